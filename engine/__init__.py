@@ -1,0 +1,1 @@
+"""The shared synthesis engine: plain Python that plans, asks, screens, chooses and stores exemplars."""

@@ -1,0 +1,110 @@
+"""The effort dial: ``data/effort.yaml`` becomes the level that a run works at (DESIGN.md, "The effort dial")."""
+
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from engine.errors import DefinitionError, Problem
+from engine.model import EFFORTS, Effort
+from engine.yamlfile import parse_yaml
+
+DEFAULT_EFFORT: Effort = "high"
+Size = Literal["small", "medium", "large"]
+Thinking = Literal["none", "low", "medium", "high"]
+
+
+class _Level(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    exemplars_per_pole: Annotated[int, Field(ge=1, le=1_000_000)]
+    synth_model: Size
+    thinking: Thinking
+    judge_votes: Annotated[int, Field(ge=0, le=99)]
+    top_up_rounds: Annotated[int, Field(ge=0, le=1000)]
+    over_generation: Annotated[float, Field(ge=1, le=20, allow_inf_nan=False)]
+    exemplars_per_call: Annotated[int, Field(ge=1, le=50)]
+    temperature: Annotated[float, Field(ge=0, le=2)]
+    max_cost_usd: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+
+
+class _Models(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    small: Annotated[str, Field(min_length=1)]
+    medium: Annotated[str, Field(min_length=1)]
+    large: Annotated[str, Field(min_length=1)]
+    judge: Annotated[str, Field(min_length=1)]
+
+
+class _Dial(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    models: _Models
+    levels: dict[Effort, _Level]
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """What one effort stands for. ``temperature`` is in [0, 2]; ``over_generation`` is candidates over quota, ≥ 1."""
+
+    effort: Effort
+    exemplars_per_pole: int
+    synth_model: str
+    judge_model: str
+    thinking: Thinking
+    judge_votes: int
+    top_up_rounds: int
+    over_generation: float
+    exemplars_per_call: int
+    temperature: float
+    max_cost_usd: float | None = None
+
+
+def choose_effort(asked: Effort | None, own: Effort | None) -> Effort:
+    """The request's effort, else the model's own, else ``high`` (contract.md, section 5)."""
+    return asked or own or DEFAULT_EFFORT
+
+
+def load_level(path: str, effort: Effort) -> Level:
+    """The level of an effort.
+
+    Raises:
+        DefinitionError: the file is missing or not a dial; every mistake in it.
+    """
+    name = FilePath(path).name
+    try:
+        content = FilePath(path).read_bytes()
+    except OSError as error:
+        found = error.strerror or "an error"
+        raise DefinitionError(name, [Problem(path, None, "file", found, "a readable effort dial")]) from None
+    document = parse_yaml(name, content)
+    try:
+        dial = _Dial.model_validate(document.value)
+    except ValidationError as error:
+        problems = [
+            Problem(name, document.line(item["loc"]), ".".join(map(str, item["loc"])) or "file", *_describe(item))
+            for item in error.errors()
+        ]
+        raise DefinitionError(name, problems) from None
+    if effort not in dial.levels:
+        raise DefinitionError(
+            name, [Problem(name, document.line(("levels",)), "levels", f"no {effort!r}", ", ".join(EFFORTS))]
+        )
+    level = dial.levels[effort]
+    return Level(
+        effort=effort,
+        **level.model_dump(exclude={"synth_model"}),
+        synth_model=str(getattr(dial.models, level.synth_model)),
+        judge_model=dial.models.judge,
+    )
+
+
+def _describe(item: object) -> tuple[str, str]:
+    assert isinstance(item, dict)
+    if item["type"] == "missing":
+        return "nothing", "this field is required"
+    if item["type"] == "extra_forbidden":
+        return f"the unknown field {item['loc'][-1]!r}", "the fields of a level: " + ", ".join(_Level.model_fields)
+    return repr(item["input"])[:80], str(item["msg"]).lower()

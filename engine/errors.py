@@ -1,0 +1,142 @@
+"""Every error that the project raises on purpose, in one tree, each with the exit code of its kind.
+
+::
+
+    ExemplarsError
+    ├── InputError                 exit 2   what the user gave is wrong
+    │   ├── HandleError                     malformed or unknown handle
+    │   ├── DefinitionError                 model.yaml, a source or effort.yaml; carries every problem
+    │   ├── NoTraitsError                   a model without trait definitions
+    │   └── UnsupportedError                legal, but not to be had here
+    ├── GateError                  exit 1   a critical expectation failed, nothing attached
+    │   └── QuotaError                      the rounds are spent and a pole lacks exemplars
+    ├── ProviderError              exit 3   the synth model's side
+    │   ├── RetryableProviderError          may pass: wait and ask again
+    │   │   ├── RateLimitedError
+    │   │   ├── ProviderTimeoutError
+    │   │   └── ProviderUnavailableError
+    │   ├── CredentialsError                a key that is missing or refused
+    │   ├── ModelNotFoundError              no such model at this provider
+    │   ├── RequestRefusedError             the request itself is not accepted
+    │   └── ContentRefusedError             the provider would not answer this one prompt
+    ├── BudgetError                exit 3   the hard limit on cost is reached
+    └── StoreError                 exit 3   a folder or file that cannot be read or written
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class ExemplarsError(Exception):
+    """The root; ``exit_code`` is what a command ends with."""
+
+    exit_code = 1
+
+
+class InputError(ExemplarsError):
+    """What the user gave is wrong; nothing was written."""
+
+    exit_code = 2
+
+
+class HandleError(InputError):
+    """A handle that is malformed or names no model."""
+
+
+class NoTraitsError(InputError):
+    """A model whose traits are still to be discovered: nothing to synthesize from."""
+
+
+class UnsupportedError(InputError):
+    """Legal on the platform, but this project does not do it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One mistake in a file: where it stands, what was found and what is allowed."""
+
+    file: str
+    line: int | None
+    field: str
+    found: str
+    allowed: str
+    suggestion: str | None = None
+
+    def __str__(self) -> str:
+        place = self.file if self.line is None else f"{self.file}:{self.line}"
+        hint = f" Did you mean {self.suggestion!r}?" if self.suggestion else ""
+        return f"{place}: {self.field}: found {self.found}; allowed: {self.allowed}.{hint}"
+
+
+class DefinitionError(InputError):
+    """Files that cannot be used; ``problems`` has every mistake found, not only the first."""
+
+    def __init__(self, subject: str, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        count = len(self.problems)
+        noun = "mistake" if count == 1 else "mistakes"
+        super().__init__("\n".join([f"{subject}: {count} {noun}.", *(f"  {problem}" for problem in self.problems)]))
+
+
+class GateError(ExemplarsError):
+    """The gate failed: nothing was attached, the rejected rows and the verdict are kept."""
+
+    exit_code = 1
+
+
+class QuotaError(GateError):
+    """The rounds are spent and some trait and pole still lacks exemplars."""
+
+
+class ProviderError(ExemplarsError):
+    """The synth model's side failed; the message says what to do."""
+
+    exit_code = 3
+
+
+class RetryableProviderError(ProviderError):
+    """May pass; ``retry_after_seconds`` is the provider's own word on when, if it gave one."""
+
+    def __init__(self, message: str, retry_after_seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class RateLimitedError(RetryableProviderError):
+    """Too many requests or tokens (HTTP 429)."""
+
+
+class ProviderTimeoutError(RetryableProviderError):
+    """No reply within ``EXEMPLARS_CALL_TIMEOUT_SECONDS``."""
+
+
+class ProviderUnavailableError(RetryableProviderError):
+    """No connection, or an answer of the 5xx kind."""
+
+
+class CredentialsError(ProviderError):
+    """A key that is missing or refused."""
+
+
+class ModelNotFoundError(ProviderError):
+    """The provider, or the disk, has no such model."""
+
+
+class RequestRefusedError(ProviderError):
+    """The provider does not accept the request as such."""
+
+
+class ContentRefusedError(ProviderError):
+    """The provider would not answer this one prompt (its content filter)."""
+
+
+class BudgetError(ExemplarsError):
+    """The run's hard limit on cost is reached; the replies paid for are kept."""
+
+    exit_code = 3
+
+
+class StoreError(ExemplarsError):
+    """A folder or file that cannot be read or written."""
+
+    exit_code = 3

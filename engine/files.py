@@ -1,0 +1,47 @@
+"""Folders by URI: a local path, or ``s3://`` and ``gs://`` through ``pyarrow.fs``."""
+
+from pathlib import Path
+
+import pyarrow as pa
+from pyarrow import fs
+
+from engine.errors import StoreError
+
+
+def open_folder(uri: str) -> tuple[fs.FileSystem, str]:
+    """The file system of a URI and the path inside it.
+
+    Raises:
+        StoreError: an unknown scheme, or a scheme whose support is missing.
+    """
+    if "://" not in uri:
+        return fs.LocalFileSystem(), str(Path(uri))
+    try:
+        filesystem, path = fs.FileSystem.from_uri(uri)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise StoreError(f"{uri} cannot be opened: {error}. Give a local folder, s3://… or gs://…") from error
+    return filesystem, path
+
+
+def list_folders(uri: str) -> list[str]:
+    """The names of the folders directly below a URI, sorted; none where the folder is missing."""
+    filesystem, path = open_folder(uri)
+    selector = fs.FileSelector(path, allow_not_found=True)
+    return sorted(info.base_name for info in filesystem.get_file_info(selector) if info.type == fs.FileType.Directory)
+
+
+def read_bytes(uri: str) -> bytes:
+    """The whole content of one file.
+
+    Raises:
+        FileNotFoundError: no such file.
+        StoreError: it is there and cannot be read.
+    """
+    filesystem, path = open_folder(uri)
+    try:
+        with filesystem.open_input_file(path) as stream:
+            return bytes(stream.read())
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowException, OSError) as error:
+        raise StoreError(f"{uri} cannot be read: {error}") from error

@@ -1,0 +1,144 @@
+"""The domain's nouns: a model with its traits, brief and seeds, as one frozen value."""
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from engine.errors import HandleError
+
+Pole = Literal["positive", "negative"]
+TraitType = Literal["spectrum", "topic", "claim", "outlier"]
+Aggregation = Literal["mean", "max", "min", "none"]
+SynthType = Literal["from_traits", "diversify", "enrich"]
+Effort = Literal["low", "medium", "high", "xhigh", "max"]
+Pool = Literal["train", "eval"]
+
+POLES: tuple[Pole, Pole] = ("positive", "negative")
+TRAIT_TYPES: tuple[str, ...] = get_args(TraitType)
+AGGREGATIONS: tuple[str, ...] = get_args(Aggregation)
+EFFORTS: tuple[str, ...] = get_args(Effort)
+SYNTH_TYPES: tuple[str, ...] = get_args(SynthType)
+
+# contract.md section 1; a length bound of 200 leaves room for `handle=` in a file name of 255 bytes.
+HANDLE_PATTERN = r"^[a-z0-9][a-z0-9-]*\.[a-z0-9][a-z0-9-]*$"
+HANDLE_MAX_LENGTH = 200
+TRAIT_KEY_PATTERN = r"[a-z0-9_-]+"
+
+
+@dataclass(frozen=True, slots=True)
+class Trait:
+    """One axis of judgment; ``negative_label`` is derived where a spectrum names one pole only."""
+
+    key: str
+    name: str
+    type: TraitType
+    description: str = ""
+    positive_label: str = "Yes"
+    negative_label: str = "No"
+    aggregation: Aggregation = "mean"
+    positive_paraphrase: tuple[str, ...] = ()
+    negative_paraphrase: tuple[str, ...] = ()
+
+    def label(self, pole: Pole) -> str:
+        """The pole's label."""
+        return self.positive_label if pole == "positive" else self.negative_label
+
+    def paraphrase(self, pole: Pole) -> tuple[str, ...]:
+        """The authoring paraphrases of the pole, possibly none."""
+        return self.positive_paraphrase if pole == "positive" else self.negative_paraphrase
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """What the author wants judged; every field that is present steers the prompts."""
+
+    intent: tuple[str, ...] = ()
+    domain: tuple[str, ...] = ()
+    exemplars_of_good: tuple[str, ...] = ()
+    failure_modes: tuple[str, ...] = ()
+    edge_cases: tuple[str, ...] = ()
+    non_goals: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """One authored label: a text with its quality for one trait, and the line that it came from."""
+
+    trait: str
+    text: str
+    quality: float
+    place: str = ""
+
+    @property
+    def pole(self) -> Pole | None:
+        """The pole that the quality stands at; None between them."""
+        return {1.0: "positive", 0.0: "negative"}.get(self.quality)  # type: ignore[return-value]
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the UTF-8 text, in hexadecimal."""
+        return digest_text(self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """Something legal in the definition that is not read here."""
+
+    what: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """A synthesized sample that an earlier run attached."""
+
+    trait: str
+    text: str
+    quality: float
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One standard of judgment, as its definition and its attached samples have it."""
+
+    handle: str
+    traits: tuple[Trait, ...]
+    description: str = ""
+    effort: Effort | None = None
+    brief: Brief = field(default_factory=Brief)
+    seeds: tuple[Seed, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+    additional_terms: tuple[str, ...] = ()
+    upstream_sources: tuple[str, ...] = ()
+    attached: tuple[Attached, ...] = ()
+    attached_digests: tuple[str, ...] = ()
+
+    def trait(self, key: str) -> Trait:
+        """The trait of that key; a KeyError where the model has none."""
+        return {trait.key: trait for trait in self.traits}[key]
+
+    def seeds_at(self, trait: str, pole: Pole) -> tuple[Seed, ...]:
+        """The authored samples of one trait that stand at one pole."""
+        return tuple(seed for seed in self.seeds if seed.trait == trait and seed.pole == pole)
+
+
+def check_handle(handle: str) -> str:
+    """The handle itself, when it is well formed.
+
+    Raises:
+        HandleError: it is not ``<namespace>.<name>`` of lower-case letters, digits and hyphens.
+    """
+    if len(handle) <= HANDLE_MAX_LENGTH and re.fullmatch(HANDLE_PATTERN[1:-1], handle):
+        return handle
+    shown = handle if len(handle) <= 60 else f"{handle[:57]}… ({len(handle)} characters)"
+    raise HandleError(
+        f"{shown!r} is not a handle. A handle is <namespace>.<name>, each side lower-case letters, digits and '-', "
+        f"starting with a letter or digit, {HANDLE_MAX_LENGTH} characters at most: u22a8.technical-writing"
+    )
+
+
+def digest_text(text: str) -> str:
+    """SHA-256 of the UTF-8 text, in hexadecimal."""
+    return hashlib.sha256(text.encode()).hexdigest()

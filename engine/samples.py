@@ -1,0 +1,188 @@
+"""Exemplars and rows: what came back for a cell, and how it stands in Parquet (DESIGN.md, "The sample store")."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, TypedDict
+
+import pyarrow as pa
+
+from engine.model import Effort, Pole, SynthType, digest_text
+
+Reason = Literal[
+    "unreadable",
+    "wrong_label",
+    "too_short",
+    "too_long",
+    "truncated",
+    "meta_talk",
+    "placeholder",
+    "label_leak",
+    "prompt_echo",
+    "wrong_language",
+    "duplicate",
+    "near_duplicate",
+    "seed_copy",
+    "held_out_overlap",
+    "refused",
+    "cell_failed",
+    "voice_drift",
+    "off_pole",
+    "surplus",
+]
+
+_TEXT = pa.string()
+_COLUMNS: list[tuple[str, pa.DataType, bool]] = [
+    ("id", pa.int64(), False),
+    ("trait", _TEXT, False),
+    ("text", _TEXT, False),
+    ("quality", pa.float64(), False),
+    ("pole", _TEXT, False),
+    ("provenance", _TEXT, False),
+    ("synth_type", _TEXT, False),
+    ("effort", _TEXT, False),
+    ("run_id", _TEXT, False),
+    ("scenario", _TEXT, False),
+    ("pair_id", _TEXT, True),
+    ("seed_sha256", _TEXT, True),
+    ("synth_model", _TEXT, False),
+    ("prompt_sha256", _TEXT, False),
+    ("attempt", pa.int16(), False),
+    ("judge_votes", _TEXT, True),
+    ("cost_usd", pa.float64(), True),
+    ("content_sha256", _TEXT, False),
+    ("created_at", pa.timestamp("us", tz="UTC"), False),
+]
+SAMPLE_SCHEMA = pa.schema([pa.field(name, kind, nullable) for name, kind, nullable in _COLUMNS])
+REJECTED_SCHEMA = pa.schema([*(pa.field(name, kind) for name, kind, _ in _COLUMNS), pa.field("reason", _TEXT)])
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """What an exemplar is about, for whom, in which form and at which length; shared by the two cells of a pair."""
+
+    subject: str
+    audience: str
+    form: str
+    length: str
+
+    def to_json(self) -> str:
+        """The scenario as the ``scenario`` column has it."""
+        fields = {"subject": self.subject, "audience": self.audience, "form": self.form, "length": self.length}
+        return json.dumps(fields, ensure_ascii=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Exemplar:
+    """A text that came back for a cell, or the failure to get one (``text`` None, ``reason`` set).
+
+    ``odds`` is the log odds that the judge gives to the positive pole; None where nobody judged it.
+    """
+
+    cell_id: str
+    order: int
+    trait: str
+    pole: Pole
+    scenario: Scenario
+    pair_id: str
+    text: str | None
+    reason: Reason | None
+    detail: str = ""
+    synth_model: str = ""
+    prompt_sha256: str = ""
+    round_no: int = 1
+    cost_usd: float | None = None
+    odds: float | None = None
+
+    @property
+    def stands(self) -> bool:
+        """Whether nothing has been found against it so far."""
+        return self.reason is None
+
+
+@dataclass(frozen=True, slots=True)
+class RunStamp:
+    """What all rows of one run have in common. ``created_at`` is the flow run's first expected start, in UTC."""
+
+    run_id: str
+    handle: str
+    synth_type: SynthType
+    effort: Effort
+    created_at: datetime
+
+
+class Row(TypedDict):
+    """One row of ``samples.parquet`` or, with ``reason``, of ``rejected.parquet``."""
+
+    id: int
+    trait: str
+    text: str | None
+    quality: float
+    pole: str
+    provenance: str
+    synth_type: str
+    effort: str
+    run_id: str
+    scenario: str
+    pair_id: str | None
+    seed_sha256: str | None
+    synth_model: str
+    prompt_sha256: str
+    attempt: int
+    judge_votes: str | None
+    cost_usd: float | None
+    content_sha256: str | None
+    created_at: datetime
+    reason: str | None
+
+
+def make_row(exemplar: Exemplar, stamp: RunStamp, pair_id: str | None) -> Row:
+    """The row of an exemplar; its ``id`` is a function of handle, trait and text alone."""
+    text = exemplar.text
+    votes = None if exemplar.odds is None else json.dumps([{"judge": "in_context", "odds": round(exemplar.odds, 4)}])
+    return Row(
+        id=make_id(stamp.handle, exemplar.trait, text if text is not None else exemplar.cell_id),
+        trait=exemplar.trait,
+        text=text,
+        quality=1.0 if exemplar.pole == "positive" else 0.0,
+        pole=exemplar.pole,
+        provenance="synthesized",
+        synth_type=stamp.synth_type,
+        effort=stamp.effort,
+        run_id=stamp.run_id,
+        scenario=exemplar.scenario.to_json(),
+        pair_id=pair_id,
+        seed_sha256=None,
+        synth_model=exemplar.synth_model,
+        prompt_sha256=exemplar.prompt_sha256,
+        attempt=exemplar.round_no,
+        judge_votes=votes,
+        cost_usd=exemplar.cost_usd,
+        content_sha256=None if text is None else digest_text(text),
+        created_at=stamp.created_at,
+        reason=exemplar.reason,
+    )
+
+
+def make_id(handle: str, trait: str, text: str) -> int:
+    """53 bits of the SHA-256 of handle, trait and text, so that every JSON client reads it right."""
+    digest = hashlib.sha256("\0".join((handle, trait, text)).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 11
+
+
+def make_sample_table(rows: Iterable[Row]) -> pa.Table:
+    """The table of ``samples.parquet``: its columns, in its order.
+
+    Raises:
+        pa.ArrowInvalid: a null where the schema has none.
+    """
+    table = pa.Table.from_pylist([dict(row) for row in rows], schema=SAMPLE_SCHEMA)
+    table.validate(full=True)
+    return table
+
+
+def make_rejected_table(rows: Iterable[Row]) -> pa.Table:
+    """The table of ``rejected.parquet``: the same columns, all nullable, and ``reason``."""
+    return pa.Table.from_pylist([dict(row) for row in rows], schema=REJECTED_SCHEMA)

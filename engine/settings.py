@@ -1,0 +1,51 @@
+"""The settings: the one place that reads the environment (prefix ``EXEMPLARS_``)."""
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from engine.errors import DefinitionError, Problem
+
+PROJECT_ROOT = Path(__file__).resolve().parents[1]
+
+
+class Settings(BaseSettings):
+    """Relative paths are relative to the project's root, wherever a worker stands."""
+
+    model_config = SettingsConfigDict(env_prefix="EXEMPLARS_", frozen=True, extra="ignore", env_ignore_empty=True)
+
+    models_uri: str = "data/models"
+    samples_uri: str = "data/samples"
+    effort_file: str = "data/effort.yaml"
+    cache_dir: str = "data/cache"
+    seed: int = 0
+    synth_model: str | None = None
+    synth_api_base: str | None = None
+    synth_api_key: SecretStr | None = None
+    concurrency: int = Field(default=32, ge=1, le=4096)
+    call_timeout_seconds: float = Field(default=120, gt=0)
+    max_cost_usd: float | None = Field(default=None, gt=0)
+
+    def locate(self, uri: str) -> str:
+        """A URI as it is; a relative local path made absolute from the project's root."""
+        return uri if "://" in uri else str(PROJECT_ROOT / Path(uri).expanduser())
+
+
+def read_settings() -> Settings:
+    """The settings of this process.
+
+    Raises:
+        DefinitionError: every variable that has a value which is not allowed.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise DefinitionError("environment", [_name_variable(item) for item in error.errors()]) from None
+
+
+def _name_variable(item: object) -> Problem:
+    assert isinstance(item, dict)
+    name = "EXEMPLARS_" + "_".join(str(part) for part in item["loc"]).upper()
+    shown = "a secret" if "KEY" in name else repr(item["input"])
+    return Problem("environment", None, name, shown, str(item["msg"]).lower())

@@ -1,0 +1,91 @@
+"""YAML as the catalogue uses it: plain text values, each with the line that it stands on."""
+
+from dataclasses import dataclass
+
+import yaml
+
+from engine.errors import DefinitionError, Problem
+
+MAX_BYTES = 1024 * 1024
+NULLS = {"", "~", "null", "Null", "NULL"}
+
+Value = str | None | list["Value"] | dict[str, "Value"]
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """The values of a file, every scalar as its text, and the line of each path."""
+
+    name: str
+    value: Value
+    lines: dict[Path, int]
+
+    def line(self, path: Path) -> int | None:
+        """The line of a path, or of the nearest path above it that stands in the file."""
+        while path and path not in self.lines:
+            path = path[:-1]
+        return self.lines.get(path)
+
+
+class _NoAliases(yaml.SafeLoader):
+    """Refuses anchors and aliases: they let a small file unfold into a huge one ("billion laughs")."""
+
+    def compose_node(self, parent: yaml.Node | None, index: object) -> yaml.Node | None:
+        event = self.peek_event()
+        if getattr(event, "anchor", None):
+            raise yaml.composer.ComposerError(None, None, "anchors and aliases are not read here", event.start_mark)
+        return super().compose_node(parent, index)  # type: ignore[arg-type,no-any-return]
+
+
+def parse_yaml(name: str, content: bytes) -> Document:
+    """The document of a YAML file; nothing in it is evaluated, a number stays the text that it is written as.
+
+    Raises:
+        DefinitionError: not UTF-8, not YAML, over 1 MiB, nested too deeply, or with anchors.
+    """
+    if len(content) > MAX_BYTES:
+        raise _refuse(name, None, f"{len(content)} bytes", f"at most {MAX_BYTES} bytes")
+    lines: dict[Path, int] = {}
+    problems: list[Problem] = []
+    try:
+        node = yaml.compose(content.decode(), Loader=_NoAliases)
+        value = None if node is None else _read_node(node, (), lines, problems, name)
+    except UnicodeDecodeError as error:
+        raise _refuse(name, None, f"a byte that is not UTF-8 at offset {error.start}", "UTF-8 text") from None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise _refuse(name, mark.line + 1 if mark else None, _say(error), "YAML with spaces, no anchors") from None
+    except yaml.YAMLError as error:
+        raise _refuse(name, None, str(error).splitlines()[0], "YAML text") from None
+    except RecursionError:
+        raise _refuse(name, None, "nesting deeper than can be read", "lists of fields") from None
+    if problems:
+        raise DefinitionError(name, problems)
+    return Document(name, value, lines)
+
+
+def _read_node(node: yaml.Node, path: Path, lines: dict[Path, int], problems: list[Problem], name: str) -> Value:
+    lines.setdefault(path, node.start_mark.line + 1)
+    if isinstance(node, yaml.ScalarNode):
+        return None if node.value in NULLS and node.style is None else str(node.value)
+    if isinstance(node, yaml.SequenceNode):
+        return [_read_node(child, (*path, index), lines, problems, name) for index, child in enumerate(node.value)]
+    values: dict[str, Value] = {}
+    for key, child in node.value:
+        word = str(key.value)
+        line = key.start_mark.line + 1
+        if word in values:
+            problems.append(Problem(name, line, word, "a second time in one object", "each field once"))
+        lines[(*path, word)] = line
+        values[word] = _read_node(child, (*path, word), lines, problems, name)
+    return values
+
+
+def _say(error: yaml.MarkedYAMLError) -> str:
+    problem = (error.problem or "text that is not YAML").replace("that cannot start any token", "")
+    return problem.removeprefix("found character ").replace("'\\t'", "a tab").strip()
+
+
+def _refuse(name: str, line: int | None, found: str, allowed: str) -> DefinitionError:
+    return DefinitionError(name, [Problem(name, line, "file", found, allowed)])
