@@ -1,9 +1,38 @@
 """The report: ``report.html``, one offline file for the person who wants to know what the run made and why."""
 
+import json
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
 
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from engine.model import Pole
+from engine.report_pictures import (
+    EDGE,
+    WIDTH,
+    draw_lean,
+    draw_lengths,
+    draw_reasons,
+    split_by_difference,
+)
+from engine.report_words import (
+    EXPLANATIONS,
+    TraitWords,
+    count_noun,
+    name_plainly,
+    name_suite,
+    tell_cost,
+    tell_seconds,
+)
+from engine.duplicates import DuplicatePair
 from engine.samples import Row
+from engine.verdict import ExpectationResult
+from engine.words import count_words
+
+_SHOWN_DUPLICATES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,28 +45,6 @@ class PoleCount:
     label: str
     kept: int
     wanted: int
-
-
-@dataclass(frozen=True, slots=True)
-class DuplicatePair:
-    """A text that was rejected because it is too near to another. ``similarity`` is a Jaccard index in [0, 1]."""
-
-    reason: str
-    trait: str
-    text: str
-    other: str
-    similarity: float
-
-
-@dataclass(frozen=True, slots=True)
-class ExpectationResult:
-    """One expectation of the gate. ``severity`` is ``critical``, ``warning`` or ``info``."""
-
-    suite: str
-    name: str
-    success: bool
-    severity: str
-    observed: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +73,115 @@ class ReportData:
     tokens: int = 0
     cost_usd: float | None = None
     seconds: float = 0.0
+
+
+def render_report(data: ReportData) -> str:
+    """The whole page. Same data, same page; texts stand in it as text, whatever markup they hold."""
+    traits = _name_traits(data)
+    strips = [draw_lean(trait, data.kept, data.rejected, data.lean) for trait in traits]
+    top_words, lengths = draw_lengths(traits, data.kept)
+    return (
+        _make_environment()
+        .get_template("report.html.jinja")
+        .render(
+            data=data,
+            verdict=_state_verdict(data),
+            facts=_list_facts(data),
+            most_wanted=max((max(count.kept, count.wanted) for count in data.counts), default=0),
+            strips=[strip for strip in strips if strip],
+            top_words=top_words,
+            lengths=lengths,
+            reasons=draw_reasons(data.reasons),
+            trait_names={trait.key: trait.name for trait in traits},
+            duplicates=data.duplicates[:_SHOWN_DUPLICATES],
+            expectations=sorted(data.expectations, key=_rank_expectation),
+            table=_pack_table(data, traits),
+        )
+    )
+
+
+def _name_traits(data: ReportData) -> list[TraitWords]:
+    """Traits in the order of the counts."""
+    labels: dict[str, dict[Pole, str]] = {}
+    names: dict[str, str] = {}
+    for count in data.counts:
+        names[count.trait] = count.trait_name
+        pole: Pole = "positive" if count.pole == "positive" else "negative"
+        labels.setdefault(count.trait, {"positive": "positive", "negative": "negative"})[pole] = count.label
+    return [TraitWords(key, name, labels[key]) for key, name in names.items()]
+
+
+def _state_verdict(data: ReportData) -> str:
+    # A held-out pool is never attached (contract.md, section 4).
+    verb = "set aside for evaluation" if data.synth_type == "enrich" else "attached"
+    if not data.success:
+        return f"Nothing was {verb}."
+    kept = [count.kept for count in data.counts]
+    each = ""
+    if kept:
+        number = f"{kept[0]:,}" if min(kept) == max(kept) else f"{min(kept):,} to {max(kept):,}"
+        each = f", {number} for each pole of {count_noun(len(_name_traits(data)), 'trait')}"
+    return f"{verb.capitalize()}: {count_noun(sum(kept), 'exemplar')}{each}. The gate passed."
+
+
+def _list_facts(data: ReportData) -> list[tuple[str, str]]:
+    return [
+        ("Run", data.run_id),
+        ("Started", f"{data.created_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"),
+        ("Synthesis", data.synth_type),
+        ("Effort", data.effort),
+        ("Synth model", data.synth_model),
+        ("Calls", f"{data.calls:,}"),
+        ("Tokens", f"{data.tokens:,}"),
+        ("Cost", tell_cost(data.cost_usd)),
+        ("Took", tell_seconds(data.seconds)),
+    ]
+
+
+def _rank_expectation(result: ExpectationResult) -> tuple[bool, int]:
+    """What was not met comes first, the gravest of it foremost."""
+    return result.success, {"critical": 0, "warning": 1}.get(result.severity, 2)
+
+
+def _pack_table(data: ReportData, traits: list[TraitWords]) -> Markup:
+    """The rows as JSON for a script element, where only ``<`` could end the element or open a comment."""
+    table = {
+        "traits": {trait.key: {"name": trait.name, **trait.labels} for trait in traits},
+        "reasons": dict(EXPLANATIONS),
+        "rows": [_pack_row(row, data.lean.get(row["id"])) for row in (*data.kept, *data.rejected)],
+    }
+    return Markup(json.dumps(table, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c"))
+
+
+def _pack_row(row: Row, lean: float | None) -> dict[str, object]:
+    scenario = json.loads(row["scenario"] or "{}")
+    return {
+        "id": row["id"],
+        "reason": row["reason"],
+        "trait": row["trait"],
+        "pole": row["pole"],
+        "text": row["text"],
+        **{name: scenario.get(name, "") for name in ("subject", "audience", "form", "length")},
+        "round": row["attempt"],
+        "words": count_words(row["text"] or ""),
+        "lean": None if lean is None else round(lean, 3),
+    }
+
+
+@cache
+def _make_environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(WIDTH=WIDTH, EDGE=EDGE)
+    environment.filters.update(
+        count_noun=count_noun,
+        name_plainly=name_plainly,
+        name_suite=name_suite,
+        split_by_difference=split_by_difference,
+    )
+    return environment

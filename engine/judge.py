@@ -1,0 +1,56 @@
+"""The embedded model's own judge: shown the seeds in mixed order, it gives the odds of the two verdicts for a text.
+
+Measured beside other forms of it in docs/decisions/004-judging-and-pairs.md.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+
+from engine.asking import Asker
+from engine.errors import RetryableProviderError
+from engine.llm import Request
+from engine.model import Model
+from engine.prompting import NEGATIVE_WORD, POSITIVE_WORD, write_judge_prompt
+from engine.samples import Exemplar
+
+TOP_TOKENS = 60
+# The log probability of a verdict that is not among the likeliest tokens.
+FLOOR = -12.0
+
+
+async def judge_standing(model: Model, exemplars: Sequence[Exemplar], asker: Asker, seed: int) -> list[Exemplar]:
+    """The exemplars, those that stand with their odds; without odds where the trait has no seeds to judge by.
+
+    Raises:
+        ProviderError, BudgetError, StoreError: as ``Asker.ask``.
+    """
+    return list(await asyncio.gather(*(_judge(model, exemplar, asker, seed) for exemplar in exemplars)))
+
+
+def can_judge(model: Model, trait: str, asker: Asker) -> bool:
+    """Whether there is a judge for a trait: an endpoint that tells odds, and seeds of both poles."""
+    return asker.endpoint.style == "plain" and write_judge_prompt(model, model.trait(trait), "", 0) is not None
+
+
+async def _judge(model: Model, exemplar: Exemplar, asker: Asker, seed: int) -> Exemplar:
+    if not exemplar.stands or exemplar.text is None or exemplar.odds is not None:
+        return exemplar
+    prompt = write_judge_prompt(model, model.trait(exemplar.trait), exemplar.text, seed)
+    if prompt is None or asker.endpoint.style != "plain":
+        return exemplar
+    request = Request(prompt, max_tokens=1, temperature=0.0, logprobs=TOP_TOKENS)
+    try:
+        reply = await asker.ask(f"judge/{exemplar.cell_id}", request)
+    except RetryableProviderError as error:
+        return replace(exemplar, reason="cell_failed", detail=f"the judge did not answer: {error}")
+    return replace(exemplar, odds=read_odds(reply.odds or {}))
+
+
+def read_odds(tokens: dict[str, float]) -> float:
+    """Log odds of the positive verdict from the log probabilities of the likeliest tokens."""
+    likeliest: dict[str, float] = {}
+    for token, probability in tokens.items():
+        word = token.strip().lower()
+        likeliest[word] = max(probability, likeliest.get(word, FLOOR))
+    return likeliest.get(POSITIVE_WORD, FLOOR) - likeliest.get(NEGATIVE_WORD, FLOOR)

@@ -1,0 +1,226 @@
+"""Calling a language model: the one module that imports litellm, and the one place where its errors are translated."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from engine.errors import (
+    ContentRefusedError,
+    CredentialsError,
+    ModelNotFoundError,
+    ProviderError,
+    ProviderTimeoutError,
+    ProviderUnavailableError,
+    RateLimitedError,
+    RequestRefusedError,
+)
+from engine.prompting import Prompt
+from engine.replies import Reply
+
+Style = Literal["chat", "plain"]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A model that can be asked. ``name`` is what people read, ``model`` and ``api_base`` what litellm takes.
+
+    ``identity`` tells it from any other model in the keys of kept replies. ``slots`` is how many calls it works on at
+    once, None where that is the provider's business; ``draws`` how many calls to make for one scenario and pole.
+    """
+
+    name: str
+    model: str
+    identity: str
+    style: Style = "chat"
+    api_base: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+    slots: int | None = None
+    draws: int = 1
+    free: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call. ``schema`` is a JSON schema for the reply; ``logprobs`` how many likeliest next tokens to tell."""
+
+    prompt: Prompt
+    max_tokens: int
+    temperature: float
+    schema: Mapping[str, object] | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    min_p: float | None = None
+    top_p: float | None = None
+    logprobs: int | None = None
+
+
+class LitellmClient:
+    """Calls one endpoint through litellm. Import and first call cost about 5 CPU-seconds (facts.md, "litellm")."""
+
+    def __init__(self, endpoint: Endpoint, timeout_seconds: float) -> None:
+        self.endpoint = endpoint
+        self._timeout_seconds = timeout_seconds
+        self._litellm = _import_litellm()
+        self._check_name()
+
+    async def complete(self, request: Request) -> Reply:
+        """The reply to one request, asked once.
+
+        Raises:
+            RetryableProviderError: the same call may succeed later.
+            ContentRefusedError: this one prompt is refused.
+            RequestRefusedError: the provider does not take the request as it stands.
+            CredentialsError, ModelNotFoundError, ProviderError: nothing will come of asking again.
+        """
+        try:
+            async with asyncio.timeout(self._timeout_seconds + 5):
+                response = await self._send(request)
+        except TimeoutError as error:
+            raise ProviderTimeoutError(self._say_timeout()) from error
+        except Exception as error:
+            raise self._translate(error) from error
+        return self._read(response)
+
+    async def _send(self, request: Request) -> Any:
+        endpoint = self.endpoint
+        options: dict[str, Any] = {
+            "api_base": endpoint.api_base,
+            "api_key": endpoint.api_key,
+            "timeout": self._timeout_seconds,
+            "max_tokens": request.max_tokens,
+            "temperature": request.temperature,
+            # Retries are ours, so that they are counted, seen and bounded in one place.
+            "max_retries": 0,
+            "num_retries": 0,
+        }
+        if endpoint.style == "plain":
+            plain = {"seed": request.seed, "stop": list(request.stop) or None, "logprobs": request.logprobs}
+            plain |= {"top_p": request.top_p, "extra_body": {"min_p": request.min_p} if request.min_p else None}
+            options |= {name: value for name, value in plain.items() if value is not None}
+            return await self._litellm.atext_completion(model=endpoint.model, prompt=request.prompt.user, **options)
+        messages = [{"role": "user", "content": request.prompt.user}]
+        if request.prompt.system:
+            messages.insert(0, {"role": "system", "content": request.prompt.system})
+        if request.schema:
+            json_schema = {"name": "reply", "strict": True, "schema": request.schema}
+            options["response_format"] = {"type": "json_schema", "json_schema": json_schema}
+        return await self._litellm.acompletion(model=endpoint.model, messages=messages, drop_params=True, **options)
+
+    def _read(self, response: Any) -> Reply:
+        choice = response.choices[0] if getattr(response, "choices", None) else None
+        if choice is None:
+            return Reply(text="", finish="empty")
+        text = choice.text if self.endpoint.style == "plain" else choice.message.content
+        usage = getattr(response, "usage", None)
+        hidden = getattr(response, "_hidden_params", None) or {}
+        cost = 0.0 if self.endpoint.free else hidden.get("response_cost")
+        return Reply(
+            text=_mend_unicode(text or ""),
+            finish=str(choice.finish_reason or "stop"),
+            prompt_tokens=int(getattr(usage, "prompt_tokens", 0) or 0),
+            completion_tokens=int(getattr(usage, "completion_tokens", 0) or 0),
+            cost_usd=None if cost is None else float(cost),
+            odds=_read_odds(choice) if self.endpoint.style == "plain" else None,
+        )
+
+    def _check_name(self) -> None:
+        try:
+            self._litellm.get_llm_provider(self.endpoint.model, api_base=self.endpoint.api_base)
+        except self._litellm.exceptions.BadRequestError as error:
+            raise ModelNotFoundError(
+                f"{self.endpoint.name!r} names no provider that litellm knows. A name is <provider>/<model>, such as "
+                "openai/gpt-4.1-mini, or 'embedded'; set EXEMPLARS_SYNTH_MODEL or data/effort.yaml"
+            ) from error
+
+    def _translate(self, error: Exception) -> ProviderError:
+        """The one place where litellm's exceptions become ours; subclasses come before what they derive from."""
+        kinds = self._litellm.exceptions
+        name = self.endpoint.name
+        where = f" at {self.endpoint.api_base}" if self.endpoint.api_base else ""
+        said = _first_line(error)
+        if isinstance(error, kinds.ContentPolicyViolationError):
+            return ContentRefusedError(f"{name} refuses this prompt: {said}")
+        if isinstance(error, kinds.RateLimitError):
+            return RateLimitedError(f"{name}{where} limits the rate: {said}", _read_retry_after(error))
+        if isinstance(error, kinds.Timeout):
+            return ProviderTimeoutError(self._say_timeout())
+        if isinstance(error, kinds.AuthenticationError | kinds.PermissionDeniedError):
+            return CredentialsError(
+                f"{name}{where} refuses the key: {said}. Set EXEMPLARS_SYNTH_API_KEY, or the provider's own variable "
+                "(OPENAI_API_KEY and the like)"
+            )
+        if isinstance(error, kinds.NotFoundError):
+            return ModelNotFoundError(
+                f"{name} is not to be had{where}: {said}. Check EXEMPLARS_SYNTH_MODEL and EXEMPLARS_SYNTH_API_BASE"
+            )
+        if isinstance(error, kinds.BadRequestError | kinds.UnprocessableEntityError):
+            return RequestRefusedError(f"{name}{where} does not accept the request: {said}")
+        if isinstance(error, kinds.ServiceUnavailableError | kinds.InternalServerError | kinds.APIConnectionError):
+            return self._say_unavailable(where, said, error)
+        status = getattr(error, "status_code", None)
+        if isinstance(status, int) and (status >= 500 or status == 408):
+            return self._say_unavailable(where, said, error)
+        return ProviderError(f"{name}{where} failed: {said}")
+
+    def _say_unavailable(self, where: str, said: str, error: Exception) -> ProviderUnavailableError:
+        return ProviderUnavailableError(
+            f"{self.endpoint.name}{where} does not answer: {said}. Check EXEMPLARS_SYNTH_API_BASE and the network",
+            _read_retry_after(error),
+        )
+
+    def _say_timeout(self) -> str:
+        seconds = f"{self._timeout_seconds:g}"
+        return f"{self.endpoint.name} gave no reply in {seconds} s. EXEMPLARS_CALL_TIMEOUT_SECONDS sets how long to wait"
+
+
+def _import_litellm() -> Any:
+    # Without this litellm asks the network for its price list when it is imported.
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    import litellm
+    import litellm.exceptions
+
+    litellm.suppress_debug_info = True
+    litellm.telemetry = False
+    # litellm caches its clients for the life of the process; aiohttp's complain at the end that nobody closed them.
+    litellm.disable_aiohttp_transport = True
+    for name in ("LiteLLM", "litellm", "httpx"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    return litellm
+
+
+def _read_odds(choice: Any) -> dict[str, float] | None:
+    """Log probabilities of the likeliest first tokens, in llama.cpp's form of the completions API."""
+    content = getattr(getattr(choice, "logprobs", None), "content", None)
+    if not content:
+        return None
+    first = content[0] if isinstance(content[0], dict) else content[0].model_dump()
+    return {str(item["token"]): float(item["logprob"]) for item in first.get("top_logprobs", ())}
+
+
+def _mend_unicode(text: str) -> str:
+    """Lone surrogates, which no file takes, become U+FFFD, which the screen rejects."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _read_retry_after(error: Exception) -> float | None:
+    for headers in (getattr(getattr(error, "response", None), "headers", None), _litellm_headers(error)):
+        value = headers.get("retry-after") if headers else None
+        if value is not None:
+            try:
+                return max(0.0, float(value))
+            except ValueError:
+                return None
+    return None
+
+
+def _litellm_headers(error: Exception) -> Any:
+    return getattr(error, "litellm_response_headers", None)
+
+
+def _first_line(error: Exception) -> str:
+    text = str(getattr(error, "message", None) or error).strip() or type(error).__name__
+    line = text.splitlines()[0].removeprefix("litellm.").strip()
+    return line if len(line) <= 300 else f"{line[:299]}…"

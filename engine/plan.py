@@ -1,0 +1,154 @@
+"""Planning: which exemplars to ask for, as cells in pairs that share a scenario; a pure function of its inputs."""
+
+import hashlib
+import itertools
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from engine.effort import Level
+from engine.model import POLES, Model, Pole, SynthType, Trait
+from engine.samples import Scenario
+from engine.scenario import Lists, draw_scenarios
+
+Lack = Mapping[tuple[str, Pole], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One call to make: exemplars of one trait at one pole in one scenario.
+
+    ``order`` counts through the whole run, so that rules that depend on an order (which of two duplicates stays) do
+    not depend on which reply came first. ``draw`` tells apart the calls of one scenario and pole.
+    """
+
+    id: str
+    order: int
+    trait: str
+    pole: Pole
+    scenario: Scenario
+    pair_id: str
+    round_no: int
+    draw: int = 0
+    failure_mode: str | None = None
+    near_miss: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run is to make. ``wanted`` is the quota of every trait and pole; ``plan_id`` names these inputs."""
+
+    plan_id: str
+    model: Model
+    synth_type: SynthType
+    level: Level
+    lists: Lists
+    seed: int
+
+    @property
+    def wanted(self) -> int:
+        """Exemplars wanted of each trait at each pole."""
+        return self.level.exemplars_per_pole
+
+    def full_lack(self) -> Lack:
+        """What is lacking before the first round: everything."""
+        return {(trait.key, pole): self.wanted for trait in self.model.traits for pole in POLES}
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What earlier rounds have used up: scenarios drawn of each trait, and cells planned."""
+
+    scenarios: Mapping[str, int]
+    cells: int = 0
+
+
+def make_plan(
+    model: Model, synth_type: SynthType, level: Level, lists: Lists, seed: int, prompts_version: str
+) -> Plan:
+    """The plan of these inputs. Limits (rounds, cost) and the synth model's name are not among them.
+
+    So a run that stopped at a limit goes on under the same ``plan_id`` when the limit is raised.
+    """
+    inputs = {
+        "handle": model.handle,
+        "description": model.description,
+        "traits": [asdict(trait) for trait in model.traits],
+        "brief": asdict(model.brief),
+        "seeds": [[item.trait, item.quality, item.sha256] for item in model.seeds],
+        "attached": list(model.attached_digests),
+        "synth_type": synth_type,
+        "effort": level.effort,
+        "exemplars_per_pole": level.exemplars_per_pole,
+        "over_generation": level.over_generation,
+        "exemplars_per_call": level.exemplars_per_call,
+        "temperature": level.temperature,
+        "lists": [lists.subjects, lists.audiences, lists.forms, [length.model_dump() for length in lists.lengths]],
+        "seed": seed,
+        "prompts": prompts_version,
+    }
+    digest = hashlib.sha256(json.dumps(inputs, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+    return Plan(digest[:32], model, synth_type, level, lists, seed)
+
+
+def plan_round(plan: Plan, round_no: int, lack: Lack, spent: Spent, draws: int = 1) -> tuple[Cell, ...]:
+    """The cells of one round: for every trait that lacks something, new scenarios for the poles that lack it.
+
+    Args:
+        round_no: from 1; a later round asks for more, since what is lacking then is what is hard to get.
+        lack: exemplars that are still wanted, by trait and pole.
+        draws: calls for one scenario and pole, for synth models whose replies are worth choosing among.
+    """
+    cells: list[Cell] = []
+    for trait in plan.model.traits:
+        poles = [pole for pole in POLES if lack.get((trait.key, pole), 0) > 0]
+        if not poles:
+            continue
+        start = spent.scenarios.get(trait.key, 0)
+        count = _count_scenarios(plan.level, round_no, max(lack[trait.key, pole] for pole in poles))
+        for index, scenario in enumerate(_take_scenarios(plan, trait, start, count), start=start):
+            for pole, draw in itertools.product(poles, range(draws)):
+                order = spent.cells + len(cells)
+                cells.append(_make_cell(plan, trait, pole, scenario, index, draw, round_no, order))
+    return tuple(cells)
+
+
+def add_spent(spent: Spent, cells: Sequence[Cell]) -> Spent:
+    """What is used up after these cells as well."""
+    drawn: dict[str, set[str]] = {}
+    for cell in cells:
+        drawn.setdefault(cell.trait, set()).add(cell.pair_id)
+    scenarios = dict(spent.scenarios)
+    for trait, pairs in drawn.items():
+        scenarios[trait] = scenarios.get(trait, 0) + len(pairs)
+    return Spent(scenarios, spent.cells + len(cells))
+
+
+def _count_scenarios(level: Level, round_no: int, lacking: int) -> int:
+    return math.ceil(lacking * level.over_generation * round_no / level.exemplars_per_call)
+
+
+def _take_scenarios(plan: Plan, trait: Trait, start: int, count: int) -> list[Scenario]:
+    used = [item.subject for item in plan.model.attached if item.trait == trait.key]
+    scenarios = draw_scenarios(plan.lists, f"{plan.seed}/{trait.key}", used)
+    return list(itertools.islice(scenarios, start, start + count))
+
+
+def _make_cell(
+    plan: Plan, trait: Trait, pole: Pole, scenario: Scenario, index: int, draw: int, round_no: int, order: int
+) -> Cell:
+    modes = plan.model.brief.failure_modes
+    negative = pole == "negative"
+    return Cell(
+        id=f"{trait.key}/{index:05d}/{pole}/{draw}",
+        order=order,
+        trait=trait.key,
+        pole=pole,
+        scenario=scenario,
+        pair_id=f"{trait.key}/{index:05d}",
+        round_no=round_no,
+        draw=draw,
+        failure_mode=modes[index % len(modes)] if negative and modes else None,
+        near_miss=negative and trait.type == "topic" and index % 2 == 0,
+    )

@@ -1,0 +1,179 @@
+"""Prompts: a cell becomes the request that asks for it. The texts themselves are the templates in ``prompts/``."""
+
+import hashlib
+import json
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import jinja2
+
+from engine.model import Brief, Model, Pole, Seed, Trait
+from engine.plan import Cell, Plan
+from engine.subjects import name_subjects
+
+FOLDER = Path(__file__).parent / "prompts"
+CHAT_SHOTS = 4
+PLAIN_SHOTS = 5
+JUDGE_SHOTS_PER_POLE = 10
+POSITIVE_WORD, NEGATIVE_WORD = "good", "bad"
+
+EXEMPLAR_SCHEMA: Mapping[str, object] = {
+    "type": "object",
+    "properties": {
+        "exemplars": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "text": {"type": "string"},
+                    "pole": {"type": "string", "enum": ["positive", "negative", "neither"]},
+                },
+                "required": ["text", "pole"],
+                "additionalProperties": False,
+            },
+        }
+    },
+    "required": ["exemplars"],
+    "additionalProperties": False,
+}
+SUBJECT_SCHEMA: Mapping[str, object] = {
+    "type": "object",
+    "properties": {"subjects": {"type": "array", "items": {"type": "string"}}},
+    "required": ["subjects"],
+    "additionalProperties": False,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """An authored text as a prompt shows it: with its subject, or with the judge's word."""
+
+    text: str
+    subject: str = ""
+    word: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What is sent: chat messages (``system`` and ``user``), or a document to go on with (``user`` alone)."""
+
+    user: str
+    system: str | None = None
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the whole prompt, in hexadecimal."""
+        return hashlib.sha256(f"{self.system or ''}\0{self.user}".encode()).hexdigest()
+
+
+@cache
+def prompts_version() -> str:
+    """The version of the prompts: a digest of their texts, so that it can't be forgotten."""
+    digest = hashlib.sha256()
+    for path in sorted(FOLDER.glob("*.jinja")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def write_chat_prompt(plan: Plan, cell: Cell, language: str) -> Prompt:
+    """The prompt for a chat model: the trait, the brief, the scenario, a few authored texts of the same pole."""
+    trait = plan.model.trait(cell.trait)
+    other: Pole = "negative" if cell.pole == "positive" else "positive"
+    seeds = _pick(plan.model.seeds_at(trait.key, cell.pole), CHAT_SHOTS, f"{plan.seed}/{cell.pair_id}")
+    user = _render(
+        f"{trait.type}.jinja",
+        model=plan.model,
+        trait=trait,
+        cell=cell,
+        brief_items=_list_brief(plan.model.brief),
+        label=trait.label(cell.pole),
+        other_label=trait.label(other),
+        paraphrase=trait.paraphrase(cell.pole),
+        other_paraphrase=trait.paraphrase(other),
+        length=plan.lists.length(cell.scenario.length),
+        language=language,
+        shots=[seed.text for seed in seeds],
+        count=plan.level.exemplars_per_call,
+    )
+    pole = f'\n\nEach exemplar\'s "pole" says where its text came to stand: "{cell.pole}" as asked, or what it became.'
+    return Prompt(user + pole, _render("system.jinja"))
+
+
+def write_words_only(prompt: Prompt, schema: Mapping[str, object]) -> Prompt:
+    """The same prompt with its schema asked for in words, for providers that do not take one."""
+    return Prompt(prompt.user + _render("words_only.jinja", schema=json.dumps(schema)), prompt.system)
+
+
+def write_plain_prompt(plan: Plan, cell: Cell) -> Prompt:
+    """The document that a small base model goes on with: a heading, shots of the same pole, the next topic.
+
+    The shots change with the draw only, not with the scenario, so that the server's prefix cache works.
+    """
+    trait = plan.model.trait(cell.trait)
+    shots = _plain_shots(plan.model, trait, cell.pole, f"{plan.seed}/{cell.round_no}/{cell.draw}")
+    heading = _head(trait, cell.pole)
+    return Prompt(_render("plain.jinja", heading=heading, shots=shots, subject=cell.scenario.subject))
+
+
+def write_judge_prompt(model: Model, trait: Trait, text: str, seed: int) -> Prompt | None:
+    """The document whose next word is the verdict; None where a pole has no authored texts to learn from."""
+    shots: list[Shot] = []
+    for pole, word in (("positive", POSITIVE_WORD), ("negative", NEGATIVE_WORD)):
+        seeds = model.seeds_at(trait.key, "positive" if pole == "positive" else "negative")
+        if not seeds:
+            return None
+        shots += [Shot(item.text, word=word) for item in _pick(seeds, JUDGE_SHOTS_PER_POLE, f"{seed}/judge/{pole}")]
+    random.Random(f"{seed}/judge/{trait.key}").shuffle(shots)
+    return Prompt(_render("judge.jinja", shots=shots, text=text))
+
+
+def write_subjects_prompt(model: Model, count: int) -> Prompt:
+    """The prompt that asks a chat model for subjects."""
+    return Prompt(
+        _render("subjects.jinja", model=model, brief_items=_list_brief(model.brief), count=count),
+        "You plan what a collection of example texts is to be about. You answer with what is asked for and nothing else.",
+    )
+
+
+def _plain_shots(model: Model, trait: Trait, pole: Pole, key: str) -> list[Shot]:
+    seeds = model.seeds_at(trait.key, pole)
+    subjects = dict(zip(seeds, name_subjects([seed.text for seed in seeds]), strict=True))
+    picked = _pick(seeds, PLAIN_SHOTS, f"{key}/{trait.key}/{pole}")
+    return [Shot(" ".join(seed.text.split()), subject=subjects[seed]) for seed in picked]
+
+
+def _head(trait: Trait, pole: Pole) -> str:
+    """One line that says what the texts below it are."""
+    if paraphrase := trait.paraphrase(pole):
+        return paraphrase[0]
+    return f"{trait.name}: {trait.label(pole)}. {trait.description}"
+
+
+def _pick(seeds: Sequence[Seed], count: int, key: str) -> list[Seed]:
+    return random.Random(key).sample(list(seeds), min(count, len(seeds)))
+
+
+def _list_brief(brief: Brief) -> list[tuple[str, tuple[str, ...]]]:
+    titles = {
+        "What the scores are for": brief.intent,
+        "Where the texts come from": brief.domain,
+        "What is good": brief.exemplars_of_good,
+        "Edge cases": brief.edge_cases,
+        "What does not count": brief.non_goals,
+    }
+    return [(title, items) for title, items in titles.items() if items]
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    # Prompts are plain text, not HTML: nothing may be escaped.
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(FOLDER), undefined=jinja2.StrictUndefined, autoescape=False, trim_blocks=False
+    )
+
+
+def _render(template: str, **values: object) -> str:
+    return _environment().get_template(template).render(**values).strip()

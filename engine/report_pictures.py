@@ -1,0 +1,204 @@
+"""The report's pictures as numbers: where each mark and bar of an inline SVG stands; the templates only draw them."""
+
+import math
+import re
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from engine.model import POLES, Pole
+from engine.report_words import TraitWords, explain_reason
+from engine.samples import Row
+from engine.words import count_words
+
+WIDTH = 480
+EDGE = 12
+_MARK_PITCH = 8.0
+_SIDE_HEIGHT = 96.0
+# More marks than this in one picture cannot be told apart; then every nth is drawn, and the caption says so.
+_MAX_MARKS = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One sample in a picture. ``hint`` is what a pointer that rests on it is told."""
+
+    x: float
+    y: float
+    pole: str
+    kept: bool
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """How many of a pole's kept samples lie on its own side of the middle."""
+
+    pole: Pole
+    label: str
+    own: int
+    kept: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeanPicture:
+    """Samples between the poles of one trait: positive ones stacked upwards from ``axis``, negative ones downwards."""
+
+    trait: TraitWords
+    marks: tuple[Mark, ...]
+    sides: tuple[Side, ...]
+    axis: float
+    height: float
+    placed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """Lengths of one pole. ``words`` are minimum, quartiles and maximum; ``stops`` are the same as x."""
+
+    pole: Pole
+    label: str
+    count: int
+    words: tuple[float, ...]
+    stops: tuple[float, ...]
+    y: float
+    marks: tuple[Mark, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LengthPicture:
+    """Lengths of one trait's kept samples, a lane for each pole that has any."""
+
+    trait: TraitWords
+    lanes: tuple[Lane, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReasonBar:
+    """A reason code with its count; ``share`` is its length in percent of the longest bar."""
+
+    code: str
+    count: int
+    share: float
+    explanation: str
+
+
+def draw_lean(
+    trait: TraitWords, kept: Iterable[Row], rejected: Iterable[Row], lean: Mapping[int, float]
+) -> LeanPicture | None:
+    """The strip of one trait; None where none of its rows has a place in ``lean``."""
+    rows = [row for row in (*kept, *rejected) if row["trait"] == trait.key and row["id"] in lean]
+    if not rows:
+        return None
+    rows.sort(key=lambda row: (row["reason"] is not None, lean[row["id"]]))
+    drawn = rows[:: math.ceil(len(rows) / _MAX_MARKS)]
+    levels = _stack([(row["pole"], _bin(lean[row["id"]])) for row in drawn])
+    tallest = {
+        pole: max((n for row, n in zip(drawn, levels, strict=True) if row["pole"] == pole), default=0) for pole in POLES
+    }
+    pitch = min(_MARK_PITCH, _SIDE_HEIGHT / max(1, *tallest.values()))
+    axis = EDGE + 8 + tallest["positive"] * pitch
+    marks = tuple(
+        _mark_lean(trait, row, lean[row["id"]], axis, level * pitch) for row, level in zip(drawn, levels, strict=True)
+    )
+    height = axis + 8 + tallest["negative"] * pitch + EDGE
+    return LeanPicture(trait, marks, _count_sides(trait, rows, lean), axis, height, len(rows))
+
+
+def _bin(lean: float) -> int:
+    """The column of a mark; columns are as wide as marks, so that neighbours do not overlap."""
+    return round(min(1.0, max(0.0, lean)) * (WIDTH - 2 * EDGE) / _MARK_PITCH)
+
+
+def _stack(places: Sequence[tuple[str, int]]) -> list[int]:
+    """For every place, how many came to the same one before it."""
+    seen: Counter[tuple[str, int]] = Counter()
+    levels = []
+    for place in places:
+        levels.append(seen[place])
+        seen[place] += 1
+    return levels
+
+
+def _mark_lean(trait: TraitWords, row: Row, lean: float, axis: float, away: float) -> Mark:
+    x = min(EDGE + _bin(lean) * _MARK_PITCH, WIDTH - EDGE)
+    y = axis - 8 - away if row["pole"] == "positive" else axis + 8 + away
+    return Mark(round(x, 1), round(y, 1), row["pole"], row["reason"] is None, _hint(trait, row, f"at {lean:.2f}"))
+
+
+def _hint(trait: TraitWords, row: Row, place: str) -> str:
+    label = trait.labels["positive" if row["pole"] == "positive" else "negative"]
+    text = " ".join((row["text"] or "").split())
+    return f"{label}, {row['reason'] or 'kept'}, {place}: {text[:140]}{'…' if len(text) > 140 else ''}"
+
+
+def _count_sides(trait: TraitWords, rows: Iterable[Row], lean: Mapping[int, float]) -> tuple[Side, ...]:
+    sides = []
+    for pole in POLES:
+        places = [lean[row["id"]] for row in rows if row["pole"] == pole and row["reason"] is None]
+        own = sum(place > 0.5 if pole == "positive" else place < 0.5 for place in places)
+        sides.append(Side(pole, trait.labels[pole], own, len(places)))
+    return tuple(sides)
+
+
+def draw_lengths(traits: Sequence[TraitWords], kept: Sequence[Row]) -> tuple[int, tuple[LengthPicture, ...]]:
+    """The end of the scale in words, which all traits share, and a picture for each trait that has kept samples."""
+    top = _round_up(max((count_words(row["text"] or "") for row in kept), default=0))
+    pictures = []
+    for trait in traits:
+        rows = [row for row in kept if row["trait"] == trait.key]
+        poles = [pole for pole in POLES if any(row["pole"] == pole for row in rows)]
+        lanes = tuple(_draw_lane(trait, pole, place, rows, top) for place, pole in enumerate(poles))
+        if lanes:
+            pictures.append(LengthPicture(trait, lanes))
+    return top, tuple(pictures)
+
+
+def _round_up(words: int) -> int:
+    """The next number of words that halves to a round one."""
+    step = 10 if words <= 100 else 50 if words <= 500 else 100
+    return max(step, math.ceil(words / step) * step)
+
+
+def _draw_lane(trait: TraitWords, pole: Pole, place: int, rows: Iterable[Row], top: int) -> Lane:
+    mine = sorted((row for row in rows if row["pole"] == pole), key=lambda row: count_words(row["text"] or ""))
+    counts = [count_words(row["text"] or "") for row in mine]
+    words = _summarise(counts)
+    y = 24.0 + 44 * place
+    marks = tuple(
+        # Five offsets in turn keep marks of one length apart; a random jitter would change from run to run.
+        Mark(_scale(number, top), y + 4.5 * ((2 * order) % 5 - 2), pole, True, _hint(trait, row, f"{number} words"))
+        for order, (number, row) in enumerate(zip(counts, mine, strict=True))
+    )
+    stops = tuple(_scale(number, top) for number in words)
+    return Lane(pole, trait.labels[pole], len(mine), words, stops, y, marks[:: math.ceil(len(marks) / _MAX_MARKS)])
+
+
+def _summarise(counts: Sequence[int]) -> tuple[float, ...]:
+    quartiles = statistics.quantiles(counts, n=4, method="inclusive") if len(counts) > 1 else [counts[0]] * 3
+    return (counts[0], *quartiles, counts[-1])
+
+
+def _scale(words: float, top: int) -> float:
+    return round(EDGE + words / top * (WIDTH - 2 * EDGE), 1)
+
+
+def draw_reasons(reasons: Mapping[str, int]) -> tuple[ReasonBar, ...]:
+    """Bars for the reasons that occurred, the longest first."""
+    found = sorted(((code, count) for code, count in reasons.items() if count), key=lambda item: (-item[1], item[0]))
+    return tuple(
+        ReasonBar(code, count, round(100 * count / found[0][1], 1), explain_reason(code)) for code, count in found
+    )
+
+
+def split_by_difference(text: str, other: str) -> list[tuple[str, bool]]:
+    """``text`` as runs of words, each with whether ``other`` has these words too."""
+    known = {_bare(word) for word in other.split()}
+    runs = groupby(text.split(), key=lambda word: _bare(word) in known)
+    return [(" ".join(words), shared) for shared, words in runs]
+
+
+def _bare(word: str) -> str:
+    return re.sub(r"^\W+|\W+$", "", word.casefold())

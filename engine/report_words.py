@@ -1,0 +1,89 @@
+"""The report's words: what a reason code means, what a suite and an expectation are called, how numbers read."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from engine.model import Pole
+from engine.samples import Reason
+
+EXPLANATIONS: Mapping[Reason, str] = {
+    "unreadable": "The reply could not be read as an exemplar: it was empty, or not in the form that was asked for.",
+    "wrong_label": "It was asked for at one pole and reads as the other.",
+    "too_short": "It has fewer words than its scenario allows.",
+    "too_long": "It has more words than its scenario allows.",
+    "truncated": "It breaks off before its end.",
+    "meta_talk": "It talks about the task (“Here is an example …”) where it should be the example.",
+    "placeholder": "It leaves a gap to be filled in, such as [name] or TODO.",
+    "label_leak": "It names the trait or the pole, so that the label can be read off a single word.",
+    "prompt_echo": "It repeats the instructions that the model was given.",
+    "wrong_language": "It is not in the language of the brief or the seeds.",
+    "duplicate": "It says word for word what another sample says.",
+    "near_duplicate": "It differs from another sample in a few words only.",
+    "seed_copy": "It copies one of the authored samples.",
+    "held_out_overlap": "It is too near to a text that is held out for evaluation.",
+    "refused": "The provider would not write it.",
+    "cell_failed": "The call failed, its retries too, so there is no text.",
+    "voice_drift": "It no longer sounds like the seed that it is a variation of.",
+    "off_pole": "It reads as neither pole: too near the middle to stand for one.",
+    "surplus": "Nothing is wrong with it. The wanted number was reached without it.",
+}
+
+_SUITES: Mapping[str, str] = {
+    "run": "This run",
+    "whole": "All that is attached",
+    "held_out": "Held-out texts",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TraitWords:
+    """How a trait and its poles are called on the page."""
+
+    key: str
+    name: str
+    labels: Mapping[Pole, str]
+
+
+def explain_reason(code: str) -> str:
+    """A plain sentence for a reason code; empty where the code is not one of ours."""
+    return {str(reason): sentence for reason, sentence in EXPLANATIONS.items()}.get(code, "")
+
+
+def name_suite(suite: str) -> str:
+    """A suite's name as a reader would say it."""
+    return _SUITES.get(suite, name_plainly(suite))
+
+
+def name_plainly(name: str) -> str:
+    """An identifier as words: ``ExpectNoDuplicates`` and ``expect_no_duplicates`` become “Expect no duplicates”.
+
+    A name that has a space is a sentence already and stays as it is.
+    """
+    if " " in name:
+        return name
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).replace("_", " ").lower()
+    return words[:1].upper() + words[1:]
+
+
+def count_noun(number: int, noun: str) -> str:
+    """“1 exemplar”, “2,048 exemplars”."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def tell_seconds(seconds: float) -> str:
+    """A duration to the precision that a reader has use for."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def tell_cost(cost_usd: float | None) -> str:
+    """A cost in US dollars; small ones keep the digits that make them more than nothing."""
+    if cost_usd is None:
+        return "not known"
+    return f"${cost_usd:,.2f}" if cost_usd == 0 or cost_usd >= 0.1 else f"${cost_usd:.4f}"

@@ -1,0 +1,202 @@
+"""The rules that one text is held against, each with its reason code; which of two texts stays is ``screen``'s."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from engine.language import find_other_language
+from engine.model import Pole, Trait
+from engine.samples import Reason
+from engine.scenario import Length
+from engine.words import FUNCTION_WORDS, count_words, normalise, split_words, word_runs
+
+# A text may miss its scenario's length by half before it is another length; C4 drops lines under 5 words
+# (Raffel et al. 2020, section 2.2).
+LENGTH_TOLERANCE = 0.5
+MIN_WORDS = 5
+# A run of 8 words in common is what PaLM counts as contamination (Chowdhery et al. 2022, section 8).
+COMMON_RUN = 8
+# Gopher's limits on the share of characters in the commonest n-gram of words (Rae et al. 2021, table A1).
+REPETITION_LIMITS = {2: 0.20, 3: 0.18, 4: 0.16}
+# Gopher's limits are for documents: in a text of a few sentences a phrase said twice is over them and reads well
+# (34 of 80 usable texts were), so two or three words count from the third time on.
+MIN_TIMES = {2: 3, 3: 3, 4: 2}
+# A content word that makes up this share of a text's words, three times or more, is a stutter ("Click, Click, Click").
+MAX_WORD_SHARE = 0.2
+# C4 keeps lines that end in a terminal mark; asked for where the seeds nearly all do.
+TERMINAL = ('.', '!', '?', '"', "'", "”", "’", ")", "…", ":", "`")
+
+META_TALK = re.compile(
+    r"\bas an? (?:ai|language model|assistant)\b|^(?:sure|certainly|of course|okay)[,!:]|^here(?:'s| is| are) (?:a|an|the|your|some)\b"
+    r".{0,60}\b(?:text|texts|example|examples|sample|version|rewrite)\b|\b(?:this|the following|the above) (?:text|example|sample|exemplar) "
+    r"(?:is|shows|demonstrates|illustrates)\b|\b(?:positive|negative) (?:pole|exemplar|example)\b|\bi hope this helps\b"
+    r"|^(?:note|explanation|example|output|answer|response) ?\d*:",
+    re.IGNORECASE,
+)
+PLACEHOLDER = re.compile(
+    r"\[(?:your|name|insert|company|date|product|customer|user|recipient|x+|link|phone|email|address|number)\b[^\]]*\]"
+    r"|\{\{.*?\}\}|<(?:insert|your|name|placeholder)\b[^>]*>|\blorem ipsum\b|\bx{3,}\b|\btbd\b|\bto be filled in\b|_{4,}"
+    r"|\b(?:john|jane) doe\b|\bfoo ?bar\b",
+    re.IGNORECASE,
+)
+PROMPT_MARKS = re.compile(r"^(?:topic|text|verdict|audience|form|length|subject|pole|trait)\s*:", re.IGNORECASE)
+REFUSAL = re.compile(
+    r"^(?:i(?:'m| am) (?:sorry|unable|not able)\b.{0,40}\b(?:can(?:no|')t|unable|not able|help|assist|provide|write)\b"
+    r"|i (?:can(?:no|')t|won't|will not) (?:help|assist|provide|write|create|generate|fulfil)\b"
+    r"|sorry, (?:but )?i can(?:no|')t)",
+    re.IGNORECASE,
+)
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffd]|[\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a text is held against beside the text itself.
+
+    ``instructions`` is the prompt without its shots; ``ends_marked`` says that the model's texts end in a terminal
+    mark as a rule.
+    """
+
+    trait: Trait
+    pole: Pole
+    length: Length | None
+    subject: str
+    instructions: str
+    language: str
+    ends_marked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Why a text is rejected, with what was seen."""
+
+    reason: Reason
+    detail: str
+
+
+Rule = Callable[[str, Context], Finding | None]
+
+
+def find_fault(text: str, context: Context) -> Finding | None:
+    """The first rule that a text breaks, in the order of ``RULES``; None where it breaks none."""
+    return next((finding for rule in RULES if (finding := rule(text, context))), None)
+
+
+def check_readable(text: str, context: Context) -> Finding | None:
+    """Nothing there, bytes that are no text, or the same phrase over and over."""
+    if not text.strip():
+        return Finding("unreadable", "an empty text")
+    if CONTROL.search(text):
+        return Finding("unreadable", "control characters or broken Unicode")
+    words = split_words(text)
+    if not words:
+        return Finding("unreadable", "no words")
+    for size, share, phrase in _repetitions(words):
+        if share > REPETITION_LIMITS[size]:
+            return Finding("unreadable", f"{phrase!r} makes up {share:.0%} of the text")
+    word, times = _find_stutter(words)
+    if times >= 3 and times / len(words) > MAX_WORD_SHARE:
+        return Finding("unreadable", f"{word!r} {times} times in {len(words)} words")
+    return None
+
+
+def check_refusal(text: str, context: Context) -> Finding | None:
+    """The model declines in words."""
+    return Finding("refused", text[:80]) if REFUSAL.search(text) else None
+
+
+def check_prompt_echo(text: str, context: Context) -> Finding | None:
+    """The prompt's own marks or a run of its instructions, or nothing but the subject."""
+    if mark := PROMPT_MARKS.search(text):
+        return Finding("prompt_echo", f"begins with {mark.group()!r}")
+    if normalise(text) == normalise(context.subject):
+        return Finding("prompt_echo", "the subject and nothing else")
+    common = word_runs(text, COMMON_RUN) & word_runs(context.instructions, COMMON_RUN)
+    return Finding("prompt_echo", " ".join(min(common))) if common else None
+
+
+def check_meta_talk(text: str, context: Context) -> Finding | None:
+    """Talk about the text in the place of the text."""
+    found = META_TALK.search(text)
+    return Finding("meta_talk", found.group()) if found else None
+
+
+def check_placeholder(text: str, context: Context) -> Finding | None:
+    """A gap left to be filled in."""
+    found = PLACEHOLDER.search(text)
+    return Finding("placeholder", found.group()) if found else None
+
+
+def check_label_leak(text: str, context: Context) -> Finding | None:
+    """The text says which pole it is: a scorer would learn the word and not the trait.
+
+    A single-word label leaks at the start, before a colon, or beside the trait's name; one of several words anywhere.
+    The labels of a topic or claim name its matter, so there only a heading counts.
+    """
+    form = normalise(text)
+    for label in (context.trait.positive_label, context.trait.negative_label):
+        word = normalise(label)
+        if re.match(rf"\W*{re.escape(label)}\s*[:\-–—]", text, re.IGNORECASE):
+            return Finding("label_leak", f"begins with the label {label!r}")
+        if context.trait.type in ("topic", "claim") or not word:
+            continue
+        several = len(word.split()) > 1
+        name = re.escape(normalise(context.trait.name))
+        beside = re.search(rf"\b(?:{name} (?:\w+ ){{0,2}}{re.escape(word)}|{re.escape(word)} {name})\b", form)
+        if beside or (several and f" {word} " in f" {form} "):
+            return Finding("label_leak", f"names the label {label!r}")
+    return None
+
+
+def check_length(text: str, context: Context) -> Finding | None:
+    """Far outside the length that the scenario asks for; without one, fewer words than a sentence has."""
+    words = count_words(text)
+    least = MIN_WORDS if context.length is None else max(MIN_WORDS, context.length.min_words * LENGTH_TOLERANCE)
+    if words < least:
+        return Finding("too_short", f"{words} words, at least {least:g} wanted")
+    most = None if context.length is None else context.length.max_words * (1 + LENGTH_TOLERANCE)
+    if most is not None and words > most:
+        return Finding("too_long", f"{words} words, at most {most:g} wanted")
+    return None
+
+
+def check_ending(text: str, context: Context) -> Finding | None:
+    """Breaks off, where texts of this model end in a terminal mark."""
+    if context.ends_marked and not text.rstrip().endswith(TERMINAL):
+        return Finding("truncated", f"ends in {text.rstrip()[-20:]!r}")
+    return None
+
+
+def check_language(text: str, context: Context) -> Finding | None:
+    """Surely in another language than the one expected."""
+    other = find_other_language(text, context.language)
+    return Finding("wrong_language", f"{other}, expected {context.language}") if other else None
+
+
+RULES: tuple[Rule, ...] = (
+    check_readable,
+    check_refusal,
+    check_prompt_echo,
+    check_meta_talk,
+    check_placeholder,
+    check_label_leak,
+    check_ending,
+    check_length,
+    check_language,
+)
+
+
+def _repetitions(words: list[str]) -> Iterator[tuple[int, float, str]]:
+    characters = sum(map(len, words))
+    for size in REPETITION_LIMITS:
+        grams = Counter(tuple(words[start : start + size]) for start in range(len(words) - size + 1))
+        often = [(times * sum(map(len, gram)), gram, times) for gram, times in grams.items() if times >= MIN_TIMES[size]]
+        if often:
+            _, gram, times = max(often)
+            yield size, times * sum(map(len, gram)) / characters, " ".join(gram)
+
+
+def _find_stutter(words: list[str]) -> tuple[str, int]:
+    counts = Counter(word for word in words if word not in FUNCTION_WORDS)
+    return max(counts.items(), key=lambda item: (item[1], item[0])) if counts else ("", 0)

@@ -1,0 +1,160 @@
+"""Scenarios: which lists fit a model, and how their values are drawn so that none is tied to a pole or worn out."""
+
+import hashlib
+import heapq
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from engine.errors import DefinitionError, Problem, StoreError
+from engine.model import Model
+from engine.samples import Scenario
+from engine.subjects import count_shared_words, name_subjects, read_domains
+from engine.yamlfile import parse_yaml
+
+LENGTHS_FILE = "lengths.yaml"
+FALLBACK_PACK = "everyday"
+
+Entries = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
+
+
+class _Pack(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    words: tuple[str, ...]
+    subjects: Entries
+    audiences: Entries
+    forms: Entries
+
+
+class Length(BaseModel):
+    """A length by its name, and the words that a text of it has."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    min_words: int
+    max_words: int
+
+
+@dataclass(frozen=True, slots=True)
+class Packs:
+    """Every list that is kept as data, by the name of its domain."""
+
+    packs: Mapping[str, _Pack]
+    lengths: tuple[Length, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Lists:
+    """The values that one model's scenarios are drawn from. ``subjects`` has those to use first at the front."""
+
+    pack: str
+    subjects: tuple[tuple[str, ...], ...]
+    audiences: tuple[str, ...]
+    forms: tuple[str, ...]
+    lengths: tuple[Length, ...]
+
+    def length(self, name: str) -> Length:
+        """The length of that name."""
+        return {length.name: length for length in self.lengths}[name]
+
+
+def load_packs(folder: Path) -> Packs:
+    """The lists below ``data/scenarios/``.
+
+    Raises:
+        DefinitionError: a file that is not a pack.
+        StoreError: the folder cannot be read.
+    """
+    try:
+        contents = {path.name: path.read_bytes() for path in sorted(folder.glob("*.yaml"))}
+    except OSError as error:
+        raise StoreError(f"{folder} cannot be read: {error}") from error
+    values = {name: parse_yaml(name, content).value for name, content in contents.items()}
+    name = LENGTHS_FILE
+    try:
+        lengths = TypeAdapter(tuple[Length, ...]).validate_python(values.pop(LENGTHS_FILE, ()))
+        packs = {}
+        for name, value in values.items():  # noqa: B007 (the name is for the message below)
+            packs[name.removesuffix(".yaml")] = _Pack.model_validate(value)
+    except ValidationError as error:
+        found = error.errors()[0]
+        place = ".".join(map(str, found["loc"])) or "file"
+        raise DefinitionError(name, [Problem(name, None, place, repr(found["input"])[:60], found["msg"])]) from None
+    if not lengths or FALLBACK_PACK not in packs:
+        raise DefinitionError(
+            str(folder), [Problem(str(folder), None, "folder", "a part", f"{LENGTHS_FILE} and {FALLBACK_PACK}.yaml")]
+        )
+    return Packs(packs, lengths)
+
+
+def choose_lists(model: Model, packs: Packs, proposed: Sequence[str] = ()) -> Lists:
+    """The lists that fit a model: the pack whose words the model's own text uses most, else ``everyday``.
+
+    Subjects come in tiers, each used up before the next is begun: those that the synth model proposed; the pack's;
+    those that the brief and the seeds name.
+    """
+    texts = _model_texts(model)
+    scores = {name: count_shared_words(pack.words, texts) for name, pack in packs.packs.items()}
+    best = max(sorted(scores), key=lambda name: scores[name])
+    name = best if scores[best] >= 2 else FALLBACK_PACK
+    pack = packs.packs[name]
+    own = [*read_domains(model.brief), *name_subjects([seed.text for seed in model.seeds])]
+    return Lists(
+        pack=name,
+        subjects=_keep_first((tuple(proposed), pack.subjects, tuple(own))),
+        audiences=pack.audiences,
+        forms=pack.forms,
+        lengths=packs.lengths,
+    )
+
+
+def draw_scenarios(lists: Lists, key: str, used_subjects: Sequence[str]) -> Iterator[Scenario]:
+    """Scenarios without end, a pure function of its arguments: each value is drawn as often as any other, ±1.
+
+    ``key`` seeds the order. Subjects that attached samples have used come after those that they have not.
+    """
+    subjects = _draw_tiers(lists.subjects, f"{key}/subject", used_subjects)
+    audiences = _draw_tiers((lists.audiences,), f"{key}/audience", ())
+    forms = _draw_tiers((lists.forms,), f"{key}/form", ())
+    lengths = _draw_tiers((tuple(length.name for length in lists.lengths),), f"{key}/length", ())
+    for subject, audience, form, length in zip(subjects, audiences, forms, lengths, strict=False):
+        yield Scenario(subject, audience, form, length)
+
+
+def _draw_tiers(tiers: Sequence[Sequence[str]], key: str, used: Sequence[str]) -> Iterator[str]:
+    """The least used value next; among equals the lower tier, then an order that changes with every use."""
+    tier_of = {value: tier for tier, values in reversed(list(enumerate(tiers))) for value in values}
+    uses = {value: used.count(value) for value in tier_of}
+    heap = [(uses[value], tier, _rank(key, value, uses[value]), value) for value, tier in tier_of.items()]
+    heapq.heapify(heap)
+    while heap:
+        count, tier, _, value = heap[0]
+        yield value
+        heapq.heapreplace(heap, (count + 1, tier, _rank(key, value, count + 1), value))
+
+
+def _rank(key: str, value: str, count: int) -> bytes:
+    return hashlib.sha256(f"{key}\0{value}\0{count}".encode()).digest()
+
+
+def _keep_first(tiers: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
+    """The tiers without values that stand in an earlier one already, whatever their case."""
+    seen: set[str] = set()
+    kept = []
+    for tier in tiers:
+        fresh = [value for value in dict.fromkeys(tier) if value.casefold() not in seen]
+        seen.update(value.casefold() for value in fresh)
+        kept.append(tuple(fresh))
+    return tuple(kept)
+
+
+def _model_texts(model: Model) -> list[str]:
+    brief = model.brief
+    said = [model.handle.replace("-", " "), model.description, *brief.intent, *brief.domain, *brief.failure_modes]
+    traits = [f"{trait.name} {trait.description}" for trait in model.traits]
+    return [*said, *traits, *(seed.text for seed in model.seeds)]

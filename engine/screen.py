@@ -1,0 +1,89 @@
+"""Screening: each exemplar is kept standing or rejected with a reason; nothing disappears."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from engine.duplicates import DuplicatePair, Match, NearTexts
+from engine.language import expect_language
+from engine.model import Model
+from engine.plan import Plan
+from engine.prompting import FOLDER as PROMPTS_FOLDER
+from engine.rules import COMMON_RUN, TERMINAL, Context, find_fault
+from engine.samples import Exemplar, Reason
+from engine.words import word_runs
+
+# Seeds end in a terminal mark "as a rule" from this share on.
+MARKED_SHARE = 0.9
+
+
+class Screener:
+    """Holds exemplars against the rules, in cell order; it remembers what it has seen, so that the first one stays."""
+
+    def __init__(self, plan: Plan, use_lengths: bool) -> None:
+        self.duplicates: list[DuplicatePair] = []
+        self._plan = plan
+        self._use_lengths = use_lengths
+        self._language = expect_language(plan.model)
+        self._marked = _mark_ends(plan.model)
+        self._instructions = "\n".join(path.read_text() for path in sorted(PROMPTS_FOLDER.glob("*.jinja")))
+        self._seen = NearTexts()
+        self._seeds = NearTexts()
+        self._seed_runs: dict[tuple[str, ...], str] = {}
+        for number, item in enumerate(plan.model.attached):
+            self._seen.add(f"attached/{number}", item.text)
+        for seed in plan.model.seeds:
+            self._seeds.add(seed.place, seed.text)
+            self._seed_runs.update(dict.fromkeys(word_runs(seed.text, COMMON_RUN), seed.text))
+
+    def screen(self, exemplars: Sequence[Exemplar]) -> list[Exemplar]:
+        """The exemplars in cell order, each standing or with the reason why not."""
+        return [self._screen_one(exemplar) for exemplar in sorted(exemplars, key=lambda exemplar: (exemplar.order, exemplar.number))]
+
+    def _screen_one(self, exemplar: Exemplar) -> Exemplar:
+        if exemplar.reason is not None or exemplar.text is None:
+            return exemplar
+        finding = find_fault(exemplar.text, self._make_context(exemplar))
+        if finding:
+            return replace(exemplar, reason=finding.reason, detail=finding.detail)
+        return self._compare(exemplar, exemplar.text)
+
+    def _compare(self, exemplar: Exemplar, text: str) -> Exemplar:
+        if match := self._seeds.find(text):
+            return self._reject(exemplar, text, "seed_copy", match)
+        runs = word_runs(text, COMMON_RUN)
+        if copied := next((self._seed_runs[run] for run in sorted(runs) if run in self._seed_runs), None):
+            return replace(exemplar, reason="seed_copy", detail=f"{COMMON_RUN} words in a row of: {copied}")
+        if match := self._seen.find(text):
+            return self._reject(exemplar, text, "duplicate" if match.exact else "near_duplicate", match)
+        self._seen.add(exemplar.key, text)
+        return exemplar
+
+    def _reject(self, exemplar: Exemplar, text: str, reason: Reason, match: Match) -> Exemplar:
+        self.duplicates.append(DuplicatePair(reason, exemplar.trait, text, match.text, match.similarity))
+        return replace(exemplar, reason=reason, detail=f"{match.similarity:.2f} like: {match.text}")
+
+    def _make_context(self, exemplar: Exemplar) -> Context:
+        trait = self._plan.model.trait(exemplar.trait)
+        length = self._plan.lists.length(exemplar.scenario.length) if self._use_lengths else None
+        marked = self._marked.get(trait.key, False)
+        subject = exemplar.scenario.subject
+        return Context(trait, exemplar.pole, length, subject, self._instructions, self._language, marked)
+
+
+def count_reasons(exemplars: Sequence[Exemplar]) -> dict[str, int]:
+    """How many exemplars were rejected for each reason, the commonest first."""
+    counts: dict[str, int] = {}
+    for exemplar in exemplars:
+        if exemplar.reason is not None:
+            counts[exemplar.reason] = counts.get(exemplar.reason, 0) + 1
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _mark_ends(model: Model) -> Mapping[str, bool]:
+    """For each trait with seeds, whether they end in a terminal mark as a rule."""
+    marked = {}
+    for trait in model.traits:
+        texts = [seed.text for seed in model.seeds if seed.trait == trait.key]
+        if texts:
+            marked[trait.key] = sum(text.endswith(TERMINAL) for text in texts) >= MARKED_SHARE * len(texts)
+    return marked

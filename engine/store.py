@@ -1,0 +1,281 @@
+"""The sample store: the one module that touches its files (DESIGN.md, "The sample store").
+
+A set is a folder ``handle=<handle>/pool=<pool>/run=<run id>``. It is made whole in a staging folder beside the store
+and moved in by one rename, so that no reader, whichever way it lists files, meets half a set. On an object store,
+which has no rename, the manifest with its digests is put last.
+"""
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from engine.errors import StoreError
+from engine.files import list_folders, open_folder
+from engine.model import Attached, Pool
+from engine.samples import Row, RunStamp, make_rejected_table, make_sample_table
+
+MANIFEST = "_manifest.json"
+SAMPLES = "samples.parquet"
+REJECTED = "_run/rejected.parquet"
+VERDICT = "_run/verdict.json"
+REPORT = "_run/report.html"
+CARD = "_run/README.md"
+
+Status = Literal["attached", "rejected"]
+
+
+@dataclass(frozen=True, slots=True)
+class SampleSet:
+    """What is to be written of one run: rows, and the files beside them by their name in the set."""
+
+    stamp: RunStamp
+    pool: Pool
+    status: Status
+    plan_id: str
+    kept: Sequence[Row]
+    rejected: Sequence[Row]
+    documents: Mapping[str, str]
+    versions: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSet:
+    """A set that stands in the store: its folder, its manifest, and whether this call put it there."""
+
+    folder: str
+    manifest: Mapping[str, Any]
+    written: bool = True
+
+    def file(self, name: str) -> str:
+        """The path or URI of one of its files."""
+        return f"{self.folder}/{name}"
+
+
+def locate_set(samples_uri: str, handle: str, pool: Pool, run_id: str) -> str:
+    """The folder of a set."""
+    return f"{samples_uri.rstrip('/')}/handle={handle}/pool={pool}/run={run_id}"
+
+
+def check_writable(samples_uri: str) -> None:
+    """Tries the store before anything is paid for: a folder and a file are made in it and taken away again.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    filesystem, path = open_folder(samples_uri)
+    with _translate(samples_uri):
+        if isinstance(filesystem, fs.LocalFileSystem):
+            Path(path).mkdir(parents=True, exist_ok=True)
+            probe = Path(path) / f"_probe-{uuid.uuid4().hex}"
+            probe.write_bytes(b"\0" * 4096)
+            probe.unlink()
+        else:
+            filesystem.get_file_info(path)
+
+
+def write_set(samples_uri: str, sample_set: SampleSet) -> StoredSet:
+    """Puts a set into the store in one move; an attached set of the same run id stays as it is.
+
+    Raises:
+        StoreError: the store cannot be written; nothing of the set is left in it.
+    """
+    stamp = sample_set.stamp
+    folder = locate_set(samples_uri, stamp.handle, sample_set.pool, stamp.run_id)
+    files = _render_files(sample_set)
+    filesystem, path = open_folder(folder)
+    with _translate(samples_uri):
+        if isinstance(filesystem, fs.LocalFileSystem):
+            written = _write_local(Path(path), files)
+        else:
+            written = _write_remote(filesystem, path, files)
+    return StoredSet(folder, read_manifest(folder) or {}, written)
+
+
+def read_manifest(folder: str) -> Mapping[str, Any] | None:
+    """The manifest of a set; None where there is none yet, so that the set does not exist for readers."""
+    filesystem, path = open_folder(f"{folder}/{MANIFEST}")
+    try:
+        with filesystem.open_input_file(path) as stream:
+            manifest = json.loads(bytes(stream.read()))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{folder}/{MANIFEST} cannot be read: {error}") from error
+    return manifest if isinstance(manifest, dict) else None
+
+
+def list_sets(samples_uri: str, handle: str, pool: Pool) -> list[StoredSet]:
+    """The attached sets of a model, in the order of their creation."""
+    parent = f"{samples_uri.rstrip('/')}/handle={handle}/pool={pool}"
+    found = []
+    for name in list_folders(parent):
+        manifest = read_manifest(f"{parent}/{name}") if name.startswith("run=") else None
+        if manifest is not None and manifest.get("status") == "attached":
+            found.append(StoredSet(f"{parent}/{name}", manifest, written=False))
+    return sorted(found, key=lambda stored: (str(stored.manifest["created_at"]), stored.folder))
+
+
+def read_attached(sets: Sequence[StoredSet]) -> tuple[Attached, ...]:
+    """The samples of some sets, in order.
+
+    Raises:
+        StoreError: a set whose file is missing or is not Parquet.
+    """
+    samples: list[Attached] = []
+    for stored in sets:
+        filesystem, path = open_folder(stored.file(SAMPLES))
+        with _translate(stored.folder):
+            table = pq.read_table(path, filesystem=filesystem, columns=["trait", "text", "quality", "scenario"])
+        samples += [
+            Attached(row["trait"], row["text"], row["quality"], json.loads(row["scenario"]).get("subject", ""))
+            for row in table.to_pylist()
+        ]
+    return tuple(samples)
+
+
+def digest_sets(sets: Sequence[StoredSet]) -> tuple[str, ...]:
+    """A digest for each attached set that does not change with its run id: of its rows' ids, in order."""
+    return tuple(str(stored.manifest["rows_sha256"]) for stored in sets)
+
+
+def _render_files(sample_set: SampleSet) -> dict[str, bytes]:
+    """The bytes of every file of a set, the manifest last."""
+    tables: dict[str, pa.Table] = {}
+    if sample_set.status == "attached":
+        tables[SAMPLES] = make_sample_table(sample_set.kept)
+    tables[REJECTED] = make_rejected_table(sample_set.rejected)
+    files = {name: _write_parquet(table) for name, table in tables.items()}
+    files |= {name: text.encode() for name, text in sample_set.documents.items()}
+    files[MANIFEST] = _render_manifest(sample_set, files, {name: table.num_rows for name, table in tables.items()})
+    return files
+
+
+def _render_manifest(sample_set: SampleSet, files: Mapping[str, bytes], rows: Mapping[str, int]) -> bytes:
+    stamp = sample_set.stamp
+    counts: dict[str, dict[str, int]] = {}
+    for row in sample_set.kept if sample_set.status == "attached" else ():
+        trait = counts.setdefault(row["trait"], {"positive": 0, "negative": 0})
+        trait[row["pole"]] += 1
+    ids = "\n".join(str(row["id"]) for row in sample_set.kept)
+    manifest = {
+        "status": sample_set.status,
+        "run_id": stamp.run_id,
+        "handle": stamp.handle,
+        "pool": sample_set.pool,
+        "synth_type": stamp.synth_type,
+        "effort": stamp.effort,
+        "plan_id": sample_set.plan_id,
+        "created_at": stamp.created_at.isoformat(),
+        "counts": counts,
+        "rows_sha256": hashlib.sha256(ids.encode()).hexdigest(),
+        "files": {
+            name: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content), "rows": rows.get(name)}
+            for name, content in files.items()
+        },
+        "versions": dict(sample_set.versions),
+    }
+    return (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def _write_parquet(table: pa.Table) -> bytes:
+    stream = io.BytesIO()
+    pq.write_table(table, stream, compression="zstd")
+    return stream.getvalue()
+
+
+def _write_local(folder: Path, files: Mapping[str, bytes]) -> bool:
+    """One rename of a whole folder. False where an attached set of this run id stands there already."""
+    root = folder.parents[2]
+    with _make_staging(root) as staging:
+        made = staging / "set"
+        for name, content in files.items():
+            _write_file(made / name, content)
+        _sync_folder(made)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        while True:
+            try:
+                os.rename(made, folder)
+            except OSError:
+                if not folder.exists():
+                    raise
+                manifest = read_manifest(str(folder))
+                if manifest is not None and manifest.get("status") == "attached":
+                    return False
+                # What stands there is a rejected set or debris of this very run: it makes room.
+                with suppress(FileNotFoundError):
+                    os.rename(folder, staging / f"old-{uuid.uuid4().hex}")
+            else:
+                _sync_folder(folder.parent)
+                return True
+
+
+@contextmanager
+def _make_staging(root: Path) -> Iterator[Path]:
+    """A folder on the store's own disk but outside the store, since DuckDB's ``**`` descends into any folder."""
+    root.mkdir(parents=True, exist_ok=True)
+    try:
+        staging = Path(tempfile.mkdtemp(prefix=f".{root.name}-staging-", dir=root.parent))
+        if staging.stat().st_dev != root.stat().st_dev:
+            staging.rmdir()
+            raise OSError("the store is a mount of its own")
+    except OSError:
+        staging = Path(tempfile.mkdtemp(prefix="_staging-", dir=root))
+    try:
+        yield staging
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _write_file(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _write_remote(filesystem: fs.FileSystem, path: str, files: Mapping[str, bytes]) -> bool:
+    """File by file, the manifest last; an attached set of this run id stays."""
+    manifest_path = f"{path}/{MANIFEST}"
+    if filesystem.get_file_info(manifest_path).type != fs.FileType.NotFound:
+        with filesystem.open_input_file(manifest_path) as stream:
+            if json.loads(bytes(stream.read())).get("status") == "attached":
+                return False
+        filesystem.delete_file(manifest_path)
+    for name, content in files.items():
+        with filesystem.open_output_stream(f"{path}/{name}") as stream:
+            stream.write(content)
+    return True
+
+
+@contextmanager
+def _translate(place: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        said = getattr(error, "strerror", None) or str(error)
+        raise StoreError(
+            f"The sample store {place} cannot be used: {said}. Free space or permit writing, or point "
+            "EXEMPLARS_SAMPLES_URI elsewhere; the kept replies are not lost, a second start goes on from them"
+        ) from error

@@ -1,0 +1,69 @@
+"""What a model's own words say that its texts are about: the subjects that planning starts from."""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+from engine.model import Brief
+from engine.words import FUNCTION_WORDS, list_content_words, split_words
+
+MAX_SUBJECT_WORDS = 6
+
+
+def name_subjects(texts: Sequence[str]) -> list[str]:
+    """For each text its subject: the run of content words that tells it best from the other texts.
+
+    The score of a run is the sum of its words' inverse document frequencies, early runs and short words counting
+    less; runs are cut at function words and punctuation, as RAKE does (Rose et al. 2010).
+    """
+    frequencies = Counter(word for text in texts for word in set(split_words(text)))
+    return [_best_run(text, frequencies, len(texts)) for text in texts]
+
+
+def read_domains(brief: Brief) -> list[str]:
+    """The short phrases that a brief lists as its domain: "Letters from town halls, tax offices, …"."""
+    phrases: list[str] = []
+    for text in brief.domain:
+        body = text.split(":", 1)[-1]
+        for part in re.split(r"[,;.]|\band\b", body):
+            phrase = part.strip()
+            if 2 <= len(phrase.split()) <= MAX_SUBJECT_WORDS:
+                phrases.append(phrase[0].lower() + phrase[1:] if phrase[1:2].islower() else phrase)
+    return list(dict.fromkeys(phrases))
+
+
+def count_shared_words(words: Sequence[str], texts: Sequence[str]) -> int:
+    """How many different ones of ``words`` the texts use, a plural counting like its singular."""
+    used = {_singular(word) for word in list_content_words(texts)}
+    return sum(_singular(word) in used for word in set(words))
+
+
+def _best_run(text: str, frequencies: Counter[str], total: int) -> str:
+    runs = _content_runs(text)
+    if not runs:
+        return " ".join(text.split()[:4])
+    scored = [(_score(run, frequencies, total) / (1 + position / 8), run) for position, run in enumerate(runs)]
+    return " ".join(max(scored, key=lambda pair: pair[0])[1])
+
+
+def _score(run: Sequence[str], frequencies: Counter[str], total: int) -> float:
+    weights = [math.log((1 + total) / (1 + frequencies[word.lower()])) for word in run if len(word) > 2]
+    return sum(weights)
+
+
+def _content_runs(text: str) -> list[list[str]]:
+    runs: list[list[str]] = []
+    for clause in re.split(r"[^\w\s'’-]|\d+", text):
+        run: list[str] = []
+        for word in [*clause.split(), "the"]:
+            if word.lower() not in FUNCTION_WORDS and re.search(r"[^\W\d_]", word):
+                run.append(word if word.isupper() else word.lower())
+            elif run:
+                runs.append(run[:3])
+                run = []
+    return runs
+
+
+def _singular(word: str) -> str:
+    return word[:-1] if word.endswith("s") and not word.endswith("ss") and len(word) > 3 else word

@@ -1,0 +1,155 @@
+"""The summary: what a finished run has to show, as rows, documents and figures; everything that is written or read."""
+
+import importlib.metadata
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pandas as pd
+
+from engine.asking import Asker
+from engine.card import render_card
+from engine.language import expect_language
+from engine.lean import place_exemplars
+from engine.model import POLES, Model, Pole
+from engine.prompting import prompts_version
+from engine.report import PoleCount, ReportData, render_report
+from engine.rounds import Rounds
+from engine.samples import Exemplar, Row, RunStamp, make_row
+from engine.screen import count_reasons
+from engine.store import CARD, REPORT, VERDICT, SampleSet
+from engine.verdict import Verdict
+
+PACKAGES = ("prefect", "great-expectations", "litellm", "pandas", "pyarrow", "rensa", "py3langid", "xllamacpp")
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What a run ends with: where its files are, and how many exemplars were kept of how many wanted."""
+
+    run_id: str
+    status: str
+    samples: str
+    report: str
+    wanted: int
+    kept: Mapping[tuple[str, Pole], int]
+
+
+def make_kept_rows(rounds: Rounds, stamp: RunStamp) -> list[Row]:
+    """The rows of ``samples.parquet``, in cell order."""
+    return [_make_row(rounds, stamp, exemplar) for exemplar in _in_order(rounds.choice.chosen)]
+
+
+def make_rejected_rows(rounds: Rounds, stamp: RunStamp, verdict: Verdict) -> list[Row]:
+    """The rows of ``rejected.parquet``; of a run that failed, what would have been kept as well, as ``surplus``."""
+    rejected = list(rounds.choice.rejected)
+    if not verdict.success:
+        rejected += [replace(exemplar, reason="surplus") for exemplar in rounds.choice.chosen]
+    return [_make_row(rounds, stamp, exemplar) for exemplar in _in_order(rejected)]
+
+
+def make_whole_frame(model: Model, rows: Sequence[Row]) -> pd.DataFrame:
+    """All samples of the model as they would be: ``trait``, ``text``, ``quality``, ``origin``."""
+    columns = ["trait", "text", "quality", "origin"]
+    authored = [(seed.trait, seed.text, seed.quality, "authored") for seed in model.seeds]
+    attached = [(item.trait, item.text, item.quality, "attached") for item in model.attached]
+    new = [(row["trait"], row["text"], row["quality"], "run") for row in rows]
+    return pd.DataFrame([*authored, *attached, *new], columns=columns)
+
+
+def count_kept(rounds: Rounds) -> dict[tuple[str, Pole], int]:
+    """How many are chosen of each trait at each pole."""
+    return {(trait.key, pole): rounds.choice.count(trait.key, pole) for trait in rounds.plan.model.traits for pole in POLES}
+
+
+def make_sample_set(rounds: Rounds, stamp: RunStamp, verdict: Verdict, asker: Asker) -> SampleSet:
+    """The set that a run leaves: its rows and the documents beside them."""
+    kept = make_kept_rows(rounds, stamp)
+    rejected = make_rejected_rows(rounds, stamp, verdict)
+    model = rounds.plan.model
+    attached = kept if verdict.success else []
+    report = make_report_data(rounds, stamp, verdict, asker, attached, rejected)
+    said = "The gate passed." if verdict.success else "The gate failed; nothing was attached."
+    counts = count_kept(rounds) if verdict.success else {(trait.key, pole): 0 for trait in model.traits for pole in POLES}
+    card = render_card(model, stamp, attached, counts, asker.endpoint.name, expect_language(model), said)
+    documents = {
+        VERDICT: json.dumps(_make_verdict_document(rounds, verdict, asker), indent=2, ensure_ascii=False) + "\n",
+        REPORT: render_report(report),
+        CARD: card,
+    }
+    return SampleSet(
+        stamp=stamp,
+        pool="train",
+        status="attached" if verdict.success else "rejected",
+        plan_id=rounds.plan.plan_id,
+        kept=attached,
+        rejected=rejected,
+        documents=documents,
+        versions=list_versions(),
+    )
+
+
+def make_report_data(
+    rounds: Rounds, stamp: RunStamp, verdict: Verdict, asker: Asker, kept: Sequence[Row], rejected: Sequence[Row]
+) -> ReportData:
+    """All that ``report.html`` shows."""
+    model = rounds.plan.model
+    counts = count_kept(rounds)
+    places = place_exemplars(rounds.exemplars)
+    rows = {exemplar.key: _make_row(rounds, stamp, exemplar)["id"] for exemplar in rounds.exemplars}
+    return ReportData(
+        handle=model.handle,
+        description=model.description,
+        run_id=stamp.run_id,
+        synth_type=stamp.synth_type,
+        effort=stamp.effort,
+        synth_model=asker.endpoint.name,
+        created_at=stamp.created_at,
+        success=verdict.success,
+        failed=(*rounds.explain_lack(), *verdict.failed),
+        warnings=verdict.warnings,
+        notes=tuple(f"Skipped: {skipped.what} ({skipped.why})." for skipped in model.skipped),
+        counts=tuple(
+            PoleCount(trait.key, trait.name, pole, trait.label(pole), counts[trait.key, pole], rounds.plan.wanted)
+            for trait in model.traits
+            for pole in POLES
+        ),
+        kept=tuple(kept),
+        rejected=tuple(rejected),
+        reasons=count_reasons(rounds.choice.rejected),
+        duplicates=tuple(rounds.screener.duplicates),
+        expectations=verdict.results,
+        lean={rows[key]: place for key, place in places.items()},
+        calls=asker.replies,
+        tokens=asker.tokens,
+        cost_usd=asker.cost_usd,
+    )
+
+
+def list_versions() -> dict[str, str]:
+    """The versions that a set depends on: the code, the prompts, the packages that matter."""
+    versions = {"exemplars": importlib.metadata.version("exemplars"), "prompts": prompts_version()}
+    return versions | {name: importlib.metadata.version(name) for name in PACKAGES}
+
+
+def _make_verdict_document(rounds: Rounds, verdict: Verdict, asker: Asker) -> dict[str, Any]:
+    return {
+        "success": verdict.success,
+        "failed": [*rounds.explain_lack(), *verdict.failed],
+        "warnings": list(verdict.warnings),
+        "suites": dict(verdict.suites),
+        "reasons": count_reasons(rounds.choice.rejected),
+        "cost": {"usd": asker.cost_usd, "replies": asker.replies, "completion_tokens": asker.tokens},
+    }
+
+
+def _make_row(rounds: Rounds, stamp: RunStamp, exemplar: Exemplar) -> Row:
+    """A row; ``pair_id`` names the pair only where both of its poles were chosen, and is unique among all plans."""
+    whole = exemplar.pair_id in rounds.choice.paired or exemplar.reason is not None
+    pair_id = f"{rounds.plan.plan_id[:12]}/{exemplar.pair_id}" if whole else None
+    return make_row(exemplar, stamp, pair_id)
+
+
+def _in_order(exemplars: Sequence[Exemplar]) -> list[Exemplar]:
+    return sorted(exemplars, key=lambda exemplar: (exemplar.order, exemplar.number))

@@ -1,0 +1,28 @@
+"""The gate's word as plain values, so that what shows it need not know what spoke it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectationResult:
+    """One expectation of the gate. ``severity`` is ``critical``, ``warning`` or ``info``; ``name`` a clause of words."""
+
+    suite: str
+    name: str
+    success: bool
+    severity: str
+    observed: str
+    faults: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the gate says. ``failed`` has a sentence for each critical failure, ``suites`` GX's own results."""
+
+    success: bool
+    failed: tuple[str, ...]
+    warnings: tuple[str, ...]
+    results: tuple[ExpectationResult, ...]
+    suites: Mapping[str, Mapping[str, Any]]

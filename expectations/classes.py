@@ -1,0 +1,157 @@
+"""The project's own Expectations; importing this module registers them with Great Expectations."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import pandas as pd
+from great_expectations.core.metric_domain_types import MetricDomainTypes
+from great_expectations.core.suite_parameters import SuiteParameterDict
+from great_expectations.execution_engine import PandasExecutionEngine
+from great_expectations.expectations.expectation import BatchExpectation
+from great_expectations.expectations.metrics.metric_provider import metric_value
+from great_expectations.expectations.metrics.table_metric_provider import TableMetricProvider
+
+from engine.duplicates import find_pairs, jaccard
+from engine.words import count_words, shingle
+
+ROWS = "exemplars.rows"
+Fields = ClassVar[tuple[str, ...]]
+
+
+class RowsMetric(TableMetricProvider):
+    """The batch's frame itself, for expectations that look at several columns at once."""
+
+    metric_name = ROWS
+
+    @metric_value(engine=PandasExecutionEngine)
+    def _pandas(cls, execution_engine: PandasExecutionEngine, metric_domain_kwargs: dict[str, Any], **_: Any) -> Any:
+        frame, _domain, _accessor = execution_engine.get_compute_domain(
+            domain_kwargs=metric_domain_kwargs, domain_type=MetricDomainTypes.TABLE
+        )
+        return frame
+
+
+class _RowsExpectation(BatchExpectation):
+    """What the expectations below share: they get the frame and answer with the faults that they found in it."""
+
+    metric_dependencies = (ROWS,)
+    domain_keys: Fields = ()
+
+    def find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
+        """What was observed, and a sentence for each fault."""
+        raise AssertionError("each expectation has its own")
+
+    def _validate(
+        self,
+        metrics: dict[str, Any],
+        runtime_configuration: dict[str, Any] | None = None,
+        execution_engine: Any = None,
+    ) -> dict[str, Any]:
+        fields = self._get_success_kwargs()
+        observed, faults = self.find_faults(
+            metrics[ROWS], **{name: fields[name] for name in type(self).success_keys}
+        )
+        return {"success": not faults, "result": {"observed_value": observed, "details": {"faults": faults[:100]}}}
+
+
+class ExpectPoleCountsToEqual(_RowsExpectation):
+    """Every one of ``traits`` has exactly ``wanted`` rows at each pole, and no other trait has any."""
+
+    traits: list[str] | SuiteParameterDict
+    wanted: int | SuiteParameterDict
+    success_keys: Fields = ("traits", "wanted")
+
+    def find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
+        """Counts by ``trait/pole``."""
+        counts = {f"{trait}/{pole}": int(size) for (trait, pole), size in frame.groupby(["trait", "pole"]).size().items()}
+        expected = {f"{trait}/{pole}": fields["wanted"] for trait in fields["traits"] for pole in ("positive", "negative")}
+        faults = [f"{key} has {counts.get(key, 0)} of {count}" for key, count in expected.items() if counts.get(key, 0) != count]
+        faults += [f"{key} has {count} and ought to have none" for key, count in counts.items() if key not in expected]
+        return counts, faults
+
+
+class ExpectPoleShareToBeAtLeast(_RowsExpectation):
+    """Each pole has at least ``min_share`` of a trait's samples; qualities between the poles are left out."""
+
+    min_share: float
+    success_keys: Fields = ("min_share",)
+
+    def find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
+        """The share of the positive pole by trait."""
+        ends = frame[frame["quality"].isin([0.0, 1.0])]
+        shares = {str(trait): float(share) for trait, share in ends.groupby("trait")["quality"].mean().items()}
+        least = fields["min_share"]
+        faults = [
+            f"{trait}: {share:.0%} of the samples are positive"
+            for trait, share in shares.items()
+            if not least <= share <= 1 - least
+        ]
+        return {trait: round(share, 4) for trait, share in shares.items()}, faults
+
+
+class ExpectNoNearDuplicates(_RowsExpectation):
+    """No two texts have a Jaccard index of ``min_jaccard`` or more (character 5-grams of the normal form).
+
+    ``members`` says which pairs count: ``new`` those with a row of this run, of any trait; ``old`` those without, of
+    one trait (an authored line may label several). Rows without a column ``origin`` are all new.
+    """
+
+    members: str
+    min_jaccard: float
+    success_keys: Fields = ("members", "min_jaccard")
+
+    def find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
+        """The number of pairs, and each with its similarity."""
+        found = _find_new_pairs(frame) if fields["members"] == "new" else _find_old_pairs(frame)
+        near = [(one, other, share) for one, other, share in found if share >= fields["min_jaccard"]]
+        return {"pairs": len(near)}, [f"{share:.2f}: {one[:80]!r} and {other[:80]!r}" for one, other, share in near]
+
+
+class ExpectLengthsNotToTellPolesApart(_RowsExpectation):
+    """For every trait the number of words ranks the poles with an AUC of at most ``max_auc``, either way round."""
+
+    max_auc: float
+    success_keys: Fields = ("max_auc",)
+
+    def find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
+        """The AUC by trait, folded to [0.5, 1]."""
+        aucs: dict[str, float] = {}
+        for trait, rows in frame.groupby("trait"):
+            words = rows["text"].map(count_words)
+            auc = _rank_auc(words[rows["quality"] == 1.0], words[rows["quality"] == 0.0])
+            if auc is not None:
+                aucs[str(trait)] = round(max(auc, 1 - auc), 4)
+        faults = [f"{trait}: AUC {auc:.2f} by length alone" for trait, auc in aucs.items() if auc > fields["max_auc"]]
+        return aucs, faults
+
+
+def _find_new_pairs(frame: pd.DataFrame) -> list[tuple[str, str, float]]:
+    origins = frame["origin"] if "origin" in frame else pd.Series("run", index=frame.index)
+    ordered = [*frame.index[origins != "run"], *frame.index[origins == "run"]]
+    new = set(frame.index[origins == "run"])
+    texts = {index: str(frame.at[index, "text"]) for index in ordered}
+    found = find_pairs((str(index), texts[index]) for index in ordered)
+    by_name = {str(index): index for index in ordered}
+    return [
+        (texts[by_name[key]], match.text, jaccard(shingle(texts[by_name[key]]), shingle(match.text)))
+        for key, match in found
+        if by_name[key] in new
+    ]
+
+
+def _find_old_pairs(frame: pd.DataFrame) -> list[tuple[str, str, float]]:
+    pairs = []
+    for _, rows in frame[frame["origin"] != "run"].groupby("trait"):
+        texts = {str(index): str(text) for index, text in rows["text"].items()}
+        pairs += [(texts[key], match.text, match.similarity) for key, match in find_pairs(texts.items())]
+    return pairs
+
+
+def _rank_auc(positives: "pd.Series[int]", negatives: "pd.Series[int]") -> float | None:
+    """The share of pairs in which the positive is longer, ties counting half (Mann-Whitney U)."""
+    if positives.empty or negatives.empty:
+        return None
+    ranks = pd.concat([positives, negatives]).rank()
+    count = len(positives)
+    above = float(ranks.iloc[:count].sum()) - count * (count + 1) / 2
+    return above / (count * len(negatives))

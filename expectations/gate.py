@@ -1,0 +1,177 @@
+"""The gate: runs the suites over what would be attached, and fails closed."""
+
+import json
+import logging
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from engine.verdict import ExpectationResult, Verdict
+
+FOLDER = Path(__file__).parent
+RUN_SUITE, WHOLE_SUITE = "run", "whole"
+
+
+def check_rows(
+    run: pd.DataFrame,
+    whole: pd.DataFrame,
+    traits: Sequence[str],
+    wanted: int,
+    run_id: str,
+    columns: Sequence[str],
+    folder: Path = FOLDER,
+) -> Verdict:
+    """The verdict over a run's rows and over the whole that they would make with what is attached.
+
+    Args:
+        run: the columns of ``samples.parquet``.
+        whole: ``trait``, ``text``, ``quality`` and ``origin`` (``authored``, ``attached`` or ``run``).
+        traits: the keys that have a quota.
+        wanted: exemplars a trait and pole.
+        columns: the names that ``run`` must have, in order.
+        folder: where the suites' JSON files are.
+    """
+    rows = 2 * wanted * len(traits)
+    parameters = {
+        "traits": list(traits),
+        "wanted": wanted,
+        "row_floor": max(1, rows),
+        "run_ids": [run_id],
+        "columns": list(columns),
+    }
+    outcomes = [
+        run_suite(folder / f"{RUN_SUITE}.json", run, parameters),
+        run_suite(folder / f"{WHOLE_SUITE}.json", whole, parameters),
+    ]
+    return join_outcomes(outcomes)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One suite's results, GX's own result, and what went wrong with the suite itself."""
+
+    suite: str
+    results: tuple[ExpectationResult, ...]
+    broken: tuple[str, ...]
+    result: Mapping[str, Any]
+
+
+def join_outcomes(outcomes: Iterable[Outcome]) -> Verdict:
+    """One verdict: any broken suite or critical failure fails it."""
+    outcomes = tuple(outcomes)
+    results = tuple(result for outcome in outcomes for result in outcome.results)
+    broken = [sentence for outcome in outcomes for sentence in outcome.broken]
+    missed = [result for result in results if not result.success]
+    failed = (*broken, *(_say(result) for result in missed if result.severity == "critical"))
+    warnings = tuple(_say(result) for result in missed if result.severity != "critical")
+    suites = {outcome.suite: outcome.result for outcome in outcomes}
+    return Verdict(not failed, failed, warnings, results, suites)
+
+
+def run_suite(path: Path, frame: pd.DataFrame, parameters: Mapping[str, Any]) -> Outcome:
+    """One suite over one frame.
+
+    Anything that keeps an expectation from being held against the rows is a failure, never a pass: a file that is not
+    a suite, an expectation that GX does not know (it logs that and drops it), one that raises, results too few.
+    """
+    name = path.stem
+    try:
+        spec = json.loads(path.read_text())
+        wanted = list(spec["expectations"])
+        result, dropped = _validate(spec, frame, parameters)
+    except Exception as error:  # whatever goes wrong here, the gate has not passed
+        return Outcome(name, (), (f"The suite {name!r} could not be run: {type(error).__name__}: {error}",), {})
+    results = tuple(_read_result(name, item) for item in result["results"])
+    broken = list(dropped)
+    if len(results) != len(wanted):
+        broken.append(f"The suite {name!r} gave {len(results)} results for {len(wanted)} expectations.")
+    broken += [
+        f"The expectation {item['expectation_config']['type']!r} of the suite {name!r} raised: {message}"
+        for item in result["results"]
+        if (message := _find_exception(item.get("exception_info")))
+    ]
+    return Outcome(name, results, tuple(broken), result)
+
+
+def _validate(
+    spec: Mapping[str, Any], frame: pd.DataFrame, parameters: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[str]]:
+    gx = _import_gx()
+    dropped = [
+        f"The suite {spec['name']!r} names the unknown expectation {item['type']!r}."
+        for item in spec["expectations"]
+        if not _is_known(item["type"])
+    ]
+    # A fresh context a call: shared ones validate the wrong frame under threads (facts.md, "Great Expectations").
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False}
+    asset = context.data_sources.add_pandas("frames").add_dataframe_asset("rows")
+    batch = asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": frame})
+    suite = gx.ExpectationSuite(**spec)
+    if len(suite.expectations) != len(spec["expectations"]):
+        dropped.append(f"The suite {spec['name']!r} came in with {len(suite.expectations)} expectations only.")
+    used = {name: value for name, value in parameters.items() if f'"{name}"' in json.dumps(spec)}
+    result = batch.validate(suite, result_format="SUMMARY", expectation_parameters=used)
+    return result.to_json_dict(), dropped
+
+
+def _import_gx() -> Any:
+    """Great Expectations with the project's own expectations registered; it costs 2 CPU-seconds, so only here."""
+    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    import great_expectations as gx
+
+    import expectations.classes
+
+    assert expectations.classes.ROWS
+    return gx
+
+
+def _is_known(kind: str) -> bool:
+    from great_expectations.exceptions import ExpectationNotFoundError
+    from great_expectations.expectations.registry import get_expectation_impl
+
+    try:
+        get_expectation_impl(kind)
+    except ExpectationNotFoundError:
+        return False
+    return True
+
+
+def _read_result(suite: str, item: Mapping[str, Any]) -> ExpectationResult:
+    config, result = item["expectation_config"], item.get("result") or {}
+    observed = result.get("observed_value")
+    if observed is None and "unexpected_count" in result:
+        observed = f"{result['unexpected_count']} of {result.get('element_count', '?')} rows unexpected"
+    raised = _find_exception(item.get("exception_info"))
+    return ExpectationResult(
+        suite=suite,
+        name=str((config.get("meta") or {}).get("says") or config["type"]),
+        success=bool(item["success"]) and raised is None,
+        severity=str(config.get("severity") or "critical"),
+        observed=raised or _shorten(observed),
+        faults=tuple((result.get("details") or {}).get("faults", ())),
+    )
+
+
+def _find_exception(info: Any) -> str | None:
+    """The message of an exception, in either form of GX's ``exception_info``: flat, or one a metric."""
+    if not isinstance(info, Mapping):
+        return None
+    if info.get("raised_exception"):
+        return str(info.get("exception_message") or "an exception without a message")
+    return next((message for value in info.values() if (message := _find_exception(value))), None)
+
+
+def _say(result: ExpectationResult) -> str:
+    faults = "; ".join(result.faults[:5]) or result.observed
+    return f"Expected that {result.name}: {faults}."
+
+
+def _shorten(value: Any) -> str:
+    text = "" if value is None else str(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 200 else f"{text[:199]}…"

@@ -1,0 +1,1 @@
+"""What can be asked for: the main job, and in which order its steps run."""

@@ -1,0 +1,102 @@
+"""The command ``exemplars``: runs the main job in this process and shows it to a person, or to a program as JSON."""
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from engine.errors import ExemplarsError
+from engine.summary import RunResult
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+
+INTERRUPTED = 130
+
+
+@app.callback()
+def describe() -> None:
+    """Turns a model's trait definitions into labelled, screened and gated text samples."""
+
+
+@app.command("synthesize")
+def synthesize_command(
+    handle: Annotated[str, typer.Argument(help="The model, as <namespace>.<name>, such as u22a8.technical-writing.")],
+    synth_type: Annotated[str, typer.Option(help="from_traits (diversify and enrich are not made yet).")] = "from_traits",
+    effort: Annotated[str | None, typer.Option(help="low, medium, high, xhigh or max; else the model's own, or high.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one last line {run_id, status, samples, report}.")] = False,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Show what Prefect and the libraries say.")] = False,
+) -> None:
+    """Synthesizes samples for one model and attaches them when the gate passes."""
+    quiet_libraries(verbose)
+    # Imported late: Prefect reads its settings when it is imported, and a mistyped handle need not wait for it.
+    from engine.job import load_job
+    from engine.settings import read_settings
+    from flows.terminal import show_begin, show_result, watch
+
+    job = load_job(read_settings(), handle, synth_type, effort)
+    show_begin(job, as_json)
+    with watch(job, as_json or verbose):
+        result = run_flow(handle, synth_type, effort)
+    if as_json:
+        print(json.dumps({name: asdict(result)[name] for name in ("run_id", "status", "samples", "report")}))
+    else:
+        show_result(job, result)
+
+
+def run_flow(handle: str, synth_type: str, effort: str | None) -> RunResult:
+    """Runs the main job to its end, on the Prefect server that is configured or else on a temporary one."""
+    from flows.synthesize import synthesize
+
+    parameters: Any = {"handle": handle, "synth_type": synth_type, "effort": effort}
+    return asyncio.run(synthesize(**parameters))
+
+
+def quiet_libraries(verbose: bool) -> None:
+    """Sets Prefect's own variables where the user has not: no analytics, patience at the first start, a quiet console."""
+    defaults = {
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        # The first start makes the database; on two busy cores that has taken longer than Prefect's 20 seconds.
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
+    }
+    if not verbose:
+        defaults |= {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL", "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL"}
+        logging.captureWarnings(True)
+        logging.getLogger("py.warnings").setLevel(logging.ERROR)
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command; the exit code (DESIGN.md, "Commands"). Every error of ours is one message without a traceback."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        app(args=list(sys.argv[1:] if arguments is None else arguments), standalone_mode=False)
+    except ExemplarsError as error:
+        print(f"exemplars: {error}", file=sys.stderr)
+        return error.exit_code
+    except (KeyboardInterrupt, asyncio.CancelledError, typer.Abort):
+        print(
+            "\nexemplars: interrupted. Nothing was attached; the replies so far are kept, and a second start goes on "
+            "from them.",
+            file=sys.stderr,
+        )
+        return INTERRUPTED
+    except Exception as error:
+        if type(error).__module__.startswith(("click", "typer")) and hasattr(error, "format_message"):
+            print(f"exemplars: {error.format_message()}. 'exemplars --help' shows the commands", file=sys.stderr)
+            return 2
+        raise
+    return 0
+
+
+def run() -> None:
+    """The entry point of the installed command."""
+    sys.exit(main())

@@ -1,0 +1,96 @@
+"""The main job: a model's handle, a synth type and an effort become a checked Parquet sample set."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from prefect import flow, get_run_logger
+from prefect.runtime import flow_run
+from pydantic import Field
+
+from engine.asking import Asker
+from engine.errors import GateError, QuotaError
+from engine.job import Job, open_asker
+from engine.model import HANDLE_PATTERN, Effort, SynthType
+from engine.progress import CallsPlanned, KeptCounted, LoggedProgress, Progress, StageBegun
+from engine.rounds import Rounds
+from engine.samples import RunStamp
+from engine.settings import read_settings
+from engine.store import REPORT, SAMPLES, StoredSet
+from engine.summary import RunResult, count_kept
+from engine.verdict import Verdict
+from tasks.check import check
+from tasks.generate import generate
+from tasks.load import load
+from tasks.plan import plan
+from tasks.report import report
+from tasks.screen import screen
+from tasks.write import write
+
+Handle = Annotated[str, Field(pattern=HANDLE_PATTERN, max_length=200)]
+
+
+@flow(name="synthesize", flow_run_name="{handle} {synth_type}", validate_parameters=False)
+async def synthesize(handle: Handle, synth_type: SynthType = "from_traits", effort: Effort | None = None) -> RunResult:
+    """Makes labelled samples for a model and attaches them, when the gate passes, with provenance `synthesized`.
+
+    Args:
+        handle: The model, as `<namespace>.<name>`: `u22a8.technical-writing`.
+        synth_type: What the samples are for. `from_traits` makes them from what the traits mean.
+        effort: How many samples, by which synth model, with how much thinking. Empty: the model's own, else `high`.
+    """
+    settings, progress = read_settings(), LoggedProgress()
+    job = load(settings, handle, synth_type, effort)
+    stamp = make_stamp(job)
+    with open_asker(settings, job.level, progress) as asker:
+        rounds = await plan(job, asker, settings.seed)
+        await run_rounds(rounds, asker, progress)
+    verdict = check(rounds, stamp)
+    stored = write(settings, rounds, stamp, verdict, asker)
+    report(rounds, verdict, stored)
+    return conclude(rounds, stamp, verdict, stored)
+
+
+def make_stamp(job: Job) -> RunStamp:
+    """What all rows of this run have in common; the moment is the flow run's first expected start."""
+    moment = flow_run.get_scheduled_start_time() or datetime.now(UTC)
+    created_at = datetime.fromisoformat(str(moment)).astimezone(UTC)
+    return RunStamp(str(flow_run.get_id()), job.model.handle, job.synth_type, job.level.effort, created_at)
+
+
+async def run_rounds(rounds: Rounds, asker: Asker, progress: Progress) -> None:
+    """Asks, screens and chooses, round by round, until the quotas are met or the rounds are spent."""
+    progress.report(KeptCounted(count_kept(rounds), rounds.plan.wanted))
+    with asker.keeping(rounds.plan.plan_id):
+        while cells := rounds.next_cells():
+            progress.report(StageBegun(f"Round {rounds.round_no}: {len(cells)} cells"))
+            progress.report(CallsPlanned(len(cells)))
+            exemplars = await generate(rounds, cells, asker)
+            await screen(rounds, exemplars, asker, progress)
+            progress.report(KeptCounted(count_kept(rounds), rounds.plan.wanted))
+
+
+def conclude(rounds: Rounds, stamp: RunStamp, verdict: Verdict, stored: StoredSet) -> RunResult:
+    """The result of a run that attached its set.
+
+    Raises:
+        QuotaError: a trait and pole lacks exemplars; GateError: another critical expectation failed.
+    """
+    if verdict.success:
+        samples, page = stored.file(SAMPLES), stored.file(REPORT)
+        get_run_logger().info("Attached %d exemplars: %s", len(rounds.choice.chosen), samples)
+        return RunResult(stamp.run_id, "attached", samples, page, rounds.plan.wanted, count_kept(rounds))
+    lacking = rounds.explain_lack()
+    kind = QuotaError if lacking else GateError
+    reasons = "\n".join(f"  {sentence}" for sentence in lacking or verdict.failed)
+    raise kind(
+        f"{stamp.handle}: nothing was attached.\n{reasons}\n"
+        f"  The rejected rows and the report are kept: {stored.file(REPORT)}"
+    )
+
+
+if __name__ == "__main__":
+    import sys
+
+    from flows.cli import main
+
+    sys.exit(main(["synthesize", *sys.argv[1:]]))

@@ -1,0 +1,182 @@
+"""What a person sees in the terminal: progress while a run goes on, and its samples, verdict and paths at the end."""
+
+import logging
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import pyarrow.parquet as pq
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from engine.job import Job
+from engine.model import POLES, Pole
+from engine.progress import (
+    PROGRESS_LOGGER,
+    CallBegun,
+    CallEnded,
+    CallsPlanned,
+    Event,
+    KeptCounted,
+    StageBegun,
+)
+from engine.summary import RunResult
+
+SHOWN_SAMPLES = 3
+PLAIN_INTERVAL_SECONDS = 10.0
+COLOURS: dict[Pole, str] = {"positive": "cyan", "negative": "yellow"}
+
+
+@dataclass(slots=True)
+class Counters:
+    """What the events of a run add up to."""
+
+    stage: str = "Starting"
+    planned: int = 0
+    done: int = 0
+    reused: int = 0
+    failed: int = 0
+    in_flight: int = 0
+    tokens: int = 0
+    kept: dict[tuple[str, Pole], int] = field(default_factory=dict)
+    wanted: int = 0
+    first_call: float | None = None
+
+    def take(self, event: Event, now: float) -> None:
+        """Adds one event; ``now`` is a monotonic time in seconds."""
+        if isinstance(event, StageBegun):
+            self.stage = event.text
+        elif isinstance(event, CallsPlanned):
+            self.planned += event.count
+        elif isinstance(event, CallBegun):
+            self.in_flight += 1
+            self.first_call = self.first_call or now
+        elif isinstance(event, CallEnded):
+            self.done += 1
+            self.reused += event.reused
+            self.failed += event.failed
+            self.in_flight -= not event.reused
+            self.tokens += 0 if event.reused else event.completion_tokens
+        else:
+            self.kept, self.wanted = dict(event.kept), event.wanted
+
+    def describe_calls(self, now: float) -> str:
+        """Calls done and in flight, tokens a second, time left, in one line."""
+        parts = [f"{self.done} of {self.planned} calls", f"{self.in_flight} in flight"]
+        if self.reused:
+            parts.append(f"{self.reused} from kept replies")
+        asked = self.done - self.reused
+        if self.first_call is not None and asked and now > self.first_call:
+            seconds = now - self.first_call
+            parts.append(f"{self.tokens / seconds:.0f} tokens/s")
+            left = (self.planned - self.done) * seconds / asked
+            parts.append(f"about {left:.0f} s left in this step")
+        return ", ".join(parts)
+
+
+class _Listener(logging.Handler):
+    """Takes the run's events off the progress logger and shows them: a live table, or plain lines."""
+
+    def __init__(self, counters: Counters, live: Live | None, job: Job) -> None:
+        super().__init__()
+        self.counters = counters
+        self._live = live
+        self._job = job
+        self._said = 0.0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Must not raise: a terminal that is gone must not end the run."""
+        event = getattr(record, "event", None)
+        if event is None:
+            return
+        now = time.monotonic()
+        self.counters.take(event, now)
+        if self._live is not None:
+            self._live.update(draw_progress(self.counters, self._job, now))
+        elif isinstance(event, StageBegun | KeptCounted) or now - self._said > PLAIN_INTERVAL_SECONDS:
+            self._said = now
+            print(describe_plainly(self.counters, event, now), file=sys.stderr, flush=True)
+
+
+@contextmanager
+def watch(job: Job, silent: bool) -> Iterator[None]:
+    """Shows the events of the run inside the block; nothing where ``silent``."""
+    if silent:
+        yield
+        return
+    console = Console(stderr=True)
+    counters = Counters()
+    logger = logging.getLogger(PROGRESS_LOGGER)
+    logger.setLevel(logging.DEBUG)
+    logger.propagate = False
+    live = Live(draw_progress(counters, job, 0.0), console=console, transient=True) if console.is_terminal else None
+    listener = _Listener(counters, live, job)
+    logger.addHandler(listener)
+    try:
+        if live is None:
+            yield
+        else:
+            with live:
+                yield
+    finally:
+        logger.removeHandler(listener)
+
+
+def draw_progress(counters: Counters, job: Job, now: float) -> Group:
+    """The live view: kept of wanted for each trait and pole, and the calls."""
+    table = Table.grid(padding=(0, 2))
+    for trait in job.model.traits:
+        for pole in POLES:
+            kept = counters.kept.get((trait.key, pole), 0)
+            wanted = job.level.exemplars_per_pole
+            bar = ProgressBar(total=wanted, completed=kept, width=24, complete_style=COLOURS[pole])
+            table.add_row(trait.name, Text(trait.label(pole), style=COLOURS[pole]), bar, f"{kept} of {wanted}")
+    return Group(Text(counters.stage, style="bold"), table, Text(counters.describe_calls(now), style="dim"))
+
+
+def describe_plainly(counters: Counters, event: Event, now: float) -> str:
+    """One line for a log: the stage, the counts or the calls."""
+    if isinstance(event, StageBegun):
+        return counters.stage
+    if isinstance(event, KeptCounted):
+        kept = ", ".join(f"{trait}/{pole} {count}" for (trait, pole), count in counters.kept.items())
+        return f"  kept of {counters.wanted}: {kept}"
+    return f"  {counters.describe_calls(now)}"
+
+
+def show_begin(job: Job, silent: bool) -> None:
+    """One line on what is about to be done, and what of the definition is skipped."""
+    if silent:
+        return
+    level, model = job.level, job.model
+    traits = f"{len(model.traits)} trait" + ("s" if len(model.traits) > 1 else "")
+    print(
+        f"{model.handle}: {level.exemplars_per_pole} exemplars for each pole of {traits}, effort {level.effort}, "
+        f"synth model {level.synth_model}",
+        file=sys.stderr,
+    )
+    for skipped in model.skipped:
+        print(f"Skipped: {skipped.what} ({skipped.why})", file=sys.stderr)
+
+
+def show_result(job: Job, result: RunResult) -> None:
+    """A few samples of both poles side by side, the verdict, and where the files are."""
+    console = Console()
+    rows = pq.read_table(result.samples, columns=["trait", "pole", "text", "pair_id"]).to_pylist()
+    for trait in job.model.traits:
+        table = Table(title=trait.name, title_justify="left", title_style="bold", expand=True, show_lines=True)
+        for pole in POLES:
+            table.add_column(trait.label(pole), ratio=1, header_style=COLOURS[pole])
+        texts = {pole: [row["text"] for row in rows if row["trait"] == trait.key and row["pole"] == pole] for pole in POLES}
+        for positive, negative in list(zip(texts["positive"], texts["negative"], strict=False))[:SHOWN_SAMPLES]:
+            table.add_row(Text(positive), Text(negative))
+        console.print(table)
+    counts = ", ".join(f"{trait}/{pole} {count} of {result.wanted}" for (trait, pole), count in result.kept.items())
+    console.print(f"\nThe gate passed. Attached: {counts}", highlight=False)
+    for name, path in (("samples", result.samples), ("report", result.report)):
+        console.print(f"{name:8} {path}", highlight=False, soft_wrap=True)

@@ -1,0 +1,29 @@
+"""Step 6, check: the gate over what would be attached, together with what is attached."""
+
+from prefect import get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+
+from engine.rounds import Rounds
+from engine.samples import SAMPLE_SCHEMA, RunStamp, make_sample_table
+from engine.summary import make_kept_rows, make_whole_frame
+from expectations.gate import Verdict, check_rows
+
+
+@task(name="check", cache_policy=NO_CACHE, persist_result=False)
+def check(rounds: Rounds, stamp: RunStamp) -> Verdict:
+    """The gate's verdict; where quotas are missed it says so in the rounds' own words too."""
+    rows = make_kept_rows(rounds, stamp)
+    traits = [trait.key for trait in rounds.plan.model.traits]
+    verdict = check_rows(
+        run=make_sample_table(rows).to_pandas(),
+        whole=make_whole_frame(rounds.plan.model, rows),
+        traits=traits,
+        wanted=rounds.plan.wanted,
+        run_id=stamp.run_id,
+        columns=SAMPLE_SCHEMA.names,
+    )
+    logger = get_run_logger()
+    logger.info("The gate %s", "passed" if verdict.success else "failed: " + " ".join(verdict.failed))
+    for warning in verdict.warnings:
+        logger.warning("%s", warning)
+    return verdict

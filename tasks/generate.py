@@ -1,0 +1,41 @@
+"""Step 3, generate: the cells of a round fan out over tasks, a batch each, and come back as exemplars."""
+
+import asyncio
+import math
+from collections.abc import Sequence
+
+from prefect import get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+
+from engine.asking import Asker
+from engine.generate import generate_cell
+from engine.plan import Cell
+from engine.rounds import Rounds
+from engine.samples import Exemplar
+
+# A task run costs the server 25 to 45 ms (facts.md, "Prefect"): few tasks, and none with a single cell.
+MAX_BATCHES = 16
+MIN_BATCH = 25
+
+
+async def generate(rounds: Rounds, cells: Sequence[Cell], asker: Asker) -> list[Exemplar]:
+    """The exemplars of a round's cells, in cell order; raises what ``generate_cell`` raises."""
+    async with asyncio.TaskGroup() as group:
+        batches = [group.create_task(generate_batch(rounds, batch, asker)) for batch in split_cells(cells)]
+    return [exemplar for batch in batches for exemplar in batch.result()]
+
+
+def split_cells(cells: Sequence[Cell]) -> list[tuple[Cell, ...]]:
+    """Batches of neighbouring cells, of one size but for the last."""
+    size = max(MIN_BATCH, math.ceil(len(cells) / MAX_BATCHES))
+    return [tuple(cells[start : start + size]) for start in range(0, len(cells), size)]
+
+
+@task(name="generate", cache_policy=NO_CACHE, persist_result=False)
+async def generate_batch(rounds: Rounds, cells: Sequence[Cell], asker: Asker) -> list[Exemplar]:
+    """One batch; the calls in flight are bounded by the asker, across all batches of the run."""
+    async with asyncio.TaskGroup() as group:
+        made = [group.create_task(generate_cell(rounds.plan, cell, asker, rounds.language)) for cell in cells]
+    exemplars = [exemplar for cell in made for exemplar in cell.result()]
+    get_run_logger().info("%d cells, %d exemplars", len(cells), len(exemplars))
+    return exemplars

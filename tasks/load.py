@@ -1,0 +1,19 @@
+"""Step 1, load: the request becomes a job, with the model, its seeds and what is attached already."""
+
+from prefect import get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+
+from engine.job import Job, load_job
+from engine.settings import Settings
+
+
+@task(name="load", cache_policy=NO_CACHE, persist_result=False)
+def load(settings: Settings, handle: str, synth_type: str, effort: str | None) -> Job:
+    """The job of a request; raises what ``load_job`` raises."""
+    job = load_job(settings, handle, synth_type, effort)
+    model = job.model
+    logger = get_run_logger()
+    logger.info("%s: %d traits, %d seeds, %d attached", handle, len(model.traits), len(model.seeds), len(model.attached))
+    for skipped in model.skipped:
+        logger.warning("Skipped: %s (%s)", skipped.what, skipped.why)
+    return job

@@ -1,0 +1,100 @@
+"""Step 8, report: what the run page shows: the verdict in words, a table, a few samples, and where the files are."""
+
+from collections.abc import Sequence
+
+from prefect import task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+
+from engine.model import POLES
+from engine.report_words import EXPLANATIONS
+from engine.rounds import Rounds
+from engine.screen import count_reasons
+from engine.store import REPORT, SAMPLES, StoredSet
+from engine.summary import count_kept
+from engine.verdict import Verdict
+
+SHOWN_SAMPLES = 3
+BAR_CELLS = 16
+
+
+@task(name="report", cache_policy=NO_CACHE, persist_result=False)
+def report(rounds: Rounds, verdict: Verdict, stored: StoredSet) -> None:
+    """Puts the summary on the run page as a markdown artifact."""
+    create_markdown_artifact(key="synthesis", markdown=write_summary(rounds, verdict, stored), description="Synthesis")
+
+
+def write_summary(rounds: Rounds, verdict: Verdict, stored: StoredSet) -> str:
+    """The markdown of the run page."""
+    sections = [
+        _write_verdict(rounds, verdict),
+        _write_counts(rounds),
+        _write_reasons(rounds),
+        *(_write_samples(rounds) if verdict.success else ()),
+        _write_files(verdict, stored),
+    ]
+    return "\n\n".join(section for section in sections if section)
+
+
+def _write_verdict(rounds: Rounds, verdict: Verdict) -> str:
+    handle = rounds.plan.model.handle
+    if verdict.success:
+        lines = [f"# {handle}: {len(rounds.choice.chosen)} exemplars attached", "The gate passed."]
+    else:
+        lines = [f"# {handle}: nothing was attached", "The gate failed:"]
+        lines += [f"- {_escape(sentence)}" for sentence in (*rounds.explain_lack(), *verdict.failed)]
+    if verdict.warnings:
+        lines += ["", "Warnings:", *(f"- {_escape(warning)}" for warning in verdict.warnings)]
+    return "\n".join([lines[0], "", *lines[1:]])
+
+
+def _write_counts(rounds: Rounds) -> str:
+    kept = count_kept(rounds)
+    rows = ["| trait | pole | reads as | kept of wanted | |", "|---|---|---|---|---|"]
+    for trait in rounds.plan.model.traits:
+        for pole in POLES:
+            count, wanted = kept[trait.key, pole], rounds.plan.wanted
+            filled = round(BAR_CELLS * count / wanted)
+            bar = "█" * filled + "░" * (BAR_CELLS - filled)
+            rows.append(f"| {_cell(trait.name)} | {pole} | {_cell(trait.label(pole))} | {count} of {wanted} | `{bar}` |")
+    return "\n".join(rows)
+
+
+def _write_reasons(rounds: Rounds) -> str:
+    reasons = count_reasons(rounds.choice.rejected)
+    if not reasons:
+        return "Nothing was rejected."
+    most = max(reasons.values())
+    rows = [f"## Rejected: {sum(reasons.values())}", "", "| reason | count | | what it means |", "|---|---|---|---|"]
+    for reason, count in reasons.items():
+        bar = "█" * max(1, round(BAR_CELLS * count / most))
+        rows.append(f"| {reason} | {count} | `{bar}` | {_cell(str(EXPLANATIONS.get(reason, '')))} |")
+    return "\n".join(rows)
+
+
+def _write_samples(rounds: Rounds) -> Sequence[str]:
+    sections = []
+    for trait in rounds.plan.model.traits:
+        lines = [f"## {_escape(trait.name)}"]
+        for pole in POLES:
+            chosen = [item for item in rounds.choice.chosen if item.trait == trait.key and item.pole == pole]
+            lines += ["", f"**{_escape(trait.label(pole))}**", ""]
+            lines += [f"- {_escape(' '.join((item.text or '').split()))}" for item in chosen[:SHOWN_SAMPLES]]
+        sections.append("\n".join(lines))
+    return sections
+
+
+def _write_files(verdict: Verdict, stored: StoredSet) -> str:
+    samples = [f"- samples: `{stored.file(SAMPLES)}`"] if verdict.success else []
+    return "\n".join(["## Files", "", *samples, f"- report: `{stored.file(REPORT)}`"])
+
+
+def _escape(text: str) -> str:
+    """Text as markdown shows it, never as markup: it comes from a language model."""
+    for character in "\\`*_[]<>#|":
+        text = text.replace(character, f"&#{ord(character)};")
+    return text
+
+
+def _cell(text: str) -> str:
+    return _escape(" ".join(text.split()))

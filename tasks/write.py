@@ -1,0 +1,21 @@
+"""Step 7, write: one sample set into the store, attached or rejected as the gate says, in one move."""
+
+from prefect import get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+
+from engine.asking import Asker
+from engine.rounds import Rounds
+from engine.samples import RunStamp
+from engine.settings import Settings
+from engine.store import StoredSet, write_set
+from engine.summary import make_sample_set
+from expectations.gate import Verdict
+
+
+@task(name="write", cache_policy=NO_CACHE, persist_result=False)
+def write(settings: Settings, rounds: Rounds, stamp: RunStamp, verdict: Verdict, asker: Asker) -> StoredSet:
+    """The set as it stands in the store."""
+    sample_set = make_sample_set(rounds, stamp, verdict, asker)
+    stored = write_set(settings.locate(settings.samples_uri), sample_set)
+    get_run_logger().info("%s: %s", sample_set.status, stored.folder)
+    return stored

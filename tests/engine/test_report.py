@@ -1,0 +1,341 @@
+"""The report is one inert, offline page that puts the verdict first and holds every row."""
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+from engine.report import DuplicatePair, ExpectationResult, PoleCount, ReportData, render_report
+from engine.report_words import EXPLANATIONS, name_plainly, tell_cost, tell_seconds
+from engine.samples import Reason, Row
+
+HOSTILE = "</script><img src=x onerror=alert(1)><!-- \"quoted\" & 'so'"
+CHROMIUM = shutil.which("chromium")
+
+
+def make_row(number: int, trait: str = "clarity", pole: str = "positive", **changes: Any) -> Row:
+    scenario = {"subject": f"subject {number}", "audience": "new users", "form": "note", "length": "one sentence"}
+    row = Row(
+        id=number,
+        trait=trait,
+        text=f"Text number {number}.",
+        quality=1.0 if pole == "positive" else 0.0,
+        pole=pole,
+        provenance="synthesized",
+        synth_type="from_traits",
+        effort="low",
+        run_id="run-1",
+        scenario=json.dumps(scenario),
+        pair_id=None,
+        seed_sha256=None,
+        synth_model="embedded",
+        prompt_sha256="",
+        attempt=1,
+        judge_votes=None,
+        cost_usd=None,
+        content_sha256=None,
+        created_at=datetime(2025, 1, 2, tzinfo=UTC),
+        reason=None,
+    )
+    row.update(changes)  # type: ignore[typeddict-item]
+    return row
+
+
+def make_data(**changes: Any) -> ReportData:
+    data = ReportData(
+        handle="u22a8.technical-writing",
+        description="Whether documentation is understood at once.",
+        run_id="run-1",
+        synth_type="from_traits",
+        effort="low",
+        synth_model="embedded",
+        created_at=datetime(2025, 1, 2, 3, 4, 5, tzinfo=UTC),
+        success=True,
+        failed=(),
+        warnings=("The share of Obscure is 0.38.",),
+        notes=("Two samples lie between the poles.",),
+        counts=(
+            PoleCount("clarity", "Clarity", "positive", "Clear", 2, 2),
+            PoleCount("clarity", "Clarity", "negative", "Obscure", 2, 2),
+        ),
+        kept=tuple(make_row(number, pole=pole) for number, pole in enumerate(["positive", "negative"] * 2)),
+        rejected=(
+            make_row(10, reason="too_short", text="Too short."),
+            make_row(11, reason="cell_failed", text=None, pole="negative"),
+        ),
+        reasons={"too_short": 1, "cell_failed": 1},
+        duplicates=(DuplicatePair("near_duplicate", "clarity", "one two three", "one two four", 0.93),),
+        expectations=(
+            ExpectationResult("run", "expect_no_duplicates", True, "critical", "0 pairs"),
+            ExpectationResult("whole", "neither pole is under 0.40", False, "warning", "0.38"),
+        ),
+        lean={0: 0.9, 1: 0.1, 2: 0.4, 3: 0.2, 10: 0.5},
+    )
+    return replace(data, **changes)
+
+
+def make_empty() -> ReportData:
+    counts = (PoleCount("clarity", "Clarity", "positive", "Clear", 0, 2),)
+    nothing: dict[str, Any] = dict.fromkeys(("kept", "rejected", "duplicates", "expectations", "warnings", "notes"), ())
+    failed = ("Every call failed.",)
+    return make_data(success=False, failed=failed, counts=counts, reasons={}, lean={}, **nothing)
+
+
+def make_large() -> ReportData:
+    kept = tuple(make_row(number, pole=("positive", "negative")[number % 2]) for number in range(4_000))
+    rejected = tuple(make_row(number, reason="surplus") for number in range(4_000, 10_000))
+    lean = {number: number % 97 / 96 for number in range(10_000)}
+    return make_data(kept=kept, rejected=rejected, reasons={"surplus": 6_000}, lean=lean)
+
+
+def read_table(page: str) -> dict[str, Any]:
+    found = re.search(r'<script type="application/json" id="exemplar-data">(.*?)</script>', page, re.DOTALL)
+    assert found
+    table: dict[str, Any] = json.loads(found[1])
+    return table
+
+
+def read_text(page: str) -> str:
+    """What a person reads, spaces collapsed."""
+    visible = re.sub(r"<(script|style|title).*?</\1>", " ", page, flags=re.DOTALL)
+    return " ".join(re.sub(r"<[^>]*>", " ", visible).split())
+
+
+def test_success_is_said_first_in_one_sentence() -> None:
+    text = read_text(render_report(make_data()))
+
+    assert "Attached: 4 exemplars, 2 for each pole of 1 trait. The gate passed." in text
+    assert text.index("Attached:") < text.index("Kept of wanted")
+
+
+def test_failure_says_that_nothing_was_attached_and_why() -> None:
+    text = read_text(render_report(make_data(success=False, failed=("Clarity lacks 3.", "Clarity doubles 1."))))
+
+    assert "Nothing was attached. Clarity lacks 3. Clarity doubles 1." in text
+    assert "The gate passed." not in text
+
+
+def test_held_out_pool_is_not_called_attached() -> None:
+    assert "Set aside for evaluation: 4 exemplars" in read_text(render_report(make_data(synth_type="enrich")))
+
+
+def test_facts_are_told_with_their_units() -> None:
+    text = read_text(render_report(make_data(calls=1_234, tokens=56_789, cost_usd=None, seconds=75)))
+
+    assert "Started 2025-01-02 03:04:05 UTC" in text
+    assert "Calls 1,234 Tokens 56,789 Cost not known Took 1 min 15 s" in text
+
+
+def test_missing_exemplars_are_told_per_pole() -> None:
+    counts = (PoleCount("clarity", "Clarity", "negative", "Obscure", 5, 8),)
+
+    assert "Obscure 5 of 8 ✕ 3 short" in read_text(render_report(make_data(counts=counts)))
+
+
+def test_hostile_texts_are_inert_wherever_they_stand() -> None:
+    page = render_report(
+        make_data(
+            handle=HOSTILE,
+            description=HOSTILE,
+            success=False,
+            failed=(HOSTILE,),
+            warnings=(HOSTILE,),
+            notes=(HOSTILE,),
+            counts=(PoleCount("clarity", HOSTILE, "positive", HOSTILE, 1, 1),),
+            kept=(make_row(0, text=HOSTILE, scenario=json.dumps({"subject": HOSTILE})),),
+            rejected=(make_row(1, text=HOSTILE, reason="surplus"),),
+            reasons={HOSTILE: 1},
+            duplicates=(DuplicatePair(HOSTILE, HOSTILE, HOSTILE, "other", 1.0),),
+            expectations=(ExpectationResult(HOSTILE, HOSTILE, False, HOSTILE, HOSTILE),),
+        )
+    )
+
+    assert "<img" not in page
+    assert "&lt;img src=x onerror=alert(1)&gt;" in page
+    assert "\\u003c/script>\\u003cimg src=x onerror=alert(1)>" in page
+    assert 2 == page.count("</script>")
+    assert HOSTILE == read_table(page)["rows"][0]["text"]
+
+
+def test_page_asks_nothing_of_a_network() -> None:
+    page = render_report(make_data(description='See <a href="https://example.com">this</a>.'))
+    table = re.compile(r'<script type="application/json".*?</script>', re.DOTALL)
+
+    assert "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:" in page
+    assert {"#exemplars", "data:,"} == set(re.findall(r'(?:src|href|action)\s*=\s*["\']([^"\']*)', table.sub("", page)))
+    assert [] == re.findall(r"@import|url\(|fetch\(|XMLHttpRequest|<(?:iframe|object|embed|base)", table.sub("", page))
+
+
+def test_every_row_is_in_the_table() -> None:
+    rows = read_table(render_report(make_data()))["rows"]
+
+    assert [0, 1, 2, 3, 10, 11] == [row["id"] for row in rows]
+    assert [None] * 4 + ["too_short", "cell_failed"] == [row["reason"] for row in rows]
+    assert {
+        "id": 10,
+        "reason": "too_short",
+        "trait": "clarity",
+        "pole": "positive",
+        "text": "Too short.",
+        "subject": "subject 10",
+        "audience": "new users",
+        "form": "note",
+        "length": "one sentence",
+        "round": 1,
+        "words": 2,
+        "lean": 0.5,
+    } == rows[4]
+    assert None is rows[5]["text"]
+
+
+def test_run_that_brought_nothing_renders() -> None:
+    page = render_report(make_empty())
+
+    assert [] == read_table(page)["rows"]
+    for sentence in ("Nothing was attached. Every call failed.", "Nothing was rejected.", "The gate did not run."):
+        assert sentence in read_text(page)
+
+
+def test_run_of_no_trait_renders() -> None:
+    assert "No trait was asked for." in render_report(replace(make_empty(), counts=()))
+
+
+def test_ten_thousand_rows_are_in_the_page_and_the_pictures_stay_small() -> None:
+    page = render_report(make_large())
+
+    assert 10_000 == len(read_table(page)["rows"])
+    assert page.count("<circle") + page.count("<path") < 2_000
+
+
+def test_same_data_make_the_same_page() -> None:
+    assert render_report(make_data()) == render_report(make_data())
+
+
+def test_every_reason_is_explained() -> None:
+    assert set(get_args(Reason)) == set(EXPLANATIONS)
+    page = render_report(make_data(reasons={str(reason): 1 for reason in get_args(Reason)}))
+    for sentence in EXPLANATIONS.values():
+        assert sentence in page
+
+
+def test_reasons_stand_from_most_to_fewest_and_none_that_did_not_occur() -> None:
+    page = render_report(make_data(reasons={"refused": 0, "too_long": 2, "surplus": 9}))
+
+    assert ["surplus", "too_long"] == re.findall(r'data-status="(\w+)"', page)
+
+
+def test_sample_is_drawn_by_pole_and_standing() -> None:
+    page = render_report(make_data())
+
+    assert "Kept and on their own side of the middle: 1 of 2 Clear, 2 of 2 Obscure." in read_text(page)
+    assert 1 == len(re.findall(r'<circle class="positive rejected".*<title>Clear, too_short, at 0.50: Too short', page))
+    assert 2 == len(re.findall(r'<path class="negative kept".*<title>Obscure, kept, at 0.\d0', page))
+
+
+def test_strip_is_left_out_where_nothing_was_placed() -> None:
+    assert "so there is no picture" in render_report(make_data(lean={}))
+
+
+def test_lengths_are_told_by_pole() -> None:
+    kept = tuple(make_row(number, text="word " * number) for number in (4, 8, 6))
+
+    assert "Clear: median 6, from 4 to 8, 3 samples." in read_text(render_report(make_data(kept=kept)))
+
+
+def test_duplicates_stand_side_by_side_with_what_differs() -> None:
+    text = " ".join(render_report(make_data()).split())
+
+    assert "one two <u>three</u>" in text
+    assert "one two <u>four</u>" in text
+    assert "0.93" in text
+
+
+def test_only_the_first_twenty_duplicates_are_shown() -> None:
+    pairs = tuple(DuplicatePair("duplicate", "clarity", f"pair{n}", f"pair{n}", 1.0) for n in range(25))
+    page = render_report(make_data(duplicates=pairs))
+
+    assert "pair19" in page
+    assert "pair20" not in page
+    assert "These are the first 20 of 25 pairs." in page
+
+
+def test_gate_lists_what_was_not_met_first_in_plain_words() -> None:
+    text = read_text(render_report(make_data()))
+
+    assert "1 of 2 expectations met." in text
+    assert "! not met neither pole is under 0.40 All that is attached warning 0.38 ✓ met Expect no dup" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "plain"),
+    [
+        ("expect_no_duplicates", "Expect no duplicates"),
+        ("ExpectNoDuplicates", "Expect no duplicates"),
+        ("clarity: both poles", "clarity: both poles"),
+    ],
+)
+def test_identifier_reads_as_words(name: str, plain: str) -> None:
+    assert plain == name_plainly(name)
+
+
+def test_numbers_keep_the_digits_that_matter() -> None:
+    assert ["0.4 s", "59 s", "2 min 5 s", "1 h 1 min"] == [tell_seconds(n) for n in (0.42, 59.4, 125, 3_660)]
+    assert ["not known", "$0.00", "$0.0012", "$12.50"] == [tell_cost(usd) for usd in (None, 0, 0.0012, 12.5)]
+
+
+@pytest.fixture(scope="module")
+def browser_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    """The large report, open in a real browser on a narrow screen; no error and no request but for the file."""
+    if CHROMIUM is None:
+        pytest.skip("needs the Debian package chromium")
+    path: Path = tmp_path_factory.mktemp("report") / "report.html"
+    path.write_text(render_report(make_large()), encoding="utf-8")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page(viewport={"width": 400, "height": 800})
+        complaints: list[str] = []
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda request: complaints.append(request.url))
+        page.goto(path.as_uri())
+        yield page
+        browser.close()
+    assert [path.as_uri()] == complaints
+
+
+def read_first(page: Page) -> str:
+    return page.locator("table.rows tbody tr td.text").first.inner_text()
+
+
+def test_table_is_searched_filtered_sorted_and_paged(browser_page: Page) -> None:
+    page, count = browser_page, browser_page.locator("#count")
+    assert "showing 100 of 10,000" == count.inner_text()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+
+    page.get_by_role("button", name="Show 100 more").click()
+    assert "showing 200 of 10,000" == count.inner_text()
+
+    page.get_by_label("Search", exact=True).fill("NUMBER 4999. text")
+    assert "showing 1 of 10,000" == count.inner_text()
+    assert "Text number 4999." == read_first(page)
+
+    page.get_by_role("button", name="Clear").click()
+    page.get_by_role("link", name="surplus").click()
+    assert "showing 100 of 6,000 that match, of 10,000 in all" == count.inner_text()
+
+    text = page.get_by_role("columnheader", name="Text")
+    page.get_by_role("button", name="Text").press("Enter")
+    assert ("ascending", "Text number 4000.") == (text.get_attribute("aria-sort"), read_first(page))
+    page.get_by_role("button", name="Text").press("Enter")
+    assert ("descending", "Text number 9999.") == (text.get_attribute("aria-sort"), read_first(page))
+
+    page.get_by_label("Pole", exact=True).select_option("negative")
+    assert "showing 0 of 10,000" == count.inner_text()
+    assert "No exemplar matches all of that." == page.locator("#nothing").inner_text()
