@@ -10,7 +10,14 @@ from typing import Protocol
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from engine.errors import BudgetError, ContentRefusedError, ProviderError, RequestRefusedError, RetryableProviderError, StoreError
+from engine.errors import (
+    BudgetError,
+    ContentRefusedError,
+    ProviderError,
+    RequestRefusedError,
+    RetryableProviderError,
+    StoreError,
+)
 from engine.llm import Endpoint, Request
 from engine.progress import CallBegun, CallEnded, Progress
 from engine.prompting import write_words_only

@@ -39,7 +39,7 @@ def render_card(
         for pole in ("positive", "negative")
     }
     # The card is markdown for people and for the hub, which sanitizes it; escaping HTML would spoil the texts.
-    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False, trim_blocks=True)
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False, trim_blocks=True)  # noqa: S701
     body = environment.from_string(TEMPLATE.read_text()).render(
         model=model,
         stamp=stamp,

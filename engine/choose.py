@@ -1,4 +1,4 @@
-"""Choosing: from what stands, exactly the quota of every trait and pole, in pairs of one subject where that is possible."""
+"""Choosing: from what stands, exactly the quota of every trait and pole, in pairs of one subject where it can be."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -92,7 +92,10 @@ def _explain(standing: Sequence[Exemplar]) -> dict[str, Reason]:
             others = [other for other in group if other.pole != exemplar.pole]
             if not others:
                 continue
-            margins = [_margin(exemplar, other) if exemplar.pole == "positive" else _margin(other, exemplar) for other in others]
+            margins = [
+                _margin(exemplar, other) if exemplar.pole == "positive" else _margin(other, exemplar)
+                for other in others
+            ]
             best = max(margins)
             if best < MIN_MARGIN:
                 reasons[exemplar.key] = "wrong_label" if best <= -MIN_MARGIN else "off_pole"
@@ -122,4 +125,3 @@ def _group(exemplars: Sequence[Exemplar]) -> dict[str, list[Exemplar]]:
 
 def _find_whole_pairs(picked: Sequence[Exemplar]) -> set[str]:
     return {pair for pair, group in _group(picked).items() if {exemplar.pole for exemplar in group} == set(POLES)}
-

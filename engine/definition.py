@@ -92,9 +92,7 @@ class _Findings:
 
     def add(self, path: Path, found: str, allowed: str, suggestion: str | None = None) -> None:
         dotted = ".".join(str(part) for part in path) or "file"
-        self.problems.append(
-            Problem(self.document.name, self.document.line(path), dotted, found, allowed, suggestion)
-        )
+        self.problems.append(Problem(self.document.name, self.document.line(path), dotted, found, allowed, suggestion))
 
 
 def load_model(models_uri: str, handle: str) -> Model:
@@ -338,9 +336,7 @@ def _keys_of_wrong_traits(findings: _Findings, by_key: Mapping[str, Trait]) -> s
     return keys - set(by_key)
 
 
-def _read_source(
-    source: _SourceEntry, path: Path, findings: _Findings, read: Callable[[str], bytes]
-) -> bytes | None:
+def _read_source(source: _SourceEntry, path: Path, findings: _Findings, read: Callable[[str], bytes]) -> bytes | None:
     if not source.path:
         findings.add((*path, "path"), "nothing", "the path of a file in the model's folder")
         return None

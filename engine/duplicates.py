@@ -58,7 +58,8 @@ class NearTexts:
         """The nearest text taken in before that is a duplicate or a near duplicate; None where there is none."""
         number = self._exact.get(normalise(text))
         if number is not None:
-            return Match(*self._texts[number], 1.0)
+            key, same = self._texts[number]
+            return Match(key, same, 1.0)
         shingles = shingle(text)
         found = [(jaccard(shingles, shingle(self._texts[other][1])), other) for other in self._lsh.query(_hash(text))]
         near = [(similarity, -other) for similarity, other in found if similarity >= NEAR_DUPLICATE_JACCARD]
@@ -66,7 +67,8 @@ class NearTexts:
             return None
         similarity, negated = max(near)
         # Texts of the same shingles in another order are near duplicates, not the same text.
-        return Match(*self._texts[-negated], min(similarity, 0.999))
+        key, nearest = self._texts[-negated]
+        return Match(key, nearest, min(similarity, 0.999))
 
 
 def jaccard(one: frozenset[str], other: frozenset[str]) -> float:

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from engine.errors import ModelNotFoundError, ProviderUnavailableError
 from engine.llm import Endpoint
@@ -102,7 +103,7 @@ def _start(path: Path, log: int) -> "subprocess.Popen[bytes]":
     )
 
 
-def _wait_for_address(process: "subprocess.Popen[bytes]", path: Path, log: "tempfile._TemporaryFileWrapper[str]") -> str:
+def _wait_for_address(process: "subprocess.Popen[bytes]", path: Path, log: IO[str]) -> str:
     assert process.stdout is not None
     ready, _, _ = select.select([process.stdout], [], [], START_SECONDS)
     address = process.stdout.readline().decode().strip() if ready else ""

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import get_args
 
 from engine.asking import Asker
 from engine.definition import load_model
@@ -55,11 +56,12 @@ def check_synth_type(synth_type: str) -> SynthType:
     Raises:
         UnsupportedError: an unknown one, or one that is not made yet.
     """
-    if synth_type not in SYNTH_TYPES:
+    known: dict[str, SynthType] = {name: name for name in get_args(SynthType)}
+    if synth_type not in known:
         raise UnsupportedError(f"{synth_type!r} is not a synth type. There are: {', '.join(SYNTH_TYPES)}")
     if synth_type != "from_traits":
         raise UnsupportedError(f"{synth_type!r} is not made here yet. Ask for 'from_traits'")
-    return synth_type
+    return known[synth_type]
 
 
 def check_effort(effort: str | None) -> Effort | None:
@@ -68,10 +70,12 @@ def check_effort(effort: str | None) -> Effort | None:
     Raises:
         UnsupportedError: an unknown one.
     """
-    known = {name: name for name in EFFORTS}
-    if effort is not None and effort not in known:
+    known: dict[str, Effort] = {name: name for name in get_args(Effort)}
+    if effort is None:
+        return None
+    if effort not in known:
         raise UnsupportedError(f"{effort!r} is not an effort. There are: {', '.join(EFFORTS)}")
-    return effort  # type: ignore[return-value]
+    return known[effort]
 
 
 @contextmanager

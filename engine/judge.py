@@ -11,7 +11,7 @@ from engine.asking import Asker
 from engine.errors import RetryableProviderError
 from engine.llm import Request
 from engine.model import Model
-from engine.prompting import NEGATIVE_WORD, POSITIVE_WORD, write_judge_prompt
+from engine.prompting import VERDICTS, write_judge_prompt
 from engine.samples import Exemplar
 
 TOP_TOKENS = 60
@@ -53,4 +53,4 @@ def read_odds(tokens: dict[str, float]) -> float:
     for token, probability in tokens.items():
         word = token.strip().lower()
         likeliest[word] = max(probability, likeliest.get(word, FLOOR))
-    return likeliest.get(POSITIVE_WORD, FLOOR) - likeliest.get(NEGATIVE_WORD, FLOOR)
+    return likeliest.get(VERDICTS["positive"], FLOOR) - likeliest.get(VERDICTS["negative"], FLOOR)

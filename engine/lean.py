@@ -44,9 +44,7 @@ def _score(exemplar: Exemplar, own: Counter[str], totals: Mapping[str, Counter[s
     for pole, counts in totals.items():
         left_out = own if exemplar.stands and pole == exemplar.pole else Counter[str]()
         size = counts.total() - left_out.total() + vocabulary
-        logs[pole] = sum(
-            times * math.log((counts[word] - left_out[word] + 1) / size) for word, times in own.items()
-        )
+        logs[pole] = sum(times * math.log((counts[word] - left_out[word] + 1) / size) for word, times in own.items())
     return (logs["positive"] - logs["negative"]) / math.sqrt(max(1, own.total()))
 
 

@@ -97,7 +97,11 @@ class LitellmClient:
             "num_retries": 0,
         }
         if endpoint.style == "plain":
-            plain = {"seed": request.seed, "stop": list(request.stop) or None, "logprobs": request.logprobs}
+            plain: dict[str, Any] = {
+                "seed": request.seed,
+                "stop": list(request.stop) or None,
+                "logprobs": request.logprobs,
+            }
             plain |= {"top_p": request.top_p, "extra_body": {"min_p": request.min_p} if request.min_p else None}
             options |= {name: value for name, value in plain.items() if value is not None}
             return await self._litellm.atext_completion(model=endpoint.model, prompt=request.prompt.user, **options)
@@ -173,7 +177,9 @@ class LitellmClient:
 
     def _say_timeout(self) -> str:
         seconds = f"{self._timeout_seconds:g}"
-        return f"{self.endpoint.name} gave no reply in {seconds} s. EXEMPLARS_CALL_TIMEOUT_SECONDS sets how long to wait"
+        return (
+            f"{self.endpoint.name} gave no reply in {seconds} s. EXEMPLARS_CALL_TIMEOUT_SECONDS sets how long to wait"
+        )
 
 
 def _import_litellm() -> Any:

@@ -64,9 +64,7 @@ class Spent:
     cells: int = 0
 
 
-def make_plan(
-    model: Model, synth_type: SynthType, level: Level, lists: Lists, seed: int, prompts_version: str
-) -> Plan:
+def make_plan(model: Model, synth_type: SynthType, level: Level, lists: Lists, seed: int, prompts_version: str) -> Plan:
     """The plan of these inputs. Limits (rounds, cost) and the synth model's name are not among them.
 
     So a run that stopped at a limit goes on under the same ``plan_id`` when the limit is raised.

@@ -18,7 +18,7 @@ FOLDER = Path(__file__).parent / "prompts"
 CHAT_SHOTS = 4
 PLAIN_SHOTS = 5
 JUDGE_SHOTS_PER_POLE = 10
-POSITIVE_WORD, NEGATIVE_WORD = "good", "bad"
+VERDICTS: Mapping[Pole, str] = {"positive": "good", "negative": "bad"}
 
 EXEMPLAR_SCHEMA: Mapping[str, object] = {
     "type": "object",
@@ -121,8 +121,8 @@ def write_plain_prompt(plan: Plan, cell: Cell) -> Prompt:
 def write_judge_prompt(model: Model, trait: Trait, text: str, seed: int) -> Prompt | None:
     """The document whose next word is the verdict; None where a pole has no authored texts to learn from."""
     shots: list[Shot] = []
-    for pole, word in (("positive", POSITIVE_WORD), ("negative", NEGATIVE_WORD)):
-        seeds = model.seeds_at(trait.key, "positive" if pole == "positive" else "negative")
+    for pole, word in VERDICTS.items():
+        seeds = model.seeds_at(trait.key, pole)
         if not seeds:
             return None
         shots += [Shot(item.text, word=word) for item in _pick(seeds, JUDGE_SHOTS_PER_POLE, f"{seed}/judge/{pole}")]
@@ -134,7 +134,7 @@ def write_subjects_prompt(model: Model, count: int) -> Prompt:
     """The prompt that asks a chat model for subjects."""
     return Prompt(
         _render("subjects.jinja", model=model, brief_items=_list_brief(model.brief), count=count),
-        "You plan what a collection of example texts is to be about. You answer with what is asked for and nothing else.",
+        "You plan what a collection of texts is to be about. You answer with what is asked for and nothing else.",
     )
 
 
@@ -171,7 +171,9 @@ def _list_brief(brief: Brief) -> list[tuple[str, tuple[str, ...]]]:
 def _environment() -> jinja2.Environment:
     # Prompts are plain text, not HTML: nothing may be escaped.
     return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(FOLDER), undefined=jinja2.StrictUndefined, autoescape=False, trim_blocks=False
+        loader=jinja2.FileSystemLoader(FOLDER),
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,  # noqa: S701
     )
 
 

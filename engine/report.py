@@ -1,6 +1,7 @@
 """The report: ``report.html``, one offline file for the person who wants to know what the run made and why."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -9,6 +10,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from engine.duplicates import DuplicatePair
 from engine.model import Pole
 from engine.report_pictures import (
     EDGE,
@@ -27,8 +29,7 @@ from engine.report_words import (
     tell_cost,
     tell_seconds,
 )
-from engine.duplicates import DuplicatePair
-from engine.samples import Row
+from engine.samples import Reason, Row
 from engine.verdict import ExpectationResult
 from engine.words import count_words
 
@@ -65,7 +66,7 @@ class ReportData:
     counts: tuple[PoleCount, ...]
     kept: tuple[Row, ...]
     rejected: tuple[Row, ...]
-    reasons: dict[str, int]
+    reasons: Mapping[Reason, int]
     duplicates: tuple[DuplicatePair, ...]
     expectations: tuple[ExpectationResult, ...]
     lean: dict[int, float] = field(default_factory=dict)
@@ -150,7 +151,7 @@ def _pack_table(data: ReportData, traits: list[TraitWords]) -> Markup:
         "reasons": dict(EXPLANATIONS),
         "rows": [_pack_row(row, data.lean.get(row["id"])) for row in (*data.kept, *data.rejected)],
     }
-    return Markup(json.dumps(table, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c"))
+    return Markup(json.dumps(table, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c"))  # noqa: S704
 
 
 def _pack_row(row: Row, lean: float | None) -> dict[str, object]:

@@ -49,7 +49,7 @@ class Rounds:
         return self.choice
 
     def explain_lack(self) -> tuple[str, ...]:
-        """A sentence for each trait and pole that lacks exemplars: how many, and the commonest reasons with an example."""
+        """A sentence for each trait and pole that lacks exemplars: how many, and the commonest reasons."""
         sentences = []
         for trait in self.plan.model.traits:
             for pole in POLES:
@@ -58,8 +58,8 @@ class Rounds:
                     rejected = [item for item in self.choice.rejected if item.trait == trait.key and item.pole == pole]
                     kept = self.plan.wanted - lacking
                     sentences.append(
-                        f"{trait.key}, {pole} ({trait.label(pole)}): {kept} of {self.plan.wanted}, {lacking} lacking after "
-                        f"{self.round_no} rounds. {_explain_reasons(rejected)}"
+                        f"{trait.key}, {pole} ({trait.label(pole)}): {kept} of {self.plan.wanted}, {lacking} lacking "
+                        f"after {self.round_no} rounds. {_explain_reasons(rejected)}"
                     )
         return tuple(sentences)
 

@@ -25,18 +25,23 @@ MIN_TIMES = {2: 3, 3: 3, 4: 2}
 # A content word that makes up this share of a text's words, three times or more, is a stutter ("Click, Click, Click").
 MAX_WORD_SHARE = 0.2
 # C4 keeps lines that end in a terminal mark; asked for where the seeds nearly all do.
-TERMINAL = ('.', '!', '?', '"', "'", "”", "’", ")", "…", ":", "`")
+TERMINAL = (".", "!", "?", '"', "'", "”", "’", ")", "…", ":", "`")
 
 META_TALK = re.compile(
-    r"\bas an? (?:ai|language model|assistant)\b|^(?:sure|certainly|of course|okay)[,!:]|^here(?:'s| is| are) (?:a|an|the|your|some)\b"
-    r".{0,60}\b(?:text|texts|example|examples|sample|version|rewrite)\b|\b(?:this|the following|the above) (?:text|example|sample|exemplar) "
-    r"(?:is|shows|demonstrates|illustrates)\b|\b(?:positive|negative) (?:pole|exemplar|example)\b|\bi hope this helps\b"
+    r"\bas an? (?:ai|language model|assistant)\b"
+    r"|^(?:sure|certainly|of course|okay)[,!:]"
+    r"|^here(?:'s| is| are) (?:a|an|the|your|some)\b.{0,60}\b(?:texts?|examples?|sample|version|rewrite)\b"
+    r"|\b(?:this|the following|the above) (?:text|example|sample|exemplar) (?:is|shows|demonstrates|illustrates)\b"
+    r"|\b(?:positive|negative) (?:pole|exemplar|example)\b"
+    r"|\bi hope this helps\b"
     r"|^(?:note|explanation|example|output|answer|response) ?\d*:",
     re.IGNORECASE,
 )
 PLACEHOLDER = re.compile(
-    r"\[(?:your|name|insert|company|date|product|customer|user|recipient|x+|link|phone|email|address|number)\b[^\]]*\]"
-    r"|\{\{.*?\}\}|<(?:insert|your|name|placeholder)\b[^>]*>|\blorem ipsum\b|\bx{3,}\b|\btbd\b|\bto be filled in\b|_{4,}"
+    r"\[(?:your|name|insert|company|date|product|customer|user|recipient|x+|link|phone|email|address|number)\b"
+    r"[^\]]*\]"
+    r"|\{\{.*?\}\}|<(?:insert|your|name|placeholder)\b[^>]*>"
+    r"|\blorem ipsum\b|\bx{3,}\b|\btbd\b|\bto be filled in\b|_{4,}"
     r"|\b(?:john|jane) doe\b|\bfoo ?bar\b",
     re.IGNORECASE,
 )
@@ -191,7 +196,9 @@ def _repetitions(words: list[str]) -> Iterator[tuple[int, float, str]]:
     characters = sum(map(len, words))
     for size in REPETITION_LIMITS:
         grams = Counter(tuple(words[start : start + size]) for start in range(len(words) - size + 1))
-        often = [(times * sum(map(len, gram)), gram, times) for gram, times in grams.items() if times >= MIN_TIMES[size]]
+        often = [
+            (times * sum(map(len, gram)), gram, times) for gram, times in grams.items() if times >= MIN_TIMES[size]
+        ]
         if often:
             _, gram, times = max(often)
             yield size, times * sum(map(len, gram)) / characters, " ".join(gram)

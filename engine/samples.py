@@ -78,7 +78,8 @@ class Scenario:
 class Exemplar:
     """A text that came back for a cell, or the failure to get one (``text`` None, ``reason`` set).
 
-    ``number`` counts the exemplars of one cell. ``odds`` is the log odds that the judge gives to the positive pole; None where nobody judged it.
+    ``number`` counts the exemplars of one cell. ``odds`` is the log odds that the judge gives to the
+    positive pole; None where nobody judged it.
     """
 
     cell_id: str

@@ -79,7 +79,7 @@ def load_packs(folder: Path) -> Packs:
     try:
         lengths = TypeAdapter(tuple[Length, ...]).validate_python(values.pop(LENGTHS_FILE, ()))
         packs = {}
-        for name, value in values.items():  # noqa: B007 (the name is for the message below)
+        for name, value in values.items():
             packs[name.removesuffix(".yaml")] = _Pack.model_validate(value)
     except ValidationError as error:
         found = error.errors()[0]

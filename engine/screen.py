@@ -37,7 +37,10 @@ class Screener:
 
     def screen(self, exemplars: Sequence[Exemplar]) -> list[Exemplar]:
         """The exemplars in cell order, each standing or with the reason why not."""
-        return [self._screen_one(exemplar) for exemplar in sorted(exemplars, key=lambda exemplar: (exemplar.order, exemplar.number))]
+        return [
+            self._screen_one(exemplar)
+            for exemplar in sorted(exemplars, key=lambda exemplar: (exemplar.order, exemplar.number))
+        ]
 
     def _screen_one(self, exemplar: Exemplar) -> Exemplar:
         if exemplar.reason is not None or exemplar.text is None:
@@ -70,9 +73,9 @@ class Screener:
         return Context(trait, exemplar.pole, length, subject, self._instructions, self._language, marked)
 
 
-def count_reasons(exemplars: Sequence[Exemplar]) -> dict[str, int]:
+def count_reasons(exemplars: Sequence[Exemplar]) -> dict[Reason, int]:
     """How many exemplars were rejected for each reason, the commonest first."""
-    counts: dict[str, int] = {}
+    counts: dict[Reason, int] = {}
     for exemplar in exemplars:
         if exemplar.reason is not None:
             counts[exemplar.reason] = counts.get(exemplar.reason, 0) + 1

@@ -207,7 +207,7 @@ def _write_local(folder: Path, files: Mapping[str, bytes]) -> bool:
         folder.parent.mkdir(parents=True, exist_ok=True)
         while True:
             try:
-                os.rename(made, folder)
+                made.rename(folder)
             except OSError:
                 if not folder.exists():
                     raise
@@ -216,7 +216,7 @@ def _write_local(folder: Path, files: Mapping[str, bytes]) -> bool:
                     return False
                 # What stands there is a rejected set or debris of this very run: it makes room.
                 with suppress(FileNotFoundError):
-                    os.rename(folder, staging / f"old-{uuid.uuid4().hex}")
+                    folder.rename(staging / f"old-{uuid.uuid4().hex}")
             else:
                 _sync_folder(folder.parent)
                 return True

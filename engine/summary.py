@@ -60,7 +60,9 @@ def make_whole_frame(model: Model, rows: Sequence[Row]) -> pd.DataFrame:
 
 def count_kept(rounds: Rounds) -> dict[tuple[str, Pole], int]:
     """How many are chosen of each trait at each pole."""
-    return {(trait.key, pole): rounds.choice.count(trait.key, pole) for trait in rounds.plan.model.traits for pole in POLES}
+    return {
+        (trait.key, pole): rounds.choice.count(trait.key, pole) for trait in rounds.plan.model.traits for pole in POLES
+    }
 
 
 def make_sample_set(rounds: Rounds, stamp: RunStamp, verdict: Verdict, asker: Asker) -> SampleSet:
@@ -71,7 +73,9 @@ def make_sample_set(rounds: Rounds, stamp: RunStamp, verdict: Verdict, asker: As
     attached = kept if verdict.success else []
     report = make_report_data(rounds, stamp, verdict, asker, attached, rejected)
     said = "The gate passed." if verdict.success else "The gate failed; nothing was attached."
-    counts = count_kept(rounds) if verdict.success else {(trait.key, pole): 0 for trait in model.traits for pole in POLES}
+    counts = (
+        count_kept(rounds) if verdict.success else {(trait.key, pole): 0 for trait in model.traits for pole in POLES}
+    )
     card = render_card(model, stamp, attached, counts, asker.endpoint.name, expect_language(model), said)
     documents = {
         VERDICT: json.dumps(_make_verdict_document(rounds, verdict, asker), indent=2, ensure_ascii=False) + "\n",

@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class ExpectationResult:
-    """One expectation of the gate. ``severity`` is ``critical``, ``warning`` or ``info``; ``name`` a clause of words."""
+    """One expectation of the gate. ``severity`` is ``critical``, ``warning`` or ``info``; ``name`` a clause."""
 
     suite: str
     name: str

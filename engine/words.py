@@ -7,16 +7,16 @@ from collections.abc import Iterable
 # Function words of English: they say how a text is built, not what it is about.
 FUNCTION_WORDS = frozenset(
     """
-    a about above after again against all also although always am among an and another any anybody anyone anything are
-    around as at away be because been before being below between both but by can cannot could did do does doing done
-    down during each either else ever every everybody everyone everything few for from further get gets give given go
-    goes got had has have having he her here hers him his how however i if in instead into is it its itself just keep
-    keeps kept let like made make makes many may me might more most much must my need needs neither never new no nobody
-    nor not nothing now of off often on once one only onto or other others our out over own per please put rather
-    really same say see set shall she should since so some somebody someone something sometimes soon still such take
-    takes than that the their them then there therefore these they thing things this those though three through thus to
-    today together too two under until up upon us use used uses using very via want was way we well were what when where
-    whether which while who whose why will with within without would yes yet you your
+    a about above after again against all also although always am among an and another any anybody anyone anything
+    are around as at away be because been before being below between both but by can cannot could did do does doing
+    done down during each either else ever every everybody everyone everything few for from further get gets give
+    given go goes got had has have having he her here hers him his how however i if in instead into is it its itself
+    just keep keeps kept let like made make makes many may me might more most much must my need needs neither never
+    new no nobody nor not nothing now of off often on once one only onto or other others our out over own per please
+    put rather really same say see set shall she should since so some somebody someone something sometimes soon
+    still such take takes than that the their them then there therefore these they thing things this those though
+    three through thus to today together too two under until up upon us use used uses using very via want was way we
+    well were what when where whether which while who whose why will with within without would yes yet you your
     """.split()
 )
 

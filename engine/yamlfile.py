@@ -32,10 +32,10 @@ class _NoAliases(yaml.SafeLoader):
     """Refuses anchors and aliases: they let a small file unfold into a huge one ("billion laughs")."""
 
     def compose_node(self, parent: yaml.Node | None, index: object) -> yaml.Node | None:
-        event = self.peek_event()
+        event = self.peek_event()  # type: ignore[no-untyped-call]
         if getattr(event, "anchor", None):
             raise yaml.composer.ComposerError(None, None, "anchors and aliases are not read here", event.start_mark)
-        return super().compose_node(parent, index)  # type: ignore[arg-type,no-any-return]
+        return super().compose_node(parent, index)  # type: ignore[arg-type]
 
 
 def parse_yaml(name: str, content: bytes) -> Document:

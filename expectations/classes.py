@@ -1,12 +1,13 @@
 """The project's own Expectations; importing this module registers them with Great Expectations."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import pandas as pd
 from great_expectations.core.metric_domain_types import MetricDomainTypes
 from great_expectations.core.suite_parameters import SuiteParameterDict
-from great_expectations.execution_engine import PandasExecutionEngine
+from great_expectations.execution_engine.pandas_execution_engine import PandasExecutionEngine
 from great_expectations.expectations.expectation import BatchExpectation
 from great_expectations.expectations.metrics.metric_provider import metric_value
 from great_expectations.expectations.metrics.table_metric_provider import TableMetricProvider
@@ -15,7 +16,7 @@ from engine.duplicates import find_pairs, jaccard
 from engine.words import count_words, shingle
 
 ROWS = "exemplars.rows"
-Fields = ClassVar[tuple[str, ...]]
+Parameter = SuiteParameterDict[str, str]
 
 
 class RowsMetric(TableMetricProvider):
@@ -24,7 +25,12 @@ class RowsMetric(TableMetricProvider):
     metric_name = ROWS
 
     @metric_value(engine=PandasExecutionEngine)
-    def _pandas(cls, execution_engine: PandasExecutionEngine, metric_domain_kwargs: dict[str, Any], **_: Any) -> Any:
+    def _pandas(
+        cls,  # noqa: N805 (the decorator makes it a class method)
+        execution_engine: PandasExecutionEngine,
+        metric_domain_kwargs: dict[str, Any],
+        **_: Any,
+    ) -> Any:
         frame, _domain, _accessor = execution_engine.get_compute_domain(
             domain_kwargs=metric_domain_kwargs, domain_type=MetricDomainTypes.TABLE
         )
@@ -35,7 +41,7 @@ class _RowsExpectation(BatchExpectation):
     """What the expectations below share: they get the frame and answer with the faults that they found in it."""
 
     metric_dependencies = (ROWS,)
-    domain_keys: Fields = ()
+    domain_keys: ClassVar[tuple[str, ...]] = ()
 
     def find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
         """What was observed, and a sentence for each fault."""
@@ -48,24 +54,31 @@ class _RowsExpectation(BatchExpectation):
         execution_engine: Any = None,
     ) -> dict[str, Any]:
         fields = self._get_success_kwargs()
-        observed, faults = self.find_faults(
-            metrics[ROWS], **{name: fields[name] for name in type(self).success_keys}
-        )
+        observed, faults = self.find_faults(metrics[ROWS], **{name: fields[name] for name in type(self).success_keys})
         return {"success": not faults, "result": {"observed_value": observed, "details": {"faults": faults[:100]}}}
 
 
 class ExpectPoleCountsToEqual(_RowsExpectation):
     """Every one of ``traits`` has exactly ``wanted`` rows at each pole, and no other trait has any."""
 
-    traits: list[str] | SuiteParameterDict
-    wanted: int | SuiteParameterDict
-    success_keys: Fields = ("traits", "wanted")
+    traits: list[str] | Parameter
+    wanted: int | Parameter
+    success_keys: ClassVar[tuple[str, ...]] = ("traits", "wanted")
 
     def find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
         """Counts by ``trait/pole``."""
-        counts = {f"{trait}/{pole}": int(size) for (trait, pole), size in frame.groupby(["trait", "pole"]).size().items()}
-        expected = {f"{trait}/{pole}": fields["wanted"] for trait in fields["traits"] for pole in ("positive", "negative")}
-        faults = [f"{key} has {counts.get(key, 0)} of {count}" for key, count in expected.items() if counts.get(key, 0) != count]
+        counts = {
+            "/".join(map(str, key)): int(size)
+            for key, size in Counter(zip(frame["trait"], frame["pole"], strict=True)).items()
+        }
+        expected = {
+            f"{trait}/{pole}": fields["wanted"] for trait in fields["traits"] for pole in ("positive", "negative")
+        }
+        faults = [
+            f"{key} has {counts.get(key, 0)} of {count}"
+            for key, count in expected.items()
+            if counts.get(key, 0) != count
+        ]
         faults += [f"{key} has {count} and ought to have none" for key, count in counts.items() if key not in expected]
         return counts, faults
 
@@ -74,7 +87,7 @@ class ExpectPoleShareToBeAtLeast(_RowsExpectation):
     """Each pole has at least ``min_share`` of a trait's samples; qualities between the poles are left out."""
 
     min_share: float
-    success_keys: Fields = ("min_share",)
+    success_keys: ClassVar[tuple[str, ...]] = ("min_share",)
 
     def find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
         """The share of the positive pole by trait."""
@@ -98,7 +111,7 @@ class ExpectNoNearDuplicates(_RowsExpectation):
 
     members: str
     min_jaccard: float
-    success_keys: Fields = ("members", "min_jaccard")
+    success_keys: ClassVar[tuple[str, ...]] = ("members", "min_jaccard")
 
     def find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
         """The number of pairs, and each with its similarity."""
@@ -111,7 +124,7 @@ class ExpectLengthsNotToTellPolesApart(_RowsExpectation):
     """For every trait the number of words ranks the poles with an AUC of at most ``max_auc``, either way round."""
 
     max_auc: float
-    success_keys: Fields = ("max_auc",)
+    success_keys: ClassVar[tuple[str, ...]] = ("max_auc",)
 
     def find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
         """The AUC by trait, folded to [0.5, 1]."""

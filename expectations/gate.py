@@ -132,7 +132,7 @@ def _import_gx() -> Any:
 
 
 def _is_known(kind: str) -> bool:
-    from great_expectations.exceptions import ExpectationNotFoundError
+    from great_expectations.exceptions.exceptions import ExpectationNotFoundError
     from great_expectations.expectations.registry import get_expectation_impl
 
     try:

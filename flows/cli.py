@@ -28,9 +28,15 @@ def describe() -> None:
 @app.command("synthesize")
 def synthesize_command(
     handle: Annotated[str, typer.Argument(help="The model, as <namespace>.<name>, such as u22a8.technical-writing.")],
-    synth_type: Annotated[str, typer.Option(help="from_traits (diversify and enrich are not made yet).")] = "from_traits",
-    effort: Annotated[str | None, typer.Option(help="low, medium, high, xhigh or max; else the model's own, or high.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one last line {run_id, status, samples, report}.")] = False,
+    synth_type: Annotated[
+        str, typer.Option(help="from_traits (diversify and enrich are not made yet).")
+    ] = "from_traits",
+    effort: Annotated[
+        str | None, typer.Option(help="low, medium, high, xhigh or max; else the model's own, or high.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one last line {run_id, status, samples, report}.")
+    ] = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Show what Prefect and the libraries say.")] = False,
 ) -> None:
     """Synthesizes samples for one model and attaches them when the gate passes."""
@@ -55,11 +61,12 @@ def run_flow(handle: str, synth_type: str, effort: str | None) -> RunResult:
     from flows.synthesize import synthesize
 
     parameters: Any = {"handle": handle, "synth_type": synth_type, "effort": effort}
-    return asyncio.run(synthesize(**parameters))
+    result: RunResult = asyncio.run(synthesize(**parameters))
+    return result
 
 
 def quiet_libraries(verbose: bool) -> None:
-    """Sets Prefect's own variables where the user has not: no analytics, patience at the first start, a quiet console."""
+    """Sets Prefect's variables where the user has not: no analytics, a patient first start, a quiet console."""
     defaults = {
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
@@ -75,7 +82,7 @@ def quiet_libraries(verbose: bool) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command; the exit code (DESIGN.md, "Commands"). Every error of ours is one message without a traceback."""
+    """Runs the command; the exit code is DESIGN.md's. Each error of ours is one message without a traceback."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app(args=list(sys.argv[1:] if arguments is None else arguments), standalone_mode=False)

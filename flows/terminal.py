@@ -172,7 +172,9 @@ def show_result(job: Job, result: RunResult) -> None:
         table = Table(title=trait.name, title_justify="left", title_style="bold", expand=True, show_lines=True)
         for pole in POLES:
             table.add_column(trait.label(pole), ratio=1, header_style=COLOURS[pole])
-        texts = {pole: [row["text"] for row in rows if row["trait"] == trait.key and row["pole"] == pole] for pole in POLES}
+        texts = {
+            pole: [row["text"] for row in rows if row["trait"] == trait.key and row["pole"] == pole] for pole in POLES
+        }
         for positive, negative in list(zip(texts["positive"], texts["negative"], strict=False))[:SHOWN_SAMPLES]:
             table.add_row(Text(positive), Text(negative))
         console.print(table)

@@ -6,7 +6,8 @@ from prefect.cache_policies import NO_CACHE
 from engine.rounds import Rounds
 from engine.samples import SAMPLE_SCHEMA, RunStamp, make_sample_table
 from engine.summary import make_kept_rows, make_whole_frame
-from expectations.gate import Verdict, check_rows
+from engine.verdict import Verdict
+from expectations.gate import check_rows
 
 
 @task(name="check", cache_policy=NO_CACHE, persist_result=False)

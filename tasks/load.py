@@ -13,7 +13,9 @@ def load(settings: Settings, handle: str, synth_type: str, effort: str | None) -
     job = load_job(settings, handle, synth_type, effort)
     model = job.model
     logger = get_run_logger()
-    logger.info("%s: %d traits, %d seeds, %d attached", handle, len(model.traits), len(model.seeds), len(model.attached))
+    logger.info(
+        "%s: %d traits, %d seeds, %d attached", handle, len(model.traits), len(model.seeds), len(model.attached)
+    )
     for skipped in model.skipped:
         logger.warning("Skipped: %s (%s)", skipped.what, skipped.why)
     return job

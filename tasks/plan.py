@@ -15,7 +15,7 @@ from engine.screen import Screener
 
 @task(name="plan", cache_policy=NO_CACHE, persist_result=False)
 async def plan(job: Job, asker: Asker, seed: int) -> Rounds:
-    """The rounds of a job, none of them begun. Proposed subjects are kept like any reply and are an input of the plan."""
+    """The rounds of a job, none of them begun; proposed subjects are kept replies and an input of the plan."""
     packs = load_packs(SCENARIOS_FOLDER)
     version = prompts_version()
     draft = make_plan(job.model, job.synth_type, job.level, choose_lists(job.model, packs), seed, version)

@@ -56,7 +56,9 @@ def _write_counts(rounds: Rounds) -> str:
             count, wanted = kept[trait.key, pole], rounds.plan.wanted
             filled = round(BAR_CELLS * count / wanted)
             bar = "█" * filled + "░" * (BAR_CELLS - filled)
-            rows.append(f"| {_cell(trait.name)} | {pole} | {_cell(trait.label(pole))} | {count} of {wanted} | `{bar}` |")
+            rows.append(
+                f"| {_cell(trait.name)} | {pole} | {_cell(trait.label(pole))} | {count} of {wanted} | `{bar}` |"
+            )
     return "\n".join(rows)
 
 
@@ -68,7 +70,7 @@ def _write_reasons(rounds: Rounds) -> str:
     rows = [f"## Rejected: {sum(reasons.values())}", "", "| reason | count | | what it means |", "|---|---|---|---|"]
     for reason, count in reasons.items():
         bar = "█" * max(1, round(BAR_CELLS * count / most))
-        rows.append(f"| {reason} | {count} | `{bar}` | {_cell(str(EXPLANATIONS.get(reason, '')))} |")
+        rows.append(f"| {reason} | {count} | `{bar}` | {_cell(EXPLANATIONS[reason])} |")
     return "\n".join(rows)
 
 

@@ -18,10 +18,14 @@ from engine.screen import count_reasons
 async def screen(rounds: Rounds, exemplars: Sequence[Exemplar], asker: Asker, progress: Progress) -> Choice:
     """What is chosen after this round, and why everything else is not."""
     screened = rounds.screen(exemplars)
-    standing = [exemplar for exemplar in screened if exemplar.stands and can_judge(rounds.plan.model, exemplar.trait, asker)]
+    standing = [
+        exemplar for exemplar in screened if exemplar.stands and can_judge(rounds.plan.model, exemplar.trait, asker)
+    ]
     progress.report(CallsPlanned(len(standing)))
     judged = await judge_standing(rounds.plan.model, screened, asker, rounds.plan.seed)
     choice = rounds.take(judged)
     logger = get_run_logger()
-    logger.info("Round %d: %d chosen, rejected: %s", rounds.round_no, len(choice.chosen), count_reasons(choice.rejected))
+    logger.info(
+        "Round %d: %d chosen, rejected: %s", rounds.round_no, len(choice.chosen), count_reasons(choice.rejected)
+    )
     return choice

@@ -9,7 +9,7 @@ from engine.samples import RunStamp
 from engine.settings import Settings
 from engine.store import StoredSet, write_set
 from engine.summary import make_sample_set
-from expectations.gate import Verdict
+from engine.verdict import Verdict
 
 
 @task(name="write", cache_policy=NO_CACHE, persist_result=False)

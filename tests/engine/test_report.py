@@ -12,9 +12,11 @@ from typing import Any, get_args
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
-from engine.report import DuplicatePair, ExpectationResult, PoleCount, ReportData, render_report
+from engine.duplicates import DuplicatePair
+from engine.report import PoleCount, ReportData, render_report
 from engine.report_words import EXPLANATIONS, name_plainly, tell_cost, tell_seconds
 from engine.samples import Reason, Row
+from engine.verdict import ExpectationResult
 
 HOSTILE = "</script><img src=x onerror=alert(1)><!-- \"quoted\" & 'so'"
 CHROMIUM = shutil.which("chromium")

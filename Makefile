@@ -1,0 +1,39 @@
+# Every target sets up what it needs; a second call installs nothing.
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench clean-env
+
+HANDLE ?= u22a8.technical-writing
+SYNTH_TYPE ?= from_traits
+EFFORT ?= low
+VENV := .venv
+BIN := $(VENV)/bin
+
+help:
+	@echo "make run     synthesize $(HANDLE) with the embedded model (HANDLE=… SYNTH_TYPE=… EFFORT=… for another)"
+	@echo "make test    every test"
+	@echo "make check   format, lint, types, import contracts, tests: what CI runs"
+	@echo "make bench   the benchmarks"
+
+run: $(VENV)/.run
+	@$(BIN)/exemplars synthesize "$(HANDLE)" --synth-type "$(SYNTH_TYPE)" --effort "$(EFFORT)"
+
+test: $(VENV)/.dev
+	$(BIN)/pytest tests --ignore=tests/bench
+
+check: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	@$(MAKE) --no-print-directory test
+
+bench: $(VENV)/.dev
+	$(BIN)/pytest tests/bench -s
+
+$(VENV)/.run: requirements.lock pyproject.toml scripts/set-up
+	@scripts/set-up $(VENV) requirements.lock
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock pyproject.toml scripts/set-up
+	@scripts/set-up $(VENV) requirements-dev.lock
+	@touch $(VENV)/.run $@
