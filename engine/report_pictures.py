@@ -185,7 +185,7 @@ def _scale(words: float, top: int) -> float:
     return round(EDGE + words / top * (WIDTH - 2 * EDGE), 1)
 
 
-def draw_reasons(reasons: Mapping[str, int]) -> tuple[ReasonBar, ...]:
+def draw_reasons(reasons: Mapping[Reason, int]) -> tuple[ReasonBar, ...]:
     """Bars for the reasons that occurred, the longest first."""
     found = sorted(((code, count) for code, count in reasons.items() if count), key=lambda item: (-item[1], item[0]))
     return tuple(

@@ -1,0 +1,114 @@
+"""Small values for the tests, each with defaults for what a test does not speak of."""
+
+from datetime import UTC, datetime
+
+from engine.effort import Level
+from engine.model import Brief, Model, Pole, Seed, Trait
+from engine.plan import Cell, Plan, make_plan
+from engine.samples import Exemplar, Reason, RunStamp, Scenario
+from engine.scenario import Length, Lists
+
+SUBJECTS = ("rotating a key", "moving a database", "sharing a folder", "closing a ticket", "renewing a domain")
+AUDIENCES = ("a new colleague", "an administrator")
+FORMS = ("a note", "a paragraph of a guide")
+LENGTHS = (Length(name="one sentence", min_words=8, max_words=25), Length(name="two", min_words=14, max_words=40))
+LISTS = Lists("everyday", (SUBJECTS,), AUDIENCES, FORMS, LENGTHS)
+
+POSITIVE_SEEDS = (
+    "Each page stays in the cache for ten minutes, and then the server builds it again.",
+    "A reset link works once and lasts for one hour after we have sent it.",
+    "Backups run every night at two, and we keep seven of them.",
+)
+NEGATIVE_SEEDS = (
+    "Retention of artefacts within the caching tier is governed by a validity window of limited duration.",
+    "Non-utilisation of recovery links inside the envelope occasions invalidation of the issuance workflow.",
+    "Pursuant to the snapshotting regime a tiered retention topology is maintained throughout.",
+)
+
+
+def make_trait(key: str = "clarity", **fields: object) -> Trait:
+    """A spectrum, unless told otherwise."""
+    given: dict[str, object] = {"name": key.title(), "type": "spectrum", "description": "How well it is understood."}
+    given |= {"positive_label": "Clear", "negative_label": "Obscure"}
+    return Trait(key=key, **(given | fields))  # type: ignore[arg-type]
+
+
+def make_seeds(trait: str = "clarity") -> tuple[Seed, ...]:
+    """Three seeds a pole."""
+    positive = [Seed(trait, text, 1.0, f"samples.jsonl:{line}") for line, text in enumerate(POSITIVE_SEEDS, 1)]
+    negative = [Seed(trait, text, 0.0, f"samples.jsonl:{line}") for line, text in enumerate(NEGATIVE_SEEDS, 4)]
+    return (*positive, *negative)
+
+
+def make_model(*traits: Trait, seeds: tuple[Seed, ...] = (), **fields: object) -> Model:
+    """A model of one spectrum, without seeds."""
+    given: dict[str, object] = {"handle": "u22a8.test", "brief": Brief()}
+    return Model(traits=traits or (make_trait(),), seeds=seeds, **(given | fields))  # type: ignore[arg-type]
+
+
+def make_level(wanted: int = 4, **fields: object) -> Level:
+    """A level that wants so many exemplars a pole."""
+    given: dict[str, object] = {
+        "effort": "low",
+        "synth_model": "openai/test",
+        "judge_model": "openai/test",
+        "thinking": "none",
+        "judge_votes": 0,
+        "top_up_rounds": 3,
+        "over_generation": 2.0,
+        "exemplars_per_call": 1,
+        "temperature": 0.8,
+    }
+    return Level(exemplars_per_pole=wanted, **(given | fields))  # type: ignore[arg-type]
+
+
+def make_test_plan(model: Model | None = None, level: Level | None = None, lists: Lists = LISTS, seed: int = 0) -> Plan:
+    """A plan of a small model."""
+    return make_plan(model or make_model(), "from_traits", level or make_level(), lists, seed, "prompts-1")
+
+
+def make_cell(pole: Pole = "positive", index: int = 0, trait: str = "clarity", draw: int = 0, order: int = 0) -> Cell:
+    """A cell of the first round."""
+    return Cell(
+        id=f"{trait}/{index:05d}/{pole}/{draw}",
+        order=order,
+        trait=trait,
+        pole=pole,
+        scenario=Scenario(SUBJECTS[index % len(SUBJECTS)], AUDIENCES[0], FORMS[0], LENGTHS[0].name),
+        pair_id=f"{trait}/{index:05d}",
+        round_no=1,
+        draw=draw,
+    )
+
+
+def make_exemplar(
+    text: str | None,
+    pole: Pole = "positive",
+    index: int = 0,
+    trait: str = "clarity",
+    reason: Reason | None = None,
+    order: int | None = None,
+    draw: int = 0,
+    odds: float | None = None,
+) -> Exemplar:
+    """What came back for ``make_cell`` of the same arguments."""
+    cell = make_cell(pole, index, trait, draw)
+    return Exemplar(
+        cell_id=cell.id,
+        number=0,
+        order=2 * index + (pole == "negative") if order is None else order,
+        trait=trait,
+        pole=pole,
+        scenario=cell.scenario,
+        pair_id=cell.pair_id,
+        text=text,
+        reason=reason,
+        synth_model="openai/test",
+        prompt_sha256="0" * 64,
+        odds=odds,
+    )
+
+
+def make_stamp(run_id: str = "11111111-1111-1111-1111-111111111111") -> RunStamp:
+    """A stamp of a fixed moment."""
+    return RunStamp(run_id, "u22a8.test", "from_traits", "low", datetime(2026, 11, 25, 12, tzinfo=UTC))

@@ -1,0 +1,49 @@
+"""A synth model that is asked in the process: it answers by a function, and counts."""
+
+import asyncio
+from collections.abc import Callable
+
+from engine.llm import Endpoint, Request
+from engine.progress import Event
+from engine.replies import Reply
+
+CHAT = Endpoint(name="openai/test", model="openai/test", identity="openai/test@")
+PLAIN = Endpoint(name="embedded/test", model="text-completion-openai/test", identity="embedded:1", style="plain")
+
+Answer = Callable[[Request], Reply | Exception]
+
+
+class FakeClient:
+    """Answers each request by ``answer``; an exception that it returns is raised. ``most_in_flight`` is the peak."""
+
+    def __init__(self, answer: Answer, endpoint: Endpoint = CHAT) -> None:
+        self.endpoint = endpoint
+        self.requests: list[Request] = []
+        self.most_in_flight = 0
+        self._answer = answer
+        self._in_flight = 0
+
+    async def complete(self, request: Request) -> Reply:
+        """One reply, after the others have had their turn."""
+        self.requests.append(request)
+        self._in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self._in_flight)
+        try:
+            await asyncio.sleep(0)
+            answer = self._answer(request)
+        finally:
+            self._in_flight -= 1
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+class HeardProgress:
+    """Keeps the events of a run."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def report(self, event: Event) -> None:
+        """Keeps one."""
+        self.events.append(event)
