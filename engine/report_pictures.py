@@ -10,7 +10,7 @@ from itertools import groupby
 
 from engine.model import POLES, Pole
 from engine.report_words import TraitWords, explain_reason
-from engine.samples import Row
+from engine.samples import Reason, Row
 from engine.words import count_words
 
 WIDTH = 480
