@@ -63,6 +63,7 @@ class Asker:
         slots = client.endpoint.slots
         self._in_flight = asyncio.Semaphore(concurrency if slots is None else min(concurrency, slots))
         self._max_cost_usd = max_cost_usd
+        self._alone = asyncio.Lock()
         self._wait = wait_random_exponential(multiplier=wait_seconds, max=MAX_WAIT_SECONDS)
         self._answered = False
         self._schema_in_words = False
@@ -93,25 +94,34 @@ class Asker:
             StoreError: the reply cannot be kept.
         """
         key = self._make_key(label, request)
-        if self._kept is None:
+        replies = self._kept
+        if replies is None:
             raise StoreError("Nothing may be asked where replies are not kept: open Asker.keeping first")
         async with self._in_flight:
-            kept = self._kept.find(key)
-            if kept is not None:
-                self._count(kept, reused=True)
-                return kept
-            self._check_budget()
-            self._progress.report(CallBegun())
-            self._open += 1
-            try:
-                reply = self._kept.keep(key, await self._call(request))
-            except BaseException:
-                self._progress.report(CallEnded(failed=True))
-                raise
-            finally:
-                self._open -= 1
-            self._count(reply, reused=False)
-            return reply
+            if self._max_cost_usd is not None and not self.replies:
+                # Before the first reply nobody knows what a call costs: under a limit it is asked for alone.
+                async with self._alone:
+                    if not self.replies:
+                        return await self._find_or_call(replies, key, request)
+            return await self._find_or_call(replies, key, request)
+
+    async def _find_or_call(self, replies: KeptReplies, key: str, request: Request) -> Reply:
+        kept = replies.find(key)
+        if kept is not None:
+            self._count(kept, reused=True)
+            return kept
+        self._check_budget()
+        self._progress.report(CallBegun())
+        self._open += 1
+        try:
+            reply = replies.keep(key, await self._call(request))
+        except BaseException:
+            self._progress.report(CallEnded(failed=True))
+            raise
+        finally:
+            self._open -= 1
+        self._count(reply, reused=False)
+        return reply
 
     async def _call(self, request: Request) -> Reply:
         attempts = AsyncRetrying(

@@ -1,7 +1,7 @@
 """Loading: ``model.yaml`` and the samples that it names become one frozen ``Model`` (contract.md, section 2)."""
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Annotated, Literal
@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from engine.errors import DefinitionError, HandleError, NoTraitsError, Problem
 from engine.files import list_folders, read_bytes
-from engine.model import Aggregation, Brief, Effort, Model, Seed, Skipped, Trait, TraitType, check_handle
+from engine.model import Aggregation, Brief, Effort, Model, Seed, Skipped, Trait, TraitType, check_handle, is_handle
 from engine.sources import read_csv, read_jsonl
 from engine.yamlfile import Document, Path, Value, parse_yaml
 
@@ -18,8 +18,10 @@ READ_SOURCES = ("jsonl", "csv")
 SKIPPED_SOURCES = ("github_csv", "huggingface", "url", "file", "noise")
 MODEL_FILE = "model.yaml"
 
-# Where a spelling is near enough to be taken for a slip: difflib's own default for close matches.
+# Where a spelling is near enough to be offered: difflib's own default for close matches.
 NEAR = 0.6
+# Where an unknown field is surely a slip: below this stand fields of others ("tags" is .6 like "traits").
+SLIP = 0.75
 
 
 def _as_texts(value: object) -> object:
@@ -55,7 +57,15 @@ class _MappingEntry(_Entry):
 class _SourceEntry(_Entry):
     type: Literal["jsonl", "csv", "github_csv", "huggingface", "url", "file", "noise"]
     path: str | None = None
-    mapping: dict[str, _MappingEntry] | None = None
+    mapping: Annotated[dict[str, _MappingEntry], Field(min_length=1)] | None = None
+
+
+def _keep_place(value: object) -> object:
+    """Of a source that is not read here only what names it: its other fields are not ours to check."""
+    if not isinstance(value, dict) or not _is_foreign(value):
+        return value
+    place = value.get("path") or value.get("url")
+    return {"type": value["type"], "path": place if isinstance(place, str) else None}
 
 
 class _BriefEntry(_Entry):
@@ -71,10 +81,16 @@ class _ModelEntry(_Entry):
     traits: Annotated[tuple[_TraitEntry, ...], Field(min_length=1)]
     description: str | None = None
     effort: Effort | None = None
-    sources: tuple[_SourceEntry, ...] = ()
+    sources: tuple[Annotated[_SourceEntry, BeforeValidator(_keep_place)], ...] = ()
     additional_terms: Texts = ()
     upstream_sources: Texts = ()
     brief: _BriefEntry = Field(default_factory=_BriefEntry)
+
+
+class _RestEntry(_ModelEntry):
+    """What is left of a model once its wrong entries are taken out: perhaps no trait."""
+
+    traits: tuple[_TraitEntry, ...] = ()
 
 
 @dataclass(slots=True)
@@ -130,8 +146,6 @@ def parse_model(handle: str, content: bytes, read: Callable[[str], bytes]) -> Mo
             "Write the traits as a list, each with type, key and description"
         )
     entry = _validate(value, findings)
-    if entry is None:
-        raise DefinitionError(name, findings.problems)
     traits = _make_traits(entry, findings)
     seeds = tuple(_read_sources(entry, traits, findings, read))
     if findings.problems:
@@ -152,7 +166,7 @@ def parse_model(handle: str, content: bytes, read: Callable[[str], bytes]) -> Mo
 
 def list_handles(models_uri: str) -> list[str]:
     """The handles of the catalogue, sorted."""
-    return [name for name in list_folders(models_uri) if "." in name]
+    return [name for name in list_folders(models_uri) if is_handle(name)]
 
 
 def _miss_model(models_uri: str, handle: str) -> Exception:
@@ -168,20 +182,22 @@ def _miss_model(models_uri: str, handle: str) -> Exception:
     return HandleError(f"No model {handle!r} in {models_uri}. {hint}")
 
 
-def _validate(value: dict[str, Value], findings: _Findings) -> _ModelEntry | None:
+def _validate(value: dict[str, Value], findings: _Findings) -> _ModelEntry:
     """The checked fields; where some are wrong, what is left without them, so that the rest is read too."""
     _note_unknown(value, findings)
     try:
         return _ModelEntry.model_validate(value)
     except ValidationError as error:
-        for item in error.errors():
+        # pydantic counts a list without its wrong entries: that it is too short then is no mistake of its own.
+        items = [item for item in error.errors() if item["type"] != "too_short" or not item["input"]]
+        for item in items:
             found = "nothing" if item["type"] == "missing" else _show(item["input"])
             allowed, choices = _say_allowed(item["type"], item.get("ctx", {}), item["msg"])
             findings.add(item["loc"], found, allowed, _nearest(str(item["input"]), choices))
-        return _prune(value, {item["loc"][:2] for item in error.errors()}, findings)
+        return _prune(value, {item["loc"][:2] for item in items}, findings)
 
 
-def _prune(value: dict[str, Value], wrong: set[Path], findings: _Findings) -> _ModelEntry | None:
+def _prune(value: dict[str, Value], wrong: set[Path], findings: _Findings) -> _ModelEntry:
     kept: dict[str, Value] = {}
     for word, entry in value.items():
         if isinstance(entry, list) and word in ("traits", "sources"):
@@ -190,10 +206,7 @@ def _prune(value: dict[str, Value], wrong: set[Path], findings: _Findings) -> _M
             kept[word] = [entry[index] for index in right]
         elif not any(path[0] == word for path in wrong):
             kept[word] = entry
-    try:
-        return _ModelEntry.model_validate(kept)
-    except ValidationError:
-        return None
+    return _RestEntry.model_validate(kept)
 
 
 # pydantic's names of the mistakes, in the words of a person who writes YAML.
@@ -204,7 +217,7 @@ _ALLOWED = {
     "string_too_short": "text that is not empty",
     "string_too_long": "text of at most 100 characters",
     "tuple_type": "a list",
-    "too_short": "a list with at least one entry",
+    "too_short": "at least one entry",
     "model_type": "an object of fields",
     "dict_type": "an object of fields",
 }
@@ -222,28 +235,48 @@ _FIELDS: dict[str, Iterable[str]] = {
     "": _ModelEntry.model_fields,
     "traits": _TraitEntry.model_fields,
     "sources": _SourceEntry.model_fields,
+    "mapping": _MappingEntry.model_fields,
     "brief": _BriefEntry.model_fields,
 }
 
 
 def _note_unknown(value: dict[str, Value], findings: _Findings) -> None:
     """A field that is nearly one of ours is a slip; any other is somebody else's and named as skipped."""
-    objects: list[tuple[Path, Value, str]] = [((), value, ""), (("brief",), value.get("brief"), "brief")]
-    for section in ("traits", "sources"):
-        entries = value.get(section)
-        if isinstance(entries, list):
-            objects += [((section, index), entry, section) for index, entry in enumerate(entries)]
-    for path, entry, section in objects:
+    for path, entry, section in _list_objects(value):
         known = list(_FIELDS[section])
-        for word in entry if isinstance(entry, dict) else ():
-            near = _nearest(word, known)
-            if word in known or (section == "sources" and isinstance(entry, dict) and _is_foreign(entry)):
+        for word in entry:
+            if word in known:
                 continue
-            if near:
+            if near := _find_slip(word, known):
                 findings.add((*path, word), repr(word), "one of " + ", ".join(known), near)
             else:
                 place = f"{findings.document.name}:{findings.document.line((*path, word))}"
                 findings.skipped.append(Skipped(f"field {word!r} ({place})", "not a field that is read here"))
+
+
+def _list_objects(value: dict[str, Value]) -> Iterator[tuple[Path, dict[str, Value], str]]:
+    """Every object whose fields are ours to check, with its path and its section."""
+    yield (), value, ""
+    if isinstance(brief := value.get("brief"), dict):
+        yield ("brief",), brief, "brief"
+    for section in ("traits", "sources"):
+        entries = value.get(section)
+        for index, entry in enumerate(entries if isinstance(entries, list) else ()):
+            if not isinstance(entry, dict) or (section == "sources" and _is_foreign(entry)):
+                continue
+            yield (section, index), entry, section
+            mapping = entry.get("mapping") if section == "sources" else None
+            for word, target in mapping.items() if isinstance(mapping, dict) else ():
+                if isinstance(target, dict):
+                    yield (section, index, "mapping", word), target, "mapping"
+
+
+def _find_slip(word: str, known: Iterable[str]) -> str | None:
+    """The field that was meant: its beginning, its letters in another order, or a near spelling."""
+    for name in known:
+        if name.startswith(f"{word}_") or sorted(name) == sorted(word):
+            return name
+    return _nearest(word, known, SLIP)
 
 
 def _is_foreign(source: dict[str, Value]) -> bool:
@@ -296,12 +329,12 @@ def _read_sources(
     for index, source in enumerate(entry.sources):
         path = findings.origin("sources", index)
         if source.type in SKIPPED_SOURCES:
-            where = source.path or str((source.model_extra or {}).get("url", "")) or f"source {index + 1}"
+            where = source.path or f"source {int(path[1]) + 1}"
             findings.skipped.append(Skipped(f"{source.type} source {where}", "legal on the platform, not read here"))
             continue
         mapping = _resolve_mapping(source, path, by_key, findings)
         content = _read_source(source, path, findings, read)
-        if content is not None and (mapping or not findings.problems):
+        if content is not None and mapping is not None:
             reader = read_jsonl if source.type == "jsonl" else read_csv
             seeds, problems = reader(f"{findings.document.name.rsplit('/', 1)[0]}/{source.path}", content, mapping)
             findings.problems += problems
@@ -310,30 +343,32 @@ def _read_sources(
 
 def _resolve_mapping(
     source: _SourceEntry, path: Path, by_key: dict[str, Trait], findings: _Findings
-) -> dict[str, Trait]:
-    """Which field of a line feeds which trait; without a mapping, the field named like the trait."""
+) -> dict[str, Trait | None] | None:
+    """Which field of a line feeds which trait; without a mapping, the field named like the trait.
+
+    What refers to a trait that is reported as wrong is no second mistake: such a field feeds None. Where a wrong trait
+    has no key to know it by, any field may be meant for it.
+    """
+    keys = _written_keys(findings)
+    nameless = "" in keys
+    known: dict[str, Trait | None] = {**dict.fromkeys(keys), **by_key}
     if source.mapping is None:
-        return dict(by_key)
-    mapping = {}
-    wrong = _keys_of_wrong_traits(findings, by_key)
+        return None if nameless else known
     for field_name, target in source.mapping.items():
-        if target.trait in wrong:
-            continue
-        if target.trait in by_key:
-            mapping[field_name] = by_key[target.trait]
-        else:
-            allowed = "a trait of this model: " + ", ".join(by_key)
+        if target.trait not in known and not nameless:
+            allowed = "a trait of this model: " + ", ".join(known)
             place = (*path, "mapping", field_name, "trait")
-            findings.add(place, repr(target.trait), allowed, _nearest(target.trait, by_key))
-    return mapping
+            findings.add(place, repr(target.trait), allowed, _nearest(target.trait, known))
+    return {field_name: known.get(target.trait) for field_name, target in source.mapping.items()}
 
 
-def _keys_of_wrong_traits(findings: _Findings, by_key: Mapping[str, Trait]) -> set[str]:
-    """Keys of traits that are already reported as wrong: what refers to them is no second mistake."""
+def _written_keys(findings: _Findings) -> list[str]:
+    """The keys of all traits as they are written, right or wrong; an empty text where there is none."""
     value = findings.document.value
     entries = value.get("traits") if isinstance(value, dict) else None
-    keys = {str(entry.get("key")) for entry in entries or () if isinstance(entry, dict)}
-    return keys - set(by_key)
+    if not isinstance(entries, list) or not entries:
+        return [""]
+    return [str(entry.get("key") or "") if isinstance(entry, dict) else "" for entry in entries]
 
 
 def _read_source(source: _SourceEntry, path: Path, findings: _Findings, read: Callable[[str], bytes]) -> bytes | None:
@@ -351,8 +386,8 @@ def _read_source(source: _SourceEntry, path: Path, findings: _Findings, read: Ca
         return None
 
 
-def _nearest(word: str, choices: Iterable[str]) -> str | None:
-    near = difflib.get_close_matches(word.lower(), list(choices), n=1, cutoff=NEAR)
+def _nearest(word: str, choices: Iterable[str], cutoff: float = NEAR) -> str | None:
+    near = difflib.get_close_matches(word.lower(), list(choices), n=1, cutoff=cutoff)
     return near[0] if near else None
 
 

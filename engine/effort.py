@@ -84,7 +84,7 @@ def load_level(path: str, effort: Effort) -> Level:
         dial = _Dial.model_validate(document.value)
     except ValidationError as error:
         problems = [
-            Problem(name, document.line(item["loc"]), ".".join(map(str, item["loc"])) or "file", *_describe(item))
+            Problem(name, document.line(item["loc"]), _name_field(item["loc"]), *_describe(item))
             for item in error.errors()
         ]
         raise DefinitionError(name, problems) from None
@@ -101,10 +101,16 @@ def load_level(path: str, effort: Effort) -> Level:
     )
 
 
+def _name_field(path: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in path if part != "[key]") or "file"
+
+
 def _describe(item: object) -> tuple[str, str]:
     assert isinstance(item, dict)
     if item["type"] == "missing":
         return "nothing", "this field is required"
     if item["type"] == "extra_forbidden":
-        return f"the unknown field {item['loc'][-1]!r}", "the fields of a level: " + ", ".join(_Level.model_fields)
-    return repr(item["input"])[:80], str(item["msg"]).lower()
+        part = _Level if len(item["loc"]) > 2 else _Models if len(item["loc"]) > 1 else _Dial
+        return f"the unknown field {item['loc'][-1]!r}", "one of " + ", ".join(part.model_fields)
+    allowed = "an object of fields" if item["type"] in ("model_type", "dict_type") else str(item["msg"]).lower()
+    return "nothing" if item["input"] is None else repr(item["input"])[:80], allowed

@@ -44,7 +44,8 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call. ``schema`` is a JSON schema for the reply; ``logprobs`` how many likeliest next tokens to tell."""
+    """One call. ``schema`` is a JSON schema for the reply; ``logprobs`` how many likeliest next tokens to tell;
+    ``sampler`` has options that llama.cpp takes beyond OpenAI's."""
 
     prompt: Prompt
     max_tokens: int
@@ -52,8 +53,7 @@ class Request:
     schema: Mapping[str, object] | None = None
     seed: int | None = None
     stop: tuple[str, ...] = ()
-    min_p: float | None = None
-    top_p: float | None = None
+    sampler: Mapping[str, float] | None = None
     logprobs: int | None = None
 
 
@@ -102,7 +102,7 @@ class LitellmClient:
                 "stop": list(request.stop) or None,
                 "logprobs": request.logprobs,
             }
-            plain |= {"top_p": request.top_p, "extra_body": {"min_p": request.min_p} if request.min_p else None}
+            plain["extra_body"] = dict(request.sampler) if request.sampler else None
             options |= {name: value for name, value in plain.items() if value is not None}
             return await self._litellm.atext_completion(model=endpoint.model, prompt=request.prompt.user, **options)
         messages = [{"role": "user", "content": request.prompt.user}]

@@ -24,6 +24,8 @@ SYNTH_TYPES: tuple[str, ...] = get_args(SynthType)
 HANDLE_PATTERN = r"^[a-z0-9][a-z0-9-]*\.[a-z0-9][a-z0-9-]*$"
 HANDLE_MAX_LENGTH = 200
 TRAIT_KEY_PATTERN = r"[a-z0-9_-]+"
+# JSON and YAML escapes can write half a character, which no file takes as UTF-8.
+SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +132,18 @@ def check_handle(handle: str) -> str:
     Raises:
         HandleError: it is not ``<namespace>.<name>`` of lower-case letters, digits and hyphens.
     """
-    if len(handle) <= HANDLE_MAX_LENGTH and re.fullmatch(HANDLE_PATTERN[1:-1], handle):
+    if is_handle(handle):
         return handle
     shown = handle if len(handle) <= 60 else f"{handle[:57]}… ({len(handle)} characters)"
     raise HandleError(
         f"{shown!r} is not a handle. A handle is <namespace>.<name>, each side lower-case letters, digits and '-', "
         f"starting with a letter or digit, {HANDLE_MAX_LENGTH} characters at most: u22a8.technical-writing"
     )
+
+
+def is_handle(text: str) -> bool:
+    """Whether a text is well formed as a handle (contract.md, section 1)."""
+    return len(text) <= HANDLE_MAX_LENGTH and re.fullmatch(HANDLE_PATTERN[1:-1], text) is not None
 
 
 def digest_text(text: str) -> str:

@@ -115,7 +115,8 @@ def write_plain_prompt(plan: Plan, cell: Cell) -> Prompt:
     trait = plan.model.trait(cell.trait)
     shots = _plain_shots(plan.model, trait, cell.pole, f"{plan.seed}/{cell.round_no}/{cell.draw}")
     heading = _head(trait, cell.pole)
-    return Prompt(_render("plain.jinja", heading=heading, shots=shots, subject=cell.scenario.subject))
+    subject = _lead_to(trait, cell.pole, cell.scenario.subject)
+    return Prompt(_render("plain.jinja", heading=heading, shots=shots, subject=subject))
 
 
 def write_judge_prompt(model: Model, trait: Trait, text: str, seed: int) -> Prompt | None:
@@ -142,7 +143,13 @@ def _plain_shots(model: Model, trait: Trait, pole: Pole, key: str) -> list[Shot]
     seeds = model.seeds_at(trait.key, pole)
     subjects = dict(zip(seeds, name_subjects([seed.text for seed in seeds]), strict=True))
     picked = _pick(seeds, PLAIN_SHOTS, f"{key}/{trait.key}/{pole}")
-    return [Shot(" ".join(seed.text.split()), subject=subjects[seed]) for seed in picked]
+    return [Shot(" ".join(seed.text.split()), subject=_lead_to(trait, pole, subjects[seed])) for seed in picked]
+
+
+def _lead_to(trait: Trait, pole: Pole, subject: str) -> str:
+    """The subject as the prompt names it: what a topic or a claim is about has to be led to from any subject."""
+    led = trait.type == "claim" or (trait.type == "topic" and pole == "positive")
+    return f"{trait.name.lower()}, {subject}" if led else subject
 
 
 def _head(trait: Trait, pole: Pole) -> str:

@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from engine.language import find_other_language
 from engine.model import Pole, Trait
@@ -30,7 +31,7 @@ TERMINAL = (".", "!", "?", '"', "'", "”", "’", ")", "…", ":", "`")
 META_TALK = re.compile(
     r"\bas an? (?:ai|language model|assistant)\b"
     r"|^(?:sure|certainly|of course|okay)[,!:]"
-    r"|^here(?:'s| is| are) (?:a|an|the|your|some)\b.{0,60}\b(?:texts?|examples?|sample|version|rewrite)\b"
+    r"|^here(?:['’]s| is| are) (?:a|an|the|your|some)\b.{0,60}\b(?:texts?|examples?|sample|version|rewrite)\b"
     r"|\b(?:this|the following|the above) (?:text|example|sample|exemplar) (?:is|shows|demonstrates|illustrates)\b"
     r"|\b(?:positive|negative) (?:pole|exemplar|example)\b"
     r"|\bi hope this helps\b"
@@ -39,17 +40,19 @@ META_TALK = re.compile(
 )
 PLACEHOLDER = re.compile(
     r"\[(?:your|name|insert|company|date|product|customer|user|recipient|x+|link|phone|email|address|number)\b"
-    r"[^\]]*\]"
+    r"[^\]]*\](?!\()"
     r"|\{\{.*?\}\}|<(?:insert|your|name|placeholder)\b[^>]*>"
     r"|\blorem ipsum\b|\bx{3,}\b|\btbd\b|\bto be filled in\b|_{4,}"
     r"|\b(?:john|jane) doe\b|\bfoo ?bar\b",
     re.IGNORECASE,
 )
 PROMPT_MARKS = re.compile(r"^(?:topic|text|verdict|audience|form|length|subject|pole|trait)\s*:", re.IGNORECASE)
+# "I'm sorry, I can't find your order" is a reply like any other: a refusal is one to write what was asked for.
 REFUSAL = re.compile(
-    r"^(?:i(?:'m| am) (?:sorry|unable|not able)\b.{0,40}\b(?:can(?:no|')t|unable|not able|help|assist|provide|write)\b"
-    r"|i (?:can(?:no|')t|won't|will not) (?:help|assist|provide|write|create|generate|fulfil)\b"
-    r"|sorry, (?:but )?i can(?:no|')t)",
+    r"^(?:(?:i['’]m |i am )?(?:very )?sorry,? |unfortunately,? )?(?:but )?"
+    r"i(?:['’]m| am)? (?:can(?:no|['’])t|unable to|not able to|won['’]t|will not) "
+    r"(?:help(?! but)|assist|provide|write|create|generate|produce|fulfill?|comply|do)\b.{0,40}?"
+    r"\b(?:(?:that|this)(?=[.,;!]|$)|requests?\b|content\b|texts?\b|examples?\b)",
     re.IGNORECASE,
 )
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffd]|[\ud800-\udfff]")
@@ -117,7 +120,7 @@ def check_prompt_echo(text: str, context: Context) -> Finding | None:
         return Finding("prompt_echo", f"begins with {mark.group()!r}")
     if normalise(text) == normalise(context.subject):
         return Finding("prompt_echo", "the subject and nothing else")
-    common = word_runs(text, COMMON_RUN) & word_runs(context.instructions, COMMON_RUN)
+    common = word_runs(text, COMMON_RUN) & _list_runs(context.instructions)
     return Finding("prompt_echo", " ".join(min(common))) if common else None
 
 
@@ -142,9 +145,12 @@ def check_label_leak(text: str, context: Context) -> Finding | None:
     form = normalise(text)
     for label in (context.trait.positive_label, context.trait.negative_label):
         word = normalise(label)
-        if re.match(rf"\W*{re.escape(label)}\s*[:\-–—]", text, re.IGNORECASE):
+        if not word:
+            continue
+        # A hyphen with no space before it makes another word: "Clear-cut", "No-one".
+        if re.match(rf"\W*{re.escape(label)}[*_]*(?:\s*[:–—]|\s+-)", text, re.IGNORECASE):
             return Finding("label_leak", f"begins with the label {label!r}")
-        if context.trait.type in ("topic", "claim") or not word:
+        if context.trait.type in ("topic", "claim"):
             continue
         several = len(word.split()) > 1
         name = re.escape(normalise(context.trait.name))
@@ -190,6 +196,12 @@ RULES: tuple[Rule, ...] = (
     check_length,
     check_language,
 )
+
+
+@lru_cache(maxsize=4)
+def _list_runs(instructions: str) -> frozenset[tuple[str, ...]]:
+    """Kept, since it is the same for every text of a run and takes 0.2 ms."""
+    return word_runs(instructions, COMMON_RUN)
 
 
 def _repetitions(words: list[str]) -> Iterator[tuple[int, float, str]]:

@@ -187,6 +187,9 @@ def make_sample_table(rows: Iterable[Row]) -> pa.Table:
     """
     table = pa.Table.from_pylist([dict(row) for row in rows], schema=SAMPLE_SCHEMA)
     table.validate(full=True)
+    # Arrow itself does not look at what the schema says of nulls.
+    if empty := [field.name for field in table.schema if not field.nullable and table[field.name].null_count]:
+        raise pa.ArrowInvalid(f"null in a column that has none: {', '.join(empty)}")
     return table
 
 

@@ -1,15 +1,16 @@
 """Authored samples: the lines of a JSONL or CSV file become seeds (contract.md, section 3)."""
 
+import codecs
 import csv
 import difflib
 import io
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from engine.errors import Problem
-from engine.model import Seed, Trait
+from engine.model import SURROGATE, Seed, Trait
 
 CONTENT = "content"
 QUALITY_WORDS = {
@@ -17,7 +18,11 @@ QUALITY_WORDS = {
     **dict.fromkeys(("fair", "moderate", "mixed", "medium"), 0.5),
     **dict.fromkeys(("poor", "no", "low", "weak", "bad", "negative"), 0.0),
 }
+ALLOWED_CSV = "a UTF-8 CSV file with a header row"
 ALLOWED_QUALITY = "a number in [0, 1], a quality word or a pole label"
+
+# Which field feeds which trait; None for a trait that is reported as wrong already, whose labels are not read.
+Labels = Mapping[str, Trait | None]
 
 
 @dataclass(slots=True)
@@ -25,7 +30,7 @@ class _Reading:
     """One file being read: its seeds and its mistakes."""
 
     name: str
-    mapping: Mapping[str, Trait]
+    mapping: Labels
     seeds: list[Seed] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
@@ -33,10 +38,10 @@ class _Reading:
         self.problems.append(Problem(self.name, line, place, found, allowed, suggestion))
 
 
-def read_jsonl(name: str, content: bytes, mapping: Mapping[str, Trait]) -> tuple[list[Seed], list[Problem]]:
+def read_jsonl(name: str, content: bytes, mapping: Labels) -> tuple[list[Seed], list[Problem]]:
     """The seeds of a JSONL file, and every mistake in it; blank lines are passed over."""
     reading = _Reading(name, mapping)
-    for number, line in enumerate(content.split(b"\n"), start=1):
+    for number, line in enumerate(content.removeprefix(codecs.BOM_UTF8).split(b"\n"), start=1):
         if not line.strip():
             continue
         try:
@@ -51,14 +56,17 @@ def read_jsonl(name: str, content: bytes, mapping: Mapping[str, Trait]) -> tuple
     return reading.seeds, reading.problems
 
 
-def read_csv(name: str, content: bytes, mapping: Mapping[str, Trait]) -> tuple[list[Seed], list[Problem]]:
+def read_csv(name: str, content: bytes, mapping: Labels) -> tuple[list[Seed], list[Problem]]:
     """The seeds of a CSV file with a header row; an empty cell labels nothing."""
     reading = _Reading(name, mapping)
     try:
         text = content.decode("utf-8-sig")
-        rows = list(_read_rows(text))
-    except (UnicodeDecodeError, csv.Error) as error:
-        reading.add(1, "file", str(error), "a UTF-8 CSV file with a header row")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        reading.add(line, "file", f"a byte that is not UTF-8 at offset {error.start}", ALLOWED_CSV)
+        return [], reading.problems
+    rows = _read_rows(reading, text)
+    if reading.problems:
         return [], reading.problems
     header = rows[0][1] if rows else []
     for column in (CONTENT, *mapping):
@@ -67,6 +75,9 @@ def read_csv(name: str, content: bytes, mapping: Mapping[str, Trait]) -> tuple[l
             reading.add(1, "header", ", ".join(header) or "nothing", f"a column {column!r}", near[0] if near else None)
     if not reading.problems:
         for number, row in rows[1:]:
+            if len(row) > len(header):
+                reading.add(number, "line", f"{len(row)} cells", f"{len(header)}, as in the header; quote a comma")
+                continue
             _read_entry(reading, number, {key: cell for key, cell in zip(header, row, strict=False) if cell.strip()})
     return reading.seeds, reading.problems
 
@@ -90,17 +101,28 @@ def parse_quality(value: object, trait: Trait) -> float | None:
     return number if 0 <= number <= 1 and not math.isnan(number) else None
 
 
-def _read_rows(text: str) -> Iterator[tuple[int, list[str]]]:
+def _read_rows(reading: _Reading, text: str) -> list[tuple[int, list[str]]]:
+    """The rows that are not empty, each with the line that it begins on: a quoted cell may go over several."""
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    for row in reader:
-        if row:
-            yield reader.line_num, row
+    rows: list[tuple[int, list[str]]] = []
+    begins = 1
+    try:
+        for row in reader:
+            if row:
+                rows.append((begins, row))
+            begins = reader.line_num + 1
+    except csv.Error as error:
+        reading.add(begins, "file", str(error), ALLOWED_CSV)
+    return rows
 
 
 def _read_entry(reading: _Reading, line: int, entry: Mapping[str, object]) -> None:
     text = entry.get(CONTENT)
     if not isinstance(text, str) or not text.strip():
-        reading.add(line, CONTENT, "nothing" if text is None else repr(text), "a text that is not empty")
+        reading.add(line, CONTENT, "nothing" if text is None else repr(text)[:80], "a text that is not empty")
+        return
+    if SURROGATE.search(text):
+        reading.add(line, CONTENT, "half of a surrogate pair", "whole Unicode characters")
         return
     labels = {name: value for name, value in entry.items() if name in reading.mapping and value is not None}
     if not labels:
@@ -110,6 +132,8 @@ def _read_entry(reading: _Reading, line: int, entry: Mapping[str, object]) -> No
         reading.add(line, "line", f"no label ({others})", "a label in " + ", ".join(reading.mapping), hint)
     for name, value in labels.items():
         trait = reading.mapping[name]
+        if trait is None:
+            continue
         quality = parse_quality(value, trait)
         if quality is None:
             words = [*QUALITY_WORDS, trait.positive_label.casefold(), trait.negative_label.casefold()]

@@ -29,6 +29,7 @@ from engine.samples import Row, RunStamp, make_rejected_table, make_sample_table
 
 MANIFEST = "_manifest.json"
 SAMPLES = "samples.parquet"
+UNFINISHED = "samples.parquet.part"
 REJECTED = "_run/rejected.parquet"
 VERDICT = "_run/verdict.json"
 REPORT = "_run/report.html"
@@ -118,10 +119,16 @@ def read_manifest(folder: str) -> Mapping[str, Any] | None:
 
 
 def list_sets(samples_uri: str, handle: str, pool: Pool) -> list[StoredSet]:
-    """The attached sets of a model, in the order of their creation."""
+    """The attached sets of a model, in the order of their creation.
+
+    Raises:
+        StoreError: a folder or manifest that cannot be read.
+    """
     parent = f"{samples_uri.rstrip('/')}/handle={handle}/pool={pool}"
     found = []
-    for name in list_folders(parent):
+    with _translate(samples_uri):
+        names = list_folders(parent)
+    for name in names:
         manifest = read_manifest(f"{parent}/{name}") if name.startswith("run=") else None
         if manifest is not None and manifest.get("status") == "attached":
             found.append(StoredSet(f"{parent}/{name}", manifest, written=False))
@@ -202,9 +209,12 @@ def _write_local(folder: Path, files: Mapping[str, bytes]) -> bool:
     with _make_staging(root) as staging:
         made = staging / "set"
         for name, content in files.items():
-            _write_file(made / name, content)
+            # Staging may lie inside the store: until it is whole, no file has the name that readers look for.
+            _write_file(made / (UNFINISHED if name == SAMPLES else name), content)
         _sync_folder(made)
         folder.parent.mkdir(parents=True, exist_ok=True)
+        if SAMPLES in files:
+            (made / UNFINISHED).rename(made / SAMPLES)
         while True:
             try:
                 made.rename(folder)
@@ -218,6 +228,7 @@ def _write_local(folder: Path, files: Mapping[str, bytes]) -> bool:
                 with suppress(FileNotFoundError):
                     folder.rename(staging / f"old-{uuid.uuid4().hex}")
             else:
+                _sync_folder(folder)
                 _sync_folder(folder.parent)
                 return True
 

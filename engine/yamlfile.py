@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import yaml
 
 from engine.errors import DefinitionError, Problem
+from engine.model import SURROGATE
 
 MAX_BYTES = 1024 * 1024
 NULLS = {"", "~", "null", "Null", "NULL"}
@@ -68,13 +69,21 @@ def parse_yaml(name: str, content: bytes) -> Document:
 def _read_node(node: yaml.Node, path: Path, lines: dict[Path, int], problems: list[Problem], name: str) -> Value:
     lines.setdefault(path, node.start_mark.line + 1)
     if isinstance(node, yaml.ScalarNode):
+        if SURROGATE.search(node.value):
+            place = ".".join(map(str, path)) or "file"
+            problems.append(Problem(name, lines[path], place, "half of a surrogate pair", "whole Unicode characters"))
         return None if node.value in NULLS and node.style is None else str(node.value)
     if isinstance(node, yaml.SequenceNode):
         return [_read_node(child, (*path, index), lines, problems, name) for index, child in enumerate(node.value)]
     values: dict[str, Value] = {}
     for key, child in node.value:
-        word = str(key.value)
         line = key.start_mark.line + 1
+        if not isinstance(key, yaml.ScalarNode) or SURROGATE.search(key.value):
+            problems.append(
+                Problem(name, line, "file", "a list, an object or half a character as the name of a field", "a word")
+            )
+            continue
+        word = str(key.value)
         if word in values:
             problems.append(Problem(name, line, word, "a second time in one object", "each field once"))
         lines[(*path, word)] = line

@@ -1,0 +1,391 @@
+"""Asking keeps every reply, asks again where that can help, and stays within the limits of the run."""
+
+import asyncio
+import json
+import sqlite3
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from fakes.client import CHAT, Answer, FakeClient, HeardProgress
+
+from engine.asking import MAX_ATTEMPTS, MAX_FIRST_ATTEMPTS, REFUSED, Asker
+from engine.errors import (
+    BudgetError,
+    ContentRefusedError,
+    CredentialsError,
+    ExemplarsError,
+    ModelNotFoundError,
+    ProviderError,
+    ProviderTimeoutError,
+    ProviderUnavailableError,
+    RateLimitedError,
+    RequestRefusedError,
+    RetryableProviderError,
+    StoreError,
+)
+from engine.llm import Endpoint, Request
+from engine.progress import CallBegun, CallEnded
+from engine.prompting import EXEMPLAR_SCHEMA, Prompt
+from engine.replies import KeptReplies, Reply
+
+REQUEST = Request(Prompt("Write 1 text."), 100, 0.8)
+STRICT = replace(REQUEST, schema=EXEMPLAR_SCHEMA)
+REPLY = Reply("one", "stop", prompt_tokens=7, completion_tokens=3, cost_usd=0.01, odds={"good": -0.5})
+PLAN = "plan-1"
+
+
+def make_asker(
+    client: FakeClient, folder: Path, concurrency: int = 4, max_cost_usd: float | None = None, wait: float = 0.001
+) -> Asker:
+    return Asker(client, str(folder), HeardProgress(), concurrency, max_cost_usd, wait_seconds=wait)
+
+
+def answer_in_turn(*answers: Reply | Exception) -> Answer:
+    """The answers one after another, the last one from then on."""
+    rest = list(answers)
+    return lambda _: rest.pop(0) if len(rest) > 1 else rest[0]
+
+
+def answer_each(cost_usd: float | None = 0.01) -> Answer:
+    """A reply of its own to every request."""
+    return lambda request: Reply(f"reply to {request.prompt.user}", "stop", 1, 1, cost_usd)
+
+
+def make_request(number: int) -> Request:
+    return replace(REQUEST, prompt=Prompt(f"Write text {number}."))
+
+
+async def ask_once(asker: Asker, request: Request = REQUEST, label: str = "cell") -> Reply:
+    with asker.keeping(PLAN):
+        return await asker.ask(label, request)
+
+
+async def ask_many(asker: Asker, count: int) -> list[Reply | BaseException]:
+    with asker.keeping(PLAN):
+        asked = [asker.ask(f"cell-{number}", make_request(number)) for number in range(count)]
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+
+async def test_reply_is_the_clients_and_is_counted(tmp_path: Path) -> None:
+    client = FakeClient(lambda _: REPLY)
+    asker = make_asker(client, tmp_path)
+
+    assert REPLY == await ask_once(asker)
+    assert (1, 1, 3, 0.01) == (asker.calls, asker.replies, asker.tokens, asker.cost_usd)
+    assert [REQUEST] == client.requests
+
+
+async def test_kept_reply_is_not_asked_again(tmp_path: Path) -> None:
+    client = FakeClient(answer_in_turn(REPLY, Reply("two", "stop")))
+    asker = make_asker(client, tmp_path)
+    with asker.keeping(PLAN):
+        assert [REPLY, REPLY] == [await asker.ask("cell", REQUEST) for _ in range(2)]
+
+    assert (1, 1, 2, 6) == (len(client.requests), asker.calls, asker.replies, asker.tokens)
+
+
+async def test_second_run_finds_what_the_first_one_kept(tmp_path: Path) -> None:
+    await ask_once(make_asker(FakeClient(lambda _: REPLY), tmp_path))
+    client = FakeClient(lambda _: AssertionError("asked again"))
+    asker = make_asker(client, tmp_path)
+
+    assert REPLY == await ask_once(asker)
+    assert ([], 0, 1, 0.01) == (client.requests, asker.calls, asker.replies, asker.cost_usd)
+
+
+async def test_reply_is_on_disk_when_it_is_given(tmp_path: Path) -> None:
+    asker = make_asker(FakeClient(lambda _: REPLY), tmp_path)
+    with asker.keeping(PLAN):
+        await asker.ask("cell", REQUEST)
+        with sqlite3.connect(tmp_path / PLAN / "replies.sqlite") as other:
+            [[kept]] = other.execute("SELECT reply FROM replies").fetchall()
+
+    assert REPLY == Reply(**json.loads(kept))
+
+
+@pytest.mark.parametrize(
+    ("label", "request_", "endpoint", "plan"),
+    [
+        ("other cell", REQUEST, CHAT, PLAN),
+        ("cell", make_request(2), CHAT, PLAN),
+        ("cell", replace(REQUEST, prompt=Prompt("Write 1 text.", system="You write.")), CHAT, PLAN),
+        ("cell", replace(REQUEST, temperature=0.7), CHAT, PLAN),
+        ("cell", replace(REQUEST, max_tokens=99), CHAT, PLAN),
+        ("cell", replace(REQUEST, seed=1), CHAT, PLAN),
+        ("cell", STRICT, CHAT, PLAN),
+        ("cell", REQUEST, replace(CHAT, identity="openai/test@elsewhere"), PLAN),
+        ("cell", REQUEST, CHAT, "plan-2"),
+    ],
+)
+async def test_anything_that_differs_is_asked(
+    tmp_path: Path, label: str, request_: Request, endpoint: Endpoint, plan: str
+) -> None:
+    await ask_once(make_asker(FakeClient(lambda _: REPLY), tmp_path))
+    client = FakeClient(lambda _: Reply("two", "stop"), endpoint)
+    asker = make_asker(client, tmp_path)
+    with asker.keeping(plan):
+        assert Reply("two", "stop") == await asker.ask(label, request_)
+
+    assert 1 == len(client.requests)
+
+
+async def test_what_is_no_matter_of_the_reply_is_no_part_of_its_key(tmp_path: Path) -> None:
+    await ask_once(make_asker(FakeClient(lambda _: REPLY), tmp_path))
+    endpoint = replace(CHAT, api_key="another", slots=2)
+
+    assert REPLY == await ask_once(make_asker(FakeClient(lambda _: AssertionError("asked"), endpoint), tmp_path))
+
+
+async def test_runs_at_once_share_a_plan_and_the_first_reply_stands(tmp_path: Path) -> None:
+    clients = [FakeClient(lambda _, word=word: Reply(word, "stop")) for word in ("one", "two")]  # type: ignore[misc]
+    replies = await asyncio.gather(*(ask_once(make_asker(client, tmp_path)) for client in clients))
+
+    assert 1 == len({reply.text for reply in replies})
+
+
+@pytest.mark.parametrize(("concurrency", "slots", "expected"), [(1, None, 1), (3, None, 3), (8, 2, 2), (2, 8, 2)])
+async def test_calls_in_flight_never_pass_the_limit(
+    tmp_path: Path, concurrency: int, slots: int | None, expected: int
+) -> None:
+    client = FakeClient(answer_each(), replace(CHAT, slots=slots))
+    replies = await ask_many(make_asker(client, tmp_path, concurrency), 20)
+
+    assert [f"reply to Write text {number}." for number in range(20)] == [
+        reply.text for reply in replies if isinstance(reply, Reply)
+    ]
+    assert expected == client.most_in_flight
+
+
+@pytest.mark.parametrize("kind", [RateLimitedError, ProviderTimeoutError, ProviderUnavailableError])
+async def test_failure_that_may_pass_is_asked_again(tmp_path: Path, kind: type[RetryableProviderError]) -> None:
+    client = FakeClient(answer_in_turn(kind("later"), kind("later"), REPLY))
+    asker = make_asker(client, tmp_path)
+
+    assert REPLY == await ask_once(asker)
+    assert (3, 1) == (len(client.requests), asker.calls)
+
+
+async def test_provider_is_not_asked_before_the_time_that_it_named(tmp_path: Path) -> None:
+    moments: list[float] = []
+    answer = answer_in_turn(RateLimitedError("slow down", 0.15), REPLY)
+
+    def note(request: Request) -> Reply | Exception:
+        moments.append(time.monotonic())
+        return answer(request)
+
+    await ask_once(make_asker(FakeClient(note), tmp_path, wait=0.0))
+
+    assert 2 == len(moments)
+    assert 0.15 <= moments[1] - moments[0] < 2
+
+
+@pytest.mark.parametrize("kind", [CredentialsError, ModelNotFoundError, ProviderError, RequestRefusedError])
+async def test_failure_that_cannot_pass_is_not_asked_again(tmp_path: Path, kind: type[ProviderError]) -> None:
+    client = FakeClient(lambda _: kind("for good"))
+    with pytest.raises(kind, match="for good"):
+        await ask_once(make_asker(client, tmp_path))
+
+    assert 1 == len(client.requests)
+
+
+async def test_first_call_gives_up_early_where_nothing_has_answered(tmp_path: Path) -> None:
+    client = FakeClient(lambda _: ProviderUnavailableError("no connection"))
+    with pytest.raises(ProviderError, match="no connection") as caught:
+        await ask_once(make_asker(client, tmp_path))
+
+    assert not isinstance(caught.value, RetryableProviderError)
+    assert f"asked {MAX_FIRST_ATTEMPTS} times" in str(caught.value)
+    assert MAX_FIRST_ATTEMPTS == len(client.requests) < MAX_ATTEMPTS
+
+
+async def test_later_call_is_tried_to_the_end_where_something_has_answered(tmp_path: Path) -> None:
+    client = FakeClient(answer_in_turn(REPLY, ProviderUnavailableError("no connection")))
+    asker = make_asker(client, tmp_path)
+    await ask_once(asker, label="first")
+    with pytest.raises(RetryableProviderError, match="no connection"):
+        await ask_once(asker, label="second")
+
+    assert 1 + MAX_ATTEMPTS == len(client.requests)
+
+
+async def test_failed_call_is_not_kept(tmp_path: Path) -> None:
+    with pytest.raises(CredentialsError):
+        await ask_once(make_asker(FakeClient(lambda _: CredentialsError("no key")), tmp_path))
+
+    assert REPLY == await ask_once(make_asker(FakeClient(lambda _: REPLY), tmp_path))
+
+
+def refuse_schema(request: Request) -> Reply | Exception:
+    return RequestRefusedError("no response_format") if request.schema else REPLY
+
+
+async def test_refused_schema_is_asked_for_in_words_and_remembered(tmp_path: Path) -> None:
+    client = FakeClient(refuse_schema)
+    asker = make_asker(client, tmp_path)
+    with asker.keeping(PLAN):
+        assert [REPLY, REPLY] == [await asker.ask(label, STRICT) for label in ("one", "two")]
+
+    assert [EXEMPLAR_SCHEMA, None, None] == [request.schema for request in client.requests]
+    in_words = client.requests[1]
+    assert in_words.prompt.user.startswith(STRICT.prompt.user)
+    assert in_words.prompt.user.endswith(json.dumps(EXEMPLAR_SCHEMA))
+    assert (STRICT.max_tokens, STRICT.temperature) == (in_words.max_tokens, in_words.temperature)
+
+
+async def test_reply_in_words_is_kept_for_the_request_with_its_schema(tmp_path: Path) -> None:
+    await ask_once(make_asker(FakeClient(refuse_schema), tmp_path), STRICT)
+
+    assert REPLY == await ask_once(make_asker(FakeClient(lambda _: AssertionError("asked")), tmp_path), STRICT)
+
+
+async def test_request_that_is_refused_in_words_too_was_not_refused_for_its_schema(tmp_path: Path) -> None:
+    client = FakeClient(answer_in_turn(*[RequestRefusedError("too long")] * 2, REPLY))
+    asker = make_asker(client, tmp_path)
+    with pytest.raises(RequestRefusedError, match="too long"):
+        await ask_once(asker, STRICT, "one")
+    await ask_once(asker, STRICT, "two")
+
+    assert [EXEMPLAR_SCHEMA, None, EXEMPLAR_SCHEMA] == [request.schema for request in client.requests]
+
+
+async def test_refusal_is_an_answer_and_is_kept(tmp_path: Path) -> None:
+    client = FakeClient(lambda _: ContentRefusedError("against the policy"))
+    asker = make_asker(client, tmp_path)
+    refusal = Reply("against the policy", REFUSED)
+
+    assert [refusal, refusal] == [await ask_once(asker) for _ in range(2)]
+    assert 1 == len(client.requests)
+    assert refusal == await ask_once(make_asker(FakeClient(lambda _: REPLY), tmp_path))
+
+
+@pytest.mark.parametrize("concurrency", [1, 4, 32])
+async def test_budget_stops_before_it_is_passed_however_many_ask_at_once(tmp_path: Path, concurrency: int) -> None:
+    client = FakeClient(answer_each(0.01))
+    asker = make_asker(client, tmp_path, concurrency, max_cost_usd=0.055)
+    outcomes = await ask_many(asker, 40)
+
+    assert 5 == len(client.requests)
+    assert 0.05 == pytest.approx(asker.cost_usd)
+    assert 5 == sum(isinstance(outcome, Reply) for outcome in outcomes)
+    assert 35 == sum(isinstance(outcome, BudgetError) for outcome in outcomes)
+
+
+async def test_budget_error_says_what_to_do(tmp_path: Path) -> None:
+    outcomes = await ask_many(make_asker(FakeClient(answer_each(0.01)), tmp_path, 1, 0.015), 2)
+
+    assert isinstance(outcomes[1], BudgetError)
+    for part in ("limit of $0.015", "$0.0100 is spent", "EXEMPLARS_MAX_COST_USD", "start again", "not paid twice"):
+        assert part in str(outcomes[1])
+
+
+async def test_budget_reckons_with_the_dearest_reply(tmp_path: Path) -> None:
+    costs = iter([0.01, 0.04, 0.01])
+    client = FakeClient(lambda _: Reply("one", "stop", cost_usd=next(costs)))
+    outcomes = await ask_many(make_asker(client, tmp_path, 1, max_cost_usd=0.08), 3)
+
+    assert [Reply, Reply, BudgetError] == [type(outcome) for outcome in outcomes]
+
+
+async def test_kept_replies_count_toward_the_budget(tmp_path: Path) -> None:
+    await ask_many(make_asker(FakeClient(answer_each(0.01)), tmp_path), 4)
+    client = FakeClient(answer_each(0.01))
+    asker = make_asker(client, tmp_path, max_cost_usd=0.055)
+    outcomes = await ask_many(asker, 8)
+
+    assert [True] * 5 + [False] * 3 == [isinstance(outcome, Reply) for outcome in outcomes]
+    assert 1 == len(client.requests)
+
+
+async def test_raised_limit_goes_on_from_what_is_kept(tmp_path: Path) -> None:
+    await ask_many(make_asker(FakeClient(answer_each(0.01)), tmp_path, 1, 0.025), 4)
+    client = FakeClient(answer_each(0.01))
+    outcomes = await ask_many(make_asker(client, tmp_path, 1, 0.045), 4)
+
+    assert 4 == sum(isinstance(outcome, Reply) for outcome in outcomes)
+    assert [make_request(2), make_request(3)] == client.requests
+
+
+@pytest.mark.parametrize(("cost_usd", "limit"), [(0.01, None), (None, 0.001), (0.0, 0.001)])
+async def test_no_limit_or_no_price_stops_nothing(tmp_path: Path, cost_usd: float | None, limit: float | None) -> None:
+    client = FakeClient(answer_each(cost_usd))
+    outcomes = await ask_many(make_asker(client, tmp_path, 8, limit), 20)
+
+    assert 20 == sum(isinstance(outcome, Reply) for outcome in outcomes) == len(client.requests)
+    assert client.most_in_flight > 1
+
+
+async def test_first_call_that_fails_under_a_limit_holds_up_nobody(tmp_path: Path) -> None:
+    client = FakeClient(lambda request: CredentialsError("no key") if "text 0" in request.prompt.user else REPLY)
+    outcomes = await ask_many(make_asker(client, tmp_path, 8, 1.0), 8)
+
+    assert [CredentialsError] + [Reply] * 7 == [type(outcome) for outcome in outcomes]
+
+
+async def test_asking_where_nothing_is_kept_is_an_error(tmp_path: Path) -> None:
+    client = FakeClient(lambda _: REPLY)
+    asker = make_asker(client, tmp_path)
+    with pytest.raises(StoreError, match=r"Asker\.keeping"):
+        await asker.ask("cell", REQUEST)
+    await ask_once(asker)
+    with pytest.raises(StoreError, match=r"Asker\.keeping"):
+        await asker.ask("cell", REQUEST)
+
+    assert 1 == len(client.requests)
+
+
+def put_file(folder: Path) -> Path:
+    (folder / "cache").write_text("a file")
+    return folder / "cache"
+
+
+def put_file_in_place_of_the_plan(folder: Path) -> Path:
+    (folder / PLAN).write_text("a file")
+    return folder
+
+
+def put_garbage(folder: Path) -> Path:
+    (folder / PLAN).mkdir()
+    (folder / PLAN / "replies.sqlite").write_bytes(b"no database" * 1000)
+    return folder
+
+
+@pytest.mark.parametrize("spoil", [put_file, put_file_in_place_of_the_plan, put_garbage])
+async def test_replies_that_cannot_be_kept_are_an_error_before_anything_is_asked(
+    tmp_path: Path, spoil: Callable[[Path], Path]
+) -> None:
+    client = FakeClient(lambda _: REPLY)
+    with pytest.raises(StoreError, match="EXEMPLARS_CACHE_DIR"):
+        await ask_once(make_asker(client, spoil(tmp_path)))
+
+    assert [] == client.requests
+
+
+async def test_progress_hears_of_every_call(tmp_path: Path) -> None:
+    progress = HeardProgress()
+    client = FakeClient(answer_in_turn(REPLY, CredentialsError("no key")))
+    asker = Asker(client, str(tmp_path), progress, 1)
+    await ask_once(asker)
+    await ask_once(asker)
+    with pytest.raises(ExemplarsError):
+        await ask_once(asker, label="other")
+
+    assert [
+        CallBegun(),
+        CallEnded(3),
+        CallEnded(3, reused=True),
+        CallBegun(),
+        CallEnded(failed=True),
+    ] == progress.events
+
+
+def test_kept_reply_comes_back_whole(tmp_path: Path) -> None:
+    reply = Reply("naïve “text” 🔑\n\x00", "stop", 1, 2, 0.1, {" good": -0.25, "bad": -1.5})
+    with KeptReplies(str(tmp_path), PLAN) as kept:
+        assert None is kept.find("key")
+        assert reply == kept.keep("key", reply)
+        assert reply == kept.keep("key", REPLY)
+    with KeptReplies(str(tmp_path), PLAN) as kept:
+        assert reply == kept.find("key")

@@ -1,0 +1,289 @@
+"""The choice meets the quota exactly, in pairs where it can, and gives every other exemplar its reason."""
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+
+import pytest
+from fakes.builders import make_exemplar, make_level, make_model, make_test_plan, make_trait
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.choose import MIN_MARGIN, Choice, choose_exemplars
+from engine.model import POLES, Pole
+from engine.plan import Plan
+from engine.samples import Exemplar, Reason
+
+CLARITY = ("clarity", "positive"), ("clarity", "negative")
+
+
+def plan_of(wanted: int, *traits: str) -> Plan:
+    return make_test_plan(make_model(*(make_trait(key) for key in traits or ("clarity",))), make_level(wanted))
+
+
+def make_pair(index: int, positive: float, negative: float) -> list[Exemplar]:
+    """The two exemplars of one subject with the judge's odds."""
+    return [
+        make_exemplar(f"positive {index}", "positive", index, odds=positive),
+        make_exemplar(f"negative {index}", "negative", index, odds=negative),
+    ]
+
+
+def list_keys(exemplars: Sequence[Exemplar]) -> list[str]:
+    return [exemplar.key for exemplar in exemplars]
+
+
+def reason_of(choice: Choice, exemplar: Exemplar) -> Reason | None:
+    return {rejected.key: rejected.reason for rejected in choice.rejected}[exemplar.key]
+
+
+def test_nothing_is_chosen_of_nothing() -> None:
+    choice = choose_exemplars(plan_of(3), ())
+
+    assert ((), ()) == (choice.chosen, choice.rejected)
+    assert dict.fromkeys(CLARITY, 3) == choice.lack
+    assert not choice.complete
+
+
+def test_quota_is_met_exactly_and_the_rest_is_surplus() -> None:
+    made = [make_exemplar(f"text {index}", pole, index) for index in range(5) for pole in POLES]
+    choice = choose_exemplars(plan_of(3), made)
+
+    assert [3, 3] == [choice.count("clarity", pole) for pole in POLES]
+    assert dict.fromkeys(CLARITY, 0) == choice.lack
+    assert choice.complete
+    assert {"surplus"} == {exemplar.reason for exemplar in choice.rejected}
+    assert list_keys(made[:6]) == list_keys(choice.chosen)
+
+
+def test_lack_is_counted_by_trait_and_pole() -> None:
+    made = [make_exemplar("one", "positive", 0), make_exemplar("two", "negative", 1), make_exemplar("3", "negative", 2)]
+    choice = choose_exemplars(plan_of(2, "clarity", "tone"), made)
+
+    lack = {("clarity", "positive"): 1, ("clarity", "negative"): 0, ("tone", "positive"): 2, ("tone", "negative"): 2}
+    assert lack == choice.lack
+    assert not choice.complete
+    assert [1, 2, 0] == [
+        choice.count("clarity", "positive"),
+        choice.count("clarity", "negative"),
+        choice.count("tone", "positive"),
+    ]
+
+
+def test_quota_is_met_for_each_trait_by_itself() -> None:
+    made = [
+        make_exemplar(f"{trait} {i}", pole, i, trait)
+        for trait in ("clarity", "tone")
+        for i in range(4)
+        for pole in POLES
+    ]
+    choice = choose_exemplars(plan_of(2, "clarity", "tone"), made)
+
+    assert Counter({(trait, pole): 2 for trait in ("clarity", "tone") for pole in POLES}) == Counter(
+        (exemplar.trait, exemplar.pole) for exemplar in choice.chosen
+    )
+
+
+def test_rejected_exemplar_is_never_chosen_and_keeps_its_reason() -> None:
+    made = [
+        make_exemplar("one", "positive", 0, reason="too_long"),
+        make_exemplar(None, "positive", 1, reason="cell_failed"),
+        make_exemplar("three", "positive", 2),
+    ]
+    choice = choose_exemplars(plan_of(3), made)
+
+    assert list_keys(made[2:]) == list_keys(choice.chosen)
+    assert ["too_long", "cell_failed"] == [exemplar.reason for exemplar in choice.rejected]
+
+
+def test_whole_pairs_are_taken_before_half_ones_where_nobody_judges() -> None:
+    made = [
+        make_exemplar("half", "positive", 0),
+        make_exemplar("half too", "negative", 1),
+        make_exemplar("whole", "positive", 2),
+        make_exemplar("whole", "negative", 2),
+        make_exemplar("whole", "positive", 3),
+        make_exemplar("whole", "negative", 3),
+    ]
+    two = choose_exemplars(plan_of(2), made)
+    three = choose_exemplars(plan_of(3), made)
+
+    assert list_keys(made[2:]) == list_keys(two.chosen)
+    assert frozenset({"clarity/00002", "clarity/00003"}) == two.paired
+    assert list_keys(made) == list_keys(three.chosen)
+    assert frozenset({"clarity/00002", "clarity/00003"}) == three.paired
+
+
+def test_half_pairs_fill_up_in_cell_order_where_nobody_judges() -> None:
+    made = [make_exemplar(f"text {index}", "positive", index) for index in range(4)]
+
+    assert list_keys(made[:3]) == list_keys(choose_exemplars(plan_of(3), made).chosen)
+    assert list_keys(made[:3]) == list_keys(choose_exemplars(plan_of(3), made[::-1]).chosen)
+
+
+def test_pair_with_a_rejected_member_is_no_whole_pair() -> None:
+    made = [
+        make_exemplar("one", "positive", 0),
+        make_exemplar("two", "negative", 0, reason="too_short"),
+        make_exemplar("three", "positive", 1),
+        make_exemplar("four", "negative", 1),
+    ]
+
+    assert list_keys(made[2:]) == list_keys(choose_exemplars(plan_of(1), made).chosen)
+
+
+def test_judged_pairs_are_chosen_by_the_widest_margin() -> None:
+    made = [*make_pair(0, 2.0, 0.0), *make_pair(1, 9.0, -1.0), *make_pair(2, -1.0, -6.0), *make_pair(3, 3.0, 0.0)]
+    choice = choose_exemplars(plan_of(2), made)
+
+    assert list_keys([*made[2:4], *made[4:6]]) == list_keys(choice.chosen)
+    assert frozenset({"clarity/00001", "clarity/00002"}) == choice.paired
+    assert {"surplus"} == {exemplar.reason for exemplar in choice.rejected}
+
+
+def test_of_equal_margins_the_first_in_cell_order_is_chosen() -> None:
+    made = [exemplar for index in range(4) for exemplar in make_pair(index, 2.0, -2.0)]
+
+    for arrived in (made, made[::-1]):
+        assert list_keys(made[:4]) == list_keys(choose_exemplars(plan_of(2), arrived).chosen)
+
+
+def test_best_positive_and_best_negative_of_a_subject_make_its_pair() -> None:
+    made = [
+        make_exemplar("p", "positive", 0, odds=1.0, draw=0),
+        make_exemplar("best p", "positive", 0, odds=4.0, draw=1),
+        make_exemplar("n", "negative", 0, odds=-1.0, draw=0),
+        make_exemplar("best n", "negative", 0, odds=-3.0, draw=1),
+    ]
+    choice = choose_exemplars(plan_of(2), made)
+
+    assert ["best p", "best n"] == [exemplar.text for exemplar in choice.chosen]
+    assert {"surplus"} == {exemplar.reason for exemplar in choice.rejected}
+    assert dict.fromkeys(CLARITY, 1) == choice.lack
+
+
+@pytest.mark.parametrize(
+    ("margin", "reason"),
+    [
+        (MIN_MARGIN, None),
+        (MIN_MARGIN - 0.01, "off_pole"),
+        (0.0, "off_pole"),
+        (-MIN_MARGIN + 0.01, "off_pole"),
+        (-MIN_MARGIN, "wrong_label"),
+        (-8.0, "wrong_label"),
+    ],
+)
+def test_margin_of_a_pair_decides_between_kept_level_and_the_wrong_way_round(margin: float, reason: str | None) -> None:
+    choice = choose_exemplars(plan_of(1), make_pair(0, margin, 0.0))
+
+    assert (2 if reason is None else 0) == len(choice.chosen)
+    assert ([] if reason is None else [reason] * 2) == [exemplar.reason for exemplar in choice.rejected]
+
+
+def test_judged_half_pair_is_surplus_and_its_pole_lacks() -> None:
+    made = [make_exemplar("alone", "positive", 0, odds=9.0), *make_pair(1, 2.0, -2.0)]
+    choice = choose_exemplars(plan_of(2), made)
+
+    assert list_keys(made[1:]) == list_keys(choice.chosen)
+    assert "surplus" == reason_of(choice, made[0])
+    assert dict.fromkeys(CLARITY, 1) == choice.lack
+
+
+def test_exemplar_is_held_against_the_best_of_the_other_pole() -> None:
+    made = [
+        make_exemplar("good", "positive", 0, odds=3.0, draw=0),
+        make_exemplar("level", "positive", 0, odds=0.0, draw=1),
+        make_exemplar("wrong", "positive", 0, odds=-5.0, draw=2),
+        make_exemplar("negative", "negative", 0, odds=-0.5, draw=0),
+    ]
+    choice = choose_exemplars(plan_of(1), made)
+
+    assert ["good", "negative"] == [exemplar.text for exemplar in choice.chosen]
+    assert ["off_pole", "wrong_label"] == [reason_of(choice, exemplar) for exemplar in made[1:3]]
+
+
+def test_traits_are_judged_each_by_itself() -> None:
+    made = [
+        *make_pair(0, 2.0, -2.0),
+        make_exemplar("unjudged", "positive", 0, "tone"),
+        make_exemplar("unjudged", "negative", 1, "tone"),
+    ]
+
+    assert list_keys(made) == list_keys(choose_exemplars(plan_of(1, "clarity", "tone"), made).chosen)
+
+
+def test_exemplar_of_a_trait_that_is_not_planned_is_surplus() -> None:
+    stray = make_exemplar("stray", trait="another")
+    choice = choose_exemplars(plan_of(1), [stray])
+
+    assert ((), "surplus") == (choice.chosen, reason_of(choice, stray))
+
+
+@st.composite
+def draw_exemplars(draw: st.DrawFn) -> list[Exemplar]:
+    """What rounds could leave: judged and unjudged traits, several draws, rejected ones among them."""
+    made: list[Exemplar] = []
+    for trait in ("clarity", "tone"):
+        judged = draw(st.booleans())
+        for index in range(draw(st.integers(0, 5))):
+            for pole in POLES:
+                for number in range(draw(st.integers(0, 2))):
+                    made.append(_draw_one(draw, trait, index, pole, number, judged, len(made)))
+    return made
+
+
+def _draw_one(draw: st.DrawFn, trait: str, index: int, pole: Pole, number: int, judged: bool, order: int) -> Exemplar:
+    reason: Reason | None = draw(st.sampled_from([None, None, None, "too_short"]))
+    odds = draw(st.sampled_from([-9.0, -1.0, -0.5, 0.0, 0.4, 1.0, 9.0])) if judged and reason is None else None
+    return make_exemplar(f"text {order}", pole, index, trait, reason, order, number, odds)
+
+
+@given(draw_exemplars(), st.integers(1, 4))
+@settings(deadline=None)
+def test_every_exemplar_is_chosen_or_rejected_exactly_once(made: list[Exemplar], wanted: int) -> None:
+    choice = choose_exemplars(plan_of(wanted, "clarity", "tone"), made)
+
+    assert sorted(list_keys(made)) == sorted([*list_keys(choice.chosen), *list_keys(choice.rejected)])
+    assert all(exemplar.stands for exemplar in choice.chosen)
+    assert not any(exemplar.stands for exemplar in choice.rejected)
+
+
+@given(draw_exemplars(), st.integers(1, 4))
+@settings(deadline=None)
+def test_no_quota_is_passed_and_lack_is_what_is_missing(made: list[Exemplar], wanted: int) -> None:
+    choice = choose_exemplars(plan_of(wanted, "clarity", "tone"), made)
+
+    for (trait, pole), lacking in choice.lack.items():
+        count = sum(exemplar.trait == trait and exemplar.pole == pole for exemplar in choice.chosen)
+        assert wanted - lacking == count == choice.count(trait, pole)
+        assert 0 <= lacking <= wanted
+
+
+@given(draw_exemplars(), st.integers(1, 4))
+@settings(deadline=None)
+def test_judged_choice_is_made_of_pairs_the_right_way_round(made: list[Exemplar], wanted: int) -> None:
+    choice = choose_exemplars(plan_of(wanted, "clarity", "tone"), made)
+    pairs: dict[str, list[Exemplar]] = {}
+    for exemplar in choice.chosen:
+        if exemplar.odds is not None:
+            pairs.setdefault(exemplar.pair_id, []).append(exemplar)
+
+    for pair, members in pairs.items():
+        odds = {member.pole: member.odds or 0.0 for member in members}
+        assert (2, set(POLES)) == (len(members), set(odds))
+        assert odds["positive"] - odds["negative"] >= MIN_MARGIN
+        assert pair in choice.paired
+
+
+@given(draw_exemplars(), st.integers(1, 4), st.randoms(use_true_random=False))
+@settings(deadline=None)
+def test_choice_does_not_depend_on_the_order_of_arrival(made: list[Exemplar], wanted: int, rng: random.Random) -> None:
+    plan = plan_of(wanted, "clarity", "tone")
+    one = choose_exemplars(plan, made)
+    other = choose_exemplars(plan, rng.sample(made, len(made)))
+
+    assert one.chosen == other.chosen
+    assert one.lack == other.lack
+    assert one.paired == other.paired
+    assert {item.key: item.reason for item in one.rejected} == {item.key: item.reason for item in other.rejected}
+    assert one == choose_exemplars(plan, made)

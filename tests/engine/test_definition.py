@@ -1,0 +1,590 @@
+"""A folder becomes one frozen model, or one error that names every mistake with its file and line."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from engine.definition import list_handles, load_model, parse_model
+from engine.errors import DefinitionError, HandleError, NoTraitsError
+from engine.model import Brief, Model, Seed, Skipped, Trait
+
+HANDLE = "u22a8.test"
+WHERE = "u22a8.test/model.yaml"
+TRAIT_FIELDS = (
+    "type, key, name, description, positive_label, negative_label, kind, aggregation, positive_paraphrase, "
+    "negative_paraphrase"
+)
+MODEL_FIELDS = "traits, description, effort, sources, additional_terms, upstream_sources, brief"
+BRIEF_FIELDS = "intent, domain, exemplars_of_good, failure_modes, edge_cases, non_goals"
+SOURCE_TYPES = "jsonl, csv, github_csv, huggingface, url, file or noise"
+
+ONE_TRAIT = "traits:\n  - type: spectrum\n    key: clarity\n"
+
+EVERYTHING = """\
+description: Whether a reply is kind.
+effort: medium
+traits:
+  - type: spectrum
+    key: warmth
+    name: Warmth of tone
+    description: Whether the reply treats the customer as a person.
+    positive_label: Warm
+    negative_label: Cold
+    kind: extrinsic
+    aggregation: max
+    positive_paraphrase: Kind words.
+    negative_paraphrase: [Curt words., No words.]
+  - {type: topic, key: refund, aggregation: none}
+sources:
+  - type: jsonl
+    path: samples.jsonl
+    mapping:
+      tone: {trait: warmth}
+      refund: {trait: refund}
+  - type: csv
+    path: more/seeds.csv
+    mapping: {warm: {trait: warmth}}
+additional_terms:
+  - For support only.
+upstream_sources: Written for this model.
+brief:
+  intent: Keep the kind replies.
+  domain: [Shops., Repairs.]
+  exemplars_of_good: [A name.]
+  failure_modes: [Blame., Silence.]
+  edge_cases: A kind refusal.
+  non_goals: [Spelling.]
+"""
+FILES = {
+    "samples.jsonl": b'{"content": "Dear you.", "tone": "warm", "refund": "no"}\n',
+    "more/seeds.csv": b"content,warm\nCase closed.,0.0\n",
+}
+
+
+def parse(text: str, files: Mapping[str, bytes] | None = None) -> Model:
+    given = files or {}
+
+    def read(path: str) -> bytes:
+        if path not in given:
+            raise FileNotFoundError(path)
+        return given[path]
+
+    return parse_model(HANDLE, text.encode(), read)
+
+
+def list_mistakes(text: str, files: Mapping[str, bytes] | None = None) -> list[str]:
+    """The lines of the one error that a text must give."""
+    with pytest.raises(DefinitionError) as caught:
+        parse(text, files)
+    head, *mistakes = str(caught.value).splitlines()
+    noun = "mistake" if len(mistakes) == 1 else "mistakes"
+    assert f"{WHERE}: {len(mistakes)} {noun}." == head
+    return [mistake.removeprefix("  ") for mistake in mistakes]
+
+
+def parse_trait(fields: str) -> Trait:
+    (trait,) = parse(f"traits:\n  - {{{fields}}}\n").traits
+    return trait
+
+
+def write_folder(root: Path, handle: str, text: str = ONE_TRAIT) -> Path:
+    folder = root / handle
+    folder.mkdir(parents=True)
+    (folder / "model.yaml").write_text(text)
+    return folder
+
+
+def test_every_field_is_read() -> None:
+    model = parse(EVERYTHING, FILES)
+
+    assert (
+        Model(
+            handle=HANDLE,
+            description="Whether a reply is kind.",
+            effort="medium",
+            traits=(
+                Trait(
+                    key="warmth",
+                    name="Warmth of tone",
+                    type="spectrum",
+                    description="Whether the reply treats the customer as a person.",
+                    positive_label="Warm",
+                    negative_label="Cold",
+                    aggregation="max",
+                    positive_paraphrase=("Kind words.",),
+                    negative_paraphrase=("Curt words.", "No words."),
+                ),
+                Trait(
+                    key="refund",
+                    name="Refund",
+                    type="topic",
+                    positive_label="About refund",
+                    negative_label="Not about refund",
+                    aggregation="none",
+                ),
+            ),
+            brief=Brief(
+                intent=("Keep the kind replies.",),
+                domain=("Shops.", "Repairs."),
+                exemplars_of_good=("A name.",),
+                failure_modes=("Blame.", "Silence."),
+                edge_cases=("A kind refusal.",),
+                non_goals=("Spelling.",),
+            ),
+            seeds=(
+                Seed("warmth", "Dear you.", 1.0, "u22a8.test/samples.jsonl:1"),
+                Seed("refund", "Dear you.", 0.0, "u22a8.test/samples.jsonl:1"),
+                Seed("warmth", "Case closed.", 0.0, "u22a8.test/more/seeds.csv:2"),
+            ),
+            additional_terms=("For support only.",),
+            upstream_sources=("Written for this model.",),
+        )
+        == model
+    )
+
+
+def test_only_traits_are_required() -> None:
+    model = parse(ONE_TRAIT)
+
+    assert (
+        Model(handle=HANDLE, traits=(Trait("clarity", "Clarity", "spectrum", "", "Clarity", "Not clarity"),)) == model
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [
+        ("clarity", "Clarity"),
+        ("explains_why", "Explains Why"),
+        ("plain-language", "Plain Language"),
+        ("a1_b-c", "A1 B C"),
+    ],
+)
+def test_name_is_the_title_cased_key_where_none_is_given(key: str, name: str) -> None:
+    assert name == parse_trait(f"type: topic, key: {key}").name
+
+
+@pytest.mark.parametrize(
+    ("fields", "labels"),
+    [
+        ("type: spectrum, positive_label: Plain", ("Plain", "Not plain")),
+        ("type: spectrum, negative_label: Obscure", ("Not obscure", "Obscure")),
+        ("type: spectrum, positive_label: Plain, negative_label: Dense", ("Plain", "Dense")),
+        ("type: spectrum", ("Tax", "Not tax")),
+        ("type: topic", ("About tax", "Not about tax")),
+        ("type: topic, positive_label: Taxes", ("Taxes", "Not about tax")),
+        ("type: claim", ("Agrees", "Contradicts")),
+        ("type: claim, negative_label: Denied", ("Agrees", "Denied")),
+        ("type: outlier", ("Unusual", "Typical")),
+    ],
+)
+def test_pole_that_is_not_named_is_derived(fields: str, labels: tuple[str, str]) -> None:
+    trait = parse_trait(f"key: tax, {fields}")
+
+    assert labels == (trait.positive_label, trait.negative_label)
+
+
+@pytest.mark.parametrize(("text", "aggregation"), [("", "mean"), *((f", aggregation: {a}", a) for a in ("max", "min"))])
+def test_aggregation_is_mean_unless_told(text: str, aggregation: str) -> None:
+    assert aggregation == parse_trait(f"type: topic, key: tax{text}").aggregation
+
+
+@pytest.mark.parametrize("word", ["yes", "no", "1", "null-ish"])
+def test_label_stays_the_word_that_was_written(word: str) -> None:
+    assert word == parse_trait(f"type: topic, key: tax, positive_label: {word}").positive_label
+
+
+@pytest.mark.parametrize("field", ["intent", "domain", "exemplars_of_good", "failure_modes", "edge_cases", "non_goals"])
+def test_brief_takes_a_text_a_list_of_text_or_nothing(field: str) -> None:
+    read = [getattr(parse(f"{ONE_TRAIT}brief:\n  {field}: {text}\n").brief, field) for text in ("a b", "[a, b]", "")]
+
+    assert [("a b",), ("a", "b"), ()] == read
+
+
+@pytest.mark.parametrize("effort", ["low", "medium", "high", "xhigh", "max"])
+def test_model_may_have_its_own_effort(effort: str) -> None:
+    assert effort == parse(f"{ONE_TRAIT}effort: {effort}\n").effort
+
+
+def test_source_without_a_mapping_uses_the_trait_keys() -> None:
+    files = {"s.jsonl": b'{"content": "One.", "clarity": 1, "tone": 0}\n'}
+    model = parse(f"{ONE_TRAIT}sources: [{{type: jsonl, path: s.jsonl}}]\n", files)
+
+    assert (Seed("clarity", "One.", 1.0, "u22a8.test/s.jsonl:1"),) == model.seeds
+
+
+def test_two_fields_may_feed_one_trait() -> None:
+    mapping = "{a: {trait: clarity}, b: {trait: clarity}}"
+    files = {"s.jsonl": b'{"content": "One.", "a": 1}\n{"content": "Two.", "b": 0}\n'}
+    model = parse(f"{ONE_TRAIT}sources: [{{type: jsonl, path: s.jsonl, mapping: {mapping}}}]\n", files)
+
+    assert [("One.", 1.0), ("Two.", 0.0)] == [(seed.text, seed.quality) for seed in model.seeds]
+
+
+def test_every_mistake_is_named_at_once_with_its_line() -> None:
+    text = """\
+description: [a, b]
+effort: hihg
+traits:
+  - type: spectrun
+    key: Clarity
+  - key: warmth
+    type: topic
+    agregation: max
+  - type: claim
+    key: warmth
+    kind: intrinsic
+  - type: outlier
+    key: warmth
+breif:
+  intent: x
+brief:
+  intnet: a
+  domain: {a: b}
+  edge_cases: [a, '']
+sources:
+  - type: jsonl
+    path: ../x.jsonl
+  - type: jsonlines
+    path: x.jsonl
+  - type: csv
+  - type: csv
+    path: missing.csv
+  - type: jsonl
+    path: s.jsonl
+    mapping:
+      a: {triat: warmth}
+  - type: jsonl
+    path: s.jsonl
+    mapping:
+      warmth: {trait: wramth}
+  - type: jsonl
+    path: t.jsonl
+    mapping:
+      warmth: {trait: warmth}
+"""
+    files = {
+        "s.jsonl": b'{"content": "One.", "warmth": "tepid"}',
+        "t.jsonl": b'\n{"content": "One.", "warmth": "hgih"}',
+    }
+
+    assert [
+        f"{WHERE}:14: breif: found 'breif'; allowed: one of {MODEL_FIELDS}. Did you mean 'brief'?",
+        f"{WHERE}:17: brief.intnet: found 'intnet'; allowed: one of {BRIEF_FIELDS}. Did you mean 'intent'?",
+        f"{WHERE}:8: traits.1.agregation: found 'agregation'; allowed: one of {TRAIT_FIELDS}. "
+        "Did you mean 'aggregation'?",
+        f"{WHERE}:31: sources.4.mapping.a.triat: found 'triat'; allowed: one of trait. Did you mean 'trait'?",
+        f"{WHERE}:4: traits.0.type: found 'spectrun'; allowed: spectrum, topic, claim or outlier. "
+        "Did you mean 'spectrum'?",
+        f"{WHERE}:5: traits.0.key: found 'Clarity'; allowed: lower-case letters, digits, '_' and '-'.",
+        f"{WHERE}:11: traits.2.kind: found 'intrinsic'; allowed: extrinsic. Did you mean 'extrinsic'?",
+        f"{WHERE}:1: description: found a list of 2; allowed: text.",
+        f"{WHERE}:2: effort: found 'hihg'; allowed: low, medium, high, xhigh or max. Did you mean 'high'?",
+        f"{WHERE}:23: sources.1.type: found 'jsonlines'; allowed: {SOURCE_TYPES}. Did you mean 'jsonl'?",
+        f"{WHERE}:31: sources.4.mapping.a.trait: found nothing; allowed: this field is required.",
+        f"{WHERE}:18: brief.domain: found an object; allowed: a list.",
+        f"{WHERE}:19: brief.edge_cases.1: found ''; allowed: text that is not empty.",
+        f"{WHERE}:13: traits.3.key: found 'warmth'; allowed: a key that no other trait of the model has.",
+        f"{WHERE}:22: sources.0.path: found '../x.jsonl'; allowed: a path inside the model's own folder.",
+        f"{WHERE}:25: sources.2.path: found nothing; allowed: the path of a file in the model's folder.",
+        f"{WHERE}:27: sources.3.path: found 'missing.csv', which is not there; allowed: a file in the model's folder.",
+        f"{WHERE}:35: sources.5.mapping.warmth.trait: found 'wramth'; allowed: a trait of this model: Clarity, warmth. "
+        "Did you mean 'warmth'?",
+        "u22a8.test/t.jsonl:2: warmth: found 'hgih'; allowed: a number in [0, 1], a quality word or a pole label. "
+        "Did you mean 'high'?",
+    ] == list_mistakes(text, files)
+
+
+def test_mistake_in_the_only_trait_hides_nothing_else() -> None:
+    text = "traits:\n  - type: spectrun\n    key: clarity\nsources:\n  - type: jsonl\n    path: /etc/passwd\n"
+
+    assert [
+        f"{WHERE}:2: traits.0.type: found 'spectrun'; allowed: spectrum, topic, claim or outlier. "
+        "Did you mean 'spectrum'?",
+        f"{WHERE}:6: sources.0.path: found '/etc/passwd'; allowed: a path inside the model's own folder.",
+    ] == list_mistakes(text)
+
+
+@pytest.mark.parametrize("mapping", ["", "    mapping: {clarity: {trait: clarity}, warmth: {trait: warmth}}\n"])
+def test_labels_of_a_wrong_trait_are_no_mistakes_of_their_own(mapping: str) -> None:
+    text = (
+        "traits:\n  - type: spectrun\n    key: clarity\n  - type: topic\n    key: warmth\n"
+        f"sources:\n  - type: jsonl\n    path: s.jsonl\n{mapping}"
+    )
+    files = {"s.jsonl": b'{"content": "One.", "clarity": "murky"}\n{"content": "Two.", "warmth": "tepid"}\n'}
+
+    assert [
+        f"{WHERE}:2: traits.0.type: found 'spectrun'; allowed: spectrum, topic, claim or outlier. "
+        "Did you mean 'spectrum'?",
+        "u22a8.test/s.jsonl:2: warmth: found 'tepid'; allowed: a number in [0, 1], a quality word or a pole label.",
+    ] == list_mistakes(text, files)
+
+
+@pytest.mark.parametrize("mapping", ["", "    mapping: {clarity: {trait: clarity}}\n"])
+def test_trait_whose_key_is_misspelt_is_not_reported_again_where_it_is_used(mapping: str) -> None:
+    text = (
+        "traits:\n  - type: spectrum\n    kye: clarity\n  - type: topic\n    key: warmth\n"
+        f"sources:\n  - type: jsonl\n    path: s.jsonl\n{mapping}"
+    )
+
+    assert [
+        f"{WHERE}:3: traits.0.kye: found 'kye'; allowed: one of {TRAIT_FIELDS}. Did you mean 'key'?",
+        f"{WHERE}:2: traits.0.key: found nothing; allowed: this field is required.",
+    ] == list_mistakes(text, {"s.jsonl": b'{"content": "One.", "clarity": 1}\n'})
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "found", "allowed"),
+    [
+        ("traits: []\n", 1, "a list of 0", "at least one entry"),
+        ("# first\ntraits:\n", 2, "nothing", "a list"),
+        ("traits: detect\n", 1, "'detect'", "a list"),
+        ("traits: {type: topic, key: a}\n", 1, "an object", "a list"),
+        ("# first\ndescription: x\n", 2, "nothing", "this field is required"),
+    ],
+)
+def test_traits_that_are_missing_or_no_list_are_named(text: str, line: int, found: str, allowed: str) -> None:
+    assert [f"{WHERE}:{line}: traits: found {found}; allowed: {allowed}."] == list_mistakes(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"), [("", "nothing"), ("- a\n- b\n", "a list of 2"), ("just text\n", "'just text'")]
+)
+def test_file_that_is_no_object_is_named(text: str, found: str) -> None:
+    assert [f"{WHERE}: file: found {found}; allowed: an object with the field 'traits'."] == list_mistakes(text)
+
+
+@pytest.mark.parametrize("text", ["traits: discover\n", "traits: 'discover'\neffort: nonsense\n"])
+def test_traits_still_to_be_discovered_are_an_error_that_says_what_to_do(text: str) -> None:
+    with pytest.raises(NoTraitsError) as caught:
+        parse(text)
+
+    assert (
+        f"{WHERE}: traits is 'discover', so there are no trait definitions to synthesize from. "
+        "Write the traits as a list, each with type, key and description"
+    ) == str(caught.value)
+    assert 2 == caught.value.exit_code
+
+
+def test_two_traits_of_one_key_are_named_at_the_second() -> None:
+    text = f"{ONE_TRAIT}  - type: topic\n    name: Other\n    key: clarity\n"
+
+    assert [
+        f"{WHERE}:6: traits.1.key: found 'clarity'; allowed: a key that no other trait of the model has."
+    ] == list_mistakes(text)
+
+
+@pytest.mark.parametrize("key", ["Clarity", "a b", "a.b", "ä", "a/b", "a\\n"])
+def test_trait_key_of_other_characters_is_refused(key: str) -> None:
+    (mistake,) = list_mistakes(f'traits:\n  - type: topic\n    key: "{key}"\n')
+
+    assert mistake.startswith(f"{WHERE}:3: traits.0.key: found '")
+    assert mistake.endswith("'; allowed: lower-case letters, digits, '_' and '-'.")
+
+
+@pytest.mark.parametrize(("field", "nearest"), [("type: spektrum", "spectrum"), ("aggregation: maximum", "max")])
+def test_near_spelling_of_a_choice_is_offered(field: str, nearest: str) -> None:
+    text = f"traits:\n  - key: a\n    {field}\n" + ("" if field.startswith("type") else "    type: topic\n")
+
+    assert [f"Did you mean '{nearest}'?"] == [mistake[mistake.index("Did") :] for mistake in list_mistakes(text)]
+
+
+@pytest.mark.parametrize(
+    "path", ["../x", "a/../../x", "..", "/etc/passwd", "//x", "a\\b", "..\\x", "C:\\x", "x/..", '"a\\0b"']
+)
+def test_path_outside_the_folder_is_refused_and_not_read(path: str) -> None:
+    asked: list[str] = []
+
+    def read(name: str) -> bytes:
+        asked.append(name)
+        return b""
+
+    with pytest.raises(DefinitionError) as caught:
+        parse_model(HANDLE, f"{ONE_TRAIT}sources:\n  - type: jsonl\n    path: {path}\n".encode(), read)
+
+    (problem,) = caught.value.problems
+    assert (WHERE, 6, "sources.0.path") == (problem.file, problem.line, problem.field)
+    assert "a path inside the model's own folder" == problem.allowed
+    assert [] == asked
+
+
+@pytest.mark.parametrize("path", ["s.jsonl", "./s.jsonl", "more/s.jsonl", "s..jsonl", "...", "a:b"])
+def test_path_inside_the_folder_is_read(path: str) -> None:
+    files = {path: b'{"content": "One.", "clarity": 1}\n'}
+
+    assert 1 == len(parse(f"{ONE_TRAIT}sources:\n  - type: jsonl\n    path: '{path}'\n", files).seeds)
+
+
+def test_missing_file_of_a_source_is_named() -> None:
+    assert [
+        f"{WHERE}:6: sources.0.path: found 'gone.csv', which is not there; allowed: a file in the model's folder."
+    ] == list_mistakes(f"{ONE_TRAIT}sources:\n  - type: csv\n    path: gone.csv\n")
+
+
+@pytest.mark.parametrize("path", ["", "    path:\n", "    path: ''\n"])
+def test_source_without_a_path_is_named(path: str) -> None:
+    (mistake,) = list_mistakes(f"{ONE_TRAIT}sources:\n  - type: csv\n{path}")
+
+    assert mistake.endswith("sources.0.path: found nothing; allowed: the path of a file in the model's folder.")
+
+
+def test_unknown_trait_in_a_mapping_offers_the_nearest() -> None:
+    text = (
+        f"{ONE_TRAIT}  - {{type: topic, key: warmth}}\n"
+        "sources:\n  - type: jsonl\n    path: s.jsonl\n    mapping:\n      a: {trait: Warmht}\n      b: {trait: zzz}\n"
+    )
+    allowed = "allowed: a trait of this model: clarity, warmth."
+
+    assert [
+        f"{WHERE}:9: sources.0.mapping.a.trait: found 'Warmht'; {allowed} Did you mean 'warmth'?",
+        f"{WHERE}:10: sources.0.mapping.b.trait: found 'zzz'; {allowed}",
+    ] == list_mistakes(text, {"s.jsonl": b'{"content": "One.", "a": 1}\n'})
+
+
+def test_mapping_of_nothing_is_named() -> None:
+    text = f"{ONE_TRAIT}sources:\n  - {{type: jsonl, path: s.jsonl, mapping: {{}}}}\n"
+
+    assert [f"{WHERE}:5: sources.0.mapping: found an object; allowed: at least one entry."] == list_mistakes(
+        text, {"s.jsonl": b'{"content": "One.", "clarity": 1}\n'}
+    )
+
+
+def test_every_source_that_is_not_read_here_is_named_as_skipped() -> None:
+    text = (
+        f"{ONE_TRAIT}sources:\n"
+        "  - {type: github_csv, path: org/repo/x.csv, mapping: {a: {trait: zzz}}}\n"
+        "  - {type: huggingface, path: org/set, split: [train, test], mapping: {text: content}}\n"
+        "  - {type: url, url: 'https://example.com/x', pth: y}\n"
+        "  - {type: file, path: ../../x.txt}\n"
+        "  - {type: noise, path: [a]}\n"
+    )
+
+    why = "legal on the platform, not read here"
+    assert (
+        Skipped("github_csv source org/repo/x.csv", why),
+        Skipped("huggingface source org/set", why),
+        Skipped("url source https://example.com/x", why),
+        Skipped("file source ../../x.txt", why),
+        Skipped("noise source source 5", why),
+    ) == parse(text).skipped
+
+
+def test_source_type_that_nobody_knows_is_a_mistake() -> None:
+    assert [f"{WHERE}:5: sources.0.type: found 'parquet'; allowed: {SOURCE_TYPES}."] == list_mistakes(
+        f"{ONE_TRAIT}sources:\n  - {{type: parquet, path: x}}\n"
+    )
+
+
+def test_field_of_somebody_else_is_named_as_skipped() -> None:
+    text = """\
+tags: [a]
+version: 3
+traits:
+  - type: topic
+    key: clarity
+    id: 7
+    discrimination: 0.4
+sources:
+  - type: jsonl
+    path: s.jsonl
+    license: MIT
+    mapping: {clarity: {trait: clarity, weight: 2}}
+brief:
+  tone: dry
+"""
+    places = {"tags": 1, "version": 2, "tone": 14, "id": 6, "discrimination": 7, "license": 11, "weight": 12}
+
+    assert {
+        Skipped(f"field {name!r} ({WHERE}:{line})", "not a field that is read here") for name, line in places.items()
+    } == set(parse(text, {"s.jsonl": b""}).skipped)
+
+
+@pytest.mark.parametrize("field", ["tags", "status", "details", "targets", "name", "license", "id", "kind", "owner"])
+def test_field_of_somebody_else_is_not_taken_for_a_slip(field: str) -> None:
+    assert 1 == len(parse(f"{ONE_TRAIT}{field}: x\n").skipped)
+
+
+@pytest.mark.parametrize(
+    ("field", "meant"),
+    [
+        *(("trait", "traits"), ("Traits", "traits"), ("descripton", "description"), ("source", "sources")),
+        *(("efort", "effort"), ("additional", "additional_terms"), ("breif", "brief"), ("Brief", "brief")),
+    ],
+)
+def test_field_that_is_nearly_one_of_ours_is_a_mistake(field: str, meant: str) -> None:
+    assert [
+        f"{WHERE}:4: {field}: found '{field}'; allowed: one of {MODEL_FIELDS}. Did you mean '{meant}'?"
+    ] == list_mistakes(f"{ONE_TRAIT}{field}: x\n")
+
+
+@pytest.mark.parametrize(
+    ("field", "meant"),
+    [("positive", "positive_label"), ("negativ_label", "negative_label"), ("nmae", "name"), ("tpye", "type")],
+)
+def test_trait_field_that_is_nearly_one_of_ours_is_a_mistake(field: str, meant: str) -> None:
+    assert [
+        f"{WHERE}:4: traits.0.{field}: found '{field}'; allowed: one of {TRAIT_FIELDS}. Did you mean '{meant}'?"
+    ] == list_mistakes(f"{ONE_TRAIT}    {field}: x\n")
+
+
+def test_model_is_loaded_from_its_folder(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path, HANDLE, f"{ONE_TRAIT}sources: [{{type: jsonl, path: s.jsonl}}]\n")
+    (folder / "s.jsonl").write_text('{"content": "One.", "clarity": "good"}\n')
+
+    model = load_model(f"{tmp_path}/", HANDLE)
+    assert (HANDLE, (Seed("clarity", "One.", 1.0, "u22a8.test/s.jsonl:1"),)) == (model.handle, model.seeds)
+
+
+def test_malformed_handle_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    write_folder(tmp_path, "x")
+
+    with pytest.raises(HandleError, match="is not a handle"):
+        load_model(str(tmp_path / "sub"), "../x")
+
+
+@pytest.mark.parametrize(
+    ("asked", "offered"),
+    [
+        ("u22a8.comit-message", "Did you mean u22a8.commit-message?"),
+        ("bench.commit-message", "Did you mean u22a8.commit-message?"),
+        ("u22a8.bug", "Did you mean u22a8.bug-report?"),
+        ("zz.qq", "There are: u22a8.bug-report, u22a8.commit-message"),
+    ],
+)
+def test_unknown_handle_offers_the_nearest(tmp_path: Path, asked: str, offered: str) -> None:
+    for handle in ("u22a8.commit-message", "u22a8.bug-report"):
+        write_folder(tmp_path, handle)
+    with pytest.raises(HandleError) as caught:
+        load_model(str(tmp_path), asked)
+
+    assert f"No model '{asked}' in {tmp_path}. {offered}" == str(caught.value)
+
+
+def test_catalogue_that_is_not_there_has_no_models(tmp_path: Path) -> None:
+    with pytest.raises(HandleError, match=r"There are: none$"):
+        load_model(str(tmp_path / "none"), HANDLE)
+
+
+def test_folder_without_a_definition_is_named(tmp_path: Path) -> None:
+    (tmp_path / HANDLE).mkdir()
+    with pytest.raises(DefinitionError) as caught:
+        load_model(str(tmp_path), HANDLE)
+
+    assert (f"{HANDLE}: 1 mistake.\n  {WHERE}: file: found no such file; allowed: a model.yaml in the folder.") == str(
+        caught.value
+    )
+
+
+def test_definition_that_is_no_yaml_is_named_by_its_file(tmp_path: Path) -> None:
+    write_folder(tmp_path, HANDLE, "traits:\n\t- a\n")
+    with pytest.raises(DefinitionError, match=r"u22a8\.test/model\.yaml:2: file: found a tab;"):
+        load_model(str(tmp_path), HANDLE)
+
+
+def test_only_folders_that_are_named_like_a_handle_are_models(tmp_path: Path) -> None:
+    for name in ("b.two", "a.one", ".ipynb_checkpoints", "notes", "U.Three", "a.b.c"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "a.file").write_text("")
+
+    assert ["a.one", "b.two"] == list_handles(str(tmp_path))

@@ -1,0 +1,303 @@
+"""A reply becomes exemplars, or the reason why there are none; a call that failed becomes one too."""
+
+import json
+from pathlib import Path
+
+import pytest
+from fakes.builders import make_cell, make_level, make_model, make_seeds, make_test_plan
+from fakes.client import CHAT, PLAIN, Answer, FakeClient, HeardProgress
+
+from engine.asking import MAX_ATTEMPTS, Asker
+from engine.errors import CredentialsError, ProviderError, ProviderUnavailableError
+from engine.generate import generate_cell, make_chat_request, make_plain_request, propose_subjects, read_reply
+from engine.llm import Endpoint, Request
+from engine.model import Pole
+from engine.prompting import EXEMPLAR_SCHEMA, SUBJECT_SCHEMA, Prompt
+from engine.replies import Reply
+from engine.samples import Exemplar, Reason
+
+PROMPT = Prompt("Write 1 text.")
+TEXT = "The battery lies in the second drawer."
+
+
+def make_asker(folder: Path, answer: Answer, endpoint: Endpoint = CHAT, concurrency: int = 4) -> Asker:
+    return Asker(FakeClient(answer, endpoint), str(folder), HeardProgress(), concurrency, wait_seconds=0.001)
+
+
+def write_reply(*texts: str, pole: str = "positive") -> str:
+    return json.dumps({"exemplars": [{"text": text, "pole": pole} for text in texts]})
+
+
+def read(text: str, finish: str = "stop", endpoint: Endpoint = CHAT, pole: Pole = "positive") -> list[Exemplar]:
+    asker = make_asker(Path("nowhere"), lambda _: AssertionError("nothing is asked"), endpoint)
+    return read_reply(make_cell(pole), asker, PROMPT, Reply(text, finish, cost_usd=0.06))
+
+
+def read_one(text: str, finish: str = "stop", endpoint: Endpoint = CHAT) -> tuple[str | None, Reason | None]:
+    [exemplar] = read(text, finish, endpoint)
+    return exemplar.text, exemplar.reason
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        write_reply(TEXT),
+        f"\n  {write_reply(TEXT)}\n",
+        f"```json\n{write_reply(TEXT)}\n```",
+        f"```\n{json.dumps(json.loads(write_reply(TEXT)), indent=2)}\n```\n",
+    ],
+)
+def test_json_is_read_fenced_or_not(text: str) -> None:
+    assert (TEXT, None) == read_one(text)
+
+
+def test_exemplar_knows_where_it_came_from() -> None:
+    cell = make_cell(index=3, order=7)
+    asker = make_asker(Path("nowhere"), lambda _: AssertionError("nothing is asked"))
+    [exemplar] = read_reply(cell, asker, PROMPT, Reply(write_reply(TEXT), "stop", cost_usd=0.06))
+
+    assert (
+        Exemplar(
+            cell_id=cell.id,
+            number=0,
+            order=7,
+            trait="clarity",
+            pole="positive",
+            scenario=cell.scenario,
+            pair_id=cell.pair_id,
+            text=TEXT,
+            reason=None,
+            synth_model=CHAT.name,
+            prompt_sha256=PROMPT.sha256,
+            round_no=1,
+            cost_usd=0.06,
+        )
+        == exemplar
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        TEXT,
+        "",
+        "[]",
+        "null",
+        "{}",
+        '{"exemplars": "one"}',
+        '{"exemplars": [{"text": "one"}]}',
+        '{"exemplars": [{"text": null, "pole": "positive"}]}',
+        '{"exemplars": [{"text": "one", "pole": "up"}]}',
+        '{"exemplars": [{"text": "one", "pole": "positive", "note": "mine"}]}',
+        '{"exemplars": [], "note": "mine"}',
+        '{"exemplars": [{"text": "lone \\ud83d half", "pole": "positive"}]}',
+        f"Here it is:\n```json\n{write_reply(TEXT)}\n```",
+        write_reply(TEXT) * 2,
+    ],
+)
+def test_reply_that_is_not_as_asked_is_unreadable_and_kept(text: str) -> None:
+    assert (text, "unreadable") == read_one(text)
+
+
+def test_reply_without_an_exemplar_is_unreadable() -> None:
+    [exemplar] = read('{"exemplars": []}')
+
+    assert ("unreadable", "no exemplar in the reply") == (exemplar.reason, exemplar.detail)
+
+
+@pytest.mark.parametrize(
+    "cut", [write_reply(TEXT)[:-3], write_reply(TEXT)[:30], "{", f"```json\n{write_reply(TEXT)[:40]}"]
+)
+def test_json_that_breaks_off_is_truncated(cut: str) -> None:
+    assert (cut, "truncated") == read_one(cut)
+
+
+@pytest.mark.parametrize("endpoint", [CHAT, PLAIN])
+@pytest.mark.parametrize("text", [write_reply(TEXT), "The battery lies in"])
+def test_reply_at_its_token_limit_is_truncated(endpoint: Endpoint, text: str) -> None:
+    assert (text, "truncated") == read_one(text, "length", endpoint)
+
+
+@pytest.mark.parametrize("endpoint", [CHAT, PLAIN])
+def test_reply_of_a_content_filter_is_refused_with_what_was_said(endpoint: Endpoint) -> None:
+    [exemplar] = read("openai/test refuses this prompt: policy", "content_filter", endpoint)
+
+    assert (None, "refused") == (exemplar.text, exemplar.reason)
+    assert "openai/test refuses this prompt: policy" == exemplar.detail
+
+
+@pytest.mark.parametrize(
+    ("asked", "said", "reason"),
+    [
+        ("positive", "positive", None),
+        ("negative", "negative", None),
+        ("positive", "negative", "wrong_label"),
+        ("negative", "positive", "wrong_label"),
+        ("positive", "neither", "off_pole"),
+        ("negative", "neither", "off_pole"),
+    ],
+)
+def test_models_own_word_on_the_pole_counts(asked: Pole, said: str, reason: Reason | None) -> None:
+    [exemplar] = read(write_reply(TEXT, pole=said), pole=asked)
+
+    assert (TEXT, reason, asked) == (exemplar.text, exemplar.reason, exemplar.pole)
+    assert ("" if reason is None else f"the synth model itself calls it {said!r}") == exemplar.detail
+
+
+def test_exemplars_of_one_reply_are_numbered_and_share_its_cost() -> None:
+    exemplars = read(write_reply("one", "two", "three"))
+
+    assert [("one", 0), ("two", 1), ("three", 2)] == [(item.text, item.number) for item in exemplars]
+    assert [0.02] * 3 == [item.cost_usd for item in exemplars]
+    assert 3 == len({item.key for item in exemplars})
+
+
+def test_each_exemplar_of_a_reply_has_its_own_reason() -> None:
+    items = [{"text": "one", "pole": "positive"}, {"text": "two", "pole": "neither"}]
+    exemplars = read(json.dumps({"exemplars": items}))
+
+    assert [None, "off_pole"] == [item.reason for item in exemplars]
+
+
+def test_unknown_cost_stays_unknown() -> None:
+    asker = make_asker(Path("nowhere"), lambda _: AssertionError("nothing is asked"))
+    [exemplar] = read_reply(make_cell(), asker, PROMPT, Reply(write_reply(TEXT), "stop"))
+
+    assert None is exemplar.cost_usd
+
+
+def test_plain_reply_is_the_text_with_single_spaces() -> None:
+    assert ("The battery lies here.", None) == read_one("  The battery\tlies  here. ", endpoint=PLAIN)
+    assert (write_reply(TEXT), None) == read_one(write_reply(TEXT), endpoint=PLAIN)
+
+
+async def test_cell_is_asked_for_with_its_schema_and_becomes_exemplars(tmp_path: Path) -> None:
+    plan, cell = make_test_plan(), make_cell()
+    client = FakeClient(lambda _: Reply(write_reply(TEXT), "stop"))
+    asker = Asker(client, str(tmp_path), HeardProgress(), 1)
+    with asker.keeping(plan.plan_id):
+        [exemplar] = await generate_cell(plan, cell, asker, "English")
+
+    assert (TEXT, None) == (exemplar.text, exemplar.reason)
+    assert [make_chat_request(plan, cell, "English")] == client.requests
+    assert EXEMPLAR_SCHEMA == client.requests[0].schema
+    assert client.requests[0].prompt.sha256 == exemplar.prompt_sha256
+
+
+async def test_embedded_model_goes_on_with_a_document(tmp_path: Path) -> None:
+    plan, cell = make_test_plan(make_model(seeds=make_seeds())), make_cell()
+    client = FakeClient(lambda _: Reply(f" {TEXT}", "stop"), PLAIN)
+    asker = Asker(client, str(tmp_path), HeardProgress(), 1)
+    with asker.keeping(plan.plan_id):
+        [exemplar] = await generate_cell(plan, cell, asker, "English")
+
+    assert TEXT == exemplar.text
+    [request] = client.requests
+    assert make_plain_request(plan, cell) == request
+    assert (None, None, ("\n",)) == (request.schema, request.prompt.system, request.stop)
+    assert request.prompt.user.endswith(f"Topic: {cell.scenario.subject}\nText:")
+
+
+def test_plain_seed_tells_cells_apart_and_is_the_same_again() -> None:
+    plan = make_test_plan(make_model(seeds=make_seeds()))
+    cells = [
+        make_cell(pole, index, draw=draw) for pole in ("positive", "negative") for index in (0, 1) for draw in (0, 1)
+    ]
+    seeds = [make_plain_request(plan, cell).seed for cell in cells]
+
+    assert 8 == len(set(seeds))
+    assert seeds == [make_plain_request(plan, cell).seed for cell in cells]
+
+
+def test_more_exemplars_a_call_and_longer_texts_get_more_tokens() -> None:
+    one = make_chat_request(make_test_plan(), make_cell(), "English")
+    five = make_chat_request(make_test_plan(level=make_level(exemplars_per_call=5)), make_cell(), "English")
+
+    assert 2 * 25 * 4 == five.max_tokens - one.max_tokens
+    assert "Write 5 texts" in five.prompt.user
+
+
+async def test_call_that_fails_for_good_is_a_failed_cell_while_others_succeed(tmp_path: Path) -> None:
+    plan = make_test_plan()
+    good, bad = make_cell("positive"), make_cell("negative")
+    marked = make_chat_request(plan, bad, "English").prompt
+
+    def answer(request: Request) -> Reply | Exception:
+        if request.prompt == marked:
+            return ProviderUnavailableError("openai/test does not answer: HTTP 503", 0.0)
+        return Reply(write_reply(TEXT), "stop")
+
+    client = FakeClient(answer)
+    asker = Asker(client, str(tmp_path), HeardProgress(), 1, wait_seconds=0.001)
+    with asker.keeping(plan.plan_id):
+        [kept] = await generate_cell(plan, good, asker, "English")
+        [failed] = await generate_cell(plan, bad, asker, "English")
+
+    assert (TEXT, None) == (kept.text, kept.reason)
+    assert (None, "cell_failed") == (failed.text, failed.reason)
+    assert "openai/test does not answer: HTTP 503" == failed.detail
+    assert ("negative", bad.id, marked.sha256, None) == (
+        failed.pole,
+        failed.cell_id,
+        failed.prompt_sha256,
+        failed.cost_usd,
+    )
+    assert 1 + MAX_ATTEMPTS == len(client.requests)
+
+
+async def test_nothing_answers_is_an_error_and_no_failed_cell(tmp_path: Path) -> None:
+    plan = make_test_plan()
+    asker = make_asker(tmp_path, lambda _: ProviderUnavailableError("openai/test does not answer", 0.0))
+    with asker.keeping(plan.plan_id), pytest.raises(ProviderError, match="no call has been answered"):
+        await generate_cell(plan, make_cell(), asker, "English")
+
+
+async def test_refused_key_is_an_error_and_no_failed_cell(tmp_path: Path) -> None:
+    plan = make_test_plan()
+    asker = make_asker(tmp_path, lambda _: CredentialsError("openai/test refuses the key"))
+    with asker.keeping(plan.plan_id), pytest.raises(CredentialsError):
+        await generate_cell(plan, make_cell(), asker, "English")
+
+
+async def propose(folder: Path, answer: Answer, endpoint: Endpoint = CHAT) -> tuple[tuple[str, ...], list[Request]]:
+    plan = make_test_plan()
+    client = FakeClient(answer, endpoint)
+    asker = Asker(client, str(folder), HeardProgress(), 1)
+    with asker.keeping(plan.plan_id):
+        return await propose_subjects(plan, asker), client.requests
+
+
+async def test_chat_model_proposes_subjects(tmp_path: Path) -> None:
+    said = ["moving house", " moving\n house ", "a lost  key", "x" * 81, "x" * 80]
+    subjects, [request] = await propose(tmp_path, lambda _: Reply(json.dumps({"subjects": said}), "stop"))
+
+    assert ("moving house", "a lost key", "x" * 80) == subjects
+    assert SUBJECT_SCHEMA == request.schema
+    assert "Propose 60 subjects" in request.prompt.user
+
+
+async def test_fenced_subjects_are_read(tmp_path: Path) -> None:
+    subjects, _ = await propose(tmp_path, lambda _: Reply('```json\n{"subjects": ["moving house"]}\n```', "stop"))
+
+    assert ("moving house",) == subjects
+
+
+async def test_embedded_model_is_not_asked_for_subjects(tmp_path: Path) -> None:
+    assert ((), []) == await propose(tmp_path, lambda _: Reply("", "stop"), PLAIN)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply("moving house, a lost key", "stop"),
+        Reply('{"subjects": ["moving hou', "length"),
+        Reply("refused", "content_filter"),
+        Reply('{"subjects": [1, 2]}', "stop"),
+        Reply('{"subjects": [" "]}', "stop"),
+        Reply('{"subjects": ["one"], "note": "mine"}', "stop"),
+    ],
+)
+async def test_subjects_that_are_no_use_are_none(tmp_path: Path, reply: Reply) -> None:
+    subjects, requests = await propose(tmp_path, lambda _: reply)
+
+    assert ((), 1) == (subjects, len(requests))

@@ -1,0 +1,148 @@
+"""The judge gives odds where a trait has seeds of both poles, and reads them from the likeliest tokens."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from fakes.builders import make_exemplar, make_model, make_seeds, make_trait
+from fakes.client import CHAT, PLAIN, Answer, FakeClient, HeardProgress
+
+from engine.asking import MAX_ATTEMPTS, Asker
+from engine.errors import CredentialsError, ProviderUnavailableError
+from engine.judge import FLOOR, can_judge, judge_standing, read_odds
+from engine.llm import Endpoint, Request
+from engine.model import Model
+from engine.replies import Reply
+from engine.samples import Exemplar
+
+MODEL = make_model(seeds=make_seeds())
+TEXT = "The battery lies in the second drawer."
+
+
+def answer_odds(positive: float, negative: float) -> Answer:
+    return lambda _: Reply(" good", "stop", odds={" good": positive, " bad": negative})
+
+
+def make_asker(folder: Path, answer: Answer, endpoint: Endpoint = PLAIN) -> tuple[Asker, FakeClient]:
+    client = FakeClient(answer, endpoint)
+    return Asker(client, str(folder), HeardProgress(), 4, wait_seconds=0.001), client
+
+
+async def judge(asker: Asker, *exemplars: Exemplar, model: Model = MODEL) -> list[Exemplar]:
+    with asker.keeping("plan-1"):
+        return await judge_standing(model, exemplars, asker, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "expected"),
+    [
+        ({"good": -0.5, "bad": -2.0}, 1.5),
+        ({" good": -3.0, " bad": -1.0}, -2.0),
+        ({" Good": -1.0, "BAD ": -1.0}, 0.0),
+        ({" good": -4.0, "good": -1.0, " Good": -2.0, "bad": -1.5}, 0.5),
+        ({"good": -0.5, "fine": -1.0}, -0.5 - FLOOR),
+        ({"bad": -0.5}, FLOOR + 0.5),
+        ({"good": -20.0, "bad": -1.0}, FLOOR + 1.0),
+        ({"goods": -0.1, "badly": -9.0}, 0.0),
+        ({}, 0.0),
+    ],
+)
+def test_odds_are_read_from_the_likeliest_form_of_each_verdict(tokens: dict[str, float], expected: float) -> None:
+    assert expected == read_odds(tokens)
+
+
+async def test_standing_exemplars_get_their_odds_in_order(tmp_path: Path) -> None:
+    def answer(request: Request) -> Reply:
+        return Reply("", "stop", odds={"good": -1.0, "bad": -2.0 if "first" in request.prompt.user else -4.0})
+
+    asker, client = make_asker(tmp_path, answer)
+    given = [make_exemplar("The first of them.", index=0), make_exemplar("The second of them.", "negative", 1)]
+
+    assert [replace(given[0], odds=1.0), replace(given[1], odds=3.0)] == await judge(asker, *given)
+    assert [(1, 0.0, None), (1, 0.0, None)] == [
+        (item.max_tokens, item.temperature, item.schema) for item in client.requests
+    ]
+    assert all(item.logprobs for item in client.requests)
+
+
+async def test_judge_is_shown_the_seeds_and_the_text_and_never_the_asked_pole(tmp_path: Path) -> None:
+    asker, client = make_asker(tmp_path, answer_odds(-1.0, -2.0))
+    await judge(asker, make_exemplar(TEXT, "positive", 0), make_exemplar(TEXT, "negative", 0))
+    positive, negative = (request.prompt.user for request in client.requests)
+
+    assert positive == negative
+    assert positive.endswith(f"Text: {TEXT}\nVerdict:")
+    for seed in make_seeds():
+        assert f"Text: {seed.text}\nVerdict: {'good' if seed.pole == 'positive' else 'bad'}\n" in positive
+
+
+@pytest.mark.parametrize(
+    "exemplar",
+    [
+        make_exemplar(TEXT, reason="too_short"),
+        make_exemplar(None, reason="cell_failed"),
+        make_exemplar(TEXT, odds=2.5),
+    ],
+)
+async def test_rejected_or_judged_exemplar_is_left_as_it_is(tmp_path: Path, exemplar: Exemplar) -> None:
+    asker, client = make_asker(tmp_path, answer_odds(-1.0, -2.0))
+
+    assert [exemplar] == await judge(asker, exemplar)
+    assert [] == client.requests
+
+
+@pytest.mark.parametrize("seeds", [(), make_seeds()[:3], make_seeds()[3:], make_seeds("tone")])
+async def test_trait_without_seeds_of_both_poles_gets_no_odds(tmp_path: Path, seeds: tuple[object, ...]) -> None:
+    model = make_model(seeds=seeds)  # type: ignore[arg-type]
+    asker, client = make_asker(tmp_path, answer_odds(-1.0, -2.0))
+
+    assert [make_exemplar(TEXT)] == await judge(asker, make_exemplar(TEXT), model=model)
+    assert [] == client.requests
+    assert not can_judge(model, "clarity", asker)
+
+
+async def test_endpoint_that_tells_no_odds_is_no_judge(tmp_path: Path) -> None:
+    asker, client = make_asker(tmp_path, answer_odds(-1.0, -2.0), CHAT)
+
+    assert [make_exemplar(TEXT)] == await judge(asker, make_exemplar(TEXT))
+    assert [] == client.requests
+    assert not can_judge(MODEL, "clarity", asker)
+
+
+def test_there_is_a_judge_by_trait(tmp_path: Path) -> None:
+    asker, _ = make_asker(tmp_path, answer_odds(-1.0, -2.0))
+    model = make_model(make_trait(), make_trait("tone"), seeds=make_seeds())
+
+    assert [True, False] == [can_judge(model, trait, asker) for trait in ("clarity", "tone")]
+
+
+async def test_verdicts_are_kept(tmp_path: Path) -> None:
+    first, _ = make_asker(tmp_path, answer_odds(-1.0, -2.0))
+    judged = await judge(first, make_exemplar(TEXT))
+    second, client = make_asker(tmp_path, lambda _: AssertionError("asked again"))
+
+    assert judged == await judge(second, make_exemplar(TEXT))
+    assert [] == client.requests
+
+
+async def test_exemplar_that_the_judge_does_not_answer_for_is_a_failed_cell(tmp_path: Path) -> None:
+    def answer(request: Request) -> Reply | Exception:
+        if "mute" in request.prompt.user:
+            return ProviderUnavailableError("embedded/test does not answer", 0.0)
+        return Reply("", "stop", odds={"good": -1.0, "bad": -2.0})
+
+    asker, client = make_asker(tmp_path, answer)
+    good, bad = await judge(asker, make_exemplar(TEXT, index=0), make_exemplar("The mute one of them.", index=1))
+
+    assert (None, 1.0) == (good.reason, good.odds)
+    assert ("cell_failed", None) == (bad.reason, bad.odds)
+    assert "the judge did not answer: embedded/test does not answer" == bad.detail
+    assert 1 + MAX_ATTEMPTS == len(client.requests)
+
+
+async def test_judge_that_refuses_the_key_is_an_error(tmp_path: Path) -> None:
+    asker, _ = make_asker(tmp_path, lambda _: CredentialsError("no key"))
+    with pytest.raises((CredentialsError, ExceptionGroup)) as caught:
+        await judge(asker, make_exemplar(TEXT))
+
+    assert caught.group_contains(CredentialsError) or isinstance(caught.value, CredentialsError)

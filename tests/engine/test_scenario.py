@@ -1,0 +1,245 @@
+"""Scenarios are drawn evenly and repeatably, those not used yet first; a model gets the lists of its own field."""
+
+import itertools
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from fakes.builders import AUDIENCES, FORMS, LENGTHS, LISTS, SUBJECTS, make_model, make_seeds, make_trait
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.definition import list_handles, load_model
+from engine.errors import DefinitionError
+from engine.model import Brief
+from engine.samples import Scenario
+from engine.scenario import Lists, Packs, choose_lists, draw_scenarios, load_packs
+from engine.settings import PROJECT_ROOT
+from engine.words import count_words
+
+MODELS = str(PROJECT_ROOT / "data" / "models")
+SCENARIOS = PROJECT_ROOT / "data" / "scenarios"
+PACK_OF = {
+    "u22a8.bug-report": "bugs",
+    "u22a8.commit-message": "commits",
+    "u22a8.compelling-readme": "projects",
+    "u22a8.expense-note": "expenses",
+    "u22a8.meeting-notes": "meetings",
+    "u22a8.plain-language": "letters",
+    "u22a8.release-claims": "releases",
+    "u22a8.security-triage": "security",
+    "u22a8.support-reply": "support",
+    "u22a8.technical-writing": "documentation",
+}
+PACK_NAMES = sorted(path.stem for path in SCENARIOS.glob("*.yaml") if path.stem != "lengths")
+
+LENGTHS_TEXT = "- {name: short, min_words: 5, max_words: 20}\n"
+PACK_TEXT = "words: [apple, pear]\nsubjects: [a tree]\naudiences: [a friend]\nforms: [a note]\n"
+
+
+def take(count: int, lists: Lists = LISTS, key: str = "0/clarity", used: Sequence[str] = ()) -> list[Scenario]:
+    return list(itertools.islice(draw_scenarios(lists, key, used), count))
+
+
+def write_packs(folder: Path, **texts: str) -> Path:
+    everyday = PACK_TEXT.replace("apple, pear", "")
+    for name, text in ({"lengths": LENGTHS_TEXT, "everyday": everyday} | texts).items():
+        (folder / f"{name}.yaml").write_text(text)
+    return folder
+
+
+def spread(values: Sequence[str]) -> int:
+    counts = Counter(values).values()
+    return max(counts) - min(counts)
+
+
+@pytest.fixture(scope="module")
+def packs() -> Packs:
+    return load_packs(SCENARIOS)
+
+
+@given(st.integers(1, 60), st.integers(0, 5), st.integers(1, 9))
+@settings(max_examples=40, deadline=None, database=None, derandomize=True)
+def test_each_value_is_drawn_as_often_as_any_other(count: int, seed: int, subjects: int) -> None:
+    lists = Lists("x", (tuple(f"subject {number}" for number in range(subjects)),), AUDIENCES, FORMS, LENGTHS)
+    drawn = take(count, lists, f"{seed}/clarity")
+
+    for name, values in (
+        ("subject", lists.subjects[0]),
+        ("audience", AUDIENCES),
+        ("form", FORMS),
+        ("length", tuple(length.name for length in LENGTHS)),
+    ):
+        counts = Counter(getattr(scenario, name) for scenario in drawn)
+        times = [counts[value] for value in values]
+        assert max(times) - min(times) <= 1
+        assert count == sum(times)
+
+
+def test_drawing_is_a_pure_function_and_a_longer_draw_begins_with_a_shorter() -> None:
+    assert take(40) == take(40)
+    assert take(7) == take(40)[:7]
+
+
+def test_key_changes_the_order() -> None:
+    orders = {tuple(scenario.subject for scenario in take(5, key=f"{seed}/clarity")) for seed in range(10)}
+
+    assert len(orders) > 5
+
+
+def test_order_changes_with_every_turn() -> None:
+    subjects = [scenario.subject for scenario in take(50)]
+    turns = {tuple(subjects[start : start + 5]) for start in range(0, 50, 5)}
+
+    assert all(set(SUBJECTS) == set(turn) for turn in turns)
+    assert len(turns) > 5
+
+
+def test_no_value_is_tied_to_a_value_of_another_list() -> None:
+    drawn = take(200)
+
+    for one, other in itertools.combinations(("subject", "audience", "form", "length"), 2):
+        together = Counter((getattr(item, one), getattr(item, other)) for item in drawn)
+        values = [len({pair[place] for pair in together}) for place in (0, 1)]
+        assert values[0] * values[1] == len(together), (one, other)
+
+
+def test_subjects_that_attached_samples_have_used_come_last() -> None:
+    used = [SUBJECTS[0], SUBJECTS[1], SUBJECTS[1]]
+    subjects = [scenario.subject for scenario in take(8, used=used)]
+
+    assert set(SUBJECTS[2:]) == set(subjects[:3])
+    assert set(SUBJECTS) - {SUBJECTS[1]} == set(subjects[3:7])
+    assert spread([*subjects[:7], *used]) == 0
+
+
+def test_subject_of_nobody_is_not_drawn_because_it_was_used() -> None:
+    assert set(SUBJECTS) == {scenario.subject for scenario in take(20, used=["another matter"] * 3)}
+
+
+def test_used_subjects_do_not_change_the_other_values() -> None:
+    plain, after = take(20), take(20, used=[SUBJECTS[0]])
+
+    assert [(item.audience, item.form, item.length) for item in plain] == [
+        (item.audience, item.form, item.length) for item in after
+    ]
+    assert [item.subject for item in plain] != [item.subject for item in after]
+
+
+def test_earlier_tier_is_used_up_before_the_next_is_begun() -> None:
+    tiers = (("a", "b"), ("c", "d", "e"), ("f",))
+    subjects = [item.subject for item in take(12, Lists("x", tiers, AUDIENCES, FORMS, LENGTHS))]
+
+    assert [{"a", "b"}, {"c", "d", "e"}, {"f"}] == [set(subjects[:2]), set(subjects[2:5]), set(subjects[5:6])]
+    assert [{"a", "b"}, {"c", "d", "e"}, {"f"}] == [set(subjects[6:8]), set(subjects[8:11]), set(subjects[11:])]
+
+
+def test_earlier_tier_that_is_used_already_waits_for_the_others() -> None:
+    tiers = (("a", "b"), ("c", "d"))
+    subjects = [item.subject for item in take(4, Lists("x", tiers, AUDIENCES, FORMS, LENGTHS), used=["a", "b"])]
+
+    assert {"c", "d"} == set(subjects[:2])
+    assert {"a", "b"} == set(subjects[2:])
+
+
+def test_tiers_are_proposed_then_the_packs_then_the_models_own(packs: Packs) -> None:
+    model = make_model(seeds=make_seeds(), brief=Brief(domain=("Letters from town halls, tax offices",)))
+    lists = choose_lists(model, packs, ["a proposed one", "another proposed one"])
+
+    proposed, pack, own = lists.subjects
+    assert ("a proposed one", "another proposed one") == proposed
+    assert packs.packs[lists.pack].subjects == pack
+    assert "tax offices" in own
+    assert len(own) >= 4
+
+
+def test_subject_of_two_tiers_stays_in_the_first_whatever_its_case(packs: Packs) -> None:
+    first = packs.packs["everyday"].subjects[0]
+    lists = choose_lists(make_model(), packs, [first.upper(), "new", "new"])
+
+    assert (first.upper(), "new") == lists.subjects[0]
+    assert packs.packs["everyday"].subjects[1:] == lists.subjects[1]
+
+
+def test_length_is_found_by_its_name() -> None:
+    assert LENGTHS[1] == LISTS.length("two")
+    with pytest.raises(KeyError):
+        LISTS.length("three")
+
+
+@pytest.mark.parametrize("handle", sorted(PACK_OF))
+def test_catalogue_model_gets_the_lists_of_its_field(packs: Packs, handle: str) -> None:
+    assert PACK_OF[handle] == choose_lists(load_model(MODELS, handle), packs).pack
+
+
+def test_every_catalogue_model_has_a_field_that_is_known_here() -> None:
+    assert sorted(PACK_OF) == list_handles(MODELS)
+
+
+@pytest.mark.parametrize("description", ["", "Whether a text is good.", "Whether an apple is ripe."])
+def test_model_that_speaks_of_no_field_gets_everyday_lists(packs: Packs, description: str) -> None:
+    model = make_model(make_trait("quality", description=""), handle="ns.x", description=description)
+
+    assert "everyday" == choose_lists(model, packs).pack
+
+
+def test_one_shared_word_is_not_enough_and_two_are(tmp_path: Path) -> None:
+    packs = load_packs(write_packs(tmp_path, fruit=PACK_TEXT))
+    models = [
+        make_model(handle="ns.x", description=text) for text in ("An apple.", "Apples, apples.", "Apples, pears.")
+    ]
+
+    assert ["everyday", "everyday", "fruit"] == [choose_lists(model, packs).pack for model in models]
+
+
+@pytest.mark.parametrize("name", PACK_NAMES)
+def test_committed_pack_has_lists_to_draw_from(packs: Packs, name: str) -> None:
+    pack = packs.packs[name]
+
+    assert len(pack.subjects) >= 24
+    assert len(pack.audiences) >= 8
+    assert len(pack.forms) >= 7
+    for values in (pack.words, pack.subjects, pack.audiences, pack.forms):
+        assert [] == [value for value, times in Counter(map(str.casefold, values)).items() if times > 1]
+    assert [] == [subject for subject in pack.subjects if not 1 <= count_words(subject) <= 8]
+    assert (name == "everyday") == (pack.words == ())
+
+
+def test_every_committed_pack_is_loaded(packs: Packs) -> None:
+    assert PACK_NAMES == sorted(packs.packs)
+    assert len(PACK_NAMES) >= 11
+
+
+def test_committed_lengths_grow(packs: Packs) -> None:
+    assert len(packs.lengths) >= 4
+    assert len(packs.lengths) == len({length.name for length in packs.lengths})
+    for shorter, longer in itertools.pairwise(packs.lengths):
+        assert shorter.min_words < longer.min_words
+        assert shorter.max_words < longer.max_words
+    assert [] == [length for length in packs.lengths if not 5 <= length.min_words < length.max_words]
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        ({"fruit": PACK_TEXT.replace("subjects: [a tree]", "subjects: []")}, r"fruit\.yaml: subjects: found \(?\[?"),
+        ({"fruit": PACK_TEXT.replace("forms: [a note]\n", "")}, r"fruit\.yaml: forms: "),
+        ({"fruit": PACK_TEXT + "colour: red\n"}, r"fruit\.yaml: colour: found 'red'"),
+        ({"fruit": ""}, r"fruit\.yaml: file: "),
+        ({"fruit": "a: &b c\n"}, r"fruit\.yaml:1: file: found anchors and aliases are not read here"),
+        ({"lengths": "- {name: short, min_words: few, max_words: 3}\n"}, r"lengths\.yaml: 0\.min_words: found 'few'"),
+        ({"lengths": "[]"}, r"lengths\.yaml and everyday\.yaml"),
+    ],
+)
+def test_broken_pack_is_named_with_its_field(tmp_path: Path, texts: dict[str, str], message: str) -> None:
+    with pytest.raises(DefinitionError, match=message):
+        load_packs(write_packs(tmp_path, **texts))
+
+
+@pytest.mark.parametrize("missing", ["lengths.yaml", "everyday.yaml"])
+def test_folder_without_its_main_files_is_refused(tmp_path: Path, missing: str) -> None:
+    (write_packs(tmp_path) / missing).unlink()
+
+    with pytest.raises(DefinitionError, match=r"allowed: lengths\.yaml and everyday\.yaml"):
+        load_packs(tmp_path)

@@ -1,0 +1,237 @@
+"""Screening keeps or rejects every exemplar with a reason, and of two alike the first in cell order stays."""
+
+import itertools
+import random
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+
+import pytest
+from fakes.builders import (
+    NEGATIVE_SEEDS,
+    POSITIVE_SEEDS,
+    make_exemplar,
+    make_model,
+    make_seeds,
+    make_test_plan,
+    make_trait,
+)
+
+from engine.duplicates import DuplicatePair
+from engine.model import Attached, Model, Seed
+from engine.samples import Exemplar, Reason
+from engine.screen import Screener, count_reasons
+
+TEXTS = (
+    "The spare battery of the scanner lies in the second drawer, beside the charger.",
+    "Ask the night porter for the key whenever the side door has been locked early.",
+    "Our shop in Leeds closes at noon on Fridays, since nobody comes later than that.",
+    "Two of the lamps in the hall were replaced last spring and still work well.",
+)
+NEAR = TEXTS[0].replace("charger", "chargers")
+
+
+def make_screener(model: Model | None = None, use_lengths: bool = False) -> Screener:
+    return Screener(make_test_plan(model), use_lengths)
+
+
+def screen(*texts: str, model: Model | None = None) -> list[Exemplar]:
+    return make_screener(model).screen([make_exemplar(text, index=index) for index, text in enumerate(texts)])
+
+
+def list_reasons(exemplars: Iterable[Exemplar]) -> list[Reason | None]:
+    return [exemplar.reason for exemplar in exemplars]
+
+
+def attach(text: str, trait: str = "clarity") -> Model:
+    return make_model(attached=(Attached(trait, text, 1.0, "a subject"),))
+
+
+def test_texts_that_break_no_rule_stand_as_they_came() -> None:
+    given = [make_exemplar(text, index=index) for index, text in enumerate(TEXTS)]
+
+    assert given == make_screener().screen(given)
+
+
+def test_rule_gives_its_reason_and_detail() -> None:
+    [rejected] = screen("Dear [Your Name], the battery lies in the second drawer.")
+
+    assert ("placeholder", "[Your Name]") == (rejected.reason, rejected.detail)
+
+
+def test_same_text_is_a_duplicate_whatever_its_case_and_marks() -> None:
+    kept, rejected = screen(TEXTS[0], TEXTS[0].upper().replace(",", " –"))
+
+    assert (None, "duplicate") == (kept.reason, rejected.reason)
+    assert f"1.00 like: {TEXTS[0]}" == rejected.detail
+
+
+def test_text_that_is_nearly_the_same_is_a_near_duplicate() -> None:
+    kept, rejected = screen(TEXTS[0], NEAR)
+
+    assert (None, "near_duplicate") == (kept.reason, rejected.reason)
+    assert rejected.detail.endswith(f" like: {TEXTS[0]}")
+    assert rejected.detail.startswith("0.9")
+
+
+def test_rejected_text_is_nothing_to_be_a_duplicate_of() -> None:
+    leak = f"Clear: {TEXTS[0]}"
+
+    assert ["label_leak", None] == list_reasons(screen(leak, TEXTS[0]))
+
+
+def test_duplicates_are_found_across_poles_and_traits() -> None:
+    model = make_model(make_trait(), make_trait("tone", positive_label="Warm", negative_label="Cold"))
+    given = [
+        make_exemplar(TEXTS[0]),
+        make_exemplar(TEXTS[0], "negative", index=1),
+        make_exemplar(NEAR, trait="tone", index=2),
+    ]
+
+    assert [None, "duplicate", "near_duplicate"] == list_reasons(make_screener(model).screen(given))
+
+
+def test_duplicates_are_found_across_rounds() -> None:
+    screener = make_screener()
+    first = screener.screen([make_exemplar(TEXTS[0])])
+    second = screener.screen([make_exemplar(TEXTS[0], index=1), make_exemplar(NEAR, index=2)])
+
+    assert [None] == list_reasons(first)
+    assert ["duplicate", "near_duplicate"] == list_reasons(second)
+
+
+@pytest.mark.parametrize(("text", "reason"), [(TEXTS[0], "duplicate"), (NEAR, "near_duplicate")])
+@pytest.mark.parametrize("trait", ["clarity", "another"])
+def test_attached_sample_of_any_trait_is_not_made_again(text: str, reason: str, trait: str) -> None:
+    assert [reason] == list_reasons(screen(text, model=attach(TEXTS[0], trait)))
+
+
+def test_other_text_than_the_attached_one_stands() -> None:
+    assert [None] == list_reasons(screen(TEXTS[1], model=attach(TEXTS[0])))
+
+
+@pytest.mark.parametrize("text", [POSITIVE_SEEDS[2].lower(), POSITIVE_SEEDS[2].replace("seven", "eleven")])
+def test_copy_of_an_authored_sample_is_rejected(text: str) -> None:
+    [rejected] = screen(text, model=make_model(seeds=make_seeds()))
+
+    assert "seed_copy" == rejected.reason
+    assert rejected.detail.endswith(f" like: {POSITIVE_SEEDS[2]}")
+
+
+def test_eight_words_in_a_row_of_an_authored_sample_are_a_copy() -> None:
+    model = make_model(seeds=make_seeds())
+    eight = "Nobody in the office knew that the cache for ten minutes, and then THE server was all that stood."
+    seven = "Nobody in the office knew that the cache for ten minutes, and then a server was all that stood."
+
+    [copied] = screen(eight, model=model)
+    assert "seed_copy" == copied.reason
+    assert f"8 words in a row of: {POSITIVE_SEEDS[0]}" == copied.detail
+    assert [None] == list_reasons(screen(seven, model=model))
+
+
+def test_authored_sample_between_the_poles_is_not_to_be_copied_either() -> None:
+    model = make_model(seeds=(Seed("clarity", TEXTS[0], 0.5, "samples.jsonl:1"),))
+
+    assert ["seed_copy"] == list_reasons(screen(NEAR, model=model))
+
+
+def test_seed_copy_is_said_before_near_duplicate() -> None:
+    copy = NEGATIVE_SEEDS[2].replace("throughout", "everywhere")
+
+    assert ["seed_copy", "seed_copy"] == list_reasons(screen(copy, copy, model=make_model(seeds=make_seeds())))
+
+
+def test_first_in_cell_order_stays_whatever_came_first() -> None:
+    given = [make_exemplar(text, index=index) for index, text in enumerate((TEXTS[0], NEAR, TEXTS[1], TEXTS[0]))]
+    expected = make_screener().screen(given)
+    assert [None, "near_duplicate", None, "duplicate"] == list_reasons(expected)
+
+    for arrived in itertools.permutations(given):
+        assert expected == make_screener().screen(arrived)
+
+
+def test_exemplars_of_one_cell_are_taken_by_their_number() -> None:
+    given = [replace(make_exemplar(text), number=number) for number, text in enumerate((TEXTS[0], NEAR))]
+
+    for arrived in (given, given[::-1]):
+        screened = make_screener().screen(arrived)
+        assert [(0, None), (1, "near_duplicate")] == [(item.number, item.reason) for item in screened]
+
+
+def test_nothing_disappears() -> None:
+    rng = random.Random(1)
+    broken = ["", "Sure, here it is for you.", "Too short", "x" * 30, *TEXTS, NEAR, *POSITIVE_SEEDS]
+    given = [make_exemplar(rng.choice(broken), index=index) for index in range(60)]
+    given += [make_exemplar(None, index=60 + index, reason="cell_failed") for index in range(5)]
+    shuffled = rng.sample(given, len(given))
+    screened = make_screener(make_model(seeds=make_seeds())).screen(shuffled)
+
+    assert [item.key for item in given] == [item.key for item in screened]
+    assert [item.text for item in given] == [item.text for item in screened]
+    assert Counter(item.reason for item in screened if item.reason) == count_reasons(screened)
+    assert len(TEXTS) == sum(item.stands for item in screened)
+
+
+@pytest.mark.parametrize("reason", ["cell_failed", "refused", "truncated", "unreadable", "wrong_label", "off_pole"])
+def test_reason_that_was_set_before_stays(reason: Reason) -> None:
+    text = None if reason == "cell_failed" else TEXTS[0]
+    given = replace(make_exemplar(text, reason=reason), detail="said before")
+    screener = make_screener()
+
+    assert [given] == screener.screen([given])
+    assert [None] == list_reasons(screener.screen([make_exemplar(TEXTS[0], index=1)]))
+
+
+def test_length_of_the_scenario_is_asked_for_where_lengths_are_used() -> None:
+    short = "The battery lies in the drawer."
+    long = " ".join(TEXTS)
+    given = [make_exemplar(text, index=index) for index, text in enumerate((short, long, "In the drawer."))]
+
+    assert [None, "too_long", "too_short"] == list_reasons(make_screener(use_lengths=True).screen(given))
+    assert [None, None, "too_short"] == list_reasons(make_screener().screen(given))
+
+
+def test_unmarked_end_is_truncated_only_where_nearly_all_seeds_of_the_trait_end_marked() -> None:
+    text = TEXTS[0].removesuffix(".")
+    marked = make_seeds()
+    unmarked = tuple(replace(seed, text=seed.text.removesuffix(".")) for seed in marked[:1]) + marked[1:]
+
+    assert ["truncated"] == list_reasons(screen(text, model=make_model(seeds=marked)))
+    assert [None] == list_reasons(screen(text, model=make_model(seeds=unmarked)))
+    assert [None] == list_reasons(screen(text, model=make_model(seeds=make_seeds("another"))))
+
+
+def test_language_is_that_of_the_seeds() -> None:
+    german = [
+        "Der Schlüssel wird einmal im Monat gewechselt und danach sicher abgelegt.",
+        "Die Sicherung läuft jede Nacht um zwei Uhr, und wir behalten sieben davon.",
+    ]
+    model = make_model(seeds=tuple(Seed("clarity", text, 1.0) for text in german))
+    text = "Am Freitag schließt der Laden schon um zwölf, weil danach niemand mehr kommt."
+
+    assert [None, "wrong_language"] == list_reasons(screen(text, TEXTS[2], model=model))
+    assert ["wrong_language", None] == list_reasons(screen(text, TEXTS[2]))
+
+
+def test_echo_of_the_prompts_own_instructions_is_rejected() -> None:
+    text = "You must say that a reader who knows the scale would place it there without hesitation."
+
+    assert ["prompt_echo"] == list_reasons(screen(text))
+
+
+def test_pairs_are_kept_for_the_report() -> None:
+    screener = make_screener(make_model(seeds=make_seeds()))
+    texts = (TEXTS[0], TEXTS[0], POSITIVE_SEEDS[1])
+    screener.screen([make_exemplar(text, index=index) for index, text in enumerate(texts)])
+
+    assert [
+        DuplicatePair("duplicate", "clarity", TEXTS[0], TEXTS[0], 1.0),
+        DuplicatePair("seed_copy", "clarity", POSITIVE_SEEDS[1], POSITIVE_SEEDS[1], 1.0),
+    ] == screener.duplicates
+
+
+def test_reasons_are_counted_from_the_commonest() -> None:
+    given = [make_exemplar(None, reason=reason) for reason in ("refused", "too_long", "too_long", "duplicate")]
+
+    assert [("too_long", 2), ("duplicate", 1), ("refused", 1)] == list(count_reasons(given).items())
+    assert {} == count_reasons([make_exemplar(TEXTS[0])])

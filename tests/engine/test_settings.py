@@ -1,0 +1,160 @@
+"""Settings come from EXEMPLARS_ variables alone, are checked by name, and never show a secret."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from engine.errors import DefinitionError, Problem
+from engine.settings import PROJECT_ROOT, read_settings
+
+SECRET = "sk-" + "do-not-show-me"
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.upper().startswith("EXEMPLARS_"):
+            monkeypatch.delenv(name)
+
+
+def find_problems() -> tuple[Problem, ...]:
+    with pytest.raises(DefinitionError) as caught:
+        read_settings()
+    return caught.value.problems
+
+
+def test_defaults_are_those_of_the_design() -> None:
+    settings = read_settings()
+
+    assert {
+        "models_uri": "data/models",
+        "samples_uri": "data/samples",
+        "effort_file": "data/effort.yaml",
+        "seed": 0,
+        "synth_model": None,
+        "synth_api_base": None,
+        "synth_api_key": None,
+        "concurrency": 32,
+        "call_timeout_seconds": 120,
+        "max_cost_usd": None,
+        "cache_dir": "data/cache",
+    }.items() <= settings.model_dump().items()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "field", "value"),
+    [
+        ("MODELS_URI", "s3://bucket/models", "models_uri", "s3://bucket/models"),
+        ("SAMPLES_URI", "/tmp/samples", "samples_uri", "/tmp/samples"),
+        ("EFFORT_FILE", "my.yaml", "effort_file", "my.yaml"),
+        ("CACHE_DIR", "kept", "cache_dir", "kept"),
+        ("SEED", "-7", "seed", -7),
+        ("SYNTH_MODEL", "openai/gpt", "synth_model", "openai/gpt"),
+        ("SYNTH_API_BASE", "http://127.0.0.1:1", "synth_api_base", "http://127.0.0.1:1"),
+        ("CONCURRENCY", "4", "concurrency", 4),
+        ("CALL_TIMEOUT_SECONDS", "0.5", "call_timeout_seconds", 0.5),
+        ("MAX_COST_USD", "2.5", "max_cost_usd", 2.5),
+    ],
+)
+def test_variable_with_the_prefix_sets_its_field(
+    monkeypatch: pytest.MonkeyPatch, name: str, text: str, field: str, value: object
+) -> None:
+    monkeypatch.setenv(name, "999")
+    assert value != getattr(read_settings(), field)
+
+    monkeypatch.setenv(f"EXEMPLARS_{name}", text)
+    assert value == getattr(read_settings(), field)
+
+
+def test_variables_of_others_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = read_settings()
+    monkeypatch.setenv("EXEMPLARS_OF_SOMETHING_ELSE", "x")
+
+    assert before == read_settings()
+
+
+def test_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SEED", "MAX_COST_USD", "SYNTH_MODEL", "SYNTH_API_KEY"):
+        monkeypatch.setenv(f"EXEMPLARS_{name}", "")
+
+    settings = read_settings()
+    assert (0, None, None, None) == (
+        settings.seed,
+        settings.max_cost_usd,
+        settings.synth_model,
+        settings.synth_api_key,
+    )
+
+
+def test_relative_path_is_relative_to_the_root_wherever_a_worker_stands(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert str(PROJECT_ROOT / "data" / "models") == read_settings().locate("data/models")
+    assert (PROJECT_ROOT / "engine" / "settings.py").is_file()
+
+
+@pytest.mark.parametrize("uri", ["s3://bucket/models", "gs://bucket/x", "file:///tmp/x", "/tmp/x"])
+def test_uri_and_absolute_path_stay_as_they_are(uri: str) -> None:
+    assert uri == read_settings().locate(uri)
+
+
+def test_home_folder_is_resolved(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    assert str(tmp_path / "models") == read_settings().locate("~/models")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        *(("SEED", text) for text in ("x", "1.5")),
+        *(("CONCURRENCY", text) for text in ("0", "-1", "4097", "many", "2.5")),
+        *(("CALL_TIMEOUT_SECONDS", text) for text in ("0", "-1", "nan", "soon")),
+        *(("MAX_COST_USD", text) for text in ("0", "-0.1", "nan", "free")),
+    ],
+)
+def test_wrong_value_names_its_variable(monkeypatch: pytest.MonkeyPatch, name: str, text: str) -> None:
+    monkeypatch.setenv(f"EXEMPLARS_{name}", text)
+    (problem,) = find_problems()
+
+    assert ("environment", None, f"EXEMPLARS_{name}", repr(text)) == (
+        problem.file,
+        problem.line,
+        problem.field,
+        problem.found,
+    )
+    assert problem.allowed.startswith("input should be ")
+
+
+def test_every_wrong_value_is_named_at_once_and_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXEMPLARS_SYNTH_API_KEY", SECRET)
+    monkeypatch.setenv("EXEMPLARS_SEED", "x")
+    monkeypatch.setenv("EXEMPLARS_CONCURRENCY", "0")
+    with pytest.raises(DefinitionError) as caught:
+        read_settings()
+
+    assert ["EXEMPLARS_SEED", "EXEMPLARS_CONCURRENCY"] == [problem.field for problem in caught.value.problems]
+    assert SECRET not in str(caught.value)
+    assert SECRET not in repr(caught.value)
+    # What a traceback would print: neither a cause nor a context that is shown.
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+
+
+def test_secret_is_there_to_use_and_not_to_see(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXEMPLARS_SYNTH_API_KEY", SECRET)
+    settings = read_settings()
+
+    assert settings.synth_api_key is not None
+    assert SECRET == settings.synth_api_key.get_secret_value()
+    for shown in (repr(settings), str(settings), str(settings.model_dump()), settings.model_dump_json()):
+        assert SECRET not in shown
+        assert "*****" in shown
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        read_settings().seed = 3  # type: ignore[misc]
