@@ -30,6 +30,14 @@ def _as_texts(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
 
+def _none_as_empty(value: object) -> object:
+    return () if value is None else value
+
+
+def _none_as_fields(value: object) -> object:
+    return {} if value is None else value
+
+
 Texts = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_as_texts)]
 
 
@@ -81,10 +89,12 @@ class _ModelEntry(_Entry):
     traits: Annotated[tuple[_TraitEntry, ...], Field(min_length=1)]
     description: str | None = None
     effort: Effort | None = None
-    sources: tuple[Annotated[_SourceEntry, BeforeValidator(_keep_place)], ...] = ()
+    sources: Annotated[
+        tuple[Annotated[_SourceEntry, BeforeValidator(_keep_place)], ...], BeforeValidator(_none_as_empty)
+    ] = ()
     additional_terms: Texts = ()
     upstream_sources: Texts = ()
-    brief: _BriefEntry = Field(default_factory=_BriefEntry)
+    brief: Annotated[_BriefEntry, BeforeValidator(_none_as_fields)] = Field(default_factory=_BriefEntry)
 
 
 class _RestEntry(_ModelEntry):
@@ -292,6 +302,9 @@ def _make_traits(entry: _ModelEntry, findings: _Findings) -> tuple[Trait, ...]:
             continue
         name = item.name or item.key.replace("_", " ").replace("-", " ").title()
         positive, negative = _name_poles(item, name)
+        if positive.casefold() == negative.casefold():
+            place = (*findings.origin("traits", index), "negative_label")
+            findings.add(place, repr(negative), "a label that differs from positive_label")
         traits[item.key] = Trait(
             key=item.key,
             name=name,

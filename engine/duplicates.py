@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from rensa import RMinHash, RMinHashLSH
 
@@ -66,8 +67,11 @@ class NearTexts:
         if number is not None:
             key, same = self._texts[number]
             return Match(key, same, 1.0)
-        shingles, own = shingle(text), _hash(text)
+        own = _hash(text)
         proposed = [other for other in self._lsh.query(own) if own.jaccard(self._hashes[other]) >= MIN_ESTIMATE]
+        if not proposed:
+            return None
+        shingles = shingle(text)
         found = [(jaccard(shingles, shingle(self._texts[other][1])), other) for other in proposed]
         near = [(similarity, -other) for similarity, other in found if similarity >= NEAR_DUPLICATE_JACCARD]
         if not near:
@@ -95,7 +99,9 @@ def find_pairs(texts: Iterable[tuple[str, str]]) -> list[tuple[str, Match]]:
     return pairs
 
 
+@lru_cache(maxsize=64)
 def _hash(text: str) -> RMinHash:
+    """Kept for a moment, since a text is looked for among seeds, then among its like, and then added."""
     minhash = RMinHash(PERMUTATIONS, HASH_SEED)
     # In sorted order, so that nothing depends on the order of a set.
     minhash.update(sorted(shingle(text)))

@@ -3,16 +3,12 @@
 import hashlib
 import importlib.util
 import os
-import select
-import signal
-import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
+from engine.companion import CompanionError, run_companion
 from engine.errors import ModelNotFoundError, ProviderUnavailableError
 from engine.llm import Endpoint
 
@@ -25,7 +21,7 @@ DRAWS = 2
 # Ten shots a pole for the judge take some 1,100 tokens, a text up to 120.
 CONTEXT_TOKENS = 2048
 START_SECONDS = 60.0
-STOP_SECONDS = 2.0
+MAX_THREADS = 8
 
 
 def is_embedded(name: str) -> bool:
@@ -70,62 +66,32 @@ def serve_embedded(name: str) -> Iterator[Endpoint]:
         ProviderUnavailableError: the server does not come up.
     """
     path = find_gguf(name)
-    with tempfile.TemporaryFile("w+") as log, _start(path, log.fileno()) as process:
-        try:
-            address = _wait_for_address(process, path, log)
-            yield Endpoint(
-                name=f"{EMBEDDED}/{path.name}",
-                model=f"text-completion-openai/{path.stem}",
-                identity=f"{EMBEDDED}:{_digest(path)}",
-                style="plain",
-                api_base=f"{address}/v1",
-                api_key="none",
-                slots=SLOTS,
-                draws=DRAWS,
-                free=True,
-            )
-        finally:
-            _stop(process)
-
-
-def _start(path: Path, log: int) -> "subprocess.Popen[bytes]":
-    threads = max(1, min(8, os.cpu_count() or 1))
+    threads = max(1, min(MAX_THREADS, os.cpu_count() or 1))
+    command = [sys.executable, str(SERVER), str(path), str(SLOTS), str(CONTEXT_TOKENS), str(threads)]
     # Threads that wait by spinning cost up to twenty times when the cores are shared (facts.md).
     environment = {**os.environ, "GOMP_SPINCOUNT": "1000"}
-    return subprocess.Popen(
-        [sys.executable, str(SERVER), str(path), str(SLOTS), str(CONTEXT_TOKENS), str(threads)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=log,
-        env=environment,
-        # Ctrl-C goes to the whole foreground group; the run stops the server itself, after its last call.
-        start_new_session=True,
-    )
-
-
-def _wait_for_address(process: "subprocess.Popen[bytes]", path: Path, log: IO[str]) -> str:
-    assert process.stdout is not None
-    ready, _, _ = select.select([process.stdout], [], [], START_SECONDS)
-    address = process.stdout.readline().decode().strip() if ready else ""
-    if address.startswith("http"):
-        return address
-    log.seek(0)
-    said = log.read().strip().splitlines()
-    raise ProviderUnavailableError(
-        f"The embedded server did not come up with {path}: {said[-1] if said else 'it said nothing'}. "
-        "Is it a GGUF file that llama.cpp knows, and is there memory for it?"
-    )
-
-
-def _stop(process: "subprocess.Popen[bytes]") -> None:
-    if process.stdin is not None:
-        with suppress(OSError):
-            process.stdin.close()
     try:
-        process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        with run_companion(command, environment, START_SECONDS) as address:
+            yield _describe(path, address)
+    except CompanionError as error:
+        raise ProviderUnavailableError(
+            f"The embedded server did not come up with {path}: {error}. Is it a GGUF file that llama.cpp knows, and is "
+            "there memory for it?"
+        ) from error
+
+
+def _describe(path: Path, address: str) -> Endpoint:
+    return Endpoint(
+        name=f"{EMBEDDED}/{path.name}",
+        model=f"text-completion-openai/{path.stem}",
+        identity=f"{EMBEDDED}:{_digest(path)}",
+        style="plain",
+        api_base=f"{address}/v1",
+        api_key="none",
+        slots=SLOTS,
+        draws=DRAWS,
+        free=True,
+    )
 
 
 def _digest(path: Path) -> str:

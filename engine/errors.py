@@ -20,6 +20,8 @@
     │   ├── RequestRefusedError             the request itself is not accepted
     │   └── ContentRefusedError             the provider would not answer this one prompt
     ├── BudgetError                exit 3   the hard limit on cost is reached
+    ├── RunInterruptedError        exit 130 somebody stopped the run
+    ├── OrchestratorError          exit 3   Prefect's server cannot be reached or started
     └── StoreError                 exit 3   a folder or file that cannot be read or written
 """
 
@@ -132,6 +134,18 @@ class ContentRefusedError(ProviderError):
 
 class BudgetError(ExemplarsError):
     """The run's hard limit on cost is reached; the replies paid for are kept."""
+
+    exit_code = 3
+
+
+class RunInterruptedError(ExemplarsError):
+    """Somebody stopped the run; the replies so far are kept."""
+
+    exit_code = 130
+
+
+class OrchestratorError(ExemplarsError):
+    """Prefect's server cannot be reached or started; nothing was asked of any model."""
 
     exit_code = 3
 

@@ -13,12 +13,13 @@ from engine.llm import Request
 from engine.model import Model
 from engine.prompting import VERDICTS, write_judge_prompt
 from engine.samples import Exemplar
+from engine.together import run_together
 
 TOP_TOKENS = 60
 # The log probability of a verdict that is not among the likeliest tokens.
 FLOOR = -12.0
-# The shots are the same for all texts, and each of the server's slots reads them once: 60 texts took 9.5 s two at a time
-# and 21.9 s eight at a time.
+# The shots are the same for all texts, and each of the server's slots reads them once: 60 texts took 9.5 s two at a
+# time and 21.9 s eight at a time.
 IN_FLIGHT = 2
 
 
@@ -29,9 +30,7 @@ async def judge_standing(model: Model, exemplars: Sequence[Exemplar], asker: Ask
         ProviderError, BudgetError, StoreError: as ``Asker.ask``.
     """
     few = asyncio.Semaphore(IN_FLIGHT)
-    async with asyncio.TaskGroup() as group:
-        judged = [group.create_task(_judge(model, exemplar, asker, seed, few)) for exemplar in exemplars]
-    return [task.result() for task in judged]
+    return await run_together(_judge(model, exemplar, asker, seed, few) for exemplar in exemplars)
 
 
 def can_judge(model: Model, trait: str, asker: Asker) -> bool:

@@ -138,6 +138,8 @@ def _make_cell(
 ) -> Cell:
     modes = plan.model.brief.failure_modes
     negative = pole == "negative"
+    # Every other cell, and every other cell of one failure mode too.
+    cycle, position = divmod(index, max(1, len(modes)))
     return Cell(
         id=f"{trait.key}/{index:05d}/{pole}/{draw}",
         order=order,
@@ -148,5 +150,5 @@ def _make_cell(
         round_no=round_no,
         draw=draw,
         failure_mode=modes[index % len(modes)] if negative and modes else None,
-        near_miss=negative and trait.type == "topic" and index % 2 == 0,
+        near_miss=negative and trait.type == "topic" and (cycle + position) % 2 == 0,
     )

@@ -20,6 +20,15 @@ PLAIN_SHOTS = 5
 JUDGE_SHOTS_PER_POLE = 10
 VERDICTS: Mapping[Pole, str] = {"positive": "good", "negative": "bad"}
 
+# Failure modes are not among them: they are shared out over the negative cells, one each.
+BRIEF_TITLES: Mapping[str, str] = {
+    "intent": "What the scores are for",
+    "domain": "Where the texts come from",
+    "exemplars_of_good": "What is good",
+    "edge_cases": "Edge cases",
+    "non_goals": "What does not count",
+}
+
 EXEMPLAR_SCHEMA: Mapping[str, object] = {
     "type": "object",
     "properties": {
@@ -71,8 +80,9 @@ class Prompt:
 
 @cache
 def prompts_version() -> str:
-    """The version of the prompts: a digest of their texts, so that it can't be forgotten."""
-    digest = hashlib.sha256()
+    """The version of the prompts: a digest of all that they are made of, so that it can't be forgotten."""
+    fixed = json.dumps([EXEMPLAR_SCHEMA, SUBJECT_SCHEMA, BRIEF_TITLES, VERDICTS], sort_keys=True)
+    digest = hashlib.sha256(fixed.encode())
     for path in sorted(FOLDER.glob("*.jinja")):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:12]
@@ -98,13 +108,14 @@ def write_chat_prompt(plan: Plan, cell: Cell, language: str) -> Prompt:
         shots=[seed.text for seed in seeds],
         count=plan.level.exemplars_per_call,
     )
-    pole = f'\n\nEach exemplar\'s "pole" says where its text came to stand: "{cell.pole}" as asked, or what it became.'
-    return Prompt(user + pole, _render("system.jinja"))
+    own_word = _render("own_word.jinja", pole=cell.pole)
+    return Prompt(f"{user}\n\n{own_word}", _render("system.jinja"))
 
 
 def write_words_only(prompt: Prompt, schema: Mapping[str, object]) -> Prompt:
     """The same prompt with its schema asked for in words, for providers that do not take one."""
-    return Prompt(prompt.user + _render("words_only.jinja", schema=json.dumps(schema)), prompt.system)
+    in_words = _render("words_only.jinja", schema=json.dumps(schema))
+    return Prompt(f"{prompt.user}\n\n{in_words}", prompt.system)
 
 
 def write_plain_prompt(plan: Plan, cell: Cell) -> Prompt:
@@ -135,7 +146,7 @@ def write_subjects_prompt(model: Model, count: int) -> Prompt:
     """The prompt that asks a chat model for subjects."""
     return Prompt(
         _render("subjects.jinja", model=model, brief_items=_list_brief(model.brief), count=count),
-        "You plan what a collection of texts is to be about. You answer with what is asked for and nothing else.",
+        _render("subjects_system.jinja"),
     )
 
 
@@ -164,14 +175,8 @@ def _pick(seeds: Sequence[Seed], count: int, key: str) -> list[Seed]:
 
 
 def _list_brief(brief: Brief) -> list[tuple[str, tuple[str, ...]]]:
-    titles = {
-        "What the scores are for": brief.intent,
-        "Where the texts come from": brief.domain,
-        "What is good": brief.exemplars_of_good,
-        "Edge cases": brief.edge_cases,
-        "What does not count": brief.non_goals,
-    }
-    return [(title, items) for title, items in titles.items() if items]
+    items = {name: getattr(brief, name) for name in BRIEF_TITLES}
+    return [(BRIEF_TITLES[name], texts) for name, texts in items.items() if texts]
 
 
 @cache

@@ -5,7 +5,6 @@ import csv
 import difflib
 import io
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -98,7 +97,7 @@ def parse_quality(value: object, trait: Trait) -> float | None:
         number = float(word)
     except ValueError:
         return None
-    return number if 0 <= number <= 1 and not math.isnan(number) else None
+    return number if 0 <= number <= 1 else None
 
 
 def _read_rows(reading: _Reading, text: str) -> list[tuple[int, list[str]]]:

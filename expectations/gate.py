@@ -73,15 +73,18 @@ def join_outcomes(outcomes: Iterable[Outcome]) -> Verdict:
 
 
 def run_suite(path: Path, frame: pd.DataFrame, parameters: Mapping[str, Any]) -> Outcome:
-    """One suite over one frame.
+    """One suite over one frame; results stand in the file's order.
 
     Anything that keeps an expectation from being held against the rows is a failure, never a pass: a file that is not
-    a suite, an expectation that GX does not know (it logs that and drops it), one that raises, results too few.
+    a suite or names nothing, an expectation that GX does not know (it logs that and drops it), one that raises,
+    results too few.
     """
     name = path.stem
     try:
         spec = json.loads(path.read_text())
         wanted = list(spec["expectations"])
+        if not wanted:
+            raise ValueError("it names no expectations")
         result, dropped = _validate(spec, frame, parameters)
     except Exception as error:  # whatever goes wrong here, the gate has not passed
         return Outcome(name, (), (f"The suite {name!r} could not be run: {type(error).__name__}: {error}",), {})
@@ -111,12 +114,23 @@ def _validate(
     context.variables.progress_bars = {"globally": False}
     asset = context.data_sources.add_pandas("frames").add_dataframe_asset("rows")
     batch = asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": frame})
-    suite = gx.ExpectationSuite(**spec)
+    suite = gx.ExpectationSuite(**_number_expectations(spec))
     if len(suite.expectations) != len(spec["expectations"]):
         dropped.append(f"The suite {spec['name']!r} came in with {len(suite.expectations)} expectations only.")
     used = {name: value for name, value in parameters.items() if f'"{name}"' in json.dumps(spec)}
     result = batch.validate(suite, result_format="SUMMARY", expectation_parameters=used)
-    return result.to_json_dict(), dropped
+    found: dict[str, Any] = result.to_json_dict()
+    found["results"].sort(key=lambda item: item["expectation_config"]["meta"]["position"])
+    return found, dropped
+
+
+def _number_expectations(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """The suite, each expectation with its position in the file: GX gives results in an order of its own."""
+    numbered = [
+        {**item, "meta": {**item.get("meta", {}), "position": position}}
+        for position, item in enumerate(spec["expectations"], start=1)
+    ]
+    return {**spec, "expectations": numbered}
 
 
 def _import_gx() -> Any:

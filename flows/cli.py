@@ -12,12 +12,10 @@ from typing import Annotated, Any
 
 import typer
 
-from engine.errors import ExemplarsError
+from engine.errors import ExemplarsError, RunInterruptedError
 from engine.summary import RunResult
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
-
-INTERRUPTED = 130
 
 
 @app.callback()
@@ -59,19 +57,24 @@ def synthesize_command(
 def run_flow(handle: str, synth_type: str, effort: str | None) -> RunResult:
     """Runs the main job to its end, on the Prefect server that is configured or else on a temporary one."""
     from flows.synthesize import synthesize
+    from flows.temporary_server import ensure_server
 
     parameters: Any = {"handle": handle, "synth_type": synth_type, "effort": effort}
-    result: RunResult = asyncio.run(synthesize(**parameters))
+    try:
+        with ensure_server():
+            result: RunResult = asyncio.run(synthesize(**parameters))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        raise RunInterruptedError(
+            "interrupted. Nothing was attached; the replies so far are kept, and a second start goes on from them"
+        ) from None
     return result
 
 
 def quiet_libraries(verbose: bool) -> None:
-    """Sets Prefect's variables where the user has not: no analytics, a patient first start, a quiet console."""
+    """Sets Prefect's variables where the user has not: no analytics, a quiet console."""
     defaults = {
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
-        # The first start makes the database; on two busy cores that has taken longer than Prefect's 20 seconds.
-        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
     }
     if not verbose:
         defaults |= {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL", "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL"}
@@ -85,23 +88,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; the exit code is DESIGN.md's. Each error of ours is one message without a traceback."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        app(args=list(sys.argv[1:] if arguments is None else arguments), standalone_mode=False)
+        code = app(args=list(sys.argv[1:] if arguments is None else arguments), standalone_mode=False)
     except ExemplarsError as error:
         print(f"exemplars: {error}", file=sys.stderr)
         return error.exit_code
-    except (KeyboardInterrupt, asyncio.CancelledError, typer.Abort):
-        print(
-            "\nexemplars: interrupted. Nothing was attached; the replies so far are kept, and a second start goes on "
-            "from them.",
-            file=sys.stderr,
-        )
-        return INTERRUPTED
     except Exception as error:
         if type(error).__module__.startswith(("click", "typer")) and hasattr(error, "format_message"):
             print(f"exemplars: {error.format_message()}. 'exemplars --help' shows the commands", file=sys.stderr)
             return 2
         raise
-    return 0
+    # typer turns an interrupt outside of a run into an exit code of its own.
+    return code if isinstance(code, int) else 0
 
 
 def run() -> None:

@@ -1,6 +1,5 @@
 """Step 3, generate: the cells of a round fan out over tasks, a batch each, and come back as exemplars."""
 
-import asyncio
 import math
 from collections.abc import Sequence
 
@@ -12,6 +11,7 @@ from engine.generate import generate_cell
 from engine.plan import Cell
 from engine.rounds import Rounds
 from engine.samples import Exemplar
+from engine.together import run_together
 
 # A task run costs the server 25 to 45 ms (facts.md, "Prefect"): few tasks, and none with a single cell.
 MAX_BATCHES = 16
@@ -20,9 +20,8 @@ MIN_BATCH = 25
 
 async def generate(rounds: Rounds, cells: Sequence[Cell], asker: Asker) -> list[Exemplar]:
     """The exemplars of a round's cells, in cell order; raises what ``generate_cell`` raises."""
-    async with asyncio.TaskGroup() as group:
-        batches = [group.create_task(generate_batch(rounds, batch, asker)) for batch in split_cells(cells)]
-    return [exemplar for batch in batches for exemplar in batch.result()]
+    batches = await run_together(generate_batch(rounds, batch, asker) for batch in split_cells(cells))
+    return [exemplar for batch in batches for exemplar in batch]
 
 
 def split_cells(cells: Sequence[Cell]) -> list[tuple[Cell, ...]]:
@@ -34,8 +33,7 @@ def split_cells(cells: Sequence[Cell]) -> list[tuple[Cell, ...]]:
 @task(name="generate", cache_policy=NO_CACHE, persist_result=False)
 async def generate_batch(rounds: Rounds, cells: Sequence[Cell], asker: Asker) -> list[Exemplar]:
     """One batch; the calls in flight are bounded by the asker, across all batches of the run."""
-    async with asyncio.TaskGroup() as group:
-        made = [group.create_task(generate_cell(rounds.plan, cell, asker, rounds.language)) for cell in cells]
-    exemplars = [exemplar for cell in made for exemplar in cell.result()]
+    made = await run_together(generate_cell(rounds.plan, cell, asker, rounds.language) for cell in cells)
+    exemplars = [exemplar for cell in made for exemplar in cell]
     get_run_logger().info("%d cells, %d exemplars", len(cells), len(exemplars))
     return exemplars

@@ -162,6 +162,17 @@ def test_best_positive_and_best_negative_of_a_subject_make_its_pair() -> None:
     assert dict.fromkeys(CLARITY, 1) == choice.lack
 
 
+def test_of_equally_good_drafts_the_first_in_cell_order_is_taken() -> None:
+    made = [
+        make_exemplar(f"{pole} {draw}", pole, order=2 * draw + (pole == "negative"), draw=draw, odds=odds)
+        for draw in range(3)
+        for pole, odds in zip(POLES, (2.0, -2.0), strict=True)
+    ]
+
+    for arrived in (made, made[::-1]):
+        assert ["positive 0", "negative 0"] == [item.text for item in choose_exemplars(plan_of(1), arrived).chosen]
+
+
 @pytest.mark.parametrize(
     ("margin", "reason"),
     [

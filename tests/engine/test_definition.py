@@ -549,6 +549,7 @@ def test_malformed_handle_is_refused_before_anything_is_read(tmp_path: Path) -> 
         ("u22a8.comit-message", "Did you mean u22a8.commit-message?"),
         ("bench.commit-message", "Did you mean u22a8.commit-message?"),
         ("u22a8.bug", "Did you mean u22a8.bug-report?"),
+        ("a-namespace-of-quite-other-people.bug-reports", "Did you mean u22a8.bug-report?"),
         ("zz.qq", "There are: u22a8.bug-report, u22a8.commit-message"),
     ],
 )

@@ -142,7 +142,5 @@ async def test_exemplar_that_the_judge_does_not_answer_for_is_a_failed_cell(tmp_
 
 async def test_judge_that_refuses_the_key_is_an_error(tmp_path: Path) -> None:
     asker, _ = make_asker(tmp_path, lambda _: CredentialsError("no key"))
-    with pytest.raises((CredentialsError, ExceptionGroup)) as caught:
+    with pytest.raises(CredentialsError, match="no key"):
         await judge(asker, make_exemplar(TEXT))
-
-    assert caught.group_contains(CredentialsError) or isinstance(caught.value, CredentialsError)

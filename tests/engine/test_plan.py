@@ -222,15 +222,18 @@ def test_place_of_a_seed_and_the_models_own_effort_do_not_change_the_plan_id() -
     assert name_plan(model) == name_plan(replace(model, seeds=moved, effort="max"))
 
 
-def test_failure_modes_are_shared_out_evenly_over_negatives_and_never_on_positives() -> None:
-    for wanted in (1, 3, 4, 11):
-        cells = plan_first(make_test_plan(TWO_TRAITS, make_level(wanted)))
+@pytest.mark.parametrize("wanted", [1, 3, 4, 11])
+@pytest.mark.parametrize("count", [1, 2, 4, 5])
+def test_failure_modes_are_shared_out_evenly_over_negatives_and_never_on_positives(count: int, wanted: int) -> None:
+    modes = MODES[:count]
+    model = replace(TWO_TRAITS, brief=Brief(failure_modes=modes))
+    cells = plan_first(make_test_plan(model, make_level(wanted)))
 
-        assert {None} == {cell.failure_mode for cell in cells if cell.pole == "positive"}
-        for trait in ("clarity", "warmth"):
-            counts = Counter(cell.failure_mode for cell in cells if cell.trait == trait and cell.pole == "negative")
-            assert spread([counts[mode] for mode in MODES]) <= 1
-            assert counts[None] == 0
+    assert {None} == {cell.failure_mode for cell in cells if cell.pole == "positive"}
+    for trait in ("clarity", "warmth"):
+        counts = Counter(cell.failure_mode for cell in cells if cell.trait == trait and cell.pole == "negative")
+        assert spread([counts[mode] for mode in modes]) <= 1
+        assert 2 * wanted == sum(counts[mode] for mode in modes)
 
 
 def test_failure_modes_go_on_where_the_round_before_ended() -> None:

@@ -253,6 +253,12 @@ def test_quoted_cell_keeps_commas_quotes_and_newlines() -> None:
     assert ([Seed("clarity", 'One, "two"\nthree.', 1.0, "s.csv:2")], []) == (seeds, problems)
 
 
+def test_quoted_cell_of_windows_keeps_its_newlines_and_the_count_of_lines() -> None:
+    seeds, _ = read_table('content,clarity,warmth\r\n"One\r\ntwo.",good,\r\nThree.,good,\r\n')
+
+    assert [("One\r\ntwo.", "s.csv:2"), ("Three.", "s.csv:4")] == [(seed.text, seed.place) for seed in seeds]
+
+
 def test_row_has_the_line_that_it_begins_on_also_around_a_cell_of_several_lines() -> None:
     _, problems = read_table('content,clarity,warmth\n"One\ntwo\nthree.",so-so,\nFour.,wrong,\n\nFive.,never,\n')
 

@@ -1,0 +1,40 @@
+"""The Prefect server of a run that has none: Prefect's own temporary one survives a killed parent, this does not."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_settings
+
+from engine.companion import CompanionError, run_companion
+from engine.errors import OrchestratorError
+
+PROCESS = Path(__file__).with_name("temporary_server_process.py")
+# The first start makes the database; on busy cores that takes longer than Prefect's own 20 seconds.
+START_SECONDS = 180.0
+
+
+@contextmanager
+def ensure_server() -> Iterator[None]:
+    """Inside the block there is a Prefect server: the one that is configured, else a temporary one.
+
+    Raises:
+        OrchestratorError: the temporary one does not come up.
+    """
+    if PREFECT_API_URL.value():
+        yield
+        return
+    environment = {**os.environ, **get_current_settings().to_environment_variables(exclude_unset=True)}
+    try:
+        with (
+            run_companion([sys.executable, str(PROCESS)], environment, START_SECONDS) as address,
+            temporary_settings({PREFECT_API_URL: f"{address}/api"}),
+        ):
+            yield
+    except CompanionError as error:
+        raise OrchestratorError(
+            f"Prefect's temporary server did not come up: {error}. Is PREFECT_HOME (else ~/.prefect) a folder that can "
+            "be written? With PREFECT_API_URL a running server is used"
+        ) from error

@@ -1,0 +1,43 @@
+"""A Prefect server process for one run: on a free loopback port, without the UI, until standard input closes."""
+
+import os
+import socket
+import sys
+import threading
+import time
+
+STOP_SECONDS = 2.0
+
+
+def main() -> None:
+    """Serves until standard input closes; prints the address when it is up."""
+    # What Prefect sets for its own temporary server: no UI, and only the services that a single run needs.
+    os.environ |= {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
+    import uvicorn
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config("prefect.server.api.server:create_app", factory=True, log_level="error", lifespan="on")
+    server = uvicorn.Server(config)
+    address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    threading.Thread(target=announce, args=(server, address), daemon=True).start()
+    threading.Thread(target=stop_with_parent, args=(server,), daemon=True).start()
+    server.run(sockets=[listener])
+
+
+def announce(server: object, address: str) -> None:
+    """Prints the address once requests are answered."""
+    while not getattr(server, "started", False):
+        time.sleep(0.05)
+    print(address, flush=True)
+
+
+def stop_with_parent(server: object) -> None:
+    """Waits for the end of standard input, then for the server's own end, but not for long."""
+    sys.stdin.read()
+    setattr(server, "should_exit", True)  # noqa: B010 (typed as an object to keep uvicorn's import inside main)
+    time.sleep(STOP_SECONDS)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
