@@ -65,7 +65,7 @@ def run_flow(handle: str, synth_type: str, effort: str | None) -> RunResult:
             result: RunResult = asyncio.run(synthesize(**parameters))
     except (KeyboardInterrupt, asyncio.CancelledError):
         raise RunInterruptedError(
-            "interrupted. Nothing was attached; the replies so far are kept, and a second start goes on from them"
+            "interrupted. The replies so far are kept; a second start goes on from them"
         ) from None
     return result
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from prefect.events.worker import EventsWorker
+from prefect.logging.handlers import APILogWorker
 from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_settings
 
 from engine.companion import CompanionError, run_companion
@@ -14,6 +16,7 @@ from engine.errors import OrchestratorError
 PROCESS = Path(__file__).with_name("temporary_server_process.py")
 # The first start makes the database; on busy cores that takes longer than Prefect's own 20 seconds.
 START_SECONDS = 180.0
+DRAIN_SECONDS = 3.0
 
 
 @contextmanager
@@ -32,9 +35,21 @@ def ensure_server() -> Iterator[None]:
             run_companion([sys.executable, str(PROCESS)], environment, START_SECONDS) as address,
             temporary_settings({PREFECT_API_URL: f"{address}/api"}),
         ):
-            yield
+            try:
+                yield
+            finally:
+                _send_what_waits()
     except CompanionError as error:
         raise OrchestratorError(
             f"Prefect's temporary server did not come up: {error}. Is PREFECT_HOME (else ~/.prefect) a folder that can "
             "be written? With PREFECT_API_URL a running server is used"
         ) from error
+
+
+def _send_what_waits() -> None:
+    """Sends the logs and events that Prefect still holds while there is a server to send them to.
+
+    Prefect does so when the interpreter ends; by then the server is gone, and it tries for 70 seconds.
+    """
+    for worker in (APILogWorker, EventsWorker):
+        worker.drain_all(timeout=DRAIN_SECONDS, at_exit=False)
