@@ -6,10 +6,14 @@ from dataclasses import dataclass, replace
 from engine.model import POLES, Pole
 from engine.plan import Plan
 from engine.samples import Exemplar, Reason
+from engine.subjects import count_shared_words
+from engine.words import list_content_words
 
 # How much farther, in log odds, the positive of a pair has to lie on the judge's scale than its negative: odds of e
 # to 1 that they are the right way round.
 MIN_MARGIN = 1.0
+# What a text that keeps to its subject is worth beside one that does not, in log odds.
+ON_SUBJECT = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +68,13 @@ def choose_exemplars(plan: Plan, exemplars: Sequence[Exemplar]) -> Choice:
 
 
 def _choose_pairs(standing: Sequence[Exemplar], wanted: int) -> list[Exemplar]:
+    """The pairs of the widest margins, those first of which both texts are on their subject."""
     pairs = []
     for group in _group(standing).values():
         best = _best_pair(group)
         if best and _margin(*best) >= MIN_MARGIN:
             pairs.append(best)
-    pairs.sort(key=lambda pair: (-_margin(*pair), pair[0].order))
+    pairs.sort(key=lambda pair: (-_margin(*pair) - ON_SUBJECT * sum(map(_is_on_subject, pair)), pair[0].order))
     picked = [exemplar for pair in pairs[:wanted] for exemplar in pair]
     return sorted(picked, key=lambda exemplar: exemplar.order)
 
@@ -107,9 +112,19 @@ def _best_pair(group: Sequence[Exemplar]) -> tuple[Exemplar, Exemplar] | None:
     negatives = [exemplar for exemplar in group if exemplar.pole == "negative" and exemplar.odds is not None]
     if not positives or not negatives:
         return None
-    best = max(positives, key=lambda exemplar: (exemplar.odds or 0.0, -exemplar.order))
-    worst = min(negatives, key=lambda exemplar: (exemplar.odds or 0.0, exemplar.order))
-    return best, worst
+    return max(positives, key=_rank), max(negatives, key=_rank)
+
+
+def _rank(exemplar: Exemplar) -> tuple[float, int]:
+    """How good an exemplar of its pole is: the judge's odds, and whether it keeps to its subject."""
+    odds = (exemplar.odds or 0.0) * (1 if exemplar.pole == "positive" else -1)
+    return odds + ON_SUBJECT * _is_on_subject(exemplar), -exemplar.order
+
+
+def _is_on_subject(exemplar: Exemplar) -> bool:
+    """Whether a text says a content word of its subject: what the two of a pair share cancels only if they share it."""
+    words = list_content_words([exemplar.scenario.subject])
+    return count_shared_words(words, [exemplar.text or ""]) > 0
 
 
 def _margin(positive: Exemplar, negative: Exemplar) -> float:

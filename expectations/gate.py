@@ -141,6 +141,9 @@ def _import_gx() -> Any:
 
     import expectations.classes
 
+    # This one sets its own level when it is imported, and tells of each temporary folder.
+    logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)
+
     assert expectations.classes.ROWS
     return gx
 

@@ -35,8 +35,10 @@ async def synthesize(handle: Handle, synth_type: SynthType = "from_traits", effo
 
     Args:
         handle: The model, as `<namespace>.<name>`: `u22a8.technical-writing`.
-        synth_type: What the samples are for. `from_traits` makes them from what the traits mean.
-        effort: How many samples, by which synth model, with how much thinking. Empty: the model's own, else `high`.
+        synth_type: What the samples are for. `from_traits` makes them from what the traits mean; the others are
+            refused for now.
+        effort: How many samples, by which synth model, with how much thinking; `data/effort.yaml` has the numbers.
+            None: the model's own effort, else `high`.
     """
     settings, progress = read_settings(), LoggedProgress()
     job = load(settings, handle, synth_type, effort)
@@ -46,7 +48,7 @@ async def synthesize(handle: Handle, synth_type: SynthType = "from_traits", effo
         await run_rounds(rounds, asker, progress)
     verdict = check(rounds, stamp)
     stored = write(settings, rounds, stamp, verdict, asker)
-    report(rounds, verdict, stored)
+    await report(rounds, verdict, stored)
     return conclude(rounds, stamp, verdict, stored)
 
 

@@ -1,5 +1,6 @@
 """Step 3, generate: the cells of a round fan out over tasks, a batch each, and come back as exemplars."""
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -15,7 +16,7 @@ from engine.together import run_together
 
 # A task run costs the server 25 to 45 ms (facts.md, "Prefect"): few tasks, and none with a single cell.
 MAX_BATCHES = 16
-MIN_BATCH = 25
+BATCH = 25
 
 
 async def generate(rounds: Rounds, cells: Sequence[Cell], asker: Asker) -> list[Exemplar]:
@@ -25,9 +26,10 @@ async def generate(rounds: Rounds, cells: Sequence[Cell], asker: Asker) -> list[
 
 
 def split_cells(cells: Sequence[Cell]) -> list[tuple[Cell, ...]]:
-    """Batches of neighbouring cells, of one size but for the last."""
-    size = max(MIN_BATCH, math.ceil(len(cells) / MAX_BATCHES))
-    return [tuple(cells[start : start + size]) for start in range(0, len(cells), size)]
+    """Batches of neighbouring cells, of one size give or take a cell."""
+    count = min(MAX_BATCHES, math.ceil(len(cells) / BATCH))
+    ends = [len(cells) * number // count for number in range(count + 1)]
+    return [tuple(cells[start:end]) for start, end in itertools.pairwise(ends)]
 
 
 @task(name="generate", cache_policy=NO_CACHE, persist_result=False)

@@ -2,9 +2,7 @@
 
 from collections.abc import Sequence
 
-from prefect import task
-from prefect.artifacts import create_markdown_artifact
-from prefect.cache_policies import NO_CACHE
+from prefect.artifacts import acreate_markdown_artifact
 
 from engine.model import POLES
 from engine.report_words import EXPLANATIONS
@@ -18,10 +16,14 @@ SHOWN_SAMPLES = 3
 BAR_CELLS = 16
 
 
-@task(name="report", cache_policy=NO_CACHE, persist_result=False)
-def report(rounds: Rounds, verdict: Verdict, stored: StoredSet) -> None:
-    """Puts the summary on the run page as a markdown artifact."""
-    create_markdown_artifact(key="synthesis", markdown=write_summary(rounds, verdict, stored), description="Synthesis")
+async def report(rounds: Rounds, verdict: Verdict, stored: StoredSet) -> None:
+    """Puts the summary on the run page as a markdown artifact.
+
+    Not a task: what a task makes hangs on the task, one click further away from who looks at the run.
+    """
+    summary = write_summary(rounds, verdict, stored)
+    headline = summary.splitlines()[0].removeprefix("# ")
+    await acreate_markdown_artifact(key="synthesis", markdown=summary, description=headline)
 
 
 def write_summary(rounds: Rounds, verdict: Verdict, stored: StoredSet) -> str:
@@ -67,11 +69,13 @@ def _write_reasons(rounds: Rounds) -> str:
     if not reasons:
         return "Nothing was rejected."
     most = max(reasons.values())
-    rows = [f"## Rejected: {sum(reasons.values())}", "", "| reason | count | | what it means |", "|---|---|---|---|"]
+    rows = [f"## Rejected: {sum(reasons.values())}", "", "| reason | count | |", "|---|---|---|"]
     for reason, count in reasons.items():
         bar = "█" * max(1, round(BAR_CELLS * count / most))
-        rows.append(f"| {reason} | {count} | `{bar}` | {_cell(EXPLANATIONS[reason])} |")
-    return "\n".join(rows)
+        rows.append(f"| {reason} | {count} | `{bar}` |")
+    # The page does not wrap the cells of a table, so what a reason means stands below it.
+    meanings = [f"- **{reason}**: {_cell(EXPLANATIONS[reason])}" for reason in reasons]
+    return "\n".join([*rows, "", *meanings])
 
 
 def _write_samples(rounds: Rounds) -> Sequence[str]:

@@ -1,0 +1,251 @@
+"""A real OpenAI-compatible server on loopback: it answers by the prompt alone, counts, and can be told to fail."""
+
+import asyncio
+import hashlib
+import json
+import random
+import re
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import uvicorn
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+
+Style = Literal["prose", "german", "same", "one_pole", "empty", "no_json"]
+
+PROMPT_TOKENS = 400
+COMPLETION_TOKENS = 80
+RETRY_AFTER_SECONDS = 0.05
+SAME_TEXT = "The old harbour crane lifts its last container before the storm closes the quay for the night."
+
+SUBJECT_WORDS = (
+    "sourdough ferry orchard violin glacier harbour lantern chimney compost tandem kiosk quarry beehive tunnel "
+    "saddle pantry meadow trolley balcony furnace"
+).split()
+SUBJECT_FORMS = ("a {} in spring", "repairing the {}", "the neighbour's {}", "a {} for rent", "painting a {}")
+NOUNS = (
+    "baker gardener pilot tailor plumber widow student porter barrel basket bridge bucket cabin candle carpet cellar "
+    "cupboard engine fence fiddle goat hammer hedge jacket kettle ladder market mirror mule needle parcel pepper piano "
+    "pillow puddle rabbit ribbon river rocket saddle sailor shovel spoon stable statue table temple ticket tower "
+    "trumpet tunnel valley village wagon wallet window winter"
+).split()
+VERBS = (
+    "carries cleans covers drops fetches fills finds follows holds hides lifts loads marks mends moves opens paints "
+    "pulls pushes reaches sells sketches stops trades tries visits watches weighs"
+).split()
+PLACES = (
+    "behind beside below near under above across past"
+).split()
+ADJECTIVES = (
+    "ancient bitter broken calm cheap crooked damp dusty early empty fierce gentle golden heavy hollow honest humble "
+    "icy jolly late lonely loud mild muddy narrow noisy odd pale patient polite proud quick quiet rough rusty silent "
+    "slow sour spare steep stiff strange sudden sweet tall tame tired wooden yellow young"
+).split()
+GERMAN = (
+    "Der alte Gärtner trägt den schweren Korb über die nasse Wiese und stellt ihn neben {} ab, weil es gleich regnet.",
+    "Am frühen Morgen öffnet die Verkäuferin das Fenster zum Hof, sieht {} und ruft ihrem Bruder etwas zu.",
+    "Niemand im Dorf wusste, warum der Müller gestern {} gekauft hatte und wohin er damit gefahren war.",
+)
+GERMAN_THINGS = (
+    "den Brunnen;die Leiter;einen Spaten;die Mühle;den Esel;eine Trompete;das Fass;die Laterne;einen Teppich;das Klavier"
+).split(";")
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """How the provider answers. Shares are of prompts, chosen by their digest, so that they are the same again.
+
+    ``limited`` and ``broken`` prompts fail on their first attempt only; ``malformed``, ``truncated`` and ``filtered``
+    ones always. With ``hold_after`` so many calls are answered, and all later ones wait until it is set to None.
+    """
+
+    style: Style = "prose"
+    malformed: float = 0.0
+    truncated: float = 0.0
+    filtered: float = 0.0
+    limited: float = 0.0
+    broken: float = 0.0
+    seconds: float = 0.0
+    hold_after: int | None = None
+    status: int | None = None
+    refuses_schema: bool = False
+
+
+class Provider:
+    """The server's state: how it behaves, which may be changed between runs, and what it has seen."""
+
+    def __init__(self, behaviour: Behaviour) -> None:
+        self.behaviour = behaviour
+        self.url = ""
+        self.forget()
+
+    def forget(self) -> None:
+        """Sets everything that is counted to zero, the attempts at each prompt as well."""
+        self.calls: Counter[str] = Counter()
+        self.limited: Counter[str] = Counter()
+        self.broken: Counter[str] = Counter()
+        self.answers: Counter[str] = Counter()
+        self.schemas: list[bool] = []
+        self.in_flight = 0
+        self.most_in_flight = 0
+        self._admitted = 0
+
+    @property
+    def repeated(self) -> int:
+        """Calls of a prompt after its first, but for those that were sent away with 429 or 500."""
+        return self.calls.total() - len(self.calls) - self.limited.total() - self.broken.total()
+
+    async def complete(self, body: dict[str, Any]) -> Response:
+        """Answers one call."""
+        prompt = "\0".join(message["content"] for message in body["messages"])
+        self.calls[prompt] += 1
+        self.schemas.append("response_format" in body)
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        try:
+            await self._wait()
+            failure = self._fail(prompt, "response_format" in body)
+            if failure is not None:
+                return failure
+            self.answers[prompt] += 1
+            text, finish = answer(prompt, self.behaviour)
+            return JSONResponse(_wrap(body["model"], text, finish))
+        finally:
+            self.in_flight -= 1
+
+    async def _wait(self) -> None:
+        self._admitted += 1
+        number = self._admitted
+        await asyncio.sleep(self.behaviour.seconds)
+        while self.behaviour.hold_after is not None and number > self.behaviour.hold_after:
+            await asyncio.sleep(0.01)
+
+    def _fail(self, prompt: str, has_schema: bool) -> Response | None:
+        behaviour, first = self.behaviour, self.calls[prompt] == 1
+        if behaviour.status is not None:
+            return _refuse(behaviour.status, "told to fail")
+        if behaviour.refuses_schema and has_schema:
+            return _refuse(400, "response_format is not supported by this model")
+        if first and draw(prompt, "limited") < behaviour.limited:
+            self.limited[prompt] += 1
+            return _refuse(429, "too many requests", {"Retry-After": str(RETRY_AFTER_SECONDS)})
+        if first and draw(prompt, "broken") < behaviour.broken:
+            self.broken[prompt] += 1
+            return _refuse(500, "an accident")
+        return None
+
+
+@contextmanager
+def serve_provider(behaviour: Behaviour = Behaviour()) -> Iterator[Provider]:  # noqa: B008 (frozen)
+    """A provider that listens on a free loopback port while the block runs."""
+    provider = Provider(behaviour)
+    app = FastAPI()
+
+    @app.post("/v1/chat/completions")
+    async def complete(request: Request) -> Response:
+        return await provider.complete(await request.json())
+
+    listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+    provider.url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+    config = uvicorn.Config(app, log_level="critical", lifespan="off", timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    try:
+        while not server.started:
+            time.sleep(0.01)
+        yield provider
+    finally:
+        server.should_exit = True
+        thread.join(10)
+
+
+def draw(prompt: str, what: str) -> float:
+    """A number in [0, 1) that belongs to a prompt."""
+    return int.from_bytes(hashlib.sha256(f"{what}\0{prompt}".encode()).digest()[:4], "big") / 2**32
+
+
+def answer(prompt: str, behaviour: Behaviour) -> tuple[str, str]:
+    """The content and the finish reason of the reply to a prompt."""
+    asked = re.search(r"Propose (\d+) subjects", prompt)
+    text = json.dumps({"subjects": propose(prompt, int(asked[1]))}) if asked else _write_exemplars(prompt, behaviour)
+    share = draw(prompt, "spoiled")
+    if behaviour.style == "empty" and not asked:
+        return "", "stop"
+    if behaviour.style == "no_json" and not asked:
+        return write_text(prompt, 12, 20), "stop"
+    if share < behaviour.malformed:
+        return text.replace(":", ";", 1), "stop"
+    if share < behaviour.malformed + behaviour.truncated:
+        return text[: len(text) // 2], "length"
+    if share < behaviour.malformed + behaviour.truncated + behaviour.filtered:
+        return "", "content_filter"
+    return text, "stop"
+
+
+def propose(prompt: str, count: int) -> list[str]:
+    """Subjects, no two alike."""
+    every = [form.format(word) for form in SUBJECT_FORMS for word in SUBJECT_WORDS]
+    return random.Random(prompt).sample(every, min(count, len(every)))
+
+
+def write_text(key: str, min_words: int, max_words: int) -> str:
+    """English sentences that mean nothing, of a length in the middle of the range; another key, other words."""
+    source = random.Random(key)
+    wanted = (min_words + max_words) // 2
+    text = ""
+    while len(text.split()) < wanted:
+        first, second, third = source.sample(NOUNS, 3)
+        adjective, other = source.sample(ADJECTIVES, 2)
+        verb, place = source.choice(VERBS), source.choice(PLACES)
+        text += f" The {adjective} {first} {verb} the {second} {place} a {other} {third}."
+    words = text.split()[:wanted]
+    return " ".join(words).rstrip(".") + "."
+
+
+def _write_exemplars(prompt: str, behaviour: Behaviour) -> str:
+    words = re.search(r"\((\d+) to (\d+) words\)", prompt)
+    pole = re.search(r'"(positive|negative)" as asked', prompt)
+    count = re.search(r"Write (\d+) texts?", prompt)
+    assert words and pole and count, prompt
+    said = "positive" if behaviour.style == "one_pole" else pole[1]
+    texts = [
+        _write(f"{prompt}/{number}", int(words[1]), int(words[2]), behaviour.style) for number in range(int(count[1]))
+    ]
+    return json.dumps({"exemplars": [{"text": text, "pole": said} for text in texts]}, ensure_ascii=False)
+
+
+def _write(key: str, min_words: int, max_words: int, style: Style) -> str:
+    if style == "same":
+        return SAME_TEXT
+    if style == "german":
+        source = random.Random(key)
+        return source.choice(GERMAN).format(source.choice(GERMAN_THINGS))
+    return write_text(key, min_words, max_words)
+
+
+def _wrap(model: str, text: str, finish: str) -> dict[str, Any]:
+    return {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 0,
+        "model": model,
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": finish}],
+        "usage": {
+            "prompt_tokens": PROMPT_TOKENS,
+            "completion_tokens": COMPLETION_TOKENS,
+            "total_tokens": PROMPT_TOKENS + COMPLETION_TOKENS,
+        },
+    }
+
+
+def _refuse(status: int, message: str, headers: dict[str, str] | None = None) -> Response:
+    error = {"error": {"message": message, "type": "error", "param": None, "code": str(status)}}
+    return JSONResponse(error, status_code=status, headers=headers)
