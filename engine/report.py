@@ -27,7 +27,6 @@ from engine.report_words import (
     name_plainly,
     name_suite,
     tell_cost,
-    tell_seconds,
 )
 from engine.samples import Reason, Row
 from engine.verdict import ExpectationResult
@@ -70,10 +69,9 @@ class ReportData:
     duplicates: tuple[DuplicatePair, ...]
     expectations: tuple[ExpectationResult, ...]
     lean: dict[int, float] = field(default_factory=dict)
-    calls: int = 0
+    replies: int = 0
     tokens: int = 0
     cost_usd: float | None = None
-    seconds: float = 0.0
 
 
 def render_report(data: ReportData) -> str:
@@ -132,10 +130,9 @@ def _list_facts(data: ReportData) -> list[tuple[str, str]]:
         ("Synthesis", data.synth_type),
         ("Effort", data.effort),
         ("Synth model", data.synth_model),
-        ("Calls", f"{data.calls:,}"),
+        ("Replies", f"{data.replies:,}"),
         ("Tokens", f"{data.tokens:,}"),
         ("Cost", tell_cost(data.cost_usd)),
-        ("Took", tell_seconds(data.seconds)),
     ]
 
 

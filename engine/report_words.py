@@ -71,17 +71,6 @@ def count_noun(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def tell_seconds(seconds: float) -> str:
-    """A duration to the precision that a reader has use for."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
 def tell_cost(cost_usd: float | None) -> str:
     """A cost in US dollars; small ones keep the digits that make them more than nothing."""
     if cost_usd is None:

@@ -125,7 +125,7 @@ def make_report_data(
         duplicates=tuple(rounds.screener.duplicates),
         expectations=verdict.results,
         lean={rows[key]: place for key, place in places.items()},
-        calls=asker.replies,
+        replies=asker.replies,
         tokens=asker.tokens,
         cost_usd=asker.cost_usd,
     )

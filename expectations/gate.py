@@ -190,5 +190,10 @@ def _say(result: ExpectationResult) -> str:
 
 
 def _shorten(value: Any) -> str:
-    text = "" if value is None else str(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, Mapping):
+        text = ", ".join(f"{name} {item}" for name, item in value.items())
+    elif isinstance(value, list):
+        text = f"{len(value)} of them"
+    else:
+        text = "" if value is None else str(value)
     return text if len(text) <= 200 else f"{text[:199]}…"

@@ -14,7 +14,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from engine.duplicates import DuplicatePair
 from engine.report import PoleCount, ReportData, render_report
-from engine.report_words import EXPLANATIONS, name_plainly, tell_cost, tell_seconds
+from engine.report_words import EXPLANATIONS, name_plainly, tell_cost
 from engine.samples import Reason, Row
 from engine.verdict import ExpectationResult
 
@@ -129,10 +129,10 @@ def test_held_out_pool_is_not_called_attached() -> None:
 
 
 def test_facts_are_told_with_their_units() -> None:
-    text = read_text(render_report(make_data(calls=1_234, tokens=56_789, cost_usd=None, seconds=75)))
+    text = read_text(render_report(make_data(replies=1_234, tokens=56_789, cost_usd=None)))
 
     assert "Started 2025-01-02 03:04:05 UTC" in text
-    assert "Calls 1,234 Tokens 56,789 Cost not known Took 1 min 15 s" in text
+    assert "Replies 1,234 Tokens 56,789 Cost not known" in text
 
 
 def test_missing_exemplars_are_told_per_pole() -> None:
@@ -286,9 +286,6 @@ def test_gate_lists_what_was_not_met_first_in_plain_words() -> None:
 def test_identifier_reads_as_words(name: str, plain: str) -> None:
     assert plain == name_plainly(name)
 
-
-def test_numbers_keep_the_digits_that_matter() -> None:
-    assert ["0.4 s", "59 s", "2 min 5 s", "1 h 1 min"] == [tell_seconds(n) for n in (0.42, 59.4, 125, 3_660)]
     assert ["not known", "$0.00", "$0.0012", "$12.50"] == [tell_cost(usd) for usd in (None, 0, 0.0012, 12.5)]
 
 
