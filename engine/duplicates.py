@@ -1,4 +1,4 @@
-"""Near duplicates: MinHash proposes, the exact Jaccard index of character 5-grams decides (facts.md, "Duplicates")."""
+"""Near duplicates: MinHash proposes, the exact Jaccard index of character 5-grams decides (docs/decisions/000)."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The effort dial: ``data/effort.yaml`` becomes the level that a run works at (DESIGN.md, "The effort dial")."""
+"""The effort dial: ``data/effort.yaml`` becomes the level that a run works at."""
 
 from dataclasses import dataclass
 from pathlib import Path as FilePath
@@ -63,7 +63,7 @@ class Level:
 
 
 def choose_effort(asked: Effort | None, own: Effort | None) -> Effort:
-    """The request's effort, else the model's own, else ``high`` (contract.md, section 5)."""
+    """The request's effort, else the model's own, else ``high`` (the platform's contract, section 5)."""
     return asked or own or DEFAULT_EFFORT
 
 

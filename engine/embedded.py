@@ -68,7 +68,7 @@ def serve_embedded(name: str) -> Iterator[Endpoint]:
     path = find_gguf(name)
     threads = max(1, min(MAX_THREADS, os.cpu_count() or 1))
     command = [sys.executable, str(SERVER), str(path), str(SLOTS), str(CONTEXT_TOKENS), str(threads)]
-    # Threads that wait by spinning cost up to twenty times when the cores are shared (facts.md).
+    # Threads that wait by spinning cost up to twenty times when the cores are shared (docs/decisions/000).
     environment = {**os.environ, "GOMP_SPINCOUNT": "1000"}
     try:
         with run_companion(command, environment, START_SECONDS) as address:

@@ -58,7 +58,7 @@ class Request:
 
 
 class LitellmClient:
-    """Calls one endpoint through litellm. Import and first call cost about 5 CPU-seconds (facts.md, "litellm")."""
+    """Calls one endpoint through litellm. Import and first call cost about 5 CPU-seconds (docs/decisions/000)."""
 
     def __init__(self, endpoint: Endpoint, timeout_seconds: float) -> None:
         self.endpoint = endpoint

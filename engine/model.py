@@ -20,7 +20,7 @@ AGGREGATIONS: tuple[str, ...] = get_args(Aggregation)
 EFFORTS: tuple[str, ...] = get_args(Effort)
 SYNTH_TYPES: tuple[str, ...] = get_args(SynthType)
 
-# contract.md section 1; a length bound of 200 leaves room for `handle=` in a file name of 255 bytes.
+# The platform's contract, section 1; a length bound of 200 leaves room for `handle=` in a file name of 255 bytes.
 HANDLE_PATTERN = r"^[a-z0-9][a-z0-9-]*\.[a-z0-9][a-z0-9-]*$"
 HANDLE_MAX_LENGTH = 200
 TRAIT_KEY_PATTERN = r"[a-z0-9_-]+"
@@ -142,7 +142,7 @@ def check_handle(handle: str) -> str:
 
 
 def is_handle(text: str) -> bool:
-    """Whether a text is well formed as a handle (contract.md, section 1)."""
+    """Whether a text is well formed as a handle (the platform's contract, section 1)."""
     return len(text) <= HANDLE_MAX_LENGTH and re.fullmatch(HANDLE_PATTERN[1:-1], text) is not None
 
 

@@ -111,7 +111,7 @@ def _name_traits(data: ReportData) -> list[TraitWords]:
 
 
 def _state_verdict(data: ReportData) -> str:
-    # A held-out pool is never attached (contract.md, section 4).
+    # A held-out pool is never attached (the platform's contract, section 4).
     verb = "set aside for evaluation" if data.synth_type == "enrich" else "attached"
     if not data.success:
         return f"Nothing was {verb}."

@@ -1,4 +1,4 @@
-"""Exemplars and rows: what came back for a cell, and how it stands in Parquet (DESIGN.md, "The sample store")."""
+"""Exemplars and rows: what came back for a cell, and how it stands in Parquet."""
 
 import hashlib
 import json

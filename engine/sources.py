@@ -1,4 +1,4 @@
-"""Authored samples: the lines of a JSONL or CSV file become seeds (contract.md, section 3)."""
+"""Authored samples: the lines of a JSONL or CSV file become seeds (the platform's contract, section 3)."""
 
 import codecs
 import csv

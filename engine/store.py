@@ -1,4 +1,4 @@
-"""The sample store: the one module that touches its files (DESIGN.md, "The sample store").
+"""The sample store: the one module that touches its files.
 
 A set is a folder ``handle=<handle>/pool=<pool>/run=<run id>``. It is made whole in a staging folder beside the store
 and moved in by one rename, so that no reader, whichever way it lists files, meets half a set. On an object store,

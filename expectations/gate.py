@@ -109,7 +109,7 @@ def _validate(
         for item in spec["expectations"]
         if not _is_known(item["type"])
     ]
-    # A fresh context a call: shared ones validate the wrong frame under threads (facts.md, "Great Expectations").
+    # A fresh context a call: shared ones validate the wrong frame under threads (docs/decisions/000).
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
     asset = context.data_sources.add_pandas("frames").add_dataframe_asset("rows")

@@ -85,7 +85,7 @@ def quiet_libraries(verbose: bool) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command; the exit code is DESIGN.md's. Each error of ours is one message without a traceback."""
+    """Runs the command; the exit code is the error's. Each error of ours is one message without a traceback."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         code = app(args=list(sys.argv[1:] if arguments is None else arguments), standalone_mode=False)

@@ -14,7 +14,7 @@ from engine.rounds import Rounds
 from engine.samples import Exemplar
 from engine.together import run_together
 
-# A task run costs the server 25 to 45 ms (facts.md, "Prefect"): few tasks, and none with a single cell.
+# A task run costs the server 25 to 45 ms (docs/decisions/000): few tasks, and none with a single cell.
 MAX_BATCHES = 16
 BATCH = 25
 

@@ -81,7 +81,7 @@ def test_level_without_a_cost_has_no_limit(tmp_path: Path, content: str) -> None
     assert load(tmp_path, content).max_cost_usd is None
 
 
-# DESIGN.md, "The effort dial".
+# The dial as it is published.
 @pytest.mark.parametrize(
     ("effort", "exemplars", "size", "thinking", "votes", "rounds"),
     [
