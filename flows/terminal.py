@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pyarrow.parquet as pq
 from rich.console import Console, Group
@@ -181,4 +182,10 @@ def show_result(job: Job, result: RunResult) -> None:
     counts = ", ".join(f"{trait}/{pole} {count} of {result.wanted}" for (trait, pole), count in result.kept.items())
     console.print(f"\nThe gate passed. Attached: {counts}", highlight=False)
     for name, path in (("samples", result.samples), ("report", result.report)):
-        console.print(f"{name:8} {path}", highlight=False, soft_wrap=True)
+        console.print(f"{name:8} {shorten_path(path)}", highlight=False, soft_wrap=True)
+
+
+def shorten_path(path: str) -> str:
+    """A path below the current folder as seen from there; any other path or URI as it is."""
+    here = str(Path.cwd())
+    return path.removeprefix(f"{here}/")

@@ -1,0 +1,58 @@
+"""The README's blocks are true: its model loads, its sample line is read, its Python runs on a store."""
+
+import re
+from pathlib import Path
+
+import pytest
+from fakes.builders import make_exemplar, make_stamp
+
+from engine.definition import parse_model
+from engine.samples import make_row
+from engine.settings import PROJECT_ROOT, Settings
+from engine.store import SampleSet, write_set
+
+README = (PROJECT_ROOT / "README.md").read_text()
+
+
+def find_blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def test_model_of_the_readme_loads_with_its_sample() -> None:
+    [definition], [line] = find_blocks("yaml"), find_blocks("json")
+    model = parse_model("u22a8.readme", definition.encode(), lambda _: line.encode())
+
+    assert ["relevance"] == [trait.key for trait in model.traits]
+    assert [1.0] == [seed.quality for seed in model.seeds]
+    assert 2 == len(model.brief.failure_modes)
+    assert () == model.skipped
+
+
+def test_python_of_the_readme_counts_the_samples(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stamp = make_stamp()
+    rows = [make_row(make_exemplar("The server restarts every night at two."), stamp, None)]
+    write_set(str(tmp_path / "data/samples"), SampleSet(stamp, "train", "attached", "plan", rows, [], {}, {}))
+    monkeypatch.chdir(tmp_path)
+    [block] = find_blocks("python")
+    exec(compile(block, "README.md", "exec"), {})
+
+    assert "clarity  positive    1" in capsys.readouterr().out
+
+
+def test_settings_of_the_readme_are_all_settings_and_no_others() -> None:
+    table = README.split("| variable |")[1].split("\n\n")[0]
+    named = {
+        name.removeprefix("EXEMPLARS").strip("_").lower() for name in re.findall(r"`(?:EXEMPLARS)?(_[A-Z_]+)`", table)
+    }
+
+    assert set(Settings.model_fields) == named
+
+
+def test_targets_of_the_readme_are_in_the_makefile() -> None:
+    makefile = (PROJECT_ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^\$ make (\w+)", README, re.MULTILINE))
+
+    assert {"run", "test", "check"} <= targets
+    assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets)
