@@ -22,6 +22,9 @@ def main() -> None:
     params.cpuparams_batch.n_threads = threads
     params.verbosity = 0
     params.ui = False
+    # Prompts that a slot has left are kept here: without it 128 calls read 23,364 prompt tokens and took 105 s, with
+    # 256 MiB 6,300 and 41 s. The default of 8 GiB fills up: 1.7 GB after 600 calls.
+    params.cache_ram_mib = 512
     params.offline = True
     server = xllamacpp.Server(params)
     print(server.listening_address, flush=True)
