@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -14,6 +15,7 @@ from engine.errors import (
     BudgetError,
     ContentRefusedError,
     ProviderError,
+    RateLimitedError,
     RequestRefusedError,
     RetryableProviderError,
     StoreError,
@@ -26,8 +28,10 @@ from engine.replies import KeptReplies, Reply
 MAX_ATTEMPTS = 8
 MAX_WAIT_SECONDS = 60.0
 REFUSED = "content_filter"
-# Before anything has answered there is no reason to think that anything will: give up sooner.
+# Before anything has answered there is no reason to think that anything will: give up sooner, by the number of tries
+# or, where one of them takes long, by the time since the first.
 MAX_FIRST_ATTEMPTS = 4
+MAX_FIRST_SECONDS = 10.0
 
 
 class Client(Protocol):
@@ -69,6 +73,7 @@ class Asker:
         self._schema_in_words = False
         self._dearest_usd = 0.0
         self._open = 0
+        self._ended = asyncio.Event()
 
     @contextmanager
     def keeping(self, plan_id: str) -> Iterator[None]:
@@ -110,17 +115,18 @@ class Asker:
         if kept is not None:
             self._count(kept, reused=True)
             return kept
-        self._check_budget()
+        await self._check_budget()
         self._progress.report(CallBegun())
         self._open += 1
         try:
             reply = replies.keep(key, await self._call(request))
+            self._count(reply, reused=False)
         except BaseException:
             self._progress.report(CallEnded(failed=True))
             raise
         finally:
             self._open -= 1
-        self._count(reply, reused=False)
+            self._ended.set()
         return reply
 
     async def _call(self, request: Request) -> Reply:
@@ -138,7 +144,7 @@ class Asker:
                     # A refusal is an answer: kept like any other, and not asked for again.
                     reply = Reply(text=str(error), finish=REFUSED)
                 except RetryableProviderError as error:
-                    self._give_up_early(error, attempt.retry_state.attempt_number)
+                    self._give_up_early(error, attempt.retry_state)
                     raise
                 self._answered = True
                 return reply
@@ -163,9 +169,13 @@ class Asker:
             self._schema_in_words = True
             return reply
 
-    def _give_up_early(self, error: RetryableProviderError, attempt: int) -> None:
-        if not self._answered and attempt >= MAX_FIRST_ATTEMPTS:
-            raise ProviderError(f"{error} (asked {attempt} times, no call has been answered)") from error
+    def _give_up_early(self, error: RetryableProviderError, state: RetryCallState) -> None:
+        attempt = state.attempt_number
+        # Who limits the rate is there, and says when to come back.
+        late = time.monotonic() - state.start_time > MAX_FIRST_SECONDS and not isinstance(error, RateLimitedError)
+        if not self._answered and (attempt >= MAX_FIRST_ATTEMPTS or late):
+            times = "once" if attempt == 1 else f"{attempt} times"
+            raise ProviderError(f"{error} (asked {times}, no call has been answered)") from error
 
     def _choose_wait(self, state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
@@ -173,16 +183,26 @@ class Asker:
         # Jitter is added on top of Retry-After, so that those who were sent away do not all come back at once.
         return min(asked, MAX_WAIT_SECONDS) + self._wait(state) / 10 if asked is not None else self._wait(state)
 
-    def _check_budget(self) -> None:
+    async def _check_budget(self) -> None:
+        """Where one more call has no room beside those in flight, their end is waited for: they may cost less.
+
+        So nothing is in flight when the run stops at its limit, and no reply is paid for and lost.
+        """
         if self._max_cost_usd is None:
             return
-        expected = (self.cost_usd or 0.0) + (self._open + 1) * self._dearest_usd
-        if expected > self._max_cost_usd:
+        while not self._has_room(self._max_cost_usd):
+            if self._open:
+                self._ended.clear()
+                await self._ended.wait()
+                continue
             raise BudgetError(
                 f"The run's limit of ${self._max_cost_usd:g} is reached: ${self.cost_usd or 0:.4f} is spent and one "
                 "more call could pass it. Raise EXEMPLARS_MAX_COST_USD or max_cost_usd in the effort file and start "
                 "again: the replies are kept and not paid twice"
             )
+
+    def _has_room(self, max_cost_usd: float) -> bool:
+        return (self.cost_usd or 0.0) + (self._open + 1) * self._dearest_usd <= max_cost_usd
 
     def _count(self, reply: Reply, reused: bool) -> None:
         self.replies += 1

@@ -1,5 +1,7 @@
 """Choosing: from what stands, exactly the quota of every trait and pole, in pairs of one subject where it can be."""
 
+import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -7,13 +9,15 @@ from engine.model import POLES, Pole
 from engine.plan import Plan
 from engine.samples import Exemplar, Reason
 from engine.subjects import count_shared_words
-from engine.words import list_content_words
+from engine.words import count_words, list_content_words
 
 # How much farther, in log odds, the positive of a pair has to lie on the judge's scale than its negative: odds of e
 # to 1 that they are the right way round.
 MIN_MARGIN = 1.0
 # What a text that keeps to its subject is worth beside one that does not, in log odds.
 ON_SUBJECT = 1.0
+# What a pair loses when one text is e times as long as the other: length must not tell the poles apart.
+SAME_LENGTH = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +45,9 @@ class Choice:
 def choose_exemplars(plan: Plan, exemplars: Sequence[Exemplar]) -> Choice:
     """The choice among all exemplars so far, in cell order; a pure function of them.
 
-    Judged traits are chosen in pairs only: of each subject its best positive with its best negative, the widest
-    margins first, so that what both poles share cancels. Traits without a judge take whole pairs first and then
-    whatever stands, in cell order.
+    Judged traits are chosen in pairs only: of each subject the positive and the negative that the judge tells apart
+    best, on their subject and of one length, so that what both poles share cancels. Traits without a judge take whole
+    pairs first and then whatever stands, in cell order.
     """
     chosen: dict[str, Exemplar] = {}
     verdicts: dict[str, Reason] = {}
@@ -68,13 +72,10 @@ def choose_exemplars(plan: Plan, exemplars: Sequence[Exemplar]) -> Choice:
 
 
 def _choose_pairs(standing: Sequence[Exemplar], wanted: int) -> list[Exemplar]:
-    """The pairs of the widest margins, those first of which both texts are on their subject."""
-    pairs = []
-    for group in _group(standing).values():
-        best = _best_pair(group)
-        if best and _margin(*best) >= MIN_MARGIN:
-            pairs.append(best)
-    pairs.sort(key=lambda pair: (-_margin(*pair) - ON_SUBJECT * sum(map(_is_on_subject, pair)), pair[0].order))
+    """The best pair of each subject that the judge tells apart, the best of those first."""
+    found = [_best_pair(group) for group in _group(standing).values()]
+    pairs = [pair for pair in found if pair and _margin(*pair) >= MIN_MARGIN]
+    pairs.sort(key=lambda pair: (-_score(*pair), pair[0].order))
     picked = [exemplar for pair in pairs[:wanted] for exemplar in pair]
     return sorted(picked, key=lambda exemplar: exemplar.order)
 
@@ -108,17 +109,19 @@ def _explain(standing: Sequence[Exemplar]) -> dict[str, Reason]:
 
 
 def _best_pair(group: Sequence[Exemplar]) -> tuple[Exemplar, Exemplar] | None:
-    positives = [exemplar for exemplar in group if exemplar.pole == "positive" and exemplar.odds is not None]
-    negatives = [exemplar for exemplar in group if exemplar.pole == "negative" and exemplar.odds is not None]
-    if not positives or not negatives:
-        return None
-    return max(positives, key=_rank), max(negatives, key=_rank)
+    judged = [exemplar for exemplar in group if exemplar.odds is not None]
+    positives = [exemplar for exemplar in judged if exemplar.pole == "positive"]
+    negatives = [exemplar for exemplar in judged if exemplar.pole == "negative"]
+    pairs = list(itertools.product(positives, negatives))
+    return max(pairs, key=lambda pair: (_score(*pair), -pair[0].order, -pair[1].order)) if pairs else None
 
 
-def _rank(exemplar: Exemplar) -> tuple[float, int]:
-    """How good an exemplar of its pole is: the judge's odds, and whether it keeps to its subject."""
-    odds = (exemplar.odds or 0.0) * (1 if exemplar.pole == "positive" else -1)
-    return odds + ON_SUBJECT * _is_on_subject(exemplar), -exemplar.order
+def _score(positive: Exemplar, negative: Exemplar) -> float:
+    """How good a pair is, in log odds: the judge's margin, both on their subject, and of one length."""
+    lengths = [count_words(exemplar.text or "") + 1 for exemplar in (positive, negative)]
+    apart = abs(math.log(lengths[0] / lengths[1]))
+    on_subject = _is_on_subject(positive) + _is_on_subject(negative)
+    return _margin(positive, negative) + ON_SUBJECT * on_subject - SAME_LENGTH * apart
 
 
 def _is_on_subject(exemplar: Exemplar) -> bool:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 from engine.asking import REFUSED, Asker
 from engine.errors import RetryableProviderError
 from engine.llm import Request
+from engine.model import Model
 from engine.plan import Cell, Plan
 from engine.prompting import (
     EXEMPLAR_SCHEMA,
@@ -20,7 +21,9 @@ from engine.prompting import (
     write_subjects_prompt,
 )
 from engine.replies import Reply
+from engine.rules import TERMINAL
 from engine.samples import Exemplar, Reason
+from engine.words import count_words
 
 # Two tokens a word is generous for English; the rest is room for JSON and for thinking out of turn.
 TOKENS_PER_WORD = 2
@@ -32,6 +35,10 @@ PLAIN_TEMPERATURE = 0.6
 # subjects gave a pair that the judge told apart, with it 28. docs/decisions/003-the-embedded-model.md has the table.
 PLAIN_SAMPLER = {"min_p": 0.1, "top_p": 0.95, "repeat_penalty": 1.1, "repeat_last_n": 64}
 PROPOSED_SUBJECTS = 60
+# A text in the manner of the seeds may be longer than they are on the average by this much.
+SEED_LENGTHS = 1.4
+SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z\"'“(])")
+TRUNCATED = "the reply was cut at its token limit"
 
 _NonEmpty = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
@@ -68,7 +75,7 @@ async def generate_cell(plan: Plan, cell: Cell, asker: Asker, language: str) -> 
         reply = await asker.ask(cell.id, request)
     except RetryableProviderError as error:
         return [_make(cell, asker, request.prompt, None, "cell_failed", str(error))]
-    return read_reply(cell, asker, request.prompt, reply)
+    return read_reply(cell, asker, request.prompt, reply, limit_words(plan.model, cell.trait))
 
 
 async def propose_subjects(plan: Plan, asker: Asker) -> tuple[str, ...]:
@@ -108,14 +115,18 @@ def make_plain_request(plan: Plan, cell: Cell) -> Request:
     )
 
 
-def read_reply(cell: Cell, asker: Asker, prompt: Prompt, reply: Reply) -> list[Exemplar]:
-    """What a reply says, with a reason where it can't be used: refused, truncated, unreadable or of the other pole."""
+def read_reply(cell: Cell, asker: Asker, prompt: Prompt, reply: Reply, max_words: int | None = None) -> list[Exemplar]:
+    """What a reply says, with a reason where it can't be used: refused, truncated, unreadable or of the other pole.
+
+    Args:
+        max_words: where a document that has no end of its own is cut, at the end of a sentence.
+    """
     if reply.finish == REFUSED:
         return [_make(cell, asker, prompt, reply, "refused", reply.text[:200])]
-    if reply.finish == "length":
-        return [_make(cell, asker, prompt, reply, "truncated", "the reply was cut at its token limit", reply.text)]
     if asker.endpoint.style == "plain":
-        return [_make(cell, asker, prompt, reply, None, "", " ".join(reply.text.split()))]
+        return [_read_plain(cell, asker, prompt, reply, max_words)]
+    if reply.finish == "length":
+        return [_make(cell, asker, prompt, reply, "truncated", TRUNCATED, reply.text)]
     try:
         found = _Replies.model_validate_json(_strip_fence(reply.text)).exemplars
     except ValidationError as error:
@@ -129,6 +140,34 @@ def read_reply(cell: Cell, asker: Asker, prompt: Prompt, reply: Reply) -> list[E
         for number, item in enumerate(found)
     ]
     return [_judge_own_word(cell, item, exemplar) for item, exemplar in zip(found, made, strict=True)]
+
+
+def limit_words(model: Model, trait: str) -> int | None:
+    """How many words a text may have that is written in the manner of the seeds; None where there are none."""
+    words = [count_words(seed.text) for seed in model.seeds if seed.trait == trait]
+    return round(SEED_LENGTHS * sum(words) / len(words)) if words else None
+
+
+def cut_sentences(text: str, max_words: int | None) -> str:
+    """The leading whole sentences of at most so many words, but at least the first; without an end, nothing."""
+    sentences = [part for part in SENTENCE_END.split(" ".join(text.split())) if part.endswith(TERMINAL)]
+    kept = sentences[:1]
+    for sentence in sentences[1:]:
+        if max_words is not None and count_words(" ".join([*kept, sentence])) > max_words:
+            break
+        kept.append(sentence)
+    return " ".join(kept)
+
+
+def _read_plain(cell: Cell, asker: Asker, prompt: Prompt, reply: Reply, max_words: int | None) -> Exemplar:
+    """The embedded model does not end by itself at the length of its shots: it is cut after a whole sentence."""
+    whole = " ".join(reply.text.split())
+    if reply.finish != "length" and (max_words is None or count_words(whole) <= max_words):
+        return _make(cell, asker, prompt, reply, None, "", whole)
+    text = cut_sentences(whole, max_words)
+    if text:
+        return _make(cell, asker, prompt, reply, None, "", text)
+    return _make(cell, asker, prompt, reply, "truncated", TRUNCATED, whole)
 
 
 def _judge_own_word(cell: Cell, item: _ExemplarReply, exemplar: Exemplar) -> Exemplar:

@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -21,6 +22,11 @@ from engine.prompting import Prompt
 from engine.replies import Reply
 
 Style = Literal["chat", "plain"]
+
+# A host that is there takes a connection well within this, its name looked up at a second server included (5 s).
+CONNECT_SECONDS = 6.0
+# The codes by which OpenAI and Azure refuse one prompt (their error references); litellm looks for them in messages.
+CONTENT_CODES = ("content_policy_violation", "content_filter")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +91,13 @@ class LitellmClient:
         return self._read(response)
 
     async def _send(self, request: Request) -> Any:
+        import httpx
+
         endpoint = self.endpoint
         options: dict[str, Any] = {
             "api_base": endpoint.api_base,
             "api_key": endpoint.api_key,
-            "timeout": self._timeout_seconds,
+            "timeout": httpx.Timeout(self._timeout_seconds, connect=min(CONNECT_SECONDS, self._timeout_seconds)),
             "max_tokens": request.max_tokens,
             "temperature": request.temperature,
             # Retries are ours, so that they are counted, seen and bounded in one place.
@@ -140,21 +148,27 @@ class LitellmClient:
             ) from error
 
     def _translate(self, error: Exception) -> ProviderError:
-        """The one place where litellm's exceptions become ours; subclasses come before what they derive from."""
-        kinds = self._litellm.exceptions
-        name = self.endpoint.name
+        """The one place where litellm's exceptions become ours."""
         where = f" at {self.endpoint.api_base}" if self.endpoint.api_base else ""
         said = _first_line(error)
-        if isinstance(error, kinds.ContentPolicyViolationError):
+        lasting = self._translate_lasting(error, where, said)
+        return lasting or self._translate_passing(error, where, said)
+
+    def _translate_lasting(self, error: Exception, where: str, said: str) -> ProviderError | None:
+        """What will be the same when it is asked again; subclasses come before what they derive from."""
+        kinds = self._litellm.exceptions
+        name = self.endpoint.name
+        if isinstance(error, kinds.ContentPolicyViolationError) or _read_code(error) in CONTENT_CODES:
             return ContentRefusedError(f"{name} refuses this prompt: {said}")
-        if isinstance(error, kinds.RateLimitError):
-            return RateLimitedError(f"{name}{where} limits the rate: {said}", _read_retry_after(error))
-        if isinstance(error, kinds.Timeout):
-            return ProviderTimeoutError(self._say_timeout())
-        if isinstance(error, kinds.AuthenticationError | kinds.PermissionDeniedError):
+        if isinstance(error, kinds.AuthenticationError | kinds.PermissionDeniedError) or _read_status(error) == 403:
             return CredentialsError(
                 f"{name}{where} refuses the key: {said}. Set EXEMPLARS_SYNTH_API_KEY, or the provider's own variable "
                 "(OPENAI_API_KEY and the like)"
+            )
+        if _lacks_key(error):
+            return CredentialsError(
+                f"{name}{where} wants a key and there is none. Set EXEMPLARS_SYNTH_API_KEY, or the provider's own "
+                "variable (OPENAI_API_KEY and the like); for a server that checks no key, set it to any word"
             )
         if isinstance(error, kinds.NotFoundError):
             return ModelNotFoundError(
@@ -162,12 +176,23 @@ class LitellmClient:
             )
         if isinstance(error, kinds.BadRequestError | kinds.UnprocessableEntityError):
             return RequestRefusedError(f"{name}{where} does not accept the request: {said}")
+        return None
+
+    def _translate_passing(self, error: Exception, where: str, said: str) -> ProviderError:
+        """What may pass, and whatever else there is."""
+        kinds = self._litellm.exceptions
+        status = _read_status(error)
+        if isinstance(error, kinds.RateLimitError):
+            return RateLimitedError(f"{self.endpoint.name}{where} limits the rate: {said}", _read_retry_after(error))
+        if isinstance(error, kinds.Timeout):
+            if _cannot_connect(error):
+                return self._say_unavailable(where, f"no connection in {CONNECT_SECONDS:g} s", error)
+            return ProviderTimeoutError(self._say_timeout())
         if isinstance(error, kinds.ServiceUnavailableError | kinds.InternalServerError | kinds.APIConnectionError):
             return self._say_unavailable(where, said, error)
-        status = getattr(error, "status_code", None)
-        if isinstance(status, int) and (status >= 500 or status == 408):
+        if status is not None and (status >= 500 or status == 408):
             return self._say_unavailable(where, said, error)
-        return ProviderError(f"{name}{where} failed: {said}")
+        return ProviderError(f"{self.endpoint.name}{where} failed: {said}")
 
     def _say_unavailable(self, where: str, said: str, error: Exception) -> ProviderUnavailableError:
         return ProviderUnavailableError(
@@ -226,7 +251,38 @@ def _litellm_headers(error: Exception) -> Any:
     return getattr(error, "litellm_response_headers", None)
 
 
+def _read_status(error: Exception) -> int | None:
+    status = getattr(error, "status_code", None)
+    return status if isinstance(status, int) else None
+
+
+def _read_code(error: Exception) -> str | None:
+    body = getattr(error, "body", None)
+    return body.get("code") if isinstance(body, dict) else None
+
+
+def _cannot_connect(error: Exception) -> bool:
+    import httpx
+
+    return any(isinstance(cause, httpx.ConnectTimeout) for cause in _list_causes(error))
+
+
+def _lacks_key(error: Exception) -> bool:
+    """OpenAI's client does not come into being without a key; litellm takes that for a fault of the server."""
+    import openai
+
+    return any(type(cause) is openai.OpenAIError for cause in _list_causes(error))
+
+
+def _list_causes(error: BaseException) -> Iterator[BaseException]:
+    cause = error.__cause__ or error.__context__
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
 def _first_line(error: Exception) -> str:
+    """What the provider said: without the names of litellm's classes before it and the full stop at its end."""
     text = str(getattr(error, "message", None) or error).strip() or type(error).__name__
-    line = text.splitlines()[0].removeprefix("litellm.").strip()
+    line = re.sub(r"^(?:litellm\.)?(?:\w+(?:Error|Exception)(?:: | - ))+", "", text.splitlines()[0]).strip().rstrip(".")
     return line if len(line) <= 300 else f"{line[:299]}…"

@@ -298,3 +298,22 @@ def test_choice_does_not_depend_on_the_order_of_arrival(made: list[Exemplar], wa
     assert one.paired == other.paired
     assert {item.key: item.reason for item in one.rejected} == {item.key: item.reason for item in other.rejected}
     assert one == choose_exemplars(plan, made)
+
+
+def test_pair_of_one_length_is_chosen_over_one_told_apart_a_little_better() -> None:
+    short, long = "one two three four five six", "one two three four five six seven eight nine ten eleven twelve"
+    positive = make_exemplar(short, "positive", odds=2.0)
+    negative = make_exemplar(long, "negative", odds=-2.2)
+    level = make_exemplar(short + " more", "negative", draw=1, odds=-2.0)
+
+    assert [positive.key, level.key] == list_keys(choose_exemplars(plan_of(1), [positive, negative, level]).chosen)
+
+
+def test_text_on_its_subject_is_chosen_over_one_judged_a_little_better() -> None:
+    on_subject = make_exemplar("Rotate the key on the first of the month.", "positive", odds=1.5)
+    astray = make_exemplar("Water the flowers on the first of the month.", "positive", draw=1, odds=2.0)
+    negative = make_exemplar("Keys may be rotated at some time by somebody.", "negative", odds=-2.0)
+
+    assert [on_subject.key, negative.key] == list_keys(
+        choose_exemplars(plan_of(1), [on_subject, astray, negative]).chosen
+    )

@@ -9,9 +9,17 @@ from fakes.client import CHAT, PLAIN, Answer, FakeClient, HeardProgress
 
 from engine.asking import MAX_ATTEMPTS, Asker
 from engine.errors import CredentialsError, ProviderError, ProviderUnavailableError
-from engine.generate import generate_cell, make_chat_request, make_plain_request, propose_subjects, read_reply
+from engine.generate import (
+    cut_sentences,
+    generate_cell,
+    limit_words,
+    make_chat_request,
+    make_plain_request,
+    propose_subjects,
+    read_reply,
+)
 from engine.llm import Endpoint, Request
-from engine.model import Pole
+from engine.model import Pole, Seed
 from engine.prompting import EXEMPLAR_SCHEMA, SUBJECT_SCHEMA, Prompt
 from engine.replies import Reply
 from engine.samples import Exemplar, Reason
@@ -301,3 +309,25 @@ async def test_subjects_that_are_no_use_are_none(tmp_path: Path, reply: Reply) -
     subjects, requests = await propose(tmp_path, lambda _: reply)
 
     assert ((), 1) == (subjects, len(requests))
+
+
+@pytest.mark.parametrize(
+    ("text", "max_words", "kept"),
+    [
+        ("It stops. Then it goes on and", None, "It stops."),
+        ("It stops at two. It starts at three. It", 8, "It stops at two. It starts at three."),
+        ("It stops at two. It starts at three.", 7, "It stops at two."),
+        ("A first sentence is kept however long it is.", 3, "A first sentence is kept however long it is."),
+        ("Version 1.2 is e.g. faster. Done.", 5, "Version 1.2 is e.g. faster."),
+        ("no end in sight", 10, ""),
+    ],
+)
+def test_document_is_cut_after_a_whole_sentence(text: str, max_words: int | None, kept: str) -> None:
+    assert kept == cut_sentences(text, max_words)
+
+
+def test_texts_may_be_as_long_as_the_seeds_and_four_tenths_more() -> None:
+    seeds = (Seed("clarity", "one two three four", 1.0), Seed("clarity", "one two three four five six", 0.0))
+
+    assert 7 == limit_words(make_model(seeds=seeds), "clarity")
+    assert limit_words(make_model(), "clarity") is None
