@@ -1,6 +1,6 @@
 # Every target sets up what it needs; a second call installs nothing.
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench clean-env
+.PHONY: help run test check bench
 
 HANDLE ?= u22a8.technical-writing
 SYNTH_TYPE ?= from_traits

@@ -82,6 +82,11 @@ def quiet_libraries(verbose: bool) -> None:
         logging.getLogger("py.warnings").setLevel(logging.ERROR)
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
+    if "prefect" in sys.modules:
+        # `python -m flows.synthesize` has imported Prefect by now: its logging was set up without these.
+        from prefect.logging.configuration import setup_logging
+
+        setup_logging()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -94,7 +99,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except Exception as error:
         if type(error).__module__.startswith(("click", "typer")) and hasattr(error, "format_message"):
-            print(f"exemplars: {error.format_message()}. 'exemplars --help' shows the commands", file=sys.stderr)
+            said = error.format_message().rstrip(".")
+            print(f"exemplars: {said}. 'exemplars --help' shows the commands", file=sys.stderr)
             return 2
         raise
     # typer turns an interrupt outside of a run into an exit code of its own.

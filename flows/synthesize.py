@@ -46,7 +46,7 @@ async def synthesize(handle: Handle, synth_type: SynthType = "from_traits", effo
     with open_asker(settings, job.level, progress) as asker:
         rounds = await plan(job, asker, settings.seed)
         await run_rounds(rounds, asker, progress)
-    verdict = check(rounds, stamp)
+    verdict = check(settings, rounds, stamp)
     stored = write(settings, rounds, stamp, verdict, asker)
     await report(rounds, verdict, stored)
     return conclude(rounds, stamp, verdict, stored)
