@@ -40,9 +40,7 @@ VERBS = (
     "carries cleans covers drops fetches fills finds follows holds hides lifts loads marks mends moves opens paints "
     "pulls pushes reaches sells sketches stops trades tries visits watches weighs"
 ).split()
-PLACES = (
-    "behind beside below near under above across past"
-).split()
+PLACES = ("behind beside below near under above across past").split()
 ADJECTIVES = (
     "ancient bitter broken calm cheap crooked damp dusty early empty fierce gentle golden heavy hollow honest humble "
     "icy jolly late lonely loud mild muddy narrow noisy odd pale patient polite proud quick quiet rough rusty silent "
@@ -54,7 +52,7 @@ GERMAN = (
     "Niemand im Dorf wusste, warum der Müller gestern {} gekauft hatte und wohin er damit gefahren war.",
 )
 GERMAN_THINGS = (
-    "den Brunnen;die Leiter;einen Spaten;die Mühle;den Esel;eine Trompete;das Fass;die Laterne;einen Teppich;das Klavier"
+    "den Brunnen;die Leiter;einen Spaten;die Mühle;den Esel;eine Trompete;das Fass;die Laterne;das Klavier"
 ).split(";")
 
 
@@ -63,7 +61,8 @@ class Behaviour:
     """How the provider answers. Shares are of prompts, chosen by their digest, so that they are the same again.
 
     ``limited`` and ``broken`` prompts fail on their first attempt only; ``malformed``, ``truncated`` and ``filtered``
-    ones always. With ``hold_after`` so many calls are answered, and all later ones wait until it is set to None.
+    ones always. A call takes up to ``seconds``, each prompt its own part of it. With ``hold_after`` so many calls are
+    answered, and all later ones wait until it is set to None.
     """
 
     style: Style = "prose"
@@ -79,7 +78,10 @@ class Behaviour:
 
 
 class Provider:
-    """The server's state: how it behaves, which may be changed between runs, and what it has seen."""
+    """The server's state: how it behaves, which may be changed between runs, and what it has seen.
+
+    A prompt is its messages joined by NUL, so that its SHA-256 is a row's ``prompt_sha256``.
+    """
 
     def __init__(self, behaviour: Behaviour) -> None:
         self.behaviour = behaviour
@@ -110,21 +112,24 @@ class Provider:
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:
-            await self._wait()
+            await self._wait(prompt)
             failure = self._fail(prompt, "response_format" in body)
             if failure is not None:
                 return failure
             self.answers[prompt] += 1
             text, finish = answer(prompt, self.behaviour)
+            if finish == "content_filter" and draw(prompt, "filter") < 0.5:
+                return _refuse(400, "your request was rejected", code="content_policy_violation")
             return JSONResponse(_wrap(body["model"], text, finish))
         finally:
             self.in_flight -= 1
 
-    async def _wait(self) -> None:
+    async def _wait(self, prompt: str) -> None:
         self._admitted += 1
         number = self._admitted
-        await asyncio.sleep(self.behaviour.seconds)
-        while self.behaviour.hold_after is not None and number > self.behaviour.hold_after:
+        await asyncio.sleep(self.behaviour.seconds * draw(prompt, "seconds"))
+        # Another thread changes the behaviour: an event of this loop would not hear of it.
+        while self.behaviour.hold_after is not None and number > self.behaviour.hold_after:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
     def _fail(self, prompt: str, has_schema: bool) -> Response | None:
@@ -143,7 +148,7 @@ class Provider:
 
 
 @contextmanager
-def serve_provider(behaviour: Behaviour = Behaviour()) -> Iterator[Provider]:  # noqa: B008 (frozen)
+def serve_provider(behaviour: Behaviour = Behaviour()) -> Iterator[Provider]:
     """A provider that listens on a free loopback port while the block runs."""
     provider = Provider(behaviour)
     app = FastAPI()
@@ -199,22 +204,21 @@ def propose(prompt: str, count: int) -> list[str]:
 def write_text(key: str, min_words: int, max_words: int) -> str:
     """English sentences that mean nothing, of a length in the middle of the range; another key, other words."""
     source = random.Random(key)
-    wanted = (min_words + max_words) // 2
-    text = ""
-    while len(text.split()) < wanted:
+    words: list[str] = []
+    while len(words) < (min_words + max_words) // 2:
         first, second, third = source.sample(NOUNS, 3)
         adjective, other = source.sample(ADJECTIVES, 2)
         verb, place = source.choice(VERBS), source.choice(PLACES)
-        text += f" The {adjective} {first} {verb} the {second} {place} a {other} {third}."
-    words = text.split()[:wanted]
-    return " ".join(words).rstrip(".") + "."
+        words += f"The {adjective} {first} {verb} the {second} {place} my {other} {third}.".split()
+    return " ".join(words)
 
 
 def _write_exemplars(prompt: str, behaviour: Behaviour) -> str:
     words = re.search(r"\((\d+) to (\d+) words\)", prompt)
     pole = re.search(r'"(positive|negative)" as asked', prompt)
     count = re.search(r"Write (\d+) texts?", prompt)
-    assert words and pole and count, prompt
+    if not words or not pole or not count:
+        raise ValueError(f"not a prompt for exemplars: {prompt}")
     said = "positive" if behaviour.style == "one_pole" else pole[1]
     texts = [
         _write(f"{prompt}/{number}", int(words[1]), int(words[2]), behaviour.style) for number in range(int(count[1]))
@@ -246,6 +250,6 @@ def _wrap(model: str, text: str, finish: str) -> dict[str, Any]:
     }
 
 
-def _refuse(status: int, message: str, headers: dict[str, str] | None = None) -> Response:
-    error = {"error": {"message": message, "type": "error", "param": None, "code": str(status)}}
-    return JSONResponse(error, status_code=status, headers=headers)
+def _refuse(status: int, message: str, headers: dict[str, str] | None = None, code: str = "") -> Response:
+    error = {"message": message, "type": "invalid_request_error", "param": None, "code": code or str(status)}
+    return JSONResponse({"error": error}, status_code=status, headers=headers)

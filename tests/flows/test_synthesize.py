@@ -1,0 +1,348 @@
+"""The main job, called for real: a Prefect server, the gate, Parquet, and a provider over HTTP that is told to fail."""
+
+import asyncio
+import hashlib
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from uuid import UUID
+
+import pandas as pd
+import pytest
+from fakes.provider import Behaviour, Provider, Style, answer, serve_provider
+from fakes.workspace import (
+    HANDLE,
+    TRAITS,
+    Workspace,
+    count_poles,
+    make_workspace,
+    read_kept,
+    read_manifest,
+    read_rejected,
+)
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, FlowRunFilter, FlowRunFilterId
+
+from engine.errors import (
+    BudgetError,
+    CredentialsError,
+    ExemplarsError,
+    ModelNotFoundError,
+    ProviderError,
+    QuotaError,
+    RequestRefusedError,
+    StoreError,
+    UnsupportedError,
+)
+from engine.model import POLES
+from engine.summary import RunResult
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
+
+SHAKY = Behaviour(malformed=0.1, truncated=0.05, limited=0.1, seconds=0.02)
+MAX_TASKS_A_ROUND = 16
+STEPS_BESIDE_GENERATE = len(("load", "plan", "screen", "check", "write"))
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run, and the provider as it stood at its end."""
+
+    workspace: Workspace
+    provider: Provider
+    result: RunResult
+
+    @property
+    def folder(self) -> Path:
+        return self.workspace.list_sets()[-1]
+
+
+@pytest.fixture(scope="module")
+def shaky_run(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """Two traits at effort low with a provider of which 10 % is malformed, 5 % truncated and 10 % refused with 429."""
+    with serve_provider(SHAKY) as provider:
+        workspace = make_workspace(tmp_path_factory.mktemp("shaky"), provider)
+        workspace.write_effort(exemplars_per_pole=8)
+        yield Run(workspace, provider, workspace.run())
+
+
+@pytest.fixture(scope="module")
+def large_run(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """Hundreds of cells, at most seven calls in flight."""
+    with serve_provider(Behaviour(seconds=0.02)) as provider:
+        workspace = make_workspace(tmp_path_factory.mktemp("large"), provider, EXEMPLARS_CONCURRENCY="7")
+        workspace.write_effort(exemplars_per_pole=60)
+        yield Run(workspace, provider, workspace.run())
+
+
+def expect_counts(wanted: int) -> dict[tuple[str, str], int]:
+    return {(trait, pole): wanted for trait in TRAITS for pole in sorted(POLES)}
+
+
+def digest(prompt: str) -> str:
+    return hashlib.sha256(prompt.encode()).hexdigest()
+
+
+def list_cell_prompts(provider: Provider) -> list[str]:
+    return [prompt for prompt in provider.calls if "Propose" not in prompt]
+
+
+def list_subjects(frame: pd.DataFrame) -> set[str]:
+    return set(frame["scenario"].map(lambda text: str(json.loads(text)["subject"])))
+
+
+async def count_task_runs(run_id: str) -> Counter[str]:
+    """The task runs by their task's name, once the last one has come in: the server takes them in some time later."""
+    one = FlowRunFilter(id=FlowRunFilterId(any_=[UUID(run_id)]))
+    names: Counter[str] = Counter()
+    async with get_client() as client:
+        for _ in range(100):
+            runs = await client.read_task_runs(flow_run_filter=one, limit=200)
+            names = Counter(run.name.rsplit("-", 1)[0] for run in runs)
+            if names["write"]:
+                break
+            await asyncio.sleep(0.2)
+    return names
+
+
+def test_quotas_are_exact_where_a_quarter_of_the_calls_fails(shaky_run: Run) -> None:
+    assert "attached" == shaky_run.result.status
+    assert expect_counts(8) == count_poles(read_kept(shaky_run.folder)) == dict(shaky_run.result.kept)
+
+
+def test_every_planned_cell_ends_in_a_kept_or_a_rejected_row(shaky_run: Run) -> None:
+    rows = pd.concat([read_kept(shaky_run.folder), read_rejected(shaky_run.folder)])
+
+    assert {digest(prompt) for prompt in list_cell_prompts(shaky_run.provider)} == set(rows["prompt_sha256"])
+    assert 4 * 8 * 2 <= len(rows) == rows["prompt_sha256"].nunique()
+
+
+def test_spoiled_replies_are_rejected_for_what_is_wrong_with_them(shaky_run: Run) -> None:
+    finishes = [answer(prompt, SHAKY) for prompt in list_cell_prompts(shaky_run.provider)]
+    malformed = sum(finish == "stop" and not text.startswith('{"exemplars":') for text, finish in finishes)
+    truncated = sum(finish == "length" for _, finish in finishes)
+    reasons = Counter(read_rejected(shaky_run.folder)["reason"])
+
+    assert {"unreadable": malformed, "truncated": truncated} == {
+        name: reasons[name] for name in ("unreadable", "truncated")
+    }
+    assert min(malformed, truncated) > 0
+
+
+def test_no_call_is_made_twice_but_for_those_sent_away(shaky_run: Run) -> None:
+    provider = shaky_run.provider
+
+    assert 0 == provider.repeated
+    assert 0 < provider.limited.total() == provider.calls.total() - len(provider.calls)
+
+
+def test_store_reads_as_kept_rows_and_nothing_else(shaky_run: Run) -> None:
+    frame = pd.read_parquet(shaky_run.workspace.samples)
+
+    assert 4 * 8 == len(frame)
+    assert set(read_kept(shaky_run.folder)["id"]) == set(frame["id"])
+    assert {"synthesized"} == set(frame["provenance"])
+
+
+async def test_run_page_has_the_verdict_a_table_and_the_files(shaky_run: Run) -> None:
+    result = shaky_run.result
+    async with get_client() as client:
+        its = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[result.run_id]))
+        [artifact] = await client.read_artifacts(artifact_filter=its)
+    page = str(artifact.data)
+
+    assert ("synthesis", "markdown") == (artifact.key, artifact.type)
+    assert f"# {HANDLE}: 32 exemplars attached\n\nThe gate passed." in page
+    assert "| Clarity | negative | Obscure | 8 of 8 |" in page
+    assert [f"`{result.samples}`" in page, f"`{result.report}`" in page] == [True, True]
+
+
+def test_calls_in_flight_stay_within_the_limit(large_run: Run) -> None:
+    assert 7 == large_run.provider.most_in_flight
+
+
+async def test_hundreds_of_cells_make_few_task_runs(large_run: Run) -> None:
+    rounds = int(pd.concat([read_kept(large_run.folder), read_rejected(large_run.folder)])["attempt"].max())
+    names = await count_task_runs(large_run.result.run_id)
+
+    assert 4 * 60 * 2 <= len(list_cell_prompts(large_run.provider))
+    assert names["generate"] <= MAX_TASKS_A_ROUND * rounds
+    assert STEPS_BESIDE_GENERATE + rounds - 1 == names.total() - names["generate"]
+
+
+def test_quotas_are_exact_at_hundreds(large_run: Run) -> None:
+    assert expect_counts(60) == count_poles(read_kept(large_run.folder))
+
+
+def test_provider_that_takes_no_schema_is_asked_in_words(workspace: Workspace, provider: Provider) -> None:
+    provider.behaviour = Behaviour(refuses_schema=True)
+    workspace.run()
+
+    assert 1 == sum(provider.schemas)
+    assert expect_counts(4) == count_poles(read_kept(workspace.list_sets()[0]))
+
+
+def test_server_errors_are_retried_and_refused_prompts_are_rows(workspace: Workspace, provider: Provider) -> None:
+    provider.behaviour = Behaviour(broken=0.2, filtered=0.2)
+    workspace.run()
+    [folder] = workspace.list_sets()
+    refused = [
+        prompt for prompt in list_cell_prompts(provider) if answer(prompt, provider.behaviour)[1] == "content_filter"
+    ]
+
+    assert expect_counts(4) == count_poles(read_kept(folder))
+    assert (True, 0) == (provider.broken.total() > 0, provider.repeated)
+    assert 0 < len(refused) == Counter(read_rejected(folder)["reason"])["refused"]
+    # A prompt that is refused with 400 is no reason to ask the others without their schema.
+    assert all(provider.schemas)
+
+
+def test_budget_stops_a_run_that_goes_on_when_it_is_raised(tmp_path: Path, provider: Provider) -> None:
+    # A call of the provider's 400 and 80 tokens costs $0.000288 at this model's price.
+    poor = make_workspace(
+        tmp_path, provider, EXEMPLARS_SYNTH_MODEL="openai/gpt-4.1-mini", EXEMPLARS_MAX_COST_USD="0.004"
+    )
+    provider.behaviour = Behaviour(seconds=0.1)
+    with pytest.raises(BudgetError, match=r"limit of \$0\.004 is reached.*EXEMPLARS_MAX_COST_USD"):
+        poor.run()
+    plans = {path.name for path in (tmp_path / "cache").iterdir()}
+    paid = provider.calls.total()
+    sets = poor.list_sets()
+    replace(poor, variables=poor.variables | {"EXEMPLARS_MAX_COST_USD": "1"}).run()
+    [folder] = poor.list_sets()
+
+    assert [] == sets
+    assert 1 < paid <= math.floor(0.004 / 0.000288)
+    assert 0 == provider.repeated
+    assert read_manifest(folder)["plan_id"] in plans
+    assert plans == {path.name for path in (tmp_path / "cache").iterdir()}
+    assert {0.000288} == {round(cost, 9) for cost in read_kept(folder)["cost_usd"]}
+
+
+@pytest.mark.parametrize(
+    ("style", "lacking", "reason"),
+    [
+        ("german", "clarity, positive (Clear): 0 of 2, 2 lacking after 2 rounds", "wrong_language"),
+        ("same", "safety, negative (Not about safety): 0 of 2, 2 lacking after 2 rounds", "duplicate"),
+        ("one_pole", "clarity, negative (Obscure): 0 of 2, 2 lacking after 2 rounds", "wrong_label"),
+        ("empty", "safety, positive (About safety): 0 of 2, 2 lacking after 2 rounds", "unreadable"),
+        ("no_json", "clarity, negative (Obscure): 0 of 2, 2 lacking after 2 rounds", "unreadable"),
+    ],
+)
+def test_replies_of_no_use_end_in_a_failed_run_that_keeps_its_rejected_rows(
+    workspace: Workspace, provider: Provider, style: Style, lacking: str, reason: str
+) -> None:
+    provider.behaviour = Behaviour(style=style)
+    workspace.write_effort(exemplars_per_pole=2, top_up_rounds=1)
+    with pytest.raises(QuotaError) as failure:
+        workspace.run()
+    asked = provider.calls.total()
+    with pytest.raises(QuotaError):
+        workspace.run()
+    first, second = workspace.list_sets()
+    rejected = read_rejected(first)
+
+    assert lacking in str(failure.value)
+    assert f" × {reason} (such as: " in str(failure.value)
+    assert f"{HANDLE}: nothing was attached." in str(failure.value)
+    assert ["rejected", "rejected"] == [read_manifest(folder)["status"] for folder in (first, second)]
+    assert [] == [path for path in workspace.list_files() if path.name == "samples.parquet"]
+    assert len(list_cell_prompts(provider)) == len(rejected)
+    assert reason == Counter(rejected["reason"]).most_common(1)[0][0]
+    # The second start has the same inputs: everything that it would ask is kept.
+    assert asked == provider.calls.total()
+
+
+async def test_failed_quota_is_a_failed_flow_run(workspace: Workspace, provider: Provider) -> None:
+    provider.behaviour = Behaviour(style="empty")
+    workspace.write_effort(exemplars_per_pole=1, top_up_rounds=0)
+    with pytest.raises(QuotaError):
+        await asyncio.to_thread(workspace.run)
+    async with get_client() as client:
+        run = await client.read_flow_run(read_manifest(workspace.list_sets()[0])["run_id"])
+
+    assert run.state is not None
+    assert "FAILED" == run.state.type.value
+    assert "nothing was attached" in str(run.state.message)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "remedy"),
+    [
+        (400, RequestRefusedError, "does not accept the request"),
+        (401, CredentialsError, "Set EXEMPLARS_SYNTH_API_KEY"),
+        (403, CredentialsError, "Set EXEMPLARS_SYNTH_API_KEY"),
+        (404, ModelNotFoundError, "Check EXEMPLARS_SYNTH_MODEL and EXEMPLARS_SYNTH_API_BASE"),
+        (429, ProviderError, "asked 4 times, no call has been answered"),
+        (503, ProviderError, "asked 4 times, no call has been answered"),
+    ],
+)
+def test_provider_that_answers_nothing_ends_the_run(
+    workspace: Workspace, provider: Provider, status: int, kind: type[ExemplarsError], remedy: str
+) -> None:
+    provider.behaviour = Behaviour(status=status)
+    with pytest.raises(kind, match=remedy):
+        workspace.run()
+
+    assert 3 == kind.exit_code
+    assert [] == workspace.list_files()
+
+
+def test_missing_key_ends_the_run_before_anything_is_asked(
+    tmp_path: Path, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    workspace = make_workspace(tmp_path, provider, EXEMPLARS_SYNTH_API_KEY="")
+    with pytest.raises(CredentialsError, match=r"wants a key and there is none\. Set EXEMPLARS_SYNTH_API_KEY"):
+        workspace.run()
+
+    assert (0, []) == (provider.calls.total(), workspace.list_files())
+
+
+def test_replies_that_find_no_room_are_not_asked_for(small_disk: Path, tmp_path: Path, provider: Provider) -> None:
+    workspace = make_workspace(tmp_path / "work", provider, EXEMPLARS_CACHE_DIR=str(small_disk / "cache"))
+    with pytest.raises(StoreError, match=r"The replies cannot be kept in .* EXEMPLARS_CACHE_DIR"):
+        workspace.run()
+
+    assert (0, []) == (provider.calls.total(), workspace.list_files())
+
+
+def test_run_after_a_finished_one_plans_anew_and_adds_a_second_set(workspace: Workspace, provider: Provider) -> None:
+    workspace.run()
+    provider.forget()
+    workspace.run()
+    first, second = workspace.list_sets()
+
+    assert read_manifest(first)["plan_id"] != read_manifest(second)["plan_id"]
+    assert set() == list_subjects(read_kept(first)) & list_subjects(read_kept(second))
+    assert expect_counts(4) == count_poles(read_kept(second))
+    assert expect_counts(8) == count_poles(pd.read_parquet(workspace.samples))
+    assert 4 * 8 == pd.read_parquet(workspace.samples)["id"].nunique()
+
+
+def test_two_runs_of_one_plan_differ_in_run_id_and_moment_only(tmp_path: Path, provider: Provider) -> None:
+    one, other = make_workspace(tmp_path / "one", provider), make_workspace(tmp_path / "other", provider)
+    provider.behaviour = replace(SHAKY, seconds=0.0)
+    one.run()
+    # The replies come in another order now.
+    provider.behaviour = replace(SHAKY, seconds=0.2)
+    provider.forget()
+    other.run()
+    [first], [second] = one.list_sets(), other.list_sets()
+
+    assert read_manifest(first)["plan_id"] == read_manifest(second)["plan_id"]
+    assert read_manifest(first)["run_id"] != read_manifest(second)["run_id"]
+    for read in (read_kept, read_rejected):
+        expected, actual = (read(folder).drop(columns=["run_id", "created_at"]) for folder in (first, second))
+        pd.testing.assert_frame_equal(expected, actual)
+
+
+@pytest.mark.parametrize("synth_type", ["diversify", "enrich"])
+def test_synth_type_that_is_not_made_yet_is_refused(workspace: Workspace, provider: Provider, synth_type: str) -> None:
+    with pytest.raises(UnsupportedError, match=f"'{synth_type}' is not made here yet. Ask for 'from_traits'"):
+        workspace.run(synth_type)
+
+    assert (0, []) == (provider.calls.total(), workspace.list_files())
