@@ -23,6 +23,15 @@ Style = Literal["prose", "german", "same", "one_pole", "empty", "no_json"]
 PROMPT_TOKENS = 400
 COMPLETION_TOKENS = 80
 RETRY_AFTER_SECONDS = 0.05
+# What OpenAI says for a status, and its code for it.
+REFUSALS = {
+    400: ("We could not parse the JSON body of your request.", "invalid_json"),
+    401: ("Incorrect API key provided: sk-…test.", "invalid_api_key"),
+    403: ("Country, region, or territory not supported.", "unsupported_country_region_territory"),
+    404: ("The model `test` does not exist or you do not have access to it.", "model_not_found"),
+    429: ("Rate limit reached for requests.", "rate_limit_exceeded"),
+    503: ("The server is currently overloaded.", "overloaded"),
+}
 SAME_TEXT = "The old harbour crane lifts its last container before the storm closes the quay for the night."
 
 SUBJECT_WORDS = (
@@ -119,7 +128,7 @@ class Provider:
             self.answers[prompt] += 1
             text, finish = answer(prompt, self.behaviour)
             if finish == "content_filter" and draw(prompt, "filter") < 0.5:
-                return _refuse(400, "your request was rejected", code="content_policy_violation")
+                return _refuse(400, "Your request was rejected.", "content_policy_violation")
             return JSONResponse(_wrap(body["model"], text, finish))
         finally:
             self.in_flight -= 1
@@ -135,15 +144,15 @@ class Provider:
     def _fail(self, prompt: str, has_schema: bool) -> Response | None:
         behaviour, first = self.behaviour, self.calls[prompt] == 1
         if behaviour.status is not None:
-            return _refuse(behaviour.status, "told to fail")
+            return _refuse(behaviour.status, *REFUSALS.get(behaviour.status, ("An accident.",)))
         if behaviour.refuses_schema and has_schema:
-            return _refuse(400, "response_format is not supported by this model")
+            return _refuse(400, "response_format is not supported by this model.")
         if first and draw(prompt, "limited") < behaviour.limited:
             self.limited[prompt] += 1
-            return _refuse(429, "too many requests", {"Retry-After": str(RETRY_AFTER_SECONDS)})
+            return _refuse(429, *REFUSALS[429], headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
         if first and draw(prompt, "broken") < behaviour.broken:
             self.broken[prompt] += 1
-            return _refuse(500, "an accident")
+            return _refuse(500, "An accident.")
         return None
 
 
@@ -158,6 +167,8 @@ def serve_provider(behaviour: Behaviour = Behaviour()) -> Iterator[Provider]:
         return await provider.complete(await request.json())
 
     listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+    # asyncio does so only for sockets that it makes itself; without it every answer comes 40 ms late.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     provider.url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
     config = uvicorn.Config(app, log_level="critical", lifespan="off", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
@@ -250,6 +261,6 @@ def _wrap(model: str, text: str, finish: str) -> dict[str, Any]:
     }
 
 
-def _refuse(status: int, message: str, headers: dict[str, str] | None = None, code: str = "") -> Response:
+def _refuse(status: int, message: str, code: str = "", headers: dict[str, str] | None = None) -> Response:
     error = {"message": message, "type": "invalid_request_error", "param": None, "code": code or str(status)}
     return JSONResponse({"error": error}, status_code=status, headers=headers)

@@ -334,8 +334,12 @@ def serve_silence() -> Iterator[str]:
 @pytest.mark.parametrize(
     ("name", "code", "said"),
     [
-        ("unknown model", 3, "told to fail. Check EXEMPLARS_SYNTH_MODEL and EXEMPLARS_SYNTH_API_BASE"),
-        ("wrong key", 3, "refuses the key: told to fail. Set EXEMPLARS_SYNTH_API_KEY"),
+        (
+            "unknown model",
+            3,
+            "does not exist or you do not have access to it. Check EXEMPLARS_SYNTH_MODEL and EXEMPLARS_SYNTH_API_BASE",
+        ),
+        ("wrong key", 3, "refuses the key: Incorrect API key provided: sk-…test. Set EXEMPLARS_SYNTH_API_KEY"),
         (
             "closed port",
             3,

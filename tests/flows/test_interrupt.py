@@ -6,7 +6,7 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,7 +92,8 @@ def wait_until(condition: Callable[[], bool], process: "subprocess.Popen[str]") 
 def count_kept_replies(workspace: Workspace) -> int:
     counts = []
     for path in (workspace.folder / "cache").glob("*/replies.sqlite"):
-        with closing(sqlite3.connect(path)) as connection:
+        # The file is there a moment before its table.
+        with closing(sqlite3.connect(path)) as connection, suppress(sqlite3.OperationalError):
             counts += connection.execute("SELECT count(*) FROM replies").fetchone()
     return sum(counts)
 
