@@ -17,7 +17,7 @@ from engine.definition_file import (
     validate_entry,
 )
 from engine.errors import DefinitionError, HandleError, NoTraitsError, Problem
-from engine.files import list_folders, read_bytes
+from engine.files import OutsideFolderError, list_folders, read_bytes, read_inside
 from engine.model import Brief, Model, Seed, Skipped, Trait, check_handle, is_handle
 from engine.sources import read_csv, read_jsonl
 from engine.yamlfile import Path, parse_yaml
@@ -40,7 +40,7 @@ def load_model(models_uri: str, handle: str) -> Model:
         content = read_bytes(f"{folder}/{MODEL_FILE}")
     except FileNotFoundError:
         raise _miss_model(models_uri, handle) from None
-    return parse_model(handle, content, lambda path: read_bytes(f"{folder}/{path}"))
+    return parse_model(handle, content, lambda path: read_inside(folder, path))
 
 
 def parse_model(handle: str, content: bytes, read: Callable[[str], bytes]) -> Model:
@@ -199,6 +199,9 @@ def _read_source(source: SourceEntry, path: Path, findings: Findings, read: Call
         return None
     try:
         return read(source.path)
+    except OutsideFolderError:
+        findings.add((*path, "path"), f"{source.path!r}, a link to elsewhere", "a path inside the model's own folder")
+        return None
     except FileNotFoundError:
         findings.add((*path, "path"), f"{source.path!r}, which is not there", "a file in the model's folder")
         return None

@@ -8,6 +8,10 @@ from pyarrow import fs
 from engine.errors import StoreError
 
 
+class OutsideFolderError(Exception):
+    """A path that leads out of the folder that it is said to lie in, by a link."""
+
+
 def open_folder(uri: str) -> tuple[fs.FileSystem, str]:
     """The file system of a URI and the path inside it.
 
@@ -21,6 +25,23 @@ def open_folder(uri: str) -> tuple[fs.FileSystem, str]:
     except (pa.ArrowException, OSError, ValueError) as error:
         raise StoreError(f"{uri} cannot be opened: {error}. Give a local folder, s3://… or gs://…") from error
     return filesystem, path
+
+
+def read_inside(folder_uri: str, path: str) -> bytes:
+    """The whole content of a file of a folder; a link that leads out of it is not followed.
+
+    Raises:
+        OutsideFolderError: the file lies elsewhere.
+        FileNotFoundError: no such file, or a folder.
+        StoreError: it is there and cannot be read.
+    """
+    if "://" not in folder_uri:
+        folder, file = Path(folder_uri).resolve(), (Path(folder_uri) / path).resolve()
+        if not file.is_relative_to(folder):
+            raise OutsideFolderError(path)
+        if not file.is_file():
+            raise FileNotFoundError(path)
+    return read_bytes(f"{folder_uri}/{path}")
 
 
 def list_folders(uri: str) -> list[str]:

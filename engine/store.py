@@ -132,7 +132,7 @@ def list_sets(samples_uri: str, handle: str, pool: Pool) -> list[StoredSet]:
         manifest = read_manifest(f"{parent}/{name}") if name.startswith("run=") else None
         if manifest is not None and manifest.get("status") == "attached":
             found.append(StoredSet(f"{parent}/{name}", manifest, written=False))
-    return sorted(found, key=lambda stored: (str(stored.manifest["created_at"]), stored.folder))
+    return sorted(found, key=lambda stored: (str(stored.manifest.get("created_at", "")), stored.folder))
 
 
 def read_attached(sets: Sequence[StoredSet]) -> tuple[Attached, ...]:

@@ -16,6 +16,8 @@ def main() -> None:
     import uvicorn
 
     listener = socket.create_server(("127.0.0.1", 0))
+    # asyncio sets this on sockets of its own making only; without it every request took 44 ms in the place of 1 ms.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     config = uvicorn.Config("prefect.server.api.server:create_app", factory=True, log_level="error", lifespan="on")
     server = uvicorn.Server(config)
     address = f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -589,3 +589,32 @@ def test_only_folders_that_are_named_like_a_handle_are_models(tmp_path: Path) ->
     (tmp_path / "a.file").write_text("")
 
     assert ["a.one", "b.two"] == list_handles(str(tmp_path))
+
+
+@pytest.mark.parametrize(("target", "told"), [("secret.txt", "a link to elsewhere"), ("folder", "which is not there")])
+def test_source_that_is_a_link_out_of_the_folder_or_a_folder_is_not_read(
+    tmp_path: Path, target: str, told: str
+) -> None:
+    model = tmp_path / "models" / "u22a8.linked"
+    (model / "folder").mkdir(parents=True)
+    (tmp_path / "secret.txt").write_text("root:x:0:0")
+    if target == "secret.txt":
+        (model / target).symlink_to(tmp_path / target)
+    (model / "model.yaml").write_text(f"{ONE_TRAIT}sources:\n  - {{type: jsonl, path: {target}}}\n")
+    with pytest.raises(DefinitionError) as caught:
+        load_model(str(tmp_path / "models"), "u22a8.linked")
+
+    assert told in str(caught.value)
+    assert "root:x" not in str(caught.value)
+
+
+def test_link_within_the_folder_is_read(tmp_path: Path) -> None:
+    model = tmp_path / "u22a8.linked"
+    model.mkdir()
+    (model / "a.jsonl").write_text('{"content": "A text of five words.", "clarity": 1}')
+    (model / "b.jsonl").symlink_to("a.jsonl")
+    (model / "model.yaml").write_text(
+        "traits: [{type: topic, key: clarity}]\nsources: [{type: jsonl, path: b.jsonl}]\n"
+    )
+
+    assert 1 == len(load_model(str(tmp_path), "u22a8.linked").seeds)
