@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from engine.companion import CompanionError, run_companion
@@ -55,6 +56,25 @@ def find_gguf(name: str) -> Path:
     return path
 
 
+def describe_embedded(name: str) -> Endpoint:
+    """The endpoint of an embedded model as far as it is known before a server runs: without its address.
+
+    Raises:
+        ModelNotFoundError: no such model.
+    """
+    path = find_gguf(name)
+    return Endpoint(
+        name=f"{EMBEDDED}/{path.name}",
+        model=f"text-completion-openai/{path.stem}",
+        identity=f"{EMBEDDED}:{_digest(path)}",
+        style="plain",
+        api_key="none",
+        slots=SLOTS,
+        draws=DRAWS,
+        free=True,
+    )
+
+
 @contextmanager
 def serve_embedded(name: str) -> Iterator[Endpoint]:
     """An endpoint at a server of this run's own, on a free loopback port; stopped when the block is left.
@@ -72,26 +92,12 @@ def serve_embedded(name: str) -> Iterator[Endpoint]:
     environment = {**os.environ, "GOMP_SPINCOUNT": "1000"}
     try:
         with run_companion(command, environment, START_SECONDS) as address:
-            yield _describe(path, address)
+            yield replace(describe_embedded(name), api_base=f"{address}/v1")
     except CompanionError as error:
         raise ProviderUnavailableError(
             f"The embedded server did not come up with {path}: {error}. Is it a GGUF file that llama.cpp knows, and is "
             "there memory for it?"
         ) from error
-
-
-def _describe(path: Path, address: str) -> Endpoint:
-    return Endpoint(
-        name=f"{EMBEDDED}/{path.name}",
-        model=f"text-completion-openai/{path.stem}",
-        identity=f"{EMBEDDED}:{_digest(path)}",
-        style="plain",
-        api_base=f"{address}/v1",
-        api_key="none",
-        slots=SLOTS,
-        draws=DRAWS,
-        free=True,
-    )
 
 
 def _digest(path: Path) -> str:

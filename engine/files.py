@@ -1,5 +1,7 @@
 """Folders by URI: a local path, or ``s3://`` and ``gs://`` through ``pyarrow.fs``."""
 
+import errno
+import os
 from pathlib import Path
 
 import pyarrow as pa
@@ -49,6 +51,19 @@ def list_folders(uri: str) -> list[str]:
     filesystem, path = open_folder(uri)
     selector = fs.FileSelector(path, allow_not_found=True)
     return sorted(info.base_name for info in filesystem.get_file_info(selector) if info.type == fs.FileType.Directory)
+
+
+def ask_writable(folder: Path) -> None:
+    """Asks whether files may be written in a folder that need not be there yet, and leaves the disk as it is.
+
+    Raises:
+        OSError: the folder, or the nearest above it that is there, is none or takes no files.
+    """
+    nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not nearest.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 def read_bytes(uri: str) -> bytes:

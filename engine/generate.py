@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from engine.asking import REFUSED, Asker
 from engine.errors import RetryableProviderError
-from engine.llm import Request
+from engine.llm import Request, Style
 from engine.model import Model
 from engine.plan import Cell, Plan
 from engine.prompting import (
@@ -69,8 +69,7 @@ async def generate_cell(plan: Plan, cell: Cell, asker: Asker, language: str) -> 
         ProviderError: no call will succeed (not for a call that failed while others succeed).
         BudgetError, StoreError: as ``Asker.ask``.
     """
-    plain = asker.endpoint.style == "plain"
-    request = make_plain_request(plan, cell) if plain else make_chat_request(plan, cell, language)
+    request = make_request(plan, cell, asker.endpoint.style, language)
     try:
         reply = await asker.ask(cell.id, request)
     except RetryableProviderError as error:
@@ -86,14 +85,23 @@ async def propose_subjects(plan: Plan, asker: Asker) -> tuple[str, ...]:
     """
     if asker.endpoint.style == "plain":
         return ()
-    prompt = write_subjects_prompt(plan.model, PROPOSED_SUBJECTS)
-    request = Request(prompt, PROPOSED_SUBJECTS * 16 + CHAT_EXTRA_TOKENS, plan.level.temperature, SUBJECT_SCHEMA)
-    reply = await asker.ask("subjects", request)
+    reply = await asker.ask("subjects", make_subjects_request(plan))
     try:
         subjects = _Subjects.model_validate_json(_strip_fence(reply.text)).subjects
     except ValidationError:
         return ()
     return tuple(dict.fromkeys(" ".join(subject.split()) for subject in subjects if len(subject) <= 80))
+
+
+def make_request(plan: Plan, cell: Cell, style: Style, language: str) -> Request:
+    """The request of a cell, in the style of the model that is asked."""
+    return make_plain_request(plan, cell) if style == "plain" else make_chat_request(plan, cell, language)
+
+
+def make_subjects_request(plan: Plan) -> Request:
+    """The request for subjects to a chat model, with the schema of its reply."""
+    prompt = write_subjects_prompt(plan.model, PROPOSED_SUBJECTS)
+    return Request(prompt, PROPOSED_SUBJECTS * 16 + CHAT_EXTRA_TOKENS, plan.level.temperature, SUBJECT_SCHEMA)
 
 
 def make_chat_request(plan: Plan, cell: Cell, language: str) -> Request:

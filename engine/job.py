@@ -1,6 +1,6 @@
 """The job: what one run was asked for, checked before anything is paid, and what its steps share."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import get_args
@@ -8,11 +8,14 @@ from typing import get_args
 from engine.asking import Asker
 from engine.definition import load_model
 from engine.effort import Level, choose_effort, load_level
-from engine.embedded import find_gguf, is_embedded, serve_embedded
+from engine.embedded import describe_embedded, find_gguf, is_embedded, serve_embedded
 from engine.errors import UnsupportedError
 from engine.llm import Endpoint, LitellmClient
 from engine.model import EFFORTS, SYNTH_TYPES, Effort, Model, SynthType
+from engine.plan import Plan, make_plan
 from engine.progress import Progress
+from engine.prompting import prompts_version
+from engine.scenario import Packs, choose_lists
 from engine.settings import PROJECT_ROOT, Settings
 from engine.store import check_writable, digest_sets, list_sets, read_attached
 
@@ -28,8 +31,11 @@ class Job:
         self.level = level
 
 
-def load_job(settings: Settings, handle: str, synth_type: str, effort: str | None) -> Job:
-    """The job of a request, when every input of it can be used; nothing is written or asked of any model.
+def load_job(settings: Settings, handle: str, synth_type: str, effort: str | None, dry: bool = False) -> Job:
+    """The job of a request, when every input of it can be used; nothing is asked of any model.
+
+    Args:
+        dry: leaves the sample store untouched, where a run tries it with a file.
 
     Raises:
         HandleError, NoTraitsError, DefinitionError, UnsupportedError: what the user gave is wrong.
@@ -44,7 +50,7 @@ def load_job(settings: Settings, handle: str, synth_type: str, effort: str | Non
     if is_embedded(level.synth_model):
         find_gguf(level.synth_model)
     samples_uri = settings.locate(settings.samples_uri)
-    check_writable(samples_uri)
+    check_writable(samples_uri, probe=not dry)
     sets = list_sets(samples_uri, handle, "train")
     attached = replace(model, attached=read_attached(sets), attached_digests=digest_sets(sets))
     return Job(attached, checked_type, level)
@@ -78,27 +84,20 @@ def check_effort(effort: str | None) -> Effort | None:
     return known[effort]
 
 
-@contextmanager
-def open_asker(settings: Settings, level: Level, progress: Progress) -> Iterator[Asker]:
-    """Everything that the run asks of its synth model goes through what this yields; an embedded server ends with it.
+def plan_job(job: Job, packs: Packs, seed: int, proposed: Sequence[str] = ()) -> Plan:
+    """The plan of a job, with the subjects that the synth model has proposed, or from the lists alone."""
+    lists = choose_lists(job.model, packs, proposed)
+    return make_plan(job.model, job.synth_type, job.level, lists, seed, prompts_version())
+
+
+def describe_endpoint(settings: Settings, level: Level) -> Endpoint:
+    """What is known of a level's synth model before anything is started or asked.
 
     Raises:
-        ProviderError: the model cannot be had.
+        ModelNotFoundError: the embedded model's file is not there.
     """
-    limit = min((cost for cost in (settings.max_cost_usd, level.max_cost_usd) if cost is not None), default=None)
     if is_embedded(level.synth_model):
-        with serve_embedded(level.synth_model) as endpoint:
-            yield _make_asker(endpoint, settings, progress, limit)
-    else:
-        yield _make_asker(_make_endpoint(settings, level), settings, progress, limit)
-
-
-def _make_asker(endpoint: Endpoint, settings: Settings, progress: Progress, max_cost_usd: float | None) -> Asker:
-    client = LitellmClient(endpoint, settings.call_timeout_seconds)
-    return Asker(client, settings.locate(settings.cache_dir), progress, settings.concurrency, max_cost_usd)
-
-
-def _make_endpoint(settings: Settings, level: Level) -> Endpoint:
+        return describe_embedded(level.synth_model)
     key = settings.synth_api_key
     base = settings.synth_api_base
     return Endpoint(
@@ -108,3 +107,28 @@ def _make_endpoint(settings: Settings, level: Level) -> Endpoint:
         api_base=base,
         api_key=key.get_secret_value() if key else None,
     )
+
+
+def limit_cost(settings: Settings, level: Level) -> float | None:
+    """What a run may cost at most, in USD: the lower of the setting and the dial's; None without a limit."""
+    return min((cost for cost in (settings.max_cost_usd, level.max_cost_usd) if cost is not None), default=None)
+
+
+@contextmanager
+def open_asker(settings: Settings, level: Level, progress: Progress) -> Iterator[Asker]:
+    """Everything that the run asks of its synth model goes through what this yields; an embedded server ends with it.
+
+    Raises:
+        ProviderError: the model cannot be had.
+    """
+    limit = limit_cost(settings, level)
+    if is_embedded(level.synth_model):
+        with serve_embedded(level.synth_model) as endpoint:
+            yield _make_asker(endpoint, settings, progress, limit)
+    else:
+        yield _make_asker(describe_endpoint(settings, level), settings, progress, limit)
+
+
+def _make_asker(endpoint: Endpoint, settings: Settings, progress: Progress, max_cost_usd: float | None) -> Asker:
+    client = LitellmClient(endpoint, settings.call_timeout_seconds)
+    return Asker(client, settings.locate(settings.cache_dir), progress, settings.concurrency, max_cost_usd)

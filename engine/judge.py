@@ -38,13 +38,20 @@ def can_judge(model: Model, trait: str, asker: Asker) -> bool:
     return asker.endpoint.style == "plain" and write_judge_prompt(model, model.trait(trait), "", 0) is not None
 
 
+def make_judge_request(model: Model, trait: str, text: str, seed: int) -> Request | None:
+    """The request for the odds of a text; None where a pole has no authored texts to learn from."""
+    prompt = write_judge_prompt(model, model.trait(trait), text, seed)
+    if prompt is None:
+        return None
+    return Request(prompt, max_tokens=1, temperature=0.0, logprobs=TOP_TOKENS)
+
+
 async def _judge(model: Model, exemplar: Exemplar, asker: Asker, seed: int, few: asyncio.Semaphore) -> Exemplar:
     if not exemplar.stands or exemplar.text is None or exemplar.odds is not None:
         return exemplar
-    prompt = write_judge_prompt(model, model.trait(exemplar.trait), exemplar.text, seed)
-    if prompt is None or asker.endpoint.style != "plain":
+    request = make_judge_request(model, exemplar.trait, exemplar.text, seed)
+    if request is None or asker.endpoint.style != "plain":
         return exemplar
-    request = Request(prompt, max_tokens=1, temperature=0.0, logprobs=TOP_TOKENS)
     try:
         async with few:
             reply = await asker.ask(f"judge/{exemplar.cell_id}", request)

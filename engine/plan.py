@@ -104,12 +104,17 @@ def plan_round(plan: Plan, round_no: int, lack: Lack, spent: Spent, draws: int =
         if not poles:
             continue
         start = spent.scenarios.get(trait.key, 0)
-        count = _count_scenarios(plan.level, round_no, max(lack[trait.key, pole] for pole in poles))
+        count = count_scenarios(plan.level, round_no, max(lack[trait.key, pole] for pole in poles))
         for index, scenario in enumerate(_take_scenarios(plan, trait, start, count), start=start):
             for pole, draw in itertools.product(poles, range(draws)):
                 order = spent.cells + len(cells)
                 cells.append(_make_cell(plan, trait, pole, scenario, index, draw, round_no, order))
     return tuple(cells)
+
+
+def count_scenarios(level: Level, round_no: int, lacking: int) -> int:
+    """How many scenarios a round draws for a trait of which so many exemplars are lacking at one pole."""
+    return math.ceil(lacking * level.over_generation * round_no / level.exemplars_per_call)
 
 
 def add_spent(spent: Spent, cells: Sequence[Cell]) -> Spent:
@@ -121,10 +126,6 @@ def add_spent(spent: Spent, cells: Sequence[Cell]) -> Spent:
     for trait, pairs in drawn.items():
         scenarios[trait] = scenarios.get(trait, 0) + len(pairs)
     return Spent(scenarios, spent.cells + len(cells))
-
-
-def _count_scenarios(level: Level, round_no: int, lacking: int) -> int:
-    return math.ceil(lacking * level.over_generation * round_no / level.exemplars_per_call)
 
 
 def _take_scenarios(plan: Plan, trait: Trait, start: int, count: int) -> list[Scenario]:

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from engine.errors import StoreError
-from engine.files import list_folders, open_folder
+from engine.files import ask_writable, list_folders, open_folder
 from engine.model import Attached, Pool
 from engine.samples import Row, RunStamp, make_rejected_table, make_sample_table
 
@@ -70,21 +70,26 @@ def locate_set(samples_uri: str, handle: str, pool: Pool, run_id: str) -> str:
     return f"{samples_uri.rstrip('/')}/handle={handle}/pool={pool}/run={run_id}"
 
 
-def check_writable(samples_uri: str) -> None:
+def check_writable(samples_uri: str, probe: bool = True) -> None:
     """Tries the store before anything is paid for: a folder and a file are made in it and taken away again.
+
+    Args:
+        probe: False asks for the permission only and makes nothing.
 
     Raises:
         StoreError: it cannot be written.
     """
     filesystem, path = open_folder(samples_uri)
     with _translate(samples_uri):
-        if isinstance(filesystem, fs.LocalFileSystem):
-            Path(path).mkdir(parents=True, exist_ok=True)
-            probe = Path(path) / f"_probe-{uuid.uuid4().hex}"
-            probe.write_bytes(b"\0" * 4096)
-            probe.unlink()
-        else:
+        if not isinstance(filesystem, fs.LocalFileSystem):
             filesystem.get_file_info(path)
+        elif not probe:
+            ask_writable(Path(path))
+        else:
+            Path(path).mkdir(parents=True, exist_ok=True)
+            file = Path(path) / f"_probe-{uuid.uuid4().hex}"
+            file.write_bytes(b"\0" * 4096)
+            file.unlink()
 
 
 def write_set(samples_uri: str, sample_set: SampleSet) -> StoredSet:

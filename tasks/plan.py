@@ -5,11 +5,9 @@ from prefect.cache_policies import NO_CACHE
 
 from engine.asking import Asker
 from engine.generate import propose_subjects
-from engine.job import SCENARIOS_FOLDER, Job
-from engine.plan import make_plan
-from engine.prompting import prompts_version
+from engine.job import SCENARIOS_FOLDER, Job, plan_job
 from engine.rounds import Rounds
-from engine.scenario import choose_lists, load_packs
+from engine.scenario import load_packs
 from engine.screen import Screener
 
 
@@ -17,13 +15,13 @@ from engine.screen import Screener
 async def plan(job: Job, asker: Asker, seed: int) -> Rounds:
     """The rounds of a job, none of them begun; proposed subjects are kept replies and an input of the plan."""
     packs = load_packs(SCENARIOS_FOLDER)
-    version = prompts_version()
-    draft = make_plan(job.model, job.synth_type, job.level, choose_lists(job.model, packs), seed, version)
+    draft = plan_job(job, packs, seed)
     with asker.keeping(draft.plan_id):
         proposed = await propose_subjects(draft, asker)
-    lists = choose_lists(job.model, packs, proposed)
-    made = make_plan(job.model, job.synth_type, job.level, lists, seed, version)
+    made = plan_job(job, packs, seed, proposed)
     plain = asker.endpoint.style == "plain"
     logger = get_run_logger()
-    logger.info("Plan %s: %d a pole, subjects of %r, %d proposed", made.plan_id, made.wanted, lists.pack, len(proposed))
+    logger.info(
+        "Plan %s: %d a pole, subjects of %r, %d proposed", made.plan_id, made.wanted, made.lists.pack, len(proposed)
+    )
     return Rounds(made, Screener(made, use_lengths=not plain), draws=asker.endpoint.draws)
