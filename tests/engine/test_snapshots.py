@@ -1,0 +1,133 @@
+"""Every kind of prompt stands byte for byte in ``snapshots/``, so that a change of its words is seen and meant.
+
+After a change that is meant: ``RENEW_SNAPSHOTS=1 .venv/bin/python -m pytest tests/engine/test_snapshots.py``, then read
+the difference. Where ``CI`` is set nothing is renewed. Plain files and the few lines below do it; a snapshot library
+would be one more dependency for them.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from fakes.builders import make_cell, make_level, make_model, make_seeds, make_test_plan, make_trait
+
+from engine.model import POLES, Brief, Pole, TraitType
+from engine.plan import Plan
+from engine.prompting import (
+    EXEMPLAR_SCHEMA,
+    Prompt,
+    write_chat_prompt,
+    write_judge_prompt,
+    write_plain_prompt,
+    write_subjects_prompt,
+    write_words_only,
+)
+
+FOLDER = Path(__file__).parent / "snapshots"
+RENEW = "RENEW_SNAPSHOTS"
+MODE = "Verbs turned into nouns."
+BRIEF = Brief(
+    intent=("Put the notes that help at the top.",),
+    domain=("Notes from workshops, sheds and small farms.",),
+    exemplars_of_good=("One thing to do, and when.", "The name of the tool."),
+    failure_modes=(MODE,),
+    edge_cases=("A list of parts may be clear.",),
+    non_goals=("Judging whether the advice is right.",),
+)
+
+
+def make_full_plan(trait_type: TraitType = "spectrum") -> Plan:
+    trait = make_trait(
+        type=trait_type,
+        positive_paraphrase=("Short sentences.", "Each says who does what."),
+        negative_paraphrase=("Long sentences full of nouns.",),
+    )
+    return make_test_plan(
+        make_model(trait, seeds=make_seeds(), brief=BRIEF, description="Whether notes are understood.")
+    )
+
+
+def write_exemplar(trait_type: TraitType, pole: Pole, near_miss: bool = False) -> Prompt:
+    mode = MODE if pole == "negative" else None
+    cell = replace(make_cell(pole), failure_mode=mode, near_miss=near_miss)
+    return write_chat_prompt(make_full_plan(trait_type), cell, "English")
+
+
+def write_bare_exemplar() -> Prompt:
+    return write_chat_prompt(make_test_plan(level=make_level(exemplars_per_call=3)), make_cell(), "German")
+
+
+def write_plain(pole: Pole) -> Prompt:
+    return write_plain_prompt(make_full_plan(), make_cell(pole))
+
+
+def write_judge() -> Prompt:
+    model = make_full_plan().model
+    prompt = write_judge_prompt(model, model.traits[0], "The text to judge.", 0)
+    assert prompt is not None
+    return prompt
+
+
+KINDS: dict[str, Callable[[], Prompt]] = {
+    **{
+        f"exemplar-{trait_type}-{pole}": partial(write_exemplar, trait_type, pole)
+        for trait_type in get_args(TraitType)
+        for pole in POLES
+    },
+    "exemplar-topic-near-miss": partial(write_exemplar, "topic", "negative", near_miss=True),
+    "exemplars-without-brief-or-seeds": write_bare_exemplar,
+    **{f"plain-{pole}": partial(write_plain, pole) for pole in POLES},
+    "plain-without-seeds": lambda: write_plain_prompt(make_test_plan(), make_cell()),
+    "judge": write_judge,
+    "subjects": lambda: write_subjects_prompt(make_full_plan().model, 60),
+    "words-only": lambda: write_words_only(write_exemplar("spectrum", "positive"), EXEMPLAR_SCHEMA),
+}
+
+
+def render(prompt: Prompt) -> bytes:
+    system = "" if prompt.system is None else f"--- system\n{prompt.system}\n"
+    return f"{system}--- user\n{prompt.user}\n".encode()
+
+
+def compare(path: Path, content: bytes) -> None:
+    """An AssertionError where the file says something else; it is renewed instead where that is asked for."""
+    if os.environ.get(RENEW) and not os.environ.get("CI"):
+        path.write_bytes(content)
+    assert path.is_file(), f"no snapshot {path.name}: {RENEW}=1 makes it"
+    assert path.read_bytes() == content, f"{path.name} says something else: {RENEW}=1 renews it where that is meant"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_prompt_is_what_its_snapshot_says(kind: str) -> None:
+    compare(FOLDER / f"{kind}.txt", render(KINDS[kind]()))
+
+
+def test_there_is_no_snapshot_of_what_is_no_more() -> None:
+    assert sorted(KINDS) == sorted(path.stem for path in FOLDER.iterdir())
+
+
+@pytest.mark.parametrize(("renew", "ci"), [("", ""), ("", "1"), ("1", "1")])
+def test_difference_fails_and_is_renewed_only_on_request_and_never_in_ci(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, renew: str, ci: str
+) -> None:
+    monkeypatch.setenv(RENEW, renew)
+    monkeypatch.setenv("CI", ci)
+    path = tmp_path / "kind.txt"
+    path.write_bytes(b"before\n")
+    for missing_or_other in (path, tmp_path / "new.txt"):
+        with pytest.raises(AssertionError, match=RENEW):
+            compare(missing_or_other, b"after\n")
+
+    assert ([path], b"before\n") == (list(tmp_path.iterdir()), path.read_bytes())
+
+
+def test_difference_is_renewed_on_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(RENEW, "1")
+    monkeypatch.delenv("CI", raising=False)
+    compare(tmp_path / "kind.txt", b"after\n")
+
+    assert b"after\n" == (tmp_path / "kind.txt").read_bytes()
