@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from fakes.builders import make_exemplar, make_model, make_stamp, make_trait
+from fakes.workspace import mount_disk
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -546,6 +547,22 @@ def test_store_is_tried_before_anything_is_paid_for(tmp_path: Path) -> None:
         check_writable("nowhere://bucket/samples")
 
     assert [] == list((tmp_path / "new" / "samples").iterdir())
+
+
+def test_store_is_asked_whether_it_can_be_written_and_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("a file")
+    before = sorted(tmp_path.rglob("*"))
+    check_writable(str(tmp_path / "new" / "samples"), probe=False)
+    for place in (tmp_path / "file", tmp_path / "file" / "samples"):
+        with pytest.raises(StoreError, match="Not a directory"):
+            check_writable(str(place), probe=False)
+
+    assert before == sorted(tmp_path.rglob("*"))
+
+
+def test_disk_that_takes_no_files_is_told_without_trying_it(tmp_path: Path) -> None:
+    with mount_disk(tmp_path / "disk", "ro,size=16k") as disk, pytest.raises(StoreError, match="Permission denied"):
+        check_writable(str(disk / "samples"), probe=False)
 
 
 def test_sets_are_listed_in_the_order_of_their_creation(tmp_path: Path) -> None:

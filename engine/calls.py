@@ -1,0 +1,154 @@
+"""Calls: which kinds of calls a run of a plan makes, how many of each, and some of them as they would be sent.
+
+The one list that the dry run shows and the estimate counts: a new kind of call is one more function here.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, Literal, TypeVar, get_args
+
+from engine.generate import PLAIN_MAX_TOKENS, PROPOSED_SUBJECTS, make_request, make_subjects_request
+from engine.judge import make_judge_request
+from engine.language import expect_language, name_language
+from engine.llm import Endpoint, Request
+from engine.model import POLES, Pole, Trait
+from engine.plan import Cell, Plan, Spent, count_scenarios, plan_round
+
+Outlook = Literal["low", "likely", "high"]
+OUTLOOKS: tuple[Outlook, ...] = get_args(Outlook)
+Value = TypeVar("Value")
+
+# Prompts of one kind differ in little; tokens are measured on those of so many exemplars.
+MEASURED_EXEMPLARS = 100
+# Of 8 runs of the embedded model two needed a second round, and all of them together 18 % more cells than their first
+# rounds had. A second round for a tenth of the quota is 20 % more.
+LIKELY_LACK = 0.1
+# English of the catalogue's seeds: 1.16 to 1.34 tokens a word (o200k_base). The JSON around a text takes 16.
+TOKENS_PER_WORD = 1.25
+JSON_TOKENS = 16
+# A subject has two to six words, and takes two tokens of JSON.
+SUBJECT_TOKENS = (4, 7)
+# Of 1,179 replies of the embedded model: 38 on the average.
+PLAIN_TOKENS = (10, 40)
+
+
+@dataclass(frozen=True, slots=True)
+class Spread(Generic[Value]):
+    """A value by how a run may go.
+
+    ``low``: the first round is enough, and replies are short. ``high``: every round is needed for the whole quota, and
+    every reply takes all tokens that it may. ``likely`` lies between them.
+    """
+
+    low: Value
+    likely: Value
+    high: Value
+
+    def at(self, outlook: Outlook) -> Value:
+        """The value of one outlook."""
+        return {"low": self.low, "likely": self.likely, "high": self.high}[outlook]
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One call as it would be sent. ``title`` tells it from others of its kind, ``note`` what stands in for what."""
+
+    title: str
+    request: Request
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CallKind:
+    """Calls of one kind at one endpoint. ``reply_tokens`` are those of one reply; prompts are measured on ``examples``,
+    of which there is at least one."""
+
+    name: str
+    endpoint: Endpoint
+    calls: Spread[int]
+    reply_tokens: Spread[float]
+    examples: tuple[Example, ...]
+
+
+def list_calls(plan: Plan, endpoint: Endpoint) -> tuple[CallKind, ...]:
+    """The kinds of calls of a run, in the order in which they are first made; nothing is asked.
+
+    Replies that are kept from before are not considered: every call counts as if it had to be made.
+    """
+    traits = plan.model.traits
+    cells = plan_examples(plan, endpoint.draws)
+    return (
+        *_list_subject_calls(plan, endpoint),
+        *(_make_exemplar_calls(plan, endpoint, trait, pole, cells) for trait in traits for pole in POLES),
+        *(kind for trait in traits for kind in _list_judge_calls(plan, endpoint, trait)),
+    )
+
+
+def plan_examples(plan: Plan, draws: int) -> tuple[Cell, ...]:
+    """The first cells of round 1 for each trait and pole, for no more than ``MEASURED_EXEMPLARS`` of each."""
+    wanted = min(plan.wanted, MEASURED_EXEMPLARS)
+    return plan_round(plan, 1, dict.fromkeys(plan.full_lack(), wanted), Spent({}), draws)
+
+
+def count_cells(plan: Plan, draws: int) -> Spread[int]:
+    """How many cells one trait has at one pole."""
+    level = plan.level
+    first = count_scenarios(level, 1, plan.wanted)
+    every = [count_scenarios(level, round_no, plan.wanted) for round_no in range(1, level.top_up_rounds + 2)]
+    second = count_scenarios(level, 2, math.ceil(LIKELY_LACK * plan.wanted)) if level.top_up_rounds else 0
+    return Spread(first * draws, (first + second) * draws, sum(every) * draws)
+
+
+def _list_subject_calls(plan: Plan, endpoint: Endpoint) -> tuple[CallKind, ...]:
+    if endpoint.style == "plain":
+        return ()
+    request = make_subjects_request(plan)
+    low, likely = (tokens * PROPOSED_SUBJECTS for tokens in SUBJECT_TOKENS)
+    replies: Spread[float] = Spread(low, likely, request.max_tokens)
+    return (CallKind("subjects", endpoint, Spread(1, 1, 1), replies, (Example("subjects", request),)),)
+
+
+def _make_exemplar_calls(plan: Plan, endpoint: Endpoint, trait: Trait, pole: Pole, every: Sequence[Cell]) -> CallKind:
+    language = name_language(expect_language(plan.model))
+    own = [cell for cell in every if (cell.trait, cell.pole) == (trait.key, pole)]
+    # Those of one draw first: what is shown of them is of different scenarios then.
+    cells = sorted(own, key=lambda cell: cell.draw)
+    examples = tuple(
+        Example(
+            f"{cell.id}{', near miss' if cell.near_miss else ''}", make_request(plan, cell, endpoint.style, language)
+        )
+        for cell in cells
+    )
+    replies = _expect_plain() if endpoint.style == "plain" else _expect_chat(plan, cells, examples)
+    name = f"exemplars: {trait.key} ({trait.type}), {pole}"
+    return CallKind(name, endpoint, count_cells(plan, endpoint.draws), replies, examples)
+
+
+def _expect_plain() -> Spread[float]:
+    return Spread(*PLAIN_TOKENS, PLAIN_MAX_TOKENS)
+
+
+def _expect_chat(plan: Plan, cells: Sequence[Cell], examples: Sequence[Example]) -> Spread[float]:
+    """The shortest texts that were asked for, those in the middle, and all that a reply may take."""
+    lengths = [plan.lists.length(cell.scenario.length) for cell in cells]
+    count, texts = len(cells), plan.level.exemplars_per_call
+    least = sum(length.min_words for length in lengths) / count
+    middle = sum(length.min_words + length.max_words for length in lengths) / 2 / count
+    return Spread(
+        (least * TOKENS_PER_WORD + JSON_TOKENS) * texts,
+        (middle * TOKENS_PER_WORD + JSON_TOKENS) * texts,
+        sum(example.request.max_tokens for example in examples) / count,
+    )
+
+
+def _list_judge_calls(plan: Plan, endpoint: Endpoint, trait: Trait) -> tuple[CallKind, ...]:
+    """The embedded model judges what stands of a trait with seeds of both poles: the quota at least, likely all."""
+    seeds = plan.model.seeds_at(trait.key, "positive")
+    request = make_judge_request(plan.model, trait.key, seeds[0].text, plan.seed) if seeds else None
+    if endpoint.style != "plain" or request is None:
+        return ()
+    example = Example("judge", request, "An authored text stands where the exemplar will.")
+    cells = count_cells(plan, endpoint.draws)
+    calls = Spread(plan.wanted * len(POLES), cells.likely * len(POLES), cells.high * len(POLES))
+    return (CallKind(f"judge: {trait.key}", endpoint, calls, Spread(1, 1, 1), (example,)),)
