@@ -21,6 +21,14 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
+HandleArgument = Annotated[
+    str, typer.Argument(help="The model, as <namespace>.<name>, such as u22a8.technical-writing.")
+]
+SynthTypeOption = Annotated[str, typer.Option(help="from_traits (diversify and enrich are not made yet).")]
+EffortOption = Annotated[
+    str | None, typer.Option(help="low, medium, high, xhigh or max; else the model's own, or high.")
+]
+
 
 @app.callback()
 def describe() -> None:
@@ -29,13 +37,9 @@ def describe() -> None:
 
 @app.command("synthesize")
 def synthesize_command(
-    handle: Annotated[str, typer.Argument(help="The model, as <namespace>.<name>, such as u22a8.technical-writing.")],
-    synth_type: Annotated[
-        str, typer.Option(help="from_traits (diversify and enrich are not made yet).")
-    ] = "from_traits",
-    effort: Annotated[
-        str | None, typer.Option(help="low, medium, high, xhigh or max; else the model's own, or high.")
-    ] = None,
+    handle: HandleArgument,
+    synth_type: SynthTypeOption = "from_traits",
+    effort: EffortOption = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one last line {run_id, status, samples, report}.")
     ] = False,
@@ -56,6 +60,31 @@ def synthesize_command(
         print(json.dumps({name: asdict(result)[name] for name in ("run_id", "status", "samples", "report")}))
     else:
         show_result(job, result)
+
+
+@app.command("plan")
+def plan_command(
+    handle: HandleArgument,
+    synth_type: SynthTypeOption = "from_traits",
+    effort: EffortOption = None,
+    prompts: Annotated[int, typer.Option(min=0, help="How many prompts of each kind to show.")] = 2,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the same facts as one line of JSON.")] = False,
+) -> None:
+    """Shows what a run would do: its plan, some prompts, calls, tokens and cost. Asks nothing, writes nothing."""
+    from engine.job import SCENARIOS_FOLDER, describe_endpoint, limit_cost, load_job, plan_job
+    from engine.preview import describe_preview, preview_plan
+    from engine.scenario import load_packs
+    from engine.settings import read_settings
+    from flows.dry_run import show_preview
+
+    settings = read_settings()
+    job = load_job(settings, handle, synth_type, effort, dry=True)
+    plan = plan_job(job, load_packs(SCENARIOS_FOLDER), settings.seed)
+    preview = preview_plan(plan, describe_endpoint(settings, job.level), limit_cost(settings, job.level))
+    if as_json:
+        print(json.dumps(describe_preview(preview, prompts), ensure_ascii=False))
+    else:
+        show_preview(preview, prompts)
 
 
 def run_flow(handle: str, synth_type: str, effort: str | None) -> "RunResult":

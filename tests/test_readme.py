@@ -1,6 +1,7 @@
 """The README's blocks are true: its model loads, its sample line is read, its Python runs on a store."""
 
 import re
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,12 +11,18 @@ from engine.definition import parse_model
 from engine.samples import make_row
 from engine.settings import PROJECT_ROOT, Settings
 from engine.store import SampleSet, write_set
+from flows.cli import app, main
 
 README = (PROJECT_ROOT / "README.md").read_text()
 
 
 def find_blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def hide_numbers(line: str) -> str:
+    """The numbers change with the prompts and the price list, the form does not."""
+    return " ".join(re.sub(r"\d[\d,.]*", "#", line).split())
 
 
 def test_model_of_the_readme_loads_with_its_sample() -> None:
@@ -48,6 +55,28 @@ def test_settings_of_the_readme_are_all_settings_and_no_others() -> None:
     }
 
     assert set(Settings.model_fields) == named
+
+
+def test_commands_of_the_readme_are_commands() -> None:
+    named = set(re.findall(r"^\$ (?:[A-Z_]+=\S+ )*\.venv/bin/exemplars (\w+)", README, re.MULTILINE))
+
+    assert {"plan"} <= named <= {command.name for command in app.registered_commands}
+
+
+def test_estimate_of_the_readme_is_what_the_command_prints_but_for_its_numbers(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("EXEMPLARS_SYNTH_MODEL", "openai/gpt-4.1-mini")
+    monkeypatch.setenv("EXEMPLARS_SAMPLES_URI", str(tmp_path / "samples"))
+    monkeypatch.setenv("COLUMNS", "80")
+    terminate = signal.getsignal(signal.SIGTERM)
+    code = main(["plan", "u22a8.technical-writing", "--effort", "high"])
+    signal.signal(signal.SIGTERM, terminate)
+    [block] = [text for text in find_blocks("text") if "tokens in" in text]
+    printed = {hide_numbers(line) for line in capsys.readouterr().out.splitlines()}
+
+    assert 0 == code
+    assert [] == [line for line in block.splitlines() if hide_numbers(line) not in printed]
 
 
 def test_targets_of_the_readme_are_in_the_makefile() -> None:

@@ -1,0 +1,133 @@
+"""The preview: what a run would do, known before anything is asked, started or written."""
+
+from dataclasses import asdict, dataclass
+
+from engine.calls import OUTLOOKS, CallKind, Spread, count_cells, list_calls, plan_examples
+from engine.estimate import Amount, estimate_kind, estimate_run
+from engine.llm import Endpoint
+from engine.model import POLES, Pole
+from engine.plan import Plan
+from engine.prices import Price, price_endpoint
+from engine.prompting import prompts_version
+from engine.samples import Scenario
+
+SHOWN_SCENARIOS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What one trait asks for at one pole: exemplars wanted, and cells of round 1."""
+
+    trait: str
+    type: str
+    pole: Pole
+    label: str
+    wanted: int
+    cells: int
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a run would do. ``scenarios`` are the first that each trait draws; ``limit_usd`` is the run's own.
+
+    ``proposed_by`` names the synth model where a run would first ask it for subjects. Here the scenarios draw from the
+    lists alone, and the run's ``plan_id`` will be another, since the subjects are an input of the plan.
+    """
+
+    plan: Plan
+    endpoint: Endpoint
+    prompts_version: str
+    proposed_by: str | None
+    quotas: tuple[Quota, ...]
+    scenarios: tuple[tuple[str, Scenario], ...]
+    kinds: tuple[CallKind, ...]
+    estimates: tuple[Spread[Amount], ...]
+    total: Spread[Amount]
+    price: Price | None
+    limit_usd: float | None
+
+
+def preview_plan(plan: Plan, endpoint: Endpoint, limit_usd: float | None) -> Preview:
+    """The preview of a plan that was made without proposed subjects."""
+    kinds = list_calls(plan, endpoint)
+    return Preview(
+        plan=plan,
+        endpoint=endpoint,
+        prompts_version=prompts_version(),
+        proposed_by=None if endpoint.style == "plain" else endpoint.name,
+        quotas=_list_quotas(plan, endpoint),
+        scenarios=_list_scenarios(plan),
+        kinds=kinds,
+        estimates=tuple(estimate_kind(kind, price_endpoint(kind.endpoint)) for kind in kinds),
+        total=estimate_run(kinds, price_endpoint),
+        price=price_endpoint(endpoint),
+        limit_usd=limit_usd,
+    )
+
+
+def describe_preview(preview: Preview, shown: int) -> dict[str, object]:
+    """The preview for a program, ready for JSON.
+
+    Args:
+        shown: prompts of each kind, at most.
+    """
+    plan, level = preview.plan, preview.plan.level
+    return {
+        "handle": plan.model.handle,
+        "synth_type": plan.synth_type,
+        "effort": level.effort,
+        "synth_model": preview.endpoint.name,
+        "plan_id": plan.plan_id,
+        "prompts_version": preview.prompts_version,
+        "seed": plan.seed,
+        "top_up_rounds": level.top_up_rounds,
+        "quotas": [asdict(quota) for quota in preview.quotas],
+        "subjects": {"pack": plan.lists.pack, "shown_from": "lists", "proposed_by": preview.proposed_by},
+        "scenarios": [{"trait": trait, **asdict(scenario)} for trait, scenario in preview.scenarios],
+        "prompts": [prompt for kind in preview.kinds for prompt in _describe_prompts(kind, shown)],
+        "calls": [
+            {"kind": kind.name, "model": kind.endpoint.name, **_describe_amounts(estimate)}
+            for kind, estimate in zip(preview.kinds, preview.estimates, strict=True)
+        ],
+        "total": _describe_amounts(preview.total),
+        "price": None if preview.price is None else asdict(preview.price),
+        "max_cost_usd": preview.limit_usd,
+        "skipped": [asdict(skipped) for skipped in plan.model.skipped],
+    }
+
+
+def _list_quotas(plan: Plan, endpoint: Endpoint) -> tuple[Quota, ...]:
+    cells = count_cells(plan, endpoint.draws).low
+    return tuple(
+        Quota(trait.key, trait.type, pole, trait.label(pole), plan.wanted, cells)
+        for trait in plan.model.traits
+        for pole in POLES
+    )
+
+
+def _list_scenarios(plan: Plan) -> tuple[tuple[str, Scenario], ...]:
+    cells = plan_examples(plan, draws=1)
+    drawn = {
+        trait.key: dict.fromkeys(cell.scenario for cell in cells if cell.trait == trait.key)
+        for trait in plan.model.traits
+    }
+    return tuple((trait, scenario) for trait, every in drawn.items() for scenario in list(every)[:SHOWN_SCENARIOS])
+
+
+def _describe_prompts(kind: CallKind, shown: int) -> list[dict[str, object]]:
+    return [
+        {
+            "kind": kind.name,
+            "title": example.title,
+            "note": example.note or None,
+            **asdict(example.request.prompt),
+            "max_tokens": example.request.max_tokens,
+            "temperature": example.request.temperature,
+            "schema": example.request.schema,
+        }
+        for example in kind.examples[:shown]
+    ]
+
+
+def _describe_amounts(amounts: Spread[Amount]) -> dict[str, object]:
+    return {outlook: asdict(amounts.at(outlook)) for outlook in OUTLOOKS}

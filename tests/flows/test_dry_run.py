@@ -1,0 +1,272 @@
+"""The dry run: it tells what a run would do, asks nothing, starts nothing, writes nothing, and costs no waiting."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes.provider import serve_provider
+from fakes.workspace import HANDLE, ROOT, Workspace, make_workspace
+
+from flows.cli import main
+
+LOW = (HANDLE, "--effort", "low")
+HOSTED = {"EXEMPLARS_SYNTH_MODEL": "openai/gpt-4.1-mini"}
+# Ends the process at the first attempt to write, to connect or to start another process, with a code of its own.
+# The language identifier unpacks itself into a temporary file without a name: TMPDIR may be used, and is left empty.
+GUARD = """
+import os, sys
+def refuse(event, given):
+    writes = event == "open" and isinstance(given[2], int) and given[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+    if not writes and event not in (
+        "socket.connect", "socket.bind", "socket.getaddrinfo", "subprocess.Popen", "os.posix_spawn", "os.fork",
+        "os.exec", "os.system", "os.mkdir", "os.remove", "os.rename", "shutil.rmtree", "sqlite3.connect",
+    ):
+        return
+    if not str(given[0]).startswith((os.devnull, os.environ["TMPDIR"])):
+        os.write(2, f"refused: {event} {given}".encode())
+        os._exit(99)
+sys.addaudithook(refuse)
+from flows.cli import main
+code = main(sys.argv[1:])
+found = {"prefect", "litellm", "great_expectations", "xllamacpp"} & set(sys.modules)
+sys.exit(code or (f"imported: {found}" if found else 0))
+"""
+
+Dry = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def dry(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Dry]:
+    """The command ``plan`` in this process: its exit code, and what it printed to stdout and stderr."""
+    terminate = signal.getsignal(signal.SIGTERM)
+
+    def call(workspace: Workspace, *arguments: str) -> tuple[int, str, str]:
+        workspace.enter(monkeypatch)
+        monkeypatch.setenv("COLUMNS", "80")
+        code = main(("plan", *arguments))
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    yield call
+    signal.signal(signal.SIGTERM, terminate)
+
+
+def read_json(dry: Dry, workspace: Workspace, *arguments: str) -> dict[str, Any]:
+    code, out, err = dry(workspace, *arguments, "--json")
+    assert (0, "", 1) == (code, err, out.count("\n"))
+    found: dict[str, Any] = json.loads(out)
+    return found
+
+
+def unfold(text: str) -> str:
+    """What was printed, without the places where lines were folded."""
+    return re.sub(r"\s+", " ", text)
+
+
+@pytest.mark.parametrize("variables", [{}, HOSTED])
+def test_nothing_is_asked_started_written_or_imported(tmp_path: Path, variables: dict[str, str]) -> None:
+    workspace = make_workspace(tmp_path, None, **variables)
+    (tmp_path / "scratch").mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    ours = {name: text for name, text in os.environ.items() if not name.startswith(("EXEMPLARS_", "COV"))}
+    ended = subprocess.run(
+        [sys.executable, "-c", GUARD, "plan", *LOW],
+        cwd=ROOT,
+        env={**ours, **workspace.variables, "PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": str(tmp_path / "scratch")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (0, "") == (ended.returncode, ended.stderr)
+    assert "nothing is asked and nothing is written" in ended.stdout
+    assert before == sorted(tmp_path.rglob("*"))
+
+
+def test_provider_is_not_called(tmp_path: Path, dry: Dry) -> None:
+    with serve_provider() as provider:
+        code, _, _ = dry(make_workspace(tmp_path, provider), *LOW)
+
+        assert (0, 0) == (code, provider.calls.total())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("u22a8.tolshed",), "No model 'u22a8.tolshed' in"),
+        (("../x",), "'../x' is not a handle"),
+        ((HANDLE, "--effort", "lo"), "'lo' is not an effort"),
+        ((HANDLE, "--effort", "max"), "levels: found no 'max'"),
+        ((HANDLE, "--synth-type", "from_trait"), "'from_trait' is not a synth type"),
+        ((*LOW, "--prompts", "-1"), "Invalid value for '--prompts'"),
+        ((), "Missing argument 'handle'"),
+    ],
+)
+def test_bad_input_is_one_message(tmp_path: Path, dry: Dry, arguments: tuple[str, ...], said: str) -> None:
+    workspace = make_workspace(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    code, out, err = dry(workspace, *arguments)
+
+    assert (2, "", 1) == (code, out, err.count("exemplars: "))
+    assert said in err
+    assert before == sorted(tmp_path.rglob("*"))
+
+
+def test_model_without_traits_has_no_plan(tmp_path: Path, dry: Dry) -> None:
+    workspace = make_workspace(tmp_path)
+    (workspace.model / "model.yaml").write_text("traits: discover")
+    code, out, err = dry(workspace, *LOW)
+
+    assert (2, "") == (code, out)
+    assert "traits is 'discover', so there are no trait" in err
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("EXEMPLARS_SYNTH_MODEL", "embedded/nowhere.gguf", "nowhere.gguf cannot be read"),
+        (
+            "EXEMPLARS_SAMPLES_URI",
+            "{folder}/effort.yaml/samples",
+            "effort.yaml/samples cannot be used: Not a directory",
+        ),
+        ("EXEMPLARS_SAMPLES_URI", "ftp://example.org/samples", "ftp://example.org/samples cannot be opened"),
+    ],
+)
+def test_what_would_fail_a_run_before_its_first_call_fails_the_dry_run(
+    tmp_path: Path, dry: Dry, name: str, value: str, said: str
+) -> None:
+    code, out, err = dry(make_workspace(tmp_path, None, **{name: value.format(folder=tmp_path)}), *LOW)
+
+    assert (3, "") == (code, out)
+    assert said in err
+
+
+def test_json_has_the_numbers_of_a_small_plan(tmp_path: Path, dry: Dry) -> None:
+    found = read_json(dry, make_workspace(tmp_path, None, **HOSTED), *LOW)
+
+    # Quota 4, two candidates an exemplar, 4 top-up rounds, two traits, one call for subjects:
+    # 1 + 4 × 8; 1 + 4 × (8 + 1 × 2 × 2); 1 + 4 × 8 × (1 + 2 + 3 + 4 + 5).
+    assert [33, 49, 481] == [found["total"][outlook]["calls"] for outlook in ("low", "likely", "high")]
+    assert found["total"]["low"] == {
+        field: pytest.approx(sum(kind["low"][field] for kind in found["calls"])) for field in found["total"]["low"]
+    }
+    amount = found["total"]["likely"]
+    # $0.40 and $1.60 for a million.
+    assert amount["cost_usd"] == pytest.approx(amount["tokens_in"] * 4e-7 + amount["tokens_out"] * 1.6e-6)
+    assert {"input_usd": 4e-7, "output_usd": 1.6e-6, "cached_input_usd": 1e-7} == found["price"]
+    assert 1.0 == found["max_cost_usd"]
+
+
+def test_json_names_the_plan(tmp_path: Path, dry: Dry) -> None:
+    found = read_json(dry, make_workspace(tmp_path, None, **HOSTED), *LOW)
+
+    assert (HANDLE, "from_traits", "low", "openai/gpt-4.1-mini") == tuple(
+        found[name] for name in ("handle", "synth_type", "effort", "synth_model")
+    )
+    assert 32 == len(found["plan_id"])
+    assert 12 == len(found["prompts_version"])
+    assert {
+        "trait": "clarity",
+        "type": "spectrum",
+        "pole": "negative",
+        "label": "Obscure",
+        "wanted": 4,
+        "cells": 8,
+    } == (found["quotas"][1])
+    assert {"clarity": 3, "safety": 3} == {
+        trait: [scenario["trait"] for scenario in found["scenarios"]].count(trait) for trait in ("clarity", "safety")
+    }
+    assert {"everyday", "lists", "openai/gpt-4.1-mini"} >= {
+        found["subjects"][name] for name in ("shown_from", "proposed_by")
+    }
+
+
+def test_same_inputs_print_the_same(tmp_path: Path, dry: Dry) -> None:
+    workspace = make_workspace(tmp_path)
+
+    assert dry(workspace, *LOW) == dry(workspace, *LOW)
+
+
+@pytest.mark.parametrize("shown", [0, 1, 3])
+def test_as_many_prompts_of_each_kind_are_shown_as_are_asked_for(tmp_path: Path, dry: Dry, shown: int) -> None:
+    found = read_json(dry, make_workspace(tmp_path, None, **HOSTED), *LOW, "--prompts", str(shown))
+    kinds = [prompt["kind"] for prompt in found["prompts"]]
+
+    assert min(shown, 1) == kinds.count("subjects")
+    assert 4 * [shown] == [kinds.count(kind["kind"]) for kind in found["calls"] if kind["kind"] != "subjects"]
+
+
+def test_prompts_of_a_chat_model_are_shown_in_full(tmp_path: Path, dry: Dry) -> None:
+    workspace = make_workspace(tmp_path, None, **HOSTED)
+    prompts = read_json(dry, workspace, *LOW)["prompts"]
+    printed = unfold(dry(workspace, *LOW)[1])
+
+    assert 1 + 2 * 4 == len(prompts)
+    assert [] == [prompt["title"] for prompt in prompts if unfold(prompt["user"]) not in printed]
+    assert [] == [prompt["title"] for prompt in prompts if unfold(prompt["system"]) not in printed]
+    assert "must come close to it" in printed
+    assert "safety/00000/negative/0, near miss, to openai/gpt-4.1-mini" in printed
+
+
+def test_subjects_of_a_hosted_model_are_said_to_be_from_the_lists(tmp_path: Path, dry: Dry) -> None:
+    printed = unfold(dry(make_workspace(tmp_path, None, **HOSTED), *LOW)[1])
+
+    assert "A run first asks openai/gpt-4.1-mini for subjects" in printed
+    assert "the subjects below are from the lists" in printed
+    assert "List price of openai/gpt-4.1-mini: $0.40 in and $1.60 out for a million tokens." in printed
+
+
+def test_embedded_model_costs_nothing_and_shows_its_documents_and_its_judge(tmp_path: Path, dry: Dry) -> None:
+    workspace = make_workspace(tmp_path)
+    printed, found = unfold(dry(workspace, *LOW)[1]), read_json(dry, workspace, *LOW)
+
+    assert "runs on this machine and costs nothing" in printed
+    assert "Prompt: judge: clarity" in printed
+    assert "An authored text stands where the exemplar will." in printed
+    assert "as in a run" in printed
+    assert None is found["subjects"]["proposed_by"]
+    assert [0.0, 0.0, 0.0] == [found["total"][outlook]["cost_usd"] for outlook in ("low", "likely", "high")]
+    # Two draws of each scenario; the quota of both poles of the one trait that has seeds.
+    assert 4 * 16 + 8 == found["total"]["low"]["calls"]
+
+
+def test_cost_of_a_model_without_a_list_price_is_not_known(tmp_path: Path, dry: Dry) -> None:
+    workspace = make_workspace(tmp_path, EXEMPLARS_SYNTH_MODEL="openai/my-model")
+    printed, found = unfold(dry(workspace, *LOW)[1]), read_json(dry, workspace, *LOW)
+
+    assert "No list price known for openai/my-model: the cost can't be told" in printed
+    assert "limit of $1.00 may not hold" in printed
+    assert "$0.00" not in printed
+    assert [None, None, None] == [found["total"][outlook]["cost_usd"] for outlook in ("low", "likely", "high")]
+    assert None is found["price"]
+
+
+def test_long_name_and_brackets_are_printed_as_they_are(tmp_path: Path, dry: Dry) -> None:
+    name = f"openai/[bold]:x:{'long-' * 30}"
+    printed = dry(make_workspace(tmp_path, EXEMPLARS_SYNTH_MODEL=name), *LOW)[1]
+
+    assert 4 <= re.sub(r"\s+", "", printed).count(name)
+
+
+def test_skipped_sources_are_told(tmp_path: Path, dry: Dry) -> None:
+    workspace = make_workspace(tmp_path)
+    definition = workspace.model / "model.yaml"
+    source = "sources:\n  - {type: url, url: 'https://example.org/a.txt'}"
+    definition.write_text(definition.read_text().replace("sources:", source))
+
+    assert "not read here" in unfold(dry(workspace, *LOW)[1])
+
+
+@pytest.mark.parametrize("variables", [{}, HOSTED])
+def test_no_line_is_wider_than_80_columns(tmp_path: Path, dry: Dry, variables: dict[str, str]) -> None:
+    _, out, _ = dry(make_workspace(tmp_path, None, **variables), *LOW)
+
+    assert [] == [line for line in out.splitlines() if len(line) > 80]
