@@ -10,6 +10,7 @@ from engine.definition import load_model
 from engine.effort import Level, choose_effort, load_level
 from engine.embedded import find_gguf, is_embedded, serve_embedded
 from engine.errors import UnsupportedError
+from engine.limits import Limits
 from engine.llm import Endpoint, LitellmClient
 from engine.model import EFFORTS, SYNTH_TYPES, Effort, Model, SynthType
 from engine.progress import Progress
@@ -95,7 +96,7 @@ def open_asker(settings: Settings, level: Level, progress: Progress) -> Iterator
 
 def _make_asker(endpoint: Endpoint, settings: Settings, progress: Progress, max_cost_usd: float | None) -> Asker:
     client = LitellmClient(endpoint, settings.call_timeout_seconds)
-    return Asker(client, settings.locate(settings.cache_dir), progress, settings.concurrency, max_cost_usd)
+    return Asker(client, settings.locate(settings.cache_dir), progress, Limits(settings.concurrency, max_cost_usd))
 
 
 def _make_endpoint(settings: Settings, level: Level) -> Endpoint:

@@ -125,9 +125,9 @@ def make_report_data(
         duplicates=tuple(rounds.screener.duplicates),
         expectations=verdict.results,
         lean={rows[key]: place for key, place in places.items()},
-        replies=asker.replies,
-        tokens=asker.tokens,
-        cost_usd=asker.cost_usd,
+        replies=asker.limits.replies,
+        tokens=asker.limits.tokens,
+        cost_usd=asker.limits.cost_usd,
     )
 
 
@@ -144,7 +144,11 @@ def _make_verdict_document(rounds: Rounds, verdict: Verdict, asker: Asker) -> di
         "warnings": list(verdict.warnings),
         "suites": dict(verdict.suites),
         "reasons": count_reasons(rounds.choice.rejected),
-        "cost": {"usd": asker.cost_usd, "replies": asker.replies, "completion_tokens": asker.tokens},
+        "cost": {
+            "usd": asker.limits.cost_usd,
+            "replies": asker.limits.replies,
+            "completion_tokens": asker.limits.tokens,
+        },
     }
 
 
