@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Protocol
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt, wait_random_exponential
@@ -142,12 +142,7 @@ class Asker:
         """One call; where the provider does not take the schema, it is asked for in words from then on."""
         if request.schema is None:
             return await self._client.complete(request)
-        in_words = Request(
-            prompt=write_words_only(request.prompt, request.schema),
-            max_tokens=request.max_tokens,
-            temperature=request.temperature,
-            seed=request.seed,
-        )
+        in_words = replace(request, prompt=write_words_only(request.prompt, request.schema), schema=None)
         if self._schema_in_words:
             return await self._client.complete(in_words)
         try:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from engine.asking import REFUSED, Asker
+from engine.effort import Thinking
 from engine.errors import RetryableProviderError
 from engine.llm import Request
 from engine.model import Model
@@ -70,7 +71,8 @@ async def generate_cell(plan: Plan, cell: Cell, asker: Asker, language: str) -> 
         BudgetError, StoreError: as ``Asker.ask``.
     """
     plain = asker.endpoint.style == "plain"
-    request = make_plain_request(plan, cell) if plain else make_chat_request(plan, cell, language)
+    thinking = plan.level.thinking if asker.endpoint.thinks else "none"
+    request = make_plain_request(plan, cell) if plain else make_chat_request(plan, cell, language, thinking)
     try:
         reply = await asker.ask(cell.id, request)
     except RetryableProviderError as error:
@@ -96,11 +98,12 @@ async def propose_subjects(plan: Plan, asker: Asker) -> tuple[str, ...]:
     return tuple(dict.fromkeys(" ".join(subject.split()) for subject in subjects if len(subject) <= 80))
 
 
-def make_chat_request(plan: Plan, cell: Cell, language: str) -> Request:
+def make_chat_request(plan: Plan, cell: Cell, language: str, thinking: Thinking = "none") -> Request:
     """The request of a cell to a chat model, with the schema of its reply."""
     words = plan.lists.length(cell.scenario.length).max_words
     tokens = words * TOKENS_PER_WORD * plan.level.exemplars_per_call + CHAT_EXTRA_TOKENS
-    return Request(write_chat_prompt(plan, cell, language), tokens, plan.level.temperature, EXEMPLAR_SCHEMA)
+    prompt = write_chat_prompt(plan, cell, language)
+    return Request(prompt, tokens, plan.level.temperature, EXEMPLAR_SCHEMA, thinking=thinking)
 
 
 def make_plain_request(plan: Plan, cell: Cell) -> Request:

@@ -5,9 +5,10 @@ import logging
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from engine.effort import Thinking
 from engine.errors import (
     ContentRefusedError,
     CredentialsError,
@@ -20,6 +21,7 @@ from engine.errors import (
 )
 from engine.prompting import Prompt
 from engine.replies import Reply
+from engine.thinking import read_efforts, write_options
 
 Style = Literal["chat", "plain"]
 
@@ -35,6 +37,7 @@ class Endpoint:
 
     ``identity`` tells it from any other model in the keys of kept replies. ``slots`` is how many calls it works on at
     once, None where that is the provider's business; ``draws`` how many calls to make for one scenario and pole.
+    ``thinks`` is whether it can be asked to think; the client that is made for it finds out.
     """
 
     name: str
@@ -46,12 +49,13 @@ class Endpoint:
     slots: int | None = None
     draws: int = 1
     free: bool = False
+    thinks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """One call. ``schema`` is a JSON schema for the reply; ``logprobs`` how many likeliest next tokens to tell;
-    ``sampler`` has options that llama.cpp takes beyond OpenAI's."""
+    ``sampler`` has options that llama.cpp takes beyond OpenAI's. ``max_tokens`` are the answer's, thoughts aside."""
 
     prompt: Prompt
     max_tokens: int
@@ -61,6 +65,7 @@ class Request:
     stop: tuple[str, ...] = ()
     sampler: Mapping[str, float] | None = None
     logprobs: int | None = None
+    thinking: Thinking = "none"
 
 
 class LitellmClient:
@@ -71,6 +76,9 @@ class LitellmClient:
         self._timeout_seconds = timeout_seconds
         self._litellm = _import_litellm()
         self._check_name()
+        chat = endpoint.style == "chat"
+        self._efforts = read_efforts(self._litellm, endpoint.model, endpoint.api_base) if chat else None
+        self.endpoint = replace(endpoint, thinks=self._efforts is not None)
 
     async def complete(self, request: Request) -> Reply:
         """The reply to one request, asked once.
@@ -98,8 +106,7 @@ class LitellmClient:
             "api_base": endpoint.api_base,
             "api_key": endpoint.api_key,
             "timeout": httpx.Timeout(self._timeout_seconds, connect=min(CONNECT_SECONDS, self._timeout_seconds)),
-            "max_tokens": request.max_tokens,
-            "temperature": request.temperature,
+            **write_options(self._efforts, request.thinking, request.max_tokens, request.temperature),
             # Retries are ours, so that they are counted, seen and bounded in one place.
             "max_retries": 0,
             "num_retries": 0,

@@ -13,6 +13,7 @@ from engine.card import render_card
 from engine.language import expect_language
 from engine.lean import place_exemplars
 from engine.model import POLES, Model, Pole
+from engine.notes import list_notes
 from engine.prompting import prompts_version
 from engine.report import PoleCount, ReportData, render_report
 from engine.rounds import Rounds
@@ -113,7 +114,7 @@ def make_report_data(
         success=verdict.success,
         failed=(*rounds.explain_lack(), *verdict.failed),
         warnings=verdict.warnings,
-        notes=tuple(f"Skipped: {skipped.what} ({skipped.why})." for skipped in model.skipped),
+        notes=list_notes(model, rounds.plan.level, asker.endpoint),
         counts=tuple(
             PoleCount(trait.key, trait.name, pole, trait.label(pole), counts[trait.key, pole], rounds.plan.wanted)
             for trait in model.traits

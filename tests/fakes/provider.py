@@ -104,6 +104,7 @@ class Provider:
         self.broken: Counter[str] = Counter()
         self.answers: Counter[str] = Counter()
         self.schemas: list[bool] = []
+        self.bodies: list[dict[str, Any]] = []
         self.in_flight = 0
         self.most_in_flight = 0
         self._admitted = 0
@@ -118,6 +119,7 @@ class Provider:
         prompt = "\0".join(message["content"] for message in body["messages"])
         self.calls[prompt] += 1
         self.schemas.append("response_format" in body)
+        self.bodies.append(body)
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:
