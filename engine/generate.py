@@ -92,7 +92,7 @@ async def propose_subjects(plan: Plan, asker: Asker) -> tuple[str, ...]:
     request = Request(prompt, PROPOSED_SUBJECTS * 16 + CHAT_EXTRA_TOKENS, plan.level.temperature, SUBJECT_SCHEMA)
     reply = await asker.ask("subjects", request)
     try:
-        subjects = _Subjects.model_validate_json(_strip_fence(reply.text)).subjects
+        subjects = _Subjects.model_validate_json(strip_fence(reply.text)).subjects
     except ValidationError:
         return ()
     return tuple(dict.fromkeys(" ".join(subject.split()) for subject in subjects if len(subject) <= 80))
@@ -131,7 +131,7 @@ def read_reply(cell: Cell, asker: Asker, prompt: Prompt, reply: Reply, max_words
     if reply.finish == "length":
         return [_make(cell, asker, prompt, reply, "truncated", TRUNCATED, reply.text)]
     try:
-        found = _Replies.model_validate_json(_strip_fence(reply.text)).exemplars
+        found = _Replies.model_validate_json(strip_fence(reply.text)).exemplars
     except ValidationError as error:
         detail = error.errors()[0]["msg"]
         reason: Reason = "truncated" if _breaks_off(reply.text) else "unreadable"
@@ -160,6 +160,12 @@ def cut_sentences(text: str, max_words: int | None) -> str:
             break
         kept.append(sentence)
     return " ".join(kept)
+
+
+def strip_fence(text: str) -> str:
+    """The text inside a code fence that a model put around its JSON; anything else is left as it is."""
+    fenced = re.fullmatch(r"\s*```(?:json)?\s*\n(.*)\n\s*```\s*", text, re.DOTALL)
+    return fenced.group(1) if fenced else text
 
 
 def _read_plain(cell: Cell, asker: Asker, prompt: Prompt, reply: Reply, max_words: int | None) -> Exemplar:
@@ -208,12 +214,6 @@ def _make(
         round_no=cell.round_no,
         cost_usd=cost,
     )
-
-
-def _strip_fence(text: str) -> str:
-    """The text inside a code fence that a model put around its JSON; anything else is left as it is."""
-    fenced = re.fullmatch(r"\s*```(?:json)?\s*\n(.*)\n\s*```\s*", text, re.DOTALL)
-    return fenced.group(1) if fenced else text
 
 
 def _breaks_off(text: str) -> bool:
