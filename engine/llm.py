@@ -37,7 +37,8 @@ class Endpoint:
 
     ``identity`` tells it from any other model in the keys of kept replies. ``slots`` is how many calls it works on at
     once, None where that is the provider's business; ``draws`` how many calls to make for one scenario and pole.
-    ``thinks`` is whether it can be asked to think; the client that is made for it finds out.
+    ``thinks`` is whether it can be asked to think; the client that is made for it finds out. ``settings``
+    begins the names of the variables that set it.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Endpoint:
     draws: int = 1
     free: bool = False
     thinks: bool = False
+    settings: str = "EXEMPLARS_SYNTH"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +153,7 @@ class LitellmClient:
         except self._litellm.exceptions.BadRequestError as error:
             raise ModelNotFoundError(
                 f"{self.endpoint.name!r} names no provider that litellm knows. A name is <provider>/<model>, such as "
-                "openai/gpt-4.1-mini, or 'embedded'; set EXEMPLARS_SYNTH_MODEL or data/effort.yaml"
+                f"openai/gpt-4.1-mini, or 'embedded'; set {self.endpoint.settings}_MODEL or data/effort.yaml"
             ) from error
 
     def _translate(self, error: Exception) -> ProviderError:
@@ -164,22 +166,22 @@ class LitellmClient:
     def _translate_lasting(self, error: Exception, where: str, said: str) -> ProviderError | None:
         """What will be the same when it is asked again; subclasses come before what they derive from."""
         kinds = self._litellm.exceptions
-        name = self.endpoint.name
+        name, settings = self.endpoint.name, self.endpoint.settings
         if isinstance(error, kinds.ContentPolicyViolationError) or _read_code(error) in CONTENT_CODES:
             return ContentRefusedError(f"{name} refuses this prompt: {said}")
         if isinstance(error, kinds.AuthenticationError | kinds.PermissionDeniedError) or _read_status(error) == 403:
             return CredentialsError(
-                f"{name}{where} refuses the key: {said}. Set EXEMPLARS_SYNTH_API_KEY, or the provider's own variable "
+                f"{name}{where} refuses the key: {said}. Set {settings}_API_KEY, or the provider's own variable "
                 "(OPENAI_API_KEY and the like)"
             )
         if _lacks_key(error):
             return CredentialsError(
-                f"{name}{where} wants a key and there is none. Set EXEMPLARS_SYNTH_API_KEY, or the provider's own "
+                f"{name}{where} wants a key and there is none. Set {settings}_API_KEY, or the provider's own "
                 "variable (OPENAI_API_KEY and the like); for a server that checks no key, set it to any word"
             )
         if isinstance(error, kinds.NotFoundError):
             return ModelNotFoundError(
-                f"{name} is not to be had{where}: {said}. Check EXEMPLARS_SYNTH_MODEL and EXEMPLARS_SYNTH_API_BASE"
+                f"{name} is not to be had{where}: {said}. Check {settings}_MODEL and {settings}_API_BASE"
             )
         if isinstance(error, kinds.BadRequestError | kinds.UnprocessableEntityError):
             return RequestRefusedError(f"{name}{where} does not accept the request: {said}")
@@ -203,7 +205,8 @@ class LitellmClient:
 
     def _say_unavailable(self, where: str, said: str, error: Exception) -> ProviderUnavailableError:
         return ProviderUnavailableError(
-            f"{self.endpoint.name}{where} does not answer: {said}. Check EXEMPLARS_SYNTH_API_BASE and the network",
+            f"{self.endpoint.name}{where} does not answer: {said}. "
+            f"Check {self.endpoint.settings}_API_BASE and the network",
             _read_retry_after(error),
         )
 

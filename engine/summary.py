@@ -3,7 +3,7 @@
 import importlib.metadata
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -21,6 +21,7 @@ from engine.samples import Exemplar, Row, RunStamp, make_row
 from engine.screen import count_reasons
 from engine.store import CARD, REPORT, VERDICT, SampleSet
 from engine.verdict import Verdict
+from engine.votes import count_votes
 
 PACKAGES = ("prefect", "great-expectations", "litellm", "pandas", "pyarrow", "rensa", "py3langid", "xllamacpp")
 
@@ -125,6 +126,7 @@ def make_report_data(
         reasons=count_reasons(rounds.choice.rejected),
         duplicates=tuple(rounds.screener.duplicates),
         expectations=verdict.results,
+        votes=count_votes(exemplar.votes for exemplar in rounds.exemplars),
         lean={rows[key]: place for key, place in places.items()},
         replies=asker.limits.replies,
         tokens=asker.limits.tokens,
@@ -145,6 +147,7 @@ def _make_verdict_document(rounds: Rounds, verdict: Verdict, asker: Asker) -> di
         "warnings": list(verdict.warnings),
         "suites": dict(verdict.suites),
         "reasons": count_reasons(rounds.choice.rejected),
+        "judge": asdict(count_votes(exemplar.votes for exemplar in rounds.exemplars)),
         "cost": {
             "usd": asker.limits.cost_usd,
             "replies": asker.limits.replies,

@@ -31,3 +31,15 @@ def test_skipped_parts_of_the_definition_are_noted() -> None:
 )
 def test_thinking_that_the_model_has_not_is_noted(thinking: str, thinks: bool, notes: tuple[str, ...]) -> None:
     assert notes == list_notes(make_model(), make_level(thinking=thinking), replace(CHAT, thinks=thinks))
+
+
+@pytest.mark.parametrize(
+    ("votes", "judge", "noted"),
+    [(0, "embedded", False), (1, "openai/judge", False), (1, "embedded", True), (3, "embedded/other.gguf", True)],
+)
+def test_votes_that_nobody_casts_are_noted(votes: int, judge: str, noted: bool) -> None:
+    notes = list_notes(make_model(), make_level(judge_votes=votes, judge_model=judge), CHAT)
+
+    assert noted == bool(notes)
+    for note in notes:
+        assert f"asked for ({votes}); the judge model is {judge}, which casts none. EXEMPLARS_JUDGE_MODEL" in note
