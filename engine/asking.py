@@ -6,13 +6,12 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Protocol
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from engine.errors import (
-    BudgetError,
     ContentRefusedError,
     ProviderError,
     RateLimitedError,
@@ -20,6 +19,7 @@ from engine.errors import (
     RetryableProviderError,
     StoreError,
 )
+from engine.limits import Limits
 from engine.llm import Endpoint, Request
 from engine.progress import CallBegun, CallEnded, Progress
 from engine.prompting import write_words_only
@@ -44,36 +44,28 @@ class Client(Protocol):
 
 
 class Asker:
-    """Everything that one run asks of one model goes through here, so that its limits hold across all tasks."""
+    """Everything that one run asks of one model goes through here, within the limits that its models share."""
 
     def __init__(
         self,
         client: Client,
         cache_dir: str,
         progress: Progress,
-        concurrency: int,
-        max_cost_usd: float | None = None,
+        limits: Limits,
         wait_seconds: float = 0.5,
     ) -> None:
         self.endpoint = client.endpoint
-        self.calls = 0
-        self.replies = 0
-        self.tokens = 0
-        self.cost_usd: float | None = None
+        self.limits = limits
         self._client = client
         self._cache_dir = cache_dir
         self._kept: KeptReplies | None = None
         self._progress = progress
-        slots = client.endpoint.slots
-        self._in_flight = asyncio.Semaphore(concurrency if slots is None else min(concurrency, slots))
-        self._max_cost_usd = max_cost_usd
+        self._slots = asyncio.Semaphore(client.endpoint.slots or limits.concurrency)
         self._alone = asyncio.Lock()
+        self._priced = False
         self._wait = wait_random_exponential(multiplier=wait_seconds, max=MAX_WAIT_SECONDS)
         self._answered = False
         self._schema_in_words = False
-        self._dearest_usd = 0.0
-        self._open = 0
-        self._ended = asyncio.Event()
 
     @contextmanager
     def keeping(self, plan_id: str) -> Iterator[None]:
@@ -102,11 +94,11 @@ class Asker:
         replies = self._kept
         if replies is None:
             raise StoreError("Nothing may be asked where replies are not kept: open Asker.keeping first")
-        async with self._in_flight:
-            if self._max_cost_usd is not None and not self.replies:
-                # Before the first reply nobody knows what a call costs: under a limit it is asked for alone.
+        async with self._slots, self.limits.in_flight:
+            if self.limits.max_cost_usd is not None and not self._priced:
+                # Before its first reply nobody knows what a model costs: under a limit it is asked for alone.
                 async with self._alone:
-                    if not self.replies:
+                    if not self._priced:
                         return await self._find_or_call(replies, key, request)
             return await self._find_or_call(replies, key, request)
 
@@ -115,18 +107,14 @@ class Asker:
         if kept is not None:
             self._count(kept, reused=True)
             return kept
-        await self._check_budget()
-        self._progress.report(CallBegun())
-        self._open += 1
-        try:
-            reply = replies.keep(key, await self._call(request))
+        async with self.limits.spending():
+            self._progress.report(CallBegun())
+            try:
+                reply = replies.keep(key, await self._call(request))
+            except BaseException:
+                self._progress.report(CallEnded(failed=True))
+                raise
             self._count(reply, reused=False)
-        except BaseException:
-            self._progress.report(CallEnded(failed=True))
-            raise
-        finally:
-            self._open -= 1
-            self._ended.set()
         return reply
 
     async def _call(self, request: Request) -> Reply:
@@ -154,12 +142,7 @@ class Asker:
         """One call; where the provider does not take the schema, it is asked for in words from then on."""
         if request.schema is None:
             return await self._client.complete(request)
-        in_words = Request(
-            prompt=write_words_only(request.prompt, request.schema),
-            max_tokens=request.max_tokens,
-            temperature=request.temperature,
-            seed=request.seed,
-        )
+        in_words = replace(request, prompt=write_words_only(request.prompt, request.schema), schema=None)
         if self._schema_in_words:
             return await self._client.complete(in_words)
         try:
@@ -183,34 +166,9 @@ class Asker:
         # Jitter is added on top of Retry-After, so that those who were sent away do not all come back at once.
         return min(asked, MAX_WAIT_SECONDS) + self._wait(state) / 10 if asked is not None else self._wait(state)
 
-    async def _check_budget(self) -> None:
-        """Where one more call has no room beside those in flight, their end is waited for: they may cost less.
-
-        So nothing is in flight when the run stops at its limit, and no reply is paid for and lost.
-        """
-        if self._max_cost_usd is None:
-            return
-        while not self._has_room(self._max_cost_usd):
-            if self._open:
-                self._ended.clear()
-                await self._ended.wait()
-                continue
-            raise BudgetError(
-                f"The run's limit of ${self._max_cost_usd:g} is reached: ${self.cost_usd or 0:.4f} is spent and one "
-                "more call could pass it. Raise EXEMPLARS_MAX_COST_USD or max_cost_usd in the effort file and start "
-                "again: the replies are kept and not paid twice"
-            )
-
-    def _has_room(self, max_cost_usd: float) -> bool:
-        return (self.cost_usd or 0.0) + (self._open + 1) * self._dearest_usd <= max_cost_usd
-
     def _count(self, reply: Reply, reused: bool) -> None:
-        self.replies += 1
-        self.calls += not reused
-        self.tokens += reply.completion_tokens
-        if reply.cost_usd is not None:
-            self.cost_usd = (self.cost_usd or 0.0) + reply.cost_usd
-            self._dearest_usd = max(self._dearest_usd, reply.cost_usd)
+        self._priced = True
+        self.limits.count(reply, reused)
         self._progress.report(CallEnded(reply.completion_tokens, reused))
 
     def _make_key(self, label: str, request: Request) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from engine.asking import REFUSED, Asker
+from engine.effort import Thinking
 from engine.errors import RetryableProviderError
 from engine.llm import Request, Style
 from engine.model import Model
@@ -69,7 +70,8 @@ async def generate_cell(plan: Plan, cell: Cell, asker: Asker, language: str) -> 
         ProviderError: no call will succeed (not for a call that failed while others succeed).
         BudgetError, StoreError: as ``Asker.ask``.
     """
-    request = make_request(plan, cell, asker.endpoint.style, language)
+    thinking = plan.level.thinking if asker.endpoint.thinks else "none"
+    request = make_request(plan, cell, asker.endpoint.style, language, thinking)
     try:
         reply = await asker.ask(cell.id, request)
     except RetryableProviderError as error:
@@ -87,15 +89,15 @@ async def propose_subjects(plan: Plan, asker: Asker) -> tuple[str, ...]:
         return ()
     reply = await asker.ask("subjects", make_subjects_request(plan))
     try:
-        subjects = _Subjects.model_validate_json(_strip_fence(reply.text)).subjects
+        subjects = _Subjects.model_validate_json(strip_fence(reply.text)).subjects
     except ValidationError:
         return ()
     return tuple(dict.fromkeys(" ".join(subject.split()) for subject in subjects if len(subject) <= 80))
 
 
-def make_request(plan: Plan, cell: Cell, style: Style, language: str) -> Request:
+def make_request(plan: Plan, cell: Cell, style: Style, language: str, thinking: Thinking = "none") -> Request:
     """The request of a cell, in the style of the model that is asked."""
-    return make_plain_request(plan, cell) if style == "plain" else make_chat_request(plan, cell, language)
+    return make_plain_request(plan, cell) if style == "plain" else make_chat_request(plan, cell, language, thinking)
 
 
 def make_subjects_request(plan: Plan) -> Request:
@@ -104,11 +106,12 @@ def make_subjects_request(plan: Plan) -> Request:
     return Request(prompt, PROPOSED_SUBJECTS * 16 + CHAT_EXTRA_TOKENS, plan.level.temperature, SUBJECT_SCHEMA)
 
 
-def make_chat_request(plan: Plan, cell: Cell, language: str) -> Request:
+def make_chat_request(plan: Plan, cell: Cell, language: str, thinking: Thinking = "none") -> Request:
     """The request of a cell to a chat model, with the schema of its reply."""
     words = plan.lists.length(cell.scenario.length).max_words
     tokens = words * TOKENS_PER_WORD * plan.level.exemplars_per_call + CHAT_EXTRA_TOKENS
-    return Request(write_chat_prompt(plan, cell, language), tokens, plan.level.temperature, EXEMPLAR_SCHEMA)
+    prompt = write_chat_prompt(plan, cell, language)
+    return Request(prompt, tokens, plan.level.temperature, EXEMPLAR_SCHEMA, thinking=thinking)
 
 
 def make_plain_request(plan: Plan, cell: Cell) -> Request:
@@ -136,7 +139,7 @@ def read_reply(cell: Cell, asker: Asker, prompt: Prompt, reply: Reply, max_words
     if reply.finish == "length":
         return [_make(cell, asker, prompt, reply, "truncated", TRUNCATED, reply.text)]
     try:
-        found = _Replies.model_validate_json(_strip_fence(reply.text)).exemplars
+        found = _Replies.model_validate_json(strip_fence(reply.text)).exemplars
     except ValidationError as error:
         detail = error.errors()[0]["msg"]
         reason: Reason = "truncated" if _breaks_off(reply.text) else "unreadable"
@@ -165,6 +168,12 @@ def cut_sentences(text: str, max_words: int | None) -> str:
             break
         kept.append(sentence)
     return " ".join(kept)
+
+
+def strip_fence(text: str) -> str:
+    """The text inside a code fence that a model put around its JSON; anything else is left as it is."""
+    fenced = re.fullmatch(r"\s*```(?:json)?\s*\n(.*)\n\s*```\s*", text, re.DOTALL)
+    return fenced.group(1) if fenced else text
 
 
 def _read_plain(cell: Cell, asker: Asker, prompt: Prompt, reply: Reply, max_words: int | None) -> Exemplar:
@@ -213,12 +222,6 @@ def _make(
         round_no=cell.round_no,
         cost_usd=cost,
     )
-
-
-def _strip_fence(text: str) -> str:
-    """The text inside a code fence that a model put around its JSON; anything else is left as it is."""
-    fenced = re.fullmatch(r"\s*```(?:json)?\s*\n(.*)\n\s*```\s*", text, re.DOTALL)
-    return fenced.group(1) if fenced else text
 
 
 def _breaks_off(text: str) -> bool:

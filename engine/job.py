@@ -5,11 +5,15 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import get_args
 
+from pydantic import SecretStr
+
 from engine.asking import Asker
 from engine.definition import load_model
 from engine.effort import Level, choose_effort, load_level
 from engine.embedded import describe_embedded, find_gguf, is_embedded, serve_embedded
 from engine.errors import UnsupportedError
+from engine.jury import Jury
+from engine.limits import Limits
 from engine.llm import Endpoint, LitellmClient
 from engine.model import EFFORTS, SYNTH_TYPES, Effort, Model, SynthType
 from engine.plan import Plan, make_plan
@@ -46,7 +50,11 @@ def load_job(settings: Settings, handle: str, synth_type: str, effort: str | Non
     checked_effort = check_effort(effort)
     model = load_model(settings.locate(settings.models_uri), handle)
     level = load_level(settings.locate(settings.effort_file), choose_effort(checked_effort, model.effort))
-    level = replace(level, synth_model=settings.synth_model or level.synth_model)
+    level = replace(
+        level,
+        synth_model=settings.synth_model or level.synth_model,
+        judge_model=settings.judge_model or level.judge_model,
+    )
     if is_embedded(level.synth_model):
         find_gguf(level.synth_model)
     samples_uri = settings.locate(settings.samples_uri)
@@ -98,15 +106,21 @@ def describe_endpoint(settings: Settings, level: Level) -> Endpoint:
     """
     if is_embedded(level.synth_model):
         return describe_embedded(level.synth_model)
-    key = settings.synth_api_key
-    base = settings.synth_api_base
-    return Endpoint(
-        name=level.synth_model,
-        model=level.synth_model,
-        identity=f"{level.synth_model}@{base or ''}",
-        api_base=base,
-        api_key=key.get_secret_value() if key else None,
-    )
+    return _make_endpoint(level.synth_model, settings.synth_api_base, settings.synth_api_key)
+
+
+def describe_judge(settings: Settings, level: Level) -> Endpoint | None:
+    """Where the chat judge is asked; None where nobody votes: the dial has no votes, or the embedded model judges.
+
+    The synth model's own address and key serve where both models are the same and the judge has no address of its
+    own. They are never given to another model: its provider may be another, and a key is for who issued it.
+    """
+    if not level.judge_votes or is_embedded(level.judge_model):
+        return None
+    shared = level.judge_model == level.synth_model and settings.judge_api_base is None
+    base = settings.synth_api_base if shared else settings.judge_api_base
+    key = settings.judge_api_key or (settings.synth_api_key if shared else None)
+    return replace(_make_endpoint(level.judge_model, base, key), settings="EXEMPLARS_JUDGE")
 
 
 def limit_cost(settings: Settings, level: Level) -> float | None:
@@ -121,14 +135,36 @@ def open_asker(settings: Settings, level: Level, progress: Progress) -> Iterator
     Raises:
         ProviderError: the model cannot be had.
     """
-    limit = limit_cost(settings, level)
+    limits = Limits(settings.concurrency, limit_cost(settings, level))
     if is_embedded(level.synth_model):
         with serve_embedded(level.synth_model) as endpoint:
-            yield _make_asker(endpoint, settings, progress, limit)
+            yield _make_asker(endpoint, settings, progress, limits)
     else:
-        yield _make_asker(describe_endpoint(settings, level), settings, progress, limit)
+        yield _make_asker(describe_endpoint(settings, level), settings, progress, limits)
 
 
-def _make_asker(endpoint: Endpoint, settings: Settings, progress: Progress, max_cost_usd: float | None) -> Asker:
+def call_jury(settings: Settings, level: Level, progress: Progress, limits: Limits) -> Jury:
+    """The chat judge, within the limits of the run; one that casts no vote where ``describe_judge`` has none.
+
+    Raises:
+        ModelNotFoundError: litellm does not know the judge model's provider.
+    """
+    endpoint = describe_judge(settings, level)
+    if endpoint is None:
+        return Jury(None, 0)
+    return Jury(_make_asker(endpoint, settings, progress, limits), level.judge_votes)
+
+
+def _make_endpoint(model: str, base: str | None, key: SecretStr | None) -> Endpoint:
+    return Endpoint(
+        name=model,
+        model=model,
+        identity=f"{model}@{base or ''}",
+        api_base=base,
+        api_key=key.get_secret_value() if key else None,
+    )
+
+
+def _make_asker(endpoint: Endpoint, settings: Settings, progress: Progress, limits: Limits) -> Asker:
     client = LitellmClient(endpoint, settings.call_timeout_seconds)
-    return Asker(client, settings.locate(settings.cache_dir), progress, settings.concurrency, max_cost_usd)
+    return Asker(client, settings.locate(settings.cache_dir), progress, limits)

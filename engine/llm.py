@@ -5,9 +5,10 @@ import logging
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from engine.effort import Thinking
 from engine.errors import (
     ContentRefusedError,
     CredentialsError,
@@ -20,6 +21,7 @@ from engine.errors import (
 )
 from engine.prompting import Prompt
 from engine.replies import Reply
+from engine.thinking import read_efforts, write_options
 
 Style = Literal["chat", "plain"]
 
@@ -35,6 +37,8 @@ class Endpoint:
 
     ``identity`` tells it from any other model in the keys of kept replies. ``slots`` is how many calls it works on at
     once, None where that is the provider's business; ``draws`` how many calls to make for one scenario and pole.
+    ``thinks`` is whether it can be asked to think; the client that is made for it finds out. ``settings``
+    begins the names of the variables that set it.
     """
 
     name: str
@@ -46,12 +50,14 @@ class Endpoint:
     slots: int | None = None
     draws: int = 1
     free: bool = False
+    thinks: bool = False
+    settings: str = "EXEMPLARS_SYNTH"
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """One call. ``schema`` is a JSON schema for the reply; ``logprobs`` how many likeliest next tokens to tell;
-    ``sampler`` has options that llama.cpp takes beyond OpenAI's."""
+    ``sampler`` has options that llama.cpp takes beyond OpenAI's. ``max_tokens`` are the answer's, thoughts aside."""
 
     prompt: Prompt
     max_tokens: int
@@ -61,6 +67,7 @@ class Request:
     stop: tuple[str, ...] = ()
     sampler: Mapping[str, float] | None = None
     logprobs: int | None = None
+    thinking: Thinking = "none"
 
 
 class LitellmClient:
@@ -71,6 +78,9 @@ class LitellmClient:
         self._timeout_seconds = timeout_seconds
         self._litellm = _import_litellm()
         self._check_name()
+        chat = endpoint.style == "chat"
+        self._efforts = read_efforts(self._litellm, endpoint.model, endpoint.api_base) if chat else None
+        self.endpoint = replace(endpoint, thinks=self._efforts is not None)
 
     async def complete(self, request: Request) -> Reply:
         """The reply to one request, asked once.
@@ -98,8 +108,7 @@ class LitellmClient:
             "api_base": endpoint.api_base,
             "api_key": endpoint.api_key,
             "timeout": httpx.Timeout(self._timeout_seconds, connect=min(CONNECT_SECONDS, self._timeout_seconds)),
-            "max_tokens": request.max_tokens,
-            "temperature": request.temperature,
+            **write_options(self._efforts, request.thinking, request.max_tokens, request.temperature),
             # Retries are ours, so that they are counted, seen and bounded in one place.
             "max_retries": 0,
             "num_retries": 0,
@@ -144,7 +153,7 @@ class LitellmClient:
         except self._litellm.exceptions.BadRequestError as error:
             raise ModelNotFoundError(
                 f"{self.endpoint.name!r} names no provider that litellm knows. A name is <provider>/<model>, such as "
-                "openai/gpt-4.1-mini, or 'embedded'; set EXEMPLARS_SYNTH_MODEL or data/effort.yaml"
+                f"openai/gpt-4.1-mini, or 'embedded'; set {self.endpoint.settings}_MODEL or data/effort.yaml"
             ) from error
 
     def _translate(self, error: Exception) -> ProviderError:
@@ -157,22 +166,22 @@ class LitellmClient:
     def _translate_lasting(self, error: Exception, where: str, said: str) -> ProviderError | None:
         """What will be the same when it is asked again; subclasses come before what they derive from."""
         kinds = self._litellm.exceptions
-        name = self.endpoint.name
+        name, settings = self.endpoint.name, self.endpoint.settings
         if isinstance(error, kinds.ContentPolicyViolationError) or _read_code(error) in CONTENT_CODES:
             return ContentRefusedError(f"{name} refuses this prompt: {said}")
         if isinstance(error, kinds.AuthenticationError | kinds.PermissionDeniedError) or _read_status(error) == 403:
             return CredentialsError(
-                f"{name}{where} refuses the key: {said}. Set EXEMPLARS_SYNTH_API_KEY, or the provider's own variable "
+                f"{name}{where} refuses the key: {said}. Set {settings}_API_KEY, or the provider's own variable "
                 "(OPENAI_API_KEY and the like)"
             )
         if _lacks_key(error):
             return CredentialsError(
-                f"{name}{where} wants a key and there is none. Set EXEMPLARS_SYNTH_API_KEY, or the provider's own "
+                f"{name}{where} wants a key and there is none. Set {settings}_API_KEY, or the provider's own "
                 "variable (OPENAI_API_KEY and the like); for a server that checks no key, set it to any word"
             )
         if isinstance(error, kinds.NotFoundError):
             return ModelNotFoundError(
-                f"{name} is not to be had{where}: {said}. Check EXEMPLARS_SYNTH_MODEL and EXEMPLARS_SYNTH_API_BASE"
+                f"{name} is not to be had{where}: {said}. Check {settings}_MODEL and {settings}_API_BASE"
             )
         if isinstance(error, kinds.BadRequestError | kinds.UnprocessableEntityError):
             return RequestRefusedError(f"{name}{where} does not accept the request: {said}")
@@ -196,7 +205,8 @@ class LitellmClient:
 
     def _say_unavailable(self, where: str, said: str, error: Exception) -> ProviderUnavailableError:
         return ProviderUnavailableError(
-            f"{self.endpoint.name}{where} does not answer: {said}. Check EXEMPLARS_SYNTH_API_BASE and the network",
+            f"{self.endpoint.name}{where} does not answer: {said}. "
+            f"Check {self.endpoint.settings}_API_BASE and the network",
             _read_retry_after(error),
         )
 

@@ -54,6 +54,12 @@ SUBJECT_SCHEMA: Mapping[str, object] = {
     "required": ["subjects"],
     "additionalProperties": False,
 }
+VOTE_SCHEMA: Mapping[str, object] = {
+    "type": "object",
+    "properties": {"answer": {"type": "string", "enum": ["A", "B", "neither"]}},
+    "required": ["answer"],
+    "additionalProperties": False,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +87,7 @@ class Prompt:
 @cache
 def prompts_version() -> str:
     """The version of the prompts: a digest of all that they are made of, so that it can't be forgotten."""
-    fixed = json.dumps([EXEMPLAR_SCHEMA, SUBJECT_SCHEMA, BRIEF_TITLES, VERDICTS], sort_keys=True)
+    fixed = json.dumps([EXEMPLAR_SCHEMA, SUBJECT_SCHEMA, VOTE_SCHEMA, BRIEF_TITLES, VERDICTS], sort_keys=True)
     digest = hashlib.sha256(fixed.encode())
     for path in sorted(FOLDER.glob("*.jinja")):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
@@ -140,6 +146,14 @@ def write_judge_prompt(model: Model, trait: Trait, text: str, seed: int) -> Prom
         shots += [Shot(item.text, word=word) for item in _pick(seeds, JUDGE_SHOTS_PER_POLE, f"{seed}/judge/{pole}")]
     random.Random(f"{seed}/judge/{trait.key}").shuffle(shots)
     return Prompt(_render("judge.jinja", shots=shots, text=text))
+
+
+def write_vote_prompt(model: Model, trait: Trait, text: str, first: Pole) -> Prompt:
+    """The blind form: the trait's question, the two poles as A and B, the text; nothing of what was asked for."""
+    order: tuple[Pole, Pole] = ("positive", "negative") if first == "positive" else ("negative", "positive")
+    brief_items = _list_brief(model.brief)
+    user = _render("vote.jinja", model=model, trait=trait, brief_items=brief_items, order=order, text=text)
+    return Prompt(user, _render("vote_system.jinja"))
 
 
 def write_subjects_prompt(model: Model, count: int) -> Prompt:

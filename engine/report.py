@@ -27,9 +27,11 @@ from engine.report_words import (
     name_plainly,
     name_suite,
     tell_cost,
+    tell_votes,
 )
 from engine.samples import Reason, Row
 from engine.verdict import ExpectationResult
+from engine.votes import VoteCounts
 from engine.words import count_words
 
 _SHOWN_DUPLICATES = 20
@@ -69,6 +71,7 @@ class ReportData:
     duplicates: tuple[DuplicatePair, ...]
     expectations: tuple[ExpectationResult, ...]
     lean: dict[int, float] = field(default_factory=dict)
+    votes: VoteCounts = field(default_factory=VoteCounts)
     replies: int = 0
     tokens: int = 0
     cost_usd: float | None = None
@@ -130,6 +133,7 @@ def _list_facts(data: ReportData) -> list[tuple[str, str]]:
         ("Synthesis", data.synth_type),
         ("Effort", data.effort),
         ("Synth model", data.synth_model),
+        *([("Judge", tell_votes(data.votes))] if data.votes.votes else ()),
         ("Replies", f"{data.replies:,}"),
         ("Tokens", f"{data.tokens:,}"),
         ("Cost", tell_cost(data.cost_usd)),

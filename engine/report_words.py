@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from engine.model import Pole
 from engine.samples import Reason
+from engine.votes import VoteCounts
 
 EXPLANATIONS: Mapping[Reason, str] = {
     "unreadable": "The reply could not be read as an exemplar: it was empty, or not in the form that was asked for.",
@@ -76,3 +77,12 @@ def tell_cost(cost_usd: float | None) -> str:
     if cost_usd is None:
         return "not known"
     return f"${cost_usd:,.2f}" if cost_usd == 0 or cost_usd >= 0.1 else f"${cost_usd:.4f}"
+
+
+def tell_votes(votes: VoteCounts) -> str:
+    """The judge's votes in one line: “openai/gpt-4.1-mini: 60 votes on 40 texts; 3 texts divided, …”."""
+    return (
+        f"{votes.judge}: {count_noun(votes.votes, 'vote')} on {count_noun(votes.texts, 'text')}; "
+        f"{count_noun(votes.disagreements, 'text')} divided, {count_noun(votes.ties, 'vote')} for neither pole, "
+        f"{votes.invalid:,} unreadable, {votes.position_flips:,} for the same place after the poles were swapped"
+    )

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypedDict
@@ -10,6 +10,7 @@ from typing import Literal, TypedDict
 import pyarrow as pa
 
 from engine.model import Effort, Pole, SynthType, digest_text
+from engine.votes import Vote
 
 Reason = Literal[
     "unreadable",
@@ -78,8 +79,8 @@ class Scenario:
 class Exemplar:
     """A text that came back for a cell, or the failure to get one (``text`` None, ``reason`` set).
 
-    ``number`` counts the exemplars of one cell. ``odds`` is the log odds that the judge gives to the
-    positive pole; None where nobody judged it.
+    ``number`` counts the exemplars of one cell. ``odds`` is the log odds that the judge in context gives to the
+    positive pole; None where it did not judge. ``votes`` are the chat judge's, in the order in which they were asked.
     """
 
     cell_id: str
@@ -97,6 +98,7 @@ class Exemplar:
     round_no: int = 1
     cost_usd: float | None = None
     odds: float | None = None
+    votes: tuple[Vote, ...] = ()
 
     @property
     def key(self) -> str:
@@ -148,7 +150,6 @@ class Row(TypedDict):
 def make_row(exemplar: Exemplar, stamp: RunStamp, pair_id: str | None) -> Row:
     """The row of an exemplar; its ``id`` is a function of handle, trait and text alone."""
     text = exemplar.text
-    votes = None if exemplar.odds is None else json.dumps([{"judge": "in_context", "odds": round(exemplar.odds, 4)}])
     return Row(
         id=make_id(stamp.handle, exemplar.trait, exemplar.key if text is None else text),
         trait=exemplar.trait,
@@ -165,7 +166,7 @@ def make_row(exemplar: Exemplar, stamp: RunStamp, pair_id: str | None) -> Row:
         synth_model=exemplar.synth_model,
         prompt_sha256=exemplar.prompt_sha256,
         attempt=exemplar.round_no,
-        judge_votes=votes,
+        judge_votes=_write_votes(exemplar),
         cost_usd=exemplar.cost_usd,
         content_sha256=None if text is None else digest_text(text),
         created_at=stamp.created_at,
@@ -196,3 +197,12 @@ def make_sample_table(rows: Iterable[Row]) -> pa.Table:
 def make_rejected_table(rows: Iterable[Row]) -> pa.Table:
     """The table of ``rejected.parquet``: the same columns, all nullable, and ``reason``."""
     return pa.Table.from_pylist([dict(row) for row in rows], schema=REJECTED_SCHEMA)
+
+
+def _write_votes(exemplar: Exemplar) -> str | None:
+    """The ``judge_votes`` column: the judge in context with its odds, then the chat judge's votes."""
+    entries: list[Mapping[str, object]] = []
+    if exemplar.odds is not None:
+        entries.append({"judge": "in_context", "odds": round(exemplar.odds, 4)})
+    entries += [vote.to_entry() for vote in exemplar.votes]
+    return json.dumps(entries, ensure_ascii=False) if entries else None

@@ -23,6 +23,9 @@ class Settings(BaseSettings):
     synth_model: str | None = None
     synth_api_base: str | None = None
     synth_api_key: SecretStr | None = None
+    judge_model: str | None = None
+    judge_api_base: str | None = None
+    judge_api_key: SecretStr | None = None
     concurrency: int = Field(default=32, ge=1, le=4096)
     call_timeout_seconds: float = Field(default=120, gt=0)
     max_cost_usd: float | None = Field(default=None, gt=0)

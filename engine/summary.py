@@ -3,7 +3,7 @@
 import importlib.metadata
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -13,6 +13,7 @@ from engine.card import render_card
 from engine.language import expect_language
 from engine.lean import place_exemplars
 from engine.model import POLES, Model, Pole
+from engine.notes import list_notes
 from engine.prompting import prompts_version
 from engine.report import PoleCount, ReportData, render_report
 from engine.rounds import Rounds
@@ -20,6 +21,7 @@ from engine.samples import Exemplar, Row, RunStamp, make_row
 from engine.screen import count_reasons
 from engine.store import CARD, REPORT, VERDICT, SampleSet
 from engine.verdict import Verdict
+from engine.votes import count_votes
 
 PACKAGES = ("prefect", "great-expectations", "litellm", "pandas", "pyarrow", "rensa", "py3langid", "xllamacpp")
 
@@ -113,7 +115,7 @@ def make_report_data(
         success=verdict.success,
         failed=(*rounds.explain_lack(), *verdict.failed),
         warnings=verdict.warnings,
-        notes=tuple(f"Skipped: {skipped.what} ({skipped.why})." for skipped in model.skipped),
+        notes=list_notes(model, rounds.plan.level, asker.endpoint),
         counts=tuple(
             PoleCount(trait.key, trait.name, pole, trait.label(pole), counts[trait.key, pole], rounds.plan.wanted)
             for trait in model.traits
@@ -124,10 +126,11 @@ def make_report_data(
         reasons=count_reasons(rounds.choice.rejected),
         duplicates=tuple(rounds.screener.duplicates),
         expectations=verdict.results,
+        votes=count_votes(exemplar.votes for exemplar in rounds.exemplars),
         lean={rows[key]: place for key, place in places.items()},
-        replies=asker.replies,
-        tokens=asker.tokens,
-        cost_usd=asker.cost_usd,
+        replies=asker.limits.replies,
+        tokens=asker.limits.tokens,
+        cost_usd=asker.limits.cost_usd,
     )
 
 
@@ -144,7 +147,12 @@ def _make_verdict_document(rounds: Rounds, verdict: Verdict, asker: Asker) -> di
         "warnings": list(verdict.warnings),
         "suites": dict(verdict.suites),
         "reasons": count_reasons(rounds.choice.rejected),
-        "cost": {"usd": asker.cost_usd, "replies": asker.replies, "completion_tokens": asker.tokens},
+        "judge": asdict(count_votes(exemplar.votes for exemplar in rounds.exemplars)),
+        "cost": {
+            "usd": asker.limits.cost_usd,
+            "replies": asker.limits.replies,
+            "completion_tokens": asker.limits.tokens,
+        },
     }
 
 

@@ -9,7 +9,8 @@ from pydantic import Field
 
 from engine.asking import Asker
 from engine.errors import GateError, QuotaError
-from engine.job import Job, open_asker
+from engine.job import Job, call_jury, open_asker
+from engine.jury import Jury
 from engine.model import HANDLE_PATTERN, Effort, SynthType
 from engine.progress import CallsPlanned, KeptCounted, LoggedProgress, Progress, StageBegun
 from engine.rounds import Rounds
@@ -44,8 +45,9 @@ async def synthesize(handle: Handle, synth_type: SynthType = "from_traits", effo
     job = load(settings, handle, synth_type, effort)
     stamp = make_stamp(job)
     with open_asker(settings, job.level, progress) as asker:
+        jury = call_jury(settings, job.level, progress, asker.limits)
         rounds = await plan(job, asker, settings.seed)
-        await run_rounds(rounds, asker, progress)
+        await run_rounds(rounds, asker, jury, progress)
     verdict = check(settings, rounds, stamp)
     stored = write(settings, rounds, stamp, verdict, asker)
     await report(rounds, verdict, stored)
@@ -59,15 +61,15 @@ def make_stamp(job: Job) -> RunStamp:
     return RunStamp(str(flow_run.get_id()), job.model.handle, job.synth_type, job.level.effort, created_at)
 
 
-async def run_rounds(rounds: Rounds, asker: Asker, progress: Progress) -> None:
+async def run_rounds(rounds: Rounds, asker: Asker, jury: Jury, progress: Progress) -> None:
     """Asks, screens and chooses, round by round, until the quotas are met or the rounds are spent."""
     progress.report(KeptCounted(count_kept(rounds), rounds.plan.wanted))
-    with asker.keeping(rounds.plan.plan_id):
+    with asker.keeping(rounds.plan.plan_id), jury.keeping(rounds.plan.plan_id):
         while cells := rounds.next_cells():
             progress.report(StageBegun(f"Round {rounds.round_no}: {len(cells)} cells"))
             progress.report(CallsPlanned(len(cells)))
             exemplars = await generate(rounds, cells, asker)
-            await screen(rounds, exemplars, asker, progress)
+            await screen(rounds, exemplars, asker, jury, progress)
             progress.report(KeptCounted(count_kept(rounds), rounds.plan.wanted))
 
 

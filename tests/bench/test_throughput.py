@@ -17,6 +17,7 @@ from fakes.client import Answer, FakeClient, HeardProgress
 
 from engine.asking import Asker
 from engine.generate import generate_cell
+from engine.limits import Limits
 from engine.llm import Request
 from engine.model import POLES
 from engine.plan import Cell
@@ -127,7 +128,7 @@ async def generate_all(rounds: Rounds, cells: Sequence[Cell], asker: Asker) -> l
 async def test_ten_thousand_exemplars_from_replies_to_a_committed_set(tmp_path: Path) -> None:
     table = Table()
     client = FakeClient(make_answer())
-    asker = Asker(client, str(tmp_path / "cache"), HeardProgress(), CONCURRENCY)
+    asker = Asker(client, str(tmp_path / "cache"), HeardProgress(), Limits(CONCURRENCY))
     with table.measure("plan"):
         rounds = make_rounds()
         cells = rounds.next_cells()
@@ -151,7 +152,7 @@ async def test_ten_thousand_exemplars_from_replies_to_a_committed_set(tmp_path: 
         stored = write_set(str(tmp_path / "samples"), sample_set)
     print(table.show())
 
-    assert len(cells) == len(exemplars) == len(screened) == len(client.requests) == asker.calls
+    assert len(cells) == len(exemplars) == len(screened) == len(client.requests) == asker.limits.calls
     assert exemplars == again
     assert CONCURRENCY == client.most_in_flight
     assert choice.complete

@@ -1,6 +1,7 @@
 """Asking keeps every reply, asks again where that can help, and stays within the limits of the run."""
 
 import asyncio
+import itertools
 import json
 import sqlite3
 import time
@@ -26,6 +27,7 @@ from engine.errors import (
     RetryableProviderError,
     StoreError,
 )
+from engine.limits import Limits
 from engine.llm import Endpoint, Request
 from engine.progress import CallBegun, CallEnded
 from engine.prompting import EXEMPLAR_SCHEMA, Prompt
@@ -40,7 +42,7 @@ PLAN = "plan-1"
 def make_asker(
     client: FakeClient, folder: Path, concurrency: int = 4, max_cost_usd: float | None = None, wait: float = 0.001
 ) -> Asker:
-    return Asker(client, str(folder), HeardProgress(), concurrency, max_cost_usd, wait_seconds=wait)
+    return Asker(client, str(folder), HeardProgress(), Limits(concurrency, max_cost_usd), wait)
 
 
 def answer_in_turn(*answers: Reply | Exception) -> Answer:
@@ -74,7 +76,7 @@ async def test_reply_is_the_clients_and_is_counted(tmp_path: Path) -> None:
     asker = make_asker(client, tmp_path)
 
     assert REPLY == await ask_once(asker)
-    assert (1, 1, 3, 0.01) == (asker.calls, asker.replies, asker.tokens, asker.cost_usd)
+    assert (1, 1, 3, 0.01) == (asker.limits.calls, asker.limits.replies, asker.limits.tokens, asker.limits.cost_usd)
     assert [REQUEST] == client.requests
 
 
@@ -84,7 +86,7 @@ async def test_kept_reply_is_not_asked_again(tmp_path: Path) -> None:
     with asker.keeping(PLAN):
         assert [REPLY, REPLY] == [await asker.ask("cell", REQUEST) for _ in range(2)]
 
-    assert (1, 1, 2, 6) == (len(client.requests), asker.calls, asker.replies, asker.tokens)
+    assert (1, 1, 2, 6) == (len(client.requests), asker.limits.calls, asker.limits.replies, asker.limits.tokens)
 
 
 async def test_second_run_finds_what_the_first_one_kept(tmp_path: Path) -> None:
@@ -93,7 +95,7 @@ async def test_second_run_finds_what_the_first_one_kept(tmp_path: Path) -> None:
     asker = make_asker(client, tmp_path)
 
     assert REPLY == await ask_once(asker)
-    assert ([], 0, 1, 0.01) == (client.requests, asker.calls, asker.replies, asker.cost_usd)
+    assert ([], 0, 1, 0.01) == (client.requests, asker.limits.calls, asker.limits.replies, asker.limits.cost_usd)
 
 
 async def test_reply_is_on_disk_when_it_is_given(tmp_path: Path) -> None:
@@ -165,7 +167,7 @@ async def test_failure_that_may_pass_is_asked_again(tmp_path: Path, kind: type[R
     asker = make_asker(client, tmp_path)
 
     assert REPLY == await ask_once(asker)
-    assert (3, 1) == (len(client.requests), asker.calls)
+    assert (3, 1) == (len(client.requests), asker.limits.calls)
 
 
 async def test_provider_is_not_asked_before_the_time_that_it_named(tmp_path: Path) -> None:
@@ -268,7 +270,7 @@ async def test_budget_stops_before_it_is_passed_however_many_ask_at_once(tmp_pat
     outcomes = await ask_many(asker, 40)
 
     assert 5 == len(client.requests)
-    assert 0.05 == pytest.approx(asker.cost_usd)
+    assert 0.05 == pytest.approx(asker.limits.cost_usd)
     assert 5 == sum(isinstance(outcome, Reply) for outcome in outcomes)
     assert 35 == sum(isinstance(outcome, BudgetError) for outcome in outcomes)
 
@@ -315,6 +317,44 @@ async def test_no_limit_or_no_price_stops_nothing(tmp_path: Path, cost_usd: floa
 
     assert 20 == sum(isinstance(outcome, Reply) for outcome in outcomes) == len(client.requests)
     assert client.most_in_flight > 1
+
+
+async def test_two_models_share_one_budget(tmp_path: Path) -> None:
+    limits = Limits(8, max_cost_usd=0.1)
+    clients = [FakeClient(answer_each(cost), replace(CHAT, identity=str(cost))) for cost in (0.01, 0.03)]
+    askers = [Asker(client, str(tmp_path), HeardProgress(), limits, 0.001) for client in clients]
+    outcomes = await asyncio.gather(*(ask_many(asker, 20) for asker in askers))
+
+    assert limits.cost_usd is not None
+    assert 0.1 - 0.03 < limits.cost_usd <= 0.1
+    assert sum(len(client.requests) for client in clients) == limits.calls
+    assert all(isinstance(outcomes[number][-1], BudgetError) for number in range(2))
+
+
+async def test_first_call_to_each_model_is_made_alone_under_a_limit(tmp_path: Path) -> None:
+    limits = Limits(8, max_cost_usd=1.0)
+    cheap = FakeClient(answer_each(0.001))
+    await ask_many(Asker(cheap, str(tmp_path), HeardProgress(), limits, 0.001), 8)
+    dear = FakeClient(answer_each(0.4), replace(CHAT, identity="dear"))
+    await ask_many(Asker(dear, str(tmp_path), HeardProgress(), limits, 0.001), 8)
+
+    assert 2 == len(dear.requests)
+    assert 0.808 == pytest.approx(limits.cost_usd)
+
+
+def count_most_in_flight(progress: HeardProgress) -> int:
+    steps = [1 if isinstance(event, CallBegun) else -1 for event in progress.events]
+    return max(itertools.accumulate(steps))
+
+
+async def test_two_models_share_the_calls_in_flight(tmp_path: Path) -> None:
+    limits = Limits(3)
+    progress = HeardProgress()
+    clients = [FakeClient(answer_each(), replace(CHAT, identity=name)) for name in ("one", "other")]
+    askers = [Asker(client, str(tmp_path), progress, limits, 0.001) for client in clients]
+    await asyncio.gather(*(ask_many(asker, 20) for asker in askers))
+
+    assert (40, 3) == (limits.calls, count_most_in_flight(progress))
 
 
 async def test_first_call_that_fails_under_a_limit_holds_up_nobody(tmp_path: Path) -> None:
@@ -366,7 +406,7 @@ async def test_replies_that_cannot_be_kept_are_an_error_before_anything_is_asked
 async def test_progress_hears_of_every_call(tmp_path: Path) -> None:
     progress = HeardProgress()
     client = FakeClient(answer_in_turn(REPLY, CredentialsError("no key")))
-    asker = Asker(client, str(tmp_path), progress, 1)
+    asker = Asker(client, str(tmp_path), progress, Limits(1))
     await ask_once(asker)
     await ask_once(asker)
     with pytest.raises(ExemplarsError):

@@ -18,6 +18,7 @@ from engine.generate import (
     propose_subjects,
     read_reply,
 )
+from engine.limits import Limits
 from engine.llm import Endpoint, Request
 from engine.model import Pole, Seed
 from engine.prompting import EXEMPLAR_SCHEMA, SUBJECT_SCHEMA, Prompt
@@ -29,7 +30,7 @@ TEXT = "The battery lies in the second drawer."
 
 
 def make_asker(folder: Path, answer: Answer, endpoint: Endpoint = CHAT, concurrency: int = 4) -> Asker:
-    return Asker(FakeClient(answer, endpoint), str(folder), HeardProgress(), concurrency, wait_seconds=0.001)
+    return Asker(FakeClient(answer, endpoint), str(folder), HeardProgress(), Limits(concurrency), wait_seconds=0.001)
 
 
 def write_reply(*texts: str, pole: str = "positive") -> str:
@@ -182,7 +183,7 @@ def test_plain_reply_is_the_text_with_single_spaces() -> None:
 async def test_cell_is_asked_for_with_its_schema_and_becomes_exemplars(tmp_path: Path) -> None:
     plan, cell = make_test_plan(), make_cell()
     client = FakeClient(lambda _: Reply(write_reply(TEXT), "stop"))
-    asker = Asker(client, str(tmp_path), HeardProgress(), 1)
+    asker = Asker(client, str(tmp_path), HeardProgress(), Limits(1))
     with asker.keeping(plan.plan_id):
         [exemplar] = await generate_cell(plan, cell, asker, "English")
 
@@ -195,7 +196,7 @@ async def test_cell_is_asked_for_with_its_schema_and_becomes_exemplars(tmp_path:
 async def test_embedded_model_goes_on_with_a_document(tmp_path: Path) -> None:
     plan, cell = make_test_plan(make_model(seeds=make_seeds())), make_cell()
     client = FakeClient(lambda _: Reply(f" {TEXT}", "stop"), PLAIN)
-    asker = Asker(client, str(tmp_path), HeardProgress(), 1)
+    asker = Asker(client, str(tmp_path), HeardProgress(), Limits(1))
     with asker.keeping(plan.plan_id):
         [exemplar] = await generate_cell(plan, cell, asker, "English")
 
@@ -236,7 +237,7 @@ async def test_call_that_fails_for_good_is_a_failed_cell_while_others_succeed(tm
         return Reply(write_reply(TEXT), "stop")
 
     client = FakeClient(answer)
-    asker = Asker(client, str(tmp_path), HeardProgress(), 1, wait_seconds=0.001)
+    asker = Asker(client, str(tmp_path), HeardProgress(), Limits(1), wait_seconds=0.001)
     with asker.keeping(plan.plan_id):
         [kept] = await generate_cell(plan, good, asker, "English")
         [failed] = await generate_cell(plan, bad, asker, "English")
@@ -270,7 +271,7 @@ async def test_refused_key_is_an_error_and_no_failed_cell(tmp_path: Path) -> Non
 async def propose(folder: Path, answer: Answer, endpoint: Endpoint = CHAT) -> tuple[tuple[str, ...], list[Request]]:
     plan = make_test_plan()
     client = FakeClient(answer, endpoint)
-    asker = Asker(client, str(folder), HeardProgress(), 1)
+    asker = Asker(client, str(folder), HeardProgress(), Limits(1))
     with asker.keeping(plan.plan_id):
         return await propose_subjects(plan, asker), client.requests
 

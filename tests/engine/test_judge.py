@@ -10,6 +10,7 @@ from fakes.client import CHAT, PLAIN, Answer, FakeClient, HeardProgress
 from engine.asking import MAX_ATTEMPTS, Asker
 from engine.errors import CredentialsError, ProviderUnavailableError
 from engine.judge import FLOOR, can_judge, judge_standing, read_odds
+from engine.limits import Limits
 from engine.llm import Endpoint, Request
 from engine.model import Model
 from engine.replies import Reply
@@ -25,7 +26,7 @@ def answer_odds(positive: float, negative: float) -> Answer:
 
 def make_asker(folder: Path, answer: Answer, endpoint: Endpoint = PLAIN) -> tuple[Asker, FakeClient]:
     client = FakeClient(answer, endpoint)
-    return Asker(client, str(folder), HeardProgress(), 4, wait_seconds=0.001), client
+    return Asker(client, str(folder), HeardProgress(), Limits(4), wait_seconds=0.001), client
 
 
 async def judge(asker: Asker, *exemplars: Exemplar, model: Model = MODEL) -> list[Exemplar]:

@@ -17,6 +17,7 @@ from engine.report import PoleCount, ReportData, render_report
 from engine.report_words import EXPLANATIONS, name_plainly, tell_cost
 from engine.samples import Reason, Row
 from engine.verdict import ExpectationResult
+from engine.votes import VoteCounts
 
 HOSTILE = "</script><img src=x onerror=alert(1)><!-- \"quoted\" & 'so'"
 CHROMIUM = shutil.which("chromium")
@@ -195,6 +196,16 @@ def test_every_row_is_in_the_table() -> None:
         "lean": 0.5,
     } == rows[4]
     assert None is rows[5]["text"]
+
+
+def test_votes_of_the_judge_are_told_where_there_are_any() -> None:
+    votes = VoteCounts("openai/judge", texts=40, votes=85, disagreements=5, ties=2, invalid=1, position_flips=3)
+
+    assert (
+        "openai/judge: 85 votes on 40 texts; 5 texts divided, 2 votes for neither pole, 1 unreadable, 3 for the same "
+        "place after the poles were swapped"
+    ) in read_text(render_report(make_data(votes=votes)))
+    assert "Judge" not in read_text(render_report(make_data()))
 
 
 def test_run_that_brought_nothing_renders() -> None:

@@ -34,6 +34,11 @@ REFUSALS = {
 }
 SAME_TEXT = "The old harbour crane lifts its last container before the storm closes the quay for the night."
 
+ASKED_POLE = r'"(positive|negative)" as asked'
+CHOICE = re.compile(r'^[AB]\. "(.+?)"', re.MULTILINE)
+# The labels of the positive poles of the workspace's model.
+POSITIVE_LABELS = ("Clear", "About safety")
+
 SUBJECT_WORDS = (
     "sourdough ferry orchard violin glacier harbour lantern chimney compost tandem kiosk quarry beehive tunnel "
     "saddle pantry meadow trolley balcony furnace"
@@ -70,8 +75,9 @@ class Behaviour:
     """How the provider answers. Shares are of prompts, chosen by their digest, so that they are the same again.
 
     ``limited`` and ``broken`` prompts fail on their first attempt only; ``malformed``, ``truncated`` and ``filtered``
-    ones always. A call takes up to ``seconds``, each prompt its own part of it. With ``hold_after`` so many calls are
-    answered, and all later ones wait until it is set to None.
+    ones always. As a judge it knows the pole that a text was written for; ``misjudged`` texts get the other one,
+    ``undecided`` ones neither, and ``placed`` ones whatever stands first. A call takes up to ``seconds``, each prompt
+    its own part of it. With ``hold_after`` so many calls are answered, and all later ones wait until it is set to None.
     """
 
     style: Style = "prose"
@@ -84,6 +90,9 @@ class Behaviour:
     hold_after: int | None = None
     status: int | None = None
     refuses_schema: bool = False
+    misjudged: float = 0.0
+    undecided: float = 0.0
+    placed: float = 0.0
 
 
 class Provider:
@@ -95,6 +104,7 @@ class Provider:
     def __init__(self, behaviour: Behaviour) -> None:
         self.behaviour = behaviour
         self.url = ""
+        self.written: dict[str, str] = {}
         self.forget()
 
     def forget(self) -> None:
@@ -104,6 +114,7 @@ class Provider:
         self.broken: Counter[str] = Counter()
         self.answers: Counter[str] = Counter()
         self.schemas: list[bool] = []
+        self.bodies: list[dict[str, Any]] = []
         self.in_flight = 0
         self.most_in_flight = 0
         self._admitted = 0
@@ -118,6 +129,7 @@ class Provider:
         prompt = "\0".join(message["content"] for message in body["messages"])
         self.calls[prompt] += 1
         self.schemas.append("response_format" in body)
+        self.bodies.append(body)
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:
@@ -126,12 +138,32 @@ class Provider:
             if failure is not None:
                 return failure
             self.answers[prompt] += 1
-            text, finish = answer(prompt, self.behaviour)
+            text, finish = self._vote(prompt) if is_vote(prompt) else answer(prompt, self.behaviour)
+            self._note_written(prompt, text)
             if finish == "content_filter" and draw(prompt, "filter") < 0.5:
                 return _refuse(400, "Your request was rejected.", "content_policy_violation")
             return JSONResponse(_wrap(body["model"], text, finish))
         finally:
             self.in_flight -= 1
+
+    def _note_written(self, prompt: str, text: str) -> None:
+        pole = re.search(ASKED_POLE, prompt)
+        if pole and text.startswith('{"exemplars":') and text.endswith("}"):
+            self.written |= {exemplar["text"]: pole[1] for exemplar in json.loads(text)["exemplars"]}
+
+    def _vote(self, prompt: str) -> tuple[str, str]:
+        """A judge's vote: what the text was written for, unless the behaviour has it otherwise for this text."""
+        text = read_judged(prompt)
+        share, behaviour = draw(text, "judged"), self.behaviour
+        right = "A" if (re.findall(CHOICE, prompt)[0] in POSITIVE_LABELS) == (self.written[text] == "positive") else "B"
+        said = right
+        if share < behaviour.misjudged:
+            said = "B" if right == "A" else "A"
+        elif share < behaviour.misjudged + behaviour.undecided:
+            said = "neither"
+        elif share < behaviour.misjudged + behaviour.undecided + behaviour.placed:
+            said = "A"
+        return json.dumps({"answer": said}), "stop"
 
     async def _wait(self, prompt: str) -> None:
         self._admitted += 1
@@ -183,6 +215,16 @@ def serve_provider(behaviour: Behaviour = Behaviour()) -> Iterator[Provider]:
         thread.join(10)
 
 
+def is_vote(prompt: str) -> bool:
+    """Whether a judge is asked."""
+    return "<text>" in prompt
+
+
+def read_judged(prompt: str) -> str:
+    """The text that a judge is asked about."""
+    return prompt.split("<text>\n")[1].removesuffix("\n</text>")
+
+
 def draw(prompt: str, what: str) -> float:
     """A number in [0, 1) that belongs to a prompt."""
     return int.from_bytes(hashlib.sha256(f"{what}\0{prompt}".encode()).digest()[:4], "big") / 2**32
@@ -226,7 +268,7 @@ def write_text(key: str, min_words: int, max_words: int) -> str:
 
 def _write_exemplars(prompt: str, behaviour: Behaviour) -> str:
     words = re.search(r"\((\d+) to (\d+) words\)", prompt)
-    pole = re.search(r'"(positive|negative)" as asked', prompt)
+    pole = re.search(ASKED_POLE, prompt)
     count = re.search(r"Write (\d+) texts?", prompt)
     if not words or not pole or not count:
         raise ValueError(f"not a prompt for exemplars: {prompt}")

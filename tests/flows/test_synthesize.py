@@ -8,11 +8,12 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pandas as pd
 import pytest
-from fakes.provider import Behaviour, Provider, Style, answer, serve_provider
+from fakes.provider import Behaviour, Provider, Style, answer, is_vote, serve_provider
 from fakes.workspace import (
     HANDLE,
     TRAITS,
@@ -88,6 +89,16 @@ def digest(prompt: str) -> str:
 
 def list_cell_prompts(provider: Provider) -> list[str]:
     return [prompt for prompt in provider.calls if "Propose" not in prompt]
+
+
+def read_verdict(folder: Path) -> dict[str, Any]:
+    verdict: dict[str, Any] = json.loads((folder / "_run" / "verdict.json").read_text())
+    return verdict
+
+
+def list_votes(frame: pd.DataFrame) -> list[list[str]]:
+    """The votes of each row that has any."""
+    return [[entry["vote"] for entry in json.loads(text)] for text in frame["judge_votes"].dropna()]
 
 
 def list_subjects(frame: pd.DataFrame) -> set[str]:
@@ -220,6 +231,81 @@ def test_budget_stops_a_run_that_goes_on_when_it_is_raised(tmp_path: Path, provi
     assert read_manifest(folder)["plan_id"] in plans
     assert plans == {path.name for path in (tmp_path / "cache").iterdir()}
     assert {0.000288} == {round(cost, 9) for cost in read_kept(folder)["cost_usd"]}
+
+
+def test_judge_rejects_what_it_finds_at_another_pole_and_its_votes_stay_in_the_rows(
+    tmp_path: Path, provider: Provider
+) -> None:
+    workspace = make_workspace(tmp_path, provider, EXEMPLARS_JUDGE_MODEL="openai/test")
+    workspace.write_effort(judge_votes=3)
+    provider.behaviour = Behaviour(misjudged=0.1, undecided=0.1, placed=0.1, malformed=0.05)
+    workspace.run()
+    [folder] = workspace.list_sets()
+    kept, rejected, judge = read_kept(folder), read_rejected(folder), read_verdict(folder)["judge"]
+    asked = [prompt for prompt in provider.calls if is_vote(prompt)]
+    votes = list_votes(kept) + list_votes(rejected)
+
+    assert expect_counts(4) == count_poles(kept)
+    assert all(
+        2 * [row["pole"]] == said[:2] for row, said in zip(kept.to_dict("records"), list_votes(kept), strict=True)
+    )
+    assert {"wrong_label", "off_pole", "surplus"} <= set(rejected["reason"])
+    assert rejected["judge_votes"].notna().eq(rejected["reason"].isin(["wrong_label", "off_pole", "surplus"])).all()
+    assert ("openai/test", len(votes), sum(map(len, votes))) == (judge["judge"], judge["texts"], judge["votes"])
+    assert 0 < judge["position_flips"] == judge["disagreements"] * 2
+    assert len(votes) * 2 == len(asked) <= sum(provider.calls[prompt] for prompt in asked)
+    assert "openai/test: " in (folder / "_run" / "report.html").read_text()
+
+
+def test_second_start_of_a_judged_run_asks_nothing_and_judges_alike(tmp_path: Path, provider: Provider) -> None:
+    workspace = make_workspace(tmp_path, provider, EXEMPLARS_JUDGE_MODEL="openai/test")
+    workspace.write_effort(exemplars_per_pole=2, top_up_rounds=0, judge_votes=1)
+    provider.behaviour = Behaviour(misjudged=1.0)
+    for _ in range(2):
+        with pytest.raises(QuotaError, match=r"wrong_label \(such as: the judge's votes: "):
+            workspace.run()
+    first, second = (read_rejected(folder).drop(columns=["run_id", "created_at"]) for folder in workspace.list_sets())
+
+    assert 0 == provider.repeated
+    pd.testing.assert_frame_equal(first, second)
+
+
+def test_votes_come_out_of_the_one_budget_of_the_run(tmp_path: Path, provider: Provider) -> None:
+    priced = dict.fromkeys(("EXEMPLARS_SYNTH_MODEL", "EXEMPLARS_JUDGE_MODEL"), "openai/gpt-4.1-mini")
+    workspace = make_workspace(tmp_path, provider, EXEMPLARS_MAX_COST_USD="0.011", **priced)
+    workspace.write_effort(judge_votes=1, top_up_rounds=0)
+    with pytest.raises(BudgetError, match=r"limit of \$0\.011 is reached"):
+        workspace.run()
+    votes = sum(provider.calls[prompt] for prompt in provider.calls if is_vote(prompt))
+
+    assert 0 < votes < provider.calls.total() == math.floor(0.011 / 0.000288)
+
+
+def test_embedded_judge_casts_no_votes_and_the_report_says_so(workspace: Workspace, provider: Provider) -> None:
+    workspace.write_effort(exemplars_per_pole=1, judge_votes=1, thinking="low")
+    workspace.run()
+    [folder] = workspace.list_sets()
+    page = (folder / "_run" / "report.html").read_text()
+
+    assert read_kept(folder)["judge_votes"].isna().all()
+    assert "the judge model is embedded, which casts none" in page
+    assert "Thinking low was asked for; openai/test has none, so it was left out." in page
+
+
+def test_judge_that_refuses_the_key_is_named_by_its_own_settings(tmp_path: Path, provider: Provider) -> None:
+    with serve_provider(Behaviour(status=401)) as judge:
+        workspace = make_workspace(
+            tmp_path,
+            provider,
+            EXEMPLARS_JUDGE_MODEL="openai/judge",
+            EXEMPLARS_JUDGE_API_BASE=judge.url,
+            EXEMPLARS_JUDGE_API_KEY="sk-judge",
+        )
+        workspace.write_effort(exemplars_per_pole=1, judge_votes=1)
+        with pytest.raises(CredentialsError, match=r"openai/judge at .* Set EXEMPLARS_JUDGE_API_KEY"):
+            workspace.run()
+
+    assert [] == workspace.list_files()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,122 @@
+"""The chat judge: votes on a text in a blind form, the poles swapped from vote to vote, until the majority is settled.
+
+The form, the third vote and what they cost: docs/decisions/012-votes.md.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from engine.asking import REFUSED, Asker
+from engine.errors import RetryableProviderError
+from engine.generate import strip_fence
+from engine.llm import Request
+from engine.model import POLES, Pole
+from engine.plan import Plan
+from engine.progress import CallsPlanned, Progress
+from engine.prompting import VOTE_SCHEMA, write_vote_prompt
+from engine.replies import Reply
+from engine.samples import Exemplar
+from engine.together import run_together
+from engine.votes import Said, Vote, decide
+
+# One word in JSON; the rest is room for a fence or a preamble.
+VOTE_TOKENS = 100
+# The first two votes are the judge's best, one in each order. A later one, or a second try, has a prompt that was
+# asked before: at 0 it would say the same again.
+LATER_TEMPERATURE = 0.7
+SWAPPED_ONCE = 2
+# What is no answer is asked for once more.
+ATTEMPTS = 2
+
+
+class _Ballot(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    answer: Literal["A", "B", "neither"]
+
+
+class Jury:
+    """The judge model of a run, and how many votes it has on each text; without an asker it casts none."""
+
+    def __init__(self, asker: Asker | None, votes: int) -> None:
+        self.asker = asker
+        self.votes = votes if asker else 0
+
+    @contextmanager
+    def keeping(self, plan_id: str) -> Iterator[None]:
+        """The votes are kept under this plan inside the block; see ``Asker.keeping``."""
+        if self.asker is None:
+            yield
+            return
+        with self.asker.keeping(plan_id):
+            yield
+
+    async def judge(self, plan: Plan, exemplars: Sequence[Exemplar], progress: Progress) -> list[Exemplar]:
+        """The exemplars, those that stand with their votes, and with a reason where these speak against the label.
+
+        Raises:
+            ProviderError, BudgetError, StoreError: as ``Asker.ask``.
+        """
+        asker = self.asker
+        if asker is None or not self.votes:
+            return list(exemplars)
+        least = self.votes // 2 + 1
+        progress.report(CallsPlanned(least * sum(exemplar.stands for exemplar in exemplars)))
+        return await run_together(self._judge(plan, exemplar, asker, progress) for exemplar in exemplars)
+
+    async def _judge(self, plan: Plan, exemplar: Exemplar, asker: Asker, progress: Progress) -> Exemplar:
+        if not exemplar.stands or exemplar.text is None:
+            return exemplar
+        votes: list[Vote] = []
+        try:
+            while (outcome := decide(votes, self.votes)) is None:
+                if len(votes) > self.votes // 2:
+                    progress.report(CallsPlanned(1))
+                votes.append(await _ask_vote(plan, exemplar, asker, len(votes)))
+        except RetryableProviderError as error:
+            detail = f"the judge did not answer: {error}"
+            return replace(exemplar, votes=tuple(votes), reason="cell_failed", detail=detail)
+        judged = replace(exemplar, votes=tuple(votes))
+        if outcome == exemplar.pole:
+            return judged
+        detail = f"the judge's votes: {', '.join(vote.said for vote in votes)}"
+        return replace(judged, reason="off_pole" if outcome == "neither" else "wrong_label", detail=detail)
+
+
+def choose_first(seed: int, key: str, number: int) -> Pole:
+    """The pole that stands first in a vote: drawn for the first vote on a text, swapped from each vote to the next."""
+    drawn = hashlib.sha256(f"{seed}/{key}/vote".encode()).digest()[0]
+    return POLES[(drawn + number) % 2]
+
+
+def read_ballot(reply: Reply, first: Pole) -> Said | None:
+    """The pole that a reply votes for, or neither; None where it is no answer."""
+    try:
+        answer = _Ballot.model_validate_json(strip_fence(reply.text)).answer
+    except ValidationError:
+        return None
+    if answer == "neither":
+        return "neither"
+    return POLES[(POLES.index(first) + (answer == "B")) % 2]
+
+
+async def _ask_vote(plan: Plan, exemplar: Exemplar, asker: Asker, number: int) -> Vote:
+    """One vote; "invalid" where no reply is an answer. What the provider refuses is not asked for again."""
+    first = choose_first(plan.seed, exemplar.key, number)
+    prompt = write_vote_prompt(plan.model, plan.model.trait(exemplar.trait), exemplar.text or "", first)
+    for attempt in range(ATTEMPTS):
+        first_of_its_kind = number < SWAPPED_ONCE and attempt == 0
+        temperature = 0.0 if first_of_its_kind else LATER_TEMPERATURE
+        request = Request(prompt, VOTE_TOKENS, temperature, VOTE_SCHEMA)
+        reply = await asker.ask(f"vote/{exemplar.key}/{number}/{attempt}", request)
+        said = read_ballot(reply, first)
+        if said is not None:
+            return Vote(asker.endpoint.name, said, first)
+        if reply.finish == REFUSED:
+            break
+    return Vote(asker.endpoint.name, "invalid", first)

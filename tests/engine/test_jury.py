@@ -1,0 +1,335 @@
+"""The jury votes blind, swaps the poles from vote to vote, and rejects what stands at the other pole or at neither."""
+
+import itertools
+import json
+import random
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from fakes.builders import make_exemplar, make_model, make_stamp, make_test_plan, make_trait
+from fakes.client import CHAT, Answer, FakeClient, HeardProgress
+
+from engine.asking import MAX_ATTEMPTS, REFUSED, Asker
+from engine.errors import BudgetError, CredentialsError, ProviderUnavailableError
+from engine.jury import VOTE_TOKENS, Jury, choose_first, read_ballot
+from engine.limits import Limits
+from engine.llm import Request
+from engine.model import POLES, Brief, Model, Pole, Trait
+from engine.plan import Plan
+from engine.progress import CallEnded, CallsPlanned
+from engine.prompting import VOTE_SCHEMA, write_vote_prompt
+from engine.replies import Reply
+from engine.samples import Exemplar, make_row
+from engine.votes import Said, count_votes
+
+TEXT = "The battery lies in the second drawer."
+PLAN = make_test_plan()
+JUDGE = replace(CHAT, name="openai/judge", identity="openai/judge@")
+TRAITS = (
+    make_trait(positive_paraphrase=("Plain at once.",), negative_paraphrase=("Tangled up.",)),
+    make_trait("safety", type="topic", positive_label="About safety", negative_label="Not about safety"),
+    make_trait("works", type="claim", positive_label="Agrees", negative_label="Contradicts"),
+    make_trait("odd", type="outlier", positive_label="Unusual", negative_label="Typical"),
+)
+
+
+def say(answer: str) -> Reply:
+    return Reply(json.dumps({"answer": answer}), "stop", 300, 8, 0.001)
+
+
+def stands_first(request: Request) -> Pole:
+    [first] = re.findall(r'^A\. "(Clear|Obscure)"', request.prompt.user, re.MULTILINE)
+    return "positive" if first == "Clear" else "negative"
+
+
+def vote_for(said: Said, request: Request) -> Reply:
+    """A reply that votes for a pole wherever it stands; "invalid" is no answer."""
+    if said == "invalid":
+        return Reply("I cannot tell.", "stop")
+    return say("neither" if said == "neither" else "A" if said == stands_first(request) else "B")
+
+
+def vote_in_turn(*said: Said) -> Answer:
+    rest = list(said)
+    return lambda request: vote_for(rest.pop(0), request)
+
+
+def make_jury(
+    folder: Path, answer: Answer, votes: int = 3, limits: Limits | None = None
+) -> tuple[Jury, FakeClient, HeardProgress]:
+    client, progress = FakeClient(answer, JUDGE), HeardProgress()
+    asker = Asker(client, str(folder), progress, limits or Limits(4), wait_seconds=0.001)
+    return Jury(asker, votes), client, progress
+
+
+async def judge(jury: Jury, *exemplars: Exemplar, plan: Plan = PLAN) -> list[Exemplar]:
+    with jury.keeping(plan.plan_id):
+        return await jury.judge(plan, exemplars, HeardProgress())
+
+
+def swap_places(prompt: str) -> str:
+    """The prompt with what stands at A and at B changed for one another."""
+    one, other = (re.findall(rf"^{letter}\. .*$", prompt, re.MULTILINE)[0] for letter in "AB")
+    return prompt.replace(f"{one}\n{other}", f"A. {other[3:]}\nB. {one[3:]}")
+
+
+@pytest.mark.parametrize("trait", TRAITS, ids=[trait.type for trait in TRAITS])
+def test_form_is_the_same_for_both_poles_but_for_their_order(trait: Trait) -> None:
+    model = make_model(*TRAITS)
+    one, other = (write_vote_prompt(model, trait, TEXT, first) for first in POLES)
+
+    assert one != other
+    assert one.user == swap_places(other.user)
+    assert one.system == other.system
+    for pole in POLES:
+        assert f'"{trait.label(pole)}"' in one.user
+        assert all(sentence in one.user for sentence in trait.paraphrase(pole))
+    assert one.user.endswith(f"<text>\n{TEXT}\n</text>")
+
+
+def test_form_has_the_question_and_the_brief_but_no_failure_mode() -> None:
+    brief = Brief(intent=("To rank guides.",), failure_modes=("Verbs turned into nouns.",))
+    model = make_model(description="Whether guides help.", brief=brief)
+    prompt = write_vote_prompt(model, model.traits[0], TEXT, "positive").user
+
+    assert "How well it is understood." in prompt
+    assert "- To rank guides." in prompt
+    assert "Whether guides help." in prompt
+    assert "Verbs turned into nouns." not in prompt
+
+
+async def test_votes_on_one_text_are_the_same_whichever_pole_was_asked_for(tmp_path: Path) -> None:
+    jury, client, _ = make_jury(tmp_path, lambda _: say("neither"), votes=2)
+    exemplars = [make_exemplar(TEXT, pole, index) for pole in POLES for index in range(8)]
+    await judge(jury, *exemplars)
+    scenario = exemplars[0].scenario
+    prompts = {request.prompt.user for request in client.requests}
+
+    assert 2 == len(prompts)
+    assert {swap_places(prompt) for prompt in prompts} == prompts
+    for prompt in prompts:
+        for hint in (scenario.subject, scenario.audience, scenario.form, exemplars[0].pair_id, "positive", "negative"):
+            assert hint not in prompt
+
+
+def test_each_pole_stands_first_as_often_as_the_other() -> None:
+    keys = [f"clarity/{index:05d}/{pole}/0/0" for index in range(500) for pole in POLES]
+    counts = {pole: sum(choose_first(0, key, 0) == "positive" for key in keys if pole in key) for pole in POLES}
+
+    assert all(200 < count < 300 for count in counts.values())
+    assert [choose_first(0, key, 0) for key in keys] == [choose_first(0, key, 2) for key in keys]
+    assert all(choose_first(0, key, 0) != choose_first(0, key, 1) for key in keys)
+    assert [choose_first(0, key, 0) for key in keys] != [choose_first(1, key, 0) for key in keys]
+
+
+@pytest.mark.parametrize("first", POLES)
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ('{"answer": "A"}', 0),
+        ('```json\n{"answer": "B"}\n```', 1),
+        ('{"answer": "neither"}', None),
+    ],
+)
+def test_ballot_is_read_by_place(first: Pole, text: str, place: int | None) -> None:
+    order = (first, "negative" if first == "positive" else "positive")
+
+    assert ("neither" if place is None else order[place]) == read_ballot(Reply(text, "stop"), first)
+
+
+@pytest.mark.parametrize("text", ["", "A", '{"answer": "C"}', '{"answer": "a"}', '{"answer": "A", "why": ""}', '{"ans'])
+def test_what_is_no_ballot_is_none(text: str) -> None:
+    assert None is read_ballot(Reply(text, "stop"), "positive")
+
+
+@pytest.mark.parametrize(
+    ("votes", "said", "reason"),
+    [
+        (1, ["positive"], None),
+        (1, ["negative"], "wrong_label"),
+        (1, ["neither"], "off_pole"),
+        (2, ["positive", "positive"], None),
+        (2, ["positive", "negative"], "off_pole"),
+        (3, ["positive", "positive"], None),
+        (3, ["negative", "negative"], "wrong_label"),
+        (3, ["neither", "neither"], "off_pole"),
+        (3, ["negative", "positive", "positive"], None),
+        (3, ["positive", "neither", "positive"], None),
+        (3, ["neither", "negative", "negative"], "wrong_label"),
+        (3, ["positive", "neither", "negative"], "off_pole"),
+    ],
+)
+async def test_majority_decides_and_the_votes_stay(
+    tmp_path: Path, votes: int, said: list[Said], reason: str | None
+) -> None:
+    jury, client, _ = make_jury(tmp_path, vote_in_turn(*said), votes)
+    [judged] = await judge(jury, make_exemplar(TEXT))
+
+    assert reason == judged.reason
+    assert said == [vote.said for vote in judged.votes]
+    assert (f"the judge's votes: {', '.join(said)}" if reason else "") == judged.detail
+    firsts = [stands_first(request) for request in client.requests]
+    assert firsts == [vote.first for vote in judged.votes]
+    assert all(one != other for one, other in itertools.pairwise(firsts))
+
+
+async def test_place_that_is_voted_for_again_and_again_is_no_vote_for_a_pole(tmp_path: Path) -> None:
+    jury, _, _ = make_jury(tmp_path, lambda _: say("A"))
+    judged = await judge(jury, *(make_exemplar(TEXT, pole, index) for pole in POLES for index in range(8)))
+
+    assert {"off_pole"} == {exemplar.reason for exemplar in judged}
+    assert (16, 48, 32) == (
+        (counts := count_votes(exemplar.votes for exemplar in judged)).disagreements,
+        counts.votes,
+        counts.position_flips,
+    )
+
+
+async def test_vote_is_one_short_call_with_its_schema_drawn_only_where_it_is_a_repetition(tmp_path: Path) -> None:
+    jury, client, _ = make_jury(tmp_path, vote_in_turn("negative", "positive", "positive"))
+    await judge(jury, make_exemplar(TEXT))
+
+    assert [VOTE_SCHEMA] * 3 == [request.schema for request in client.requests]
+    assert [VOTE_TOKENS] * 3 == [request.max_tokens for request in client.requests]
+    assert [0.0, 0.0, 0.7] == [request.temperature for request in client.requests]
+
+
+async def test_vote_that_cannot_be_read_is_asked_for_once_more(tmp_path: Path) -> None:
+    jury, client, _ = make_jury(tmp_path, vote_in_turn("invalid", "positive"), votes=1)
+    [judged] = await judge(jury, make_exemplar(TEXT))
+
+    assert (None, ["positive"]) == (judged.reason, [vote.said for vote in judged.votes])
+    assert [0.0, 0.7] == [request.temperature for request in client.requests]
+    assert 1 == len({request.prompt for request in client.requests})
+
+
+async def test_vote_that_is_unreadable_twice_is_invalid_and_for_no_pole(tmp_path: Path) -> None:
+    jury, client, _ = make_jury(tmp_path, vote_in_turn("invalid", "invalid"), votes=1)
+    [judged] = await judge(jury, make_exemplar(TEXT))
+
+    assert ("off_pole", ["invalid"]) == (judged.reason, [vote.said for vote in judged.votes])
+    assert 2 == len(client.requests)
+
+
+async def test_refused_vote_is_invalid_and_not_asked_for_again(tmp_path: Path) -> None:
+    jury, client, _ = make_jury(tmp_path, lambda _: Reply("no", REFUSED), votes=1)
+    [judged] = await judge(jury, make_exemplar(TEXT))
+
+    assert ("off_pole", ["invalid"], 1) == (judged.reason, [v.said for v in judged.votes], len(client.requests))
+
+
+async def test_vote_that_fails_for_good_is_a_failed_cell_with_the_votes_so_far(tmp_path: Path) -> None:
+    answers: list[Callable[[Request], Reply]] = [lambda request: vote_for("positive", request)]
+
+    def answer(request: Request) -> Reply | Exception:
+        return answers.pop()(request) if answers else ProviderUnavailableError("openai/judge does not answer", 0.0)
+
+    jury, client, _ = make_jury(tmp_path, answer)
+    [judged] = await judge(jury, make_exemplar(TEXT))
+
+    assert ("cell_failed", ["positive"]) == (judged.reason, [vote.said for vote in judged.votes])
+    assert "the judge did not answer: openai/judge does not answer" == judged.detail
+    assert 1 + MAX_ATTEMPTS == len(client.requests)
+
+
+async def test_judge_that_refuses_the_key_is_an_error(tmp_path: Path) -> None:
+    jury, _, _ = make_jury(tmp_path, lambda _: CredentialsError("no key"))
+    with pytest.raises(CredentialsError, match="no key"):
+        await judge(jury, make_exemplar(TEXT))
+
+
+@pytest.mark.parametrize("exemplar", [make_exemplar(TEXT, reason="too_short"), make_exemplar(None, reason="refused")])
+async def test_what_does_not_stand_is_not_voted_on(tmp_path: Path, exemplar: Exemplar) -> None:
+    jury, client, _ = make_jury(tmp_path, lambda _: say("A"))
+
+    assert ([exemplar], []) == (await judge(jury, exemplar), client.requests)
+
+
+async def test_jury_without_an_asker_or_votes_leaves_everything_as_it_is(tmp_path: Path) -> None:
+    silent, client, _ = make_jury(tmp_path, lambda _: say("A"), votes=0)
+
+    for jury in (Jury(None, 3), silent):
+        assert [make_exemplar(TEXT)] == await judge(jury, make_exemplar(TEXT))
+    assert [] == client.requests
+
+
+async def test_votes_are_kept_and_the_same_again(tmp_path: Path) -> None:
+    first, _, _ = make_jury(tmp_path, vote_in_turn("negative", "positive", "positive"))
+    judged = await judge(first, make_exemplar(TEXT))
+    second, client, _ = make_jury(tmp_path, lambda _: AssertionError("asked again"))
+
+    assert (judged, []) == (await judge(second, make_exemplar(TEXT)), client.requests)
+
+
+async def test_votes_spend_from_what_the_synth_model_left(tmp_path: Path) -> None:
+    limits = Limits(4, max_cost_usd=0.0055)
+    limits.count(Reply("", "stop", cost_usd=0.001), reused=False)
+    jury, client, _ = make_jury(tmp_path, lambda _: say("A"), votes=1, limits=limits)
+    with pytest.raises(BudgetError):
+        await judge(jury, *(make_exemplar(f"{TEXT} {index}", index=index) for index in range(20)))
+
+    assert 4 == len(client.requests)
+    assert 0.005 == pytest.approx(limits.cost_usd)
+
+
+@pytest.mark.parametrize("said", [["positive"] * 2, ["negative", "positive", "positive"], ["neither"] * 2])
+async def test_as_many_calls_are_planned_as_end(tmp_path: Path, said: list[Said]) -> None:
+    jury, _, progress = make_jury(tmp_path, vote_in_turn(*said))
+    with jury.keeping(PLAN.plan_id):
+        await jury.judge(PLAN, [make_exemplar(TEXT), make_exemplar(None, reason="refused")], progress)
+
+    assert len(said) == sum(event.count for event in progress.events if isinstance(event, CallsPlanned))
+    assert len(said) == sum(isinstance(event, CallEnded) for event in progress.events)
+
+
+async def test_row_has_the_votes_beside_the_odds(tmp_path: Path) -> None:
+    jury, _, _ = make_jury(tmp_path, vote_in_turn("positive", "positive"))
+    [judged] = await judge(jury, make_exemplar(TEXT, odds=1.5))
+    first, second = (f"{vote.first} first" for vote in judged.votes)
+
+    assert [
+        {"judge": "in_context", "odds": 1.5},
+        {"judge": "openai/judge", "vote": "positive", "order": first},
+        {"judge": "openai/judge", "vote": "positive", "order": second},
+    ] == json.loads(make_row(judged, make_stamp(), None)["judge_votes"] or "")
+    assert {first, second} == {"positive first", "negative first"}
+
+
+def judge_by_chance(labels: dict[str, Pole], right: float, seed: int) -> Answer:
+    """A judge that knows the truth and says it so often, by lot."""
+    source = random.Random(seed)
+
+    def answer(request: Request) -> Reply:
+        truth = labels[request.prompt.user.split("<text>\n")[1].removesuffix("\n</text>")]
+        other: Pole = "negative" if truth == "positive" else "positive"
+        return vote_for(truth if source.random() < right else other, request)
+
+    return answer
+
+
+@pytest.mark.parametrize("votes", [1, 3])
+async def test_planted_wrong_labels_are_found_by_a_judge_that_is_always_right(tmp_path: Path, votes: int) -> None:
+    exemplars, labels = plant(100, flipped=10)
+    jury, client, _ = make_jury(tmp_path, judge_by_chance(labels, 1.0, 0), votes)
+    judged = await judge(jury, *exemplars)
+
+    assert Counter({None: 90, "wrong_label": 10}) == Counter(exemplar.reason for exemplar in judged)
+    assert all((exemplar.reason is None) == (exemplar.pole == labels[exemplar.text or ""]) for exemplar in judged)
+    assert 100 * (votes // 2 + 1) == len(client.requests)
+
+
+def plant(count: int, flipped: int) -> tuple[list[Exemplar], dict[str, Pole]]:
+    """Exemplars of both poles, of which the first so many stand at the other one, and the truth about each text."""
+    exemplars = [make_exemplar(f"{TEXT} Number {index}.", POLES[index % 2], index) for index in range(count)]
+    truth = {exemplar.text or "": POLES[(index + (index < flipped)) % 2] for index, exemplar in enumerate(exemplars)}
+    return exemplars, truth
+
+
+def test_model_without_a_description_has_a_form_too() -> None:
+    model: Model = make_model()
+
+    assert write_vote_prompt(model, model.traits[0], TEXT, "positive").user.startswith("The question: ")

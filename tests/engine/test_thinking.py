@@ -1,0 +1,108 @@
+"""Thinking reaches a model that has it, in its provider's words and with room for it, and is left out elsewhere."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes.builders import make_cell, make_level, make_test_plan
+from fakes.client import CHAT, PLAIN, FakeClient, HeardProgress
+from fakes.provider import Provider, serve_provider
+
+from engine.asking import Asker
+from engine.effort import Thinking
+from engine.errors import RequestRefusedError
+from engine.generate import generate_cell, make_chat_request
+from engine.limits import Limits
+from engine.llm import Endpoint, LitellmClient, Request
+from engine.prompting import EXEMPLAR_SCHEMA
+from engine.replies import Reply
+from engine.thinking import THINKING_TOKENS, write_options
+
+REQUEST = replace(make_chat_request(make_test_plan(), make_cell(), "English"), max_tokens=500)
+# litellm 1.110's budgets for Anthropic's models, below which max_tokens may not lie.
+BUDGETS: dict[Thinking, int] = {"low": 1024, "medium": 2048, "high": 4096}
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[Provider]:
+    with serve_provider() as served:
+        yield served
+
+
+async def send(provider: Provider, model: str, thinking: Thinking) -> tuple[bool, dict[str, Any]]:
+    """Whether the client says that the model thinks, and the body that it sends."""
+    client = LitellmClient(Endpoint(model, model, model, api_base=provider.url, api_key="sk-test"), 30)
+    await client.complete(replace(REQUEST, thinking=thinking))
+    return client.endpoint.thinks, provider.bodies[-1]
+
+
+@pytest.mark.parametrize("thinking", ["low", "medium", "high"])
+async def test_thinking_is_the_reasoning_effort_with_room_for_the_thoughts(
+    provider: Provider, thinking: Thinking
+) -> None:
+    thinks, body = await send(provider, "openai/gpt-5-mini", thinking)
+
+    assert (True, thinking) == (thinks, body["reasoning_effort"])
+    assert 500 + THINKING_TOKENS[thinking] == body["max_completion_tokens"]
+    assert "temperature" not in body
+    assert "response_format" in body
+
+
+@pytest.mark.parametrize(
+    ("model", "effort", "temperature"),
+    [("openai/gpt-5-mini", "minimal", None), ("openai/gpt-5.1", "none", 0.8), ("openai/o3-mini", None, None)],
+)
+async def test_model_that_thinks_by_itself_is_asked_for_the_least(
+    provider: Provider, model: str, effort: str | None, temperature: float | None
+) -> None:
+    thinks, body = await send(provider, model, "none")
+
+    assert (True, effort, temperature) == (thinks, body.get("reasoning_effort"), body.get("temperature"))
+    assert 500 + THINKING_TOKENS["none"] == body["max_completion_tokens"]
+
+
+@pytest.mark.parametrize("model", ["openai/gpt-4.1-mini", "openai/gpt-5-chat-latest", "openai/a-model-of-my-own"])
+async def test_thinking_is_left_out_where_the_model_has_none(provider: Provider, model: str) -> None:
+    thinks, body = await send(provider, model, "high")
+
+    assert (False, 500, 0.8) == (thinks, body["max_tokens"], body["temperature"])
+    assert "reasoning_effort" not in body
+
+
+@pytest.mark.parametrize("thinking", ["low", "medium", "high"])
+def test_room_is_more_than_the_budget_that_litellm_sets(thinking: Thinking) -> None:
+    options = write_options({"low": "low", "medium": "medium", "high": "high"}, thinking, 1, 0.8)
+
+    assert {"max_tokens": 1 + THINKING_TOKENS[thinking], "reasoning_effort": thinking} == options
+    assert 2 * BUDGETS[thinking] < THINKING_TOKENS[thinking]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "expected"), [(CHAT, "none"), (replace(CHAT, thinks=True), "medium"), (PLAIN, "none")]
+)
+async def test_cell_is_asked_for_with_the_levels_thinking_where_there_is_any(
+    tmp_path: Path, endpoint: Endpoint, expected: str
+) -> None:
+    plan = make_test_plan(level=make_level(thinking="medium"))
+    client = FakeClient(lambda _: Reply("", "stop"), endpoint)
+    asker = Asker(client, str(tmp_path), HeardProgress(), Limits(1))
+    with asker.keeping(plan.plan_id):
+        await generate_cell(plan, make_cell(), asker, "English")
+
+    assert [expected] == [request.thinking for request in client.requests]
+
+
+async def test_another_thinking_is_another_call_and_survives_a_refused_schema(tmp_path: Path) -> None:
+    def answer(request: Request) -> Reply | Exception:
+        return RequestRefusedError("no response_format") if request.schema else Reply("", "stop")
+
+    client = FakeClient(answer)
+    asker = Asker(client, str(tmp_path), HeardProgress(), Limits(1))
+    with asker.keeping("plan-1"):
+        for thinking in ("low", "high", "low"):
+            await asker.ask("cell", replace(REQUEST, thinking=thinking))
+
+    asked = [(request.schema, request.thinking) for request in client.requests]
+    assert [(EXEMPLAR_SCHEMA, "low"), (None, "low"), (None, "high")] == asked

@@ -1,0 +1,76 @@
+"""Votes come to the pole that most of those wanted name, to neither where no pole has so many, and are counted."""
+
+import pytest
+
+from engine.model import POLES, Pole
+from engine.votes import Outcome, Said, Vote, VoteCounts, count_votes, decide
+
+SAID: dict[str, Said] = {"p": "positive", "n": "negative", "0": "neither", "x": "invalid"}
+
+
+def cast(said: str, swapped: bool = True) -> list[Vote]:
+    """Votes by their letters: the positive pole stands first in the first one, and in every other one after it."""
+    firsts: list[Pole] = [POLES[number % 2 if swapped else 0] for number in range(len(said))]
+    return [Vote("openai/judge", SAID[letter], first) for letter, first in zip(said, firsts, strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted", "outcome"),
+    [
+        ("p", 1, "positive"),
+        ("n", 1, "negative"),
+        ("0", 1, "neither"),
+        ("x", 1, "neither"),
+        ("pp", 2, "positive"),
+        ("p0", 2, "neither"),
+        ("pp", 3, "positive"),
+        ("nn", 3, "negative"),
+        ("npp", 3, "positive"),
+        ("p0p", 3, "positive"),
+        ("xnn", 3, "negative"),
+        ("0n0", 3, "neither"),
+        ("p0n", 3, "neither"),
+        ("npnn", 5, "negative"),
+        ("pnpp", 5, "positive"),
+        ("ppn0p", 5, "positive"),
+        ("pn0x", 5, "neither"),
+        ("ppnn", 4, "neither"),
+    ],
+)
+def test_pole_needs_more_than_half_of_the_votes_wanted(said: str, wanted: int, outcome: Outcome | None) -> None:
+    assert outcome == decide(cast(said), wanted)
+
+
+@pytest.mark.parametrize(("said", "wanted"), [("", 1), ("", 3), ("p", 3), ("0", 3), ("np", 3), ("p0", 3), ("ppn", 5)])
+def test_nothing_is_decided_while_a_vote_can_change_it(said: str, wanted: int) -> None:
+    assert None is decide(cast(said), wanted)
+
+
+@pytest.mark.parametrize(("said", "wanted"), [("00", 3), ("0x", 3), ("pp", 3), ("0", 1), ("0", 2), ("ppp", 5)])
+def test_decision_needs_no_vote_that_cannot_change_it(said: str, wanted: int) -> None:
+    assert None is not decide(cast(said), wanted)
+
+
+@pytest.mark.parametrize("said", ["pnp", "npn"])
+def test_votes_that_all_name_one_place_are_for_neither_pole(said: str) -> None:
+    votes = cast(said)
+
+    assert 1 == len({vote.place for vote in votes})
+    assert "neither" == decide(votes, 3)
+    assert {"pnp": "positive", "npn": "negative"}[said] == decide(cast(said, swapped=False), 3)
+
+
+def test_votes_are_counted() -> None:
+    ballots = [cast("pp"), cast("pnp"), cast("npp"), cast("0"), cast("x0"), cast("p"), []]
+
+    assert VoteCounts(
+        judge="openai/judge", texts=6, votes=12, disagreements=3, ties=2, invalid=1, position_flips=3
+    ) == count_votes(ballots)
+
+
+def test_no_votes_count_as_nothing() -> None:
+    assert VoteCounts() == count_votes([[], []])
+
+
+def test_vote_says_the_judge_the_pole_and_the_order() -> None:
+    assert {"judge": "openai/judge", "vote": "negative", "order": "positive first"} == cast("n")[0].to_entry()
