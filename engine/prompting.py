@@ -133,7 +133,8 @@ def write_plain_prompt(plan: Plan, cell: Cell) -> Prompt:
     shots = _plain_shots(plan.model, trait, cell.pole, f"{plan.seed}/{cell.round_no}/{cell.draw}")
     heading = _head(trait, cell.pole)
     subject = _lead_to(trait, cell.pole, cell.scenario.subject)
-    return Prompt(_render("plain.jinja", heading=heading, shots=shots, subject=subject))
+    field = _name_field(trait, cell.pole)
+    return Prompt(_render("plain.jinja", heading=heading, field=field, shots=shots, subject=subject))
 
 
 def write_judge_prompt(model: Model, trait: Trait, text: str, seed: int) -> Prompt | None:
@@ -175,6 +176,12 @@ def _lead_to(trait: Trait, pole: Pole, subject: str) -> str:
     """The subject as the prompt names it: what a topic or a claim is about has to be led to from any subject."""
     led = trait.type == "claim" or (trait.type == "topic" and pole == "positive")
     return f"{trait.name.lower()}, {subject}" if led else subject
+
+
+def _name_field(trait: Trait, pole: Pole) -> str:
+    """What the document calls its texts: by the pole's label, where it has one of its own (docs/decisions/009)."""
+    label = " ".join(trait.label(pole).split()).rstrip(":")
+    return "Text" if label in ("", "Yes", "No") else label
 
 
 def _head(trait: Trait, pole: Pole) -> str:

@@ -204,7 +204,7 @@ async def test_embedded_model_goes_on_with_a_document(tmp_path: Path) -> None:
     [request] = client.requests
     assert make_plain_request(plan, cell) == request
     assert (None, None, ("\n",)) == (request.schema, request.prompt.system, request.stop)
-    assert request.prompt.user.endswith(f"Topic: {cell.scenario.subject}\nText:")
+    assert request.prompt.user.endswith(f"Topic: {cell.scenario.subject}\nClear:")
 
 
 def test_plain_seed_tells_cells_apart_and_is_the_same_again() -> None:

@@ -334,12 +334,13 @@ def test_plain_prompt_shows_five_shots_of_the_same_pole_and_ends_where_the_text_
     seeds = make_many_seeds(9)
     cell = make_cell(pole)
     prompt = write_plain_prompt(make_test_plan(make_model(seeds=seeds)), cell)
-    shown = [seed for seed in seeds if f"\nText: {seed.text}\n" in prompt.user]
+    field = make_trait().label(pole)
+    shown = [seed for seed in seeds if f"\n{field}: {seed.text}\n" in prompt.user]
 
     assert 5 == PLAIN_SHOTS == len(shown)
     assert {pole} == {seed.pole for seed in shown}
-    assert prompt.user.endswith(f"\n\nTopic: {cell.scenario.subject}\nText:")
-    assert 6 == prompt.user.count("Topic:") == prompt.user.count("Text:")
+    assert prompt.user.endswith(f"\n\nTopic: {cell.scenario.subject}\n{field}:")
+    assert 6 == prompt.user.count("Topic:") == prompt.user.count(f"\n{field}:")
     assert prompt.system is None
 
 
@@ -348,14 +349,14 @@ def test_plain_prompt_names_the_subject_of_each_shot() -> None:
     user = write_plain_prompt(make_test_plan(make_model(seeds=seeds)), make_cell()).user
 
     for seed, subject in zip(seeds, name_subjects([seed.text for seed in seeds]), strict=True):
-        assert f"Topic: {subject}\nText: {seed.text}\n" in user
+        assert f"Topic: {subject}\nClear: {seed.text}\n" in user
 
 
 def test_plain_prompt_puts_a_shot_on_one_line() -> None:
     seeds = (Seed("clarity", "One line.\n\nAnother\tline.", 1.0),)
 
     assert (
-        "Text: One line. Another line.\n"
+        "Clear: One line. Another line.\n"
         in write_plain_prompt(make_test_plan(make_model(seeds=seeds)), make_cell()).user
     )
 
@@ -369,8 +370,15 @@ def test_plain_prompt_is_headed_by_the_paraphrase_or_else_by_the_label() -> None
     ]
 
 
+@pytest.mark.parametrize("label", ["Yes", ""])
+def test_plain_prompt_calls_its_texts_texts_where_the_label_says_nothing(label: str) -> None:
+    model = make_model(make_trait(positive_label=label))
+
+    assert write_plain_prompt(make_test_plan(model), make_cell()).user.endswith("\nText:")
+
+
 def test_plain_prompt_without_seeds_has_the_heading_and_the_subject() -> None:
-    assert "Clarity: Obscure. How well it is understood.\n\nTopic: rotating a key\nText:" == (
+    assert "Clarity: Obscure. How well it is understood.\n\nTopic: rotating a key\nObscure:" == (
         write_plain_prompt(make_test_plan(), make_cell("negative")).user
     )
 
