@@ -1,0 +1,176 @@
+"""Shortcuts: does something cheaper than the whole text tell the poles apart, so that a scorer would learn that?
+
+Length, punctuation, the subject, the opening word, a single word: each is held against what the probe reaches by the
+whole text.
+"""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from engine.axis import place_held_out, rank_auc
+from engine.embedding import Embedder
+from engine.model import POLES, Pole, TraitType
+from engine.samples import Exemplar
+from engine.words import count_words, split_words
+
+Kind = Literal["length", "punctuation", "subject", "opening", "word"]
+
+# From here on a shortcut is one whatever the whole text reaches (the gate's limit for lengths, too).
+STRONG_AUC = 0.8
+# From here on it is one where the whole text does no better.
+WEAK_AUC = 0.7
+# How many standard errors from chance it must be: a feature is one of a dozen, a word one of hundreds.
+FEATURE_ERRORS = 2.5
+OPENING_ERRORS = 3.0
+WORD_ERRORS = 4.0
+MARKS: Mapping[str, str] = {
+    "exclamation marks": r"!",
+    "question marks": r"\?",
+    "commas and semicolons": r"[,;:]",
+    "quotation marks and brackets": r"[\"“”()\[\]`]",
+    "digits": r"\d",
+    "capitals": r"\b[A-Z]{2,}\b",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Shortcut:
+    """One thing that tells a trait's poles apart. ``pole`` is where there is more of it; ``auc`` lies in [.5, 1]."""
+
+    trait: str
+    kind: Kind
+    what: str
+    pole: Pole
+    auc: float
+    words: tuple[int, int] = (0, 0)
+
+    def describe(self, label: str) -> str:
+        """A sentence for a person; ``label`` is the pole's."""
+        said = {
+            "length": f"the number of words alone tells the poles apart: more of them at {label!r}",
+            "punctuation": f"{self.what} alone tell the poles apart: more of them at {label!r}",
+            "subject": "the subjects alone tell the poles apart",
+            "opening": f"the first word alone tells the poles apart: {self.what!r} at {label!r}",
+            "word": f"one word alone tells the poles apart: {self.what!r} at {label!r}",
+        }
+        return f"{self.trait}: {said[self.kind]} (AUC {self.auc:.2f})"
+
+    def marks(self, text: str) -> bool:
+        """Whether a text of the pole carries it: the word, or a length that the other pole does not have."""
+        if self.kind == "word":
+            return self.what in split_words(text)
+        if self.kind == "opening":
+            return split_words(text)[:1] == [self.what]
+        return self.kind == "length" and not self.words[0] <= count_words(text) <= self.words[1]
+
+
+def find_shortcuts(
+    trait: str, kind: TraitType, exemplars: Sequence[Exemplar], text_auc: float | None, embedder: Embedder
+) -> tuple[Shortcut, ...]:
+    """The shortcuts of one trait's exemplars, the strongest first.
+
+    A topic is told by its words and subjects, and so is a claim: those are no shortcuts there.
+
+    Args:
+        text_auc: what the probe reaches by the whole text; None where there are too few texts, and then no shortcuts.
+    """
+    if text_auc is None:
+        return ()
+    by_matter = kind in ("topic", "claim")
+    found = [*_try_length(trait, exemplars), *_try_marks(trait, exemplars), *_try_openings(trait, exemplars)]
+    if not by_matter:
+        found += [*_try_words(trait, exemplars), *_try_subjects(trait, exemplars, embedder)]
+    strong = [item for item in found if item.auc >= STRONG_AUC or (item.auc >= WEAK_AUC and item.auc >= text_auc)]
+    return tuple(sorted(strong, key=lambda item: (-item.auc, item.kind, item.what)))
+
+
+def match_lengths(exemplars: Sequence[Exemplar]) -> tuple[int, int]:
+    """The lengths, in words, that both poles have: from the higher of their first quarters to the lower of the third.
+
+    Where these do not meet, the span between them.
+    """
+    quarters = []
+    for pole in ("positive", "negative"):
+        words = [count_words(exemplar.text or "") for exemplar in exemplars if exemplar.pole == pole]
+        quarters.append(np.quantile(words, [0.25, 0.75]))
+    low, high = max(item[0] for item in quarters), min(item[1] for item in quarters)
+    return math.floor(min(low, high)), math.ceil(max(low, high))
+
+
+def _try_length(trait: str, exemplars: Sequence[Exemplar]) -> Iterator[Shortcut]:
+    scores = [float(count_words(exemplar.text or "")) for exemplar in exemplars]
+    for pole, auc in _rank(scores, exemplars):
+        yield Shortcut(trait, "length", "words", pole, auc, match_lengths(exemplars))
+
+
+def _try_marks(trait: str, exemplars: Sequence[Exemplar]) -> Iterator[Shortcut]:
+    for what, pattern in MARKS.items():
+        scores = [
+            len(re.findall(pattern, exemplar.text or "")) / max(1, count_words(exemplar.text or ""))
+            for exemplar in exemplars
+        ]
+        for pole, auc in _rank(scores, exemplars):
+            yield Shortcut(trait, "punctuation", what, pole, auc)
+
+
+def _try_subjects(trait: str, exemplars: Sequence[Exemplar], embedder: Embedder) -> Iterator[Shortcut]:
+    """An axis on the subjects instead of the texts; pairs share theirs, and then there is nothing to find."""
+    positive = [exemplar.pole == "positive" for exemplar in exemplars]
+    vectors = embedder.embed([exemplar.scenario.subject for exemplar in exemplars])
+    places = place_held_out(vectors, positive, [exemplar.pair_id for exemplar in exemplars])
+    for pole, auc in _rank(places.tolist(), exemplars):
+        if pole == "positive":
+            yield Shortcut(trait, "subject", "subjects", pole, auc)
+
+
+def _try_openings(trait: str, exemplars: Sequence[Exemplar]) -> Iterator[Shortcut]:
+    openings = [frozenset(split_words(exemplar.text or "")[:1]) for exemplar in exemplars]
+    for what, pole, auc in _compare_shares(openings, exemplars, OPENING_ERRORS):
+        yield Shortcut(trait, "opening", what, pole, auc)
+
+
+def _try_words(trait: str, exemplars: Sequence[Exemplar]) -> Iterator[Shortcut]:
+    words = [frozenset(split_words(exemplar.text or "")) for exemplar in exemplars]
+    for what, pole, auc in _compare_shares(words, exemplars, WORD_ERRORS):
+        yield Shortcut(trait, "word", what, pole, auc)
+
+
+def _rank(scores: Sequence[float], exemplars: Sequence[Exemplar]) -> Iterator[tuple[Pole, float]]:
+    """The pole that has more and the AUC, folded to [.5, 1], where it is not chance.
+
+    The standard error is that of the Mann-Whitney statistic without ties.
+    """
+    positive = [exemplar.pole == "positive" for exemplar in exemplars]
+    auc = rank_auc(scores, positive)
+    if auc is None:
+        return
+    count, other = sum(positive), len(positive) - sum(positive)
+    error = math.sqrt((count + other + 1) / (12 * count * other))
+    if abs(auc - 0.5) >= FEATURE_ERRORS * error:
+        yield ("positive" if auc > 0.5 else "negative"), round(max(auc, 1 - auc), 4)
+
+
+def _compare_shares(
+    sets: Sequence[frozenset[str]], exemplars: Sequence[Exemplar], errors: float
+) -> Iterator[tuple[str, Pole, float]]:
+    """Each word whose shares of texts at the two poles differ by more than chance, with the AUC of its presence.
+
+    The AUC of a thing that is there or not is .5 + half the difference of its shares; the error is that of two shares.
+    """
+    sizes, counts = Counter[Pole](), {pole: Counter[str]() for pole in POLES}
+    for words, exemplar in zip(sets, exemplars, strict=True):
+        sizes[exemplar.pole] += 1
+        counts[exemplar.pole].update(words)
+    total = sizes.total()
+    for word in sorted(counts["positive"] | counts["negative"]):
+        mean = (counts["positive"][word] + counts["negative"][word]) / total
+        error = math.sqrt(mean * (1 - mean) * sum(1 / sizes[pole] for pole in POLES))
+        difference = counts["positive"][word] / sizes["positive"] - counts["negative"][word] / sizes["negative"]
+        if error > 0 and abs(difference) >= errors * error - 1e-9:
+            yield word, ("positive" if difference > 0 else "negative"), round(0.5 + abs(difference) / 2, 4)
