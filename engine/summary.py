@@ -3,13 +3,14 @@
 import importlib.metadata
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import pandas as pd
 
 from engine.asking import Asker
 from engine.card import render_card
+from engine.embedding import Embedder
 from engine.language import expect_language
 from engine.lean import place_exemplars
 from engine.model import POLES, Model, Pole
@@ -19,6 +20,7 @@ from engine.rounds import Rounds
 from engine.samples import Exemplar, Row, RunStamp, make_row
 from engine.screen import count_reasons
 from engine.store import CARD, REPORT, VERDICT, SampleSet
+from engine.variety import PoleVariety, measure_coverage, measure_texts
 from engine.verdict import Verdict
 
 PACKAGES = ("prefect", "great-expectations", "litellm", "pandas", "pyarrow", "rensa", "py3langid", "xllamacpp")
@@ -63,6 +65,13 @@ def count_kept(rounds: Rounds) -> dict[tuple[str, Pole], int]:
     return {
         (trait.key, pole): rounds.choice.count(trait.key, pole) for trait in rounds.plan.model.traits for pole in POLES
     }
+
+
+def measure_variety(rounds: Rounds, embedder: Embedder) -> tuple[PoleVariety, ...]:
+    """The variety of what is chosen of each trait at each pole, beside that of the pole's seeds where it has any."""
+    return tuple(
+        _measure_pole(rounds, trait.key, pole, embedder) for trait in rounds.plan.model.traits for pole in POLES
+    )
 
 
 def make_sample_set(rounds: Rounds, stamp: RunStamp, verdict: Verdict, asker: Asker) -> SampleSet:
@@ -124,6 +133,7 @@ def make_report_data(
         reasons=count_reasons(rounds.choice.rejected),
         duplicates=tuple(rounds.screener.duplicates),
         expectations=verdict.results,
+        variety=verdict.variety,
         lean={rows[key]: place for key, place in places.items()},
         replies=asker.replies,
         tokens=asker.tokens,
@@ -144,8 +154,33 @@ def _make_verdict_document(rounds: Rounds, verdict: Verdict, asker: Asker) -> di
         "warnings": list(verdict.warnings),
         "suites": dict(verdict.suites),
         "reasons": count_reasons(rounds.choice.rejected),
+        "variety": _make_variety_document(verdict.variety),
         "cost": {"usd": asker.cost_usd, "replies": asker.replies, "completion_tokens": asker.tokens},
     }
+
+
+def _make_variety_document(variety: Sequence[PoleVariety]) -> dict[str, dict[str, Any]]:
+    """The figures by trait and pole."""
+    document: dict[str, dict[str, Any]] = {}
+    for item in variety:
+        document.setdefault(item.trait, {})[item.pole] = {
+            **asdict(item.exemplars),
+            "coverage": {part: asdict(coverage) for part, coverage in item.coverage.items()},
+            "seeds": asdict(item.seeds) if item.seeds else None,
+        }
+    return document
+
+
+def _measure_pole(rounds: Rounds, trait: str, pole: Pole, embedder: Embedder) -> PoleVariety:
+    chosen = [item for item in rounds.choice.chosen if item.trait == trait and item.pole == pole]
+    seeds = [seed.text for seed in rounds.plan.model.seeds_at(trait, pole)]
+    return PoleVariety(
+        trait=trait,
+        pole=pole,
+        exemplars=measure_texts([item.text or "" for item in chosen], embedder),
+        seeds=measure_texts(seeds, embedder) if seeds else None,
+        coverage=measure_coverage([item.scenario for item in chosen], rounds.plan.lists),
+    )
 
 
 def _make_row(rounds: Rounds, stamp: RunStamp, exemplar: Exemplar) -> Row:
