@@ -20,6 +20,7 @@ from engine.report_pictures import (
     draw_reasons,
     split_by_difference,
 )
+from engine.report_variety import MEASURES, draw_variety
 from engine.report_words import (
     EXPLANATIONS,
     TraitWords,
@@ -30,6 +31,7 @@ from engine.report_words import (
     tell_votes,
 )
 from engine.samples import Reason, Row
+from engine.variety import PoleVariety
 from engine.verdict import ExpectationResult
 from engine.votes import VoteCounts
 from engine.words import count_words
@@ -75,6 +77,7 @@ class ReportData:
     replies: int = 0
     tokens: int = 0
     cost_usd: float | None = None
+    variety: tuple[PoleVariety, ...] = ()
 
 
 def render_report(data: ReportData) -> str:
@@ -94,6 +97,8 @@ def render_report(data: ReportData) -> str:
             top_words=top_words,
             lengths=lengths,
             reasons=draw_reasons(data.reasons),
+            variety=draw_variety(data.variety, traits),
+            measures=MEASURES,
             trait_names={trait.key: trait.name for trait in traits},
             duplicates=data.duplicates[:_SHOWN_DUPLICATES],
             expectations=sorted(data.expectations, key=_rank_expectation),

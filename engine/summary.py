@@ -10,6 +10,7 @@ import pandas as pd
 
 from engine.asking import Asker
 from engine.card import render_card
+from engine.embedding import Embedder
 from engine.language import expect_language
 from engine.lean import place_exemplars
 from engine.model import POLES, Model, Pole
@@ -20,6 +21,7 @@ from engine.rounds import Rounds
 from engine.samples import Exemplar, Row, RunStamp, make_row
 from engine.screen import count_reasons
 from engine.store import CARD, REPORT, VERDICT, SampleSet
+from engine.variety import PoleVariety, measure_coverage, measure_texts
 from engine.verdict import Verdict
 from engine.votes import count_votes
 
@@ -65,6 +67,13 @@ def count_kept(rounds: Rounds) -> dict[tuple[str, Pole], int]:
     return {
         (trait.key, pole): rounds.choice.count(trait.key, pole) for trait in rounds.plan.model.traits for pole in POLES
     }
+
+
+def measure_variety(rounds: Rounds, embedder: Embedder) -> tuple[PoleVariety, ...]:
+    """The variety of what is chosen of each trait at each pole, beside that of the pole's seeds where it has any."""
+    return tuple(
+        _measure_pole(rounds, trait.key, pole, embedder) for trait in rounds.plan.model.traits for pole in POLES
+    )
 
 
 def make_sample_set(rounds: Rounds, stamp: RunStamp, verdict: Verdict, asker: Asker) -> SampleSet:
@@ -127,6 +136,7 @@ def make_report_data(
         duplicates=tuple(rounds.screener.duplicates),
         expectations=verdict.results,
         votes=count_votes(exemplar.votes for exemplar in rounds.exemplars),
+        variety=verdict.variety,
         lean={rows[key]: place for key, place in places.items()},
         replies=asker.limits.replies,
         tokens=asker.limits.tokens,
@@ -153,7 +163,32 @@ def _make_verdict_document(rounds: Rounds, verdict: Verdict, asker: Asker) -> di
             "replies": asker.limits.replies,
             "completion_tokens": asker.limits.tokens,
         },
+        "variety": _make_variety_document(verdict.variety),
     }
+
+
+def _make_variety_document(variety: Sequence[PoleVariety]) -> dict[str, dict[str, Any]]:
+    """The figures by trait and pole."""
+    document: dict[str, dict[str, Any]] = {}
+    for item in variety:
+        document.setdefault(item.trait, {})[item.pole] = {
+            **asdict(item.exemplars),
+            "coverage": {part: asdict(coverage) for part, coverage in item.coverage.items()},
+            "seeds": asdict(item.seeds) if item.seeds else None,
+        }
+    return document
+
+
+def _measure_pole(rounds: Rounds, trait: str, pole: Pole, embedder: Embedder) -> PoleVariety:
+    chosen = [item for item in rounds.choice.chosen if item.trait == trait and item.pole == pole]
+    seeds = [seed.text for seed in rounds.plan.model.seeds_at(trait, pole)]
+    return PoleVariety(
+        trait=trait,
+        pole=pole,
+        exemplars=measure_texts([item.text or "" for item in chosen], embedder),
+        seeds=measure_texts(seeds, embedder) if seeds else None,
+        coverage=measure_coverage([item.scenario for item in chosen], rounds.plan.lists),
+    )
 
 
 def _make_row(rounds: Rounds, stamp: RunStamp, exemplar: Exemplar) -> Row:

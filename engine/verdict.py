@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from engine.variety import PoleVariety
+
 
 @dataclass(frozen=True, slots=True)
 class ExpectationResult:
@@ -19,10 +21,14 @@ class ExpectationResult:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the gate says. ``failed`` has a sentence for each critical failure, ``suites`` GX's own results."""
+    """What the gate says. ``failed`` has a sentence for each critical failure, ``suites`` GX's own results.
+
+    ``variety`` are the figures that it was told, for every trait and pole.
+    """
 
     success: bool
     failed: tuple[str, ...]
     warnings: tuple[str, ...]
     results: tuple[ExpectationResult, ...]
     suites: Mapping[str, Mapping[str, Any]]
+    variety: tuple[PoleVariety, ...] = ()

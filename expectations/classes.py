@@ -37,7 +37,7 @@ class RowsMetric(TableMetricProvider):
         return frame
 
 
-class _RowsExpectation(BatchExpectation):
+class RowsExpectation(BatchExpectation):
     """What the expectations below share: they get the frame and answer with the faults that they found in it."""
 
     metric_dependencies = (ROWS,)
@@ -58,7 +58,7 @@ class _RowsExpectation(BatchExpectation):
         return {"success": not faults, "result": {"observed_value": observed, "details": {"faults": faults[:100]}}}
 
 
-class ExpectPoleCountsToEqual(_RowsExpectation):
+class ExpectPoleCountsToEqual(RowsExpectation):
     """Every one of ``traits`` has exactly ``wanted`` rows at each pole, and no other trait has any."""
 
     traits: list[str] | Parameter
@@ -83,7 +83,7 @@ class ExpectPoleCountsToEqual(_RowsExpectation):
         return counts, faults
 
 
-class ExpectPoleShareToBeAtLeast(_RowsExpectation):
+class ExpectPoleShareToBeAtLeast(RowsExpectation):
     """Each pole has at least ``min_share`` of a trait's samples; qualities between the poles are left out."""
 
     min_share: float
@@ -102,7 +102,7 @@ class ExpectPoleShareToBeAtLeast(_RowsExpectation):
         return {trait: round(share, 4) for trait, share in shares.items()}, faults
 
 
-class ExpectNoNearDuplicates(_RowsExpectation):
+class ExpectNoNearDuplicates(RowsExpectation):
     """No two texts have a Jaccard index of ``min_jaccard`` or more (character 5-grams of the normal form).
 
     ``members`` says which pairs count: ``new`` those with a row of this run, of any trait; ``old`` those without, of
@@ -120,7 +120,7 @@ class ExpectNoNearDuplicates(_RowsExpectation):
         return {"pairs": len(near)}, [f"{share:.2f}: {one[:80]!r} and {other[:80]!r}" for one, other, share in near]
 
 
-class ExpectLengthsNotToTellPolesApart(_RowsExpectation):
+class ExpectLengthsNotToTellPolesApart(RowsExpectation):
     """For every trait the number of words ranks the poles with an AUC of at most ``max_auc``, either way round."""
 
     max_auc: float

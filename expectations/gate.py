@@ -4,12 +4,13 @@ import json
 import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from engine.variety import PoleVariety
 from engine.verdict import ExpectationResult, Verdict
 
 FOLDER = Path(__file__).parent
@@ -23,6 +24,7 @@ def check_rows(
     wanted: int,
     run_id: str,
     columns: Sequence[str],
+    variety: Sequence[PoleVariety],
     folder: Path = FOLDER,
 ) -> Verdict:
     """The verdict over a run's rows and over the whole that they would make with what is attached.
@@ -33,6 +35,7 @@ def check_rows(
         traits: the keys that have a quota.
         wanted: exemplars a trait and pole.
         columns: the names that ``run`` must have, in order.
+        variety: the figures of the run's rows, for every trait and pole.
         folder: where the suites' JSON files are.
     """
     rows = 2 * wanted * len(traits)
@@ -42,12 +45,13 @@ def check_rows(
         "row_floor": max(1, rows),
         "run_ids": [run_id],
         "columns": list(columns),
+        "variety": {f"{item.trait}/{item.pole}": asdict(item.exemplars) for item in variety},
     }
     outcomes = [
         run_suite(folder / f"{RUN_SUITE}.json", run, parameters),
         run_suite(folder / f"{WHOLE_SUITE}.json", whole, parameters),
     ]
-    return join_outcomes(outcomes)
+    return replace(join_outcomes(outcomes), variety=tuple(variety))
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,11 +144,13 @@ def _import_gx() -> Any:
     import great_expectations as gx
 
     import expectations.classes
+    import expectations.variety
 
     # This one sets its own level when it is imported, and tells of each temporary folder.
     logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)
 
     assert expectations.classes.ROWS
+    assert expectations.variety.FEW
     return gx
 
 

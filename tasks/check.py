@@ -5,11 +5,12 @@ from dataclasses import replace
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
+from engine.embedding import SentenceEncoder
 from engine.rounds import Rounds
 from engine.samples import SAMPLE_SCHEMA, RunStamp, make_sample_table
 from engine.settings import Settings
 from engine.store import list_sets, read_attached
-from engine.summary import make_kept_rows, make_whole_frame
+from engine.summary import make_kept_rows, make_whole_frame, measure_variety
 from engine.verdict import Verdict
 from expectations.gate import check_rows
 
@@ -28,6 +29,7 @@ def check(settings: Settings, rounds: Rounds, stamp: RunStamp) -> Verdict:
         wanted=rounds.plan.wanted,
         run_id=stamp.run_id,
         columns=SAMPLE_SCHEMA.names,
+        variety=measure_variety(rounds, SentenceEncoder()),
     )
     logger = get_run_logger()
     logger.info("The gate %s", "passed" if verdict.success else "failed: " + " ".join(verdict.failed))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from prefect.artifacts import acreate_markdown_artifact
 
 from engine.model import POLES
+from engine.report_variety import MEASURES, tell_coverage, tell_figure
 from engine.report_words import EXPLANATIONS
 from engine.rounds import Rounds
 from engine.screen import count_reasons
@@ -32,6 +33,7 @@ def write_summary(rounds: Rounds, verdict: Verdict, stored: StoredSet) -> str:
         _write_verdict(rounds, verdict),
         _write_counts(rounds),
         _write_reasons(rounds),
+        _write_variety(rounds, verdict),
         *(_write_samples(rounds) if verdict.success else ()),
         _write_files(verdict, stored),
     ]
@@ -76,6 +78,29 @@ def _write_reasons(rounds: Rounds) -> str:
     # The page does not wrap the cells of a table, so what a reason means stands below it.
     meanings = [f"- **{reason}**: {_cell(EXPLANATIONS[reason])}" for reason in reasons]
     return "\n".join([*rows, "", *meanings])
+
+
+def _write_variety(rounds: Rounds, verdict: Verdict) -> str:
+    """A row for each trait and pole that has exemplars, the seeds' figures in brackets."""
+    measured = [item for item in verdict.variety if item.exemplars.count]
+    if not measured:
+        return ""
+    names = [measure.name.lower() for measure in MEASURES]
+    rows = [
+        "## Variety",
+        "",
+        f"| trait | pole | {' | '.join(names)} | scenarios used |",
+        "|---" * (len(names) + 3) + "|",
+    ]
+    for item in measured:
+        figures = [
+            tell_figure(measure, item.exemplars) + (f" ({tell_figure(measure, item.seeds)})" if item.seeds else "")
+            for measure in MEASURES
+        ]
+        name = _cell(rounds.plan.model.trait(item.trait).name)
+        rows.append(f"| {name} | {item.pole} | {' | '.join(figures)} | {tell_coverage(item.coverage)} |")
+    meanings = [f"- **{measure.name}**: {measure.meaning}" for measure in MEASURES]
+    return "\n".join([*rows, "", "In brackets: the seeds of that pole.", "", *meanings])
 
 
 def _write_samples(rounds: Rounds) -> Sequence[str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 from fakes.builders import make_level, make_model, make_stamp, make_test_plan, make_trait
 from fakes.client import Answer, FakeClient, HeardProgress
+from fakes.word_vectors import WordVectors
 
 from engine.asking import Asker
 from engine.generate import generate_cell
@@ -28,7 +29,8 @@ from engine.scenario import choose_lists, load_packs
 from engine.screen import Screener
 from engine.settings import PROJECT_ROOT
 from engine.store import SAMPLES, StoredSet, write_set
-from engine.summary import make_kept_rows, make_sample_set, make_whole_frame
+from engine.summary import make_kept_rows, make_sample_set, make_whole_frame, measure_variety
+from engine.variety import PoleVariety
 from engine.verdict import Verdict
 from expectations.gate import check_rows
 
@@ -143,9 +145,11 @@ async def test_ten_thousand_exemplars_from_replies_to_a_committed_set(tmp_path: 
         choice = rounds.take(screened)
     stamp = make_stamp()
     with table.measure("gate, first import"):
-        check(make_rounds())
+        check(make_rounds(), ())
+    with table.measure("variety, no vectors"):
+        variety = measure_variety(rounds, WordVectors())
     with table.measure("gate"):
-        verdict = check(rounds)
+        verdict = check(rounds, variety)
     with table.measure("render"):
         sample_set = make_sample_set(rounds, stamp, verdict, asker)
     with table.measure("write"):
@@ -162,12 +166,12 @@ async def test_ten_thousand_exemplars_from_replies_to_a_committed_set(tmp_path: 
     check_stored(stored)
 
 
-def check(rounds: Rounds) -> Verdict:
+def check(rounds: Rounds, variety: Sequence[PoleVariety]) -> Verdict:
     """What the task ``check`` does."""
     rows = make_kept_rows(rounds, make_stamp())
     run = make_sample_table(rows).to_pandas()
     whole = make_whole_frame(rounds.plan.model, rows)
-    return check_rows(run, whole, TRAITS, WANTED, make_stamp().run_id, SAMPLE_SCHEMA.names)
+    return check_rows(run, whole, TRAITS, WANTED, make_stamp().run_id, SAMPLE_SCHEMA.names, variety)
 
 
 def check_stored(stored: StoredSet) -> None:

@@ -14,8 +14,10 @@ from playwright.sync_api import Page, sync_playwright
 
 from engine.duplicates import DuplicatePair
 from engine.report import PoleCount, ReportData, render_report
+from engine.report_variety import MEASURES
 from engine.report_words import EXPLANATIONS, name_plainly, tell_cost
 from engine.samples import Reason, Row
+from engine.variety import Coverage, PoleVariety, Variety
 from engine.verdict import ExpectationResult
 from engine.votes import VoteCounts
 
@@ -254,6 +256,44 @@ def test_sample_is_drawn_by_pole_and_standing() -> None:
 
 def test_strip_is_left_out_where_nothing_was_placed() -> None:
     assert "so there is no picture" in render_report(make_data(lean={}))
+
+
+def make_variety(**changes: Any) -> Variety:
+    figures = Variety(40, 0.9, 0.98, 1.0, 0.21, 24.64, 0.616, 5.96, 0.1, 0.03)
+    return replace(figures, **changes)
+
+
+def test_variety_of_exemplars_stands_beside_that_of_the_seeds() -> None:
+    seeds = make_variety(count=10, vendi=8.7, vendi_of_eight=6.2, mean_cosine=0.18, shared_openings_of_eight=0.0)
+    item = PoleVariety("clarity", "positive", make_variety(), seeds, {"subject": Coverage(39, 40)})
+    page = render_report(make_data(variety=(item,)))
+
+    assert (
+        "Clarity Clear 6.0 seeds 6.2 24.6 of 40 seeds 8.7 of 10 0.21 seeds 0.18 98% seeds 98% 3% seeds 0% 39 of 40"
+        in read_text(page)
+    )
+    assert '<rect class="positive" width="74.5" height="10"/>' in page
+    assert '<line class="tick" x1="77.5" x2="77.5" y1="-6" y2="16"/>' in page
+
+
+def test_every_figure_of_variety_is_explained() -> None:
+    text = read_text(render_report(make_data(variety=(PoleVariety("clarity", "positive", make_variety(), None, {}),))))
+
+    assert [] == [measure.name for measure in MEASURES if f"{measure.name} {measure.meaning}" not in text]
+
+
+def test_figure_that_needs_more_texts_is_a_dash() -> None:
+    few = make_variety(count=3, vendi=2.5, vendi_of_eight=None, shared_openings_of_eight=None)
+    text = read_text(render_report(make_data(variety=(PoleVariety("clarity", "negative", few, None, {}),))))
+
+    assert "Clarity Obscure – 2.5 of 3 0.21 98% – –" in text
+
+
+def test_variety_of_nothing_is_not_shown() -> None:
+    nothing = Variety(0, None, None, None, None, 0.0, None, None, None, None)
+    page = render_report(make_data(variety=(PoleVariety("clarity", "positive", nothing, nothing, {}),)))
+
+    assert "so there is no variety to measure" in read_text(page)
 
 
 def test_lengths_are_told_by_pole() -> None:

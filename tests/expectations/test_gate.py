@@ -11,9 +11,11 @@ from typing import Any
 import pandas as pd
 import pytest
 from fakes.builders import make_exemplar, make_stamp
+from fakes.word_vectors import WordVectors
 
 from engine.model import POLES
 from engine.samples import SAMPLE_SCHEMA, make_row, make_sample_table
+from engine.variety import PoleVariety, measure_texts
 from engine.verdict import ExpectationResult, Verdict
 from expectations.gate import FOLDER, check_rows, run_suite
 
@@ -69,7 +71,21 @@ def make_whole(run: Frame) -> Frame:
 def check(run: Frame | None = None, whole: Frame | None = None, folder: Path = FOLDER) -> Verdict:
     run = make_run() if run is None else run
     whole = make_whole(make_run()) if whole is None else whole
-    return check_rows(run, whole, TRAITS, WANTED, RUN, SAMPLE_SCHEMA.names, folder)
+    return check_rows(run, whole, TRAITS, WANTED, RUN, SAMPLE_SCHEMA.names, measure(run), folder)
+
+
+def measure(run: Frame) -> list[PoleVariety]:
+    """The figures of the rows that there are, as far as their columns go."""
+    if not {"trait", "pole", "text"} <= set(run.columns):
+        return []
+    texts = {
+        (trait, pole): [str(text) for text in run["text"][(run["trait"] == trait) & (run["pole"] == pole)]]
+        for trait in TRAITS
+        for pole in POLES
+    }
+    return [
+        PoleVariety(trait, pole, measure_texts(its, WordVectors()), None, {}) for (trait, pole), its in texts.items()
+    ]
 
 
 def put(column: str, row: int, value: Any) -> Spoil:
@@ -113,10 +129,13 @@ def drop_column(frame: Frame) -> Frame:
 
 def lengthen_positives(frame: Frame) -> Frame:
     positive = frame["pole"] == "positive"
-    frame.loc[positive, "text"] += (
-        " " + frame.loc[positive, "trait"] + " is what all this was about in the end, it seems."
-    )
+    frame.loc[positive, "text"] += [f" {' '.join(text.split()[::-1])}" for text in frame.loc[positive, "text"]]
     return frame
+
+
+def write_one_sentence_with_the_noun_changed(frame: Frame) -> Frame:
+    sentence = "The {} is kept for ten minutes, and after that the next visitor makes our server build a whole new one."
+    return frame.assign(text=[sentence.format(text.split()[1]) for text in frame["text"]])
 
 
 def move_a_row_to_the_other_pole(frame: Frame) -> Frame:
@@ -163,6 +182,10 @@ RUN_FAULTS: Mapping[str, tuple[Spoil, ...]] = {
     "every row's provenance is synthesized": (put("provenance", 0, "authored"),),
     "every row belongs to this run": (put("run_id", 0, "22222222-2222-2222-2222-222222222222"),),
     "the number of words does not tell the poles of a trait apart (AUC 0.8 at most)": (lengthen_positives,),
+    "the texts of each pole vary (eight count as 2.3 or more, 80 % of word pairs differ, few open alike)": (
+        write_one_sentence_with_the_noun_changed,
+        put("trait", 0, "another"),
+    ),
 }
 WHOLE_FAULTS: Mapping[str, tuple[Spoil, ...]] = {
     "there are at least as many rows as the run adds": (drop_rows(*range(7)), drop_rows(*range(18))),
@@ -241,6 +264,7 @@ def test_severities_are_those_of_the_design() -> None:
 
     assert {
         "the number of words does not tell the poles of a trait apart (AUC 0.8 at most)",
+        "the texts of each pole vary (eight count as 2.3 or more, 80 % of word pairs differ, few open alike)",
         "the samples from before are no duplicates of one another",
         "each pole has at least 40 % of a trait's samples at the poles",
     } == warnings
@@ -463,7 +487,7 @@ def test_threads_at_once_each_get_the_verdict_on_their_own_rows() -> None:
         run_id = f"{number:08d}"
         run = make_run().assign(run_id=run_id)
         frame = run if spoil is None else spoil(run)
-        verdict = check_rows(frame, make_whole(make_run()), TRAITS, WANTED, run_id, SAMPLE_SCHEMA.names)
+        verdict = check_rows(frame, make_whole(make_run()), TRAITS, WANTED, run_id, SAMPLE_SCHEMA.names, measure(frame))
         return verdict.success, verdict.failed
 
     expected = [check_one(case) for case in asked[: len(spoils)]]

@@ -168,6 +168,7 @@ async def test_run_page_has_the_verdict_a_table_and_the_files(shaky_run: Run) ->
     assert ("synthesis", "markdown") == (artifact.key, artifact.type)
     assert f"# {HANDLE}: 32 exemplars attached\n\nThe gate passed." in page
     assert "| Clarity | negative | Obscure | 8 of 8 |" in page
+    assert "## Variety" in page
     assert [f"`{result.samples}`" in page, f"`{result.report}`" in page] == [True, True]
 
 

@@ -1,0 +1,72 @@
+"""What a finished run shows of its variety."""
+
+import json
+from pathlib import Path
+
+from fakes.builders import (
+    NEGATIVE_SEEDS,
+    POSITIVE_SEEDS,
+    make_exemplar,
+    make_level,
+    make_model,
+    make_seeds,
+    make_stamp,
+    make_test_plan,
+)
+from fakes.client import FakeClient, HeardProgress
+from fakes.word_vectors import WordVectors
+
+from engine.asking import Asker
+from engine.limits import Limits
+from engine.model import POLES
+from engine.replies import Reply
+from engine.rounds import Rounds
+from engine.screen import Screener
+from engine.store import REPORT, VERDICT
+from engine.summary import make_sample_set, measure_variety
+from engine.variety import Coverage, measure_texts
+from engine.verdict import Verdict
+
+TEXTS = ("The spare key lies in the drawer.", "Ask the porter for a new badge.")
+
+
+def make_rounds(seeded: bool = True) -> Rounds:
+    """Two exemplars at each pole, chosen."""
+    model = make_model(seeds=make_seeds() if seeded else ())
+    plan = make_test_plan(model, make_level(len(TEXTS)))
+    rounds = Rounds(plan, Screener(plan, use_lengths=False), draws=1)
+    rounds.take([make_exemplar(f"{text} ({pole})", pole, index) for index, text in enumerate(TEXTS) for pole in POLES])
+    return rounds
+
+
+def test_every_pole_is_measured_beside_its_own_seeds() -> None:
+    positive, negative = measure_variety(make_rounds(), WordVectors())
+
+    assert ("clarity", "positive", "negative") == (positive.trait, positive.pole, negative.pole)
+    assert measure_texts([f"{text} (positive)" for text in TEXTS], WordVectors()) == positive.exemplars
+    assert measure_texts(POSITIVE_SEEDS, WordVectors()) == positive.seeds
+    assert measure_texts(NEGATIVE_SEEDS, WordVectors()) == negative.seeds
+    assert {"subject": Coverage(2, 2), "form": Coverage(1, 2)}.items() <= positive.coverage.items()
+
+
+def test_verdict_and_report_have_the_variety(tmp_path: Path) -> None:
+    rounds = make_rounds()
+    variety = measure_variety(rounds, WordVectors())
+    asker = Asker(FakeClient(lambda _: Reply("", "stop", 0, 0, None)), str(tmp_path), HeardProgress(), Limits(1))
+    documents = make_sample_set(rounds, make_stamp(), Verdict(True, (), (), (), {}, variety), asker).documents
+    found = json.loads(documents[VERDICT])["variety"]["clarity"]["positive"]
+
+    assert (2, variety[0].exemplars.vendi, 3) == (found["count"], found["vendi"], found["seeds"]["count"])
+    assert {"used": 2, "possible": 2} == found["coverage"]["subject"]
+    assert f"{variety[0].exemplars.vendi:.1f} of 2" in documents[REPORT]
+
+
+def test_pole_without_seeds_has_none_beside_it() -> None:
+    assert [None, None] == [item.seeds for item in measure_variety(make_rounds(seeded=False), WordVectors())]
+
+
+def test_pole_without_exemplars_is_measured_as_nothing() -> None:
+    plan = make_test_plan()
+    found = measure_variety(Rounds(plan, Screener(plan, use_lengths=False), draws=1), WordVectors())
+
+    assert [0, 0] == [item.exemplars.count for item in found]

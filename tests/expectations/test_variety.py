@@ -1,0 +1,124 @@
+"""The floor of variety lets human texts pass and warns of sets that have collapsed."""
+
+import itertools
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import pandas as pd
+import pytest
+from fakes.builders import NEGATIVE_SEEDS, POSITIVE_SEEDS
+
+from engine.definition import list_handles, load_model
+from engine.embedding import SentenceEncoder
+from engine.model import POLES
+from engine.settings import PROJECT_ROOT
+from engine.variety import SIZE, measure_texts
+from expectations.gate import FOLDER
+from expectations.variety import ExpectVarietyToBeAtLeast
+
+[LIMITS] = [
+    item["kwargs"]
+    for item in json.loads((FOLDER / "run.json").read_text())["expectations"]
+    if item["type"] == "expect_variety_to_be_at_least"
+]
+ENCODER = SentenceEncoder()
+CATALOGUE = str(PROJECT_ROOT / "data" / "models")
+SEEDS = {
+    f"{handle}/{trait.key}/{pole}": [seed.text for seed in model.seeds_at(trait.key, pole)]
+    for handle in list_handles(CATALOGUE)
+    for model in [load_model(CATALOGUE, handle)]
+    for trait, pole in itertools.product(model.traits, POLES)
+}
+# Of many subjects and both poles: what a varied set is like.
+HUMAN = [text for texts in SEEDS.values() for text in texts]
+NOUNS = (
+    "kettle lamp bicycle printer folder umbrella violin ladder blanket scanner window garden ticket bridge wallet "
+    "camera server router invoice carpet pillow bottle engine mirror hammer saddle basket guitar candle wagon"
+).split()
+PARTS = (
+    ("The server", "Our server", "The machine", "The host", "The system"),
+    ("went down", "stopped working", "crashed", "was not reachable", "failed"),
+    ("last night", "during the night", "overnight", "late yesterday evening"),
+    ("because the disk was full.", "as the disk had no space left.", "since there was no room on the disk."),
+)
+
+
+def find_faults(texts: Sequence[str], **figures: Any) -> list[str]:
+    frame = pd.DataFrame({"trait": "clarity", "pole": "positive", "text": list(texts)})
+    found = asdict(measure_texts(texts, ENCODER)) | figures
+    limits = {**LIMITS, "figures": {"clarity/positive": found}}
+    return ExpectVarietyToBeAtLeast(**limits).find_faults(frame, **limits)[1]
+
+
+def draw(texts: Sequence[str], count: int) -> list[str]:
+    return random.Random(count).sample(list(texts), count)
+
+
+@pytest.mark.parametrize("group", [group for group, texts in SEEDS.items() if len(texts) >= SIZE])
+def test_seeds_of_the_catalogue_pass(group: str) -> None:
+    assert [] == find_faults(SEEDS[group])
+
+
+@pytest.mark.parametrize("count", [SIZE, 40, 160])
+def test_human_texts_pass_at_every_effort(count: int) -> None:
+    assert [] == find_faults(draw(HUMAN, count))
+
+
+@pytest.mark.parametrize("count", [SIZE, 28])
+def test_one_template_with_the_noun_changed_is_told_by_meaning_and_words(count: int) -> None:
+    texts = [f"{noun.title()} repairs should be checked each day so that nobody is surprised later." for noun in NOUNS]
+    faults = find_faults(draw(texts, count))
+
+    assert [True, True] == ["eight texts count as 1." in faults[0], "of word pairs differ" in faults[1]]
+
+
+@pytest.mark.parametrize("count", [SIZE, 40])
+def test_near_paraphrases_are_told_by_meaning(count: int) -> None:
+    faults = find_faults(draw([" ".join(parts) for parts in itertools.product(*PARTS)], count))
+
+    assert "clarity/positive: eight texts count as" in faults[0]
+
+
+@pytest.mark.parametrize("count", [SIZE, 40])
+def test_one_opening_everywhere_is_told_by_the_opening_alone(count: int) -> None:
+    assert ["clarity/positive: 100% of eight texts open like another"] == find_faults(
+        [f"I think that {text}" for text in draw(HUMAN, count)]
+    )
+
+
+def test_half_of_the_openings_is_too_much_in_many_texts_and_not_in_few() -> None:
+    texts = [f"I think that {text}" if number % 2 else text for number, text in enumerate(draw(HUMAN, 40))]
+
+    assert [] == find_faults(texts[:SIZE])
+    assert ["clarity/positive: 50% of eight texts open like another"] == find_faults(texts)
+
+
+def test_too_few_texts_for_a_figure_are_let_be() -> None:
+    assert [] == find_faults(["The same.", "The same.", "The same."])
+
+
+def test_figures_of_other_texts_are_a_fault() -> None:
+    assert ["clarity/positive: the figures are of 5 texts, and there are 6"] == find_faults(
+        [*POSITIVE_SEEDS, *NEGATIVE_SEEDS], count=5
+    )
+
+
+def test_worst_figures_are_observed() -> None:
+    frame = pd.DataFrame([("clarity", pole) for pole in POLES for _ in range(SIZE)], columns=["trait", "pole"])
+    figures = {
+        f"clarity/{pole}": {"count": SIZE, "vendi_of_eight": 4.0 + number, "distinct_2": None}
+        | {"shared_openings_of_eight": 0.1 * number}
+        for number, pole in enumerate(POLES)
+    }
+    limits = {**LIMITS, "figures": figures}
+    observed, faults = ExpectVarietyToBeAtLeast(**limits).find_faults(frame, **limits)
+
+    assert {
+        "lowest vendi_of_eight": 4.0,
+        "lowest distinct_2": None,
+        "highest shared_openings_of_eight": 0.1,
+    } == observed
+    assert [] == faults
