@@ -3,21 +3,45 @@
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+import numpy as np
+
+from engine.embedding import Vectors
 from engine.model import POLES, Pole
 from engine.plan import Plan
 from engine.samples import Exemplar, Reason
+from engine.spread import spread_out
 from engine.subjects import count_shared_words
 from engine.words import count_words, list_content_words
 
-# How much farther, in log odds, the positive of a pair has to lie on the judge's scale than its negative: odds of e
-# to 1 that they are the right way round.
-MIN_MARGIN = 1.0
-# What a text that keeps to its subject is worth beside one that does not, in log odds.
-ON_SUBJECT = 1.0
+# How much farther, in standard deviations, the positive of a pair has to lie towards its pole than its negative.
+MIN_MARGIN = 0.5
+# What a text that keeps to its subject is worth beside one that does not.
+ON_SUBJECT = 0.3
 # What a pair loses when one text is e times as long as the other: length must not tell the poles apart.
-SAME_LENGTH = 2.0
+SAME_LENGTH = 0.6
+# What a text loses that carries a shortcut by which its pole could be told.
+SHORTCUT = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What is known of exemplars beside their texts, by their keys.
+
+    Args:
+        places: where they lie between the poles, in standard deviations, the positive higher.
+        vectors: of their texts, of length 1.
+        barred: not to be chosen; the probe has found them on the other pole's side.
+        marked: to be chosen last; they carry a shortcut.
+        strict: whether they are chosen in pairs alone that lie clearly the right way round. A weak model's are.
+    """
+
+    places: Mapping[str, float] = field(default_factory=dict)
+    vectors: Mapping[str, Vectors] = field(default_factory=dict)
+    barred: frozenset[str] = frozenset()
+    marked: frozenset[str] = frozenset()
+    strict: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,23 +66,24 @@ class Choice:
         return sum(exemplar.trait == trait and exemplar.pole == pole for exemplar in self.chosen)
 
 
-def choose_exemplars(plan: Plan, exemplars: Sequence[Exemplar]) -> Choice:
-    """The choice among all exemplars so far, in cell order; a pure function of them.
+def choose_exemplars(plan: Plan, exemplars: Sequence[Exemplar], view: View | None = None) -> Choice:
+    """The choice among all exemplars so far, in cell order; a pure function of them and of what is known of them.
 
-    Judged traits are chosen in pairs only: of each subject the positive and the negative that the judge tells apart
-    best, on their subject and of one length, so that what both poles share cancels. Traits without a judge take whole
-    pairs first and then whatever stands, in cell order.
+    Pairs of one subject come first, so that what both poles share cancels: those that lie farthest apart the right way
+    round, on their subject, of one length, and far from other pairs. Where the view is not strict, what is lacking then
+    is filled by single texts.
     """
+    view = view or View()
     chosen: dict[str, Exemplar] = {}
-    verdicts: dict[str, Reason] = {}
+    verdicts: dict[str, Reason] = dict.fromkeys(view.barred, "wrong_label")
     paired: set[str] = set()
     lack: dict[tuple[str, Pole], int] = {}
     for trait in plan.model.traits:
-        standing = [exemplar for exemplar in exemplars if exemplar.trait == trait.key and exemplar.stands]
-        judged = any(exemplar.odds is not None for exemplar in standing)
-        picked = _choose_pairs(standing, plan.wanted) if judged else _choose_in_order(standing, plan.wanted)
-        if judged:
-            verdicts |= _explain(standing)
+        standing = [item for item in exemplars if item.trait == trait.key and item.stands]
+        open_to = [item for item in standing if item.key not in view.barred]
+        picked = _choose_trait(open_to, plan.wanted, view)
+        if view.strict:
+            verdicts |= _explain(open_to, view)
         chosen |= {exemplar.key: exemplar for exemplar in picked}
         paired |= _find_whole_pairs(picked)
         for pole in POLES:
@@ -71,57 +96,70 @@ def choose_exemplars(plan: Plan, exemplars: Sequence[Exemplar]) -> Choice:
     return Choice(tuple(chosen.values()), rejected, frozenset(paired), lack)
 
 
-def _choose_pairs(standing: Sequence[Exemplar], wanted: int) -> list[Exemplar]:
-    """The best pair of each subject that the judge tells apart, the best of those first."""
-    found = [_best_pair(group) for group in _group(standing).values()]
-    pairs = [pair for pair in found if pair and _margin(*pair) >= MIN_MARGIN]
-    pairs.sort(key=lambda pair: (-_score(*pair), pair[0].order))
-    picked = [exemplar for pair in pairs[:wanted] for exemplar in pair]
+def _choose_trait(standing: Sequence[Exemplar], wanted: int, view: View) -> list[Exemplar]:
+    pairs = [pair for group in _group(standing).values() if (pair := _best_pair(group, view))]
+    if view.strict:
+        pairs = [pair for pair in pairs if _margin(*pair, view) >= MIN_MARGIN]
+    pairs.sort(key=lambda pair: pair[0].order)
+    scores = [_score(*pair, view) for pair in pairs]
+    order = spread_out(scores, _stack(pairs, view), wanted)
+    picked = [exemplar for index in order[:wanted] for exemplar in pairs[index]]
+    if not view.strict:
+        picked += _fill_up(standing, picked, wanted, view)
     return sorted(picked, key=lambda exemplar: exemplar.order)
 
 
-def _choose_in_order(standing: Sequence[Exemplar], wanted: int) -> list[Exemplar]:
-    groups = _group(standing)
-    whole = {pair for pair, group in groups.items() if {exemplar.pole for exemplar in group} == set(POLES)}
-    ranked = sorted(standing, key=lambda exemplar: (exemplar.pair_id not in whole, exemplar.order))
-    picked: list[Exemplar] = []
+def _fill_up(standing: Sequence[Exemplar], picked: Sequence[Exemplar], wanted: int, view: View) -> list[Exemplar]:
+    """Single texts for what the pairs left lacking, those first that lie farthest on their pole's side."""
+    taken = {exemplar.key for exemplar in picked}
+    filled: list[Exemplar] = []
     for pole in POLES:
-        picked += [exemplar for exemplar in ranked if exemplar.pole == pole][:wanted]
-    return sorted(picked, key=lambda exemplar: exemplar.order)
+        lacking = wanted - sum(exemplar.pole == pole for exemplar in picked)
+        left = [exemplar for exemplar in standing if exemplar.pole == pole and exemplar.key not in taken]
+        left.sort(key=lambda exemplar: (-_side(exemplar, view), exemplar.order))
+        filled += left[:lacking]
+    return filled
 
 
-def _explain(standing: Sequence[Exemplar]) -> dict[str, Reason]:
-    """Why a judged exemplar that is not chosen was not: on the other side of its sibling, level with it, or surplus."""
+def _stack(pairs: Sequence[tuple[Exemplar, Exemplar]], view: View) -> Vectors:
+    """A vector for each pair: its two texts' beside each other; all alike where none are known."""
+    if not view.vectors:
+        return np.eye(len(pairs))
+    rows = [np.concatenate([view.vectors[exemplar.key] for exemplar in pair]) for pair in pairs]
+    return np.stack(rows) / math.sqrt(2) if rows else np.zeros((0, 1))
+
+
+def _explain(standing: Sequence[Exemplar], view: View) -> dict[str, Reason]:
+    """Why an exemplar that is not chosen was not: on the other side of its sibling, level with it, or surplus."""
     reasons: dict[str, Reason] = {}
     for group in _group(standing).values():
         for exemplar in group:
             others = [other for other in group if other.pole != exemplar.pole]
             if not others:
                 continue
-            margins = [
-                _margin(exemplar, other) if exemplar.pole == "positive" else _margin(other, exemplar)
-                for other in others
-            ]
-            best = max(margins)
+            best = max(_side(exemplar, view) + _side(other, view) for other in others)
             if best < MIN_MARGIN:
                 reasons[exemplar.key] = "wrong_label" if best <= -MIN_MARGIN else "off_pole"
     return reasons
 
 
-def _best_pair(group: Sequence[Exemplar]) -> tuple[Exemplar, Exemplar] | None:
-    judged = [exemplar for exemplar in group if exemplar.odds is not None]
-    positives = [exemplar for exemplar in judged if exemplar.pole == "positive"]
-    negatives = [exemplar for exemplar in judged if exemplar.pole == "negative"]
+def _best_pair(group: Sequence[Exemplar], view: View) -> tuple[Exemplar, Exemplar] | None:
+    positives = [exemplar for exemplar in group if exemplar.pole == "positive"]
+    negatives = [exemplar for exemplar in group if exemplar.pole == "negative"]
     pairs = list(itertools.product(positives, negatives))
-    return max(pairs, key=lambda pair: (_score(*pair), -pair[0].order, -pair[1].order)) if pairs else None
+    return (
+        max(pairs, key=lambda pair: (_score(pair[0], pair[1], view), -pair[0].order, -pair[1].order)) if pairs else None
+    )
 
 
-def _score(positive: Exemplar, negative: Exemplar) -> float:
-    """How good a pair is, in log odds: the judge's margin, both on their subject, and of one length."""
+def _score(positive: Exemplar, negative: Exemplar, view: View) -> float:
+    """How good a pair is, in standard deviations: apart the right way round, on their subject, and of one length."""
     lengths = [count_words(exemplar.text or "") + 1 for exemplar in (positive, negative)]
     apart = abs(math.log(lengths[0] / lengths[1]))
     on_subject = _is_on_subject(positive) + _is_on_subject(negative)
-    return _margin(positive, negative) + ON_SUBJECT * on_subject - SAME_LENGTH * apart
+    shortcuts = sum(exemplar.key in view.marked for exemplar in (positive, negative))
+    margin = _margin(positive, negative, view)
+    return margin + ON_SUBJECT * on_subject - SAME_LENGTH * apart - SHORTCUT * shortcuts
 
 
 def _is_on_subject(exemplar: Exemplar) -> bool:
@@ -130,8 +168,14 @@ def _is_on_subject(exemplar: Exemplar) -> bool:
     return count_shared_words(words, [exemplar.text or ""]) > 0
 
 
-def _margin(positive: Exemplar, negative: Exemplar) -> float:
-    return (positive.odds or 0.0) - (negative.odds or 0.0)
+def _margin(positive: Exemplar, negative: Exemplar, view: View) -> float:
+    return view.places.get(positive.key, 0.0) - view.places.get(negative.key, 0.0)
+
+
+def _side(exemplar: Exemplar, view: View) -> float:
+    """How far an exemplar lies on its own pole's side."""
+    place = view.places.get(exemplar.key, 0.0)
+    return place if exemplar.pole == "positive" else -place
 
 
 def _group(exemplars: Sequence[Exemplar]) -> dict[str, list[Exemplar]]:

@@ -26,6 +26,7 @@ class _Level(BaseModel):
     over_generation: Annotated[float, Field(ge=1, le=20, allow_inf_nan=False)]
     exemplars_per_call: Annotated[int, Field(ge=1, le=50)]
     temperature: Annotated[float, Field(ge=0, le=2)]
+    replacement_rounds: Annotated[int, Field(ge=0, le=100)] = 0
     max_cost_usd: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
 
 
@@ -47,7 +48,11 @@ class _Dial(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """What one effort stands for. ``temperature`` is in [0, 2]; ``over_generation`` is candidates over quota, ≥ 1."""
+    """What one effort stands for. ``temperature`` is in [0, 2]; ``over_generation`` is candidates over quota, ≥ 1.
+
+    ``replacement_rounds`` are those that may be spent, of the top-up rounds, on exemplars that the probe names or that
+    carry a shortcut; with none of them they are named and stay.
+    """
 
     effort: Effort
     exemplars_per_pole: int
@@ -59,6 +64,7 @@ class Level:
     over_generation: float
     exemplars_per_call: int
     temperature: float
+    replacement_rounds: int = 0
     max_cost_usd: float | None = None
 
 

@@ -76,7 +76,8 @@ async def generate_cell(plan: Plan, cell: Cell, asker: Asker, language: str) -> 
         reply = await asker.ask(cell.id, request)
     except RetryableProviderError as error:
         return [_make(cell, asker, request.prompt, None, "cell_failed", str(error))]
-    return read_reply(cell, asker, request.prompt, reply, limit_words(plan.model, cell.trait))
+    most = cell.hints.words[1] if cell.hints.words else limit_words(plan.model, cell.trait)
+    return read_reply(cell, asker, request.prompt, reply, most)
 
 
 async def propose_subjects(plan: Plan, asker: Asker) -> tuple[str, ...]:

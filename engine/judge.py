@@ -4,14 +4,15 @@ Measured beside other forms of it in docs/decisions/004-judging-and-pairs.md.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from engine.asking import Asker
+from engine.axis import rank_auc
 from engine.errors import RetryableProviderError
 from engine.llm import Request
-from engine.model import Model
-from engine.prompting import VERDICTS, write_judge_prompt
+from engine.model import POLES, Model, Seed
+from engine.prompting import JUDGE_SHOTS_PER_POLE, VERDICTS, write_judge_prompt
 from engine.samples import Exemplar
 from engine.together import run_together
 
@@ -21,16 +22,44 @@ FLOOR = -12.0
 # The shots are the same for all texts, and each of the server's slots reads them once: 60 texts took 9.5 s two at a
 # time and 21.9 s eight at a time.
 IN_FLIGHT = 2
+# A judge that tells unseen seeds apart worse than this is not asked: of four traits of twelve seeds each it reached
+# .00 to .97, by the trait and by the order of the seeds (docs/decisions/009-samples-that-teach.md).
+MIN_AUC = 0.6
 
 
-async def judge_standing(model: Model, exemplars: Sequence[Exemplar], asker: Asker, seed: int) -> list[Exemplar]:
-    """The exemplars, those that stand with their odds; without odds where the trait has no seeds to judge by.
+async def audition(model: Model, asker: Asker, seed: int) -> dict[str, float]:
+    """What the judge's word is worth, by trait: its AUC on seeds that it was not shown, each judged by the others.
+
+    A trait is left out where nobody can judge: without seeds of both poles, or by a model that tells no odds.
 
     Raises:
         ProviderError, BudgetError, StoreError: as ``Asker.ask``.
     """
     few = asyncio.Semaphore(IN_FLIGHT)
-    return await run_together(_judge(model, exemplar, asker, seed, few) for exemplar in exemplars)
+    aucs = {}
+    for trait in model.traits:
+        if not can_judge(model, trait.key, asker):
+            continue
+        seeds = [item for pole in POLES for item in model.seeds_at(trait.key, pole)[:JUDGE_SHOTS_PER_POLE]]
+        odds = await run_together(_judge_seed(model, item, asker, seed, few) for item in seeds)
+        auc = rank_auc(odds, [item.pole == "positive" for item in seeds])
+        aucs[trait.key] = 0.5 if auc is None else round(auc, 4)
+    return aucs
+
+
+async def judge_standing(
+    model: Model, exemplars: Sequence[Exemplar], asker: Asker, seed: int, traits: Collection[str]
+) -> list[Exemplar]:
+    """The exemplars, those of ``traits`` that stand with their odds.
+
+    Raises:
+        ProviderError, BudgetError, StoreError: as ``Asker.ask``.
+    """
+    few = asyncio.Semaphore(IN_FLIGHT)
+    return await run_together(
+        _judge(model, exemplar, asker, seed, few) if exemplar.trait in traits else _leave(exemplar)
+        for exemplar in exemplars
+    )
 
 
 def can_judge(model: Model, trait: str, asker: Asker) -> bool:
@@ -46,11 +75,29 @@ def make_judge_request(model: Model, trait: str, text: str, seed: int) -> Reques
     return Request(prompt, max_tokens=1, temperature=0.0, logprobs=TOP_TOKENS)
 
 
+async def _judge_seed(model: Model, item: Seed, asker: Asker, seed: int, few: asyncio.Semaphore) -> float:
+    """The odds of a seed by the others; a call that fails for good says nothing."""
+    others = replace(model, seeds=tuple(other for other in model.seeds if other.sha256 != item.sha256))
+    request = make_judge_request(others, item.trait, item.text, seed)
+    if request is None:
+        return 0.0
+    try:
+        async with few:
+            reply = await asker.ask(f"audition/{item.trait}/{item.sha256}", request)
+    except RetryableProviderError:
+        return 0.0
+    return read_odds(reply.odds or {})
+
+
+async def _leave(exemplar: Exemplar) -> Exemplar:
+    return exemplar
+
+
 async def _judge(model: Model, exemplar: Exemplar, asker: Asker, seed: int, few: asyncio.Semaphore) -> Exemplar:
     if not exemplar.stands or exemplar.text is None or exemplar.odds is not None:
         return exemplar
     request = make_judge_request(model, exemplar.trait, exemplar.text, seed)
-    if request is None or asker.endpoint.style != "plain":
+    if request is None:
         return exemplar
     try:
         async with few:

@@ -5,7 +5,7 @@ import itertools
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from engine.effort import Level
 from engine.model import POLES, Model, Pole, SynthType, Trait
@@ -13,6 +13,26 @@ from engine.samples import Scenario
 from engine.scenario import Lists, draw_scenarios
 
 Lack = Mapping[tuple[str, Pole], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """What earlier rounds have to say to the cells of one trait and pole.
+
+    Args:
+        shots: subject and text of the best so far, for a pole without authored texts.
+        openings: first words that have been used.
+        banned: words by which the pole could be told.
+        words: the least and the most words, where length could tell the poles apart.
+    """
+
+    shots: tuple[tuple[str, str], ...] = ()
+    openings: tuple[str, ...] = ()
+    banned: tuple[str, ...] = ()
+    words: tuple[int, int] | None = None
+
+
+NO_HINTS = Hints()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +53,7 @@ class Cell:
     draw: int = 0
     failure_mode: str | None = None
     near_miss: bool = False
+    hints: Hints = NO_HINTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +111,23 @@ def make_plan(model: Model, synth_type: SynthType, level: Level, lists: Lists, s
     return Plan(digest[:32], model, synth_type, level, lists, seed)
 
 
-def plan_round(plan: Plan, round_no: int, lack: Lack, spent: Spent, draws: int = 1) -> tuple[Cell, ...]:
+def plan_round(
+    plan: Plan,
+    round_no: int,
+    lack: Lack,
+    spent: Spent,
+    draws: int = 1,
+    hints: Mapping[tuple[str, Pole], Hints] | None = None,
+) -> tuple[Cell, ...]:
     """The cells of one round: for every trait that lacks something, new scenarios for the poles that lack it.
 
     Args:
         round_no: from 1; a later round asks for more, since what is lacking then is what is hard to get.
         lack: exemplars that are still wanted, by trait and pole.
         draws: calls for one scenario and pole, for synth models whose replies are worth choosing among.
+        hints: what the earlier rounds have to say, by trait and pole.
     """
+    hints = hints or {}
     cells: list[Cell] = []
     for trait in plan.model.traits:
         poles = [pole for pole in POLES if lack.get((trait.key, pole), 0) > 0]
@@ -108,7 +138,8 @@ def plan_round(plan: Plan, round_no: int, lack: Lack, spent: Spent, draws: int =
         for index, scenario in enumerate(_take_scenarios(plan, trait, start, count), start=start):
             for pole, draw in itertools.product(poles, range(draws)):
                 order = spent.cells + len(cells)
-                cells.append(_make_cell(plan, trait, pole, scenario, index, draw, round_no, order))
+                cell = _make_cell(plan, trait, pole, scenario, index, draw, round_no, order)
+                cells.append(replace(cell, hints=hints.get((trait.key, pole), NO_HINTS)))
     return tuple(cells)
 
 

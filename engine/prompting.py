@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import jinja2
 
 from engine.model import Brief, Model, Pole, Seed, Trait
 from engine.plan import Cell, Plan
+from engine.scenario import Length
 from engine.subjects import name_subjects
 
 FOLDER = Path(__file__).parent / "prompts"
@@ -109,7 +111,7 @@ def write_chat_prompt(plan: Plan, cell: Cell, language: str) -> Prompt:
         other_label=trait.label(other),
         paraphrase=trait.paraphrase(cell.pole),
         other_paraphrase=trait.paraphrase(other),
-        length=plan.lists.length(cell.scenario.length),
+        length=_choose_length(plan, cell),
         language=language,
         shots=[seed.text for seed in seeds],
         count=plan.level.exemplars_per_call,
@@ -130,7 +132,7 @@ def write_plain_prompt(plan: Plan, cell: Cell) -> Prompt:
     The shots change with the draw only, not with the scenario, so that the server's prefix cache works.
     """
     trait = plan.model.trait(cell.trait)
-    shots = _plain_shots(plan.model, trait, cell.pole, f"{plan.seed}/{cell.round_no}/{cell.draw}")
+    shots = _plain_shots(plan.model, cell, f"{plan.seed}/{cell.round_no}/{cell.draw}")
     heading = _head(trait, cell.pole)
     subject = _lead_to(trait, cell.pole, cell.scenario.subject)
     field = _name_field(trait, cell.pole)
@@ -165,11 +167,23 @@ def write_subjects_prompt(model: Model, count: int) -> Prompt:
     )
 
 
-def _plain_shots(model: Model, trait: Trait, pole: Pole, key: str) -> list[Shot]:
+def _choose_length(plan: Plan, cell: Cell) -> Length:
+    """The scenario's length; its middle alone where length could tell the poles apart, since both are told the same."""
+    length = plan.lists.length(cell.scenario.length)
+    if cell.hints.words is None:
+        return length
+    middle = (length.min_words + length.max_words) / 2
+    return Length(name=length.name, min_words=math.floor(0.9 * middle), max_words=math.ceil(1.1 * middle))
+
+
+def _plain_shots(model: Model, cell: Cell, key: str) -> list[Shot]:
+    """Authored texts of the pole, or the best of earlier rounds where there are none."""
+    trait, pole = model.trait(cell.trait), cell.pole
     seeds = model.seeds_at(trait.key, pole)
-    subjects = dict(zip(seeds, name_subjects([seed.text for seed in seeds]), strict=True))
-    picked = _pick(seeds, PLAIN_SHOTS, f"{key}/{trait.key}/{pole}")
-    return [Shot(" ".join(seed.text.split()), subject=_lead_to(trait, pole, subjects[seed])) for seed in picked]
+    named = zip(name_subjects([seed.text for seed in seeds]), (seed.text for seed in seeds), strict=True)
+    known = list(named) if seeds else list(cell.hints.shots)
+    picked = random.Random(f"{key}/{trait.key}/{pole}").sample(known, min(PLAIN_SHOTS, len(known)))
+    return [Shot(" ".join(text.split()), subject=_lead_to(trait, pole, subject)) for subject, text in picked]
 
 
 def _lead_to(trait: Trait, pole: Pole, subject: str) -> str:

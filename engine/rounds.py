@@ -1,12 +1,15 @@
 """Rounds: what to ask for next, until every quota is met or the effort's rounds are spent."""
 
+import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from engine.choose import Choice, choose_exemplars
+from engine.embedding import Embedder
 from engine.language import expect_language, name_language
-from engine.model import POLES
-from engine.plan import Cell, Plan, Spent, add_spent, plan_round
+from engine.model import POLES, Pole
+from engine.plan import Cell, Hints, Plan, Spent, add_spent, plan_round
+from engine.review import Review, choose_reviewed, make_hints, make_view
 from engine.samples import Exemplar
 from engine.screen import Screener
 
@@ -16,25 +19,35 @@ class Rounds:
 
     Args:
         draws: calls for one scenario and pole in the first round and after.
+        strict: whether the synth model is so weak that only pairs are chosen which lie clearly the right way round.
+            Where such a model has no seeds to go by, the best of its first round are the shots of its second.
     """
 
-    def __init__(self, plan: Plan, screener: Screener, draws: int) -> None:
+    def __init__(self, plan: Plan, screener: Screener, draws: int, embedder: Embedder, strict: bool) -> None:
         self.plan = plan
         self.screener = screener
+        self.embedder = embedder
         self.language = name_language(expect_language(plan.model))
         self.round_no = 0
         self.exemplars: tuple[Exemplar, ...] = ()
         self.choice: Choice = choose_exemplars(plan, ())
+        self.review = Review()
+        self.judge_aucs: Mapping[str, float] = {}
         self._draws = draws
+        self._strict = strict
+        self._replaced = 0
         self._spent = Spent({})
+        self._hints: Mapping[tuple[str, Pole], Hints] = {}
 
     def next_cells(self) -> tuple[Cell, ...]:
         """The cells of the next round; none when the quotas are met or the rounds are spent."""
-        if self.choice.complete or self.round_no > self.plan.level.top_up_rounds:
+        if self.round_no > self.plan.level.top_up_rounds:
+            return ()
+        lack = self._find_lack()
+        if not any(lack.values()):
             return ()
         self.round_no += 1
-        lack = self.choice.lack if self.round_no > 1 else self.plan.full_lack()
-        cells = plan_round(self.plan, self.round_no, lack, self._spent, self._draws)
+        cells = plan_round(self.plan, self.round_no, lack, self._spent, self._draws, self._hints)
         self._spent = add_spent(self._spent, cells)
         return cells
 
@@ -45,8 +58,41 @@ class Rounds:
     def take(self, exemplars: Sequence[Exemplar]) -> Choice:
         """Adds a round's screened (and judged) exemplars and chooses anew among all."""
         self.exemplars += tuple(exemplars)
-        self.choice = choose_exemplars(self.plan, self.exemplars)
+        self.choice, self.review = choose_reviewed(
+            self.plan, self.exemplars, self.judge_aucs, self.embedder, self._strict
+        )
+        self._hints = make_hints(self.plan, self.choice, self.review, self.places())
         return self.choice
+
+    def places(self) -> Mapping[str, float]:
+        """Where what stands lies between the poles, by key; see ``engine.placing``."""
+        return make_view(self.plan, self.exemplars, self.judge_aucs, self.embedder, self._strict).places
+
+    def _find_lack(self) -> dict[tuple[str, Pole], int]:
+        """What is lacking; where nothing is, what had better be replaced, as long as the effort has rounds for that."""
+        if self.round_no == 0:
+            return dict(self.plan.full_lack())
+        lack = dict(self.choice.lack)
+        if self.round_no == 1:
+            # Round 2 asks for twice what is lacking, so half of the quota makes it as large as the first.
+            lack |= {key: max(lack[key], math.ceil(self.plan.wanted / 2)) for key in self._list_scouted()}
+        if any(lack.values()) or self._replaced >= self.plan.level.replacement_rounds:
+            return lack
+        self._replaced += 1
+        for exemplar in self.choice.chosen:
+            if exemplar.key in self.review.named:
+                for pole in POLES if self._strict else (exemplar.pole,):
+                    lack[exemplar.trait, pole] += 1
+        return lack
+
+    def _list_scouted(self) -> list[tuple[str, Pole]]:
+        """The poles of traits whose first round only found shots for the second."""
+        bare = [
+            trait.key
+            for trait in self.plan.model.traits
+            if self._strict and not all(self.plan.model.seeds_at(trait.key, pole) for pole in POLES)
+        ]
+        return [(key, pole) for key in bare for pole in POLES]
 
     def explain_lack(self) -> tuple[str, ...]:
         """A sentence for each trait and pole that lacks exemplars: how many, and the commonest reasons."""

@@ -5,7 +5,6 @@ from dataclasses import replace
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
-from engine.embedding import SentenceEncoder
 from engine.rounds import Rounds
 from engine.samples import SAMPLE_SCHEMA, RunStamp, make_sample_table
 from engine.settings import Settings
@@ -29,7 +28,7 @@ def check(settings: Settings, rounds: Rounds, stamp: RunStamp) -> Verdict:
         wanted=rounds.plan.wanted,
         run_id=stamp.run_id,
         columns=SAMPLE_SCHEMA.names,
-        variety=measure_variety(rounds, SentenceEncoder()),
+        variety=measure_variety(rounds, rounds.embedder),
     )
     logger = get_run_logger()
     logger.info("The gate %s", "passed" if verdict.success else "failed: " + " ".join(verdict.failed))

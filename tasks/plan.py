@@ -4,6 +4,7 @@ from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from engine.asking import Asker
+from engine.embedding import SentenceEncoder
 from engine.generate import propose_subjects
 from engine.job import SCENARIOS_FOLDER, Job, plan_job
 from engine.rounds import Rounds
@@ -24,4 +25,4 @@ async def plan(job: Job, asker: Asker, seed: int) -> Rounds:
     logger.info(
         "Plan %s: %d a pole, subjects of %r, %d proposed", made.plan_id, made.wanted, made.lists.pack, len(proposed)
     )
-    return Rounds(made, Screener(made, use_lengths=not plain), draws=asker.endpoint.draws)
+    return Rounds(made, Screener(made, use_lengths=not plain), asker.endpoint.draws, SentenceEncoder(), strict=plain)

@@ -118,7 +118,7 @@ def make_rounds() -> Rounds:
     model = make_model(*(make_trait(trait, name=trait.title()) for trait in TRAITS))
     lists = choose_lists(model, load_packs(PROJECT_ROOT / "data" / "scenarios"))
     plan = make_test_plan(model, make_level(WANTED, over_generation=1.1), lists)
-    return Rounds(plan, Screener(plan, use_lengths=False), draws=1)
+    return Rounds(plan, Screener(plan, use_lengths=False), 1, WordVectors(), strict=False)
 
 
 async def generate_all(rounds: Rounds, cells: Sequence[Cell], asker: Asker) -> list[Exemplar]:

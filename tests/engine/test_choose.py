@@ -4,12 +4,13 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 from fakes.builders import make_exemplar, make_level, make_model, make_test_plan, make_trait
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.choose import MIN_MARGIN, Choice, choose_exemplars
+from engine.choose import MIN_MARGIN, Choice, View, choose_exemplars
 from engine.model import POLES, Pole
 from engine.plan import Plan
 from engine.samples import Exemplar, Reason
@@ -27,6 +28,11 @@ def make_pair(index: int, positive: float, negative: float) -> list[Exemplar]:
         make_exemplar(f"positive {index}", "positive", index, odds=positive),
         make_exemplar(f"negative {index}", "negative", index, odds=negative),
     ]
+
+
+def choose_judged(plan: Plan, made: Sequence[Exemplar]) -> Choice:
+    """The choice by the odds alone, as for a weak model."""
+    return choose_exemplars(plan, made, View({exemplar.key: exemplar.odds or 0.0 for exemplar in made}, strict=True))
 
 
 def list_keys(exemplars: Sequence[Exemplar]) -> list[str]:
@@ -134,7 +140,7 @@ def test_pair_with_a_rejected_member_is_no_whole_pair() -> None:
 
 def test_judged_pairs_are_chosen_by_the_widest_margin() -> None:
     made = [*make_pair(0, 2.0, 0.0), *make_pair(1, 9.0, -1.0), *make_pair(2, -1.0, -6.0), *make_pair(3, 3.0, 0.0)]
-    choice = choose_exemplars(plan_of(2), made)
+    choice = choose_judged(plan_of(2), made)
 
     assert list_keys([*made[2:4], *made[4:6]]) == list_keys(choice.chosen)
     assert frozenset({"clarity/00001", "clarity/00002"}) == choice.paired
@@ -145,7 +151,7 @@ def test_of_equal_margins_the_first_in_cell_order_is_chosen() -> None:
     made = [exemplar for index in range(4) for exemplar in make_pair(index, 2.0, -2.0)]
 
     for arrived in (made, made[::-1]):
-        assert list_keys(made[:4]) == list_keys(choose_exemplars(plan_of(2), arrived).chosen)
+        assert list_keys(made[:4]) == list_keys(choose_judged(plan_of(2), arrived).chosen)
 
 
 def test_best_positive_and_best_negative_of_a_subject_make_its_pair() -> None:
@@ -155,7 +161,7 @@ def test_best_positive_and_best_negative_of_a_subject_make_its_pair() -> None:
         make_exemplar("n", "negative", 0, odds=-1.0, draw=0),
         make_exemplar("best n", "negative", 0, odds=-3.0, draw=1),
     ]
-    choice = choose_exemplars(plan_of(2), made)
+    choice = choose_judged(plan_of(2), made)
 
     assert ["best p", "best n"] == [exemplar.text for exemplar in choice.chosen]
     assert {"surplus"} == {exemplar.reason for exemplar in choice.rejected}
@@ -170,7 +176,7 @@ def test_of_equally_good_drafts_the_first_in_cell_order_is_taken() -> None:
     ]
 
     for arrived in (made, made[::-1]):
-        assert ["positive 0", "negative 0"] == [item.text for item in choose_exemplars(plan_of(1), arrived).chosen]
+        assert ["positive 0", "negative 0"] == [item.text for item in choose_judged(plan_of(1), arrived).chosen]
 
 
 @pytest.mark.parametrize(
@@ -185,7 +191,7 @@ def test_of_equally_good_drafts_the_first_in_cell_order_is_taken() -> None:
     ],
 )
 def test_margin_of_a_pair_decides_between_kept_level_and_the_wrong_way_round(margin: float, reason: str | None) -> None:
-    choice = choose_exemplars(plan_of(1), make_pair(0, margin, 0.0))
+    choice = choose_judged(plan_of(1), make_pair(0, margin, 0.0))
 
     assert (2 if reason is None else 0) == len(choice.chosen)
     assert ([] if reason is None else [reason] * 2) == [exemplar.reason for exemplar in choice.rejected]
@@ -193,7 +199,7 @@ def test_margin_of_a_pair_decides_between_kept_level_and_the_wrong_way_round(mar
 
 def test_judged_half_pair_is_surplus_and_its_pole_lacks() -> None:
     made = [make_exemplar("alone", "positive", 0, odds=9.0), *make_pair(1, 2.0, -2.0)]
-    choice = choose_exemplars(plan_of(2), made)
+    choice = choose_judged(plan_of(2), made)
 
     assert list_keys(made[1:]) == list_keys(choice.chosen)
     assert "surplus" == reason_of(choice, made[0])
@@ -205,22 +211,56 @@ def test_exemplar_is_held_against_the_best_of_the_other_pole() -> None:
         make_exemplar("good", "positive", 0, odds=3.0, draw=0),
         make_exemplar("level", "positive", 0, odds=0.0, draw=1),
         make_exemplar("wrong", "positive", 0, odds=-5.0, draw=2),
-        make_exemplar("negative", "negative", 0, odds=-0.5, draw=0),
+        make_exemplar("negative", "negative", 0, odds=-0.2, draw=0),
     ]
-    choice = choose_exemplars(plan_of(1), made)
+    choice = choose_judged(plan_of(1), made)
 
     assert ["good", "negative"] == [exemplar.text for exemplar in choice.chosen]
     assert ["off_pole", "wrong_label"] == [reason_of(choice, exemplar) for exemplar in made[1:3]]
 
 
-def test_traits_are_judged_each_by_itself() -> None:
+def test_traits_are_chosen_each_by_itself() -> None:
     made = [
         *make_pair(0, 2.0, -2.0),
-        make_exemplar("unjudged", "positive", 0, "tone"),
-        make_exemplar("unjudged", "negative", 1, "tone"),
+        make_exemplar("half", "positive", 0, "tone", odds=2.0),
+        make_exemplar("half", "negative", 1, "tone", odds=-2.0),
     ]
+    plan = plan_of(1, "clarity", "tone")
 
-    assert list_keys(made) == list_keys(choose_exemplars(plan_of(1, "clarity", "tone"), made).chosen)
+    assert list_keys(made[:2]) == list_keys(choose_judged(plan, made).chosen)
+    assert list_keys(made) == list_keys(choose_exemplars(plan, made).chosen)
+
+
+def test_barred_exemplar_is_on_the_wrong_side_and_its_place_is_filled() -> None:
+    made = [exemplar for index in range(3) for exemplar in make_pair(index, 2.0 - index / 10, -2.0)]
+    view = View({exemplar.key: exemplar.odds or 0.0 for exemplar in made}, barred=frozenset({made[0].key}), strict=True)
+    choice = choose_exemplars(plan_of(2), made, view)
+
+    assert list_keys(made[2:]) == list_keys(choice.chosen)
+    assert ["wrong_label", "surplus"] == [reason_of(choice, exemplar) for exemplar in made[:2]]
+
+
+def test_carrier_of_a_shortcut_is_chosen_last() -> None:
+    made = [exemplar for index in range(3) for exemplar in make_pair(index, 2.0, -2.0)]
+    marked = View({exemplar.key: exemplar.odds or 0.0 for exemplar in made}, marked=frozenset({made[1].key}))
+
+    assert list_keys(made[2:]) == list_keys(choose_exemplars(plan_of(2), made, marked).chosen)
+    assert list_keys(made) == list_keys(choose_exemplars(plan_of(3), made, marked).chosen)
+
+
+def test_of_pairs_as_good_those_far_from_one_another_are_chosen() -> None:
+    made = [exemplar for index in range(3) for exemplar in make_pair(index, 2.0, -2.0)]
+    near, far = np.array([1.0, 0.0]), np.array([0.0, 1.0])
+    vectors = {exemplar.key: far if number >= 4 else near for number, exemplar in enumerate(made)}
+
+    assert list_keys([*made[:2], *made[4:]]) == list_keys(choose_exemplars(plan_of(2), made, View({}, vectors)).chosen)
+
+
+def test_single_texts_fill_up_by_their_side_where_the_model_is_not_weak() -> None:
+    made = [make_exemplar(f"text {index}", "positive", index) for index in range(3)]
+    places = {made[0].key: -1.0, made[1].key: 2.0, made[2].key: 1.0}
+
+    assert list_keys(made[1:]) == list_keys(choose_exemplars(plan_of(2), made, View(places)).chosen)
 
 
 def test_exemplar_of_a_trait_that_is_not_planned_is_surplus() -> None:
@@ -273,11 +313,10 @@ def test_no_quota_is_passed_and_lack_is_what_is_missing(made: list[Exemplar], wa
 @given(draw_exemplars(), st.integers(1, 4))
 @settings(deadline=None)
 def test_judged_choice_is_made_of_pairs_the_right_way_round(made: list[Exemplar], wanted: int) -> None:
-    choice = choose_exemplars(plan_of(wanted, "clarity", "tone"), made)
+    choice = choose_judged(plan_of(wanted, "clarity", "tone"), made)
     pairs: dict[str, list[Exemplar]] = {}
     for exemplar in choice.chosen:
-        if exemplar.odds is not None:
-            pairs.setdefault(exemplar.pair_id, []).append(exemplar)
+        pairs.setdefault(exemplar.pair_id, []).append(exemplar)
 
     for pair, members in pairs.items():
         odds = {member.pole: member.odds or 0.0 for member in members}
@@ -306,14 +345,12 @@ def test_pair_of_one_length_is_chosen_over_one_told_apart_a_little_better() -> N
     negative = make_exemplar(long, "negative", odds=-2.2)
     level = make_exemplar(short + " more", "negative", draw=1, odds=-2.0)
 
-    assert [positive.key, level.key] == list_keys(choose_exemplars(plan_of(1), [positive, negative, level]).chosen)
+    assert [positive.key, level.key] == list_keys(choose_judged(plan_of(1), [positive, negative, level]).chosen)
 
 
 def test_text_on_its_subject_is_chosen_over_one_judged_a_little_better() -> None:
-    on_subject = make_exemplar("Rotate the key on the first of the month.", "positive", odds=1.5)
+    on_subject = make_exemplar("Rotate the key on the first of the month.", "positive", odds=1.8)
     astray = make_exemplar("Water the flowers on the first of the month.", "positive", draw=1, odds=2.0)
     negative = make_exemplar("Keys may be rotated at some time by somebody.", "negative", odds=-2.0)
 
-    assert [on_subject.key, negative.key] == list_keys(
-        choose_exemplars(plan_of(1), [on_subject, astray, negative]).chosen
-    )
+    assert [on_subject.key, negative.key] == list_keys(choose_judged(plan_of(1), [on_subject, astray, negative]).chosen)

@@ -33,7 +33,7 @@ levels:
 """
 LEVEL_FIELDS = (
     "exemplars_per_pole, synth_model, thinking, judge_votes, top_up_rounds, over_generation, exemplars_per_call, "
-    "temperature, max_cost_usd"
+    "temperature, replacement_rounds, max_cost_usd"
 )
 
 

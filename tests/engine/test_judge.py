@@ -9,7 +9,7 @@ from fakes.client import CHAT, PLAIN, Answer, FakeClient, HeardProgress
 
 from engine.asking import MAX_ATTEMPTS, Asker
 from engine.errors import CredentialsError, ProviderUnavailableError
-from engine.judge import FLOOR, can_judge, judge_standing, read_odds
+from engine.judge import FLOOR, audition, can_judge, judge_standing, read_odds
 from engine.limits import Limits
 from engine.llm import Endpoint, Request
 from engine.model import Model
@@ -31,7 +31,7 @@ def make_asker(folder: Path, answer: Answer, endpoint: Endpoint = PLAIN) -> tupl
 
 async def judge(asker: Asker, *exemplars: Exemplar, model: Model = MODEL) -> list[Exemplar]:
     with asker.keeping("plan-1"):
-        return await judge_standing(model, exemplars, asker, seed=0)
+        return await judge_standing(model, exemplars, asker, 0, [trait.key for trait in model.traits])
 
 
 @pytest.mark.parametrize(
@@ -105,9 +105,35 @@ async def test_trait_without_seeds_of_both_poles_gets_no_odds(tmp_path: Path, se
 async def test_endpoint_that_tells_no_odds_is_no_judge(tmp_path: Path) -> None:
     asker, client = make_asker(tmp_path, answer_odds(-1.0, -2.0), CHAT)
 
-    assert [make_exemplar(TEXT)] == await judge(asker, make_exemplar(TEXT))
+    with asker.keeping("plan-1"):
+        assert {} == await audition(MODEL, asker, 0)
     assert [] == client.requests
     assert not can_judge(MODEL, "clarity", asker)
+
+
+async def test_audition_counts_how_often_unseen_seeds_are_told_apart(tmp_path: Path) -> None:
+    """A judge that is right but for one of six seeds: it is then above two of the three of the other pole."""
+    wrong = MODEL.seeds_at("clarity", "positive")[0].text
+
+    def answer(request: Request) -> Reply:
+        shown, asked = request.prompt.user.rsplit("Text: ", 1)
+        assert asked.removesuffix("\nVerdict:") not in shown
+        good = any(seed.text in asked for seed in MODEL.seeds_at("clarity", "positive")) and wrong not in asked
+        return Reply("", "stop", odds={"good": -1.0 if good else -3.0, "bad": -2.0})
+
+    asker, client = make_asker(tmp_path, answer)
+    with asker.keeping("plan-1"):
+        aucs = await audition(MODEL, asker, 0)
+
+    assert {"clarity": pytest.approx(2 / 3 + 1 / 6, abs=1e-4)} == aucs
+    assert 6 == len(client.requests)
+
+
+async def test_trait_that_the_judge_is_not_trusted_with_is_left_unjudged(tmp_path: Path) -> None:
+    asker, client = make_asker(tmp_path, answer_odds(-1.0, -2.0))
+    with asker.keeping("plan-1"):
+        assert [make_exemplar(TEXT)] == await judge_standing(MODEL, [make_exemplar(TEXT)], asker, 0, ())
+    assert [] == client.requests
 
 
 def test_there_is_a_judge_by_trait(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def make_rounds(seeded: bool = True) -> Rounds:
     """Two exemplars at each pole, chosen."""
     model = make_model(seeds=make_seeds() if seeded else ())
     plan = make_test_plan(model, make_level(len(TEXTS)))
-    rounds = Rounds(plan, Screener(plan, use_lengths=False), draws=1)
+    rounds = Rounds(plan, Screener(plan, use_lengths=False), 1, WordVectors(), strict=False)
     rounds.take([make_exemplar(f"{text} ({pole})", pole, index) for index, text in enumerate(TEXTS) for pole in POLES])
     return rounds
 
@@ -67,6 +67,8 @@ def test_pole_without_seeds_has_none_beside_it() -> None:
 
 def test_pole_without_exemplars_is_measured_as_nothing() -> None:
     plan = make_test_plan()
-    found = measure_variety(Rounds(plan, Screener(plan, use_lengths=False), draws=1), WordVectors())
+    found = measure_variety(
+        Rounds(plan, Screener(plan, use_lengths=False), 1, WordVectors(), strict=False), WordVectors()
+    )
 
     assert [0, 0] == [item.exemplars.count for item in found]

@@ -1,0 +1,69 @@
+"""Where exemplars lie between the poles, by those whose word has proved its worth."""
+
+import pytest
+from fakes.builders import NEGATIVE_SEEDS, POSITIVE_SEEDS, make_exemplar, make_model, make_seeds, make_trait
+from fakes.word_vectors import WordVectors
+
+from engine.embedding import SentenceEncoder
+from engine.placing import NAMES_AUC, fit_reference, name_pole, place_exemplars
+
+TRAIT = make_trait()
+PLAIN = "The page is in the cache for an hour, and then the server builds it again."
+STILTED = "Retention of pages within the caching tier is governed by a validity window."
+
+
+def test_text_in_the_manner_of_a_poles_seeds_lies_towards_it() -> None:
+    made = [make_exemplar(PLAIN, "positive"), make_exemplar(STILTED, "negative")]
+    places = place_exemplars(make_model(seeds=make_seeds()), TRAIT, made, None, SentenceEncoder())
+
+    assert places[made[0].key] > 0 > places[made[1].key]
+    assert 1.0 == pytest.approx((places[made[0].key] - places[made[1].key]) / 2, abs=1e-4)
+
+
+def test_place_does_not_depend_on_the_pole_that_was_asked_for() -> None:
+    model = make_model(seeds=make_seeds())
+    right = [make_exemplar(PLAIN, "positive"), make_exemplar(STILTED, "negative")]
+    wrong = [make_exemplar(STILTED, "positive"), make_exemplar(PLAIN, "negative")]
+    one, other = (place_exemplars(model, TRAIT, made, None, WordVectors()) for made in (right, wrong))
+
+    assert list(one.values()) == list(other.values())[::-1]
+
+
+@pytest.mark.parametrize(("judge_auc", "moves"), [(None, False), (0.5, False), (0.2, False), (0.9, True)])
+def test_judge_has_a_say_by_the_skill_that_it_has_shown(judge_auc: float | None, moves: bool) -> None:
+    """The judge says the opposite of the axis."""
+    made = [make_exemplar(PLAIN, "positive", odds=-9.0), make_exemplar(STILTED, "negative", odds=9.0)]
+    model = make_model(seeds=make_seeds())
+    places = place_exemplars(model, TRAIT, made, judge_auc, SentenceEncoder())
+    alone = place_exemplars(model, TRAIT, made, None, SentenceEncoder())
+
+    assert moves == (places[made[0].key] < alone[made[0].key])
+
+
+def test_without_seeds_the_names_of_the_poles_are_the_axis() -> None:
+    trait = make_trait("warmth", positive_label="Warm", negative_label="Cold")
+    made = [make_exemplar("a warm word", "positive", trait="warmth"), make_exemplar("cold", "negative", trait="warmth")]
+    axis, auc = fit_reference(make_model(trait), trait, WordVectors())
+    places = place_exemplars(make_model(trait), trait, made, None, WordVectors())
+
+    assert NAMES_AUC == auc
+    assert axis @ WordVectors().embed(["warm"])[0] > 0 > axis @ WordVectors().embed(["cold"])[0]
+    assert places[made[0].key] > places[made[1].key]
+
+
+def test_pole_is_called_by_its_label_and_its_paraphrases() -> None:
+    trait = make_trait(positive_paraphrase=("Plain sentences.",))
+
+    assert ["Clear", "Clarity: Clear", "Plain sentences."] == name_pole(trait, "positive")
+    assert ["Obscure", "Clarity: Obscure"] == name_pole(trait, "negative")
+
+
+def test_axis_from_seeds_knows_how_well_it_tells_them_apart() -> None:
+    _, auc = fit_reference(make_model(seeds=make_seeds()), TRAIT, SentenceEncoder())
+
+    assert 1.0 == auc
+    assert 6 == len({*POSITIVE_SEEDS, *NEGATIVE_SEEDS})
+
+
+def test_nothing_has_no_place() -> None:
+    assert {} == place_exemplars(make_model(), TRAIT, [], None, WordVectors())

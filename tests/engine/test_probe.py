@@ -1,0 +1,50 @@
+"""The probe names what lies on the other pole's side, and nothing where it cannot tell."""
+
+from fakes.builders import make_exemplar
+from fakes.word_vectors import WordVectors
+
+from engine.model import POLES
+from engine.probe import MIN_TEXTS, probe_trait
+from engine.samples import Exemplar
+
+WORDS = {"positive": "plain short words", "negative": "long stilted clauses"}
+
+
+def make_set(count: int, flipped: tuple[int, ...] = ()) -> list[Exemplar]:
+    """Pairs whose texts share the words of their pole; those of the flipped pairs say the other pole's."""
+    made = []
+    for index in range(count):
+        for pole, other in zip(POLES, POLES[::-1], strict=True):
+            words = WORDS[other if index in flipped else pole]
+            made.append(make_exemplar(f"{words} about matter{index}", pole, index))
+    return made
+
+
+def test_poles_that_differ_are_told_apart_and_nothing_is_named() -> None:
+    probe = probe_trait("clarity", make_set(10), WordVectors())
+
+    assert (1.0, ()) == (probe.auc, probe.wrong_side)
+
+
+def test_flipped_pair_lies_on_the_wrong_side() -> None:
+    made = make_set(20, flipped=(4, 11))
+    probe = probe_trait("clarity", made, WordVectors())
+
+    assert {item.key for item in made if item.pair_id in ("clarity/00004", "clarity/00011")} == set(probe.wrong_side)
+    assert probe.auc is not None
+    assert 0.7 < probe.auc < 1.0
+
+
+def test_probe_that_cannot_tell_the_poles_apart_names_nobody() -> None:
+    made = [make_exemplar(f"the same words about matter{index}", pole, index) for index in range(10) for pole in POLES]
+    probe = probe_trait("clarity", made, WordVectors())
+
+    assert probe.auc is not None
+    assert probe.auc < 0.7
+    assert () == probe.wrong_side
+
+
+def test_too_few_texts_are_not_probed() -> None:
+    assert probe_trait("clarity", make_set(MIN_TEXTS - 1), WordVectors()).auc is None
+    assert probe_trait("clarity", make_set(MIN_TEXTS), WordVectors()).auc is not None
+    assert probe_trait("clarity", [], WordVectors()).auc is None
