@@ -9,6 +9,7 @@ from engine.model import POLES, Pole
 from engine.plan import Plan
 from engine.samples import Exemplar, Reason
 from engine.subjects import count_shared_words
+from engine.variation import pick_evenly
 from engine.words import count_words, list_content_words
 
 # How much farther, in log odds, the positive of a pair has to lie on the judge's scale than its negative: odds of e
@@ -56,7 +57,13 @@ def choose_exemplars(plan: Plan, exemplars: Sequence[Exemplar]) -> Choice:
     for trait in plan.model.traits:
         standing = [exemplar for exemplar in exemplars if exemplar.trait == trait.key and exemplar.stands]
         judged = any(exemplar.odds is not None for exemplar in standing)
-        picked = _choose_pairs(standing, plan.wanted) if judged else _choose_in_order(standing, plan.wanted)
+        ranked = _rank_pairs(standing) if judged else _pair_in_order(standing)
+        if plan.synth_type == "diversify":
+            picked = _flatten(pick_evenly(ranked, plan.wanted, plan.model, trait.key))
+        elif judged:
+            picked = _flatten(ranked[: plan.wanted])
+        else:
+            picked = _choose_in_order(standing, plan.wanted)
         if judged:
             verdicts |= _explain(standing)
         chosen |= {exemplar.key: exemplar for exemplar in picked}
@@ -71,13 +78,25 @@ def choose_exemplars(plan: Plan, exemplars: Sequence[Exemplar]) -> Choice:
     return Choice(tuple(chosen.values()), rejected, frozenset(paired), lack)
 
 
-def _choose_pairs(standing: Sequence[Exemplar], wanted: int) -> list[Exemplar]:
+def _rank_pairs(standing: Sequence[Exemplar]) -> list[tuple[Exemplar, ...]]:
     """The best pair of each subject that the judge tells apart, the best of those first."""
     found = [_best_pair(group) for group in _group(standing).values()]
     pairs = [pair for pair in found if pair and _margin(*pair) >= MIN_MARGIN]
     pairs.sort(key=lambda pair: (-_score(*pair), pair[0].order))
-    picked = [exemplar for pair in pairs[:wanted] for exemplar in pair]
-    return sorted(picked, key=lambda exemplar: exemplar.order)
+    return list(pairs)
+
+
+def _pair_in_order(standing: Sequence[Exemplar]) -> list[tuple[Exemplar, ...]]:
+    """Whole pairs in cell order, and then each exemplar by itself."""
+    pairs: list[tuple[Exemplar, ...]] = []
+    for group in _group(standing).values():
+        poles = [[exemplar for exemplar in group if exemplar.pole == pole] for pole in POLES]
+        pairs += zip(*poles, strict=False)
+    return [*pairs, *((exemplar,) for exemplar in standing)]
+
+
+def _flatten(groups: Sequence[tuple[Exemplar, ...]]) -> list[Exemplar]:
+    return sorted((exemplar for group in groups for exemplar in group), key=lambda exemplar: exemplar.order)
 
 
 def _choose_in_order(standing: Sequence[Exemplar], wanted: int) -> list[Exemplar]:

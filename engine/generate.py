@@ -75,7 +75,8 @@ async def generate_cell(plan: Plan, cell: Cell, asker: Asker, language: str) -> 
         reply = await asker.ask(cell.id, request)
     except RetryableProviderError as error:
         return [_make(cell, asker, request.prompt, None, "cell_failed", str(error))]
-    return read_reply(cell, asker, request.prompt, reply, limit_words(plan.model, cell.trait))
+    most = plan.length(cell).max_words if cell.seed else limit_words(plan.model, cell.trait)
+    return read_reply(cell, asker, request.prompt, reply, most)
 
 
 async def propose_subjects(plan: Plan, asker: Asker) -> tuple[str, ...]:
@@ -98,8 +99,7 @@ async def propose_subjects(plan: Plan, asker: Asker) -> tuple[str, ...]:
 
 def make_chat_request(plan: Plan, cell: Cell, language: str) -> Request:
     """The request of a cell to a chat model, with the schema of its reply."""
-    words = plan.lists.length(cell.scenario.length).max_words
-    tokens = words * TOKENS_PER_WORD * plan.level.exemplars_per_call + CHAT_EXTRA_TOKENS
+    tokens = plan.length(cell).max_words * TOKENS_PER_WORD * plan.level.exemplars_per_call + CHAT_EXTRA_TOKENS
     return Request(write_chat_prompt(plan, cell, language), tokens, plan.level.temperature, EXEMPLAR_SCHEMA)
 
 
@@ -107,7 +107,7 @@ def make_plain_request(plan: Plan, cell: Cell) -> Request:
     """The request of a cell to the embedded model: a document that goes on to the line's end."""
     return Request(
         prompt=write_plain_prompt(plan, cell),
-        max_tokens=PLAIN_MAX_TOKENS,
+        max_tokens=max(PLAIN_MAX_TOKENS, plan.length(cell).max_words * TOKENS_PER_WORD if cell.seed else 0),
         temperature=PLAIN_TEMPERATURE,
         seed=zlib.crc32(f"{plan.seed}/{cell.id}".encode()),
         stop=("\n",),
@@ -204,6 +204,7 @@ def _make(
         prompt_sha256=prompt.sha256,
         round_no=cell.round_no,
         cost_usd=cost,
+        seed_sha256=cell.seed.sha256 if cell.seed else None,
     )
 
 

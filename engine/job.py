@@ -15,6 +15,7 @@ from engine.model import EFFORTS, SYNTH_TYPES, Effort, Model, SynthType
 from engine.progress import Progress
 from engine.settings import PROJECT_ROOT, Settings
 from engine.store import check_writable, digest_sets, list_sets, read_attached
+from engine.variation import check_seeds, list_unusable
 
 SCENARIOS_FOLDER = PROJECT_ROOT / "data" / "scenarios"
 
@@ -32,13 +33,16 @@ def load_job(settings: Settings, handle: str, synth_type: str, effort: str | Non
     """The job of a request, when every input of it can be used; nothing is written or asked of any model.
 
     Raises:
-        HandleError, NoTraitsError, DefinitionError, UnsupportedError: what the user gave is wrong.
+        HandleError, NoTraitsError, NoSeedsError, DefinitionError, UnsupportedError: what the user gave is wrong.
         ModelNotFoundError: the embedded model's file is not there.
         StoreError: the sample store cannot be read or written.
     """
     checked_type = check_synth_type(synth_type)
     checked_effort = check_effort(effort)
     model = load_model(settings.locate(settings.models_uri), handle)
+    if checked_type == "diversify":
+        check_seeds(model)
+        model = replace(model, skipped=(*model.skipped, *list_unusable(model)))
     level = load_level(settings.locate(settings.effort_file), choose_effort(checked_effort, model.effort))
     level = replace(level, synth_model=settings.synth_model or level.synth_model)
     if is_embedded(level.synth_model):
@@ -51,16 +55,14 @@ def load_job(settings: Settings, handle: str, synth_type: str, effort: str | Non
 
 
 def check_synth_type(synth_type: str) -> SynthType:
-    """The synth type itself, when it is one that is made here.
+    """The synth type itself, when it is one.
 
     Raises:
-        UnsupportedError: an unknown one, or one that is not made yet.
+        UnsupportedError: an unknown one.
     """
     known: dict[str, SynthType] = {name: name for name in get_args(SynthType)}
     if synth_type not in known:
         raise UnsupportedError(f"{synth_type!r} is not a synth type. There are: {', '.join(SYNTH_TYPES)}")
-    if synth_type != "from_traits":
-        raise UnsupportedError(f"{synth_type!r} is not made here yet. Ask for 'from_traits'")
     return known[synth_type]
 
 

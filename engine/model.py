@@ -99,6 +99,7 @@ class Attached:
     text: str
     quality: float
     subject: str
+    seed_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,14 @@ import jinja2
 from engine.model import Brief, Model, Pole, Seed, Trait
 from engine.plan import Cell, Plan
 from engine.subjects import name_subjects
+from engine.variation import list_usable
+from engine.voice import measure_distance
+from engine.words import count_words
 
 FOLDER = Path(__file__).parent / "prompts"
 CHAT_SHOTS = 4
 PLAIN_SHOTS = 5
+VARIATION_SHOTS = 4
 JUDGE_SHOTS_PER_POLE = 10
 VERDICTS: Mapping[Pole, str] = {"positive": "good", "negative": "bad"}
 
@@ -94,7 +98,7 @@ def write_chat_prompt(plan: Plan, cell: Cell, language: str) -> Prompt:
     other: Pole = "negative" if cell.pole == "positive" else "positive"
     seeds = _pick(plan.model.seeds_at(trait.key, cell.pole), CHAT_SHOTS, f"{plan.seed}/{cell.pair_id}")
     user = _render(
-        f"{trait.type}.jinja",
+        "diversify.jinja" if cell.seed else f"{trait.type}.jinja",
         model=plan.model,
         trait=trait,
         cell=cell,
@@ -103,10 +107,11 @@ def write_chat_prompt(plan: Plan, cell: Cell, language: str) -> Prompt:
         other_label=trait.label(other),
         paraphrase=trait.paraphrase(cell.pole),
         other_paraphrase=trait.paraphrase(other),
-        length=plan.lists.length(cell.scenario.length),
+        length=plan.length(cell),
         language=language,
         shots=[seed.text for seed in seeds],
         count=plan.level.exemplars_per_call,
+        seed_words=count_words(cell.seed.text) if cell.seed else None,
     )
     own_word = _render("own_word.jinja", pole=cell.pole)
     return Prompt(f"{user}\n\n{own_word}", _render("system.jinja"))
@@ -121,10 +126,14 @@ def write_words_only(prompt: Prompt, schema: Mapping[str, object]) -> Prompt:
 def write_plain_prompt(plan: Plan, cell: Cell) -> Prompt:
     """The document that a small base model goes on with: a heading, shots of the same pole, the next topic.
 
-    The shots change with the draw only, not with the scenario, so that the server's prefix cache works.
+    The shots change with the draw only, not with the scenario, so that the server's prefix cache works; those of a
+    variation are the seed and the ones nearest to it in voice.
     """
     trait = plan.model.trait(cell.trait)
-    shots = _plain_shots(plan.model, trait, cell.pole, f"{plan.seed}/{cell.round_no}/{cell.draw}")
+    if cell.seed:
+        shots = _variation_shots(plan.model, trait, cell.pole, cell.seed, cell.draw)
+    else:
+        shots = _plain_shots(plan.model, trait, cell.pole, f"{plan.seed}/{cell.round_no}/{cell.draw}")
     heading = _head(trait, cell.pole)
     subject = _lead_to(trait, cell.pole, cell.scenario.subject)
     return Prompt(_render("plain.jinja", heading=heading, shots=shots, subject=subject))
@@ -155,6 +164,16 @@ def _plain_shots(model: Model, trait: Trait, pole: Pole, key: str) -> list[Shot]
     subjects = dict(zip(seeds, name_subjects([seed.text for seed in seeds]), strict=True))
     picked = _pick(seeds, PLAIN_SHOTS, f"{key}/{trait.key}/{pole}")
     return [Shot(" ".join(seed.text.split()), subject=_lead_to(trait, pole, subjects[seed])) for seed in picked]
+
+
+def _variation_shots(model: Model, trait: Trait, pole: Pole, seed: Seed, draw: int) -> list[Shot]:
+    """Texts like the seed, and it last, next to what goes on (docs/decisions/012-strategies.md)."""
+    seeds = list_usable(model, trait.key, pole)
+    subjects = dict(zip(seeds, name_subjects([item.text for item in seeds]), strict=True))
+    others = sorted((item for item in seeds if item != seed), key=lambda item: measure_distance(seed.text, item.text))
+    near = others[draw * VARIATION_SHOTS :][:VARIATION_SHOTS] or others[:VARIATION_SHOTS]
+    picked = [*reversed(near), seed]
+    return [Shot(" ".join(item.text.split()), subject=_lead_to(trait, pole, subjects[item])) for item in picked]
 
 
 def _lead_to(trait: Trait, pole: Pole, subject: str) -> str:

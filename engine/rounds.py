@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from engine.choose import Choice, choose_exemplars
 from engine.language import expect_language, name_language
@@ -9,6 +10,7 @@ from engine.model import POLES
 from engine.plan import Cell, Plan, Spent, add_spent, plan_round
 from engine.samples import Exemplar
 from engine.screen import Screener
+from engine.variation import count_uses
 
 
 class Rounds:
@@ -34,7 +36,8 @@ class Rounds:
             return ()
         self.round_no += 1
         lack = self.choice.lack if self.round_no > 1 else self.plan.full_lack()
-        cells = plan_round(self.plan, self.round_no, lack, self._spent, self._draws)
+        kept = count_uses(self.plan.model, self.choice.chosen)
+        cells = plan_round(self.plan, self.round_no, lack, replace(self._spent, kept=kept), self._draws)
         self._spent = add_spent(self._spent, cells)
         return cells
 

@@ -79,7 +79,7 @@ class Exemplar:
     """A text that came back for a cell, or the failure to get one (``text`` None, ``reason`` set).
 
     ``number`` counts the exemplars of one cell. ``odds`` is the log odds that the judge gives to the
-    positive pole; None where nobody judged it.
+    positive pole; None where nobody judged it. ``seed_sha256`` names the seed that it is a variation of.
     """
 
     cell_id: str
@@ -97,6 +97,7 @@ class Exemplar:
     round_no: int = 1
     cost_usd: float | None = None
     odds: float | None = None
+    seed_sha256: str | None = None
 
     @property
     def key(self) -> str:
@@ -161,7 +162,7 @@ def make_row(exemplar: Exemplar, stamp: RunStamp, pair_id: str | None) -> Row:
         run_id=stamp.run_id,
         scenario=exemplar.scenario.to_json(),
         pair_id=pair_id,
-        seed_sha256=None,
+        seed_sha256=exemplar.seed_sha256,
         synth_model=exemplar.synth_model,
         prompt_sha256=exemplar.prompt_sha256,
         attempt=exemplar.round_no,

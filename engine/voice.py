@@ -21,6 +21,7 @@ MAX_SHARED_CONTENT = 0.35
 # In spreads of the pole's own texts: how far one feature may lie from the seed's, and all of them on the average.
 MAX_FEATURE = 3.5
 MAX_AVERAGE = 1.4
+ONE_WORD = 1.5
 # A pole's own spread is worth its number of texts, and the general spread (two thirds of it, since the texts of one
 # pole are more alike than the works of one author) is worth four.
 PRIOR_TEXTS = 4
@@ -81,23 +82,27 @@ def _count_in(words: frozenset[str]) -> Callable[[_Text], float]:
     return lambda text: text.share(sum(word in words for word in text.words))
 
 
-# A share of few is a count, whose root has an even spread; the log of a length has.
+def _root(share: float) -> float:
+    """The root of a share of few, whose spread is even (Anscombe 1948: 3/8 of a count are added, here in 30 words)."""
+    return math.sqrt(share + 0.0125)
+
+
 _FEATURES = (
-    _Feature("words a sentence", _measure_sentences, lambda value: math.log(max(1.0, value)), 0.648),
-    _Feature("punctuation", lambda text: text.share(len(_MARKS.findall(text.text))), math.sqrt, 0.170),
-    _Feature("informal marks", _measure_informality, math.sqrt, 0.159),
+    _Feature("words a sentence", _measure_sentences, lambda value: math.log(max(1.0, value)), 0.652),
+    _Feature("punctuation", lambda text: text.share(len(_MARKS.findall(text.text))), _root, 0.142),
+    _Feature("informal marks", _measure_informality, _root, 0.130),
     _Feature("function words", _measure_function_words, float, 0.114),
-    _Feature("first person", _count_in(_FIRST), math.sqrt, 0.144),
-    _Feature("second person", _count_in(_SECOND), math.sqrt, 0.142),
-    _Feature("third person", _count_in(_THIRD), math.sqrt, 0.146),
-    _Feature("letters a word", lambda text: text.share(sum(map(len, text.words))), float, 0.547),
+    _Feature("first person", _count_in(_FIRST), _root, 0.100),
+    _Feature("second person", _count_in(_SECOND), _root, 0.094),
+    _Feature("third person", _count_in(_THIRD), _root, 0.105),
+    _Feature("letters a word", lambda text: text.share(sum(map(len, text.words))), float, 0.558),
     _Feature(
         "abstract nouns",
         lambda text: text.share(sum(bool(_NOUN_FROM_VERB.match(word)) for word in text.words)),
-        math.sqrt,
-        0.125,
+        _root,
+        0.083,
     ),
-    _Feature("past tense", _measure_past, math.sqrt, 0.146),
+    _Feature("past tense", _measure_past, _root, 0.110),
 )
 FEATURES = tuple(feature.name for feature in _FEATURES)
 
@@ -145,6 +150,12 @@ def compare_voices(seed_text: str, text: str, habits: Habits = GENERAL) -> tuple
     return tuple((own - seed) / spread for seed, own, spread in pairs)
 
 
+def measure_distance(one: str, other: str) -> float:
+    """How far two texts lie apart in voice, in general spreads of a feature; 0 is the same."""
+    apart = compare_voices(one, other)
+    return math.sqrt(sum(value**2 for value in apart) / len(apart))
+
+
 def measure_voice(text: str) -> tuple[float, ...]:
     """The features themselves: words a sentence, letters a word, and shares of the words."""
     parsed = _parse(text)
@@ -174,10 +185,16 @@ def _find_shared_content(seed_text: str, text: str) -> str | None:
 def _find(seed_text: str, text: str, habits: Habits) -> str | None:
     apart = [abs(value) for value in compare_voices(seed_text, text, habits)]
     average = math.sqrt(sum(value**2 for value in apart) / len(apart))
-    worst = max(range(len(apart)), key=apart.__getitem__)
-    if apart[worst] <= MAX_FEATURE and average <= MAX_AVERAGE:
+    owns, seeds, words = measure_voice(text), measure_voice(seed_text), len(_parse(text).words)
+    # One word more or less is chance, however narrow the habits are.
+    chance = [
+        feature.form is _root and abs(own - seed) * words < ONE_WORD
+        for feature, own, seed in zip(_FEATURES, owns, seeds, strict=True)
+    ]
+    worst = max(range(len(apart)), key=lambda position: (not chance[position], apart[position]))
+    if (chance[worst] or apart[worst] <= MAX_FEATURE) and average <= MAX_AVERAGE:
         return None
-    own, seed = measure_voice(text)[worst], measure_voice(seed_text)[worst]
+    own, seed = owns[worst], seeds[worst]
     said = f"{FEATURES[worst]}: {own:.2f}, the seed has {seed:.2f} ({apart[worst]:.1f} spreads apart)"
     return said if apart[worst] > MAX_FEATURE else f"{said}; all together {average:.1f} spreads apart"
 

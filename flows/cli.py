@@ -31,7 +31,10 @@ def describe() -> None:
 def synthesize_command(
     handle: Annotated[str, typer.Argument(help="The model, as <namespace>.<name>, such as u22a8.technical-writing.")],
     synth_type: Annotated[
-        str, typer.Option(help="from_traits (diversify and enrich are not made yet).")
+        str,
+        typer.Option(
+            help="from_traits, diversify (the authored samples varied) or enrich (a held-out pool for evaluation)."
+        ),
     ] = "from_traits",
     effort: Annotated[
         str | None, typer.Option(help="low, medium, high, xhigh or max; else the model's own, or high.")

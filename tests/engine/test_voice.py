@@ -130,6 +130,16 @@ def test_habits_of_one_text_are_narrower_than_the_general_ones_and_of_many_their
     assert measure_habits([]) == one
 
 
+def test_one_word_of_a_kind_is_chance_and_two_are_not() -> None:
+    seed = "The baker opens the oven at five and the first loaves go out at six."
+    habits = measure_habits([seed] * 3)
+    one = "The tailor shuts the shop at noon and the first settlement goes out at two."
+    two = "The tailor shuts the shop at noon and the first settlement of arrangement at two."
+
+    assert find_drift(seed, one, habits) is None
+    assert (find_drift(seed, two, habits) or "").startswith("abstract nouns: 0.13, the seed has 0.00")
+
+
 def test_varied_habits_allow_more() -> None:
     loose = measure_habits([TWEET, LEGAL, NOVEL, SEED] * 3)
 
