@@ -11,7 +11,7 @@ from engine.effort import Level, choose_effort, load_level
 from engine.embedded import find_gguf, is_embedded, serve_embedded
 from engine.errors import UnsupportedError
 from engine.llm import Endpoint, LitellmClient
-from engine.model import EFFORTS, SYNTH_TYPES, Effort, Model, SynthType
+from engine.model import EFFORTS, SYNTH_TYPES, Effort, Model, Pool, SynthType
 from engine.progress import Progress
 from engine.settings import PROJECT_ROOT, Settings
 from engine.store import check_writable, digest_sets, list_sets, read_attached
@@ -49,9 +49,23 @@ def load_job(settings: Settings, handle: str, synth_type: str, effort: str | Non
         find_gguf(level.synth_model)
     samples_uri = settings.locate(settings.samples_uri)
     check_writable(samples_uri)
-    sets = list_sets(samples_uri, handle, "train")
-    attached = replace(model, attached=read_attached(sets), attached_digests=digest_sets(sets))
-    return Job(attached, checked_type, level)
+    return Job(read_pools(samples_uri, model), checked_type, level)
+
+
+def read_pools(samples_uri: str, model: Model) -> Model:
+    """The model with what the store has of it: what is attached, and what is held out for evaluation.
+
+    Raises:
+        StoreError: a set that cannot be read.
+    """
+    train, held_out = (list_sets(samples_uri, model.handle, pool) for pool in get_args(Pool))
+    return replace(
+        model,
+        attached=read_attached(train),
+        attached_digests=digest_sets(train),
+        held_out=read_attached(held_out),
+        held_out_digests=digest_sets(held_out),
+    )
 
 
 def check_synth_type(synth_type: str) -> SynthType:

@@ -88,6 +88,7 @@ def make_plan(model: Model, synth_type: SynthType, level: Level, lists: Lists, s
         "brief": asdict(model.brief),
         "seeds": [[item.trait, item.quality, item.sha256] for item in model.seeds],
         "attached": list(model.attached_digests),
+        "held_out": list(model.held_out_digests),
         "synth_type": synth_type,
         "effort": level.effort,
         "exemplars_per_pole": level.exemplars_per_pole,

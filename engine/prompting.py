@@ -20,7 +20,7 @@ from engine.words import count_words
 FOLDER = Path(__file__).parent / "prompts"
 CHAT_SHOTS = 4
 PLAIN_SHOTS = 5
-VARIATION_SHOTS = 4
+VARIATION_SHOTS = 2
 JUDGE_SHOTS_PER_POLE = 10
 VERDICTS: Mapping[Pole, str] = {"positive": "good", "negative": "bad"}
 

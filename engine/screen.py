@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from engine.duplicates import DuplicatePair, Match, NearTexts
+from engine.held_out import OtherSide, list_other_side, turn_to_pool
 from engine.language import expect_language
 from engine.model import Model
 from engine.plan import Plan
@@ -31,7 +32,8 @@ class Screener:
         self._seen = NearTexts()
         self._seeds = NearTexts()
         self._seed_runs: dict[tuple[str, ...], str] = {}
-        for number, item in enumerate(plan.model.attached):
+        self._other_side = OtherSide(list_other_side(plan.model, plan.synth_type))
+        for number, item in enumerate(turn_to_pool(plan.model, plan.synth_type).attached):
             self._seen.add(f"attached/{number}", item.text)
         for seed in plan.model.seeds:
             self._seeds.add(seed.place, seed.text)
@@ -58,6 +60,8 @@ class Screener:
         runs = word_runs(text, COMMON_RUN)
         if copied := next((self._seed_runs[run] for run in sorted(runs) if run in self._seed_runs), None):
             return replace(exemplar, reason="seed_copy", detail=f"{COMMON_RUN} words in a row of: {copied}")
+        if overlap := self._other_side.find(text):
+            return replace(exemplar, reason="held_out_overlap", detail=overlap.detail)
         if drift := self._voices.find_drift(exemplar):
             return replace(exemplar, reason="voice_drift", detail=drift)
         if match := self._seen.find(text):

@@ -10,6 +10,7 @@ import pandas as pd
 
 from engine.asking import Asker
 from engine.card import render_card
+from engine.held_out import choose_pool
 from engine.language import expect_language
 from engine.lean import place_exemplars
 from engine.model import POLES, Model, Pole
@@ -84,7 +85,7 @@ def make_sample_set(rounds: Rounds, stamp: RunStamp, verdict: Verdict, asker: As
     }
     return SampleSet(
         stamp=stamp,
-        pool="train",
+        pool=choose_pool(stamp.synth_type),
         status="attached" if verdict.success else "rejected",
         plan_id=rounds.plan.plan_id,
         kept=attached,

@@ -13,7 +13,7 @@ import pandas as pd
 from engine.verdict import ExpectationResult, Verdict
 
 FOLDER = Path(__file__).parent
-RUN_SUITE, WHOLE_SUITE = "run", "whole"
+RUN_SUITE, WHOLE_SUITE, HELD_OUT_SUITE = "run", "whole", "held_out"
 
 
 def check_rows(
@@ -24,6 +24,7 @@ def check_rows(
     run_id: str,
     columns: Sequence[str],
     folder: Path = FOLDER,
+    sides: pd.DataFrame | None = None,
 ) -> Verdict:
     """The verdict over a run's rows and over the whole that they would make with what is attached.
 
@@ -34,6 +35,8 @@ def check_rows(
         wanted: exemplars a trait and pole.
         columns: the names that ``run`` must have, in order.
         folder: where the suites' JSON files are.
+        sides: ``text``, ``subject``, ``side`` and ``origin`` of all texts for training and for evaluation; None where
+            nothing is held out.
     """
     rows = 2 * wanted * len(traits)
     parameters = {
@@ -47,6 +50,8 @@ def check_rows(
         run_suite(folder / f"{RUN_SUITE}.json", run, parameters),
         run_suite(folder / f"{WHOLE_SUITE}.json", whole, parameters),
     ]
+    if sides is not None:
+        outcomes.append(run_suite(folder / f"{HELD_OUT_SUITE}.json", sides, parameters))
     return join_outcomes(outcomes)
 
 

@@ -5,6 +5,7 @@ from prefect.cache_policies import NO_CACHE
 
 from engine.asking import Asker
 from engine.generate import propose_subjects
+from engine.held_out import keep_apart
 from engine.job import SCENARIOS_FOLDER, Job
 from engine.plan import make_plan
 from engine.prompting import prompts_version
@@ -21,7 +22,9 @@ async def plan(job: Job, asker: Asker, seed: int) -> Rounds:
     draft = make_plan(job.model, job.synth_type, job.level, choose_lists(job.model, packs), seed, version)
     with asker.keeping(draft.plan_id):
         proposed = await propose_subjects(draft, asker)
-    lists = choose_lists(job.model, packs, proposed)
+    lists = keep_apart(
+        choose_lists(job.model, packs, proposed), job.model, job.synth_type, packs, job.level.exemplars_per_pole
+    )
     made = make_plan(job.model, job.synth_type, job.level, lists, seed, version)
     plain = asker.endpoint.style == "plain"
     logger = get_run_logger()
