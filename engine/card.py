@@ -6,12 +6,14 @@ from pathlib import Path
 import jinja2
 import yaml
 
-from engine.model import Model, Pole
+from engine.held_out import choose_pool
+from engine.model import Model, Pole, Pool
 from engine.samples import SAMPLE_SCHEMA, Row, RunStamp
 
 TEMPLATE = Path(__file__).parent / "templates" / "card.md.jinja"
 # The hub's own buckets for the number of rows (huggingface.co/docs/hub/datasets-cards).
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+SPLITS: Mapping[Pool, str] = {"train": "train", "eval": "test"}
 SHOWN = 3
 
 
@@ -25,13 +27,14 @@ def render_card(
     verdict: str,
 ) -> str:
     """The card of a set; ``verdict`` is the gate's word in one sentence."""
+    pool = choose_pool(stamp.synth_type)
     header = {
         "pretty_name": f"{model.handle}, synthesized samples",
         "language": [language],
         "task_categories": ["text-classification"],
         "size_categories": [next((name for limit, name in SIZES if len(kept) < limit), "n>1M")],
         "tags": ["synthetic", "exemplars"],
-        "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": "samples.parquet"}]}],
+        "configs": [{"config_name": "default", "data_files": [{"split": SPLITS[pool], "path": "samples.parquet"}]}],
     }
     shown = {
         (trait.key, pole): [row["text"] for row in kept if row["trait"] == trait.key and row["pole"] == pole][:SHOWN]
@@ -43,6 +46,7 @@ def render_card(
     body = environment.from_string(TEMPLATE.read_text()).render(
         model=model,
         stamp=stamp,
+        held_out=pool == "eval",
         counts=counts,
         shown=shown,
         synth_model=synth_model,

@@ -13,6 +13,7 @@ from engine.plan import Plan
 from engine.samples import Exemplar, Reason
 from engine.spread import spread_out
 from engine.subjects import count_shared_words
+from engine.variation import pick_evenly
 from engine.words import count_words, list_content_words
 
 # How much farther, in standard deviations, the positive of a pair has to lie towards its pole than its negative.
@@ -81,7 +82,7 @@ def choose_exemplars(plan: Plan, exemplars: Sequence[Exemplar], view: View | Non
     for trait in plan.model.traits:
         standing = [item for item in exemplars if item.trait == trait.key and item.stands]
         open_to = [item for item in standing if item.key not in view.barred]
-        picked = _choose_trait(open_to, plan.wanted, view)
+        picked = _choose_trait(plan, trait.key, open_to, view)
         if view.strict:
             verdicts |= _explain(open_to, view)
         chosen |= {exemplar.key: exemplar for exemplar in picked}
@@ -96,29 +97,38 @@ def choose_exemplars(plan: Plan, exemplars: Sequence[Exemplar], view: View | Non
     return Choice(tuple(chosen.values()), rejected, frozenset(paired), lack)
 
 
-def _choose_trait(standing: Sequence[Exemplar], wanted: int, view: View) -> list[Exemplar]:
+def _choose_trait(plan: Plan, trait: str, standing: Sequence[Exemplar], view: View) -> list[Exemplar]:
     pairs = [pair for group in _group(standing).values() if (pair := _best_pair(group, view))]
     if view.strict:
         pairs = [pair for pair in pairs if _margin(*pair, view) >= MIN_MARGIN]
     pairs.sort(key=lambda pair: pair[0].order)
     scores = [_score(*pair, view) for pair in pairs]
-    order = spread_out(scores, _stack(pairs, view), wanted)
-    picked = [exemplar for index in order[:wanted] for exemplar in pairs[index]]
-    if not view.strict:
-        picked += _fill_up(standing, picked, wanted, view)
-    return sorted(picked, key=lambda exemplar: exemplar.order)
+    if plan.synth_type == "diversify":
+        ranked = [pairs[index] for index in spread_out(scores, _stack(pairs, view), len(pairs))]
+        alone = [] if view.strict else [(exemplar,) for exemplar in _rank_singles(standing, view)]
+        return _flatten(pick_evenly([*ranked, *alone], plan.wanted, plan.model, trait))
+    picked = [pairs[index] for index in spread_out(scores, _stack(pairs, view), plan.wanted)[: plan.wanted]]
+    single = [] if view.strict else _fill_up(standing, _flatten(picked), plan.wanted, view)
+    return sorted([*_flatten(picked), *single], key=lambda exemplar: exemplar.order)
+
+
+def _flatten(groups: Sequence[tuple[Exemplar, ...]]) -> list[Exemplar]:
+    return sorted((exemplar for group in groups for exemplar in group), key=lambda exemplar: exemplar.order)
 
 
 def _fill_up(standing: Sequence[Exemplar], picked: Sequence[Exemplar], wanted: int, view: View) -> list[Exemplar]:
     """Single texts for what the pairs left lacking, those first that lie farthest on their pole's side."""
     taken = {exemplar.key for exemplar in picked}
+    left = [exemplar for exemplar in _rank_singles(standing, view) if exemplar.key not in taken]
     filled: list[Exemplar] = []
     for pole in POLES:
         lacking = wanted - sum(exemplar.pole == pole for exemplar in picked)
-        left = [exemplar for exemplar in standing if exemplar.pole == pole and exemplar.key not in taken]
-        left.sort(key=lambda exemplar: (-_side(exemplar, view), exemplar.order))
-        filled += left[:lacking]
+        filled += [exemplar for exemplar in left if exemplar.pole == pole][:lacking]
     return filled
+
+
+def _rank_singles(standing: Sequence[Exemplar], view: View) -> list[Exemplar]:
+    return sorted(standing, key=lambda exemplar: (-_side(exemplar, view), exemplar.order))
 
 
 def _stack(pairs: Sequence[tuple[Exemplar, Exemplar]], view: View) -> Vectors:

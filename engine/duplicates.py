@@ -14,9 +14,26 @@ NEAR_DUPLICATE_JACCARD = 0.7
 # over two of five pairs at .7, in the screen and in the gate alike.
 PERMUTATIONS = 125
 BANDS = 25
-# The hashes' own estimate of the index has a deviation of .04: below this a pair is not worth the exact look.
-MIN_ESTIMATE = 0.5
+# The hashes' own estimate of the index has a deviation of .04: so far below a pair is not worth the exact look.
+ESTIMATE_ERROR = 0.2
 HASH_SEED = 42
+
+
+@dataclass(frozen=True, slots=True)
+class Nearness:
+    """From which Jaccard index on texts are near, and the hashes and bands that propose such pairs.
+
+    A pair of index s is proposed with probability 1 - (1 - s^r)^b, of b bands of r hashes.
+    """
+
+    jaccard: float = NEAR_DUPLICATE_JACCARD
+    permutations: int = PERMUTATIONS
+    bands: int = BANDS
+
+    @property
+    def min_estimate(self) -> float:
+        """The hashes' own estimate from which on a pair is worth the exact look."""
+        return self.jaccard - ESTIMATE_ERROR
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +64,9 @@ class DuplicatePair:
 class NearTexts:
     """Texts taken in one after another, each comparable with all before it; memory grows with the texts."""
 
-    def __init__(self) -> None:
-        self._lsh = RMinHashLSH(NEAR_DUPLICATE_JACCARD, PERMUTATIONS, BANDS)
+    def __init__(self, nearness: Nearness = Nearness()) -> None:
+        self._nearness = nearness
+        self._lsh = RMinHashLSH(nearness.jaccard, nearness.permutations, nearness.bands)
         self._texts: list[tuple[str, str]] = []
         self._hashes: list[RMinHash] = []
         self._exact: dict[str, int] = {}
@@ -58,7 +76,7 @@ class NearTexts:
         number = len(self._texts)
         self._texts.append((key, text))
         self._exact.setdefault(normalise(text), number)
-        self._hashes.append(_hash(text))
+        self._hashes.append(_hash(text, self._nearness.permutations))
         self._lsh.insert(number, self._hashes[number])
 
     def find(self, text: str) -> Match | None:
@@ -67,13 +85,14 @@ class NearTexts:
         if number is not None:
             key, same = self._texts[number]
             return Match(key, same, 1.0)
-        own = _hash(text)
-        proposed = [other for other in self._lsh.query(own) if own.jaccard(self._hashes[other]) >= MIN_ESTIMATE]
+        own = _hash(text, self._nearness.permutations)
+        least = self._nearness.min_estimate
+        proposed = [other for other in self._lsh.query(own) if own.jaccard(self._hashes[other]) >= least]
         if not proposed:
             return None
         shingles = shingle(text)
         found = [(jaccard(shingles, shingle(self._texts[other][1])), other) for other in proposed]
-        near = [(similarity, -other) for similarity, other in found if similarity >= NEAR_DUPLICATE_JACCARD]
+        near = [(similarity, -other) for similarity, other in found if similarity >= self._nearness.jaccard]
         if not near:
             return None
         similarity, negated = max(near)
@@ -100,9 +119,9 @@ def find_pairs(texts: Iterable[tuple[str, str]]) -> list[tuple[str, Match]]:
 
 
 @lru_cache(maxsize=64)
-def _hash(text: str) -> RMinHash:
+def _hash(text: str, permutations: int) -> RMinHash:
     """Kept for a moment, since a text is looked for among seeds, then among its like, and then added."""
-    minhash = RMinHash(PERMUTATIONS, HASH_SEED)
+    minhash = RMinHash(permutations, HASH_SEED)
     # In sorted order, so that nothing depends on the order of a set.
     minhash.update(sorted(shingle(text)))
     return minhash

@@ -7,6 +7,7 @@
     │   ├── HandleError                     malformed or unknown handle
     │   ├── DefinitionError                 model.yaml, a source or effort.yaml; carries every problem
     │   ├── NoTraitsError                   a model without trait definitions
+    │   ├── NoSeedsError                    nothing authored to vary, or not at both poles
     │   └── UnsupportedError                legal, but not to be had here
     ├── GateError                  exit 1   a critical expectation failed, nothing attached
     │   └── QuotaError                      the rounds are spent and a pole lacks exemplars
@@ -47,6 +48,10 @@ class HandleError(InputError):
 
 class NoTraitsError(InputError):
     """A model whose traits are still to be discovered: nothing to synthesize from."""
+
+
+class NoSeedsError(InputError):
+    """A model, or a pole of a trait, without authored samples to vary."""
 
 
 class UnsupportedError(InputError):

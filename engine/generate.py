@@ -76,8 +76,7 @@ async def generate_cell(plan: Plan, cell: Cell, asker: Asker, language: str) -> 
         reply = await asker.ask(cell.id, request)
     except RetryableProviderError as error:
         return [_make(cell, asker, request.prompt, None, "cell_failed", str(error))]
-    most = cell.hints.words[1] if cell.hints.words else limit_words(plan.model, cell.trait)
-    return read_reply(cell, asker, request.prompt, reply, most)
+    return read_reply(cell, asker, request.prompt, reply, _limit_cell(plan, cell))
 
 
 async def propose_subjects(plan: Plan, asker: Asker) -> tuple[str, ...]:
@@ -109,8 +108,7 @@ def make_subjects_request(plan: Plan) -> Request:
 
 def make_chat_request(plan: Plan, cell: Cell, language: str, thinking: Thinking = "none") -> Request:
     """The request of a cell to a chat model, with the schema of its reply."""
-    words = plan.lists.length(cell.scenario.length).max_words
-    tokens = words * TOKENS_PER_WORD * plan.level.exemplars_per_call + CHAT_EXTRA_TOKENS
+    tokens = plan.length(cell).max_words * TOKENS_PER_WORD * plan.level.exemplars_per_call + CHAT_EXTRA_TOKENS
     prompt = write_chat_prompt(plan, cell, language)
     return Request(prompt, tokens, plan.level.temperature, EXEMPLAR_SCHEMA, thinking=thinking)
 
@@ -119,7 +117,7 @@ def make_plain_request(plan: Plan, cell: Cell) -> Request:
     """The request of a cell to the embedded model: a document that goes on to the line's end."""
     return Request(
         prompt=write_plain_prompt(plan, cell),
-        max_tokens=PLAIN_MAX_TOKENS,
+        max_tokens=max(PLAIN_MAX_TOKENS, plan.length(cell).max_words * TOKENS_PER_WORD if cell.seed else 0),
         temperature=PLAIN_TEMPERATURE,
         seed=zlib.crc32(f"{plan.seed}/{cell.id}".encode()),
         stop=("\n",),
@@ -177,6 +175,12 @@ def strip_fence(text: str) -> str:
     return fenced.group(1) if fenced else text
 
 
+def _limit_cell(plan: Plan, cell: Cell) -> int | None:
+    if cell.seed:
+        return plan.length(cell).max_words
+    return cell.hints.words[1] if cell.hints.words else limit_words(plan.model, cell.trait)
+
+
 def _read_plain(cell: Cell, asker: Asker, prompt: Prompt, reply: Reply, max_words: int | None) -> Exemplar:
     """The embedded model does not end by itself at the length of its shots: it is cut after a whole sentence."""
     whole = " ".join(reply.text.split())
@@ -222,6 +226,7 @@ def _make(
         prompt_sha256=prompt.sha256,
         round_no=cell.round_no,
         cost_usd=cost,
+        seed_sha256=cell.seed.sha256 if cell.seed else None,
     )
 
 

@@ -12,16 +12,18 @@ from engine.definition import load_model
 from engine.effort import Level, choose_effort, load_level
 from engine.embedded import describe_embedded, find_gguf, is_embedded, serve_embedded
 from engine.errors import UnsupportedError
+from engine.held_out import keep_apart
 from engine.jury import Jury
 from engine.limits import Limits
 from engine.llm import Endpoint, LitellmClient
-from engine.model import EFFORTS, SYNTH_TYPES, Effort, Model, SynthType
+from engine.model import EFFORTS, SYNTH_TYPES, Effort, Model, Pool, SynthType
 from engine.plan import Plan, make_plan
 from engine.progress import Progress
 from engine.prompting import prompts_version
 from engine.scenario import Packs, choose_lists
 from engine.settings import PROJECT_ROOT, Settings
 from engine.store import check_writable, digest_sets, list_sets, read_attached
+from engine.variation import check_seeds, list_unusable
 
 SCENARIOS_FOLDER = PROJECT_ROOT / "data" / "scenarios"
 
@@ -42,13 +44,16 @@ def load_job(settings: Settings, handle: str, synth_type: str, effort: str | Non
         dry: leaves the sample store untouched, where a run tries it with a file.
 
     Raises:
-        HandleError, NoTraitsError, DefinitionError, UnsupportedError: what the user gave is wrong.
+        HandleError, NoTraitsError, NoSeedsError, DefinitionError, UnsupportedError: what the user gave is wrong.
         ModelNotFoundError: the embedded model's file is not there.
         StoreError: the sample store cannot be read or written.
     """
     checked_type = check_synth_type(synth_type)
     checked_effort = check_effort(effort)
     model = load_model(settings.locate(settings.models_uri), handle)
+    if checked_type == "diversify":
+        check_seeds(model)
+        model = replace(model, skipped=(*model.skipped, *list_unusable(model)))
     level = load_level(settings.locate(settings.effort_file), choose_effort(checked_effort, model.effort))
     level = replace(
         level,
@@ -59,22 +64,34 @@ def load_job(settings: Settings, handle: str, synth_type: str, effort: str | Non
         find_gguf(level.synth_model)
     samples_uri = settings.locate(settings.samples_uri)
     check_writable(samples_uri, probe=not dry)
-    sets = list_sets(samples_uri, handle, "train")
-    attached = replace(model, attached=read_attached(sets), attached_digests=digest_sets(sets))
-    return Job(attached, checked_type, level)
+    return Job(read_pools(samples_uri, model), checked_type, level)
+
+
+def read_pools(samples_uri: str, model: Model) -> Model:
+    """The model with what the store has of it: what is attached, and what is held out for evaluation.
+
+    Raises:
+        StoreError: a set that cannot be read.
+    """
+    train, held_out = (list_sets(samples_uri, model.handle, pool) for pool in get_args(Pool))
+    return replace(
+        model,
+        attached=read_attached(train),
+        attached_digests=digest_sets(train),
+        held_out=read_attached(held_out),
+        held_out_digests=digest_sets(held_out),
+    )
 
 
 def check_synth_type(synth_type: str) -> SynthType:
-    """The synth type itself, when it is one that is made here.
+    """The synth type itself, when it is one.
 
     Raises:
-        UnsupportedError: an unknown one, or one that is not made yet.
+        UnsupportedError: an unknown one.
     """
     known: dict[str, SynthType] = {name: name for name in get_args(SynthType)}
     if synth_type not in known:
         raise UnsupportedError(f"{synth_type!r} is not a synth type. There are: {', '.join(SYNTH_TYPES)}")
-    if synth_type != "from_traits":
-        raise UnsupportedError(f"{synth_type!r} is not made here yet. Ask for 'from_traits'")
     return known[synth_type]
 
 
@@ -94,7 +111,8 @@ def check_effort(effort: str | None) -> Effort | None:
 
 def plan_job(job: Job, packs: Packs, seed: int, proposed: Sequence[str] = ()) -> Plan:
     """The plan of a job, with the subjects that the synth model has proposed, or from the lists alone."""
-    lists = choose_lists(job.model, packs, proposed)
+    wanted = job.level.exemplars_per_pole
+    lists = keep_apart(choose_lists(job.model, packs, proposed), job.model, job.synth_type, packs, wanted)
     return make_plan(job.model, job.synth_type, job.level, lists, seed, prompts_version())
 
 

@@ -1,6 +1,6 @@
 """The chat judge: votes on a text in a blind form, the poles swapped from vote to vote, until the majority is settled.
 
-The form, the third vote and what they cost: docs/decisions/012-votes.md.
+The form, the third vote and what they cost: docs/decisions/014-votes.md.
 """
 
 import hashlib

@@ -93,12 +93,13 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Attached:
-    """A synthesized sample that an earlier run attached."""
+    """A synthesized sample that an earlier run attached, or set aside in the pool ``eval``."""
 
     trait: str
     text: str
     quality: float
     subject: str
+    seed_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,8 @@ class Model:
     upstream_sources: tuple[str, ...] = ()
     attached: tuple[Attached, ...] = ()
     attached_digests: tuple[str, ...] = ()
+    held_out: tuple[Attached, ...] = ()
+    held_out_digests: tuple[str, ...] = ()
 
     def trait(self, key: str) -> Trait:
         """The trait of that key; a KeyError where the model has none."""

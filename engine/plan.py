@@ -5,12 +5,13 @@ import itertools
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 
 from engine.effort import Level
-from engine.model import POLES, Model, Pole, SynthType, Trait
+from engine.model import POLES, Model, Pole, Seed, SynthType, Trait
 from engine.samples import Scenario
-from engine.scenario import Lists, draw_scenarios
+from engine.scenario import Length, Lists, draw_scenarios
+from engine.variation import AS_SEED, SeedKey, Turns, Uses, bound_length, count_uses, make_key
 
 Lack = Mapping[tuple[str, Pole], int]
 
@@ -40,7 +41,8 @@ class Cell:
     """One call to make: exemplars of one trait at one pole in one scenario.
 
     ``order`` counts through the whole run, so that rules that depend on an order (which of two duplicates stays) do
-    not depend on which reply came first. ``draw`` tells apart the calls of one scenario and pole.
+    not depend on which reply came first. ``draw`` tells apart the calls of one scenario and pole. ``seed`` is what
+    ``diversify`` varies.
     """
 
     id: str
@@ -54,6 +56,7 @@ class Cell:
     failure_mode: str | None = None
     near_miss: bool = False
     hints: Hints = NO_HINTS
+    seed: Seed | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +79,22 @@ class Plan:
         """What is lacking before the first round: everything."""
         return {(trait.key, pole): self.wanted for trait in self.model.traits for pole in POLES}
 
+    def length(self, cell: Cell) -> Length:
+        """The length of a cell's texts: its scenario's, or that of the seed that it varies."""
+        return bound_length(cell.seed) if cell.seed else self.lists.length(cell.scenario.length)
+
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What earlier rounds have used up: scenarios drawn of each trait, and cells planned."""
+    """What earlier rounds have used up: scenarios drawn of each trait, cells planned, and seeds asked to be varied.
+
+    ``kept`` are the seeds' variations that stand chosen after those rounds, attached ones included.
+    """
 
     scenarios: Mapping[str, int]
     cells: int = 0
+    asked: Mapping[SeedKey, int] = field(default_factory=dict)
+    kept: Mapping[SeedKey, int] | None = None
 
 
 def make_plan(model: Model, synth_type: SynthType, level: Level, lists: Lists, seed: int, prompts_version: str) -> Plan:
@@ -97,6 +109,7 @@ def make_plan(model: Model, synth_type: SynthType, level: Level, lists: Lists, s
         "brief": asdict(model.brief),
         "seeds": [[item.trait, item.quality, item.sha256] for item in model.seeds],
         "attached": list(model.attached_digests),
+        "held_out": list(model.held_out_digests),
         "synth_type": synth_type,
         "effort": level.effort,
         "exemplars_per_pole": level.exemplars_per_pole,
@@ -129,6 +142,7 @@ def plan_round(
     """
     hints = hints or {}
     cells: list[Cell] = []
+    turns = Turns(plan.model, Uses(count_uses(plan.model) if spent.kept is None else spent.kept, spent.asked))
     for trait in plan.model.traits:
         poles = [pole for pole in POLES if lack.get((trait.key, pole), 0) > 0]
         if not poles:
@@ -136,10 +150,12 @@ def plan_round(
         start = spent.scenarios.get(trait.key, 0)
         count = count_scenarios(plan.level, round_no, max(lack[trait.key, pole] for pole in poles))
         for index, scenario in enumerate(_take_scenarios(plan, trait, start, count), start=start):
+            seeds = turns.take(trait, poles, scenario.subject) if plan.synth_type == "diversify" else {}
             for pole, draw in itertools.product(poles, range(draws)):
                 order = spent.cells + len(cells)
                 cell = _make_cell(plan, trait, pole, scenario, index, draw, round_no, order)
-                cells.append(replace(cell, hints=hints.get((trait.key, pole), NO_HINTS)))
+                cell = replace(cell, hints=hints.get((trait.key, pole), NO_HINTS))
+                cells.append(_vary(cell, seeds[pole]) if pole in seeds else cell)
     return tuple(cells)
 
 
@@ -151,12 +167,16 @@ def count_scenarios(level: Level, round_no: int, lacking: int) -> int:
 def add_spent(spent: Spent, cells: Sequence[Cell]) -> Spent:
     """What is used up after these cells as well."""
     drawn: dict[str, set[str]] = {}
+    asked = dict(spent.asked)
     for cell in cells:
         drawn.setdefault(cell.trait, set()).add(cell.pair_id)
+        if cell.seed and cell.draw == 0:
+            key = make_key(cell.seed, cell.pole)
+            asked[key] = asked.get(key, 0) + 1
     scenarios = dict(spent.scenarios)
     for trait, pairs in drawn.items():
         scenarios[trait] = scenarios.get(trait, 0) + len(pairs)
-    return Spent(scenarios, spent.cells + len(cells))
+    return Spent(scenarios, spent.cells + len(cells), asked, spent.kept)
 
 
 def _take_scenarios(plan: Plan, trait: Trait, start: int, count: int) -> list[Scenario]:
@@ -184,3 +204,9 @@ def _make_cell(
         failure_mode=modes[index % len(modes)] if negative and modes else None,
         near_miss=negative and trait.type == "topic" and (cycle + position) % 2 == 0,
     )
+
+
+def _vary(cell: Cell, seed: Seed) -> Cell:
+    """The cell as a variation of a seed, which decides all but the subject, the way of failing too."""
+    scenario = Scenario(cell.scenario.subject, AS_SEED, AS_SEED, AS_SEED)
+    return replace(cell, scenario=scenario, seed=seed, failure_mode=None, near_miss=False)

@@ -15,10 +15,14 @@ from engine.model import Brief, Model, Pole, Seed, Trait
 from engine.plan import Cell, Plan
 from engine.scenario import Length
 from engine.subjects import name_subjects
+from engine.variation import list_usable
+from engine.voice import measure_distance
+from engine.words import count_words
 
 FOLDER = Path(__file__).parent / "prompts"
 CHAT_SHOTS = 4
 PLAIN_SHOTS = 5
+VARIATION_SHOTS = 2
 JUDGE_SHOTS_PER_POLE = 10
 VERDICTS: Mapping[Pole, str] = {"positive": "good", "negative": "bad"}
 
@@ -102,7 +106,7 @@ def write_chat_prompt(plan: Plan, cell: Cell, language: str) -> Prompt:
     other: Pole = "negative" if cell.pole == "positive" else "positive"
     seeds = _pick(plan.model.seeds_at(trait.key, cell.pole), CHAT_SHOTS, f"{plan.seed}/{cell.pair_id}")
     user = _render(
-        f"{trait.type}.jinja",
+        "diversify.jinja" if cell.seed else f"{trait.type}.jinja",
         model=plan.model,
         trait=trait,
         cell=cell,
@@ -115,6 +119,7 @@ def write_chat_prompt(plan: Plan, cell: Cell, language: str) -> Prompt:
         language=language,
         shots=[seed.text for seed in seeds],
         count=plan.level.exemplars_per_call,
+        seed_words=count_words(cell.seed.text) if cell.seed else None,
     )
     own_word = _render("own_word.jinja", pole=cell.pole)
     return Prompt(f"{user}\n\n{own_word}", _render("system.jinja"))
@@ -129,10 +134,14 @@ def write_words_only(prompt: Prompt, schema: Mapping[str, object]) -> Prompt:
 def write_plain_prompt(plan: Plan, cell: Cell) -> Prompt:
     """The document that a small base model goes on with: a heading, shots of the same pole, the next topic.
 
-    The shots change with the draw only, not with the scenario, so that the server's prefix cache works.
+    The shots change with the draw only, not with the scenario, so that the server's prefix cache works; those of a
+    variation are the seed and the ones nearest to it in voice.
     """
     trait = plan.model.trait(cell.trait)
-    shots = _plain_shots(plan.model, cell, f"{plan.seed}/{cell.round_no}/{cell.draw}")
+    if cell.seed:
+        shots = _variation_shots(plan.model, trait, cell.pole, cell.seed, cell.draw)
+    else:
+        shots = _plain_shots(plan.model, cell, f"{plan.seed}/{cell.round_no}/{cell.draw}")
     heading = _head(trait, cell.pole)
     subject = _lead_to(trait, cell.pole, cell.scenario.subject)
     field = _name_field(trait, cell.pole)
@@ -168,8 +177,8 @@ def write_subjects_prompt(model: Model, count: int) -> Prompt:
 
 
 def _choose_length(plan: Plan, cell: Cell) -> Length:
-    """The scenario's length; its middle alone where length could tell the poles apart, since both are told the same."""
-    length = plan.lists.length(cell.scenario.length)
+    """The cell's length; its middle alone where length could tell the poles apart, since both are told the same."""
+    length = plan.length(cell)
     if cell.hints.words is None:
         return length
     middle = (length.min_words + length.max_words) / 2
@@ -184,6 +193,16 @@ def _plain_shots(model: Model, cell: Cell, key: str) -> list[Shot]:
     known = list(named) if seeds else list(cell.hints.shots)
     picked = random.Random(f"{key}/{trait.key}/{pole}").sample(known, min(PLAIN_SHOTS, len(known)))
     return [Shot(" ".join(text.split()), subject=_lead_to(trait, pole, subject)) for subject, text in picked]
+
+
+def _variation_shots(model: Model, trait: Trait, pole: Pole, seed: Seed, draw: int) -> list[Shot]:
+    """Texts like the seed, and it last, next to what goes on (docs/decisions/012-strategies.md)."""
+    seeds = list_usable(model, trait.key, pole)
+    subjects = dict(zip(seeds, name_subjects([item.text for item in seeds]), strict=True))
+    others = sorted((item for item in seeds if item != seed), key=lambda item: measure_distance(seed.text, item.text))
+    near = others[draw * VARIATION_SHOTS :][:VARIATION_SHOTS] or others[:VARIATION_SHOTS]
+    picked = [*reversed(near), seed]
+    return [Shot(" ".join(item.text.split()), subject=_lead_to(trait, pole, subjects[item])) for item in picked]
 
 
 def _lead_to(trait: Trait, pole: Pole, subject: str) -> str:

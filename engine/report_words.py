@@ -22,7 +22,7 @@ EXPLANATIONS: Mapping[Reason, str] = {
     "duplicate": "It says word for word what another sample says.",
     "near_duplicate": "It differs from another sample in a few words only.",
     "seed_copy": "It copies one of the authored samples.",
-    "held_out_overlap": "It is too near to a text that is held out for evaluation.",
+    "held_out_overlap": "It is too near to a text on the other side of the line between training and evaluation.",
     "refused": "The provider would not write it.",
     "cell_failed": "The call failed, its retries too, so there is no text.",
     "voice_drift": "It no longer sounds like the seed that it is a variation of.",

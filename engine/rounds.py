@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from engine.choose import Choice, choose_exemplars
 from engine.embedding import Embedder
@@ -12,6 +13,7 @@ from engine.plan import Cell, Hints, Plan, Spent, add_spent, plan_round
 from engine.review import Review, choose_reviewed, make_hints, make_view
 from engine.samples import Exemplar
 from engine.screen import Screener
+from engine.variation import count_uses
 
 
 class Rounds:
@@ -47,7 +49,8 @@ class Rounds:
         if not any(lack.values()):
             return ()
         self.round_no += 1
-        cells = plan_round(self.plan, self.round_no, lack, self._spent, self._draws, self._hints)
+        spent = replace(self._spent, kept=count_uses(self.plan.model, self.choice.chosen))
+        cells = plan_round(self.plan, self.round_no, lack, spent, self._draws, self._hints)
         self._spent = add_spent(self._spent, cells)
         return cells
 

@@ -81,6 +81,7 @@ class Exemplar:
 
     ``number`` counts the exemplars of one cell. ``odds`` is the log odds that the judge in context gives to the
     positive pole; None where it did not judge. ``votes`` are the chat judge's, in the order in which they were asked.
+    ``seed_sha256`` names the seed that it is a variation of.
     """
 
     cell_id: str
@@ -99,6 +100,7 @@ class Exemplar:
     cost_usd: float | None = None
     odds: float | None = None
     votes: tuple[Vote, ...] = ()
+    seed_sha256: str | None = None
 
     @property
     def key(self) -> str:
@@ -162,7 +164,7 @@ def make_row(exemplar: Exemplar, stamp: RunStamp, pair_id: str | None) -> Row:
         run_id=stamp.run_id,
         scenario=exemplar.scenario.to_json(),
         pair_id=pair_id,
-        seed_sha256=None,
+        seed_sha256=exemplar.seed_sha256,
         synth_model=exemplar.synth_model,
         prompt_sha256=exemplar.prompt_sha256,
         attempt=exemplar.round_no,

@@ -98,10 +98,7 @@ def choose_lists(model: Model, packs: Packs, proposed: Sequence[str] = ()) -> Li
     Subjects come in tiers, each used up before the next is begun: those that the synth model proposed; the pack's;
     those that the brief and the seeds name.
     """
-    texts = _model_texts(model)
-    scores = {name: count_shared_words(pack.words, texts) for name, pack in packs.packs.items()}
-    best = max(sorted(scores), key=lambda name: scores[name])
-    name = best if scores[best] >= 2 else FALLBACK_PACK
+    name = rank_packs(model, packs)[0]
     pack = packs.packs[name]
     own = [*read_domains(model.brief), *name_subjects([seed.text for seed in model.seeds])]
     return Lists(
@@ -111,6 +108,16 @@ def choose_lists(model: Model, packs: Packs, proposed: Sequence[str] = ()) -> Li
         forms=pack.forms,
         lengths=packs.lengths,
     )
+
+
+def rank_packs(model: Model, packs: Packs) -> list[str]:
+    """The names of the packs, first the one whose words the model's own text uses most, or ``everyday``."""
+    texts = _model_texts(model)
+    scores = {name: count_shared_words(pack.words, texts) for name, pack in packs.packs.items()}
+    ranked = sorted(scores, key=lambda name: (-scores[name], name))
+    if scores[ranked[0]] < 2:
+        ranked.sort(key=lambda name: name != FALLBACK_PACK)
+    return ranked
 
 
 def draw_scenarios(lists: Lists, key: str, used_subjects: Sequence[str]) -> Iterator[Scenario]:

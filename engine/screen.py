@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from engine.duplicates import DuplicatePair, Match, NearTexts
+from engine.held_out import OtherSide, list_other_side, turn_to_pool
 from engine.language import expect_language
 from engine.model import Model
 from engine.plan import Plan
 from engine.prompting import FOLDER as PROMPTS_FOLDER
 from engine.rules import COMMON_RUN, TERMINAL, Context, find_fault
 from engine.samples import Exemplar, Reason
+from engine.variation import VoiceCheck
 from engine.words import word_runs
 
 # Seeds end in a terminal mark "as a rule" from this share on.
@@ -26,10 +28,12 @@ class Screener:
         self._language = expect_language(plan.model)
         self._marked = _mark_ends(plan.model)
         self._instructions = "\n".join(path.read_text() for path in sorted(PROMPTS_FOLDER.glob("*.jinja")))
+        self._voices = VoiceCheck(plan.model)
         self._seen = NearTexts()
         self._seeds = NearTexts()
         self._seed_runs: dict[tuple[str, ...], str] = {}
-        for number, item in enumerate(plan.model.attached):
+        self._other_side = OtherSide(list_other_side(plan.model, plan.synth_type))
+        for number, item in enumerate(turn_to_pool(plan.model, plan.synth_type).attached):
             self._seen.add(f"attached/{number}", item.text)
         for seed in plan.model.seeds:
             self._seeds.add(seed.place, seed.text)
@@ -56,6 +60,10 @@ class Screener:
         runs = word_runs(text, COMMON_RUN)
         if copied := next((self._seed_runs[run] for run in sorted(runs) if run in self._seed_runs), None):
             return replace(exemplar, reason="seed_copy", detail=f"{COMMON_RUN} words in a row of: {copied}")
+        if overlap := self._other_side.find(text):
+            return replace(exemplar, reason="held_out_overlap", detail=overlap.detail)
+        if drift := self._voices.find_drift(exemplar):
+            return replace(exemplar, reason="voice_drift", detail=drift)
         if match := self._seen.find(text):
             return self._reject(exemplar, text, "duplicate" if match.exact else "near_duplicate", match)
         self._seen.add(exemplar.key, text)
@@ -67,7 +75,9 @@ class Screener:
 
     def _make_context(self, exemplar: Exemplar) -> Context:
         trait = self._plan.model.trait(exemplar.trait)
-        length = self._plan.lists.length(exemplar.scenario.length) if self._use_lengths else None
+        # A variation's length is held against its seed's, with its voice.
+        has_length = self._use_lengths and exemplar.seed_sha256 is None
+        length = self._plan.lists.length(exemplar.scenario.length) if has_length else None
         marked = self._marked.get(trait.key, False)
         subject = exemplar.scenario.subject
         return Context(trait, exemplar.pole, length, subject, self._instructions, self._language, marked)

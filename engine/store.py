@@ -34,6 +34,7 @@ REJECTED = "_run/rejected.parquet"
 VERDICT = "_run/verdict.json"
 REPORT = "_run/report.html"
 CARD = "_run/README.md"
+_READ_COLUMNS = ["trait", "text", "quality", "scenario", "seed_sha256"]
 
 Status = Literal["attached", "rejected"]
 
@@ -150,9 +151,15 @@ def read_attached(sets: Sequence[StoredSet]) -> tuple[Attached, ...]:
     for stored in sets:
         filesystem, path = open_folder(stored.file(SAMPLES))
         with _translate(stored.folder):
-            table = pq.read_table(path, filesystem=filesystem, columns=["trait", "text", "quality", "scenario"])
+            table = pq.read_table(path, filesystem=filesystem, columns=_READ_COLUMNS)
         samples += [
-            Attached(row["trait"], row["text"], row["quality"], json.loads(row["scenario"]).get("subject", ""))
+            Attached(
+                trait=row["trait"],
+                text=row["text"],
+                quality=row["quality"],
+                subject=json.loads(row["scenario"]).get("subject", ""),
+                seed_sha256=row["seed_sha256"],
+            )
             for row in table.to_pylist()
         ]
     return tuple(samples)

@@ -11,6 +11,7 @@ import pandas as pd
 from engine.asking import Asker
 from engine.card import render_card
 from engine.embedding import Embedder
+from engine.held_out import choose_pool
 from engine.language import expect_language
 from engine.lean import place_exemplars
 from engine.model import POLES, Model, Pole
@@ -95,7 +96,7 @@ def make_sample_set(rounds: Rounds, stamp: RunStamp, verdict: Verdict, asker: As
     }
     return SampleSet(
         stamp=stamp,
-        pool="train",
+        pool=choose_pool(stamp.synth_type),
         status="attached" if verdict.success else "rejected",
         plan_id=rounds.plan.plan_id,
         kept=attached,

@@ -13,6 +13,7 @@ from great_expectations.expectations.metrics.metric_provider import metric_value
 from great_expectations.expectations.metrics.table_metric_provider import TableMetricProvider
 
 from engine.duplicates import find_pairs, jaccard
+from engine.held_out import OtherSide, form_subject
 from engine.words import count_words, shingle
 
 ROWS = "exemplars.rows"
@@ -120,6 +121,48 @@ class ExpectNoNearDuplicates(RowsExpectation):
         return {"pairs": len(near)}, [f"{share:.2f}: {one[:80]!r} and {other[:80]!r}" for one, other, share in near]
 
 
+class ExpectTextsToBeApart(RowsExpectation):
+    """No text of one ``side`` (``train``, ``eval``) is near to one of the other, as ``engine.held_out`` has it.
+
+    ``members`` says which pairs count: ``new`` those with a row of this run, ``old`` those without.
+    """
+
+    members: str
+    success_keys: ClassVar[tuple[str, ...]] = ("members",)
+
+    def find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
+        """The number of texts that are too near, and each with what it is near to."""
+        near = []
+        for rows, others in _face(frame, fields["members"]):
+            other_side = OtherSide(str(text) for text in others["text"])
+            found = [(str(text), other_side.find(str(text))) for text in rows["text"]]
+            near += [f"{text[:80]!r}: {overlap.detail[:120]}" for text, overlap in found if overlap]
+        return {"overlaps": len(near)}, near
+
+
+class ExpectSubjectsToBeApart(RowsExpectation):
+    """No subject of one ``side`` is one of the other's, and every row of this run names its subject.
+
+    ``members`` is as with the texts. Rows without a subject are authored ones.
+    """
+
+    members: str
+    success_keys: ClassVar[tuple[str, ...]] = ("members",)
+
+    def find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
+        """The number of subjects on both sides, and each of them."""
+        shared: set[str] = set()
+        for rows, others in _face(frame, fields["members"]):
+            shared |= {form_subject(str(subject)) for subject in rows["subject"]} & {
+                form_subject(str(subject)) for subject in others["subject"]
+            }
+        nameless = int((frame.loc[frame["origin"] == "run", "subject"].map(str).map(form_subject) == "").sum())
+        faults = [f"{subject!r} is a subject on both sides" for subject in sorted(shared - {""})]
+        if fields["members"] == "new" and nameless:
+            faults.append(f"{nameless} rows of this run name no subject")
+        return {"shared": len(shared - {""}), "nameless": nameless}, faults
+
+
 class ExpectLengthsNotToTellPolesApart(RowsExpectation):
     """For every trait the number of words ranks the poles with an AUC of at most ``max_auc``, either way round."""
 
@@ -136,6 +179,15 @@ class ExpectLengthsNotToTellPolesApart(RowsExpectation):
                 aucs[str(trait)] = round(max(auc, 1 - auc), 4)
         faults = [f"{trait}: AUC {auc:.2f} by length alone" for trait, auc in aucs.items() if auc > fields["max_auc"]]
         return aucs, faults
+
+
+def _face(frame: pd.DataFrame, members: str) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
+    """Rows, and the rows across the line that they are held against, for each side that has such rows."""
+    own = frame["origin"] == "run"
+    if members == "old":
+        old = frame[~own]
+        return [(old[old["side"] == "eval"], old[old["side"] == "train"])]
+    return [(frame[own & (frame["side"] == side)], frame[frame["side"] != side]) for side in ("train", "eval")]
 
 
 def _find_new_pairs(frame: pd.DataFrame) -> list[tuple[str, str, float]]:

@@ -14,7 +14,7 @@ from engine.variety import PoleVariety
 from engine.verdict import ExpectationResult, Verdict
 
 FOLDER = Path(__file__).parent
-RUN_SUITE, WHOLE_SUITE = "run", "whole"
+RUN_SUITE, WHOLE_SUITE, HELD_OUT_SUITE = "run", "whole", "held_out"
 
 
 def check_rows(
@@ -26,6 +26,7 @@ def check_rows(
     columns: Sequence[str],
     variety: Sequence[PoleVariety],
     folder: Path = FOLDER,
+    sides: pd.DataFrame | None = None,
 ) -> Verdict:
     """The verdict over a run's rows and over the whole that they would make with what is attached.
 
@@ -37,6 +38,8 @@ def check_rows(
         columns: the names that ``run`` must have, in order.
         variety: the figures of the run's rows, for every trait and pole.
         folder: where the suites' JSON files are.
+        sides: ``text``, ``subject``, ``side`` and ``origin`` of all texts for training and for evaluation; None where
+            nothing is held out.
     """
     rows = 2 * wanted * len(traits)
     parameters = {
@@ -51,6 +54,8 @@ def check_rows(
         run_suite(folder / f"{RUN_SUITE}.json", run, parameters),
         run_suite(folder / f"{WHOLE_SUITE}.json", whole, parameters),
     ]
+    if sides is not None:
+        outcomes.append(run_suite(folder / f"{HELD_OUT_SUITE}.json", sides, parameters))
     return replace(join_outcomes(outcomes), variety=tuple(variety))
 
 

@@ -24,7 +24,10 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 HandleArgument = Annotated[
     str, typer.Argument(help="The model, as <namespace>.<name>, such as u22a8.technical-writing.")
 ]
-SynthTypeOption = Annotated[str, typer.Option(help="from_traits (diversify and enrich are not made yet).")]
+SynthTypeOption = Annotated[
+    str,
+    typer.Option(help="from_traits, diversify (authored samples varied) or enrich (a pool for evaluation)."),
+]
 EffortOption = Annotated[
     str | None, typer.Option(help="low, medium, high, xhigh or max; else the model's own, or high.")
 ]

@@ -36,8 +36,9 @@ async def synthesize(handle: Handle, synth_type: SynthType = "from_traits", effo
 
     Args:
         handle: The model, as `<namespace>.<name>`: `u22a8.technical-writing`.
-        synth_type: What the samples are for. `from_traits` makes them from what the traits mean; the others are
-            refused for now.
+        synth_type: What the samples are for. `from_traits` makes them from what the traits mean; `diversify` varies the
+            model's authored samples, each in its own voice, about other subjects; `enrich` makes a pool for evaluation
+            that is kept apart from all that is attached, and is never listed as samples.
         effort: How many samples, by which synth model, with how much thinking; `data/effort.yaml` has the numbers.
             None: the model's own effort, else `high`.
     """

@@ -180,7 +180,8 @@ def show_result(job: Job, result: RunResult) -> None:
             table.add_row(Text(positive), Text(negative))
         console.print(table)
     counts = ", ".join(f"{trait}/{pole} {count} of {result.wanted}" for (trait, pole), count in result.kept.items())
-    console.print(f"\nThe gate passed. Attached: {counts}", highlight=False)
+    done = "Set aside for evaluation" if job.synth_type == "enrich" else "Attached"
+    console.print(f"\nThe gate passed. {done}: {counts}", highlight=False)
     for name, path in (("samples", result.samples), ("report", result.report)):
         console.print(f"{name:8} {shorten_path(path)}", highlight=False, soft_wrap=True)
 

@@ -43,7 +43,8 @@ def write_summary(rounds: Rounds, verdict: Verdict, stored: StoredSet) -> str:
 def _write_verdict(rounds: Rounds, verdict: Verdict) -> str:
     handle = rounds.plan.model.handle
     if verdict.success:
-        lines = [f"# {handle}: {len(rounds.choice.chosen)} exemplars attached", "The gate passed."]
+        done = "set aside for evaluation" if rounds.plan.synth_type == "enrich" else "attached"
+        lines = [f"# {handle}: {len(rounds.choice.chosen)} exemplars {done}", "The gate passed."]
     else:
         lines = [f"# {handle}: nothing was attached", "The gate failed:"]
         lines += [f"- {_escape(sentence)}" for sentence in (*rounds.explain_lack(), *verdict.failed)]

@@ -165,7 +165,7 @@ def test_wrong_value_is_named_with_its_line_and_field(
     assert problem.allowed.startswith("input should be ")
 
 
-@pytest.mark.parametrize("field", LEVEL_FIELDS.split(", ")[:-1])
+@pytest.mark.parametrize("field", LEVEL_FIELDS.split(", ")[:-2])
 def test_missing_field_of_a_level_is_named(tmp_path: Path, field: str) -> None:
     lines = [line for line in DIAL.splitlines() if not line.startswith(f"    {field}:")]
 

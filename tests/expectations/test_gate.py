@@ -37,7 +37,7 @@ TEXTS = (
     "Lunch vouchers expire after ninety days unless they are stamped.",
 )
 SUITES: Mapping[str, list[dict[str, Any]]] = {
-    name: json.loads((FOLDER / f"{name}.json").read_text())["expectations"] for name in ("run", "whole")
+    name: json.loads((FOLDER / f"{name}.json").read_text())["expectations"] for name in ("run", "whole", "held_out")
 }
 Frame = pd.DataFrame
 Spoil = Callable[[Frame], Frame]
@@ -68,10 +68,25 @@ def make_whole(run: Frame) -> Frame:
     return pd.DataFrame([*old, *new], columns=["trait", "text", "quality", "origin"])
 
 
-def check(run: Frame | None = None, whole: Frame | None = None, folder: Path = FOLDER) -> Verdict:
+def make_sides(run: Frame, side: str = "eval") -> Frame:
+    """The run's rows on one side, after two old ones of each side."""
+    old = [
+        ("Every ticket names the person who opened it, and the time of it too.", "", "train", "authored"),
+        ("Dear all, the lift is out of order until Monday, sorry for that.", "a broken lift", "train", "attached"),
+        ("Frost had drawn ferns upon all windows of the waiting room.", "a cold morning", "eval", "attached"),
+        ("Seven geese crossed our yard and none of them looked at me.", "geese", "eval", "attached"),
+    ]
+    new = [(row.text, f"subject {row.Index}", side, "run") for row in run.itertuples()]
+    return pd.DataFrame([*old, *new], columns=["text", "subject", "side", "origin"])
+
+
+def check(
+    run: Frame | None = None, whole: Frame | None = None, folder: Path = FOLDER, sides: Frame | None = None
+) -> Verdict:
     run = make_run() if run is None else run
     whole = make_whole(make_run()) if whole is None else whole
-    return check_rows(run, whole, TRAITS, WANTED, RUN, SAMPLE_SCHEMA.names, measure(run), folder)
+    sides = make_sides(make_run()) if sides is None else sides
+    return check_rows(run, whole, TRAITS, WANTED, RUN, SAMPLE_SCHEMA.names, measure(run), folder, sides)
 
 
 def measure(run: Frame) -> list[PoleVariety]:
@@ -86,6 +101,13 @@ def measure(run: Frame) -> list[PoleVariety]:
     return [
         PoleVariety(trait, pole, measure_texts(its, WordVectors()), None, {}) for (trait, pole), its in texts.items()
     ]
+
+
+def check_one(suite: str, spoil: Spoil, folder: Path = FOLDER) -> Verdict:
+    """The verdict where the frame of one suite is spoiled."""
+    frames = {"run": make_run(), "whole": make_whole(make_run()), "held_out": make_sides(make_run())}
+    frames[suite] = spoil(frames[suite])
+    return check(frames["run"], frames["whole"], folder, frames["held_out"])
 
 
 def put(column: str, row: int, value: Any) -> Spoil:
@@ -146,6 +168,18 @@ def make_near(text: str) -> str:
     return text.replace(".", " now.")
 
 
+def make_echo(text: str) -> str:
+    """The text with every fifth word replaced."""
+    return " ".join("nowhere" if number % 5 == 4 else word for number, word in enumerate(text.split()))
+
+
+def quote_run(text: str) -> str:
+    """Eight words of the text in a sentence of its own."""
+    return (
+        f"Somebody has written on the wall: {' '.join(text.split()[1:9])} and under it stands yesterday's date in red."
+    )
+
+
 def lean_to_the_positive_pole(frame: Frame) -> Frame:
     return frame.drop(index=frame.index[(frame["trait"] == "tone") & (frame["quality"] == 0.0)][:3])
 
@@ -204,7 +238,30 @@ WHOLE_FAULTS: Mapping[str, tuple[Spoil, ...]] = {
     ),
     "each pole has at least 40 % of a trait's samples at the poles": (lean_to_the_positive_pole,),
 }
+HELD_OUT_FAULTS: Mapping[str, tuple[Spoil, ...]] = {
+    "both sides together have at least as many rows as the run adds": (drop_rows(*range(5)), drop_rows(*range(16))),
+    "every text is for training or for evaluation": (put("side", 0, "both"), put("side", 15, "")),
+    "every row of both sides has a text": (put("text", 0, None), put("text", 15, None)),
+    "no new text is near to one across the line (Jaccard 0.4 and up, or 8 words in a row)": (
+        copy_text(0, 15),
+        copy_text(1, 15, str.upper),
+        copy_text(1, 15, make_echo),
+        copy_text(1, 15, quote_run),
+    ),
+    "no new subject is one from across the line": (
+        put("subject", 15, "A broken lift!"),
+        put("subject", 15, ""),
+        put("subject", 4, "a broken lift"),
+    ),
+    "the texts from before are not near to one another across the line": (
+        copy_text(0, 2),
+        copy_text(1, 3, make_echo),
+        copy_text(2, 1, quote_run),
+    ),
+    "the subjects from before are on one side of the line only": (put("subject", 2, "a broken lift"),),
+}
 CASES = [
+    *(("held_out", says, spoil) for says, spoils in HELD_OUT_FAULTS.items() for spoil in spoils),
     *(("run", says, spoil) for says, spoils in RUN_FAULTS.items() for spoil in spoils),
     *(("whole", says, spoil) for says, spoils in WHOLE_FAULTS.items() for spoil in spoils),
 ]
@@ -220,18 +277,18 @@ def test_good_rows_meet_every_expectation() -> None:
 
     assert [] == [result for result in verdict.results if not result.success]
     assert (True, (), ()) == (verdict.success, verdict.failed, verdict.warnings)
-    assert len(SUITES["run"]) + len(SUITES["whole"]) == len(verdict.results)
+    assert sum(map(len, SUITES.values())) == len(verdict.results)
 
 
 def test_every_expectation_has_a_case_here() -> None:
     assert [item["meta"]["says"] for item in SUITES["run"]] == list(RUN_FAULTS)
     assert [item["meta"]["says"] for item in SUITES["whole"]] == list(WHOLE_FAULTS)
+    assert [item["meta"]["says"] for item in SUITES["held_out"]] == list(HELD_OUT_FAULTS)
 
 
 @pytest.mark.parametrize(("suite", "says", "spoil"), CASES, ids=[f"{suite}-{says[:40]}" for suite, says, _ in CASES])
 def test_expectation_fails_the_rows_that_it_is_for(suite: str, says: str, spoil: Spoil) -> None:
-    run, whole = make_run(), make_whole(make_run())
-    verdict = check(spoil(run), whole) if suite == "run" else check(run, spoil(whole))
+    verdict = check_one(suite, spoil)
     result = find_result(verdict, suite, says)
     [severity] = [item["severity"] for item in SUITES[suite] if item["meta"]["says"] == says]
 
@@ -247,11 +304,12 @@ def test_expectation_fails_the_rows_that_it_is_for(suite: str, says: str, spoil:
         ("run", lengthen_positives),
         ("whole", copy_text(0, 2)),
         ("whole", lean_to_the_positive_pole),
+        ("held_out", copy_text(0, 2)),
+        ("held_out", put("subject", 2, "a broken lift")),
     ],
 )
 def test_warning_alone_does_not_fail_the_verdict(suite: str, spoil: Spoil) -> None:
-    run, whole = make_run(), make_whole(make_run())
-    verdict = check(spoil(run), whole) if suite == "run" else check(run, spoil(whole))
+    verdict = check_one(suite, spoil)
 
     assert (True, ()) == (verdict.success, verdict.failed)
     [warning] = verdict.warnings
@@ -267,6 +325,8 @@ def test_severities_are_those_of_the_design() -> None:
         "the texts of each pole vary (eight count as 2.3 or more, 80 % of word pairs differ, few open alike)",
         "the samples from before are no duplicates of one another",
         "each pole has at least 40 % of a trait's samples at the poles",
+        "the texts from before are not near to one another across the line",
+        "the subjects from before are on one side of the line only",
     } == warnings
 
 
@@ -300,10 +360,9 @@ def test_one_line_may_label_several_traits() -> None:
     assert () == check(whole=copy_text(0, 3)(make_whole(make_run()))).warnings
 
 
-@pytest.mark.parametrize("suite", ["run", "whole"])
+@pytest.mark.parametrize("suite", list(SUITES))
 def test_empty_frame_fails(suite: str) -> None:
-    run, whole = make_run(), make_whole(make_run())
-    verdict = check(run.head(0), whole) if suite == "run" else check(run, whole.head(0))
+    verdict = check_one(suite, lambda frame: frame.head(0))
 
     assert not verdict.success
     assert any("rows" in sentence for sentence in verdict.failed)
@@ -322,6 +381,37 @@ def test_missing_column_of_the_whole_fails(column: str) -> None:
     verdict = check(whole=make_whole(make_run()).drop(columns=[column]))
 
     assert not verdict.success
+
+
+@pytest.mark.parametrize("column", ["text", "subject", "side", "origin"])
+def test_missing_column_of_the_sides_fails(column: str) -> None:
+    assert not check(sides=make_sides(make_run()).drop(columns=[column])).success
+
+
+@pytest.mark.parametrize("side", ["train", "eval"])
+@pytest.mark.parametrize("row", [0, 1, 2, 3])
+def test_overlap_is_found_whichever_side_the_run_is_on(side: str, row: int) -> None:
+    sides = copy_text(row, 15)(make_sides(make_run(), side))
+    across = sides.loc[row, "side"] != side
+
+    assert across == (not check(sides=sides).success)
+
+
+@pytest.mark.parametrize(("row", "side"), [(1, "train"), (2, "eval")])
+def test_subject_is_found_whichever_side_the_run_is_on(row: int, side: str) -> None:
+    for own in ("train", "eval"):
+        sides = make_sides(make_run(), own)
+        sides = put("subject", 15, list(sides["subject"])[row])(sides)
+
+        assert (own != side) == (not check(sides=sides).success)
+
+
+def test_suite_for_held_out_texts_is_left_out_where_there_are_none() -> None:
+    run = make_run()
+    verdict = check_rows(run, make_whole(run), TRAITS, WANTED, RUN, SAMPLE_SCHEMA.names, measure(run))
+
+    assert (True, ["run", "whole"]) == (verdict.success, list(verdict.suites))
+    assert ["run", "whole", "held_out"] == list(check().suites)
 
 
 def copy_suites(folder: Path) -> Path:
@@ -343,7 +433,7 @@ def test_copy_of_the_suites_passes_like_themselves(tmp_path: Path) -> None:
     assert check().results == check(folder=copy_suites(tmp_path)).results
 
 
-@pytest.mark.parametrize("name", ["run", "whole"])
+@pytest.mark.parametrize("name", list(SUITES))
 @pytest.mark.parametrize("position", [0, 2, -1])
 def test_unknown_expectation_fails_and_is_named(tmp_path: Path, name: str, position: int) -> None:
     def rename(spec: dict[str, Any]) -> None:
@@ -357,7 +447,7 @@ def test_unknown_expectation_fails_and_is_named(tmp_path: Path, name: str, posit
     assert any("expectations only" in sentence or "results for" in sentence for sentence in verdict.failed)
 
 
-@pytest.mark.parametrize("name", ["run", "whole"])
+@pytest.mark.parametrize("name", list(SUITES))
 @pytest.mark.parametrize(
     "content",
     [
@@ -383,7 +473,7 @@ def test_file_that_is_no_suite_fails(tmp_path: Path, name: str, content: str) ->
     assert sentence.startswith(f"The suite {name!r} could not be run: ")
 
 
-@pytest.mark.parametrize("name", ["run", "whole"])
+@pytest.mark.parametrize("name", list(SUITES))
 def test_missing_suite_fails(tmp_path: Path, name: str) -> None:
     (copy_suites(tmp_path) / f"{name}.json").unlink()
     verdict = check(folder=tmp_path)

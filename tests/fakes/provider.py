@@ -18,6 +18,9 @@ import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
+from engine.words import FUNCTION_WORDS
+
+SEED_SHOWN = re.compile(r"in the course of their work:\n\n(.+?)\n\nOn the trait", re.DOTALL)
 Style = Literal["prose", "german", "same", "one_pole", "empty", "no_json"]
 
 PROMPT_TOKENS = 400
@@ -59,6 +62,12 @@ ADJECTIVES = (
     "ancient bitter broken calm cheap crooked damp dusty early empty fierce gentle golden heavy hollow honest humble "
     "icy jolly late lonely loud mild muddy narrow noisy odd pale patient polite proud quick quiet rough rusty silent "
     "slow sour spare steep stiff strange sudden sweet tall tame tired wooden yellow young"
+).split()
+LONG_WORDS = (
+    "irrigation plantation navigation cultivation refrigeration ventilation decoration restoration transportation "
+    "fermentation pollination germination illumination crystallisation measurement refreshment entertainment "
+    "establishment settlement arrangement hospitality elasticity density humidity visibility fertility brightness "
+    "freshness darkness sharpness resistance appearance maintenance abundance insurance evidence turbulence patience"
 ).split()
 GERMAN = (
     "Der alte Gärtner trägt den schweren Korb über die nasse Wiese und stellt ihn neben {} ab, weil es gleich regnet.",
@@ -266,6 +275,21 @@ def write_text(key: str, min_words: int, max_words: int) -> str:
     return " ".join(words)
 
 
+def vary_text(seed: str, key: str) -> str:
+    """The seed with every content word replaced by another of about its length; another key, other words."""
+    source = random.Random(f"{key}/{seed}")
+
+    def replace_word(match: re.Match[str]) -> str:
+        word = match[0]
+        if word.lower() in FUNCTION_WORDS or len(word) < 3:
+            return word
+        pool = LONG_WORDS if len(word) > 8 else [*NOUNS, *ADJECTIVES, *VERBS]
+        chosen = min(source.sample(pool, 12), key=lambda other: abs(len(other) - len(word)))
+        return chosen.capitalize() if word[0].isupper() else chosen
+
+    return re.sub(r"[A-Za-z]+", replace_word, seed)
+
+
 def _write_exemplars(prompt: str, behaviour: Behaviour) -> str:
     words = re.search(r"\((\d+) to (\d+) words\)", prompt)
     pole = re.search(ASKED_POLE, prompt)
@@ -273,8 +297,12 @@ def _write_exemplars(prompt: str, behaviour: Behaviour) -> str:
     if not words or not pole or not count:
         raise ValueError(f"not a prompt for exemplars: {prompt}")
     said = "positive" if behaviour.style == "one_pole" else pole[1]
+    seed = SEED_SHOWN.search(prompt)
     texts = [
-        _write(f"{prompt}/{number}", int(words[1]), int(words[2]), behaviour.style) for number in range(int(count[1]))
+        vary_text(seed[1], f"{prompt}/{number}")
+        if seed and behaviour.style == "prose"
+        else _write(f"{prompt}/{number}", int(words[1]), int(words[2]), behaviour.style)
+        for number in range(int(count[1]))
     ]
     return json.dumps({"exemplars": [{"text": text, "pole": said} for text in texts]}, ensure_ascii=False)
 

@@ -126,6 +126,7 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n" for before, name in zip("abcdefgh", "bcdefghi", strict=True)
 )
 TWO_OF_ONE_KEY = MODEL.replace("key: safety", "key: clarity")
+WITHOUT_SEEDS = MODEL.replace("sources:\n  - {type: jsonl, path: samples.jsonl}\n", "")
 NOT_A_HANDLE = "is not a handle. A handle is <namespace>.<name>"
 
 # What is spoiled, the arguments, the exit code, and what the message has to say.
@@ -139,7 +140,18 @@ BAD_INPUTS: dict[str, tuple[Spoil, tuple[str, ...], int, str]] = {
     "no handle": (keep, ("synthesize",), 2, "Missing argument 'handle'. 'exemplars --help' shows the commands"),
     "unknown option": (keep, (*LOW, "--pool", "eval"), 2, "No such option: --pool"),
     "unknown synth type": (keep, (*LOW, "--synth-type", "from_trait"), 2, "'from_trait' is not a synth type."),
-    "synth type to come": (keep, (*LOW, "--synth-type", "diversify"), 2, "'diversify' is not made here yet."),
+    "nothing to vary": (
+        write_model(WITHOUT_SEEDS),
+        (*LOW, "--synth-type", "diversify"),
+        2,
+        f"{HANDLE} has no authored samples to vary. Name a source",
+    ),
+    "nothing to vary at a pole": (
+        keep,
+        (*LOW, "--synth-type", "diversify"),
+        2,
+        "to vary for safety, positive (About safety); safety, negative (Not about safety). Both poles of every trait",
+    ),
     "unknown effort": (
         keep,
         ("synthesize", HANDLE, "--effort", "lo"),

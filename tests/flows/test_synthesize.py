@@ -36,7 +36,6 @@ from engine.errors import (
     QuotaError,
     RequestRefusedError,
     StoreError,
-    UnsupportedError,
 )
 from engine.model import POLES
 from engine.summary import RunResult
@@ -425,11 +424,3 @@ def test_two_runs_of_one_plan_differ_in_run_id_and_moment_only(tmp_path: Path, p
     for read in (read_kept, read_rejected):
         expected, actual = (read(folder).drop(columns=["run_id", "created_at"]) for folder in (first, second))
         pd.testing.assert_frame_equal(expected, actual)
-
-
-@pytest.mark.parametrize("synth_type", ["diversify", "enrich"])
-def test_synth_type_that_is_not_made_yet_is_refused(workspace: Workspace, provider: Provider, synth_type: str) -> None:
-    with pytest.raises(UnsupportedError, match=f"'{synth_type}' is not made here yet. Ask for 'from_traits'"):
-        workspace.run(synth_type)
-
-    assert (0, []) == (provider.calls.total(), workspace.list_files())

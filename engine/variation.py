@@ -1,0 +1,190 @@
+"""Variations: which seeds ``diversify`` may vary, whose turn it is, and which variations of them are kept."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from engine.errors import NoSeedsError
+from engine.model import POLES, Model, Pole, Seed, Skipped, Trait
+from engine.samples import Exemplar
+from engine.scenario import Length
+from engine.voice import MAX_LENGTH, MIN_LENGTH, Habits, find_drift, measure_habits, share_content
+from engine.words import count_words
+
+# A quality this near to a pole is clear enough for that pole's label (the issue of diversify).
+NEGATIVE_MAX, POSITIVE_MIN = 0.25, 0.75
+# Below this a text is no sample by the rules, and has no voice to keep.
+MIN_SEED_WORDS = 5
+# What a variation's scenario says of audience, form and length: they are its seed's.
+AS_SEED = "as its seed"
+
+# Trait, pole and digest of a seed's text: what its uses are counted by.
+SeedKey = tuple[str, Pole, str]
+
+
+def check_seeds(model: Model) -> None:
+    """Whether every trait has seeds to vary at both poles.
+
+    Raises:
+        NoSeedsError: the model has none, or some trait has none at a pole; all of those are named.
+    """
+    if not model.seeds:
+        raise NoSeedsError(
+            f"{model.handle} has no authored samples to vary. Name a source of them in its model.yaml, or ask for "
+            "'from_traits', which needs none"
+        )
+    missing = [
+        f"{trait.key}, {pole} ({trait.label(pole)})"
+        for trait in model.traits
+        for pole in POLES
+        if not list_usable(model, trait.key, pole)
+    ]
+    if missing:
+        raise NoSeedsError(
+            f"{model.handle} has no authored samples to vary for {'; '.join(missing)}. Both poles of every trait need "
+            f"one, with a quality of {NEGATIVE_MAX:g} at most or {POSITIVE_MIN:g} at least and {MIN_SEED_WORDS} words"
+        )
+
+
+def list_unusable(model: Model) -> tuple[Skipped, ...]:
+    """The seeds that are not varied, each by its place, with the reason."""
+    skipped = []
+    for seed in model.seeds:
+        if find_pole(seed) is None:
+            why = f"its quality {seed.quality:g} is near neither pole, so it is not varied"
+        elif count_words(seed.text) < MIN_SEED_WORDS:
+            why = f"it has fewer than {MIN_SEED_WORDS} words, so it is not varied"
+        else:
+            continue
+        skipped.append(Skipped(f"seed {seed.place or repr(seed.text[:40])} for {seed.trait}", why))
+    return tuple(skipped)
+
+
+def find_pole(seed: Seed) -> Pole | None:
+    """The pole that a seed's quality is clearly nearest to; None between them."""
+    if seed.quality <= NEGATIVE_MAX:
+        return "negative"
+    return "positive" if seed.quality >= POSITIVE_MIN else None
+
+
+def list_usable(model: Model, trait: str, pole: Pole) -> tuple[Seed, ...]:
+    """The seeds of a trait that are varied at a pole, in their order, each text once."""
+    usable = {
+        seed.sha256: seed
+        for seed in reversed(model.seeds)
+        if seed.trait == trait and find_pole(seed) == pole and count_words(seed.text) >= MIN_SEED_WORDS
+    }
+    return tuple(reversed(usable.values()))
+
+
+def bound_length(seed: Seed) -> Length:
+    """The words that a variation may have."""
+    words = count_words(seed.text)
+    return Length(name=AS_SEED, min_words=max(1, round(MIN_LENGTH * words)), max_words=round(MAX_LENGTH * words))
+
+
+@dataclass(frozen=True, slots=True)
+class Uses:
+    """How often each seed was used: ``kept`` counts variations that are chosen or attached, ``asked`` calls' cells."""
+
+    kept: Mapping[SeedKey, int]
+    asked: Mapping[SeedKey, int]
+
+
+def count_uses(model: Model, chosen: Iterable[Exemplar] = ()) -> Counter[SeedKey]:
+    """How often each seed has a variation that is attached, by an earlier run, or chosen."""
+    uses: Counter[SeedKey] = Counter()
+    for item in model.attached:
+        if item.seed_sha256:
+            uses[item.trait, "positive" if item.quality == 1.0 else "negative", item.seed_sha256] += 1
+    for exemplar in chosen:
+        if exemplar.seed_sha256:
+            uses[exemplar.trait, exemplar.pole, exemplar.seed_sha256] += 1
+    return uses
+
+
+class Turns:
+    """Whose turn it is: of a pole's seeds the one with the fewest kept variations, then the fewest asked for.
+
+    Among equals comes first one that says nothing of the subject, then the authors' order, in which the two poles'
+    texts often belong together.
+    """
+
+    def __init__(self, model: Model, uses: Uses) -> None:
+        self._model = model
+        self._kept = uses.kept
+        self._seeds: dict[tuple[str, Pole], tuple[Seed, ...]] = {}
+        self._asked = Counter(dict(uses.asked))
+
+    def take(self, trait: Trait, poles: Sequence[Pole], subject: str) -> dict[Pole, Seed]:
+        """The seed of each pole that is varied with this subject; it counts as asked for from now on."""
+        taken = {}
+        for pole in poles:
+            if (trait.key, pole) not in self._seeds:
+                self._seeds[trait.key, pole] = list_usable(self._model, trait.key, pole)
+            if seeds := self._seeds[trait.key, pole]:
+                taken[pole] = min(seeds, key=lambda seed: self._rank(make_key(seed, pole), seed, subject))
+                self._asked[make_key(taken[pole], pole)] += 1
+        return taken
+
+    def _rank(self, key: SeedKey, seed: Seed, subject: str) -> tuple[int, int, bool]:
+        return self._kept.get(key, 0), self._asked[key], share_content(subject, seed.text) > 0
+
+
+def make_key(seed: Seed, pole: Pole) -> SeedKey:
+    """What a seed's uses are counted by."""
+    return seed.trait, pole, seed.sha256
+
+
+def pick_evenly(
+    groups: Sequence[Sequence[Exemplar]], wanted: int, model: Model, trait: str
+) -> list[tuple[Exemplar, ...]]:
+    """Of groups in order of preference (a pair, or one exemplar) those that keep the seeds' uses even.
+
+    A seed is used again only when every seed of its pole has been used as often, attached variations included; a pole
+    gets ``wanted`` at most, and an exemplar is in one group that is picked.
+    """
+    uses = count_uses(model)
+    seeds = {pole: [make_key(seed, pole) for seed in list_usable(model, trait, pole)] for pole in POLES}
+    left = dict.fromkeys(POLES, wanted)
+    waiting, picked = [tuple(group) for group in groups], list[tuple[Exemplar, ...]]()
+    while True:
+        turns = {key for pole in POLES if left[pole] for key in _list_least(seeds[pole], uses)}
+        position = next((at for at, group in enumerate(waiting) if _keys(group) <= turns), None)
+        if position is None:
+            return picked
+        picked.append(waiting.pop(position))
+        waiting = [group for group in waiting if not set(group) & set(picked[-1])]
+        for key in _keys(picked[-1]):
+            uses[key] += 1
+            left[key[1]] -= 1
+
+
+class VoiceCheck:
+    """Holds variations against their seeds, each pole's in the spreads of its own seeds."""
+
+    def __init__(self, model: Model) -> None:
+        self._seeds: dict[SeedKey, Seed] = {}
+        self._habits: dict[tuple[str, Pole], Habits] = {}
+        for trait in model.traits:
+            for pole in POLES:
+                seeds = list_usable(model, trait.key, pole)
+                self._seeds |= {make_key(seed, pole): seed for seed in seeds}
+                self._habits[trait.key, pole] = measure_habits([seed.text for seed in seeds])
+
+    def find_drift(self, exemplar: Exemplar) -> str | None:
+        """What of an exemplar's voice is not its seed's; None where it has stayed, or it is no variation."""
+        if exemplar.seed_sha256 is None or exemplar.text is None:
+            return None
+        seed = self._seeds[exemplar.trait, exemplar.pole, exemplar.seed_sha256]
+        drift = find_drift(seed.text, exemplar.text, self._habits[exemplar.trait, exemplar.pole])
+        return f"{drift}. The seed: {seed.text[:80]}" if drift else None
+
+
+def _list_least(keys: Sequence[SeedKey], uses: Mapping[SeedKey, int]) -> list[SeedKey]:
+    least = min((uses[key] for key in keys), default=0)
+    return [key for key in keys if uses[key] == least]
+
+
+def _keys(group: Iterable[Exemplar]) -> set[SeedKey]:
+    return {(exemplar.trait, exemplar.pole, exemplar.seed_sha256 or "") for exemplar in group}

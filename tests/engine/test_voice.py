@@ -1,0 +1,178 @@
+"""Two texts of one writer are near in voice, texts of other registers are not, and the sentence says by what."""
+
+import itertools
+from pathlib import Path
+
+import pytest
+from fakes.builders import NEGATIVE_SEEDS, POSITIVE_SEEDS
+
+from engine.definition import list_handles, load_model
+from engine.model import POLES
+from engine.voice import (
+    FEATURES,
+    GENERAL,
+    MAX_LENGTH,
+    MAX_SHARED_CONTENT,
+    MIN_LENGTH,
+    compare_voices,
+    find_drift,
+    measure_habits,
+    measure_voice,
+    share_content,
+)
+
+MODELS = str(Path(__file__).parents[2] / "data" / "models")
+SEED = "Each page stays in the cache for ten minutes. After that, the next visitor makes the server build a new copy."
+VARIATION = (
+    "Every draft waits in the outbox for one hour. During that time, a careful sender lets the client hold the mail."
+)
+TWEET = "CRAZY night!!! @anna can't believe it, we WON... you guys are the best! #victory #team #proud #gohome"
+LEGAL = (
+    "Notwithstanding the termination of this agreement, the indemnification of the licensee and the limitation of "
+    "liability remain in force; the obligations of confidentiality likewise."
+)
+NOVEL = "He had said nothing to her when she left. They walked and walked, and the old house looked dark behind them."
+TOLD = "Nobody had said anything when the lamp went out, and the man who owned it looked at his hands and laughed."
+
+
+def drift(text: str, seed: str = SEED) -> str:
+    return find_drift(seed, text) or ""
+
+
+def test_variation_in_the_same_voice_has_not_drifted() -> None:
+    assert find_drift(SEED, VARIATION) is None
+
+
+@pytest.mark.parametrize("text", [TWEET, LEGAL])
+def test_text_of_another_register_has_drifted(text: str) -> None:
+    assert find_drift(SEED, text) is not None
+
+
+@pytest.mark.parametrize(("seed", "text"), list(itertools.permutations([TWEET, LEGAL, NOVEL], 2)))
+def test_registers_are_told_apart_either_way(seed: str, text: str) -> None:
+    assert find_drift(seed, text) is not None
+
+
+def test_sentence_names_the_feature_and_both_values() -> None:
+    said = drift(TWEET)
+
+    assert said.startswith("informal marks: 0.")
+    assert "the seed has 0.00 (" in said
+    assert said.endswith("spreads apart)")
+
+
+@pytest.mark.parametrize(
+    ("feature", "one", "other"),
+    [
+        ("words a sentence", "One two three. Four five six.", "One two three four five six."),
+        ("punctuation", "Well, now (that is, today) we go: up.", "Well now that is today we go up."),
+        ("informal marks", "We can't go! Nobody can't.", "We cannot go. Nobody cannot."),
+        ("function words", "It is what we have to do.", "Turbines drive generators quickly downstream."),
+        ("first person", "I wrote my letter to our uncle.", "A letter goes to an uncle."),
+        ("second person", "You wrote your letter.", "Letters are written."),
+        ("third person", "He gave them her letter.", "A letter was given."),
+        ("letters a word", "Extraordinary circumstances necessitate adaptation.", "It is so odd to go."),
+        ("abstract nouns", "Regulation of the settlement needs acceptance.", "We settle and accept the rules."),
+        ("past tense", "They walked home and slept; it rained.", "They walk home and sleep; it rains."),
+    ],
+)
+def test_each_feature_has_more_of_what_it_is_named_for(feature: str, one: str, other: str) -> None:
+    position = FEATURES.index(feature)
+    more, less = measure_voice(one)[position], measure_voice(other)[position]
+
+    assert more > less or (feature == "words a sentence" and less > more)
+
+
+def test_hyphen_and_apostrophe_inside_a_word_are_no_punctuation() -> None:
+    position = FEATURES.index("punctuation")
+
+    assert 0.0 == measure_voice("A well-known baker's oven is hot.")[position]
+    assert 0.0 < measure_voice("A baker - well known - has an oven.")[position]
+
+
+def test_curly_apostrophe_counts_like_a_straight_one() -> None:
+    assert measure_voice("We can't go.") == measure_voice("We can’t go.")
+
+
+def test_length_outside_of_the_seeds_has_drifted_and_inside_has_not() -> None:
+    seed = " ".join(["word"] * 20)
+
+    for words, drifted in ((11, True), (12, False), (32, False), (33, True)):
+        said = drift(" ".join(["term"] * words), seed)
+        assert drifted == said.startswith(f"length: {words} words, the seed has 20")
+    assert (12, 32) == (MIN_LENGTH * 20, MAX_LENGTH * 20)
+
+
+def test_wording_of_the_seed_has_drifted_from_it_and_a_few_shared_words_have_not() -> None:
+    seed = "The baker opens the oven, the gardener waters the roses, and the sailor mends the old sails."
+    near = "The baker closes the oven, the gardener prunes the roses, and the sailor paints the new boat."
+    far = "The tailor closes the shutter, the gardener prunes the hedges, and the pilot paints the new boat."
+
+    assert drift(near, seed).startswith("wording: ")
+    assert share_content(seed, far) < MAX_SHARED_CONTENT < share_content(seed, near)
+    assert "" == drift(far, seed)
+
+
+def test_shared_content_is_counted_in_the_shorter_text() -> None:
+    assert (1.0, 0.5, 0.0) == (
+        share_content("red barrel", "a red barrel in the yellow yard"),
+        share_content("red barrel", "blue barrel"),
+        share_content("red barrel", ""),
+    )
+
+
+def test_habits_of_one_text_are_narrower_than_the_general_ones_and_of_many_their_own() -> None:
+    one = measure_habits([SEED])
+    alike = measure_habits([SEED] * 40)
+
+    assert all(own < general for own, general in zip(one.spreads, GENERAL.spreads, strict=True))
+    assert all(own < prior for own, prior in zip(alike.spreads, one.spreads, strict=True))
+    assert measure_habits([]) == one
+
+
+def test_one_word_of_a_kind_is_chance_and_two_are_not() -> None:
+    seed = "The baker opens the oven at five and the first loaves go out at six."
+    habits = measure_habits([seed] * 3)
+    one = "The tailor shuts the shop at noon and the first settlement goes out at two."
+    two = "The tailor shuts the shop at noon and the first settlement of arrangement at two."
+
+    assert find_drift(seed, one, habits) is None
+    assert (find_drift(seed, two, habits) or "").startswith("abstract nouns: 0.13, the seed has 0.00")
+
+
+def test_varied_habits_allow_more() -> None:
+    loose = measure_habits([TWEET, LEGAL, NOVEL, SEED] * 3)
+
+    assert find_drift(NOVEL, TOLD, measure_habits([NOVEL] * 12)) is not None
+    assert find_drift(NOVEL, TOLD, loose) is None
+
+
+def test_same_text_is_no_spread_apart() -> None:
+    assert {0.0} == set(compare_voices(SEED, SEED))
+    assert len(FEATURES) == len(compare_voices(SEED, TWEET)) == len(GENERAL.spreads)
+
+
+@pytest.mark.parametrize("text", ["", "…", "!!!", "Ahem"])
+def test_text_of_no_words_is_measured_and_has_drifted(text: str) -> None:
+    assert find_drift(SEED, text) is not None
+    assert len(FEATURES) == len(measure_voice(text))
+
+
+def test_authored_texts_of_one_pole_mostly_pass_and_those_of_the_other_pole_of_clarity_do_not() -> None:
+    """The bounds as docs/decisions/011-voice.md has them, on the catalogue."""
+    passed = total = 0
+    for handle in list_handles(MODELS):
+        model = load_model(MODELS, handle)
+        for trait, pole in itertools.product(model.traits, POLES):
+            texts = [seed.text for seed in model.seeds_at(trait.key, pole)]
+            for text in texts:
+                rest = [other for other in texts if other != text]
+                habits = measure_habits(rest)
+                passed += sum(find_drift(other, text, habits) is None for other in rest)
+                total += len(rest)
+    assert 0.85 <= passed / total
+
+    clear, obscure = POSITIVE_SEEDS, NEGATIVE_SEEDS
+    assert [] == [
+        pair for pair in itertools.product(clear, obscure) if find_drift(*pair, measure_habits(clear)) is None
+    ]
