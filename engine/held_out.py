@@ -13,7 +13,7 @@ import pandas as pd
 from engine.duplicates import Nearness, NearTexts
 from engine.model import Attached, Model, Pool, SynthType
 from engine.samples import Row
-from engine.scenario import Lists, Packs, rank_packs
+from engine.scenario import Lists, Matters, Packs, rank_packs
 from engine.subjects import name_subjects
 from engine.words import normalise, word_runs
 
@@ -108,7 +108,11 @@ def keep_apart(lists: Lists, model: Model, synth_type: SynthType, packs: Packs, 
             break
         known = {form_subject(subject) for tier in tiers for subject in tier}
         tiers = (*tiers, *_leave_out((packs.packs[name].subjects,), taken | known))
-    return replace(lists, subjects=tiers)
+    matters = {
+        key: Matters(_leave_out(found.inside, taken), _leave_out(found.outside, taken))
+        for key, found in lists.matters.items()
+    }
+    return replace(lists, subjects=tiers, matters=matters)
 
 
 def _list_taken(model: Model, synth_type: SynthType) -> frozenset[str]:

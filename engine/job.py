@@ -11,11 +11,13 @@ from engine.asking import Asker
 from engine.definition import load_model
 from engine.effort import Level, choose_effort, load_level
 from engine.embedded import describe_embedded, find_gguf, is_embedded, serve_embedded
+from engine.embedding import Embedder
 from engine.errors import UnsupportedError
 from engine.held_out import keep_apart
 from engine.jury import Jury
 from engine.limits import Limits
 from engine.llm import Endpoint, LitellmClient
+from engine.matters import split_matters
 from engine.model import EFFORTS, SYNTH_TYPES, Effort, Model, Pool, SynthType
 from engine.plan import Plan, make_plan
 from engine.progress import Progress
@@ -109,10 +111,10 @@ def check_effort(effort: str | None) -> Effort | None:
     return known[effort]
 
 
-def plan_job(job: Job, packs: Packs, seed: int, proposed: Sequence[str] = ()) -> Plan:
+def plan_job(job: Job, packs: Packs, seed: int, embedder: Embedder, proposed: Sequence[str] = ()) -> Plan:
     """The plan of a job, with the subjects that the synth model has proposed, or from the lists alone."""
-    wanted = job.level.exemplars_per_pole
-    lists = keep_apart(choose_lists(job.model, packs, proposed), job.model, job.synth_type, packs, wanted)
+    lists = split_matters(job.model, choose_lists(job.model, packs, proposed), packs, embedder)
+    lists = keep_apart(lists, job.model, job.synth_type, packs, job.level.exemplars_per_pole)
     return make_plan(job.model, job.synth_type, job.level, lists, seed, prompts_version())
 
 

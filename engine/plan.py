@@ -117,6 +117,7 @@ def make_plan(model: Model, synth_type: SynthType, level: Level, lists: Lists, s
         "exemplars_per_call": level.exemplars_per_call,
         "temperature": level.temperature,
         "lists": [lists.subjects, lists.audiences, lists.forms, [length.model_dump() for length in lists.lengths]],
+        "matters": {key: [matters.inside, matters.outside] for key, matters in lists.matters.items()},
         "seed": seed,
         "prompts": prompts_version,
     }
@@ -149,12 +150,15 @@ def plan_round(
             continue
         start = spent.scenarios.get(trait.key, 0)
         count = count_scenarios(plan.level, round_no, max(lack[trait.key, pole] for pole in poles))
+        others = _take_outside(plan, trait, start, count)
         for index, scenario in enumerate(_take_scenarios(plan, trait, start, count), start=start):
             seeds = turns.take(trait, poles, scenario.subject) if plan.synth_type == "diversify" else {}
             for pole, draw in itertools.product(poles, range(draws)):
                 order = spent.cells + len(cells)
                 cell = _make_cell(plan, trait, pole, scenario, index, draw, round_no, order)
                 cell = replace(cell, hints=hints.get((trait.key, pole), NO_HINTS))
+                if pole == "negative" and others and not (cell.near_miss and draws == 1):
+                    cell = replace(cell, scenario=replace(scenario, subject=others[index - start]), near_miss=False)
                 cells.append(_vary(cell, seeds[pole]) if pole in seeds else cell)
     return tuple(cells)
 
@@ -180,9 +184,27 @@ def add_spent(spent: Spent, cells: Sequence[Cell]) -> Spent:
 
 
 def _take_scenarios(plan: Plan, trait: Trait, start: int, count: int) -> list[Scenario]:
+    matters = plan.lists.matters.get(trait.key)
+    lists = replace(plan.lists, subjects=matters.inside) if matters else plan.lists
+    return _draw(plan, lists, trait, f"{plan.seed}/{trait.key}", start, count)
+
+
+def _take_outside(plan: Plan, trait: Trait, start: int, count: int) -> list[str]:
+    """Subjects for the negative pole of a topic that is a matter of its subject; none for other traits.
+
+    A near miss keeps its pair's subject, but only of a model whose first draw counts: one that needs several to be
+    chosen among writes about the topic whenever its subject lies within it.
+    """
+    matters = plan.lists.matters.get(trait.key)
+    if matters is None:
+        return []
+    lists = replace(plan.lists, subjects=matters.outside)
+    return [item.subject for item in _draw(plan, lists, trait, f"{plan.seed}/{trait.key}/outside", start, count)]
+
+
+def _draw(plan: Plan, lists: Lists, trait: Trait, key: str, start: int, count: int) -> list[Scenario]:
     used = [item.subject for item in plan.model.attached if item.trait == trait.key]
-    scenarios = draw_scenarios(plan.lists, f"{plan.seed}/{trait.key}", used)
-    return list(itertools.islice(scenarios, start, start + count))
+    return list(itertools.islice(draw_scenarios(lists, key, used), start, start + count))
 
 
 def _make_cell(

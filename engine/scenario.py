@@ -3,7 +3,7 @@
 import hashlib
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -49,14 +49,24 @@ class Packs:
 
 
 @dataclass(frozen=True, slots=True)
+class Matters:
+    """The subjects within a topic and outside of it, in tiers like those of ``Lists``."""
+
+    inside: tuple[tuple[str, ...], ...]
+    outside: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Lists:
-    """The values that one model's scenarios are drawn from. ``subjects`` has those to use first at the front."""
+    """The values that one model's scenarios are drawn from. ``subjects`` has those to use first at the front;
+    ``matters`` are those of the topic traits, by key."""
 
     pack: str
     subjects: tuple[tuple[str, ...], ...]
     audiences: tuple[str, ...]
     forms: tuple[str, ...]
     lengths: tuple[Length, ...]
+    matters: Mapping[str, Matters] = field(default_factory=dict)
 
     def length(self, name: str) -> Length:
         """The length of that name."""

@@ -74,6 +74,7 @@ def plan_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print the same facts as one line of JSON.")] = False,
 ) -> None:
     """Shows what a run would do: its plan, some prompts, calls, tokens and cost. Asks nothing, writes nothing."""
+    from engine.embedding import SentenceEncoder
     from engine.job import SCENARIOS_FOLDER, describe_endpoint, limit_cost, load_job, plan_job
     from engine.preview import describe_preview, preview_plan
     from engine.scenario import load_packs
@@ -82,7 +83,7 @@ def plan_command(
 
     settings = read_settings()
     job = load_job(settings, handle, synth_type, effort, dry=True)
-    plan = plan_job(job, load_packs(SCENARIOS_FOLDER), settings.seed)
+    plan = plan_job(job, load_packs(SCENARIOS_FOLDER), settings.seed, SentenceEncoder())
     preview = preview_plan(plan, describe_endpoint(settings, job.level), limit_cost(settings, job.level))
     if as_json:
         print(json.dumps(describe_preview(preview, prompts), ensure_ascii=False))

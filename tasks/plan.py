@@ -16,13 +16,14 @@ from engine.screen import Screener
 async def plan(job: Job, asker: Asker, seed: int) -> Rounds:
     """The rounds of a job, none of them begun; proposed subjects are kept replies and an input of the plan."""
     packs = load_packs(SCENARIOS_FOLDER)
-    draft = plan_job(job, packs, seed)
+    embedder = SentenceEncoder()
+    draft = plan_job(job, packs, seed, embedder)
     with asker.keeping(draft.plan_id):
         proposed = await propose_subjects(draft, asker)
-    made = plan_job(job, packs, seed, proposed)
+    made = plan_job(job, packs, seed, embedder, proposed)
     plain = asker.endpoint.style == "plain"
     logger = get_run_logger()
     logger.info(
         "Plan %s: %d a pole, subjects of %r, %d proposed", made.plan_id, made.wanted, made.lists.pack, len(proposed)
     )
-    return Rounds(made, Screener(made, use_lengths=not plain), asker.endpoint.draws, SentenceEncoder(), strict=plain)
+    return Rounds(made, Screener(made, use_lengths=not plain), asker.endpoint.draws, embedder, strict=plain)

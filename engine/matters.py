@@ -1,0 +1,81 @@
+"""Matters: which subjects lie within a topic and which outside of it, so that its two poles are about different things.
+
+For every other kind of trait both texts of a pair have one subject. A topic is its subject: of a text that is asked for
+outside of it about a subject within it, a small model makes one within.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from engine.axis import Numbers
+from engine.embedding import Embedder
+from engine.model import POLES, Model, Trait
+from engine.placing import name_pole
+from engine.scenario import Lists, Matters, Packs, rank_packs
+
+# Beside its own pack a model has the subjects of so many that fit it next, for what is not of the topic.
+MORE_PACKS = 4
+# A side with fewer subjects than this takes the nearest ones of the other.
+MIN_SUBJECTS = 8
+# Subjects are split where this share of the model's own pack lies within the topic: of a pack about health nearly all
+# does. Where a topic may come up with any subject of the pack, as a weakness may with any part of a web shop, pairs
+# go on sharing theirs.
+MIN_OWN_SHARE = 0.75
+
+
+def split_matters(model: Model, lists: Lists, packs: Packs, embedder: Embedder) -> Lists:
+    """The lists with the subjects of each topic trait split into those of the topic and those that are not."""
+    topics = [trait for trait in model.traits if trait.type == "topic"]
+    if not topics:
+        return lists
+    more = tuple(name for name in rank_packs(model, packs)[: MORE_PACKS + 1] if name != lists.pack)
+    tiers = (*lists.subjects, tuple(subject for name in more for subject in packs.packs[name].subjects))
+    split = {trait.key: _split(model, trait, tiers, embedder) for trait in topics}
+    own = packs.packs[lists.pack].subjects
+    return replace(
+        lists, matters={key: found for key, found in split.items() if _share_inside(found, own) >= MIN_OWN_SHARE}
+    )
+
+
+def find_threshold(values: Numbers) -> float:
+    """The value that splits others into two groups farthest apart: the greatest variance between them (Otsu 1979)."""
+    ranked = np.sort(values)
+    best, best_variance = float(ranked[0]), -1.0
+    for cut in range(1, len(ranked)):
+        low, high = ranked[:cut], ranked[cut:]
+        variance = len(low) * len(high) * float(high.mean() - low.mean()) ** 2
+        if variance > best_variance:
+            best, best_variance = float(ranked[cut - 1] + ranked[cut]) / 2, variance
+    return best
+
+
+def _split(model: Model, trait: Trait, tiers: Sequence[Sequence[str]], embedder: Embedder) -> Matters:
+    subjects = list(dict.fromkeys(subject for tier in tiers for subject in tier))
+    places = _place_subjects(model, trait, subjects, embedder)
+    threshold = find_threshold(places)
+    ranked = [subjects[index] for index in np.argsort(-places, kind="stable")]
+    inside = {subject for subject, place in zip(subjects, places, strict=True) if place > threshold}
+    outside = set(subjects) - inside
+    least = min(MIN_SUBJECTS, len(subjects) // 2)
+    inside |= set(ranked[:least])
+    outside = (outside | set(ranked[-least:])) - set(ranked[:least])
+    return Matters(
+        *(tuple(tuple(item for item in tier if item in side) for tier in tiers) for side in (inside, outside))
+    )
+
+
+def _share_inside(matters: Matters, subjects: Sequence[str]) -> float:
+    inside = {subject for tier in matters.inside for subject in tier}
+    return sum(subject in inside for subject in subjects) / len(subjects)
+
+
+def _place_subjects(model: Model, trait: Trait, subjects: Sequence[str], embedder: Embedder) -> Numbers:
+    """Where subjects lie on the way from what the model's other texts are about to what the topic is."""
+    seeds = {pole: [seed.text for seed in model.seeds_at(trait.key, pole)] for pole in POLES}
+    topic = embedder.embed([*name_pole(trait, "positive"), trait.description or trait.name, *seeds["positive"]])
+    vectors = embedder.embed(subjects)
+    others = embedder.embed(seeds["negative"]) if seeds["negative"] else vectors
+    axis = topic.mean(axis=0) - others.mean(axis=0)
+    return np.asarray(np.round(vectors @ axis, 6), dtype=np.float64)
