@@ -53,6 +53,7 @@ class Asker:
         progress: Progress,
         limits: Limits,
         wait_seconds: float = 0.5,
+        attempts: int = MAX_ATTEMPTS,
     ) -> None:
         self.endpoint = client.endpoint
         self.limits = limits
@@ -64,6 +65,7 @@ class Asker:
         self._alone = asyncio.Lock()
         self._priced = False
         self._wait = wait_random_exponential(multiplier=wait_seconds, max=MAX_WAIT_SECONDS)
+        self._attempts = attempts
         self._answered = False
         self._schema_in_words = False
 
@@ -120,7 +122,7 @@ class Asker:
     async def _call(self, request: Request) -> Reply:
         attempts = AsyncRetrying(
             retry=retry_if_exception_type(RetryableProviderError),
-            stop=stop_after_attempt(MAX_ATTEMPTS),
+            stop=stop_after_attempt(self._attempts),
             wait=self._choose_wait,
             reraise=True,
         )

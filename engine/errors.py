@@ -11,6 +11,7 @@
     │   └── UnsupportedError                legal, but not to be had here
     ├── GateError                  exit 1   a critical expectation failed, nothing attached
     │   └── QuotaError                      the rounds are spent and a pole lacks exemplars
+    ├── ReplayError                exit 1   a set cannot be made again as it was
     ├── ProviderError              exit 3   the synth model's side
     │   ├── RetryableProviderError          may pass: wait and ask again
     │   │   ├── RateLimitedError
@@ -93,6 +94,12 @@ class GateError(ExemplarsError):
 
 class QuotaError(GateError):
     """The rounds are spent and some trait and pole still lacks exemplars."""
+
+
+class ReplayError(ExemplarsError):
+    """A set cannot be made again as it was: something that it depends on has changed since."""
+
+    exit_code = 1
 
 
 class ProviderError(ExemplarsError):

@@ -1,6 +1,6 @@
 """The job: what one run was asked for, checked before anything is paid, and what its steps share."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import get_args
@@ -39,11 +39,19 @@ class Job:
         self.level = level
 
 
-def load_job(settings: Settings, handle: str, synth_type: str, effort: str | None, dry: bool = False) -> Job:
+def load_job(
+    settings: Settings,
+    handle: str,
+    synth_type: str,
+    effort: str | None,
+    dry: bool = False,
+    runs: Collection[str] | None = None,
+) -> Job:
     """The job of a request, when every input of it can be used; nothing is asked of any model.
 
     Args:
         dry: leaves the sample store untouched, where a run tries it with a file.
+        runs: the run ids of the stored sets that the run begins from; None for all that there are.
 
     Raises:
         HandleError, NoTraitsError, NoSeedsError, DefinitionError, UnsupportedError: what the user gave is wrong.
@@ -66,22 +74,27 @@ def load_job(settings: Settings, handle: str, synth_type: str, effort: str | Non
         find_gguf(level.synth_model)
     samples_uri = settings.locate(settings.samples_uri)
     check_writable(samples_uri, probe=not dry)
-    return Job(read_pools(samples_uri, model), checked_type, level)
+    return Job(read_pools(samples_uri, model, runs), checked_type, level)
 
 
-def read_pools(samples_uri: str, model: Model) -> Model:
+def read_pools(samples_uri: str, model: Model, runs: Collection[str] | None = None) -> Model:
     """The model with what the store has of it: what is attached, and what is held out for evaluation.
+
+    Args:
+        runs: the run ids of the sets that count; None for all that there are.
 
     Raises:
         StoreError: a set that cannot be read.
     """
-    train, held_out = (list_sets(samples_uri, model.handle, pool) for pool in get_args(Pool))
+    pools = [list_sets(samples_uri, model.handle, pool) for pool in get_args(Pool)]
+    train, held_out = ([item for item in pool if runs is None or item.run_id in runs] for pool in pools)
     return replace(
         model,
         attached=read_attached(train),
         attached_digests=digest_sets(train),
         held_out=read_attached(held_out),
         held_out_digests=digest_sets(held_out),
+        stored_runs=tuple(item.run_id for item in (*train, *held_out)),
     )
 
 

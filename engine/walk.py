@@ -1,13 +1,32 @@
-"""The rounds walked without an orchestrator: what a replay and the benchmarks do, by the steps that the tasks call."""
+"""The walk of the rounds in its steps: the tasks call them one by one, a replay and the benchmarks all of them."""
 
 from engine.asking import Asker
-from engine.generate import generate_cell
+from engine.embedding import Embedder
+from engine.generate import generate_cell, propose_subjects
+from engine.job import SCENARIOS_FOLDER, Job, plan_job
 from engine.judge import MIN_AUC, audition, judge_standing
 from engine.jury import Jury
 from engine.progress import CallsPlanned, Progress
 from engine.rounds import Rounds
 from engine.samples import Exemplar
+from engine.scenario import load_packs
+from engine.screen import Screener
 from engine.together import run_together
+
+
+async def begin_rounds(job: Job, seed: int, asker: Asker, embedder: Embedder) -> Rounds:
+    """The rounds of a job, none of them begun; subjects that the synth model proposes are kept replies.
+
+    Raises:
+        ProviderError, BudgetError, StoreError: as ``Asker.ask``.
+    """
+    packs = load_packs(SCENARIOS_FOLDER)
+    draft = plan_job(job, packs, seed, embedder)
+    with asker.keeping(draft.plan_id):
+        proposed = await propose_subjects(draft, asker)
+    plan = plan_job(job, packs, seed, embedder, proposed)
+    plain = asker.endpoint.style == "plain"
+    return Rounds(plan, Screener(plan, use_lengths=not plain), asker.endpoint.draws, embedder, strict=plain)
 
 
 async def walk_rounds(rounds: Rounds, asker: Asker, jury: Jury, progress: Progress) -> None:

@@ -91,6 +91,27 @@ def plan_command(
         show_preview(preview, prompts)
 
 
+@app.command("replay")
+def replay_command(
+    run_id: Annotated[str, typer.Argument(help="The run, as the last part of its set's folder has it: run=<run id>.")],
+    to: Annotated[
+        str | None, typer.Option(help="A folder or URI to write the set to, laid out like the sample store.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line {run_id, same, different, changes}.")] = False,
+) -> None:
+    """Makes a run's set again from its kept replies and compares it byte for byte. Asks nothing of any model."""
+    quiet_libraries(verbose=False)
+    from engine.settings import read_settings
+    from flows.replay import describe_comparison, replay_run
+
+    comparison = asyncio.run(replay_run(read_settings(), run_id, to))
+    if as_json:
+        print(json.dumps({"run_id": run_id, **asdict(comparison)}))
+    said = describe_comparison(run_id, comparison)
+    if not as_json:
+        print(said)
+
+
 def run_flow(handle: str, synth_type: str, effort: str | None) -> "RunResult":
     """Runs the main job to its end, on the Prefect server that is configured or else on a temporary one."""
     parameters: Any = {"handle": handle, "synth_type": synth_type, "effort": effort}

@@ -14,9 +14,10 @@ from engine.jury import Jury
 from engine.model import HANDLE_PATTERN, Effort, SynthType
 from engine.progress import CallsPlanned, KeptCounted, LoggedProgress, Progress, StageBegun
 from engine.rounds import Rounds
+from engine.sample_set import REPORT, SAMPLES
 from engine.samples import RunStamp
 from engine.settings import read_settings
-from engine.store import REPORT, SAMPLES, StoredSet
+from engine.store import StoredSet
 from engine.summary import RunResult, count_kept
 from engine.verdict import Verdict
 from tasks.check import check

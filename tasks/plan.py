@@ -5,25 +5,15 @@ from prefect.cache_policies import NO_CACHE
 
 from engine.asking import Asker
 from engine.embedding import SentenceEncoder
-from engine.generate import propose_subjects
-from engine.job import SCENARIOS_FOLDER, Job, plan_job
+from engine.job import Job
 from engine.rounds import Rounds
-from engine.scenario import load_packs
-from engine.screen import Screener
+from engine.walk import begin_rounds
 
 
 @task(name="plan", cache_policy=NO_CACHE, persist_result=False)
 async def plan(job: Job, asker: Asker, seed: int) -> Rounds:
-    """The rounds of a job, none of them begun; proposed subjects are kept replies and an input of the plan."""
-    packs = load_packs(SCENARIOS_FOLDER)
-    embedder = SentenceEncoder()
-    draft = plan_job(job, packs, seed, embedder)
-    with asker.keeping(draft.plan_id):
-        proposed = await propose_subjects(draft, asker)
-    made = plan_job(job, packs, seed, embedder, proposed)
-    plain = asker.endpoint.style == "plain"
-    logger = get_run_logger()
-    logger.info(
-        "Plan %s: %d a pole, subjects of %r, %d proposed", made.plan_id, made.wanted, made.lists.pack, len(proposed)
-    )
-    return Rounds(made, Screener(made, use_lengths=not plain), asker.endpoint.draws, embedder, strict=plain)
+    """The rounds of a job, none of them begun."""
+    rounds = await begin_rounds(job, seed, asker, SentenceEncoder())
+    made = rounds.plan
+    get_run_logger().info("Plan %s: %d a pole, subjects of %r", made.plan_id, made.wanted, made.lists.pack)
+    return rounds

@@ -8,8 +8,9 @@ from engine.model import POLES
 from engine.report_variety import MEASURES, tell_coverage, tell_figure
 from engine.report_words import EXPLANATIONS
 from engine.rounds import Rounds
+from engine.sample_set import REPORT, SAMPLES
 from engine.screen import count_reasons
-from engine.store import REPORT, SAMPLES, StoredSet
+from engine.store import StoredSet
 from engine.summary import count_kept
 from engine.verdict import Verdict
 
@@ -48,8 +49,8 @@ def _write_verdict(rounds: Rounds, verdict: Verdict) -> str:
     else:
         lines = [f"# {handle}: nothing was attached", "The gate failed:"]
         lines += [f"- {_escape(sentence)}" for sentence in (*rounds.explain_lack(), *verdict.failed)]
-    if verdict.warnings:
-        lines += ["", "Warnings:", *(f"- {_escape(warning)}" for warning in verdict.warnings)]
+    if warnings := (*verdict.warnings, *rounds.explain_review()):
+        lines += ["", "Warnings:", *(f"- {_escape(warning)}" for warning in warnings)]
     return "\n".join([lines[0], "", *lines[1:]])
 
 

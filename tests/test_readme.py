@@ -8,9 +8,10 @@ import pytest
 from fakes.builders import make_exemplar, make_stamp
 
 from engine.definition import parse_model
+from engine.sample_set import SampleSet
 from engine.samples import make_row
 from engine.settings import PROJECT_ROOT, Settings
-from engine.store import SampleSet, write_set
+from engine.store import write_set
 from flows.cli import app, main
 
 README = (PROJECT_ROOT / "README.md").read_text()

@@ -24,11 +24,12 @@ from engine.model import POLES
 from engine.plan import Cell
 from engine.replies import Reply
 from engine.rounds import Rounds
+from engine.sample_set import SAMPLES
 from engine.samples import SAMPLE_SCHEMA, Exemplar, make_sample_table
 from engine.scenario import choose_lists, load_packs
 from engine.screen import Screener
 from engine.settings import PROJECT_ROOT
-from engine.store import SAMPLES, StoredSet, write_set
+from engine.store import StoredSet, write_set
 from engine.summary import make_kept_rows, make_sample_set, make_whole_frame, measure_variety
 from engine.variety import PoleVariety
 from engine.verdict import Verdict

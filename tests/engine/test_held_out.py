@@ -19,10 +19,11 @@ from engine.held_out import OtherSide, choose_pool, keep_apart, list_other_side,
 from engine.job import read_pools
 from engine.model import SYNTH_TYPES, Attached, Model, SynthType
 from engine.plan import Plan, make_plan
+from engine.sample_set import SampleSet
 from engine.samples import Exemplar, Row, make_row
 from engine.scenario import load_packs
 from engine.screen import Screener
-from engine.store import SampleSet, list_sets, write_set
+from engine.store import list_sets, write_set
 
 SCENARIOS = Path(__file__).parents[2] / "data" / "scenarios"
 TEXT = (

@@ -30,6 +30,7 @@ from hypothesis import strategies as st
 from engine.card import render_card
 from engine.errors import StoreError
 from engine.model import Attached
+from engine.sample_set import CARD, MANIFEST, REJECTED, REPORT, SAMPLES, VERDICT, SampleSet, Status
 from engine.samples import (
     REJECTED_SCHEMA,
     SAMPLE_SCHEMA,
@@ -39,23 +40,7 @@ from engine.samples import (
     make_row,
     make_sample_table,
 )
-from engine.store import (
-    CARD,
-    MANIFEST,
-    REJECTED,
-    REPORT,
-    SAMPLES,
-    VERDICT,
-    SampleSet,
-    Status,
-    check_writable,
-    digest_sets,
-    list_sets,
-    locate_set,
-    read_attached,
-    read_manifest,
-    write_set,
-)
+from engine.store import check_writable, digest_sets, list_sets, locate_set, read_attached, read_manifest, write_set
 
 RUN = "11111111-1111-1111-1111-111111111111"
 ROWS = 40

@@ -21,8 +21,8 @@ from engine.limits import Limits
 from engine.model import POLES
 from engine.replies import Reply
 from engine.rounds import Rounds
+from engine.sample_set import REPORT, VERDICT
 from engine.screen import Screener
-from engine.store import REPORT, VERDICT
 from engine.summary import make_sample_set, measure_variety
 from engine.variety import Coverage, measure_texts
 from engine.verdict import Verdict

@@ -1,0 +1,140 @@
+"""Replay: a set made again from the kept replies alone, and held against the one that stands in the store."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from engine.asking import Asker
+from engine.effort import Level
+from engine.embedded import is_embedded
+from engine.errors import InputError, ProviderUnavailableError, ReplayError
+from engine.job import describe_endpoint, describe_judge
+from engine.jury import Jury
+from engine.limits import Limits
+from engine.llm import Endpoint, LitellmClient, Request
+from engine.progress import LoggedProgress
+from engine.replies import Reply
+from engine.sample_set import MANIFEST, SampleSet, render_files
+from engine.samples import RunStamp
+from engine.settings import Settings
+from engine.store import StoredSet, find_set, read_file
+from engine.summary import list_versions
+
+
+class KeptOnly:
+    """A client that never calls: what is not kept is missing, as a call that failed for good is."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+
+    async def complete(self, request: Request) -> Reply:
+        """Never a reply.
+
+        Raises:
+            ProviderUnavailableError: always.
+        """
+        raise ProviderUnavailableError("this reply is not kept, and a replay asks for none")
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The files of a set made again: which are the same byte for byte, and what has changed since in what made them."""
+
+    same: tuple[str, ...]
+    different: tuple[str, ...]
+    changes: tuple[str, ...]
+
+
+def find_replayable(samples_uri: str, run_id: str) -> StoredSet:
+    """The set of a run, with the inputs that it was made from.
+
+    Raises:
+        InputError: there is none in the store, or it was made before sets named their inputs.
+        StoreError: the store cannot be read.
+    """
+    stored = find_set(samples_uri, run_id)
+    if stored is None:
+        raise InputError(
+            f"No set of run {run_id!r} is in {samples_uri}. A run id is the last part of a set's folder, run=<run id>; "
+            "EXEMPLARS_SAMPLES_URI says where to look"
+        )
+    if "inputs" not in stored.manifest:
+        raise InputError(f"{stored.folder} does not say what it was made from, so it cannot be made again")
+    return stored
+
+
+def restore_settings(settings: Settings, manifest: Mapping[str, Any]) -> Settings:
+    """The settings as they were, as far as the set depends on them; addresses, keys and folders are those of now."""
+    inputs = manifest["inputs"]
+    names = ("seed", "synth_model", "judge_model")
+    return settings.model_copy(update={name: inputs[name] for name in names})
+
+
+def restore_stamp(manifest: Mapping[str, Any]) -> RunStamp:
+    """What all rows of the run have in common."""
+    return RunStamp(
+        run_id=manifest["run_id"],
+        handle=manifest["handle"],
+        synth_type=manifest["synth_type"],
+        effort=manifest["effort"],
+        created_at=datetime.fromisoformat(manifest["created_at"]),
+    )
+
+
+def make_kept_askers(settings: Settings, level: Level) -> tuple[Asker, Jury]:
+    """Who answers from the kept replies in the place of the synth model and of the chat judge."""
+    limits = Limits(settings.concurrency)
+    asker = _make_asker(describe_endpoint(settings, level), settings, limits)
+    judge = describe_judge(settings, level)
+    return asker, Jury(_make_asker(judge, settings, limits), level.judge_votes) if judge else Jury(None, 0)
+
+
+def check_plan(manifest: Mapping[str, Any], plan_id: str) -> None:
+    """Whether what stands now plans what the run planned.
+
+    Raises:
+        ReplayError: it does not, so that none of the kept replies would be found.
+    """
+    if plan_id == manifest["plan_id"]:
+        return
+    changes = describe_changes(manifest)
+    said = (
+        "; ".join(changes) if changes else "none in code, prompts or packages: look at model.yaml and the effort file"
+    )
+    raise ReplayError(
+        f"Run {manifest['run_id']} cannot be made again: it was planned as {manifest['plan_id']}, and the same request "
+        f"plans {plan_id} now. The model's definition, its samples, the effort file, the lists of subjects or the "
+        f"prompts have changed since. Changes: {said}"
+    )
+
+
+def describe_changes(manifest: Mapping[str, Any]) -> tuple[str, ...]:
+    """What has another version now than when the set was made."""
+    then, now = manifest.get("versions", {}), list_versions()
+    return tuple(
+        f"{name} {then.get(name, 'unknown')} then, {now.get(name, 'none')} now"
+        for name in dict.fromkeys((*then, *now))
+        if then.get(name) != now.get(name)
+    )
+
+
+def compare_set(stored: StoredSet, made: SampleSet) -> Comparison:
+    """The set that was made again beside the one that stands, file by file."""
+    files = render_files(made)
+    digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items() if name != MANIFEST}
+    expected = {name: entry["sha256"] for name, entry in stored.manifest["files"].items()}
+    same = [name for name in expected if digests.get(name) == expected[name]]
+    if files[MANIFEST] == read_file(stored.file(MANIFEST)):
+        same.append(MANIFEST)
+    names: Sequence[str] = list(dict.fromkeys((*expected, *digests, MANIFEST)))
+    different = tuple(name for name in names if name not in same)
+    return Comparison(tuple(same), different, describe_changes(stored.manifest))
+
+
+def _make_asker(endpoint: Endpoint, settings: Settings, limits: Limits) -> Asker:
+    """An embedded model is described without its server; of a hosted one the client knows whether it can think."""
+    if not is_embedded(endpoint.name):
+        endpoint = LitellmClient(endpoint, settings.call_timeout_seconds).endpoint
+    return Asker(KeptOnly(endpoint), settings.locate(settings.cache_dir), LoggedProgress(), limits, attempts=1)

@@ -1,0 +1,84 @@
+"""The sample set: what a run leaves, and the bytes of each of its files."""
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from engine.model import Pool
+from engine.samples import Row, RunStamp, make_rejected_table, make_sample_table
+
+MANIFEST = "_manifest.json"
+SAMPLES = "samples.parquet"
+REJECTED = "_run/rejected.parquet"
+VERDICT = "_run/verdict.json"
+REPORT = "_run/report.html"
+CARD = "_run/README.md"
+
+Status = Literal["attached", "rejected"]
+
+
+@dataclass(frozen=True, slots=True)
+class SampleSet:
+    """What is to be written of one run: rows, and the files beside them by their name in the set."""
+
+    stamp: RunStamp
+    pool: Pool
+    status: Status
+    plan_id: str
+    kept: Sequence[Row]
+    rejected: Sequence[Row]
+    documents: Mapping[str, str]
+    versions: Mapping[str, str]
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+
+
+def render_files(sample_set: SampleSet) -> dict[str, bytes]:
+    """The bytes of every file of a set by its name, the manifest last."""
+    tables: dict[str, pa.Table] = {}
+    if sample_set.status == "attached":
+        tables[SAMPLES] = make_sample_table(sample_set.kept)
+    tables[REJECTED] = make_rejected_table(sample_set.rejected)
+    files = {name: _write_parquet(table) for name, table in tables.items()}
+    files |= {name: text.encode() for name, text in sample_set.documents.items()}
+    files[MANIFEST] = _render_manifest(sample_set, files, {name: table.num_rows for name, table in tables.items()})
+    return files
+
+
+def _render_manifest(sample_set: SampleSet, files: Mapping[str, bytes], rows: Mapping[str, int]) -> bytes:
+    stamp = sample_set.stamp
+    counts: dict[str, dict[str, int]] = {}
+    for row in sample_set.kept if sample_set.status == "attached" else ():
+        trait = counts.setdefault(row["trait"], {"positive": 0, "negative": 0})
+        trait[row["pole"]] += 1
+    ids = "\n".join(str(row["id"]) for row in sample_set.kept)
+    manifest = {
+        "status": sample_set.status,
+        "run_id": stamp.run_id,
+        "handle": stamp.handle,
+        "pool": sample_set.pool,
+        "synth_type": stamp.synth_type,
+        "effort": stamp.effort,
+        "plan_id": sample_set.plan_id,
+        "created_at": stamp.created_at.isoformat(),
+        "counts": counts,
+        "rows_sha256": hashlib.sha256(ids.encode()).hexdigest(),
+        "files": {
+            name: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content), "rows": rows.get(name)}
+            for name, content in files.items()
+        },
+        "versions": dict(sample_set.versions),
+        "inputs": dict(sample_set.inputs),
+    }
+    return (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def _write_parquet(table: pa.Table) -> bytes:
+    stream = io.BytesIO()
+    pq.write_table(table, stream, compression="zstd")
+    return stream.getvalue()

@@ -1,0 +1,29 @@
+"""Checking a run: which frames the gate sees of its rounds, for the task and for a replay."""
+
+from engine.held_out import make_sides_frame, turn_to_pool
+from engine.model import Model
+from engine.rounds import Rounds
+from engine.samples import SAMPLE_SCHEMA, RunStamp, make_sample_table
+from engine.summary import make_kept_rows, make_whole_frame, measure_variety
+from engine.verdict import Verdict
+from expectations.gate import check_rows
+
+
+def check_rounds(rounds: Rounds, stamp: RunStamp, model: Model) -> Verdict:
+    """The gate's verdict over the run's rows and all that is in the store.
+
+    Args:
+        model: with what is attached and held out by now, which may be more than when the run was planned.
+    """
+    rows = make_kept_rows(rounds, stamp)
+    return check_rows(
+        run=make_sample_table(rows).to_pandas(),
+        whole=make_whole_frame(turn_to_pool(model, stamp.synth_type), rows),
+        traits=[trait.key for trait in model.traits],
+        wanted=rounds.plan.wanted,
+        run_id=stamp.run_id,
+        columns=SAMPLE_SCHEMA.names,
+        variety=measure_variety(rounds, rounds.embedder),
+        sides=make_sides_frame(model, stamp.synth_type, rows),
+        beside=model.stored_runs,
+    )

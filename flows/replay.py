@@ -1,0 +1,68 @@
+"""The replay: a run's set made again from its kept replies, without Prefect, and what came of the comparison."""
+
+from engine.embedding import SentenceEncoder
+from engine.errors import ReplayError
+from engine.job import load_job, read_pools
+from engine.progress import LoggedProgress
+from engine.replay import (
+    Comparison,
+    check_plan,
+    compare_set,
+    find_replayable,
+    make_kept_askers,
+    restore_settings,
+    restore_stamp,
+)
+from engine.sample_set import SampleSet
+from engine.settings import Settings
+from engine.store import StoredSet, write_set
+from engine.summary import make_sample_set
+from engine.walk import begin_rounds, walk_rounds
+from expectations.checking import check_rounds
+
+
+async def replay_run(settings: Settings, run_id: str, target: str | None = None) -> Comparison:
+    """Makes a run's set again and holds it against the one in the store, byte for byte. Nothing is asked of any model.
+
+    Args:
+        target: a folder or URI that the set is written to, laid out like a sample store; None: it is only compared.
+
+    Raises:
+        InputError: no such run. ReplayError: what it was made from has changed. StoreError: the store or the replies.
+    """
+    stored = find_replayable(settings.locate(settings.samples_uri), run_id)
+    made = await make_again(settings, stored)
+    if target is not None:
+        write_set(settings.locate(target), made)
+    return compare_set(stored, made)
+
+
+async def make_again(settings: Settings, stored: StoredSet) -> SampleSet:
+    """The set of a run, from its inputs and its kept replies."""
+    manifest = stored.manifest
+    then, stamp = restore_settings(settings, manifest), restore_stamp(manifest)
+    inputs = manifest["inputs"]
+    job = load_job(then, stamp.handle, stamp.synth_type, stamp.effort, dry=True, runs=inputs["planned_beside"])
+    asker, jury = make_kept_askers(then, job.level)
+    rounds = await begin_rounds(job, then.seed, asker, SentenceEncoder())
+    check_plan(manifest, rounds.plan.plan_id)
+    with asker.keeping(rounds.plan.plan_id), jury.keeping(rounds.plan.plan_id):
+        await walk_rounds(rounds, asker, jury, LoggedProgress())
+    model = read_pools(then.locate(then.samples_uri), rounds.plan.model, inputs["checked_beside"])
+    return make_sample_set(rounds, stamp, check_rounds(rounds, stamp, model), asker)
+
+
+def describe_comparison(run_id: str, comparison: Comparison) -> str:
+    """What a person reads of a replay.
+
+    Raises:
+        ReplayError: something came out otherwise.
+    """
+    if not comparison.different:
+        return f"{run_id}: {len(comparison.same)} files, byte for byte the same: {', '.join(comparison.same)}"
+    changes = "; ".join(comparison.changes) or "none of code, prompts and packages"
+    raise ReplayError(
+        f"{run_id}: {', '.join(comparison.different)} came out otherwise"
+        + (f"; the same: {', '.join(comparison.same)}" if comparison.same else "")
+        + f". Changed since: {changes}. Replies that are no longer kept count as calls that failed"
+    )
