@@ -112,7 +112,9 @@ def plan_round(plan: Plan, round_no: int, lack: Lack, spent: Spent, draws: int =
         draws: calls for one scenario and pole, for synth models whose replies are worth choosing among.
     """
     cells: list[Cell] = []
-    turns = Turns(plan.model, Uses(count_uses(plan.model) if spent.kept is None else spent.kept, spent.asked))
+    kept = count_uses(plan.model) if spent.kept is None else spent.kept
+    cells_a_kept = plan.level.over_generation * round_no / plan.level.exemplars_per_call
+    turns = Turns(plan.model, Uses(kept, spent.asked), cells_a_kept)
     for trait in plan.model.traits:
         poles = [pole for pole in POLES if lack.get((trait.key, pole), 0) > 0]
         if not poles:
