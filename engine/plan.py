@@ -143,7 +143,9 @@ def plan_round(
     """
     hints = hints or {}
     cells: list[Cell] = []
-    turns = Turns(plan.model, Uses(count_uses(plan.model) if spent.kept is None else spent.kept, spent.asked))
+    kept = count_uses(plan.model) if spent.kept is None else spent.kept
+    cells_a_kept = plan.level.over_generation * round_no / plan.level.exemplars_per_call
+    turns = Turns(plan.model, Uses(kept, spent.asked), cells_a_kept)
     for trait in plan.model.traits:
         poles = [pole for pole in POLES if lack.get((trait.key, pole), 0) > 0]
         if not poles:

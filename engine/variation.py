@@ -108,11 +108,17 @@ class Turns:
 
     Among equals comes first one that says nothing of the subject, then the authors' order, in which the two poles'
     texts often belong together.
+
+    Args:
+        cells_a_kept: how many cells of this round are expected to bring one kept variation; a seed that has been
+            asked for so often counts as one ahead.
     """
 
-    def __init__(self, model: Model, uses: Uses) -> None:
+    def __init__(self, model: Model, uses: Uses, cells_a_kept: float = 1.0) -> None:
         self._model = model
         self._kept = uses.kept
+        self._now: Counter[SeedKey] = Counter()
+        self._cells_a_kept = max(1.0, cells_a_kept)
         self._seeds: dict[tuple[str, Pole], tuple[Seed, ...]] = {}
         self._asked = Counter(dict(uses.asked))
 
@@ -125,10 +131,12 @@ class Turns:
             if seeds := self._seeds[trait.key, pole]:
                 taken[pole] = min(seeds, key=lambda seed: self._rank(make_key(seed, pole), seed, subject))
                 self._asked[make_key(taken[pole], pole)] += 1
+                self._now[make_key(taken[pole], pole)] += 1
         return taken
 
     def _rank(self, key: SeedKey, seed: Seed, subject: str) -> tuple[int, int, bool]:
-        return self._kept.get(key, 0), self._asked[key], share_content(subject, seed.text) > 0
+        expected = self._kept.get(key, 0) + int(self._now[key] / self._cells_a_kept)
+        return expected, self._asked[key], share_content(subject, seed.text) > 0
 
 
 def make_key(seed: Seed, pole: Pole) -> SeedKey:
@@ -142,21 +150,23 @@ def pick_evenly(
     """Of groups in order of preference (a pair, or one exemplar) those that keep the seeds' uses even.
 
     A seed is used again only when every seed of its pole has been used as often, attached variations included; a pole
-    gets ``wanted`` at most, and an exemplar is in one group that is picked.
+    gets ``wanted`` at most, and an exemplar is in one group that is picked. Among seeds whose turn it is those come
+    first that the picks so far have used least, so that a run by itself is even too.
     """
-    uses = count_uses(model)
+    uses, own = count_uses(model), Counter[SeedKey]()
     seeds = {pole: [make_key(seed, pole) for seed in list_usable(model, trait, pole)] for pole in POLES}
     left = dict.fromkeys(POLES, wanted)
     waiting, picked = [tuple(group) for group in groups], list[tuple[Exemplar, ...]]()
     while True:
         turns = {key for pole in POLES if left[pole] for key in _list_least(seeds[pole], uses)}
-        position = next((at for at, group in enumerate(waiting) if _keys(group) <= turns), None)
-        if position is None:
+        able = [group for group in waiting if _keys(group) <= turns]
+        if not able:
             return picked
-        picked.append(waiting.pop(position))
+        picked.append(min(able, key=lambda group: sum(own[key] for key in _keys(group))))
         waiting = [group for group in waiting if not set(group) & set(picked[-1])]
         for key in _keys(picked[-1]):
             uses[key] += 1
+            own[key] += 1
             left[key[1]] -= 1
 
 

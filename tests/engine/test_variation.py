@@ -346,6 +346,16 @@ def test_attached_variations_count_in_whose_turn_it_is() -> None:
     assert used.sha256 not in {item.seed_sha256 for item in chosen}
 
 
+def test_run_that_fills_up_an_earlier_one_is_even_by_itself_too() -> None:
+    """Two of three seeds were used before: after the third has had its turn it is not the one that is used again."""
+    used = [*make_seeds()[:2], *make_seeds()[3:5]]
+    attached = tuple(Attached("clarity", f"A text {seed.sha256}.", seed.quality, "", seed.sha256) for seed in used)
+    plan = plan_variations(make_model(seeds=make_seeds(), attached=attached), wanted=3, over_generation=6.0)
+    exemplars = [vary_cell(cell) for cell in plan_round(plan, 1, plan.full_lack(), Spent({}))]
+
+    assert {"positive": [1, 1, 1], "negative": [1, 1, 1]} == choose(plan, exemplars)
+
+
 def test_rounds_go_on_until_every_seed_has_its_share() -> None:
     plan = plan_variations(wanted=6, top_up_rounds=6)
     rounds = Rounds(plan, Screener(plan, use_lengths=True), 1, WordVectors(), strict=False)
