@@ -12,6 +12,7 @@ from engine.axis import rank_auc
 from engine.errors import RetryableProviderError
 from engine.llm import Request
 from engine.model import POLES, Model, Seed
+from engine.progress import CallsPlanned, Progress
 from engine.prompting import JUDGE_SHOTS_PER_POLE, VERDICTS, write_judge_prompt
 from engine.samples import Exemplar
 from engine.together import run_together
@@ -25,12 +26,16 @@ IN_FLIGHT = 2
 # A judge that tells unseen seeds apart worse than this is not asked: of four traits of twelve seeds each it reached
 # .00 to .97, by the trait and by the order of the seeds (docs/decisions/009-samples-that-teach.md).
 MIN_AUC = 0.6
+# With ten seeds a pole it reached .92 and 1.00 (docs/decisions/004), and the order hardly mattered; to hear it on each
+# of twenty seeds would take as long as judging a hundred texts, since no two of those prompts begin alike for long.
+SURE_AUC = 0.9
 
 
-async def audition(model: Model, asker: Asker, seed: int) -> dict[str, float]:
+async def audition(model: Model, asker: Asker, seed: int, progress: Progress) -> dict[str, float]:
     """What the judge's word is worth, by trait: its AUC on seeds that it was not shown, each judged by the others.
 
-    A trait is left out where nobody can judge: without seeds of both poles, or by a model that tells no odds.
+    With as many seeds as it can be shown it has no audition: it is taken at ``SURE_AUC``. A trait is left out where
+    nobody can judge: without seeds of both poles, or by a model that tells no odds.
 
     Raises:
         ProviderError, BudgetError, StoreError: as ``Asker.ask``.
@@ -40,7 +45,11 @@ async def audition(model: Model, asker: Asker, seed: int) -> dict[str, float]:
     for trait in model.traits:
         if not can_judge(model, trait.key, asker):
             continue
-        seeds = [item for pole in POLES for item in model.seeds_at(trait.key, pole)[:JUDGE_SHOTS_PER_POLE]]
+        seeds = [item for pole in POLES for item in model.seeds_at(trait.key, pole)]
+        if all(len(model.seeds_at(trait.key, pole)) >= JUDGE_SHOTS_PER_POLE for pole in POLES):
+            aucs[trait.key] = SURE_AUC
+            continue
+        progress.report(CallsPlanned(len(seeds)))
         odds = await run_together(_judge_seed(model, item, asker, seed, few) for item in seeds)
         auc = rank_auc(odds, [item.pole == "positive" for item in seeds])
         aucs[trait.key] = 0.5 if auc is None else round(auc, 4)

@@ -50,7 +50,7 @@ async def judge_round(
     plan = rounds.plan
     screened = await jury.judge(plan, rounds.screen(exemplars), progress)
     if rounds.round_no == 1:
-        rounds.judge_aucs = await audition(plan.model, asker, plan.seed)
+        rounds.judge_aucs = await audition(plan.model, asker, plan.seed, progress)
     trusted = {trait for trait, auc in rounds.judge_aucs.items() if auc >= MIN_AUC}
     progress.report(CallsPlanned(sum(exemplar.stands and exemplar.trait in trusted for exemplar in screened)))
     return await judge_standing(plan.model, screened, asker, plan.seed, trusted)

@@ -9,10 +9,10 @@ from fakes.client import CHAT, PLAIN, Answer, FakeClient, HeardProgress
 
 from engine.asking import MAX_ATTEMPTS, Asker
 from engine.errors import CredentialsError, ProviderUnavailableError
-from engine.judge import FLOOR, audition, can_judge, judge_standing, read_odds
+from engine.judge import FLOOR, SURE_AUC, audition, can_judge, judge_standing, read_odds
 from engine.limits import Limits
 from engine.llm import Endpoint, Request
-from engine.model import Model
+from engine.model import Model, Seed
 from engine.replies import Reply
 from engine.samples import Exemplar
 
@@ -106,7 +106,7 @@ async def test_endpoint_that_tells_no_odds_is_no_judge(tmp_path: Path) -> None:
     asker, client = make_asker(tmp_path, answer_odds(-1.0, -2.0), CHAT)
 
     with asker.keeping("plan-1"):
-        assert {} == await audition(MODEL, asker, 0)
+        assert {} == await audition(MODEL, asker, 0, HeardProgress())
     assert [] == client.requests
     assert not can_judge(MODEL, "clarity", asker)
 
@@ -123,10 +123,18 @@ async def test_audition_counts_how_often_unseen_seeds_are_told_apart(tmp_path: P
 
     asker, client = make_asker(tmp_path, answer)
     with asker.keeping("plan-1"):
-        aucs = await audition(MODEL, asker, 0)
+        aucs = await audition(MODEL, asker, 0, HeardProgress())
 
     assert {"clarity": pytest.approx(2 / 3 + 1 / 6, abs=1e-4)} == aucs
     assert 6 == len(client.requests)
+
+
+async def test_judge_with_all_the_seeds_that_it_can_be_shown_has_no_audition(tmp_path: Path) -> None:
+    seeds = tuple(Seed("clarity", f"A text of number {index}.", float(index % 2), str(index)) for index in range(20))
+    asker, client = make_asker(tmp_path, answer_odds(-1.0, -2.0))
+    with asker.keeping("plan-1"):
+        assert {"clarity": SURE_AUC} == await audition(make_model(seeds=seeds), asker, 0, HeardProgress())
+    assert [] == client.requests
 
 
 async def test_trait_that_the_judge_is_not_trusted_with_is_left_unjudged(tmp_path: Path) -> None:

@@ -1,0 +1,198 @@
+"""What the probe names and what carries a shortcut is replaced where there is something to replace it with, and the
+next round's cells are told of it."""
+
+import random
+from dataclasses import replace
+
+import pytest
+from fakes.builders import make_exemplar, make_level, make_model, make_seeds, make_test_plan, make_trait
+from fakes.word_vectors import WordVectors
+
+from engine.model import POLES, Pole
+from engine.plan import Plan, Spent, plan_round
+from engine.prompting import write_chat_prompt, write_plain_prompt
+from engine.review import Review, choose_reviewed, make_hints, review_choice
+from engine.rounds import Rounds
+from engine.samples import Exemplar
+from engine.screen import Screener
+
+WORDS = "page server cache key order user file link mail form table index report ticket folder".split()
+# Many words for each manner, so that none of them tells the poles apart by itself.
+MANNERS: dict[Pole, list[str]] = {
+    "positive": "we you here now soon then go look ask try send read".split(),
+    "negative": "pursuant thereof herein whereby governance regime tier scope modality aforesaid inter nexus".split(),
+}
+
+
+def make_set(count: int, start: int = 0, first: dict[Pole, str] | None = None, flipped: bool = False) -> list[Exemplar]:
+    """Pairs that differ by the words of their pole's manner; ``first`` begins a pole's texts."""
+    rng = random.Random(start)
+    made = []
+    for index in range(start, start + count):
+        for pole, other in zip(POLES, POLES[::-1], strict=True):
+            manner = MANNERS[other if flipped else pole]
+            words = " ".join([*rng.sample(WORDS, 4), *rng.sample(manner, 6), *rng.sample(WORDS, 2)])
+            made.append(make_exemplar(f"{(first or {}).get(pole, '')} {words}.".strip(), pole, index))
+    return made
+
+
+def plan_of(wanted: int, replacement_rounds: int = 1) -> Plan:
+    return make_test_plan(make_model(), make_level(wanted, replacement_rounds=replacement_rounds))
+
+
+def keys(exemplars: list[Exemplar]) -> set[str]:
+    return {exemplar.key for exemplar in exemplars}
+
+
+def test_pair_on_the_wrong_side_is_replaced_by_one_that_is_not() -> None:
+    good, flipped, spare = make_set(9), make_set(1, start=9, flipped=True), make_set(1, start=10)
+    plan = plan_of(10)
+    without, review = choose_reviewed(plan, [*good, *flipped], {}, WordVectors(), strict=False)
+    choice, after = choose_reviewed(plan, [*good, *flipped, *spare], {}, WordVectors(), strict=False)
+
+    assert keys(flipped) == review.wrong_side
+    assert keys([*good, *flipped]) == keys(list(without.chosen))
+    assert keys([*good, *spare]) == keys(list(choice.chosen))
+    assert ["wrong_label"] * 2 == [item.reason for item in choice.rejected]
+    assert frozenset() == after.named
+
+
+def test_effort_without_replacement_only_names_them() -> None:
+    made = [*make_set(9), *make_set(1, start=9, flipped=True), *make_set(1, start=10)]
+    choice, review = choose_reviewed(plan_of(10, replacement_rounds=0), made[:20] + made[20:], {}, WordVectors(), False)
+
+    assert 20 == len(choice.chosen)
+    assert not any(item.reason == "wrong_label" for item in choice.rejected)
+    assert review.wrong_side <= keys(made)
+
+
+def test_texts_that_begin_alike_at_one_pole_are_warned_of_and_countered() -> None:
+    plan = plan_of(10)
+    made = make_set(10, first={"negative": "Perhaps"})
+    choice, review = choose_reviewed(plan, made, {}, WordVectors(), strict=False)
+    hints = make_hints(plan, choice, review, {})
+    cells = plan_round(plan, 2, plan.full_lack(), Spent({"clarity": 10}, 20), hints=hints)
+    prompts = {cell.pole: write_chat_prompt(plan, cell, "English").user for cell in cells}
+
+    assert "opening" in {item.kind for item in review.shortcuts}
+    assert keys([item for item in made if item.pole == "negative"]) == review.carriers
+    assert ("perhaps",) == hints["clarity", "negative"].banned
+    assert () == hints["clarity", "positive"].banned
+    assert '- does without "perhaps": too many of these texts have it' in prompts["negative"]
+    assert "does without" not in prompts["positive"]
+
+
+def test_pole_that_is_longer_is_warned_of_and_both_poles_are_told_one_length() -> None:
+    plan = plan_of(10)
+    made = make_set(10, first={"positive": "This one goes on for quite some time before it says what it says, and so"})
+    choice, review = choose_reviewed(plan, made, {}, WordVectors(), strict=False)
+    hints = make_hints(plan, choice, review, {})
+    cells = plan_round(plan, 2, plan.full_lack(), Spent({"clarity": 10}, 20), hints=hints)
+    lines = [
+        next(line for line in write_chat_prompt(plan, cell, "English").user.splitlines() if "words" in line)
+        for cell in cells[:2]
+    ]
+
+    assert "length" in {item.kind for item in review.shortcuts}
+    assert hints["clarity", "positive"].words == hints["clarity", "negative"].words is not None
+    assert lines[0] == lines[1]
+    assert lines[0].endswith("words, no fewer and no more)")
+
+
+def test_carriers_make_room_for_texts_that_carry_nothing() -> None:
+    made = [*make_set(10, first={"negative": "Perhaps"}), *make_set(10, start=10)]
+    choice, review = choose_reviewed(plan_of(10), made, {}, WordVectors(), strict=False)
+
+    assert () == review.shortcuts
+    assert 10 == choice.count("clarity", "positive") == choice.count("clarity", "negative")
+    assert sum(item.text.startswith("Perhaps") for item in choice.chosen if item.text) < 7
+
+
+def test_openings_used_are_told_to_the_next_round() -> None:
+    plan = plan_of(2)
+    made = [make_exemplar(f"Opening number {index} of these.", pole, index) for index in range(2) for pole in POLES]
+    choice, review = choose_reviewed(plan, made, {}, WordVectors(), strict=False)
+    hints = make_hints(plan, choice, review, {})
+    (cell, *_) = plan_round(plan, 2, plan.full_lack(), Spent({}), hints=hints)
+
+    assert ("Opening number 1", "Opening number 0") == hints["clarity", "positive"].openings
+    assert '- begins otherwise than "Opening number 1 …", "Opening number 0 …"' in (
+        write_chat_prompt(plan, cell, "English").user
+    )
+
+
+def test_best_texts_are_the_shots_of_a_pole_without_seeds() -> None:
+    plan = plan_of(2)
+    made = [make_exemplar(f"Text {index} of this.", pole, index) for index in range(2) for pole in POLES]
+    places = {item.key: float(index) for index, item in enumerate(made)}
+    choice, review = choose_reviewed(plan, made, {}, WordVectors(), strict=False)
+    hints = make_hints(plan, choice, review, places)
+    cell = plan_round(plan, 2, plan.full_lack(), Spent({}), hints=hints)[0]
+
+    assert [("moving a database", "Text 1 of this."), ("rotating a key", "Text 0 of this.")] == list(
+        hints["clarity", "positive"].shots
+    )
+    assert "Topic: moving a database\nClear: Text 1 of this.\n" in write_plain_prompt(plan, cell).user
+
+    seeded = replace(plan, model=make_model(seeds=make_seeds()))
+    assert () == make_hints(seeded, choice, review, places)["clarity", "positive"].shots
+
+
+def run_rounds(rounds: Rounds, replies: list[list[Exemplar]]) -> list[int]:
+    """Walks the rounds with what is to come back in each; how many cells each had."""
+    sizes = []
+    while cells := rounds.next_cells():
+        sizes.append(len(cells))
+        rounds.take(replies[len(sizes) - 1] if len(sizes) <= len(replies) else [])
+    return sizes
+
+
+def make_rounds(plan: Plan, strict: bool = False) -> Rounds:
+    return Rounds(plan, Screener(plan, use_lengths=False), 1, WordVectors(), strict)
+
+
+@pytest.mark.parametrize(("replacement_rounds", "expected"), [(0, 1), (1, 2), (2, 3)])
+def test_rounds_are_spent_on_what_is_named_as_the_effort_has_them(replacement_rounds: int, expected: int) -> None:
+    plan = plan_of(10, replacement_rounds)
+    rounds = make_rounds(plan)
+    sizes = run_rounds(rounds, [make_set(10, first={"negative": "Perhaps"})])
+
+    assert expected == len(sizes)
+    assert rounds.choice.complete
+    assert any("'perhaps' at 'Obscure'" in sentence for sentence in rounds.explain_review())
+
+
+def test_replacements_are_planned_for_the_pole_that_needs_them() -> None:
+    rounds = make_rounds(plan_of(10))
+    rounds.next_cells()
+    rounds.take(make_set(10, first={"negative": "Perhaps"}))
+
+    assert {"negative"} == {cell.pole for cell in rounds.next_cells()}
+
+
+def test_weak_model_without_seeds_takes_its_second_rounds_shots_from_the_first() -> None:
+    named = {f"{pole}_paraphrase": (" ".join(words),) for pole, words in MANNERS.items()}
+    plan = make_test_plan(make_model(make_trait(**named)), make_level(4))
+    rounds = make_rounds(plan, strict=True)
+    first = rounds.next_cells()
+    rounds.take(make_set(8))
+    second = rounds.next_cells()
+
+    assert len(first) == len(second)
+    assert all(cell.hints.shots == () for cell in first)
+    assert all(cell.hints.shots for cell in second)
+
+
+def test_strong_model_without_seeds_needs_no_second_round() -> None:
+    rounds = make_rounds(plan_of(4, replacement_rounds=0))
+    rounds.next_cells()
+    rounds.take(make_set(8))
+
+    assert () == rounds.next_cells()
+
+
+def test_review_of_nothing_says_nothing() -> None:
+    plan = plan_of(2)
+
+    assert Review().named == frozenset()
+    assert () == review_choice(plan, make_rounds(plan).choice, WordVectors()).shortcuts
