@@ -1,8 +1,8 @@
 """The replay: a run's set made again from its kept replies, without Prefect, and what came of the comparison."""
 
 from engine.embedding import SentenceEncoder
-from engine.errors import ReplayError
-from engine.job import load_job, read_pools
+from engine.errors import ProviderError, ReplayError
+from engine.job import SCENARIOS_FOLDER, load_job, plan_job, read_pools
 from engine.progress import LoggedProgress
 from engine.replay import (
     Comparison,
@@ -14,6 +14,7 @@ from engine.replay import (
     restore_stamp,
 )
 from engine.sample_set import SampleSet
+from engine.scenario import load_packs
 from engine.settings import Settings
 from engine.store import StoredSet, write_set
 from engine.summary import make_sample_set
@@ -44,7 +45,13 @@ async def make_again(settings: Settings, stored: StoredSet) -> SampleSet:
     inputs = manifest["inputs"]
     job = load_job(then, stamp.handle, stamp.synth_type, stamp.effort, dry=True, runs=inputs["planned_beside"])
     asker, jury = make_kept_askers(then, job.level)
-    rounds = await begin_rounds(job, then.seed, asker, SentenceEncoder())
+    embedder = SentenceEncoder()
+    try:
+        rounds = await begin_rounds(job, then.seed, asker, embedder)
+    except ProviderError:
+        # Subjects are proposed for a definition: those of another one are not kept.
+        check_plan(manifest, plan_job(job, load_packs(SCENARIOS_FOLDER), then.seed, embedder).plan_id)
+        raise
     check_plan(manifest, rounds.plan.plan_id)
     with asker.keeping(rounds.plan.plan_id), jury.keeping(rounds.plan.plan_id):
         await walk_rounds(rounds, asker, jury, LoggedProgress())

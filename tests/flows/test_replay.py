@@ -1,0 +1,117 @@
+"""A set made again from its kept replies is the same byte for byte, wherever and whenever; what has changed is said."""
+
+import asyncio
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from fakes.provider import Behaviour, Provider
+from fakes.workspace import Workspace
+
+from engine.errors import InputError, ReplayError
+from engine.replay import Comparison
+from engine.sample_set import MANIFEST, SAMPLES
+from engine.settings import read_settings
+from flows.replay import describe_comparison, replay_run
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
+
+SHAKY = Behaviour(malformed=0.1, truncated=0.05, limited=0.1, filtered=0.05)
+
+
+def replay(workspace: Workspace, run_id: str, target: Path | None = None, **variables: str) -> Comparison:
+    with pytest.MonkeyPatch.context() as patch:
+        workspace.enter(patch)
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        return asyncio.run(replay_run(read_settings(), run_id, str(target) if target else None))
+
+
+def read_all(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_set_is_made_again_byte_for_byte_in_another_folder_and_nothing_is_asked(
+    workspace: Workspace, provider: Provider, tmp_path: Path
+) -> None:
+    provider.behaviour = SHAKY
+    run_id = workspace.run().run_id
+    provider.forget()
+    comparison = replay(workspace, run_id, tmp_path / "again")
+
+    assert ((), ()) == (comparison.different, comparison.changes)
+    assert {SAMPLES, MANIFEST} <= set(comparison.same)
+    assert 0 == provider.calls.total()
+    assert read_all(workspace.samples) == read_all(tmp_path / "again")
+    assert "byte for byte the same" in describe_comparison(run_id, comparison)
+
+
+def test_sets_that_were_attached_since_do_not_matter(workspace: Workspace) -> None:
+    first, second = workspace.run().run_id, workspace.run().run_id
+    held_out = workspace.run("enrich").run_id
+
+    assert [(), (), ()] == [replay(workspace, run_id).different for run_id in (first, second, held_out)]
+
+
+def test_settings_of_now_do_not_matter_where_the_run_had_its_own(workspace: Workspace) -> None:
+    run_id = workspace.run().run_id
+
+    assert () == replay(workspace, run_id, EXEMPLARS_SEED="7").different
+
+
+def test_judged_run_is_made_again_from_its_votes(workspace: Workspace, provider: Provider) -> None:
+    provider.behaviour = Behaviour(misjudged=0.1)
+    workspace.write_effort(judge_votes=1, replacement_rounds=1)
+    workspace.variables["EXEMPLARS_JUDGE_MODEL"] = "openai/test"
+    run_id = workspace.run().run_id
+    del workspace.variables["EXEMPLARS_JUDGE_MODEL"]
+
+    assert () == replay(workspace, run_id).different
+
+
+def test_changed_definition_is_named(workspace: Workspace) -> None:
+    run_id = workspace.run().run_id
+    path = workspace.model / "model.yaml"
+    path.write_text(path.read_text().replace("understood at once", "understood soon"))
+
+    with pytest.raises(ReplayError, match=r"cannot be made again: it was planned as .*model\.yaml"):
+        replay(workspace, run_id)
+
+
+def test_replies_that_are_gone_are_a_difference_and_no_call(workspace: Workspace, provider: Provider) -> None:
+    run_id = workspace.run().run_id
+    manifest = json.loads((workspace.list_sets()[0] / MANIFEST).read_text())
+    shutil.rmtree(Path(workspace.variables["EXEMPLARS_CACHE_DIR"]) / manifest["plan_id"])
+    provider.forget()
+    comparison = replay(workspace, run_id)
+
+    assert SAMPLES in comparison.different
+    assert 0 == provider.calls.total()
+    with pytest.raises(ReplayError, match=r"samples\.parquet.* came out otherwise.*no longer kept"):
+        describe_comparison(run_id, comparison)
+
+
+def test_version_that_has_changed_is_named(workspace: Workspace) -> None:
+    run_id = workspace.run().run_id
+    path = workspace.list_sets()[0] / MANIFEST
+    path.write_text(path.read_text().replace('"rensa": "', '"rensa": "9.'))
+
+    assert ("_manifest.json",) == replay(workspace, run_id).different
+    assert any(change.startswith("rensa 9.") for change in replay(workspace, run_id).changes)
+
+
+def test_unknown_run_is_bad_input(workspace: Workspace) -> None:
+    with pytest.raises(InputError, match="No set of run 'nowhere' is in"):
+        replay(workspace, "nowhere")
+
+
+def test_set_without_inputs_cannot_be_made_again(workspace: Workspace) -> None:
+    run_id = workspace.run().run_id
+    path = workspace.list_sets()[0] / MANIFEST
+    manifest = json.loads(path.read_text())
+    del manifest["inputs"]
+    path.write_text(json.dumps(manifest))
+
+    with pytest.raises(InputError, match="does not say what it was made from"):
+        replay(workspace, run_id)
