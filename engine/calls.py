@@ -10,10 +10,12 @@ from typing import Generic, Literal, TypeVar, get_args
 
 from engine.generate import PLAIN_MAX_TOKENS, PROPOSED_SUBJECTS, make_request, make_subjects_request
 from engine.judge import make_judge_request
+from engine.jury import make_vote_request
 from engine.language import expect_language, name_language
 from engine.llm import Endpoint, Request
 from engine.model import POLES, Pole, Trait
 from engine.plan import Cell, Plan, Spent, count_scenarios, plan_round
+from engine.prompting import JUDGE_SHOTS_PER_POLE
 
 Outlook = Literal["low", "likely", "high"]
 OUTLOOKS: tuple[Outlook, ...] = get_args(Outlook)
@@ -29,6 +31,11 @@ TOKENS_PER_WORD = 1.25
 JSON_TOKENS = 16
 # A subject has two to six words, and takes two tokens of JSON.
 SUBJECT_TOKENS = (4, 7)
+# `{"answer": "neither"}`, and a text of the length of a sentence or two for the vote's prompt.
+VOTE_REPLY_TOKENS = 8
+VOTED_TEXT = (
+    "Each page stays in the cache for ten minutes, and then the server builds it again when somebody asks for it."
+)
 # Of 1,179 replies of the embedded model: 38 on the average.
 PLAIN_TOKENS = (10, 40)
 
@@ -71,16 +78,18 @@ class CallKind:
     examples: tuple[Example, ...]
 
 
-def list_calls(plan: Plan, endpoint: Endpoint) -> tuple[CallKind, ...]:
+def list_calls(plan: Plan, endpoint: Endpoint, judge: Endpoint | None = None) -> tuple[CallKind, ...]:
     """The kinds of calls of a run, in the order in which they are first made; nothing is asked.
 
-    Replies that are kept from before are not considered: every call counts as if it had to be made.
+    ``judge`` is where the chat judge is asked, None where nobody votes. Replies that are kept from before are not
+    considered: every call counts as if it had to be made.
     """
     traits = plan.model.traits
     cells = plan_examples(plan, endpoint.draws)
     return (
         *_list_subject_calls(plan, endpoint),
         *(_make_exemplar_calls(plan, endpoint, trait, pole, cells) for trait in traits for pole in POLES),
+        *(_make_vote_calls(plan, endpoint, judge, trait) for trait in traits if judge),
         *(kind for trait in traits for kind in _list_judge_calls(plan, endpoint, trait)),
     )
 
@@ -142,13 +151,30 @@ def _expect_chat(plan: Plan, cells: Sequence[Cell], examples: Sequence[Example])
     )
 
 
+def _make_vote_calls(plan: Plan, endpoint: Endpoint, judge: Endpoint, trait: Trait) -> CallKind:
+    """The chat judge votes on what stands: the quota at least, likely all; a majority may settle it early."""
+    votes = plan.level.judge_votes
+    cells = count_cells(plan, endpoint.draws)
+    settled, texts = votes // 2 + 1, plan.level.exemplars_per_call * len(POLES)
+    calls = Spread(plan.wanted * len(POLES) * settled, cells.likely * texts * settled, cells.high * texts * votes)
+    request = make_vote_request(plan, trait.key, VOTED_TEXT, "positive")
+    example = Example("vote", request, "A sentence stands for the exemplar; the poles are swapped between votes.")
+    replies: Spread[float] = Spread(VOTE_REPLY_TOKENS, VOTE_REPLY_TOKENS, request.max_tokens)
+    return CallKind(f"votes: {trait.key}", judge, calls, replies, (example,))
+
+
 def _list_judge_calls(plan: Plan, endpoint: Endpoint, trait: Trait) -> tuple[CallKind, ...]:
-    """The embedded model judges what stands of a trait with seeds of both poles: the quota at least, likely all."""
+    """The embedded model judges what stands of a trait with seeds of both poles: the quota at least, likely all.
+
+    With few seeds it is heard on each of them before.
+    """
     seeds = plan.model.seeds_at(trait.key, "positive")
     request = make_judge_request(plan.model, trait.key, seeds[0].text, plan.seed) if seeds else None
     if endpoint.style != "plain" or request is None:
         return ()
     example = Example("judge", request, "An authored text stands where the exemplar will.")
+    authored = [len(plan.model.seeds_at(trait.key, pole)) for pole in POLES]
+    heard = sum(authored) if min(authored) < JUDGE_SHOTS_PER_POLE else 0
     cells = count_cells(plan, endpoint.draws)
-    calls = Spread(plan.wanted * len(POLES), cells.likely * len(POLES), cells.high * len(POLES))
+    calls = Spread(*(heard + count * len(POLES) for count in (plan.wanted, cells.likely, cells.high)))
     return (CallKind(f"judge: {trait.key}", endpoint, calls, Spread(1, 1, 1), (example,)),)

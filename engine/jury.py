@@ -94,6 +94,12 @@ def choose_first(seed: int, key: str, number: int) -> Pole:
     return POLES[(drawn + number) % 2]
 
 
+def make_vote_request(plan: Plan, trait: str, text: str, first: Pole, temperature: float = 0.0) -> Request:
+    """The request for one vote on a text."""
+    prompt = write_vote_prompt(plan.model, plan.model.trait(trait), text, first)
+    return Request(prompt, VOTE_TOKENS, temperature, VOTE_SCHEMA)
+
+
 def read_ballot(reply: Reply, first: Pole) -> Said | None:
     """The pole that a reply votes for, or neither; None where it is no answer."""
     try:
@@ -108,11 +114,10 @@ def read_ballot(reply: Reply, first: Pole) -> Said | None:
 async def _ask_vote(plan: Plan, exemplar: Exemplar, asker: Asker, number: int) -> Vote:
     """One vote; "invalid" where no reply is an answer. What the provider refuses is not asked for again."""
     first = choose_first(plan.seed, exemplar.key, number)
-    prompt = write_vote_prompt(plan.model, plan.model.trait(exemplar.trait), exemplar.text or "", first)
     for attempt in range(ATTEMPTS):
         first_of_its_kind = number < SWAPPED_ONCE and attempt == 0
         temperature = 0.0 if first_of_its_kind else LATER_TEMPERATURE
-        request = Request(prompt, VOTE_TOKENS, temperature, VOTE_SCHEMA)
+        request = make_vote_request(plan, exemplar.trait, exemplar.text or "", first, temperature)
         reply = await asker.ask(f"vote/{exemplar.key}/{number}/{attempt}", request)
         said = read_ballot(reply, first)
         if said is not None:

@@ -47,9 +47,9 @@ class Preview:
     limit_usd: float | None
 
 
-def preview_plan(plan: Plan, endpoint: Endpoint, limit_usd: float | None) -> Preview:
-    """The preview of a plan that was made without proposed subjects."""
-    kinds = list_calls(plan, endpoint)
+def preview_plan(plan: Plan, endpoint: Endpoint, limit_usd: float | None, judge: Endpoint | None = None) -> Preview:
+    """The preview of a plan that was made without proposed subjects; ``judge`` as for ``list_calls``."""
+    kinds = list_calls(plan, endpoint, judge)
     return Preview(
         plan=plan,
         endpoint=endpoint,

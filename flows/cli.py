@@ -75,7 +75,7 @@ def plan_command(
 ) -> None:
     """Shows what a run would do: its plan, some prompts, calls, tokens and cost. Asks nothing, writes nothing."""
     from engine.embedding import SentenceEncoder
-    from engine.job import SCENARIOS_FOLDER, describe_endpoint, limit_cost, load_job, plan_job
+    from engine.job import SCENARIOS_FOLDER, describe_endpoint, describe_judge, limit_cost, load_job, plan_job
     from engine.preview import describe_preview, preview_plan
     from engine.scenario import load_packs
     from engine.settings import read_settings
@@ -84,7 +84,8 @@ def plan_command(
     settings = read_settings()
     job = load_job(settings, handle, synth_type, effort, dry=True)
     plan = plan_job(job, load_packs(SCENARIOS_FOLDER), settings.seed, SentenceEncoder())
-    preview = preview_plan(plan, describe_endpoint(settings, job.level), limit_cost(settings, job.level))
+    endpoint, judge = describe_endpoint(settings, job.level), describe_judge(settings, job.level)
+    preview = preview_plan(plan, endpoint, limit_cost(settings, job.level), judge)
     if as_json:
         print(json.dumps(describe_preview(preview, prompts), ensure_ascii=False))
     else:

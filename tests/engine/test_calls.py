@@ -1,5 +1,7 @@
 """The calls of a run, counted by hand for a small plan: quota 4, two candidates an exemplar, three top-up rounds."""
 
+from dataclasses import replace
+
 import pytest
 from fakes.builders import make_level, make_model, make_seeds, make_test_plan, make_trait
 from fakes.client import CHAT, PLAIN
@@ -7,6 +9,7 @@ from fakes.client import CHAT, PLAIN
 from engine.calls import MEASURED_EXEMPLARS, CallKind, Spread, count_cells, list_calls, plan_examples
 from engine.generate import make_request, make_subjects_request
 from engine.llm import Endpoint
+from engine.model import Seed
 from engine.plan import Plan, Spent, plan_round
 
 TWO_DRAWS = Endpoint(name="embedded/test", model="test", identity="embedded:1", style="plain", draws=2, free=True)
@@ -66,7 +69,7 @@ def test_embedded_model_is_asked_for_no_subjects_and_judges_what_has_seeds_of_bo
     ] == list(kinds)
     assert Spread(16, 24, 160) == kinds["exemplars: tone (spectrum), negative"].calls
     # The quotas of both poles; every likely exemplar; every exemplar.
-    assert Spread(8, 48, 320) == kinds["judge: clarity"].calls
+    assert Spread(8 + 6, 48 + 6, 320 + 6) == kinds["judge: clarity"].calls
     assert Spread(1, 1, 1) == kinds["judge: clarity"].reply_tokens
     assert "An authored text stands where the exemplar will." == kinds["judge: clarity"].examples[0].note
 
@@ -112,3 +115,34 @@ def test_prompts_are_measured_on_a_part_of_a_large_quota() -> None:
 
     assert 2 * 2 * MEASURED_EXEMPLARS == len(plan_examples(plan, draws=1))
     assert Spread(2_000_000, 2_400_000, 20_000_000) == count_cells(plan, draws=1)
+
+
+@pytest.mark.parametrize(("votes", "likely", "high"), [(1, 1, 1), (3, 2, 3)])
+def test_chat_judge_votes_on_every_text_until_the_majority_is_settled(votes: int, likely: int, high: int) -> None:
+    plan = make_test_plan(level=make_level(judge_votes=votes))
+    judge = replace(CHAT, name="openai/judge")
+    kind = {kind.name: kind for kind in list_calls(plan, CHAT, judge)}["votes: clarity"]
+    cells = count_cells(plan, CHAT.draws)
+
+    assert judge == kind.endpoint
+    assert (8 * likely, cells.likely * 2 * likely, cells.high * 2 * high) == (
+        kind.calls.low,
+        kind.calls.likely,
+        kind.calls.high,
+    )
+    assert "votes: clarity" not in count_kinds(plan)
+
+
+def count_kinds(plan: Plan) -> list[str]:
+    return [kind.name for kind in list_calls(plan, CHAT)]
+
+
+def test_judge_with_few_seeds_is_heard_on_each_of_them() -> None:
+    few, none = make_test_plan(make_model(seeds=make_seeds())), make_test_plan(make_model(seeds=make_many(20)))
+    calls = [{kind.name: kind for kind in list_calls(plan, PLAIN)}["judge: clarity"].calls.low for plan in (few, none)]
+
+    assert [8 + 6, 8] == calls
+
+
+def make_many(count: int) -> tuple[Seed, ...]:
+    return tuple(Seed("clarity", f"A text of number {index}.", float(index % 2), str(index)) for index in range(count))

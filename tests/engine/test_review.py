@@ -171,8 +171,9 @@ def test_replacements_are_planned_for_the_pole_that_needs_them() -> None:
 
 
 def test_weak_model_without_seeds_takes_its_second_rounds_shots_from_the_first() -> None:
-    named = {f"{pole}_paraphrase": (" ".join(words),) for pole, words in MANNERS.items()}
-    plan = make_test_plan(make_model(make_trait(**named)), make_level(4))
+    positive, negative = ((" ".join(MANNERS[pole]),) for pole in POLES)
+    trait = make_trait(positive_paraphrase=positive, negative_paraphrase=negative)
+    plan = make_test_plan(make_model(trait), make_level(4))
     rounds = make_rounds(plan, strict=True)
     first = rounds.next_cells()
     rounds.take(make_set(8))
