@@ -1,51 +1,29 @@
 """Where a text lies between the poles, 0 negative to 1 positive, for the report's picture: never a verdict."""
 
 import math
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
+from engine.embedding import Embedder
+from engine.model import Model
+from engine.placing import place_exemplars
 from engine.samples import Exemplar
-from engine.words import split_words
+
+# A text one standard deviation from the middle is drawn at .82.
+STEEPNESS = 1.5
 
 
-def place_exemplars(exemplars: Sequence[Exemplar]) -> dict[str, float]:
-    """The place of each exemplar with a text, by its key, trait by trait.
+def lean_exemplars(model: Model, exemplars: Sequence[Exemplar], embedder: Embedder) -> dict[str, float]:
+    """The lean of each exemplar with a text, rejected ones too, by its key, trait by trait.
 
-    Where the judge gave odds, the place is their logistic function, centred so that half of the texts lie on either
-    side. Elsewhere it is a naive Bayes classifier's (words, add-one smoothing) that has not seen the text itself.
+    By the axis from the seeds, or from the poles' names, alone: the judge in context has not heard what the rules
+    rejected.
     """
-    places: dict[str, float] = {}
-    for trait in dict.fromkeys(exemplar.trait for exemplar in exemplars):
-        group = [exemplar for exemplar in exemplars if exemplar.trait == trait and exemplar.text]
-        judged = {exemplar.key: exemplar.odds for exemplar in group if exemplar.odds is not None}
-        places |= _centre(judged) if judged else _leave_one_out(group)
-    return places
-
-
-def _centre(odds: Mapping[str, float]) -> dict[str, float]:
-    ranked = sorted(odds.values())
-    middle = ranked[len(ranked) // 2]
-    return {key: _squash(value - middle) for key, value in odds.items()}
-
-
-def _leave_one_out(group: Sequence[Exemplar]) -> dict[str, float]:
-    words = {exemplar.key: Counter(split_words(exemplar.text or "")) for exemplar in group}
-    totals: dict[str, Counter[str]] = {"positive": Counter(), "negative": Counter()}
-    for exemplar in group:
-        if exemplar.stands:
-            totals[exemplar.pole] += words[exemplar.key]
-    return {exemplar.key: _squash(_score(exemplar, words[exemplar.key], totals)) for exemplar in group}
-
-
-def _score(exemplar: Exemplar, own: Counter[str], totals: Mapping[str, Counter[str]]) -> float:
-    """Log odds a word, scaled by the root of the number of words, so that long texts do not all lie at the ends."""
-    vocabulary = len(totals["positive"] | totals["negative"]) + 1
-    logs = {}
-    for pole, counts in totals.items():
-        left_out = own if exemplar.stands and pole == exemplar.pole else Counter[str]()
-        size = counts.total() - left_out.total() + vocabulary
-        logs[pole] = sum(times * math.log((counts[word] - left_out[word] + 1) / size) for word, times in own.items())
-    return (logs["positive"] - logs["negative"]) / math.sqrt(max(1, own.total()))
+    leans: dict[str, float] = {}
+    for trait in model.traits:
+        group = [exemplar for exemplar in exemplars if exemplar.trait == trait.key and exemplar.text]
+        unheard = place_exemplars(model, trait, group, None, embedder)
+        leans |= {key: round(_squash(STEEPNESS * place), 4) for key, place in unheard.items()}
+    return leans
 
 
 def _squash(value: float) -> float:

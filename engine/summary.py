@@ -13,7 +13,7 @@ from engine.card import render_card
 from engine.embedding import Embedder
 from engine.held_out import choose_pool
 from engine.language import expect_language
-from engine.lean import place_exemplars
+from engine.lean import lean_exemplars
 from engine.model import POLES, Model, Pole
 from engine.notes import list_notes
 from engine.prompting import prompts_version
@@ -123,7 +123,7 @@ def make_report_data(
     """All that ``report.html`` shows."""
     model = rounds.plan.model
     counts = count_kept(rounds)
-    places = place_exemplars(rounds.exemplars)
+    places = lean_exemplars(model, rounds.exemplars, rounds.embedder)
     rows = {exemplar.key: _make_row(rounds, stamp, exemplar)["id"] for exemplar in rounds.exemplars}
     return ReportData(
         handle=model.handle,
