@@ -1,6 +1,6 @@
 # Every target sets up what it needs; a second call installs nothing.
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench
+.PHONY: help run test check bench teaches
 
 HANDLE ?= u22a8.technical-writing
 SYNTH_TYPE ?= from_traits
@@ -13,6 +13,7 @@ help:
 	@echo "make test    every test"
 	@echo "make check   format, lint, types, import contracts, tests: what CI runs"
 	@echo "make bench   the benchmarks"
+	@echo "make teaches the yardstick: do samples teach? Real texts, five draws, hours"
 
 run: $(VENV)/.run
 	@$(BIN)/exemplars synthesize "$(HANDLE)" --synth-type "$(SYNTH_TYPE)" --effort "$(EFFORT)"
@@ -30,6 +31,11 @@ check: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/pytest tests/bench -s
 
+teaches: $(VENV)/.teaches
+	$(BIN)/python tests/bench/teaches/run.py --parts
+	$(BIN)/python tests/bench/teaches/run.py --bare --efforts high
+	$(BIN)/python tests/bench/teaches/table.py
+
 $(VENV)/.run: requirements.lock pyproject.toml scripts/set-up
 	@scripts/set-up $(VENV) requirements.lock
 	@touch $@
@@ -37,3 +43,7 @@ $(VENV)/.run: requirements.lock pyproject.toml scripts/set-up
 $(VENV)/.dev: requirements-dev.lock pyproject.toml scripts/set-up
 	@scripts/set-up $(VENV) requirements-dev.lock
 	@touch $(VENV)/.run $@
+
+$(VENV)/.teaches: requirements-teaches.lock pyproject.toml scripts/set-up
+	@scripts/set-up $(VENV) requirements-teaches.lock
+	@touch $(VENV)/.run $(VENV)/.dev $@

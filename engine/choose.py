@@ -21,7 +21,7 @@ MIN_MARGIN = 0.5
 # What a text that keeps to its subject is worth beside one that does not.
 ON_SUBJECT = 0.3
 # What a pair loses when one text is e times as long as the other: length must not tell the poles apart.
-SAME_LENGTH = 0.6
+SAME_LENGTH = 1.2
 # What a text loses that carries a shortcut by which its pole could be told.
 SHORTCUT = 2.0
 

@@ -72,6 +72,7 @@ class ReportData:
     reasons: Mapping[Reason, int]
     duplicates: tuple[DuplicatePair, ...]
     expectations: tuple[ExpectationResult, ...]
+    probe: Mapping[str, float | None] = field(default_factory=dict)
     lean: dict[int, float] = field(default_factory=dict)
     votes: VoteCounts = field(default_factory=VoteCounts)
     replies: int = 0
@@ -139,10 +140,18 @@ def _list_facts(data: ReportData) -> list[tuple[str, str]]:
         ("Effort", data.effort),
         ("Synth model", data.synth_model),
         *([("Judge", tell_votes(data.votes))] if data.votes.votes else ()),
+        *([("Told apart by the probe", _tell_probe(data))] if data.probe else []),
         ("Replies", f"{data.replies:,}"),
         ("Tokens", f"{data.tokens:,}"),
         ("Cost", tell_cost(data.cost_usd)),
     ]
+
+
+def _tell_probe(data: ReportData) -> str:
+    """The probe's AUC of each trait: 1 is always, .5 is chance."""
+    names = {trait.key: trait.name for trait in _name_traits(data)}
+    told = {key: "too few" if auc is None else f"{auc:.2f}" for key, auc in data.probe.items()}
+    return ", ".join(f"{names.get(key, key)} {auc}" for key, auc in told.items())
 
 
 def _rank_expectation(result: ExpectationResult) -> tuple[bool, int]:

@@ -13,7 +13,11 @@ from engine.plan import Cell, Hints, Plan, Spent, add_spent, plan_round
 from engine.review import Review, choose_reviewed, make_hints, make_view
 from engine.samples import Exemplar
 from engine.screen import Screener
+from engine.shortcuts import STRONG_AUC
 from engine.variation import count_uses
+
+# A word that most texts of a pole have would else ask for the whole quota once more.
+MAX_REPLACED = 0.25
 
 
 class Rounds:
@@ -82,11 +86,21 @@ class Rounds:
         if any(lack.values()) or self._replaced >= self.plan.level.replacement_rounds:
             return lack
         self._replaced += 1
-        for exemplar in self.choice.chosen:
-            if exemplar.key in self.review.named:
-                for pole in POLES if self._strict else (exemplar.pole,):
-                    lack[exemplar.trait, pole] += 1
-        return lack
+        named = Counter(
+            (exemplar.trait, pole)
+            for exemplar in self.choice.chosen
+            if exemplar.key in self.review.named
+            for pole in (POLES if self._strict else (exemplar.pole,))
+        )
+        return lack | {key: self._bound_replacement(count) for key, count in named.items()}
+
+    def _bound_replacement(self, count: int) -> int:
+        """What a round asks for as if it were lacking: of what is named a quarter of the quota at most.
+
+        A later round asks for more by its number, since what is lacking then is hard to get; what is named is not.
+        """
+        most = math.ceil(MAX_REPLACED * self.plan.wanted)
+        return math.ceil(min(count, most) / (self.round_no + 1))
 
     def _list_scouted(self) -> list[tuple[str, Pole]]:
         """The poles of traits whose first round only found shots for the second."""
@@ -120,7 +134,9 @@ class Rounds:
             for probe in self.review.probes
             if probe.wrong_side
         ]
-        shortcuts = [item.describe(traits[item.trait].label(item.pole)) for item in self.review.shortcuts]
+        # The gate itself warns of lengths from that strength on.
+        told = [item for item in self.review.shortcuts if not (item.kind == "length" and item.auc > STRONG_AUC)]
+        shortcuts = [item.describe(traits[item.trait].label(item.pole)) for item in told]
         return tuple(f"{sentence}." for sentence in (*sentences, *shortcuts))
 
 

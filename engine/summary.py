@@ -149,6 +149,7 @@ def make_report_data(
         expectations=verdict.results,
         votes=count_votes(exemplar.votes for exemplar in rounds.exemplars),
         variety=verdict.variety,
+        probe={probe.trait: probe.auc for probe in rounds.review.probes},
         lean={rows[key]: place for key, place in places.items()},
         replies=asker.limits.replies,
         tokens=asker.limits.tokens,
