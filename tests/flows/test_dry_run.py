@@ -234,8 +234,8 @@ def test_embedded_model_costs_nothing_and_shows_its_documents_and_its_judge(tmp_
     assert "as in a run" in printed
     assert None is found["subjects"]["proposed_by"]
     assert [0.0, 0.0, 0.0] == [found["total"][outlook]["cost_usd"] for outlook in ("low", "likely", "high")]
-    # Two draws of each scenario; the quota of both poles of the one trait that has seeds.
-    assert 4 * 16 + 8 == found["total"]["low"]["calls"]
+    # Two draws of each scenario; the quota of both poles of the one trait that has seeds, and its six seeds themselves.
+    assert 4 * 16 + 8 + 6 == found["total"]["low"]["calls"]
 
 
 def test_cost_of_a_model_without_a_list_price_is_not_known(tmp_path: Path, dry: Dry) -> None:
