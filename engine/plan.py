@@ -22,12 +22,14 @@ class Hints:
 
     Args:
         shots: subject and text of the best so far, for a pole without authored texts.
+        contrast: the best so far of the other pole, for a model without authored texts of it.
         openings: first words that have been used.
         banned: words by which the pole could be told.
         words: the least and the most words, where length could tell the poles apart.
     """
 
     shots: tuple[tuple[str, str], ...] = ()
+    contrast: str = ""
     openings: tuple[str, ...] = ()
     banned: tuple[str, ...] = ()
     words: tuple[int, int] | None = None

@@ -118,6 +118,7 @@ def write_chat_prompt(plan: Plan, cell: Cell, language: str) -> Prompt:
         length=_choose_length(plan, cell),
         language=language,
         shots=[seed.text for seed in seeds],
+        contrast=_pick_contrast(plan, cell, other),
         count=plan.level.exemplars_per_call,
         seed_words=count_words(cell.seed.text) if cell.seed else None,
     )
@@ -174,6 +175,12 @@ def write_subjects_prompt(model: Model, count: int) -> Prompt:
         _render("subjects.jinja", model=model, brief_items=_list_brief(model.brief), count=count),
         _render("subjects_system.jinja"),
     )
+
+
+def _pick_contrast(plan: Plan, cell: Cell, other: Pole) -> str:
+    """A text of the other pole to write away from: an authored one, else the best of earlier rounds."""
+    seeds = _pick(plan.model.seeds_at(cell.trait, other), 1, f"{plan.seed}/{cell.pair_id}/contrast")
+    return " ".join(seeds[0].text.split()) if seeds else cell.hints.contrast
 
 
 def _choose_length(plan: Plan, cell: Cell) -> Length:

@@ -103,6 +103,7 @@ def _hint(plan: Plan, trait: str, pole: Pole, choice: Choice, review: Review, pl
     lengths = [shortcut.words for shortcut in own if shortcut.kind == "length"]
     return Hints(
         shots=() if plan.model.seeds_at(trait, pole) else _pick_shots(chosen, pole, places),
+        contrast=_pick_contrast(plan, choice, trait, pole, places),
         openings=_list_openings(chosen),
         banned=tuple(
             dict.fromkeys(item.what for item in own if item.kind in ("word", "opening") and item.pole == pole)
@@ -116,6 +117,16 @@ def _pick_shots(chosen: Sequence[Exemplar], pole: Pole, places: Mapping[str, flo
     sign = 1 if pole == "positive" else -1
     best = sorted(chosen, key=lambda exemplar: (-sign * places.get(exemplar.key, 0.0), exemplar.order))
     return tuple((exemplar.scenario.subject, exemplar.text or "") for exemplar in best[:SHOTS])
+
+
+def _pick_contrast(plan: Plan, choice: Choice, trait: str, pole: Pole, places: Mapping[str, float]) -> str:
+    """The text of the other pole that lies farthest on its own side; none where there are authored ones to take."""
+    other: Pole = "negative" if pole == "positive" else "positive"
+    if plan.model.seeds_at(trait, other):
+        return ""
+    own = [exemplar for exemplar in choice.chosen if (exemplar.trait, exemplar.pole) == (trait, other)]
+    shots = _pick_shots(own, other, places)
+    return shots[0][1] if shots else ""
 
 
 def _list_openings(chosen: Sequence[Exemplar]) -> tuple[str, ...]:

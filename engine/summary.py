@@ -2,7 +2,7 @@
 
 import importlib.metadata
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -20,7 +20,7 @@ from engine.prompting import prompts_version
 from engine.report import PoleCount, ReportData, render_report
 from engine.rounds import Rounds
 from engine.sample_set import CARD, REPORT, VERDICT, SampleSet
-from engine.samples import Exemplar, Row, RunStamp, make_row
+from engine.samples import Exemplar, Row, RunStamp, make_id, make_row
 from engine.screen import count_reasons
 from engine.variety import PoleVariety, measure_coverage, measure_texts
 from engine.verdict import Verdict
@@ -171,7 +171,8 @@ def _make_verdict_document(rounds: Rounds, verdict: Verdict, asker: Asker) -> di
         "suites": dict(verdict.suites),
         "reasons": count_reasons(rounds.choice.rejected),
         "probe": {
-            probe.trait: {"auc": probe.auc, "wrong_side": len(probe.wrong_side)} for probe in rounds.review.probes
+            probe.trait: {"auc": probe.auc, "wrong_side": _list_ids(rounds, probe.wrong_side)}
+            for probe in rounds.review.probes
         },
         "shortcuts": [
             {name: getattr(item, name) for name in ("trait", "kind", "what", "pole", "auc")}
@@ -186,6 +187,13 @@ def _make_verdict_document(rounds: Rounds, verdict: Verdict, asker: Asker) -> di
         },
         "variety": _make_variety_document(verdict.variety),
     }
+
+
+def _list_ids(rounds: Rounds, keys: Collection[str]) -> list[int]:
+    """The ids of the rows of some exemplars."""
+    handle = rounds.plan.model.handle
+    named = [exemplar for exemplar in rounds.choice.chosen if exemplar.key in keys]
+    return [make_id(handle, exemplar.trait, exemplar.text or "") for exemplar in named]
 
 
 def _make_variety_document(variety: Sequence[PoleVariety]) -> dict[str, dict[str, Any]]:

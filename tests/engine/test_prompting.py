@@ -10,12 +10,21 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from fakes.builders import LISTS, make_cell, make_level, make_model, make_seeds, make_test_plan, make_trait
+from fakes.builders import (
+    LISTS,
+    NEGATIVE_SEEDS,
+    make_cell,
+    make_level,
+    make_model,
+    make_seeds,
+    make_test_plan,
+    make_trait,
+)
 
 from engine.definition import list_handles, load_model
 from engine.effort import Level
 from engine.model import POLES, Brief, Model, Pole, Seed, Trait, TraitType
-from engine.plan import Cell, Plan, Spent, make_plan, plan_round
+from engine.plan import Cell, Hints, Plan, Spent, make_plan, plan_round
 from engine.prompting import (
     CHAT_SHOTS,
     EXEMPLAR_SCHEMA,
@@ -133,7 +142,9 @@ def test_prompt_of_the_catalogue_says_all_that_it_asks_for(handle: str, key: str
     ):
         assert said in prompt.user
     assert min(CHAT_SHOTS, len(model.seeds_at(key, pole))) == len(shots)
-    assert [] == [seed.text for seed in model.seeds_at(key, OTHER[pole]) if seed.text in prompt.user]
+    other = [seed.text for seed in model.seeds_at(key, OTHER[pole]) if seed.text in prompt.user]
+    assert other == [text for text in other if f"yours must be told from it by the scale alone: {text}" in prompt.user]
+    assert len(other) <= 1
     assert prompt.system is not None
     assert "{" not in prompt.user
 
@@ -491,3 +502,18 @@ def test_cells_of_the_plan_find_their_length() -> None:
     for cell in list_cells(plan, "clarity", "positive"):
         length = LISTS.length(cell.scenario.length)
         assert f"({length.min_words} to {length.max_words} words)" in write_chat_prompt(plan, cell, "English").user
+
+
+def test_chat_prompt_shows_a_text_of_the_other_end_to_be_told_from() -> None:
+    plan = make_test_plan(make_model(seeds=make_seeds()))
+    user = write_chat_prompt(plan, make_cell("positive"), "English").user
+    shown = [text for text in NEGATIVE_SEEDS if f"must be told from it by the scale alone: {text}" in user]
+
+    assert 1 == len(shown)
+
+
+def test_without_authored_texts_the_best_of_the_other_end_is_shown() -> None:
+    cell = replace(make_cell("positive"), hints=Hints(contrast="Pursuant to the regime."))
+
+    assert "by the scale alone: Pursuant to the regime." in write_chat_prompt(make_test_plan(), cell, "English").user
+    assert "by the scale alone" not in write_chat_prompt(make_test_plan(), make_cell(), "English").user
