@@ -15,6 +15,8 @@ from engine.embedding import Vectors
 Numbers = NDArray[np.float64]
 Flags = Sequence[bool] | NDArray[np.bool_]
 FOLDS = 5
+# Decimals of a place that stay: equal vectors may differ in the last ones by where they stand in a matrix.
+DECIMALS = 6
 
 
 def fit_axis(vectors: Vectors, positive: Flags) -> Vectors:
@@ -48,7 +50,7 @@ def place_held_out(vectors: Vectors, positive: Flags, groups: Sequence[str], fol
         at = vectors[rest] @ axis
         middle = (at[chosen[rest]].mean() + at[~chosen[rest]].mean()) / 2
         places[fold] = vectors[fold] @ axis - middle
-    return places
+    return np.asarray(np.round(places, DECIMALS), dtype=np.float64)
 
 
 def rank_auc(scores: Sequence[float] | Numbers, positive: Flags) -> float | None:

@@ -140,7 +140,7 @@ def _expect_plain() -> Spread[float]:
 
 def _expect_chat(plan: Plan, cells: Sequence[Cell], examples: Sequence[Example]) -> Spread[float]:
     """The shortest texts that were asked for, those in the middle, and all that a reply may take."""
-    lengths = [plan.lists.length(cell.scenario.length) for cell in cells]
+    lengths = [plan.length(cell) for cell in cells]
     count, texts = len(cells), plan.level.exemplars_per_call
     least = sum(length.min_words for length in lengths) / count
     middle = sum(length.min_words + length.max_words for length in lengths) / 2 / count

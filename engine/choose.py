@@ -97,14 +97,21 @@ def choose_exemplars(plan: Plan, exemplars: Sequence[Exemplar], view: View | Non
     return Choice(tuple(chosen.values()), rejected, frozenset(paired), lack)
 
 
+def keep_choice(earlier: Choice, later: Choice) -> Choice:
+    """The earlier choice; what has come since has the reason that the later one gives, or is surplus."""
+    kept = {exemplar.key for exemplar in earlier.chosen}
+    since = [*later.rejected, *(replace(exemplar, reason="surplus") for exemplar in later.chosen)]
+    rejected = tuple(exemplar for exemplar in since if exemplar.key not in kept)
+    return Choice(earlier.chosen, rejected, earlier.paired, earlier.lack)
+
+
 def _choose_trait(plan: Plan, trait: str, standing: Sequence[Exemplar], view: View) -> list[Exemplar]:
     pairs = [pair for group in _group(standing).values() if (pair := _best_pair(group, view))]
-    if view.strict:
-        pairs = [pair for pair in pairs if _margin(*pair, view) >= MIN_MARGIN]
     pairs.sort(key=lambda pair: pair[0].order)
     scores = [_score(*pair, view) for pair in pairs]
     if plan.synth_type == "diversify":
-        ranked = [pairs[index] for index in spread_out(scores, _stack(pairs, view), len(pairs))]
+        # Whose turn it is decides, so that there is little to spread among.
+        ranked = [pairs[index] for index in sorted(range(len(pairs)), key=lambda index: (-scores[index], index))]
         alone = [] if view.strict else [(exemplar,) for exemplar in _rank_singles(standing, view)]
         return _flatten(pick_evenly([*ranked, *alone], plan.wanted, plan.model, trait))
     picked = [pairs[index] for index in spread_out(scores, _stack(pairs, view), plan.wanted)[: plan.wanted]]
@@ -157,6 +164,8 @@ def _best_pair(group: Sequence[Exemplar], view: View) -> tuple[Exemplar, Exempla
     positives = [exemplar for exemplar in group if exemplar.pole == "positive"]
     negatives = [exemplar for exemplar in group if exemplar.pole == "negative"]
     pairs = list(itertools.product(positives, negatives))
+    if view.strict:
+        pairs = [pair for pair in pairs if _margin(*pair, view) >= MIN_MARGIN]
     return (
         max(pairs, key=lambda pair: (_score(pair[0], pair[1], view), -pair[0].order, -pair[1].order)) if pairs else None
     )

@@ -112,7 +112,9 @@ def keep_apart(lists: Lists, model: Model, synth_type: SynthType, packs: Packs, 
         key: Matters(_leave_out(found.inside, taken), _leave_out(found.outside, taken))
         for key, found in lists.matters.items()
     }
-    return replace(lists, subjects=tiers, matters=matters)
+    # Where a topic has no subject left on one of its sides, its poles share one again.
+    left = {key: found for key, found in matters.items() if any(found.inside) and any(found.outside)}
+    return replace(lists, subjects=tiers, matters=left)
 
 
 def _list_taken(model: Model, synth_type: SynthType) -> frozenset[str]:

@@ -51,7 +51,8 @@ async def audition(model: Model, asker: Asker, seed: int, progress: Progress) ->
             continue
         progress.report(CallsPlanned(len(seeds)))
         odds = await run_together(_judge_seed(model, item, asker, seed, few) for item in seeds)
-        auc = rank_auc(odds, [item.pole == "positive" for item in seeds])
+        heard = [(value, item.pole == "positive") for value, item in zip(odds, seeds, strict=True) if value is not None]
+        auc = rank_auc([value for value, _ in heard], [positive for _, positive in heard])
         aucs[trait.key] = 0.5 if auc is None else round(auc, 4)
     return aucs
 
@@ -84,17 +85,17 @@ def make_judge_request(model: Model, trait: str, text: str, seed: int) -> Reques
     return Request(prompt, max_tokens=1, temperature=0.0, logprobs=TOP_TOKENS)
 
 
-async def _judge_seed(model: Model, item: Seed, asker: Asker, seed: int, few: asyncio.Semaphore) -> float:
-    """The odds of a seed by the others; a call that fails for good says nothing."""
+async def _judge_seed(model: Model, item: Seed, asker: Asker, seed: int, few: asyncio.Semaphore) -> float | None:
+    """The odds of a seed by the others; None where its pole has no other, or the call fails for good."""
     others = replace(model, seeds=tuple(other for other in model.seeds if other.sha256 != item.sha256))
     request = make_judge_request(others, item.trait, item.text, seed)
     if request is None:
-        return 0.0
+        return None
     try:
         async with few:
             reply = await asker.ask(f"audition/{item.trait}/{item.sha256}", request)
     except RetryableProviderError:
-        return 0.0
+        return None
     return read_odds(reply.odds or {})
 
 

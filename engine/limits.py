@@ -1,6 +1,7 @@
 """Limits: what one run may have in flight and spend, over all the models that it asks, and what it has used."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -23,10 +24,16 @@ class Limits:
         self.calls = 0
         self.replies = 0
         self.tokens = 0
-        self.cost_usd: float | None = None
+        self._costs: list[float] = []
+        self._spent_usd = 0.0
         self._dearest_usd = 0.0
         self._open = 0
         self._ended = asyncio.Event()
+
+    @property
+    def cost_usd(self) -> float | None:
+        """What the replies cost, whatever the order in which they came; None where no price is known."""
+        return math.fsum(self._costs) if self._costs else None
 
     @asynccontextmanager
     async def spending(self) -> AsyncIterator[None]:
@@ -49,7 +56,8 @@ class Limits:
         self.calls += not reused
         self.tokens += reply.completion_tokens
         if reply.cost_usd is not None:
-            self.cost_usd = (self.cost_usd or 0.0) + reply.cost_usd
+            self._costs.append(reply.cost_usd)
+            self._spent_usd += reply.cost_usd
             self._dearest_usd = max(self._dearest_usd, reply.cost_usd)
 
     async def _wait_for_room(self) -> None:
@@ -72,4 +80,4 @@ class Limits:
 
     def _has_room(self, max_cost_usd: float) -> bool:
         """Every call is reckoned at the dearest so far, whichever model gave it."""
-        return (self.cost_usd or 0.0) + (self._open + 1) * self._dearest_usd <= max_cost_usd
+        return self._spent_usd + (self._open + 1) * self._dearest_usd <= max_cost_usd

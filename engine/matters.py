@@ -30,8 +30,8 @@ def split_matters(model: Model, lists: Lists, packs: Packs, embedder: Embedder) 
     topics = [trait for trait in model.traits if trait.type == "topic"]
     if not topics:
         return lists
-    more = tuple(name for name in rank_packs(model, packs)[: MORE_PACKS + 1] if name != lists.pack)
-    tiers = (*lists.subjects, tuple(subject for name in more for subject in packs.packs[name].subjects))
+    near = [name for name in rank_packs(model, packs) if name != lists.pack][:MORE_PACKS]
+    tiers = (*lists.subjects, tuple(subject for name in near for subject in packs.packs[name].subjects))
     split = {trait.key: _split(model, trait, tiers, embedder) for trait in topics}
     own = packs.packs[lists.pack].subjects
     return replace(

@@ -10,10 +10,11 @@ from engine.asking import Asker
 from engine.effort import Level
 from engine.embedded import is_embedded
 from engine.errors import InputError, ProviderUnavailableError, ReplayError
-from engine.job import describe_endpoint, describe_judge
+from engine.job import Job, describe_endpoint, describe_judge
 from engine.jury import Jury
 from engine.limits import Limits
 from engine.llm import Endpoint, LitellmClient, Request
+from engine.model import digest_text
 from engine.progress import LoggedProgress
 from engine.replies import Reply
 from engine.sample_set import MANIFEST, SampleSet, render_files
@@ -65,11 +66,33 @@ def find_replayable(samples_uri: str, run_id: str) -> StoredSet:
     return stored
 
 
-def restore_settings(settings: Settings, manifest: Mapping[str, Any]) -> Settings:
-    """The settings as they were, as far as the set depends on them; addresses, keys and folders are those of now."""
+def restore_job(job: Job, manifest: Mapping[str, Any]) -> Job:
+    """The job at the level that the run had, whatever the effort file says now.
+
+    Raises:
+        ReplayError: a set that the run began from, or was checked beside, is no longer in the store.
+    """
     inputs = manifest["inputs"]
-    names = ("seed", "synth_model", "judge_model")
-    return settings.model_copy(update={name: inputs[name] for name in names})
+    if gone := sorted({*inputs["planned_beside"]} - {*job.model.stored_runs}):
+        raise ReplayError(
+            f"Run {manifest['run_id']} cannot be made again: it was planned beside the sets of {', '.join(gone)}, "
+            "which are no longer in the store"
+        )
+    return Job(job.model, job.synth_type, Level(**inputs["level"]))
+
+
+def check_endpoint(manifest: Mapping[str, Any], endpoint: Endpoint) -> None:
+    """Whether the synth model is the one that answered, at the address where it did.
+
+    Raises:
+        ReplayError: it is another, so that none of the kept replies would be found.
+    """
+    if digest_text(endpoint.identity) != manifest["inputs"]["endpoint"]:
+        raise ReplayError(
+            f"Run {manifest['run_id']} cannot be made again: its replies are not those of {endpoint.name} "
+            f"{f'at {endpoint.api_base}' if endpoint.api_base else 'as it is found now'}. Set "
+            "EXEMPLARS_SYNTH_API_BASE as it was for the run"
+        )
 
 
 def restore_stamp(manifest: Mapping[str, Any]) -> RunStamp:

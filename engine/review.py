@@ -38,14 +38,11 @@ class Review:
         return self.wrong_side | self.carriers
 
 
-def choose_reviewed(
-    plan: Plan, exemplars: Sequence[Exemplar], judge_aucs: Mapping[str, float], embedder: Embedder, strict: bool
-) -> tuple[Choice, Review]:
+def choose_reviewed(plan: Plan, exemplars: Sequence[Exemplar], view: View, embedder: Embedder) -> tuple[Choice, Review]:
     """The choice among all exemplars, and what the review says of it.
 
     Where the effort replaces what is named, the choice is made again without it, as long as as many are chosen.
     """
-    view = make_view(plan, exemplars, judge_aucs, embedder, strict)
     choice = choose_exemplars(plan, exemplars, view)
     review = review_choice(plan, choice, embedder)
     for _ in range(MAX_PASSES if plan.level.replacement_rounds else 0):

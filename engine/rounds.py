@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from engine.choose import Choice, choose_exemplars
+from engine.choose import Choice, choose_exemplars, keep_choice
 from engine.embedding import Embedder
 from engine.language import expect_language, name_language
 from engine.model import POLES, Pole
@@ -35,6 +35,7 @@ class Rounds:
         self.embedder = embedder
         self.language = name_language(expect_language(plan.model))
         self.round_no = 0
+        self.taken = 0
         self.exemplars: tuple[Exemplar, ...] = ()
         self.choice: Choice = choose_exemplars(plan, ())
         self.review = Review()
@@ -65,15 +66,21 @@ class Rounds:
     def take(self, exemplars: Sequence[Exemplar]) -> Choice:
         """Adds a round's screened (and judged) exemplars and chooses anew among all."""
         self.exemplars += tuple(exemplars)
-        self.choice, self.review = choose_reviewed(
-            self.plan, self.exemplars, self.judge_aucs, self.embedder, self._strict
-        )
-        self._hints = make_hints(self.plan, self.choice, self.review, self.places())
+        self.taken += 1
+        view = make_view(self.plan, self.exemplars, self.judge_aucs, self.embedder, self._strict)
+        choice, review = choose_reviewed(self.plan, self.exemplars, view, self.embedder)
+        if self.choice.complete and not choice.complete:
+            # Places are measured by all that stands: what has come since may make a margin too narrow that was not.
+            self.choice = keep_choice(self.choice, choice)
+        else:
+            self.choice, self.review = choice, review
+        self._hints = make_hints(self.plan, self.choice, self.review, view.places)
         return self.choice
 
-    def places(self) -> Mapping[str, float]:
-        """Where what stands lies between the poles, by key; see ``engine.placing``."""
-        return make_view(self.plan, self.exemplars, self.judge_aucs, self.embedder, self._strict).places
+    @property
+    def improving(self) -> bool:
+        """Whether the quotas are met, and what goes on only makes the set better."""
+        return self.choice.complete and self.taken > 0
 
     def _find_lack(self) -> dict[tuple[str, Pole], int]:
         """What is lacking; where nothing is, what had better be replaced, as long as the effort has rounds for that."""
@@ -147,6 +154,7 @@ def _explain_reasons(rejected: Sequence[Exemplar]) -> str:
     parts = []
     for reason, count in counts.most_common(3):
         example = next(exemplar for exemplar in rejected if exemplar.reason == reason)
-        said = example.detail or example.text or "no text"
+        # What a provider said of its failure is in the log; a set made again from kept replies does not have it.
+        said = "the call failed for good" if reason == "cell_failed" else example.detail or example.text or "no text"
         parts.append(f"{count} × {reason} (such as: {said[:120]})")
     return f"Of {len(rejected)} rejected: " + "; ".join(parts) + "."

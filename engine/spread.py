@@ -12,6 +12,8 @@ from engine.embedding import Vectors
 BALANCE = 3.0
 # Keeps the kernel positive definite where two candidates are the same.
 RIDGE = 1e-6
+# Above this the update takes more than half a gigabyte; then the best by score are taken.
+MAX_ENTRIES = 60_000_000
 
 
 def spread_out(scores: Sequence[float], vectors: Vectors, count: int) -> list[int]:
@@ -24,8 +26,8 @@ def spread_out(scores: Sequence[float], vectors: Vectors, count: int) -> list[in
         scores: higher is better; of candidates that are alike in all else the first is picked.
         vectors: shape (n, d), of length 1 or 0.
     """
-    if count >= len(scores):
-        return sorted(range(len(scores)), key=lambda index: (-scores[index], index))
+    if count >= len(scores) or count * len(scores) > MAX_ENTRIES:
+        return sorted(range(len(scores)), key=lambda index: (-scores[index], index))[:count]
     quality = _weigh(scores)
     own = quality**2 * (np.einsum("nd,nd->n", vectors, vectors) + RIDGE)
     rows = np.zeros((count, len(scores)))

@@ -14,7 +14,7 @@ from engine.embedding import Embedder
 from engine.held_out import choose_pool
 from engine.language import expect_language
 from engine.lean import lean_exemplars
-from engine.model import POLES, Model, Pole
+from engine.model import POLES, Model, Pole, digest_text
 from engine.notes import list_notes
 from engine.prompting import prompts_version
 from engine.report import PoleCount, ReportData, render_report
@@ -109,8 +109,9 @@ def make_sample_set(rounds: Rounds, stamp: RunStamp, verdict: Verdict, asker: As
         versions=list_versions(),
         inputs={
             "seed": rounds.plan.seed,
-            "synth_model": rounds.plan.level.synth_model,
-            "judge_model": rounds.plan.level.judge_model,
+            "level": asdict(rounds.plan.level),
+            "endpoint": digest_text(asker.endpoint.identity),
+            "rounds": rounds.taken,
             "planned_beside": list(model.stored_runs),
             "checked_beside": list(verdict.beside),
         },

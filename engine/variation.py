@@ -156,15 +156,17 @@ def pick_evenly(
     uses, own = count_uses(model), Counter[SeedKey]()
     seeds = {pole: [make_key(seed, pole) for seed in list_usable(model, trait, pole)] for pole in POLES}
     left = dict.fromkeys(POLES, wanted)
-    waiting, picked = [tuple(group) for group in groups], list[tuple[Exemplar, ...]]()
+    waiting = [(tuple(group), _keys(group), {exemplar.key for exemplar in group}) for group in groups]
+    picked: list[tuple[Exemplar, ...]] = []
     while True:
         turns = {key for pole in POLES if left[pole] for key in _list_least(seeds[pole], uses)}
-        able = [group for group in waiting if _keys(group) <= turns]
+        able = [item for item in waiting if item[1] <= turns]
         if not able:
             return picked
-        picked.append(min(able, key=lambda group: sum(own[key] for key in _keys(group))))
-        waiting = [group for group in waiting if not set(group) & set(picked[-1])]
-        for key in _keys(picked[-1]):
+        group, keys, taken = min(able, key=lambda item: sum(own[key] for key in item[1]))
+        picked.append(group)
+        waiting = [item for item in waiting if not item[2] & taken]
+        for key in keys:
             uses[key] += 1
             own[key] += 1
             left[key[1]] -= 1

@@ -29,13 +29,16 @@ async def begin_rounds(job: Job, seed: int, asker: Asker, embedder: Embedder) ->
     return Rounds(plan, Screener(plan, use_lengths=not plain), asker.endpoint.draws, embedder, strict=plain)
 
 
-async def walk_rounds(rounds: Rounds, asker: Asker, jury: Jury, progress: Progress) -> None:
+async def walk_rounds(rounds: Rounds, asker: Asker, jury: Jury, progress: Progress, most: int | None = None) -> None:
     """Asks, screens and chooses, round by round, until the quotas are met or the rounds are spent.
+
+    Args:
+        most: rounds after which to stop all the same, as a run did whose money was spent.
 
     Raises:
         ProviderError, BudgetError, StoreError: as ``Asker.ask``.
     """
-    while cells := rounds.next_cells():
+    while rounds.taken != most and (cells := rounds.next_cells()):
         made = await run_together(generate_cell(rounds.plan, cell, asker, rounds.language) for cell in cells)
         rounds.take(await judge_round(rounds, [item for cell in made for item in cell], asker, jury, progress))
 

@@ -43,21 +43,16 @@ def check_rows(
             nothing is held out.
         beside: the run ids of the sets that the frames have beside the run's rows.
     """
-    rows = 2 * wanted * len(traits)
     parameters = {
         "traits": list(traits),
         "wanted": wanted,
-        "row_floor": max(1, rows),
+        "row_floor": max(1, 2 * wanted * len(traits)),
         "run_ids": [run_id],
         "columns": list(columns),
         "variety": {f"{item.trait}/{item.pole}": asdict(item.exemplars) for item in variety},
     }
-    outcomes = [
-        run_suite(folder / f"{RUN_SUITE}.json", run, parameters),
-        run_suite(folder / f"{WHOLE_SUITE}.json", whole, parameters),
-    ]
-    if sides is not None:
-        outcomes.append(run_suite(folder / f"{HELD_OUT_SUITE}.json", sides, parameters))
+    frames = {RUN_SUITE: run, WHOLE_SUITE: whole} | ({} if sides is None else {HELD_OUT_SUITE: sides})
+    outcomes = [run_suite(folder / f"{suite}.json", frame, parameters) for suite, frame in frames.items()]
     return replace(join_outcomes(outcomes), variety=tuple(variety), beside=tuple(beside))
 
 

@@ -6,11 +6,12 @@ from engine.job import SCENARIOS_FOLDER, load_job, plan_job, read_pools
 from engine.progress import LoggedProgress
 from engine.replay import (
     Comparison,
+    check_endpoint,
     check_plan,
     compare_set,
     find_replayable,
     make_kept_askers,
-    restore_settings,
+    restore_job,
     restore_stamp,
 )
 from engine.sample_set import SampleSet
@@ -41,21 +42,22 @@ async def replay_run(settings: Settings, run_id: str, target: str | None = None)
 async def make_again(settings: Settings, stored: StoredSet) -> SampleSet:
     """The set of a run, from its inputs and its kept replies."""
     manifest = stored.manifest
-    then, stamp = restore_settings(settings, manifest), restore_stamp(manifest)
-    inputs = manifest["inputs"]
-    job = load_job(then, stamp.handle, stamp.synth_type, stamp.effort, dry=True, runs=inputs["planned_beside"])
-    asker, jury = make_kept_askers(then, job.level)
+    stamp, inputs = restore_stamp(manifest), manifest["inputs"]
+    job = load_job(settings, stamp.handle, stamp.synth_type, stamp.effort, dry=True, runs=inputs["planned_beside"])
+    job = restore_job(job, manifest)
+    asker, jury = make_kept_askers(settings, job.level)
+    check_endpoint(manifest, asker.endpoint)
     embedder = SentenceEncoder()
     try:
-        rounds = await begin_rounds(job, then.seed, asker, embedder)
+        rounds = await begin_rounds(job, inputs["seed"], asker, embedder)
     except ProviderError:
         # Subjects are proposed for a definition: those of another one are not kept.
-        check_plan(manifest, plan_job(job, load_packs(SCENARIOS_FOLDER), then.seed, embedder).plan_id)
+        check_plan(manifest, plan_job(job, load_packs(SCENARIOS_FOLDER), inputs["seed"], embedder).plan_id)
         raise
     check_plan(manifest, rounds.plan.plan_id)
     with asker.keeping(rounds.plan.plan_id), jury.keeping(rounds.plan.plan_id):
-        await walk_rounds(rounds, asker, jury, LoggedProgress())
-    model = read_pools(then.locate(then.samples_uri), rounds.plan.model, inputs["checked_beside"])
+        await walk_rounds(rounds, asker, jury, LoggedProgress(), inputs["rounds"])
+    model = read_pools(settings.locate(settings.samples_uri), rounds.plan.model, inputs["checked_beside"])
     return make_sample_set(rounds, stamp, check_rounds(rounds, stamp, model), asker)
 
 

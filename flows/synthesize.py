@@ -8,7 +8,7 @@ from prefect.runtime import flow_run
 from pydantic import Field
 
 from engine.asking import Asker
-from engine.errors import GateError, QuotaError
+from engine.errors import BudgetError, GateError, QuotaError
 from engine.job import Job, call_jury, open_asker
 from engine.jury import Jury
 from engine.model import HANDLE_PATTERN, Effort, SynthType
@@ -70,8 +70,15 @@ async def run_rounds(rounds: Rounds, asker: Asker, jury: Jury, progress: Progres
         while cells := rounds.next_cells():
             progress.report(StageBegun(f"Round {rounds.round_no}: {len(cells)} cells"))
             progress.report(CallsPlanned(len(cells)))
-            exemplars = await generate(rounds, cells, asker)
-            await screen(rounds, exemplars, asker, jury, progress)
+            try:
+                exemplars = await generate(rounds, cells, asker)
+                await screen(rounds, exemplars, asker, jury, progress)
+            except BudgetError as error:
+                if not rounds.improving:
+                    raise
+                # The quotas are met: what more money would have made better is no reason to lose them.
+                get_run_logger().warning("%s", error)
+                break
             progress.report(KeptCounted(count_kept(rounds), rounds.plan.wanted))
 
 

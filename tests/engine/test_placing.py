@@ -1,11 +1,12 @@
 """Where exemplars lie between the poles, by those whose word has proved its worth."""
 
 import pytest
-from fakes.builders import NEGATIVE_SEEDS, POSITIVE_SEEDS, make_exemplar, make_model, make_seeds, make_trait
+from fakes.builders import make_exemplar, make_model, make_seeds, make_trait
 from fakes.word_vectors import WordVectors
 
 from engine.embedding import SentenceEncoder
-from engine.placing import NAMES_AUC, fit_reference, name_pole, place_exemplars
+from engine.model import POLES, Seed
+from engine.placing import MIN_HEARD, NAMES_AUC, fit_reference, name_pole, place_exemplars
 
 TRAIT = make_trait()
 PLAIN = "The page is in the cache for an hour, and then the server builds it again."
@@ -59,10 +60,34 @@ def test_pole_is_called_by_its_label_and_its_paraphrases() -> None:
 
 
 def test_axis_from_seeds_knows_how_well_it_tells_them_apart() -> None:
-    _, auc = fit_reference(make_model(seeds=make_seeds()), TRAIT, SentenceEncoder())
+    seeds = tuple(
+        Seed("clarity", f"{words} of matter{index}", quality, f"{quality}{index}")
+        for quality, words in ((1.0, "plain short words"), (0.0, "long stilted clauses"))
+        for index in range(MIN_HEARD)
+    )
+    _, auc = fit_reference(make_model(seeds=seeds), TRAIT, WordVectors())
 
     assert 1.0 == auc
-    assert 6 == len({*POSITIVE_SEEDS, *NEGATIVE_SEEDS})
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_few_seeds_have_a_say_together_with_the_names_of_the_poles(count: int) -> None:
+    """Left out one by one they would seem to know nothing, and nothing at all would be placed."""
+    seeds = [seed for pole in POLES for seed in make_model(seeds=make_seeds()).seeds_at("clarity", pole)[:count]]
+    model = make_model(seeds=tuple(seeds))
+    made = [make_exemplar(PLAIN, "positive"), make_exemplar(STILTED, "negative")]
+    _, auc = fit_reference(model, TRAIT, SentenceEncoder())
+    places = place_exemplars(model, TRAIT, made, None, SentenceEncoder())
+
+    assert NAMES_AUC == auc
+    assert places[made[0].key] > places[made[1].key]
+
+
+def test_one_seed_at_a_pole_earns_no_perfect_score() -> None:
+    seeds = make_model(seeds=make_seeds())
+    lone = (*seeds.seeds_at("clarity", "positive")[:1], *seeds.seeds_at("clarity", "negative"))
+
+    assert NAMES_AUC == fit_reference(make_model(seeds=lone), TRAIT, SentenceEncoder())[1]
 
 
 def test_nothing_has_no_place() -> None:

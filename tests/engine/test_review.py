@@ -8,10 +8,11 @@ import pytest
 from fakes.builders import make_exemplar, make_level, make_model, make_seeds, make_test_plan, make_trait
 from fakes.word_vectors import WordVectors
 
+from engine.choose import Choice
 from engine.model import POLES, Pole
 from engine.plan import Plan, Spent, plan_round
 from engine.prompting import write_chat_prompt, write_plain_prompt
-from engine.review import Review, choose_reviewed, make_hints, review_choice
+from engine.review import Review, choose_reviewed, make_hints, make_view, review_choice
 from engine.rounds import Rounds
 from engine.samples import Exemplar
 from engine.screen import Screener
@@ -40,6 +41,11 @@ def plan_of(wanted: int, replacement_rounds: int = 1) -> Plan:
     return make_test_plan(make_model(), make_level(wanted, replacement_rounds=replacement_rounds))
 
 
+def review_made(plan: Plan, made: list[Exemplar]) -> tuple[Choice, Review]:
+    view = make_view(plan, made, {}, WordVectors(), strict=False)
+    return choose_reviewed(plan, made, view, WordVectors())
+
+
 def keys(exemplars: list[Exemplar]) -> set[str]:
     return {exemplar.key for exemplar in exemplars}
 
@@ -47,8 +53,8 @@ def keys(exemplars: list[Exemplar]) -> set[str]:
 def test_pair_on_the_wrong_side_is_replaced_by_one_that_is_not() -> None:
     good, flipped, spare = make_set(9), make_set(1, start=9, flipped=True), make_set(1, start=10)
     plan = plan_of(10)
-    without, review = choose_reviewed(plan, [*good, *flipped], {}, WordVectors(), strict=False)
-    choice, after = choose_reviewed(plan, [*good, *flipped, *spare], {}, WordVectors(), strict=False)
+    without, review = review_made(plan, [*good, *flipped])
+    choice, after = review_made(plan, [*good, *flipped, *spare])
 
     assert keys(flipped) == review.wrong_side
     assert keys([*good, *flipped]) == keys(list(without.chosen))
@@ -59,7 +65,7 @@ def test_pair_on_the_wrong_side_is_replaced_by_one_that_is_not() -> None:
 
 def test_effort_without_replacement_only_names_them() -> None:
     made = [*make_set(9), *make_set(1, start=9, flipped=True), *make_set(1, start=10)]
-    choice, review = choose_reviewed(plan_of(10, replacement_rounds=0), made[:20] + made[20:], {}, WordVectors(), False)
+    choice, review = review_made(plan_of(10, replacement_rounds=0), made[:20] + made[20:])
 
     assert 20 == len(choice.chosen)
     assert not any(item.reason == "wrong_label" for item in choice.rejected)
@@ -69,7 +75,7 @@ def test_effort_without_replacement_only_names_them() -> None:
 def test_texts_that_begin_alike_at_one_pole_are_warned_of_and_countered() -> None:
     plan = plan_of(10)
     made = make_set(10, first={"negative": "Perhaps"})
-    choice, review = choose_reviewed(plan, made, {}, WordVectors(), strict=False)
+    choice, review = review_made(plan, made)
     hints = make_hints(plan, choice, review, {})
     cells = plan_round(plan, 2, plan.full_lack(), Spent({"clarity": 10}, 20), hints=hints)
     prompts = {cell.pole: write_chat_prompt(plan, cell, "English").user for cell in cells}
@@ -85,7 +91,7 @@ def test_texts_that_begin_alike_at_one_pole_are_warned_of_and_countered() -> Non
 def test_pole_that_is_longer_is_warned_of_and_both_poles_are_told_one_length() -> None:
     plan = plan_of(10)
     made = make_set(10, first={"positive": "This one goes on for quite some time before it says what it says, and so"})
-    choice, review = choose_reviewed(plan, made, {}, WordVectors(), strict=False)
+    choice, review = review_made(plan, made)
     hints = make_hints(plan, choice, review, {})
     cells = plan_round(plan, 2, plan.full_lack(), Spent({"clarity": 10}, 20), hints=hints)
     lines = [
@@ -101,7 +107,7 @@ def test_pole_that_is_longer_is_warned_of_and_both_poles_are_told_one_length() -
 
 def test_carriers_make_room_for_texts_that_carry_nothing() -> None:
     made = [*make_set(10, first={"negative": "Perhaps"}), *make_set(10, start=10)]
-    choice, review = choose_reviewed(plan_of(10), made, {}, WordVectors(), strict=False)
+    choice, review = review_made(plan_of(10), made)
 
     assert () == review.shortcuts
     assert 10 == choice.count("clarity", "positive") == choice.count("clarity", "negative")
@@ -111,7 +117,7 @@ def test_carriers_make_room_for_texts_that_carry_nothing() -> None:
 def test_openings_used_are_told_to_the_next_round() -> None:
     plan = plan_of(2)
     made = [make_exemplar(f"Opening number {index} of these.", pole, index) for index in range(2) for pole in POLES]
-    choice, review = choose_reviewed(plan, made, {}, WordVectors(), strict=False)
+    choice, review = review_made(plan, made)
     hints = make_hints(plan, choice, review, {})
     (cell, *_) = plan_round(plan, 2, plan.full_lack(), Spent({}), hints=hints)
 
@@ -125,7 +131,7 @@ def test_best_texts_are_the_shots_of_a_pole_without_seeds() -> None:
     plan = plan_of(2)
     made = [make_exemplar(f"Text {index} of this.", pole, index) for index in range(2) for pole in POLES]
     places = {item.key: float(index) for index, item in enumerate(made)}
-    choice, review = choose_reviewed(plan, made, {}, WordVectors(), strict=False)
+    choice, review = review_made(plan, made)
     hints = make_hints(plan, choice, review, places)
     cell = plan_round(plan, 2, plan.full_lack(), Spent({}), hints=hints)[0]
 
@@ -197,3 +203,22 @@ def test_review_of_nothing_says_nothing() -> None:
 
     assert Review().named == frozenset()
     assert () == review_choice(plan, make_rounds(plan).choice, WordVectors()).shortcuts
+
+
+def test_set_that_was_complete_stays_when_a_later_round_makes_it_less() -> None:
+    """What comes later lies so far apart that the margins of before become too narrow by comparison."""
+    positive, negative = ((" ".join(MANNERS[pole]),) for pole in POLES)
+    trait = make_trait(positive_paraphrase=positive, negative_paraphrase=negative)
+    rounds = make_rounds(make_test_plan(make_model(trait), make_level(4)), strict=True)
+    rounds.next_cells()
+    first = rounds.take(make_set(8))
+    far = [
+        make_exemplar(" ".join(MANNERS[pole] * 4) + f" {index}", pole, 100 + index)
+        for index in range(20)
+        for pole in POLES[:1]
+    ]
+    second = rounds.take(far)
+
+    assert first.complete
+    assert second.complete
+    assert len(rounds.exemplars) == len(second.chosen) + len(second.rejected)
