@@ -122,6 +122,8 @@ def _show_cost(console: Console, preview: Preview) -> None:
         table.add_row(outlook, *(f"{count:,}" for count in counts), _format_cost(amount), SUPPOSED[outlook])
     console.print(table)
     console.print(Text(_explain_price(preview)))
+    if preview.plan.level.thinking != "none" and not preview.endpoint.free:
+        console.print("What a model thinks before it answers is billed like its answer and not counted here.")
     console.print("Replies kept from an earlier start of the same plan are not asked for again, nor paid.")
 
 
