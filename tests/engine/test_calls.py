@@ -146,3 +146,9 @@ def test_judge_with_few_seeds_is_heard_on_each_of_them() -> None:
 
 def make_many(count: int) -> tuple[Seed, ...]:
     return tuple(Seed("clarity", f"A text of number {index}.", float(index % 2), str(index)) for index in range(count))
+
+
+def test_variations_are_counted_by_the_lengths_of_their_seeds() -> None:
+    plan = replace(make_test_plan(make_model(seeds=make_seeds())), synth_type="diversify")
+
+    assert count_cells(plan, 1) == list_kinds(plan)["exemplars: clarity (spectrum), positive"].calls

@@ -10,7 +10,7 @@ from fakes.builders import make_exemplar, make_level, make_model, make_test_plan
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.choose import MIN_MARGIN, Choice, View, choose_exemplars
+from engine.choose import MIN_MARGIN, Choice, View, choose_exemplars, keep_choice
 from engine.model import POLES, Pole
 from engine.plan import Plan
 from engine.samples import Exemplar, Reason
@@ -354,3 +354,23 @@ def test_text_on_its_subject_is_chosen_over_one_judged_a_little_better() -> None
     negative = make_exemplar("Keys may be rotated at some time by somebody.", "negative", odds=-2.0)
 
     assert [on_subject.key, negative.key] == list_keys(choose_judged(plan_of(1), [on_subject, astray, negative]).chosen)
+
+
+def test_pair_that_lies_the_right_way_round_is_taken_before_a_better_looking_one_that_does_not() -> None:
+    """The level text is on its subject and of one length with the negative, the clear one is not."""
+    level = make_exemplar("Rotate the key on the first of the month.", "positive", odds=0.1)
+    clear = make_exemplar("Water the flowers.", "positive", draw=1, odds=1.0)
+    negative = make_exemplar("Keys may be rotated at some time by somebody.", "negative", odds=-0.2)
+
+    assert [clear, negative] == list(choose_judged(plan_of(1), [level, clear, negative]).chosen)
+
+
+def test_choice_that_is_kept_gives_the_later_reasons_to_the_rest() -> None:
+    first = [exemplar for index in range(2) for exemplar in make_pair(index, 2.0, -2.0)]
+    earlier = choose_judged(plan_of(2), first)
+    since = [*make_pair(2, 9.0, -9.0), *make_pair(3, 0.0, 0.0)]
+    kept = keep_choice(earlier, choose_judged(plan_of(2), [*first, *since]))
+
+    assert (earlier.chosen, earlier.lack, earlier.paired) == (kept.chosen, kept.lack, kept.paired)
+    assert ["surplus"] * 2 + ["off_pole"] * 2 == [reason_of(kept, exemplar) for exemplar in since]
+    assert len(first) + len(since) == len(kept.chosen) + len(kept.rejected)

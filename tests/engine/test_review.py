@@ -222,3 +222,13 @@ def test_set_that_was_complete_stays_when_a_later_round_makes_it_less() -> None:
     assert first.complete
     assert second.complete
     assert len(rounds.exemplars) == len(second.chosen) + len(second.rejected)
+
+
+def test_rounds_that_only_make_a_complete_set_better_are_told_from_those_that_it_needs() -> None:
+    rounds = make_rounds(plan_of(10))
+    rounds.next_cells()
+    needed = rounds.improving
+    rounds.take(make_set(10, first={"negative": "Perhaps"}))
+
+    assert (False, True) == (needed, rounds.improving)
+    assert rounds.next_cells()
