@@ -1,8 +1,8 @@
 """Placing: where each exemplar of a trait lies between the poles, by whatever has a say and has shown its skill.
 
 Two have: the in-context judge's odds, and an axis from the seeds, or from what the poles are called where a pole has
-none. An axis from the exemplars themselves has none: it finds what it put in
-(docs/decisions/009-samples-that-teach.md).
+none. An axis from the exemplars themselves finds what it put in; only a topic without seeds, whose negative pole is
+everything else, has nothing better (docs/decisions/009-samples-that-teach.md).
 """
 
 import math
@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from engine.axis import Numbers, fit_axis, place_held_out, rank_auc
-from engine.embedding import Embedder
+from engine.embedding import Embedder, Vectors
 from engine.model import POLES, Model, Pole, Trait
 from engine.samples import Exemplar
 
@@ -43,6 +43,8 @@ def place_exemplars(
     vectors = embedder.embed([exemplar.text or "" for exemplar in exemplars])
     axis, axis_auc = fit_reference(model, trait, embedder)
     voices: list[tuple[Numbers, float | None]] = [(vectors @ axis, axis_auc)]
+    if trait.type == "topic" and not all(model.seeds_at(trait.key, pole) for pole in POLES):
+        voices = [_hear_own(exemplars, vectors)]
     if all(exemplar.odds is not None for exemplar in exemplars):
         voices.append((np.array([exemplar.odds for exemplar in exemplars]), judge_auc))
     total = _add_voices(voices, len(exemplars))
@@ -70,6 +72,13 @@ def name_pole(trait: Trait, pole: Pole) -> list[str]:
     """What a pole is called: its label alone and with the trait's name, and its paraphrases."""
     label = trait.label(pole)
     return [label, f"{trait.name}: {label}", *trait.paraphrase(pole)]
+
+
+def _hear_own(exemplars: Sequence[Exemplar], vectors: Vectors) -> tuple[Numbers, float | None]:
+    """Where the exemplars themselves place one another, and how well: what a topic is not is no name to go by."""
+    positive = [exemplar.pole == "positive" for exemplar in exemplars]
+    own = place_held_out(vectors, positive, [exemplar.pair_id for exemplar in exemplars])
+    return own, rank_auc(own, positive)
 
 
 def _fit(texts: Mapping[Pole, Sequence[str]], embedder: Embedder) -> Numbers:

@@ -26,7 +26,7 @@ class Rounds:
     Args:
         draws: calls for one scenario and pole in the first round and after.
         strict: whether the synth model is so weak that only pairs are chosen which lie clearly the right way round.
-            Where such a model has no seeds to go by, the best of its first round are the shots of its second.
+            Where such a model has no seeds to go by, the best so far are the shots of its later rounds.
     """
 
     def __init__(self, plan: Plan, screener: Screener, draws: int, embedder: Embedder, strict: bool) -> None:
@@ -87,9 +87,6 @@ class Rounds:
         if self.round_no == 0:
             return dict(self.plan.full_lack())
         lack = dict(self.choice.lack)
-        if self.round_no == 1:
-            # Round 2 asks for twice what is lacking, so half of the quota makes it as large as the first.
-            lack |= {key: max(lack[key], math.ceil(self.plan.wanted / 2)) for key in self._list_scouted()}
         if any(lack.values()) or self._replaced >= self.plan.level.replacement_rounds:
             return lack
         self._replaced += 1
@@ -108,15 +105,6 @@ class Rounds:
         """
         most = math.ceil(MAX_REPLACED * self.plan.wanted)
         return math.ceil(min(count, most) / (self.round_no + 1))
-
-    def _list_scouted(self) -> list[tuple[str, Pole]]:
-        """The poles of traits whose first round only found shots for the second."""
-        bare = [
-            trait.key
-            for trait in self.plan.model.traits
-            if self._strict and not all(self.plan.model.seeds_at(trait.key, pole) for pole in POLES)
-        ]
-        return [(key, pole) for key in bare for pole in POLES]
 
     def explain_lack(self) -> tuple[str, ...]:
         """A sentence for each trait and pole that lacks exemplars: how many, and the commonest reasons."""

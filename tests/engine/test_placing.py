@@ -92,3 +92,13 @@ def test_one_seed_at_a_pole_earns_no_perfect_score() -> None:
 
 def test_nothing_has_no_place() -> None:
     assert {} == place_exemplars(make_model(), TRAIT, [], None, WordVectors())
+
+
+def test_topic_without_seeds_is_placed_by_its_own_exemplars() -> None:
+    """The names of the poles say the opposite of what the exemplars show, and are not heard."""
+    trait = make_trait("sea", type="topic", positive_label="Harbour", negative_label="Other matters")
+    texts = {"positive": "other matters waves boats", "negative": "harbour bread ovens"}
+    made = [make_exemplar(f"{texts[pole]} {index}", pole, index, "sea") for index in range(6) for pole in POLES]
+    places = place_exemplars(make_model(trait), trait, made, None, WordVectors())
+
+    assert all((places[item.key] > 0) == (item.pole == "positive") for item in made)
