@@ -12,8 +12,8 @@ from engine.embedding import Embedder
 from engine.samples import Exemplar
 
 # How far on the other side a text has to lie, in halves of the distance between the poles. Of human-labelled sets with
-# a tenth of the labels flipped, 40 a pole, .25 named 70 to 88 % of the flipped ones and 1 to 17 % of the others, 0
-# named 70 to 95 and 2 to 23 % (docs/decisions/009-samples-that-teach.md).
+# a tenth of the labels flipped, 40 a pole, .25 named 65 to 90 % of the flipped ones and 1 to 23 % of the others
+# (docs/decisions/009-samples-that-teach.md).
 WRONG_SIDE = 0.25
 # A probe that tells the poles apart worse than this has no say on single texts.
 MIN_AUC = 0.7
