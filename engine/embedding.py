@@ -32,7 +32,7 @@ class SentenceEncoder:
         self._seen: dict[str, Vectors] = {}
 
     def embed(self, texts: Sequence[str]) -> Vectors:
-        """Vectors of shape ``(len(texts), 512)``; some 800 short texts a second with the machine to itself, the first call 1 s more."""
+        """Vectors of shape ``(len(texts), 512)``; some 800 short texts a second, the first call 1 s more."""
         new = [text for text in dict.fromkeys(texts) if text not in self._seen]
         if new:
             self._seen.update(zip(new, normalise_rows(_load_encoder().encode(new)), strict=True))
