@@ -67,8 +67,7 @@ async def judge_standing(
     """
     few = asyncio.Semaphore(IN_FLIGHT)
     return await run_together(
-        _judge(model, exemplar, asker, seed, few) if exemplar.trait in traits else _leave(exemplar)
-        for exemplar in exemplars
+        _judge(model, exemplar, asker, seed, few, exemplar.trait in traits) for exemplar in exemplars
     )
 
 
@@ -92,29 +91,30 @@ async def _judge_seed(model: Model, item: Seed, asker: Asker, seed: int, few: as
     if request is None:
         return None
     try:
-        async with few:
-            reply = await asker.ask(f"audition/{item.trait}/{item.sha256}", request)
+        return await _ask_odds(f"audition/{item.trait}/{item.sha256}", request, asker, few)
     except RetryableProviderError:
         return None
-    return read_odds(reply.odds or {})
 
 
-async def _leave(exemplar: Exemplar) -> Exemplar:
-    return exemplar
-
-
-async def _judge(model: Model, exemplar: Exemplar, asker: Asker, seed: int, few: asyncio.Semaphore) -> Exemplar:
-    if not exemplar.stands or exemplar.text is None or exemplar.odds is not None:
+async def _judge(
+    model: Model, exemplar: Exemplar, asker: Asker, seed: int, few: asyncio.Semaphore, trusted: bool
+) -> Exemplar:
+    if not trusted or not exemplar.stands or exemplar.text is None or exemplar.odds is not None:
         return exemplar
     request = make_judge_request(model, exemplar.trait, exemplar.text, seed)
     if request is None:
         return exemplar
     try:
-        async with few:
-            reply = await asker.ask(f"judge/{exemplar.cell_id}", request)
+        odds = await _ask_odds(f"judge/{exemplar.cell_id}", request, asker, few)
     except RetryableProviderError as error:
         return replace(exemplar, reason="cell_failed", detail=f"the judge did not answer: {error}")
-    return replace(exemplar, odds=read_odds(reply.odds or {}))
+    return replace(exemplar, odds=odds)
+
+
+async def _ask_odds(label: str, request: Request, asker: Asker, few: asyncio.Semaphore) -> float:
+    async with few:
+        reply = await asker.ask(label, request)
+    return read_odds(reply.odds or {})
 
 
 def read_odds(tokens: dict[str, float]) -> float:

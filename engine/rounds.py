@@ -80,7 +80,7 @@ class Rounds:
     @property
     def improving(self) -> bool:
         """Whether the quotas are met, and what goes on only makes the set better."""
-        return self.choice.complete and self.taken > 0
+        return self.choice.complete
 
     def _find_lack(self) -> dict[tuple[str, Pole], int]:
         """What is lacking; where nothing is, what had better be replaced, as long as the effort has rounds for that."""
