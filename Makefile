@@ -32,9 +32,9 @@ bench: $(VENV)/.dev
 	$(BIN)/pytest tests/bench -s
 
 teaches: $(VENV)/.teaches
-	$(BIN)/python tests/bench/teaches/run.py --parts
-	$(BIN)/python tests/bench/teaches/run.py --bare --efforts high
-	$(BIN)/python tests/bench/teaches/table.py
+	PYTHONPATH=tests $(BIN)/python -m bench.teaches.run --parts
+	PYTHONPATH=tests $(BIN)/python -m bench.teaches.run --bare --efforts high
+	PYTHONPATH=tests $(BIN)/python -m bench.teaches.table
 
 $(VENV)/.run: requirements.lock pyproject.toml scripts/set-up
 	@scripts/set-up $(VENV) requirements.lock

@@ -4,6 +4,7 @@ import random
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from bench.teaches.real_texts import RealTexts
@@ -56,7 +57,7 @@ def make_yardsticks(texts: RealTexts) -> dict[str, Yardstick]:
 
 
 @cache
-def _load_wordllama():  # type: ignore[no-untyped-def]
+def _load_wordllama() -> Any:
     import wordllama
 
     folder = Path(wordllama.__file__).parent

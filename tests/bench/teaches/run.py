@@ -1,6 +1,6 @@
 """Does it teach? Sets made by the embedded model, an axis fit on them, real texts that nobody here wrote: the table.
 
-``python tests/bench/teaches/run.py [--draws 0,1,…] [--models …] [--efforts …] [--bare]``, or ``make teaches``.
+``make teaches``, or below ``tests/`` ``python -m bench.teaches.run`` (``--help`` has the options).
 Everything is asked once: candidates are kept under ``--cache``, and every arm and effort of a draw is made from them.
 The table's lines are added to ``--out`` as they come, so that a run that is stopped goes on.
 """
@@ -8,36 +8,36 @@ The table's lines are added to ``--out`` as they come, so that a run that is sto
 import argparse
 import asyncio
 import json
-import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from bench.teaches.arms import Set, list_parts, name_poles, take_chosen, take_seeds
+from bench.teaches.measure import FEWER, Yardstick, make_yardsticks
+from bench.teaches.real_texts import load_real_texts
+
+from engine.asking import Asker
+from engine.definition import load_model
+from engine.effort import load_level
+from engine.embedded import serve_embedded
+from engine.embedding import SentenceEncoder
+from engine.job import SCENARIOS_FOLDER, Job, plan_job
+from engine.judge import judge_standing
+from engine.jury import Jury
+from engine.limits import Limits
+from engine.llm import LitellmClient
+from engine.model import POLES, Model
+from engine.progress import LoggedProgress
+from engine.rounds import Rounds
+from engine.scenario import load_packs
+from engine.screen import Screener
+from engine.settings import PROJECT_ROOT
+from engine.variety import measure_texts
+from engine.walk import walk_rounds
+
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE.parents[1]), str(HERE.parents[2])]
-
-from bench.teaches.arms import Set, list_parts, name_poles, take_chosen, take_seeds  # noqa: E402
-from bench.teaches.measure import FEWER, Yardstick, make_yardsticks  # noqa: E402
-from bench.teaches.real_texts import load_real_texts  # noqa: E402
-
-from engine.asking import Asker  # noqa: E402
-from engine.definition import load_model  # noqa: E402
-from engine.effort import load_level  # noqa: E402
-from engine.embedded import serve_embedded  # noqa: E402
-from engine.embedding import SentenceEncoder  # noqa: E402
-from engine.job import SCENARIOS_FOLDER, Job, plan_job  # noqa: E402
-from engine.judge import judge_standing  # noqa: E402
-from engine.jury import Jury  # noqa: E402
-from engine.limits import Limits  # noqa: E402
-from engine.llm import LitellmClient  # noqa: E402
-from engine.model import Model  # noqa: E402
-from engine.progress import LoggedProgress  # noqa: E402
-from engine.rounds import Rounds  # noqa: E402
-from engine.scenario import load_packs  # noqa: E402
-from engine.screen import Screener  # noqa: E402
-from engine.settings import PROJECT_ROOT  # noqa: E402
-from engine.variety import measure_texts  # noqa: E402
-from engine.walk import walk_rounds  # noqa: E402
+Tell = Callable[[str, Set], None]
 
 MODELS = ("bench.health-posts", "bench.register", "bench.campaign-posts")
 PARTS_AT = "high"
@@ -66,12 +66,14 @@ async def make_draw(handle: str, draw: int, asked: argparse.Namespace) -> None:
     yardsticks = make_yardsticks(load_real_texts(handle))
     embedder = SentenceEncoder()
 
-    def tell(arm: str, texts: Set, seconds: float = 0.0) -> None:
+    begun = time.monotonic()
+
+    def tell(arm: str, texts: Set) -> None:
         rates = {name: round(yardstick.rate(texts), 4) for name, yardstick in yardsticks.items()}
         vendi = [measure_texts(its, embedder).vendi_of_eight for its in texts.values()]
         line = {"model": handle, "draw": draw, "arm": arm, "count": len(texts["positive"]), **rates, "vendi": vendi}
         with Path(asked.out).open("a") as stream:
-            stream.write(json.dumps(line | {"seconds": round(seconds)}) + "\n")
+            stream.write(json.dumps(line | {"seconds": round(time.monotonic() - begun)}) + "\n")
         print(line, flush=True)
 
     if not asked.bare:
@@ -83,16 +85,17 @@ async def make_draw(handle: str, draw: int, asked: argparse.Namespace) -> None:
                 await make_effort(replace(model, seeds=()) if asked.bare else model, effort, draw, asker, asked, tell)
 
 
-def tell_references(model: Model, draw: int, yardsticks: dict[str, Yardstick], tell) -> None:  # type: ignore[no-untyped-def]
+def tell_references(model: Model, draw: int, yardsticks: dict[str, Yardstick], tell: Tell) -> None:
     """What needs no synth model."""
     tell("pole names", name_poles(model))
     tell("seeds", take_seeds(model))
     tell("40 real texts", yardsticks["use"].draw_real(FEWER, 100 + draw))
 
 
-async def make_effort(model: Model, effort: str, draw: int, asker: Asker, asked: argparse.Namespace, tell) -> None:  # type: ignore[no-untyped-def]
+async def make_effort(
+    model: Model, effort: str, draw: int, asker: Asker, asked: argparse.Namespace, tell: Tell
+) -> None:
     """The walk of one effort, and the parts alone from its first round."""
-    begun = time.monotonic()
     level = load_level(str(PROJECT_ROOT / "data" / "effort.yaml"), effort)  # type: ignore[arg-type]
     embedder = SentenceEncoder()
     plan = plan_job(Job(model, "from_traits", level), load_packs(SCENARIOS_FOLDER), draw, embedder)
@@ -100,13 +103,10 @@ async def make_effort(model: Model, effort: str, draw: int, asker: Asker, asked:
     progress = LoggedProgress()
     await walk_rounds(rounds, asker, Jury(None, 0), progress)
     bare = ", no seeds" if not model.seeds else ""
-    tell(f"{effort}{bare}", take_chosen(rounds.choice.chosen), time.monotonic() - begun)
+    tell(f"{effort}{bare}", take_chosen(rounds.choice.chosen))
     if bare:
         first = [item for item in rounds.exemplars if item.round_no == 1 and item.stands]
-        one = {
-            pole: [item.text or "" for item in first if item.pole == pole][: plan.wanted]
-            for pole in ("positive", "negative")
-        }
+        one = {pole: [item.text or "" for item in first if item.pole == pole][: plan.wanted] for pole in POLES}
         tell(f"{effort}{bare}, first round alone", one)
     if effort == PARTS_AT and asked.parts and not bare:
         first = [item for item in rounds.exemplars if item.round_no == 1]
