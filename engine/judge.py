@@ -46,7 +46,7 @@ async def audition(model: Model, asker: Asker, seed: int, progress: Progress) ->
         if not can_judge(model, trait.key, asker):
             continue
         seeds = [item for pole in POLES for item in model.seeds_at(trait.key, pole)]
-        if all(len(model.seeds_at(trait.key, pole)) >= JUDGE_SHOTS_PER_POLE for pole in POLES):
+        if not is_heard(model, trait.key):
             aucs[trait.key] = SURE_AUC
             continue
         progress.report(CallsPlanned(len(seeds)))
@@ -69,6 +69,11 @@ async def judge_standing(
     return await run_together(
         _judge(model, exemplar, asker, seed, few, exemplar.trait in traits) for exemplar in exemplars
     )
+
+
+def is_heard(model: Model, trait: str) -> bool:
+    """Whether the judge has an audition for a trait: where its seeds are fewer than it could be shown."""
+    return any(len(model.seeds_at(trait, pole)) < JUDGE_SHOTS_PER_POLE for pole in POLES)
 
 
 def can_judge(model: Model, trait: str, asker: Asker) -> bool:

@@ -12,6 +12,7 @@ from engine.asking import Asker
 from engine.card import render_card
 from engine.embedding import Embedder
 from engine.held_out import choose_pool
+from engine.judge import is_heard
 from engine.language import expect_language
 from engine.lean import lean_exemplars
 from engine.model import POLES, Model, Pole, digest_text
@@ -179,7 +180,10 @@ def _make_verdict_document(rounds: Rounds, verdict: Verdict, asker: Asker) -> di
             {name: getattr(item, name) for name in ("trait", "kind", "what", "pole", "auc")}
             for item in rounds.review.shortcuts
         ],
-        "in_context_judge_auc": dict(rounds.judge_aucs),
+        "in_context_judge": {
+            trait: {"auc": auc, "measured": is_heard(rounds.plan.model, trait)}
+            for trait, auc in rounds.judge_aucs.items()
+        },
         "judge": asdict(count_votes(exemplar.votes for exemplar in rounds.exemplars)),
         "cost": {
             "usd": asker.limits.cost_usd,

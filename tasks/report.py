@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from prefect.artifacts import acreate_markdown_artifact
 
 from engine.model import POLES
-from engine.report_variety import MEASURES, tell_coverage, tell_figure
+from engine.report_variety import MEASURES, Measure, tell_coverage, tell_figure
 from engine.report_words import EXPLANATIONS
 from engine.rounds import Rounds
 from engine.sample_set import REPORT, SAMPLES
 from engine.screen import count_reasons
 from engine.store import StoredSet
 from engine.summary import count_kept
+from engine.variety import PoleVariety
 from engine.verdict import Verdict
 
 SHOWN_SAMPLES = 3
@@ -83,26 +84,29 @@ def _write_reasons(rounds: Rounds) -> str:
 
 
 def _write_variety(rounds: Rounds, verdict: Verdict) -> str:
-    """A row for each trait and pole that has exemplars, the seeds' figures in brackets."""
-    measured = [item for item in verdict.variety if item.exemplars.count]
-    if not measured:
+    """A table for each trait that has exemplars, the seeds' figures in brackets.
+
+    Figures stand below one another and poles side by side: the page cuts off what is wider than it.
+    """
+    tables = []
+    for trait in rounds.plan.model.traits:
+        measured = [item for item in verdict.variety if item.trait == trait.key and item.exemplars.count]
+        if not measured:
+            continue
+        poles = [_cell(trait.label(pole)) for pole in POLES for item in measured if item.pole == pole]
+        rows = [[measure.name.lower(), *(_tell(measure, item) for item in measured)] for measure in MEASURES]
+        rows.append(["scenarios used", *(tell_coverage(item.coverage) for item in measured)])
+        head = [f"| {_cell(trait.name)} | {' | '.join(poles)} |", "|---" * (len(poles) + 1) + "|"]
+        tables.append("\n".join([*head, *(f"| {' | '.join(row)} |" for row in rows)]))
+    if not tables:
         return ""
-    names = [measure.name.lower() for measure in MEASURES]
-    rows = [
-        "## Variety",
-        "",
-        f"| trait | pole | {' | '.join(names)} | scenarios used |",
-        "|---" * (len(names) + 3) + "|",
-    ]
-    for item in measured:
-        figures = [
-            tell_figure(measure, item.exemplars) + (f" ({tell_figure(measure, item.seeds)})" if item.seeds else "")
-            for measure in MEASURES
-        ]
-        name = _cell(rounds.plan.model.trait(item.trait).name)
-        rows.append(f"| {name} | {item.pole} | {' | '.join(figures)} | {tell_coverage(item.coverage)} |")
-    meanings = [f"- **{measure.name}**: {measure.meaning}" for measure in MEASURES]
-    return "\n".join([*rows, "", "In brackets: the seeds of that pole.", "", *meanings])
+    meanings = "\n".join(f"- **{measure.name}**: {measure.meaning}" for measure in MEASURES)
+    return "\n\n".join(["## Variety", *tables, "In brackets: the seeds of that pole.", meanings])
+
+
+def _tell(measure: Measure, item: PoleVariety) -> str:
+    seeds = f" ({tell_figure(measure, item.seeds)})" if item.seeds else ""
+    return tell_figure(measure, item.exemplars) + seeds
 
 
 def _write_samples(rounds: Rounds) -> Sequence[str]:

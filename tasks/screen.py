@@ -7,6 +7,7 @@ from prefect.cache_policies import NO_CACHE
 
 from engine.asking import Asker
 from engine.choose import Choice
+from engine.judge import is_heard
 from engine.jury import Jury
 from engine.progress import Progress
 from engine.report_words import tell_votes
@@ -24,7 +25,8 @@ async def screen(rounds: Rounds, exemplars: Sequence[Exemplar], asker: Asker, ju
     choice = rounds.take(judged)
     logger = get_run_logger()
     for trait, auc in rounds.judge_aucs.items() if rounds.round_no == 1 else ():
-        logger.info("%s: the judge tells unseen seeds apart with an AUC of %.2f", trait, auc)
+        if is_heard(rounds.plan.model, trait):
+            logger.info("%s: the judge tells unseen seeds apart with an AUC of %.2f", trait, auc)
     logger.info(
         "Round %d: %d chosen, rejected: %s", rounds.round_no, len(choice.chosen), count_reasons(choice.rejected)
     )

@@ -9,7 +9,7 @@ from fakes.client import CHAT, PLAIN, Answer, FakeClient, HeardProgress
 
 from engine.asking import MAX_ATTEMPTS, Asker
 from engine.errors import CredentialsError, ProviderUnavailableError
-from engine.judge import FLOOR, SURE_AUC, audition, can_judge, judge_standing, read_odds
+from engine.judge import FLOOR, SURE_AUC, audition, can_judge, is_heard, judge_standing, read_odds
 from engine.limits import Limits
 from engine.llm import Endpoint, Request
 from engine.model import Model, Seed
@@ -135,6 +135,7 @@ async def test_judge_with_all_the_seeds_that_it_can_be_shown_has_no_audition(tmp
     with asker.keeping("plan-1"):
         assert {"clarity": SURE_AUC} == await audition(make_model(seeds=seeds), asker, 0, HeardProgress())
     assert [] == client.requests
+    assert (False, True) == (is_heard(make_model(seeds=seeds), "clarity"), is_heard(MODEL, "clarity"))
 
 
 async def test_trait_that_the_judge_is_not_trusted_with_is_left_unjudged(tmp_path: Path) -> None:
