@@ -8,6 +8,7 @@
     │   ├── DefinitionError                 model.yaml, a source or effort.yaml; carries every problem
     │   ├── NoTraitsError                   a model without trait definitions
     │   ├── NoSeedsError                    nothing authored to vary, or not at both poles
+    │   ├── FrozenModelError                a trained or archived model takes no samples
     │   └── UnsupportedError                legal, but not to be had here
     ├── GateError                  exit 1   a critical expectation failed, nothing attached
     │   └── QuotaError                      the rounds are spent and a pole lacks exemplars
@@ -23,6 +24,7 @@
     │   └── ContentRefusedError             the provider would not answer this one prompt
     ├── BudgetError                exit 3   the hard limit on cost is reached
     ├── RunInterruptedError        exit 130 somebody stopped the run
+    ├── ModelBusyError             exit 3   another run works on the model
     ├── OrchestratorError          exit 3   Prefect's server cannot be reached or started
     └── StoreError                 exit 3   a folder or file that cannot be read or written
 """
@@ -53,6 +55,10 @@ class NoTraitsError(InputError):
 
 class NoSeedsError(InputError):
     """A model, or a pole of a trait, without authored samples to vary."""
+
+
+class FrozenModelError(InputError):
+    """A model that is no draft: the samples of a trained or archived model are frozen."""
 
 
 class UnsupportedError(InputError):
@@ -154,6 +160,16 @@ class RunInterruptedError(ExemplarsError):
     """Somebody stopped the run; the replies so far are kept."""
 
     exit_code = 130
+
+
+class ModelBusyError(ExemplarsError):
+    """Another run works on the model; ``run_id`` names it, where it is known."""
+
+    exit_code = 3
+
+    def __init__(self, message: str, run_id: str | None = None) -> None:
+        super().__init__(message)
+        self.run_id = run_id
 
 
 class OrchestratorError(ExemplarsError):

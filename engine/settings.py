@@ -8,6 +8,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from engine.errors import DefinitionError, Problem
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
+LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 
 
 class Settings(BaseSettings):
@@ -29,6 +30,16 @@ class Settings(BaseSettings):
     concurrency: int = Field(default=32, ge=1, le=4096)
     call_timeout_seconds: float = Field(default=120, gt=0)
     max_cost_usd: float | None = Field(default=None, gt=0)
+    keys_file: str = "data/keys.json"
+    api_host: str = "127.0.0.1"
+    api_port: int = Field(default=8000, ge=0, le=65535)
+    api_allowed_hosts: str = ""
+
+    @property
+    def allowed_hosts(self) -> tuple[str, ...]:
+        """What a request may name as its ``Host``: this machine, ``api_host``, and the comma-separated rest."""
+        named = [name.strip() for name in self.api_allowed_hosts.split(",")]
+        return tuple(dict.fromkeys(name for name in (*LOOPBACK_NAMES, self.api_host, *named) if name))
 
     def locate(self, uri: str) -> str:
         """A URI as it is; a relative local path made absolute from the project's root."""
