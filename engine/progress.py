@@ -49,6 +49,37 @@ class KeptCounted:
 Event = StageBegun | CallsPlanned | CallBegun | CallEnded | KeptCounted
 
 
+class Share:
+    """The share of a run that is done, as its events tell it; it never goes back.
+
+    Nobody knows beforehand how many rounds there will be: for most of the way the share is that of the calls, where
+    each cell is thought to cost two of them (it is asked for, and judged), and the rest comes when the quotas are met.
+    """
+
+    CALLS_PART = 0.9
+
+    def __init__(self) -> None:
+        self.value = 0.0
+        self._planned = 0
+        self._done = 0
+        self._expected = 0
+
+    def take(self, event: Event) -> None:
+        """Adds one event."""
+        if isinstance(event, CallsPlanned):
+            self._planned += event.count
+            self._expected = self._expected or 2 * event.count
+        elif isinstance(event, CallEnded):
+            self._done += 1
+        elif isinstance(event, KeptCounted) and event.kept and min(event.kept.values()) >= event.wanted:
+            self._raise_to(self.CALLS_PART)
+        if calls := max(self._planned, self._expected):
+            self._raise_to(self.CALLS_PART * min(1.0, self._done / calls))
+
+    def _raise_to(self, value: float) -> None:
+        self.value = max(self.value, round(value, 3))
+
+
 class Progress(Protocol):
     """Where a run's events go."""
 

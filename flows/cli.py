@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from engine.errors import ExemplarsError, RunInterruptedError
+from engine.errors import ExemplarsError, ModelBusyError, RunInterruptedError
 
 if TYPE_CHECKING:
     from engine.summary import RunResult
@@ -117,11 +117,16 @@ def run_flow(handle: str, synth_type: str, effort: str | None) -> "RunResult":
     """Runs the main job to its end, on the Prefect server that is configured or else on a temporary one."""
     parameters: Any = {"handle": handle, "synth_type": synth_type, "effort": effort}
     try:
+        from prefect.exceptions import CancelledRun
+
         from flows.synthesize import synthesize
         from flows.temporary_server import ensure_server
 
         with ensure_server():
-            result: RunResult = asyncio.run(synthesize(**parameters))
+            try:
+                result: RunResult = asyncio.run(synthesize(**parameters))
+            except CancelledRun as error:
+                raise ModelBusyError(str(error)) from error
     except (KeyboardInterrupt, asyncio.CancelledError):
         raise RunInterruptedError(
             "interrupted. The replies so far are kept; a second start goes on from them"

@@ -1,18 +1,20 @@
 """The main job: a model's handle, a synth type and an effort become a checked Parquet sample set."""
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from prefect import flow, get_run_logger
+from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
+from prefect.states import Cancelled
 from pydantic import Field
 
 from engine.asking import Asker
-from engine.errors import BudgetError, GateError, QuotaError
+from engine.errors import BudgetError, GateError, ModelBusyError, QuotaError
 from engine.job import Job, call_jury, open_asker
 from engine.jury import Jury
-from engine.model import HANDLE_PATTERN, Effort, SynthType
-from engine.progress import CallsPlanned, KeptCounted, LoggedProgress, Progress, StageBegun
+from engine.model import HANDLE_MAX_LENGTH, HANDLE_PATTERN, Effort, SynthType, check_handle
+from engine.progress import CallsPlanned, KeptCounted, Progress, StageBegun
 from engine.rounds import Rounds
 from engine.sample_set import REPORT, SAMPLES
 from engine.samples import RunStamp
@@ -20,6 +22,8 @@ from engine.settings import read_settings
 from engine.store import StoredSet
 from engine.summary import RunResult, count_kept
 from engine.verdict import Verdict
+from flows.lease import Lease, hold_lease
+from flows.publishing import publish_progress
 from tasks.check import check
 from tasks.generate import generate
 from tasks.load import load
@@ -28,11 +32,13 @@ from tasks.report import report
 from tasks.screen import screen
 from tasks.write import write
 
-Handle = Annotated[str, Field(pattern=HANDLE_PATTERN, max_length=200)]
+Handle = Annotated[str, Field(pattern=HANDLE_PATTERN, max_length=HANDLE_MAX_LENGTH)]
 
 
 @flow(name="synthesize", flow_run_name="{handle} {synth_type}", validate_parameters=False)
-async def synthesize(handle: Handle, synth_type: SynthType = "from_traits", effort: Effort | None = None) -> RunResult:
+async def synthesize(
+    handle: Handle, synth_type: SynthType = "from_traits", effort: Effort | None = None
+) -> RunResult | State[Any]:
     """Makes labelled samples for a model and attaches them, when the gate passes, with provenance `synthesized`.
 
     Args:
@@ -43,7 +49,18 @@ async def synthesize(handle: Handle, synth_type: SynthType = "from_traits", effo
         effort: How many samples, by which synth model, with how much thinking; `data/effort.yaml` has the numbers.
             None: the model's own effort, else `high`.
     """
-    settings, progress = read_settings(), LoggedProgress()
+    try:
+        async with hold_lease(check_handle(handle), get_run_logger()) as lease, publish_progress() as progress:
+            return await make_samples(handle, synth_type, effort, lease, progress)
+    except ModelBusyError as error:
+        return Cancelled(message=str(error))
+
+
+async def make_samples(
+    handle: str, synth_type: SynthType, effort: Effort | None, lease: Lease, progress: Progress
+) -> RunResult:
+    """The walk of a run that holds its model's lease."""
+    settings = read_settings()
     job = load(settings, handle, synth_type, effort)
     stamp = make_stamp(job)
     with open_asker(settings, job.level, progress) as asker:
@@ -51,6 +68,7 @@ async def synthesize(handle: Handle, synth_type: SynthType = "from_traits", effo
         rounds = await plan(job, asker, settings.seed)
         await run_rounds(rounds, asker, jury, progress)
     verdict = check(settings, rounds, stamp)
+    await lease.confirm()
     stored = write(settings, rounds, stamp, verdict, asker)
     await report(rounds, verdict, stored)
     return conclude(rounds, stamp, verdict, stored)

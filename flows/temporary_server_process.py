@@ -7,12 +7,15 @@ import threading
 import time
 
 STOP_SECONDS = 2.0
+LEASE_STORAGE = "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE"
 
 
 def main() -> None:
     """Serves until standard input closes; prints the address when it is up."""
     # What Prefect sets for its own temporary server: no UI, and only the services that a single run needs.
     os.environ |= {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
+    # Leases of a server that is gone must be known to the next one, which uses the same database.
+    os.environ.setdefault(LEASE_STORAGE, "prefect.server.concurrency.lease_storage.filesystem")
     import uvicorn
 
     listener = socket.create_server(("127.0.0.1", 0))

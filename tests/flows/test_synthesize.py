@@ -163,10 +163,14 @@ async def test_run_page_has_the_verdict_a_table_and_the_files(shaky_run: Run) ->
     result = shaky_run.result
     async with get_client() as client:
         its = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[result.run_id]))
-        [artifact] = await client.read_artifacts(artifact_filter=its)
+        found = {artifact.type: artifact for artifact in await client.read_artifacts(artifact_filter=its)}
+    artifact = found["markdown"]
     page = str(artifact.data)
 
-    assert ("synthesis", "markdown") == (artifact.key, artifact.type)
+    assert {"markdown", "progress"} == set(found)
+    assert 90 <= float(str(found["progress"].data)) <= 100
+
+    assert "synthesis" == artifact.key
     assert f"# {HANDLE}: 32 exemplars attached\n\nThe gate passed." in page
     assert "| Clarity | negative | Obscure | 8 of 8 |" in page
     assert "## Variety" in page

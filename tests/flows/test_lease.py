@@ -1,0 +1,282 @@
+"""The lease: however many runs there are of a model, one works on it, and a dead holder keeps nobody out."""
+
+import asyncio
+import logging
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from uuid import UUID, uuid4
+
+import pytest
+from fakes.provider import Behaviour, Provider
+from fakes.workspace import HANDLE, PROGRAM, Workspace, read_manifest
+from prefect import flow
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
+from prefect.client.schemas.objects import FlowRun
+from prefect.exceptions import CancelledRun
+from prefect.states import Completed, Running
+
+from engine.errors import ModelBusyError
+from flows.lease import Lease
+from flows.marks import Mark, is_gone, name_process, name_tag, read_mark
+
+LOGGER = logging.getLogger(__name__)
+
+
+@flow(name="leasing")
+def leasing() -> None:
+    """A flow whose runs hold leases in these tests."""
+
+
+@pytest.fixture
+def client(prefect_server: str) -> Iterator[SyncPrefectClient]:
+    with get_client(sync_client=True) as opened:
+        yield opened
+
+
+@pytest.fixture
+def handle() -> str:
+    """A model of which no other test has runs."""
+    return f"tests.m{uuid4().hex[:12]}"
+
+
+Enter = Callable[..., Lease]
+
+
+@pytest.fixture
+def begin_run(client: SyncPrefectClient) -> Callable[[], UUID]:
+    """A run that is RUNNING, as of a process that has begun it."""
+    return lambda: client.create_flow_run(leasing, state=Running()).id
+
+
+@pytest.fixture
+def enter(client: SyncPrefectClient, handle: str, begin_run: Callable[[], UUID]) -> Enter:
+    """The lease of the model for a run, new where none is given, once it is acquired."""
+
+    def acquire(run_id: UUID | None = None, patience_seconds: float = 1.5) -> Lease:
+        lease = Lease(client, handle, run_id or begin_run(), LOGGER, patience_seconds)
+        try:
+            lease.acquire([])
+        except ModelBusyError:
+            lease.release()
+            raise
+        return lease
+
+    return acquire
+
+
+def mark_run(client: SyncPrefectClient, run_id: UUID, handle: str, process: str, lease_id: str) -> None:
+    """Marks a run as a holder, as its own process would."""
+    mark = Mark(lease_id, Completed().timestamp, process)
+    client.update_flow_run(run_id, tags=[name_tag(handle)])
+    client.update_flow_run_labels(run_id, dict(mark.to_labels()))
+
+
+def find_gone_process() -> str:
+    """The name of a process of this host that has ended."""
+    ended = subprocess.run(
+        [sys.executable, "-c", "from flows.marks import name_process; print(name_process())"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return ended.stdout.strip()
+
+
+def read_run(client: SyncPrefectClient, run_id: UUID) -> FlowRun:
+    return client.read_flow_run(run_id)
+
+
+def test_holder_marks_its_run_and_unmarks_it(
+    client: SyncPrefectClient, handle: str, begin_run: Callable[[], UUID], enter: Enter
+) -> None:
+    run_id = begin_run()
+    lease = enter(run_id)
+    held = read_mark(read_run(client, run_id).labels)
+    lease.release()
+    after = read_mark(read_run(client, run_id).labels)
+
+    assert held is not None
+    assert after == held.given_back()
+    assert (name_process(), True) == (held.process, bool(held.lease_id))
+    assert [name_tag(handle)] == read_run(client, run_id).tags
+
+
+def test_second_run_is_told_who_holds_it(
+    client: SyncPrefectClient, begin_run: Callable[[], UUID], enter: Enter
+) -> None:
+    first, second = begin_run(), begin_run()
+    lease = enter(first)
+    with pytest.raises(ModelBusyError, match=str(first)) as caught:
+        enter(second)
+    lease.release()
+
+    assert str(first) == caught.value.run_id
+    assert read_mark(read_run(client, second).labels) is None
+    enter(second).release()
+
+
+def test_slot_of_a_process_that_is_gone_is_taken_over(
+    client: SyncPrefectClient, handle: str, begin_run: Callable[[], UUID], enter: Enter
+) -> None:
+    dead = begin_run()
+    enter(dead)
+    lease_id = read_mark(read_run(client, dead).labels)
+    assert lease_id is not None
+    mark_run(client, dead, handle, find_gone_process(), lease_id.lease_id)
+    lease = enter()
+    state = read_run(client, dead).state
+    lease.release()
+
+    assert state is not None
+    assert "CRASHED" == state.type.value
+    assert "Its process is gone" in str(state.message)
+
+
+def test_run_takes_over_from_its_own_process_that_is_gone(
+    client: SyncPrefectClient, handle: str, begin_run: Callable[[], UUID], enter: Enter
+) -> None:
+    retried = begin_run()
+    enter(retried)
+    before = read_mark(read_run(client, retried).labels)
+    assert before is not None
+    mark_run(client, retried, handle, find_gone_process(), before.lease_id)
+    enter(retried).release()
+
+    assert "RUNNING" == read_run(client, retried).state_type.value  # type: ignore[union-attr]
+
+
+def test_holder_on_another_host_is_waited_for_and_named(
+    client: SyncPrefectClient,
+    handle: str,
+    begin_run: Callable[[], UUID],
+    enter: Enter,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    other = begin_run()
+    lease = enter(other)
+    mark = read_mark(read_run(client, other).labels)
+    assert mark is not None
+    mark_run(client, other, handle, "elsewhere/1/1", mark.lease_id)
+    with caplog.at_level(logging.INFO), pytest.raises(ModelBusyError, match=f"{other}.*elsewhere"):
+        enter()
+    lease.release()
+
+    assert "Waiting up to" in caplog.text
+
+
+def test_lease_that_ran_out_on_another_host_is_no_bar_for_ever(
+    client: SyncPrefectClient, handle: str, begin_run: Callable[[], UUID], enter: Enter
+) -> None:
+    other = begin_run()
+    mark_run(client, other, handle, "elsewhere/1/1", str(uuid4()))
+    lease = enter()
+    mine = lease.release
+
+    assert "RUNNING" == read_run(client, other).state_type.value  # type: ignore[union-attr]
+    mine()
+
+
+def test_slot_that_nobody_holds_is_freed(client: SyncPrefectClient, handle: str, enter: Enter) -> None:
+    client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name=name_tag(handle), limit=1, active_slots=1))
+    enter().release()
+
+    assert 0 == client.read_global_concurrency_limit_by_name(name_tag(handle)).active_slots
+
+
+async def test_slot_that_came_free_too_early_lets_no_second_run_in(
+    client: SyncPrefectClient, handle: str, begin_run: Callable[[], UUID], enter: Enter
+) -> None:
+    first = begin_run()
+    lease = await asyncio.to_thread(enter, first)
+    mark = read_mark(read_run(client, first).labels)
+    assert mark is not None
+    client.release_concurrency_slots_with_lease(UUID(mark.lease_id))
+    with pytest.raises(ModelBusyError, match=str(first)):
+        await asyncio.to_thread(enter)
+
+    await lease.confirm()
+    lease.release()
+
+
+async def test_lease_that_a_server_forgot_is_taken_again(
+    client: SyncPrefectClient, handle: str, begin_run: Callable[[], UUID], enter: Enter
+) -> None:
+    run_id = begin_run()
+    lease = await asyncio.to_thread(enter, run_id)
+    mark = read_mark(read_run(client, run_id).labels)
+    assert mark is not None
+    client.release_concurrency_slots_with_lease(UUID(mark.lease_id))
+    client._client.patch(f"/v2/concurrency_limits/{name_tag(handle)}", json={"active_slots": 1})
+    await lease.confirm()
+    after = read_mark(read_run(client, run_id).labels)
+    lease.release()
+
+    assert after is not None
+    assert (mark.leased_at, True) == (after.leased_at, mark.lease_id != after.lease_id)
+
+
+async def test_run_that_lost_its_lease_to_another_attaches_nothing(
+    client: SyncPrefectClient, handle: str, begin_run: Callable[[], UUID], enter: Enter
+) -> None:
+    first, second = begin_run(), begin_run()
+    lease = await asyncio.to_thread(enter, first)
+    mark = read_mark(read_run(client, first).labels)
+    assert mark is not None
+    client.release_concurrency_slots_with_lease(UUID(mark.lease_id))
+    mark_run(client, second, handle, "elsewhere/1/1", str(uuid4()))
+    with pytest.raises(ModelBusyError, match=str(second)):
+        await lease.confirm()
+    lease.release()
+
+
+@pytest.mark.parametrize("count", [2, 6])
+def test_of_runs_at_once_one_attaches_and_the_others_end_as_cancelled(
+    workspace: Workspace, provider: Provider, prefect_server: str, count: int
+) -> None:
+    from flows.synthesize import synthesize
+
+    provider.behaviour = Behaviour(hold_after=3)
+
+    async def run_all() -> list[object]:
+        runs = [asyncio.ensure_future(synthesize(HANDLE, "from_traits", "low")) for _ in range(count)]
+        while count - 1 > sum(run.done() for run in runs):  # noqa: ASYNC110 (several are waited for)
+            await asyncio.sleep(0.05)
+        provider.behaviour = Behaviour()
+        return list(await asyncio.gather(*runs, return_exceptions=True))
+
+    with pytest.MonkeyPatch.context() as patch:
+        workspace.enter(patch)
+        ended = asyncio.run(run_all())
+    [folder] = workspace.list_sets()
+    lost = [item for item in ended if isinstance(item, CancelledRun)]
+
+    assert count - 1 == len(lost)
+    assert {True} == {read_manifest(folder)["run_id"] in str(item) for item in lost}
+
+
+def test_killed_run_is_taken_over_at_once(workspace: Workspace, provider: Provider, prefect_server: str) -> None:
+    provider.behaviour = Behaviour(hold_after=3)
+    killed = workspace.start(program=PROGRAM, PREFECT_API_URL=prefect_server)
+    while provider.in_flight == 0 or len(provider.answers) < 3:
+        assert killed.poll() is None
+    killed.kill()
+    killed.communicate()
+    provider.behaviour = Behaviour()
+    result = workspace.run()
+
+    assert [result.run_id] == [read_manifest(folder)["run_id"] for folder in workspace.list_sets()]
+
+
+def test_process_is_known_again() -> None:
+    mine = name_process()
+    host, pid, begin = mine.split("/")
+
+    assert is_gone(mine) is False
+    assert is_gone(find_gone_process()) is True
+    assert is_gone(f"{host}/{pid}/1{begin}") is True
+    assert is_gone(f"not-{host}/{pid}/{begin}") is None
+    assert is_gone("") is None
+    assert socket.gethostname() == host
