@@ -1,0 +1,57 @@
+"""Enqueuing: one request for a run becomes at most one run, however many ask at the same instant.
+
+The proof is in ``docs/decisions/016-idempotency.md``; in short: a key derives only from a run that was itself seen
+finished, and Prefect gives each key one run.
+"""
+
+import hashlib
+
+from engine.model import Effort, SynthType
+from flows.api.errors import RUN_ID, ApiError
+from flows.api.orchestrator import Orchestrator
+from flows.api.runs import Run
+from flows.marks import name_tag
+
+
+async def enqueue(
+    orchestrator: Orchestrator, handle: str, synth_type: SynthType, effort: Effort, own: Effort | None
+) -> Run:
+    """The new run of a model that no run works on.
+
+    Args:
+        own: the model's own effort, which runs use that were started with none.
+
+    Raises:
+        ApiError: 409, another run works on it.
+        OrchestratorError: nothing was enqueued, or (``UnsureError``) that is not known.
+    """
+    # Runs of the UI, of schedules and of retries are no part of the chain: whoever sees one gives way, and where two
+    # miss one another the lease lets one in.
+    for run in await orchestrator.list_live_of(handle):
+        raise refuse_busy(run, synth_type, effort, own)
+    before = await orchestrator.find_newest(handle)
+    while before is None or before.over:
+        created = await orchestrator.create_run(handle, synth_type, effort, chain_key(handle, before))
+        if created.new:
+            return created.run
+        before = created.run
+    raise refuse_busy(before, synth_type, effort, own)
+
+
+def chain_key(handle: str, before: Run | None) -> str:
+    """The key of the run that follows a finished one of the same model, or of the model's first."""
+    return hashlib.sha256(f"{name_tag(handle)}|{before.run_id if before else ''}".encode()).hexdigest()
+
+
+def refuse_busy(run: Run, synth_type: SynthType, effort: Effort, own: Effort | None) -> ApiError:
+    """The 409 for a model that a run works on already."""
+    running = run.uses_effort(own)
+    details = {"run_id": run.run_id, "synth_type": run.synth_type, "effort": running, "status": run.status}
+    if (run.synth_type, running) == (synth_type, effort):
+        said = f"The same synthesis of {run.handle} is {run.status} already, as run {run.run_id}."
+        return ApiError(409, "already_running", said, details, {RUN_ID: run.run_id})
+    said = (
+        f"{run.handle} is busy with run {run.run_id} ({run.synth_type}, effort {running}), which is {run.status}. "
+        "Ask again when it has ended."
+    )
+    return ApiError(409, "model_busy", said, details, {RUN_ID: run.run_id})
