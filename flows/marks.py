@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 FLOW = "synthesize"
+# In the last line of a failed run's message, before a path on the machine that it ran on.
+KEPT = "The rejected rows and the report are kept"
 LIVE_TYPES = ("SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING")
 
 _LEASE = "exemplars.lease"

@@ -23,6 +23,7 @@ from engine.store import StoredSet
 from engine.summary import RunResult, count_kept
 from engine.verdict import Verdict
 from flows.lease import Lease, hold_lease
+from flows.marks import KEPT
 from flows.publishing import publish_progress
 from tasks.check import check
 from tasks.generate import generate
@@ -113,10 +114,7 @@ def conclude(rounds: Rounds, stamp: RunStamp, verdict: Verdict, stored: StoredSe
     lacking = rounds.explain_lack()
     kind = QuotaError if lacking else GateError
     reasons = "\n".join(f"  {sentence}" for sentence in lacking or verdict.failed)
-    raise kind(
-        f"{stamp.handle}: nothing was attached.\n{reasons}\n"
-        f"  The rejected rows and the report are kept: {stored.file(REPORT)}"
-    )
+    raise kind(f"{stamp.handle}: nothing was attached.\n{reasons}\n  {KEPT}: {stored.file(REPORT)}")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ async def enqueue(
     """
     # Runs of the UI, of schedules and of retries are no part of the chain: whoever sees one gives way, and where two
     # miss one another the lease lets one in.
-    for run in await orchestrator.list_live_of(handle):
+    for run in (await orchestrator.list_live([handle]))[handle]:
         raise refuse_busy(run, synth_type, effort, own)
     before = await orchestrator.find_newest(handle)
     while before is None or before.over:

@@ -63,17 +63,20 @@ class Orchestrator:
         """Whether the server answers at all."""
         await self._ask("GET", "/health")
 
-    async def list_live(self) -> list[Run]:
-        """The newest of all live runs of the main job, whatever their model: ``PAGE`` at most, the newest first."""
-        return await self._filter_runs(LIVE_TYPES, {})
+    async def list_live(self, handles: Sequence[str]) -> dict[str, list[Run]]:
+        """The live runs of each model, the newest first.
 
-    async def list_live_of(self, handle: str) -> list[Run]:
-        """The live runs of a model, the newest first; of those without its tag, such as are among all the newest."""
-        newest = await self.list_live()
-        found = [run for run in newest if run.handle == handle]
-        if len(newest) == PAGE:
-            found += await self._filter_runs(LIVE_TYPES, {"tags": {"all_": [name_tag(handle)]}})
-        return list({run.run_id: run for run in found}.values())
+        Runs of the UI and of schedules have no tag before they begin: those are found among the newest live runs of
+        all models, and where these fill a page an older one may be missed.
+        """
+        found = await self._filter_runs(LIVE_TYPES, {})
+        if len(found) == PAGE:
+            found += await self._filter_runs(LIVE_TYPES, {"tags": {"any_": [name_tag(handle) for handle in handles]}})
+        live: dict[str, list[Run]] = {handle: [] for handle in handles}
+        for run in {run.run_id: run for run in found}.values():
+            if run.live and run.handle in live:
+                live[run.handle].append(run)
+        return live
 
     async def list_ended(self, handles: Sequence[str]) -> dict[str, list[Run]]:
         """The runs of each model that ended last."""
@@ -146,8 +149,7 @@ class Orchestrator:
             runs["expected_start_time"] = {"before_": (now + DUE_MARGIN).isoformat()}
         body = {"flows": {"name": {"any_": [FLOW]}}, "flow_runs": runs, "sort": sort, "limit": limit}
         answer = await self._ask("POST", "/flow_runs/filter", body)
-        found = [read_run(item, now) for item in answer.json()]
-        return [run for run in found if run.live] if types == LIVE_TYPES else found
+        return [read_run(item, now) for item in answer.json()]
 
     async def _ask(self, method: Any, path: Any, body: object = None, changes: bool = False) -> httpx.Response:
         """One request, again for a while where the server is busy or went away in the middle.

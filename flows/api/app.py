@@ -1,0 +1,77 @@
+"""The application: the routes, and around them what every request passes, from the outside in."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import APIRouter, FastAPI, Request, Security
+from fastapi.security import HTTPBearer
+from starlette.types import ASGIApp
+
+from engine.settings import Settings
+from flows.api import reading, synthesis
+from flows.api.answers import Health
+from flows.api.auth import Authentication
+from flows.api.docs import add_docs
+from flows.api.envelope import Envelope
+from flows.api.head import HeadCheck
+from flows.api.keys import KeyRing
+from flows.api.limits import BodyLimit
+from flows.api.models import get_orchestrator, locate_place
+from flows.api.openapi import describe_answers
+from flows.api.orchestrator import open_orchestrator
+from flows.api.translate import EXCEPTION_HANDLERS
+
+BASE = "/v1"
+ABOUT = """
+Labelled text samples for models that have none, or too few: a model's trait definitions go in, exemplars of both poles
+come out, screened, checked by a gate and attached with the provenance `synthesized`.
+
+Ask for a synthesis with `POST /v1/models/{handle}/samples/synthesize`, read `last_operation` of the model until its
+status is `succeeded`, then list the samples. A key is issued where the service runs, with
+`python -m flows.api keys issue`, and is sent as `Authorization: Bearer <key>`.
+
+Every answer carries `X-Request-Id`. Every answer that is not 2xx is one envelope: a stable `code`, a `message` that
+says what to do, the `request_id`, and `details`.
+"""
+bearer = HTTPBearer(auto_error=False, scheme_name="bearer", description="A key of `python -m flows.api keys issue`.")
+health = APIRouter(tags=["Service"])
+
+
+@health.get("/health", responses=describe_answers(Health, 503, is_open=True), summary="Ask whether it works")
+async def read_health(request: Request) -> Health:
+    """Whether the door and Prefect's server behind it answer. Needs no key."""
+    await get_orchestrator(request).ping()
+    return Health(status="ok")
+
+
+def make_app(settings: Settings) -> ASGIApp:
+    """The application of the settings; it keeps nothing between two requests but connections.
+
+    The order is the contract's: first the key, then the size of the body, then all else.
+    """
+    app = FastAPI(
+        title="Exemplars",
+        version="1",
+        description=ABOUT,
+        openapi_url=f"{BASE}/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        exception_handlers=EXCEPTION_HANDLERS,
+        lifespan=_connect,
+    )
+    app.state.place = locate_place(settings)
+    app.include_router(health, prefix=BASE)
+    for module in (synthesis, reading):
+        app.include_router(module.router, prefix=BASE, dependencies=[Security(bearer)])
+    add_docs(app)
+    checked = BodyLimit(HeadCheck(app, settings.allowed_hosts))
+    return Envelope(Authentication(checked, KeyRing(Path(settings.locate(settings.keys_file))).find))
+
+
+@asynccontextmanager
+async def _connect(app: FastAPI) -> AsyncIterator[None]:
+    async with open_orchestrator() as orchestrator:
+        app.state.orchestrator = orchestrator
+        yield

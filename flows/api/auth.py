@@ -1,0 +1,68 @@
+"""Authentication: no endpoint but those that are open sees a request without a key that is in force."""
+
+import base64
+import binascii
+import re
+from collections.abc import Callable
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from flows.api.access import Key
+from flows.api.errors import ApiError
+
+BASE = "/v1"
+OPEN_PATHS = frozenset({"/v1/health", "/v1/openapi.json", "/v1/docs"})
+REPORT_PATH = re.compile(r"/v1/runs/[^/]+/report")
+
+
+class Authentication:
+    """Middleware: puts the ``Key`` of a request into its state.
+
+    The report is looked at in a browser, which has no other way to send a key than as the password of a dialog: there,
+    and only there, HTTP Basic counts as well, with any user name.
+    """
+
+    def __init__(self, app: ASGIApp, find_key: Callable[[str], Key | None]) -> None:
+        self._app = app
+        self._find_key = find_key
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hands the request on.
+
+        Raises:
+            ApiError: 401.
+        """
+        if scope["type"] == "http" and is_closed(scope["path"]):
+            has_dialog = REPORT_PATH.fullmatch(scope["path"]) is not None
+            scope.setdefault("state", {})["key"] = self._authenticate(scope, has_dialog)
+        await self._app(scope, receive, send)
+
+    def _authenticate(self, scope: Scope, has_dialog: bool) -> Key:
+        values = [value.decode("latin-1") for name, value in scope["headers"] if name == b"authorization"]
+        challenge = {"WWW-Authenticate": 'Basic realm="exemplars", charset="UTF-8"' if has_dialog else "Bearer"}
+        if not values:
+            raise ApiError(401, "unauthorized", "A key is needed, as 'Authorization: Bearer <key>'.", headers=challenge)
+        secret = read_secret(values[0], has_dialog) if len(values) == 1 else None
+        key = self._find_key(secret) if secret else None
+        if key is None:
+            said = "The Authorization header has no key that is in force. It is sent as 'Bearer <key>'."
+            raise ApiError(401, "unauthorized", said, headers=challenge)
+        return key
+
+
+def is_closed(path: str) -> bool:
+    """Whether a path is answered for the holder of a key only; what is outside of ``/v1`` is nothing at all."""
+    return path not in OPEN_PATHS and (path == BASE or path.startswith(f"{BASE}/"))
+
+
+def read_secret(header: str, has_dialog: bool = False) -> str | None:
+    """The secret that an ``Authorization`` header carries (RFC 6750; RFC 7617 where ``has_dialog``)."""
+    scheme, _, credentials = header.strip().partition(" ")
+    if scheme.lower() == "bearer":
+        return credentials.strip() or None
+    if has_dialog and scheme.lower() == "basic":
+        try:
+            return base64.b64decode(credentials.strip(), validate=True).decode().partition(":")[2] or None
+        except (binascii.Error, UnicodeDecodeError):
+            return None
+    return None

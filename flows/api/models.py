@@ -1,0 +1,126 @@
+"""Models as a request may see them: found by their handle, for the key that asks."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from engine.outline import Outline
+from fastapi import Depends, Path, Request
+
+from engine.definition import list_handles, load_outline
+from engine.errors import DefinitionError, HandleError, UnknownModelError
+from engine.model import HANDLE_MAX_LENGTH, HANDLE_PATTERN, check_handle
+from engine.settings import Settings
+from flows.api.access import Key
+from flows.api.answers import HANDLE_EXAMPLE
+from flows.api.errors import ApiError
+from flows.api.orchestrator import Orchestrator
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the door reads: the catalogue and the sample store."""
+
+    models_uri: str
+    samples_uri: str
+
+
+def locate_place(settings: Settings) -> Place:
+    """The folders or URIs of the settings."""
+    return Place(settings.locate(settings.models_uri), settings.locate(settings.samples_uri))
+
+
+def find_model(
+    request: Request,
+    handle: Annotated[
+        str,
+        Path(
+            description="The model's handle, `<namespace>.<name>`.",
+            examples=[HANDLE_EXAMPLE],
+            json_schema_extra={"pattern": HANDLE_PATTERN, "maxLength": HANDLE_MAX_LENGTH},
+        ),
+    ],
+) -> str:
+    """The handle of a model that is there for the key of the request.
+
+    Raises:
+        ApiError: 422 malformed, 404 no such model or none that the key may read; both are the same answer.
+    """
+    try:
+        check_handle(handle)
+    except HandleError as error:
+        raise ApiError(422, "invalid_handle", f"{error}.", {"handle": handle}) from None
+    place, key = get_place(request), get_key(request)
+    # Looked for before the key is, so that the time of the answer does not tell which of the two it is.
+    is_there = has_model(place.models_uri, handle)
+    if not is_there or not key.may_read(handle):
+        raise ApiError(404, "model_not_found", f"There is no model {handle}.", {"handle": handle})
+    return handle
+
+
+def find_own_model(request: Request, handle: Annotated[str, Depends(find_model)]) -> str:
+    """The handle of a model in a namespace that the key owns.
+
+    Raises:
+        ApiError: as ``find_model``; 403 where the key may only read what is public of it.
+    """
+    if not get_key(request).owns(handle):
+        namespace = handle.partition(".")[0]
+        raise ApiError(403, "forbidden", f"This key does not own the namespace {namespace}.", {"namespace": namespace})
+    return handle
+
+
+def find_changeable_model(request: Request, handle: Annotated[str, Depends(find_model)]) -> str:
+    """The handle of a model that the key may change.
+
+    Raises:
+        ApiError: as ``find_own_model``, and 403 for a key of the scope ``scoring``.
+    """
+    key = get_key(request)
+    if key.scope != "authoring":
+        raise ApiError(403, "forbidden", "This takes a key of the scope authoring.", {"scope": key.scope})
+    return find_own_model(request, handle)
+
+
+def has_model(models_uri: str, handle: str) -> bool:
+    """Whether there is such a model, be its definition right or wrong."""
+    try:
+        load_outline(models_uri, handle)
+    except UnknownModelError:
+        return False
+    except DefinitionError:
+        return True
+    return True
+
+
+def read_outline(models_uri: str, handle: str) -> Outline:
+    """What a model's definition says; one that cannot be read says nothing, so that no listing fails for it."""
+    try:
+        return load_outline(models_uri, handle)
+    except DefinitionError:
+        return Outline(handle)
+
+
+def list_readable(models_uri: str, key: Key, namespace: str) -> list[str]:
+    """The handles of a namespace, sorted; none where the key may not read it."""
+    return sorted(list_handles(models_uri, namespace)) if key.may_read(namespace) else []
+
+
+def get_key(request: Request) -> Key:
+    """The key that ``Authentication`` found."""
+    key = request.state.key
+    assert isinstance(key, Key)
+    return key
+
+
+def get_orchestrator(request: Request) -> Orchestrator:
+    """Prefect, as the application reaches it while it runs."""
+    orchestrator = request.app.state.orchestrator
+    assert isinstance(orchestrator, Orchestrator)
+    return orchestrator
+
+
+def get_place(request: Request) -> Place:
+    """The place that the application was made for."""
+    place = request.app.state.place
+    assert isinstance(place, Place)
+    return place

@@ -1,0 +1,224 @@
+"""Reading: the routes that tell what there is: models, traits, samples, the card and the report of a run."""
+
+from collections.abc import Sequence
+from dataclasses import astuple
+from typing import Annotated, Literal
+from uuid import UUID
+
+from engine.listed import AttachedPosition, AuthoredPosition, ListedSample, Position
+from engine.listing import count_samples, list_samples
+from engine.model_card import render_model_card
+from engine.outline import Outline
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+
+from engine.definition import load_outline
+from engine.sample_set import REPORT
+from engine.store import find_set, read_file
+from flows.api.answers import (
+    ModelAnswer,
+    ModelPage,
+    SampleAnswer,
+    SamplePage,
+    State,
+    TraitAnswer,
+    TraitList,
+)
+from flows.api.cursors import Part, read_cursor, write_cursor
+from flows.api.describe import describe_models
+from flows.api.errors import ApiError
+from flows.api.models import (
+    Place,
+    find_model,
+    find_own_model,
+    get_key,
+    get_orchestrator,
+    get_place,
+    list_readable,
+)
+from flows.api.negotiation import MARKDOWN, prefers_markdown
+from flows.api.openapi import describe_answers
+
+router = APIRouter(tags=["Reading"])
+MODELS_AT_MOST, MODELS_SHOWN = 250, 50
+SAMPLES_AT_MOST, SAMPLES_SHOWN = 500, 100
+
+# The page brings its own style and script and nothing from elsewhere.
+REPORT_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'",
+    "X-Content-Type-Options": "nosniff",
+}
+
+Handle = Annotated[str, Depends(find_model)]
+OwnHandle = Annotated[str, Depends(find_own_model)]
+Cursor = Annotated[str | None, Query(description="`next_cursor` of the page before; left out for the first page.")]
+
+
+@router.get("/models", responses=describe_answers(ModelPage, 422, 503), summary="List models")
+async def list_models(
+    request: Request,
+    namespace: Annotated[str, Query(description="The namespace to list; `u22a8` when not given.")] = "u22a8",
+    state: Annotated[State | None, Query(description="Models in this state only.")] = None,
+    kind: Annotated[Literal["scoring"] | None, Query(description="Every model is of this kind.")] = None,
+    limit: Annotated[int, Query(ge=1, le=MODELS_AT_MOST, description="Models on a page.")] = MODELS_SHOWN,
+    cursor: Cursor = None,
+) -> ModelPage:
+    """The models of one namespace that the key may read, in the order of their handles."""
+    listing = ("models", namespace, state or "")
+    after = str(read_cursor(listing, cursor)[0]) if cursor is not None else ""
+    place = get_place(request)
+    handles = await run_in_threadpool(list_readable, place.models_uri, get_key(request), namespace)
+    left = [handle for handle in handles if handle > after]
+    found: list[ModelAnswer] = []
+    while left and len(found) <= limit:
+        # One more than is shown tells whether there is another page.
+        part, left = left[: limit + 1], left[limit + 1 :]
+        described = await describe_models(get_orchestrator(request), place, part)
+        found += [model for model in described if state is None or model.state == state]
+    shown = found[:limit]
+    following = write_cursor(listing, [shown[-1].handle]) if len(found) > limit else None
+    return ModelPage(items=shown, next_cursor=following, limit=limit)
+
+
+@router.get(
+    "/models/{handle}",
+    response_model=ModelAnswer,
+    responses=describe_answers(ModelAnswer, 404, 422, 503, markdown=True),
+    summary="Read a model",
+)
+async def read_model(
+    request: Request,
+    handle: Handle,
+    accept: Annotated[str, Header(description="`text/markdown` for the model card.")] = "*/*",
+) -> ModelAnswer | Response:
+    """A model with its state and its last operation; with `Accept: text/markdown`, its card, which tells no state."""
+    place = get_place(request)
+    if prefers_markdown(accept):
+        card = await run_in_threadpool(write_card, place, handle)
+        return Response(card, media_type=MARKDOWN, headers={"Vary": "Accept"})
+    [model] = await describe_models(get_orchestrator(request), place, [handle])
+    return model
+
+
+@router.get("/models/{handle}/traits", responses=describe_answers(TraitList, 404, 422), summary="List traits")
+def list_traits(request: Request, handle: Handle) -> TraitList:
+    """The traits of a model, each with its poles and the counts of its samples, authored and synthesized."""
+    place = get_place(request)
+    outline = load_outline(place.models_uri, handle)
+    counts = count_samples(place.models_uri, place.samples_uri, outline)
+    return TraitList(
+        traits=[
+            TraitAnswer(
+                key=trait.key,
+                name=trait.name,
+                description=trait.description,
+                positive_label=trait.positive_label,
+                negative_label=trait.negative_label,
+                sample_count=counts[trait.key].sample_count,
+                positive_samples=counts[trait.key].positive_samples,
+                negative_samples=counts[trait.key].negative_samples,
+                kind="extrinsic",
+                discrimination=None,
+                explained_variance=None,
+                anchor_sample_ids=None,
+            )
+            for trait in outline.traits
+        ]
+    )
+
+
+@router.get("/models/{handle}/samples", responses=describe_answers(SamplePage, 403, 404, 422), summary="List samples")
+def list_model_samples(
+    request: Request,
+    handle: OwnHandle,
+    trait: Annotated[str | None, Query(description="Samples of this trait only, by its key or its name.")] = None,
+    limit: Annotated[int, Query(ge=1, le=SAMPLES_AT_MOST, description="Samples on a page.")] = SAMPLES_SHOWN,
+    cursor: Cursor = None,
+) -> SamplePage:
+    """The samples of a model, page by page, for a key that owns its namespace.
+
+    Authored samples come first, then those of each run in the order in which they were attached. A run that ends
+    between two pages moves nothing: every sample is listed once.
+    """
+    place = get_place(request)
+    outline = load_outline(place.models_uri, handle)
+    key = find_trait(outline, trait) if trait is not None else None
+    listing = ("samples", handle, key or "")
+    position = read_position(listing, cursor) if cursor is not None else None
+    page = list_samples(place.models_uri, place.samples_uri, outline, key, position, limit)
+    following = page.next_position and write_position(listing, page.next_position)
+    return SamplePage(items=[tell_sample(sample) for sample in page.samples], next_cursor=following, limit=limit)
+
+
+@router.get(
+    "/runs/{run_id}/report",
+    response_class=Response,
+    responses=describe_answers("text/html", 404),
+    summary="Read the report of a run",
+)
+def read_report(request: Request, run_id: str) -> Response:
+    """The page that a run left beside its samples, for a key that owns the model's namespace.
+
+    For a browser the key is the password of its dialog, with any user name.
+    """
+    place = get_place(request)
+    stored = find_set(place.samples_uri, run_id) if _is_run_id(run_id) else None
+    if stored is None or not get_key(request).owns(str(stored.manifest["handle"])):
+        raise ApiError(404, "not_found", f"There is no report of a run {run_id}.", {"run_id": run_id})
+    return Response(read_file(stored.file(REPORT)), media_type="text/html", headers=REPORT_HEADERS)
+
+
+def find_trait(outline: Outline, asked: str) -> str:
+    """The key of the trait that has this key, or else this name.
+
+    Raises:
+        ApiError: 404.
+    """
+    keys = [trait.key for trait in outline.traits]
+    names = {trait.name: trait.key for trait in reversed(outline.traits)}
+    if asked in keys:
+        return asked
+    if asked in names:
+        return names[asked]
+    said = f"{outline.handle} has no such trait. It has: {', '.join(keys) or 'none'}."
+    raise ApiError(404, "trait_not_found", said, {"trait": asked, "traits": keys})
+
+
+def write_position(listing: Sequence[str], position: Position) -> str:
+    """The cursor of a position."""
+    letter = "a" if isinstance(position, AuthoredPosition) else "s"
+    return write_cursor(listing, [letter, *astuple(position)])
+
+
+def read_position(listing: Sequence[str], cursor: str) -> Position:
+    """The position of a cursor that this listing gave.
+
+    Raises:
+        ApiError: 422, it did not.
+    """
+    letter, *place = read_cursor(listing, cursor)
+    return AuthoredPosition(*map(int, place)) if letter == "a" else _read_attached(place)
+
+
+def tell_sample(sample: ListedSample) -> SampleAnswer:
+    """A sample as the surface shows it."""
+    return SampleAnswer.model_validate(sample, from_attributes=True)
+
+
+def write_card(place: Place, handle: str) -> str:
+    """The model card; of a model whose definition cannot be read, what can be said of it all the same."""
+    outline = load_outline(place.models_uri, handle)
+    return render_model_card(outline, count_samples(place.models_uri, place.samples_uri, outline))
+
+
+def _read_attached(place: Sequence[Part]) -> AttachedPosition:
+    attached_ns, run_id, row = place
+    return AttachedPosition(int(attached_ns), str(run_id), int(row))
+
+
+def _is_run_id(text: str) -> bool:
+    """Prefect's ids are UUIDs; nothing else may become part of a path."""
+    try:
+        return str(UUID(text)) == text
+    except ValueError:
+        return False

@@ -1,0 +1,54 @@
+"""Cursors: what a listing gave it takes back, and nothing else."""
+
+import base64
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flows.api.cursors import read_cursor, write_cursor
+from flows.api.errors import ApiError
+
+LISTING = ("samples", "u22a8.toolshed", "clarity")
+PARTS = st.lists(st.integers(0, 2**63) | st.text(st.characters(exclude_categories=["Cs"])), min_size=1, max_size=5)
+
+
+@given(place=PARTS)
+def test_cursor_comes_back_as_the_place(place: list[str | int]) -> None:
+    cursor = write_cursor(LISTING, place)
+
+    assert place == read_cursor(LISTING, cursor)
+    assert cursor.isascii()
+    assert not set(cursor) & set("+/=&?#%")
+
+
+@pytest.mark.parametrize(
+    "other", [("samples", "u22a8.toolshed", ""), ("samples", "u22a8.other", "clarity"), ("models", "u22a8", "")]
+)
+def test_cursor_of_another_listing_is_refused(other: tuple[str, ...]) -> None:
+    with pytest.raises(ApiError, match="next_cursor") as caught:
+        read_cursor(other, write_cursor(LISTING, ["a", 1]))
+
+    assert (422, "invalid_request", {"field": "cursor"}) == (
+        caught.value.status,
+        caught.value.code,
+        caught.value.details,
+    )
+
+
+@given(cursor=st.text() | st.binary().map(lambda raw: base64.urlsafe_b64encode(raw).decode()))
+def test_made_up_cursor_is_refused(cursor: str) -> None:
+    with pytest.raises(ApiError):
+        read_cursor(LISTING, cursor)
+
+
+@given(data=st.data())
+def test_changed_cursor_is_refused(data: st.DataObject) -> None:
+    cursor = write_cursor(LISTING, ["a", 17, "9babac40-1978-4ae0-b765-f30fdb6eb7a4"])
+    at = data.draw(st.integers(0, len(cursor) - 1))
+    other = data.draw(st.sampled_from("ABCabc019-_=").filter(lambda letter: letter != cursor[at]))
+    for changed in (cursor[:at], cursor[:at] + other + cursor[at + 1 :], cursor + other):
+        # The last letter of base64 has bits that stand for nothing.
+        if at < len(cursor) - 1 or changed != cursor[:at] + other:
+            with pytest.raises(ApiError):
+                read_cursor(LISTING, changed)

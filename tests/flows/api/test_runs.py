@@ -1,0 +1,177 @@
+"""Runs and states: what Prefect says of flow runs, as the surface tells it."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from engine.lifecycle import Lifecycle
+
+from flows.api.runs import Run, choose_operation, read_run
+from flows.api.state import tell_operation, tell_state
+from flows.marks import KEPT, NO_MARK, Mark
+
+NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
+DRAFT = Lifecycle()
+
+
+def answer(state_type: str, **fields: Any) -> Mapping[str, Any]:
+    """A flow run as Prefect's API has it."""
+    return {
+        "id": "9babac40-1978-4ae0-b765-f30fdb6eb7a4",
+        "tags": ["exemplars", "model:u22a8.toolshed"],
+        "parameters": {"handle": "u22a8.toolshed", "synth_type": "diversify", "effort": "low"},
+        "state_type": state_type,
+        "state": {"message": None},
+        "expected_start_time": NOW.isoformat(),
+        "start_time": None,
+        "end_time": None,
+        "labels": {},
+        **fields,
+    }
+
+
+def run(state_type: str, minutes: int | None = None, held: bool = False, **fields: Any) -> Run:
+    """A run that ended, or took its lease, so many minutes ago."""
+    if minutes is not None:
+        moment = NOW - timedelta(minutes=minutes)
+        fields |= {"id": f"run-{minutes}", "start_time": moment.isoformat(), "end_time": moment.isoformat()}
+        fields |= {"labels": Mark("lease" if held else "", moment, "host/1/1").to_labels()}
+    return read_run(answer(state_type, **fields), NOW)
+
+
+@pytest.mark.parametrize(
+    ("state_type", "status", "live", "over"),
+    [
+        ("SCHEDULED", "queued", True, False),
+        ("PENDING", "queued", True, False),
+        ("RUNNING", "running", True, False),
+        ("PAUSED", "running", True, False),
+        ("CANCELLING", "running", True, False),
+        ("COMPLETED", "succeeded", False, True),
+        ("FAILED", "failed", False, True),
+        ("CRASHED", "failed", False, True),
+        ("CANCELLED", "cancelled", False, True),
+    ],
+)
+def test_state_of_prefect_becomes_a_status(state_type: str, status: str, live: bool, over: bool) -> None:
+    read = run(state_type)
+
+    assert (status, live, over) == (read.status, read.live, read.over)
+
+
+def test_run_that_is_scheduled_for_later_is_neither_live_nor_over() -> None:
+    later = run("SCHEDULED", expected_start_time=(NOW + timedelta(minutes=1)).isoformat())
+    due = run("SCHEDULED", expected_start_time=(NOW + timedelta(seconds=2)).isoformat())
+
+    assert (False, False) == (later.live, later.over)
+    assert (True, False) == (due.live, due.over)
+
+
+def test_run_without_a_tag_belongs_to_the_model_of_its_parameter() -> None:
+    assert "u22a8.toolshed" == run("PENDING", tags=["exemplars"]).handle
+    assert "u22a8.tagged" == run("PENDING", tags=["model:u22a8.tagged"]).handle
+    assert "" == run("PENDING", tags=[], parameters={}).handle
+
+
+def test_effort_is_the_runs_else_the_models_else_high() -> None:
+    bare = run("PENDING", parameters={})
+
+    assert ["low", "max", "high"] == [
+        run("PENDING").uses_effort("max"),
+        bare.uses_effort("max"),
+        bare.uses_effort(None),
+    ]
+    assert "from_traits" == bare.synth_type
+
+
+def test_operation_is_the_holder_then_a_live_run_then_the_newest_that_is_over() -> None:
+    holder, queued = run("RUNNING", 5, held=True), run("SCHEDULED")
+    newest, older = run("COMPLETED", 10), run("FAILED", 20)
+
+    assert holder == choose_operation([queued, holder], [newest])
+    assert queued == choose_operation([queued], [newest])
+    assert newest == choose_operation([], [older, newest])
+    assert choose_operation([], []) is None
+
+
+def test_run_that_was_turned_away_is_no_operation_and_one_cancelled_in_the_queue_is() -> None:
+    turned_away = run("CANCELLED", start_time=NOW.isoformat(), end_time=NOW.isoformat(), labels=dict(NO_MARK))
+    in_queue = run("CANCELLED", end_time=NOW.isoformat())
+    older = run("COMPLETED", 10)
+
+    assert older == choose_operation([], [turned_away, older])
+    assert in_queue == choose_operation([], [in_queue, older])
+
+
+def test_run_that_crashed_late_does_not_hide_the_newer_one() -> None:
+    crashed_late = run("CRASHED", 30, end_time=NOW.isoformat())
+    newer = run("COMPLETED", 10)
+
+    assert newer == choose_operation([], [crashed_late, newer])
+
+
+@pytest.mark.parametrize(
+    ("lifecycle", "live", "ended", "state"),
+    [
+        (DRAFT, [], [], "draft"),
+        (DRAFT, [run("SCHEDULED")], [], "busy"),
+        (DRAFT, [], [run("FAILED", 1)], "failed"),
+        (DRAFT, [], [run("CRASHED", 1), run("COMPLETED", 2)], "failed"),
+        (DRAFT, [], [run("COMPLETED", 1), run("CRASHED", 2)], "draft"),
+        (DRAFT, [], [run("CANCELLED", 1)], "draft"),
+        (Lifecycle("ready", 3, 1), [], [run("FAILED", 1)], "ready"),
+        (Lifecycle("archived"), [], [], "archived"),
+        (Lifecycle("ready"), [run("RUNNING")], [], "busy"),
+    ],
+)
+def test_state_follows_from_runs_and_the_lifecycle_file(
+    lifecycle: Lifecycle, live: list[Run], ended: list[Run], state: str
+) -> None:
+    assert state == tell_state(lifecycle, live, ended)
+
+
+@pytest.mark.parametrize(
+    ("state_type", "published", "progress"),
+    [
+        ("SCHEDULED", None, 0.0),
+        ("RUNNING", None, 0.0),
+        ("RUNNING", 0.4, 0.4),
+        ("COMPLETED", 0.9, 1.0),
+        ("FAILED", 0.4, 0.4),
+        ("CANCELLED", None, None),
+    ],
+)
+def test_progress_is_what_the_run_published(state_type: str, published: float | None, progress: float | None) -> None:
+    told = tell_operation(run(state_type), published)
+
+    assert told is not None
+    assert progress == told.progress
+
+
+def test_error_is_the_runs_own_words_without_paths() -> None:
+    message = (
+        "Flow run encountered an exception: QuotaError: u22a8.toolshed: nothing was attached.\n"
+        f"  clarity/positive: 3 of 8\n  {KEPT}: /srv/samples/handle=u22a8.toolshed/_run/report.html"
+    )
+    failed = tell_operation(run("FAILED", state={"message": message}), None)
+    stored = "The sample store /srv/data/samples cannot be used: No space left on device. See http://127.0.0.1:1/a/b"
+    full = tell_operation(run("FAILED", state={"message": stored}), None)
+    silent = tell_operation(run("CRASHED", state={}), None)
+
+    assert failed is not None
+    assert full is not None
+    assert silent is not None
+    assert "u22a8.toolshed: nothing was attached.\nclarity/positive: 3 of 8" == failed.error
+    assert (
+        "The sample store …/samples cannot be used: No space left on device. See http://127.0.0.1:1/a/b" == full.error
+    )
+    assert "The run ended as failed." == silent.error
+    assert tell_operation(None, None) is None
+
+
+def test_succeeded_run_has_no_error() -> None:
+    told = tell_operation(run("COMPLETED", state={"message": "All states completed."}), None)
+
+    assert told is not None
+    assert told.error is None

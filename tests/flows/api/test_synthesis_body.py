@@ -1,0 +1,118 @@
+"""The body of a synthesis request: what is read, and each way in which it may be wrong."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.model import EFFORTS
+from flows.api.errors import ApiError
+from flows.api.synthesis import Asked, parse_body
+
+JSON = "application/json"
+
+
+def refuse(body: bytes, content_type: str | None = JSON) -> tuple[int, str, str]:
+    """Status, code and message of the refusal."""
+    with pytest.raises(ApiError) as caught:
+        parse_body(body, content_type)
+    return caught.value.status, caught.value.code, caught.value.message
+
+
+@pytest.mark.parametrize("effort", [*EFFORTS, None])
+@pytest.mark.parametrize("synth_type", ["from_traits", "diversify"])
+def test_both_fields_are_read(synth_type: str, effort: str | None) -> None:
+    body = json.dumps({"synth_type": synth_type, "effort": effort}).encode()
+
+    assert (synth_type, effort) == (parse_body(body, JSON).synth_type, parse_body(body, JSON).effort)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{}",
+        b'{"unknown": 1, "Effort": "low"}',
+        b'\xef\xbb\xbf{"effort": null}',
+        b'  {"other": {"synth_type": 1, "synth_type": 2}, "x": 1, "x": 2}\n',
+        b'{"huge": ' + b"9" * 5000 + b"}",
+        b'{"half": "\\ud800"}',
+    ],
+)
+def test_defaults_hold_and_unknown_fields_are_ignored(body: bytes) -> None:
+    assert Asked() == parse_body(body, JSON)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"", "There is no body"),
+        (b" \r\n", "There is no body"),
+        (b"synth_type=diversify", "not JSON"),
+        (b'{"effort": }', "not JSON"),
+        (b'{"effort": NaN}', "NaN is no JSON number"),
+        (b'{"effort": "low"} {}', "not JSON"),
+        (b"[" * 60_000, "nested too deep"),
+        (b'{"effort": "\xff"}', "not UTF-8"),
+        ('{"effort": "low"}'.encode("utf-16"), "not UTF-8"),
+    ],
+)
+def test_what_is_not_json_is_400(body: bytes, said: str) -> None:
+    status, code, message = refuse(body)
+
+    assert (400, "invalid_json") == (status, code)
+    assert said in message
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"[]", "must be a JSON object"),
+        (b"null", "must be a JSON object"),
+        (b'"from_traits"', "must be a JSON object"),
+        (b"7", "must be a JSON object"),
+        (b'{"synth_type": null}', "synth_type is null. There are: from_traits and diversify."),
+        (b'{"synth_type": "enrich"}', "enrich is not to be had over HTTP"),
+        (b'{"synth_type": "From_Traits"}', "synth_type is 'From_Traits'"),
+        (b'{"synth_type": ["diversify"]}', "synth_type is a list"),
+        (b'{"synth_type": {"a": 1}}', "synth_type is an object"),
+        (b'{"synth_type": 1}', "synth_type is a number"),
+        (b'{"effort": "highest"}', "effort is 'highest'. There are: low, medium, high, xhigh, max"),
+        (b'{"effort": true}', "effort is true or false"),
+        (b'{"effort": ""}', "effort is ''"),
+        (b'{"effort": "\\ud800"}', r"effort is '\ud800'"),
+        (b'{"effort": "low", "effort": "high"}', "effort twice"),
+        (b'{"synth_type": "diversify", "effort": null, "synth_type": "diversify"}', "synth_type twice"),
+    ],
+)
+def test_json_that_is_no_request_is_422(body: bytes, said: str) -> None:
+    status, code, message = refuse(body)
+
+    assert (422, "invalid_request") == (status, code)
+    assert said in message
+
+
+@pytest.mark.parametrize("content_type", [JSON, "Application/JSON; charset=utf-8", "application/problem+json", None])
+def test_json_by_any_of_its_names_is_taken(content_type: str | None) -> None:
+    assert Asked() == parse_body(b"{}", content_type)
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "", "json"])
+def test_another_content_type_is_422_and_a_body_that_is_not_json_still_400(content_type: str) -> None:
+    assert 422 == refuse(b"{}", content_type)[0]
+    assert 400 == refuse(b"effort=low", content_type)[0]
+
+
+@given(
+    body=st.binary(max_size=200)
+    | st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists).map(
+        lambda value: json.dumps(value).encode()
+    )
+)
+def test_any_body_is_read_or_refused(body: bytes) -> None:
+    try:
+        read = parse_body(body, JSON).synth_type
+    except ApiError as error:
+        read = error.code
+
+    assert read in {"from_traits", "diversify", "invalid_json", "invalid_request"}
