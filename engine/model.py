@@ -21,7 +21,9 @@ EFFORTS: tuple[str, ...] = get_args(Effort)
 SYNTH_TYPES: tuple[str, ...] = get_args(SynthType)
 
 # The platform's contract, section 1; a length bound of 200 leaves room for `handle=` in a file name of 255 bytes.
-HANDLE_PATTERN = r"^[a-z0-9][a-z0-9-]*\.[a-z0-9][a-z0-9-]*$"
+_SIDE = "[a-z0-9][a-z0-9-]*"
+NAMESPACE_PATTERN = f"^{_SIDE}$"
+HANDLE_PATTERN = rf"^{_SIDE}\.{_SIDE}$"
 HANDLE_MAX_LENGTH = 200
 TRAIT_KEY_PATTERN = r"[a-z0-9_-]+"
 # JSON and YAML escapes can write half a character, which no file takes as UTF-8.
@@ -148,6 +150,11 @@ def check_handle(handle: str) -> str:
 def is_handle(text: str) -> bool:
     """Whether a text is well formed as a handle (the platform's contract, section 1)."""
     return len(text) <= HANDLE_MAX_LENGTH and re.fullmatch(HANDLE_PATTERN[1:-1], text) is not None
+
+
+def is_namespace(text: str) -> bool:
+    """Whether a text is well formed as the first side of a handle, and leaves room for a name."""
+    return is_handle(f"{text}.x")
 
 
 def digest_text(text: str) -> str:

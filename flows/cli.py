@@ -6,7 +6,6 @@ import gc
 import json
 import logging
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -14,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from engine.errors import ExemplarsError, ModelBusyError, RunInterruptedError
+from engine.errors import ModelBusyError, RunInterruptedError
+from flows.command import run_app
 
 if TYPE_CHECKING:
     from engine.summary import RunResult
@@ -154,25 +154,10 @@ def quiet_libraries(verbose: bool) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command; the exit code is the error's. Each error of ours is one message without a traceback."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """Runs the command; what it returns is the exit code."""
     # Else the interpreter looks for garbage in all that litellm and Prefect have loaded before it ends: 1.2 s.
     atexit.register(gc.freeze)
-    try:
-        code = app(args=list(sys.argv[1:] if arguments is None else arguments), standalone_mode=False)
-    except ExemplarsError as error:
-        print(f"exemplars: {error}", file=sys.stderr)
-        return error.exit_code
-    except Exception as error:
-        if type(error).__module__.startswith(("click", "typer")) and hasattr(error, "format_message"):
-            if said := error.format_message().rstrip("."):
-                print(f"exemplars: {said}. 'exemplars --help' shows the commands", file=sys.stderr)
-            return 2
-        raise
-    # typer turns an interrupt outside of a run into this exit code.
-    if code == RunInterruptedError.exit_code:
-        print("exemplars: interrupted", file=sys.stderr)
-    return code if isinstance(code, int) else 0
+    return run_app(app, arguments, "exemplars")
 
 
 def run() -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from fastapi import APIRouter, FastAPI, Request, Security
 from fastapi.security import HTTPBearer
@@ -16,6 +15,7 @@ from flows.api.docs import add_docs
 from flows.api.envelope import Envelope
 from flows.api.head import HeadCheck
 from flows.api.keys import KeyRing
+from flows.api.keys_file import locate_keys
 from flows.api.limits import BodyLimit
 from flows.api.models import get_orchestrator, locate_place
 from flows.api.openapi import describe_answers
@@ -67,7 +67,7 @@ def make_app(settings: Settings) -> ASGIApp:
         app.include_router(module.router, prefix=BASE, dependencies=[Security(bearer)])
     add_docs(app)
     checked = BodyLimit(HeadCheck(app, settings.allowed_hosts))
-    return Envelope(Authentication(checked, KeyRing(Path(settings.locate(settings.keys_file))).find))
+    return Envelope(Authentication(checked, KeyRing(locate_keys(settings)).find))
 
 
 @asynccontextmanager

@@ -1,0 +1,138 @@
+"""The command ``python -m flows.api``: serves the door, and the console's part of it, its keys."""
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from engine.errors import StoreError
+from engine.settings import read_settings
+from flows.api.access import PUBLIC_NAMESPACES, Key
+from flows.api.keys import issue_key, list_keys, revoke_key
+from flows.api.keys_file import locate_keys
+from flows.command import run_app
+
+COMMAND = "python -m flows.api"
+DEFAULT_PREFECT = "http://127.0.0.1:4200/api"
+COLUMNS = ("id", "scope", "namespaces", "created", "label")
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+keys_app = typer.Typer(no_args_is_help=True, help="Issues, lists and revokes the keys of the HTTP door.")
+app.add_typer(keys_app, name="keys")
+
+
+@app.callback()
+def describe() -> None:
+    """The HTTP door of Exemplars."""
+
+
+@app.command("serve")
+def serve_command() -> None:
+    """Serves the door at EXEMPLARS_API_HOST and EXEMPLARS_API_PORT until it is told to stop."""
+    # Prefect reads these when it is imported. Asking again is the door's own part, in tenths of a second.
+    os.environ.setdefault("PREFECT_CLIENT_MAX_RETRIES", "0")
+    os.environ.setdefault("DO_NOT_TRACK", "1")
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    from flows.api.app import make_app
+    from flows.api.server import serve
+
+    settings = read_settings()
+    # Without an address Prefect would bring a server of its own into this process.
+    with temporary_settings({PREFECT_API_URL: PREFECT_API_URL.value() or DEFAULT_PREFECT}):
+        serve(make_app(settings), settings.api_host, settings.api_port, announce)
+
+
+def announce(address: str) -> None:
+    """The line that says that requests are answered."""
+    print(f"The door is open at {address}/v1, its pages at {address}/v1/docs", flush=True)
+
+
+@keys_app.command("issue")
+def issue_command(
+    namespaces: Annotated[
+        list[str], typer.Option("--namespace", help="A namespace that the key owns; give it again for another.")
+    ],
+    scope: Annotated[str, typer.Option(help="scoring (read) or authoring (read and change).")],
+    label: Annotated[str | None, typer.Option(help="Who or what it is for, shown in the list.")] = None,
+) -> None:
+    """Issues a key and prints its secret, this once, as the one line on stdout."""
+    path = locate_keys(read_settings())
+    key, secret = issue_key(path, namespaces, scope, datetime.now(UTC), label)
+    try:
+        print(secret, flush=True)
+    except OSError as error:
+        revoke_key(path, key.id)
+        # Else Python tries to write it once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise StoreError(f"The secret cannot be printed ({error.strerror}), so the key was taken back") from error
+    print(
+        f"Key {key.id}: {describe_rights(key)}. The line on stdout is its secret: it is not kept and not shown again. "
+        f"'{COMMAND} keys revoke {key.id}' ends it",
+        file=sys.stderr,
+    )
+
+
+@keys_app.command("list")
+def list_command(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the same as one line of JSON.")] = False,
+) -> None:
+    """Lists the keys that are in force, the oldest first."""
+    path = locate_keys(read_settings())
+    keys = list_keys(path)
+    if as_json:
+        print(json.dumps([describe_key(key) for key in keys], ensure_ascii=False))
+    elif keys:
+        print(draw_table(keys))
+    else:
+        print(f"No keys in {path}. '{COMMAND} keys issue --help' says how to make one", file=sys.stderr)
+
+
+@keys_app.command("revoke")
+def revoke_command(key_id: Annotated[str, typer.Argument(metavar="ID", help="The id, as the list has it.")]) -> None:
+    """Revokes a key: the door refuses it from its next request on."""
+    key = revoke_key(locate_keys(read_settings()), key_id)
+    print(f"Key {key.id} is revoked: the door refuses it from now on", file=sys.stderr)
+
+
+def describe_rights(key: Key) -> str:
+    """What a key may do, in words."""
+    others = [name for name in PUBLIC_NAMESPACES if name not in key.namespaces]
+    own = f"{'reads and changes' if key.scope == 'authoring' else 'reads'} {', '.join(key.namespaces)}"
+    return f"{own}; reads {', '.join(others)} like every key" if others else own
+
+
+def describe_key(key: Key) -> dict[str, object]:
+    """What may be shown of a key: all but the digest."""
+    return {
+        "id": key.id,
+        "scope": key.scope,
+        "namespaces": list(key.namespaces),
+        "created_at": key.created_at.isoformat(timespec="seconds"),
+        "label": key.label,
+    }
+
+
+def draw_table(keys: Sequence[Key]) -> str:
+    """Columns under their names, the same for a person and for ``grep``."""
+    rows = [COLUMNS] + [
+        (key.id, key.scope, ", ".join(key.namespaces), f"{key.created_at:%Y-%m-%d %H:%M UTC}", key.label or "")
+        for key in keys
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command; what it returns is the exit code."""
+    return run_app(app, arguments, COMMAND)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

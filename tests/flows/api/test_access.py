@@ -1,0 +1,55 @@
+"""A key reads its own namespaces and the public ones, and changes only its own, when its scope is authoring."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from flows.api.access import PUBLIC_NAMESPACES, Key, Scope
+
+DIGEST = "5ec4e7" * 10 + "abcd"
+
+
+def make_key(scope: Scope, *namespaces: str) -> Key:
+    return Key("0123456789ab", scope, namespaces, datetime(2026, 11, 25, tzinfo=UTC), DIGEST)
+
+
+@pytest.mark.parametrize("asked", ["{}", "{}.technical-writing"])
+@pytest.mark.parametrize(
+    ("scope", "namespaces", "namespace", "owns", "reads", "changes"),
+    [
+        ("authoring", ("acme",), "acme", True, True, True),
+        ("authoring", ("acme", "beta"), "beta", True, True, True),
+        ("authoring", ("acme",), "u22a8", False, True, False),
+        ("authoring", ("acme",), "live", False, True, False),
+        ("authoring", ("acme",), "bench", False, True, False),
+        ("authoring", ("acme",), "beta", False, False, False),
+        ("authoring", ("acme",), "acm", False, False, False),
+        ("authoring", ("acme",), "acme2", False, False, False),
+        ("authoring", ("u22a8",), "u22a8", True, True, True),
+        ("authoring", ("u22a8",), "bench", False, True, False),
+        ("scoring", ("acme",), "acme", True, True, False),
+        ("scoring", ("acme",), "u22a8", False, True, False),
+        ("scoring", ("u22a8",), "u22a8", True, True, False),
+        ("scoring", ("acme",), "beta", False, False, False),
+    ],
+)
+def test_scope_and_namespaces_say_what_a_key_may_do(
+    scope: Scope, namespaces: tuple[str, ...], namespace: str, asked: str, owns: bool, reads: bool, changes: bool
+) -> None:
+    key, name = make_key(scope, *namespaces), asked.format(namespace)
+
+    assert (owns, reads, changes) == (key.owns(name), key.may_read(name), key.may_change(name))
+
+
+def test_nobody_owns_the_empty_namespace() -> None:
+    key = make_key("authoring", "acme")
+
+    assert [False] * 4 == [key.owns(""), key.owns(".acme"), key.may_read(""), key.may_change(".")]
+
+
+def test_public_namespaces_are_those_of_the_contract() -> None:
+    assert ("u22a8", "live", "bench") == PUBLIC_NAMESPACES
+
+
+def test_digest_is_not_shown_with_the_key() -> None:
+    assert DIGEST not in f"{make_key('scoring', 'acme')!r} {make_key('scoring', 'acme')}"

@@ -1,0 +1,243 @@
+"""The file of keys is its owner's alone, is replaced whole, and is refused where it is not as it was written."""
+
+import json
+import os
+import stat
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from engine.errors import InputError, StoreError
+from engine.settings import PROJECT_ROOT, Settings
+from flows.api.keys import issue_key
+from flows.api.keys_file import change_keys, locate_keys, read_keys
+
+NOW = datetime(2026, 11, 25, 12, 30, tzinfo=UTC)
+ENTRY = {
+    "id": "0123456789ab",
+    "scope": "scoring",
+    "namespaces": ["acme"],
+    "created_at": "2026-11-25T12:30:00Z",
+    "sha256": "5ec4e7" * 10 + "abcd",
+    "label": None,
+}
+SECRET = "exm_0123456789ab_do-not-show-me"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "keys.json"
+
+
+@pytest.fixture
+def open_umask() -> Iterator[None]:
+    """A process whose new files everybody may read and write, unless they are told otherwise."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+def read_mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def write_private(path: Path, content: bytes) -> None:
+    path.touch(0o600)
+    path.write_bytes(content)
+
+
+def write_entry(**fields: object) -> bytes:
+    return json.dumps({"keys": [ENTRY | fields]}).encode()
+
+
+def test_missing_file_is_no_keys(path: Path) -> None:
+    assert () == read_keys(path)
+
+
+@pytest.mark.usefixtures("open_umask")
+def test_all_that_is_written_is_for_the_owner_alone(path: Path) -> None:
+    issue_key(path, ["acme"], "scoring", NOW)
+    issue_key(path, ["acme"], "scoring", NOW)
+
+    assert {"keys.json": 0o600, "keys.json.lock": 0o600} == {
+        file.name: read_mode(file) for file in path.parent.iterdir()
+    }
+
+
+def test_missing_folder_is_made(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b" / "keys.json"
+    key, _ = issue_key(path, ["acme"], "scoring", NOW)
+
+    assert (key,) == read_keys(path)
+
+
+@pytest.mark.usefixtures("open_umask")
+def test_what_a_dead_writer_left_is_neither_read_nor_in_the_way(path: Path) -> None:
+    key, _ = issue_key(path, ["acme"], "scoring", NOW)
+    left = path.with_name("keys.json.new")
+    left.write_text('{"keys": [')
+    before = read_keys(path)
+    other, _ = issue_key(path, ["acme"], "scoring", NOW)
+
+    assert (key,) == before
+    assert (key, other) == read_keys(path)
+    assert (0o600, False) == (read_mode(path), left.exists())
+
+
+def test_full_disk_leaves_the_file_as_it_was(small_disk: Path) -> None:
+    path = small_disk / "keys.json"
+    key, _ = issue_key(path, ["acme"], "scoring", NOW)
+    with pytest.raises(OSError, match="No space"):
+        (small_disk / "ballast").write_bytes(b"\0" * 16 * 1024)
+    with pytest.raises(StoreError, match=r"cannot be used: No space left on device\. Free space or permit"):
+        issue_key(path, ["acme"], "scoring", NOW)
+
+    assert (key,) == read_keys(path)
+    assert ["ballast", "keys.json", "keys.json.lock"] == sorted(file.name for file in small_disk.iterdir())
+
+
+def test_error_in_the_block_changes_nothing(path: Path) -> None:
+    key, _ = issue_key(path, ["acme"], "scoring", NOW)
+
+    def change_half() -> None:
+        with change_keys(path) as keys:
+            keys.clear()
+            raise InputError("on second thoughts")
+
+    with pytest.raises(InputError):
+        change_half()
+
+    assert (key,) == read_keys(path)
+
+
+def test_link_is_followed_and_stays(path: Path, tmp_path: Path) -> None:
+    link = tmp_path / "link.json"
+    link.symlink_to(path)
+    key, _ = issue_key(link, ["acme"], "scoring", NOW)
+
+    assert (key,) == read_keys(path) == read_keys(link)
+    assert link.is_symlink()
+
+
+def test_file_held_by_another_is_one_message(path: Path) -> None:
+    with (
+        FileLock(f"{path}.lock"),
+        pytest.raises(StoreError, match=r"held by another command for 0.05 s\. Nothing was changed: try again when"),
+        change_keys(path, timeout_seconds=0.05),
+    ):
+        pass
+
+    assert not path.exists()
+
+
+def test_entry_as_it_is_written_is_read(path: Path) -> None:
+    write_private(path, write_entry(label="nightly job"))
+    [key] = read_keys(path)
+
+    assert ("0123456789ab", "scoring", ("acme",), NOW, ENTRY["sha256"], "nightly job") == (
+        key.id,
+        key.scope,
+        key.namespaces,
+        key.created_at,
+        key.sha256,
+        key.label,
+    )
+
+
+GARBAGE = {
+    "empty": b"",
+    "half": b'{"keys": [{"id": "0123',
+    "no UTF-8": b'{"keys": "\xff\xfe"}',
+    "deep": b"[" * 100_000,
+    "null": b"null",
+    "list": b"[]",
+    "no keys": b"{}",
+    "unknown field of the file": b'{"keys": [], "format": 2}',
+    "unknown field of a key": write_entry(expires_at="2026-12-01T00:00:00Z"),
+    "unknown scope": write_entry(scope="admin"),
+    "no namespaces": write_entry(namespaces=[]),
+    "every namespace": write_entry(namespaces=["*"]),
+    "namespaces in a text": write_entry(namespaces="acme"),
+    "no digest": write_entry(sha256=""),
+    "secret for a digest": write_entry(sha256=SECRET),
+    "secret for an id": write_entry(id=SECRET),
+    "no zone": write_entry(created_at="2026-11-25T12:30:00"),
+    "label with an escape": write_entry(label="\x1b[2J"),
+    "two of one id": json.dumps({"keys": [ENTRY, ENTRY | {"scope": "authoring"}]}).encode(),
+}
+
+
+@pytest.mark.parametrize("name", GARBAGE)
+def test_garbage_is_one_message_that_shows_nothing_of_it(path: Path, name: str) -> None:
+    write_private(path, GARBAGE[name])
+    with pytest.raises(StoreError) as caught:
+        read_keys(path)
+    said = str(caught.value)
+
+    assert said.startswith(f"{path} is not a file of keys (")
+    assert said.endswith("Put a good copy in its place, or move it away and issue the keys anew")
+    assert [] == [shown for shown in (SECRET, ENTRY["sha256"], ENTRY["id"]) if str(shown) in said]
+    assert (1, None) == (len(said.splitlines()), caught.value.__cause__)
+
+
+def test_garbage_is_not_written_over(path: Path) -> None:
+    write_private(path, b"garbage")
+    with pytest.raises(StoreError, match="is not a file of keys"):
+        issue_key(path, ["acme"], "scoring", NOW)
+
+    assert b"garbage" == path.read_bytes()
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o620, 0o602, 0o610, 0o666])
+def test_file_that_is_open_to_others_is_refused(path: Path, mode: int) -> None:
+    key, _ = issue_key(path, ["acme"], "scoring", NOW)
+    path.chmod(mode)
+    with pytest.raises(StoreError, match=rf"\(mode {mode:o}\), so no key in it is trusted. Close it with 'chmod 600"):
+        read_keys(path)
+    path.chmod(0o600)
+
+    assert (key,) == read_keys(path)
+
+
+def test_file_that_only_its_owner_may_read_is_read(path: Path) -> None:
+    key, _ = issue_key(path, ["acme"], "scoring", NOW)
+    path.chmod(0o400)
+
+    assert (key,) == read_keys(path)
+
+
+def test_pipe_in_its_place_is_refused_at_once(path: Path) -> None:
+    os.mkfifo(path, 0o600)
+    with pytest.raises(StoreError, match="it is no regular file"):
+        read_keys(path)
+
+
+def test_folder_in_its_place_is_refused(path: Path) -> None:
+    path.mkdir()
+    with pytest.raises(StoreError, match="cannot be used: Is a directory"):
+        read_keys(path)
+
+
+def test_place_below_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    path = tmp_path / "file" / "keys.json"
+    for use in (read_keys, lambda place: issue_key(place, ["acme"], "scoring", NOW)):
+        with pytest.raises(
+            StoreError, match=r"cannot be used: .*\. Free space or permit reading and writing, or point"
+        ):
+            use(path)
+
+
+def test_keys_lie_in_the_project_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("EXEMPLARS_KEYS_FILE", raising=False)
+
+    assert PROJECT_ROOT / "data/keys.json" == locate_keys(Settings())
+    assert Path("/tmp/keys.json") == locate_keys(Settings(keys_file="/tmp/keys.json"))
+
+
+def test_keys_in_a_bucket_are_refused() -> None:
+    with pytest.raises(InputError, match=r"'s3://bucket/keys.json': keys are kept on a local disk. Give the path"):
+        locate_keys(Settings(keys_file="s3://bucket/keys.json"))
