@@ -26,6 +26,7 @@
     ├── RunInterruptedError        exit 130 somebody stopped the run
     ├── ModelBusyError             exit 3   another run works on the model
     ├── OrchestratorError          exit 3   Prefect's server cannot be reached or started
+    ├── AddressError               exit 3   an address that cannot be listened on
     └── StoreError                 exit 3   a folder or file that cannot be read or written
 """
 
@@ -174,6 +175,12 @@ class ModelBusyError(ExemplarsError):
 
 class OrchestratorError(ExemplarsError):
     """Prefect's server cannot be reached or started; nothing was asked of any model."""
+
+    exit_code = 3
+
+
+class AddressError(ExemplarsError):
+    """An address that cannot be listened on: taken, not of this machine, or none."""
 
     exit_code = 3
 

@@ -1,0 +1,117 @@
+"""The outermost layer of the HTTP door: gives each request its id and its log line, and every error its envelope."""
+
+import asyncio
+import logging
+import re
+import time
+import traceback
+from uuid import uuid4
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from flows.api.errors import REQUEST_ID, ApiError, render_error
+from flows.api.limits import Incoming, find_header
+from flows.api.translate import translate
+
+LOGGER = logging.getLogger("flows.api")
+
+_GIVEN_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_SHORTEST_SECRET = 8
+_LONGEST_PATH = 200
+
+
+class Envelope:
+    """Middleware; what is behind it finds the id as ``scope["state"]["request_id"]`` and raises what it likes."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers whatever happens, unless the client is gone."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = _choose_id(scope)
+        scope.setdefault("state", {})["request_id"] = request_id
+        incoming, answer = Incoming(scope, receive), _Answer(send, request_id)
+        begun = time.monotonic()
+        try:
+            await self._app(scope, incoming.receive, answer.send)
+        except ClientDisconnect:
+            pass
+        except asyncio.CancelledError:
+            # The server stops and has waited long enough; nobody awaits this task any more.
+            stopping = ApiError(503, "internal_error", "The server is stopping. Ask again.")
+            await answer.refuse(stopping, scope, incoming)
+        except Exception as error:
+            refusal = translate(error)
+            if refusal.code == "internal_error" or answer.status:
+                LOGGER.error("%s %s", request_id, _write_traceback(error, scope))
+            await answer.refuse(refusal, scope, incoming)
+        finally:
+            _log(scope, answer.status, time.monotonic() - begun, request_id)
+
+
+class _Answer:
+    """The answer on its way out: its status once it has begun, and the headers that all answers carry."""
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send = send
+        self._request_id = request_id
+        self.status: int | None = None
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            headers[REQUEST_ID] = self._request_id
+            headers.setdefault("X-Content-Type-Options", "nosniff")
+            headers.setdefault("Cache-Control", "no-store")
+        await self._send(message)
+
+    async def refuse(self, error: ApiError, scope: Scope, incoming: Incoming) -> None:
+        """Sends the envelope. Where an answer has begun already, returning without its end makes uvicorn close."""
+        if self.status is not None:
+            return
+        response = render_error(error, self._request_id)
+        if incoming.is_whole:
+            await response(scope, incoming.receive, self.send)
+        else:
+            await self._send_early(response, scope, incoming)
+
+    async def _send_early(self, response: Response, scope: Scope, incoming: Incoming) -> None:
+        """Answers before the body has come: the client has its answer at once, its body is let in and dropped."""
+
+        async def send(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                await self.send({**message, "more_body": True})
+                await incoming.drain()
+                message = {"type": "http.response.body", "body": b""}
+            await self.send(message)
+
+        response.headers["Connection"] = "close"
+        await response(scope, incoming.receive, send)
+
+
+def _choose_id(scope: Scope) -> str:
+    given = find_header(scope, REQUEST_ID.lower().encode())
+    return given.decode() if _GIVEN_ID.fullmatch(given) else uuid4().hex
+
+
+def _log(scope: Scope, status: int | None, seconds: float, request_id: str) -> None:
+    """One line. The path is logged as it was sent, in ASCII; the query is not, since anything may stand in it."""
+    path = scope.get("raw_path", b"").decode("ascii", "backslashreplace")[:_LONGEST_PATH]
+    shown = "gone" if status is None else str(status)
+    LOGGER.info("%s %s %s %.0f ms %s", scope["method"], path, shown, seconds * 1000, request_id)
+
+
+def _write_traceback(error: Exception, scope: Scope) -> str:
+    """The traceback, without the key of the request, which a library's message could quote."""
+    text = "".join(traceback.format_exception(error))
+    credentials = find_header(scope, b"authorization").decode("latin-1").split()
+    for secret in (word for word in credentials if len(word) >= _SHORTEST_SECRET):
+        text = text.replace(secret, "[secret]")
+    return text

@@ -1,0 +1,106 @@
+"""The limits on a request's body: how many bytes and how many seconds, and what becomes of one that nobody wants."""
+
+import asyncio
+from contextlib import suppress
+
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from flows.api.errors import ApiError
+
+BODY_LIMIT_BYTES = 64 * 1024
+BODY_SECONDS = 10.0
+DRAIN_BYTES = 16 * 1024 * 1024
+DRAIN_SECONDS = 3.0
+
+
+class BodyLimit:
+    """Reads the whole body before the application runs, so that nothing behind it waits for a slow client."""
+
+    def __init__(
+        self, app: ASGIApp, limit_bytes: int = BODY_LIMIT_BYTES, timeout_seconds: float = BODY_SECONDS
+    ) -> None:
+        self._app = app
+        self._limit_bytes = limit_bytes
+        self._timeout_seconds = timeout_seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hands the body on whole.
+
+        Raises:
+            ApiError: 413 when it is over the limit (by its ``Content-Length`` before a byte is read), 400 when it did
+                not come in time.
+            ClientDisconnect: the client went away in the middle of it.
+        """
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        length = find_header(scope, b"content-length")
+        if length.isdigit() and int(length) > self._limit_bytes:
+            raise self._refuse_size()
+        body = await self._read(receive)
+        await self._app(scope, _replay(body, receive), send)
+
+    async def _read(self, receive: Receive) -> bytes:
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                return await self._collect(receive)
+        except TimeoutError:
+            message = f"The body did not arrive whole within {self._timeout_seconds:g} seconds."
+            raise ApiError(400, "invalid_json", message) from None
+
+    async def _collect(self, receive: Receive) -> bytes:
+        body = bytearray()
+        more = True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            body += message.get("body", b"")
+            if len(body) > self._limit_bytes:
+                raise self._refuse_size()
+            more = message.get("more_body", False)
+        return bytes(body)
+
+    def _refuse_size(self) -> ApiError:
+        details = {"limit_bytes": self._limit_bytes}
+        return ApiError(413, "body_too_large", f"The body is over {self._limit_bytes} bytes.", details)
+
+
+class Incoming:
+    """A request's body as it comes in, and whether all of it has."""
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self._receive = receive
+        length = find_header(scope, b"content-length")
+        self.is_whole = length in {b"", b"0"} and not find_header(scope, b"transfer-encoding")
+
+    async def receive(self) -> Message:
+        """The next message."""
+        message = await self._receive()
+        self.is_whole = self.is_whole or not message.get("more_body", False)
+        return message
+
+    async def drain(self, limit_bytes: int = DRAIN_BYTES, timeout_seconds: float = DRAIN_SECONDS) -> None:
+        """Reads on and drops it, within bounds: closing on unread bytes can take the answer from the client."""
+        drained_bytes = 0
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_seconds):
+                while not self.is_whole and drained_bytes < limit_bytes:
+                    message = await self.receive()
+                    drained_bytes += len(message.get("body", b""))
+
+
+def find_header(scope: Scope, name: bytes) -> bytes:
+    """The first value of a header, whose name is given in lower case; empty where there is none."""
+    values = (value for key, value in scope["headers"] if key == name)
+    return next(values, b"")
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replay() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return replay

@@ -1,0 +1,134 @@
+"""The server process of the HTTP door: uvicorn on one address, until it is told to stop."""
+
+import errno
+import logging
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from engine.errors import AddressError
+from flows.api.protocol import HEAD_LIMIT_BYTES, HEAD_SECONDS, DoorProtocol
+
+STOP_SECONDS = 5
+# Connections and requests; past it uvicorn answers 503 by itself.
+LIMIT_CONCURRENCY = 512
+
+_LOGGERS = {"flows.api": logging.INFO, "uvicorn.error": logging.WARNING}
+
+
+def serve(
+    app: ASGIApp,
+    host: str,
+    port: int,
+    announce: Callable[[str], None],
+    head_seconds: float = HEAD_SECONDS,
+    stop_seconds: int = STOP_SECONDS,
+) -> None:
+    """Serves until SIGTERM or SIGINT, and then gives the answers in flight ``stop_seconds`` more.
+
+    ``announce`` is called with the address when requests are answered; port 0 takes a free one. A connection that
+    sends no whole request head within ``head_seconds`` is closed. Runs in the main thread, which signals need, and is
+    the last thing that its process does: a second after its time the process ends with exit code 0, whatever it does.
+
+    Raises:
+        AddressError: the address is taken, not ours, or no address.
+    """
+    listener = open_listener(host, port)
+    address = write_address(host, listener.getsockname()[1])
+    config = uvicorn.Config(
+        app,
+        http=partial(DoorProtocol, head_seconds=head_seconds),  # type: ignore[arg-type]
+        ws="none",
+        loop="asyncio",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=LIMIT_CONCURRENCY,
+        h11_max_incomplete_event_size=HEAD_LIMIT_BYTES,
+        # Longer than a client keeps an idle connection (httpx: 5 s), or it would send into one that we just closed.
+        timeout_keep_alive=int(HEAD_SECONDS),
+        timeout_graceful_shutdown=stop_seconds,
+    )
+    with log_to_stderr(), listener:
+        _DoorServer(config, lambda: announce(address)).run(sockets=[listener])
+
+
+def open_listener(host: str, port: int) -> socket.socket:
+    """A listening socket.
+
+    Raises:
+        AddressError: says which address, why, and which variables choose another.
+    """
+    bare = host.strip("[]")
+    try:
+        family = socket.getaddrinfo(bare, port, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.create_server((bare, port), family=family, backlog=2048)
+    except OSError as error:
+        reason = "another program listens there" if error.errno == errno.EADDRINUSE else str(error.strerror).lower()
+        raise AddressError(
+            f"cannot listen on {write_address(host, port)}: {reason}. Stop what holds it, or choose another with "
+            "EXEMPLARS_API_PORT (0 takes a free one) and EXEMPLARS_API_HOST"
+        ) from error
+    # asyncio sets this on sockets of its own making only; without it every request took 44 ms in the place of 1 ms.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
+
+
+def write_address(host: str, port: int) -> str:
+    """``http://127.0.0.1:8000``; an IPv6 address gets its brackets."""
+    bare = host.strip("[]")
+    return f"http://[{bare}]:{port}" if ":" in bare else f"http://{bare}:{port}"
+
+
+@contextmanager
+def log_to_stderr() -> Iterator[None]:
+    """The door's own lines and uvicorn's warnings, whatever else in this process logs and wherever."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    for logger in loggers:
+        logger.addHandler(handler)
+        logger.setLevel(_LOGGERS[logger.name])
+        logger.propagate = False
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)
+            logger.propagate = True
+
+
+class _DoorServer(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._announce = announce
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._announce()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # A route that sits in a thread cannot be cancelled, and Python would wait for it without end.
+        last_resort = threading.Timer((self.config.timeout_graceful_shutdown or 0) + 1, os._exit, [0])
+        last_resort.daemon = True
+        last_resort.start()
+        await super().shutdown(sockets)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """As uvicorn's own, which raises the signal again at the end: being told to stop is no failure (exit 0)."""
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

@@ -1,0 +1,83 @@
+"""What the framework raises by itself, as errors of the surface."""
+
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, NoReturn
+
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from flows.api.errors import ApiError, Code
+
+# FastAPI's own 400 stands for one thing: a body that could not be parsed (too deep, or not in its encoding).
+_CODES: Mapping[int, Code] = {
+    400: "invalid_json",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "body_too_large",
+    503: "orchestrator_unavailable",
+}
+
+
+async def _let_through(request: Request, error: Exception) -> NoReturn:
+    raise error
+
+
+# For FastAPI, whose own handlers would answer in another shape: all errors go to the envelope.
+EXCEPTION_HANDLERS: dict[int | type[Exception], Callable[[Request, Any], Coroutine[Any, Any, Response]]] = {
+    HTTPException: _let_through,
+    RequestValidationError: _let_through,
+}
+
+
+def translate(error: Exception) -> ApiError:
+    """The error of the surface that an exception stands for; one that stands for none is a 500 that tells nothing."""
+    if isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        return translate(error.exceptions[0])
+    if isinstance(error, ApiError):
+        return error
+    if isinstance(error, RequestValidationError):
+        return _translate_validation(error.errors())
+    if isinstance(error, HTTPException):
+        return _translate_status(error)
+    return ApiError(500, "internal_error", "Something went wrong on our side. The log has it under this request id.")
+
+
+def _translate_status(error: HTTPException) -> ApiError:
+    code = _CODES.get(error.status_code, "invalid_request" if error.status_code < 500 else "internal_error")
+    headers = dict(error.headers or {})
+    message = error.detail
+    if code == "not_found":
+        message = "There is nothing at this path. The endpoints stand in /v1/openapi.json."
+    if code == "method_not_allowed":
+        message = f"This path does not take this method. It takes: {headers.get('Allow', 'none')}."
+    return ApiError(error.status_code, code, message, headers=headers)
+
+
+def _translate_validation(errors: Sequence[Mapping[str, object]]) -> ApiError:
+    problems = [_describe_problem(error) for error in errors]
+    whole_body = {error["type"] for error in errors if problems and _is_whole_body(error)}
+    if "json_invalid" in whole_body:
+        return ApiError(400, "invalid_json", "The body is not JSON.", {"problems": problems})
+    if "missing" in whole_body:
+        return ApiError(400, "invalid_json", "There is no body; a JSON object is needed.", {"problems": problems})
+    in_handle = any(problem["in"] == "path" and problem["field"] == "handle" for problem in problems)
+    listed = "; ".join(f"{problem['field'] or problem['in']}: {problem['message']}" for problem in problems)
+    return ApiError(422, "invalid_handle" if in_handle else "invalid_request", f"{listed}.", {"problems": problems})
+
+
+def _is_whole_body(error: Mapping[str, object]) -> bool:
+    location = error["loc"]
+    assert isinstance(location, Sequence)
+    return error["type"] == "json_invalid" or tuple(location) == ("body",)
+
+
+def _describe_problem(error: Mapping[str, object]) -> dict[str, str]:
+    """Where and what; the value that was sent is left out, since it may be long or a secret."""
+    location = error["loc"]
+    assert isinstance(location, Sequence)
+    where, *field = location
+    return {"in": str(where), "field": ".".join(str(part) for part in field), "message": str(error["msg"])}

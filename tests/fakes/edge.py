@@ -1,0 +1,260 @@
+"""A small application behind the edge of the HTTP door, in a process of its own, and raw sockets to it."""
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import anyio
+from fastapi import FastAPI, Request
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect
+from starlette.responses import StreamingResponse
+
+from flows.api.docs import add_docs
+from flows.api.envelope import Envelope
+from flows.api.errors import ApiError
+from flows.api.head import HeadCheck
+from flows.api.limits import BODY_SECONDS, BodyLimit, find_header
+from flows.api.server import serve
+from flows.api.translate import EXCEPTION_HANDLERS
+
+ROOT = Path(__file__).parents[2]
+HOSTS = ("127.0.0.1", "localhost", "[::1]", "testserver")
+HEAD_SECONDS = 1.0
+BODY_SECONDS_SHORT = 1.0
+STOP_SECONDS = 2
+KEY = "Bearer exk_a-secret-of-the-tests"
+
+
+class Doorkeeper:
+    """Refuses with 401 where the header ``X-Refuse`` is sent: a stand-in for authentication, outside of the rest."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http" and find_header(scope, b"x-refuse"):
+            raise ApiError(401, "unauthorized", "A key is needed.", headers={"WWW-Authenticate": "Bearer"})
+        await self._app(scope, receive, send)
+
+
+def make_app(body_seconds: float = BODY_SECONDS) -> FastAPI:
+    app = FastAPI(
+        title="Edge",
+        openapi_url="/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        exception_handlers=EXCEPTION_HANDLERS,
+        middleware=[
+            Middleware(Envelope),
+            Middleware(Doorkeeper),
+            Middleware(HeadCheck, allowed_hosts=HOSTS),
+            Middleware(BodyLimit, timeout_seconds=body_seconds),
+        ],
+    )
+    add_docs(app)
+    for method, path, endpoint in ROUTES:
+        app.add_api_route(path, endpoint, methods=[method], response_model=None)
+    return app
+
+
+def read_health() -> dict[str, str]:
+    return {"status": "ok"}
+
+
+def read_traits(handle: str, limit: int = 1) -> dict[str, Any]:
+    return {"handle": handle, "limit": limit}
+
+
+async def measure(request: Request) -> dict[str, int]:
+    return {"bytes": len(await request.body())}
+
+
+def take_body(body: dict[str, int]) -> dict[str, int]:
+    return body
+
+
+async def raise_error(what: str, request: Request) -> None:
+    raise make_error(what, request)
+
+
+def answer_half() -> StreamingResponse:
+    async def stream() -> Any:
+        yield b"half"
+        raise ValueError("in the middle")
+
+    return StreamingResponse(stream())
+
+
+async def answer_slowly(seconds: float) -> dict[str, str]:
+    print("asked", flush=True)
+    await anyio.sleep(seconds)
+    return {"status": "done"}
+
+
+def sit_in_a_thread(seconds: float) -> dict[str, str]:
+    print("asked", flush=True)
+    time.sleep(seconds)
+    return {"status": "done"}
+
+
+ROUTES: tuple[tuple[str, str, Any], ...] = (
+    ("GET", "/v1/health", read_health),
+    ("GET", "/v1/models/{handle}/traits", read_traits),
+    ("GET", "/v1/size", measure),
+    ("POST", "/v1/size", measure),
+    ("POST", "/v1/body", take_body),
+    ("GET", "/v1/raise/{what}", raise_error),
+    ("GET", "/v1/half", answer_half),
+    ("GET", "/v1/slow", answer_slowly),
+    ("GET", "/v1/stuck", sit_in_a_thread),
+)
+
+
+def make_error(what: str, request: Request) -> Exception:
+    errors = {
+        "api": ApiError(409, "model_busy", "Busy.", {"run_id": "r1"}, {"X-Run-Id": "r1"}),
+        "group": ExceptionGroup("one", [ApiError(404, "model_not_found", "No such model.")]),
+        "two": ExceptionGroup("two", [ApiError(404, "model_not_found", "No such model."), ValueError("other")]),
+        "surrogate": ApiError(422, "invalid_request", "half a pair: \ud800"),
+        "leak": ValueError(f"the password is hunter2, the key {request.headers.get('authorization')}"),
+        "gone": ClientDisconnect(),
+        "503": HTTPException(503),
+        "418": HTTPException(418),
+        "507": HTTPException(507),
+    }
+    return errors[what]
+
+
+@dataclass(frozen=True)
+class Edge:
+    """The running process; ``address`` is what it announced, ``log`` what it writes to stderr."""
+
+    process: "subprocess.Popen[str]"
+    address: str
+    log: IO[str]
+
+    @property
+    def port(self) -> int:
+        return int(self.address.rpartition(":")[2])
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout=20)
+
+    def ask(self, data: bytes, count: int = 1) -> list["Answer"]:
+        """The answers to what is sent on one connection, until there are so many or the server closes it."""
+        with self.connect() as connection:
+            connection.sendall(data)
+            return read_answers(connection, count)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, str]:
+        """Stops it: its exit code and all that it logged."""
+        self.process.send_signal(number)
+        code = self.process.wait(timeout=20)
+        self.log.seek(0)
+        return code, self.log.read()
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: str
+
+    @property
+    def error(self) -> Any:
+        return json.loads(self.body)["error"]
+
+    @property
+    def told(self) -> tuple[int, str]:
+        """Status and code of an error; the envelope's request id is the header's."""
+        assert self.headers["x-request-id"] == self.error["request_id"]
+        assert {"code", "message", "request_id", "details"} == set(self.error)
+        return self.status, self.error["code"]
+
+
+@contextmanager
+def serve_edge() -> Iterator[Edge]:
+    # A file, since nobody reads while it serves: a pipe would fill, and then the server waits.
+    with tempfile.TemporaryFile("w+") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "fakes.edge"],
+            cwd=ROOT,
+            env={"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "PATH": ""},
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
+        try:
+            assert process.stdout is not None
+            yield Edge(process, process.stdout.readline().strip(), log)
+        finally:
+            process.kill()
+            process.communicate()
+
+
+def wait_until_asked(edge: Edge) -> None:
+    assert edge.process.stdout is not None
+    assert "asked\n" == edge.process.stdout.readline()
+
+
+def read_answers(connection: socket.socket, count: int = 1) -> list[Answer]:
+    received = b""
+    while len(answers := parse_answers(received)) < count:
+        try:
+            piece = connection.recv(65536)
+        except ConnectionResetError:
+            break
+        if not piece:
+            break
+        received += piece
+    return answers
+
+
+def is_closed_on(connection: socket.socket, limit_seconds: float = 10) -> bool:
+    """Whether the server closes in time on a client that sends a byte every now and then."""
+    end = time.monotonic() + limit_seconds
+    while time.monotonic() < end:
+        try:
+            connection.sendall(b"x")
+        except OSError:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def parse_answers(received: bytes) -> list[Answer]:
+    """The answers that are there whole."""
+    answers = []
+    while b"\r\n\r\n" in received:
+        head, _, rest = received.partition(b"\r\n\r\n")
+        status, *lines = head.decode().split("\r\n")
+        headers = dict(re.split(": *", line.lower(), maxsplit=1) for line in lines)
+        length = int(headers["content-length"])
+        if len(rest) < length:
+            break
+        answers.append(Answer(int(status.split()[1]), headers, rest[:length].decode()))
+        received = rest[length:]
+    return answers
+
+
+def main() -> None:
+    """Serves the application with deadlines that a test can wait for."""
+    app = make_app(BODY_SECONDS_SHORT)
+    serve(app, "127.0.0.1", 0, lambda address: print(address, flush=True), HEAD_SECONDS, STOP_SECONDS)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,232 @@
+"""Every answer carries its id, and every error comes in the envelope."""
+
+import asyncio
+import json
+import logging
+import re
+from typing import Any
+
+import pytest
+from fakes.edge import KEY
+from starlette.testclient import TestClient
+from starlette.types import Message, Receive, Scope, Send
+
+from flows.api.envelope import Envelope
+from flows.api.errors import ApiError
+
+
+def tell(client: TestClient, path: str, method: str = "GET", **asked: Any) -> tuple[int, str]:
+    """Status and code of a refusal, after a look at the envelope."""
+    answer = client.request(method, path, **asked)
+    assert ["error"] == list(answer.json())
+    assert {"code", "message", "request_id", "details"} == set(answer.json()["error"])
+    assert answer.headers["X-Request-Id"] == answer.json()["error"]["request_id"]
+    return answer.status_code, answer.json()["error"]["code"]
+
+
+def test_answer_carries_an_id_of_its_own(client: TestClient) -> None:
+    first, second = (client.get("/v1/health").headers["X-Request-Id"] for _ in range(2))
+
+    assert re.fullmatch("[0-9a-f]{32}", first)
+    assert first != second
+
+
+@pytest.mark.parametrize("given", ["a", "A-b.c_9", "x" * 64])
+def test_well_formed_id_of_the_client_is_kept(client: TestClient, given: str) -> None:
+    assert given == client.get("/v1/health", headers={"X-Request-Id": given}).headers["X-Request-Id"]
+
+
+@pytest.mark.parametrize("given", [b"", b"x" * 65, b"a b", b"a\tb", b"<a>", b"a,b", b"\xe9"])
+def test_other_id_of_the_client_is_replaced(client: TestClient, given: bytes) -> None:
+    answer = client.get("/v1/nothing", headers=[(b"X-Request-Id", given)])
+
+    assert re.fullmatch("[0-9a-f]{32}", answer.headers["X-Request-Id"])
+    assert answer.headers["X-Request-Id"] == answer.json()["error"]["request_id"]
+
+
+def test_answer_is_neither_guessed_at_nor_kept(client: TestClient) -> None:
+    headers = client.get("/v1/health").headers
+
+    assert ("nosniff", "no-store") == (headers["X-Content-Type-Options"], headers["Cache-Control"])
+
+
+@pytest.mark.parametrize("path", ["/", "/v1", "/v1/nothing", "/v1/health/", "/v1/docs/", "/docs", "/redoc"])
+def test_unknown_path_is_not_found(client: TestClient, path: str) -> None:
+    assert (404, "not_found") == tell(client, path, follow_redirects=False)
+
+
+@pytest.mark.parametrize("method", ["POST", "DELETE", "OPTIONS", "PROPFIND"])
+def test_other_method_is_told_which_are_allowed(client: TestClient, method: str) -> None:
+    answer = client.request(method, "/v1/health")
+
+    assert (405, "method_not_allowed") == tell(client, "/v1/health", method)
+    assert "GET" == answer.headers["Allow"]
+    assert "GET" in answer.json()["error"]["message"]
+
+
+def test_preflight_is_told_nothing_of_other_origins(client: TestClient) -> None:
+    headers = {"Origin": "https://elsewhere.example", "Access-Control-Request-Method": "GET"}
+
+    for method in ("OPTIONS", "GET"):
+        answer = client.request(method, "/v1/health", headers=headers)
+        assert [] == [name for name in answer.headers if name.startswith("access-control")]
+
+
+def test_wrong_query_says_where_and_what(client: TestClient) -> None:
+    error = client.get("/v1/models/u22a8.x/traits?limit=many").json()["error"]
+    [problem] = error["details"]["problems"]
+
+    assert (422, "invalid_request") == tell(client, "/v1/models/u22a8.x/traits?limit=many")
+    assert ("query", "limit") == (problem["in"], problem["field"])
+    assert error["message"].startswith("limit: ")
+
+
+def test_refusal_does_not_repeat_what_was_sent(client: TestClient) -> None:
+    assert "hunter2" not in client.post("/v1/body", json={"password": "hunter2"}).text
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        (b"{", (400, "invalid_json")),
+        (b"", (400, "invalid_json")),
+        (b'{"a": "\xff"}', (400, "invalid_json")),
+        (b"[" * 30000, (400, "invalid_json")),
+        (b'{"a": "text"}', (422, "invalid_request")),
+        (b"[]", (422, "invalid_request")),
+    ],
+)
+def test_body_that_cannot_be_read_is_refused(client: TestClient, sent: bytes, expected: tuple[int, str]) -> None:
+    headers = {"Content-Type": "application/json"}
+
+    assert expected == tell(client, "/v1/body", "POST", content=sent, headers=headers)
+
+
+def test_error_of_the_surface_keeps_its_details_and_headers(client: TestClient) -> None:
+    answer = client.get("/v1/raise/api")
+
+    assert (409, "model_busy") == tell(client, "/v1/raise/api")
+    assert ({"run_id": "r1"}, "r1") == (answer.json()["error"]["details"], answer.headers["X-Run-Id"])
+
+
+@pytest.mark.parametrize(
+    ("what", "expected"),
+    [
+        ("group", (404, "model_not_found")),
+        ("two", (500, "internal_error")),
+        ("surrogate", (422, "invalid_request")),
+        ("leak", (500, "internal_error")),
+        ("503", (503, "orchestrator_unavailable")),
+        ("418", (418, "invalid_request")),
+        ("507", (507, "internal_error")),
+        ("unknown", (500, "internal_error")),
+    ],
+)
+def test_whatever_is_raised_comes_in_the_envelope(client: TestClient, what: str, expected: tuple[int, str]) -> None:
+    assert expected == tell(client, f"/v1/raise/{what}")
+
+
+def test_unforeseen_error_is_in_the_log_and_not_in_the_answer(
+    client: TestClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "flows.api"):
+        answer = client.get("/v1/raise/leak?cursor=abc", headers={"Authorization": KEY})
+    traceback, line = (record.getMessage() for record in caplog.records if record.name == "flows.api")
+    request_id = answer.headers["X-Request-Id"]
+
+    assert "hunter2" not in answer.text
+    assert traceback.startswith(f"{request_id} Traceback")
+    assert "the password is hunter2, the key Bearer [secret]" in traceback
+    assert re.fullmatch(rf"GET /v1/raise/leak 500 \d+ ms {request_id}", line)
+    assert KEY.split()[1] not in caplog.text
+
+
+def test_refusal_takes_one_line_of_the_log_without_its_query(
+    client: TestClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "flows.api"):
+        client.get("/v1/nothing%0Anew?key=hunter2", headers={"X-Request-Id": "mine"})
+    [line] = (record.getMessage() for record in caplog.records if record.name == "flows.api")
+
+    assert re.fullmatch(r"GET /v1/nothing%0Anew 404 \d+ ms mine", line)
+
+
+def test_client_that_is_gone_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    sent = run_alone(read_all, [{"type": "http.disconnect"}])
+
+    assert [] == sent
+    assert [] == [record for record in caplog.records if record.levelno > logging.INFO]
+
+
+def test_answer_that_has_begun_is_not_begun_again() -> None:
+    sent = run_alone(fail_in_the_middle, [])
+
+    assert ["http.response.start", "http.response.body"] == [message["type"] for message in sent]
+
+
+def test_cancelled_request_is_told_that_the_server_stops() -> None:
+    sent = run_alone(be_cancelled, [])
+
+    assert [503, "internal_error"] == [sent[0]["status"], json.loads(sent[1]["body"])["error"]["code"]]
+
+
+def test_other_scopes_go_through() -> None:
+    seen: list[str] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(scope["type"])
+
+    asyncio.run(Envelope(app)({"type": "lifespan"}, receive_from([]), collect([])))
+
+    assert ["lifespan"] == seen
+
+
+def test_error_before_the_body_has_come_is_answered_at_once_and_the_rest_is_dropped() -> None:
+    body: list[Message] = [{"type": "http.request", "body": b"x" * 10, "more_body": more} for more in (True, False)]
+    sent = run_alone(refuse, body, headers=[(b"content-length", b"20")])
+
+    assert [None, True, None] == [message.get("more_body") for message in sent]
+    assert (b"connection", b"close") in sent[0]["headers"]
+    assert [] == body
+
+
+async def read_all(scope: Scope, receive: Receive, send: Send) -> None:
+    from starlette.requests import Request
+
+    await Request(scope, receive).body()
+
+
+async def fail_in_the_middle(scope: Scope, receive: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"half", "more_body": True})
+    raise ValueError
+
+
+async def be_cancelled(scope: Scope, receive: Receive, send: Send) -> None:
+    raise asyncio.CancelledError
+
+
+async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
+    raise ApiError(401, "unauthorized", "A key is needed.")
+
+
+def run_alone(app: Any, messages: list[Message], headers: list[tuple[bytes, bytes]] | None = None) -> list[Message]:
+    """What is sent for a POST when these messages come in."""
+    sent: list[Message] = []
+    scope = {"type": "http", "method": "POST", "path": "/", "raw_path": b"/", "headers": headers or []}
+    asyncio.run(Envelope(app)(scope, receive_from(messages), collect(sent)))
+    return sent
+
+
+def receive_from(messages: list[Message]) -> Receive:
+    async def receive() -> Message:
+        return messages.pop(0)
+
+    return receive
+
+
+def collect(sent: list[Message]) -> Send:
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    return send

@@ -1,0 +1,162 @@
+"""The body's limits, against the real server: over the limit, too slow, asked for first, or not wanted at all."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import httpx
+import pytest
+from fakes.edge import Edge, is_closed_on, read_answers
+
+from flows.api.limits import BODY_LIMIT_BYTES
+
+pytestmark = pytest.mark.slow
+
+HEAD = b"POST /v1/size HTTP/1.1\r\nHost: localhost\r\n"
+CURL = shutil.which("curl")
+BIG = 10 * 1024 * 1024
+
+
+def chunk(*pieces: bytes) -> bytes:
+    return b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in (*pieces, b""))
+
+
+def send(edge: Edge, content: bytes, method: str = "POST") -> httpx.Response:
+    return httpx.request(method, f"{edge.address}/v1/size", content=content, timeout=30)
+
+
+@pytest.mark.parametrize("method", ["POST", "GET"])
+def test_body_of_the_limit_goes_through(edge: Edge, method: str) -> None:
+    assert {"bytes": BODY_LIMIT_BYTES} == send(edge, b"x" * BODY_LIMIT_BYTES, method).json()
+
+
+@pytest.mark.parametrize("method", ["POST", "GET"])
+@pytest.mark.parametrize("size", [BODY_LIMIT_BYTES + 1, BIG])
+def test_body_over_the_limit_is_refused(edge: Edge, method: str, size: int) -> None:
+    answer = send(edge, b"x" * size, method)
+
+    assert (413, "body_too_large") == (answer.status_code, answer.json()["error"]["code"])
+    assert {"limit_bytes": BODY_LIMIT_BYTES} == answer.json()["error"]["details"]
+
+
+@pytest.mark.parametrize("size", [BODY_LIMIT_BYTES + 1, BIG])
+def test_body_over_the_limit_without_a_length_is_refused(edge: Edge, size: int) -> None:
+    def pieces() -> "list[bytes]":
+        return [b"x" * 65536] * (size // 65536) + [b"x" * (size % 65536)]
+
+    answer = httpx.post(f"{edge.address}/v1/size", content=iter(pieces()), timeout=30)
+
+    assert (413, "body_too_large") == (answer.status_code, answer.json()["error"]["code"])
+
+
+def test_chunks_within_the_limit_go_through(edge: Edge) -> None:
+    [answer] = edge.ask(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + chunk(b"abc", b"de"))
+
+    assert (200, '{"bytes":5}') == (answer.status, answer.body)
+
+
+def test_length_over_the_limit_is_refused_before_a_byte_of_it(edge: Edge) -> None:
+    [answer] = edge.ask(HEAD + b"Content-Length: 18446744073709551615\r\n\r\n")
+
+    assert (413, "body_too_large") == answer.told
+    assert "close" == answer.headers["connection"]
+
+
+def test_client_that_asks_first_is_told_to_go_on(edge: Edge) -> None:
+    with edge.connect() as connection:
+        connection.sendall(HEAD + b"Content-Length: 3\r\nExpect: 100-continue\r\n\r\n")
+        assert b"HTTP/1.1 100 " == connection.recv(65536)[:13]
+        connection.sendall(b"abc")
+        [answer] = read_answers(connection)
+
+    assert (200, '{"bytes":3}') == (answer.status, answer.body)
+
+
+@pytest.mark.parametrize(
+    ("extra", "expected"),
+    [(b"", (413, "body_too_large")), (b"X-Refuse: 1\r\n", (401, "unauthorized"))],
+)
+def test_client_that_asks_first_is_spared_a_body_in_vain(edge: Edge, extra: bytes, expected: tuple[int, str]) -> None:
+    [answer] = edge.ask(HEAD + extra + b"Content-Length: 99999\r\nExpect: 100-continue\r\n\r\n")
+
+    assert expected == answer.told
+
+
+def test_refusal_before_the_limit_comes_first(edge: Edge) -> None:
+    answer = httpx.post(f"{edge.address}/v1/size", content=b"x" * BIG, headers={"X-Refuse": "1"}, timeout=30)
+
+    assert (401, "unauthorized") == (answer.status_code, answer.json()["error"]["code"])
+    assert "Bearer" == answer.headers["WWW-Authenticate"]
+
+
+@pytest.mark.skipif(CURL is None, reason="needs the Debian package curl")
+@pytest.mark.parametrize(
+    "options", [[], ["-H", "Expect:"], ["-H", "Transfer-Encoding: chunked"], ["-H", "X-Refuse: 1"]]
+)
+def test_curl_gets_its_answer_for_ten_megabytes(edge: Edge, tmp_path: Path, options: list[str]) -> None:
+    (tmp_path / "big").write_bytes(b"x" * BIG)
+    command = [
+        "curl",
+        "-sS",
+        "-o",
+        "/dev/null",
+        "-w",
+        "%{http_code}",
+        *options,
+        "--data-binary",
+        f"@{tmp_path / 'big'}",
+    ]
+    done = subprocess.run(
+        [*command, f"{edge.address}/v1/size"], capture_output=True, text=True, timeout=60, check=False
+    )
+
+    expected = "401" if "X-Refuse: 1" in options else "413"
+    assert (0, expected, "") == (done.returncode, done.stdout, done.stderr)
+
+
+def test_slow_body_is_refused_in_time(edge: Edge) -> None:
+    with edge.connect() as connection:
+        connection.sendall(HEAD + b"Content-Length: 9\r\n\r\nabc")
+        # The answer is there although the body is not; then the server drops what still comes, and closes.
+        [answer] = read_answers(connection)
+
+    assert (400, "invalid_json") == answer.told
+    assert "whole within" in answer.error["message"]
+    assert "close" == answer.headers["connection"]
+
+
+def test_body_in_drops_does_not_win_time(edge: Edge) -> None:
+    with edge.connect() as connection:
+        connection.sendall(HEAD + b"Content-Length: 1000\r\n\r\n")
+
+        assert is_closed_on(connection)
+
+
+def test_client_that_leaves_in_the_middle_does_no_harm(edge: Edge) -> None:
+    with edge.connect() as connection:
+        connection.sendall(HEAD + b"Content-Length: 9\r\n\r\nabc")
+
+    assert 200 == httpx.get(f"{edge.address}/v1/health").status_code
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        b"Content-Length: -1\r\n",
+        b"Content-Length: abc\r\n",
+        b"Content-Length: 1\r\nContent-Length: 2\r\n",
+        b"Content-Length: 999999999999999999999999\r\n",
+        b"Transfer-Encoding: gzip\r\n",
+    ],
+)
+def test_nonsense_about_the_length_is_refused(edge: Edge, headers: bytes) -> None:
+    [answer] = edge.ask(HEAD + headers + b"\r\nabc")
+
+    assert 400 <= answer.status < 500
+    assert (answer.status, "invalid_request") == answer.told
+
+
+def test_nonsense_among_the_chunks_is_refused(edge: Edge) -> None:
+    [answer] = edge.ask(HEAD + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nzz\r\n")
+
+    assert (400, "invalid_request") == answer.told
