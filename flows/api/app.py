@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, FastAPI, Request, Security
 from fastapi.security import HTTPBearer
-from starlette.types import ASGIApp
+from starlette.middleware import Middleware
 
 from engine.settings import Settings
 from flows.api import reading, synthesis
@@ -45,7 +45,7 @@ async def read_health(request: Request) -> Health:
     return Health(status="ok")
 
 
-def make_app(settings: Settings) -> ASGIApp:
+def make_app(settings: Settings) -> FastAPI:
     """The application of the settings; it keeps nothing between two requests but connections.
 
     The order is the contract's: first the key, then the size of the body, then all else.
@@ -59,6 +59,13 @@ def make_app(settings: Settings) -> ASGIApp:
         redoc_url=None,
         redirect_slashes=False,
         exception_handlers=EXCEPTION_HANDLERS,
+        # From the outside in; Envelope answers whatever is raised further in.
+        middleware=[
+            Middleware(Envelope),
+            Middleware(Authentication, find_key=KeyRing(locate_keys(settings)).find),
+            Middleware(BodyLimit),
+            Middleware(HeadCheck, allowed_hosts=settings.allowed_hosts),
+        ],
         lifespan=_connect,
     )
     app.state.place = locate_place(settings)
@@ -66,8 +73,7 @@ def make_app(settings: Settings) -> ASGIApp:
     for module in (synthesis, reading):
         app.include_router(module.router, prefix=BASE, dependencies=[Security(bearer)])
     add_docs(app)
-    checked = BodyLimit(HeadCheck(app, settings.allowed_hosts))
-    return Envelope(Authentication(checked, KeyRing(locate_keys(settings)).find))
+    return app
 
 
 @asynccontextmanager

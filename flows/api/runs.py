@@ -82,7 +82,8 @@ def read_run(answer: Mapping[str, Any], now: datetime) -> Run:
         status=STATUSES.get(state_type, "queued"),
         live=state_type in LIVE_TYPES and due,
         over=state_type in ENDED_TYPES,
-        started_at=read_time(answer.get("start_time")),
+        # Prefect gives a start also to what was ended before it began.
+        started_at=read_time(answer.get("start_time")) if answer.get("run_count") else None,
         ended_at=read_time(answer.get("end_time")),
         message=str((answer.get("state") or {}).get("message") or ""),
         mark=read_mark(answer.get("labels") or {}),

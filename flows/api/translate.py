@@ -1,4 +1,4 @@
-"""What the framework raises by itself, as errors of the surface."""
+"""What the framework and the engine raise by themselves, as errors of the surface."""
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, NoReturn
@@ -8,6 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from engine.errors import DefinitionError, ExemplarsError, NoSeedsError, NoTraitsError, OrchestratorError
 from flows.api.errors import ApiError, Code
 
 # FastAPI's own 400 stands for one thing: a body that could not be parsed (too deep, or not in its encoding).
@@ -20,6 +21,15 @@ _CODES: Mapping[int, Code] = {
     413: "body_too_large",
     503: "orchestrator_unavailable",
 }
+# The engine's own refusals. A definition with mistakes is the model's author's to mend.
+_OURS: Mapping[type[ExemplarsError], tuple[int, Code]] = {
+    NoTraitsError: (422, "no_traits"),
+    NoSeedsError: (422, "no_seed_samples"),
+    DefinitionError: (422, "invalid_request"),
+    OrchestratorError: (503, "orchestrator_unavailable"),
+}
+RETRY_AFTER_SECONDS = 5
+UNKNOWN = "Something went wrong on our side. The log has it under this request id."
 
 
 async def _let_through(request: Request, error: Exception) -> NoReturn:
@@ -43,7 +53,20 @@ def translate(error: Exception) -> ApiError:
         return _translate_validation(error.errors())
     if isinstance(error, HTTPException):
         return _translate_status(error)
-    return ApiError(500, "internal_error", "Something went wrong on our side. The log has it under this request id.")
+    if isinstance(error, ExemplarsError):
+        return _translate_ours(error)
+    return ApiError(500, "internal_error", UNKNOWN)
+
+
+def _translate_ours(error: ExemplarsError) -> ApiError:
+    """What the engine refuses, and what does not answer; of this side's disks and paths nothing is told."""
+    for kind, (status, code) in _OURS.items():
+        if isinstance(error, kind):
+            problems = getattr(error, "problems", ())
+            details = {"problems": [str(problem) for problem in problems]} if problems else None
+            headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status == 503 else None
+            return ApiError(status, code, str(error), details, headers)
+    return ApiError(500, "internal_error", UNKNOWN)
 
 
 def _translate_status(error: HTTPException) -> ApiError:

@@ -42,9 +42,9 @@ class Site:
         self._start("server", "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.port))
         wait_until(lambda: answers(f"{self.url}/health"), START_SECONDS, "the Prefect server answers")
 
-    def start_worker(self, name: str = "worker") -> None:
-        """Starts a worker of the pool; it picks runs, one at a time, as soon as it is up."""
-        self._start(name, "-m", "prefect", "worker", "start", "--pool", POOL, "--limit", "1")
+    def start_worker(self, name: str = "worker", limit: int = 1) -> None:
+        """Starts a worker of the pool; it picks runs, so many at a time, as soon as it is up."""
+        self._start(name, "-m", "prefect", "worker", "start", "--pool", POOL, "--limit", str(limit))
 
     def deploy(self) -> str:
         """Runs the deploy step and returns what it says."""
@@ -54,8 +54,12 @@ class Site:
         return ended.stdout
 
     def ask(self, method: str, path: str, **fields: object) -> Any:
-        """One request to Prefect's API, its JSON answer."""
-        response = httpx.request(method, f"{self.url}{path}", json=fields or None, timeout=60)
+        """One request to Prefect's API, its JSON answer; on SQLite a writer may be sent away, and comes again."""
+        for _ in range(100):
+            response = httpx.request(method, f"{self.url}{path}", json=fields or None, timeout=60)
+            if response.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                break
+            time.sleep(0.05)
         response.raise_for_status()
         return response.json() if response.content else None
 

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +14,12 @@ from fakes.provider import Provider
 from fakes.site import Site, open_site
 from fakes.workspace import HANDLE, Workspace, make_workspace
 
+SEEDED = "u22a8.seeded"
 BARE, UNDISCOVERED, BROKEN = "u22a8.bare", "u22a8.undiscovered", "u22a8.broken"
 TRAINED, ARCHIVED = "u22a8.trained", "u22a8.archived"
 PRIVATE, PUBLIC = "acme.private", "live.public"
 UNKNOWN = "u22a8.nothing-of-the-kind"
-HANDLES = (ARCHIVED, BARE, BROKEN, HANDLE, TRAINED, UNDISCOVERED)
+HANDLES = (ARCHIVED, BARE, BROKEN, SEEDED, HANDLE, TRAINED, UNDISCOVERED)
 LIFECYCLES = {
     TRAINED: {"state": "ready", "version_id": 3, "version_no": 1, "version_tags": ["stable"]},
     ARCHIVED: {"state": "archived"},
@@ -58,7 +59,9 @@ class Surface:
 
 
 @contextmanager
-def open_surface(folder: Path, provider: Provider | None = None, **variables: str) -> Iterator[Surface]:
+def open_surface(
+    folder: Path, provider: Provider | None = None, variables: Mapping[str, str] = {}
+) -> Iterator[Surface]:
     """The surface of a workspace of its own; its runs, should a worker be started, ask the provider."""
     workspace = make_workspace(folder, provider, **variables)
     fill_catalogue(workspace)
@@ -78,10 +81,12 @@ def open_surface(folder: Path, provider: Provider | None = None, **variables: st
 
 def fill_catalogue(workspace: Workspace) -> None:
     """Copies the workspace's model for each of the handles, with what sets it apart."""
-    for handle in (BARE, TRAINED, ARCHIVED, PRIVATE, PUBLIC):
+    for handle in (SEEDED, BARE, TRAINED, ARCHIVED, PRIVATE, PUBLIC):
         shutil.copytree(workspace.model, workspace.model.with_name(handle))
     for handle, lifecycle in LIFECYCLES.items():
         (workspace.model.with_name(handle) / "lifecycle.json").write_text(json.dumps(lifecycle))
+    seeds = workspace.model.with_name(SEEDED) / "samples.jsonl"
+    seeds.write_text(seeds.read_text() + "\n" + seeds.read_text().replace('"clarity"', '"safety"'))
     bare = workspace.model.with_name(BARE)
     (bare / "samples.jsonl").unlink()
     definition = (bare / "model.yaml").read_text()

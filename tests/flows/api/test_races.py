@@ -43,7 +43,10 @@ def serve_database(name: str, folder: Path) -> Iterator[dict[str, str]]:
 def backend(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Surface]:
     """The surface on either of Prefect's databases."""
     folder = tmp_path_factory.mktemp(request.param)
-    with serve_database(request.param, folder) as variables, open_surface(folder / "surface", **variables) as surface:
+    with (
+        serve_database(request.param, folder) as variables,
+        open_surface(folder / "surface", None, variables) as surface,
+    ):
         yield surface
 
 
@@ -137,7 +140,7 @@ def test_run_of_the_ui_at_the_same_instant_attaches_or_is_cancelled(
     with (
         serve_provider() as provider,
         serve_database(database, folder) as variables,
-        open_surface(folder / "surface", provider, **variables) as surface,
+        open_surface(folder / "surface", provider, variables) as surface,
     ):
         surface.site.start_worker(limit=4)
         for _ in range(max(2, ROUNDS // 10)):

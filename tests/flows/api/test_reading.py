@@ -1,4 +1,4 @@
-"""Reading: every field of the contract's answers, pages that skip and repeat nothing, and what stays without Prefect."""
+"""Reading: every field of the contract's answers, pages that skip and repeat nothing, what stays without Prefect."""
 
 import json
 from collections.abc import Iterator

@@ -25,6 +25,7 @@ def answer(state_type: str, **fields: Any) -> Mapping[str, Any]:
         "state": {"message": None},
         "expected_start_time": NOW.isoformat(),
         "start_time": None,
+        "run_count": 1,
         "end_time": None,
         "labels": {},
         **fields,
@@ -97,7 +98,7 @@ def test_operation_is_the_holder_then_a_live_run_then_the_newest_that_is_over() 
 
 def test_run_that_was_turned_away_is_no_operation_and_one_cancelled_in_the_queue_is() -> None:
     turned_away = run("CANCELLED", start_time=NOW.isoformat(), end_time=NOW.isoformat(), labels=dict(NO_MARK))
-    in_queue = run("CANCELLED", end_time=NOW.isoformat())
+    in_queue = run("CANCELLED", start_time=NOW.isoformat(), end_time=NOW.isoformat(), run_count=0)
     older = run("COMPLETED", 10)
 
     assert older == choose_operation([], [turned_away, older])

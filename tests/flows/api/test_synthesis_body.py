@@ -111,7 +111,7 @@ def test_another_content_type_is_422_and_a_body_that_is_not_json_still_400(conte
 )
 def test_any_body_is_read_or_refused(body: bytes) -> None:
     try:
-        read = parse_body(body, JSON).synth_type
+        read: str = parse_body(body, JSON).synth_type
     except ApiError as error:
         read = error.code
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from fakes.surface import ARCHIVED, BARE, BROKEN, PRIVATE, PUBLIC, TRAINED, UNDISCOVERED, UNKNOWN, Surface
+from fakes.surface import ARCHIVED, BARE, BROKEN, PRIVATE, PUBLIC, SEEDED, TRAINED, UNDISCOVERED, UNKNOWN, Surface
 from fakes.workspace import HANDLE
 
 pytestmark = pytest.mark.slow
@@ -62,8 +62,8 @@ def test_same_request_again_is_a_conflict_that_names_the_run(surface: Surface) -
 
 @pytest.mark.parametrize("body", [{"effort": "medium"}, {"synth_type": "diversify", "effort": "low"}])
 def test_another_request_finds_the_model_busy(surface: Surface, body: dict[str, str]) -> None:
-    first = surface.synthesize(effort="low").json()["run_id"]
-    other = surface.synthesize(**body)
+    first = surface.synthesize(SEEDED, effort="low").json()["run_id"]
+    other = surface.synthesize(SEEDED, **body)
 
     assert (409, "model_busy") == read_refusal(other)
     assert first == other.headers["X-Run-Id"] == other.json()["error"]["details"]["run_id"]
@@ -101,6 +101,7 @@ def test_model_can_be_synthesized_again_when_its_run_is_over(surface: Surface, s
 @pytest.mark.parametrize("state", ["PENDING", "RUNNING", "PAUSED", "CANCELLING"])
 def test_run_of_the_ui_makes_the_model_busy(surface: Surface, state: str) -> None:
     run_id = surface.site.start_run(effort="low")
+    surface.set_state(run_id, "RUNNING")
     surface.set_state(run_id, state)
     answer = surface.synthesize(effort="low")
     surface.set_state(run_id, "CANCELLED")
