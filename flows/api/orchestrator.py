@@ -22,7 +22,7 @@ PAGE = 200
 ENDED_SHOWN = 20
 TIMEOUT_SECONDS = 5.0
 # On SQLite twenty writers at once leave nineteen with an instant 503 (facts.md, "Prefect").
-RETRY_SECONDS = 10.0
+RETRY_SECONDS = 15.0
 RETRY_STATUSES = frozenset({429, 502, 503})
 
 
@@ -58,6 +58,8 @@ class Orchestrator:
 
     def __init__(self, client: PrefectClient) -> None:
         self._client = client
+        # Prefect's server makes one run at a time at best, and its SQLite sends all but one writer away.
+        self._turn = asyncio.Lock()
 
     async def ping(self) -> None:
         """Whether the server answers at all."""
@@ -127,7 +129,8 @@ class Orchestrator:
             "tags": [name_tag(handle), DOOR_TAG],
             "idempotency_key": key,
         }
-        answer = await self._ask("POST", f"/deployments/{deployment}/create_flow_run", body, changes=True)
+        async with self._turn:
+            answer = await self._ask("POST", f"/deployments/{deployment}/create_flow_run", body, changes=True)
         return Created(read_run(answer.json(), datetime.now(UTC)), answer.status_code == httpx.codes.CREATED)
 
     async def _list_ended_of(self, handle: str) -> list[Run]:
