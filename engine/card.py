@@ -1,16 +1,15 @@
 """The dataset card: ``README.md`` of a sample set, with the YAML header that the Hugging Face hub reads."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
-import jinja2
 import yaml
 
 from engine.held_out import choose_pool
+from engine.markdown import render_markdown
 from engine.model import Model, Pole, Pool
 from engine.samples import SAMPLE_SCHEMA, Row, RunStamp
 
-TEMPLATE = Path(__file__).parent / "templates" / "card.md.jinja"
+TEMPLATE = "card.md.jinja"
 # The hub's own buckets for the number of rows (huggingface.co/docs/hub/datasets-cards).
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 SPLITS: Mapping[Pool, str] = {"train": "train", "eval": "test"}
@@ -41,9 +40,8 @@ def render_card(
         for trait in model.traits
         for pole in ("positive", "negative")
     }
-    # The card is markdown for people and for the hub, which sanitizes it; escaping HTML would spoil the texts.
-    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False, trim_blocks=True)  # noqa: S701
-    body = environment.from_string(TEMPLATE.read_text()).render(
+    body = render_markdown(
+        TEMPLATE,
         model=model,
         stamp=stamp,
         held_out=pool == "eval",

@@ -102,7 +102,7 @@ class ModelEntry(_Entry):
 
 
 class _RestEntry(ModelEntry):
-    """What is left of a model once its wrong entries are taken out: perhaps no trait."""
+    """What is left of a model once its wrong entries are taken out, or of one without traits yet."""
 
     traits: tuple[TraitEntry, ...] = ()
 
@@ -129,8 +129,11 @@ class Findings:
 def validate_entry(value: dict[str, Value], findings: Findings) -> ModelEntry:
     """The checked fields; where some are wrong, what is left without them, so that the rest is read too."""
     _note_unknown(value, findings)
+    kind = ModelEntry
+    if is_to_discover(value):
+        kind, value = _RestEntry, {word: entry for word, entry in value.items() if word != "traits"}
     try:
-        return ModelEntry.model_validate(value)
+        return kind.model_validate(value)
     except ValidationError as error:
         # pydantic counts a list without its wrong entries: that it is too short then is no mistake of its own.
         items = [item for item in error.errors() if item["type"] != "too_short" or not item["input"]]
@@ -139,6 +142,11 @@ def validate_entry(value: dict[str, Value], findings: Findings) -> ModelEntry:
             allowed, choices = _say_allowed(item["type"], item.get("ctx", {}), item["msg"])
             findings.add(item["loc"], found, allowed, find_near(str(item["input"]), choices))
         return _prune(value, {item["loc"][:2] for item in items}, findings)
+
+
+def is_to_discover(value: Value) -> bool:
+    """Whether a definition says that the model's traits are still to be discovered."""
+    return isinstance(value, dict) and value.get("traits") == "discover"
 
 
 def _prune(value: dict[str, Value], wrong: set[Path], findings: Findings) -> ModelEntry:

@@ -4,7 +4,8 @@
 
     ExemplarsError
     ├── InputError                 exit 2   what the user gave is wrong
-    │   ├── HandleError                     malformed or unknown handle
+    │   ├── HandleError                     a malformed handle
+    │   │   └── UnknownModelError           a well-formed one that no model has
     │   ├── DefinitionError                 model.yaml, a source or effort.yaml; carries every problem
     │   ├── NoTraitsError                   a model without trait definitions
     │   ├── NoSeedsError                    nothing authored to vary, or not at both poles
@@ -47,7 +48,11 @@ class InputError(ExemplarsError):
 
 
 class HandleError(InputError):
-    """A handle that is malformed or names no model."""
+    """A handle that is malformed or, as an ``UnknownModelError``, names no model."""
+
+
+class UnknownModelError(HandleError):
+    """A well-formed handle that no model has."""
 
 
 class NoTraitsError(InputError):

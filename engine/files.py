@@ -2,6 +2,7 @@
 
 import errno
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -30,12 +31,21 @@ def open_folder(uri: str) -> tuple[fs.FileSystem, str]:
 
 
 def read_inside(folder_uri: str, path: str) -> bytes:
-    """The whole content of a file of a folder; a link that leads out of it is not followed.
+    """The whole content of a file of a folder.
+
+    Raises:
+        OutsideFolderError, FileNotFoundError: as ``locate_inside``.
+        StoreError: it is there and cannot be read.
+    """
+    return read_bytes(locate_inside(folder_uri, path))
+
+
+def locate_inside(folder_uri: str, path: str) -> str:
+    """The path or URI of a file of a folder; a link that leads out of it is not followed.
 
     Raises:
         OutsideFolderError: the file lies elsewhere.
-        FileNotFoundError: no such file, or a folder.
-        StoreError: it is there and cannot be read.
+        FileNotFoundError: no such file, or a folder; at an object store not before it is opened.
     """
     if "://" not in folder_uri:
         folder, file = Path(folder_uri).resolve(), (Path(folder_uri) / path).resolve()
@@ -43,7 +53,7 @@ def read_inside(folder_uri: str, path: str) -> bytes:
             raise OutsideFolderError(path)
         if not file.is_file():
             raise FileNotFoundError(path)
-    return read_bytes(f"{folder_uri}/{path}")
+    return f"{folder_uri}/{path}"
 
 
 def list_folders(uri: str) -> list[str]:
@@ -51,6 +61,13 @@ def list_folders(uri: str) -> list[str]:
     filesystem, path = open_folder(uri)
     selector = fs.FileSelector(path, allow_not_found=True)
     return sorted(info.base_name for info in filesystem.get_file_info(selector) if info.type == fs.FileType.Directory)
+
+
+def list_having(uri: str, names: Sequence[str], file: str) -> list[str]:
+    """Those of some folders directly below a URI that hold a file of that name, in order."""
+    filesystem, path = open_folder(uri)
+    infos = filesystem.get_file_info([f"{path}/{name}/{file}" for name in names])
+    return [name for name, info in zip(names, infos, strict=True) if info.type == fs.FileType.File]
 
 
 def ask_writable(folder: Path) -> None:
@@ -77,7 +94,7 @@ def read_bytes(uri: str) -> bytes:
     try:
         with filesystem.open_input_file(path) as stream:
             return bytes(stream.read())
-    except FileNotFoundError:
-        raise
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise FileNotFoundError(uri) from error
     except (pa.ArrowException, OSError) as error:
         raise StoreError(f"{uri} cannot be read: {error}") from error

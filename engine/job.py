@@ -13,8 +13,9 @@ from engine.effort import Level, choose_effort, load_level
 from engine.embedded import describe_embedded, find_gguf, is_embedded, serve_embedded
 from engine.embedding import Embedder
 from engine.errors import UnsupportedError
-from engine.held_out import keep_apart
+from engine.held_out import choose_pool, keep_apart
 from engine.jury import Jury
+from engine.lifecycle import check_draft
 from engine.limits import Limits
 from engine.llm import Endpoint, LitellmClient
 from engine.matters import split_matters
@@ -51,19 +52,24 @@ def load_job(
 
     Args:
         dry: leaves the sample store untouched, where a run tries it with a file.
-        runs: the run ids of the stored sets that the run begins from; None for all that there are.
+        runs: the run ids of the stored sets that the run begins from; None for all that there are. Given where a set is
+            made again: it is attached to nothing, so the model need not be a draft any more.
 
     Raises:
         HandleError, NoTraitsError, NoSeedsError, DefinitionError, UnsupportedError: what the user gave is wrong.
+        FrozenModelError: the model is no draft, and the run would attach samples to it.
         ModelNotFoundError: the embedded model's file is not there.
         StoreError: the sample store cannot be read or written.
     """
     checked_type = check_synth_type(synth_type)
     checked_effort = check_effort(effort)
-    model = load_model(settings.locate(settings.models_uri), handle)
+    models_uri = settings.locate(settings.models_uri)
+    model = load_model(models_uri, handle)
     if checked_type == "diversify":
         check_seeds(model)
         model = replace(model, skipped=(*model.skipped, *list_unusable(model)))
+    if choose_pool(checked_type) == "train" and runs is None:
+        check_draft(models_uri, handle)
     level = load_level(settings.locate(settings.effort_file), choose_effort(checked_effort, model.effort))
     level = replace(
         level,

@@ -67,12 +67,16 @@ class Brief:
 
 @dataclass(frozen=True, slots=True)
 class Seed:
-    """One authored label: a text with its quality for one trait, and the line that it came from."""
+    """One authored label: a text with its quality for one trait, and the line that it came from.
+
+    ``source_url`` is the page that the line says the text was taken from.
+    """
 
     trait: str
     text: str
     quality: float
     place: str = ""
+    source_url: str | None = None
 
     @property
     def pole(self) -> Pole | None:

@@ -19,6 +19,8 @@ REJECTED = "_run/rejected.parquet"
 VERDICT = "_run/verdict.json"
 REPORT = "_run/report.html"
 CARD = "_run/README.md"
+# A page of samples is read without its whole set: what lies before it in its group of rows is all that is read besides.
+GROUP_ROWS = 10_000
 
 Status = Literal["attached", "rejected"]
 
@@ -80,5 +82,5 @@ def _render_manifest(sample_set: SampleSet, files: Mapping[str, bytes], rows: Ma
 
 def _write_parquet(table: pa.Table) -> bytes:
     stream = io.BytesIO()
-    pq.write_table(table, stream, compression="zstd")
+    pq.write_table(table, stream, compression="zstd", row_group_size=GROUP_ROWS)
     return stream.getvalue()

@@ -5,13 +5,15 @@ import csv
 import difflib
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import BinaryIO
 
 from engine.errors import Problem
 from engine.model import SURROGATE, Seed, Trait
 
 CONTENT = "content"
+SOURCE_URL = "source_url"
 QUALITY_WORDS = {
     **dict.fromkeys(("positive", "good", "yes", "high", "strong", "excellent"), 1.0),
     **dict.fromkeys(("fair", "moderate", "mixed", "medium"), 0.5),
@@ -24,61 +26,86 @@ ALLOWED_QUALITY = "a number in [0, 1], a quality word or a pole label"
 Labels = Mapping[str, Trait | None]
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Where a line begins: how many bytes into the file, and its number from 1."""
+
+    offset: int = 0
+    line: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line that is not blank, of CSV a row: where it begins, the seeds that it gives, and every mistake in it.
+
+    ``final`` where the mistake is one of the whole file and nothing after it can be read.
+    """
+
+    begins: Mark
+    seeds: tuple[Seed, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    final: bool = False
+
+
+BEGIN = Mark()
+
+
+class _UnreadableError(Exception):
+    """A file that cannot be read on; the one argument is its ``Problem``."""
+
+
 @dataclass(slots=True)
 class _Reading:
-    """One file being read: its seeds and its mistakes."""
+    """One line being read: its seeds and its mistakes."""
 
     name: str
+    begins: Mark
     mapping: Labels
     seeds: list[Seed] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
-    def add(self, line: int, place: str, found: str, allowed: str, suggestion: str | None = None) -> None:
-        self.problems.append(Problem(self.name, line, place, found, allowed, suggestion))
+    def add(self, place: str, found: str, allowed: str, suggestion: str | None = None) -> None:
+        self.problems.append(Problem(self.name, self.begins.line, place, found, allowed, suggestion))
+
+    def finish(self) -> Line:
+        return Line(self.begins, tuple(self.seeds), tuple(self.problems))
 
 
 def read_jsonl(name: str, content: bytes, mapping: Labels) -> tuple[list[Seed], list[Problem]]:
     """The seeds of a JSONL file, and every mistake in it; blank lines are passed over."""
-    reading = _Reading(name, mapping)
-    for number, line in enumerate(content.removeprefix(codecs.BOM_UTF8).split(b"\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            entry = json.loads(line.decode())
-        except (ValueError, RecursionError):
-            reading.add(number, "line", repr(line[:40].decode(errors="replace")), "one JSON object a line")
-            continue
-        if isinstance(entry, dict):
-            _read_entry(reading, number, entry)
-        else:
-            reading.add(number, "line", type(entry).__name__, "one JSON object a line")
-    return reading.seeds, reading.problems
+    return _gather(walk_jsonl(name, io.BytesIO(content), mapping))
 
 
 def read_csv(name: str, content: bytes, mapping: Labels) -> tuple[list[Seed], list[Problem]]:
     """The seeds of a CSV file with a header row; an empty cell labels nothing."""
-    reading = _Reading(name, mapping)
+    return _gather(walk_csv(name, io.BytesIO(content), mapping))
+
+
+def walk_jsonl(name: str, stream: BinaryIO, mapping: Labels, start: Mark = BEGIN) -> Iterator[Line]:
+    """The lines of a JSONL file one by one, from where one of them begins."""
+    mark = _go_to(stream, start)
+    for raw in iter(stream.readline, b""):
+        if mark.line >= start.line and raw.strip():
+            yield _read_object(_Reading(name, mark, mapping), raw.removesuffix(b"\n"))
+        mark = Mark(mark.offset + len(raw), mark.line + 1)
+
+
+def walk_csv(name: str, stream: BinaryIO, mapping: Labels, start: Mark = BEGIN) -> Iterator[Line]:
+    """The rows of a CSV file one by one, from where one of them begins; the header is read first in any case."""
+    lines = _TextLines(stream, _go_to(stream, BEGIN))
     try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        reading.add(line, "file", f"a byte that is not UTF-8 at offset {error.start}", ALLOWED_CSV)
-        return [], reading.problems
-    rows = _read_rows(reading, text)
-    if reading.problems:
-        return [], reading.problems
-    header = rows[0][1] if rows else []
-    for column in (CONTENT, *mapping):
-        if column not in header:
-            near = difflib.get_close_matches(column, header, n=1)
-            reading.add(1, "header", ", ".join(header) or "nothing", f"a column {column!r}", near[0] if near else None)
-    if not reading.problems:
-        for number, row in rows[1:]:
-            if len(row) > len(header):
-                reading.add(number, "line", f"{len(row)} cells", f"{len(header)}, as in the header; quote a comma")
-                continue
-            _read_entry(reading, number, {key: cell for key, cell in zip(header, row, strict=False) if cell.strip()})
-    return reading.seeds, reading.problems
+        rows = _walk_rows(name, lines)
+        _, header = next(rows, (BEGIN, []))
+        if problems := _check_header(name, header, mapping):
+            yield Line(BEGIN, problems=problems, final=True)
+            return
+        if start.offset > lines.mark.offset:
+            rows = _walk_rows(name, _TextLines(stream, _go_to(stream, start)))
+        for mark, row in rows:
+            if mark.line >= start.line:
+                yield _read_row(_Reading(name, mark, mapping), header, row)
+    except _UnreadableError as error:
+        yield Line(lines.mark, problems=error.args, final=True)
 
 
 def parse_quality(value: object, trait: Trait) -> float | None:
@@ -100,35 +127,122 @@ def parse_quality(value: object, trait: Trait) -> float | None:
     return number if 0 <= number <= 1 else None
 
 
-def _read_rows(reading: _Reading, text: str) -> list[tuple[int, list[str]]]:
-    """The rows that are not empty, each with the line that it begins on: a quoted cell may go over several."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    rows: list[tuple[int, list[str]]] = []
-    begins = 1
+def _gather(lines: Iterable[Line]) -> tuple[list[Seed], list[Problem]]:
+    """All seeds and mistakes; of a file that is no such file at all, that mistake alone."""
+    seeds: list[Seed] = []
+    problems: list[Problem] = []
+    for line in lines:
+        if line.final:
+            return [], list(line.problems)
+        seeds += line.seeds
+        problems += line.problems
+    return seeds, problems
+
+
+def _go_to(stream: BinaryIO, start: Mark) -> Mark:
+    """Goes to where a line begins. Where none does, since the file has changed, to the first of all: the lines before
+    ``start`` are to be passed over by their number then.
+    """
+    if start.offset:
+        stream.seek(start.offset - 1)
+        if stream.read(1) in (b"\n", b"\r"):
+            return start
+    stream.seek(0)
+    has_mark = stream.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8
+    offset = len(codecs.BOM_UTF8) if has_mark else 0
+    stream.seek(offset)
+    return Mark(offset, 1)
+
+
+class _TextLines:
+    """The lines of a stream as the csv module wants them, a lone carriage return ending one too.
+
+    ``mark`` is where the next one begins.
+    """
+
+    def __init__(self, stream: BinaryIO, mark: Mark) -> None:
+        self.mark = mark
+        self._stream = stream
+
+    def __iter__(self) -> Iterator[str]:
+        for raw in iter(self._stream.readline, b""):
+            text = raw.decode()
+            one = "\r" not in text.removesuffix("\n").removesuffix("\r")
+            for line in (text,) if one else io.StringIO(text, newline=""):
+                self.mark = Mark(self.mark.offset + len(line.encode()), self.mark.line + 1)
+                yield line
+
+
+def _walk_rows(name: str, lines: _TextLines) -> Iterator[tuple[Mark, list[str]]]:
+    """The rows that are not empty, each with where it begins: a quoted cell may go over several lines.
+
+    Raises:
+        _UnreadableError: this is no CSV, or not UTF-8.
+    """
+    reader = csv.reader(lines, strict=True)
+    while True:
+        begins = lines.mark
+        try:
+            row = next(reader, None)
+        except csv.Error as error:
+            raise _UnreadableError(Problem(name, begins.line, "file", str(error), ALLOWED_CSV)) from None
+        except UnicodeDecodeError as error:
+            found = f"a byte that is not UTF-8 at offset {lines.mark.offset + error.start}"
+            raise _UnreadableError(Problem(name, lines.mark.line, "file", found, ALLOWED_CSV)) from None
+        if row is None:
+            return
+        if row:
+            yield begins, row
+
+
+def _check_header(name: str, header: list[str], mapping: Labels) -> tuple[Problem, ...]:
+    problems = []
+    for column in (CONTENT, *mapping):
+        if column not in header:
+            near = difflib.get_close_matches(column, header, n=1)
+            found, allowed = ", ".join(header) or "nothing", f"a column {column!r}"
+            problems.append(Problem(name, 1, "header", found, allowed, near[0] if near else None))
+    return tuple(problems)
+
+
+def _read_object(reading: _Reading, raw: bytes) -> Line:
     try:
-        for row in reader:
-            if row:
-                rows.append((begins, row))
-            begins = reader.line_num + 1
-    except csv.Error as error:
-        reading.add(begins, "file", str(error), ALLOWED_CSV)
-    return rows
+        entry = json.loads(raw.decode())
+    except (ValueError, RecursionError):
+        reading.add("line", repr(raw[:40].decode(errors="replace")), "one JSON object a line")
+    else:
+        if isinstance(entry, dict):
+            _read_entry(reading, entry)
+        else:
+            reading.add("line", type(entry).__name__, "one JSON object a line")
+    return reading.finish()
 
 
-def _read_entry(reading: _Reading, line: int, entry: Mapping[str, object]) -> None:
+def _read_row(reading: _Reading, header: list[str], row: list[str]) -> Line:
+    if len(row) > len(header):
+        reading.add("line", f"{len(row)} cells", f"{len(header)}, as in the header; quote a comma")
+    else:
+        _read_entry(reading, {key: cell for key, cell in zip(header, row, strict=False) if cell.strip()})
+    return reading.finish()
+
+
+def _read_entry(reading: _Reading, entry: Mapping[str, object]) -> None:
     text = entry.get(CONTENT)
     if not isinstance(text, str) or not text.strip():
-        reading.add(line, CONTENT, "nothing" if text is None else repr(text)[:80], "a text that is not empty")
+        reading.add(CONTENT, "nothing" if text is None else repr(text)[:80], "a text that is not empty")
         return
     if SURROGATE.search(text):
-        reading.add(line, CONTENT, "half of a surrogate pair", "whole Unicode characters")
+        reading.add(CONTENT, "half of a surrogate pair", "whole Unicode characters")
         return
     labels = {name: value for name, value in entry.items() if name in reading.mapping and value is not None}
     if not labels:
         others = ", ".join(name for name in entry if name != CONTENT) or "no other field"
         near = [difflib.get_close_matches(name, list(reading.mapping), n=1) for name in entry if name != CONTENT]
         hint = next((match[0] for match in near if match), None)
-        reading.add(line, "line", f"no label ({others})", "a label in " + ", ".join(reading.mapping), hint)
+        reading.add("line", f"no label ({others})", "a label in " + ", ".join(reading.mapping), hint)
+    url = entry.get(SOURCE_URL)
+    source_url = url if isinstance(url, str) and url.strip() and not SURROGATE.search(url) else None
+    place = f"{reading.name}:{reading.begins.line}"
     for name, value in labels.items():
         trait = reading.mapping[name]
         if trait is None:
@@ -137,6 +251,6 @@ def _read_entry(reading: _Reading, line: int, entry: Mapping[str, object]) -> No
         if quality is None:
             words = [*QUALITY_WORDS, trait.positive_label.casefold(), trait.negative_label.casefold()]
             near_words = difflib.get_close_matches(str(value).casefold(), words, n=1)
-            reading.add(line, name, repr(value), ALLOWED_QUALITY, near_words[0] if near_words else None)
+            reading.add(name, repr(value), ALLOWED_QUALITY, near_words[0] if near_words else None)
         else:
-            reading.seeds.append(Seed(trait.key, text.strip(), quality, f"{reading.name}:{line}"))
+            reading.seeds.append(Seed(trait.key, text.strip(), quality, place, source_url))

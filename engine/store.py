@@ -1,17 +1,9 @@
-"""The sample store: the one module that touches its files.
-
-A set is a folder ``handle=<handle>/pool=<pool>/run=<run id>``. It is made whole in a staging folder beside the store
-and moved in by one rename, so that no reader, whichever way it lists files, meets half a set. On an object store,
-which has no rename, the manifest with its digests is put last.
-"""
+"""The sample store: where the sets of all models stand, each a folder ``handle=<handle>/pool=<pool>/run=<run id>``."""
 
 import json
-import os
-import shutil
-import tempfile
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,12 +12,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
+from engine.commit import commit_set
 from engine.errors import StoreError
 from engine.files import ask_writable, list_folders, open_folder
+from engine.manifest import read_manifest
 from engine.model import Attached, Pool
-from engine.sample_set import MANIFEST, SAMPLES, SampleSet, render_files
+from engine.sample_set import SAMPLES, SampleSet, render_files
 
-UNFINISHED = "samples.parquet.part"
 _READ_COLUMNS = ["trait", "text", "quality", "scenario", "seed_sha256"]
 
 
@@ -49,7 +42,12 @@ class StoredSet:
 
 def locate_set(samples_uri: str, handle: str, pool: Pool, run_id: str) -> str:
     """The folder of a set."""
-    return f"{samples_uri.rstrip('/')}/handle={handle}/pool={pool}/run={run_id}"
+    return f"{locate_pool(samples_uri, handle, pool)}/run={run_id}"
+
+
+def locate_pool(samples_uri: str, handle: str, pool: Pool) -> str:
+    """The folder of a model's sets of one pool."""
+    return f"{samples_uri.rstrip('/')}/handle={handle}/pool={pool}"
 
 
 def check_writable(samples_uri: str, probe: bool = True) -> None:
@@ -83,12 +81,8 @@ def write_set(samples_uri: str, sample_set: SampleSet) -> StoredSet:
     stamp = sample_set.stamp
     folder = locate_set(samples_uri, stamp.handle, sample_set.pool, stamp.run_id)
     files = render_files(sample_set)
-    filesystem, path = open_folder(folder)
     with _translate(samples_uri):
-        if isinstance(filesystem, fs.LocalFileSystem):
-            written = _write_local(Path(path), files)
-        else:
-            written = _write_remote(filesystem, path, files)
+        written = commit_set(folder, files)
     return StoredSet(folder, read_manifest(folder) or {}, written)
 
 
@@ -109,19 +103,6 @@ def find_set(samples_uri: str, run_id: str) -> StoredSet | None:
     return None
 
 
-def read_manifest(folder: str) -> Mapping[str, Any] | None:
-    """The manifest of a set; None where there is none yet, so that the set does not exist for readers."""
-    filesystem, path = open_folder(f"{folder}/{MANIFEST}")
-    try:
-        with filesystem.open_input_file(path) as stream:
-            manifest = json.loads(bytes(stream.read()))
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, ValueError) as error:
-        raise StoreError(f"{folder}/{MANIFEST} cannot be read: {error}") from error
-    return manifest if isinstance(manifest, dict) else None
-
-
 def read_file(uri: str) -> bytes:
     """The bytes of one file of a set.
 
@@ -139,7 +120,7 @@ def list_sets(samples_uri: str, handle: str, pool: Pool) -> list[StoredSet]:
     Raises:
         StoreError: a folder or manifest that cannot be read.
     """
-    parent = f"{samples_uri.rstrip('/')}/handle={handle}/pool={pool}"
+    parent = locate_pool(samples_uri, handle, pool)
     found = []
     with _translate(samples_uri):
         names = list_folders(parent)
@@ -177,83 +158,6 @@ def read_attached(sets: Sequence[StoredSet]) -> tuple[Attached, ...]:
 def digest_sets(sets: Sequence[StoredSet]) -> tuple[str, ...]:
     """A digest for each attached set that does not change with its run id: of its rows' ids, in order."""
     return tuple(str(stored.manifest["rows_sha256"]) for stored in sets)
-
-
-def _write_local(folder: Path, files: Mapping[str, bytes]) -> bool:
-    """One rename of a whole folder. False where an attached set of this run id stands there already."""
-    root = folder.parents[2]
-    with _make_staging(root) as staging:
-        made = staging / "set"
-        for name, content in files.items():
-            # Staging may lie inside the store: until it is whole, no file has the name that readers look for.
-            _write_file(made / (UNFINISHED if name == SAMPLES else name), content)
-        _sync_folder(made)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        if SAMPLES in files:
-            (made / UNFINISHED).rename(made / SAMPLES)
-        while True:
-            try:
-                made.rename(folder)
-            except OSError:
-                if not folder.exists():
-                    raise
-                manifest = read_manifest(str(folder))
-                if manifest is not None and manifest.get("status") == "attached":
-                    return False
-                # What stands there is a rejected set or debris of this very run: it makes room.
-                with suppress(FileNotFoundError):
-                    folder.rename(staging / f"old-{uuid.uuid4().hex}")
-            else:
-                _sync_folder(folder)
-                _sync_folder(folder.parent)
-                return True
-
-
-@contextmanager
-def _make_staging(root: Path) -> Iterator[Path]:
-    """A folder on the store's own disk but outside the store, since DuckDB's ``**`` descends into any folder."""
-    root.mkdir(parents=True, exist_ok=True)
-    try:
-        staging = Path(tempfile.mkdtemp(prefix=f".{root.name}-staging-", dir=root.parent))
-        if staging.stat().st_dev != root.stat().st_dev:
-            staging.rmdir()
-            raise OSError("the store is a mount of its own")
-    except OSError:
-        staging = Path(tempfile.mkdtemp(prefix="_staging-", dir=root))
-    try:
-        yield staging
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-
-
-def _write_file(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _write_remote(filesystem: fs.FileSystem, path: str, files: Mapping[str, bytes]) -> bool:
-    """File by file, the manifest last; an attached set of this run id stays."""
-    manifest_path = f"{path}/{MANIFEST}"
-    if filesystem.get_file_info(manifest_path).type != fs.FileType.NotFound:
-        with filesystem.open_input_file(manifest_path) as stream:
-            if json.loads(bytes(stream.read())).get("status") == "attached":
-                return False
-        filesystem.delete_file(manifest_path)
-    for name, content in files.items():
-        with filesystem.open_output_stream(f"{path}/{name}") as stream:
-            stream.write(content)
-    return True
 
 
 @contextmanager

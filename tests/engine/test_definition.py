@@ -1,13 +1,14 @@
 """A folder becomes one frozen model, or one error that names every mistake with its file and line."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
-from engine.definition import list_handles, load_model, parse_model
-from engine.errors import DefinitionError, HandleError, NoTraitsError
+from engine.definition import list_handles, load_model, load_outline, parse_model
+from engine.errors import DefinitionError, HandleError, NoTraitsError, StoreError, UnknownModelError
 from engine.model import Brief, Model, Seed, Skipped, Trait
+from engine.outline import Outline, Source
 
 HANDLE = "u22a8.test"
 WHERE = "u22a8.test/model.yaml"
@@ -288,9 +289,9 @@ sources:
         f"{WHERE}:13: traits.3.key: found 'warmth'; allowed: a key that no other trait of the model has.",
         f"{WHERE}:22: sources.0.path: found '../x.jsonl'; allowed: a path inside the model's own folder.",
         f"{WHERE}:25: sources.2.path: found nothing; allowed: the path of a file in the model's folder.",
-        f"{WHERE}:27: sources.3.path: found 'missing.csv', which is not there; allowed: a file in the model's folder.",
         f"{WHERE}:35: sources.5.mapping.warmth.trait: found 'wramth'; allowed: a trait of this model: Clarity, warmth. "
         "Did you mean 'warmth'?",
+        f"{WHERE}:27: sources.3.path: found 'missing.csv', which is not there; allowed: a file in the model's folder.",
         "u22a8.test/t.jsonl:2: warmth: found 'hgih'; allowed: a number in [0, 1], a quality word or a pole label. "
         "Did you mean 'high'?",
     ] == list_mistakes(text, files)
@@ -556,7 +557,7 @@ def test_malformed_handle_is_refused_before_anything_is_read(tmp_path: Path) -> 
 def test_unknown_handle_offers_the_nearest(tmp_path: Path, asked: str, offered: str) -> None:
     for handle in ("u22a8.commit-message", "u22a8.bug-report"):
         write_folder(tmp_path, handle)
-    with pytest.raises(HandleError) as caught:
+    with pytest.raises(UnknownModelError) as caught:
         load_model(str(tmp_path), asked)
 
     assert f"No model '{asked}' in {tmp_path}. {offered}" == str(caught.value)
@@ -567,14 +568,21 @@ def test_catalogue_that_is_not_there_has_no_models(tmp_path: Path) -> None:
         load_model(str(tmp_path / "none"), HANDLE)
 
 
-def test_folder_without_a_definition_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("load", [load_model, load_outline])
+def test_folder_without_a_definition_is_no_model_and_told(
+    tmp_path: Path, load: Callable[[str, str], Model | Outline]
+) -> None:
     (tmp_path / HANDLE).mkdir()
-    with pytest.raises(DefinitionError) as caught:
-        load_model(str(tmp_path), HANDLE)
+    with pytest.raises(UnknownModelError) as caught:
+        load(str(tmp_path), HANDLE)
 
-    assert (f"{HANDLE}: 1 mistake.\n  {WHERE}: file: found no such file; allowed: a model.yaml in the folder.") == str(
-        caught.value
-    )
+    assert f"No model {HANDLE!r} in {tmp_path}. Its folder is there and holds no model.yaml" == str(caught.value)
+
+
+def test_file_that_is_named_like_a_handle_is_no_model(tmp_path: Path) -> None:
+    (tmp_path / HANDLE).write_text("")
+    with pytest.raises(UnknownModelError, match="There are: none"):
+        load_outline(str(tmp_path), HANDLE)
 
 
 def test_definition_that_is_no_yaml_is_named_by_its_file(tmp_path: Path) -> None:
@@ -583,12 +591,93 @@ def test_definition_that_is_no_yaml_is_named_by_its_file(tmp_path: Path) -> None
         load_model(str(tmp_path), HANDLE)
 
 
-def test_only_folders_that_are_named_like_a_handle_are_models(tmp_path: Path) -> None:
+def test_outline_is_the_model_without_a_look_into_its_sources(tmp_path: Path) -> None:
+    write_folder(tmp_path, HANDLE, EVERYTHING)
+    outline, model = load_outline(f"{tmp_path}/", HANDLE), parse(EVERYTHING, FILES)
+    alike = ("handle", "traits", "description", "effort", "brief", "skipped", "additional_terms", "upstream_sources")
+
+    assert {name: getattr(model, name) for name in alike} == {name: getattr(outline, name) for name in alike}
+    warmth, refund = model.traits
+    assert (
+        Source(
+            "jsonl",
+            "samples.jsonl",
+            f"{HANDLE}/samples.jsonl",
+            {"tone": warmth, "refund": refund},
+            (WHERE, 17, "sources.0.path"),
+        ),
+        Source("csv", "more/seeds.csv", f"{HANDLE}/more/seeds.csv", {"warm": warmth}, (WHERE, 22, "sources.1.path")),
+    ) == outline.sources
+
+
+def test_outline_names_every_mistake_of_the_definition(tmp_path: Path) -> None:
+    write_folder(tmp_path, HANDLE, "effort: nonsense\ntraits: []\nsources: [{type: jsonl, path: ../x}]\n")
+    with pytest.raises(DefinitionError) as caught:
+        load_outline(str(tmp_path), HANDLE)
+
+    assert ["traits", "effort", "sources.0.path"] == [problem.field for problem in caught.value.problems]
+
+
+@pytest.mark.parametrize("text", ["traits: [\n", "- a\n", ""])
+def test_outline_of_a_file_that_is_no_definition_is_an_error(tmp_path: Path, text: str) -> None:
+    write_folder(tmp_path, HANDLE, text)
+    with pytest.raises(DefinitionError, match=WHERE):
+        load_outline(str(tmp_path), HANDLE)
+
+
+def test_outline_of_a_model_whose_traits_are_to_be_discovered_has_none(tmp_path: Path) -> None:
+    sources = "[{type: jsonl, path: s.jsonl, mapping: {a: {trait: b}}}, {type: url, url: 'https://example.org'}]"
+    write_folder(tmp_path, HANDLE, f"traits: discover\ndescription: To be seen.\neffort: low\nsources: {sources}\n")
+    skipped = (
+        Skipped("jsonl source s.jsonl", "it labels nothing while the traits are to be discovered"),
+        Skipped("url source https://example.org", "legal on the platform, not read here"),
+    )
+
+    assert Outline(HANDLE, description="To be seen.", effort="low", skipped=skipped) == load_outline(
+        str(tmp_path), HANDLE
+    )
+
+
+def test_mistake_beside_traits_that_are_to_be_discovered_is_named(tmp_path: Path) -> None:
+    write_folder(tmp_path, HANDLE, "traits: discover\neffort: nonsense\n")
+    with pytest.raises(DefinitionError) as caught:
+        load_outline(str(tmp_path), HANDLE)
+
+    assert [("effort", 2)] == [(problem.field, problem.line) for problem in caught.value.problems]
+
+
+@pytest.mark.parametrize("handle", ["x", "../x", "U.Three"])
+def test_malformed_handle_is_told_from_one_that_no_model_has(tmp_path: Path, handle: str) -> None:
+    with pytest.raises(HandleError) as malformed:
+        load_outline(str(tmp_path), handle)
+    with pytest.raises(UnknownModelError):
+        load_outline(str(tmp_path), HANDLE)
+
+    assert not isinstance(malformed.value, UnknownModelError)
+
+
+def test_only_folders_that_are_named_like_a_handle_and_hold_a_definition_are_models(tmp_path: Path) -> None:
     for name in ("b.two", "a.one", ".ipynb_checkpoints", "notes", "U.Three", "a.b.c"):
-        (tmp_path / name).mkdir()
+        write_folder(tmp_path, name)
     (tmp_path / "a.file").write_text("")
+    (tmp_path / "a.empty").mkdir()
+    (tmp_path / "a.folder" / "model.yaml").mkdir(parents=True)
 
     assert ["a.one", "b.two"] == list_handles(str(tmp_path))
+
+
+def test_models_of_one_namespace_are_listed_alone(tmp_path: Path) -> None:
+    for name in ("a.two", "a.one", "ab.one", "b.one"):
+        write_folder(tmp_path, name)
+
+    assert ["a.one", "a.two"] == list_handles(str(tmp_path), "a")
+    assert [] == list_handles(str(tmp_path), "c")
+
+
+def test_catalogue_that_cannot_be_listed_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "models").write_text("a file")
+    with pytest.raises(StoreError, match=r"The models .* cannot be listed"):
+        list_handles(str(tmp_path / "models"))
 
 
 @pytest.mark.parametrize(("target", "told"), [("secret.txt", "a link to elsewhere"), ("folder", "which is not there")])

@@ -1,14 +1,15 @@
 """Lines of JSONL and CSV become seeds; every line that cannot be one is named with its number."""
 
+import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 from fakes.builders import make_trait
 
 from engine.errors import Problem
 from engine.model import Seed, Trait
-from engine.sources import ALLOWED_QUALITY, parse_quality, read_csv, read_jsonl
+from engine.sources import ALLOWED_QUALITY, Line, parse_quality, read_csv, read_jsonl, walk_csv, walk_jsonl
 
 WARMTH = make_trait("warmth", positive_label="Very Warm", negative_label="Cold")
 RISK = make_trait("risk", positive_label="Low", negative_label="High")
@@ -330,3 +331,34 @@ def test_quote_that_is_never_closed_is_named_with_the_line_that_opens_it() -> No
 
     expected = Problem("s.csv", 3, "file", "unexpected end of data", "a UTF-8 CSV file with a header row")
     assert ([], [expected]) == (seeds, problems)
+
+
+def test_page_that_a_text_was_taken_from_is_kept_where_it_is_a_text() -> None:
+    urls = ["https://example.org/a", None, 7, " ", "\ud83d"]
+    lines = [json.dumps({"content": "One.", "clarity": 1, "source_url": url}).encode() for url in urls]
+    seeds, problems = read_lines(*lines)
+    rows, _ = read_table("content,clarity,warmth,source_url\nOne.,1,0,https://example.org/b\nTwo.,1,,\n")
+
+    assert (["https://example.org/a", None, None, None, None], []) == ([seed.source_url for seed in seeds], problems)
+    assert ["https://example.org/b", "https://example.org/b", None] == [seed.source_url for seed in rows]
+
+
+@pytest.mark.parametrize(
+    ("walk", "content", "marks"),
+    [
+        (
+            walk_jsonl,
+            b'\xef\xbb\xbf{"content": "A.", "clarity": 1}\r\n\n{"content": "B.", "clarity": 1}',
+            [(3, 1), (37, 3)],
+        ),
+        (walk_csv, b'content,clarity,warmth\n"\xc3\xa9\nA.",1,\n\nB.,1,', [(23, 2), (35, 5)]),
+    ],
+)
+def test_walk_says_where_each_line_begins_and_goes_on_from_there(
+    walk: Callable[..., Iterator[Line]], content: bytes, marks: list[tuple[int, int]]
+) -> None:
+    lines = list(walk("s", io.BytesIO(content), MAPPING))
+
+    assert marks == [(line.begins.offset, line.begins.line) for line in lines]
+    for number, line in enumerate(lines):
+        assert lines[number:] == list(walk("s", io.BytesIO(content), MAPPING, line.begins))

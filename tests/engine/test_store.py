@@ -29,8 +29,9 @@ from hypothesis import strategies as st
 
 from engine.card import render_card
 from engine.errors import StoreError
+from engine.manifest import read_manifest
 from engine.model import Attached
-from engine.sample_set import CARD, MANIFEST, REJECTED, REPORT, SAMPLES, VERDICT, SampleSet, Status
+from engine.sample_set import CARD, GROUP_ROWS, MANIFEST, REJECTED, REPORT, SAMPLES, VERDICT, SampleSet, Status
 from engine.samples import (
     REJECTED_SCHEMA,
     SAMPLE_SCHEMA,
@@ -40,7 +41,7 @@ from engine.samples import (
     make_row,
     make_sample_table,
 )
-from engine.store import check_writable, digest_sets, list_sets, locate_set, read_attached, read_manifest, write_set
+from engine.store import check_writable, digest_sets, list_sets, locate_set, read_attached, write_set
 
 RUN = "11111111-1111-1111-1111-111111111111"
 ROWS = 40
@@ -202,6 +203,13 @@ def test_id_tells_handle_trait_and_text_apart() -> None:
 
     assert 4 == len(set(ids))
     assert 2703480023069735 != make_id("a.b", "cd", "") != make_id("a.b", "c", "d")
+
+
+def test_rows_stand_in_groups_that_a_page_can_be_read_from(tmp_path: Path) -> None:
+    stored = write_set(str(tmp_path / "samples"), make_set(count=GROUP_ROWS + 1))
+    metadata = pq.ParquetFile(stored.file(SAMPLES)).metadata
+
+    assert [GROUP_ROWS, 1] == [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
 
 
 def test_manifest_tells_the_truth_about_every_file(tmp_path: Path) -> None:

@@ -4,8 +4,10 @@ import asyncio
 import hashlib
 import json
 import math
+import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,7 @@ from engine.errors import (
     BudgetError,
     CredentialsError,
     ExemplarsError,
+    FrozenModelError,
     ModelNotFoundError,
     ProviderError,
     QuotaError,
@@ -392,6 +395,22 @@ def test_missing_key_ends_the_run_before_anything_is_asked(
         workspace.run()
 
     assert (0, []) == (provider.calls.total(), workspace.list_files())
+
+
+def test_model_that_is_trained_while_a_run_goes_on_gets_nothing(workspace: Workspace, provider: Provider) -> None:
+    workspace.write_effort(exemplars_per_pole=1)
+    provider.behaviour = Behaviour(hold_after=0)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(workspace.run)
+        while not provider.calls and not running.done():
+            time.sleep(0.01)
+        (workspace.model / "lifecycle.json").write_text('{"state": "ready", "version_id": 1, "version_no": 1}')
+        provider.behaviour = Behaviour()
+        with pytest.raises(FrozenModelError, match=f"{HANDLE} is 'ready', not a draft"):
+            running.result()
+
+    assert provider.answers.total() > 0
+    assert [] == workspace.list_files()
 
 
 def test_replies_that_find_no_room_are_not_asked_for(small_disk: Path, tmp_path: Path, provider: Provider) -> None:

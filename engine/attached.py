@@ -1,0 +1,176 @@
+"""Attached samples, read from the store row by row in the order in which their sets were attached.
+
+When a set was attached is the time of its manifest's file, the one thing that a set gets at the moment of its commit:
+``created_at`` is when its run was due, and a run that waited or was retried was due before others that have attached
+theirs. Where two times are the same, as within one second on an object store but never on a local disk, the run id
+decides.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from engine.errors import StoreError
+from engine.files import open_folder
+from engine.listed import AttachedPosition, ListedSample, SampleCount
+from engine.manifest import read_manifest
+from engine.sample_set import MANIFEST, SAMPLES
+from engine.store import locate_pool
+
+COLUMNS = ["id", "trait", "text", "quality", "provenance", "content_sha256", "created_at"]
+BATCH_ROWS = 512
+BUFFER_BYTES = 64 * 1024
+PREFIX = "run="
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class AttachedSet:
+    """A set with a manifest, attached or not, at its place in the order."""
+
+    attached_ns: int
+    run_id: str
+    folder: str
+
+
+def walk_attached(
+    samples_uri: str, handle: str, trait_key: str | None, start: AttachedPosition
+) -> Iterator[tuple[AttachedPosition, ListedSample]]:
+    """The attached samples of a model, or of one trait, from a position on, each with its own.
+
+    A set that is taken away meanwhile is passed over; where its samples would be, what comes after them goes on.
+
+    Raises:
+        StoreError: a set that cannot be read.
+    """
+    for item in list_attached(samples_uri, handle):
+        if (item.attached_ns, item.run_id) < (start.attached_ns, start.run_id):
+            continue
+        counts = _read_counts(item.folder, item.attached_ns)
+        if not counts or (trait_key is not None and trait_key not in counts):
+            continue
+        first = start.row if (item.attached_ns, item.run_id) == (start.attached_ns, start.run_id) else 0
+        for row, entry in _walk_set(item.folder, trait_key, first):
+            yield AttachedPosition(item.attached_ns, item.run_id, row), ListedSample(**entry, source_url=None)
+
+
+def count_attached(samples_uri: str, handle: str) -> dict[str, SampleCount]:
+    """How many attached samples each trait has that has any, as the manifests say.
+
+    Raises:
+        StoreError: a folder or manifest that cannot be read.
+    """
+    counts: dict[str, SampleCount] = defaultdict(SampleCount)
+    for item in list_attached(samples_uri, handle):
+        for trait, count in (_read_counts(item.folder, item.attached_ns) or {}).items():
+            counts[trait] += count
+    return dict(counts)
+
+
+def list_attached(samples_uri: str, handle: str) -> list[AttachedSet]:
+    """The sets of a model's samples that have a manifest, in the order in which they were attached.
+
+    Raises:
+        StoreError: the folder cannot be listed.
+    """
+    parent = locate_pool(samples_uri, handle, "train")
+    filesystem, path = open_folder(parent)
+    try:
+        found = find_manifests(filesystem, path)
+    except (OSError, pa.ArrowException) as error:
+        raise StoreError(f"The sample store {parent} cannot be listed: {error}") from error
+    return sorted(
+        AttachedSet(moment, name.removeprefix(PREFIX), f"{parent}/{name}")
+        for name, moment in found.items()
+        if name.startswith(PREFIX)
+    )
+
+
+def find_manifests(filesystem: fs.FileSystem, path: str) -> dict[str, int]:
+    """The names of the folders directly below a path that hold a manifest, and its time in nanoseconds.
+
+    A local disk is asked for each manifest by its name, an object store for the whole tree, which takes it one request
+    for a thousand files.
+    """
+    is_local = isinstance(filesystem, fs.LocalFileSystem)
+    infos = filesystem.get_file_info(fs.FileSelector(path, allow_not_found=True, recursive=not is_local))
+    if is_local:
+        infos = filesystem.get_file_info([f"{info.path}/{MANIFEST}" for info in infos])
+    paths = {info.path: info.mtime_ns or 0 for info in infos if info.type == fs.FileType.File}
+    parts = {tuple(found.rsplit("/", 2)): moment for found, moment in paths.items()}
+    return {folder: moment for (above, folder, name), moment in parts.items() if (above, name) == (path, MANIFEST)}
+
+
+# A manifest is never changed once it stands: where its set makes room for another, that one has another time.
+@lru_cache(maxsize=16_384)
+def _read_counts(folder: str, attached_ns: int) -> Mapping[str, SampleCount] | None:
+    """How many samples of each trait a set has; None where it is not attached, or not the one of that time any more."""
+    manifest = read_manifest(folder)
+    if manifest is None or manifest.get("status") != "attached" or _read_time(folder) != attached_ns:
+        return None
+    try:
+        return {
+            trait: SampleCount(poles["positive"] + poles["negative"], poles["positive"], poles["negative"])
+            for trait, poles in manifest["counts"].items()
+        }
+    except (KeyError, TypeError, AttributeError) as error:
+        raise StoreError(f"{folder}/{MANIFEST} has no counts of its samples") from error
+
+
+def _read_time(folder: str) -> int | None:
+    filesystem, path = open_folder(f"{folder}/{MANIFEST}")
+    time_ns: int | None = filesystem.get_file_info(path).mtime_ns
+    return time_ns
+
+
+def _walk_set(folder: str, trait_key: str | None, first: int) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The rows of a set from one on, each with its number; those of one trait, where one is given."""
+    filesystem, path = open_folder(f"{folder}/{SAMPLES}")
+    try:
+        with (
+            filesystem.open_input_file(path) as source,
+            # Buffered: else a column of a whole group of rows is read at once.
+            pq.ParquetFile(source, buffer_size=BUFFER_BYTES, pre_buffer=False) as parquet,
+        ):
+            yield from _walk_groups(parquet, trait_key, first)
+    except (OSError, pa.ArrowException) as error:
+        if isinstance(error, FileNotFoundError) and read_manifest(folder) is None:
+            return
+        raise StoreError(f"The sample set {folder} cannot be read: {error}") from error
+
+
+def _walk_groups(parquet: pq.ParquetFile, trait_key: str | None, first: int) -> Iterator[tuple[int, dict[str, Any]]]:
+    begins = 0
+    for number in range(parquet.num_row_groups):
+        group = parquet.metadata.row_group(number)
+        if begins + group.num_rows > first and _may_hold(group, trait_key):
+            yield from _walk_group(parquet, number, begins, trait_key, first)
+        begins += group.num_rows
+
+
+def _walk_group(
+    parquet: pq.ParquetFile, number: int, begins: int, trait_key: str | None, first: int
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    for batch in parquet.iter_batches(BATCH_ROWS, row_groups=[number], columns=COLUMNS, use_threads=False):
+        rows = pa.array(range(begins, begins + batch.num_rows))
+        wanted = pc.greater_equal(rows, first)
+        if trait_key is not None:
+            wanted = pc.and_(wanted, pc.equal(batch["trait"], trait_key))
+        yield from zip(rows.filter(wanted).to_pylist(), batch.filter(wanted).to_pylist(), strict=True)
+        begins += batch.num_rows
+
+
+def _may_hold(group: pq.RowGroupMetaData, trait_key: str | None) -> bool:
+    """Whether some row of a group may be of the trait, by the least and the greatest key in it."""
+    column = next(
+        group.column(index) for index in range(group.num_columns) if group.column(index).path_in_schema == "trait"
+    )
+    if trait_key is None or not column.is_stats_set or not column.statistics.has_min_max:
+        return True
+    return bool(column.statistics.min <= trait_key <= column.statistics.max)

@@ -1,0 +1,111 @@
+"""Authored samples, read from their sources line by line and never whole: what a page shows, and how many there are."""
+
+import io
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+
+import pyarrow as pa
+
+from engine.definition import locate_model
+from engine.errors import DefinitionError, StoreError
+from engine.files import OutsideFolderError, locate_inside, open_folder
+from engine.listed import AuthoredPosition, ListedSample, SampleCount
+from engine.model import Seed, digest_text
+from engine.outline import Outline, Source
+from engine.samples import make_id
+from engine.sources import BEGIN, Line, Mark, walk_csv, walk_jsonl
+
+PROVENANCE = "authored"
+BUFFER_BYTES = 64 * 1024
+
+
+def walk_authored(
+    models_uri: str, outline: Outline, trait_key: str | None, start: AuthoredPosition
+) -> Iterator[tuple[AuthoredPosition, ListedSample]]:
+    """The authored samples of a model, or of one trait, from a position on, each with its own.
+
+    Raises:
+        DefinitionError: a line on the way is wrong, or a source cannot be found.
+        StoreError: a source cannot be read.
+    """
+    folder = locate_model(models_uri, outline.handle)
+    for index, source in enumerate(outline.sources[start.source :], start.source):
+        if trait_key is not None and trait_key not in {trait.key for trait in source.mapping.values() if trait}:
+            continue
+        here = start if index == start.source else AuthoredPosition(index)
+        for line in _walk_source(folder, source, Mark(here.offset, here.line)):
+            first = here.label if line.begins.line == here.line else 0
+            for label, seed in enumerate(line.seeds):
+                if label >= first and trait_key in (None, seed.trait):
+                    position = AuthoredPosition(index, line.begins.offset, line.begins.line, label)
+                    yield position, _make_sample(outline.handle, seed)
+
+
+def count_authored(models_uri: str, outline: Outline) -> dict[str, SampleCount]:
+    """How many authored samples each trait has that has any. A source is read once, and again when it has changed.
+
+    Raises:
+        DefinitionError: a line is wrong, or a source cannot be found.
+        StoreError: a source cannot be read.
+    """
+    folder = locate_model(models_uri, outline.handle)
+    counts: dict[str, SampleCount] = defaultdict(SampleCount)
+    for source in outline.sources:
+        with _explain(source):
+            filesystem, path = open_folder(locate_inside(folder, source.path))
+            info = filesystem.get_file_info(path)
+        for trait, count in _count_source(folder, source, info.mtime_ns, info.size):
+            counts[trait] += count
+    return dict(counts)
+
+
+@lru_cache(maxsize=1024)
+def _count_source(
+    folder: str, source: Source, _mtime_ns: int | None, _size: int | None
+) -> tuple[tuple[str, SampleCount], ...]:
+    counts: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
+    for line in _walk_source(folder, source, BEGIN):
+        for seed in line.seeds:
+            tally = counts[seed.trait]
+            tally[0] += 1
+            tally[1] += seed.pole == "positive"
+            tally[2] += seed.pole == "negative"
+    return tuple((trait, SampleCount(*tally)) for trait, tally in counts.items())
+
+
+def _walk_source(folder: str, source: Source, start: Mark) -> Iterator[Line]:
+    walk = walk_jsonl if source.type == "jsonl" else walk_csv
+    with _explain(source):
+        filesystem, path = open_folder(locate_inside(folder, source.path))
+        with io.BufferedReader(filesystem.open_input_file(path), BUFFER_BYTES) as stream:
+            for line in walk(source.name, stream, source.mapping, start):
+                if line.problems:
+                    raise DefinitionError(source.name, line.problems)
+                yield line
+
+
+@contextmanager
+def _explain(source: Source) -> Iterator[None]:
+    """What goes wrong with a source's file, in the words that loading has for it."""
+    try:
+        yield
+    except (OutsideFolderError, FileNotFoundError) as error:
+        problem = source.explain(error)
+        raise DefinitionError(problem.file, [problem]) from error
+    except (OSError, pa.ArrowException) as error:
+        raise StoreError(f"{source.name} cannot be read: {error}") from error
+
+
+def _make_sample(handle: str, seed: Seed) -> ListedSample:
+    return ListedSample(
+        id=make_id(handle, seed.trait, seed.text),
+        trait=seed.trait,
+        text=seed.text,
+        quality=seed.quality,
+        provenance=PROVENANCE,
+        source_url=seed.source_url,
+        content_sha256=digest_text(seed.text),
+        created_at=None,
+    )

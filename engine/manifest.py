@@ -1,0 +1,22 @@
+"""The manifest of a set in the store: without it a set does not exist for readers."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from engine.errors import StoreError
+from engine.files import open_folder
+from engine.sample_set import MANIFEST
+
+
+def read_manifest(folder: str) -> Mapping[str, Any] | None:
+    """The manifest of a set; None where there is none yet, so that the set does not exist for readers."""
+    filesystem, path = open_folder(f"{folder}/{MANIFEST}")
+    try:
+        with filesystem.open_input_file(path) as stream:
+            manifest = json.loads(bytes(stream.read()))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{folder}/{MANIFEST} cannot be read: {error}") from error
+    return manifest if isinstance(manifest, dict) else None

@@ -1,0 +1,16 @@
+"""The model card: what a model judges and what it is made of, as a page of markdown."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+
+from engine.listed import SampleCount
+from engine.markdown import render_markdown
+from engine.outline import Outline
+
+TEMPLATE = "model_card.md.jinja"
+
+
+def render_model_card(outline: Outline, counts: Mapping[str, SampleCount]) -> str:
+    """The card of a model; ``counts`` has an entry for each of its traits, by key."""
+    brief = {name.replace("_", " ").capitalize(): texts for name, texts in asdict(outline.brief).items() if texts}
+    return render_markdown(TEMPLATE, model=outline, counts=counts, brief=brief)

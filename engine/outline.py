@@ -1,0 +1,186 @@
+"""The outline: what ``model.yaml`` says of a model, without a look into the files that hold its samples."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Literal
+
+from engine.definition_file import (
+    SKIPPED_SOURCES,
+    BriefEntry,
+    Findings,
+    ModelEntry,
+    SourceEntry,
+    TraitEntry,
+    find_near,
+    is_to_discover,
+)
+from engine.errors import Problem
+from engine.files import OutsideFolderError
+from engine.model import Brief, Effort, Skipped, Trait
+from engine.yamlfile import Path
+
+INSIDE = "a path inside the model's own folder"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file of authored samples: ``mapping`` says which field of a line feeds which trait.
+
+    A trait that is reported as wrong is None there, and where a trait has no key to know it by the mapping is empty:
+    both are met while a definition is read, never in an ``Outline`` that was loaded. ``name`` is what messages call
+    the file; ``place`` is where ``model.yaml`` names it.
+    """
+
+    type: Literal["jsonl", "csv"]
+    path: str
+    name: str
+    mapping: Mapping[str, Trait | None] = field(hash=False)
+    place: tuple[str, int | None, str]
+
+    def explain(self, error: OutsideFolderError | FileNotFoundError) -> Problem:
+        """The mistake in ``model.yaml`` that a file which cannot be found is."""
+        away = isinstance(error, OutsideFolderError)
+        found = "a link to elsewhere" if away else "which is not there"
+        return Problem(*self.place, f"{self.path!r}, {found}", INSIDE if away else "a file in the model's folder")
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """A model without its samples; one whose traits are still to be discovered has none, and no sources either."""
+
+    handle: str
+    traits: tuple[Trait, ...] = ()
+    description: str = ""
+    effort: Effort | None = None
+    brief: Brief = field(default_factory=Brief)
+    sources: tuple[Source, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+    additional_terms: tuple[str, ...] = ()
+    upstream_sources: tuple[str, ...] = ()
+
+
+def make_outline(handle: str, entry: ModelEntry, findings: Findings) -> Outline:
+    """The outline of the fields that could be read; what is wrong with them is added to the findings."""
+    traits = _make_traits(entry, findings)
+    sources = _make_sources(handle, entry, traits, findings)
+    return Outline(
+        handle=handle,
+        traits=traits,
+        description=entry.description or "",
+        effort=entry.effort,
+        brief=Brief(**entry.brief.model_dump(include=set(BriefEntry.model_fields))),
+        sources=sources,
+        skipped=tuple(findings.skipped),
+        additional_terms=entry.additional_terms,
+        upstream_sources=entry.upstream_sources,
+    )
+
+
+def _make_traits(entry: ModelEntry, findings: Findings) -> tuple[Trait, ...]:
+    traits: dict[str, Trait] = {}
+    for index, item in enumerate(entry.traits):
+        if item.key in traits:
+            place = (*findings.origin("traits", index), "key")
+            findings.add(place, repr(item.key), "a key that no other trait of the model has")
+            continue
+        name = item.name or item.key.replace("_", " ").replace("-", " ").title()
+        positive, negative = _name_poles(item, name)
+        if positive.casefold() == negative.casefold():
+            place = (*findings.origin("traits", index), "negative_label")
+            findings.add(place, repr(negative), "a label that differs from positive_label")
+        traits[item.key] = Trait(
+            key=item.key,
+            name=name,
+            type=item.type,
+            description=item.description or "",
+            positive_label=positive,
+            negative_label=negative,
+            aggregation=item.aggregation,
+            positive_paraphrase=item.positive_paraphrase,
+            negative_paraphrase=item.negative_paraphrase,
+        )
+    return tuple(traits.values())
+
+
+def _name_poles(item: TraitEntry, name: str) -> tuple[str, str]:
+    """The two labels; an opposite that is not named is derived."""
+    defaults = {
+        "spectrum": (name, f"Not {name.lower()}"),
+        "topic": (f"About {name.lower()}", f"Not about {name.lower()}"),
+        "claim": ("Agrees", "Contradicts"),
+        "outlier": ("Unusual", "Typical"),
+    }
+    positive, negative = item.positive_label, item.negative_label
+    if item.type == "spectrum" and positive and not negative:
+        return positive, f"Not {positive.lower()}"
+    if item.type == "spectrum" and negative and not positive:
+        return f"Not {negative.lower()}", negative
+    return positive or defaults[item.type][0], negative or defaults[item.type][1]
+
+
+def _make_sources(handle: str, entry: ModelEntry, traits: tuple[Trait, ...], findings: Findings) -> tuple[Source, ...]:
+    by_key = {trait.key: trait for trait in traits}
+    sources = []
+    for index, source in enumerate(entry.sources):
+        path = findings.origin("sources", index)
+        if why := _skip_source(source, findings):
+            where = source.path or f"source {int(path[1]) + 1}"
+            findings.skipped.append(Skipped(f"{source.type} source {where}", why))
+            continue
+        mapping = _resolve_mapping(source, path, by_key, findings)
+        if named := _check_path(source, path, findings):
+            kind: Literal["jsonl", "csv"] = "csv" if source.type == "csv" else "jsonl"
+            place = (findings.document.name, findings.document.line((*path, "path")), f"sources.{path[1]}.path")
+            sources.append(Source(kind, named, f"{handle}/{named}", mapping, place))
+    return tuple(sources)
+
+
+def _skip_source(source: SourceEntry, findings: Findings) -> str | None:
+    """Why a source is not read; None where it is."""
+    if source.type in SKIPPED_SOURCES:
+        return "legal on the platform, not read here"
+    return (
+        "it labels nothing while the traits are to be discovered" if is_to_discover(findings.document.value) else None
+    )
+
+
+def _resolve_mapping(
+    source: SourceEntry, path: Path, by_key: dict[str, Trait], findings: Findings
+) -> dict[str, Trait | None]:
+    """Which field of a line feeds which trait; without a mapping, the field named like the trait.
+
+    What refers to a trait that is reported as wrong is no second mistake: such a field feeds None. Where a wrong trait
+    has no key to know it by, any field may be meant for it.
+    """
+    keys = _written_keys(findings)
+    nameless = "" in keys
+    known: dict[str, Trait | None] = {**dict.fromkeys(keys), **by_key}
+    if source.mapping is None:
+        return {} if nameless else known
+    for field_name, target in source.mapping.items():
+        if target.trait not in known and not nameless:
+            allowed = "a trait of this model: " + ", ".join(known)
+            place = (*path, "mapping", field_name, "trait")
+            findings.add(place, repr(target.trait), allowed, find_near(target.trait, known))
+    return {field_name: known.get(target.trait) for field_name, target in source.mapping.items()}
+
+
+def _written_keys(findings: Findings) -> list[str]:
+    """The keys of all traits as they are written, right or wrong; an empty text where there is none."""
+    value = findings.document.value
+    entries = value.get("traits") if isinstance(value, dict) else None
+    if not isinstance(entries, list) or not entries:
+        return [""]
+    return [str(entry.get("key") or "") if isinstance(entry, dict) else "" for entry in entries]
+
+
+def _check_path(source: SourceEntry, path: Path, findings: Findings) -> str | None:
+    if not source.path:
+        findings.add((*path, "path"), "nothing", "the path of a file in the model's folder")
+        return None
+    parts = PurePosixPath(source.path)
+    if parts.is_absolute() or ".." in parts.parts or "\\" in source.path or "\0" in source.path:
+        findings.add((*path, "path"), repr(source.path), INSIDE)
+        return None
+    return source.path

@@ -1,0 +1,94 @@
+"""A lifecycle that cannot be understood is an error, never a draft; and only a draft takes samples."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from engine.errors import DefinitionError, FrozenModelError, Problem, StoreError
+from engine.lifecycle import STATES, Lifecycle, check_draft, read_lifecycle
+
+HANDLE = "u22a8.test"
+NAME = f"{HANDLE}/lifecycle.json"
+ALLOWED = "draft, busy, ready, failed, archived"
+
+
+def write(models: Path, content: str | bytes) -> None:
+    folder = models / HANDLE
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "lifecycle.json").write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
+def test_model_without_a_file_is_a_draft(tmp_path: Path) -> None:
+    (tmp_path / HANDLE).mkdir()
+
+    assert Lifecycle("draft", None, None, ()) == read_lifecycle(f"{tmp_path}/", HANDLE)
+
+
+def test_every_field_is_read(tmp_path: Path) -> None:
+    write(tmp_path, '{"state": "ready", "version_id": 3, "version_no": 1, "version_tags": ["a", "b"], "by": "trainer"}')
+
+    assert Lifecycle("ready", 3, 1, ("a", "b")) == read_lifecycle(str(tmp_path), HANDLE)
+
+
+def test_version_that_is_null_or_not_there_is_none(tmp_path: Path) -> None:
+    write(tmp_path, '{"state": "archived", "version_id": null}')
+
+    assert Lifecycle("archived") == read_lifecycle(str(tmp_path), HANDLE)
+
+
+@pytest.mark.parametrize(
+    ("content", "field", "found", "allowed"),
+    [
+        ("", "file", "''", "one JSON object"),
+        ("{", "file", "'{'", "one JSON object"),
+        (b"\xff\xfe", "file", "'\ufffd\ufffd'", "one JSON object"),
+        ("[" * 100_000, "file", repr("[" * 40), "one JSON object"),
+        ("[]", "file", "a list of 0", "one JSON object"),
+        ('"ready"', "file", "'ready'", "one JSON object"),
+        ("{}", "state", "nothing", ALLOWED),
+        ('{"state": null}', "state", "nothing", ALLOWED),
+        ('{"state": "Ready"}', "state", "'Ready'", ALLOWED),
+        ('{"state": "ready", "version_id": "3"}', "version_id", "'3'", "a whole number or null"),
+        ('{"state": "ready", "version_no": true}', "version_no", "True", "a whole number or null"),
+        ('{"state": "ready", "version_no": 1.5}', "version_no", "1.5", "a whole number or null"),
+        ('{"state": "ready", "version_tags": "a"}', "version_tags", "'a'", "a list of texts"),
+        ('{"state": "ready", "version_tags": [1]}', "version_tags.0", "1", "a text"),
+    ],
+)
+def test_file_that_does_not_say_the_state_is_an_error_that_names_the_field(
+    tmp_path: Path, content: str | bytes, field: str, found: str, allowed: str
+) -> None:
+    write(tmp_path, content)
+    for read in (read_lifecycle, check_draft):
+        with pytest.raises(DefinitionError) as caught:
+            read(str(tmp_path), HANDLE)
+
+        assert (Problem(NAME, None, field, found, allowed),) == caught.value.problems
+
+
+def test_every_mistake_is_named_at_once(tmp_path: Path) -> None:
+    write(tmp_path, json.dumps({"state": "trained", "version_id": "3"}))
+    with pytest.raises(DefinitionError, match=r"lifecycle\.json: 2 mistakes"):
+        read_lifecycle(str(tmp_path), HANDLE)
+
+
+def test_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / HANDLE / "lifecycle.json").mkdir(parents=True)
+    with pytest.raises(StoreError, match=r"lifecycle\.json cannot be read"):
+        read_lifecycle(str(tmp_path), HANDLE)
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_only_a_draft_and_a_failed_model_take_samples(tmp_path: Path, state: str) -> None:
+    write(tmp_path, json.dumps({"state": state}))
+    if state in ("draft", "failed"):
+        check_draft(str(tmp_path), HANDLE)
+        return
+    with pytest.raises(FrozenModelError) as caught:
+        check_draft(str(tmp_path), HANDLE)
+
+    assert (
+        f"{HANDLE} is {state!r}, not a draft (lifecycle.json). Samples may be added only while a model is a draft; "
+        "a trained model's samples are frozen. Nothing was attached"
+    ) == str(caught.value)

@@ -1,0 +1,596 @@
+"""Whatever happens between two pages, no sample comes twice and none is left out; and a page costs what it shows."""
+
+import json
+import shutil
+import tempfile
+import threading
+import tracemalloc
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from fakes.stored import HANDLE, NOON, attach_set, link_sets, put_large_set, write_lines, write_model
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.definition import load_model, load_outline
+from engine.errors import DefinitionError, StoreError
+from engine.listed import AttachedPosition, AuthoredPosition, ListedSample, Page, Position, SampleCount
+from engine.listing import count_samples, list_samples
+from engine.model import digest_text
+from engine.sample_set import GROUP_ROWS, MANIFEST, SAMPLES
+from engine.samples import make_id
+from engine.store import locate_set
+
+AUTHORED = (
+    {"content": "One.", "clarity": 1, "safety": "no"},
+    {"content": "Two.", "clarity": 0.5},
+    {"content": "Three.", "safety": 1, "source_url": "https://example.org/three"},
+)
+AUTHORED_TEXTS = ["One.", "One.", "Two.", "Three."]
+MEBIBYTE = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class House:
+    """A catalogue with one model and a store beside it."""
+
+    folder: Path
+
+    @property
+    def samples(self) -> Path:
+        return self.folder / "samples"
+
+    @property
+    def models(self) -> Path:
+        return self.folder / "models"
+
+    def page(self, position: Position | None = None, limit: int = 100, trait: str | None = None) -> Page:
+        outline = load_outline(str(self.models), HANDLE)
+        return list_samples(str(self.models), str(self.samples), outline, trait, position, limit)
+
+    def walk(self, limit: int = 100, trait: str | None = None, position: Position | None = None) -> list[ListedSample]:
+        """All samples, page by page."""
+        found: list[ListedSample] = []
+        while True:
+            page = self.page(position, limit, trait)
+            found += page.samples
+            if page.next_position is None:
+                return found
+            assert limit == len(page.samples)
+            position = page.next_position
+
+    def count(self) -> dict[str, SampleCount]:
+        return count_samples(str(self.models), str(self.samples), load_outline(str(self.models), HANDLE))
+
+    def detach(self, run_id: str) -> None:
+        shutil.rmtree(locate_set(str(self.samples), HANDLE, "train", run_id))
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    """A model of three authored lines with four labels, and nothing attached."""
+    write_model(tmp_path / "models", ("s.jsonl", write_lines(*AUTHORED)))
+    return House(tmp_path)
+
+
+def name_texts(samples: list[ListedSample] | tuple[ListedSample, ...]) -> list[str]:
+    return [sample.text for sample in samples]
+
+
+def name_rows(run_id: str, count: int = 4) -> list[str]:
+    return [f"{run_id} {number}" for number in range(count)]
+
+
+def test_authored_sample_is_shown_as_the_contract_has_it(house: House) -> None:
+    first, *_, last = house.page().samples
+
+    assert (
+        ListedSample(
+            id=make_id(HANDLE, "clarity", "One."),
+            trait="clarity",
+            text="One.",
+            quality=1.0,
+            provenance="authored",
+            source_url=None,
+            content_sha256=digest_text("One."),
+            created_at=None,
+        )
+        == first
+    )
+    assert ("safety", "https://example.org/three") == (last.trait, last.source_url)
+
+
+def test_attached_sample_is_shown_as_its_row_has_it(house: House) -> None:
+    attach_set(house.samples, "run-1", 1)
+    sample = house.page().samples[-1]
+
+    assert (
+        ListedSample(
+            id=make_id(HANDLE, "clarity", "run-1 0"),
+            trait="clarity",
+            text="run-1 0",
+            quality=1.0,
+            provenance="synthesized",
+            source_url=None,
+            content_sha256=digest_text("run-1 0"),
+            created_at=NOON,
+        )
+        == sample
+    )
+    assert sample.created_at is not None
+    assert timedelta() == sample.created_at.utcoffset()
+
+
+def test_samples_come_authored_first_in_the_order_of_sources_and_lines(tmp_path: Path) -> None:
+    table = "content,clarity,safety\nA row.,good,\nAnother.,,0.2\n"
+    write_model(tmp_path / "models", ("s.jsonl", write_lines(*AUTHORED)), ("t.csv", table))
+    house = House(tmp_path)
+    attach_set(house.samples, "run-1")
+
+    assert [*AUTHORED_TEXTS, "A row.", "Another.", *name_rows("run-1")] == name_texts(house.walk())
+    assert [1.0, 0.0, 0.5, 1.0, 1.0, 0.2] == [sample.quality for sample in house.walk()[:6]]
+
+
+def test_listed_samples_are_those_that_loading_reads(house: House) -> None:
+    seeds = load_model(str(house.models), HANDLE).seeds
+
+    assert [(seed.trait, seed.text, seed.quality) for seed in seeds] == [
+        (sample.trait, sample.text, sample.quality) for sample in house.walk(limit=1)
+    ]
+
+
+def test_run_that_was_due_early_and_attached_late_comes_last(house: House) -> None:
+    attach_set(house.samples, "b-on-time")
+    page = house.page(limit=6)
+    attach_set(house.samples, "a-retried", age=timedelta(days=3))
+
+    assert [*name_rows("b-on-time")[2:], *name_rows("a-retried")] == name_texts(
+        house.walk(limit=3, position=page.next_position)
+    )
+
+
+@pytest.mark.parametrize("limit", range(1, 15))
+def test_walk_of_any_page_size_equals_one_big_page(house: House, limit: int) -> None:
+    for run_id in ("c", "a", "b"):
+        attach_set(house.samples, run_id, 3, ("clarity", "safety"))
+
+    assert [*AUTHORED_TEXTS, *name_rows("c", 3), *name_rows("a", 3), *name_rows("b", 3)] == name_texts(
+        house.walk(limit)
+    )
+    for trait in ("clarity", "safety"):
+        assert [sample for sample in house.walk() if sample.trait == trait] == house.walk(limit, trait)
+
+
+def test_two_sets_attached_between_two_pages_come_at_the_end(house: House) -> None:
+    attach_set(house.samples, "first")
+    for limit in (2, 4, 6, 8):
+        page = house.page(limit=limit)
+        for number in (1, 2):
+            attach_set(house.samples, f"{limit}-{number}")
+        whole = name_texts(house.walk())
+
+        assert whole[:limit] == name_texts(page.samples)
+        assert whole[limit:] == name_texts(house.walk(limit=3, position=page.next_position))
+
+
+def test_page_that_ends_where_the_authored_samples_end_goes_on_with_the_first_set(house: House) -> None:
+    assert None is house.page(limit=4).next_position
+    attach_set(house.samples, "a")
+    page = house.page(limit=4)
+
+    assert AUTHORED_TEXTS == name_texts(page.samples)
+    assert isinstance(page.next_position, AttachedPosition)
+    assert ("a", 0) == (page.next_position.run_id, page.next_position.row)
+    assert name_rows("a") == name_texts(house.page(page.next_position).samples)
+
+
+def test_page_that_ends_where_a_set_ends_goes_on_with_the_next_and_the_last_has_no_next(house: House) -> None:
+    for run_id in ("b", "a"):
+        attach_set(house.samples, run_id)
+    page = house.page(limit=8)
+
+    assert name_rows("b") == name_texts(page.samples[4:])
+    assert page.next_position is not None
+    last = house.page(page.next_position, limit=4)
+    assert (name_rows("a"), None) == (name_texts(last.samples), last.next_position)
+
+
+def test_set_that_is_taken_away_between_two_pages_moves_no_other_sample(house: House) -> None:
+    for run_id in ("a", "b", "c"):
+        attach_set(house.samples, run_id)
+    within = house.page(limit=10).next_position
+    ahead = house.page(limit=12).next_position
+    house.detach("b")
+
+    for position in (within, ahead):
+        assert name_rows("c") == name_texts(house.walk(limit=3, position=position))
+    house.detach("c")
+    assert Page((), None) == house.page(ahead)
+
+
+def test_line_with_two_labels_may_be_parted_by_a_page(house: House) -> None:
+    page = house.page(limit=1)
+
+    assert AuthoredPosition(0, 0, 1, 1) == page.next_position
+    assert [("safety", "One."), ("clarity", "Two.")] == [
+        (sample.trait, sample.text) for sample in house.page(page.next_position, limit=2).samples
+    ]
+
+
+def test_line_that_is_there_twice_is_two_samples_with_one_id(tmp_path: Path) -> None:
+    write_model(tmp_path / "models", ("s.jsonl", write_lines(AUTHORED[1], AUTHORED[1])))
+    house = House(tmp_path)
+
+    assert ["Two.", "Two."] == name_texts(house.walk(limit=1))
+    assert 1 == len({sample.id for sample in house.walk()})
+    assert 2 == house.count()["clarity"].sample_count
+
+
+def test_model_without_any_sample_has_one_empty_page(tmp_path: Path) -> None:
+    write_model(tmp_path / "models")
+    house = House(tmp_path)
+
+    assert Page((), None) == house.page()
+    assert {"clarity": SampleCount(), "safety": SampleCount()} == house.count()
+
+
+def test_rejected_and_held_out_and_half_written_sets_are_not_listed(house: House) -> None:
+    attach_set(house.samples, "rejected", status="rejected")
+    attach_set(house.samples, "held-out", pool="eval")
+    half = attach_set(house.samples, "half").folder
+    Path(half, MANIFEST).unlink()
+    # What a writer that was killed has left, and then failed: its samples are there, but the manifest says no.
+    failed = attach_set(house.samples, "failed").folder
+    Path(failed, MANIFEST).write_text(json.dumps({"status": "rejected", "counts": {}}))
+    Path(half).with_name("notes").mkdir()
+    Path(half).with_name("run=file").write_text("a file")
+
+    assert AUTHORED_TEXTS == name_texts(house.walk())
+    assert 2 == house.count()["clarity"].sample_count
+
+
+def test_samples_of_one_trait_are_listed_without_a_look_into_sets_that_have_none(house: House) -> None:
+    other = attach_set(house.samples, "other", traits=("clarity",))
+    attach_set(house.samples, "mine", traits=("safety",))
+    Path(other.file(SAMPLES)).write_bytes(b"no parquet")
+
+    assert ["One.", "Three.", *name_rows("mine")] == name_texts(house.walk(limit=2, trait="safety"))
+    assert [] == house.walk(trait="unknown")
+    with pytest.raises(StoreError, match="run=other cannot be read"):
+        house.walk(trait="clarity")
+
+
+def test_source_that_feeds_another_trait_is_not_read_for_this_one(house: House) -> None:
+    definition = house.models / HANDLE / "model.yaml"
+    definition.write_text(
+        definition.read_text() + "  - {type: jsonl, path: t.jsonl, mapping: {safety: {trait: safety}}}\n"
+    )
+    (definition.parent / "t.jsonl").write_text("broken\n")
+
+    assert ["One.", "Two."] == name_texts(house.walk(trait="clarity"))
+    with pytest.raises(DefinitionError, match=r"t\.jsonl:1"):
+        house.walk(trait="safety")
+
+
+def test_rejected_set_that_makes_room_for_an_attached_one_is_listed_then(house: House) -> None:
+    attach_set(house.samples, "a", status="rejected")
+    assert AUTHORED_TEXTS == name_texts(house.walk())
+    attach_set(house.samples, "a")
+
+    assert [*AUTHORED_TEXTS, *name_rows("a")] == name_texts(house.walk())
+    assert 6 == house.count()["clarity"].sample_count
+
+
+def test_set_whose_samples_are_gone_though_its_manifest_stands_is_an_error(house: House) -> None:
+    Path(attach_set(house.samples, "a").file(SAMPLES)).unlink()
+    with pytest.raises(StoreError, match="run=a cannot be read"):
+        house.page()
+
+
+@pytest.mark.parametrize("content", ["{", '{"status": "attached"}', '{"status": "attached", "counts": {"clarity": 1}}'])
+def test_manifest_that_cannot_be_used_is_an_error(house: House, content: str) -> None:
+    Path(attach_set(house.samples, "a").file(MANIFEST)).write_text(content)
+    with pytest.raises(StoreError, match=rf"run=a/{MANIFEST}"):
+        house.page()
+    with pytest.raises(StoreError, match=rf"run=a/{MANIFEST}"):
+        house.count()
+
+
+def test_store_that_cannot_be_listed_is_an_error(house: House) -> None:
+    pool = Path(locate_set(str(house.samples), HANDLE, "train", "a")).parent
+    pool.parent.mkdir(parents=True)
+    pool.write_text("a file")
+    with pytest.raises(StoreError, match="cannot be listed"):
+        house.page()
+
+
+def test_counts_are_those_of_what_is_listed_at_the_poles_and_in_all(house: House) -> None:
+    attach_set(house.samples, "a", 5, ("clarity", "safety", "safety"))
+    attach_set(house.samples, "b", 3)
+    counts = house.count()
+
+    assert {"clarity": SampleCount(7, 4, 2), "safety": SampleCount(5, 3, 2)} == counts
+    for trait, count in counts.items():
+        qualities = [sample.quality for sample in house.walk(trait=trait)]
+        assert SampleCount(len(qualities), qualities.count(1.0), qualities.count(0.0)) == count
+
+
+def test_counts_are_those_of_the_file_as_it_stands(house: House) -> None:
+    assert 2 == house.count()["clarity"].sample_count
+    with (house.models / HANDLE / "s.jsonl").open("a") as file:
+        file.write(write_lines({"content": "Four.", "clarity": 0}))
+
+    assert SampleCount(3, 1, 1) == house.count()["clarity"]
+    house.models.joinpath(HANDLE, "model.yaml").write_text(
+        "traits: [{type: topic, key: clarity}]\n"
+        "sources: [{type: jsonl, path: s.jsonl, mapping: {safety: {trait: clarity}, clarity: {trait: clarity}}}]\n"
+    )
+    assert {"clarity": SampleCount(5, 2, 2)} == house.count()
+
+
+def test_counts_need_no_parquet(house: House) -> None:
+    Path(attach_set(house.samples, "a").file(SAMPLES)).write_bytes(b"no parquet")
+
+    assert 6 == house.count()["clarity"].sample_count
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("s.jsonl", '{"content": "One.", "clarity": 1}\n\n{"content": "Two.", "clarity": "hgih"}\n'),
+        ("s.jsonl", '{"content": "One.", "clarity": 1}\n\nTwo.\n'),
+        ("s.csv", 'content,clarity,safety\n"One\ntwo.",1,\nTwo.,hgih,\n'),
+        ("s.csv", "content,clarty\nOne.,1\n"),
+        ("s.csv", "content,clarity,safety\nOne.,1,\n\nCafé.,1,\n".encode("latin-1")),
+        ("s.csv", 'content,clarity,safety\nOne.,1,\n"Two.,1,\n'),
+    ],
+)
+def test_wrong_line_is_the_error_that_loading_has_for_it(tmp_path: Path, name: str, content: str | bytes) -> None:
+    write_model(tmp_path / "models", (name, content))
+    house = House(tmp_path)
+    with pytest.raises(DefinitionError) as loading:
+        load_model(str(house.models), HANDLE)
+    for read in (house.page, house.count):
+        with pytest.raises(DefinitionError) as listing:
+            read()
+        assert listing.value.problems
+        assert loading.value.problems[: len(listing.value.problems)] == listing.value.problems
+
+
+def test_wrong_line_does_not_spoil_the_pages_before_it(tmp_path: Path) -> None:
+    write_model(tmp_path / "models", ("s.jsonl", write_lines(*AUTHORED) + "broken\n"))
+    house = House(tmp_path)
+
+    assert AUTHORED_TEXTS[:3] == name_texts(house.page(limit=3).samples)
+    with pytest.raises(DefinitionError, match=r"s\.jsonl:4: line: found 'broken'"):
+        house.page(limit=4)
+
+
+def test_source_that_is_gone_or_leads_away_is_the_error_that_loading_has_for_it(house: House) -> None:
+    source = house.models / HANDLE / "s.jsonl"
+    source.unlink()
+    for told in ("which is not there", "a link to elsewhere"):
+        for read in (lambda: load_model(str(house.models), HANDLE), house.page, house.count):
+            with pytest.raises(DefinitionError, match=rf"model\.yaml:6: sources\.0\.path: found 's\.jsonl', {told}"):
+                read()
+        (house.folder / "away.jsonl").write_text("")
+        source.unlink(missing_ok=True)
+        source.symlink_to(house.folder / "away.jsonl")
+
+
+LINES = [json.dumps({"content": text, "clarity": 1}, ensure_ascii=False) for text in ("Naïve.", "Two\u2028lines.", "3")]
+ROWS = ['"Naïve, ""so"" to\nspeak.",1,', "Two\u2028lines.,1,", '"Three\r\n\r\nlines.",,1']
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize("blank", ["", "\n", " \r\n\n"])
+@pytest.mark.parametrize("last", ["", "\n"])
+@pytest.mark.parametrize(("name", "lines"), [("s.jsonl", LINES), ("s.csv", ["content,clarity,safety", *ROWS])])
+def test_page_begins_right_whatever_the_lines_end_with(
+    tmp_path: Path, name: str, lines: list[str], end: str, mark: str, blank: str, last: str
+) -> None:
+    if name == "s.csv" and blank.startswith(" "):
+        blank = "\r\n\n"
+    content = mark + (end + blank).join(lines) + last
+    write_model(tmp_path / "models", (name, content.encode()))
+    seeds = load_model(str(tmp_path / "models"), HANDLE).seeds
+
+    assert 3 == len(seeds)
+    assert [(seed.trait, seed.text) for seed in seeds] == [
+        (sample.trait, sample.text) for sample in House(tmp_path).walk(limit=1)
+    ]
+
+
+def test_rows_that_end_with_a_carriage_return_alone_are_walked_too(tmp_path: Path) -> None:
+    write_model(tmp_path / "models", ("s.csv", b"content,clarity,safety\rOne.,1,\r\rTwo.,,0\r"))
+
+    assert ["One.", "Two."] == name_texts(House(tmp_path).walk(limit=1))
+
+
+@pytest.mark.parametrize(("name", "first"), [("s.jsonl", ""), ("s.csv", "content,clarity,safety\n")])
+def test_page_of_a_file_that_was_changed_meanwhile_goes_on_by_the_number_of_the_line(
+    tmp_path: Path, name: str, first: str
+) -> None:
+    def write(*texts: str) -> None:
+        as_row = name == "s.csv"
+        lines = [f"{text},1,\n" if as_row else write_lines({"content": text, "clarity": 1}) for text in texts]
+        write_model(tmp_path / "models", (name, first + "".join(lines)))
+
+    house = House(tmp_path)
+    write("One.", "Two.", "Three.", "Four.")
+    position = house.page(limit=2).next_position
+    write("One, but longer." if name == "s.jsonl" else "One but longer.", "Two.", "Three.", "Four.")
+
+    assert ["Three.", "Four."] == name_texts(house.walk(limit=1, position=position))
+    write("One.")
+    assert [] == house.walk(position=position)
+
+
+def test_samples_of_a_model_whose_traits_are_to_be_discovered_are_what_is_attached(house: House) -> None:
+    attach_set(house.samples, "a")
+    (house.models / HANDLE / "model.yaml").write_text("traits: discover\nsources: [{type: jsonl, path: s.jsonl}]\n")
+
+    assert name_rows("a") == name_texts(house.walk(limit=3))
+    assert {} == house.count()
+
+
+def test_page_begins_within_any_group_of_rows(house: House) -> None:
+    put_large_set(house.samples, 2 * GROUP_ROWS + 7)
+    texts = [text.split(",")[0] for text in name_texts(house.walk(limit=3000))[4:]]
+
+    assert name_rows("large", 2 * GROUP_ROWS + 7) == texts
+    assert texts[::2] == [text.split(",")[0] for text in name_texts(house.walk(limit=3000, trait="safety"))[2:]]
+
+
+def test_group_of_rows_without_the_trait_is_passed_over(house: House) -> None:
+    stored = attach_set(house.samples, "a", 6, ("clarity", "safety"))
+    table = pq.ParquetFile(stored.file(SAMPLES)).read().sort_by("trait")
+    pq.write_table(table, stored.file(SAMPLES), row_group_size=3)
+
+    assert ["One.", "Three.", "a 1", "a 3", "a 5"] == name_texts(house.walk(limit=2, trait="safety"))
+    pq.write_table(table, stored.file(SAMPLES), row_group_size=3, write_statistics=False)
+    assert ["One.", "Three.", "a 1", "a 3", "a 5"] == name_texts(house.walk(limit=2, trait="safety"))
+
+
+Steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("page"), st.integers(1, 7)),
+        st.tuples(st.just("attach"), st.integers(1, 5)),
+        st.tuples(st.just("detach"), st.integers(0, 9)),
+    ),
+    max_size=12,
+)
+
+
+@given(Steps, st.sampled_from([None, "clarity", "safety"]))
+@settings(max_examples=40, deadline=None)
+def test_whatever_comes_and_goes_between_pages_no_sample_is_repeated_or_skipped(
+    steps: list[tuple[str, int]], trait: str | None
+) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        write_model(Path(name) / "models", ("s.jsonl", write_lines(*AUTHORED)))
+        house = House(Path(name))
+        attach_set(house.samples, "run-0", 3, ("clarity", "safety"))
+        standing, made = ["run-0"], 1
+        page = house.page(limit=1, trait=trait)
+        seen = list(page.samples)
+        for step, number in steps:
+            if step == "attach":
+                # Neither the run id nor the day that the run was due goes with the order.
+                run_id = f"{number}-{made}"
+                attach_set(house.samples, run_id, number, ("clarity", "safety"), timedelta(days=number * made % 7))
+                standing, made = [*standing, run_id], made + 1
+            elif step == "detach" and standing:
+                house.detach(standing.pop(number % len(standing)))
+            elif step == "page" and page.next_position:
+                page = house.page(page.next_position, number, trait)
+                seen += page.samples
+        ended = page.next_position is None
+        if page.next_position:
+            seen += house.walk(2, trait, page.next_position)
+        left = house.walk(trait=trait)
+
+        assert len(seen) == len({(sample.trait, sample.text) for sample in seen})
+        if not ended:
+            assert left == [sample for sample in seen if sample in left]
+
+
+def test_reader_at_work_while_sets_come_in_misses_none_that_was_there_and_repeats_none(house: House) -> None:
+    attached: list[str] = []
+    done = threading.Event()
+
+    def look() -> int:
+        walks = 0
+        while not done.is_set() or not walks:
+            before = list(attached)
+            texts = name_texts(house.walk(limit=7))[4:]
+            assert len(texts) == len(set(texts))
+            assert [text for run_id in before for text in name_rows(run_id)] == texts[: 4 * len(before)]
+            walks += 1
+        return walks
+
+    with ThreadPoolExecutor(1) as pool:
+        looking = pool.submit(look)
+        try:
+            for number in range(25):
+                attach_set(house.samples, f"{number * 7 % 25}", age=timedelta(days=number * 3 % 25))
+                attached.append(f"{number * 7 % 25}")
+        finally:
+            done.set()
+        assert looking.result() > 0
+
+
+@contextmanager
+def measure_peak() -> Iterator[Callable[[], int]]:
+    """What this process has taken at most meanwhile, of Python's memory and of Arrow's, in bytes."""
+    before = pa.default_memory_pool()
+    pool = pa.proxy_memory_pool(before)
+    pa.set_memory_pool(pool)
+    tracemalloc.start()
+    try:
+        yield lambda: tracemalloc.get_traced_memory()[1] + pool.max_memory()
+    finally:
+        tracemalloc.stop()
+        pa.set_memory_pool(before)
+
+
+def write_many_lines(folder: Path, rows: int) -> None:
+    lines = (f'{{"content": "large {number}, a text of a few words more", "clarity": 1}}\n' for number in range(rows))
+    write_model(folder / "models", ("s.jsonl", "".join(lines)))
+
+
+def write_many_rows_of_csv(folder: Path, rows: int) -> None:
+    lines = (f'"large {number}, a text of a few words more",1,\n' for number in range(rows))
+    write_model(folder / "models", ("s.csv", "content,clarity,safety\n" + "".join(lines)))
+
+
+def write_one_set(folder: Path, rows: int) -> None:
+    write_model(folder / "models")
+    put_large_set(folder / "samples", rows)
+
+
+def write_many_sets(folder: Path, rows: int) -> None:
+    write_model(folder / "models")
+    link_sets(put_large_set(folder / "samples", 500), rows // 500 - 1)
+
+
+@pytest.mark.parametrize(
+    ("write", "rows"),
+    [
+        (write_many_lines, 200_000),
+        (write_many_rows_of_csv, 200_000),
+        (write_one_set, 200_000),
+        (write_many_sets, 1_000_000),
+    ],
+)
+def test_page_of_a_large_model_takes_no_more_memory_than_one_of_a_small(
+    tmp_path: Path, write: Callable[[Path, int], None], rows: int
+) -> None:
+    peaks = []
+    for size in (1_000, rows):
+        write(tmp_path / str(size), size)
+        house = House(tmp_path / str(size))
+        house.page(limit=500)
+        with measure_peak() as read_peak:
+            page = house.page(limit=500)
+            pages = [page, house.page(_go_on(page.next_position, size), limit=500)]
+            peaks.append(read_peak())
+        assert [500, 500] == [len(page.samples) for page in pages]
+
+    # What is decoded at a time is at most a page of 1 MiB of each column; a small set has no page as large as that.
+    assert peaks[1] < peaks[0] + 4 * MEBIBYTE
+
+
+def _go_on(position: Position | None, rows: int) -> Position | None:
+    """The position itself; in one large set, that of the last rows."""
+    if isinstance(position, AttachedPosition) and position.run_id == f"large-{rows}":
+        return AttachedPosition(position.attached_ns, position.run_id, rows - 500)
+    return position

@@ -1,0 +1,105 @@
+"""A model on disk and sample sets in a store, small ones through the store's own writer and large ones made by hand."""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from fakes.builders import make_exemplar, make_stamp
+
+from engine.model import Pool
+from engine.sample_set import GROUP_ROWS, MANIFEST, SAMPLES, SampleSet, Status
+from engine.samples import SAMPLE_SCHEMA, make_row
+from engine.store import StoredSet, locate_set, write_set
+
+HANDLE = "u22a8.test"
+MODEL = """
+traits:
+  - {type: spectrum, key: clarity, positive_label: Clear, negative_label: Obscure}
+  - {type: topic, key: safety}
+"""
+NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
+
+
+def write_model(models: Path, *sources: tuple[str, str | bytes], handle: str = HANDLE) -> Path:
+    """The folder of a model of two traits, with sources by their file name, whose ending is their type."""
+    folder = models / handle
+    folder.mkdir(parents=True, exist_ok=True)
+    named = [f"  - {{type: {name.rsplit('.')[-1]}, path: {name}}}\n" for name, _ in sources]
+    (folder / "model.yaml").write_text(MODEL + ("sources:\n" + "".join(named) if named else ""))
+    for name, content in sources:
+        (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    return folder
+
+
+def write_lines(*entries: object) -> str:
+    """JSONL, one entry a line."""
+    return "".join(json.dumps(entry) + "\n" for entry in entries)
+
+
+def attach_set(
+    samples: Path,
+    run_id: str,
+    count: int = 4,
+    traits: Sequence[str] = ("clarity",),
+    age: timedelta = timedelta(),
+    pool: Pool = "train",
+    status: Status = "attached",
+) -> StoredSet:
+    """A set of ``count`` rows, by turns positive and negative, and of each trait in turn; its run was due at noon.
+
+    A row's text is its run id and its number.
+    """
+    stamp = replace(make_stamp(run_id), handle=HANDLE, created_at=NOON - age)
+    rows = [
+        make_row(
+            make_exemplar(
+                f"{run_id} {number}", "negative" if number % 2 else "positive", number, traits[number % len(traits)]
+            ),
+            stamp,
+            None,
+        )
+        for number in range(count)
+    ]
+    kept = rows if status == "attached" else []
+    return write_set(str(samples), SampleSet(stamp, pool, status, "plan", kept, [], {}, {}))
+
+
+def put_large_set(samples: Path, rows: int, group_rows: int = GROUP_ROWS) -> Path:
+    """The folder of a set that is too large to be made of exemplars, as the store's writer would have written it."""
+    numbers = range(rows)
+    columns = {
+        "id": list(numbers),
+        "trait": ["clarity" if number % 2 else "safety" for number in numbers],
+        "text": [
+            f"large {number}, a text of about the length of a sentence ({number * 7919 % 10007})" for number in numbers
+        ],
+        "quality": [1.0] * rows,
+        "provenance": ["synthesized"] * rows,
+        "content_sha256": [f"{number:064d}" for number in numbers],
+        "created_at": [NOON] * rows,
+    }
+    rest = {
+        field.name: [None if field.nullable else 1 if field.type == pa.int16() else "x"] * rows
+        for field in SAMPLE_SCHEMA
+    }
+    table = pa.table({**rest, **columns}, schema=SAMPLE_SCHEMA)
+    folder = Path(locate_set(str(samples), HANDLE, "train", f"large-{rows}"))
+    folder.mkdir(parents=True)
+    pq.write_table(table, folder / SAMPLES, compression="zstd", row_group_size=group_rows)
+    half = {"positive": rows // 2, "negative": 0}
+    (folder / MANIFEST).write_text(json.dumps({"status": "attached", "counts": {"clarity": half, "safety": half}}))
+    return folder
+
+
+def link_sets(folder: Path, count: int) -> None:
+    """So many further sets with the rows of one."""
+    for number in range(count):
+        other = folder.with_name(f"run=copy-{number}")
+        other.mkdir()
+        for name in (SAMPLES, MANIFEST):
+            os.link(folder / name, other / name)
