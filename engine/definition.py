@@ -86,6 +86,18 @@ def list_handles(models_uri: str, namespace: str | None = None) -> list[str]:
         raise StoreError(f"The models {models_uri} cannot be listed: {error}") from error
 
 
+def has_model(models_uri: str, handle: str) -> bool:
+    """Whether there is a model of that handle, be its definition right or wrong.
+
+    Raises:
+        StoreError: the catalogue cannot be read.
+    """
+    try:
+        return bool(list_having(models_uri, [handle], MODEL_FILE))
+    except (OSError, pa.ArrowException) as error:
+        raise StoreError(f"The models {models_uri} cannot be read: {error}") from error
+
+
 def locate_model(models_uri: str, handle: str) -> str:
     """The folder of a model."""
     return f"{models_uri.rstrip('/')}/{handle}"

@@ -1,6 +1,6 @@
 """Enqueuing: one request for a run becomes at most one run, however many ask at the same instant.
 
-The proof is in ``docs/decisions/016-idempotency.md``; in short: a key derives only from a run that was itself seen
+The proof is in ``docs/decisions/017-idempotency.md``; in short: a key derives only from a run that was itself seen
 finished, and Prefect gives each key one run.
 """
 

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from engine.outline import Outline
 from fastapi import Depends, Path, Request
 
-from engine.definition import list_handles, load_outline
-from engine.errors import DefinitionError, HandleError, UnknownModelError
+from engine.definition import has_model, list_handles, load_outline
+from engine.errors import DefinitionError, HandleError
 from engine.model import HANDLE_MAX_LENGTH, HANDLE_PATTERN, check_handle
+from engine.outline import Outline
 from engine.settings import Settings
 from flows.api.access import Key
 from flows.api.answers import HANDLE_EXAMPLE
@@ -79,17 +79,6 @@ def find_changeable_model(request: Request, handle: Annotated[str, Depends(find_
     if key.scope != "authoring":
         raise ApiError(403, "forbidden", "This takes a key of the scope authoring.", {"scope": key.scope})
     return find_own_model(request, handle)
-
-
-def has_model(models_uri: str, handle: str) -> bool:
-    """Whether there is such a model, be its definition right or wrong."""
-    try:
-        load_outline(models_uri, handle)
-    except UnknownModelError:
-        return False
-    except DefinitionError:
-        return True
-    return True
 
 
 def read_outline(models_uri: str, handle: str) -> Outline:

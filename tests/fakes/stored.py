@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from fakes.builders import make_exemplar, make_stamp
 
 from engine.model import Pool
-from engine.sample_set import GROUP_ROWS, MANIFEST, SAMPLES, SampleSet, Status
+from engine.sample_set import GROUP_ROWS, MANIFEST, REPORT, SAMPLES, SampleSet, Status
 from engine.samples import SAMPLE_SCHEMA, make_row
 from engine.store import StoredSet, locate_set, write_set
 
@@ -67,6 +68,16 @@ def attach_set(
     ]
     kept = rows if status == "attached" else []
     return write_set(str(samples), SampleSet(stamp, pool, status, "plan", kept, [], {}, {}))
+
+
+def attach_texts(samples: Path, handle: str, texts: Sequence[str], report: str = "") -> str:
+    """Attaches the texts in a set of a run of their own, each at the positive pole, and returns its run id."""
+    stamp = replace(make_stamp(str(uuid4())), handle=handle)
+    rows = [
+        make_row(make_exemplar(text, "positive", number, "clarity"), stamp, None) for number, text in enumerate(texts)
+    ]
+    write_set(str(samples), SampleSet(stamp, "train", "attached", "plan", rows, [], {REPORT: report}, {}))
+    return stamp.run_id
 
 
 def put_large_set(samples: Path, rows: int, group_rows: int = GROUP_ROWS) -> Path:

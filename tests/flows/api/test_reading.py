@@ -10,7 +10,7 @@ import httpx
 import pytest
 from fakes.builders import NEGATIVE_SEEDS, POSITIVE_SEEDS
 from fakes.door import open_door
-from fakes.sets import attach_set
+from fakes.stored import attach_texts
 from fakes.surface import (
     ARCHIVED,
     BARE,
@@ -265,10 +265,10 @@ def test_cursor_of_another_trait_or_model_is_422(surface: Surface) -> None:
 
 def test_set_that_is_attached_between_two_pages_moves_no_sample(surface: Surface) -> None:
     samples = surface.door.workspace.samples
-    attach_set(samples, TRAINED, ["one of the first run", "two of the first run"])
+    attach_texts(samples, TRAINED, ["one of the first run", "two of the first run"])
     path = f"/models/{TRAINED}/samples"
     first = surface.author.get(path, params={"limit": SEEDS + 1}).json()
-    attach_set(samples, TRAINED, ["one of the second run"])
+    attach_texts(samples, TRAINED, ["one of the second run"])
     rest = walk(surface.author, path, cursor=first["next_cursor"], limit=1) if first["next_cursor"] else []
     texts = [item["text"] for item in [*first["items"], *rest]][SEEDS:]
 
@@ -303,7 +303,7 @@ def test_card_is_markdown(surface: Surface) -> None:
 
 
 def test_report_is_for_who_owns_the_namespace_and_for_a_browser(surface: Surface) -> None:
-    run_id = attach_set(
+    run_id = attach_texts(
         surface.door.workspace.samples, TRAINED, ["a sample with a report"], report="<p>All is well</p>"
     )
     path = f"/runs/{run_id}/report"

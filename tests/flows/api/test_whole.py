@@ -14,7 +14,7 @@ from fakes.workspace import LEVEL
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 PATH = f"/models/{SEEDED}"
-QUOTA = LEVEL["exemplars_per_pole"]
+QUOTA = int(str(LEVEL["exemplars_per_pole"]))
 
 
 @pytest.fixture(scope="module")
