@@ -1,0 +1,160 @@
+"""A site: a Prefect server of a test's own, with a worker where one is wanted, all gone when the test is over."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+from fakes.workspace import HANDLE, MARK, ROOT, Workspace
+
+START_SECONDS = 120.0
+POOL = "exemplars"
+
+
+@dataclass
+class Site:
+    """``variables`` is the environment in which all of the site's processes run."""
+
+    workspace: Workspace
+    port: int
+    processes: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        """The address of Prefect's API."""
+        return f"http://127.0.0.1:{self.port}/api"
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """Nothing of what the test itself has set of Prefect's and of ours."""
+        return {**clear_environment(), **self.workspace.variables, **self._prefect(), "PREFECT_API_URL": self.url}
+
+    def start_server(self) -> None:
+        """Starts the server and waits until it answers."""
+        self._start("server", "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.port))
+        wait_until(lambda: answers(f"{self.url}/health"), START_SECONDS, "the Prefect server answers")
+
+    def start_worker(self, name: str = "worker") -> None:
+        """Starts a worker of the pool; it picks runs, one at a time, as soon as it is up."""
+        self._start(name, "-m", "prefect", "worker", "start", "--pool", POOL, "--limit", "1")
+
+    def deploy(self) -> str:
+        """Runs the deploy step and returns what it says."""
+        command = [sys.executable, "-m", "flows.deploy"]
+        ended = subprocess.run(command, cwd=ROOT, env=self.variables, capture_output=True, text=True, check=False)
+        assert 0 == ended.returncode, ended.stderr
+        return ended.stdout
+
+    def ask(self, method: str, path: str, **fields: object) -> Any:
+        """One request to Prefect's API, its JSON answer."""
+        response = httpx.request(method, f"{self.url}{path}", json=fields or None, timeout=60)
+        response.raise_for_status()
+        return response.json() if response.content else None
+
+    def start_run(self, **parameters: object) -> str:
+        """Asks for a run of the workspace's model and returns its id."""
+        deployment = self.ask("GET", "/deployments/name/synthesize/on-demand")
+        asked = {"handle": HANDLE, "synth_type": "from_traits", "effort": "low", **parameters}
+        created = self.ask("POST", f"/deployments/{deployment['id']}/create_flow_run", parameters=asked)
+        return str(created["id"])
+
+    def read_state(self, run_id: str) -> tuple[str, str]:
+        """The type of a run's state, and its message."""
+        state = self.ask("GET", f"/flow_runs/{run_id}")["state"]
+        return str(state["type"]), str(state["message"])
+
+    def kill(self, *names: str) -> None:
+        """``kill -9`` of processes of the site at one instant; ``flows`` is whatever the workers have started."""
+        doomed = [self.processes.pop(name).pid for name in names if name != "flows"]
+        if "flows" in names:
+            doomed += list(list_flow_processes(self.workspace))
+        for pid in doomed:
+            os.kill(pid, signal.SIGKILL)
+
+    def _prefect(self) -> dict[str, str]:
+        return {
+            "PREFECT_HOME": str(self.workspace.folder / "prefect"),
+            "PREFECT_SERVER_API_PORT": str(self.port),
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "PREFECT_WORKER_QUERY_SECONDS": "1",
+            "DO_NOT_TRACK": "1",
+            MARK: str(self.workspace.folder),
+        }
+
+    def _start(self, name: str, *arguments: str) -> None:
+        with (self.workspace.folder / f"{name}.log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                [sys.executable, *arguments],
+                cwd=ROOT,
+                env=self.variables,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+
+@contextmanager
+def open_site(workspace: Workspace) -> Iterator[Site]:
+    """A site without a server as yet; every process of the workspace is gone afterwards."""
+    site = Site(workspace, find_free_port())
+    try:
+        yield site
+    finally:
+        for left in workspace.list_processes():
+            os.kill(left, signal.SIGKILL)
+        for process in site.processes.values():
+            process.wait()
+
+
+def list_flow_processes(workspace: Workspace) -> dict[int, str]:
+    """The command lines of the workspace's processes that belong to a flow run of a worker."""
+    processes = workspace.list_processes().items()
+    return {pid: line for pid, line in processes if b"PREFECT__FLOW_RUN_ID=" in _read_environment(pid)}
+
+
+def wait_until(condition: Callable[[], object], seconds: float, what: str) -> None:
+    """Waits until something holds.
+
+    Raises:
+        AssertionError: it did not come to hold in time.
+    """
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"not within {seconds:g} s: {what}"
+        time.sleep(0.1)
+
+
+def answers(url: str) -> bool:
+    """Whether a GET of the address is answered with 200."""
+    try:
+        return httpx.get(url, timeout=10).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def find_free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+def clear_environment() -> dict[str, str]:
+    """This process's environment without what is Prefect's or ours."""
+    return {name: text for name, text in os.environ.items() if not name.startswith(("PREFECT_", "EXEMPLARS_"))}
+
+
+def _read_environment(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return b""
