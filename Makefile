@@ -1,6 +1,6 @@
 # Every target sets up what it needs; a second call installs nothing.
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench teaches
+.PHONY: help run serve test check bench teaches
 
 HANDLE ?= u22a8.technical-writing
 SYNTH_TYPE ?= from_traits
@@ -10,6 +10,7 @@ BIN := $(VENV)/bin
 
 help:
 	@echo "make run     synthesize $(HANDLE) with the embedded model (HANDLE=… SYNTH_TYPE=… EFFORT=… for another)"
+	@echo "make serve   Prefect's server and UI, a worker and the HTTP door on this machine, until Ctrl-C"
 	@echo "make test    every test"
 	@echo "make check   format, lint, types, import contracts, tests: what CI runs"
 	@echo "make bench   the benchmarks"
@@ -17,6 +18,9 @@ help:
 
 run: $(VENV)/.run
 	@$(BIN)/exemplars synthesize "$(HANDLE)" --synth-type "$(SYNTH_TYPE)" --effort "$(EFFORT)"
+
+serve: $(VENV)/.run
+	@$(BIN)/python -m flows.serve
 
 test: $(VENV)/.dev
 	$(BIN)/pytest tests --ignore=tests/bench

@@ -135,10 +135,12 @@ def run_flow(handle: str, synth_type: str, effort: str | None) -> "RunResult":
 
 
 def quiet_libraries(verbose: bool) -> None:
-    """Sets Prefect's variables where the user has not: no analytics, a quiet console."""
+    """Sets Prefect's variables where the user has not: no analytics, a quiet console, heartbeats as in prefect.yaml."""
     defaults = {
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
+        # On a server that was deployed to, a run that is silent for longer than flows/automations.py waits has crashed.
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
     }
     if not verbose:
         defaults |= {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL", "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL"}

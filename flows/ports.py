@@ -1,0 +1,72 @@
+"""Ports of servers: whether one is free, who holds it if not, and whether a server answers."""
+
+import errno
+import socket
+from pathlib import Path
+
+import httpx
+
+from engine.errors import InputError, OrchestratorError
+from flows.processes import describe_process
+
+LISTENING = "0A"
+ASK_SECONDS = 2.0
+
+
+def check_port(host: str, port: int, variable: str) -> None:
+    """Asks whether a server can listen there; ``variable`` is the one that chooses another port.
+
+    Raises:
+        OrchestratorError: somebody else does.
+        InputError: nobody can, as with a host that is not this machine's or a port below 1024.
+    """
+    if port == 0:
+        raise InputError(f"{variable}=0: choose a port, since its address is what others are told")
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as listener:
+            # As servers do: connections of one that has just ended may still linger.
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise InputError(f"{host}:{port} ({variable}): {error.strerror}. Choose another") from error
+        raise OrchestratorError(
+            f"port {port} is held by {find_holder(port)}. Stop it, or choose another port: {variable}={port + 1}"
+        ) from error
+
+
+def find_holder(port: int) -> str:
+    """Who listens on a port: pid and command line, where they can be known."""
+    sockets = {f"socket:[{number}]" for number in _list_listening(port)}
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        try:
+            held = str(link.readlink()) in sockets
+        except OSError:
+            continue
+        if held:
+            pid = int(link.parts[2])
+            return f"process {pid} ({describe_process(pid)})"
+    return "another process, perhaps another user's"
+
+
+def answers(url: str) -> bool:
+    """Whether a GET of the address is answered with 200."""
+    try:
+        return httpx.get(url, timeout=ASK_SECONDS).status_code == httpx.codes.OK
+    except httpx.HTTPError:
+        return False
+
+
+def _list_listening(port: int) -> set[str]:
+    found = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        try:
+            lines = Path(table).read_text().splitlines()[1:]
+        except OSError:
+            continue
+        for line in lines:
+            _, local, _, state, *rest = line.split()
+            if state == LISTENING and int(local.rpartition(":")[2], 16) == port:
+                found.add(rest[5])
+    return found

@@ -1,0 +1,104 @@
+"""Processes of this machine that carry a mark in their environment: what a part of ``make serve`` has started.
+
+A worker starts each flow run in a session of its own, and a flow run outlives a worker that is killed. Only the
+environment, which is handed down, tells whose they are. It is read in /proc; where there is none, nothing is found.
+"""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+MARK = "EXEMPLARS_PART"
+FLOW_RUN = "PREFECT__FLOW_RUN_ID"
+LOOK_SECONDS = 0.05
+# Of the time that a part has: the flow runs' part of it.
+RUNS_SHARE = 0.75
+
+
+def list_marked(mark: str) -> dict[int, str | None]:
+    """The processes whose mark begins so, each with the id of the flow run that it works for, if it does."""
+    found: dict[int, str | None] = {}
+    for pid in _list_pids():
+        environment = _read_environment(pid)
+        if environment.get(MARK, "").startswith(mark) and not _is_dead(pid):
+            found[pid] = environment.get(FLOW_RUN)
+    return found
+
+
+def stop_marked(mark: str, leader: int, seconds: float) -> None:
+    """Ends all marked processes: they are asked, and after so many seconds killed.
+
+    The flow runs' own processes are asked before the ``leader``: a worker that is asked kills its runs before they can
+    say that they are over. What a run has started is not asked: it ends with the run, which would otherwise take it for
+    a failure of its model.
+    """
+    begun = time.monotonic()
+    marked = list_marked(mark)
+    runs = {pid for pid, run in marked.items() if run and marked.get(_read_parent(pid)) is None}
+    _send(signal.SIGTERM, runs)
+    _wait(lambda: runs.isdisjoint(list_marked(mark)), begun + RUNS_SHARE * seconds)
+    _send(signal.SIGTERM, [leader])
+    _wait(lambda: not list_marked(mark), begun + seconds)
+    kill_marked(mark)
+
+
+def kill_marked(mark: str) -> None:
+    """``kill -9`` of all marked processes, and of those that they start meanwhile."""
+    while left := list_marked(mark):
+        _send(signal.SIGKILL, left)
+        time.sleep(LOOK_SECONDS)
+
+
+def describe_process(pid: int) -> str:
+    """The command line of a process, shortened; empty where it cannot be known."""
+    with suppress(OSError):
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+        return words if len(words) <= 120 else f"{words[:119]}…"
+    return ""
+
+
+def _wait(condition: Callable[[], bool], end: float) -> None:
+    while not condition() and time.monotonic() < end:
+        time.sleep(LOOK_SECONDS)
+
+
+def _send(number: signal.Signals, pids: Iterable[int]) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, number)
+
+
+def _list_pids() -> Iterator[int]:
+    proc = Path("/proc")
+    return (int(path.name) for path in proc.iterdir() if path.name.isdigit()) if proc.is_dir() else iter(())
+
+
+def _read_environment(pid: int) -> dict[str, str]:
+    try:
+        entries = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return {}
+    pairs = (entry.decode(errors="replace").partition("=") for entry in entries)
+    return {name: text for name, _, text in pairs if name in {MARK, FLOW_RUN}}
+
+
+def _read_parent(pid: int) -> int:
+    fields = _read_status(pid)
+    return int(fields[1]) if len(fields) > 1 else 0
+
+
+def _is_dead(pid: int) -> bool:
+    """Whether it has ended and only waits for its parent to notice."""
+    fields = _read_status(pid)
+    return not fields or fields[0] in {"Z", "X"}
+
+
+def _read_status(pid: int) -> list[str]:
+    """State, parent and so on: what stands behind the name, which may hold blanks and brackets."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return []

@@ -1,0 +1,59 @@
+"""``make serve``: Prefect's server, the deployments, a worker and the HTTP door on this machine, until one Ctrl-C."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from prefect.settings import PREFECT_API_URL, PREFECT_SERVER_API_HOST, PREFECT_SERVER_API_PORT
+
+from engine.errors import ExemplarsError
+from engine.settings import Settings, read_settings
+from flows.parts import Part, shorten
+from flows.ports import check_port
+from flows.serve_parts import Site, make_deploy, make_door, make_server, make_worker
+from flows.supervise import supervise
+
+NEXT = ".venv/bin/python -m flows.api keys issue --namespace u22a8 --scope authoring"
+
+
+def main(make_door: Callable[[Site], Part] = make_door) -> int:
+    """Serves until a signal comes; the exit code is 0 then, and the error's where it could not go on."""
+    try:
+        serve(read_settings(), make_door)
+    except ExemplarsError as error:
+        print(f"exemplars: {error}", file=sys.stderr)
+        return error.exit_code
+    print("exemplars: all is stopped", file=sys.stderr)
+    return 0
+
+
+def serve(settings: Settings, make_door: Callable[[Site], Part] = make_door) -> None:
+    """Runs all the parts. Where a Prefect server is configured (``PREFECT_API_URL``) it is used and none is started.
+
+    Raises:
+        ExemplarsError: a port is taken, or a part does not come up or does not stay up.
+    """
+    host, port = PREFECT_SERVER_API_HOST.value(), PREFECT_SERVER_API_PORT.value()
+    site = Site(host, port, PREFECT_API_URL.value(), settings.api_host, settings.api_port)
+    if site.api_url is None:
+        check_port(site.prefect_host, site.prefect_port, "PREFECT_SERVER_API_PORT")
+    check_port(site.door_host, site.door_port, "EXEMPLARS_API_PORT")
+    server = [] if site.api_url else [[make_server(site)]]
+    logs = find_logs(settings)
+    print(f"exemplars: starting; the first start takes half a minute. Logs: {shorten(logs)}", file=sys.stderr)
+    supervise([*server, [make_deploy(site)], [make_worker(site), make_door(site)]], logs, describe_ready(site, logs))
+
+
+def find_logs(settings: Settings) -> Path:
+    """The folder of the logs, one file a part: beside the kept replies."""
+    return Path(settings.locate(settings.cache_dir)).parent / "logs"
+
+
+def describe_ready(site: Site, logs: Path) -> str:
+    """The one line that says that all is up: both addresses, where the logs are, and what to type next."""
+    ui = site.prefect_api.removesuffix("/api")
+    return f"Prefect {ui} · door {site.door}/v1 · logs {shorten(logs)} · next, a key: {NEXT}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,135 @@
+"""What ``make serve`` consists of: Prefect's server, the deploy step, a worker and the HTTP door, as parts."""
+
+import os
+import socket
+import sys
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import httpx
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.exceptions import PrefectException
+from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+
+from flows.deploy import POOL
+from flows.parts import Part
+from flows.ports import ASK_SECONDS, answers
+from flows.unfinished import end_runs
+
+# Together, with what the processes around the parts take, below the 10 s that one Ctrl-C may take.
+DOOR_STOP_SECONDS, WORKER_STOP_SECONDS, SERVER_STOP_SECONDS = 1.5, 4.0, 1.5
+# Each run is a process that imports for 7 CPU-s and holds 400 MB; more at once would sit pending for minutes.
+MOST_RUNS = 8
+LEASES = "prefect.server.concurrency.lease_storage.filesystem"
+STOPPED = (
+    "The worker of this run ended while it was under way: make serve was stopped, or the worker died. The replies so "
+    "far are kept: a new run of this model asks only for what is missing."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where all of it stands: Prefect's API, whether its server is ours to start, and the door."""
+
+    prefect_host: str
+    prefect_port: int
+    api_url: str | None
+    door_host: str
+    door_port: int
+    environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
+
+    @property
+    def prefect_api(self) -> str:
+        """The address of Prefect's API: the one that is configured, else that of the server that is started here."""
+        return self.api_url or f"http://{name_host(self.prefect_host)}:{self.prefect_port}/api"
+
+    @property
+    def door(self) -> str:
+        """The address of the door."""
+        return f"http://{name_host(self.door_host)}:{self.door_port}"
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment of every part: the one that is given, without analytics, with this Prefect server."""
+        defaults = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
+        return {**defaults, **self.environment, "PREFECT_API_URL": self.prefect_api}
+
+
+def make_server(site: Site) -> Part:
+    """Prefect's server. Leases are kept in files: in memory, a server killed with a holder would leave them taken."""
+    where = ["--host", site.prefect_host, "--port", str(site.prefect_port)]
+    defaults = {"PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES, "PREFECT_UI_API_URL": site.prefect_api}
+    return Part(
+        "prefect",
+        (sys.executable, "-m", "prefect", "server", "start", *where),
+        {**defaults, **site.variables},
+        SERVER_STOP_SECONDS,
+        ask_ready=lambda _: answers(f"{site.prefect_api}/health"),
+    )
+
+
+def make_deploy(site: Site) -> Part:
+    """The deploy step, which the worker and the door wait for."""
+    return Part("deploy", (sys.executable, "-m", "flows.deploy"), site.variables, ASK_SECONDS, once=True)
+
+
+def make_worker(site: Site) -> Part:
+    """A worker that asks for runs each second, so that a run starts within five."""
+    name = f"make serve on {socket.gethostname()}"
+    options = ["--pool", POOL, "--name", name, "--limit", str(MOST_RUNS)]
+    return Part(
+        "worker",
+        (sys.executable, "-m", "prefect", "worker", "start", *options),
+        {"PREFECT_WORKER_QUERY_SECONDS": "1", **site.variables},
+        WORKER_STOP_SECONDS,
+        ask_ready=lambda since: has_worker(site.prefect_api, name, since),
+        settle=lambda runs: settle_runs(site.prefect_api, runs),
+    )
+
+
+def make_door(site: Site) -> Part:
+    """The HTTP door."""
+    return Part(
+        "door",
+        (sys.executable, "-m", "flows.api", "serve"),
+        site.variables,
+        DOOR_STOP_SECONDS,
+        ask_ready=lambda _: answers(f"{site.door}/v1/health"),
+    )
+
+
+def has_worker(api: str, name: str, since: float) -> bool:
+    """Whether the server has heard from the worker of this name since then."""
+    try:
+        with _open_client(api) as client:
+            workers = client.read_workers_for_work_pool(POOL)
+    except (httpx.HTTPError, PrefectException):
+        return False
+    heard = [worker.last_heartbeat_time for worker in workers if worker.name == name]
+    return any(moment is not None and moment.timestamp() >= since for moment in heard)
+
+
+def settle_runs(api: str, run_ids: Collection[str]) -> None:
+    """Tells the server that these runs are over. Where it cannot be told, the automations do so later."""
+    if not run_ids or not answers(f"{api}/health"):
+        return
+    try:
+        with _open_client(api) as client:
+            end_runs(client, run_ids, STOPPED)
+    except (httpx.HTTPError, PrefectException) as error:
+        print(f"exemplars: Prefect could not be told that {len(run_ids)} runs were stopped: {error}", file=sys.stderr)
+
+
+@contextmanager
+def _open_client(api: str) -> Iterator[SyncPrefectClient]:
+    """A client that asks once: nobody waits for what a server that is coming or going may say later."""
+    once = temporary_settings({PREFECT_API_URL: api, PREFECT_CLIENT_MAX_RETRIES: 0})
+    with once, get_client({"timeout": ASK_SECONDS}, sync_client=True) as client:
+        yield client
+
+
+def name_host(host: str) -> str:
+    """A host as it stands in an address: one that means every interface is reached by loopback."""
+    reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    return f"[{reached}]" if ":" in reached else reached

@@ -1,0 +1,67 @@
+"""Runs that are under way on a Prefect server: found, watched, or ended because their process is no more."""
+
+from collections.abc import Collection, Iterator
+from uuid import UUID
+
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.filters import (
+    FlowFilter,
+    FlowFilterName,
+    FlowRunFilter,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.client.schemas.sorting import FlowRunSort
+from prefect.events.schemas.events import Event, RelatedResource, Resource
+
+from flows.automations import FLOW_NAME, Watch
+
+UNFINISHED = (StateType.RUNNING, StateType.PENDING, StateType.CANCELLING)
+PAGE = 200
+
+
+def list_unfinished(client: SyncPrefectClient) -> list[FlowRun]:
+    """The runs of the main job that are running, pending or cancelling, on whatever machine."""
+    return list(_read_pages(client))
+
+
+def watch_run(client: SyncPrefectClient, run: FlowRun, watch: Watch) -> None:
+    """Lets a watch begin for a run that was there before it, or whose watch ran out while no server was up."""
+    flow = {
+        "prefect.resource.id": f"prefect.flow.{run.flow_id}",
+        "prefect.resource.role": "flow",
+        "prefect.resource.name": FLOW_NAME,
+    }
+    event = Event(
+        event=watch.left_event,
+        resource=Resource({"prefect.resource.id": f"prefect.flow-run.{run.id}", "prefect.resource.name": run.name}),
+        related=[RelatedResource(flow)],
+    )
+    client.request("POST", "/events", json=[event.model_dump(mode="json")]).raise_for_status()
+
+
+def end_runs(client: SyncPrefectClient, run_ids: Collection[str], message: str) -> None:
+    """Says of runs whose processes were just stopped that they are over, and why.
+
+    What was cancelling is cancelled, what was under way has crashed, also in the words of the run's own last breath.
+    Runs that came to another end are left alone.
+    """
+    for run_id in run_ids:
+        state = client.read_flow_run(UUID(run_id)).state
+        if state is not None and state.type in {*UNFINISHED, StateType.CRASHED}:
+            outcome = StateType.CANCELLED if state.type is StateType.CANCELLING else StateType.CRASHED
+            client.set_flow_run_state(UUID(run_id), State(type=outcome, message=message), force=True)
+
+
+def _read_pages(client: SyncPrefectClient) -> Iterator[FlowRun]:
+    offset = 0
+    while page := client.read_flow_runs(
+        flow_filter=FlowFilter(name=FlowFilterName(any_=[FLOW_NAME])),
+        flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(UNFINISHED)))),
+        sort=FlowRunSort.ID_DESC,
+        limit=PAGE,
+        offset=offset,
+    ):
+        yield from page
+        offset += len(page)
