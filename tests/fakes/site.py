@@ -54,8 +54,12 @@ class Site:
         return ended.stdout
 
     def ask(self, method: str, path: str, **fields: object) -> Any:
-        """One request to Prefect's API, its JSON answer."""
-        response = httpx.request(method, f"{self.url}{path}", json=fields or None, timeout=60)
+        """One request to Prefect's API, its JSON answer; SQLite under several writers wants it sent again."""
+        for _ in range(50):
+            response = httpx.request(method, f"{self.url}{path}", json=fields or None, timeout=60)
+            if response.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                break
+            time.sleep(0.1)
         response.raise_for_status()
         return response.json() if response.content else None
 
