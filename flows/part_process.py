@@ -23,7 +23,7 @@ def main() -> int:
         print(f"{command[0]}: {error.strerror}", file=sys.stderr)
         return 127
     stopping = threading.Event()
-    stopper = threading.Thread(target=_stop_with_parent, args=(process, mark, seconds, stopping), daemon=True)
+    stopper = threading.Thread(target=_stop_with_parent, args=(process.pid, mark, seconds, stopping), daemon=True)
     stopper.start()
     code = process.wait()
     if stopping.is_set():
@@ -32,13 +32,11 @@ def main() -> int:
     return code if code >= 0 else 128 - code
 
 
-def _stop_with_parent(process: "subprocess.Popen[bytes]", mark: str, seconds: float, stopping: threading.Event) -> None:
+def _stop_with_parent(pid: int, mark: str, seconds: float, stopping: threading.Event) -> None:
     # Not through sys.stdin: a buffer that a thread waits in cannot be given up when the interpreter ends.
     os.read(0, 1)
     stopping.set()
-    stop_marked(mark, process.pid, seconds)
-    # Where there is no /proc.
-    process.kill()
+    stop_marked(mark, pid, seconds)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Processes of this machine that carry a mark in their environment: what a part of ``make serve`` has started.
 
 A worker starts each flow run in a session of its own, and a flow run outlives a worker that is killed. Only the
-environment, which is handed down, tells whose they are. It is read in /proc; where there is none, nothing is found.
+environment, which is handed down, tells whose they are. It is read in /proc; where there is none, nothing is found, and
+a worker ends its flow runs itself.
 """
 
 import os
@@ -41,8 +42,9 @@ def stop_marked(mark: str, leader: int, seconds: float) -> None:
     _send(signal.SIGTERM, runs)
     _wait(lambda: runs.isdisjoint(list_marked(mark)), begun + RUNS_SHARE * seconds)
     _send(signal.SIGTERM, [leader])
-    _wait(lambda: not list_marked(mark), begun + seconds)
+    _wait(lambda: not list_marked(mark) and not _is_there(leader), begun + seconds)
     kill_marked(mark)
+    _send(signal.SIGKILL, [leader] if _is_there(leader) else [])
 
 
 def kill_marked(mark: str) -> None:
@@ -63,6 +65,14 @@ def describe_process(pid: int) -> str:
 def _wait(condition: Callable[[], bool], end: float) -> None:
     while not condition() and time.monotonic() < end:
         time.sleep(LOOK_SECONDS)
+
+
+def _is_there(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _send(number: signal.Signals, pids: Iterable[int]) -> None:

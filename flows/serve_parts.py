@@ -11,6 +11,7 @@ import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.exceptions import PrefectException
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from flows.deploy import POOL
 from flows.parts import Part
@@ -18,7 +19,7 @@ from flows.ports import ASK_SECONDS, answers
 from flows.unfinished import end_runs
 
 # Together, with what the processes around the parts take, below the 10 s that one Ctrl-C may take.
-DOOR_STOP_SECONDS, WORKER_STOP_SECONDS, SERVER_STOP_SECONDS = 1.5, 4.0, 1.5
+DOOR_STOP_SECONDS, WORKER_STOP_SECONDS, SETTLE_SECONDS, SERVER_STOP_SECONDS = 1.5, 4.0, 1.0, 1.5
 # Each run is a process that imports for 7 CPU-s and holds 400 MB; more at once would sit pending for minutes.
 MOST_RUNS = 8
 LEASES = "prefect.server.concurrency.lease_storage.filesystem"
@@ -114,9 +115,16 @@ def settle_runs(api: str, run_ids: Collection[str]) -> None:
     """Tells the server that these runs are over. Where it cannot be told, the automations do so later."""
     if not run_ids or not answers(f"{api}/health"):
         return
+    # SQLite under several writers makes Prefect answer 503 at once.
+    again = Retrying(
+        retry=retry_if_exception_type((httpx.HTTPError, PrefectException)),
+        wait=wait_fixed(SETTLE_SECONDS / 10),
+        stop=stop_after_delay(SETTLE_SECONDS),
+        reraise=True,
+    )
     try:
         with _open_client(api) as client:
-            end_runs(client, run_ids, STOPPED)
+            again(end_runs, client, run_ids, STOPPED)
     except (httpx.HTTPError, PrefectException) as error:
         print(f"exemplars: Prefect could not be told that {len(run_ids)} runs were stopped: {error}", file=sys.stderr)
 
@@ -125,7 +133,7 @@ def settle_runs(api: str, run_ids: Collection[str]) -> None:
 def _open_client(api: str) -> Iterator[SyncPrefectClient]:
     """A client that asks once: nobody waits for what a server that is coming or going may say later."""
     once = temporary_settings({PREFECT_API_URL: api, PREFECT_CLIENT_MAX_RETRIES: 0})
-    with once, get_client({"timeout": ASK_SECONDS}, sync_client=True) as client:
+    with once, get_client({"timeout": SETTLE_SECONDS}, sync_client=True) as client:
         yield client
 
 
