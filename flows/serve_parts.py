@@ -82,7 +82,7 @@ def make_worker(site: Site) -> Part:
     return Part(
         "worker",
         (sys.executable, "-m", "prefect", "worker", "start", *options),
-        {"PREFECT_WORKER_QUERY_SECONDS": "1", **site.variables},
+        {"PREFECT_WORKER_QUERY_SECONDS": "1", "EXEMPLARS_API_URL": site.door, **site.variables},
         WORKER_STOP_SECONDS,
         ask_ready=lambda since: has_worker(site.prefect_api, name, since),
         settle=lambda runs: settle_runs(site.prefect_api, runs),

@@ -71,7 +71,7 @@ async def make_samples(
     verdict = check(settings, rounds, stamp)
     await lease.confirm()
     stored = write(settings, rounds, stamp, verdict, asker)
-    await report(rounds, verdict, stored)
+    await report(rounds, verdict, stored, settings.api_url)
     return conclude(rounds, stamp, verdict, stored)
 
 

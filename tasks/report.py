@@ -19,17 +19,17 @@ SHOWN_SAMPLES = 3
 BAR_CELLS = 16
 
 
-async def report(rounds: Rounds, verdict: Verdict, stored: StoredSet) -> None:
-    """Puts the summary on the run page as a markdown artifact.
+async def report(rounds: Rounds, verdict: Verdict, stored: StoredSet, api_url: str | None = None) -> None:
+    """Puts the summary on the run page as a markdown artifact, with a link to the report where there is a door.
 
     Not a task: what a task makes hangs on the task, one click further away from who looks at the run.
     """
-    summary = write_summary(rounds, verdict, stored)
+    summary = write_summary(rounds, verdict, stored, api_url)
     headline = summary.splitlines()[0].removeprefix("# ")
     await acreate_markdown_artifact(key="synthesis", markdown=summary, description=headline)
 
 
-def write_summary(rounds: Rounds, verdict: Verdict, stored: StoredSet) -> str:
+def write_summary(rounds: Rounds, verdict: Verdict, stored: StoredSet, api_url: str | None = None) -> str:
     """The markdown of the run page."""
     sections = [
         _write_verdict(rounds, verdict),
@@ -37,7 +37,7 @@ def write_summary(rounds: Rounds, verdict: Verdict, stored: StoredSet) -> str:
         _write_reasons(rounds),
         _write_variety(rounds, verdict),
         *(_write_samples(rounds) if verdict.success else ()),
-        _write_files(verdict, stored),
+        _write_files(verdict, stored, api_url),
     ]
     return "\n\n".join(section for section in sections if section)
 
@@ -121,9 +121,16 @@ def _write_samples(rounds: Rounds) -> Sequence[str]:
     return sections
 
 
-def _write_files(verdict: Verdict, stored: StoredSet) -> str:
-    samples = [f"- samples: `{stored.file(SAMPLES)}`"] if verdict.success else []
-    return "\n".join(["## Files", "", *samples, f"- report: `{stored.file(REPORT)}`"])
+def _write_files(verdict: Verdict, stored: StoredSet, api_url: str | None) -> str:
+    lines = [f"- samples: `{stored.file(SAMPLES)}`"] if verdict.success else []
+    lines.append(f"- report: `{stored.file(REPORT)}`")
+    if api_url:
+        # A browser does not follow a link to a file out of this page.
+        address = f"{api_url.rstrip('/')}/v1/runs/{stored.run_id}/report"
+        lines.append(
+            f"- [the report in the browser]({address}): its dialog takes a key for the password, any user name"
+        )
+    return "\n".join(["## Files", "", *lines])
 
 
 def _escape(text: str) -> str:
