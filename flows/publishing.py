@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from uuid import UUID
 
 import httpx
 from prefect.artifacts import acreate_progress_artifact, aupdate_progress_artifact
@@ -30,25 +31,36 @@ class PublishedProgress(LoggedProgress):
 async def publish_progress() -> AsyncIterator[PublishedProgress]:
     """Inside the block the page of this flow run shows what is reported."""
     progress = PublishedProgress()
-    publishing = asyncio.create_task(_publish(progress))
+    bar = _Bar()
+    publishing = asyncio.create_task(_publish(progress, bar))
     try:
         yield progress
     finally:
         publishing.cancel()
-        with suppress(asyncio.CancelledError):
-            await publishing
+        await asyncio.gather(publishing, return_exceptions=True)
+        await bar.show(progress.share.value)
 
 
-async def _publish(progress: PublishedProgress) -> None:
-    """Sends the share whenever it has changed. A server that does not answer for a while is no reason to fail."""
-    artifact, sent = None, -1.0
+async def _publish(progress: PublishedProgress, bar: "_Bar") -> None:
     while True:
-        share = progress.share.value
-        if share != sent:
-            with suppress(httpx.HTTPError):
-                if artifact is None:
-                    artifact = await acreate_progress_artifact(100 * share, description=DESCRIPTION)
-                else:
-                    await aupdate_progress_artifact(artifact, 100 * share, description=DESCRIPTION)
-                sent = share
+        await bar.show(progress.share.value)
         await asyncio.sleep(INTERVAL_SECONDS)
+
+
+class _Bar:
+    """The artifact, made when there is something to show."""
+
+    def __init__(self) -> None:
+        self._artifact: UUID | None = None
+        self._shown = -1.0
+
+    async def show(self, share: float) -> None:
+        """Shows a share that is new. A server that does not answer for a while is no reason to fail."""
+        if share == self._shown:
+            return
+        with suppress(httpx.HTTPError):
+            if self._artifact is None:
+                self._artifact = await acreate_progress_artifact(100 * share, description=DESCRIPTION)
+            else:
+                await aupdate_progress_artifact(self._artifact, 100 * share, description=DESCRIPTION)
+            self._shown = share

@@ -114,7 +114,7 @@ class Orchestrator:
         }
         answer = (await self._ask("POST", "/artifacts/filter", body)).json()
         # The newest comes last here, and wins: a run that was retried has several.
-        return {item["flow_run_id"]: min(1.0, float(item["data"]) / 100) for item in reversed(answer)}
+        return {item["flow_run_id"]: round(min(1.0, float(item["data"]) / 100), 4) for item in reversed(answer)}
 
     async def create_run(self, handle: str, synth_type: str, effort: str, key: str) -> Created:
         """Asks for the run of an idempotency key; every key stands for one run for ever.
