@@ -39,6 +39,7 @@ RENEW_SECONDS = 15.0
 # A dead holder's slot is free after its lease and one round of the server's service that looks for such leases.
 PATIENCE_SECONDS = 90.0
 POLL_SECONDS = 1.0
+CONFIRM_PAUSES = (0.5, 1.0, 2.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,24 +178,33 @@ class Lease:
         return True
 
     def _confirm(self) -> None:
-        with self._confirming:
-            taken = self._take()
-            holder = self._find_holder()
-            if holder is None and not taken:
-                # A server that forgets leases when it starts again leaves the slot to nobody.
-                self._slot.reset()
+        """Passes once the slot is this run's and nobody else is marked.
+
+        Somebody else may be marked for a moment, until it has seen this run and given way.
+        """
+        holder = None
+        for pause_seconds in (0.0, *CONFIRM_PAUSES):
+            time.sleep(pause_seconds)
+            with self._confirming:
                 taken = self._take()
                 holder = self._find_holder()
-        if not taken or holder is not None:
-            raise self._explain(holder)
+                if holder is None and not taken:
+                    # A server that forgets leases when it starts again leaves the slot to nobody.
+                    self._slot.reset()
+                    taken = self._take()
+                    holder = self._find_holder()
+            if taken and holder is None:
+                return
+            if not taken:
+                break
+        raise self._explain(holder)
 
     def _renew(self) -> None:
         while not self._stopping.wait(RENEW_SECONDS):
             try:
                 self._confirm()
             except ModelBusyError as error:
-                self._logger.warning("The lease is lost: %s", error)
-                return
+                self._logger.warning("The lease of %s is lost for now. %s", self._handle, error)
             except httpx.HTTPError as error:
                 self._logger.warning("The lease of %s could not be renewed: %s", self._handle, error)
 
