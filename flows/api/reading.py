@@ -5,14 +5,14 @@ from dataclasses import astuple
 from typing import Annotated, Literal
 from uuid import UUID
 
-from engine.listed import AttachedPosition, AuthoredPosition, ListedSample, Position
-from engine.listing import count_samples, list_samples
-from engine.model_card import render_model_card
-from engine.outline import Outline
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from engine.definition import load_outline
+from engine.listed import AttachedPosition, AuthoredPosition, ListedSample, Position
+from engine.listing import count_samples, list_samples
+from engine.model_card import render_model_card
+from engine.outline import Outline
 from engine.sample_set import REPORT
 from engine.store import find_set, read_file
 from flows.api.answers import (
@@ -42,6 +42,8 @@ from flows.api.openapi import describe_answers
 router = APIRouter(tags=["Reading"])
 MODELS_AT_MOST, MODELS_SHOWN = 250, 50
 SAMPLES_AT_MOST, SAMPLES_SHOWN = 500, 100
+# Of a large namespace, one page of a rare state may be short and still have a next one.
+LOOKED_AT_MOST = 1000
 
 # The page brings its own style and script and nothing from elsewhere.
 REPORT_HEADERS = {
@@ -63,20 +65,16 @@ async def list_models(
     limit: Annotated[int, Query(ge=1, le=MODELS_AT_MOST, description="Models on a page.")] = MODELS_SHOWN,
     cursor: Cursor = None,
 ) -> ModelPage:
-    """The models of one namespace that the key may read, in the order of their handles."""
+    """The models of one namespace that the key may read, in the order of their handles.
+
+    With `state` a page may hold fewer than `limit` and still have a next one.
+    """
     listing = ("models", namespace, state or "")
     after = str(read_cursor(listing, cursor)[0]) if cursor is not None else ""
-    place = get_place(request)
-    handles = await run_in_threadpool(list_readable, place.models_uri, get_key(request), namespace)
+    handles = await run_in_threadpool(list_readable, get_place(request).models_uri, get_key(request), namespace)
     left = [handle for handle in handles if handle > after]
-    found: list[ModelAnswer] = []
-    while left and len(found) <= limit:
-        # One more than is shown tells whether there is another page.
-        part, left = left[: limit + 1], left[limit + 1 :]
-        described = await describe_models(get_orchestrator(request), place, part)
-        found += [model for model in described if state is None or model.state == state]
-    shown = found[:limit]
-    following = write_cursor(listing, [shown[-1].handle]) if len(found) > limit else None
+    shown, last = await find_models(request, left[:LOOKED_AT_MOST], state, limit)
+    following = write_cursor(listing, [last]) if left and last != left[-1] else None
     return ModelPage(items=shown, next_cursor=following, limit=limit)
 
 
@@ -166,6 +164,23 @@ def read_report(request: Request, run_id: str) -> Response:
     if stored is None or not get_key(request).owns(str(stored.manifest["handle"])):
         raise ApiError(404, "not_found", f"There is no report of a run {run_id}.", {"run_id": run_id})
     return Response(read_file(stored.file(REPORT)), media_type="text/html", headers=REPORT_HEADERS)
+
+
+async def find_models(
+    request: Request, handles: Sequence[str], state: State | None, limit: int
+) -> tuple[list[ModelAnswer], str]:
+    """At most ``limit`` models in this state, and the last handle that was looked at."""
+    found: list[ModelAnswer] = []
+    last = ""
+    step = limit if state is None else max(limit, MODELS_SHOWN)
+    for start in range(0, len(handles), step):
+        described = await describe_models(get_orchestrator(request), get_place(request), handles[start : start + step])
+        for model in described:
+            last = model.handle
+            found += [model] if state is None or model.state == state else []
+            if len(found) == limit:
+                return found, last
+    return found, last
 
 
 def find_trait(outline: Outline, asked: str) -> str:
