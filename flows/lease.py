@@ -11,8 +11,8 @@ import contextvars
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from uuid import UUID
@@ -62,8 +62,7 @@ async def hold_lease(handle: str, logger: Logger) -> AsyncIterator["Lease"]:
         lease = Lease(client, handle, UUID(str(flow_run.get_id())), logger)
         try:
             await asyncio.to_thread(lease.acquire, flow_run.get_tags())
-            with lease.renewing():
-                yield lease
+            yield lease
         finally:
             await asyncio.shield(asyncio.to_thread(lease.release))
 
@@ -87,11 +86,16 @@ class Lease:
         self._mark = Mark("", datetime.now(UTC), name_process())
         self._patience_seconds = patience_seconds
         self._held = False
+        self._passed_over: set[tuple[UUID, str]] = set()
         self._stopping = threading.Event()
-        self._confirming = threading.Lock()
+        # One thread at a time asks for the slot or gives it back.
+        self._turn = threading.RLock()
+        self._renewal = threading.Thread(target=contextvars.copy_context().run, args=(self._renew,), daemon=True)
 
     def acquire(self, tags: list[str]) -> None:
-        """Takes the slot, be it from a holder whose process is gone, and marks the run.
+        """Takes the slot, be it from a holder whose process is gone, marks the run, and keeps the lease from then on.
+
+        It is renewed in a thread of its own: a step that computes for a minute must not lose it.
 
         Raises:
             ModelBusyError: another run holds it.
@@ -99,18 +103,9 @@ class Lease:
         tag = name_tag(self._handle)
         if tag not in tags:
             self._client.update_flow_run(self._run_id, tags=[*tags, tag])
-        begun, waits = time.monotonic(), False
-        while time.monotonic() < begun + self._patience_seconds:
-            if self._enter():
-                return
-            if not waits:
-                waits = True
-                self._logger.info(
-                    "%s. Waiting up to %.0f s", self._describe(self._find_holder()), self._patience_seconds
-                )
-            if self._stopping.wait(POLL_SECONDS):
-                return
-        self._insist()
+        if not self._wait() and not self._stopping.is_set():
+            self._insist()
+        self._renewal.start()
 
     async def confirm(self) -> None:
         """Makes sure, before anything is attached, that the lease is still this run's.
@@ -120,57 +115,64 @@ class Lease:
         """
         await asyncio.to_thread(self._confirm)
 
-    @contextmanager
-    def renewing(self) -> Iterator[None]:
-        """Renews the lease in a thread of its own: a step that computes for a minute must not lose it."""
-        renewal = threading.Thread(target=contextvars.copy_context().run, args=(self._renew,), daemon=True)
-        renewal.start()
-        try:
-            yield
-        finally:
-            self._stopping.set()
-            renewal.join()
-
     def release(self) -> None:
         """Takes the mark away, then the lease; where Prefect does not answer it runs out by itself."""
         self._stopping.set()
-        try:
-            if self._mark.lease_id:
-                labels = self._mark.given_back().to_labels() if self._held else NO_MARK
-                self._client.update_flow_run_labels(self._run_id, dict(labels))
-            self._slot.give_back()
-        except httpx.HTTPError as error:
-            self._logger.warning("The lease of %s could not be given back and runs out: %s", self._handle, error)
+        with self._turn:
+            try:
+                if self._mark.lease_id:
+                    labels = self._mark.given_back().to_labels() if self._held else NO_MARK
+                    self._client.update_flow_run_labels(self._run_id, dict(labels))
+                self._slot.give_back()
+            except httpx.HTTPError as error:
+                self._logger.warning("The lease of %s could not be given back and runs out: %s", self._handle, error)
+        if self._renewal.is_alive():
+            self._renewal.join()
+
+    def _wait(self) -> bool:
+        """Tries until the lease is this run's; False where patience ran out first."""
+        begun, waits = time.monotonic(), False
+        while time.monotonic() < begun + self._patience_seconds:
+            if self._enter():
+                return True
+            if not waits:
+                waits = True
+                said = self._describe(self._find_holder())
+                self._logger.info("%s. Waiting up to %.0f s", said, self._patience_seconds)
+            if self._stopping.wait(POLL_SECONDS):
+                return False
+        return False
 
     def _enter(self) -> bool:
         """One try. False where it may go better in a moment."""
-        taken = self._take()
-        holder = self._find_holder()
-        if holder is not None and holder.gone:
-            self._bury(holder)
-            return self._enter()
-        if holder is not None and holder.gone is False:
-            raise self._explain(holder)
-        self._held = taken and holder is None
-        return self._held
+        with self._turn:
+            taken = self._take()
+            holder = self._find_holder()
+            if holder is not None and holder.gone:
+                self._bury(holder)
+                return self._enter()
+            if holder is not None and holder.gone is False:
+                raise self._explain(holder)
+            self._held = taken and holder is None
+            return self._held
 
     def _insist(self) -> None:
         """What is left to do when waiting has not helped."""
         holder = self._find_holder()
-        if self._slot.take():
-            # The other's own lease has run out all this time ago: before it attaches, its `confirm` stops it.
-            self._held = True
+        if self._take():
+            # The other's own lease ran out long ago, or it would hold the slot: `confirm` stops it, should it live.
+            self._passed_over |= {(holder.run_id, holder.mark.process)} if holder else set()
         elif holder is not None:
             raise self._explain(holder)
         else:
             self._slot.reset()
-            if not self._enter():
-                raise self._explain(self._find_holder())
+        if not self._enter():
+            raise self._explain(self._find_holder())
 
     def _take(self) -> bool:
         """Occupies the slot and marks the run before anybody else is looked for."""
         before = self._slot.lease_id
-        if not self._slot.take():
+        if self._stopping.is_set() or not self._slot.take():
             return False
         if self._slot.lease_id != before:
             self._mark = replace(self._mark, lease_id=str(self._slot.lease_id))
@@ -184,8 +186,8 @@ class Lease:
         """
         holder = None
         for pause_seconds in (0.0, *CONFIRM_PAUSES):
-            time.sleep(pause_seconds)
-            with self._confirming:
+            self._stopping.wait(pause_seconds)
+            with self._turn:
                 taken = self._take()
                 holder = self._find_holder()
                 if holder is None and not taken:
@@ -218,8 +220,9 @@ class Lease:
         )
         for run in found:
             mark = read_mark(run.labels)
-            itself = mark is not None and (run.id, mark.process) == (self._run_id, self._mark.process)
-            if mark is not None and mark.lease_id and not itself:
+            if mark is None or not mark.lease_id or (run.id, mark.process) in self._passed_over:
+                continue
+            if (run.id, mark.process) != (self._run_id, self._mark.process):
                 return Holder(run.id, mark, is_gone(mark.process))
         return None
 

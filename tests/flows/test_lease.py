@@ -167,16 +167,16 @@ def test_holder_on_another_host_is_waited_for_and_named(
     assert "Waiting up to" in caplog.text
 
 
-def test_lease_that_ran_out_on_another_host_is_no_bar_for_ever(
+async def test_lease_that_ran_out_on_another_host_is_no_bar_for_ever(
     client: SyncPrefectClient, handle: str, begin_run: Callable[[], UUID], enter: Enter
 ) -> None:
     other = begin_run()
     mark_run(client, other, handle, "elsewhere/1/1", str(uuid4()))
-    lease = enter()
-    mine = lease.release
+    lease = await asyncio.to_thread(enter)
+    await lease.confirm()
+    lease.release()
 
     assert "RUNNING" == read_run(client, other).state_type.value  # type: ignore[union-attr]
-    mine()
 
 
 def test_slot_that_nobody_holds_is_freed(client: SyncPrefectClient, handle: str, enter: Enter) -> None:

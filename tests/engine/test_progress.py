@@ -1,0 +1,55 @@
+"""Progress: what the events of a run add up to."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.model import Pole
+from engine.progress import CallBegun, CallEnded, CallsPlanned, Event, KeptCounted, Share, StageBegun
+
+EVENTS = st.one_of(
+    st.builds(CallsPlanned, st.integers(0, 300)),
+    st.just(CallEnded()),
+    st.just(CallBegun()),
+    st.builds(StageBegun, st.just("Round 1")),
+    st.builds(KeptCounted, st.dictionaries(st.just(("clarity", "positive")), st.integers(0, 8)), st.just(8)),
+)
+
+
+def add_up(*events: Event) -> float:
+    """The share after the events."""
+    share = Share()
+    for event in events:
+        share.take(event)
+    return share.value
+
+
+def test_share_is_that_of_the_calls_where_each_cell_is_asked_for_and_judged() -> None:
+    assert 0.0 == add_up(CallsPlanned(10))
+    assert 0.225 == add_up(CallsPlanned(10), *[CallEnded()] * 5)
+    assert 0.45 == add_up(CallsPlanned(10), *[CallEnded()] * 10)
+    assert 0.9 == add_up(CallsPlanned(10), *[CallEnded()] * 10, CallsPlanned(10), *[CallEnded()] * 10)
+
+
+def test_quotas_that_are_met_are_most_of_the_way() -> None:
+    met: dict[tuple[str, Pole], int] = {("clarity", "positive"): 8, ("clarity", "negative"): 9}
+
+    assert 0.9 == add_up(CallsPlanned(10), KeptCounted(met, 8))
+    assert 0.0 == add_up(CallsPlanned(10), KeptCounted(met, 9))
+    assert 0.0 == add_up(KeptCounted({}, 8))
+
+
+def test_further_rounds_do_not_turn_it_back() -> None:
+    first: list[Event] = [CallsPlanned(10), *[CallEnded()] * 20]
+
+    assert add_up(*first) == add_up(*first, CallsPlanned(100))
+
+
+@given(events=st.lists(EVENTS, max_size=50))
+def test_share_only_grows_and_stays_below_one(events: list[Event]) -> None:
+    share, seen = Share(), [0.0]
+    for event in events:
+        share.take(event)
+        seen.append(share.value)
+
+    assert sorted(seen) == seen
+    assert seen[-1] <= 0.9
