@@ -31,7 +31,7 @@ from prefect.states import Crashed
 
 from engine.errors import ModelBusyError
 from flows.marks import LIVE_TYPES, NO_MARK, Mark, is_gone, name_process, name_tag, read_mark
-from flows.slot import Slot
+from flows.slot import Slot, free_lease
 
 Logger = logging.Logger | logging.LoggerAdapter[logging.Logger]
 
@@ -217,8 +217,7 @@ class Lease:
         """Frees the lease of a process that is gone; its run, if it is not this one, has crashed."""
         said = f"Its process is gone ({holder.mark.process}); run {self._run_id} took over its lease"
         self._logger.warning("Run %s held the lease of %s. %s", holder.run_id, self._handle, said)
-        self._slot.free(UUID(holder.mark.lease_id))
-        self._client.update_flow_run_labels(holder.run_id, dict(holder.mark.given_back().to_labels()))
+        free_lease(self._client, holder.run_id, holder.mark)
         if holder.run_id != self._run_id:
             self._client.set_flow_run_state(holder.run_id, Crashed(message=f"{said}. Its replies are kept"), force=True)
 

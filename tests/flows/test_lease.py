@@ -3,14 +3,12 @@
 import asyncio
 import logging
 import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from uuid import UUID, uuid4
 
 import pytest
 from fakes.provider import Behaviour, Provider
-from fakes.workspace import HANDLE, PROGRAM, Workspace, read_manifest
+from fakes.workspace import HANDLE, PROGRAM, Workspace, find_gone_process, read_manifest
 from prefect import flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
@@ -72,17 +70,6 @@ def mark_run(client: SyncPrefectClient, run_id: UUID, handle: str, process: str,
     mark = Mark(lease_id, Completed().timestamp, process)
     client.update_flow_run(run_id, tags=[name_tag(handle)])
     client.update_flow_run_labels(run_id, dict(mark.to_labels()))
-
-
-def find_gone_process() -> str:
-    """The name of a process of this host that has ended."""
-    ended = subprocess.run(
-        [sys.executable, "-c", "from flows.marks import name_process; print(name_process())"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return ended.stdout.strip()
 
 
 def read_run(client: SyncPrefectClient, run_id: UUID) -> FlowRun:
