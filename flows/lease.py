@@ -11,7 +11,7 @@ import contextvars
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -26,10 +26,12 @@ from prefect.client.schemas.filters import (
     FlowRunFilterTags,
 )
 from prefect.client.schemas.objects import StateType
+from prefect.exceptions import Abort
 from prefect.runtime import flow_run
 from prefect.states import Crashed
 
-from engine.errors import ModelBusyError
+from engine.errors import ModelBusyError, RunInterruptedError
+from flows.automations import AGAIN
 from flows.marks import LIVE_TYPES, NO_MARK, Mark, is_gone, name_process, name_tag, read_mark
 from flows.slot import Slot, free_lease
 
@@ -56,6 +58,8 @@ async def hold_lease(handle: str, logger: Logger) -> AsyncIterator["Lease"]:
 
     Raises:
         ModelBusyError: another run does, or may do as far as can be known after ``PATIENCE_SECONDS``.
+        RunInterruptedError: this run is being cancelled.
+        Abort: this run is over already by what Prefect says, so its process has nothing more to say.
     """
     with get_client(sync_client=True) as client:
         lease = Lease(client, handle, UUID(str(flow_run.get_id())), logger)
@@ -77,6 +81,7 @@ class Lease:
         run_id: UUID,
         logger: Logger,
         patience_seconds: float = PATIENCE_SECONDS,
+        renew_seconds: float = RENEW_SECONDS,
     ) -> None:
         self._client = client
         self._handle = handle
@@ -85,9 +90,12 @@ class Lease:
         self._slot = Slot(client, name_tag(handle), run_id)
         self._mark = Mark("", datetime.now(UTC), name_process())
         self._patience_seconds = patience_seconds
+        self._renew_seconds = renew_seconds
         self._held = False
         self._stopping = threading.Event()
         self._confirming = threading.Lock()
+        self._is_confirmed = False
+        self._lost: BaseException | None = None
 
     def acquire(self, tags: list[str]) -> None:
         """Takes the slot, be it from a holder whose process is gone, and marks the run.
@@ -112,20 +120,42 @@ class Lease:
         self._insist()
 
     async def confirm(self) -> None:
-        """Makes sure, before anything is attached, that the lease is still this run's.
+        """Makes sure, before anything is attached, that the lease is still this run's. What follows is not stopped.
 
         Raises:
             ModelBusyError: it was lost, and another run has it or may have it.
+            RunInterruptedError, Abort: as ``hold_lease``.
         """
         await asyncio.to_thread(self._confirm)
+        self._is_confirmed = True
 
     @contextmanager
     def renewing(self) -> Iterator[None]:
-        """Renews the lease in a thread of its own: a step that computes for a minute must not lose it."""
-        renewal = threading.Thread(target=contextvars.copy_context().run, args=(self._renew,), daemon=True)
+        """Renews the lease in a thread of its own: a step that computes for a minute must not lose it.
+
+        Where it is lost, or the run was ended by somebody, the block is cancelled and raises what ``confirm`` would:
+        its worker may be gone, or have lost sight of the run when Prefect's server was away.
+        """
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None
+
+        def lose(error: BaseException) -> None:
+            if not self._is_confirmed:
+                self._lost = error
+                task.cancel()
+
+        def tell(error: BaseException) -> None:
+            loop.call_soon_threadsafe(lose, error)
+
+        renewal = threading.Thread(target=contextvars.copy_context().run, args=(self._renew, tell), daemon=True)
         renewal.start()
         try:
             yield
+        except asyncio.CancelledError:
+            if self._lost is None:
+                raise
+            task.uncancel()
+            raise self._lost from None
         finally:
             self._stopping.set()
             renewal.join()
@@ -178,6 +208,7 @@ class Lease:
 
     def _confirm(self) -> None:
         with self._confirming:
+            self._check_run()
             taken = self._take()
             holder = self._find_holder()
             if holder is None and not taken:
@@ -188,12 +219,21 @@ class Lease:
         if not taken or holder is not None:
             raise self._explain(holder)
 
-    def _renew(self) -> None:
-        while not self._stopping.wait(RENEW_SECONDS):
+    def _check_run(self) -> None:
+        """A run that was cancelled, or was silent for so long that it passed for dead, must attach nothing."""
+        state = self._client.read_flow_run(self._run_id).state
+        if state is not None and state.is_cancelling():
+            raise RunInterruptedError(f"The run was cancelled. {AGAIN}")
+        if state is not None and state.is_final():
+            raise Abort(f"The run is over: {state.type.value}, {state.message}")
+
+    def _renew(self, lose: Callable[[BaseException], object]) -> None:
+        while not self._stopping.wait(self._renew_seconds):
             try:
                 self._confirm()
-            except ModelBusyError as error:
-                self._logger.warning("The lease is lost: %s", error)
+            except (ModelBusyError, RunInterruptedError, Abort) as error:
+                self._logger.warning("This run must stop: %s", error)
+                lose(error)
                 return
             except httpx.HTTPError as error:
                 self._logger.warning("The lease of %s could not be renewed: %s", self._handle, error)

@@ -12,11 +12,12 @@ from fakes.workspace import HANDLE, PROGRAM, Workspace, find_gone_process, read_
 from prefect import flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
-from prefect.client.schemas.objects import FlowRun
-from prefect.exceptions import CancelledRun
-from prefect.states import Completed, Running
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.exceptions import Abort, CancelledRun
+from prefect.states import Cancelled, Cancelling, Completed, Crashed, Running
 
-from engine.errors import ModelBusyError
+from engine.errors import ModelBusyError, RunInterruptedError
 from flows.lease import Lease
 from flows.marks import Mark, is_gone, name_process, name_tag, read_mark
 
@@ -217,6 +218,59 @@ async def test_run_that_lost_its_lease_to_another_attaches_nothing(
     with pytest.raises(ModelBusyError, match=str(second)):
         await lease.confirm()
     lease.release()
+
+
+@pytest.mark.parametrize(
+    ("state", "error"), [(Cancelling(), RunInterruptedError), (Crashed(message="silent"), Abort), (Cancelled(), Abort)]
+)
+async def test_run_that_somebody_ended_stops_and_attaches_nothing(
+    client: SyncPrefectClient, handle: str, begin_run: Callable[[], UUID], state: State, error: type[BaseException]
+) -> None:
+    run_id = begin_run()
+    lease = Lease(client, handle, run_id, LOGGER, renew_seconds=0.1)
+    await asyncio.to_thread(lease.acquire, [])
+    client.set_flow_run_state(run_id, state, force=True)
+    with pytest.raises(error), lease.renewing():
+        await asyncio.sleep(60)
+    with pytest.raises(error):
+        await lease.confirm()
+    lease.release()
+
+    assert state.type == read_run(client, run_id).state_type
+
+
+async def test_run_that_has_begun_to_attach_is_not_stopped(
+    client: SyncPrefectClient, handle: str, begin_run: Callable[[], UUID], caplog: pytest.LogCaptureFixture
+) -> None:
+    run_id = begin_run()
+    lease = Lease(client, handle, run_id, LOGGER, renew_seconds=0.1)
+    await asyncio.to_thread(lease.acquire, [])
+    with lease.renewing():
+        await lease.confirm()
+        client.set_flow_run_state(run_id, Cancelling(), force=True)
+        while "must stop" not in caplog.text:  # noqa: ASYNC110 (a log has no event)
+            await asyncio.sleep(0.05)
+    lease.release()
+
+
+def test_run_that_passed_for_dead_attaches_nothing_and_does_not_end_twice(
+    workspace: Workspace, provider: Provider, prefect_server: str, client: SyncPrefectClient
+) -> None:
+    provider.behaviour = Behaviour(hold_after=3)
+    started = workspace.start(program=PROGRAM, PREFECT_API_URL=prefect_server)
+    while provider.in_flight == 0 or len(provider.answers) < 3:
+        assert started.poll() is None
+    tag = FlowRunFilter(tags=FlowRunFilterTags(all_=[name_tag(HANDLE)]))
+    [run] = [run for run in client.read_flow_runs(flow_run_filter=tag) if run.state and run.state.is_running()]
+    client.set_flow_run_state(run.id, Crashed(message="No heartbeat"), force=True)
+    provider.behaviour = Behaviour()
+    _, said = started.communicate(timeout=120)
+    after = read_run(client, run.id)
+
+    assert (130, []) == (started.returncode, workspace.list_sets())
+    assert "exemplars: The run is over: CRASHED, No heartbeat" in said
+    assert after.state is not None
+    assert ("CRASHED", "No heartbeat") == (after.state.type.value, after.state.message)
 
 
 @pytest.mark.parametrize("count", [2, 6])
