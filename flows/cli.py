@@ -117,7 +117,7 @@ def run_flow(handle: str, synth_type: str, effort: str | None) -> "RunResult":
     """Runs the main job to its end, on the Prefect server that is configured or else on a temporary one."""
     parameters: Any = {"handle": handle, "synth_type": synth_type, "effort": effort}
     try:
-        from prefect.exceptions import CancelledRun
+        from prefect.exceptions import Abort, CancelledRun
 
         from flows.synthesize import synthesize
         from flows.temporary_server import ensure_server
@@ -127,6 +127,8 @@ def run_flow(handle: str, synth_type: str, effort: str | None) -> "RunResult":
                 result: RunResult = asyncio.run(synthesize(**parameters))
             except CancelledRun as error:
                 raise ModelBusyError(str(error)) from error
+            except Abort as error:
+                raise RunInterruptedError(str(error)) from error
     except (KeyboardInterrupt, asyncio.CancelledError):
         raise RunInterruptedError(
             "interrupted. The replies so far are kept; a second start goes on from them"

@@ -17,7 +17,7 @@ from prefect.workers.process import ProcessWorker
 from engine.errors import ExemplarsError, OrchestratorError
 from engine.settings import PROJECT_ROOT
 from flows.automations import WATCHES, ensure_automation
-from flows.unfinished import list_unfinished, watch_run
+from flows.unfinished import end_if_gone, list_unfinished, watch_run
 
 POOL = "exemplars"
 DEPLOY_SECONDS = 180.0
@@ -32,22 +32,25 @@ class Deployed:
     pool: str
     deployments: tuple[str, ...]
     automations: Counter[str]
+    ended: int
     watched: int
 
     def __str__(self) -> str:
         automations = ", ".join(f"{count} {how}" for how, count in sorted(self.automations.items()))
+        ended = f"; {self.ended} runs whose process is gone were ended" if self.ended else ""
         watched = f"; {self.watched} unfinished runs are watched" if self.watched else ""
         return (
             f"{self.server}: work pool {POOL} {self.pool}, deployments {', '.join(self.deployments)}, "
-            f"automations {automations}{watched}"
+            f"automations {automations}{ended}{watched}"
         )
 
 
 def deploy() -> Deployed:
     """Sets up the configured Prefect server; a second call finds all as it should be.
 
-    Runs that are under way are watched by the automations from now on. A server that was down for long has forgotten
-    them, and would leave one whose process is gone running for ever.
+    Runs that are under way are ended where their process was on this host and is gone, and watched by the automations
+    from now on where it may be alive. A server that was down for long has forgotten them, and would leave one whose
+    process is gone running for ever.
 
     Raises:
         OrchestratorError: no server is configured, it does not answer, or it refuses.
@@ -60,7 +63,7 @@ def deploy() -> Deployed:
             pool = _ensure_pool(client)
             _deploy_all()
             automations = Counter(ensure_automation(client, watch) for watch in WATCHES)
-            return Deployed(url, pool, _list_deployments(client), automations, _watch_unfinished(client))
+            return Deployed(url, pool, _list_deployments(client), automations, *_settle_unfinished(client))
     except (httpx.HTTPError, PrefectHTTPStatusError) as error:
         raise OrchestratorError(f"The Prefect server at {url} does not answer as it should: {error}") from error
 
@@ -121,13 +124,17 @@ def _list_deployments(client: SyncPrefectClient) -> tuple[str, ...]:
     return tuple(sorted(f"{flows[deployment.flow_id]}/{deployment.name}" for deployment in found))
 
 
-def _watch_unfinished(client: SyncPrefectClient) -> int:
+def _settle_unfinished(client: SyncPrefectClient) -> tuple[int, int]:
+    """How many of the runs that are under way were ended, and how many are watched."""
     watches = {watch.state: watch for watch in WATCHES}
-    runs = [run for run in list_unfinished(client) if run.state is not None]
-    for run in runs:
-        assert run.state is not None
-        watch_run(client, run, watches[run.state.type])
-    return len(runs)
+    ended = watched = 0
+    for run in list_unfinished(client):
+        if end_if_gone(client, run):
+            ended += 1
+        elif run.state is not None:
+            watch_run(client, run, watches[run.state.type])
+            watched += 1
+    return ended, watched
 
 
 if __name__ == "__main__":

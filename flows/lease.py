@@ -2,8 +2,8 @@
 
 Two things together keep a second run out. The slot (``flows/slot.py``) lets one run in, and frees itself when its
 holder stops renewing. The mark (``flows/marks.py``) says who is in: whoever got the slot marks itself and then looks
-for another marked run that lives, so that a slot which came free too early, by a server's restart or by two runs that
-took over at once, lets in none.
+for another marked run (``flows/holders.py``), so that a slot which came free too early, by a server's restart or by two
+runs that took over at once, lets in none.
 """
 
 import asyncio
@@ -11,26 +11,20 @@ import contextvars
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
-import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.filters import (
-    FlowRunFilter,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
-    FlowRunFilterTags,
-)
-from prefect.client.schemas.objects import StateType
+from prefect.exceptions import Abort
 from prefect.runtime import flow_run
-from prefect.states import Crashed
 
-from engine.errors import ModelBusyError
-from flows.marks import LIVE_TYPES, NO_MARK, Mark, is_gone, name_process, name_tag, read_mark
+from engine.errors import ModelBusyError, RunInterruptedError
+from flows.automations import AGAIN
+from flows.holders import Holder, bury, list_dead_holders, list_holders
+from flows.marks import NO_MARK, Mark, name_process, name_tag
 from flows.slot import Slot
 
 Logger = logging.Logger | logging.LoggerAdapter[logging.Logger]
@@ -39,16 +33,8 @@ RENEW_SECONDS = 15.0
 # A dead holder's slot is free after its lease and one round of the server's service that looks for such leases.
 PATIENCE_SECONDS = 90.0
 POLL_SECONDS = 1.0
+JOIN_SECONDS = 5.0
 CONFIRM_PAUSES = (0.5, 1.0, 2.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """Another run that is marked as holding the lease; ``gone`` is None where its process cannot be seen from here."""
-
-    run_id: UUID
-    mark: Mark
-    gone: bool | None
 
 
 @asynccontextmanager
@@ -57,12 +43,15 @@ async def hold_lease(handle: str, logger: Logger) -> AsyncIterator["Lease"]:
 
     Raises:
         ModelBusyError: another run does, or may do as far as can be known after ``PATIENCE_SECONDS``.
+        RunInterruptedError: this run is being cancelled.
+        Abort: this run is over already by what Prefect says, so its process has nothing more to say.
     """
     with get_client(sync_client=True) as client:
         lease = Lease(client, handle, UUID(str(flow_run.get_id())), logger)
         try:
             await asyncio.to_thread(lease.acquire, flow_run.get_tags())
-            yield lease
+            with lease.renewing():
+                yield lease
         finally:
             await asyncio.shield(asyncio.to_thread(lease.release))
 
@@ -77,6 +66,7 @@ class Lease:
         run_id: UUID,
         logger: Logger,
         patience_seconds: float = PATIENCE_SECONDS,
+        renew_seconds: float = RENEW_SECONDS,
     ) -> None:
         self._client = client
         self._handle = handle
@@ -85,17 +75,18 @@ class Lease:
         self._slot = Slot(client, name_tag(handle), run_id)
         self._mark = Mark("", datetime.now(UTC), name_process())
         self._patience_seconds = patience_seconds
+        self._renew_seconds = renew_seconds
         self._held = False
+        self._is_confirmed = False
+        self._lost: BaseException | None = None
         self._passed_over: set[tuple[UUID, str]] = set()
         self._stopping = threading.Event()
         # One thread at a time asks for the slot or gives it back.
         self._turn = threading.RLock()
-        self._renewal = threading.Thread(target=contextvars.copy_context().run, args=(self._renew,), daemon=True)
+        self._renewal: threading.Thread | None = None
 
     def acquire(self, tags: list[str]) -> None:
-        """Takes the slot, be it from a holder whose process is gone, marks the run, and keeps the lease from then on.
-
-        It is renewed in a thread of its own: a step that computes for a minute must not lose it.
+        """Takes the slot, be it from a holder whose process is gone, and marks the run.
 
         Raises:
             ModelBusyError: another run holds it.
@@ -105,29 +96,62 @@ class Lease:
             self._client.update_flow_run(self._run_id, tags=[*tags, tag])
         if not self._wait() and not self._stopping.is_set():
             self._insist()
-        self._renewal.start()
 
     async def confirm(self) -> None:
-        """Makes sure, before anything is attached, that the lease is still this run's.
+        """Makes sure, before anything is attached, that the lease is still this run's. What follows is not stopped.
 
         Raises:
             ModelBusyError: it was lost, and another run has it or may have it.
+            RunInterruptedError, Abort: as ``hold_lease``.
         """
         await asyncio.to_thread(self._confirm)
+        self._is_confirmed = True
+
+    @contextmanager
+    def renewing(self) -> Iterator[None]:
+        """Renews the lease in a thread of its own: a step that computes for a minute must not lose it.
+
+        Where it is lost, or the run was ended by somebody, the block is cancelled and raises what ``confirm`` would:
+        its worker may be gone, or have lost sight of the run when Prefect's server was away.
+        """
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None
+
+        def lose(error: BaseException) -> None:
+            if not self._is_confirmed:
+                self._lost = error
+                task.cancel()
+
+        def tell(error: BaseException) -> None:
+            loop.call_soon_threadsafe(lose, error)
+
+        context = contextvars.copy_context()
+        self._renewal = threading.Thread(target=context.run, args=(self._renew, tell), daemon=True)
+        self._renewal.start()
+        try:
+            yield
+        except asyncio.CancelledError:
+            if self._lost is None:
+                raise
+            task.uncancel()
+            raise self._lost from None
 
     def release(self) -> None:
         """Takes the mark away, then the lease; where Prefect does not answer it runs out by itself."""
         self._stopping.set()
         with self._turn:
-            try:
-                if self._mark.lease_id:
-                    labels = self._mark.given_back().to_labels() if self._held else NO_MARK
-                    self._client.update_flow_run_labels(self._run_id, dict(labels))
-                self._slot.give_back()
-            except httpx.HTTPError as error:
-                self._logger.warning("The lease of %s could not be given back and runs out: %s", self._handle, error)
-        if self._renewal.is_alive():
-            self._renewal.join()
+            if self._mark.lease_id:
+                labels = self._mark.given_back().to_labels() if self._held else NO_MARK
+                self._try(self._client.update_flow_run_labels, self._run_id, dict(labels))
+            self._try(self._slot.give_back)
+        if self._renewal is not None:
+            self._renewal.join(JOIN_SECONDS)
+
+    def _try(self, step: Callable[..., object], *arguments: object) -> None:
+        try:
+            step(*arguments)
+        except Exception as error:
+            self._logger.warning("The lease of %s could not be given back and runs out: %s", self._handle, error)
 
     def _wait(self) -> bool:
         """Tries until the lease is this run's; False where patience ran out first."""
@@ -148,8 +172,13 @@ class Lease:
         with self._turn:
             taken = self._take()
             holder = self._find_holder()
-            if holder is not None and holder.gone:
-                self._bury(holder)
+            dead = [holder] if holder is not None and holder.gone else []
+            if holder is None and not taken:
+                dead = list_dead_holders(self._client, self._handle)
+            if dead:
+                for gone in dead:
+                    self._logger.warning("The process of %s is gone: its lease of %s is free", gone, self._handle)
+                    bury(self._client, gone, self._run_id)
                 return self._enter()
             if holder is not None and holder.gone is False:
                 raise self._explain(holder)
@@ -161,7 +190,7 @@ class Lease:
         holder = self._find_holder()
         if self._take():
             # The other's own lease ran out long ago, or it would hold the slot: `confirm` stops it, should it live.
-            self._passed_over |= {(holder.run_id, holder.mark.process)} if holder else set()
+            self._passed_over |= {holder.process} if holder else set()
         elif holder is not None:
             raise self._explain(holder)
         else:
@@ -171,12 +200,12 @@ class Lease:
 
     def _take(self) -> bool:
         """Occupies the slot and marks the run before anybody else is looked for."""
-        before = self._slot.lease_id
         if self._stopping.is_set() or not self._slot.take():
             return False
-        if self._slot.lease_id != before:
-            self._mark = replace(self._mark, lease_id=str(self._slot.lease_id))
-            self._client.update_flow_run_labels(self._run_id, dict(self._mark.to_labels()))
+        if self._mark.lease_id != str(self._slot.lease_id):
+            mark = replace(self._mark, lease_id=str(self._slot.lease_id))
+            self._client.update_flow_run_labels(self._run_id, dict(mark.to_labels()))
+            self._mark = mark
         return True
 
     def _confirm(self) -> None:
@@ -188,6 +217,7 @@ class Lease:
         for pause_seconds in (0.0, *CONFIRM_PAUSES):
             self._stopping.wait(pause_seconds)
             with self._turn:
+                self._check_run()
                 taken = self._take()
                 holder = self._find_holder()
                 if holder is None and not taken:
@@ -201,47 +231,39 @@ class Lease:
                 break
         raise self._explain(holder)
 
-    def _renew(self) -> None:
-        while not self._stopping.wait(RENEW_SECONDS):
+    def _check_run(self) -> None:
+        """A run that was cancelled, or was silent for so long that it passed for dead, must attach nothing."""
+        state = self._client.read_flow_run(self._run_id).state
+        if state is not None and state.is_cancelling():
+            raise RunInterruptedError(f"The run was cancelled. {AGAIN}")
+        if state is not None and state.is_final():
+            raise Abort(f"The run is over: {state.type.value}, {state.message}")
+
+    def _renew(self, lose: Callable[[BaseException], object]) -> None:
+        while not self._stopping.wait(self._renew_seconds):
             try:
                 self._confirm()
-            except ModelBusyError as error:
-                self._logger.warning("The lease of %s is lost for now. %s", self._handle, error)
-            except httpx.HTTPError as error:
+            except (ModelBusyError, RunInterruptedError, Abort) as error:
+                if not self._stopping.is_set():
+                    self._logger.warning("This run must stop: %s", error)
+                    lose(error)
+                return
+            except Exception as error:
                 self._logger.warning("The lease of %s could not be renewed: %s", self._handle, error)
 
     def _find_holder(self) -> Holder | None:
         """Another process that is marked as holding the lease, be it of this very run when that was begun before."""
-        found = self._client.read_flow_runs(
-            flow_run_filter=FlowRunFilter(
-                tags=FlowRunFilterTags(all_=[name_tag(self._handle)]),
-                state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType(name) for name in LIVE_TYPES])),
-            )
-        )
-        for run in found:
-            mark = read_mark(run.labels)
-            if mark is None or not mark.lease_id or (run.id, mark.process) in self._passed_over:
-                continue
-            if (run.id, mark.process) != (self._run_id, self._mark.process):
-                return Holder(run.id, mark, is_gone(mark.process))
-        return None
-
-    def _bury(self, holder: Holder) -> None:
-        """Frees the lease of a process that is gone; its run, if it is not this one, has crashed."""
-        said = f"Its process is gone ({holder.mark.process}); run {self._run_id} took over its lease"
-        self._logger.warning("Run %s held the lease of %s. %s", holder.run_id, self._handle, said)
-        self._slot.free(UUID(holder.mark.lease_id))
-        self._client.update_flow_run_labels(holder.run_id, dict(holder.mark.given_back().to_labels()))
-        if holder.run_id != self._run_id:
-            self._client.set_flow_run_state(holder.run_id, Crashed(message=f"{said}. Its replies are kept"), force=True)
+        ours = (self._run_id, self._mark.process)
+        holders = list_holders(self._client, self._handle)
+        return next((holder for holder in holders if holder.process not in {ours, *self._passed_over}), None)
 
     def _explain(self, holder: Holder | None) -> ModelBusyError:
         run_id = None if holder is None else str(holder.run_id)
         return ModelBusyError(
-            f"{self._describe(holder)}. This run did nothing; start it again when that one has ended", run_id
+            f"{self._describe(holder)}. This run attached nothing; start it again when that one has ended", run_id
         )
 
     def _describe(self, holder: Holder | None) -> str:
         if holder is None:
             return f"The lease of {self._handle} is taken, and no run says that it holds it"
-        return f"Run {holder.run_id} works on {self._handle} already (process {holder.mark.process})"
+        return f"Another run works on {self._handle} already: {holder}"

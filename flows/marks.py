@@ -18,6 +18,8 @@ LIVE_TYPES = ("SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING")
 _LEASE = "exemplars.lease"
 _LEASED_AT = "exemplars.leased_at"
 _PROCESS = "exemplars.process"
+# No system gives out process ids of more digits.
+_PID_DIGITS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,25 +49,33 @@ def name_tag(handle: str) -> str:
 
 
 def read_mark(labels: Mapping[str, object]) -> Mark | None:
-    """The mark of a run that holds or held its model's lease; None for one that never did."""
-    leased_at = labels.get(_LEASED_AT)
-    if not isinstance(leased_at, str) or not leased_at:
+    """The mark of a run that holds or held its model's lease; None for one that never did.
+
+    Anybody may write labels: what is no mark counts as none.
+    """
+    try:
+        moment = datetime.fromisoformat(str(labels[_LEASED_AT])).astimezone(UTC)
+    except (KeyError, ValueError, OverflowError):
         return None
-    moment = datetime.fromisoformat(leased_at).astimezone(UTC)
     return Mark(str(labels.get(_LEASE, "")), moment, str(labels.get(_PROCESS, "")))
 
 
 def name_process() -> str:
-    """This process, as host, process id and when it began: ids are given again, after a restart at the latest."""
-    return f"{socket.gethostname()}/{os.getpid()}/{_read_begin(os.getpid())}"
+    """This process: where it runs, its id, and when it began, since ids are given again."""
+    return f"{_name_place()}/{os.getpid()}/{_read_begin(os.getpid())}"
+
+
+def describe_process(process: str) -> str:
+    """A process for a person."""
+    place, _, pid = process.rpartition("/")[0].rpartition("/")
+    return f"process {pid} on {place.partition('|')[0]}"
 
 
 def is_gone(process: str) -> bool | None:
-    """Whether a process has ended; None where that cannot be known from this host."""
-    if process.count("/") != 2:
-        return None
-    host, pid, begin = process.split("/")
-    if host != socket.gethostname() or not pid.isdigit():
+    """Whether a process has ended; None where that cannot be known from here."""
+    place, _, pid = process.rpartition("/")[0].rpartition("/")
+    begin = process.rpartition("/")[2]
+    if place != _name_place() or not pid.isascii() or not pid.isdigit() or len(pid) > _PID_DIGITS:
         return None
     try:
         os.kill(int(pid), 0)
@@ -73,14 +83,31 @@ def is_gone(process: str) -> bool | None:
         return True
     except PermissionError:
         pass
-    return _read_begin(int(pid)) != begin
+    except OverflowError:
+        return None
+    now = _read_begin(int(pid))
+    # A system may hide other users' processes.
+    return None if begin and not now else now != begin
+
+
+def _name_place() -> str:
+    """Host, start of its system, and namespace of process ids: containers may share all but the last."""
+    try:
+        started = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        namespace = str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        # No such system: the host's name has to do.
+        started = namespace = ""
+    return f"{socket.gethostname()}|{started}|{namespace}"
 
 
 def _read_begin(pid: int) -> str:
-    """Clock ticks from the host's start to the process's (proc(5), field 22 of stat); ``ended`` for a zombie."""
+    """Clock ticks from the system's start to the process's (proc(5), field 22 of stat); ``ended`` for a zombie.
+
+    Empty where it cannot be read; without ``/proc`` the process id has to do.
+    """
     try:
         state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        # No /proc on this system: the process id has to do.
         return ""
     return "ended" if state in "ZX" else fields[18]

@@ -9,6 +9,8 @@ from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate, GlobalC
 from prefect.client.schemas.objects import ConcurrencyLeaseHolder
 from prefect.exceptions import ObjectAlreadyExists
 
+from flows.marks import Mark
+
 # The least that Prefect's server grants.
 LEASE_SECONDS = 60.0
 LOCKED, GONE = 423, 410
@@ -48,12 +50,8 @@ class Slot:
     def give_back(self) -> None:
         """Frees the slot, where it is this run's."""
         if self.lease_id is not None:
-            self.free(self.lease_id)
+            self._client.release_concurrency_slots_with_lease(self.lease_id)
             self.lease_id = None
-
-    def free(self, lease_id: UUID) -> None:
-        """Frees the slot of whoever holds this lease."""
-        self._client.release_concurrency_slots_with_lease(lease_id)
 
     def reset(self) -> None:
         """Frees the slot where its lease is not known any more, as after the restart of a server that forgets them."""
@@ -75,3 +73,10 @@ class Slot:
             with suppress(ObjectAlreadyExists):
                 self._client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name=self._name, limit=1))
         return None
+
+
+def free_lease(client: SyncPrefectClient, run_id: UUID, mark: Mark) -> None:
+    """Frees the lease of a run whose process is gone and could not do so itself, and says so in its mark."""
+    if mark.lease_id:
+        client.release_concurrency_slots_with_lease(UUID(mark.lease_id))
+        client.update_flow_run_labels(run_id, dict(mark.given_back().to_labels()))

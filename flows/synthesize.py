@@ -10,7 +10,7 @@ from prefect.states import Cancelled
 from pydantic import Field
 
 from engine.asking import Asker
-from engine.errors import BudgetError, GateError, ModelBusyError, QuotaError
+from engine.errors import BudgetError, GateError, ModelBusyError, QuotaError, RunInterruptedError
 from engine.job import Job, call_jury, open_asker
 from engine.jury import Jury
 from engine.model import HANDLE_MAX_LENGTH, HANDLE_PATTERN, Effort, SynthType, check_handle
@@ -53,7 +53,7 @@ async def synthesize(
     try:
         async with hold_lease(check_handle(handle), get_run_logger()) as lease, publish_progress() as progress:
             return await make_samples(handle, synth_type, effort, lease, progress)
-    except ModelBusyError as error:
+    except (ModelBusyError, RunInterruptedError) as error:
         return Cancelled(message=str(error))
 
 

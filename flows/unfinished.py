@@ -15,10 +15,13 @@ from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.events.schemas.events import Event, RelatedResource, Resource
 
-from flows.automations import FLOW_NAME, Watch
+from flows.automations import AGAIN, FLOW_NAME, Watch
+from flows.marks import Mark, is_gone, read_mark
+from flows.slot import free_lease
 
 UNFINISHED = (StateType.RUNNING, StateType.PENDING, StateType.CANCELLING)
 PAGE = 200
+GONE = f"The process of this run is gone: it was killed, or its machine went down. {AGAIN}"
 
 
 def list_unfinished(client: SyncPrefectClient) -> list[FlowRun]:
@@ -41,6 +44,16 @@ def watch_run(client: SyncPrefectClient, run: FlowRun, watch: Watch) -> None:
     client.request("POST", "/events", json=[event.model_dump(mode="json")]).raise_for_status()
 
 
+def end_if_gone(client: SyncPrefectClient, run: FlowRun) -> bool:
+    """Ends a run whose process, on this host, is no more, and frees its lease; False where it may be alive."""
+    mark = _find_mark(run)
+    if mark is None or not is_gone(mark.process):
+        return False
+    free_lease(client, run.id, mark)
+    end_runs(client, [str(run.id)], GONE)
+    return True
+
+
 def end_runs(client: SyncPrefectClient, run_ids: Collection[str], message: str) -> None:
     """Says of runs whose processes were just stopped that they are over, and why.
 
@@ -52,6 +65,14 @@ def end_runs(client: SyncPrefectClient, run_ids: Collection[str], message: str) 
         if state is not None and state.type in {*UNFINISHED, StateType.CRASHED}:
             outcome = StateType.CANCELLED if state.type is StateType.CANCELLING else StateType.CRASHED
             client.set_flow_run_state(UUID(run_id), State(type=outcome, message=message), force=True)
+
+
+def _find_mark(run: FlowRun) -> Mark | None:
+    """The mark of the process that a run is in now: one that was started again bears the old one for a moment."""
+    mark, state = read_mark(run.labels), run.state
+    if mark is None or state is None or state.type is StateType.PENDING:
+        return None
+    return None if state.type is StateType.RUNNING and mark.leased_at < state.timestamp else mark
 
 
 def _read_pages(client: SyncPrefectClient) -> Iterator[FlowRun]:

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import httpx
+from prefect import get_run_logger
 from prefect.artifacts import acreate_markdown_artifact
 
 from engine.model import POLES
@@ -22,11 +24,15 @@ BAR_CELLS = 16
 async def report(rounds: Rounds, verdict: Verdict, stored: StoredSet, api_url: str | None = None) -> None:
     """Puts the summary on the run page as a markdown artifact, with a link to the report where there is a door.
 
-    Not a task: what a task makes hangs on the task, one click further away from who looks at the run.
+    Not a task: what a task makes hangs on the task, one click further away from who looks at the run. The set is in
+    the store by now: a server that is away is no reason to call the run a failure.
     """
     summary = write_summary(rounds, verdict, stored, api_url)
     headline = summary.splitlines()[0].removeprefix("# ")
-    await acreate_markdown_artifact(key="synthesis", markdown=summary, description=headline)
+    try:
+        await acreate_markdown_artifact(key="synthesis", markdown=summary, description=headline)
+    except httpx.HTTPError as error:
+        get_run_logger().warning("The run page lacks its summary: %s", error)
 
 
 def write_summary(rounds: Rounds, verdict: Verdict, stored: StoredSet, api_url: str | None = None) -> str:

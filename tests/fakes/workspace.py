@@ -205,6 +205,18 @@ def count_poles(frame: pd.DataFrame) -> dict[tuple[str, str], int]:
     return {pair: pairs.count(pair) for pair in sorted(set(pairs))}
 
 
+def find_gone_process() -> str:
+    """The name of a process of this host that has ended."""
+    ended = subprocess.run(
+        [sys.executable, "-c", "from flows.marks import name_process; print(name_process())"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+    )
+    return ended.stdout.strip()
+
+
 @contextmanager
 def _accept_interrupts() -> Iterator[None]:
     """What a shell runs in the background ignores SIGINT, and so would all that is started from there."""

@@ -6,14 +6,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from fakes.provider import Behaviour, Provider
 from fakes.site import Site, find_free_port, list_flow_processes, open_site, wait_until
-from fakes.workspace import ROOT, make_workspace
+from fakes.workspace import ROOT, find_gone_process, make_workspace
 
 from flows.automations import WATCHES
+from flows.marks import Mark, name_process, read_mark
+from flows.unfinished import GONE
 
 pytestmark = pytest.mark.slow
 
@@ -91,6 +94,34 @@ def test_deploy_without_a_server_says_what_to_do(site: Site, tmp_path: Path) -> 
     assert said.startswith(f"exemplars: The Prefect server at {gone['PREFECT_API_URL']} does not answer as it should: ")
 
 
+def test_deploy_ends_runs_whose_process_on_this_host_is_gone(site: Site) -> None:
+    site.deploy()
+    gone, living, elsewhere = find_gone_process(), name_process(), "elsewhere/1/1"
+    marked = {
+        ("RUNNING", gone): ("CRASHED", GONE),
+        ("CANCELLING", gone): ("CANCELLED", GONE),
+        ("PENDING", gone): ("PENDING", ""),
+        ("RUNNING", living): ("RUNNING", ""),
+        ("RUNNING", elsewhere): ("RUNNING", ""),
+    }
+    runs = {what: leave_run(site, what[0], what[1]) for what in marked}
+    site.ask("POST", "/v2/concurrency_limits/", name="model:u22a8.dead", limit=1)
+    lease_id = take_lease(site, "model:u22a8.dead")
+    leased = leave_run(site, "RUNNING", gone, lease_id)
+    again = leave_run(site, "RUNNING", gone, begun=datetime.now(UTC) - timedelta(minutes=1))
+    said = site.deploy()
+    states = {what: site.read_state(run_id) for what, run_id in runs.items()}
+    [mark] = [read_mark(site.ask("GET", f"/flow_runs/{leased}")["labels"])]
+    limit = site.ask("GET", "/v2/concurrency_limits/model:u22a8.dead")
+    for run_id in (*runs.values(), again):
+        site.ask("DELETE", f"/flow_runs/{run_id}")
+
+    assert "; 3 runs whose process is gone were ended; 4 unfinished runs are watched" in said
+    assert marked == {what: (kind, message.replace("None", "")) for what, (kind, message) in states.items()}
+    assert mark is not None
+    assert ("", 0) == (mark.lease_id, limit["active_slots"])
+
+
 @pytest.mark.timeout(400)
 def test_runs_whose_process_is_gone_are_over_within_two_minutes(tmp_path: Path, provider: Provider) -> None:
     provider.behaviour = Behaviour(hold_after=4)
@@ -124,14 +155,29 @@ def test_runs_whose_process_is_gone_are_over_within_two_minutes(tmp_path: Path, 
         assert "RUNNING" == site.read_state(living)[0]
 
 
-def leave_run(site: Site, state: str) -> str:
-    """A run of the flow in a state that no process has put it in, or will take it out of."""
+def leave_run(
+    site: Site, state: str, process: str | None = None, lease_id: str = "", begun: datetime | None = None
+) -> str:
+    """A run of the flow in a state that no process has put it in, or will take it out of.
+
+    With a ``process`` it is marked with that, as of a lease that was taken when it had ``begun``, now where not given.
+    """
     flow = site.ask("POST", "/flows/", name="synthesize")
     run = site.ask("POST", "/flow_runs/", flow_id=flow["id"], name=f"left {state}", state={"type": "SCHEDULED"})
     # A run that never ran is cancelled at once.
     for step in ("RUNNING", "CANCELLING") if state == "CANCELLING" else (state,):
         site.ask("POST", f"/flow_runs/{run['id']}/set_state", state={"type": step}, force=True)
+    if process is not None:
+        mark = Mark(lease_id, begun or datetime.now(UTC), process)
+        site.ask("PATCH", f"/flow_runs/{run['id']}/labels", **mark.to_labels())
     return str(run["id"])
+
+
+def take_lease(site: Site, name: str) -> str:
+    """The id of a lease of the concurrency limit."""
+    path, minute = "/v2/concurrency_limits/increment-with-lease", 60
+    taken = site.ask("POST", path, names=[name], slots=1, mode="concurrency", lease_duration=minute)
+    return str(taken["lease_id"])
 
 
 def find_process(site: Site, run_id: str) -> int:

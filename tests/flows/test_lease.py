@@ -3,24 +3,23 @@
 import asyncio
 import logging
 import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from uuid import UUID, uuid4
 
 import pytest
 from fakes.provider import Behaviour, Provider
-from fakes.workspace import HANDLE, PROGRAM, Workspace, read_manifest
+from fakes.workspace import HANDLE, PROGRAM, Workspace, find_gone_process, read_manifest
 from prefect import flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
-from prefect.client.schemas.objects import FlowRun
-from prefect.exceptions import CancelledRun
-from prefect.states import Completed, Running
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.exceptions import Abort, CancelledRun
+from prefect.states import Cancelled, Cancelling, Completed, Crashed, Running
 
-from engine.errors import ModelBusyError
+from engine.errors import ModelBusyError, RunInterruptedError
 from flows.lease import Lease
-from flows.marks import Mark, is_gone, name_process, name_tag, read_mark
+from flows.marks import Mark, describe_process, is_gone, name_process, name_tag, read_mark
 
 LOGGER = logging.getLogger(__name__)
 
@@ -72,17 +71,6 @@ def mark_run(client: SyncPrefectClient, run_id: UUID, handle: str, process: str,
     mark = Mark(lease_id, Completed().timestamp, process)
     client.update_flow_run(run_id, tags=[name_tag(handle)])
     client.update_flow_run_labels(run_id, dict(mark.to_labels()))
-
-
-def find_gone_process() -> str:
-    """The name of a process of this host that has ended."""
-    ended = subprocess.run(
-        [sys.executable, "-c", "from flows.marks import name_process; print(name_process())"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return ended.stdout.strip()
 
 
 def read_run(client: SyncPrefectClient, run_id: UUID) -> FlowRun:
@@ -232,6 +220,59 @@ async def test_run_that_lost_its_lease_to_another_attaches_nothing(
     lease.release()
 
 
+@pytest.mark.parametrize(
+    ("state", "error"), [(Cancelling(), RunInterruptedError), (Crashed(message="silent"), Abort), (Cancelled(), Abort)]
+)
+async def test_run_that_somebody_ended_stops_and_attaches_nothing(
+    client: SyncPrefectClient, handle: str, begin_run: Callable[[], UUID], state: State, error: type[BaseException]
+) -> None:
+    run_id = begin_run()
+    lease = Lease(client, handle, run_id, LOGGER, renew_seconds=0.1)
+    await asyncio.to_thread(lease.acquire, [])
+    client.set_flow_run_state(run_id, state, force=True)
+    with pytest.raises(error), lease.renewing():
+        await asyncio.sleep(60)
+    with pytest.raises(error):
+        await lease.confirm()
+    lease.release()
+
+    assert state.type == read_run(client, run_id).state_type
+
+
+async def test_run_that_has_begun_to_attach_is_not_stopped(
+    client: SyncPrefectClient, handle: str, begin_run: Callable[[], UUID], caplog: pytest.LogCaptureFixture
+) -> None:
+    run_id = begin_run()
+    lease = Lease(client, handle, run_id, LOGGER, renew_seconds=0.1)
+    await asyncio.to_thread(lease.acquire, [])
+    with lease.renewing():
+        await lease.confirm()
+        client.set_flow_run_state(run_id, Cancelling(), force=True)
+        while "must stop" not in caplog.text:  # noqa: ASYNC110 (a log has no event)
+            await asyncio.sleep(0.05)
+    lease.release()
+
+
+def test_run_that_passed_for_dead_attaches_nothing_and_does_not_end_twice(
+    workspace: Workspace, provider: Provider, prefect_server: str, client: SyncPrefectClient
+) -> None:
+    provider.behaviour = Behaviour(hold_after=3)
+    started = workspace.start(program=PROGRAM, PREFECT_API_URL=prefect_server)
+    while provider.in_flight == 0 or len(provider.answers) < 3:
+        assert started.poll() is None
+    tag = FlowRunFilter(tags=FlowRunFilterTags(all_=[name_tag(HANDLE)]))
+    [run] = [run for run in client.read_flow_runs(flow_run_filter=tag) if run.state and run.state.is_running()]
+    client.set_flow_run_state(run.id, Crashed(message="No heartbeat"), force=True)
+    provider.behaviour = Behaviour()
+    _, said = started.communicate(timeout=120)
+    after = read_run(client, run.id)
+
+    assert (130, []) == (started.returncode, workspace.list_sets())
+    assert "exemplars: The run is over: CRASHED, No heartbeat" in said
+    assert after.state is not None
+    assert ("CRASHED", "No heartbeat") == (after.state.type.value, after.state.message)
+
+
 @pytest.mark.parametrize("count", [2, 6])
 def test_of_runs_at_once_one_attaches_and_the_others_end_as_cancelled(
     workspace: Workspace, provider: Provider, prefect_server: str, count: int
@@ -272,11 +313,11 @@ def test_killed_run_is_taken_over_at_once(workspace: Workspace, provider: Provid
 
 def test_process_is_known_again() -> None:
     mine = name_process()
-    host, pid, begin = mine.split("/")
+    place, pid, begin = mine.rsplit("/", 2)
 
     assert is_gone(mine) is False
     assert is_gone(find_gone_process()) is True
-    assert is_gone(f"{host}/{pid}/1{begin}") is True
-    assert is_gone(f"not-{host}/{pid}/{begin}") is None
-    assert is_gone("") is None
-    assert socket.gethostname() == host
+    assert is_gone(f"{place}/{pid}/1{begin}") is True
+    assert is_gone(f"not-{place}/{pid}/{begin}") is None
+    assert [None] * 4 == [is_gone(name) for name in ("", f"{place}/²/1", f"{place}/{'9' * 30}/1", "a/b")]
+    assert describe_process(mine) == f"process {pid} on {socket.gethostname()}"

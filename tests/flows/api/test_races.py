@@ -5,7 +5,7 @@ import itertools
 import os
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+from fakes.door import open_door
 from fakes.postgres import serve_postgres
 from fakes.provider import Behaviour, Provider, serve_provider
 from fakes.site import wait_until
@@ -59,15 +60,16 @@ class Round:
     others: list[tuple[int, str]] = field(default_factory=list)
 
 
-def ask_at_once(surface: Surface, count: int = CALLERS, meanwhile: Any = None) -> Round:
-    """Sends requests all at the same instant, over connections that are open already."""
+def ask_at_once(surface: Surface, count: int = CALLERS, meanwhile: Any = None, others: Sequence[str] = ()) -> Round:
+    """Sends requests all at the same instant, over connections that are open already; to each door its share."""
+    urls = list(itertools.islice(itertools.cycle([surface.door.url, *others]), count))
 
     async def ask_all() -> list[httpx.Response]:
         headers = {"Authorization": f"Bearer {surface.door.secret}"}
         limits = httpx.Limits(max_connections=count + 1)
-        async with httpx.AsyncClient(base_url=surface.door.url, headers=headers, timeout=60, limits=limits) as client:
-            await asyncio.gather(*(client.get(f"/models/{HANDLE}/traits") for _ in range(count)))
-            asking = [client.post(PATH, json={"effort": "low"}) for _ in range(count)]
+        async with httpx.AsyncClient(headers=headers, timeout=60, limits=limits) as client:
+            await asyncio.gather(*(client.get(f"{url}/models/{HANDLE}/traits") for url in urls))
+            asking = [client.post(f"{url}{PATH}", json={"effort": "low"}) for url in urls]
             if meanwhile is not None:
                 asking.append(asyncio.to_thread(meanwhile))
             return list(await asyncio.gather(*asking))[:count]
@@ -105,6 +107,19 @@ def test_of_requests_at_one_instant_one_makes_a_run(backend: Surface) -> None:
         assert (1, CALLERS - 1) == (len(found.new), len(found.conflicts)), f"round {number}"
         assert {found.new[0]} == set(found.conflicts)
         backend.end_runs(random.Random(number).choice(ENDED_TYPES))
+
+    assert ROUNDS == len(list_runs(backend))
+
+
+def test_of_requests_to_two_doors_one_makes_a_run(backend: Surface) -> None:
+    backend.forget_runs()
+    with open_door(backend.door.workspace, backend.door.variables) as second:
+        for number in range(ROUNDS):
+            found = ask_at_once(backend, others=[second.url])
+            assert [] == found.others
+            assert (1, CALLERS - 1) == (len(found.new), len(found.conflicts)), f"round {number}"
+            assert {found.new[0]} == set(found.conflicts)
+            backend.end_runs(random.Random(number).choice(ENDED_TYPES))
 
     assert ROUNDS == len(list_runs(backend))
 

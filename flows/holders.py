@@ -1,0 +1,80 @@
+"""Holders: other runs that are marked as holding a model's lease, and what becomes of one whose process is gone."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+    FlowRunFilterTags,
+)
+from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.sorting import FlowRunSort
+from prefect.states import Crashed
+
+from flows.marks import Mark, describe_process, is_gone, name_tag, read_mark
+from flows.slot import free_lease
+
+# A run that is scheduled has no process, whatever mark it bears from an earlier attempt.
+AT_WORK = (StateType.PENDING, StateType.RUNNING, StateType.PAUSED, StateType.CANCELLING)
+OVER = (StateType.CRASHED, StateType.FAILED, StateType.CANCELLED, StateType.COMPLETED)
+OVER_LOOKED_AT = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A run that is marked; ``gone`` is whether its process has ended, None where that cannot be seen from here."""
+
+    run_id: UUID
+    mark: Mark
+    gone: bool | None
+    over: bool
+
+    @property
+    def process(self) -> tuple[UUID, str]:
+        """What tells this attempt of the run from another."""
+        return self.run_id, self.mark.process
+
+    def __str__(self) -> str:
+        return f"run {self.run_id} ({describe_process(self.mark.process)})"
+
+
+def list_holders(client: SyncPrefectClient, handle: str) -> list[Holder]:
+    """The runs of a model that are not over and marked."""
+    return _list_marked(client, handle, AT_WORK)
+
+
+def list_dead_holders(client: SyncPrefectClient, handle: str) -> list[Holder]:
+    """Of the runs of a model that ended last those that did not give their lease back and whose process is gone."""
+    return [holder for holder in _list_marked(client, handle, OVER, OVER_LOOKED_AT) if holder.gone]
+
+
+def bury(client: SyncPrefectClient, holder: Holder, successor: UUID) -> None:
+    """Frees the lease of a process that is gone; its run, where it is not over, has crashed."""
+    free_lease(client, holder.run_id, holder.mark)
+    if not holder.over and holder.run_id != successor:
+        said = f"Its process is gone; run {successor} took over its lease. Its replies are kept"
+        client.set_flow_run_state(holder.run_id, Crashed(message=said), force=True)
+
+
+def _list_marked(
+    client: SyncPrefectClient, handle: str, types: tuple[StateType, ...], limit: int | None = None
+) -> list[Holder]:
+    found = client.read_flow_runs(
+        flow_run_filter=FlowRunFilter(
+            tags=FlowRunFilterTags(all_=[name_tag(handle)]),
+            state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(types))),
+        ),
+        sort=FlowRunSort.END_TIME_DESC if types == OVER else FlowRunSort.START_TIME_DESC,
+        limit=limit,
+    )
+    return [holder for run in found if (holder := _read_holder(run)) is not None]
+
+
+def _read_holder(run: FlowRun) -> Holder | None:
+    mark = read_mark(run.labels)
+    if mark is None or not mark.lease_id:
+        return None
+    return Holder(run.id, mark, is_gone(mark.process), run.state is not None and run.state.is_final())
