@@ -33,6 +33,7 @@ class Settings(BaseSettings):
     keys_file: str = "data/keys.json"
     api_host: str = "127.0.0.1"
     api_port: int = Field(default=8000, ge=0, le=65535)
+    api_url: str | None = None
     api_allowed_hosts: str = ""
 
     @property
