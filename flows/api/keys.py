@@ -118,9 +118,10 @@ class KeyRing:
             self._keys = {key.id: key for key in read_keys(self._path)}
         except StoreError as error:
             self._keys, complaint = {}, str(error)
-        if complaint and (stamp, complaint) != (self._stamp, self._complaint):
+        if complaint and complaint != self._complaint:
             _log.error("No key is accepted. %s", complaint)
-        self._stamp, self._complaint = stamp, complaint
+        # What could not be read may be read in a moment without a change of its own, as when files were all open.
+        self._stamp, self._complaint = () if complaint else stamp, complaint
         return self._keys
 
 
