@@ -4,13 +4,19 @@ The proof is in ``docs/decisions/017-idempotency.md``; in short: a key derives o
 finished, and Prefect gives each key one run.
 """
 
+import asyncio
 import hashlib
+from collections.abc import Sequence
 
+from engine.errors import OrchestratorError
 from engine.model import Effort, SynthType
 from flows.api.errors import RUN_ID, ApiError
-from flows.api.orchestrator import Orchestrator
+from flows.api.orchestrator import UNSURE, Orchestrator, UnsureError
 from flows.api.runs import Run
 from flows.marks import name_tag
+
+# What a caller waits at most, be it for the turn of others.
+DEADLINE_SECONDS = 20.0
 
 
 async def enqueue(
@@ -25,17 +31,35 @@ async def enqueue(
         ApiError: 409, another run works on it.
         OrchestratorError: nothing was enqueued, or (``UnsureError``) that is not known.
     """
+    try:
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            made, in_the_way = await _ask_for_run(orchestrator, handle, synth_type, effort)
+    except TimeoutError:
+        raise UnsureError(UNSURE) from None
+    except UnsureError:
+        raise
+    except OrchestratorError as error:
+        raise OrchestratorError(f"{error} Nothing was enqueued; ask again later.") from error
+    if made is None:
+        raise refuse_busy(in_the_way, synth_type, effort, own)
+    return made
+
+
+async def _ask_for_run(
+    orchestrator: Orchestrator, handle: str, synth_type: SynthType, effort: Effort
+) -> tuple[Run | None, list[Run]]:
+    """The new run, or None and the live runs that are in its way."""
     # Runs of the UI, of schedules and of retries are no part of the chain: whoever sees one gives way, and where two
     # miss one another the lease lets one in.
-    for run in (await orchestrator.list_live([handle]))[handle]:
-        raise refuse_busy(run, synth_type, effort, own)
+    if live := (await orchestrator.list_live([handle]))[handle]:
+        return None, live
     before = await orchestrator.find_newest(handle)
     while before is None or before.over:
         created = await orchestrator.create_run(handle, synth_type, effort, chain_key(handle, before))
         if created.new:
-            return created.run
+            return created.run, []
         before = created.run
-    raise refuse_busy(before, synth_type, effort, own)
+    return None, [before]
 
 
 def chain_key(handle: str, before: Run | None) -> str:
@@ -43,11 +67,13 @@ def chain_key(handle: str, before: Run | None) -> str:
     return hashlib.sha256(f"{name_tag(handle)}|{before.run_id if before else ''}".encode()).hexdigest()
 
 
-def refuse_busy(run: Run, synth_type: SynthType, effort: Effort, own: Effort | None) -> ApiError:
-    """The 409 for a model that a run works on already."""
+def refuse_busy(live: Sequence[Run], synth_type: SynthType, effort: Effort, own: Effort | None) -> ApiError:
+    """The 409 for a model that runs are in the way of: the one that does the same is named, else the one that works."""
+    same = next((run for run in live if (run.synth_type, run.uses_effort(own)) == (synth_type, effort)), None)
+    run = same or next((run for run in live if run.holds), live[0])
     running = run.uses_effort(own)
     details = {"run_id": run.run_id, "synth_type": run.synth_type, "effort": running, "status": run.status}
-    if (run.synth_type, running) == (synth_type, effort):
+    if same is not None:
         said = f"The same synthesis of {run.handle} is {run.status} already, as run {run.run_id}."
         return ApiError(409, "already_running", said, details, {RUN_ID: run.run_id})
     said = (

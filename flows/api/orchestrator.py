@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 import httpx
 from prefect.client.orchestration import PrefectClient, get_client
@@ -21,6 +22,15 @@ DOOR_TAG = "http"
 PAGE = 200
 ENDED_SHOWN = 20
 TIMEOUT_SECONDS = 5.0
+PING_SECONDS = 2.0
+ASKED_AT_ONCE = 12
+# SQLite's json_array takes 127 arguments, which is what Prefect makes of a list of tags.
+TAGS_AT_ONCE = 50
+REQUEST_LABEL = "exemplars.request"
+UNSURE = (
+    "Prefect's server went away while it was asked for a run. Whether the run was enqueued is not known: read the "
+    "model when the server is back, or send the request again; it makes no second run."
+)
 # On SQLite twenty writers at once leave nineteen with an instant 503 (facts.md, "Prefect").
 RETRY_SECONDS = 15.0
 RETRY_STATUSES = frozenset({429, 502, 503})
@@ -60,10 +70,12 @@ class Orchestrator:
         self._client = client
         # Prefect's server makes one run at a time at best, and its SQLite sends all but one writer away.
         self._turn = asyncio.Lock()
+        # Below the client's own pool of connections, where waiting ends in an error.
+        self._slots = asyncio.Semaphore(ASKED_AT_ONCE)
 
     async def ping(self) -> None:
-        """Whether the server answers at all."""
-        await self._ask("GET", "/health")
+        """Whether the server answers at all, asked once: whoever asks for health does not wait long."""
+        await self._ask("GET", "/health", timeout_seconds=PING_SECONDS)
 
     async def list_live(self, handles: Sequence[str]) -> dict[str, list[Run]]:
         """The live runs of each model, the newest first.
@@ -73,7 +85,8 @@ class Orchestrator:
         """
         found = await self._filter_runs(LIVE_TYPES, {})
         if len(found) == PAGE:
-            found += await self._filter_runs(LIVE_TYPES, {"tags": {"any_": [name_tag(handle) for handle in handles]}})
+            for part in _split(handles):
+                found += await self._filter_runs(LIVE_TYPES, {"tags": {"any_": [name_tag(handle) for handle in part]}})
         live: dict[str, list[Run]] = {handle: [] for handle in handles}
         for run in {run.run_id: run for run in found}.values():
             if run.live and run.handle in live:
@@ -82,25 +95,23 @@ class Orchestrator:
 
     async def list_ended(self, handles: Sequence[str]) -> dict[str, list[Run]]:
         """The runs of each model that ended last."""
-        tags = [name_tag(handle) for handle in handles]
-        found = await self._filter_runs(ENDED_TYPES, {"tags": {"any_": tags}}, "END_TIME_DESC")
         ended: dict[str, list[Run]] = {handle: [] for handle in handles}
-        for run in found:
-            ended.setdefault(run.handle, []).append(run)
-        if len(found) == PAGE:
-            # The page was full: whoever is not on it may have older ones.
-            missing = [handle for handle in handles if not ended[handle]]
-            ended |= dict(zip(missing, await asyncio.gather(*map(self._list_ended_of, missing)), strict=True))
+        for part in _split(handles):
+            tags = [name_tag(handle) for handle in part]
+            found = await self._filter_runs(ENDED_TYPES, {"tags": {"any_": tags}}, "END_TIME_DESC")
+            for run in found:
+                ended.setdefault(run.handle, []).append(run)
+            if len(found) == PAGE:
+                # The page was full: whoever is not on it may have older ones.
+                missing = [handle for handle in part if not ended[handle]]
+                ended |= dict(zip(missing, await asyncio.gather(*map(self._list_ended_of, missing)), strict=True))
         return ended
 
     async def find_newest(self, handle: str) -> Run | None:
-        """The newest run of a model that was asked for over HTTP, live or not."""
-        found = await self._filter_runs((), {"tags": {"all_": [name_tag(handle), DOOR_TAG]}}, limit=1)
-        return found[0] if found else None
-
-    async def find_run(self, run_id: str) -> Run | None:
-        """The run of that id, whatever became of it."""
-        found = await self._filter_runs((), {"id": {"any_": [run_id]}}, limit=1)
+        """The newest run of a model that was asked for over HTTP, live or over."""
+        now = datetime.now(UTC)
+        conditions = {"tags": {"all_": [name_tag(handle), DOOR_TAG]}, **_due_at(now)}
+        found = await self._filter_runs((), conditions, limit=1)
         return found[0] if found else None
 
     async def read_progress(self, run_ids: Sequence[str]) -> dict[str, float]:
@@ -114,7 +125,8 @@ class Orchestrator:
         }
         answer = (await self._ask("POST", "/artifacts/filter", body)).json()
         # The newest comes last here, and wins: a run that was retried has several.
-        return {item["flow_run_id"]: round(min(1.0, float(item["data"]) / 100), 4) for item in reversed(answer)}
+        shares = {item["flow_run_id"]: _read_share(item["data"]) for item in reversed(answer)}
+        return {run_id: share for run_id, share in shares.items() if share is not None}
 
     async def create_run(self, handle: str, synth_type: str, effort: str, key: str) -> Created:
         """Asks for the run of an idempotency key; every key stands for one run for ever.
@@ -122,16 +134,21 @@ class Orchestrator:
         Raises:
             OrchestratorError: nothing was enqueued; UnsureError: that is not known.
         """
-        deployment = (await self._ask("GET", f"/deployments/name/{DEPLOYMENT}")).json()["id"]
+        request = uuid4().hex
         body = {
             "name": f"{handle} {synth_type}",
             "parameters": {"handle": handle, "synth_type": synth_type, "effort": effort},
             "tags": [name_tag(handle), DOOR_TAG],
+            "labels": {REQUEST_LABEL: request},
             "idempotency_key": key,
         }
+        deployment = (await self._ask("GET", f"/deployments/name/{DEPLOYMENT}")).json()["id"]
         async with self._turn:
-            answer = await self._ask("POST", f"/deployments/{deployment}/create_flow_run", body, changes=True)
-        return Created(read_run(answer.json(), datetime.now(UTC)), answer.status_code == httpx.codes.CREATED)
+            response = await self._ask("POST", f"/deployments/{deployment}/create_flow_run", body, changes=True)
+        answer = response.json()
+        # The run may be ours although it was there: when the first answer was lost on its way, and we asked again.
+        ours = (answer.get("labels") or {}).get(REQUEST_LABEL) == request
+        return Created(read_run(answer, datetime.now(UTC)), ours or response.status_code == httpx.codes.CREATED)
 
     async def _list_ended_of(self, handle: str) -> list[Run]:
         tags = {"tags": {"all_": [name_tag(handle)]}}
@@ -149,32 +166,59 @@ class Orchestrator:
         if types:
             runs["state"] = {"type": {"any_": list(types)}}
         if types == LIVE_TYPES:
-            runs["expected_start_time"] = {"before_": (now + DUE_MARGIN).isoformat()}
+            runs |= _due_at(now)
         body = {"flows": {"name": {"any_": [FLOW]}}, "flow_runs": runs, "sort": sort, "limit": limit}
         answer = await self._ask("POST", "/flow_runs/filter", body)
         return [read_run(item, now) for item in answer.json()]
 
-    async def _ask(self, method: Any, path: Any, body: object = None, changes: bool = False) -> httpx.Response:
-        """One request, again for a while where the server is busy or went away in the middle.
+    async def _ask(
+        self,
+        method: Any,
+        path: Any,
+        body: object = None,
+        changes: bool = False,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+    ) -> httpx.Response:
+        """One request, again for a while where the server is busy; one that makes a run also where it went away.
 
-        Asking again does no harm: the rest only reads, and a run is asked for by its key.
+        Asking again for a run does no harm: it is asked for by its key.
         """
         unsure = False
         try:
             async for attempt in _make_retrying():
                 with attempt:
                     try:
-                        return await self._client.request(method, path, json=body)
+                        async with self._slots:
+                            return await self._client.request(method, path, json=body, timeout=timeout_seconds)
                     except httpx.HTTPStatusError as error:
                         if error.response.status_code not in RETRY_STATUSES:
                             raise
-                        raise _BusyServerError(str(error)) from error
+                        raise _BusyServerError(f"it is busy: {error.response.status_code}") from error
                     except (httpx.ReadError, httpx.RemoteProtocolError, httpx.ReadTimeout) as error:
-                        unsure = changes
-                        raise _BusyServerError(str(error) or type(error).__name__) from error
+                        if not changes:
+                            raise
+                        unsure = True
+                        raise _BusyServerError(type(error).__name__) from error
         except (_BusyServerError, httpx.HTTPError) as error:
             raise _explain(error, str(path), unsure) from error
         raise AssertionError("tenacity returns or raises")
+
+
+def _split(handles: Sequence[str]) -> list[Sequence[str]]:
+    return [handles[start : start + TAGS_AT_ONCE] for start in range(0, len(handles), TAGS_AT_ONCE)]
+
+
+def _due_at(now: datetime) -> dict[str, Any]:
+    return {"expected_start_time": {"before_": (now + DUE_MARGIN).isoformat()}}
+
+
+def _read_share(data: object) -> float | None:
+    """A progress artifact's percentage as a share; None for what is none, since anybody may write one."""
+    try:
+        share = float(str(data)) / 100
+    except ValueError:
+        return None
+    return round(share, 4) if 0 <= share <= 1 else None
 
 
 def _make_retrying() -> AsyncRetrying:
@@ -187,18 +231,15 @@ def _make_retrying() -> AsyncRetrying:
 
 
 def _explain(error: Exception, path: str, unsure: bool) -> OrchestratorError:
+    """In words that tell nothing of where the server stands."""
     if unsure:
-        return UnsureError(
-            "Prefect's server went away while it was asked for a run. Whether the run was enqueued is not known: read "
-            "the model when the server is back, or send the request again; it makes no second run"
-        )
+        return UnsureError(UNSURE)
     if isinstance(error, httpx.HTTPStatusError):
         if error.response.status_code == httpx.codes.NOT_FOUND and DEPLOYMENT in path:
             return OrchestratorError(
-                f"Prefect's server has no deployment {DEPLOYMENT}, so nothing was enqueued. 'make serve' makes it, and "
-                "so does 'python -m flows.deploy'"
+                f"Prefect's server has no deployment {DEPLOYMENT}. 'make serve' makes it, and so does "
+                "'python -m flows.deploy'."
             )
-        said = f"answered {error.response.status_code} to {path}"
-    else:
-        said = f"does not answer ({str(error) or type(error).__name__})"
-    return OrchestratorError(f"Prefect's server {said}. Nothing was enqueued; ask again later")
+        return OrchestratorError(f"Prefect's server answered {error.response.status_code} where it should not.")
+    said = str(error) if isinstance(error, _BusyServerError) else type(error).__name__
+    return OrchestratorError(f"Prefect's server does not answer ({said}).")
