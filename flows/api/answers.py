@@ -30,13 +30,13 @@ class ErrorBody(_Answer):
 class ErrorEnvelope(_Answer):
     """Every answer that is not 2xx."""
 
-    error: ErrorBody
+    error: ErrorBody = Field(description="Why the request was refused.")
 
 
 class Health(_Answer):
     """The door answers, and so does Prefect's server behind it."""
 
-    status: Literal["ok"]
+    status: Literal["ok"] = Field(description="Never anything else: where something is wrong the status is 503.")
 
 
 class SynthesizeAnswer(_Answer):
@@ -49,77 +49,86 @@ class SynthesizeAnswer(_Answer):
 class Operation(_Answer):
     """The run that works on the model, or the last one that did."""
 
-    kind: Literal["synthesize"]
-    run_id: str = Field(examples=[RUN_ID_EXAMPLE])
-    status: Status
+    kind: Literal["synthesize"] = Field(description="What the run does.")
+    run_id: str = Field(description="The id of the Prefect flow run.", examples=[RUN_ID_EXAMPLE])
+    status: Status = Field(description="The last three are final.")
     started_at: datetime | None = Field(description="When it began to run, in UTC; null while it is queued.")
-    progress: Annotated[float, Field(ge=0, le=1)] | None = Field(description="The share that is done.")
-    error: str | None = Field(description="Why it failed or was cancelled.")
+    progress: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        description="The share that is done; null where it is not known."
+    )
+    error: str | None = Field(description="Why it failed or was cancelled, else null.")
 
 
 class ModelAnswer(_Answer):
     """A model and its state."""
 
-    handle: str = Field(examples=[HANDLE_EXAMPLE])
-    scoring_method: Literal["balanced_cosine"]
-    description: str | None
-    state: State
-    kind: Literal["scoring"]
+    handle: str = Field(description="Its name, `<namespace>.<name>`.", examples=[HANDLE_EXAMPLE])
+    scoring_method: Literal["balanced_cosine"] = Field(description="How the platform scores text by it.")
+    description: str | None = Field(description="One line on what it judges.")
+    state: State = Field(
+        description="`busy` while a run works on it; `draft` and `failed` (a draft whose last run did not complete) "
+        "take samples; `ready` and `archived` do not."
+    )
+    kind: Literal["scoring"] = Field(description="Every model is of this kind.")
     traits: list[str] = Field(description="The names of the traits.", examples=[["Clarity", "Actionability"]])
-    current_version_id: int | None
-    version_no: int | None
-    version_tags: list[str]
-    zero_data_retention: bool
-    last_operation: Operation | None
+    current_version_id: int | None = Field(description="The id of its trained version; null before it was trained.")
+    version_no: int | None = Field(description="The number of that version, from 1.")
+    version_tags: list[str] = Field(description="The names that version goes by.")
+    zero_data_retention: bool = Field(description="Whether the platform keeps none of the texts that it scores.")
+    last_operation: Operation | None = Field(
+        description="The run that works on it, or the last one that did; null where none ever has."
+    )
 
 
 class ModelPage(_Answer):
     """Models in the order of their handles."""
 
-    items: list[ModelAnswer]
+    items: list[ModelAnswer] = Field(description="The models of this page.")
     next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
-    limit: int
+    limit: int = Field(description="How many a page holds at most, as asked for.")
 
 
 class TraitAnswer(_Answer):
-    """A trait with the counts of its samples; the last three fields describe traits that the platform discovers."""
+    """A trait with the counts of its samples; the last three fields tell of traits that the platform discovers."""
 
-    key: str = Field(examples=["clarity"])
-    name: str = Field(examples=["Clarity"])
-    description: str
-    positive_label: str = Field(examples=["Clear"])
-    negative_label: str = Field(examples=["Obscure"])
+    key: str = Field(description="Its name for programs.", examples=["clarity"])
+    name: str = Field(description="Its name for people.", examples=["Clarity"])
+    description: str = Field(description="What it asks of a text.")
+    positive_label: str = Field(description="What a text of quality 1 is called.", examples=["Clear"])
+    negative_label: str = Field(description="What a text of quality 0 is called.", examples=["Obscure"])
     sample_count: int = Field(description="All its samples, those between the poles too.")
     positive_samples: int = Field(description="Its samples of quality 1.")
     negative_samples: int = Field(description="Its samples of quality 0.")
-    kind: Literal["extrinsic"]
-    discrimination: float | None
-    explained_variance: float | None
-    anchor_sample_ids: dict[str, object] | None
+    kind: Literal["extrinsic"] = Field(description="Defined by its author, not discovered by the platform.")
+    discrimination: float | None = Field(description="Null here.")
+    explained_variance: float | None = Field(description="Null here.")
+    anchor_sample_ids: dict[str, object] | None = Field(description="Null here.")
 
 
 class TraitList(_Answer):
     """The traits of a model, in the order of its definition."""
 
-    traits: list[TraitAnswer]
+    traits: list[TraitAnswer] = Field(description="All of them: there are no pages.")
 
 
 class SampleAnswer(_Answer):
     """A piece of text with a quality for one trait."""
 
-    id: Annotated[int, Field(ge=0, lt=2**53)]
+    id: Annotated[int, Field(ge=0, lt=2**53, description="The same text for the same trait has the same one.")]
     trait: str = Field(description="The key of the trait.", examples=["clarity"])
-    text: str
-    quality: Annotated[float, Field(ge=0, le=1)]
-    provenance: Literal["authored", "synthesized", "score_feedback"]
-    source_url: str | None
+    text: str = Field(description="The text itself.")
+    quality: Annotated[float, Field(ge=0, le=1, description="1 is the trait's positive pole, 0 its negative one.")]
+    provenance: Literal["authored", "synthesized", "score_feedback"] = Field(
+        description="How it entered the model: by its author, by a synthesis, or by feedback on a score."
+    )
+    source_url: str | None = Field(description="Where the text was found, if its author says so.")
     content_sha256: str = Field(description="SHA-256 of the UTF-8 text, in hexadecimal.")
-    created_at: datetime | None = Field(description="Null for authored samples.")
+    created_at: datetime | None = Field(description="When it was made, in UTC; null for authored samples.")
 
 
 class SamplePage(_Answer):
     """Samples: the authored ones first, then set by set in the order in which they were attached."""
 
-    items: list[SampleAnswer]
+    items: list[SampleAnswer] = Field(description="The samples of this page.")
     next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
-    limit: int
+    limit: int = Field(description="How many a page holds at most, as asked for.")

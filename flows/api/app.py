@@ -18,27 +18,46 @@ from flows.api.keys import KeyRing
 from flows.api.keys_file import locate_keys
 from flows.api.limits import BodyLimit
 from flows.api.models import get_orchestrator, locate_place
-from flows.api.openapi import describe_answers
+from flows.api.openapi import BY_PREFECT, add_document, describe_answers
 from flows.api.orchestrator import open_orchestrator
+from flows.api.refusals import list_refusals
 from flows.api.translate import EXCEPTION_HANDLERS
 
 BASE = "/v1"
-ABOUT = """
+ABOUT = f"""
 Labelled text samples for models that have none, or too few: a model's trait definitions go in, exemplars of both poles
 come out, screened, checked by a gate and attached with the provenance `synthesized`.
 
-Ask for a synthesis with `POST /v1/models/{handle}/samples/synthesize`, read `last_operation` of the model until its
+Ask for a synthesis with `POST /v1/models/{{handle}}/samples/synthesize`, read `last_operation` of the model until its
 status is `succeeded`, then list the samples. A key is issued where the service runs, with
 `python -m flows.api keys issue`, and is sent as `Authorization: Bearer <key>`.
 
-Every answer carries `X-Request-Id`. Every answer that is not 2xx is one envelope: a stable `code`, a `message` that
-says what to do, the `request_id`, and `details`.
+Every answer carries `X-Request-Id`. Every answer that is not 2xx is one envelope,
+`{{"error": {{"code", "message", "request_id", "details"}}}}`: `code` is a stable word to branch on, `message` says to a
+person what is wrong and what to do, `request_id` is the header's, and `details` is an object, empty where there is
+nothing to add.
+
+{list_refusals()}
+
+405 carries `Allow`, 503 carries `Retry-After`. A listing comes in pages: give `next_cursor` as `cursor`, with the same
+filters, until it is null.
 """
-bearer = HTTPBearer(auto_error=False, scheme_name="bearer", description="A key of `python -m flows.api keys issue`.")
+KEYS = """
+A key of `python -m flows.api keys issue`, sent as `Authorization: Bearer <key>`. It has a scope (`scoring` reads,
+`authoring` reads and changes) and the namespaces that it owns. It changes only in those, and reads those and the public
+ones: `u22a8`, `live` and `bench`. A model that a key may not read answers like one that does not exist. The secret is
+shown once, when the key is issued.
+"""
+TAGS = [
+    {"name": "Service", "description": "Whether it works."},
+    {"name": "Synthesis", "description": "Samples for a model: what the service is for."},
+    {"name": "Reading", "description": "Models, their traits and samples, and what their runs left."},
+]
+bearer = HTTPBearer(auto_error=False, scheme_name="bearer", description=KEYS)
 health = APIRouter(tags=["Service"])
 
 
-@health.get("/health", responses=describe_answers(Health, 503, is_open=True), summary="Ask whether it works")
+@health.get("/health", responses=describe_answers(Health, *BY_PREFECT, is_open=True), summary="Ask whether it works")
 async def read_health(request: Request) -> Health:
     """Whether the door and Prefect's server behind it answer. Needs no key."""
     await get_orchestrator(request).ping()
@@ -58,6 +77,8 @@ def make_app(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
+        openapi_tags=TAGS,
         exception_handlers=EXCEPTION_HANDLERS,
         # From the outside in; Envelope answers whatever is raised further in.
         middleware=[
@@ -72,6 +93,7 @@ def make_app(settings: Settings) -> FastAPI:
     app.include_router(health, prefix=BASE)
     for module in (synthesis, reading):
         app.include_router(module.router, prefix=BASE, dependencies=[Security(bearer)])
+    add_document(app)
     add_docs(app)
     return app
 

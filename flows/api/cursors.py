@@ -10,6 +10,8 @@ from flows.api.errors import ApiError
 
 Part = str | int
 
+CURSOR_PATTERN = "^[A-Za-z0-9_-]+$"
+
 # No secret: it tells what this surface gave out from what a client made up or cut off, and hides nothing.
 _SEAL = b"exemplars cursor 1"
 _SEAL_BYTES = 8

@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 
-from engine.lifecycle import Lifecycle, read_lifecycle
-from engine.outline import Outline
 from fastapi.concurrency import run_in_threadpool
 
 from engine.errors import DefinitionError
+from engine.lifecycle import Lifecycle, read_lifecycle
+from engine.outline import Outline
 from flows.api.answers import ModelAnswer
 from flows.api.models import Place, read_outline
 from flows.api.orchestrator import Orchestrator

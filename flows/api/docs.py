@@ -5,7 +5,7 @@ import re
 import shlex
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -38,12 +38,20 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True)
+class Example:
+    """One body as text; its name where there are several."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Content:
-    """A body of one media type, with an example as text."""
+    """A body of one media type, with one example at least."""
 
     media_type: str
     fields: tuple[Field, ...]
-    example: str
+    examples: tuple[Example, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +161,10 @@ def _read_parameter(openapi: Mapping[str, Any], parameter: Mapping[str, Any]) ->
 
 def _read_answer(openapi: Mapping[str, Any], status: str, answer: Mapping[str, Any]) -> Answer:
     headers = ((name, resolve(openapi, header)) for name, header in answer.get("headers", {}).items())
+    contents = _read_contents(openapi, answer.get("content", {}), False)
+    if not status.startswith("2"):
+        # Refusals are all of one shape, which the page tells once, at its head.
+        contents = tuple(replace(content, fields=()) for content in contents)
     return Answer(
         status=status,
         description=answer.get("description", ""),
@@ -160,14 +172,14 @@ def _read_answer(openapi: Mapping[str, Any], status: str, answer: Mapping[str, A
             Field(name, "", describe_type(openapi, header.get("schema", {})), False, header.get("description", ""))
             for name, header in headers
         ),
-        contents=_read_contents(openapi, answer.get("content", {}), False),
+        contents=contents,
     )
 
 
 def _read_contents(openapi: Mapping[str, Any], contents: Mapping[str, Any], is_asked: bool) -> tuple[Content, ...]:
     return tuple(
         Content(
-            media_type, _read_fields(openapi, content.get("schema", {}), is_asked), _write_example(openapi, content)
+            media_type, _read_fields(openapi, content.get("schema", {}), is_asked), _write_examples(openapi, content)
         )
         for media_type, content in contents.items()
     )
@@ -189,14 +201,19 @@ def _read_fields(
     return tuple(fields)
 
 
-def _write_example(openapi: Mapping[str, Any], content: Mapping[str, Any]) -> str:
-    """The content's own example, the first of several, or one made from the schema."""
-    example = content.get("example")
-    if example is None and content.get("examples"):
-        example = next(iter(content["examples"].values())).get("value")
-    if example is None:
-        example = make_example(openapi, content.get("schema", {}))
-    return example if isinstance(example, str) else json.dumps(example, indent=2, ensure_ascii=False)
+def _write_examples(openapi: Mapping[str, Any], content: Mapping[str, Any]) -> tuple[Example, ...]:
+    """The content's own examples, or one made from the schema."""
+    named = {name: example.get("value") for name, example in content.get("examples", {}).items()}
+    if "example" in content or not named:
+        named = {"": content["example"] if "example" in content else make_example(openapi, content.get("schema", {}))}
+    return tuple(
+        Example(name if len(named) > 1 else "", value if isinstance(value, str) else _write_json(value))
+        for name, value in named.items()
+    )
+
+
+def _write_json(value: object) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)
 
 
 def _write_curl(
@@ -214,6 +231,7 @@ def _write_curl(
     lines = [f'curl "$EXEMPLARS{path}"' if method == "get" else f'curl -X {method.upper()} "$EXEMPLARS{path}"']
     lines += ['-H "Authorization: Bearer $EXEMPLARS_KEY"'] if is_secured else []
     if body:
-        compact = json.dumps(json.loads(body.example)) if body.media_type == "application/json" else body.example
+        text = body.examples[0].text
+        compact = json.dumps(json.loads(text)) if body.media_type == "application/json" else text
         lines += [f"-H 'Content-Type: {body.media_type}'", f"-d {shlex.quote(compact)}"]
     return " \\\n  ".join(lines)

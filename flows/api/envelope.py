@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from flows.api.errors import REQUEST_ID, ApiError, render_error
 from flows.api.limits import Incoming, find_header
-from flows.api.translate import translate
+from flows.api.translate import RETRY_AFTER_SECONDS, translate
 
 LOGGER = logging.getLogger("flows.api")
 
@@ -44,7 +44,8 @@ class Envelope:
             pass
         except asyncio.CancelledError:
             # The server stops and has waited long enough; nobody awaits this task any more.
-            stopping = ApiError(503, "internal_error", "The server is stopping. Ask again.")
+            headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+            stopping = ApiError(503, "internal_error", "The server is stopping. Ask again.", headers=headers)
             await answer.refuse(stopping, scope, incoming)
         except Exception as error:
             refusal = translate(error)

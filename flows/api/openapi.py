@@ -1,94 +1,165 @@
-"""OpenAPI: what every operation may answer, with its headers, codes and examples."""
+"""OpenAPI: what every operation may answer, with its headers, codes, examples and the operations that follow it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
+from fastapi import FastAPI
 from pydantic import BaseModel
 
 from flows.api.answers import RUN_ID_EXAMPLE, ErrorEnvelope
-from flows.api.errors import REQUEST_ID, RUN_ID, Code
+from flows.api.errors import REQUEST_ID, RUN_ID
+from flows.api.examples import ANSWERS, PAGES
+from flows.api.refusals import REFUSALS, REQUEST_EXAMPLE, Refused, make_example
 
-REQUEST_EXAMPLE = "5f0c6e0e8f5b4a7f9d0f3b1c2a4e6d80"
 # Any operation may answer these, a path that is found and a key that is in force notwithstanding.
-ALWAYS = (400, 401, 404, 413, 500)
+ALWAYS: Sequence[Refused] = (
+    (400, "invalid_request"),
+    (400, "invalid_json"),
+    (413, "body_too_large"),
+    (500, "internal_error"),
+    (503, "internal_error"),
+)
+CLOSED: Sequence[Refused] = ((401, "unauthorized"),)
+# Any operation whose path holds a handle.
+OF_MODEL: Sequence[Refused] = ((404, "not_found"), (404, "model_not_found"), (422, "invalid_handle"))
+BY_PREFECT: Sequence[Refused] = ((503, "orchestrator_unavailable"),)
+# FastAPI's own shapes, which no answer of ours has.
+FOREIGN = ("HTTPValidationError", "ValidationError")
 
-_HEADERS: Mapping[str, Any] = {
+_TEXT: Mapping[str, Any] = {"type": "string"}
+_HEADERS: Mapping[str, Mapping[str, Any]] = {
     REQUEST_ID: {
-        "description": "The id of this request, the same as in the log; the request's own where it brought a good one.",
-        "schema": {"type": "string"},
+        "description": f"The id of this request, the same as in the log: the request's own `{REQUEST_ID}` where it "
+        "brought one of 1 to 64 letters, digits, `.`, `_` and `-`, else a new one.",
+        "required": True,
+        "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
+        "example": REQUEST_EXAMPLE,
     },
-    RUN_ID: {"description": "The run that is the reason.", "schema": {"type": "string", "format": "uuid"}},
-    "Retry-After": {"description": "Seconds after which it may go better.", "schema": {"type": "integer"}},
-    "WWW-Authenticate": {"description": "How a key is sent.", "schema": {"type": "string"}},
-    "Vary": {"description": "The answer depends on `Accept`.", "schema": {"type": "string"}},
+    RUN_ID: {
+        "description": "The run that is the reason; absent where none is, as with `model_not_draft`.",
+        "schema": {"type": "string", "format": "uuid"},
+        "example": RUN_ID_EXAMPLE,
+    },
+    "Retry-After": {
+        "description": "Seconds after which to ask again.",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 1},
+        "example": 5,
+    },
+    "WWW-Authenticate": {
+        "description": "How a key is sent.",
+        "required": True,
+        "schema": _TEXT,
+        "example": "Bearer",
+    },
+    "Vary": {
+        "description": "The answer depends on the request's `Accept`.",
+        "required": True,
+        "schema": _TEXT,
+        "example": "Accept",
+    },
 }
-_STATUSES: Mapping[int, tuple[str, tuple[Code, ...], tuple[str, ...]]] = {
-    400: ("The request cannot be read: its host, its headers, or its body.", ("invalid_request", "invalid_json"), ()),
-    401: ("No key, or none that is in force.", ("unauthorized",), ("WWW-Authenticate",)),
-    403: ("The key's scope or its namespaces do not permit it.", ("forbidden",), ()),
-    404: (
-        "There is no such thing, or the key may not know of it.",
-        ("model_not_found", "trait_not_found", "not_found"),
-        (),
-    ),
-    409: (
-        "A run works on the model, or it is no draft.",
-        ("already_running", "model_busy", "model_not_draft"),
-        (RUN_ID,),
-    ),
-    413: ("The body is over 64 KiB.", ("body_too_large",), ()),
-    422: (
-        "The request can be read and makes no sense here.",
-        ("invalid_handle", "invalid_request", "no_traits", "no_seed_samples"),
-        (),
-    ),
-    500: ("Something went wrong on this side.", ("internal_error",), ()),
-    503: ("Prefect's server does not answer.", ("orchestrator_unavailable",), ("Retry-After",)),
+_HEADERS_OF: Mapping[int, Sequence[str]] = {
+    401: ("WWW-Authenticate",),
+    409: (RUN_ID,),
+    503: ("Retry-After",),
 }
+
+_EXAMPLES: Mapping[str, Any] = {kind.__name__: answer.model_dump(mode="json") for kind, answer in ANSWERS.items()}
 
 
 def describe_answers(
-    content: type[BaseModel] | str, *statuses: int, success: int = 200, markdown: bool = False, is_open: bool = False
+    content: type[BaseModel] | str,
+    *refused: Refused,
+    success: int = 200,
+    markdown: bool = False,
+    is_open: bool = False,
+    links: Mapping[str, Any] | None = None,
 ) -> dict[int | str, dict[str, Any]]:
     """The ``responses`` of a route: its success, what it may refuse with, and what any route may.
 
     Args:
         content: what a success carries: an answer, or a media type.
+        markdown: a success may carry the model card instead.
         is_open: the route needs no key.
+        links: the operations that a success leads to, each made by ``link``.
     """
-    described: dict[int | str, dict[str, Any]] = {success: _describe_success(content, markdown)}
-    wanted = {*ALWAYS, *statuses} - ({401} if is_open else set())
-    return described | {status: _describe_refusal(status) for status in sorted(wanted)}
-
-
-def _describe_success(content: type[BaseModel] | str, markdown: bool) -> dict[str, Any]:
-    headers = _name_headers(REQUEST_ID, *(["Vary"] if markdown else []))
-    described: dict[str, Any] = {"headers": headers}
-    if isinstance(content, str):
-        return {**described, "description": "The page.", "content": {content: {"schema": {"type": "string"}}}}
-    described |= {"model": content, "description": (content.__doc__ or "").strip().splitlines()[0]}
-    if markdown:
-        described["content"] = {
-            "text/markdown": {"schema": {"type": "string"}, "example": "# u22a8.technical-writing\n"}
-        }
+    described: dict[int | str, dict[str, Any]] = {success: _describe_success(content, markdown, links or {})}
+    wanted = {*ALWAYS, *refused, *(() if is_open else CLOSED)}
+    # In the order of the table, which is that of the statuses.
+    ordered = [each for each in REFUSALS if each in wanted]
+    for status in sorted({status for status, _ in ordered}):
+        described[status] = _describe_refusals([each for each in ordered if each[0] == status])
     return described
 
 
-def _describe_refusal(status: int) -> dict[str, Any]:
-    said, codes, headers = _STATUSES[status]
+def add_document(app: FastAPI) -> None:
+    """Makes the application's document ours.
+
+    FastAPI describes a 422 of its own wherever a route describes none, and leaves out every null, in examples too.
+    """
+    make = app.openapi
+
+    @cache
+    def make_document() -> dict[str, Any]:
+        document = make()
+        for operation in (each for item in document["paths"].values() for each in item.values()):
+            if FOREIGN[0] in str(operation["responses"].get("422")):
+                del operation["responses"]["422"]
+            for answer in operation["responses"].values():
+                _put_example(answer["content"])
+        for name in FOREIGN:
+            document["components"]["schemas"].pop(name, None)
+        return document
+
+    app.openapi = make_document  # type: ignore[method-assign]
+
+
+def link(operation: str, description: str, **parameters: str) -> dict[str, Any]:
+    """An operation that follows, its parameters taken from this one by runtime expressions."""
+    return {"operationId": operation, "description": description, "parameters": parameters}
+
+
+def _describe_success(content: type[BaseModel] | str, markdown: bool, links: Mapping[str, Any]) -> dict[str, Any]:
+    described: dict[str, Any] = {"headers": _name_headers(REQUEST_ID, *(["Vary"] if markdown else []))}
+    if links:
+        described["links"] = dict(links)
+    if isinstance(content, str):
+        return {**described, "description": "The page.", "content": {content: _describe_page(content)}}
+    described |= {"model": content, "description": (content.__doc__ or "").strip().splitlines()[0]}
+    if markdown:
+        described["content"] = {"text/markdown": _describe_page("text/markdown")}
+    return described
+
+
+def _put_example(contents: Mapping[str, Any]) -> None:
+    """Gives the JSON of a success its example, which is found by the name of its schema."""
+    content = contents.get("application/json", {})
+    example = _EXAMPLES.get(content.get("schema", {}).get("$ref", "").rpartition("/")[2])
+    if example is not None:
+        content["example"] = example
+
+
+def _describe_page(media_type: str) -> dict[str, Any]:
+    return {"schema": _TEXT, "example": PAGES[media_type]}
+
+
+def _describe_refusals(refused: Sequence[Refused]) -> dict[str, Any]:
+    """One status: the envelope, narrowed to the codes that this operation has for it."""
+    codes = [code for _, code in refused]
+    said = "; ".join(f"`{code}`: {REFUSALS[status, code].when}" for status, code in refused)
+    content = {
+        "schema": {"properties": {"error": {"properties": {"code": {"enum": codes}}}}},
+        "examples": {each[1]: {"summary": REFUSALS[each].when, "value": make_example(each)} for each in refused},
+    }
     return {
         "model": ErrorEnvelope,
-        "description": f"{said} Codes: {', '.join(f'`{code}`' for code in codes)}.",
-        "headers": _name_headers(REQUEST_ID, *headers),
-        "content": {"application/json": {"example": _make_example(status, codes[0])}},
+        "description": f"{said}.",
+        "headers": _name_headers(REQUEST_ID, *_HEADERS_OF.get(refused[0][0], ())),
+        "content": {"application/json": content},
     }
 
 
 def _name_headers(*names: str) -> dict[str, Any]:
-    return {name: _HEADERS[name] for name in names}
-
-
-def _make_example(status: int, code: Code) -> dict[str, Any]:
-    details = {"run_id": RUN_ID_EXAMPLE} if status == 409 else {}
-    message = _STATUSES[status][0]
-    return {"error": {"code": code, "message": message, "request_id": REQUEST_EXAMPLE, "details": details}}
+    return {name: dict(_HEADERS[name]) for name in names}

@@ -5,8 +5,9 @@ from dataclasses import astuple
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
+from pydantic.json_schema import SkipJsonSchema
 
 from engine.definition import load_outline
 from engine.listed import AttachedPosition, AuthoredPosition, ListedSample, Position
@@ -16,6 +17,7 @@ from engine.outline import Outline
 from engine.sample_set import REPORT
 from engine.store import find_set, read_file
 from flows.api.answers import (
+    RUN_ID_EXAMPLE,
     ModelAnswer,
     ModelPage,
     SampleAnswer,
@@ -24,9 +26,10 @@ from flows.api.answers import (
     TraitAnswer,
     TraitList,
 )
-from flows.api.cursors import Part, read_cursor, write_cursor
+from flows.api.cursors import CURSOR_PATTERN, Part, read_cursor, write_cursor
 from flows.api.describe import describe_models
 from flows.api.errors import ApiError
+from flows.api.examples import MODELS_CURSOR, SAMPLES_CURSOR
 from flows.api.models import (
     Place,
     find_model,
@@ -37,13 +40,17 @@ from flows.api.models import (
     list_readable,
 )
 from flows.api.negotiation import MARKDOWN, prefers_markdown
-from flows.api.openapi import describe_answers
+from flows.api.openapi import BY_PREFECT, OF_MODEL, describe_answers, link
+from flows.api.refusals import Refused
 
 router = APIRouter(tags=["Reading"])
 MODELS_AT_MOST, MODELS_SHOWN = 250, 50
 SAMPLES_AT_MOST, SAMPLES_SHOWN = 500, 100
 # Of a large namespace, one page of a rare state may be short and still have a next one.
 LOOKED_AT_MOST = 1000
+
+DEFINITION: Sequence[Refused] = ((422, "invalid_request"),)
+OF_HANDLE = {"handle": "$response.body#/handle"}
 
 # The page brings its own style and script and nothing from elsewhere.
 REPORT_HEADERS = {
@@ -53,17 +60,48 @@ REPORT_HEADERS = {
 
 Handle = Annotated[str, Depends(find_model)]
 OwnHandle = Annotated[str, Depends(find_own_model)]
-Cursor = Annotated[str | None, Query(description="`next_cursor` of the page before; left out for the first page.")]
+NEXT = "`next_cursor` of the page before, with the same filters; left out for the first page."
+ModelsCursor = Annotated[
+    str | SkipJsonSchema[None],
+    Query(description=NEXT, examples=[MODELS_CURSOR], json_schema_extra={"pattern": CURSOR_PATTERN}),
+]
+SamplesCursor = Annotated[
+    str | SkipJsonSchema[None],
+    Query(description=NEXT, examples=[SAMPLES_CURSOR], json_schema_extra={"pattern": CURSOR_PATTERN}),
+]
 
 
-@router.get("/models", responses=describe_answers(ModelPage, 422, 503), summary="List models")
+@router.get(
+    "/models",
+    responses=describe_answers(
+        ModelPage,
+        (422, "invalid_request"),
+        *BY_PREFECT,
+        links={
+            "model": link("read_model", "The first model.", handle="$response.body#/items/0/handle"),
+            "traits": link("list_traits", "The first model's traits.", handle="$response.body#/items/0/handle"),
+            "samples": link("list_samples", "The first model's samples.", handle="$response.body#/items/0/handle"),
+            "next": link("list_models", "The next page.", cursor="$response.body#/next_cursor"),
+        },
+    ),
+    summary="List models",
+)
 async def list_models(
     request: Request,
-    namespace: Annotated[str, Query(description="The namespace to list; `u22a8` when not given.")] = "u22a8",
-    state: Annotated[State | None, Query(description="Models in this state only.")] = None,
-    kind: Annotated[Literal["scoring"] | None, Query(description="Every model is of this kind.")] = None,
-    limit: Annotated[int, Query(ge=1, le=MODELS_AT_MOST, description="Models on a page.")] = MODELS_SHOWN,
-    cursor: Cursor = None,
+    namespace: Annotated[
+        str,
+        Query(
+            description="The namespace to list, `u22a8` when not given. One that the key may not read has no models.",
+            examples=["u22a8", "live"],
+        ),
+    ] = "u22a8",
+    state: Annotated[State | SkipJsonSchema[None], Query(description="Models in this state only.")] = None,
+    kind: Annotated[
+        Literal["scoring"] | SkipJsonSchema[None],
+        Query(description="Models of this kind only, which all are."),
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=MODELS_AT_MOST, description="Models on a page, at most.")] = MODELS_SHOWN,
+    cursor: ModelsCursor = None,
 ) -> ModelPage:
     """The models of one namespace that the key may read, in the order of their handles.
 
@@ -81,16 +119,33 @@ async def list_models(
 @router.get(
     "/models/{handle}",
     response_model=ModelAnswer,
-    responses=describe_answers(ModelAnswer, 404, 422, 503, markdown=True),
+    responses=describe_answers(
+        ModelAnswer,
+        *OF_MODEL,
+        *DEFINITION,
+        *BY_PREFECT,
+        markdown=True,
+        links={
+            "traits": link("list_traits", "Its traits.", **OF_HANDLE),
+            "samples": link("list_samples", "Its samples.", **OF_HANDLE),
+            "synthesize": link("synthesize_samples", "More samples for it.", **OF_HANDLE),
+        },
+    ),
     summary="Read a model",
 )
 async def read_model(
     request: Request,
+    response: Response,
     handle: Handle,
-    accept: Annotated[str, Header(description="`text/markdown` for the model card.")] = "*/*",
+    # OpenAPI wants no parameter of this name: what may be accepted stands with the answer.
+    accept: Annotated[str, Header(include_in_schema=False)] = "*/*",
 ) -> ModelAnswer | Response:
-    """A model with its state and its last operation; with `Accept: text/markdown`, its card, which tells no state."""
+    """A model with its state and its last operation; with `Accept: text/markdown`, its card, which tells no state.
+
+    This is where a run is followed: `last_operation` has its status and its progress.
+    """
     place = get_place(request)
+    response.headers["Vary"] = "Accept"
     if prefers_markdown(accept):
         card = await run_in_threadpool(write_card, place, handle)
         return Response(card, media_type=MARKDOWN, headers={"Vary": "Accept"})
@@ -98,7 +153,9 @@ async def read_model(
     return model
 
 
-@router.get("/models/{handle}/traits", responses=describe_answers(TraitList, 404, 422), summary="List traits")
+@router.get(
+    "/models/{handle}/traits", responses=describe_answers(TraitList, *OF_MODEL, *DEFINITION), summary="List traits"
+)
 def list_traits(request: Request, handle: Handle) -> TraitList:
     """The traits of a model, each with its poles and the counts of its samples, authored and synthesized."""
     place = get_place(request)
@@ -125,13 +182,32 @@ def list_traits(request: Request, handle: Handle) -> TraitList:
     )
 
 
-@router.get("/models/{handle}/samples", responses=describe_answers(SamplePage, 403, 404, 422), summary="List samples")
+@router.get(
+    "/models/{handle}/samples",
+    operation_id="list_samples",
+    responses=describe_answers(
+        SamplePage,
+        *OF_MODEL,
+        (403, "forbidden"),
+        (404, "trait_not_found"),
+        (422, "invalid_request"),
+        links={
+            "next": link(
+                "list_samples", "The next page.", handle="$request.path.handle", cursor="$response.body#/next_cursor"
+            )
+        },
+    ),
+    summary="List samples",
+)
 def list_model_samples(
     request: Request,
     handle: OwnHandle,
-    trait: Annotated[str | None, Query(description="Samples of this trait only, by its key or its name.")] = None,
-    limit: Annotated[int, Query(ge=1, le=SAMPLES_AT_MOST, description="Samples on a page.")] = SAMPLES_SHOWN,
-    cursor: Cursor = None,
+    trait: Annotated[
+        str | SkipJsonSchema[None],
+        Query(description="Samples of this trait only, by its key or its name.", examples=["clarity"]),
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=SAMPLES_AT_MOST, description="Samples on a page, at most.")] = SAMPLES_SHOWN,
+    cursor: SamplesCursor = None,
 ) -> SamplePage:
     """The samples of a model, page by page, for a key that owns its namespace.
 
@@ -151,13 +227,24 @@ def list_model_samples(
 @router.get(
     "/runs/{run_id}/report",
     response_class=Response,
-    responses=describe_answers("text/html", 404),
+    responses=describe_answers("text/html", (404, "not_found")),
     summary="Read the report of a run",
 )
-def read_report(request: Request, run_id: str) -> Response:
+def read_report(
+    request: Request,
+    run_id: Annotated[
+        str,
+        Path(
+            description="A run's id, of a 202 or of a model's `last_operation`.",
+            examples=[RUN_ID_EXAMPLE],
+            json_schema_extra={"format": "uuid"},
+        ),
+    ],
+) -> Response:
     """The page that a run left beside its samples, for a key that owns the model's namespace.
 
-    For a browser the key is the password of its dialog, with any user name.
+    There is one once the run has ended at the gate or behind it, also where nothing was attached. For a browser the key
+    is the password of its dialog, with any user name.
     """
     place = get_place(request)
     stored = find_set(place.samples_uri, run_id) if _is_run_id(run_id) else None

@@ -4,7 +4,6 @@ import re
 from collections.abc import Sequence
 
 from engine.lifecycle import Lifecycle
-
 from flows.api.answers import Operation, State
 from flows.api.runs import Run, choose_operation
 from flows.marks import KEPT

@@ -5,19 +5,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, get_args
 
-from engine.lifecycle import read_lifecycle
 from fastapi import APIRouter, Depends, Request
 from fastapi.concurrency import run_in_threadpool
 
 from engine.definition import load_model
 from engine.effort import choose_effort
+from engine.lifecycle import read_lifecycle
 from engine.model import EFFORTS, Effort, SynthType
 from engine.variation import check_seeds
 from flows.api.answers import SynthesizeAnswer
 from flows.api.enqueue import enqueue
 from flows.api.errors import ApiError
 from flows.api.models import Place, find_changeable_model, get_orchestrator, get_place
-from flows.api.openapi import describe_answers
+from flows.api.openapi import BY_PREFECT, OF_MODEL, describe_answers, link
 
 router = APIRouter(tags=["Synthesis"])
 
@@ -42,13 +42,22 @@ BODY = {
                     },
                     "effort": {
                         "anyOf": [{"type": "string", "enum": list(EFFORTS)}, {"type": "null"}],
-                        "default": None,
                         "description": "How many samples, by which synth model, with how much thinking. Null or left "
                         "out: the model's own effort, else `high`.",
                     },
                 },
             },
-            "example": {"synth_type": "from_traits", "effort": "low"},
+            "examples": {
+                "from_traits": {
+                    "summary": "Exemplars from what the traits mean, few and cheap.",
+                    "value": {"synth_type": "from_traits", "effort": "low"},
+                },
+                "diversify": {
+                    "summary": "Variations of the authored samples, at the model's own effort.",
+                    "value": {"synth_type": "diversify"},
+                },
+                "defaults": {"summary": "The same as `from_traits` at the model's own effort.", "value": {}},
+            },
         }
     },
 }
@@ -65,7 +74,20 @@ class Asked:
 @router.post(
     "/models/{handle}/samples/synthesize",
     status_code=202,
-    responses=describe_answers(SynthesizeAnswer, 403, 404, 409, 422, 503, success=202),
+    responses=describe_answers(
+        SynthesizeAnswer,
+        *OF_MODEL,
+        (403, "forbidden"),
+        (422, "invalid_request"),
+        (422, "no_traits"),
+        (422, "no_seed_samples"),
+        (409, "already_running"),
+        (409, "model_busy"),
+        (409, "model_not_draft"),
+        *BY_PREFECT,
+        success=202,
+        links={"model": link("read_model", "The model, which tells how the run goes.", handle="$request.path.handle")},
+    ),
     openapi_extra={"requestBody": BODY},
     summary="Synthesize samples",
 )

@@ -51,7 +51,12 @@ def make_app() -> FastAPI:
             404: {
                 "description": "No such model.",
                 "headers": {"X-Request-Id": {"description": "Its id.", "schema": {"type": "string"}}},
-                "content": {"application/json": {"examples": {"one": {"value": {"error": "none"}}}}},
+                "content": {
+                    "application/json": {
+                        "schema": {"properties": {"told_once": {"type": "string"}}},
+                        "examples": {"one": {"value": {"error": "none"}}, "other": {"value": {"error": "some"}}},
+                    }
+                },
             },
             409: {"description": "Busy.", "content": {"text/markdown": {"example": "# Card"}}},
         },
@@ -84,6 +89,7 @@ def text() -> str:
         "Its id.",
         "404No such model.",
         '"error": "none"',
+        '"error": "some"',
         "# Card",
         "itemslist of Sample",
         "items[].id",
@@ -107,6 +113,10 @@ def test_curl_lines_can_be_pasted() -> None:
         "  -H 'Content-Type: application/json' \\",
         """  -d '{"synth_type": "from_traits", "note": "it'"'"'s new"}'""",
     ] == make.curl.splitlines()
+
+
+def test_fields_of_a_refusal_are_left_out(text: str) -> None:
+    assert "told_once" not in text
 
 
 def test_html_in_a_description_is_text() -> None:

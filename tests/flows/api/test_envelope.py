@@ -168,6 +168,7 @@ def test_cancelled_request_is_told_that_the_server_stops() -> None:
     sent = run_alone(be_cancelled, [])
 
     assert [503, "internal_error"] == [sent[0]["status"], json.loads(sent[1]["body"])["error"]["code"]]
+    assert (b"retry-after", b"5") in sent[0]["headers"]
 
 
 def test_other_scopes_go_through() -> None:

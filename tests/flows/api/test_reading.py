@@ -299,7 +299,7 @@ def test_card_is_markdown(surface: Surface) -> None:
     assert "text/markdown; charset=utf-8" == card.headers["Content-Type"]
     assert HANDLE in card.text
     assert "Clear" in card.text
-    assert "Accept" == card.headers["Vary"]
+    assert "Accept" == card.headers["Vary"] == surface.author.get(f"/models/{HANDLE}").headers["Vary"]
 
 
 def test_report_is_for_who_owns_the_namespace_and_for_a_browser(surface: Surface) -> None:

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from engine.lifecycle import Lifecycle
 
+from engine.lifecycle import Lifecycle
 from flows.api.runs import Run, choose_operation, read_run
 from flows.api.state import tell_operation, tell_state
 from flows.marks import KEPT, NO_MARK, Mark

@@ -1,0 +1,238 @@
+"""The OpenAPI document: it is one, it is enough to work from, and the door does what it says, however it is asked."""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, get_args
+
+import jsonschema_rs
+import pytest
+import schemathesis
+from fakes.fuzzing import CHECKS, fuzz, read_document
+from fakes.stored import attach_texts
+from fakes.surface import PUBLIC, SEEDED, TRAINED, Surface
+from fakes.workspace import HANDLE
+from schemathesis.checks import CHECKS as KNOWN_CHECKS
+
+from engine.settings import Settings
+from flows.api.app import make_app
+from flows.api.errors import Code
+from flows.api.refusals import REFUSALS
+
+DOCUMENT: dict[str, Any] = make_app(Settings()).openapi()
+OPERATIONS: dict[str, dict[str, Any]] = {
+    operation["operationId"]: operation for item in DOCUMENT["paths"].values() for operation in item.values()
+}
+ANSWERS = [
+    pytest.param(operation, int(status), id=f"{name} {status}")
+    for name, operation in OPERATIONS.items()
+    for status in operation["responses"]
+]
+REFUSED = [each for each in ANSWERS if isinstance(each.values[1], int) and each.values[1] >= 400]
+
+# Some 2,500 requests, half a minute where nothing else runs. A longer round: MAX_EXAMPLES=2000; another: FUZZ_SEED=2.
+MAX_EXAMPLES = int(os.environ.get("MAX_EXAMPLES", "200"))
+SEED = int(os.environ.get("FUZZ_SEED", "1"))
+
+
+def find_problems(schema: dict[str, Any], value: object) -> list[str]:
+    """What is wrong with a value by a schema of the document."""
+    rooted = {**schema, "components": DOCUMENT["components"]}
+    validator = jsonschema_rs.Draft202012Validator(rooted, validate_formats=True)
+    return [error.message for error in validator.iter_errors(value)]
+
+
+def list_examples(content: dict[str, Any]) -> list[Any]:
+    """The examples of a body, however they are given."""
+    named = [example["value"] for example in content.get("examples", {}).values()]
+    return [content["example"], *named] if "example" in content else named
+
+
+def walk(part: object) -> Iterator[dict[str, Any]]:
+    """All objects inside of it."""
+    if isinstance(part, dict):
+        yield part
+    for inner in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+        yield from walk(inner)
+
+
+def test_document_is_openapi_31() -> None:
+    schemathesis.openapi.from_dict(deepcopy(DOCUMENT)).validate()
+
+    assert "3.1.0" == DOCUMENT["openapi"]
+    for schema in DOCUMENT["components"]["schemas"].values():
+        jsonschema_rs.meta.validate(schema)
+
+
+def test_every_reference_and_link_leads_somewhere() -> None:
+    references = {part["$ref"].rpartition("/")[2] for part in walk(DOCUMENT) if "$ref" in part}
+    linked = {each["operationId"] for part in walk(DOCUMENT) for each in part.get("links", {}).values()}
+
+    assert set(DOCUMENT["components"]["schemas"]) >= references
+    assert set(OPERATIONS) >= linked
+
+
+def test_framework_has_no_shape_of_its_own_in_it() -> None:
+    assert "ValidationError" not in str(DOCUMENT)
+
+
+def test_operations_are_those_of_the_contract() -> None:
+    assert [
+        ("get", "/v1/health", "read_health"),
+        ("get", "/v1/models", "list_models"),
+        ("get", "/v1/models/{handle}", "read_model"),
+        ("get", "/v1/models/{handle}/samples", "list_samples"),
+        ("post", "/v1/models/{handle}/samples/synthesize", "synthesize_samples"),
+        ("get", "/v1/models/{handle}/traits", "list_traits"),
+        ("get", "/v1/runs/{run_id}/report", "read_report"),
+    ] == sorted(
+        (
+            (method, path, each["operationId"])
+            for path, item in DOCUMENT["paths"].items()
+            for method, each in item.items()
+        ),
+        key=lambda each: each[1],
+    )
+
+
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
+def test_operation_says_what_it_is_for(operation: dict[str, Any]) -> None:
+    assert {"summary", "description", "tags"} <= set(operation)
+    assert {tag["name"] for tag in DOCUMENT["tags"]} >= set(operation["tags"])
+    for parameter in operation.get("parameters", ()):
+        schema = parameter["schema"]
+        assert parameter["description"]
+        assert {"examples", "default", "enum", "const"} & set(schema), parameter["name"]
+        for example in [*schema.get("examples", ()), *([schema["default"]] if "default" in schema else ())]:
+            assert [] == find_problems(schema, example)
+
+
+@pytest.mark.parametrize("name", DOCUMENT["components"]["schemas"])
+def test_every_field_is_described(name: str) -> None:
+    schema = DOCUMENT["components"]["schemas"][name]
+
+    assert schema["description"]
+    assert [] == [key for key, field in schema["properties"].items() if not field.get("description")]
+
+
+def test_key_is_asked_for_everywhere_but_for_health() -> None:
+    scheme = DOCUMENT["components"]["securitySchemes"]["bearer"]
+    is_open = [name for name, operation in OPERATIONS.items() if not operation.get("security")]
+
+    assert ("http", "bearer") == (scheme["type"], scheme["scheme"])
+    assert "scope" in scheme["description"]
+    assert ["read_health"] == is_open
+    assert {"401"} == {"401"}.intersection(*(each["responses"] for each in OPERATIONS.values() if each.get("security")))
+    assert "401" not in OPERATIONS["read_health"]["responses"]
+
+
+def test_body_has_examples_that_agree_with_its_schema() -> None:
+    content = OPERATIONS["synthesize_samples"]["requestBody"]["content"]["application/json"]
+
+    assert 3 == len(list_examples(content))
+    assert [] == [
+        problem for example in list_examples(content) for problem in find_problems(content["schema"], example)
+    ]
+
+
+@pytest.mark.parametrize(("operation", "status"), ANSWERS)
+def test_answer_has_examples_that_agree_with_its_schema(operation: dict[str, Any], status: int) -> None:
+    answer = operation["responses"][str(status)]
+
+    assert answer["description"]
+    for content in answer["content"].values():
+        assert list_examples(content)
+        for example in list_examples(content):
+            assert [] == find_problems(content["schema"], example)
+    for header in answer["headers"].values():
+        assert header["description"]
+        assert [] == find_problems(header["schema"], header["example"])
+
+
+@pytest.mark.parametrize(("operation", "status"), ANSWERS)
+def test_answer_names_its_headers(operation: dict[str, Any], status: int) -> None:
+    extra = {401: {"WWW-Authenticate"}, 409: {"X-Run-Id"}, 503: {"Retry-After"}}.get(status, set())
+    negotiated = {"Vary"} if (operation["operationId"], status) == ("read_model", 200) else set()
+
+    assert {"X-Request-Id"} | extra | negotiated == set(operation["responses"][str(status)]["headers"])
+
+
+@pytest.mark.parametrize(("operation", "status"), REFUSED)
+def test_refusal_is_the_envelope_with_a_code_of_its_status(operation: dict[str, Any], status: int) -> None:
+    answer = operation["responses"][str(status)]
+    [content] = answer["content"].values()
+    codes = content["schema"]["properties"]["error"]["properties"]["code"]["enum"]
+
+    assert "#/components/schemas/ErrorEnvelope" == content["schema"]["$ref"]
+    assert codes == [example["error"]["code"] for example in list_examples(content)]
+    assert [] == [code for code in codes if (status, code) not in REFUSALS]
+    assert codes == re.findall(r"`(\w+)`:", answer["description"])
+
+
+def test_no_other_code_is_documented() -> None:
+    codes = {part["code"] for part in walk(DOCUMENT) if isinstance(part.get("code"), str)}
+
+    assert set(get_args(Code)) >= codes
+    assert set(get_args(Code)) - codes == {"method_not_allowed"}
+    assert "\n- 405 `method_not_allowed`: " in DOCUMENT["info"]["description"]
+
+
+@pytest.fixture
+def document(surface: Surface) -> Iterator[dict[str, Any]]:
+    """The door's document, about things that are there; the runs that come of it are ended, and the set is gone."""
+    samples = surface.door.workspace.samples
+    run_id = attach_texts(samples, HANDLE, ["One.", "Two.", "Three."], "<p>Report</p>")
+    yield read_document(surface, (HANDLE, SEEDED, TRAINED, PUBLIC), run_id)
+    surface.end_runs()
+    for folder in samples.rglob(f"run={run_id}"):
+        shutil.rmtree(folder)
+
+
+def test_all_checks_are_on() -> None:
+    assert set(KNOWN_CHECKS.get_all_names()) - {"max_response_time"} == set(CHECKS)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_door_does_what_the_document_says(surface: Surface, document: dict[str, Any], tmp_path: Path) -> None:
+    found = fuzz(surface, document, tmp_path / "fuzzed", MAX_EXAMPLES, SEED)
+    requests = sum(found.requests.values())
+    print(f"\n{requests} requests, {len(CHECKS)} checks, {found.report['running_time']:.0f} s, seed {SEED}")
+    print(
+        *re.findall(r"^Filtered: .*", found.output, re.MULTILINE),
+        found.report["test_cases"],
+        dict(sorted(found.requests.items())),
+        sep="\n",
+    )
+
+    assert 0 == found.exit_code, found.output
+    assert ([], []) == (found.report["failures"], found.report["errors"])
+    assert {"success"} == {phase["status"] for phase in found.report["phases"].values()}
+    assert len(OPERATIONS) == found.report["operations"]["tested"]
+    assert requests > 10 * min(MAX_EXAMPLES, 100)
+    # It got behind the first refusal.
+    assert {200, 202, 400, 401, 403, 404, 405, 409, 422} <= {status for _, status in found.requests}
+    assert not {500, 503} & {status for _, status in found.requests}
+
+
+@pytest.mark.slow
+def test_lies_in_the_document_are_found(surface: Surface, document: dict[str, Any], tmp_path: Path) -> None:
+    read, listed, traits = (
+        document["paths"][path]["get"]["responses"]
+        for path in ("/v1/models/{handle}", "/v1/models", "/v1/models/{handle}/traits")
+    )
+    read["203"] = read.pop("200")
+    listed["200"]["headers"]["X-Nothing"] = {"required": True, "schema": {"type": "string"}}
+    refusal = traits["401"]["content"]["application/json"]["schema"]["properties"]["error"]
+    refusal["properties"]["code"]["enum"] = ["forbidden"]
+    found = fuzz(surface, document, tmp_path / "fuzzed", 1, phases=["examples", "coverage"])
+
+    assert 1 == found.exit_code
+    assert {
+        ("UndefinedStatusCode", "GET /v1/models/{handle}"),
+        ("MissingHeaders", "GET /v1/models"),
+        ("JsonSchemaError", "GET /v1/models/{handle}/traits"),
+    } == {(failure["type"], operation) for failure in found.report["failures"] for operation in failure["operations"]}
