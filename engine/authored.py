@@ -43,6 +43,18 @@ def walk_authored(
                     yield position, _make_sample(outline.handle, seed)
 
 
+def walk_seeds(models_uri: str, outline: Outline) -> Iterator[Seed]:
+    """The authored samples of a model, one after the other.
+
+    Raises:
+        DefinitionError, StoreError: as ``walk_authored``.
+    """
+    folder = locate_model(models_uri, outline.handle)
+    for source in outline.sources:
+        for line in _walk_source(folder, source, BEGIN):
+            yield from line.seeds
+
+
 def count_authored(models_uri: str, outline: Outline) -> dict[str, SampleCount]:
     """How many authored samples each trait has that has any. A source is read once, and again when it has changed.
 

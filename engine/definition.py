@@ -7,13 +7,15 @@ import pyarrow as pa
 
 from engine.definition_file import NEAR, Findings, is_to_discover, show_value, validate_entry
 from engine.errors import DefinitionError, NoTraitsError, Problem, StoreError, UnknownModelError
-from engine.files import OutsideFolderError, list_folders, list_having, read_bytes, read_inside
+from engine.files import OutsideFolderError, list_folders, list_having, read_inside
 from engine.model import Model, Seed, check_handle, is_handle
 from engine.outline import Outline, Source, make_outline
 from engine.sources import read_csv, read_jsonl
 from engine.yamlfile import parse_yaml
 
 MODEL_FILE = "model.yaml"
+# Far above what a person writes; samples have files of their own.
+MAX_BYTES = 256 * 1024
 
 
 def load_model(models_uri: str, handle: str) -> Model:
@@ -43,6 +45,19 @@ def load_outline(models_uri: str, handle: str) -> Outline:
     return outline
 
 
+def check_traits(outline: Outline) -> None:
+    """Passes where there is something to synthesize from.
+
+    Raises:
+        NoTraitsError: the traits are still to be discovered.
+    """
+    if not outline.traits:
+        raise NoTraitsError(
+            f"{outline.handle}/{MODEL_FILE}: traits is 'discover', so there are no trait definitions to synthesize "
+            "from. Write the traits as a list, each with type, key and description"
+        )
+
+
 def parse_model(handle: str, content: bytes, read: Callable[[str], bytes]) -> Model:
     """The model that ``model.yaml`` defines; ``read`` gives the bytes of a file in its folder.
 
@@ -52,10 +67,7 @@ def parse_model(handle: str, content: bytes, read: Callable[[str], bytes]) -> Mo
     outline, findings = _parse_outline(handle, content)
     name = findings.document.name
     if is_to_discover(findings.document.value):
-        raise NoTraitsError(
-            f"{name}: traits is 'discover', so there are no trait definitions to synthesize from. "
-            "Write the traits as a list, each with type, key and description"
-        )
+        check_traits(outline)
     seeds = tuple(_read_sources(outline.sources, findings, read))
     if findings.problems:
         raise DefinitionError(name, findings.problems)
@@ -105,10 +117,17 @@ def locate_model(models_uri: str, handle: str) -> str:
 
 def _read_definition(models_uri: str, handle: str) -> bytes:
     check_handle(handle)
+    name = f"{handle}/{MODEL_FILE}"
     try:
-        return read_bytes(f"{locate_model(models_uri, handle)}/{MODEL_FILE}")
+        content = read_inside(locate_model(models_uri, handle), MODEL_FILE)
     except FileNotFoundError:
         raise _miss_model(models_uri, handle) from None
+    except OutsideFolderError:
+        raise DefinitionError(name, [Problem(name, None, "file", "a link to elsewhere", "a file")]) from None
+    if len(content) > MAX_BYTES:
+        found = f"{len(content):,} bytes"
+        raise DefinitionError(name, [Problem(name, None, "file", found, f"{MAX_BYTES:,} bytes at most")])
+    return content
 
 
 def _miss_model(models_uri: str, handle: str) -> UnknownModelError:

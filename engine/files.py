@@ -48,7 +48,11 @@ def locate_inside(folder_uri: str, path: str) -> str:
         FileNotFoundError: no such file, or a folder; at an object store not before it is opened.
     """
     if "://" not in folder_uri:
-        folder, file = Path(folder_uri).resolve(), (Path(folder_uri) / path).resolve()
+        try:
+            folder, file = Path(folder_uri).resolve(), (Path(folder_uri) / path).resolve()
+        except RuntimeError:
+            # Links that lead in a circle.
+            raise OutsideFolderError(path) from None
         if not file.is_relative_to(folder):
             raise OutsideFolderError(path)
         if not file.is_file():

@@ -35,6 +35,11 @@ class StoredSet:
         """The run that left it."""
         return str(self.manifest.get("run_id", ""))
 
+    @property
+    def handle(self) -> str:
+        """The model, as the set's place in the store has it."""
+        return self.folder.rpartition("/handle=")[2].partition("/")[0]
+
     def file(self, name: str) -> str:
         """The path or URI of one of its files."""
         return f"{self.folder}/{name}"

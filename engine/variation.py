@@ -46,6 +46,22 @@ def check_seeds(model: Model) -> None:
         )
 
 
+def has_seeds(traits: Iterable[Trait], seeds: Iterable[Seed]) -> bool:
+    """Whether every trait has seeds to vary at both poles; reads on only until that is known."""
+    missing = {(trait.key, pole) for trait in traits for pole in POLES}
+    for seed in seeds:
+        if is_usable(seed):
+            missing -= {(seed.trait, pole) for pole in POLES if pole == find_pole(seed)}
+            if not missing:
+                return True
+    return not missing
+
+
+def is_usable(seed: Seed) -> bool:
+    """Whether a seed is clearly of a pole, and long enough to have a voice."""
+    return find_pole(seed) is not None and count_words(seed.text) >= MIN_SEED_WORDS
+
+
 def list_unusable(model: Model) -> tuple[Skipped, ...]:
     """The seeds that are not varied, each by its place, with the reason."""
     skipped = []
@@ -72,7 +88,7 @@ def list_usable(model: Model, trait: str, pole: Pole) -> tuple[Seed, ...]:
     usable = {
         seed.sha256: seed
         for seed in reversed(model.seeds)
-        if seed.trait == trait and find_pole(seed) == pole and count_words(seed.text) >= MIN_SEED_WORDS
+        if seed.trait == trait and find_pole(seed) == pole and is_usable(seed)
     }
     return tuple(reversed(usable.values()))
 

@@ -8,7 +8,7 @@ from fastapi.security import HTTPBearer
 from starlette.middleware import Middleware
 
 from engine.settings import Settings
-from flows.api import reading, synthesis
+from flows.api import reading, samples, synthesis
 from flows.api.answers import Health
 from flows.api.auth import Authentication
 from flows.api.docs import add_docs
@@ -91,7 +91,7 @@ def make_app(settings: Settings) -> FastAPI:
     )
     app.state.place = locate_place(settings)
     app.include_router(health, prefix=BASE)
-    for module in (synthesis, reading):
+    for module in (synthesis, reading, samples):
         app.include_router(module.router, prefix=BASE, dependencies=[Security(bearer)])
     add_document(app)
     add_docs(app)

@@ -57,12 +57,12 @@ def is_closed(path: str) -> bool:
 
 def read_secret(header: str, has_dialog: bool = False) -> str | None:
     """The secret that an ``Authorization`` header carries (RFC 6750; RFC 7617 where ``has_dialog``)."""
-    scheme, _, credentials = header.strip().partition(" ")
+    scheme, _, credentials = header.strip(" \t").partition(" ")
     if scheme.lower() == "bearer":
-        return credentials.strip() or None
+        return credentials.strip(" \t") or None
     if has_dialog and scheme.lower() == "basic":
         try:
-            return base64.b64decode(credentials.strip(), validate=True).decode().partition(":")[2] or None
+            return base64.b64decode(credentials.strip(" \t"), validate=True).decode().partition(":")[2] or None
         except (binascii.Error, UnicodeDecodeError):
             return None
     return None

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from fastapi.concurrency import run_in_threadpool
 
-from engine.errors import DefinitionError
+from engine.errors import DefinitionError, StoreError
 from engine.lifecycle import Lifecycle, read_lifecycle
 from engine.outline import Outline
 from flows.api.answers import ModelAnswer
@@ -40,7 +40,7 @@ def _read_lifecycle(models_uri: str, handle: str) -> Lifecycle:
     """A file that does not say where a model stands makes it a failed one: the whole listing must not fail for it."""
     try:
         return read_lifecycle(models_uri, handle)
-    except DefinitionError:
+    except (DefinitionError, StoreError):
         return Lifecycle("failed")
 
 

@@ -91,6 +91,16 @@ class Incoming:
                     drained_bytes += len(message.get("body", b""))
 
 
+def check_framing(scope: Scope) -> None:
+    """A body with two lengths may end elsewhere for a proxy than for us (request smuggling; RFC 9112, section 6.3).
+
+    Raises:
+        ApiError: 400, before even the key is looked at; the connection is closed.
+    """
+    if find_header(scope, b"transfer-encoding") and find_header(scope, b"content-length"):
+        raise ApiError(400, "invalid_request", "A request has a Content-Length or a Transfer-Encoding, not both.")
+
+
 def find_header(scope: Scope, name: bytes) -> bytes:
     """The first value of a header, whose name is given in lower case; empty where there is none."""
     values = (value for key, value in scope["headers"] if key == name)

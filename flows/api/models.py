@@ -1,12 +1,14 @@
 """Models as a request may see them: found by their handle, for the key that asks."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from fastapi import Depends, Path, Request
 
 from engine.definition import has_model, list_handles, load_outline
-from engine.errors import DefinitionError, HandleError
+from engine.errors import DefinitionError, HandleError, StoreError
 from engine.model import HANDLE_MAX_LENGTH, HANDLE_PATTERN, check_handle
 from engine.outline import Outline
 from engine.settings import Settings
@@ -85,8 +87,22 @@ def read_outline(models_uri: str, handle: str) -> Outline:
     """What a model's definition says; one that cannot be read says nothing, so that no listing fails for it."""
     try:
         return load_outline(models_uri, handle)
-    except DefinitionError:
+    except (DefinitionError, StoreError):
         return Outline(handle)
+
+
+@contextmanager
+def hide_samples(key: Key, handle: str) -> Iterator[None]:
+    """Inside the block, what is wrong with a model is told with what was found only to who may list its samples."""
+    try:
+        yield
+    except DefinitionError as error:
+        if key.owns(handle):
+            raise
+        problems = [
+            replace(problem, found="what is not shown to this key", suggestion=None) for problem in error.problems
+        ]
+        raise DefinitionError(handle, problems) from None
 
 
 def list_readable(models_uri: str, key: Key, namespace: str) -> list[str]:

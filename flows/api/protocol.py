@@ -13,6 +13,8 @@ from flows.api.errors import ApiError, render_error
 
 HEAD_SECONDS = 10.0
 HEAD_LIMIT_BYTES = 16 * 1024
+# Those that say nothing among them: each is a file, and others than this server open files too.
+MAX_CONNECTIONS = 768
 
 # h11 looks at its limit only where a head is incomplete, so one that comes in one piece is fed to it in smaller ones.
 _PIECE_BYTES = 4 * 1024
@@ -36,6 +38,8 @@ class DoorProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A connection that says nothing is let go as well."""
         super().connection_made(transport)
+        if len(self.connections) > MAX_CONNECTIONS:
+            transport.close()
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -1,7 +1,6 @@
-"""Reading: the routes that tell what there is: models, traits, samples, the card and the report of a run."""
+"""Reading: the routes that tell what there is: models, traits, the card and the report of a run."""
 
-from collections.abc import Sequence
-from dataclasses import astuple
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -10,42 +9,42 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic.json_schema import SkipJsonSchema
 
 from engine.definition import load_outline
-from engine.listed import AttachedPosition, AuthoredPosition, ListedSample, Position
-from engine.listing import count_samples, list_samples
+from engine.files import OutsideFolderError, read_inside
+from engine.listed import SampleCount
+from engine.listing import count_samples
 from engine.model_card import render_model_card
 from engine.outline import Outline
 from engine.sample_set import REPORT
-from engine.store import find_set, read_file
+from engine.store import find_set
+from flows.api.access import Key
 from flows.api.answers import (
     RUN_ID_EXAMPLE,
     ModelAnswer,
     ModelPage,
-    SampleAnswer,
-    SamplePage,
     State,
     TraitAnswer,
     TraitList,
 )
-from flows.api.cursors import CURSOR_PATTERN, Part, read_cursor, write_cursor
+from flows.api.cursors import CURSOR_PATTERN, NEXT, read_cursor, refuse_cursor, write_cursor
 from flows.api.describe import describe_models
 from flows.api.errors import ApiError
-from flows.api.examples import MODELS_CURSOR, SAMPLES_CURSOR
+from flows.api.examples import MODELS_CURSOR
 from flows.api.models import (
     Place,
     find_model,
-    find_own_model,
     get_key,
     get_orchestrator,
     get_place,
+    hide_samples,
     list_readable,
 )
 from flows.api.negotiation import MARKDOWN, prefers_markdown
 from flows.api.openapi import BY_PREFECT, OF_MODEL, describe_answers, link
+from flows.api.queries import DIGITS
 from flows.api.refusals import Refused
 
 router = APIRouter(tags=["Reading"])
 MODELS_AT_MOST, MODELS_SHOWN = 250, 50
-SAMPLES_AT_MOST, SAMPLES_SHOWN = 500, 100
 # Of a large namespace, one page of a rare state may be short and still have a next one.
 LOOKED_AT_MOST = 1000
 
@@ -54,20 +53,15 @@ OF_HANDLE = {"handle": "$response.body#/handle"}
 
 # The page brings its own style and script and nothing from elsewhere.
 REPORT_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
+    "sandbox allow-scripts; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
 }
 
 Handle = Annotated[str, Depends(find_model)]
-OwnHandle = Annotated[str, Depends(find_own_model)]
-NEXT = "`next_cursor` of the page before, with the same filters; left out for the first page."
 ModelsCursor = Annotated[
     str | SkipJsonSchema[None],
     Query(description=NEXT, examples=[MODELS_CURSOR], json_schema_extra={"pattern": CURSOR_PATTERN}),
-]
-SamplesCursor = Annotated[
-    str | SkipJsonSchema[None],
-    Query(description=NEXT, examples=[SAMPLES_CURSOR], json_schema_extra={"pattern": CURSOR_PATTERN}),
 ]
 
 
@@ -100,7 +94,9 @@ async def list_models(
         Literal["scoring"] | SkipJsonSchema[None],
         Query(description="Models of this kind only, which all are."),
     ] = None,
-    limit: Annotated[int, Query(ge=1, le=MODELS_AT_MOST, description="Models on a page, at most.")] = MODELS_SHOWN,
+    limit: Annotated[
+        int, Query(ge=1, le=MODELS_AT_MOST, description="Models on a page, at most."), DIGITS
+    ] = MODELS_SHOWN,
     cursor: ModelsCursor = None,
 ) -> ModelPage:
     """The models of one namespace that the key may read, in the order of their handles.
@@ -108,7 +104,7 @@ async def list_models(
     With `state` a page may hold fewer than `limit` and still have a next one.
     """
     listing = ("models", namespace, state or "")
-    after = str(read_cursor(listing, cursor)[0]) if cursor is not None else ""
+    after = read_handle(listing, cursor) if cursor is not None else ""
     handles = await run_in_threadpool(list_readable, get_place(request).models_uri, get_key(request), namespace)
     left = [handle for handle in handles if handle > after]
     shown, last = await find_models(request, left[:LOOKED_AT_MOST], state, limit)
@@ -147,7 +143,7 @@ async def read_model(
     place = get_place(request)
     response.headers["Vary"] = "Accept"
     if prefers_markdown(accept):
-        card = await run_in_threadpool(write_card, place, handle)
+        card = await run_in_threadpool(write_card, place, handle, get_key(request))
         return Response(card, media_type=MARKDOWN, headers={"Vary": "Accept"})
     [model] = await describe_models(get_orchestrator(request), place, [handle])
     return model
@@ -159,8 +155,7 @@ async def read_model(
 def list_traits(request: Request, handle: Handle) -> TraitList:
     """The traits of a model, each with its poles and the counts of its samples, authored and synthesized."""
     place = get_place(request)
-    outline = load_outline(place.models_uri, handle)
-    counts = count_samples(place.models_uri, place.samples_uri, outline)
+    outline, counts = count_model(place, handle, get_key(request))
     return TraitList(
         traits=[
             TraitAnswer(
@@ -180,48 +175,6 @@ def list_traits(request: Request, handle: Handle) -> TraitList:
             for trait in outline.traits
         ]
     )
-
-
-@router.get(
-    "/models/{handle}/samples",
-    operation_id="list_samples",
-    responses=describe_answers(
-        SamplePage,
-        *OF_MODEL,
-        (403, "forbidden"),
-        (404, "trait_not_found"),
-        (422, "invalid_request"),
-        links={
-            "next": link(
-                "list_samples", "The next page.", handle="$request.path.handle", cursor="$response.body#/next_cursor"
-            )
-        },
-    ),
-    summary="List samples",
-)
-def list_model_samples(
-    request: Request,
-    handle: OwnHandle,
-    trait: Annotated[
-        str | SkipJsonSchema[None],
-        Query(description="Samples of this trait only, by its key or its name.", examples=["clarity"]),
-    ] = None,
-    limit: Annotated[int, Query(ge=1, le=SAMPLES_AT_MOST, description="Samples on a page, at most.")] = SAMPLES_SHOWN,
-    cursor: SamplesCursor = None,
-) -> SamplePage:
-    """The samples of a model, page by page, for a key that owns its namespace.
-
-    Authored samples come first, then those of each run in the order in which they were attached. A run that ends
-    between two pages moves nothing: every sample is listed once.
-    """
-    place = get_place(request)
-    outline = load_outline(place.models_uri, handle)
-    key = find_trait(outline, trait) if trait is not None else None
-    listing = ("samples", handle, key or "")
-    position = read_position(listing, cursor) if cursor is not None else None
-    page = list_samples(place.models_uri, place.samples_uri, outline, key, position, limit)
-    following = page.next_position and write_position(listing, page.next_position)
-    return SamplePage(items=[tell_sample(sample) for sample in page.samples], next_cursor=following, limit=limit)
 
 
 @router.get(
@@ -248,9 +201,26 @@ def read_report(
     """
     place = get_place(request)
     stored = find_set(place.samples_uri, run_id) if _is_run_id(run_id) else None
-    if stored is None or not get_key(request).owns(str(stored.manifest["handle"])):
+    try:
+        # The set's place says whose it is, and not the file that lies in it.
+        page = read_inside(stored.folder, REPORT) if stored and get_key(request).owns(stored.handle) else None
+    except (FileNotFoundError, OutsideFolderError):
+        page = None
+    if page is None:
         raise ApiError(404, "not_found", f"There is no report of a run {run_id}.", {"run_id": run_id})
-    return Response(read_file(stored.file(REPORT)), media_type="text/html", headers=REPORT_HEADERS)
+    return Response(page, media_type="text/html", headers=REPORT_HEADERS)
+
+
+def read_handle(listing: Sequence[str], cursor: str) -> str:
+    """The handle that a page of models comes after.
+
+    Raises:
+        ApiError: 422, the cursor is not of this listing.
+    """
+    match read_cursor(listing, cursor):
+        case [str(handle)]:
+            return handle
+    raise refuse_cursor()
 
 
 async def find_models(
@@ -270,52 +240,20 @@ async def find_models(
     return found, last
 
 
-def find_trait(outline: Outline, asked: str) -> str:
-    """The key of the trait that has this key, or else this name.
+def write_card(place: Place, handle: str, key: Key) -> str:
+    """The model card."""
+    return render_model_card(*count_model(place, handle, key))
+
+
+def count_model(place: Place, handle: str, key: Key) -> tuple[Outline, Mapping[str, SampleCount]]:
+    """The outline of a model and the counts of its samples.
 
     Raises:
-        ApiError: 404.
+        DefinitionError: its definition or a line of its samples is wrong.
     """
-    keys = [trait.key for trait in outline.traits]
-    names = {trait.name: trait.key for trait in reversed(outline.traits)}
-    if asked in keys:
-        return asked
-    if asked in names:
-        return names[asked]
-    said = f"{outline.handle} has no such trait. It has: {', '.join(keys) or 'none'}."
-    raise ApiError(404, "trait_not_found", said, {"trait": asked, "traits": keys})
-
-
-def write_position(listing: Sequence[str], position: Position) -> str:
-    """The cursor of a position."""
-    letter = "a" if isinstance(position, AuthoredPosition) else "s"
-    return write_cursor(listing, [letter, *astuple(position)])
-
-
-def read_position(listing: Sequence[str], cursor: str) -> Position:
-    """The position of a cursor that this listing gave.
-
-    Raises:
-        ApiError: 422, it did not.
-    """
-    letter, *place = read_cursor(listing, cursor)
-    return AuthoredPosition(*map(int, place)) if letter == "a" else _read_attached(place)
-
-
-def tell_sample(sample: ListedSample) -> SampleAnswer:
-    """A sample as the surface shows it."""
-    return SampleAnswer.model_validate(sample, from_attributes=True)
-
-
-def write_card(place: Place, handle: str) -> str:
-    """The model card; of a model whose definition cannot be read, what can be said of it all the same."""
-    outline = load_outline(place.models_uri, handle)
-    return render_model_card(outline, count_samples(place.models_uri, place.samples_uri, outline))
-
-
-def _read_attached(place: Sequence[Part]) -> AttachedPosition:
-    attached_ns, run_id, row = place
-    return AttachedPosition(int(attached_ns), str(run_id), int(row))
+    with hide_samples(key, handle):
+        outline = load_outline(place.models_uri, handle)
+        return outline, count_samples(place.models_uri, place.samples_uri, outline)
 
 
 def _is_run_id(text: str) -> bool:

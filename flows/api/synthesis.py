@@ -8,11 +8,12 @@ from typing import Annotated, Any, get_args
 from fastapi import APIRouter, Depends, Request
 from fastapi.concurrency import run_in_threadpool
 
-from engine.definition import load_model
+from engine.authored import walk_seeds
+from engine.definition import check_traits, load_model, load_outline
 from engine.effort import choose_effort
 from engine.lifecycle import read_lifecycle
 from engine.model import EFFORTS, Effort, SynthType
-from engine.variation import check_seeds
+from engine.variation import check_seeds, has_seeds
 from flows.api.answers import SynthesizeAnswer
 from flows.api.enqueue import enqueue
 from flows.api.errors import ApiError
@@ -107,15 +108,16 @@ async def synthesize_samples(
 
 
 def check_model(place: Place, handle: str, asked: Asked) -> Effort | None:
-    """Whether the model can be synthesized for; its own effort.
+    """Whether the model can be synthesized for; its own effort. A line of samples that is wrong is the run's to find.
 
     Raises:
         NoTraitsError, NoSeedsError, DefinitionError: its definition does not permit what is asked for.
         ApiError: 409, it is no draft.
     """
-    model = load_model(place.models_uri, handle)
-    if asked.synth_type == "diversify":
-        check_seeds(model)
+    outline = load_outline(place.models_uri, handle)
+    check_traits(outline)
+    if asked.synth_type == "diversify" and not has_seeds(outline.traits, walk_seeds(place.models_uri, outline)):
+        check_seeds(load_model(place.models_uri, handle))
     lifecycle = read_lifecycle(place.models_uri, handle)
     if not lifecycle.takes_samples:
         said = (
@@ -123,7 +125,7 @@ def check_model(place: Place, handle: str, asked: Asked) -> Effort | None:
             "samples are frozen."
         )
         raise ApiError(409, "model_not_draft", said, {"state": lifecycle.state})
-    return model.effort
+    return outline.effort
 
 
 def parse_body(body: bytes, content_type: str | None) -> Asked:

@@ -1,0 +1,114 @@
+"""Samples: the route that lists them page by page, for whoever owns their model's namespace."""
+
+from collections.abc import Sequence
+from dataclasses import astuple
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic.json_schema import SkipJsonSchema
+
+from engine.definition import load_outline
+from engine.listed import AttachedPosition, AuthoredPosition, ListedSample, Position
+from engine.listing import list_samples
+from engine.outline import Outline
+from flows.api.answers import SampleAnswer, SamplePage
+from flows.api.cursors import CURSOR_PATTERN, NEXT, read_cursor, refuse_cursor, write_cursor
+from flows.api.errors import ApiError
+from flows.api.examples import SAMPLES_CURSOR
+from flows.api.models import find_own_model, get_place
+from flows.api.openapi import OF_MODEL, describe_answers, link
+from flows.api.queries import DIGITS
+
+router = APIRouter(tags=["Reading"])
+SAMPLES_AT_MOST, SAMPLES_SHOWN = 500, 100
+
+OwnHandle = Annotated[str, Depends(find_own_model)]
+SamplesCursor = Annotated[
+    str | SkipJsonSchema[None],
+    Query(description=NEXT, examples=[SAMPLES_CURSOR], json_schema_extra={"pattern": CURSOR_PATTERN}),
+]
+
+
+@router.get(
+    "/models/{handle}/samples",
+    operation_id="list_samples",
+    responses=describe_answers(
+        SamplePage,
+        *OF_MODEL,
+        (403, "forbidden"),
+        (404, "trait_not_found"),
+        (422, "invalid_request"),
+        links={
+            "next": link(
+                "list_samples", "The next page.", handle="$request.path.handle", cursor="$response.body#/next_cursor"
+            )
+        },
+    ),
+    summary="List samples",
+)
+def list_model_samples(
+    request: Request,
+    handle: OwnHandle,
+    trait: Annotated[
+        str | SkipJsonSchema[None],
+        Query(description="Samples of this trait only, by its key or its name.", examples=["clarity"]),
+    ] = None,
+    limit: Annotated[
+        int, Query(ge=1, le=SAMPLES_AT_MOST, description="Samples on a page, at most."), DIGITS
+    ] = SAMPLES_SHOWN,
+    cursor: SamplesCursor = None,
+) -> SamplePage:
+    """The samples of a model, page by page, for a key that owns its namespace.
+
+    Authored samples come first, then those of each run in the order in which they were attached. A run that ends
+    between two pages moves nothing: every sample is listed once.
+    """
+    place = get_place(request)
+    outline = load_outline(place.models_uri, handle)
+    key = find_trait(outline, trait) if trait is not None else None
+    listing = ("samples", handle, key or "")
+    position = read_position(listing, cursor) if cursor is not None else None
+    page = list_samples(place.models_uri, place.samples_uri, outline, key, position, limit)
+    following = page.next_position and write_position(listing, page.next_position)
+    return SamplePage(items=[tell_sample(sample) for sample in page.samples], next_cursor=following, limit=limit)
+
+
+def find_trait(outline: Outline, asked: str) -> str:
+    """The key of the trait that has this key, or else this name.
+
+    Raises:
+        ApiError: 404.
+    """
+    keys = [trait.key for trait in outline.traits]
+    names = {trait.name: trait.key for trait in reversed(outline.traits)}
+    if asked in keys:
+        return asked
+    if asked in names:
+        return names[asked]
+    said = f"{outline.handle} has no such trait. It has: {', '.join(keys) or 'none'}."
+    raise ApiError(404, "trait_not_found", said, {"trait": asked, "traits": keys})
+
+
+def write_position(listing: Sequence[str], position: Position) -> str:
+    """The cursor of a position."""
+    letter = "a" if isinstance(position, AuthoredPosition) else "s"
+    return write_cursor(listing, [letter, *astuple(position)])
+
+
+def read_position(listing: Sequence[str], cursor: str) -> Position:
+    """The position of a cursor that this listing gave.
+
+    Raises:
+        ApiError: 422, it did not.
+    """
+    match read_cursor(listing, cursor):
+        case ["a", int(source), int(offset), int(line), int(label)] if min(source, offset, line, label) >= 0:
+            return AuthoredPosition(source, offset, line, label)
+        case ["s", int(attached_ns), str(run_id), int(row)] if min(attached_ns, row) >= 0:
+            return AttachedPosition(attached_ns, run_id, row)
+    raise refuse_cursor()
+
+
+def tell_sample(sample: ListedSample) -> SampleAnswer:
+    """A sample as the surface shows it."""
+    return SampleAnswer.model_validate(sample, from_attributes=True)
