@@ -123,6 +123,34 @@ def test_slot_of_a_process_that_is_gone_is_taken_over(
     assert "Its process is gone" in str(state.message)
 
 
+def test_lease_of_a_run_that_prefect_calls_crashed_is_taken_over(
+    client: SyncPrefectClient, handle: str, begin_run: Callable[[], UUID], enter: Enter
+) -> None:
+    dead = begin_run()
+    enter(dead)
+    mark = read_mark(read_run(client, dead).labels)
+    assert mark is not None
+    mark_run(client, dead, handle, find_gone_process(), mark.lease_id)
+    client.set_flow_run_state(dead, Crashed(message="Process exited with status -9"), force=True)
+    enter().release()
+    state = read_run(client, dead).state
+
+    assert state is not None
+    assert "Process exited with status -9" == state.message
+
+
+def test_labels_that_are_no_mark_are_none(
+    client: SyncPrefectClient, handle: str, begin_run: Callable[[], UUID], enter: Enter
+) -> None:
+    odd = begin_run()
+    client.update_flow_run(odd, tags=[name_tag(handle)])
+    client.update_flow_run_labels(odd, {"exemplars.leased_at": "yesterday", "exemplars.lease": "x"})
+    enter().release()
+
+    assert read_mark({"exemplars.leased_at": 7}) is None
+    assert read_mark({}) is None
+
+
 def test_run_takes_over_from_its_own_process_that_is_gone(
     client: SyncPrefectClient, handle: str, begin_run: Callable[[], UUID], enter: Enter
 ) -> None:

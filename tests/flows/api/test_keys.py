@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import re
+import resource
 import subprocess
 import sys
 import time
@@ -302,3 +303,17 @@ def test_key_is_found_by_many_threads_while_others_are_issued_and_revoked(path: 
             revoke_key(path, other.id)
         assert [{key}] * 8 == list(found)
     assert (key,) == read_keys(path)
+
+
+def test_file_that_could_not_be_read_for_a_moment_is_read_again(path: Path) -> None:
+    key, secret = issue(path)
+    ring = KeyRing(path, clock=lambda: time.time() + 60)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
+    try:
+        meanwhile = ring.find(secret)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+    assert meanwhile is None
+    assert key == ring.find(secret)

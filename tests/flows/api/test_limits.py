@@ -160,3 +160,13 @@ def test_nonsense_among_the_chunks_is_refused(edge: Edge) -> None:
     [answer] = edge.ask(HEAD + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nzz\r\n")
 
     assert (400, "invalid_request") == answer.told
+
+
+def test_body_with_two_lengths_is_refused_and_what_follows_is_no_request(edge: Edge) -> None:
+    hidden = b"GET /v1/size HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with edge.connect() as connection:
+        connection.sendall(HEAD + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk() + hidden)
+        answers = read_answers(connection, 2)
+
+    assert [400] == [answer.status for answer in answers]
+    assert "not both" in answers[0].error["message"]

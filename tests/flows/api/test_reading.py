@@ -1,6 +1,7 @@
 """Reading: every field of the contract's answers, pages that skip and repeat nothing, what stays without Prefect."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from fakes.surface import (
     HANDLES,
     PRIVATE,
     PUBLIC,
+    SEEDED,
     TRAINED,
     UNDISCOVERED,
     UNKNOWN,
@@ -180,6 +182,11 @@ def test_models_are_narrowed_by_namespace_state_and_kind(surface: Surface) -> No
         {"limit": "0"},
         {"limit": "251"},
         {"limit": "ten"},
+        {"limit": "01"},
+        {"limit": "+1"},
+        {"limit": "1.0"},
+        {"limit": "1_0"},
+        {"limit": "٣"},
         {"state": "sleeping"},
         {"kind": "ranking"},
         {"cursor": "bm90IG91cnM"},
@@ -367,3 +374,69 @@ def test_conflict_comes_before_unavailable(tmp_path: Path) -> None:
 
     assert (409, "model_not_draft") == refuse(answer)
     assert BARE not in answer.text
+
+
+def test_page_of_many_models_is_listed_with_their_operations(surface: Surface) -> None:
+    models = surface.door.workspace.model.parent
+    for number in range(150):
+        shutil.copytree(models / BARE, models / f"bench.many-{number:03}")
+    surface.site.ask("POST", "/flow_runs/filter")
+    many = surface.author.get("/models", params={"namespace": "bench", "limit": 250}).json()
+    for number in range(150):
+        shutil.rmtree(models / f"bench.many-{number:03}")
+
+    assert 150 == len(many["items"])
+    assert {None} == {model["last_operation"] for model in many["items"]}
+
+
+def test_text_of_a_sample_is_not_told_to_who_may_not_list_it(surface: Surface) -> None:
+    source = surface.door.workspace.model.with_name(SEEDED) / "samples.jsonl"
+    before = source.read_text()
+    source.write_text('{"content": "a private text", "clarity": "a private label"}\n')
+    told = surface.author.get(f"/models/{SEEDED}/traits")
+    hidden = surface.stranger.get(f"/models/{SEEDED}/traits")
+    card = surface.stranger.get(f"/models/{SEEDED}", headers={"Accept": "text/markdown"})
+    source.write_text(before)
+
+    assert [(422, "invalid_request")] * 3 == [refuse(told), refuse(hidden), refuse(card)]
+    assert "a private label" in told.text
+    assert "private" not in hidden.text + card.text
+    assert "samples.jsonl:1" in hidden.text
+
+
+def test_report_belongs_to_the_place_of_its_set(surface: Surface) -> None:
+    samples = surface.door.workspace.samples
+    run_id = attach_texts(samples, PRIVATE, ["a sample of somebody else"], report="<p>secret</p>")
+    [manifest] = samples.glob(f"handle={PRIVATE}/*/run={run_id}/_manifest.json")
+    manifest.write_text(manifest.read_text().replace(PRIVATE, HANDLE))
+    other = attach_texts(samples, TRAINED, ["a sample without a report"])
+    [report] = samples.glob(f"*/*/run={other}/_run/report.html")
+    report.unlink()
+
+    assert (404, "not_found") == refuse(surface.author.get(f"/runs/{run_id}/report"))
+    assert 200 == surface.stranger.get(f"/runs/{run_id}/report").status_code
+    assert (404, "not_found") == refuse(surface.author.get(f"/runs/{other}/report"))
+    report.symlink_to("/etc/hostname")
+    assert (404, "not_found") == refuse(surface.author.get(f"/runs/{other}/report"))
+
+
+def test_files_that_cannot_be_read_fail_no_listing(surface: Surface) -> None:
+    lifecycle = surface.door.workspace.model.with_name(BARE) / "lifecycle.json"
+    lifecycle.mkdir()
+    answer = surface.author.get(f"/models/{BARE}").json()
+    listed = surface.author.get("/models").status_code
+    lifecycle.rmdir()
+
+    assert ("failed", 200) == (answer["state"], listed)
+
+
+def test_what_anybody_may_write_in_prefect_breaks_no_answer(surface: Surface) -> None:
+    run_id = surface.synthesize().json()["run_id"]
+    surface.set_state(run_id, "RUNNING")
+    labels = {"exemplars.leased_at": "yesterday", "exemplars.lease": "x"}
+    surface.site.ask("PATCH", f"/flow_runs/{run_id}/labels", **labels)
+    for share in (-5, 400, 37.5):
+        surface.site.ask("POST", "/artifacts/", type="progress", data=share, flow_run_id=run_id)
+    answer = surface.author.get(f"/models/{HANDLE}").json()
+
+    assert ("busy", 0.375) == (answer["state"], answer["last_operation"]["progress"])
