@@ -1,0 +1,127 @@
+"""A stage: a run in mid-generation behind a door, a client that watches it, and ways to kill each part."""
+
+import os
+import signal
+import threading
+import time
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+import httpx
+from fakes.provider import Behaviour, Provider
+from fakes.site import wait_until
+from fakes.surface import Surface
+from fakes.workspace import read_manifest
+
+CONCURRENCY = 6
+ANSWERED = 12
+POLL_SECONDS = 0.2
+
+
+@dataclass
+class Client:
+    """A program that asks for a synthesis and reads the model all the time, and what it saw."""
+
+    client: httpx.Client
+    handle: str
+    seen: list[tuple[float, str]] = field(default_factory=list)
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def last(self) -> str:
+        """What it saw last."""
+        return self.seen[-1][1] if self.seen else ""
+
+    def synthesize(self) -> str:
+        """Asks for a run and returns its id."""
+        answer = self.client.post(f"/models/{self.handle}/samples/synthesize", json={"effort": "low"})
+        assert 202 == answer.status_code, answer.text
+        return str(answer.json()["run_id"])
+
+    def poll(self) -> None:
+        """Reads the model until it is told to stop."""
+        while not self.stopping.wait(POLL_SECONDS):
+            self.seen.append((time.monotonic(), self.look()))
+
+    def look(self) -> str:
+        """The state of the model and of its last run, or why there is no answer."""
+        try:
+            answer = self.client.get(f"/models/{self.handle}")
+        except httpx.HTTPError as error:
+            return type(error).__name__
+        if answer.status_code != 200:
+            return f"{answer.status_code} {answer.json()['error']['code']}"
+        model: dict[str, Any] = answer.json()
+        return f"{model['state']}/{(model['last_operation'] or {}).get('status')}"
+
+    def tell(self) -> str:
+        """What it saw in one line, with how long each lasted."""
+        spans = [(what, [moment for moment, _ in group]) for what, group in groupby(self.seen, lambda item: item[1])]
+        return ", ".join(f"{what} {moments[-1] - moments[0] + POLL_SECONDS:.0f} s" for what, moments in spans)
+
+
+@dataclass
+class Stage:
+    """The surface with a worker, a model of a test's own, and a client that watches it."""
+
+    surface: Surface
+    provider: Provider
+    client: Client
+    run_id: str = ""
+    killed_at: float = 0.0
+
+    def begin(self) -> None:
+        """Asks for a run and waits until the provider sits on its calls."""
+        self.provider.forget()
+        self.provider.behaviour = Behaviour(seconds=0.05, hold_after=ANSWERED)
+        self.run_id = self.client.synthesize()
+        wait_until(
+            lambda: (ANSWERED, CONCURRENCY) == (self.provider.answers.total(), self.provider.in_flight),
+            90,
+            "in mid-run",
+        )
+
+    def kill(self, *names: str) -> None:
+        """``kill -9`` of the parts at one instant, and a moment in which the client sees that."""
+        site, door = self.surface.site, self.surface.door
+        if "door" in names:
+            assert door.process is not None
+            os.kill(door.process.pid, signal.SIGKILL)
+        site.kill(*(name for name in names if name != "door"))
+        self.killed_at = time.monotonic()
+        self.wait_for_looks(10)
+
+    def wait_for_looks(self, count: int) -> None:
+        """Waits until the client has looked so many times more."""
+        before = len(self.client.seen)
+        wait_until(lambda: len(self.client.seen) >= before + count, 90, "the client looks on")
+
+    def go_on(self) -> None:
+        """Lets the provider answer."""
+        self.provider.behaviour = Behaviour()
+
+    def start_door(self) -> None:
+        """The door on the port that it had."""
+        self.surface.door.start(int(self.surface.door.url.split(":")[2].split("/")[0]))
+
+    def wait_until_free(self, seconds: float) -> float:
+        """Waits until the client sees that the model is not busy; the seconds since the kill."""
+        wait_until(lambda: self.client.last.startswith(("draft/", "failed/")), seconds, f"free: {self.client.last}")
+        return time.monotonic() - self.killed_at
+
+    def list_runs(self) -> list[str]:
+        """The runs of which the store has a set of the model."""
+        manifests = map(read_manifest, self.surface.door.workspace.list_sets())
+        return [item["run_id"] for item in manifests if item["handle"] == self.client.handle]
+
+    def read_state(self) -> str:
+        """The type of the run's state in Prefect."""
+        return self.surface.site.read_state(self.run_id)[0]
+
+    def say(self, case: str, free_seconds: float) -> None:
+        """The line of the closing note."""
+        print(
+            f"\n{case}: client saw {self.client.tell()}; run {self.surface.site.read_state(self.run_id)}; free "
+            f"{free_seconds:.0f} s after the kill; {self.provider.repeated} calls repeated"
+        )

@@ -1,0 +1,230 @@
+"""Kills: ``kill -9`` of each part in the middle of a run; the run ends once, and its model is free again.
+
+What must wait for an automation, and the wakings of a run that was stopped, take minutes: LONG=1 runs them too, and
+``-s`` prints what the client saw: ``LONG=1 pytest tests/flows/api/test_kills.py -s``.
+"""
+
+import os
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from fakes.provider import Provider, serve_provider
+from fakes.site import list_flow_processes, wait_until
+from fakes.stage import CONCURRENCY, Client, Stage
+from fakes.surface import Surface, open_surface
+
+from flows.serve_parts import LEASES
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+# What a dead run's automation may take; without it a model is free within seconds, on a busy machine too.
+AUTOMATION_SECONDS, SECONDS = 150.0, 60.0
+LONG = bool(os.environ.get("LONG"))
+Test = Callable[..., None]
+
+
+def long(test: Test) -> Test | None:
+    """The test, which takes minutes; none at all without LONG=1, since in CI a skip is a failure."""
+    return test if LONG else None
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[Provider]:
+    with serve_provider() as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def working(provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Surface]:
+    """The surface with a worker, and leases in files as ``make serve`` has them."""
+    variables = {"PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES, "EXEMPLARS_CONCURRENCY": str(CONCURRENCY)}
+    with open_surface(tmp_path_factory.mktemp("kills") / "site", provider, variables) as surface:
+        surface.site.start_worker()
+        yield surface
+
+
+@pytest.fixture
+def stage(working: Surface, provider: Provider, request: pytest.FixtureRequest) -> Iterator[Stage]:
+    """A run in mid-generation of a model of its own, watched by a client."""
+    handle = f"u22a8.{request.node.name.removeprefix('test_').translate(str.maketrans('_[', '--', ']')).lower()[:50]}"
+    model = working.door.workspace.model
+    shutil.copytree(model, model.with_name(handle))
+    client = Client(working.door.open_client(), handle)
+    staged = Stage(working, provider, client)
+    thread = threading.Thread(target=client.poll)
+    thread.start()
+    try:
+        staged.begin()
+        yield staged
+    finally:
+        client.stopping.set()
+        thread.join()
+        staged.go_on()
+
+
+def check_end(stage: Stage, attached: str) -> None:
+    """One set of one run, a model that is free, and nothing left of anybody."""
+    workspace = stage.surface.door.workspace
+    wait_until(lambda: not list_flow_processes(workspace), 30, "no process of a run is left")
+
+    assert "draft/succeeded" == stage.client.look()
+    assert [attached] == stage.list_runs()
+    assert [] == [path for path in workspace.list_files() if path.name.startswith(".")]
+    assert stage.provider.repeated <= CONCURRENCY
+
+
+def finish(stage: Stage) -> str:
+    """The run that attached: where the one that was asked for is lost, another is, and waited for."""
+    if stage.read_state() == "COMPLETED":
+        return stage.run_id
+    successor = stage.client.synthesize()
+    wait_until(lambda: stage.client.last == "busy/running", 90, "the successor runs")
+    wait_until(lambda: stage.client.last.startswith(("draft/", "failed/")), 90, "the successor has ended")
+    return successor
+
+
+def test_door_is_killed(stage: Stage) -> None:
+    stage.kill("door")
+    stage.start_door()
+    stage.go_on()
+    free = stage.wait_until_free(SECONDS)
+    stage.say("door", free)
+
+    assert "COMPLETED" == stage.read_state()
+    assert {"ConnectError"} <= {what for _, what in stage.client.seen}
+    check_end(stage, stage.run_id)
+
+
+def test_worker_is_killed(stage: Stage) -> None:
+    stage.kill("worker")
+    stage.go_on()
+    stage.surface.site.start_worker()
+    free = stage.wait_until_free(SECONDS)
+    attached = finish(stage)
+    stage.say("worker", free)
+
+    check_end(stage, attached)
+
+
+@long
+@pytest.mark.parametrize("deploys", [False, True])
+def test_worker_and_run_are_killed(stage: Stage, deploys: bool) -> None:
+    stage.kill("worker", "flows")
+    if deploys:
+        stage.surface.site.deploy()
+    stage.surface.site.start_worker()
+    stage.go_on()
+    free = stage.wait_until_free(SECONDS if deploys else AUTOMATION_SECONDS)
+    ended = stage.read_state()
+    attached = finish(stage)
+    stage.say(f"worker and run, deploys {deploys}", free)
+
+    assert "CRASHED" == ended
+    check_end(stage, attached)
+
+
+def test_server_is_killed_and_away_while_the_run_ends(stage: Stage) -> None:
+    stage.kill("server")
+    stage.go_on()
+    wait_until(lambda: stage.provider.in_flight == 0, 60, "all is answered")
+    stage.surface.site.start_server()
+    free = stage.wait_until_free(AUTOMATION_SECONDS)
+    stage.say("server", free)
+
+    assert "COMPLETED" == stage.read_state()
+    assert {"503 orchestrator_unavailable"} <= {what for _, what in stage.client.seen}
+    check_end(stage, stage.run_id)
+
+
+def test_all_are_killed(stage: Stage) -> None:
+    stage.kill("door", "server", "worker", "flows")
+    stage.surface.site.start_server()
+    stage.surface.site.deploy()
+    stage.surface.site.start_worker()
+    stage.start_door()
+    stage.go_on()
+    free = stage.wait_until_free(SECONDS)
+    ended = stage.read_state()
+    attached = finish(stage)
+    stage.say("all", free)
+
+    assert "CRASHED" == ended
+    check_end(stage, attached)
+
+
+@long
+def test_server_is_away_for_longer_than_heartbeats_may_be(stage: Stage) -> None:
+    stage.kill("server")
+    stage.go_on()
+    wait_until(lambda: time.monotonic() > stage.killed_at + 110, 120, "the server is away")
+    stage.surface.site.start_server()
+    free = stage.wait_until_free(AUTOMATION_SECONDS)
+    wait_until(lambda: not list_flow_processes(stage.surface.door.workspace), 120, "the run's process has ended")
+    ended, sets = stage.read_state(), stage.list_runs()
+    attached = finish(stage)
+    stage.say("server away for 110 s", free)
+
+    assert ("CRASHED", []) == (ended, sets)
+    check_end(stage, attached)
+
+
+@long
+@pytest.mark.parametrize("away", [False, True])
+def test_run_is_cancelled_in_the_ui(stage: Stage, away: bool) -> None:
+    if away:
+        stage.kill("server")
+        stage.surface.site.start_server()
+    stage.killed_at = time.monotonic()
+    stage.surface.set_state(stage.run_id, "CANCELLING")
+    free = stage.wait_until_free(SECONDS)
+    ended, sets = stage.read_state(), stage.list_runs()
+    stage.go_on()
+    attached = finish(stage)
+    stage.say(f"cancelled, server was away {away}", free)
+
+    assert ("CANCELLED", []) == (ended, sets)
+    check_end(stage, attached)
+
+
+@long
+def test_worker_is_stopped(stage: Stage) -> None:
+    worker = stage.surface.site.processes.pop("worker")
+    stage.killed_at = time.monotonic()
+    worker.terminate()
+    worker.wait(60)
+    # It kills its runs and says nothing of it; make serve asks the runs first (flows/processes.py).
+    free = stage.wait_until_free(AUTOMATION_SECONDS)
+    ended, sets = stage.read_state(), stage.list_runs()
+    stage.go_on()
+    stage.surface.site.start_worker()
+    attached = finish(stage)
+    stage.say("SIGTERM to the worker", free)
+
+    assert ("CRASHED", []) == (ended, sets)
+    check_end(stage, attached)
+
+
+@long
+def test_run_that_was_stopped_for_long_attaches_nothing_when_it_wakes(stage: Stage) -> None:
+    site = stage.surface.site
+    site.start_worker("second")
+    sleeping = list_flow_processes(stage.surface.door.workspace)
+    stage.killed_at = time.monotonic()
+    for pid in sleeping:
+        os.kill(pid, signal.SIGSTOP)
+    pressed = site.start_run(handle=stage.client.handle)
+    wait_until(lambda: site.read_state(pressed)[0] == "CANCELLED", 90, "the run of the form gives way")
+    free = stage.wait_until_free(AUTOMATION_SECONDS)
+    stage.go_on()
+    attached = finish(stage)
+    for pid in sleeping:
+        os.kill(pid, signal.SIGCONT)
+    wait_until(lambda: sleeping.keys().isdisjoint(list_flow_processes(stage.surface.door.workspace)), 90, "it ends")
+    stage.say("SIGSTOP", free)
+
+    assert "CRASHED" == stage.read_state()
+    check_end(stage, attached)
