@@ -26,6 +26,8 @@ from engine.store import locate_pool
 
 COLUMNS = ["id", "trait", "text", "quality", "provenance", "content_sha256", "created_at"]
 BATCH_ROWS = 512
+# Rows become Python values in smaller parts: that is most of the cost, and a page may end early in a batch.
+PART_ROWS = 64
 BUFFER_BYTES = 64 * 1024
 PREFIX = "run="
 
@@ -162,7 +164,11 @@ def _walk_group(
         wanted = pc.greater_equal(rows, first)
         if trait_key is not None:
             wanted = pc.and_(wanted, pc.equal(batch["trait"], trait_key))
-        yield from zip(rows.filter(wanted).to_pylist(), batch.filter(wanted).to_pylist(), strict=True)
+        found = batch.filter(wanted)
+        numbers = rows.filter(wanted)
+        for start in range(0, found.num_rows, PART_ROWS):
+            part = slice(start, start + PART_ROWS)
+            yield from zip(numbers[part].to_pylist(), found[part].to_pylist(), strict=True)
         begins += batch.num_rows
 
 

@@ -14,6 +14,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, w
 
 from engine.errors import OrchestratorError
 from flows.api.runs import DUE_MARGIN, ENDED_TYPES, Run, read_run
+from flows.api.turn import Turn
 from flows.marks import FLOW, LIVE_TYPES, name_tag
 
 DEPLOYMENT = f"{FLOW}/on-demand"
@@ -69,7 +70,7 @@ class Orchestrator:
     def __init__(self, client: PrefectClient) -> None:
         self._client = client
         # Prefect's server makes one run at a time at best, and its SQLite sends all but one writer away.
-        self._turn = asyncio.Lock()
+        self._turn = Turn()
         # Below the client's own pool of connections, where waiting ends in an error.
         self._slots = asyncio.Semaphore(ASKED_AT_ONCE)
 
@@ -143,7 +144,7 @@ class Orchestrator:
             "idempotency_key": key,
         }
         deployment = (await self._ask("GET", f"/deployments/name/{DEPLOYMENT}")).json()["id"]
-        async with self._turn:
+        async with self._turn.take():
             response = await self._ask("POST", f"/deployments/{deployment}/create_flow_run", body, changes=True)
         answer = response.json()
         # The run may be ours although it was there: when the first answer was lost on its way, and we asked again.
@@ -193,6 +194,8 @@ class Orchestrator:
                     except httpx.HTTPStatusError as error:
                         if error.response.status_code not in RETRY_STATUSES:
                             raise
+                        if changes:
+                            self._turn.keep_distance()
                         raise _BusyServerError(f"it is busy: {error.response.status_code}") from error
                     except (httpx.ReadError, httpx.RemoteProtocolError, httpx.ReadTimeout) as error:
                         if not changes:

@@ -618,6 +618,16 @@ def test_outline_names_every_mistake_of_the_definition(tmp_path: Path) -> None:
     assert ["traits", "effort", "sources.0.path"] == [problem.field for problem in caught.value.problems]
 
 
+def test_outline_is_that_of_the_file_as_it_stands(tmp_path: Path) -> None:
+    loaded = []
+    folder = write_folder(tmp_path, HANDLE)
+    for words in ("One.", "Two.", "One."):
+        (folder / "model.yaml").write_text(f"traits: discover\ndescription: {words}\n")
+        loaded.append(load_outline(str(tmp_path), HANDLE).description)
+
+    assert ["One.", "Two.", "One."] == loaded
+
+
 @pytest.mark.parametrize("text", ["traits: [\n", "- a\n", ""])
 def test_outline_of_a_file_that_is_no_definition_is_an_error(tmp_path: Path, text: str) -> None:
     write_folder(tmp_path, HANDLE, text)
