@@ -16,7 +16,8 @@ from flows.api.keys import issue_key, list_keys, revoke_key
 from flows.api.keys_file import locate_keys
 from flows.command import run_app
 
-COMMAND = "python -m flows.api"
+# As it is typed in the project's folder, where its environment is not the shell's.
+COMMAND = ".venv/bin/python -m flows.api"
 DEFAULT_PREFECT = "http://127.0.0.1:4200/api"
 COLUMNS = ("id", "scope", "namespaces", "created", "label")
 

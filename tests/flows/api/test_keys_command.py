@@ -120,7 +120,7 @@ def test_list_shows_neither_secret_nor_digest(command: Command, path: Path, argu
 
 def test_list_of_no_keys_says_how_to_make_one(command: Command, path: Path) -> None:
     assert Ended(
-        0, "", f"No keys in {path}. 'python -m flows.api keys issue --help' says how to make one\n"
+        0, "", f"No keys in {path}. '.venv/bin/python -m flows.api keys issue --help' says how to make one\n"
     ) == command("keys", "list")
     assert Ended(0, "[]\n", "") == command("keys", "list", "--json")
 
