@@ -41,6 +41,10 @@ class _BusyServerError(Exception):
     """Prefect's server asks to come again in a moment."""
 
 
+class _NoDeploymentError(OrchestratorError):
+    """There is no such deployment, or none of that id any more."""
+
+
 class UnsureError(OrchestratorError):
     """Prefect went away while it was asked for a run: whether there is one is not known."""
 
@@ -71,6 +75,7 @@ class Orchestrator:
         self._client = client
         # Prefect's server makes one run at a time at best, and its SQLite sends all but one writer away.
         self._turn = Turn()
+        self._deployment_id = ""
         # Below the client's own pool of connections, where waiting ends in an error.
         self._slots = asyncio.Semaphore(ASKED_AT_ONCE)
 
@@ -143,13 +148,25 @@ class Orchestrator:
             "labels": {REQUEST_LABEL: request},
             "idempotency_key": key,
         }
-        deployment = (await self._ask("GET", f"/deployments/name/{DEPLOYMENT}")).json()["id"]
         async with self._turn.take():
-            response = await self._ask("POST", f"/deployments/{deployment}/create_flow_run", body, changes=True)
+            response = await self._ask_for_run(body)
         answer = response.json()
         # The run may be ours although it was there: when the first answer was lost on its way, and we asked again.
         ours = (answer.get("labels") or {}).get(REQUEST_LABEL) == request
         return Created(read_run(answer, datetime.now(UTC)), ours or response.status_code == httpx.codes.CREATED)
+
+    async def _ask_for_run(self, body: object) -> httpx.Response:
+        """The deployment's id is asked for once, and again where it has gone: whoever made it anew gave it another."""
+        try:
+            if self._deployment_id:
+                return await self._ask_deployment(body)
+        except _NoDeploymentError:
+            pass
+        self._deployment_id = (await self._ask("GET", f"/deployments/name/{DEPLOYMENT}")).json()["id"]
+        return await self._ask_deployment(body)
+
+    async def _ask_deployment(self, body: object) -> httpx.Response:
+        return await self._ask("POST", f"/deployments/{self._deployment_id}/create_flow_run", body, changes=True)
 
     async def _list_ended_of(self, handle: str) -> list[Run]:
         tags = {"tags": {"all_": [name_tag(handle)]}}
@@ -238,8 +255,8 @@ def _explain(error: Exception, path: str, unsure: bool) -> OrchestratorError:
     if unsure:
         return UnsureError(UNSURE)
     if isinstance(error, httpx.HTTPStatusError):
-        if error.response.status_code == httpx.codes.NOT_FOUND and DEPLOYMENT in path:
-            return OrchestratorError(
+        if error.response.status_code == httpx.codes.NOT_FOUND and path.startswith("/deployments/"):
+            return _NoDeploymentError(
                 f"Prefect's server has no deployment {DEPLOYMENT}. 'make serve' makes it, and so does "
                 "'python -m flows.deploy'."
             )

@@ -80,7 +80,7 @@ def attach_texts(samples: Path, handle: str, texts: Sequence[str], report: str =
     return stamp.run_id
 
 
-def put_large_set(samples: Path, rows: int, group_rows: int = GROUP_ROWS) -> Path:
+def put_large_set(samples: Path, rows: int, group_rows: int = GROUP_ROWS, handle: str = HANDLE) -> Path:
     """The folder of a set that is too large to be made of exemplars, as the store's writer would have written it."""
     numbers = range(rows)
     columns = {
@@ -99,7 +99,7 @@ def put_large_set(samples: Path, rows: int, group_rows: int = GROUP_ROWS) -> Pat
         for field in SAMPLE_SCHEMA
     }
     table = pa.table({**rest, **columns}, schema=SAMPLE_SCHEMA)
-    folder = Path(locate_set(str(samples), HANDLE, "train", f"large-{rows}"))
+    folder = Path(locate_set(str(samples), handle, "train", f"large-{rows}"))
     folder.mkdir(parents=True)
     pq.write_table(table, folder / SAMPLES, compression="zstd", row_group_size=group_rows)
     half = {"positive": rows // 2, "negative": 0}

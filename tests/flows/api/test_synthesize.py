@@ -119,6 +119,20 @@ def test_deleted_run_frees_the_model(surface: Surface) -> None:
     assert first != second.json()["run_id"]
 
 
+def test_deployment_that_was_made_anew_is_found(surface: Surface) -> None:
+    surface.synthesize()
+    surface.end_runs()
+    deployment = surface.site.ask("GET", "/deployments/name/synthesize/on-demand")["id"]
+    surface.site.ask("DELETE", f"/deployments/{deployment}")
+    without = surface.synthesize()
+    surface.site.deploy()
+    anew = surface.synthesize()
+
+    assert (503, "orchestrator_unavailable") == read_refusal(without)
+    assert "no deployment synthesize/on-demand" in without.json()["error"]["message"]
+    assert 202 == anew.status_code
+
+
 @pytest.mark.parametrize("handle", [TRAINED, ARCHIVED])
 def test_model_that_is_no_draft_is_a_conflict_without_a_run(surface: Surface, handle: str) -> None:
     answer = ask(surface.author, handle)
