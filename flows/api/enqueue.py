@@ -53,12 +53,14 @@ async def _ask_for_run(
     # miss one another the lease lets one in.
     if live := (await orchestrator.list_live([handle]))[handle]:
         return None, live
-    before = await orchestrator.find_newest(handle)
-    while before is None or before.over:
-        created = await orchestrator.create_run(handle, synth_type, effort, chain_key(handle, before))
-        if created.new:
-            return created.run, []
-        before = created.run
+    async with orchestrator.turn.take():
+        # Read when it is one's turn: whoever was before may have made the run, and then nothing needs to be written.
+        before = await orchestrator.find_newest(handle)
+        while before is None or before.over:
+            created = await orchestrator.create_run(handle, synth_type, effort, chain_key(handle, before))
+            if created.new:
+                return created.run, []
+            before = created.run
     return None, [before]
 
 

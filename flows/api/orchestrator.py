@@ -74,7 +74,7 @@ class Orchestrator:
     def __init__(self, client: PrefectClient) -> None:
         self._client = client
         # Prefect's server makes one run at a time at best, and its SQLite sends all but one writer away.
-        self._turn = Turn()
+        self.turn = Turn()
         self._deployment_id = ""
         # Below the client's own pool of connections, where waiting ends in an error.
         self._slots = asyncio.Semaphore(ASKED_AT_ONCE)
@@ -135,7 +135,7 @@ class Orchestrator:
         return {run_id: share for run_id, share in shares.items() if share is not None}
 
     async def create_run(self, handle: str, synth_type: str, effort: str, key: str) -> Created:
-        """Asks for the run of an idempotency key; every key stands for one run for ever.
+        """Asks for the run of an idempotency key; every key stands for one run for ever. Whoever asks has the ``turn``.
 
         Raises:
             OrchestratorError: nothing was enqueued; UnsureError: that is not known.
@@ -148,7 +148,7 @@ class Orchestrator:
             "labels": {REQUEST_LABEL: request},
             "idempotency_key": key,
         }
-        async with self._turn.take():
+        async with self.turn.make():
             response = await self._ask_for_run(body)
         answer = response.json()
         # The run may be ours although it was there: when the first answer was lost on its way, and we asked again.
@@ -212,7 +212,7 @@ class Orchestrator:
                         if error.response.status_code not in RETRY_STATUSES:
                             raise
                         if changes:
-                            self._turn.keep_distance()
+                            self.turn.keep_distance()
                         raise _BusyServerError(f"it is busy: {error.response.status_code}") from error
                     except (httpx.ReadError, httpx.RemoteProtocolError, httpx.ReadTimeout) as error:
                         if not changes:

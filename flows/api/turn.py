@@ -1,4 +1,4 @@
-"""The turn to make a run: the door's requests for one go to Prefect's server one after another, and not too close."""
+"""The turn to make a run: the door's requests for one go to Prefect's server one after another, not too close."""
 
 import asyncio
 import time
@@ -11,24 +11,32 @@ DISTANCE_SECONDS = 0.05
 
 
 class Turn:
-    """Makes one run at a time, and keeps a distance between two from when the server sent one away."""
+    """One request at a time looks for a model's newest run and makes its successor.
+
+    Where the server sends some away, a distance is kept between two that make one.
+    """
 
     def __init__(self, distance_seconds: float = DISTANCE_SECONDS) -> None:
         self._distance_seconds = distance_seconds
         self._keeps_distance = False
         self._lock = asyncio.Lock()
-        self._ended_at = time.monotonic()
+        self._made_at = time.monotonic()
 
     @asynccontextmanager
     async def take(self) -> AsyncIterator[None]:
         """Whoever is in the block has the turn."""
         async with self._lock:
-            if self._keeps_distance:
-                await asyncio.sleep(self._ended_at + self._distance_seconds - time.monotonic())
-            try:
-                yield
-            finally:
-                self._ended_at = time.monotonic()
+            yield
+
+    @asynccontextmanager
+    async def make(self) -> AsyncIterator[None]:
+        """Around the request that makes a run, by whoever has the turn."""
+        if self._keeps_distance:
+            await asyncio.sleep(self._made_at + self._distance_seconds - time.monotonic())
+        try:
+            yield
+        finally:
+            self._made_at = time.monotonic()
 
     def keep_distance(self) -> None:
         """From now on: this server is one that sends writers away."""

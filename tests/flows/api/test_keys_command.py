@@ -145,7 +145,10 @@ def test_key_that_owns_all_public_namespaces_is_told_of_no_others(command: Comma
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("keys", "issue", "--scope", "authoring"), "Missing option '--namespace'. '.venv/bin/python -m flows.api --help' shows"),
+        (
+            ("keys", "issue", "--scope", "authoring"),
+            "Missing option '--namespace'. '.venv/bin/python -m flows.api --help' shows",
+        ),
         (("keys", "issue", "--namespace", "acme"), "Missing option '--scope'."),
         ((*ISSUE[:-1], "admin"), "'admin' is not a scope. There are: scoring"),
         ((*ISSUE, "--namespace", "../x"), "'../x' is not a namespace."),

@@ -11,7 +11,7 @@ async def test_turn_is_had_by_one_at_a_time() -> None:
 
     async def take() -> None:
         nonlocal inside
-        async with turn.take():
+        async with turn.take(), turn.make():
             inside += 1
             seen.append(inside)
             await asyncio.sleep(0)
@@ -22,19 +22,27 @@ async def test_turn_is_had_by_one_at_a_time() -> None:
     assert [1] * 5 == seen
 
 
-async def test_next_turn_keeps_its_distance_once_one_was_sent_away() -> None:
+async def test_next_run_keeps_its_distance_once_one_was_sent_away() -> None:
     turn = Turn(distance_seconds=0.2)
-    async with turn.take():
+    async with turn.make():
         turn.keep_distance()
     ended = time.monotonic()
-    async with turn.take():
+    async with turn.make():
         begun = time.monotonic()
 
     assert begun - ended >= 0.19
 
 
-async def test_next_turn_begins_at_once_where_none_was_sent_away() -> None:
+async def test_next_run_is_made_at_once_where_none_was_sent_away() -> None:
     turn = Turn(distance_seconds=3600)
+    for _ in range(2):
+        async with turn.take(), turn.make():
+            pass
+
+
+async def test_whoever_only_looks_keeps_no_distance() -> None:
+    turn = Turn(distance_seconds=3600)
+    turn.keep_distance()
     for _ in range(2):
         async with turn.take():
             pass
