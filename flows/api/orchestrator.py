@@ -37,6 +37,9 @@ RETRY_SECONDS = 15.0
 RETRY_STATUSES = frozenset({429, 502, 503})
 
 
+_BROKEN = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
+
+
 class _BusyServerError(Exception):
     """Prefect's server asks to come again in a moment."""
 
@@ -197,9 +200,10 @@ class Orchestrator:
         changes: bool = False,
         timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> httpx.Response:
-        """One request, again for a while where the server is busy; one that makes a run also where it went away.
+        """One request, again for a while where the server is busy or went away.
 
-        Asking again for a run does no harm: it is asked for by its key.
+        Asking again for a run does no harm: it is asked for by its key. What was only to be read, and did not come in
+        time, is not waited for twice.
         """
         unsure = False
         try:
@@ -214,10 +218,11 @@ class Orchestrator:
                         if changes:
                             self.turn.keep_distance()
                         raise _BusyServerError(f"it is busy: {error.response.status_code}") from error
-                    except (httpx.ReadError, httpx.RemoteProtocolError, httpx.ReadTimeout) as error:
-                        if not changes:
+                    except (*_BROKEN, httpx.ReadTimeout) as error:
+                        # A connection that was kept may have been closed by the server in this very moment.
+                        if not changes and isinstance(error, httpx.ReadTimeout):
                             raise
-                        unsure = True
+                        unsure = changes
                         raise _BusyServerError(type(error).__name__) from error
         except (_BusyServerError, httpx.HTTPError) as error:
             raise _explain(error, str(path), unsure) from error
