@@ -17,7 +17,17 @@ from typing import Protocol
 
 import pytest
 from fakes.provider import Behaviour, serve_provider
-from fakes.workspace import HANDLE, MODEL, ROOT, Workspace, count_poles, make_workspace, mount_disk, read_kept
+from fakes.workspace import (
+    HANDLE,
+    MODEL,
+    PROGRAM,
+    ROOT,
+    Workspace,
+    count_poles,
+    make_workspace,
+    mount_disk,
+    read_kept,
+)
 
 from flows.cli import main
 
@@ -25,6 +35,7 @@ EXEMPLARS = (str(ROOT / ".venv/bin/exemplars"), "synthesize", HANDLE, "--effort"
 LOW = ("synthesize", HANDLE, "--effort", "low")
 PREFECT_LOG = re.compile(r"\| (?:INFO|WARNING|ERROR) +\| ")
 UNREACHABLE_SECONDS = 30.0
+SILENT = "u22a8.silent"
 
 Spoil = Callable[[Workspace], None]
 
@@ -323,8 +334,12 @@ def failures(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> I
         }
         workspaces["quota not met"].write_effort(exemplars_per_pole=2, top_up_rounds=1)
         ended: dict[str, Future[Ended]] = {}
+        # Of one model's runs at once all but one would give way.
+        model = workspaces["silent host"].model
+        model.rename(model.with_name(SILENT))
         for name, workspace in workspaces.items():
-            ended[name] = pool.submit(finish, workspace.start(PREFECT_API_URL=prefect_server))
+            program = [SILENT if name == "silent host" and word == HANDLE else word for word in PROGRAM]
+            ended[name] = pool.submit(finish, workspace.start(program=program, PREFECT_API_URL=prefect_server))
             if name != "silent host":
                 ended[name].result()
         yield Failures({name: future.result() for name, future in ended.items()}, workspaces)

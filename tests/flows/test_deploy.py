@@ -1,6 +1,7 @@
 """The deploy step: what it sets up on a server, once however often it runs, and what becomes of runs that died."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,8 @@ from flows.unfinished import GONE
 
 pytestmark = pytest.mark.slow
 
+# Of one model's runs at once all but one would give way.
+LIVING = "u22a8.living"
 NAMES = sorted(watch.name for watch in WATCHES)
 
 
@@ -126,6 +129,7 @@ def test_deploy_ends_runs_whose_process_on_this_host_is_gone(site: Site) -> None
 def test_runs_whose_process_is_gone_are_over_within_two_minutes(tmp_path: Path, provider: Provider) -> None:
     provider.behaviour = Behaviour(hold_after=4)
     with open_site(make_workspace(tmp_path, provider)) as site:
+        shutil.copytree(site.workspace.model, site.workspace.model.with_name(LIVING))
         site.start_server()
         left = {state: leave_run(site, state) for state in ("RUNNING", "PENDING", "CANCELLING")}
         said, deployed_at = site.deploy(), time.monotonic()
@@ -133,7 +137,7 @@ def test_runs_whose_process_is_gone_are_over_within_two_minutes(tmp_path: Path, 
         killed = site.start_run()
         wait_until(lambda: site.read_state(killed)[0] == "RUNNING", 90, "the first run runs")
         site.start_worker("second")
-        living = site.start_run()
+        living = site.start_run(handle=LIVING)
         wait_until(lambda: site.read_state(living)[0] == "RUNNING", 90, "the second run runs")
         doomed = find_process(site, killed)
         site.kill("first")
