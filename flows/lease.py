@@ -77,7 +77,7 @@ class Lease:
         self._patience_seconds = patience_seconds
         self._renew_seconds = renew_seconds
         self._held = False
-        self._is_confirmed = False
+        self._is_past_stopping = False
         self._lost: BaseException | None = None
         self._passed_over: set[tuple[UUID, str]] = set()
         self._stopping = threading.Event()
@@ -105,7 +105,7 @@ class Lease:
             RunInterruptedError, Abort: as ``hold_lease``.
         """
         await asyncio.to_thread(self._confirm)
-        self._is_confirmed = True
+        self._is_past_stopping = True
 
     @contextmanager
     def renewing(self) -> Iterator[None]:
@@ -118,7 +118,7 @@ class Lease:
         assert task is not None
 
         def lose(error: BaseException) -> None:
-            if not self._is_confirmed:
+            if not self._is_past_stopping:
                 self._lost = error
                 task.cancel()
 
@@ -135,6 +135,8 @@ class Lease:
                 raise
             task.uncancel()
             raise self._lost from None
+        finally:
+            self._is_past_stopping = True
 
     def release(self) -> None:
         """Takes the mark away, then the lease; where Prefect does not answer it runs out by itself."""
@@ -217,6 +219,9 @@ class Lease:
         for pause_seconds in (0.0, *CONFIRM_PAUSES):
             self._stopping.wait(pause_seconds)
             with self._turn:
+                if self._stopping.is_set():
+                    # It is being given back: the slot is nobody's to take or to free from here.
+                    return
                 self._check_run()
                 taken = self._take()
                 holder = self._find_holder()

@@ -234,6 +234,17 @@ async def test_lease_that_a_server_forgot_is_taken_again(
     assert (mark.leased_at, True) == (after.leased_at, mark.lease_id != after.lease_id)
 
 
+async def test_lease_that_was_given_back_frees_nobody_elses_slot(
+    client: SyncPrefectClient, handle: str, enter: Enter
+) -> None:
+    lease = await asyncio.to_thread(enter)
+    lease.release()
+    client.increment_concurrency_slots_with_lease([name_tag(handle)], 1, "concurrency", 60)
+    await lease.confirm()
+
+    assert 1 == client.read_global_concurrency_limit_by_name(name_tag(handle)).active_slots
+
+
 async def test_run_that_lost_its_lease_to_another_attaches_nothing(
     client: SyncPrefectClient, handle: str, begin_run: Callable[[], UUID], enter: Enter
 ) -> None:
