@@ -10,6 +10,7 @@
     │   ├── NoTraitsError                   a model without trait definitions
     │   ├── NoSeedsError                    nothing authored to vary, or not at both poles
     │   ├── FrozenModelError                a trained or archived model takes no samples
+    │   ├── UnpricedError                   a limit on cost, and a model without a price
     │   └── UnsupportedError                legal, but not to be had here
     ├── GateError                  exit 1   a critical expectation failed, nothing attached
     │   └── QuotaError                      the rounds are spent and a pole lacks exemplars
@@ -21,7 +22,10 @@
     │   │   └── ProviderUnavailableError
     │   ├── CredentialsError                a key that is missing or refused
     │   ├── ModelNotFoundError              no such model at this provider
+    │   ├── QuotaSpentError                 the account has no money or quota left
+    │   ├── ProviderDownError               it did not come back for as long as a run waits
     │   ├── RequestRefusedError             the request itself is not accepted
+    │   │   └── ContextTooLongError         it is longer than the model can read
     │   └── ContentRefusedError             the provider would not answer this one prompt
     ├── BudgetError                exit 3   the hard limit on cost is reached
     ├── RunInterruptedError        exit 130 somebody stopped the run
@@ -65,6 +69,10 @@ class NoSeedsError(InputError):
 
 class FrozenModelError(InputError):
     """A model that is no draft: the samples of a trained or archived model are frozen."""
+
+
+class UnpricedError(InputError):
+    """A limit on cost cannot hold for a model of which no price is known."""
 
 
 class UnsupportedError(InputError):
@@ -148,8 +156,20 @@ class ModelNotFoundError(ProviderError):
     """The provider, or the disk, has no such model."""
 
 
+class QuotaSpentError(ProviderError):
+    """The account behind the key has no money, or no quota, left."""
+
+
+class ProviderDownError(ProviderError):
+    """The provider did not come back for as long as a run waits (``EXEMPLARS_PATIENCE_SECONDS``)."""
+
+
 class RequestRefusedError(ProviderError):
     """The provider does not accept the request as such."""
+
+
+class ContextTooLongError(RequestRefusedError):
+    """Prompt and reply together are longer than the model can take in."""
 
 
 class ContentRefusedError(ProviderError):

@@ -8,6 +8,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from engine.errors import DefinitionError, Problem
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
+# USD for a million tokens in and out: "0.40/1.60".
+PRICE_PATTERN = r"^\d+(\.\d+)?/\d+(\.\d+)?$"
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -29,12 +31,25 @@ class Settings(BaseSettings):
     judge_api_key: SecretStr | None = None
     concurrency: int = Field(default=32, ge=1, le=4096)
     call_timeout_seconds: float = Field(default=120, gt=0)
-    max_cost_usd: float | None = Field(default=None, gt=0)
+    max_cost_usd: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    synth_fallbacks: str = ""
+    synth_price: str | None = Field(default=None, pattern=PRICE_PATTERN)
+    judge_price: str | None = Field(default=None, pattern=PRICE_PATTERN)
+    requests_per_minute: int | None = Field(default=None, ge=1)
+    tokens_per_minute: int | None = Field(default=None, ge=1)
+    patience_seconds: float = Field(default=300, ge=0, allow_inf_nan=False)
+    cache_max_days: float = Field(default=90, gt=0)
+    cache_max_gb: float = Field(default=10, gt=0)
     keys_file: str = "data/keys.json"
     api_host: str = "127.0.0.1"
     api_port: int = Field(default=8000, ge=0, le=65535)
     api_url: str | None = None
     api_allowed_hosts: str = ""
+
+    @property
+    def fallbacks(self) -> tuple[str, ...]:
+        """The models that are asked, in order, where the synth model has no answer."""
+        return tuple(name for part in self.synth_fallbacks.split(",") if (name := part.strip()))
 
     @property
     def allowed_hosts(self) -> tuple[str, ...]:
