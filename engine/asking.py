@@ -112,7 +112,7 @@ class Asker:
         async with self.limits.spending():
             self._progress.report(CallBegun())
             try:
-                reply = replies.keep(key, await self._call(request))
+                reply = await replies.keep(key, await self._call(request))
             except BaseException:
                 self._progress.report(CallEnded(failed=True))
                 raise
