@@ -31,7 +31,7 @@ from engine.limits import Limits
 from engine.llm import Endpoint, Request
 from engine.progress import CallBegun, CallEnded
 from engine.prompting import EXEMPLAR_SCHEMA, Prompt
-from engine.replies import KeptReplies, Reply
+from engine.replies import Reply
 
 REQUEST = Request(Prompt("Write 1 text."), 100, 0.8)
 STRICT = replace(REQUEST, schema=EXEMPLAR_SCHEMA)
@@ -386,13 +386,7 @@ def put_file_in_place_of_the_plan(folder: Path) -> Path:
     return folder
 
 
-def put_garbage(folder: Path) -> Path:
-    (folder / PLAN).mkdir()
-    (folder / PLAN / "replies.sqlite").write_bytes(b"no database" * 1000)
-    return folder
-
-
-@pytest.mark.parametrize("spoil", [put_file, put_file_in_place_of_the_plan, put_garbage])
+@pytest.mark.parametrize("spoil", [put_file, put_file_in_place_of_the_plan])
 async def test_replies_that_cannot_be_kept_are_an_error_before_anything_is_asked(
     tmp_path: Path, spoil: Callable[[Path], Path]
 ) -> None:
@@ -419,13 +413,3 @@ async def test_progress_hears_of_every_call(tmp_path: Path) -> None:
         CallBegun(),
         CallEnded(failed=True),
     ] == progress.events
-
-
-def test_kept_reply_comes_back_whole(tmp_path: Path) -> None:
-    reply = Reply("naïve “text” 🔑\n\x00", "stop", 1, 2, 0.1, {" good": -0.25, "bad": -1.5})
-    with KeptReplies(str(tmp_path), PLAN) as kept:
-        assert None is kept.find("key")
-        assert reply == kept.keep("key", reply)
-        assert reply == kept.keep("key", REPLY)
-    with KeptReplies(str(tmp_path), PLAN) as kept:
-        assert reply == kept.find("key")
