@@ -4,17 +4,10 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
-from engine.calling import MAX_ATTEMPTS, Caller, Client
-from engine.errors import (
-    ModelNotFoundError,
-    ProviderDownError,
-    ProviderError,
-    QuotaSpentError,
-    RetryableProviderError,
-    StoreError,
-)
+from engine.calling import GONE, MAX_ATTEMPTS, Caller, Client
+from engine.errors import ProviderError, RetryableProviderError, StoreError
 from engine.limits import Limits
 from engine.llm import Request
 from engine.pace import Pace
@@ -23,8 +16,6 @@ from engine.replies import KeptReplies, Reply
 from engine.turnstile import OpenTurnstile, Turnstile
 
 PATIENCE_SECONDS = 300.0
-# What another model may have an answer to. A key that is refused is for a person to put right.
-_GONE = (ProviderDownError, QuotaSpentError, ModelNotFoundError)
 
 
 class Asker:
@@ -52,7 +43,7 @@ class Asker:
         self._cache_dir = cache_dir
         self._kept: KeptReplies | None = None
         self._progress = progress
-        self._gone: set[str] = set()
+        self._left: list[Caller] = []
         self._callers = [
             Caller(
                 each,
@@ -61,6 +52,7 @@ class Asker:
                 Pace(each.endpoint.slots or limits.concurrency, patience_seconds, self._notice),
                 wait_seconds,
                 attempts,
+                stands_in=each is not client,
             )
             for each in (client, *fallbacks)
         ]
@@ -109,19 +101,17 @@ class Asker:
         return reply
 
     async def _call(self, request: Request, key: str, replies: KeptReplies, shown: "_Shown") -> Reply:
-        callers = [caller for caller in self._callers if caller.endpoint.name not in self._gone] or self._callers[-1:]
-        for caller in callers[:-1]:
+        for caller in self._callers[:-1]:
             try:
                 return await caller.call(request, key, replies, shown.begin)
-            except (RetryableProviderError, *_GONE) as error:
+            except (RetryableProviderError, *GONE) as error:
                 self._leave(caller, error)
-        return await callers[-1].call(request, key, replies, shown.begin)
+        return await self._callers[-1].call(request, key, replies, shown.begin)
 
     def _leave(self, caller: Caller, error: ProviderError) -> None:
-        """Notes that another model is asked, for good where this one will not answer any call."""
-        name = caller.endpoint.name
-        if isinstance(error, _GONE) and name not in self._gone:
-            self._gone.add(name)
+        """Says, once, that another model is asked for good."""
+        if isinstance(error, GONE) and caller not in self._left:
+            self._left.append(caller)
             self._notice(f"{error}. From now on a fallback is asked in its place")
 
     def _notice(self, text: str) -> None:

@@ -1,4 +1,4 @@
-"""Calling: one model is called, as fast as its provider bears, and again where that may help; every call is on record."""
+"""Calling: one model is called, as fast as its provider bears, and again where that may help."""
 
 import time
 from collections.abc import Callable
@@ -10,8 +10,10 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 from engine.bounds import Bound, bound_call
 from engine.errors import (
     ContentRefusedError,
+    ModelNotFoundError,
     ProviderDownError,
     ProviderError,
+    QuotaSpentError,
     RequestRefusedError,
     RetryableProviderError,
 )
@@ -25,6 +27,9 @@ from engine.turnstile import Turnstile
 
 MAX_ATTEMPTS = 8
 MAX_WAIT_SECONDS = 60.0
+# What will be the same whatever is asked, and what another model may have an answer to. A key that is refused is for a
+# person to put right.
+GONE = (ProviderDownError, QuotaSpentError, ModelNotFoundError)
 REFUSED = "content_filter"
 # Before anything has answered there is no reason to think that anything will: give up sooner, by the number of tries
 # or, where one of them takes long, by the time since the first.
@@ -54,6 +59,7 @@ class Caller:
 
     Args:
         attempts: tries of one call while others are answered.
+        stands_in: whether its replies have to say who answered, since another model was asked.
         wait_seconds: the first wait between two of them; it doubles, with full jitter.
     """
 
@@ -65,9 +71,12 @@ class Caller:
         pace: Pace,
         wait_seconds: float = 0.5,
         attempts: int = MAX_ATTEMPTS,
+        stands_in: bool = False,
     ) -> None:
         self.endpoint = client.endpoint
+        self._stands_in = stands_in
         self.answered = False
+        self.gone: ProviderError | None = None
         self._client = client
         self._limits = limits
         self._turnstile = turnstile
@@ -92,39 +101,42 @@ class Caller:
             wait=self._choose_wait,
             reraise=True,
         )
-        async for attempt in attempts:
-            with attempt:
-                try:
-                    return await self._try(request, key, replies, tries, begin)
-                except RetryableProviderError as error:
-                    self._count_failure(error, tries)
-                    raise
-                except RequestRefusedError as error:
-                    raise self._weigh_refusal(error) from error
+        try:
+            async for attempt in attempts:
+                with attempt:
+                    async with self._pace.turn(tries.failures), self._limits.in_flight:
+                        if self.gone is not None:
+                            raise self.gone
+                        begin()
+                        return await self._try(request, key, replies, tries)
+        except GONE as error:
+            self.gone = error
+            raise
         raise AssertionError("tenacity ends by a reply or an exception")
 
-    async def _try(
-        self, request: Request, key: str, replies: KeptReplies, tries: _Tries, begin: Callable[[], None]
-    ) -> Reply:
-        """One try, for which there is a place, money and time; it is on record before it is made."""
+    async def _try(self, request: Request, key: str, replies: KeptReplies, tries: _Tries) -> Reply:
+        """One try, for which there is money and time; it is on record before it is made."""
         bound = bound_call(request, self.endpoint)
-        async with self._pace.turn(tries.failures), self._limits.in_flight, self._limits.reserving(bound.usd):
+        async with self._limits.reserving(bound.usd):
             await self._turnstile.enter(bound.tokens)
-            begin()
             begun = None if self.endpoint.price == FREE else await replies.begin(bound.usd)
             try:
-                reply = await self._complete(request)
+                reply = await self._complete(request, tries)
             except ProviderError as error:
                 await self._close(error, bound, begun, replies)
-                raise
-            reply = await replies.keep(key, reply, begun)
+                weighed = self._weigh(error, tries)
+                if weighed is error:
+                    raise
+                raise weighed from error
+            named = replace(reply, model=self.endpoint.name) if self._stands_in else reply
+            reply = await replies.keep(key, named, begun)
             self._limits.count(reply, reused=False)
             if self.endpoint.price is None:
                 self._limits.unpriced.add(self.endpoint.name)
         await self._turnstile.give_back(bound.tokens - reply.prompt_tokens - reply.completion_tokens)
         return reply
 
-    async def _complete(self, request: Request) -> Reply:
+    async def _complete(self, request: Request, tries: _Tries) -> Reply:
         began = time.monotonic()
         try:
             reply = await self._send(request)
@@ -132,7 +144,7 @@ class Caller:
             # A refusal is an answer: kept like any other, and not asked for again.
             reply = Reply(text=str(error), finish=REFUSED, cost_usd=0.0 if self.endpoint.price else None)
         except RetryableProviderError as error:
-            self._pace.take_failure(error, self.answered)
+            self._pace.take_failure(error, tries, self.answered)
             raise
         self.answered = True
         self._pace.take_reply(time.monotonic() - began)
@@ -161,21 +173,23 @@ class Caller:
             await replies.drop(begun)
         await self._turnstile.give_back(bound.tokens)
 
-    def _count_failure(self, error: RetryableProviderError, tries: _Tries) -> None:
+    def _weigh(self, error: ProviderError, tries: _Tries) -> ProviderError:
+        """What a failed try means for its call; where nothing has ever been answered, for all calls."""
+        if isinstance(error, RequestRefusedError):
+            self._refused += 1
+            hopeless = not self.answered and self._refused >= SILENT_CALLS
+            return ProviderError(f"{error} (no call has been answered)") if hopeless else error
+        if not isinstance(error, RetryableProviderError):
+            return error
         tries.failures += 1
         tries.counted += not self._pace.is_open
-        if self.answered or error.asks_to_wait:
-            return
-        if tries.failures >= MAX_FIRST_ATTEMPTS or time.monotonic() - tries.began > FIRST_PATIENCE_SECONDS:
+        # Who says when to come back is there.
+        most = self._attempts if error.asks_to_wait else MAX_FIRST_ATTEMPTS
+        late = not error.asks_to_wait and time.monotonic() - tries.began > FIRST_PATIENCE_SECONDS
+        if not self.answered and (tries.counted >= most or late):
             times = "once" if tries.failures == 1 else f"{tries.failures} times"
-            raise ProviderDownError(f"{error} (asked {times}, no call has been answered)") from error
-
-    def _weigh_refusal(self, error: RequestRefusedError) -> ProviderError:
-        """The refusal of one request, or, where there were many and nothing else, of all that a run would ask."""
-        self._refused += 1
-        if self.answered or self._refused < SILENT_CALLS:
-            return error
-        return ProviderError(f"{error} (asked {self._refused} times, no call has been answered)")
+            return ProviderDownError(f"{error} (asked {times}, no call has been answered)")
+        return error
 
     def _choose_wait(self, state: RetryCallState) -> float:
         if self._pace.is_open:

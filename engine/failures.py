@@ -63,8 +63,8 @@ class FailureTranslator:
         too_long = isinstance(error, self.kinds.ContextWindowExceededError) or _read_status(error) == TOO_LARGE
         if too_long or codes & set(CONTEXT_CODES):
             return ContextTooLongError(
-                f"{self.name}{self._where} cannot take in so long a prompt: {said}. Choose a model with a longer context "
-                f"by {self.settings}_MODEL, or shorten the brief and the authored samples"
+                f"{self.name}{self._where} cannot take in so long a prompt: {said}. Choose a model with a longer "
+                f"context by {self.settings}_MODEL, or shorten the brief and the authored samples"
             )
         return None
 

@@ -45,11 +45,11 @@ class Limits:
 
     @property
     def spent_usd(self) -> float:
-        """What is spent of the limit: by this run and those before it, what may have been billed without a reply too."""
+        """What is spent of the limit, by earlier runs of the plan too; what may have been billed counts as spent."""
         return math.fsum([*self._spent, self.unanswered_usd])
 
     def open_plan(self, plan_id: str, kept_usd: float, lost: Lost) -> None:
-        """Counts what earlier runs of a plan have spent, once: for replies that are kept, and for calls that were lost."""
+        """Counts, once, what earlier runs of a plan have spent: for kept replies, and for calls that were lost."""
         if plan_id in self._plans:
             return
         self._plans.add(plan_id)
@@ -104,11 +104,10 @@ class Limits:
             raise BudgetError(self._explain(self.max_cost_usd, bound_usd))
 
     def _explain(self, max_cost_usd: float, bound_usd: float) -> str:
-        unanswered = ""
-        if self.unanswered_usd:
-            unanswered = f" (${self.unanswered_usd:.4f} of it for {self.unanswered_calls} calls that broke off and may have been billed)"
+        broken = f"{self.unanswered_calls} calls that broke off and may have been billed"
+        unanswered = f" (${self.unanswered_usd:.4f} of it for {broken})" if self.unanswered_usd else ""
         return (
-            f"The run's limit of ${max_cost_usd:g} is reached: ${self.spent_usd:.4f} is spent{unanswered}, and the next "
-            f"call could cost ${bound_usd:.4f}. Raise EXEMPLARS_MAX_COST_USD or max_cost_usd in the effort file and start "
-            "again: the replies are kept and not paid twice"
+            f"The run's limit of ${max_cost_usd:g} is reached: ${self.spent_usd:.4f} is spent{unanswered}, and the "
+            f"next call could cost ${bound_usd:.4f}. Raise EXEMPLARS_MAX_COST_USD or max_cost_usd in the effort file "
+            "and start again: the replies are kept and not paid twice"
         )

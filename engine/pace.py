@@ -23,7 +23,8 @@ DECREASE = 0.7
 SLOW_RATIO = 4.0
 SLOW_SECONDS = 1.0
 REMEMBERED_REPLIES = 64
-# So many failures in a row, over all calls, open the circuit: by chance, at one failure in five, 2.6 times in a million.
+# So many calls that fail one after another open the circuit: where one call in five fails that comes 2.6 times in a
+# million by chance. They have to be different calls: a prompt that a provider trips over says nothing of others.
 SILENT_CALLS = 8
 FIRST_PAUSE_SECONDS = 1.0
 # Where nothing was ever answered, an address or a name is wrong more often than the provider is down.
@@ -61,7 +62,7 @@ class Pace:
         self._latencies: deque[float] = deque(maxlen=REMEMBERED_REPLIES)
         self._share = 0.0
         self._since_decrease = 0
-        self._silent = 0
+        self._failing: set[int] = set()
         self._silent_since = 0.0
         self._pause_seconds = 0.0
         self._resume_at = 0.0
@@ -90,22 +91,22 @@ class Pace:
         """A call was answered after so many seconds."""
         usual = statistics.median(self._latencies) if self._latencies else seconds
         self._latencies.append(seconds)
-        self._silent = 0
+        self._failing.clear()
         if self.is_open:
             self._pause_seconds = 0.0
             self._notice("The provider answers again")
         self._weigh(seconds > max(SLOW_SECONDS, SLOW_RATIO * usual))
         self._admit()
 
-    def take_failure(self, error: RetryableProviderError, answered: bool = True) -> None:
-        """A call failed in a way that may pass; ``answered`` says whether any was ever answered.
+    def take_failure(self, error: RetryableProviderError, call: object, answered: bool = True) -> None:
+        """A try of a call failed in a way that may pass; ``answered`` says whether any was ever answered.
 
         Raises:
             ProviderDownError: nothing has been answered for as long as a run waits.
         """
-        if self._silent == 0:
+        if not self._failing:
             self._silent_since = self._clock()
-        self._silent += 1
+        self._failing.add(id(call))
         self._weigh(overloaded=True)
         patience = self._patience_seconds
         if not answered and not error.asks_to_wait:
@@ -114,7 +115,7 @@ class Pace:
             # Those that were in flight when it opened say nothing new.
             if self._clock() >= self._resume_at:
                 self._pause(error, min(MAX_PAUSE_SECONDS, 2 * self._pause_seconds), patience)
-        elif self._silent >= max(SILENT_CALLS, self.window / 2):
+        elif len(self._failing) >= min(SILENT_CALLS, max(2, self._most)):
             self._pause(error, FIRST_PAUSE_SECONDS, patience)
             self._notice(f"{error}. Nothing else is asked until it answers, for {patience:g} s at most")
 

@@ -89,6 +89,13 @@ class RepliesFile:
             with self._folder.turn():
                 return self._mend(lambda: self._find(key))
 
+    def sum_costs(self) -> float:
+        """What all kept replies cost together in USD, without those of which no price was known."""
+        summed = "SELECT total(json_extract(reply, '$.cost_usd')) FROM replies WHERE json_valid(reply)"
+        with self._translate(), self._reading:
+            [[total]] = self._connections[0].execute(summed).fetchall()
+        return float(total)
+
     def write(self, changes: Sequence[Change]) -> list[dict[str, Any] | None]:
         """Makes changes all or none; on disk when it returns, if a reply is among them, else safe from kill -9.
 
