@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from engine.errors import StoreError
 from engine.plan_folder import PlanFolder
-from engine.salvage import Row, read_rows
+from engine.salvage import FILE_HEADER, Row, read_rows
 
 REPLIES = "replies.sqlite"
 _TABLES = (
@@ -247,7 +247,8 @@ def _parse(reply: str | bytes) -> dict[str, Any] | None:
 
 
 def _is_damage(error: sqlite3.Error) -> bool:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
+    code = getattr(error, "sqlite_errorcode", 0)
+    return code & 0xFF in _DAMAGED or code == sqlite3.SQLITE_IOERR_SHORT_READ
 
 
 def _name_log(path: Path) -> Path:
@@ -255,9 +256,9 @@ def _name_log(path: Path) -> Path:
 
 
 def _lacks_database(path: Path) -> bool:
-    """Whether there is a log without a database, or with an empty one: SQLite would throw the log away."""
+    """Whether there is a log, and no database or one without its header: SQLite would throw the log away."""
     log = _name_log(path)
-    return log.exists() and log.stat().st_size > 0 and not (path.exists() and path.stat().st_size)
+    return log.exists() and log.stat().st_size > 0 and not (path.exists() and path.stat().st_size >= FILE_HEADER)
 
 
 def _write_healed(path: Path, rows: Sequence[Row]) -> int:
