@@ -79,6 +79,7 @@ class PlanFolder:
         """Gives the locks back; the folder stays."""
         with suppress(OSError):
             (self.path / USERS / self.token).unlink()
+            os.utime(self.path / TURN)
         os.close(self._user)
         os.close(self._turn)
 

@@ -185,7 +185,10 @@ def read_about(folder: Path) -> tuple[str | None, int]:
     Raises:
         sqlite3.Error: it cannot be read.
     """
-    connection = sqlite3.connect(f"{(folder / REPLIES).absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS)
+    path = (folder / REPLIES).absolute()
+    # Where there is no log nobody writes, and SQLite need not make one to read.
+    how = "mode=ro" if _name_log(path).exists() else "immutable=1"
+    connection = sqlite3.connect(f"{path.as_uri()}?{how}", uri=True, timeout=_BUSY_SECONDS)
     try:
         [[count]] = connection.execute("SELECT count(*) FROM replies").fetchall()
         if not connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'about'").fetchall():

@@ -66,7 +66,7 @@ async def make_samples(
     stamp = make_stamp(job)
     with open_asker(settings, job.level, progress) as asker:
         jury = call_jury(settings, job.level, progress, asker.limits)
-        rounds = await plan(job, asker, settings.seed)
+        rounds = await plan(settings, job, asker)
         await run_rounds(rounds, asker, jury, progress)
     verdict = check(settings, rounds, stamp)
     await lease.confirm()
