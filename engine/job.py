@@ -21,6 +21,7 @@ from engine.llm import Endpoint, LitellmClient
 from engine.matters import split_matters
 from engine.model import EFFORTS, SYNTH_TYPES, Effort, Model, Pool, SynthType
 from engine.plan import Plan, make_plan
+from engine.prices import find_price, parse_price
 from engine.progress import Progress
 from engine.prompting import prompts_version
 from engine.scenario import Packs, choose_lists
@@ -145,7 +146,7 @@ def describe_endpoint(settings: Settings, level: Level) -> Endpoint:
     """
     if is_embedded(level.synth_model):
         return describe_embedded(level.synth_model)
-    return _make_endpoint(level.synth_model, settings.synth_api_base, settings.synth_api_key)
+    return _make_endpoint(level.synth_model, settings.synth_api_base, settings.synth_api_key, settings.synth_price)
 
 
 def describe_judge(settings: Settings, level: Level) -> Endpoint | None:
@@ -159,7 +160,8 @@ def describe_judge(settings: Settings, level: Level) -> Endpoint | None:
     shared = level.judge_model == level.synth_model and settings.judge_api_base is None
     base = settings.synth_api_base if shared else settings.judge_api_base
     key = settings.judge_api_key or (settings.synth_api_key if shared else None)
-    return replace(_make_endpoint(level.judge_model, base, key), settings="EXEMPLARS_JUDGE")
+    price = settings.judge_price or (settings.synth_price if shared else None)
+    return replace(_make_endpoint(level.judge_model, base, key, price), settings="EXEMPLARS_JUDGE")
 
 
 def limit_cost(settings: Settings, level: Level) -> float | None:
@@ -194,13 +196,14 @@ def call_jury(settings: Settings, level: Level, progress: Progress, limits: Limi
     return Jury(_make_asker(endpoint, settings, progress, limits), level.judge_votes)
 
 
-def _make_endpoint(model: str, base: str | None, key: SecretStr | None) -> Endpoint:
+def _make_endpoint(model: str, base: str | None, key: SecretStr | None, price: str | None) -> Endpoint:
     return Endpoint(
         name=model,
         model=model,
         identity=f"{model}@{base or ''}",
         api_base=base,
         api_key=key.get_secret_value() if key else None,
+        price=parse_price(price) if price else find_price(model),
     )
 
 

@@ -19,6 +19,7 @@ from engine.errors import (
     RateLimitedError,
     RequestRefusedError,
 )
+from engine.prices import Price
 from engine.prompting import Prompt
 from engine.replies import Reply
 from engine.thinking import read_efforts, write_options
@@ -37,8 +38,8 @@ class Endpoint:
 
     ``identity`` tells it from any other model in the keys of kept replies. ``slots`` is how many calls it works on at
     once, None where that is the provider's business; ``draws`` how many calls to make for one scenario and pole.
-    ``thinks`` is whether it can be asked to think; the client that is made for it finds out. ``settings``
-    begins the names of the variables that set it.
+    ``price`` is None where no list has one. ``thinks`` is whether it can be asked to think; the client that is made for
+    it finds out. ``settings`` begins the names of the variables that set it.
     """
 
     name: str
@@ -49,7 +50,7 @@ class Endpoint:
     api_key: str | None = field(default=None, repr=False)
     slots: int | None = None
     draws: int = 1
-    free: bool = False
+    price: Price | None = None
     thinks: bool = False
     settings: str = "EXEMPLARS_SYNTH"
 
@@ -136,14 +137,14 @@ class LitellmClient:
             return Reply(text="", finish="empty")
         text = choice.text if self.endpoint.style == "plain" else choice.message.content
         usage = getattr(response, "usage", None)
-        hidden = getattr(response, "_hidden_params", None) or {}
-        cost = 0.0 if self.endpoint.free else hidden.get("response_cost")
+        read, written, price = _read_cached(usage, "cached"), _read_cached(usage, "cache_creation"), self.endpoint.price
+        tokens_in, tokens_out = _read_count(usage, "prompt_tokens"), _read_count(usage, "completion_tokens")
         return Reply(
             text=_mend_unicode(text or ""),
             finish=str(choice.finish_reason or "stop"),
-            prompt_tokens=int(getattr(usage, "prompt_tokens", 0) or 0),
-            completion_tokens=int(getattr(usage, "completion_tokens", 0) or 0),
-            cost_usd=None if cost is None else float(cost),
+            prompt_tokens=tokens_in,
+            completion_tokens=tokens_out,
+            cost_usd=None if price is None else price.cost(tokens_in, tokens_out, read, written),
             odds=_read_odds(choice) if self.endpoint.style == "plain" else None,
         )
 
@@ -230,6 +231,15 @@ def _import_litellm() -> Any:
     for name in ("LiteLLM", "litellm", "httpx"):
         logging.getLogger(name).setLevel(logging.ERROR)
     return litellm
+
+
+def _read_count(usage: Any, name: str) -> int:
+    return int(getattr(usage, name, 0) or 0)
+
+
+def _read_cached(usage: Any, kind: Literal["cached", "cache_creation"]) -> int:
+    """Tokens of the prompt that the provider had kept, or keeps from now on; litellm has all providers' counts here."""
+    return _read_count(getattr(usage, "prompt_tokens_details", None), f"{kind}_tokens")
 
 
 def _read_odds(choice: Any) -> dict[str, float] | None:
