@@ -71,6 +71,11 @@ class KeptReplies:
         """
         return Lost(*self._file.lost)
 
+    @property
+    def kept_usd(self) -> float:
+        """What the replies that are kept by now cost together, without those of which no price was known."""
+        return self._file.sum_costs()
+
     def find(self, key: str) -> Reply | None:
         """The reply kept under a key, if there is one."""
         found = self._file.find(key)

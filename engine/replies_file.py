@@ -80,14 +80,11 @@ class RepliesFile:
 
     def find(self, key: str) -> dict[str, Any] | None:
         """The fields of the reply that is kept under a key, if one is and can be read."""
-        with self._translate():
-            try:
-                return self._find(key)
-            except sqlite3.DatabaseError as error:
-                if not _is_damage(error):
-                    raise
-            with self._folder.turn():
-                return self._mend(lambda: self._find(key))
+        return self._read(lambda connection: _find(connection, key))
+
+    def sum_costs(self) -> float:
+        """What all kept replies cost together in USD, without those of which no price was known."""
+        return self._read(_sum_costs)
 
     def write(self, changes: Sequence[Change]) -> list[dict[str, Any] | None]:
         """Makes changes all or none; on disk when it returns, if a reply is among them, else safe from kill -9.
@@ -104,11 +101,22 @@ class RepliesFile:
         self._disconnect()
         self._folder.leave()
 
-    def _find(self, key: str) -> dict[str, Any] | None:
+    def _read(self, read: Callable[[sqlite3.Connection], T]) -> T:
+        """Reads as things are; where that comes upon damage, once more in a turn."""
+        with self._translate():
+            try:
+                return self._read_once(read)
+            except sqlite3.DatabaseError as error:
+                if not _is_damage(error):
+                    raise
+            with self._folder.turn():
+                return self._mend(lambda: self._read_once(read))
+
+    def _read_once(self, read: Callable[[sqlite3.Connection], T]) -> T:
         with self._reading:
             if not self._connections:
                 raise sqlite3.ProgrammingError("it is closed")
-            return _find(self._connections[0], key)
+            return read(self._connections[0])
 
     def _commit(self, changes: Sequence[Change]) -> list[dict[str, Any] | None]:
         durable = any(isinstance(change, Kept) for change in changes)
@@ -238,6 +246,12 @@ def _apply(connection: sqlite3.Connection, change: Change, owner: str) -> dict[s
 def _find(connection: sqlite3.Connection, key: str) -> dict[str, Any] | None:
     row = connection.execute("SELECT CAST(reply AS BLOB) FROM replies WHERE key = ?", (key,)).fetchone()
     return _parse(row[0]) if row else None
+
+
+def _sum_costs(connection: sqlite3.Connection) -> float:
+    summed = "SELECT total(json_extract(reply, '$.cost_usd')) FROM replies WHERE json_valid(reply)"
+    [[total]] = connection.execute(summed).fetchall()
+    return float(total)
 
 
 def _parse(reply: str | bytes) -> dict[str, Any] | None:

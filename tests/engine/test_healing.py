@@ -191,6 +191,16 @@ def test_page_that_is_lost_in_the_middle_takes_only_its_own_replies(damaged: Dam
     check_usable(damaged)
 
 
+@pytest.mark.parametrize("place", [0.2, 0.5, 0.8])
+def test_costs_are_summed_of_what_was_saved(damaged: Damaged, place: float) -> None:
+    zero(damaged.file, int(damaged.file.stat().st_size * place))
+    with KeptReplies(str(damaged.cache), PLAN) as kept:
+        kept_usd = kept.kept_usd
+
+    assert damaged.aside
+    assert len(damaged.read()) * 0.001 == pytest.approx(kept_usd)
+
+
 def test_calls_that_had_begun_and_the_handle_are_carried_over(damaged: Damaged) -> None:
     damaged.file.unlink()
     with KeptReplies(str(damaged.cache), PLAN) as kept:

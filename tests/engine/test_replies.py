@@ -92,6 +92,17 @@ async def test_fields_of_a_newer_version_are_left_out(tmp_path: Path) -> None:
     assert {"key": REPLY} == find_all(tmp_path, ["key"])
 
 
+async def test_costs_of_kept_replies_are_summed_without_those_that_have_no_price(tmp_path: Path) -> None:
+    with KeptReplies(str(tmp_path), PLAN) as kept:
+        assert 0.0 == kept.kept_usd
+        for key, cost_usd in (("a", 0.25), ("b", None), ("c", 0.5)):
+            await kept.keep(key, Reply("one", "stop", cost_usd=cost_usd))
+        assert 0.75 == kept.kept_usd
+    await put_text(tmp_path, b"{")
+    with KeptReplies(str(tmp_path), PLAN) as kept:
+        assert 0.0 == kept.kept_usd
+
+
 async def put_text(folder: Path, text: bytes) -> None:
     """Keeps a reply and writes something else in its place."""
     with KeptReplies(str(folder), PLAN) as kept:
