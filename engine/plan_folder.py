@@ -34,11 +34,12 @@ class PlanFolder:
         OSError: the folder cannot be made, or takes no files.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, max_wait_seconds: float = MAX_WAIT_SECONDS) -> None:
         self.path = path
         self.token = secrets.token_hex(8)
+        self._max_wait_seconds = max_wait_seconds
         self._threads = threading.Lock()
-        self._turn = _enter(path, MAX_WAIT_SECONDS)
+        self._turn = _enter(path, max_wait_seconds)
         try:
             self._user = _take(path / USERS / self.token)
             # When the plan was last used is the time of this file.
@@ -56,7 +57,7 @@ class PlanFolder:
             TimeoutError: another stays inside. FileNotFoundError: the folder has been removed.
         """
         with self._threads:
-            _wait_for(self._turn, MAX_WAIT_SECONDS)
+            _wait_for(self._turn, self._max_wait_seconds)
             try:
                 if not _is_at(self._turn, self.path / TURN):
                     raise FileNotFoundError(errno.ENOENT, "the folder was removed while it was in use")
@@ -78,6 +79,7 @@ class PlanFolder:
         """Gives the locks back; the folder stays."""
         with suppress(OSError):
             (self.path / USERS / self.token).unlink()
+            os.utime(self.path / TURN)
         os.close(self._user)
         os.close(self._turn)
 

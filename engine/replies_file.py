@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from engine.errors import StoreError
 from engine.plan_folder import PlanFolder
-from engine.salvage import Row, read_rows
+from engine.salvage import FILE_HEADER, Row, read_rows
 
 REPLIES = "replies.sqlite"
 _TABLES = (
@@ -80,21 +80,11 @@ class RepliesFile:
 
     def find(self, key: str) -> dict[str, Any] | None:
         """The fields of the reply that is kept under a key, if one is and can be read."""
-        with self._translate():
-            try:
-                return self._find(key)
-            except sqlite3.DatabaseError as error:
-                if not _is_damage(error):
-                    raise
-            with self._folder.turn():
-                return self._mend(lambda: self._find(key))
+        return self._read(lambda connection: _find(connection, key))
 
     def sum_costs(self) -> float:
         """What all kept replies cost together in USD, without those of which no price was known."""
-        summed = "SELECT total(json_extract(reply, '$.cost_usd')) FROM replies WHERE json_valid(reply)"
-        with self._translate(), self._reading:
-            [[total]] = self._connections[0].execute(summed).fetchall()
-        return float(total)
+        return self._read(_sum_costs)
 
     def write(self, changes: Sequence[Change]) -> list[dict[str, Any] | None]:
         """Makes changes all or none; on disk when it returns, if a reply is among them, else safe from kill -9.
@@ -111,11 +101,22 @@ class RepliesFile:
         self._disconnect()
         self._folder.leave()
 
-    def _find(self, key: str) -> dict[str, Any] | None:
+    def _read(self, read: Callable[[sqlite3.Connection], T]) -> T:
+        """Reads as things are; where that comes upon damage, once more in a turn."""
+        with self._translate():
+            try:
+                return self._read_once(read)
+            except sqlite3.DatabaseError as error:
+                if not _is_damage(error):
+                    raise
+            with self._folder.turn():
+                return self._mend(lambda: self._read_once(read))
+
+    def _read_once(self, read: Callable[[sqlite3.Connection], T]) -> T:
         with self._reading:
             if not self._connections:
                 raise sqlite3.ProgrammingError("it is closed")
-            return _find(self._connections[0], key)
+            return read(self._connections[0])
 
     def _commit(self, changes: Sequence[Change]) -> list[dict[str, Any] | None]:
         durable = any(isinstance(change, Kept) for change in changes)
@@ -192,7 +193,10 @@ def read_about(folder: Path) -> tuple[str | None, int]:
     Raises:
         sqlite3.Error: it cannot be read.
     """
-    connection = sqlite3.connect(f"{(folder / REPLIES).absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS)
+    path = (folder / REPLIES).absolute()
+    # Where there is no log nobody writes, and SQLite need not make one to read.
+    how = "mode=ro" if _name_log(path).exists() else "immutable=1"
+    connection = sqlite3.connect(f"{path.as_uri()}?{how}", uri=True, timeout=_BUSY_SECONDS)
     try:
         [[count]] = connection.execute("SELECT count(*) FROM replies").fetchall()
         if not connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'about'").fetchall():
@@ -244,6 +248,12 @@ def _find(connection: sqlite3.Connection, key: str) -> dict[str, Any] | None:
     return _parse(row[0]) if row else None
 
 
+def _sum_costs(connection: sqlite3.Connection) -> float:
+    summed = "SELECT total(json_extract(reply, '$.cost_usd')) FROM replies WHERE json_valid(reply)"
+    [[total]] = connection.execute(summed).fetchall()
+    return float(total)
+
+
 def _parse(reply: str | bytes) -> dict[str, Any] | None:
     try:
         fields = json.loads(reply)
@@ -254,7 +264,8 @@ def _parse(reply: str | bytes) -> dict[str, Any] | None:
 
 
 def _is_damage(error: sqlite3.Error) -> bool:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
+    code = getattr(error, "sqlite_errorcode", 0)
+    return code & 0xFF in _DAMAGED or code == sqlite3.SQLITE_IOERR_SHORT_READ
 
 
 def _name_log(path: Path) -> Path:
@@ -262,9 +273,9 @@ def _name_log(path: Path) -> Path:
 
 
 def _lacks_database(path: Path) -> bool:
-    """Whether there is a log without a database, or with an empty one: SQLite would throw the log away."""
+    """Whether there is a log, and no database or one without its header: SQLite would throw the log away."""
     log = _name_log(path)
-    return log.exists() and log.stat().st_size > 0 and not (path.exists() and path.stat().st_size)
+    return log.exists() and log.stat().st_size > 0 and not (path.exists() and path.stat().st_size >= FILE_HEADER)
 
 
 def _write_healed(path: Path, rows: Sequence[Row]) -> int:

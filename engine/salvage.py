@@ -12,7 +12,7 @@ Value = str | bytes | int | float | None
 Row = tuple[int, tuple[Value, ...]]
 
 _MAGIC = b"SQLite format 3\0"
-_FILE_HEADER, _LOG_HEADER, _FRAME_HEADER = 100, 32, 24
+FILE_HEADER, _LOG_HEADER, _FRAME_HEADER = 100, 32, 24
 _LEAF = 0x0D
 _DEFAULT_PAGE_SIZE = 4096
 # What stands in a record for a number of these bytes.
@@ -34,7 +34,7 @@ def _find_page_size(file: bytes, frames: bytes) -> int:
     size = 0
     if len(frames) >= _LOG_HEADER:
         size = struct.unpack_from(">I", frames, 8)[0]
-    elif file.startswith(_MAGIC) and len(file) >= _FILE_HEADER:
+    elif file.startswith(_MAGIC) and len(file) >= FILE_HEADER:
         size = struct.unpack_from(">H", file, len(_MAGIC))[0]
     return size if size in {2**power for power in range(9, 17)} else _DEFAULT_PAGE_SIZE
 
@@ -75,7 +75,7 @@ def _sum(order: str, content: bytes, sums: tuple[int, int]) -> tuple[int, int]:
 def _read_leaf(pages: dict[int, bytes], number: int, size: int) -> Iterator[Row]:
     """The rows on one page (section 1.6); none where it is no leaf of a table."""
     page = pages[number]
-    start = _FILE_HEADER if number == 1 else 0
+    start = FILE_HEADER if number == 1 else 0
     if page[start] != _LEAF:
         return
     [count] = struct.unpack_from(">H", page, start + 3)

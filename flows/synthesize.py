@@ -68,7 +68,7 @@ async def make_samples(
         open_asker(settings, job.level, progress) as asker,
         open_jury(settings, job.level, progress, asker.limits) as jury,
     ):
-        rounds = await plan(job, asker, settings.seed)
+        rounds = await plan(settings, job, asker)
         await run_rounds(rounds, asker, jury, progress)
     verdict = check(settings, rounds, stamp)
     await lease.confirm()

@@ -4,29 +4,23 @@ import asyncio
 import json
 import os
 import random
+import shutil
 import sqlite3
 from contextlib import closing, suppress
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from fakes.reply_writer import PLAN, WRITERS, kill_after, make_reply, read_begun, read_kept, start_writer
+from fakes.workspace import mount_disk
 
 from engine.errors import StoreError
 from engine.plan_folder import USERS
 from engine.replies import KeptReplies, Lost, Reply
 
-PLAN = "plan-1"
 REPLY = Reply("one", "stop", prompt_tokens=7, completion_tokens=3, cost_usd=0.01, odds={"good": -0.5})
 OTHER = Reply("two", "stop")
 ROUNDS = int(os.environ.get("ROUNDS", "6"))
-# Long enough that some rows take more than a page.
-LENGTHS = (10, 300, 900, 2_000, 9_000)
-
-
-def make_reply(key: str) -> Reply:
-    """The reply that every test keeps under a key."""
-    rng = random.Random(key)
-    return Reply(f"{key}: " + "naïve “text” 🔑 " * (rng.choice(LENGTHS) // 15), "stop", rng.randrange(999), 5, 0.001)
 
 
 async def keep_all(folder: Path, keys: list[str]) -> None:
@@ -96,6 +90,17 @@ async def test_fields_of_a_newer_version_are_left_out(tmp_path: Path) -> None:
     await put_text(tmp_path, json.dumps(asdict(REPLY) | {"mood": "good"}).encode())
 
     assert {"key": REPLY} == find_all(tmp_path, ["key"])
+
+
+async def test_costs_of_kept_replies_are_summed_without_those_that_have_no_price(tmp_path: Path) -> None:
+    with KeptReplies(str(tmp_path), PLAN) as kept:
+        assert 0.0 == kept.kept_usd
+        for key, cost_usd in (("a", 0.25), ("b", None), ("c", 0.5)):
+            await kept.keep(key, Reply("one", "stop", cost_usd=cost_usd))
+        assert 0.75 == kept.kept_usd
+    await put_text(tmp_path, b"{")
+    with KeptReplies(str(tmp_path), PLAN) as kept:
+        assert 0.0 == kept.kept_usd
 
 
 async def put_text(folder: Path, text: bytes) -> None:
@@ -178,3 +183,81 @@ async def test_nothing_is_kept_or_found_once_it_is_closed(tmp_path: Path) -> Non
         kept.find("key")
 
     assert [] == list((tmp_path / PLAN / USERS).iterdir())
+
+
+def test_what_was_kept_outlives_a_kill_and_what_was_in_flight_is_lost(tmp_path: Path) -> None:
+    rng = random.Random(20261126)
+    before = Lost()
+    for number in range(ROUNDS):
+        said = kill_after(start_writer(tmp_path, f"{number}-"), rng.randrange(1, 600))
+        begun, kept = read_begun(said), read_kept(said)
+        found = find_all(tmp_path, begun)
+        lost = read_lost(tmp_path)
+
+        assert {key: make_reply(key) for key in kept} == {key: found.get(key) for key in kept}
+        assert all(make_reply(key) == reply for key, reply in found.items())
+        assert len(set(begun) - set(found)) <= lost.calls - before.calls <= WRITERS
+        assert lost.calls == lost.bound_usd
+        assert [] == list((tmp_path / PLAN / USERS).iterdir())
+        before = lost
+
+
+def test_processes_that_keep_the_same_keys_agree_though_one_is_killed(tmp_path: Path) -> None:
+    writers = [start_writer(tmp_path, text=text, count=400) for text in ("one", "two")]
+    said = [kill_after(start_writer(tmp_path, text="three", count=400), 100)]
+    said += [writer.communicate()[0] for writer in writers]
+    keys = [str(number) for number in range(400)]
+    found = {key: reply.text for key, reply in find_all(tmp_path, keys).items()}
+
+    assert [0, 0] == [writer.returncode for writer in writers]
+    assert keys == list(found)
+    for kept in map(read_kept, said):
+        assert {key: found[key] for key in kept} == kept
+
+
+def test_full_disk_is_an_error_and_what_was_kept_before_stays(tmp_path: Path) -> None:
+    with mount_disk(tmp_path / "disk", "size=600k") as disk:
+        asyncio.run(check_full(disk))
+
+
+async def check_full(disk: Path) -> None:
+    told: list[str] = []
+
+    async def write(kept: KeptReplies, writer: int) -> None:
+        for number in range(writer, 4_000, WRITERS):
+            await kept.keep(str(number), make_reply(str(number)), await kept.begin(0.5))
+            told.append(str(number))
+
+    with KeptReplies(str(disk), PLAN) as kept:
+        ended = await asyncio.gather(*(write(kept, writer) for writer in range(WRITERS)), return_exceptions=True)
+        assert {StoreError} == {type(error) for error in ended}
+        [words] = {str(error) for error in ended}
+        assert all(part in words for part in ("full", "EXEMPLARS_CACHE_DIR", "Free space"))
+        with pytest.raises(StoreError, match="full"):
+            await kept.begin(0.5)
+        with pytest.raises(StoreError, match="full"):
+            await kept.keep("other", REPLY)
+    assert len(told) > 50
+    assert {key: make_reply(key) for key in told} == find_all(disk, told)
+
+
+def test_file_that_may_not_grow_is_an_error_and_what_was_kept_before_stays(tmp_path: Path) -> None:
+    said, error = start_writer(tmp_path, max_bytes=300_000).communicate()
+    kept = read_kept(said)
+
+    assert "engine.errors.StoreError: The replies cannot be kept in" in error
+    assert len(kept) > 20
+    assert {key: make_reply(key) for key in kept} == find_all(tmp_path, list(kept))
+
+
+def test_read_only_disk_is_an_error(tmp_path: Path) -> None:
+    with mount_disk(tmp_path / "disk", "size=100k,ro") as disk, pytest.raises(StoreError, match="Read-only"):
+        KeptReplies(str(disk), PLAN)
+
+
+async def test_folder_that_is_removed_under_its_user_is_an_error(tmp_path: Path) -> None:
+    with KeptReplies(str(tmp_path), PLAN) as kept:
+        await kept.keep("key", REPLY)
+        shutil.rmtree(tmp_path / PLAN)
+        with pytest.raises(StoreError, match="removed while it was in use"):
+            await kept.keep("other", REPLY)
