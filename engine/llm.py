@@ -23,6 +23,7 @@ from engine.prices import Price
 from engine.prompting import Prompt
 from engine.replies import Reply
 from engine.thinking import read_efforts, write_options
+from engine.together import cancel_once
 
 Style = Literal["chat", "plain"]
 
@@ -46,7 +47,7 @@ class Endpoint:
     model: str
     identity: str
     style: Style = "chat"
-    api_base: str | None = None
+    api_base: str | None = field(default=None, repr=False)
     api_key: str | None = field(default=None, repr=False)
     slots: int | None = None
     draws: int = 1
@@ -94,7 +95,7 @@ class LitellmClient:
         """
         try:
             async with asyncio.timeout(self._timeout_seconds + 5):
-                response = await self._send(request)
+                response = await cancel_once(self._send(request))
         except TimeoutError as error:
             raise ProviderTimeoutError(self._say_timeout()) from error
         except Exception as error:
@@ -228,7 +229,8 @@ def _import_litellm() -> Any:
     litellm.telemetry = False
     # litellm caches its clients for the life of the process; aiohttp's complain at the end that nobody closed them.
     litellm.disable_aiohttp_transport = True
-    for name in ("LiteLLM", "litellm", "httpx"):
+    # At DEBUG, which OPENAI_LOG and LITELLM_LOG ask for, these tell of headers and bodies.
+    for name in ("LiteLLM", "litellm", "httpx", "httpcore", "openai"):
         logging.getLogger(name).setLevel(logging.ERROR)
     return litellm
 
