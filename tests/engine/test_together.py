@@ -43,7 +43,7 @@ async def test_one_that_is_cancelled_from_all_sides_is_so_once_and_comes_to_its_
 
     before = asyncio.all_tasks()
     closing = [cancel_once(close_slowly()) for _ in range(3)]
-    asking = asyncio.create_task(run_together(closing))  # noqa: RUF006 (it is kept)
+    asking = asyncio.create_task(run_together(closing))
     await asyncio.sleep(0.01)
     every = asyncio.all_tasks() - before
     doomed = every if everywhere else {asking}
