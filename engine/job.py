@@ -9,6 +9,7 @@ from pydantic import SecretStr
 
 from engine.asking import Asker
 from engine.definition import load_model
+from engine.discreet import DiscreetClient
 from engine.effort import Level, choose_effort, load_level
 from engine.embedded import describe_embedded, find_gguf, is_embedded, serve_embedded
 from engine.embedding import Embedder
@@ -24,6 +25,7 @@ from engine.plan import Plan, make_plan
 from engine.prices import find_price, parse_price
 from engine.progress import Progress
 from engine.prompting import prompts_version
+from engine.redact import hide_credentials
 from engine.scenario import Packs, choose_lists
 from engine.settings import PROJECT_ROOT, Settings
 from engine.store import check_writable, digest_sets, list_sets, read_attached
@@ -222,7 +224,7 @@ def _make_endpoint(model: str, base: str | None, key: SecretStr | None, price: s
     return Endpoint(
         name=model,
         model=model,
-        identity=f"{model}@{base or ''}",
+        identity=f"{model}@{hide_credentials(base or '')}",
         api_base=base,
         api_key=key.get_secret_value() if key else None,
         price=parse_price(price) if price else find_price(model),
@@ -242,7 +244,7 @@ async def _open(
         for endpoint in endpoints:
             client = LitellmClient(endpoint, settings.call_timeout_seconds)
             stack.push_async_callback(client.close)
-            clients.append(client)
+            clients.append(DiscreetClient(client))
         yield Asker(
             clients[0],
             settings.locate(settings.cache_dir),

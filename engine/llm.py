@@ -14,6 +14,7 @@ from engine.prices import Price
 from engine.prompting import Prompt
 from engine.replies import Reply
 from engine.thinking import read_efforts, write_options
+from engine.together import cancel_once
 
 Style = Literal["chat", "plain"]
 
@@ -32,7 +33,7 @@ class Endpoint:
     model: str
     identity: str
     style: Style = "chat"
-    api_base: str | None = None
+    api_base: str | None = field(default=None, repr=False)
     api_key: str | None = field(default=None, repr=False)
     slots: int | None = None
     draws: int = 1
@@ -90,7 +91,7 @@ class LitellmClient:
         try:
             # The client's own limit is for each read: what drips slowly would never reach it.
             async with asyncio.timeout(self._timeout_seconds + 1):
-                response = await self._send(request)
+                response = await cancel_once(self._send(request))
         except Exception as error:
             raise self._failures.translate(error) from error
         return self._read(response)
@@ -166,7 +167,8 @@ def _import_litellm() -> Any:
 
     litellm.suppress_debug_info = True
     litellm.telemetry = False
-    for name in ("LiteLLM", "litellm", "httpx"):
+    # At DEBUG, which OPENAI_LOG and LITELLM_LOG ask for, these tell of headers and bodies.
+    for name in ("LiteLLM", "litellm", "httpx", "httpcore", "openai"):
         logging.getLogger(name).setLevel(logging.ERROR)
     return litellm
 
