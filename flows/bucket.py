@@ -19,8 +19,6 @@ from flows.lease import Logger
 
 SLACK_SECONDS = 3.0
 WINDOW_SECONDS = 60.0 + SLACK_SECONDS
-# What may gather while nobody asks: whoever comes so much later than he could, because he sleeps, loses nothing.
-SAVED_SECONDS = 1.0
 # One call that takes more than this of a minute would leave too little for the rest of it.
 MOST_AT_ONCE = 0.75
 # The largest call is rounded up to a step of these, or each that is a little larger would shape the limit anew.
@@ -37,6 +35,8 @@ class Rate:
     Args:
         setting: the variable that says so.
         grain: slots for one unit. At each grant the decay is rounded down to whole slots: small ones lose little.
+        saved_seconds: what may gather while nobody asks, in seconds of the rate: whoever comes so much later than he
+            could, because he sleeps, loses nothing.
     """
 
     name: str
@@ -44,6 +44,12 @@ class Rate:
     per_minute: int
     grain: int
     extra: int = 0
+    saved_seconds: float = 1.0
+
+    @property
+    def saved(self) -> float:
+        """The units that may gather, beside those of one call."""
+        return self.per_minute * self.saved_seconds / 60
 
     @property
     def most_at_once(self) -> int:
@@ -57,7 +63,7 @@ class Rate:
 
     def shape(self, largest: int) -> tuple[int, float]:
         """The limit's slots and their decay a second, where one call takes ``largest`` units at most."""
-        room = math.floor(self.grain * (largest + self.per_minute * SAVED_SECONDS / 60))
+        room = math.floor(self.grain * (largest + self.saved))
         return room, (self.grain * (self.per_minute + self.extra) - room) / WINDOW_SECONDS
 
     def read_rate(self, room: int, decay: float) -> int:
@@ -66,7 +72,7 @@ class Rate:
 
     def read_largest(self, room: int) -> int:
         """The largest call that a limit of this rate was shaped for."""
-        return math.ceil(round(room / self.grain - self.per_minute * SAVED_SECONDS / 60, 6))
+        return math.ceil(round(room / self.grain - self.saved, 6))
 
 
 class Bucket:

@@ -22,7 +22,9 @@ from flows.lease import Logger
 
 REQUESTS, TOKENS = "exemplars:requests-per-minute", "exemplars:tokens-per-minute"
 REQUEST_GRAIN, TOKEN_GRAIN = 1000, 100
-# Half of what the bucket saves up (SAVED_SECONDS): whoever sleeps so long, and a little more at random, loses nothing.
+# Tokens come back in lumps, so a little more of them may gather.
+TOKENS_SAVED_SECONDS = 2.0
+# Well within what a bucket saves up, so that nothing is lost by sleeping so long.
 SHORT_SECONDS = 0.25
 NEXT_SECONDS = 0.1
 # One second of the slack is left for the way from here to the provider.
@@ -53,12 +55,13 @@ async def open_turnstile(settings: Settings, logger: Logger) -> AsyncIterator[Tu
 
 def list_rates(settings: Settings) -> list[Rate]:
     """The rates that are set: at most N + 1 requests, and at most N tokens, in any 60 seconds."""
+    requests, tokens = settings.requests_per_minute, settings.tokens_per_minute
     rates = []
-    if settings.requests_per_minute is not None:
-        setting = "EXEMPLARS_REQUESTS_PER_MINUTE"
-        rates.append(Rate(REQUESTS, setting, settings.requests_per_minute, REQUEST_GRAIN, extra=1))
-    if settings.tokens_per_minute is not None:
-        rates.append(Rate(TOKENS, "EXEMPLARS_TOKENS_PER_MINUTE", settings.tokens_per_minute, TOKEN_GRAIN))
+    if requests is not None:
+        rates.append(Rate(REQUESTS, "EXEMPLARS_REQUESTS_PER_MINUTE", requests, REQUEST_GRAIN, extra=1))
+    if tokens is not None:
+        setting = "EXEMPLARS_TOKENS_PER_MINUTE"
+        rates.append(Rate(TOKENS, setting, tokens, TOKEN_GRAIN, saved_seconds=TOKENS_SAVED_SECONDS))
     return rates
 
 
@@ -208,10 +211,12 @@ class PrefectTurnstile:
         self._unused_tokens += tokens
 
     def _choose_wait(self) -> float:
-        buckets = [bucket for bucket in (self._requests, self._tokens) if bucket is not None]
-        longest = max(bucket.wait_seconds() for bucket in buckets)
+        seconds = self._requests.wait_seconds() if self._requests is not None else 0.0
+        if self._tokens is not None:
+            # Others may give back theirs long before so many have decayed.
+            seconds = max(seconds, self._tokens.wait_seconds() / 4)
         # Those who share a limit must not all come at the same instant.
-        return max(longest, 0.0) + random.uniform(0.0, SHORT_SECONDS)
+        return max(seconds, 0.0) + random.uniform(0.0, SHORT_SECONDS)
 
     async def _put_back(self) -> None:
         if self._tokens is None or not self._unused_tokens:

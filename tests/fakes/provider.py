@@ -124,6 +124,7 @@ class Provider:
         self.answers: Counter[str] = Counter()
         self.schemas: list[bool] = []
         self.bodies: list[dict[str, Any]] = []
+        self.moments: list[float] = []
         self.in_flight = 0
         self.most_in_flight = 0
         self._admitted = 0
@@ -139,6 +140,7 @@ class Provider:
         self.calls[prompt] += 1
         self.schemas.append("response_format" in body)
         self.bodies.append(body)
+        self.moments.append(time.time())
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:

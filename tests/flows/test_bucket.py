@@ -21,6 +21,7 @@ RATES = st.builds(
     per_minute=st.integers(1, 10_000_000),
     grain=st.sampled_from([100, 1000]),
     extra=st.sampled_from([0, 1]),
+    saved_seconds=st.sampled_from([1.0, 2.0]),
 )
 
 
@@ -29,7 +30,7 @@ def test_full_bucket_and_what_decays_in_the_window_are_the_rate(rate: Rate, larg
     largest = rate.round_up(largest)
     room, decay = rate.shape(largest)
 
-    assert room / rate.grain <= largest + rate.per_minute / 60
+    assert room / rate.grain <= largest + rate.saved
     assert decay > 0
     assert rate.per_minute + rate.extra == pytest.approx((room + decay * WINDOW_SECONDS) / rate.grain)
 
