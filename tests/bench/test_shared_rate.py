@@ -29,10 +29,10 @@ def test_three_runs_keep_to_one_rate(tmp_path: Path) -> None:
         with open_site(workspace) as site:
             site.start_server()
             codes = run_all(workspace, site.url)
-        seen = Seen([(moment, 0) for moment in sorted(provider.moments)])
-    print(seen.show())
 
     assert [0, 0, 0] == codes
+    seen = Seen([(moment, 0) for moment in sorted(provider.moments)])
+    print(seen.show())
     assert 3 == len(workspace.list_sets())
     assert seen.count_most()[0] <= PER_MINUTE + 1
     # The first minute begins with the runs, and the last calls of each are few.

@@ -49,21 +49,21 @@ class Seen:
 
     def show(self) -> str:
         """What was measured, for a person."""
-        begun = self.calls[0][0]
+        begun, most = self.calls[0][0], self.count_most()
         calls: Counter[int] = Counter()
         tokens: Counter[int] = Counter()
         for moment, used in self.calls:
             calls[int(moment - begun) // 60] += 1
             tokens[int(moment - begun) // 60] += used
-        most = self.count_most()
-        asked = sum(cost["requests_per_second"] for cost in self.costs)
-        cpu = sum(cost["cpu_seconds"] for cost in self.costs)
-        return (
-            f"\n{self.seconds:.0f} s, calls each minute {list(calls.values())}, in any 60 s at most {most[0]}, "
-            f"{self.calls_per_minute:.1f} a minute; tokens each minute {list(tokens.values())}, in any 60 s at most "
-            f"{most[1]}, {self.tokens_per_minute:.0f} a minute; {asked:.1f} requests to Prefect a second, "
-            f"{cpu:.1f} CPU-s of the callers"
-        )
+        means = (f"{mean:.1f} a minute" for mean in (self.calls_per_minute, self.tokens_per_minute))
+        parts = [
+            f"{what} each minute {list(counts.values())}, in any 60 s at most {worst}, {mean}"
+            for what, counts, worst, mean in zip(("calls", "tokens"), (calls, tokens), most, means, strict=True)
+        ]
+        if self.costs:
+            asked, cpu = (sum(cost[name] for cost in self.costs) for name in ("requests_per_second", "cpu_seconds"))
+            parts.append(f"{asked:.1f} requests to Prefect a second, {cpu:.1f} CPU-s of the callers")
+        return "; ".join([f"\n{self.seconds:.0f} s", *parts])
 
 
 def start_callers(api: str, *arguments: str, **settings: str) -> "subprocess.Popen[str]":
