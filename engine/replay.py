@@ -9,7 +9,7 @@ from typing import Any
 from engine.asking import Asker
 from engine.effort import Level
 from engine.embedded import is_embedded
-from engine.errors import InputError, ProviderUnavailableError, ReplayError
+from engine.errors import InputError, ReplayError, RequestRefusedError
 from engine.job import Job, describe_endpoint, describe_judge
 from engine.jury import Jury
 from engine.limits import Limits
@@ -34,9 +34,9 @@ class KeptOnly:
         """Never a reply.
 
         Raises:
-            ProviderUnavailableError: always.
+            RequestRefusedError: always.
         """
-        raise ProviderUnavailableError("this reply is not kept, and a replay asks for none")
+        raise RequestRefusedError("this reply is not kept, and a replay asks for none")
 
 
 @dataclass(frozen=True, slots=True)
