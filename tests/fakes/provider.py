@@ -126,6 +126,7 @@ class Provider:
         self.answers: Counter[str] = Counter()
         self.schemas: list[bool] = []
         self.bodies: list[dict[str, Any]] = []
+        self.moments: list[float] = []
         self.in_flight = 0
         self.most_in_flight = 0
         self._admitted = 0
@@ -145,6 +146,7 @@ class Provider:
         self._most_tokens[prompt] = max(room, self._most_tokens[prompt])
         self.schemas.append("response_format" in body)
         self.bodies.append(body)
+        self.moments.append(time.time())
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:
