@@ -21,7 +21,7 @@ from statistics import median
 import pytest
 from chaos.faults import Script
 from chaos.ledger import Entry
-from chaos.provider import ChaosProvider, point, serve_chaos
+from chaos.provider import ChaosProvider, serve_chaos
 from fakes.site import Site, open_site, wait_until
 from fakes.workspace import ROOT, make_workspace
 
@@ -91,8 +91,8 @@ def test_time_of_generation_over_the_ideal(tmp_path: Path, site: Site, latency_s
 
 def run_flow(folder: Path, provider: ChaosProvider, site: Site) -> Result:
     """The main job in a process of its own, against the site's Prefect server."""
-    variables = {"EXEMPLARS_CONCURRENCY": str(CONCURRENCY)}
-    workspace = point(make_workspace(folder / "work", None, **variables), provider)
+    variables = provider.variables | {"EXEMPLARS_CONCURRENCY": str(CONCURRENCY)}
+    workspace = make_workspace(folder / "work", None, **variables)
     workspace.write_effort(**DIAL)
     process = workspace.start("--json", PREFECT_API_URL=site.url)
     with watch(process.pid) as usage, watch(site.processes["server"].pid) as server:

@@ -128,7 +128,7 @@ def _choose_behaviour(fault: Fault | None) -> Behaviour:
 
 def _spoil(fault: Fault | None, text: str) -> str:
     """The content after a fault of the model itself."""
-    if fault in ("empty", "filtered", "refusal"):
+    if fault in ("empty", "no_choices", "filtered", "refusal"):
         return ""
     if fault == "cut_reply":
         return text[: len(text) // 2]

@@ -24,10 +24,10 @@ from typing import Any
 from chaos.answers import Answer, make_answer, read_kind, write_response
 from chaos.faults import FAULTLESS, Fault, Outage, Script, load_script
 from chaos.ledger import ANSWERED, GONE, Entry, read_ledger
-from fakes.workspace import ROOT, Workspace
 
 from engine.prices import Price, find_price
 
+ROOT = Path(__file__).parents[2]
 MODEL = "openai/gpt-4.1-mini"
 KEY = "test"
 DRIP_SECONDS = 1.0
@@ -45,6 +45,7 @@ class ChaosProvider:
     """A provider that runs. ``url`` is the API base."""
 
     url: str
+    script: Script
     ledger: Path
     bodies: Path
     process: "subprocess.Popen[str]"
@@ -52,6 +53,11 @@ class ChaosProvider:
     def read(self) -> list[Entry]:
         """The calls that have ended so far."""
         return read_ledger(self.ledger)
+
+    def listens(self) -> bool:
+        """Whether anybody listens at its port; nobody does during an outage."""
+        with socket.socket() as caller:
+            return caller.connect_ex(("127.0.0.1", int(self.url.split(":")[2].split("/")[0]))) == 0
 
     @property
     def variables(self) -> dict[str, str]:
@@ -83,17 +89,12 @@ def serve_chaos(folder: Path, script: Script = FAULTLESS, keep_bodies: bool = Fa
     try:
         port = process.stdout.readline().strip()
         assert port, "the provider did not start"
-        yield ChaosProvider(f"http://127.0.0.1:{port}/v1", ledger, bodies, process)
+        yield ChaosProvider(f"http://127.0.0.1:{port}/v1", script, ledger, bodies, process)
     finally:
         process.kill()
         process.wait()
         process.stdin.close()
         process.stdout.close()
-
-
-def point(workspace: Workspace, provider: ChaosProvider) -> Workspace:
-    """The workspace with its runs pointed at the provider."""
-    return Workspace(workspace.folder, workspace.variables | provider.variables)
 
 
 class Server:
@@ -213,7 +214,7 @@ class Connection(asyncio.Protocol):
         content = bytes(self._received[end + len(_HEAD_END) :])
         self._received.clear()
         if not content:
-            self._transport.write(write_response(404, b"{}"))
+            self._transport.write(write_response(200, b"{}"))
             return
         call = self._server.begin(content)
         if self._transport.is_closing():
