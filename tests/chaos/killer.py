@@ -16,7 +16,7 @@ from chaos.provider import ChaosProvider
 from fakes.site import Site, wait_until
 from fakes.workspace import HANDLE, Workspace
 
-POLL_SECONDS = 0.002
+POLL_SECONDS, ASK_SECONDS = 0.002, 0.5
 END_SECONDS = 600.0
 OVER = ("COMPLETED", "FAILED", "CANCELLED", "CRASHED")
 
@@ -139,9 +139,7 @@ def run_through(target: Target, provider: ChaosProvider, kills: int, calls: int,
     begun, struck, counter = time.monotonic(), [], Counter(provider.ledger)
     target.start()
     for instant in instants:
-        least = max(instant, counter.count() + 1)
-        while counter.count() < least and not target.has_ended():
-            time.sleep(POLL_SECONDS)
+        _wait_for_calls(target, counter, max(instant, counter.count() + 1))
         time.sleep(source.uniform(0, max(provider.script.latency_seconds, 0.005)))
         if target.has_ended():
             break
@@ -188,6 +186,17 @@ class Counter:
             self._offset += len(added)
             self._lines += added.count(b"\n")
         return self._lines
+
+
+def _wait_for_calls(target: Target, counter: Counter, least: int) -> None:
+    """Waits until so many calls have ended, or the target has; which is asked rarely, since it may cost a request."""
+    asked = time.monotonic()
+    while counter.count() < least:
+        if time.monotonic() > asked + ASK_SECONDS:
+            if target.has_ended():
+                return
+            asked = time.monotonic()
+        time.sleep(POLL_SECONDS)
 
 
 def _count_toll(entries: Sequence[Entry], kill: Kill, start: float) -> Toll:
