@@ -1,5 +1,6 @@
 """The checker and the killer's arithmetic: each invariant that is broken is named, and none that holds."""
 
+import asyncio
 import hashlib
 import json
 from dataclasses import replace
@@ -54,9 +55,13 @@ def write_set(workspace: Workspace, run_id: str, kept: list[int], rejected: list
 
 
 def keep(workspace: Workspace, numbers: range) -> None:
+    asyncio.run(_keep(workspace, numbers))
+
+
+async def _keep(workspace: Workspace, numbers: range) -> None:
     with KeptReplies(str(workspace.folder / "cache"), "plan") as kept:
         for number in numbers:
-            kept.keep(f"key {number}", Reply(f"text {number}", "stop"))
+            await kept.keep(f"key {number}", Reply(f"text {number}", "stop"))
 
 
 @pytest.fixture
