@@ -14,6 +14,7 @@ from pathlib import Path
 from chaos.book import CONCURRENCY, Book, Row
 from chaos.checker import list_differences, replay
 from chaos.faults import FAULTS, PASSING, Fault, Outage, Script
+from chaos.forked import begin_forking
 from chaos.killer import Command, Installation
 from fakes.site import open_site, wait_until
 from fakes.workspace import Workspace, make_workspace
@@ -40,7 +41,8 @@ def main(names: Sequence[str]) -> int:
     folder = Path(tempfile.mkdtemp(prefix="exemplars-chaos-"))
     with open_site(make_workspace(folder / "site")) as site:
         site.start_server()
-        book = Book(folder, site)
+        begin_forking(site.url)
+        book = Book(folder)
         for name in names or list(ROUNDS):
             ROUNDS[name](book)
     seconds = time.monotonic() - begun
