@@ -102,7 +102,7 @@ class Book:
             kill_all(workspace)
         entries = provider.read()
         tolls = count_tolls(entries, ending.kills)
-        account = audit(workspace, entries, wanted, tolls, limit_usd)
+        account = audit(workspace, entries, wanted, limit_usd)
         row = Row(name, ending, entries, tolls, account, workspace, limit_usd)
         print(f"{name}: exit {ending.code}, {account.calls} calls, {ending.seconds:.0f} s", file=sys.stderr, flush=True)
         self.rows.append(row)

@@ -161,7 +161,8 @@ def _add_kills(book: Book, title: str, rows: Sequence[Row]) -> None:
     for row in rows:
         book.say(
             f"{row.name}: exit {row.ending.code}, {row.account.calls} calls, {row.account.billed} paid, "
-            f"{row.account.kept_rows} attached, {row.account.unkept} unkept, {row.ending.seconds:.0f} s. {row.said}"
+            f"{row.account.kept_rows} attached, {row.account.unkept} unkept, {row.account.lost} on record as lost, "
+            f"{row.ending.seconds:.0f} s. {row.said}"
         )
     for number, toll in enumerate(killed.tolls, start=1):
         if toll.again > CONCURRENCY or toll.paid_twice > CONCURRENCY:
@@ -183,6 +184,7 @@ def _add_runs(book: Book, title: str, rows: Sequence[Row]) -> None:
         "lacking",
         "cell_failed",
         "unkept",
+        "lost",
         "rejected",
         "said",
     )
@@ -197,6 +199,7 @@ def _add_runs(book: Book, title: str, rows: Sequence[Row]) -> None:
             row.account.short,
             row.account.rejected.get("cell_failed", 0),
             row.account.unkept,
+            row.account.lost,
             " ".join(f"{name} {count}" for name, count in list(row.account.rejected.items())[:4]),
             row.said,
         )
@@ -206,7 +209,18 @@ def _add_runs(book: Book, title: str, rows: Sequence[Row]) -> None:
 
 
 def _add_budgets(book: Book, rows: Sequence[Row]) -> None:
-    head = ("limit / whole", "limit USD", "spent USD", "spent / limit", "calls", "unkept", "exit", "attached", "said")
+    head = (
+        "limit / whole",
+        "limit USD",
+        "spent USD",
+        "spent / limit",
+        "calls",
+        "unkept",
+        "lost",
+        "exit",
+        "attached",
+        "said",
+    )
     lines = [
         (
             row.name,
@@ -215,6 +229,7 @@ def _add_budgets(book: Book, rows: Sequence[Row]) -> None:
             "" if row.limit_usd is None else f"{row.account.spent_usd / row.limit_usd:.3f}",
             row.account.calls,
             row.account.unkept,
+            row.account.lost,
             row.ending.code,
             row.account.kept_rows,
             row.said,
