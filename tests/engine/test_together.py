@@ -19,7 +19,7 @@ async def test_results_come_in_order_and_the_first_error_as_itself() -> None:
 
     assert [0.02, 0.0] == await run_together([wait(0.02), wait(0.0)])
     with pytest.raises(KeyError):
-        await run_together([wait(60), fail(KeyError("one"))])  # type: ignore[list-item]
+        await run_together([wait(60), fail(KeyError("one"))])
 
 
 async def test_one_that_is_not_cancelled_gives_its_result_or_its_error() -> None:
