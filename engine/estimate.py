@@ -2,12 +2,10 @@
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.calls import OUTLOOKS, CallKind, Example, Spread
-from engine.llm import Endpoint
-from engine.prices import Price
 
 # Prompts of the catalogue have 4.2 to 4.7 characters a token by the tokenizers at hand (cl100k_base, o200k_base and
 # Anthropic's old one); newer ones cut finer. Not every provider's tokenizer is to be had offline, so this is a ratio.
@@ -24,8 +22,9 @@ class Amount:
     cost_usd: float | None
 
 
-def estimate_kind(kind: CallKind, price: Price | None) -> Spread[Amount]:
+def estimate_kind(kind: CallKind) -> Spread[Amount]:
     """What the calls of one kind come to; tokens are rounded up."""
+    price = kind.endpoint.price
     amounts = []
     for outlook in OUTLOOKS:
         calls = kind.calls.at(outlook)
@@ -36,9 +35,9 @@ def estimate_kind(kind: CallKind, price: Price | None) -> Spread[Amount]:
     return Spread(*amounts)
 
 
-def estimate_run(kinds: Sequence[CallKind], find_price: Callable[[Endpoint], Price | None]) -> Spread[Amount]:
+def estimate_run(kinds: Sequence[CallKind]) -> Spread[Amount]:
     """What all calls come to together; the cost is None where that of one kind is."""
-    each = [estimate_kind(kind, find_price(kind.endpoint)) for kind in kinds]
+    each = [estimate_kind(kind) for kind in kinds]
     return Spread(*(_add([estimate.at(outlook) for estimate in each]) for outlook in OUTLOOKS))
 
 

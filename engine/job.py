@@ -1,7 +1,7 @@
 """The job: what one run was asked for, checked before anything is paid, and what its steps share."""
 
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import get_args
 
@@ -9,6 +9,7 @@ from pydantic import SecretStr
 
 from engine.asking import Asker
 from engine.definition import load_model
+from engine.discreet import DiscreetClient
 from engine.effort import Level, choose_effort, load_level
 from engine.embedded import describe_embedded, find_gguf, is_embedded, serve_embedded
 from engine.embedding import Embedder
@@ -21,11 +22,14 @@ from engine.llm import Endpoint, LitellmClient
 from engine.matters import split_matters
 from engine.model import EFFORTS, SYNTH_TYPES, Effort, Model, Pool, SynthType
 from engine.plan import Plan, make_plan
+from engine.prices import find_price, parse_price
 from engine.progress import Progress
 from engine.prompting import prompts_version
+from engine.redact import hide_credentials
 from engine.scenario import Packs, choose_lists
 from engine.settings import PROJECT_ROOT, Settings
 from engine.store import check_writable, digest_sets, list_sets, read_attached
+from engine.turnstile import Turnstile
 from engine.variation import check_seeds, list_unusable
 
 SCENARIOS_FOLDER = PROJECT_ROOT / "data" / "scenarios"
@@ -146,7 +150,7 @@ def describe_endpoint(settings: Settings, level: Level) -> Endpoint:
     """
     if is_embedded(level.synth_model):
         return describe_embedded(level.synth_model)
-    return _make_endpoint(level.synth_model, settings.synth_api_base, settings.synth_api_key)
+    return _make_endpoint(level.synth_model, settings.synth_api_base, settings.synth_api_key, settings.synth_price)
 
 
 def describe_judge(settings: Settings, level: Level) -> Endpoint | None:
@@ -160,7 +164,8 @@ def describe_judge(settings: Settings, level: Level) -> Endpoint | None:
     shared = level.judge_model == level.synth_model and settings.judge_api_base is None
     base = settings.synth_api_base if shared else settings.judge_api_base
     key = settings.judge_api_key or (settings.synth_api_key if shared else None)
-    return replace(_make_endpoint(level.judge_model, base, key), settings="EXEMPLARS_JUDGE")
+    price = settings.judge_price or (settings.synth_price if shared else None)
+    return replace(_make_endpoint(level.judge_model, base, key, price), settings="EXEMPLARS_JUDGE")
 
 
 def limit_cost(settings: Settings, level: Level) -> float | None:
@@ -168,9 +173,14 @@ def limit_cost(settings: Settings, level: Level) -> float | None:
     return min((cost for cost in (settings.max_cost_usd, level.max_cost_usd) if cost is not None), default=None)
 
 
-@contextmanager
-def open_asker(settings: Settings, level: Level, progress: Progress) -> Iterator[Asker]:
+@asynccontextmanager
+async def open_asker(
+    settings: Settings, level: Level, progress: Progress, turnstile: Turnstile | None = None
+) -> AsyncIterator[Asker]:
     """Everything that the run asks of its synth model goes through what this yields; an embedded server ends with it.
+
+    Args:
+        turnstile: lets calls to hosted models through; None where they share no rate.
 
     Raises:
         ProviderError: the model cannot be had.
@@ -178,12 +188,18 @@ def open_asker(settings: Settings, level: Level, progress: Progress) -> Iterator
     limits = Limits(settings.concurrency, limit_cost(settings, level))
     if is_embedded(level.synth_model):
         with serve_embedded(level.synth_model) as endpoint:
-            yield _make_asker(endpoint, settings, progress, limits)
+            async with _open([endpoint], settings, progress, limits) as asker:
+                yield asker
     else:
-        yield _make_asker(describe_endpoint(settings, level), settings, progress, limits)
+        endpoints = [describe_endpoint(settings, level), *describe_fallbacks(settings)]
+        async with _open(endpoints, settings, progress, limits, turnstile) as asker:
+            yield asker
 
 
-def call_jury(settings: Settings, level: Level, progress: Progress, limits: Limits) -> Jury:
+@asynccontextmanager
+async def open_jury(
+    settings: Settings, level: Level, progress: Progress, limits: Limits, turnstile: Turnstile | None = None
+) -> AsyncIterator[Jury]:
     """The chat judge, within the limits of the run; one that casts no vote where ``describe_judge`` has none.
 
     Raises:
@@ -191,20 +207,51 @@ def call_jury(settings: Settings, level: Level, progress: Progress, limits: Limi
     """
     endpoint = describe_judge(settings, level)
     if endpoint is None:
-        return Jury(None, 0)
-    return Jury(_make_asker(endpoint, settings, progress, limits), level.judge_votes)
+        yield Jury(None, 0)
+        return
+    async with _open([endpoint], settings, progress, limits, turnstile) as asker:
+        yield Jury(asker, level.judge_votes)
 
 
-def _make_endpoint(model: str, base: str | None, key: SecretStr | None) -> Endpoint:
+def describe_fallbacks(settings: Settings) -> list[Endpoint]:
+    """Who is asked, in order, where the synth model has no answer: at their providers' own addresses, by their keys."""
+    return [
+        replace(_make_endpoint(name, None, None, None), settings="EXEMPLARS_SYNTH_FALLBACKS")
+        for name in settings.fallbacks
+    ]
+
+
+def _make_endpoint(model: str, base: str | None, key: SecretStr | None, price: str | None) -> Endpoint:
     return Endpoint(
         name=model,
         model=model,
-        identity=f"{model}@{base or ''}",
+        identity=f"{model}@{hide_credentials(base or '')}",
         api_base=base,
         api_key=key.get_secret_value() if key else None,
+        price=parse_price(price) if price else find_price(model),
     )
 
 
-def _make_asker(endpoint: Endpoint, settings: Settings, progress: Progress, limits: Limits) -> Asker:
-    client = LitellmClient(endpoint, settings.call_timeout_seconds)
-    return Asker(client, settings.locate(settings.cache_dir), progress, limits)
+@asynccontextmanager
+async def _open(
+    endpoints: Sequence[Endpoint],
+    settings: Settings,
+    progress: Progress,
+    limits: Limits,
+    turnstile: Turnstile | None = None,
+) -> AsyncIterator[Asker]:
+    async with AsyncExitStack() as stack:
+        clients = []
+        for endpoint in endpoints:
+            client = LitellmClient(endpoint, settings.call_timeout_seconds)
+            stack.push_async_callback(client.close)
+            clients.append(DiscreetClient(client))
+        yield Asker(
+            clients[0],
+            settings.locate(settings.cache_dir),
+            progress,
+            limits,
+            fallbacks=clients[1:],
+            turnstile=turnstile,
+            patience_seconds=settings.patience_seconds,
+        )

@@ -11,8 +11,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from engine.asking import REFUSED, Asker
-from engine.errors import RetryableProviderError
+from engine.asking import Asker
+from engine.calling import REFUSED
+from engine.errors import RequestRefusedError, RetryableProviderError
 from engine.generate import strip_fence
 from engine.llm import Request
 from engine.model import POLES, Pole
@@ -48,12 +49,12 @@ class Jury:
         self.votes = votes if asker else 0
 
     @contextmanager
-    def keeping(self, plan_id: str) -> Iterator[None]:
+    def keeping(self, plan_id: str, handle: str = "") -> Iterator[None]:
         """The votes are kept under this plan inside the block; see ``Asker.keeping``."""
         if self.asker is None:
             yield
             return
-        with self.asker.keeping(plan_id):
+        with self.asker.keeping(plan_id, handle):
             yield
 
     async def judge(self, plan: Plan, exemplars: Sequence[Exemplar], progress: Progress) -> list[Exemplar]:
@@ -78,7 +79,7 @@ class Jury:
                 if len(votes) > self.votes // 2:
                     progress.report(CallsPlanned(1))
                 votes.append(await _ask_vote(plan, exemplar, asker, len(votes)))
-        except RetryableProviderError as error:
+        except (RetryableProviderError, RequestRefusedError) as error:
             detail = f"the judge did not answer: {error}"
             return replace(exemplar, votes=tuple(votes), reason="cell_failed", detail=detail)
         judged = replace(exemplar, votes=tuple(votes))

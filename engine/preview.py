@@ -7,7 +7,7 @@ from engine.estimate import Amount, estimate_kind, estimate_run
 from engine.llm import Endpoint
 from engine.model import POLES, Pole
 from engine.plan import Plan
-from engine.prices import Price, price_endpoint
+from engine.prices import Price
 from engine.prompting import prompts_version
 from engine.samples import Scenario
 
@@ -58,9 +58,9 @@ def preview_plan(plan: Plan, endpoint: Endpoint, limit_usd: float | None, judge:
         quotas=_list_quotas(plan, endpoint),
         scenarios=_list_scenarios(plan),
         kinds=kinds,
-        estimates=tuple(estimate_kind(kind, price_endpoint(kind.endpoint)) for kind in kinds),
-        total=estimate_run(kinds, price_endpoint),
-        price=price_endpoint(endpoint),
+        estimates=tuple(estimate_kind(kind) for kind in kinds),
+        total=estimate_run(kinds),
+        price=endpoint.price,
         limit_usd=limit_usd,
     )
 

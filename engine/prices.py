@@ -11,27 +11,39 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from engine.llm import Endpoint
-
 PRICE_LIST = "model_prices_and_context_window_backup.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """USD for one token. ``cached_input_usd`` is for what the provider has read before; None where it names none."""
+    """USD for one token. ``cached_input_usd`` is for what the provider has read before, ``written_input_usd`` for what
+    it then keeps for that; None where the list names none, and they cost what others do."""
 
     input_usd: float
     output_usd: float
     cached_input_usd: float | None = None
+    written_input_usd: float | None = None
 
-    def cost(self, tokens_in: int, tokens_out: int) -> float:
-        """The list price of so many tokens in USD, none of them cached."""
-        return tokens_in * self.input_usd + tokens_out * self.output_usd
+    def cost(self, tokens_in: int, tokens_out: int, cached: int = 0, written: int = 0) -> float:
+        """The list price of so many tokens in USD; ``cached`` and ``written`` are part of ``tokens_in``."""
+        read = self.input_usd if self.cached_input_usd is None else self.cached_input_usd
+        kept = self.input_usd if self.written_input_usd is None else self.written_input_usd
+        plain = max(0, tokens_in - cached - written)
+        return plain * self.input_usd + cached * read + written * kept + tokens_out * self.output_usd
+
+    def bound(self, most_in: int, most_out: int) -> float:
+        """What a call of at most so many tokens can cost in USD, whatever of its prompt is cached."""
+        dearest = max(self.input_usd, self.cached_input_usd or 0.0, self.written_input_usd or 0.0)
+        return most_in * dearest + most_out * self.output_usd
 
 
-def price_endpoint(endpoint: Endpoint) -> Price | None:
-    """The price of an endpoint's tokens: nothing for a free one; None where no list price is known."""
-    return Price(0.0, 0.0, 0.0) if endpoint.free else find_price(endpoint.model)
+FREE = Price(0.0, 0.0, 0.0, 0.0)
+
+
+def parse_price(text: str) -> Price:
+    """A price as the settings have it: USD for a million tokens in and out, such as ``0.40/1.60``."""
+    million_in, million_out = (float(part) / 1e6 for part in text.split("/"))
+    return Price(million_in, million_out)
 
 
 def find_price(model: str) -> Price | None:
@@ -46,10 +58,13 @@ def find_price(model: str) -> Price | None:
         entry = prices[bare]
     if not entry or None in (entry.get("input_cost_per_token"), entry.get("output_cost_per_token")):
         return None
+    outputs = (entry["output_cost_per_token"], entry.get("output_cost_per_reasoning_token") or 0.0)
     return Price(
         float(entry["input_cost_per_token"]),
-        float(entry["output_cost_per_token"]),
+        float(max(outputs)),
         entry.get("cache_read_input_token_cost"),
+        # Where it says 0, the list has the price of keeping beside that of reading, which stays.
+        entry.get("cache_creation_input_token_cost") or None,
     )
 
 

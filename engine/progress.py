@@ -46,7 +46,14 @@ class KeptCounted:
     wanted: int
 
 
-Event = StageBegun | CallsPlanned | CallBegun | CallEnded | KeptCounted
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """Something that a person who waits for the run wants to know; ``text`` is a sentence or two."""
+
+    text: str
+
+
+Event = StageBegun | CallsPlanned | CallBegun | CallEnded | KeptCounted | Noticed
 
 
 class Share:

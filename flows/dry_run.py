@@ -9,6 +9,7 @@ from rich.text import Text
 from engine.calls import OUTLOOKS, Example, Outlook
 from engine.estimate import Amount
 from engine.preview import Preview
+from engine.prices import FREE
 
 SUPPOSED: dict[Outlook, str] = {
     "low": "round 1 alone, short replies",
@@ -122,14 +123,14 @@ def _show_cost(console: Console, preview: Preview) -> None:
         table.add_row(outlook, *(f"{count:,}" for count in counts), _format_cost(amount), SUPPOSED[outlook])
     console.print(table)
     console.print(Text(_explain_price(preview)))
-    if preview.plan.level.thinking != "none" and not preview.endpoint.free:
+    if preview.plan.level.thinking != "none" and preview.endpoint.price != FREE:
         console.print("What a model thinks before it answers is billed like its answer and not counted here.")
     console.print("Replies kept from an earlier start of the same plan are not asked for again, nor paid.")
 
 
 def _explain_price(preview: Preview) -> str:
     name, price, limit = preview.endpoint.name, preview.price, preview.limit_usd
-    if preview.endpoint.free:
+    if price == FREE:
         return f"{name} runs on this machine and costs nothing."
     if price is None:
         unheld = "" if limit is None else f", and the run's limit of {_format_usd(limit)} may not hold"

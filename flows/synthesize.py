@@ -11,7 +11,7 @@ from pydantic import Field
 
 from engine.asking import Asker
 from engine.errors import BudgetError, GateError, ModelBusyError, QuotaError, RunInterruptedError
-from engine.job import Job, call_jury, open_asker
+from engine.job import Job, open_asker, open_jury
 from engine.jury import Jury
 from engine.model import HANDLE_MAX_LENGTH, HANDLE_PATTERN, Effort, SynthType, check_handle
 from engine.progress import CallsPlanned, KeptCounted, Progress, StageBegun
@@ -25,6 +25,7 @@ from engine.verdict import Verdict
 from flows.lease import Lease, hold_lease
 from flows.marks import KEPT
 from flows.publishing import publish_progress
+from flows.turnstile import open_turnstile
 from tasks.check import check
 from tasks.generate import generate
 from tasks.load import load
@@ -64,9 +65,12 @@ async def make_samples(
     settings = read_settings()
     job = load(settings, handle, synth_type, effort)
     stamp = make_stamp(job)
-    with open_asker(settings, job.level, progress) as asker:
-        jury = call_jury(settings, job.level, progress, asker.limits)
-        rounds = await plan(job, asker, settings.seed)
+    async with (
+        open_turnstile(settings, get_run_logger()) as turnstile,
+        open_asker(settings, job.level, progress, turnstile) as asker,
+        open_jury(settings, job.level, progress, asker.limits, turnstile) as jury,
+    ):
+        rounds = await plan(settings, job, asker)
         await run_rounds(rounds, asker, jury, progress)
     verdict = check(settings, rounds, stamp)
     await lease.confirm()
@@ -85,7 +89,8 @@ def make_stamp(job: Job) -> RunStamp:
 async def run_rounds(rounds: Rounds, asker: Asker, jury: Jury, progress: Progress) -> None:
     """Asks, screens and chooses, round by round, until the quotas are met or the rounds are spent."""
     progress.report(KeptCounted(count_kept(rounds), rounds.plan.wanted))
-    with asker.keeping(rounds.plan.plan_id), jury.keeping(rounds.plan.plan_id):
+    place = rounds.plan.plan_id, rounds.plan.model.handle
+    with asker.keeping(*place), jury.keeping(*place):
         while cells := rounds.next_cells():
             progress.report(StageBegun(f"Round {rounds.round_no}: {len(cells)} cells"))
             progress.report(CallsPlanned(len(cells)))

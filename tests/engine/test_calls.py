@@ -12,7 +12,7 @@ from engine.llm import Endpoint
 from engine.model import Seed
 from engine.plan import Plan, Spent, plan_round
 
-TWO_DRAWS = Endpoint(name="embedded/test", model="test", identity="embedded:1", style="plain", draws=2, free=True)
+TWO_DRAWS = Endpoint(name="embedded/test", model="test", identity="embedded:1", style="plain", draws=2)
 
 
 def list_kinds(plan: Plan, endpoint: Endpoint = CHAT) -> dict[str, CallKind]:

@@ -1,12 +1,9 @@
 """Prices are those of litellm's own list, and a model that is not on it has none."""
 
-from dataclasses import replace
-
 import pytest
-from fakes.client import CHAT
 
 from engine.llm import _import_litellm
-from engine.prices import Price, find_price, price_endpoint
+from engine.prices import FREE, Price, find_price, parse_price
 
 
 @pytest.mark.parametrize(
@@ -28,7 +25,10 @@ def test_price_is_the_one_that_litellm_counts_by(name: str) -> None:
     info = _import_litellm().get_model_info(name)
 
     assert Price(
-        info["input_cost_per_token"], info["output_cost_per_token"], info["cache_read_input_token_cost"]
+        info["input_cost_per_token"],
+        info["output_cost_per_token"],
+        info["cache_read_input_token_cost"],
+        info["cache_creation_input_token_cost"] or None,
     ) == find_price(name)
 
 
@@ -44,11 +44,36 @@ def test_model_with_half_a_price_has_none() -> None:
     assert None is find_price("github_copilot/gpt-4o")
 
 
-def test_free_endpoint_costs_nothing_and_another_its_list_price() -> None:
-    assert 0.0 == price_endpoint(replace(CHAT, free=True)).cost(1000, 1000)  # type: ignore[union-attr]
-    assert find_price("openai/gpt-4.1") == price_endpoint(replace(CHAT, model="openai/gpt-4.1"))
-    assert None is price_endpoint(CHAT)
+def test_price_of_the_settings_is_for_a_million_tokens() -> None:
+    assert 2.0 == pytest.approx(parse_price("0.40/1.60").cost(1_000_000, 1_000_000))
+    assert 0.0 == parse_price("0/0").bound(1000, 1000)
 
 
 def test_cost_is_of_both_directions() -> None:
     assert 18.0 == Price(3e-6, 15e-6).cost(1_000_000, 1_000_000)
+
+
+def test_cached_and_written_tokens_have_prices_of_their_own() -> None:
+    price = Price(input_usd=10.0, output_usd=1.0, cached_input_usd=1.0, written_input_usd=12.5)
+
+    assert 5 * 10 + 3 * 1 + 2 * 12.5 + 4 == price.cost(10, 4, cached=3, written=2)
+    assert 10 * 10 + 4 == Price(10.0, 1.0).cost(10, 4, cached=3, written=2)
+
+
+def test_bound_is_what_a_call_can_cost_whatever_is_cached() -> None:
+    price = Price(input_usd=10.0, output_usd=1.0, cached_input_usd=1.0, written_input_usd=12.5)
+
+    assert 10 * 12.5 + 4 == price.bound(10, 4)
+    assert 0.0 == FREE.bound(10, 4)
+
+
+@pytest.mark.parametrize("name", ["openai/gpt-4.1-mini", "anthropic/claude-sonnet-4-5", "deepseek/deepseek-chat"])
+def test_cost_of_cached_tokens_is_what_litellm_reckons(name: str) -> None:
+    litellm = _import_litellm()
+    details = {"cached_tokens": 600}
+    usage = litellm.Usage(prompt_tokens=1000, completion_tokens=50, prompt_tokens_details=details)
+    response = litellm.ModelResponse(model=name, usage=usage)
+    price = find_price(name)
+
+    assert price is not None
+    assert litellm.completion_cost(response, model=name) == pytest.approx(price.cost(1000, 50, cached=600))

@@ -161,7 +161,12 @@ def test_json_has_the_numbers_of_a_small_plan(tmp_path: Path, dry: Dry) -> None:
     amount = found["total"]["likely"]
     # $0.40 and $1.60 for a million.
     assert amount["cost_usd"] == pytest.approx(amount["tokens_in"] * 4e-7 + amount["tokens_out"] * 1.6e-6)
-    assert {"input_usd": 4e-7, "output_usd": 1.6e-6, "cached_input_usd": 1e-7} == found["price"]
+    assert {
+        "input_usd": 4e-7,
+        "output_usd": 1.6e-6,
+        "cached_input_usd": 1e-7,
+        "written_input_usd": None,
+    } == found["price"]
     assert 1.0 == found["max_cost_usd"]
 
 
