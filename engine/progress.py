@@ -46,7 +46,14 @@ class KeptCounted:
     wanted: int
 
 
-Event = StageBegun | CallsPlanned | CallBegun | CallEnded | KeptCounted
+@dataclass(frozen=True, slots=True)
+class EstimateMade:
+    """What the run will come to is known; ``text`` is a line for a person."""
+
+    text: str
+
+
+Event = StageBegun | EstimateMade | CallsPlanned | CallBegun | CallEnded | KeptCounted
 
 
 class Share:

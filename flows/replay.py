@@ -1,5 +1,6 @@
 """The replay: a run's set made again from its kept replies, without Prefect, and what came of the comparison."""
 
+from engine.costs import restore_bill
 from engine.embedding import SentenceEncoder
 from engine.errors import ProviderError, ReplayError
 from engine.job import SCENARIOS_FOLDER, load_job, plan_job, read_pools
@@ -58,7 +59,8 @@ async def make_again(settings: Settings, stored: StoredSet) -> SampleSet:
     with asker.keeping(rounds.plan.plan_id), jury.keeping(rounds.plan.plan_id):
         await walk_rounds(rounds, asker, jury, LoggedProgress(), inputs["rounds"])
     model = read_pools(settings.locate(settings.samples_uri), rounds.plan.model, inputs["checked_beside"])
-    return make_sample_set(rounds, stamp, check_rounds(rounds, stamp, model), asker)
+    bill = restore_bill(asker.limits, manifest)
+    return make_sample_set(rounds, stamp, check_rounds(rounds, stamp, model), asker, bill)
 
 
 def describe_comparison(run_id: str, comparison: Comparison) -> str:

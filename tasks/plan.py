@@ -5,15 +5,30 @@ from prefect.cache_policies import NO_CACHE
 
 from engine.asking import Asker
 from engine.embedding import SentenceEncoder
-from engine.job import Job
+from engine.errors import BudgetError
+from engine.estimate import estimate_plan
+from engine.estimate_words import explain_budget
+from engine.job import SCENARIOS_FOLDER, Job, plan_job
+from engine.jury import Jury
 from engine.rounds import Rounds
+from engine.scenario import load_packs
 from engine.walk import begin_rounds
 
 
 @task(name="plan", cache_policy=NO_CACHE, persist_result=False)
-async def plan(job: Job, asker: Asker, seed: int) -> Rounds:
-    """The rounds of a job, none of them begun."""
-    rounds = await begin_rounds(job, seed, asker, SentenceEncoder())
+async def plan(job: Job, asker: Asker, jury: Jury, seed: int) -> Rounds:
+    """The rounds of a job, none of them begun.
+
+    Raises:
+        BudgetError: the limit is too low to ask for subjects; what the lists would have planned tells how low.
+    """
+    embedder, limits = SentenceEncoder(), asker.limits
+    try:
+        rounds = await begin_rounds(job, seed, asker, embedder)
+    except BudgetError as error:
+        draft = plan_job(job, load_packs(SCENARIOS_FOLDER), seed, embedder)
+        expected = estimate_plan(draft, asker.endpoint, jury.endpoint, limits.max_cost_usd)
+        raise explain_budget(error, expected, limits.cost_usd or 0.0) from error
     made = rounds.plan
     get_run_logger().info("Plan %s: %d a pole, subjects of %r", made.plan_id, made.wanted, made.lists.pack)
     return rounds
