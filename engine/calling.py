@@ -129,9 +129,7 @@ class Caller:
                 raise weighed from error
             named = replace(reply, model=self.endpoint.name) if self._stands_in else reply
             reply = await replies.keep(key, named, begun)
-            self._limits.count(reply, reused=False)
-            if self.endpoint.price is None:
-                self._limits.unpriced.add(self.endpoint.name)
+            self._limits.count(reply, reused=False, endpoint=self.endpoint)
         await self._turnstile.give_back(bound.tokens - reply.prompt_tokens - reply.completion_tokens)
         return reply
 

@@ -45,7 +45,7 @@ class Spread(Generic[Value]):
     """A value by how a run may go.
 
     ``low``: the first round is enough, and replies are short. ``high``: every round is needed for the whole quota, and
-    every reply takes all tokens that it may. ``likely`` lies between them.
+    every reply takes all tokens that it may, with all that it may think. ``likely`` lies between them.
     """
 
     low: Value
@@ -123,9 +123,11 @@ def _make_exemplar_calls(plan: Plan, endpoint: Endpoint, trait: Trait, pole: Pol
     own = [cell for cell in every if (cell.trait, cell.pole) == (trait.key, pole)]
     # Those of one draw first: what is shown of them is of different scenarios then.
     cells = sorted(own, key=lambda cell: cell.draw)
+    thinking = plan.level.thinking if endpoint.thinks else "none"
     examples = tuple(
         Example(
-            f"{cell.id}{', near miss' if cell.near_miss else ''}", make_request(plan, cell, endpoint.style, language)
+            f"{cell.id}{', near miss' if cell.near_miss else ''}",
+            make_request(plan, cell, endpoint.style, language, thinking),
         )
         for cell in cells
     )

@@ -13,7 +13,7 @@ from engine.discreet import DiscreetClient
 from engine.effort import Level, choose_effort, load_level
 from engine.embedded import describe_embedded, find_gguf, is_embedded, serve_embedded
 from engine.embedding import Embedder
-from engine.errors import UnsupportedError
+from engine.errors import UnpricedError, UnsupportedError
 from engine.held_out import choose_pool, keep_apart
 from engine.jury import Jury
 from engine.lifecycle import check_draft
@@ -22,7 +22,7 @@ from engine.llm import Endpoint, LitellmClient
 from engine.matters import split_matters
 from engine.model import EFFORTS, SYNTH_TYPES, Effort, Model, Pool, SynthType
 from engine.plan import Plan, make_plan
-from engine.prices import find_price, parse_price
+from engine.prices import find_price, may_think, parse_price
 from engine.progress import Progress
 from engine.prompting import prompts_version
 from engine.redact import hide_credentials
@@ -55,7 +55,7 @@ def load_job(
     """The job of a request, when every input of it can be used; nothing is asked of any model.
 
     Args:
-        dry: leaves the sample store untouched, where a run tries it with a file.
+        dry: leaves the sample store untouched, where a run tries it with a file, and lets models without a price pass.
         runs: the run ids of the stored sets that the run begins from; None for all that there are. Given where a set is
             made again: it is attached to nothing, so the model need not be a draft any more.
 
@@ -63,6 +63,7 @@ def load_job(
         HandleError, NoTraitsError, NoSeedsError, DefinitionError, UnsupportedError: what the user gave is wrong.
         FrozenModelError: the model is no draft, and the run would attach samples to it.
         ModelNotFoundError: the embedded model's file is not there.
+        UnpricedError: the run has a limit on cost, and a model of it no price.
         StoreError: the sample store cannot be read or written.
     """
     checked_type = check_synth_type(synth_type)
@@ -82,6 +83,8 @@ def load_job(
     )
     if is_embedded(level.synth_model):
         find_gguf(level.synth_model)
+    if not dry:
+        check_prices(settings, level)
     samples_uri = settings.locate(settings.samples_uri)
     check_writable(samples_uri, probe=not dry)
     return Job(read_pools(samples_uri, model, runs), checked_type, level)
@@ -173,6 +176,43 @@ def limit_cost(settings: Settings, level: Level) -> float | None:
     return min((cost for cost in (settings.max_cost_usd, level.max_cost_usd) if cost is not None), default=None)
 
 
+def check_prices(settings: Settings, level: Level) -> None:
+    """Whether a limit on cost, where there is one, can hold for every model that the run may ask.
+
+    Raises:
+        UnpricedError: it cannot; names each model without a price.
+    """
+    limit = limit_cost(settings, level)
+    if limit is None:
+        return
+    asked = [describe_endpoint(settings, level), describe_judge(settings, level)]
+    remedies = {
+        endpoint.name: f"mend its name, or give {endpoint.settings}_PRICE=<in>/<out>"
+        for endpoint in reversed(asked)
+        if endpoint and endpoint.price is None
+    }
+    for name in settings.fallbacks:
+        if not is_embedded(name) and find_price(name) is None:
+            remedies.setdefault(name, "leave it out of EXEMPLARS_SYNTH_FALLBACKS, for no list has its price")
+    if remedies:
+        said = ". ".join(f"{name}: {remedy}" for name, remedy in remedies.items())
+        raise UnpricedError(
+            f"The limit of ${limit:g} on the cost of a run ({_name_limits(settings, level)}) cannot hold where no "
+            f"price is known. {said}. Prices are USD for a million tokens, 0/0 for a server of your own that costs "
+            "nothing. Or set no limit there"
+        )
+
+
+def _name_limits(settings: Settings, level: Level) -> str:
+    """Where the limits stand; the lower one first, since it is the one that counts."""
+    limits = [
+        (settings.max_cost_usd, "EXEMPLARS_MAX_COST_USD"),
+        (level.max_cost_usd, f"max_cost_usd of effort {level.effort} in {settings.effort_file}"),
+    ]
+    known = sorted((usd, where) for usd, where in limits if usd is not None)
+    return ", and ".join([known[0][1], *(f"${usd:g} by {where}" for usd, where in known[1:])])
+
+
 @asynccontextmanager
 async def open_asker(
     settings: Settings, level: Level, progress: Progress, turnstile: Turnstile | None = None
@@ -229,6 +269,7 @@ def _make_endpoint(model: str, base: str | None, key: SecretStr | None, price: s
         api_base=base,
         api_key=key.get_secret_value() if key else None,
         price=parse_price(price) if price else find_price(model),
+        thinks=may_think(model),
     )
 
 

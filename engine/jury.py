@@ -14,9 +14,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from engine.asking import Asker
 from engine.errors import RequestRefusedError, RetryableProviderError
 from engine.generate import strip_fence
-from engine.llm import REFUSED, Request
+from engine.llm import REFUSED, Endpoint, Request
 from engine.model import POLES, Pole
 from engine.plan import Plan
+from engine.prices import add_costs
 from engine.progress import CallsPlanned, Progress
 from engine.prompting import VOTE_SCHEMA, write_vote_prompt
 from engine.replies import Reply
@@ -47,6 +48,11 @@ class Jury:
         self.asker = asker
         self.votes = votes if asker else 0
 
+    @property
+    def endpoint(self) -> Endpoint | None:
+        """Where it is asked; None where it casts no vote."""
+        return self.asker.endpoint if self.asker else None
+
     @contextmanager
     def keeping(self, plan_id: str, handle: str = "") -> Iterator[None]:
         """The votes are kept under this plan inside the block; see ``Asker.keeping``."""
@@ -73,15 +79,17 @@ class Jury:
         if not exemplar.stands or exemplar.text is None:
             return exemplar
         votes: list[Vote] = []
+        costs: list[float | None] = []
         try:
             while (outcome := decide(votes, self.votes)) is None:
                 if len(votes) > self.votes // 2:
                     progress.report(CallsPlanned(1))
-                votes.append(await _ask_vote(plan, exemplar, asker, len(votes)))
+                votes.append(await _ask_vote(plan, exemplar, asker, len(votes), costs))
         except (RetryableProviderError, RequestRefusedError) as error:
             detail = f"the judge did not answer: {error}"
-            return replace(exemplar, votes=tuple(votes), reason="cell_failed", detail=detail)
-        judged = replace(exemplar, votes=tuple(votes))
+            paid = add_costs(exemplar.cost_usd, *costs)
+            return replace(exemplar, votes=tuple(votes), cost_usd=paid, reason="cell_failed", detail=detail)
+        judged = replace(exemplar, votes=tuple(votes), cost_usd=add_costs(exemplar.cost_usd, *costs))
         if outcome == exemplar.pole:
             return judged
         detail = f"the judge's votes: {', '.join(vote.said for vote in votes)}"
@@ -111,14 +119,18 @@ def read_ballot(reply: Reply, first: Pole) -> Said | None:
     return POLES[(POLES.index(first) + (answer == "B")) % 2]
 
 
-async def _ask_vote(plan: Plan, exemplar: Exemplar, asker: Asker, number: int) -> Vote:
-    """One vote; "invalid" where no reply is an answer. What the provider refuses is not asked for again."""
+async def _ask_vote(plan: Plan, exemplar: Exemplar, asker: Asker, number: int, costs: list[float | None]) -> Vote:
+    """One vote; "invalid" where no reply is an answer. What the provider refuses is not asked for again.
+
+    What each reply cost is added to ``costs``, also where a later one never comes.
+    """
     first = choose_first(plan.seed, exemplar.key, number)
     for attempt in range(ATTEMPTS):
         first_of_its_kind = number < SWAPPED_ONCE and attempt == 0
         temperature = 0.0 if first_of_its_kind else LATER_TEMPERATURE
         request = make_vote_request(plan, exemplar.trait, exemplar.text or "", first, temperature)
         reply = await asker.ask(f"vote/{exemplar.key}/{number}/{attempt}", request)
+        costs.append(reply.cost_usd)
         said = read_ballot(reply, first)
         if said is not None:
             return Vote(asker.endpoint.name, said, first)

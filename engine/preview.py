@@ -2,12 +2,11 @@
 
 from dataclasses import asdict, dataclass
 
-from engine.calls import OUTLOOKS, CallKind, Spread, count_cells, list_calls, plan_examples
-from engine.estimate import Amount, estimate_kind, estimate_run
+from engine.calls import OUTLOOKS, CallKind, Spread, count_cells, plan_examples
+from engine.estimate import Amount, Estimate, estimate_plan
 from engine.llm import Endpoint
 from engine.model import POLES, Pole
 from engine.plan import Plan
-from engine.prices import Price
 from engine.prompting import prompts_version
 from engine.samples import Scenario
 
@@ -28,7 +27,8 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a run would do. ``scenarios`` are the first that each trait draws; ``limit_usd`` is the run's own.
+    """What a run would do. ``scenarios`` are the first that each trait draws; ``refused`` says why there would be no
+    run, where its cost cannot be limited; empty where there would be one.
 
     ``proposed_by`` names the synth model where a run would first ask it for subjects. Here the scenarios draw from the
     lists alone, and the run's ``plan_id`` will be another, since the subjects are an input of the plan.
@@ -40,16 +40,14 @@ class Preview:
     proposed_by: str | None
     quotas: tuple[Quota, ...]
     scenarios: tuple[tuple[str, Scenario], ...]
-    kinds: tuple[CallKind, ...]
-    estimates: tuple[Spread[Amount], ...]
-    total: Spread[Amount]
-    price: Price | None
-    limit_usd: float | None
+    estimate: Estimate
+    refused: str
 
 
-def preview_plan(plan: Plan, endpoint: Endpoint, limit_usd: float | None, judge: Endpoint | None = None) -> Preview:
+def preview_plan(
+    plan: Plan, endpoint: Endpoint, limit_usd: float | None, judge: Endpoint | None = None, refused: str = ""
+) -> Preview:
     """The preview of a plan that was made without proposed subjects; ``judge`` as for ``list_calls``."""
-    kinds = list_calls(plan, endpoint, judge)
     return Preview(
         plan=plan,
         endpoint=endpoint,
@@ -57,11 +55,8 @@ def preview_plan(plan: Plan, endpoint: Endpoint, limit_usd: float | None, judge:
         proposed_by=None if endpoint.style == "plain" else endpoint.name,
         quotas=_list_quotas(plan, endpoint),
         scenarios=_list_scenarios(plan),
-        kinds=kinds,
-        estimates=tuple(estimate_kind(kind) for kind in kinds),
-        total=estimate_run(kinds),
-        price=endpoint.price,
-        limit_usd=limit_usd,
+        estimate=estimate_plan(plan, endpoint, judge, limit_usd),
+        refused=refused,
     )
 
 
@@ -71,7 +66,8 @@ def describe_preview(preview: Preview, shown: int) -> dict[str, object]:
     Args:
         shown: prompts of each kind, at most.
     """
-    plan, level = preview.plan, preview.plan.level
+    plan, level, estimate = preview.plan, preview.plan.level, preview.estimate
+    price = preview.endpoint.price
     return {
         "handle": plan.model.handle,
         "synth_type": plan.synth_type,
@@ -84,14 +80,17 @@ def describe_preview(preview: Preview, shown: int) -> dict[str, object]:
         "quotas": [asdict(quota) for quota in preview.quotas],
         "subjects": {"pack": plan.lists.pack, "shown_from": "lists", "proposed_by": preview.proposed_by},
         "scenarios": [{"trait": trait, **asdict(scenario)} for trait, scenario in preview.scenarios],
-        "prompts": [prompt for kind in preview.kinds for prompt in _describe_prompts(kind, shown)],
+        "prompts": [prompt for kind in estimate.kinds for prompt in _describe_prompts(kind, shown)],
         "calls": [
-            {"kind": kind.name, "model": kind.endpoint.name, **_describe_amounts(estimate)}
-            for kind, estimate in zip(preview.kinds, preview.estimates, strict=True)
+            {"kind": kind.name, "model": kind.endpoint.name, **_describe_amounts(amounts)}
+            for kind, amounts in zip(estimate.kinds, estimate.amounts, strict=True)
         ],
-        "total": _describe_amounts(preview.total),
-        "price": None if preview.price is None else asdict(preview.price),
-        "max_cost_usd": preview.limit_usd,
+        "total": _describe_amounts(estimate.total),
+        "price": None if price is None else asdict(price),
+        "unpriced": list(estimate.unpriced),
+        "dearest_call_usd": estimate.dearest_usd,
+        "max_cost_usd": estimate.limit_usd,
+        "refused": preview.refused or None,
         "skipped": [asdict(skipped) for skipped in plan.model.skipped],
     }
 

@@ -5,6 +5,7 @@ litellm itself prices the replies of a run by this list. Its import takes second
 
 import importlib.util
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -31,6 +32,10 @@ class Price:
         plain = max(0, tokens_in - cached - written)
         return plain * self.input_usd + cached * read + written * kept + tokens_out * self.output_usd
 
+    def save(self, cached: int) -> float:
+        """How much less so many tokens cost, in USD, because the provider had read them before."""
+        return 0.0 if self.cached_input_usd is None else cached * (self.input_usd - self.cached_input_usd)
+
     def bound(self, most_in: int, most_out: int) -> float:
         """What a call of at most so many tokens can cost in USD, whatever of its prompt is cached."""
         dearest = max(self.input_usd, self.cached_input_usd or 0.0, self.written_input_usd or 0.0)
@@ -51,11 +56,7 @@ def find_price(model: str) -> Price | None:
 
     The list names most models without their provider (``gpt-4.1``), some with it (``gemini/gemini-2.5-flash``).
     """
-    prices = _read_prices()
-    provider, _, bare = model.partition("/")
-    entry = prices.get(model)
-    if entry is None and bare in prices and _names_provider(str(prices[bare].get("litellm_provider")), provider):
-        entry = prices[bare]
+    entry = _find_entry(model)
     if not entry or None in (entry.get("input_cost_per_token"), entry.get("output_cost_per_token")):
         return None
     outputs = (entry["output_cost_per_token"], entry.get("output_cost_per_reasoning_token") or 0.0)
@@ -66,6 +67,26 @@ def find_price(model: str) -> Price | None:
         # Where it says 0, the list has the price of keeping beside that of reading, which stays.
         entry.get("cache_creation_input_token_cost") or None,
     )
+
+
+def may_think(model: str) -> bool:
+    """Whether the list says that a litellm model name thinks before it answers; litellm itself reads it there too."""
+    return bool((_find_entry(model) or {}).get("supports_reasoning"))
+
+
+def add_costs(*costs: float | None) -> float | None:
+    """The sum of the costs that are known; None where none is."""
+    known = [cost for cost in costs if cost is not None]
+    return math.fsum(known) if known else None
+
+
+def _find_entry(model: str) -> Mapping[str, Any] | None:
+    prices = _read_prices()
+    provider, _, bare = model.partition("/")
+    entry: Mapping[str, Any] | None = prices.get(model)
+    if entry is None and bare in prices and _names_provider(str(prices[bare].get("litellm_provider")), provider):
+        entry = prices[bare]
+    return entry
 
 
 def _names_provider(listed: str, provider: str) -> bool:

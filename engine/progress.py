@@ -53,7 +53,14 @@ class Noticed:
     text: str
 
 
-Event = StageBegun | CallsPlanned | CallBegun | CallEnded | KeptCounted | Noticed
+@dataclass(frozen=True, slots=True)
+class EstimateMade:
+    """What the run will come to is known; ``text`` is a line for a person."""
+
+    text: str
+
+
+Event = StageBegun | EstimateMade | CallsPlanned | CallBegun | CallEnded | KeptCounted | Noticed
 
 
 class Share:

@@ -10,8 +10,10 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from engine.costs import Costs
 from engine.duplicates import DuplicatePair
 from engine.model import Pole
+from engine.report_costs import list_pole_costs, list_remarks, list_sums, tell_spent, tell_tokens
 from engine.report_pictures import (
     EDGE,
     WIDTH,
@@ -27,7 +29,6 @@ from engine.report_words import (
     count_noun,
     name_plainly,
     name_suite,
-    tell_cost,
     tell_votes,
 )
 from engine.samples import Reason, Row
@@ -75,9 +76,7 @@ class ReportData:
     probe: Mapping[str, float | None] = field(default_factory=dict)
     lean: dict[int, float] = field(default_factory=dict)
     votes: VoteCounts = field(default_factory=VoteCounts)
-    replies: int = 0
-    tokens: int = 0
-    cost_usd: float | None = None
+    costs: Costs = field(default_factory=Costs)
     variety: tuple[PoleVariety, ...] = ()
 
 
@@ -100,6 +99,9 @@ def render_report(data: ReportData) -> str:
             reasons=draw_reasons(data.reasons),
             variety=draw_variety(data.variety, traits),
             measures=MEASURES,
+            costs=list_pole_costs(data.costs, traits),
+            cost_sums=list_sums(data.costs),
+            cost_remarks=list_remarks(data.costs),
             trait_names={trait.key: trait.name for trait in traits},
             duplicates=data.duplicates[:_SHOWN_DUPLICATES],
             expectations=sorted(data.expectations, key=_rank_expectation),
@@ -141,9 +143,9 @@ def _list_facts(data: ReportData) -> list[tuple[str, str]]:
         ("Synth model", data.synth_model),
         *([("Judge", tell_votes(data.votes))] if data.votes.votes else ()),
         *([("Told apart by the probe", _tell_probe(data))] if data.probe else []),
-        ("Replies", f"{data.replies:,}"),
-        ("Tokens", f"{data.tokens:,}"),
-        ("Cost", tell_cost(data.cost_usd)),
+        ("Replies", f"{data.costs.total.replies:,}"),
+        ("Tokens", tell_tokens(data.costs.total)),
+        ("Cost", tell_spent(data.costs)),
     ]
 
 

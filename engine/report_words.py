@@ -1,5 +1,6 @@
 """The report's words: what a reason code means, what a suite and an expectation are called, how numbers read."""
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -67,16 +68,18 @@ def name_plainly(name: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-def count_noun(number: int, noun: str) -> str:
+def count_noun(number: int, noun: str, plural: str | None = None) -> str:
     """“1 exemplar”, “2,048 exemplars”."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {plural or f'{noun}s'}"
 
 
 def tell_cost(cost_usd: float | None) -> str:
-    """A cost in US dollars; small ones keep the digits that make them more than nothing."""
+    """A cost in US dollars; small ones keep the digits that make them more than nothing, two at least."""
     if cost_usd is None:
         return "not known"
-    return f"${cost_usd:,.2f}" if cost_usd == 0 or cost_usd >= 0.1 else f"${cost_usd:.4f}"
+    if cost_usd == 0 or cost_usd >= 0.1:
+        return f"${cost_usd:,.2f}"
+    return f"${cost_usd:.{max(4, 1 - math.floor(math.log10(cost_usd)))}f}"
 
 
 def tell_votes(votes: VoteCounts) -> str:

@@ -81,6 +81,7 @@ class Exemplar:
 
     ``number`` counts the exemplars of one cell. ``odds`` is the log odds that the judge in context gives to the
     positive pole; None where it did not judge. ``votes`` are the chat judge's, in the order in which they were asked.
+    ``cost_usd`` is its share of the reply that it came in and the votes on it, as far as prices are known.
     ``seed_sha256`` names the seed that it is a variation of.
     """
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from engine.asking import Asker
 from engine.card import render_card
+from engine.costs import Bill, describe_costs, make_bill, sum_costs
 from engine.embedding import Embedder
 from engine.held_out import choose_pool
 from engine.judge import is_heard
@@ -82,20 +83,27 @@ def measure_variety(rounds: Rounds, embedder: Embedder) -> tuple[PoleVariety, ..
     )
 
 
-def make_sample_set(rounds: Rounds, stamp: RunStamp, verdict: Verdict, asker: Asker) -> SampleSet:
-    """The set that a run leaves: its rows and the documents beside them."""
+def make_sample_set(
+    rounds: Rounds, stamp: RunStamp, verdict: Verdict, asker: Asker, bill: Bill | None = None
+) -> SampleSet:
+    """The set that a run leaves: its rows and the documents beside them.
+
+    Args:
+        bill: None where no round was cut short.
+    """
+    bill = bill or make_bill(asker.limits)
     kept = make_kept_rows(rounds, stamp)
     rejected = make_rejected_rows(rounds, stamp, verdict)
     model = rounds.plan.model
     attached = kept if verdict.success else []
-    report = make_report_data(rounds, stamp, verdict, asker, attached, rejected)
+    report = make_report_data(rounds, stamp, verdict, asker, bill, attached, rejected)
     said = "The gate passed." if verdict.success else "The gate failed; nothing was attached."
     counts = (
         count_kept(rounds) if verdict.success else {(trait.key, pole): 0 for trait in model.traits for pole in POLES}
     )
     card = render_card(model, stamp, attached, counts, asker.endpoint.name, expect_language(model), said)
     documents = {
-        VERDICT: json.dumps(_make_verdict_document(rounds, verdict, asker), indent=2, ensure_ascii=False) + "\n",
+        VERDICT: json.dumps(_make_verdict_document(rounds, verdict, bill), indent=2, ensure_ascii=False) + "\n",
         REPORT: render_report(report),
         CARD: card,
     }
@@ -115,12 +123,19 @@ def make_sample_set(rounds: Rounds, stamp: RunStamp, verdict: Verdict, asker: As
             "rounds": rounds.taken,
             "planned_beside": list(model.stored_runs),
             "checked_beside": list(verdict.beside),
+            "attempt": asdict(bill.attempt),
         },
     )
 
 
 def make_report_data(
-    rounds: Rounds, stamp: RunStamp, verdict: Verdict, asker: Asker, kept: Sequence[Row], rejected: Sequence[Row]
+    rounds: Rounds,
+    stamp: RunStamp,
+    verdict: Verdict,
+    asker: Asker,
+    bill: Bill,
+    kept: Sequence[Row],
+    rejected: Sequence[Row],
 ) -> ReportData:
     """All that ``report.html`` shows."""
     model = rounds.plan.model
@@ -153,9 +168,7 @@ def make_report_data(
         variety=verdict.variety,
         probe={probe.trait: probe.auc for probe in rounds.review.probes},
         lean={rows[key]: place for key, place in places.items()},
-        replies=asker.limits.replies,
-        tokens=asker.limits.tokens,
-        cost_usd=asker.limits.cost_usd,
+        costs=sum_costs(rounds, bill),
     )
 
 
@@ -165,7 +178,7 @@ def list_versions() -> dict[str, str]:
     return versions | {name: importlib.metadata.version(name) for name in PACKAGES}
 
 
-def _make_verdict_document(rounds: Rounds, verdict: Verdict, asker: Asker) -> dict[str, Any]:
+def _make_verdict_document(rounds: Rounds, verdict: Verdict, bill: Bill) -> dict[str, Any]:
     return {
         "success": verdict.success,
         "failed": [*rounds.explain_lack(), *verdict.failed],
@@ -185,11 +198,7 @@ def _make_verdict_document(rounds: Rounds, verdict: Verdict, asker: Asker) -> di
             for trait, auc in rounds.judge_aucs.items()
         },
         "judge": asdict(count_votes(exemplar.votes for exemplar in rounds.exemplars)),
-        "cost": {
-            "usd": asker.limits.cost_usd,
-            "replies": asker.limits.replies,
-            "completion_tokens": asker.limits.tokens,
-        },
+        "cost": describe_costs(sum_costs(rounds, bill)),
         "variety": _make_variety_document(verdict.variety),
     }
 

@@ -49,8 +49,14 @@ def synthesize_command(
         bool, typer.Option("--json", help="Print one last line {run_id, status, samples, report}.")
     ] = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Show what Prefect and the libraries say.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show what a run would do and cost, as `exemplars plan` does.")
+    ] = False,
 ) -> None:
     """Synthesizes samples for one model and attaches them when the gate passes."""
+    if dry_run:
+        plan_command(handle, synth_type, effort, as_json=as_json)
+        return
     quiet_libraries(verbose)
     # Imported late: Prefect reads its settings when it is imported, and a mistyped handle need not wait for it.
     from engine.job import load_job
@@ -76,18 +82,11 @@ def plan_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print the same facts as one line of JSON.")] = False,
 ) -> None:
     """Shows what a run would do: its plan, some prompts, calls, tokens and cost. Asks nothing, writes nothing."""
-    from engine.embedding import SentenceEncoder
-    from engine.job import SCENARIOS_FOLDER, describe_endpoint, describe_judge, limit_cost, load_job, plan_job
-    from engine.preview import describe_preview, preview_plan
-    from engine.scenario import load_packs
+    from engine.preview import describe_preview
     from engine.settings import read_settings
-    from flows.dry_run import show_preview
+    from flows.dry_run import make_preview, show_preview
 
-    settings = read_settings()
-    job = load_job(settings, handle, synth_type, effort, dry=True)
-    plan = plan_job(job, load_packs(SCENARIOS_FOLDER), settings.seed, SentenceEncoder())
-    endpoint, judge = describe_endpoint(settings, job.level), describe_judge(settings, job.level)
-    preview = preview_plan(plan, endpoint, limit_cost(settings, job.level), judge)
+    preview = make_preview(read_settings(), handle, synth_type, effort)
     if as_json:
         print(json.dumps(describe_preview(preview, prompts), ensure_ascii=False))
     else:

@@ -1,4 +1,4 @@
-"""What ``exemplars plan`` prints: a preview for a person, in headings and tables that fit 80 columns."""
+"""The dry run of ``exemplars plan``: a preview for a person, in headings and tables that fit 80 columns."""
 
 from collections.abc import Iterator
 
@@ -6,16 +6,40 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from engine.calls import OUTLOOKS, Example, Outlook
-from engine.estimate import Amount
-from engine.preview import Preview
-from engine.prices import FREE
+from engine.calls import OUTLOOKS, Example
+from engine.embedding import SentenceEncoder
+from engine.errors import UnpricedError
+from engine.estimate_words import SUPPOSED, explain_estimate
+from engine.job import (
+    SCENARIOS_FOLDER,
+    check_prices,
+    describe_endpoint,
+    describe_judge,
+    limit_cost,
+    load_job,
+    plan_job,
+)
+from engine.preview import Preview, preview_plan
+from engine.report_words import tell_cost
+from engine.scenario import load_packs
+from engine.settings import Settings
 
-SUPPOSED: dict[Outlook, str] = {
-    "low": "round 1 alone, short replies",
-    "likely": "a second round for a tenth of the quota",
-    "high": "every round in full, every reply at its limit",
-}
+
+def make_preview(settings: Settings, handle: str, synth_type: str, effort: str | None) -> Preview:
+    """The preview of a request; a run that would be refused for want of a price is shown all the same, and says so.
+
+    Raises:
+        InputError, ProviderError, StoreError: as ``load_job``.
+    """
+    job = load_job(settings, handle, synth_type, effort, dry=True)
+    plan = plan_job(job, load_packs(SCENARIOS_FOLDER), settings.seed, SentenceEncoder())
+    endpoint, judge = describe_endpoint(settings, job.level), describe_judge(settings, job.level)
+    refused = ""
+    try:
+        check_prices(settings, job.level)
+    except UnpricedError as error:
+        refused = str(error)
+    return preview_plan(plan, endpoint, limit_cost(settings, job.level), judge, refused)
 
 
 def show_preview(preview: Preview, shown: int) -> None:
@@ -80,7 +104,7 @@ def _show_scenarios(console: Console, preview: Preview) -> None:
 def _show_prompts(console: Console, preview: Preview, shown: int) -> None:
     """System messages are the same for many prompts: each is printed in full where it comes first."""
     systems: dict[str, str] = {}
-    for kind in preview.kinds:
+    for kind in preview.estimate.kinds:
         for example in kind.examples[:shown]:
             _head(console, f"Prompt: {kind.name}")
             request = example.request
@@ -109,8 +133,8 @@ def _list_messages(example: Example, systems: dict[str, str]) -> Iterator[tuple[
 def _show_calls(console: Console, preview: Preview) -> None:
     _head(console, "Calls")
     table = _make_table("kind", **dict.fromkeys(OUTLOOKS, "right"))
-    for kind, estimate in zip(preview.kinds, preview.estimates, strict=True):
-        table.add_row(Text(kind.name), *(f"{estimate.at(outlook).calls:,}" for outlook in OUTLOOKS))
+    for kind, amounts in zip(preview.estimate.kinds, preview.estimate.amounts, strict=True):
+        table.add_row(Text(kind.name), *(f"{amounts.at(outlook).calls:,}" for outlook in OUTLOOKS))
     console.print(table)
 
 
@@ -118,35 +142,16 @@ def _show_cost(console: Console, preview: Preview) -> None:
     _head(console, "Calls, tokens and cost (an estimate)")
     table = _make_table("", calls="right", tokens_in="right", tokens_out="right", cost="right", supposed="left")
     for outlook in OUTLOOKS:
-        amount = preview.total.at(outlook)
+        amount = preview.estimate.total.at(outlook)
         counts = (amount.calls, amount.tokens_in, amount.tokens_out)
-        table.add_row(outlook, *(f"{count:,}" for count in counts), _format_cost(amount), SUPPOSED[outlook])
+        # A cost that is not known is never shown as a number.
+        table.add_row(outlook, *(f"{count:,}" for count in counts), tell_cost(amount.cost_usd), SUPPOSED[outlook])
     console.print(table)
-    console.print(Text(_explain_price(preview)))
-    if preview.plan.level.thinking != "none" and preview.endpoint.price != FREE:
-        console.print("What a model thinks before it answers is billed like its answer and not counted here.")
+    for sentence in explain_estimate(preview.estimate):
+        console.print(Text(sentence))
     console.print("Replies kept from an earlier start of the same plan are not asked for again, nor paid.")
-
-
-def _explain_price(preview: Preview) -> str:
-    name, price, limit = preview.endpoint.name, preview.price, preview.limit_usd
-    if price == FREE:
-        return f"{name} runs on this machine and costs nothing."
-    if price is None:
-        unheld = "" if limit is None else f", and the run's limit of {_format_usd(limit)} may not hold"
-        return f"No list price known for {name}: the cost can't be told{unheld}."
-    million = [_format_usd(usd * 1e6) for usd in (price.input_usd, price.output_usd)]
-    said = f"List price of {name}: {million[0]} in and {million[1]} out for a million tokens."
-    return said if limit is None else f"{said} A run ends before it passes its limit of {_format_usd(limit)}."
-
-
-def _format_cost(amount: Amount) -> str:
-    """A cost that is not known is never shown as a number."""
-    return "not known" if amount.cost_usd is None else _format_usd(amount.cost_usd)
-
-
-def _format_usd(usd: float) -> str:
-    return f"${usd:,.4f}" if 0 < usd < 0.1 else f"${usd:,.2f}"
+    if preview.refused:
+        console.print(Text(f"A run would be refused now. {preview.refused}.", style="bold"))
 
 
 def _make_table(*words: str, **numbers: str) -> Table:

@@ -1,5 +1,6 @@
 """The replay: a run's set made again from its kept replies, without Prefect, and what came of the comparison."""
 
+from engine.costs import restore_bill
 from engine.embedding import SentenceEncoder
 from engine.errors import ProviderError, ReplayError
 from engine.job import SCENARIOS_FOLDER, load_job, plan_job, read_pools
@@ -59,7 +60,8 @@ async def make_again(settings: Settings, stored: StoredSet) -> SampleSet:
     with asker.keeping(*place), jury.keeping(*place):
         await walk_rounds(rounds, asker, jury, LoggedProgress(), inputs["rounds"])
     model = read_pools(settings.locate(settings.samples_uri), rounds.plan.model, inputs["checked_beside"])
-    return make_sample_set(rounds, stamp, check_rounds(rounds, stamp, model), asker)
+    bill = restore_bill(asker.limits, manifest)
+    return make_sample_set(rounds, stamp, check_rounds(rounds, stamp, model), asker, bill)
 
 
 def describe_comparison(run_id: str, comparison: Comparison) -> str:

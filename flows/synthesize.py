@@ -10,7 +10,10 @@ from prefect.states import Cancelled
 from pydantic import Field
 
 from engine.asking import Asker
+from engine.costs import Spending, make_bill, read_spending
 from engine.errors import BudgetError, GateError, ModelBusyError, QuotaError, RunInterruptedError
+from engine.estimate import Estimate
+from engine.estimate_words import explain_budget
 from engine.job import Job, open_asker, open_jury
 from engine.jury import Jury
 from engine.model import HANDLE_MAX_LENGTH, HANDLE_PATTERN, Effort, SynthType, check_handle
@@ -27,6 +30,7 @@ from flows.marks import KEPT
 from flows.publishing import publish_progress
 from flows.turnstile import open_turnstile
 from tasks.check import check
+from tasks.estimate import estimate
 from tasks.generate import generate
 from tasks.load import load
 from tasks.plan import plan
@@ -70,12 +74,14 @@ async def make_samples(
         open_asker(settings, job.level, progress, turnstile) as asker,
         open_jury(settings, job.level, progress, asker.limits, turnstile) as jury,
     ):
-        rounds = await plan(settings, job, asker)
-        await run_rounds(rounds, asker, jury, progress)
+        rounds = await plan(settings, job, asker, jury)
+        expected = await estimate(rounds, asker, jury, progress)
+        finished = await run_rounds(rounds, asker, jury, progress, expected)
+        bill = make_bill(asker.limits, finished)
     verdict = check(settings, rounds, stamp)
     await lease.confirm()
-    stored = write(settings, rounds, stamp, verdict, asker)
-    await report(rounds, verdict, stored, settings.api_url)
+    stored = write(settings, rounds, stamp, verdict, asker, bill)
+    await report(rounds, verdict, stored, expected, bill, settings.api_url)
     return conclude(rounds, stamp, verdict, stored)
 
 
@@ -86,8 +92,13 @@ def make_stamp(job: Job) -> RunStamp:
     return RunStamp(str(flow_run.get_id()), job.model.handle, job.synth_type, job.level.effort, created_at)
 
 
-async def run_rounds(rounds: Rounds, asker: Asker, jury: Jury, progress: Progress) -> None:
-    """Asks, screens and chooses, round by round, until the quotas are met or the rounds are spent."""
+async def run_rounds(rounds: Rounds, asker: Asker, jury: Jury, progress: Progress, expected: Estimate) -> Spending:
+    """Asks, screens and chooses, round by round, until the quotas are met or the rounds are spent.
+
+    Returns:
+        What had been spent when the last round was taken; a limit may have cut another one short.
+    """
+    finished = read_spending(asker.limits)
     progress.report(KeptCounted(count_kept(rounds), rounds.plan.wanted))
     place = rounds.plan.plan_id, rounds.plan.model.handle
     with asker.keeping(*place), jury.keeping(*place):
@@ -99,11 +110,14 @@ async def run_rounds(rounds: Rounds, asker: Asker, jury: Jury, progress: Progres
                 await screen(rounds, exemplars, asker, jury, progress)
             except BudgetError as error:
                 if not rounds.improving:
-                    raise
+                    kept, lacking = len(rounds.choice.chosen), sum(rounds.choice.lack.values())
+                    raise explain_budget(error, expected, asker.limits.cost_usd or 0.0, kept, lacking) from error
                 # The quotas are met: what more money would have made better is no reason to lose them.
                 get_run_logger().warning("%s", error)
                 break
+            finished = read_spending(asker.limits)
             progress.report(KeptCounted(count_kept(rounds), rounds.plan.wanted))
+    return finished
 
 
 def conclude(rounds: Rounds, stamp: RunStamp, verdict: Verdict, stored: StoredSet) -> RunResult:

@@ -22,6 +22,7 @@ from engine.progress import (
     CallBegun,
     CallEnded,
     CallsPlanned,
+    EstimateMade,
     Event,
     KeptCounted,
     Noticed,
@@ -67,7 +68,7 @@ class Counters:
             self.tokens += 0 if event.reused else event.completion_tokens
         elif isinstance(event, Noticed):
             self.notice = event.text
-        else:
+        elif isinstance(event, KeptCounted):
             self.kept, self.wanted = dict(event.kept), event.wanted
 
     def describe_calls(self, now: float) -> str:
@@ -101,7 +102,9 @@ class _Listener(logging.Handler):
             return
         now = time.monotonic()
         self.counters.take(event, now)
-        if self._live is not None:
+        if isinstance(event, EstimateMade):
+            print(event.text, file=sys.stderr, flush=True)
+        elif self._live is not None:
             self._live.update(draw_progress(self.counters, self._job, now))
         elif isinstance(event, StageBegun | KeptCounted | Noticed) or now - self._said > PLAIN_INTERVAL_SECONDS:
             self._said = now

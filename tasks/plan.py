@@ -10,9 +10,13 @@ from prefect.cache_policies import NO_CACHE
 from engine.asking import Asker
 from engine.cache import prune_cache
 from engine.embedding import SentenceEncoder
-from engine.errors import StoreError
-from engine.job import Job
+from engine.errors import BudgetError, StoreError
+from engine.estimate import estimate_plan
+from engine.estimate_words import explain_budget
+from engine.job import SCENARIOS_FOLDER, Job, plan_job
+from engine.jury import Jury
 from engine.rounds import Rounds
+from engine.scenario import load_packs
 from engine.settings import Settings
 from engine.walk import begin_rounds
 
@@ -20,9 +24,19 @@ Log = logging.Logger | logging.LoggerAdapter[Any]
 
 
 @task(name="plan", cache_policy=NO_CACHE, persist_result=False)
-async def plan(settings: Settings, job: Job, asker: Asker) -> Rounds:
-    """The rounds of a job, none of them begun; kept replies of other plans are dropped where there are too many."""
-    rounds = await begin_rounds(job, settings.seed, asker, SentenceEncoder())
+async def plan(settings: Settings, job: Job, asker: Asker, jury: Jury) -> Rounds:
+    """The rounds of a job, none of them begun; kept replies of other plans are dropped where there are too many.
+
+    Raises:
+        BudgetError: the limit is too low to ask for subjects; what the lists would have planned tells how low.
+    """
+    embedder, limits = SentenceEncoder(), asker.limits
+    try:
+        rounds = await begin_rounds(job, settings.seed, asker, embedder)
+    except BudgetError as error:
+        draft = plan_job(job, load_packs(SCENARIOS_FOLDER), settings.seed, embedder)
+        expected = estimate_plan(draft, asker.endpoint, jury.endpoint, limits.max_cost_usd)
+        raise explain_budget(error, expected, limits.cost_usd or 0.0) from error
     made = rounds.plan
     get_run_logger().info("Plan %s: %d a pole, subjects of %r", made.plan_id, made.wanted, made.lists.pack)
     drop_unused(settings, made.plan_id, datetime.now(UTC), get_run_logger())

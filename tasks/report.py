@@ -6,9 +6,12 @@ import httpx
 from prefect import get_run_logger
 from prefect.artifacts import acreate_markdown_artifact
 
+from engine.costs import Bill, Costs, sum_costs
+from engine.estimate import Estimate
 from engine.model import POLES
+from engine.report_costs import NOTHING, list_remarks, tell_spent, tell_tokens
 from engine.report_variety import MEASURES, Measure, tell_coverage, tell_figure
-from engine.report_words import EXPLANATIONS
+from engine.report_words import EXPLANATIONS, tell_cost
 from engine.rounds import Rounds
 from engine.sample_set import REPORT, SAMPLES
 from engine.screen import count_reasons
@@ -21,13 +24,15 @@ SHOWN_SAMPLES = 3
 BAR_CELLS = 16
 
 
-async def report(rounds: Rounds, verdict: Verdict, stored: StoredSet, api_url: str | None = None) -> None:
+async def report(
+    rounds: Rounds, verdict: Verdict, stored: StoredSet, estimate: Estimate, bill: Bill, api_url: str | None = None
+) -> None:
     """Puts the summary on the run page as a markdown artifact, with a link to the report where there is a door.
 
     Not a task: what a task makes hangs on the task, one click further away from who looks at the run. The set is in
     the store by now: a server that is away is no reason to call the run a failure.
     """
-    summary = write_summary(rounds, verdict, stored, api_url)
+    summary = write_summary(rounds, verdict, stored, estimate, bill, api_url)
     headline = summary.splitlines()[0].removeprefix("# ")
     try:
         await acreate_markdown_artifact(key="synthesis", markdown=summary, description=headline)
@@ -35,17 +40,27 @@ async def report(rounds: Rounds, verdict: Verdict, stored: StoredSet, api_url: s
         get_run_logger().warning("The run page lacks its summary: %s", error)
 
 
-def write_summary(rounds: Rounds, verdict: Verdict, stored: StoredSet, api_url: str | None = None) -> str:
+def write_summary(
+    rounds: Rounds, verdict: Verdict, stored: StoredSet, estimate: Estimate, bill: Bill, api_url: str | None = None
+) -> str:
     """The markdown of the run page."""
     sections = [
         _write_verdict(rounds, verdict),
         _write_counts(rounds),
+        _write_costs(rounds, sum_costs(rounds, bill), estimate),
         _write_reasons(rounds),
         _write_variety(rounds, verdict),
         *(_write_samples(rounds) if verdict.success else ()),
         _write_files(verdict, stored, api_url),
     ]
     return "\n\n".join(section for section in sections if section)
+
+
+def escape(text: str) -> str:
+    """Text as markdown shows it, never as markup: it may come from a language model."""
+    for character in "\\`*_[]<>#|":
+        text = text.replace(character, f"&#{ord(character)};")
+    return text
 
 
 def _write_verdict(rounds: Rounds, verdict: Verdict) -> str:
@@ -55,9 +70,9 @@ def _write_verdict(rounds: Rounds, verdict: Verdict) -> str:
         lines = [f"# {handle}: {len(rounds.choice.chosen)} exemplars {done}", "The gate passed."]
     else:
         lines = [f"# {handle}: nothing was attached", "The gate failed:"]
-        lines += [f"- {_escape(sentence)}" for sentence in (*rounds.explain_lack(), *verdict.failed)]
+        lines += [f"- {escape(sentence)}" for sentence in (*rounds.explain_lack(), *verdict.failed)]
     if warnings := (*verdict.warnings, *rounds.explain_review()):
-        lines += ["", "Warnings:", *(f"- {_escape(warning)}" for warning in warnings)]
+        lines += ["", "Warnings:", *(f"- {escape(warning)}" for warning in warnings)]
     return "\n".join([lines[0], "", *lines[1:]])
 
 
@@ -73,6 +88,32 @@ def _write_counts(rounds: Rounds) -> str:
                 f"| {_cell(trait.name)} | {pole} | {_cell(trait.label(pole))} | {count} of {wanted} | `{bar}` |"
             )
     return "\n".join(rows)
+
+
+def _write_costs(rounds: Rounds, costs: Costs, estimate: Estimate) -> str:
+    """What was estimated beside what was spent, and where prices are known a row for each trait and pole."""
+    likely = estimate.total.likely
+    calls = f"Replies: {costs.total.replies:,}, likely {likely.calls:,}. Tokens: {tell_tokens(costs.total)}."
+    if costs.is_free:
+        return f"## Cost: nothing\n\n{calls}"
+    expected = "" if likely.cost_usd is None else f", likely {tell_cost(likely.cost_usd)}"
+    lines = [f"## Cost: {escape(tell_spent(costs))}{expected}", "", calls, *map(escape, list_remarks(costs))]
+    if costs.total.usd is None:
+        return "\n".join(lines)
+    traits = {trait.key: trait for trait in rounds.plan.model.traits}
+    rows = ["| trait | pole | cost | kept | for each kept |", "|---|---|--:|--:|--:|"]
+    for pole in costs.poles:
+        trait = traits[pole.trait]
+        figures = f"{_tell_usd(pole.usd)} | {pole.kept} | {_tell_usd(pole.usd_per_kept)}"
+        rows.append(f"| {_cell(trait.name)} | {_cell(trait.label(pole.pole))} | {figures} |")
+    rows.append(f"| shared by all | | {_tell_usd(costs.shared_usd)} | | |")
+    kept = sum(pole.kept for pole in costs.poles)
+    rows.append(f"| **together** | | {_tell_usd(costs.total.usd)} | {kept} | {_tell_usd(costs.per_kept_usd)} |")
+    return "\n".join([*lines, "", *rows])
+
+
+def _tell_usd(usd: float | None) -> str:
+    return NOTHING if usd is None else tell_cost(usd)
 
 
 def _write_reasons(rounds: Rounds) -> str:
@@ -118,11 +159,11 @@ def _tell(measure: Measure, item: PoleVariety) -> str:
 def _write_samples(rounds: Rounds) -> Sequence[str]:
     sections = []
     for trait in rounds.plan.model.traits:
-        lines = [f"## {_escape(trait.name)}"]
+        lines = [f"## {escape(trait.name)}"]
         for pole in POLES:
             chosen = [item for item in rounds.choice.chosen if item.trait == trait.key and item.pole == pole]
-            lines += ["", f"**{_escape(trait.label(pole))}**", ""]
-            lines += [f"- {_escape(' '.join((item.text or '').split()))}" for item in chosen[:SHOWN_SAMPLES]]
+            lines += ["", f"**{escape(trait.label(pole))}**", ""]
+            lines += [f"- {escape(' '.join((item.text or '').split()))}" for item in chosen[:SHOWN_SAMPLES]]
         sections.append("\n".join(lines))
     return sections
 
@@ -139,12 +180,5 @@ def _write_files(verdict: Verdict, stored: StoredSet, api_url: str | None) -> st
     return "\n".join(["## Files", "", *lines])
 
 
-def _escape(text: str) -> str:
-    """Text as markdown shows it, never as markup: it comes from a language model."""
-    for character in "\\`*_[]<>#|":
-        text = text.replace(character, f"&#{ord(character)};")
-    return text
-
-
 def _cell(text: str) -> str:
-    return _escape(" ".join(text.split()))
+    return escape(" ".join(text.split()))

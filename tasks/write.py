@@ -4,6 +4,7 @@ from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from engine.asking import Asker
+from engine.costs import Bill
 from engine.lifecycle import check_draft
 from engine.rounds import Rounds
 from engine.samples import RunStamp
@@ -14,13 +15,13 @@ from engine.verdict import Verdict
 
 
 @task(name="write", cache_policy=NO_CACHE, persist_result=False)
-def write(settings: Settings, rounds: Rounds, stamp: RunStamp, verdict: Verdict, asker: Asker) -> StoredSet:
+def write(settings: Settings, rounds: Rounds, stamp: RunStamp, verdict: Verdict, asker: Asker, bill: Bill) -> StoredSet:
     """The set as it stands in the store.
 
     Raises:
         FrozenModelError: the model was trained or archived while the run went on; nothing is written.
     """
-    sample_set = make_sample_set(rounds, stamp, verdict, asker)
+    sample_set = make_sample_set(rounds, stamp, verdict, asker, bill)
     if sample_set.status == "attached" and sample_set.pool == "train":
         check_draft(settings.locate(settings.models_uri), stamp.handle)
     stored = write_set(settings.locate(settings.samples_uri), sample_set)

@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 
-from fakes.builders import make_test_plan
+import pytest
+from fakes.builders import make_level, make_test_plan
 from fakes.client import CHAT, PLAIN
 
 from engine.calls import CallKind, Example, Spread, list_calls
-from engine.estimate import Amount, estimate_kind, estimate_run
+from engine.estimate import Amount, Estimate, bound_call, estimate_kind, estimate_plan, estimate_rest, estimate_run
 from engine.llm import Request
-from engine.prices import Price
+from engine.prices import FREE, Price
 from engine.prompting import Prompt
 
 PRICE = Price(input_usd=1e-6, output_usd=4e-6)
@@ -48,12 +49,74 @@ def test_run_is_the_sum_of_its_kinds() -> None:
     assert Amount(40, 800, 290, 2 * PRICE.cost(400, 145)) == total.likely
 
 
-def test_cost_is_not_known_where_the_price_of_one_kind_is_not() -> None:
+def test_cost_is_that_of_the_kinds_whose_price_is_known() -> None:
     kind = make_kind(make_example(88))
     total = estimate_run([kind, replace(kind, endpoint=PLAIN)])
+    unknown = estimate_run([replace(kind, endpoint=PLAIN)])
 
-    assert [None, None, None] == [amount.cost_usd for amount in (total.low, total.likely, total.high)]
-    assert 40 == total.likely.calls
+    assert (40, PRICE.cost(400, 145)) == (total.likely.calls, total.likely.cost_usd)
+    assert [None, None, None] == [amount.cost_usd for amount in (unknown.low, unknown.likely, unknown.high)]
+
+
+def test_models_without_a_price_are_named_and_never_free() -> None:
+    judge = replace(CHAT, name="openai/judge")
+    plan = make_test_plan(level=make_level(judge_votes=1))
+    known, unknown = replace(judge, price=FREE), replace(CHAT, price=FREE)
+
+    assert ("openai/test", "openai/judge") == estimate_plan(plan, CHAT, judge, None).unpriced
+    assert ("openai/judge",) == estimate_plan(plan, PRICED, judge, None).unpriced
+    assert [False, False, True] == [
+        estimate_plan(plan, synth, vote, None).is_free
+        for synth, vote in ((unknown, judge), (PRICED, known), (unknown, known))
+    ]
+
+
+@pytest.mark.parametrize(("thinking", "room"), [("none", 2048), ("low", 4096), ("high", 16384)])
+def test_all_that_a_model_may_think_counts_in_high_alone(thinking: str, room: int) -> None:
+    plan = make_test_plan(level=make_level(thinking=thinking))
+    plain, thought = (estimate_plan(plan, replace(PRICED, thinks=thinks), None, None) for thinks in (False, True))
+    # Subjects are asked for without thinking, and who thinks has room for it all the same.
+    more = 2048 + 2 * 80 * room
+
+    assert (0, 0, more) == tuple(
+        getattr(thought.total, outlook).tokens_out - getattr(plain.total, outlook).tokens_out
+        for outlook in ("low", "likely", "high")
+    )
+
+
+def test_call_costs_at_most_a_token_a_byte_and_all_that_it_may_write() -> None:
+    request = Request(Prompt("ü" * 10, "s" * 8), max_tokens=100, temperature=0.0, schema={"type": "object"})
+
+    # 20 bytes, 8 and 18 of {"type": "object"}.
+    assert 46 * 1e-6 + 100 * 4e-6 == pytest.approx(bound_call(request, PRICED))
+    assert 46 * 1e-6 + 2148 * 4e-6 == pytest.approx(bound_call(request, replace(PRICED, thinks=True)))
+    assert None is bound_call(request, CHAT)
+
+
+@pytest.mark.parametrize(("share", "hopeless"), [(None, False), (0.99, True), (1.0, False)])
+def test_limit_below_the_dearest_call_is_hopeless(share: float | None, hopeless: bool) -> None:
+    plan = make_test_plan()
+    dearest = max(
+        bound_call(example.request, PRICED) or 0.0 for kind in list_calls(plan, PRICED) for example in kind.examples
+    )
+    limit = None if share is None else share * dearest
+
+    assert hopeless == estimate_plan(plan, PRICED, None, limit).is_hopeless
+    assert not estimate_plan(plan, CHAT, None, limit).is_hopeless
+
+
+def make_estimate(likely: float, high: float) -> Estimate:
+    return Estimate((), (), Spread(*(Amount(1, 1, 1, usd) for usd in (0.0, likely, high))), dearest_usd=0.25)
+
+
+@pytest.mark.parametrize(
+    ("spent", "kept", "lacking", "needed"),
+    [(1.0, 4, 8, 2.25), (0.5, 0, 12, 1.75), (2.0, 0, 12, 6.25), (8.0, 0, 12, None)],
+)
+def test_rest_is_reckoned_by_what_kept_exemplars_cost_else_by_the_estimate(
+    spent: float, kept: int, lacking: int, needed: float | None
+) -> None:
+    assert needed == estimate_rest(make_estimate(likely=2.0, high=8.0), spent, kept, lacking)
 
 
 def test_small_plan_by_hand() -> None:

@@ -2,14 +2,15 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fakes.builders import make_level
 from fakes.client import HeardProgress
 from fakes.workspace import HANDLE, make_workspace
 
-from engine.errors import FrozenModelError, ModelNotFoundError, NoSeedsError, UnknownModelError
-from engine.job import describe_judge, load_job, open_jury
+from engine.errors import FrozenModelError, ModelNotFoundError, NoSeedsError, UnknownModelError, UnpricedError
+from engine.job import check_prices, describe_endpoint, describe_judge, load_job, open_jury
 from engine.limits import Limits
 from engine.settings import Settings
 
@@ -61,6 +62,76 @@ async def test_judge_of_an_unknown_provider_is_refused_by_its_setting() -> None:
             raise AssertionError("it was opened")
 
 
+@pytest.mark.parametrize(
+    ("fields", "level", "named"),
+    [
+        ({}, {}, ["openai/test: mend its name, or give EXEMPLARS_SYNTH_PRICE=<in>/<out>"]),
+        ({}, {"judge_votes": 1}, ["openai/test: mend", "openai/judge: mend its name, or give EXEMPLARS_JUDGE_PRICE="]),
+        ({"synth_price": "0/0"}, {"judge_votes": 1}, ["openai/judge: mend"]),
+        ({"judge_price": "0/0"}, {"judge_votes": 1}, ["openai/test: mend"]),
+        (
+            {"synth_price": "0/0", "synth_fallbacks": "openai/gpt-4.1, openai/mine, embedded"},
+            {},
+            ["openai/mine: leave it out of EXEMPLARS_SYNTH_FALLBACKS"],
+        ),
+    ],
+)
+def test_models_without_a_price_are_refused_under_a_limit(
+    fields: dict[str, str], level: dict[str, int], named: list[str]
+) -> None:
+    with pytest.raises(UnpricedError, match="0/0 for a server of your own that costs nothing") as refusal:
+        check_prices(make_settings(**fields), make_level(judge_model=OTHER, max_cost_usd=1.0, **level))
+
+    said = str(refusal.value)
+    assert 2 == refusal.value.exit_code
+    assert [] == [part for part in named if part not in said]
+    assert len(named) == said.count(": mend") + said.count(": leave")
+
+
+@pytest.mark.parametrize(
+    ("own", "dial", "said"),
+    [
+        (None, 1.0, r"limit of \$1 .*\(max_cost_usd of effort low in data/effort\.yaml\)"),
+        ("0.5", None, r"limit of \$0\.5 .*\(EXEMPLARS_MAX_COST_USD\)"),
+        ("0.5", 1.0, r"limit of \$0\.5 .*\(EXEMPLARS_MAX_COST_USD, and \$1 by max_cost_usd of effort low in "),
+        ("5", 1.0, r"limit of \$1 .*\(max_cost_usd of effort low in data/effort\.yaml, and \$5 by EXEMPLARS_MAX_"),
+    ],
+)
+def test_refusal_says_where_the_limit_stands(own: str | None, dial: float | None, said: str) -> None:
+    fields = {} if own is None else {"max_cost_usd": own}
+    with pytest.raises(UnpricedError, match=said):
+        check_prices(make_settings(**fields), make_level(max_cost_usd=dial))
+
+
+@pytest.mark.parametrize(
+    ("fields", "level"),
+    [
+        ({}, {"max_cost_usd": None}),
+        ({}, {"synth_model": "openai/gpt-4.1-mini"}),
+        ({}, {"synth_model": "embedded"}),
+        ({"synth_price": "0.40/1.60"}, {}),
+        ({"synth_price": "0/0"}, {"judge_votes": 1}),
+        ({"synth_price": "0/0"}, {"judge_votes": 0, "judge_model": OTHER}),
+    ],
+)
+def test_run_without_a_limit_or_with_all_prices_goes_ahead(fields: dict[str, str], level: dict[str, Any]) -> None:
+    check_prices(make_settings(**fields), make_level(**{"max_cost_usd": 1.0, **level}))
+
+
+def test_job_of_a_model_without_a_price_is_refused_unless_it_is_only_tried(tmp_path: Path) -> None:
+    settings = make_catalogue(tmp_path, "draft").model_copy(update={"synth_price": None})
+    with pytest.raises(UnpricedError, match=r"openai/test: .*EXEMPLARS_SYNTH_PRICE"):
+        load_job(settings, HANDLE, "from_traits", "low")
+
+    assert not (tmp_path / "samples").exists()
+    assert HANDLE == load_job(settings, HANDLE, "from_traits", "low", dry=True).model.handle
+
+
+@pytest.mark.parametrize(("model", "thinks"), [("openai/gpt-5-mini", True), ("openai/gpt-4.1-mini", False)])
+def test_price_list_tells_what_thinks_before_litellm_is_there(model: str, thinks: bool) -> None:
+    assert thinks == describe_endpoint(make_settings(), make_level(synth_model=model)).thinks
+
+
 def make_catalogue(folder: Path, state: str) -> Settings:
     """The settings of a workspace whose model has been brought into a state."""
     workspace = make_workspace(folder)
@@ -70,6 +141,7 @@ def make_catalogue(folder: Path, state: str) -> Settings:
         samples_uri=str(folder / "samples"),
         effort_file=str(folder / "effort.yaml"),
         synth_model="openai/test",
+        synth_price="0/0",
     )
 
 

@@ -290,6 +290,32 @@ async def test_as_many_calls_are_planned_as_end(tmp_path: Path, said: list[Said]
     assert len(said) == sum(isinstance(event, CallEnded) for event in progress.events)
 
 
+async def test_votes_are_part_of_what_the_text_cost(tmp_path: Path) -> None:
+    unreadable = [Reply("no answer", "stop", cost_usd=0.001)]
+    jury, client, _ = make_jury(tmp_path, lambda _: unreadable.pop() if unreadable else say("A"))
+    judged = await judge(jury, replace(make_exemplar(TEXT), cost_usd=0.002), make_exemplar(f"{TEXT} Twice.", index=1))
+
+    assert len(client.requests) * 0.001 + 0.002 == pytest.approx(sum(item.cost_usd or 0.0 for item in judged))
+    assert all(item.cost_usd for item in judged)
+
+
+async def test_votes_without_a_price_leave_the_cost_as_it_is(tmp_path: Path) -> None:
+    jury, _, _ = make_jury(tmp_path, lambda _: replace(say("A"), cost_usd=None))
+    [priced, unpriced] = await judge(jury, replace(make_exemplar(TEXT), cost_usd=0.002), make_exemplar(f"{TEXT} 2"))
+
+    assert (0.002, None) == (priced.cost_usd, unpriced.cost_usd)
+
+
+async def test_votes_before_the_judge_fell_silent_are_paid_for(tmp_path: Path) -> None:
+    answers = [say("A")]
+    jury, _, _ = make_jury(
+        tmp_path, lambda _: answers.pop() if answers else ProviderUnavailableError("openai/judge does not answer", 0.0)
+    )
+    [judged] = await judge(jury, replace(make_exemplar(TEXT), cost_usd=0.002))
+
+    assert ("cell_failed", 0.003) == (judged.reason, judged.cost_usd)
+
+
 async def test_row_has_the_votes_beside_the_odds(tmp_path: Path) -> None:
     jury, _, _ = make_jury(tmp_path, vote_in_turn("positive", "positive"))
     [judged] = await judge(jury, make_exemplar(TEXT, odds=1.5))

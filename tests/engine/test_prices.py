@@ -3,7 +3,7 @@
 import pytest
 
 from engine.llm import _import_litellm
-from engine.prices import FREE, Price, find_price, parse_price
+from engine.prices import FREE, Price, add_costs, find_price, may_think, parse_price
 
 
 @pytest.mark.parametrize(
@@ -58,6 +58,7 @@ def test_cached_and_written_tokens_have_prices_of_their_own() -> None:
 
     assert 5 * 10 + 3 * 1 + 2 * 12.5 + 4 == price.cost(10, 4, cached=3, written=2)
     assert 10 * 10 + 4 == Price(10.0, 1.0).cost(10, 4, cached=3, written=2)
+    assert (3 * 9, 0) == (price.save(3), Price(10.0, 1.0).save(3))
 
 
 def test_bound_is_what_a_call_can_cost_whatever_is_cached() -> None:
@@ -77,3 +78,20 @@ def test_cost_of_cached_tokens_is_what_litellm_reckons(name: str) -> None:
 
     assert price is not None
     assert litellm.completion_cost(response, model=name) == pytest.approx(price.cost(1000, 50, cached=600))
+
+
+@pytest.mark.parametrize(
+    ("costs", "total"), [((), None), ((None,), None), ((None, 0.25), 0.25), ((0.1, 0.2, 0.3), 0.6), ((0.0, None), 0.0)]
+)
+def test_costs_that_are_not_known_are_not_added(costs: tuple[float | None, ...], total: float | None) -> None:
+    assert total == add_costs(*costs)
+
+
+@pytest.mark.parametrize(
+    "model", ["openai/gpt-5-mini", "openai/gpt-4.1", "anthropic/claude-sonnet-4-5", "openai/o3", "openai/my-model"]
+)
+def test_what_the_list_says_of_thinking_is_what_litellm_says(model: str) -> None:
+    import litellm
+
+    name, provider, *_ = litellm.get_llm_provider(model)
+    assert litellm.supports_reasoning(name, provider) == may_think(model)

@@ -12,6 +12,7 @@ from typing import Any, get_args
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
+from engine.costs import Attempt, Costs, PoleCost, Spending
 from engine.duplicates import DuplicatePair
 from engine.report import PoleCount, ReportData, render_report
 from engine.report_variety import MEASURES
@@ -127,15 +128,49 @@ def test_failure_says_that_nothing_was_attached_and_why() -> None:
     assert "The gate passed." not in text
 
 
+def make_costs(*unpriced: str) -> Costs:
+    poles = (PoleCost("clarity", "positive", 0.3, 2), PoleCost("clarity", "negative", 0.2, 2))
+    total = Spending(0.52, 300, 120_000, 3_072, 0.004, 24_000)
+    return Costs(total, poles, 0.02, Attempt(1.0, unpriced))
+
+
+def test_costs_are_a_table_with_its_sums_and_remarks() -> None:
+    text = read_text(render_report(make_data(costs=make_costs())))
+
+    assert "Tokens 120,000 in, 3,072 of them cached, 24,000 out Cost $0.52" in text
+    assert "Clarity Clear $0.30 2 $0.15 Clarity Obscure $0.20 2 $0.10" in text
+    assert "Shared by all $0.0200 Together $0.52 4 $0.13 The run&#39;s limit was $1.00." in text
+
+
+@pytest.mark.parametrize("usd", [0.0, None])
+def test_run_that_was_free_or_has_no_price_has_no_table_of_costs(usd: float | None) -> None:
+    text = read_text(render_report(make_data(costs=Costs(Spending(usd=usd), make_costs().poles))))
+
+    assert "What it cost" not in text
+    assert f"Cost {'not known' if usd is None else 'nothing'}" in text
+
+
+def test_model_without_a_price_is_named() -> None:
+    costs = make_costs("openai/<judge>")
+    told = read_text(render_report(make_data(costs=costs)))
+    untold = render_report(make_data(costs=replace(costs, total=Spending())))
+
+    assert "Cost $0.52 without openai/&lt;judge&gt;" in told
+    assert "No price is known for openai/&lt;judge&gt;: its cost is not counted." in told
+    assert "not known for openai/&lt;judge&gt;" in untold
+    assert "What it cost" in untold
+    assert '<table class="costs"' not in untold
+
+
 def test_held_out_pool_is_not_called_attached() -> None:
     assert "Set aside for evaluation: 4 exemplars" in read_text(render_report(make_data(synth_type="enrich")))
 
 
 def test_facts_are_told_with_their_units() -> None:
-    text = read_text(render_report(make_data(replies=1_234, tokens=56_789, cost_usd=None)))
+    text = read_text(render_report(make_data(costs=Costs(Spending(None, 1_234, 400, 0, 0.0, 56_789)))))
 
     assert "Started 2025-01-02 03:04:05 UTC" in text
-    assert "Replies 1,234 Tokens 56,789 Cost not known" in text
+    assert "Replies 1,234 Tokens 400 in, 56,789 out Cost not known" in text
 
 
 def test_missing_exemplars_are_told_per_pole() -> None:
@@ -337,7 +372,9 @@ def test_gate_lists_what_was_not_met_first_in_plain_words() -> None:
 def test_identifier_reads_as_words(name: str, plain: str) -> None:
     assert plain == name_plainly(name)
 
-    assert ["not known", "$0.00", "$0.0012", "$12.50"] == [tell_cost(usd) for usd in (None, 0, 0.0012, 12.5)]
+    told = [tell_cost(usd) for usd in (None, 0, 2.88e-7, 0.000288, 0.0012, 0.0999, 12.5)]
+
+    assert ["not known", "$0.00", "$0.00000029", "$0.00029", "$0.0012", "$0.0999", "$12.50"] == told
 
 
 @pytest.fixture(scope="module")

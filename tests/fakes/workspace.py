@@ -159,6 +159,9 @@ def make_workspace(folder: Path, provider: Provider | None = None, **variables: 
             "EXEMPLARS_SYNTH_API_BASE": provider.url,
             "EXEMPLARS_SYNTH_API_KEY": "sk-test",
         }
+        # The dial has a limit on cost, which a model without a price is refused under.
+        if "EXEMPLARS_SYNTH_MODEL" not in variables:
+            given["EXEMPLARS_SYNTH_PRICE"] = "0/0"
     workspace = Workspace(folder, given | variables)
     workspace.model.mkdir(parents=True)
     (workspace.model / "model.yaml").write_text(MODEL)

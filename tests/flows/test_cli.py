@@ -328,7 +328,9 @@ def failures(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> I
             "unknown model": make_workspace(folder / "lost", lost),
             "wrong key": make_workspace(folder / "locked", locked),
             "closed port": make_workspace(folder / "closed", lost, EXEMPLARS_SYNTH_API_BASE="http://127.0.0.1:9/v1"),
-            "unknown provider": make_workspace(folder / "nobody", lost, EXEMPLARS_SYNTH_MODEL="nobody/test"),
+            "unknown provider": make_workspace(
+                folder / "nobody", lost, EXEMPLARS_SYNTH_MODEL="nobody/test", EXEMPLARS_SYNTH_PRICE="0/0"
+            ),
             "garbage for a model": make_workspace(folder / "garbage", EXEMPLARS_SYNTH_MODEL=f"embedded/{garbage}"),
             "quota not met": make_workspace(folder / "german", german),
         }

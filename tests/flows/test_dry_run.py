@@ -233,7 +233,8 @@ def test_embedded_model_costs_nothing_and_shows_its_documents_and_its_judge(tmp_
     workspace = make_workspace(tmp_path)
     printed, found = unfold(dry(workspace, *LOW)[1]), read_json(dry, workspace, *LOW)
 
-    assert "runs on this machine and costs nothing" in printed
+    assert re.search(r"embedded/\S+ costs nothing\.", printed)
+    assert "passes its limit" not in printed
     assert "Prompt: judge: clarity" in printed
     assert "An authored text stands where the exemplar will." in printed
     assert "as in a run" in printed
@@ -247,11 +248,62 @@ def test_cost_of_a_model_without_a_list_price_is_not_known(tmp_path: Path, dry: 
     workspace = make_workspace(tmp_path, EXEMPLARS_SYNTH_MODEL="openai/my-model")
     printed, found = unfold(dry(workspace, *LOW)[1]), read_json(dry, workspace, *LOW)
 
-    assert "No list price known for openai/my-model: the cost can't be told" in printed
-    assert "limit of $1.00 may not hold" in printed
+    assert "No price is known for openai/my-model: its cost is not counted." in printed
+    assert "A run would be refused now. The limit of $1 on the cost of a run" in printed
+    assert "openai/my-model: mend its name, or give EXEMPLARS_SYNTH_PRICE=<in>/<out>" in printed
     assert "$0.00" not in printed
+    assert ["openai/my-model"] == found["unpriced"]
+    assert "openai/my-model: mend its name" in found["refused"]
     assert [None, None, None] == [found["total"][outlook]["cost_usd"] for outlook in ("low", "likely", "high")]
     assert None is found["price"]
+
+
+def test_price_of_a_server_of_ones_own_counts(tmp_path: Path, dry: Dry) -> None:
+    own = {"EXEMPLARS_SYNTH_MODEL": "openai/my-model", "EXEMPLARS_SYNTH_PRICE": "0.40/1.60"}
+    listed = read_json(dry, make_workspace(tmp_path / "listed", None, **HOSTED), *LOW)
+    found = read_json(dry, make_workspace(tmp_path / "own", None, **own), *LOW)
+
+    assert listed["total"]["high"]["cost_usd"] == pytest.approx(found["total"]["high"]["cost_usd"])
+    assert [[], None] == [found["unpriced"], found["refused"]]
+    assert " Price of openai/my-model: $0.40 in" in unfold(dry(make_workspace(tmp_path / "said", None, **own), *LOW)[1])
+
+
+def test_judge_without_a_price_is_named_beside_the_cost_of_the_rest(tmp_path: Path, dry: Dry) -> None:
+    workspace = make_workspace(tmp_path, None, **HOSTED, EXEMPLARS_JUDGE_MODEL="openai/judge")
+    workspace.write_effort(judge_votes=1, max_cost_usd=None)
+    printed, found = unfold(dry(workspace, *LOW)[1]), read_json(dry, workspace, *LOW)
+
+    assert "No price is known for openai/judge: its cost is not counted." in printed
+    assert "would be refused" not in printed
+    assert found["total"]["likely"]["cost_usd"] > 0
+    assert ["openai/judge"] == found["unpriced"]
+
+
+def test_limit_that_is_too_low_for_one_call_is_told(tmp_path: Path, dry: Dry) -> None:
+    workspace = make_workspace(tmp_path, None, **HOSTED, EXEMPLARS_MAX_COST_USD="0.0001")
+    printed, found = unfold(dry(workspace, *LOW)[1]), read_json(dry, workspace, *LOW)
+
+    assert "The limit of $0.00010 is too low for a single call, which may cost $0.00" in printed
+    assert found["dearest_call_usd"] > 0.0001
+
+
+def test_thoughts_are_counted_in_high_and_it_says_so(tmp_path: Path, dry: Dry) -> None:
+    workspace = make_workspace(tmp_path, EXEMPLARS_SYNTH_MODEL="openai/gpt-5-mini")
+    workspace.write_effort(thinking="low")
+    printed, found = unfold(dry(workspace, *LOW)[1]), read_json(dry, workspace, *LOW)
+
+    assert "What openai/gpt-5-mini may think before an answer is billed like the answer: high counts all" in printed
+    # 480 calls for exemplars with room for 4,096 tokens of thoughts.
+    assert found["total"]["high"]["tokens_out"] > 480 * 4096 > 10 * found["total"]["likely"]["tokens_out"]
+
+
+def test_synthesize_with_the_flag_prints_the_same(tmp_path: Path, dry: Dry, capsys: pytest.CaptureFixture[str]) -> None:
+    workspace = make_workspace(tmp_path, None, **HOSTED)
+    _, printed, _ = dry(workspace, *LOW)
+    _, line, _ = dry(workspace, *LOW, "--json")
+    for arguments, expected in (((), printed), (("--json",), line)):
+        assert 0 == main(("synthesize", *LOW, "--dry-run", *arguments))
+        assert expected == capsys.readouterr().out
 
 
 def test_long_name_and_brackets_are_printed_as_they_are(tmp_path: Path, dry: Dry) -> None:

@@ -71,6 +71,14 @@ def test_judged_run_is_made_again_from_its_votes(workspace: Workspace, provider:
     assert () == replay(workspace, run_id).different
 
 
+def test_costs_are_made_again_whatever_limit_and_price_are_set_now(workspace: Workspace) -> None:
+    workspace.variables.update(EXEMPLARS_SYNTH_PRICE="0.40/1.60", EXEMPLARS_MAX_COST_USD="0.5")
+    run_id = workspace.run().run_id
+    del workspace.variables["EXEMPLARS_SYNTH_PRICE"]
+
+    assert () == replay(workspace, run_id, EXEMPLARS_MAX_COST_USD="0.0001").different
+
+
 def test_changed_definition_is_named(workspace: Workspace) -> None:
     run_id = workspace.run().run_id
     path = workspace.model / "model.yaml"

@@ -39,6 +39,7 @@ from engine.errors import (
     QuotaError,
     RequestRefusedError,
     StoreError,
+    UnpricedError,
 )
 from engine.model import POLES
 from engine.summary import RunResult
@@ -186,14 +187,16 @@ async def test_run_page_has_the_verdict_a_table_and_the_files(shaky_run: Run) ->
     result = shaky_run.result
     async with get_client() as client:
         its = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[result.run_id]))
-        found = {artifact.type: artifact for artifact in await client.read_artifacts(artifact_filter=its)}
-    artifact = found["markdown"]
-    page = str(artifact.data)
+        found = {artifact.key or "": artifact for artifact in await client.read_artifacts(artifact_filter=its)}
+    page, estimate = str(found["synthesis"].data), str(found["estimate"].data)
 
-    assert {"markdown", "progress"} == set(found)
-    assert 90 <= float(str(found["progress"].data)) <= 100
+    assert {"synthesis", "estimate", ""} == set(found)
+    assert ["markdown", "markdown", "progress"] == [found[key].type for key in ("synthesis", "estimate", "")]
+    assert 90 <= float(str(found[""].data)) <= 100
 
-    assert "synthesis" == artifact.key
+    assert "| likely |" in estimate
+    assert "openai/test costs nothing." in estimate
+    assert "## Cost: nothing" in page
     assert f"# {HANDLE}: 32 exemplars attached\n\nThe gate passed." in page
     assert "| Clarity | negative | Obscure | 8 of 8 |" in page
     assert "## Variety" in page
@@ -246,7 +249,8 @@ def test_budget_stops_a_run_that_goes_on_when_it_is_raised(tmp_path: Path, provi
         tmp_path, provider, EXEMPLARS_SYNTH_MODEL="openai/gpt-4.1-mini", EXEMPLARS_MAX_COST_USD="0.004"
     )
     provider.behaviour = Behaviour(seconds=0.1)
-    with pytest.raises(BudgetError, match=r"limit of \$0\.004 is reached.*EXEMPLARS_MAX_COST_USD"):
+    needed = r"The rest would need about \$[\d.]+ more, a limit of \$[\d.]+ in all"
+    with pytest.raises(BudgetError, match=rf"limit of \$0\.004 is reached.*EXEMPLARS_MAX_COST_USD.*{needed}"):
         poor.run()
     plans = {path.name for path in (tmp_path / "cache").iterdir()}
     paid = provider.calls.total()
@@ -260,6 +264,55 @@ def test_budget_stops_a_run_that_goes_on_when_it_is_raised(tmp_path: Path, provi
     assert read_manifest(folder)["plan_id"] in plans
     assert plans == {path.name for path in (tmp_path / "cache").iterdir()}
     assert {0.000288} == {round(cost, 9) for cost in read_kept(folder)["cost_usd"]}
+
+
+def test_limit_that_is_too_low_for_the_first_call_tells_what_would_do(tmp_path: Path, provider: Provider) -> None:
+    poor = make_workspace(
+        tmp_path, provider, EXEMPLARS_SYNTH_MODEL="openai/gpt-4.1-mini", EXEMPLARS_MAX_COST_USD="0.00001"
+    )
+    with pytest.raises(BudgetError, match=r"The rest would need about \$0\.0\d+ more"):
+        poor.run()
+
+    assert provider.calls.total() <= 1
+    assert [] == poor.list_sets()
+
+
+def test_model_without_a_price_is_refused_under_a_limit_before_anything_is_asked(
+    tmp_path: Path, provider: Provider
+) -> None:
+    workspace = make_workspace(tmp_path, provider)
+    del workspace.variables["EXEMPLARS_SYNTH_PRICE"]
+    with pytest.raises(UnpricedError, match=r"max_cost_usd of effort low .*openai/test: .*EXEMPLARS_SYNTH_PRICE"):
+        workspace.run()
+    refused = (provider.calls.total(), workspace.list_files())
+    workspace.write_effort(exemplars_per_pole=1, max_cost_usd=None)
+    workspace.run()
+    [folder] = workspace.list_sets()
+
+    assert (0, []) == refused
+    assert None is read_verdict(folder)["cost"]["usd"]
+    assert read_kept(folder)["cost_usd"].isna().all()
+
+
+def test_rows_with_their_votes_and_what_they_share_are_the_whole_cost(tmp_path: Path, provider: Provider) -> None:
+    priced = {"EXEMPLARS_SYNTH_PRICE": "0.40/1.60", "EXEMPLARS_JUDGE_MODEL": "openai/test"}
+    workspace = make_workspace(tmp_path, provider, **priced)
+    workspace.write_effort(judge_votes=1)
+    provider.behaviour = Behaviour(malformed=0.1, filtered=0.1, misjudged=0.2)
+    workspace.run()
+    [folder] = workspace.list_sets()
+    kept, cost = read_kept(folder), read_verdict(folder)["cost"]
+    rows = pd.concat([kept, read_rejected(folder)]).groupby(["trait", "pole"])["cost_usd"].sum()
+
+    # One call and one vote for each kept text; the subjects.
+    assert {0.000576} == {round(paid, 9) for paid in kept["cost_usd"]}
+    assert 0.000288 == cost["shared_usd"]
+    assert cost["usd"] == pytest.approx(rows.sum() + cost["shared_usd"])
+    assert {pair: round(usd, 9) for pair, usd in rows.items()} == {
+        (trait, pole): figures["usd"] for trait, poles in cost["by_trait"].items() for pole, figures in poles.items()
+    }
+    assert (cost["usd"] / 16, 1.0) == (pytest.approx(cost["per_kept_sample_usd"]), cost["limit_usd"])
+    assert "What it cost" in (folder / "_run" / "report.html").read_text()
 
 
 def test_judge_rejects_what_it_finds_at_another_pole_and_its_votes_stay_in_the_rows(
@@ -331,6 +384,7 @@ def test_judge_that_refuses_the_key_is_named_by_its_own_settings(tmp_path: Path,
             EXEMPLARS_JUDGE_MODEL="openai/judge",
             EXEMPLARS_JUDGE_API_BASE=judge.url,
             EXEMPLARS_JUDGE_API_KEY="sk-judge",
+            EXEMPLARS_JUDGE_PRICE="0/0",
         )
         workspace.write_effort(exemplars_per_pole=1, judge_votes=1)
         with pytest.raises(CredentialsError, match=r"openai/judge at .* Set EXEMPLARS_JUDGE_API_KEY"):

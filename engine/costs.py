@@ -1,0 +1,194 @@
+"""Costs: what the replies of a run came to, by the trait and pole that they were asked for, and what they share."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from engine.limits import Limits
+from engine.model import POLES, Pole
+from engine.prices import add_costs
+from engine.rounds import Rounds
+
+# A billionth of a dollar: what adding up many floats leaves beyond that is noise.
+DIGITS = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """What some replies came to; ``usd`` is that of those with a known price, None where there are none.
+
+    ``cached_tokens`` are those of the prompts that the provider had read before, ``saved_usd`` what they would have
+    cost more.
+    """
+
+    usd: float | None = None
+    replies: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    saved_usd: float = 0.0
+    completion_tokens: int = 0
+
+    def plus(self, other: "Spending") -> "Spending":
+        """Both together."""
+        return Spending(
+            add_costs(self.usd, other.usd),
+            self.replies + other.replies,
+            self.prompt_tokens + other.prompt_tokens,
+            self.cached_tokens + other.cached_tokens,
+            self.saved_usd + other.saved_usd,
+            self.completion_tokens + other.completion_tokens,
+        )
+
+    def since(self, before: "Spending") -> "Spending":
+        """What has come since ``before``, an earlier reading of the same run."""
+        return Spending(
+            None if self.usd is None else self.usd - (before.usd or 0.0),
+            self.replies - before.replies,
+            self.prompt_tokens - before.prompt_tokens,
+            self.cached_tokens - before.cached_tokens,
+            self.saved_usd - before.saved_usd,
+            self.completion_tokens - before.completion_tokens,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What depends on how a run went and not on its plan and replies: a set made again has it from the manifest.
+
+    ``unfinished`` are the replies of a round that the limit cut short, ``unanswered_calls`` those whose reply never
+    came and which the provider may have billed all the same, ``unanswered_usd`` what they can have cost at most.
+    ``unpriced`` names the models that had no price then.
+    """
+
+    limit_usd: float | None = None
+    unpriced: tuple[str, ...] = ()
+    unanswered_calls: int = 0
+    unanswered_usd: float = 0.0
+    unfinished: Spending = Spending()
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """What a run is billed: the replies of the rounds that it took, and the rest of it."""
+
+    finished: Spending = Spending()
+    attempt: Attempt = Attempt()
+
+
+@dataclass(frozen=True, slots=True)
+class PoleCost:
+    """What the rows of one trait at one pole cost, kept and rejected, and how many were kept."""
+
+    trait: str
+    pole: Pole
+    usd: float | None
+    kept: int
+
+    @property
+    def usd_per_kept(self) -> float | None:
+        """What each kept exemplar cost with the rejected ones that came with it."""
+        return _share(self.usd, self.kept)
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What a run cost: all of it, what stands in rows, and what is ``shared`` by them: subjects, auditions, and a round
+    that the limit cut short."""
+
+    total: Spending = Spending()
+    poles: tuple[PoleCost, ...] = ()
+    shared_usd: float | None = None
+    attempt: Attempt = Attempt()
+
+    @property
+    def unpriced(self) -> tuple[str, ...]:
+        """The models without a price, whose replies are not in any cost."""
+        return self.attempt.unpriced
+
+    @property
+    def per_kept_usd(self) -> float | None:
+        """What one kept exemplar cost, with all that was paid."""
+        return _share(self.total.usd, sum(pole.kept for pole in self.poles))
+
+    @property
+    def is_free(self) -> bool:
+        """Whether all that was asked has a price, and it is nothing."""
+        return self.total.usd == 0 and not self.unpriced and not self.attempt.unanswered_usd
+
+
+def read_spending(limits: Limits) -> Spending:
+    """What a run's replies have come to so far."""
+    return Spending(
+        limits.cost_usd,
+        limits.replies,
+        limits.prompt_tokens,
+        limits.cached_tokens,
+        limits.saved_usd,
+        limits.tokens,
+    )
+
+
+def make_bill(limits: Limits, finished: Spending | None = None) -> Bill:
+    """The bill of a run that has ended.
+
+    Args:
+        finished: what it had spent when its last round was taken; None where nothing came after.
+    """
+    spent = read_spending(limits)
+    taken = finished or spent
+    attempt = Attempt(
+        limits.max_cost_usd,
+        tuple(sorted(limits.unpriced)),
+        limits.unanswered_calls,
+        limits.unanswered_usd,
+        spent.since(taken),
+    )
+    return Bill(taken, attempt)
+
+
+def restore_bill(limits: Limits, manifest: Mapping[str, Any]) -> Bill:
+    """The bill of a run that is made again: its replies' as they are counted anew, the rest as the manifest has it."""
+    fields = dict(manifest["inputs"].get("attempt", {}))
+    parsed = {"unpriced": tuple(fields.get("unpriced", ())), "unfinished": Spending(**fields.get("unfinished", {}))}
+    return Bill(read_spending(limits), Attempt(**fields | parsed))
+
+
+def sum_costs(rounds: Rounds, bill: Bill) -> Costs:
+    """The costs of a run. Those of the rows and the shared ones are together the whole, to a billionth of a dollar."""
+    poles = tuple(_sum_pole(rounds, trait.key, pole) for trait in rounds.plan.model.traits for pole in POLES)
+    total = bill.finished.plus(bill.attempt.unfinished)
+    rows = add_costs(*(pole.usd for pole in poles))
+    shared = None if total.usd is None else _round(total.usd - (rows or 0.0))
+    return Costs(total, poles, shared, bill.attempt)
+
+
+def describe_costs(costs: Costs) -> dict[str, Any]:
+    """The costs as ``verdict.json`` has them."""
+    total, attempt = costs.total, costs.attempt
+    by_trait: dict[str, dict[str, Any]] = {}
+    for pole in costs.poles:
+        figures = {"usd": _round(pole.usd), "kept": pole.kept, "usd_per_kept": _round(pole.usd_per_kept)}
+        by_trait.setdefault(pole.trait, {})[pole.pole] = figures
+    return {
+        **{name: _round(value) if name.endswith("usd") else value for name, value in asdict(total).items()},
+        "by_trait": by_trait,
+        "shared_usd": costs.shared_usd,
+        "per_kept_sample_usd": _round(costs.per_kept_usd),
+        "limit_usd": attempt.limit_usd,
+        "unpriced": list(costs.unpriced),
+        "possibly_billed": {"calls": attempt.unanswered_calls, "usd": _round(attempt.unanswered_usd)},
+    }
+
+
+def _sum_pole(rounds: Rounds, trait: str, pole: Pole) -> PoleCost:
+    own = [item.cost_usd for item in rounds.exemplars if item.trait == trait and item.pole == pole]
+    return PoleCost(trait, pole, add_costs(*own), rounds.choice.count(trait, pole))
+
+
+def _share(usd: float | None, count: int) -> float | None:
+    return None if usd is None or not count else usd / count
+
+
+def _round(usd: float | None) -> float | None:
+    # Adding 0 makes the -0.0 of a rounded remainder 0.0.
+    return None if usd is None else round(usd, DIGITS) + 0.0

@@ -1,0 +1,95 @@
+"""The report's costs: what each trait and pole cost, what each kept exemplar of it, and the words around that."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from engine.costs import Costs, Spending
+from engine.estimate_words import name_unpriced
+from engine.model import Pole
+from engine.report_words import TraitWords, count_noun, tell_cost
+
+NOTHING = "–"
+
+
+@dataclass(frozen=True, slots=True)
+class CostRow:
+    """One trait at one pole, in words."""
+
+    trait: TraitWords
+    pole: Pole
+    spent: str
+    kept: str
+    per_kept: str
+
+
+@dataclass(frozen=True, slots=True)
+class CostSum:
+    """A line below the rows; empty where it has no such figure."""
+
+    name: str
+    spent: str
+    kept: str = ""
+    per_kept: str = ""
+
+
+def list_pole_costs(costs: Costs, traits: Sequence[TraitWords]) -> list[CostRow]:
+    """The rows of the table; none where nothing was paid, or no price is known of anything."""
+    if costs.is_free or costs.total.usd is None:
+        return []
+    words = {trait.key: trait for trait in traits}
+    return [
+        CostRow(words[pole.trait], pole.pole, _tell(pole.usd), f"{pole.kept:,}", _tell(pole.usd_per_kept))
+        for pole in costs.poles
+        if pole.trait in words
+    ]
+
+
+def list_sums(costs: Costs) -> list[CostSum]:
+    """The lines below the table: what no trait stands for, and the whole."""
+    kept = sum(pole.kept for pole in costs.poles)
+    return [
+        CostSum("Shared by all", _tell(costs.shared_usd)),
+        CostSum("Together", _tell(costs.total.usd), f"{kept:,}", _tell(costs.per_kept_usd)),
+    ]
+
+
+def list_remarks(costs: Costs) -> list[str]:
+    """A sentence each on the limit, the provider's cache, calls without a reply, and models without a price."""
+    if costs.is_free:
+        return []
+    attempt, total = costs.attempt, costs.total
+    sentences = []
+    if attempt.limit_usd is not None:
+        sentences.append(f"The run's limit was {tell_cost(attempt.limit_usd)}.")
+    if total.cached_tokens:
+        saved = f", which saved {tell_cost(total.saved_usd)}" if total.saved_usd else ""
+        sentences.append(f"Of the tokens in, {total.cached_tokens:,} were in the provider's cache{saved}.")
+    if attempt.unanswered_calls:
+        many = attempt.unanswered_calls > 1
+        at_most = f", for {tell_cost(attempt.unanswered_usd)} at most" if attempt.unanswered_usd else ""
+        sentences.append(
+            f"{count_noun(attempt.unanswered_calls, 'call')} had no reply. The provider may have billed "
+            f"{'them' if many else 'it'} all the same{at_most}; {'they are' if many else 'it is'} not counted here."
+        )
+    if costs.unpriced:
+        sentences.append(f"{name_unpriced(costs.unpriced, begins=True)}.")
+    return sentences
+
+
+def tell_spent(costs: Costs) -> str:
+    """The cost of a run in a few words."""
+    if costs.is_free:
+        return "nothing"
+    if costs.total.usd is None:
+        return f"not known for {', '.join(costs.unpriced)}" if costs.unpriced else tell_cost(None)
+    return f"{tell_cost(costs.total.usd)}{' without ' + ', '.join(costs.unpriced) if costs.unpriced else ''}"
+
+
+def tell_tokens(total: Spending) -> str:
+    """“12,000 in, 3,000 of them cached, 800 out”."""
+    cached = f", {total.cached_tokens:,} of them cached" if total.cached_tokens else ""
+    return f"{total.prompt_tokens:,} in{cached}, {total.completion_tokens:,} out"
+
+
+def _tell(usd: float | None) -> str:
+    return NOTHING if usd is None else tell_cost(usd)

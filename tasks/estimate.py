@@ -1,0 +1,47 @@
+"""Between plan and generate, estimate: what the run will come to, in the log and on the run page while it goes on."""
+
+import httpx
+from prefect import get_run_logger
+from prefect.artifacts import acreate_markdown_artifact
+
+from engine.asking import Asker
+from engine.calls import OUTLOOKS
+from engine.estimate import Estimate, estimate_plan
+from engine.estimate_words import SUPPOSED, explain_estimate, tell_estimate
+from engine.jury import Jury
+from engine.progress import EstimateMade, Progress
+from engine.report_words import tell_cost
+from engine.rounds import Rounds
+from tasks.report import escape
+
+
+async def estimate(rounds: Rounds, asker: Asker, jury: Jury, progress: Progress) -> Estimate:
+    """The estimate of a run that has its plan.
+
+    Not a task, for the reason that ``report`` is none. A server that is away is no reason to fail.
+    """
+    made = estimate_plan(rounds.plan, asker.endpoint, jury.endpoint, asker.limits.max_cost_usd)
+    line = tell_estimate(made)
+    logger = get_run_logger()
+    if made.is_hopeless or made.unpriced:
+        logger.warning("%s", line)
+    else:
+        logger.info("%s", line)
+    progress.report(EstimateMade(line))
+    try:
+        await acreate_markdown_artifact(key="estimate", markdown=write_estimate(made), description=line)
+    except httpx.HTTPError as error:
+        logger.warning("The run page lacks its estimate: %s", error)
+    return made
+
+
+def write_estimate(made: Estimate) -> str:
+    """The markdown of the run page."""
+    lines = ["# Estimate", "", "| | calls | tokens in | tokens out | cost | |", "|---|--:|--:|--:|--:|---|"]
+    for outlook in OUTLOOKS:
+        amount = made.total.at(outlook)
+        counts = (amount.calls, amount.tokens_in, amount.tokens_out)
+        figures = " | ".join(f"{count:,}" for count in counts)
+        cost = "nothing" if made.is_free else tell_cost(amount.cost_usd)
+        lines.append(f"| {outlook} | {figures} | {cost} | {SUPPOSED[outlook]} |")
+    return "\n".join([*lines, "", *(f"- {escape(sentence)}" for sentence in explain_estimate(made))])

@@ -1,0 +1,142 @@
+"""The costs of a run: what stands in its rows and what they share are together all that was spent."""
+
+import json
+from dataclasses import asdict, replace
+from typing import Any
+
+import pytest
+from fakes.builders import make_exemplar, make_level, make_test_plan
+from fakes.word_vectors import WordVectors
+
+from engine.costs import (
+    Attempt,
+    Bill,
+    Costs,
+    PoleCost,
+    Spending,
+    describe_costs,
+    make_bill,
+    read_spending,
+    restore_bill,
+    sum_costs,
+)
+from engine.limits import Limits
+from engine.model import POLES
+from engine.replies import Reply
+from engine.rounds import Rounds
+from engine.screen import Screener
+
+
+def make_rounds(cost: float | None = 0.1) -> Rounds:
+    """Two exemplars kept at each pole and one rejected at the positive one, at so much each."""
+    plan = make_test_plan(level=make_level(2))
+    rounds = Rounds(plan, Screener(plan, use_lengths=False), 1, WordVectors(), strict=False)
+    made = [make_exemplar(f"Text {index} is {pole}.", pole, index) for index in range(2) for pole in POLES]
+    made.append(make_exemplar(None, "positive", 2, reason="refused"))
+    rounds.take([replace(exemplar, cost_usd=cost) for exemplar in made])
+    return rounds
+
+
+def spend(limits: Limits, *costs: float | None) -> Spending:
+    for cost in costs:
+        limits.count(Reply("", "stop", 400, 80, cost), reused=False)
+    return read_spending(limits)
+
+
+def test_rows_and_what_they_share_are_together_the_whole() -> None:
+    costs = sum_costs(make_rounds(), Bill(Spending(usd=0.52, replies=6)))
+
+    assert [("clarity", "positive", 0.3, 2), ("clarity", "negative", 0.2, 2)] == [
+        (pole.trait, pole.pole, round(pole.usd or 0.0, 9), pole.kept) for pole in costs.poles
+    ]
+    assert 0.02 == costs.shared_usd
+    assert (0.13, 0.15) == (costs.per_kept_usd, round(costs.poles[0].usd_per_kept or 0.0, 9))
+
+
+def test_nothing_is_shared_where_the_rows_are_all() -> None:
+    # 5 × 0.1 in floats is a hair off 0.5 when it is added up in two parts.
+    assert "0.0" == str(sum_costs(make_rounds(), Bill(Spending(usd=0.5))).shared_usd)
+
+
+def test_costs_without_a_price_are_not_known() -> None:
+    costs = sum_costs(make_rounds(None), Bill(Spending(replies=5), Attempt(unpriced=("openai/test",))))
+
+    assert [None, None] == [pole.usd for pole in costs.poles]
+    assert (None, None, False) == (costs.shared_usd, costs.per_kept_usd, costs.is_free)
+
+
+def test_cost_for_each_kept_is_not_known_where_none_was() -> None:
+    assert None is PoleCost("clarity", "positive", 0.2, kept=0).usd_per_kept
+    assert None is Costs(Spending(usd=1.0)).per_kept_usd
+
+
+@pytest.mark.parametrize(
+    ("usd", "unpriced", "unanswered", "free"),
+    [(0.0, (), 0.0, True), (0.1, (), 0.0, False), (0.0, ("openai/judge",), 0.0, False), (0.0, (), 0.1, False)],
+)
+def test_run_is_free_where_nothing_was_paid_and_nothing_may_have_been(
+    usd: float, unpriced: tuple[str, ...], unanswered: float, free: bool
+) -> None:
+    attempt = Attempt(unpriced=unpriced, unanswered_calls=1, unanswered_usd=unanswered)
+
+    assert free == Costs(Spending(usd=usd), attempt=attempt).is_free
+
+
+def test_replies_of_a_round_that_was_cut_short_are_shared() -> None:
+    limits = Limits(4, max_cost_usd=2.0)
+    finished = spend(limits, 0.1, 0.1, 0.1, 0.1, 0.1)
+    spend(limits, 0.04, 0.03)
+    bill = make_bill(limits, finished)
+    costs = sum_costs(make_rounds(), bill)
+
+    assert (2, 0.07, 2.0) == (bill.attempt.unfinished.replies, costs.shared_usd, bill.attempt.limit_usd)
+    assert (7, 0.57) == (costs.total.replies, describe_costs(costs)["usd"])
+
+
+@pytest.mark.parametrize("costs", [(0.1, 0.2, 0.3), (None, None, None), (None, 0.2, 0.3), (0.1, None, None)])
+def test_bill_is_the_same_from_the_replies_of_the_rounds_and_the_manifest(costs: tuple[float | None, ...]) -> None:
+    limits, again = Limits(4, max_cost_usd=2.0), Limits(4)
+    finished = spend(limits, *costs[:2])
+    spend(limits, *costs[2:])
+    bill = make_bill(limits, finished)
+    bill = replace(bill, attempt=replace(bill.attempt, unpriced=("openai/judge",), unanswered_calls=1))
+    spend(again, *costs[:2])
+    restored = restore_bill(again, {"inputs": {"attempt": flatten(bill.attempt)}})
+
+    assert bill == restored
+    assert describe_costs(sum_costs(make_rounds(), bill)) == describe_costs(sum_costs(make_rounds(), restored))
+
+
+def flatten(attempt: Attempt) -> dict[str, Any]:
+    """The attempt as a manifest gives it back."""
+    fields: dict[str, Any] = json.loads(json.dumps(asdict(attempt)))
+    return fields
+
+
+def test_manifest_of_before_has_no_attempt() -> None:
+    assert Bill(Spending(usd=None)) == restore_bill(Limits(4), {"inputs": {}})
+
+
+def test_document_names_everything_that_money_went_to() -> None:
+    attempt = Attempt(1.0, ("openai/judge",), unanswered_calls=2, unanswered_usd=0.01)
+    spending = Spending(0.52, 6, prompt_tokens=2400, cached_tokens=1024, saved_usd=0.003, completion_tokens=480)
+
+    assert {
+        "usd": 0.52,
+        "replies": 6,
+        "prompt_tokens": 2400,
+        "cached_tokens": 1024,
+        "saved_usd": 0.003,
+        "completion_tokens": 480,
+        "by_trait": {
+            "clarity": {
+                "positive": {"usd": 0.3, "kept": 2, "usd_per_kept": 0.15},
+                "negative": {"usd": 0.2, "kept": 2, "usd_per_kept": 0.1},
+            }
+        },
+        "shared_usd": 0.02,
+        "per_kept_sample_usd": 0.13,
+        "limit_usd": 1.0,
+        "unpriced": ["openai/judge"],
+        "possibly_billed": {"calls": 2, "usd": 0.01},
+    } == describe_costs(sum_costs(make_rounds(), Bill(spending, attempt)))

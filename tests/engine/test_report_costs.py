@@ -1,0 +1,66 @@
+"""The report's words on money: never a number for what is not known, and nothing where nothing was paid."""
+
+from engine.costs import Attempt, Costs, PoleCost, Spending
+from engine.report_costs import CostRow, CostSum, list_pole_costs, list_remarks, list_sums, tell_spent, tell_tokens
+from engine.report_words import TraitWords
+
+CLARITY = TraitWords("clarity", "Clarity", {"positive": "Clear", "negative": "Obscure"})
+POLES = (PoleCost("clarity", "positive", 0.3, 2), PoleCost("clarity", "negative", 0.2, 0))
+PAID = Costs(Spending(usd=0.52), POLES, shared_usd=0.02)
+FREE = Costs(Spending(usd=0.0), attempt=Attempt(limit_usd=1.0))
+
+
+def test_table_has_a_row_for_each_pole_and_the_sums() -> None:
+    assert [
+        CostRow(CLARITY, "positive", "$0.30", "2", "$0.15"),
+        CostRow(CLARITY, "negative", "$0.20", "0", "–"),
+    ] == list_pole_costs(PAID, [CLARITY])
+    assert [CostSum("Shared by all", "$0.0200"), CostSum("Together", "$0.52", "2", "$0.26")] == list_sums(PAID)
+
+
+def test_what_was_free_or_has_no_price_has_no_table() -> None:
+    assert [[], []] == [list_pole_costs(costs, [CLARITY]) for costs in (FREE, Costs(poles=POLES))]
+    assert [] == list_remarks(FREE)
+
+
+def test_limit_cache_calls_without_reply_and_models_without_a_price_are_remarked() -> None:
+    spending = Spending(usd=0.52, cached_tokens=2048, saved_usd=0.004)
+    attempt = Attempt(1.0, ("openai/judge",), unanswered_calls=2, unanswered_usd=0.01)
+
+    assert [
+        "The run's limit was $1.00.",
+        "Of the tokens in, 2,048 were in the provider's cache, which saved $0.0040.",
+        "2 calls had no reply. The provider may have billed them all the same, for $0.0100 at most; they are not "
+        "counted here.",
+        "No price is known for openai/judge: its cost is not counted.",
+    ] == list_remarks(Costs(spending, attempt=attempt))
+
+
+def test_one_call_without_reply_and_without_a_price_is_remarked() -> None:
+    assert [
+        "Of the tokens in, 2,048 were in the provider's cache.",
+        "1 call had no reply. The provider may have billed it all the same; it is not counted here.",
+    ] == list_remarks(Costs(Spending(cached_tokens=2048), attempt=Attempt(unanswered_calls=1)))
+
+
+def test_cost_is_told_in_a_few_words() -> None:
+    told = [
+        FREE,
+        PAID,
+        Costs(Spending(usd=0.52), attempt=Attempt(unpriced=("openai/judge",))),
+        Costs(attempt=Attempt(unpriced=("openai/test", "openai/judge"))),
+        Costs(),
+    ]
+
+    assert [
+        "nothing",
+        "$0.52",
+        "$0.52 without openai/judge",
+        "not known for openai/test, openai/judge",
+        "not known",
+    ] == [tell_spent(costs) for costs in told]
+
+
+def test_tokens_are_told_with_those_that_were_cached() -> None:
+    assert "12,000 in, 800 out" == tell_tokens(Spending(prompt_tokens=12_000, completion_tokens=800))
+    assert "12,000 in, 3,000 of them cached, 0 out" == tell_tokens(Spending(prompt_tokens=12_000, cached_tokens=3_000))

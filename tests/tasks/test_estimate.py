@@ -1,0 +1,56 @@
+"""The estimate before the run: told to who watches and to the run page, and no reason to fail."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from fakes.builders import make_level, make_test_plan
+from fakes.client import CHAT, PLAIN, FakeClient, HeardProgress
+from fakes.site import find_free_port
+from fakes.word_vectors import WordVectors
+from prefect.logging import disable_run_logger
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from engine.asking import Asker
+from engine.estimate import estimate_plan
+from engine.jury import Jury
+from engine.limits import Limits
+from engine.prices import FREE, Price
+from engine.progress import EstimateMade
+from engine.replies import Reply
+from engine.rounds import Rounds
+from engine.screen import Screener
+from tasks.estimate import estimate, write_estimate
+
+PRICED = replace(CHAT, price=Price(4e-7, 1.6e-6))
+
+
+async def test_estimate_has_the_judge_and_the_limit_and_is_told_where_the_server_is_away(tmp_path: Path) -> None:
+    plan = make_test_plan(level=make_level(judge_votes=1))
+    rounds = Rounds(plan, Screener(plan, use_lengths=False), 1, WordVectors(), strict=False)
+    limits, progress = Limits(4, max_cost_usd=0.5), HeardProgress()
+    synth, judge = (
+        Asker(FakeClient(lambda _: Reply("", "stop"), endpoint), str(tmp_path), progress, limits)
+        for endpoint in (PRICED, replace(CHAT, name="openai/judge"))
+    )
+    with temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{find_free_port()}/api"}), disable_run_logger():
+        made = await estimate(rounds, synth, Jury(judge, 1), progress)
+
+    assert estimate_plan(plan, PRICED, judge.endpoint, 0.5) == made
+    [event] = progress.events
+    assert isinstance(event, EstimateMade)
+    assert "no price is known for openai/judge: its cost is not counted; the limit is $0.50" in event.text
+
+
+def test_page_has_a_row_for_each_outlook_and_the_prices() -> None:
+    page = write_estimate(estimate_plan(make_test_plan(), PRICED, None, 0.5))
+
+    assert "| likely | 25 | " in page
+    assert " | a second round for a tenth of the quota |" in page
+    assert "- Price of openai/test: $0.40 in and $1.60 out for a million tokens." in page
+
+
+def test_page_of_a_free_model_has_no_dollars() -> None:
+    page = write_estimate(estimate_plan(make_test_plan(), replace(PLAIN, price=FREE), None, 1.0))
+
+    assert "| nothing |" in page
+    assert "$" not in page
