@@ -62,8 +62,11 @@ def probe_folder(root: Path) -> None:
 
 
 def list_left_over(root: Path) -> list[Path]:
-    """What lies in and beside a store's root and belongs to no process that lives, sorted."""
-    return [path for path in _list_temporary(root) if _is_left_over(path)]
+    """What lies in and beside a store's root and belongs to no process that lives, sorted.
+
+    What is empty may have been made this instant, and be locked in the next.
+    """
+    return [path for path in _list_temporary(root) if not _is_empty(path) and _is_left_over(path)]
 
 
 def sweep_staging(root: Path) -> list[Path]:
@@ -110,6 +113,13 @@ def _lock(descriptor: int) -> None:
 def _list_temporary(root: Path) -> list[Path]:
     inside = [path for pattern in ("_staging-*", f"{PROBE}*") for path in root.glob(pattern)]
     return sorted([*inside, *root.parent.glob(f".{root.name}-staging-*")])
+
+
+def _is_empty(path: Path) -> bool:
+    try:
+        return not (any(path.iterdir()) if path.is_dir() else path.stat().st_size)
+    except FileNotFoundError:
+        return True
 
 
 def _is_left_over(path: Path) -> bool:

