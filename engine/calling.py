@@ -18,7 +18,7 @@ from engine.errors import (
     RetryableProviderError,
 )
 from engine.limits import Limits
-from engine.llm import Endpoint, Request
+from engine.llm import REFUSED, Endpoint, Request
 from engine.pace import FIRST_PATIENCE_SECONDS, SILENT_CALLS, Pace
 from engine.prices import FREE
 from engine.prompting import write_words_only
@@ -30,7 +30,6 @@ MAX_WAIT_SECONDS = 60.0
 # What will be the same whatever is asked, and what another model may have an answer to. A key that is refused is for a
 # person to put right.
 GONE = (ProviderDownError, QuotaSpentError, ModelNotFoundError)
-REFUSED = "content_filter"
 # Before anything has answered there is no reason to think that anything will: give up sooner, by the number of tries
 # or, where one of them takes long, by the time since the first.
 MAX_FIRST_ATTEMPTS = 4

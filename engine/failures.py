@@ -1,5 +1,7 @@
 """Failures: what goes wrong at a provider, told apart by type; the one place where litellm's exceptions become ours."""
 
+import json
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -73,8 +75,8 @@ class FailureTranslator:
         kinds, where, status = self.kinds, self._where, _read_status(error)
         if status == PAYMENT_REQUIRED or _read_codes(error) & set(QUOTA_CODES):
             return QuotaSpentError(
-                f"The account at {self.name}{where} has nothing left to spend: {said}. Add credit or raise its limit "
-                "there, then start again: the replies so far are kept"
+                f"The account behind {self.name}{where} has nothing left to spend: {said}. Add credit or raise its "
+                "limit there, then start again: the replies so far are kept"
             )
         if isinstance(error, kinds.AuthenticationError | kinds.PermissionDeniedError) or status == 403:
             return CredentialsError(
@@ -136,9 +138,11 @@ def _read_retry_after(error: Exception) -> float | None:
 
 def _parse_retry_after(value: str, now: datetime) -> float | None:
     try:
-        return max(0.0, float(value))
+        seconds = float(value)
     except ValueError:
         pass
+    else:
+        return max(0.0, seconds) if math.isfinite(seconds) else None
     try:
         moment = parsedate_to_datetime(value)
     except ValueError:
@@ -164,19 +168,13 @@ def _read_codes(error: Exception) -> set[str]:
 
 
 def _broke_off(error: Exception) -> bool:
-    """Whether the request had been sent and no status came back, or not the whole body: it may have been billed."""
+    """Whether the request had been sent and no status came back, or no whole body: it may have been billed."""
     import httpx
 
     causes = list(_list_causes(error))
-    if any(isinstance(cause, httpx.ConnectError | httpx.ConnectTimeout) for cause in causes):
+    if any(isinstance(cause, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout) for cause in causes):
         return False
-    return not any(isinstance(cause, httpx.HTTPStatusError) or _has_status(cause) for cause in causes)
-
-
-def _has_status(error: BaseException) -> bool:
-    """OpenAI's client has the response in its errors of a status, and in those of a body that it can't read: 200."""
-    status = getattr(getattr(error, "response", None), "status_code", None)
-    return isinstance(status, int) and status >= 400
+    return any(isinstance(cause, httpx.TransportError | json.JSONDecodeError) for cause in causes)
 
 
 def _cannot_connect(error: Exception) -> bool:
@@ -202,5 +200,5 @@ def _list_causes(error: BaseException) -> Iterator[BaseException]:
 def _first_line(error: Exception) -> str:
     """What the provider said: without the names of litellm's classes before it and the full stop at its end."""
     text = str(getattr(error, "message", None) or error).strip() or type(error).__name__
-    line = re.sub(r"^(?:litellm\.)?(?:\w+(?:Error|Exception)(?:: | - ))+", "", text.splitlines()[0]).strip().rstrip(".")
+    line = re.sub(r"^(?:(?:litellm\.)?\w+(?:Error|Exception)(?:: | - ))+", "", text.splitlines()[0]).strip().rstrip(".")
     return line if len(line) <= 300 else f"{line[:299]}…"

@@ -10,10 +10,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from engine.asking import Asker
-from engine.calling import REFUSED
 from engine.effort import Thinking
 from engine.errors import RequestRefusedError, RetryableProviderError
-from engine.llm import Request, Style
+from engine.llm import REFUSED, Request, Style
 from engine.model import Model
 from engine.plan import Cell, Plan
 from engine.prompting import (

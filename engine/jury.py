@@ -12,10 +12,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from engine.asking import Asker
-from engine.calling import REFUSED
 from engine.errors import RequestRefusedError, RetryableProviderError
 from engine.generate import strip_fence
-from engine.llm import Request
+from engine.llm import REFUSED, Request
 from engine.model import POLES, Pole
 from engine.plan import Plan
 from engine.progress import CallsPlanned, Progress

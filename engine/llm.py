@@ -18,6 +18,9 @@ from engine.together import cancel_once
 
 Style = Literal["chat", "plain"]
 
+# The finish of a reply that the provider would not give, in OpenAI's word.
+REFUSED = "content_filter"
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
@@ -101,6 +104,8 @@ class LitellmClient:
         LitellmClient._open -= 1
         if LitellmClient._open == 0:
             await self._litellm.close_litellm_async_clients()
+            # It keeps those that it has closed, and would give them to the next who asks at the same address.
+            self._litellm.in_memory_llm_clients_cache.flush_cache()
 
     async def _send(self, request: Request) -> Any:
         import httpx
@@ -134,20 +139,32 @@ class LitellmClient:
 
     def _read(self, response: Any) -> Reply:
         choice = response.choices[0] if getattr(response, "choices", None) else None
-        if choice is None:
-            return Reply(text="", finish="empty")
-        text = choice.text if self.endpoint.style == "plain" else choice.message.content
-        usage = getattr(response, "usage", None)
-        read, written, price = _read_cached(usage, "cached"), _read_cached(usage, "cache_creation"), self.endpoint.price
+        text, finish = self._read_choice(choice)
+        usage, price = getattr(response, "usage", None), self.endpoint.price
+        read, written = _read_cached(usage, "cached"), _read_cached(usage, "cache_creation")
         tokens_in, tokens_out = _read_count(usage, "prompt_tokens"), _read_count(usage, "completion_tokens")
         return Reply(
-            text=_mend_unicode(text or ""),
-            finish=str(choice.finish_reason or "stop"),
+            text=_mend_unicode(text),
+            finish=finish,
             prompt_tokens=tokens_in,
             completion_tokens=tokens_out,
             cost_usd=None if price is None else price.cost(tokens_in, tokens_out, read, written),
             odds=_read_odds(choice) if self.endpoint.style == "plain" else None,
+            cached_tokens=read,
         )
+
+    def _read_choice(self, choice: Any) -> tuple[str, str]:
+        """The text of a reply and how it ended."""
+        if choice is None:
+            return "", "empty"
+        finish = str(choice.finish_reason or "stop")
+        if self.endpoint.style == "plain":
+            return choice.text or "", finish
+        refusal = getattr(choice.message, "refusal", None)
+        if refusal and not choice.message.content:
+            # OpenAI's models decline in a field of its own where a schema was asked for.
+            return str(refusal), REFUSED
+        return choice.message.content or "", finish
 
     def _check_name(self) -> None:
         try:

@@ -19,12 +19,15 @@ from engine.errors import ProviderDownError, RetryableProviderError
 # of refusals is the price of knowing where it lies: below this share the window grows, above it shrinks.
 TOLERANCE = 0.3
 DECREASE = 0.7
+# The share is that of so many calls: by chance one failure in five looks like three in ten once in 30,000.
+WEIGHED_WINDOWS, LEAST_WEIGHED = 4, 64
 # A reply that takes so many times the usual counts as a sign of overload, like a refusal.
 SLOW_RATIO = 4.0
 SLOW_SECONDS = 1.0
-REMEMBERED_REPLIES = 64
-# So many calls that fail one after another open the circuit: where one call in five fails that comes 2.6 times in a
-# million by chance. They have to be different calls: a prompt that a provider trips over says nothing of others.
+REMEMBERED_REPLIES = 256
+# So many calls that fail one after another, or half of those in flight, open the circuit: where one call in five fails
+# eight do so 2.6 times in a million, but refusals come sooner than replies when a run begins. They have to be different
+# calls: a prompt that a provider trips over says nothing of others.
 SILENT_CALLS = 8
 FIRST_PAUSE_SECONDS = 1.0
 # Where nothing was ever answered, an address or a name is wrong more often than the provider is down.
@@ -61,7 +64,6 @@ class Pace:
         self._numbers = itertools.count()
         self._latencies: deque[float] = deque(maxlen=REMEMBERED_REPLIES)
         self._share = 0.0
-        self._since_decrease = 0
         self._failing: set[int] = set()
         self._silent_since = 0.0
         self._pause_seconds = 0.0
@@ -115,19 +117,19 @@ class Pace:
             # Those that were in flight when it opened say nothing new.
             if self._clock() >= self._resume_at:
                 self._pause(error, min(MAX_PAUSE_SECONDS, 2 * self._pause_seconds), patience)
-        elif len(self._failing) >= min(SILENT_CALLS, max(2, self._most)):
+        elif len(self._failing) >= max(min(SILENT_CALLS, max(2, self._most)), self.window / 2):
             self._pause(error, FIRST_PAUSE_SECONDS, patience)
             self._notice(f"{error}. Nothing else is asked until it answers, for {patience:g} s at most")
 
     def _weigh(self, overloaded: bool) -> None:
-        """Moves the window: not more than one decrease for all that was in flight together."""
-        self._since_decrease += 1
-        self._share += (overloaded - self._share) / max(SILENT_CALLS, self.window)
+        """Moves the window by the share of the last calls that were refused or slow."""
+        self._share += (overloaded - self._share) / max(LEAST_WEIGHED, WEIGHED_WINDOWS * self.window)
         if self._share < TOLERANCE:
             self.window = min(self._most, self.window + (0.0 if overloaded else 1 / self.window))
-        elif overloaded and self._since_decrease >= self.window:
-            self._since_decrease = 0
+        elif overloaded:
             self.window = max(1.0, self.window * DECREASE)
+            # What was in flight before says nothing of the narrower window.
+            self._share = TOLERANCE / 2
 
     def _pause(self, error: RetryableProviderError, seconds: float, patience: float) -> None:
         self._pause_seconds = max(seconds, min(error.retry_after_seconds or 0.0, MAX_PAUSE_SECONDS))

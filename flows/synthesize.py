@@ -25,6 +25,7 @@ from engine.verdict import Verdict
 from flows.lease import Lease, hold_lease
 from flows.marks import KEPT
 from flows.publishing import publish_progress
+from flows.turnstile import open_turnstile
 from tasks.check import check
 from tasks.generate import generate
 from tasks.load import load
@@ -65,8 +66,9 @@ async def make_samples(
     job = load(settings, handle, synth_type, effort)
     stamp = make_stamp(job)
     async with (
-        open_asker(settings, job.level, progress) as asker,
-        open_jury(settings, job.level, progress, asker.limits) as jury,
+        open_turnstile(settings, get_run_logger()) as turnstile,
+        open_asker(settings, job.level, progress, turnstile) as asker,
+        open_jury(settings, job.level, progress, asker.limits, turnstile) as jury,
     ):
         rounds = await plan(settings, job, asker)
         await run_rounds(rounds, asker, jury, progress)

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +32,8 @@ MODEL = "openai/gpt-4.1-mini"
 KEY = "test"
 DRIP_SECONDS = 1.0
 BACKLOG = 512
+# How engine/prompts/words_only.jinja begins.
+IN_WORDS = "\n\nAnswer with one JSON object and nothing else"
 DOWN: Fault = "error_503"
 
 _HEAD_END = b"\r\n\r\n"
@@ -97,6 +99,13 @@ def serve_chaos(folder: Path, script: Script = FAULTLESS, keep_bodies: bool = Fa
         process.stdout.close()
 
 
+def read_prompt(body: Mapping[str, Any]) -> str:
+    """The prompt whose digest a row has: without the words that stand in for a schema that was not taken."""
+    said = [str(message["content"]) for message in body["messages"]]
+    prompt = "\0".join(said if len(said) > 1 else ["", *said])
+    return prompt.split(IN_WORDS)[0]
+
+
 class Server:
     """What all connections of the provider share."""
 
@@ -135,8 +144,7 @@ class Server:
         if self._bodies is not None:
             os.write(self._bodies, content + b"\n")
         body: dict[str, Any] = json.loads(content)
-        said = [str(message["content"]) for message in body["messages"]]
-        prompt = "\0".join(said if len(said) > 1 else ["", *said])
+        prompt = read_prompt(body)
         digest = hashlib.sha256(prompt.encode()).hexdigest()
         self._attempts[digest] += 1
         fault = self.script.choose(digest, self._attempts[digest], self.calls)

@@ -14,7 +14,7 @@ from fakes.client import CHAT, Answer, FakeClient, HeardProgress
 
 from engine.asking import Asker
 from engine.bounds import bound_call
-from engine.calling import MAX_ATTEMPTS, MAX_FIRST_ATTEMPTS, REFUSED
+from engine.calling import MAX_ATTEMPTS, MAX_FIRST_ATTEMPTS
 from engine.errors import (
     BudgetError,
     ContentRefusedError,
@@ -31,7 +31,7 @@ from engine.errors import (
     StoreError,
 )
 from engine.limits import Limits
-from engine.llm import Endpoint, Request
+from engine.llm import REFUSED, Endpoint, Request
 from engine.prices import Price
 from engine.progress import CallBegun, CallEnded, Noticed
 from engine.prompting import EXEMPLAR_SCHEMA, Prompt

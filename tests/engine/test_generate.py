@@ -9,7 +9,7 @@ from fakes.builders import make_cell, make_level, make_model, make_seeds, make_t
 from fakes.client import CHAT, PLAIN, Answer, FakeClient, HeardProgress
 
 from engine.asking import Asker
-from engine.calling import MAX_ATTEMPTS, REFUSED
+from engine.calling import MAX_ATTEMPTS
 from engine.errors import (
     ContextTooLongError,
     CredentialsError,
@@ -27,7 +27,7 @@ from engine.generate import (
     read_reply,
 )
 from engine.limits import Limits
-from engine.llm import Endpoint, Request
+from engine.llm import REFUSED, Endpoint, Request
 from engine.model import Pole, Seed
 from engine.prompting import EXEMPLAR_SCHEMA, SUBJECT_SCHEMA, Prompt, write_words_only
 from engine.replies import Reply

@@ -14,11 +14,11 @@ from fakes.builders import make_exemplar, make_model, make_stamp, make_test_plan
 from fakes.client import CHAT, Answer, FakeClient, HeardProgress
 
 from engine.asking import Asker
-from engine.calling import MAX_ATTEMPTS, REFUSED
+from engine.calling import MAX_ATTEMPTS
 from engine.errors import BudgetError, CredentialsError, ProviderUnavailableError
 from engine.jury import VOTE_TOKENS, Jury, choose_first, read_ballot
 from engine.limits import Limits
-from engine.llm import Endpoint, Request
+from engine.llm import REFUSED, Endpoint, Request
 from engine.model import POLES, Brief, Model, Pole, Trait
 from engine.plan import Plan
 from engine.prices import Price
