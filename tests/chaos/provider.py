@@ -100,10 +100,9 @@ def serve_chaos(folder: Path, script: Script = FAULTLESS, keep_bodies: bool = Fa
 
 
 def read_prompt(body: Mapping[str, Any]) -> str:
-    """The prompt whose digest a row has: without the words that stand in for a schema that was not taken."""
+    """The prompt, such that its SHA-256 is a row's ``prompt_sha256``."""
     said = [str(message["content"]) for message in body["messages"]]
-    prompt = "\0".join(said if len(said) > 1 else ["", *said])
-    return prompt.split(IN_WORDS)[0]
+    return "\0".join(said if len(said) > 1 else ["", *said])
 
 
 class Server:
@@ -145,12 +144,12 @@ class Server:
             os.write(self._bodies, content + b"\n")
         body: dict[str, Any] = json.loads(content)
         prompt = read_prompt(body)
-        digest = hashlib.sha256(prompt.encode()).hexdigest()
+        sent, digest = (hashlib.sha256(text.encode()).hexdigest() for text in (prompt, prompt.split(IN_WORDS)[0]))
         self._attempts[digest] += 1
         fault = self.script.choose(digest, self._attempts[digest], self.calls)
         if time.time() < self._away_until:
             fault = DOWN
-        return Call(self.calls, time.time(), digest, self._attempts[digest], prompt, str(body["model"]), fault)
+        return Call(self.calls, time.time(), digest, sent, self._attempts[digest], prompt, str(body["model"]), fault)
 
     def note(self, call: "Call", fate: str, answer: Answer) -> None:
         """Writes a call that has ended into the ledger: before its answer goes out, so that no paid one is missing."""
@@ -160,6 +159,7 @@ class Server:
             begun=call.begun,
             ended=time.time(),
             digest=call.digest,
+            sent=call.sent,
             kind=read_kind(call.prompt),
             attempt=call.attempt,
             fate=fate,
@@ -190,6 +190,7 @@ class Call:
     number: int
     begun: float
     digest: str
+    sent: str
     attempt: int
     prompt: str
     model: str
