@@ -69,7 +69,7 @@ def audit(workspace: Workspace, entries: Sequence[Entry], wanted: int, limit_usd
         unkept=(Counter(entry.text_sha256 for entry in billed) - list_kept_texts(workspace)).total(),
         lost=lost,
         reckoned_usd=reckoned_usd,
-        unused=sum(bool(sets) and entry.kind == "cell" and entry.digest not in rows for entry in billed),
+        unused=_count_unused(billed, rows) if sets else 0,
         kept_rows=len(kept),
         rejected=dict(Counter(reason for frame in rejected for reason in frame["reason"]).most_common()),
         short=sum(max(0, wanted - counts.get((trait, pole), 0)) for trait in TRAITS for pole in POLES),
@@ -119,6 +119,12 @@ def replay(workspace: Workspace, run_id: str) -> str:
     code = "import sys; from flows.cli import main; sys.exit(main(['replay', *sys.argv[1:]]))"
     said, complaint = workspace.start(run_id, program=(sys.executable, "-c", code)).communicate()
     return (said + complaint).strip()
+
+
+def _count_unused(billed: Sequence[Entry], rows: set[str]) -> int:
+    """A reply that is no use may be asked for once more, in other words: its row is that of the second one."""
+    used = {entry.digest for entry in billed if {entry.digest, entry.sent} & rows}
+    return sum(entry.kind == "cell" and entry.digest not in used for entry in billed)
 
 
 def _list_plans(workspace: Workspace) -> list[Path]:

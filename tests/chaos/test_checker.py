@@ -24,7 +24,8 @@ PLACES = [(trait, pole) for trait in TRAITS for pole in POLES]
 def make_entry(number: int, fate: str = ANSWERED, **fields: Any) -> Entry:
     text = hashlib.sha256(f"text {number}".encode()).hexdigest()
     billed = fate == ANSWERED
-    entry = Entry(number, number, number + 0.5, f"prompt {number}", "cell", 1, fate, billed, cost_usd=0.001 * billed)
+    prompt = f"prompt {number}"
+    entry = Entry(number, number, number + 0.5, prompt, prompt, "cell", 1, fate, billed, cost_usd=0.001 * billed)
     return replace(entry, **{"text_sha256": text if billed else "", **fields})
 
 
@@ -109,6 +110,14 @@ def test_paid_reply_has_a_row(workspace: Workspace) -> None:
     assert ("1 paid replies to cells are in no row",) == audit(workspace, entries, 1).broken
 
 
+def test_reply_that_was_asked_for_in_other_words_has_the_row_of_the_second(workspace: Workspace) -> None:
+    keep(workspace, range(6, 7))
+    first = make_entry(6, digest="prompt 5, whatever the words", sent="prompt 5, whatever the words")
+    entries = [*map(make_entry, range(5)), make_entry(5, digest=first.digest), first]
+
+    assert () == audit(workspace, entries, 1).broken
+
+
 def test_set_is_attached_once_and_exactly(workspace: Workspace) -> None:
     assert ("attached with {('clarity', 'negative'): 1",) == tuple(
         sentence.split(", ('clarity', 'p")[0] for sentence in audit(workspace, [], 2).broken
@@ -146,7 +155,7 @@ def test_sets_differ_by_more_than_their_names(workspace: Workspace) -> None:
 
 def test_tolls_tell_what_was_in_flight_from_what_was_paid_twice() -> None:
     before = [make_entry(1), make_entry(2), make_entry(3, GONE), make_entry(4, GONE)]
-    after = [make_entry(10, digest="prompt 2"), make_entry(11, digest="prompt 3"), make_entry(12)]
+    after = [make_entry(10, sent="prompt 2"), make_entry(11, sent="prompt 3"), make_entry(12)]
     kills = [Kill(struck=3.2, dead=5.0), Kill(struck=20.0, dead=21.0)]
 
     assert [Toll(in_flight=2, again=2, paid_twice=1), Toll(0, 0, 0)] == count_tolls([*before, *after], kills)
