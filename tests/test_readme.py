@@ -61,7 +61,8 @@ def test_settings_of_the_readme_are_all_settings_and_no_others() -> None:
 def test_commands_of_the_readme_are_commands() -> None:
     named = set(re.findall(r"^\$ (?:[A-Z_]+=\S+ )*\.venv/bin/exemplars (\w+)", README, re.MULTILINE))
 
-    assert {"plan"} <= named <= {command.name for command in app.registered_commands}
+    every = {command.name for command in app.registered_commands} | {group.name for group in app.registered_groups}
+    assert {"plan", "verify", "detach", "cache"} <= named <= every
 
 
 def test_estimate_of_the_readme_is_what_the_command_prints_but_for_its_numbers(
