@@ -1,6 +1,6 @@
 # Every target sets up what it needs; a second call installs nothing.
 .DEFAULT_GOAL := help
-.PHONY: help run serve test check bench teaches
+.PHONY: help run serve test check bench chaos teaches
 
 HANDLE ?= u22a8.technical-writing
 SYNTH_TYPE ?= from_traits
@@ -14,6 +14,7 @@ help:
 	@echo "make test    every test"
 	@echo "make check   format, lint, types, import contracts, tests: what CI runs"
 	@echo "make bench   the benchmarks"
+	@echo "make chaos   kills, faults, budgets and outages, a table of what came of each: an hour"
 	@echo "make teaches the yardstick: do samples teach? Real texts, five draws, hours"
 
 run: $(VENV)/.run
@@ -35,6 +36,9 @@ check: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/pytest tests/bench -s
+
+chaos: $(VENV)/.dev
+	PYTHONPATH=tests $(BIN)/python -m chaos.rounds $(ROUNDS)
 
 teaches: $(VENV)/.teaches
 	PYTHONPATH=tests $(BIN)/python -m bench.teaches.run --parts

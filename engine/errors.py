@@ -129,15 +129,29 @@ class ProviderError(ExemplarsError):
 
 
 class RetryableProviderError(ProviderError):
-    """May pass; ``retry_after_seconds`` is the provider's own word on when, if it gave one."""
+    """May pass; ``retry_after_seconds`` is the provider's own word on when, if it gave one.
 
-    def __init__(self, message: str, retry_after_seconds: float | None = None) -> None:
+    ``maybe_billed`` says that the request may have been worked on, though no reply came.
+    """
+
+    def __init__(self, message: str, retry_after_seconds: float | None = None, maybe_billed: bool = False) -> None:
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
+        self.maybe_billed = maybe_billed
+
+    @property
+    def asks_to_wait(self) -> bool:
+        """Whether somebody is there who says so, rather than nobody at all."""
+        return self.retry_after_seconds is not None
 
 
 class RateLimitedError(RetryableProviderError):
     """Too many requests or tokens (HTTP 429)."""
+
+    @property
+    def asks_to_wait(self) -> bool:
+        """That is what it says."""
+        return True
 
 
 class ProviderTimeoutError(RetryableProviderError):

@@ -1,16 +1,18 @@
 """Generating: a cell is asked for, and what comes back becomes exemplars, or the reason why there are none."""
 
+import math
 import re
 import zlib
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
-from engine.asking import REFUSED, Asker
+from engine.asking import Asker
 from engine.effort import Thinking
-from engine.errors import RetryableProviderError
-from engine.llm import Request, Style
+from engine.errors import RequestRefusedError, RetryableProviderError
+from engine.llm import REFUSED, Request, Style
 from engine.model import Model
 from engine.plan import Cell, Plan
 from engine.prompting import (
@@ -20,6 +22,7 @@ from engine.prompting import (
     write_chat_prompt,
     write_plain_prompt,
     write_subjects_prompt,
+    write_words_only,
 )
 from engine.replies import Reply
 from engine.rules import TERMINAL
@@ -74,9 +77,11 @@ async def generate_cell(plan: Plan, cell: Cell, asker: Asker, language: str) -> 
     request = make_request(plan, cell, asker.endpoint.style, language, thinking)
     try:
         reply = await asker.ask(cell.id, request)
-    except RetryableProviderError as error:
+    except (RetryableProviderError, RequestRefusedError) as error:
         return [_make(cell, asker, request.prompt, None, "cell_failed", str(error))]
-    return read_reply(cell, asker, request.prompt, reply, _limit_cell(plan, cell))
+    made = read_reply(cell, asker, request.prompt, reply, _limit_cell(plan, cell))
+    otherwise = _ask_otherwise(request, reply, made)
+    return await _generate_again(cell, otherwise, asker, reply, made) if otherwise else made
 
 
 async def propose_subjects(plan: Plan, asker: Asker) -> tuple[str, ...]:
@@ -175,6 +180,32 @@ def strip_fence(text: str) -> str:
     return fenced.group(1) if fenced else text
 
 
+def _ask_otherwise(request: Request, reply: Reply, made: Sequence[Exemplar]) -> Request | None:
+    """How to ask a chat model once more, whose reply is no use: with more room, or in other words; None where it is."""
+    if request.schema is None or not {exemplar.reason for exemplar in made} & {"truncated", "unreadable"}:
+        return None
+    if reply.finish == "length":
+        return replace(request, max_tokens=2 * request.max_tokens)
+    return replace(request, prompt=write_words_only(request.prompt, request.schema), schema=None)
+
+
+async def _generate_again(
+    cell: Cell, request: Request, asker: Asker, first: Reply, made: list[Exemplar]
+) -> list[Exemplar]:
+    """The exemplars of a second reply, which cost what both did; where it does not come, the first stands."""
+    try:
+        reply = await asker.ask(f"{cell.id}/again", request)
+    except (RetryableProviderError, RequestRefusedError):
+        return made
+    again = read_reply(cell, asker, request.prompt, reply)
+    share = None if first.cost_usd is None else first.cost_usd / len(again)
+    costs = [(item.cost_usd, share) for item in again]
+    return [
+        replace(item, cost_usd=None if None in cost else math.fsum(cost))  # type: ignore[arg-type]
+        for item, cost in zip(again, costs, strict=True)
+    ]
+
+
 def _limit_cell(plan: Plan, cell: Cell) -> int | None:
     if cell.seed:
         return plan.length(cell).max_words
@@ -222,7 +253,7 @@ def _make(
         text=text,
         reason=reason,
         detail=detail,
-        synth_model=asker.endpoint.name,
+        synth_model=(reply.model if reply else None) or asker.endpoint.name,
         prompt_sha256=prompt.sha256,
         round_no=cell.round_no,
         cost_usd=cost,

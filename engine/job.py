@@ -1,7 +1,7 @@
 """The job: what one run was asked for, checked before anything is paid, and what its steps share."""
 
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import get_args
 
@@ -9,6 +9,7 @@ from pydantic import SecretStr
 
 from engine.asking import Asker
 from engine.definition import load_model
+from engine.discreet import DiscreetClient
 from engine.effort import Level, choose_effort, load_level
 from engine.embedded import describe_embedded, find_gguf, is_embedded, serve_embedded
 from engine.embedding import Embedder
@@ -24,9 +25,11 @@ from engine.plan import Plan, make_plan
 from engine.prices import find_price, may_think, parse_price
 from engine.progress import Progress
 from engine.prompting import prompts_version
+from engine.redact import hide_credentials
 from engine.scenario import Packs, choose_lists
 from engine.settings import PROJECT_ROOT, Settings
 from engine.store import check_writable, digest_sets, list_sets, read_attached
+from engine.turnstile import Turnstile
 from engine.variation import check_seeds, list_unusable
 
 SCENARIOS_FOLDER = PROJECT_ROOT / "data" / "scenarios"
@@ -187,9 +190,9 @@ def check_prices(settings: Settings, level: Level) -> None:
         for endpoint in reversed(asked)
         if endpoint and endpoint.price is None
     }
-    for name in settings.fallbacks:
-        if not is_embedded(name) and find_price(name) is None:
-            remedies.setdefault(name, "leave it out of EXEMPLARS_SYNTH_FALLBACKS, for no list has its price")
+    for endpoint in describe_fallbacks(settings):
+        if endpoint.price is None:
+            remedies.setdefault(endpoint.name, f"leave it out of {endpoint.settings}, for no list has its price")
     if remedies:
         said = ". ".join(f"{name}: {remedy}" for name, remedy in remedies.items())
         raise UnpricedError(
@@ -209,9 +212,14 @@ def _name_limits(settings: Settings, level: Level) -> str:
     return ", and ".join([known[0][1], *(f"${usd:g} by {where}" for usd, where in known[1:])])
 
 
-@contextmanager
-def open_asker(settings: Settings, level: Level, progress: Progress) -> Iterator[Asker]:
+@asynccontextmanager
+async def open_asker(
+    settings: Settings, level: Level, progress: Progress, turnstile: Turnstile | None = None
+) -> AsyncIterator[Asker]:
     """Everything that the run asks of its synth model goes through what this yields; an embedded server ends with it.
+
+    Args:
+        turnstile: lets calls to hosted models through; None where they share no rate.
 
     Raises:
         ProviderError: the model cannot be had.
@@ -219,12 +227,18 @@ def open_asker(settings: Settings, level: Level, progress: Progress) -> Iterator
     limits = Limits(settings.concurrency, limit_cost(settings, level))
     if is_embedded(level.synth_model):
         with serve_embedded(level.synth_model) as endpoint:
-            yield _make_asker(endpoint, settings, progress, limits)
+            async with _open([endpoint], settings, progress, limits) as asker:
+                yield asker
     else:
-        yield _make_asker(describe_endpoint(settings, level), settings, progress, limits)
+        endpoints = [describe_endpoint(settings, level), *describe_fallbacks(settings)]
+        async with _open(endpoints, settings, progress, limits, turnstile) as asker:
+            yield asker
 
 
-def call_jury(settings: Settings, level: Level, progress: Progress, limits: Limits) -> Jury:
+@asynccontextmanager
+async def open_jury(
+    settings: Settings, level: Level, progress: Progress, limits: Limits, turnstile: Turnstile | None = None
+) -> AsyncIterator[Jury]:
     """The chat judge, within the limits of the run; one that casts no vote where ``describe_judge`` has none.
 
     Raises:
@@ -232,15 +246,25 @@ def call_jury(settings: Settings, level: Level, progress: Progress, limits: Limi
     """
     endpoint = describe_judge(settings, level)
     if endpoint is None:
-        return Jury(None, 0)
-    return Jury(_make_asker(endpoint, settings, progress, limits), level.judge_votes)
+        yield Jury(None, 0)
+        return
+    async with _open([endpoint], settings, progress, limits, turnstile) as asker:
+        yield Jury(asker, level.judge_votes)
+
+
+def describe_fallbacks(settings: Settings) -> list[Endpoint]:
+    """Who is asked, in order, where the synth model has no answer: at their providers' own addresses, by their keys."""
+    return [
+        replace(_make_endpoint(name, None, None, None), settings="EXEMPLARS_SYNTH_FALLBACKS")
+        for name in settings.fallbacks
+    ]
 
 
 def _make_endpoint(model: str, base: str | None, key: SecretStr | None, price: str | None) -> Endpoint:
     return Endpoint(
         name=model,
         model=model,
-        identity=f"{model}@{base or ''}",
+        identity=f"{model}@{hide_credentials(base or '')}",
         api_base=base,
         api_key=key.get_secret_value() if key else None,
         price=parse_price(price) if price else find_price(model),
@@ -248,6 +272,26 @@ def _make_endpoint(model: str, base: str | None, key: SecretStr | None, price: s
     )
 
 
-def _make_asker(endpoint: Endpoint, settings: Settings, progress: Progress, limits: Limits) -> Asker:
-    client = LitellmClient(endpoint, settings.call_timeout_seconds)
-    return Asker(client, settings.locate(settings.cache_dir), progress, limits)
+@asynccontextmanager
+async def _open(
+    endpoints: Sequence[Endpoint],
+    settings: Settings,
+    progress: Progress,
+    limits: Limits,
+    turnstile: Turnstile | None = None,
+) -> AsyncIterator[Asker]:
+    async with AsyncExitStack() as stack:
+        clients = []
+        for endpoint in endpoints:
+            client = LitellmClient(endpoint, settings.call_timeout_seconds)
+            stack.push_async_callback(client.close)
+            clients.append(DiscreetClient(client))
+        yield Asker(
+            clients[0],
+            settings.locate(settings.cache_dir),
+            progress,
+            limits,
+            fallbacks=clients[1:],
+            turnstile=turnstile,
+            patience_seconds=settings.patience_seconds,
+        )

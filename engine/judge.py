@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from engine.asking import Asker
 from engine.axis import rank_auc
-from engine.errors import RetryableProviderError
+from engine.errors import RequestRefusedError, RetryableProviderError
 from engine.llm import Request
 from engine.model import POLES, Model, Seed
 from engine.progress import CallsPlanned, Progress
@@ -97,7 +97,7 @@ async def _judge_seed(model: Model, item: Seed, asker: Asker, seed: int, few: as
         return None
     try:
         return await _ask_odds(f"audition/{item.trait}/{item.sha256}", request, asker, few)
-    except RetryableProviderError:
+    except (RetryableProviderError, RequestRefusedError):
         return None
 
 
@@ -111,7 +111,7 @@ async def _judge(
         return exemplar
     try:
         odds = await _ask_odds(f"judge/{exemplar.cell_id}", request, asker, few)
-    except RetryableProviderError as error:
+    except (RetryableProviderError, RequestRefusedError) as error:
         return replace(exemplar, reason="cell_failed", detail=f"the judge did not answer: {error}")
     return replace(exemplar, odds=odds)
 

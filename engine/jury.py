@@ -11,10 +11,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from engine.asking import REFUSED, Asker
-from engine.errors import RetryableProviderError
+from engine.asking import Asker
+from engine.errors import RequestRefusedError, RetryableProviderError
 from engine.generate import strip_fence
-from engine.llm import Endpoint, Request
+from engine.llm import REFUSED, Endpoint, Request
 from engine.model import POLES, Pole
 from engine.plan import Plan
 from engine.prices import add_costs
@@ -54,12 +54,12 @@ class Jury:
         return self.asker.endpoint if self.asker else None
 
     @contextmanager
-    def keeping(self, plan_id: str) -> Iterator[None]:
+    def keeping(self, plan_id: str, handle: str = "") -> Iterator[None]:
         """The votes are kept under this plan inside the block; see ``Asker.keeping``."""
         if self.asker is None:
             yield
             return
-        with self.asker.keeping(plan_id):
+        with self.asker.keeping(plan_id, handle):
             yield
 
     async def judge(self, plan: Plan, exemplars: Sequence[Exemplar], progress: Progress) -> list[Exemplar]:
@@ -85,7 +85,7 @@ class Jury:
                 if len(votes) > self.votes // 2:
                     progress.report(CallsPlanned(1))
                 votes.append(await _ask_vote(plan, exemplar, asker, len(votes), costs))
-        except RetryableProviderError as error:
+        except (RetryableProviderError, RequestRefusedError) as error:
             detail = f"the judge did not answer: {error}"
             paid = add_costs(exemplar.cost_usd, *costs)
             return replace(exemplar, votes=tuple(votes), cost_usd=paid, reason="cell_failed", detail=detail)

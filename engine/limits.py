@@ -6,7 +6,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from engine.errors import BudgetError
-from engine.replies import Reply
+from engine.replies import Lost, Reply
+
+# For a limit that sums of prices reach exactly.
+TINY_USD = 1e-12
 
 
 class Limits:
@@ -14,7 +17,7 @@ class Limits:
 
     Args:
         concurrency: calls in flight, of all models together.
-        max_cost_usd: what the replies may cost, kept ones included; None where there is no limit.
+        max_cost_usd: what the plan may cost, by all runs that asked for it; None where there is no limit.
     """
 
     def __init__(self, concurrency: int, max_cost_usd: float | None = None) -> None:
@@ -24,10 +27,15 @@ class Limits:
         self.calls = 0
         self.replies = 0
         self.tokens = 0
+        self.prompt_tokens = 0
+        self.cached_tokens = 0
+        self.unanswered_calls = 0
+        self.unanswered_usd = 0.0
+        self.unpriced: set[str] = set()
         self._costs: list[float] = []
-        self._spent_usd = 0.0
-        self._dearest_usd = 0.0
-        self._open = 0
+        self._spent: list[float] = []
+        self._reserved: list[float] = []
+        self._plans: set[str] = set()
         self._ended = asyncio.Event()
 
     @property
@@ -35,19 +43,33 @@ class Limits:
         """What the replies cost, whatever the order in which they came; None where no price is known."""
         return math.fsum(self._costs) if self._costs else None
 
+    @property
+    def spent_usd(self) -> float:
+        """What is spent of the limit, by earlier runs of the plan too; what may have been billed counts as spent."""
+        return math.fsum([*self._spent, self.unanswered_usd])
+
+    def open_plan(self, plan_id: str, kept_usd: float, lost: Lost) -> None:
+        """Counts, once, what earlier runs of a plan have spent: for kept replies, and for calls that were lost."""
+        if plan_id in self._plans:
+            return
+        self._plans.add(plan_id)
+        self._spent.append(kept_usd)
+        self.unanswered_calls += lost.calls
+        self.unanswered_usd += lost.bound_usd
+
     @asynccontextmanager
-    async def spending(self) -> AsyncIterator[None]:
-        """The time of one call, for which there is room in the budget.
+    async def reserving(self, bound_usd: float | None) -> AsyncIterator[None]:
+        """The time of one call: what it can cost at most is set aside before it is made.
 
         Raises:
-            BudgetError: one more call could cost more than the run may.
+            BudgetError: with it the run could cost more than it may.
         """
-        await self._wait_for_room()
-        self._open += 1
+        await self._wait_for_room(bound_usd or 0.0)
+        self._reserved.append(bound_usd or 0.0)
         try:
             yield
         finally:
-            self._open -= 1
+            self._reserved.remove(bound_usd or 0.0)
             self._ended.set()
 
     def count(self, reply: Reply, reused: bool) -> None:
@@ -55,29 +77,37 @@ class Limits:
         self.replies += 1
         self.calls += not reused
         self.tokens += reply.completion_tokens
+        self.prompt_tokens += reply.prompt_tokens
+        self.cached_tokens += reply.cached_tokens
         if reply.cost_usd is not None:
             self._costs.append(reply.cost_usd)
-            self._spent_usd += reply.cost_usd
-            self._dearest_usd = max(self._dearest_usd, reply.cost_usd)
+            if not reused:
+                self._spent.append(reply.cost_usd)
 
-    async def _wait_for_room(self) -> None:
-        """Where one more call has no room beside those in flight, their end is waited for: they may cost less.
+    def count_unanswered(self, bound_usd: float | None) -> None:
+        """Counts a call of which no reply came though it may have been billed: at the most that it can have cost."""
+        self.unanswered_calls += 1
+        self.unanswered_usd += bound_usd or 0.0
+
+    async def _wait_for_room(self, bound_usd: float) -> None:
+        """Where a call has no room beside those in flight, their end is waited for: they may cost less.
 
         So nothing is in flight when the run stops at its limit, and no reply is paid for and lost.
         """
         if self.max_cost_usd is None:
             return
-        while not self._has_room(self.max_cost_usd):
-            if self._open:
+        while self.spent_usd + math.fsum(self._reserved) + bound_usd > self.max_cost_usd + TINY_USD:
+            if self._reserved:
                 self._ended.clear()
                 await self._ended.wait()
                 continue
-            raise BudgetError(
-                f"The run's limit of ${self.max_cost_usd:g} is reached: ${self.cost_usd or 0:.4f} is spent and one "
-                "more call could pass it. Raise EXEMPLARS_MAX_COST_USD or max_cost_usd in the effort file and start "
-                "again: the replies are kept and not paid twice"
-            )
+            raise BudgetError(self._explain(self.max_cost_usd, bound_usd))
 
-    def _has_room(self, max_cost_usd: float) -> bool:
-        """Every call is reckoned at the dearest so far, whichever model gave it."""
-        return self._spent_usd + (self._open + 1) * self._dearest_usd <= max_cost_usd
+    def _explain(self, max_cost_usd: float, bound_usd: float) -> str:
+        broken = f"{self.unanswered_calls} calls that broke off and may have been billed"
+        unanswered = f" (${self.unanswered_usd:.4f} of it for {broken})" if self.unanswered_usd else ""
+        return (
+            f"The run's limit of ${max_cost_usd:g} is reached: ${self.spent_usd:.4f} is spent{unanswered}, and the "
+            f"next call could cost ${bound_usd:.4f}. Raise EXEMPLARS_MAX_COST_USD or max_cost_usd in the effort file "
+            "and start again: the replies are kept and not paid twice"
+        )

@@ -1,35 +1,25 @@
-"""Calling a language model: the one module that imports litellm, and the one place where its errors are translated."""
+"""Calling a language model: the one module that imports litellm."""
 
 import asyncio
 import logging
 import os
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from engine.effort import Thinking
-from engine.errors import (
-    ContentRefusedError,
-    CredentialsError,
-    ModelNotFoundError,
-    ProviderError,
-    ProviderTimeoutError,
-    ProviderUnavailableError,
-    RateLimitedError,
-    RequestRefusedError,
-)
+from engine.errors import ModelNotFoundError
+from engine.failures import CONNECT_SECONDS, FailureTranslator
 from engine.prices import Price
 from engine.prompting import Prompt
 from engine.replies import Reply
 from engine.thinking import read_efforts, write_options
+from engine.together import cancel_once
 
 Style = Literal["chat", "plain"]
 
-# A host that is there takes a connection well within this, its name looked up at a second server included (5 s).
-CONNECT_SECONDS = 6.0
-# The codes by which OpenAI and Azure refuse one prompt (their error references); litellm looks for them in messages.
-CONTENT_CODES = ("content_policy_violation", "content_filter")
+# The finish of a reply that the provider would not give, in OpenAI's word.
+REFUSED = "content_filter"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +36,7 @@ class Endpoint:
     model: str
     identity: str
     style: Style = "chat"
-    api_base: str | None = None
+    api_base: str | None = field(default=None, repr=False)
     api_key: str | None = field(default=None, repr=False)
     slots: int | None = None
     draws: int = 1
@@ -72,16 +62,25 @@ class Request:
 
 
 class LitellmClient:
-    """Calls one endpoint through litellm. Import and first call cost about 5 CPU-seconds (docs/decisions/000)."""
+    """Calls one endpoint through litellm. Import and first call cost about 5 CPU-seconds (docs/decisions/000).
+
+    litellm keeps its connections for the whole process: they are closed with the last of these.
+    """
+
+    _open: ClassVar[int] = 0
 
     def __init__(self, endpoint: Endpoint, timeout_seconds: float) -> None:
         self.endpoint = endpoint
         self._timeout_seconds = timeout_seconds
         self._litellm = _import_litellm()
+        self._failures = FailureTranslator(
+            endpoint.name, endpoint.api_base, endpoint.settings, timeout_seconds, self._litellm.exceptions
+        )
         self._check_name()
         chat = endpoint.style == "chat"
         self._efforts = read_efforts(self._litellm, endpoint.model, endpoint.api_base) if chat else None
         self.endpoint = replace(endpoint, thinks=self._efforts is not None)
+        LitellmClient._open += 1
 
     async def complete(self, request: Request) -> Reply:
         """The reply to one request, asked once.
@@ -93,13 +92,20 @@ class LitellmClient:
             CredentialsError, ModelNotFoundError, ProviderError: nothing will come of asking again.
         """
         try:
-            async with asyncio.timeout(self._timeout_seconds + 5):
-                response = await self._send(request)
-        except TimeoutError as error:
-            raise ProviderTimeoutError(self._say_timeout()) from error
+            # The client's own limit is for each read: what drips slowly would never reach it.
+            async with asyncio.timeout(self._timeout_seconds + 1):
+                response = await cancel_once(self._send(request))
         except Exception as error:
-            raise self._translate(error) from error
+            raise self._failures.translate(error) from error
         return self._read(response)
+
+    async def close(self) -> None:
+        """Closes the connections, when nobody else in this process asks through litellm; it may be used again."""
+        LitellmClient._open -= 1
+        if LitellmClient._open == 0:
+            await self._litellm.close_litellm_async_clients()
+            # It keeps those that it has closed, and would give them to the next who asks at the same address.
+            self._litellm.in_memory_llm_clients_cache.flush_cache()
 
     async def _send(self, request: Request) -> Any:
         import httpx
@@ -133,20 +139,32 @@ class LitellmClient:
 
     def _read(self, response: Any) -> Reply:
         choice = response.choices[0] if getattr(response, "choices", None) else None
-        if choice is None:
-            return Reply(text="", finish="empty")
-        text = choice.text if self.endpoint.style == "plain" else choice.message.content
-        usage = getattr(response, "usage", None)
-        read, written, price = _read_cached(usage, "cached"), _read_cached(usage, "cache_creation"), self.endpoint.price
+        text, finish = self._read_choice(choice)
+        usage, price = getattr(response, "usage", None), self.endpoint.price
+        read, written = _read_cached(usage, "cached"), _read_cached(usage, "cache_creation")
         tokens_in, tokens_out = _read_count(usage, "prompt_tokens"), _read_count(usage, "completion_tokens")
         return Reply(
-            text=_mend_unicode(text or ""),
-            finish=str(choice.finish_reason or "stop"),
+            text=_mend_unicode(text),
+            finish=finish,
             prompt_tokens=tokens_in,
             completion_tokens=tokens_out,
             cost_usd=None if price is None else price.cost(tokens_in, tokens_out, read, written),
             odds=_read_odds(choice) if self.endpoint.style == "plain" else None,
+            cached_tokens=read,
         )
+
+    def _read_choice(self, choice: Any) -> tuple[str, str]:
+        """The text of a reply and how it ended."""
+        if choice is None:
+            return "", "empty"
+        finish = str(choice.finish_reason or "stop")
+        if self.endpoint.style == "plain":
+            return choice.text or "", finish
+        refusal = getattr(choice.message, "refusal", None)
+        if refusal and not choice.message.content:
+            # OpenAI's models decline in a field of its own where a schema was asked for.
+            return str(refusal), REFUSED
+        return choice.message.content or "", finish
 
     def _check_name(self) -> None:
         try:
@@ -157,66 +175,6 @@ class LitellmClient:
                 f"openai/gpt-4.1-mini, or 'embedded'; set {self.endpoint.settings}_MODEL or data/effort.yaml"
             ) from error
 
-    def _translate(self, error: Exception) -> ProviderError:
-        """The one place where litellm's exceptions become ours."""
-        where = f" at {self.endpoint.api_base}" if self.endpoint.api_base else ""
-        said = _first_line(error)
-        lasting = self._translate_lasting(error, where, said)
-        return lasting or self._translate_passing(error, where, said)
-
-    def _translate_lasting(self, error: Exception, where: str, said: str) -> ProviderError | None:
-        """What will be the same when it is asked again; subclasses come before what they derive from."""
-        kinds = self._litellm.exceptions
-        name, settings = self.endpoint.name, self.endpoint.settings
-        if isinstance(error, kinds.ContentPolicyViolationError) or _read_code(error) in CONTENT_CODES:
-            return ContentRefusedError(f"{name} refuses this prompt: {said}")
-        if isinstance(error, kinds.AuthenticationError | kinds.PermissionDeniedError) or _read_status(error) == 403:
-            return CredentialsError(
-                f"{name}{where} refuses the key: {said}. Set {settings}_API_KEY, or the provider's own variable "
-                "(OPENAI_API_KEY and the like)"
-            )
-        if _lacks_key(error):
-            return CredentialsError(
-                f"{name}{where} wants a key and there is none. Set {settings}_API_KEY, or the provider's own "
-                "variable (OPENAI_API_KEY and the like); for a server that checks no key, set it to any word"
-            )
-        if isinstance(error, kinds.NotFoundError):
-            return ModelNotFoundError(
-                f"{name} is not to be had{where}: {said}. Check {settings}_MODEL and {settings}_API_BASE"
-            )
-        if isinstance(error, kinds.BadRequestError | kinds.UnprocessableEntityError):
-            return RequestRefusedError(f"{name}{where} does not accept the request: {said}")
-        return None
-
-    def _translate_passing(self, error: Exception, where: str, said: str) -> ProviderError:
-        """What may pass, and whatever else there is."""
-        kinds = self._litellm.exceptions
-        status = _read_status(error)
-        if isinstance(error, kinds.RateLimitError):
-            return RateLimitedError(f"{self.endpoint.name}{where} limits the rate: {said}", _read_retry_after(error))
-        if isinstance(error, kinds.Timeout):
-            if _cannot_connect(error):
-                return self._say_unavailable(where, f"no connection in {CONNECT_SECONDS:g} s", error)
-            return ProviderTimeoutError(self._say_timeout())
-        if isinstance(error, kinds.ServiceUnavailableError | kinds.InternalServerError | kinds.APIConnectionError):
-            return self._say_unavailable(where, said, error)
-        if status is not None and (status >= 500 or status == 408):
-            return self._say_unavailable(where, said, error)
-        return ProviderError(f"{self.endpoint.name}{where} failed: {said}")
-
-    def _say_unavailable(self, where: str, said: str, error: Exception) -> ProviderUnavailableError:
-        return ProviderUnavailableError(
-            f"{self.endpoint.name}{where} does not answer: {said}. "
-            f"Check {self.endpoint.settings}_API_BASE and the network",
-            _read_retry_after(error),
-        )
-
-    def _say_timeout(self) -> str:
-        seconds = f"{self._timeout_seconds:g}"
-        return (
-            f"{self.endpoint.name} gave no reply in {seconds} s. EXEMPLARS_CALL_TIMEOUT_SECONDS sets how long to wait"
-        )
-
 
 def _import_litellm() -> Any:
     # Without this litellm asks the network for its price list when it is imported.
@@ -226,9 +184,8 @@ def _import_litellm() -> Any:
 
     litellm.suppress_debug_info = True
     litellm.telemetry = False
-    # litellm caches its clients for the life of the process; aiohttp's complain at the end that nobody closed them.
-    litellm.disable_aiohttp_transport = True
-    for name in ("LiteLLM", "litellm", "httpx"):
+    # At DEBUG, which OPENAI_LOG and LITELLM_LOG ask for, these tell of headers and bodies.
+    for name in ("LiteLLM", "litellm", "httpx", "httpcore", "openai"):
         logging.getLogger(name).setLevel(logging.ERROR)
     return litellm
 
@@ -254,55 +211,3 @@ def _read_odds(choice: Any) -> dict[str, float] | None:
 def _mend_unicode(text: str) -> str:
     """Lone surrogates, which no file takes, become U+FFFD, which the screen rejects."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def _read_retry_after(error: Exception) -> float | None:
-    for headers in (getattr(getattr(error, "response", None), "headers", None), _litellm_headers(error)):
-        value = headers.get("retry-after") if headers else None
-        if value is not None:
-            try:
-                return max(0.0, float(value))
-            except ValueError:
-                return None
-    return None
-
-
-def _litellm_headers(error: Exception) -> Any:
-    return getattr(error, "litellm_response_headers", None)
-
-
-def _read_status(error: Exception) -> int | None:
-    status = getattr(error, "status_code", None)
-    return status if isinstance(status, int) else None
-
-
-def _read_code(error: Exception) -> str | None:
-    body = getattr(error, "body", None)
-    return body.get("code") if isinstance(body, dict) else None
-
-
-def _cannot_connect(error: Exception) -> bool:
-    import httpx
-
-    return any(isinstance(cause, httpx.ConnectTimeout) for cause in _list_causes(error))
-
-
-def _lacks_key(error: Exception) -> bool:
-    """OpenAI's client does not come into being without a key; litellm takes that for a fault of the server."""
-    import openai
-
-    return any(type(cause) is openai.OpenAIError for cause in _list_causes(error))
-
-
-def _list_causes(error: BaseException) -> Iterator[BaseException]:
-    cause = error.__cause__ or error.__context__
-    while cause is not None:
-        yield cause
-        cause = cause.__cause__ or cause.__context__
-
-
-def _first_line(error: Exception) -> str:
-    """What the provider said: without the names of litellm's classes before it and the full stop at its end."""
-    text = str(getattr(error, "message", None) or error).strip() or type(error).__name__
-    line = re.sub(r"^(?:litellm\.)?(?:\w+(?:Error|Exception)(?:: | - ))+", "", text.splitlines()[0]).strip().rstrip(".")
-    return line if len(line) <= 300 else f"{line[:299]}…"

@@ -53,7 +53,14 @@ class EstimateMade:
     text: str
 
 
-Event = StageBegun | EstimateMade | CallsPlanned | CallBegun | CallEnded | KeptCounted
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """Something that a person who waits for the run wants to know; ``text`` is a sentence or two."""
+
+    text: str
+
+
+Event = StageBegun | EstimateMade | CallsPlanned | CallBegun | CallEnded | KeptCounted | Noticed
 
 
 class Share:

@@ -9,13 +9,14 @@ from typing import Any
 from engine.asking import Asker
 from engine.effort import Level
 from engine.embedded import is_embedded
-from engine.errors import InputError, ProviderUnavailableError, ReplayError
+from engine.errors import InputError, ReplayError, RequestRefusedError
 from engine.job import Job, describe_endpoint, describe_judge
 from engine.jury import Jury
 from engine.limits import Limits
 from engine.llm import Endpoint, LitellmClient, Request
 from engine.model import digest_text
 from engine.progress import LoggedProgress
+from engine.redact import hide_credentials
 from engine.replies import Reply
 from engine.sample_set import MANIFEST, SampleSet, render_files
 from engine.samples import RunStamp
@@ -34,9 +35,9 @@ class KeptOnly:
         """Never a reply.
 
         Raises:
-            ProviderUnavailableError: always.
+            RequestRefusedError: always.
         """
-        raise ProviderUnavailableError("this reply is not kept, and a replay asks for none")
+        raise RequestRefusedError("this reply is not kept, and a replay asks for none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ def check_endpoint(manifest: Mapping[str, Any], endpoint: Endpoint) -> None:
     if digest_text(endpoint.identity) != manifest["inputs"]["endpoint"]:
         raise ReplayError(
             f"Run {manifest['run_id']} cannot be made again: its replies are not those of {endpoint.name} "
-            f"{f'at {endpoint.api_base}' if endpoint.api_base else 'as it is found now'}. Set "
+            f"{f'at {hide_credentials(endpoint.api_base)}' if endpoint.api_base else 'as it is found now'}. Set "
             "EXEMPLARS_SYNTH_API_BASE as it was for the run"
         )
 

@@ -1,16 +1,17 @@
 """Kept replies: every finished reply of a plan on disk, before anything is made of it, so that none is paid twice."""
 
+import asyncio
+import itertools
 import json
-import sqlite3
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-from engine.errors import StoreError
+from engine.group_writer import GroupWriter
+from engine.replies_file import Begun, Change, Dropped, Kept, RepliesFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,8 @@ class Reply:
     """What a model answered. ``finish`` is the provider's word (``stop``, ``length``, ``content_filter``).
 
     ``odds`` maps the likeliest next tokens to their log probabilities, where they were asked for. ``cost_usd`` is None
-    where the price is not known.
+    where the price is not known. ``cached_tokens`` are those of the prompt that the provider had read before; ``model``
+    is the one that answered, where it is not the one that was asked.
     """
 
     text: str
@@ -27,41 +29,83 @@ class Reply:
     completion_tokens: int = 0
     cost_usd: float | None = None
     odds: dict[str, float] | None = None
+    cached_tokens: int = 0
+    model: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Calls that had begun and of which nothing is known: they may have been billed, though no reply came.
+
+    ``bound_usd`` is the most that they cost together, without the ``unpriced``.
+    """
+
+    calls: int = 0
+    bound_usd: float = 0.0
+    unpriced: int = 0
 
 
 class KeptReplies:
     """The replies of one plan, in ``<cache>/<plan_id>/replies.sqlite``; several processes may share it.
 
-    A reply is committed when ``keep`` returns: SQLite's write-ahead log survives the death of the process. Open it
-    with ``with``; errors of the disk are ``StoreError``.
+    A reply is synced to the disk when ``keep`` returns, the note that a call begins survives ``kill -9`` when ``begin``
+    does. ``find`` and ``close`` need no event loop. Open it with ``with``; errors of the disk are ``StoreError``, and
+    after one that came of writing, each later ``begin``, ``keep`` and ``drop`` raises it at once.
+
+    Args:
+        handle: the model, by which the replies can be cleared; empty where it is not known.
     """
 
-    def __init__(self, cache_dir: str, plan_id: str) -> None:
-        self.path = Path(cache_dir) / plan_id / "replies.sqlite"
-        self._lock = threading.Lock()
-        with self._translate():
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(self.path, timeout=30, check_same_thread=False, isolation_level=None)
-            self._connection.execute("PRAGMA journal_mode=WAL")
-            self._connection.execute("PRAGMA synchronous=NORMAL")
-            self._connection.execute("CREATE TABLE IF NOT EXISTS replies (key TEXT PRIMARY KEY, reply TEXT NOT NULL)")
+    def __init__(self, cache_dir: str, plan_id: str, handle: str = "") -> None:
+        self._file = RepliesFile(Path(cache_dir) / plan_id, handle)
+        self.path = self._file.path
+        # Other openings count too: each begins at a number of its own.
+        self._numbers = itertools.count(secrets.randbits(30) << 32)
+        self._writer: GroupWriter[Change, Mapping[str, Any] | None] = GroupWriter(self._file.write)
+
+    @property
+    def lost(self) -> Lost:
+        """The calls of this plan that began and did not end, in openings that had ended when this one was made.
+
+        They stay lost: every opening of the plan tells them, be it the second of one process.
+        """
+        return Lost(*self._file.lost)
+
+    @property
+    def kept_usd(self) -> float:
+        """What the replies that are kept by now cost together, without those of which no price was known."""
+        return self._file.sum_costs()
 
     def find(self, key: str) -> Reply | None:
         """The reply kept under a key, if there is one."""
-        with self._translate(), self._lock:
-            row = self._connection.execute("SELECT reply FROM replies WHERE key = ?", (key,)).fetchone()
-        return Reply(**json.loads(row[0])) if row else None
+        found = self._file.find(key)
+        return None if found is None else _read_reply(found)
 
-    def keep(self, key: str, reply: Reply) -> Reply:
-        """Keeps a reply and returns the one that stands: the first, where two processes asked the same."""
+    async def begin(self, bound_usd: float | None) -> int:
+        """Notes that a call is about to be made, and what it may cost at most; None: nobody knows. Its number."""
+        number = next(self._numbers)
+        try:
+            await self._writer.write(Begun(number, bound_usd))
+        except asyncio.CancelledError:
+            # The note will be written all the same, and the call never be made.
+            self._writer.hand(Dropped(number))
+            raise
+        return number
+
+    async def keep(self, key: str, reply: Reply, begun: int | None = None) -> Reply:
+        """Keeps a reply and returns the one that stands: the first, where two asked the same. Its call has ended."""
         text = json.dumps(asdict(reply), ensure_ascii=False)
-        with self._translate(), self._lock:
-            self._connection.execute("INSERT OR IGNORE INTO replies VALUES (?, ?)", (key, text))
-        return self.find(key) or reply
+        standing = await self._writer.write(Kept(key, text, begun))
+        return reply if standing is None else _read_reply(standing)
+
+    async def drop(self, begun: int) -> None:
+        """Notes that a call ended and cannot have been billed."""
+        await self._writer.write(Dropped(begun))
 
     def close(self) -> None:
-        """Closes the file; what was kept stays."""
-        self._connection.close()
+        """Closes the file when all that is being written is; what was kept stays."""
+        self._writer.close()
+        self._file.close()
 
     def __enter__(self) -> Self:
         return self
@@ -71,12 +115,7 @@ class KeptReplies:
     ) -> None:
         self.close()
 
-    @contextmanager
-    def _translate(self) -> Iterator[None]:
-        try:
-            yield
-        except (sqlite3.Error, OSError) as error:
-            raise StoreError(
-                f"The replies cannot be kept in {self.path}: {error}. Free space or point EXEMPLARS_CACHE_DIR at a "
-                "folder that can be written; what was kept before stays"
-            ) from error
+
+def _read_reply(found: Mapping[str, Any]) -> Reply:
+    """A reply from its fields; those that a newer version has added are left out."""
+    return Reply(**{field.name: found[field.name] for field in fields(Reply) if field.name in found})

@@ -39,7 +39,7 @@ META_TALK = re.compile(
     re.IGNORECASE,
 )
 PLACEHOLDER = re.compile(
-    r"\[(?:your|name|insert|company|date|product|customer|user|recipient|x+|link|phone|email|address|number)\b"
+    r"\[(?:your|name|insert|company|date|product|customer|user|recipient|x+|link|phone|email|address|number|redacted)\b"
     r"[^\]]*\](?!\()"
     r"|\{\{.*?\}\}|<(?:insert|your|name|placeholder)\b[^>]*>"
     r"|\blorem ipsum\b|\bx{3,}\b|\btbd\b|\bto be filled in\b|_{4,}"

@@ -27,6 +27,11 @@ def read_efforts(litellm: Any, model: str, api_base: str | None = None) -> Effor
     return {"none": least[0] if least else None, "low": "low", "medium": "medium", "high": "high"}
 
 
+def count_most_tokens(max_tokens: int, thinking: Thinking | None) -> int:
+    """The tokens that a reply may have, its thoughts too; ``thinking`` is None for a model that cannot."""
+    return max_tokens + (THINKING_TOKENS[thinking] if thinking else 0)
+
+
 def write_options(
     efforts: Efforts | None, thinking: Thinking, max_tokens: int, temperature: float | None
 ) -> dict[str, object]:
@@ -36,7 +41,7 @@ def write_options(
     """
     if efforts is None:
         return {"max_tokens": max_tokens, "temperature": temperature}
-    options: dict[str, object] = {"max_tokens": max_tokens + THINKING_TOKENS[thinking]}
+    options: dict[str, object] = {"max_tokens": count_most_tokens(max_tokens, thinking)}
     if thinking == "none":
         options["temperature"] = temperature
     if effort := efforts[thinking]:

@@ -1,4 +1,4 @@
-"""Running together: all of some awaitables, or the first error that one of them raises, as itself."""
+"""Running together: all of some awaitables, or the first error that one raises, as itself; and one to its end."""
 
 import asyncio
 from collections.abc import Coroutine, Iterable
@@ -18,6 +18,22 @@ async def run_together(coroutines: Iterable[Coroutine[Any, Any, Result]]) -> lis
     except BaseExceptionGroup as errors:
         raise _first(errors) from None
     return [task.result() for task in tasks]
+
+
+async def cancel_once(coroutine: Coroutine[Any, Any, Result]) -> Result:
+    """The result of a coroutine that is cancelled no more than once, however often its caller is, and then awaited.
+
+    httpx closes the connection of a request that is cancelled, and leaves it open when it is cancelled again while it
+    does so. SIGTERM in a flow run does that: it cancels every task, and the groups of tasks then cancel theirs.
+    """
+    task = asyncio.create_task(coroutine)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        if not task.cancelling():
+            task.cancel()
+        await asyncio.wait([task])
+        raise
 
 
 def _first(error: BaseException) -> BaseException:

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from engine.errors import ModelBusyError, RunInterruptedError
+from flows.cache_command import app as cache_app
 from flows.command import run_app
 
 if TYPE_CHECKING:
     from engine.summary import RunResult
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+app.add_typer(cache_app, name="cache")
 
 HandleArgument = Annotated[
     str, typer.Argument(help="The model, as <namespace>.<name>, such as u22a8.technical-writing.")

@@ -12,14 +12,16 @@ import logging
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
+import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.exceptions import Abort
+from prefect.exceptions import Abort, PrefectException
 from prefect.runtime import flow_run
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from engine.errors import ModelBusyError, RunInterruptedError
 from flows.automations import AGAIN
@@ -30,6 +32,9 @@ from flows.slot import Slot
 Logger = logging.Logger | logging.LoggerAdapter[logging.Logger]
 
 RENEW_SECONDS = 15.0
+# A run that is cancelled must make no more calls after 5 s (issue 5). Its worker hears of that by an event, and took
+# 3.9 s to end it; a worker that is gone never does. So the run looks for itself.
+LOOK_SECONDS = 2.0
 # A dead holder's slot is free after its lease and one round of the server's service that looks for such leases.
 PATIENCE_SECONDS = 90.0
 POLL_SECONDS = 1.0
@@ -112,7 +117,7 @@ class Lease:
         """Renews the lease in a thread of its own: a step that computes for a minute must not lose it.
 
         Where it is lost, or the run was ended by somebody, the block is cancelled and raises what ``confirm`` would:
-        its worker may be gone, or have lost sight of the run when Prefect's server was away.
+        its worker may be gone, or be slow, or have lost sight of the run when Prefect's server was away.
         """
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         assert task is not None
@@ -245,9 +250,14 @@ class Lease:
             raise Abort(f"The run is over: {state.type.value}, {state.message}")
 
     def _renew(self, lose: Callable[[BaseException], object]) -> None:
-        while not self._stopping.wait(self._renew_seconds):
+        due = time.monotonic() + self._renew_seconds
+        while not self._stopping.wait(min(LOOK_SECONDS, self._renew_seconds)):
             try:
-                self._confirm()
+                if time.monotonic() < due:
+                    self._look()
+                else:
+                    due = time.monotonic() + self._renew_seconds
+                    self._confirm()
             except (ModelBusyError, RunInterruptedError, Abort) as error:
                 if not self._stopping.is_set():
                     self._logger.warning("This run must stop: %s", error)
@@ -255,6 +265,12 @@ class Lease:
                 return
             except Exception as error:
                 self._logger.warning("The lease of %s could not be renewed: %s", self._handle, error)
+
+    def _look(self) -> None:
+        """Checks the run, and asks once: where Prefect does not answer the next look will tell."""
+        once = temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0})
+        with suppress(httpx.HTTPError, PrefectException), once:
+            self._check_run()
 
     def _find_holder(self) -> Holder | None:
         """Another process that is marked as holding the lease, be it of this very run when that was begun before."""

@@ -6,9 +6,10 @@ from contextlib import asynccontextmanager, suppress
 from uuid import UUID
 
 import httpx
+from prefect import get_run_logger
 from prefect.artifacts import acreate_progress_artifact, aupdate_progress_artifact
 
-from engine.progress import Event, LoggedProgress, Share
+from engine.progress import Event, LoggedProgress, Noticed, Share
 
 INTERVAL_SECONDS = 2.0
 DESCRIPTION = "How far the run is"
@@ -20,11 +21,14 @@ class PublishedProgress(LoggedProgress):
     def __init__(self) -> None:
         super().__init__()
         self.share = Share()
+        self._run_logger = get_run_logger()
 
     def report(self, event: Event) -> None:
         """Takes one event."""
         super().report(event)
         self.share.take(event)
+        if isinstance(event, Noticed):
+            self._run_logger.warning("%s", event.text)
 
 
 @asynccontextmanager

@@ -14,7 +14,7 @@ from engine.costs import Spending, make_bill, read_spending
 from engine.errors import BudgetError, GateError, ModelBusyError, QuotaError, RunInterruptedError
 from engine.estimate import Estimate
 from engine.estimate_words import explain_budget
-from engine.job import Job, call_jury, open_asker
+from engine.job import Job, open_asker, open_jury
 from engine.jury import Jury
 from engine.model import HANDLE_MAX_LENGTH, HANDLE_PATTERN, Effort, SynthType, check_handle
 from engine.progress import CallsPlanned, KeptCounted, Progress, StageBegun
@@ -28,6 +28,7 @@ from engine.verdict import Verdict
 from flows.lease import Lease, hold_lease
 from flows.marks import KEPT
 from flows.publishing import publish_progress
+from flows.turnstile import open_turnstile
 from tasks.check import check
 from tasks.estimate import estimate
 from tasks.generate import generate
@@ -68,12 +69,15 @@ async def make_samples(
     settings = read_settings()
     job = load(settings, handle, synth_type, effort)
     stamp = make_stamp(job)
-    with open_asker(settings, job.level, progress) as asker:
-        jury = call_jury(settings, job.level, progress, asker.limits)
-        rounds = await plan(job, asker, jury, settings.seed)
-        expected = await estimate(rounds, asker, jury, progress)
+    async with (
+        open_turnstile(settings, get_run_logger()) as turnstile,
+        open_asker(settings, job.level, progress, turnstile) as asker,
+        open_jury(settings, job.level, progress, asker.limits, turnstile) as jury,
+    ):
+        rounds = await plan(settings, job, asker, jury)
+        expected = await estimate(settings, rounds, asker, jury, progress)
         finished = await run_rounds(rounds, asker, jury, progress, expected)
-        bill = make_bill(asker.limits, finished)
+        bill = make_bill(asker.limits, finished, expected.endpoints)
     verdict = check(settings, rounds, stamp)
     await lease.confirm()
     stored = write(settings, rounds, stamp, verdict, asker, bill)
@@ -96,7 +100,8 @@ async def run_rounds(rounds: Rounds, asker: Asker, jury: Jury, progress: Progres
     """
     finished = read_spending(asker.limits)
     progress.report(KeptCounted(count_kept(rounds), rounds.plan.wanted))
-    with asker.keeping(rounds.plan.plan_id), jury.keeping(rounds.plan.plan_id):
+    place = rounds.plan.plan_id, rounds.plan.model.handle
+    with asker.keeping(*place), jury.keeping(*place):
         while cells := rounds.next_cells():
             progress.report(StageBegun(f"Round {rounds.round_no}: {len(cells)} cells"))
             progress.report(CallsPlanned(len(cells)))
@@ -106,7 +111,7 @@ async def run_rounds(rounds: Rounds, asker: Asker, jury: Jury, progress: Progres
             except BudgetError as error:
                 if not rounds.improving:
                     kept, lacking = len(rounds.choice.chosen), sum(rounds.choice.lack.values())
-                    raise explain_budget(error, expected, asker.limits.cost_usd or 0.0, kept, lacking) from error
+                    raise explain_budget(error, expected, asker.limits.spent_usd, kept, lacking) from error
                 # The quotas are met: what more money would have made better is no reason to lose them.
                 get_run_logger().warning("%s", error)
                 break

@@ -25,6 +25,7 @@ from engine.progress import (
     EstimateMade,
     Event,
     KeptCounted,
+    Noticed,
     StageBegun,
 )
 from engine.summary import RunResult
@@ -48,6 +49,7 @@ class Counters:
     kept: dict[tuple[str, Pole], int] = field(default_factory=dict)
     wanted: int = 0
     first_call: float | None = None
+    notice: str = ""
 
     def take(self, event: Event, now: float) -> None:
         """Adds one event; ``now`` is a monotonic time in seconds."""
@@ -64,6 +66,8 @@ class Counters:
             self.failed += event.failed
             self.in_flight -= not event.reused
             self.tokens += 0 if event.reused else event.completion_tokens
+        elif isinstance(event, Noticed):
+            self.notice = event.text
         elif isinstance(event, KeptCounted):
             self.kept, self.wanted = dict(event.kept), event.wanted
 
@@ -102,7 +106,7 @@ class _Listener(logging.Handler):
             print(event.text, file=sys.stderr, flush=True)
         elif self._live is not None:
             self._live.update(draw_progress(self.counters, self._job, now))
-        elif isinstance(event, StageBegun | KeptCounted) or now - self._said > PLAIN_INTERVAL_SECONDS:
+        elif isinstance(event, StageBegun | KeptCounted | Noticed) or now - self._said > PLAIN_INTERVAL_SECONDS:
             self._said = now
             print(describe_plainly(self.counters, event, now), file=sys.stderr, flush=True)
 
@@ -140,7 +144,8 @@ def draw_progress(counters: Counters, job: Job, now: float) -> Group:
             wanted = job.level.exemplars_per_pole
             bar = ProgressBar(total=wanted, completed=kept, width=24, complete_style=COLOURS[pole])
             table.add_row(trait.name, Text(trait.label(pole), style=COLOURS[pole]), bar, f"{kept} of {wanted}")
-    return Group(Text(counters.stage, style="bold"), table, Text(counters.describe_calls(now), style="dim"))
+    calls = Text(counters.describe_calls(now), style="dim")
+    return Group(Text(counters.stage, style="bold"), table, calls, Text(counters.notice, style="yellow"))
 
 
 def describe_plainly(counters: Counters, event: Event, now: float) -> str:
@@ -150,6 +155,8 @@ def describe_plainly(counters: Counters, event: Event, now: float) -> str:
     if isinstance(event, KeptCounted):
         kept = ", ".join(f"{trait}/{pole} {count}" for (trait, pole), count in counters.kept.items())
         return f"  kept of {counters.wanted}: {kept}"
+    if isinstance(event, Noticed):
+        return f"  {event.text}"
     return f"  {counters.describe_calls(now)}"
 
 

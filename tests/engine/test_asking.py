@@ -5,14 +5,16 @@ import itertools
 import json
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from fakes.client import CHAT, Answer, FakeClient, HeardProgress
 
-from engine.asking import MAX_ATTEMPTS, MAX_FIRST_ATTEMPTS, REFUSED, Asker
+from engine.asking import Asker
+from engine.bounds import bound_call
+from engine.calling import MAX_ATTEMPTS, MAX_FIRST_ATTEMPTS
 from engine.errors import (
     BudgetError,
     ContentRefusedError,
@@ -22,14 +24,16 @@ from engine.errors import (
     ProviderError,
     ProviderTimeoutError,
     ProviderUnavailableError,
+    QuotaSpentError,
     RateLimitedError,
     RequestRefusedError,
     RetryableProviderError,
     StoreError,
 )
 from engine.limits import Limits
-from engine.llm import Endpoint, Request
-from engine.progress import CallBegun, CallEnded
+from engine.llm import REFUSED, Endpoint, Request
+from engine.prices import Price
+from engine.progress import CallBegun, CallEnded, Noticed
 from engine.prompting import EXEMPLAR_SCHEMA, Prompt
 from engine.replies import KeptReplies, Reply
 
@@ -263,83 +267,187 @@ async def test_refusal_is_an_answer_and_is_kept(tmp_path: Path) -> None:
     assert refusal == await ask_once(make_asker(FakeClient(lambda _: REPLY), tmp_path))
 
 
+# At this price a call of 100 tokens can cost a cent, whatever its prompt.
+CENT = Price(input_usd=0.0, output_usd=1e-4)
+PRICED = replace(CHAT, price=CENT)
+
+
+def make_priced(answer: Answer, folder: Path, max_cost_usd: float, concurrency: int = 1) -> tuple[Asker, FakeClient]:
+    client = FakeClient(answer, PRICED)
+    return make_asker(client, folder, concurrency, max_cost_usd), client
+
+
+def count_kinds(outcomes: Sequence[object]) -> tuple[int, int]:
+    """Replies and calls that the budget stopped."""
+    return (
+        sum(isinstance(outcome, Reply) for outcome in outcomes),
+        sum(isinstance(outcome, BudgetError) for outcome in outcomes),
+    )
+
+
 @pytest.mark.parametrize("concurrency", [1, 4, 32])
-async def test_budget_stops_before_it_is_passed_however_many_ask_at_once(tmp_path: Path, concurrency: int) -> None:
-    client = FakeClient(answer_each(0.01))
-    asker = make_asker(client, tmp_path, concurrency, max_cost_usd=0.055)
+@pytest.mark.parametrize(("cost_usd", "made"), [(0.01, 5), (0.004, 12), (0.0, 40)])
+async def test_no_call_is_made_that_could_pass_the_limit(
+    tmp_path: Path, concurrency: int, cost_usd: float, made: int
+) -> None:
+    asker, client = make_priced(answer_each(cost_usd), tmp_path, 0.055, concurrency)
     outcomes = await ask_many(asker, 40)
 
-    assert 5 == len(client.requests)
-    assert 0.05 == pytest.approx(asker.limits.cost_usd)
-    assert 5 == sum(isinstance(outcome, Reply) for outcome in outcomes)
-    assert 35 == sum(isinstance(outcome, BudgetError) for outcome in outcomes)
+    assert (made, 40 - made) == count_kinds(outcomes)
+    assert made == len(client.requests)
+    assert pytest.approx(made * cost_usd) == asker.limits.cost_usd == asker.limits.spent_usd
+
+
+async def test_limit_below_one_call_asks_nothing(tmp_path: Path) -> None:
+    asker, client = make_priced(answer_each(0.01), tmp_path, 0.0099, 8)
+
+    assert (0, 4) == count_kinds(await ask_many(asker, 4))
+    assert [] == client.requests
 
 
 async def test_budget_error_says_what_to_do(tmp_path: Path) -> None:
-    outcomes = await ask_many(make_asker(FakeClient(answer_each(0.01)), tmp_path, 1, 0.015), 2)
+    outcomes = await ask_many(make_priced(answer_each(0.01), tmp_path, 0.015)[0], 2)
 
     assert isinstance(outcomes[1], BudgetError)
-    for part in ("limit of $0.015", "$0.0100 is spent", "EXEMPLARS_MAX_COST_USD", "start again", "not paid twice"):
+    for part in ("limit of $0.015", "$0.0100 is spent", "could cost $0.0100", "EXEMPLARS_MAX_COST_USD", "start again"):
         assert part in str(outcomes[1])
 
 
-async def test_budget_reckons_with_the_dearest_reply(tmp_path: Path) -> None:
-    costs = iter([0.01, 0.04, 0.01])
-    client = FakeClient(lambda _: Reply("one", "stop", cost_usd=next(costs)))
-    outcomes = await ask_many(make_asker(client, tmp_path, 1, max_cost_usd=0.08), 3)
+async def test_call_that_broke_off_counts_as_if_it_had_cost_all_that_it_can(tmp_path: Path) -> None:
+    broken = ProviderTimeoutError("no reply", maybe_billed=True)
+    asker, client = make_priced(answer_in_turn(REPLY, broken, REPLY), tmp_path, 0.035)
+    outcomes = await ask_many(asker, 4)
 
-    assert [Reply, Reply, BudgetError] == [type(outcome) for outcome in outcomes]
+    assert (2, 2) == count_kinds(outcomes)
+    assert (3, 1, 0.01) == (len(client.requests), asker.limits.unanswered_calls, asker.limits.unanswered_usd)
+    assert "$0.0100 of it for 1 calls that broke off" in str(outcomes[-1])
 
 
-async def test_kept_replies_count_toward_the_budget(tmp_path: Path) -> None:
-    await ask_many(make_asker(FakeClient(answer_each(0.01)), tmp_path), 4)
-    client = FakeClient(answer_each(0.01))
-    asker = make_asker(client, tmp_path, max_cost_usd=0.055)
-    outcomes = await ask_many(asker, 8)
+async def test_call_that_was_sent_away_costs_nothing(tmp_path: Path) -> None:
+    asker, client = make_priced(answer_in_turn(REPLY, RateLimitedError("slow down"), REPLY), tmp_path, 0.035)
 
-    assert [True] * 5 + [False] * 3 == [isinstance(outcome, Reply) for outcome in outcomes]
+    assert (3, 1) == count_kinds(await ask_many(asker, 4))
+    assert (4, 0) == (len(client.requests), asker.limits.unanswered_calls)
+
+
+async def test_all_that_is_kept_of_the_plan_counts_whenever_it_is_asked_for(tmp_path: Path) -> None:
+    earlier, _ = make_priced(answer_each(0.01), tmp_path, 1.0)
+    with earlier.keeping(PLAN):
+        for number in range(10, 14):
+            await earlier.ask(f"cell-{number}", make_request(number))
+    asker, client = make_priced(answer_each(0.01), tmp_path, 0.055)
+
+    assert (1, 7) == count_kinds(await ask_many(asker, 8))
     assert 1 == len(client.requests)
 
 
-async def test_raised_limit_goes_on_from_what_is_kept(tmp_path: Path) -> None:
-    await ask_many(make_asker(FakeClient(answer_each(0.01)), tmp_path, 1, 0.025), 4)
-    client = FakeClient(answer_each(0.01))
-    outcomes = await ask_many(make_asker(client, tmp_path, 1, 0.045), 4)
+async def test_call_that_a_dead_run_had_begun_counts(tmp_path: Path) -> None:
+    with KeptReplies(str(tmp_path), PLAN) as dead:
+        await dead.begin(0.03)
+    asker, _ = make_priced(answer_each(0.01), tmp_path, 0.055)
 
-    assert 4 == sum(isinstance(outcome, Reply) for outcome in outcomes)
+    assert (2, 6) == count_kinds(await ask_many(asker, 8))
+    assert (1, 0.03) == (asker.limits.unanswered_calls, asker.limits.unanswered_usd)
+
+
+async def test_raised_limit_goes_on_from_what_is_kept(tmp_path: Path) -> None:
+    await ask_many(make_priced(answer_each(0.01), tmp_path, 0.025)[0], 4)
+    asker, client = make_priced(answer_each(0.01), tmp_path, 0.045)
+
+    assert (4, 0) == count_kinds(await ask_many(asker, 4))
     assert [make_request(2), make_request(3)] == client.requests
 
 
-@pytest.mark.parametrize(("cost_usd", "limit"), [(0.01, None), (None, 0.001), (0.0, 0.001)])
-async def test_no_limit_or_no_price_stops_nothing(tmp_path: Path, cost_usd: float | None, limit: float | None) -> None:
-    client = FakeClient(answer_each(cost_usd))
-    outcomes = await ask_many(make_asker(client, tmp_path, 8, limit), 20)
+async def test_without_a_limit_or_a_price_nothing_is_stopped_and_the_model_is_named(tmp_path: Path) -> None:
+    client = FakeClient(answer_each(None))
+    asker = make_asker(client, tmp_path, 8)
 
-    assert 20 == sum(isinstance(outcome, Reply) for outcome in outcomes) == len(client.requests)
+    assert (20, 0) == count_kinds(await ask_many(asker, 20))
     assert client.most_in_flight > 1
+    assert {"openai/test"} == asker.limits.unpriced
 
 
 async def test_two_models_share_one_budget(tmp_path: Path) -> None:
     limits = Limits(8, max_cost_usd=0.1)
-    clients = [FakeClient(answer_each(cost), replace(CHAT, identity=str(cost))) for cost in (0.01, 0.03)]
+    clients = [FakeClient(answer_each(0.007), replace(PRICED, identity=name)) for name in ("one", "other")]
     askers = [Asker(client, str(tmp_path), HeardProgress(), limits, 0.001) for client in clients]
     outcomes = await asyncio.gather(*(ask_many(asker, 20) for asker in askers))
 
-    assert limits.cost_usd is not None
-    assert 0.1 - 0.03 < limits.cost_usd <= 0.1
-    assert sum(len(client.requests) for client in clients) == limits.calls
+    # 12 of them, and a call that costs a cent at most: 0.094.
+    assert 13 == sum(len(client.requests) for client in clients) == limits.calls
     assert all(isinstance(outcomes[number][-1], BudgetError) for number in range(2))
 
 
-async def test_first_call_to_each_model_is_made_alone_under_a_limit(tmp_path: Path) -> None:
-    limits = Limits(8, max_cost_usd=1.0)
-    cheap = FakeClient(answer_each(0.001))
-    await ask_many(Asker(cheap, str(tmp_path), HeardProgress(), limits, 0.001), 8)
-    dear = FakeClient(answer_each(0.4), replace(CHAT, identity="dear"))
-    await ask_many(Asker(dear, str(tmp_path), HeardProgress(), limits, 0.001), 8)
+class Listening:
+    """A turnstile that lets everybody through and keeps what it was told."""
 
-    assert 2 == len(dear.requests)
-    assert 0.808 == pytest.approx(limits.cost_usd)
+    def __init__(self) -> None:
+        self.entered: list[int] = []
+        self.returned: list[int] = []
+
+    async def enter(self, tokens: int) -> None:
+        self.entered.append(tokens)
+
+    async def give_back(self, tokens: int) -> None:
+        self.returned.append(tokens)
+
+
+async def test_every_try_enters_with_all_that_it_can_take_and_gives_back_what_it_did_not(tmp_path: Path) -> None:
+    turnstile = Listening()
+    client = FakeClient(answer_in_turn(RateLimitedError("slow down"), REPLY))
+    asker = Asker(client, str(tmp_path), HeardProgress(), Limits(1), 0.001, turnstile=turnstile)
+    await ask_once(asker)
+    await ask_once(asker)
+
+    most = bound_call(REQUEST, CHAT).tokens
+    assert [most, most] == turnstile.entered
+    assert [most, most - REPLY.prompt_tokens - REPLY.completion_tokens] == turnstile.returned
+
+
+FALLBACK = replace(CHAT, name="openai/spare", model="openai/spare", identity="openai/spare@")
+
+
+@pytest.mark.parametrize(
+    ("failure", "asked"),
+    [
+        (QuotaSpentError("nothing left"), 1),
+        (ModelNotFoundError("no such model"), 1),
+        (ProviderUnavailableError("down"), MAX_FIRST_ATTEMPTS),
+    ],
+)
+async def test_fallback_is_asked_where_the_model_has_no_answer_and_is_named(
+    tmp_path: Path, failure: Exception, asked: int
+) -> None:
+    first, spare = FakeClient(lambda _: failure), FakeClient(lambda _: REPLY, FALLBACK)
+    progress = HeardProgress()
+    asker = Asker(first, str(tmp_path), progress, Limits(1), 0.001, fallbacks=[spare])
+    replies = [await ask_once(asker, label=str(number)) for number in range(3)]
+
+    assert [replace(REPLY, model="openai/spare")] * 3 == replies
+    assert (asked, 3) == (len(first.requests), len(spare.requests))
+    [notice] = [event.text for event in progress.events if isinstance(event, Noticed)]
+    assert notice.startswith(str(failure))
+    assert "a fallback is asked" in notice
+
+
+async def test_call_that_fails_for_good_goes_to_the_fallback_and_the_next_one_does_not(tmp_path: Path) -> None:
+    down = ProviderUnavailableError("down")
+    first = FakeClient(lambda request: down if "text 1" in request.prompt.user else REPLY)
+    spare = FakeClient(lambda _: REPLY, FALLBACK)
+    asker = Asker(first, str(tmp_path), HeardProgress(), Limits(1), 0.001, fallbacks=[spare])
+    replies = await ask_many(asker, 3)
+
+    assert [REPLY, replace(REPLY, model="openai/spare"), REPLY] == replies
+    assert MAX_ATTEMPTS + 2 == len(first.requests)
+
+
+async def test_wrong_key_asks_no_fallback(tmp_path: Path) -> None:
+    first, spare = FakeClient(lambda _: CredentialsError("no key")), FakeClient(lambda _: REPLY, FALLBACK)
+    asker = Asker(first, str(tmp_path), HeardProgress(), Limits(1), 0.001, fallbacks=[spare])
+    with pytest.raises(CredentialsError):
+        await ask_once(asker)
+
+    assert [] == spare.requests
 
 
 def count_most_in_flight(progress: HeardProgress) -> int:
@@ -355,13 +463,6 @@ async def test_two_models_share_the_calls_in_flight(tmp_path: Path) -> None:
     await asyncio.gather(*(ask_many(asker, 20) for asker in askers))
 
     assert (40, 3) == (limits.calls, count_most_in_flight(progress))
-
-
-async def test_first_call_that_fails_under_a_limit_holds_up_nobody(tmp_path: Path) -> None:
-    client = FakeClient(lambda request: CredentialsError("no key") if "text 0" in request.prompt.user else REPLY)
-    outcomes = await ask_many(make_asker(client, tmp_path, 8, 1.0), 8)
-
-    assert [CredentialsError] + [Reply] * 7 == [type(outcome) for outcome in outcomes]
 
 
 async def test_asking_where_nothing_is_kept_is_an_error(tmp_path: Path) -> None:
@@ -386,13 +487,7 @@ def put_file_in_place_of_the_plan(folder: Path) -> Path:
     return folder
 
 
-def put_garbage(folder: Path) -> Path:
-    (folder / PLAN).mkdir()
-    (folder / PLAN / "replies.sqlite").write_bytes(b"no database" * 1000)
-    return folder
-
-
-@pytest.mark.parametrize("spoil", [put_file, put_file_in_place_of_the_plan, put_garbage])
+@pytest.mark.parametrize("spoil", [put_file, put_file_in_place_of_the_plan])
 async def test_replies_that_cannot_be_kept_are_an_error_before_anything_is_asked(
     tmp_path: Path, spoil: Callable[[Path], Path]
 ) -> None:
@@ -419,13 +514,3 @@ async def test_progress_hears_of_every_call(tmp_path: Path) -> None:
         CallBegun(),
         CallEnded(failed=True),
     ] == progress.events
-
-
-def test_kept_reply_comes_back_whole(tmp_path: Path) -> None:
-    reply = Reply("naïve “text” 🔑\n\x00", "stop", 1, 2, 0.1, {" good": -0.25, "bad": -1.5})
-    with KeptReplies(str(tmp_path), PLAN) as kept:
-        assert None is kept.find("key")
-        assert reply == kept.keep("key", reply)
-        assert reply == kept.keep("key", REPLY)
-    with KeptReplies(str(tmp_path), PLAN) as kept:
-        assert reply == kept.find("key")

@@ -1,14 +1,22 @@
 """A reply becomes exemplars, or the reason why there are none; a call that failed becomes one too."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from fakes.builders import make_cell, make_level, make_model, make_seeds, make_test_plan
 from fakes.client import CHAT, PLAIN, Answer, FakeClient, HeardProgress
 
-from engine.asking import MAX_ATTEMPTS, Asker
-from engine.errors import CredentialsError, ProviderError, ProviderUnavailableError
+from engine.asking import Asker
+from engine.calling import MAX_ATTEMPTS
+from engine.errors import (
+    ContextTooLongError,
+    CredentialsError,
+    ProviderError,
+    ProviderUnavailableError,
+    RequestRefusedError,
+)
 from engine.generate import (
     cut_sentences,
     generate_cell,
@@ -19,9 +27,9 @@ from engine.generate import (
     read_reply,
 )
 from engine.limits import Limits
-from engine.llm import Endpoint, Request
+from engine.llm import REFUSED, Endpoint, Request
 from engine.model import Pole, Seed
-from engine.prompting import EXEMPLAR_SCHEMA, SUBJECT_SCHEMA, Prompt
+from engine.prompting import EXEMPLAR_SCHEMA, SUBJECT_SCHEMA, Prompt, write_words_only
 from engine.replies import Reply
 from engine.samples import Exemplar, Reason
 
@@ -332,3 +340,89 @@ def test_texts_may_be_as_long_as_the_seeds_and_four_tenths_more() -> None:
 
     assert 7 == limit_words(make_model(seeds=seeds), "clarity")
     assert limit_words(make_model(), "clarity") is None
+
+
+GOOD = Reply(write_reply(TEXT), "stop", cost_usd=0.02)
+
+
+@pytest.mark.parametrize(
+    ("first", "more_room"),
+    [
+        (Reply('{"exemplars": [{"te', "length", cost_usd=0.01), True),
+        (Reply("", "stop", cost_usd=0.01), False),
+        (Reply("Here it is: a text.", "stop", cost_usd=0.01), False),
+        (Reply('{"texts": ["a text"]}', "stop", cost_usd=0.01), False),
+        (Reply('{"exemplars": []}', "stop", cost_usd=0.01), False),
+    ],
+)
+async def test_reply_that_is_no_use_is_asked_for_once_more_and_otherwise(
+    tmp_path: Path, first: Reply, more_room: bool
+) -> None:
+    plan, cell = make_test_plan(), make_cell()
+    rest = [first, GOOD]
+    client = FakeClient(lambda _: rest.pop(0))
+    asker = Asker(client, str(tmp_path), HeardProgress(), Limits(1))
+    with asker.keeping(plan.plan_id):
+        [exemplar] = await generate_cell(plan, cell, asker, "English")
+        kept = await generate_cell(plan, cell, asker, "English")
+
+    asked = make_chat_request(plan, cell, "English")
+    in_words = replace(asked, prompt=write_words_only(asked.prompt, EXEMPLAR_SCHEMA), schema=None)
+    assert [asked, replace(asked, max_tokens=2 * asked.max_tokens) if more_room else in_words] == client.requests
+    assert (TEXT, None, 0.03) == (exemplar.text, exemplar.reason, exemplar.cost_usd)
+    assert client.requests[1].prompt.sha256 == exemplar.prompt_sha256
+    assert [exemplar] == kept
+
+
+async def test_reply_that_is_no_use_again_is_rejected_and_cost_what_both_did(tmp_path: Path) -> None:
+    plan = make_test_plan()
+    client = FakeClient(lambda _: Reply("no JSON", "stop", cost_usd=0.01))
+    asker = Asker(client, str(tmp_path), HeardProgress(), Limits(1))
+    with asker.keeping(plan.plan_id):
+        [exemplar] = await generate_cell(plan, make_cell(), asker, "English")
+
+    assert ("unreadable", 0.02, 2) == (exemplar.reason, exemplar.cost_usd, len(client.requests))
+
+
+async def test_first_reply_stands_where_a_second_does_not_come(tmp_path: Path) -> None:
+    plan = make_test_plan()
+    rest: list[Reply | Exception] = [Reply("no JSON", "stop", cost_usd=0.01), RequestRefusedError("too long")]
+    client = FakeClient(lambda _: rest.pop(0))
+    asker = Asker(client, str(tmp_path), HeardProgress(), Limits(1))
+    with asker.keeping(plan.plan_id):
+        [exemplar] = await generate_cell(plan, make_cell(), asker, "English")
+
+    assert ("unreadable", 0.01) == (exemplar.reason, exemplar.cost_usd)
+
+
+@pytest.mark.parametrize("reply", [Reply("", REFUSED), Reply(write_reply(TEXT, pole="negative"), "stop")])
+async def test_refusal_and_the_other_pole_are_answers(tmp_path: Path, reply: Reply) -> None:
+    plan = make_test_plan()
+    client = FakeClient(lambda _: reply)
+    asker = Asker(client, str(tmp_path), HeardProgress(), Limits(1))
+    with asker.keeping(plan.plan_id):
+        await generate_cell(plan, make_cell(), asker, "English")
+
+    assert 1 == len(client.requests)
+
+
+async def test_fallback_that_answered_is_named_in_the_row(tmp_path: Path) -> None:
+    plan = make_test_plan()
+    client = FakeClient(lambda _: replace(GOOD, model="openai/spare"))
+    asker = Asker(client, str(tmp_path), HeardProgress(), Limits(1))
+    with asker.keeping(plan.plan_id):
+        [exemplar] = await generate_cell(plan, make_cell(), asker, "English")
+
+    assert "openai/spare" == exemplar.synth_model
+
+
+async def test_prompt_that_is_too_long_is_a_failed_cell_until_nothing_else_was_heard(tmp_path: Path) -> None:
+    plan = make_test_plan()
+    client = FakeClient(lambda _: ContextTooLongError("openai/test cannot take in so long a prompt"))
+    asker = Asker(client, str(tmp_path), HeardProgress(), Limits(1))
+    with asker.keeping(plan.plan_id):
+        made = [await generate_cell(plan, make_cell(index=index), asker, "English") for index in range(7)]
+        with pytest.raises(ProviderError, match=r"so long a prompt.*no call has been answered"):
+            await generate_cell(plan, make_cell(index=7), asker, "English")
+
+    assert ["cell_failed"] * 7 == [exemplar.reason for [exemplar] in made]

@@ -10,7 +10,7 @@ from fakes.client import HeardProgress
 from fakes.workspace import HANDLE, make_workspace
 
 from engine.errors import FrozenModelError, ModelNotFoundError, NoSeedsError, UnknownModelError, UnpricedError
-from engine.job import call_jury, check_prices, describe_endpoint, describe_judge, load_job
+from engine.job import check_prices, describe_endpoint, describe_judge, load_job, open_jury
 from engine.limits import Limits
 from engine.settings import Settings
 
@@ -48,17 +48,18 @@ def test_judge_has_the_synth_models_address_and_key_only_where_it_is_the_same(
     ("votes", "judge", "cast"),
     [(0, OTHER, 0), (3, "embedded", 0), (3, "embedded/other.gguf", 0), (1, OTHER, 1), (3, SAME, 3)],
 )
-def test_hosted_judge_casts_the_levels_votes_and_the_embedded_one_none(votes: int, judge: str, cast: int) -> None:
-    limits = Limits(4)
-    jury = call_jury(make_settings(), make_level(judge_votes=votes, judge_model=judge), HeardProgress(), limits)
+async def test_hosted_judge_casts_the_levels_votes_and_the_embedded_one_none(votes: int, judge: str, cast: int) -> None:
+    limits, level = Limits(4), make_level(judge_votes=votes, judge_model=judge)
+    async with open_jury(make_settings(), level, HeardProgress(), limits) as jury:
+        assert (cast, cast > 0) == (jury.votes, jury.asker is not None)
+        assert None is jury.asker or limits is jury.asker.limits
 
-    assert (cast, cast > 0) == (jury.votes, jury.asker is not None)
-    assert None is jury.asker or limits is jury.asker.limits
 
-
-def test_judge_of_an_unknown_provider_is_refused_by_its_setting() -> None:
+async def test_judge_of_an_unknown_provider_is_refused_by_its_setting() -> None:
+    level = make_level(judge_votes=1, judge_model="nobody/judge")
     with pytest.raises(ModelNotFoundError, match=r"'nobody/judge' .* set EXEMPLARS_JUDGE_MODEL"):
-        call_jury(make_settings(), make_level(judge_votes=1, judge_model="nobody/judge"), HeardProgress(), Limits(4))
+        async with open_jury(make_settings(), level, HeardProgress(), Limits(4)):
+            raise AssertionError("it was opened")
 
 
 @pytest.mark.parametrize(
@@ -69,7 +70,7 @@ def test_judge_of_an_unknown_provider_is_refused_by_its_setting() -> None:
         ({"synth_price": "0/0"}, {"judge_votes": 1}, ["openai/judge: mend"]),
         ({"judge_price": "0/0"}, {"judge_votes": 1}, ["openai/test: mend"]),
         (
-            {"synth_price": "0/0", "synth_fallbacks": "openai/gpt-4.1, openai/mine, embedded"},
+            {"synth_price": "0/0", "synth_fallbacks": "openai/gpt-4.1, openai/mine"},
             {},
             ["openai/mine: leave it out of EXEMPLARS_SYNTH_FALLBACKS"],
         ),

@@ -7,7 +7,8 @@ import pytest
 from fakes.builders import make_exemplar, make_model, make_seeds, make_trait
 from fakes.client import CHAT, PLAIN, Answer, FakeClient, HeardProgress
 
-from engine.asking import MAX_ATTEMPTS, Asker
+from engine.asking import Asker
+from engine.calling import MAX_ATTEMPTS
 from engine.errors import CredentialsError, ProviderUnavailableError
 from engine.judge import FLOOR, SURE_AUC, audition, can_judge, is_heard, judge_standing, read_odds
 from engine.limits import Limits

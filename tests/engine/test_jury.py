@@ -13,13 +13,15 @@ import pytest
 from fakes.builders import make_exemplar, make_model, make_stamp, make_test_plan, make_trait
 from fakes.client import CHAT, Answer, FakeClient, HeardProgress
 
-from engine.asking import MAX_ATTEMPTS, REFUSED, Asker
+from engine.asking import Asker
+from engine.calling import MAX_ATTEMPTS
 from engine.errors import BudgetError, CredentialsError, ProviderUnavailableError
 from engine.jury import VOTE_TOKENS, Jury, choose_first, read_ballot
 from engine.limits import Limits
-from engine.llm import Request
+from engine.llm import REFUSED, Endpoint, Request
 from engine.model import POLES, Brief, Model, Pole, Trait
 from engine.plan import Plan
+from engine.prices import Price
 from engine.progress import CallEnded, CallsPlanned
 from engine.prompting import VOTE_SCHEMA, write_vote_prompt
 from engine.replies import Reply
@@ -59,9 +61,9 @@ def vote_in_turn(*said: Said) -> Answer:
 
 
 def make_jury(
-    folder: Path, answer: Answer, votes: int = 3, limits: Limits | None = None
+    folder: Path, answer: Answer, votes: int = 3, limits: Limits | None = None, endpoint: Endpoint = JUDGE
 ) -> tuple[Jury, FakeClient, HeardProgress]:
-    client, progress = FakeClient(answer, JUDGE), HeardProgress()
+    client, progress = FakeClient(answer, endpoint), HeardProgress()
     asker = Asker(client, str(folder), progress, limits or Limits(4), wait_seconds=0.001)
     return Jury(asker, votes), client, progress
 
@@ -268,7 +270,9 @@ async def test_votes_are_kept_and_the_same_again(tmp_path: Path) -> None:
 async def test_votes_spend_from_what_the_synth_model_left(tmp_path: Path) -> None:
     limits = Limits(4, max_cost_usd=0.0055)
     limits.count(Reply("", "stop", cost_usd=0.001), reused=False)
-    jury, client, _ = make_jury(tmp_path, lambda _: say("A"), votes=1, limits=limits)
+    # A vote of 100 tokens can cost a tenth of a cent, which is what it does cost here.
+    judge_at = replace(JUDGE, price=Price(0.0, 1e-5))
+    jury, client, _ = make_jury(tmp_path, lambda _: say("A"), votes=1, limits=limits, endpoint=judge_at)
     with pytest.raises(BudgetError):
         await judge(jury, *(make_exemplar(f"{TEXT} {index}", index=index) for index in range(20)))
 

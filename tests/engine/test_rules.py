@@ -187,6 +187,7 @@ def test_same_words_within_the_matter_are_no_meta_talk(text: str) -> None:
     [
         ("Dear [Your Name], the key was changed last night.", "[Your Name]"),
         ("The key was changed by [insert name here] last night.", "[insert name here]"),
+        ("The note said that [redacted] was changed last night.", "[redacted]"),
         ("Write to [email] once the key is changed.", "[email]"),
         ("Dear {{ customer }}, the key was changed last night.", "{{ customer }}"),
         ("Dear <your name>, the key was changed last night.", "<your name>"),

@@ -86,7 +86,7 @@ async def test_cell_is_asked_for_with_the_levels_thinking_where_there_is_any(
     tmp_path: Path, endpoint: Endpoint, expected: str
 ) -> None:
     plan = make_test_plan(level=make_level(thinking="medium"))
-    client = FakeClient(lambda _: Reply("", "stop"), endpoint)
+    client = FakeClient(lambda _: Reply('{"exemplars": [{"text": "A text.", "pole": "positive"}]}', "stop"), endpoint)
     asker = Asker(client, str(tmp_path), HeardProgress(), Limits(1))
     with asker.keeping(plan.plan_id):
         await generate_cell(plan, make_cell(), asker, "English")

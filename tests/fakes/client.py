@@ -24,12 +24,12 @@ class FakeClient:
         self._in_flight = 0
 
     async def complete(self, request: Request) -> Reply:
-        """One reply, after the others have had their turn."""
+        """One reply, after a millisecond in which others begin."""
         self.requests.append(request)
         self._in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self._in_flight)
         try:
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.001)
             answer = self._answer(request)
         finally:
             self._in_flight -= 1

@@ -121,24 +121,32 @@ class Provider:
         self.calls: Counter[str] = Counter()
         self.limited: Counter[str] = Counter()
         self.broken: Counter[str] = Counter()
+        self.roomier: Counter[str] = Counter()
+        self._most_tokens: dict[str, int] = {}
         self.answers: Counter[str] = Counter()
         self.schemas: list[bool] = []
         self.bodies: list[dict[str, Any]] = []
+        self.moments: list[float] = []
         self.in_flight = 0
         self.most_in_flight = 0
         self._admitted = 0
 
     @property
     def repeated(self) -> int:
-        """Calls of a prompt after its first, but for those that were sent away with 429 or 500."""
-        return self.calls.total() - len(self.calls) - self.limited.total() - self.broken.total()
+        """Calls of a prompt after its first, but for those sent away with 429 or 500 and those with more room."""
+        again = self.limited.total() + self.broken.total() + self.roomier.total()
+        return self.calls.total() - len(self.calls) - again
 
     async def complete(self, body: dict[str, Any]) -> Response:
         """Answers one call."""
         prompt = "\0".join(message["content"] for message in body["messages"])
         self.calls[prompt] += 1
+        room = body.get("max_tokens") or body.get("max_completion_tokens") or 0
+        self.roomier[prompt] += room > self._most_tokens.setdefault(prompt, room)
+        self._most_tokens[prompt] = max(room, self._most_tokens[prompt])
         self.schemas.append("response_format" in body)
         self.bodies.append(body)
+        self.moments.append(time.time())
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:

@@ -120,7 +120,7 @@ class Workspace:
         """All files in the store, and what a writer has left beside it."""
         if not self.samples.is_dir():
             return []
-        staging = self.samples.parent.glob(f".{self.samples.name}-staging-*")
+        staging = list(self.samples.parent.glob(f".{self.samples.name}-staging-*"))
         return [path for path in (*self.samples.rglob("*"), *staging) if path.is_file() or path in staging]
 
     def list_processes(self) -> dict[int, str]:

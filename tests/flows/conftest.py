@@ -1,4 +1,4 @@
-"""What the tests of the flows share: a Prefect server for the session, a workspace and a provider for each test."""
+"""What the tests of the flows share: a workspace and a provider for each test."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,18 +6,6 @@ from pathlib import Path
 import pytest
 from fakes.provider import Provider, serve_provider
 from fakes.workspace import Workspace, make_workspace, mount_disk
-from prefect.settings import PREFECT_API_URL, PREFECT_SERVER_ANALYTICS_ENABLED, temporary_settings
-from prefect.testing.utilities import prefect_test_harness
-
-
-@pytest.fixture(scope="session")
-def prefect_server() -> Iterator[str]:
-    """The address of the Prefect server that flows in this process run against."""
-    with (
-        temporary_settings({PREFECT_SERVER_ANALYTICS_ENABLED: False}),
-        prefect_test_harness(server_startup_timeout=120),
-    ):
-        yield str(PREFECT_API_URL.value())
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from prefect.exceptions import Abort, CancelledRun
 from prefect.states import Cancelled, Cancelling, Completed, Crashed, Running
 
 from engine.errors import ModelBusyError, RunInterruptedError
-from flows.lease import Lease
+from flows.lease import RENEW_SECONDS, Lease
 from flows.marks import Mark, describe_process, is_gone, name_process, name_tag, read_mark
 
 LOGGER = logging.getLogger(__name__)
@@ -260,17 +260,29 @@ async def test_run_that_lost_its_lease_to_another_attaches_nothing(
 
 
 @pytest.mark.parametrize(
-    ("state", "error"), [(Cancelling(), RunInterruptedError), (Crashed(message="silent"), Abort), (Cancelled(), Abort)]
+    ("state", "error", "renew_seconds"),
+    [
+        (Cancelling(), RunInterruptedError, RENEW_SECONDS),
+        (Cancelling(), RunInterruptedError, 0.1),
+        (Crashed(message="silent"), Abort, RENEW_SECONDS),
+        (Cancelled(), Abort, 0.1),
+    ],
 )
-async def test_run_that_somebody_ended_stops_and_attaches_nothing(
-    client: SyncPrefectClient, handle: str, begin_run: Callable[[], UUID], state: State, error: type[BaseException]
+async def test_run_that_somebody_ended_stops_within_five_seconds_and_attaches_nothing(
+    client: SyncPrefectClient,
+    handle: str,
+    begin_run: Callable[[], UUID],
+    state: State,
+    error: type[BaseException],
+    renew_seconds: float,
 ) -> None:
     run_id = begin_run()
-    lease = Lease(client, handle, run_id, LOGGER, renew_seconds=0.1)
+    lease = Lease(client, handle, run_id, LOGGER, renew_seconds=renew_seconds)
     await asyncio.to_thread(lease.acquire, [])
     client.set_flow_run_state(run_id, state, force=True)
-    with pytest.raises(error), lease.renewing():
-        await asyncio.sleep(60)
+    async with asyncio.timeout(5):
+        with pytest.raises(error), lease.renewing():
+            await asyncio.sleep(60)
     with pytest.raises(error):
         await lease.confirm()
     lease.release()

@@ -1,0 +1,200 @@
+"""Calling: one model is called, as fast as its provider bears, and again where that may help."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
+
+from engine.bounds import Bound, bound_call
+from engine.errors import (
+    ContentRefusedError,
+    ModelNotFoundError,
+    ProviderDownError,
+    ProviderError,
+    QuotaSpentError,
+    RequestRefusedError,
+    RetryableProviderError,
+)
+from engine.limits import Limits
+from engine.llm import REFUSED, Endpoint, Request
+from engine.pace import FIRST_PATIENCE_SECONDS, SILENT_CALLS, Pace
+from engine.prices import FREE
+from engine.prompting import write_words_only
+from engine.replies import KeptReplies, Reply
+from engine.turnstile import Turnstile
+
+MAX_ATTEMPTS = 8
+MAX_WAIT_SECONDS = 60.0
+# What will be the same whatever is asked, and what another model may have an answer to. A key that is refused is for a
+# person to put right.
+GONE = (ProviderDownError, QuotaSpentError, ModelNotFoundError)
+# Before anything has answered there is no reason to think that anything will: give up sooner, by the number of tries
+# or, where one of them takes long, by the time since the first.
+MAX_FIRST_ATTEMPTS = 4
+
+
+class Client(Protocol):
+    """What can be asked: litellm in a run, a fake in the tests."""
+
+    endpoint: Endpoint
+
+    async def complete(self, request: Request) -> Reply:
+        """One reply, asked once; see ``LitellmClient.complete``."""
+
+
+@dataclass(slots=True)
+class _Tries:
+    """One call's tries. ``counted`` are the failures that count: not those of a provider that answers nobody."""
+
+    began: float = field(default_factory=time.monotonic)
+    failures: int = 0
+    counted: int = 0
+
+
+class Caller:
+    """The calls of one model, within the limits that it shares with others.
+
+    Args:
+        attempts: tries of one call while others are answered.
+        stands_in: whether its replies have to say who answered, since another model was asked.
+        wait_seconds: the first wait between two of them; it doubles, with full jitter.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        limits: Limits,
+        turnstile: Turnstile,
+        pace: Pace,
+        wait_seconds: float = 0.5,
+        attempts: int = MAX_ATTEMPTS,
+        stands_in: bool = False,
+    ) -> None:
+        self.endpoint = client.endpoint
+        self._stands_in = stands_in
+        self.answered = False
+        self.gone: ProviderError | None = None
+        self._client = client
+        self._limits = limits
+        self._turnstile = turnstile
+        self._pace = pace
+        self._wait = wait_random_exponential(multiplier=wait_seconds, max=MAX_WAIT_SECONDS)
+        self._attempts = attempts
+        self._schema_in_words = False
+        self._refused = 0
+
+    async def call(self, request: Request, key: str, replies: KeptReplies, begin: Callable[[], None]) -> Reply:
+        """The reply to a request, kept under its key; ``begin`` is told of each try that is made.
+
+        Raises:
+            RetryableProviderError: all attempts at this call failed, though others succeed.
+            RequestRefusedError: the provider does not take this request, and may take others.
+            BudgetError, StoreError, ProviderError: nothing will come of any call.
+        """
+        tries = _Tries()
+        attempts = AsyncRetrying(
+            retry=retry_if_exception_type(RetryableProviderError),
+            stop=lambda _: tries.counted >= self._attempts,
+            wait=self._choose_wait,
+            reraise=True,
+        )
+        try:
+            async for attempt in attempts:
+                with attempt:
+                    async with self._pace.turn(tries.failures), self._limits.in_flight:
+                        if self.gone is not None:
+                            raise self.gone
+                        begin()
+                        return await self._try(request, key, replies, tries)
+        except GONE as error:
+            self.gone = error
+            raise
+        raise AssertionError("tenacity ends by a reply or an exception")
+
+    async def _try(self, request: Request, key: str, replies: KeptReplies, tries: _Tries) -> Reply:
+        """One try, for which there is money and time; it is on record before it is made."""
+        bound = bound_call(request, self.endpoint)
+        async with self._limits.reserving(bound.usd):
+            await self._turnstile.enter(bound.tokens)
+            begun = None if self.endpoint.price == FREE else await replies.begin(bound.usd)
+            try:
+                reply = await self._complete(request, tries)
+            except ProviderError as error:
+                await self._close(error, bound, begun, replies)
+                weighed = self._weigh(error, tries)
+                if weighed is error:
+                    raise
+                raise weighed from error
+            named = replace(reply, model=self.endpoint.name) if self._stands_in else reply
+            reply = await replies.keep(key, named, begun)
+            self._limits.count(reply, reused=False)
+            if self.endpoint.price is None:
+                self._limits.unpriced.add(self.endpoint.name)
+        await self._turnstile.give_back(bound.tokens - reply.prompt_tokens - reply.completion_tokens)
+        return reply
+
+    async def _complete(self, request: Request, tries: _Tries) -> Reply:
+        began = time.monotonic()
+        try:
+            reply = await self._send(request)
+        except ContentRefusedError as error:
+            # A refusal is an answer: kept like any other, and not asked for again.
+            reply = Reply(text=str(error), finish=REFUSED, cost_usd=0.0 if self.endpoint.price else None)
+        except RetryableProviderError as error:
+            self._pace.take_failure(error, tries, self.answered)
+            raise
+        self.answered = True
+        self._pace.take_reply(time.monotonic() - began)
+        return reply
+
+    async def _send(self, request: Request) -> Reply:
+        """One call; where the provider does not take the schema, it is asked for in words from then on."""
+        if request.schema is None:
+            return await self._client.complete(request)
+        in_words = replace(request, prompt=write_words_only(request.prompt, request.schema), schema=None)
+        if self._schema_in_words:
+            return await self._client.complete(in_words)
+        try:
+            return await self._client.complete(request)
+        except RequestRefusedError:
+            reply = await self._client.complete(in_words)
+            self._schema_in_words = True
+            return reply
+
+    async def _close(self, error: ProviderError, bound: Bound, begun: int | None, replies: KeptReplies) -> None:
+        """What is known of a call that brought no reply: it cost nothing, or as much as it can have cost."""
+        if isinstance(error, RetryableProviderError) and error.maybe_billed:
+            self._limits.count_unanswered(bound.usd)
+            return
+        if begun is not None:
+            await replies.drop(begun)
+        await self._turnstile.give_back(bound.tokens)
+
+    def _weigh(self, error: ProviderError, tries: _Tries) -> ProviderError:
+        """What a failed try means for its call; where nothing has ever been answered, for all calls."""
+        if isinstance(error, RequestRefusedError):
+            self._refused += 1
+            hopeless = not self.answered and self._refused >= SILENT_CALLS
+            return ProviderError(f"{error} (no call has been answered)") if hopeless else error
+        if not isinstance(error, RetryableProviderError):
+            return error
+        tries.failures += 1
+        tries.counted += not self._pace.is_open
+        # Who says when to come back is there.
+        most = self._attempts if error.asks_to_wait else MAX_FIRST_ATTEMPTS
+        late = not error.asks_to_wait and time.monotonic() - tries.began > FIRST_PATIENCE_SECONDS
+        if not self.answered and (tries.counted >= most or late):
+            times = "once" if tries.failures == 1 else f"{tries.failures} times"
+            return ProviderDownError(f"{error} (asked {times}, no call has been answered)")
+        return error
+
+    def _choose_wait(self, state: RetryCallState) -> float:
+        if self._pace.is_open:
+            # There it waits for its turn.
+            return 0.0
+        error = state.outcome.exception() if state.outcome else None
+        asked = error.retry_after_seconds if isinstance(error, RetryableProviderError) else None
+        # Jitter is added on top of Retry-After, so that those who were sent away do not all come back at once.
+        return min(asked, MAX_WAIT_SECONDS) + self._wait(state) / 10 if asked is not None else self._wait(state)

@@ -1,0 +1,180 @@
+"""Pace: how many calls of one model are in flight, by what its provider says and how long it takes.
+
+Why it is no plain AIMD, and what each rule came to: docs/decisions/021-providers.md.
+"""
+
+import asyncio
+import heapq
+import itertools
+import math
+import statistics
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from engine.errors import ProviderDownError, RetryableProviderError
+
+# A provider that sends a share of the calls away at any load cannot be helped by going slower, and at a limit a share
+# of refusals is the price of knowing where it lies: below this share the window grows, above it shrinks.
+TOLERANCE = 0.3
+DECREASE = 0.7
+# The share is that of so many calls: by chance one failure in five looks like three in ten once in 30,000.
+WEIGHED_WINDOWS, LEAST_WEIGHED = 4, 64
+# A reply that takes so many times the usual counts as a sign of overload, like a refusal.
+SLOW_RATIO = 4.0
+SLOW_SECONDS = 1.0
+REMEMBERED_REPLIES = 256
+# So many calls that fail one after another, or half of those in flight, open the circuit: where one call in five fails
+# eight do so 2.6 times in a million, but refusals come sooner than replies when a run begins. They have to be different
+# calls: a prompt that a provider trips over says nothing of others.
+SILENT_CALLS = 8
+FIRST_PAUSE_SECONDS = 1.0
+# Where nothing was ever answered, an address or a name is wrong more often than the provider is down.
+FIRST_PATIENCE_SECONDS = 10.0
+MAX_PAUSE_SECONDS = 30.0
+
+
+class Pace:
+    """Lets calls begin, as many at a time as the provider bears: additive increase, multiplicative decrease.
+
+    Where nothing is answered any more the circuit opens: one call at a time tries, after a pause that doubles, and the
+    others wait until it is answered.
+
+    Args:
+        most: calls in flight at most; the pace begins there.
+        patience_seconds: how long the circuit stays open before the provider counts as down.
+        notice: told in a sentence when the circuit opens, and when it closes.
+    """
+
+    def __init__(
+        self,
+        most: int,
+        patience_seconds: float,
+        notice: Callable[[str], None] = lambda _: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.window = float(most)
+        self.in_flight = 0
+        self._most = most
+        self._patience_seconds = patience_seconds
+        self._notice = notice
+        self._clock = clock
+        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._numbers = itertools.count()
+        self._latencies: deque[float] = deque(maxlen=REMEMBERED_REPLIES)
+        self._share = 0.0
+        self._failing: set[int] = set()
+        self._silent_since = 0.0
+        self._pause_seconds = 0.0
+        self._resume_at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the circuit is open: nothing is answered, and one call at a time tries."""
+        return self._pause_seconds > 0
+
+    @asynccontextmanager
+    async def turn(self, failures: int = 0) -> AsyncIterator[None]:
+        """The time of one call. Who has failed before goes first, so that a round does not end with its stragglers.
+
+        Raises:
+            ProviderDownError: nothing has been answered for as long as a run waits.
+        """
+        await self._wait(failures)
+        try:
+            yield
+        finally:
+            self.in_flight -= 1
+            self._admit()
+
+    def take_reply(self, seconds: float) -> None:
+        """A call was answered after so many seconds."""
+        usual = statistics.median(self._latencies) if self._latencies else seconds
+        self._latencies.append(seconds)
+        self._failing.clear()
+        if self.is_open:
+            self._pause_seconds = 0.0
+            self._notice("The provider answers again")
+        self._weigh(seconds > max(SLOW_SECONDS, SLOW_RATIO * usual))
+        self._admit()
+
+    def take_failure(self, error: RetryableProviderError, call: object, answered: bool = True) -> None:
+        """A try of a call failed in a way that may pass; ``answered`` says whether any was ever answered.
+
+        Raises:
+            ProviderDownError: nothing has been answered for as long as a run waits.
+        """
+        if not self._failing:
+            self._silent_since = self._clock()
+        self._failing.add(id(call))
+        self._weigh(overloaded=True)
+        patience = self._patience_seconds
+        if not answered and not error.asks_to_wait:
+            patience = min(patience, FIRST_PATIENCE_SECONDS)
+        if self.is_open:
+            # Those that were in flight when it opened say nothing new.
+            if self._clock() >= self._resume_at:
+                self._pause(error, min(MAX_PAUSE_SECONDS, 2 * self._pause_seconds), patience)
+        elif len(self._failing) >= max(min(SILENT_CALLS, max(2, self._most)), self.window / 2):
+            self._pause(error, FIRST_PAUSE_SECONDS, patience)
+            self._notice(f"{error}. Nothing else is asked until it answers, for {patience:g} s at most")
+
+    def _weigh(self, overloaded: bool) -> None:
+        """Moves the window by the share of the last calls that were refused or slow."""
+        self._share += (overloaded - self._share) / max(LEAST_WEIGHED, WEIGHED_WINDOWS * self.window)
+        if self._share < TOLERANCE:
+            self.window = min(self._most, self.window + (0.0 if overloaded else 1 / self.window))
+        elif overloaded:
+            self.window = max(1.0, self.window * DECREASE)
+            # What was in flight before says nothing of the narrower window.
+            self._share = TOLERANCE / 2
+
+    def _pause(self, error: RetryableProviderError, seconds: float, patience: float) -> None:
+        self._pause_seconds = max(seconds, min(error.retry_after_seconds or 0.0, MAX_PAUSE_SECONDS))
+        self._resume_at = self._clock() + self._pause_seconds
+        if self._resume_at > self._silent_since + patience:
+            self._give_up(error)
+
+    def _give_up(self, error: RetryableProviderError) -> None:
+        waited = self._clock() - self._silent_since
+        down = ProviderDownError(
+            f"{error}. It has answered nothing for {waited:.0f} s. The replies so far are kept: start again when it is "
+            "back. EXEMPLARS_PATIENCE_SECONDS sets how long a run waits, EXEMPLARS_SYNTH_FALLBACKS who else is asked"
+        )
+        waiting, self._waiting = self._waiting, []
+        for _, _, future in waiting:
+            if not future.done():
+                future.set_exception(down)
+        raise down from error
+
+    async def _wait(self, failures: int) -> None:
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._waiting, (-failures, next(self._numbers), future))
+        self._admit()
+        try:
+            await future
+        except asyncio.CancelledError:
+            if future.done() and not future.cancelled() and future.exception() is None:
+                self.in_flight -= 1
+                self._admit()
+            raise
+
+    def _admit(self) -> None:
+        """Lets in whoever may begin now; while the circuit is open one at a time, when its pause is over."""
+        while self._waiting and self.in_flight < self._count_places():
+            *_, future = heapq.heappop(self._waiting)
+            if not future.done():
+                self.in_flight += 1
+                future.set_result(None)
+
+    def _count_places(self) -> int:
+        if not self.is_open:
+            return math.floor(self.window)
+        left = self._resume_at - self._clock()
+        if left <= 0:
+            return 1
+        if self._timer is None or self._timer.when() < asyncio.get_running_loop().time():
+            self._timer = asyncio.get_running_loop().call_later(left, self._admit)
+        return 0

@@ -1,0 +1,109 @@
+"""The commands ``exemplars cache``: what is kept of the models' replies, and how it is dropped."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from engine.errors import InputError, ModelBusyError, StoreError
+
+if TYPE_CHECKING:
+    from engine.cache import CachedPlan, Removed
+
+app = typer.Typer(no_args_is_help=True, help="Lists or clears the kept replies.")
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the same facts as one line of JSON.")]
+
+
+@app.command("list")
+def list_command(as_json: JsonOption = False) -> None:
+    """Lists the plans of which replies are kept, the longest unused first."""
+    from engine.cache import list_cache
+
+    plans = list_cache(_locate_cache())
+    if as_json:
+        print(json.dumps([_describe(plan) for plan in plans]))
+    else:
+        print(format_plans(plans))
+
+
+@app.command("clear")
+def clear_command(
+    handle: Annotated[str | None, typer.Argument(help="The model whose replies are dropped.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Drop those of every model.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Drops kept replies: a run that is not finished asks anew, and sets made from them cannot be replayed."""
+    from engine.cache import clear_cache, list_cache
+    from engine.model import check_handle
+
+    if (handle is None) != everything:
+        raise InputError(
+            "Say whose replies are to be dropped: 'exemplars cache clear HANDLE', or --all for every model's"
+        )
+    cache_dir = _locate_cache()
+    removed = clear_cache(cache_dir, None if handle is None else check_handle(handle))
+    unknown = 0 if handle is None else sum(plan.handle is None for plan in list_cache(cache_dir))
+    if as_json:
+        print(json.dumps(asdict(removed)))
+    else:
+        print(format_removed(removed, handle, unknown))
+    if removed.in_use:
+        raise ModelBusyError(
+            f"These plans are open in a live run, which keeps their replies: {', '.join(removed.in_use)}. Wait for its "
+            "end, or cancel it, and clear again"
+        )
+    if removed.failed:
+        raise StoreError(f"Not all could be dropped: {'; '.join(removed.failed)}. Permit writing, and clear again")
+
+
+def format_plans(plans: "Sequence[CachedPlan]") -> str:
+    """A line a plan, and the sum."""
+    lines = [f"{'model':<36} {'replies':>8} {'MB':>8}  {'last used (UTC)':<16}  plan"]
+    lines += [
+        f"{plan.handle or 'unknown':<36} {'?' if plan.replies is None else plan.replies:>8} {plan.bytes / 1e6:>8.1f}  "
+        f"{plan.used_at:%Y-%m-%d %H:%M}  {plan.plan_id}{' (in use)' if plan.in_use else ''}"
+        for plan in plans
+    ]
+    total = f"{len(plans)} plans, {sum(plan.replies or 0 for plan in plans)} replies"
+    return "\n".join([*lines, f"{total}, {sum(plan.bytes for plan in plans) / 1e6:.1f} MB"])
+
+
+def format_removed(removed: "Removed", handle: str | None, unknown: int) -> str:
+    """What was dropped, and what can no longer be done.
+
+    Args:
+        unknown: plans that do not say whose they are, and stay.
+    """
+    whose = f"of {handle}" if handle else "of all models"
+    if removed.plans:
+        what = f"{removed.replies} replies {whose}: {removed.plans} plans, {removed.bytes / 1e6:.1f} MB"
+        said = (
+            f"Dropped {what}. Sets that were made from them cannot be replayed any more, and a run that did not finish "
+            "asks for all of them anew"
+        )
+    else:
+        said = f"No replies {whose} were dropped"
+    if unknown:
+        said += f"\n{unknown} plans do not say whose they are, being of an older version: --all drops them too"
+    return said
+
+
+def _describe(plan: "CachedPlan") -> dict[str, object]:
+    return {
+        "plan_id": plan.plan_id,
+        "handle": plan.handle,
+        "replies": plan.replies,
+        "bytes": plan.bytes,
+        "used_at": plan.used_at.isoformat(),
+        "in_use": plan.in_use,
+    }
+
+
+def _locate_cache() -> str:
+    from engine.settings import read_settings
+
+    settings = read_settings()
+    return settings.locate(settings.cache_dir)

@@ -1,0 +1,121 @@
+"""Faults: all that a provider may do wrong, and the script that says which call meets which."""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from statistics import NormalDist
+from typing import Literal, get_args
+
+Fault = Literal[
+    "limited",
+    "limited_seconds",
+    "limited_date",
+    "error_500",
+    "error_502",
+    "error_503",
+    "error_529",
+    "reset_before",
+    "reset_middle",
+    "hang",
+    "drip",
+    "cut_reply",
+    "cut_body",
+    "empty",
+    "no_choices",
+    "not_json",
+    "wrong_keys",
+    "wrong_pole",
+    "extra_fields",
+    "german",
+    "filtered",
+    "policy",
+    "refusal",
+    "too_long",
+    "wrong_key",
+    "no_model",
+    "quota_429",
+    "quota_402",
+]
+FAULTS: tuple[Fault, ...] = get_args(Fault)
+# What ends a run, since nothing will come of asking again.
+ENDING: frozenset[Fault] = frozenset({"wrong_key", "no_model", "quota_429", "quota_402"})
+PASSING: tuple[Fault, ...] = tuple(fault for fault in FAULTS if fault not in ENDING)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Every call from number ``first`` to ``last``, counted from 1, meets the fault."""
+
+    fault: Fault
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """From call number ``first`` on the provider is away for so long; ``refused``: nobody listens, else all is 503."""
+
+    first: int
+    seconds: float
+    refused: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """What the provider does. Everything is drawn by the seed, the prompt's digest and the number of the attempt at it.
+
+    So a run that goes on after a kill meets the same faults on its first attempts. ``latency_seconds`` is the median;
+    ``spread`` the sigma of a log-normal distribution around it, 0 where every call takes the same. ``cached`` is the
+    share of prompts half of whose tokens count as read before.
+    """
+
+    seed: int = 0
+    latency_seconds: float = 0.0
+    spread: float = 0.0
+    shares: Mapping[Fault, float] = field(default_factory=dict)
+    turns: tuple[Turn, ...] = ()
+    outages: tuple[Outage, ...] = ()
+    retry_after_seconds: float = 1.0
+    cached: float = 0.0
+
+    def choose(self, digest: str, attempt: int, number: int) -> Fault | None:
+        """The fault of a call: by its number in the timeline, else by the shares; None where it is answered."""
+        for turn in self.turns:
+            if turn.first <= number <= turn.last:
+                return turn.fault
+        left = self.draw("fault", digest, attempt)
+        for fault, share in self.shares.items():
+            if left < share:
+                return fault
+            left -= share
+        return None
+
+    def choose_seconds(self, digest: str, attempt: int) -> float:
+        """How long the provider thinks about a call."""
+        if not self.spread:
+            return self.latency_seconds
+        share = min(max(self.draw("seconds", digest, attempt), 1e-6), 1 - 1e-6)
+        return self.latency_seconds * math.exp(self.spread * NormalDist().inv_cdf(share))
+
+    def draw(self, what: str, digest: str, attempt: int = 0) -> float:
+        """A number in [0, 1) that belongs to an attempt at a prompt."""
+        key = f"{self.seed}/{what}/{digest}/{attempt}".encode()
+        return int.from_bytes(hashlib.blake2b(key, digest_size=6).digest(), "big") / 2**48
+
+    def dump(self) -> str:
+        """The script as JSON."""
+        return json.dumps(asdict(self))
+
+
+def load_script(text: str) -> Script:
+    """The script that ``dump`` wrote."""
+    told = json.loads(text)
+    told["turns"] = tuple(Turn(**turn) for turn in told["turns"])
+    told["outages"] = tuple(Outage(**outage) for outage in told["outages"])
+    return Script(**told)
+
+
+# A provider that answers at once and does nothing wrong.
+FAULTLESS = Script()

@@ -1,0 +1,211 @@
+"""The killer: ``kill -9`` at instants drawn from a seed, and a new start each time, until the run comes to an end."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from chaos.ledger import GONE, Entry
+from chaos.provider import ChaosProvider
+from fakes.site import Site, wait_until
+from fakes.workspace import HANDLE, Workspace
+
+POLL_SECONDS, ASK_SECONDS = 0.002, 0.5
+END_SECONDS = 600.0
+OVER = ("COMPLETED", "FAILED", "CANCELLED", "CRASHED")
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """The seconds since the epoch when the killer struck, and when nothing was left of what it had struck."""
+
+    struck: float
+    dead: float
+
+
+@dataclass(frozen=True, slots=True)
+class Toll:
+    """What one kill cost, by the ledger.
+
+    ``in_flight``: calls that were not answered when the killer struck; ``again``: prompts that had been asked and were
+    asked again later; ``paid_twice``: those of them that had been answered whole, and so were paid for.
+    """
+
+    in_flight: int
+    again: int
+    paid_twice: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run came to its end. ``code`` is the exit code, ``told`` the last line of JSON, ``said`` the complaint."""
+
+    kills: tuple[Kill, ...]
+    code: int
+    told: Mapping[str, Any]
+    said: str
+    seconds: float
+
+
+class Target(Protocol):
+    """What can be started and killed."""
+
+    def start(self) -> None:
+        """Starts it, for the first time or again."""
+
+    def has_ended(self) -> bool:
+        """Whether it has come to an end by itself."""
+
+    def kill(self) -> None:
+        """``kill -9``; returns when nothing of it is left."""
+
+    def finish(self) -> tuple[int, Mapping[str, Any], str]:
+        """Waits for its end: exit code, the result, and what it complained of."""
+
+
+@dataclass
+class Command:
+    """The main job as a command in a process of its own, with the temporary server that it brings or the one given."""
+
+    workspace: Workspace
+    prefect: dict[str, str]
+    process: "subprocess.Popen[str] | None" = None
+
+    def start(self) -> None:
+        self.process = self.workspace.start("--json", **self.prefect)
+
+    def has_ended(self) -> bool:
+        assert self.process is not None
+        return self.process.poll() is not None
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.communicate()
+
+    def finish(self) -> tuple[int, Mapping[str, Any], str]:
+        assert self.process is not None
+        said, complaint = self.process.communicate(timeout=END_SECONDS)
+        return self.process.returncode, read_told(said), complaint.strip()
+
+
+@dataclass
+class Installation:
+    """Server, worker and run: all three are killed. In turn the same run is started again, and a new one."""
+
+    site: Site
+    run_id: str = ""
+    runs: list[str] = field(default_factory=list)
+
+    def start(self) -> None:
+        self.site.start_server()
+        self.site.deploy()
+        if self.runs and len(self.runs) % 2:
+            wait_until(lambda: self.site.read_state(self.run_id)[0] in OVER, 60, "the killed run is over")
+            retried = {"type": "SCHEDULED", "name": "AwaitingRetry"}
+            self.site.ask("POST", f"/flow_runs/{self.run_id}/set_state", state=retried)
+        else:
+            self.run_id = self.site.start_run()
+        self.runs.append(self.run_id)
+        self.site.start_worker()
+
+    def has_ended(self) -> bool:
+        return self.site.read_state(self.run_id)[0] in OVER
+
+    def kill(self) -> None:
+        self.site.kill("server", "worker", "flows")
+        assert {} == self.site.workspace.wait_for_no_process(10)
+
+    def finish(self) -> tuple[int, Mapping[str, Any], str]:
+        wait_until(self.has_ended, END_SECONDS, "the run ends")
+        kind, message = self.site.read_state(self.run_id)
+        return int(kind != "COMPLETED"), {"run_id": self.run_id, "status": kind.lower(), "handle": HANDLE}, message
+
+
+def run_through(target: Target, provider: ChaosProvider, kills: int, calls: int, seed: int) -> Ending:
+    """Runs the target to its end through so many kills, fewer where it ends before.
+
+    The instants are drawn over the ``calls`` that the run is expected to make: after a random number of ended calls,
+    and up to the time of one call later. Between two kills at least one call comes to its end.
+    """
+    source = random.Random(seed)
+    instants = sorted(source.sample(range(1, calls), kills))
+    begun, struck, counter = time.monotonic(), [], Counter(provider.ledger)
+    target.start()
+    for instant in instants:
+        _wait_for_calls(target, counter, max(instant, counter.count() + 1))
+        time.sleep(source.uniform(0, max(provider.script.latency_seconds, 0.005)))
+        if target.has_ended():
+            break
+        moment = time.time()
+        target.kill()
+        struck.append(Kill(moment, time.time()))
+        target.start()
+    code, told, said = target.finish()
+    return Ending(tuple(struck), code, told, said, time.monotonic() - begun)
+
+
+def count_tolls(entries: Sequence[Entry], kills: Sequence[Kill]) -> list[Toll]:
+    """What each of the kills cost."""
+    starts = [0.0, *(kill.dead for kill in kills)]
+    return [_count_toll(entries, kill, start) for start, kill in zip(starts, kills, strict=False)]
+
+
+def read_told(said: str) -> Mapping[str, Any]:
+    """The last line of what a command printed with ``--json``; nothing where it printed nothing."""
+    told: dict[str, Any] = json.loads(said.splitlines()[-1]) if said.strip() else {}
+    return told
+
+
+def kill_all(workspace: Workspace) -> None:
+    """Ends all that the workspace's commands have left."""
+    for pid in workspace.list_processes():
+        os.kill(pid, signal.SIGKILL)
+
+
+class Counter:
+    """Counts the lines of a file that grows, without reading any twice."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+        self._lines = 0
+
+    def count(self) -> int:
+        """The whole lines so far."""
+        if self._path.exists():
+            with self._path.open("rb") as file:
+                file.seek(self._offset)
+                added = file.read()
+            self._offset += len(added)
+            self._lines += added.count(b"\n")
+        return self._lines
+
+
+def _wait_for_calls(target: Target, counter: Counter, least: int) -> None:
+    """Waits until so many calls have ended, or the target has; which is asked rarely, since it may cost a request."""
+    asked = time.monotonic()
+    while counter.count() < least:
+        if time.monotonic() > asked + ASK_SECONDS:
+            if target.has_ended():
+                return
+            asked = time.monotonic()
+        time.sleep(POLL_SECONDS)
+
+
+def _count_toll(entries: Sequence[Entry], kill: Kill, start: float) -> Toll:
+    asked = [entry for entry in entries if start < entry.begun <= kill.dead]
+    later = [entry for entry in entries if entry.begun > kill.dead]
+    again = {entry.digest for entry in asked} & {entry.digest for entry in later}
+    twice = again & {entry.digest for entry in asked if entry.billed}
+    return Toll(
+        in_flight=sum(entry.ended > kill.struck or entry.fate == GONE for entry in asked),
+        again=len(again),
+        paid_twice=len(twice),
+    )

@@ -1,0 +1,162 @@
+"""The provider of the chaos rounds: what each fault looks like to a client, and what the ledger says of it."""
+
+import json
+import time
+from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from chaos.faults import Fault, Outage, Script, Turn, load_script
+from chaos.ledger import GONE, Entry
+from chaos.provider import ChaosProvider, serve_chaos
+from fakes.site import wait_until
+
+# A fault for each call in turn, as the timeline has it.
+STATUSES: dict[Fault, int] = {
+    "limited": 429,
+    "limited_seconds": 429,
+    "limited_date": 429,
+    "error_500": 500,
+    "error_502": 502,
+    "error_503": 503,
+    "error_529": 529,
+    "policy": 400,
+    "too_long": 400,
+    "wrong_key": 401,
+    "no_model": 404,
+    "quota_429": 429,
+    "quota_402": 402,
+}
+CONTENTS: tuple[Fault, ...] = (
+    "cut_reply",
+    "empty",
+    "no_choices",
+    "not_json",
+    "wrong_keys",
+    "wrong_pole",
+    "extra_fields",
+    "german",
+    "filtered",
+    "refusal",
+)
+BROKEN: tuple[Fault, ...] = ("reset_before", "reset_middle", "cut_body")
+SILENT: tuple[Fault, ...] = ("hang", "drip")
+PLAYED: tuple[Fault, ...] = (*STATUSES, *CONTENTS, *BROKEN, *SILENT)
+SCRIPT = Script(
+    turns=tuple(Turn(fault, number, number) for number, fault in enumerate(PLAYED, start=1)),
+    retry_after_seconds=7,
+    cached=1.0,
+)
+PROMPT = 'The text has the length of a note (10 to 20 words).\nWrite 1 text.\nSay "positive" as asked.'
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What a client gets of each fault, then of none; the ledger under ``entries``."""
+    with serve_chaos(tmp_path_factory.mktemp("provider"), SCRIPT) as provider:
+        answers: dict[str, Any] = {name: ask(provider, str(number)) for number, name in enumerate([*PLAYED, "none"])}
+        wait_until(lambda: len(provider.read()) == len(PLAYED) + 1, 10, "the ledger is whole")
+        return answers | {"entries": {entry.fate: entry for entry in provider.read()}}
+
+
+def ask(provider: ChaosProvider, prompt: str = "") -> httpx.Response | httpx.HTTPError:
+    messages = [{"role": "system", "content": prompt}, {"role": "user", "content": PROMPT}]
+    try:
+        body = {"model": "gpt-4.1-mini", "messages": messages}
+        return httpx.post(f"{provider.url}/chat/completions", json=body, timeout=0.5)
+    except httpx.HTTPError as error:
+        return error
+
+
+def read_choice(response: httpx.Response) -> dict[str, Any]:
+    choice: dict[str, Any] = response.json()["choices"][0]
+    return choice
+
+
+def test_statuses_are_those_of_the_faults(seen: dict[str, Any]) -> None:
+    assert STATUSES == {fault: seen[fault].status_code for fault in STATUSES}
+    assert "insufficient_quota" == seen["quota_429"].json()["error"]["code"]
+    assert "text/html" == seen["error_502"].headers["content-type"]
+
+
+def test_retry_after_is_absent_in_seconds_or_a_date(seen: dict[str, Any]) -> None:
+    date = parsedate_to_datetime(seen["limited_date"].headers["retry-after"])
+
+    assert "retry-after" not in seen["limited"].headers
+    assert "7" == seen["limited_seconds"].headers["retry-after"]
+    assert 0 < date.timestamp() - time.time() <= 8
+
+
+def test_spoiled_contents_are_whole_answers(seen: dict[str, Any]) -> None:
+    good = json.loads(read_choice(seen["none"])["message"]["content"])["exemplars"]
+    read = {fault: read_choice(seen[fault]) for fault in CONTENTS if fault != "no_choices"}
+    texts = {fault: choice["message"]["content"] for fault, choice in read.items()}
+
+    assert [200] * len(CONTENTS) == [seen[fault].status_code for fault in CONTENTS]
+    assert ["positive"] == [exemplar["pole"] for exemplar in good]
+    assert [] == seen["no_choices"].json()["choices"]
+    assert ("length", "content_filter") == tuple(read[fault]["finish_reason"] for fault in ("cut_reply", "filtered"))
+    assert ("", None, True) == (texts["empty"], texts["refusal"], bool(read["refusal"]["message"]["refusal"]))
+    assert "negative" == json.loads(texts["wrong_pole"])["exemplars"][0]["pole"]
+    assert {"items"} == json.loads(texts["wrong_keys"]).keys()
+    assert {"exemplars"} < json.loads(texts["extra_fields"]).keys()
+    assert "ich" in texts["german"] or "der" in texts["german"].lower()
+    for fault in ("cut_reply", "not_json"):
+        with pytest.raises(json.JSONDecodeError):
+            json.loads(texts[fault])
+
+
+def test_broken_lines_are_errors_of_the_transport(seen: dict[str, Any]) -> None:
+    kinds = {fault: type(seen[fault]) for fault in (*BROKEN, *SILENT)}
+
+    assert issubclass(kinds["reset_before"], httpx.ReadError | httpx.RemoteProtocolError)
+    assert issubclass(kinds["reset_middle"], httpx.ReadError | httpx.RemoteProtocolError)
+    assert httpx.RemoteProtocolError is kinds["cut_body"]
+    assert [httpx.ReadTimeout] * 2 == [kinds[fault] for fault in SILENT]
+
+
+def test_ledger_bills_what_was_sent_whole(seen: dict[str, Any]) -> None:
+    entries: dict[str, Entry] = seen["entries"]
+    usage = seen["none"].json()["usage"]
+    answered = entries["answered"]
+
+    assert {"answered", GONE, *STATUSES, *CONTENTS, *BROKEN} == entries.keys()
+    assert {"answered", *CONTENTS} == {fate for fate, entry in entries.items() if entry.billed}
+    assert (usage["prompt_tokens"], usage["completion_tokens"]) == (answered.prompt_tokens, answered.completion_tokens)
+    assert usage["prompt_tokens_details"]["cached_tokens"] == answered.cached_tokens > 0
+    # USD a million tokens of openai/gpt-4.1-mini: .4 in, .1 of them cached, 1.6 out.
+    fresh = answered.prompt_tokens - answered.cached_tokens
+    cost = (0.4 * fresh + 0.1 * answered.cached_tokens + 1.6 * answered.completion_tokens) / 1e6
+    assert cost == pytest.approx(answered.cost_usd)
+
+
+def test_faults_are_drawn_by_seed_prompt_and_attempt() -> None:
+    script = load_script(Script(seed=3, shares={"limited": 0.2, "hang": 0.1}, turns=(Turn("empty", 5, 5),)).dump())
+    drawn = [script.choose(str(digest), 1, 0) for digest in range(2000)]
+
+    assert drawn == [script.choose(str(digest), 1, 9) for digest in range(2000)]
+    assert drawn != [script.choose(str(digest), 2, 9) for digest in range(2000)]
+    assert 0.17 < drawn.count("limited") / 2000 < 0.23
+    assert "empty" == script.choose("0", 1, 5)
+
+
+@pytest.fixture
+def away(tmp_path: Path) -> Iterator[ChaosProvider]:
+    """A provider that is down from its second call on, for a second: nobody listens; from its third, all is 503."""
+    with serve_chaos(tmp_path, Script(outages=(Outage(2, 0.5), Outage(3, 60.0, refused=False)))) as provider:
+        yield provider
+
+
+def test_outage_ends_connections_and_refuses_new_ones(away: ChaosProvider) -> None:
+    answers = [ask(away), ask(away), ask(away)]
+    wait_until(away.listens, 10, "it is back")
+    later = ask(away)
+
+    assert isinstance(answers[0], httpx.Response)
+    assert isinstance(answers[1], httpx.ReadError | httpx.RemoteProtocolError)
+    assert isinstance(answers[2], httpx.ConnectError)
+    assert isinstance(later, httpx.Response)
+    assert [200, 503] == [answers[0].status_code, later.status_code]

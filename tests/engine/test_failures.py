@@ -1,0 +1,148 @@
+"""Everything that a provider does wrong is told apart by its type, through litellm, against a real server."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import pytest
+from chaos.faults import FAULTS, Fault, Script, Turn
+from chaos.provider import MODEL, serve_chaos
+from fakes.builders import make_cell, make_test_plan
+
+from engine.errors import (
+    ContentRefusedError,
+    ContextTooLongError,
+    CredentialsError,
+    ModelNotFoundError,
+    ProviderError,
+    ProviderTimeoutError,
+    ProviderUnavailableError,
+    QuotaSpentError,
+    RateLimitedError,
+    RetryableProviderError,
+)
+from engine.failures import _parse_retry_after
+from engine.generate import make_chat_request
+from engine.llm import REFUSED, Endpoint, LitellmClient
+from engine.prices import find_price
+from engine.replies import Reply
+
+TIMEOUT_SECONDS = 2.0
+NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+
+# The type, whether the call may have been billed, and what the message says.
+RAISED: dict[Fault, tuple[type[ProviderError], bool, str]] = {
+    "limited": (RateLimitedError, False, "limits the rate: Rate limit reached"),
+    "limited_seconds": (RateLimitedError, False, "limits the rate: Rate limit reached"),
+    "limited_date": (RateLimitedError, False, "limits the rate: Rate limit reached"),
+    "error_500": (ProviderUnavailableError, False, "does not answer: The server had an error"),
+    "error_502": (ProviderUnavailableError, False, "does not answer: Error code: 502"),
+    "error_503": (ProviderUnavailableError, False, "does not answer: The engine is currently overloaded"),
+    "error_529": (ProviderUnavailableError, False, "does not answer: Overloaded"),
+    "reset_before": (ProviderUnavailableError, True, "does not answer"),
+    "reset_middle": (ProviderUnavailableError, True, "does not answer"),
+    "cut_body": (ProviderUnavailableError, True, "does not answer"),
+    "hang": (ProviderTimeoutError, True, "gave no reply in 2 s. EXEMPLARS_CALL_TIMEOUT_SECONDS"),
+    "drip": (ProviderTimeoutError, True, "gave no reply in 2 s. EXEMPLARS_CALL_TIMEOUT_SECONDS"),
+    "policy": (ContentRefusedError, False, "refuses this prompt: Your request was rejected"),
+    "too_long": (ContextTooLongError, False, "so long a prompt: This model's maximum context length is 8192"),
+    "wrong_key": (CredentialsError, False, "refuses the key"),
+    "no_model": (ModelNotFoundError, False, "is not to be had"),
+    "quota_429": (QuotaSpentError, False, "has nothing left to spend: You exceeded your current quota"),
+    "quota_402": (QuotaSpentError, False, "has nothing left to spend: Insufficient credits"),
+}
+# How the reply ended, and whether it has a text.
+ANSWERED: dict[Fault, tuple[str, bool]] = {
+    "cut_reply": ("length", True),
+    "empty": ("stop", False),
+    "no_choices": ("empty", False),
+    "not_json": ("stop", True),
+    "wrong_keys": ("stop", True),
+    "wrong_pole": ("stop", True),
+    "extra_fields": ("stop", True),
+    "german": ("stop", True),
+    "filtered": (REFUSED, False),
+    "refusal": (REFUSED, True),
+}
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Mapping[Fault, Reply | Exception]:
+    """What came of one call for each fault."""
+    turns = tuple(Turn(fault, number, number) for number, fault in enumerate(FAULTS, 1))
+
+    async def ask_all(url: str) -> dict[Fault, Reply | Exception]:
+        return {fault: await call(url) for fault in FAULTS}
+
+    with serve_chaos(tmp_path_factory.mktemp("provider"), Script(turns=turns)) as provider:
+        return asyncio.run(ask_all(provider.url))
+
+
+async def call(url: str) -> Reply | Exception:
+    endpoint = Endpoint(MODEL, MODEL, "", api_base=url, api_key="test", price=find_price(MODEL))
+    client = LitellmClient(endpoint, TIMEOUT_SECONDS)
+    try:
+        return await client.complete(make_chat_request(make_test_plan(), make_cell(), "English"))
+    except ProviderError as error:
+        return error
+    finally:
+        await client.close()
+
+
+def test_every_fault_is_told_apart() -> None:
+    assert set(FAULTS) == RAISED.keys() | ANSWERED.keys()
+
+
+@pytest.mark.parametrize("fault", RAISED)
+def test_fault_is_an_error_of_its_type(outcomes: Mapping[Fault, Reply | Exception], fault: Fault) -> None:
+    kind, billed, said = RAISED[fault]
+    error = outcomes[fault]
+
+    assert kind is type(error)
+    assert said in str(error)
+    assert billed is (isinstance(error, RetryableProviderError) and error.maybe_billed)
+
+
+@pytest.mark.parametrize("fault", ANSWERED)
+def test_fault_is_a_reply_that_is_paid_for(outcomes: Mapping[Fault, Reply | Exception], fault: Fault) -> None:
+    reply = outcomes[fault]
+
+    assert isinstance(reply, Reply)
+    assert ANSWERED[fault] == (reply.finish, bool(reply.text))
+    assert reply.prompt_tokens > 0
+    assert reply.cost_usd is not None
+    assert reply.cost_usd > 0
+
+
+def test_retry_after_is_read_as_seconds_and_as_a_date(outcomes: Mapping[Fault, Reply | Exception]) -> None:
+    errors = [outcomes["limited"], outcomes["limited_seconds"], outcomes["limited_date"]]
+    waits = [error.retry_after_seconds for error in errors if isinstance(error, RateLimitedError)]
+
+    assert [None, 1.0] == waits[:2]
+    assert 0 <= (waits[2] or 0.0) <= 2
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("12", 12.0),
+        ("0.5", 0.5),
+        ("-3", 0.0),
+        ("Wed, 25 Nov 2026 12:00:30 GMT", 30.0),
+        ("Wed, 25 Nov 2026 11:00:00 GMT", 0.0),
+        ("Wed, 25 Nov 2026 12:00:30 -0000", 30.0),
+        ("soon", None),
+        ("", None),
+        ("nan", None),
+    ],
+)
+def test_retry_after(value: str, seconds: float | None) -> None:
+    assert seconds == _parse_retry_after(value, NOW)
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9/v1", "http://nowhere.invalid/v1"])
+async def test_where_nobody_listens_nothing_was_billed(url: str) -> None:
+    error = await call(url)
+
+    assert isinstance(error, ProviderUnavailableError)
+    assert (False, None) == (error.maybe_billed, error.retry_after_seconds)

@@ -1,0 +1,263 @@
+"""Kept replies are whole after a kill, a full disk and a damaged file, whoever else keeps some at the same time."""
+
+import asyncio
+import json
+import os
+import random
+import shutil
+import sqlite3
+from contextlib import closing, suppress
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+from fakes.reply_writer import PLAN, WRITERS, kill_after, make_reply, read_begun, read_kept, start_writer
+from fakes.workspace import mount_disk
+
+from engine.errors import StoreError
+from engine.plan_folder import USERS
+from engine.replies import KeptReplies, Lost, Reply
+
+REPLY = Reply("one", "stop", prompt_tokens=7, completion_tokens=3, cost_usd=0.01, odds={"good": -0.5})
+OTHER = Reply("two", "stop")
+ROUNDS = int(os.environ.get("ROUNDS", "6"))
+
+
+async def keep_all(folder: Path, keys: list[str]) -> None:
+    with KeptReplies(str(folder), PLAN, "u22a8.toolshed") as kept:
+        await asyncio.gather(*(kept.keep(key, make_reply(key)) for key in keys))
+
+
+def find_all(folder: Path, keys: list[str]) -> dict[str, Reply]:
+    with KeptReplies(str(folder), PLAN) as kept:
+        return {key: reply for key in keys if (reply := kept.find(key)) is not None}
+
+
+def read_lost(folder: Path) -> Lost:
+    with KeptReplies(str(folder), PLAN) as kept:
+        return kept.lost
+
+
+async def test_kept_reply_comes_back_whole_and_the_first_of_its_key_stands(tmp_path: Path) -> None:
+    reply = Reply("naïve “text” 🔑\n\x00", "stop", 1, 2, 0.1, {" good": -0.25, "bad": -1.5}, 40, "openai/other")
+    with KeptReplies(str(tmp_path), PLAN) as kept:
+        assert None is kept.find("key")
+        assert reply == await kept.keep("key", reply)
+        assert reply == await kept.keep("key", REPLY)
+        assert reply == kept.find("key")
+    with KeptReplies(str(tmp_path), PLAN) as kept:
+        assert reply == kept.find("key")
+
+
+async def test_replies_kept_at_once_are_each_there(tmp_path: Path) -> None:
+    keys = [str(number) for number in range(500)]
+    await keep_all(tmp_path, keys)
+
+    assert {key: make_reply(key) for key in keys} == find_all(tmp_path, keys)
+
+
+async def test_reply_is_there_for_another_reader_when_it_is_kept(tmp_path: Path) -> None:
+    with KeptReplies(str(tmp_path), PLAN) as kept:
+        await kept.keep("key", REPLY)
+
+        assert {"key": REPLY} == find_all(tmp_path, ["key"])
+
+
+async def test_two_openings_of_one_plan_agree_on_the_first_reply(tmp_path: Path) -> None:
+    keys = [str(number) for number in range(100)]
+    with KeptReplies(str(tmp_path), PLAN) as one, KeptReplies(str(tmp_path), PLAN) as other:
+        pairs = await asyncio.gather(
+            *(asyncio.gather(one.keep(key, REPLY), other.keep(key, OTHER)) for key in keys),
+        )
+        found = [(one.find(key), other.find(key)) for key in keys]
+
+    assert [(first, first) for first, _ in found] == found
+    assert [list(pair) for pair in found] == [list(pair) for pair in pairs]
+
+
+def test_reply_of_an_older_version_is_read(tmp_path: Path) -> None:
+    (tmp_path / PLAN).mkdir()
+    with closing(sqlite3.connect(tmp_path / PLAN / "replies.sqlite", isolation_level=None)) as old:
+        old.execute("PRAGMA journal_mode=WAL")
+        old.execute("CREATE TABLE replies (key TEXT PRIMARY KEY, reply TEXT NOT NULL)")
+        fields = {name: value for name, value in asdict(REPLY).items() if name not in {"cached_tokens", "model"}}
+        old.execute("INSERT INTO replies VALUES ('key', ?)", (json.dumps(fields),))
+
+    assert {"key": REPLY} == find_all(tmp_path, ["key"])
+
+
+async def test_fields_of_a_newer_version_are_left_out(tmp_path: Path) -> None:
+    await put_text(tmp_path, json.dumps(asdict(REPLY) | {"mood": "good"}).encode())
+
+    assert {"key": REPLY} == find_all(tmp_path, ["key"])
+
+
+async def test_costs_of_kept_replies_are_summed_without_those_that_have_no_price(tmp_path: Path) -> None:
+    with KeptReplies(str(tmp_path), PLAN) as kept:
+        assert 0.0 == kept.kept_usd
+        for key, cost_usd in (("a", 0.25), ("b", None), ("c", 0.5)):
+            await kept.keep(key, Reply("one", "stop", cost_usd=cost_usd))
+        assert 0.75 == kept.kept_usd
+    await put_text(tmp_path, b"{")
+    with KeptReplies(str(tmp_path), PLAN) as kept:
+        assert 0.0 == kept.kept_usd
+
+
+async def put_text(folder: Path, text: bytes) -> None:
+    """Keeps a reply and writes something else in its place."""
+    with KeptReplies(str(folder), PLAN) as kept:
+        await kept.keep("key", OTHER)
+        with closing(sqlite3.connect(kept.path, isolation_level=None)) as connection:
+            connection.execute("UPDATE replies SET reply = CAST(? AS TEXT)", (text,))
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"text": "one"}', b'{"text": 1, "finish": "stop"}', b'"\xff"'])
+async def test_reply_that_cannot_be_read_is_none_and_gives_way(tmp_path: Path, text: bytes) -> None:
+    await put_text(tmp_path, text)
+    with KeptReplies(str(tmp_path), PLAN) as kept:
+        assert None is kept.find("key")
+        assert REPLY == await kept.keep("key", REPLY)
+        assert REPLY == kept.find("key")
+
+
+async def test_call_that_ended_is_not_lost(tmp_path: Path) -> None:
+    with KeptReplies(str(tmp_path), PLAN) as kept:
+        await kept.keep("key", REPLY, await kept.begin(0.5))
+        await kept.keep("key", OTHER, await kept.begin(0.5))
+        await kept.drop(await kept.begin(None))
+
+    assert Lost() == read_lost(tmp_path)
+
+
+async def test_call_that_did_not_end_is_lost_for_every_later_opening(tmp_path: Path) -> None:
+    with KeptReplies(str(tmp_path), PLAN) as kept:
+        for bound_usd in (0.5, None, 0.25, 1.0):
+            await kept.begin(bound_usd)
+        assert Lost() == kept.lost
+
+    assert [Lost(4, 1.75, 1)] * 2 == [read_lost(tmp_path) for _ in range(2)]
+
+
+async def test_call_in_flight_elsewhere_is_not_lost(tmp_path: Path) -> None:
+    with KeptReplies(str(tmp_path), PLAN) as kept:
+        begun = await kept.begin(0.5)
+        assert Lost() == read_lost(tmp_path)
+        await kept.keep("key", REPLY, begun)
+
+    assert Lost() == read_lost(tmp_path)
+
+
+async def test_call_that_is_given_up_before_it_is_noted_is_not_lost(tmp_path: Path) -> None:
+    with KeptReplies(str(tmp_path), PLAN) as kept:
+        for pauses in range(4):
+            tasks = [asyncio.ensure_future(kept.begin(0.5)) for _ in range(20)]
+            for _ in range(pauses):
+                await asyncio.sleep(0)
+            for task in tasks:
+                task.cancel()
+            ended = await asyncio.gather(*tasks, return_exceptions=True)
+            for number in ended:
+                if isinstance(number, int):
+                    await kept.drop(number)
+
+    assert Lost() == read_lost(tmp_path)
+
+
+async def test_reply_whose_keeping_was_cancelled_is_kept(tmp_path: Path) -> None:
+    with KeptReplies(str(tmp_path), PLAN) as kept:
+        task = asyncio.ensure_future(kept.keep("key", REPLY))
+        await asyncio.sleep(0)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    assert {"key": REPLY} == find_all(tmp_path, ["key"])
+
+
+async def test_nothing_is_kept_or_found_once_it_is_closed(tmp_path: Path) -> None:
+    with KeptReplies(str(tmp_path), PLAN) as kept:
+        pass
+    with pytest.raises(StoreError, match="closed"):
+        await kept.keep("key", REPLY)
+    with pytest.raises(StoreError, match="closed"):
+        kept.find("key")
+
+    assert [] == list((tmp_path / PLAN / USERS).iterdir())
+
+
+def test_what_was_kept_outlives_a_kill_and_what_was_in_flight_is_lost(tmp_path: Path) -> None:
+    rng = random.Random(20261126)
+    before = Lost()
+    for number in range(ROUNDS):
+        said = kill_after(start_writer(tmp_path, f"{number}-"), rng.randrange(1, 600))
+        begun, kept = read_begun(said), read_kept(said)
+        found = find_all(tmp_path, begun)
+        lost = read_lost(tmp_path)
+
+        assert {key: make_reply(key) for key in kept} == {key: found.get(key) for key in kept}
+        assert all(make_reply(key) == reply for key, reply in found.items())
+        assert len(set(begun) - set(found)) <= lost.calls - before.calls <= WRITERS
+        assert lost.calls == lost.bound_usd
+        assert [] == list((tmp_path / PLAN / USERS).iterdir())
+        before = lost
+
+
+def test_processes_that_keep_the_same_keys_agree_though_one_is_killed(tmp_path: Path) -> None:
+    writers = [start_writer(tmp_path, text=text, count=400) for text in ("one", "two")]
+    said = [kill_after(start_writer(tmp_path, text="three", count=400), 100)]
+    said += [writer.communicate()[0] for writer in writers]
+    keys = [str(number) for number in range(400)]
+    found = {key: reply.text for key, reply in find_all(tmp_path, keys).items()}
+
+    assert [0, 0] == [writer.returncode for writer in writers]
+    assert keys == list(found)
+    for kept in map(read_kept, said):
+        assert {key: found[key] for key in kept} == kept
+
+
+def test_full_disk_is_an_error_and_what_was_kept_before_stays(tmp_path: Path) -> None:
+    with mount_disk(tmp_path / "disk", "size=600k") as disk:
+        asyncio.run(check_full(disk))
+
+
+async def check_full(disk: Path) -> None:
+    told: list[str] = []
+
+    async def write(kept: KeptReplies, writer: int) -> None:
+        for number in range(writer, 4_000, WRITERS):
+            await kept.keep(str(number), make_reply(str(number)), await kept.begin(0.5))
+            told.append(str(number))
+
+    with KeptReplies(str(disk), PLAN) as kept:
+        ended = await asyncio.gather(*(write(kept, writer) for writer in range(WRITERS)), return_exceptions=True)
+        assert {StoreError} == {type(error) for error in ended}
+        [words] = {str(error) for error in ended}
+        assert all(part in words for part in ("full", "EXEMPLARS_CACHE_DIR", "Free space"))
+        with pytest.raises(StoreError, match="full"):
+            await kept.begin(0.5)
+        with pytest.raises(StoreError, match="full"):
+            await kept.keep("other", REPLY)
+    assert len(told) > 50
+    assert {key: make_reply(key) for key in told} == find_all(disk, told)
+
+
+def test_file_that_may_not_grow_is_an_error_and_what_was_kept_before_stays(tmp_path: Path) -> None:
+    said, error = start_writer(tmp_path, max_bytes=300_000).communicate()
+    kept = read_kept(said)
+
+    assert "engine.errors.StoreError: The replies cannot be kept in" in error
+    assert len(kept) > 20
+    assert {key: make_reply(key) for key in kept} == find_all(tmp_path, list(kept))
+
+
+def test_read_only_disk_is_an_error(tmp_path: Path) -> None:
+    with mount_disk(tmp_path / "disk", "size=100k,ro") as disk, pytest.raises(StoreError, match="Read-only"):
+        KeptReplies(str(disk), PLAN)
+
+
+async def test_folder_that_is_removed_under_its_user_is_an_error(tmp_path: Path) -> None:
+    with KeptReplies(str(tmp_path), PLAN) as kept:
+        await kept.keep("key", REPLY)
+        shutil.rmtree(tmp_path / PLAN)
+        with pytest.raises(StoreError, match="removed while it was in use"):
+            await kept.keep("other", REPLY)

@@ -1,0 +1,55 @@
+"""Running together, and one to its end."""
+
+import asyncio
+
+import pytest
+
+from engine.together import cancel_once, run_together
+
+
+async def fail(error: Exception) -> None:
+    await asyncio.sleep(0)
+    raise error
+
+
+async def test_results_come_in_order_and_the_first_error_as_itself() -> None:
+    async def wait(seconds: float) -> float:
+        await asyncio.sleep(seconds)
+        return seconds
+
+    assert [0.02, 0.0] == await run_together([wait(0.02), wait(0.0)])
+    with pytest.raises(KeyError):
+        await run_together([wait(60), fail(KeyError("one"))])
+
+
+async def test_one_that_is_not_cancelled_gives_its_result_or_its_error() -> None:
+    assert 7 == await cancel_once(asyncio.sleep(0, 7))
+    with pytest.raises(KeyError):
+        await cancel_once(fail(KeyError("one")))
+
+
+@pytest.mark.parametrize("everywhere", [False, True])
+async def test_one_that_is_cancelled_from_all_sides_is_so_once_and_comes_to_its_end(everywhere: bool) -> None:
+    seen = []
+
+    async def close_slowly() -> None:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            seen.append("cancelled")
+            await asyncio.sleep(0.01)
+            seen.append("closed")
+            raise
+
+    before = asyncio.all_tasks()
+    closing = [cancel_once(close_slowly()) for _ in range(3)]
+    asking = asyncio.create_task(run_together(closing))
+    await asyncio.sleep(0.01)
+    every = asyncio.all_tasks() - before
+    doomed = every if everywhere else {asking}
+    for task in doomed:
+        task.cancel()
+    await asyncio.wait(every)
+
+    assert asking.cancelled()
+    assert 3 * ["cancelled"] + 3 * ["closed"] == seen

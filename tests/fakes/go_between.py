@@ -1,0 +1,60 @@
+"""A go-between: it passes requests on to a Prefect server, late or not at all when it is told so."""
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import uvicorn
+from fastapi import FastAPI, Request, Response
+
+
+class GoBetween:
+    """``status`` is what it answers itself, ``late_seconds`` how long it keeps what adds slots, ``seen`` each path."""
+
+    def __init__(self, api: str) -> None:
+        self.status: int | None = None
+        self.late_seconds = 0.0
+        self.seen: list[str] = []
+        self.url = ""
+        self._api = api
+
+    async def answer(self, request: Request, path: str) -> Response:
+        """The answer to one request, Prefect's or its own."""
+        self.seen.append(f"{request.method} {path}")
+        if self.status is not None:
+            return Response(status_code=self.status)
+        async with httpx.AsyncClient() as client:
+            url, body = f"{self._api}/{path}?{request.url.query}", await request.body()
+            kind = {"Content-Type": "application/json"}
+            answered = await client.request(request.method, url, content=body, headers=kind, timeout=30)
+        if path.endswith("/increment"):
+            await asyncio.sleep(self.late_seconds)
+        told = {name: text for name, text in answered.headers.items() if name == "retry-after"}
+        return Response(answered.content, answered.status_code, told, "application/json")
+
+
+@contextmanager
+def serve_go_between(api: str) -> Iterator[GoBetween]:
+    """A go-between that listens on a free loopback port while the block runs."""
+    between = GoBetween(api)
+    app = FastAPI()
+    app.add_api_route(
+        "/api/{path:path}", between.answer, methods=["GET", "POST", "PATCH", "DELETE"], response_model=None
+    )
+    listener = socket.create_server(("127.0.0.1", 0))
+    between.url = f"http://127.0.0.1:{listener.getsockname()[1]}/api"
+    config = uvicorn.Config(app, log_level="critical", lifespan="off", timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    try:
+        while not server.started:
+            time.sleep(0.01)
+        yield between
+    finally:
+        server.should_exit = True
+        thread.join(10)

@@ -1,0 +1,81 @@
+"""A process that keeps replies until it is killed, and says on stdout what it knows to be kept, as soon as it does."""
+
+import asyncio
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+from engine.replies import KeptReplies, Reply
+
+PLAN = "plan-1"
+WRITERS = 8
+ROOT = Path(__file__).parents[2]
+# Long enough that some take more than a page.
+_LENGTHS = (10, 300, 900, 2_000, 9_000)
+
+
+def make_reply(key: str) -> Reply:
+    """The reply to that key."""
+    rng = random.Random(key)
+    return Reply(f"{key}: " + "naïve “text” 🔑 " * (rng.choice(_LENGTHS) // 15), "stop", rng.randrange(999), 5, 0.001)
+
+
+def start_writer(
+    folder: Path, prefix: str = "", text: str = "", count: int = 1_000_000, max_bytes: int | None = None
+) -> "subprocess.Popen[str]":
+    """Starts it, with keys of that prefix; the replies are those of ``make_reply``, or all the same text."""
+    words = (str(folder), prefix, text, str(count), str(max_bytes or ""))
+    return subprocess.Popen(
+        [sys.executable, "-m", "fakes.reply_writer", *words],
+        env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def kill_after(process: "subprocess.Popen[str]", lines: int) -> str:
+    """What a process has said by the time that it is killed, somewhere after so many lines."""
+    assert process.stdout
+    said = [process.stdout.readline() for _ in range(lines)]
+    process.kill()
+    return "".join(said) + process.communicate()[0]
+
+
+def read_begun(said: str) -> list[str]:
+    """The keys of the calls that were noted."""
+    return [line.split()[1] for line in said.splitlines() if line.startswith("begun")]
+
+
+def read_kept(said: str) -> dict[str, str]:
+    """The first word of the reply that stands, by key."""
+    return dict(line.split()[1:] for line in said.splitlines() if line.startswith("kept"))
+
+
+async def _write(kept: KeptReplies, writer: int, prefix: str, text: str, count: int) -> None:
+    for number in range(writer, count, WRITERS):
+        key = f"{prefix}{number}"
+        begun = await kept.begin(1.0)
+        _say("begun", key)
+        await asyncio.sleep(0.001)
+        standing = await kept.keep(key, Reply(text, "stop") if text else make_reply(key), begun)
+        _say("kept", key, standing.text.split()[0])
+
+
+def _say(*words: str) -> None:
+    os.write(1, (" ".join(words) + "\n").encode())
+
+
+async def _main(folder: str, prefix: str, text: str, count: str, max_bytes: str) -> None:
+    if max_bytes:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(max_bytes), int(max_bytes)))
+    with KeptReplies(folder, PLAN) as kept:
+        await asyncio.gather(*(_write(kept, writer, prefix, text, int(count)) for writer in range(WRITERS)))
+
+
+if __name__ == "__main__":
+    asyncio.run(_main(*sys.argv[1:]))

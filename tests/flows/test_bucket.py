@@ -1,0 +1,179 @@
+"""A bucket: what lets in at most so much in a minute, kept in Prefect's server for all who ask."""
+
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
+
+from flows.bucket import WINDOW_SECONDS, Bucket, Rate
+
+LOGGER = logging.getLogger(__name__)
+NAME = "tests:bucket"
+RATES = st.builds(
+    Rate,
+    name=st.just(NAME),
+    setting=st.just("RATE"),
+    per_minute=st.integers(1, 10_000_000),
+    grain=st.sampled_from([100, 1000]),
+    extra=st.sampled_from([0, 1]),
+    saved_seconds=st.sampled_from([1.0, 2.0]),
+)
+
+
+@given(RATES, st.integers(1, 1_000_000))
+def test_full_bucket_and_what_decays_in_the_window_are_the_rate(rate: Rate, largest: int) -> None:
+    largest = rate.round_up(largest)
+    room, decay = rate.shape(largest)
+
+    assert room / rate.grain <= largest + rate.saved
+    assert decay > 0
+    assert rate.per_minute + rate.extra == pytest.approx((room + decay * WINDOW_SECONDS) / rate.grain)
+
+
+@given(RATES, st.integers(1, 1_000_000))
+def test_shape_tells_the_rate_and_the_largest_call(rate: Rate, largest: int) -> None:
+    largest = rate.round_up(largest)
+    room, decay = rate.shape(largest)
+
+    assert (rate.per_minute, largest) == (rate.read_rate(room, decay), rate.read_largest(room))
+
+
+def make_rate(per_minute: int, extra: int = 0) -> Rate:
+    return Rate(NAME, "EXEMPLARS_TESTS_PER_MINUTE", per_minute, 100, extra)
+
+
+@pytest.fixture
+async def client(prefect_server: str) -> AsyncIterator[PrefectClient]:
+    async with PrefectClient(prefect_server) as opened:
+        if await find(opened):
+            await opened.delete_global_concurrency_limit_by_name(NAME)
+        yield opened
+
+
+async def find(client: PrefectClient) -> dict[str, Any] | None:
+    """The limit as Prefect has it."""
+    listed = await client.read_global_concurrency_limits(limit=200)
+    return next((limit.model_dump() for limit in listed if limit.name == NAME), None)
+
+
+async def read(client: PrefectClient) -> dict[str, Any]:
+    found = await find(client)
+    assert found is not None
+    return found
+
+
+async def change(client: PrefectClient, **fields: object) -> None:
+    await client.update_global_concurrency_limit(NAME, GlobalConcurrencyLimitUpdate.model_validate(fields))
+
+
+async def test_limit_is_made_empty_where_it_is_missing(client: PrefectClient, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    bucket = Bucket(client, make_rate(600), LOGGER)
+
+    assert 11 == await bucket.look(1)
+    assert 1100 == (await read(client))["limit"]
+    assert f"Made Prefect's limit {NAME}: 600 a minute" in caplog.messages
+
+
+async def test_what_is_taken_is_not_free_and_what_is_put_back_is(client: PrefectClient) -> None:
+    bucket = Bucket(client, make_rate(60), LOGGER)
+
+    assert 2 == await bucket.look(1)
+    assert await bucket.take(2) is None
+    assert 0 == await bucket.look(1)
+    assert 0 < bucket.wait_seconds() < 2
+    await bucket.put_back(2)
+    assert 2 == await bucket.look(1)
+
+
+async def test_taking_too_much_is_denied_and_prefect_says_when_to_come_back(client: PrefectClient) -> None:
+    bucket = Bucket(client, make_rate(60), LOGGER)
+    await bucket.look(1)
+    await bucket.take(2)
+    seconds = await bucket.take(1)
+
+    assert seconds is not None
+    assert 0 < seconds < 5
+
+
+async def test_taking_more_than_there_ever_is_is_denied(client: PrefectClient) -> None:
+    bucket = Bucket(client, make_rate(60), LOGGER)
+    await bucket.look(1)
+
+    assert 0.0 == await bucket.take(1000)
+
+
+async def test_limit_that_somebody_deleted_lets_nobody_in(client: PrefectClient) -> None:
+    bucket = Bucket(client, make_rate(60), LOGGER)
+    await bucket.look(1)
+    await client.delete_global_concurrency_limit_by_name(NAME)
+
+    assert 0.0 == await bucket.take(1)
+
+
+async def test_run_that_begins_sets_its_rate_and_who_ran_before_follows_and_both_say_so(
+    client: PrefectClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second = Bucket(client, make_rate(60), LOGGER), Bucket(client, make_rate(600), LOGGER)
+    await first.look(1)
+    # What the two rates let in together must not be more than the higher one does: it begins full.
+    assert 0 == await second.look(1)
+    assert 1100 == (await read(client))["limit"]
+    assert f"Prefect's limit {NAME} was 60 a minute and is now 600, by EXEMPLARS_TESTS_PER_MINUTE" in caplog.messages
+    caplog.clear()
+    await first.look(1)
+    await first.look(1)
+
+    assert [
+        f"EXEMPLARS_TESTS_PER_MINUTE=60 is not what holds: another run has set {NAME} to 600 a minute"
+    ] == caplog.messages
+    assert 600 == first.rate.per_minute
+
+
+@pytest.mark.parametrize("fields", [{"active": False}, {"slot_decay_per_second": 0.0}])
+async def test_limit_that_somebody_made_useless_is_set_again(client: PrefectClient, fields: dict[str, object]) -> None:
+    bucket = Bucket(client, make_rate(600), LOGGER)
+    await bucket.look(1)
+    await change(client, **fields)
+
+    assert 0 == await bucket.look(1)
+    limit = await read(client)
+    assert (True, 1100) == (limit["active"], limit["limit"])
+    assert limit["slot_decay_per_second"] > 0
+
+
+async def test_larger_call_shapes_the_limit_anew_and_nobody_with_less_comes_before_it(client: PrefectClient) -> None:
+    small, large = (Bucket(client, make_rate(6000), LOGGER) for _ in range(2))
+    assert 0 < await small.look(10)
+    assert 0 == await large.look(1000)
+    room = (await read(client))["limit"]
+    await change(client, active_slots=room - 500 * 100)
+
+    # 500 tokens are free, more than a small call needs.
+    assert (0, 0) == (await large.look(1000), await small.look(10))
+    assert 0 < small.wait_seconds() == pytest.approx(large.wait_seconds(), abs=2)
+    await change(client, active_slots=0)
+    assert 1000 < await small.look(10)
+
+
+async def test_run_that_begins_while_nothing_is_in_use_forgets_an_old_large_call(client: PrefectClient) -> None:
+    await Bucket(client, make_rate(6000), LOGGER).look(1000)
+    later = Bucket(client, make_rate(6000), LOGGER)
+    await later.look(10)
+
+    assert make_rate(6000).shape(make_rate(6000).round_up(10))[0] == (await read(client))["limit"]
+
+
+async def test_large_call_that_is_in_use_is_not_forgotten(client: PrefectClient) -> None:
+    early = Bucket(client, make_rate(6000), LOGGER)
+    await early.look(1000)
+    await early.take(1000)
+    room = (await read(client))["limit"]
+    await Bucket(client, make_rate(6000), LOGGER).look(10)
+
+    assert room == (await read(client))["limit"]

@@ -1,0 +1,287 @@
+"""The turnstile: calls of any number of processes keep to one rate, whatever becomes of them or of Prefect's server.
+
+Minutes at full use, with the server started again in the middle, are for LONG=1; ``-s`` prints what was seen:
+``LONG=1 pytest tests/flows/test_turnstile.py -s``.
+"""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from fakes.go_between import GoBetween, serve_go_between
+from fakes.seen import gather, start_callers
+from fakes.site import open_site
+from fakes.workspace import make_workspace
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from engine.errors import DefinitionError, OrchestratorError
+from engine.settings import Settings
+from engine.turnstile import OpenTurnstile, Turnstile
+from flows.bucket import SLACK_SECONDS
+from flows.turnstile import REQUESTS, TOKENS, list_rates, open_turnstile
+
+LONG = bool(os.environ.get("LONG"))
+LOGGER = logging.getLogger(__name__)
+Test = Callable[..., None]
+
+
+def long(test: Test) -> Test | None:
+    """The test, which takes minutes; none at all without LONG=1, since in CI a skip is a failure."""
+    return test if LONG else None
+
+
+@asynccontextmanager
+async def open_at(api: str, **settings: float) -> AsyncIterator[Turnstile]:
+    """A turnstile at a Prefect server."""
+    with temporary_settings({PREFECT_API_URL: api}):
+        async with open_turnstile(Settings.model_validate(settings), LOGGER) as turnstile:
+            yield turnstile
+
+
+@pytest.fixture
+def api(prefect_server: str) -> str:
+    """A server on which nobody has called yet."""
+    for name in (REQUESTS, TOKENS):
+        httpx.delete(f"{prefect_server}/v2/concurrency_limits/{name}")
+    return prefect_server
+
+
+@pytest.fixture
+def between(api: str) -> Iterator[GoBetween]:
+    with serve_go_between(api) as served:
+        yield served
+
+
+def find_slots(api: str, name: str) -> int | None:
+    """The slots in use; None where there is no such limit."""
+    answer = httpx.get(f"{api}/v2/concurrency_limits/{name}")
+    return int(answer.json()["active_slots"]) if answer.status_code == httpx.codes.OK else None
+
+
+async def wait_until(condition: Callable[[], object]) -> None:
+    """Waits for what no event tells, for at most 30 s."""
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110 (another thread, or a log, makes it true)
+            await asyncio.sleep(0.01)
+
+
+async def test_without_a_setting_everybody_is_let_in() -> None:
+    # No server listens there.
+    async with open_at("http://127.0.0.1:9/api") as turnstile:
+        assert isinstance(turnstile, OpenTurnstile)
+
+
+async def test_callers_are_let_in_in_their_order(api: str) -> None:
+    order: list[int] = []
+
+    async def call(turnstile: Turnstile, number: int) -> None:
+        await turnstile.enter(1)
+        order.append(number)
+
+    async with open_at(api, requests_per_minute=1200) as turnstile, asyncio.TaskGroup() as group:
+        for number in range(40):
+            group.create_task(call(turnstile, number))
+
+    assert list(range(40)) == order
+
+
+@pytest.mark.slow
+def test_three_processes_keep_to_one_rate(api: str) -> None:
+    seconds, per_minute = (190, 120) if LONG else (7, 240)
+    arguments = ("--seconds", str(seconds), "--callers", "8")
+    seen = gather([start_callers(api, *arguments, requests_per_minute=str(per_minute)) for _ in range(3)])
+    print(seen.show())
+
+    assert seen.count_most()[0] <= per_minute + 1
+    # A full bucket and what decays: the promise for 60 s, told for fewer.
+    [rate] = list_rates(Settings(requests_per_minute=per_minute))
+    room, decay = rate.shape(1)
+    assert seen.count_most(5)[0] <= (room + decay * (5 + SLACK_SECONDS)) / rate.grain
+    assert len(seen.calls) > per_minute * seconds / 60 * (0.9 if LONG else 0.5)
+
+
+async def test_cancelled_caller_leaves_its_place_to_the_next(between: GoBetween) -> None:
+    async with open_at(between.url, requests_per_minute=60) as turnstile:
+        for _ in range(2):
+            await turnstile.enter(1)
+        waiting = [asyncio.create_task(turnstile.enter(1)) for _ in range(6)]
+        seen = len(between.seen)
+        await wait_until(lambda: len(between.seen) > seen)
+        for task in waiting[:5]:
+            task.cancel()
+        async with asyncio.timeout(10):
+            await waiting[5]
+        # The five have cost nothing: the next is let in about a second later, and not six.
+        begun = time.monotonic()
+        await turnstile.enter(1)
+
+    assert time.monotonic() - begun < 4
+    assert all(task.cancelled() for task in waiting[:5])
+
+
+async def test_caller_that_is_cancelled_with_its_permit_in_hand_gives_its_tokens_back(api: str) -> None:
+    async with open_at(api, tokens_per_minute=60_000) as turnstile:
+
+        async def call_and_cancel_the_next() -> None:
+            await turnstile.enter(1)
+            second.cancel()
+
+        first = asyncio.create_task(call_and_cancel_the_next())
+        second = asyncio.create_task(turnstile.enter(500))
+        await asyncio.wait([first, second], timeout=30)
+
+    assert second.cancelled()
+    assert find_slots(api, TOKENS) in range(100 + 1)
+
+
+async def test_unused_tokens_are_given_back(api: str) -> None:
+    async with open_at(api, tokens_per_minute=60_000) as turnstile:
+        await turnstile.enter(10_000)
+        taken = find_slots(api, TOKENS)
+        await turnstile.give_back(9_999)
+        await turnstile.give_back(0)
+
+    # What decays between the two looks is no matter: a second of it is a tenth.
+    assert taken in range(500_000, 1_000_001)
+    assert 0 == find_slots(api, TOKENS)
+
+
+async def test_call_that_never_fits_is_refused_and_the_others_are_let_in(api: str) -> None:
+    async with open_at(api, tokens_per_minute=500) as turnstile:
+        small = asyncio.create_task(turnstile.enter(10))
+        with pytest.raises(DefinitionError) as caught:
+            await turnstile.enter(1480)
+        async with asyncio.timeout(10):
+            await small
+
+    assert (
+        "environment: 1 mistake.\n  environment: EXEMPLARS_TOKENS_PER_MINUTE: found 500; allowed: 1974 or more: one "
+        "call may use 1,480 tokens, and takes at most 75% of a minute's."
+    ) == str(caught.value)
+
+
+async def test_call_waits_for_both_limits_and_tokens_are_kept_by_nobody_who_has_no_request(api: str) -> None:
+    async with open_at(api, requests_per_minute=60, tokens_per_minute=60_000) as turnstile:
+        for _ in range(2):
+            await turnstile.enter(100)
+        waiting = [asyncio.create_task(turnstile.enter(100)) for _ in range(3)]
+        async with asyncio.timeout(15):
+            await asyncio.gather(*waiting)
+
+    # A thousand tokens decay in a second: were those of a call without a request kept, these would be in use.
+    assert find_slots(api, TOKENS) in range(100 * 100 + 1)
+
+
+async def test_tokens_do_not_count_where_only_requests_are_limited(api: str) -> None:
+    async with open_at(api, requests_per_minute=60) as turnstile:
+        async with asyncio.timeout(10):
+            await turnstile.enter(10_000_000)
+        await turnstile.give_back(10_000_000)
+
+    assert find_slots(api, TOKENS) is None
+
+
+async def test_server_that_is_away_for_a_while_is_waited_for(
+    between: GoBetween, caplog: pytest.LogCaptureFixture
+) -> None:
+    between.status = 503
+    async with open_at(between.url, requests_per_minute=60, patience_seconds=60) as turnstile:
+        calling = asyncio.create_task(turnstile.enter(1))
+        await wait_until(lambda: caplog.messages)
+        assert not calling.done()
+        between.status = None
+        async with asyncio.timeout(20):
+            await calling
+
+    assert caplog.messages[0].startswith("Calls wait up to 60 s for Prefect's server: Server error '503")
+
+
+async def test_server_that_stays_away_lets_nobody_in(between: GoBetween) -> None:
+    between.status = 503
+    async with open_at(
+        between.url, requests_per_minute=60, tokens_per_minute=60_000, patience_seconds=0.5
+    ) as turnstile:
+        waiting = [asyncio.create_task(turnstile.enter(1)) for _ in range(3)]
+        async with asyncio.timeout(20):
+            ended = await asyncio.gather(*waiting, return_exceptions=True)
+        await turnstile.give_back(100)
+
+    assert [OrchestratorError] * 3 == [type(error) for error in ended]
+    assert "the replies are kept" in str(ended[0])
+
+
+async def test_server_that_refuses_is_not_asked_again(between: GoBetween) -> None:
+    between.status = 401
+    async with open_at(between.url, requests_per_minute=60, patience_seconds=600) as turnstile:
+        async with asyncio.timeout(10):
+            with pytest.raises(OrchestratorError, match="401"):
+                await turnstile.enter(1)
+
+    assert 1 == len(between.seen)
+
+
+async def test_server_that_answers_something_else_lets_nobody_in(
+    between: GoBetween, caplog: pytest.LogCaptureFixture
+) -> None:
+    between.status = 200
+    async with open_at(between.url, requests_per_minute=60) as turnstile:
+        async with asyncio.timeout(10):
+            with pytest.raises(OrchestratorError, match="could not be asked"):
+                await turnstile.enter(1)
+
+    assert ["The turnstile broke"] == caplog.messages
+
+
+async def test_permit_that_comes_late_is_not_used(between: GoBetween) -> None:
+    between.late_seconds = 2.2
+    async with open_at(between.url, requests_per_minute=60, patience_seconds=0) as turnstile:
+        async with asyncio.timeout(20):
+            with pytest.raises(OrchestratorError, match="may not be used any more"):
+                await turnstile.enter(1)
+
+
+async def test_closing_does_not_wait_for_callers(between: GoBetween) -> None:
+    async with open_at(between.url, requests_per_minute=1) as turnstile:
+        await turnstile.enter(1)
+        waiting = asyncio.create_task(turnstile.enter(1))
+        seen = len(between.seen)
+        await wait_until(lambda: len(between.seen) > seen)
+    await asyncio.wait([waiting], timeout=10)
+
+    assert waiting.cancelled()
+
+
+@long
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_tokens_of_three_processes_keep_to_one_rate(api: str) -> None:
+    arguments = ("--seconds", "190", "--callers", "16", "--reserved", "1500", "--used", "600", "--call-seconds", "3")
+    seen = gather([start_callers(api, *arguments, tokens_per_minute="60000") for _ in range(3)])
+    print(seen.show())
+
+    assert seen.count_most()[1] <= 60_000
+    assert seen.tokens_per_minute >= 0.75 * 60_000
+
+
+@long
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_rate_holds_while_the_server_is_killed_and_started_again(tmp_path: Path) -> None:
+    with open_site(make_workspace(tmp_path / "site")) as site:
+        site.start_server()
+        arguments = ("--seconds", "150", "--callers", "8")
+        callers = [start_callers(site.url, *arguments, requests_per_minute="120") for _ in range(3)]
+        time.sleep(40)
+        site.kill("server")
+        site.start_server()
+        seen = gather(callers)
+    print(seen.show())
+
+    assert seen.count_most()[0] <= 121
+    assert len(seen.calls) > 120

@@ -1,0 +1,57 @@
+"""Where a run begins, kept replies that are too old or too many are dropped, and a failure to do so is no failure."""
+
+import logging
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from engine.cache import list_cache
+from engine.plan_folder import TURN
+from engine.replies import KeptReplies
+from engine.settings import Settings
+from tasks.plan import drop_unused
+
+LOG = logging.getLogger("tests.plan")
+LATER = datetime.now(UTC) + timedelta(days=91)
+
+
+def drop(cache: Path, now: datetime = LATER) -> None:
+    for plan_id in ("mine", "other"):
+        if not cache.is_file():
+            KeptReplies(str(cache), plan_id).close()
+    drop_unused(Settings(cache_dir=str(cache)), "mine", now, LOG)
+
+
+def test_unused_plans_are_dropped_and_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        drop(tmp_path)
+
+    assert ["mine"] == [plan.plan_id for plan in list_cache(str(tmp_path))]
+    [told] = caplog.messages
+    assert told.startswith("Dropped the kept replies of 1 plans (0.0 MB), unused for 90 days or more than 10 GB")
+
+
+def test_nothing_is_told_where_nothing_is_dropped(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        drop(tmp_path, datetime.now(UTC))
+
+    assert ([], 2) == (caplog.messages, len(list_cache(str(tmp_path))))
+
+
+def test_plan_that_cannot_be_dropped_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "stuck" / TURN).mkdir(parents=True)
+    (tmp_path / "stuck" / "replies.sqlite").touch()
+    os.utime(tmp_path / "stuck" / TURN, (0, 0))
+    drop(tmp_path, datetime.now(UTC))
+
+    assert [f"Kept replies could not be dropped: {tmp_path}/stuck: Is a directory"] == caplog.messages
+
+
+def test_cache_that_cannot_be_listed_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "cache").write_text("a file")
+    drop(tmp_path / "cache")
+
+    [warning] = caplog.messages
+    assert "cannot be listed: Not a directory" in warning
