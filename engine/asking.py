@@ -88,7 +88,7 @@ class Asker:
         kept = replies.find(key)
         if kept is not None:
             self._callers[0].answered = True
-            self.limits.count(kept, reused=True)
+            self.limits.count(kept, reused=True, endpoint=self.endpoint)
             self._progress.report(CallEnded(kept.completion_tokens, reused=True))
             return kept
         shown = _Shown(self._progress)

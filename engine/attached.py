@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from engine.errors import StoreError
-from engine.files import open_folder
+from engine.files import list_below, open_folder
 from engine.listed import AttachedPosition, ListedSample, SampleCount
 from engine.manifest import read_manifest
 from engine.sample_set import MANIFEST, SAMPLES
@@ -101,7 +101,7 @@ def find_manifests(filesystem: fs.FileSystem, path: str) -> dict[str, int]:
     for a thousand files.
     """
     is_local = isinstance(filesystem, fs.LocalFileSystem)
-    infos = filesystem.get_file_info(fs.FileSelector(path, allow_not_found=True, recursive=not is_local))
+    infos = list_below(filesystem, path, recursive=not is_local)
     if is_local:
         infos = filesystem.get_file_info([f"{info.path}/{MANIFEST}" for info in infos])
     paths = {info.path: info.mtime_ns or 0 for info in infos if info.type == fs.FileType.File}
@@ -109,7 +109,7 @@ def find_manifests(filesystem: fs.FileSystem, path: str) -> dict[str, int]:
     return {folder: moment for (above, folder, name), moment in parts.items() if (above, name) == (path, MANIFEST)}
 
 
-# A manifest is never changed once it stands: where its set makes room for another, that one has another time.
+# A manifest is never changed once it stands: what takes its place, as where its set is detached, has another time.
 @lru_cache(maxsize=16_384)
 def _read_counts(folder: str, attached_ns: int) -> Mapping[str, SampleCount] | None:
     """How many samples of each trait a set has; None where it is not attached, or not the one of that time any more."""
@@ -138,7 +138,9 @@ def _walk_set(folder: str, trait_key: str | None, first: int) -> Iterator[tuple[
         with (
             filesystem.open_input_file(path) as source,
             # Buffered: else a column of a whole group of rows is read at once.
-            pq.ParquetFile(source, buffer_size=BUFFER_BYTES, pre_buffer=False) as parquet,
+            pq.ParquetFile(
+                source, buffer_size=BUFFER_BYTES, pre_buffer=False, page_checksum_verification=True
+            ) as parquet,
         ):
             yield from _walk_groups(parquet, trait_key, first)
     except (OSError, pa.ArrowException) as error:

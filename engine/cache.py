@@ -10,7 +10,8 @@ from pathlib import Path
 
 from engine.errors import StoreError
 from engine.plan_folder import REMOVED, TURN, InUseError, is_in_use, remove_folder
-from engine.replies_file import REPLIES, read_about
+from engine.replies_file import read_about
+from engine.replies_tables import REPLIES
 
 BYTES_PER_GB = 10**9
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
@@ -10,6 +10,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 from engine.bounds import Bound, bound_call
 from engine.errors import (
     ContentRefusedError,
+    ContextTooLongError,
     ModelNotFoundError,
     ProviderDownError,
     ProviderError,
@@ -48,7 +49,7 @@ class Client(Protocol):
 class _Tries:
     """One call's tries. ``counted`` are the failures that count: not those of a provider that answers nobody."""
 
-    began: float = field(default_factory=time.monotonic)
+    began: float = 0.0
     failures: int = 0
     counted: int = 0
 
@@ -93,6 +94,21 @@ class Caller:
             RequestRefusedError: the provider does not take this request, and may take others.
             BudgetError, StoreError, ProviderError: nothing will come of any call.
         """
+        schema = None if self._schema_in_words else request.schema
+        in_words = _ask_in_words(request)
+        try:
+            return await self._call(request if schema else in_words, key, replies, begin)
+        except ContextTooLongError:
+            raise
+        except RequestRefusedError:
+            if schema is None:
+                raise
+        # Not every provider takes a schema: this one is asked in words from here on, if it does take that.
+        reply = await self._call(in_words, key, replies, begin)
+        self._schema_in_words = True
+        return reply
+
+    async def _call(self, request: Request, key: str, replies: KeptReplies, begin: Callable[[], None]) -> Reply:
         tries = _Tries()
         attempts = AsyncRetrying(
             retry=retry_if_exception_type(RetryableProviderError),
@@ -107,6 +123,7 @@ class Caller:
                         if self.gone is not None:
                             raise self.gone
                         begin()
+                        tries.began = tries.began or time.monotonic()
                         return await self._try(request, key, replies, tries)
         except GONE as error:
             self.gone = error
@@ -120,48 +137,29 @@ class Caller:
             await self._turnstile.enter(bound.tokens)
             begun = None if self.endpoint.price == FREE else await replies.begin(bound.usd)
             try:
-                reply = await self._complete(request, tries)
+                reply = await self._complete(request)
             except ProviderError as error:
                 await self._close(error, bound, begun, replies)
-                weighed = self._weigh(error, tries)
+                weighed = self._weigh(error, request, tries)
                 if weighed is error:
                     raise
                 raise weighed from error
             named = replace(reply, model=self.endpoint.name) if self._stands_in else reply
             reply = await replies.keep(key, named, begun)
-            self._limits.count(reply, reused=False)
-            if self.endpoint.price is None:
-                self._limits.unpriced.add(self.endpoint.name)
+            self._limits.count(reply, reused=False, endpoint=self.endpoint)
         await self._turnstile.give_back(bound.tokens - reply.prompt_tokens - reply.completion_tokens)
         return reply
 
-    async def _complete(self, request: Request, tries: _Tries) -> Reply:
+    async def _complete(self, request: Request) -> Reply:
         began = time.monotonic()
         try:
-            reply = await self._send(request)
+            reply = await self._client.complete(request)
         except ContentRefusedError as error:
             # A refusal is an answer: kept like any other, and not asked for again.
             reply = Reply(text=str(error), finish=REFUSED, cost_usd=0.0 if self.endpoint.price else None)
-        except RetryableProviderError as error:
-            self._pace.take_failure(error, tries, self.answered)
-            raise
         self.answered = True
         self._pace.take_reply(time.monotonic() - began)
         return reply
-
-    async def _send(self, request: Request) -> Reply:
-        """One call; where the provider does not take the schema, it is asked for in words from then on."""
-        if request.schema is None:
-            return await self._client.complete(request)
-        in_words = replace(request, prompt=write_words_only(request.prompt, request.schema), schema=None)
-        if self._schema_in_words:
-            return await self._client.complete(in_words)
-        try:
-            return await self._client.complete(request)
-        except RequestRefusedError:
-            reply = await self._client.complete(in_words)
-            self._schema_in_words = True
-            return reply
 
     async def _close(self, error: ProviderError, bound: Bound, begun: int | None, replies: KeptReplies) -> None:
         """What is known of a call that brought no reply: it cost nothing, or as much as it can have cost."""
@@ -172,14 +170,19 @@ class Caller:
             await replies.drop(begun)
         await self._turnstile.give_back(bound.tokens)
 
-    def _weigh(self, error: ProviderError, tries: _Tries) -> ProviderError:
-        """What a failed try means for its call; where nothing has ever been answered, for all calls."""
+    def _weigh(self, error: ProviderError, request: Request, tries: _Tries) -> ProviderError:
+        """What a failed try means for its call; where nothing has ever been answered, for all calls.
+
+        Raises:
+            ProviderDownError: nothing has been answered for as long as a run waits.
+        """
         if isinstance(error, RequestRefusedError):
-            self._refused += 1
+            self._refused += request.schema is None or isinstance(error, ContextTooLongError)
             hopeless = not self.answered and self._refused >= SILENT_CALLS
             return ProviderError(f"{error} (no call has been answered)") if hopeless else error
         if not isinstance(error, RetryableProviderError):
             return error
+        self._pace.take_failure(error, tries, self.answered)
         tries.failures += 1
         tries.counted += not self._pace.is_open
         # Who says when to come back is there.
@@ -198,3 +201,10 @@ class Caller:
         asked = error.retry_after_seconds if isinstance(error, RetryableProviderError) else None
         # Jitter is added on top of Retry-After, so that those who were sent away do not all come back at once.
         return min(asked, MAX_WAIT_SECONDS) + self._wait(state) / 10 if asked is not None else self._wait(state)
+
+
+def _ask_in_words(request: Request) -> Request:
+    """The request with its schema in words; one without a schema as it is."""
+    if request.schema is None:
+        return request
+    return replace(request, prompt=write_words_only(request.prompt, request.schema), schema=None)

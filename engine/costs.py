@@ -1,11 +1,10 @@
 """Costs: what the replies of a run came to, by the trait and pole that they were asked for, and what they share."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from engine.limits import Limits
-from engine.llm import Endpoint
 from engine.model import POLES, Pole
 from engine.prices import add_costs
 from engine.rounds import Rounds
@@ -18,13 +17,15 @@ DIGITS = 9
 class Spending:
     """What some replies came to; ``usd`` is that of those with a known price, None where there are none.
 
-    ``cached_tokens`` are those of the prompts that the provider had read before.
+    ``cached_tokens`` are those of the prompts that the provider had read before, ``saved_usd`` what they would have
+    cost more.
     """
 
     usd: float | None = None
     replies: int = 0
     prompt_tokens: int = 0
     cached_tokens: int = 0
+    saved_usd: float = 0.0
     completion_tokens: int = 0
 
     def plus(self, other: "Spending") -> "Spending":
@@ -34,6 +35,7 @@ class Spending:
             self.replies + other.replies,
             self.prompt_tokens + other.prompt_tokens,
             self.cached_tokens + other.cached_tokens,
+            self.saved_usd + other.saved_usd,
             self.completion_tokens + other.completion_tokens,
         )
 
@@ -44,6 +46,7 @@ class Spending:
             self.replies - before.replies,
             self.prompt_tokens - before.prompt_tokens,
             self.cached_tokens - before.cached_tokens,
+            self.saved_usd - before.saved_usd,
             self.completion_tokens - before.completion_tokens,
         )
 
@@ -54,12 +57,11 @@ class Attempt:
 
     ``unfinished`` are the replies of a round that the limit cut short, ``unanswered_calls`` those whose reply never
     came and which the provider may have billed all the same, ``unanswered_usd`` what they can have cost at most.
-    ``unpriced`` names the models that had no price then; ``saved_usd`` is what the cached tokens would have cost more.
+    ``unpriced`` names the models that had no price then.
     """
 
     limit_usd: float | None = None
     unpriced: tuple[str, ...] = ()
-    saved_usd: float = 0.0
     unanswered_calls: int = 0
     unanswered_usd: float = 0.0
     unfinished: Spending = Spending()
@@ -116,31 +118,30 @@ class Costs:
 
 def read_spending(limits: Limits) -> Spending:
     """What a run's replies have come to so far."""
-    return Spending(limits.cost_usd, limits.replies, limits.prompt_tokens, limits.cached_tokens, limits.tokens)
+    return Spending(
+        limits.cost_usd,
+        limits.replies,
+        limits.prompt_tokens,
+        limits.cached_tokens,
+        limits.saved_usd,
+        limits.tokens,
+    )
 
 
-def make_bill(limits: Limits, finished: Spending | None = None, asked: Sequence[Endpoint] = ()) -> Bill:
+def make_bill(limits: Limits, finished: Spending | None = None) -> Bill:
     """The bill of a run that has ended.
 
     Args:
         finished: what it had spent when its last round was taken; None where nothing came after.
-        asked: the models, the synth model first. What was cached is taken to be of its prompts: those of votes are
-            shorter than the 1,024 tokens from which on OpenAI, Anthropic and Google cache.
     """
     spent = read_spending(limits)
     taken = finished or spent
-    # A kept reply does not tell whether its model had a price.
-    unpriced = {*limits.unpriced, *(endpoint.name for endpoint in asked if endpoint.price is None)}
-    price = asked[0].price if asked else None
     attempt = Attempt(
-        limit_usd=limits.max_cost_usd,
-        unpriced=tuple(sorted(unpriced)),
-        saved_usd=price.cost(limits.cached_tokens, 0) - price.cost(limits.cached_tokens, 0, limits.cached_tokens)
-        if price
-        else 0.0,
-        unanswered_calls=limits.unanswered_calls,
-        unanswered_usd=limits.unanswered_usd,
-        unfinished=spent.since(taken),
+        limits.max_cost_usd,
+        tuple(sorted(limits.unpriced)),
+        limits.unanswered_calls,
+        limits.unanswered_usd,
+        spent.since(taken),
     )
     return Bill(taken, attempt)
 
@@ -169,8 +170,7 @@ def describe_costs(costs: Costs) -> dict[str, Any]:
         figures = {"usd": _round(pole.usd), "kept": pole.kept, "usd_per_kept": _round(pole.usd_per_kept)}
         by_trait.setdefault(pole.trait, {})[pole.pole] = figures
     return {
-        **(asdict(total) | {"usd": _round(total.usd)}),
-        "cache_saved_usd": _round(attempt.saved_usd),
+        **{name: _round(value) if name.endswith("usd") else value for name, value in asdict(total).items()},
         "by_trait": by_trait,
         "shared_usd": costs.shared_usd,
         "per_kept_sample_usd": _round(costs.per_kept_usd),

@@ -18,13 +18,21 @@ class OutsideFolderError(Exception):
 def open_folder(uri: str) -> tuple[fs.FileSystem, str]:
     """The file system of a URI and the path inside it.
 
+    Where an S3 server stands is said by ``AWS_ENDPOINT_URL``, or by a query behind the bucket's own folder
+    (``s3://bucket/samples?endpoint_override=host:port&scheme=http``), whatever is joined to that.
+
     Raises:
-        StoreError: an unknown scheme, or a scheme whose support is missing.
+        StoreError: an unknown scheme, or a scheme whose support is missing; or it holds a key.
     """
     if "://" not in uri:
         return fs.LocalFileSystem(), str(Path(uri))
+    if "@" in uri.partition("://")[2].partition("/")[0]:
+        raise StoreError(
+            f"{uri.partition('://')[0]}://… holds a key, which would be seen wherever the address is. Set "
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY instead"
+        )
     try:
-        filesystem, path = fs.FileSystem.from_uri(uri)
+        filesystem, path = fs.FileSystem.from_uri(_move_query(uri))
     except (pa.ArrowException, OSError, ValueError) as error:
         raise StoreError(f"{uri} cannot be opened: {error}. Give a local folder, s3://… or gs://…") from error
     return filesystem, path
@@ -62,9 +70,23 @@ def locate_inside(folder_uri: str, path: str) -> str:
 
 def list_folders(uri: str) -> list[str]:
     """The names of the folders directly below a URI, sorted; none where the folder is missing."""
-    filesystem, path = open_folder(uri)
-    selector = fs.FileSelector(path, allow_not_found=True)
-    return sorted(info.base_name for info in filesystem.get_file_info(selector) if info.type == fs.FileType.Directory)
+    infos = list_below(*open_folder(uri))
+    return sorted(info.base_name for info in infos if info.type == fs.FileType.Directory)
+
+
+def list_below(filesystem: fs.FileSystem, path: str, recursive: bool = False) -> list[fs.FileInfo]:
+    """What lies below a path; nothing where there is no such folder.
+
+    Raises:
+        OSError, pa.ArrowException: it cannot be listed.
+    """
+    selector = fs.FileSelector(path, allow_not_found=True, recursive=recursive)
+    try:
+        infos: list[fs.FileInfo] = filesystem.get_file_info(selector)
+    except FileNotFoundError:
+        # Somebody made it after Arrow had not found it, and before Arrow asked whether it is there.
+        infos = filesystem.get_file_info(selector)
+    return infos
 
 
 def list_having(uri: str, names: Sequence[str], file: str) -> list[str]:
@@ -102,3 +124,12 @@ def read_bytes(uri: str) -> bytes:
         raise FileNotFoundError(uri) from error
     except (pa.ArrowException, OSError) as error:
         raise StoreError(f"{uri} cannot be read: {error}") from error
+
+
+def _move_query(uri: str) -> str:
+    """The URI with its query at its end; a small file goes to S3 in one request and not in parts, if not said else."""
+    begin, _, rest = uri.partition("?")
+    query, slash, path = rest.partition("/")
+    if uri.startswith("s3://") and "allow_delayed_open" not in query:
+        query = "&".join(part for part in (query, "allow_delayed_open=true") if part)
+    return f"{begin}{slash}{path}" + (f"?{query}" if query else "")

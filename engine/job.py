@@ -94,12 +94,13 @@ def read_pools(samples_uri: str, model: Model, runs: Collection[str] | None = No
     """The model with what the store has of it: what is attached, and what is held out for evaluation.
 
     Args:
-        runs: the run ids of the sets that count; None for all that there are.
+        runs: the run ids of the sets that count, detached ones too; None for all that are attached.
 
     Raises:
         StoreError: a set that cannot be read.
     """
-    pools = [list_sets(samples_uri, model.handle, pool) for pool in get_args(Pool)]
+    statuses = ("attached",) if runs is None else ("attached", "detached")
+    pools = [list_sets(samples_uri, model.handle, pool, statuses) for pool in get_args(Pool)]
     train, held_out = ([item for item in pool if runs is None or item.run_id in runs] for pool in pools)
     return replace(
         model,

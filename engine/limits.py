@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from engine.errors import BudgetError
+from engine.llm import Endpoint
 from engine.replies import Lost, Reply
 
 # For a limit that sums of prices reach exactly.
@@ -29,6 +30,7 @@ class Limits:
         self.tokens = 0
         self.prompt_tokens = 0
         self.cached_tokens = 0
+        self.saved_usd = 0.0
         self.unanswered_calls = 0
         self.unanswered_usd = 0.0
         self.unpriced: set[str] = set()
@@ -72,8 +74,8 @@ class Limits:
             self._reserved.remove(bound_usd or 0.0)
             self._ended.set()
 
-    def count(self, reply: Reply, reused: bool) -> None:
-        """Counts a reply; a kept one was paid for too, by the run that asked."""
+    def count(self, reply: Reply, reused: bool, endpoint: Endpoint | None = None) -> None:
+        """Counts a reply of an endpoint; a kept one was paid for too, by the run that asked."""
         self.replies += 1
         self.calls += not reused
         self.tokens += reply.completion_tokens
@@ -83,6 +85,10 @@ class Limits:
             self._costs.append(reply.cost_usd)
             if not reused:
                 self._spent.append(reply.cost_usd)
+        elif endpoint is not None:
+            self.unpriced.add(reply.model or endpoint.name)
+        if endpoint is not None and endpoint.price is not None:
+            self.saved_usd += endpoint.price.save(reply.cached_tokens)
 
     def count_unanswered(self, bound_usd: float | None) -> None:
         """Counts a call of which no reply came though it may have been billed: at the most that it can have cost."""

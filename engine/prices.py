@@ -32,6 +32,10 @@ class Price:
         plain = max(0, tokens_in - cached - written)
         return plain * self.input_usd + cached * read + written * kept + tokens_out * self.output_usd
 
+    def save(self, cached: int) -> float:
+        """How much less so many tokens cost, in USD, because the provider had read them before."""
+        return 0.0 if self.cached_input_usd is None else cached * (self.input_usd - self.cached_input_usd)
+
     def bound(self, most_in: int, most_out: int) -> float:
         """What a call of at most so many tokens can cost in USD, whatever of its prompt is cached."""
         dearest = max(self.input_usd, self.cached_input_usd or 0.0, self.written_input_usd or 0.0)

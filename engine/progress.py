@@ -47,15 +47,15 @@ class KeptCounted:
 
 
 @dataclass(frozen=True, slots=True)
-class EstimateMade:
-    """What the run will come to is known; ``text`` is a line for a person."""
+class Noticed:
+    """Something that a person who waits for the run wants to know; ``text`` is a sentence or two."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Noticed:
-    """Something that a person who waits for the run wants to know; ``text`` is a sentence or two."""
+class EstimateMade:
+    """What the run will come to is known; ``text`` is a line for a person."""
 
     text: str
 

@@ -18,8 +18,9 @@ from engine.model import digest_text
 from engine.progress import LoggedProgress
 from engine.redact import hide_credentials
 from engine.replies import Reply
-from engine.sample_set import MANIFEST, SampleSet, render_files
+from engine.sample_set import DETACHED, MANIFEST, SAMPLES, SampleSet, render_detached, render_files
 from engine.samples import RunStamp
+from engine.seal import unseal
 from engine.settings import Settings
 from engine.store import StoredSet, find_set, read_file
 from engine.summary import list_versions
@@ -145,8 +146,11 @@ def describe_changes(manifest: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def compare_set(stored: StoredSet, made: SampleSet) -> Comparison:
-    """The set that was made again beside the one that stands, file by file."""
+    """The set that was made again beside the one that stands, file by file; a detached one as it would be detached."""
     files = render_files(made)
+    if stored.status == "detached" and SAMPLES in files:
+        files[MANIFEST] = render_detached(unseal(files[MANIFEST]))
+        files[DETACHED] = files.pop(SAMPLES)
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items() if name != MANIFEST}
     expected = {name: entry["sha256"] for name, entry in stored.manifest["files"].items()}
     same = [name for name in expected if digests.get(name) == expected[name]]

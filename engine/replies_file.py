@@ -1,6 +1,5 @@
 """The file of a plan's kept replies: SQLite with a write-ahead log, changed by groups and healed where damaged."""
 
-import json
 import logging
 import os
 import sqlite3
@@ -12,20 +11,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from engine.errors import StoreError
+from engine.healing import is_damage, lacks_database, put_healed_in_place, write_healed
 from engine.plan_folder import PlanFolder
-from engine.salvage import FILE_HEADER, Row, read_rows
+from engine.replies_tables import BUSY_SECONDS, HANDLE, REPLIES, TABLES, connect, name_log, parse_reply, transaction
 
-REPLIES = "replies.sqlite"
-_TABLES = (
-    "CREATE TABLE IF NOT EXISTS replies (key TEXT PRIMARY KEY, reply TEXT NOT NULL)",
-    # A call whose opening has ended has no owner any more.
-    "CREATE TABLE IF NOT EXISTS begun (number INTEGER PRIMARY KEY, owner TEXT NOT NULL, bound_usd REAL)",
-    "CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
-)
-_HANDLE = "handle"
-# What SQLite says of a file that it cannot make sense of; all else is the fault of the disk, or of another process.
-_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-_BUSY_SECONDS = 30
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
@@ -107,7 +96,7 @@ class RepliesFile:
             try:
                 return self._read_once(read)
             except sqlite3.DatabaseError as error:
-                if not _is_damage(error):
+                if not is_damage(error):
                     raise
             with self._folder.turn():
                 return self._mend(lambda: self._read_once(read))
@@ -120,13 +109,13 @@ class RepliesFile:
 
     def _commit(self, changes: Sequence[Change]) -> list[dict[str, Any] | None]:
         durable = any(isinstance(change, Kept) for change in changes)
-        with _change(self._connections[1], durable) as connection:
+        with transaction(self._connections[1], durable) as connection:
             return [_apply(connection, change, self._folder.token) for change in changes]
 
     def _count_lost(self, handle: str) -> tuple[int, float, int]:
-        with _change(self._connections[1], durable=False) as connection:
+        with transaction(self._connections[1], durable=False) as connection:
             if handle:
-                connection.execute("INSERT OR IGNORE INTO about VALUES (?, ?)", (_HANDLE, handle))
+                connection.execute("INSERT OR IGNORE INTO about VALUES (?, ?)", (HANDLE, handle))
             for [owner] in connection.execute("SELECT DISTINCT owner FROM begun WHERE owner != ''").fetchall():
                 if not self._folder.is_live(owner):
                     connection.execute("UPDATE begun SET owner = '' WHERE owner = ?", (owner,))
@@ -141,7 +130,7 @@ class RepliesFile:
             self._follow()
             return act()
         except sqlite3.DatabaseError as error:
-            if not _is_damage(error):
+            if not is_damage(error):
                 raise
             self._heal(str(error))
             self._follow()
@@ -153,19 +142,19 @@ class RepliesFile:
             if self._opened and self._connections and os.path.samestat(self._opened, self.path.stat()):
                 return
         self._disconnect()
-        _put_healed_in_place(self.path)
-        if _lacks_database(self.path):
+        put_healed_in_place(self.path)
+        if lacks_database(self.path):
             self._heal("its log is there and it is not")
         # The one reads, from any thread; the other writes, in a turn.
-        self._connections = tuple(_connect(self.path) for _ in range(2))
-        for statement in ("PRAGMA journal_mode=WAL", "PRAGMA fullfsync=ON", *_TABLES):
+        self._connections = tuple(connect(self.path) for _ in range(2))
+        for statement in ("PRAGMA journal_mode=WAL", "PRAGMA fullfsync=ON", *TABLES):
             self._connections[1].execute(statement)
         self._opened = self.path.stat()
 
     def _heal(self, why: str) -> None:
         """Carries over what can be read to a new file and sets the damaged one aside."""
-        saved = _write_healed(self.path, read_rows(self.path, _name_log(self.path)))
-        aside = _put_healed_in_place(self.path)
+        saved = write_healed(self.path)
+        aside = put_healed_in_place(self.path)
         # Not before: SQLite would write to a file that still has its name.
         self._disconnect()
         _log.warning("%s was damaged (%s): %d replies in it are saved; it is now %s", self.path, why, saved, aside)
@@ -195,35 +184,16 @@ def read_about(folder: Path) -> tuple[str | None, int]:
     """
     path = (folder / REPLIES).absolute()
     # Where there is no log nobody writes, and SQLite need not make one to read.
-    how = "mode=ro" if _name_log(path).exists() else "immutable=1"
-    connection = sqlite3.connect(f"{path.as_uri()}?{how}", uri=True, timeout=_BUSY_SECONDS)
+    how = "mode=ro" if name_log(path).exists() else "immutable=1"
+    connection = sqlite3.connect(f"{path.as_uri()}?{how}", uri=True, timeout=BUSY_SECONDS)
     try:
         [[count]] = connection.execute("SELECT count(*) FROM replies").fetchall()
         if not connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'about'").fetchall():
             return None, count
-        found = connection.execute("SELECT value FROM about WHERE name = ?", (_HANDLE,)).fetchone()
+        found = connection.execute("SELECT value FROM about WHERE name = ?", (HANDLE,)).fetchone()
         return found[0] if found else None, count
     finally:
         connection.close()
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(path, timeout=_BUSY_SECONDS, check_same_thread=False, isolation_level=None)
-
-
-@contextmanager
-def _change(connection: sqlite3.Connection, durable: bool) -> Iterator[sqlite3.Connection]:
-    """A transaction; one that is durable is synced to the disk."""
-    connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield connection
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            with suppress(sqlite3.Error):
-                connection.execute("ROLLBACK")
-        raise
 
 
 def _apply(connection: sqlite3.Connection, change: Change, owner: str) -> dict[str, Any] | None:
@@ -245,88 +215,10 @@ def _apply(connection: sqlite3.Connection, change: Change, owner: str) -> dict[s
 
 def _find(connection: sqlite3.Connection, key: str) -> dict[str, Any] | None:
     row = connection.execute("SELECT CAST(reply AS BLOB) FROM replies WHERE key = ?", (key,)).fetchone()
-    return _parse(row[0]) if row else None
+    return parse_reply(row[0]) if row else None
 
 
 def _sum_costs(connection: sqlite3.Connection) -> float:
     summed = "SELECT total(json_extract(reply, '$.cost_usd')) FROM replies WHERE json_valid(reply)"
     [[total]] = connection.execute(summed).fetchall()
     return float(total)
-
-
-def _parse(reply: str | bytes) -> dict[str, Any] | None:
-    try:
-        fields = json.loads(reply)
-    except ValueError:
-        return None
-    whole = isinstance(fields, dict) and all(isinstance(fields.get(name), str) for name in ("text", "finish"))
-    return fields if whole else None
-
-
-def _is_damage(error: sqlite3.Error) -> bool:
-    code = getattr(error, "sqlite_errorcode", 0)
-    return code & 0xFF in _DAMAGED or code == sqlite3.SQLITE_IOERR_SHORT_READ
-
-
-def _name_log(path: Path) -> Path:
-    return path.with_name(f"{path.name}-wal")
-
-
-def _lacks_database(path: Path) -> bool:
-    """Whether there is a log, and no database or one without its header: SQLite would throw the log away."""
-    log = _name_log(path)
-    return log.exists() and log.stat().st_size > 0 and not (path.exists() and path.stat().st_size >= FILE_HEADER)
-
-
-def _write_healed(path: Path, rows: Sequence[Row]) -> int:
-    """Writes what was salvaged to a file beside the damaged one; how many replies there are."""
-    unfinished = path.with_name(f"{path.name}.healing")
-    unfinished.unlink(missing_ok=True)
-    connection = _connect(unfinished)
-    try:
-        for statement in _TABLES:
-            connection.execute(statement)
-        with _change(connection, durable=True):
-            for rowid, values in rows:
-                _carry_over(connection, rowid, values)
-        [[saved]] = connection.execute("SELECT count(*) FROM replies").fetchall()
-    finally:
-        connection.close()
-    unfinished.replace(_name_healed(path))
-    return int(saved)
-
-
-def _carry_over(connection: sqlite3.Connection, rowid: int, values: tuple[object, ...]) -> None:
-    """A row goes to the table that it is shaped for."""
-    match values:
-        case (str(), str(reply)) if _parse(reply) is not None:
-            connection.execute("INSERT OR IGNORE INTO replies VALUES (?, ?)", values)
-        case (str(name), str()) if name == _HANDLE:
-            connection.execute("INSERT OR IGNORE INTO about VALUES (?, ?)", values)
-        case (None, str(owner), (float() | int() | None) as bound_usd):
-            connection.execute("INSERT OR IGNORE INTO begun VALUES (?, ?, ?)", (rowid, owner, bound_usd))
-
-
-def _put_healed_in_place(path: Path) -> Path | None:
-    """Gives the healed file, if there is one, the name; the damaged one and its log get other names, told here.
-
-    A process that dies in between leaves the healed file to the next one, which does what is left to be done.
-    """
-    healed = _name_healed(path)
-    if not healed.exists():
-        return None
-    aside = next(
-        name
-        for number in range(1, 1_000_000)
-        if not (name := path.with_name(f"{path.name}.broken-{number}")).exists() and not _name_log(name).exists()
-    )
-    for old, new in ((path, aside), (_name_log(path), _name_log(aside))):
-        with suppress(FileNotFoundError):
-            old.rename(new)
-    path.with_name(f"{path.name}-shm").unlink(missing_ok=True)
-    healed.rename(path)
-    return aside
-
-
-def _name_healed(path: Path) -> Path:
-    return path.with_name(f"{path.name}.healed")

@@ -62,7 +62,7 @@ def list_remarks(costs: Costs) -> list[str]:
     if attempt.limit_usd is not None:
         sentences.append(f"The run's limit was {tell_cost(attempt.limit_usd)}.")
     if total.cached_tokens:
-        saved = f", which saved {tell_cost(attempt.saved_usd)}" if attempt.saved_usd else ""
+        saved = f", which saved {tell_cost(total.saved_usd)}" if total.saved_usd else ""
         sentences.append(f"Of the tokens in, {total.cached_tokens:,} were in the provider's cache{saved}.")
     if attempt.unanswered_calls:
         many = attempt.unanswered_calls > 1

@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -12,6 +11,7 @@ import pyarrow.parquet as pq
 
 from engine.model import Pool
 from engine.samples import Row, RunStamp, make_rejected_table, make_sample_table
+from engine.seal import seal
 
 MANIFEST = "_manifest.json"
 SAMPLES = "samples.parquet"
@@ -19,6 +19,8 @@ REJECTED = "_run/rejected.parquet"
 VERDICT = "_run/verdict.json"
 REPORT = "_run/report.html"
 CARD = "_run/README.md"
+# Where the samples of a detached set are kept: no reader of samples looks there.
+DETACHED = "_run/detached.parquet"
 # A page of samples is read without its whole set: what lies before it in its group of rows is all that is read besides.
 GROUP_ROWS = 10_000
 
@@ -52,6 +54,12 @@ def render_files(sample_set: SampleSet) -> dict[str, bytes]:
     return files
 
 
+def render_detached(manifest: Mapping[str, Any]) -> bytes:
+    """The manifest of an attached set as it stands once the set is taken off its model: the samples lie elsewhere."""
+    files = {DETACHED if name == SAMPLES else name: entry for name, entry in manifest["files"].items()}
+    return seal({**manifest, "status": "detached", "files": files})
+
+
 def _render_manifest(sample_set: SampleSet, files: Mapping[str, bytes], rows: Mapping[str, int]) -> bytes:
     stamp = sample_set.stamp
     counts: dict[str, dict[str, int]] = {}
@@ -77,10 +85,10 @@ def _render_manifest(sample_set: SampleSet, files: Mapping[str, bytes], rows: Ma
         "versions": dict(sample_set.versions),
         "inputs": dict(sample_set.inputs),
     }
-    return (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode()
+    return seal(manifest)
 
 
 def _write_parquet(table: pa.Table) -> bytes:
     stream = io.BytesIO()
-    pq.write_table(table, stream, compression="zstd", row_group_size=GROUP_ROWS)
+    pq.write_table(table, stream, compression="zstd", row_group_size=GROUP_ROWS, write_page_checksum=True)
     return stream.getvalue()

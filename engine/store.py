@@ -12,12 +12,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from engine.commit import commit_set
+from engine.commit import commit_set, detach_files
 from engine.errors import StoreError
 from engine.files import ask_writable, list_folders, open_folder
 from engine.manifest import read_manifest
 from engine.model import Attached, Pool
-from engine.sample_set import SAMPLES, SampleSet, render_files
+from engine.sample_set import DETACHED, MANIFEST, SAMPLES, SampleSet, render_files
+from engine.seal import unseal
+from engine.staging import PROBE, PROBE_BYTES, probe_folder
 
 _READ_COLUMNS = ["trait", "text", "quality", "scenario", "seed_sha256"]
 
@@ -39,6 +41,16 @@ class StoredSet:
     def handle(self) -> str:
         """The model, as the set's place in the store has it."""
         return self.folder.rpartition("/handle=")[2].partition("/")[0]
+
+    @property
+    def status(self) -> str:
+        """``attached``, ``rejected`` or ``detached``."""
+        return str(self.manifest.get("status", ""))
+
+    @property
+    def rows_name(self) -> str:
+        """The name of the file that has its samples."""
+        return DETACHED if self.status == "detached" else SAMPLES
 
     def file(self, name: str) -> str:
         """The path or URI of one of its files."""
@@ -68,13 +80,12 @@ def check_writable(samples_uri: str, probe: bool = True) -> None:
     with _translate(samples_uri):
         if not isinstance(filesystem, fs.LocalFileSystem):
             filesystem.get_file_info(path)
-        elif not probe:
-            ask_writable(Path(path))
+            if probe:
+                _probe_remote(filesystem, path)
+        elif probe:
+            probe_folder(Path(path))
         else:
-            Path(path).mkdir(parents=True, exist_ok=True)
-            file = Path(path) / f"_probe-{uuid.uuid4().hex}"
-            file.write_bytes(b"\0" * 4096)
-            file.unlink()
+            ask_writable(Path(path))
 
 
 def write_set(samples_uri: str, sample_set: SampleSet) -> StoredSet:
@@ -88,24 +99,46 @@ def write_set(samples_uri: str, sample_set: SampleSet) -> StoredSet:
     files = render_files(sample_set)
     with _translate(samples_uri):
         written = commit_set(folder, files)
-    return StoredSet(folder, read_manifest(folder) or {}, written)
+    # What was written is not read again: a store that breaks a moment later has the set all the same.
+    manifest = unseal(files[MANIFEST]) if written else read_manifest(folder) or {}
+    return StoredSet(folder, manifest, written)
+
+
+def detach_stored(stored: StoredSet) -> bool:
+    """Takes an attached set away from all readers; its folder, its report and its rows stay. False where it is gone.
+
+    Raises:
+        StoreError: the store cannot be read or written; then the set is still attached, or the next run ends the move.
+    """
+    with _translate(stored.folder):
+        return detach_files(stored.folder, stored.manifest)
 
 
 def find_set(samples_uri: str, run_id: str) -> StoredSet | None:
-    """The set of a run, attached or rejected, whatever its model and pool; None where there is none.
+    """The set of a run, of whatever status, model and pool; None where there is none.
 
     Raises:
         StoreError: a folder or manifest that cannot be read.
     """
-    root = samples_uri.rstrip("/")
-    with _translate(samples_uri):
-        handles = [name for name in list_folders(root) if name.startswith("handle=")]
-        pools = [f"{root}/{name}/{pool}" for name in handles for pool in list_folders(f"{root}/{name}")]
-    for pool in pools:
+    if "/" in run_id:
+        return None
+    for pool in list_pools(samples_uri):
         manifest = read_manifest(f"{pool}/run={run_id}")
         if manifest is not None:
             return StoredSet(f"{pool}/run={run_id}", manifest, written=False)
     return None
+
+
+def list_pools(samples_uri: str) -> list[str]:
+    """The folders of all pools of all models, sorted.
+
+    Raises:
+        StoreError: a folder that cannot be listed.
+    """
+    root = samples_uri.rstrip("/")
+    with _translate(samples_uri):
+        handles = [name for name in list_folders(root) if name.startswith("handle=")]
+        return [f"{root}/{name}/{pool}" for name in handles for pool in list_folders(f"{root}/{name}")]
 
 
 def read_file(uri: str) -> bytes:
@@ -119,8 +152,8 @@ def read_file(uri: str) -> bytes:
         return bytes(stream.read())
 
 
-def list_sets(samples_uri: str, handle: str, pool: Pool) -> list[StoredSet]:
-    """The attached sets of a model, in the order of their creation.
+def list_sets(samples_uri: str, handle: str, pool: Pool, statuses: Sequence[str] = ("attached",)) -> list[StoredSet]:
+    """The attached sets of a model, or those of other statuses, in the order of their creation.
 
     Raises:
         StoreError: a folder or manifest that cannot be read.
@@ -131,7 +164,7 @@ def list_sets(samples_uri: str, handle: str, pool: Pool) -> list[StoredSet]:
         names = list_folders(parent)
     for name in names:
         manifest = read_manifest(f"{parent}/{name}") if name.startswith("run=") else None
-        if manifest is not None and manifest.get("status") == "attached":
+        if manifest is not None and manifest.get("status") in statuses:
             found.append(StoredSet(f"{parent}/{name}", manifest, written=False))
     return sorted(found, key=lambda stored: (str(stored.manifest.get("created_at", "")), stored.folder))
 
@@ -140,13 +173,12 @@ def read_attached(sets: Sequence[StoredSet]) -> tuple[Attached, ...]:
     """The samples of some sets, in order.
 
     Raises:
-        StoreError: a set whose file is missing or is not Parquet.
+        StoreError: a set whose file is missing, is not Parquet, or is not the one that its manifest names.
     """
     samples: list[Attached] = []
     for stored in sets:
-        filesystem, path = open_folder(stored.file(SAMPLES))
         with _translate(stored.folder):
-            table = pq.read_table(path, filesystem=filesystem, columns=_READ_COLUMNS)
+            table = _read_rows(stored)
         samples += [
             Attached(
                 trait=row["trait"],
@@ -163,6 +195,24 @@ def read_attached(sets: Sequence[StoredSet]) -> tuple[Attached, ...]:
 def digest_sets(sets: Sequence[StoredSet]) -> tuple[str, ...]:
     """A digest for each attached set that does not change with its run id: of its rows' ids, in order."""
     return tuple(str(stored.manifest["rows_sha256"]) for stored in sets)
+
+
+def _read_rows(stored: StoredSet) -> pa.Table:
+    filesystem, path = open_folder(stored.file(stored.rows_name))
+    expected = stored.manifest.get("files", {}).get(stored.rows_name, {}).get("bytes")
+    with filesystem.open_input_file(path) as source:
+        size = source.size()
+        if expected not in (None, size):
+            raise OSError(f"{stored.rows_name} has {size} bytes, and {expected} by its manifest")
+        return pq.read_table(source, columns=_READ_COLUMNS, page_checksum_verification=True)
+
+
+def _probe_remote(filesystem: fs.FileSystem, path: str) -> None:
+    """A key that may read only is found out before anything is paid for."""
+    probe = f"{path}/{PROBE}{uuid.uuid4().hex}"
+    with filesystem.open_output_stream(probe) as stream:
+        stream.write(b"\0" * PROBE_BYTES)
+    filesystem.delete_file(probe)
 
 
 @contextmanager

@@ -114,6 +114,35 @@ def replay_command(
         print(said)
 
 
+@app.command("verify")
+def verify_command(
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one line {models, sets, samples, bytes, broken}.")
+    ] = False,
+) -> None:
+    """Walks the whole sample store and says what is broken, where, and what to do. Changes nothing."""
+    from engine.settings import read_settings
+    from flows.verify import verify_store
+
+    settings = read_settings()
+    verify_store(settings.locate(settings.samples_uri), as_json)
+
+
+@app.command("detach")
+def detach_command(
+    run_id: Annotated[str, typer.Argument(help="The run, as the last part of its set's folder has it: run=<run id>.")],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one line {run_id, handle, pool, samples, counts, kept}.")
+    ] = False,
+) -> None:
+    """Takes an attached set off a draft: no reader sees its samples any more. Its report and its rows are kept."""
+    quiet_libraries(verbose=False)
+    from engine.settings import read_settings
+    from flows.detach import detach_run, show_detached
+
+    show_detached(detach_run(read_settings(), run_id), as_json)
+
+
 def run_flow(handle: str, synth_type: str, effort: str | None) -> "RunResult":
     """Runs the main job to its end, on the Prefect server that is configured or else on a temporary one."""
     parameters: Any = {"handle": handle, "synth_type": synth_type, "effort": effort}

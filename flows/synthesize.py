@@ -77,7 +77,7 @@ async def make_samples(
         rounds = await plan(settings, job, asker, jury)
         expected = await estimate(settings, rounds, asker, jury, progress)
         finished = await run_rounds(rounds, asker, jury, progress, expected)
-        bill = make_bill(asker.limits, finished, expected.endpoints)
+        bill = make_bill(asker.limits, finished)
     verdict = check(settings, rounds, stamp)
     await lease.confirm()
     stored = write(settings, rounds, stamp, verdict, asker, bill)

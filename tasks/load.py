@@ -5,14 +5,17 @@ from prefect.cache_policies import NO_CACHE
 
 from engine.job import Job, load_job
 from engine.settings import Settings
+from engine.sweep import sweep_store
 
 
 @task(name="load", cache_policy=NO_CACHE, persist_result=False)
 def load(settings: Settings, handle: str, synth_type: str, effort: str | None) -> Job:
-    """The job of a request; raises what ``load_job`` raises."""
+    """The job of a request, in a store without the debris of earlier runs; raises what ``load_job`` raises."""
+    logger = get_run_logger()
+    for swept in sweep_store(settings.locate(settings.samples_uri), handle):
+        logger.warning("Taken away from the store: %s", swept)
     job = load_job(settings, handle, synth_type, effort)
     model = job.model
-    logger = get_run_logger()
     logger.info(
         "%s: %d traits, %d seeds, %d attached", handle, len(model.traits), len(model.seeds), len(model.attached)
     )

@@ -22,8 +22,14 @@ import pytest
 from chaos.faults import Script
 from chaos.ledger import Entry
 from chaos.provider import ChaosProvider, serve_chaos
+from fakes.builders import make_level, make_model, make_test_plan, make_trait
+from fakes.load import send_load, write_request
 from fakes.site import Site, open_site, wait_until
 from fakes.workspace import ROOT, make_workspace
+
+from engine.generate import make_chat_request
+from engine.plan import Spent, plan_round
+from engine.prompting import Prompt
 
 CALLS = 500
 CONCURRENCY = 32
@@ -87,6 +93,27 @@ def test_time_of_generation_over_the_ideal(tmp_path: Path, site: Site, latency_s
     ideal = math.ceil(CALLS / CONCURRENCY) * latency_seconds
     print(f"\n{CALLS} calls of {latency_seconds:g} s, {CONCURRENCY} in flight: ideal {ideal:.1f} s, {ROUNDS} rounds")
     print(show(found, ideal))
+
+
+def test_cost_of_a_call_at_the_provider(tmp_path: Path) -> None:
+    """What is measured shares the cores with the provider: it had better be light."""
+    plan = make_test_plan(make_model(make_trait("clarity")), make_level(CALLS, over_generation=1.0))
+    requests = [make_chat_request(plan, cell, "English") for cell in plan_round(plan, 1, plan.full_lack(), Spent({}))]
+    with serve_chaos(tmp_path, Script(latency_seconds=0.2)) as provider:
+        url = f"{provider.url}/chat/completions"
+        sent = [write_request("POST", url, make_body(request.prompt)) for request in requests]
+        with watch(provider.process.pid) as usage:
+            load = send_load(url, iter(sent), CONCURRENCY, 60)
+        ms = (usage.cpu_at(math.inf) - usage.samples[0][1]) * 1000 / len(sent)
+    print(f"\n{len(sent)} calls in {load.lasted_seconds:.1f} s: {ms:.2f} CPU-ms each")
+
+    assert {200: 2 * CALLS} == load.statuses
+
+
+def make_body(prompt: Prompt) -> dict[str, object]:
+    """A request as a client would send it."""
+    said = {"system": prompt.system, "user": prompt.user}
+    return {"model": "test", "messages": [{"role": role, "content": text} for role, text in said.items()]}
 
 
 def run_flow(folder: Path, provider: ChaosProvider, site: Site) -> Result:

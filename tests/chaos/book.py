@@ -10,10 +10,10 @@ from pathlib import Path
 
 from chaos.checker import Account, audit
 from chaos.faults import Script
-from chaos.killer import Command, Ending, Target, Toll, count_tolls, kill_all, run_through
+from chaos.forked import Forked
+from chaos.killer import Ending, Target, Toll, count_tolls, kill_all, run_through
 from chaos.ledger import Entry
 from chaos.provider import ChaosProvider, serve_chaos
-from fakes.site import Site
 from fakes.workspace import Workspace, make_workspace
 
 SEED = 1
@@ -50,10 +50,9 @@ class Row:
 
 @dataclass
 class Book:
-    """``site`` has the Prefect server of all runs that bring none of their own."""
+    """Runs are forked (``begin_forking``) where nothing else is said."""
 
     folder: Path
-    site: Site
     tables: list[str] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
@@ -96,14 +95,14 @@ class Book:
         limit_usd: float | None = None,
     ) -> Row:
         """A run of a workspace, through so many kills, to its end."""
-        target = aim(workspace) if aim else Command(workspace, {"PREFECT_API_URL": self.site.url})
+        target = aim(workspace) if aim else Forked(workspace)
         try:
             ending = run_through(target, provider, kills, 8 * wanted, SEED)
         finally:
             kill_all(workspace)
         entries = provider.read()
         tolls = count_tolls(entries, ending.kills)
-        account = audit(workspace, entries, wanted, tolls, limit_usd)
+        account = audit(workspace, entries, wanted, limit_usd)
         row = Row(name, ending, entries, tolls, account, workspace, limit_usd)
         print(f"{name}: exit {ending.code}, {account.calls} calls, {ending.seconds:.0f} s", file=sys.stderr, flush=True)
         self.rows.append(row)

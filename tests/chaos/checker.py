@@ -2,20 +2,21 @@
 
 import hashlib
 import json
+import math
 import sqlite3
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
-from chaos.killer import Toll
 from chaos.ledger import Entry
 from fakes.workspace import TRAITS, Workspace, count_poles, read_kept, read_manifest, read_rejected
 
 from engine.model import POLES
+from engine.replies import KeptReplies
 from engine.sample_set import SAMPLES
 
 # What two runs of one plan may differ in.
@@ -28,14 +29,18 @@ ROUNDING_USD = 1e-9
 class Account:
     """What became of what was paid for.
 
-    ``unkept``: billed replies beyond those that are kept, in number; ``unused``: billed calls for a cell that no row
-    came of; ``broken``: a sentence for each invariant that does not hold.
+    ``unkept``: billed replies beyond those that are kept; ``lost``: calls that are on record as begun, and of which no
+    more is known; ``reckoned_usd``: what the record says that was spent at most, so never less than ``spent_usd``;
+    ``unused``: billed calls for a cell that no row came of; ``short``: samples lacking, of all traits and poles;
+    ``broken``: a sentence for each invariant that does not hold.
     """
 
     calls: int
     billed: int
     spent_usd: float
     unkept: int
+    lost: int
+    reckoned_usd: float
     unused: int
     kept_rows: int
     rejected: Mapping[str, int]
@@ -43,57 +48,58 @@ class Account:
     broken: tuple[str, ...]
 
 
-def audit(
-    workspace: Workspace,
-    entries: Sequence[Entry],
-    wanted: int,
-    tolls: Sequence[Toll] = (),
-    limit_usd: float | None = None,
-) -> Account:
+def audit(workspace: Workspace, entries: Sequence[Entry], wanted: int, limit_usd: float | None = None) -> Account:
     """The account of a workspace in which one run has ended, started again or not.
 
     Args:
         wanted: the quota of each trait and pole.
-        tolls: what the kills cost: so many replies may be paid for and not kept.
     """
     sets = workspace.list_sets()
     attached = [folder for folder in sets if read_manifest(folder)["status"] == "attached"]
     kept = pd.concat([read_kept(folder) for folder in attached]) if attached else pd.DataFrame()
     rejected = [read_rejected(folder) for folder in sets]
-    reasons = Counter(reason for frame in rejected for reason in frame["reason"])
     rows = {digest for frame in (kept, *rejected) if len(frame) for digest in frame["prompt_sha256"].dropna()}
     billed = [entry for entry in entries if entry.billed]
-    unkept = Counter(entry.text_sha256 for entry in billed) - list_kept_texts(workspace)
-    unused = [entry.digest for entry in billed if entry.kind == "cell" and sets and entry.digest not in rows]
     counts = count_poles(kept) if attached else {}
-    spent_usd = sum(entry.cost_usd for entry in entries)
+    lost, reckoned_usd = read_record(workspace)
     account = Account(
         calls=len(entries),
         billed=len(billed),
-        spent_usd=spent_usd,
-        unkept=unkept.total(),
-        unused=len(unused),
+        spent_usd=math.fsum(entry.cost_usd for entry in entries),
+        unkept=(Counter(entry.text_sha256 for entry in billed) - list_kept_texts(workspace)).total(),
+        lost=lost,
+        reckoned_usd=reckoned_usd,
+        unused=_count_unused(billed, rows) if sets else 0,
         kept_rows=len(kept),
-        rejected=dict(reasons.most_common()),
+        rejected=dict(Counter(reason for frame in rejected for reason in frame["reason"]).most_common()),
         short=sum(max(0, wanted - counts.get((trait, pole), 0)) for trait in TRAITS for pole in POLES),
         broken=(),
     )
-    broken = [
-        *_check_paid(account, sum(toll.paid_twice for toll in tolls)),
+    broken = (
+        *_check_paid(account, limit_usd),
         *_check_store(workspace, attached, kept, counts, wanted),
-        *_check_budget(spent_usd, limit_usd),
-    ]
-    return Account(**{name: getattr(account, name) for name in account.__slots__} | {"broken": tuple(broken)})
+    )
+    return replace(account, broken=broken)
 
 
 def list_kept_texts(workspace: Workspace) -> Counter[str]:
     """The SHA-256 of the texts of all kept replies, with how often each is kept."""
     found: Counter[str] = Counter()
-    for path in (workspace.folder / "cache").glob("**/replies.sqlite"):
+    for path in _list_plans(workspace):
         with closing(sqlite3.connect(path)) as connection:
             replies = [json.loads(row[0]) for row in connection.execute("SELECT reply FROM replies")]
         found.update(hashlib.sha256(reply["text"].encode()).hexdigest() for reply in replies)
     return found
+
+
+def read_record(workspace: Workspace) -> tuple[int, float]:
+    """The calls that were lost, and what all calls cost at most, as the kept replies have it."""
+    calls, costs = 0, []
+    for path in _list_plans(workspace):
+        with KeptReplies(str(path.parents[1]), path.parent.name) as kept:
+            calls += kept.lost.calls
+            costs += [kept.kept_usd, kept.lost.bound_usd]
+    return calls, math.fsum(costs)
 
 
 def list_differences(one: Path, other: Path) -> list[str]:
@@ -115,12 +121,26 @@ def replay(workspace: Workspace, run_id: str) -> str:
     return (said + complaint).strip()
 
 
-def _check_paid(account: Account, paid_twice: int) -> list[str]:
+def _count_unused(billed: Sequence[Entry], rows: set[str]) -> int:
+    """A reply that is no use may be asked for once more, in other words: its row is that of the second one."""
+    used = {entry.digest for entry in billed if {entry.digest, entry.sent} & rows}
+    return sum(entry.kind == "cell" and entry.digest not in used for entry in billed)
+
+
+def _list_plans(workspace: Workspace) -> list[Path]:
+    return sorted((workspace.folder / "cache").glob("*/replies.sqlite"))
+
+
+def _check_paid(account: Account, limit_usd: float | None) -> list[str]:
     broken = []
-    if account.unkept > paid_twice:
-        broken.append(f"{account.unkept} paid replies are not kept, {paid_twice} were on their way at a kill")
+    if account.unkept > account.lost:
+        broken.append(f"{account.unkept} paid replies are not kept, {account.lost} calls are on record as lost")
+    if account.spent_usd > account.reckoned_usd + ROUNDING_USD:
+        broken.append(f"${account.spent_usd:.6f} is spent, ${account.reckoned_usd:.6f} is on record")
     if account.unused:
         broken.append(f"{account.unused} paid replies to cells are in no row")
+    if limit_usd is not None and account.spent_usd > limit_usd + ROUNDING_USD:
+        broken.append(f"${account.spent_usd:.6f} is spent, the limit was ${limit_usd:g}")
     return broken
 
 
@@ -145,9 +165,3 @@ def _check_store(
     if left := [path.name for path in workspace.list_files() if path.name.startswith(".")]:
         broken.append(f"left behind: {', '.join(left)}")
     return broken
-
-
-def _check_budget(spent_usd: float, limit_usd: float | None) -> list[str]:
-    if limit_usd is None or spent_usd <= limit_usd + ROUNDING_USD:
-        return []
-    return [f"${spent_usd:.6f} is spent, the limit was ${limit_usd:g}"]

@@ -41,6 +41,8 @@ Fault = Literal[
 FAULTS: tuple[Fault, ...] = get_args(Fault)
 # What ends a run, since nothing will come of asking again.
 ENDING: frozenset[Fault] = frozenset({"wrong_key", "no_model", "quota_429", "quota_402"})
+# What lies in the prompt, and so is the same at each attempt.
+OF_PROMPT: frozenset[Fault] = frozenset({"too_long", "policy", "filtered", "refusal"})
 PASSING: tuple[Fault, ...] = tuple(fault for fault in FAULTS if fault not in ENDING)
 
 
@@ -66,7 +68,8 @@ class Outage:
 class Script:
     """What the provider does. Everything is drawn by the seed, the prompt's digest and the number of the attempt at it.
 
-    So a run that goes on after a kill meets the same faults on its first attempts. ``latency_seconds`` is the median;
+    So a run that goes on after a kill meets the same faults on its first attempts, and a prompt that is refused, or too
+    long, is so whenever it comes. ``latency_seconds`` is the median;
     ``spread`` the sigma of a log-normal distribution around it, 0 where every call takes the same. ``cached`` is the
     share of prompts half of whose tokens count as read before.
     """
@@ -85,12 +88,10 @@ class Script:
         for turn in self.turns:
             if turn.first <= number <= turn.last:
                 return turn.fault
-        left = self.draw("fault", digest, attempt)
-        for fault, share in self.shares.items():
-            if left < share:
-                return fault
-            left -= share
-        return None
+        first, fault = self._pick(digest, 1), self._pick(digest, attempt)
+        if first in OF_PROMPT:
+            return first
+        return None if fault in OF_PROMPT else fault
 
     def choose_seconds(self, digest: str, attempt: int) -> float:
         """How long the provider thinks about a call."""
@@ -107,6 +108,14 @@ class Script:
     def dump(self) -> str:
         """The script as JSON."""
         return json.dumps(asdict(self))
+
+    def _pick(self, digest: str, attempt: int) -> Fault | None:
+        left = self.draw("fault", digest, attempt)
+        for fault, share in self.shares.items():
+            if left < share:
+                return fault
+            left -= share
+        return None
 
 
 def load_script(text: str) -> Script:

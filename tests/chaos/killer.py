@@ -202,8 +202,8 @@ def _wait_for_calls(target: Target, counter: Counter, least: int) -> None:
 def _count_toll(entries: Sequence[Entry], kill: Kill, start: float) -> Toll:
     asked = [entry for entry in entries if start < entry.begun <= kill.dead]
     later = [entry for entry in entries if entry.begun > kill.dead]
-    again = {entry.digest for entry in asked} & {entry.digest for entry in later}
-    twice = again & {entry.digest for entry in asked if entry.billed}
+    again = {entry.sent for entry in asked} & {entry.sent for entry in later}
+    twice = again & {entry.sent for entry in asked if entry.billed}
     return Toll(
         in_flight=sum(entry.ended > kill.struck or entry.fate == GONE for entry in asked),
         again=len(again),

@@ -16,14 +16,16 @@ GONE = "gone"
 class Entry:
     """One call. ``fate`` is ``answered``, a fault, or ``gone``; ``begun`` and ``ended`` are seconds since the epoch.
 
-    ``digest`` is that of the prompt, as in a row's ``prompt_sha256``; ``text_sha256`` that of the content. A call is
-    billed when its whole answer was sent.
+    ``sent`` is the digest of the prompt, ``digest`` that of the prompt without the words that may stand in for its
+    schema: a row's ``prompt_sha256`` is one of the two. ``text_sha256`` is the content's. A call is billed when its
+    whole answer was sent.
     """
 
     number: int
     begun: float
     ended: float
     digest: str
+    sent: str
     kind: Kind
     attempt: int
     fate: str

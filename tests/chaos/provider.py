@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +32,8 @@ MODEL = "openai/gpt-4.1-mini"
 KEY = "test"
 DRIP_SECONDS = 1.0
 BACKLOG = 512
+# How engine/prompts/words_only.jinja begins.
+IN_WORDS = "\n\nAnswer with one JSON object and nothing else"
 DOWN: Fault = "error_503"
 
 _HEAD_END = b"\r\n\r\n"
@@ -97,6 +99,12 @@ def serve_chaos(folder: Path, script: Script = FAULTLESS, keep_bodies: bool = Fa
         process.stdout.close()
 
 
+def read_prompt(body: Mapping[str, Any]) -> str:
+    """The prompt, such that its SHA-256 is a row's ``prompt_sha256``."""
+    said = [str(message["content"]) for message in body["messages"]]
+    return "\0".join(said if len(said) > 1 else ["", *said])
+
+
 class Server:
     """What all connections of the provider share."""
 
@@ -135,14 +143,13 @@ class Server:
         if self._bodies is not None:
             os.write(self._bodies, content + b"\n")
         body: dict[str, Any] = json.loads(content)
-        said = [str(message["content"]) for message in body["messages"]]
-        prompt = "\0".join(said if len(said) > 1 else ["", *said])
-        digest = hashlib.sha256(prompt.encode()).hexdigest()
+        prompt = read_prompt(body)
+        sent, digest = (hashlib.sha256(text.encode()).hexdigest() for text in (prompt, prompt.split(IN_WORDS)[0]))
         self._attempts[digest] += 1
         fault = self.script.choose(digest, self._attempts[digest], self.calls)
         if time.time() < self._away_until:
             fault = DOWN
-        return Call(self.calls, time.time(), digest, self._attempts[digest], prompt, str(body["model"]), fault)
+        return Call(self.calls, time.time(), digest, sent, self._attempts[digest], prompt, str(body["model"]), fault)
 
     def note(self, call: "Call", fate: str, answer: Answer) -> None:
         """Writes a call that has ended into the ledger: before its answer goes out, so that no paid one is missing."""
@@ -152,6 +159,7 @@ class Server:
             begun=call.begun,
             ended=time.time(),
             digest=call.digest,
+            sent=call.sent,
             kind=read_kind(call.prompt),
             attempt=call.attempt,
             fate=fate,
@@ -182,6 +190,7 @@ class Call:
     number: int
     begun: float
     digest: str
+    sent: str
     attempt: int
     prompt: str
     model: str

@@ -14,6 +14,7 @@ from pathlib import Path
 from chaos.book import CONCURRENCY, Book, Row
 from chaos.checker import list_differences, replay
 from chaos.faults import FAULTS, PASSING, Fault, Outage, Script
+from chaos.forked import begin_forking
 from chaos.killer import Command, Installation
 from fakes.site import open_site, wait_until
 from fakes.workspace import Workspace, make_workspace
@@ -40,7 +41,8 @@ def main(names: Sequence[str]) -> int:
     folder = Path(tempfile.mkdtemp(prefix="exemplars-chaos-"))
     with open_site(make_workspace(folder / "site")) as site:
         site.start_server()
-        book = Book(folder, site)
+        begin_forking(site.url)
+        book = Book(folder)
         for name in names or list(ROUNDS):
             ROUNDS[name](book)
     seconds = time.monotonic() - begun
@@ -159,7 +161,8 @@ def _add_kills(book: Book, title: str, rows: Sequence[Row]) -> None:
     for row in rows:
         book.say(
             f"{row.name}: exit {row.ending.code}, {row.account.calls} calls, {row.account.billed} paid, "
-            f"{row.account.kept_rows} attached, {row.account.unkept} unkept, {row.ending.seconds:.0f} s. {row.said}"
+            f"{row.account.kept_rows} attached, {row.account.unkept} unkept, {row.account.lost} on record as lost, "
+            f"{row.ending.seconds:.0f} s. {row.said}"
         )
     for number, toll in enumerate(killed.tolls, start=1):
         if toll.again > CONCURRENCY or toll.paid_twice > CONCURRENCY:
@@ -181,6 +184,7 @@ def _add_runs(book: Book, title: str, rows: Sequence[Row]) -> None:
         "lacking",
         "cell_failed",
         "unkept",
+        "lost",
         "rejected",
         "said",
     )
@@ -195,6 +199,7 @@ def _add_runs(book: Book, title: str, rows: Sequence[Row]) -> None:
             row.account.short,
             row.account.rejected.get("cell_failed", 0),
             row.account.unkept,
+            row.account.lost,
             " ".join(f"{name} {count}" for name, count in list(row.account.rejected.items())[:4]),
             row.said,
         )
@@ -204,7 +209,18 @@ def _add_runs(book: Book, title: str, rows: Sequence[Row]) -> None:
 
 
 def _add_budgets(book: Book, rows: Sequence[Row]) -> None:
-    head = ("limit / whole", "limit USD", "spent USD", "spent / limit", "calls", "unkept", "exit", "attached", "said")
+    head = (
+        "limit / whole",
+        "limit USD",
+        "spent USD",
+        "spent / limit",
+        "calls",
+        "unkept",
+        "lost",
+        "exit",
+        "attached",
+        "said",
+    )
     lines = [
         (
             row.name,
@@ -213,6 +229,7 @@ def _add_budgets(book: Book, rows: Sequence[Row]) -> None:
             "" if row.limit_usd is None else f"{row.account.spent_usd / row.limit_usd:.3f}",
             row.account.calls,
             row.account.unkept,
+            row.account.lost,
             row.ending.code,
             row.account.kept_rows,
             row.said,

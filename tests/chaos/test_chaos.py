@@ -55,7 +55,7 @@ def play(workspace: Workspace, provider: ChaosProvider, kills: int = 0, limit_us
     ending = run_through(target, provider, kills, CALLS, seed=1)
     entries = provider.read()
     tolls = count_tolls(entries, ending.kills)
-    return Run(workspace, ending, tolls, audit(workspace, entries, WANTED, tolls, limit_usd))
+    return Run(workspace, ending, tolls, audit(workspace, entries, WANTED, limit_usd))
 
 
 @pytest.fixture(scope="module")

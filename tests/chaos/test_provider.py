@@ -11,7 +11,7 @@ import httpx
 import pytest
 from chaos.faults import Fault, Outage, Script, Turn, load_script
 from chaos.ledger import GONE, Entry
-from chaos.provider import ChaosProvider, serve_chaos
+from chaos.provider import IN_WORDS, ChaosProvider, serve_chaos
 from fakes.site import wait_until
 
 # A fault for each call in turn, as the timeline has it.
@@ -62,13 +62,17 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         return answers | {"entries": {entry.fate: entry for entry in provider.read()}}
 
 
-def ask(provider: ChaosProvider, prompt: str = "") -> httpx.Response | httpx.HTTPError:
-    messages = [{"role": "system", "content": prompt}, {"role": "user", "content": PROMPT}]
+def ask(provider: ChaosProvider, prompt: str = "", more: str = "") -> httpx.Response | httpx.HTTPError:
+    messages = [{"role": "system", "content": prompt}, {"role": "user", "content": PROMPT + more}]
     try:
         body = {"model": "gpt-4.1-mini", "messages": messages}
         return httpx.post(f"{provider.url}/chat/completions", json=body, timeout=0.5)
     except httpx.HTTPError as error:
         return error
+
+
+def is_refused(answer: httpx.Response | httpx.HTTPError) -> bool:
+    return isinstance(answer, httpx.Response) and answer.status_code == 400
 
 
 def read_choice(response: httpx.Response) -> dict[str, Any]:
@@ -141,6 +145,17 @@ def test_faults_are_drawn_by_seed_prompt_and_attempt() -> None:
     assert drawn != [script.choose(str(digest), 2, 9) for digest in range(2000)]
     assert 0.17 < drawn.count("limited") / 2000 < 0.23
     assert "empty" == script.choose("0", 1, 5)
+
+
+def test_prompt_that_is_refused_is_refused_again_in_other_words_too(tmp_path: Path) -> None:
+    script = Script(shares={"too_long": 0.3, "limited": 0.3})
+    with serve_chaos(tmp_path, script) as provider:
+        prompts = [str(number) for number in range(20)]
+        first, again, in_words = ([ask(provider, prompt, more) for prompt in prompts] for more in ("", "", IN_WORDS))
+
+    refused = [{number for number, answer in enumerate(answers) if is_refused(answer)} for answers in (first, again)]
+    assert 0 < len(refused[0]) < 20
+    assert refused[0] == refused[1] == {number for number, answer in enumerate(in_words) if is_refused(answer)}
 
 
 @pytest.fixture

@@ -58,6 +58,7 @@ def test_cached_and_written_tokens_have_prices_of_their_own() -> None:
 
     assert 5 * 10 + 3 * 1 + 2 * 12.5 + 4 == price.cost(10, 4, cached=3, written=2)
     assert 10 * 10 + 4 == Price(10.0, 1.0).cost(10, 4, cached=3, written=2)
+    assert (3 * 9, 0) == (price.save(3), Price(10.0, 1.0).save(3))
 
 
 def test_bound_is_what_a_call_can_cost_whatever_is_cached() -> None:

@@ -130,7 +130,7 @@ def test_failure_says_that_nothing_was_attached_and_why() -> None:
 
 def make_costs(*unpriced: str) -> Costs:
     poles = (PoleCost("clarity", "positive", 0.3, 2), PoleCost("clarity", "negative", 0.2, 2))
-    total = Spending(0.52, 300, 120_000, 3_072, 24_000)
+    total = Spending(0.52, 300, 120_000, 3_072, 0.004, 24_000)
     return Costs(total, poles, 0.02, Attempt(1.0, unpriced))
 
 
@@ -167,7 +167,7 @@ def test_held_out_pool_is_not_called_attached() -> None:
 
 
 def test_facts_are_told_with_their_units() -> None:
-    text = read_text(render_report(make_data(costs=Costs(Spending(None, 1_234, 400, 0, 56_789)))))
+    text = read_text(render_report(make_data(costs=Costs(Spending(None, 1_234, 400, 0, 0.0, 56_789)))))
 
     assert "Started 2025-01-02 03:04:05 UTC" in text
     assert "Replies 1,234 Tokens 400 in, 56,789 out Cost not known" in text

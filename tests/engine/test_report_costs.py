@@ -24,8 +24,8 @@ def test_what_was_free_or_has_no_price_has_no_table() -> None:
 
 
 def test_limit_cache_calls_without_reply_and_models_without_a_price_are_remarked() -> None:
-    spending = Spending(usd=0.52, cached_tokens=2048)
-    attempt = Attempt(1.0, ("openai/judge",), 0.004, unanswered_calls=2, unanswered_usd=0.01)
+    spending = Spending(usd=0.52, cached_tokens=2048, saved_usd=0.004)
+    attempt = Attempt(1.0, ("openai/judge",), unanswered_calls=2, unanswered_usd=0.01)
 
     assert [
         "The run's limit was $1.00.",

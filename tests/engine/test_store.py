@@ -45,6 +45,8 @@ from engine.store import check_writable, digest_sets, list_sets, locate_set, rea
 
 RUN = "11111111-1111-1111-1111-111111111111"
 ROWS = 40
+# How many sets come in while readers look: ROUNDS=200 for more.
+COMMITS = int(os.environ.get("ROUNDS", "30"))
 DOCUMENTS = {VERDICT: '{"success": true}\n', REPORT: "<html>", CARD: "---\nlanguage: [en]\n---\n"}
 
 
@@ -402,7 +404,7 @@ def test_reader_never_meets_half_a_set_nor_other_rows(
     tmp_path: Path, reader: Callable[[Path], "pd.Series[str]"]
 ) -> None:
     store = tmp_path / "samples"
-    ids = run_ids(30)
+    ids = run_ids(COMMITS)
     write_set(str(store), make_set(ids[0]))
 
     def write() -> None:
@@ -421,7 +423,7 @@ def test_reader_never_meets_half_a_set_nor_other_rows(
 
 def test_listing_never_meets_half_a_set(tmp_path: Path) -> None:
     store = tmp_path / "samples"
-    ids = run_ids(30)
+    ids = run_ids(COMMITS)
 
     def list_rows(_: Path) -> "pd.Series[str]":
         sets = list_sets(str(store), "u22a8.test", "train")

@@ -193,7 +193,9 @@ class Provider:
     def _fail(self, prompt: str, has_schema: bool) -> Response | None:
         behaviour, first = self.behaviour, self.calls[prompt] == 1
         if behaviour.status is not None:
-            return _refuse(behaviour.status, *REFUSALS.get(behaviour.status, ("An accident.",)))
+            soon = {"Retry-After": str(RETRY_AFTER_SECONDS)} if behaviour.status == 429 else None
+            message, code = REFUSALS.get(behaviour.status, ("An accident.", ""))
+            return _refuse(behaviour.status, message, code, headers=soon)
         if behaviour.refuses_schema and has_schema:
             return _refuse(400, "response_format is not supported by this model.")
         if first and draw(prompt, "limited") < behaviour.limited:

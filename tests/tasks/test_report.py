@@ -39,7 +39,7 @@ def summarize(endpoint: Endpoint, bill: Bill) -> str:
 
 
 def test_cost_stands_beside_the_estimate_with_a_row_for_each_pole_and_the_sums() -> None:
-    bill = Bill(Spending(0.22, 3, 1200, 0, 240), Attempt(limit_usd=1.0))
+    bill = Bill(Spending(0.22, 3, 1200, 0, 0.0, 240), Attempt(limit_usd=1.0))
     summary = summarize(PRICED, bill)
 
     assert "## Cost: $0.22, likely $0.00" in summary

@@ -1,0 +1,105 @@
+"""The sweep: what dead runs have left in the sample store is taken away when the next run of the model begins."""
+
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import get_args
+
+import pyarrow as pa
+from pyarrow import fs
+
+from engine.commit import clear_remote, take_turn
+from engine.errors import StoreError
+from engine.files import list_below, open_folder
+from engine.manifest import read_manifest
+from engine.model import Pool
+from engine.sample_set import DETACHED, MANIFEST, SAMPLES
+from engine.staging import PROBE, STALE_SECONDS, make_staging, sweep_staging
+from engine.store import locate_pool
+
+
+def sweep_store(samples_uri: str, handle: str) -> tuple[str, ...]:
+    """Takes away debris, and says of each piece what it was. Whoever calls it holds the model's lease.
+
+    Debris is what processes that are gone were making their sets in, whatever their model, and of this model each
+    folder of a set that has no manifest: its run is over, since no other holds the lease. What has a manifest stays.
+    What cannot be taken away stays too: whether the store can be written is for others to find out.
+    """
+    filesystem, path = open_folder(samples_uri.rstrip("/"))
+    with suppress(OSError, pa.ArrowException, StoreError):
+        if isinstance(filesystem, fs.LocalFileSystem):
+            return (*_sweep_root(Path(path)), *_sweep_model(Path(path), handle))
+        return (*_sweep_probes(filesystem, path), *_sweep_remote(filesystem, samples_uri, handle))
+    return ()
+
+
+def list_run_folders(filesystem: fs.FileSystem, pool: str) -> dict[str, dict[str, fs.FileInfo]]:
+    """All folders of sets below a pool's path in an object store, each with its files by their name in the set."""
+    found: dict[str, dict[str, fs.FileInfo]] = {}
+    for info in list_below(filesystem, pool, recursive=True):
+        run, _, name = info.path.removeprefix(f"{pool}/").partition("/")
+        if run.startswith("run="):
+            files = found.setdefault(run, {})
+            if name and info.type == fs.FileType.File:
+                files[name] = info
+    return found
+
+
+def _sweep_root(root: Path) -> Iterator[str]:
+    for path in sweep_staging(root):
+        yield f"{path}: left by a process that is gone"
+
+
+def _sweep_model(root: Path, handle: str) -> Iterator[str]:
+    for pool in get_args(Pool):
+        folder = Path(locate_pool(str(root), handle, pool))
+        debris = [path for path in folder.glob("run=*") if not (path / MANIFEST).exists()]
+        for path in debris:
+            if _take_away(root, path):
+                yield f"{path}: a set without a manifest, which its run did not end"
+
+
+def _take_away(root: Path, folder: Path) -> bool:
+    """False where a set has come in since. A reader meets the folder as it was, or none."""
+    with make_staging(root) as staging, take_turn(folder.parent):
+        if (folder / MANIFEST).exists():
+            return False
+        debris = staging / "debris"
+        folder.rename(debris)
+        if debris.is_dir():
+            shutil.rmtree(debris)
+        return True
+
+
+def _sweep_probes(filesystem: fs.FileSystem, root: str) -> Iterator[str]:
+    """An object store tells of no process whether it lives; a probe takes no day."""
+    for info in list_below(filesystem, root):
+        age_seconds = time.time() - (info.mtime_ns or 0) / 1e9
+        if info.base_name.startswith(PROBE) and info.type == fs.FileType.File and age_seconds > STALE_SECONDS:
+            filesystem.delete_file(info.path)
+            yield f"{info.path}: left by a process that is gone"
+
+
+def _sweep_remote(filesystem: fs.FileSystem, samples_uri: str, handle: str) -> Iterator[str]:
+    for pool in get_args(Pool):
+        uri = locate_pool(samples_uri, handle, pool)
+        _, path = open_folder(uri)
+        for run, files in list_run_folders(filesystem, path).items():
+            if MANIFEST not in files and read_manifest(f"{uri}/{run}") is None:
+                clear_remote(filesystem, f"{path}/{run}")
+                if files:
+                    yield f"{uri}/{run}: a set without a manifest, which its run did not end"
+            elif {SAMPLES, DETACHED} <= files.keys():
+                yield from _end_detaching(filesystem, f"{path}/{run}", f"{uri}/{run}")
+
+
+def _end_detaching(filesystem: fs.FileSystem, path: str, uri: str) -> Iterator[str]:
+    manifest = read_manifest(uri)
+    if manifest is not None and manifest.get("status") == "detached":
+        filesystem.delete_file(f"{path}/{SAMPLES}")
+        yield f"{uri}/{SAMPLES}: samples of a set that was detached"
+    elif manifest is not None:
+        filesystem.delete_file(f"{path}/{DETACHED}")
+        yield f"{uri}/{DETACHED}: a copy for a set that was not detached after all"

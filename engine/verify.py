@@ -1,0 +1,137 @@
+"""Verify: a walk over everything in a sample store, which says what is broken, where, and what to do about it."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import fs
+
+from engine.errors import StoreError
+from engine.files import list_below, open_folder
+from engine.manifest import read_manifest
+from engine.model import Pool
+from engine.staging import PROBE, list_left_over
+from engine.verify_set import SetFacts, check_set
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is broken: what it is, where, and what to do."""
+
+    what: str
+    where: str
+    remedy: str
+
+
+@dataclass(slots=True)
+class Walk:
+    """A walk over a store: ``faults`` yields what it finds, and the counts grow with it."""
+
+    samples_uri: str
+    models: int = 0
+    sets: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("attached", "rejected", "detached"), 0))
+    samples: int = 0
+    size_bytes: int = 0
+    broken: int = 0
+    _runs: dict[str, str] = field(default_factory=dict)
+
+    def faults(self) -> Iterator[Fault]:
+        """Everything that is broken, in the order of the store's folders.
+
+        Raises:
+            StoreError: the store cannot be listed.
+        """
+        for fault in self._walk_store():
+            self.broken += 1
+            yield fault
+
+    def _walk_store(self) -> Iterator[Fault]:
+        root = self.samples_uri.rstrip("/")
+        filesystem, path = open_folder(root)
+        temporary = list_left_over(Path(path)) if isinstance(filesystem, fs.LocalFileSystem) else []
+        for left in temporary:
+            yield Fault("left by a process that is gone", str(left), "The next run takes it away")
+        for info in _list_sorted(filesystem, path):
+            if info.base_name.startswith("handle=") and info.type == fs.FileType.Directory:
+                yield from self._walk_model(filesystem, f"{root}/{info.base_name}")
+            elif not info.base_name.startswith(("_staging-", PROBE)):
+                yield _name_stranger(f"{root}/{info.base_name}")
+
+    def _walk_model(self, filesystem: fs.FileSystem, uri: str) -> Iterator[Fault]:
+        self.models += 1
+        ids: dict[str, np.ndarray[Any, np.dtype[np.int64]]] = {}
+        for info in _list_sorted(filesystem, open_folder(uri)[1]):
+            pool = info.base_name.removeprefix("pool=")
+            if pool not in get_args(Pool) or info.type != fs.FileType.Directory:
+                yield _name_stranger(f"{uri}/{info.base_name}")
+                continue
+            for run in _list_sorted(filesystem, info.path):
+                place = f"{uri}/{info.base_name}/{run.base_name}"
+                if not run.base_name.startswith("run=") or run.type != fs.FileType.Directory:
+                    yield _name_stranger(place)
+                    continue
+                facts = self._check_set(filesystem, place, run.path)
+                yield from (Fault(what, f"{place}/{name}".rstrip("/"), fix) for what, name, fix in facts.faults)
+                yield from self._check_run_id(place)
+                if facts.status == "attached":
+                    ids[place] = facts.ids
+        yield from _find_twice(ids)
+
+    def _check_set(self, filesystem: fs.FileSystem, place: str, path: str) -> SetFacts:
+        """Where a set changes while it is looked at, as when a run ends, it is looked at again."""
+        for _ in range(3):
+            before = _try_manifest(place)
+            facts = check_set(filesystem, place, path)
+            if not facts.faults or before == _try_manifest(place):
+                break
+        if facts.status in self.sets:
+            self.sets[facts.status] += 1
+        self.samples += len(facts.ids) if facts.status == "attached" else 0
+        self.size_bytes += facts.size_bytes
+        return facts
+
+    def _check_run_id(self, place: str) -> Iterator[Fault]:
+        other = self._runs.setdefault(place.rpartition("/run=")[2], place)
+        if other != place:
+            yield Fault(
+                f"the set of a run that has another one, {other}", place, "Keep the one whose manifest names its place"
+            )
+
+
+def _find_twice(ids: Mapping[str, "np.ndarray[Any, np.dtype[np.int64]]"]) -> Iterator[Fault]:
+    """Samples that are attached twice to one model, within a set or over several, training and evaluation together."""
+    if not ids:
+        return
+    values, counts = np.unique(np.concatenate(list(ids.values())), return_counts=True)
+    twice = values[counts > 1]
+    if not twice.size:
+        return
+    for place, own in ids.items():
+        found = np.unique(own[np.isin(own, twice)])
+        if found.size:
+            yield Fault(
+                f"{found.size} samples that are attached more than once, such as id {found[0]}",
+                place,
+                "`exemplars detach` one of the sets that have them",
+            )
+
+
+def _list_sorted(filesystem: fs.FileSystem, path: str) -> list[fs.FileInfo]:
+    try:
+        return sorted(list_below(filesystem, path), key=lambda info: str(info.path))
+    except (OSError, pa.ArrowException) as error:
+        raise StoreError(f"The sample store {path} cannot be listed: {error}") from error
+
+
+def _name_stranger(place: str) -> Fault:
+    return Fault("no part of a sample store", place, "Move it elsewhere: readers of whole folders may meet it")
+
+
+def _try_manifest(place: str) -> object:
+    try:
+        return read_manifest(place)
+    except StoreError:
+        return None

@@ -1,0 +1,224 @@
+"""One set of a store, held against its manifest: its place, its files and every row of its samples."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeGuard
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from engine.errors import StoreError
+from engine.files import list_below
+from engine.manifest import read_manifest
+from engine.model import digest_text
+from engine.sample_set import DETACHED, MANIFEST, REJECTED, SAMPLES
+from engine.samples import REJECTED_SCHEMA, SAMPLE_SCHEMA, make_id
+
+CHUNK_BYTES = 1024 * 1024
+BATCH_ROWS = 10_000
+WHOLE_BYTES = 16 * 1024 * 1024
+BUFFER_BYTES = 256 * 1024
+STATUSES = {"attached": SAMPLES, "detached": DETACHED, "rejected": None}
+CHECKED_COLUMNS = ["id", "trait", "text", "quality", "pole", "provenance", "run_id", "content_sha256"]
+QUALITIES = {"positive": 1.0, "negative": 0.0}
+
+DEBRIS = "The next run of this model takes it away, unless the run that writes it still goes on"
+RESTORE = "Restore it from a copy, or make the set again: `exemplars replay RUN_ID --to FOLDER`"
+REMOVE = "Take it away: no run wrote it here"
+Found = tuple[str, str, str]
+
+
+@dataclass(slots=True)
+class SetFacts:
+    """What came of one set: a fault is what is wrong, the file, and what to do. ``ids`` are those of its samples."""
+
+    status: str = ""
+    faults: list[Found] = field(default_factory=list)
+    ids: "np.ndarray[Any, np.dtype[np.int64]]" = field(default_factory=lambda: np.empty(0, np.int64))
+    size_bytes: int = 0
+
+
+def check_set(filesystem: fs.FileSystem, place: str, path: str) -> SetFacts:
+    """Everything of a set that can be told without its model; memory grows with 8 bytes a row.
+
+    Args:
+        place: its folder or URI as a person knows it; ``path`` is the same in the file system.
+    """
+    facts = SetFacts()
+    try:
+        manifest = read_manifest(place)
+    except StoreError as error:
+        facts.faults.append((_shorten(error), MANIFEST, "Restore it from a copy: without it no run can use the model"))
+        return facts
+    if manifest is None:
+        if filesystem.get_file_info(path).type != fs.FileType.NotFound:
+            facts.faults.append(("a set without a manifest, so debris", "", DEBRIS))
+        return facts
+    facts.status = str(manifest.get("status"))
+    facts.faults += _check_place(manifest, place)
+    files, counts = manifest.get("files"), manifest.get("counts")
+    if facts.status not in STATUSES or not _is_nested(files) or not _is_nested(counts):
+        facts.faults.append(("a manifest that does not say what the set is", MANIFEST, "Restore it from a copy"))
+        return facts
+    for found in (_check_listing(filesystem, path, facts.status, files), _check_files(filesystem, path, files, facts)):
+        facts.faults += found
+    _check_tables(filesystem, path, place, manifest, facts)
+    return facts
+
+
+def _check_place(manifest: Mapping[str, Any], place: str) -> Iterator[Found]:
+    for name, stands in _read_place(place).items():
+        if manifest.get(name) != stands:
+            said = f"{name} is {manifest.get(name)!r}, and the folder says {stands!r}"
+            yield said, MANIFEST, "Move the folder to where its manifest says"
+
+
+def _read_place(place: str) -> dict[str, str]:
+    """What the folder of a set says of it."""
+    values = [part.partition("=")[2] for part in place.split("/")[-3:]]
+    return dict(zip(("handle", "pool", "run_id"), values, strict=True))
+
+
+def _is_nested(value: object) -> TypeGuard[dict[str, dict[str, Any]]]:
+    return isinstance(value, dict) and all(isinstance(entry, dict) for entry in value.values())
+
+
+def _check_listing(filesystem: fs.FileSystem, path: str, status: str, files: Mapping[str, Any]) -> Iterator[Found]:
+    infos = list_below(filesystem, path, recursive=True)
+    there = {info.path.removeprefix(f"{path}/") for info in infos if info.type == fs.FileType.File}
+    samples = STATUSES[status]
+    if samples not in (None, *files):
+        yield "no samples are named, though the set has them", MANIFEST, RESTORE
+    if samples != SAMPLES and SAMPLES in there:
+        yield f"samples of a set that is {status}", SAMPLES, REMOVE
+    for name in sorted(there - {MANIFEST, SAMPLES, *files}):
+        yield "a file that the manifest does not name", name, REMOVE
+
+
+def _check_files(filesystem: fs.FileSystem, path: str, files: Mapping[str, Any], facts: SetFacts) -> Iterator[Found]:
+    for name, entry in files.items():
+        try:
+            digest, size = _digest_file(filesystem, f"{path}/{name}")
+        except FileNotFoundError:
+            yield "a file that is missing", name, RESTORE
+            continue
+        except (OSError, pa.ArrowException) as error:
+            yield f"a file that cannot be read: {error}", name, RESTORE
+            continue
+        facts.size_bytes += size
+        if (size, digest) != (entry.get("bytes"), entry.get("sha256")):
+            said = (
+                f"{size} bytes, {entry.get('bytes')} by the manifest" if size != entry.get("bytes") else "other bytes"
+            )
+            yield f"a file that was altered: {said}", name, RESTORE
+
+
+def _digest_file(filesystem: fs.FileSystem, path: str) -> tuple[str, int]:
+    digest, size = hashlib.sha256(), 0
+    with filesystem.open_input_stream(path, compression=None) as stream:
+        while chunk := stream.read(CHUNK_BYTES):
+            digest.update(chunk)
+            size += len(chunk)
+    return digest.hexdigest(), size
+
+
+def _check_tables(
+    filesystem: fs.FileSystem, path: str, place: str, manifest: Mapping[str, Any], facts: SetFacts
+) -> None:
+    broken = {name for _, name, _ in facts.faults}
+    for name, schema in ((SAMPLES, SAMPLE_SCHEMA), (DETACHED, SAMPLE_SCHEMA), (REJECTED, REJECTED_SCHEMA)):
+        entry = manifest["files"].get(name)
+        if entry is None or name in broken:
+            continue
+        try:
+            with (
+                _open_file(filesystem, f"{path}/{name}") as source,
+                pq.ParquetFile(
+                    source, buffer_size=BUFFER_BYTES, pre_buffer=False, page_checksum_verification=True
+                ) as parquet,
+            ):
+                facts.faults += [(what, name, RESTORE) for what in _check_table(parquet, schema, entry)]
+                if schema is SAMPLE_SCHEMA and parquet.schema_arrow.equals(schema):
+                    rows = Rows(manifest, place)
+                    facts.faults += [(what, name, RESTORE) for what in rows.check(parquet)]
+                    facts.ids = rows.ids
+        except (OSError, pa.ArrowException) as error:
+            facts.faults.append((f"Parquet that cannot be read: {error}", name, RESTORE))
+
+
+def _open_file(filesystem: fs.FileSystem, path: str) -> pa.NativeFile:
+    """The file; whole where it is small, since an object store asks for each column of each group by itself."""
+    source = filesystem.open_input_file(path)
+    if source.size() > WHOLE_BYTES:
+        return source
+    with source:
+        return pa.BufferReader(source.read_buffer())
+
+
+def _check_table(parquet: pq.ParquetFile, schema: pa.Schema, entry: Mapping[str, Any]) -> Iterator[str]:
+    if not parquet.schema_arrow.equals(schema):
+        yield "columns that are not those of the store"
+    if parquet.metadata.num_rows != entry.get("rows"):
+        yield f"{parquet.metadata.num_rows} rows, {entry.get('rows')} by the manifest"
+
+
+class Rows:
+    """The rows of one set, batch by batch: each for itself, and what they add up to."""
+
+    def __init__(self, manifest: Mapping[str, Any], place: str) -> None:
+        self._manifest = manifest
+        self._place = _read_place(place)
+        self._wrong: Counter[str] = Counter()
+        self._counts: Counter[tuple[str, str]] = Counter()
+        self._digest = hashlib.sha256()
+        self._parts: list[np.ndarray[Any, np.dtype[np.int64]]] = []
+
+    @property
+    def ids(self) -> "np.ndarray[Any, np.dtype[np.int64]]":
+        """The ids of all rows that were checked, in order."""
+        return np.concatenate(self._parts) if self._parts else np.empty(0, np.int64)
+
+    def check(self, parquet: pq.ParquetFile) -> Iterator[str]:
+        """What is wrong, a sentence each with how many rows it is wrong of."""
+        for batch in parquet.iter_batches(BATCH_ROWS, columns=CHECKED_COLUMNS, use_threads=False):
+            self._check_batch(batch.to_pydict())
+        for what, count in self._wrong.items():
+            yield f"{what}, in {count} rows"
+        expected = {
+            (trait, pole): count
+            for trait, poles in self._manifest["counts"].items()
+            for pole, count in poles.items()
+            if count
+        }
+        if expected != dict(self._counts):
+            yield "other counts of traits and poles than the manifest has"
+        if self._digest.hexdigest() != self._manifest.get("rows_sha256"):
+            yield "other rows, or another order of them, than the manifest has (rows_sha256)"
+
+    def _check_batch(self, columns: Mapping[str, list[Any]]) -> None:
+        text = "\n".join(map(str, columns["id"]))
+        self._digest.update(f"\n{text}".encode() if self._parts else text.encode())
+        self._parts.append(np.array(columns["id"], np.int64))
+        self._counts.update(zip(columns["trait"], columns["pole"], strict=True))
+        for row in zip(*(columns[name] for name in CHECKED_COLUMNS), strict=True):
+            self._wrong.update(self._check_row(*row))
+
+    def _check_row(
+        self, number: int, trait: str, text: str, quality: float, pole: str, provenance: str, run_id: str, digest: str
+    ) -> Iterator[str]:
+        if number != make_id(self._place["handle"], trait, text):
+            yield "an id that is not that of handle, trait and text"
+        if digest != digest_text(text):
+            yield "a content_sha256 that is not that of the text"
+        if quality != QUALITIES.get(pole):
+            yield "a quality that is not its pole's"
+        if (provenance, run_id) != ("synthesized", self._place["run_id"]):
+            yield "a provenance or run id that is not the set's"
+
+
+def _shorten(error: Exception) -> str:
+    return str(error).partition(" cannot be read: ")[2].partition(". `exemplars")[0] or str(error)

@@ -1,0 +1,251 @@
+"""A writer that is killed at any instant, or whose disk fails at any byte, leaves each set whole or not at all.
+
+``ROUNDS=400 pytest tests/engine/test_commit_kills.py -s`` kills more often, and prints what was found.
+"""
+
+import multiprocessing
+import os
+import random
+import subprocess
+import time
+from collections import Counter
+from multiprocessing.connection import Connection
+from pathlib import Path
+from uuid import UUID
+
+import pandas as pd
+import pytest
+from fakes.stored import HANDLE, attach_set
+from fakes.workspace import mount_disk
+
+from engine.commit import detach_files
+from engine.errors import StoreError
+from engine.model import Attached
+from engine.sample_set import Status
+from engine.store import StoredSet, detach_stored, find_set, list_sets, locate_pool, locate_set, read_attached
+from engine.sweep import sweep_store
+from engine.verify import Walk
+
+ROUNDS = int(os.environ.get("ROUNDS", "12"))
+ROWS = 4
+LEFT = {"left by a process that is gone"}
+
+
+def name_run(number: int) -> str:
+    return str(UUID(int=number))
+
+
+def write_sets(store: Path, begin: int, told: Connection, count: int = 10_000) -> None:
+    """Sets one after another: every second comes after a rejected one, every third is detached again."""
+    for number in range(begin, begin + count):
+        if number % 2:
+            attach_set(store, name_run(number), ROWS, status="rejected")
+        stored = attach_set(store, name_run(number), ROWS)
+        told.send((number, "attached"))
+        if number % 3 == 0:
+            detach_stored(stored)
+            told.send((number, "detached"))
+
+
+def kill_writer(store: Path, begin: int, after_seconds: float) -> dict[int, str]:
+    """What a writer said of its sets until it was killed, so many seconds after its first word."""
+    context = multiprocessing.get_context("fork")
+    heard, told = context.Pipe(duplex=False)
+    process = context.Process(target=write_sets, args=(store, begin, told))
+    process.start()
+    told.close()
+    said = dict([heard.recv()])
+    time.sleep(after_seconds)
+    process.kill()
+    process.join()
+    try:
+        while heard.poll():
+            said |= dict([heard.recv()])
+    except EOFError:
+        pass
+    return said
+
+
+def find_faults(store: Path) -> Counter[str]:
+    return Counter(fault.what for fault in Walk(str(store)).faults())
+
+
+def count_rows(store: Path) -> dict[str, int]:
+    return dict(pd.read_parquet(store, columns=["run_id"])["run_id"].value_counts())
+
+
+def test_writer_that_is_killed_at_any_instant_loses_nothing_that_it_said_was_there(tmp_path: Path) -> None:
+    store = tmp_path / "samples"
+    instants = random.Random(20261125)
+    said: dict[int, str] = {}
+    found: Counter[str] = Counter()
+    for number in range(ROUNDS):
+        said |= kill_writer(store, 1_000_000 * (number + 1), instants.uniform(0, 0.06))
+        faults = find_faults(store)
+        found += faults
+        assert set(faults) <= LEFT
+        assert {ROWS} == set(count_rows(store).values())
+        swept = sweep_store(str(store), HANDLE)
+        found["swept"] += len(swept)
+        assert sum(faults.values()) <= len(swept)
+
+        assert Counter() == find_faults(store)
+        assert [store] == list(tmp_path.iterdir())
+    attached = {stored.run_id for stored in list_sets(str(store), HANDLE, "train")}
+    detached = {stored.run_id for stored in list_sets(str(store), HANDLE, "train", ("detached",))}
+    assert {name_run(number) for number, word in said.items() if word == "detached"} <= detached
+    # The last word of a writer may be that a set is attached, when it was just about to detach it.
+    assert {name_run(number) for number in said} <= attached | detached
+    assert attached == set(count_rows(store))
+    print(f"\n{ROUNDS} kills, {len(said)} sets: {dict(found)}; {len(attached)} attached, {len(detached)} detached")
+
+
+@pytest.mark.parametrize("before", [None, "rejected", "attached"])
+def test_disk_that_is_full_at_any_byte_leaves_what_was_there(tmp_path: Path, before: Status | None) -> None:
+    """``attached``: what is on the disk already is to be detached, else a set is to be written."""
+    failed = 0
+    for pages in range(20):
+        with mount_disk(tmp_path / f"disk-{pages}", "size=400k") as disk:
+            store = disk / "samples"
+            attach_set(store, "old", ROWS)
+            stored = attach_set(store, "new", ROWS, status=before) if before else None
+            free = os.statvfs(disk)
+            filler = free.f_bavail - pages
+            (disk / "filler").write_bytes(b"x" * free.f_bsize * max(0, filler))
+            was = find_set(str(store), "new")
+            try:
+                change_set(store, stored if before == "attached" else None)
+            except StoreError:
+                failed += 1
+                assert was == find_set(str(store), "new")
+            assert Counter() == find_faults(store)
+            assert {"filler", "samples"} == {path.name for path in disk.iterdir()}
+            assert ROWS == count_rows(store)["old"]
+    assert 0 < failed < 20
+
+
+def change_set(store: Path, stored: StoredSet | None) -> None:
+    if stored is None:
+        attach_set(store, "new", ROWS)
+    else:
+        detach_stored(stored)
+
+
+def write_at_once(arguments: tuple[str, str]) -> bool:
+    store, run_id = arguments
+    return attach_set(Path(store), run_id, ROWS).written
+
+
+def test_two_writers_of_one_run_leave_the_set_of_the_first(tmp_path: Path) -> None:
+    """Each run was rejected before, so that both find a set which makes room: neither may take the other's for it."""
+    store = tmp_path / "samples"
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        for number in range(ROUNDS):
+            attach_set(store, name_run(number), ROWS, status="rejected")
+            arguments = [(str(store), name_run(number))] * 2
+            assert 1 == sum(pool.map(write_at_once, arguments, chunksize=1))
+
+    assert Counter() == find_faults(store)
+    assert dict.fromkeys(map(name_run, range(ROUNDS)), ROWS) == count_rows(store)
+
+
+def detach_at_once(arguments: tuple[str, str]) -> bool:
+    store, run_id = arguments
+    stored = find_set(store, run_id)
+    assert stored is not None
+    return stored.status == "attached" and detach_files(stored.folder, stored.manifest)
+
+
+def test_two_who_detach_one_set_do_it_once(tmp_path: Path) -> None:
+    store = tmp_path / "samples"
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        for number in range(ROUNDS):
+            attach_set(store, name_run(number), ROWS)
+            arguments = [(str(store), name_run(number))] * 2
+            assert 1 == sum(pool.map(detach_at_once, arguments, chunksize=1))
+
+    assert Counter() == find_faults(store)
+
+
+def test_our_readers_and_verify_see_each_set_whole_or_not_while_sets_come_and_go(tmp_path: Path) -> None:
+    store = tmp_path / "samples"
+    attach_set(store, "stays", ROWS)
+    _, told = multiprocessing.get_context("fork").Pipe(duplex=False)
+    writer = multiprocessing.get_context("fork").Process(target=write_sets, args=(store, 0, told, 4 * ROUNDS))
+    writer.start()
+    looks = 0
+    try:
+        while writer.is_alive():
+            sets = list_sets(str(store), HANDLE, "train")
+            texts = [sample.text.split()[0] for sample in read_those_there(sets)]
+            assert {ROWS} == set(Counter(texts).values())
+            assert "stays" in texts
+            assert Counter() == find_faults(store)
+            looks += 1
+    finally:
+        writer.kill()
+        writer.join()
+    assert looks
+    print(f"\n{looks} looks at {4 * ROUNDS} sets that came and went")
+
+
+def read_those_there(sets: list[StoredSet]) -> list[Attached]:
+    """A set may be detached between the listing and the reading: then its file is not there, and says so."""
+    samples: list[Attached] = []
+    for stored in sets:
+        try:
+            samples += read_attached([stored])
+        except StoreError:
+            again = find_set(stored.folder.partition("/handle=")[0], stored.run_id)
+            assert again is None or "detached" == again.status
+    return samples
+
+
+def test_folder_that_turns_read_only_is_an_error_and_leaves_what_was_there(tmp_path: Path) -> None:
+    with mount_disk(tmp_path / "disk", "size=1m") as disk:
+        store = disk / "samples"
+        stored = attach_set(store, "old", ROWS)
+        remount(disk, "ro")
+        for change in (lambda: attach_set(store, "new", ROWS), lambda: detach_stored(stored)):
+            with pytest.raises(StoreError, match="Read-only file system"):
+                change()
+        assert () == sweep_store(str(store), HANDLE)
+        remount(disk, "rw")
+
+        assert Counter() == find_faults(store)
+        assert {"old": ROWS} == count_rows(store)
+        assert attach_set(store, "new", ROWS).written
+
+
+def remount(disk: Path, option: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{option}", str(disk)], check=True)
+
+
+@pytest.mark.parametrize("what", ["folder", "file"])
+def test_set_without_a_manifest_is_debris_that_the_next_run_of_its_model_takes_away(tmp_path: Path, what: str) -> None:
+    store = tmp_path / "samples"
+    attach_set(store, "whole", ROWS)
+    debris = Path(locate_set(str(store), HANDLE, "train", "half"))
+    if what == "folder":
+        Path(attach_set(store, "half", ROWS).folder, "_manifest.json").unlink()
+    else:
+        debris.write_text("a file")
+
+    assert () == sweep_store(str(store), "u22a8.other")
+    assert debris.exists()
+    [said] = sweep_store(str(store), HANDLE)
+    assert said.startswith(f"{debris}: a set without a manifest")
+    assert ["run=whole"] == [path.name for path in Path(locate_pool(str(store), HANDLE, "train")).iterdir()]
+    assert [store] == list(tmp_path.iterdir())
+
+
+def test_rejected_and_detached_sets_are_no_debris(tmp_path: Path) -> None:
+    store = tmp_path / "samples"
+    attach_set(store, "rejected", ROWS, status="rejected")
+    attach_set(store, "held-out", ROWS, pool="eval")
+    detach_stored(attach_set(store, "detached", ROWS))
+    before = sorted(store.rglob("*"))
+
+    assert () == sweep_store(str(store), HANDLE)
+    assert before == sorted(store.rglob("*"))
+    assert () == sweep_store(str(tmp_path / "nowhere"), HANDLE)

@@ -1,0 +1,255 @@
+"""The store on an S3 server: whichever request it breaks at, no half of a set is seen, and the sweep cleans."""
+
+import io
+from collections.abc import Iterator
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from fakes.s3 import BUCKET, S3, list_keys, serve_s3
+from fakes.stored import HANDLE, attach_set
+
+from engine.attached import count_attached
+from engine.detach import detach_set, find_detachable
+from engine.errors import StoreError
+from engine.files import open_folder
+from engine.listed import SampleCount
+from engine.sample_set import DETACHED, MANIFEST, REJECTED, SAMPLES
+from engine.samples import SAMPLE_SCHEMA
+from engine.store import check_writable, find_set, list_sets, locate_pool, read_attached
+from engine.sweep import sweep_store
+from engine.verify import Walk
+
+pytestmark = pytest.mark.slow
+
+ROWS = 4
+FILES = 3
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[S3]:
+    with serve_s3() as s3:
+        yield s3
+
+
+@pytest.fixture
+def s3(server: S3, monkeypatch: pytest.MonkeyPatch) -> S3:
+    server.enter(monkeypatch)
+    server.heal()
+    return server
+
+
+@pytest.fixture
+def store(s3: S3, request: pytest.FixtureRequest) -> str:
+    """The URI of a store of this test's own with one set, ``old``."""
+    uri = f"s3://{BUCKET}/{request.node.name.replace('[', '-').replace(']', '')}/samples"
+    attach_set(uri, "old")  # type: ignore[arg-type]
+    return uri
+
+
+def put(store: str, run_id: str, **fields: object) -> None:
+    attach_set(store, run_id, **fields)  # type: ignore[arg-type]
+
+
+def list_runs(store: str) -> list[str]:
+    sets = list_sets(store, HANDLE, "train")
+    assert ROWS * len(sets) == len(read_attached(sets)) == count_attached(store, HANDLE)["clarity"].sample_count
+    return sorted(stored.run_id for stored in sets)
+
+
+def list_files(store: str, run_id: str) -> list[str]:
+    start = f"handle={HANDLE}/pool=train/run={run_id}/"
+    return [key.removeprefix(start) for key in list_keys(store) if key.startswith(start)]
+
+
+def name_faults(store: str) -> list[str]:
+    return [fault.what for fault in Walk(store).faults()]
+
+
+@pytest.mark.parametrize("way", ["variable", "query"])
+def test_set_is_written_and_read_where_the_server_stands(s3: S3, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    uri = f"s3://{BUCKET}/{way}/samples"
+    if way == "query":
+        monkeypatch.delenv("AWS_ENDPOINT_URL")
+        uri += f"?endpoint_override={s3.url.removeprefix('http://')}&scheme=http"
+    check_writable(uri)
+    put(uri, "a")
+
+    assert ["a"] == list_runs(uri)
+    assert [MANIFEST, REJECTED, SAMPLES] == list_files(uri, "a")
+    assert [] == name_faults(uri)
+    found = find_set(uri, "a")
+    assert found is not None
+    assert (f"{locate_pool(uri, HANDLE, 'train')}/run=a", HANDLE) == (found.folder, found.handle)
+
+
+def test_others_read_it_too(store: str, s3: S3) -> None:
+    put(store, "failed", status="rejected")
+
+    assert {"old": ROWS} == dict(pd.read_parquet(store)["run_id"].value_counts())
+
+
+@pytest.mark.parametrize("before", [None, "rejected", "debris"])
+def test_server_that_breaks_after_any_request_leaves_a_whole_set_or_none(
+    store: str, s3: S3, before: str | None
+) -> None:
+    whole = []
+    for changes in range(20):
+        run_id = f"{before}-{changes}"
+        if before:
+            put(store, run_id, status="rejected" if before == "rejected" else "attached")
+        if before == "debris":
+            filesystem, path = open_folder(f"{locate_pool(store, HANDLE, 'train')}/run={run_id}/{MANIFEST}")
+            filesystem.delete_file(path)
+        s3.break_after(changes)
+        try:
+            put(store, run_id)
+            whole.append(run_id)
+        except StoreError:
+            assert [] == whole
+        finally:
+            s3.heal()
+
+        assert sorted(["old", *whole]) == list_runs(store)
+        swept = sweep_store(store, HANDLE)
+        assert [] == name_faults(store)
+        assert sorted(["old", *whole]) == list_runs(store)
+        if len(whole) == 1:
+            break
+    assert changes >= FILES
+    assert 1 == len(whole)
+    assert () == swept
+
+
+def test_debris_is_named_by_verify_and_cleaned_by_the_next_run(store: str, s3: S3) -> None:
+    s3.break_after(2)
+    with pytest.raises(StoreError, match="ACCESS_DENIED"):
+        put(store, "half")
+    s3.heal()
+
+    assert [REJECTED, SAMPLES] == list_files(store, "half")
+    assert ["a set without a manifest, so debris"] == name_faults(store)
+    [said] = sweep_store(store, HANDLE)
+    assert "run=half: a set without a manifest" in said
+    assert [] == list_files(store, "half")
+    assert () == sweep_store(store, HANDLE)
+
+
+def test_debris_of_another_model_stays(store: str, s3: S3) -> None:
+    s3.break_after(2)
+    with pytest.raises(StoreError):
+        put(store, "half")
+    s3.heal()
+
+    assert () == sweep_store(store, "u22a8.other")
+    assert [REJECTED, SAMPLES] == list_files(store, "half")
+
+
+def test_samples_of_an_earlier_try_do_not_stay_beside_a_rejected_set(store: str, s3: S3) -> None:
+    s3.break_after(2)
+    with pytest.raises(StoreError):
+        put(store, "retried")
+    s3.heal()
+    put(store, "retried", status="rejected")
+
+    assert [MANIFEST, REJECTED] == list_files(store, "retried")
+
+
+def test_server_that_drops_the_connection_is_told_and_nothing_is_seen(store: str, s3: S3) -> None:
+    s3.break_after(2, "dropped")
+    with pytest.raises(StoreError, match="a second start goes on"):
+        put(store, "half")
+    s3.heal()
+
+    assert ["old"] == list_runs(store)
+    put(store, "half")
+    assert ["half", "old"] == list_runs(store)
+
+
+def test_attached_set_stays_when_its_run_is_written_again(store: str, s3: S3) -> None:
+    keys = list_keys(store)
+    s3.heal()
+    put(store, "old")
+
+    assert 0 == s3.changes
+    assert keys == list_keys(store)
+
+
+def test_set_that_another_clears_while_it_is_put_gets_no_manifest(store: str, s3: S3) -> None:
+    """Without a lease over both: the one who clears takes the other's files for debris."""
+    filesystem, path = open_folder(f"{locate_pool(store, HANDLE, 'train')}/run=raced")
+    let_through = s3.let_through
+
+    def clear_once(method: str) -> bool:
+        if s3.changes == FILES - 1:
+            s3.let_through = let_through  # type: ignore[method-assign]
+            filesystem.delete_file(f"{path}/{REJECTED}")
+        return let_through(method)
+
+    s3.heal()
+    s3.let_through = clear_once  # type: ignore[method-assign]
+    with pytest.raises(StoreError, match="did not stay as written"):
+        put(store, "raced")
+
+    assert ["old"] == list_runs(store)
+
+
+def test_detaching_that_breaks_after_any_request_leaves_the_set_attached_or_not(store: str, s3: S3) -> None:
+    for changes in range(10):
+        put(store, "a")
+        stored = find_detachable(f"s3://{BUCKET}/no-models", store, "a")
+        s3.break_after(changes)
+        try:
+            detach_set(stored)
+            done = True
+        except StoreError:
+            done = False
+        finally:
+            s3.heal()
+        seen = list_runs(store)
+        assert seen in (["a", "old"], ["old"])
+        sweep_store(store, HANDLE)
+
+        assert [] == name_faults(store)
+        assert seen == list_runs(store)
+        if done:
+            break
+    assert 3 <= changes
+    assert [MANIFEST, DETACHED, REJECTED] == list_files(store, "a")
+    assert {"old": ROWS} == dict(pd.read_parquet(store)["run_id"].value_counts())
+    assert {"clarity": SampleCount(4, 2, 2)} == count_attached(store, HANDLE)
+
+
+def test_key_that_may_not_write_is_told_before_anything_is_paid_for(store: str, s3: S3) -> None:
+    s3.break_after(0)
+    with pytest.raises(StoreError, match="EXEMPLARS_SAMPLES_URI"):
+        check_writable(store)
+    s3.heal()
+    with pytest.raises(StoreError, match="EXEMPLARS_SAMPLES_URI"):
+        check_writable("s3://no-such-bucket/samples")
+    before = list_keys(store)
+    check_writable(store)
+    check_writable(store, probe=False)
+
+    assert before == list_keys(store)
+
+
+def test_broken_file_is_told_when_it_is_read(store: str, s3: S3) -> None:
+    filesystem, path = open_folder(f"{locate_pool(store, HANDLE, 'train')}/run=old/{SAMPLES}")
+    with filesystem.open_input_file(path) as stream:
+        content = bytearray(stream.read())
+    place = pq.read_metadata(io.BytesIO(content)).row_group(0).column(SAMPLE_SCHEMA.get_field_index("text"))
+    content[place.dictionary_page_offset + place.total_compressed_size // 2] ^= 1
+    with filesystem.open_output_stream(path) as stream:
+        stream.write(bytes(content))
+
+    assert ["a file that was altered: other bytes"] == name_faults(store)
+    with pytest.raises(StoreError, match="CRC"):
+        read_attached(list_sets(store, HANDLE, "train"))
+
+
+def test_address_that_holds_a_key_is_refused_and_not_repeated() -> None:
+    with pytest.raises(StoreError, match="AWS_ACCESS_KEY_ID") as caught:
+        open_folder("s3://AKIA:secret@bucket/samples")
+
+    assert "secret@" not in str(caught.value)

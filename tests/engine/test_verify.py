@@ -1,0 +1,313 @@
+"""Everything that can be broken in a store is found and named with its place, and nothing else is."""
+
+import hashlib
+import json
+import shutil
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from fakes.stored import HANDLE, attach_set
+
+from engine.errors import StoreError
+from engine.sample_set import MANIFEST, REJECTED, SAMPLES
+from engine.samples import make_id
+from engine.seal import seal
+from engine.staging import make_staging
+from engine.store import detach_stored, locate_set
+from engine.verify import Fault, Walk
+
+Spoil = Callable[[Path], object]
+MEBIBYTE = 1024 * 1024
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    """A store with a set of each status in each pool, and of two models' worth of traits."""
+    store = tmp_path / "samples"
+    attach_set(store, "one", traits=("clarity", "safety"))
+    attach_set(store, "two")
+    attach_set(store, "held-out", pool="eval")
+    attach_set(store, "failed", status="rejected")
+    detach_stored(attach_set(store, "off"))
+    return store
+
+
+def walk(store: Path) -> tuple[Walk, list[Fault]]:
+    found = Walk(str(store))
+    return found, list(found.faults())
+
+
+def locate(store: Path, run_id: str) -> Path:
+    return Path(locate_set(str(store), HANDLE, "eval" if run_id == "held-out" else "train", run_id))
+
+
+def change_manifest(folder: Path, **fields: object) -> None:
+    manifest = json.loads((folder / MANIFEST).read_bytes())
+    (folder / MANIFEST).write_bytes(seal({**manifest, **fields}))
+
+
+def change_rows(folder: Path, change: Callable[[pa.Table], pa.Table]) -> None:
+    """Other rows in the samples of a set, and a manifest that names the file as it is now."""
+    table = change(pq.ParquetFile(folder / SAMPLES).read())
+    pq.write_table(table, folder / SAMPLES)
+    name_file(folder, SAMPLES, table.num_rows)
+
+
+def name_file(folder: Path, name: str, rows: int) -> None:
+    """The manifest names a file as it is now."""
+    content = (folder / name).read_bytes()
+    files = json.loads((folder / MANIFEST).read_bytes())["files"]
+    files[name] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content), "rows": rows}
+    change_manifest(folder, files=files)
+
+
+def spoil_table(path: Path) -> None:
+    path.write_bytes(b"no Parquet")
+    name_file(path.parents[1], REJECTED, 0)
+
+
+def replace_column(name: str, make: Callable[[list[object]], list[object]]) -> Callable[[pa.Table], pa.Table]:
+    def change(table: pa.Table) -> pa.Table:
+        index = table.schema.get_field_index(name)
+        column = pa.array(make(table[name].to_pylist()), table.schema.field(name).type)
+        return table.set_column(index, table.schema.field(name), column)
+
+    return change
+
+
+def flip_byte(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def test_whole_store_has_no_faults_and_is_counted(store: Path) -> None:
+    found, faults = walk(store)
+
+    assert [] == faults
+    assert {"attached": 3, "rejected": 1, "detached": 1} == found.sets
+    assert (1, 12, 0) == (found.models, found.samples, found.broken)
+    assert sum(path.stat().st_size for path in store.rglob("*.parquet")) == found.size_bytes
+
+
+def test_store_that_is_not_there_has_no_faults(tmp_path: Path) -> None:
+    assert [] == walk(tmp_path / "nowhere")[1]
+    (tmp_path / "file").write_text("a file")
+    with pytest.raises(StoreError, match="cannot be listed"):
+        walk(tmp_path / "file")
+
+
+SPOILERS: dict[str, tuple[Spoil, str, str]] = {
+    "torn manifest": (
+        lambda store: (locate(store, "one") / MANIFEST).write_text('{"status": "att'),
+        "run=one/_manifest.json",
+        "Unterminated string",
+    ),
+    "altered manifest": (
+        lambda store: (locate(store, "one") / MANIFEST).write_text(
+            (locate(store, "one") / MANIFEST).read_text().replace('"low"', '"max"')
+        ),
+        "run=one/_manifest.json",
+        "altered since it was written",
+    ),
+    "no manifest": (
+        lambda store: (locate(store, "one") / MANIFEST).unlink(),
+        "run=one",
+        "a set without a manifest, so debris",
+    ),
+    "manifest of nothing": (
+        lambda store: change_manifest(locate(store, "one"), status="unheard of"),
+        "run=one/_manifest.json",
+        "does not say what the set is",
+    ),
+    "other handle": (
+        lambda store: change_manifest(locate(store, "failed"), handle="u22a8.other"),
+        "run=failed/_manifest.json",
+        "handle is 'u22a8.other', and the folder says 'u22a8.test'",
+    ),
+    "other pool": (
+        lambda store: change_manifest(locate(store, "failed"), pool="eval"),
+        "run=failed/_manifest.json",
+        "pool is 'eval'",
+    ),
+    "other run": (
+        lambda store: change_manifest(locate(store, "failed"), run_id="one"),
+        "run=failed/_manifest.json",
+        "run_id is 'one'",
+    ),
+    "missing file": (
+        lambda store: (locate(store, "one") / REJECTED).unlink(),
+        f"run=one/{REJECTED}",
+        "a file that is missing",
+    ),
+    "missing samples": (
+        lambda store: (locate(store, "one") / SAMPLES).unlink(),
+        f"run=one/{SAMPLES}",
+        "a file that is missing",
+    ),
+    "longer file": (
+        lambda store: (locate(store, "two") / SAMPLES).write_bytes(
+            (locate(store, "two") / SAMPLES).read_bytes() + b"\0"
+        ),
+        f"run=two/{SAMPLES}",
+        " by the manifest",
+    ),
+    "altered byte": (lambda store: flip_byte(locate(store, "two") / SAMPLES), f"run=two/{SAMPLES}", "other bytes"),
+    "altered detached": (
+        lambda store: flip_byte(locate(store, "off") / "_run/detached.parquet"),
+        "run=off/_run/detached.parquet",
+        "other bytes",
+    ),
+    "no Parquet": (
+        lambda store: spoil_table(locate(store, "failed") / REJECTED),
+        f"run=failed/{REJECTED}",
+        "Parquet that cannot be read",
+    ),
+    "other columns": (
+        lambda store: change_rows(locate(store, "two"), lambda table: table.drop_columns(["scenario"])),
+        f"run=two/{SAMPLES}",
+        "columns that are not those of the store",
+    ),
+    "fewer rows": (
+        lambda store: change_rows(locate(store, "two"), lambda table: table.slice(0, 3)),
+        f"run=two/{SAMPLES}",
+        "other counts of traits and poles",
+    ),
+    "other order": (
+        lambda store: change_rows(locate(store, "two"), lambda table: table.take([1, 0, 2, 3])),
+        f"run=two/{SAMPLES}",
+        "another order",
+    ),
+    "wrong id": (
+        lambda store: change_rows(locate(store, "two"), replace_column("id", lambda ids: [1, *ids[1:]])),
+        f"run=two/{SAMPLES}",
+        "an id that is not that of handle, trait and text, in 1 rows",
+    ),
+    "wrong digest": (
+        lambda store: change_rows(locate(store, "two"), replace_column("content_sha256", lambda all_: ["x"] * 4)),
+        f"run=two/{SAMPLES}",
+        "a content_sha256 that is not that of the text, in 4 rows",
+    ),
+    "wrong quality": (
+        lambda store: change_rows(locate(store, "two"), replace_column("quality", lambda all_: [0.5, *all_[1:]])),
+        f"run=two/{SAMPLES}",
+        "a quality that is not its pole's, in 1 rows",
+    ),
+    "wrong run id": (
+        lambda store: change_rows(locate(store, "two"), replace_column("run_id", lambda all_: ["one"] * 4)),
+        f"run=two/{SAMPLES}",
+        "a provenance or run id that is not the set's, in 4 rows",
+    ),
+    "samples of a rejected set": (
+        lambda store: shutil.copy(locate(store, "one") / SAMPLES, locate(store, "failed") / SAMPLES),
+        f"run=failed/{SAMPLES}",
+        "samples of a set that is rejected",
+    ),
+    "no samples named": (
+        lambda store: change_manifest(locate(store, "failed"), status="attached"),
+        "run=failed/_manifest.json",
+        "no samples are named",
+    ),
+    "file beside": (
+        lambda store: (locate(store, "one") / "notes.txt").write_text("beside"),
+        "run=one/notes.txt",
+        "a file that the manifest does not name",
+    ),
+    "file among sets": (
+        lambda store: (locate(store, "one").parent / "notes.txt").write_text("beside"),
+        "pool=train/notes.txt",
+        "no part of a sample store",
+    ),
+    "folder among pools": (
+        lambda store: (locate(store, "one").parents[1] / "pool=test").mkdir(),
+        f"handle={HANDLE}/pool=test",
+        "no part of a sample store",
+    ),
+    "folder among models": (lambda store: (store / "other").mkdir(), "samples/other", "no part of a sample store"),
+    "left over": (
+        lambda store: shutil.copytree(store, make_left_over(store)),
+        "-left",
+        "left by a process that is gone",
+    ),
+}
+
+
+def make_left_over(store: Path) -> Path:
+    with make_staging(store) as staging:
+        return staging.with_name(f"{staging.name}-left".replace("_", "x"))
+
+
+@pytest.mark.parametrize("name", SPOILERS)
+def test_what_is_broken_is_found_where_it_is(store: Path, name: str) -> None:
+    spoil, place, said = SPOILERS[name]
+    spoil(store)
+    found, faults = walk(store)
+
+    assert len(faults) == found.broken
+    matching = [fault for fault in faults if fault.where.endswith(place) and said in fault.what]
+    assert 1 == len(matching), faults
+    assert all(fault.remedy for fault in faults)
+
+
+def test_run_that_has_two_sets_is_found(store: Path) -> None:
+    attach_set(store, "one", pool="eval", count=2, traits=("other",))
+    what = [fault.what for fault in walk(store)[1]]
+
+    assert [f"the set of a run that has another one, {locate_set(str(store), HANDLE, 'eval', 'one')}"] == what
+
+
+@pytest.mark.parametrize("pool", ["train", "eval"])
+def test_sample_that_is_attached_twice_is_found_in_both_sets(store: Path, pool: str) -> None:
+    """The copy has rows of the other set under its own run id, and is sound in itself."""
+    copy = Path(locate_set(str(store), HANDLE, pool, "copy"))  # type: ignore[arg-type]
+    shutil.copytree(locate(store, "two"), copy)
+    change_manifest(copy, run_id="copy", pool=pool)
+    change_rows(copy, replace_column("run_id", lambda all_: ["copy"] * 4))
+    faults = walk(store)[1]
+
+    assert {str(locate(store, "two")), str(copy)} == {fault.where for fault in faults}
+    assert {"4 samples that are attached more than once"} == {fault.what.partition(",")[0] for fault in faults}
+    assert all("detach" in fault.remedy for fault in faults)
+
+
+def test_samples_of_detached_sets_and_of_other_models_are_not_twice(store: Path) -> None:
+    detach_stored(attach_set(store, "two-again"))
+    other = store / "handle=u22a8.other"
+    assert not other.exists()
+
+    assert [] == walk(store)[1]
+
+
+def test_million_rows_are_checked_in_a_bounded_memory(tmp_path: Path) -> None:
+    """A twentieth of that here; what grows with it are 8 bytes a row, some times over."""
+    store = tmp_path / "samples"
+    texts = [f"large {number}, a text of about the length of a sentence" for number in range(50_000)]
+    folder = Path(attach_set(store, "large").folder)
+    ids = [make_id(HANDLE, "clarity", text) for text in texts]
+
+    def enlarge(table: pa.Table) -> pa.Table:
+        rows = {name: pa.concat_arrays([table[name].combine_chunks()[:1]] * len(texts)) for name in table.column_names}
+        rows["text"] = pa.array(texts)
+        rows["id"] = pa.array(ids, pa.int64())
+        rows["content_sha256"] = pa.array([hashlib.sha256(text.encode()).hexdigest() for text in texts])
+        return pa.table(rows, schema=table.schema)
+
+    change_rows(folder, enlarge)
+    change_manifest(
+        folder,
+        counts={"clarity": {"positive": len(texts), "negative": 0}},
+        rows_sha256=hashlib.sha256("\n".join(map(str, ids)).encode()).hexdigest(),
+    )
+    before = pa.total_allocated_bytes()
+    tracemalloc.start()
+    found, faults = walk(store)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert ([], 50_000) == (faults, found.samples)
+    assert peak < 30 * MEBIBYTE
+    assert pa.total_allocated_bytes() - before < 10 * MEBIBYTE

@@ -1,0 +1,206 @@
+"""An S3 server on loopback in a process of its own, and a way to it that can be told to break at any request."""
+
+import http.client
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Literal
+
+import pytest
+from pyarrow import fs
+
+from engine.files import open_folder
+
+BUCKET = "shed"
+START_SECONDS = 60.0
+REFUSAL = b"<Error><Code>AccessDenied</Code><Message>The disk behind this store is gone.</Message></Error>"
+HOP_BY_HOP = {"connection", "transfer-encoding", "content-length", "keep-alive", "server", "date", "expect"}
+
+
+class S3:
+    """What stands between pyarrow's client and the server: it counts what changes something, and lets so much through.
+
+    With ``changes_left`` at 0 nothing gets through, be it ``refused`` or its connection ``dropped``; None lets all.
+    """
+
+    def __init__(self, port: int) -> None:
+        self.changes = 0
+        self.changes_left: int | None = None
+        self.fate: Literal["refused", "dropped"] = "refused"
+        self._upstream = port
+        self._lock = threading.Lock()
+        owner = self
+
+        class Handler(_Handler):
+            s3 = owner
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment that leads pyarrow's client here."""
+        return {
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def enter(self, patch: pytest.MonkeyPatch) -> None:
+        """Leads this process to the server, as long as the patch lasts."""
+        for name, value in self.variables.items():
+            patch.setenv(name, value)
+
+    def break_after(self, changes: int, fate: Literal["refused", "dropped"] = "refused") -> None:
+        """So many more requests that change something are let through, and then none at all."""
+        self.changes_left, self.fate = changes, fate
+
+    def heal(self) -> None:
+        """Everything is let through again."""
+        self.changes_left = None
+        self.changes = 0
+
+    def let_through(self, method: str) -> bool:
+        """Whether a request may pass."""
+        with self._lock:
+            if self.changes_left == 0:
+                return False
+            if method in ("PUT", "POST", "DELETE"):
+                self.changes += 1
+                if self.changes_left is not None:
+                    self.changes_left -= 1
+            return True
+
+    def forward(self, request: BaseHTTPRequestHandler) -> tuple[int, Sequence[tuple[str, str]], bytes]:
+        """The server's answer to a request."""
+        body = _read_body(request)
+        headers = {name: text for name, text in request.headers.items() if name.lower() not in HOP_BY_HOP}
+        upstream = http.client.HTTPConnection("127.0.0.1", self._upstream, timeout=60)
+        try:
+            upstream.request(request.command, request.path, body, headers)
+            answer = upstream.getresponse()
+            return answer.status, answer.getheaders(), answer.read()
+        finally:
+            upstream.close()
+
+    def close(self) -> None:
+        """Ends it; the server behind it stays."""
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    # Head and body go out together and at once: else each answer waits for the other side's delayed word.
+    wbufsize = -1
+    disable_nagle_algorithm = True
+    s3: S3
+
+    def handle_one_request(self) -> None:
+        try:
+            super().handle_one_request()
+        except (ConnectionError, TimeoutError):
+            self.close_connection = True
+
+    def handle_expect_100(self) -> bool:
+        expected = super().handle_expect_100()
+        self.wfile.flush()
+        return expected
+
+    def _answer(self) -> None:
+        if not self.s3.let_through(self.command):
+            self.close_connection = True
+            if self.s3.fate == "dropped":
+                self.connection.shutdown(socket.SHUT_RDWR)
+                return
+            _read_body(self)
+            self._send(403, [("Content-Type", "application/xml")], REFUSAL)
+            return
+        self._send(*self.s3.forward(self))
+
+    def _send(self, status: int, headers: Sequence[tuple[str, str]], body: bytes) -> None:
+        self.send_response(status)
+        for name, value in headers:
+            if name.lower() not in HOP_BY_HOP:
+                self.send_header(name, value)
+        size = {name.lower(): value for name, value in headers}.get("content-length")
+        self.send_header("Content-Length", size if self.command == "HEAD" and size else str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _answer  # noqa: N815
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """Says nothing."""
+
+
+def _read_body(request: BaseHTTPRequestHandler) -> bytes:
+    """The body of a request, be it in chunks (RFC 9112, section 7.1)."""
+    if request.headers.get("Transfer-Encoding", "").lower() != "chunked":
+        return request.rfile.read(int(request.headers.get("Content-Length") or 0))
+    parts = []
+    while size := int(request.rfile.readline().partition(b";")[0], 16):
+        parts.append(request.rfile.read(size))
+        request.rfile.readline()
+    while request.rfile.readline().strip():
+        continue
+    return b"".join(parts)
+
+
+@contextmanager
+def serve_s3() -> Iterator[S3]:
+    """A server with an empty bucket, ``BUCKET``, for as long as the block lasts."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    program = "import sys; from moto.server import main; main(sys.argv[1:])"
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, "-H", "127.0.0.1", "-p", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={name: text for name, text in os.environ.items() if not name.startswith("WERKZEUG_")},
+    )
+    try:
+        _make_bucket(port)
+        s3 = S3(port)
+        try:
+            yield s3
+        finally:
+            s3.close()
+    finally:
+        process.kill()
+        process.wait()
+
+
+def list_keys(uri: str) -> list[str]:
+    """The names of all files below a URI, sorted."""
+    filesystem, path = open_folder(uri)
+    infos = filesystem.get_file_info(fs.FileSelector(path, recursive=True, allow_not_found=True))
+    return sorted(info.path.removeprefix(f"{path}/") for info in infos if info.type == fs.FileType.File)
+
+
+def _make_bucket(port: int) -> None:
+    end = time.monotonic() + START_SECONDS
+    while True:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        try:
+            connection.request("PUT", f"/{BUCKET}")
+            assert 200 == connection.getresponse().status
+            return
+        except OSError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.05)
+        finally:
+            connection.close()
