@@ -51,6 +51,13 @@ class Removed:
     failed: tuple[str, ...] = ()
 
 
+def count_kept(cache_dir: str, plan_id: str) -> int | None:
+    """How many replies are kept of one plan; None where none can be read. Nothing is opened for writing."""
+    with suppress(sqlite3.Error, OSError):
+        return read_about(Path(cache_dir) / plan_id)[1]
+    return None
+
+
 def list_cache(cache_dir: str) -> list[CachedPlan]:
     """The plans of which replies are kept, the longest unused first.
 

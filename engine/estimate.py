@@ -5,11 +5,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from engine.bounds import bound_call
 from engine.calls import OUTLOOKS, CallKind, Example, Outlook, Spread, list_calls
 from engine.llm import Endpoint, Request
 from engine.plan import Plan
 from engine.prices import add_costs
-from engine.thinking import THINKING_TOKENS
 
 # Prompts of the catalogue have 4.2 to 4.7 characters a token by the tokenizers at hand (cl100k_base, o200k_base and
 # Anthropic's old one); newer ones cut finer. Not every provider's tokenizer is to be had offline, so this is a ratio.
@@ -67,7 +67,7 @@ def estimate_plan(
 ) -> Estimate:
     """The estimate of a plan's run; ``judge`` as for ``list_calls``."""
     kinds = list_calls(plan, endpoint, judge)
-    bounds = [bound_call(example.request, kind.endpoint) for kind in kinds for example in kind.examples]
+    bounds = [bound_call(example.request, kind.endpoint).usd for kind in kinds for example in kind.examples]
     return Estimate(
         kinds=kinds,
         amounts=tuple(estimate_kind(kind) for kind in kinds),
@@ -95,13 +95,6 @@ def estimate_run(kinds: Sequence[CallKind]) -> Spread[Amount]:
     """What all calls come to together; the cost is that of the kinds whose price is known."""
     each = [estimate_kind(kind) for kind in kinds]
     return Spread(*(_add([estimate.at(outlook) for estimate in each]) for outlook in OUTLOOKS))
-
-
-def bound_call(request: Request, endpoint: Endpoint) -> float | None:
-    """What one call can cost at most in USD: a token for each byte of its prompt, and every token that it may write."""
-    if endpoint.price is None:
-        return None
-    return endpoint.price.bound(len(_write_prompt(request).encode()), request.max_tokens + _room(request, endpoint))
 
 
 def estimate_rest(estimate: Estimate, spent_usd: float, kept: int, lacking: int) -> float | None:
@@ -138,11 +131,9 @@ def _think(kind: CallKind, outlook: Outlook) -> float:
     """Tokens that a model may think before it answers one call. How many it does think nobody knows beforehand."""
     if outlook != "high":
         return 0.0
-    return sum(_room(example.request, kind.endpoint) for example in kind.examples) / len(kind.examples)
-
-
-def _room(request: Request, endpoint: Endpoint) -> int:
-    return THINKING_TOKENS[request.thinking] if endpoint.thinks else 0
+    bounds = [bound_call(example.request, kind.endpoint).tokens_out for example in kind.examples]
+    answers = [example.request.max_tokens for example in kind.examples]
+    return (sum(bounds) - sum(answers)) / len(kind.examples)
 
 
 def _mean_chars(examples: Sequence[Example]) -> float:

@@ -191,9 +191,9 @@ def check_prices(settings: Settings, level: Level) -> None:
         for endpoint in reversed(asked)
         if endpoint and endpoint.price is None
     }
-    for name in settings.fallbacks:
-        if not is_embedded(name) and find_price(name) is None:
-            remedies.setdefault(name, "leave it out of EXEMPLARS_SYNTH_FALLBACKS, for no list has its price")
+    for endpoint in describe_fallbacks(settings):
+        if endpoint.price is None:
+            remedies.setdefault(endpoint.name, f"leave it out of {endpoint.settings}, for no list has its price")
     if remedies:
         said = ". ".join(f"{name}: {remedy}" for name, remedy in remedies.items())
         raise UnpricedError(

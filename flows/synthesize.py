@@ -75,7 +75,7 @@ async def make_samples(
         open_jury(settings, job.level, progress, asker.limits, turnstile) as jury,
     ):
         rounds = await plan(settings, job, asker, jury)
-        expected = await estimate(rounds, asker, jury, progress)
+        expected = await estimate(settings, rounds, asker, jury, progress)
         finished = await run_rounds(rounds, asker, jury, progress, expected)
         bill = make_bill(asker.limits, finished)
     verdict = check(settings, rounds, stamp)
@@ -111,7 +111,7 @@ async def run_rounds(rounds: Rounds, asker: Asker, jury: Jury, progress: Progres
             except BudgetError as error:
                 if not rounds.improving:
                     kept, lacking = len(rounds.choice.chosen), sum(rounds.choice.lack.values())
-                    raise explain_budget(error, expected, asker.limits.cost_usd or 0.0, kept, lacking) from error
+                    raise explain_budget(error, expected, asker.limits.spent_usd, kept, lacking) from error
                 # The quotas are met: what more money would have made better is no reason to lose them.
                 get_run_logger().warning("%s", error)
                 break

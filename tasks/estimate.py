@@ -5,6 +5,7 @@ from prefect import get_run_logger
 from prefect.artifacts import acreate_markdown_artifact
 
 from engine.asking import Asker
+from engine.cache import count_kept
 from engine.calls import OUTLOOKS
 from engine.estimate import Estimate, estimate_plan
 from engine.estimate_words import SUPPOSED, explain_estimate, tell_estimate
@@ -12,15 +13,17 @@ from engine.jury import Jury
 from engine.progress import EstimateMade, Progress
 from engine.report_words import tell_cost
 from engine.rounds import Rounds
+from engine.settings import Settings
 from tasks.report import escape
 
 
-async def estimate(rounds: Rounds, asker: Asker, jury: Jury, progress: Progress) -> Estimate:
+async def estimate(settings: Settings, rounds: Rounds, asker: Asker, jury: Jury, progress: Progress) -> Estimate:
     """The estimate of a run that has its plan.
 
     Not a task, for the reason that ``report`` is none. A server that is away is no reason to fail.
     """
-    made = estimate_plan(rounds.plan, asker.endpoint, jury.endpoint, asker.limits.max_cost_usd)
+    kept = count_kept(settings.locate(settings.cache_dir), rounds.plan.plan_id)
+    made = estimate_plan(rounds.plan, asker.endpoint, jury.endpoint, asker.limits.max_cost_usd, kept)
     line = tell_estimate(made)
     logger = get_run_logger()
     if made.is_hopeless or made.unpriced:

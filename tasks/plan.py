@@ -36,7 +36,7 @@ async def plan(settings: Settings, job: Job, asker: Asker, jury: Jury) -> Rounds
     except BudgetError as error:
         draft = plan_job(job, load_packs(SCENARIOS_FOLDER), settings.seed, embedder)
         expected = estimate_plan(draft, asker.endpoint, jury.endpoint, limits.max_cost_usd)
-        raise explain_budget(error, expected, limits.cost_usd or 0.0) from error
+        raise explain_budget(error, expected, limits.spent_usd) from error
     made = rounds.plan
     get_run_logger().info("Plan %s: %d a pole, subjects of %r", made.plan_id, made.wanted, made.lists.pack)
     drop_unused(settings, made.plan_id, datetime.now(UTC), get_run_logger())

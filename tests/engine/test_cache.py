@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from fakes.reply_writer import PLAN, kill_after, start_writer
 
-from engine.cache import BYTES_PER_GB, Removed, clear_cache, list_cache, prune_cache
+from engine.cache import BYTES_PER_GB, Removed, clear_cache, count_kept, list_cache, prune_cache
 from engine.errors import StoreError
 from engine.plan_folder import REMOVED, TURN
 from engine.replies import KeptReplies, Reply
@@ -69,6 +69,15 @@ def test_listing_has_the_longest_unused_first_with_what_is_known_of_each(tmp_pat
     assert [timedelta(days=days) for days in (9, 5, 1)] == [NOW - plan.used_at for plan in plans]
     assert {measure(folder) for folder in folders} == {plan.bytes for plan in plans}
     assert not any(plan.in_use for plan in plans)
+
+
+def test_replies_of_one_plan_are_counted_where_they_can_be_read(tmp_path: Path) -> None:
+    keep(tmp_path, "whole", count=5)
+    keep(tmp_path, "damaged")
+    (tmp_path / "damaged" / "replies.sqlite").write_bytes(b"no database, but long enough for one" * 100)
+
+    assert [5, None, None] == [count_kept(str(tmp_path), plan) for plan in ("whole", "damaged", "nowhere")]
+    assert not (tmp_path / "nowhere").exists()
 
 
 def test_listing_knows_what_is_in_use(tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ import pytest
 from fakes.builders import make_level, make_test_plan
 from fakes.client import CHAT, PLAIN
 
+from engine.bounds import bound_call
 from engine.calls import CallKind, Example, Spread, list_calls
-from engine.estimate import Amount, Estimate, bound_call, estimate_kind, estimate_plan, estimate_rest, estimate_run
+from engine.estimate import Amount, Estimate, estimate_kind, estimate_plan, estimate_rest, estimate_run
 from engine.llm import Request
 from engine.prices import FREE, Price
 from engine.prompting import Prompt
@@ -84,20 +85,11 @@ def test_all_that_a_model_may_think_counts_in_high_alone(thinking: str, room: in
     )
 
 
-def test_call_costs_at_most_a_token_a_byte_and_all_that_it_may_write() -> None:
-    request = Request(Prompt("ü" * 10, "s" * 8), max_tokens=100, temperature=0.0, schema={"type": "object"})
-
-    # 20 bytes, 8 and 18 of {"type": "object"}.
-    assert 46 * 1e-6 + 100 * 4e-6 == pytest.approx(bound_call(request, PRICED))
-    assert 46 * 1e-6 + 2148 * 4e-6 == pytest.approx(bound_call(request, replace(PRICED, thinks=True)))
-    assert None is bound_call(request, CHAT)
-
-
 @pytest.mark.parametrize(("share", "hopeless"), [(None, False), (0.99, True), (1.0, False)])
 def test_limit_below_the_dearest_call_is_hopeless(share: float | None, hopeless: bool) -> None:
     plan = make_test_plan()
     dearest = max(
-        bound_call(example.request, PRICED) or 0.0 for kind in list_calls(plan, PRICED) for example in kind.examples
+        bound_call(example.request, PRICED).usd or 0.0 for kind in list_calls(plan, PRICED) for example in kind.examples
     )
     limit = None if share is None else share * dearest
 

@@ -70,7 +70,7 @@ async def test_judge_of_an_unknown_provider_is_refused_by_its_setting() -> None:
         ({"synth_price": "0/0"}, {"judge_votes": 1}, ["openai/judge: mend"]),
         ({"judge_price": "0/0"}, {"judge_votes": 1}, ["openai/test: mend"]),
         (
-            {"synth_price": "0/0", "synth_fallbacks": "openai/gpt-4.1, openai/mine, embedded"},
+            {"synth_price": "0/0", "synth_fallbacks": "openai/gpt-4.1, openai/mine"},
             {},
             ["openai/mine: leave it out of EXEMPLARS_SYNTH_FALLBACKS"],
         ),

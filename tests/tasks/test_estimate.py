@@ -16,15 +16,18 @@ from engine.jury import Jury
 from engine.limits import Limits
 from engine.prices import FREE, Price
 from engine.progress import EstimateMade
-from engine.replies import Reply
+from engine.replies import KeptReplies, Reply
 from engine.rounds import Rounds
 from engine.screen import Screener
+from engine.settings import Settings
 from tasks.estimate import estimate, write_estimate
 
 PRICED = replace(CHAT, price=Price(4e-7, 1.6e-6))
 
 
-async def test_estimate_has_the_judge_and_the_limit_and_is_told_where_the_server_is_away(tmp_path: Path) -> None:
+async def test_estimate_has_the_judge_the_limit_and_what_is_kept_and_is_told_where_the_server_is_away(
+    tmp_path: Path,
+) -> None:
     plan = make_test_plan(level=make_level(judge_votes=1))
     rounds = Rounds(plan, Screener(plan, use_lengths=False), 1, WordVectors(), strict=False)
     limits, progress = Limits(4, max_cost_usd=0.5), HeardProgress()
@@ -32,13 +35,15 @@ async def test_estimate_has_the_judge_and_the_limit_and_is_told_where_the_server
         Asker(FakeClient(lambda _: Reply("", "stop"), endpoint), str(tmp_path), progress, limits)
         for endpoint in (PRICED, replace(CHAT, name="openai/judge"))
     )
+    with KeptReplies(str(tmp_path), plan.plan_id) as replies:
+        await replies.keep("key", Reply("", "stop"))
     with temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{find_free_port()}/api"}), disable_run_logger():
-        made = await estimate(rounds, synth, Jury(judge, 1), progress)
+        made = await estimate(Settings(cache_dir=str(tmp_path)), rounds, synth, Jury(judge, 1), progress)
 
-    assert estimate_plan(plan, PRICED, judge.endpoint, 0.5) == made
+    assert estimate_plan(plan, PRICED, judge.endpoint, 0.5, kept=1) == made
     [event] = progress.events
     assert isinstance(event, EstimateMade)
-    assert "no price is known for openai/judge: its cost is not counted; the limit is $0.50" in event.text
+    assert "no price is known for openai/judge: its cost is not counted; the limit is $0.50; 1 reply kept" in event.text
 
 
 def test_page_has_a_row_for_each_outlook_and_the_prices() -> None:
