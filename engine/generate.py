@@ -1,6 +1,5 @@
 """Generating: a cell is asked for, and what comes back becomes exemplars, or the reason why there are none."""
 
-import math
 import re
 import zlib
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from engine.errors import RequestRefusedError, RetryableProviderError
 from engine.llm import REFUSED, Request, Style
 from engine.model import Model
 from engine.plan import Cell, Plan
+from engine.prices import add_costs
 from engine.prompting import (
     EXEMPLAR_SCHEMA,
     SUBJECT_SCHEMA,
@@ -199,11 +199,7 @@ async def _generate_again(
         return made
     again = read_reply(cell, asker, request.prompt, reply)
     share = None if first.cost_usd is None else first.cost_usd / len(again)
-    costs = [(item.cost_usd, share) for item in again]
-    return [
-        replace(item, cost_usd=None if None in cost else math.fsum(cost))  # type: ignore[arg-type]
-        for item, cost in zip(again, costs, strict=True)
-    ]
+    return [replace(item, cost_usd=add_costs(item.cost_usd, share)) for item in again]
 
 
 def _limit_cell(plan: Plan, cell: Cell) -> int | None:
