@@ -15,8 +15,8 @@ from engine.samples import Exemplar
 from engine.together import run_together
 
 # A task run costs the server 25 to 45 ms (docs/decisions/000): few tasks, and none with a single cell.
-MAX_BATCHES = 16
-BATCH = 25
+MAX_BATCHES = 8
+BATCH = 50
 
 
 async def generate(rounds: Rounds, cells: Sequence[Cell], asker: Asker) -> list[Exemplar]:
