@@ -28,6 +28,7 @@ from engine.turnstile import Turnstile
 
 MAX_ATTEMPTS = 8
 MAX_WAIT_SECONDS = 60.0
+ALONE = 5
 # What will be the same whatever is asked, and what another model may have an answer to. A key that is refused is for a
 # person to put right.
 GONE = (ProviderDownError, QuotaSpentError, ModelNotFoundError)
@@ -199,8 +200,11 @@ class Caller:
             return 0.0
         error = state.outcome.exception() if state.outcome else None
         asked = error.retry_after_seconds if isinstance(error, RetryableProviderError) else None
-        # Jitter is added on top of Retry-After, so that those who were sent away do not all come back at once.
-        return min(asked, MAX_WAIT_SECONDS) + self._wait(state) / 10 if asked is not None else self._wait(state)
+        if asked is not None:
+            # Jitter is added on top, so that those who were sent away do not all come back at once.
+            return min(asked, MAX_WAIT_SECONDS) + self._wait(state) / 10
+        # Where others are answered all the while there is no load to wait out, and a round ends with those who wait.
+        return self._wait(state) if self._pace.is_strained or not self.answered else self._wait(state) / ALONE
 
 
 def _ask_in_words(request: Request) -> Request:

@@ -75,6 +75,11 @@ class Pace:
         """Whether the circuit is open: nothing is answered, and one call at a time tries."""
         return self._pause_seconds > 0
 
+    @property
+    def is_strained(self) -> bool:
+        """Whether so many calls were refused or slow of late that it may be for their number."""
+        return self.is_open or self.window < self._most - 1
+
     @asynccontextmanager
     async def turn(self, failures: int = 0) -> AsyncIterator[None]:
         """The time of one call. Who has failed before goes first, so that a round does not end with its stragglers.
