@@ -193,7 +193,7 @@ class Provider:
     def _fail(self, prompt: str, has_schema: bool) -> Response | None:
         behaviour, first = self.behaviour, self.calls[prompt] == 1
         if behaviour.status is not None:
-            soon = {"Retry-After": str(RETRY_AFTER_SECONDS)} if behaviour.status == 429 else None
+            soon = {"Retry-After": str(RETRY_AFTER_SECONDS)} if behaviour.status in (429, 503) else None
             message, code = REFUSALS.get(behaviour.status, ("An accident.", ""))
             return _refuse(behaviour.status, message, code, headers=soon)
         if behaviour.refuses_schema and has_schema:
