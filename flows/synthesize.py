@@ -25,6 +25,8 @@ from engine.settings import read_settings
 from engine.store import StoredSet
 from engine.summary import RunResult, count_kept
 from engine.verdict import Verdict
+from flows.console import outlive_listeners
+from flows.credentials import add_keys
 from flows.lease import Lease, hold_lease
 from flows.marks import KEPT
 from flows.publishing import publish_progress
@@ -55,6 +57,7 @@ async def synthesize(
         effort: How many samples, by which synth model, with how much thinking; `data/effort.yaml` has the numbers.
             None: the model's own effort, else `high`.
     """
+    outlive_listeners()
     try:
         async with hold_lease(check_handle(handle), get_run_logger()) as lease, publish_progress() as progress:
             return await make_samples(handle, synth_type, effort, lease, progress)
@@ -68,6 +71,7 @@ async def make_samples(
     """The walk of a run that holds its model's lease."""
     settings = read_settings()
     job = load(settings, handle, synth_type, effort)
+    settings = await add_keys(settings, job.level, get_run_logger())
     stamp = make_stamp(job)
     async with (
         open_turnstile(settings, get_run_logger()) as turnstile,
