@@ -14,6 +14,7 @@ from engine.costs import Spending, make_bill, read_spending
 from engine.errors import BudgetError, GateError, ModelBusyError, QuotaError, RunInterruptedError
 from engine.estimate import Estimate
 from engine.estimate_words import explain_budget
+from engine.finished import find_finished
 from engine.job import Job, open_asker, open_jury
 from engine.jury import Jury
 from engine.model import HANDLE_MAX_LENGTH, HANDLE_PATTERN, Effort, SynthType, check_handle
@@ -70,6 +71,9 @@ async def make_samples(
 ) -> RunResult:
     """The walk of a run that holds its model's lease."""
     settings = read_settings()
+    if done := find_finished(settings.locate(settings.samples_uri), handle, synth_type, str(flow_run.get_id())):
+        get_run_logger().info("This run has attached its set before: %s. Nothing is asked again", done.samples)
+        return done
     job = load(settings, handle, synth_type, effort)
     settings = await add_keys(settings, job.level, get_run_logger())
     stamp = make_stamp(job)
