@@ -151,7 +151,8 @@ def _wrap(fault: Fault | None, model: str, prompt: str, text: str, script: Scrip
     cached = prompt_tokens // 2 if script.draw("cached", prompt) < script.cached else 0
     message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None}
     if fault == "refusal":
-        message |= {"content": None, "refusal": "I'm sorry, I can't help with that."}
+        text = "I'm sorry, I can't help with that."
+        message |= {"content": None, "refusal": text}
     finish = {"cut_reply": "length", "filtered": "content_filter"}.get(fault or "", "stop")
     usage: dict[str, Any] = {
         "prompt_tokens": prompt_tokens,

@@ -125,7 +125,8 @@ class Installation:
     def finish(self) -> tuple[int, Mapping[str, Any], str]:
         wait_until(self.has_ended, END_SECONDS, "the run ends")
         kind, message = self.site.read_state(self.run_id)
-        return int(kind != "COMPLETED"), {"run_id": self.run_id, "status": kind.lower(), "handle": HANDLE}, message
+        told = {"run_id": self.run_id, "status": kind.lower(), "handle": HANDLE}
+        return (0, told, "") if kind == "COMPLETED" else (1, told, message)
 
 
 def run_through(target: Target, provider: ChaosProvider, kills: int, calls: int, seed: int) -> Ending:
