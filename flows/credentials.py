@@ -9,8 +9,8 @@ from pydantic import SecretStr
 
 from engine.effort import Level
 from engine.embedded import is_embedded
+from engine.endpoints import describe_judge
 from engine.errors import CredentialsError, OrchestratorError
-from engine.job import describe_judge
 from engine.settings import Settings
 
 Logger = logging.Logger | logging.LoggerAdapter[logging.Logger]
