@@ -72,6 +72,12 @@ class Asker:
             finally:
                 self._kept = None
 
+    @contextmanager
+    def holding(self, plan_id: str) -> Iterator[None]:
+        """Inside the block the replies of another plan are in use, and are not dropped for want of it."""
+        with KeptReplies(self._cache_dir, plan_id):
+            yield
+
     async def ask(self, label: str, request: Request) -> Reply:
         """The reply to a request. ``label`` tells apart two askings of the same words.
 
@@ -87,7 +93,7 @@ class Asker:
             raise StoreError("Nothing may be asked where replies are not kept: open Asker.keeping first")
         kept = replies.find(key)
         if kept is not None:
-            self._callers[0].answered = True
+            self._callers[0].answered |= kept.model is None
             self.limits.count(kept, reused=True, endpoint=self.endpoint)
             self._progress.report(CallEnded(kept.completion_tokens, reused=True))
             return kept

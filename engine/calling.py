@@ -28,11 +28,12 @@ from engine.turnstile import Turnstile
 
 MAX_ATTEMPTS = 8
 MAX_WAIT_SECONDS = 60.0
+ALONE = 5
 # What will be the same whatever is asked, and what another model may have an answer to. A key that is refused is for a
 # person to put right.
 GONE = (ProviderDownError, QuotaSpentError, ModelNotFoundError)
-# Before anything has answered there is no reason to think that anything will: give up sooner, by the number of tries
-# or, where one of them takes long, by the time since the first.
+# Where there was never a connection there is no reason to think that there will be: give up sooner, by the number of
+# tries or, where one of them takes long, by the time since the first.
 MAX_FIRST_ATTEMPTS = 4
 
 
@@ -119,9 +120,9 @@ class Caller:
         try:
             async for attempt in attempts:
                 with attempt:
+                    self._check_gone()
                     async with self._pace.turn(tries.failures), self._limits.in_flight:
-                        if self.gone is not None:
-                            raise self.gone
+                        self._check_gone()
                         begin()
                         tries.began = tries.began or time.monotonic()
                         return await self._try(request, key, replies, tries)
@@ -129,6 +130,11 @@ class Caller:
             self.gone = error
             raise
         raise AssertionError("tenacity ends by a reply or an exception")
+
+    def _check_gone(self) -> None:
+        if self.gone is not None:
+            # Else it would gather the frames of all who raise it.
+            raise self.gone.with_traceback(None)
 
     async def _try(self, request: Request, key: str, replies: KeptReplies, tries: _Tries) -> Reply:
         """One try, for which there is money and time; it is on record before it is made."""
@@ -144,10 +150,10 @@ class Caller:
                 if weighed is error:
                     raise
                 raise weighed from error
-            named = replace(reply, model=self.endpoint.name) if self._stands_in else reply
-            reply = await replies.keep(key, named, begun)
+            reply = await replies.keep(key, self._complete_reply(reply, bound), begun)
             self._limits.count(reply, reused=False, endpoint=self.endpoint)
-        await self._turnstile.give_back(bound.tokens - reply.prompt_tokens - reply.completion_tokens)
+        if reply.prompt_tokens:
+            await self._turnstile.give_back(bound.tokens - reply.prompt_tokens - reply.completion_tokens)
         return reply
 
     async def _complete(self, request: Request) -> Reply:
@@ -161,9 +167,16 @@ class Caller:
         self._pace.take_reply(time.monotonic() - began)
         return reply
 
+    def _complete_reply(self, reply: Reply, bound: Bound) -> Reply:
+        """The reply with who answered, where another model was asked, and with the most that it can have cost, where
+        the provider does not say how many tokens it took."""
+        if self.endpoint.price and not reply.prompt_tokens and reply.finish != REFUSED:
+            reply = replace(reply, cost_usd=bound.usd)
+        return replace(reply, model=self.endpoint.name) if self._stands_in else reply
+
     async def _close(self, error: ProviderError, bound: Bound, begun: int | None, replies: KeptReplies) -> None:
         """What is known of a call that brought no reply: it cost nothing, or as much as it can have cost."""
-        if isinstance(error, RetryableProviderError) and error.maybe_billed:
+        if error.maybe_billed:
             self._limits.count_unanswered(bound.usd)
             return
         if begun is not None:
@@ -177,6 +190,7 @@ class Caller:
             ProviderDownError: nothing has been answered for as long as a run waits.
         """
         if isinstance(error, RequestRefusedError):
+            self._pace.take_refusal()
             self._refused += request.schema is None or isinstance(error, ContextTooLongError)
             hopeless = not self.answered and self._refused >= SILENT_CALLS
             return ProviderError(f"{error} (no call has been answered)") if hopeless else error
@@ -185,9 +199,9 @@ class Caller:
         self._pace.take_failure(error, tries, self.answered)
         tries.failures += 1
         tries.counted += not self._pace.is_open
-        # Who says when to come back is there.
-        most = self._attempts if error.asks_to_wait else MAX_FIRST_ATTEMPTS
-        late = not error.asks_to_wait and time.monotonic() - tries.began > FIRST_PATIENCE_SECONDS
+        most = MAX_FIRST_ATTEMPTS if error.nobody_there else self._attempts
+        patience_seconds = FIRST_PATIENCE_SECONDS if error.nobody_there else self._pace.patience_seconds
+        late = time.monotonic() - tries.began > patience_seconds
         if not self.answered and (tries.counted >= most or late):
             times = "once" if tries.failures == 1 else f"{tries.failures} times"
             return ProviderDownError(f"{error} (asked {times}, no call has been answered)")
@@ -199,8 +213,11 @@ class Caller:
             return 0.0
         error = state.outcome.exception() if state.outcome else None
         asked = error.retry_after_seconds if isinstance(error, RetryableProviderError) else None
-        # Jitter is added on top of Retry-After, so that those who were sent away do not all come back at once.
-        return min(asked, MAX_WAIT_SECONDS) + self._wait(state) / 10 if asked is not None else self._wait(state)
+        if asked is not None:
+            # Jitter is added on top, so that those who were sent away do not all come back at once.
+            return min(asked, MAX_WAIT_SECONDS) + self._wait(state) / 10
+        # Where others are answered all the while there is no load to wait out, and a round ends with those who wait.
+        return self._wait(state) if self._pace.is_strained or not self.answered else self._wait(state) / ALONE
 
 
 def _ask_in_words(request: Request) -> Request:

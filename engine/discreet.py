@@ -34,9 +34,8 @@ class DiscreetClient:
             self._hide(error)
             raise
         except Exception as error:
-            raise ProviderError(f"{self.endpoint.name} failed: {redact_words(_tell(error), self._secrets)}") from (
-                self._retell(error)
-            )
+            said = f"{self.endpoint.name} failed: {redact_words(_tell(error), self._secrets)}"
+            raise ProviderError(said, maybe_billed=True) from self._retell(error)
         return replace(reply, text=redact(reply.text, self._secrets), finish=redact(reply.finish, self._secrets))
 
     def _hide(self, error: ExemplarsError) -> None:

@@ -123,35 +123,38 @@ class ReplayError(ExemplarsError):
 
 
 class ProviderError(ExemplarsError):
-    """The synth model's side failed; the message says what to do."""
+    """The synth model's side failed; the message says what to do.
+
+    ``maybe_billed`` says that the request may have been worked on, though no reply came.
+    """
 
     exit_code = 3
+
+    def __init__(self, message: str, maybe_billed: bool = False) -> None:
+        super().__init__(message)
+        self.maybe_billed = maybe_billed
 
 
 class RetryableProviderError(ProviderError):
     """May pass; ``retry_after_seconds`` is the provider's own word on when, if it gave one.
 
-    ``maybe_billed`` says that the request may have been worked on, though no reply came.
+    ``nobody_there`` says that there was not even a connection.
     """
 
-    def __init__(self, message: str, retry_after_seconds: float | None = None, maybe_billed: bool = False) -> None:
-        super().__init__(message)
+    def __init__(
+        self,
+        message: str,
+        retry_after_seconds: float | None = None,
+        maybe_billed: bool = False,
+        nobody_there: bool = False,
+    ) -> None:
+        super().__init__(message, maybe_billed)
         self.retry_after_seconds = retry_after_seconds
-        self.maybe_billed = maybe_billed
-
-    @property
-    def asks_to_wait(self) -> bool:
-        """Whether somebody is there who says so, rather than nobody at all."""
-        return self.retry_after_seconds is not None
+        self.nobody_there = nobody_there
 
 
 class RateLimitedError(RetryableProviderError):
     """Too many requests or tokens (HTTP 429)."""
-
-    @property
-    def asks_to_wait(self) -> bool:
-        """That is what it says."""
-        return True
 
 
 class ProviderTimeoutError(RetryableProviderError):

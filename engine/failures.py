@@ -1,6 +1,5 @@
 """Failures: what goes wrong at a provider, told apart by type; the one place where litellm's exceptions become ours."""
 
-import json
 import math
 import re
 from collections.abc import Iterator
@@ -29,6 +28,9 @@ CONTENT_CODES = ("content_policy_violation", "content_filter")
 CONTEXT_CODES = ("context_length_exceeded", "string_above_max_length", "request_too_large")
 QUOTA_CODES = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "billing_error")
 PAYMENT_REQUIRED = 402
+PASSING = (408, 409)
+# What no model has worked on to its end. A gateway that gave up waiting (504, 524) is not among them.
+UNBILLED = frozenset({400, 401, 402, 403, 404, 409, 413, 422, 429, 500, 502, 503, 529})
 TOO_LARGE = 413
 
 
@@ -60,7 +62,8 @@ class FailureTranslator:
     def _translate_answer(self, error: Exception, said: str) -> ProviderError | None:
         """What is about this one request, and another may be taken."""
         codes = _read_codes(error)
-        if isinstance(error, self.kinds.ContentPolicyViolationError) or codes & set(CONTENT_CODES):
+        refused = isinstance(error, self.kinds.ContentPolicyViolationError) or _is_flagged(error)
+        if refused or codes & set(CONTENT_CODES):
             return ContentRefusedError(f"{self.name} refuses this prompt: {said}")
         too_long = isinstance(error, self.kinds.ContextWindowExceededError) or _read_status(error) == TOO_LARGE
         if too_long or codes & set(CONTEXT_CODES):
@@ -101,22 +104,23 @@ class FailureTranslator:
         kinds, status = self.kinds, _read_status(error)
         if isinstance(error, kinds.RateLimitError):
             return RateLimitedError(f"{self.name}{self._where} limits the rate: {said}", _read_retry_after(error))
-        if isinstance(error, kinds.Timeout | TimeoutError):
+        if isinstance(error, kinds.Timeout | TimeoutError) and _find_status(error) is None:
             if _cannot_connect(error):
                 return self._say_unavailable(f"no connection in {CONNECT_SECONDS:g} s", error)
             return self._say_timeout()
         passing = kinds.ServiceUnavailableError | kinds.InternalServerError | kinds.BadGatewayError
         if isinstance(error, passing | kinds.APIConnectionError | kinds.APIResponseValidationError):
             return self._say_unavailable(said, error)
-        if status is not None and (status >= 500 or status == 408):
+        if status is not None and (status >= 500 or status in PASSING):
             return self._say_unavailable(said, error)
-        return ProviderError(f"{self.name}{self._where} failed: {said}")
+        return ProviderError(f"{self.name}{self._where} failed: {said}", maybe_billed=_may_be_billed(error))
 
     def _say_unavailable(self, said: str, error: Exception) -> ProviderUnavailableError:
         return ProviderUnavailableError(
             f"{self.name}{self._where} does not answer: {said}. Check {self.settings}_API_BASE and the network",
             _read_retry_after(error),
-            maybe_billed=_broke_off(error),
+            maybe_billed=_may_be_billed(error),
+            nobody_there=_lacks_connection(error),
         )
 
     def _say_timeout(self) -> ProviderTimeoutError:
@@ -145,7 +149,7 @@ def _parse_retry_after(value: str, now: datetime) -> float | None:
         return max(0.0, seconds) if math.isfinite(seconds) else None
     try:
         moment = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return max(0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds())
 
@@ -167,14 +171,34 @@ def _read_codes(error: Exception) -> set[str]:
     return {str(part[name]) for part in parts for name in ("code", "type") if part.get(name)}
 
 
-def _broke_off(error: Exception) -> bool:
-    """Whether the request had been sent and no status came back, or no whole body: it may have been billed."""
+def _is_flagged(error: Exception) -> bool:
+    """OpenRouter says by 403 and these words that a prompt was flagged (its page on errors)."""
+    body = getattr(error, "body", None)
+    inner = body.get("error", body) if isinstance(body, dict) else None
+    metadata = inner.get("metadata") if isinstance(inner, dict) else None
+    return isinstance(metadata, dict) and "reasons" in metadata
+
+
+def _may_be_billed(error: Exception) -> bool:
+    """Whether the request may have been worked on: unless it never arrived, or a status says otherwise."""
+    status = _find_status(error)
+    return not _lacks_connection(error) if status is None else status not in UNBILLED
+
+
+def _lacks_connection(error: Exception) -> bool:
     import httpx
 
-    causes = list(_list_causes(error))
-    if any(isinstance(cause, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout) for cause in causes):
-        return False
-    return any(isinstance(cause, httpx.TransportError | json.JSONDecodeError) for cause in causes)
+    failed = httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout
+    return any(isinstance(cause, failed) for cause in _list_causes(error))
+
+
+def _find_status(error: Exception) -> int | None:
+    """The status of a response that is no reply, where one came; litellm's own errors have one in any case."""
+    for cause in _list_causes(error):
+        status = getattr(getattr(cause, "response", None), "status_code", None)
+        if isinstance(status, int) and status >= 400 and not type(cause).__module__.startswith("litellm"):
+            return status
+    return None
 
 
 def _cannot_connect(error: Exception) -> bool:

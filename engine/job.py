@@ -5,15 +5,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import get_args
 
-from pydantic import SecretStr
-
 from engine.asking import Asker
 from engine.definition import load_model
 from engine.discreet import DiscreetClient
 from engine.effort import Level, choose_effort, load_level
-from engine.embedded import describe_embedded, find_gguf, is_embedded, serve_embedded
+from engine.embedded import find_gguf, is_embedded, serve_embedded
 from engine.embedding import Embedder
-from engine.errors import UnpricedError, UnsupportedError
+from engine.endpoints import check_prices, describe_endpoint, describe_fallbacks, describe_judge, limit_cost
+from engine.errors import UnsupportedError
 from engine.held_out import choose_pool, keep_apart
 from engine.jury import Jury
 from engine.lifecycle import check_draft
@@ -22,16 +21,15 @@ from engine.llm import Endpoint, LitellmClient
 from engine.matters import split_matters
 from engine.model import EFFORTS, SYNTH_TYPES, Effort, Model, Pool, SynthType
 from engine.plan import Plan, make_plan
-from engine.prices import find_price, may_think, parse_price
 from engine.progress import Progress
 from engine.prompting import prompts_version
-from engine.redact import hide_credentials
 from engine.scenario import Packs, choose_lists
 from engine.settings import PROJECT_ROOT, Settings
 from engine.store import check_writable, digest_sets, list_sets, read_attached
 from engine.turnstile import Turnstile
 from engine.variation import check_seeds, list_unusable
 
+EMBEDDED_PATIENCE_SECONDS = 10.0
 SCENARIOS_FOLDER = PROJECT_ROOT / "data" / "scenarios"
 
 
@@ -145,74 +143,6 @@ def plan_job(job: Job, packs: Packs, seed: int, embedder: Embedder, proposed: Se
     return make_plan(job.model, job.synth_type, job.level, lists, seed, prompts_version())
 
 
-def describe_endpoint(settings: Settings, level: Level) -> Endpoint:
-    """What is known of a level's synth model before anything is started or asked.
-
-    Raises:
-        ModelNotFoundError: the embedded model's file is not there.
-    """
-    if is_embedded(level.synth_model):
-        return describe_embedded(level.synth_model)
-    return _make_endpoint(level.synth_model, settings.synth_api_base, settings.synth_api_key, settings.synth_price)
-
-
-def describe_judge(settings: Settings, level: Level) -> Endpoint | None:
-    """Where the chat judge is asked; None where nobody votes: the dial has no votes, or the embedded model judges.
-
-    The synth model's own address and key serve where both models are the same and the judge has no address of its
-    own. They are never given to another model: its provider may be another, and a key is for who issued it.
-    """
-    if not level.judge_votes or is_embedded(level.judge_model):
-        return None
-    shared = level.judge_model == level.synth_model and settings.judge_api_base is None
-    base = settings.synth_api_base if shared else settings.judge_api_base
-    key = settings.judge_api_key or (settings.synth_api_key if shared else None)
-    price = settings.judge_price or (settings.synth_price if shared else None)
-    return replace(_make_endpoint(level.judge_model, base, key, price), settings="EXEMPLARS_JUDGE")
-
-
-def limit_cost(settings: Settings, level: Level) -> float | None:
-    """What a run may cost at most, in USD: the lower of the setting and the dial's; None without a limit."""
-    return min((cost for cost in (settings.max_cost_usd, level.max_cost_usd) if cost is not None), default=None)
-
-
-def check_prices(settings: Settings, level: Level) -> None:
-    """Whether a limit on cost, where there is one, can hold for every model that the run may ask.
-
-    Raises:
-        UnpricedError: it cannot; names each model without a price.
-    """
-    limit = limit_cost(settings, level)
-    if limit is None:
-        return
-    asked = [describe_endpoint(settings, level), describe_judge(settings, level)]
-    remedies = {
-        endpoint.name: f"mend its name, or give {endpoint.settings}_PRICE=<in>/<out>"
-        for endpoint in reversed(asked)
-        if endpoint and endpoint.price is None
-    }
-    for endpoint in describe_fallbacks(settings):
-        if endpoint.price is None:
-            remedies.setdefault(endpoint.name, f"leave it out of {endpoint.settings}, for no list has its price")
-    if remedies:
-        said = ". ".join(f"{name}: {remedy}" for name, remedy in remedies.items())
-        raise UnpricedError(
-            f"The limit of ${limit:g} on the cost of a run ({_name_limits(settings, level)}) cannot hold where no "
-            f"price is known. {said}. Prices are USD for a million tokens, 0/0 for a server of your own that costs "
-            "nothing. Or set no limit there"
-        )
-
-
-def _name_limits(settings: Settings, level: Level) -> str:
-    """Where the limits stand; the lower one first, since it is the one that counts."""
-    limits = [
-        (settings.max_cost_usd, "EXEMPLARS_MAX_COST_USD"),
-        (level.max_cost_usd, f"max_cost_usd of effort {level.effort} in {settings.effort_file}"),
-    ]
-    known = sorted((usd, where) for usd, where in limits if usd is not None)
-    return ", and ".join([known[0][1], *(f"${usd:g} by {where}" for usd, where in known[1:])])
-
-
 @asynccontextmanager
 async def open_asker(
     settings: Settings, level: Level, progress: Progress, turnstile: Turnstile | None = None
@@ -228,7 +158,9 @@ async def open_asker(
     limits = Limits(settings.concurrency, limit_cost(settings, level))
     if is_embedded(level.synth_model):
         with serve_embedded(level.synth_model) as endpoint:
-            async with _open([endpoint], settings, progress, limits) as asker:
+            # Its server does not come back by itself.
+            impatient = settings.model_copy(update={"patience_seconds": EMBEDDED_PATIENCE_SECONDS})
+            async with _open([endpoint], impatient, progress, limits) as asker:
                 yield asker
     else:
         endpoints = [describe_endpoint(settings, level), *describe_fallbacks(settings)]
@@ -251,26 +183,6 @@ async def open_jury(
         return
     async with _open([endpoint], settings, progress, limits, turnstile) as asker:
         yield Jury(asker, level.judge_votes)
-
-
-def describe_fallbacks(settings: Settings) -> list[Endpoint]:
-    """Who is asked, in order, where the synth model has no answer: at their providers' own addresses, by their keys."""
-    return [
-        replace(_make_endpoint(name, None, None, None), settings="EXEMPLARS_SYNTH_FALLBACKS")
-        for name in settings.fallbacks
-    ]
-
-
-def _make_endpoint(model: str, base: str | None, key: SecretStr | None, price: str | None) -> Endpoint:
-    return Endpoint(
-        name=model,
-        model=model,
-        identity=f"{model}@{hide_credentials(base or '')}",
-        api_base=base,
-        api_key=key.get_secret_value() if key else None,
-        price=parse_price(price) if price else find_price(model),
-        thinks=may_think(model),
-    )
 
 
 @asynccontextmanager

@@ -38,6 +38,7 @@ class Limits:
         self._spent: list[float] = []
         self._reserved: list[float] = []
         self._plans: set[str] = set()
+        self._refusal = ""
         self._ended = asyncio.Event()
 
     @property
@@ -87,7 +88,7 @@ class Limits:
                 self._spent.append(reply.cost_usd)
         elif endpoint is not None:
             self.unpriced.add(reply.model or endpoint.name)
-        if endpoint is not None and endpoint.price is not None:
+        if endpoint is not None and endpoint.price is not None and reply.model is None:
             self.saved_usd += endpoint.price.save(reply.cached_tokens)
 
     def count_unanswered(self, bound_usd: float | None) -> None:
@@ -102,12 +103,14 @@ class Limits:
         """
         if self.max_cost_usd is None:
             return
-        while self.spent_usd + math.fsum(self._reserved) + bound_usd > self.max_cost_usd + TINY_USD:
-            if self._reserved:
+        while self._refusal or self.spent_usd + math.fsum(self._reserved) + bound_usd > self.max_cost_usd + TINY_USD:
+            if self._reserved and not self._refusal:
                 self._ended.clear()
                 await self._ended.wait()
                 continue
-            raise BudgetError(self._explain(self.max_cost_usd, bound_usd))
+            # A cheaper call might still fit, and would be cancelled in flight by the end of the run.
+            self._refusal = self._refusal or self._explain(self.max_cost_usd, bound_usd)
+            raise BudgetError(self._refusal)
 
     def _explain(self, max_cost_usd: float, bound_usd: float) -> str:
         broken = f"{self.unanswered_calls} calls that broke off and may have been billed"

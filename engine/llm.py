@@ -80,7 +80,7 @@ class LitellmClient:
         chat = endpoint.style == "chat"
         self._efforts = read_efforts(self._litellm, endpoint.model, endpoint.api_base) if chat else None
         self.endpoint = replace(endpoint, thinks=self._efforts is not None)
-        LitellmClient._open += 1
+        self._counts = False
 
     async def complete(self, request: Request) -> Reply:
         """The reply to one request, asked once.
@@ -91,17 +91,21 @@ class LitellmClient:
             RequestRefusedError: the provider does not take the request as it stands.
             CredentialsError, ModelNotFoundError, ProviderError: nothing will come of asking again.
         """
+        if not self._counts:
+            self._counts = True
+            LitellmClient._open += 1
         try:
             # The client's own limit is for each read: what drips slowly would never reach it.
             async with asyncio.timeout(self._timeout_seconds + 1):
                 response = await cancel_once(self._send(request))
+            return self._read(response)
         except Exception as error:
             raise self._failures.translate(error) from error
-        return self._read(response)
 
     async def close(self) -> None:
         """Closes the connections, when nobody else in this process asks through litellm; it may be used again."""
-        LitellmClient._open -= 1
+        LitellmClient._open -= self._counts
+        self._counts = False
         if LitellmClient._open == 0:
             await self._litellm.close_litellm_async_clients()
             # It keeps those that it has closed, and would give them to the next who asks at the same address.

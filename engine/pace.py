@@ -57,7 +57,7 @@ class Pace:
         self.window = float(most)
         self.in_flight = 0
         self._most = most
-        self._patience_seconds = patience_seconds
+        self.patience_seconds = patience_seconds
         self._notice = notice
         self._clock = clock
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
@@ -74,6 +74,11 @@ class Pace:
     def is_open(self) -> bool:
         """Whether the circuit is open: nothing is answered, and one call at a time tries."""
         return self._pause_seconds > 0
+
+    @property
+    def is_strained(self) -> bool:
+        """Whether so many calls were refused or slow of late that it may be for their number."""
+        return self.is_open or self.window < self._most - 1
 
     @asynccontextmanager
     async def turn(self, failures: int = 0) -> AsyncIterator[None]:
@@ -93,12 +98,17 @@ class Pace:
         """A call was answered after so many seconds."""
         usual = statistics.median(self._latencies) if self._latencies else seconds
         self._latencies.append(seconds)
+        self.take_refusal()
+        self._weigh(seconds > max(SLOW_SECONDS, SLOW_RATIO * usual))
+        self._admit()
+
+    def take_refusal(self) -> None:
+        """A request was refused as such: somebody is there."""
         self._failing.clear()
         if self.is_open:
             self._pause_seconds = 0.0
             self._notice("The provider answers again")
-        self._weigh(seconds > max(SLOW_SECONDS, SLOW_RATIO * usual))
-        self._admit()
+            self._admit()
 
     def take_failure(self, error: RetryableProviderError, call: object, answered: bool = True) -> None:
         """A try of a call failed in a way that may pass; ``answered`` says whether any was ever answered.
@@ -110,8 +120,8 @@ class Pace:
             self._silent_since = self._clock()
         self._failing.add(id(call))
         self._weigh(overloaded=True)
-        patience = self._patience_seconds
-        if not answered and not error.asks_to_wait:
+        patience = self.patience_seconds
+        if not answered and error.nobody_there:
             patience = min(patience, FIRST_PATIENCE_SECONDS)
         if self.is_open:
             # Those that were in flight when it opened say nothing new.

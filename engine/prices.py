@@ -1,6 +1,6 @@
 """Prices: what a model's tokens cost by the list that litellm bundles, read without importing litellm.
 
-litellm itself prices the replies of a run by this list. Its import takes seconds (docs/decisions/000), the list 50 ms.
+litellm itself has it from there. Its import takes seconds (docs/decisions/000), the list 50 ms.
 """
 
 import importlib.util

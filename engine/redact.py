@@ -14,7 +14,7 @@ MARK = "[redacted]"
 LEAST_LENGTH, LEAST_WORD = 8, 16
 # Providers show the beginning of a key that they refuse; `sk-proj-` and `sk-ant-` alone are nobody's.
 HEAD_LENGTH = 12
-_REST = r"[\w\-.~+/=*…]*"
+_REST = r"(?:[\w\-.~+/=*…]*[\w\-~+/=*…])?"
 
 _KEY_NAMES = r"(?:api|access|auth|x-api|subscription|ocp-apim-subscription)?[-_]?(?:key|token|secret|signature|sig)"
 _QUERY_KEY = re.compile(rf"(?i)([?&]{_KEY_NAMES}=)[^&\s\"'<>#]+")

@@ -9,8 +9,9 @@ from typing import Any
 from engine.asking import Asker
 from engine.effort import Level
 from engine.embedded import is_embedded
+from engine.endpoints import describe_endpoint, describe_judge
 from engine.errors import InputError, ReplayError, RequestRefusedError
-from engine.job import Job, describe_endpoint, describe_judge
+from engine.job import Job
 from engine.jury import Jury
 from engine.limits import Limits
 from engine.llm import Endpoint, LitellmClient, Request

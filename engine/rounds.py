@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from engine.choose import Choice, choose_exemplars, keep_choice
+from engine.duplicates import DuplicatePair
 from engine.embedding import Embedder
 from engine.language import expect_language, name_language
 from engine.model import POLES, Pole
@@ -34,9 +35,12 @@ class Rounds:
         self.screener = screener
         self.embedder = embedder
         self.language = name_language(expect_language(plan.model))
+        # The plan under which the proposed subjects are kept: without them this one cannot be made again.
+        self.draft_id = plan.plan_id
         self.round_no = 0
         self.taken = 0
         self.exemplars: tuple[Exemplar, ...] = ()
+        self.duplicates: tuple[DuplicatePair, ...] = ()
         self.choice: Choice = choose_exemplars(plan, ())
         self.review = Review()
         self.judge_aucs: Mapping[str, float] = {}
@@ -66,6 +70,7 @@ class Rounds:
     def take(self, exemplars: Sequence[Exemplar]) -> Choice:
         """Adds a round's screened (and judged) exemplars and chooses anew among all."""
         self.exemplars += tuple(exemplars)
+        self.duplicates = tuple(self.screener.duplicates)
         self.taken += 1
         view = make_view(self.plan, self.exemplars, self.judge_aucs, self.embedder, self._strict)
         choice, review = choose_reviewed(self.plan, self.exemplars, view, self.embedder)

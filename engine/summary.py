@@ -162,7 +162,7 @@ def make_report_data(
         kept=tuple(kept),
         rejected=tuple(rejected),
         reasons=count_reasons(rounds.choice.rejected),
-        duplicates=tuple(rounds.screener.duplicates),
+        duplicates=rounds.duplicates,
         expectations=verdict.results,
         votes=count_votes(exemplar.votes for exemplar in rounds.exemplars),
         variety=verdict.variety,

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine, Iterable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
@@ -32,7 +33,9 @@ async def cancel_once(coroutine: Coroutine[Any, Any, Result]) -> Result:
     except asyncio.CancelledError:
         if not task.cancelling():
             task.cancel()
-        await asyncio.wait([task])
+        while not task.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([task])
         raise
 
 

@@ -26,7 +26,9 @@ async def begin_rounds(job: Job, seed: int, asker: Asker, embedder: Embedder) ->
         proposed = await propose_subjects(draft, asker)
     plan = plan_job(job, packs, seed, embedder, proposed)
     plain = asker.endpoint.style == "plain"
-    return Rounds(plan, Screener(plan, use_lengths=not plain), asker.endpoint.draws, embedder, strict=plain)
+    rounds = Rounds(plan, Screener(plan, use_lengths=not plain), asker.endpoint.draws, embedder, strict=plain)
+    rounds.draft_id = draft.plan_id
+    return rounds
 
 
 async def walk_rounds(rounds: Rounds, asker: Asker, jury: Jury, progress: Progress, most: int | None = None) -> None:

@@ -8,17 +8,10 @@ from rich.text import Text
 
 from engine.calls import OUTLOOKS, Example
 from engine.embedding import SentenceEncoder
+from engine.endpoints import check_prices, describe_endpoint, describe_judge, limit_cost
 from engine.errors import UnpricedError
 from engine.estimate_words import SUPPOSED, explain_estimate
-from engine.job import (
-    SCENARIOS_FOLDER,
-    check_prices,
-    describe_endpoint,
-    describe_judge,
-    limit_cost,
-    load_job,
-    plan_job,
-)
+from engine.job import SCENARIOS_FOLDER, load_job, plan_job
 from engine.preview import Preview, preview_plan
 from engine.report_words import tell_cost
 from engine.scenario import load_packs

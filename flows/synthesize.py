@@ -14,6 +14,7 @@ from engine.costs import Spending, make_bill, read_spending
 from engine.errors import BudgetError, GateError, ModelBusyError, QuotaError, RunInterruptedError
 from engine.estimate import Estimate
 from engine.estimate_words import explain_budget
+from engine.finished import find_finished
 from engine.job import Job, open_asker, open_jury
 from engine.jury import Jury
 from engine.model import HANDLE_MAX_LENGTH, HANDLE_PATTERN, Effort, SynthType, check_handle
@@ -25,6 +26,8 @@ from engine.settings import read_settings
 from engine.store import StoredSet
 from engine.summary import RunResult, count_kept
 from engine.verdict import Verdict
+from flows.console import outlive_listeners
+from flows.credentials import add_keys
 from flows.lease import Lease, hold_lease
 from flows.marks import KEPT
 from flows.publishing import publish_progress
@@ -55,6 +58,7 @@ async def synthesize(
         effort: How many samples, by which synth model, with how much thinking; `data/effort.yaml` has the numbers.
             None: the model's own effort, else `high`.
     """
+    outlive_listeners()
     try:
         async with hold_lease(check_handle(handle), get_run_logger()) as lease, publish_progress() as progress:
             return await make_samples(handle, synth_type, effort, lease, progress)
@@ -67,7 +71,11 @@ async def make_samples(
 ) -> RunResult:
     """The walk of a run that holds its model's lease."""
     settings = read_settings()
+    if done := find_finished(settings.locate(settings.samples_uri), handle, synth_type, str(flow_run.get_id())):
+        get_run_logger().info("This run has attached its set before: %s. Nothing is asked again", done.samples)
+        return done
     job = load(settings, handle, synth_type, effort)
+    settings = await add_keys(settings, job.level, get_run_logger())
     stamp = make_stamp(job)
     async with (
         open_turnstile(settings, get_run_logger()) as turnstile,
@@ -101,7 +109,7 @@ async def run_rounds(rounds: Rounds, asker: Asker, jury: Jury, progress: Progres
     finished = read_spending(asker.limits)
     progress.report(KeptCounted(count_kept(rounds), rounds.plan.wanted))
     place = rounds.plan.plan_id, rounds.plan.model.handle
-    with asker.keeping(*place), jury.keeping(*place):
+    with asker.holding(rounds.draft_id), asker.keeping(*place), jury.keeping(*place):
         while cells := rounds.next_cells():
             progress.report(StageBegun(f"Round {rounds.round_no}: {len(cells)} cells"))
             progress.report(CallsPlanned(len(cells)))

@@ -168,10 +168,16 @@ class PrefectTurnstile:
         asked_at = time.monotonic()
         if self._tokens is not None and (again := await self._tokens.take(tokens)) is not None:
             return max(again, SHORT_SECONDS)
-        if self._requests is not None and (again := await self._requests.take(count)) is not None:
+        try:
+            again = await self._requests.take(count) if self._requests is not None else None
+        except httpx.HTTPStatusError:
+            self._unused_tokens += tokens
+            raise
+        if again is not None:
             self._unused_tokens += tokens
             return max(again, SHORT_SECONDS)
         if time.monotonic() - asked_at > LAPSE_SECONDS:
+            self._unused_tokens += tokens
             raise _LateError(f"a permit came after {time.monotonic() - asked_at:.1f} s and may not be used any more")
         self._hand_out(count, tokens)
         return NEXT_SECONDS

@@ -1,6 +1,7 @@
 """Step 2, plan: which exemplars to ask for, and the subjects that the synth model proposes where it can."""
 
 import logging
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -39,18 +40,18 @@ async def plan(settings: Settings, job: Job, asker: Asker, jury: Jury) -> Rounds
         raise explain_budget(error, expected, limits.spent_usd) from error
     made = rounds.plan
     get_run_logger().info("Plan %s: %d a pole, subjects of %r", made.plan_id, made.wanted, made.lists.pack)
-    drop_unused(settings, made.plan_id, datetime.now(UTC), get_run_logger())
+    drop_unused(settings, (made.plan_id, rounds.draft_id), datetime.now(UTC), get_run_logger())
     return rounds
 
 
-def drop_unused(settings: Settings, plan_id: str, now: datetime, logger: Log) -> None:
-    """Drops the kept replies that are too old or too many, but for this plan's: they may be the oldest of all.
+def drop_unused(settings: Settings, plan_ids: Sequence[str], now: datetime, logger: Log) -> None:
+    """Drops the kept replies that are too old or too many, but for these plans': they may be the oldest of all.
 
     Whatever goes wrong with that is a warning.
     """
     cache_dir, days, gb = settings.locate(settings.cache_dir), settings.cache_max_days, settings.cache_max_gb
     try:
-        pruned = prune_cache(cache_dir, days, gb, now, but_for=[plan_id])
+        pruned = prune_cache(cache_dir, days, gb, now, but_for=plan_ids)
     except StoreError as error:
         logger.warning("%s", error)
         return

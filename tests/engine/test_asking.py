@@ -21,6 +21,7 @@ from engine.errors import (
     CredentialsError,
     ExemplarsError,
     ModelNotFoundError,
+    ProviderDownError,
     ProviderError,
     ProviderTimeoutError,
     ProviderUnavailableError,
@@ -198,13 +199,29 @@ async def test_failure_that_cannot_pass_is_not_asked_again(tmp_path: Path, kind:
 
 
 async def test_first_call_gives_up_early_where_nothing_has_answered(tmp_path: Path) -> None:
-    client = FakeClient(lambda _: ProviderUnavailableError("no connection"))
-    with pytest.raises(ProviderError, match="no connection") as caught:
+    client = FakeClient(lambda _: ProviderUnavailableError("no connection", nobody_there=True))
+    with pytest.raises(ProviderDownError, match=f"no connection .asked {MAX_FIRST_ATTEMPTS} times"):
         await ask_once(make_asker(client, tmp_path))
 
-    assert not isinstance(caught.value, RetryableProviderError)
-    assert f"asked {MAX_FIRST_ATTEMPTS} times" in str(caught.value)
     assert MAX_FIRST_ATTEMPTS == len(client.requests) < MAX_ATTEMPTS
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ProviderTimeoutError("no reply", maybe_billed=True),
+        ProviderUnavailableError("HTTP 503"),
+        RateLimitedError("slow down"),
+    ],
+)
+async def test_first_call_is_tried_to_the_end_where_somebody_is_there(
+    tmp_path: Path, error: RetryableProviderError
+) -> None:
+    client = FakeClient(lambda _: error)
+    with pytest.raises(ProviderDownError, match=f"asked {MAX_ATTEMPTS} times, no call has been answered"):
+        await ask_once(make_asker(client, tmp_path))
+
+    assert MAX_ATTEMPTS == len(client.requests)
 
 
 async def test_later_call_is_tried_to_the_end_where_something_has_answered(tmp_path: Path) -> None:
@@ -323,6 +340,25 @@ async def test_call_that_broke_off_counts_as_if_it_had_cost_all_that_it_can(tmp_
     assert "$0.0100 of it for 1 calls that broke off" in str(outcomes[-1])
 
 
+async def test_reply_that_does_not_say_what_it_took_counts_as_all_that_it_can_have_cost(tmp_path: Path) -> None:
+    asker, _ = make_priced(lambda _: Reply("one", "stop", cost_usd=0.0), tmp_path, 0.035)
+
+    assert (3, 1) == count_kinds(await ask_many(asker, 4))
+    assert pytest.approx(0.03) == asker.limits.spent_usd
+
+
+async def test_once_refused_no_cheaper_call_is_made_either(tmp_path: Path) -> None:
+    asker, client = make_priced(answer_each(0.01), tmp_path, 0.0145)
+    cheap = replace(REQUEST, max_tokens=40)
+    with asker.keeping(PLAN):
+        await asker.ask("one", REQUEST)
+        for label, request in [("two", REQUEST), ("three", cheap)]:
+            with pytest.raises(BudgetError, match=r"next call could cost \$0\.0100"):
+                await asker.ask(label, request)
+
+    assert 1 == len(client.requests)
+
+
 async def test_call_that_was_sent_away_costs_nothing(tmp_path: Path) -> None:
     asker, client = make_priced(answer_in_turn(REPLY, RateLimitedError("slow down"), REPLY), tmp_path, 0.035)
 
@@ -412,7 +448,7 @@ FALLBACK = replace(CHAT, name="openai/spare", model="openai/spare", identity="op
     [
         (QuotaSpentError("nothing left"), 1),
         (ModelNotFoundError("no such model"), 1),
-        (ProviderUnavailableError("down"), MAX_FIRST_ATTEMPTS),
+        (ProviderUnavailableError("down", nobody_there=True), MAX_FIRST_ATTEMPTS),
     ],
 )
 async def test_fallback_is_asked_where_the_model_has_no_answer_and_is_named(

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+import httpx
 import pytest
 from chaos.faults import FAULTS, Fault, Script, Turn
 from chaos.provider import MODEL, serve_chaos
@@ -21,7 +22,7 @@ from engine.errors import (
     RateLimitedError,
     RetryableProviderError,
 )
-from engine.failures import _parse_retry_after
+from engine.failures import _is_flagged, _may_be_billed, _parse_retry_after
 from engine.generate import make_chat_request
 from engine.llm import REFUSED, Endpoint, LitellmClient
 from engine.prices import find_price
@@ -132,6 +133,7 @@ def test_retry_after_is_read_as_seconds_and_as_a_date(outcomes: Mapping[Fault, R
         ("Wed, 25 Nov 2026 11:00:00 GMT", 0.0),
         ("Wed, 25 Nov 2026 12:00:30 -0000", 30.0),
         ("soon", None),
+        ("Wed, 25 Nov 99999 12:00:30 GMT", None),
         ("", None),
         ("nan", None),
     ],
@@ -146,3 +148,35 @@ async def test_where_nobody_listens_nothing_was_billed(url: str) -> None:
 
     assert isinstance(error, ProviderUnavailableError)
     assert (False, None) == (error.maybe_billed, error.retry_after_seconds)
+
+
+def fail_with(status: int, body: object = None) -> Exception:
+    """An error as a library raises it of a response."""
+    request = httpx.Request("POST", "http://127.0.0.1/v1")
+    error = Exception("it failed")
+    error.body = body  # type: ignore[attr-defined]
+    error.__cause__ = httpx.HTTPStatusError("it failed", request=request, response=httpx.Response(status))
+    return error
+
+
+@pytest.mark.parametrize(("status", "billed"), [(429, False), (500, False), (503, False), (504, True), (524, True)])
+def test_gateway_that_gave_up_waiting_may_bill_what_was_worked_on(status: int, billed: bool) -> None:
+    assert billed is _may_be_billed(fail_with(status))
+
+
+def test_what_is_no_status_and_no_lack_of_a_connection_may_be_billed() -> None:
+    assert _may_be_billed(ValueError("the reply can't be read"))
+
+
+@pytest.mark.parametrize(
+    ("body", "flagged"),
+    [
+        ({"error": {"code": 403, "metadata": {"reasons": ["violence"], "flagged_input": "…"}}}, True),
+        ({"code": 403, "metadata": {"reasons": ["violence"]}}, True),
+        ({"code": 403, "metadata": {}}, False),
+        ({"code": "invalid_api_key"}, False),
+        (None, False),
+    ],
+)
+def test_flagged_prompt_is_no_wrong_key(body: object, flagged: bool) -> None:
+    assert flagged is _is_flagged(fail_with(403, body))

@@ -9,8 +9,9 @@ from fakes.builders import make_level
 from fakes.client import HeardProgress
 from fakes.workspace import HANDLE, make_workspace
 
+from engine.endpoints import check_prices, describe_endpoint, describe_judge
 from engine.errors import FrozenModelError, ModelNotFoundError, NoSeedsError, UnknownModelError, UnpricedError
-from engine.job import check_prices, describe_endpoint, describe_judge, load_job, open_jury
+from engine.job import load_job, open_jury
 from engine.limits import Limits
 from engine.settings import Settings
 

@@ -270,8 +270,11 @@ def fail_until_down(pace: Pace, clock: Clock) -> None:
         clock.now = pace._resume_at
 
 
-@pytest.mark.parametrize(("error", "patient"), [(DOWN, False), (LIMITED, True)])
-def test_before_anything_was_answered_only_who_asks_to_wait_is_waited_for(
+NOBODY = ProviderUnavailableError("no connection", nobody_there=True)
+
+
+@pytest.mark.parametrize(("error", "patient"), [(NOBODY, False), (DOWN, True), (LIMITED, True)])
+def test_before_anything_was_answered_only_who_is_there_is_waited_for(
     error: ProviderUnavailableError | RateLimitedError, patient: bool
 ) -> None:
     pace, clock, _ = make_pace()

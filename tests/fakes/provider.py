@@ -12,7 +12,8 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, TypeVar
 
 import uvicorn
 from fastapi import FastAPI, Request, Response
@@ -21,8 +22,10 @@ from fastapi.responses import JSONResponse
 from engine.words import FUNCTION_WORDS
 
 SEED_SHOWN = re.compile(r"in the course of their work:\n\n(.+?)\n\nOn the trait", re.DOTALL)
+Served = TypeVar("Served", bound="Provider")
 Style = Literal["prose", "german", "same", "one_pole", "empty", "no_json"]
 
+ESTABLISHED = "01"
 PROMPT_TOKENS = 400
 COMPLETION_TOKENS = 80
 RETRY_AFTER_SECONDS = 0.05
@@ -124,6 +127,7 @@ class Provider:
         self.roomier: Counter[str] = Counter()
         self._most_tokens: dict[str, int] = {}
         self.answers: Counter[str] = Counter()
+        self.keys: set[str] = set()
         self.schemas: list[bool] = []
         self.bodies: list[dict[str, Any]] = []
         self.moments: list[float] = []
@@ -136,6 +140,12 @@ class Provider:
         """Calls of a prompt after its first, but for those sent away with 429 or 500 and those with more room."""
         again = self.limited.total() + self.broken.total() + self.roomier.total()
         return self.calls.total() - len(self.calls) - again
+
+    def count_connections(self) -> int:
+        """How many connections to it are open, by the word of the system."""
+        port = int(self.url.split(":")[2].partition("/")[0])
+        lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        return sum(line[1].endswith(f":{port:04X}") and line[3] == ESTABLISHED for line in lines)
 
     async def complete(self, body: dict[str, Any]) -> Response:
         """Answers one call."""
@@ -193,7 +203,7 @@ class Provider:
     def _fail(self, prompt: str, has_schema: bool) -> Response | None:
         behaviour, first = self.behaviour, self.calls[prompt] == 1
         if behaviour.status is not None:
-            soon = {"Retry-After": str(RETRY_AFTER_SECONDS)} if behaviour.status == 429 else None
+            soon = {"Retry-After": str(RETRY_AFTER_SECONDS)} if behaviour.status in (429, 503) else None
             message, code = REFUSALS.get(behaviour.status, ("An accident.", ""))
             return _refuse(behaviour.status, message, code, headers=soon)
         if behaviour.refuses_schema and has_schema:
@@ -210,17 +220,31 @@ class Provider:
 @contextmanager
 def serve_provider(behaviour: Behaviour = Behaviour()) -> Iterator[Provider]:
     """A provider that listens on a free loopback port while the block runs."""
-    provider = Provider(behaviour)
+    with serve(Provider(behaviour)) as provider:
+        yield provider
+
+
+@contextmanager
+def serve(provider: Served) -> Iterator[Served]:
+    """Lets a provider listen on a free loopback port while the block runs."""
     app = FastAPI()
 
     @app.post("/v1/chat/completions")
     async def complete(request: Request) -> Response:
+        provider.keys.add(request.headers["authorization"].removeprefix("Bearer "))
         return await provider.complete(await request.json())
 
+    with serve_app(app) as url:
+        provider.url = f"{url}/v1"
+        yield provider
+
+
+@contextmanager
+def serve_app(app: FastAPI) -> Iterator[str]:
+    """The address of an application that listens on a free loopback port while the block runs."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=512)
     # asyncio does so only for sockets that it makes itself; without it every answer comes 40 ms late.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    provider.url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
     config = uvicorn.Config(app, log_level="critical", lifespan="off", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
@@ -228,7 +252,7 @@ def serve_provider(behaviour: Behaviour = Behaviour()) -> Iterator[Provider]:
     try:
         while not server.started:
             time.sleep(0.01)
-        yield provider
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
         server.should_exit = True
         thread.join(10)

@@ -1,6 +1,7 @@
 """A stage: a run in mid-generation behind a door, a client that watches it, and ways to kill each part."""
 
 import os
+import shutil
 import signal
 import threading
 import time
@@ -92,6 +93,39 @@ class Stage:
         self.killed_at = time.monotonic()
         self.wait_for_looks(10)
 
+    def cancel(self) -> None:
+        """The UI's button: Cancel."""
+        self.killed_at = time.monotonic()
+        self._press("CANCELLING", "Cancelling")
+
+    def retry(self) -> None:
+        """The UI's button: Retry. Waits until the run, the same one, has ended once more.
+
+        Prefect's worker looks after a run that crashed for 3 s and calls it so again, whatever was pressed meanwhile.
+        """
+        before, ended = self._read_run()["run_count"], self.read_state()
+
+        def runs_again() -> bool:
+            if self._read_run()["run_count"] > before:
+                return True
+            if self.read_state() == ended:
+                self._press("SCHEDULED", "AwaitingRetry")
+            return False
+
+        wait_until(runs_again, 90, "it runs again")
+        wait_until(lambda: self.read_state() in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED"), 180, "it has ended")
+
+    def read_set(self) -> dict[str, bytes]:
+        """The files of the run's set in the store."""
+        [folder] = [path for path in self.surface.door.workspace.list_sets() if self.run_id in path.name]
+        return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+    def forget(self) -> None:
+        """Clears the store and the kept replies, as if nothing had ever run."""
+        for name in ("samples", "cache"):
+            shutil.rmtree(self.surface.door.workspace.folder / name)
+        self.provider.forget()
+
     def wait_for_looks(self, count: int) -> None:
         """Waits until the client has looked so many times more."""
         before = len(self.client.seen)
@@ -118,6 +152,19 @@ class Stage:
     def read_state(self) -> str:
         """The type of the run's state in Prefect."""
         return self.surface.site.read_state(self.run_id)[0]
+
+    def read_logs(self) -> list[str]:
+        """What the run has logged, from its beginning."""
+        found = {"flow_run_id": {"any_": [self.run_id]}}
+        return [line["message"] for line in self.surface.site.ask("POST", "/logs/filter", logs=found)]
+
+    def _press(self, state: str, name: str) -> None:
+        path = f"/flow_runs/{self.run_id}/set_state"
+        self.surface.site.ask("POST", path, state={"type": state, "name": name}, force=True)
+
+    def _read_run(self) -> dict[str, Any]:
+        run: dict[str, Any] = self.surface.site.ask("GET", f"/flow_runs/{self.run_id}")
+        return run
 
     def say(self, case: str, free_seconds: float) -> None:
         """The line of the closing note."""

@@ -448,7 +448,7 @@ async def test_failed_quota_is_a_failed_flow_run(workspace: Workspace, provider:
         (403, CredentialsError, "Set EXEMPLARS_SYNTH_API_KEY"),
         (404, ModelNotFoundError, "Check EXEMPLARS_SYNTH_MODEL and EXEMPLARS_SYNTH_API_BASE"),
         (429, ProviderError, "asked 8 times, no call has been answered"),
-        (503, ProviderError, "asked 4 times, no call has been answered"),
+        (503, ProviderError, "asked 8 times, no call has been answered"),
     ],
 )
 def test_provider_that_answers_nothing_ends_the_run(

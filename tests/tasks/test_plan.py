@@ -21,7 +21,7 @@ def drop(cache: Path, now: datetime = LATER) -> None:
     for plan_id in ("mine", "other"):
         if not cache.is_file():
             KeptReplies(str(cache), plan_id).close()
-    drop_unused(Settings(cache_dir=str(cache)), "mine", now, LOG)
+    drop_unused(Settings(cache_dir=str(cache)), ["mine"], now, LOG)
 
 
 def test_unused_plans_are_dropped_and_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

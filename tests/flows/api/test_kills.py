@@ -4,6 +4,7 @@ What must wait for an automation, and the wakings of a run that was stopped, tak
 ``-s`` prints what the client saw: ``LONG=1 pytest tests/flows/api/test_kills.py -s``.
 """
 
+import json
 import os
 import shutil
 import signal
@@ -12,17 +13,20 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from fakes.provider import Provider, serve_provider
+from fakes.provider import Behaviour, Provider, serve_provider
 from fakes.site import list_flow_processes, wait_until
 from fakes.stage import CONCURRENCY, Client, Stage
 from fakes.surface import Surface, open_surface
 
+from engine.sample_set import CARD, MANIFEST, REJECTED, REPORT, SAMPLES, VERDICT
 from flows.serve_parts import LEASES
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 # What a dead run's automation may take; without it a model is free within seconds, on a busy machine too.
 AUTOMATION_SECONDS, SECONDS = 150.0, 60.0
+# What a cancelled run may take until it calls nobody any more (issue 5).
+STOP_SECONDS = 5.0
 LONG = bool(os.environ.get("LONG"))
 Test = Callable[..., None]
 
@@ -172,22 +176,88 @@ def test_server_is_away_for_longer_than_heartbeats_may_be(stage: Stage) -> None:
     check_end(stage, attached)
 
 
-@long
-@pytest.mark.parametrize("away", [False, True])
-def test_run_is_cancelled_in_the_ui(stage: Stage, away: bool) -> None:
-    if away:
-        stage.kill("server")
-        stage.surface.site.start_server()
-    stage.killed_at = time.monotonic()
-    stage.surface.set_state(stage.run_id, "CANCELLING")
+def check_retry(stage: Stage) -> None:
+    """Retry in the UI: the same run goes on, and its set is the one of a run that nothing ever disturbed.
+
+    Only the account of the calls that broke off, which may have been billed, tells them apart.
+    """
+    stage.go_on()
+    stage.retry()
+    check_end(stage, stage.run_id)
+    disturbed = stage.read_set()
+    stage.forget()
+    stage.retry()
+    check_end(stage, stage.run_id)
+    straight = stage.read_set()
+    verdicts = [json.loads(files.pop(VERDICT)) for files in (straight, disturbed)]
+    for verdict, files in zip(verdicts, (straight, disturbed), strict=True):
+        del verdict["cost"]["possibly_billed"], files[MANIFEST]
+
+    assert {SAMPLES, REJECTED, REPORT, CARD} == straight.keys()
+    assert (verdicts[0], straight) == (verdicts[1], disturbed)
+
+
+def test_run_that_is_cancelled_in_the_ui_calls_nobody_any_more(stage: Stage) -> None:
+    calls = stage.provider.calls.total()
+    stage.cancel()
+    wait_until(lambda: stage.provider.count_connections() == 0, STOP_SECONDS, "its connections are closed")
+    stopped = time.monotonic() - stage.killed_at
     free = stage.wait_until_free(SECONDS)
     ended, sets = stage.read_state(), stage.list_runs()
+    stage.say(f"cancelled, connections closed after {stopped:.1f} s", free)
+
+    assert ("CANCELLED", [], calls) == (ended, sets, stage.provider.calls.total())
+    if LONG:
+        check_retry(stage)
+
+
+@long
+@pytest.mark.parametrize("gone", ["server", "worker"])
+def test_cancelled_run_whose_worker_cannot_hear(stage: Stage, gone: str) -> None:
+    stage.kill(gone)
+    if gone == "server":
+        stage.surface.site.start_server()
+    stage.cancel()
+    wait_until(lambda: stage.provider.count_connections() == 0, STOP_SECONDS, "its connections are closed")
+    stopped = time.monotonic() - stage.killed_at
+    free = stage.wait_until_free(SECONDS)
+    ended, sets = stage.read_state(), stage.list_runs()
+    if gone == "worker":
+        stage.surface.site.start_worker()
     stage.go_on()
     attached = finish(stage)
-    stage.say(f"cancelled, server was away {away}", free)
+    stage.say(f"cancelled, {gone} was away, connections closed after {stopped:.1f} s", free)
 
     assert ("CANCELLED", []) == (ended, sets)
     check_end(stage, attached)
+
+
+@long
+def test_run_that_failed_goes_on_when_it_is_retried(stage: Stage) -> None:
+    stage.provider.behaviour = Behaviour(status=401)
+    wait_until(lambda: stage.read_state() == "FAILED", 90, "it fails")
+
+    check_retry(stage)
+
+
+@long
+def test_run_that_was_killed_goes_on_when_it_is_retried(stage: Stage) -> None:
+    stage.kill("flows")
+    wait_until(lambda: stage.read_state() == "CRASHED", 90, "it has crashed")
+
+    check_retry(stage)
+
+
+@long
+def test_run_that_completed_is_retried_and_keeps_its_set(stage: Stage) -> None:
+    stage.go_on()
+    wait_until(lambda: stage.read_state() == "COMPLETED", 90, "it completes")
+    before, calls = stage.read_set(), stage.provider.calls.total()
+    stage.retry()
+    wait_until(lambda: any("Nothing is asked again" in line for line in stage.read_logs()), 30, "it says so")
+
+    assert (before, calls) == (stage.read_set(), stage.provider.calls.total())
+    check_end(stage, stage.run_id)
 
 
 @long

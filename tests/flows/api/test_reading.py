@@ -29,6 +29,7 @@ from fakes.workspace import HANDLE, make_workspace
 
 from engine.model import digest_text
 from engine.samples import make_id
+from engine.seal import seal
 
 pytestmark = pytest.mark.slow
 
@@ -408,7 +409,7 @@ def test_report_belongs_to_the_place_of_its_set(surface: Surface) -> None:
     samples = surface.door.workspace.samples
     run_id = attach_texts(samples, PRIVATE, ["a sample of somebody else"], report="<p>secret</p>")
     [manifest] = samples.glob(f"handle={PRIVATE}/*/run={run_id}/_manifest.json")
-    manifest.write_text(manifest.read_text().replace(PRIVATE, HANDLE))
+    manifest.write_bytes(seal(json.loads(manifest.read_text().replace(PRIVATE, HANDLE))))
     other = attach_texts(samples, TRAINED, ["a sample without a report"])
     [report] = samples.glob(f"*/*/run={other}/_run/report.html")
     report.unlink()

@@ -1,0 +1,101 @@
+"""Endpoints: which models a level asks, at what address and price, and the limit on cost that has to hold for them."""
+
+from dataclasses import replace
+
+from pydantic import SecretStr
+
+from engine.effort import Level
+from engine.embedded import describe_embedded, is_embedded
+from engine.errors import UnpricedError
+from engine.llm import Endpoint
+from engine.prices import find_price, may_think, parse_price
+from engine.redact import hide_credentials
+from engine.settings import Settings
+
+
+def describe_endpoint(settings: Settings, level: Level) -> Endpoint:
+    """What is known of a level's synth model before anything is started or asked.
+
+    Raises:
+        ModelNotFoundError: the embedded model's file is not there.
+    """
+    if is_embedded(level.synth_model):
+        return describe_embedded(level.synth_model)
+    return _make_endpoint(level.synth_model, settings.synth_api_base, settings.synth_api_key, settings.synth_price)
+
+
+def describe_judge(settings: Settings, level: Level) -> Endpoint | None:
+    """Where the chat judge is asked; None where nobody votes: the dial has no votes, or the embedded model judges.
+
+    The synth model's own address and key serve where both models are the same and the judge has no address of its
+    own. They are never given to another model: its provider may be another, and a key is for who issued it.
+    """
+    if not level.judge_votes or is_embedded(level.judge_model):
+        return None
+    shared = level.judge_model == level.synth_model and settings.judge_api_base is None
+    base = settings.synth_api_base if shared else settings.judge_api_base
+    key = settings.judge_api_key or (settings.synth_api_key if shared else None)
+    price = settings.judge_price or (settings.synth_price if shared else None)
+    return replace(_make_endpoint(level.judge_model, base, key, price), settings="EXEMPLARS_JUDGE")
+
+
+def describe_fallbacks(settings: Settings) -> list[Endpoint]:
+    """Who is asked, in order, where the synth model has no answer: at their providers' own addresses, by their keys."""
+    return [
+        replace(_make_endpoint(name, None, None, None), settings="EXEMPLARS_SYNTH_FALLBACKS")
+        for name in settings.fallbacks
+    ]
+
+
+def limit_cost(settings: Settings, level: Level) -> float | None:
+    """What a run may cost at most, in USD: the lower of the setting and the dial's; None without a limit."""
+    return min((cost for cost in (settings.max_cost_usd, level.max_cost_usd) if cost is not None), default=None)
+
+
+def check_prices(settings: Settings, level: Level) -> None:
+    """Whether a limit on cost, where there is one, can hold for every model that the run may ask.
+
+    Raises:
+        UnpricedError: it cannot; names each model without a price.
+    """
+    limit = limit_cost(settings, level)
+    if limit is None:
+        return
+    asked = [describe_endpoint(settings, level), describe_judge(settings, level)]
+    remedies = {
+        endpoint.name: f"mend its name, or give {endpoint.settings}_PRICE=<in>/<out>"
+        for endpoint in reversed(asked)
+        if endpoint and endpoint.price is None
+    }
+    for endpoint in describe_fallbacks(settings):
+        if endpoint.price is None:
+            remedies.setdefault(endpoint.name, f"leave it out of {endpoint.settings}, for no list has its price")
+    if remedies:
+        said = ". ".join(f"{name}: {remedy}" for name, remedy in remedies.items())
+        raise UnpricedError(
+            f"The limit of ${limit:g} on the cost of a run ({_name_limits(settings, level)}) cannot hold where no "
+            f"price is known. {said}. Prices are USD for a million tokens, 0/0 for a server of your own that costs "
+            "nothing. Or set no limit there"
+        )
+
+
+def _name_limits(settings: Settings, level: Level) -> str:
+    """Where the limits stand; the lower one first, since it is the one that counts."""
+    limits = [
+        (settings.max_cost_usd, "EXEMPLARS_MAX_COST_USD"),
+        (level.max_cost_usd, f"max_cost_usd of effort {level.effort} in {settings.effort_file}"),
+    ]
+    known = sorted((usd, where) for usd, where in limits if usd is not None)
+    return ", and ".join([known[0][1], *(f"${usd:g} by {where}" for usd, where in known[1:])])
+
+
+def _make_endpoint(model: str, base: str | None, key: SecretStr | None, price: str | None) -> Endpoint:
+    return Endpoint(
+        name=model,
+        model=model,
+        identity=f"{model}@{hide_credentials(base or '')}",
+        api_base=base,
+        api_key=key.get_secret_value() if key else None,
+        price=parse_price(price) if price else find_price(model),
+        thinks=may_think(model),
+    )

@@ -1,0 +1,195 @@
+"""A key is in nothing that is written, whatever echoes it.
+
+The provider of these tests has the key in replies, refusals, errors and headers. LONG=1 does the same with a server, a
+worker and a database of their own, every logger at DEBUG, and looks at the list of processes meanwhile.
+"""
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Collection, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+import pyarrow.parquet as pq
+import pytest
+from fakes.echo import EchoingProvider, spell
+from fakes.provider import Behaviour, serve
+from fakes.site import Site, open_site, wait_until
+from fakes.workspace import ROOT, Workspace, make_workspace, read_kept, read_rejected
+from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL
+
+from engine.errors import CredentialsError, ExemplarsError, ProviderError
+from engine.redact import MARK
+from flows.credentials import SYNTH_BLOCK
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+KEY = "sk-proj-9f/8Aw+7LmN0pR2tVbY4dC6eG1hJ3kQ5sT8uW0xZ"
+USER, PASSWORD = "reader-of-texts", "swordfish/17+4"
+LONG = bool(os.environ.get("LONG"))
+SAVE = f"""
+import sys
+from prefect.blocks.system import Secret
+Secret(value=sys.stdin.read()).save({SYNTH_BLOCK!r}, overwrite=True)
+"""
+# Everything that can tell of requests does.
+NOISY = {
+    "PREFECT_LOGGING_LEVEL": "DEBUG",
+    "PREFECT_LOGGING_ROOT_LEVEL": "DEBUG",
+    "PREFECT_LOGGING_EXTRA_LOGGERS": "openai,httpx,httpcore,LiteLLM",
+    "PREFECT_SERVER_LOGGING_LEVEL": "DEBUG",
+    "LITELLM_LOG": "DEBUG",
+    "OPENAI_LOG": "debug",
+}
+READ = ("logs", "flow_runs", "task_runs", "artifacts", "block_documents")
+Test = Callable[..., None]
+
+
+def long(test: Test) -> Test | None:
+    """The test, which takes minutes; none at all without LONG=1, since in CI a skip is a failure."""
+    return test if LONG else None
+
+
+@pytest.fixture
+def echoing() -> Iterator[EchoingProvider]:
+    with serve(EchoingProvider(Behaviour(), KEY)) as provider:
+        yield provider
+
+
+@pytest.fixture
+def exposed(tmp_path: Path, echoing: EchoingProvider) -> Workspace:
+    """A workspace with the key, whose provider tells it to everybody."""
+    workspace = make_workspace(tmp_path / "exposed", echoing, EXEMPLARS_SYNTH_API_KEY=KEY)
+    workspace.write_effort(top_up_rounds=10, over_generation=3.0)
+    return workspace
+
+
+def list_needles(*keys: str) -> list[bytes]:
+    """What must be found nowhere: each key in every spelling, and its beginning."""
+    return [text.encode() for key in keys for text in (key[:12], *spell(key), json.dumps(key)[1:-1])]
+
+
+def find_leaks(folders: Collection[Path], keys: Collection[str], *said: str) -> list[str]:
+    """Where a key is found: in the files below the folders, in what their tables hold, and in what was said."""
+    needles = list_needles(*keys)
+    places = {str(number): text.encode() for number, text in enumerate(said)}
+    for path in (path for folder in folders for path in folder.rglob("*") if path.is_file()):
+        places[str(path)] = path.read_bytes()
+        if path.suffix == ".parquet":
+            # Its pages are compressed.
+            places[f"rows of {path}"] = json.dumps(pq.read_table(path).to_pylist(), default=str).encode()
+        elif places[str(path)].startswith(b"SQLite format 3"):
+            # A long value lies in several pages.
+            with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+                places[f"rows of {path}"] = "\n".join(connection.iterdump()).encode()
+    return [f"{needle!r} in {place}" for place, content in places.items() for needle in needles if needle in content]
+
+
+def find_database() -> Path:
+    """The folder of the database of the server that the tests' own runs use."""
+    return Path(str(PREFECT_API_DATABASE_CONNECTION_URL.value()).partition("///")[2]).parent
+
+
+def test_run_that_is_told_its_key_everywhere_writes_it_nowhere(
+    prefect_server: str, exposed: Workspace, echoing: EchoingProvider, caplog: pytest.LogCaptureFixture
+) -> None:
+    exposed.run()
+    [folder] = exposed.list_sets()
+    rejected = read_rejected(folder)
+
+    assert [] == find_leaks([exposed.folder, find_database()], [KEY], caplog.text)
+    assert 0 == read_kept(folder)["text"].str.contains(MARK, regex=False).sum()
+    assert {"placeholder"} == set(rejected[rejected["text"].str.contains(MARK, regex=False, na=False)]["reason"])
+    assert "refused" in set(rejected["reason"])
+    assert echoing.echoes > 30
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "error"),
+    [
+        (Behaviour(status=401), CredentialsError),
+        (Behaviour(status=500), ProviderError),
+    ],
+)
+def test_run_that_fails_in_the_words_of_its_key_tells_them_without_it(
+    prefect_server: str,
+    exposed: Workspace,
+    echoing: EchoingProvider,
+    caplog: pytest.LogCaptureFixture,
+    behaviour: Behaviour,
+    error: type[ExemplarsError],
+) -> None:
+    echoing.behaviour = behaviour
+    with pytest.raises(error, match="redacted") as raised:
+        exposed.run()
+
+    assert [] == find_leaks([exposed.folder, find_database()], [KEY], caplog.text, str(raised.value))
+    assert "Traceback" in caplog.text
+
+
+@contextmanager
+def watch_processes() -> Iterator[set[str]]:
+    """The command lines of all processes of this machine that run while the block does."""
+    seen: set[str] = set()
+    stopping = threading.Event()
+
+    def watch() -> None:
+        while not stopping.wait(0.1):
+            told = subprocess.run(["ps", "-eww", "-o", "args"], capture_output=True, text=True, check=True)
+            seen.update(told.stdout.splitlines())
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        stopping.set()
+        thread.join()
+
+
+@long
+@pytest.mark.parametrize("by_block", [False, True])
+def test_whole_site_writes_the_key_nowhere(tmp_path: Path, echoing: EchoingProvider, by_block: bool) -> None:
+    user, password = quote(USER, safe=""), quote(PASSWORD, safe="")
+    base = echoing.url.replace("http://", f"http://{user}:{password}@")
+    variables = {"EXEMPLARS_SYNTH_API_KEY": "" if by_block else KEY, "EXEMPLARS_SYNTH_API_BASE": base}
+    workspace = make_workspace(tmp_path / "site", echoing, **variables, **NOISY)
+    workspace.write_effort(top_up_rounds=10, over_generation=3.0)
+    with open_site(workspace) as site, watch_processes() as seen:
+        site.start_server()
+        site.deploy()
+        if by_block:
+            subprocess.run([sys.executable, "-c", SAVE], env=site.variables, cwd=ROOT, input=KEY, text=True, check=True)
+        site.start_worker()
+        ends = [run_to_its_end(site, echoing, Behaviour(status=status)) for status in (None, 401, 404, 500)]
+        ends.append(kill_in_mid_run(site, echoing))
+        told = [json.dumps(site.ask("POST", f"/{kind}/filter", limit=200)) for kind in READ]
+        leaks = find_leaks([tmp_path], [KEY, PASSWORD, f"{USER}:{PASSWORD}"], *told, *seen)
+        size = sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file())
+    print(f"\n{ends}, {echoing.echoes} echoes; {size >> 20} MB of files and {len(seen)} command lines: {leaks}")
+
+    assert ["COMPLETED", "FAILED", "FAILED", "FAILED", "CRASHED"] == ends
+    assert [] == leaks
+
+
+def run_to_its_end(site: Site, provider: EchoingProvider, behaviour: Behaviour) -> str:
+    provider.forget()
+    provider.behaviour = behaviour
+    run_id = site.start_run()
+    wait_until(lambda: site.read_state(run_id)[0] in ("COMPLETED", "FAILED", "CRASHED"), 180, "it has ended")
+    return site.read_state(run_id)[0]
+
+
+def kill_in_mid_run(site: Site, provider: EchoingProvider) -> str:
+    provider.forget()
+    provider.behaviour = Behaviour(hold_after=10)
+    run_id = site.start_run()
+    wait_until(lambda: provider.calls.total() > 10, 120, "in mid-run")
+    site.kill("flows")
+    wait_until(lambda: site.read_state(run_id)[0] == "CRASHED", 120, "it has crashed")
+    return site.read_state(run_id)[0]
