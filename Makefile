@@ -23,9 +23,9 @@ run: $(VENV)/.run
 serve: $(VENV)/.run
 	@$(BIN)/python -m flows.serve
 
-# Much of the slow tests is waiting: two at a time, each file's in one process since they share servers.
+# Much of the slow tests is waiting: three at a time, each file's in one process since they share servers.
 test: $(VENV)/.dev
-	$(BIN)/pytest tests --ignore=tests/bench -n 2 --dist loadfile
+	$(BIN)/pytest tests --ignore=tests/bench -n 3 --dist loadfile
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

@@ -39,6 +39,7 @@ class AttachedSet:
     attached_ns: int
     run_id: str
     folder: str
+    manifest_bytes: int
 
 
 def walk_attached(
@@ -54,7 +55,7 @@ def walk_attached(
     for item in list_attached(samples_uri, handle):
         if (item.attached_ns, item.run_id) < (start.attached_ns, start.run_id):
             continue
-        counts = _read_counts(item.folder, item.attached_ns)
+        counts = _read_counts(item.folder, (item.attached_ns, item.manifest_bytes))
         if not counts or (trait_key is not None and trait_key not in counts):
             continue
         first = start.row if (item.attached_ns, item.run_id) == (start.attached_ns, start.run_id) else 0
@@ -70,7 +71,7 @@ def count_attached(samples_uri: str, handle: str) -> dict[str, SampleCount]:
     """
     counts: dict[str, SampleCount] = defaultdict(SampleCount)
     for item in list_attached(samples_uri, handle):
-        for trait, count in (_read_counts(item.folder, item.attached_ns) or {}).items():
+        for trait, count in (_read_counts(item.folder, (item.attached_ns, item.manifest_bytes)) or {}).items():
             counts[trait] += count
     return dict(counts)
 
@@ -88,14 +89,14 @@ def list_attached(samples_uri: str, handle: str) -> list[AttachedSet]:
     except (OSError, pa.ArrowException) as error:
         raise StoreError(f"The sample store {parent} cannot be listed: {error}") from error
     return sorted(
-        AttachedSet(moment, name.removeprefix(PREFIX), f"{parent}/{name}")
-        for name, moment in found.items()
+        AttachedSet(moment, name.removeprefix(PREFIX), f"{parent}/{name}", size)
+        for name, (moment, size) in found.items()
         if name.startswith(PREFIX)
     )
 
 
-def find_manifests(filesystem: fs.FileSystem, path: str) -> dict[str, int]:
-    """The names of the folders directly below a path that hold a manifest, and its time in nanoseconds.
+def find_manifests(filesystem: fs.FileSystem, path: str) -> dict[str, tuple[int, int]]:
+    """The names of the folders directly below a path that hold a manifest, its time in nanoseconds, and its bytes.
 
     A local disk is asked for each manifest by its name, an object store for the whole tree, which takes it one request
     for a thousand files.
@@ -104,17 +105,18 @@ def find_manifests(filesystem: fs.FileSystem, path: str) -> dict[str, int]:
     infos = list_below(filesystem, path, recursive=not is_local)
     if is_local:
         infos = filesystem.get_file_info([f"{info.path}/{MANIFEST}" for info in infos])
-    paths = {info.path: info.mtime_ns or 0 for info in infos if info.type == fs.FileType.File}
-    parts = {tuple(found.rsplit("/", 2)): moment for found, moment in paths.items()}
-    return {folder: moment for (above, folder, name), moment in parts.items() if (above, name) == (path, MANIFEST)}
+    paths = {info.path: _tell_version(info) for info in infos if info.type == fs.FileType.File}
+    parts = {tuple(found.rsplit("/", 2)): version for found, version in paths.items()}
+    return {folder: version for (above, folder, name), version in parts.items() if (above, name) == (path, MANIFEST)}
 
 
-# A manifest is never changed once it stands: what takes its place, as where its set is detached, has another time.
+# A manifest is never changed once it stands: what takes its place, as where its set is detached, has another time or,
+# within one second on an object store, another size.
 @lru_cache(maxsize=16_384)
-def _read_counts(folder: str, attached_ns: int) -> Mapping[str, SampleCount] | None:
-    """How many samples of each trait a set has; None where it is not attached, or not the one of that time any more."""
+def _read_counts(folder: str, version: tuple[int, int]) -> Mapping[str, SampleCount] | None:
+    """How many samples of each trait a set has; None where it is not attached, or not that version of it any more."""
     manifest = read_manifest(folder)
-    if manifest is None or manifest.get("status") != "attached" or _read_time(folder) != attached_ns:
+    if manifest is None or manifest.get("status") != "attached" or _read_version(folder) != version:
         return None
     try:
         return {
@@ -125,10 +127,14 @@ def _read_counts(folder: str, attached_ns: int) -> Mapping[str, SampleCount] | N
         raise StoreError(f"{folder}/{MANIFEST} has no counts of its samples") from error
 
 
-def _read_time(folder: str) -> int | None:
+def _read_version(folder: str) -> tuple[int, int]:
     filesystem, path = open_folder(f"{folder}/{MANIFEST}")
-    time_ns: int | None = filesystem.get_file_info(path).mtime_ns
-    return time_ns
+    return _tell_version(filesystem.get_file_info(path))
+
+
+def _tell_version(info: fs.FileInfo) -> tuple[int, int]:
+    """The time of a file in nanoseconds and its bytes, 0 where there is none."""
+    return info.mtime_ns or 0, info.size or 0
 
 
 def _walk_set(folder: str, trait_key: str | None, first: int) -> Iterator[tuple[int, dict[str, Any]]]:
