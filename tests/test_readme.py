@@ -74,7 +74,7 @@ def test_estimate_of_the_readme_is_what_the_command_prints_but_for_its_numbers(
     terminate = signal.getsignal(signal.SIGTERM)
     code = main(["plan", "u22a8.technical-writing", "--effort", "high"])
     signal.signal(signal.SIGTERM, terminate)
-    [block] = [text for text in find_blocks("text") if "tokens in" in text]
+    [block] = [text for text in find_blocks("text") if "supposed" in text]
     printed = {hide_numbers(line) for line in capsys.readouterr().out.splitlines()}
 
     assert 0 == code
