@@ -50,7 +50,7 @@ class Row:
 
 @dataclass
 class Book:
-    """Runs are forked (``begin_forking``) where nothing else is said."""
+    """Runs are forked (``chaos.forked.forking``) where nothing else is said."""
 
     folder: Path
     tables: list[str] = field(default_factory=list)

@@ -3,7 +3,8 @@
 import multiprocessing
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerProcess
@@ -21,17 +22,26 @@ OUT, ERR = ".out", ".err"
 CONTEXT = multiprocessing.get_context("forkserver")
 
 
-def begin_forking(prefect_url: str) -> None:
-    """Starts the process that is forked, once; all runs have this Prefect server, which is read at import."""
+@contextmanager
+def forking(prefect_url: str) -> Iterator[None]:
+    """The process that is forked is there while the block runs, 700 MB of it.
+
+    All runs have this Prefect server, since Prefect reads its address when it is imported.
+    """
     CONTEXT.set_forkserver_preload(["chaos.preload"])
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PREFECT_API_URL", prefect_url)
         forkserver.ensure_running()
+    try:
+        yield
+    finally:
+        # It would else stay until this process ends.
+        forkserver._forkserver._stop()  # type: ignore[attr-defined]
 
 
 @dataclass
 class Forked:
-    """The command's own main, in a process that is killed like any other; see ``begin_forking``."""
+    """The command's own main, in a process that is killed like any other; see ``forking``."""
 
     workspace: Workspace
     process: ForkServerProcess | None = None

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from chaos.checker import Account, audit, list_differences
 from chaos.faults import PASSING, Script
-from chaos.forked import Forked, begin_forking
+from chaos.forked import Forked, forking
 from chaos.killer import Ending, Toll, count_tolls, run_through
 from chaos.provider import ChaosProvider, serve_chaos
 from fakes.workspace import Workspace, make_workspace
@@ -36,8 +36,9 @@ class Run:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _forking(prefect_server: str) -> None:
-    begin_forking(prefect_server)
+def _forking(prefect_server: str) -> Iterator[None]:
+    with forking(prefect_server):
+        yield
 
 
 @contextmanager
