@@ -41,6 +41,23 @@ Fault = Literal[
 FAULTS: tuple[Fault, ...] = get_args(Fault)
 # What ends a run, since nothing will come of asking again.
 ENDING: frozenset[Fault] = frozenset({"wrong_key", "no_model", "quota_429", "quota_402"})
+# What is answered before the model is asked, and so at once.
+AT_ONCE: frozenset[Fault] = frozenset(
+    {
+        "limited",
+        "limited_seconds",
+        "limited_date",
+        "error_503",
+        "error_529",
+        "policy",
+        "too_long",
+        "wrong_key",
+        "no_model",
+        "quota_429",
+        "quota_402",
+    }
+)
+AT_ONCE_SHARE = 0.1
 # What lies in the prompt, and so is the same at each attempt.
 OF_PROMPT: frozenset[Fault] = frozenset({"too_long", "policy", "filtered", "refusal"})
 PASSING: tuple[Fault, ...] = tuple(fault for fault in FAULTS if fault not in ENDING)
@@ -69,7 +86,7 @@ class Script:
     """What the provider does. Everything is drawn by the seed, the prompt's digest and the number of the attempt at it.
 
     So a run that goes on after a kill meets the same faults on its first attempts, and a prompt that is refused, or too
-    long, is so whenever it comes. ``latency_seconds`` is the median;
+    long, is so whenever it comes. ``latency_seconds`` is the median, a tenth of it where the model is not even asked;
     ``spread`` the sigma of a log-normal distribution around it, 0 where every call takes the same. ``cached`` is the
     share of prompts half of whose tokens count as read before.
     """
@@ -93,12 +110,11 @@ class Script:
             return first
         return None if fault in OF_PROMPT else fault
 
-    def choose_seconds(self, digest: str, attempt: int) -> float:
-        """How long the provider thinks about a call."""
-        if not self.spread:
-            return self.latency_seconds
+    def choose_seconds(self, digest: str, attempt: int, fault: Fault | None = None) -> float:
+        """How long the provider takes for a call."""
+        median = self.latency_seconds * (AT_ONCE_SHARE if fault in AT_ONCE else 1.0)
         share = min(max(self.draw("seconds", digest, attempt), 1e-6), 1 - 1e-6)
-        return self.latency_seconds * math.exp(self.spread * NormalDist().inv_cdf(share))
+        return median * math.exp(self.spread * NormalDist().inv_cdf(share)) if self.spread else median
 
     def draw(self, what: str, digest: str, attempt: int = 0) -> float:
         """A number in [0, 1) that belongs to an attempt at a prompt."""

@@ -230,7 +230,7 @@ class Connection(asyncio.Protocol):
             self._server.note(call, GONE, NOTHING)
             return
         self._call = call
-        seconds = self._server.script.choose_seconds(call.digest, call.attempt)
+        seconds = self._server.script.choose_seconds(call.digest, call.attempt, call.fault)
         self._timer = self._server.loop.call_later(seconds, self._answer, call)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -74,12 +74,12 @@ def play_faults(book: Book) -> None:
     """Every fault alone, and all that pass mixed, beside a run without any."""
     clean = Script(latency_seconds=FAULT_LATENCY_SECONDS)
     scripts = {"none": clean} | {fault: replace(clean, shares={fault: SHARE}) for fault in FAULTS}
-    scripts["mixed"] = replace(clean, shares=MIXED)
+    scripts |= {"mixed": replace(clean, shares=MIXED), "none, again": clean}
     rows = [
-        book.play(name, MEDIUM, script, variables=SOON if SLOW & script.shares.keys() else {})
+        book.play(name, LARGE, script, variables=SOON if SLOW & script.shares.keys() else {})
         for name, script in scripts.items()
     ]
-    title = f"Faults at {SHARE:.0%}: {8 * MEDIUM} cells of {FAULT_LATENCY_SECONDS:g} s, {CONCURRENCY} in flight"
+    title = f"Faults at {SHARE:.0%}: {8 * LARGE} cells of {FAULT_LATENCY_SECONDS:g} s, {CONCURRENCY} in flight"
     _add_runs(book, title, rows)
 
 
