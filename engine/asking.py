@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 
-from engine.calling import GONE, MAX_ATTEMPTS, Caller, Client
+from engine.calling import ENDING, GONE, MAX_ATTEMPTS, Caller, Client
 from engine.errors import ProviderError, RetryableProviderError, StoreError
 from engine.limits import Limits
 from engine.llm import Request
@@ -100,7 +100,8 @@ class Asker:
         shown = _Shown(self._progress)
         try:
             reply = await self._call(request, key, replies, shown)
-        except BaseException:
+        except BaseException as error:
+            self.limits.ends = self.limits.ends or isinstance(error, ENDING)
             shown.end(CallEnded(failed=True))
             raise
         shown.end(CallEnded(reply.completion_tokens))

@@ -1,9 +1,11 @@
 """Calling: one model is called, as fast as its provider bears, and again where that may help."""
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
@@ -11,6 +13,7 @@ from engine.bounds import Bound, bound_call
 from engine.errors import (
     ContentRefusedError,
     ContextTooLongError,
+    CredentialsError,
     ModelNotFoundError,
     ProviderDownError,
     ProviderError,
@@ -28,6 +31,9 @@ from engine.turnstile import Turnstile
 
 MAX_ATTEMPTS = 8
 MAX_WAIT_SECONDS = 60.0
+# What ends a run, and how long those in flight then have.
+ENDING = (CredentialsError, QuotaSpentError, ModelNotFoundError, ProviderDownError)
+ENDING_SECONDS = 30.0
 ALONE = 5
 # What will be the same whatever is asked, and what another model may have an answer to. A key that is refused is for a
 # person to put right.
@@ -143,18 +149,40 @@ class Caller:
             await self._turnstile.enter(bound.tokens)
             begun = None if self.endpoint.price == FREE else await replies.begin(bound.usd)
             try:
-                reply = await self._complete(request)
+                reply = await self._finish(self._make(request, key, replies, bound, begun))
             except ProviderError as error:
                 await self._close(error, bound, begun, replies)
                 weighed = self._weigh(error, request, tries)
                 if weighed is error:
                     raise
                 raise weighed from error
-            reply = await replies.keep(key, self._complete_reply(reply, bound), begun)
-            self._limits.count(reply, reused=False, endpoint=self.endpoint)
         if reply.prompt_tokens:
             await self._turnstile.give_back(bound.tokens - reply.prompt_tokens - reply.completion_tokens)
         return reply
+
+    async def _make(self, request: Request, key: str, replies: KeptReplies, bound: Bound, begun: int | None) -> Reply:
+        reply = await self._complete(request)
+        reply = await replies.keep(key, self._complete_reply(reply, bound), begun)
+        self._limits.count(reply, reused=False, endpoint=self.endpoint)
+        return reply
+
+    async def _finish(self, call: Coroutine[Any, Any, Reply]) -> Reply:
+        """The reply of a call that is in flight. Where an error of another call ends the run it is waited for, since it
+        is paid for; where somebody cancels the run it is not."""
+        task = asyncio.create_task(call)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if self._limits.ends:
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait([task], timeout=ENDING_SECONDS)
+            while not task.done():
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait([task])
+            if not task.cancelled():
+                task.exception()
+            raise
 
     async def _complete(self, request: Request) -> Reply:
         began = time.monotonic()

@@ -16,6 +16,8 @@ TINY_USD = 1e-12
 class Limits:
     """The limits of one run, shared by all who ask for it, and the counts of what they asked.
 
+    ``ends`` says that an error of a call ends the run: what is in flight is paid for, and waited for.
+
     Args:
         concurrency: calls in flight, of all models together.
         max_cost_usd: what the plan may cost, by all runs that asked for it; None where there is no limit.
@@ -37,6 +39,7 @@ class Limits:
         self._costs: list[float] = []
         self._spent: list[float] = []
         self._reserved: list[float] = []
+        self.ends = False
         self._plans: set[str] = set()
         self._refusal = ""
         self._ended = asyncio.Event()

@@ -37,6 +37,7 @@ from engine.prices import Price
 from engine.progress import CallBegun, CallEnded, Noticed
 from engine.prompting import EXEMPLAR_SCHEMA, Prompt
 from engine.replies import KeptReplies, Reply
+from engine.together import run_together
 
 REQUEST = Request(Prompt("Write 1 text."), 100, 0.8)
 STRICT = replace(REQUEST, schema=EXEMPLAR_SCHEMA)
@@ -475,6 +476,48 @@ async def test_call_that_fails_for_good_goes_to_the_fallback_and_the_next_one_do
 
     assert [REPLY, replace(REPLY, model="openai/spare"), REPLY] == replies
     assert MAX_ATTEMPTS + 2 == len(first.requests)
+
+
+class SlowClient(FakeClient):
+    """Answers after a while, all but the first request, which fails at once."""
+
+    async def complete(self, request: Request) -> Reply:
+        self.requests.append(request)
+        if len(self.requests) == 1:
+            raise CredentialsError("no key")
+        await asyncio.sleep(0.1)
+        return REPLY
+
+
+async def test_calls_in_flight_are_kept_where_another_ends_the_run(tmp_path: Path) -> None:
+    asker = make_asker(SlowClient(lambda _: REPLY), tmp_path, 8)
+    with pytest.raises(CredentialsError), asker.keeping(PLAN):
+        await run_together(asker.ask(f"cell-{number}", make_request(number)) for number in range(8))
+
+    assert 7 == asker.limits.calls
+    again = make_asker(FakeClient(lambda _: AssertionError("asked")), tmp_path)
+    with again.keeping(PLAN):
+        assert [REPLY] * 7 == [await again.ask(f"cell-{number}", make_request(number)) for number in range(1, 8)]
+
+
+async def test_calls_in_flight_are_cut_off_where_somebody_cancels_the_run(tmp_path: Path) -> None:
+    client = SlowClient(lambda _: REPLY)
+    client.requests.append(REQUEST)
+    asker = make_asker(client, tmp_path, 8)
+    with asker.keeping(PLAN):
+        asking = asyncio.create_task(ask_one_by_one(asker, 8))
+        await asyncio.sleep(0.03)
+        began = time.monotonic()
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+
+    assert time.monotonic() - began < 0.09
+    assert 0 == asker.limits.calls
+
+
+async def ask_one_by_one(asker: Asker, count: int) -> None:
+    await run_together(asker.ask(f"cell-{number}", make_request(number)) for number in range(count))
 
 
 async def test_wrong_key_asks_no_fallback(tmp_path: Path) -> None:
