@@ -103,7 +103,7 @@ class Limits:
         broken = f"{self.unanswered_calls} calls that broke off and may have been billed"
         unanswered = f" (${self.unanswered_usd:.4f} of it for {broken})" if self.unanswered_usd else ""
         return (
-            f"The run's limit of ${self.max_cost_usd:g} is reached: ${self.spent_usd:.4f} is spent{unanswered}, and the "
-            f"next call could cost ${bound_usd:.4f}. Raise EXEMPLARS_MAX_COST_USD or max_cost_usd in the effort file "
-            "and start again: the replies are kept and not paid twice"
+            f"The run's limit of ${self.max_cost_usd:g} is reached: ${self.spent_usd:.4f} is spent{unanswered}, and "
+            f"the next call could cost ${bound_usd:.4f}. Raise EXEMPLARS_MAX_COST_USD or max_cost_usd in the effort "
+            "file and start again: the replies are kept and not paid twice"
         )

@@ -1,4 +1,4 @@
-"""The purse: money that calls share, and that is never overdrawn: what a call can cost is set aside before it is made."""
+"""The purse: money that calls share and never overdraw: what a call can cost is set aside before it is made."""
 
 import asyncio
 import math
