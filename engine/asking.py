@@ -2,14 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 
 from engine.calling import ENDING, GONE, MAX_ATTEMPTS, Caller, Client
 from engine.errors import ProviderError, RetryableProviderError, StoreError
 from engine.limits import Limits
-from engine.llm import Request
+from engine.llm import Endpoint, Request
 from engine.pace import Pace
 from engine.progress import CallBegun, CallEnded, Noticed, Progress
 from engine.replies import KeptReplies, Reply
@@ -24,6 +24,7 @@ class Asker:
     Args:
         fallbacks: who is asked, in order, where the one before has no answer.
         patience_seconds: how long a provider that answers nothing is waited for.
+        find_pace: the pace of a model that others in this process ask too; None where each has one of its own.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Asker:
         fallbacks: Sequence[Client] = (),
         turnstile: Turnstile | None = None,
         patience_seconds: float = PATIENCE_SECONDS,
+        find_pace: Callable[[Endpoint], Pace] | None = None,
     ) -> None:
         self.endpoint = client.endpoint
         self.limits = limits
@@ -44,12 +46,16 @@ class Asker:
         self._kept: KeptReplies | None = None
         self._progress = progress
         self._left: list[Caller] = []
+
+        def make_pace(endpoint: Endpoint) -> Pace:
+            return Pace(endpoint.slots or limits.concurrency, patience_seconds, self._notice)
+
         self._callers = [
             Caller(
                 each,
                 limits,
                 turnstile or OpenTurnstile(),
-                Pace(each.endpoint.slots or limits.concurrency, patience_seconds, self._notice),
+                (find_pace or make_pace)(each.endpoint),
                 wait_seconds,
                 attempts,
                 stands_in=each is not client,

@@ -14,6 +14,7 @@
     │   └── UnsupportedError                legal, but not to be had here
     ├── GateError                  exit 1   a critical expectation failed, nothing attached
     │   └── QuotaError                      the rounds are spent and a pole lacks exemplars
+    ├── BackfillError              exit 1   some models of a backfill did not get their set
     ├── ReplayError                exit 1   a set cannot be made again as it was
     ├── ProviderError              exit 3   the synth model's side
     │   ├── RetryableProviderError          may pass: wait and ask again
@@ -28,6 +29,7 @@
     │   │   └── ContextTooLongError         it is longer than the model can read
     │   └── ContentRefusedError             the provider would not answer this one prompt
     ├── BudgetError                exit 3   the hard limit on cost is reached
+    │   └── SharedBudgetError               that of a backfill, over all its models
     ├── RunInterruptedError        exit 130 somebody stopped the run
     ├── ModelBusyError             exit 3   another run works on the model
     ├── OrchestratorError          exit 3   Prefect's server cannot be reached or started
@@ -116,6 +118,12 @@ class QuotaError(GateError):
     """The rounds are spent and some trait and pole still lacks exemplars."""
 
 
+class BackfillError(ExemplarsError):
+    """Some models of a backfill did not get their set; a second start does what is left."""
+
+    exit_code = 1
+
+
 class ReplayError(ExemplarsError):
     """A set cannot be made again as it was: something that it depends on has changed since."""
 
@@ -197,6 +205,10 @@ class BudgetError(ExemplarsError):
     """The run's hard limit on cost is reached; the replies paid for are kept."""
 
     exit_code = 3
+
+
+class SharedBudgetError(BudgetError):
+    """What all models of a backfill may cost together is spent; whatever is asked next is refused too."""
 
 
 class RunInterruptedError(ExemplarsError):

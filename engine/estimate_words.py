@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from engine.calls import Outlook
-from engine.errors import BudgetError
+from engine.errors import BudgetError, SharedBudgetError
 from engine.estimate import Estimate, estimate_rest
 from engine.llm import Endpoint
 from engine.prices import find_price
@@ -49,7 +49,12 @@ def explain_estimate(estimate: Estimate) -> tuple[str, ...]:
 def explain_budget(
     error: BudgetError, estimate: Estimate, spent_usd: float, kept: int = 0, lacking: int = 0
 ) -> BudgetError:
-    """The error of a run that came to its limit, and what it would need to go on to its end; see ``estimate_rest``."""
+    """The error of a run that came to its limit, and what it would need to go on to its end; see ``estimate_rest``.
+
+    Of a limit that it shares with others it can't tell.
+    """
+    if isinstance(error, SharedBudgetError):
+        return error
     rest = estimate_rest(estimate, spent_usd, kept, lacking)
     if rest is None:
         return BudgetError(f"{error}. What the rest would need cannot be told: nothing has been kept so far")

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -124,6 +125,30 @@ def read_bytes(uri: str) -> bytes:
         raise FileNotFoundError(uri) from error
     except (pa.ArrowException, OSError) as error:
         raise StoreError(f"{uri} cannot be read: {error}") from error
+
+
+def replace_file(uri: str, content: bytes) -> None:
+    """Puts a file in the place of the one that is there, so that a reader meets one or the other, whole.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    filesystem, path = open_folder(uri)
+    try:
+        if not isinstance(filesystem, fs.LocalFileSystem):
+            with filesystem.open_output_stream(path) as stream:
+                stream.write(content)
+            return
+        place = Path(path)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        made = place.with_name(f".{place.name}.{secrets.token_hex(8)}")
+        try:
+            made.write_bytes(content)
+            made.replace(place)
+        finally:
+            made.unlink(missing_ok=True)
+    except (pa.ArrowException, OSError) as error:
+        raise StoreError(f"{uri} cannot be written: {error}. Free space or permit writing") from error
 
 
 def _move_query(uri: str) -> str:

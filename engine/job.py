@@ -25,6 +25,7 @@ from engine.progress import Progress
 from engine.prompting import prompts_version
 from engine.scenario import Packs, choose_lists
 from engine.settings import SHIPPED_ROOT, Settings
+from engine.sharing import Shared
 from engine.store import check_writable, digest_sets, list_sets, read_attached
 from engine.turnstile import Turnstile
 from engine.variation import check_seeds, list_unusable
@@ -145,32 +146,42 @@ def plan_job(job: Job, packs: Packs, seed: int, embedder: Embedder, proposed: Se
 
 @asynccontextmanager
 async def open_asker(
-    settings: Settings, level: Level, progress: Progress, turnstile: Turnstile | None = None
+    settings: Settings,
+    level: Level,
+    progress: Progress,
+    turnstile: Turnstile | None = None,
+    shared: Shared | None = None,
 ) -> AsyncIterator[Asker]:
     """Everything that the run asks of its synth model goes through what this yields; an embedded server ends with it.
 
     Args:
         turnstile: lets calls to hosted models through; None where they share no rate.
+        shared: what other runs of this process ask the same models through; None where there are none.
 
     Raises:
         ProviderError: the model cannot be had.
     """
-    limits = Limits(settings.concurrency, limit_cost(settings, level))
+    limits = Limits(settings.concurrency, limit_cost(settings, level), shared.purse if shared else None)
     if is_embedded(level.synth_model):
-        with serve_embedded(level.synth_model) as endpoint:
+        async with _serve(level.synth_model, shared) as endpoint:
             # Its server does not come back by itself.
             impatient = settings.model_copy(update={"patience_seconds": EMBEDDED_PATIENCE_SECONDS})
-            async with _open([endpoint], impatient, progress, limits) as asker:
+            async with _open([endpoint], impatient, progress, limits, shared=shared) as asker:
                 yield asker
     else:
         endpoints = [describe_endpoint(settings, level), *describe_fallbacks(settings)]
-        async with _open(endpoints, settings, progress, limits, turnstile) as asker:
+        async with _open(endpoints, settings, progress, limits, turnstile, shared) as asker:
             yield asker
 
 
 @asynccontextmanager
 async def open_jury(
-    settings: Settings, level: Level, progress: Progress, limits: Limits, turnstile: Turnstile | None = None
+    settings: Settings,
+    level: Level,
+    progress: Progress,
+    limits: Limits,
+    turnstile: Turnstile | None = None,
+    shared: Shared | None = None,
 ) -> AsyncIterator[Jury]:
     """The chat judge, within the limits of the run; one that casts no vote where ``describe_judge`` has none.
 
@@ -181,8 +192,17 @@ async def open_jury(
     if endpoint is None:
         yield Jury(None, 0)
         return
-    async with _open([endpoint], settings, progress, limits, turnstile) as asker:
+    async with _open([endpoint], settings, progress, limits, turnstile, shared) as asker:
         yield Jury(asker, level.judge_votes)
+
+
+@asynccontextmanager
+async def _serve(name: str, shared: Shared | None) -> AsyncIterator[Endpoint]:
+    if shared is not None:
+        yield await shared.serve(name)
+        return
+    with serve_embedded(name) as endpoint:
+        yield endpoint
 
 
 @asynccontextmanager
@@ -192,6 +212,7 @@ async def _open(
     progress: Progress,
     limits: Limits,
     turnstile: Turnstile | None = None,
+    shared: Shared | None = None,
 ) -> AsyncIterator[Asker]:
     async with AsyncExitStack() as stack:
         clients = []
@@ -207,4 +228,5 @@ async def _open(
             fallbacks=clients[1:],
             turnstile=turnstile,
             patience_seconds=settings.patience_seconds,
+            find_pace=shared.find_pace if shared else None,
         )

@@ -3,14 +3,12 @@
 import asyncio
 import math
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from engine.errors import BudgetError
 from engine.llm import Endpoint
+from engine.purse import Purse
 from engine.replies import Lost, Reply
-
-# For a limit that sums of prices reach exactly.
-TINY_USD = 1e-12
 
 
 class Limits:
@@ -21,9 +19,10 @@ class Limits:
     Args:
         concurrency: calls in flight, of all models together.
         max_cost_usd: what the plan may cost, by all runs that asked for it; None where there is no limit.
+        shared: what this run and others may spend together.
     """
 
-    def __init__(self, concurrency: int, max_cost_usd: float | None = None) -> None:
+    def __init__(self, concurrency: int, max_cost_usd: float | None = None, shared: Purse | None = None) -> None:
         self.concurrency = concurrency
         self.max_cost_usd = max_cost_usd
         self.in_flight = asyncio.Semaphore(concurrency)
@@ -37,12 +36,10 @@ class Limits:
         self.unanswered_usd = 0.0
         self.unpriced: set[str] = set()
         self._costs: list[float] = []
-        self._spent: list[float] = []
-        self._reserved: list[float] = []
+        self._own = Purse(max_cost_usd, lambda bound_usd: BudgetError(self._explain(bound_usd)))
+        self._purses = (self._own, shared) if shared else (self._own,)
         self.ends = False
         self._plans: set[str] = set()
-        self._refusal = ""
-        self._ended = asyncio.Event()
 
     @property
     def cost_usd(self) -> float | None:
@@ -52,14 +49,15 @@ class Limits:
     @property
     def spent_usd(self) -> float:
         """What is spent of the limit, by earlier runs of the plan too; what may have been billed counts as spent."""
-        return math.fsum([*self._spent, self.unanswered_usd])
+        return self._own.spent_usd
 
     def open_plan(self, plan_id: str, kept_usd: float, lost: Lost) -> None:
         """Counts, once, what earlier runs of a plan have spent: for kept replies, and for calls that were lost."""
         if plan_id in self._plans:
             return
         self._plans.add(plan_id)
-        self._spent.append(kept_usd)
+        self._own.spend(kept_usd)
+        self._own.spend(lost.bound_usd)
         self.unanswered_calls += lost.calls
         self.unanswered_usd += lost.bound_usd
 
@@ -70,13 +68,10 @@ class Limits:
         Raises:
             BudgetError: with it the run could cost more than it may.
         """
-        await self._wait_for_room(bound_usd or 0.0)
-        self._reserved.append(bound_usd or 0.0)
-        try:
+        async with AsyncExitStack() as stack:
+            for purse in self._purses:
+                await stack.enter_async_context(purse.reserving(bound_usd or 0.0))
             yield
-        finally:
-            self._reserved.remove(bound_usd or 0.0)
-            self._ended.set()
 
     def count(self, reply: Reply, reused: bool, endpoint: Endpoint | None = None) -> None:
         """Counts a reply of an endpoint; a kept one was paid for too, by the run that asked."""
@@ -88,7 +83,7 @@ class Limits:
         if reply.cost_usd is not None:
             self._costs.append(reply.cost_usd)
             if not reused:
-                self._spent.append(reply.cost_usd)
+                self._spend(reply.cost_usd)
         elif endpoint is not None:
             self.unpriced.add(reply.model or endpoint.name)
         if endpoint is not None and endpoint.price is not None and reply.model is None:
@@ -98,28 +93,17 @@ class Limits:
         """Counts a call of which no reply came though it may have been billed: at the most that it can have cost."""
         self.unanswered_calls += 1
         self.unanswered_usd += bound_usd or 0.0
+        self._spend(bound_usd or 0.0)
 
-    async def _wait_for_room(self, bound_usd: float) -> None:
-        """Where a call has no room beside those in flight, their end is waited for: they may cost less.
+    def _spend(self, usd: float) -> None:
+        for purse in self._purses:
+            purse.spend(usd)
 
-        So nothing is in flight when the run stops at its limit, and no reply is paid for and lost.
-        """
-        if self.max_cost_usd is None:
-            return
-        while self._refusal or self.spent_usd + math.fsum(self._reserved) + bound_usd > self.max_cost_usd + TINY_USD:
-            if self._reserved and not self._refusal:
-                self._ended.clear()
-                await self._ended.wait()
-                continue
-            # A cheaper call might still fit, and would be cancelled in flight by the end of the run.
-            self._refusal = self._refusal or self._explain(self.max_cost_usd, bound_usd)
-            raise BudgetError(self._refusal)
-
-    def _explain(self, max_cost_usd: float, bound_usd: float) -> str:
+    def _explain(self, bound_usd: float) -> str:
         broken = f"{self.unanswered_calls} calls that broke off and may have been billed"
         unanswered = f" (${self.unanswered_usd:.4f} of it for {broken})" if self.unanswered_usd else ""
         return (
-            f"The run's limit of ${max_cost_usd:g} is reached: ${self.spent_usd:.4f} is spent{unanswered}, and the "
-            f"next call could cost ${bound_usd:.4f}. Raise EXEMPLARS_MAX_COST_USD or max_cost_usd in the effort file "
-            "and start again: the replies are kept and not paid twice"
+            f"The run's limit of ${self.max_cost_usd:g} is reached: ${self.spent_usd:.4f} is spent{unanswered}, and "
+            f"the next call could cost ${bound_usd:.4f}. Raise EXEMPLARS_MAX_COST_USD or max_cost_usd in the effort "
+            "file and start again: the replies are kept and not paid twice"
         )

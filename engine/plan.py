@@ -105,11 +105,7 @@ def make_plan(model: Model, synth_type: SynthType, level: Level, lists: Lists, s
     So a run that stopped at a limit goes on under the same ``plan_id`` when the limit is raised.
     """
     inputs = {
-        "handle": model.handle,
-        "description": model.description,
-        "traits": [asdict(trait) for trait in model.traits],
-        "brief": asdict(model.brief),
-        "seeds": [[item.trait, item.quality, item.sha256] for item in model.seeds],
+        **_describe_definition(model),
         "attached": list(model.attached_digests),
         "held_out": list(model.held_out_digests),
         "synth_type": synth_type,
@@ -123,8 +119,12 @@ def make_plan(model: Model, synth_type: SynthType, level: Level, lists: Lists, s
         "seed": seed,
         "prompts": prompts_version,
     }
-    digest = hashlib.sha256(json.dumps(inputs, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
-    return Plan(digest[:32], model, synth_type, level, lists, seed)
+    return Plan(_digest(inputs), model, synth_type, level, lists, seed)
+
+
+def digest_definition(model: Model) -> str:
+    """What tells a model's definition from an earlier one of it: its traits, its brief and its authored samples."""
+    return _digest(_describe_definition(model))
 
 
 def plan_round(
@@ -185,6 +185,20 @@ def add_spent(spent: Spent, cells: Sequence[Cell]) -> Spent:
     for trait, pairs in drawn.items():
         scenarios[trait] = scenarios.get(trait, 0) + len(pairs)
     return Spent(scenarios, spent.cells + len(cells), asked, spent.kept)
+
+
+def _describe_definition(model: Model) -> dict[str, object]:
+    return {
+        "handle": model.handle,
+        "description": model.description,
+        "traits": [asdict(trait) for trait in model.traits],
+        "brief": asdict(model.brief),
+        "seeds": [[item.trait, item.quality, item.sha256] for item in model.seeds],
+    }
+
+
+def _digest(inputs: Mapping[str, object]) -> str:
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:32]
 
 
 def _take_scenarios(plan: Plan, trait: Trait, start: int, count: int) -> list[Scenario]:

@@ -4,6 +4,7 @@ import hashlib
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
 
@@ -81,25 +82,10 @@ def load_packs(folder: Path) -> Packs:
         StoreError: the folder cannot be read.
     """
     try:
-        contents = {path.name: path.read_bytes() for path in sorted(folder.glob("*.yaml"))}
+        contents = tuple((path.name, path.read_bytes()) for path in sorted(folder.glob("*.yaml")))
     except OSError as error:
         raise StoreError(f"{folder} cannot be read: {error}") from error
-    values = {name: parse_yaml(name, content).value for name, content in contents.items()}
-    name = LENGTHS_FILE
-    try:
-        lengths = TypeAdapter(tuple[Length, ...]).validate_python(values.pop(LENGTHS_FILE, ()))
-        packs = {}
-        for name, value in values.items():
-            packs[name.removesuffix(".yaml")] = _Pack.model_validate(value)
-    except ValidationError as error:
-        found = error.errors()[0]
-        place = ".".join(map(str, found["loc"])) or "file"
-        raise DefinitionError(name, [Problem(name, None, place, repr(found["input"])[:60], found["msg"])]) from None
-    if not lengths or FALLBACK_PACK not in packs:
-        raise DefinitionError(
-            str(folder), [Problem(str(folder), None, "folder", "a part", f"{LENGTHS_FILE} and {FALLBACK_PACK}.yaml")]
-        )
-    return Packs(packs, lengths)
+    return _parse_packs(str(folder), contents)
 
 
 def choose_lists(model: Model, packs: Packs, proposed: Sequence[str] = ()) -> Lists:
@@ -141,6 +127,27 @@ def draw_scenarios(lists: Lists, key: str, used_subjects: Sequence[str]) -> Iter
     lengths = _draw_tiers((tuple(length.name for length in lists.lengths),), f"{key}/length", ())
     for subject, audience, form, length in zip(subjects, audiences, forms, lengths, strict=False):
         yield Scenario(subject, audience, form, length)
+
+
+# The same for all runs of a process, and YAML takes its parser 70 ms.
+@lru_cache(maxsize=4)
+def _parse_packs(folder: str, contents: tuple[tuple[str, bytes], ...]) -> Packs:
+    values = {name: parse_yaml(name, content).value for name, content in contents}
+    name = LENGTHS_FILE
+    try:
+        lengths = TypeAdapter(tuple[Length, ...]).validate_python(values.pop(LENGTHS_FILE, ()))
+        packs = {}
+        for name, value in values.items():
+            packs[name.removesuffix(".yaml")] = _Pack.model_validate(value)
+    except ValidationError as error:
+        found = error.errors()[0]
+        place = ".".join(map(str, found["loc"])) or "file"
+        raise DefinitionError(name, [Problem(name, None, place, repr(found["input"])[:60], found["msg"])]) from None
+    if not lengths or FALLBACK_PACK not in packs:
+        raise DefinitionError(
+            folder, [Problem(folder, None, "folder", "a part", f"{LENGTHS_FILE} and {FALLBACK_PACK}.yaml")]
+        )
+    return Packs(packs, lengths)
 
 
 def _draw_tiers(tiers: Sequence[Sequence[str]], key: str, used: Sequence[str]) -> Iterator[str]:

@@ -18,6 +18,7 @@ from engine.language import expect_language
 from engine.lean import lean_exemplars
 from engine.model import POLES, Model, Pole, digest_text
 from engine.notes import list_notes
+from engine.plan import digest_definition
 from engine.prompting import prompts_version
 from engine.report import PoleCount, ReportData, render_report
 from engine.rounds import Rounds
@@ -37,7 +38,7 @@ PACKAGES = (
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """What a run ends with: where its files are, and how many exemplars were kept of how many wanted."""
+    """What a run ends with: where its files are, how many exemplars were kept of how many wanted, how many rejected."""
 
     run_id: str
     status: str
@@ -45,6 +46,7 @@ class RunResult:
     report: str
     wanted: int
     kept: Mapping[tuple[str, Pole], int]
+    rejected: int = 0
 
 
 def make_kept_rows(rounds: Rounds, stamp: RunStamp) -> list[Row]:
@@ -117,6 +119,7 @@ def make_sample_set(
         documents=documents,
         versions=list_versions(),
         inputs={
+            "definition": digest_definition(model),
             "seed": rounds.plan.seed,
             "level": asdict(rounds.plan.level),
             "endpoint": digest_text(asker.endpoint.identity),

@@ -11,6 +11,7 @@ from pyarrow import fs
 
 from engine.errors import StoreError
 from engine.files import list_below, open_folder
+from engine.ledger import BACKFILLS
 from engine.manifest import read_manifest
 from engine.model import Pool
 from engine.staging import PROBE, list_left_over
@@ -57,7 +58,7 @@ class Walk:
         for info in _list_sorted(filesystem, path):
             if info.base_name.startswith("handle=") and info.type == fs.FileType.Directory:
                 yield from self._walk_model(filesystem, f"{root}/{info.base_name}")
-            elif not info.base_name.startswith(("_staging-", PROBE)):
+            elif not info.base_name.startswith(("_staging-", PROBE, BACKFILLS)):
                 yield _name_stranger(f"{root}/{info.base_name}")
 
     def _walk_model(self, filesystem: fs.FileSystem, uri: str) -> Iterator[Fault]:

@@ -1,18 +1,36 @@
 """Synthesize over many models: one run a model, each with its own run id, in processes that they share."""
 
-from typing import Annotated
+import asyncio
+from functools import partial
+from typing import Annotated, Any
+from uuid import UUID
 
-from prefect import flow
+from prefect import flow, get_run_logger
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import State
+from prefect.exceptions import Abort
+from prefect.runtime import flow_run
+from prefect.states import Cancelled
 from pydantic import Field
 
+from engine.errors import BackfillError, RunInterruptedError
+from engine.ledger import LEFT, Ledger, ModelRow, read_ledger, tell_ledger
 from engine.model import NAMESPACE_PATTERN, Effort, SynthType
-from flows.synthesize import Handle
+from engine.selection import Selection, list_selected
+from engine.settings import Settings, read_settings
+from engine.summary import RunResult
+from flows.children import open_children
+from flows.console import outlive_listeners
+from flows.crew import Crew
+from flows.house import Beside, open_house
+from flows.ledger_page import LedgerPage, publish_ledger
+from flows.synthesize import Handle, run_synthesis
 
 Namespace = Annotated[str, Field(pattern=NAMESPACE_PATTERN, max_length=100)]
 Glob = Annotated[str, Field(pattern=r"^[a-z0-9.*?\[\]!-]+$", max_length=128)]
 
 
-@flow(name="backfill", flow_run_name="backfill {synth_type}", validate_parameters=False)
+@flow(name="backfill", flow_run_name="backfill {synth_type}")
 async def backfill(
     handles: list[Handle] | None = None,
     namespace: Namespace | None = None,
@@ -24,15 +42,15 @@ async def backfill(
     models_at_once: Annotated[int, Field(ge=1, le=64)] = 8,
     part_size: Annotated[int, Field(ge=1, le=500)] | None = None,
     max_cost_usd: Annotated[float, Field(gt=0)] | None = None,
-) -> None:
+) -> dict[str, int] | State[Any]:
     """Makes labelled samples for many models, one run each; a model that has them already is passed over.
 
     Args:
         handles: Models by name, such as `u22a8.technical-writing`. Handles, namespace and glob add up.
         namespace: All models of a namespace, such as `u22a8`.
         glob: All models whose handle fits a pattern, such as `u22a8.*-report`.
-        only_lacking: Of those, or where nothing is named of all models, only drafts in which some pole of some trait has
-            fewer samples than the effort asks for.
+        only_lacking: Of those, or where nothing is named of all models, only drafts in which some pole of some trait
+            has fewer samples than the effort asks for.
         synth_type: What the samples are for, as in synthesize.
         effort: How many samples, by which synth model. None: each model's own effort, else `high`.
         force: Also models that have a set of this synth type and effort for their definition as it is now.
@@ -42,4 +60,61 @@ async def backfill(
         max_cost_usd: What all models together may cost; each has its effort's own limit besides. None: no limit
             together.
     """
-    raise NotImplementedError
+    outlive_listeners()
+    settings = read_settings()
+    earlier = read_ledger(settings.locate(settings.samples_uri), str(flow_run.get_id()))
+    done = frozenset(row.run_id for row in earlier.list_in("attached") if row.run_id)
+    named = tuple(handles or ())
+    selection = Selection(named, namespace, glob, only_lacking, synth_type, effort, force, done)
+    ledger = Ledger(ModelRow(handle) for handle in list_selected(settings, selection))
+    get_run_logger().info("%d models", len(ledger.rows))
+    about = {"synth_type": synth_type, "effort": effort, "force": force, "max_cost_usd": max_cost_usd}
+    async with publish_ledger(settings, ledger, about) as page:
+        stopped = await work_through(settings, selection, ledger, page, models_at_once, max_cost_usd)
+    return conclude(ledger, stopped)
+
+
+async def work_through(
+    settings: Settings,
+    selection: Selection,
+    ledger: Ledger,
+    page: LedgerPage,
+    models_at_once: int,
+    max_cost_usd: float | None,
+) -> BaseException | None:
+    """Works on all models in this process; what made it stop before its end, if something did."""
+    logger = get_run_logger()
+    async with (
+        get_client() as client,
+        open_house(settings, selection, models_at_once, max_cost_usd, logger) as house,
+    ):
+
+        async def synthesize_one(handle: str, synth_type: SynthType, effort: Effort | None) -> RunResult | State[Any]:
+            return await run_synthesis(handle, synth_type, effort, Beside(house))
+
+        children = await open_children(client, synthesize_one, len(ledger.rows))
+        crew = Crew(selection, ledger, house, children)
+        page.looks.append(crew.note_seen)
+        stop = partial(asyncio.get_running_loop().call_soon_threadsafe, partial(crew.stop, at_once=True))
+        with house.lookout.watching(UUID(str(flow_run.get_id())), stop):
+            await crew.work(models_at_once)
+        await children.close()
+    return crew.stopped
+
+
+def conclude(ledger: Ledger, stopped: BaseException | None) -> dict[str, int] | State[Any]:
+    """How many models are in each state, where nothing is left to do.
+
+    Raises:
+        BackfillError: some have no set. Abort: the run is over by what Prefect says.
+    """
+    counts = {str(state): count for state, count in ledger.count().items()}
+    sentence = tell_ledger(ledger, stopped)
+    get_run_logger().info("%s", sentence)
+    if isinstance(stopped, Abort):
+        raise stopped
+    if isinstance(stopped, RunInterruptedError):
+        return Cancelled(message=sentence)
+    if ledger.list_in(*LEFT):
+        raise BackfillError(sentence)
+    return counts

@@ -17,24 +17,19 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
-import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.exceptions import Abort, PrefectException
+from prefect.exceptions import Abort
 from prefect.runtime import flow_run
-from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from engine.errors import ModelBusyError, RunInterruptedError
-from flows.automations import AGAIN
 from flows.holders import Holder, bury, list_dead_holders, list_holders
+from flows.lookout import Lookout, explain_end
 from flows.marks import NO_MARK, Mark, name_process, name_tag
 from flows.slot import Slot
 
 Logger = logging.Logger | logging.LoggerAdapter[logging.Logger]
 
 RENEW_SECONDS = 15.0
-# A run that is cancelled must make no more calls after 5 s (issue 5). Its worker hears of that by an event, and took
-# 3.9 s to end it; a worker that is gone never does. So the run looks for itself.
-LOOK_SECONDS = 2.0
 # A dead holder's slot is free after its lease and one round of the server's service that looks for such leases.
 PATIENCE_SECONDS = 90.0
 POLL_SECONDS = 1.0
@@ -51,14 +46,23 @@ async def hold_lease(handle: str, logger: Logger) -> AsyncIterator["Lease"]:
         RunInterruptedError: this run is being cancelled.
         Abort: this run is over already by what Prefect says, so its process has nothing more to say.
     """
-    with get_client(sync_client=True) as client:
-        lease = Lease(client, handle, UUID(str(flow_run.get_id())), logger)
-        try:
-            await asyncio.to_thread(lease.acquire, flow_run.get_tags())
-            with lease.renewing():
-                yield lease
-        finally:
-            await asyncio.shield(asyncio.to_thread(lease.release))
+    with get_client(sync_client=True) as client, Lookout(client).open() as lookout:
+        async with hold_shared_lease(handle, logger, client, lookout) as lease:
+            yield lease
+
+
+@asynccontextmanager
+async def hold_shared_lease(
+    handle: str, logger: Logger, client: SyncPrefectClient, lookout: Lookout
+) -> AsyncIterator["Lease"]:
+    """As ``hold_lease``, by a client and a lookout that other runs of this process use too."""
+    lease = Lease(client, handle, UUID(str(flow_run.get_id())), logger)
+    try:
+        await asyncio.to_thread(lease.acquire, flow_run.get_tags())
+        with lease.renewing(lookout):
+            yield lease
+    finally:
+        await asyncio.shield(asyncio.to_thread(lease.release))
 
 
 class Lease:
@@ -113,7 +117,7 @@ class Lease:
         self._is_past_stopping = True
 
     @contextmanager
-    def renewing(self) -> Iterator[None]:
+    def renewing(self, lookout: Lookout) -> Iterator[None]:
         """Renews the lease in a thread of its own: a step that computes for a minute must not lose it.
 
         Where it is lost, or the run was ended by somebody, the block is cancelled and raises what ``confirm`` would:
@@ -123,18 +127,22 @@ class Lease:
         assert task is not None
 
         def lose(error: BaseException) -> None:
-            if not self._is_past_stopping:
+            self._logger.warning("This run must stop: %s", error)
+            if not self._is_past_stopping and self._lost is None:
                 self._lost = error
                 task.cancel()
 
         def tell(error: BaseException) -> None:
-            loop.call_soon_threadsafe(lose, error)
+            # A loop that is closed has no run any more.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(lose, error)
 
         context = contextvars.copy_context()
         self._renewal = threading.Thread(target=context.run, args=(self._renew, tell), daemon=True)
         self._renewal.start()
         try:
-            yield
+            with lookout.watching(self._run_id, tell):
+                yield
         except asyncio.CancelledError:
             if self._lost is None:
                 raise
@@ -243,34 +251,20 @@ class Lease:
 
     def _check_run(self) -> None:
         """A run that was cancelled, or was silent for so long that it passed for dead, must attach nothing."""
-        state = self._client.read_flow_run(self._run_id).state
-        if state is not None and state.is_cancelling():
-            raise RunInterruptedError(f"The run was cancelled. {AGAIN}")
-        if state is not None and state.is_final():
-            raise Abort(f"The run is over: {state.type.value}, {state.message}")
+        error = explain_end(self._client.read_flow_run(self._run_id).state)
+        if error is not None:
+            raise error
 
     def _renew(self, lose: Callable[[BaseException], object]) -> None:
-        due = time.monotonic() + self._renew_seconds
-        while not self._stopping.wait(min(LOOK_SECONDS, self._renew_seconds)):
+        while not self._stopping.wait(self._renew_seconds):
             try:
-                if time.monotonic() < due:
-                    self._look()
-                else:
-                    due = time.monotonic() + self._renew_seconds
-                    self._confirm()
+                self._confirm()
             except (ModelBusyError, RunInterruptedError, Abort) as error:
                 if not self._stopping.is_set():
-                    self._logger.warning("This run must stop: %s", error)
                     lose(error)
                 return
             except Exception as error:
                 self._logger.warning("The lease of %s could not be renewed: %s", self._handle, error)
-
-    def _look(self) -> None:
-        """Checks the run, and asks once: where Prefect does not answer the next look will tell."""
-        once = temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0})
-        with suppress(httpx.HTTPError, PrefectException), once:
-            self._check_run()
 
     def _find_holder(self) -> Holder | None:
         """Another process that is marked as holding the lease, be it of this very run when that was begun before."""

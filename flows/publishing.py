@@ -35,7 +35,7 @@ class PublishedProgress(LoggedProgress):
 async def publish_progress() -> AsyncIterator[PublishedProgress]:
     """Inside the block the page of this flow run shows what is reported."""
     progress = PublishedProgress()
-    bar = _Bar()
+    bar = Bar()
     publishing = asyncio.create_task(_publish(progress, bar))
     try:
         yield progress
@@ -45,13 +45,13 @@ async def publish_progress() -> AsyncIterator[PublishedProgress]:
         await bar.show(progress.share.value)
 
 
-async def _publish(progress: PublishedProgress, bar: "_Bar") -> None:
+async def _publish(progress: PublishedProgress, bar: "Bar") -> None:
     while True:
         await bar.show(progress.share.value)
         await asyncio.sleep(INTERVAL_SECONDS)
 
 
-class _Bar:
+class Bar:
     """The artifact, made when there is something to show."""
 
     def __init__(self) -> None:

@@ -9,14 +9,12 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled
 from pydantic import Field
 
-from engine.asking import Asker
 from engine.costs import Spending, make_bill, read_spending
 from engine.errors import BudgetError, GateError, ModelBusyError, QuotaError, RunInterruptedError
 from engine.estimate import Estimate
 from engine.estimate_words import explain_budget
 from engine.finished import find_finished
-from engine.job import Job, open_asker, open_jury
-from engine.jury import Jury
+from engine.job import Job
 from engine.model import HANDLE_MAX_LENGTH, HANDLE_PATTERN, Effort, SynthType, check_handle
 from engine.progress import CallsPlanned, KeptCounted, Progress, StageBegun
 from engine.rounds import Rounds
@@ -27,19 +25,12 @@ from engine.store import StoredSet
 from engine.summary import RunResult, count_kept
 from engine.verdict import Verdict
 from flows.console import outlive_listeners
-from flows.credentials import add_keys
-from flows.lease import Lease, hold_lease
+from flows.lease import Lease
 from flows.marks import KEPT
-from flows.publishing import publish_progress
-from flows.turnstile import open_turnstile
-from tasks.check import check
+from flows.steps import Steps
+from flows.surroundings import Alone, Models, Surroundings
 from tasks.estimate import estimate
-from tasks.generate import generate
-from tasks.load import load
-from tasks.plan import plan
 from tasks.report import report
-from tasks.screen import screen
-from tasks.write import write
 
 Handle = Annotated[str, Field(pattern=HANDLE_PATTERN, max_length=HANDLE_MAX_LENGTH)]
 
@@ -59,36 +50,39 @@ async def synthesize(
             None: the model's own effort, else `high`.
     """
     outlive_listeners()
+    return await run_synthesis(handle, synth_type, effort, Alone())
+
+
+async def run_synthesis(
+    handle: str, synth_type: SynthType, effort: Effort | None, around: Surroundings
+) -> RunResult | State[Any]:
+    """What a flow run of this flow does, wherever it runs."""
     try:
-        async with hold_lease(check_handle(handle), get_run_logger()) as lease, publish_progress() as progress:
-            return await make_samples(handle, synth_type, effort, lease, progress)
+        async with around.hold_lease(check_handle(handle)) as lease, around.publish_progress() as progress:
+            return await make_samples(handle, synth_type, effort, lease, progress, around)
     except (ModelBusyError, RunInterruptedError) as error:
         return Cancelled(message=str(error))
 
 
 async def make_samples(
-    handle: str, synth_type: SynthType, effort: Effort | None, lease: Lease, progress: Progress
+    handle: str, synth_type: SynthType, effort: Effort | None, lease: Lease, progress: Progress, around: Surroundings
 ) -> RunResult:
     """The walk of a run that holds its model's lease."""
-    settings = read_settings()
+    settings, steps = read_settings(), around.steps
     if done := find_finished(settings.locate(settings.samples_uri), handle, synth_type, str(flow_run.get_id())):
         get_run_logger().info("This run has attached its set before: %s. Nothing is asked again", done.samples)
         return done
-    job = load(settings, handle, synth_type, effort)
-    settings = await add_keys(settings, job.level, get_run_logger())
+    job = steps.load(settings, handle, synth_type, effort)
     stamp = make_stamp(job)
-    async with (
-        open_turnstile(settings, get_run_logger()) as turnstile,
-        open_asker(settings, job.level, progress, turnstile) as asker,
-        open_jury(settings, job.level, progress, asker.limits, turnstile) as jury,
-    ):
-        rounds = await plan(settings, job, asker, jury)
-        expected = await estimate(settings, rounds, asker, jury, progress)
-        finished = await run_rounds(rounds, asker, jury, progress, expected)
+    async with around.open_models(settings, job.level, progress) as models:
+        asker, jury = models.asker, models.jury
+        rounds = await steps.plan(settings, job, asker, jury)
+        expected = await estimate(settings, rounds, asker, jury, progress, around.estimates)
+        finished = await run_rounds(rounds, models, progress, expected, steps)
         bill = make_bill(asker.limits, finished)
-    verdict = check(settings, rounds, stamp)
+    verdict = steps.check(settings, rounds, stamp)
     await lease.confirm()
-    stored = write(settings, rounds, stamp, verdict, asker, bill)
+    stored = steps.write(settings, rounds, stamp, verdict, asker, bill)
     await report(rounds, verdict, stored, expected, bill, settings.api_url)
     return conclude(rounds, stamp, verdict, stored)
 
@@ -100,12 +94,13 @@ def make_stamp(job: Job) -> RunStamp:
     return RunStamp(str(flow_run.get_id()), job.model.handle, job.synth_type, job.level.effort, created_at)
 
 
-async def run_rounds(rounds: Rounds, asker: Asker, jury: Jury, progress: Progress, expected: Estimate) -> Spending:
+async def run_rounds(rounds: Rounds, models: Models, progress: Progress, expected: Estimate, steps: Steps) -> Spending:
     """Asks, screens and chooses, round by round, until the quotas are met or the rounds are spent.
 
     Returns:
         What had been spent when the last round was taken; a limit may have cut another one short.
     """
+    asker, jury = models.asker, models.jury
     finished = read_spending(asker.limits)
     progress.report(KeptCounted(count_kept(rounds), rounds.plan.wanted))
     place = rounds.plan.plan_id, rounds.plan.model.handle
@@ -114,8 +109,8 @@ async def run_rounds(rounds: Rounds, asker: Asker, jury: Jury, progress: Progres
             progress.report(StageBegun(f"Round {rounds.round_no}: {len(cells)} cells"))
             progress.report(CallsPlanned(len(cells)))
             try:
-                exemplars = await generate(rounds, cells, asker)
-                await screen(rounds, exemplars, asker, jury, progress)
+                exemplars = await steps.generate(rounds, cells, asker)
+                await steps.screen(rounds, exemplars, asker, jury, progress)
             except BudgetError as error:
                 if not rounds.improving:
                     kept, lacking = len(rounds.choice.chosen), sum(rounds.choice.lack.values())
@@ -137,7 +132,8 @@ def conclude(rounds: Rounds, stamp: RunStamp, verdict: Verdict, stored: StoredSe
     if verdict.success:
         samples, page = stored.file(SAMPLES), stored.file(REPORT)
         get_run_logger().info("Attached %d exemplars: %s", len(rounds.choice.chosen), samples)
-        return RunResult(stamp.run_id, "attached", samples, page, rounds.plan.wanted, count_kept(rounds))
+        rejected = len(rounds.choice.rejected)
+        return RunResult(stamp.run_id, "attached", samples, page, rounds.plan.wanted, count_kept(rounds), rejected)
     lacking = rounds.explain_lack()
     kind = QuotaError if lacking else GateError
     reasons = "\n".join(f"  {sentence}" for sentence in lacking or verdict.failed)

@@ -29,6 +29,8 @@ SHORT_SECONDS = 0.25
 NEXT_SECONDS = 0.1
 # One second of the slack is left for the way from here to the provider.
 LAPSE_SECONDS = SLACK_SECONDS - 1.0
+# Of what may gather in a limit while nobody asks: what a backfill leaves to runs that somebody waits for.
+LEFT_SHARE = 0.5
 ASK_SECONDS = 10.0
 MAX_BACKOFF_SECONDS = 5.0
 CLOSE_SECONDS = 5.0
@@ -37,8 +39,12 @@ BUSY_STATUSES = frozenset({408, 429, 502, 503})
 
 
 @asynccontextmanager
-async def open_turnstile(settings: Settings, logger: Logger) -> AsyncIterator[Turnstile]:
-    """The turnstile for what a run asks of hosted models; it lets everybody in where no limit is set."""
+async def open_turnstile(settings: Settings, logger: Logger, yields: bool = False) -> AsyncIterator[Turnstile]:
+    """The turnstile for what a run asks of hosted models; it lets everybody in where no limit is set.
+
+    Args:
+        yields: leaves a part of what is free to others, so that these never wait behind it.
+    """
     rates = list_rates(settings)
     if not rates:
         yield OpenTurnstile()
@@ -46,7 +52,8 @@ async def open_turnstile(settings: Settings, logger: Logger) -> AsyncIterator[Tu
     at_once = {"response": [_raise_at_once]}
     async with get_client(httpx_settings={"timeout": ASK_SECONDS, "event_hooks": at_once}) as client:
         buckets = {rate.name: Bucket(client, rate, logger) for rate in rates}
-        turnstile = PrefectTurnstile(buckets.get(REQUESTS), buckets.get(TOKENS), settings.patience_seconds, logger)
+        patience_seconds = settings.patience_seconds
+        turnstile = PrefectTurnstile(buckets.get(REQUESTS), buckets.get(TOKENS), patience_seconds, logger, yields)
         try:
             yield turnstile
         finally:
@@ -78,9 +85,21 @@ class _LateError(Exception):
 
 
 class PrefectTurnstile:
-    """The callers of one process, first come, first served; its methods belong to one event loop."""
+    """The callers of one process, first come, first served; its methods belong to one event loop.
 
-    def __init__(self, requests: Bucket | None, tokens: Bucket | None, patience_seconds: float, logger: Logger) -> None:
+    Whoever ``yields`` takes nothing of the first half of what may gather. Others, who look as often, take all that is
+    there: as long as they ask for the whole rate that half never fills.
+    """
+
+    def __init__(
+        self,
+        requests: Bucket | None,
+        tokens: Bucket | None,
+        patience_seconds: float,
+        logger: Logger,
+        yields: bool = False,
+    ) -> None:
+        self._left_share = LEFT_SHARE if yields else 0.0
         self._requests = requests
         self._tokens = tokens
         self._patience_seconds = patience_seconds
@@ -187,9 +206,9 @@ class PrefectTurnstile:
         free_tokens = free_requests = float("inf")
         if self._tokens is not None:
             self._refuse_too_large(self._tokens.rate)
-            free_tokens = await self._tokens.look(self._largest)
+            free_tokens = await self._tokens.look(self._largest) - self._left_share * self._tokens.rate.saved
         if self._requests is not None:
-            free_requests = await self._requests.look(1)
+            free_requests = await self._requests.look(1) - self._left_share * self._requests.rate.saved
         return free_requests, free_tokens
 
     def _refuse_too_large(self, rate: Rate) -> None:

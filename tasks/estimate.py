@@ -17,10 +17,15 @@ from engine.settings import Settings
 from tasks.report import escape
 
 
-async def estimate(settings: Settings, rounds: Rounds, asker: Asker, jury: Jury, progress: Progress) -> Estimate:
+async def estimate(
+    settings: Settings, rounds: Rounds, asker: Asker, jury: Jury, progress: Progress, shown: bool = True
+) -> Estimate:
     """The estimate of a run that has its plan.
 
     Not a task, for the reason that ``report`` is none. A server that is away is no reason to fail.
+
+    Args:
+        shown: whether it becomes an artifact of the run page.
     """
     kept = count_kept(settings.locate(settings.cache_dir), rounds.plan.plan_id)
     made = estimate_plan(rounds.plan, asker.endpoint, jury.endpoint, asker.limits.max_cost_usd, kept)
@@ -31,6 +36,8 @@ async def estimate(settings: Settings, rounds: Rounds, asker: Asker, jury: Jury,
     else:
         logger.info("%s", line)
     progress.report(EstimateMade(line))
+    if not shown:
+        return made
     try:
         await acreate_markdown_artifact(key="estimate", markdown=write_estimate(made), description=line)
     except httpx.HTTPError as error:

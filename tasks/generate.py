@@ -25,6 +25,11 @@ async def generate(rounds: Rounds, cells: Sequence[Cell], asker: Asker) -> list[
     return [exemplar for batch in batches for exemplar in batch]
 
 
+async def generate_plainly(rounds: Rounds, cells: Sequence[Cell], asker: Asker) -> list[Exemplar]:
+    """As ``generate``, without tasks."""
+    return await generate_batch.fn(rounds, cells, asker)
+
+
 def split_cells(cells: Sequence[Cell]) -> list[tuple[Cell, ...]]:
     """Batches of neighbouring cells, of one size give or take a cell."""
     count = min(MAX_BATCHES, math.ceil(len(cells) / BATCH))

@@ -19,6 +19,7 @@ from prefect.states import Cancelled, Cancelling, Completed, Crashed, Running
 
 from engine.errors import ModelBusyError, RunInterruptedError
 from flows.lease import RENEW_SECONDS, Lease
+from flows.lookout import Lookout
 from flows.marks import Mark, describe_process, is_gone, name_process, name_tag, read_mark
 
 LOGGER = logging.getLogger(__name__)
@@ -281,7 +282,7 @@ async def test_run_that_somebody_ended_stops_within_five_seconds_and_attaches_no
     await asyncio.to_thread(lease.acquire, [])
     client.set_flow_run_state(run_id, state, force=True)
     async with asyncio.timeout(5):
-        with pytest.raises(error), lease.renewing():
+        with Lookout(client).open() as lookout, pytest.raises(error), lease.renewing(lookout):
             await asyncio.sleep(60)
     with pytest.raises(error):
         await lease.confirm()
@@ -296,7 +297,7 @@ async def test_run_that_has_begun_to_attach_is_not_stopped(
     run_id = begin_run()
     lease = Lease(client, handle, run_id, LOGGER, renew_seconds=0.1)
     await asyncio.to_thread(lease.acquire, [])
-    with lease.renewing():
+    with Lookout(client).open() as lookout, lease.renewing(lookout):
         await lease.confirm()
         client.set_flow_run_state(run_id, Cancelling(), force=True)
         while "must stop" not in caplog.text:  # noqa: ASYNC110 (a log has no event)

@@ -1,0 +1,128 @@
+"""Selection: which models a backfill is about, and which of them have already what it would make."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+from engine.definition import list_handles, load_model, load_outline
+from engine.effort import choose_effort, load_level
+from engine.errors import UnsupportedError
+from engine.held_out import choose_pool
+from engine.lifecycle import read_lifecycle
+from engine.listing import count_samples
+from engine.model import Effort, SynthType, check_handle
+from engine.plan import digest_definition
+from engine.settings import Settings
+from engine.store import StoredSet, list_sets
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What a backfill was asked for; see ``flows.backfill`` for what each field means."""
+
+    handles: tuple[str, ...] = ()
+    namespace: str | None = None
+    glob: str | None = None
+    only_lacking: bool = False
+    synth_type: SynthType = "from_traits"
+    effort: Effort | None = None
+    force: bool = False
+    done: frozenset[str] = field(default=frozenset(), repr=False)
+
+    @property
+    def names(self) -> bool:
+        """Whether it names models, by handle, namespace or glob."""
+        return bool(self.handles or self.namespace or self.glob)
+
+
+def list_selected(settings: Settings, selection: Selection) -> tuple[str, ...]:
+    """The handles that are named, each once, those that were given first; all of the catalogue where none is.
+
+    A handle that no model has is one of them: its run says so.
+
+    Raises:
+        HandleError: one that is malformed.
+        UnsupportedError: neither is any named nor are only lacking ones wanted, or nothing fits what is named.
+        StoreError: the catalogue cannot be read.
+    """
+    if not selection.names and not selection.only_lacking:
+        raise UnsupportedError(
+            "a backfill needs to be told of which models: give handles, a namespace or a glob, or only_lacking for "
+            "all drafts that have less than the effort asks for"
+        )
+    given = [check_handle(handle) for handle in selection.handles]
+    there = [handle for handle in list_handles(settings.locate(settings.models_uri)) if _fits(handle, selection)]
+    if not given and not there and selection.names:
+        named = " and ".join(
+            f"{name} {value!r}" for name in ("namespace", "glob") if (value := getattr(selection, name))
+        )
+        raise UnsupportedError(f"no model of {settings.models_uri} fits the {named}")
+    return tuple(dict.fromkeys([*given, *there]))
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """Why a model is passed over, as a sentence, and the run that made what it has."""
+
+    reason: str
+    run_id: str | None = None
+
+
+def pass_over(settings: Settings, selection: Selection, handle: str) -> Passed | None:
+    """Why a model is passed over; None where it is to be done.
+
+    Raises:
+        InputError: its definition or lifecycle is wrong. StoreError: something cannot be read.
+    """
+    models_uri = settings.locate(settings.models_uri)
+    if selection.only_lacking:
+        if not read_lifecycle(models_uri, handle).takes_samples:
+            return Passed("It is no draft, so its samples are frozen")
+        if not _is_lacking(settings, selection, handle):
+            return Passed("It has as many samples of each pole as the effort asks for")
+    found = _find_made(settings, selection, handle)
+    if found is None:
+        return None
+    return Passed("It has a set for its definition, this synth type and this effort", found.run_id)
+
+
+def _find_made(settings: Settings, selection: Selection, handle: str) -> StoredSet | None:
+    """The attached set that a model has for its definition as it is now, this synth type and this effort.
+
+    With ``force`` only a set of the runs ``done`` counts. A set of a version that did not note the definition counts as
+    one for this.
+
+    Raises:
+        InputError: its definition is wrong. StoreError: something cannot be read.
+    """
+    model = load_model(settings.locate(settings.models_uri), handle)
+    effort = choose_effort(selection.effort, model.effort)
+    digest = digest_definition(model)
+    pool = choose_pool(selection.synth_type)
+    for stored in reversed(list_sets(settings.locate(settings.samples_uri), handle, pool)):
+        manifest = stored.manifest
+        if (manifest.get("synth_type"), manifest.get("effort")) != (selection.synth_type, effort):
+            continue
+        if selection.force and stored.run_id not in selection.done:
+            continue
+        if manifest.get("inputs", {}).get("definition", digest) == digest:
+            return stored
+    return None
+
+
+def _fits(handle: str, selection: Selection) -> bool:
+    if not selection.names:
+        return True
+    in_namespace = selection.namespace is not None and handle.partition(".")[0] == selection.namespace
+    return in_namespace or (selection.glob is not None and fnmatchcase(handle, selection.glob))
+
+
+def _is_lacking(settings: Settings, selection: Selection, handle: str) -> bool:
+    models_uri, samples_uri = settings.locate(settings.models_uri), settings.locate(settings.samples_uri)
+    outline = load_outline(models_uri, handle)
+    level = load_level(settings.locate(settings.effort_file), choose_effort(selection.effort, outline.effort))
+    counts: Sequence[tuple[int, int]] = [
+        (count.positive_samples, count.negative_samples)
+        for count in count_samples(models_uri, samples_uri, outline).values()
+    ]
+    return any(min(pair) < level.exemplars_per_pole for pair in counts)

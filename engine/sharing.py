@@ -1,0 +1,68 @@
+"""Sharing: what the runs of one process have together: embedded servers, the pace of each model, and their money."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from engine.embedded import serve_embedded
+from engine.llm import Endpoint
+from engine.pace import Pace
+from engine.purse import Purse
+
+
+class Shared:
+    """What is shared, as long as ``share`` is open; one event loop's.
+
+    Args:
+        calls_at_once: calls of one model in flight at most, of all runs together.
+        purse: what they may spend together; None where nothing bounds it.
+        notice: told, in a sentence, what happens to a model that all of them ask.
+    """
+
+    def __init__(
+        self,
+        stack: AsyncExitStack,
+        calls_at_once: int,
+        patience_seconds: float,
+        purse: Purse | None = None,
+        notice: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.purse = purse
+        self._stack = stack
+        self._calls_at_once = calls_at_once
+        self._patience_seconds = patience_seconds
+        self._notice = notice
+        self._paces: dict[str, Pace] = {}
+        self._served: dict[str, Endpoint] = {}
+        self._starting = asyncio.Lock()
+
+    async def serve(self, name: str) -> Endpoint:
+        """The endpoint of an embedded model, whose server is started for the first who asks.
+
+        Raises:
+            ModelNotFoundError, ProviderUnavailableError: as ``serve_embedded``.
+        """
+        async with self._starting:
+            if name not in self._served:
+                self._served[name] = self._stack.enter_context(serve_embedded(name))
+            return self._served[name]
+
+    def find_pace(self, endpoint: Endpoint) -> Pace:
+        """The pace at which all runs ask a model."""
+        key = f"{endpoint.identity}\0{endpoint.api_base}"
+        if key not in self._paces:
+            most = endpoint.slots or self._calls_at_once
+            self._paces[key] = Pace(most, self._patience_seconds, self._notice)
+        return self._paces[key]
+
+
+@asynccontextmanager
+async def share(
+    calls_at_once: int,
+    patience_seconds: float,
+    purse: Purse | None = None,
+    notice: Callable[[str], None] = lambda _: None,
+) -> AsyncIterator[Shared]:
+    """What runs share inside the block; servers that were started for them end with it."""
+    async with AsyncExitStack() as stack:
+        yield Shared(stack, calls_at_once, patience_seconds, purse, notice)

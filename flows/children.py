@@ -1,0 +1,97 @@
+"""Child runs: flow runs of the main job that live in their parent's process and show on its page."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import UUID
+
+from prefect import Flow, flow, task
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.actions import FlowRunCreate, StateCreate
+from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.flow_engine import run_flow_async
+from prefect.runtime import flow_run
+from prefect.states import Cancelled, Completed, Running
+
+from engine.model import Effort, SynthType
+from engine.summary import RunResult
+from flows.automations import AGAIN
+from flows.marks import FLOW, name_tag
+
+# What a run of the main job does, in the surroundings that its parent gives it.
+Body = Callable[[str, SynthType, Effort | None], Awaitable[RunResult | State[Any]]]
+TAG = "backfill"
+
+
+class Children:
+    """The children of one flow run. They hang on one task run of it: a task run for each would cost Prefect twice.
+
+    Prefect's own subflows are not used: a parent that is started again takes its first child for the first one of the
+    start before, whatever they are about.
+    """
+
+    def __init__(self, client: PrefectClient, flow_id: UUID, task_run_id: UUID, body: Body) -> None:
+        self._client = client
+        self._flow_id = flow_id
+        self._task_run_id = task_run_id
+        self._flow = _make_flow(body)
+
+    async def create(self, handle: str, synth_type: SynthType, effort: Effort | None) -> FlowRun:
+        """The run of a model, pending: its id is known before it begins."""
+        wanted = FlowRunCreate(
+            flow_id=self._flow_id,
+            name=f"{handle} {synth_type}",
+            parameters={"handle": handle, "synth_type": synth_type, "effort": effort},
+            state=StateCreate(type=StateType.PENDING),
+            tags=[name_tag(handle), TAG],
+            parent_task_run_id=self._task_run_id,
+        )
+        body = wanted.model_dump(mode="json", exclude_unset=True)
+        answer = await self._client.request("POST", "/flow_runs/", json=body)
+        return FlowRun.model_validate(answer.json())
+
+    async def run(self, run: FlowRun) -> RunResult | Exception | State[Any]:
+        """Runs it to its end: its result, the error that it failed with, or the state that it ended in else."""
+        state = await run_flow_async(self._flow, flow_run=run, parameters=run.parameters, return_type="state")
+        assert isinstance(state, State)
+        if state.is_cancelled() or state.is_crashed():
+            return state
+        result: RunResult | Exception = await state.aresult(raise_on_failure=False)
+        return result
+
+    async def close(self) -> None:
+        """Ends the task run that they hang on."""
+        await self._client.set_task_run_state(self._task_run_id, Completed(), force=True)
+
+
+async def open_children(client: PrefectClient, body: Body, count: int) -> Children:
+    """The children of the flow run that calls it, none of them made."""
+    parent_id, attempt = UUID(str(flow_run.get_id())), flow_run.get_run_count()
+    name = f"{count} models"
+    made = await client.create_task_run(_models, parent_id, f"models-{attempt}", name=name, state=Running())
+    return Children(client, await client.create_flow_from_name(FLOW), made.id, body)
+
+
+@task(name="models")
+def _models() -> None:
+    """What the children hang on; it is never called."""
+
+
+def _make_flow(body: Body) -> Flow[..., Any]:
+    """The main job's flow as Prefect sees it, with a body that is given."""
+
+    @flow(name=FLOW, validate_parameters=False)
+    async def synthesize(
+        handle: str, synth_type: SynthType = "from_traits", effort: Effort | None = None
+    ) -> RunResult | State[Any]:
+        try:
+            return await body(handle, synth_type, effort)
+        except asyncio.CancelledError:
+            current = asyncio.current_task()
+            if current is None or not current.cancelling():
+                raise
+            # Else Prefect would call it crashed: its parent has ended it before it could hold its model's lease.
+            current.uncancel()
+            return Cancelled(message=f"The backfill was stopped. {AGAIN}")
+
+    return synthesize

@@ -1,0 +1,148 @@
+"""The crew of a backfill: works through its models, so many at a time, and notes in the ledger what comes of each."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from prefect.client.schemas.objects import FlowRun, State
+
+from engine.errors import (
+    CredentialsError,
+    ExemplarsError,
+    ModelNotFoundError,
+    OrchestratorError,
+    ProviderDownError,
+    QuotaSpentError,
+    SharedBudgetError,
+    StoreError,
+)
+from engine.ledger import Ledger, ModelRow
+from engine.selection import Selection
+from engine.summary import RunResult
+from flows.children import Children
+from flows.house import House, Seen
+
+# What is no fault of a model: the next ones would meet it too, each after having waited for as long.
+COMMON = (CredentialsError, QuotaSpentError, ProviderDownError, ModelNotFoundError, StoreError, OrchestratorError)
+# One of them may be about its model's own effort or folder; so many one after another are not.
+MOST_COMMON = 3
+
+
+@dataclass(slots=True)
+class _Work:
+    """A model that is worked on: its run and the asyncio task that runs it."""
+
+    run: FlowRun
+    task: "asyncio.Task[Any]"
+    began: float
+
+
+class Crew:
+    """Works through a ledger once; ``stopped`` says why it stopped before its end, where it did."""
+
+    def __init__(self, selection: Selection, ledger: Ledger, house: House, children: Children) -> None:
+        self.stopped: BaseException | None = None
+        self._selection = selection
+        self._ledger = ledger
+        self._house = house
+        self._children = children
+        self._waiting = iter(ledger.rows)
+        self._working: dict[str, _Work] = {}
+        self._common = 0
+
+    async def work(self, models_at_once: int) -> None:
+        """Works until no model waits, or the crew is stopped; what it works on comes to its end in both cases."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(models_at_once):
+                group.create_task(self._take_turns())
+
+    def stop(self, error: BaseException, at_once: bool) -> None:
+        """Begins no model any more.
+
+        Args:
+            at_once: ends those that are worked on too, but for one that is about to attach its set.
+        """
+        self.stopped = self.stopped or error
+        if not at_once:
+            return
+        self._house.lookout.tell_all(error)
+        for work in self._working.values():
+            if not self._look_at(work).holds:
+                work.task.cancel()
+
+    def note_seen(self) -> None:
+        """Writes into the ledger how far the models are that are worked on."""
+        for handle, work in self._working.items():
+            seen = self._look_at(work)
+            seconds = round(time.monotonic() - work.began, 1)
+            self._ledger.note(handle, kept=seen.kept, wanted=seen.wanted, seconds=seconds)
+
+    async def _take_turns(self) -> None:
+        for row in self._waiting:
+            if self.stopped is not None:
+                return
+            await self._do(row)
+
+    async def _do(self, row: ModelRow) -> None:
+        passed = await asyncio.to_thread(self._house.pass_over, row.handle)
+        if passed is not None:
+            self._ledger.note(row.handle, state="skipped", note=passed.reason, run_id=passed.run_id)
+            return
+        run = await self._children.create(row.handle, self._selection.synth_type, self._selection.effort)
+        work = _Work(run, asyncio.create_task(self._children.run(run)), time.monotonic())
+        self._working[row.handle] = work
+        self._ledger.note(row.handle, state="runs", run_id=str(run.id))
+        try:
+            # A child that is cancelled before it has begun ends so; this one goes on to note it.
+            outcome: object = (await asyncio.gather(work.task, return_exceptions=True))[0]
+        finally:
+            del self._working[row.handle]
+        self._note_outcome(row.handle, work, outcome)
+
+    def _note_outcome(self, handle: str, work: _Work, outcome: object) -> None:
+        seen = self._house.seen.pop(str(work.run.id), Seen())
+        changes: dict[str, Any] = {
+            "kept": seen.kept,
+            "wanted": seen.wanted,
+            "cost_usd": seen.cost_usd,
+            "seconds": round(time.monotonic() - work.began, 1),
+        }
+        if isinstance(outcome, RunResult):
+            kept = sum(outcome.kept.values())
+            changes |= {"state": "attached", "kept": kept, "wanted": outcome.wanted * len(outcome.kept)}
+            changes |= {"rejected": outcome.rejected}
+            self._common = 0
+        elif isinstance(outcome, State):
+            changes |= _read_state(outcome, seen)
+        else:
+            changes |= {"state": "failed", "note": _shorten(outcome)}
+            self._weigh(outcome)
+        self._ledger.note(handle, **changes)
+
+    def _weigh(self, outcome: object) -> None:
+        """Stops where the next models would fail as well."""
+        if isinstance(outcome, SharedBudgetError):
+            self.stop(outcome, at_once=False)
+        elif isinstance(outcome, COMMON):
+            self._common += 1
+            if self._common >= MOST_COMMON:
+                self.stop(outcome, at_once=False)
+
+    def _look_at(self, work: _Work) -> Seen:
+        return self._house.seen.get(str(work.run.id), Seen())
+
+
+def _read_state(state: State[Any], seen: Seen) -> dict[str, Any]:
+    note = state.message or ""
+    if seen.passed is not None:
+        return {"state": "skipped", "note": seen.passed.reason}
+    if state.is_crashed():
+        return {"state": "failed", "note": note}
+    return {"state": "busy elsewhere" if seen.turned_away else "cancelled", "note": note}
+
+
+def _shorten(outcome: object) -> str:
+    """What an error says, on one line."""
+    said = " ".join(str(outcome).split())
+    return said if isinstance(outcome, ExemplarsError) else f"{type(outcome).__name__}: {said}"

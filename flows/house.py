@@ -1,0 +1,161 @@
+"""The house of a backfill: what its runs share in one process, and the surroundings that it gives to each of them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+
+from prefect import get_run_logger
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.runtime import flow_run
+
+from engine.effort import Level
+from engine.errors import ExemplarsError, ModelBusyError, SharedBudgetError
+from engine.job import open_asker, open_jury
+from engine.progress import Event, KeptCounted, LoggedProgress, Progress
+from engine.purse import Purse
+from engine.selection import Passed, Selection, pass_over
+from engine.settings import Settings
+from engine.sharing import Shared, share
+from engine.turnstile import Turnstile
+from flows.credentials import add_keys
+from flows.lease import Lease, Logger, hold_shared_lease
+from flows.lookout import Lookout
+from flows.steps import PLAIN
+from flows.surroundings import Models
+from flows.turnstile import open_turnstile
+
+
+@dataclass(slots=True)
+class Seen:
+    """What is seen of a run from outside while it goes on. ``kept`` and ``wanted`` are over all traits and poles.
+
+    ``holds`` is whether it has its model's lease, or had it: from then on it is told by its lease when it must stop.
+    ``turned_away`` says that another run has the lease, ``passed`` that such a one has left nothing to do.
+    """
+
+    kept: int | None = None
+    wanted: int | None = None
+    cost_usd: float | None = None
+    holds: bool = False
+    turned_away: bool = False
+    passed: Passed | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """One client of Prefect, one lookout, one place in the line for shared rates, the servers, the paces, the purse."""
+
+    client: SyncPrefectClient
+    lookout: Lookout
+    shared: Shared
+    turnstile: Turnstile
+    logger: Logger
+    find_passed: Callable[[str], Passed | None]
+    seen: dict[str, Seen] = field(default_factory=dict)
+    _keys: dict[str, Settings] = field(default_factory=dict)
+    _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def pass_over(self, handle: str) -> Passed | None:
+        """Why a model is passed over. One whose definition is wrong is not: its run says what is wrong."""
+        try:
+            return self.find_passed(handle)
+        except ExemplarsError:
+            return None
+
+    async def add_keys(self, settings: Settings, level: Level) -> Settings:
+        """As ``flows.credentials.add_keys``, asked once for all runs of one pair of models."""
+        pair = f"{level.synth_model}\0{level.judge_model}"
+        async with self._asking:
+            if pair not in self._keys:
+                self._keys[pair] = await add_keys(settings, level, self.logger)
+            return self._keys[pair]
+
+
+@asynccontextmanager
+async def open_house(
+    settings: Settings, selection: Selection, runs_at_once: int, max_cost_usd: float | None, logger: Logger
+) -> AsyncIterator[House]:
+    """The house, as long as the block runs."""
+    find_passed = partial(pass_over, settings, selection)
+    purse = None if max_cost_usd is None else Purse(max_cost_usd, partial(_refuse, max_cost_usd))
+    with get_client(sync_client=True) as client, Lookout(client).open() as lookout:
+        async with (
+            open_turnstile(settings, logger, yields=True) as turnstile,
+            share(settings.concurrency * runs_at_once, settings.patience_seconds, purse, logger.warning) as shared,
+        ):
+            yield House(client, lookout, shared, turnstile, logger, find_passed)
+
+
+class Beside:
+    """The surroundings of a run that is one of many in its process; its parent's page shows how far it is."""
+
+    steps = PLAIN
+    estimates = False
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._seen = house.seen.setdefault(str(flow_run.get_id()), Seen())
+
+    @asynccontextmanager
+    async def hold_lease(self, handle: str) -> AsyncIterator[Lease]:
+        """By the client and the lookout of the house."""
+        house, seen = self._house, self._seen
+        try:
+            async with hold_shared_lease(handle, get_run_logger(), house.client, house.lookout) as lease:
+                seen.holds = True
+                # Another run, of another backfill perhaps, may have had it until now.
+                seen.passed = await asyncio.to_thread(house.pass_over, handle)
+                if seen.passed is not None:
+                    raise ModelBusyError(seen.passed.reason, seen.passed.run_id)
+                yield lease
+        except ModelBusyError:
+            seen.turned_away = True
+            raise
+
+    def publish_progress(self) -> AbstractAsyncContextManager[Progress]:
+        """Into what is seen of the run from outside."""
+        return _enter(SeenProgress(self._seen))
+
+    @asynccontextmanager
+    async def open_models(self, settings: Settings, level: Level, progress: Progress) -> AsyncIterator[Models]:
+        """Through the servers, the paces and the turnstile of the house."""
+        house = self._house
+        settings = await house.add_keys(settings, level)
+        async with (
+            open_asker(settings, level, progress, house.turnstile, house.shared) as asker,
+            open_jury(settings, level, progress, asker.limits, house.turnstile, house.shared) as jury,
+        ):
+            try:
+                yield Models(asker, jury)
+            finally:
+                self._seen.cost_usd = asker.limits.cost_usd
+
+
+class SeenProgress(LoggedProgress):
+    """Logs the events, and notes what is kept."""
+
+    def __init__(self, seen: Seen) -> None:
+        super().__init__()
+        self._seen = seen
+
+    def report(self, event: Event) -> None:
+        """Takes one event."""
+        super().report(event)
+        if isinstance(event, KeptCounted):
+            self._seen.kept = sum(event.kept.values())
+            self._seen.wanted = event.wanted * len(event.kept)
+
+
+@asynccontextmanager
+async def _enter(progress: Progress) -> AsyncIterator[Progress]:
+    yield progress
+
+
+def _refuse(max_cost_usd: float, bound_usd: float) -> SharedBudgetError:
+    return SharedBudgetError(
+        f"The backfill's limit of ${max_cost_usd:g} is reached: what is left is less than the ${bound_usd:.4f} that the "
+        "next call could cost. Start it again with another max_cost_usd: it does only what is left, and the "
+        "replies are kept and not paid twice"
+    )

@@ -1,0 +1,92 @@
+"""The page of a backfill: a table of its models that follows the ledger, a bar, and the ledger's own file."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+import httpx
+from prefect import get_run_logger
+from prefect.artifacts import acreate_markdown_artifact
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import ArtifactUpdate
+from prefect.runtime import flow_run
+
+from engine.errors import StoreError
+from engine.ledger import Ledger, write_ledger
+from engine.settings import Settings
+from flows.publishing import Bar
+from tasks.backfill_page import write_backfill_page
+
+SHOW_SECONDS = 3.0
+# On an object store each is a request, and a backfill may take a night.
+WRITE_SECONDS = 15.0
+
+
+class LedgerPage:
+    """What follows the ledger. ``looks`` are called before it is shown, to write into it what is going on."""
+
+    def __init__(self, samples_uri: str, ledger: Ledger, about: Mapping[str, Any]) -> None:
+        self.looks: list[Callable[[], None]] = []
+        self._samples_uri = samples_uri
+        self._ledger = ledger
+        self._run_id = str(flow_run.get_id())
+        self._about = {"run_id": self._run_id, **about}
+        self._bar = Bar()
+        self._artifact: UUID | None = None
+        self._shown = ""
+        self._written_at = 0.0
+
+    async def follow(self) -> None:
+        """Shows and writes, until it is cancelled."""
+        while True:
+            for look in self.looks:
+                look()
+            await self.show()
+            if time.monotonic() - self._written_at > WRITE_SECONDS:
+                await self.write()
+            await asyncio.sleep(SHOW_SECONDS)
+
+    async def show(self) -> None:
+        """Shows what has changed. A server that does not answer for a while is no reason to fail."""
+        page = write_backfill_page(self._ledger, self._about)
+        try:
+            await self._bar.show(round(self._ledger.share, 3))
+            if page != self._shown:
+                await self._put(page)
+                self._shown = page
+        except httpx.HTTPError as error:
+            get_run_logger().debug("The page was not brought up to date: %s", error)
+
+    async def write(self) -> None:
+        """Writes the ledger's file. A store that takes nothing is no reason to fail: the sets themselves would."""
+        self._written_at = time.monotonic()
+        try:
+            await asyncio.to_thread(write_ledger, self._samples_uri, self._run_id, self._ledger, self._about)
+        except StoreError as error:
+            get_run_logger().warning("The file of this backfill's models was not written: %s", error)
+
+    async def _put(self, page: str) -> None:
+        headline = page.splitlines()[0].removeprefix("# ")
+        if self._artifact is None:
+            self._artifact = await acreate_markdown_artifact(page, key="backfill", description=headline)
+            return
+        async with get_client() as client:
+            await client.update_artifact(self._artifact, ArtifactUpdate(data=page, description=headline))
+
+
+@asynccontextmanager
+async def publish_ledger(settings: Settings, ledger: Ledger, about: Mapping[str, Any]) -> AsyncIterator[LedgerPage]:
+    """Inside the block the page of this flow run follows the ledger; what it shows and writes last is its end."""
+    page = LedgerPage(settings.locate(settings.samples_uri), ledger, about)
+    await page.write()
+    following = asyncio.create_task(page.follow())
+    try:
+        yield page
+    finally:
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+        await page.show()
+        await page.write()

@@ -1,0 +1,43 @@
+"""The steps of a run as they are called: as Prefect's tasks, each a bar on the run page, or plainly.
+
+A task run costs Prefect's server 25 to 45 ms (docs/decisions/000): a run that is looked at has them all, one of
+hundreds that share a process has none.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from engine.asking import Asker
+from engine.choose import Choice
+from engine.costs import Bill
+from engine.job import Job
+from engine.jury import Jury
+from engine.plan import Cell
+from engine.progress import Progress
+from engine.rounds import Rounds
+from engine.samples import Exemplar, RunStamp
+from engine.settings import Settings
+from engine.store import StoredSet
+from engine.verdict import Verdict
+from tasks.check import check
+from tasks.generate import generate, generate_plainly
+from tasks.load import load
+from tasks.plan import plan
+from tasks.screen import screen
+from tasks.write import write
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """What a run calls, step by step."""
+
+    load: Callable[[Settings, str, str, str | None], Job]
+    plan: Callable[[Settings, Job, Asker, Jury], Awaitable[Rounds]]
+    generate: Callable[[Rounds, Sequence[Cell], Asker], Awaitable[list[Exemplar]]]
+    screen: Callable[[Rounds, Sequence[Exemplar], Asker, Jury, Progress], Awaitable[Choice]]
+    check: Callable[[Settings, Rounds, RunStamp], Verdict]
+    write: Callable[[Settings, Rounds, RunStamp, Verdict, Asker, Bill], StoredSet]
+
+
+TASKS = Steps(load, plan, generate, screen, check, write)
+PLAIN = Steps(load.fn, plan.fn, generate_plainly, screen.fn, check.fn, write.fn)

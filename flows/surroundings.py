@@ -1,0 +1,79 @@
+"""The surroundings of a run: alone in its process, or one of many that share what is costly to have."""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from prefect import get_run_logger
+
+from engine.asking import Asker
+from engine.effort import Level
+from engine.job import open_asker, open_jury
+from engine.jury import Jury
+from engine.progress import Progress
+from engine.settings import Settings
+from flows.credentials import add_keys
+from flows.lease import Lease, hold_lease
+from flows.publishing import publish_progress
+from flows.steps import TASKS, Steps
+from flows.turnstile import open_turnstile
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """The models that a run asks, open."""
+
+    asker: Asker
+    jury: Jury
+
+
+class Surroundings(Protocol):
+    """What a run needs of where it runs.
+
+    ``estimates`` says whether its page gets the estimate as an artifact, beside the line in its log.
+    """
+
+    @property
+    def steps(self) -> Steps:
+        """How its steps are called."""
+
+    @property
+    def estimates(self) -> bool:
+        """Whether what it will come to is shown on its page while it goes on."""
+
+    def hold_lease(self, handle: str) -> AbstractAsyncContextManager[Lease]:
+        """The model's lease inside the block; see ``flows.lease.hold_lease``."""
+
+    def publish_progress(self) -> AbstractAsyncContextManager[Progress]:
+        """Where its events go."""
+
+    def open_models(self, settings: Settings, level: Level, progress: Progress) -> AbstractAsyncContextManager[Models]:
+        """The models that it asks, inside the block."""
+
+
+class Alone:
+    """A run in a process of its own: all that it needs comes and goes with it."""
+
+    steps = TASKS
+    estimates = True
+
+    def hold_lease(self, handle: str) -> AbstractAsyncContextManager[Lease]:
+        """By a client of its own."""
+        return hold_lease(handle, get_run_logger())
+
+    def publish_progress(self) -> AbstractAsyncContextManager[Progress]:
+        """A bar on its page."""
+        return publish_progress()
+
+    @asynccontextmanager
+    async def open_models(self, settings: Settings, level: Level, progress: Progress) -> AsyncIterator[Models]:
+        """An embedded server that is its own, and its own place in the line for shared rates."""
+        logger = get_run_logger()
+        settings = await add_keys(settings, level, logger)
+        async with (
+            open_turnstile(settings, logger) as turnstile,
+            open_asker(settings, level, progress, turnstile) as asker,
+            open_jury(settings, level, progress, asker.limits, turnstile) as jury,
+        ):
+            yield Models(asker, jury)
