@@ -1,22 +1,22 @@
 """The deployments of prefect.yaml on a server: Prefect's own command makes them, and what people set up there stays."""
 
+import contextlib
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.filters import WorkPoolFilter, WorkPoolFilterName
 from prefect.client.schemas.responses import DeploymentResponse
+from prefect.exceptions import ObjectNotFound
 from prefect.settings import get_current_settings
 
 from engine.errors import OrchestratorError
 from engine.settings import SHIPPED_ROOT
-from flows.work_pool import POOL
 
 PREFECT_FILE = SHIPPED_ROOT / "prefect.yaml"
 DEPLOY_SECONDS = 180.0
@@ -34,21 +34,23 @@ def deploy_all(client: SyncPrefectClient, image: str | None) -> tuple[Deployment
         image: what containers are made from; None where runs are processes of a worker.
 
     Returns:
-        The deployments of the pool by name, as ``synthesize/nightly``, and what became of each: ``made``, ``changed``
-        or ``there``.
+        The deployments by name, as ``synthesize/nightly``, and what became of each: ``made``, ``changed`` or ``there``.
     """
-    before = list_deployments(client)
-    _run_prefect_deploy(keep_what_is_set(read_prefect_file(), before, image))
-    after = list_deployments(client)
+    content = read_prefect_file()
+    names = sorted(name_deployment(item) for item in content["deployments"])
+    before = find_deployments(client, names)
+    _run_prefect_deploy(keep_what_is_set(content, before, image))
+    after = find_deployments(client, names)
     return after, {name: _compare(before.get(name), found) for name, found in after.items()}
 
 
-def list_deployments(client: SyncPrefectClient) -> Deployments:
-    """The deployments of the pool, by name."""
-    pool = WorkPoolFilter(name=WorkPoolFilterName(any_=[POOL]))
-    flows = {flow.id: flow.name for flow in client.read_flows(work_pool_filter=pool)}
-    found = {f"{flows[item.flow_id]}/{item.name}": item for item in client.read_deployments(work_pool_filter=pool)}
-    return dict(sorted(found.items()))
+def find_deployments(client: SyncPrefectClient, names: Collection[str]) -> Deployments:
+    """Those of the names that there are, be it without a pool: they outlive one that was deleted."""
+    found = {}
+    for name in names:
+        with contextlib.suppress(ObjectNotFound):
+            found[name] = client.read_deployment_by_name(name)
+    return found
 
 
 def read_prefect_file() -> dict[str, Any]:

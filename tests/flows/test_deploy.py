@@ -181,6 +181,8 @@ def test_backfill_that_is_due_while_the_last_one_runs_is_cancelled_and_not_queue
 
 def test_pool_of_containers_gets_an_image_and_time_to_pull_it(site: Site) -> None:
     ensure_deployed(site)
+    nightly = site.find_deployment("backfill/nightly")
+    site.ask("PATCH", f"/deployments/{nightly['id']}/schedules/{nightly['schedules'][0]['id']}", active=True)
     site.ask("DELETE", "/work_pools/exemplars")
     image = {"type": "string", "default": "prefecthq/prefect"}
     variables = {"type": "object", "properties": {"image": image, "env": {"type": "object", "default": {}}}}
@@ -193,9 +195,12 @@ def test_pool_of_containers_gets_an_image_and_time_to_pull_it(site: Site) -> Non
     seconds = {found["trigger"]["within"] for found in site.ask("POST", "/automations/filter")}
     site.ask("DELETE", "/work_pools/exemplars")
     back = site.deploy()
+    site.ask("DELETE", f"/deployments/{nightly['id']}")
 
     assert (3, True) == (code, "Build one from the Dockerfile" in refused and "set EXEMPLARS_IMAGE" in refused)
     assert "work pool: exemplars (docker) there" in said
+    # Deployments outlive their pool, and so does what was set up at them.
+    assert "schedules: backfill/nightly on; synthesize/nightly off" in said
     assert ("registry/exemplars:1", "30") == (given["image"], given["env"]["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"])
     assert {90, 900, 120} == seconds
     assert "automations: 1 changed, 2 there" in back

@@ -13,9 +13,12 @@ from fakes.provider import serve_provider
 from fakes.receiver import Receiver, open_receiver
 from fakes.site import Site, open_site, wait_until
 from fakes.workspace import make_workspace
+from prefect.client.orchestration import get_client
+from prefect.settings import PREFECT_API_URL, temporary_settings
+from pydantic import SecretStr
 
 from engine.sample_set import SAMPLES
-from flows.alerts import AUTOMATION, BLOCK
+from flows.alerts import AUTOMATION, BLOCK, ensure_alerts
 
 pytestmark = pytest.mark.slow
 
@@ -117,14 +120,14 @@ def test_only_nightly_runs_of_a_deployment_are_told_whatever_their_message(fleet
 
 
 def test_alerts_are_changed_by_another_address_and_stay_without_one(fleet: Fleet) -> None:
-    other = fleet.site.deploy(EXEMPLARS_ALERT_URL="http://127.0.0.1:9/elsewhere")
-    back = fleet.site.deploy(EXEMPLARS_ALERT_URL=fleet.address)
-    without = fleet.site.deploy()
+    addresses = [SecretStr("http://127.0.0.1:9/elsewhere"), *[SecretStr(fleet.address)] * 2, None]
+    with temporary_settings({PREFECT_API_URL: fleet.site.url}), get_client(sync_client=True) as client:
+        said = [ensure_alerts(client, address) for address in addresses]
 
-    assert f"{SAID}webhook changed, automation there" in other
-    assert f"{SAID}webhook changed, automation there" in back
-    assert f"{SAID}stay as they were set up before (EXEMPLARS_ALERT_URL is not set now). To end them: " in without
-    assert f"prefect automation delete '{AUTOMATION}' and prefect block delete webhook/{BLOCK}" in without
+    assert "webhook changed, automation there" == said[0] == said[1]
+    assert "webhook there, automation there" == said[2]
+    assert "stay as they were set up before (EXEMPLARS_ALERT_URL is not set now). To end them: " in said[3]
+    assert f"prefect automation delete '{AUTOMATION}' and prefect block delete webhook/{BLOCK}" in said[3]
 
 
 def test_address_of_alerts_stands_nowhere_that_people_read(fleet: Fleet) -> None:
