@@ -47,10 +47,14 @@ class ModelRow:
 
 
 class Ledger:
-    """The rows, in the order in which the models were named."""
+    """The rows, in the order in which the models were named, and what was spent on them by this backfill.
 
-    def __init__(self, rows: Iterable[ModelRow]) -> None:
+    ``spent_usd`` may be more than the runs cost, by calls that broke off; None where nothing bounds it.
+    """
+
+    def __init__(self, rows: Iterable[ModelRow], spent_usd: float | None = None) -> None:
         self._rows = {row.handle: row for row in rows}
+        self.spent_usd = spent_usd
 
     @property
     def rows(self) -> tuple[ModelRow, ...]:
@@ -120,6 +124,7 @@ def render_ledger(ledger: Ledger, about: Mapping[str, Any]) -> bytes:
         **about,
         "counts": {state: count for state in MODEL_STATES if (count := ledger.count()[state])},
         "cost_usd": ledger.cost_usd,
+        "spent_usd": ledger.spent_usd,
         "models": [asdict(row) for row in ledger.rows],
     }
     return (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode()
@@ -128,8 +133,9 @@ def render_ledger(ledger: Ledger, about: Mapping[str, Any]) -> bytes:
 def parse_ledger(content: bytes) -> Ledger:
     """The ledger of a document; fields that a newer version has added are left out."""
     known = set(ModelRow.__dataclass_fields__)
-    rows = json.loads(content)["models"]
-    return Ledger(ModelRow(**{name: value for name, value in row.items() if name in known}) for row in rows)
+    document = json.loads(content)
+    rows = ({name: value for name, value in row.items() if name in known} for row in document["models"])
+    return Ledger((ModelRow(**row) for row in rows), document.get("spent_usd"))
 
 
 def tell_ledger(ledger: Ledger, stopped: BaseException | None = None) -> str:

@@ -189,8 +189,10 @@ def _import_litellm() -> Any:
     litellm.suppress_debug_info = True
     litellm.telemetry = False
     # At DEBUG, which OPENAI_LOG and LITELLM_LOG ask for, these tell of headers and bodies.
-    for name in ("LiteLLM", "litellm", "httpx", "httpcore", "openai"):
+    for name in ("litellm", "httpx", "httpcore", "openai"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    # A worker of its own that logs for nobody says so, with a traceback, when it has to wait for 20 s.
+    logging.getLogger("LiteLLM").setLevel(logging.CRITICAL)
     return litellm
 
 

@@ -39,6 +39,23 @@ class Purse:
         """Whether a call was refused for want of money; then all later ones are, too."""
         return self._refusal is not None
 
+    @property
+    def left_usd(self) -> float:
+        """What is neither spent nor set aside; without a limit there is no end to it."""
+        if self.max_usd is None:
+            return math.inf
+        return max(0.0, self.max_usd - self.spent_usd - math.fsum(self._reserved))
+
+    def set_aside(self, usd: float) -> None:
+        """Sets money aside for others to spend, until they ``settle``."""
+        self._reserved.append(usd)
+
+    def settle(self, set_aside_usd: float, spent_usd: float) -> None:
+        """Counts what was spent of what was set aside, and takes back the rest."""
+        self._reserved.remove(set_aside_usd)
+        self.spend(spent_usd)
+        self._ended.set()
+
     def spend(self, usd: float) -> None:
         """Counts what was paid, or may have been."""
         self._spent += Fraction(usd)
@@ -54,12 +71,11 @@ class Purse:
             BudgetError: with it more could be spent than there is.
         """
         await self._wait_for_room(bound_usd)
-        self._reserved.append(bound_usd)
+        self.set_aside(bound_usd)
         try:
             yield
         finally:
-            self._reserved.remove(bound_usd)
-            self._ended.set()
+            self.settle(bound_usd, 0.0)
 
     async def _wait_for_room(self, bound_usd: float) -> None:
         if self.max_usd is None:

@@ -1,6 +1,9 @@
 """Synthesize over many models: one run a model, each with its own run id, in processes that they share."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
@@ -22,12 +25,23 @@ from engine.summary import RunResult
 from flows.children import open_children
 from flows.console import outlive_listeners
 from flows.crew import Crew
+from flows.handing_out import HandingOut
 from flows.house import Beside, open_house
 from flows.ledger_page import LedgerPage, publish_ledger
+from flows.lookout import Lookout, explain_cancelled
 from flows.synthesize import Handle, run_synthesis
 
 Namespace = Annotated[str, Field(pattern=NAMESPACE_PATTERN, max_length=100)]
 Glob = Annotated[str, Field(pattern=r"^[a-z0-9.*?\[\]!-]+$", max_length=128)]
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How the models are worked on; see ``backfill``."""
+
+    models_at_once: int
+    part_size: int | None
+    max_cost_usd: float | None
 
 
 @flow(name="backfill", flow_run_name="backfill {synth_type}")
@@ -70,24 +84,17 @@ async def backfill(
     get_run_logger().info("%d models", len(ledger.rows))
     about = {"synth_type": synth_type, "effort": effort, "force": force, "max_cost_usd": max_cost_usd}
     async with publish_ledger(settings, ledger, about) as page:
-        stopped = await work_through(settings, selection, ledger, page, models_at_once, max_cost_usd)
+        manner = Manner(models_at_once, part_size, max_cost_usd)
+        stopped = await work_through(settings, selection, ledger, page, manner)
     return conclude(ledger, stopped)
 
 
 async def work_through(
-    settings: Settings,
-    selection: Selection,
-    ledger: Ledger,
-    page: LedgerPage,
-    models_at_once: int,
-    max_cost_usd: float | None,
+    settings: Settings, selection: Selection, ledger: Ledger, page: LedgerPage, manner: Manner
 ) -> BaseException | None:
-    """Works on all models in this process; what made it stop before its end, if something did."""
-    logger = get_run_logger()
-    async with (
-        get_client() as client,
-        open_house(settings, selection, models_at_once, max_cost_usd, logger) as house,
-    ):
+    """Works on all models; what made it stop before its end, if something did."""
+    at_once, logger = manner.models_at_once, get_run_logger()
+    async with get_client() as client, open_house(settings, selection, at_once, manner.max_cost_usd, logger) as house:
 
         async def synthesize_one(handle: str, synth_type: SynthType, effort: Effort | None) -> RunResult | State[Any]:
             return await run_synthesis(handle, synth_type, effort, Beside(house))
@@ -95,11 +102,33 @@ async def work_through(
         children = await open_children(client, synthesize_one, len(ledger.rows))
         crew = Crew(selection, ledger, house, children)
         page.looks.append(crew.note_seen)
-        stop = partial(asyncio.get_running_loop().call_soon_threadsafe, partial(crew.stop, at_once=True))
-        with house.lookout.watching(UUID(str(flow_run.get_id())), stop):
-            await crew.work(models_at_once)
+        with watch_for_end(house.lookout, crew):
+            if manner.part_size is None:
+                await crew.work(ledger.rows, at_once)
+            else:
+                place = settings.locate(settings.samples_uri)
+                parts = HandingOut(client, place, crew, ledger, children.task_run_id, house.shared.purse, logger)
+                await parts.work(selection, manner.part_size, at_once)
         await children.close()
+    crew.note_seen()
     return crew.stopped
+
+
+@contextmanager
+def watch_for_end(lookout: Lookout, crew: Crew) -> Iterator[None]:
+    """Inside the block the crew stops where somebody ends this run, or cancels the one that handed it out."""
+    loop = asyncio.get_running_loop()
+
+    def stop(error: BaseException) -> None:
+        # A loop that is closed has no crew any more.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(partial(crew.stop, error, at_once=True))
+
+    with ExitStack() as stack:
+        stack.enter_context(lookout.watching(UUID(str(flow_run.get_id())), stop))
+        if parent := flow_run.get_parent_flow_run_id():
+            stack.enter_context(lookout.watching(UUID(parent), stop, explain_cancelled))
+        yield
 
 
 def conclude(ledger: Ledger, stopped: BaseException | None) -> dict[str, int] | State[Any]:

@@ -33,7 +33,7 @@ class Children:
     def __init__(self, client: PrefectClient, flow_id: UUID, task_run_id: UUID, body: Body) -> None:
         self._client = client
         self._flow_id = flow_id
-        self._task_run_id = task_run_id
+        self.task_run_id = task_run_id
         self._flow = _make_flow(body)
 
     async def create(self, handle: str, synth_type: SynthType, effort: Effort | None) -> FlowRun:
@@ -44,7 +44,7 @@ class Children:
             parameters={"handle": handle, "synth_type": synth_type, "effort": effort},
             state=StateCreate(type=StateType.PENDING),
             tags=[name_tag(handle), TAG],
-            parent_task_run_id=self._task_run_id,
+            parent_task_run_id=self.task_run_id,
         )
         body = wanted.model_dump(mode="json", exclude_unset=True)
         answer = await self._client.request("POST", "/flow_runs/", json=body)
@@ -61,7 +61,7 @@ class Children:
 
     async def close(self) -> None:
         """Ends the task run that they hang on."""
-        await self._client.set_task_run_state(self._task_run_id, Completed(), force=True)
+        await self._client.set_task_run_state(self.task_run_id, Completed(), force=True)
 
 
 async def open_children(client: PrefectClient, body: Body, count: int) -> Children:

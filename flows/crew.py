@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +28,8 @@ from flows.house import House, Seen
 COMMON = (CredentialsError, QuotaSpentError, ProviderDownError, ModelNotFoundError, StoreError, OrchestratorError)
 # One of them may be about its model's own effort or folder; so many one after another are not.
 MOST_COMMON = 3
+# Each reads a definition and the manifests of a model, from an object store perhaps.
+SIFTED_AT_ONCE = 16
 
 
 @dataclass(slots=True)
@@ -39,7 +42,7 @@ class _Work:
 
 
 class Crew:
-    """Works through a ledger once; ``stopped`` says why it stopped before its end, where it did."""
+    """Works in one process; ``stopped`` says why it stopped before its end, where it did."""
 
     def __init__(self, selection: Selection, ledger: Ledger, house: House, children: Children) -> None:
         self.stopped: BaseException | None = None
@@ -47,15 +50,26 @@ class Crew:
         self._ledger = ledger
         self._house = house
         self._children = children
-        self._waiting = iter(ledger.rows)
         self._working: dict[str, _Work] = {}
         self._common = 0
 
-    async def work(self, models_at_once: int) -> None:
+    async def work(self, rows: Sequence[ModelRow], models_at_once: int) -> None:
         """Works until no model waits, or the crew is stopped; what it works on comes to its end in both cases."""
+        waiting = iter(rows)
         async with asyncio.TaskGroup() as group:
             for _ in range(models_at_once):
-                group.create_task(self._take_turns())
+                group.create_task(self._take_turns(waiting))
+
+    async def sift(self, rows: Sequence[ModelRow]) -> list[ModelRow]:
+        """Those that have something to do; the others are noted as passed over."""
+        gate = asyncio.Semaphore(SIFTED_AT_ONCE)
+
+        async def sift_one(row: ModelRow) -> bool:
+            async with gate:
+                return await self._pass_over(row)
+
+        passed = await asyncio.gather(*map(sift_one, rows))
+        return [row for row, is_passed in zip(rows, passed, strict=True) if not is_passed]
 
     def stop(self, error: BaseException, at_once: bool) -> None:
         """Begins no model any more.
@@ -77,17 +91,17 @@ class Crew:
             seen = self._look_at(work)
             seconds = round(time.monotonic() - work.began, 1)
             self._ledger.note(handle, kept=seen.kept, wanted=seen.wanted, seconds=seconds)
+        if (purse := self._house.shared.purse) is not None:
+            self._ledger.spent_usd = purse.spent_usd
 
-    async def _take_turns(self) -> None:
-        for row in self._waiting:
+    async def _take_turns(self, waiting: Iterator[ModelRow]) -> None:
+        for row in waiting:
             if self.stopped is not None:
                 return
             await self._do(row)
 
     async def _do(self, row: ModelRow) -> None:
-        passed = await asyncio.to_thread(self._house.pass_over, row.handle)
-        if passed is not None:
-            self._ledger.note(row.handle, state="skipped", note=passed.reason, run_id=passed.run_id)
+        if await self._pass_over(row):
             return
         run = await self._children.create(row.handle, self._selection.synth_type, self._selection.effort)
         work = _Work(run, asyncio.create_task(self._children.run(run)), time.monotonic())
@@ -99,6 +113,12 @@ class Crew:
         finally:
             del self._working[row.handle]
         self._note_outcome(row.handle, work, outcome)
+
+    async def _pass_over(self, row: ModelRow) -> bool:
+        passed = await asyncio.to_thread(self._house.pass_over, row.handle)
+        if passed is not None:
+            self._ledger.note(row.handle, state="skipped", note=passed.reason, run_id=passed.run_id)
+        return passed is not None
 
     def _note_outcome(self, handle: str, work: _Work, outcome: object) -> None:
         seen = self._house.seen.pop(str(work.run.id), Seen())

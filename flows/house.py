@@ -155,7 +155,7 @@ async def _enter(progress: Progress) -> AsyncIterator[Progress]:
 
 def _refuse(max_cost_usd: float, bound_usd: float) -> SharedBudgetError:
     return SharedBudgetError(
-        f"The backfill's limit of ${max_cost_usd:g} is reached: what is left is less than the ${bound_usd:.4f} that the "
-        "next call could cost. Start it again with another max_cost_usd: it does only what is left, and the "
+        f"The backfill's limit of ${max_cost_usd:g} is reached: what is left is less than the ${bound_usd:.4f} that "
+        "the next call could cost. Start it again with another max_cost_usd: it does only what is left, and the "
         "replies are kept and not paid twice"
     )

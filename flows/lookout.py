@@ -22,6 +22,7 @@ LOOK_SECONDS = 2.0
 JOIN_SECONDS = 5.0
 # What a run is told to stop with.
 Tell = Callable[[BaseException], object]
+Explain = Callable[[State | None], BaseException | None]
 
 
 class Lookout:
@@ -29,13 +30,17 @@ class Lookout:
 
     def __init__(self, client: SyncPrefectClient) -> None:
         self._client = client
-        self._watched: dict[UUID, Tell] = {}
+        self._watched: dict[UUID, tuple[Tell, Explain]] = {}
         self._stopping = threading.Event()
 
     @contextmanager
-    def watching(self, run_id: UUID, tell: Tell) -> Iterator[None]:
-        """Inside the block ``tell`` is called, once and from another thread, when the run is ended by somebody."""
-        self._watched[run_id] = tell
+    def watching(self, run_id: UUID, tell: Tell, explain: Explain | None = None) -> Iterator[None]:
+        """Inside the block ``tell`` is called, once and from another thread, when the run is ended by somebody.
+
+        Args:
+            explain: which states count as an end, and what to tell then; ``explain_end`` where none is given.
+        """
+        self._watched[run_id] = tell, explain or explain_end
         try:
             yield
         finally:
@@ -44,8 +49,7 @@ class Lookout:
     def tell_all(self, error: BaseException) -> None:
         """Tells all watched runs to stop."""
         for run_id in list(self._watched):
-            if (tell := self._watched.pop(run_id, None)) is not None:
-                tell(error)
+            self._tell(run_id, error)
 
     @contextmanager
     def open(self) -> Iterator["Lookout"]:
@@ -72,9 +76,13 @@ class Lookout:
             return
         runs = self._client.read_flow_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=list(watched))))
         for run in runs:
-            error = explain_end(run.state)
-            if error is not None and self._watched.pop(run.id, None) is not None:
-                watched[run.id](error)
+            error = watched[run.id][1](run.state)
+            if error is not None:
+                self._tell(run.id, error)
+
+    def _tell(self, run_id: UUID, error: BaseException) -> None:
+        if (found := self._watched.pop(run_id, None)) is not None:
+            found[0](error)
 
 
 def explain_end(state: State | None) -> RunInterruptedError | Abort | None:
@@ -86,4 +94,11 @@ def explain_end(state: State | None) -> RunInterruptedError | Abort | None:
         return RunInterruptedError(f"The run was cancelled. {AGAIN}")
     if state is not None and state.is_final():
         return Abort(f"The run is over: {state.type.value}, {state.message}")
+    return None
+
+
+def explain_cancelled(state: State | None) -> RunInterruptedError | None:
+    """As ``explain_end`` for the parent of a run: that it has died is no reason for its children on other machines."""
+    if state is not None and (state.is_cancelling() or state.is_cancelled()):
+        return RunInterruptedError(f"The run that handed this one out was cancelled. {AGAIN}")
     return None

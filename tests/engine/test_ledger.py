@@ -1,0 +1,84 @@
+"""The ledger tells how each model of a backfill stands, survives its file, and says in words what is left to do."""
+
+from pathlib import Path
+
+import pytest
+
+from engine.errors import ProviderDownError
+from engine.ledger import (
+    Ledger,
+    ModelRow,
+    locate_ledger,
+    parse_ledger,
+    read_ledger,
+    render_ledger,
+    tell_ledger,
+    write_ledger,
+)
+
+ROWS = (
+    ModelRow("a.one", "attached", 16, 16, 3, 0.01, "run-1", 4.5),
+    ModelRow("a.two", "failed", note="a.two: no traits are defined."),
+    ModelRow("a.three", "skipped", run_id="run-0", note="It has a set"),
+    ModelRow("a.four"),
+)
+
+
+def test_ledger_is_the_same_after_it_was_written_and_read(tmp_path: Path) -> None:
+    write_ledger(str(tmp_path), "run", Ledger(ROWS, 0.5), {"synth_type": "from_traits"})
+    found = read_ledger(str(tmp_path), "run")
+
+    assert (ROWS, 0.5) == (found.rows, found.spent_usd)
+    assert [Path(locate_ledger(str(tmp_path), "run"))] == [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b'{"models": [{"state": "attached"}]}'])
+def test_file_that_is_no_ledger_counts_as_none(tmp_path: Path, content: bytes) -> None:
+    place = Path(locate_ledger(str(tmp_path), "run"))
+    place.parent.mkdir()
+    place.write_bytes(content)
+
+    assert () == read_ledger(str(tmp_path), "run").rows
+
+
+def test_fields_of_a_newer_version_are_left_out() -> None:
+    content = render_ledger(Ledger(ROWS[:1]), {}).replace(b'"handle"', b'"colour": "red", "handle"')
+
+    assert ROWS[:1] == parse_ledger(content).rows
+
+
+def test_row_of_a_model_that_is_not_in_the_ledger_is_not_taken() -> None:
+    ledger = Ledger(ROWS[:1])
+    ledger.take(ModelRow("b.other", "attached"))
+    ledger.take(ModelRow("a.one", "failed"))
+
+    assert [("a.one", "failed")] == [(row.handle, row.state) for row in ledger.rows]
+
+
+def test_sums_are_over_all_rows() -> None:
+    ledger = Ledger(ROWS)
+
+    assert ({"attached": 1, "failed": 1, "skipped": 1, "waits": 1}, 0.75, 0.01) == (
+        ledger.count(),
+        ledger.share,
+        ledger.cost_usd,
+    )
+    assert Ledger(ROWS[1:]).cost_usd is None
+
+
+def test_sentence_names_what_failed_and_says_what_to_do() -> None:
+    said = tell_ledger(Ledger(ROWS), ProviderDownError("openai/test: it is down"))
+
+    assert (
+        "Of 4 models 1 were not begun, 1 got their set, 1 were passed over, 1 failed. Failed: a.two: a.two: no traits "
+        "are defined. Stopped: openai/test: it is down. Start it again: it does only what is left."
+    ) == said
+    assert "Of 1 models 1 got their set." == tell_ledger(Ledger(ROWS[:1]))
+
+
+def test_of_many_failures_the_first_are_named_and_the_others_counted() -> None:
+    rows = [ModelRow(f"a.m{number}", "failed", note="x" * 500) for number in range(8)]
+    said = tell_ledger(Ledger(rows))
+
+    assert "and 3 more" in said
+    assert 1400 > len(said)

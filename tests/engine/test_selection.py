@@ -1,0 +1,117 @@
+"""Which models a backfill is about, and which of them it passes over: without a server, by the files alone."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from fakes.builders import make_stamp
+from fakes.catalogue import NAMESPACE, make_catalogue, name_model, write_model
+from fakes.workspace import HANDLE
+
+from engine.definition import load_model
+from engine.errors import HandleError, UnsupportedError
+from engine.plan import digest_definition
+from engine.sample_set import SampleSet
+from engine.selection import Passed, Selection, list_selected, pass_over
+from engine.settings import Settings
+from engine.store import write_set
+
+FIRST, SECOND = name_model(0), name_model(1)
+LOW = Selection(namespace=NAMESPACE, effort="low")
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    workspace = make_catalogue(tmp_path, None, 3)
+    given = {name.removeprefix("EXEMPLARS_").lower(): value for name, value in workspace.variables.items()}
+    return Settings(**given)  # type: ignore[arg-type]
+
+
+def attach(settings: Settings, handle: str, run_id: str, **fields: object) -> None:
+    """Attaches an empty set, of the definition as it is now if nothing else is said."""
+    stamp = replace(make_stamp(), run_id=run_id, handle=handle)
+    model = load_model(settings.models_uri, handle)
+    given: dict[str, object] = {"inputs": {"definition": digest_definition(model)}, "status": "attached"}
+    write_set(
+        settings.samples_uri,
+        SampleSet(
+            stamp=stamp, pool="train", plan_id="p", kept=[], rejected=[], documents={}, versions={}, **(given | fields)
+        ),  # type: ignore[arg-type]
+    )
+
+
+@pytest.mark.parametrize(
+    ("selection", "handles"),
+    [
+        (Selection(namespace=NAMESPACE), [name_model(0), name_model(1), name_model(2)]),
+        (Selection(glob="*.shed-00[12]"), [name_model(1), name_model(2)]),
+        (Selection((SECOND, FIRST, SECOND)), [SECOND, FIRST]),
+        (Selection((SECOND,), glob="sheds.*-000"), [SECOND, FIRST]),
+        (Selection(("sheds.unknown",)), ["sheds.unknown"]),
+        (Selection(only_lacking=True), [name_model(0), name_model(1), name_model(2), HANDLE]),
+    ],
+)
+def test_handles_namespace_and_glob_add_up(settings: Settings, selection: Selection, handles: list[str]) -> None:
+    assert handles == list(list_selected(settings, selection))
+
+
+@pytest.mark.parametrize(
+    ("selection", "error", "said"),
+    [
+        (Selection(), UnsupportedError, "give handles, a namespace or a glob"),
+        (Selection(namespace="nobody", glob="x.*"), UnsupportedError, "namespace 'nobody' and glob 'x.*'"),
+        (Selection(("../x",)), HandleError, "../x"),
+    ],
+)
+def test_selection_of_nothing_is_refused(
+    settings: Settings, selection: Selection, error: type[Exception], said: str
+) -> None:
+    with pytest.raises(error) as caught:
+        list_selected(settings, selection)
+
+    assert said in str(caught.value)
+
+
+def test_model_with_a_set_for_its_definition_synth_type_and_effort_is_passed_over(settings: Settings) -> None:
+    attach(settings, FIRST, "run-1")
+
+    assert Passed("It has a set for its definition, this synth type and this effort", "run-1") == pass_over(
+        settings, LOW, FIRST
+    )
+    assert pass_over(settings, LOW, SECOND) is None
+    assert pass_over(settings, replace(LOW, synth_type="diversify"), FIRST) is None
+    assert pass_over(settings, replace(LOW, effort=None), FIRST) is None
+
+
+def test_set_of_another_definition_does_not_count_and_one_that_notes_none_does(settings: Settings) -> None:
+    attach(settings, FIRST, "run-1")
+    attach(settings, SECOND, "run-2", inputs={})
+    write_model(Path(settings.models_uri), 0, note="Another intent.")
+
+    assert pass_over(settings, LOW, FIRST) is None
+    assert pass_over(settings, LOW, SECOND) is not None
+
+
+@pytest.mark.parametrize("status", ["rejected"])
+def test_set_that_is_not_attached_does_not_count(settings: Settings, status: str) -> None:
+    attach(settings, FIRST, "run-1", status=status)
+
+    assert pass_over(settings, LOW, FIRST) is None
+
+
+def test_force_passes_over_only_what_this_backfill_has_made_before(settings: Settings) -> None:
+    attach(settings, FIRST, "run-1")
+    again = replace(LOW, force=True)
+
+    assert pass_over(settings, again, FIRST) is None
+    assert pass_over(settings, replace(again, done=frozenset({"run-1"})), FIRST) is not None
+
+
+def test_models_that_are_no_drafts_lack_nothing(settings: Settings) -> None:
+    place = Path(settings.models_uri) / FIRST / "lifecycle.json"
+    place.write_text(json.dumps({"state": "ready"}))
+    lacking = replace(LOW, only_lacking=True)
+
+    assert Passed("It is no draft, so its samples are frozen") == pass_over(settings, lacking, FIRST)
+    assert pass_over(settings, lacking, SECOND) is None

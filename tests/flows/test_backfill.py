@@ -1,0 +1,314 @@
+"""A backfill, run for real: one run a model in one process, isolated, bounded, gone on with, and stopped as a whole."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from fakes.catalogue import NAMESPACE, make_catalogue, name_model, write_model
+from fakes.provider import Behaviour, Provider
+from fakes.workspace import HANDLE, Workspace, read_manifest
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    ArtifactFilterFlowRunId,
+    FlowRunFilter,
+    FlowRunFilterParentFlowRunId,
+    TaskRunFilter,
+    TaskRunFilterFlowRunId,
+)
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.states import Cancelling
+
+from engine.errors import BackfillError, UnsupportedError
+from engine.ledger import BACKFILLS, Ledger, parse_ledger
+from flows.backfill import backfill
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
+
+COUNT = 6
+PROGRAM = (sys.executable, "-c", "import asyncio, json, sys; from flows.backfill import backfill\n"
+           "asyncio.run(backfill(**json.loads(sys.argv[1])))")  # fmt: skip
+
+
+@pytest.fixture
+def client() -> Iterator[SyncPrefectClient]:
+    with get_client(sync_client=True) as opened:
+        yield opened
+
+
+@pytest.fixture
+def sheds(tmp_path: Path, provider: Provider) -> Workspace:
+    return make_catalogue(tmp_path, provider, COUNT)
+
+
+def run_backfill(workspace: Workspace, **parameters: object) -> State[Any]:
+    """The state in which a backfill of the namespace ends, if not told otherwise, run in this process."""
+    given: Any = {"namespace": NAMESPACE, "effort": "low", **parameters}
+    with pytest.MonkeyPatch.context() as patch:
+        workspace.enter(patch)
+        state: State[Any] = asyncio.run(backfill(**given, return_state=True))
+    return state
+
+
+def read_error(state: State[Any]) -> BaseException:
+    error = asyncio.run(state.aresult(raise_on_failure=False))
+    assert isinstance(error, BaseException)
+    return error
+
+
+def read_ledgers(workspace: Workspace) -> list[Ledger]:
+    """The ledgers of all backfills, the oldest first."""
+    files = sorted((workspace.samples / BACKFILLS).glob("*.json"), key=lambda path: path.stat().st_mtime)
+    return [parse_ledger(path.read_bytes()) for path in files]
+
+
+def list_runs(workspace: Workspace) -> dict[str, list[str]]:
+    """The run ids of the attached sets of each model."""
+    found: dict[str, list[str]] = {}
+    for folder in workspace.list_sets():
+        manifest = read_manifest(folder)
+        if manifest["status"] == "attached":
+            found.setdefault(manifest["handle"], []).append(manifest["run_id"])
+    return found
+
+
+def list_children(client: SyncPrefectClient, state: State[Any]) -> list[FlowRun]:
+    """The runs on the page of the backfill that ended in a state."""
+    run_id = state.state_details.flow_run_id
+    assert run_id is not None
+    parent = FlowRunFilterParentFlowRunId(any_=[run_id])
+    return client.read_flow_runs(flow_run_filter=FlowRunFilter(parent_flow_run_id=parent))
+
+
+def test_every_model_gets_its_set_by_a_run_of_its_own(sheds: Workspace, client: SyncPrefectClient) -> None:
+    state = run_backfill(sheds)
+    children = list_children(client, state)
+    [ledger] = read_ledgers(sheds)
+    handles = [name_model(number) for number in range(COUNT)]
+
+    assert (True, {"attached": COUNT}) == (state.is_completed(), asyncio.run(state.aresult()))
+    assert {child.parameters["handle"]: [str(child.id)] for child in children} == list_runs(sheds)
+    assert handles == sorted(list_runs(sheds)) == [row.handle for row in ledger.rows]
+    assert {"COMPLETED": COUNT} == Counter(child.state_type.value for child in children if child.state_type)
+    assert {("attached", 8, 8)} == {(row.state, row.kept, row.wanted) for row in ledger.rows}
+    assert {f"{handle} from_traits" for handle in handles} == {child.name for child in children}
+
+
+def test_page_is_a_table_of_models_with_their_runs(sheds: Workspace, client: SyncPrefectClient) -> None:
+    state = run_backfill(sheds)
+    run_id = state.state_details.flow_run_id
+    assert run_id is not None
+    wanted = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run_id]))
+    artifacts = {
+        artifact.key or artifact.type: str(artifact.data) for artifact in client.read_artifacts(artifact_filter=wanted)
+    }
+    page = artifacts["backfill"]
+
+    assert all(handle in page and runs[0] in page for handle, runs in list_runs(sheds).items())
+    assert 100.0 == float(artifacts["progress"])
+
+
+def test_models_cost_prefect_at_most_three_task_runs_each(sheds: Workspace, client: SyncPrefectClient) -> None:
+    children = list_children(client, run_backfill(sheds))
+    wanted = TaskRunFilter(flow_run_id=TaskRunFilterFlowRunId(any_=[child.id for child in children]))
+
+    assert COUNT == len(children)
+    assert 3 * COUNT >= len(client.read_task_runs(task_run_filter=wanted))
+
+
+def test_bad_models_stop_no_other_and_are_named(tmp_path: Path, provider: Provider) -> None:
+    workspace = make_catalogue(tmp_path, provider, COUNT, bad=(1, 4))
+    state = run_backfill(workspace, models_at_once=2)
+    [ledger] = read_ledgers(workspace)
+
+    assert {"attached": COUNT - 2, "failed": 2} == ledger.count()
+    assert isinstance(read_error(state), BackfillError)
+    assert all(name_model(number) in str(read_error(state)) for number in (1, 4))
+    assert all("discover" in row.note and row.run_id for row in ledger.list_in("failed"))
+
+
+def test_second_start_does_only_what_is_left(tmp_path: Path, provider: Provider) -> None:
+    workspace = make_catalogue(tmp_path, provider, COUNT, bad=(2,))
+    run_backfill(workspace)
+    first, calls = list_runs(workspace), provider.calls.total()
+    write_model(workspace.folder / "models", 2)
+    state = run_backfill(workspace)
+    [_, ledger] = read_ledgers(workspace)
+
+    assert state.is_completed()
+    assert {"attached": 1, "skipped": COUNT - 1} == ledger.count()
+    assert first == {handle: runs for handle, runs in list_runs(workspace).items() if handle != name_model(2)}
+    assert {runs[0] for runs in first.values()} == {row.run_id for row in ledger.list_in("skipped")}
+    assert 0 == provider.repeated
+    assert provider.calls.total() > calls
+
+
+def test_model_is_done_again_by_force_or_where_its_definition_or_the_effort_is_another(
+    tmp_path: Path, provider: Provider
+) -> None:
+    workspace = make_catalogue(tmp_path, provider, 2)
+    counts = []
+    run_backfill(workspace)
+    write_model(workspace.folder / "models", 1, note="Notes for visitors.")
+    run_backfill(workspace)
+    counts.append({handle: len(runs) for handle, runs in list_runs(workspace).items()})
+    run_backfill(workspace, force=True)
+    counts.append({handle: len(runs) for handle, runs in list_runs(workspace).items()})
+    run_backfill(workspace, synth_type="enrich")
+    counts.append({handle: len(runs) for handle, runs in list_runs(workspace).items()})
+
+    first, second = name_model(0), name_model(1)
+    assert [{first: 1, second: 2}, {first: 2, second: 3}, {first: 3, second: 4}] == counts
+
+
+@pytest.mark.parametrize(
+    ("asked", "numbers"),
+    [
+        ({"namespace": None, "handles": [name_model(2), name_model(0)]}, (2, 0)),
+        ({"namespace": None, "glob": "sheds.*-00[13]"}, (1, 3)),
+        ({"namespace": None, "handles": [name_model(3)], "glob": "*.shed-003"}, (3,)),
+    ],
+)
+def test_models_are_named_by_handle_or_glob(
+    sheds: Workspace, asked: dict[str, object], numbers: tuple[int, ...]
+) -> None:
+    run_backfill(sheds, **asked)
+    [ledger] = read_ledgers(sheds)
+
+    assert [name_model(number) for number in numbers] == [row.handle for row in ledger.rows]
+
+
+def test_only_drafts_that_lack_samples_are_done_where_nothing_else_is_named(sheds: Workspace) -> None:
+    models = sheds.folder / "models"
+    (models / name_model(1) / "lifecycle.json").write_text(json.dumps({"state": "ready", "version_id": 1}))
+    run_backfill(sheds, namespace=None, handles=[name_model(0)])
+    state = run_backfill(sheds, namespace=None, only_lacking=True)
+    [_, ledger] = read_ledgers(sheds)
+
+    assert state.is_completed()
+    assert {name_model(0), name_model(1)} == {row.handle for row in ledger.list_in("skipped")}
+    assert {HANDLE, *(name_model(number) for number in range(2, COUNT))} == {
+        row.handle for row in ledger.list_in("attached")
+    }
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [({"namespace": None}, "give handles, a namespace or a glob"), ({"namespace": "nobody"}, "namespace 'nobody'")],
+)
+def test_backfill_of_no_model_is_refused(sheds: Workspace, asked: dict[str, object], said: str) -> None:
+    error = read_error(run_backfill(sheds, **asked))
+
+    assert isinstance(error, UnsupportedError)
+    assert said in str(error)
+
+
+def test_so_many_models_are_worked_on_at_a_time(
+    sheds: Workspace, provider: Provider, client: SyncPrefectClient
+) -> None:
+    provider.behaviour = Behaviour(seconds=0.2)
+    children = list_children(client, run_backfill(sheds, models_at_once=2))
+    times = [(child.start_time, child.end_time) for child in children if child.start_time and child.end_time]
+    at_once = [sum(begin <= start < end for begin, end in times) for start, _ in times]
+
+    assert (COUNT, 2) == (len(times), max(at_once))
+
+
+def test_what_all_models_together_may_cost_is_never_passed(tmp_path: Path, provider: Provider) -> None:
+    workspace = make_catalogue(tmp_path, provider, COUNT, EXEMPLARS_SYNTH_PRICE="1000/1000")
+    workspace.write_effort(max_cost_usd=1000.0)
+    spent_a_call = (400 + 80) / 1000
+    state = run_backfill(workspace, models_at_once=2, max_cost_usd=40 * spent_a_call)
+    [ledger] = read_ledgers(workspace)
+
+    assert "limit of $19.2 is reached" in str(read_error(state))
+    assert 0 < provider.calls.total() * spent_a_call <= 40 * spent_a_call
+    assert ledger.list_in("waits")
+    assert run_backfill(workspace, max_cost_usd=1000.0).is_completed()
+    assert 0 == provider.repeated
+
+
+def test_backfill_ends_where_the_next_models_would_fail_as_well(sheds: Workspace, provider: Provider) -> None:
+    provider.behaviour = Behaviour(status=401)
+    state = run_backfill(sheds, models_at_once=1)
+    [ledger] = read_ledgers(sheds)
+
+    assert {"failed": 3, "waits": COUNT - 3} == ledger.count()
+    assert "EXEMPLARS_SYNTH_API_KEY" in str(read_error(state))
+
+
+def test_two_backfills_at_once_make_no_model_twice(sheds: Workspace, prefect_server: str) -> None:
+    asked = json.dumps({"namespace": NAMESPACE, "effort": "low", "models_at_once": 2})
+    with ThreadPoolExecutor(2) as pool:
+        started = [sheds.start(asked, program=PROGRAM, PREFECT_API_URL=prefect_server) for _ in range(2)]
+        list(pool.map(lambda process: process.communicate(timeout=200), started))
+
+    assert {name_model(number): 1 for number in range(COUNT)} == {
+        handle: len(runs) for handle, runs in list_runs(sheds).items()
+    }
+
+
+def test_backfill_that_is_killed_is_gone_on_with(tmp_path: Path, provider: Provider, prefect_server: str) -> None:
+    provider.behaviour = Behaviour(hold_after=70)
+    workspace = make_catalogue(tmp_path, provider, COUNT, EXEMPLARS_CONCURRENCY="4")
+    asked = json.dumps({"namespace": NAMESPACE, "effort": "low", "models_at_once": 2})
+    started = workspace.start(asked, program=PROGRAM, PREFECT_API_URL=prefect_server)
+    wait_until(lambda: provider.in_flight >= 4, started.poll)
+    os.killpg(started.pid, signal.SIGKILL)
+    started.communicate()
+    in_flight, before = provider.in_flight, list_runs(workspace)
+    provider.behaviour = Behaviour()
+    state = run_backfill(workspace)
+
+    assert state.is_completed()
+    assert before.items() <= list_runs(workspace).items()
+    assert {name_model(number): 1 for number in range(COUNT)} == {
+        handle: len(runs) for handle, runs in list_runs(workspace).items()
+    }
+    assert 0 < provider.repeated <= in_flight
+
+
+def test_cancel_stops_all_of_it_and_leaves_no_model_busy(
+    tmp_path: Path, provider: Provider, prefect_server: str, client: SyncPrefectClient
+) -> None:
+    provider.behaviour = Behaviour(hold_after=70)
+    workspace = make_catalogue(tmp_path, provider, COUNT)
+    asked = json.dumps({"namespace": NAMESPACE, "effort": "low", "models_at_once": 3})
+    started = workspace.start(asked, program=PROGRAM, PREFECT_API_URL=prefect_server)
+    wait_until(lambda: provider.in_flight > 0, started.poll)
+    [file] = (workspace.samples / BACKFILLS).glob("*.json")
+    run_id = UUID(file.stem)
+    client.set_flow_run_state(run_id, Cancelling())
+    _, said = started.communicate(timeout=60)
+    calls = provider.calls.total()
+    provider.behaviour = Behaviour()
+    parent = client.read_flow_run(run_id)
+    children = client.read_flow_runs(
+        flow_run_filter=FlowRunFilter(parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[run_id]))
+    )
+
+    assert parent.state is not None
+    assert "CANCELLED" == parent.state.type.value, said
+    assert {"COMPLETED", "CANCELLED"} >= {child.state_type.value for child in children if child.state_type}
+    assert parse_ledger(file.read_bytes()).list_in("cancelled")
+    assert run_backfill(workspace).is_completed()
+    assert {1} == {len(runs) for runs in list_runs(workspace).values()}
+    assert provider.calls.total() > calls
+
+
+def wait_until(reached: Callable[[], bool], poll: Callable[[], int | None]) -> None:
+    end = time.monotonic() + 120
+    while not reached():
+        assert poll() is None
+        assert time.monotonic() < end
+        time.sleep(0.05)
