@@ -94,7 +94,7 @@ def _ensure_block(client: SyncPrefectClient, address: SecretStr) -> str:
     try:
         found = client.read_block_document_by_name(BLOCK, BLOCK_TYPE, include_secrets=True)
     except ObjectNotFound:
-        Webhook(url=address, headers={"Content-Type": "application/json"}).save(BLOCK)
+        Webhook(url=address, headers={"Content-Type": "application/json"}).save(BLOCK, overwrite=True)
         return "made"
     if found.data.get("url") == address.get_secret_value():
         return "there"

@@ -1,13 +1,15 @@
 """The automations that end runs whose process is gone: what the deploy step sets up on a Prefect server."""
 
+import contextlib
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import StateType
 from prefect.events.actions import ChangeFlowRunState
-from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
+from prefect.events.schemas.automations import Automation, AutomationCore, EventTrigger, Posture
 from prefect.events.schemas.events import ResourceSpecification
+from prefect.exceptions import ObjectNotFound
 
 FLOW_NAMES = ("synthesize", "backfill", "prune")
 # prefect.yaml has the same number: a heartbeat each 30 s, the least that Prefect takes.
@@ -92,16 +94,16 @@ def ensure_automation(client: SyncPrefectClient, wanted: AutomationCore) -> str:
 
     One that is right is not touched: a change makes Prefect forget whom it watches.
     """
-    found = client.read_automations_by_name(wanted.name)
-    for double in found[1:]:
-        client.delete_automation(double.id)
-    if not found:
+    found = _leave_one(client, wanted.name)
+    if found is None:
         client.create_automation(wanted)
+        # Somebody else may deploy at the same moment.
+        _leave_one(client, wanted.name)
         return "made"
     # The ids of a trigger and the like are the server's own.
-    if wanted == AutomationCore.model_validate(found[0].model_dump()):
+    if wanted == AutomationCore.model_validate(found.model_dump()):
         return "there"
-    client.update_automation(found[0].id, wanted)
+    client.update_automation(found.id, wanted)
     return "changed"
 
 
@@ -124,3 +126,12 @@ def describe_automation(watch: Watch) -> AutomationCore:
     return AutomationCore(
         name=watch.name, description=watch.description, enabled=True, trigger=trigger, actions=[action]
     )
+
+
+def _leave_one(client: SyncPrefectClient, name: str) -> Automation | None:
+    """One automation of a name, whoever asks the same one; the others are deleted."""
+    found = sorted(client.read_automations_by_name(name), key=lambda item: item.id)
+    for double in found[1:]:
+        with contextlib.suppress(ObjectNotFound):
+            client.delete_automation(double.id)
+    return found[0] if found else None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import WorkPool
-from prefect.exceptions import PrefectHTTPStatusError
+from prefect.exceptions import PrefectException
 from prefect.settings import PREFECT_API_URL
 
 from engine.errors import ExemplarsError, OrchestratorError
@@ -49,7 +49,7 @@ def deploy(settings: Settings) -> Deployed:
         with get_client(sync_client=True) as client:
             version = check_server(client)
             return Deployed(f"Prefect {version} at {url}", tuple(_set_up(client, settings)))
-    except (httpx.HTTPError, PrefectHTTPStatusError) as error:
+    except (httpx.HTTPError, PrefectException) as error:
         raise OrchestratorError(f"The Prefect server at {url} does not answer as it should: {error}") from error
 
 

@@ -16,9 +16,9 @@ from prefect.exceptions import ObjectNotFound
 from prefect.settings import get_current_settings
 
 from engine.errors import OrchestratorError
-from engine.settings import SHIPPED_ROOT
 
-PREFECT_FILE = SHIPPED_ROOT / "prefect.yaml"
+# A link to the one in the root, so that a wheel has it too.
+PREFECT_FILE = Path(__file__).with_name("prefect.yaml")
 DEPLOY_SECONDS = 180.0
 SAID_LINES = 15
 # What each deploy sets anew, whatever it says.

@@ -28,10 +28,12 @@ class Queue:
     limit: int | None = None
 
 
-# Half of what the worker of make serve takes at once, so that it always has room for a run that somebody waits for.
+# The limits together are less than what the worker of make serve takes at once (flows/serve_parts.py), so that it has
+# room for a run that somebody waits for. Priority 2 is left to the pool's own queue, which runs are in that name none.
 QUEUES = (
     Queue("interactive", "Runs that somebody waits for: synthesize/on-demand, and what the HTTP door asks for.", 1),
-    Queue("backfill", "Runs that nobody waits for: backfills, nightly runs, retention.", 3, limit=4),
+    Queue("backfill", "Runs that nobody waits for: backfills, nightly runs, retention.", 3, limit=3),
+    Queue("parts", "Parts of backfills that are handed out to whichever workers are free.", 4, limit=3),
 )
 
 
@@ -45,7 +47,6 @@ def ensure_pool(client: SyncPrefectClient) -> tuple[WorkPool, str]:
         pool, how = client.read_work_pool(POOL), "there"
     except ObjectNotFound:
         template = ProcessWorker.get_default_base_job_template()
-        # Somebody else may deploy at the same moment.
         with contextlib.suppress(ObjectAlreadyExists):
             client.create_work_pool(WorkPoolCreate(name=POOL, type=PROCESS, base_job_template=template))
         pool, how = client.read_work_pool(POOL), "made"
@@ -70,7 +71,9 @@ def _ensure_queue(client: SyncPrefectClient, queue: Queue) -> str:
     try:
         found = client.read_work_queue_by_name(queue.name, work_pool_name=POOL)
     except ObjectNotFound:
-        client.create_work_queue(queue.name, queue.description, None, queue.limit, queue.priority, POOL)
+        # Somebody else may deploy at the same moment.
+        with contextlib.suppress(ObjectAlreadyExists):
+            client.create_work_queue(queue.name, queue.description, None, queue.limit, queue.priority, POOL)
         return "made"
     # A bare `prefect deploy` makes queues of the names that it meets, with no word about them and without a limit.
     if found.description == queue.description:

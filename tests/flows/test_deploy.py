@@ -45,7 +45,7 @@ def test_second_deploy_changes_nothing(site: Site) -> None:
     assert [
         f"Prefect {version('prefect')} at {site.url}",
         "  work pool: exemplars (process) made",
-        "  queues: interactive, backfill made",
+        "  queues: interactive, backfill, parts made",
         f"  deployments: {', '.join(DEPLOYMENTS)} made",
         "  schedules: backfill/nightly, synthesize/nightly off, to be switched on in the UI",
         "  automations: 3 made",
@@ -68,7 +68,7 @@ def test_deploy_makes_again_what_is_gone_and_puts_right_what_differs(site: Site)
     said = site.deploy()
 
     assert "work pool: exemplars (process) made" in said
-    assert "queues: interactive, backfill made" in said
+    assert "queues: interactive, backfill, parts made" in said
     assert "automations: 1 changed, 1 made, 1 there" in said
     assert [what for _, what in before["automations"]] == [what for _, what in describe(site)["automations"]]
     assert "exemplars" == site.ask("GET", "/deployments/name/synthesize/on-demand")["work_pool_name"]
@@ -112,11 +112,28 @@ def test_what_people_have_set_up_stays(site: Site) -> None:
     assert (40, 2) == (queue["concurrency_limit"], queue["priority"])
 
 
+def test_two_that_deploy_at_once_to_an_empty_server_leave_one_of_everything(site: Site) -> None:
+    ensure_deployed(site)
+    for kind in ("deployments", "automations"):
+        for found in site.ask("POST", f"/{kind}/filter"):
+            site.ask("DELETE", f"/{kind}/{found['id']}")
+    site.ask("DELETE", "/work_pools/exemplars")
+    command = [sys.executable, "-m", "flows.deploy"]
+    both = [subprocess.Popen(command, cwd=ROOT, env=site.variables, stderr=subprocess.PIPE) for _ in range(2)]
+    said = [process.communicate(timeout=120)[1].decode() for process in both]
+    found = describe(site)
+
+    assert ["", ""] == said
+    assert NAMES == sorted(name for name, _ in found["automations"])
+    assert 4 == len(found["deployments"])
+    assert 4 == len(found["queues"])
+
+
 def test_server_of_an_older_version_is_brought_up_to_date(site: Site) -> None:
     ensure_deployed(site)
     for found in site.ask("POST", "/deployments/filter"):
         site.ask("DELETE", f"/deployments/{found['id']}")
-    for name in ("interactive", "backfill"):
+    for name in ("interactive", "backfill", "parts"):
         site.ask("DELETE", f"/work_pools/exemplars/queues/{name}")
     deployment = make_older_version(site)
     run = site.ask("POST", f"/deployments/{deployment['id']}/create_flow_run", name="of the older version")
@@ -124,7 +141,7 @@ def test_server_of_an_older_version_is_brought_up_to_date(site: Site) -> None:
     found, kept = site.find_deployment("synthesize/on-demand"), site.ask("GET", f"/flow_runs/{run['id']}")
     site.ask("DELETE", f"/flow_runs/{run['id']}")
 
-    assert "queues: interactive, backfill made" in said
+    assert "queues: interactive, backfill, parts made" in said
     assert (
         "deployments: backfill/nightly, backfill/on-demand, synthesize/nightly made; synthesize/on-demand changed"
         in said
@@ -147,8 +164,8 @@ def test_queue_that_a_bare_prefect_deploy_has_made_gets_its_limit(site: Site) ->
     said = site.deploy()
     queue = site.ask("GET", "/work_pools/exemplars/queues/backfill")
 
-    assert "queues: interactive there; backfill changed" in said
-    assert 4 == queue["concurrency_limit"]
+    assert "queues: interactive, parts there; backfill changed" in said
+    assert (3, 3) == (queue["concurrency_limit"], queue["priority"])
 
 
 def test_run_that_somebody_waits_for_comes_before_a_backfill_s_however_many_these_are(site: Site) -> None:
@@ -161,8 +178,7 @@ def test_run_that_somebody_waits_for_comes_before_a_backfill_s_however_many_thes
         site.ask("DELETE", f"/flow_runs/{run['id']}")
 
     assert "waited for" == taken[0]["flow_run"]["name"]
-    # A worker of eight has room left for runs that somebody waits for.
-    assert 1 + 4 == len(taken)
+    assert 1 + 3 == len(taken)
 
 
 def test_backfill_that_is_due_while_the_last_one_runs_is_cancelled_and_not_queued(site: Site) -> None:
@@ -296,7 +312,7 @@ def ensure_deployed(site: Site) -> None:
     """The deploy step, where the test before has left something to do."""
     queues = {found["name"] for found in site.ask("POST", "/work_queues/filter")}
     deployments = {found["name"] for found in site.ask("POST", "/deployments/filter") if found["work_pool_name"]}
-    if not {"interactive", "backfill"} <= queues or not {"on-demand", "nightly"} <= deployments:
+    if not {"interactive", "backfill", "parts"} <= queues or not {"on-demand", "nightly"} <= deployments:
         site.deploy()
 
 

@@ -12,7 +12,9 @@ from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.flows import Flow
 
+from flows.handing_out import QUEUE
 from flows.prefect_file import PREFECT_FILE, keep_what_is_set, name_deployment, read_prefect_file
+from flows.serve_parts import MOST_RUNS
 from flows.work_pool import POOL, QUEUES
 
 CONTENT = read_prefect_file()
@@ -24,7 +26,7 @@ NIGHTLY = "backfill/nightly"
 def test_deployments_have_the_names_that_others_rely_on() -> None:
     wanted = {"synthesize/on-demand", "synthesize/nightly", "backfill/on-demand", NIGHTLY}
 
-    assert ROOT / "prefect.yaml" == PREFECT_FILE
+    assert ROOT / "prefect.yaml" == PREFECT_FILE.resolve()
     assert wanted <= set(ITEMS)
     assert len(CONTENT["deployments"]) == len(ITEMS)
 
@@ -72,6 +74,12 @@ def test_schedule_is_off_and_has_a_zone_and_parameters_of_the_flow(name: str) ->
         assert schedule["slug"]
         assert schedule["timezone"]
         assert set(schedule["parameters"]) <= set(load(name).parameters.properties)
+
+
+def test_worker_of_make_serve_has_room_when_all_queues_with_a_limit_are_full() -> None:
+    assert sum(queue.limit or 0 for queue in QUEUES) < MOST_RUNS
+    assert "interactive" == min(QUEUES, key=lambda queue: queue.priority).name
+    assert QUEUE in {queue.name for queue in QUEUES}
 
 
 def test_nothing_is_taken_off_for_a_server_without_deployments() -> None:
