@@ -29,7 +29,7 @@ def check_server(client: SyncPrefectClient) -> str:
         raise _explain_status(client, error) from error
     except httpx.HTTPError as error:
         raise OrchestratorError(
-            f"The Prefect server at {client.api_url} does not answer: {type(error).__name__} {error}. Is it up, and is "
+            f"The Prefect server at {_name(client)} does not answer: {type(error).__name__} {error}. Is it up, and is "
             "PREFECT_API_URL its address?"
         ) from error
     except (ValueError, TypeError, InvalidVersion) as error:
@@ -37,7 +37,7 @@ def check_server(client: SyncPrefectClient) -> str:
     own = Version(version("prefect"))
     if found.major != own.major or found.release[:2] < own.release[:2]:
         raise OrchestratorError(
-            f"The Prefect server at {client.api_url} is of version {found}, and this code needs {own.major}."
+            f"The Prefect server at {_name(client)} is of version {found}, and this code needs {own.major}."
             f"{own.minor} or a later {own.major}. Upgrade the server: back up its database, then pip install "
             f"prefect=={own} there and start it again"
         )
@@ -47,11 +47,15 @@ def check_server(client: SyncPrefectClient) -> str:
 def _explain_status(client: SyncPrefectClient, error: httpx.HTTPStatusError) -> OrchestratorError:
     code = error.response.status_code
     if code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
-        return OrchestratorError(f"The Prefect server at {client.api_url} refuses us ({code}). {AUTH_REMEDY}")
+        return OrchestratorError(f"The Prefect server at {_name(client)} refuses us ({code}). {AUTH_REMEDY}")
     if code == httpx.codes.NOT_FOUND:
         return OrchestratorError(f"{_describe_stranger(client)}: it answers {code}")
-    return OrchestratorError(f"The Prefect server at {client.api_url} answers {code}. What do its own logs say?")
+    return OrchestratorError(f"The Prefect server at {_name(client)} answers {code}. What do its own logs say?")
 
 
 def _describe_stranger(client: SyncPrefectClient) -> str:
-    return f"There is no Prefect API at {client.api_url} (PREFECT_API_URL, which ends in /api)"
+    return f"There is no Prefect API at {_name(client)} (PREFECT_API_URL, which ends in /api)"
+
+
+def _name(client: SyncPrefectClient) -> str:
+    return str(client.api_url).rstrip("/")

@@ -243,7 +243,7 @@ def test_deploy_without_a_server_says_what_to_do(site: Site, tmp_path: Path) -> 
     )
     code, said = run_deploy(gone)
     assert 3 == code
-    assert said.startswith(f"exemplars: The Prefect server at {gone['PREFECT_API_URL']}/ does not answer: ConnectError")
+    assert said.startswith(f"exemplars: The Prefect server at {gone['PREFECT_API_URL']} does not answer: ConnectError")
 
 
 def test_deploy_ends_runs_whose_process_on_this_host_is_gone(site: Site) -> None:
