@@ -2,6 +2,7 @@
 
 import errno
 import os
+import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -124,6 +125,31 @@ def read_bytes(uri: str) -> bytes:
         raise FileNotFoundError(uri) from error
     except (pa.ArrowException, OSError) as error:
         raise StoreError(f"{uri} cannot be read: {error}") from error
+
+
+def write_whole(filesystem: fs.FileSystem, path: str, content: bytes) -> None:
+    """Writes one file so that it is never seen in part; on a local disk it outlives the loss of power.
+
+    Raises:
+        OSError, pa.ArrowException: it cannot be written.
+    """
+    if not isinstance(filesystem, fs.LocalFileSystem):
+        # Else Arrow packs, once more, what ends with .zst.
+        with filesystem.open_output_stream(path, compression=None) as stream:
+            stream.write(content)
+        return
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    try:
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(target)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def _move_query(uri: str) -> str:
