@@ -1,5 +1,7 @@
 """Between plan and generate, estimate: what the run will come to, in the log and on the run page while it goes on."""
 
+import asyncio
+
 import httpx
 from prefect import get_run_logger
 from prefect.artifacts import acreate_markdown_artifact
@@ -22,7 +24,7 @@ async def estimate(settings: Settings, rounds: Rounds, asker: Asker, jury: Jury,
 
     Not a task, for the reason that ``report`` is none. A server that is away is no reason to fail.
     """
-    kept = count_kept(settings.locate(settings.cache_dir), rounds.plan.plan_id)
+    kept = await asyncio.to_thread(count_kept, settings.replies_place, rounds.plan.plan_id)
     made = estimate_plan(rounds.plan, asker.endpoint, jury.endpoint, asker.limits.max_cost_usd, kept)
     line = tell_estimate(made)
     logger = get_run_logger()
