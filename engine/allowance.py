@@ -13,6 +13,8 @@ from engine.segments import NOTHING, Amount
 STEP_CALLS = 48
 # And said anew when so many are left, so that calls need not wait for it: they are begun in 0.1 s at the fastest.
 AHEAD_CALLS = 16
+# Arrow's client takes minutes to give up a store that answers nothing.
+PATIENCE_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,14 +46,18 @@ class Allowance:
         return self._said != NOTHING
 
     async def cover(self, bound_usd: float) -> None:
-        """Returns when a call that costs so much at most may begin."""
+        """Returns when a call that costs so much at most may begin.
+
+        Raises:
+            TimeoutError: that is not said after some seconds; the call is counted.
+        """
         future = self._begin(bound_usd)
         if self.find_wanted():
             self._wake()
         if future is None:
             return
         try:
-            await asyncio.wrap_future(future)
+            await asyncio.wait_for(asyncio.wrap_future(future), PATIENCE_SECONDS)
         except asyncio.CancelledError:
             with self._lock:
                 self._begun = self._begun.less(Amount(1, bound_usd))

@@ -47,9 +47,9 @@ class SharedReplies:
         self._uploader = Uploader(self._journal, store, notice, file.path, self._journal.list_unsent(), is_stale)
 
     async def cover(self, bound_usd: float | None) -> None:
-        """Returns when a call that costs so much at most may begin; see ``Allowance``."""
+        """Returns when a call that costs so much at most may begin; see ``Uploader.cover``."""
         if bound_usd:
-            await self._uploader.allowance.cover(bound_usd)
+            await self._uploader.cover(bound_usd)
 
     def take(self, changes: Sequence[Change]) -> None:
         """Takes up what has been written to the journal."""

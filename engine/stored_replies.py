@@ -61,7 +61,7 @@ def list_stored(replies_uri: str) -> list[StoredPlan]:
     Raises:
         StoreError: the store cannot be listed.
     """
-    return _list_plans(replies_uri, "")
+    return _Store(replies_uri).list()
 
 
 def count_stored(replies_uri: str, plan_id: str) -> int:
@@ -70,7 +70,7 @@ def count_stored(replies_uri: str, plan_id: str) -> int:
     Raises:
         StoreError: the store cannot be listed.
     """
-    return sum(plan.replies for plan in _list_plans(replies_uri, f"/{PLAN}{plan_id}"))
+    return sum(plan.replies for plan in _Store(replies_uri).list(plan_id))
 
 
 def prune_segments(replies_uri: str, max_days: float, now: datetime, dry_run: bool = False) -> RemovedSegments:
@@ -87,8 +87,9 @@ def prune_segments(replies_uri: str, max_days: float, now: datetime, dry_run: bo
     """
     # For so long an opening need not show.
     oldest = now - timedelta(days=max_days, seconds=TOUCH_SECONDS)
-    unused = [plan for plan in list_stored(replies_uri) if plan.used_at < oldest]
-    return RemovedSegments(tuple(unused)) if dry_run else _remove_all(replies_uri, unused, oldest)
+    store = _Store(replies_uri)
+    unused = [plan for plan in store.list() if plan.used_at < oldest]
+    return RemovedSegments(tuple(unused)) if dry_run else store.remove(unused, oldest)
 
 
 def clear_stored(replies_uri: str, handle: str | None, but_for: Collection[str] = ()) -> RemovedSegments:
@@ -99,51 +100,57 @@ def clear_stored(replies_uri: str, handle: str | None, but_for: Collection[str] 
     Raises:
         StoreError: the store cannot be listed.
     """
-    chosen = [
-        plan for plan in list_stored(replies_uri) if handle in (None, plan.handle) and plan.plan_id not in but_for
-    ]
-    return _remove_all(replies_uri, chosen, None)
+    store = _Store(replies_uri)
+    return store.remove(
+        [plan for plan in store.list() if handle in (None, plan.handle) and plan.plan_id not in but_for]
+    )
 
 
-def _remove_all(replies_uri: str, plans: Sequence[StoredPlan], oldest: datetime | None) -> RemovedSegments:
-    def remove(plan: StoredPlan) -> str | None:
+class _Store:
+    """All plans on a store, through one client."""
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+        self._filesystem, root = open_folder(uri)
+        self._root = root.rstrip("/")
+
+    def list(self, plan_id: str | None = None) -> list[StoredPlan]:
+        """All plans, or the one, the longest unused first."""
+        below = self._root if plan_id is None else self._locate(plan_id)
         try:
-            return _remove(replies_uri, plan, oldest)
+            infos = list_below(self._filesystem, below, recursive=True)
+        except FAILURES as error:
+            raise StoreError(
+                f"The kept replies on {self._uri} cannot be listed: {error}. Let the store be reached and read, or "
+                "point EXEMPLARS_REPLIES_URI at another"
+            ) from error
+        found: dict[str, list[fs.FileInfo]] = {}
+        for info in infos:
+            plan, slash, _ = info.path.removeprefix(f"{self._root}/").partition("/")
+            if slash and plan.startswith(PLAN) and info.type == fs.FileType.File:
+                found.setdefault(plan.removeprefix(PLAN), []).append(info)
+        plans = [_describe(plan_id, files) for plan_id, files in found.items()]
+        return sorted(plans, key=lambda plan: (plan.used_at, plan.plan_id))
+
+    def remove(self, plans: Sequence[StoredPlan], oldest: datetime | None = None) -> RemovedSegments:
+        """Removes some plans, but for those that were used since ``oldest`` all the same."""
+        with ThreadPoolExecutor(REMOVERS, "removers") as pool:
+            outcomes = list(zip(plans, pool.map(lambda plan: self._remove(plan.plan_id, oldest), plans), strict=True))
+        removed = tuple(plan for plan, outcome in outcomes if outcome is None)
+        return RemovedSegments(removed, tuple(outcome for _, outcome in outcomes if outcome))
+
+    def _remove(self, plan_id: str, oldest: datetime | None) -> str | None:
+        """None where a plan is gone; empty where it was used since and stays, else why it does."""
+        try:
+            if oldest is not None and any(plan.used_at >= oldest for plan in self.list(plan_id)):
+                return ""
+            self._filesystem.delete_dir(self._locate(plan_id))
         except (StoreError, *FAILURES) as error:
-            return f"plan {plan.plan_id}: {error}"
+            return f"plan {plan_id}: {error}"
+        return None
 
-    with ThreadPoolExecutor(REMOVERS, "removers") as pool:
-        outcomes = list(zip(plans, pool.map(remove, plans), strict=True))
-    removed = tuple(plan for plan, failure in outcomes if failure is None)
-    return RemovedSegments(removed, tuple(failure for _, failure in outcomes if failure))
-
-
-def _remove(replies_uri: str, plan: StoredPlan, oldest: datetime | None) -> str | None:
-    """None where the plan is gone; empty where it has been used since and stays."""
-    filesystem, root = open_folder(replies_uri)
-    if oldest is not None and any(now.used_at >= oldest for now in _list_plans(replies_uri, f"/{PLAN}{plan.plan_id}")):
-        return ""
-    filesystem.delete_dir(f"{root.rstrip('/')}/{PLAN}{plan.plan_id}")
-    return None
-
-
-def _list_plans(replies_uri: str, below: str) -> list[StoredPlan]:
-    filesystem, root = open_folder(replies_uri)
-    root = root.rstrip("/")
-    try:
-        infos = list_below(filesystem, f"{root}{below}", recursive=True)
-    except FAILURES as error:
-        raise StoreError(
-            f"The kept replies on {replies_uri} cannot be listed: {error}. Let the store be reached and read, or point "
-            "EXEMPLARS_REPLIES_URI at another"
-        ) from error
-    found: dict[str, list[fs.FileInfo]] = {}
-    for info in infos:
-        plan, slash, _ = info.path.removeprefix(f"{root}/").partition("/")
-        if slash and plan.startswith(PLAN) and info.type == fs.FileType.File:
-            found.setdefault(plan.removeprefix(PLAN), []).append(info)
-    plans = [_describe(plan_id, files) for plan_id, files in found.items()]
-    return sorted(plans, key=lambda plan: (plan.used_at, plan.plan_id))
+    def _locate(self, plan_id: str) -> str:
+        return f"{self._root}/{PLAN}{plan_id}"
 
 
 def _describe(plan_id: str, files: Sequence[fs.FileInfo]) -> StoredPlan:

@@ -17,6 +17,8 @@ SEGMENT_SECONDS = 5.0
 # A store of which a run was away for an hour has much to take in: still less than 5 MB, which go in one request.
 MOST_REPLIES = 512
 RETRY_SECONDS = 5.0
+# Arrow's client takes minutes to give up a store that answers nothing.
+CLOSE_SECONDS = 30.0
 # A plan that is open for long, and of which nothing is put, is not to look unused.
 TOUCH_SECONDS = 3600.0
 
@@ -49,7 +51,7 @@ class Uploader:
         behind: Sequence[str] = (),
         is_stale: bool = False,
     ) -> None:
-        self.allowance = Allowance(self._wake)
+        self._allowance = Allowance(self._wake)
         self._journal = journal
         self._store = store
         self._notice = notice
@@ -67,6 +69,14 @@ class Uploader:
         self._thread = threading.Thread(target=self._run, name="uploader", daemon=True)
         self._thread.start()
 
+    async def cover(self, bound_usd: float) -> None:
+        """Returns when a call that costs so much at most may begin: when that is on the store, or the store is away."""
+        try:
+            await self._allowance.cover(bound_usd)
+        except TimeoutError:
+            self._allowance.waive()
+            self._tell("it does not answer")
+
     def keep(self, key: str, ended: Amount) -> None:
         """A reply is kept, and with it a call has ended."""
         with self._changed:
@@ -82,11 +92,13 @@ class Uploader:
             self._settled = self._settled.plus(ended)
 
     def close(self) -> None:
-        """Returns when all is on the store, or, once more, has failed to get there."""
+        """Returns when all is on the store, or, once more, has failed to get there, or takes too long."""
         with self._changed:
             self._closing = True
             self._changed.notify()
-        self._thread.join()
+        # A thread that hangs ends by itself: its segment is on the store then, or put by the next opening.
+        self._thread.join(CLOSE_SECONDS)
+        self._tell_left()
 
     def _wake(self) -> None:
         with self._changed:
@@ -96,7 +108,6 @@ class Uploader:
         while self._wait():
             self._try(self._step)
         self._try(self._finish)
-        self._tell_left()
 
     def _wait(self) -> bool:
         """Returns when something is due; False where it is the end."""
@@ -110,7 +121,7 @@ class Uploader:
         now = time.monotonic()
         if self._retry_at is not None:
             return self._retry_at - now
-        if self.allowance.find_wanted() or self._made or len(self._waiting) >= SEGMENT_REPLIES:
+        if self._allowance.find_wanted() or self._made or len(self._waiting) >= SEGMENT_REPLIES:
             return 0.0
         touch = self._touched + TOUCH_SECONDS - now
         return min(touch, self._since + SEGMENT_SECONDS - now) if self._waiting else touch
@@ -121,16 +132,16 @@ class Uploader:
             act()
         except Exception as error:
             self._retry_at = time.monotonic() + RETRY_SECONDS
-            self.allowance.waive()
-            self._tell(error)
+            self._allowance.waive()
+            self._tell(str(error))
             return
         if self._retry_at is not None:
             self._retry_at = None
-            self._notice(f"The kept replies are on {self._store.uri} again, all of them")
+            self._notice(f"{self._store.uri} takes kept replies again; what was kept meanwhile follows")
 
     def _step(self) -> None:
         self._declare()
-        while self._made or self._is_gathered():
+        if self._made or self._is_gathered():
             self._put_next()
         if time.monotonic() - self._touched >= TOUCH_SECONDS:
             self._store.touch(self._journal.token)
@@ -138,7 +149,7 @@ class Uploader:
 
     def _is_gathered(self) -> bool:
         with self._changed:
-            late = time.monotonic() - self._since >= SEGMENT_SECONDS or self._retry_at is not None
+            late = time.monotonic() - self._since >= SEGMENT_SECONDS
             return len(self._waiting) >= SEGMENT_REPLIES or (bool(self._waiting) and late)
 
     def _finish(self) -> None:
@@ -148,11 +159,11 @@ class Uploader:
         self._put_next(closing=True)
 
     def _declare(self) -> None:
-        if wanted := self.allowance.find_wanted():
-            if not self.allowance.is_said:
+        if wanted := self._allowance.find_wanted():
+            if not self._allowance.is_said:
                 self._journal.note_opening()
             self._store.put_begun(self._journal.token, wanted)
-            self.allowance.say(wanted)
+            self._allowance.say(wanted)
 
     def _put_next(self, closing: bool = False) -> None:
         self._made = self._made or self._make(closing)
@@ -181,11 +192,11 @@ class Uploader:
         replies = tuple(claimed.items())
         return _Made(name, Segment(self._store.plan_id, self._store.handle, replies, Account(settled, closed)))
 
-    def _tell(self, error: Exception) -> None:
+    def _tell(self, why: str) -> None:
         if not self._told:
             self._told = True
             self._notice(
-                f"Kept replies cannot be put on {self._store.uri}: {error}. The run goes on and tries again; they are "
+                f"Kept replies cannot be put on {self._store.uri}: {why}. The run goes on and tries again; they are "
                 f"kept in {self._path} all the while. Should this machine be lost before that succeeds, they are asked "
                 "for again, and no limit on cost knows of them"
             )

@@ -1,6 +1,7 @@
 """A limit on cost is never passed, however many machines are lost on the way and whenever that happens."""
 
 import asyncio
+import itertools
 import random
 import shutil
 from pathlib import Path
@@ -74,9 +75,7 @@ async def test_limit_holds_over_machines_that_are_lost_one_after_another(tmp_pat
     rng = random.Random(seed)
     stores = [tmp_path / f"store-{number}" for number in range(MACHINES + 1)]
     stores[0].mkdir()
-    spenders = [
-        Spender(store, rng.randrange(1, 500), copy) for store, copy in zip(stores[:-1], stores[1:], strict=True)
-    ]
+    spenders = [Spender(store, rng.randrange(1, 500), copy) for store, copy in itertools.pairwise(stores)]
     for number, client in enumerate([*spenders, last := Spender(stores[-1])]):
         await ask_all(client, tmp_path / f"machine-{number}", stores[number])
     paid_usd = sum(client.paid_usd for client in (*spenders, last))
