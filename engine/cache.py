@@ -1,4 +1,4 @@
-"""The cache: the kept replies of all plans, bounded in age and size, listed, and cleared by handle."""
+"""The cache: the kept replies of all plans on this machine, bounded in age and size, listed, and cleared by handle."""
 
 import shutil
 import sqlite3
@@ -11,7 +11,9 @@ from pathlib import Path
 from engine.errors import StoreError
 from engine.plan_folder import REMOVED, TURN, InUseError, is_in_use, remove_folder
 from engine.replies_file import read_about
+from engine.replies_place import RepliesPlace
 from engine.replies_tables import REPLIES
+from engine.stored_replies import count_stored
 
 BYTES_PER_GB = 10**9
 
@@ -51,10 +53,15 @@ class Removed:
     failed: tuple[str, ...] = ()
 
 
-def count_kept(cache_dir: str, plan_id: str) -> int | None:
-    """How many replies are kept of one plan; None where none can be read. Nothing is opened for writing."""
+def count_kept(place: RepliesPlace, plan_id: str) -> int | None:
+    """How many replies are kept of one plan, here or, where none are here, on the store; None where none can be read.
+
+    Nothing is opened for writing.
+    """
     with suppress(sqlite3.Error, OSError):
-        return read_about(Path(cache_dir) / plan_id)[1]
+        return read_about(Path(place.cache_dir) / plan_id)[1]
+    with suppress(StoreError):
+        return (count_stored(place.uri, plan_id) if place.uri else 0) or None
     return None
 
 

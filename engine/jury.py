@@ -4,8 +4,8 @@ The form, the third vote and what they cost: docs/decisions/014-votes.md.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Literal
 
@@ -53,13 +53,13 @@ class Jury:
         """Where it is asked; None where it casts no vote."""
         return self.asker.endpoint if self.asker else None
 
-    @contextmanager
-    def keeping(self, plan_id: str, handle: str = "") -> Iterator[None]:
+    @asynccontextmanager
+    async def keeping(self, plan_id: str, handle: str = "") -> AsyncIterator[None]:
         """The votes are kept under this plan inside the block; see ``Asker.keeping``."""
         if self.asker is None:
             yield
             return
-        with self.asker.keeping(plan_id, handle):
+        async with self.asker.keeping(plan_id, handle):
             yield
 
     async def judge(self, plan: Plan, exemplars: Sequence[Exemplar], progress: Progress) -> list[Exemplar]:

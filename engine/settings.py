@@ -6,6 +6,7 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from engine.errors import DefinitionError, Problem
+from engine.replies_place import RepliesPlace
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 # USD for a million tokens in and out: "0.40/1.60".
@@ -22,6 +23,7 @@ class Settings(BaseSettings):
     samples_uri: str = "data/samples"
     effort_file: str = "data/effort.yaml"
     cache_dir: str = "data/cache"
+    replies_uri: str | None = None
     seed: int = 0
     synth_model: str | None = None
     synth_api_base: str | None = None
@@ -45,6 +47,12 @@ class Settings(BaseSettings):
     api_port: int = Field(default=8000, ge=0, le=65535)
     api_url: str | None = None
     api_allowed_hosts: str = ""
+
+    @property
+    def replies_place(self) -> RepliesPlace:
+        """Where replies are kept."""
+        uri = None if self.replies_uri is None else self.locate(self.replies_uri).rstrip("/")
+        return RepliesPlace(self.locate(self.cache_dir), uri)
 
     @property
     def fallbacks(self) -> tuple[str, ...]:

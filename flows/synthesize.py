@@ -104,7 +104,7 @@ async def run_rounds(rounds: Rounds, models: Models, progress: Progress, expecte
     finished = read_spending(asker.limits)
     progress.report(KeptCounted(count_kept(rounds), rounds.plan.wanted))
     place = rounds.plan.plan_id, rounds.plan.model.handle
-    with asker.holding(rounds.draft_id), asker.keeping(*place), jury.keeping(*place):
+    async with asker.holding(rounds.draft_id), asker.keeping(*place), jury.keeping(*place):
         while cells := rounds.next_cells():
             progress.report(StageBegun(f"Round {rounds.round_no}: {len(cells)} cells"))
             progress.report(CallsPlanned(len(cells)))
