@@ -1,6 +1,6 @@
 # Every target sets up what it needs; a second call installs nothing.
 .DEFAULT_GOAL := help
-.PHONY: help run serve test check bench chaos teaches
+.PHONY: help run serve deploy test check bench chaos teaches
 
 HANDLE ?= u22a8.technical-writing
 SYNTH_TYPE ?= from_traits
@@ -11,6 +11,7 @@ BIN := $(VENV)/bin
 help:
 	@echo "make run     synthesize $(HANDLE) with the embedded model (HANDLE=… SYNTH_TYPE=… EFFORT=… for another)"
 	@echo "make serve   Prefect's server and UI, a worker and the HTTP door on this machine, until Ctrl-C"
+	@echo "make deploy  work pool, queues, deployments and automations on the Prefect server at PREFECT_API_URL"
 	@echo "make test    every test"
 	@echo "make check   format, lint, types, import contracts, tests: what CI runs"
 	@echo "make bench   the benchmarks"
@@ -22,6 +23,9 @@ run: $(VENV)/.run
 
 serve: $(VENV)/.run
 	@$(BIN)/python -m flows.serve
+
+deploy: $(VENV)/.run
+	@$(BIN)/python -m flows.deploy
 
 # Much of the slow tests is waiting: three at a time, each file's in one process since they share servers.
 test: $(VENV)/.dev

@@ -24,14 +24,14 @@ from engine.plan import Plan, make_plan
 from engine.progress import Progress
 from engine.prompting import prompts_version
 from engine.scenario import Packs, choose_lists
-from engine.settings import PROJECT_ROOT, Settings
+from engine.settings import SHIPPED_ROOT, Settings
 from engine.sharing import Shared
 from engine.store import check_writable, digest_sets, list_sets, read_attached
 from engine.turnstile import Turnstile
 from engine.variation import check_seeds, list_unusable
 
 EMBEDDED_PATIENCE_SECONDS = 10.0
-SCENARIOS_FOLDER = PROJECT_ROOT / "data" / "scenarios"
+SCENARIOS_FOLDER = SHIPPED_ROOT / "data" / "scenarios"
 
 
 class Job:

@@ -1,17 +1,32 @@
 """The settings: the one place that reads the environment (prefix ``EXEMPLARS_``)."""
 
+import re
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from engine.errors import DefinitionError, Problem
 from engine.replies_place import RepliesPlace
 
-PROJECT_ROOT = Path(__file__).resolve().parents[1]
+_PACKAGE = Path(__file__).resolve().parent
+IS_CHECKOUT = (_PACKAGE.parent / "pyproject.toml").is_file()
+# Where relative paths lie: in a checkout, or, where the package was installed from a wheel, in a folder of the user's.
+PROJECT_ROOT = _PACKAGE.parent if IS_CHECKOUT else Path.home() / "exemplars"
+# Where the files lie that come with the code; pyproject.toml puts them beside this module in a wheel.
+SHIPPED_ROOT = _PACKAGE.parent if IS_CHECKOUT else _PACKAGE
 # USD for a million tokens in and out: "0.40/1.60".
 PRICE_PATTERN = r"^\d+(\.\d+)?/\d+(\.\d+)?$"
+WEB_ADDRESS = re.compile(r"https?://[^\s/]+\S*")
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
+
+
+def check_web_address(address: SecretStr) -> SecretStr:
+    """An address that a request can be sent to; the error does not show it."""
+    if not WEB_ADDRESS.fullmatch(address.get_secret_value()):
+        raise ValueError("should be an address that begins with http:// or https://")
+    return address
 
 
 class Settings(BaseSettings):
@@ -47,6 +62,8 @@ class Settings(BaseSettings):
     api_port: int = Field(default=8000, ge=0, le=65535)
     api_url: str | None = None
     api_allowed_hosts: str = ""
+    image: str | None = None
+    alert_url: Annotated[SecretStr, AfterValidator(check_web_address)] | None = None
 
     @property
     def replies_place(self) -> RepliesPlace:
@@ -66,8 +83,15 @@ class Settings(BaseSettings):
         return tuple(dict.fromkeys(name for name in (*LOOPBACK_NAMES, self.api_host, *named) if name))
 
     def locate(self, uri: str) -> str:
-        """A URI as it is; a relative local path made absolute from the project's root."""
-        return uri if "://" in uri else str(PROJECT_ROOT / Path(uri).expanduser())
+        """A URI as it is; a relative local path made absolute from the project's root.
+
+        What comes with the code (the dial, the committed catalogue) is taken from there where the root has none.
+        """
+        if "://" in uri:
+            return uri
+        path = Path(uri).expanduser()
+        own, shipped = PROJECT_ROOT / path, SHIPPED_ROOT / path
+        return str(shipped if shipped.exists() and not own.exists() else own)
 
 
 def read_settings() -> Settings:
@@ -85,5 +109,5 @@ def read_settings() -> Settings:
 def _name_variable(item: object) -> Problem:
     assert isinstance(item, dict)
     name = "EXEMPLARS_" + "_".join(str(part) for part in item["loc"]).upper()
-    shown = "a secret" if "KEY" in name else repr(item["input"])
+    shown = "a secret" if "KEY" in name or "ALERT" in name else repr(item["input"])
     return Problem("environment", None, name, shown, str(item["msg"]).lower())

@@ -1,6 +1,6 @@
 """The automations that end runs whose process is gone: what the deploy step sets up on a Prefect server."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from prefect.client.orchestration import SyncPrefectClient
@@ -9,12 +9,14 @@ from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 from prefect.events.schemas.events import ResourceSpecification
 
-FLOW_NAME = "synthesize"
+FLOW_NAMES = ("synthesize", "backfill", "prune")
 # prefect.yaml has the same number: a heartbeat each 30 s, the least that Prefect takes.
 HEARTBEAT_SECONDS = 30
 # Three heartbeats; with the 5 s of Prefect's own rhythm a run is CRASHED within the two minutes of issue 5.
 SILENCE_SECONDS = 90
 STUCK_SECONDS = 120
+# Where runs are containers, an image of 2 GB may have to be pulled first.
+CONTAINER_SECONDS = 900
 ENDS = ("Completed", "Failed", "Crashed", "Cancelled")
 WAITS = ("Scheduled", "Late", "AwaitingRetry", "AwaitingConcurrencySlot", "Paused", "Suspended")
 AGAIN = "The replies so far are kept: a new run of this model asks only for what is missing."
@@ -42,8 +44,8 @@ class Watch:
 WATCHES = (
     Watch(
         "exemplars: a run whose heartbeats stop is CRASHED",
-        f"A run of {FLOW_NAME} says every {HEARTBEAT_SECONDS} s that it lives. Its process and its worker may end "
-        "together; then nobody else would say that it is over.",
+        f"A run says every {HEARTBEAT_SECONDS} s that it lives. Its process and its worker may end together; then "
+        "nobody else would say that it is over.",
         StateType.RUNNING,
         ("Running", "Retrying", "heartbeat"),
         ("heartbeat", "Cancelling", "Pending", *ENDS, *WAITS),
@@ -59,8 +61,8 @@ WATCHES = (
         ("Submitting", "InfrastructurePending", "Running", "Retrying", "Cancelling", *ENDS, *WAITS),
         STUCK_SECONDS,
         StateType.CRASHED,
-        f"Pending for {STUCK_SECONDS} s: the worker that picked the run ended before it had started it. Nothing "
-        "was asked of any model. Is a worker up? Then start the run again.",
+        "Pending for too long: the worker that picked the run ended before it had started it. Nothing was asked of any "
+        "model. Is a worker up? Then start the run again.",
     ),
     Watch(
         "exemplars: a run that nobody is left to cancel is CANCELLED",
@@ -75,13 +77,22 @@ WATCHES = (
 )
 
 
-def ensure_automation(client: SyncPrefectClient, watch: Watch) -> str:
-    """Makes the automation of a watch, or puts it right where it differs: ``made``, ``changed`` or ``there``.
+def list_watches(containers: bool) -> tuple[Watch, ...]:
+    """The watches for runs that are processes of a worker, or that are containers and so take longer to start."""
+    if not containers:
+        return WATCHES
+    return tuple(
+        replace(watch, within_seconds=CONTAINER_SECONDS) if watch.state is StateType.PENDING else watch
+        for watch in WATCHES
+    )
+
+
+def ensure_automation(client: SyncPrefectClient, wanted: AutomationCore) -> str:
+    """Makes an automation, or puts it right where it differs: ``made``, ``changed`` or ``there``.
 
     One that is right is not touched: a change makes Prefect forget whom it watches.
     """
-    wanted = describe_automation(watch)
-    found = client.read_automations_by_name(watch.name)
+    found = client.read_automations_by_name(wanted.name)
     for double in found[1:]:
         client.delete_automation(double.id)
     if not found:
@@ -101,7 +112,7 @@ def describe_automation(watch: Watch) -> AutomationCore:
         posture=Posture.Proactive,
         match=ResourceSpecification.model_validate({"prefect.resource.id": "prefect.flow-run.*"}),
         match_related=ResourceSpecification.model_validate(
-            {"prefect.resource.role": "flow", "prefect.resource.name": FLOW_NAME}
+            {"prefect.resource.role": "flow", "prefect.resource.name": list(FLOW_NAMES)}
         ),
         after={watch.left_event, *(f"prefect.flow-run.{name}" for name in watch.begins)},
         expect={f"prefect.flow-run.{name}" for name in watch.expected},

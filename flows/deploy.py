@@ -1,51 +1,38 @@
-"""The deploy step: the work pool, the deployments of prefect.yaml and the automations, on any Prefect server."""
+"""The deploy step, ``make deploy``: pool, queues, deployments, automations and alerts, on any Prefect server."""
 
-import os
-import subprocess
 import sys
-from collections import Counter
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.actions import WorkPoolCreate
-from prefect.client.schemas.filters import WorkPoolFilter, WorkPoolFilterName
-from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound, PrefectHTTPStatusError
-from prefect.settings import PREFECT_API_URL, get_current_settings
-from prefect.workers.process import ProcessWorker
+from prefect.client.schemas.objects import WorkPool
+from prefect.exceptions import PrefectHTTPStatusError
+from prefect.settings import PREFECT_API_URL
 
 from engine.errors import ExemplarsError, OrchestratorError
-from engine.settings import PROJECT_ROOT
-from flows.automations import WATCHES, ensure_automation
+from engine.settings import Settings, read_settings
+from flows.alerts import ensure_alerts
+from flows.automations import Watch, describe_automation, ensure_automation, list_watches
+from flows.prefect_file import Deployments, deploy_all
+from flows.server_check import check_server
 from flows.unfinished import end_if_gone, list_unfinished, watch_run
-
-POOL = "exemplars"
-DEPLOY_SECONDS = 180.0
-SAID_LINES = 15
+from flows.work_pool import CONTAINERS, POOL, ensure_pool, ensure_queues
 
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """What stands on the server now, and what of it was ``made``, ``changed`` or ``there`` before."""
+    """What stands on the server now, a line for each kind; of each it says what was made, changed or there before."""
 
     server: str
-    pool: str
-    deployments: tuple[str, ...]
-    automations: Counter[str]
-    ended: int
-    watched: int
+    lines: tuple[tuple[str, str], ...]
 
     def __str__(self) -> str:
-        automations = ", ".join(f"{count} {how}" for how, count in sorted(self.automations.items()))
-        ended = f"; {self.ended} runs whose process is gone were ended" if self.ended else ""
-        watched = f"; {self.watched} unfinished runs are watched" if self.watched else ""
-        return (
-            f"{self.server}: work pool {POOL} {self.pool}, deployments {', '.join(self.deployments)}, "
-            f"automations {automations}{ended}{watched}"
-        )
+        return "\n".join([self.server, *(f"  {kind}: {said}" for kind, said in self.lines)])
 
 
-def deploy() -> Deployed:
+def deploy(settings: Settings) -> Deployed:
     """Sets up the configured Prefect server; a second call finds all as it should be.
 
     Runs that are under way are ended where their process was on this host and is gone, and watched by the automations
@@ -53,17 +40,15 @@ def deploy() -> Deployed:
     process is gone running for ever.
 
     Raises:
-        OrchestratorError: no server is configured, it does not answer, or it refuses.
+        OrchestratorError: no server is configured, it does not answer, refuses, or is of another version.
     """
     url = PREFECT_API_URL.value()
     if not url:
         raise OrchestratorError("no Prefect server is configured. Set PREFECT_API_URL, or type make serve")
     try:
         with get_client(sync_client=True) as client:
-            pool = _ensure_pool(client)
-            _deploy_all()
-            automations = Counter(ensure_automation(client, watch) for watch in WATCHES)
-            return Deployed(url, pool, _list_deployments(client), automations, *_settle_unfinished(client))
+            version = check_server(client)
+            return Deployed(f"Prefect {version} at {url}", tuple(_set_up(client, settings)))
     except (httpx.HTTPError, PrefectHTTPStatusError) as error:
         raise OrchestratorError(f"The Prefect server at {url} does not answer as it should: {error}") from error
 
@@ -71,68 +56,81 @@ def deploy() -> Deployed:
 def main() -> int:
     """Deploys and says what it did; the exit code is the error's."""
     try:
-        print(deploy())
+        print(deploy(read_settings()))
     except ExemplarsError as error:
         print(f"exemplars: {error}", file=sys.stderr)
         return error.exit_code
     return 0
 
 
-def _ensure_pool(client: SyncPrefectClient) -> str:
-    try:
-        pool = client.read_work_pool(POOL)
-    except ObjectNotFound:
-        try:
-            template = ProcessWorker.get_default_base_job_template()
-            client.create_work_pool(WorkPoolCreate(name=POOL, type=ProcessWorker.type, base_job_template=template))
-        except ObjectAlreadyExists:
-            return "there"
-        return "made"
-    if pool.type != ProcessWorker.type:
+def _set_up(client: SyncPrefectClient, settings: Settings) -> list[tuple[str, str]]:
+    pool, how = ensure_pool(client)
+    watches = list_watches(pool.type in CONTAINERS)
+    queues = ensure_queues(client)
+    deployments, became = deploy_all(client, _find_image(pool, settings))
+    automations = {watch.name: ensure_automation(client, describe_automation(watch)) for watch in watches}
+    alerts = ensure_alerts(client, settings.alert_url)
+    lines = [
+        ("work pool", f"{POOL} ({pool.type}) {how}"),
+        ("queues", _say(queues)),
+        ("deployments", _say(became)),
+        ("schedules", _say_schedules(deployments)),
+        ("automations", _count(automations)),
+        ("alerts of failed nightly runs", alerts),
+    ]
+    ended, watched = _settle_unfinished(client, watches)
+    if ended:
+        lines.append(("ended", f"{ended} runs whose process is gone"))
+    if watched:
+        lines.append(("watched", f"{watched} unfinished runs"))
+    return lines
+
+
+def _find_image(pool: WorkPool, settings: Settings) -> str | None:
+    """What containers are made from; None where the runs are processes.
+
+    Raises:
+        OrchestratorError: the pool's runs are containers, and no image is set.
+    """
+    if pool.type not in CONTAINERS:
+        return None
+    if not settings.image:
         raise OrchestratorError(
-            f"The work pool {POOL} is of the type {pool.type}, not {ProcessWorker.type}. Delete it: "
-            f"prefect work-pool delete {POOL}"
+            f"The runs of the work pool {POOL} are containers ({pool.type}), and it is not known of which image. Build "
+            "one from the Dockerfile, push it to where the workers can pull it, and set EXEMPLARS_IMAGE to its name"
         )
-    return "there"
+    return settings.image
 
 
-def _deploy_all() -> None:
-    """Prefect's own command: it alone turns prefect.yaml and the flows' signatures into deployments."""
-    try:
-        ended = subprocess.run(
-            [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"],
-            cwd=PROJECT_ROOT,
-            env={**os.environ, **get_current_settings().to_environment_variables(exclude_unset=True)},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=DEPLOY_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise OrchestratorError(f"prefect deploy --all did not end within {error.timeout:g} s") from error
-    if ended.returncode:
-        said = "\n".join(f"  {line}" for line in ended.stdout.strip().splitlines()[-SAID_LINES:])
-        raise OrchestratorError(f"prefect deploy --all ended with {ended.returncode}:\n{said}")
+def _say(became: Mapping[str, str]) -> str:
+    names = defaultdict(list)
+    for name, how in became.items():
+        names[how].append(name)
+    return "; ".join(f"{', '.join(those)} {how}" for how, those in sorted(names.items(), reverse=True))
 
 
-def _list_deployments(client: SyncPrefectClient) -> tuple[str, ...]:
-    pool = WorkPoolFilter(name=WorkPoolFilterName(any_=[POOL]))
-    flows = {flow.id: flow.name for flow in client.read_flows(work_pool_filter=pool)}
-    found = client.read_deployments(work_pool_filter=pool)
-    return tuple(sorted(f"{flows[deployment.flow_id]}/{deployment.name}" for deployment in found))
+def _count(became: Mapping[str, str]) -> str:
+    hows = list(became.values())
+    return ", ".join(f"{hows.count(how)} {how}" for how in sorted(set(hows)))
 
 
-def _settle_unfinished(client: SyncPrefectClient) -> tuple[int, int]:
+def _say_schedules(deployments: Deployments) -> str:
+    active = {name: [item.active for item in found.schedules] for name, found in deployments.items() if found.schedules}
+    on = [name for name, those in active.items() if any(those)]
+    off = [name for name in active if name not in on]
+    said = [f"{', '.join(on)} on"] if on else []
+    return "; ".join([*said, f"{', '.join(off)} off, to be switched on in the UI"] if off else said)
+
+
+def _settle_unfinished(client: SyncPrefectClient, watches: Sequence[Watch]) -> tuple[int, int]:
     """How many of the runs that are under way were ended, and how many are watched."""
-    watches = {watch.state: watch for watch in WATCHES}
+    by_state = {watch.state: watch for watch in watches}
     ended = watched = 0
     for run in list_unfinished(client):
         if end_if_gone(client, run):
             ended += 1
         elif run.state is not None:
-            watch_run(client, run, watches[run.state.type])
+            watch_run(client, run, by_state[run.state.type])
             watched += 1
     return ended, watched
 

@@ -27,6 +27,7 @@ from engine.verdict import Verdict
 from flows.console import outlive_listeners
 from flows.lease import Lease
 from flows.marks import KEPT
+from flows.scheduled import release_events
 from flows.steps import Steps
 from flows.surroundings import Alone, Models, Surroundings
 from tasks.estimate import estimate
@@ -50,6 +51,7 @@ async def synthesize(
             None: the model's own effort, else `high`.
     """
     outlive_listeners()
+    await release_events(get_run_logger())
     return await run_synthesis(handle, synth_type, effort, Alone())
 
 

@@ -15,7 +15,7 @@ from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.events.schemas.events import Event, RelatedResource, Resource
 
-from flows.automations import AGAIN, FLOW_NAME, Watch
+from flows.automations import AGAIN, FLOW_NAMES, Watch
 from flows.marks import Mark, is_gone, read_mark
 from flows.slot import free_lease
 
@@ -25,7 +25,7 @@ GONE = f"The process of this run is gone: it was killed, or its machine went dow
 
 
 def list_unfinished(client: SyncPrefectClient) -> list[FlowRun]:
-    """The runs of the main job that are running, pending or cancelling, on whatever machine."""
+    """Our runs that are running, pending or cancelling, on whatever machine."""
     return list(_read_pages(client))
 
 
@@ -34,7 +34,7 @@ def watch_run(client: SyncPrefectClient, run: FlowRun, watch: Watch) -> None:
     flow = {
         "prefect.resource.id": f"prefect.flow.{run.flow_id}",
         "prefect.resource.role": "flow",
-        "prefect.resource.name": FLOW_NAME,
+        "prefect.resource.name": client.read_flow(run.flow_id).name,
     }
     event = Event(
         event=watch.left_event,
@@ -78,7 +78,7 @@ def _find_mark(run: FlowRun) -> Mark | None:
 def _read_pages(client: SyncPrefectClient) -> Iterator[FlowRun]:
     offset = 0
     while page := client.read_flow_runs(
-        flow_filter=FlowFilter(name=FlowFilterName(any_=[FLOW_NAME])),
+        flow_filter=FlowFilter(name=FlowFilterName(any_=list(FLOW_NAMES))),
         flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(UNFINISHED)))),
         sort=FlowRunSort.ID_DESC,
         limit=PAGE,

@@ -163,3 +163,21 @@ def test_secret_is_there_to_use_and_not_to_see(monkeypatch: pytest.MonkeyPatch) 
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="frozen"):
         read_settings().seed = 3  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("address", ["ftp://token", "hooks.example.com/token", "http://", "https:// token"])
+def test_address_of_alerts_that_is_none_is_not_shown(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.setenv("EXEMPLARS_ALERT_URL", address)
+    (problem,) = find_problems()
+
+    assert ("EXEMPLARS_ALERT_URL", "a secret") == (problem.field, problem.found)
+    assert problem.allowed.endswith("should be an address that begins with http:// or https://")
+
+
+def test_address_of_alerts_is_there_to_use_and_not_to_see(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXEMPLARS_ALERT_URL", "http://127.0.0.1:9/hook?token=abc")
+    settings = read_settings()
+
+    assert settings.alert_url is not None
+    assert "http://127.0.0.1:9/hook?token=abc" == settings.alert_url.get_secret_value()
+    assert "token" not in repr(settings)

@@ -46,12 +46,17 @@ class Site:
         """Starts a worker of the pool; it picks runs, so many at a time, as soon as it is up."""
         self._start(name, "-m", "prefect", "worker", "start", "--pool", POOL, "--limit", str(limit))
 
-    def deploy(self) -> str:
+    def deploy(self, **variables: str) -> str:
         """Runs the deploy step and returns what it says."""
-        command = [sys.executable, "-m", "flows.deploy"]
-        ended = subprocess.run(command, cwd=ROOT, env=self.variables, capture_output=True, text=True, check=False)
+        command, given = [sys.executable, "-m", "flows.deploy"], {**self.variables, **variables}
+        ended = subprocess.run(command, cwd=ROOT, env=given, capture_output=True, text=True, check=False)
         assert 0 == ended.returncode, ended.stderr
         return ended.stdout
+
+    def find_deployment(self, name: str) -> dict[str, Any]:
+        """A deployment by its full name, as ``synthesize/nightly``."""
+        found: dict[str, Any] = self.ask("GET", f"/deployments/name/{name}")
+        return found
 
     def ask(self, method: str, path: str, **fields: object) -> Any:
         """One request to Prefect's API, its JSON answer; on SQLite a writer may be sent away, and comes again."""
@@ -90,6 +95,8 @@ class Site:
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "PREFECT_WORKER_QUERY_SECONDS": "1",
             "DO_NOT_TRACK": "1",
+            # Flow processes stand in folders of their own, and are to run this code.
+            "PYTHONPATH": str(ROOT),
             MARK: str(self.workspace.folder),
         }
 

@@ -7,7 +7,16 @@ import pytest
 import yaml
 from fakes.workspace import ROOT
 
-from flows.automations import FLOW_NAME, HEARTBEAT_SECONDS, SILENCE_SECONDS, WATCHES, describe_automation
+from flows.automations import (
+    CONTAINER_SECONDS,
+    FLOW_NAMES,
+    HEARTBEAT_SECONDS,
+    SILENCE_SECONDS,
+    WATCHES,
+    describe_automation,
+    list_watches,
+)
+from flows.backfill import backfill
 from flows.cli import quiet_libraries
 from flows.synthesize import synthesize
 
@@ -16,9 +25,9 @@ VARIABLE = "PREFECT_FLOWS_HEARTBEAT_FREQUENCY"
 
 def test_every_deployment_has_the_heartbeats_that_are_listened_for() -> None:
     deployments = yaml.safe_load(Path(ROOT / "prefect.yaml").read_text())["deployments"]
-    found = {item["name"]: item["work_pool"]["job_variables"]["env"][VARIABLE] for item in deployments}
+    found = [item["work_pool"]["job_variables"]["env"][VARIABLE] for item in deployments]
 
-    assert dict.fromkeys(found, str(HEARTBEAT_SECONDS)) == found
+    assert [str(HEARTBEAT_SECONDS)] * len(deployments) == found
 
 
 def test_command_has_the_same_heartbeats(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,12 +44,20 @@ def test_one_late_heartbeat_is_no_silence() -> None:
     assert SILENCE_SECONDS >= 3 * HEARTBEAT_SECONDS
 
 
-def test_watches_are_of_the_main_job_alone() -> None:
+def test_watches_are_of_our_flows_alone() -> None:
     automations = [describe_automation(watch) for watch in WATCHES]
     related = [automation.model_dump(mode="json")["trigger"]["match_related"] for automation in automations]
 
-    assert synthesize.name == FLOW_NAME
-    assert [{"prefect.resource.role": "flow", "prefect.resource.name": "synthesize"}] * 3 == related
+    assert {synthesize.name, backfill.name, "prune"} == set(FLOW_NAMES)
+    assert [{"prefect.resource.role": "flow", "prefect.resource.name": list(FLOW_NAMES)}] * 3 == related
+
+
+def test_container_may_take_longer_to_start_and_nothing_else() -> None:
+    process, container = list_watches(containers=False), list_watches(containers=True)
+    changed = [(old, new) for old, new in zip(process, container, strict=True) if old != new]
+
+    assert WATCHES == process
+    assert [("PENDING", CONTAINER_SECONDS)] == [(new.state.value, new.within_seconds) for _, new in changed]
 
 
 def test_each_watch_ends_what_it_watches_by_an_event_that_ends_the_watch() -> None:

@@ -8,8 +8,11 @@ import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 from fakes.provider import Behaviour, Provider
 from fakes.site import Site, find_free_port, list_flow_processes, open_site, wait_until
@@ -23,6 +26,7 @@ pytestmark = pytest.mark.slow
 
 # Of one model's runs at once all but one would give way.
 LIVING = "u22a8.living"
+DEPLOYMENTS = ("backfill/nightly", "backfill/on-demand", "synthesize/nightly", "synthesize/on-demand")
 NAMES = sorted(watch.name for watch in WATCHES)
 
 
@@ -38,17 +42,22 @@ def test_second_deploy_changes_nothing(site: Site) -> None:
     first, before = site.deploy(), describe(site)
     second, after = site.deploy(), describe(site)
 
-    assert "work pool exemplars made" in first
-    assert "automations 3 made" in first
-    assert "synthesize/on-demand" in first
-    assert "work pool exemplars there" in second
-    assert "automations 3 there" in second
+    assert [
+        f"Prefect {version('prefect')} at {site.url}",
+        "  work pool: exemplars (process) made",
+        "  queues: interactive, backfill made",
+        f"  deployments: {', '.join(DEPLOYMENTS)} made",
+        "  schedules: backfill/nightly, synthesize/nightly off, to be switched on in the UI",
+        "  automations: 3 made",
+        "  alerts of failed nightly runs: off (EXEMPLARS_ALERT_URL is not set)",
+    ] == first.splitlines()
+    assert first.replace(" made", " there") == second
     assert before == after
     assert NAMES == sorted(name for name, _ in after["automations"])
 
 
 def test_deploy_makes_again_what_is_gone_and_puts_right_what_differs(site: Site) -> None:
-    site.deploy()
+    ensure_deployed(site)
     automations = site.ask("POST", "/automations/filter")
     before = describe(site)
     site.ask("DELETE", "/work_pools/exemplars")
@@ -58,14 +67,15 @@ def test_deploy_makes_again_what_is_gone_and_puts_right_what_differs(site: Site)
     site.ask("PUT", f"/automations/{changed['id']}", **{name: changed[name] for name in writable})
     said = site.deploy()
 
-    assert "work pool exemplars made" in said
-    assert "automations 1 changed, 1 made, 1 there" in said
+    assert "work pool: exemplars (process) made" in said
+    assert "queues: interactive, backfill made" in said
+    assert "automations: 1 changed, 1 made, 1 there" in said
     assert [what for _, what in before["automations"]] == [what for _, what in describe(site)["automations"]]
     assert "exemplars" == site.ask("GET", "/deployments/name/synthesize/on-demand")["work_pool_name"]
 
 
 def test_deploy_leaves_one_of_two_automations_of_a_name(site: Site) -> None:
-    site.deploy()
+    ensure_deployed(site)
     double = site.ask("POST", "/automations/filter")[0]
     site.ask("POST", "/automations/", **{name: double[name] for name in ("name", "trigger", "actions")})
     site.deploy()
@@ -73,15 +83,138 @@ def test_deploy_leaves_one_of_two_automations_of_a_name(site: Site) -> None:
     assert NAMES == sorted(found["name"] for found in site.ask("POST", "/automations/filter"))
 
 
-def test_pool_of_another_type_is_refused(site: Site) -> None:
-    site.deploy()
+def test_what_people_have_set_up_stays(site: Site) -> None:
+    ensure_deployed(site)
+    nightly, paused = site.find_deployment("synthesize/nightly"), site.find_deployment("backfill/on-demand")
+    [schedule] = nightly["schedules"]
+    own = {
+        "schedule": {"cron": "5 4 * * *", "timezone": "Europe/Berlin"},
+        "active": True,
+        "parameters": {"effort": "low"},
+    }
+    path = f"/deployments/{nightly['id']}/schedules"
+    site.ask("PATCH", f"{path}/{schedule['id']}", **own)
+    httpx.post(f"{site.url}{path}", json=[{**own, "schedule": {"interval": 3600}}]).raise_for_status()
+    site.ask("POST", f"/deployments/{paused['id']}/pause_deployment")
+    site.ask("PATCH", "/work_pools/exemplars/queues/backfill", concurrency_limit=40, priority=2)
+    before = describe(site), read_schedules(site)
+    said = site.deploy()
+    queue = site.ask("GET", "/work_pools/exemplars/queues/backfill")
+    after = describe(site), read_schedules(site)
+    for name in ("synthesize/nightly", "backfill/on-demand"):
+        site.ask("DELETE", f"/deployments/{site.find_deployment(name)['id']}")
+    site.ask("DELETE", "/work_pools/exemplars/queues/backfill")
+
+    assert "schedules: synthesize/nightly on; backfill/nightly off" in said
+    assert before == after
+    assert 2 == len(after[1])
+    assert all(active for _, _, active in after[1])
+    assert (40, 2) == (queue["concurrency_limit"], queue["priority"])
+
+
+def test_server_of_an_older_version_is_brought_up_to_date(site: Site) -> None:
+    ensure_deployed(site)
+    for found in site.ask("POST", "/deployments/filter"):
+        site.ask("DELETE", f"/deployments/{found['id']}")
+    for name in ("interactive", "backfill"):
+        site.ask("DELETE", f"/work_pools/exemplars/queues/{name}")
+    deployment = make_older_version(site)
+    run = site.ask("POST", f"/deployments/{deployment['id']}/create_flow_run", name="of the older version")
+    said = site.deploy()
+    found, kept = site.find_deployment("synthesize/on-demand"), site.ask("GET", f"/flow_runs/{run['id']}")
+    site.ask("DELETE", f"/flow_runs/{run['id']}")
+
+    assert "queues: interactive, backfill made" in said
+    assert (
+        "deployments: backfill/nightly, backfill/on-demand, synthesize/nightly made; synthesize/on-demand changed"
+        in said
+    )
+    assert "automations: 1 changed, 2 there" in said
+    assert deployment["id"] == found["id"]
+    assert ("flows.synthesize.synthesize", [], "interactive") == (
+        found["entrypoint"],
+        found["pull_steps"],
+        found["work_queue_name"],
+    )
+    assert ("SCHEDULED", "of the older version") == (kept["state_type"], kept["name"])
+    assert NAMES == sorted(name for name, _ in describe(site)["automations"])
+
+
+def test_queue_that_a_bare_prefect_deploy_has_made_gets_its_limit(site: Site) -> None:
+    ensure_deployed(site)
+    site.ask("DELETE", "/work_pools/exemplars/queues/backfill")
+    site.ask("POST", "/work_pools/exemplars/queues", name="backfill")
+    said = site.deploy()
+    queue = site.ask("GET", "/work_pools/exemplars/queues/backfill")
+
+    assert "queues: interactive there; backfill changed" in said
+    assert 4 == queue["concurrency_limit"]
+
+
+def test_run_that_somebody_waits_for_comes_before_a_backfill_s_however_many_these_are(site: Site) -> None:
+    ensure_deployed(site)
+    backfill, interactive = (site.find_deployment(f"{name}/on-demand")["id"] for name in ("backfill", "synthesize"))
+    asked = [site.ask("POST", f"/deployments/{backfill}/create_flow_run", name=f"{number}") for number in range(8)]
+    asked.append(site.ask("POST", f"/deployments/{interactive}/create_flow_run", name="waited for"))
+    taken = site.ask("POST", "/work_pools/exemplars/get_scheduled_flow_runs")
+    for run in asked:
+        site.ask("DELETE", f"/flow_runs/{run['id']}")
+
+    assert "waited for" == taken[0]["flow_run"]["name"]
+    # A worker of eight has room left for runs that somebody waits for.
+    assert 1 + 4 == len(taken)
+
+
+def test_backfill_that_is_due_while_the_last_one_runs_is_cancelled_and_not_queued(site: Site) -> None:
+    ensure_deployed(site)
+    nightly = site.find_deployment("backfill/nightly")["id"]
+    runs = [site.ask("POST", f"/deployments/{nightly}/create_flow_run", name="due")["id"] for _ in range(2)]
+    for run in runs:
+        site.ask("POST", f"/flow_runs/{run}/set_state", state={"type": "PENDING"})
+    states = [site.read_state(run) for run in runs]
+    for run in runs:
+        site.ask("DELETE", f"/flow_runs/{run}")
+
+    assert ["PENDING", "CANCELLED"] == [kind for kind, _ in states]
+    assert "Deployment concurrency limit reached." == states[1][1]
+
+
+def test_pool_of_containers_gets_an_image_and_time_to_pull_it(site: Site) -> None:
+    ensure_deployed(site)
+    nightly = site.find_deployment("backfill/nightly")
+    site.ask("PATCH", f"/deployments/{nightly['id']}/schedules/{nightly['schedules'][0]['id']}", active=True)
     site.ask("DELETE", "/work_pools/exemplars")
-    site.ask("POST", "/work_pools/", name="exemplars", type="docker")
+    image = {"type": "string", "default": "prefecthq/prefect"}
+    variables = {"type": "object", "properties": {"image": image, "env": {"type": "object", "default": {}}}}
+    job = {"image": "{{ image }}", "env": "{{ env }}"}
+    template = {"job_configuration": job, "variables": variables}
+    site.ask("POST", "/work_pools/", name="exemplars", type="docker", base_job_template=template)
+    code, refused = run_deploy(site.variables)
+    said = site.deploy(EXEMPLARS_IMAGE="registry/exemplars:1")
+    given = site.find_deployment("synthesize/on-demand")["job_variables"]
+    seconds = {found["trigger"]["within"] for found in site.ask("POST", "/automations/filter")}
+    site.ask("DELETE", "/work_pools/exemplars")
+    back = site.deploy()
+    site.ask("DELETE", f"/deployments/{nightly['id']}")
+
+    assert (3, True) == (code, "Build one from the Dockerfile" in refused and "set EXEMPLARS_IMAGE" in refused)
+    assert "work pool: exemplars (docker) there" in said
+    # Deployments outlive their pool, and so does what was set up at them.
+    assert "schedules: backfill/nightly on; synthesize/nightly off" in said
+    assert ("registry/exemplars:1", "30") == (given["image"], given["env"]["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"])
+    assert {90, 900, 120} == seconds
+    assert "automations: 1 changed, 2 there" in back
+
+
+def test_pool_of_a_type_that_nothing_is_known_of_is_refused(site: Site) -> None:
+    ensure_deployed(site)
+    site.ask("DELETE", "/work_pools/exemplars")
+    site.ask("POST", "/work_pools/", name="exemplars", type="ecs")
     code, said = run_deploy(site.variables)
     site.ask("DELETE", "/work_pools/exemplars")
 
     assert 3 == code
-    assert "exemplars: The work pool exemplars is of the type docker, not process. Delete it" in said
+    assert "The work pool exemplars is of the type ecs; known are process, docker, kubernetes. Delete it" in said
 
 
 def test_deploy_without_a_server_says_what_to_do(site: Site, tmp_path: Path) -> None:
@@ -94,11 +227,11 @@ def test_deploy_without_a_server_says_what_to_do(site: Site, tmp_path: Path) -> 
     )
     code, said = run_deploy(gone)
     assert 3 == code
-    assert said.startswith(f"exemplars: The Prefect server at {gone['PREFECT_API_URL']} does not answer as it should: ")
+    assert said.startswith(f"exemplars: The Prefect server at {gone['PREFECT_API_URL']}/ does not answer: ConnectError")
 
 
 def test_deploy_ends_runs_whose_process_on_this_host_is_gone(site: Site) -> None:
-    site.deploy()
+    ensure_deployed(site)
     gone, living, elsewhere = find_gone_process(), name_process(), "elsewhere/1/1"
     marked = {
         ("RUNNING", gone): ("CRASHED", GONE),
@@ -119,7 +252,7 @@ def test_deploy_ends_runs_whose_process_on_this_host_is_gone(site: Site) -> None
     for run_id in (*runs.values(), again):
         site.ask("DELETE", f"/flow_runs/{run_id}")
 
-    assert "; 3 runs whose process is gone were ended; 4 unfinished runs are watched" in said
+    assert "\n  ended: 3 runs whose process is gone\n  watched: 4 unfinished runs\n" in said
     assert marked == {what: (kind, message.replace("None", "")) for what, (kind, message) in states.items()}
     assert mark is not None
     assert ("", 0) == (mark.lease_id, limit["active_slots"])
@@ -150,13 +283,21 @@ def test_runs_whose_process_is_gone_are_over_within_two_minutes(tmp_path: Path, 
             wait_until(lambda: site.read_state(left[state])[0] == outcome, 140, f"left {state}: {outcome}")  # noqa: B023
         took = time.monotonic() - deployed_at
 
-        assert "3 unfinished runs are watched" in said
+        assert "watched: 3 unfinished runs" in said
         assert silent < 120
         assert took < 150
         assert site.read_state(killed)[1].startswith("No heartbeat for 90 s: the run's process is gone")
         for watch in WATCHES:
             assert (watch.outcome.value, watch.message) == site.read_state(left[watch.state.value])
         assert "RUNNING" == site.read_state(living)[0]
+
+
+def ensure_deployed(site: Site) -> None:
+    """The deploy step, where the test before has left something to do."""
+    queues = {found["name"] for found in site.ask("POST", "/work_queues/filter")}
+    deployments = {found["name"] for found in site.ask("POST", "/deployments/filter") if found["work_pool_name"]}
+    if not {"interactive", "backfill"} <= queues or not {"on-demand", "nightly"} <= deployments:
+        site.deploy()
 
 
 def leave_run(
@@ -175,6 +316,31 @@ def leave_run(
         mark = Mark(lease_id, begun or datetime.now(UTC), process)
         site.ask("PATCH", f"/flow_runs/{run['id']}/labels", **mark.to_labels())
     return str(run["id"])
+
+
+def make_older_version(site: Site) -> dict[str, Any]:
+    """What the version before work queues has left: a deployment that stands in a folder, a watch of one flow."""
+    flow = site.ask("POST", "/flows/", name="synthesize")
+    folder = [{"prefect.deployments.steps.set_working_directory": {"directory": "/somewhere/else"}}]
+    deployment: dict[str, Any] = site.ask(
+        "POST",
+        "/deployments/",
+        name="on-demand",
+        flow_id=flow["id"],
+        entrypoint="flows/synthesize.py:synthesize",
+        pull_steps=folder,
+        work_pool_name="exemplars",
+    )
+    changed = next(found for found in site.ask("POST", "/automations/filter") if "heartbeats" in found["name"])
+    changed["trigger"]["match_related"]["prefect.resource.name"] = "synthesize"
+    writable = ("name", "description", "enabled", "trigger", "actions", "actions_on_trigger", "actions_on_resolve")
+    site.ask("PUT", f"/automations/{changed['id']}", **{name: changed[name] for name in writable})
+    return deployment
+
+
+def read_schedules(site: Site) -> list[tuple[str, str, bool]]:
+    found = site.find_deployment("synthesize/nightly")["schedules"]
+    return sorted((repr(item["schedule"]), repr(item["parameters"]), item["active"]) for item in found)
 
 
 def take_lease(site: Site, name: str) -> str:
@@ -202,6 +368,16 @@ def describe(site: Site) -> dict[str, list[tuple[str, str]]]:
     """What is on the server, without the times."""
     automations = site.ask("POST", "/automations/filter")
     kept = ("description", "enabled", "actions")
+    told = (
+        "name",
+        "version",
+        "paused",
+        "parameters",
+        "tags",
+        "job_variables",
+        "work_queue_name",
+        "concurrency_options",
+    )
     triggers = ("posture", "match", "match_related", "for_each", "threshold", "within")
     return {
         "automations": sorted(
@@ -213,6 +389,12 @@ def describe(site: Site) -> dict[str, list[tuple[str, str]]]:
             )
             for found in automations
         ),
-        "deployments": [(found["id"], found["name"]) for found in site.ask("POST", "/deployments/filter")],
+        "deployments": [
+            (found["id"], repr([found[name] for name in told])) for found in site.ask("POST", "/deployments/filter")
+        ],
+        "queues": [
+            (found["id"], repr([found[name] for name in ("name", "priority", "concurrency_limit")]))
+            for found in site.ask("POST", "/work_pools/exemplars/queues/filter")
+        ],
         "pools": [(found["id"], found["name"]) for found in site.ask("POST", "/work_pools/filter")],
     }

@@ -178,7 +178,7 @@ def test_deploy_that_fails_is_explained_and_all_is_stopped(served: Served) -> No
 
     assert 3 == process.returncode
     assert "exemplars: deploy ended with exit code 3. The end of " in said
-    assert f"The Prefect server at {gone} does not answer as it should" in said
+    assert f"The Prefect server at {gone} does not answer: ConnectError" in said
     assert said.endswith("Everything is stopped.\n")
     assert {} == served.workspace.list_processes()
 

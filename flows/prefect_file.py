@@ -1,0 +1,125 @@
+"""The deployments of prefect.yaml on a server: Prefect's own command makes them, and what people set up there stays."""
+
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.responses import DeploymentResponse
+from prefect.exceptions import ObjectNotFound
+from prefect.settings import get_current_settings
+
+from engine.errors import OrchestratorError
+from engine.settings import SHIPPED_ROOT
+
+PREFECT_FILE = SHIPPED_ROOT / "prefect.yaml"
+DEPLOY_SECONDS = 180.0
+SAID_LINES = 15
+# What each deploy sets anew, whatever it says.
+UNTOLD = {"updated", "updated_by", "status", "last_polled", "version_id", "version_info", "global_concurrency_limit"}
+
+Deployments = Mapping[str, DeploymentResponse]
+
+
+def deploy_all(client: SyncPrefectClient, image: str | None) -> tuple[Deployments, Mapping[str, str]]:
+    """Makes all deployments or brings them up to date.
+
+    Args:
+        image: what containers are made from; None where runs are processes of a worker.
+
+    Returns:
+        The deployments by name, as ``synthesize/nightly``, and what became of each: ``made``, ``changed`` or ``there``.
+    """
+    content = read_prefect_file()
+    names = sorted(name_deployment(item) for item in content["deployments"])
+    before = find_deployments(client, names)
+    _run_prefect_deploy(keep_what_is_set(content, before, image))
+    after = find_deployments(client, names)
+    return after, {name: _compare(before.get(name), found) for name, found in after.items()}
+
+
+def find_deployments(client: SyncPrefectClient, names: Collection[str]) -> Deployments:
+    """Those of the names that there are, be it without a pool: they outlive one that was deleted."""
+    found = {}
+    for name in names:
+        with contextlib.suppress(ObjectNotFound):
+            found[name] = client.read_deployment_by_name(name)
+    return found
+
+
+def read_prefect_file() -> dict[str, Any]:
+    """The content of prefect.yaml."""
+    content: dict[str, Any] = yaml.safe_load(PREFECT_FILE.read_text())
+    return content
+
+
+def keep_what_is_set(content: Mapping[str, Any], there: Deployments, image: str | None) -> dict[str, Any]:
+    """The content for a server that has these deployments.
+
+    Prefect's command would put schedules back as they are in the file, switched off, throw away those that somebody
+    has added in the UI, and let a paused deployment go on.
+    """
+    return {**content, "deployments": [_keep_what_is_set(item, there, image) for item in content["deployments"]]}
+
+
+def name_deployment(item: Mapping[str, Any]) -> str:
+    """The full name of a deployment of prefect.yaml; the modules of the flows are named like them."""
+    return f"{item['entrypoint'].rpartition('.')[2]}/{item['name']}"
+
+
+def _keep_what_is_set(item: Mapping[str, Any], there: Deployments, image: str | None) -> dict[str, Any]:
+    found, kept = there.get(name_deployment(item)), dict(item)
+    if found is not None:
+        kept["paused"] = found.paused
+        if found.schedules:
+            kept.pop("schedules", None)
+    if image is not None:
+        pool = item["work_pool"]
+        kept["work_pool"] = {**pool, "job_variables": {**pool["job_variables"], "image": image}}
+    return kept
+
+
+def _run_prefect_deploy(content: Mapping[str, Any]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "prefect.yaml"
+        file.write_text(yaml.safe_dump(content))
+        _run(["--no-prompt", "deploy", "--all", "--prefect-file", str(file)])
+
+
+def _run(arguments: Sequence[str]) -> None:
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-m", "prefect", *arguments],
+            # The flows are imported from here: Python looks in its working folder first.
+            cwd=Path(__file__).parents[1],
+            env={**os.environ, **get_current_settings().to_environment_variables(exclude_unset=True)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=DEPLOY_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise OrchestratorError(f"prefect deploy --all did not end within {error.timeout:g} s") from error
+    if ended.returncode:
+        said = "\n".join(f"  {line}" for line in ended.stdout.strip().splitlines()[-SAID_LINES:])
+        raise OrchestratorError(f"prefect deploy --all ended with {ended.returncode}:\n{said}")
+
+
+def _compare(before: DeploymentResponse | None, after: DeploymentResponse) -> str:
+    if before is None:
+        return "made"
+    return "there" if _tell(before) == _tell(after) else "changed"
+
+
+def _tell(deployment: DeploymentResponse) -> dict[str, Any]:
+    told = deployment.model_dump(exclude=UNTOLD)
+    limit = deployment.global_concurrency_limit
+    return {**told, "limit": limit.limit if limit else None}
