@@ -1,6 +1,7 @@
 """The settings: the one place that reads the environment (prefix ``EXEMPLARS_``)."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -10,6 +11,7 @@ from engine.errors import DefinitionError, Problem
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 # USD for a million tokens in and out: "0.40/1.60".
 PRICE_PATTERN = r"^\d+(\.\d+)?/\d+(\.\d+)?$"
+LogFormat = Literal["text", "json"]
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -45,6 +47,8 @@ class Settings(BaseSettings):
     api_port: int = Field(default=8000, ge=0, le=65535)
     api_url: str | None = None
     api_allowed_hosts: str = ""
+    metrics_port: int | None = Field(default=None, ge=0, le=65535)
+    log_format: LogFormat = "text"
 
     @property
     def fallbacks(self) -> tuple[str, ...]:
@@ -60,6 +64,25 @@ class Settings(BaseSettings):
     def locate(self, uri: str) -> str:
         """A URI as it is; a relative local path made absolute from the project's root."""
         return uri if "://" in uri else str(PROJECT_ROOT / Path(uri).expanduser())
+
+
+class CollectorSettings(BaseSettings):
+    """OpenTelemetry's own variables, as far as they say whether metrics are sent at all; its SDK reads the rest."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    otel_exporter_otlp_endpoint: str | None = None
+    otel_exporter_otlp_metrics_endpoint: str | None = None
+    otel_exporter_otlp_metrics_temporality_preference: str | None = None
+    otel_metrics_exporter: str = "otlp"
+    otel_sdk_disabled: str = "false"
+
+    @property
+    def sends(self) -> bool:
+        """Whether there is somebody to send metrics to."""
+        endpoint = self.otel_exporter_otlp_metrics_endpoint or self.otel_exporter_otlp_endpoint
+        is_off = self.otel_sdk_disabled.strip().lower() == "true" or self.otel_metrics_exporter.strip() == "none"
+        return endpoint is not None and not is_off
 
 
 def read_settings() -> Settings:

@@ -9,6 +9,7 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled
 from pydantic import Field
 
+from engine.about import note
 from engine.asking import Asker
 from engine.costs import Spending, make_bill, read_spending
 from engine.errors import BudgetError, GateError, ModelBusyError, QuotaError, RunInterruptedError
@@ -22,6 +23,7 @@ from engine.progress import CallsPlanned, KeptCounted, Progress, StageBegun
 from engine.rounds import Rounds
 from engine.sample_set import REPORT, SAMPLES
 from engine.samples import RunStamp
+from engine.screen import count_reasons
 from engine.settings import read_settings
 from engine.store import StoredSet
 from engine.summary import RunResult, count_kept
@@ -31,6 +33,7 @@ from flows.credentials import add_keys
 from flows.lease import Lease, hold_lease
 from flows.marks import KEPT
 from flows.publishing import publish_progress
+from flows.seeing import see_run
 from flows.turnstile import open_turnstile
 from tasks.check import check
 from tasks.estimate import estimate
@@ -60,7 +63,11 @@ async def synthesize(
     """
     outlive_listeners()
     try:
-        async with hold_lease(check_handle(handle), get_run_logger()) as lease, publish_progress() as progress:
+        async with (
+            see_run(handle, synth_type, effort) as seen,
+            hold_lease(check_handle(handle), get_run_logger()) as lease,
+            publish_progress(seen) as progress,
+        ):
             return await make_samples(handle, synth_type, effort, lease, progress)
     except (ModelBusyError, RunInterruptedError) as error:
         return Cancelled(message=str(error))
@@ -75,6 +82,7 @@ async def make_samples(
         get_run_logger().info("This run has attached its set before: %s. Nothing is asked again", done.samples)
         return done
     job = load(settings, handle, synth_type, effort)
+    note(effort=job.level.effort)
     settings = await add_keys(settings, job.level, get_run_logger())
     stamp = make_stamp(job)
     async with (
@@ -124,7 +132,8 @@ async def run_rounds(rounds: Rounds, asker: Asker, jury: Jury, progress: Progres
                 get_run_logger().warning("%s", error)
                 break
             finished = read_spending(asker.limits)
-            progress.report(KeptCounted(count_kept(rounds), rounds.plan.wanted))
+            reasons = count_reasons(rounds.choice.rejected)
+            progress.report(KeptCounted(count_kept(rounds), rounds.plan.wanted, reasons))
     return finished
 
 
