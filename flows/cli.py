@@ -146,6 +146,22 @@ def detach_command(
     show_detached(detach_run(read_settings(), run_id), as_json)
 
 
+@app.command("prune")
+def prune_command(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would go. Takes nothing away.")] = False,
+    rejected_days: Annotated[int, typer.Option(min=1, help="Rejected sets go when they are so many days old.")] = 30,
+    runs_days: Annotated[int, typer.Option(min=1, help="Finished runs go when they ended so many days ago.")] = 90,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the sums as one line of JSON.")] = False,
+) -> None:
+    """Takes away what is old: rejected sets, replies of unused plans, finished runs. Never an attached set."""
+    quiet_libraries(verbose=False)
+    from engine.settings import read_settings
+    from flows.prune_command import prune_now
+    from flows.pruning import Ages
+
+    prune_now(read_settings(), Ages(rejected_days, runs_days), dry_run, as_json)
+
+
 def run_flow(handle: str, synth_type: str, effort: str | None) -> "RunResult":
     """Runs the main job to its end, on the Prefect server that is configured or else on a temporary one."""
     parameters: Any = {"handle": handle, "synth_type": synth_type, "effort": effort}
