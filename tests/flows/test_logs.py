@@ -20,7 +20,9 @@ from fakes.site import open_site, wait_until
 from fakes.workspace import HANDLE, Workspace, make_workspace, read_kept, read_rejected
 
 from engine.errors import QuotaError
+from engine.settings import LogFormat
 from flows.json_lines import IN_PREFECT, JsonConsole, JsonLines
+from flows.serve_parts import Site
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -235,3 +237,11 @@ def test_console_keeps_its_form_whatever_prefect_configures() -> None:
 
     assert isinstance(console.formatter, JsonLines)
     assert logging.WARNING == console.level
+
+
+def test_make_serve_lets_all_its_parts_speak_json_where_that_is_wanted() -> None:
+    formats: list[LogFormat] = ["text", "json"]
+    sites = [Site("127.0.0.1", 4200, None, "127.0.0.1", 8000, wanted, {}) for wanted in formats]
+    spoken = [site.variables.get(name) for site in sites for name in IN_PREFECT]
+
+    assert [None, *IN_PREFECT.values()] == spoken
