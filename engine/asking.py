@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 
+from engine.about import about
 from engine.calling import ENDING, GONE, MAX_ATTEMPTS, Caller, Client
 from engine.errors import ProviderError, RetryableProviderError, StoreError
 from engine.limits import Limits
@@ -61,6 +62,7 @@ class Asker:
                 wait_seconds,
                 attempts,
                 stands_in=each is not client,
+                report=progress.report,
             )
             for each in (client, *fallbacks)
         ]
@@ -107,7 +109,8 @@ class Asker:
             return kept
         shown = _Shown(self._progress)
         try:
-            reply = await self._call(request, key, replies, shown)
+            with about(call=label):
+                reply = await self._call(request, key, replies, shown)
         except BaseException as error:
             self.limits.ends = self.limits.ends or isinstance(error, ENDING)
             shown.end(CallEnded(failed=True))

@@ -88,15 +88,17 @@ def prune_cache(cache_dir: str, max_days: float, max_gb: float, now: datetime, b
     """
     with _translate(cache_dir):
         _remove_halves(Path(cache_dir))
-        sizes = {folder: _measure(folder) for folder in _list_folders(cache_dir)}
-        oldest = now - timedelta(days=max_days)
-        excess = sum(sizes.values()) - max_gb * BYTES_PER_GB
-        chosen = []
-        for used_at, folder in sorted((_read_use(folder), folder) for folder in sizes):
-            if (used_at < oldest or excess > 0) and folder.name not in but_for and not is_in_use(folder):
-                chosen.append(folder)
-                excess -= sizes[folder]
-        return _remove_all(chosen)
+        return _remove_all(_choose_unused(cache_dir, max_days, max_gb, now, but_for))
+
+
+def list_prunable(cache_dir: str, max_days: float, max_gb: float, now: datetime) -> list[CachedPlan]:
+    """The plans that ``prune_cache`` would remove, the longest unused first; nothing is changed.
+
+    Raises:
+        StoreError: the folder cannot be read.
+    """
+    with _translate(cache_dir):
+        return [_describe(folder) for folder in _choose_unused(cache_dir, max_days, max_gb, now)]
 
 
 def clear_cache(cache_dir: str, handle: str | None) -> Removed:
@@ -108,6 +110,20 @@ def clear_cache(cache_dir: str, handle: str | None) -> Removed:
     plans = list_cache(cache_dir)
     with _translate(cache_dir):
         return _remove_all([plan.folder for plan in plans if handle in (None, plan.handle)])
+
+
+def _choose_unused(
+    cache_dir: str, max_days: float, max_gb: float, now: datetime, but_for: Sequence[str] = ()
+) -> list[Path]:
+    sizes = {folder: _measure(folder) for folder in _list_folders(cache_dir)}
+    oldest = now - timedelta(days=max_days)
+    excess = sum(sizes.values()) - max_gb * BYTES_PER_GB
+    chosen = []
+    for used_at, folder in sorted((_read_use(folder), folder) for folder in sizes):
+        if (used_at < oldest or excess > 0) and folder.name not in but_for and not is_in_use(folder):
+            chosen.append(folder)
+            excess -= sizes[folder]
+    return chosen
 
 
 def _remove_all(folders: Sequence[Path]) -> Removed:

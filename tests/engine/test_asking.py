@@ -34,7 +34,7 @@ from engine.errors import (
 from engine.limits import Limits
 from engine.llm import REFUSED, Endpoint, Request
 from engine.prices import Price
-from engine.progress import CallBegun, CallEnded, Noticed
+from engine.progress import CallBegun, CallEnded, Noticed, Tried
 from engine.prompting import EXEMPLAR_SCHEMA, Prompt
 from engine.replies import KeptReplies, Reply
 from engine.replies_place import RepliesPlace
@@ -594,4 +594,38 @@ async def test_progress_hears_of_every_call(tmp_path: Path) -> None:
         CallEnded(3, reused=True),
         CallBegun(),
         CallEnded(failed=True),
-    ] == progress.events
+    ] == [event for event in progress.events if not isinstance(event, Tried)]
+
+
+async def test_progress_hears_of_every_try_with_what_it_took_and_why_it_failed(tmp_path: Path) -> None:
+    progress = HeardProgress()
+    answer = Reply("one", "stop", prompt_tokens=7, completion_tokens=3, cost_usd=0.25)
+    refusal = ContentRefusedError("not this one")
+    client = FakeClient(answer_in_turn(RateLimitedError("slower"), answer, refusal, CredentialsError("no key")))
+    asker = Asker(client, RepliesPlace(str(tmp_path)), progress, Limits(1), wait_seconds=0.0)
+    await ask_once(asker)
+    await ask_once(asker, label="second")
+    with pytest.raises(ExemplarsError):
+        await ask_once(asker, label="third")
+    tries = [event for event in progress.events if isinstance(event, Tried)]
+
+    assert ["RateLimitedError", "", "", "CredentialsError"] == [tried.error for tried in tries]
+    assert [False, False, True, False] == [tried.refused for tried in tries]
+    assert [(0, 0, None), (7, 3, 0.25)] == [
+        (tried.prompt_tokens, tried.completion_tokens, tried.cost_usd) for tried in tries[:2]
+    ]
+    assert {("openai/test", "chat")} == {(tried.model, tried.style) for tried in tries}
+    assert all(tried.seconds > 0 and tried.turn_seconds >= 0 and tried.permit_seconds >= 0 for tried in tries)
+
+
+async def test_call_that_is_tried_again_says_so_with_what_it_is_about(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = FakeClient(answer_in_turn(RateLimitedError("slower"), REPLY))
+    asker = Asker(client, RepliesPlace(str(tmp_path)), HeardProgress(), Limits(1), wait_seconds=0.0)
+    with caplog.at_level("INFO", "exemplars.calls"):
+        await ask_once(asker, label="clarity/0/positive/0")
+    [record] = caplog.records
+
+    assert "Try 1 of clarity/0/positive/0 failed, the next comes in 0.0 s: slower" == record.getMessage()
+    assert ("openai/test", 1, "RateLimitedError") == (record.model, record.attempt, record.error)  # type: ignore[attr-defined]
