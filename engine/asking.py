@@ -2,17 +2,19 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import asdict
 
+from engine.about import about
 from engine.calling import ENDING, GONE, MAX_ATTEMPTS, Caller, Client
 from engine.errors import ProviderError, RetryableProviderError, StoreError
 from engine.limits import Limits
 from engine.llm import Endpoint, Request
 from engine.pace import Pace
 from engine.progress import CallBegun, CallEnded, Noticed, Progress
-from engine.replies import KeptReplies, Reply
+from engine.replies import KeptReplies, Reply, open_replies
+from engine.replies_place import RepliesPlace
 from engine.turnstile import OpenTurnstile, Turnstile
 
 PATIENCE_SECONDS = 300.0
@@ -22,6 +24,7 @@ class Asker:
     """Everything that one run asks of one model goes through here, within the limits that its models share.
 
     Args:
+        place: where replies are kept.
         fallbacks: who is asked, in order, where the one before has no answer.
         patience_seconds: how long a provider that answers nothing is waited for.
         find_pace: the pace of a model that others in this process ask too; None where each has one of its own.
@@ -30,7 +33,7 @@ class Asker:
     def __init__(
         self,
         client: Client,
-        cache_dir: str,
+        place: RepliesPlace,
         progress: Progress,
         limits: Limits,
         wait_seconds: float = 0.5,
@@ -42,7 +45,7 @@ class Asker:
     ) -> None:
         self.endpoint = client.endpoint
         self.limits = limits
-        self._cache_dir = cache_dir
+        self._place = place
         self._kept: KeptReplies | None = None
         self._progress = progress
         self._left: list[Caller] = []
@@ -59,18 +62,19 @@ class Asker:
                 wait_seconds,
                 attempts,
                 stands_in=each is not client,
+                report=progress.report,
             )
             for each in (client, *fallbacks)
         ]
 
-    @contextmanager
-    def keeping(self, plan_id: str, handle: str = "") -> Iterator[None]:
+    @asynccontextmanager
+    async def keeping(self, plan_id: str, handle: str = "") -> AsyncIterator[None]:
         """Replies are kept under this plan inside the block; nothing can be asked outside of one.
 
         Raises:
-            StoreError: they cannot be kept.
+            StoreError: they cannot be kept, or those that other machines have kept cannot be read.
         """
-        with KeptReplies(self._cache_dir, plan_id, handle) as kept:
+        async with open_replies(self._place, plan_id, handle, self._notice) as kept:
             self.limits.open_plan(plan_id, kept.kept_usd, kept.lost)
             self._kept = kept
             try:
@@ -78,10 +82,10 @@ class Asker:
             finally:
                 self._kept = None
 
-    @contextmanager
-    def holding(self, plan_id: str) -> Iterator[None]:
-        """Inside the block the replies of another plan are in use, and are not dropped for want of it."""
-        with KeptReplies(self._cache_dir, plan_id):
+    @asynccontextmanager
+    async def holding(self, plan_id: str) -> AsyncIterator[None]:
+        """Inside the block the replies of another plan are in use here, and are not dropped for want of it."""
+        async with open_replies(self._place.local, plan_id):
             yield
 
     async def ask(self, label: str, request: Request) -> Reply:
@@ -105,7 +109,8 @@ class Asker:
             return kept
         shown = _Shown(self._progress)
         try:
-            reply = await self._call(request, key, replies, shown)
+            with about(call=label):
+                reply = await self._call(request, key, replies, shown)
         except BaseException as error:
             self.limits.ends = self.limits.ends or isinstance(error, ENDING)
             shown.end(CallEnded(failed=True))

@@ -1,4 +1,4 @@
-"""The cache: the kept replies of all plans, bounded in age and size, listed, and cleared by handle."""
+"""The cache: the kept replies of all plans on this machine, bounded in age and size, listed, and cleared by handle."""
 
 import shutil
 import sqlite3
@@ -11,7 +11,9 @@ from pathlib import Path
 from engine.errors import StoreError
 from engine.plan_folder import REMOVED, TURN, InUseError, is_in_use, remove_folder
 from engine.replies_file import read_about
+from engine.replies_place import RepliesPlace
 from engine.replies_tables import REPLIES
+from engine.stored_replies import count_stored
 
 BYTES_PER_GB = 10**9
 
@@ -51,10 +53,15 @@ class Removed:
     failed: tuple[str, ...] = ()
 
 
-def count_kept(cache_dir: str, plan_id: str) -> int | None:
-    """How many replies are kept of one plan; None where none can be read. Nothing is opened for writing."""
+def count_kept(place: RepliesPlace, plan_id: str) -> int | None:
+    """How many replies are kept of one plan, here or, where none are here, on the store; None where none can be read.
+
+    Nothing is opened for writing.
+    """
     with suppress(sqlite3.Error, OSError):
-        return read_about(Path(cache_dir) / plan_id)[1]
+        return read_about(Path(place.cache_dir) / plan_id)[1]
+    with suppress(StoreError):
+        return (count_stored(place.uri, plan_id) if place.uri else 0) or None
     return None
 
 
@@ -81,15 +88,17 @@ def prune_cache(cache_dir: str, max_days: float, max_gb: float, now: datetime, b
     """
     with _translate(cache_dir):
         _remove_halves(Path(cache_dir))
-        sizes = {folder: _measure(folder) for folder in _list_folders(cache_dir)}
-        oldest = now - timedelta(days=max_days)
-        excess = sum(sizes.values()) - max_gb * BYTES_PER_GB
-        chosen = []
-        for used_at, folder in sorted((_read_use(folder), folder) for folder in sizes):
-            if (used_at < oldest or excess > 0) and folder.name not in but_for and not is_in_use(folder):
-                chosen.append(folder)
-                excess -= sizes[folder]
-        return _remove_all(chosen)
+        return _remove_all(_choose_unused(cache_dir, max_days, max_gb, now, but_for))
+
+
+def list_prunable(cache_dir: str, max_days: float, max_gb: float, now: datetime) -> list[CachedPlan]:
+    """The plans that ``prune_cache`` would remove, the longest unused first; nothing is changed.
+
+    Raises:
+        StoreError: the folder cannot be read.
+    """
+    with _translate(cache_dir):
+        return [_describe(folder) for folder in _choose_unused(cache_dir, max_days, max_gb, now)]
 
 
 def clear_cache(cache_dir: str, handle: str | None) -> Removed:
@@ -101,6 +110,20 @@ def clear_cache(cache_dir: str, handle: str | None) -> Removed:
     plans = list_cache(cache_dir)
     with _translate(cache_dir):
         return _remove_all([plan.folder for plan in plans if handle in (None, plan.handle)])
+
+
+def _choose_unused(
+    cache_dir: str, max_days: float, max_gb: float, now: datetime, but_for: Sequence[str] = ()
+) -> list[Path]:
+    sizes = {folder: _measure(folder) for folder in _list_folders(cache_dir)}
+    oldest = now - timedelta(days=max_days)
+    excess = sum(sizes.values()) - max_gb * BYTES_PER_GB
+    chosen = []
+    for used_at, folder in sorted((_read_use(folder), folder) for folder in sizes):
+        if (used_at < oldest or excess > 0) and folder.name not in but_for and not is_in_use(folder):
+            chosen.append(folder)
+            excess -= sizes[folder]
+    return chosen
 
 
 def _remove_all(folders: Sequence[Path]) -> Removed:

@@ -1,6 +1,7 @@
 """Calling: one model is called, as fast as its provider bears, and again where that may help."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
@@ -9,6 +10,7 @@ from typing import Any, Protocol
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
+from engine.about import read_about
 from engine.bounds import Bound, bound_call
 from engine.errors import (
     ContentRefusedError,
@@ -25,10 +27,12 @@ from engine.limits import Limits
 from engine.llm import REFUSED, Endpoint, Request
 from engine.pace import FIRST_PATIENCE_SECONDS, SILENT_CALLS, Pace
 from engine.prices import FREE
+from engine.progress import Tried
 from engine.prompting import write_words_only
 from engine.replies import KeptReplies, Reply
 from engine.turnstile import Turnstile
 
+LOGGER = logging.getLogger("exemplars.calls")
 MAX_ATTEMPTS = 8
 MAX_WAIT_SECONDS = 60.0
 # What ends a run, and how long those in flight then have.
@@ -54,11 +58,15 @@ class Client(Protocol):
 
 @dataclass(slots=True)
 class _Tries:
-    """One call's tries. ``counted`` are the failures that count: not those of a provider that answers nobody."""
+    """One call's tries. ``counted`` are the failures that count: not those of a provider that answers nobody.
+
+    ``turn_seconds`` is how long the last one waited for its turn.
+    """
 
     began: float = 0.0
     failures: int = 0
     counted: int = 0
+    turn_seconds: float = 0.0
 
 
 class Caller:
@@ -68,6 +76,7 @@ class Caller:
         attempts: tries of one call while others are answered.
         stands_in: whether its replies have to say who answered, since another model was asked.
         wait_seconds: the first wait between two of them; it doubles, with full jitter.
+        report: told of each try when it has ended.
     """
 
     def __init__(
@@ -79,9 +88,11 @@ class Caller:
         wait_seconds: float = 0.5,
         attempts: int = MAX_ATTEMPTS,
         stands_in: bool = False,
+        report: Callable[[Tried], None] = lambda _: None,
     ) -> None:
         self.endpoint = client.endpoint
         self._stands_in = stands_in
+        self._report = report
         self.answered = False
         self.gone: ProviderError | None = None
         self._client = client
@@ -113,6 +124,7 @@ class Caller:
         # Not every provider takes a schema: this one is asked in words from here on, if it does take that.
         reply = await self._call(in_words, key, replies, begin)
         self._schema_in_words = True
+        LOGGER.info("%s takes no schema: it is asked in words from here on", self.endpoint.name, extra=self._name())
         return reply
 
     async def _call(self, request: Request, key: str, replies: KeptReplies, begin: Callable[[], None]) -> Reply:
@@ -121,13 +133,16 @@ class Caller:
             retry=retry_if_exception_type(RetryableProviderError),
             stop=lambda _: tries.counted >= self._attempts,
             wait=self._choose_wait,
+            before_sleep=self._tell_again,
             reraise=True,
         )
         try:
             async for attempt in attempts:
                 with attempt:
                     self._check_gone()
+                    waiting = time.monotonic()
                     async with self._pace.turn(tries.failures), self._limits.in_flight:
+                        tries.turn_seconds = time.monotonic() - waiting
                         self._check_gone()
                         begin()
                         tries.began = tries.began or time.monotonic()
@@ -145,11 +160,13 @@ class Caller:
     async def _try(self, request: Request, key: str, replies: KeptReplies, tries: _Tries) -> Reply:
         """One try, for which there is money and time; it is on record before it is made."""
         bound = bound_call(request, self.endpoint)
+        waiting = time.monotonic()
         async with self._limits.reserving(bound.usd):
             await self._turnstile.enter(bound.tokens)
+            waited = self._name_waits(tries, time.monotonic() - waiting)
             begun = None if self.endpoint.price == FREE else await replies.begin(bound.usd)
             try:
-                reply = await self._finish(self._make(request, key, replies, bound, begun))
+                reply = await self._finish(self._make(request, key, replies, bound, begun, waited))
             except ProviderError as error:
                 await self._close(error, bound, begun, replies)
                 weighed = self._weigh(error, request, tries)
@@ -160,9 +177,17 @@ class Caller:
             await self._turnstile.give_back(bound.tokens - reply.prompt_tokens - reply.completion_tokens)
         return reply
 
-    async def _make(self, request: Request, key: str, replies: KeptReplies, bound: Bound, begun: int | None) -> Reply:
-        reply = await self._complete(request)
-        reply = await replies.keep(key, self._complete_reply(reply, bound), begun)
+    async def _make(
+        self, request: Request, key: str, replies: KeptReplies, bound: Bound, begun: int | None, waited: Tried
+    ) -> Reply:
+        began = time.monotonic()
+        try:
+            reply = self._complete_reply(await self._complete(request), bound)
+        except ProviderError as error:
+            self._report(replace(waited, seconds=time.monotonic() - began, error=type(error).__name__))
+            raise
+        self._report(_count_tokens(waited, reply, time.monotonic() - began))
+        reply = await replies.keep(key, reply, begun)
         self._limits.count(reply, reused=False, endpoint=self.endpoint)
         return reply
 
@@ -235,6 +260,30 @@ class Caller:
             return ProviderDownError(f"{error} (asked {times}, no call has been answered)")
         return error
 
+    def _name_waits(self, tries: _Tries, permit_seconds: float) -> Tried:
+        """What there is to tell of a try before it is made."""
+        return Tried(self.endpoint.name, self.endpoint.style, 0.0, tries.turn_seconds, permit_seconds)
+
+    def _name(self, **fields: object) -> dict[str, object]:
+        """What a log line says besides what it is about."""
+        return {"model": self.endpoint.name, **fields}
+
+    def _tell_again(self, state: RetryCallState) -> None:
+        """The log line of a call that is tried again."""
+        if not LOGGER.isEnabledFor(logging.INFO):
+            return
+        error = state.outcome.exception() if state.outcome else None
+        wait_seconds = round(state.next_action.sleep, 3) if state.next_action else 0.0
+        kind = type(error).__name__
+        LOGGER.info(
+            "Try %d of %s failed, the next comes in %.1f s: %s",
+            state.attempt_number,
+            read_about().get("call", "a call"),
+            wait_seconds,
+            error,
+            extra=self._name(attempt=state.attempt_number, wait_seconds=wait_seconds, error=kind),
+        )
+
     def _choose_wait(self, state: RetryCallState) -> float:
         if self._pace.is_open:
             # There it waits for its turn.
@@ -246,6 +295,18 @@ class Caller:
             return min(asked, MAX_WAIT_SECONDS) + self._wait(state) / 10
         # Where others are answered all the while there is no load to wait out, and a round ends with those who wait.
         return self._wait(state) if self._pace.is_strained or not self.answered else self._wait(state) / ALONE
+
+
+def _count_tokens(waited: Tried, reply: Reply, seconds: float) -> Tried:
+    """A try that was answered."""
+    return replace(
+        waited,
+        seconds=seconds,
+        prompt_tokens=reply.prompt_tokens,
+        completion_tokens=reply.completion_tokens,
+        cost_usd=reply.cost_usd,
+        refused=reply.finish == REFUSED,
+    )
 
 
 def _ask_in_words(request: Request) -> Request:

@@ -133,22 +133,35 @@ def replace_file(uri: str, content: bytes) -> None:
     Raises:
         StoreError: it cannot be written.
     """
-    filesystem, path = open_folder(uri)
     try:
-        if not isinstance(filesystem, fs.LocalFileSystem):
-            with filesystem.open_output_stream(path) as stream:
-                stream.write(content)
-            return
-        place = Path(path)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        made = place.with_name(f".{place.name}.{secrets.token_hex(8)}")
-        try:
-            made.write_bytes(content)
-            made.replace(place)
-        finally:
-            made.unlink(missing_ok=True)
+        write_whole(*open_folder(uri), content)
     except (pa.ArrowException, OSError) as error:
         raise StoreError(f"{uri} cannot be written: {error}. Free space or permit writing") from error
+
+
+def write_whole(filesystem: fs.FileSystem, path: str, content: bytes) -> None:
+    """Writes one file so that it is never seen in part; on a local disk it outlives the loss of power.
+
+    Raises:
+        OSError, pa.ArrowException: it cannot be written.
+    """
+    if not isinstance(filesystem, fs.LocalFileSystem):
+        # Else Arrow packs, once more, what ends with .zst.
+        with filesystem.open_output_stream(path, compression=None) as stream:
+            stream.write(content)
+        return
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    try:
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(target)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def _move_query(uri: str) -> str:

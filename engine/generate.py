@@ -1,5 +1,6 @@
 """Generating: a cell is asked for, and what comes back becomes exemplars, or the reason why there are none."""
 
+import logging
 import re
 import zlib
 from collections.abc import Sequence
@@ -8,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
+from engine.about import about
 from engine.asking import Asker
 from engine.effort import Thinking
 from engine.errors import RequestRefusedError, RetryableProviderError
@@ -29,6 +31,7 @@ from engine.rules import TERMINAL
 from engine.samples import Exemplar, Reason
 from engine.words import count_words
 
+LOGGER = logging.getLogger("exemplars.cells")
 # Two tokens a word is generous for English; the rest is room for JSON and for thinking out of turn.
 TOKENS_PER_WORD = 2
 CHAT_EXTRA_TOKENS = 400
@@ -73,15 +76,8 @@ async def generate_cell(plan: Plan, cell: Cell, asker: Asker, language: str) -> 
         ProviderError: no call will succeed (not for a call that failed while others succeed).
         BudgetError, StoreError: as ``Asker.ask``.
     """
-    thinking = plan.level.thinking if asker.endpoint.thinks else "none"
-    request = make_request(plan, cell, asker.endpoint.style, language, thinking)
-    try:
-        reply = await asker.ask(cell.id, request)
-    except (RetryableProviderError, RequestRefusedError) as error:
-        return [_make(cell, asker, request.prompt, None, "cell_failed", str(error))]
-    made = read_reply(cell, asker, request.prompt, reply, _limit_cell(plan, cell))
-    otherwise = _ask_otherwise(request, reply, made)
-    return await _generate_again(cell, otherwise, asker, reply, made) if otherwise else made
+    with about(trait=cell.trait, cell=cell.id, round=cell.round_no):
+        return await _generate(plan, cell, asker, language)
 
 
 async def propose_subjects(plan: Plan, asker: Asker) -> tuple[str, ...]:
@@ -178,6 +174,20 @@ def strip_fence(text: str) -> str:
     """The text inside a code fence that a model put around its JSON; anything else is left as it is."""
     fenced = re.fullmatch(r"\s*```(?:json)?\s*\n(.*)\n\s*```\s*", text, re.DOTALL)
     return fenced.group(1) if fenced else text
+
+
+async def _generate(plan: Plan, cell: Cell, asker: Asker, language: str) -> list[Exemplar]:
+    thinking = plan.level.thinking if asker.endpoint.thinks else "none"
+    request = make_request(plan, cell, asker.endpoint.style, language, thinking)
+    try:
+        reply = await asker.ask(cell.id, request)
+    except (RetryableProviderError, RequestRefusedError) as error:
+        told = {"reason": "cell_failed", "model": asker.endpoint.name, "error": type(error).__name__}
+        LOGGER.warning("Nothing came for %s: %s", cell.id, error, extra=told)
+        return [_make(cell, asker, request.prompt, None, "cell_failed", str(error))]
+    made = read_reply(cell, asker, request.prompt, reply, _limit_cell(plan, cell))
+    otherwise = _ask_otherwise(request, reply, made)
+    return await _generate_again(cell, otherwise, asker, reply, made) if otherwise else made
 
 
 def _ask_otherwise(request: Request, reply: Reply, made: Sequence[Exemplar]) -> Request | None:

@@ -4,7 +4,7 @@ import sqlite3
 from contextlib import suppress
 from pathlib import Path
 
-from engine.replies_tables import HANDLE, TABLES, connect, name_log, parse_reply, transaction
+from engine.replies_tables import HANDLE, SHARED_TABLES, connect, name_log, parse_reply, transaction
 from engine.salvage import FILE_HEADER, read_rows
 
 # What SQLite says of a file that it cannot make sense of; all else is the fault of the disk, or of another process.
@@ -29,7 +29,7 @@ def write_healed(path: Path) -> int:
     unfinished.unlink(missing_ok=True)
     connection = connect(unfinished)
     try:
-        for statement in TABLES:
+        for statement in SHARED_TABLES:
             connection.execute(statement)
         with transaction(connection, durable=True):
             for rowid, values in read_rows(path, name_log(path)):
@@ -69,6 +69,8 @@ def _carry_over(connection: sqlite3.Connection, rowid: int, values: tuple[object
             connection.execute("INSERT OR IGNORE INTO replies VALUES (?, ?)", values)
         case (str(name), str()) if name == HANDLE:
             connection.execute("INSERT OR IGNORE INTO about VALUES (?, ?)", values)
+        case (str(token),):
+            connection.execute("INSERT OR IGNORE INTO openings VALUES (?)", (token,))
         case (None, str(owner), (float() | int() | None) as bound_usd):
             connection.execute("INSERT OR IGNORE INTO begun VALUES (?, ?, ?)", (rowid, owner, bound_usd))
 

@@ -222,7 +222,7 @@ async def _open(
             clients.append(DiscreetClient(client))
         yield Asker(
             clients[0],
-            settings.locate(settings.cache_dir),
+            settings.replies_place,
             progress,
             limits,
             fallbacks=clients[1:],

@@ -4,9 +4,11 @@ Measured beside other forms of it in docs/decisions/004-judging-and-pairs.md.
 """
 
 import asyncio
+import logging
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
+from engine.about import about
 from engine.asking import Asker
 from engine.axis import rank_auc
 from engine.errors import RequestRefusedError, RetryableProviderError
@@ -17,6 +19,7 @@ from engine.prompting import JUDGE_SHOTS_PER_POLE, VERDICTS, write_judge_prompt
 from engine.samples import Exemplar
 from engine.together import run_together
 
+LOGGER = logging.getLogger("exemplars.judge")
 TOP_TOKENS = 60
 # The log probability of a verdict that is not among the likeliest tokens.
 FLOOR = -12.0
@@ -110,8 +113,11 @@ async def _judge(
     if request is None:
         return exemplar
     try:
-        odds = await _ask_odds(f"judge/{exemplar.cell_id}", request, asker, few)
+        with about(trait=exemplar.trait, cell=exemplar.cell_id, round=exemplar.round_no):
+            odds = await _ask_odds(f"judge/{exemplar.cell_id}", request, asker, few)
     except (RetryableProviderError, RequestRefusedError) as error:
+        told = {"reason": "cell_failed", "trait": exemplar.trait, "cell": exemplar.cell_id}
+        LOGGER.warning("The judge did not answer on %s: %s", exemplar.cell_id, error, extra=told)
         return replace(exemplar, reason="cell_failed", detail=f"the judge did not answer: {error}")
     return replace(exemplar, odds=odds)
 

@@ -4,13 +4,15 @@ The form, the third vote and what they cost: docs/decisions/014-votes.md.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from engine.about import about
 from engine.asking import Asker
 from engine.errors import RequestRefusedError, RetryableProviderError
 from engine.generate import strip_fence
@@ -25,6 +27,7 @@ from engine.samples import Exemplar
 from engine.together import run_together
 from engine.votes import Said, Vote, decide
 
+LOGGER = logging.getLogger("exemplars.votes")
 # One word in JSON; the rest is room for a fence or a preamble.
 VOTE_TOKENS = 100
 # The first two votes are the judge's best, one in each order. A later one, or a second try, has a prompt that was
@@ -53,13 +56,13 @@ class Jury:
         """Where it is asked; None where it casts no vote."""
         return self.asker.endpoint if self.asker else None
 
-    @contextmanager
-    def keeping(self, plan_id: str, handle: str = "") -> Iterator[None]:
+    @asynccontextmanager
+    async def keeping(self, plan_id: str, handle: str = "") -> AsyncIterator[None]:
         """The votes are kept under this plan inside the block; see ``Asker.keeping``."""
         if self.asker is None:
             yield
             return
-        with self.asker.keeping(plan_id, handle):
+        async with self.asker.keeping(plan_id, handle):
             yield
 
     async def judge(self, plan: Plan, exemplars: Sequence[Exemplar], progress: Progress) -> list[Exemplar]:
@@ -76,6 +79,10 @@ class Jury:
         return await run_together(self._judge(plan, exemplar, asker, progress) for exemplar in exemplars)
 
     async def _judge(self, plan: Plan, exemplar: Exemplar, asker: Asker, progress: Progress) -> Exemplar:
+        with about(trait=exemplar.trait, cell=exemplar.cell_id, round=exemplar.round_no):
+            return await self._vote(plan, exemplar, asker, progress)
+
+    async def _vote(self, plan: Plan, exemplar: Exemplar, asker: Asker, progress: Progress) -> Exemplar:
         if not exemplar.stands or exemplar.text is None:
             return exemplar
         votes: list[Vote] = []
@@ -86,6 +93,8 @@ class Jury:
                     progress.report(CallsPlanned(1))
                 votes.append(await _ask_vote(plan, exemplar, asker, len(votes), costs))
         except (RetryableProviderError, RequestRefusedError) as error:
+            told = {"reason": "cell_failed", "model": asker.endpoint.name, "error": type(error).__name__}
+            LOGGER.warning("No vote came on %s: %s", exemplar.key, error, extra=told)
             detail = f"the judge did not answer: {error}"
             paid = add_costs(exemplar.cost_usd, *costs)
             return replace(exemplar, votes=tuple(votes), cost_usd=paid, reason="cell_failed", detail=detail)

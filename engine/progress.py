@@ -2,10 +2,11 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from engine.model import Pole
+from engine.samples import Reason
 
 PROGRESS_LOGGER = "exemplars.progress"
 
@@ -39,11 +40,33 @@ class CallEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class Tried:
+    """One try of a call has ended: of those that a call may take, of whichever model was asked.
+
+    ``error`` names the kind of failure, empty where the model answered; a provider that would not answer the prompt
+    has. ``turn_seconds`` is how long it waited for its turn among the run's calls, ``permit_seconds`` for the run's
+    money and the limits that runs share, ``seconds`` how long the model took.
+    """
+
+    model: str
+    style: str
+    seconds: float
+    turn_seconds: float = 0.0
+    permit_seconds: float = 0.0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost_usd: float | None = None
+    refused: bool = False
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class KeptCounted:
-    """How many exemplars are chosen so far, of how many wanted, by trait and pole."""
+    """How many exemplars are chosen so far, of how many wanted, by trait and pole, and how many rejected, by reason."""
 
     kept: Mapping[tuple[str, Pole], int]
     wanted: int
+    rejected: Mapping[Reason, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +83,7 @@ class EstimateMade:
     text: str
 
 
-Event = StageBegun | EstimateMade | CallsPlanned | CallBegun | CallEnded | KeptCounted | Noticed
+Event = StageBegun | EstimateMade | CallsPlanned | CallBegun | CallEnded | Tried | KeptCounted | Noticed
 
 
 class Share:

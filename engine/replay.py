@@ -166,4 +166,4 @@ def _make_asker(endpoint: Endpoint, settings: Settings, limits: Limits) -> Asker
     """An embedded model is described without its server; of a hosted one the client knows whether it can think."""
     if not is_embedded(endpoint.name):
         endpoint = LitellmClient(endpoint, settings.call_timeout_seconds).endpoint
-    return Asker(KeptOnly(endpoint), settings.locate(settings.cache_dir), LoggedProgress(), limits, attempts=1)
+    return Asker(KeptOnly(endpoint), settings.replies_place, LoggedProgress(), limits, attempts=1)

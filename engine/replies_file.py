@@ -49,12 +49,12 @@ Change = Begun | Dropped | Kept
 class RepliesFile:
     """``<plan>/replies.sqlite``, open until ``close``; any number of processes may have it open.
 
-    ``lost`` are the calls that had begun and whose opening had ended when this one was made: how many, the sum of
-    their bounds, and how many had none. Whatever fails is a ``StoreError``.
+    Whatever fails is a ``StoreError``.
     """
 
-    def __init__(self, folder: Path, handle: str = "") -> None:
+    def __init__(self, folder: Path, handle: str = "", tables: Sequence[str] = TABLES) -> None:
         self.path = folder / REPLIES
+        self._tables = tables
         self._reading = threading.Lock()
         self._connections: tuple[sqlite3.Connection, ...] = ()
         self._opened: os.stat_result | None = None
@@ -62,35 +62,51 @@ class RepliesFile:
             self._folder = PlanFolder(folder)
             try:
                 with self._folder.turn():
-                    self.lost = self._mend(lambda: self._count_lost(handle))
+                    self._mend(lambda: self._commit(lambda connection: _note_handle(connection, handle), durable=False))
+                    self._folder.sweep()
             except BaseException:
                 self.close()
                 raise
 
+    @property
+    def token(self) -> str:
+        """Tells this opening from all others."""
+        return self._folder.token
+
+    def is_live(self, token: str) -> bool:
+        """Whether that opening, of this folder, has not ended."""
+        return self._folder.is_live(token)
+
     def find(self, key: str) -> dict[str, Any] | None:
         """The fields of the reply that is kept under a key, if one is and can be read."""
-        return self._read(lambda connection: _find(connection, key))
+        return self.read(lambda connection: _find(connection, key))
 
     def sum_costs(self) -> float:
         """What all kept replies cost together in USD, without those of which no price was known."""
-        return self._read(_sum_costs)
+        return self.read(_sum_costs)
+
+    def find_lost(self) -> tuple[int, float, int]:
+        """The calls that began and whose opening has ended: how many, the sum of their bounds, how many have none."""
+        counted = "SELECT owner, count(*), total(bound_usd), count(*) - count(bound_usd) FROM begun GROUP BY owner"
+        rows = self.read(lambda connection: connection.execute(counted).fetchall())
+        lost = [amounts for owner, *amounts in rows if not owner or not self.is_live(owner)]
+        calls, bound_usd, unpriced = (sum(part) for part in zip((0, 0.0, 0), *lost, strict=True))
+        return calls, bound_usd, unpriced
 
     def write(self, changes: Sequence[Change]) -> list[dict[str, Any] | None]:
         """Makes changes all or none; on disk when it returns, if a reply is among them, else safe from kill -9.
 
         For each ``Kept`` the fields of the reply that stands in its place: the first of its key; None where it is new.
         """
+        durable = any(isinstance(change, Kept) for change in changes)
+        return self.change(lambda connection: [_apply(connection, item, self.token) for item in changes], durable)
+
+    def change(self, act: Callable[[sqlite3.Connection], T], durable: bool = False) -> T:
+        """Does all of something or none of it, in a turn; on disk when this returns, or else safe from kill -9."""
         with self._translate(), self._folder.turn():
-            return self._mend(lambda: self._commit(changes))
+            return self._mend(lambda: self._commit(act, durable))
 
-    def close(self) -> None:
-        """Closes the file; what was kept stays."""
-        with suppress(OSError), self._folder.turn():
-            self._disconnect()
-        self._disconnect()
-        self._folder.leave()
-
-    def _read(self, read: Callable[[sqlite3.Connection], T]) -> T:
+    def read(self, read: Callable[[sqlite3.Connection], T]) -> T:
         """Reads as things are; where that comes upon damage, once more in a turn."""
         with self._translate():
             try:
@@ -101,28 +117,22 @@ class RepliesFile:
             with self._folder.turn():
                 return self._mend(lambda: self._read_once(read))
 
+    def close(self) -> None:
+        """Closes the file; what was kept stays."""
+        with suppress(OSError), self._folder.turn():
+            self._disconnect()
+        self._disconnect()
+        self._folder.leave()
+
     def _read_once(self, read: Callable[[sqlite3.Connection], T]) -> T:
         with self._reading:
             if not self._connections:
                 raise sqlite3.ProgrammingError("it is closed")
             return read(self._connections[0])
 
-    def _commit(self, changes: Sequence[Change]) -> list[dict[str, Any] | None]:
-        durable = any(isinstance(change, Kept) for change in changes)
+    def _commit(self, act: Callable[[sqlite3.Connection], T], durable: bool) -> T:
         with transaction(self._connections[1], durable) as connection:
-            return [_apply(connection, change, self._folder.token) for change in changes]
-
-    def _count_lost(self, handle: str) -> tuple[int, float, int]:
-        with transaction(self._connections[1], durable=False) as connection:
-            if handle:
-                connection.execute("INSERT OR IGNORE INTO about VALUES (?, ?)", (HANDLE, handle))
-            for [owner] in connection.execute("SELECT DISTINCT owner FROM begun WHERE owner != ''").fetchall():
-                if not self._folder.is_live(owner):
-                    connection.execute("UPDATE begun SET owner = '' WHERE owner = ?", (owner,))
-            counted = "SELECT count(*), total(bound_usd), count(*) - count(bound_usd) FROM begun WHERE owner = ''"
-            [[calls, bound_usd, unpriced]] = connection.execute(counted).fetchall()
-        self._folder.sweep()
-        return calls, bound_usd, unpriced
+            return act(connection)
 
     def _mend(self, act: Callable[[], T]) -> T:
         """Does something with the file in a turn; once more with a healed one where it turns out to be damaged."""
@@ -147,7 +157,7 @@ class RepliesFile:
             self._heal("its log is there and it is not")
         # The one reads, from any thread; the other writes, in a turn.
         self._connections = tuple(connect(self.path) for _ in range(2))
-        for statement in ("PRAGMA journal_mode=WAL", "PRAGMA fullfsync=ON", *TABLES):
+        for statement in ("PRAGMA journal_mode=WAL", "PRAGMA fullfsync=ON", *self._tables):
             self._connections[1].execute(statement)
         self._opened = self.path.stat()
 
@@ -194,6 +204,11 @@ def read_about(folder: Path) -> tuple[str | None, int]:
         return found[0] if found else None, count
     finally:
         connection.close()
+
+
+def _note_handle(connection: sqlite3.Connection, handle: str) -> None:
+    if handle:
+        connection.execute("INSERT OR IGNORE INTO about VALUES (?, ?)", (HANDLE, handle))
 
 
 def _apply(connection: sqlite3.Connection, change: Change, owner: str) -> dict[str, Any] | None:

@@ -14,8 +14,16 @@ TABLES = (
     "CREATE TABLE IF NOT EXISTS begun (number INTEGER PRIMARY KEY, owner TEXT NOT NULL, bound_usd REAL)",
     "CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
 )
-# What ``about`` knows: whose replies these are.
-HANDLE = "handle"
+# What a journal knows of the store that its replies are on too. ``sent`` has the segment of each, also of one that is
+# not there yet; ``segments`` those that are, with what they say of calls; ``openings`` those that may cost something.
+SHARED_TABLES = (
+    *TABLES,
+    "CREATE TABLE IF NOT EXISTS sent (key TEXT PRIMARY KEY, segment TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS segments (name TEXT PRIMARY KEY, bytes INTEGER NOT NULL, account TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS openings (token TEXT PRIMARY KEY)",
+)
+# What ``about`` knows: whose replies these are, and on which store they are too.
+HANDLE, STORE = "handle", "store"
 BUSY_SECONDS = 30
 
 

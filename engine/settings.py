@@ -2,12 +2,13 @@
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from engine.errors import DefinitionError, Problem
+from engine.replies_place import RepliesPlace
 
 _PACKAGE = Path(__file__).resolve().parent
 IS_CHECKOUT = (_PACKAGE.parent / "pyproject.toml").is_file()
@@ -18,6 +19,7 @@ SHIPPED_ROOT = _PACKAGE.parent if IS_CHECKOUT else _PACKAGE
 # USD for a million tokens in and out: "0.40/1.60".
 PRICE_PATTERN = r"^\d+(\.\d+)?/\d+(\.\d+)?$"
 WEB_ADDRESS = re.compile(r"https?://[^\s/]+\S*")
+LogFormat = Literal["text", "json"]
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -37,6 +39,7 @@ class Settings(BaseSettings):
     samples_uri: str = "data/samples"
     effort_file: str = "data/effort.yaml"
     cache_dir: str = "data/cache"
+    replies_uri: str | None = None
     seed: int = 0
     synth_model: str | None = None
     synth_api_base: str | None = None
@@ -60,8 +63,16 @@ class Settings(BaseSettings):
     api_port: int = Field(default=8000, ge=0, le=65535)
     api_url: str | None = None
     api_allowed_hosts: str = ""
+    metrics_port: int | None = Field(default=None, ge=0, le=65535)
+    log_format: LogFormat = "text"
     image: str | None = None
     alert_url: Annotated[SecretStr, AfterValidator(check_web_address)] | None = None
+
+    @property
+    def replies_place(self) -> RepliesPlace:
+        """Where replies are kept."""
+        uri = None if self.replies_uri is None else self.locate(self.replies_uri).rstrip("/")
+        return RepliesPlace(self.locate(self.cache_dir), uri)
 
     @property
     def fallbacks(self) -> tuple[str, ...]:
@@ -84,6 +95,25 @@ class Settings(BaseSettings):
         path = Path(uri).expanduser()
         own, shipped = PROJECT_ROOT / path, SHIPPED_ROOT / path
         return str(shipped if shipped.exists() and not own.exists() else own)
+
+
+class CollectorSettings(BaseSettings):
+    """OpenTelemetry's own variables, as far as they say whether metrics are sent at all; its SDK reads the rest."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    otel_exporter_otlp_endpoint: str | None = None
+    otel_exporter_otlp_metrics_endpoint: str | None = None
+    otel_exporter_otlp_metrics_temporality_preference: str | None = None
+    otel_metrics_exporter: str = "otlp"
+    otel_sdk_disabled: str = "false"
+
+    @property
+    def sends(self) -> bool:
+        """Whether there is somebody to send metrics to."""
+        endpoint = self.otel_exporter_otlp_metrics_endpoint or self.otel_exporter_otlp_endpoint
+        is_off = self.otel_sdk_disabled.strip().lower() == "true" or self.otel_metrics_exporter.strip() == "none"
+        return endpoint is not None and not is_off
 
 
 def read_settings() -> Settings:

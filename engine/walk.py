@@ -22,7 +22,7 @@ async def begin_rounds(job: Job, seed: int, asker: Asker, embedder: Embedder) ->
     """
     packs = load_packs(SCENARIOS_FOLDER)
     draft = plan_job(job, packs, seed, embedder)
-    with asker.keeping(draft.plan_id, draft.model.handle):
+    async with asker.keeping(draft.plan_id, draft.model.handle):
         proposed = await propose_subjects(draft, asker)
     plan = plan_job(job, packs, seed, embedder, proposed)
     plain = asker.endpoint.style == "plain"

@@ -11,6 +11,8 @@ from engine.errors import InputError, ModelBusyError, StoreError
 
 if TYPE_CHECKING:
     from engine.cache import CachedPlan, Removed
+    from engine.replies_place import RepliesPlace
+    from engine.stored_replies import RemovedSegments, StoredPlan
 
 app = typer.Typer(no_args_is_help=True, help="Lists or clears the kept replies.")
 
@@ -21,12 +23,17 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print the same facts a
 def list_command(as_json: JsonOption = False) -> None:
     """Lists the plans of which replies are kept, the longest unused first."""
     from engine.cache import list_cache
+    from engine.stored_replies import list_stored
 
-    plans = list_cache(_locate_cache())
+    place = _find_place()
+    plans, stored = list_cache(place.cache_dir), list_stored(place.uri) if place.uri else []
     if as_json:
-        print(json.dumps([_describe(plan) for plan in plans]))
+        rows = [_describe(plan, place.cache_dir, plan.in_use) for plan in plans]
+        print(json.dumps([*rows, *(_describe(plan, str(place.uri), None) for plan in stored)]))
     else:
         print(format_plans(plans))
+        if place.uri:
+            print(f"\nOn {place.uri}:\n{format_plans(stored)}")
 
 
 @app.command("clear")
@@ -38,33 +45,39 @@ def clear_command(
     """Drops kept replies: a run that is not finished asks anew, and sets made from them cannot be replayed."""
     from engine.cache import clear_cache, list_cache
     from engine.model import check_handle
+    from engine.stored_replies import clear_stored
 
     if (handle is None) != everything:
         raise InputError(
             "Say whose replies are to be dropped: 'exemplars cache clear HANDLE', or --all for every model's"
         )
-    cache_dir = _locate_cache()
-    removed = clear_cache(cache_dir, None if handle is None else check_handle(handle))
-    unknown = 0 if handle is None else sum(plan.handle is None for plan in list_cache(cache_dir))
+    checked, place = None if handle is None else check_handle(handle), _find_place()
+    # The store goes first: what it has would come back here with the next run.
+    used = [plan.plan_id for plan in list_cache(place.cache_dir) if plan.in_use]
+    stored = clear_stored(place.uri, checked, used) if place.uri else None
+    removed = clear_cache(place.cache_dir, checked)
+    unknown = 0 if handle is None else sum(plan.handle is None for plan in list_cache(place.cache_dir))
     if as_json:
-        print(json.dumps(asdict(removed)))
+        print(json.dumps(asdict(removed) | ({"stored": _sum_up(stored)} if stored else {})))
     else:
         print(format_removed(removed, handle, unknown))
+        if stored:
+            print(format_stored(stored, str(place.uri)))
     if removed.in_use:
         raise ModelBusyError(
             f"These plans are open in a live run, which keeps their replies: {', '.join(removed.in_use)}. Wait for its "
             "end, or cancel it, and clear again"
         )
-    if removed.failed:
-        raise StoreError(f"Not all could be dropped: {'; '.join(removed.failed)}. Permit writing, and clear again")
+    if failed := [*removed.failed, *(stored.failed if stored else ())]:
+        raise StoreError(f"Not all could be dropped: {'; '.join(failed)}. Permit writing, and clear again")
 
 
-def format_plans(plans: "Sequence[CachedPlan]") -> str:
+def format_plans(plans: "Sequence[CachedPlan | StoredPlan]") -> str:
     """A line a plan, and the sum."""
     lines = [f"{'model':<36} {'replies':>8} {'MB':>8}  {'last used (UTC)':<16}  plan"]
     lines += [
         f"{plan.handle or 'unknown':<36} {'?' if plan.replies is None else plan.replies:>8} {plan.bytes / 1e6:>8.1f}  "
-        f"{plan.used_at:%Y-%m-%d %H:%M}  {plan.plan_id}{' (in use)' if plan.in_use else ''}"
+        f"{plan.used_at:%Y-%m-%d %H:%M}  {plan.plan_id}{' (in use)' if getattr(plan, 'in_use', False) else ''}"
         for plan in plans
     ]
     total = f"{len(plans)} plans, {sum(plan.replies or 0 for plan in plans)} replies"
@@ -91,19 +104,36 @@ def format_removed(removed: "Removed", handle: str | None, unknown: int) -> str:
     return said
 
 
-def _describe(plan: "CachedPlan") -> dict[str, object]:
+def format_stored(removed: "RemovedSegments", uri: str) -> str:
+    """What was dropped from the store."""
+    size = f"{len(removed.plans)} plans, {removed.bytes / 1e6:.1f} MB"
+    return f"On {uri}: dropped {removed.replies} replies in {removed.segments} segments: {size}"
+
+
+def _sum_up(removed: "RemovedSegments") -> dict[str, object]:
+    return {
+        "plans": len(removed.plans),
+        "replies": removed.replies,
+        "segments": removed.segments,
+        "bytes": removed.bytes,
+        "failed": removed.failed,
+    }
+
+
+def _describe(plan: "CachedPlan | StoredPlan", where: str, in_use: bool | None) -> dict[str, object]:
+    """A row; on a store nobody knows whether a plan is in use."""
     return {
         "plan_id": plan.plan_id,
         "handle": plan.handle,
         "replies": plan.replies,
         "bytes": plan.bytes,
         "used_at": plan.used_at.isoformat(),
-        "in_use": plan.in_use,
+        "in_use": in_use,
+        "where": where,
     }
 
 
-def _locate_cache() -> str:
+def _find_place() -> "RepliesPlace":
     from engine.settings import read_settings
 
-    settings = read_settings()
-    return settings.locate(settings.cache_dir)
+    return read_settings().replies_place

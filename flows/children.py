@@ -21,6 +21,7 @@ from flows.marks import FLOW, name_tag
 # What a run of the main job does, in the surroundings that its parent gives it.
 Body = Callable[[str, SynthType, Effort | None], Awaitable[RunResult | State[Any]]]
 TAG = "backfill"
+STOPPED = f"The backfill was stopped. {AGAIN}"
 
 
 class Children:
@@ -52,12 +53,24 @@ class Children:
 
     async def run(self, run: FlowRun) -> RunResult | Exception | State[Any]:
         """Runs it to its end: its result, the error that it failed with, or the state that it ended in else."""
-        state = await run_flow_async(self._flow, flow_run=run, parameters=run.parameters, return_type="state")
+        try:
+            state = await run_flow_async(self._flow, flow_run=run, parameters=run.parameters, return_type="state")
+        except asyncio.CancelledError:
+            if not _bear_cancelling():
+                raise
+            # In Prefect's own part of it, which calls that a crash.
+            return await self.drop(run)
         assert isinstance(state, State)
         if state.is_cancelled() or state.is_crashed():
             return state
         result: RunResult | Exception = await state.aresult(raise_on_failure=False)
         return result
+
+    async def drop(self, run: FlowRun) -> State[Any]:
+        """Ends a run that did not come to its own part; the state that it is in now."""
+        state: State[Any] = Cancelled(message=STOPPED)
+        await self._client.set_flow_run_state(run.id, state, force=True)
+        return state
 
     async def close(self) -> None:
         """Ends the task run that they hang on."""
@@ -87,11 +100,17 @@ def _make_flow(body: Body) -> Flow[..., Any]:
         try:
             return await body(handle, synth_type, effort)
         except asyncio.CancelledError:
-            current = asyncio.current_task()
-            if current is None or not current.cancelling():
+            if not _bear_cancelling():
                 raise
-            # Else Prefect would call it crashed: its parent has ended it before it could hold its model's lease.
-            current.uncancel()
-            return Cancelled(message=f"The backfill was stopped. {AGAIN}")
+            return Cancelled(message=STOPPED)
 
     return synthesize
+
+
+def _bear_cancelling() -> bool:
+    """Whether this very task was cancelled, by the parent or by the end of its loop; then it goes on to say so."""
+    current = asyncio.current_task()
+    if current is None or not current.cancelling():
+        return False
+    current.uncancel()
+    return True

@@ -57,15 +57,18 @@ def synthesize_command(
     if dry_run:
         plan_command(handle, synth_type, effort, as_json=as_json)
         return
-    quiet_libraries(verbose)
+    from engine.settings import read_settings
+
+    settings = read_settings()
+    logs_json = settings.log_format == "json"
+    quiet_libraries(verbose or logs_json, logs_json)
     # Imported late: Prefect reads its settings when it is imported, and a mistyped handle need not wait for it.
     from engine.job import load_job
-    from engine.settings import read_settings
     from flows.terminal import show_begin, show_result, watch
 
-    job = load_job(read_settings(), handle, synth_type, effort)
-    show_begin(job, as_json)
-    with watch(job, as_json or verbose):
+    job = load_job(settings, handle, synth_type, effort)
+    show_begin(job, as_json or logs_json)
+    with watch(job, as_json or verbose or logs_json):
         result = run_flow(handle, synth_type, effort)
     if as_json:
         print(json.dumps({name: asdict(result)[name] for name in ("run_id", "status", "samples", "report")}))
@@ -143,6 +146,22 @@ def detach_command(
     show_detached(detach_run(read_settings(), run_id), as_json)
 
 
+@app.command("prune")
+def prune_command(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would go. Takes nothing away.")] = False,
+    rejected_days: Annotated[int, typer.Option(min=1, help="Rejected sets go when they are so many days old.")] = 30,
+    runs_days: Annotated[int, typer.Option(min=1, help="Finished runs go when they ended so many days ago.")] = 90,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the sums as one line of JSON.")] = False,
+) -> None:
+    """Takes away what is old: rejected sets, replies of unused plans, finished runs. Never an attached set."""
+    quiet_libraries(verbose=False)
+    from engine.settings import read_settings
+    from flows.prune_command import prune_now
+    from flows.pruning import Ages
+
+    prune_now(read_settings(), Ages(rejected_days, runs_days), dry_run, as_json)
+
+
 def run_flow(handle: str, synth_type: str, effort: str | None) -> "RunResult":
     """Runs the main job to its end, on the Prefect server that is configured or else on a temporary one."""
     parameters: Any = {"handle": handle, "synth_type": synth_type, "effort": effort}
@@ -166,8 +185,12 @@ def run_flow(handle: str, synth_type: str, effort: str | None) -> "RunResult":
     return result
 
 
-def quiet_libraries(verbose: bool) -> None:
-    """Sets Prefect's variables where the user has not: no analytics, a quiet console, heartbeats as in prefect.yaml."""
+def quiet_libraries(verbose: bool, logs_json: bool = False) -> None:
+    """Sets Prefect's variables where the user has not: no analytics, a quiet console, heartbeats as in prefect.yaml.
+
+    Args:
+        logs_json: the console speaks JSON.
+    """
     defaults = {
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
@@ -178,13 +201,20 @@ def quiet_libraries(verbose: bool) -> None:
         defaults |= {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL", "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL"}
         logging.captureWarnings(True)
         logging.getLogger("py.warnings").setLevel(logging.ERROR)
+    if logs_json:
+        from flows.json_lines import IN_PREFECT
+
+        defaults |= IN_PREFECT
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
     if "prefect" in sys.modules:
         # `python -m flows.synthesize` has imported Prefect by now: its logging was set up without these.
         from prefect.logging.configuration import setup_logging
 
+        from flows.logs import set_up_logs
+
         setup_logging()
+        set_up_logs("json" if logs_json else "text")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

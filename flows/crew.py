@@ -104,6 +104,10 @@ class Crew:
         if await self._pass_over(row):
             return
         run = await self._children.create(row.handle, self._selection.synth_type, self._selection.effort)
+        if self.stopped is not None:
+            # Meanwhile; whoever stopped the crew did not know of this one.
+            await self._children.drop(run)
+            return
         work = _Work(run, asyncio.create_task(self._children.run(run)), time.monotonic())
         self._working[row.handle] = work
         self._ledger.note(row.handle, state="runs", run_id=str(run.id))

@@ -27,7 +27,7 @@ def detach_run(settings: Settings, run_id: str) -> StoredSet:
         ModelBusyError: a run works on the model. OrchestratorError: Prefect cannot be asked whether one does.
     """
     stored = find_detachable(settings.locate(settings.models_uri), settings.locate(settings.samples_uri), run_id)
-    with keep_runs_out(stored.handle):
+    with keep_runs_out(stored.handle, "Nothing was detached"):
         detach_set(stored)
     return stored
 
@@ -49,8 +49,11 @@ def show_detached(stored: StoredSet, as_json: bool = False) -> None:
 
 
 @contextmanager
-def keep_runs_out(handle: str) -> Iterator[None]:
+def keep_runs_out(handle: str, undone: str) -> Iterator[None]:
     """Holds the model's slot, where a Prefect server is configured: a run that begins meanwhile waits a moment.
+
+    Args:
+        undone: what its errors say has not been done, such as "Nothing was detached".
 
     Raises:
         ModelBusyError, OrchestratorError: as ``detach_run``.
@@ -61,28 +64,28 @@ def keep_runs_out(handle: str) -> Iterator[None]:
     with get_client(sync_client=True) as client:
         slot = Slot(client, name_tag(handle), uuid4())
         try:
-            _check_idle(client, slot, handle)
+            _check_idle(client, slot, handle, undone)
             yield
         except httpx.HTTPError as error:
             raise OrchestratorError(
                 f"Prefect's server at {PREFECT_API_URL.value()} cannot be asked whether a run works on {handle}: "
-                f"{error or type(error).__name__}. Nothing was detached; start it, or unset PREFECT_API_URL where none "
+                f"{error or type(error).__name__}. {undone}; start it, or unset PREFECT_API_URL where none "
                 "runs any more"
             ) from error
         finally:
             _give_back(slot)
 
 
-def _check_idle(client: SyncPrefectClient, slot: Slot, handle: str) -> None:
+def _check_idle(client: SyncPrefectClient, slot: Slot, handle: str, undone: str) -> None:
     taken = slot.take()
     holders = list_holders(client, handle)
     if alive := [holder for holder in holders if holder.gone is not True]:
         raise ModelBusyError(
-            f"{alive[0]} works on {handle}. Nothing was detached; do it when that run has ended",
+            f"{alive[0]} works on {handle}. {undone}; do it when that run has ended",
             str(alive[0].run_id),
         )
     if not taken and not holders:
-        raise ModelBusyError(f"The lease of {handle} is taken, so a run begins. Nothing was detached; try again later")
+        raise ModelBusyError(f"The lease of {handle} is taken, so a run begins. {undone}; try again later")
 
 
 def _give_back(slot: Slot) -> None:

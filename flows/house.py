@@ -114,9 +114,9 @@ class Beside:
             seen.turned_away = True
             raise
 
-    def publish_progress(self) -> AbstractAsyncContextManager[Progress]:
+    def publish_progress(self, listener: Progress | None) -> AbstractAsyncContextManager[Progress]:
         """Into what is seen of the run from outside."""
-        return _enter(SeenProgress(self._seen))
+        return _enter(SeenProgress(self._seen, listener))
 
     @asynccontextmanager
     async def open_models(self, settings: Settings, level: Level, progress: Progress) -> AsyncIterator[Models]:
@@ -136,13 +136,16 @@ class Beside:
 class SeenProgress(LoggedProgress):
     """Logs the events, and notes what is kept."""
 
-    def __init__(self, seen: Seen) -> None:
+    def __init__(self, seen: Seen, listener: Progress | None) -> None:
         super().__init__()
+        self._listener = listener
         self._seen = seen
 
     def report(self, event: Event) -> None:
         """Takes one event."""
         super().report(event)
+        if self._listener is not None:
+            self._listener.report(event)
         if isinstance(event, KeptCounted):
             self._seen.kept = sum(event.kept.values())
             self._seen.wanted = event.wanted * len(event.kept)

@@ -9,32 +9,35 @@ import httpx
 from prefect import get_run_logger
 from prefect.artifacts import acreate_progress_artifact, aupdate_progress_artifact
 
-from engine.progress import Event, LoggedProgress, Noticed, Share
+from engine.progress import Event, LoggedProgress, Noticed, Progress, Share
 
 INTERVAL_SECONDS = 2.0
 DESCRIPTION = "How far the run is"
 
 
 class PublishedProgress(LoggedProgress):
-    """Logs the events, and adds them up to the share of the run that is done."""
+    """Logs the events, hands them on, and adds them up to the share of the run that is done."""
 
-    def __init__(self) -> None:
+    def __init__(self, listener: Progress | None = None) -> None:
         super().__init__()
         self.share = Share()
+        self._listener = listener
         self._run_logger = get_run_logger()
 
     def report(self, event: Event) -> None:
         """Takes one event."""
         super().report(event)
         self.share.take(event)
+        if self._listener is not None:
+            self._listener.report(event)
         if isinstance(event, Noticed):
             self._run_logger.warning("%s", event.text)
 
 
 @asynccontextmanager
-async def publish_progress() -> AsyncIterator[PublishedProgress]:
-    """Inside the block the page of this flow run shows what is reported."""
-    progress = PublishedProgress()
+async def publish_progress(listener: Progress | None = None) -> AsyncIterator[PublishedProgress]:
+    """Inside the block the page of this flow run shows what is reported, and the listener is told, too."""
+    progress = PublishedProgress(listener)
     bar = Bar()
     publishing = asyncio.create_task(_publish(progress, bar))
     try:

@@ -57,7 +57,7 @@ async def make_again(settings: Settings, stored: StoredSet) -> SampleSet:
         raise
     check_plan(manifest, rounds.plan.plan_id)
     place = rounds.plan.plan_id, rounds.plan.model.handle
-    with asker.keeping(*place), jury.keeping(*place):
+    async with asker.keeping(*place), jury.keeping(*place):
         await walk_rounds(rounds, asker, jury, LoggedProgress(), inputs["rounds"])
     model = read_pools(settings.locate(settings.samples_uri), rounds.plan.model, inputs["checked_beside"])
     bill = restore_bill(asker.limits, manifest)

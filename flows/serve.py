@@ -34,10 +34,12 @@ def serve(settings: Settings, make_door: Callable[[Site], Part] = make_door) -> 
         ExemplarsError: a port is taken, or a part does not come up or does not stay up.
     """
     host, port = PREFECT_SERVER_API_HOST.value(), PREFECT_SERVER_API_PORT.value()
-    site = Site(host, port, PREFECT_API_URL.value(), settings.api_host, settings.api_port)
+    site = Site(host, port, PREFECT_API_URL.value(), settings.api_host, settings.api_port, settings.log_format)
     if site.api_url is None:
         check_port(site.prefect_host, site.prefect_port, "PREFECT_SERVER_API_PORT")
     check_port(site.door_host, site.door_port, "EXEMPLARS_API_PORT")
+    if settings.metrics_port:
+        check_port(site.door_host, settings.metrics_port, "EXEMPLARS_METRICS_PORT")
     server = [] if site.api_url else [[make_server(site)]]
     logs = find_logs(settings)
     print(f"exemplars: starting; the first start takes half a minute. Logs: {shorten(logs)}", file=sys.stderr)

@@ -13,6 +13,8 @@ from prefect.exceptions import PrefectException
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
+from engine.settings import LogFormat
+from flows.json_lines import IN_PREFECT
 from flows.parts import Part
 from flows.ports import ASK_SECONDS, answers
 from flows.unfinished import end_runs
@@ -38,6 +40,7 @@ class Site:
     api_url: str | None
     door_host: str
     door_port: int
+    log_format: LogFormat = "text"
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
 
     @property
@@ -54,6 +57,7 @@ class Site:
     def variables(self) -> dict[str, str]:
         """The environment of every part: the one that is given, without analytics, with this Prefect server."""
         defaults = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
+        defaults |= IN_PREFECT if self.log_format == "json" else {}
         return {**defaults, **self.environment, "PREFECT_API_URL": self.prefect_api}
 
 

@@ -45,8 +45,8 @@ class Surroundings(Protocol):
     def hold_lease(self, handle: str) -> AbstractAsyncContextManager[Lease]:
         """The model's lease inside the block; see ``flows.lease.hold_lease``."""
 
-    def publish_progress(self) -> AbstractAsyncContextManager[Progress]:
-        """Where its events go."""
+    def publish_progress(self, listener: Progress | None) -> AbstractAsyncContextManager[Progress]:
+        """Where its events go; the listener is told of them, too."""
 
     def open_models(self, settings: Settings, level: Level, progress: Progress) -> AbstractAsyncContextManager[Models]:
         """The models that it asks, inside the block."""
@@ -62,9 +62,9 @@ class Alone:
         """By a client of its own."""
         return hold_lease(handle, get_run_logger())
 
-    def publish_progress(self) -> AbstractAsyncContextManager[Progress]:
+    def publish_progress(self, listener: Progress | None) -> AbstractAsyncContextManager[Progress]:
         """A bar on its page."""
-        return publish_progress()
+        return publish_progress(listener)
 
     @asynccontextmanager
     async def open_models(self, settings: Settings, level: Level, progress: Progress) -> AsyncIterator[Models]:

@@ -9,6 +9,7 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled
 from pydantic import Field
 
+from engine.about import note
 from engine.costs import Spending, make_bill, read_spending
 from engine.errors import BudgetError, GateError, ModelBusyError, QuotaError, RunInterruptedError
 from engine.estimate import Estimate
@@ -20,6 +21,7 @@ from engine.progress import CallsPlanned, KeptCounted, Progress, StageBegun
 from engine.rounds import Rounds
 from engine.sample_set import REPORT, SAMPLES
 from engine.samples import RunStamp
+from engine.screen import count_reasons
 from engine.settings import read_settings
 from engine.store import StoredSet
 from engine.summary import RunResult, count_kept
@@ -28,6 +30,7 @@ from flows.console import outlive_listeners
 from flows.lease import Lease
 from flows.marks import KEPT
 from flows.scheduled import release_events
+from flows.seeing import see_run
 from flows.steps import Steps
 from flows.surroundings import Alone, Models, Surroundings
 from tasks.estimate import estimate
@@ -60,7 +63,11 @@ async def run_synthesis(
 ) -> RunResult | State[Any]:
     """What a flow run of this flow does, wherever it runs."""
     try:
-        async with around.hold_lease(check_handle(handle)) as lease, around.publish_progress() as progress:
+        async with (
+            see_run(handle, synth_type, effort) as seen,
+            around.hold_lease(check_handle(handle)) as lease,
+            around.publish_progress(seen) as progress,
+        ):
             return await make_samples(handle, synth_type, effort, lease, progress, around)
     except (ModelBusyError, RunInterruptedError) as error:
         return Cancelled(message=str(error))
@@ -75,6 +82,7 @@ async def make_samples(
         get_run_logger().info("This run has attached its set before: %s. Nothing is asked again", done.samples)
         return done
     job = steps.load(settings, handle, synth_type, effort)
+    note(effort=job.level.effort)
     stamp = make_stamp(job)
     async with around.open_models(settings, job.level, progress) as models:
         asker, jury = models.asker, models.jury
@@ -106,7 +114,7 @@ async def run_rounds(rounds: Rounds, models: Models, progress: Progress, expecte
     finished = read_spending(asker.limits)
     progress.report(KeptCounted(count_kept(rounds), rounds.plan.wanted))
     place = rounds.plan.plan_id, rounds.plan.model.handle
-    with asker.holding(rounds.draft_id), asker.keeping(*place), jury.keeping(*place):
+    async with asker.holding(rounds.draft_id), asker.keeping(*place), jury.keeping(*place):
         while cells := rounds.next_cells():
             progress.report(StageBegun(f"Round {rounds.round_no}: {len(cells)} cells"))
             progress.report(CallsPlanned(len(cells)))
@@ -121,7 +129,8 @@ async def run_rounds(rounds: Rounds, models: Models, progress: Progress, expecte
                 get_run_logger().warning("%s", error)
                 break
             finished = read_spending(asker.limits)
-            progress.report(KeptCounted(count_kept(rounds), rounds.plan.wanted))
+            reasons = count_reasons(rounds.choice.rejected)
+            progress.report(KeptCounted(count_kept(rounds), rounds.plan.wanted, reasons))
     return finished
 
 

@@ -17,7 +17,8 @@ def check(settings: Settings, rounds: Rounds, stamp: RunStamp) -> Verdict:
     model = read_pools(settings.locate(settings.samples_uri), rounds.plan.model)
     verdict = check_rounds(rounds, stamp, model)
     logger = get_run_logger()
-    logger.info("The gate %s", "passed" if verdict.success else "failed: " + " ".join(verdict.failed))
+    said = "passed" if verdict.success else "failed: " + " ".join(verdict.failed)
+    logger.info("The gate %s", said, extra={"gate": "passed" if verdict.success else "failed"})
     for warning in (*verdict.warnings, *rounds.explain_review()):
         logger.warning("%s", warning)
     return verdict

@@ -1,5 +1,7 @@
 """Between plan and generate, estimate: what the run will come to, in the log and on the run page while it goes on."""
 
+import asyncio
+
 import httpx
 from prefect import get_run_logger
 from prefect.artifacts import acreate_markdown_artifact
@@ -27,7 +29,7 @@ async def estimate(
     Args:
         shown: whether it becomes an artifact of the run page.
     """
-    kept = count_kept(settings.locate(settings.cache_dir), rounds.plan.plan_id)
+    kept = await asyncio.to_thread(count_kept, settings.replies_place, rounds.plan.plan_id)
     made = estimate_plan(rounds.plan, asker.endpoint, jury.endpoint, asker.limits.max_cost_usd, kept)
     line = tell_estimate(made)
     logger = get_run_logger()

@@ -1,5 +1,6 @@
 """Steps 4 and 5, screen and choose: a round's exemplars are held against the rules, judged, and chosen among."""
 
+import logging
 from collections.abc import Sequence
 
 from prefect import get_run_logger, task
@@ -17,6 +18,8 @@ from engine.screen import count_reasons
 from engine.votes import count_votes
 from engine.walk import judge_round
 
+REJECTIONS = logging.getLogger("exemplars.rejections")
+
 
 @task(name="screen", cache_policy=NO_CACHE, persist_result=False)
 async def screen(rounds: Rounds, exemplars: Sequence[Exemplar], asker: Asker, jury: Jury, progress: Progress) -> Choice:
@@ -27,10 +30,22 @@ async def screen(rounds: Rounds, exemplars: Sequence[Exemplar], asker: Asker, ju
     for trait, auc in rounds.judge_aucs.items() if rounds.round_no == 1 else ():
         if is_heard(rounds.plan.model, trait):
             logger.info("%s: the judge tells unseen seeds apart with an AUC of %.2f", trait, auc)
-    logger.info(
-        "Round %d: %d chosen, rejected: %s", rounds.round_no, len(choice.chosen), count_reasons(choice.rejected)
-    )
+    reasons = count_reasons(choice.rejected)
+    told = {"round": rounds.round_no, "chosen": len(choice.chosen), "rejected": reasons}
+    logger.info("Round %d: %d chosen, rejected: %s", rounds.round_no, len(choice.chosen), reasons, extra=told)
+    tell_rejections(rounds.round_no, choice)
     votes = count_votes(exemplar.votes for exemplar in judged)
     if votes.votes:
         logger.info("Round %d: %s", rounds.round_no, tell_votes(votes))
     return choice
+
+
+def tell_rejections(round_no: int, choice: Choice) -> None:
+    """A line at DEBUG for each exemplar of this round that is rejected; what a later round leaves over has none."""
+    if not REJECTIONS.isEnabledFor(logging.DEBUG):
+        return
+    for item in choice.rejected:
+        if item.round_no == round_no:
+            told = {"trait": item.trait, "pole": item.pole, "cell": item.cell_id, "round": round_no}
+            told |= {"reason": item.reason, "model": item.synth_model}
+            REJECTIONS.debug("Rejected %s: %s: %s", item.key, item.reason, item.detail or "no more to say", extra=told)

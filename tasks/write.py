@@ -25,5 +25,6 @@ def write(settings: Settings, rounds: Rounds, stamp: RunStamp, verdict: Verdict,
     if sample_set.status == "attached" and sample_set.pool == "train":
         check_draft(settings.locate(settings.models_uri), stamp.handle)
     stored = write_set(settings.locate(settings.samples_uri), sample_set)
-    get_run_logger().info("%s: %s", sample_set.status, stored.folder)
+    told = {"status": sample_set.status, "kept": len(sample_set.kept), "rejected_rows": len(sample_set.rejected)}
+    get_run_logger().info("%s: %s", sample_set.status, stored.folder, extra=told)
     return stored

@@ -40,17 +40,28 @@ def serve_command() -> None:
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
     from flows.api.app import make_app
+    from flows.api.metrics import serve_metrics
     from flows.api.server import serve
+    from flows.logs import set_up_logs
 
     settings = read_settings()
+    set_up_logs(settings.log_format)
     # Without an address Prefect would bring a server of its own into this process.
-    with temporary_settings({PREFECT_API_URL: PREFECT_API_URL.value() or DEFAULT_PREFECT}):
-        serve(make_app(settings), settings.api_host, settings.api_port, announce)
+    api = temporary_settings({PREFECT_API_URL: PREFECT_API_URL.value() or DEFAULT_PREFECT})
+    with api, serve_metrics(settings) as (counts, metrics):
+        serve(
+            make_app(settings, counts),
+            settings.api_host,
+            settings.api_port,
+            lambda address: announce(address, metrics),
+            log_format=settings.log_format,
+        )
 
 
-def announce(address: str) -> None:
+def announce(address: str, metrics: str = "") -> None:
     """The line that says that requests are answered."""
-    print(f"The door is open at {address}/v1, its pages at {address}/v1/docs", flush=True)
+    counted = f", its metrics at {metrics}" if metrics else ""
+    print(f"The door is open at {address}/v1, its pages at {address}/v1/docs{counted}", flush=True)
 
 
 @keys_app.command("issue")

@@ -11,6 +11,7 @@ from engine.settings import Settings
 from flows.api import reading, samples, synthesis
 from flows.api.answers import Health
 from flows.api.auth import Authentication
+from flows.api.counting import Counting, DoorCounts
 from flows.api.docs import add_docs
 from flows.api.envelope import Envelope
 from flows.api.head import HeadCheck
@@ -64,10 +65,13 @@ async def read_health(request: Request) -> Health:
     return Health(status="ok")
 
 
-def make_app(settings: Settings) -> FastAPI:
-    """The application of the settings; it keeps nothing between two requests but connections.
+def make_app(settings: Settings, counts: DoorCounts | None = None) -> FastAPI:
+    """The application of the settings; it keeps nothing between two requests but connections, and its counts.
 
     The order is the contract's: first the key, then the size of the body, then all else.
+
+    Args:
+        counts: None where nobody reads them.
     """
     app = FastAPI(
         title="Exemplars",
@@ -82,6 +86,7 @@ def make_app(settings: Settings) -> FastAPI:
         exception_handlers=EXCEPTION_HANDLERS,
         # From the outside in; Envelope answers whatever is raised further in.
         middleware=[
+            *([Middleware(Counting, counts=counts, base=BASE)] if counts else []),
             Middleware(Envelope),
             Middleware(Authentication, find_key=KeyRing(locate_keys(settings)).find),
             Middleware(BodyLimit),

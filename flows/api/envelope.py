@@ -51,7 +51,7 @@ class Envelope:
         except Exception as error:
             refusal = translate(error)
             if refusal.code == "internal_error" or answer.status:
-                LOGGER.error("%s %s", request_id, _write_traceback(error, scope))
+                LOGGER.error("%s %s", request_id, _write_traceback(error, scope), extra={"request_id": request_id})
             await answer.refuse(refusal, scope, incoming)
         finally:
             _log(scope, answer.status, time.monotonic() - begun, request_id)
@@ -107,7 +107,9 @@ def _log(scope: Scope, status: int | None, seconds: float, request_id: str) -> N
     """One line. The path is logged as it was sent, in ASCII; the query is not, since anything may stand in it."""
     path = scope.get("raw_path", b"").decode("ascii", "backslashreplace")[:_LONGEST_PATH]
     shown = "gone" if status is None else str(status)
-    LOGGER.info("%s %s %s %.0f ms %s", scope["method"], path, shown, seconds * 1000, request_id)
+    told = {"method": scope["method"], "path": path, "status": status, "seconds": round(seconds, 4)}
+    values = (scope["method"], path, shown, seconds * 1000, request_id)
+    LOGGER.info("%s %s %s %.0f ms %s", *values, extra={**told, "request_id": request_id})
 
 
 def _write_traceback(error: Exception, scope: Scope) -> str:

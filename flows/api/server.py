@@ -15,7 +15,9 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from engine.errors import AddressError
+from engine.settings import LogFormat
 from flows.api.protocol import HEAD_LIMIT_BYTES, HEAD_SECONDS, DoorProtocol
+from flows.json_lines import choose_formatter
 
 STOP_SECONDS = 5
 # Connections and requests; past it uvicorn answers 503 by itself.
@@ -32,6 +34,7 @@ def serve(
     announce: Callable[[str], None],
     head_seconds: float = HEAD_SECONDS,
     stop_seconds: int = STOP_SECONDS,
+    log_format: LogFormat = "text",
 ) -> None:
     """Serves until SIGTERM or SIGINT, and then gives the answers in flight ``stop_seconds`` more.
 
@@ -61,12 +64,12 @@ def serve(
         timeout_keep_alive=int(HEAD_SECONDS),
         timeout_graceful_shutdown=stop_seconds,
     )
-    with log_to_stderr(), listener:
+    with log_to_stderr(log_format), listener:
         _DoorServer(config, lambda: announce(address)).run(sockets=[listener])
 
 
-def open_listener(host: str, port: int) -> socket.socket:
-    """A listening socket.
+def open_listener(host: str, port: int, variable: str = "EXEMPLARS_API_PORT") -> socket.socket:
+    """A listening socket; ``variable`` is the one that chooses another port.
 
     Raises:
         AddressError: says which address, why, and which variables choose another.
@@ -79,7 +82,7 @@ def open_listener(host: str, port: int) -> socket.socket:
         reason = "another program listens there" if error.errno == errno.EADDRINUSE else str(error.strerror).lower()
         raise AddressError(
             f"cannot listen on {write_address(host, port)}: {reason}. Stop what holds it, or choose another with "
-            "EXEMPLARS_API_PORT (0 takes a free one) and EXEMPLARS_API_HOST"
+            f"{variable} (0 takes a free one) and EXEMPLARS_API_HOST"
         ) from error
     # asyncio sets this on sockets of its own making only; without it every request took 44 ms in the place of 1 ms.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -101,10 +104,10 @@ def write_address(host: str, port: int) -> str:
 
 
 @contextmanager
-def log_to_stderr() -> Iterator[None]:
+def log_to_stderr(log_format: LogFormat = "text") -> Iterator[None]:
     """The door's own lines and uvicorn's warnings, whatever else in this process logs and wherever."""
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.setFormatter(choose_formatter(log_format))
     loggers = [logging.getLogger(name) for name in _LOGGERS]
     for logger in loggers:
         logger.addHandler(handler)

@@ -15,6 +15,7 @@ import pytest
 
 from engine.group_writer import GroupWriter
 from engine.replies import KeptReplies, Reply
+from engine.replies_place import RepliesPlace
 
 WRITERS = 32
 # How long a call takes, and how many are made: what is asked as fast as can be, and what a run asks.
@@ -110,13 +111,13 @@ def sqlite_one_by_one(synchronous: str) -> Way:
 
 @contextmanager
 def sqlite_by_groups(folder: Path) -> Iterator[Keep]:
-    with KeptReplies(str(folder), "plan") as kept:
+    with KeptReplies(RepliesPlace(str(folder)), "plan") as kept:
         yield kept.keep
 
 
 @contextmanager
 def sqlite_by_groups_with_notes(folder: Path) -> Iterator[Keep]:
-    with KeptReplies(str(folder), "plan") as kept:
+    with KeptReplies(RepliesPlace(str(folder)), "plan") as kept:
 
         async def keep(key: str, reply: Reply) -> None:
             await kept.keep(key, reply, await kept.begin(0.001))

@@ -23,6 +23,7 @@ from engine.llm import Request
 from engine.model import POLES
 from engine.plan import Cell
 from engine.replies import Reply
+from engine.replies_place import RepliesPlace
 from engine.rounds import Rounds
 from engine.sample_set import SAMPLES
 from engine.samples import SAMPLE_SCHEMA, Exemplar, make_sample_table
@@ -131,11 +132,11 @@ async def generate_all(rounds: Rounds, cells: Sequence[Cell], asker: Asker) -> l
 async def test_ten_thousand_exemplars_from_replies_to_a_committed_set(tmp_path: Path) -> None:
     table = Table()
     client = FakeClient(make_answer())
-    asker = Asker(client, str(tmp_path / "cache"), HeardProgress(), Limits(CONCURRENCY))
+    asker = Asker(client, RepliesPlace(str(tmp_path / "cache")), HeardProgress(), Limits(CONCURRENCY))
     with table.measure("plan"):
         rounds = make_rounds()
         cells = rounds.next_cells()
-    with asker.keeping(rounds.plan.plan_id):
+    async with asker.keeping(rounds.plan.plan_id):
         with table.measure("generate"):
             exemplars = await generate_all(rounds, cells, asker)
         with table.measure("generate, kept"):

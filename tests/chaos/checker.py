@@ -17,6 +17,7 @@ from fakes.workspace import TRAITS, Workspace, count_poles, read_kept, read_mani
 
 from engine.model import POLES
 from engine.replies import KeptReplies
+from engine.replies_place import RepliesPlace
 from engine.sample_set import SAMPLES
 
 # What two runs of one plan may differ in.
@@ -96,7 +97,7 @@ def read_record(workspace: Workspace) -> tuple[int, float]:
     """The calls that were lost, and what all calls cost at most, as the kept replies have it."""
     calls, costs = 0, []
     for path in _list_plans(workspace):
-        with KeptReplies(str(path.parents[1]), path.parent.name) as kept:
+        with KeptReplies(RepliesPlace(str(path.parents[1])), path.parent.name) as kept:
             calls += kept.lost.calls
             costs += [kept.kept_usd, kept.lost.bound_usd]
     return calls, math.fsum(costs)

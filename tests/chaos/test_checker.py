@@ -16,6 +16,7 @@ from fakes.workspace import TRAITS, Workspace, make_workspace
 
 from engine.model import POLES
 from engine.replies import KeptReplies, Reply
+from engine.replies_place import RepliesPlace
 from engine.sample_set import MANIFEST, REJECTED, SAMPLES
 
 PLACES = [(trait, pole) for trait in TRAITS for pole in POLES]
@@ -59,7 +60,7 @@ def keep(workspace: Workspace, numbers: range, lost: int = 0) -> None:
     """Keeps the replies of calls; so many others have begun and are never heard of again."""
 
     async def write() -> None:
-        with KeptReplies(str(workspace.folder / "cache"), "plan") as kept:
+        with KeptReplies(RepliesPlace(str(workspace.folder / "cache")), "plan") as kept:
             for number in numbers:
                 await kept.keep(f"key {number}", Reply(f"text {number}", "stop", cost_usd=0.001))
             for _ in range(lost):

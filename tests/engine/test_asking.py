@@ -34,9 +34,10 @@ from engine.errors import (
 from engine.limits import Limits
 from engine.llm import REFUSED, Endpoint, Request
 from engine.prices import Price
-from engine.progress import CallBegun, CallEnded, Noticed
+from engine.progress import CallBegun, CallEnded, Noticed, Tried
 from engine.prompting import EXEMPLAR_SCHEMA, Prompt
 from engine.replies import KeptReplies, Reply
+from engine.replies_place import RepliesPlace
 from engine.together import run_together
 
 REQUEST = Request(Prompt("Write 1 text."), 100, 0.8)
@@ -48,7 +49,7 @@ PLAN = "plan-1"
 def make_asker(
     client: FakeClient, folder: Path, concurrency: int = 4, max_cost_usd: float | None = None, wait: float = 0.001
 ) -> Asker:
-    return Asker(client, str(folder), HeardProgress(), Limits(concurrency, max_cost_usd), wait)
+    return Asker(client, RepliesPlace(str(folder)), HeardProgress(), Limits(concurrency, max_cost_usd), wait)
 
 
 def answer_in_turn(*answers: Reply | Exception) -> Answer:
@@ -67,12 +68,12 @@ def make_request(number: int) -> Request:
 
 
 async def ask_once(asker: Asker, request: Request = REQUEST, label: str = "cell") -> Reply:
-    with asker.keeping(PLAN):
+    async with asker.keeping(PLAN):
         return await asker.ask(label, request)
 
 
 async def ask_many(asker: Asker, count: int) -> list[Reply | BaseException]:
-    with asker.keeping(PLAN):
+    async with asker.keeping(PLAN):
         asked = [asker.ask(f"cell-{number}", make_request(number)) for number in range(count)]
         return await asyncio.gather(*asked, return_exceptions=True)
 
@@ -89,7 +90,7 @@ async def test_reply_is_the_clients_and_is_counted(tmp_path: Path) -> None:
 async def test_kept_reply_is_not_asked_again(tmp_path: Path) -> None:
     client = FakeClient(answer_in_turn(REPLY, Reply("two", "stop")))
     asker = make_asker(client, tmp_path)
-    with asker.keeping(PLAN):
+    async with asker.keeping(PLAN):
         assert [REPLY, REPLY] == [await asker.ask("cell", REQUEST) for _ in range(2)]
 
     assert (1, 1, 2, 6) == (len(client.requests), asker.limits.calls, asker.limits.replies, asker.limits.tokens)
@@ -106,7 +107,7 @@ async def test_second_run_finds_what_the_first_one_kept(tmp_path: Path) -> None:
 
 async def test_reply_is_on_disk_when_it_is_given(tmp_path: Path) -> None:
     asker = make_asker(FakeClient(lambda _: REPLY), tmp_path)
-    with asker.keeping(PLAN):
+    async with asker.keeping(PLAN):
         await asker.ask("cell", REQUEST)
         with sqlite3.connect(tmp_path / PLAN / "replies.sqlite") as other:
             [[kept]] = other.execute("SELECT reply FROM replies").fetchall()
@@ -134,7 +135,7 @@ async def test_anything_that_differs_is_asked(
     await ask_once(make_asker(FakeClient(lambda _: REPLY), tmp_path))
     client = FakeClient(lambda _: Reply("two", "stop"), endpoint)
     asker = make_asker(client, tmp_path)
-    with asker.keeping(plan):
+    async with asker.keeping(plan):
         assert Reply("two", "stop") == await asker.ask(label, request_)
 
     assert 1 == len(client.requests)
@@ -249,7 +250,7 @@ def refuse_schema(request: Request) -> Reply | Exception:
 async def test_refused_schema_is_asked_for_in_words_and_remembered(tmp_path: Path) -> None:
     client = FakeClient(refuse_schema)
     asker = make_asker(client, tmp_path)
-    with asker.keeping(PLAN):
+    async with asker.keeping(PLAN):
         assert [REPLY, REPLY] == [await asker.ask(label, STRICT) for label in ("one", "two")]
 
     assert [EXEMPLAR_SCHEMA, None, None] == [request.schema for request in client.requests]
@@ -351,7 +352,7 @@ async def test_reply_that_does_not_say_what_it_took_counts_as_all_that_it_can_ha
 async def test_once_refused_no_cheaper_call_is_made_either(tmp_path: Path) -> None:
     asker, client = make_priced(answer_each(0.01), tmp_path, 0.0145)
     cheap = replace(REQUEST, max_tokens=40)
-    with asker.keeping(PLAN):
+    async with asker.keeping(PLAN):
         await asker.ask("one", REQUEST)
         for label, request in [("two", REQUEST), ("three", cheap)]:
             with pytest.raises(BudgetError, match=r"next call could cost \$0\.0100"):
@@ -369,7 +370,7 @@ async def test_call_that_was_sent_away_costs_nothing(tmp_path: Path) -> None:
 
 async def test_all_that_is_kept_of_the_plan_counts_whenever_it_is_asked_for(tmp_path: Path) -> None:
     earlier, _ = make_priced(answer_each(0.01), tmp_path, 1.0)
-    with earlier.keeping(PLAN):
+    async with earlier.keeping(PLAN):
         for number in range(10, 14):
             await earlier.ask(f"cell-{number}", make_request(number))
     asker, client = make_priced(answer_each(0.01), tmp_path, 0.055)
@@ -379,7 +380,7 @@ async def test_all_that_is_kept_of_the_plan_counts_whenever_it_is_asked_for(tmp_
 
 
 async def test_call_that_a_dead_run_had_begun_counts(tmp_path: Path) -> None:
-    with KeptReplies(str(tmp_path), PLAN) as dead:
+    with KeptReplies(RepliesPlace(str(tmp_path)), PLAN) as dead:
         await dead.begin(0.03)
     asker, _ = make_priced(answer_each(0.01), tmp_path, 0.055)
 
@@ -407,7 +408,7 @@ async def test_without_a_limit_or_a_price_nothing_is_stopped_and_the_model_is_na
 async def test_two_models_share_one_budget(tmp_path: Path) -> None:
     limits = Limits(8, max_cost_usd=0.1)
     clients = [FakeClient(answer_each(0.007), replace(PRICED, identity=name)) for name in ("one", "other")]
-    askers = [Asker(client, str(tmp_path), HeardProgress(), limits, 0.001) for client in clients]
+    askers = [Asker(client, RepliesPlace(str(tmp_path)), HeardProgress(), limits, 0.001) for client in clients]
     outcomes = await asyncio.gather(*(ask_many(asker, 20) for asker in askers))
 
     # 12 of them, and a call that costs a cent at most: 0.094.
@@ -432,7 +433,7 @@ class Listening:
 async def test_every_try_enters_with_all_that_it_can_take_and_gives_back_what_it_did_not(tmp_path: Path) -> None:
     turnstile = Listening()
     client = FakeClient(answer_in_turn(RateLimitedError("slow down"), REPLY))
-    asker = Asker(client, str(tmp_path), HeardProgress(), Limits(1), 0.001, turnstile=turnstile)
+    asker = Asker(client, RepliesPlace(str(tmp_path)), HeardProgress(), Limits(1), 0.001, turnstile=turnstile)
     await ask_once(asker)
     await ask_once(asker)
 
@@ -457,7 +458,7 @@ async def test_fallback_is_asked_where_the_model_has_no_answer_and_is_named(
 ) -> None:
     first, spare = FakeClient(lambda _: failure), FakeClient(lambda _: REPLY, FALLBACK)
     progress = HeardProgress()
-    asker = Asker(first, str(tmp_path), progress, Limits(1), 0.001, fallbacks=[spare])
+    asker = Asker(first, RepliesPlace(str(tmp_path)), progress, Limits(1), 0.001, fallbacks=[spare])
     replies = [await ask_once(asker, label=str(number)) for number in range(3)]
 
     assert [replace(REPLY, model="openai/spare")] * 3 == replies
@@ -471,7 +472,7 @@ async def test_call_that_fails_for_good_goes_to_the_fallback_and_the_next_one_do
     down = ProviderUnavailableError("down")
     first = FakeClient(lambda request: down if "text 1" in request.prompt.user else REPLY)
     spare = FakeClient(lambda _: REPLY, FALLBACK)
-    asker = Asker(first, str(tmp_path), HeardProgress(), Limits(1), 0.001, fallbacks=[spare])
+    asker = Asker(first, RepliesPlace(str(tmp_path)), HeardProgress(), Limits(1), 0.001, fallbacks=[spare])
     replies = await ask_many(asker, 3)
 
     assert [REPLY, replace(REPLY, model="openai/spare"), REPLY] == replies
@@ -491,12 +492,13 @@ class SlowClient(FakeClient):
 
 async def test_calls_in_flight_are_kept_where_another_ends_the_run(tmp_path: Path) -> None:
     asker = make_asker(SlowClient(lambda _: REPLY), tmp_path, 8)
-    with pytest.raises(CredentialsError), asker.keeping(PLAN):
-        await run_together(asker.ask(f"cell-{number}", make_request(number)) for number in range(8))
+    with pytest.raises(CredentialsError):
+        async with asker.keeping(PLAN):
+            await run_together(asker.ask(f"cell-{number}", make_request(number)) for number in range(8))
 
     assert 7 == asker.limits.calls
     again = make_asker(FakeClient(lambda _: AssertionError("asked")), tmp_path)
-    with again.keeping(PLAN):
+    async with again.keeping(PLAN):
         assert [REPLY] * 7 == [await again.ask(f"cell-{number}", make_request(number)) for number in range(1, 8)]
 
 
@@ -504,7 +506,7 @@ async def test_calls_in_flight_are_cut_off_where_somebody_cancels_the_run(tmp_pa
     client = SlowClient(lambda _: REPLY)
     client.requests.append(REQUEST)
     asker = make_asker(client, tmp_path, 8)
-    with asker.keeping(PLAN):
+    async with asker.keeping(PLAN):
         asking = asyncio.create_task(ask_one_by_one(asker, 8))
         await asyncio.sleep(0.03)
         began = time.monotonic()
@@ -522,7 +524,7 @@ async def ask_one_by_one(asker: Asker, count: int) -> None:
 
 async def test_wrong_key_asks_no_fallback(tmp_path: Path) -> None:
     first, spare = FakeClient(lambda _: CredentialsError("no key")), FakeClient(lambda _: REPLY, FALLBACK)
-    asker = Asker(first, str(tmp_path), HeardProgress(), Limits(1), 0.001, fallbacks=[spare])
+    asker = Asker(first, RepliesPlace(str(tmp_path)), HeardProgress(), Limits(1), 0.001, fallbacks=[spare])
     with pytest.raises(CredentialsError):
         await ask_once(asker)
 
@@ -538,7 +540,7 @@ async def test_two_models_share_the_calls_in_flight(tmp_path: Path) -> None:
     limits = Limits(3)
     progress = HeardProgress()
     clients = [FakeClient(answer_each(), replace(CHAT, identity=name)) for name in ("one", "other")]
-    askers = [Asker(client, str(tmp_path), progress, limits, 0.001) for client in clients]
+    askers = [Asker(client, RepliesPlace(str(tmp_path)), progress, limits, 0.001) for client in clients]
     await asyncio.gather(*(ask_many(asker, 20) for asker in askers))
 
     assert (40, 3) == (limits.calls, count_most_in_flight(progress))
@@ -580,7 +582,7 @@ async def test_replies_that_cannot_be_kept_are_an_error_before_anything_is_asked
 async def test_progress_hears_of_every_call(tmp_path: Path) -> None:
     progress = HeardProgress()
     client = FakeClient(answer_in_turn(REPLY, CredentialsError("no key")))
-    asker = Asker(client, str(tmp_path), progress, Limits(1))
+    asker = Asker(client, RepliesPlace(str(tmp_path)), progress, Limits(1))
     await ask_once(asker)
     await ask_once(asker)
     with pytest.raises(ExemplarsError):
@@ -592,4 +594,38 @@ async def test_progress_hears_of_every_call(tmp_path: Path) -> None:
         CallEnded(3, reused=True),
         CallBegun(),
         CallEnded(failed=True),
-    ] == progress.events
+    ] == [event for event in progress.events if not isinstance(event, Tried)]
+
+
+async def test_progress_hears_of_every_try_with_what_it_took_and_why_it_failed(tmp_path: Path) -> None:
+    progress = HeardProgress()
+    answer = Reply("one", "stop", prompt_tokens=7, completion_tokens=3, cost_usd=0.25)
+    refusal = ContentRefusedError("not this one")
+    client = FakeClient(answer_in_turn(RateLimitedError("slower"), answer, refusal, CredentialsError("no key")))
+    asker = Asker(client, RepliesPlace(str(tmp_path)), progress, Limits(1), wait_seconds=0.0)
+    await ask_once(asker)
+    await ask_once(asker, label="second")
+    with pytest.raises(ExemplarsError):
+        await ask_once(asker, label="third")
+    tries = [event for event in progress.events if isinstance(event, Tried)]
+
+    assert ["RateLimitedError", "", "", "CredentialsError"] == [tried.error for tried in tries]
+    assert [False, False, True, False] == [tried.refused for tried in tries]
+    assert [(0, 0, None), (7, 3, 0.25)] == [
+        (tried.prompt_tokens, tried.completion_tokens, tried.cost_usd) for tried in tries[:2]
+    ]
+    assert {("openai/test", "chat")} == {(tried.model, tried.style) for tried in tries}
+    assert all(tried.seconds > 0 and tried.turn_seconds >= 0 and tried.permit_seconds >= 0 for tried in tries)
+
+
+async def test_call_that_is_tried_again_says_so_with_what_it_is_about(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = FakeClient(answer_in_turn(RateLimitedError("slower"), REPLY))
+    asker = Asker(client, RepliesPlace(str(tmp_path)), HeardProgress(), Limits(1), wait_seconds=0.0)
+    with caplog.at_level("INFO", "exemplars.calls"):
+        await ask_once(asker, label="clarity/0/positive/0")
+    [record] = caplog.records
+
+    assert "Try 1 of clarity/0/positive/0 failed, the next comes in 0.0 s: slower" == record.getMessage()
+    assert ("openai/test", 1, "RateLimitedError") == (record.model, record.attempt, record.error)  # type: ignore[attr-defined]

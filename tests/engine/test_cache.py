@@ -16,6 +16,7 @@ from engine.cache import BYTES_PER_GB, Removed, clear_cache, count_kept, list_ca
 from engine.errors import StoreError
 from engine.plan_folder import REMOVED, TURN
 from engine.replies import KeptReplies, Reply
+from engine.replies_place import RepliesPlace
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 HANDLE, OTHER = "u22a8.toolshed", "u22a8.kitchen"
@@ -25,7 +26,7 @@ def keep(cache: Path, plan_id: str, days: float = 0, handle: str = HANDLE, count
     """A plan that was used so many days ago."""
 
     async def keep_all() -> None:
-        with KeptReplies(str(cache), plan_id, handle) as kept:
+        with KeptReplies(RepliesPlace(str(cache)), plan_id, handle) as kept:
             for number in range(count):
                 await kept.keep(str(number), Reply("one", "stop"))
 
@@ -76,19 +77,21 @@ def test_replies_of_one_plan_are_counted_where_they_can_be_read(tmp_path: Path) 
     keep(tmp_path, "damaged")
     (tmp_path / "damaged" / "replies.sqlite").write_bytes(b"no database, but long enough for one" * 100)
 
-    assert [5, None, None] == [count_kept(str(tmp_path), plan) for plan in ("whole", "damaged", "nowhere")]
+    assert [5, None, None] == [
+        count_kept(RepliesPlace(str(tmp_path)), plan) for plan in ("whole", "damaged", "nowhere")
+    ]
     assert not (tmp_path / "nowhere").exists()
 
 
 def test_listing_knows_what_is_in_use(tmp_path: Path) -> None:
-    with KeptReplies(str(tmp_path), "plan"):
+    with KeptReplies(RepliesPlace(str(tmp_path)), "plan"):
         assert [True] == [plan.in_use for plan in list_cache(str(tmp_path))]
 
 
 def test_opening_counts_as_use(tmp_path: Path) -> None:
     keep(tmp_path, "plan", days=9)
     before = time.time() - 1
-    with KeptReplies(str(tmp_path), "plan"):
+    with KeptReplies(RepliesPlace(str(tmp_path)), "plan"):
         [plan] = list_cache(str(tmp_path))
 
     assert before < plan.used_at.timestamp()
@@ -146,7 +149,7 @@ def test_plan_of_the_run_and_plans_in_use_stay(tmp_path: Path) -> None:
     keep(tmp_path, "mine", 99)
     for plan_id in ("used", "unused"):
         keep(tmp_path, plan_id, 99)
-    with KeptReplies(str(tmp_path), "used"):
+    with KeptReplies(RepliesPlace(str(tmp_path)), "used"):
         removed = prune(tmp_path, max_days=1, max_gb=1e-9, but_for=("mine",))
 
     assert (1, ()) == (removed.plans, removed.in_use)
@@ -204,7 +207,7 @@ def test_clearing_takes_the_plans_of_one_model(tmp_path: Path) -> None:
 def test_clearing_names_what_is_in_use_and_leaves_it(tmp_path: Path) -> None:
     for plan_id in ("used", "unused"):
         keep(tmp_path, plan_id)
-    with KeptReplies(str(tmp_path), "used") as kept:
+    with KeptReplies(RepliesPlace(str(tmp_path)), "used") as kept:
         removed = clear_cache(str(tmp_path), HANDLE)
         assert Reply("one", "stop") == kept.find("0")
 
@@ -213,10 +216,11 @@ def test_clearing_names_what_is_in_use_and_leaves_it(tmp_path: Path) -> None:
 
 async def test_plan_that_is_removed_before_it_is_opened_is_made_anew(tmp_path: Path) -> None:
     for _ in range(6):
-        with KeptReplies(str(tmp_path), "plan") as kept:
+        with KeptReplies(RepliesPlace(str(tmp_path)), "plan") as kept:
             await kept.keep("key", Reply("one", "stop"))
         removed, opened = await asyncio.gather(
-            asyncio.to_thread(clear_cache, str(tmp_path), None), asyncio.to_thread(KeptReplies, str(tmp_path), "plan")
+            asyncio.to_thread(clear_cache, str(tmp_path), None),
+            asyncio.to_thread(KeptReplies, RepliesPlace(str(tmp_path)), "plan"),
         )
         with opened:
             found = opened.find("key")

@@ -31,6 +31,7 @@ from engine.llm import REFUSED, Endpoint, Request
 from engine.model import Pole, Seed
 from engine.prompting import EXEMPLAR_SCHEMA, SUBJECT_SCHEMA, Prompt, write_words_only
 from engine.replies import Reply
+from engine.replies_place import RepliesPlace
 from engine.samples import Exemplar, Reason
 
 PROMPT = Prompt("Write 1 text.")
@@ -38,7 +39,13 @@ TEXT = "The battery lies in the second drawer."
 
 
 def make_asker(folder: Path, answer: Answer, endpoint: Endpoint = CHAT, concurrency: int = 4) -> Asker:
-    return Asker(FakeClient(answer, endpoint), str(folder), HeardProgress(), Limits(concurrency), wait_seconds=0.001)
+    return Asker(
+        FakeClient(answer, endpoint),
+        RepliesPlace(str(folder)),
+        HeardProgress(),
+        Limits(concurrency),
+        wait_seconds=0.001,
+    )
 
 
 def write_reply(*texts: str, pole: str = "positive") -> str:
@@ -191,8 +198,8 @@ def test_plain_reply_is_the_text_with_single_spaces() -> None:
 async def test_cell_is_asked_for_with_its_schema_and_becomes_exemplars(tmp_path: Path) -> None:
     plan, cell = make_test_plan(), make_cell()
     client = FakeClient(lambda _: Reply(write_reply(TEXT), "stop"))
-    asker = Asker(client, str(tmp_path), HeardProgress(), Limits(1))
-    with asker.keeping(plan.plan_id):
+    asker = Asker(client, RepliesPlace(str(tmp_path)), HeardProgress(), Limits(1))
+    async with asker.keeping(plan.plan_id):
         [exemplar] = await generate_cell(plan, cell, asker, "English")
 
     assert (TEXT, None) == (exemplar.text, exemplar.reason)
@@ -204,8 +211,8 @@ async def test_cell_is_asked_for_with_its_schema_and_becomes_exemplars(tmp_path:
 async def test_embedded_model_goes_on_with_a_document(tmp_path: Path) -> None:
     plan, cell = make_test_plan(make_model(seeds=make_seeds())), make_cell()
     client = FakeClient(lambda _: Reply(f" {TEXT}", "stop"), PLAIN)
-    asker = Asker(client, str(tmp_path), HeardProgress(), Limits(1))
-    with asker.keeping(plan.plan_id):
+    asker = Asker(client, RepliesPlace(str(tmp_path)), HeardProgress(), Limits(1))
+    async with asker.keeping(plan.plan_id):
         [exemplar] = await generate_cell(plan, cell, asker, "English")
 
     assert TEXT == exemplar.text
@@ -245,8 +252,8 @@ async def test_call_that_fails_for_good_is_a_failed_cell_while_others_succeed(tm
         return Reply(write_reply(TEXT), "stop")
 
     client = FakeClient(answer)
-    asker = Asker(client, str(tmp_path), HeardProgress(), Limits(1), wait_seconds=0.001)
-    with asker.keeping(plan.plan_id):
+    asker = Asker(client, RepliesPlace(str(tmp_path)), HeardProgress(), Limits(1), wait_seconds=0.001)
+    async with asker.keeping(plan.plan_id):
         [kept] = await generate_cell(plan, good, asker, "English")
         [failed] = await generate_cell(plan, bad, asker, "English")
 
@@ -265,22 +272,24 @@ async def test_call_that_fails_for_good_is_a_failed_cell_while_others_succeed(tm
 async def test_nothing_answers_is_an_error_and_no_failed_cell(tmp_path: Path) -> None:
     plan = make_test_plan()
     asker = make_asker(tmp_path, lambda _: ProviderUnavailableError("openai/test does not answer", 0.0))
-    with asker.keeping(plan.plan_id), pytest.raises(ProviderError, match="no call has been answered"):
-        await generate_cell(plan, make_cell(), asker, "English")
+    with pytest.raises(ProviderError, match="no call has been answered"):
+        async with asker.keeping(plan.plan_id):
+            await generate_cell(plan, make_cell(), asker, "English")
 
 
 async def test_refused_key_is_an_error_and_no_failed_cell(tmp_path: Path) -> None:
     plan = make_test_plan()
     asker = make_asker(tmp_path, lambda _: CredentialsError("openai/test refuses the key"))
-    with asker.keeping(plan.plan_id), pytest.raises(CredentialsError):
-        await generate_cell(plan, make_cell(), asker, "English")
+    with pytest.raises(CredentialsError):
+        async with asker.keeping(plan.plan_id):
+            await generate_cell(plan, make_cell(), asker, "English")
 
 
 async def propose(folder: Path, answer: Answer, endpoint: Endpoint = CHAT) -> tuple[tuple[str, ...], list[Request]]:
     plan = make_test_plan()
     client = FakeClient(answer, endpoint)
-    asker = Asker(client, str(folder), HeardProgress(), Limits(1))
-    with asker.keeping(plan.plan_id):
+    asker = Asker(client, RepliesPlace(str(folder)), HeardProgress(), Limits(1))
+    async with asker.keeping(plan.plan_id):
         return await propose_subjects(plan, asker), client.requests
 
 
@@ -361,8 +370,8 @@ async def test_reply_that_is_no_use_is_asked_for_once_more_and_otherwise(
     plan, cell = make_test_plan(), make_cell()
     rest = [first, GOOD]
     client = FakeClient(lambda _: rest.pop(0))
-    asker = Asker(client, str(tmp_path), HeardProgress(), Limits(1))
-    with asker.keeping(plan.plan_id):
+    asker = Asker(client, RepliesPlace(str(tmp_path)), HeardProgress(), Limits(1))
+    async with asker.keeping(plan.plan_id):
         [exemplar] = await generate_cell(plan, cell, asker, "English")
         kept = await generate_cell(plan, cell, asker, "English")
 
@@ -377,8 +386,8 @@ async def test_reply_that_is_no_use_is_asked_for_once_more_and_otherwise(
 async def test_reply_that_is_no_use_again_is_rejected_and_cost_what_both_did(tmp_path: Path) -> None:
     plan = make_test_plan()
     client = FakeClient(lambda _: Reply("no JSON", "stop", cost_usd=0.01))
-    asker = Asker(client, str(tmp_path), HeardProgress(), Limits(1))
-    with asker.keeping(plan.plan_id):
+    asker = Asker(client, RepliesPlace(str(tmp_path)), HeardProgress(), Limits(1))
+    async with asker.keeping(plan.plan_id):
         [exemplar] = await generate_cell(plan, make_cell(), asker, "English")
 
     assert ("unreadable", 0.02, 2) == (exemplar.reason, exemplar.cost_usd, len(client.requests))
@@ -388,8 +397,8 @@ async def test_first_reply_stands_where_a_second_does_not_come(tmp_path: Path) -
     plan = make_test_plan()
     rest: list[Reply | Exception] = [Reply("no JSON", "stop", cost_usd=0.01), RequestRefusedError("too long")]
     client = FakeClient(lambda _: rest.pop(0))
-    asker = Asker(client, str(tmp_path), HeardProgress(), Limits(1))
-    with asker.keeping(plan.plan_id):
+    asker = Asker(client, RepliesPlace(str(tmp_path)), HeardProgress(), Limits(1))
+    async with asker.keeping(plan.plan_id):
         [exemplar] = await generate_cell(plan, make_cell(), asker, "English")
 
     assert ("unreadable", 0.01) == (exemplar.reason, exemplar.cost_usd)
@@ -399,8 +408,8 @@ async def test_first_reply_stands_where_a_second_does_not_come(tmp_path: Path) -
 async def test_refusal_and_the_other_pole_are_answers(tmp_path: Path, reply: Reply) -> None:
     plan = make_test_plan()
     client = FakeClient(lambda _: reply)
-    asker = Asker(client, str(tmp_path), HeardProgress(), Limits(1))
-    with asker.keeping(plan.plan_id):
+    asker = Asker(client, RepliesPlace(str(tmp_path)), HeardProgress(), Limits(1))
+    async with asker.keeping(plan.plan_id):
         await generate_cell(plan, make_cell(), asker, "English")
 
     assert 1 == len(client.requests)
@@ -409,8 +418,8 @@ async def test_refusal_and_the_other_pole_are_answers(tmp_path: Path, reply: Rep
 async def test_fallback_that_answered_is_named_in_the_row(tmp_path: Path) -> None:
     plan = make_test_plan()
     client = FakeClient(lambda _: replace(GOOD, model="openai/spare"))
-    asker = Asker(client, str(tmp_path), HeardProgress(), Limits(1))
-    with asker.keeping(plan.plan_id):
+    asker = Asker(client, RepliesPlace(str(tmp_path)), HeardProgress(), Limits(1))
+    async with asker.keeping(plan.plan_id):
         [exemplar] = await generate_cell(plan, make_cell(), asker, "English")
 
     assert "openai/spare" == exemplar.synth_model
@@ -419,8 +428,8 @@ async def test_fallback_that_answered_is_named_in_the_row(tmp_path: Path) -> Non
 async def test_prompt_that_is_too_long_is_a_failed_cell_until_nothing_else_was_heard(tmp_path: Path) -> None:
     plan = make_test_plan()
     client = FakeClient(lambda _: ContextTooLongError("openai/test cannot take in so long a prompt"))
-    asker = Asker(client, str(tmp_path), HeardProgress(), Limits(1))
-    with asker.keeping(plan.plan_id):
+    asker = Asker(client, RepliesPlace(str(tmp_path)), HeardProgress(), Limits(1))
+    async with asker.keeping(plan.plan_id):
         made = [await generate_cell(plan, make_cell(index=index), asker, "English") for index in range(7)]
         with pytest.raises(ProviderError, match=r"so long a prompt.*no call has been answered"):
             await generate_cell(plan, make_cell(index=7), asker, "English")

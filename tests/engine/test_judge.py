@@ -15,6 +15,7 @@ from engine.limits import Limits
 from engine.llm import Endpoint, Request
 from engine.model import Model, Seed
 from engine.replies import Reply
+from engine.replies_place import RepliesPlace
 from engine.samples import Exemplar
 
 MODEL = make_model(seeds=make_seeds())
@@ -27,11 +28,11 @@ def answer_odds(positive: float, negative: float) -> Answer:
 
 def make_asker(folder: Path, answer: Answer, endpoint: Endpoint = PLAIN) -> tuple[Asker, FakeClient]:
     client = FakeClient(answer, endpoint)
-    return Asker(client, str(folder), HeardProgress(), Limits(4), wait_seconds=0.001), client
+    return Asker(client, RepliesPlace(str(folder)), HeardProgress(), Limits(4), wait_seconds=0.001), client
 
 
 async def judge(asker: Asker, *exemplars: Exemplar, model: Model = MODEL) -> list[Exemplar]:
-    with asker.keeping("plan-1"):
+    async with asker.keeping("plan-1"):
         return await judge_standing(model, exemplars, asker, 0, [trait.key for trait in model.traits])
 
 
@@ -106,7 +107,7 @@ async def test_trait_without_seeds_of_both_poles_gets_no_odds(tmp_path: Path, se
 async def test_endpoint_that_tells_no_odds_is_no_judge(tmp_path: Path) -> None:
     asker, client = make_asker(tmp_path, answer_odds(-1.0, -2.0), CHAT)
 
-    with asker.keeping("plan-1"):
+    async with asker.keeping("plan-1"):
         assert {} == await audition(MODEL, asker, 0, HeardProgress())
     assert [] == client.requests
     assert not can_judge(MODEL, "clarity", asker)
@@ -123,7 +124,7 @@ async def test_audition_counts_how_often_unseen_seeds_are_told_apart(tmp_path: P
         return Reply("", "stop", odds={"good": -1.0 if good else -3.0, "bad": -2.0})
 
     asker, client = make_asker(tmp_path, answer)
-    with asker.keeping("plan-1"):
+    async with asker.keeping("plan-1"):
         aucs = await audition(MODEL, asker, 0, HeardProgress())
 
     assert {"clarity": pytest.approx(2 / 3 + 1 / 6, abs=1e-4)} == aucs
@@ -133,7 +134,7 @@ async def test_audition_counts_how_often_unseen_seeds_are_told_apart(tmp_path: P
 async def test_judge_with_all_the_seeds_that_it_can_be_shown_has_no_audition(tmp_path: Path) -> None:
     seeds = tuple(Seed("clarity", f"A text of number {index}.", float(index % 2), str(index)) for index in range(20))
     asker, client = make_asker(tmp_path, answer_odds(-1.0, -2.0))
-    with asker.keeping("plan-1"):
+    async with asker.keeping("plan-1"):
         assert {"clarity": SURE_AUC} == await audition(make_model(seeds=seeds), asker, 0, HeardProgress())
     assert [] == client.requests
     assert (False, True) == (is_heard(make_model(seeds=seeds), "clarity"), is_heard(MODEL, "clarity"))
@@ -141,7 +142,7 @@ async def test_judge_with_all_the_seeds_that_it_can_be_shown_has_no_audition(tmp
 
 async def test_trait_that_the_judge_is_not_trusted_with_is_left_unjudged(tmp_path: Path) -> None:
     asker, client = make_asker(tmp_path, answer_odds(-1.0, -2.0))
-    with asker.keeping("plan-1"):
+    async with asker.keeping("plan-1"):
         assert [make_exemplar(TEXT)] == await judge_standing(MODEL, [make_exemplar(TEXT)], asker, 0, ())
     assert [] == client.requests
 

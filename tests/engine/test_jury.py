@@ -25,6 +25,7 @@ from engine.prices import Price
 from engine.progress import CallEnded, CallsPlanned
 from engine.prompting import VOTE_SCHEMA, write_vote_prompt
 from engine.replies import Reply
+from engine.replies_place import RepliesPlace
 from engine.samples import Exemplar, make_row
 from engine.votes import Said, count_votes
 
@@ -64,12 +65,12 @@ def make_jury(
     folder: Path, answer: Answer, votes: int = 3, limits: Limits | None = None, endpoint: Endpoint = JUDGE
 ) -> tuple[Jury, FakeClient, HeardProgress]:
     client, progress = FakeClient(answer, endpoint), HeardProgress()
-    asker = Asker(client, str(folder), progress, limits or Limits(4), wait_seconds=0.001)
+    asker = Asker(client, RepliesPlace(str(folder)), progress, limits or Limits(4), wait_seconds=0.001)
     return Jury(asker, votes), client, progress
 
 
 async def judge(jury: Jury, *exemplars: Exemplar, plan: Plan = PLAN) -> list[Exemplar]:
-    with jury.keeping(plan.plan_id):
+    async with jury.keeping(plan.plan_id):
         return await jury.judge(plan, exemplars, HeardProgress())
 
 
@@ -283,7 +284,7 @@ async def test_votes_spend_from_what_the_synth_model_left(tmp_path: Path) -> Non
 @pytest.mark.parametrize("said", [["positive"] * 2, ["negative", "positive", "positive"], ["neither"] * 2])
 async def test_as_many_calls_are_planned_as_end(tmp_path: Path, said: list[Said]) -> None:
     jury, _, progress = make_jury(tmp_path, vote_in_turn(*said))
-    with jury.keeping(PLAN.plan_id):
+    async with jury.keeping(PLAN.plan_id):
         await jury.judge(PLAN, [make_exemplar(TEXT), make_exemplar(None, reason="refused")], progress)
 
     assert len(said) == sum(event.count for event in progress.events if isinstance(event, CallsPlanned))

@@ -50,7 +50,8 @@ async def test_call_waits_for_those_of_other_runs_that_may_cost_less() -> None:
     answered.set()
     await asyncio.gather(slow, waiting)
 
-    assert (True, 0.3) == (waited, pytest.approx(purse.spent_usd))
+    assert waited
+    assert pytest.approx(0.3) == purse.spent_usd
 
 
 async def test_money_that_is_set_aside_for_others_is_taken_back_but_for_what_they_spent() -> None:
@@ -59,7 +60,7 @@ async def test_money_that_is_set_aside_for_others_is_taken_back_but_for_what_the
     left = purse.left_usd
     purse.settle(0.7, 0.2)
 
-    assert (pytest.approx(0.3), pytest.approx(0.8), 0.2) == (left, purse.left_usd, purse.spent_usd)
+    assert pytest.approx([0.3, 0.8, 0.2]) == [left, purse.left_usd, purse.spent_usd]
 
 
 async def test_kept_replies_cost_the_plan_and_not_the_purse() -> None:

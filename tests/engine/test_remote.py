@@ -43,7 +43,7 @@ def s3(server: S3, monkeypatch: pytest.MonkeyPatch) -> S3:
 def store(s3: S3, request: pytest.FixtureRequest) -> str:
     """The URI of a store of this test's own with one set, ``old``."""
     uri = f"s3://{BUCKET}/{request.node.name.replace('[', '-').replace(']', '')}/samples"
-    attach_set(uri, "old")  # type: ignore[arg-type]
+    attach_set(uri, "old")
     return uri
 
 

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from fakes.builders import make_stamp
@@ -18,6 +19,7 @@ from engine.settings import Settings
 from engine.store import write_set
 
 FIRST, SECOND = name_model(0), name_model(1)
+Status = Literal["attached", "rejected"]
 LOW = Selection(namespace=NAMESPACE, effort="low")
 
 
@@ -28,17 +30,12 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(**given)  # type: ignore[arg-type]
 
 
-def attach(settings: Settings, handle: str, run_id: str, **fields: object) -> None:
-    """Attaches an empty set, of the definition as it is now if nothing else is said."""
+def attach(settings: Settings, handle: str, run_id: str, status: Status = "attached", noted: bool = True) -> None:
+    """Writes an empty set that notes the definition as it is now, if not told otherwise."""
     stamp = replace(make_stamp(), run_id=run_id, handle=handle)
-    model = load_model(settings.models_uri, handle)
-    given: dict[str, object] = {"inputs": {"definition": digest_definition(model)}, "status": "attached"}
-    write_set(
-        settings.samples_uri,
-        SampleSet(
-            stamp=stamp, pool="train", plan_id="p", kept=[], rejected=[], documents={}, versions={}, **(given | fields)
-        ),  # type: ignore[arg-type]
-    )
+    inputs = {"definition": digest_definition(load_model(settings.models_uri, handle))} if noted else {}
+    made = SampleSet(stamp, "train", status, "p", [], [], {}, {}, inputs)
+    write_set(settings.samples_uri, made)
 
 
 @pytest.mark.parametrize(
@@ -86,16 +83,15 @@ def test_model_with_a_set_for_its_definition_synth_type_and_effort_is_passed_ove
 
 def test_set_of_another_definition_does_not_count_and_one_that_notes_none_does(settings: Settings) -> None:
     attach(settings, FIRST, "run-1")
-    attach(settings, SECOND, "run-2", inputs={})
+    attach(settings, SECOND, "run-2", noted=False)
     write_model(Path(settings.models_uri), 0, note="Another intent.")
 
     assert pass_over(settings, LOW, FIRST) is None
     assert pass_over(settings, LOW, SECOND) is not None
 
 
-@pytest.mark.parametrize("status", ["rejected"])
-def test_set_that_is_not_attached_does_not_count(settings: Settings, status: str) -> None:
-    attach(settings, FIRST, "run-1", status=status)
+def test_set_that_is_not_attached_does_not_count(settings: Settings) -> None:
+    attach(settings, FIRST, "run-1", "rejected")
 
     assert pass_over(settings, LOW, FIRST) is None
 

@@ -20,6 +20,7 @@ from engine.asking import Asker
 from engine.limits import Limits
 from engine.model import POLES
 from engine.replies import Reply
+from engine.replies_place import RepliesPlace
 from engine.rounds import Rounds
 from engine.sample_set import REPORT, VERDICT
 from engine.screen import Screener
@@ -52,7 +53,9 @@ def test_every_pole_is_measured_beside_its_own_seeds() -> None:
 def test_verdict_and_report_have_the_variety(tmp_path: Path) -> None:
     rounds = make_rounds()
     variety = measure_variety(rounds, WordVectors())
-    asker = Asker(FakeClient(lambda _: Reply("", "stop", 0, 0, None)), str(tmp_path), HeardProgress(), Limits(1))
+    asker = Asker(
+        FakeClient(lambda _: Reply("", "stop", 0, 0, None)), RepliesPlace(str(tmp_path)), HeardProgress(), Limits(1)
+    )
     documents = make_sample_set(rounds, make_stamp(), Verdict(True, (), (), (), {}, variety), asker).documents
     found = json.loads(documents[VERDICT])["variety"]["clarity"]["positive"]
 

@@ -18,6 +18,7 @@ from engine.limits import Limits
 from engine.llm import Endpoint, LitellmClient, Request
 from engine.prompting import EXEMPLAR_SCHEMA
 from engine.replies import Reply
+from engine.replies_place import RepliesPlace
 from engine.thinking import THINKING_TOKENS, write_options
 
 REQUEST = replace(make_chat_request(make_test_plan(), make_cell(), "English"), max_tokens=500)
@@ -87,8 +88,8 @@ async def test_cell_is_asked_for_with_the_levels_thinking_where_there_is_any(
 ) -> None:
     plan = make_test_plan(level=make_level(thinking="medium"))
     client = FakeClient(lambda _: Reply('{"exemplars": [{"text": "A text.", "pole": "positive"}]}', "stop"), endpoint)
-    asker = Asker(client, str(tmp_path), HeardProgress(), Limits(1))
-    with asker.keeping(plan.plan_id):
+    asker = Asker(client, RepliesPlace(str(tmp_path)), HeardProgress(), Limits(1))
+    async with asker.keeping(plan.plan_id):
         await generate_cell(plan, make_cell(), asker, "English")
 
     assert [expected] == [request.thinking for request in client.requests]
@@ -99,8 +100,8 @@ async def test_another_thinking_is_another_call_and_survives_a_refused_schema(tm
         return RequestRefusedError("no response_format") if request.schema else Reply("", "stop")
 
     client = FakeClient(answer)
-    asker = Asker(client, str(tmp_path), HeardProgress(), Limits(1))
-    with asker.keeping("plan-1"):
+    asker = Asker(client, RepliesPlace(str(tmp_path)), HeardProgress(), Limits(1))
+    async with asker.keeping("plan-1"):
         for thinking in ("low", "high", "low"):
             await asker.ask("cell", replace(REQUEST, thinking=thinking))
 

@@ -20,12 +20,16 @@ PUBLIC = "u22a8"
 
 @dataclass
 class Door:
-    """``url`` ends with ``/v1``; ``secret`` is that of a key that owns ``u22a8`` and may author."""
+    """``url`` ends with ``/v1``; ``secret`` is that of a key that owns ``u22a8`` and may author.
+
+    ``metrics_url`` is empty where the door has none.
+    """
 
     workspace: Workspace
     variables: dict[str, str]
     secret: str = ""
     url: str = ""
+    metrics_url: str = ""
     process: "subprocess.Popen[str] | None" = None
     clients: list[httpx.Client] = field(default_factory=list)
 
@@ -61,6 +65,7 @@ class Door:
         line = self.process.stdout.readline()
         assert "open at http" in line, line
         self.url = line.split("open at ")[1].split(",")[0].strip()
+        self.metrics_url = line.partition("its metrics at ")[2].strip()
 
     def open_client(self, secret: str | None = None, **options: object) -> httpx.Client:
         """A client that sends this key, the door's own where none is given, none where it is empty."""

@@ -86,10 +86,11 @@ GERMAN_THINGS = (
 class Behaviour:
     """How the provider answers. Shares are of prompts, chosen by their digest, so that they are the same again.
 
-    ``limited`` and ``broken`` prompts fail on their first attempt only; ``malformed``, ``truncated`` and ``filtered``
-    ones always. As a judge it knows the pole that a text was written for; ``misjudged`` texts get the other one,
-    ``undecided`` ones neither, and ``placed`` ones whatever stands first. A call takes up to ``seconds``, each prompt
-    its own part of it. With ``hold_after`` so many calls are answered, and all later ones wait until it is set to None.
+    ``limited`` and ``broken`` prompts fail on their first attempt only; ``malformed``, ``truncated``, ``filtered`` and
+    ``unwelcome`` ones (400) always. As a judge it knows the pole that a text was written for; ``misjudged`` texts get
+    the other one, ``undecided`` ones neither, and ``placed`` ones whatever stands first. A call takes up to
+    ``seconds``, each prompt its own part of it. With ``hold_after`` so many calls are answered, and all later ones wait
+    until it is set to None.
     """
 
     style: Style = "prose"
@@ -105,6 +106,7 @@ class Behaviour:
     misjudged: float = 0.0
     undecided: float = 0.0
     placed: float = 0.0
+    unwelcome: float = 0.0
 
 
 class Provider:
@@ -208,6 +210,8 @@ class Provider:
             return _refuse(behaviour.status, message, code, headers=soon)
         if behaviour.refuses_schema and has_schema:
             return _refuse(400, "response_format is not supported by this model.")
+        if draw(prompt, "unwelcome") < behaviour.unwelcome:
+            return _refuse(400, "This request is not taken.", "invalid_request_error")
         if first and draw(prompt, "limited") < behaviour.limited:
             self.limited[prompt] += 1
             return _refuse(429, *REFUSALS[429], headers={"Retry-After": str(RETRY_AFTER_SECONDS)})

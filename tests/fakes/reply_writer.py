@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from engine.replies import KeptReplies, Reply
+from engine.replies_place import RepliesPlace
 
 PLAN = "plan-1"
 WRITERS = 8
@@ -23,10 +24,16 @@ def make_reply(key: str) -> Reply:
 
 
 def start_writer(
-    folder: Path, prefix: str = "", text: str = "", count: int = 1_000_000, max_bytes: int | None = None
+    folder: Path,
+    prefix: str = "",
+    text: str = "",
+    count: int = 1_000_000,
+    max_bytes: int | None = None,
+    uri: str = "",
+    call_seconds: float = 0.001,
 ) -> "subprocess.Popen[str]":
     """Starts it, with keys of that prefix; the replies are those of ``make_reply``, or all the same text."""
-    words = (str(folder), prefix, text, str(count), str(max_bytes or ""))
+    words = (str(folder), prefix, text, str(count), str(max_bytes or ""), uri, str(call_seconds))
     return subprocess.Popen(
         [sys.executable, "-m", "fakes.reply_writer", *words],
         env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
@@ -54,12 +61,12 @@ def read_kept(said: str) -> dict[str, str]:
     return dict(line.split()[1:] for line in said.splitlines() if line.startswith("kept"))
 
 
-async def _write(kept: KeptReplies, writer: int, prefix: str, text: str, count: int) -> None:
+async def _write(kept: KeptReplies, writer: int, prefix: str, text: str, count: int, call_seconds: float) -> None:
     for number in range(writer, count, WRITERS):
         key = f"{prefix}{number}"
         begun = await kept.begin(1.0)
         _say("begun", key)
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(call_seconds)
         standing = await kept.keep(key, Reply(text, "stop") if text else make_reply(key), begun)
         _say("kept", key, standing.text.split()[0])
 
@@ -68,13 +75,14 @@ def _say(*words: str) -> None:
     os.write(1, (" ".join(words) + "\n").encode())
 
 
-async def _main(folder: str, prefix: str, text: str, count: str, max_bytes: str) -> None:
+async def _main(folder: str, prefix: str, text: str, count: str, max_bytes: str, uri: str, call_seconds: str) -> None:
     if max_bytes:
         import resource
 
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(max_bytes), int(max_bytes)))
-    with KeptReplies(folder, PLAN) as kept:
-        await asyncio.gather(*(_write(kept, writer, prefix, text, int(count)) for writer in range(WRITERS)))
+    with KeptReplies(RepliesPlace(folder, uri or None), PLAN) as kept:
+        writers = (_write(kept, writer, prefix, text, int(count), float(call_seconds)) for writer in range(WRITERS))
+        await asyncio.gather(*writers)
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ def write_lines(*entries: object) -> str:
 
 
 def attach_set(
-    samples: Path,
+    samples: Path | str,
     run_id: str,
     count: int = 4,
     traits: Sequence[str] = ("clarity",),
@@ -114,3 +114,11 @@ def link_sets(folder: Path, count: int) -> None:
         other.mkdir()
         for name in (SAMPLES, MANIFEST):
             os.link(folder / name, other / name)
+
+
+def age_files(folder: str | Path, age: timedelta) -> None:
+    """Makes all files of a folder as old as if they had been written so long ago."""
+    for path in Path(folder).rglob("*"):
+        if path.is_file():
+            moment_ns = path.stat().st_mtime_ns - int(age.total_seconds() * 1e9)
+            os.utime(path, ns=(moment_ns, moment_ns))

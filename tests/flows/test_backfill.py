@@ -54,10 +54,13 @@ def sheds(tmp_path: Path, provider: Provider) -> Workspace:
 def run_backfill(workspace: Workspace, **parameters: object) -> State[Any]:
     """The state in which a backfill of the namespace ends, if not told otherwise, run in this process."""
     given: Any = {"namespace": NAMESPACE, "effort": "low", **parameters}
+
+    async def run() -> State[Any]:
+        return await backfill(**given, return_state=True)
+
     with pytest.MonkeyPatch.context() as patch:
         workspace.enter(patch)
-        state: State[Any] = asyncio.run(backfill(**given, return_state=True))
-    return state
+        return asyncio.run(run())
 
 
 def read_error(state: State[Any]) -> BaseException:

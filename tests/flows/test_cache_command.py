@@ -10,6 +10,7 @@ import pytest
 
 from engine.cache import list_cache
 from engine.replies import KeptReplies, Reply
+from engine.replies_place import RepliesPlace
 from flows.cli import main
 
 HANDLE, OTHER = "u22a8.toolshed", "u22a8.kitchen"
@@ -26,7 +27,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 async def keep(folder: Path, plan_id: str, handle: str) -> None:
-    with KeptReplies(str(folder), plan_id, handle) as kept:
+    with KeptReplies(RepliesPlace(str(folder)), plan_id, handle) as kept:
         for number in range(7):
             await kept.keep(str(number), Reply("one", "stop"))
 
@@ -50,7 +51,7 @@ def list_plans(cache: Path) -> set[str]:
 
 
 def test_list_names_each_plan_with_its_model_replies_and_size(cache: Path, command: Command) -> None:
-    with KeptReplies(str(cache), "plan-a"):
+    with KeptReplies(RepliesPlace(str(cache)), "plan-a"):
         code, said, _ = command("list")
     lines = {line.split()[0]: line for line in said.splitlines()}
 
@@ -67,7 +68,7 @@ def test_list_as_json_is_one_line(cache: Path, command: Command) -> None:
 
     assert (0, 1) == (code, said.count("\n"))
     assert [HANDLE, OTHER, None] == [plan["handle"] for plan in plans]
-    assert {"plan_id", "handle", "replies", "bytes", "used_at", "in_use"} == set(plans[0])
+    assert {"plan_id", "handle", "replies", "bytes", "used_at", "in_use", "where"} == set(plans[0])
 
 
 def test_list_of_a_damaged_plan_has_a_question_mark(cache: Path, command: Command) -> None:
@@ -128,7 +129,7 @@ def test_clear_that_does_not_say_what_is_bad_input(
 
 def test_clear_leaves_and_names_what_a_live_run_has_open(cache: Path, command: Command) -> None:
     asyncio.run(keep(cache, "plan-d", HANDLE))
-    with KeptReplies(str(cache), "plan-d"):
+    with KeptReplies(RepliesPlace(str(cache)), "plan-d"):
         code, said, error = command("clear", HANDLE)
 
     assert 3 == code

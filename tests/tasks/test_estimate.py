@@ -17,6 +17,7 @@ from engine.limits import Limits
 from engine.prices import FREE, Price
 from engine.progress import EstimateMade
 from engine.replies import KeptReplies, Reply
+from engine.replies_place import RepliesPlace
 from engine.rounds import Rounds
 from engine.screen import Screener
 from engine.settings import Settings
@@ -32,10 +33,10 @@ async def test_estimate_has_the_judge_the_limit_and_what_is_kept_and_is_told_whe
     rounds = Rounds(plan, Screener(plan, use_lengths=False), 1, WordVectors(), strict=False)
     limits, progress = Limits(4, max_cost_usd=0.5), HeardProgress()
     synth, judge = (
-        Asker(FakeClient(lambda _: Reply("", "stop"), endpoint), str(tmp_path), progress, limits)
+        Asker(FakeClient(lambda _: Reply("", "stop"), endpoint), RepliesPlace(str(tmp_path)), progress, limits)
         for endpoint in (PRICED, replace(CHAT, name="openai/judge"))
     )
-    with KeptReplies(str(tmp_path), plan.plan_id) as replies:
+    with KeptReplies(RepliesPlace(str(tmp_path)), plan.plan_id) as replies:
         await replies.keep("key", Reply("", "stop"))
     with temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{find_free_port()}/api"}), disable_run_logger():
         made = await estimate(Settings(cache_dir=str(tmp_path)), rounds, synth, Jury(judge, 1), progress)

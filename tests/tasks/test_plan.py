@@ -10,6 +10,7 @@ import pytest
 from engine.cache import list_cache
 from engine.plan_folder import TURN
 from engine.replies import KeptReplies
+from engine.replies_place import RepliesPlace
 from engine.settings import Settings
 from tasks.plan import drop_unused
 
@@ -20,7 +21,7 @@ LATER = datetime.now(UTC) + timedelta(days=91)
 def drop(cache: Path, now: datetime = LATER) -> None:
     for plan_id in ("mine", "other"):
         if not cache.is_file():
-            KeptReplies(str(cache), plan_id).close()
+            KeptReplies(RepliesPlace(str(cache)), plan_id).close()
     drop_unused(Settings(cache_dir=str(cache)), ["mine"], now, LOG)
 
 

@@ -80,7 +80,7 @@ async def make_draw(handle: str, draw: int, asked: argparse.Namespace) -> None:
         tell_references(model, draw, yardsticks, tell)
     with serve_embedded("embedded") as endpoint:
         asker = Asker(LitellmClient(endpoint, 120), asked.cache, LoggedProgress(), Limits(32))
-        with asker.keeping(f"{handle}-{draw}"):
+        async with asker.keeping(f"{handle}-{draw}"):
             for effort in asked.efforts:
                 await make_effort(replace(model, seeds=()) if asked.bare else model, effort, draw, asker, asked, tell)
 

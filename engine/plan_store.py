@@ -1,0 +1,109 @@
+"""A plan on the store: the segments of its replies, what its openings may cost, and when it was last used.
+
+::
+
+    <uri>/plan=<plan id>/handle=<handle>/<opening>-<number>-<replies>.jsonl.zst   a segment (engine/segments.py)
+                                         <opening>.begun.json                     what its calls may cost, ahead of them
+                                         <opening>.used                           empty: when an old plan was opened
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+
+import pyarrow as pa
+from pyarrow import fs
+
+from engine.errors import StoreError
+from engine.files import list_below, open_folder, write_whole
+from engine.segments import Amount, read_token
+
+PLAN, HANDLE = "plan=", "handle="
+# No model's handle: those have a dot.
+UNKNOWN = "unknown"
+_BEGUN, _USED = ".begun.json", ".used"
+FAILURES = (OSError, pa.ArrowException)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What is there of a plan: the sizes of its segments by name, in the order in which they were put; the openings
+    that have said what they may cost; when it was last used, None where there is nothing."""
+
+    segments: Mapping[str, int]
+    begun: frozenset[str]
+    used_at: datetime | None
+
+
+class PlanStore:
+    """The folder of one plan on a store that all machines share; nothing in it is ever written over but ``begun``.
+
+    Raises:
+        StoreError: the store cannot be opened, listed or read.
+    """
+
+    def __init__(self, uri: str, plan_id: str, handle: str) -> None:
+        self.uri = uri
+        self.plan_id = plan_id
+        self.handle = handle or UNKNOWN
+        self._filesystem, root = open_folder(uri)
+        self._folder = f"{root.rstrip('/')}/{PLAN}{plan_id}"
+        self._places: dict[str, str] = {}
+
+    def list(self) -> Listing:
+        """What is there, with one request."""
+        try:
+            infos = [info for info in list_below(self._filesystem, self._folder, True) if info.type == fs.FileType.File]
+        except FAILURES as error:
+            raise _explain(self.uri, error) from error
+        infos.sort(key=lambda info: (info.mtime, info.base_name))
+        self._places = {info.base_name: info.path for info in infos}
+        segments = {info.base_name: info.size for info in infos if read_token(info.base_name)}
+        begun = frozenset(name.removesuffix(_BEGUN) for name in self._places if name.endswith(_BEGUN))
+        return Listing(segments, begun, infos[-1].mtime.astimezone(UTC) if infos else None)
+
+    def read(self, name: str) -> bytes | None:
+        """The bytes of a file that was listed; None where it has gone since."""
+        try:
+            with self._filesystem.open_input_file(self._places[name]) as stream:
+                return bytes(stream.read())
+        except FileNotFoundError:
+            return None
+        except FAILURES as error:
+            raise _explain(self.uri, error) from error
+
+    def read_begun(self, token: str) -> Amount | None:
+        """What an opening has said that its calls may cost; None where that has gone."""
+        content = self.read(f"{token}{_BEGUN}")
+        try:
+            return None if content is None else Amount(**json.loads(content))
+        except (ValueError, TypeError) as error:
+            raise StoreError(
+                f"{self._places[f'{token}{_BEGUN}']} on {self.uri} cannot be read ({error}), so nobody knows what "
+                "another machine's calls have cost. Drop the plan's replies with 'exemplars cache clear', or remove "
+                "that file where nothing was lost"
+            ) from error
+
+    def put(self, name: str, content: bytes) -> None:
+        """Puts a file, whole or not at all.
+
+        Raises:
+            OSError, pa.ArrowException: it cannot be written.
+        """
+        write_whole(self._filesystem, f"{self._folder}/{HANDLE}{self.handle}/{name}", content)
+
+    def put_begun(self, token: str, amount: Amount) -> None:
+        """Says what the calls of an opening may cost; see ``put``."""
+        self.put(f"{token}{_BEGUN}", json.dumps(asdict(amount)).encode())
+
+    def touch(self, token: str) -> None:
+        """Says that the plan is used now; see ``put``."""
+        self.put(f"{token}{_USED}", b"")
+
+
+def _explain(uri: str, error: Exception) -> StoreError:
+    return StoreError(
+        f"The kept replies on {uri} cannot be read: {error}. Let the store be reached and read, or unset "
+        "EXEMPLARS_REPLIES_URI: then what other machines have kept is asked for, and paid, again"
+    )

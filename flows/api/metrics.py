@@ -1,0 +1,87 @@
+"""Metrics: Prometheus text at an address of its own, beside the door: no key, no part of the contract."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
+
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client.exposition import choose_encoder
+
+from engine.settings import Settings
+from flows.api.counting import DoorCounts
+from flows.api.server import open_listener, write_address
+from flows.api.stock import Stock
+
+PATH = "/metrics"
+# Who asks and then sends or reads nothing is not waited for.
+IDLE_SECONDS = 10.0
+
+
+@contextmanager
+def serve_metrics(settings: Settings) -> Iterator[tuple[DoorCounts | None, str]]:
+    """The counts that the door is to keep, and the address where they are read while the block runs.
+
+    None and no address where ``EXEMPLARS_METRICS_PORT`` is not set.
+
+    Raises:
+        AddressError: the address is taken, not ours, or no address.
+    """
+    if settings.metrics_port is None:
+        yield None, ""
+        return
+    registry = CollectorRegistry()
+    for make in (ProcessCollector, PlatformCollector, GCCollector):
+        make(registry=registry)
+    stock = Stock(settings.locate(settings.samples_uri))
+    registry.register(stock)
+    server = _Server(settings.api_host, settings.metrics_port, registry)
+    # Apart from the door's event loop: a door that hangs is scraped all the same.
+    threading.Thread(target=server.serve_forever, name="exemplars-metrics", daemon=True).start()
+    stock.start()
+    try:
+        yield DoorCounts(registry), f"{write_address(settings.api_host, server.server_port)}{PATH}"
+    finally:
+        stock.stop()
+        server.shutdown()
+        server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    """One thread a scrape."""
+
+    daemon_threads = True
+
+    def __init__(self, host: str, port: int, registry: CollectorRegistry) -> None:
+        self.registry = registry
+        listener = open_listener(host, port, "EXEMPLARS_METRICS_PORT")
+        super().__init__(listener.getsockname()[:2], _Handler, bind_and_activate=False)
+        self.socket.close()
+        self.socket = listener
+        self.server_port = listener.getsockname()[1]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    timeout = IDLE_SECONDS
+    server: _Server
+
+    def do_GET(self) -> None:
+        """The text, in the form that the scraper takes; nothing else is here."""
+        if urlsplit(self.path).path != PATH:
+            self._answer(HTTPStatus.NOT_FOUND, "text/plain", f"There is {PATH} here, and nothing else.\n".encode())
+            return
+        encode, content_type = choose_encoder(self.headers.get("Accept", ""))
+        self._answer(HTTPStatus.OK, content_type, encode(self.server.registry))
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Says nothing: a scrape each few seconds is not worth a line."""
+
+    def _answer(self, status: HTTPStatus, content_type: str, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)

@@ -1,0 +1,33 @@
+"""Logs: how the lines of a process of ours look, and which of them there are."""
+
+import logging
+
+from prefect.logging.handlers import PrefectConsoleHandler
+from prefect.settings import PREFECT_LOGGING_LEVEL
+
+from engine.progress import PROGRESS_LOGGER
+from engine.settings import LogFormat
+from flows.json_lines import JsonConsole
+
+# The engine's lines, which tell of calls and cells. PREFECT_LOGGING_EXTRA_LOGGERS=exemplars puts them on the run page.
+ENGINE_LOGGER = "exemplars"
+
+
+def set_up_logs(log_format: LogFormat) -> None:
+    """Shows the engine's lines from Prefect's log level on, and puts JSON in the place of text where that is wanted.
+
+    What goes to Prefect's server stays as it is. A second call changes nothing.
+    """
+    logging.getLogger(ENGINE_LOGGER).setLevel(PREFECT_LOGGING_LEVEL.value())
+    # Its records are events for who listens, and no lines.
+    logging.getLogger(PROGRESS_LOGGER).propagate = False
+    if log_format == "json":
+        for name in (None, *logging.root.manager.loggerDict):
+            _speak_json(logging.getLogger(name))
+
+
+def _speak_json(logger: logging.Logger) -> None:
+    for handler in list(logger.handlers):
+        if isinstance(handler, PrefectConsoleHandler):
+            logger.removeHandler(handler)
+            logger.addHandler(JsonConsole(handler.stream, handler.level))

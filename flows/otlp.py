@@ -1,0 +1,119 @@
+"""OTLP: the sink of a process's metrics, which sends them to a collector and never holds a run up for long."""
+
+import asyncio
+import logging
+import threading
+from importlib.metadata import version
+
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+from opentelemetry.sdk.metrics import Counter, Histogram, MeterProvider
+from opentelemetry.sdk.metrics.export import (
+    AggregationTemporality,
+    MetricExporter,
+    MetricExportResult,
+    MetricsData,
+    PeriodicExportingMetricReader,
+)
+from opentelemetry.sdk.resources import Resource
+
+from engine.redact import redact_words
+from engine.settings import CollectorSettings
+from flows.telemetry import Instruments
+
+LOGGER = logging.getLogger("exemplars.telemetry")
+NAME = "exemplars"
+# What a run waits at its end for a collector that does not answer.
+FLUSH_SECONDS = 2.0
+# A process may do one run and end: what it has counted is sent as what came since the last time. A sum that begins
+# anew with each process would have to be told apart from all others for ever.
+DELTA: dict[type, AggregationTemporality] = dict.fromkeys((Counter, Histogram), AggregationTemporality.DELTA)
+
+
+def open_sink(settings: CollectorSettings) -> "Sink":
+    """The sink that OpenTelemetry's variables describe."""
+    chosen = settings.otel_exporter_otlp_metrics_temporality_preference
+    return Sink(OTLPMetricExporter(preferred_temporality=None if chosen else dict(DELTA)))
+
+
+class Sink:
+    """Sends each minute (``OTEL_METRIC_EXPORT_INTERVAL``) and at the end of each run."""
+
+    def __init__(self, exporter: MetricExporter) -> None:
+        self._exporter = _Watched(exporter)
+        self._provider = MeterProvider(
+            [PeriodicExportingMetricReader(self._exporter)], _name_resource(), shutdown_on_exit=False
+        )
+        self._sending: threading.Thread | None = None
+        self.instruments = Instruments(self._provider.get_meter(NAME, version(NAME)))
+
+    async def flush(self) -> None:
+        """Sends what is counted, and waits for that ``FLUSH_SECONDS`` at most; not at all while nothing gets through.
+
+        A collector that is away is a warning, once.
+        """
+        was_away = self._exporter.is_away
+        if was_away and self._sending is not None and self._sending.is_alive():
+            return
+        # A daemon: the process must not wait at its end for what nobody waits for here.
+        self._sending = threading.Thread(target=self._provider.force_flush, name="exemplars-metrics", daemon=True)
+        self._sending.start()
+        if was_away:
+            return
+        await asyncio.to_thread(self._sending.join, FLUSH_SECONDS)
+        self._exporter.is_away |= self._sending.is_alive()
+        if self._exporter.is_away:
+            said = self._exporter.last_word or f"no answer within {FLUSH_SECONDS:g} s"
+            LOGGER.warning("Metrics do not get through to the collector, and the run goes on without: %s", said)
+
+    def close(self) -> None:
+        """Ends its threads; what was not sent is lost."""
+        self._provider.shutdown(timeout_millis=1000 * FLUSH_SECONDS)
+
+
+class _Watched(MetricExporter):
+    """An exporter of which is known whether it gets through, and what its library says if not."""
+
+    def __init__(self, exporter: MetricExporter) -> None:
+        super().__init__(exporter._preferred_temporality, exporter._preferred_aggregation)
+        self.is_away = False
+        self._exporter = exporter
+        self._heard = _LastWord()
+        # The library would say so in several lines, every minute.
+        library = logging.getLogger("opentelemetry")
+        library.propagate = False
+        library.handlers = [self._heard]
+
+    @property
+    def last_word(self) -> str:
+        """What the library said last; it may quote the address."""
+        return redact_words(self._heard.text, ())
+
+    def export(
+        self, metrics_data: MetricsData, timeout_millis: float = 10_000, **options: object
+    ) -> MetricExportResult:
+        result = self._exporter.export(metrics_data, timeout_millis, **options)
+        self.is_away = result is not MetricExportResult.SUCCESS
+        return result
+
+    def force_flush(self, timeout_millis: float = 10_000) -> bool:
+        return self._exporter.force_flush(timeout_millis)
+
+    def shutdown(self, timeout_millis: float = 30_000, **options: object) -> None:
+        self._exporter.shutdown(timeout_millis)
+
+
+class _LastWord(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.text = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.text = record.getMessage()
+
+
+def _name_resource() -> Resource:
+    """Who sends: as OpenTelemetry's variables say, and ``exemplars`` where they give no name."""
+    resource = Resource.create({"service.version": version(NAME)})
+    if str(resource.attributes.get("service.name", "")).startswith("unknown_service"):
+        resource = resource.merge(Resource({"service.name": NAME}))
+    return resource

@@ -1,0 +1,92 @@
+"""Seeing: around a whole run, whose lines say whose they are, and which is counted when it has ended."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+from prefect.exceptions import Abort, TerminationSignal
+from prefect.runtime import flow_run
+
+from engine.about import about, read_about
+from engine.errors import GateError, ModelBusyError, RunInterruptedError
+from engine.progress import Event, Progress
+from engine.settings import read_settings
+from flows.logs import set_up_logs
+from flows.telemetry import Attributes, RunMeter, find_sink
+
+LOGGER = logging.getLogger("exemplars.runs")
+# How a run that raised has ended; whatever else it raised, it has failed.
+OUTCOMES: tuple[tuple[type[BaseException], str], ...] = (
+    (GateError, "rejected"),
+    (ModelBusyError, "busy"),
+    (RunInterruptedError, "cancelled"),
+    (asyncio.CancelledError, "cancelled"),
+    (KeyboardInterrupt, "cancelled"),
+    (TerminationSignal, "cancelled"),
+    (Abort, "cancelled"),
+)
+
+
+class _Deaf:
+    """Where no collector is named, events go nowhere."""
+
+    def report(self, event: Event) -> None:
+        """Does nothing."""
+
+
+@asynccontextmanager
+async def see_run(handle: str, synth_type: str, effort: str | None) -> AsyncIterator[Progress]:
+    """The whole of a run goes on inside the block; what it yields is to be told of the run's events.
+
+    Whatever goes wrong with telling, the run goes its way.
+    """
+    set_up_logs(read_settings().log_format)
+    begun = time.monotonic()
+    with about(run_id=str(flow_run.get_id()), handle=handle, synth_type=synth_type, effort=effort):
+        sink = find_sink()
+        meter = RunMeter(sink.instruments) if sink else None
+        if meter and (delay := _read_delay()) is not None:
+            meter.begin(delay, _list_attributes())
+        outcome, error_type = "attached", ""
+        try:
+            yield meter or _Deaf()
+        except BaseException as error:
+            outcome, error_type = name_outcome(error), type(error).__name__
+            raise
+        finally:
+            seconds = time.monotonic() - begun
+            _tell_end(outcome, error_type, seconds)
+            if sink and meter:
+                meter.end(seconds, {**_list_attributes(), **_list_outcome(outcome, error_type)})
+                await sink.flush()
+
+
+def name_outcome(error: BaseException) -> str:
+    """How a run has ended that raised."""
+    return next((outcome for kind, outcome in OUTCOMES if isinstance(error, kind)), "failed")
+
+
+def _tell_end(outcome: str, error_type: str, seconds: float) -> None:
+    told = {"outcome": outcome, "seconds": round(seconds, 3), "error": error_type or None}
+    LOGGER.info("The run has ended as %s after %.1f s", outcome, seconds, extra=told)
+
+
+def _read_delay() -> float | None:
+    """How long after its time the run began, in seconds; None where it begins again, and its time was another's."""
+    due = flow_run.get_scheduled_start_time()
+    if due is None or flow_run.get_run_count() > 1:
+        return None
+    return max(0.0, (datetime.now(UTC) - datetime.fromisoformat(str(due)).astimezone(UTC)).total_seconds())
+
+
+def _list_attributes() -> Attributes:
+    """What tells runs apart in the metrics: of few values, which a handle has not."""
+    fields = read_about()
+    return {f"exemplars.{name}": str(fields.get(name) or "unknown") for name in ("synth_type", "effort")}
+
+
+def _list_outcome(outcome: str, error_type: str) -> Attributes:
+    return {"exemplars.outcome": outcome, **({"error.type": error_type} if error_type else {})}

@@ -1,0 +1,189 @@
+"""Rejected sets and debris go by their age, in one move; a set that has samples never does, whatever is done to it."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from fakes.s3 import BUCKET, S3, list_keys, serve_s3
+from fakes.stored import HANDLE, age_files, attach_set
+from fakes.workspace import ROOT
+
+from engine.errors import StoreError
+from engine.old_sets import OldSet, list_old_sets, remove_old_set, sweep_halves
+from engine.sample_set import DETACHED, MANIFEST, REJECTED, SAMPLES, Status
+from engine.store import detach_stored, locate_set
+from engine.verify import Walk
+
+OLD = timedelta(days=40)
+BEFORE = datetime.now(UTC) - timedelta(days=30)
+# Dies between the one move and the clearing of what was moved.
+DIE = f"""
+import os, shutil, signal, sys
+from datetime import UTC, datetime
+from engine.old_sets import list_old_sets, remove_old_set
+shutil.rmtree = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
+for old in list_old_sets(sys.argv[1], datetime.fromisoformat({BEFORE.isoformat()!r})):
+    remove_old_set(sys.argv[1], old)
+"""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[S3]:
+    with serve_s3() as s3:
+        yield s3
+
+
+def put_old(store: Path, run_id: str, status: Status = "rejected", age: timedelta = OLD) -> Path:
+    """A set that was due and written so long ago."""
+    folder = Path(attach_set(store, run_id, age=age, status=status).folder)
+    age_files(folder, age)
+    return folder
+
+
+def name_runs(found: Sequence[OldSet]) -> list[tuple[str, str]]:
+    return [(old.run_id, old.kind) for old in found]
+
+
+def list_now(store: Path) -> list[OldSet]:
+    return list(list_old_sets(str(store), BEFORE))
+
+
+def read_all(store: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in store.rglob("*") if path.is_file()}
+
+
+def test_only_what_is_rejected_and_old_is_found(tmp_path: Path) -> None:
+    put_old(tmp_path, "old")
+    put_old(tmp_path, "young", age=timedelta(days=20))
+    put_old(tmp_path, "attached", status="attached")
+    detached = attach_set(tmp_path, "detached", age=OLD)
+    detach_stored(detached)
+    age_files(detached.folder, OLD)
+    attach_set(tmp_path, "copied-later", age=OLD, status="rejected")
+    age_files(attach_set(tmp_path, "due-later", status="rejected").folder, OLD)
+    [found] = list_now(tmp_path)
+
+    assert ("old", "rejected", HANDLE) == (found.run_id, found.kind, found.handle)
+    assert found.bytes == sum(path.stat().st_size for path in Path(found.folder).rglob("*") if path.is_file())
+    assert abs(datetime.now(UTC) - OLD - found.written_at) < timedelta(minutes=1)
+
+
+def test_what_a_dead_run_left_is_found_when_it_is_old_and_has_no_samples(tmp_path: Path) -> None:
+    for run_id, name in (("half", REJECTED), ("samples", SAMPLES), ("detached", DETACHED)):
+        path = tmp_path / f"handle={HANDLE}/pool=train/run={run_id}" / name
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"half")
+        age_files(tmp_path / f"handle={HANDLE}/pool=train/run={run_id}", OLD)
+    (tmp_path / f"handle={HANDLE}/pool=train/run=fresh").mkdir()
+    (tmp_path / f"handle={HANDLE}/pool=train/run=fresh" / "x").write_bytes(b"x")
+
+    assert [("half", "unfinished")] == name_runs(list_now(tmp_path))
+
+
+def test_manifest_that_cannot_be_read_or_dated_stays(tmp_path: Path) -> None:
+    torn = put_old(tmp_path, "torn") / MANIFEST
+    torn.write_bytes(torn.read_bytes()[:50])
+    undated = put_old(tmp_path, "undated") / MANIFEST
+    undated.write_bytes(b'{"status": "rejected", "created_at": "once"}')
+    for folder in (torn.parent, undated.parent):
+        age_files(folder, OLD)
+
+    assert [] == list_now(tmp_path)
+
+
+def test_what_goes_is_gone_whole_and_nothing_else_is_touched(tmp_path: Path) -> None:
+    store = tmp_path / "samples"
+    put_old(store, "stays", status="attached")
+    put_old(store, "young", age=timedelta(days=1))
+    before = read_all(store)
+    doomed = [put_old(store, "a"), put_old(store, "b")]
+    removed = [remove_old_set(str(store), old) for old in list_now(store)]
+
+    assert [True, True] == removed
+    assert [False, False] == [folder.exists() for folder in doomed]
+    assert before == read_all(store)
+    assert [] == list(tmp_path.glob(".samples-staging-*"))
+    assert [] == [fault.what for fault in Walk(str(store)).faults()]
+
+
+def test_set_that_was_attached_since_it_was_found_stays(tmp_path: Path) -> None:
+    put_old(tmp_path, "a")
+    [found] = list_now(tmp_path)
+    stored = attach_set(tmp_path, "a", age=OLD)
+
+    assert not remove_old_set(str(tmp_path), found)
+    assert Path(stored.file(SAMPLES)).exists()
+
+
+def test_unfinished_run_that_has_ended_since_it_was_found_keeps_its_set(tmp_path: Path) -> None:
+    path = Path(locate_set(str(tmp_path), HANDLE, "train", "a")) / REJECTED
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"half")
+    age_files(path.parents[1], OLD)
+    [found] = list_now(tmp_path)
+    attach_set(tmp_path, "a", status="rejected")
+
+    assert not remove_old_set(str(tmp_path), found)
+
+
+def test_killed_in_the_middle_leaves_nothing_by_half_and_the_next_goes_on(tmp_path: Path) -> None:
+    store = tmp_path / "samples"
+    put_old(store, "stays", status="attached")
+    before = read_all(store)
+    for run_id in ("a", "b", "c"):
+        put_old(store, run_id)
+    killed = subprocess.run([sys.executable, "-c", DIE, str(store)], cwd=ROOT, check=False)
+    halves = list(tmp_path.glob(".samples-staging-*"))
+    left = list_now(store)
+    faults = {fault.what for fault in Walk(str(store)).faults()}
+    sweep_halves(str(store))
+    for old in left:
+        remove_old_set(str(store), old)
+
+    assert -signal.SIGKILL == killed.returncode
+    assert (1, 2) == (len(halves), len(left))
+    assert {"left by a process that is gone"} == faults
+    assert [] == list(tmp_path.glob(".samples-staging-*"))
+    assert before == read_all(store)
+
+
+def test_folder_that_may_not_be_changed_is_an_error_that_names_it(tmp_path: Path) -> None:
+    put_old(tmp_path, "a")
+    [found] = list_now(tmp_path)
+    vanished = OldSet(found.folder.replace("pool=train", "pool=eval"), found.kind, 0, found.written_at)
+    with pytest.raises(StoreError, match="pool=eval/run=a cannot be taken away"):
+        remove_old_set(str(tmp_path), vanished)
+
+
+def test_object_store_loses_what_is_old_and_half_of_it_goes_the_next_time(
+    server: S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.enter(monkeypatch)
+    uri = f"s3://{BUCKET}/old"
+    statuses: dict[str, Status] = {"a": "rejected", "b": "attached", "c": "rejected"}
+    for run_id, status in statuses.items():
+        attach_set(uri, run_id, age=OLD, status=status)
+    kept = [key for key in list_keys(uri) if "run=b" in key]
+    detached = attach_set(uri, "d", age=OLD)
+    detach_stored(detached)
+    kept += [key for key in list_keys(uri) if "run=d" in key]
+    # Nobody can make an object older: all that is there by now is.
+    time.sleep(1.1)
+    before = datetime.now(UTC)
+    found = list(list_old_sets(uri, before))
+    server.break_after(1)
+    with pytest.raises(StoreError, match="cannot be taken away"):
+        remove_old_set(uri, found[0])
+    server.heal()
+    again = list(list_old_sets(uri, before))
+
+    assert [("a", "rejected"), ("c", "rejected")] == name_runs(found)
+    assert [("a", "unfinished"), ("c", "rejected")] == name_runs(again)
+    assert [True, True] == [remove_old_set(uri, old) for old in again]
+    assert sorted(kept) == list_keys(uri)
+    assert [] == list(list_old_sets(uri, before))

@@ -1,0 +1,123 @@
+"""The tally of a store is the sum of its manifests, each read once, on a local disk and in an object store."""
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from fakes.builders import make_exemplar, make_stamp
+from fakes.s3 import BUCKET, S3, serve_s3
+from fakes.stored import HANDLE, attach_set
+from pyarrow import fs
+
+from engine.errors import StoreError
+from engine.sample_set import MANIFEST, VERDICT, SampleSet
+from engine.samples import make_row
+from engine.store import detach_stored, write_set
+from engine.tally import Group, StoreCounter, Sums
+
+TRAIN = Group("u22a8", "train", "from_traits", "low", "attached")
+REJECTED = replace(TRAIN, status="rejected")
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[S3]:
+    with serve_s3() as served:
+        yield served
+
+
+def write_rejected(samples_uri: str, run_id: str, rows: int = 3, usd: float | None = 0.25) -> None:
+    stamp = replace(make_stamp(run_id), handle=HANDLE)
+    rejected = [
+        make_row(make_exemplar(f"{run_id} {number}", "positive", number, reason="too_short"), stamp, None)
+        for number in range(rows)
+    ]
+    documents = {VERDICT: json.dumps({"cost": {"usd": usd}})}
+    write_set(samples_uri, SampleSet(stamp, "train", "rejected", "plan", [], rejected, documents, {}))
+
+
+def test_sums_are_those_of_the_sets_by_group(tmp_path: Path) -> None:
+    attach_set(tmp_path, "a", count=4)
+    attach_set(tmp_path, "b", count=6, traits=("clarity", "safety"))
+    attach_set(tmp_path, "c", count=2, pool="eval")
+    write_rejected(str(tmp_path), "d", rows=3, usd=0.25)
+    write_rejected(str(tmp_path), "e", rows=2, usd=None)
+    tally = StoreCounter(str(tmp_path)).count()
+
+    assert {
+        TRAIN: Sums(2, 10, 0, 0.0),
+        replace(TRAIN, pool="eval"): Sums(1, 2, 0, 0.0),
+        REJECTED: Sums(2, 0, 5, 0.25),
+    } == tally.groups
+    assert 0 == tally.unreadable
+
+
+def test_a_store_that_is_not_there_yet_is_empty(tmp_path: Path) -> None:
+    assert {} == StoreCounter(str(tmp_path / "samples")).count().groups
+
+
+def test_a_set_that_comes_goes_or_is_detached_is_counted_anew(tmp_path: Path) -> None:
+    counter = StoreCounter(str(tmp_path))
+    first = attach_set(tmp_path, "a", count=4)
+    counts = [counter.count().groups]
+    attach_set(tmp_path, "b", count=6)
+    counts.append(counter.count().groups)
+    detach_stored(first)
+    counts.append(counter.count().groups)
+
+    assert [
+        {TRAIN: Sums(1, 4)},
+        {TRAIN: Sums(2, 10)},
+        {TRAIN: Sums(1, 6), replace(TRAIN, status="detached"): Sums(1, 4)},
+    ] == counts
+
+
+def test_a_manifest_that_has_not_changed_is_not_read_again(tmp_path: Path) -> None:
+    stored = attach_set(tmp_path, "a", count=4)
+    counter = StoreCounter(str(tmp_path))
+    counter.count()
+    manifest = Path(stored.file(MANIFEST))
+    before = manifest.stat()
+    manifest.write_bytes(b"x" * before.st_size)
+    os.utime(manifest, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    assert {TRAIN: Sums(1, 4)} == counter.count().groups
+
+
+def test_a_torn_manifest_is_told_and_takes_nothing_else_down(tmp_path: Path) -> None:
+    attach_set(tmp_path, "a", count=4)
+    torn = Path(attach_set(tmp_path, "b", count=4).file(MANIFEST))
+    whole = torn.read_bytes()
+    torn.write_bytes(whole[:100])
+    counter = StoreCounter(str(tmp_path))
+    broken = counter.count()
+    torn.write_bytes(whole)
+    healed = counter.count()
+
+    assert ({TRAIN: Sums(1, 4)}, 1) == (broken.groups, broken.unreadable)
+    assert ({TRAIN: Sums(2, 8)}, 0) == (healed.groups, healed.unreadable)
+
+
+def test_an_object_store_is_counted_like_a_disk(s3: S3, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    s3.enter(monkeypatch)
+    uri = f"s3://{BUCKET}/tally"
+    write_rejected(uri, "a", rows=3, usd=0.5)
+    write_rejected(uri, "b", rows=1, usd=0.25)
+    counter = StoreCounter(uri)
+    first = counter.count()
+    s3.break_after(0)
+    with pytest.raises(StoreError, match="cannot be listed"):
+        counter.count()
+    s3.heal()
+
+    assert {REJECTED: Sums(2, 0, 4, 0.75)} == first.groups
+    assert first == counter.count()
+
+
+def test_what_is_no_part_of_a_store_is_passed_over(tmp_path: Path) -> None:
+    attach_set(tmp_path, "a", count=4)
+    fs.copy_files(str(tmp_path / f"handle={HANDLE}/pool=train/run=a"), str(tmp_path / "elsewhere"))
+
+    assert {TRAIN: Sums(1, 4)} == StoreCounter(str(tmp_path)).count().groups

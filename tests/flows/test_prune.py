@@ -1,0 +1,183 @@
+"""Pruning as people meet it: the flow with its page, and the command; a dry run tells all of it and does nothing."""
+
+import asyncio
+import json
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+from fakes.stored import HANDLE, age_files, attach_set
+from fakes.workspace import Workspace
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+from prefect.client.schemas.sorting import ArtifactSort
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from engine.cache import list_cache
+from engine.errors import StoreError
+from engine.replies import KeptReplies, Reply
+from engine.replies_place import RepliesPlace
+from engine.sample_set import SAMPLES
+from flows.cli import main
+from flows.marks import name_tag
+from flows.prune import SHOWN_LINES, prune
+from flows.slot import Slot
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
+
+OLD = timedelta(days=100)
+Site = tuple[Workspace, Path, Path]
+
+
+@pytest.fixture
+def site(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Site:
+    """A workspace with an old rejected set, an old attached one, and a plan that was not used for as long."""
+    workspace.enter(monkeypatch)
+    rejected = Path(attach_set(workspace.samples, "rejected", age=OLD, status="rejected").folder)
+    attached = Path(attach_set(workspace.samples, "attached", age=OLD).folder)
+    asyncio.run(keep(workspace.folder / "cache"))
+    for folder in (rejected, attached, workspace.folder / "cache"):
+        age_files(folder, OLD)
+    return workspace, rejected, attached
+
+
+async def keep(cache: Path) -> None:
+    with KeptReplies(RepliesPlace(str(cache)), "plan-a", HANDLE) as kept:
+        await kept.keep("0", Reply("one", "stop"))
+
+
+@pytest.fixture
+def client() -> Iterator[SyncPrefectClient]:
+    with get_client(sync_client=True) as opened:
+        yield opened
+
+
+def list_plans(site: Site) -> list[str]:
+    return [plan.plan_id for plan in list_cache(str(site[0].folder / "cache"))]
+
+
+def read_page(client: SyncPrefectClient) -> str:
+    """The artifact of the last pruning."""
+    [page] = client.read_artifacts(
+        artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=["pruned"])), sort=ArtifactSort.CREATED_DESC, limit=1
+    )
+    return str(page.data)
+
+
+def test_dry_run_is_the_default_and_shows_what_would_go(site: Site, client: SyncPrefectClient) -> None:
+    prune(runs_days=36_500)
+    page = read_page(client)
+
+    assert page.startswith("# A dry run: nothing was taken away")
+    assert "Would go: 1 rejected or unfinished sets" in page
+    assert f"rejected set of {HANDLE}, run rejected: written " in page
+    assert f"kept replies of {HANDLE}, plan plan-a: unused for 100 days" in page
+    assert "run attached" not in page
+    assert site[1].exists()
+    assert ["plan-a"] == list_plans(site)
+
+
+def test_pruning_takes_away_what_the_dry_run_showed(site: Site, client: SyncPrefectClient) -> None:
+    prune(dry_run=False, runs_days=36_500)
+    page = read_page(client)
+
+    assert page.startswith("# Pruned\n\nGone: 1 rejected or unfinished sets")
+    assert f"rejected set of {HANDLE}, run rejected: written " in page
+    assert not site[1].exists()
+    assert (site[2] / SAMPLES).exists()
+    assert [] == list_plans(site)
+    prune(dry_run=False, runs_days=36_500)
+    assert "Nothing is old enough." in read_page(client)
+
+
+def test_days_are_those_of_the_parameters(site: Site) -> None:
+    prune(dry_run=False, rejected_days=101, runs_days=36_500)
+
+    assert site[1].exists()
+
+
+def test_model_with_a_run_keeps_its_sets_until_the_next_time(site: Site, client: SyncPrefectClient) -> None:
+    slot = Slot(client, name_tag(HANDLE), uuid4())
+    assert slot.take()
+    try:
+        prune(dry_run=False, runs_days=36_500)
+    finally:
+        slot.give_back()
+    page = read_page(client)
+    stayed = site[1].exists()
+    prune(dry_run=False, runs_days=36_500)
+
+    assert stayed
+    assert f"A run works on {HANDLE}: theirs go the next time." in page
+    assert not site[1].exists()
+
+
+def test_store_that_cannot_be_listed_fails_the_run_and_stops_nothing_else(
+    site: Site, client: SyncPrefectClient
+) -> None:
+    site[0].samples.rename(site[0].folder / "moved")
+    site[0].samples.write_text("no folder")
+    with pytest.raises(StoreError, match="Not all could be pruned; a second start goes on from there"):
+        prune(dry_run=False, runs_days=36_500)
+
+    assert "**Could not be done:**" in read_page(client)
+    assert [] == list_plans(site)
+
+
+def test_finished_runs_are_counted_on_the_page(site: Site, client: SyncPrefectClient) -> None:
+    prune(dry_run=True, runs_days=1)
+
+    assert re.search(r"\d+ finished runs \(\d+ old ones stay", read_page(client))
+
+
+def test_long_list_is_cut_on_the_page_and_whole_in_the_log(
+    site: Site, client: SyncPrefectClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(SHOWN_LINES + 5):
+        attach_set(site[0].samples, str(UUID(int=number)), 1, age=OLD, status="rejected")
+    age_files(site[0].samples, OLD)
+    prune(runs_days=36_500)
+    page = read_page(client)
+
+    assert "And 7 more, which the log of the run's process names." in page
+    assert SHOWN_LINES == page.count("\n- ")
+    assert SHOWN_LINES + 6 == sum("rejected set of" in record.getMessage() for record in caplog.records)
+
+
+def test_command_says_each_thing_and_the_sums(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    with temporary_settings(restore_defaults={PREFECT_API_URL}):
+        dry = main(["prune", "--dry-run"])
+        said = capsys.readouterr().out
+        stayed = site[1].exists()
+        done = main(["prune", "--json"])
+        told = json.loads(capsys.readouterr().out)
+
+    assert (0, 0, True, False) == (dry, done, stayed, site[1].exists())
+    assert f"rejected set of {HANDLE}, run rejected: written " in said
+    assert "No Prefect server is configured (PREFECT_API_URL), so no runs were looked for" in said
+    assert "Would go: 1 rejected or unfinished sets" in said
+    assert (False, 1, 1, 0, [], []) == tuple(
+        told[name] for name in ("dry_run", "sets", "plans", "runs", "busy", "failed")
+    )
+
+
+def test_command_without_its_server_does_the_rest_and_ends_with_three(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:1/api"}):
+        code = main(["prune"])
+    said = capsys.readouterr()
+
+    assert 3 == code
+    assert "Its rejected sets stay" in said.err
+    assert site[1].exists()
+    assert [] == list_plans(site)
+
+
+@pytest.mark.parametrize("arguments", [["--rejected-days", "0"], ["--runs-days", "x"]])
+def test_days_that_are_none_are_bad_input(site: Site, arguments: list[str]) -> None:
+    assert 2 == main(["prune", *arguments])
+    assert site[1].exists()

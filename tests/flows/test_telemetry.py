@@ -1,0 +1,233 @@
+"""What a run sees arrives at a real OTLP receiver, agrees with what the provider saw, and never holds a run up."""
+
+import asyncio
+import logging
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fakes.collector import DELTA, Collector, serve_collector
+from fakes.provider import COMPLETION_TOKENS, PROMPT_TOKENS, Behaviour, Provider
+from fakes.site import find_free_port
+from fakes.workspace import Workspace, make_workspace, read_kept, read_rejected
+
+from engine.errors import CredentialsError, QuotaError
+from engine.progress import KeptCounted, Tried
+from engine.settings import CollectorSettings
+from flows.otlp import FLUSH_SECONDS, open_sink
+from flows.telemetry import RunMeter, find_sink
+
+pytestmark = pytest.mark.slow
+
+MODEL = "openai/test"
+# Imported by a run without a collector it would be paid for by everybody.
+NOTHING = """
+import sys
+from flows.cli import main
+code = main(sys.argv[1:])
+assert not [name for name in sys.modules if name.startswith(("opentelemetry.sdk", "opentelemetry.exporter"))]
+sys.exit(code)
+"""
+
+
+@pytest.fixture
+def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
+    """Where this process sends its metrics while the test runs."""
+    with serve_collector() as served:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", served.url)
+        find_sink.cache_clear()
+        yield served
+        close_sink()
+
+
+def close_sink() -> None:
+    if sink := find_sink():
+        sink.close()
+    find_sink.cache_clear()
+
+
+@pytest.fixture
+def priced(tmp_path: Path, provider: Provider) -> Workspace:
+    """A workspace whose synth model costs 1 USD for a million tokens in, and 10 for a million out."""
+    return make_workspace(tmp_path / "priced", provider, EXEMPLARS_SYNTH_PRICE="1/10")
+
+
+def test_run_tells_what_its_provider_saw(
+    prefect_server: str, priced: Workspace, provider: Provider, collector: Collector
+) -> None:
+    provider.behaviour = Behaviour(limited=0.2, malformed=0.1)
+    priced.run()
+    [folder] = priced.list_sets()
+    rejected = read_rejected(folder)
+    calls, answers = provider.calls.total(), provider.answers.total()
+    cost = answers * (PROMPT_TOKENS * 1 + COMPLETION_TOKENS * 10) / 1e6
+
+    assert answers == collector.sum("exemplars.calls", outcome="answered", model=MODEL)
+    assert 0 < calls - answers == collector.sum("exemplars.calls", outcome="failed", model=MODEL)
+    assert calls == collector.count("gen_ai.client.operation.duration", model=MODEL)
+    assert calls - answers == collector.count("gen_ai.client.operation.duration", type="RateLimitedError")
+    assert answers * PROMPT_TOKENS == collector.sum("gen_ai.client.token.usage", type="input")
+    assert answers * COMPLETION_TOKENS == collector.sum("gen_ai.client.token.usage", type="output")
+    assert cost == pytest.approx(collector.sum("exemplars.cost", model=MODEL))
+    assert len(read_kept(folder)) == collector.sum("exemplars.kept", outcome="attached", effort="low")
+    assert rejected["reason"].value_counts().to_dict() == {
+        reason: collector.sum("exemplars.rejected", reason=reason) for reason in set(rejected["reason"])
+    }
+    assert 1 == collector.count("exemplars.run.duration", outcome="attached", synth_type="from_traits", effort="low")
+    assert 1 == collector.count("exemplars.run.start_delay", effort="low") + collector.count(
+        "exemplars.run.start_delay", effort="unknown"
+    )
+    assert calls == collector.count("exemplars.call.wait", waits_for="turn")
+    assert calls == collector.count("exemplars.call.wait", waits_for="permit")
+
+
+def test_attributes_have_few_values_and_units_are_as_they_are_documented(
+    prefect_server: str, priced: Workspace, collector: Collector
+) -> None:
+    priced.run()
+    attributes = {name for point in collector.points for name in point.attributes}
+
+    assert {
+        *("gen_ai.request.model", "gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.token.type"),
+        *("exemplars.synth_type", "exemplars.effort", "exemplars.outcome", "exemplars.reason", "exemplars.waits_for"),
+    } == attributes
+    assert {
+        "gen_ai.client.operation.duration": "s",
+        "gen_ai.client.token.usage": "{token}",
+        "exemplars.calls": "{call}",
+        "exemplars.cost": "USD",
+        "exemplars.call.wait": "s",
+        "exemplars.kept": "{exemplar}",
+        "exemplars.rejected": "{exemplar}",
+        "exemplars.run.duration": "s",
+        "exemplars.run.start_delay": "s",
+    } == {point.name: point.unit for point in collector.points}
+    assert {DELTA} == {point.temporality for point in collector.points}
+    assert {"exemplars"} == {resource["service.name"] for resource in collector.resources}
+    assert {"/v1/metrics"} == set(collector.paths)
+
+
+def test_second_run_of_a_process_adds_to_the_first_and_counts_kept_replies_apart(
+    prefect_server: str, priced: Workspace, provider: Provider, collector: Collector
+) -> None:
+    provider.behaviour = Behaviour(style="same")
+    for _ in range(2):
+        with pytest.raises(QuotaError):
+            priced.run()
+    answers = provider.answers.total()
+
+    assert answers == collector.sum("exemplars.calls", outcome="answered")
+    assert answers == collector.sum("exemplars.calls", outcome="reused")
+    assert 2 == collector.count("exemplars.run.duration", outcome="rejected", type="QuotaError")
+    assert 0 == collector.count("exemplars.run.duration", outcome="attached")
+
+
+def test_run_that_fails_is_counted_with_its_error(
+    prefect_server: str, priced: Workspace, provider: Provider, collector: Collector
+) -> None:
+    provider.behaviour = Behaviour(status=401)
+    with pytest.raises(CredentialsError):
+        priced.run()
+
+    assert 1 == collector.count("exemplars.run.duration", outcome="failed", type="CredentialsError")
+    assert 0 < collector.sum("exemplars.calls", outcome="failed")
+    assert 0 == collector.sum("exemplars.calls", outcome="answered")
+
+
+@pytest.mark.parametrize("fault", ["hangs", "refuses", "is not there"])
+def test_collector_that_is_away_costs_no_run_and_one_warning(
+    prefect_server: str,
+    priced: Workspace,
+    collector: Collector,
+    fault: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    if fault == "is not there":
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{find_free_port()}")
+    collector.hold_seconds = 20.0 if fault == "hangs" else 0.0
+    collector.status = 400
+    results = [priced.run(), priced.run()]
+    said = [record for record in caplog.records if record.name == "exemplars.telemetry"]
+
+    assert ["attached", "attached"] == [result.status for result in results]
+    assert [logging.WARNING] == [record.levelno for record in said]
+    assert "Metrics do not get through to the collector, and the run goes on without" in said[0].getMessage()
+    assert [] == [record.name for record in caplog.records if record.name.startswith("opentelemetry")]
+
+
+async def test_flush_waits_no_longer_than_its_time_and_not_at_all_while_nothing_gets_through(
+    collector: Collector,
+) -> None:
+    collector.hold_seconds = 4 * FLUSH_SECONDS
+    sink = open_sink(CollectorSettings())
+    waits = []
+    for _ in range(3):
+        sink.instruments.count_reused()
+        begun = time.monotonic()
+        await sink.flush()
+        waits.append(time.monotonic() - begun)
+
+    assert FLUSH_SECONDS <= waits[0] < FLUSH_SECONDS + 2
+    assert max(waits[1:]) < FLUSH_SECONDS / 2
+
+
+async def test_collector_that_comes_back_is_sent_what_comes_from_then_on(collector: Collector) -> None:
+    sink = open_sink(CollectorSettings())
+    collector.status = 400
+    sink.instruments.count_reused()
+    await sink.flush()
+    collector.status = 200
+    for _ in range(2):
+        sink.instruments.count_reused()
+        await sink.flush()
+        await asyncio.sleep(0.5)
+    sink.close()
+
+    assert 2 == collector.sum("exemplars.calls", outcome="reused")
+
+
+async def test_counts_of_a_meter_are_those_of_its_events(collector: Collector) -> None:
+    sink = open_sink(CollectorSettings())
+    meter = RunMeter(sink.instruments)
+    meter.report(Tried("embedded", "plain", 1.5, 0.25, 0.5, 10, 5, 0.0))
+    meter.report(Tried(MODEL, "chat", 2.5, cost_usd=0.5, refused=True))
+    meter.report(KeptCounted({("clarity", "positive"): 2}, 4, {"too_short": 9}))
+    meter.report(KeptCounted({("clarity", "positive"): 4}, 4, {"too_short": 3, "surplus": 1}))
+    meter.end(7.0, {"exemplars.outcome": "attached"})
+    await sink.flush()
+    sink.close()
+
+    assert 1 == collector.sum("exemplars.calls", outcome="refused", model=MODEL)
+    assert 1.5 == collector.sum("gen_ai.client.operation.duration", name="text_completion", model="embedded")
+    assert [0.25, 0.5] == [
+        collector.sum("exemplars.call.wait", waits_for=what, model="embedded") for what in ("turn", "permit")
+    ]
+    assert 0.5 == collector.sum("exemplars.cost")
+    assert (4, 3, 1) == (
+        collector.sum("exemplars.kept"),
+        collector.sum("exemplars.rejected", reason="too_short"),
+        collector.sum("exemplars.rejected", reason="surplus"),
+    )
+    assert 7.0 == collector.sum("exemplars.run.duration", outcome="attached")
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {},
+        {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_SDK_DISABLED": "true"},
+        {"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "http://127.0.0.1:1/v1/metrics", "OTEL_METRICS_EXPORTER": "none"},
+    ],
+)
+def test_run_without_a_collector_imports_nothing_of_it(
+    workspace: Workspace, tmp_path_factory: pytest.TempPathFactory, variables: dict[str, str]
+) -> None:
+    home = str(tmp_path_factory.getbasetemp() / "prefect-of-telemetry")
+    program = (sys.executable, "-c", NOTHING, "synthesize", "u22a8.toolshed", "--effort", "low", "--json")
+    process = workspace.start(program=program, PREFECT_HOME=home, **variables)
+    out, err = process.communicate(timeout=180)
+
+    assert (0, 1) == (process.returncode, out.count("attached")), err
