@@ -15,10 +15,10 @@ from engine.words import count_words
 
 WIDTH = 480
 EDGE = 12
+# More marks than this in one picture cannot be told apart; then every nth is drawn, and the caption says so.
+MAX_MARKS = 600
 _MARK_PITCH = 8.0
 _SIDE_HEIGHT = 96.0
-# More marks than this in one picture cannot be told apart; then every nth is drawn, and the caption says so.
-_MAX_MARKS = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,15 @@ class Mark:
     pole: str
     kept: bool
     hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """Marks between two poles: their points, the height of the line that parts the poles, and that of the whole."""
+
+    points: tuple[tuple[float, float], ...]
+    axis: float
+    height: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,18 +102,30 @@ def draw_lean(
     if not rows:
         return None
     rows.sort(key=lambda row: (row["reason"] is not None, lean[row["id"]]))
-    drawn = rows[:: math.ceil(len(rows) / _MAX_MARKS)]
-    levels = _stack([(row["pole"], _bin(lean[row["id"]])) for row in drawn])
+    drawn = rows[:: math.ceil(len(rows) / MAX_MARKS)]
+    strip = lay_out([(row["pole"], lean[row["id"]]) for row in drawn])
+    marks = tuple(
+        Mark(x, y, row["pole"], row["reason"] is None, _hint(trait, row, f"at {lean[row['id']]:.2f}"))
+        for row, (x, y) in zip(drawn, strip.points, strict=True)
+    )
+    return LeanPicture(trait, marks, _count_sides(trait, rows, lean), strip.axis, strip.height, len(rows))
+
+
+def lay_out(places: Sequence[tuple[str, float]]) -> Strip:
+    """Where marks stand that are given by pole and place, 0 negative to 1 positive: what is at one place is stacked."""
+    levels = _stack([(pole, _bin(place)) for pole, place in places])
     tallest = {
-        pole: max((n for row, n in zip(drawn, levels, strict=True) if row["pole"] == pole), default=0) for pole in POLES
+        side: max((level for (pole, _), level in zip(places, levels, strict=True) if pole == side), default=0)
+        for side in POLES
     }
     pitch = min(_MARK_PITCH, _SIDE_HEIGHT / max(1, *tallest.values()))
     axis = EDGE + 8 + tallest["positive"] * pitch
-    marks = tuple(
-        _mark_lean(trait, row, lean[row["id"]], axis, level * pitch) for row, level in zip(drawn, levels, strict=True)
-    )
-    height = axis + 8 + tallest["negative"] * pitch + EDGE
-    return LeanPicture(trait, marks, _count_sides(trait, rows, lean), axis, height, len(rows))
+    points = []
+    for (pole, place), level in zip(places, levels, strict=True):
+        x = min(EDGE + _bin(place) * _MARK_PITCH, WIDTH - EDGE)
+        away = 8 + level * pitch
+        points.append((round(x, 1), round(axis - away if pole == "positive" else axis + away, 1)))
+    return Strip(tuple(points), axis, axis + 8 + tallest["negative"] * pitch + EDGE)
 
 
 def _bin(lean: float) -> int:
@@ -120,12 +141,6 @@ def _stack(places: Sequence[tuple[str, int]]) -> list[int]:
         levels.append(seen[place])
         seen[place] += 1
     return levels
-
-
-def _mark_lean(trait: TraitWords, row: Row, lean: float, axis: float, away: float) -> Mark:
-    x = min(EDGE + _bin(lean) * _MARK_PITCH, WIDTH - EDGE)
-    y = axis - 8 - away if row["pole"] == "positive" else axis + 8 + away
-    return Mark(round(x, 1), round(y, 1), row["pole"], row["reason"] is None, _hint(trait, row, f"at {lean:.2f}"))
 
 
 def _hint(trait: TraitWords, row: Row, place: str) -> str:
@@ -173,7 +188,7 @@ def _draw_lane(trait: TraitWords, pole: Pole, place: int, rows: Iterable[Row], t
         for order, (number, row) in enumerate(zip(counts, mine, strict=True))
     )
     stops = tuple(_scale(number, top) for number in words)
-    return Lane(pole, trait.labels[pole], len(mine), words, stops, y, marks[:: math.ceil(len(marks) / _MAX_MARKS)])
+    return Lane(pole, trait.labels[pole], len(mine), words, stops, y, marks[:: math.ceil(len(marks) / MAX_MARKS)])
 
 
 def _summarise(counts: Sequence[int]) -> tuple[float, ...]:

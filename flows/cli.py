@@ -3,11 +3,12 @@
 import asyncio
 import atexit
 import gc
+import importlib
 import json
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -74,6 +75,47 @@ def synthesize_command(
         print(json.dumps({name: asdict(result)[name] for name in ("run_id", "status", "samples", "report")}))
     else:
         show_result(job, result)
+
+
+@app.command("backfill")
+def backfill_command(
+    handles: Annotated[
+        list[str] | None, typer.Argument(help="Models by name; with the options below they add up.")
+    ] = None,
+    namespace: Annotated[str | None, typer.Option(help="All models of a namespace.")] = None,
+    glob: Annotated[
+        str | None, typer.Option(help="All models whose handle fits a pattern, such as 'u22a8.*-report'.")
+    ] = None,
+    only_lacking: Annotated[
+        bool, typer.Option("--only-lacking", help="Only drafts that have fewer samples than the effort asks for.")
+    ] = False,
+    synth_type: SynthTypeOption = "from_traits",
+    effort: EffortOption = None,
+    force: Annotated[bool, typer.Option("--force", help="Also models that have a set for their definition.")] = False,
+    models_at_once: Annotated[int, typer.Option(min=1, max=64, help="Models that are worked on at a time.")] = 8,
+    max_cost_usd: Annotated[float | None, typer.Option(help="What all models together may cost.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line with the counts of models by state.")] = False,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Show what Prefect and the libraries say.")] = False,
+) -> None:
+    """Synthesizes samples for many models; one that has them already is passed over, a bad one stops no other."""
+    quiet_libraries(verbose)
+    from engine.job import check_effort, check_synth_type
+    from flows.backfill_command import show_counts, show_models
+
+    asked = {
+        "handles": handles,
+        "namespace": namespace,
+        "glob": glob,
+        "only_lacking": only_lacking,
+        "synth_type": check_synth_type(synth_type),
+        "effort": check_effort(effort),
+        "force": force,
+        "models_at_once": models_at_once,
+        "max_cost_usd": max_cost_usd,
+    }
+    with show_models():
+        counts = run_in_process("flows.backfill:backfill", asked)
+    show_counts(counts, as_json)
 
 
 @app.command("plan")
@@ -163,17 +205,29 @@ def prune_command(
 
 
 def run_flow(handle: str, synth_type: str, effort: str | None) -> "RunResult":
-    """Runs the main job to its end, on the Prefect server that is configured or else on a temporary one."""
-    parameters: Any = {"handle": handle, "synth_type": synth_type, "effort": effort}
+    """Runs the main job to its end; see ``run_in_process``."""
+    asked = {"handle": handle, "synth_type": synth_type, "effort": effort}
+    result: RunResult = run_in_process("flows.synthesize:synthesize", asked)
+    return result
+
+
+def run_in_process(name: str, parameters: Mapping[str, Any]) -> Any:
+    """Runs a flow, ``<module>:<name>``, to its end, on the Prefect server that is configured or else a temporary one.
+
+    Raises:
+        ModelBusyError: another run works on the model.
+        RunInterruptedError: somebody ended it.
+    """
     try:
         from prefect.exceptions import Abort, CancelledRun
 
-        from flows.synthesize import synthesize
         from flows.temporary_server import ensure_server
 
+        module, _, flow = name.partition(":")
+        run: Any = getattr(importlib.import_module(module), flow)
         with ensure_server():
             try:
-                result: RunResult = asyncio.run(synthesize(**parameters))
+                return asyncio.run(run(**parameters))
             except CancelledRun as error:
                 raise ModelBusyError(str(error)) from error
             except Abort as error:
@@ -182,7 +236,6 @@ def run_flow(handle: str, synth_type: str, effort: str | None) -> "RunResult":
         raise RunInterruptedError(
             "interrupted. The replies so far are kept; a second start goes on from them"
         ) from None
-    return result
 
 
 def quiet_libraries(verbose: bool, logs_json: bool = False) -> None:

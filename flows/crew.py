@@ -1,6 +1,7 @@
 """The crew of a backfill: works through its models, so many at a time, and notes in the ledger what comes of each."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from flows.house import House, Seen
 COMMON = (CredentialsError, QuotaSpentError, ProviderDownError, ModelNotFoundError, StoreError, OrchestratorError)
 # One of them may be about its model's own effort or folder; so many one after another are not.
 MOST_COMMON = 3
+MODELS_LOGGER = "exemplars.models"
 # Each reads a definition and the manifests of a model, from an object store perhaps.
 SIFTED_AT_ONCE = 16
 
@@ -52,6 +54,7 @@ class Crew:
         self._children = children
         self._working: dict[str, _Work] = {}
         self._common = 0
+        self._logger = logging.getLogger(MODELS_LOGGER)
 
     async def work(self, rows: Sequence[ModelRow], models_at_once: int) -> None:
         """Works until no model waits, or the crew is stopped; what it works on comes to its end in both cases."""
@@ -121,7 +124,7 @@ class Crew:
     async def _pass_over(self, row: ModelRow) -> bool:
         passed = await asyncio.to_thread(self._house.pass_over, row.handle)
         if passed is not None:
-            self._ledger.note(row.handle, state="skipped", note=passed.reason, run_id=passed.run_id)
+            self._say(self._ledger.note(row.handle, state="skipped", note=passed.reason, run_id=passed.run_id))
         return passed is not None
 
     def _note_outcome(self, handle: str, work: _Work, outcome: object) -> None:
@@ -142,7 +145,13 @@ class Crew:
         else:
             changes |= {"state": "failed", "note": _shorten(outcome)}
             self._weigh(outcome)
-        self._ledger.note(handle, **changes)
+        self._say(self._ledger.note(handle, **changes))
+
+    def _say(self, row: ModelRow) -> None:
+        kept = "" if row.kept is None else f", {row.kept} of {row.wanted} kept"
+        line = f"{row.handle}: {row.state}{kept}" + (f" ({row.note})" if row.note else "")
+        self._logger.info("%s", line)
+        self._house.logger.info("%s", line)
 
     def _weigh(self, outcome: object) -> None:
         """Stops where the next models would fail as well."""

@@ -9,16 +9,14 @@ from uuid import UUID
 
 import httpx
 from prefect import get_run_logger
-from prefect.artifacts import acreate_markdown_artifact
-from prefect.client.orchestration import get_client
-from prefect.client.schemas.actions import ArtifactUpdate
 from prefect.runtime import flow_run
 
 from engine.errors import StoreError
-from engine.ledger import Ledger, write_ledger
+from engine.ledger import Ledger, locate_ledger, write_ledger
 from engine.settings import Settings
 from flows.publishing import Bar
-from tasks.backfill_page import write_backfill_page
+from tasks.artifacts import change, show
+from tasks.backfill_page import tell_backfill, write_backfill_page
 
 SHOW_SECONDS = 3.0
 # On an object store each is a request, and a backfill may take a night.
@@ -26,10 +24,14 @@ WRITE_SECONDS = 15.0
 
 
 class LedgerPage:
-    """What follows the ledger. ``looks`` are called before it is shown, to write into it what is going on."""
+    """What follows the ledger. ``looks`` are called before it is shown, to write into it what is going on.
+
+    ``ended`` says that the page is shown for the last time.
+    """
 
     def __init__(self, samples_uri: str, ledger: Ledger, about: Mapping[str, Any]) -> None:
         self.looks: list[Callable[[], None]] = []
+        self.ended = False
         self._samples_uri = samples_uri
         self._ledger = ledger
         self._run_id = str(flow_run.get_id())
@@ -51,9 +53,10 @@ class LedgerPage:
 
     async def show(self) -> None:
         """Shows what has changed. A server that does not answer for a while is no reason to fail."""
-        page = write_backfill_page(self._ledger, self._about)
+        file = locate_ledger(self._samples_uri, self._run_id)
+        page = write_backfill_page(self._ledger, self._about, file, self.ended)
         try:
-            await self._bar.show(round(self._ledger.share, 3))
+            await self._bar.show(round(self._ledger.share, 3), tell_backfill(self._ledger, self.ended)[0])
             if page != self._shown:
                 await self._put(page)
                 self._shown = page
@@ -69,12 +72,11 @@ class LedgerPage:
             get_run_logger().warning("The file of this backfill's models was not written: %s", error)
 
     async def _put(self, page: str) -> None:
-        headline = page.splitlines()[0].removeprefix("# ")
+        description = "\n\n".join(tell_backfill(self._ledger, self.ended))
         if self._artifact is None:
-            self._artifact = await acreate_markdown_artifact(page, key="backfill", description=headline)
-            return
-        async with get_client() as client:
-            await client.update_artifact(self._artifact, ArtifactUpdate(data=page, description=headline))
+            self._artifact = await show(self._run_id, "verdict", page, description)
+        else:
+            await change(self._artifact, page, description)
 
 
 @asynccontextmanager
@@ -88,5 +90,6 @@ async def publish_ledger(settings: Settings, ledger: Ledger, about: Mapping[str,
     finally:
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)
+        page.ended = True
         await page.show()
         await page.write()

@@ -55,7 +55,7 @@ class Sink:
         if was_away and self._sending is not None and self._sending.is_alive():
             return
         # A daemon: the process must not wait at its end for what nobody waits for here.
-        self._sending = threading.Thread(target=self._provider.force_flush, name="exemplars-metrics", daemon=True)
+        self._sending = threading.Thread(target=self._send, name="exemplars-metrics", daemon=True)
         self._sending.start()
         if was_away:
             return
@@ -64,6 +64,13 @@ class Sink:
         if self._exporter.is_away:
             said = self._exporter.last_word or f"no answer within {FLUSH_SECONDS:g} s"
             LOGGER.warning("Metrics do not get through to the collector, and the run goes on without: %s", said)
+
+    def _send(self) -> None:
+        try:
+            self._provider.force_flush()
+        except Exception:
+            # Of its own timeout, mostly.
+            self._exporter.is_away = True
 
     def close(self) -> None:
         """Ends its threads; what was not sent is lost."""

@@ -14,7 +14,7 @@ from engine.settings import read_settings
 from flows.console import outlive_listeners
 from flows.logs import set_up_logs
 from flows.pruning import Ages, Pruned, prune_all
-from tasks.report import escape
+from tasks.run_page import escape
 
 Days = Annotated[int, Field(ge=1, le=36_500)]
 # The log has them all; a page that is to be read has so many.

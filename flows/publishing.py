@@ -1,4 +1,4 @@
-"""Publishing: the run's progress as an artifact of its page, a bar that moves; the door reads it there."""
+"""Publishing: the run's progress as an artifact of its page, a bar that moves and words; the door reads the bar."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,21 +7,23 @@ from uuid import UUID
 
 import httpx
 from prefect import get_run_logger
-from prefect.artifacts import acreate_progress_artifact, aupdate_progress_artifact
+from prefect.runtime import flow_run
 
-from engine.progress import Event, LoggedProgress, Noticed, Progress, Share
+from engine.progress import Event, KeptCounted, LoggedProgress, Noticed, Progress, Share, StageBegun
+from tasks.artifacts import change, show
 
 INTERVAL_SECONDS = 2.0
-DESCRIPTION = "How far the run is"
 
 
 class PublishedProgress(LoggedProgress):
-    """Logs the events, hands them on, and adds them up to the share of the run that is done."""
+    """Logs the events, hands them on, and adds them up to the share that is done and to words on where the run is."""
 
     def __init__(self, listener: Progress | None = None) -> None:
         super().__init__()
         self.share = Share()
         self._listener = listener
+        self._stage = "Getting ready"
+        self._kept = ""
         self._run_logger = get_run_logger()
 
     def report(self, event: Event) -> None:
@@ -30,8 +32,16 @@ class PublishedProgress(LoggedProgress):
         self.share.take(event)
         if self._listener is not None:
             self._listener.report(event)
-        if isinstance(event, Noticed):
+        if isinstance(event, StageBegun):
+            self._stage = event.text
+        elif isinstance(event, KeptCounted):
+            self._kept = f", {sum(event.kept.values()):,} of {event.wanted * len(event.kept):,} kept"
+        elif isinstance(event, Noticed):
             self._run_logger.warning("%s", event.text)
+
+    def describe(self) -> str:
+        """“34 %, 8 of 80 kept: Round 2: 113 cells”: the page's cards have room for few words, and show no bar."""
+        return f"{100 * self.share.value:.0f} %{self._kept}: {self._stage}"
 
 
 @asynccontextmanager
@@ -40,17 +50,22 @@ async def publish_progress(listener: Progress | None = None) -> AsyncIterator[Pu
     progress = PublishedProgress(listener)
     bar = Bar()
     publishing = asyncio.create_task(_publish(progress, bar))
+    done = False
     try:
         yield progress
+        done = True
     finally:
         publishing.cancel()
         await asyncio.gather(publishing, return_exceptions=True)
-        await bar.show(progress.share.value)
+        if done:
+            await bar.show(1.0, "Done")
+        else:
+            await bar.show(progress.share.value, f"Ended at {progress.describe()}")
 
 
 async def _publish(progress: PublishedProgress, bar: "Bar") -> None:
     while True:
-        await bar.show(progress.share.value)
+        await bar.show(progress.share.value, progress.describe())
         await asyncio.sleep(INTERVAL_SECONDS)
 
 
@@ -59,15 +74,15 @@ class Bar:
 
     def __init__(self) -> None:
         self._artifact: UUID | None = None
-        self._shown = -1.0
+        self._shown: tuple[float, str] | None = None
 
-    async def show(self, share: float) -> None:
-        """Shows a share that is new. A server that does not answer for a while is no reason to fail."""
-        if share == self._shown:
+    async def show(self, share: float, words: str) -> None:
+        """Shows what is new. A server that does not answer for a while is no reason to fail."""
+        if (share, words) == self._shown:
             return
         with suppress(httpx.HTTPError):
             if self._artifact is None:
-                self._artifact = await acreate_progress_artifact(100 * share, description=DESCRIPTION)
+                self._artifact = await show(str(flow_run.get_id()), "progress", 100 * share, words)
             else:
-                await aupdate_progress_artifact(self._artifact, 100 * share, description=DESCRIPTION)
-            self._shown = share
+                await change(self._artifact, 100 * share, words)
+            self._shown = share, words

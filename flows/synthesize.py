@@ -6,18 +6,19 @@ from typing import Annotated, Any
 from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
-from prefect.states import Cancelled
+from prefect.states import Cancelled, Failed
 from pydantic import Field
 
 from engine.about import note
 from engine.costs import Spending, make_bill, read_spending
-from engine.errors import BudgetError, GateError, ModelBusyError, QuotaError, RunInterruptedError
+from engine.errors import BudgetError, ExemplarsError, GateError, ModelBusyError, QuotaError, RunInterruptedError
 from engine.estimate import Estimate
 from engine.estimate_words import explain_budget
 from engine.finished import find_finished
 from engine.job import Job
 from engine.model import HANDLE_MAX_LENGTH, HANDLE_PATTERN, Effort, SynthType, check_handle
 from engine.progress import CallsPlanned, KeptCounted, Progress, StageBegun
+from engine.remedies import explain_failure
 from engine.rounds import Rounds
 from engine.sample_set import REPORT, SAMPLES
 from engine.samples import RunStamp
@@ -34,24 +35,28 @@ from flows.seeing import see_run
 from flows.steps import Steps
 from flows.surroundings import Alone, Models, Surroundings
 from tasks.estimate import estimate
-from tasks.report import report
+from tasks.report import report, report_error
 
 Handle = Annotated[str, Field(pattern=HANDLE_PATTERN, max_length=HANDLE_MAX_LENGTH)]
+# The titles are what the form says in place of `str` and `None`.
+ChosenEffort = Annotated[Effort, Field(title="one of these")] | Annotated[None, Field(title="the model's own")]
 
 
 @flow(name="synthesize", flow_run_name="{handle} {synth_type}", validate_parameters=False)
 async def synthesize(
-    handle: Handle, synth_type: SynthType = "from_traits", effort: Effort | None = None
+    handle: Handle, synth_type: SynthType = "from_traits", effort: ChosenEffort = None
 ) -> RunResult | State[Any]:
     """Makes labelled samples for a model and attaches them, when the gate passes, with provenance `synthesized`.
 
     Args:
-        handle: The model, as `<namespace>.<name>`: `u22a8.technical-writing`.
-        synth_type: What the samples are for. `from_traits` makes them from what the traits mean; `diversify` varies the
-            model's authored samples, each in its own voice, about other subjects; `enrich` makes a pool for evaluation
-            that is kept apart from all that is attached, and is never listed as samples.
-        effort: How many samples, by which synth model, with how much thinking; `data/effort.yaml` has the numbers.
-            None: the model's own effort, else `high`.
+        handle: The model, as namespace.name, in lower-case letters, digits and hyphens: u22a8.technical-writing. It is
+            a folder of the catalogue (data/models).
+        synth_type: What the samples are for. from_traits: made from what the traits mean. diversify: the model's
+            authored samples varied, each in its own voice, about other subjects. enrich: a pool for evaluation, which
+            is kept apart from all that is attached and never listed as samples.
+        effort: How many samples for each pole of each trait: low 8, medium 20, high 40, xhigh 80, max 160. More of it
+            also takes a larger synth model, more thinking and more votes: data/effort.yaml has the numbers. The
+            model's own: what its model.yaml says, or high.
     """
     outlive_listeners()
     await release_events(get_run_logger())
@@ -71,6 +76,11 @@ async def run_synthesis(
             return await make_samples(handle, synth_type, effort, lease, progress, around)
     except (ModelBusyError, RunInterruptedError) as error:
         return Cancelled(message=str(error))
+    except GateError as error:
+        return Failed(message=str(error).partition("\n")[0], data=error)
+    except ExemplarsError as error:
+        await report_error(str(flow_run.get_id()), handle, error)
+        return Failed(message=str(error), data=error)
 
 
 async def make_samples(
@@ -147,8 +157,9 @@ def conclude(rounds: Rounds, stamp: RunStamp, verdict: Verdict, stored: StoredSe
         return RunResult(stamp.run_id, "attached", samples, page, rounds.plan.wanted, count_kept(rounds), rejected)
     lacking = rounds.explain_lack()
     kind = QuotaError if lacking else GateError
+    said = f"{stamp.handle}: nothing was attached: {explain_failure(rounds, verdict)}"
     reasons = "\n".join(f"  {sentence}" for sentence in lacking or verdict.failed)
-    raise kind(f"{stamp.handle}: nothing was attached.\n{reasons}\n  {KEPT}: {stored.file(REPORT)}")
+    raise kind(f"{said}\n{reasons}\n  {KEPT}: {stored.file(REPORT)}")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ Names, units and meanings: docs/decisions/025-seeing-what-goes-on.md. OpenTeleme
 collector, and not before: a run without one pays nothing.
 """
 
+import logging
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from flows.otlp import Sink
 
+LOGGER = logging.getLogger("exemplars.telemetry")
 # Those of OpenTelemetry's conventions for generative models.
 CALL_SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 TOKENS = (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144)
@@ -26,16 +28,21 @@ Attributes = Mapping[str, str]
 
 @lru_cache(maxsize=1)
 def find_sink() -> "Sink | None":
-    """The sink of this process, made at the first call; None where no collector is named.
+    """The sink of this process, made at the first call; None where no collector is named, or none can be made.
 
     All runs of the process share it: each would else have a thread, and series, of its own.
     """
     settings = CollectorSettings()
     if not settings.sends:
         return None
-    from flows.otlp import open_sink
+    try:
+        from flows.otlp import open_sink
 
-    return open_sink(settings)
+        return open_sink(settings)
+    except Exception as error:
+        # OpenTelemetry's variables are somebody else's to check, and no reason for a run to fail.
+        LOGGER.warning("No metrics are sent: OpenTelemetry's variables (OTEL_…) cannot be used: %s", error)
+        return None
 
 
 class Instruments:

@@ -9,9 +9,10 @@ from engine.samples import RunStamp
 from engine.settings import Settings
 from engine.verdict import Verdict
 from expectations.checking import check_rounds
+from tasks.names import name_check
 
 
-@task(name="check", cache_policy=NO_CACHE, persist_result=False)
+@task(name="check", task_run_name=name_check, cache_policy=NO_CACHE, persist_result=False)
 def check(settings: Settings, rounds: Rounds, stamp: RunStamp) -> Verdict:
     """The gate's verdict over the run's rows and all that is in the store by now, another run's new set included."""
     model = read_pools(settings.locate(settings.samples_uri), rounds.plan.model)

@@ -4,7 +4,7 @@ import asyncio
 
 import httpx
 from prefect import get_run_logger
-from prefect.artifacts import acreate_markdown_artifact
+from prefect.runtime import flow_run
 
 from engine.asking import Asker
 from engine.cache import count_kept
@@ -16,7 +16,8 @@ from engine.progress import EstimateMade, Progress
 from engine.report_words import tell_cost
 from engine.rounds import Rounds
 from engine.settings import Settings
-from tasks.report import escape
+from tasks.artifacts import show
+from tasks.run_page import escape
 
 
 async def estimate(
@@ -41,7 +42,7 @@ async def estimate(
     if not shown:
         return made
     try:
-        await acreate_markdown_artifact(key="estimate", markdown=write_estimate(made), description=line)
+        await show(str(flow_run.get_id()), "estimate", write_estimate(made), f"{_tell_likely(made)}\n\n{line}")
     except httpx.HTTPError as error:
         logger.warning("The run page lacks its estimate: %s", error)
     return made
@@ -57,3 +58,10 @@ def write_estimate(made: Estimate) -> str:
         cost = "nothing" if made.is_free else tell_cost(amount.cost_usd)
         lines.append(f"| {outlook} | {figures} | {cost} | {SUPPOSED[outlook]} |")
     return "\n".join([*lines, "", *(f"- {escape(sentence)}" for sentence in explain_estimate(made))])
+
+
+def _tell_likely(made: Estimate) -> str:
+    """The few words that a card of the page has room for."""
+    likely = made.total.likely
+    cost = "nothing" if made.is_free else tell_cost(likely.cost_usd)
+    return f"Likely cost: {cost}"

@@ -13,15 +13,20 @@ from engine.plan import Cell
 from engine.rounds import Rounds
 from engine.samples import Exemplar
 from engine.together import run_together
+from tasks.names import name_batch
 
-# A task run costs the server 25 to 45 ms (docs/decisions/000): few tasks, and none with a single cell.
-MAX_BATCHES = 8
-BATCH = 50
+# A task run costs the server 25 to 45 ms (docs/decisions/000), and the run page draws each as a bar: with eight of them
+# a round the names of five rounds could not be read any more.
+MAX_BATCHES = 4
+BATCH = 100
 
 
 async def generate(rounds: Rounds, cells: Sequence[Cell], asker: Asker) -> list[Exemplar]:
     """The exemplars of a round's cells, in cell order; raises what ``generate_cell`` raises."""
-    batches = await run_together(generate_batch(rounds, batch, asker) for batch in split_cells(cells))
+    split = split_cells(cells)
+    batches = await run_together(
+        generate_batch(rounds, batch, asker, (number, len(split))) for number, batch in enumerate(split, start=1)
+    )
     return [exemplar for batch in batches for exemplar in batch]
 
 
@@ -37,9 +42,15 @@ def split_cells(cells: Sequence[Cell]) -> list[tuple[Cell, ...]]:
     return [tuple(cells[start:end]) for start, end in itertools.pairwise(ends)]
 
 
-@task(name="generate", cache_policy=NO_CACHE, persist_result=False)
-async def generate_batch(rounds: Rounds, cells: Sequence[Cell], asker: Asker) -> list[Exemplar]:
-    """One batch; the calls in flight are bounded by the asker, across all batches of the run."""
+@task(name="generate", task_run_name=name_batch, cache_policy=NO_CACHE, persist_result=False)
+async def generate_batch(
+    rounds: Rounds, cells: Sequence[Cell], asker: Asker, part: tuple[int, int] = (1, 1)
+) -> list[Exemplar]:
+    """One batch; the calls in flight are bounded by the asker, across all batches of the run.
+
+    Args:
+        part: which of how many batches it is.
+    """
     made = await run_together(generate_cell(rounds.plan, cell, asker, rounds.language) for cell in cells)
     exemplars = [exemplar for cell in made for exemplar in cell]
     get_run_logger().info("%d cells, %d exemplars", len(cells), len(exemplars))

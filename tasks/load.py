@@ -6,9 +6,10 @@ from prefect.cache_policies import NO_CACHE
 from engine.job import Job, load_job
 from engine.settings import Settings
 from engine.sweep import sweep_store
+from tasks.names import name_load
 
 
-@task(name="load", cache_policy=NO_CACHE, persist_result=False)
+@task(name="load", task_run_name=name_load, cache_policy=NO_CACHE, persist_result=False)
 def load(settings: Settings, handle: str, synth_type: str, effort: str | None) -> Job:
     """The job of a request, in a store without the debris of earlier runs; raises what ``load_job`` raises."""
     logger = get_run_logger()

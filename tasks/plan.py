@@ -20,11 +20,12 @@ from engine.rounds import Rounds
 from engine.scenario import load_packs
 from engine.settings import Settings
 from engine.walk import begin_rounds
+from tasks.names import name_plan
 
 Log = logging.Logger | logging.LoggerAdapter[Any]
 
 
-@task(name="plan", cache_policy=NO_CACHE, persist_result=False)
+@task(name="plan", task_run_name=name_plan, cache_policy=NO_CACHE, persist_result=False)
 async def plan(settings: Settings, job: Job, asker: Asker, jury: Jury) -> Rounds:
     """The rounds of a job, none of them begun; kept replies of other plans are dropped where there are too many.
 

@@ -1,184 +1,39 @@
-"""Step 8, report: what the run page shows: the verdict in words, a table, a few samples, and where the files are."""
-
-from collections.abc import Sequence
+"""Step 8, report: the verdict on the run page, in the words of ``tasks/run_page.py``."""
 
 import httpx
 from prefect import get_run_logger
-from prefect.artifacts import acreate_markdown_artifact
 
-from engine.costs import Bill, Costs, sum_costs
+from engine.costs import Bill
+from engine.errors import ExemplarsError
 from engine.estimate import Estimate
-from engine.model import POLES
-from engine.report_costs import NOTHING, list_remarks, tell_spent, tell_tokens
-from engine.report_variety import MEASURES, Measure, tell_coverage, tell_figure
-from engine.report_words import EXPLANATIONS, tell_cost
 from engine.rounds import Rounds
-from engine.sample_set import REPORT, SAMPLES
-from engine.screen import count_reasons
 from engine.store import StoredSet
-from engine.summary import count_kept
-from engine.variety import PoleVariety
 from engine.verdict import Verdict
-
-SHOWN_SAMPLES = 3
-BAR_CELLS = 16
+from tasks.artifacts import show
+from tasks.run_page import escape, tell_verdict, write_error, write_page
 
 
 async def report(
     rounds: Rounds, verdict: Verdict, stored: StoredSet, estimate: Estimate, bill: Bill, api_url: str | None = None
 ) -> None:
-    """Puts the summary on the run page as a markdown artifact, with a link to the report where there is a door.
+    """Puts the verdict on the run page as a markdown artifact, with a link to the report where there is a door.
 
     Not a task: what a task makes hangs on the task, one click further away from who looks at the run. The set is in
     the store by now: a server that is away is no reason to call the run a failure.
     """
-    summary = write_summary(rounds, verdict, stored, estimate, bill, api_url)
-    headline = summary.splitlines()[0].removeprefix("# ")
+    headline, sentence = tell_verdict(rounds, verdict)
+    page = write_page(rounds, verdict, stored, estimate, bill, api_url)
+    await _show_verdict(stored.run_id, page, headline, sentence)
+
+
+async def report_error(run_id: str, handle: str, error: ExemplarsError) -> None:
+    """Puts on the page of a run that came to no verdict what ended it, in the error's own words."""
+    await _show_verdict(run_id, write_error(handle, str(error)), "nothing was attached", " ".join(str(error).split()))
+
+
+async def _show_verdict(run_id: str, page: str, headline: str, sentence: str) -> None:
+    """Headline and sentence are paragraphs of their own: a card shows the first words of each."""
     try:
-        await acreate_markdown_artifact(key="synthesis", markdown=summary, description=headline)
+        await show(run_id, "verdict", page, f"{headline[0].upper()}{headline[1:]}\n\n{escape(sentence)}")
     except httpx.HTTPError as error:
-        get_run_logger().warning("The run page lacks its summary: %s", error)
-
-
-def write_summary(
-    rounds: Rounds, verdict: Verdict, stored: StoredSet, estimate: Estimate, bill: Bill, api_url: str | None = None
-) -> str:
-    """The markdown of the run page."""
-    sections = [
-        _write_verdict(rounds, verdict),
-        _write_counts(rounds),
-        _write_costs(rounds, sum_costs(rounds, bill), estimate),
-        _write_reasons(rounds),
-        _write_variety(rounds, verdict),
-        *(_write_samples(rounds) if verdict.success else ()),
-        _write_files(verdict, stored, api_url),
-    ]
-    return "\n\n".join(section for section in sections if section)
-
-
-def escape(text: str) -> str:
-    """Text as markdown shows it, never as markup: it may come from a language model."""
-    for character in "\\`*_[]<>#|":
-        text = text.replace(character, f"&#{ord(character)};")
-    return text
-
-
-def _write_verdict(rounds: Rounds, verdict: Verdict) -> str:
-    handle = rounds.plan.model.handle
-    if verdict.success:
-        done = "set aside for evaluation" if rounds.plan.synth_type == "enrich" else "attached"
-        lines = [f"# {handle}: {len(rounds.choice.chosen)} exemplars {done}", "The gate passed."]
-    else:
-        lines = [f"# {handle}: nothing was attached", "The gate failed:"]
-        lines += [f"- {escape(sentence)}" for sentence in (*rounds.explain_lack(), *verdict.failed)]
-    if warnings := (*verdict.warnings, *rounds.explain_review()):
-        lines += ["", "Warnings:", *(f"- {escape(warning)}" for warning in warnings)]
-    return "\n".join([lines[0], "", *lines[1:]])
-
-
-def _write_counts(rounds: Rounds) -> str:
-    kept = count_kept(rounds)
-    rows = ["| trait | pole | reads as | kept of wanted | |", "|---|---|---|---|---|"]
-    for trait in rounds.plan.model.traits:
-        for pole in POLES:
-            count, wanted = kept[trait.key, pole], rounds.plan.wanted
-            filled = round(BAR_CELLS * count / wanted)
-            bar = "█" * filled + "░" * (BAR_CELLS - filled)
-            rows.append(
-                f"| {_cell(trait.name)} | {pole} | {_cell(trait.label(pole))} | {count} of {wanted} | `{bar}` |"
-            )
-    return "\n".join(rows)
-
-
-def _write_costs(rounds: Rounds, costs: Costs, estimate: Estimate) -> str:
-    """What was estimated beside what was spent, and where prices are known a row for each trait and pole."""
-    likely = estimate.total.likely
-    calls = f"Replies: {costs.total.replies:,}, likely {likely.calls:,}. Tokens: {tell_tokens(costs.total)}."
-    if costs.is_free:
-        return f"## Cost: nothing\n\n{calls}"
-    expected = "" if likely.cost_usd is None else f", likely {tell_cost(likely.cost_usd)}"
-    lines = [f"## Cost: {escape(tell_spent(costs))}{expected}", "", calls, *map(escape, list_remarks(costs))]
-    if costs.total.usd is None:
-        return "\n".join(lines)
-    traits = {trait.key: trait for trait in rounds.plan.model.traits}
-    rows = ["| trait | pole | cost | kept | for each kept |", "|---|---|--:|--:|--:|"]
-    for pole in costs.poles:
-        trait = traits[pole.trait]
-        figures = f"{_tell_usd(pole.usd)} | {pole.kept} | {_tell_usd(pole.usd_per_kept)}"
-        rows.append(f"| {_cell(trait.name)} | {_cell(trait.label(pole.pole))} | {figures} |")
-    rows.append(f"| shared by all | | {_tell_usd(costs.shared_usd)} | | |")
-    kept = sum(pole.kept for pole in costs.poles)
-    rows.append(f"| **together** | | {_tell_usd(costs.total.usd)} | {kept} | {_tell_usd(costs.per_kept_usd)} |")
-    return "\n".join([*lines, "", *rows])
-
-
-def _tell_usd(usd: float | None) -> str:
-    return NOTHING if usd is None else tell_cost(usd)
-
-
-def _write_reasons(rounds: Rounds) -> str:
-    reasons = count_reasons(rounds.choice.rejected)
-    if not reasons:
-        return "Nothing was rejected."
-    most = max(reasons.values())
-    rows = [f"## Rejected: {sum(reasons.values())}", "", "| reason | count | |", "|---|---|---|"]
-    for reason, count in reasons.items():
-        bar = "█" * max(1, round(BAR_CELLS * count / most))
-        rows.append(f"| {reason} | {count} | `{bar}` |")
-    # The page does not wrap the cells of a table, so what a reason means stands below it.
-    meanings = [f"- **{reason}**: {_cell(EXPLANATIONS[reason])}" for reason in reasons]
-    return "\n".join([*rows, "", *meanings])
-
-
-def _write_variety(rounds: Rounds, verdict: Verdict) -> str:
-    """A table for each trait that has exemplars, the seeds' figures in brackets.
-
-    Figures stand below one another and poles side by side: the page cuts off what is wider than it.
-    """
-    tables = []
-    for trait in rounds.plan.model.traits:
-        measured = [item for item in verdict.variety if item.trait == trait.key and item.exemplars.count]
-        if not measured:
-            continue
-        poles = [_cell(trait.label(pole)) for pole in POLES for item in measured if item.pole == pole]
-        rows = [[measure.name.lower(), *(_tell(measure, item) for item in measured)] for measure in MEASURES]
-        rows.append(["scenarios used", *(tell_coverage(item.coverage) for item in measured)])
-        head = [f"| {_cell(trait.name)} | {' | '.join(poles)} |", "|---" * (len(poles) + 1) + "|"]
-        tables.append("\n".join([*head, *(f"| {' | '.join(row)} |" for row in rows)]))
-    if not tables:
-        return ""
-    meanings = "\n".join(f"- **{measure.name}**: {measure.meaning}" for measure in MEASURES)
-    return "\n\n".join(["## Variety", *tables, "In brackets: the seeds of that pole.", meanings])
-
-
-def _tell(measure: Measure, item: PoleVariety) -> str:
-    seeds = f" ({tell_figure(measure, item.seeds)})" if item.seeds else ""
-    return tell_figure(measure, item.exemplars) + seeds
-
-
-def _write_samples(rounds: Rounds) -> Sequence[str]:
-    sections = []
-    for trait in rounds.plan.model.traits:
-        lines = [f"## {escape(trait.name)}"]
-        for pole in POLES:
-            chosen = [item for item in rounds.choice.chosen if item.trait == trait.key and item.pole == pole]
-            lines += ["", f"**{escape(trait.label(pole))}**", ""]
-            lines += [f"- {escape(' '.join((item.text or '').split()))}" for item in chosen[:SHOWN_SAMPLES]]
-        sections.append("\n".join(lines))
-    return sections
-
-
-def _write_files(verdict: Verdict, stored: StoredSet, api_url: str | None) -> str:
-    lines = [f"- samples: `{stored.file(SAMPLES)}`"] if verdict.success else []
-    lines.append(f"- report: `{stored.file(REPORT)}`")
-    if api_url:
-        # A browser does not follow a link to a file out of this page.
-        address = f"{api_url.rstrip('/')}/v1/runs/{stored.run_id}/report"
-        lines.append(
-            f"- [the report in the browser]({address}): its dialog takes a key for the password, any user name"
-        )
-    return "\n".join(["## Files", "", *lines])
-
-
-def _cell(text: str) -> str:
-    return escape(" ".join(text.split()))
+        get_run_logger().warning("The run page lacks its verdict: %s", error)

@@ -17,11 +17,12 @@ from engine.samples import Exemplar
 from engine.screen import count_reasons
 from engine.votes import count_votes
 from engine.walk import judge_round
+from tasks.names import name_screen
 
 REJECTIONS = logging.getLogger("exemplars.rejections")
 
 
-@task(name="screen", cache_policy=NO_CACHE, persist_result=False)
+@task(name="screen", task_run_name=name_screen, cache_policy=NO_CACHE, persist_result=False)
 async def screen(rounds: Rounds, exemplars: Sequence[Exemplar], asker: Asker, jury: Jury, progress: Progress) -> Choice:
     """What is chosen after this round, and why everything else is not."""
     judged = await judge_round(rounds, list(exemplars), asker, jury, progress)

@@ -12,9 +12,10 @@ from engine.settings import Settings
 from engine.store import StoredSet, write_set
 from engine.summary import make_sample_set
 from engine.verdict import Verdict
+from tasks.names import name_write
 
 
-@task(name="write", cache_policy=NO_CACHE, persist_result=False)
+@task(name="write", task_run_name=name_write, cache_policy=NO_CACHE, persist_result=False)
 def write(settings: Settings, rounds: Rounds, stamp: RunStamp, verdict: Verdict, asker: Asker, bill: Bill) -> StoredSet:
     """The set as it stands in the store.
 

@@ -28,6 +28,8 @@ from fakes.workspace import (
 )
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, FlowRunFilter, FlowRunFilterId
+from prefect.client.schemas.objects import Artifact
+from prefect.client.schemas.sorting import ArtifactSort
 
 from engine.errors import (
     BudgetError,
@@ -42,6 +44,8 @@ from engine.errors import (
     UnpricedError,
 )
 from engine.model import POLES
+from engine.remedies import REMEDIES
+from engine.samples import Reason
 from engine.summary import RunResult
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
@@ -118,15 +122,14 @@ def list_subjects(frame: pd.DataFrame) -> set[str]:
     return set(frame["scenario"].map(lambda text: str(json.loads(text)["subject"])))
 
 
-async def count_task_runs(run_id: str) -> Counter[str]:
-    """The task runs by their task's name, once the last one has come in: the server takes them in some time later."""
+async def list_task_runs(run_id: str) -> list[str]:
+    """The names of the task runs, once the last one has come in: the server takes them in some time later."""
     one = FlowRunFilter(id=FlowRunFilterId(any_=[UUID(run_id)]))
-    names: Counter[str] = Counter()
+    names: list[str] = []
     async with get_client() as client:
         for _ in range(100):
-            runs = await client.read_task_runs(flow_run_filter=one, limit=200)
-            names = Counter(run.name.rsplit("-", 1)[0] for run in runs)
-            if names["write"]:
+            names = [run.name for run in await client.read_task_runs(flow_run_filter=one, limit=200)]
+            if any(name.startswith("write ") for name in names):
                 break
             await asyncio.sleep(0.2)
     return names
@@ -183,21 +186,29 @@ def test_store_reads_as_kept_rows_and_nothing_else(shaky_run: Run) -> None:
     assert {"synthesized"} == set(frame["provenance"])
 
 
-async def test_run_page_has_the_verdict_a_table_and_the_files(shaky_run: Run) -> None:
-    result = shaky_run.result
+async def read_page(run_id: str) -> dict[str, Artifact]:
+    """The artifacts of a run by their keys, in the order of the run page."""
+    its = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[UUID(run_id)]))
     async with get_client() as client:
-        its = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[result.run_id]))
-        found = {artifact.key or "": artifact for artifact in await client.read_artifacts(artifact_filter=its)}
-    page, estimate = str(found["synthesis"].data), str(found["estimate"].data)
+        found = await client.read_artifacts(artifact_filter=its, sort=ArtifactSort.ID_DESC)
+    return {artifact.key: artifact for artifact in found if artifact.key}
 
-    assert {"synthesis", "estimate", ""} == set(found)
-    assert ["markdown", "markdown", "progress"] == [found[key].type for key in ("synthesis", "estimate", "")]
-    assert 90 <= float(str(found[""].data)) <= 100
+
+async def test_run_page_has_the_verdict_first_a_picture_a_table_and_the_files(shaky_run: Run) -> None:
+    result = shaky_run.result
+    found = await read_page(result.run_id)
+    page, estimate = str(found["verdict"].data), str(found["estimate"].data)
+
+    assert "verdict" == next(iter(found))
+    assert {"verdict", "estimate", "progress"} == set(found)
+    assert ["markdown", "markdown", "progress"] == [found[key].type for key in ("verdict", "estimate", "progress")]
+    assert (100.0, "Done") == (float(str(found["progress"].data)), found["progress"].description)
 
     assert "| likely |" in estimate
     assert "openai/test costs nothing." in estimate
     assert "## Cost: nothing" in page
-    assert f"# {HANDLE}: 32 exemplars attached\n\nThe gate passed." in page
+    assert f"# {HANDLE}: 32 exemplars attached\n\n**The gate passed: 8 for each pole of 2 traits; " in page
+    assert "](data:image/svg+xml;base64," in page
     assert "| Clarity | negative | Obscure | 8 of 8 |" in page
     assert "## Variety" in page
     assert [f"`{result.samples}`" in page, f"`{result.report}`" in page] == [True, True]
@@ -207,13 +218,24 @@ def test_calls_in_flight_stay_within_the_limit(large_run: Run) -> None:
     assert 7 == large_run.provider.most_in_flight
 
 
-async def test_hundreds_of_cells_make_few_task_runs(large_run: Run) -> None:
-    rounds = int(pd.concat([read_kept(large_run.folder), read_rejected(large_run.folder)])["attempt"].max())
-    names = await count_task_runs(large_run.result.run_id)
+async def test_hundreds_of_cells_make_few_task_runs_each_with_a_name_and_counts(large_run: Run) -> None:
+    rows = pd.concat([read_kept(large_run.folder), read_rejected(large_run.folder)])
+    rounds, first = int(rows["attempt"].max()), int((rows["attempt"] == 1).sum())
+    names = await list_task_runs(large_run.result.run_id)
+    batches = [name for name in names if ": generate " in name]
 
     assert 4 * 60 * 2 <= len(list_cell_prompts(large_run.provider))
-    assert names["generate"] <= MAX_TASKS_A_ROUND * rounds
-    assert STEPS_BESIDE_GENERATE + rounds - 1 == names.total() - names["generate"]
+    assert len(batches) <= MAX_TASKS_A_ROUND * rounds
+    assert STEPS_BESIDE_GENERATE + rounds - 1 == len(names) - len(batches)
+    assert len(names) == len(set(names))
+    assert {
+        f"load {HANDLE}",
+        "plan 60 for each pole of 2 traits",
+        "round 1: generate 120 cells, part 2 of 4",
+        f"round 1: screen {first} exemplars",
+        "check 240 exemplars",
+        "write 240 exemplars",
+    } <= set(names)
 
 
 def test_quotas_are_exact_at_hundreds(large_run: Run) -> None:
@@ -404,7 +426,7 @@ def test_judge_that_refuses_the_key_is_named_by_its_own_settings(tmp_path: Path,
     ],
 )
 def test_replies_of_no_use_end_in_a_failed_run_that_keeps_its_rejected_rows(
-    workspace: Workspace, provider: Provider, style: Style, lacking: str, reason: str
+    workspace: Workspace, provider: Provider, style: Style, lacking: str, reason: Reason
 ) -> None:
     provider.behaviour = Behaviour(style=style)
     workspace.write_effort(exemplars_per_pole=2, top_up_rounds=1)
@@ -418,7 +440,9 @@ def test_replies_of_no_use_end_in_a_failed_run_that_keeps_its_rejected_rows(
 
     assert lacking in str(failure.value)
     assert f" × {reason} (such as: " in str(failure.value)
-    assert f"{HANDLE}: nothing was attached." in str(failure.value)
+    assert f"{HANDLE}: nothing was attached: " in str(failure.value)
+    assert " of 8 exemplars are lacking after 2 rounds; " in str(failure.value)
+    assert f" of them as {reason}: {REMEDIES[reason]}.\n" in str(failure.value)
     assert ["rejected", "rejected"] == [read_manifest(folder)["status"] for folder in (first, second)]
     assert [] == [path for path in workspace.list_files() if path.name == "samples.parquet"]
     assert len(list_last_prompts(provider)) == len(rejected)
@@ -437,7 +461,11 @@ async def test_failed_quota_is_a_failed_flow_run(workspace: Workspace, provider:
 
     assert run.state is not None
     assert "FAILED" == run.state.type.value
-    assert "nothing was attached" in str(run.state.message)
+    assert str(run.state.message).startswith(
+        f"{HANDLE}: nothing was attached: 4 of 4 exemplars are lacking after 1 round; 8 were rejected there, 8 of them "
+    )
+    assert "\n" not in str(run.state.message)
+    assert "Flow run encountered an exception" not in str(run.state.message)
 
 
 @pytest.mark.parametrize(

@@ -189,6 +189,33 @@ async def test_collector_that_comes_back_is_sent_what_comes_from_then_on(collect
     assert 2 == collector.sum("exemplars.calls", outcome="reused")
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("OTEL_METRIC_EXPORT_INTERVAL", "-1"),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "lead"),
+        ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "none of them"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "soon"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "no address at all"),
+    ],
+)
+def test_garbage_in_the_variables_fails_no_run(
+    prefect_server: str,
+    workspace: Workspace,
+    collector: Collector,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    name: str,
+    value: str,
+) -> None:
+    monkeypatch.setenv(name, value)
+    result = workspace.run()
+    said = [record for record in caplog.records if record.name == "exemplars.telemetry"]
+
+    assert ("attached", len(said) <= 1) == (result.status, True)
+    assert collector.points or said
+
+
 async def test_counts_of_a_meter_are_those_of_its_events(collector: Collector) -> None:
     sink = open_sink(CollectorSettings())
     meter = RunMeter(sink.instruments)
@@ -214,20 +241,33 @@ async def test_counts_of_a_meter_are_those_of_its_events(collector: Collector) -
     assert 7.0 == collector.sum("exemplars.run.duration", outcome="attached")
 
 
-@pytest.mark.parametrize(
-    "variables",
-    [
-        {},
-        {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_SDK_DISABLED": "true"},
-        {"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "http://127.0.0.1:1/v1/metrics", "OTEL_METRICS_EXPORTER": "none"},
-    ],
-)
 def test_run_without_a_collector_imports_nothing_of_it(
-    workspace: Workspace, tmp_path_factory: pytest.TempPathFactory, variables: dict[str, str]
+    workspace: Workspace, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     home = str(tmp_path_factory.getbasetemp() / "prefect-of-telemetry")
     program = (sys.executable, "-c", NOTHING, "synthesize", "u22a8.toolshed", "--effort", "low", "--json")
-    process = workspace.start(program=program, PREFECT_HOME=home, **variables)
+    process = workspace.start(program=program, PREFECT_HOME=home)
     out, err = process.communicate(timeout=180)
 
     assert (0, 1) == (process.returncode, out.count("attached")), err
+
+
+@pytest.mark.parametrize(
+    ("variables", "sends"),
+    [
+        ({}, False),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": ""}, False),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}, True),
+        ({"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "http://127.0.0.1:1/v1/metrics"}, True),
+        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://127.0.0.1:1/v1/traces"}, False),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_SDK_DISABLED": "TRUE"}, False),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_METRICS_EXPORTER": "none"}, False),
+    ],
+)
+def test_metrics_are_sent_where_opentelemetry_says_so(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], sends: bool
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+    assert sends == CollectorSettings().sends

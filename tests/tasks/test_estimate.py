@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from fakes.builders import make_level, make_test_plan
 from fakes.client import CHAT, PLAIN, FakeClient, HeardProgress
 from fakes.site import find_free_port
@@ -27,8 +28,9 @@ PRICED = replace(CHAT, price=Price(4e-7, 1.6e-6))
 
 
 async def test_estimate_has_the_judge_the_limit_and_what_is_kept_and_is_told_where_the_server_is_away(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("PREFECT__FLOW_RUN_ID", "11111111-1111-1111-1111-111111111111")
     plan = make_test_plan(level=make_level(judge_votes=1))
     rounds = Rounds(plan, Screener(plan, use_lengths=False), 1, WordVectors(), strict=False)
     limits, progress = Limits(4, max_cost_usd=0.5), HeardProgress()

@@ -1,0 +1,61 @@
+"""Remedies: where a run attaches nothing, what failed and what to do about it, in one sentence."""
+
+from collections import Counter
+from collections.abc import Mapping
+
+from engine.report_words import count_noun
+from engine.rounds import Rounds
+from engine.samples import Reason
+from engine.verdict import Verdict
+
+_REPEATS = "the synth model repeats itself, so take a stronger one or a higher temperature (data/effort.yaml)"
+_STRAYS = "the synth model does not keep to what it is asked for, so take a stronger one (data/effort.yaml)"
+_BLURS = "make the trait's description and its seeds tell the poles apart more clearly, or take a stronger synth model"
+_MORE = "give the effort more top_up_rounds (data/effort.yaml): what was asked is kept and not paid for again"
+
+REMEDIES: Mapping[Reason, str] = {
+    "unreadable": _STRAYS,
+    "wrong_label": _BLURS,
+    "too_short": _STRAYS,
+    "too_long": _STRAYS,
+    "truncated": _STRAYS,
+    "meta_talk": _STRAYS,
+    "placeholder": _STRAYS,
+    "label_leak": "add the words that give the pole away to the brief's failure_modes, or take a stronger synth model",
+    "prompt_echo": _STRAYS,
+    "wrong_language": "set the brief's language, or take a synth model that writes it",
+    "duplicate": _REPEATS,
+    "near_duplicate": _REPEATS,
+    "seed_copy": _REPEATS,
+    "held_out_overlap": _MORE,
+    "refused": "the provider would not write it, so word the model's brief otherwise or take another synth model",
+    "cell_failed": "see the log for what the provider said, and start again: what was answered is kept",
+    "voice_drift": "add seeds in the voice that is wanted, or take a stronger synth model",
+    "off_pole": _BLURS,
+    "surplus": _MORE,
+}
+_SEE_GATE = "see the gate's results in the report, and put right the samples or the suite that they name"
+
+
+def explain_failure(rounds: Rounds, verdict: Verdict) -> str:
+    """The sentence of a verdict that is no success: what is lacking and mostly why, or what the gate found."""
+    lacking = sum(rounds.choice.lack.values())
+    if lacking:
+        return _explain_lack(rounds, lacking)
+    more = len(verdict.failed) - 1
+    also = f" (and {count_noun(more, 'more finding')})" if more > 0 else ""
+    return f"{verdict.failed[0].rstrip('.')}{also}; {_SEE_GATE}."
+
+
+def _explain_lack(rounds: Rounds, lacking: int) -> str:
+    """By the reason for which most was rejected of what is lacking; ``surplus`` is one only where there is no other."""
+    lack = rounds.choice.lack
+    wanted = rounds.plan.wanted * len(lack)
+    after = count_noun(rounds.round_no, "round")
+    said = f"{lacking:,} of {count_noun(wanted, 'exemplar')} are lacking after {after}"
+    rejected = [item for item in rounds.choice.rejected if lack[item.trait, item.pole]]
+    counts = Counter(item.reason for item in rejected if item.reason)
+    if not counts:
+        return f"{said}, since nothing came back; see the log for what the provider said, and start again."
+    reason, count = min(counts.items(), key=lambda item: (item[0] == "surplus", -item[1], item[0]))
+    return f"{said}; {len(rejected):,} were rejected there, {count:,} of them as {reason}: {REMEDIES[reason]}."

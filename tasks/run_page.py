@@ -1,0 +1,193 @@
+"""The run page's verdict as markdown: in one sentence, a picture, counts, samples to read, files, and what it cost."""
+
+import base64
+from collections.abc import Sequence
+
+from engine.costs import Bill, Costs, sum_costs
+from engine.estimate import Estimate
+from engine.model import POLES
+from engine.page_picture import MAX_TRAITS, draw_page
+from engine.remedies import explain_failure
+from engine.report_costs import NOTHING, list_remarks, tell_spent, tell_tokens
+from engine.report_variety import MEASURES, Measure, tell_coverage, tell_figure
+from engine.report_words import EXPLANATIONS, count_noun, tell_cost
+from engine.rounds import Rounds
+from engine.sample_set import REPORT, SAMPLES
+from engine.screen import count_reasons
+from engine.store import StoredSet
+from engine.summary import count_kept
+from engine.variety import PoleVariety
+from engine.verdict import Verdict
+
+SHOWN_SAMPLES = 3
+BAR_CELLS = 16
+
+# One of Prefect's two pages shows character references as they are written, and knows no other escape than this.
+_MARKUP = str.maketrans({character: f"\\{character}" for character in "\\`*_[]<>#|&~"})
+
+
+def tell_verdict(rounds: Rounds, verdict: Verdict) -> tuple[str, str]:
+    """The verdict's headline, and a sentence: what it is made of, or what failed and what to do."""
+    done = "set aside for evaluation" if rounds.plan.synth_type == "enrich" else "attached"
+    if not verdict.success:
+        return f"nothing was {done}", f"The gate failed: {explain_failure(rounds, verdict)}"
+    headline = f"{count_noun(len(rounds.choice.chosen), 'exemplar')} {done}"
+    traits = count_noun(len(rounds.plan.model.traits), "trait")
+    more = f"{len(rounds.choice.rejected):,} more were rejected"
+    return headline, f"The gate passed: {rounds.plan.wanted} for each pole of {traits}; {more}."
+
+
+def write_page(
+    rounds: Rounds, verdict: Verdict, stored: StoredSet, estimate: Estimate, bill: Bill, api_url: str | None = None
+) -> str:
+    """The markdown of a run that came to its verdict; ``api_url`` is the door's address, where there is one."""
+    sections = [
+        _write_verdict(rounds, verdict),
+        _write_picture(rounds),
+        _write_counts(rounds),
+        *(_write_samples(rounds) if verdict.success else ()),
+        _write_files(verdict, stored, api_url),
+        _write_reasons(rounds),
+        _write_costs(rounds, sum_costs(rounds, bill), estimate),
+        _write_variety(rounds, verdict),
+    ]
+    return "\n\n".join(section for section in sections if section)
+
+
+def write_error(handle: str, message: str) -> str:
+    """The markdown of a run that an error ended: its first line, which says what to do, and its details."""
+    first, *details = message.splitlines() or ["no reason is known"]
+    return "\n".join(
+        [f"# {handle}: nothing was attached", "", f"**{escape(first)}**", "", *(f"- {_cell(line)}" for line in details)]
+    )
+
+
+def escape(text: str) -> str:
+    """Text as markdown shows it, never as markup: it may come from a language model."""
+    return text.translate(_MARKUP)
+
+
+def _write_verdict(rounds: Rounds, verdict: Verdict) -> str:
+    headline, sentence = map(escape, tell_verdict(rounds, verdict))
+    lines = [f"# {rounds.plan.model.handle}: {headline}", "", f"**{sentence}**"]
+    found = () if verdict.success else rounds.explain_lack() or verdict.failed
+    for title, sentences in (("", found), ("Warnings:", (*verdict.warnings, *rounds.explain_review()))):
+        if sentences:
+            lines += ["", title, "", *(f"- {escape(item)}" for item in sentences)]
+    return "\n".join(lines)
+
+
+def _write_picture(rounds: Rounds) -> str:
+    """The picture itself: the page fetches nothing, and no server of ours need be up when it is looked at."""
+    drawn = base64.b64encode(draw_page(rounds).encode()).decode()
+    lines = [f"![Kept of wanted, and where samples lie between the poles](data:image/svg+xml;base64,{drawn})", ""]
+    lines.append(
+        "Right of the middle a text reads as the positive pole, left of it as the negative one. Above the line stands "
+        "what was asked for at the positive pole; pale marks were rejected."
+    )
+    more = len(rounds.plan.model.traits) - MAX_TRAITS
+    return "\n".join([*lines, f"{count_noun(more, 'more trait')} in the report."] if more > 0 else lines)
+
+
+def _write_counts(rounds: Rounds) -> str:
+    kept = count_kept(rounds)
+    rows = ["| trait | pole | reads as | kept of wanted |", "|---|---|---|--:|"]
+    for trait in rounds.plan.model.traits:
+        for pole in POLES:
+            count = f"{kept[trait.key, pole]} of {rounds.plan.wanted}"
+            rows.append(f"| {_cell(trait.name)} | {pole} | {_cell(trait.label(pole))} | {count} |")
+    return "\n".join(rows)
+
+
+def _write_costs(rounds: Rounds, costs: Costs, estimate: Estimate) -> str:
+    """What was estimated beside what was spent, and where prices are known a row for each trait and pole."""
+    likely = estimate.total.likely
+    calls = f"Replies: {costs.total.replies:,}, likely {likely.calls:,}. Tokens: {tell_tokens(costs.total)}."
+    if costs.is_free:
+        return f"## Cost: nothing\n\n{calls}"
+    expected = "" if likely.cost_usd is None else f", likely {tell_cost(likely.cost_usd)}"
+    lines = [f"## Cost: {escape(tell_spent(costs))}{expected}", "", calls, *map(escape, list_remarks(costs))]
+    if costs.total.usd is None:
+        return "\n".join(lines)
+    traits = {trait.key: trait for trait in rounds.plan.model.traits}
+    rows = ["| trait | pole | cost | kept | for each kept |", "|---|---|--:|--:|--:|"]
+    for pole in costs.poles:
+        trait = traits[pole.trait]
+        figures = f"{_tell_usd(pole.usd)} | {pole.kept} | {_tell_usd(pole.usd_per_kept)}"
+        rows.append(f"| {_cell(trait.name)} | {_cell(trait.label(pole.pole))} | {figures} |")
+    rows.append(f"| shared by all | | {_tell_usd(costs.shared_usd)} | | |")
+    kept = sum(pole.kept for pole in costs.poles)
+    rows.append(f"| **together** | | {_tell_usd(costs.total.usd)} | {kept} | {_tell_usd(costs.per_kept_usd)} |")
+    return "\n".join([*lines, "", *rows])
+
+
+def _tell_usd(usd: float | None) -> str:
+    return NOTHING if usd is None else tell_cost(usd)
+
+
+def _write_reasons(rounds: Rounds) -> str:
+    reasons = count_reasons(rounds.choice.rejected)
+    if not reasons:
+        return "Nothing was rejected."
+    most = max(reasons.values())
+    rows = [f"## Rejected: {sum(reasons.values())}", "", "| reason | count | |", "|---|---|---|"]
+    for reason, count in reasons.items():
+        bar = "█" * max(1, round(BAR_CELLS * count / most))
+        rows.append(f"| {reason} | {count} | `{bar}` |")
+    # The page does not wrap the cells of a table, so what a reason means stands below it.
+    meanings = [f"- **{reason}**: {_cell(EXPLANATIONS[reason])}" for reason in reasons]
+    return "\n".join([*rows, "", *meanings])
+
+
+def _write_variety(rounds: Rounds, verdict: Verdict) -> str:
+    """A table for each trait that has exemplars, the seeds' figures in brackets.
+
+    Figures stand below one another and poles side by side: the page cuts off what is wider than it.
+    """
+    tables = []
+    for trait in rounds.plan.model.traits:
+        measured = [item for item in verdict.variety if item.trait == trait.key and item.exemplars.count]
+        if not measured:
+            continue
+        poles = [_cell(trait.label(pole)) for pole in POLES for item in measured if item.pole == pole]
+        rows = [[measure.name.lower(), *(_tell(measure, item) for item in measured)] for measure in MEASURES]
+        rows.append(["scenarios used", *(tell_coverage(item.coverage) for item in measured)])
+        head = [f"| {_cell(trait.name)} | {' | '.join(poles)} |", "|---" * (len(poles) + 1) + "|"]
+        tables.append("\n".join([*head, *(f"| {' | '.join(row)} |" for row in rows)]))
+    if not tables:
+        return ""
+    meanings = "\n".join(f"- **{measure.name}**: {measure.meaning}" for measure in MEASURES)
+    return "\n\n".join(["## Variety", *tables, "In brackets: the seeds of that pole.", meanings])
+
+
+def _tell(measure: Measure, item: PoleVariety) -> str:
+    seeds = f" ({tell_figure(measure, item.seeds)})" if item.seeds else ""
+    return tell_figure(measure, item.exemplars) + seeds
+
+
+def _write_samples(rounds: Rounds) -> Sequence[str]:
+    sections = ["## Samples"]
+    for trait in rounds.plan.model.traits[:MAX_TRAITS]:
+        lines = [f"### {escape(trait.name)}"]
+        for pole in POLES:
+            chosen = [item for item in rounds.choice.chosen if item.trait == trait.key and item.pole == pole]
+            lines += ["", f"**{escape(trait.label(pole))}**", ""]
+            lines += [f"- {escape(' '.join((item.text or '').split()))}" for item in chosen[:SHOWN_SAMPLES]]
+        sections.append("\n".join(lines))
+    return sections
+
+
+def _write_files(verdict: Verdict, stored: StoredSet, api_url: str | None) -> str:
+    lines = [f"- samples: `{stored.file(SAMPLES)}`"] if verdict.success else []
+    lines.append(f"- report: `{stored.file(REPORT)}`")
+    if api_url:
+        # A browser does not follow a link to a file out of this page.
+        address = f"{api_url.rstrip('/')}/v1/runs/{stored.run_id}/report"
+        lines.append(
+            f"- [the report in the browser]({address}): its dialog takes a key for the password, any user name"
+        )
+    return "\n".join(["## Files", "", *lines])
+
+
+def _cell(text: str) -> str:
+    return escape(" ".join(text.split()))

@@ -1,0 +1,98 @@
+"""A fleet: machines that share Prefect, an object store and a provider, and neither a folder nor a home."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from fakes.s3 import BUCKET, S3
+from fakes.site import POOL, Site, open_site
+from fakes.workspace import Workspace
+
+from engine.files import replace_file
+
+MACHINE = "EXEMPLARS_TEST_MACHINE"
+MODELS_URI, SAMPLES_URI, REPLIES_URI = (f"s3://{BUCKET}/{name}" for name in ("models", "samples", "replies"))
+
+
+class Fleet:
+    """Its catalogue, samples and replies are on the object store; the site's own workspace holds the server alone."""
+
+    def __init__(self, site: Site, s3: S3) -> None:
+        self.site = site
+        self._s3 = s3
+        self._folder = site.workspace.folder / "machines"
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What every machine is told of what all share."""
+        shared = {"MODELS_URI": MODELS_URI, "SAMPLES_URI": SAMPLES_URI, "REPLIES_URI": REPLIES_URI}
+        return self._s3.variables | {f"EXEMPLARS_{name}": uri for name, uri in shared.items()}
+
+    def upload_models(self) -> None:
+        """Puts the workspace's catalogue on the store."""
+        root = self.site.workspace.folder / "models"
+        for path in root.rglob("*"):
+            if path.is_file():
+                replace_file(f"{MODELS_URI}/{path.relative_to(root)}", path.read_bytes())
+
+    def start_machine(self, name: str, limit: int = 1, *queues: str) -> None:
+        """A worker with a folder, a home and a cache of its own."""
+        place = self._folder / name
+        place.mkdir(parents=True)
+        own = {"HOME": str(place), "PREFECT_HOME": str(place / "prefect"), MACHINE: name}
+        asked = [part for queue in queues for part in ("--work-queue", queue)]
+        with (place / "worker.log").open("ab") as log:
+            self.site.processes[name] = subprocess.Popen(
+                [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--limit", str(limit), *asked],
+                cwd=place,
+                env={**self.site.variables, **self.variables, **own, "EXEMPLARS_CACHE_DIR": str(place / "cache")},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def lose_machine(self, name: str) -> None:
+        """Kills all that runs on it at one instant, and deletes its folder."""
+        self.site.processes.pop(name)
+        while doomed := self.list_processes(name):
+            for pid in doomed:
+                os.kill(pid, signal.SIGKILL)
+        shutil.rmtree(self._folder / name, ignore_errors=True)
+
+    def list_processes(self, name: str) -> list[int]:
+        """What runs on a machine and is not dead."""
+        marked = f"{MACHINE}={name}".encode()
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                alive = (folder / "stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+                if alive and marked in (folder / "environ").read_bytes().split(b"\0"):
+                    found.append(int(folder.name))
+            except OSError:
+                continue
+        return found
+
+    def start_backfill(self, **parameters: object) -> str:
+        """Asks for a backfill and returns its run id."""
+        deployment = self.site.ask("GET", "/deployments/name/backfill/on-demand")
+        asked: dict[str, Any] = {"parameters": parameters}
+        created = self.site.ask("POST", f"/deployments/{deployment['id']}/create_flow_run", **asked)
+        return str(created["id"])
+
+
+@contextmanager
+def open_fleet(workspace: Workspace, s3: S3) -> Iterator[Fleet]:
+    """A fleet without a machine as yet, whose Prefect server is up and deployed to."""
+    with open_site(workspace) as site:
+        site.start_server()
+        site.deploy()
+        fleet = Fleet(site, s3)
+        fleet.upload_models()
+        yield fleet

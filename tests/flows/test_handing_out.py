@@ -1,0 +1,127 @@
+"""A backfill on several machines: parts go to whichever worker is free, and a machine that is lost loses no model."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from fakes.catalogue import NAMESPACE, make_catalogue, name_model
+from fakes.fleet import SAMPLES_URI, Fleet, open_fleet
+from fakes.provider import Behaviour, Provider, serve_provider
+from fakes.s3 import S3, serve_s3
+
+from engine.ledger import read_ledger
+from engine.store import list_sets
+
+pytestmark = pytest.mark.slow
+
+COUNT = 8
+SECONDS = 240.0
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3]:
+    with serve_s3() as server:
+        server.enter(monkeypatch)
+        yield server
+
+
+@pytest.fixture
+def provider() -> Iterator[Provider]:
+    with serve_provider(Behaviour(seconds=0.1)) as served:
+        yield served
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, provider: Provider, s3: S3) -> Iterator[Fleet]:
+    with open_fleet(make_catalogue(tmp_path, provider, COUNT), s3) as opened:
+        yield opened
+
+
+def count_sets() -> dict[str, int]:
+    """How many attached sets each model has in the store that all machines share."""
+    handles = [name_model(number) for number in range(COUNT)]
+    return {handle: len(list_sets(SAMPLES_URI, handle, "train")) for handle in handles}
+
+
+def wait_for_end(fleet: Fleet, run_id: str) -> tuple[str, str]:
+    wait_until(lambda: fleet.site.read_state(run_id)[0] in {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
+    return fleet.site.read_state(run_id)
+
+
+def list_parts(fleet: Fleet, run_id: str) -> list[str]:
+    """The states of the parts of a backfill."""
+    asked = {"parent_flow_run_id": {"any_": [run_id]}, "tags": {"all_": ["part"]}}
+    return [run["state_type"] for run in fleet.site.ask("POST", "/flow_runs/filter", flow_runs=asked)]
+
+
+def test_machine_that_is_lost_loses_no_model_and_one_that_is_added_takes_its_share(
+    fleet: Fleet, provider: Provider
+) -> None:
+    for name in ("first", "second"):
+        fleet.start_machine(name)
+    run_id = fleet.start_backfill(namespace=NAMESPACE, effort="low", models_at_once=2, part_size=2)
+    wait_until(lambda: "RUNNING" in list_parts(fleet, run_id) and sum(count_sets().values()) >= 1)
+    parent = next(name for name in ("first", "second") if holds(fleet, name, run_id))
+    fleet.lose_machine("second" if parent == "first" else "first")
+    fleet.start_machine("third")
+    state, message = wait_for_end(fleet, run_id)
+    ledger = read_ledger(SAMPLES_URI, run_id)
+
+    assert ("COMPLETED", {"attached": COUNT}) == (state, ledger.count()), message
+    assert {name_model(number): 1 for number in range(COUNT)} == count_sets()
+    # One model at a time was lost with at most so many replies as had not been put on the store, or were in flight.
+    assert provider.repeated <= 2 * 32
+
+
+def test_pool_without_another_worker_costs_time_and_nothing_else(fleet: Fleet, provider: Provider) -> None:
+    fleet.start_machine("alone")
+    run_id = fleet.start_backfill(namespace=NAMESPACE, effort="low", part_size=3)
+    state, message = wait_for_end(fleet, run_id)
+
+    assert "COMPLETED" == state, message
+    assert {name_model(number): 1 for number in range(COUNT)} == count_sets()
+    assert {"CANCELLED"} == set(list_parts(fleet, run_id))
+    assert 0 == provider.repeated
+
+
+def test_cancel_stops_the_parts_on_other_machines_too(fleet: Fleet, provider: Provider) -> None:
+    provider.behaviour = Behaviour(hold_after=40)
+    for name in ("first", "second"):
+        fleet.start_machine(name)
+    run_id = fleet.start_backfill(namespace=NAMESPACE, effort="low", part_size=3)
+    wait_until(lambda: "RUNNING" in list_parts(fleet, run_id) and provider.in_flight > 0)
+    fleet.site.ask("POST", f"/flow_runs/{run_id}/set_state", state={"type": "CANCELLING"})
+    state, message = wait_for_end(fleet, run_id)
+    wait_until(lambda: set(list_parts(fleet, run_id)) <= {"CANCELLED"})
+    calls = provider.calls.total()
+    provider.behaviour = Behaviour()
+    live = fleet.site.ask(
+        "POST",
+        "/flow_runs/filter",
+        flows={"name": {"any_": ["synthesize"]}},
+        flow_runs={"state": {"type": {"any_": ["PENDING", "RUNNING", "SCHEDULED", "CANCELLING"]}}},
+    )
+
+    assert "CANCELLED" == state, message
+    assert [] == live
+    assert calls == provider.calls.total()
+
+
+def holds(fleet: Fleet, name: str, run_id: str) -> bool:
+    """Whether a machine has the process of a run."""
+    marked = f"PREFECT__FLOW_RUN_ID={run_id}".encode()
+    for pid in fleet.list_processes(name):
+        try:
+            if marked in Path(f"/proc/{pid}/environ").read_bytes():
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def wait_until(reached: Callable[[], bool]) -> None:
+    end = time.monotonic() + SECONDS
+    while not reached():
+        assert time.monotonic() < end
+        time.sleep(0.5)

@@ -1,0 +1,148 @@
+"""The verdict on the run page: what it says first, what is drawn, what it says of money, and a server that is away."""
+
+from dataclasses import replace
+
+from fakes.builders import make_exemplar, make_level, make_model, make_test_plan, make_trait
+from fakes.client import CHAT, PLAIN
+from fakes.site import find_free_port
+from fakes.word_vectors import WordVectors
+from prefect.logging import disable_run_logger
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from engine.costs import Attempt, Bill, Spending
+from engine.estimate import estimate_plan
+from engine.llm import Endpoint
+from engine.model import POLES, Model
+from engine.prices import FREE, Price
+from engine.rounds import Rounds
+from engine.screen import Screener
+from engine.store import StoredSet
+from engine.verdict import Verdict
+from tasks.report import report
+from tasks.run_page import escape, tell_verdict, write_error, write_page
+
+VERDICT = Verdict(True, (), (), (), {}, ())
+PRICED = replace(CHAT, price=Price(4e-7, 1.6e-6))
+NOTHING_SPENT = Bill()
+STORED = StoredSet("samples/run=1", {"run_id": "11111111-1111-1111-1111-111111111111"})
+FAILED = Verdict(False, ("Expected that no text occurs twice: 1 of them.", "Another."), (), (), {}, ())
+
+
+def make_rounds(wanted: int = 1, model: Model | None = None) -> Rounds:
+    """One exemplar at each pole, for ten cents each."""
+    plan = make_test_plan(model, level=make_level(wanted))
+    rounds = Rounds(plan, Screener(plan, use_lengths=False), 1, WordVectors(), strict=False)
+    rounds.take(
+        [
+            replace(make_exemplar(f"A text that is {pole}.", pole, trait=trait.key), cost_usd=0.1)
+            for trait in plan.model.traits
+            for pole in POLES
+        ]
+    )
+    return rounds
+
+
+def summarize(
+    endpoint: Endpoint = PRICED, bill: Bill = NOTHING_SPENT, rounds: Rounds | None = None, verdict: Verdict = VERDICT
+) -> str:
+    rounds = rounds or make_rounds()
+    return write_page(rounds, verdict, STORED, estimate_plan(rounds.plan, endpoint, None, 1.0), bill)
+
+
+def test_passed_gate_is_told_first_then_the_picture_the_counts_the_samples_and_the_files() -> None:
+    page = summarize()
+    places = [
+        page.index(said)
+        for said in (
+            "# u22a8.test: 2 exemplars attached\n\n**The gate passed: 1 for each pole of 1 trait; 0 more were rejected",
+            "](data:image/svg+xml;base64,",
+            "| Clarity | positive | Clear | 1 of 1 |",
+            "### Clarity\n\n**Clear**\n\n- A text that is positive.\n\n**Obscure**\n\n- A text that is negative.",
+            "- samples: `samples/run=1/samples.parquet`",
+            "Nothing was rejected.",
+            "## Cost: ",
+        )
+    ]
+
+    assert sorted(places) == places
+
+
+def test_lack_is_told_first_with_what_to_do_and_then_pole_by_pole() -> None:
+    page = summarize(rounds=make_rounds(wanted=3), verdict=FAILED)
+    headline, sentence = tell_verdict(make_rounds(wanted=3), FAILED)
+
+    assert "nothing was attached" == headline
+    assert sentence.startswith("The gate failed: 4 of 6 exemplars are lacking after 0 rounds, ")
+    assert page.startswith("# u22a8.test: nothing was attached\n\n**The gate failed: 4 of 6 exemplars are lacking ")
+    assert "\n- clarity, positive (Clear): 1 of 3, 2 lacking" in page
+    assert "A text that is positive." not in page
+
+
+def test_finding_of_the_gate_is_told_first_where_nothing_is_lacking() -> None:
+    page = summarize(verdict=FAILED)
+
+    assert "**The gate failed: Expected that no text occurs twice: 1 of them (and 1 more finding); see the " in page
+    assert "\n- Another.\n" in page
+
+
+def test_report_in_the_browser_is_linked_where_there_is_a_door() -> None:
+    rounds = make_rounds()
+    expected = estimate_plan(rounds.plan, PRICED, None, 1.0)
+    linked = write_page(rounds, VERDICT, STORED, expected, Bill(), "https://door.test/")
+
+    assert f"(https://door.test/v1/runs/{STORED.run_id}/report)" in linked
+    assert "](http" not in summarize()
+
+
+def test_page_of_many_traits_draws_six_and_says_how_many_more_there_are() -> None:
+    model = make_model(*(make_trait(f"trait-{number}") for number in range(9)))
+    page = summarize(rounds=make_rounds(model=model))
+
+    assert "3 more traits in the report." in page
+    assert 9 == page.count("| positive | Clear | ")
+
+
+def test_error_is_told_first_with_its_details_below() -> None:
+    page = write_error("u22a8.test", "model.yaml: 2 mistakes.\n  line 3: *no*\n  line 4: none")
+
+    assert page.startswith("# u22a8.test: nothing was attached\n\n**model.yaml: 2 mistakes.**\n\n")
+    assert page.endswith("\n- line 3: \\*no\\*\n- line 4: none")
+
+
+def test_markup_of_a_text_is_shown_as_it_is_written() -> None:
+    assert r"\<img src=x\> \[a\](b) \*c\* too\_short" == escape("<img src=x> [a](b) *c* too_short")
+    assert r"\`d\` \| \&lt; \\ \~\~ \#" == escape(r"`d` | &lt; \ ~~ #")
+
+
+def test_cost_stands_beside_the_estimate_with_a_row_for_each_pole_and_the_sums() -> None:
+    bill = Bill(Spending(0.22, 3, 1200, 0, 0.0, 240), Attempt(limit_usd=1.0))
+    summary = summarize(PRICED, bill)
+
+    assert "## Cost: $0.22, likely $0.00" in summary
+    assert "Replies: 3, likely 13. Tokens: 1,200 in, 240 out." in summary
+    assert "The run's limit was $1.00." in summary
+    assert "| Clarity | Clear | $0.10 | 1 | $0.10 |" in summary
+    assert "| shared by all | | $0.0200 | | |" in summary
+    assert "| **together** | | $0.22 | 2 | $0.11 |" in summary
+
+
+def test_run_that_cost_nothing_says_so_and_no_more() -> None:
+    summary = summarize(replace(PLAIN, price=FREE), Bill(Spending(usd=0.0, replies=3)))
+
+    assert "## Cost: nothing" in summary
+    assert "$" not in summary
+
+
+def test_model_without_a_price_is_named_and_has_no_table_of_costs() -> None:
+    summary = summarize(CHAT, Bill(Spending(replies=3), Attempt(unpriced=("openai/test",))))
+
+    assert "## Cost: not known for openai/test\n" in summary
+    assert "No price is known for openai/test: its cost is not counted." in summary
+    assert "for each kept" not in summary
+
+
+async def test_server_that_is_away_fails_no_run_whose_set_is_in_the_store() -> None:
+    rounds = make_rounds()
+    away = {PREFECT_API_URL: f"http://127.0.0.1:{find_free_port()}/api"}
+    with temporary_settings(away), disable_run_logger():
+        await report(rounds, VERDICT, STORED, estimate_plan(rounds.plan, PRICED, None, 1.0), Bill())
