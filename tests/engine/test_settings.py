@@ -180,4 +180,4 @@ def test_address_of_alerts_is_there_to_use_and_not_to_see(monkeypatch: pytest.Mo
 
     assert settings.alert_url is not None
     assert "http://127.0.0.1:9/hook?token=abc" == settings.alert_url.get_secret_value()
-    assert "token" not in repr(settings)
+    assert "hook" not in repr(settings)

@@ -18,6 +18,7 @@ from flows.automations import (
 )
 from flows.backfill import backfill
 from flows.cli import quiet_libraries
+from flows.prune import prune
 from flows.synthesize import synthesize
 
 VARIABLE = "PREFECT_FLOWS_HEARTBEAT_FREQUENCY"
@@ -48,7 +49,7 @@ def test_watches_are_of_our_flows_alone() -> None:
     automations = [describe_automation(watch) for watch in WATCHES]
     related = [automation.model_dump(mode="json")["trigger"]["match_related"] for automation in automations]
 
-    assert {synthesize.name, backfill.name, "prune"} == set(FLOW_NAMES)
+    assert {synthesize.name, backfill.name, prune.name} == set(FLOW_NAMES)
     assert [{"prefect.resource.role": "flow", "prefect.resource.name": list(FLOW_NAMES)}] * 3 == related
 
 

@@ -26,7 +26,13 @@ pytestmark = pytest.mark.slow
 
 # Of one model's runs at once all but one would give way.
 LIVING = "u22a8.living"
-DEPLOYMENTS = ("backfill/nightly", "backfill/on-demand", "synthesize/nightly", "synthesize/on-demand")
+DEPLOYMENTS = (
+    "backfill/nightly",
+    "backfill/on-demand",
+    "prune/nightly",
+    "synthesize/nightly",
+    "synthesize/on-demand",
+)
 NAMES = sorted(watch.name for watch in WATCHES)
 
 
@@ -47,7 +53,7 @@ def test_second_deploy_changes_nothing(site: Site) -> None:
         "  work pool: exemplars (process) made",
         "  queues: interactive, backfill, parts made",
         f"  deployments: {', '.join(DEPLOYMENTS)} made",
-        "  schedules: backfill/nightly, synthesize/nightly off, to be switched on in the UI",
+        "  schedules: backfill/nightly, prune/nightly, synthesize/nightly off, to be switched on in the UI",
         "  automations: 3 made",
         "  alerts of failed nightly runs: off (EXEMPLARS_ALERT_URL is not set)",
     ] == first.splitlines()
@@ -105,7 +111,7 @@ def test_what_people_have_set_up_stays(site: Site) -> None:
         site.ask("DELETE", f"/deployments/{site.find_deployment(name)['id']}")
     site.ask("DELETE", "/work_pools/exemplars/queues/backfill")
 
-    assert "schedules: synthesize/nightly on; backfill/nightly off" in said
+    assert "schedules: synthesize/nightly on; backfill/nightly, prune/nightly off" in said
     assert before == after
     assert 2 == len(after[1])
     assert all(active for _, _, active in after[1])
@@ -125,7 +131,7 @@ def test_two_that_deploy_at_once_to_an_empty_server_leave_one_of_everything(site
 
     assert ["", ""] == said
     assert NAMES == sorted(name for name, _ in found["automations"])
-    assert 4 == len(found["deployments"])
+    assert len(DEPLOYMENTS) == len(found["deployments"])
     assert 4 == len(found["queues"])
 
 
@@ -142,10 +148,7 @@ def test_server_of_an_older_version_is_brought_up_to_date(site: Site) -> None:
     site.ask("DELETE", f"/flow_runs/{run['id']}")
 
     assert "queues: interactive, backfill, parts made" in said
-    assert (
-        "deployments: backfill/nightly, backfill/on-demand, synthesize/nightly made; synthesize/on-demand changed"
-        in said
-    )
+    assert f"deployments: {', '.join(DEPLOYMENTS[:-1])} made; synthesize/on-demand changed" in said
     assert "automations: 1 changed, 2 there" in said
     assert deployment["id"] == found["id"]
     assert ("flows.synthesize.synthesize", [], "interactive") == (
@@ -216,7 +219,7 @@ def test_pool_of_containers_gets_an_image_and_time_to_pull_it(site: Site) -> Non
     assert (3, True) == (code, "Build one from the Dockerfile" in refused and "set EXEMPLARS_IMAGE" in refused)
     assert "work pool: exemplars (docker) there" in said
     # Deployments outlive their pool, and so does what was set up at them.
-    assert "schedules: backfill/nightly on; synthesize/nightly off" in said
+    assert "schedules: backfill/nightly on; prune/nightly, synthesize/nightly off" in said
     assert ("registry/exemplars:1", "30") == (given["image"], given["env"]["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"])
     assert {90, 900, 120} == seconds
     assert "automations: 1 changed, 2 there" in back

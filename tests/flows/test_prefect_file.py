@@ -24,7 +24,7 @@ NIGHTLY = "backfill/nightly"
 
 
 def test_deployments_have_the_names_that_others_rely_on() -> None:
-    wanted = {"synthesize/on-demand", "synthesize/nightly", "backfill/on-demand", NIGHTLY}
+    wanted = {"synthesize/on-demand", "synthesize/nightly", "backfill/on-demand", NIGHTLY, "prune/nightly"}
 
     assert ROOT / "prefect.yaml" == PREFECT_FILE.resolve()
     assert wanted <= set(ITEMS)
