@@ -28,7 +28,9 @@ from flows.crew import Crew
 from flows.handing_out import HandingOut
 from flows.house import Beside, open_house
 from flows.ledger_page import LedgerPage, publish_ledger
+from flows.logs import set_up_logs
 from flows.lookout import Lookout, explain_cancelled
+from flows.scheduled import release_events
 from flows.synthesize import Handle, run_synthesis
 
 Namespace = Annotated[str, Field(pattern=NAMESPACE_PATTERN, max_length=100)]
@@ -75,7 +77,9 @@ async def backfill(
             together.
     """
     outlive_listeners()
+    await release_events(get_run_logger())
     settings = read_settings()
+    set_up_logs(settings.log_format)
     earlier = read_ledger(settings.locate(settings.samples_uri), str(flow_run.get_id()))
     done = frozenset(row.run_id for row in earlier.list_in("attached") if row.run_id)
     named = tuple(handles or ())

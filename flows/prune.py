@@ -1,12 +1,13 @@
 """The flow that prunes: what is old and of no use goes, by a schedule; a dry run only says what would."""
 
+import asyncio
 import logging
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import httpx
 from prefect import flow, get_run_logger
-from prefect.artifacts import create_markdown_artifact
+from prefect.artifacts import acreate_markdown_artifact
 from pydantic import Field
 
 from engine.errors import StoreError
@@ -14,6 +15,7 @@ from engine.settings import read_settings
 from flows.console import outlive_listeners
 from flows.logs import set_up_logs
 from flows.pruning import Ages, Pruned, prune_all
+from flows.scheduled import release_events
 from tasks.run_page import escape
 
 Days = Annotated[int, Field(ge=1, le=36_500)]
@@ -22,7 +24,7 @@ SHOWN_LINES = 200
 
 
 @flow(name="prune", flow_run_name="prune")
-def prune(dry_run: bool = True, rejected_days: Days = 30, runs_days: Days = 90) -> None:
+async def prune(dry_run: bool = True, rejected_days: Days = 30, runs_days: Days = 90) -> None:
     """Takes away what is old: rejected sets, replies of plans that nobody uses, finished runs. Never an attached set.
 
     Args:
@@ -33,13 +35,15 @@ def prune(dry_run: bool = True, rejected_days: Days = 30, runs_days: Days = 90) 
             read from and the one that its next request is chained to.
     """
     outlive_listeners()
+    await release_events(get_run_logger())
     settings = read_settings()
     set_up_logs(settings.log_format)
     lines = _Lines(get_run_logger())
-    pruned = prune_all(settings, Ages(rejected_days, runs_days), datetime.now(UTC), dry_run, lines.tell)
+    ages = Ages(rejected_days, runs_days)
+    pruned = await asyncio.to_thread(prune_all, settings, ages, datetime.now(UTC), dry_run, lines.tell)
     get_run_logger().info("%s", pruned.describe())
     try:
-        create_markdown_artifact(
+        await acreate_markdown_artifact(
             key="pruned", markdown=write_page(pruned, lines.shown, lines.count), description=pruned.describe()
         )
     except httpx.HTTPError as error:

@@ -68,7 +68,7 @@ def read_page(client: SyncPrefectClient) -> str:
 
 
 def test_dry_run_is_the_default_and_shows_what_would_go(site: Site, client: SyncPrefectClient) -> None:
-    prune(runs_days=36_500)
+    asyncio.run(prune(runs_days=36_500))
     page = read_page(client)
 
     assert page.startswith("# A dry run: nothing was taken away")
@@ -81,7 +81,7 @@ def test_dry_run_is_the_default_and_shows_what_would_go(site: Site, client: Sync
 
 
 def test_pruning_takes_away_what_the_dry_run_showed(site: Site, client: SyncPrefectClient) -> None:
-    prune(dry_run=False, runs_days=36_500)
+    asyncio.run(prune(dry_run=False, runs_days=36_500))
     page = read_page(client)
 
     assert page.startswith("# Pruned\n\nGone: 1 rejected or unfinished sets")
@@ -89,12 +89,12 @@ def test_pruning_takes_away_what_the_dry_run_showed(site: Site, client: SyncPref
     assert not site[1].exists()
     assert (site[2] / SAMPLES).exists()
     assert [] == list_plans(site)
-    prune(dry_run=False, runs_days=36_500)
+    asyncio.run(prune(dry_run=False, runs_days=36_500))
     assert "Nothing is old enough." in read_page(client)
 
 
 def test_days_are_those_of_the_parameters(site: Site) -> None:
-    prune(dry_run=False, rejected_days=101, runs_days=36_500)
+    asyncio.run(prune(dry_run=False, rejected_days=101, runs_days=36_500))
 
     assert site[1].exists()
 
@@ -103,12 +103,12 @@ def test_model_with_a_run_keeps_its_sets_until_the_next_time(site: Site, client:
     slot = Slot(client, name_tag(HANDLE), uuid4())
     assert slot.take()
     try:
-        prune(dry_run=False, runs_days=36_500)
+        asyncio.run(prune(dry_run=False, runs_days=36_500))
     finally:
         slot.give_back()
     page = read_page(client)
     stayed = site[1].exists()
-    prune(dry_run=False, runs_days=36_500)
+    asyncio.run(prune(dry_run=False, runs_days=36_500))
 
     assert stayed
     assert f"A run works on {HANDLE}: theirs go the next time." in page
@@ -121,14 +121,14 @@ def test_store_that_cannot_be_listed_fails_the_run_and_stops_nothing_else(
     site[0].samples.rename(site[0].folder / "moved")
     site[0].samples.write_text("no folder")
     with pytest.raises(StoreError, match="Not all could be pruned; a second start goes on from there"):
-        prune(dry_run=False, runs_days=36_500)
+        asyncio.run(prune(dry_run=False, runs_days=36_500))
 
     assert "**Could not be done:**" in read_page(client)
     assert [] == list_plans(site)
 
 
 def test_finished_runs_are_counted_on_the_page(site: Site, client: SyncPrefectClient) -> None:
-    prune(dry_run=True, runs_days=1)
+    asyncio.run(prune(dry_run=True, runs_days=1))
 
     assert re.search(r"\d+ finished runs \(\d+ old ones stay", read_page(client))
 
@@ -139,7 +139,7 @@ def test_long_list_is_cut_on_the_page_and_whole_in_the_log(
     for number in range(SHOWN_LINES + 5):
         attach_set(site[0].samples, str(UUID(int=number)), 1, age=OLD, status="rejected")
     age_files(site[0].samples, OLD)
-    prune(runs_days=36_500)
+    asyncio.run(prune(runs_days=36_500))
     page = read_page(client)
 
     assert "And 7 more, which the log of the run's process names." in page
