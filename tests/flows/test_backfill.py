@@ -115,7 +115,7 @@ def test_page_is_a_table_of_models_with_their_runs(sheds: Workspace, client: Syn
     artifacts = {
         artifact.key or artifact.type: str(artifact.data) for artifact in client.read_artifacts(artifact_filter=wanted)
     }
-    page = artifacts["backfill"]
+    page = artifacts["verdict"]
 
     assert all(handle in page and runs[0] in page for handle, runs in list_runs(sheds).items())
     assert 100.0 == float(artifacts["progress"])
