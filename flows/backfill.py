@@ -18,23 +18,21 @@ from pydantic import Field
 
 from engine.errors import BackfillError, RunInterruptedError
 from engine.ledger import LEFT, Ledger, ModelRow, read_ledger, tell_ledger
-from engine.model import NAMESPACE_PATTERN, Effort, SynthType
+from engine.model import Effort, SynthType
 from engine.selection import Selection, list_selected
 from engine.settings import Settings, read_settings
 from engine.summary import RunResult
 from flows.children import open_children
 from flows.console import outlive_listeners
 from flows.crew import Crew
+from flows.form import ChosenEffort, Glob, Handles, Namespace, PartSize, SharedLimit
 from flows.handing_out import HandingOut
 from flows.house import Beside, open_house
 from flows.ledger_page import LedgerPage, publish_ledger
 from flows.logs import set_up_logs
 from flows.lookout import Lookout, explain_cancelled
 from flows.scheduled import release_events
-from flows.synthesize import Handle, run_synthesis
-
-Namespace = Annotated[str, Field(pattern=NAMESPACE_PATTERN, max_length=100)]
-Glob = Annotated[str, Field(pattern=r"^[a-z0-9.*?\[\]!-]+$", max_length=128)]
+from flows.synthesize import run_synthesis
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,33 +46,32 @@ class Manner:
 
 @flow(name="backfill", flow_run_name="backfill {synth_type}")
 async def backfill(
-    handles: list[Handle] | None = None,
-    namespace: Namespace | None = None,
-    glob: Glob | None = None,
+    handles: Handles = None,
+    namespace: Namespace = None,
+    glob: Glob = None,
     only_lacking: bool = False,
     synth_type: SynthType = "from_traits",
-    effort: Effort | None = None,
+    effort: ChosenEffort = None,
     force: bool = False,
     models_at_once: Annotated[int, Field(ge=1, le=64)] = 8,
-    part_size: Annotated[int, Field(ge=1, le=500)] | None = None,
-    max_cost_usd: Annotated[float, Field(gt=0)] | None = None,
+    part_size: PartSize = None,
+    max_cost_usd: SharedLimit = None,
 ) -> dict[str, int] | State[Any]:
     """Makes labelled samples for many models, one run each; a model that has them already is passed over.
 
     Args:
-        handles: Models by name, such as `u22a8.technical-writing`. Handles, namespace and glob add up.
-        namespace: All models of a namespace, such as `u22a8`.
-        glob: All models whose handle fits a pattern, such as `u22a8.*-report`.
+        handles: Models by name, such as u22a8.technical-writing. Handles, namespace and glob add up.
+        namespace: All models of a namespace, such as u22a8.
+        glob: All models whose handle fits a pattern: * stands for any letters, as in u22a8.*-report.
         only_lacking: Of those, or where nothing is named of all models, only drafts in which some pole of some trait
             has fewer samples than the effort asks for.
-        synth_type: What the samples are for, as in synthesize.
-        effort: How many samples, by which synth model. None: each model's own effort, else `high`.
+        synth_type: What the samples are for: from_traits, diversify or enrich, as in synthesize.
+        effort: How many samples for each pole of each trait, by which synth model, as in synthesize.
         force: Also models that have a set of this synth type and effort for their definition as it is now.
         models_at_once: How many models are worked on at a time in one process.
-        part_size: None: one process does all. Else the models are handed out in parts of so many, each a run on the
-            work pool that the next free worker takes.
-        max_cost_usd: What all models together may cost; each has its effort's own limit besides. None: no limit
-            together.
+        part_size: One process does all, or the models are handed out in parts of so many, each a run on the work pool
+            that the next free worker takes.
+        max_cost_usd: What all models together may cost, in dollars; each has its effort's own limit besides.
     """
     outlive_listeners()
     await release_events(get_run_logger())

@@ -1,13 +1,12 @@
 """The main job: a model's handle, a synth type and an effort become a checked Parquet sample set."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Any
 
 from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Failed
-from pydantic import Field
 
 from engine.about import note
 from engine.costs import Spending, make_bill, read_spending
@@ -16,7 +15,7 @@ from engine.estimate import Estimate
 from engine.estimate_words import explain_budget
 from engine.finished import find_finished
 from engine.job import Job
-from engine.model import HANDLE_MAX_LENGTH, HANDLE_PATTERN, Effort, SynthType, check_handle
+from engine.model import Effort, SynthType, check_handle
 from engine.progress import CallsPlanned, KeptCounted, Progress, StageBegun
 from engine.remedies import explain_failure
 from engine.rounds import Rounds
@@ -28,6 +27,7 @@ from engine.store import StoredSet
 from engine.summary import RunResult, count_kept
 from engine.verdict import Verdict
 from flows.console import outlive_listeners
+from flows.form import ChosenEffort, Handle
 from flows.lease import Lease
 from flows.marks import KEPT
 from flows.scheduled import release_events
@@ -36,10 +36,6 @@ from flows.steps import Steps
 from flows.surroundings import Alone, Models, Surroundings
 from tasks.estimate import estimate
 from tasks.report import report, report_error
-
-Handle = Annotated[str, Field(pattern=HANDLE_PATTERN, max_length=HANDLE_MAX_LENGTH)]
-# The titles are what the form says in place of `str` and `None`.
-ChosenEffort = Annotated[Effort, Field(title="one of these")] | Annotated[None, Field(title="the model's own")]
 
 
 @flow(name="synthesize", flow_run_name="{handle} {synth_type}", validate_parameters=False)

@@ -1,0 +1,20 @@
+"""The form: what parameters of the flows may be, and what its tabs say in place of ``str`` and ``None``."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from engine.model import HANDLE_MAX_LENGTH, HANDLE_PATTERN, NAMESPACE_PATTERN, Effort
+
+Handle = Annotated[str, Field(pattern=HANDLE_PATTERN, max_length=HANDLE_MAX_LENGTH)]
+ChosenEffort = Annotated[Effort, Field(title="one of these")] | Annotated[None, Field(title="the model's own")]
+
+Unnamed = Annotated[None, Field(title="none by this")]
+Handles = Annotated[list[Handle], Field(title="these")] | Unnamed
+Namespace = Annotated[str, Field(title="this", pattern=NAMESPACE_PATTERN, max_length=100)] | Unnamed
+Glob = Annotated[str, Field(title="this", pattern=r"^[a-z0-9.*?\[\]!-]+$", max_length=128)] | Unnamed
+
+PartSize = (
+    Annotated[int, Field(title="so many models a part", ge=1, le=500)] | Annotated[None, Field(title="one process")]
+)
+SharedLimit = Annotated[float, Field(title="so much", gt=0)] | Annotated[None, Field(title="no limit together")]
