@@ -2,14 +2,16 @@
 
 ::
 
-    <uri>/plan=<plan id>/handle=<handle>/<opening>-<number>-<replies>.jsonl.zst   a segment (engine/segments.py)
-                                         <opening>.begun.json                     what its calls may cost, ahead of them
-                                         <opening>.used                           empty: when an old plan was opened
+    <uri>/plan=<plan id>/handle=<handle>/<opening>-<number>-<replies>.jsonl.zst  a segment (engine/segments.py)
+                                         <opening>-<calls>-<usd>.begun           empty: what its calls may cost
+                                         <opening>.used                          empty: when an old plan was opened
+
+What is read of a file that is written over meanwhile may be half of each: none ever is, but ``used``, which is empty.
 """
 
-import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -22,22 +24,22 @@ from engine.segments import Amount, read_token
 PLAN, HANDLE = "plan=", "handle="
 # No model's handle: those have a dot.
 UNKNOWN = "unknown"
-_BEGUN, _USED = ".begun.json", ".used"
+_BEGUN = re.compile(r"(?P<token>[0-9a-f]{16})-(?P<calls>[0-9]+)-(?P<usd>[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?)\.begun")
 FAILURES = (OSError, pa.ArrowException)
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What is there of a plan: the sizes of its segments by name, in the order in which they were put; the openings
-    that have said what they may cost; when it was last used, None where there is nothing."""
+    """What is there of a plan: the sizes of its segments by name, in the order in which they were put; the most that
+    the calls of each opening may cost; when it was last used, None where there is nothing."""
 
     segments: Mapping[str, int]
-    begun: frozenset[str]
+    begun: Mapping[str, Amount]
     used_at: datetime | None
 
 
 class PlanStore:
-    """The folder of one plan on a store that all machines share; nothing in it is ever written over but ``begun``.
+    """The folder of one plan on a store that all machines share.
 
     Raises:
         StoreError: the store cannot be opened, listed or read.
@@ -60,8 +62,7 @@ class PlanStore:
         infos.sort(key=lambda info: (info.mtime, info.base_name))
         self._places = {info.base_name: info.path for info in infos}
         segments = {info.base_name: info.size for info in infos if read_token(info.base_name)}
-        begun = frozenset(name.removesuffix(_BEGUN) for name in self._places if name.endswith(_BEGUN))
-        return Listing(segments, begun, infos[-1].mtime.astimezone(UTC) if infos else None)
+        return Listing(segments, _read_begun(self._places), infos[-1].mtime.astimezone(UTC) if infos else None)
 
     def read(self, name: str) -> bytes | None:
         """The bytes of a file that was listed; None where it has gone since."""
@@ -73,18 +74,6 @@ class PlanStore:
         except FAILURES as error:
             raise _explain(self.uri, error) from error
 
-    def read_begun(self, token: str) -> Amount | None:
-        """What an opening has said that its calls may cost; None where that has gone."""
-        content = self.read(f"{token}{_BEGUN}")
-        try:
-            return None if content is None else Amount(**json.loads(content))
-        except (ValueError, TypeError) as error:
-            raise StoreError(
-                f"{self._places[f'{token}{_BEGUN}']} on {self.uri} cannot be read ({error}), so nobody knows what "
-                "another machine's calls have cost. Drop the plan's replies with 'exemplars cache clear', or remove "
-                "that file where nothing was lost"
-            ) from error
-
     def put(self, name: str, content: bytes) -> None:
         """Puts a file, whole or not at all.
 
@@ -94,12 +83,21 @@ class PlanStore:
         write_whole(self._filesystem, f"{self._folder}/{HANDLE}{self.handle}/{name}", content)
 
     def put_begun(self, token: str, amount: Amount) -> None:
-        """Says what the calls of an opening may cost; see ``put``."""
-        self.put(f"{token}{_BEGUN}", json.dumps(asdict(amount)).encode())
+        """Says what the calls of an opening may cost, with those of which it has said so before; see ``put``."""
+        self.put(f"{token}-{amount.calls}-{amount.usd!r}.begun", b"")
 
     def touch(self, token: str) -> None:
         """Says that the plan is used now; see ``put``."""
-        self.put(f"{token}{_USED}", b"")
+        self.put(f"{token}.used", b"")
+
+
+def _read_begun(names: Iterable[str]) -> dict[str, Amount]:
+    """The largest amount of each opening: the last."""
+    begun: dict[str, Amount] = {}
+    for found in filter(None, map(_BEGUN.fullmatch, names)):
+        amount = Amount(int(found["calls"]), float(found["usd"]))
+        begun[found["token"]] = max(begun.get(found["token"], amount), amount, key=lambda item: item.usd)
+    return begun
 
 
 def _explain(uri: str, error: Exception) -> StoreError:

@@ -96,8 +96,7 @@ class SharedReplies:
     def _find_lost(self, listing: Listing) -> Amount:
         here, accounts = self._journal.list_openings() | {self._journal.token}, self._journal.list_accounts()
         closed = {token for account in accounts.values() for token in account.closed}
-        open_elsewhere = sorted(listing.begun - closed - here)
-        said = {token: self._store.read_begun(token) or NOTHING for token in open_elsewhere}
+        said = {token: amount for token, amount in listing.begun.items() if token not in closed | here}
         return weigh_lost(accounts, said, here)
 
 

@@ -12,7 +12,7 @@ from engine.plan_store import PlanStore
 from engine.segments import NOTHING, Account, Amount, Segment, pack_segment, sum_amounts
 
 # A segment is put when so many replies wait, or one has waited so long: docs/decisions/023-replies-on-many-machines.md.
-SEGMENT_REPLIES = 64
+SEGMENT_REPLIES = 32
 SEGMENT_SECONDS = 5.0
 # A store of which a run was away for an hour has much to take in: still less than 5 MB, which go in one request.
 MOST_REPLIES = 512

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import DefinitionError, Problem
+from engine.replies_place import RepliesPlace
 from engine.settings import PROJECT_ROOT, read_settings
 
 SECRET = "sk-" + "do-not-show-me"
@@ -42,6 +43,7 @@ def test_defaults_are_those_of_the_design() -> None:
         "call_timeout_seconds": 120,
         "max_cost_usd": None,
         "cache_dir": "data/cache",
+        "replies_uri": None,
     }.items() <= settings.model_dump().items()
 
 
@@ -52,6 +54,7 @@ def test_defaults_are_those_of_the_design() -> None:
         ("SAMPLES_URI", "/tmp/samples", "samples_uri", "/tmp/samples"),
         ("EFFORT_FILE", "my.yaml", "effort_file", "my.yaml"),
         ("CACHE_DIR", "kept", "cache_dir", "kept"),
+        ("REPLIES_URI", "s3://bucket/replies", "replies_uri", "s3://bucket/replies"),
         ("SEED", "-7", "seed", -7),
         ("SYNTH_MODEL", "openai/gpt", "synth_model", "openai/gpt"),
         ("SYNTH_API_BASE", "http://127.0.0.1:1", "synth_api_base", "http://127.0.0.1:1"),
@@ -104,6 +107,14 @@ def test_relative_path_is_relative_to_the_root_wherever_a_worker_stands(
 @pytest.mark.parametrize("uri", ["s3://bucket/models", "gs://bucket/x", "file:///tmp/x", "/tmp/x"])
 def test_uri_and_absolute_path_stay_as_they_are(uri: str) -> None:
     assert uri == read_settings().locate(uri)
+
+
+def test_replies_are_kept_in_a_folder_and_where_one_is_named_on_a_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXEMPLARS_CACHE_DIR", "/tmp/kept")
+    assert RepliesPlace("/tmp/kept") == read_settings().replies_place
+    for uri, located in (("s3://bucket/replies/", "s3://bucket/replies"), ("shared", str(PROJECT_ROOT / "shared"))):
+        monkeypatch.setenv("EXEMPLARS_REPLIES_URI", uri)
+        assert RepliesPlace("/tmp/kept", located) == read_settings().replies_place
 
 
 def test_home_folder_is_resolved(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -228,7 +228,7 @@ def test_lost_machine_takes_the_last_segment_and_what_is_in_flight(tmp_path: Pat
 
     assert make_replies(found) == found
     # 8 writers keep 350 a second: some come while the last segment is on its way.
-    assert len(kept) - len(found) <= SEGMENT_REPLIES + 48
+    assert len(kept) - len(found) <= SEGMENT_REPLIES + 100
     # Each call's bound is 1: none that began is forgotten.
     assert len(begun) - len(found) <= lost.bound_usd <= len(begun) - len(found) + 2 * STEP_CALLS
     assert len(begun) - len(found) <= lost.calls
@@ -300,11 +300,11 @@ def test_two_machines_at_once_do_no_harm(tmp_path: Path, s3_uri: str) -> None:
     writers = [
         start_writer(tmp_path / text, text=text, count=300, uri=s3_uri, call_seconds=0.01) for text in ("one", "two")
     ]
-    said = [writer.communicate()[0] for writer in writers]
+    said, complaints = zip(*(writer.communicate() for writer in writers), strict=True)
     keys = make_keys(300)
     third = Machine(tmp_path / "third", s3_uri).find(keys)
 
-    assert [0, 0] == [writer.returncode for writer in writers]
+    assert [0, 0] == [writer.returncode for writer in writers], complaints
     assert keys == list(third)
     for text, lines in zip(("one", "two"), said, strict=True):
         mine = {key: reply.text for key, reply in Machine(tmp_path / text, s3_uri).find(keys).items()}
@@ -450,7 +450,8 @@ def test_segment_of_another_plan_is_passed_over(tmp_path: Path, uri: str) -> Non
 
 def test_files_of_others_do_no_harm(tmp_path: Path, uri: str) -> None:
     filesystem, root = open_folder(uri)
-    for name in ("notes.txt", f"plan={PLAN}/notes.txt", f"plan={PLAN}/handle={HANDLE}/.x.jsonl.zst"):
+    plan = f"plan={PLAN}"
+    for name in ("notes.txt", f"{plan}/notes.txt", f"{plan}/handle={HANDLE}/.x.jsonl.zst", f"{plan}/1.2.3.begun"):
         write_whole(filesystem, f"{root}/{name}", b"mine")
     one = Machine(tmp_path / "one", uri)
     one.keep("a")
@@ -459,11 +460,13 @@ def test_files_of_others_do_no_harm(tmp_path: Path, uri: str) -> None:
     assert [] == one.told
 
 
-def test_allowance_that_cannot_be_read_is_an_error_that_names_it(tmp_path: Path, uri: str) -> None:
+def test_what_is_said_of_costs_needs_no_reading(tmp_path: Path, uri: str) -> None:
+    """It is in the names, so that nobody reads what somebody else is about to raise; the largest counts."""
     filesystem, root = open_folder(uri)
-    write_whole(filesystem, f"{root}/plan={PLAN}/handle={HANDLE}/{TOKEN}.begun.json", b"garbage")
-    with pytest.raises(StoreError, match=f"{TOKEN}.begun.json"):
-        Machine(tmp_path / "one", uri).open()
+    for name in ("49-0.5", "9-2e-05", "97-1.25", "x-9", "9-nan", "9-1.2.3"):
+        write_whole(filesystem, f"{root}/plan={PLAN}/handle={HANDLE}/{TOKEN}-{name}.begun", b"")
+    with Machine(tmp_path / "one", uri).open() as kept:
+        assert Lost(97, 1.25) == kept.lost
 
 
 def test_damaged_journal_is_healed_and_takes_the_rest_from_the_store(tmp_path: Path, uri: str) -> None:

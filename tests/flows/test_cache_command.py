@@ -109,6 +109,43 @@ def test_clear_of_a_model_of_which_nothing_is_kept_is_no_error(cache: Path, comm
     assert (0, True) == (code, said.startswith("No replies of u22a8.nothing were dropped"))
 
 
+def test_what_is_on_the_store_is_listed_and_cleared_too(
+    cache: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = str(cache / "store")
+    monkeypatch.setenv("EXEMPLARS_REPLIES_URI", uri)
+    for plan_id, handle in (("plan-a", HANDLE), ("plan-b", OTHER), ("plan-d", HANDLE)):
+        with KeptReplies(RepliesPlace(str(cache), uri), plan_id, handle) as kept:
+            asyncio.run(kept.keep("new", Reply("one", "stop")))
+    _, said, _ = command("list")
+    here, there = said.split(f"On {uri}:\n")
+    assert "plan-d" in here
+    # What was kept before there was a store is there now too.
+    assert there.endswith("3 plans, 17 replies, 0.0 MB\n")
+    rows = json.loads(command("list", "--json")[1])
+    assert 7 == len(rows)
+    assert [(uri, None)] * 3 == [(row["where"], row["in_use"]) for row in rows if row["where"] != str(cache)]
+    with KeptReplies(RepliesPlace(str(cache)), "plan-d"):
+        code, said, error = command("clear", HANDLE)
+    assert (3, True) == (code, said.splitlines()[2].startswith(f"On {uri}: dropped 8 replies in "))
+    assert "plan-d" in error
+    code, said, _ = command("clear", "--all", "--json")
+    told = json.loads(said)["stored"]
+
+    assert (0, 2, 9, []) == (code, *(told[name] for name in ("plans", "replies", "failed")))
+    assert [] == json.loads(command("list", "--json")[1])
+
+
+def test_store_that_cannot_be_opened_leaves_all_as_it_is(
+    cache: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EXEMPLARS_REPLIES_URI", "nowhere://bucket/replies")
+    code, _, error = command("clear", "--all")
+
+    assert (3, 3) == (code, len(list_plans(cache)))
+    assert "nowhere://bucket/replies cannot be opened" in error
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

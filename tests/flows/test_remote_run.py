@@ -1,10 +1,12 @@
 """The main job with its models and its samples on an S3 server, which may break while the set is written."""
 
 import json
+import shutil
+import time
 from collections.abc import Iterator
 
 import pytest
-from fakes.provider import Provider
+from fakes.provider import Behaviour, Provider
 from fakes.s3 import BUCKET, S3, list_keys, serve_s3
 from fakes.workspace import HANDLE, Workspace
 
@@ -12,11 +14,14 @@ from engine.errors import StoreError
 from engine.files import open_folder
 from engine.sample_set import MANIFEST
 from engine.store import list_sets, read_attached
+from engine.uploader import SEGMENT_REPLIES
 from flows.cli import main
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 
 MODELS, SAMPLES_URI = f"s3://{BUCKET}/models", f"s3://{BUCKET}/out/samples"
+REPLIES_URI = f"s3://{BUCKET}/replies"
+CONCURRENCY, ANSWERED = 6, 130
 
 
 @pytest.fixture
@@ -65,3 +70,42 @@ def test_run_survives_a_server_that_breaks_while_the_set_is_put(
     assert "byte for byte the same" in capsys.readouterr().out
     assert 0 == main(["detach", result.run_id])
     assert [] == list_sets(SAMPLES_URI, HANDLE, "train")
+
+
+def test_machine_that_is_lost_costs_the_last_segment_and_the_calls_in_flight(
+    remote: Workspace,
+    provider: Provider,
+    prefect_server: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    remote.variables.update(EXEMPLARS_REPLIES_URI=REPLIES_URI, EXEMPLARS_CONCURRENCY=str(CONCURRENCY))
+    remote.write_effort(exemplars_per_pole=20)
+    provider.behaviour = Behaviour(seconds=0.05, hold_after=ANSWERED)
+    process = remote.start(PREFECT_API_URL=prefect_server)
+    end = time.monotonic() + 120
+    while (ANSWERED, CONCURRENCY) != (provider.answers.total(), provider.in_flight):
+        assert time.monotonic() < end
+        assert process.poll() is None
+        time.sleep(0.05)
+    # What has gathered gets to the store, however slow that is here.
+    time.sleep(1)
+    process.kill()
+    process.communicate()
+    shutil.rmtree(remote.folder / "cache")
+    answered = set(provider.answers)
+    provider.forget()
+    provider.behaviour = Behaviour()
+    remote.variables["EXEMPLARS_CACHE_DIR"] = str(remote.folder / "another machine")
+    result = remote.run()
+
+    assert "attached" == result.status
+    assert len(answered & set(provider.calls)) <= SEGMENT_REPLIES
+    # A third machine, which has nothing of its own, makes the set again.
+    provider.forget()
+    remote.variables["EXEMPLARS_CACHE_DIR"] = str(remote.folder / "a third one")
+    remote.enter(monkeypatch)
+    capsys.readouterr()
+    assert 0 == main(["replay", result.run_id])
+    assert "byte for byte the same" in capsys.readouterr().out
+    assert 0 == provider.calls.total()
