@@ -31,6 +31,7 @@ from flows.house import Beside, open_house
 from flows.ledger_page import LedgerPage, publish_ledger
 from flows.logs import set_up_logs
 from flows.lookout import Lookout, explain_cancelled
+from flows.processes import give_way
 from flows.scheduled import release_events
 from flows.synthesize import run_synthesis
 
@@ -74,6 +75,7 @@ async def backfill(
         max_cost_usd: What all models together may cost, in dollars; each has its effort's own limit besides.
     """
     outlive_listeners()
+    give_way()
     await release_events(get_run_logger())
     settings = read_settings()
     set_up_logs(settings.log_format)
