@@ -166,7 +166,7 @@ class Caller:
             waited = self._name_waits(tries, time.monotonic() - waiting)
             begun = None if self.endpoint.price == FREE else await replies.begin(bound.usd)
             try:
-                reply = await self._finish(self._make(request, key, replies, bound, begun, waited))
+                reply = await self._finish(self._make(request, key, replies, bound, begun, waited), bound)
             except ProviderError as error:
                 await self._close(error, bound, begun, replies)
                 weighed = self._weigh(error, request, tries)
@@ -191,7 +191,7 @@ class Caller:
         self._limits.count(reply, reused=False, endpoint=self.endpoint)
         return reply
 
-    async def _finish(self, call: Coroutine[Any, Any, Reply]) -> Reply:
+    async def _finish(self, call: Coroutine[Any, Any, Reply], bound: Bound) -> Reply:
         """The reply of a call that is in flight. Where an error of another call ends the run it is waited for, since it
         is paid for; where somebody cancels the run it is not."""
         task = asyncio.create_task(call)
@@ -205,7 +205,10 @@ class Caller:
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await asyncio.wait([task])
-            if not task.cancelled():
+            if task.cancelled():
+                # It may be billed all the same, and other runs may spend from the same purse.
+                self._limits.count_unanswered(bound.usd)
+            else:
                 task.exception()
             raise
 

@@ -49,12 +49,14 @@ class ModelRow:
 class Ledger:
     """The rows, in the order in which the models were named, and what was spent on them by this backfill.
 
-    ``spent_usd`` may be more than the runs cost, by calls that broke off; None where nothing bounds it.
+    ``spent_usd`` may be more than the runs cost, by calls that broke off; None where nothing bounds it. ``ended`` says
+    that it was written at the end, and not by one that died since.
     """
 
-    def __init__(self, rows: Iterable[ModelRow], spent_usd: float | None = None) -> None:
+    def __init__(self, rows: Iterable[ModelRow], spent_usd: float | None = None, ended: bool = False) -> None:
         self._rows = {row.handle: row for row in rows}
         self.spent_usd = spent_usd
+        self.ended = ended
 
     @property
     def rows(self) -> tuple[ModelRow, ...]:
@@ -125,6 +127,7 @@ def render_ledger(ledger: Ledger, about: Mapping[str, Any]) -> bytes:
         "counts": {state: count for state in MODEL_STATES if (count := ledger.count()[state])},
         "cost_usd": ledger.cost_usd,
         "spent_usd": ledger.spent_usd,
+        "ended": ledger.ended,
         "models": [asdict(row) for row in ledger.rows],
     }
     return (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode()
@@ -135,7 +138,7 @@ def parse_ledger(content: bytes) -> Ledger:
     known = set(ModelRow.__dataclass_fields__)
     document = json.loads(content)
     rows = ({name: value for name, value in row.items() if name in known} for row in document["models"])
-    return Ledger((ModelRow(**row) for row in rows), document.get("spent_usd"))
+    return Ledger((ModelRow(**row) for row in rows), document.get("spent_usd"), document.get("ended") is True)
 
 
 def tell_ledger(ledger: Ledger, stopped: BaseException | None = None) -> str:

@@ -19,15 +19,16 @@ from pydantic import Field
 from engine.errors import BackfillError, RunInterruptedError
 from engine.ledger import LEFT, Ledger, ModelRow, read_ledger, tell_ledger
 from engine.model import Effort, SynthType
+from engine.purse import Purse
 from engine.selection import Selection, list_selected
 from engine.settings import Settings, read_settings
 from engine.summary import RunResult
-from flows.children import open_children
+from flows.children import list_children, open_children
 from flows.console import outlive_listeners
 from flows.crew import Crew
 from flows.form import ChosenEffort, Glob, Handles, Namespace, PartSize, SharedLimit
 from flows.handing_out import HandingOut
-from flows.house import Beside, open_house
+from flows.house import Beside, make_purse, open_house
 from flows.ledger_page import LedgerPage, publish_ledger
 from flows.logs import set_up_logs
 from flows.lookout import Lookout, explain_cancelled
@@ -42,7 +43,7 @@ class Manner:
 
     models_at_once: int
     part_size: int | None
-    max_cost_usd: float | None
+    purse: Purse | None
 
 
 @flow(name="backfill", flow_run_name="backfill {synth_type}")
@@ -80,14 +81,16 @@ async def backfill(
     settings = read_settings()
     set_up_logs(settings.log_format)
     earlier = read_ledger(settings.locate(settings.samples_uri), str(flow_run.get_id()))
-    done = frozenset(row.run_id for row in earlier.list_in("attached") if row.run_id)
+    runs = {row.handle: row.run_id for row in earlier.rows if row.run_id}
+    done = frozenset([*runs.values(), *(await list_children() if force else ())])
     named = tuple(handles or ())
     selection = Selection(named, namespace, glob, only_lacking, synth_type, effort, force, done)
-    ledger = Ledger(ModelRow(handle) for handle in list_selected(settings, selection))
+    # What an earlier start of this run has made is known to a third one too, whenever the second may die.
+    ledger = Ledger(ModelRow(handle, run_id=runs.get(handle)) for handle in list_selected(settings, selection))
     get_run_logger().info("%d models", len(ledger.rows))
     about = {"synth_type": synth_type, "effort": effort, "force": force, "max_cost_usd": max_cost_usd}
     async with publish_ledger(settings, ledger, about) as page:
-        manner = Manner(models_at_once, part_size, max_cost_usd)
+        manner = Manner(models_at_once, part_size, make_purse(max_cost_usd, earlier.spent_usd or 0.0))
         stopped = await work_through(settings, selection, ledger, page, manner)
     return conclude(ledger, stopped)
 
@@ -97,7 +100,7 @@ async def work_through(
 ) -> BaseException | None:
     """Works on all models; what made it stop before its end, if something did."""
     at_once, logger = manner.models_at_once, get_run_logger()
-    async with get_client() as client, open_house(settings, selection, at_once, manner.max_cost_usd, logger) as house:
+    async with get_client() as client, open_house(settings, selection, at_once, manner.purse, logger) as house:
 
         async def synthesize_one(handle: str, synth_type: SynthType, effort: Effort | None) -> RunResult | State[Any]:
             return await run_synthesis(handle, synth_type, effort, Beside(house))
@@ -105,15 +108,17 @@ async def work_through(
         children = await open_children(client, synthesize_one, len(ledger.rows))
         crew = Crew(selection, ledger, house, children)
         page.looks.append(crew.note_seen)
-        with watch_for_end(house.lookout, crew):
-            if manner.part_size is None:
-                await crew.work(ledger.rows, at_once)
-            else:
-                place = settings.locate(settings.samples_uri)
-                parts = HandingOut(client, place, crew, ledger, children.task_run_id, house.shared.purse, logger)
-                await parts.work(selection, manner.part_size, at_once)
-        await children.close()
-    crew.note_seen()
+        try:
+            with watch_for_end(house.lookout, crew):
+                if manner.part_size is None:
+                    await crew.work(ledger.rows, at_once)
+                else:
+                    place = settings.locate(settings.samples_uri)
+                    parts = HandingOut(client, place, crew, ledger, children.task_run_id, manner.purse, logger)
+                    await parts.work(selection, manner.part_size, at_once)
+        finally:
+            crew.note_seen()
+            await children.close()
     return crew.stopped
 
 

@@ -2,13 +2,17 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
+import httpx
 from prefect import Flow, flow, task
-from prefect.client.orchestration import PrefectClient
+from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.actions import FlowRunCreate, StateCreate
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterParentFlowRunId, FlowRunFilterTags
 from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.exceptions import PrefectException
 from prefect.flow_engine import run_flow_async
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Running
@@ -21,6 +25,7 @@ from flows.marks import FLOW, name_tag
 # What a run of the main job does, in the surroundings that its parent gives it.
 Body = Callable[[str, SynthType, Effort | None], Awaitable[RunResult | State[Any]]]
 TAG = "backfill"
+PAGE = 200
 STOPPED = f"The backfill was stopped. {AGAIN}"
 
 
@@ -73,8 +78,9 @@ class Children:
         return state
 
     async def close(self) -> None:
-        """Ends the task run that they hang on."""
-        await self._client.set_task_run_state(self.task_run_id, Completed(), force=True)
+        """Ends the task run that they hang on; a server that is away then is no reason to fail."""
+        with suppress(httpx.HTTPError, PrefectException):
+            await self._client.set_task_run_state(self.task_run_id, Completed(), force=True)
 
 
 async def open_children(client: PrefectClient, body: Body, count: int) -> Children:
@@ -83,6 +89,19 @@ async def open_children(client: PrefectClient, body: Body, count: int) -> Childr
     name = f"{count} models"
     made = await client.create_task_run(_models, parent_id, f"models-{attempt}", name=name, state=Running())
     return Children(client, await client.create_flow_from_name(FLOW), made.id, body)
+
+
+async def list_children() -> list[str]:
+    """The ids of the runs that hang on the flow run that calls it, those of its parts not among them."""
+    wanted = FlowRunFilter(
+        parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[UUID(str(flow_run.get_id()))]),
+        tags=FlowRunFilterTags(all_=[TAG]),
+    )
+    found: list[str] = []
+    async with get_client() as client:
+        while page := await client.read_flow_runs(flow_run_filter=wanted, limit=PAGE, offset=len(found)):
+            found += [str(run.id) for run in page]
+    return found
 
 
 @task(name="models")

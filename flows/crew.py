@@ -7,7 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import httpx
 from prefect.client.schemas.objects import FlowRun, State
+from prefect.exceptions import Abort, PrefectException, TerminationSignal
 
 from engine.errors import (
     CredentialsError,
@@ -16,6 +18,7 @@ from engine.errors import (
     OrchestratorError,
     ProviderDownError,
     QuotaSpentError,
+    RunInterruptedError,
     SharedBudgetError,
     StoreError,
 )
@@ -59,9 +62,13 @@ class Crew:
     async def work(self, rows: Sequence[ModelRow], models_at_once: int) -> None:
         """Works until no model waits, or the crew is stopped; what it works on comes to its end in both cases."""
         waiting = iter(rows)
-        async with asyncio.TaskGroup() as group:
-            for _ in range(models_at_once):
-                group.create_task(self._take_turns(waiting))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(models_at_once):
+                    group.create_task(self._take_turns(waiting))
+        except BaseExceptionGroup as group_error:
+            # Prefect's engine knows the signal, and no group that has it.
+            raise _find_first(group_error) from None
 
     async def sift(self, rows: Sequence[ModelRow]) -> list[ModelRow]:
         """Those that have something to do; the others are noted as passed over."""
@@ -69,7 +76,7 @@ class Crew:
 
         async def sift_one(row: ModelRow) -> bool:
             async with gate:
-                return await self._pass_over(row)
+                return self.stopped is None and await self._pass_over(row)
 
         passed = await asyncio.gather(*map(sift_one, rows))
         return [row for row, is_passed in zip(rows, passed, strict=True) if not is_passed]
@@ -80,10 +87,14 @@ class Crew:
         Args:
             at_once: ends those that are worked on too, but for one that is about to attach its set.
         """
-        self.stopped = self.stopped or error
+        ends = isinstance(error, RunInterruptedError | Abort)
+        self.stopped = error if ends or self.stopped is None else self.stopped
         if not at_once:
             return
-        self._house.lookout.tell_all(error)
+        # A child that raised Abort would say nothing of its own end to Prefect, where it has not ended.
+        self._house.lookout.tell_all(
+            error if isinstance(error, RunInterruptedError) else RunInterruptedError(str(error))
+        )
         for work in self._working.values():
             if not self._look_at(work).holds:
                 work.task.cancel()
@@ -106,10 +117,16 @@ class Crew:
     async def _do(self, row: ModelRow) -> None:
         if await self._pass_over(row):
             return
-        run = await self._children.create(row.handle, self._selection.synth_type, self._selection.effort)
-        if self.stopped is not None:
-            # Meanwhile; whoever stopped the crew did not know of this one.
-            await self._children.drop(run)
+        try:
+            run = await self._children.create(row.handle, self._selection.synth_type, self._selection.effort)
+            if self.stopped is not None:
+                # Meanwhile; whoever stopped the crew did not know of this one.
+                await self._children.drop(run)
+                return
+        except (httpx.HTTPError, PrefectException) as error:
+            said = OrchestratorError(f"Prefect's server made no run of {row.handle}: {error}")
+            self._say(self._ledger.note(row.handle, state="failed", note=str(said)))
+            self.stop(said, at_once=False)
             return
         work = _Work(run, asyncio.create_task(self._children.run(run)), time.monotonic())
         self._working[row.handle] = work
@@ -119,6 +136,10 @@ class Crew:
             outcome: object = (await asyncio.gather(work.task, return_exceptions=True))[0]
         finally:
             del self._working[row.handle]
+        if isinstance(outcome, TerminationSignal):
+            raise outcome
+        if isinstance(outcome, asyncio.CancelledError):
+            outcome = await self._children.drop(run)
         self._note_outcome(row.handle, work, outcome)
 
     async def _pass_over(self, row: ModelRow) -> bool:
@@ -164,6 +185,16 @@ class Crew:
 
     def _look_at(self, work: _Work) -> Seen:
         return self._house.seen.get(str(work.run.id), Seen())
+
+
+def _find_first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The signal to end, where one is among the errors, else the first of them."""
+    leaves = list(group.exceptions)
+    for error in leaves:
+        if isinstance(error, BaseExceptionGroup):
+            leaves.extend(error.exceptions)
+    errors = [error for error in leaves if not isinstance(error, BaseExceptionGroup)]
+    return next((error for error in errors if isinstance(error, TerminationSignal)), errors[0])
 
 
 def _read_state(state: State[Any], seen: Seen) -> dict[str, Any]:

@@ -10,24 +10,31 @@ import itertools
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import httpx
 from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
-from prefect.client.schemas.objects import FlowRun
-from prefect.exceptions import ObjectNotFound, PrefectException
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterId,
+    FlowRunFilterParentFlowRunId,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+    FlowRunFilterTags,
+)
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.exceptions import Abort, ObjectNotFound, PrefectException
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Cancelling
 
-from engine.errors import BackfillError, OrchestratorError, RunInterruptedError, StoreError
+from engine.errors import OrchestratorError, RunInterruptedError, StoreError
 from engine.ledger import Ledger, ModelRow, read_ledger
 from engine.purse import Purse
 from engine.selection import Selection
 from flows.crew import Crew
+from flows.holders import OVER
 from flows.lease import Logger
 
 DEPLOYMENT = "backfill/on-demand"
@@ -41,6 +48,7 @@ LOOK_SECONDS = 3.0
 TAKE_BACK_SECONDS = 20.0
 MOST_TRIES = 3
 STOP_SECONDS = 60.0
+TAKEN_BACK = "No worker had begun it: its models are done by its parent"
 
 
 @dataclass(slots=True)
@@ -49,7 +57,8 @@ class Part:
 
     handles: tuple[str, ...]
     tries: int = 0
-    grant_usd: float = 0.0
+    number: int | None = None
+    grant_usd: float | None = None
     handed_out_at: float = 0.0
     begun: bool = False
 
@@ -81,6 +90,8 @@ class HandingOut:
         self._purse = purse
         self._logger = logger
         self._waiting: deque[Part] = deque()
+        # What is to be done here and not handed out again.
+        self._home: deque[Part] = deque()
         self._out: dict[UUID, Part] = {}
         self._looked = asyncio.Event()
         self._deployment_id: UUID | None = None
@@ -94,20 +105,21 @@ class HandingOut:
         """
         self._deployment_id = await self._find_deployment()
         self._parameters = _describe_part(selection, models_at_once)
+        await self._end_earlier()
         handles = [row.handle for row in await self._crew.sift(self._ledger.rows)]
         self._waiting.extend(
             Part(tuple(handles[start : start + part_size])) for start in range(0, len(handles), part_size)
         )
         following = asyncio.create_task(self._follow())
         try:
-            while (self._waiting or self._out) and self._crew.stopped is None:
-                part = await self._take()
-                if part is None:
-                    await self._wait_for_look()
+            while (self._waiting or self._home or self._out) and self._crew.stopped is None:
+                if (part := self._take()) is None:
+                    await self._wait_for_look(following)
                 else:
                     await self._crew.work(self._list_rows(part), models_at_once)
             self._waiting.clear()
-            await self._wait_for_rest()
+            self._home.clear()
+            await self._wait_for_rest(following)
         finally:
             following.cancel()
             await asyncio.gather(following, return_exceptions=True)
@@ -124,19 +136,51 @@ class HandingOut:
     def _list_rows(self, part: Part) -> list[ModelRow]:
         return [row for row in self._ledger.list_in("waits") if row.handle in set(part.handles)]
 
-    async def _take(self) -> Part | None:
-        """A part to be done here: the last one that waits, else one that no worker has begun."""
-        if self._waiting:
-            return self._waiting.pop()
+    def _take(self) -> Part | None:
+        """A part to be done here: what has come back, else the last one that waits."""
+        if self._home:
+            return self._home.popleft()
+        if not self._waiting:
+            return None
+        part = self._waiting.pop()
+        self._settle(part, 0.0)
+        return part
+
+    async def _take_back(self) -> None:
+        """Takes back what no worker has begun: it may hold money that what goes on here waits for."""
         late = time.monotonic() - TAKE_BACK_SECONDS
+        stopped = self._crew.stopped is not None
         for run_id, part in list(self._out.items()):
-            if not part.begun and part.handed_out_at < late:
+            if part.begun or (part.handed_out_at > late and not stopped):
+                continue
+            if not await self._end(run_id, Cancelled(message=TAKEN_BACK)):
+                continue
+            run = await self._client.read_flow_run(run_id)
+            if run.start_time is not None:
+                # A worker had begun it in this very moment: what it came to is read like any other's.
+                part.begun = True
+                continue
+            self._out.pop(run_id, None)
+            self._settle(part, 0.0)
+            if not stopped:
                 self._logger.info("No worker has begun a part of %d models: they are done here", len(part.handles))
-                await self._end(run_id, Cancelled(message="No worker was free: its models are done by its parent"))
-                if self._out.pop(run_id, None) is not None:
-                    self._settle(part, 0.0)
-                    return part
-        return None
+                self._home.append(part)
+
+    async def _end_earlier(self) -> None:
+        """Ends the parts of an earlier start of this run, which would work on the same models, and spend."""
+        wanted = FlowRunFilter(
+            parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[UUID(str(flow_run.get_id()))]),
+            tags=FlowRunFilterTags(all_=[TAG]),
+            state=FlowRunFilterState(type=FlowRunFilterStateType(not_any_=list(OVER))),
+        )
+        end = time.monotonic() + STOP_SECONDS
+        while left := await self._client.read_flow_runs(flow_run_filter=wanted):
+            for run in left:
+                begun = run.state is not None and not run.state.is_scheduled()
+                await self._end(run.id, (Cancelling if begun else Cancelled)(message="Its parent was started again"))
+            if time.monotonic() > end:
+                raise OrchestratorError(f"{len(left)} parts of an earlier start do not end. Cancel them, then retry")
+            await asyncio.sleep(LOOK_SECONDS)
 
     async def _follow(self) -> None:
         """Hands out what waits, and takes in what the parts have done."""
@@ -144,6 +188,7 @@ class HandingOut:
             try:
                 await self._hand_out()
                 await self._look()
+                await self._take_back()
             except (httpx.HTTPError, PrefectException, StoreError) as error:
                 self._logger.warning("The parts could not be looked at: %s", error)
             self._looked.set()
@@ -153,29 +198,39 @@ class HandingOut:
         # One stays here: this process would only wait for it.
         while len(self._waiting) > 1 and len(self._out) < MOST_OUT and self._crew.stopped is None:
             part = self._waiting.popleft()
+            if not self._set_aside(part):
+                # Its money may come back; what it is to cost is bounded here.
+                self._home.append(part)
+                continue
             try:
                 run = await self._create_run(part)
             except BaseException:
-                self._settle(part, 0.0)
+                # With its number: the request may have been answered, and the next one finds that run by its key.
                 self._waiting.appendleft(part)
                 raise
             part.tries, part.handed_out_at, part.begun = part.tries + 1, time.monotonic(), False
             self._out[run.id] = part
 
+    def _set_aside(self, part: Part) -> bool:
+        """Numbers a part and sets its money aside; False where there is none left."""
+        if part.number is None:
+            if self._purse is not None:
+                grant = self._choose_grant(part)
+                if grant <= 0:
+                    return False
+                self._purse.set_aside(grant)
+                part.grant_usd = grant
+            part.number = next(self._numbers)
+        return True
+
     async def _create_run(self, part: Part) -> FlowRun:
-        number = next(self._numbers)
-        cost: dict[str, Any] = {"max_cost_usd": None}
-        if self._purse is not None:
-            part.grant_usd = self._choose_grant(part)
-            self._purse.set_aside(part.grant_usd)
-            cost = {"max_cost_usd": part.grant_usd}
         assert self._deployment_id is not None
         return await self._client.create_flow_run_from_deployment(
             self._deployment_id,
-            parameters={**self._parameters, "handles": list(part.handles), **cost},
-            name=f"part {number}: {len(part.handles)} models",
+            parameters={**self._parameters, "handles": list(part.handles), "max_cost_usd": part.grant_usd},
+            name=f"part {part.number}: {len(part.handles)} models",
             tags=[TAG],
-            idempotency_key=f"{flow_run.get_id()}/{flow_run.get_run_count()}/{number}",
+            idempotency_key=f"{flow_run.get_id()}/{flow_run.get_run_count()}/{part.number}",
             parent_task_run_id=self._task_run_id,
             work_queue_name=QUEUE,
         )
@@ -209,13 +264,21 @@ class HandingOut:
     def _close(self, run: FlowRun, part: Part, written: Ledger) -> None:
         """Takes in the end of a part; what it has not done is handed out again where it died."""
         assert run.state is not None
-        # Of one that died it is not known what it has spent since it last wrote.
-        self._settle(part, part.grant_usd if run.state.is_crashed() else written.spent_usd or 0.0)
+        # Of one that died, or whose last word did not come, it is not known what it has spent since.
+        spent_usd = written.spent_usd if written.ended else None
+        self._settle(part, part.grant_usd or 0.0 if spent_usd is None else spent_usd)
         left = [row for row in self._ledger.list_in("waits", "runs") if row.handle in set(part.handles)]
-        if run.state.is_crashed() and left:
+        if not left:
+            return
+        if run.state.is_crashed():
             self._begin_again(part, left)
-        elif left and self._crew.stopped is None:
-            self._crew.stop(BackfillError(f"part {run.name}: {run.state.message}"), at_once=False)
+        elif run.state.is_cancelled():
+            for row in left:
+                self._ledger.note(row.handle, state="cancelled", note=run.state.message or "Its part was cancelled")
+        else:
+            # It stopped for want of money, or for what others would meet too: here that is found out once more.
+            self._logger.warning("%s: %s", run.name, run.state.message)
+            self._home.append(self._reset(left, part.tries))
 
     def _begin_again(self, part: Part, left: Sequence[ModelRow]) -> None:
         if part.tries >= MOST_TRIES:
@@ -224,38 +287,50 @@ class HandingOut:
                 self._ledger.note(row.handle, state="failed", note=note)
             return
         self._logger.warning("A part died with %d models undone: they are handed out again", len(left))
+        self._waiting.append(self._reset(left, part.tries))
+
+    def _reset(self, left: Sequence[ModelRow], tries: int) -> Part:
         for row in left:
             self._ledger.note(row.handle, state="waits", run_id=None, seconds=None)
-        self._waiting.append(Part(tuple(row.handle for row in left), part.tries))
+        return Part(tuple(row.handle for row in left), tries)
 
     def _settle(self, part: Part, spent_usd: float) -> None:
-        if self._purse is not None and part.grant_usd:
+        if self._purse is not None and part.grant_usd is not None:
             self._purse.settle(part.grant_usd, min(spent_usd, part.grant_usd))
-            part.grant_usd = 0.0
+        part.grant_usd = part.number = None
 
-    async def _wait_for_rest(self) -> None:
-        """Waits for the parts that are out; where this run was cancelled it ends them."""
-        if isinstance(self._crew.stopped, RunInterruptedError):
-            for run_id, part in list(self._out.items()):
-                said = "The run that handed this one out was cancelled"
-                await self._end(run_id, Cancelling(message=said) if part.begun else Cancelled(message=said))
-            with suppress(TimeoutError):
-                async with asyncio.timeout(STOP_SECONDS):
-                    await self._wait_until_none_is_out()
-            return
-        await self._wait_until_none_is_out()
-
-    async def _wait_until_none_is_out(self) -> None:
+    async def _wait_for_rest(self, following: "asyncio.Task[None]") -> None:
+        """Waits for the parts that are out; those that none has begun are taken back, and where this run was cancelled
+        the others are ended."""
+        end = None
         while self._out:
-            await self._wait_for_look()
+            if end is None and isinstance(self._crew.stopped, RunInterruptedError | Abort):
+                end = time.monotonic() + STOP_SECONDS
+                for run_id in list(self._out):
+                    await self._end(run_id, Cancelling(message="The run that handed this one out was cancelled"))
+            if end is not None and time.monotonic() > end:
+                return
+            await self._wait_for_look(following)
 
-    async def _wait_for_look(self) -> None:
+    async def _wait_for_look(self, following: "asyncio.Task[None]") -> None:
+        """Until the parts were looked at once more, or that has failed for good."""
         self._looked.clear()
-        await self._looked.wait()
+        looked = asyncio.create_task(self._looked.wait())
+        try:
+            await asyncio.wait({looked, following}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            looked.cancel()
+        if following.done():
+            following.result()
 
-    async def _end(self, run_id: UUID, state: Any) -> None:
-        with suppress(httpx.HTTPError, PrefectException):
+    async def _end(self, run_id: UUID, state: State[Any]) -> bool:
+        """Whether Prefect took the state."""
+        try:
             await self._client.set_flow_run_state(run_id, state)
+        except (httpx.HTTPError, PrefectException) as error:
+            self._logger.warning("A part could not be ended: %s", error)
+            return False
+        return True
 
 
 def _describe_part(selection: Selection, models_at_once: int) -> dict[str, Any]:

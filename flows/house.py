@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,7 +12,7 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.runtime import flow_run
 
 from engine.effort import Level
-from engine.errors import ExemplarsError, ModelBusyError, SharedBudgetError
+from engine.errors import InputError, ModelBusyError, SharedBudgetError
 from engine.job import open_asker, open_jury
 from engine.progress import Event, KeptCounted, LoggedProgress, Progress
 from engine.purse import Purse
@@ -25,6 +26,8 @@ from flows.lookout import Lookout
 from flows.steps import PLAIN
 from flows.surroundings import Models
 from flows.turnstile import open_turnstile
+
+SPARE_THREADS = 16
 
 
 @dataclass(slots=True)
@@ -61,7 +64,7 @@ class House:
         """Why a model is passed over. One whose definition is wrong is not: its run says what is wrong."""
         try:
             return self.find_passed(handle)
-        except ExemplarsError:
+        except InputError:
             return None
 
     async def add_keys(self, settings: Settings, level: Level) -> Settings:
@@ -75,11 +78,16 @@ class House:
 
 @asynccontextmanager
 async def open_house(
-    settings: Settings, selection: Selection, runs_at_once: int, max_cost_usd: float | None, logger: Logger
+    settings: Settings, selection: Selection, runs_at_once: int, purse: Purse | None, logger: Logger
 ) -> AsyncIterator[House]:
-    """The house, as long as the block runs."""
+    """The house, as long as the block runs.
+
+    Args:
+        purse: what all its runs may spend together; None where nothing bounds it.
+    """
+    # Each run may wait a minute for its lease in a thread, and must keep no other from giving its own back.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(2 * runs_at_once + SPARE_THREADS))
     find_passed = partial(pass_over, settings, selection)
-    purse = None if max_cost_usd is None else Purse(max_cost_usd, partial(_refuse, max_cost_usd))
     with get_client(sync_client=True) as client, Lookout(client).open() as lookout:
         async with (
             open_turnstile(settings, logger, yields=True) as turnstile,
@@ -154,6 +162,15 @@ class SeenProgress(LoggedProgress):
 @asynccontextmanager
 async def _enter(progress: Progress) -> AsyncIterator[Progress]:
     yield progress
+
+
+def make_purse(max_cost_usd: float | None, spent_usd: float) -> Purse | None:
+    """What a backfill may spend, of which an earlier start of the same run has spent some already."""
+    if max_cost_usd is None:
+        return None
+    purse = Purse(max_cost_usd, partial(_refuse, max_cost_usd))
+    purse.spend(spent_usd)
+    return purse
 
 
 def _refuse(max_cost_usd: float, bound_usd: float) -> SharedBudgetError:

@@ -62,6 +62,7 @@ async def hold_shared_lease(
         with lease.renewing(lookout):
             yield lease
     finally:
+        lease.give_up()
         await asyncio.shield(asyncio.to_thread(lease.release))
 
 
@@ -150,6 +151,10 @@ class Lease:
             raise self._lost from None
         finally:
             self._is_past_stopping = True
+
+    def give_up(self) -> None:
+        """Ends a wait for the slot that goes on in another thread."""
+        self._stopping.set()
 
     def release(self) -> None:
         """Takes the mark away, then the lease; where Prefect does not answer it runs out by itself."""

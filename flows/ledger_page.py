@@ -90,6 +90,6 @@ async def publish_ledger(settings: Settings, ledger: Ledger, about: Mapping[str,
     finally:
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)
-        page.ended = True
+        page.ended = ledger.ended = True
         await page.show()
         await page.write()

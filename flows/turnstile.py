@@ -208,8 +208,13 @@ class PrefectTurnstile:
             self._refuse_too_large(self._tokens.rate)
             free_tokens = await self._tokens.look(self._largest) - self._left_share * self._tokens.rate.saved
         if self._requests is not None:
-            free_requests = await self._requests.look(1) - self._left_share * self._requests.rate.saved
+            free_requests = await self._requests.look(1) - self._leave(self._requests.rate)
         return free_requests, free_tokens
+
+    def _leave(self, rate: Rate) -> float:
+        """The requests that are left to others; none where one would not fit any more even when nothing is in use."""
+        left = self._left_share * rate.saved
+        return left if math.floor(1 + rate.saved) - left >= 1 else 0.0
 
     def _refuse_too_large(self, rate: Rate) -> None:
         for caller in self._line:

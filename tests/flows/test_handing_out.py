@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from fakes.catalogue import NAMESPACE, make_catalogue, name_model
 from fakes.fleet import SAMPLES_URI, Fleet, open_fleet
-from fakes.provider import Behaviour, Provider, serve_provider
+from fakes.provider import COMPLETION_TOKENS, PROMPT_TOKENS, Behaviour, Provider, serve_provider
 from fakes.s3 import S3, serve_s3
 
 from engine.ledger import read_ledger
@@ -17,6 +17,8 @@ pytestmark = pytest.mark.slow
 
 COUNT = 8
 SECONDS = 240.0
+# What the provider says that a call took, at the price that the fleet is told.
+CALL_USD = (PROMPT_TOKENS * 0.4 + COMPLETION_TOKENS * 1.6) / 10**6
 
 
 @pytest.fixture
@@ -34,7 +36,8 @@ def provider() -> Iterator[Provider]:
 
 @pytest.fixture
 def fleet(tmp_path: Path, provider: Provider, s3: S3) -> Iterator[Fleet]:
-    with open_fleet(make_catalogue(tmp_path, provider, COUNT), s3) as opened:
+    workspace = make_catalogue(tmp_path, provider, COUNT, EXEMPLARS_SYNTH_PRICE="0.4/1.6")
+    with open_fleet(workspace, s3) as opened:
         yield opened
 
 
@@ -76,10 +79,12 @@ def test_machine_that_is_lost_loses_no_model_and_one_that_is_added_takes_its_sha
 
 def test_pool_without_another_worker_costs_time_and_nothing_else(fleet: Fleet, provider: Provider) -> None:
     fleet.start_machine("alone")
-    run_id = fleet.start_backfill(namespace=NAMESPACE, effort="low", part_size=3)
+    run_id = fleet.start_backfill(namespace=NAMESPACE, effort="low", part_size=3, max_cost_usd=1.0)
     state, message = wait_for_end(fleet, run_id)
+    spent_usd = read_ledger(SAMPLES_URI, run_id).spent_usd
 
     assert "COMPLETED" == state, message
+    assert pytest.approx(provider.calls.total() * CALL_USD) == spent_usd
     assert {name_model(number): 1 for number in range(COUNT)} == count_sets()
     assert {"CANCELLED"} == set(list_parts(fleet, run_id))
     assert 0 == provider.repeated

@@ -37,10 +37,10 @@ def long(test: Test) -> Test | None:
 
 
 @asynccontextmanager
-async def open_at(api: str, **settings: float) -> AsyncIterator[Turnstile]:
+async def open_at(api: str, yields: bool = False, **settings: float) -> AsyncIterator[Turnstile]:
     """A turnstile at a Prefect server."""
     with temporary_settings({PREFECT_API_URL: api}):
-        async with open_turnstile(Settings.model_validate(settings), LOGGER) as turnstile:
+        async with open_turnstile(Settings.model_validate(settings), LOGGER, yields) as turnstile:
             yield turnstile
 
 
@@ -89,6 +89,35 @@ async def test_callers_are_let_in_in_their_order(api: str) -> None:
             group.create_task(call(turnstile, number))
 
     assert list(range(40)) == order
+
+
+@pytest.mark.parametrize("rate", [1, 30, 59, 60, 120, 6000])
+async def test_backfill_is_let_in_at_any_rate(api: str, rate: int) -> None:
+    async with asyncio.timeout(20), open_at(api, yields=True, requests_per_minute=rate) as turnstile:
+        await turnstile.enter(1)
+
+
+async def test_backfill_lets_others_go_first(api: str) -> None:
+    counts = {"backfill": 0, "run": 0}
+
+    async def call(name: str, turnstile: Turnstile) -> None:
+        while True:
+            await turnstile.enter(1)
+            counts[name] += 1
+
+    async with (
+        open_at(api, yields=True, requests_per_minute=600) as backfill,
+        open_at(api, requests_per_minute=600) as run,
+    ):
+        # Each has more callers than there are permits.
+        tasks = [asyncio.create_task(call("backfill", backfill)) for _ in range(20)]
+        tasks += [asyncio.create_task(call("run", run)) for _ in range(20)]
+        await asyncio.sleep(8)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    assert counts["run"] > 4 * counts["backfill"]
 
 
 @pytest.mark.slow
