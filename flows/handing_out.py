@@ -156,7 +156,8 @@ class HandingOut:
             if not await self._end(run_id, Cancelled(message=TAKEN_BACK)):
                 continue
             run = await self._client.read_flow_run(run_id)
-            if run.start_time is not None:
+            # Prefect gives a start also to what was ended before it began.
+            if run.run_count:
                 # A worker had begun it in this very moment: what it came to is read like any other's.
                 part.begun = True
                 continue
