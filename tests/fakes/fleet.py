@@ -45,7 +45,7 @@ class Fleet:
         """A worker with a folder, a home and a cache of its own."""
         place = self._folder / name
         place.mkdir(parents=True)
-        own = {"HOME": str(place), "PREFECT_HOME": str(place / "prefect"), MACHINE: name}
+        own = {"HOME": str(place), "PREFECT_HOME": str(place / "prefect"), MACHINE: str(place)}
         asked = [part for queue in queues for part in ("--work-queue", queue)]
         with (place / "worker.log").open("ab") as log:
             self.site.processes[name] = subprocess.Popen(
@@ -68,7 +68,8 @@ class Fleet:
 
     def list_processes(self, name: str) -> list[int]:
         """What runs on a machine and is not dead."""
-        marked = f"{MACHINE}={name}".encode()
+        # By its folder: another fleet may have a machine of that name.
+        marked = f"{MACHINE}={self._folder / name}".encode()
         found = []
         for folder in Path("/proc").glob("[0-9]*"):
             try:
