@@ -100,10 +100,11 @@ def backfill_command(
     """Synthesizes samples for many models; one that has them already is passed over, a bad one stops no other."""
     quiet_libraries(verbose)
     from engine.job import check_effort, check_synth_type
+    from engine.model import check_handle
     from flows.backfill_command import show_counts, show_models
 
     asked = {
-        "handles": handles,
+        "handles": [check_handle(handle) for handle in handles or ()],
         "namespace": namespace,
         "glob": glob,
         "only_lacking": only_lacking,
