@@ -35,11 +35,6 @@ class Purse:
         return float(self._spent)
 
     @property
-    def is_empty(self) -> bool:
-        """Whether a call was refused for want of money; then all later ones are, too."""
-        return self._refusal is not None
-
-    @property
     def left_usd(self) -> float:
         """What is neither spent nor set aside; without a limit there is no end to it."""
         if self.max_usd is None:

@@ -4,12 +4,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from fakes.s3 import BUCKET, S3, list_keys, serve_s3
+from fakes.s3 import S3, list_keys
 from fakes.stored import HANDLE, age_files, attach_set
 from fakes.workspace import ROOT
 
@@ -30,12 +30,6 @@ shutil.rmtree = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
 for old in list_old_sets(sys.argv[1], datetime.fromisoformat({BEFORE.isoformat()!r})):
     remove_old_set(sys.argv[1], old)
 """
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[S3]:
-    with serve_s3() as s3:
-        yield s3
 
 
 def put_old(store: Path, run_id: str, status: Status = "rejected", age: timedelta = OLD) -> Path:
@@ -160,30 +154,26 @@ def test_folder_that_may_not_be_changed_is_an_error_that_names_it(tmp_path: Path
         remove_old_set(str(tmp_path), vanished)
 
 
-def test_object_store_loses_what_is_old_and_half_of_it_goes_the_next_time(
-    server: S3, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    server.enter(monkeypatch)
-    uri = f"s3://{BUCKET}/old"
+def test_object_store_loses_what_is_old_and_half_of_it_goes_the_next_time(s3: S3, s3_uri: str) -> None:
     statuses: dict[str, Status] = {"a": "rejected", "b": "attached", "c": "rejected"}
     for run_id, status in statuses.items():
-        attach_set(uri, run_id, age=OLD, status=status)
-    kept = [key for key in list_keys(uri) if "run=b" in key]
-    detached = attach_set(uri, "d", age=OLD)
+        attach_set(s3_uri, run_id, age=OLD, status=status)
+    kept = [key for key in list_keys(s3_uri) if "run=b" in key]
+    detached = attach_set(s3_uri, "d", age=OLD)
     detach_stored(detached)
-    kept += [key for key in list_keys(uri) if "run=d" in key]
+    kept += [key for key in list_keys(s3_uri) if "run=d" in key]
     # Nobody can make an object older: all that is there by now is.
     time.sleep(1.1)
     before = datetime.now(UTC)
-    found = list(list_old_sets(uri, before))
-    server.break_after(1)
+    found = list(list_old_sets(s3_uri, before))
+    s3.break_after(1)
     with pytest.raises(StoreError, match="cannot be taken away"):
-        remove_old_set(uri, found[0])
-    server.heal()
-    again = list(list_old_sets(uri, before))
+        remove_old_set(s3_uri, found[0])
+    s3.heal()
+    again = list(list_old_sets(s3_uri, before))
 
     assert [("a", "rejected"), ("c", "rejected")] == name_runs(found)
     assert [("a", "unfinished"), ("c", "rejected")] == name_runs(again)
-    assert [True, True] == [remove_old_set(uri, old) for old in again]
-    assert sorted(kept) == list_keys(uri)
-    assert [] == list(list_old_sets(uri, before))
+    assert [True, True] == [remove_old_set(s3_uri, old) for old in again]
+    assert sorted(kept) == list_keys(s3_uri)
+    assert [] == list(list_old_sets(s3_uri, before))

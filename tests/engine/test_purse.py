@@ -28,9 +28,11 @@ async def test_what_runs_spend_together_is_bounded_by_the_purse_that_they_share(
     await call(second, 0.4, 0.3)
     with pytest.raises(SharedBudgetError, match=r"no \$0.3 left"):
         await call(first, 0.3, 0.3)
+    # After one that was refused all are, cheap ones too: which runs get to their end must not hang on luck.
+    with pytest.raises(SharedBudgetError, match=r"no \$0.3 left"):
+        await call(second, 0.1, 0.1)
 
     assert (0.8, 0.5, 0.3) == (purse.spent_usd, first.spent_usd, second.spent_usd)
-    assert purse.is_empty
 
 
 async def test_runs_own_limit_holds_beside_a_purse_that_has_enough() -> None:

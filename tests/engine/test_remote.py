@@ -1,12 +1,11 @@
 """The store on an S3 server: whichever request it breaks at, no half of a set is seen, and the sweep cleans."""
 
 import io
-from collections.abc import Iterator
 
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from fakes.s3 import BUCKET, S3, list_keys, serve_s3
+from fakes.s3 import BUCKET, S3, list_keys
 from fakes.stored import HANDLE, attach_set
 
 from engine.attached import count_attached
@@ -26,25 +25,11 @@ ROWS = 4
 FILES = 3
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[S3]:
-    with serve_s3() as s3:
-        yield s3
-
-
 @pytest.fixture
-def s3(server: S3, monkeypatch: pytest.MonkeyPatch) -> S3:
-    server.enter(monkeypatch)
-    server.heal()
-    return server
-
-
-@pytest.fixture
-def store(s3: S3, request: pytest.FixtureRequest) -> str:
+def store(s3_uri: str) -> str:
     """The URI of a store of this test's own with one set, ``old``."""
-    uri = f"s3://{BUCKET}/{request.node.name.replace('[', '-').replace(']', '')}/samples"
-    attach_set(uri, "old")
-    return uri
+    attach_set(s3_uri, "old")
+    return s3_uri
 
 
 def put(store: str, run_id: str, **fields: object) -> None:

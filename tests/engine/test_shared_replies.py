@@ -6,7 +6,7 @@ import shutil
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from fakes.reply_writer import PLAN, WRITERS, kill_after, make_reply, read_begun, read_kept, start_writer
-from fakes.s3 import BUCKET, S3, list_keys, serve_s3
+from fakes.s3 import S3, list_keys
 
 from engine.allowance import PATIENCE_SECONDS, STEP_CALLS
 from engine.errors import StoreError
@@ -32,35 +32,10 @@ TOKEN = "0123456789abcdef"
 WAIT_SECONDS = 30.0
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[S3]:
-    with serve_s3() as s3:
-        yield s3
-
-
-@pytest.fixture
-def s3(server: S3, monkeypatch: pytest.MonkeyPatch) -> S3:
-    server.enter(monkeypatch)
-    server.heal()
-    return server
-
-
 @pytest.fixture(params=["s3", "folder"])
 def uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A store of this test's own, that is not there yet."""
-    if request.param == "folder":
-        return str(tmp_path / "store")
-    request.getfixturevalue("s3")
-    return make_uri(request)
-
-
-@pytest.fixture
-def s3_uri(s3: S3, request: pytest.FixtureRequest) -> str:
-    return make_uri(request)
-
-
-def make_uri(request: pytest.FixtureRequest) -> str:
-    return f"s3://{BUCKET}/{request.node.name.replace('[', '-').replace(']', '')}/replies"
+    return str(tmp_path / "store") if request.param == "folder" else str(request.getfixturevalue("s3_uri"))
 
 
 class Machine:

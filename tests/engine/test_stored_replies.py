@@ -4,12 +4,12 @@ import asyncio
 import http.client
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from fakes.s3 import BUCKET, S3, list_keys, serve_s3
+from fakes.s3 import S3, list_keys
 
 from engine.cache import count_kept
 from engine.errors import StoreError
@@ -23,24 +23,6 @@ pytestmark = pytest.mark.slow
 
 HANDLE, OTHER = "u22a8.toolshed", "u22a8.kitchen"
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[S3]:
-    with serve_s3() as s3:
-        yield s3
-
-
-@pytest.fixture
-def s3(server: S3, monkeypatch: pytest.MonkeyPatch) -> S3:
-    server.enter(monkeypatch)
-    server.heal()
-    return server
-
-
-@pytest.fixture
-def s3_uri(s3: S3, request: pytest.FixtureRequest) -> str:
-    return f"s3://{BUCKET}/{request.node.name.replace('[', '-').replace(']', '')}/replies"
 
 
 @pytest.fixture(params=["s3", "folder"])

@@ -2,13 +2,12 @@
 
 import json
 import os
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from fakes.builders import make_exemplar, make_stamp
-from fakes.s3 import BUCKET, S3, serve_s3
+from fakes.s3 import S3
 from fakes.stored import HANDLE, attach_set
 from pyarrow import fs
 
@@ -20,12 +19,6 @@ from engine.tally import Group, StoreCounter, Sums
 
 TRAIN = Group("u22a8", "train", "from_traits", "low", "attached")
 REJECTED = replace(TRAIN, status="rejected")
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[S3]:
-    with serve_s3() as served:
-        yield served
 
 
 def write_rejected(samples_uri: str, run_id: str, rows: int = 3, usd: float | None = 0.25) -> None:
@@ -100,12 +93,10 @@ def test_a_torn_manifest_is_told_and_takes_nothing_else_down(tmp_path: Path) -> 
     assert ({TRAIN: Sums(2, 8)}, 0) == (healed.groups, healed.unreadable)
 
 
-def test_an_object_store_is_counted_like_a_disk(s3: S3, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    s3.enter(monkeypatch)
-    uri = f"s3://{BUCKET}/tally"
-    write_rejected(uri, "a", rows=3, usd=0.5)
-    write_rejected(uri, "b", rows=1, usd=0.25)
-    counter = StoreCounter(uri)
+def test_an_object_store_is_counted_like_a_disk(s3: S3, s3_uri: str, tmp_path: Path) -> None:
+    write_rejected(s3_uri, "a", rows=3, usd=0.5)
+    write_rejected(s3_uri, "b", rows=1, usd=0.25)
+    counter = StoreCounter(s3_uri)
     first = counter.count()
     s3.break_after(0)
     with pytest.raises(StoreError, match="cannot be listed"):

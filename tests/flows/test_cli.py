@@ -34,7 +34,8 @@ from flows.cli import main
 EXEMPLARS = (str(ROOT / ".venv/bin/exemplars"), "synthesize", HANDLE, "--effort", "low")
 LOW = ("synthesize", HANDLE, "--effort", "low")
 PREFECT_LOG = re.compile(r"\| (?:INFO|WARNING|ERROR) +\| ")
-UNREACHABLE_SECONDS = 30.0
+# Less than one call may take: 120 s.
+UNREACHABLE_SECONDS = 100.0
 SILENT = "u22a8.silent"
 
 Spoil = Callable[[Workspace], None]
@@ -147,6 +148,7 @@ BAD_INPUTS: dict[str, tuple[Spoil, tuple[str, ...], int, str]] = {
     "handle in upper case": (keep, ("synthesize", "U22A8.Toolshed"), 2, f"'U22A8.Toolshed' {NOT_A_HANDLE}"),
     "empty handle": (keep, ("synthesize", ""), 2, f"'' {NOT_A_HANDLE}"),
     "long handle": (keep, ("synthesize", "u22a8." + "x" * 294), 2, "… (300 characters)' is not a handle"),
+    "handle of a backfill": (keep, ("backfill", HANDLE, "../x"), 2, f"'../x' {NOT_A_HANDLE}"),
     "unknown handle": (keep, ("synthesize", "u22a8.tolshed"), 2, "No model 'u22a8.tolshed' in"),
     "no handle": (keep, ("synthesize",), 2, "Missing argument 'handle'. 'exemplars --help' shows the commands"),
     "unknown option": (keep, (*LOW, "--pool", "eval"), 2, "No such option: --pool"),
