@@ -1,5 +1,8 @@
 """Checking a run: which frames the gate sees of its rounds, for the task and for a replay."""
 
+from collections.abc import Callable
+from functools import partial
+
 from engine.held_out import make_sides_frame, turn_to_pool
 from engine.model import Model
 from engine.rounds import Rounds
@@ -8,15 +11,19 @@ from engine.summary import make_kept_rows, make_whole_frame, measure_variety
 from engine.verdict import Verdict
 from expectations.gate import check_rows
 
+# The gate over rows that it has with it: it can be called here, or sent to another process.
+GateWork = Callable[[], Verdict]
 
-def check_rounds(rounds: Rounds, stamp: RunStamp, model: Model) -> Verdict:
-    """The gate's verdict over the run's rows and all that is in the store.
+
+def prepare_gate(rounds: Rounds, stamp: RunStamp, model: Model) -> GateWork:
+    """The gate's verdict, to be called for, over the run's rows and all that is in the store.
 
     Args:
         model: with what is attached and held out by now, which may be more than when the run was planned.
     """
     rows = make_kept_rows(rounds, stamp)
-    return check_rows(
+    return partial(
+        check_rows,
         run=make_sample_table(rows).to_pandas(),
         whole=make_whole_frame(turn_to_pool(model, stamp.synth_type), rows),
         traits=[trait.key for trait in model.traits],

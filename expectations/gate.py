@@ -109,7 +109,7 @@ def run_suite(path: Path, frame: pd.DataFrame, parameters: Mapping[str, Any]) ->
 def _validate(
     spec: Mapping[str, Any], frame: pd.DataFrame, parameters: Mapping[str, Any]
 ) -> tuple[dict[str, Any], list[str]]:
-    gx = _import_gx()
+    gx = import_gx()
     dropped = [
         f"The suite {spec['name']!r} names the unknown expectation {item['type']!r}."
         for item in spec["expectations"]
@@ -141,7 +141,7 @@ def _number_expectations(spec: Mapping[str, Any]) -> dict[str, Any]:
     return {**spec, "expectations": numbered}
 
 
-def _import_gx() -> Any:
+def import_gx() -> Any:
     """Great Expectations with the project's own expectations registered; it costs 2 CPU-seconds, so only here."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     logging.getLogger("great_expectations").setLevel(logging.WARNING)

@@ -20,10 +20,11 @@ from engine.selection import Passed, Selection, pass_over
 from engine.settings import Settings
 from engine.sharing import Shared, share
 from engine.turnstile import Turnstile
+from expectations.gate_process import open_gate_process
 from flows.credentials import add_keys
 from flows.lease import Lease, Logger, hold_shared_lease
 from flows.lookout import Lookout
-from flows.steps import PLAIN
+from flows.steps import Steps, call_plainly
 from flows.surroundings import Models
 from flows.turnstile import open_turnstile
 
@@ -48,12 +49,16 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """One client of Prefect, one lookout, one place in the line for shared rates, the servers, the paces, the purse."""
+    """One client of Prefect, one lookout, one place in the line for shared rates, the servers, the paces, the purse.
+
+    ``steps`` have the gate in a process beside this one.
+    """
 
     client: SyncPrefectClient
     lookout: Lookout
     shared: Shared
     turnstile: Turnstile
+    steps: Steps
     logger: Logger
     find_passed: Callable[[str], Passed | None]
     seen: dict[str, Seen] = field(default_factory=dict)
@@ -90,21 +95,26 @@ async def open_house(
     find_passed = partial(pass_over, settings, selection)
     with get_client(sync_client=True) as client, Lookout(client).open() as lookout:
         async with (
+            open_gate_process(logger.warning) as gate,
             open_turnstile(settings, logger, yields=True) as turnstile,
             share(settings.concurrency * runs_at_once, settings.patience_seconds, purse, logger.warning) as shared,
         ):
-            yield House(client, lookout, shared, turnstile, logger, find_passed)
+            yield House(client, lookout, shared, turnstile, call_plainly(gate), logger, find_passed)
 
 
 class Beside:
     """The surroundings of a run that is one of many in its process; its parent's page shows how far it is."""
 
-    steps = PLAIN
     estimates = False
 
     def __init__(self, house: House) -> None:
         self._house = house
         self._seen = house.seen.setdefault(str(flow_run.get_id()), Seen())
+
+    @property
+    def steps(self) -> Steps:
+        """Plain calls, and the gate of the house."""
+        return self._house.steps
 
     @asynccontextmanager
     async def hold_lease(self, handle: str) -> AsyncIterator[Lease]:

@@ -21,7 +21,7 @@ from engine.settings import Settings
 from engine.store import StoredSet, write_set
 from engine.summary import make_sample_set
 from engine.walk import begin_rounds, walk_rounds
-from expectations.checking import check_rounds
+from expectations.checking import prepare_gate
 
 
 async def replay_run(settings: Settings, run_id: str, target: str | None = None) -> Comparison:
@@ -61,7 +61,7 @@ async def make_again(settings: Settings, stored: StoredSet) -> SampleSet:
         await walk_rounds(rounds, asker, jury, LoggedProgress(), inputs["rounds"])
     model = read_pools(settings.locate(settings.samples_uri), rounds.plan.model, inputs["checked_beside"])
     bill = restore_bill(asker.limits, manifest)
-    return make_sample_set(rounds, stamp, check_rounds(rounds, stamp, model), asker, bill)
+    return make_sample_set(rounds, stamp, prepare_gate(rounds, stamp, model)(), asker, bill)
 
 
 def describe_comparison(run_id: str, comparison: Comparison) -> str:

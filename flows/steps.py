@@ -6,6 +6,7 @@ hundreds that share a process has none.
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from engine.asking import Asker
 from engine.choose import Choice
@@ -19,7 +20,8 @@ from engine.samples import Exemplar, RunStamp
 from engine.settings import Settings
 from engine.store import StoredSet
 from engine.verdict import Verdict
-from tasks.check import check
+from expectations.gate_process import GateProcess
+from tasks.check import check, check_elsewhere
 from tasks.generate import generate, generate_plainly
 from tasks.load import load
 from tasks.plan import plan
@@ -35,9 +37,13 @@ class Steps:
     plan: Callable[[Settings, Job, Asker, Jury], Awaitable[Rounds]]
     generate: Callable[[Rounds, Sequence[Cell], Asker], Awaitable[list[Exemplar]]]
     screen: Callable[[Rounds, Sequence[Exemplar], Asker, Jury, Progress], Awaitable[Choice]]
-    check: Callable[[Settings, Rounds, RunStamp], Verdict]
+    check: Callable[[Settings, Rounds, RunStamp], Awaitable[Verdict]]
     write: Callable[[Settings, Rounds, RunStamp, Verdict, Asker, Bill], StoredSet]
 
 
 TASKS = Steps(load, plan, generate, screen, check, write)
-PLAIN = Steps(load.fn, plan.fn, generate_plainly, screen.fn, check.fn, write.fn)
+
+
+def call_plainly(gate: GateProcess) -> Steps:
+    """The steps of runs that share a process, with a gate beside it."""
+    return Steps(load.fn, plan.fn, generate_plainly, screen.fn, partial(check_elsewhere, gate.run), write.fn)

@@ -96,7 +96,7 @@ async def make_samples(
         expected = await estimate(settings, rounds, asker, jury, progress, around.estimates)
         finished = await run_rounds(rounds, models, progress, expected, steps)
         bill = make_bill(asker.limits, finished)
-    verdict = steps.check(settings, rounds, stamp)
+    verdict = await steps.check(settings, rounds, stamp)
     await lease.confirm()
     stored = steps.write(settings, rounds, stamp, verdict, asker, bill)
     await report(rounds, verdict, stored, expected, bill, settings.api_url)
