@@ -4,6 +4,7 @@ import importlib.metadata
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from typing import Any
 
 import pandas as pd
@@ -175,7 +176,8 @@ def make_report_data(
     )
 
 
-def list_versions() -> dict[str, str]:
+@cache
+def list_versions() -> Mapping[str, str]:
     """The versions that a set depends on: the code, the prompts, the packages that matter."""
     versions = {"exemplars": importlib.metadata.version("exemplars"), "prompts": prompts_version()}
     return versions | {name: importlib.metadata.version(name) for name in PACKAGES}

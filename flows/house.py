@@ -1,10 +1,12 @@
 """The house of a backfill: what its runs share in one process, and the surroundings that it gives to each of them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 
 from prefect import get_run_logger
@@ -27,8 +29,10 @@ from flows.lookout import Lookout
 from flows.steps import Steps, call_plainly
 from flows.surroundings import Models
 from flows.turnstile import open_turnstile
+from tasks.drop_unused import drop_unused
 
 SPARE_THREADS = 16
+DROP_SECONDS = 600.0
 
 
 @dataclass(slots=True)
@@ -47,6 +51,22 @@ class Seen:
     passed: Passed | None = None
 
 
+class Occasion:
+    """Comes at once, and then no more often than every so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._next = 0.0
+
+    def comes(self) -> bool:
+        """Whether it is there; whoever asks next is told that it is not."""
+        now = time.monotonic()
+        if now < self._next:
+            return False
+        self._next = now + self._seconds
+        return True
+
+
 @dataclass(frozen=True, slots=True)
 class House:
     """One client of Prefect, one lookout, one place in the line for shared rates, the servers, the paces, the purse.
@@ -63,6 +83,7 @@ class House:
     find_passed: Callable[[str], Passed | None]
     seen: dict[str, Seen] = field(default_factory=dict)
     _keys: dict[str, Settings] = field(default_factory=dict)
+    _dropping: Occasion = field(default_factory=lambda: Occasion(DROP_SECONDS))
     _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def pass_over(self, handle: str) -> Passed | None:
@@ -79,6 +100,11 @@ class House:
             if pair not in self._keys:
                 self._keys[pair] = await add_keys(settings, level, self.logger)
             return self._keys[pair]
+
+    async def drop_unused(self, settings: Settings, plan_ids: Sequence[str]) -> None:
+        """Drops kept replies for all runs, once in a while: it looks at the plans of every model."""
+        if self._dropping.comes():
+            await asyncio.to_thread(drop_unused, settings, plan_ids, datetime.now(UTC), self.logger)
 
 
 @asynccontextmanager
@@ -149,6 +175,10 @@ class Beside:
                 yield Models(asker, jury)
             finally:
                 self._seen.cost_usd = asker.limits.cost_usd
+
+    async def drop_unused(self, settings: Settings, plan_ids: Sequence[str]) -> None:
+        """With those of the other runs."""
+        await self._house.drop_unused(settings, plan_ids)
 
 
 class SeenProgress(LoggedProgress):

@@ -1,8 +1,9 @@
 """The surroundings of a run: alone in its process, or one of many that share what is costly to have."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Protocol
 
 from prefect import get_run_logger
@@ -18,6 +19,7 @@ from flows.lease import Lease, hold_lease
 from flows.publishing import publish_progress
 from flows.steps import TASKS, Steps
 from flows.turnstile import open_turnstile
+from tasks.drop_unused import drop_unused
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,9 @@ class Surroundings(Protocol):
     def open_models(self, settings: Settings, level: Level, progress: Progress) -> AbstractAsyncContextManager[Models]:
         """The models that it asks, inside the block."""
 
+    async def drop_unused(self, settings: Settings, plan_ids: Sequence[str]) -> None:
+        """Drops the kept replies that are too old or too many, but for these plans'."""
+
 
 class Alone:
     """A run in a process of its own: all that it needs comes and goes with it."""
@@ -77,3 +82,7 @@ class Alone:
             open_jury(settings, level, progress, asker.limits, turnstile) as jury,
         ):
             yield Models(asker, jury)
+
+    async def drop_unused(self, settings: Settings, plan_ids: Sequence[str]) -> None:
+        """Each time."""
+        drop_unused(settings, plan_ids, datetime.now(UTC), get_run_logger())

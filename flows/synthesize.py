@@ -93,6 +93,7 @@ async def make_samples(
     async with around.open_models(settings, job.level, progress) as models:
         asker, jury = models.asker, models.jury
         rounds = await steps.plan(settings, job, asker, jury)
+        await around.drop_unused(settings, (rounds.plan.plan_id, rounds.draft_id))
         expected = await estimate(settings, rounds, asker, jury, progress, around.estimates)
         finished = await run_rounds(rounds, models, progress, expected, steps)
         bill = make_bill(asker.limits, finished)

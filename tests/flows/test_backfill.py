@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -16,6 +17,7 @@ from uuid import UUID
 import pytest
 from fakes.catalogue import NAMESPACE, make_catalogue, name_model, write_model
 from fakes.provider import Behaviour, Provider
+from fakes.stored import age_files
 from fakes.workspace import HANDLE, Workspace, read_manifest
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import (
@@ -31,6 +33,8 @@ from prefect.states import Cancelling
 
 from engine.errors import BackfillError, UnsupportedError
 from engine.ledger import BACKFILLS, Ledger, parse_ledger
+from engine.replies import KeptReplies
+from engine.replies_place import RepliesPlace
 from flows.backfill import backfill
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
@@ -119,6 +123,17 @@ def test_page_is_a_table_of_models_with_their_runs(sheds: Workspace, client: Syn
 
     assert all(handle in page and runs[0] in page for handle, runs in list_runs(sheds).items())
     assert 100.0 == float(artifacts["progress"])
+
+
+def test_kept_replies_that_nobody_uses_are_dropped_on_the_way(sheds: Workspace) -> None:
+    cache_dir = sheds.variables["EXEMPLARS_CACHE_DIR"]
+    for plan_id in ("old", "new"):
+        KeptReplies(RepliesPlace(cache_dir), plan_id).close()
+    age_files(Path(cache_dir) / "old", timedelta(days=91))
+    run_backfill(sheds, handles=[name_model(0)], namespace=None)
+    plans = {folder.name for folder in Path(cache_dir).iterdir() if folder.is_dir()}
+
+    assert {"new"} == plans & {"old", "new"}
 
 
 def test_models_cost_prefect_at_most_three_task_runs_each(sheds: Workspace, client: SyncPrefectClient) -> None:

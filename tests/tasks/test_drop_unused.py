@@ -12,7 +12,7 @@ from engine.plan_folder import TURN
 from engine.replies import KeptReplies
 from engine.replies_place import RepliesPlace
 from engine.settings import Settings
-from tasks.plan import drop_unused
+from tasks.drop_unused import drop_unused
 
 LOG = logging.getLogger("tests.plan")
 LATER = datetime.now(UTC) + timedelta(days=91)

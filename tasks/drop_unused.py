@@ -1,0 +1,30 @@
+"""Dropping the kept replies that are too old or too many, which each run does on its way."""
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from engine.cache import prune_cache
+from engine.errors import StoreError
+from engine.settings import Settings
+
+Log = logging.Logger | logging.LoggerAdapter[Any]
+
+
+def drop_unused(settings: Settings, plan_ids: Sequence[str], now: datetime, logger: Log) -> None:
+    """Drops the kept replies that are too old or too many, but for these plans': they may be the oldest of all.
+
+    Whatever goes wrong with that is a warning.
+    """
+    cache_dir, days, gb = settings.locate(settings.cache_dir), settings.cache_max_days, settings.cache_max_gb
+    try:
+        pruned = prune_cache(cache_dir, days, gb, now, but_for=plan_ids)
+    except StoreError as error:
+        logger.warning("%s", error)
+        return
+    if pruned.plans:
+        said = "Dropped the kept replies of %d plans (%.1f MB), unused for %g days or more than %g GB together"
+        logger.info(said, pruned.plans, pruned.bytes / 1e6, days, gb)
+    for failure in pruned.failed:
+        logger.warning("Kept replies could not be dropped: %s", failure)
