@@ -1,91 +1,131 @@
 """The gate in a process of its own: runs that share a process go on while it works, on another core where there is one.
 
 Great Expectations holds Python's lock for some 0.14 s a run (docs/decisions/022), in which no other run of its process
-gets on.
+gets on. The two speak in pickles through the pipes of stdin and stdout, each after its length: the standard library's
+pools would import the program's main module once more, which may have no guard.
 """
 
 import asyncio
 import os
-import signal
-import threading
-from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import asynccontextmanager, contextmanager
-from multiprocessing import get_context, parent_process
-from typing import TypeVar
+import pickle
+import struct
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any, BinaryIO, TypeVar
 
 from expectations.gate import import_gx
 
+LENGTH = struct.Struct(">Q")
 Result = TypeVar("Result")
 
 
 class GateProcess:
-    """Starts its process with the first work, or when it is told to ``begin``; it ends with this one, however."""
+    """Starts its process when it is told to ``begin``, or with the first work; it ends with this one, however."""
 
     def __init__(self, warn: Callable[[str], None]) -> None:
         self._warn = warn
-        self._pool: ProcessPoolExecutor | None = None
+        self._process: Process | None = None
+        self._turn = asyncio.Lock()
+        self._closed = False
 
-    def begin(self) -> None:
+    async def begin(self) -> None:
         """Starts the process, which imports what the gate needs meanwhile."""
-        if self._pool is None:
-            self._pool = ProcessPoolExecutor(1, get_context("spawn"), initializer=_settle)
-            with _blocking_interrupts():
-                self._pool.submit(_prepare)
+        if self._process is None:
+            # In a session of its own: Ctrl-C is this process's to hear.
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", __name__, stdin=PIPE, stdout=PIPE, start_new_session=True
+            )
 
     async def run(self, work: Callable[[], Result]) -> Result:
-        """What the work gives. Where the process is killed, this one does it, and the next work gets another one."""
-        self.begin()
-        pool = self._pool
-        try:
-            return await asyncio.get_running_loop().run_in_executor(pool, work)
-        except BrokenProcessPool:
-            self._warn("The gate's process was ended from outside, by want of memory perhaps; this one does its work")
-            if self._pool is pool:
-                self.close()
-            return await asyncio.to_thread(work)
+        """What the work gives or raises. Where the process is lost, this one does it, and the next gets another."""
+        # Whoever asked may be cancelled; the answer is read all the same, or the next one would get it.
+        return await asyncio.shield(asyncio.create_task(self._take_turn(work)))
 
-    def close(self) -> None:
-        """Ends the process; what it has not begun is not done."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
-        self._pool = None
+    async def close(self) -> None:
+        """Ends the process, whatever it is at."""
+        self._closed = True
+        await self._end()
+
+    async def _take_turn(self, work: Callable[[], Result]) -> Result:
+        async with self._turn:
+            try:
+                await self.begin()
+                succeeded, result = await self._ask(pickle.dumps(work))
+            except (OSError, asyncio.IncompleteReadError) as error:
+                if self._closed:
+                    raise
+                self._warn(f"The gate's process is lost, for want of memory perhaps; this one does its work: {error}")
+                await self._end()
+                return await asyncio.to_thread(work)
+        if not succeeded:
+            raise result
+        return result  # type: ignore[no-any-return]
+
+    async def _ask(self, content: bytes) -> tuple[bool, Any]:
+        assert self._process is not None
+        writer, reader = self._process.stdin, self._process.stdout
+        assert writer is not None
+        assert reader is not None
+        writer.write(LENGTH.pack(len(content)) + content)
+        await writer.drain()
+        [length] = LENGTH.unpack(await reader.readexactly(LENGTH.size))
+        # What is unpickled here and there comes from this very program, through a pipe that nobody else has.
+        answer: tuple[bool, Any] = pickle.loads(await reader.readexactly(length))  # noqa: S301
+        return answer
+
+    async def _end(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
 
 
 @asynccontextmanager
 async def open_gate_process(warn: Callable[[str], None]) -> AsyncIterator[GateProcess]:
     """A gate whose process begins at once and ends with the block."""
     gate = GateProcess(warn)
-    gate.begin()
+    with suppress(OSError):
+        # Where it cannot be had, the first work says so.
+        await gate.begin()
     try:
         yield gate
     finally:
-        gate.close()
+        await gate.close()
 
 
-def _settle() -> None:
-    """What the process does first: an interrupt is its parent's to hear, and without a parent it has nothing to do."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = parent_process()
-    assert parent is not None
-
-    def end_with_parent() -> None:
-        parent.join()
-        os._exit(0)
-
-    threading.Thread(target=end_with_parent, daemon=True).start()
-
-
-def _prepare() -> None:
+def serve(works: BinaryIO, answers: BinaryIO) -> None:
+    """Does one work after another, until there is nobody who could ask for more."""
     import_gx()
+    while (work := _read(works)) is not None:
+        content = pickle.dumps(_do(work))
+        answers.write(LENGTH.pack(len(content)) + content)
+        answers.flush()
 
 
-@contextmanager
-def _blocking_interrupts() -> Iterator[None]:
-    """A process that is started inside the block hears no Ctrl-C, not even before it can settle."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+def _do(work: bytes) -> tuple[bool, object]:
+    """Whether it succeeded, and its result or its error."""
     try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        return True, pickle.loads(work)()  # noqa: S301
+    except Exception as error:
+        return False, error
+
+
+def _read(works: BinaryIO) -> bytes | None:
+    """The next message; None where the pipe ends, be it in the midst of one."""
+    header = works.read(LENGTH.size)
+    if len(header) < LENGTH.size:
+        return None
+    [length] = LENGTH.unpack(header)
+    content = works.read(length)
+    return content if len(content) == length else None
+
+
+if __name__ == "__main__":
+    # What a library prints must not get among the answers.
+    own = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    with suppress(BrokenPipeError):
+        serve(sys.stdin.buffer, own)

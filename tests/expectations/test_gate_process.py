@@ -1,8 +1,9 @@
 """The gate in a process of its own says what it says here, and neither its death nor its parent's leaves anything."""
 
+import asyncio
+import errno
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -10,23 +11,22 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from fakes.builders import make_exemplar, make_stamp
 from fakes.workspace import ROOT
 
 from engine.model import POLES
 from engine.samples import SAMPLE_SCHEMA, make_row, make_sample_table
-from engine.verdict import Verdict
 from expectations.checking import GateWork
 from expectations.gate import check_rows
 from expectations.gate_process import GateProcess, open_gate_process
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 SECONDS = 60.0
 # Says the id of its gate's process, and waits to be killed.
 PARENT = """
 import asyncio, os, sys
-from engine.verdict import Verdict
 from expectations.gate_process import open_gate_process
 
 async def main():
@@ -48,10 +48,6 @@ def prepare(count: int) -> GateWork:
     return partial(check_rows, run, whole, ["clarity"], count, stamp.run_id, SAMPLE_SCHEMA.names, ())
 
 
-def fail() -> Verdict:
-    raise ValueError("There is no such frame.")
-
-
 class Told(list[str]):
     """The warnings."""
 
@@ -64,9 +60,10 @@ def told() -> Told:
     return Told()
 
 
-@pytest.fixture
-async def gate(told: Told) -> AsyncIterator[GateProcess]:
-    async with open_gate_process(told) as opened:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def gate() -> AsyncIterator[GateProcess]:
+    """One for all tests that leave it whole: its imports take seconds."""
+    async with open_gate_process(Told()) as opened:
         yield opened
 
 
@@ -84,56 +81,84 @@ def wait_until_gone(pid: int) -> None:
         time.sleep(0.05)
 
 
-async def test_verdict_is_that_of_the_gate_here(gate: GateProcess, told: Told) -> None:
+async def test_verdict_is_that_of_the_gate_here(gate: GateProcess) -> None:
     passed, failed = prepare(1), prepare(2)
     found = await gate.run(passed), await gate.run(failed)
 
     assert (passed(), failed()) == found
     assert [True, False] == [verdict.success for verdict in found]
     assert os.getpid() != await gate.run(os.getpid)
-    assert [] == told
 
 
 async def test_work_that_raises_raises_here_and_the_next_is_done(gate: GateProcess) -> None:
-    with pytest.raises(ValueError, match="no such frame"):
-        await gate.run(fail)
+    with pytest.raises(ValueError, match="invalid literal"):
+        await gate.run(partial(int, "seven"))
     assert (await gate.run(prepare(1))).success
 
 
-async def test_process_that_is_killed_costs_no_verdict_and_is_followed_by_another(
-    gate: GateProcess, told: Told
-) -> None:
-    killed = await gate.run(os.getpid)
-    os.kill(killed, signal.SIGKILL)
-    wait_until_gone(killed)
-    verdict = await gate.run(prepare(1))
+async def test_process_that_is_killed_costs_no_verdict_and_is_followed_by_another(told: Told) -> None:
+    async with open_gate_process(told) as gate:
+        killed = await gate.run(os.getpid)
+        os.kill(killed, signal.SIGKILL)
+        wait_until_gone(killed)
+        verdict = await gate.run(prepare(1))
+        follower = await gate.run(os.getpid)
+    wait_until_gone(follower)
 
     assert prepare(1)() == verdict
-    assert ["The gate's process was ended from outside, by want of memory perhaps; this one does its work"] == told
-    assert await gate.run(os.getpid) not in {killed, os.getpid()}
+    assert 1 == len(told)
+    assert told[0].startswith("The gate's process is lost, for want of memory perhaps; this one does its work: ")
+    assert follower not in {killed, os.getpid()}
+
+
+async def test_machine_that_gives_no_process_costs_no_verdict(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr("asyncio.create_subprocess_exec", refuse)
+    async with open_gate_process(told) as gate:
+        verdict = await gate.run(prepare(1))
+
+    assert verdict.success
+    assert told[0].endswith("Resource temporarily unavailable")
 
 
 async def test_interrupt_of_the_terminal_is_not_its_own(gate: GateProcess) -> None:
-    pid = await gate.run(os.getpid)
-    os.kill(pid, signal.SIGINT)
+    assert os.getpgid(await gate.run(os.getpid)) != os.getpgid(0)
+
+
+async def test_one_who_is_cancelled_leaves_the_next_its_own_answer(gate: GateProcess) -> None:
+    await gate.run(os.getpid)
+    cancelled = asyncio.create_task(gate.run(partial(time.sleep, 0.3)))
+    await asyncio.sleep(0.1)
+    cancelled.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await cancelled
 
     assert (await gate.run(prepare(1))).success
-    assert pid == await gate.run(os.getpid)
 
 
-async def test_it_ends_with_the_block() -> None:
-    async with open_gate_process(Told()) as gate:
-        pid = await gate.run(os.getpid)
+async def test_many_who_ask_at_once_get_their_own_answers(gate: GateProcess) -> None:
+    found = await asyncio.gather(*(gate.run(partial(round, number)) for number in range(50)))
+
+    assert list(range(50)) == found
+
+
+async def test_what_a_library_prints_does_no_harm(gate: GateProcess) -> None:
+    await gate.run(partial(print, "Hello.", flush=True))
+
+    assert (await gate.run(prepare(1))).success
+
+
+async def test_it_ends_with_a_parent_that_is_killed() -> None:
+    parent = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", PARENT, cwd=ROOT, stdout=asyncio.subprocess.PIPE
+    )
+    assert parent.stdout is not None
+    pid = int(await parent.stdout.readline())
+    before = is_there(pid)
+    parent.kill()
+    await parent.wait()
     wait_until_gone(pid)
-
-
-def test_it_ends_with_a_parent_that_is_killed() -> None:
-    parent = subprocess.Popen([sys.executable, "-c", PARENT], cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    with parent:
-        assert parent.stdout is not None
-        pid = int(parent.stdout.readline())
-        before = is_there(pid)
-        parent.kill()
-        wait_until_gone(pid)
 
     assert before

@@ -40,7 +40,7 @@ class Remote:
         self._process = process
         self.url = process.stdout.readline().strip()
         self.variables = {
-            "EXEMPLARS_SYNTH_MODEL": "openai/test",
+            "EXEMPLARS_SYNTH_MODEL": "openai/gpt-4.1-mini",
             "EXEMPLARS_SYNTH_API_BASE": self.url,
             "EXEMPLARS_SYNTH_API_KEY": "sk-test",
             "EXEMPLARS_SYNTH_PRICE": "0.4/1.6",
