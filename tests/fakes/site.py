@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from fakes.database import lay_database
 from fakes.workspace import HANDLE, MARK, ROOT, Workspace
 
 START_SECONDS = 120.0
@@ -39,6 +40,7 @@ class Site:
 
     def start_server(self) -> None:
         """Starts the server and waits until it answers."""
+        lay_database(Path(self.variables["PREFECT_HOME"]))
         self._start("server", "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.port))
         wait_until(lambda: answers(f"{self.url}/health"), START_SECONDS, "the Prefect server answers")
 

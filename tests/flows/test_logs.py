@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from fakes.collector import serve_collector
+from fakes.database import lay_database
 from fakes.echo import EchoingProvider, spell
 from fakes.provider import Behaviour, Provider, serve, serve_provider
 from fakes.site import open_site, wait_until
@@ -57,6 +58,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
     with serve(EchoingProvider(behaviour, KEY)) as provider, serve_collector() as collector:
         workspace = make_workspace(folder / "workspace", provider, EXEMPLARS_SYNTH_API_KEY=KEY)
         workspace.write_effort(top_up_rounds=10, over_generation=3.0)
+        lay_database(folder / "prefect")
         process = workspace.start(
             program=COMMAND,
             PREFECT_HOME=str(folder / "prefect"),
