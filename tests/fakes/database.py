@@ -1,4 +1,4 @@
-"""The database of a Prefect server that has just come up for the first time: made once, and copied from then on."""
+"""The databases of Prefect servers that have just come up, or just been deployed to: made once, copied from then on."""
 
 import os
 import shutil
@@ -12,7 +12,10 @@ import prefect
 from fakes.workspace import ROOT
 from filelock import FileLock
 
-KEPT = ROOT / ".pytest_cache" / f"prefect-{prefect.__version__}.db"
+KEPT = ROOT / ".pytest_cache"
+EMPTY = KEPT / f"prefect-{prefect.__version__}.db"
+# What the deploy step does may change from one session of tests to the next.
+DEPLOYED = KEPT / f"deployed-{os.environ.get('PYTEST_XDIST_TESTRUNUID', os.getpid())}.db"
 NAME = "prefect.db"
 # What a server does to its database before it answers, and what takes it half of its start.
 MAKING = """
@@ -31,26 +34,47 @@ asyncio.run(make())
 
 
 def lay_database(home: Path) -> None:
-    """Puts the database where a server with this ``PREFECT_HOME`` looks for it; one that is there stays."""
+    """Puts an empty database where a server with this ``PREFECT_HOME`` looks for it; one that is there stays."""
     if (home / NAME).exists():
         return
-    KEPT.parent.mkdir(exist_ok=True)
-    with FileLock(KEPT.with_suffix(".lock")):
-        if not KEPT.exists():
-            _make_database()
+    KEPT.mkdir(exist_ok=True)
+    with FileLock(EMPTY.with_suffix(".lock")):
+        if not EMPTY.exists():
+            _make_empty()
     home.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(KEPT, home / NAME)
+    shutil.copyfile(EMPTY, home / NAME)
 
 
-def _make_database() -> None:
-    making = KEPT.with_suffix(".making")
+def lay_deployed(home: Path) -> bool:
+    """Does the same with the database of a server that has been deployed to; False where none is kept as yet."""
+    home.mkdir(parents=True, exist_ok=True)
+    try:
+        shutil.copyfile(DEPLOYED, home / NAME)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def keep_deployed(home: Path) -> None:
+    """Keeps the database of a running server for this session of tests, and no other session's."""
+    for old in KEPT.glob("deployed-*.db"):
+        old.unlink(missing_ok=True)
+    _copy_whole(home / NAME, DEPLOYED)
+
+
+def _make_empty() -> None:
+    making = EMPTY.with_suffix(".making")
     shutil.rmtree(making, ignore_errors=True)
     ours = {name: text for name, text in os.environ.items() if not name.startswith("PREFECT_")}
-    subprocess.run(
-        [sys.executable, "-c", MAKING], env={**ours, "PREFECT_HOME": str(making)}, check=True, capture_output=True
-    )
-    # One file, whatever SQLite has left beside it.
-    with closing(sqlite3.connect(making / NAME)) as made, closing(sqlite3.connect(making / "whole.db")) as whole:
-        made.backup(whole)
-    (making / "whole.db").replace(KEPT)
+    given = {**ours, "PREFECT_HOME": str(making)}
+    subprocess.run([sys.executable, "-c", MAKING], env=given, check=True, capture_output=True)
+    _copy_whole(making / NAME, EMPTY)
     shutil.rmtree(making)
+
+
+def _copy_whole(database: Path, kept: Path) -> None:
+    """Copies it as one file, whatever SQLite has beside it, and in one move."""
+    copy = kept.with_suffix(f".{os.getpid()}")
+    with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(copy)) as target:
+        source.backup(target)
+    copy.replace(kept)

@@ -92,8 +92,7 @@ class Fleet:
 def open_fleet(workspace: Workspace, s3: S3) -> Iterator[Fleet]:
     """A fleet without a machine as yet, whose Prefect server is up and deployed to."""
     with open_site(workspace) as site:
-        site.start_server()
-        site.deploy()
+        site.start_deployed()
         fleet = Fleet(site, s3)
         fleet.upload_models()
         yield fleet

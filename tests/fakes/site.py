@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from fakes.database import lay_database
+from fakes.database import keep_deployed, lay_database, lay_deployed
 from fakes.workspace import HANDLE, MARK, ROOT, Workspace
 
 START_SECONDS = 120.0
 POOL = "exemplars"
+# Prefect's variable for another database than SQLite's, which is a file.
+DATABASE = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
 # Connections are not kept, since servers are killed; a client for each request would be five times dearer.
 CLIENT = httpx.Client(timeout=60, limits=httpx.Limits(max_keepalive_connections=0))
 
@@ -45,6 +47,17 @@ class Site:
         lay_database(Path(self.variables["PREFECT_HOME"]))
         self._start("server", "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.port))
         wait_until(lambda: answers(f"{self.url}/health"), START_SECONDS, "the Prefect server answers")
+
+    def start_deployed(self) -> None:
+        """Starts the server as it is after the deploy step, which is taken once in a session of tests."""
+        home, is_file = Path(self.variables["PREFECT_HOME"]), DATABASE not in self.variables
+        if is_file and lay_deployed(home):
+            self.start_server()
+            return
+        self.start_server()
+        self.deploy()
+        if is_file:
+            keep_deployed(home)
 
     def start_worker(self, name: str = "worker", limit: int = 1) -> None:
         """Starts a worker of the pool; it picks runs, so many at a time, as soon as it is up."""

@@ -66,8 +66,7 @@ def open_surface(
     workspace = make_workspace(folder, provider, **variables)
     fill_catalogue(workspace)
     with open_site(workspace) as site:
-        site.start_server()
-        site.deploy()
+        site.start_deployed()
         with open_door(workspace, site.variables) as door:
             yield Surface(
                 site,

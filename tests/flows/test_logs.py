@@ -153,8 +153,7 @@ def test_no_key_is_in_any_line(told: Told) -> None:
 def test_worker_speaks_json_from_its_first_line_and_the_run_page_has_text(tmp_path: Path, provider: Provider) -> None:
     workspace = make_workspace(tmp_path / "site", provider, EXEMPLARS_LOG_FORMAT="json", **IN_PREFECT)
     with open_site(workspace) as site:
-        site.start_server()
-        site.deploy()
+        site.start_deployed()
         site.start_worker()
         run_id = site.start_run()
         wait_until(lambda: site.read_state(run_id)[0] in ("COMPLETED", "FAILED", "CRASHED"), 180, "it has ended")
