@@ -97,6 +97,12 @@ class Site:
         state = self.ask("GET", f"/flow_runs/{run_id}")["state"]
         return str(state["type"]), str(state["message"])
 
+    def forget_runs(self) -> None:
+        """Deletes all runs."""
+        while found := self.ask("POST", "/flow_runs/filter", limit=200):
+            for run in found:
+                self.ask("DELETE", f"/flow_runs/{run['id']}")
+
     def kill(self, *names: str) -> None:
         """``kill -9`` of processes of the site at one instant; ``flows`` is whatever the workers have started."""
         doomed = [self.processes.pop(name).pid for name in names if name != "flows"]
