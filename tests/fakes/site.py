@@ -22,6 +22,8 @@ POOL = "exemplars"
 DATABASE = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
 # Connections are not kept, since servers are killed; a client for each request would be five times dearer.
 CLIENT = httpx.Client(timeout=60, limits=httpx.Limits(max_keepalive_connections=0))
+# What of an automation may be written.
+WRITABLE = ("name", "description", "enabled", "trigger", "actions", "actions_on_trigger", "actions_on_resolve")
 
 
 @dataclass
@@ -69,6 +71,12 @@ class Site:
         ended = subprocess.run(command, cwd=ROOT, env=given, capture_output=True, text=True, check=False)
         assert 0 == ended.returncode, ended.stderr
         return ended.stdout
+
+    def shorten_silence(self, seconds: int) -> None:
+        """Calls a run CRASHED that was silent for so long, more than the 30 s between heartbeats, and not for 90 s."""
+        [watch] = [found for found in self.ask("POST", "/automations/filter") if "heartbeats stop" in found["name"]]
+        watch["trigger"]["within"] = seconds
+        self.ask("PUT", f"/automations/{watch['id']}", **{name: watch[name] for name in WRITABLE})
 
     def find_deployment(self, name: str) -> dict[str, Any]:
         """A deployment by its full name, as ``synthesize/nightly``."""
