@@ -26,7 +26,7 @@ PROGRAM = "docs/synthesize.py"
 BLOCKS = find_blocks((ROOT / "docs/http.md").read_text())
 WALK = [block for block in BLOCKS if block.language == "sh"]
 PREFECT, DOOR = "http://127.0.0.1:4200", "http://127.0.0.1:8000"
-FOLLOWED = "u22a8.commit-message"
+FOLLOWED = "u22a8.expense-note"
 SERVED_SECONDS = 120.0
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]

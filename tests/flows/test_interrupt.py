@@ -69,7 +69,7 @@ def embedded(tmp_path: Path, prefect_home: str) -> Iterator[Started]:
     workspace = make_workspace(tmp_path)
     workspace.write_effort(exemplars_per_pole=40)
     with start(workspace, prefect_home) as started:
-        wait_until(lambda: count_kept_replies(workspace) >= CONCURRENCY, started.process)
+        wait_until(lambda: count_kept_replies(workspace) > 0, started.process)
         yield started
 
 
