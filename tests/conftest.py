@@ -1,10 +1,43 @@
-"""What holds for every test: in CI a skip is a failure, since all is installed there; one Prefect server a session."""
+"""What holds for every test: the slowest come first; in CI a skip is a failure; one Prefect server a session."""
 
 import os
 from collections.abc import Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+TESTS = Path(__file__).parent
+# A minute and more each, the longest first: begun late, one of them alone would hold up the end.
+SLOWEST = (
+    "flows/api/test_kills.py",
+    "flows/test_handing_out.py",
+    "flows/test_backfill.py",
+    "flows/test_deploy.py",
+    "test_http_walk.py",
+    "flows/test_embedded.py",
+    "flows/test_serve.py",
+    "flows/test_interrupt.py",
+    "flows/api/test_races.py",
+    "flows/test_telemetry.py",
+    "engine/test_shared_replies.py",
+    "flows/api/test_whole.py",
+    "flows/test_synthesize.py",
+    "flows/test_cli.py",
+    "flows/api/test_openapi.py",
+    "flows/test_logs.py",
+    "flows/test_deployed.py",
+    "engine/test_lost_costs.py",
+    "flows/test_old_runs.py",
+    "flows/test_strategies.py",
+    "expectations/test_gate.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the files that take longest first; the order inside a file stays."""
+    places = {TESTS / name: place for place, name in enumerate(SLOWEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 @pytest.hookimpl(wrapper=True)

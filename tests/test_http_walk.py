@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 from fakes.blocks import Block, find_blocks, run_blocks, settle
+from fakes.database import lay_database
 from fakes.provider import Behaviour, Provider, serve_provider
 from fakes.site import clear_environment, find_free_port, wait_until
 from fakes.workspace import MARK, ROOT, Workspace, make_workspace
@@ -25,7 +26,7 @@ PROGRAM = "docs/synthesize.py"
 BLOCKS = find_blocks((ROOT / "docs/http.md").read_text())
 WALK = [block for block in BLOCKS if block.language == "sh"]
 PREFECT, DOOR = "http://127.0.0.1:4200", "http://127.0.0.1:8000"
-FOLLOWED = "u22a8.commit-message"
+FOLLOWED = "u22a8.expense-note"
 SERVED_SECONDS = 120.0
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -98,6 +99,7 @@ def served(provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iter
     workspace = make_workspace(folder, provider, **own)
     shutil.copytree(ROOT / "data/models", folder / "models", dirs_exist_ok=True)
     ports = find_free_port(), find_free_port()
+    lay_database(folder / "prefect")
     process = workspace.start(
         program=(sys.executable, "-m", "flows.serve"),
         PREFECT_HOME=str(folder / "prefect"),

@@ -14,7 +14,7 @@ from fakes.s3 import BUCKET, S3
 from fakes.site import POOL, Site, open_site
 from fakes.workspace import Workspace
 
-from engine.files import replace_file
+from engine.files import open_folder, replace_file
 
 MACHINE = "EXEMPLARS_TEST_MACHINE"
 MODELS_URI, SAMPLES_URI, REPLIES_URI = (f"s3://{BUCKET}/{name}" for name in ("models", "samples", "replies"))
@@ -27,6 +27,7 @@ class Fleet:
         self.site = site
         self._s3 = s3
         self._folder = site.workspace.folder / "machines"
+        self._machines: set[str] = set()
 
     @property
     def variables(self) -> dict[str, str]:
@@ -45,6 +46,7 @@ class Fleet:
         """A worker with a folder, a home and a cache of its own."""
         place = self._folder / name
         place.mkdir(parents=True)
+        self._machines.add(name)
         own = {"HOME": str(place), "PREFECT_HOME": str(place / "prefect"), MACHINE: str(place)}
         asked = [part for queue in queues for part in ("--work-queue", queue)]
         with (place / "worker.log").open("ab") as log:
@@ -61,10 +63,20 @@ class Fleet:
     def lose_machine(self, name: str) -> None:
         """Kills all that runs on it at one instant, and deletes its folder."""
         self.site.processes.pop(name)
+        self._machines.remove(name)
         while doomed := self.list_processes(name):
             for pid in doomed:
                 os.kill(pid, signal.SIGKILL)
         shutil.rmtree(self._folder / name, ignore_errors=True)
+
+    def forget(self) -> None:
+        """Loses all machines, and clears what they have left on Prefect's server and on the store."""
+        for name in list(self._machines):
+            self.lose_machine(name)
+        self.site.forget_runs()
+        for uri in (SAMPLES_URI, REPLIES_URI):
+            filesystem, path = open_folder(uri)
+            filesystem.delete_dir_contents(path, missing_dir_ok=True)
 
     def list_processes(self, name: str) -> list[int]:
         """What runs on a machine and is not dead."""
@@ -92,8 +104,7 @@ class Fleet:
 def open_fleet(workspace: Workspace, s3: S3) -> Iterator[Fleet]:
     """A fleet without a machine as yet, whose Prefect server is up and deployed to."""
     with open_site(workspace) as site:
-        site.start_server()
-        site.deploy()
+        site.start_deployed()
         fleet = Fleet(site, s3)
         fleet.upload_models()
         yield fleet

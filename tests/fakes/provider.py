@@ -200,7 +200,7 @@ class Provider:
         await asyncio.sleep(self.behaviour.seconds * draw(prompt, "seconds"))
         # Another thread changes the behaviour: an event of this loop would not hear of it.
         while self.behaviour.hold_after is not None and number > self.behaviour.hold_after:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.05)
 
     def _fail(self, prompt: str, has_schema: bool) -> Response | None:
         behaviour, first = self.behaviour, self.calls[prompt] == 1

@@ -13,10 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from fakes.database import keep_deployed, lay_database, lay_deployed
 from fakes.workspace import HANDLE, MARK, ROOT, Workspace
 
 START_SECONDS = 120.0
 POOL = "exemplars"
+# Prefect's variable for another database than SQLite's, which is a file.
+DATABASE = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
+# Connections are not kept, since servers are killed; a client for each request would be five times dearer.
+CLIENT = httpx.Client(timeout=60, limits=httpx.Limits(max_keepalive_connections=0))
+# What of an automation may be written.
+WRITABLE = ("name", "description", "enabled", "trigger", "actions", "actions_on_trigger", "actions_on_resolve")
 
 
 @dataclass
@@ -39,8 +46,20 @@ class Site:
 
     def start_server(self) -> None:
         """Starts the server and waits until it answers."""
+        lay_database(Path(self.variables["PREFECT_HOME"]))
         self._start("server", "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.port))
         wait_until(lambda: answers(f"{self.url}/health"), START_SECONDS, "the Prefect server answers")
+
+    def start_deployed(self) -> None:
+        """Starts the server as it is after the deploy step, which is taken once in a session of tests."""
+        home, is_file = Path(self.variables["PREFECT_HOME"]), DATABASE not in self.variables
+        if is_file and lay_deployed(home):
+            self.start_server()
+            return
+        self.start_server()
+        self.deploy()
+        if is_file:
+            keep_deployed(home)
 
     def start_worker(self, name: str = "worker", limit: int = 1) -> None:
         """Starts a worker of the pool; it picks runs, so many at a time, as soon as it is up."""
@@ -53,6 +72,12 @@ class Site:
         assert 0 == ended.returncode, ended.stderr
         return ended.stdout
 
+    def shorten_silence(self, seconds: int) -> None:
+        """Calls a run CRASHED that was silent for so long, more than the 30 s between heartbeats, and not for 90 s."""
+        [watch] = [found for found in self.ask("POST", "/automations/filter") if "heartbeats stop" in found["name"]]
+        watch["trigger"]["within"] = seconds
+        self.ask("PUT", f"/automations/{watch['id']}", **{name: watch[name] for name in WRITABLE})
+
     def find_deployment(self, name: str) -> dict[str, Any]:
         """A deployment by its full name, as ``synthesize/nightly``."""
         found: dict[str, Any] = self.ask("GET", f"/deployments/name/{name}")
@@ -61,7 +86,7 @@ class Site:
     def ask(self, method: str, path: str, **fields: object) -> Any:
         """One request to Prefect's API, its JSON answer; on SQLite a writer may be sent away, and comes again."""
         for _ in range(100):
-            response = httpx.request(method, f"{self.url}{path}", json=fields or None, timeout=60)
+            response = CLIENT.request(method, f"{self.url}{path}", json=fields or None)
             if response.status_code != httpx.codes.SERVICE_UNAVAILABLE:
                 break
             time.sleep(0.05)
@@ -79,6 +104,12 @@ class Site:
         """The type of a run's state, and its message."""
         state = self.ask("GET", f"/flow_runs/{run_id}")["state"]
         return str(state["type"]), str(state["message"])
+
+    def forget_runs(self) -> None:
+        """Deletes all runs."""
+        while found := self.ask("POST", "/flow_runs/filter", limit=200):
+            for run in found:
+                self.ask("DELETE", f"/flow_runs/{run['id']}")
 
     def kill(self, *names: str) -> None:
         """``kill -9`` of processes of the site at one instant; ``flows`` is whatever the workers have started."""
@@ -133,21 +164,22 @@ def list_flow_processes(workspace: Workspace) -> dict[int, str]:
 
 
 def wait_until(condition: Callable[[], object], seconds: float, what: str) -> None:
-    """Waits until something holds.
+    """Waits until something holds; the longer it takes the more rarely it is asked, since the server pays for that.
 
     Raises:
         AssertionError: it did not come to hold in time.
     """
-    end = time.monotonic() + seconds
+    begun = time.monotonic()
     while not condition():
-        assert time.monotonic() < end, f"not within {seconds:g} s: {what}"
-        time.sleep(0.1)
+        waited = time.monotonic() - begun
+        assert waited < seconds, f"not within {seconds:g} s: {what}"
+        time.sleep(min(max(waited / 20, 0.05), 0.5))
 
 
 def answers(url: str) -> bool:
     """Whether a GET of the address is answered with 200."""
     try:
-        return httpx.get(url, timeout=10).status_code == 200
+        return CLIENT.get(url, timeout=10).status_code == 200
     except httpx.HTTPError:
         return False
 

@@ -17,7 +17,7 @@ from fakes.workspace import read_manifest
 
 CONCURRENCY = 6
 ANSWERED = 12
-POLL_SECONDS = 0.2
+POLL_SECONDS = 0.4
 
 
 @dataclass
@@ -91,7 +91,7 @@ class Stage:
             os.kill(door.process.pid, signal.SIGKILL)
         site.kill(*(name for name in names if name != "door"))
         self.killed_at = time.monotonic()
-        self.wait_for_looks(10)
+        self.wait_for_looks(5)
 
     def cancel(self) -> None:
         """The UI's button: Cancel."""

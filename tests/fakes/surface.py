@@ -47,12 +47,6 @@ class Surface:
         """Puts a run into a state."""
         self.site.ask("POST", f"/flow_runs/{run_id}/set_state", state={"type": state, "message": message}, force=True)
 
-    def forget_runs(self) -> None:
-        """Deletes all runs."""
-        while found := self.site.ask("POST", "/flow_runs/filter", limit=200):
-            for run in found:
-                self.site.ask("DELETE", f"/flow_runs/{run['id']}")
-
     def synthesize(self, handle: str = HANDLE, **body: Any) -> httpx.Response:
         """Asks for a synthesis with the author's key."""
         return self.author.post(f"/models/{handle}/samples/synthesize", json=body)
@@ -66,8 +60,7 @@ def open_surface(
     workspace = make_workspace(folder, provider, **variables)
     fill_catalogue(workspace)
     with open_site(workspace) as site:
-        site.start_server()
-        site.deploy()
+        site.start_deployed()
         with open_door(workspace, site.variables) as door:
             yield Surface(
                 site,

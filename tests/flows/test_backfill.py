@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from uuid import UUID
 
 import pytest
 from fakes.catalogue import NAMESPACE, make_catalogue, name_model, write_model
-from fakes.provider import Behaviour, Provider
+from fakes.provider import Behaviour, Provider, serve_provider
 from fakes.stored import age_files
 from fakes.workspace import HANDLE, Workspace, read_manifest
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -97,8 +98,24 @@ def list_children(client: SyncPrefectClient, state: State[Any]) -> list[FlowRun]
     return client.read_flow_runs(flow_run_filter=FlowRunFilter(parent_flow_run_id=parent))
 
 
-def test_every_model_gets_its_set_by_a_run_of_its_own(sheds: Workspace, client: SyncPrefectClient) -> None:
-    state = run_backfill(sheds)
+@dataclass(frozen=True)
+class Done:
+    """A backfill of the whole namespace, and the state in which it ended."""
+
+    workspace: Workspace
+    state: State[Any]
+
+
+@pytest.fixture(scope="module")
+def done(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Done]:
+    """One backfill that nothing disturbs, for all tests that only look at what came of it."""
+    with serve_provider() as provider:
+        workspace = make_catalogue(tmp_path_factory.mktemp("done"), provider, COUNT)
+        yield Done(workspace, run_backfill(workspace))
+
+
+def test_every_model_gets_its_set_by_a_run_of_its_own(done: Done, client: SyncPrefectClient) -> None:
+    sheds, state = done.workspace, done.state
     children = list_children(client, state)
     [ledger] = read_ledgers(sheds)
     handles = [name_model(number) for number in range(COUNT)]
@@ -111,9 +128,8 @@ def test_every_model_gets_its_set_by_a_run_of_its_own(sheds: Workspace, client: 
     assert {f"{handle} from_traits" for handle in handles} == {child.name for child in children}
 
 
-def test_page_is_a_table_of_models_with_their_runs(sheds: Workspace, client: SyncPrefectClient) -> None:
-    state = run_backfill(sheds)
-    run_id = state.state_details.flow_run_id
+def test_page_is_a_table_of_models_with_their_runs(done: Done, client: SyncPrefectClient) -> None:
+    run_id = done.state.state_details.flow_run_id
     assert run_id is not None
     wanted = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run_id]))
     artifacts = {
@@ -121,7 +137,7 @@ def test_page_is_a_table_of_models_with_their_runs(sheds: Workspace, client: Syn
     }
     page = artifacts["verdict"]
 
-    assert all(handle in page and runs[0] in page for handle, runs in list_runs(sheds).items())
+    assert all(handle in page and runs[0] in page for handle, runs in list_runs(done.workspace).items())
     assert 100.0 == float(artifacts["progress"])
 
 
@@ -136,8 +152,8 @@ def test_kept_replies_that_nobody_uses_are_dropped_on_the_way(sheds: Workspace) 
     assert {"new"} == plans & {"old", "new"}
 
 
-def test_models_cost_prefect_at_most_three_task_runs_each(sheds: Workspace, client: SyncPrefectClient) -> None:
-    children = list_children(client, run_backfill(sheds))
+def test_models_cost_prefect_at_most_three_task_runs_each(done: Done, client: SyncPrefectClient) -> None:
+    children = list_children(client, done.state)
     wanted = TaskRunFilter(flow_run_id=TaskRunFilterFlowRunId(any_=[child.id for child in children]))
 
     assert COUNT == len(children)

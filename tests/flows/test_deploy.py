@@ -5,8 +5,8 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -14,8 +14,8 @@ from typing import Any
 
 import httpx
 import pytest
-from fakes.provider import Behaviour, Provider
-from fakes.site import Site, find_free_port, list_flow_processes, open_site, wait_until
+from fakes.provider import Behaviour, serve_provider
+from fakes.site import WRITABLE, Site, find_free_port, list_flow_processes, open_site, wait_until
 from fakes.workspace import ROOT, find_gone_process, make_workspace
 
 from flows.automations import WATCHES
@@ -44,6 +44,49 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield opened
 
 
+@dataclass(frozen=True)
+class Dying:
+    """Runs that nobody works on any more, each left in a state, and one of a worker that lives.
+
+    ``said`` is what the deploy step told of the ``left``; ``killed`` was killed with its worker.
+    """
+
+    site: Site
+    said: str
+    deployed_at: datetime
+    left: dict[str, str]
+    killed: str
+    killed_at: datetime
+    living: str
+
+
+@pytest.fixture(scope="module")
+def dying(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dying]:
+    """On a site of their own, where they are seen to be gone while the other tests go on."""
+    with (
+        serve_provider(Behaviour(hold_after=4)) as provider,
+        open_site(make_workspace(tmp_path_factory.mktemp("dying"), provider)) as site,
+    ):
+        shutil.copytree(site.workspace.model, site.workspace.model.with_name(LIVING))
+        site.start_server()
+        left = {state: leave_run(site, state) for state in ("RUNNING", "PENDING", "CANCELLING")}
+        said, deployed_at = site.deploy(), datetime.now(UTC)
+        site.start_worker("first")
+        killed = site.start_run()
+        wait_until(lambda: site.read_state(killed)[0] == "RUNNING", 90, "the first run runs")
+        site.start_worker("second")
+        living = site.start_run(handle=LIVING)
+        wait_until(lambda: site.read_state(living)[0] == "RUNNING", 90, "the second run runs")
+        doomed = find_process(site, killed)
+        site.kill("first")
+        os.kill(doomed, signal.SIGKILL)
+        yield Dying(site, said, deployed_at, left, killed, datetime.now(UTC), living)
+
+
+def test_deploy_watches_the_runs_that_it_finds(dying: Dying) -> None:
+    assert "watched: 3 unfinished runs" in dying.said
+
+
 def test_second_deploy_changes_nothing(site: Site) -> None:
     first, before = site.deploy(), describe(site)
     second, after = site.deploy(), describe(site)
@@ -69,8 +112,7 @@ def test_deploy_makes_again_what_is_gone_and_puts_right_what_differs(site: Site)
     site.ask("DELETE", "/work_pools/exemplars")
     site.ask("DELETE", f"/automations/{automations[0]['id']}")
     changed = {**automations[1], "enabled": False, "description": "somebody's own words"}
-    writable = ("name", "description", "enabled", "trigger", "actions", "actions_on_trigger", "actions_on_resolve")
-    site.ask("PUT", f"/automations/{changed['id']}", **{name: changed[name] for name in writable})
+    site.ask("PUT", f"/automations/{changed['id']}", **{name: changed[name] for name in WRITABLE})
     said = site.deploy()
 
     assert "work pool: exemplars (process) made" in said
@@ -119,11 +161,9 @@ def test_what_people_have_set_up_stays(site: Site) -> None:
 
 
 def test_two_that_deploy_at_once_to_an_empty_server_leave_one_of_everything(site: Site) -> None:
-    ensure_deployed(site)
-    for kind in ("deployments", "automations"):
+    for kind, key in (("deployments", "id"), ("automations", "id"), ("work_pools", "name")):
         for found in site.ask("POST", f"/{kind}/filter"):
-            site.ask("DELETE", f"/{kind}/{found['id']}")
-    site.ask("DELETE", "/work_pools/exemplars")
+            site.ask("DELETE", f"/{kind}/{found[key]}")
     command = [sys.executable, "-m", "flows.deploy"]
     both = [subprocess.Popen(command, cwd=ROOT, env=site.variables, stderr=subprocess.PIPE) for _ in range(2)]
     said = [process.communicate(timeout=120)[1].decode() for process in both]
@@ -226,8 +266,8 @@ def test_pool_of_containers_gets_an_image_and_time_to_pull_it(site: Site) -> Non
 
 
 def test_pool_of_a_type_that_nothing_is_known_of_is_refused(site: Site) -> None:
-    ensure_deployed(site)
-    site.ask("DELETE", "/work_pools/exemplars")
+    for found in site.ask("POST", "/work_pools/filter"):
+        site.ask("DELETE", f"/work_pools/{found['name']}")
     site.ask("POST", "/work_pools/", name="exemplars", type="ecs")
     code, said = run_deploy(site.variables)
     site.ask("DELETE", "/work_pools/exemplars")
@@ -250,7 +290,6 @@ def test_deploy_without_a_server_says_what_to_do(site: Site, tmp_path: Path) -> 
 
 
 def test_deploy_ends_runs_whose_process_on_this_host_is_gone(site: Site) -> None:
-    ensure_deployed(site)
     gone, living, elsewhere = find_gone_process(), name_process(), "elsewhere/1/1"
     marked = {
         ("RUNNING", gone): ("CRASHED", GONE),
@@ -278,37 +317,21 @@ def test_deploy_ends_runs_whose_process_on_this_host_is_gone(site: Site) -> None
 
 
 @pytest.mark.timeout(400)
-def test_runs_whose_process_is_gone_are_over_within_two_minutes(tmp_path: Path, provider: Provider) -> None:
-    provider.behaviour = Behaviour(hold_after=4)
-    with open_site(make_workspace(tmp_path, provider)) as site:
-        shutil.copytree(site.workspace.model, site.workspace.model.with_name(LIVING))
-        site.start_server()
-        left = {state: leave_run(site, state) for state in ("RUNNING", "PENDING", "CANCELLING")}
-        said, deployed_at = site.deploy(), time.monotonic()
-        site.start_worker("first")
-        killed = site.start_run()
-        wait_until(lambda: site.read_state(killed)[0] == "RUNNING", 90, "the first run runs")
-        site.start_worker("second")
-        living = site.start_run(handle=LIVING)
-        wait_until(lambda: site.read_state(living)[0] == "RUNNING", 90, "the second run runs")
-        doomed = find_process(site, killed)
-        site.kill("first")
-        os.kill(doomed, signal.SIGKILL)
-        killed_at = time.monotonic()
-        wait_until(lambda: site.read_state(killed)[0] == "CRASHED", 120, "killed with its worker: CRASHED")
-        silent = time.monotonic() - killed_at
-        outcomes = {"RUNNING": "CRASHED", "PENDING": "CRASHED", "CANCELLING": "CANCELLED"}
-        for state, outcome in outcomes.items():
-            wait_until(lambda: site.read_state(left[state])[0] == outcome, 140, f"left {state}: {outcome}")  # noqa: B023
-        took = time.monotonic() - deployed_at
+def test_runs_whose_process_is_gone_are_over_within_two_minutes(dying: Dying) -> None:
+    site = dying.site
+    outcomes = {"RUNNING": "CRASHED", "PENDING": "CRASHED", "CANCELLING": "CANCELLED"}
+    for state, outcome in outcomes.items():
+        wait_until(lambda: site.read_state(dying.left[state])[0] == outcome, 140, f"left {state}: {outcome}")  # noqa: B023
+    wait_until(lambda: site.read_state(dying.killed)[0] == "CRASHED", 120, "killed with its worker: CRASHED")
+    silent = read_moment(site, dying.killed) - dying.killed_at
+    took = max(read_moment(site, run_id) for run_id in dying.left.values()) - dying.deployed_at
 
-        assert "watched: 3 unfinished runs" in said
-        assert silent < 120
-        assert took < 150
-        assert site.read_state(killed)[1].startswith("No heartbeat for 90 s: the run's process is gone")
-        for watch in WATCHES:
-            assert (watch.outcome.value, watch.message) == site.read_state(left[watch.state.value])
-        assert "RUNNING" == site.read_state(living)[0]
+    assert silent < timedelta(seconds=120)
+    assert took < timedelta(seconds=150)
+    assert site.read_state(dying.killed)[1].startswith("No heartbeat for 90 s: the run's process is gone")
+    for watch in WATCHES:
+        assert (watch.outcome.value, watch.message) == site.read_state(dying.left[watch.state.value])
+    assert "RUNNING" == site.read_state(dying.living)[0]
 
 
 def ensure_deployed(site: Site) -> None:
@@ -352,8 +375,7 @@ def make_older_version(site: Site) -> dict[str, Any]:
     )
     changed = next(found for found in site.ask("POST", "/automations/filter") if "heartbeats" in found["name"])
     changed["trigger"]["match_related"]["prefect.resource.name"] = "synthesize"
-    writable = ("name", "description", "enabled", "trigger", "actions", "actions_on_trigger", "actions_on_resolve")
-    site.ask("PUT", f"/automations/{changed['id']}", **{name: changed[name] for name in writable})
+    site.ask("PUT", f"/automations/{changed['id']}", **{name: changed[name] for name in WRITABLE})
     return deployment
 
 
@@ -367,6 +389,11 @@ def take_lease(site: Site, name: str) -> str:
     path, minute = "/v2/concurrency_limits/increment-with-lease", 60
     taken = site.ask("POST", path, names=[name], slots=1, mode="concurrency", lease_duration=minute)
     return str(taken["lease_id"])
+
+
+def read_moment(site: Site, run_id: str) -> datetime:
+    """When a run came to its state, by the server's clock, which is ours."""
+    return datetime.fromisoformat(site.ask("GET", f"/flow_runs/{run_id}")["state"]["timestamp"])
 
 
 def find_process(site: Site, run_id: str) -> int:

@@ -65,7 +65,7 @@ def find_listening(workspace: Workspace, process: "subprocess.Popen[str]") -> li
         for number, line in workspace.list_processes().items():
             if "embedded_server.py" in line and (found := list_listening(number)):
                 return found
-        time.sleep(0.05)
+        time.sleep(0.2)
     return []
 
 

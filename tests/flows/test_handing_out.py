@@ -17,28 +17,41 @@ pytestmark = pytest.mark.slow
 
 COUNT = 8
 SECONDS = 240.0
+# Of a lost machine's run; what it is where nobody changes it, test_deploy.py waits for.
+SILENCE_SECONDS = 45
 # What the provider says that a call took, at the price that the fleet is told.
 CALL_USD = (PROMPT_TOKENS * 0.4 + COMPLETION_TOKENS * 1.6) / 10**6
 
 
-@pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3]:
-    with serve_s3() as server:
-        server.enter(monkeypatch)
+@pytest.fixture(scope="module")
+def s3() -> Iterator[S3]:
+    with serve_s3() as server, pytest.MonkeyPatch.context() as patch:
+        server.enter(patch)
         yield server
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def provider() -> Iterator[Provider]:
-    with serve_provider(Behaviour(seconds=0.1)) as served:
+    with serve_provider() as served:
         yield served
 
 
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory, provider: Provider, s3: S3) -> Iterator[Fleet]:
+    """The fleet itself; a test wants ``fleet``."""
+    workspace = make_catalogue(tmp_path_factory.mktemp("fleet"), provider, COUNT, EXEMPLARS_SYNTH_PRICE="0.4/1.6")
+    with open_fleet(workspace, s3) as fleet:
+        fleet.site.shorten_silence(SILENCE_SECONDS)
+        yield fleet
+
+
 @pytest.fixture
-def fleet(tmp_path: Path, provider: Provider, s3: S3) -> Iterator[Fleet]:
-    workspace = make_catalogue(tmp_path, provider, COUNT, EXEMPLARS_SYNTH_PRICE="0.4/1.6")
-    with open_fleet(workspace, s3) as opened:
-        yield opened
+def fleet(opened: Fleet, provider: Provider) -> Iterator[Fleet]:
+    """A fleet without a machine, of which no run is known and no model has a sample; calls take a moment."""
+    provider.behaviour = Behaviour(seconds=0.1)
+    yield opened
+    opened.forget()
+    provider.forget()
 
 
 def count_sets() -> dict[str, int]:

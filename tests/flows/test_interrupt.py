@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from fakes.database import lay_database
 from fakes.provider import Behaviour, Provider
 from fakes.workspace import HANDLE, Workspace, make_workspace, read_kept, read_manifest, read_rejected
 
@@ -45,8 +46,10 @@ class Started:
 
 @pytest.fixture(scope="module")
 def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Where the temporary Prefect servers of these runs keep their database, which takes long to make."""
-    return str(tmp_path_factory.mktemp("prefect"))
+    """Where the temporary Prefect servers of these runs keep their database."""
+    home = tmp_path_factory.mktemp("prefect")
+    lay_database(home)
+    return str(home)
 
 
 @pytest.fixture
@@ -66,7 +69,7 @@ def embedded(tmp_path: Path, prefect_home: str) -> Iterator[Started]:
     workspace = make_workspace(tmp_path)
     workspace.write_effort(exemplars_per_pole=40)
     with start(workspace, prefect_home) as started:
-        wait_until(lambda: count_kept_replies(workspace) >= CONCURRENCY, started.process)
+        wait_until(lambda: count_kept_replies(workspace) > 0, started.process)
         yield started
 
 

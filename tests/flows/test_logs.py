@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from fakes.collector import serve_collector
+from fakes.database import lay_database
 from fakes.echo import EchoingProvider, spell
 from fakes.provider import Behaviour, Provider, serve, serve_provider
 from fakes.site import open_site, wait_until
@@ -57,6 +58,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
     with serve(EchoingProvider(behaviour, KEY)) as provider, serve_collector() as collector:
         workspace = make_workspace(folder / "workspace", provider, EXEMPLARS_SYNTH_API_KEY=KEY)
         workspace.write_effort(top_up_rounds=10, over_generation=3.0)
+        lay_database(folder / "prefect")
         process = workspace.start(
             program=COMMAND,
             PREFECT_HOME=str(folder / "prefect"),
@@ -151,8 +153,7 @@ def test_no_key_is_in_any_line(told: Told) -> None:
 def test_worker_speaks_json_from_its_first_line_and_the_run_page_has_text(tmp_path: Path, provider: Provider) -> None:
     workspace = make_workspace(tmp_path / "site", provider, EXEMPLARS_LOG_FORMAT="json", **IN_PREFECT)
     with open_site(workspace) as site:
-        site.start_server()
-        site.deploy()
+        site.start_deployed()
         site.start_worker()
         run_id = site.start_run()
         wait_until(lambda: site.read_state(run_id)[0] in ("COMPLETED", "FAILED", "CRASHED"), 180, "it has ended")

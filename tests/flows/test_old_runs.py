@@ -37,7 +37,7 @@ def surface(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Surface]:
 def client(surface: Surface) -> Iterator[SyncPrefectClient]:
     """A client of a server that has no runs."""
     surface.end_runs()
-    surface.forget_runs()
+    surface.site.forget_runs()
     with temporary_settings({PREFECT_API_URL: surface.site.url}), get_client(sync_client=True) as opened:
         yield opened
 

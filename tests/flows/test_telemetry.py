@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from fakes.collector import DELTA, Collector, serve_collector
+from fakes.database import lay_database
 from fakes.provider import COMPLETION_TOKENS, PROMPT_TOKENS, Behaviour, Provider
 from fakes.site import find_free_port
 from fakes.workspace import Workspace, make_workspace, read_kept, read_rejected
@@ -241,12 +242,11 @@ async def test_counts_of_a_meter_are_those_of_its_events(collector: Collector) -
     assert 7.0 == collector.sum("exemplars.run.duration", outcome="attached")
 
 
-def test_run_without_a_collector_imports_nothing_of_it(
-    workspace: Workspace, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    home = str(tmp_path_factory.getbasetemp() / "prefect-of-telemetry")
+def test_run_without_a_collector_imports_nothing_of_it(workspace: Workspace, tmp_path: Path) -> None:
+    home = tmp_path / "prefect"
+    lay_database(home)
     program = (sys.executable, "-c", NOTHING, "synthesize", "u22a8.toolshed", "--effort", "low", "--json")
-    process = workspace.start(program=program, PREFECT_HOME=home)
+    process = workspace.start(program=program, PREFECT_HOME=str(home))
     out, err = process.communicate(timeout=180)
 
     assert (0, 1) == (process.returncode, out.count("attached")), err

@@ -40,13 +40,21 @@ def serve_database(name: str, folder: Path) -> Iterator[dict[str, str]]:
             yield {"PREFECT_SERVER_DATABASE_CONNECTION_URL": url}
 
 
+@pytest.fixture(scope="module")
+def provider() -> Iterator[Provider]:
+    with serve_provider() as served:
+        yield served
+
+
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def backend(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Surface]:
+def backend(
+    request: pytest.FixtureRequest, provider: Provider, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Surface]:
     """The surface on either of Prefect's databases."""
     folder = tmp_path_factory.mktemp(request.param)
     with (
         serve_database(request.param, folder) as variables,
-        open_surface(folder / "surface", None, variables) as surface,
+        open_surface(folder / "surface", provider, variables) as surface,
     ):
         yield surface
 
@@ -100,7 +108,7 @@ def list_runs(surface: Surface) -> list[dict[str, Any]]:
 
 
 def test_of_requests_at_one_instant_one_makes_a_run(backend: Surface) -> None:
-    backend.forget_runs()
+    backend.site.forget_runs()
     for number in range(ROUNDS):
         found = ask_at_once(backend)
         assert [] == found.others
@@ -112,7 +120,7 @@ def test_of_requests_at_one_instant_one_makes_a_run(backend: Surface) -> None:
 
 
 def test_of_requests_to_two_doors_one_makes_a_run(backend: Surface) -> None:
-    backend.forget_runs()
+    backend.site.forget_runs()
     with open_door(backend.door.workspace, backend.door.variables) as second:
         for number in range(ROUNDS):
             found = ask_at_once(backend, others=[second.url])
@@ -125,7 +133,7 @@ def test_of_requests_to_two_doors_one_makes_a_run(backend: Surface) -> None:
 
 
 def test_run_that_ends_at_any_instant_lets_one_successor_in(backend: Surface) -> None:
-    backend.forget_runs()
+    backend.site.forget_runs()
     instants = random.Random(7)
     made: list[str] = list(ask_at_once(backend, 1).new)
     for _ in range(ROUNDS):
@@ -147,19 +155,15 @@ def test_run_that_ends_at_any_instant_lets_one_successor_in(backend: Surface) ->
     assert [] == [(before, after) for before, after in itertools.pairwise(spans) if after[0] < before[1]]
 
 
-@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
-def test_run_of_the_ui_at_the_same_instant_attaches_or_is_cancelled(
-    database: str, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    folder = tmp_path_factory.mktemp(f"ui-{database}")
-    with (
-        serve_provider() as provider,
-        serve_database(database, folder) as variables,
-        open_surface(folder / "surface", provider, variables) as surface,
-    ):
-        surface.site.start_worker(limit=4)
+def test_run_of_the_ui_at_the_same_instant_attaches_or_is_cancelled(backend: Surface, provider: Provider) -> None:
+    backend.site.forget_runs()
+    # The only worker: what the other tests ask for is done by nobody.
+    backend.site.start_worker(limit=4)
+    try:
         for _ in range(max(1, ROUNDS // 5)):
-            race_with_the_ui(surface, provider)
+            race_with_the_ui(backend, provider)
+    finally:
+        backend.site.kill("worker", "flows")
 
 
 def race_with_the_ui(surface: Surface, provider: Provider) -> None:

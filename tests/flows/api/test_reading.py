@@ -48,7 +48,7 @@ SEEDS = len(POSITIVE_SEEDS) + len(NEGATIVE_SEEDS)
 @pytest.fixture(autouse=True)
 def nothing_runs(surface: Surface) -> Iterator[None]:
     """No run is known before, none is under way after."""
-    surface.forget_runs()
+    surface.site.forget_runs()
     yield
     surface.end_runs()
 

@@ -44,7 +44,7 @@ def wait_until_over(client: httpx.Client) -> list[dict[str, Any]]:
     end = time.monotonic() + 120
     while seen[-1]["state"] == "busy":
         assert time.monotonic() < end, seen[-1]
-        time.sleep(0.2)
+        time.sleep(0.4)
         seen.append(client.get(PATH).json())
     return seen
 
