@@ -92,6 +92,8 @@ class HandingOut:
         self._waiting: deque[Part] = deque()
         # What is to be done here and not handed out again.
         self._home: deque[Part] = deque()
+        # The one that Prefect is making a run for, and those that have theirs.
+        self._leaving: Part | None = None
         self._out: dict[UUID, Part] = {}
         self._looked = asyncio.Event()
         self._deployment_id: UUID | None = None
@@ -112,7 +114,7 @@ class HandingOut:
         )
         following = asyncio.create_task(self._follow())
         try:
-            while (self._waiting or self._home or self._out) and self._crew.stopped is None:
+            while (self._waiting or self._home or self._is_out) and self._crew.stopped is None:
                 if (part := self._take()) is None:
                     await self._wait_for_look(following)
                 else:
@@ -123,6 +125,11 @@ class HandingOut:
         finally:
             following.cancel()
             await asyncio.gather(following, return_exceptions=True)
+
+    @property
+    def _is_out(self) -> bool:
+        """Whether some part is with others, or about to be."""
+        return self._leaving is not None or bool(self._out)
 
     async def _find_deployment(self) -> UUID:
         try:
@@ -203,12 +210,15 @@ class HandingOut:
                 # Its money may come back; what it is to cost is bounded here.
                 self._home.append(part)
                 continue
+            self._leaving = part
             try:
                 run = await self._create_run(part)
             except BaseException:
                 # With its number: the request may have been answered, and the next one finds that run by its key.
                 self._waiting.appendleft(part)
                 raise
+            finally:
+                self._leaving = None
             part.tries, part.handed_out_at, part.begun = part.tries + 1, time.monotonic(), False
             self._out[run.id] = part
 
@@ -304,7 +314,7 @@ class HandingOut:
         """Waits for the parts that are out; those that none has begun are taken back, and where this run was cancelled
         the others are ended."""
         end = None
-        while self._out:
+        while self._is_out:
             if end is None and isinstance(self._crew.stopped, RunInterruptedError | Abort):
                 end = time.monotonic() + STOP_SECONDS
                 for run_id in list(self._out):
