@@ -32,13 +32,25 @@ class SentenceEncoder:
         self._seen: dict[str, Vectors] = {}
 
     def embed(self, texts: Sequence[str]) -> Vectors:
-        """Vectors of shape ``(len(texts), 512)``; some 400 short texts a second, the first call 1 s more."""
-        new = [text for text in dict.fromkeys(texts) if text not in self._seen]
-        if new:
-            self._seen.update(zip(new, normalise_rows(_load_encoder().encode(new)), strict=True))
+        """Vectors of shape ``(len(texts), 512)``."""
+        if new := self.list_new(texts):
+            self.learn(new, encode(new))
         if not texts:
             return np.zeros((0, DIMENSIONS))
         return np.stack([self._seen[text] for text in texts])
+
+    def list_new(self, texts: Sequence[str]) -> list[str]:
+        """Those that it has not seen, each once."""
+        return [text for text in dict.fromkeys(texts) if text not in self._seen]
+
+    def learn(self, texts: Sequence[str], vectors: Vectors) -> None:
+        """Remembers what ``encode`` has made of some texts, here or elsewhere."""
+        self._seen.update(zip(texts, vectors, strict=True))
+
+
+def encode(texts: Sequence[str]) -> Vectors:
+    """Vectors of texts, in one batch; some 400 short texts a second, the first call 1 s more."""
+    return normalise_rows(_load_encoder().encode(list(texts)))
 
 
 def normalise_rows(vectors: Any) -> Vectors:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from engine.choose import Choice, View, choose_exemplars
 from engine.embedding import Embedder
-from engine.model import POLES, Pole
+from engine.model import POLES, Model, Pole
 from engine.placing import place_exemplars
 from engine.plan import Hints, Plan
 from engine.probe import Probe, probe_trait
@@ -56,6 +56,14 @@ def choose_reviewed(plan: Plan, exemplars: Sequence[Exemplar], view: View, embed
         view, choice = stricter, other
         review = review_choice(plan, choice, embedder)
     return choice, review
+
+
+def list_standing(model: Model, exemplars: Sequence[Exemplar]) -> list[list[str]]:
+    """The texts of what stands, trait by trait: as ``make_view`` has them embedded."""
+    return [
+        [exemplar.text or "" for exemplar in exemplars if exemplar.stands and exemplar.trait == trait.key]
+        for trait in model.traits
+    ]
 
 
 def make_view(

@@ -1,18 +1,25 @@
-"""Checking a run: which frames the gate sees of its rounds, for the task and for a replay."""
+"""Checking a run: which frames the gate sees of its rounds, here or in a process beside this one."""
 
 from collections.abc import Callable
 from functools import partial
 
+from engine.embedding import encode
 from engine.held_out import make_sides_frame, turn_to_pool
 from engine.model import Model
 from engine.rounds import Rounds
 from engine.samples import SAMPLE_SCHEMA, RunStamp, make_sample_table
 from engine.summary import make_kept_rows, make_whole_frame, measure_variety
 from engine.verdict import Verdict
-from expectations.gate import check_rows
+from expectations.gate import check_rows, import_gx
 
 # The gate over rows that it has with it: it can be called here, or sent to another process.
 GateWork = Callable[[], Verdict]
+
+
+def warm_up() -> None:
+    """Has the process that it is called in load what takes seconds: Great Expectations and the encoder."""
+    import_gx()
+    encode([""])
 
 
 def prepare_gate(rounds: Rounds, stamp: RunStamp, model: Model) -> GateWork:

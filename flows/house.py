@@ -21,12 +21,13 @@ from engine.purse import Purse
 from engine.selection import Passed, Selection, pass_over
 from engine.settings import Settings
 from engine.sharing import Shared, share
+from engine.side_process import SideProcess, open_side_process
 from engine.turnstile import Turnstile
-from expectations.gate_process import open_gate_process
+from expectations.checking import warm_up
 from flows.credentials import add_keys
 from flows.lease import Lease, Logger, hold_shared_lease
 from flows.lookout import Lookout
-from flows.steps import Steps, call_plainly
+from flows.steps import call_plainly
 from flows.surroundings import Models
 from flows.turnstile import open_turnstile
 from tasks.drop_unused import drop_unused
@@ -71,14 +72,14 @@ class Occasion:
 class House:
     """One client of Prefect, one lookout, one place in the line for shared rates, the servers, the paces, the purse.
 
-    ``steps`` have the gate in a process beside this one.
+    ``side`` is the process beside this one that does what would hold up all runs.
     """
 
     client: SyncPrefectClient
     lookout: Lookout
     shared: Shared
     turnstile: Turnstile
-    steps: Steps
+    side: SideProcess
     logger: Logger
     find_passed: Callable[[str], Passed | None]
     seen: dict[str, Seen] = field(default_factory=dict)
@@ -121,11 +122,11 @@ async def open_house(
     find_passed = partial(pass_over, settings, selection)
     with get_client(sync_client=True) as client, Lookout(client).open() as lookout:
         async with (
-            open_gate_process(logger.warning) as gate,
+            open_side_process(logger.warning, warm_up) as side,
             open_turnstile(settings, logger, yields=True) as turnstile,
             share(settings.concurrency * runs_at_once, settings.patience_seconds, purse, logger.warning) as shared,
         ):
-            yield House(client, lookout, shared, turnstile, call_plainly(gate), logger, find_passed)
+            yield House(client, lookout, shared, turnstile, side, logger, find_passed)
 
 
 class Beside:
@@ -134,13 +135,9 @@ class Beside:
     estimates = False
 
     def __init__(self, house: House) -> None:
+        self.steps = call_plainly(house.side)
         self._house = house
         self._seen = house.seen.setdefault(str(flow_run.get_id()), Seen())
-
-    @property
-    def steps(self) -> Steps:
-        """Plain calls, and the gate of the house."""
-        return self._house.steps
 
     @asynccontextmanager
     async def hold_lease(self, handle: str) -> AsyncIterator[Lease]:

@@ -11,6 +11,7 @@ from functools import partial
 from engine.asking import Asker
 from engine.choose import Choice
 from engine.costs import Bill
+from engine.embedding import SentenceEncoder
 from engine.job import Job
 from engine.jury import Jury
 from engine.plan import Cell
@@ -18,14 +19,14 @@ from engine.progress import Progress
 from engine.rounds import Rounds
 from engine.samples import Exemplar, RunStamp
 from engine.settings import Settings
+from engine.side_process import SideProcess
 from engine.store import StoredSet
 from engine.verdict import Verdict
-from expectations.gate_process import GateProcess
-from tasks.check import check, check_elsewhere
+from tasks.check import check, check_beside
 from tasks.generate import generate, generate_plainly
 from tasks.load import load
-from tasks.plan import plan
-from tasks.screen import screen
+from tasks.plan import plan, plan_with
+from tasks.screen import screen, screen_beside
 from tasks.write import write
 
 
@@ -44,6 +45,14 @@ class Steps:
 TASKS = Steps(load, plan, generate, screen, check, write)
 
 
-def call_plainly(gate: GateProcess) -> Steps:
-    """The steps of runs that share a process, with a gate beside it."""
-    return Steps(load.fn, plan.fn, generate_plainly, screen.fn, partial(check_elsewhere, gate.run), write.fn)
+def call_plainly(side: SideProcess) -> Steps:
+    """The steps of a run that shares its process with others; what takes longest is done beside it."""
+    embedder = SentenceEncoder()
+    return Steps(
+        load.fn,
+        partial(plan_with, embedder),
+        generate_plainly,
+        partial(screen_beside, side, embedder),
+        partial(check_beside, side),
+        write.fn,
+    )

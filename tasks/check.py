@@ -1,7 +1,5 @@
 """Step 6, check: the gate over what would be attached, together with what is attached."""
 
-from collections.abc import Awaitable, Callable
-
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
@@ -9,6 +7,7 @@ from engine.job import read_pools
 from engine.rounds import Rounds
 from engine.samples import RunStamp
 from engine.settings import Settings
+from engine.side_process import SideProcess
 from engine.verdict import Verdict
 from expectations.checking import GateWork, prepare_gate
 from tasks.names import name_check
@@ -17,15 +16,16 @@ from tasks.names import name_check
 @task(name="check", task_run_name=name_check, cache_policy=NO_CACHE, persist_result=False)
 async def check(settings: Settings, rounds: Rounds, stamp: RunStamp) -> Verdict:
     """The gate's verdict over the run's rows and all that is in the store by now, another run's new set included."""
-    return await check_elsewhere(_run_here, settings, rounds, stamp)
+    return tell(rounds, _prepare(settings, rounds, stamp)())
 
 
-async def check_elsewhere(
-    run: Callable[[GateWork], Awaitable[Verdict]], settings: Settings, rounds: Rounds, stamp: RunStamp
-) -> Verdict:
-    """What ``check`` does, with the gate run where ``run`` has it run."""
-    model = read_pools(settings.locate(settings.samples_uri), rounds.plan.model)
-    verdict = await run(prepare_gate(rounds, stamp, model))
+async def check_beside(side: SideProcess, settings: Settings, rounds: Rounds, stamp: RunStamp) -> Verdict:
+    """What ``check`` does, with the gate in the process beside this one."""
+    return tell(rounds, await side.run(_prepare(settings, rounds, stamp)))
+
+
+def tell(rounds: Rounds, verdict: Verdict) -> Verdict:
+    """Logs the verdict."""
     logger = get_run_logger()
     said = "passed" if verdict.success else "failed: " + " ".join(verdict.failed)
     logger.info("The gate %s", said, extra={"gate": "passed" if verdict.success else "failed"})
@@ -34,5 +34,5 @@ async def check_elsewhere(
     return verdict
 
 
-async def _run_here(work: GateWork) -> Verdict:
-    return work()
+def _prepare(settings: Settings, rounds: Rounds, stamp: RunStamp) -> GateWork:
+    return prepare_gate(rounds, stamp, read_pools(settings.locate(settings.samples_uri), rounds.plan.model))

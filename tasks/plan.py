@@ -4,7 +4,7 @@ from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from engine.asking import Asker
-from engine.embedding import SentenceEncoder
+from engine.embedding import Embedder, SentenceEncoder
 from engine.errors import BudgetError
 from engine.estimate import estimate_plan
 from engine.estimate_words import explain_budget
@@ -24,7 +24,12 @@ async def plan(settings: Settings, job: Job, asker: Asker, jury: Jury) -> Rounds
     Raises:
         BudgetError: the limit is too low to ask for subjects; what the lists would have planned tells how low.
     """
-    embedder, limits = SentenceEncoder(), asker.limits
+    return await plan_with(SentenceEncoder(), settings, job, asker, jury)
+
+
+async def plan_with(embedder: Embedder, settings: Settings, job: Job, asker: Asker, jury: Jury) -> Rounds:
+    """What ``plan`` does, with an embedder that is the run's from now on."""
+    limits = asker.limits
     try:
         rounds = await begin_rounds(job, settings.seed, asker, embedder)
     except BudgetError as error:

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +91,15 @@ class Fleet:
             except OSError:
                 continue
         return found
+
+    def holds(self, name: str, run_id: str) -> bool:
+        """Whether a machine has the process of a run."""
+        marked = f"PREFECT__FLOW_RUN_ID={run_id}".encode()
+        for pid in self.list_processes(name):
+            with suppress(OSError):
+                if marked in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+                    return True
+        return False
 
     def start_backfill(self, **parameters: object) -> str:
         """Asks for a backfill and returns its run id."""

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from fakes.catalogue import NAMESPACE, make_catalogue, name_model
@@ -78,7 +77,7 @@ def test_machine_that_is_lost_loses_no_model_and_one_that_is_added_takes_its_sha
         fleet.start_machine(name)
     run_id = fleet.start_backfill(namespace=NAMESPACE, effort="low", models_at_once=2, part_size=2)
     wait_until(lambda: "RUNNING" in list_parts(fleet, run_id) and sum(count_sets().values()) >= 1)
-    parent = next(name for name in ("first", "second") if holds(fleet, name, run_id))
+    parent = next(name for name in ("first", "second") if fleet.holds(name, run_id))
     fleet.lose_machine("second" if parent == "first" else "first")
     fleet.start_machine("third")
     state, message = wait_for_end(fleet, run_id)
@@ -124,18 +123,6 @@ def test_cancel_stops_the_parts_on_other_machines_too(fleet: Fleet, provider: Pr
     assert "CANCELLED" == state, message
     assert [] == live
     assert calls == provider.calls.total()
-
-
-def holds(fleet: Fleet, name: str, run_id: str) -> bool:
-    """Whether a machine has the process of a run."""
-    marked = f"PREFECT__FLOW_RUN_ID={run_id}".encode()
-    for pid in fleet.list_processes(name):
-        try:
-            if marked in Path(f"/proc/{pid}/environ").read_bytes():
-                return True
-        except OSError:
-            continue
-    return False
 
 
 def wait_until(reached: Callable[[], bool]) -> None:

@@ -1,8 +1,7 @@
-"""The gate in a process of its own: runs that share a process go on while it works, on another core where there is one.
+"""A process beside this one for what holds Python's lock for long: the runs that share this one go on meanwhile.
 
-Great Expectations holds Python's lock for some 0.14 s a run (docs/decisions/022), in which no other run of its process
-gets on. The two speak in pickles through the pipes of stdin and stdout, each after its length: the standard library's
-pools would import the program's main module once more, which may have no guard.
+The two speak in pickles through the pipes of stdin and stdout, each after its length: the standard library's pools
+would import the program's main module once more, which may have no guard.
 """
 
 import asyncio
@@ -15,14 +14,15 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any, BinaryIO, TypeVar
 
-from expectations.gate import import_gx
-
 LENGTH = struct.Struct(">Q")
 Result = TypeVar("Result")
 
 
-class GateProcess:
-    """Starts its process when it is told to ``begin``, or with the first work; it ends with this one, however."""
+class SideProcess:
+    """Starts its process when it is told to ``begin``, or with the first work; it ends with this one, however.
+
+    A work is anything that can be pickled and called, and so are what it gives and raises.
+    """
 
     def __init__(self, warn: Callable[[str], None]) -> None:
         self._warn = warn
@@ -31,7 +31,7 @@ class GateProcess:
         self._closed = False
 
     async def begin(self) -> None:
-        """Starts the process, which imports what the gate needs meanwhile."""
+        """Starts the process."""
         if self._process is None:
             # In a session of its own: Ctrl-C is this process's to hear.
             self._process = await asyncio.create_subprocess_exec(
@@ -56,7 +56,9 @@ class GateProcess:
             except (OSError, asyncio.IncompleteReadError) as error:
                 if self._closed:
                     raise
-                self._warn(f"The gate's process is lost, for want of memory perhaps; this one does its work: {error}")
+                self._warn(
+                    f"The process beside this one is lost, for want of memory perhaps; its work is done here: {error}"
+                )
                 await self._end()
                 return await asyncio.to_thread(work)
         if not succeeded:
@@ -84,21 +86,23 @@ class GateProcess:
 
 
 @asynccontextmanager
-async def open_gate_process(warn: Callable[[str], None]) -> AsyncIterator[GateProcess]:
-    """A gate whose process begins at once and ends with the block."""
-    gate = GateProcess(warn)
-    with suppress(OSError):
-        # Where it cannot be had, the first work says so.
-        await gate.begin()
+async def open_side_process(warn: Callable[[str], None], prepare: Callable[[], object]) -> AsyncIterator[SideProcess]:
+    """One whose process begins at once and ends with the block.
+
+    Args:
+        prepare: what it does first, while this process has other things to do.
+    """
+    side = SideProcess(warn)
+    preparing = asyncio.create_task(side.run(prepare))
     try:
-        yield gate
+        yield side
     finally:
-        await gate.close()
+        await side.close()
+        await asyncio.gather(preparing, return_exceptions=True)
 
 
 def serve(works: BinaryIO, answers: BinaryIO) -> None:
     """Does one work after another, until there is nobody who could ask for more."""
-    import_gx()
     while (work := _read(works)) is not None:
         content = pickle.dumps(_do(work))
         answers.write(LENGTH.pack(len(content)) + content)

@@ -1,4 +1,4 @@
-"""The gate in a process of its own says what it says here, and neither its death nor its parent's leaves anything."""
+"""Work beside this process comes to what it comes to here; neither a death there nor one here leaves a trace."""
 
 import asyncio
 import errno
@@ -17,21 +17,21 @@ from fakes.workspace import ROOT
 
 from engine.model import POLES
 from engine.samples import SAMPLE_SCHEMA, make_row, make_sample_table
+from engine.side_process import SideProcess, open_side_process
 from expectations.checking import GateWork
 from expectations.gate import check_rows
-from expectations.gate_process import GateProcess, open_gate_process
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 SECONDS = 60.0
-# Says the id of its gate's process, and waits to be killed.
+# Says the id of the process beside it, and waits to be killed.
 PARENT = """
 import asyncio, os, sys
-from expectations.gate_process import open_gate_process
+from engine.side_process import open_side_process
 
 async def main():
-    async with open_gate_process(print) as gate:
-        print(await gate.run(os.getpid), flush=True)
+    async with open_side_process(print, os.getpid) as side:
+        print(await side.run(os.getpid), flush=True)
         await asyncio.sleep(600)
 
 asyncio.run(main())
@@ -61,9 +61,9 @@ def told() -> Told:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def gate() -> AsyncIterator[GateProcess]:
-    """One for all tests that leave it whole: its imports take seconds."""
-    async with open_gate_process(Told()) as opened:
+async def side() -> AsyncIterator[SideProcess]:
+    """One for all tests that leave it whole."""
+    async with open_side_process(Told(), os.getpid) as opened:
         yield opened
 
 
@@ -81,33 +81,35 @@ def wait_until_gone(pid: int) -> None:
         time.sleep(0.05)
 
 
-async def test_verdict_is_that_of_the_gate_here(gate: GateProcess) -> None:
+async def test_verdict_is_that_of_the_gate_here(side: SideProcess) -> None:
     passed, failed = prepare(1), prepare(2)
-    found = await gate.run(passed), await gate.run(failed)
+    found = await side.run(passed), await side.run(failed)
 
     assert (passed(), failed()) == found
     assert [True, False] == [verdict.success for verdict in found]
-    assert os.getpid() != await gate.run(os.getpid)
+    assert os.getpid() != await side.run(os.getpid)
 
 
-async def test_work_that_raises_raises_here_and_the_next_is_done(gate: GateProcess) -> None:
+async def test_work_that_raises_raises_here_and_the_next_is_done(side: SideProcess) -> None:
     with pytest.raises(ValueError, match="invalid literal"):
-        await gate.run(partial(int, "seven"))
-    assert (await gate.run(prepare(1))).success
+        await side.run(partial(int, "seven"))
+    assert (await side.run(prepare(1))).success
 
 
 async def test_process_that_is_killed_costs_no_verdict_and_is_followed_by_another(told: Told) -> None:
-    async with open_gate_process(told) as gate:
-        killed = await gate.run(os.getpid)
+    async with open_side_process(told, os.getpid) as side:
+        killed = await side.run(os.getpid)
         os.kill(killed, signal.SIGKILL)
         wait_until_gone(killed)
-        verdict = await gate.run(prepare(1))
-        follower = await gate.run(os.getpid)
+        verdict = await side.run(prepare(1))
+        follower = await side.run(os.getpid)
     wait_until_gone(follower)
 
     assert prepare(1)() == verdict
     assert 1 == len(told)
-    assert told[0].startswith("The gate's process is lost, for want of memory perhaps; this one does its work: ")
+    assert told[0].startswith(
+        "The process beside this one is lost, for want of memory perhaps; its work is done here: "
+    )
     assert follower not in {killed, os.getpid()}
 
 
@@ -116,38 +118,38 @@ async def test_machine_that_gives_no_process_costs_no_verdict(told: Told, monkey
         raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
 
     monkeypatch.setattr("asyncio.create_subprocess_exec", refuse)
-    async with open_gate_process(told) as gate:
-        verdict = await gate.run(prepare(1))
+    async with open_side_process(told, os.getpid) as side:
+        verdict = await side.run(prepare(1))
 
     assert verdict.success
     assert told[0].endswith("Resource temporarily unavailable")
 
 
-async def test_interrupt_of_the_terminal_is_not_its_own(gate: GateProcess) -> None:
-    assert os.getpgid(await gate.run(os.getpid)) != os.getpgid(0)
+async def test_interrupt_of_the_terminal_is_not_its_own(side: SideProcess) -> None:
+    assert os.getpgid(await side.run(os.getpid)) != os.getpgid(0)
 
 
-async def test_one_who_is_cancelled_leaves_the_next_its_own_answer(gate: GateProcess) -> None:
-    await gate.run(os.getpid)
-    cancelled = asyncio.create_task(gate.run(partial(time.sleep, 0.3)))
+async def test_one_who_is_cancelled_leaves_the_next_its_own_answer(side: SideProcess) -> None:
+    await side.run(os.getpid)
+    cancelled = asyncio.create_task(side.run(partial(time.sleep, 0.3)))
     await asyncio.sleep(0.1)
     cancelled.cancel()
     with pytest.raises(asyncio.CancelledError):
         await cancelled
 
-    assert (await gate.run(prepare(1))).success
+    assert (await side.run(prepare(1))).success
 
 
-async def test_many_who_ask_at_once_get_their_own_answers(gate: GateProcess) -> None:
-    found = await asyncio.gather(*(gate.run(partial(round, number)) for number in range(50)))
+async def test_many_who_ask_at_once_get_their_own_answers(side: SideProcess) -> None:
+    found = await asyncio.gather(*(side.run(partial(round, number)) for number in range(50)))
 
     assert list(range(50)) == found
 
 
-async def test_what_a_library_prints_does_no_harm(gate: GateProcess) -> None:
-    await gate.run(partial(print, "Hello.", flush=True))
+async def test_what_a_library_prints_does_no_harm(side: SideProcess) -> None:
+    await side.run(partial(print, "Hello.", flush=True))
 
-    assert (await gate.run(prepare(1))).success
+    assert (await side.run(prepare(1))).success
 
 
 async def test_it_ends_with_a_parent_that_is_killed() -> None:
