@@ -36,7 +36,9 @@ from engine.errors import BackfillError, UnsupportedError
 from engine.ledger import BACKFILLS, Ledger, parse_ledger
 from engine.replies import KeptReplies
 from engine.replies_place import RepliesPlace
+from engine.settings import read_settings
 from flows.backfill import backfill
+from flows.replay import replay_run
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 
@@ -126,6 +128,15 @@ def test_every_model_gets_its_set_by_a_run_of_its_own(done: Done, client: SyncPr
     assert {"COMPLETED": COUNT} == Counter(child.state_type.value for child in children if child.state_type)
     assert {("attached", 8, 8)} == {(row.state, row.kept, row.wanted) for row in ledger.rows}
     assert {f"{handle} from_traits" for handle in handles} == {child.name for child in children}
+
+
+def test_each_set_is_made_again_byte_for_byte_by_one_process(done: Done, monkeypatch: pytest.MonkeyPatch) -> None:
+    done.workspace.enter(monkeypatch)
+    run_ids = [run_id for [run_id] in list_runs(done.workspace).values()]
+    comparisons = [asyncio.run(replay_run(read_settings(), run_id)) for run_id in run_ids]
+
+    assert COUNT == len(comparisons)
+    assert {()} == {comparison.different for comparison in comparisons}
 
 
 def test_page_is_a_table_of_models_with_their_runs(done: Done, client: SyncPrefectClient) -> None:
