@@ -7,6 +7,7 @@ has begun: a pool without a free worker costs time and nothing else.
 
 import asyncio
 import itertools
+import math
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
@@ -96,6 +97,9 @@ class HandingOut:
         self._leaving: Part | None = None
         self._out: dict[UUID, Part] = {}
         self._looked = asyncio.Event()
+        # Whether this process works on a part, and when another was last seen to.
+        self._works = False
+        self._busy_at = -math.inf
         self._deployment_id: UUID | None = None
         self._numbers = itertools.count(1)
 
@@ -118,7 +122,9 @@ class HandingOut:
                 if (part := self._take()) is None:
                     await self._wait_for_look(following)
                 else:
+                    self._works = True
                     await self._crew.work(self._list_rows(part), models_at_once)
+                    self._works = False
             self._waiting.clear()
             self._home.clear()
             await self._wait_for_rest(following)
@@ -154,9 +160,15 @@ class HandingOut:
         return part
 
     async def _take_back(self) -> None:
-        """Takes back what no worker has begun: it may hold money that what goes on here waits for."""
+        """Takes back what no worker has begun: it may hold money that what goes on here waits for.
+
+        As long as workers are seen to work a part waits for one of them, unless there is nothing to do here; then one
+        is taken back.
+        """
         late = time.monotonic() - TAKE_BACK_SECONDS
-        stopped = self._crew.stopped is not None
+        stopped, others_work = self._crew.stopped is not None, self._busy_at > late
+        if others_work and not stopped and (self._works or self._home or self._waiting):
+            return
         for run_id, part in list(self._out.items()):
             if part.begun or (part.handed_out_at > late and not stopped):
                 continue
@@ -173,6 +185,8 @@ class HandingOut:
             if not stopped:
                 self._logger.info("No worker has begun a part of %d models: they are done here", len(part.handles))
                 self._home.append(part)
+                if others_work:
+                    return
 
     async def _end_earlier(self) -> None:
         """Ends the parts of an earlier start of this run, which would work on the same models, and spend."""
@@ -263,6 +277,7 @@ class HandingOut:
                 continue
             part.begun = part.begun or not state.is_scheduled()
             if part.begun:
+                self._busy_at = time.monotonic()
                 written = await asyncio.to_thread(read_ledger, self._samples_uri, str(run.id))
                 self._take_in(written.rows)
                 if state.is_final() and self._out.pop(run.id, None) is not None:

@@ -1,4 +1,4 @@
-"""A part whose run is still being made is nobody's to forget, however long Prefect's server takes."""
+"""Parts that have to wait are not forgotten, and not taken from workers that are at work."""
 
 import asyncio
 import logging
@@ -10,16 +10,20 @@ from uuid import UUID, uuid4
 
 import pytest
 from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun, State
-from prefect.states import Completed
+from prefect.states import Completed, Running, Scheduled
 
 from engine.ledger import Ledger, ModelRow, write_ledger
 from engine.selection import Selection
 from flows.crew import Crew
 from flows.handing_out import HandingOut
 
-HANDLES = ("sheds.one", "sheds.two", "sheds.three")
+HANDLES = ("sheds.one", "sheds.two", "sheds.three", "sheds.four")
 SELECTION = Selection(HANDLES, None, None, False, "from_traits", "low", False, frozenset())
+
+THIS_RUN = SimpleNamespace(get_id=lambda: str(uuid4()), get_run_count=lambda: 1)
+LOGGER = logging.getLogger("tests.parts")
 
 
 class SlowServer:
@@ -68,13 +72,25 @@ class QuickCrew:
             self._ledger.note(row.handle, state="attached")
 
 
+class HeldCrew(QuickCrew):
+    """Is at its work until it may end it."""
+
+    def __init__(self, ledger: Ledger, may_end: asyncio.Event) -> None:
+        self._ledger = ledger
+        self._may_end = may_end
+
+    async def work(self, rows: Sequence[ModelRow], _: int) -> None:
+        await self._may_end.wait()
+        for row in rows:
+            self._ledger.note(row.handle, state="attached")
+
+
 async def test_part_whose_run_is_made_slowly_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    this_run = SimpleNamespace(get_id=lambda: str(uuid4()), get_run_count=lambda: 1)
-    monkeypatch.setattr("flows.handing_out.flow_run", this_run)
+    monkeypatch.setattr("flows.handing_out.flow_run", THIS_RUN)
     ledger, server = Ledger(ModelRow(handle) for handle in HANDLES), SlowServer(str(tmp_path))
     crew = cast("Crew", QuickCrew(ledger, server))
     client = cast("PrefectClient", server)
-    parts = HandingOut(client, str(tmp_path), crew, ledger, uuid4(), None, logging.getLogger("tests.parts"))
+    parts = HandingOut(client, str(tmp_path), crew, ledger, uuid4(), None, LOGGER)
     working = asyncio.create_task(parts.work(SELECTION, 1, 1))
     await asyncio.wait({working}, timeout=3.0)
     over_too_soon = working.done()
@@ -82,4 +98,64 @@ async def test_part_whose_run_is_made_slowly_is_waited_for(tmp_path: Path, monke
     await working
 
     assert not over_too_soon
+    assert {"attached": len(HANDLES)} == ledger.count()
+
+
+class BusyPool:
+    """One worker that is at the first part that was handed out until it is told to go on; all others wait for it."""
+
+    def __init__(self, samples_uri: str) -> None:
+        self.may_go_on = asyncio.Event()
+        self.taken_back: list[str] = []
+        self._samples_uri = samples_uri
+        self._made: dict[UUID, FlowRun] = {}
+        self._handles: dict[UUID, list[str]] = {}
+
+    async def read_deployment_by_name(self, _: str) -> SimpleNamespace:
+        return SimpleNamespace(id=uuid4())
+
+    async def create_flow_run_from_deployment(self, _: UUID, parameters: dict[str, Any], **__: object) -> FlowRun:
+        run = FlowRun(flow_id=uuid4(), state=Scheduled() if self._made else Running(), run_count=int(not self._made))
+        self._made[run.id], self._handles[run.id] = run, parameters["handles"]
+        return run
+
+    async def read_flow_runs(self, flow_run_filter: FlowRunFilter, **_: object) -> list[FlowRun]:
+        if flow_run_filter.id is None:
+            return []
+        if self.may_go_on.is_set():
+            for run in self._made.values():
+                rows = [ModelRow(handle, state="attached") for handle in self._handles[run.id]]
+                write_ledger(self._samples_uri, str(run.id), Ledger(rows), {})
+                run.state = Completed()
+        return [self._made[run_id] for run_id in flow_run_filter.id.any_ or ()]
+
+    async def read_flow_run(self, run_id: UUID) -> FlowRun:
+        return self._made[run_id]
+
+    async def set_flow_run_state(self, run_id: UUID, _: State[Any]) -> None:
+        self.taken_back += self._handles[run_id]
+
+
+@pytest.mark.parametrize("works_here", [True, False])
+async def test_part_waits_for_a_worker_that_is_at_work_unless_nothing_is_to_do_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, works_here: bool
+) -> None:
+    monkeypatch.setattr("flows.handing_out.flow_run", THIS_RUN)
+    monkeypatch.setattr("flows.handing_out.LOOK_SECONDS", 0.01)
+    monkeypatch.setattr("flows.handing_out.TAKE_BACK_SECONDS", 0.2)
+    ledger, pool, may_end = Ledger(ModelRow(handle) for handle in HANDLES), BusyPool(str(tmp_path)), asyncio.Event()
+    crew = HeldCrew(ledger, may_end)
+    parts = HandingOut(cast("PrefectClient", pool), str(tmp_path), cast("Crew", crew), ledger, uuid4(), None, LOGGER)
+    working = asyncio.create_task(parts.work(SELECTION, 1, 1))
+    await asyncio.sleep(0.5)
+    if not works_here:
+        may_end.set()
+    await asyncio.sleep(0.5)
+    taken_back = list(pool.taken_back)
+    may_end.set()
+    pool.may_go_on.set()
+    await working
+
+    # The first is with the worker, and the last two are done here.
+    assert ([] if works_here else [HANDLES[1]]) == taken_back
     assert {"attached": len(HANDLES)} == ledger.count()
