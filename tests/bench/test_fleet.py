@@ -48,7 +48,7 @@ def test_hundreds_of_models_on_machines_of_which_one_is_lost(tmp_path: Path, mon
             wait_for_share(fleet, run_id, 0.4)
             working = [run["id"] for run in list_parts(fleet, run_id) if run["state_type"] == "RUNNING"]
             lost = next(name for name in machines if any(fleet.holds(name, part_id) for part_id in working))
-            lost_at, lost_asked = time.monotonic() - began, provider.read()
+            lost_at = time.monotonic() - began
             fleet.lose_machine(lost)
             fleet.start_machine("fifth")
             ledger = wait_for_share(fleet, run_id, 1.0)
@@ -57,7 +57,6 @@ def test_hundreds_of_models_on_machines_of_which_one_is_lost(tmp_path: Path, mon
             sets = Counter(len(list_sets(SAMPLES_URI, name_model(number), "train")) for number in range(MODELS))
             for name, value in (
                 ("machine lost after, s", round(lost_at)),
-                ("calls in flight then, on all machines", lost_asked.in_flight),
                 ("ended after, s", round(seconds)),
                 ("models by what came of them", dict(ledger.count())),
                 ("models by attached sets", dict(sets)),
