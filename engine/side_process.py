@@ -50,6 +50,9 @@ class SideProcess:
 
     async def _take_turn(self, work: Callable[[], Result]) -> Result:
         async with self._turn:
+            if self._closed:
+                # Whoever asked is gone; there must be no process after the end.
+                raise BrokenPipeError("The process beside this one is closed")
             try:
                 await self.begin()
                 succeeded, result = await self._ask(pickle.dumps(work))
@@ -63,7 +66,8 @@ class SideProcess:
                 return await asyncio.to_thread(work)
         if not succeeded:
             raise result
-        return result  # type: ignore[no-any-return]
+        given: Result = result
+        return given
 
     async def _ask(self, content: bytes) -> tuple[bool, Any]:
         assert self._process is not None

@@ -74,6 +74,19 @@ def is_there(pid: int) -> bool:
         return False
 
 
+def list_children() -> list[int]:
+    """The processes beside this one."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            if parent == os.getpid() and b"engine.side_process" in (folder / "cmdline").read_bytes():
+                found.append(int(folder.name))
+        except OSError:
+            continue
+    return found
+
+
 def wait_until_gone(pid: int) -> None:
     end = time.monotonic() + SECONDS
     while is_there(pid):
@@ -150,6 +163,19 @@ async def test_what_a_library_prints_does_no_harm(side: SideProcess) -> None:
     await side.run(partial(print, "Hello.", flush=True))
 
     assert (await side.run(prepare(1))).success
+
+
+async def test_those_who_wait_when_it_is_closed_start_no_other() -> None:
+    before = list_children()
+    async with open_side_process(Told(), os.getpid) as side:
+        pid = await side.run(os.getpid)
+        waiting = [asyncio.create_task(side.run(partial(time.sleep, 600))) for _ in range(3)]
+        await asyncio.sleep(0.1)
+    ended = await asyncio.gather(*waiting, return_exceptions=True)
+
+    wait_until_gone(pid)
+    assert [True] * 3 == [isinstance(error, OSError | asyncio.IncompleteReadError) for error in ended]
+    assert before == list_children()
 
 
 async def test_it_ends_with_a_parent_that_is_killed() -> None:
