@@ -91,8 +91,8 @@ class JournalSegments:
 def _follow_store(connection: sqlite3.Connection, uri: str) -> None:
     if connection.execute("SELECT 1 FROM about WHERE name = ? AND value = ?", (STORE, uri)).fetchone():
         return
-    for table in ("sent", "segments"):
-        connection.execute(f"DELETE FROM {table}")  # noqa: S608
+    connection.execute("DELETE FROM sent")
+    connection.execute("DELETE FROM segments")
     connection.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (STORE, uri))
 
 

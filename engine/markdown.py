@@ -1,6 +1,7 @@
 """Pages in markdown: the templates of the cards, and texts of other people that stay within their line of a page."""
 
 import re
+from functools import cache
 from pathlib import Path
 
 import jinja2
@@ -14,10 +15,15 @@ _NUMBER = re.compile(r"(\d{1,9})(?=[.)](?:\s|$))")
 
 def render_markdown(template: str, **values: object) -> str:
     """The page that a template of ``engine/templates`` makes of values; it has the filters ``line`` and ``cell``."""
+    return _load_template(template).render(values)
+
+
+@cache
+def _load_template(name: str) -> jinja2.Template:
     # Markdown for people and for the hub, which sanitizes it: escaping HTML would spoil the texts.
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False, trim_blocks=True)  # noqa: S701
     environment.filters |= {"line": as_line, "cell": as_cell}
-    return environment.from_string((TEMPLATES / template).read_text()).render(values)
+    return environment.from_string((TEMPLATES / name).read_text())
 
 
 def as_line(text: str) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -15,6 +16,7 @@ Effort = Literal["low", "medium", "high", "xhigh", "max"]
 Pool = Literal["train", "eval"]
 
 POLES: tuple[Pole, Pole] = ("positive", "negative")
+POLES_BY_QUALITY: Mapping[float, Pole] = {1.0: "positive", 0.0: "negative"}
 TRAIT_TYPES: tuple[str, ...] = get_args(TraitType)
 AGGREGATIONS: tuple[str, ...] = get_args(Aggregation)
 EFFORTS: tuple[str, ...] = get_args(Effort)
@@ -81,7 +83,7 @@ class Seed:
     @property
     def pole(self) -> Pole | None:
         """The pole that the quality stands at; None between them."""
-        return {1.0: "positive", 0.0: "negative"}.get(self.quality)  # type: ignore[return-value]
+        return POLES_BY_QUALITY.get(self.quality)
 
     @property
     def sha256(self) -> str:
