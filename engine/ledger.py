@@ -148,14 +148,20 @@ def tell_ledger(ledger: Ledger, stopped: BaseException | None = None) -> str:
     sentences = [f"Of {len(ledger.rows)} models {', '.join(parts)}" if parts else "No models"]
     failed = ledger.list_in("failed")
     if failed:
-        named = "; ".join(f"{row.handle}: {_cut(row.note)}" for row in failed[:NAMED])
+        named = "; ".join(map(_name, failed[:NAMED]))
         more = f"; and {len(failed) - NAMED} more" if len(failed) > NAMED else ""
         sentences.append(f"Failed: {named}{more}")
     if stopped is not None:
         sentences.append(f"Stopped: {stopped}")
     if ledger.list_in(*LEFT):
         sentences.append("Start it again: it does only what is left")
-    return ". ".join(sentence.rstrip(".") for sentence in sentences) + "."
+    return " ".join(sentence if sentence.endswith(("?", "!")) else f"{sentence.rstrip('.')}." for sentence in sentences)
+
+
+def _name(row: ModelRow) -> str:
+    """What came of a model; many a note begins with its handle already."""
+    note = _cut(row.note)
+    return note if note.startswith(row.handle) else f"{row.handle}: {note}"
 
 
 def _cut(note: str) -> str:

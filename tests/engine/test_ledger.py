@@ -70,10 +70,15 @@ def test_sentence_names_what_failed_and_says_what_to_do() -> None:
     said = tell_ledger(Ledger(ROWS), ProviderDownError("openai/test: it is down"))
 
     assert (
-        "Of 4 models 1 were not begun, 1 got their set, 1 were passed over, 1 failed. Failed: a.two: a.two: no traits "
-        "are defined. Stopped: openai/test: it is down. Start it again: it does only what is left."
+        "Of 4 models 1 were not begun, 1 got their set, 1 were passed over, 1 failed. Failed: a.two: no traits are "
+        "defined. Stopped: openai/test: it is down. Start it again: it does only what is left."
     ) == said
     assert "Of 1 models 1 got their set." == tell_ledger(Ledger(ROWS[:1]))
+    lost = ModelRow("a.tow", "failed", note="No model 'a.tow' in models. Did you mean a.two?")
+    assert "Of 1 models 1 failed. Failed: a.tow: No model 'a.tow' in models. Did you mean a.two?" in tell_ledger(
+        Ledger([lost])
+    )
+    assert "?." not in tell_ledger(Ledger([lost]))
 
 
 def test_of_many_failures_the_first_are_named_and_the_others_counted() -> None:
