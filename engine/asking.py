@@ -7,14 +7,14 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict
 
 from engine.about import about
-from engine.calling import ENDING, GONE, MAX_ATTEMPTS, Caller, Client
+from engine.calling import ENDING, GONE, MAX_ATTEMPTS, Caller
 from engine.errors import ProviderError, RetryableProviderError, StoreError
 from engine.limits import Limits
-from engine.llm import Endpoint, Request
 from engine.pace import Pace
 from engine.progress import CallBegun, CallEnded, Noticed, Progress
-from engine.replies import KeptReplies, Reply, open_replies
+from engine.replies import KeptReplies, open_replies
 from engine.replies_place import RepliesPlace
+from engine.request import Client, Endpoint, Reply, Request
 from engine.turnstile import OpenTurnstile, Turnstile
 
 PATIENCE_SECONDS = 300.0

@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 
-from engine.llm import Endpoint, Request
+from engine.request import Endpoint, Request
 from engine.thinking import count_most_tokens
 
 # What wraps the messages: roles, separators, the words around a schema. OpenAI counts 3 tokens a message and 3 a reply.

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
@@ -24,12 +24,12 @@ from engine.errors import (
     RetryableProviderError,
 )
 from engine.limits import Limits
-from engine.llm import REFUSED, Endpoint, Request
 from engine.pace import FIRST_PATIENCE_SECONDS, SILENT_CALLS, Pace
 from engine.prices import FREE
 from engine.progress import Tried
 from engine.prompting import write_words_only
-from engine.replies import KeptReplies, Reply
+from engine.replies import KeptReplies
+from engine.request import REFUSED, Client, Reply, Request
 from engine.turnstile import Turnstile
 
 LOGGER = logging.getLogger("exemplars.calls")
@@ -45,15 +45,6 @@ GONE = (ProviderDownError, QuotaSpentError, ModelNotFoundError)
 # Where there was never a connection there is no reason to think that there will be: give up sooner, by the number of
 # tries or, where one of them takes long, by the time since the first.
 MAX_FIRST_ATTEMPTS = 4
-
-
-class Client(Protocol):
-    """What can be asked: litellm in a run, a fake in the tests."""
-
-    endpoint: Endpoint
-
-    async def complete(self, request: Request) -> Reply:
-        """One reply, asked once; see ``LitellmClient.complete``."""
 
 
 @dataclass(slots=True)

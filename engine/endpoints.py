@@ -7,9 +7,9 @@ from pydantic import SecretStr
 from engine.effort import Level
 from engine.embedded import describe_embedded, is_embedded
 from engine.errors import UnpricedError
-from engine.llm import Endpoint
 from engine.prices import find_price, may_think, parse_price
 from engine.redact import hide_credentials
+from engine.request import Endpoint
 from engine.settings import Settings
 
 

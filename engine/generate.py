@@ -13,23 +13,20 @@ from engine.about import about
 from engine.asking import Asker
 from engine.effort import Thinking
 from engine.errors import RequestRefusedError, RetryableProviderError
-from engine.llm import REFUSED, Request, Style
 from engine.model import Model
 from engine.plan import Cell, Plan
 from engine.prices import add_costs
 from engine.prompting import (
     EXEMPLAR_SCHEMA,
     SUBJECT_SCHEMA,
-    Prompt,
     write_chat_prompt,
     write_plain_prompt,
     write_subjects_prompt,
     write_words_only,
 )
-from engine.replies import Reply
-from engine.rules import TERMINAL
+from engine.request import REFUSED, Prompt, Reply, Request, Style
 from engine.samples import Exemplar, Reason
-from engine.words import count_words
+from engine.words import TERMINAL, count_words
 
 LOGGER = logging.getLogger("exemplars.cells")
 # Two tokens a word is generous for English; the rest is room for JSON and for thinking out of turn.

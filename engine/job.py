@@ -17,12 +17,13 @@ from engine.held_out import choose_pool, keep_apart
 from engine.jury import Jury
 from engine.lifecycle import check_draft
 from engine.limits import Limits
-from engine.llm import Endpoint, LitellmClient
+from engine.llm import LitellmClient
 from engine.matters import split_matters
 from engine.model import EFFORTS, SYNTH_TYPES, Effort, Model, Pool, SynthType
 from engine.plan import Plan, make_plan
 from engine.progress import Progress
 from engine.prompting import prompts_version
+from engine.request import Endpoint
 from engine.scenario import Packs, choose_lists
 from engine.settings import SHIPPED_ROOT, Settings
 from engine.sharing import Shared

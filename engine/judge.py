@@ -12,10 +12,10 @@ from engine.about import about
 from engine.asking import Asker
 from engine.axis import rank_auc
 from engine.errors import RequestRefusedError, RetryableProviderError
-from engine.llm import Request
 from engine.model import POLES, Model, Seed
 from engine.progress import CallsPlanned, Progress
 from engine.prompting import JUDGE_SHOTS_PER_POLE, VERDICTS, write_judge_prompt
+from engine.request import Request
 from engine.samples import Exemplar
 from engine.together import run_together
 

@@ -16,13 +16,12 @@ from engine.about import about
 from engine.asking import Asker
 from engine.errors import RequestRefusedError, RetryableProviderError
 from engine.generate import strip_fence
-from engine.llm import REFUSED, Endpoint, Request
 from engine.model import POLES, Pole
 from engine.plan import Plan
 from engine.prices import add_costs
 from engine.progress import CallsPlanned, Progress
 from engine.prompting import VOTE_SCHEMA, write_vote_prompt
-from engine.replies import Reply
+from engine.request import REFUSED, Endpoint, Reply, Request
 from engine.samples import Exemplar
 from engine.together import run_together
 from engine.votes import Said, Vote, decide

@@ -3,62 +3,14 @@
 import asyncio
 import logging
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
-from engine.effort import Thinking
 from engine.errors import ModelNotFoundError
 from engine.failures import CONNECT_SECONDS, FailureTranslator
-from engine.prices import Price
-from engine.prompting import Prompt
-from engine.replies import Reply
+from engine.request import REFUSED, Endpoint, Reply, Request
 from engine.thinking import read_efforts, write_options
 from engine.together import cancel_once
-
-Style = Literal["chat", "plain"]
-
-# The finish of a reply that the provider would not give, in OpenAI's word.
-REFUSED = "content_filter"
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """A model that can be asked. ``name`` is what people read, ``model`` and ``api_base`` what litellm takes.
-
-    ``identity`` tells it from any other model in the keys of kept replies. ``slots`` is how many calls it works on at
-    once, None where that is the provider's business; ``draws`` how many calls to make for one scenario and pole.
-    ``price`` is None where no list has one. ``thinks`` is whether it can be asked to think; the client that is made for
-    it finds out. ``settings`` begins the names of the variables that set it.
-    """
-
-    name: str
-    model: str
-    identity: str
-    style: Style = "chat"
-    api_base: str | None = field(default=None, repr=False)
-    api_key: str | None = field(default=None, repr=False)
-    slots: int | None = None
-    draws: int = 1
-    price: Price | None = None
-    thinks: bool = False
-    settings: str = "EXEMPLARS_SYNTH"
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One call. ``schema`` is a JSON schema for the reply; ``logprobs`` how many likeliest next tokens to tell;
-    ``sampler`` has options that llama.cpp takes beyond OpenAI's. ``max_tokens`` are the answer's, thoughts aside."""
-
-    prompt: Prompt
-    max_tokens: int
-    temperature: float
-    schema: Mapping[str, object] | None = None
-    seed: int | None = None
-    stop: tuple[str, ...] = ()
-    sampler: Mapping[str, float] | None = None
-    logprobs: int | None = None
-    thinking: Thinking = "none"
 
 
 class LitellmClient:

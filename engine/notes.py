@@ -2,8 +2,8 @@
 
 from engine.effort import Level
 from engine.embedded import is_embedded
-from engine.llm import Endpoint
 from engine.model import Model
+from engine.request import Endpoint
 
 
 def list_notes(model: Model, level: Level, endpoint: Endpoint) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ import jinja2
 
 from engine.model import Brief, Model, Pole, Seed, Trait
 from engine.plan import Cell, Plan
+from engine.request import Prompt
 from engine.scenario import Length
 from engine.subjects import name_subjects
 from engine.variation import list_usable
@@ -75,19 +76,6 @@ class Shot:
     text: str
     subject: str = ""
     word: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """What is sent: chat messages (``system`` and ``user``), or a document to go on with (``user`` alone)."""
-
-    user: str
-    system: str | None = None
-
-    @property
-    def sha256(self) -> str:
-        """SHA-256 of the whole prompt, in hexadecimal."""
-        return hashlib.sha256(f"{self.system or ''}\0{self.user}".encode()).hexdigest()
 
 
 @cache

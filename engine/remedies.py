@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 
-from engine.report_words import count_noun
+from engine.formatting import count_noun
 from engine.rounds import Rounds
 from engine.samples import Reason
 from engine.verdict import Verdict

@@ -14,11 +14,11 @@ from engine.errors import InputError, ReplayError, RequestRefusedError
 from engine.job import Job
 from engine.jury import Jury
 from engine.limits import Limits
-from engine.llm import Endpoint, LitellmClient, Request
+from engine.llm import LitellmClient
 from engine.model import digest_text
 from engine.progress import LoggedProgress
 from engine.redact import hide_credentials
-from engine.replies import Reply
+from engine.request import Endpoint, Reply, Request
 from engine.sample_set import DETACHED, MANIFEST, SAMPLES, SampleSet, render_detached, render_files
 from engine.samples import RunStamp
 from engine.seal import unseal

@@ -17,30 +17,12 @@ from engine.plan_store import PlanStore
 from engine.replies_file import Begun, Change, Dropped, Kept, RepliesFile
 from engine.replies_place import RepliesPlace
 from engine.replies_tables import SHARED_TABLES, TABLES
+from engine.request import Reply
 from engine.segments import NOTHING
 from engine.shared_replies import SharedReplies
 from engine.uploader import Notice
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What a model answered. ``finish`` is the provider's word (``stop``, ``length``, ``content_filter``).
-
-    ``odds`` maps the likeliest next tokens to their log probabilities, where they were asked for. ``cost_usd`` is None
-    where the price is not known. ``cached_tokens`` are those of the prompt that the provider had read before; ``model``
-    is the one that answered, where it is not the one that was asked.
-    """
-
-    text: str
-    finish: str
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    cost_usd: float | None = None
-    odds: dict[str, float] | None = None
-    cached_tokens: int = 0
-    model: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from engine.costs import Costs
 from engine.duplicates import DuplicatePair
+from engine.formatting import count_noun, name_plainly
 from engine.model import Pole
 from engine.report_costs import list_pole_costs, list_remarks, list_sums, tell_spent, tell_tokens
 from engine.report_pictures import (
@@ -23,14 +24,7 @@ from engine.report_pictures import (
     split_by_difference,
 )
 from engine.report_variety import MEASURES, draw_variety
-from engine.report_words import (
-    EXPLANATIONS,
-    TraitWords,
-    count_noun,
-    name_plainly,
-    name_suite,
-    tell_votes,
-)
+from engine.report_words import EXPLANATIONS, TraitWords, name_suite, tell_votes
 from engine.samples import Reason, Row
 from engine.variety import PoleVariety
 from engine.verdict import ExpectationResult

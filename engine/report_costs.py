@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from engine.costs import Costs, Spending
 from engine.estimate_words import name_unpriced
+from engine.formatting import count_noun, tell_cost
 from engine.model import Pole
-from engine.report_words import TraitWords, count_noun, tell_cost
+from engine.report_words import TraitWords
 
 NOTHING = "–"
 

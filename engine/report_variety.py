@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from engine.model import Pole
 from engine.report_words import TraitWords
-from engine.variety import SIZE, Coverage, PoleVariety, Variety
+from engine.scenario import Coverage
+from engine.variety import SIZE, PoleVariety, Variety
 
 NOTHING = "–"
 

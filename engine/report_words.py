@@ -1,10 +1,9 @@
 """The report's words: what a reason code means, what a suite and an expectation are called, how numbers read."""
 
-import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from engine.formatting import count_noun, name_plainly
 from engine.model import Pole
 from engine.samples import Reason
 from engine.votes import VoteCounts
@@ -55,31 +54,6 @@ def explain_reason(code: str) -> str:
 def name_suite(suite: str) -> str:
     """A suite's name as a reader would say it."""
     return _SUITES.get(suite, name_plainly(suite))
-
-
-def name_plainly(name: str) -> str:
-    """An identifier as words: ``ExpectNoDuplicates`` and ``expect_no_duplicates`` become “Expect no duplicates”.
-
-    A name that has a space is a sentence already and stays as it is.
-    """
-    if " " in name:
-        return name
-    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).replace("_", " ").lower()
-    return words[:1].upper() + words[1:]
-
-
-def count_noun(number: int, noun: str, plural: str | None = None) -> str:
-    """“1 exemplar”, “2,048 exemplars”."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {plural or f'{noun}s'}"
-
-
-def tell_cost(cost_usd: float | None) -> str:
-    """A cost in US dollars; small ones keep the digits that make them more than nothing, two at least."""
-    if cost_usd is None:
-        return "not known"
-    if cost_usd == 0 or cost_usd >= 0.1:
-        return f"${cost_usd:,.2f}"
-    return f"${cost_usd:.{max(4, 1 - math.floor(math.log10(cost_usd)))}f}"
 
 
 def tell_votes(votes: VoteCounts) -> str:

@@ -10,7 +10,7 @@ from engine.language import find_other_language
 from engine.model import Pole, Trait
 from engine.samples import Reason
 from engine.scenario import Length
-from engine.words import FUNCTION_WORDS, count_words, normalise, split_words, word_runs
+from engine.words import FUNCTION_WORDS, TERMINAL, count_words, normalise, split_words, word_runs
 
 # A text may miss its scenario's length by half before it is another length; C4 drops lines under 5 words
 # (Raffel et al. 2020, section 2.2).
@@ -25,8 +25,6 @@ REPETITION_LIMITS = {2: 0.20, 3: 0.18, 4: 0.16}
 MIN_TIMES = {2: 3, 3: 3, 4: 2}
 # A content word that makes up this share of a text's words, three times or more, is a stutter ("Click, Click, Click").
 MAX_WORD_SHARE = 0.2
-# C4 keeps lines that end in a terminal mark; asked for where the seeds nearly all do.
-TERMINAL = (".", "!", "?", '"', "'", "”", "’", ")", "…", ":", "`")
 
 META_TALK = re.compile(
     r"\bas an? (?:ai|language model|assistant)\b"

@@ -182,3 +182,25 @@ def _model_texts(model: Model) -> list[str]:
     said = [model.handle.replace("-", " "), model.description, *brief.intent, *brief.domain, *brief.failure_modes]
     traits = [f"{trait.name} {trait.description}" for trait in model.traits]
     return [*said, *traits, *(seed.text for seed in model.seeds)]
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How many different values of one part of the scenarios are used, of how many so many texts could use."""
+
+    used: int
+    possible: int
+
+
+def measure_coverage(scenarios: Sequence[Scenario], lists: Lists) -> Mapping[str, Coverage]:
+    """Different subjects, audiences, forms and lengths, of what the lists have and so many scenarios can hold."""
+    offered = {
+        "subject": {subject for tier in lists.subjects for subject in tier},
+        "audience": set(lists.audiences),
+        "form": set(lists.forms),
+        "length": {length.name for length in lists.lengths},
+    }
+    return {
+        part: Coverage(len({getattr(scenario, part) for scenario in scenarios}), min(len(scenarios), len(values)))
+        for part, values in offered.items()
+    }

@@ -9,10 +9,10 @@ from engine.language import expect_language
 from engine.model import Model
 from engine.plan import Plan
 from engine.prompting import FOLDER as PROMPTS_FOLDER
-from engine.rules import COMMON_RUN, TERMINAL, Context, find_fault
+from engine.rules import COMMON_RUN, Context, find_fault
 from engine.samples import Exemplar, Reason
 from engine.variation import VoiceCheck
-from engine.words import word_runs
+from engine.words import TERMINAL, word_runs
 
 # Seeds end in a terminal mark "as a rule" from this share on.
 MARKED_SHARE = 0.9

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from engine.embedded import serve_embedded
-from engine.llm import Endpoint
 from engine.pace import Pace
 from engine.purse import Purse
+from engine.request import Endpoint
 
 
 class Shared:

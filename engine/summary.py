@@ -25,8 +25,9 @@ from engine.report import PoleCount, ReportData, render_report
 from engine.rounds import Rounds
 from engine.sample_set import CARD, REPORT, VERDICT, SampleSet
 from engine.samples import Exemplar, Row, RunStamp, make_id, make_row
+from engine.scenario import measure_coverage
 from engine.screen import count_reasons
-from engine.variety import PoleVariety, measure_coverage, measure_texts
+from engine.variety import PoleVariety, measure_texts
 from engine.verdict import Verdict
 from engine.votes import count_votes
 

@@ -14,8 +14,7 @@ import numpy as np
 
 from engine.embedding import Embedder, Vectors
 from engine.model import Pole
-from engine.samples import Scenario
-from engine.scenario import Lists
+from engine.scenario import Coverage
 from engine.words import split_words
 
 # The lowest effort's count; then even its sets have the figures "of eight".
@@ -60,14 +59,6 @@ class Variety:
 
 
 @dataclass(frozen=True, slots=True)
-class Coverage:
-    """How many different values of one part of the scenarios are used, of how many so many texts could use."""
-
-    used: int
-    possible: int
-
-
-@dataclass(frozen=True, slots=True)
 class PoleVariety:
     """The exemplars of one trait at one pole beside its seeds; ``coverage`` goes by the part of the scenario."""
 
@@ -96,20 +87,6 @@ def measure_texts(texts: Sequence[str], embedder: Embedder) -> Variety:
         shared_openings=_round(_share_openings(openings, len(texts))),
         shared_openings_of_eight=_round(_share_openings(openings, SIZE)),
     )
-
-
-def measure_coverage(scenarios: Sequence[Scenario], lists: Lists) -> Mapping[str, Coverage]:
-    """Different subjects, audiences, forms and lengths, of what the lists have and so many scenarios can hold."""
-    offered = {
-        "subject": {subject for tier in lists.subjects for subject in tier},
-        "audience": set(lists.audiences),
-        "form": set(lists.forms),
-        "length": {length.name for length in lists.lengths},
-    }
-    return {
-        part: Coverage(len({getattr(scenario, part) for scenario in scenarios}), min(len(scenarios), len(values)))
-        for part, values in offered.items()
-    }
 
 
 def _count_grams(words: Iterable[Sequence[str]], size: int) -> Counter[tuple[str, ...]]:

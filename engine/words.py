@@ -19,6 +19,8 @@ FUNCTION_WORDS = frozenset(
     well were what when where whether which while who whose why will with within without would yes yet you your
     """.split()
 )
+# C4 keeps lines that end in a terminal mark; asked for where the seeds nearly all do.
+TERMINAL = (".", "!", "?", '"', "'", "”", "’", ")", "…", ":", "`")
 
 
 def split_words(text: str) -> list[str]:

@@ -11,6 +11,8 @@ from prefect.events.schemas.automations import Automation, AutomationCore, Event
 from prefect.events.schemas.events import ResourceSpecification
 from prefect.exceptions import ObjectNotFound
 
+from flows.marks import AGAIN
+
 FLOW_NAMES = ("synthesize", "backfill", "prune")
 # prefect.yaml has the same number: a heartbeat each 30 s, the least that Prefect takes.
 HEARTBEAT_SECONDS = 30
@@ -21,7 +23,6 @@ STUCK_SECONDS = 120
 CONTAINER_SECONDS = 900
 ENDS = ("Completed", "Failed", "Crashed", "Cancelled")
 WAITS = ("Scheduled", "Late", "AwaitingRetry", "AwaitingConcurrencySlot", "Paused", "Suspended")
-AGAIN = "The replies so far are kept: a new run of this model asks only for what is missing."
 
 
 @dataclass(frozen=True, slots=True)

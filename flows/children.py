@@ -19,8 +19,7 @@ from prefect.states import Cancelled, Completed, Running
 
 from engine.model import Effort, SynthType
 from engine.summary import RunResult
-from flows.automations import AGAIN
-from flows.marks import FLOW, name_tag
+from flows.marks import AGAIN, FLOW, name_tag
 
 # What a run of the main job does, in the surroundings that its parent gives it.
 Body = Callable[[str, SynthType, Effort | None], Awaitable[RunResult | State[Any]]]

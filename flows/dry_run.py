@@ -11,9 +11,9 @@ from engine.embedding import SentenceEncoder
 from engine.endpoints import check_prices, describe_endpoint, describe_judge, limit_cost
 from engine.errors import UnpricedError
 from engine.estimate_words import SUPPOSED, explain_estimate
+from engine.formatting import tell_cost
 from engine.job import SCENARIOS_FOLDER, load_job, plan_job
 from engine.preview import Preview, preview_plan
-from engine.report_words import tell_cost
 from engine.scenario import load_packs
 from engine.settings import Settings
 

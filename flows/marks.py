@@ -13,7 +13,12 @@ from pathlib import Path
 FLOW = "synthesize"
 # In the last line of a failed run's message, before a path on the machine that it ran on.
 KEPT = "The rejected rows and the report are kept"
+AGAIN = "The replies so far are kept: a new run of this model asks only for what is missing."
 LIVE_TYPES = ("SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING")
+# Runs that the HTTP door asked for: its chain of idempotency keys goes over these alone.
+DOOR_TAG = "http"
+# SQLite's json_array takes 127 arguments, which is what Prefect makes of a list of tags.
+TAGS_AT_ONCE = 50
 
 _LEASE = "exemplars.lease"
 _LEASED_AT = "exemplars.leased_at"

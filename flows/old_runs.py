@@ -15,9 +15,8 @@ import httpx
 from prefect.client.orchestration import SyncPrefectClient
 
 from engine.errors import OrchestratorError
-from flows.api.orchestrator import DOOR_TAG, TAGS_AT_ONCE
 from flows.api.runs import ENDED_TYPES, Run, choose_operation, read_run
-from flows.marks import name_tag
+from flows.marks import DOOR_TAG, TAGS_AT_ONCE, name_tag
 
 FLOWS = ("synthesize", "backfill", "prune")
 PAGE = 200

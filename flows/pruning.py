@@ -13,7 +13,7 @@ from engine.errors import ExemplarsError, ModelBusyError, StoreError
 from engine.old_sets import OldSet, list_old_sets, remove_old_set, sweep_halves
 from engine.settings import Settings
 from engine.stored_replies import prune_segments
-from flows.detach import keep_runs_out
+from flows.exclusive import keep_runs_out
 from flows.old_runs import prune_runs
 
 Tell = Callable[[str], None]

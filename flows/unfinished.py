@@ -15,8 +15,8 @@ from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.events.schemas.events import Event, RelatedResource, Resource
 
-from flows.automations import AGAIN, FLOW_NAMES, Watch
-from flows.marks import Mark, is_gone, read_mark
+from flows.automations import FLOW_NAMES, Watch
+from flows.marks import AGAIN, Mark, is_gone, read_mark
 from flows.slot import free_lease
 
 UNFINISHED = (StateType.RUNNING, StateType.PENDING, StateType.CANCELLING)

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+from engine.formatting import count_noun
 from engine.job import Job
-from engine.report_words import count_noun
 from engine.rounds import Rounds
 from engine.verdict import Verdict
 

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 
 from engine.costs import Bill, Costs, sum_costs
 from engine.estimate import Estimate
+from engine.formatting import count_noun, tell_cost
 from engine.model import POLES
 from engine.page_picture import MAX_TRAITS, draw_page
 from engine.remedies import explain_failure
 from engine.report_costs import NOTHING, list_remarks, tell_spent, tell_tokens
 from engine.report_variety import MEASURES, Measure, tell_coverage, tell_figure
-from engine.report_words import EXPLANATIONS, count_noun, tell_cost
+from engine.report_words import EXPLANATIONS
 from engine.rounds import Rounds
 from engine.sample_set import REPORT, SAMPLES
 from engine.screen import count_reasons

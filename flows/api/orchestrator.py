@@ -15,18 +15,14 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, w
 from engine.errors import OrchestratorError
 from flows.api.runs import DUE_MARGIN, ENDED_TYPES, Run, read_run
 from flows.api.turn import Turn
-from flows.marks import FLOW, LIVE_TYPES, name_tag
+from flows.marks import DOOR_TAG, FLOW, LIVE_TYPES, TAGS_AT_ONCE, name_tag
 
 DEPLOYMENT = f"{FLOW}/on-demand"
-# Runs that were asked for here: the chain of idempotency keys goes over these alone.
-DOOR_TAG = "http"
 PAGE = 200
 ENDED_SHOWN = 20
 TIMEOUT_SECONDS = 5.0
 PING_SECONDS = 2.0
 ASKED_AT_ONCE = 12
-# SQLite's json_array takes 127 arguments, which is what Prefect makes of a list of tags.
-TAGS_AT_ONCE = 50
 REQUEST_LABEL = "exemplars.request"
 UNSURE = (
     "Prefect's server went away while it was asked for a run. Whether the run was enqueued is not known: read the "

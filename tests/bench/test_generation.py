@@ -29,7 +29,7 @@ from fakes.workspace import ROOT, make_workspace
 
 from engine.generate import make_chat_request
 from engine.plan import Spent, plan_round
-from engine.prompting import Prompt
+from engine.request import Prompt
 
 CALLS = 500
 CONCURRENCY = 32

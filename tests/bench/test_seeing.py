@@ -17,11 +17,9 @@ from engine.about import about
 from engine.asking import Asker
 from engine.errors import RateLimitedError
 from engine.limits import Limits
-from engine.llm import Request
 from engine.progress import Event, Tried
-from engine.prompting import Prompt
-from engine.replies import Reply
 from engine.replies_place import RepliesPlace
+from engine.request import Prompt, Reply, Request
 from engine.settings import CollectorSettings
 from flows.json_lines import JsonConsole
 from flows.telemetry import RunMeter

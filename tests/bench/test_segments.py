@@ -22,12 +22,11 @@ import engine.uploader
 from engine.asking import Asker
 from engine.cache import count_kept
 from engine.limits import Limits
-from engine.llm import Endpoint, Request
 from engine.plan_store import PlanStore
 from engine.prices import FREE, Price
-from engine.prompting import Prompt
-from engine.replies import KeptReplies, Reply
+from engine.replies import KeptReplies
 from engine.replies_place import RepliesPlace
+from engine.request import Endpoint, Prompt, Reply, Request
 from engine.segments import read_count
 
 CALLS = 1000

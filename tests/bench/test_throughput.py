@@ -19,11 +19,10 @@ from fakes.word_vectors import WordVectors
 from engine.asking import Asker
 from engine.generate import generate_cell
 from engine.limits import Limits
-from engine.llm import Request
 from engine.model import POLES
 from engine.plan import Cell
-from engine.replies import Reply
 from engine.replies_place import RepliesPlace
+from engine.request import Reply, Request
 from engine.rounds import Rounds
 from engine.sample_set import SAMPLES
 from engine.samples import SAMPLE_SCHEMA, Exemplar, make_sample_table

@@ -15,8 +15,9 @@ from chaos.ledger import ANSWERED, GONE, Entry
 from fakes.workspace import TRAITS, Workspace, make_workspace
 
 from engine.model import POLES
-from engine.replies import KeptReplies, Reply
+from engine.replies import KeptReplies
 from engine.replies_place import RepliesPlace
+from engine.request import Reply
 from engine.sample_set import MANIFEST, REJECTED, SAMPLES
 
 PLACES = [(trait, pole) for trait in TRAITS for pole in POLES]

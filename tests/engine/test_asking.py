@@ -32,12 +32,12 @@ from engine.errors import (
     StoreError,
 )
 from engine.limits import Limits
-from engine.llm import REFUSED, Endpoint, Request
 from engine.prices import Price
 from engine.progress import CallBegun, CallEnded, Noticed, Tried
-from engine.prompting import EXEMPLAR_SCHEMA, Prompt
-from engine.replies import KeptReplies, Reply
+from engine.prompting import EXEMPLAR_SCHEMA
+from engine.replies import KeptReplies
 from engine.replies_place import RepliesPlace
+from engine.request import REFUSED, Endpoint, Prompt, Reply, Request
 from engine.together import run_together
 
 REQUEST = Request(Prompt("Write 1 text."), 100, 0.8)

@@ -15,8 +15,9 @@ from fakes.reply_writer import PLAN, kill_after, start_writer
 from engine.cache import BYTES_PER_GB, Removed, clear_cache, count_kept, list_cache, prune_cache
 from engine.errors import StoreError
 from engine.plan_folder import REMOVED, TURN
-from engine.replies import KeptReplies, Reply
+from engine.replies import KeptReplies
 from engine.replies_place import RepliesPlace
+from engine.request import Reply
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 HANDLE, OTHER = "u22a8.toolshed", "u22a8.kitchen"

@@ -22,7 +22,7 @@ from engine.costs import (
 )
 from engine.limits import Limits
 from engine.model import POLES
-from engine.replies import Reply
+from engine.request import Reply
 from engine.rounds import Rounds
 from engine.screen import Screener
 

@@ -8,10 +8,8 @@ from fakes.client import CHAT, Answer, FakeClient
 
 from engine.discreet import DiscreetClient
 from engine.errors import CredentialsError, ExemplarsError, ProviderError, RateLimitedError
-from engine.llm import Request
-from engine.prompting import Prompt
 from engine.redact import MARK
-from engine.replies import Reply
+from engine.request import Prompt, Reply, Request
 
 KEY = "sk-proj-9f8Aw7LmN0pR2tVbY4dC6eG1hJ3kQ5"
 PASSWORD = "swordfish-17"

@@ -9,9 +9,8 @@ from fakes.client import CHAT, PLAIN
 from engine.bounds import bound_call
 from engine.calls import CallKind, Example, Spread, list_calls
 from engine.estimate import Amount, Estimate, estimate_kind, estimate_plan, estimate_rest, estimate_run
-from engine.llm import Request
 from engine.prices import FREE, Price
-from engine.prompting import Prompt
+from engine.request import Prompt, Request
 
 PRICE = Price(input_usd=1e-6, output_usd=4e-6)
 PRICED = replace(CHAT, price=PRICE)

@@ -24,9 +24,9 @@ from engine.errors import (
 )
 from engine.failures import _is_flagged, _may_be_billed, _parse_retry_after
 from engine.generate import make_chat_request
-from engine.llm import REFUSED, Endpoint, LitellmClient
+from engine.llm import LitellmClient
 from engine.prices import find_price
-from engine.replies import Reply
+from engine.request import REFUSED, Endpoint, Reply
 
 TIMEOUT_SECONDS = 2.0
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)

@@ -27,11 +27,10 @@ from engine.generate import (
     read_reply,
 )
 from engine.limits import Limits
-from engine.llm import REFUSED, Endpoint, Request
 from engine.model import Pole, Seed
-from engine.prompting import EXEMPLAR_SCHEMA, SUBJECT_SCHEMA, Prompt, write_words_only
-from engine.replies import Reply
+from engine.prompting import EXEMPLAR_SCHEMA, SUBJECT_SCHEMA, write_words_only
 from engine.replies_place import RepliesPlace
+from engine.request import REFUSED, Endpoint, Prompt, Reply, Request
 from engine.samples import Exemplar, Reason
 
 PROMPT = Prompt("Write 1 text.")

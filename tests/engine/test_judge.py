@@ -12,10 +12,9 @@ from engine.calling import MAX_ATTEMPTS
 from engine.errors import CredentialsError, ProviderUnavailableError
 from engine.judge import FLOOR, SURE_AUC, audition, can_judge, is_heard, judge_standing, read_odds
 from engine.limits import Limits
-from engine.llm import Endpoint, Request
 from engine.model import Model, Seed
-from engine.replies import Reply
 from engine.replies_place import RepliesPlace
+from engine.request import Endpoint, Reply, Request
 from engine.samples import Exemplar
 
 MODEL = make_model(seeds=make_seeds())

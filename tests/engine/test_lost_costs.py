@@ -13,11 +13,9 @@ from engine.asking import Asker
 from engine.bounds import bound_call
 from engine.errors import BudgetError
 from engine.limits import Limits
-from engine.llm import Endpoint, Request
 from engine.prices import Price
-from engine.prompting import Prompt
-from engine.replies import Reply
 from engine.replies_place import RepliesPlace
+from engine.request import Endpoint, Prompt, Reply, Request
 
 PLAN = "plan-1"
 PRICED = Endpoint(name="openai/test", model="openai/test", identity="openai/test@", price=Price(1e-6, 1e-5))

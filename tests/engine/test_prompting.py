@@ -32,7 +32,6 @@ from engine.prompting import (
     JUDGE_SHOTS_PER_POLE,
     PLAIN_SHOTS,
     SUBJECT_SCHEMA,
-    Prompt,
     prompts_version,
     write_chat_prompt,
     write_judge_prompt,
@@ -40,6 +39,7 @@ from engine.prompting import (
     write_subjects_prompt,
     write_words_only,
 )
+from engine.request import Prompt
 from engine.scenario import choose_lists, load_packs
 from engine.settings import PROJECT_ROOT
 from engine.subjects import name_subjects

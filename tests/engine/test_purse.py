@@ -7,7 +7,7 @@ import pytest
 from engine.errors import BudgetError, SharedBudgetError
 from engine.limits import Limits
 from engine.purse import Purse
-from engine.replies import Reply
+from engine.request import Reply
 
 
 def make_purse(max_usd: float | None) -> Purse:

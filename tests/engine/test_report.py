@@ -14,11 +14,13 @@ from playwright.sync_api import Page, sync_playwright
 
 from engine.costs import Attempt, Costs, PoleCost, Spending
 from engine.duplicates import DuplicatePair
+from engine.formatting import name_plainly, tell_cost
 from engine.report import PoleCount, ReportData, render_report
 from engine.report_variety import MEASURES
-from engine.report_words import EXPLANATIONS, name_plainly, tell_cost
+from engine.report_words import EXPLANATIONS
 from engine.samples import Reason, Row
-from engine.variety import Coverage, PoleVariety, Variety
+from engine.scenario import Coverage
+from engine.variety import PoleVariety, Variety
 from engine.verdict import ExpectationResult
 from engine.votes import VoteCounts
 

@@ -19,13 +19,13 @@ from engine.model import POLES, Brief, Pole, TraitType
 from engine.plan import Plan
 from engine.prompting import (
     EXEMPLAR_SCHEMA,
-    Prompt,
     write_chat_prompt,
     write_judge_prompt,
     write_plain_prompt,
     write_subjects_prompt,
     write_words_only,
 )
+from engine.request import Prompt
 
 FOLDER = Path(__file__).parent / "snapshots"
 RENEW = "RENEW_SNAPSHOTS"

@@ -15,10 +15,10 @@ from engine.effort import Thinking
 from engine.errors import RequestRefusedError
 from engine.generate import generate_cell, make_chat_request
 from engine.limits import Limits
-from engine.llm import Endpoint, LitellmClient, Request
+from engine.llm import LitellmClient
 from engine.prompting import EXEMPLAR_SCHEMA
-from engine.replies import Reply
 from engine.replies_place import RepliesPlace
+from engine.request import Endpoint, Reply, Request
 from engine.thinking import THINKING_TOKENS, write_options
 
 REQUEST = replace(make_chat_request(make_test_plan(), make_cell(), "English"), max_tokens=500)

@@ -3,9 +3,8 @@
 import asyncio
 from collections.abc import Callable
 
-from engine.llm import Endpoint, Request
 from engine.progress import Event
-from engine.replies import Reply
+from engine.request import Endpoint, Reply, Request
 
 CHAT = Endpoint(name="openai/test", model="openai/test", identity="openai/test@")
 PLAIN = Endpoint(name="embedded/test", model="text-completion-openai/test", identity="embedded:1", style="plain")

@@ -7,8 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from engine.replies import KeptReplies, Reply
+from engine.replies import KeptReplies
 from engine.replies_place import RepliesPlace
+from engine.request import Reply
 
 PLAN = "plan-1"
 WRITERS = 8

@@ -17,8 +17,9 @@ from engine.jury import Jury
 from engine.limits import Limits
 from engine.prices import FREE, Price
 from engine.progress import EstimateMade
-from engine.replies import KeptReplies, Reply
+from engine.replies import KeptReplies
 from engine.replies_place import RepliesPlace
+from engine.request import Reply
 from engine.rounds import Rounds
 from engine.screen import Screener
 from engine.settings import Settings

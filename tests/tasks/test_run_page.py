@@ -11,9 +11,9 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from engine.costs import Attempt, Bill, Spending
 from engine.estimate import estimate_plan
-from engine.llm import Endpoint
 from engine.model import POLES, Model
 from engine.prices import FREE, Price
+from engine.request import Endpoint
 from engine.rounds import Rounds
 from engine.screen import Screener
 from engine.store import StoredSet
