@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 from engine.model import Pole
 from engine.report_words import TraitWords
-from engine.scenario import Coverage
-from engine.variety import SIZE, PoleVariety, Variety
+from engine.variety import SIZE, Coverage, PoleVariety, Variety
 
 NOTHING = "–"
 

@@ -14,6 +14,7 @@ from engine.errors import DefinitionError, Problem, StoreError
 from engine.model import Model
 from engine.samples import Scenario
 from engine.subjects import count_shared_words, name_subjects, read_domains
+from engine.variety import Coverage
 from engine.yamlfile import parse_yaml
 
 LENGTHS_FILE = "lengths.yaml"
@@ -182,14 +183,6 @@ def _model_texts(model: Model) -> list[str]:
     said = [model.handle.replace("-", " "), model.description, *brief.intent, *brief.domain, *brief.failure_modes]
     traits = [f"{trait.name} {trait.description}" for trait in model.traits]
     return [*said, *traits, *(seed.text for seed in model.seeds)]
-
-
-@dataclass(frozen=True, slots=True)
-class Coverage:
-    """How many different values of one part of the scenarios are used, of how many so many texts could use."""
-
-    used: int
-    possible: int
 
 
 def measure_coverage(scenarios: Sequence[Scenario], lists: Lists) -> Mapping[str, Coverage]:

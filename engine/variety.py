@@ -14,7 +14,6 @@ import numpy as np
 
 from engine.embedding import Embedder, Vectors
 from engine.model import Pole
-from engine.scenario import Coverage
 from engine.words import split_words
 
 # The lowest effort's count; then even its sets have the figures "of eight".
@@ -56,6 +55,14 @@ class Variety:
     vendi_of_eight: float | None
     shared_openings: float | None
     shared_openings_of_eight: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How many different values of one part of the scenarios are used, of how many so many texts could use."""
+
+    used: int
+    possible: int
 
 
 @dataclass(frozen=True, slots=True)

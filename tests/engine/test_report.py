@@ -19,8 +19,7 @@ from engine.report import PoleCount, ReportData, render_report
 from engine.report_variety import MEASURES
 from engine.report_words import EXPLANATIONS
 from engine.samples import Reason, Row
-from engine.scenario import Coverage
-from engine.variety import PoleVariety, Variety
+from engine.variety import Coverage, PoleVariety, Variety
 from engine.verdict import ExpectationResult
 from engine.votes import VoteCounts
 

@@ -23,10 +23,9 @@ from engine.replies_place import RepliesPlace
 from engine.request import Reply
 from engine.rounds import Rounds
 from engine.sample_set import REPORT, VERDICT
-from engine.scenario import Coverage
 from engine.screen import Screener
 from engine.summary import make_sample_set, measure_variety
-from engine.variety import measure_texts
+from engine.variety import Coverage, measure_texts
 from engine.verdict import Verdict
 
 TEXTS = ("The spare key lies in the drawer.", "Ask the porter for a new badge.")

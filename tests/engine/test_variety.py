@@ -11,8 +11,8 @@ from fakes.word_vectors import WordVectors
 
 from engine.embedding import SentenceEncoder
 from engine.samples import Scenario
-from engine.scenario import Coverage, measure_coverage
-from engine.variety import GRAMS, SIZE, Variety, measure_texts
+from engine.scenario import measure_coverage
+from engine.variety import GRAMS, SIZE, Coverage, Variety, measure_texts
 
 WHO = "Anna Bert Clara David Emma Farid Greta Henry Ingrid Jonas Karin Louis Maria Nadia Oscar Paula".split()
 DID = "moved painted repaired lost sorted weighed counted wrapped cleaned sold borrowed hid".split()
