@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 
-from engine.about import about
 from engine.calling import ENDING, GONE, MAX_ATTEMPTS, Caller
 from engine.errors import ProviderError, RetryableProviderError, StoreError
 from engine.limits import Limits
@@ -15,6 +14,7 @@ from engine.progress import CallBegun, CallEnded, Noticed, Progress
 from engine.replies import KeptReplies, open_replies
 from engine.replies_place import RepliesPlace
 from engine.request import Client, Endpoint, Reply, Request
+from engine.system.log_context import about
 from engine.turnstile import OpenTurnstile, Turnstile
 
 PATIENCE_SECONDS = 300.0

@@ -18,11 +18,11 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from engine.errors import StoreError
-from engine.files import list_below, open_folder
 from engine.listed import AttachedPosition, ListedSample, SampleCount
 from engine.manifest import read_manifest
 from engine.sample_set import MANIFEST, SAMPLES
 from engine.store import locate_pool
+from engine.system.filesystem import list_below, open_folder
 
 COLUMNS = ["id", "trait", "text", "quality", "provenance", "content_sha256", "created_at"]
 BATCH_ROWS = 512

@@ -10,12 +10,12 @@ import pyarrow as pa
 
 from engine.definition import locate_model
 from engine.errors import DefinitionError, StoreError
-from engine.files import OutsideFolderError, locate_inside, open_folder
 from engine.listed import AuthoredPosition, ListedSample, SampleCount
 from engine.model import Seed, digest_text
 from engine.outline import Outline, Source
 from engine.samples import make_id
 from engine.sources import BEGIN, Line, Mark, walk_csv, walk_jsonl
+from engine.system.filesystem import OutsideFolderError, locate_inside, open_folder
 
 PROVENANCE = "authored"
 BUFFER_BYTES = 64 * 1024

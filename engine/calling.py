@@ -10,7 +10,6 @@ from typing import Any
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
-from engine.about import read_about
 from engine.bounds import Bound, bound_call
 from engine.errors import (
     ContentRefusedError,
@@ -30,6 +29,7 @@ from engine.progress import Tried
 from engine.prompting import write_words_only
 from engine.replies import KeptReplies
 from engine.request import REFUSED, Client, Reply, Request
+from engine.system.log_context import read_about
 from engine.turnstile import Turnstile
 
 LOGGER = logging.getLogger("exemplars.calls")

@@ -16,10 +16,10 @@ from typing import Any
 
 from pyarrow import fs
 
-from engine.files import open_folder
 from engine.manifest import read_manifest
 from engine.sample_set import DETACHED, MANIFEST, SAMPLES, render_detached
 from engine.staging import make_staging, name_aside
+from engine.system.filesystem import open_folder
 
 UNFINISHED = "samples.parquet.part"
 TAKEN = (errno.ENOTEMPTY, errno.EEXIST)

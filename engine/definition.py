@@ -8,10 +8,10 @@ import pyarrow as pa
 
 from engine.definition_file import NEAR, Findings, is_to_discover, show_value, validate_entry
 from engine.errors import DefinitionError, NoTraitsError, Problem, StoreError, UnknownModelError
-from engine.files import OutsideFolderError, list_folders, list_having, read_inside
 from engine.model import Model, Seed, check_handle, is_handle
 from engine.outline import Outline, Source, make_outline
 from engine.sources import read_csv, read_jsonl
+from engine.system.filesystem import OutsideFolderError, list_folders, list_having, read_inside
 from engine.yamlfile import parse_yaml
 
 MODEL_FILE = "model.yaml"

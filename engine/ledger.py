@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, get_args
 
-from engine.files import read_bytes, replace_file
+from engine.system.filesystem import read_bytes, replace_file
 
 # A folder in the root of the sample store that readers of whole folders pass over.
 BACKFILLS = "_backfills"

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from engine.definition_file import show_value
 from engine.errors import DefinitionError, FrozenModelError, Problem
-from engine.files import read_bytes
+from engine.system.filesystem import read_bytes
 
 LIFECYCLE_FILE = "lifecycle.json"
 State = Literal["draft", "busy", "ready", "failed", "archived"]

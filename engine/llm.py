@@ -9,8 +9,8 @@ from typing import Any, ClassVar, Literal
 from engine.errors import ModelNotFoundError
 from engine.failures import CONNECT_SECONDS, FailureTranslator
 from engine.request import REFUSED, Endpoint, Reply, Request
+from engine.system.task_groups import cancel_once
 from engine.thinking import read_efforts, write_options
-from engine.together import cancel_once
 
 
 class LitellmClient:

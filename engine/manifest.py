@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.errors import StoreError
-from engine.files import open_folder
 from engine.sample_set import MANIFEST
 from engine.seal import unseal
+from engine.system.filesystem import open_folder
 
 
 def read_manifest(folder: str) -> Mapping[str, Any] | None:

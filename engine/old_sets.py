@@ -15,12 +15,12 @@ from pyarrow import fs
 
 from engine.commit import clear_remote, take_turn
 from engine.errors import StoreError
-from engine.files import open_folder
 from engine.manifest import read_manifest
 from engine.sample_set import DETACHED, MANIFEST, SAMPLES
 from engine.staging import make_staging, sweep_staging
 from engine.store import list_pools
 from engine.sweep import list_run_folders
+from engine.system.filesystem import open_folder
 
 Kind = Literal["rejected", "unfinished"]
 

@@ -16,8 +16,8 @@ from engine.definition_file import (
     is_to_discover,
 )
 from engine.errors import Problem
-from engine.files import OutsideFolderError
 from engine.model import Brief, Effort, Skipped, Trait
+from engine.system.filesystem import OutsideFolderError
 from engine.yamlfile import Path
 
 INSIDE = "a path inside the model's own folder"

@@ -18,8 +18,8 @@ import pyarrow as pa
 from pyarrow import fs
 
 from engine.errors import StoreError
-from engine.files import list_below, open_folder, write_whole
 from engine.segments import Amount, read_token
+from engine.system.filesystem import list_below, open_folder, write_whole
 
 PLAN, HANDLE = "plan=", "handle="
 # No model's handle: those have a dot.

@@ -14,12 +14,12 @@ from pyarrow import fs
 
 from engine.commit import commit_set, detach_files
 from engine.errors import StoreError
-from engine.files import ask_writable, list_folders, open_folder
 from engine.manifest import read_manifest
 from engine.model import Attached, Pool
 from engine.sample_set import DETACHED, MANIFEST, SAMPLES, SampleSet, render_files
 from engine.seal import unseal
 from engine.staging import PROBE, PROBE_BYTES, probe_folder
+from engine.system.filesystem import ask_writable, list_folders, open_folder
 
 _READ_COLUMNS = ["trait", "text", "quality", "scenario", "seed_sha256"]
 

@@ -12,12 +12,12 @@ from pyarrow import fs
 
 from engine.commit import clear_remote, take_turn
 from engine.errors import StoreError
-from engine.files import list_below, open_folder
 from engine.manifest import read_manifest
 from engine.model import Pool
 from engine.sample_set import DETACHED, MANIFEST, SAMPLES
 from engine.staging import PROBE, STALE_SECONDS, make_staging, sweep_staging
 from engine.store import locate_pool
+from engine.system.filesystem import list_below, open_folder
 
 
 def sweep_store(samples_uri: str, handle: str) -> tuple[str, ...]:

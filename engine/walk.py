@@ -11,7 +11,7 @@ from engine.rounds import Rounds
 from engine.samples import Exemplar
 from engine.scenario import load_packs
 from engine.screen import Screener
-from engine.together import run_together
+from engine.system.task_groups import run_together
 
 
 async def begin_rounds(job: Job, seed: int, asker: Asker, embedder: Embedder) -> Rounds:

@@ -21,7 +21,7 @@ from engine.purse import Purse
 from engine.selection import Passed, Selection, pass_over
 from engine.settings import Settings
 from engine.sharing import Shared, share
-from engine.side_process import SideProcess, open_side_process
+from engine.system.worker_process import SideProcess, open_side_process
 from engine.turnstile import Turnstile
 from expectations.checking import warm_up
 from flows.credentials import add_keys

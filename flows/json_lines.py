@@ -5,8 +5,8 @@ from typing import Any, TextIO
 
 from pythonjsonlogger.json import JsonFormatter
 
-from engine.about import read_about
 from engine.settings import LogFormat
+from engine.system.log_context import read_about
 
 # The first is said as ``run_id``, the project's one word for it; the others are for handlers.
 _LEFT_OUT = ("flow_run_id", "send_to_api", "event")

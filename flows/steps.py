@@ -19,8 +19,8 @@ from engine.progress import Progress
 from engine.rounds import Rounds
 from engine.samples import Exemplar, RunStamp
 from engine.settings import Settings
-from engine.side_process import SideProcess
 from engine.store import StoredSet
+from engine.system.worker_process import SideProcess
 from engine.verdict import Verdict
 from tasks.check import check, check_beside
 from tasks.generate import generate, generate_plainly

@@ -8,7 +8,6 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Failed
 
-from engine.about import note
 from engine.costs import Spending, make_bill, read_spending
 from engine.errors import BudgetError, ExemplarsError, GateError, ModelBusyError, QuotaError, RunInterruptedError
 from engine.estimate import Estimate
@@ -25,6 +24,7 @@ from engine.screen import count_reasons
 from engine.settings import read_settings
 from engine.store import StoredSet
 from engine.summary import RunResult, count_kept
+from engine.system.log_context import note
 from engine.verdict import Verdict
 from flows.console import outlive_listeners
 from flows.form import ChosenEffort, Handle

@@ -11,8 +11,8 @@ from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogWorker
 from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_settings
 
-from engine.companion import CompanionError, run_companion
 from engine.errors import OrchestratorError
+from engine.system.child_process import CompanionError, run_companion
 
 PROCESS = Path(__file__).with_name("temporary_server_process.py")
 # The first start makes the database; on busy cores that takes longer than Prefect's own 20 seconds.

@@ -7,7 +7,7 @@ from engine.job import read_pools
 from engine.rounds import Rounds
 from engine.samples import RunStamp
 from engine.settings import Settings
-from engine.side_process import SideProcess
+from engine.system.worker_process import SideProcess
 from engine.verdict import Verdict
 from expectations.checking import GateWork, prepare_gate
 from tasks.names import name_check

@@ -12,7 +12,7 @@ from engine.generate import generate_cell
 from engine.plan import Cell
 from engine.rounds import Rounds
 from engine.samples import Exemplar
-from engine.together import run_together
+from engine.system.task_groups import run_together
 from tasks.names import name_batch
 
 # A task run costs the server 25 to 45 ms (docs/decisions/000), and the run page draws each as a bar: with eight of them

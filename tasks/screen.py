@@ -18,7 +18,7 @@ from engine.review import list_standing
 from engine.rounds import Rounds
 from engine.samples import Exemplar
 from engine.screen import count_reasons
-from engine.side_process import SideProcess
+from engine.system.worker_process import SideProcess
 from engine.votes import count_votes
 from engine.walk import judge_round
 from tasks.names import name_screen

@@ -9,13 +9,13 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic.json_schema import SkipJsonSchema
 
 from engine.definition import load_outline
-from engine.files import OutsideFolderError, read_inside
 from engine.listed import SampleCount
 from engine.listing import count_samples
 from engine.model_card import render_model_card
 from engine.outline import Outline
 from engine.sample_set import REPORT
 from engine.store import find_set
+from engine.system.filesystem import OutsideFolderError, read_inside
 from flows.api.access import Key
 from flows.api.answers import (
     RUN_ID_EXAMPLE,

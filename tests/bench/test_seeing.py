@@ -13,7 +13,6 @@ import pytest
 from fakes.client import FakeClient
 from fakes.collector import serve_collector
 
-from engine.about import about
 from engine.asking import Asker
 from engine.errors import RateLimitedError
 from engine.limits import Limits
@@ -21,6 +20,7 @@ from engine.progress import Event, Tried
 from engine.replies_place import RepliesPlace
 from engine.request import Prompt, Reply, Request
 from engine.settings import CollectorSettings
+from engine.system.log_context import about
 from flows.json_lines import JsonConsole
 from flows.telemetry import RunMeter
 

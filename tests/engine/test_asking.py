@@ -38,7 +38,7 @@ from engine.prompting import EXEMPLAR_SCHEMA
 from engine.replies import KeptReplies
 from engine.replies_place import RepliesPlace
 from engine.request import REFUSED, Endpoint, Prompt, Reply, Request
-from engine.together import run_together
+from engine.system.task_groups import run_together
 
 REQUEST = Request(Prompt("Write 1 text."), 100, 0.8)
 STRICT = replace(REQUEST, schema=EXEMPLAR_SCHEMA)

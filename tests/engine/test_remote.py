@@ -11,12 +11,12 @@ from fakes.stored import HANDLE, attach_set
 from engine.attached import count_attached
 from engine.detach import detach_set, find_detachable
 from engine.errors import StoreError
-from engine.files import open_folder
 from engine.listed import SampleCount
 from engine.sample_set import DETACHED, MANIFEST, REJECTED, SAMPLES
 from engine.samples import SAMPLE_SCHEMA
 from engine.store import check_writable, find_set, list_sets, locate_pool, read_attached
 from engine.sweep import sweep_store
+from engine.system.filesystem import open_folder
 from engine.verify import Walk
 
 pytestmark = pytest.mark.slow

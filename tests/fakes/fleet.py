@@ -14,7 +14,7 @@ from fakes.s3 import BUCKET, S3
 from fakes.site import POOL, Site, open_site
 from fakes.workspace import Workspace
 
-from engine.files import open_folder, replace_file
+from engine.system.filesystem import open_folder, replace_file
 
 MACHINE = "EXEMPLARS_TEST_MACHINE"
 MODELS_URI, SAMPLES_URI, REPLIES_URI = (f"s3://{BUCKET}/{name}" for name in ("models", "samples", "replies"))

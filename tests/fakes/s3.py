@@ -15,7 +15,7 @@ from typing import Any, Literal
 import pytest
 from pyarrow import fs
 
-from engine.files import open_folder
+from engine.system.filesystem import open_folder
 
 BUCKET = "shed"
 START_SECONDS = 60.0

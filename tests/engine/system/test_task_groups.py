@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from engine.together import cancel_once, run_together
+from engine.system.task_groups import cancel_once, run_together
 
 
 async def fail(error: Exception) -> None:

@@ -17,7 +17,7 @@ from fakes.workspace import ROOT
 
 from engine.model import POLES
 from engine.samples import SAMPLE_SCHEMA, make_row, make_sample_table
-from engine.side_process import SideProcess, open_side_process
+from engine.system.worker_process import SideProcess, open_side_process
 from expectations.checking import GateWork
 from expectations.gate import check_rows
 
@@ -27,7 +27,7 @@ SECONDS = 60.0
 # Says the id of the process beside it, and waits to be killed.
 PARENT = """
 import asyncio, os, sys
-from engine.side_process import open_side_process
+from engine.system.worker_process import open_side_process
 
 async def main():
     async with open_side_process(print, os.getpid) as side:
@@ -80,7 +80,7 @@ def list_children() -> list[int]:
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            if parent == os.getpid() and b"engine.side_process" in (folder / "cmdline").read_bytes():
+            if parent == os.getpid() and b"engine.system.worker_process" in (folder / "cmdline").read_bytes():
                 found.append(int(folder.name))
         except OSError:
             continue

@@ -4,7 +4,7 @@ import asyncio
 import threading
 from contextvars import copy_context
 
-from engine.about import about, note, read_about
+from engine.system.log_context import about, note, read_about
 
 
 def test_fields_add_up_inside_and_are_gone_afterwards() -> None:
