@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict
 
 from engine.calling import ENDING, GONE, MAX_ATTEMPTS, Caller
+from engine.domain.progress import CallBegun, CallEnded, Noticed, Progress
 from engine.errors import ProviderError, RetryableProviderError, StoreError
 from engine.limits import Limits
 from engine.pace import Pace
-from engine.progress import CallBegun, CallEnded, Noticed, Progress
 from engine.replies import KeptReplies, open_replies
 from engine.replies_place import RepliesPlace
 from engine.request import Client, Endpoint, Reply, Request

@@ -9,11 +9,11 @@ from functools import lru_cache
 import pyarrow as pa
 
 from engine.definition import locate_model
+from engine.domain.model import Seed, digest_text
+from engine.domain.samples import make_id
 from engine.errors import DefinitionError, StoreError
 from engine.listed import AuthoredPosition, ListedSample, SampleCount
-from engine.model import Seed, digest_text
 from engine.outline import Outline, Source
-from engine.samples import make_id
 from engine.sources import BEGIN, Line, Mark, walk_csv, walk_jsonl
 from engine.system.filesystem import OutsideFolderError, locate_inside, open_folder
 

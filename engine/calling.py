@@ -11,6 +11,7 @@ from typing import Any
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
 from engine.bounds import Bound, bound_call
+from engine.domain.progress import Tried
 from engine.errors import (
     ContentRefusedError,
     ContextTooLongError,
@@ -25,7 +26,6 @@ from engine.errors import (
 from engine.limits import Limits
 from engine.pace import FIRST_PATIENCE_SECONDS, SILENT_CALLS, Pace
 from engine.prices import FREE
-from engine.progress import Tried
 from engine.prompting import write_words_only
 from engine.replies import KeptReplies
 from engine.request import REFUSED, Client, Reply, Request

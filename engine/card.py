@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import yaml
 
+from engine.domain.model import Model, Pole, Pool
+from engine.domain.samples import SAMPLE_SCHEMA, Row, RunStamp
 from engine.held_out import choose_pool
 from engine.markdown import render_markdown
-from engine.model import Model, Pole, Pool
-from engine.samples import SAMPLE_SCHEMA, Row, RunStamp
 
 TEMPLATE = "card.md.jinja"
 # The hub's own buckets for the number of rows (huggingface.co/docs/hub/datasets-cards).

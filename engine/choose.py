@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from engine.domain.model import POLES, Pole
+from engine.domain.samples import Exemplar, Reason
 from engine.embedding import Vectors
-from engine.model import POLES, Pole
 from engine.plan import Plan
-from engine.samples import Exemplar, Reason
 from engine.spread import spread_out
 from engine.subjects import count_shared_words
 from engine.variation import pick_evenly

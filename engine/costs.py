@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from engine.domain.model import POLES, Pole
 from engine.limits import Limits
-from engine.model import POLES, Pole
 from engine.prices import add_costs
 from engine.rounds import Rounds
 

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from engine.domain.model import Aggregation, Effort, Skipped, TraitType
 from engine.errors import Problem
-from engine.model import Aggregation, Effort, Skipped, TraitType
 from engine.yamlfile import Document, Path, Value
 
 SKIPPED_SOURCES = ("github_csv", "huggingface", "url", "file", "noise")

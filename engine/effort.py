@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from engine.domain.model import EFFORTS, Effort
 from engine.errors import DefinitionError, Problem
-from engine.model import EFFORTS, Effort
 from engine.yamlfile import parse_yaml
 
 DEFAULT_EFFORT: Effort = "high"

@@ -10,9 +10,10 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from engine.asking import Asker
+from engine.domain.model import Model
+from engine.domain.samples import Exemplar, Reason
 from engine.effort import Thinking
 from engine.errors import RequestRefusedError, RetryableProviderError
-from engine.model import Model
 from engine.plan import Cell, Plan
 from engine.prices import add_costs
 from engine.prompting import (
@@ -24,7 +25,6 @@ from engine.prompting import (
     write_words_only,
 )
 from engine.request import REFUSED, Prompt, Reply, Request, Style
-from engine.samples import Exemplar, Reason
 from engine.system.log_context import about
 from engine.words import TERMINAL, count_words
 

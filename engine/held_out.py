@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
+from engine.domain.model import Attached, Model, Pool, SynthType
+from engine.domain.samples import Row
 from engine.duplicates import Nearness, NearTexts
-from engine.model import Attached, Model, Pool, SynthType
-from engine.samples import Row
 from engine.scenario import Lists, Matters, Packs, rank_packs
 from engine.subjects import name_subjects
 from engine.words import normalise, word_runs

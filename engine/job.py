@@ -8,6 +8,8 @@ from typing import get_args
 from engine.asking import Asker
 from engine.definition import load_model
 from engine.discreet import DiscreetClient
+from engine.domain.model import EFFORTS, SYNTH_TYPES, Effort, Model, Pool, SynthType
+from engine.domain.progress import Progress
 from engine.effort import Level, choose_effort, load_level
 from engine.embedded import find_gguf, is_embedded, serve_embedded
 from engine.embedding import Embedder
@@ -19,9 +21,7 @@ from engine.lifecycle import check_draft
 from engine.limits import Limits
 from engine.llm import LitellmClient
 from engine.matters import split_matters
-from engine.model import EFFORTS, SYNTH_TYPES, Effort, Model, Pool, SynthType
 from engine.plan import Plan, make_plan
-from engine.progress import Progress
 from engine.prompting import prompts_version
 from engine.request import Endpoint
 from engine.scenario import Packs, choose_lists

@@ -13,18 +13,18 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from engine.asking import Asker
+from engine.domain.model import POLES, Pole
+from engine.domain.progress import CallsPlanned, Progress
+from engine.domain.samples import Exemplar
+from engine.domain.votes import Said, Vote, decide
 from engine.errors import RequestRefusedError, RetryableProviderError
 from engine.generate import strip_fence
-from engine.model import POLES, Pole
 from engine.plan import Plan
 from engine.prices import add_costs
-from engine.progress import CallsPlanned, Progress
 from engine.prompting import VOTE_SCHEMA, write_vote_prompt
 from engine.request import REFUSED, Endpoint, Reply, Request
-from engine.samples import Exemplar
 from engine.system.log_context import about
 from engine.system.task_groups import run_together
-from engine.votes import Said, Vote, decide
 
 LOGGER = logging.getLogger("exemplars.votes")
 # One word in JSON; the rest is room for a fence or a preamble.

@@ -3,7 +3,7 @@
 from functools import cache
 from typing import Any
 
-from engine.model import Model
+from engine.domain.model import Model
 from engine.words import count_words
 
 # Below this many words the identifier guesses (py3langid's own note on short texts); commands and names mislead it.

@@ -3,10 +3,10 @@
 import math
 from collections.abc import Sequence
 
+from engine.domain.model import Model
+from engine.domain.samples import Exemplar
 from engine.embedding import Embedder
-from engine.model import Model
 from engine.placing import place_exemplars
-from engine.samples import Exemplar
 
 # A text one standard deviation from the middle is drawn at .82.
 STEEPNESS = 1.5

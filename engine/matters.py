@@ -10,8 +10,8 @@ from dataclasses import replace
 import numpy as np
 
 from engine.axis import Numbers
+from engine.domain.model import POLES, Model, Trait
 from engine.embedding import Embedder
-from engine.model import POLES, Model, Trait
 from engine.placing import name_pole
 from engine.scenario import Lists, Matters, Packs, rank_packs
 

@@ -1,8 +1,8 @@
 """Notes: what a reader of the report should know that is no fault of the run: what was left out, and why."""
 
+from engine.domain.model import Model
 from engine.effort import Level
 from engine.embedded import is_embedded
-from engine.model import Model
 from engine.request import Endpoint
 
 

@@ -15,8 +15,8 @@ from engine.definition_file import (
     find_near,
     is_to_discover,
 )
+from engine.domain.model import Brief, Effort, Skipped, Trait
 from engine.errors import Problem
-from engine.model import Brief, Effort, Skipped, Trait
 from engine.system.filesystem import OutsideFolderError
 from engine.yamlfile import Path
 

@@ -4,11 +4,11 @@ import math
 from collections.abc import Mapping, Sequence
 from html import escape
 
+from engine.domain.model import POLES, Pole, Trait
+from engine.domain.samples import Exemplar
 from engine.lean import lean_exemplars
-from engine.model import POLES, Pole, Trait
 from engine.report_pictures import MAX_MARKS, WIDTH, lay_out
 from engine.rounds import Rounds
-from engine.samples import Exemplar
 
 # More traits than these make a picture that nobody looks at; the report has them all.
 MAX_TRAITS = 6

@@ -3,12 +3,12 @@
 from dataclasses import asdict, dataclass
 
 from engine.calls import OUTLOOKS, CallKind, Spread, count_cells, plan_examples
+from engine.domain.model import POLES, Pole
+from engine.domain.samples import Scenario
 from engine.estimate import Amount, Estimate, estimate_plan
-from engine.model import POLES, Pole
 from engine.plan import Plan
 from engine.prompting import prompts_version
 from engine.request import Endpoint
-from engine.samples import Scenario
 
 SHOWN_SCENARIOS = 3
 

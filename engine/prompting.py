@@ -11,7 +11,7 @@ from pathlib import Path
 
 import jinja2
 
-from engine.model import Brief, Model, Pole, Seed, Trait
+from engine.domain.model import Brief, Model, Pole, Seed, Trait
 from engine.plan import Cell, Plan
 from engine.request import Prompt
 from engine.scenario import Length

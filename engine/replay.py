@@ -7,6 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from engine.asking import Asker
+from engine.domain.model import digest_text
+from engine.domain.progress import LoggedProgress
+from engine.domain.samples import RunStamp
 from engine.effort import Level
 from engine.embedded import is_embedded
 from engine.endpoints import describe_endpoint, describe_judge
@@ -15,12 +18,9 @@ from engine.job import Job
 from engine.jury import Jury
 from engine.limits import Limits
 from engine.llm import LitellmClient
-from engine.model import digest_text
-from engine.progress import LoggedProgress
 from engine.redact import hide_credentials
 from engine.request import Endpoint, Reply, Request
 from engine.sample_set import DETACHED, MANIFEST, SAMPLES, SampleSet, render_detached, render_files
-from engine.samples import RunStamp
 from engine.seal import unseal
 from engine.settings import Settings
 from engine.store import StoredSet, find_set, read_file

@@ -11,9 +11,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from engine.costs import Costs
+from engine.domain.model import Pole
+from engine.domain.samples import Reason, Row
+from engine.domain.votes import VoteCounts
 from engine.duplicates import DuplicatePair
 from engine.formatting import count_noun, name_plainly
-from engine.model import Pole
 from engine.report_costs import list_pole_costs, list_remarks, list_sums, tell_spent, tell_tokens
 from engine.report_pictures import (
     EDGE,
@@ -25,10 +27,8 @@ from engine.report_pictures import (
 )
 from engine.report_variety import MEASURES, draw_variety
 from engine.report_words import EXPLANATIONS, TraitWords, name_suite, tell_votes
-from engine.samples import Reason, Row
 from engine.variety import PoleVariety
 from engine.verdict import ExpectationResult
-from engine.votes import VoteCounts
 from engine.words import count_words
 
 _SHOWN_DUPLICATES = 20

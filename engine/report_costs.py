@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.costs import Costs, Spending
+from engine.domain.model import Pole
 from engine.estimate_words import name_unpriced
 from engine.formatting import count_noun, tell_cost
-from engine.model import Pole
 from engine.report_words import TraitWords
 
 NOTHING = "–"

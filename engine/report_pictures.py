@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from engine.model import POLES, Pole
+from engine.domain.model import POLES, Pole
+from engine.domain.samples import Reason, Row
 from engine.report_words import TraitWords, explain_reason
-from engine.samples import Reason, Row
 from engine.words import count_words
 
 WIDTH = 480

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from engine.model import Pole
+from engine.domain.model import Pole
 from engine.report_words import TraitWords
 from engine.variety import SIZE, Coverage, PoleVariety, Variety
 

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from engine.domain.model import Pole
+from engine.domain.samples import Reason
+from engine.domain.votes import VoteCounts
 from engine.formatting import count_noun, name_plainly
-from engine.model import Pole
-from engine.samples import Reason
-from engine.votes import VoteCounts
 
 EXPLANATIONS: Mapping[Reason, str] = {
     "unreadable": "The reply could not be read as an exemplar: it was empty, or not in the form that was asked for.",

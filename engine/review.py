@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from engine.choose import Choice, View, choose_exemplars
+from engine.domain.model import POLES, Model, Pole
+from engine.domain.samples import Exemplar
 from engine.embedding import Embedder
-from engine.model import POLES, Model, Pole
 from engine.placing import place_exemplars
 from engine.plan import Hints, Plan
 from engine.probe import Probe, probe_trait
-from engine.samples import Exemplar
 from engine.shortcuts import Shortcut, find_shortcuts
 
 # What is named goes, and what comes in its place is looked at again: so often at most.

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+from engine.domain.model import Pole, Trait
+from engine.domain.samples import Reason
 from engine.language import find_other_language
-from engine.model import Pole, Trait
-from engine.samples import Reason
 from engine.scenario import Length
 from engine.words import FUNCTION_WORDS, TERMINAL, count_words, normalise, split_words, word_runs
 

@@ -9,8 +9,8 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from engine.model import Pool
-from engine.samples import Row, RunStamp, make_rejected_table, make_sample_table
+from engine.domain.model import Pool
+from engine.domain.samples import Row, RunStamp, make_rejected_table, make_sample_table
 from engine.seal import seal
 
 MANIFEST = "_manifest.json"

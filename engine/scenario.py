@@ -10,9 +10,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from engine.domain.model import Model
+from engine.domain.samples import Scenario
 from engine.errors import DefinitionError, Problem, StoreError
-from engine.model import Model
-from engine.samples import Scenario
 from engine.subjects import count_shared_words, name_subjects, read_domains
 from engine.variety import Coverage
 from engine.yamlfile import parse_yaml

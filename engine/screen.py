@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from engine.domain.model import Model
+from engine.domain.samples import Exemplar, Reason
 from engine.duplicates import DuplicatePair, Match, NearTexts
 from engine.held_out import OtherSide, list_other_side, turn_to_pool
 from engine.language import expect_language
-from engine.model import Model
 from engine.plan import Plan
 from engine.prompting import FOLDER as PROMPTS_FOLDER
 from engine.rules import COMMON_RUN, Context, find_fault
-from engine.samples import Exemplar, Reason
 from engine.variation import VoiceCheck
 from engine.words import TERMINAL, word_runs
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from engine.definition import list_handles, load_model, load_outline
+from engine.domain.model import Effort, SynthType, check_handle
 from engine.effort import choose_effort, load_level
 from engine.errors import UnsupportedError
 from engine.held_out import choose_pool
 from engine.lifecycle import read_lifecycle
 from engine.listing import count_samples
-from engine.model import Effort, SynthType, check_handle
 from engine.plan import digest_definition
 from engine.settings import Settings
 from engine.store import StoredSet, list_sets

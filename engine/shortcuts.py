@@ -14,9 +14,9 @@ from typing import Literal
 import numpy as np
 
 from engine.axis import place_held_out, rank_auc
+from engine.domain.model import POLES, Pole, TraitType
+from engine.domain.samples import Exemplar
 from engine.embedding import Embedder
-from engine.model import POLES, Pole, TraitType
-from engine.samples import Exemplar
 from engine.words import count_words, split_words
 
 Kind = Literal["length", "punctuation", "subject", "opening", "word"]

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
+from engine.domain.model import SURROGATE, Seed, Trait
 from engine.errors import Problem
-from engine.model import SURROGATE, Seed, Trait
 
 CONTENT = "content"
 SOURCE_URL = "source_url"

@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from engine.commit import commit_set, detach_files
+from engine.domain.model import Attached, Pool
 from engine.errors import StoreError
 from engine.manifest import read_manifest
-from engine.model import Attached, Pool
 from engine.sample_set import DETACHED, MANIFEST, SAMPLES, SampleSet, render_files
 from engine.seal import unseal
 from engine.staging import PROBE, PROBE_BYTES, probe_folder

@@ -5,7 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from engine.model import Brief
+from engine.domain.model import Brief
 from engine.words import FUNCTION_WORDS, list_content_words, split_words
 
 MAX_SUBJECT_WORDS = 6

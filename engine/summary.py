@@ -12,24 +12,24 @@ import pandas as pd
 from engine.asking import Asker
 from engine.card import render_card
 from engine.costs import Bill, describe_costs, make_bill, sum_costs
+from engine.domain.model import POLES, Model, Pole, digest_text
+from engine.domain.samples import Exemplar, Row, RunStamp, make_id, make_row
+from engine.domain.votes import count_votes
 from engine.embedding import Embedder
 from engine.held_out import choose_pool
 from engine.judge import is_heard
 from engine.language import expect_language
 from engine.lean import lean_exemplars
-from engine.model import POLES, Model, Pole, digest_text
 from engine.notes import list_notes
 from engine.plan import digest_definition
 from engine.prompting import prompts_version
 from engine.report import PoleCount, ReportData, render_report
 from engine.rounds import Rounds
 from engine.sample_set import CARD, REPORT, VERDICT, SampleSet
-from engine.samples import Exemplar, Row, RunStamp, make_id, make_row
 from engine.scenario import measure_coverage
 from engine.screen import count_reasons
 from engine.variety import PoleVariety, measure_texts
 from engine.verdict import Verdict
-from engine.votes import count_votes
 
 PACKAGES = (
     *("prefect", "great-expectations", "litellm", "pandas", "pyarrow", "numpy", "rensa", "py3langid"),

@@ -11,9 +11,9 @@ import pyarrow as pa
 from pyarrow import fs
 
 from engine.commit import clear_remote, take_turn
+from engine.domain.model import Pool
 from engine.errors import StoreError
 from engine.manifest import read_manifest
-from engine.model import Pool
 from engine.sample_set import DETACHED, MANIFEST, SAMPLES
 from engine.staging import PROBE, STALE_SECONDS, make_staging, sweep_staging
 from engine.store import locate_pool

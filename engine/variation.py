@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from engine.domain.model import POLES, Model, Pole, Seed, Skipped, Trait
+from engine.domain.samples import Exemplar
 from engine.errors import NoSeedsError
-from engine.model import POLES, Model, Pole, Seed, Skipped, Trait
-from engine.samples import Exemplar
 from engine.scenario import Length
 from engine.voice import MAX_LENGTH, MIN_LENGTH, Habits, find_drift, measure_habits, share_content
 from engine.words import count_words

@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import fs
 
+from engine.domain.model import Pool
 from engine.errors import StoreError
 from engine.ledger import BACKFILLS
 from engine.manifest import read_manifest
-from engine.model import Pool
 from engine.staging import PROBE, list_left_over
 from engine.system.filesystem import list_below, open_folder
 from engine.verify_set import SetFacts, check_set

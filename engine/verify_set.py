@@ -11,11 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
+from engine.domain.model import digest_text
+from engine.domain.samples import REJECTED_SCHEMA, SAMPLE_SCHEMA, make_id
 from engine.errors import StoreError
 from engine.manifest import read_manifest
-from engine.model import digest_text
 from engine.sample_set import DETACHED, MANIFEST, REJECTED, SAMPLES
-from engine.samples import REJECTED_SCHEMA, SAMPLE_SCHEMA, make_id
 from engine.system.filesystem import list_below
 
 CHUNK_BYTES = 1024 * 1024

@@ -1,14 +1,14 @@
 """The walk of the rounds in its steps: the tasks call them one by one, a replay and the benchmarks all of them."""
 
 from engine.asking import Asker
+from engine.domain.progress import CallsPlanned, Progress
+from engine.domain.samples import Exemplar
 from engine.embedding import Embedder
 from engine.generate import generate_cell, propose_subjects
 from engine.job import SCENARIOS_FOLDER, Job, plan_job
 from engine.judge import MIN_AUC, audition, judge_standing
 from engine.jury import Jury
-from engine.progress import CallsPlanned, Progress
 from engine.rounds import Rounds
-from engine.samples import Exemplar
 from engine.scenario import load_packs
 from engine.screen import Screener
 from engine.system.task_groups import run_together

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import yaml
 
+from engine.domain.model import SURROGATE
 from engine.errors import DefinitionError, Problem
-from engine.model import SURROGATE
 
 MAX_BYTES = 1024 * 1024
 NULLS = {"", "~", "null", "Null", "NULL"}

@@ -16,9 +16,9 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled
 from pydantic import Field
 
+from engine.domain.model import Effort, SynthType
 from engine.errors import BackfillError, RunInterruptedError
 from engine.ledger import LEFT, Ledger, ModelRow, read_ledger, tell_ledger
-from engine.model import Effort, SynthType
 from engine.purse import Purse
 from engine.selection import Selection, list_selected
 from engine.settings import Settings, read_settings

@@ -44,7 +44,7 @@ def clear_command(
 ) -> None:
     """Drops kept replies: a run that is not finished asks anew, and sets made from them cannot be replayed."""
     from engine.cache import clear_cache, list_cache
-    from engine.model import check_handle
+    from engine.domain.model import check_handle
     from engine.stored_replies import clear_stored
 
     if (handle is None) != everything:

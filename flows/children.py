@@ -17,7 +17,7 @@ from prefect.flow_engine import run_flow_async
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Running
 
-from engine.model import Effort, SynthType
+from engine.domain.model import Effort, SynthType
 from engine.summary import RunResult
 from flows.marks import AGAIN, FLOW, name_tag
 

@@ -99,8 +99,8 @@ def backfill_command(
 ) -> None:
     """Synthesizes samples for many models; one that has them already is passed over, a bad one stops no other."""
     quiet_libraries(verbose)
+    from engine.domain.model import check_handle
     from engine.job import check_effort, check_synth_type
-    from engine.model import check_handle
     from flows.backfill_command import show_counts, show_models
 
     asked = {

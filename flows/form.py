@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from engine.model import HANDLE_MAX_LENGTH, HANDLE_PATTERN, NAMESPACE_PATTERN, Effort
+from engine.domain.model import HANDLE_MAX_LENGTH, HANDLE_PATTERN, NAMESPACE_PATTERN, Effort
 
 Handle = Annotated[str, Field(pattern=HANDLE_PATTERN, max_length=HANDLE_MAX_LENGTH)]
 ChosenEffort = Annotated[Effort, Field(title="one of these")] | Annotated[None, Field(title="the model's own")]

@@ -13,10 +13,10 @@ from prefect import get_run_logger
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.runtime import flow_run
 
+from engine.domain.progress import Event, KeptCounted, LoggedProgress, Progress
 from engine.effort import Level
 from engine.errors import InputError, ModelBusyError, SharedBudgetError
 from engine.job import open_asker, open_jury
-from engine.progress import Event, KeptCounted, LoggedProgress, Progress
 from engine.purse import Purse
 from engine.selection import Passed, Selection, pass_over
 from engine.settings import Settings

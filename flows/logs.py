@@ -5,7 +5,7 @@ import logging
 from prefect.logging.handlers import PrefectConsoleHandler
 from prefect.settings import PREFECT_LOGGING_LEVEL
 
-from engine.progress import PROGRESS_LOGGER
+from engine.domain.progress import PROGRESS_LOGGER
 from engine.settings import LogFormat
 from flows.json_lines import JsonConsole
 

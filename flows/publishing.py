@@ -9,7 +9,7 @@ import httpx
 from prefect import get_run_logger
 from prefect.runtime import flow_run
 
-from engine.progress import Event, KeptCounted, LoggedProgress, Noticed, Progress, Share, StageBegun
+from engine.domain.progress import Event, KeptCounted, LoggedProgress, Noticed, Progress, Share, StageBegun
 from tasks.artifacts import change, show
 
 INTERVAL_SECONDS = 2.0

@@ -1,10 +1,10 @@
 """The replay: a run's set made again from its kept replies, without Prefect, and what came of the comparison."""
 
 from engine.costs import restore_bill
+from engine.domain.progress import LoggedProgress
 from engine.embedding import SentenceEncoder
 from engine.errors import ProviderError, ReplayError
 from engine.job import SCENARIOS_FOLDER, load_job, plan_job, read_pools
-from engine.progress import LoggedProgress
 from engine.replay import (
     Comparison,
     check_endpoint,

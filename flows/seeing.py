@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from prefect.exceptions import Abort, TerminationSignal
 from prefect.runtime import flow_run
 
+from engine.domain.progress import Event, Progress
 from engine.errors import GateError, ModelBusyError, RunInterruptedError
-from engine.progress import Event, Progress
 from engine.settings import read_settings
 from engine.system.log_context import about, read_about
 from flows.logs import set_up_logs

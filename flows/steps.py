@@ -11,13 +11,13 @@ from functools import partial
 from engine.asking import Asker
 from engine.choose import Choice
 from engine.costs import Bill
+from engine.domain.progress import Progress
+from engine.domain.samples import Exemplar, RunStamp
 from engine.embedding import SentenceEncoder
 from engine.job import Job
 from engine.jury import Jury
 from engine.plan import Cell
-from engine.progress import Progress
 from engine.rounds import Rounds
-from engine.samples import Exemplar, RunStamp
 from engine.settings import Settings
 from engine.store import StoredSet
 from engine.system.worker_process import SideProcess

@@ -9,10 +9,10 @@ from typing import Protocol
 from prefect import get_run_logger
 
 from engine.asking import Asker
+from engine.domain.progress import Progress
 from engine.effort import Level
 from engine.job import open_asker, open_jury
 from engine.jury import Jury
-from engine.progress import Progress
 from engine.settings import Settings
 from flows.credentials import add_keys
 from flows.lease import Lease, hold_lease

@@ -9,17 +9,17 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled, Failed
 
 from engine.costs import Spending, make_bill, read_spending
+from engine.domain.model import Effort, SynthType, check_handle
+from engine.domain.progress import CallsPlanned, KeptCounted, Progress, StageBegun
+from engine.domain.samples import RunStamp
 from engine.errors import BudgetError, ExemplarsError, GateError, ModelBusyError, QuotaError, RunInterruptedError
 from engine.estimate import Estimate
 from engine.estimate_words import explain_budget
 from engine.finished import find_finished
 from engine.job import Job
-from engine.model import Effort, SynthType, check_handle
-from engine.progress import CallsPlanned, KeptCounted, Progress, StageBegun
 from engine.remedies import explain_failure
 from engine.rounds import Rounds
 from engine.sample_set import REPORT, SAMPLES
-from engine.samples import RunStamp
 from engine.screen import count_reasons
 from engine.settings import read_settings
 from engine.store import StoredSet

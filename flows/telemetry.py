@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from engine.progress import CallEnded, Event, KeptCounted, Tried
+from engine.domain.progress import CallEnded, Event, KeptCounted, Tried
 from engine.settings import CollectorSettings
 
 if TYPE_CHECKING:

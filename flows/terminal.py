@@ -15,9 +15,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from engine.job import Job
-from engine.model import POLES, Pole
-from engine.progress import (
+from engine.domain.model import POLES, Pole
+from engine.domain.progress import (
     PROGRESS_LOGGER,
     CallBegun,
     CallEnded,
@@ -28,6 +27,7 @@ from engine.progress import (
     Noticed,
     StageBegun,
 )
+from engine.job import Job
 from engine.summary import RunResult
 
 SHOWN_SAMPLES = 3

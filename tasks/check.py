@@ -3,9 +3,9 @@
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
+from engine.domain.samples import RunStamp
 from engine.job import read_pools
 from engine.rounds import Rounds
-from engine.samples import RunStamp
 from engine.settings import Settings
 from engine.system.worker_process import SideProcess
 from engine.verdict import Verdict

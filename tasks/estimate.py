@@ -9,11 +9,11 @@ from prefect.runtime import flow_run
 from engine.asking import Asker
 from engine.cache import count_kept
 from engine.calls import OUTLOOKS
+from engine.domain.progress import EstimateMade, Progress
 from engine.estimate import Estimate, estimate_plan
 from engine.estimate_words import SUPPOSED, explain_estimate, tell_estimate
 from engine.formatting import tell_cost
 from engine.jury import Jury
-from engine.progress import EstimateMade, Progress
 from engine.rounds import Rounds
 from engine.settings import Settings
 from tasks.artifacts import show

@@ -4,9 +4,9 @@ import base64
 from collections.abc import Sequence
 
 from engine.costs import Bill, Costs, sum_costs
+from engine.domain.model import POLES
 from engine.estimate import Estimate
 from engine.formatting import count_noun, tell_cost
-from engine.model import POLES
 from engine.page_picture import MAX_TRAITS, draw_page
 from engine.remedies import explain_failure
 from engine.report_costs import NOTHING, list_remarks, tell_spent, tell_tokens

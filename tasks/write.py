@@ -5,9 +5,9 @@ from prefect.cache_policies import NO_CACHE
 
 from engine.asking import Asker
 from engine.costs import Bill
+from engine.domain.samples import RunStamp
 from engine.lifecycle import check_draft
 from engine.rounds import Rounds
-from engine.samples import RunStamp
 from engine.settings import Settings
 from engine.store import StoredSet, write_set
 from engine.summary import make_sample_set

@@ -7,9 +7,9 @@ import pytest
 from fakes.builders import make_exemplar, make_level, make_test_plan
 
 from engine.definition import list_handles, load_model
+from engine.domain.model import POLES, TRAIT_TYPES, Model, Seed
 from engine.duplicates import find_pairs
 from engine.language import expect_language
-from engine.model import POLES, TRAIT_TYPES, Model, Seed
 from engine.prompting import FOLDER
 from engine.rules import Context, find_fault
 from engine.scenario import choose_lists, load_packs

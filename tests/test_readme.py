@@ -8,8 +8,8 @@ import pytest
 from fakes.builders import make_exemplar, make_stamp
 
 from engine.definition import parse_model
+from engine.domain.samples import make_row
 from engine.sample_set import SampleSet
-from engine.samples import make_row
 from engine.settings import PROJECT_ROOT, Settings
 from engine.store import write_set
 from flows.cli import app, main

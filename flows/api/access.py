@@ -5,7 +5,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import AwareDatetime, ConfigDict, Field
 
-from engine.model import NAMESPACE_PATTERN
+from engine.domain.model import NAMESPACE_PATTERN
 
 Scope = Literal["scoring", "authoring"]
 

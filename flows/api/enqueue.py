@@ -8,8 +8,8 @@ import asyncio
 import hashlib
 from collections.abc import Sequence
 
+from engine.domain.model import Effort, SynthType
 from engine.errors import OrchestratorError
-from engine.model import Effort, SynthType
 from flows.api.errors import RUN_ID, ApiError
 from flows.api.orchestrator import UNSURE, Orchestrator, UnsureError
 from flows.api.runs import Run

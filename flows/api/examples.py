@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 from pydantic import BaseModel
 
-from engine.model import digest_text
-from engine.samples import make_id
+from engine.domain.model import digest_text
+from engine.domain.samples import make_id
 from flows.api.answers import (
     HANDLE_EXAMPLE,
     RUN_ID_EXAMPLE,

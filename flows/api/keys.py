@@ -16,8 +16,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from engine.domain.model import is_namespace
 from engine.errors import InputError, StoreError
-from engine.model import is_namespace
 from flows.api.access import LABEL_MAX_LENGTH, SCOPES, Key, Scope
 from flows.api.keys_file import change_keys, read_keys
 

@@ -8,8 +8,8 @@ from typing import Annotated
 from fastapi import Depends, Path, Request
 
 from engine.definition import has_model, list_handles, load_outline
+from engine.domain.model import HANDLE_MAX_LENGTH, HANDLE_PATTERN, check_handle
 from engine.errors import DefinitionError, HandleError, StoreError
-from engine.model import HANDLE_MAX_LENGTH, HANDLE_PATTERN, check_handle
 from engine.outline import Outline
 from engine.settings import Settings
 from flows.api.access import Key

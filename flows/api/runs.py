@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from engine.model import Effort
+from engine.domain.model import Effort
 from flows.marks import LIVE_TYPES, Mark, read_mark
 
 Status = Literal["queued", "running", "succeeded", "failed", "cancelled"]

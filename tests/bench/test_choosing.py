@@ -12,11 +12,11 @@ from bench.test_throughput import write_text
 from fakes.builders import make_exemplar, make_level, make_model, make_seeds, make_test_plan
 
 from engine.choose import choose_exemplars
+from engine.domain.model import POLES
+from engine.domain.samples import Exemplar
 from engine.embedding import SentenceEncoder
-from engine.model import POLES
 from engine.probe import probe_trait
 from engine.review import make_view, review_choice
-from engine.samples import Exemplar
 from engine.shortcuts import find_shortcuts
 from engine.variety import measure_texts
 

@@ -14,9 +14,9 @@ from fakes.client import FakeClient
 from fakes.collector import serve_collector
 
 from engine.asking import Asker
+from engine.domain.progress import Event, Tried
 from engine.errors import RateLimitedError
 from engine.limits import Limits
-from engine.progress import Event, Tried
 from engine.replies_place import RepliesPlace
 from engine.request import Prompt, Reply, Request
 from engine.settings import CollectorSettings

@@ -17,15 +17,15 @@ from fakes.client import Answer, FakeClient, HeardProgress
 from fakes.word_vectors import WordVectors
 
 from engine.asking import Asker
+from engine.domain.model import POLES
+from engine.domain.samples import SAMPLE_SCHEMA, Exemplar, make_sample_table
 from engine.generate import generate_cell
 from engine.limits import Limits
-from engine.model import POLES
 from engine.plan import Cell
 from engine.replies_place import RepliesPlace
 from engine.request import Reply, Request
 from engine.rounds import Rounds
 from engine.sample_set import SAMPLES
-from engine.samples import SAMPLE_SCHEMA, Exemplar, make_sample_table
 from engine.scenario import choose_lists, load_packs
 from engine.screen import Screener
 from engine.settings import PROJECT_ROOT

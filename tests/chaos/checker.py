@@ -15,7 +15,7 @@ import pandas as pd
 from chaos.ledger import Entry
 from fakes.workspace import TRAITS, Workspace, count_poles, read_kept, read_manifest, read_rejected
 
-from engine.model import POLES
+from engine.domain.model import POLES
 from engine.replies import KeptReplies
 from engine.replies_place import RepliesPlace
 from engine.sample_set import SAMPLES

@@ -14,7 +14,7 @@ from chaos.killer import Kill, Toll, count_tolls
 from chaos.ledger import ANSWERED, GONE, Entry
 from fakes.workspace import TRAITS, Workspace, make_workspace
 
-from engine.model import POLES
+from engine.domain.model import POLES
 from engine.replies import KeptReplies
 from engine.replies_place import RepliesPlace
 from engine.request import Reply

@@ -15,6 +15,7 @@ from fakes.client import CHAT, Answer, FakeClient, HeardProgress
 from engine.asking import Asker
 from engine.bounds import bound_call
 from engine.calling import MAX_ATTEMPTS, MAX_FIRST_ATTEMPTS
+from engine.domain.progress import CallBegun, CallEnded, Noticed, Tried
 from engine.errors import (
     BudgetError,
     ContentRefusedError,
@@ -33,7 +34,6 @@ from engine.errors import (
 )
 from engine.limits import Limits
 from engine.prices import Price
-from engine.progress import CallBegun, CallEnded, Noticed, Tried
 from engine.prompting import EXEMPLAR_SCHEMA
 from engine.replies import KeptReplies
 from engine.replies_place import RepliesPlace

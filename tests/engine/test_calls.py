@@ -7,8 +7,8 @@ from fakes.builders import make_level, make_model, make_seeds, make_test_plan, m
 from fakes.client import CHAT, PLAIN
 
 from engine.calls import MEASURED_EXEMPLARS, CallKind, Spread, count_cells, list_calls, plan_examples
+from engine.domain.model import Seed
 from engine.generate import make_request, make_subjects_request
-from engine.model import Seed
 from engine.plan import Plan, Spent, plan_round
 from engine.request import Endpoint
 

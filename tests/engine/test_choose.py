@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.choose import MIN_MARGIN, Choice, View, choose_exemplars, keep_choice
-from engine.model import POLES, Pole
+from engine.domain.model import POLES, Pole
+from engine.domain.samples import Exemplar, Reason
 from engine.plan import Plan
-from engine.samples import Exemplar, Reason
 
 CLARITY = ("clarity", "positive"), ("clarity", "negative")
 

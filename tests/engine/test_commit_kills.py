@@ -19,8 +19,8 @@ from fakes.stored import HANDLE, attach_set
 from fakes.workspace import mount_disk
 
 from engine.commit import detach_files
+from engine.domain.model import Attached
 from engine.errors import StoreError
-from engine.model import Attached
 from engine.sample_set import Status
 from engine.store import StoredSet, detach_stored, find_set, list_sets, locate_pool, locate_set, read_attached
 from engine.sweep import sweep_store

@@ -20,8 +20,8 @@ from engine.costs import (
     restore_bill,
     sum_costs,
 )
+from engine.domain.model import POLES
 from engine.limits import Limits
-from engine.model import POLES
 from engine.request import Reply
 from engine.rounds import Rounds
 from engine.screen import Screener

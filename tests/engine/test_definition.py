@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from engine.definition import list_handles, load_model, load_outline, parse_model
+from engine.domain.model import Brief, Model, Seed, Skipped, Trait
 from engine.errors import DefinitionError, HandleError, NoTraitsError, StoreError, UnknownModelError
-from engine.model import Brief, Model, Seed, Skipped, Trait
 from engine.outline import Outline, Source
 
 HANDLE = "u22a8.test"

@@ -7,9 +7,9 @@ from typing import Any, get_args
 import pytest
 import yaml
 
+from engine.domain.model import EFFORTS, Effort
 from engine.effort import Level, choose_effort, load_level
 from engine.errors import DefinitionError, Problem
-from engine.model import EFFORTS, Effort
 from engine.settings import PROJECT_ROOT
 
 COMMITTED = str(PROJECT_ROOT / "data" / "effort.yaml")

@@ -10,6 +10,8 @@ from fakes.client import CHAT, PLAIN, Answer, FakeClient, HeardProgress
 
 from engine.asking import Asker
 from engine.calling import MAX_ATTEMPTS
+from engine.domain.model import Pole, Seed
+from engine.domain.samples import Exemplar, Reason
 from engine.errors import (
     ContextTooLongError,
     CredentialsError,
@@ -27,11 +29,9 @@ from engine.generate import (
     read_reply,
 )
 from engine.limits import Limits
-from engine.model import Pole, Seed
 from engine.prompting import EXEMPLAR_SCHEMA, SUBJECT_SCHEMA, write_words_only
 from engine.replies_place import RepliesPlace
 from engine.request import REFUSED, Endpoint, Prompt, Reply, Request
-from engine.samples import Exemplar, Reason
 
 PROMPT = Prompt("Write 1 text.")
 TEXT = "The battery lies in the second drawer."

@@ -15,12 +15,12 @@ from fakes.builders import (
     make_stamp,
 )
 
+from engine.domain.model import SYNTH_TYPES, Attached, Model, SynthType
+from engine.domain.samples import Exemplar, Row, make_row
 from engine.held_out import OtherSide, choose_pool, keep_apart, list_other_side, make_sides_frame, turn_to_pool
 from engine.job import read_pools
-from engine.model import SYNTH_TYPES, Attached, Model, SynthType
 from engine.plan import Plan, make_plan
 from engine.sample_set import SampleSet
-from engine.samples import Exemplar, Row, make_row
 from engine.scenario import load_packs
 from engine.screen import Screener
 from engine.store import list_sets, write_set

@@ -9,13 +9,13 @@ from fakes.client import CHAT, PLAIN, Answer, FakeClient, HeardProgress
 
 from engine.asking import Asker
 from engine.calling import MAX_ATTEMPTS
+from engine.domain.model import Model, Seed
+from engine.domain.samples import Exemplar
 from engine.errors import CredentialsError, ProviderUnavailableError
 from engine.judge import FLOOR, SURE_AUC, audition, can_judge, is_heard, judge_standing, read_odds
 from engine.limits import Limits
-from engine.model import Model, Seed
 from engine.replies_place import RepliesPlace
 from engine.request import Endpoint, Reply, Request
-from engine.samples import Exemplar
 
 MODEL = make_model(seeds=make_seeds())
 TEXT = "The battery lies in the second drawer."

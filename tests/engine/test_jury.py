@@ -15,18 +15,18 @@ from fakes.client import CHAT, Answer, FakeClient, HeardProgress
 
 from engine.asking import Asker
 from engine.calling import MAX_ATTEMPTS
+from engine.domain.model import POLES, Brief, Model, Pole, Trait
+from engine.domain.progress import CallEnded, CallsPlanned
+from engine.domain.samples import Exemplar, make_row
+from engine.domain.votes import Said, count_votes
 from engine.errors import BudgetError, CredentialsError, ProviderUnavailableError
 from engine.jury import VOTE_TOKENS, Jury, choose_first, read_ballot
 from engine.limits import Limits
-from engine.model import POLES, Brief, Model, Pole, Trait
 from engine.plan import Plan
 from engine.prices import Price
-from engine.progress import CallEnded, CallsPlanned
 from engine.prompting import VOTE_SCHEMA, write_vote_prompt
 from engine.replies_place import RepliesPlace
 from engine.request import REFUSED, Endpoint, Reply, Request
-from engine.samples import Exemplar, make_row
-from engine.votes import Said, count_votes
 
 TEXT = "The battery lies in the second drawer."
 PLAN = make_test_plan()

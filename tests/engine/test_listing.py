@@ -20,12 +20,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.definition import load_model, load_outline
+from engine.domain.model import digest_text
+from engine.domain.samples import make_id
 from engine.errors import DefinitionError, StoreError
 from engine.listed import AttachedPosition, AuthoredPosition, ListedSample, Page, Position, SampleCount
 from engine.listing import count_samples, list_samples
-from engine.model import digest_text
 from engine.sample_set import GROUP_ROWS, MANIFEST, SAMPLES
-from engine.samples import make_id
 from engine.store import locate_set
 
 AUTHORED = (

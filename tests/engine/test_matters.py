@@ -7,10 +7,10 @@ import pytest
 from fakes.builders import LISTS, make_level, make_model, make_test_plan, make_trait
 
 from engine.definition import load_model
+from engine.domain.model import POLES, Model, Seed
 from engine.embedding import SentenceEncoder
 from engine.job import SCENARIOS_FOLDER
 from engine.matters import find_threshold, split_matters
-from engine.model import POLES, Model, Seed
 from engine.plan import Plan, Spent, plan_round
 from engine.scenario import Lists, Matters, choose_lists, load_packs
 from engine.settings import PROJECT_ROOT

@@ -4,9 +4,9 @@ import pytest
 from fakes.builders import make_trait
 from markdown_it import MarkdownIt
 
+from engine.domain.model import Brief, Skipped
 from engine.listed import SampleCount
 from engine.markdown import as_cell, as_line
-from engine.model import Brief, Skipped
 from engine.model_card import render_model_card
 from engine.outline import Outline
 

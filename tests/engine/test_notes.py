@@ -6,7 +6,7 @@ import pytest
 from fakes.builders import make_level, make_model
 from fakes.client import CHAT
 
-from engine.model import Skipped
+from engine.domain.model import Skipped
 from engine.notes import list_notes
 
 

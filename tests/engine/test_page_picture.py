@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 from fakes.builders import make_exemplar, make_level, make_model, make_seeds, make_test_plan, make_trait
 from fakes.word_vectors import WordVectors
 
-from engine.model import POLES, Model
+from engine.domain.model import POLES, Model
 from engine.page_picture import MAX_TRAITS, draw_page
 from engine.rounds import Rounds
 from engine.screen import Screener

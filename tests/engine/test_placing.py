@@ -4,8 +4,8 @@ import pytest
 from fakes.builders import make_exemplar, make_model, make_seeds, make_trait
 from fakes.word_vectors import WordVectors
 
+from engine.domain.model import POLES, Seed
 from engine.embedding import SentenceEncoder
-from engine.model import POLES, Seed
 from engine.placing import MIN_HEARD, NAMES_AUC, fit_reference, name_pole, place_exemplars
 
 TRAIT = make_trait()

@@ -3,9 +3,9 @@
 from fakes.builders import make_exemplar
 from fakes.word_vectors import WordVectors
 
-from engine.model import POLES
+from engine.domain.model import POLES
+from engine.domain.samples import Exemplar
 from engine.probe import MIN_TEXTS, probe_trait
-from engine.samples import Exemplar
 
 WORDS = {"positive": "plain short words", "negative": "long stilted clauses"}
 

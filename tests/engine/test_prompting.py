@@ -22,8 +22,8 @@ from fakes.builders import (
 )
 
 from engine.definition import list_handles, load_model
+from engine.domain.model import POLES, Brief, Model, Pole, Seed, Trait, TraitType
 from engine.effort import Level
-from engine.model import POLES, Brief, Model, Pole, Seed, Trait, TraitType
 from engine.plan import Cell, Hints, Plan, Spent, make_plan, plan_round
 from engine.prompting import (
     CHAT_SHOTS,

@@ -6,10 +6,10 @@ import pytest
 from fakes.builders import make_exemplar, make_level, make_test_plan
 from fakes.word_vectors import WordVectors
 
-from engine.model import POLES
+from engine.domain.model import POLES
+from engine.domain.samples import Exemplar, Reason
 from engine.remedies import REMEDIES, explain_failure
 from engine.rounds import Rounds
-from engine.samples import Exemplar, Reason
 from engine.screen import Screener
 from engine.verdict import Verdict
 

@@ -13,15 +13,15 @@ import pytest
 from playwright.sync_api import Page, sync_playwright
 
 from engine.costs import Attempt, Costs, PoleCost, Spending
+from engine.domain.samples import Reason, Row
+from engine.domain.votes import VoteCounts
 from engine.duplicates import DuplicatePair
 from engine.formatting import name_plainly, tell_cost
 from engine.report import PoleCount, ReportData, render_report
 from engine.report_variety import MEASURES
 from engine.report_words import EXPLANATIONS
-from engine.samples import Reason, Row
 from engine.variety import Coverage, PoleVariety, Variety
 from engine.verdict import ExpectationResult
-from engine.votes import VoteCounts
 
 HOSTILE = "</script><img src=x onerror=alert(1)><!-- \"quoted\" & 'so'"
 CHROMIUM = shutil.which("chromium")

@@ -9,12 +9,12 @@ from fakes.builders import make_exemplar, make_level, make_model, make_seeds, ma
 from fakes.word_vectors import WordVectors
 
 from engine.choose import Choice
-from engine.model import POLES, Pole
+from engine.domain.model import POLES, Pole
+from engine.domain.samples import Exemplar
 from engine.plan import Plan, Spent, plan_round
 from engine.prompting import write_chat_prompt, write_plain_prompt
 from engine.review import Review, choose_reviewed, make_hints, make_view, review_choice
 from engine.rounds import Rounds
-from engine.samples import Exemplar
 from engine.screen import Screener
 
 WORDS = "page server cache key order user file link mail form table index report ticket folder".split()

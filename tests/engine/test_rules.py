@@ -7,8 +7,8 @@ import pytest
 from fakes.builders import NEGATIVE_SEEDS, POSITIVE_SEEDS, make_trait
 
 from engine.definition import load_model
+from engine.domain.model import TraitType
 from engine.language import expect_language
-from engine.model import TraitType
 from engine.rules import RULES, Context, Finding, find_fault
 from engine.scenario import Length
 

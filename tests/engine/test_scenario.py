@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.definition import list_handles, load_model
+from engine.domain.model import Brief
+from engine.domain.samples import Scenario
 from engine.errors import DefinitionError
-from engine.model import Brief
-from engine.samples import Scenario
 from engine.scenario import Lists, Packs, choose_lists, draw_scenarios, load_packs
 from engine.settings import PROJECT_ROOT
 from engine.words import count_words

@@ -17,9 +17,9 @@ from fakes.builders import (
     make_trait,
 )
 
+from engine.domain.model import Attached, Model, Seed
+from engine.domain.samples import Exemplar, Reason
 from engine.duplicates import DuplicatePair
-from engine.model import Attached, Model, Seed
-from engine.samples import Exemplar, Reason
 from engine.screen import Screener, count_reasons
 
 TEXTS = (

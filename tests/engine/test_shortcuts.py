@@ -7,8 +7,8 @@ import pytest
 from fakes.builders import make_exemplar
 from fakes.word_vectors import WordVectors
 
-from engine.model import POLES, Pole, TraitType
-from engine.samples import Exemplar
+from engine.domain.model import POLES, Pole, TraitType
+from engine.domain.samples import Exemplar
 from engine.shortcuts import Shortcut, find_shortcuts, match_lengths
 
 WORDS = "page server cache key order user file link mail form table index report ticket folder".split()

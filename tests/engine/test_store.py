@@ -28,11 +28,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.card import render_card
-from engine.errors import StoreError
-from engine.manifest import read_manifest
-from engine.model import Attached
-from engine.sample_set import CARD, GROUP_ROWS, MANIFEST, REJECTED, REPORT, SAMPLES, VERDICT, SampleSet, Status
-from engine.samples import (
+from engine.domain.model import Attached
+from engine.domain.samples import (
     REJECTED_SCHEMA,
     SAMPLE_SCHEMA,
     Row,
@@ -41,6 +38,9 @@ from engine.samples import (
     make_row,
     make_sample_table,
 )
+from engine.errors import StoreError
+from engine.manifest import read_manifest
+from engine.sample_set import CARD, GROUP_ROWS, MANIFEST, REJECTED, REPORT, SAMPLES, VERDICT, SampleSet, Status
 from engine.store import check_writable, digest_sets, list_sets, locate_set, read_attached, write_set
 
 RUN = "11111111-1111-1111-1111-111111111111"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.model import Brief
+from engine.domain.model import Brief
 from engine.subjects import MAX_SUBJECT_WORDS, count_shared_words, name_subjects, read_domains
 
 

@@ -17,8 +17,8 @@ from fakes.client import FakeClient, HeardProgress
 from fakes.word_vectors import WordVectors
 
 from engine.asking import Asker
+from engine.domain.model import POLES
 from engine.limits import Limits
-from engine.model import POLES
 from engine.replies_place import RepliesPlace
 from engine.request import Reply
 from engine.rounds import Rounds

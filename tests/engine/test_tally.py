@@ -11,9 +11,9 @@ from fakes.s3 import S3
 from fakes.stored import HANDLE, attach_set
 from pyarrow import fs
 
+from engine.domain.samples import make_row
 from engine.errors import StoreError
 from engine.sample_set import MANIFEST, VERDICT, SampleSet
-from engine.samples import make_row
 from engine.store import detach_stored, write_set
 from engine.tally import Group, StoreCounter, Sums
 

@@ -21,13 +21,13 @@ from fakes.provider import vary_text
 from fakes.word_vectors import WordVectors
 
 from engine.choose import choose_exemplars
+from engine.domain.model import POLES, Attached, Model, Pole, Seed, digest_text
+from engine.domain.samples import Exemplar
 from engine.errors import NoSeedsError
 from engine.generate import make_chat_request, make_plain_request
-from engine.model import POLES, Attached, Model, Pole, Seed, digest_text
 from engine.plan import Cell, Plan, Spent, add_spent, make_plan, plan_round
 from engine.prompting import VARIATION_SHOTS, write_chat_prompt, write_plain_prompt
 from engine.rounds import Rounds
-from engine.samples import Exemplar
 from engine.screen import Screener
 from engine.variation import (
     AS_SEED,

@@ -9,8 +9,8 @@ import pytest
 from fakes.builders import LISTS, NEGATIVE_SEEDS, POSITIVE_SEEDS
 from fakes.word_vectors import WordVectors
 
+from engine.domain.samples import Scenario
 from engine.embedding import SentenceEncoder
-from engine.samples import Scenario
 from engine.scenario import measure_coverage
 from engine.variety import GRAMS, SIZE, Coverage, Variety, measure_texts
 

@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 from fakes.stored import HANDLE, attach_set
 
+from engine.domain.samples import make_id
 from engine.errors import StoreError
 from engine.sample_set import MANIFEST, REJECTED, SAMPLES
-from engine.samples import make_id
 from engine.seal import seal
 from engine.staging import make_staging
 from engine.store import detach_stored, locate_set

@@ -7,7 +7,7 @@ import pytest
 from fakes.builders import NEGATIVE_SEEDS, POSITIVE_SEEDS
 
 from engine.definition import list_handles, load_model
-from engine.model import POLES
+from engine.domain.model import POLES
 from engine.voice import (
     FEATURES,
     GENERAL,

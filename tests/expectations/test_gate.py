@@ -13,8 +13,8 @@ import pytest
 from fakes.builders import make_exemplar, make_stamp
 from fakes.word_vectors import WordVectors
 
-from engine.model import POLES
-from engine.samples import SAMPLE_SCHEMA, make_row, make_sample_table
+from engine.domain.model import POLES
+from engine.domain.samples import SAMPLE_SCHEMA, make_row, make_sample_table
 from engine.variety import PoleVariety, measure_texts
 from engine.verdict import ExpectationResult, Verdict
 from expectations.gate import FOLDER, check_rows, run_suite

@@ -2,10 +2,10 @@
 
 from datetime import UTC, datetime
 
+from engine.domain.model import Brief, Model, Pole, Seed, Trait
+from engine.domain.samples import Exemplar, Reason, RunStamp, Scenario
 from engine.effort import Level
-from engine.model import Brief, Model, Pole, Seed, Trait
 from engine.plan import Cell, Plan, make_plan
-from engine.samples import Exemplar, Reason, RunStamp, Scenario
 from engine.scenario import Length, Lists
 
 SUBJECTS = ("rotating a key", "moving a database", "sharing a folder", "closing a ticket", "renewing a domain")

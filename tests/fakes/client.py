@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-from engine.progress import Event
+from engine.domain.progress import Event
 from engine.request import Endpoint, Reply, Request
 
 CHAT = Endpoint(name="openai/test", model="openai/test", identity="openai/test@")

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from fakes.builders import make_exemplar, make_stamp
 
-from engine.model import Pool
+from engine.domain.model import Pool
+from engine.domain.samples import SAMPLE_SCHEMA, make_row
 from engine.sample_set import GROUP_ROWS, MANIFEST, REPORT, SAMPLES, SampleSet, Status
-from engine.samples import SAMPLE_SCHEMA, make_row
 from engine.store import StoredSet, locate_set, write_set
 
 HANDLE = "u22a8.test"

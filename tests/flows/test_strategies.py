@@ -25,10 +25,10 @@ from fakes.workspace import (
     read_rejected,
 )
 
+from engine.domain.model import POLES, Pool, digest_text
+from engine.domain.samples import RunStamp, Scenario, make_row
 from engine.errors import GateError
-from engine.model import POLES, Pool, digest_text
 from engine.sample_set import CARD, REPORT, VERDICT, SampleSet
-from engine.samples import RunStamp, Scenario, make_row
 from engine.store import list_sets, write_set
 from engine.variation import AS_SEED
 from engine.voice import find_drift

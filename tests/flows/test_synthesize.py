@@ -31,6 +31,8 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRun
 from prefect.client.schemas.objects import Artifact
 from prefect.client.schemas.sorting import ArtifactSort
 
+from engine.domain.model import POLES
+from engine.domain.samples import Reason
 from engine.errors import (
     BudgetError,
     CredentialsError,
@@ -43,9 +45,7 @@ from engine.errors import (
     StoreError,
     UnpricedError,
 )
-from engine.model import POLES
 from engine.remedies import REMEDIES
-from engine.samples import Reason
 from engine.summary import RunResult
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]

@@ -14,8 +14,8 @@ from fakes.provider import COMPLETION_TOKENS, PROMPT_TOKENS, Behaviour, Provider
 from fakes.site import find_free_port
 from fakes.workspace import Workspace, make_workspace, read_kept, read_rejected
 
+from engine.domain.progress import KeptCounted, Tried
 from engine.errors import CredentialsError, QuotaError
-from engine.progress import KeptCounted, Tried
 from engine.settings import CollectorSettings
 from flows.otlp import FLUSH_SECONDS, open_sink
 from flows.telemetry import RunMeter, find_sink

@@ -12,11 +12,11 @@ from prefect.logging import disable_run_logger
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from engine.asking import Asker
+from engine.domain.progress import EstimateMade
 from engine.estimate import estimate_plan
 from engine.jury import Jury
 from engine.limits import Limits
 from engine.prices import FREE, Price
-from engine.progress import EstimateMade
 from engine.replies import KeptReplies
 from engine.replies_place import RepliesPlace
 from engine.request import Reply

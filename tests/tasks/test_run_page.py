@@ -10,8 +10,8 @@ from prefect.logging import disable_run_logger
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from engine.costs import Attempt, Bill, Spending
+from engine.domain.model import POLES, Model
 from engine.estimate import estimate_plan
-from engine.model import POLES, Model
 from engine.prices import FREE, Price
 from engine.request import Endpoint
 from engine.rounds import Rounds

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from engine.choose import View, choose_exemplars
+from engine.domain.model import POLES, Model, Pole
+from engine.domain.samples import Exemplar
 from engine.embedding import Embedder
-from engine.model import POLES, Model, Pole
 from engine.placing import name_pole
 from engine.plan import Plan
 from engine.review import make_view
-from engine.samples import Exemplar
 
 Set = dict[Pole, list[str]]
 

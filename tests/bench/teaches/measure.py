@@ -10,8 +10,8 @@ import numpy as np
 from bench.teaches.real_texts import RealTexts
 
 from engine.axis import fit_axis, rank_auc
+from engine.domain.model import POLES, Pole
 from engine.embedding import Embedder, SentenceEncoder, Vectors, normalise_rows
-from engine.model import POLES, Pole
 
 FULL = 100
 FEWER = 40

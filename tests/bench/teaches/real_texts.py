@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.model import POLES, Pole
+from engine.domain.model import POLES, Pole
 
 Texts = Mapping[Pole, list[str]]
 TESTED = 250

@@ -19,6 +19,8 @@ from bench.teaches.real_texts import load_real_texts
 
 from engine.asking import Asker
 from engine.definition import load_model
+from engine.domain.model import POLES, Model
+from engine.domain.progress import LoggedProgress
 from engine.effort import load_level
 from engine.embedded import serve_embedded
 from engine.embedding import SentenceEncoder
@@ -27,8 +29,6 @@ from engine.judge import judge_standing
 from engine.jury import Jury
 from engine.limits import Limits
 from engine.llm import LitellmClient
-from engine.model import POLES, Model
-from engine.progress import LoggedProgress
 from engine.rounds import Rounds
 from engine.scenario import load_packs
 from engine.screen import Screener

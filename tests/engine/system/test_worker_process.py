@@ -15,8 +15,8 @@ import pytest_asyncio
 from fakes.builders import make_exemplar, make_stamp
 from fakes.workspace import ROOT
 
-from engine.model import POLES
-from engine.samples import SAMPLE_SCHEMA, make_row, make_sample_table
+from engine.domain.model import POLES
+from engine.domain.samples import SAMPLE_SCHEMA, make_row, make_sample_table
 from engine.system.worker_process import SideProcess, open_side_process
 from expectations.checking import GateWork
 from expectations.gate import check_rows

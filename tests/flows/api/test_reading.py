@@ -27,8 +27,8 @@ from fakes.surface import (
 )
 from fakes.workspace import HANDLE, make_workspace
 
-from engine.model import digest_text
-from engine.samples import make_id
+from engine.domain.model import digest_text
+from engine.domain.samples import make_id
 from engine.seal import seal
 
 pytestmark = pytest.mark.slow

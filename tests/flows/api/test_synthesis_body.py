@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.model import EFFORTS
+from engine.domain.model import EFFORTS
 from flows.api.errors import ApiError
 from flows.api.synthesis import Asked, parse_body
 

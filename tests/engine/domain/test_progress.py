@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.model import Pole
-from engine.progress import CallBegun, CallEnded, CallsPlanned, Event, KeptCounted, Share, StageBegun
+from engine.domain.model import Pole
+from engine.domain.progress import CallBegun, CallEnded, CallsPlanned, Event, KeptCounted, Share, StageBegun
 
 EVENTS = st.one_of(
     st.builds(CallsPlanned, st.integers(0, 300)),

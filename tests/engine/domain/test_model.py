@@ -3,8 +3,8 @@
 import pytest
 from fakes.builders import make_model, make_seeds, make_trait
 
+from engine.domain.model import HANDLE_MAX_LENGTH, Seed, check_handle, digest_text, is_handle
 from engine.errors import HandleError
-from engine.model import HANDLE_MAX_LENGTH, Seed, check_handle, digest_text, is_handle
 
 
 @pytest.mark.parametrize(

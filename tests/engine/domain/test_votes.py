@@ -2,8 +2,8 @@
 
 import pytest
 
-from engine.model import POLES, Pole
-from engine.votes import Outcome, Said, Vote, VoteCounts, count_votes, decide
+from engine.domain.model import POLES, Pole
+from engine.domain.votes import Outcome, Said, Vote, VoteCounts, count_votes, decide
 
 SAID: dict[str, Said] = {"p": "positive", "n": "negative", "0": "neither", "x": "invalid"}
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from engine.model import Pole
-from engine.samples import Reason
+from engine.domain.model import Pole
+from engine.domain.samples import Reason
 
 PROGRESS_LOGGER = "exemplars.progress"
 

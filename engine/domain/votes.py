@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from engine.model import Pole
+from engine.domain.model import Pole
 
 Said = Literal["positive", "negative", "neither", "invalid"]
 Outcome = Literal["positive", "negative", "neither"]

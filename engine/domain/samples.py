@@ -9,8 +9,8 @@ from typing import Literal, TypedDict
 
 import pyarrow as pa
 
-from engine.model import Effort, Pole, SynthType, digest_text
-from engine.votes import Vote
+from engine.domain.model import Effort, Pole, SynthType, digest_text
+from engine.domain.votes import Vote
 
 Reason = Literal[
     "unreadable",
