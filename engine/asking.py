@@ -12,8 +12,8 @@ from engine.errors import ProviderError, RetryableProviderError, StoreError
 from engine.limits import Limits
 from engine.pace import Pace
 from engine.replies import KeptReplies, open_replies
-from engine.replies_place import RepliesPlace
 from engine.request import Client, Endpoint, Reply, Request
+from engine.settings import RepliesPlace
 from engine.system.log_context import about
 from engine.turnstile import OpenTurnstile, Turnstile
 

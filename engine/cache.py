@@ -11,8 +11,8 @@ from pathlib import Path
 from engine.errors import StoreError
 from engine.plan_folder import REMOVED, TURN, InUseError, is_in_use, remove_folder
 from engine.replies_file import read_about
-from engine.replies_place import RepliesPlace
 from engine.replies_tables import REPLIES
+from engine.settings import RepliesPlace
 from engine.stored_replies import count_stored
 
 BYTES_PER_GB = 10**9

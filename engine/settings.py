@@ -1,6 +1,7 @@
 """The settings: the one place that reads the environment (prefix ``EXEMPLARS_``)."""
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -8,7 +9,6 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from engine.errors import DefinitionError, Problem
-from engine.replies_place import RepliesPlace
 
 _PACKAGE = Path(__file__).resolve().parent
 IS_CHECKOUT = (_PACKAGE.parent / "pyproject.toml").is_file()
@@ -28,6 +28,19 @@ def check_web_address(address: SecretStr) -> SecretStr:
     if not WEB_ADDRESS.fullmatch(address.get_secret_value()):
         raise ValueError("should be an address that begins with http:// or https://")
     return address
+
+
+@dataclass(frozen=True, slots=True)
+class RepliesPlace:
+    """``cache_dir`` has a folder for each plan; ``uri`` is a store that machines share, None where there is none."""
+
+    cache_dir: str
+    uri: str | None = None
+
+    @property
+    def local(self) -> "RepliesPlace":
+        """The folder alone."""
+        return RepliesPlace(self.cache_dir)
 
 
 class Settings(BaseSettings):

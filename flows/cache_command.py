@@ -11,7 +11,7 @@ from engine.errors import InputError, ModelBusyError, StoreError
 
 if TYPE_CHECKING:
     from engine.cache import CachedPlan, Removed
-    from engine.replies_place import RepliesPlace
+    from engine.settings import RepliesPlace
     from engine.stored_replies import RemovedSegments, StoredPlan
 
 app = typer.Typer(no_args_is_help=True, help="Lists or clears the kept replies.")

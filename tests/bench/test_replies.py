@@ -15,8 +15,8 @@ import pytest
 
 from engine.group_writer import GroupWriter
 from engine.replies import KeptReplies
-from engine.replies_place import RepliesPlace
 from engine.request import Reply
+from engine.settings import RepliesPlace
 
 WRITERS = 32
 # How long a call takes, and how many are made: what is asked as fast as can be, and what a run asks.

@@ -25,9 +25,9 @@ from engine.limits import Limits
 from engine.plan_store import PlanStore
 from engine.prices import FREE, Price
 from engine.replies import KeptReplies
-from engine.replies_place import RepliesPlace
 from engine.request import Endpoint, Prompt, Reply, Request
 from engine.segments import read_count
+from engine.settings import RepliesPlace
 
 CALLS = 1000
 CONCURRENCY = 32

@@ -22,13 +22,12 @@ from engine.domain.samples import SAMPLE_SCHEMA, Exemplar, make_sample_table
 from engine.generate import generate_cell
 from engine.limits import Limits
 from engine.plan import Cell
-from engine.replies_place import RepliesPlace
 from engine.request import Reply, Request
 from engine.rounds import Rounds
 from engine.sample_set import SAMPLES
 from engine.scenario import choose_lists, load_packs
 from engine.screen import Screener
-from engine.settings import PROJECT_ROOT
+from engine.settings import PROJECT_ROOT, RepliesPlace
 from engine.store import StoredSet, write_set
 from engine.summary import make_kept_rows, make_sample_set, make_whole_frame, measure_variety
 from engine.variety import PoleVariety

@@ -17,8 +17,8 @@ from fakes.workspace import TRAITS, Workspace, count_poles, read_kept, read_mani
 
 from engine.domain.model import POLES
 from engine.replies import KeptReplies
-from engine.replies_place import RepliesPlace
 from engine.sample_set import SAMPLES
+from engine.settings import RepliesPlace
 
 # What two runs of one plan may differ in.
 OWN = ["run_id", "created_at"]

@@ -16,9 +16,9 @@ from fakes.workspace import TRAITS, Workspace, make_workspace
 
 from engine.domain.model import POLES
 from engine.replies import KeptReplies
-from engine.replies_place import RepliesPlace
 from engine.request import Reply
 from engine.sample_set import MANIFEST, REJECTED, SAMPLES
+from engine.settings import RepliesPlace
 
 PLACES = [(trait, pole) for trait in TRAITS for pole in POLES]
 

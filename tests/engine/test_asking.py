@@ -36,8 +36,8 @@ from engine.limits import Limits
 from engine.prices import Price
 from engine.prompting import EXEMPLAR_SCHEMA
 from engine.replies import KeptReplies
-from engine.replies_place import RepliesPlace
 from engine.request import REFUSED, Endpoint, Prompt, Reply, Request
+from engine.settings import RepliesPlace
 from engine.system.task_groups import run_together
 
 REQUEST = Request(Prompt("Write 1 text."), 100, 0.8)

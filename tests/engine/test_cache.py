@@ -16,8 +16,8 @@ from engine.cache import BYTES_PER_GB, Removed, clear_cache, count_kept, list_ca
 from engine.errors import StoreError
 from engine.plan_folder import REMOVED, TURN
 from engine.replies import KeptReplies
-from engine.replies_place import RepliesPlace
 from engine.request import Reply
+from engine.settings import RepliesPlace
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 HANDLE, OTHER = "u22a8.toolshed", "u22a8.kitchen"

@@ -30,8 +30,8 @@ from engine.generate import (
 )
 from engine.limits import Limits
 from engine.prompting import EXEMPLAR_SCHEMA, SUBJECT_SCHEMA, write_words_only
-from engine.replies_place import RepliesPlace
 from engine.request import REFUSED, Endpoint, Prompt, Reply, Request
+from engine.settings import RepliesPlace
 
 PROMPT = Prompt("Write 1 text.")
 TEXT = "The battery lies in the second drawer."

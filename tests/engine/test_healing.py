@@ -15,8 +15,8 @@ import pytest
 from fakes.reply_writer import PLAN, make_reply
 
 from engine.replies import KeptReplies, Lost
-from engine.replies_place import RepliesPlace
 from engine.request import Reply
+from engine.settings import RepliesPlace
 
 OLD = [f"old-{number}" for number in range(250)]
 NEW = [f"new-{number}" for number in range(150)]

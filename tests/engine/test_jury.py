@@ -25,8 +25,8 @@ from engine.limits import Limits
 from engine.plan import Plan
 from engine.prices import Price
 from engine.prompting import VOTE_SCHEMA, write_vote_prompt
-from engine.replies_place import RepliesPlace
 from engine.request import REFUSED, Endpoint, Reply, Request
+from engine.settings import RepliesPlace
 
 TEXT = "The battery lies in the second drawer."
 PLAN = make_test_plan()

@@ -14,8 +14,8 @@ from engine.bounds import bound_call
 from engine.errors import BudgetError
 from engine.limits import Limits
 from engine.prices import Price
-from engine.replies_place import RepliesPlace
 from engine.request import Endpoint, Prompt, Reply, Request
+from engine.settings import RepliesPlace
 
 PLAN = "plan-1"
 PRICED = Endpoint(name="openai/test", model="openai/test", identity="openai/test@", price=Price(1e-6, 1e-5))

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import DefinitionError, Problem
-from engine.replies_place import RepliesPlace
-from engine.settings import PROJECT_ROOT, read_settings
+from engine.settings import PROJECT_ROOT, RepliesPlace, read_settings
 
 SECRET = "sk-" + "do-not-show-me"
 

@@ -19,11 +19,11 @@ from fakes.word_vectors import WordVectors
 from engine.asking import Asker
 from engine.domain.model import POLES
 from engine.limits import Limits
-from engine.replies_place import RepliesPlace
 from engine.request import Reply
 from engine.rounds import Rounds
 from engine.sample_set import REPORT, VERDICT
 from engine.screen import Screener
+from engine.settings import RepliesPlace
 from engine.summary import make_sample_set, measure_variety
 from engine.variety import Coverage, measure_texts
 from engine.verdict import Verdict

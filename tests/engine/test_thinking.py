@@ -17,8 +17,8 @@ from engine.generate import generate_cell, make_chat_request
 from engine.limits import Limits
 from engine.llm import LitellmClient
 from engine.prompting import EXEMPLAR_SCHEMA
-from engine.replies_place import RepliesPlace
 from engine.request import Endpoint, Reply, Request
+from engine.settings import RepliesPlace
 from engine.thinking import THINKING_TOKENS, write_options
 
 REQUEST = replace(make_chat_request(make_test_plan(), make_cell(), "English"), max_tokens=500)

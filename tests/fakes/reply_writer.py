@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 from engine.replies import KeptReplies
-from engine.replies_place import RepliesPlace
 from engine.request import Reply
+from engine.settings import RepliesPlace
 
 PLAN = "plan-1"
 WRITERS = 8

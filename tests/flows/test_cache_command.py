@@ -10,8 +10,8 @@ import pytest
 
 from engine.cache import list_cache
 from engine.replies import KeptReplies
-from engine.replies_place import RepliesPlace
 from engine.request import Reply
+from engine.settings import RepliesPlace
 from flows.cli import main
 
 HANDLE, OTHER = "u22a8.toolshed", "u22a8.kitchen"

@@ -19,9 +19,9 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from engine.cache import list_cache
 from engine.errors import StoreError
 from engine.replies import KeptReplies
-from engine.replies_place import RepliesPlace
 from engine.request import Reply
 from engine.sample_set import SAMPLES
+from engine.settings import RepliesPlace
 from flows.cli import main
 from flows.marks import name_tag
 from flows.prune import SHOWN_LINES, prune

@@ -10,8 +10,7 @@ import pytest
 from engine.cache import list_cache
 from engine.plan_folder import TURN
 from engine.replies import KeptReplies
-from engine.replies_place import RepliesPlace
-from engine.settings import Settings
+from engine.settings import RepliesPlace, Settings
 from tasks.drop_unused import drop_unused
 
 LOG = logging.getLogger("tests.plan")

@@ -18,11 +18,10 @@ from engine.jury import Jury
 from engine.limits import Limits
 from engine.prices import FREE, Price
 from engine.replies import KeptReplies
-from engine.replies_place import RepliesPlace
 from engine.request import Reply
 from engine.rounds import Rounds
 from engine.screen import Screener
-from engine.settings import Settings
+from engine.settings import RepliesPlace, Settings
 from tasks.estimate import estimate, write_estimate
 
 PRICED = replace(CHAT, price=Price(4e-7, 1.6e-6))
