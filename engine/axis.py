@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.embedding import Vectors
+from engine.text.embedding import Vectors
 
 Numbers = NDArray[np.float64]
 Flags = Sequence[bool] | NDArray[np.bool_]

@@ -7,7 +7,7 @@ import yaml
 from engine.domain.model import Model, Pole, Pool
 from engine.domain.samples import SAMPLE_SCHEMA, Row, RunStamp
 from engine.held_out import choose_pool
-from engine.markdown import render_markdown
+from engine.text.markdown import render_markdown
 
 TEMPLATE = "card.md.jinja"
 # The hub's own buckets for the number of rows (huggingface.co/docs/hub/datasets-cards).

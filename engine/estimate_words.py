@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from engine.calls import Outlook
 from engine.errors import BudgetError, SharedBudgetError
 from engine.estimate import Estimate, estimate_rest
-from engine.formatting import count_noun, tell_cost
 from engine.prices import find_price
 from engine.request import Endpoint
+from engine.text.formatting import count_noun, tell_cost
 
 SUPPOSED: dict[Outlook, str] = {
     "low": "round 1 alone, short replies",

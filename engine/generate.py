@@ -26,7 +26,7 @@ from engine.prompting import (
 )
 from engine.request import REFUSED, Prompt, Reply, Request, Style
 from engine.system.log_context import about
-from engine.words import TERMINAL, count_words
+from engine.text.words import TERMINAL, count_words
 
 LOGGER = logging.getLogger("exemplars.cells")
 # Two tokens a word is generous for English; the rest is room for JSON and for thinking out of turn.

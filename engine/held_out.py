@@ -12,10 +12,10 @@ import pandas as pd
 
 from engine.domain.model import Attached, Model, Pool, SynthType
 from engine.domain.samples import Row
-from engine.duplicates import Nearness, NearTexts
 from engine.scenario import Lists, Matters, Packs, rank_packs
 from engine.subjects import name_subjects
-from engine.words import normalise, word_runs
+from engine.text.near_duplicates import Nearness, NearTexts
+from engine.text.words import normalise, word_runs
 
 # An authored text with every eighth word replaced is at .7 found in 35 of 100 cases, one with every fourth replaced at
 # .4 in 90; of 58,992 pairs of different authored texts the nearest has .25 (docs/decisions/012-strategies.md).

@@ -12,7 +12,6 @@ from engine.domain.model import EFFORTS, SYNTH_TYPES, Effort, Model, Pool, Synth
 from engine.domain.progress import Progress
 from engine.effort import Level, choose_effort, load_level
 from engine.embedded import find_gguf, is_embedded, serve_embedded
-from engine.embedding import Embedder
 from engine.endpoints import check_prices, describe_endpoint, describe_fallbacks, describe_judge, limit_cost
 from engine.errors import UnsupportedError
 from engine.held_out import choose_pool, keep_apart
@@ -28,6 +27,7 @@ from engine.scenario import Packs, choose_lists
 from engine.settings import SHIPPED_ROOT, Settings
 from engine.sharing import Shared
 from engine.store import check_writable, digest_sets, list_sets, read_attached
+from engine.text.embedding import Embedder
 from engine.turnstile import Turnstile
 from engine.variation import check_seeds, list_unusable
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from engine.domain.model import Model
 from engine.domain.samples import Exemplar
-from engine.embedding import Embedder
 from engine.placing import place_exemplars
+from engine.text.embedding import Embedder
 
 # A text one standard deviation from the middle is drawn at .82.
 STEEPNESS = 1.5

@@ -11,9 +11,9 @@ import numpy as np
 
 from engine.axis import Numbers
 from engine.domain.model import POLES, Model, Trait
-from engine.embedding import Embedder
 from engine.placing import name_pole
 from engine.scenario import Lists, Matters, Packs, rank_packs
+from engine.text.embedding import Embedder
 
 # Beside its own pack a model has the subjects of so many that fit it next, for what is not of the topic.
 MORE_PACKS = 4

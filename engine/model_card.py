@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from engine.listed import SampleCount
-from engine.markdown import render_markdown
 from engine.outline import Outline
+from engine.text.markdown import render_markdown
 
 TEMPLATE = "model_card.md.jinja"
 

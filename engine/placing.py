@@ -13,7 +13,7 @@ import numpy as np
 from engine.axis import Numbers, fit_axis, place_held_out, rank_auc
 from engine.domain.model import POLES, Model, Pole, Trait
 from engine.domain.samples import Exemplar
-from engine.embedding import Embedder, Vectors
+from engine.text.embedding import Embedder, Vectors
 
 # Decimals of a place that stay, so that no choice hangs on the order in which numbers were added up.
 DECIMALS = 6

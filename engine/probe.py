@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from engine.axis import place_held_out, rank_auc
 from engine.domain.samples import Exemplar
-from engine.embedding import Embedder
+from engine.text.embedding import Embedder
 
 # How far on the other side a text has to lie, in halves of the distance between the poles. Of human-labelled sets with
 # a tenth of the labels flipped, 40 a pole, .25 named 65 to 90 % of the flipped ones and 1 to 23 % of the others

@@ -16,9 +16,9 @@ from engine.plan import Cell, Plan
 from engine.request import Prompt
 from engine.scenario import Length
 from engine.subjects import name_subjects
+from engine.text.stylometry import measure_distance
+from engine.text.words import count_words
 from engine.variation import list_usable
-from engine.voice import measure_distance
-from engine.words import count_words
 
 FOLDER = Path(__file__).parent / "prompts"
 CHAT_SHOTS = 4

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Mapping
 
 from engine.domain.samples import Reason
-from engine.formatting import count_noun
 from engine.rounds import Rounds
+from engine.text.formatting import count_noun
 from engine.verdict import Verdict
 
 _REPEATS = "the synth model repeats itself, so take a stronger one or a higher temperature (data/effort.yaml)"

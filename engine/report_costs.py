@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from engine.costs import Costs, Spending
 from engine.domain.model import Pole
 from engine.estimate_words import name_unpriced
-from engine.formatting import count_noun, tell_cost
 from engine.report_words import TraitWords
+from engine.text.formatting import count_noun, tell_cost
 
 NOTHING = "–"
 

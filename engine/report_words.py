@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from engine.domain.model import Pole
 from engine.domain.samples import Reason
 from engine.domain.votes import VoteCounts
-from engine.formatting import count_noun, name_plainly
+from engine.text.formatting import count_noun, name_plainly
 
 EXPLANATIONS: Mapping[Reason, str] = {
     "unreadable": "The reply could not be read as an exemplar: it was empty, or not in the form that was asked for.",

@@ -8,9 +8,9 @@ from functools import lru_cache
 
 from engine.domain.model import Pole, Trait
 from engine.domain.samples import Reason
-from engine.language import find_other_language
 from engine.scenario import Length
-from engine.words import FUNCTION_WORDS, TERMINAL, count_words, normalise, split_words, word_runs
+from engine.text.language import find_other_language
+from engine.text.words import FUNCTION_WORDS, TERMINAL, count_words, normalise, split_words, word_runs
 
 # A text may miss its scenario's length by half before it is another length; C4 drops lines under 5 words
 # (Raffel et al. 2020, section 2.2).

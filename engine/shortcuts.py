@@ -16,8 +16,8 @@ import numpy as np
 from engine.axis import place_held_out, rank_auc
 from engine.domain.model import POLES, Pole, TraitType
 from engine.domain.samples import Exemplar
-from engine.embedding import Embedder
-from engine.words import count_words, split_words
+from engine.text.embedding import Embedder
+from engine.text.words import count_words, split_words
 
 Kind = Literal["length", "punctuation", "subject", "opening", "word"]
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from engine.embedding import Vectors
+from engine.text.embedding import Vectors
 
 # How much an e-fold of quality is worth in standard deviations of the scores: high values look more for distance.
 # At 3 the sets had a tenth more variety (Vendi) than the best by score alone, and taught as well; facility location

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from engine.domain.model import Brief
-from engine.words import FUNCTION_WORDS, list_content_words, split_words
+from engine.text.words import FUNCTION_WORDS, list_content_words, split_words
 
 MAX_SUBJECT_WORDS = 6
 

@@ -15,10 +15,8 @@ from engine.costs import Bill, describe_costs, make_bill, sum_costs
 from engine.domain.model import POLES, Model, Pole, digest_text
 from engine.domain.samples import Exemplar, Row, RunStamp, make_id, make_row
 from engine.domain.votes import count_votes
-from engine.embedding import Embedder
 from engine.held_out import choose_pool
 from engine.judge import is_heard
-from engine.language import expect_language
 from engine.lean import lean_exemplars
 from engine.notes import list_notes
 from engine.plan import digest_definition
@@ -28,6 +26,8 @@ from engine.rounds import Rounds
 from engine.sample_set import CARD, REPORT, VERDICT, SampleSet
 from engine.scenario import measure_coverage
 from engine.screen import count_reasons
+from engine.text.embedding import Embedder
+from engine.text.language import expect_language
 from engine.variety import PoleVariety, measure_texts
 from engine.verdict import Verdict
 

@@ -8,8 +8,8 @@ from engine.domain.model import POLES, Model, Pole, Seed, Skipped, Trait
 from engine.domain.samples import Exemplar
 from engine.errors import NoSeedsError
 from engine.scenario import Length
-from engine.voice import MAX_LENGTH, MIN_LENGTH, Habits, find_drift, measure_habits, share_content
-from engine.words import count_words
+from engine.text.stylometry import MAX_LENGTH, MIN_LENGTH, Habits, find_drift, measure_habits, share_content
+from engine.text.words import count_words
 
 # A quality this near to a pole is clear enough for that pole's label (the issue of diversify).
 NEGATIVE_MAX, POSITIVE_MIN = 0.25, 0.75

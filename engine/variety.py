@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.domain.model import Pole
-from engine.embedding import Embedder, Vectors
-from engine.words import split_words
+from engine.text.embedding import Embedder, Vectors
+from engine.text.words import split_words
 
 # The lowest effort's count; then even its sets have the figures "of eight".
 SIZE = 8

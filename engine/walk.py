@@ -3,7 +3,6 @@
 from engine.asking import Asker
 from engine.domain.progress import CallsPlanned, Progress
 from engine.domain.samples import Exemplar
-from engine.embedding import Embedder
 from engine.generate import generate_cell, propose_subjects
 from engine.job import SCENARIOS_FOLDER, Job, plan_job
 from engine.judge import MIN_AUC, audition, judge_standing
@@ -12,6 +11,7 @@ from engine.rounds import Rounds
 from engine.scenario import load_packs
 from engine.screen import Screener
 from engine.system.task_groups import run_together
+from engine.text.embedding import Embedder
 
 
 async def begin_rounds(job: Job, seed: int, asker: Asker, embedder: Embedder) -> Rounds:

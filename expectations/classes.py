@@ -12,9 +12,9 @@ from great_expectations.expectations.expectation import BatchExpectation
 from great_expectations.expectations.metrics.metric_provider import metric_value
 from great_expectations.expectations.metrics.table_metric_provider import TableMetricProvider
 
-from engine.duplicates import find_pairs, jaccard
 from engine.held_out import OtherSide, form_subject
-from engine.words import count_words, shingle
+from engine.text.near_duplicates import find_pairs, jaccard
+from engine.text.words import count_words, shingle
 
 ROWS = "exemplars.rows"
 Parameter = SuiteParameterDict[str, str]

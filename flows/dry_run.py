@@ -7,15 +7,15 @@ from rich.table import Table
 from rich.text import Text
 
 from engine.calls import OUTLOOKS, Example
-from engine.embedding import SentenceEncoder
 from engine.endpoints import check_prices, describe_endpoint, describe_judge, limit_cost
 from engine.errors import UnpricedError
 from engine.estimate_words import SUPPOSED, explain_estimate
-from engine.formatting import tell_cost
 from engine.job import SCENARIOS_FOLDER, load_job, plan_job
 from engine.preview import Preview, preview_plan
 from engine.scenario import load_packs
 from engine.settings import Settings
+from engine.text.embedding import SentenceEncoder
+from engine.text.formatting import tell_cost
 
 
 def make_preview(settings: Settings, handle: str, synth_type: str, effort: str | None) -> Preview:

@@ -2,7 +2,6 @@
 
 from engine.costs import restore_bill
 from engine.domain.progress import LoggedProgress
-from engine.embedding import SentenceEncoder
 from engine.errors import ProviderError, ReplayError
 from engine.job import SCENARIOS_FOLDER, load_job, plan_job, read_pools
 from engine.replay import (
@@ -20,6 +19,7 @@ from engine.scenario import load_packs
 from engine.settings import Settings
 from engine.store import StoredSet, write_set
 from engine.summary import make_sample_set
+from engine.text.embedding import SentenceEncoder
 from engine.walk import begin_rounds, walk_rounds
 from expectations.checking import prepare_gate
 

@@ -13,7 +13,6 @@ from engine.choose import Choice
 from engine.costs import Bill
 from engine.domain.progress import Progress
 from engine.domain.samples import Exemplar, RunStamp
-from engine.embedding import SentenceEncoder
 from engine.job import Job
 from engine.jury import Jury
 from engine.plan import Cell
@@ -21,6 +20,7 @@ from engine.rounds import Rounds
 from engine.settings import Settings
 from engine.store import StoredSet
 from engine.system.worker_process import SideProcess
+from engine.text.embedding import SentenceEncoder
 from engine.verdict import Verdict
 from tasks.check import check, check_beside
 from tasks.generate import generate, generate_plainly

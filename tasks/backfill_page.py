@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from engine.formatting import count_noun, tell_cost
 from engine.ledger import LEFT, Ledger, ModelRow, ModelState
+from engine.text.formatting import count_noun, tell_cost
 from tasks.run_page import escape
 
 # More rows than these are slow to draw and nobody reads them; failed ones come first, so that none is missed.

@@ -12,10 +12,10 @@ from engine.calls import OUTLOOKS
 from engine.domain.progress import EstimateMade, Progress
 from engine.estimate import Estimate, estimate_plan
 from engine.estimate_words import SUPPOSED, explain_estimate, tell_estimate
-from engine.formatting import tell_cost
 from engine.jury import Jury
 from engine.rounds import Rounds
 from engine.settings import Settings
+from engine.text.formatting import tell_cost
 from tasks.artifacts import show
 from tasks.run_page import escape
 

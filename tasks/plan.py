@@ -4,7 +4,6 @@ from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from engine.asking import Asker
-from engine.embedding import Embedder, SentenceEncoder
 from engine.errors import BudgetError
 from engine.estimate import estimate_plan
 from engine.estimate_words import explain_budget
@@ -13,6 +12,7 @@ from engine.jury import Jury
 from engine.rounds import Rounds
 from engine.scenario import load_packs
 from engine.settings import Settings
+from engine.text.embedding import Embedder, SentenceEncoder
 from engine.walk import begin_rounds
 from tasks.names import name_plan
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from engine.costs import Bill, Costs, sum_costs
 from engine.domain.model import POLES
 from engine.estimate import Estimate
-from engine.formatting import count_noun, tell_cost
 from engine.page_picture import MAX_TRAITS, draw_page
 from engine.remedies import explain_failure
 from engine.report_costs import NOTHING, list_remarks, tell_spent, tell_tokens
@@ -17,6 +16,7 @@ from engine.sample_set import REPORT, SAMPLES
 from engine.screen import count_reasons
 from engine.store import StoredSet
 from engine.summary import count_kept
+from engine.text.formatting import count_noun, tell_cost
 from engine.variety import PoleVariety
 from engine.verdict import Verdict
 

@@ -12,7 +12,6 @@ from engine.choose import Choice
 from engine.domain.progress import Progress
 from engine.domain.samples import Exemplar
 from engine.domain.votes import count_votes
-from engine.embedding import SentenceEncoder, encode
 from engine.judge import is_heard
 from engine.jury import Jury
 from engine.report_words import tell_votes
@@ -20,6 +19,7 @@ from engine.review import list_standing
 from engine.rounds import Rounds
 from engine.screen import count_reasons
 from engine.system.worker_process import SideProcess
+from engine.text.embedding import SentenceEncoder, encode
 from engine.walk import judge_round
 from tasks.names import name_screen
 

@@ -8,14 +8,14 @@ from fakes.builders import make_exemplar, make_level, make_test_plan
 
 from engine.definition import list_handles, load_model
 from engine.domain.model import POLES, TRAIT_TYPES, Model, Seed
-from engine.duplicates import find_pairs
-from engine.language import expect_language
 from engine.prompting import FOLDER
 from engine.rules import Context, find_fault
 from engine.scenario import choose_lists, load_packs
 from engine.screen import Screener
 from engine.settings import PROJECT_ROOT
-from engine.words import count_words, normalise
+from engine.text.language import expect_language
+from engine.text.near_duplicates import find_pairs
+from engine.text.words import count_words, normalise
 
 MODELS = str(PROJECT_ROOT / "data" / "models")
 CATALOGUE = {handle: load_model(MODELS, handle) for handle in list_handles(MODELS)}

@@ -14,10 +14,10 @@ from fakes.builders import make_exemplar, make_level, make_model, make_seeds, ma
 from engine.choose import choose_exemplars
 from engine.domain.model import POLES
 from engine.domain.samples import Exemplar
-from engine.embedding import SentenceEncoder
 from engine.probe import probe_trait
 from engine.review import make_view, review_choice
 from engine.shortcuts import find_shortcuts
+from engine.text.embedding import SentenceEncoder
 from engine.variety import measure_texts
 
 Value = TypeVar("Value")

@@ -3,8 +3,8 @@
 import importlib
 import os
 
-from engine.embedding import SentenceEncoder
-from engine.language import find_other_language
+from engine.text.embedding import SentenceEncoder
+from engine.text.language import find_other_language
 
 # Else litellm asks the network for its price list.
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")

@@ -3,8 +3,8 @@
 from fakes.builders import make_exemplar, make_model, make_seeds, make_trait
 from fakes.word_vectors import WordVectors
 
-from engine.embedding import SentenceEncoder
 from engine.lean import lean_exemplars
+from engine.text.embedding import SentenceEncoder
 
 PLAIN = "The page is in the cache for an hour, and then the server builds it again."
 STILTED = "Retention of pages within the caching tier is governed by a validity window."

@@ -8,12 +8,12 @@ from fakes.builders import LISTS, make_level, make_model, make_test_plan, make_t
 
 from engine.definition import load_model
 from engine.domain.model import POLES, Model, Seed
-from engine.embedding import SentenceEncoder
 from engine.job import SCENARIOS_FOLDER
 from engine.matters import find_threshold, split_matters
 from engine.plan import Plan, Spent, plan_round
 from engine.scenario import Lists, Matters, choose_lists, load_packs
 from engine.settings import PROJECT_ROOT
+from engine.text.embedding import SentenceEncoder
 
 PACKS = load_packs(SCENARIOS_FOLDER)
 HEALTH = make_trait("health", type="topic", name="Health", positive_label="Health", negative_label="Other matters")

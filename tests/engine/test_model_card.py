@@ -6,9 +6,9 @@ from markdown_it import MarkdownIt
 
 from engine.domain.model import Brief, Skipped
 from engine.listed import SampleCount
-from engine.markdown import as_cell, as_line
 from engine.model_card import render_model_card
 from engine.outline import Outline
+from engine.text.markdown import as_cell, as_line
 
 COUNTS = {"clarity": SampleCount(7, 4, 2), "safety": SampleCount()}
 OUTLINE = Outline(

@@ -5,8 +5,8 @@ from fakes.builders import make_exemplar, make_model, make_seeds, make_trait
 from fakes.word_vectors import WordVectors
 
 from engine.domain.model import POLES, Seed
-from engine.embedding import SentenceEncoder
 from engine.placing import MIN_HEARD, NAMES_AUC, fit_reference, name_pole, place_exemplars
+from engine.text.embedding import SentenceEncoder
 
 TRAIT = make_trait()
 PLAIN = "The page is in the cache for an hour, and then the server builds it again."

@@ -15,11 +15,11 @@ from playwright.sync_api import Page, sync_playwright
 from engine.costs import Attempt, Costs, PoleCost, Spending
 from engine.domain.samples import Reason, Row
 from engine.domain.votes import VoteCounts
-from engine.duplicates import DuplicatePair
-from engine.formatting import name_plainly, tell_cost
 from engine.report import PoleCount, ReportData, render_report
 from engine.report_variety import MEASURES
 from engine.report_words import EXPLANATIONS
+from engine.text.formatting import name_plainly, tell_cost
+from engine.text.near_duplicates import DuplicatePair
 from engine.variety import Coverage, PoleVariety, Variety
 from engine.verdict import ExpectationResult
 

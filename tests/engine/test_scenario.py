@@ -16,7 +16,7 @@ from engine.domain.samples import Scenario
 from engine.errors import DefinitionError
 from engine.scenario import Lists, Packs, choose_lists, draw_scenarios, load_packs
 from engine.settings import PROJECT_ROOT
-from engine.words import count_words
+from engine.text.words import count_words
 
 MODELS = str(PROJECT_ROOT / "data" / "models")
 SCENARIOS = PROJECT_ROOT / "data" / "scenarios"

@@ -19,8 +19,8 @@ from fakes.builders import (
 
 from engine.domain.model import Attached, Model, Seed
 from engine.domain.samples import Exemplar, Reason
-from engine.duplicates import DuplicatePair
 from engine.screen import Screener, count_reasons
+from engine.text.near_duplicates import DuplicatePair
 
 TEXTS = (
     "The spare battery of the scanner lies in the second drawer, beside the charger.",

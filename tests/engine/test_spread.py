@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.embedding import Vectors, normalise_rows
 from engine.spread import RIDGE, _weigh, spread_out
+from engine.text.embedding import Vectors, normalise_rows
 
 
 def test_best_come_first_where_all_are_wanted() -> None:

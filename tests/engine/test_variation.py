@@ -29,6 +29,7 @@ from engine.plan import Cell, Plan, Spent, add_spent, make_plan, plan_round
 from engine.prompting import VARIATION_SHOTS, write_chat_prompt, write_plain_prompt
 from engine.rounds import Rounds
 from engine.screen import Screener
+from engine.text.words import count_words
 from engine.variation import (
     AS_SEED,
     bound_length,
@@ -39,7 +40,6 @@ from engine.variation import (
     list_usable,
     make_key,
 )
-from engine.words import count_words
 
 LONG_ENOUGH = "This seed has just enough words."
 

@@ -19,7 +19,7 @@ import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
-from engine.words import FUNCTION_WORDS
+from engine.text.words import FUNCTION_WORDS
 
 SEED_SHOWN = re.compile(r"in the course of their work:\n\n(.+?)\n\nOn the trait", re.DOTALL)
 Served = TypeVar("Served", bound="Provider")

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from engine.embedding import DIMENSIONS, Vectors, normalise_rows
-from engine.words import split_words
+from engine.text.embedding import DIMENSIONS, Vectors, normalise_rows
+from engine.text.words import split_words
 
 
 class WordVectors:

@@ -30,8 +30,8 @@ from engine.domain.samples import RunStamp, Scenario, make_row
 from engine.errors import GateError
 from engine.sample_set import CARD, REPORT, VERDICT, SampleSet
 from engine.store import list_sets, write_set
+from engine.text.stylometry import find_drift
 from engine.variation import AS_SEED
-from engine.voice import find_drift
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 

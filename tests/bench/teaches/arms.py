@@ -7,10 +7,10 @@ import numpy as np
 from engine.choose import View, choose_exemplars
 from engine.domain.model import POLES, Model, Pole
 from engine.domain.samples import Exemplar
-from engine.embedding import Embedder
 from engine.placing import name_pole
 from engine.plan import Plan
 from engine.review import make_view
+from engine.text.embedding import Embedder
 
 Set = dict[Pole, list[str]]
 

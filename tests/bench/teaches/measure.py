@@ -11,7 +11,7 @@ from bench.teaches.real_texts import RealTexts
 
 from engine.axis import fit_axis, rank_auc
 from engine.domain.model import POLES, Pole
-from engine.embedding import Embedder, SentenceEncoder, Vectors, normalise_rows
+from engine.text.embedding import Embedder, SentenceEncoder, Vectors, normalise_rows
 
 FULL = 100
 FEWER = 40

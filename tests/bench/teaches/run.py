@@ -23,7 +23,6 @@ from engine.domain.model import POLES, Model
 from engine.domain.progress import LoggedProgress
 from engine.effort import load_level
 from engine.embedded import serve_embedded
-from engine.embedding import SentenceEncoder
 from engine.job import SCENARIOS_FOLDER, Job, plan_job
 from engine.judge import judge_standing
 from engine.jury import Jury
@@ -33,6 +32,7 @@ from engine.rounds import Rounds
 from engine.scenario import load_packs
 from engine.screen import Screener
 from engine.settings import PROJECT_ROOT
+from engine.text.embedding import SentenceEncoder
 from engine.variety import measure_texts
 from engine.walk import walk_rounds
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from engine.embedding import DIMENSIONS, SentenceEncoder, normalise_rows
+from engine.text.embedding import DIMENSIONS, SentenceEncoder, normalise_rows
 
 
 def test_texts_of_one_meaning_lie_nearer() -> None:

@@ -8,7 +8,7 @@ from fakes.builders import NEGATIVE_SEEDS, POSITIVE_SEEDS
 
 from engine.definition import list_handles, load_model
 from engine.domain.model import POLES
-from engine.voice import (
+from engine.text.stylometry import (
     FEATURES,
     GENERAL,
     MAX_LENGTH,

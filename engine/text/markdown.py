@@ -6,7 +6,7 @@ from pathlib import Path
 
 import jinja2
 
-TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATES = Path(__file__).parents[1] / "templates"
 # What opens a block at the beginning of a line (CommonMark, sections 4 and 5): a heading, a quote, a list, a fence, a
 # rule, an underline, a table, HTML; after a number the mark stands behind it.
 _OPENER = re.compile(r"(?=#{1,6}(?:\s|$)|[>|<]|[-+*](?:\s|$)|```|~~~|[-=*_\s]+$|\[[^\]]*\]:)")

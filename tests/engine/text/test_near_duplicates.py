@@ -7,8 +7,8 @@ from fakes.builders import NEGATIVE_SEEDS, POSITIVE_SEEDS
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from engine.duplicates import NEAR_DUPLICATE_JACCARD, Match, NearTexts, find_pairs, jaccard
-from engine.words import normalise, shingle
+from engine.text.near_duplicates import NEAR_DUPLICATE_JACCARD, Match, NearTexts, find_pairs, jaccard
+from engine.text.words import normalise, shingle
 
 # So many that no 5-gram occurs twice by chance.
 LETTERS = [chr(code) for code in range(0x4E00, 0x5E00)]

@@ -4,7 +4,7 @@ from functools import cache
 from typing import Any
 
 from engine.domain.model import Model
-from engine.words import count_words
+from engine.text.words import count_words
 
 # Below this many words the identifier guesses (py3langid's own note on short texts); commands and names mislead it.
 MIN_WORDS = 6

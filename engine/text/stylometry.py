@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from engine.words import FUNCTION_WORDS, count_words, list_content_words, split_words
+from engine.text.words import FUNCTION_WORDS, count_words, list_content_words, split_words
 
 # A variation has the length of its seed: 99 % of the authored texts have .80 to 1.25 times the words of another of
 # their pole, and a new subject may need some room.

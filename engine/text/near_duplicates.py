@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from rensa import RMinHash, RMinHashLSH
 
-from engine.words import normalise, shingle
+from engine.text.words import normalise, shingle
 
 # Published practice lies between .7 and .8 (FineWeb: 5-grams, 14 × 8 hashes; NeMo Curator: .8).
 NEAR_DUPLICATE_JACCARD = 0.7

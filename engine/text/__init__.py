@@ -1,0 +1,1 @@
+"""Plain text: words, languages, near duplicates, embeddings, the habits of a writer, markdown."""
