@@ -8,13 +8,13 @@ from functools import lru_cache
 
 import pyarrow as pa
 
-from engine.definition import locate_model
+from engine.definitions.loader import locate_model
+from engine.definitions.outline import Outline, Source
+from engine.definitions.sources import BEGIN, Line, Mark, walk_csv, walk_jsonl
 from engine.domain.model import Seed, digest_text
 from engine.domain.samples import make_id
 from engine.errors import DefinitionError, StoreError
 from engine.listed import AuthoredPosition, ListedSample, SampleCount
-from engine.outline import Outline, Source
-from engine.sources import BEGIN, Line, Mark, walk_csv, walk_jsonl
 from engine.system.filesystem import OutsideFolderError, locate_inside, open_folder
 
 PROVENANCE = "authored"

@@ -1,7 +1,7 @@
 """Detach: an attached set is taken off a draft, at somebody's word alone; what it was stays in its folder."""
 
+from engine.definitions.lifecycle import LIFECYCLE_FILE, Lifecycle, read_lifecycle
 from engine.errors import FrozenModelError, InputError
-from engine.lifecycle import LIFECYCLE_FILE, Lifecycle, read_lifecycle
 from engine.store import StoredSet, detach_stored, find_set
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from pydantic import SecretStr
 
-from engine.effort import Level
+from engine.definitions.effort import Level
 from engine.embedded import describe_embedded, is_embedded
 from engine.errors import UnpricedError
 from engine.prices import find_price, may_think, parse_price

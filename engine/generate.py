@@ -10,9 +10,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from engine.asking import Asker
+from engine.definitions.effort import Thinking
 from engine.domain.model import Model
 from engine.domain.samples import Exemplar, Reason
-from engine.effort import Thinking
 from engine.errors import RequestRefusedError, RetryableProviderError
 from engine.plan import Cell, Plan
 from engine.prices import add_costs

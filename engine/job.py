@@ -6,17 +6,17 @@ from dataclasses import replace
 from typing import get_args
 
 from engine.asking import Asker
-from engine.definition import load_model
+from engine.definitions.effort import Level, choose_effort, load_level
+from engine.definitions.lifecycle import check_draft
+from engine.definitions.loader import load_model
 from engine.discreet import DiscreetClient
 from engine.domain.model import EFFORTS, SYNTH_TYPES, Effort, Model, Pool, SynthType
 from engine.domain.progress import Progress
-from engine.effort import Level, choose_effort, load_level
 from engine.embedded import find_gguf, is_embedded, serve_embedded
 from engine.endpoints import check_prices, describe_endpoint, describe_fallbacks, describe_judge, limit_cost
 from engine.errors import UnsupportedError
 from engine.held_out import choose_pool, keep_apart
 from engine.jury import Jury
-from engine.lifecycle import check_draft
 from engine.limits import Limits
 from engine.llm import LitellmClient
 from engine.matters import split_matters

@@ -10,8 +10,8 @@ from itertools import islice
 
 from engine.attached import count_attached, walk_attached
 from engine.authored import count_authored, walk_authored
+from engine.definitions.outline import Outline
 from engine.listed import AttachedPosition, AuthoredPosition, ListedSample, Page, Position, SampleCount
-from engine.outline import Outline
 
 
 def list_samples(

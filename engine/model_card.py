@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import asdict
 
+from engine.definitions.outline import Outline
 from engine.listed import SampleCount
-from engine.outline import Outline
 from engine.text.markdown import render_markdown
 
 TEMPLATE = "model_card.md.jinja"

@@ -1,7 +1,7 @@
 """Notes: what a reader of the report should know that is no fault of the run: what was left out, and why."""
 
+from engine.definitions.effort import Level
 from engine.domain.model import Model
-from engine.effort import Level
 from engine.embedded import is_embedded
 from engine.request import Endpoint
 

@@ -7,9 +7,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
+from engine.definitions.effort import Level
 from engine.domain.model import POLES, Model, Pole, Seed, SynthType, Trait
 from engine.domain.samples import Scenario
-from engine.effort import Level
 from engine.scenario import Length, Lists, draw_scenarios
 from engine.variation import AS_SEED, SeedKey, Turns, Uses, bound_length, count_uses, make_key
 

@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Any
 
 from engine.asking import Asker
+from engine.definitions.effort import Level
 from engine.domain.model import digest_text
 from engine.domain.progress import LoggedProgress
 from engine.domain.samples import RunStamp
-from engine.effort import Level
 from engine.embedded import is_embedded
 from engine.endpoints import describe_endpoint, describe_judge
 from engine.errors import InputError, ReplayError, RequestRefusedError

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from engine.effort import Thinking
+from engine.definitions.effort import Thinking
 from engine.prices import Price
 
 Style = Literal["chat", "plain"]

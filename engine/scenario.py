@@ -10,12 +10,12 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from engine.definitions.yaml_document import parse_yaml
 from engine.domain.model import Model
 from engine.domain.samples import Scenario
 from engine.errors import DefinitionError, Problem, StoreError
 from engine.subjects import count_shared_words, name_subjects, read_domains
 from engine.variety import Coverage
-from engine.yamlfile import parse_yaml
 
 LENGTHS_FILE = "lengths.yaml"
 FALLBACK_PACK = "everyday"

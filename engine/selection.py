@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
-from engine.definition import list_handles, load_model, load_outline
+from engine.definitions.effort import choose_effort, load_level
+from engine.definitions.lifecycle import read_lifecycle
+from engine.definitions.loader import list_handles, load_model, load_outline
 from engine.domain.model import Effort, SynthType, check_handle
-from engine.effort import choose_effort, load_level
 from engine.errors import UnsupportedError
 from engine.held_out import choose_pool
-from engine.lifecycle import read_lifecycle
 from engine.listing import count_samples
 from engine.plan import digest_definition
 from engine.settings import Settings

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from engine.effort import Thinking
+from engine.definitions.effort import Thinking
 
 Efforts = Mapping[Thinking, str | None]
 

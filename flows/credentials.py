@@ -7,7 +7,7 @@ from prefect.client.orchestration import PrefectClient, get_client
 from prefect.exceptions import ObjectNotFound
 from pydantic import SecretStr
 
-from engine.effort import Level
+from engine.definitions.effort import Level
 from engine.embedded import is_embedded
 from engine.endpoints import describe_judge
 from engine.errors import CredentialsError, OrchestratorError

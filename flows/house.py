@@ -13,8 +13,8 @@ from prefect import get_run_logger
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.runtime import flow_run
 
+from engine.definitions.effort import Level
 from engine.domain.progress import Event, KeptCounted, LoggedProgress, Progress
-from engine.effort import Level
 from engine.errors import InputError, ModelBusyError, SharedBudgetError
 from engine.job import open_asker, open_jury
 from engine.purse import Purse

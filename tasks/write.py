@@ -5,8 +5,8 @@ from prefect.cache_policies import NO_CACHE
 
 from engine.asking import Asker
 from engine.costs import Bill
+from engine.definitions.lifecycle import check_draft
 from engine.domain.samples import RunStamp
-from engine.lifecycle import check_draft
 from engine.rounds import Rounds
 from engine.settings import Settings
 from engine.store import StoredSet, write_set

@@ -6,7 +6,7 @@ from statistics import mean
 import pytest
 from fakes.builders import make_exemplar, make_level, make_test_plan
 
-from engine.definition import list_handles, load_model
+from engine.definitions.loader import list_handles, load_model
 from engine.domain.model import POLES, TRAIT_TYPES, Model, Seed
 from engine.prompting import FOLDER
 from engine.rules import Context, find_fault

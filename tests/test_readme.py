@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from fakes.builders import make_exemplar, make_stamp
 
-from engine.definition import parse_model
+from engine.definitions.loader import parse_model
 from engine.domain.samples import make_row
 from engine.sample_set import SampleSet
 from engine.settings import PROJECT_ROOT, Settings

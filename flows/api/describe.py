@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 
 from fastapi.concurrency import run_in_threadpool
 
+from engine.definitions.lifecycle import Lifecycle, read_lifecycle
+from engine.definitions.outline import Outline
 from engine.errors import DefinitionError, StoreError
-from engine.lifecycle import Lifecycle, read_lifecycle
-from engine.outline import Outline
 from flows.api.answers import ModelAnswer
 from flows.api.models import Place, read_outline
 from flows.api.orchestrator import Orchestrator

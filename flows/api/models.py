@@ -7,10 +7,10 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Request
 
-from engine.definition import has_model, list_handles, load_outline
+from engine.definitions.loader import has_model, list_handles, load_outline
+from engine.definitions.outline import Outline
 from engine.domain.model import HANDLE_MAX_LENGTH, HANDLE_PATTERN, check_handle
 from engine.errors import DefinitionError, HandleError, StoreError
-from engine.outline import Outline
 from engine.settings import Settings
 from flows.api.access import Key
 from flows.api.answers import HANDLE_EXAMPLE

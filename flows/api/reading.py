@@ -8,11 +8,11 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic.json_schema import SkipJsonSchema
 
-from engine.definition import load_outline
+from engine.definitions.loader import load_outline
+from engine.definitions.outline import Outline
 from engine.listed import SampleCount
 from engine.listing import count_samples
 from engine.model_card import render_model_card
-from engine.outline import Outline
 from engine.sample_set import REPORT
 from engine.store import find_set
 from engine.system.filesystem import OutsideFolderError, read_inside

@@ -7,10 +7,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic.json_schema import SkipJsonSchema
 
-from engine.definition import load_outline
+from engine.definitions.loader import load_outline
+from engine.definitions.outline import Outline
 from engine.listed import AttachedPosition, AuthoredPosition, ListedSample, Position
 from engine.listing import list_samples
-from engine.outline import Outline
 from flows.api.answers import SampleAnswer, SamplePage
 from flows.api.cursors import CURSOR_PATTERN, NEXT, read_cursor, refuse_cursor, write_cursor
 from flows.api.errors import ApiError

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from engine.lifecycle import Lifecycle
+from engine.definitions.lifecycle import Lifecycle
 from flows.api.answers import Operation, State
 from flows.api.runs import Run, choose_operation
 from flows.marks import KEPT

@@ -9,10 +9,10 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.concurrency import run_in_threadpool
 
 from engine.authored import walk_seeds
-from engine.definition import check_traits, load_model, load_outline
+from engine.definitions.effort import choose_effort
+from engine.definitions.lifecycle import read_lifecycle
+from engine.definitions.loader import check_traits, load_model, load_outline
 from engine.domain.model import EFFORTS, Effort, SynthType
-from engine.effort import choose_effort
-from engine.lifecycle import read_lifecycle
 from engine.variation import check_seeds, has_seeds
 from flows.api.answers import SynthesizeAnswer
 from flows.api.enqueue import enqueue

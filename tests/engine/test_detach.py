@@ -11,7 +11,7 @@ from fakes.stored import HANDLE, attach_set, write_lines, write_model
 from fakes.workspace import mount_disk
 
 from engine.attached import count_attached
-from engine.definition import load_outline
+from engine.definitions.loader import load_outline
 from engine.detach import detach_set, find_detachable
 from engine.domain.model import Model, Pool
 from engine.errors import DefinitionError, FrozenModelError, InputError

@@ -19,7 +19,7 @@ from fakes.stored import HANDLE, NOON, attach_set, link_sets, put_large_set, wri
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.definition import load_model, load_outline
+from engine.definitions.loader import load_model, load_outline
 from engine.domain.model import digest_text
 from engine.domain.samples import make_id
 from engine.errors import DefinitionError, StoreError

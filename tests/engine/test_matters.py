@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from fakes.builders import LISTS, make_level, make_model, make_test_plan, make_trait
 
-from engine.definition import load_model
+from engine.definitions.loader import load_model
 from engine.domain.model import POLES, Model, Seed
 from engine.job import SCENARIOS_FOLDER
 from engine.matters import find_threshold, split_matters

@@ -11,8 +11,8 @@ from fakes.builders import LISTS, make_level, make_model, make_seeds, make_test_
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.definitions.effort import Level
 from engine.domain.model import POLES, Attached, Brief, Model, Pole, SynthType, TraitType
-from engine.effort import Level
 from engine.plan import Cell, Plan, Spent, add_spent, make_plan, plan_round
 from engine.scenario import Length, Lists
 

@@ -21,9 +21,9 @@ from fakes.builders import (
     make_trait,
 )
 
-from engine.definition import list_handles, load_model
+from engine.definitions.effort import Level
+from engine.definitions.loader import list_handles, load_model
 from engine.domain.model import POLES, Brief, Model, Pole, Seed, Trait, TraitType
-from engine.effort import Level
 from engine.plan import Cell, Hints, Plan, Spent, make_plan, plan_round
 from engine.prompting import (
     CHAT_SHOTS,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from fakes.builders import NEGATIVE_SEEDS, POSITIVE_SEEDS, make_trait
 
-from engine.definition import load_model
+from engine.definitions.loader import load_model
 from engine.domain.model import TraitType
 from engine.rules import RULES, Context, Finding, find_fault
 from engine.scenario import Length

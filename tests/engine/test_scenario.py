@@ -10,7 +10,7 @@ from fakes.builders import AUDIENCES, FORMS, LENGTHS, LISTS, SUBJECTS, make_mode
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.definition import list_handles, load_model
+from engine.definitions.loader import list_handles, load_model
 from engine.domain.model import Brief
 from engine.domain.samples import Scenario
 from engine.errors import DefinitionError

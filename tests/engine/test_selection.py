@@ -10,7 +10,7 @@ from fakes.builders import make_stamp
 from fakes.catalogue import NAMESPACE, make_catalogue, name_model, write_model
 from fakes.workspace import HANDLE
 
-from engine.definition import load_model
+from engine.definitions.loader import load_model
 from engine.errors import HandleError, UnsupportedError
 from engine.plan import digest_definition
 from engine.sample_set import SampleSet

@@ -11,7 +11,7 @@ from fakes.client import CHAT, PLAIN, FakeClient, HeardProgress
 from fakes.provider import Provider, serve_provider
 
 from engine.asking import Asker
-from engine.effort import Thinking
+from engine.definitions.effort import Thinking
 from engine.errors import RequestRefusedError
 from engine.generate import generate_cell, make_chat_request
 from engine.limits import Limits

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from fakes.builders import NEGATIVE_SEEDS, POSITIVE_SEEDS
 
-from engine.definition import list_handles, load_model
+from engine.definitions.loader import list_handles, load_model
 from engine.domain.model import POLES
 from engine.settings import PROJECT_ROOT
 from engine.text.embedding import SentenceEncoder

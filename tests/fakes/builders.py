@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime
 
+from engine.definitions.effort import Level
 from engine.domain.model import Brief, Model, Pole, Seed, Trait
 from engine.domain.samples import Exemplar, Reason, RunStamp, Scenario
-from engine.effort import Level
 from engine.plan import Cell, Plan, make_plan
 from engine.scenario import Length, Lists
 

@@ -14,7 +14,7 @@ from fastapi import FastAPI, Response
 from prefect.blocks.system import Secret
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
-from engine.effort import Level
+from engine.definitions.effort import Level
 from engine.errors import CredentialsError, OrchestratorError
 from engine.settings import Settings
 from flows.credentials import JUDGE_BLOCK, SYNTH_BLOCK, add_keys

@@ -18,10 +18,10 @@ from bench.teaches.measure import FEWER, Yardstick, make_yardsticks
 from bench.teaches.real_texts import load_real_texts
 
 from engine.asking import Asker
-from engine.definition import load_model
+from engine.definitions.effort import load_level
+from engine.definitions.loader import load_model
 from engine.domain.model import POLES, Model
 from engine.domain.progress import LoggedProgress
-from engine.effort import load_level
 from engine.embedded import serve_embedded
 from engine.job import SCENARIOS_FOLDER, Job, plan_job
 from engine.judge import judge_standing

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from fakes.builders import NEGATIVE_SEEDS, POSITIVE_SEEDS
 
-from engine.definition import list_handles, load_model
+from engine.definitions.loader import list_handles, load_model
 from engine.domain.model import POLES
 from engine.text.stylometry import (
     FEATURES,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from engine.lifecycle import Lifecycle
+from engine.definitions.lifecycle import Lifecycle
 from flows.api.runs import Run, choose_operation, read_run
 from flows.api.state import tell_operation, tell_state
 from flows.marks import KEPT, NO_MARK, Mark

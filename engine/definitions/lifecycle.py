@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from engine.definition_file import show_value
+from engine.definitions.schema import show_value
 from engine.errors import DefinitionError, FrozenModelError, Problem
 from engine.system.filesystem import read_bytes
 

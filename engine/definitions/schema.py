@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from engine.definitions.yaml_document import Document, Path, Value
 from engine.domain.model import Aggregation, Effort, Skipped, TraitType
 from engine.errors import Problem
-from engine.yamlfile import Document, Path, Value
 
 SKIPPED_SOURCES = ("github_csv", "huggingface", "url", "file", "noise")
 # Where a spelling is near enough to be offered: difflib's own default for close matches.

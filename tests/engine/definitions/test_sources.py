@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 import pytest
 from fakes.builders import make_trait
 
+from engine.definitions.sources import ALLOWED_QUALITY, Line, parse_quality, read_csv, read_jsonl, walk_csv, walk_jsonl
 from engine.domain.model import Seed, Trait
 from engine.errors import Problem
-from engine.sources import ALLOWED_QUALITY, Line, parse_quality, read_csv, read_jsonl, walk_csv, walk_jsonl
 
 WARMTH = make_trait("warmth", positive_label="Very Warm", negative_label="Cold")
 RISK = make_trait("risk", positive_label="Low", negative_label="High")

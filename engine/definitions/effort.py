@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from engine.definitions.yaml_document import parse_yaml
 from engine.domain.model import EFFORTS, Effort
 from engine.errors import DefinitionError, Problem
-from engine.yamlfile import parse_yaml
 
 DEFAULT_EFFORT: Effort = "high"
 Size = Literal["small", "medium", "large"]

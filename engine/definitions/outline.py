@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Literal
 
-from engine.definition_file import (
+from engine.definitions.schema import (
     SKIPPED_SOURCES,
     BriefEntry,
     Findings,
@@ -15,10 +15,10 @@ from engine.definition_file import (
     find_near,
     is_to_discover,
 )
+from engine.definitions.yaml_document import Path
 from engine.domain.model import Brief, Effort, Skipped, Trait
 from engine.errors import Problem
 from engine.system.filesystem import OutsideFolderError
-from engine.yamlfile import Path
 
 INSIDE = "a path inside the model's own folder"
 

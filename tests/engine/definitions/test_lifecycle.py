@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from engine.definitions.lifecycle import STATES, Lifecycle, check_draft, read_lifecycle
 from engine.errors import DefinitionError, FrozenModelError, Problem, StoreError
-from engine.lifecycle import STATES, Lifecycle, check_draft, read_lifecycle
 
 HANDLE = "u22a8.test"
 NAME = f"{HANDLE}/lifecycle.json"

@@ -6,13 +6,13 @@ from functools import lru_cache
 
 import pyarrow as pa
 
-from engine.definition_file import NEAR, Findings, is_to_discover, show_value, validate_entry
+from engine.definitions.outline import Outline, Source, make_outline
+from engine.definitions.schema import NEAR, Findings, is_to_discover, show_value, validate_entry
+from engine.definitions.sources import read_csv, read_jsonl
+from engine.definitions.yaml_document import parse_yaml
 from engine.domain.model import Model, Seed, check_handle, is_handle
 from engine.errors import DefinitionError, NoTraitsError, Problem, StoreError, UnknownModelError
-from engine.outline import Outline, Source, make_outline
-from engine.sources import read_csv, read_jsonl
 from engine.system.filesystem import OutsideFolderError, list_folders, list_having, read_inside
-from engine.yamlfile import parse_yaml
 
 MODEL_FILE = "model.yaml"
 # Far above what a person writes; samples have files of their own.

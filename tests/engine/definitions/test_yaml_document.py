@@ -4,8 +4,8 @@ import time
 
 import pytest
 
+from engine.definitions.yaml_document import MAX_BYTES, parse_yaml
 from engine.errors import DefinitionError, Problem
-from engine.yamlfile import MAX_BYTES, parse_yaml
 
 NO_ANCHORS = "YAML with spaces, no anchors"
 

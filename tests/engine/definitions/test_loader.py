@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from engine.definition import list_handles, load_model, load_outline, parse_model
+from engine.definitions.loader import list_handles, load_model, load_outline, parse_model
+from engine.definitions.outline import Outline, Source
 from engine.domain.model import Brief, Model, Seed, Skipped, Trait
 from engine.errors import DefinitionError, HandleError, NoTraitsError, StoreError, UnknownModelError
-from engine.outline import Outline, Source
 
 HANDLE = "u22a8.test"
 WHERE = "u22a8.test/model.yaml"

@@ -7,8 +7,8 @@ from typing import Any, get_args
 import pytest
 import yaml
 
+from engine.definitions.effort import Level, choose_effort, load_level
 from engine.domain.model import EFFORTS, Effort
-from engine.effort import Level, choose_effort, load_level
 from engine.errors import DefinitionError, Problem
 from engine.settings import PROJECT_ROOT
 
