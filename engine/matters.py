@@ -9,9 +9,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from engine.axis import Numbers
 from engine.domain.model import POLES, Model, Trait
-from engine.placing import name_pole
+from engine.quality.pole_scores import name_pole
+from engine.quality.separation import Numbers
 from engine.scenario import Lists, Matters, Packs, rank_packs
 from engine.text.embedding import Embedder
 

@@ -6,7 +6,7 @@ from html import escape
 
 from engine.domain.model import POLES, Pole, Trait
 from engine.domain.samples import Exemplar
-from engine.lean import lean_exemplars
+from engine.quality.pole_scores import lean_exemplars
 from engine.report_pictures import MAX_MARKS, WIDTH, lay_out
 from engine.rounds import Rounds
 

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Mapping
 
 from engine.domain.samples import Reason
+from engine.quality.verdict import Verdict
 from engine.rounds import Rounds
 from engine.text.formatting import count_noun
-from engine.verdict import Verdict
 
 _REPEATS = "the synth model repeats itself, so take a stronger one or a higher temperature (data/effort.yaml)"
 _STRAYS = "the synth model does not keep to what it is asked for, so take a stronger one (data/effort.yaml)"

@@ -14,6 +14,8 @@ from engine.costs import Costs
 from engine.domain.model import Pole
 from engine.domain.samples import Reason, Row
 from engine.domain.votes import VoteCounts
+from engine.quality.diversity import PoleVariety
+from engine.quality.verdict import ExpectationResult
 from engine.report_costs import list_pole_costs, list_remarks, list_sums, tell_spent, tell_tokens
 from engine.report_pictures import (
     EDGE,
@@ -28,8 +30,6 @@ from engine.report_words import EXPLANATIONS, TraitWords, name_suite, tell_votes
 from engine.text.formatting import count_noun, name_plainly
 from engine.text.near_duplicates import DuplicatePair
 from engine.text.words import count_words
-from engine.variety import PoleVariety
-from engine.verdict import ExpectationResult
 
 _SHOWN_DUPLICATES = 20
 

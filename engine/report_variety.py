@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.domain.model import Pole
+from engine.quality.diversity import SIZE, Coverage, PoleVariety, Variety
 from engine.report_words import TraitWords
-from engine.variety import SIZE, Coverage, PoleVariety, Variety
 
 NOTHING = "–"
 

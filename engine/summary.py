@@ -17,10 +17,12 @@ from engine.domain.samples import Exemplar, Row, RunStamp, make_id, make_row
 from engine.domain.votes import count_votes
 from engine.held_out import choose_pool
 from engine.judge import is_heard
-from engine.lean import lean_exemplars
 from engine.notes import list_notes
 from engine.plan import digest_definition
 from engine.prompting import prompts_version
+from engine.quality.diversity import PoleVariety, measure_texts
+from engine.quality.pole_scores import lean_exemplars
+from engine.quality.verdict import Verdict
 from engine.report import PoleCount, ReportData, render_report
 from engine.rounds import Rounds
 from engine.sample_set import CARD, REPORT, VERDICT, SampleSet
@@ -28,8 +30,6 @@ from engine.scenario import measure_coverage
 from engine.screen import count_reasons
 from engine.text.embedding import Embedder
 from engine.text.language import expect_language
-from engine.variety import PoleVariety, measure_texts
-from engine.verdict import Verdict
 
 PACKAGES = (
     *("prefect", "great-expectations", "litellm", "pandas", "pyarrow", "numpy", "rensa", "py3langid"),

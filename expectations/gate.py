@@ -11,8 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from engine.variety import PoleVariety
-from engine.verdict import ExpectationResult, Verdict
+from engine.quality.diversity import PoleVariety
+from engine.quality.verdict import ExpectationResult, Verdict
 
 FOLDER = Path(__file__).parent
 RUN_SUITE, WHOLE_SUITE, HELD_OUT_SUITE = "run", "whole", "held_out"

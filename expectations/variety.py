@@ -17,8 +17,9 @@ Figures = Mapping[str, float | None]
 class ExpectVarietyToBeAtLeast(RowsExpectation):
     """Every trait and pole that has rows has figures that keep within the limits; one without a figure is let be.
 
-    ``figures`` are those of ``engine.variety.Variety`` by ``trait/pole``: the gate is told them, since the rows have
-    no vectors. The limits lie between what human texts have and what planted collapses have (docs/decisions/010).
+    ``figures`` are those of ``engine.quality.diversity.Variety`` by ``trait/pole``: the gate is told them, since the
+    rows have no vectors. The limits lie between what human texts have and what planted collapses have
+    (docs/decisions/010).
     ``max_shared_openings_of_few`` stands in for ``max_shared_openings`` where there are under 20 texts.
     """
 

@@ -16,12 +16,12 @@ from engine.domain.samples import Exemplar, RunStamp
 from engine.job import Job
 from engine.jury import Jury
 from engine.plan import Cell
+from engine.quality.verdict import Verdict
 from engine.rounds import Rounds
 from engine.settings import Settings
 from engine.store import StoredSet
 from engine.system.worker_process import SideProcess
 from engine.text.embedding import SentenceEncoder
-from engine.verdict import Verdict
 from tasks.check import check, check_beside
 from tasks.generate import generate, generate_plainly
 from tasks.load import load

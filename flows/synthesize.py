@@ -17,6 +17,7 @@ from engine.estimate import Estimate
 from engine.estimate_words import explain_budget
 from engine.finished import find_finished
 from engine.job import Job
+from engine.quality.verdict import Verdict
 from engine.remedies import explain_failure
 from engine.rounds import Rounds
 from engine.sample_set import REPORT, SAMPLES
@@ -25,7 +26,6 @@ from engine.settings import read_settings
 from engine.store import StoredSet
 from engine.summary import RunResult, count_kept
 from engine.system.log_context import note
-from engine.verdict import Verdict
 from flows.console import outlive_listeners
 from flows.form import ChosenEffort, Handle
 from flows.lease import Lease

@@ -5,10 +5,10 @@ from prefect.cache_policies import NO_CACHE
 
 from engine.domain.samples import RunStamp
 from engine.job import read_pools
+from engine.quality.verdict import Verdict
 from engine.rounds import Rounds
 from engine.settings import Settings
 from engine.system.worker_process import SideProcess
-from engine.verdict import Verdict
 from expectations.checking import GateWork, prepare_gate
 from tasks.names import name_check
 

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 from engine.job import Job
+from engine.quality.verdict import Verdict
 from engine.rounds import Rounds
 from engine.text.formatting import count_noun
-from engine.verdict import Verdict
 
 Parameters = dict[str, Any]
 

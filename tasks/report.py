@@ -6,9 +6,9 @@ from prefect import get_run_logger
 from engine.costs import Bill
 from engine.errors import ExemplarsError
 from engine.estimate import Estimate
+from engine.quality.verdict import Verdict
 from engine.rounds import Rounds
 from engine.store import StoredSet
-from engine.verdict import Verdict
 from tasks.artifacts import show
 from tasks.run_page import escape, tell_verdict, write_error, write_page
 

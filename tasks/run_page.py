@@ -7,6 +7,8 @@ from engine.costs import Bill, Costs, sum_costs
 from engine.domain.model import POLES
 from engine.estimate import Estimate
 from engine.page_picture import MAX_TRAITS, draw_page
+from engine.quality.diversity import PoleVariety
+from engine.quality.verdict import Verdict
 from engine.remedies import explain_failure
 from engine.report_costs import NOTHING, list_remarks, tell_spent, tell_tokens
 from engine.report_variety import MEASURES, Measure, tell_coverage, tell_figure
@@ -17,8 +19,6 @@ from engine.screen import count_reasons
 from engine.store import StoredSet
 from engine.summary import count_kept
 from engine.text.formatting import count_noun, tell_cost
-from engine.variety import PoleVariety
-from engine.verdict import Verdict
 
 SHOWN_SAMPLES = 3
 BAR_CELLS = 16

@@ -7,11 +7,11 @@ from engine.asking import Asker
 from engine.costs import Bill
 from engine.definitions.lifecycle import check_draft
 from engine.domain.samples import RunStamp
+from engine.quality.verdict import Verdict
 from engine.rounds import Rounds
 from engine.settings import Settings
 from engine.store import StoredSet, write_set
 from engine.summary import make_sample_set
-from engine.verdict import Verdict
 from tasks.names import name_write
 
 

@@ -14,11 +14,11 @@ from fakes.builders import make_exemplar, make_level, make_model, make_seeds, ma
 from engine.choose import choose_exemplars
 from engine.domain.model import POLES
 from engine.domain.samples import Exemplar
-from engine.probe import probe_trait
+from engine.quality.diversity import measure_texts
+from engine.quality.probe import probe_trait
+from engine.quality.shortcuts import find_shortcuts
 from engine.review import make_view, review_choice
-from engine.shortcuts import find_shortcuts
 from engine.text.embedding import SentenceEncoder
-from engine.variety import measure_texts
 
 Value = TypeVar("Value")
 

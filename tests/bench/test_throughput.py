@@ -22,6 +22,8 @@ from engine.domain.samples import SAMPLE_SCHEMA, Exemplar, make_sample_table
 from engine.generate import generate_cell
 from engine.limits import Limits
 from engine.plan import Cell
+from engine.quality.diversity import PoleVariety
+from engine.quality.verdict import Verdict
 from engine.request import Reply, Request
 from engine.rounds import Rounds
 from engine.sample_set import SAMPLES
@@ -30,8 +32,6 @@ from engine.screen import Screener
 from engine.settings import PROJECT_ROOT, RepliesPlace
 from engine.store import StoredSet, write_set
 from engine.summary import make_kept_rows, make_sample_set, make_whole_frame, measure_variety
-from engine.variety import PoleVariety
-from engine.verdict import Verdict
 from expectations.gate import check_rows
 
 EXEMPLARS = 10_000

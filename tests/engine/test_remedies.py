@@ -8,10 +8,10 @@ from fakes.word_vectors import WordVectors
 
 from engine.domain.model import POLES
 from engine.domain.samples import Exemplar, Reason
+from engine.quality.verdict import Verdict
 from engine.remedies import REMEDIES, explain_failure
 from engine.rounds import Rounds
 from engine.screen import Screener
-from engine.verdict import Verdict
 
 FAILED = Verdict(False, ("Expected that every row has a text: 2 of 8 rows unexpected.",), (), (), {}, ())
 

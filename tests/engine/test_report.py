@@ -15,13 +15,13 @@ from playwright.sync_api import Page, sync_playwright
 from engine.costs import Attempt, Costs, PoleCost, Spending
 from engine.domain.samples import Reason, Row
 from engine.domain.votes import VoteCounts
+from engine.quality.diversity import Coverage, PoleVariety, Variety
+from engine.quality.verdict import ExpectationResult
 from engine.report import PoleCount, ReportData, render_report
 from engine.report_variety import MEASURES
 from engine.report_words import EXPLANATIONS
 from engine.text.formatting import name_plainly, tell_cost
 from engine.text.near_duplicates import DuplicatePair
-from engine.variety import Coverage, PoleVariety, Variety
-from engine.verdict import ExpectationResult
 
 HOSTILE = "</script><img src=x onerror=alert(1)><!-- \"quoted\" & 'so'"
 CHROMIUM = shutil.which("chromium")

@@ -19,14 +19,14 @@ from fakes.word_vectors import WordVectors
 from engine.asking import Asker
 from engine.domain.model import POLES
 from engine.limits import Limits
+from engine.quality.diversity import Coverage, measure_texts
+from engine.quality.verdict import Verdict
 from engine.request import Reply
 from engine.rounds import Rounds
 from engine.sample_set import REPORT, VERDICT
 from engine.screen import Screener
 from engine.settings import RepliesPlace
 from engine.summary import make_sample_set, measure_variety
-from engine.variety import Coverage, measure_texts
-from engine.verdict import Verdict
 
 TEXTS = ("The spare key lies in the drawer.", "Ask the porter for a new badge.")
 

@@ -15,8 +15,8 @@ from fakes.word_vectors import WordVectors
 
 from engine.domain.model import POLES
 from engine.domain.samples import SAMPLE_SCHEMA, make_row, make_sample_table
-from engine.variety import PoleVariety, measure_texts
-from engine.verdict import ExpectationResult, Verdict
+from engine.quality.diversity import PoleVariety, measure_texts
+from engine.quality.verdict import ExpectationResult, Verdict
 from expectations.gate import FOLDER, check_rows, run_suite
 
 TRAITS = ("clarity", "tone")

@@ -13,9 +13,9 @@ from fakes.builders import NEGATIVE_SEEDS, POSITIVE_SEEDS
 
 from engine.definitions.loader import list_handles, load_model
 from engine.domain.model import POLES
+from engine.quality.diversity import SIZE, measure_texts
 from engine.settings import PROJECT_ROOT
 from engine.text.embedding import SentenceEncoder
-from engine.variety import SIZE, measure_texts
 from expectations.gate import FOLDER
 from expectations.variety import ExpectVarietyToBeAtLeast
 

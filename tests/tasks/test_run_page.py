@@ -13,11 +13,11 @@ from engine.costs import Attempt, Bill, Spending
 from engine.domain.model import POLES, Model
 from engine.estimate import estimate_plan
 from engine.prices import FREE, Price
+from engine.quality.verdict import Verdict
 from engine.request import Endpoint
 from engine.rounds import Rounds
 from engine.screen import Screener
 from engine.store import StoredSet
-from engine.verdict import Verdict
 from tasks.report import report
 from tasks.run_page import escape, tell_verdict, write_error, write_page
 

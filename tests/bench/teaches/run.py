@@ -28,12 +28,12 @@ from engine.judge import judge_standing
 from engine.jury import Jury
 from engine.limits import Limits
 from engine.llm import LitellmClient
+from engine.quality.diversity import measure_texts
 from engine.rounds import Rounds
 from engine.scenario import load_packs
 from engine.screen import Screener
 from engine.settings import PROJECT_ROOT
 from engine.text.embedding import SentenceEncoder
-from engine.variety import measure_texts
 from engine.walk import walk_rounds
 
 HERE = Path(__file__).parent

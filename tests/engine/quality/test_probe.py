@@ -5,7 +5,7 @@ from fakes.word_vectors import WordVectors
 
 from engine.domain.model import POLES
 from engine.domain.samples import Exemplar
-from engine.probe import MIN_TEXTS, probe_trait
+from engine.quality.probe import MIN_TEXTS, probe_trait
 
 WORDS = {"positive": "plain short words", "negative": "long stilted clauses"}
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from engine.variety import PoleVariety
+from engine.quality.diversity import PoleVariety
 
 
 @dataclass(frozen=True, slots=True)

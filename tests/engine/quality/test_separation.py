@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from engine.axis import fit_axis, place_held_out, rank_auc
+from engine.quality.separation import fit_axis, place_held_out, rank_auc
 
 
 def test_axis_points_from_the_negative_to_the_positive_pole() -> None:

@@ -9,7 +9,7 @@ from fakes.word_vectors import WordVectors
 
 from engine.domain.model import POLES, Pole, TraitType
 from engine.domain.samples import Exemplar
-from engine.shortcuts import Shortcut, find_shortcuts, match_lengths
+from engine.quality.shortcuts import Shortcut, find_shortcuts, match_lengths
 
 WORDS = "page server cache key order user file link mail form table index report ticket folder".split()
 

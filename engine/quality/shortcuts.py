@@ -13,9 +13,9 @@ from typing import Literal
 
 import numpy as np
 
-from engine.axis import place_held_out, rank_auc
 from engine.domain.model import POLES, Pole, TraitType
 from engine.domain.samples import Exemplar
+from engine.quality.separation import place_held_out, rank_auc
 from engine.text.embedding import Embedder
 from engine.text.words import count_words, split_words
 

@@ -3,7 +3,7 @@
 from fakes.builders import make_exemplar, make_model, make_seeds, make_trait
 from fakes.word_vectors import WordVectors
 
-from engine.lean import lean_exemplars
+from engine.quality.pole_scores import lean_exemplars
 from engine.text.embedding import SentenceEncoder
 
 PLAIN = "The page is in the cache for an hour, and then the server builds it again."

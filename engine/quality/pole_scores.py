@@ -1,7 +1,7 @@
-"""Placing: where each exemplar of a trait lies between the poles, by whatever has a say and has shown its skill.
+"""Pole scores: where each exemplar of a trait lies between the poles, by every measure that has shown its skill.
 
-Two have: the in-context judge's odds, and an axis from the seeds, or from what the poles are called where a pole has
-none. An axis from the exemplars themselves finds what it put in; only a topic without seeds, whose negative pole is
+There are two: the in-context judge's odds, and an axis from the seeds, or from what the poles are called where a pole
+has none. An axis from the exemplars themselves finds what it put in; only a topic without seeds, whose negative pole is
 everything else, has nothing better (docs/decisions/009-samples-that-teach.md).
 """
 
@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from engine.axis import Numbers, fit_axis, place_held_out, rank_auc
 from engine.domain.model import POLES, Model, Pole, Trait
 from engine.domain.samples import Exemplar
+from engine.quality.separation import Numbers, fit_axis, place_held_out, rank_auc
 from engine.text.embedding import Embedder, Vectors
 
 # Decimals of a place that stay, so that no choice hangs on the order in which numbers were added up.
@@ -25,6 +25,8 @@ NAMES_AUC = 0.85
 MIN_HEARD = 5
 # An axis that does no better on seeds that it was not shown is not trusted alone.
 MIN_AUC = 0.6
+# A text one standard deviation from the middle is drawn at .82.
+STEEPNESS = 1.5
 
 
 def place_exemplars(
@@ -74,6 +76,20 @@ def name_pole(trait: Trait, pole: Pole) -> list[str]:
     return [label, f"{trait.name}: {label}", *trait.paraphrase(pole)]
 
 
+def lean_exemplars(model: Model, exemplars: Sequence[Exemplar], embedder: Embedder) -> dict[str, float]:
+    """The lean of each exemplar with a text, rejected ones too, by its key, trait by trait.
+
+    By the axis from the seeds, or from the poles' names, alone: the judge in context has not heard what the rules
+    rejected.
+    """
+    leans: dict[str, float] = {}
+    for trait in model.traits:
+        group = [exemplar for exemplar in exemplars if exemplar.trait == trait.key and exemplar.text]
+        unheard = place_exemplars(model, trait, group, None, embedder)
+        leans |= {key: round(_squash(STEEPNESS * place), 4) for key, place in unheard.items()}
+    return leans
+
+
 def _hear_own(exemplars: Sequence[Exemplar], vectors: Vectors) -> tuple[Numbers, float | None]:
     """Where the exemplars themselves place one another, and how well: what a topic is not is no name to go by."""
     positive = [exemplar.pole == "positive" for exemplar in exemplars]
@@ -104,3 +120,7 @@ def _add_voices(voices: Sequence[tuple[Numbers, float | None]], count: int) -> N
             total = total + weight * (values - values.mean()) / spread
             squares += weight**2
     return np.round(total / math.sqrt(squares), DECIMALS) if squares else total
+
+
+def _squash(value: float) -> float:
+    return 1 / (1 + math.exp(-max(-30.0, min(30.0, value))))

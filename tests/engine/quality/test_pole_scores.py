@@ -5,7 +5,7 @@ from fakes.builders import make_exemplar, make_model, make_seeds, make_trait
 from fakes.word_vectors import WordVectors
 
 from engine.domain.model import POLES, Seed
-from engine.placing import MIN_HEARD, NAMES_AUC, fit_reference, name_pole, place_exemplars
+from engine.quality.pole_scores import MIN_HEARD, NAMES_AUC, fit_reference, name_pole, place_exemplars
 from engine.text.embedding import SentenceEncoder
 
 TRAIT = make_trait()

@@ -1,14 +1,14 @@
 """The probe: can what was chosen be learned, and which of it lies on the other pole's side?
 
 Cross-validated separation of a trait's poles by a linear axis on offline embeddings, the form in which the platform
-itself scores (``engine/axis.py``).
+itself scores (``engine/quality/separation.py``).
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from engine.axis import place_held_out, rank_auc
 from engine.domain.samples import Exemplar
+from engine.quality.separation import place_held_out, rank_auc
 from engine.text.embedding import Embedder
 
 # How far on the other side a text has to lie, in halves of the distance between the poles. Of human-labelled sets with
