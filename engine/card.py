@@ -6,7 +6,7 @@ import yaml
 
 from engine.domain.model import Model, Pole, Pool
 from engine.domain.samples import SAMPLE_SCHEMA, Row, RunStamp
-from engine.held_out import choose_pool
+from engine.planning.held_out import choose_pool
 from engine.text.markdown import render_markdown
 
 TEMPLATE = "card.md.jinja"

@@ -9,12 +9,12 @@ import numpy as np
 
 from engine.domain.model import POLES, Pole
 from engine.domain.samples import Exemplar, Reason
-from engine.plan import Plan
+from engine.planning.plan import Plan
+from engine.planning.seed_variations import pick_evenly
+from engine.planning.subjects import count_shared_words
 from engine.spread import spread_out
-from engine.subjects import count_shared_words
 from engine.text.embedding import Vectors
 from engine.text.words import count_words, list_content_words
-from engine.variation import pick_evenly
 
 # How much farther, in standard deviations, the positive of a pair has to lie towards its pole than its negative.
 MIN_MARGIN = 0.5

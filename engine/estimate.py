@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from engine.bounds import bound_call
 from engine.calls import OUTLOOKS, CallKind, Example, Outlook, Spread, list_calls
-from engine.plan import Plan
+from engine.planning.plan import Plan
 from engine.prices import add_costs
 from engine.request import Endpoint, Request
 

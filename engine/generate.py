@@ -14,7 +14,7 @@ from engine.definitions.effort import Thinking
 from engine.domain.model import Model
 from engine.domain.samples import Exemplar, Reason
 from engine.errors import RequestRefusedError, RetryableProviderError
-from engine.plan import Cell, Plan
+from engine.planning.plan import Cell, Plan
 from engine.prices import add_costs
 from engine.prompting import (
     EXEMPLAR_SCHEMA,

@@ -15,21 +15,21 @@ from engine.domain.progress import Progress
 from engine.embedded import find_gguf, is_embedded, serve_embedded
 from engine.endpoints import check_prices, describe_endpoint, describe_fallbacks, describe_judge, limit_cost
 from engine.errors import UnsupportedError
-from engine.held_out import choose_pool, keep_apart
 from engine.jury import Jury
 from engine.limits import Limits
 from engine.llm import LitellmClient
-from engine.matters import split_matters
-from engine.plan import Plan, make_plan
+from engine.planning.held_out import choose_pool, keep_apart
+from engine.planning.plan import Plan, make_plan
+from engine.planning.scenarios import Packs, choose_lists
+from engine.planning.seed_variations import check_seeds, list_unusable
+from engine.planning.topic_subjects import split_matters
 from engine.prompting import prompts_version
 from engine.request import Endpoint
-from engine.scenario import Packs, choose_lists
 from engine.settings import SHIPPED_ROOT, Settings
 from engine.sharing import Shared
 from engine.store import check_writable, digest_sets, list_sets, read_attached
 from engine.text.embedding import Embedder
 from engine.turnstile import Turnstile
-from engine.variation import check_seeds, list_unusable
 
 EMBEDDED_PATIENCE_SECONDS = 10.0
 SCENARIOS_FOLDER = SHIPPED_ROOT / "data" / "scenarios"

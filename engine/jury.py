@@ -19,7 +19,7 @@ from engine.domain.samples import Exemplar
 from engine.domain.votes import Said, Vote, decide
 from engine.errors import RequestRefusedError, RetryableProviderError
 from engine.generate import strip_fence
-from engine.plan import Plan
+from engine.planning.plan import Plan
 from engine.prices import add_costs
 from engine.prompting import VOTE_SCHEMA, write_vote_prompt
 from engine.request import REFUSED, Endpoint, Reply, Request

@@ -6,7 +6,7 @@ from engine.calls import OUTLOOKS, CallKind, Spread, count_cells, plan_examples
 from engine.domain.model import POLES, Pole
 from engine.domain.samples import Scenario
 from engine.estimate import Amount, Estimate, estimate_plan
-from engine.plan import Plan
+from engine.planning.plan import Plan
 from engine.prompting import prompts_version
 from engine.request import Endpoint
 

@@ -12,13 +12,13 @@ from pathlib import Path
 import jinja2
 
 from engine.domain.model import Brief, Model, Pole, Seed, Trait
-from engine.plan import Cell, Plan
+from engine.planning.plan import Cell, Plan
+from engine.planning.scenarios import Length
+from engine.planning.seed_variations import list_usable
+from engine.planning.subjects import name_subjects
 from engine.request import Prompt
-from engine.scenario import Length
-from engine.subjects import name_subjects
 from engine.text.stylometry import measure_distance
 from engine.text.words import count_words
-from engine.variation import list_usable
 
 FOLDER = Path(__file__).parent / "prompts"
 CHAT_SHOTS = 4

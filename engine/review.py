@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from engine.choose import Choice, View, choose_exemplars
 from engine.domain.model import POLES, Model, Pole
 from engine.domain.samples import Exemplar
-from engine.plan import Hints, Plan
+from engine.planning.plan import Hints, Plan
 from engine.quality.pole_scores import place_exemplars
 from engine.quality.probe import Probe, probe_trait
 from engine.quality.shortcuts import Shortcut, find_shortcuts

@@ -8,14 +8,14 @@ from dataclasses import replace
 from engine.choose import Choice, choose_exemplars, keep_choice
 from engine.domain.model import POLES, Pole
 from engine.domain.samples import Exemplar
-from engine.plan import Cell, Hints, Plan, Spent, add_spent, plan_round
+from engine.planning.plan import Cell, Hints, Plan, Spent, add_spent, plan_round
+from engine.planning.seed_variations import count_uses
 from engine.quality.shortcuts import STRONG_AUC
 from engine.review import Review, choose_reviewed, make_hints, make_view
 from engine.screen import Screener
 from engine.text.embedding import Embedder
 from engine.text.language import expect_language, name_language
 from engine.text.near_duplicates import DuplicatePair
-from engine.variation import count_uses
 
 # A word that most texts of a pole have would else ask for the whole quota once more.
 MAX_REPLACED = 0.25

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from engine.domain.model import Pole, Trait
 from engine.domain.samples import Reason
-from engine.scenario import Length
+from engine.planning.scenarios import Length
 from engine.text.language import find_other_language
 from engine.text.words import FUNCTION_WORDS, TERMINAL, count_words, normalise, split_words, word_runs
 

@@ -5,14 +5,14 @@ from dataclasses import replace
 
 from engine.domain.model import Model
 from engine.domain.samples import Exemplar, Reason
-from engine.held_out import OtherSide, list_other_side, turn_to_pool
-from engine.plan import Plan
+from engine.planning.held_out import OtherSide, list_other_side, turn_to_pool
+from engine.planning.plan import Plan
+from engine.planning.seed_variations import VoiceCheck
 from engine.prompting import FOLDER as PROMPTS_FOLDER
 from engine.rules import COMMON_RUN, Context, find_fault
 from engine.text.language import expect_language
 from engine.text.near_duplicates import DuplicatePair, Match, NearTexts
 from engine.text.words import TERMINAL, word_runs
-from engine.variation import VoiceCheck
 
 # Seeds end in a terminal mark "as a rule" from this share on.
 MARKED_SHARE = 0.9

@@ -9,9 +9,9 @@ from engine.definitions.lifecycle import read_lifecycle
 from engine.definitions.loader import list_handles, load_model, load_outline
 from engine.domain.model import Effort, SynthType, check_handle
 from engine.errors import UnsupportedError
-from engine.held_out import choose_pool
 from engine.listing import count_samples
-from engine.plan import digest_definition
+from engine.planning.held_out import choose_pool
+from engine.planning.plan import digest_definition
 from engine.settings import Settings
 from engine.store import StoredSet, list_sets
 

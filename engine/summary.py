@@ -15,10 +15,11 @@ from engine.costs import Bill, describe_costs, make_bill, sum_costs
 from engine.domain.model import POLES, Model, Pole, digest_text
 from engine.domain.samples import Exemplar, Row, RunStamp, make_id, make_row
 from engine.domain.votes import count_votes
-from engine.held_out import choose_pool
 from engine.judge import is_heard
 from engine.notes import list_notes
-from engine.plan import digest_definition
+from engine.planning.held_out import choose_pool
+from engine.planning.plan import digest_definition
+from engine.planning.scenarios import measure_coverage
 from engine.prompting import prompts_version
 from engine.quality.diversity import PoleVariety, measure_texts
 from engine.quality.pole_scores import lean_exemplars
@@ -26,7 +27,6 @@ from engine.quality.verdict import Verdict
 from engine.report import PoleCount, ReportData, render_report
 from engine.rounds import Rounds
 from engine.sample_set import CARD, REPORT, VERDICT, SampleSet
-from engine.scenario import measure_coverage
 from engine.screen import count_reasons
 from engine.text.embedding import Embedder
 from engine.text.language import expect_language

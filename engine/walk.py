@@ -7,8 +7,8 @@ from engine.generate import generate_cell, propose_subjects
 from engine.job import SCENARIOS_FOLDER, Job, plan_job
 from engine.judge import MIN_AUC, audition, judge_standing
 from engine.jury import Jury
+from engine.planning.scenarios import load_packs
 from engine.rounds import Rounds
-from engine.scenario import load_packs
 from engine.screen import Screener
 from engine.system.task_groups import run_together
 from engine.text.embedding import Embedder

@@ -12,7 +12,7 @@ from great_expectations.expectations.expectation import BatchExpectation
 from great_expectations.expectations.metrics.metric_provider import metric_value
 from great_expectations.expectations.metrics.table_metric_provider import TableMetricProvider
 
-from engine.held_out import OtherSide, form_subject
+from engine.planning.held_out import OtherSide, form_subject
 from engine.text.near_duplicates import find_pairs, jaccard
 from engine.text.words import count_words, shingle
 
@@ -122,7 +122,7 @@ class ExpectNoNearDuplicates(RowsExpectation):
 
 
 class ExpectTextsToBeApart(RowsExpectation):
-    """No text of one ``side`` (``train``, ``eval``) is near to one of the other, as ``engine.held_out`` has it.
+    """No text of one ``side`` (``train``, ``eval``) is near to one of the other (``engine.planning.held_out``).
 
     ``members`` says which pairs count: ``new`` those with a row of this run, ``old`` those without.
     """

@@ -11,8 +11,8 @@ from engine.endpoints import check_prices, describe_endpoint, describe_judge, li
 from engine.errors import UnpricedError
 from engine.estimate_words import SUPPOSED, explain_estimate
 from engine.job import SCENARIOS_FOLDER, load_job, plan_job
+from engine.planning.scenarios import load_packs
 from engine.preview import Preview, preview_plan
-from engine.scenario import load_packs
 from engine.settings import Settings
 from engine.text.embedding import SentenceEncoder
 from engine.text.formatting import tell_cost

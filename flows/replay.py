@@ -4,6 +4,7 @@ from engine.costs import restore_bill
 from engine.domain.progress import LoggedProgress
 from engine.errors import ProviderError, ReplayError
 from engine.job import SCENARIOS_FOLDER, load_job, plan_job, read_pools
+from engine.planning.scenarios import load_packs
 from engine.replay import (
     Comparison,
     check_endpoint,
@@ -15,7 +16,6 @@ from engine.replay import (
     restore_stamp,
 )
 from engine.sample_set import SampleSet
-from engine.scenario import load_packs
 from engine.settings import Settings
 from engine.store import StoredSet, write_set
 from engine.summary import make_sample_set

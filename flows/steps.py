@@ -15,7 +15,7 @@ from engine.domain.progress import Progress
 from engine.domain.samples import Exemplar, RunStamp
 from engine.job import Job
 from engine.jury import Jury
-from engine.plan import Cell
+from engine.planning.plan import Cell
 from engine.quality.verdict import Verdict
 from engine.rounds import Rounds
 from engine.settings import Settings

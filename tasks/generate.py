@@ -10,7 +10,7 @@ from prefect.cache_policies import NO_CACHE
 from engine.asking import Asker
 from engine.domain.samples import Exemplar
 from engine.generate import generate_cell
-from engine.plan import Cell
+from engine.planning.plan import Cell
 from engine.rounds import Rounds
 from engine.system.task_groups import run_together
 from tasks.names import name_batch

@@ -9,7 +9,7 @@ from fakes.site import clear_environment
 
 LOOK = """
 from engine.job import SCENARIOS_FOLDER, load_job
-from engine.scenario import load_packs
+from engine.planning.scenarios import load_packs
 from engine.settings import read_settings
 from flows.prefect_file import read_prefect_file
 from engine.prompting import prompts_version

@@ -13,7 +13,7 @@ from engine.definitions.effort import choose_effort
 from engine.definitions.lifecycle import read_lifecycle
 from engine.definitions.loader import check_traits, load_model, load_outline
 from engine.domain.model import EFFORTS, Effort, SynthType
-from engine.variation import check_seeds, has_seeds
+from engine.planning.seed_variations import check_seeds, has_seeds
 from flows.api.answers import SynthesizeAnswer
 from flows.api.enqueue import enqueue
 from flows.api.errors import ApiError

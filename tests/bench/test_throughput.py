@@ -21,13 +21,13 @@ from engine.domain.model import POLES
 from engine.domain.samples import SAMPLE_SCHEMA, Exemplar, make_sample_table
 from engine.generate import generate_cell
 from engine.limits import Limits
-from engine.plan import Cell
+from engine.planning.plan import Cell
+from engine.planning.scenarios import choose_lists, load_packs
 from engine.quality.diversity import PoleVariety
 from engine.quality.verdict import Verdict
 from engine.request import Reply, Request
 from engine.rounds import Rounds
 from engine.sample_set import SAMPLES
-from engine.scenario import choose_lists, load_packs
 from engine.screen import Screener
 from engine.settings import PROJECT_ROOT, RepliesPlace
 from engine.store import StoredSet, write_set

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from engine.choose import MIN_MARGIN, Choice, View, choose_exemplars, keep_choice
 from engine.domain.model import POLES, Pole
 from engine.domain.samples import Exemplar, Reason
-from engine.plan import Plan
+from engine.planning.plan import Plan
 
 CLARITY = ("clarity", "positive"), ("clarity", "negative")
 

@@ -22,7 +22,7 @@ from engine.domain.votes import Said, count_votes
 from engine.errors import BudgetError, CredentialsError, ProviderUnavailableError
 from engine.jury import VOTE_TOKENS, Jury, choose_first, read_ballot
 from engine.limits import Limits
-from engine.plan import Plan
+from engine.planning.plan import Plan
 from engine.prices import Price
 from engine.prompting import VOTE_SCHEMA, write_vote_prompt
 from engine.request import REFUSED, Endpoint, Reply, Request

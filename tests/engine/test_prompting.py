@@ -24,7 +24,9 @@ from fakes.builders import (
 from engine.definitions.effort import Level
 from engine.definitions.loader import list_handles, load_model
 from engine.domain.model import POLES, Brief, Model, Pole, Seed, Trait, TraitType
-from engine.plan import Cell, Hints, Plan, Spent, make_plan, plan_round
+from engine.planning.plan import Cell, Hints, Plan, Spent, make_plan, plan_round
+from engine.planning.scenarios import choose_lists, load_packs
+from engine.planning.subjects import name_subjects
 from engine.prompting import (
     CHAT_SHOTS,
     EXEMPLAR_SCHEMA,
@@ -40,9 +42,7 @@ from engine.prompting import (
     write_words_only,
 )
 from engine.request import Prompt
-from engine.scenario import choose_lists, load_packs
 from engine.settings import PROJECT_ROOT
-from engine.subjects import name_subjects
 
 MODELS = str(PROJECT_ROOT / "data" / "models")
 PACKS = load_packs(PROJECT_ROOT / "data" / "scenarios")

@@ -12,7 +12,7 @@ from fakes.workspace import HANDLE
 
 from engine.definitions.loader import load_model
 from engine.errors import HandleError, UnsupportedError
-from engine.plan import digest_definition
+from engine.planning.plan import digest_definition
 from engine.sample_set import SampleSet
 from engine.selection import Passed, Selection, list_selected, pass_over
 from engine.settings import Settings

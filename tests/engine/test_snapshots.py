@@ -16,7 +16,7 @@ import pytest
 from fakes.builders import make_cell, make_level, make_model, make_seeds, make_test_plan, make_trait
 
 from engine.domain.model import POLES, Brief, Pole, TraitType
-from engine.plan import Plan
+from engine.planning.plan import Plan
 from engine.prompting import (
     EXEMPLAR_SCHEMA,
     write_chat_prompt,

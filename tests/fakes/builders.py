@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from engine.definitions.effort import Level
 from engine.domain.model import Brief, Model, Pole, Seed, Trait
 from engine.domain.samples import Exemplar, Reason, RunStamp, Scenario
-from engine.plan import Cell, Plan, make_plan
-from engine.scenario import Length, Lists
+from engine.planning.plan import Cell, Plan, make_plan
+from engine.planning.scenarios import Length, Lists
 
 SUBJECTS = ("rotating a key", "moving a database", "sharing a folder", "closing a ticket", "renewing a domain")
 AUDIENCES = ("a new colleague", "an administrator")

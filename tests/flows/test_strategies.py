@@ -28,10 +28,10 @@ from fakes.workspace import (
 from engine.domain.model import POLES, Pool, digest_text
 from engine.domain.samples import RunStamp, Scenario, make_row
 from engine.errors import GateError
+from engine.planning.seed_variations import AS_SEED
 from engine.sample_set import CARD, REPORT, VERDICT, SampleSet
 from engine.store import list_sets, write_set
 from engine.text.stylometry import find_drift
-from engine.variation import AS_SEED
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 

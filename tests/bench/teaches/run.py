@@ -28,9 +28,9 @@ from engine.judge import judge_standing
 from engine.jury import Jury
 from engine.limits import Limits
 from engine.llm import LitellmClient
+from engine.planning.scenarios import load_packs
 from engine.quality.diversity import measure_texts
 from engine.rounds import Rounds
-from engine.scenario import load_packs
 from engine.screen import Screener
 from engine.settings import PROJECT_ROOT
 from engine.text.embedding import SentenceEncoder

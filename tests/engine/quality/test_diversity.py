@@ -10,8 +10,8 @@ from fakes.builders import LISTS, NEGATIVE_SEEDS, POSITIVE_SEEDS
 from fakes.word_vectors import WordVectors
 
 from engine.domain.samples import Scenario
+from engine.planning.scenarios import measure_coverage
 from engine.quality.diversity import GRAMS, SIZE, Coverage, Variety, measure_texts
-from engine.scenario import measure_coverage
 from engine.text.embedding import SentenceEncoder
 
 WHO = "Anna Bert Clara David Emma Farid Greta Henry Ingrid Jonas Karin Louis Maria Nadia Oscar Paula".split()

@@ -14,7 +14,7 @@ from engine.definitions.loader import list_handles, load_model
 from engine.domain.model import Brief
 from engine.domain.samples import Scenario
 from engine.errors import DefinitionError
-from engine.scenario import Lists, Packs, choose_lists, draw_scenarios, load_packs
+from engine.planning.scenarios import Lists, Packs, choose_lists, draw_scenarios, load_packs
 from engine.settings import PROJECT_ROOT
 from engine.text.words import count_words
 

@@ -14,8 +14,8 @@ from engine.definitions.yaml_document import parse_yaml
 from engine.domain.model import Model
 from engine.domain.samples import Scenario
 from engine.errors import DefinitionError, Problem, StoreError
+from engine.planning.subjects import count_shared_words, name_subjects, read_domains
 from engine.quality.diversity import Coverage
-from engine.subjects import count_shared_words, name_subjects, read_domains
 
 LENGTHS_FILE = "lengths.yaml"
 FALLBACK_PACK = "everyday"

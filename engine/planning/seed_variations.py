@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from engine.domain.model import POLES, Model, Pole, Seed, Skipped, Trait
 from engine.domain.samples import Exemplar
 from engine.errors import NoSeedsError
-from engine.scenario import Length
+from engine.planning.scenarios import Length
 from engine.text.stylometry import MAX_LENGTH, MIN_LENGTH, Habits, find_drift, measure_habits, share_content
 from engine.text.words import count_words
 

@@ -10,9 +10,9 @@ from dataclasses import replace
 import numpy as np
 
 from engine.domain.model import POLES, Model, Trait
+from engine.planning.scenarios import Lists, Matters, Packs, rank_packs
 from engine.quality.pole_scores import name_pole
 from engine.quality.separation import Numbers
-from engine.scenario import Lists, Matters, Packs, rank_packs
 from engine.text.embedding import Embedder
 
 # Beside its own pack a model has the subjects of so many that fit it next, for what is not of the topic.

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from engine.definitions.effort import Level
 from engine.domain.model import POLES, Attached, Brief, Model, Pole, SynthType, TraitType
-from engine.plan import Cell, Plan, Spent, add_spent, make_plan, plan_round
-from engine.scenario import Length, Lists
+from engine.planning.plan import Cell, Plan, Spent, add_spent, make_plan, plan_round
+from engine.planning.scenarios import Length, Lists
 
 MODES = ("Verbs turned into nouns.", "Two dates for one thing.", "Blame.", "Advice without an object.", "Hedges.")
 BRIEF = Brief(intent=("Find what is clear.",), failure_modes=MODES)

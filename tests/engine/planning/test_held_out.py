@@ -17,11 +17,11 @@ from fakes.builders import (
 
 from engine.domain.model import SYNTH_TYPES, Attached, Model, SynthType
 from engine.domain.samples import Exemplar, Row, make_row
-from engine.held_out import OtherSide, choose_pool, keep_apart, list_other_side, make_sides_frame, turn_to_pool
 from engine.job import read_pools
-from engine.plan import Plan, make_plan
+from engine.planning.held_out import OtherSide, choose_pool, keep_apart, list_other_side, make_sides_frame, turn_to_pool
+from engine.planning.plan import Plan, make_plan
+from engine.planning.scenarios import load_packs
 from engine.sample_set import SampleSet
-from engine.scenario import load_packs
 from engine.screen import Screener
 from engine.store import list_sets, write_set
 

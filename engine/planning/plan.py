@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass, field, replace
 from engine.definitions.effort import Level
 from engine.domain.model import POLES, Model, Pole, Seed, SynthType, Trait
 from engine.domain.samples import Scenario
-from engine.scenario import Length, Lists, draw_scenarios
-from engine.variation import AS_SEED, SeedKey, Turns, Uses, bound_length, count_uses, make_key
+from engine.planning.scenarios import Length, Lists, draw_scenarios
+from engine.planning.seed_variations import AS_SEED, SeedKey, Turns, Uses, bound_length, count_uses, make_key
 
 Lack = Mapping[tuple[str, Pole], int]
 

@@ -3,7 +3,7 @@
 import pytest
 
 from engine.domain.model import Brief
-from engine.subjects import MAX_SUBJECT_WORDS, count_shared_words, name_subjects, read_domains
+from engine.planning.subjects import MAX_SUBJECT_WORDS, count_shared_words, name_subjects, read_domains
 
 
 def test_subject_is_the_run_of_words_that_tells_a_text_from_the_others() -> None:

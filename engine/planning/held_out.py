@@ -12,8 +12,8 @@ import pandas as pd
 
 from engine.domain.model import Attached, Model, Pool, SynthType
 from engine.domain.samples import Row
-from engine.scenario import Lists, Matters, Packs, rank_packs
-from engine.subjects import name_subjects
+from engine.planning.scenarios import Lists, Matters, Packs, rank_packs
+from engine.planning.subjects import name_subjects
 from engine.text.near_duplicates import Nearness, NearTexts
 from engine.text.words import normalise, word_runs
 

@@ -1,0 +1,1 @@
+"""Which exemplars to ask for: cells in pairs that share a scenario."""
