@@ -10,9 +10,9 @@ from engine.calling import ENDING, GONE, MAX_ATTEMPTS, Caller
 from engine.domain.progress import CallBegun, CallEnded, Noticed, Progress
 from engine.errors import ProviderError, RetryableProviderError, StoreError
 from engine.limits import Limits
+from engine.llm.request import Client, Endpoint, Reply, Request
 from engine.pace import Pace
 from engine.replies import KeptReplies, open_replies
-from engine.request import Client, Endpoint, Reply, Request
 from engine.settings import RepliesPlace
 from engine.system.log_context import about
 from engine.turnstile import OpenTurnstile, Turnstile

@@ -3,8 +3,8 @@
 import json
 from dataclasses import dataclass
 
-from engine.request import Endpoint, Request
-from engine.thinking import count_most_tokens
+from engine.llm.reasoning import count_most_tokens
+from engine.llm.request import Endpoint, Request
 
 # What wraps the messages: roles, separators, the words around a schema. OpenAI counts 3 tokens a message and 3 a reply.
 WRAPPING_TOKENS = 400

@@ -24,11 +24,11 @@ from engine.errors import (
     RetryableProviderError,
 )
 from engine.limits import Limits
+from engine.llm.prices import FREE
+from engine.llm.request import REFUSED, Client, Reply, Request
 from engine.pace import FIRST_PATIENCE_SECONDS, SILENT_CALLS, Pace
-from engine.prices import FREE
 from engine.prompting import write_words_only
 from engine.replies import KeptReplies
-from engine.request import REFUSED, Client, Reply, Request
 from engine.system.log_context import read_about
 from engine.turnstile import Turnstile
 

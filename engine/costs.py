@@ -6,7 +6,7 @@ from typing import Any
 
 from engine.domain.model import POLES, Pole
 from engine.limits import Limits
-from engine.prices import add_costs
+from engine.llm.prices import add_costs
 from engine.rounds import Rounds
 
 # A billionth of a dollar: what adding up many floats leaves beyond that is noise.

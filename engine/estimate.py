@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from engine.bounds import bound_call
 from engine.calls import OUTLOOKS, CallKind, Example, Outlook, Spread, list_calls
+from engine.llm.prices import add_costs
+from engine.llm.request import Endpoint, Request
 from engine.planning.plan import Plan
-from engine.prices import add_costs
-from engine.request import Endpoint, Request
 
 # Prompts of the catalogue have 4.2 to 4.7 characters a token by the tokenizers at hand (cl100k_base, o200k_base and
 # Anthropic's old one); newer ones cut finer. Not every provider's tokenizer is to be had offline, so this is a ratio.

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from engine.calls import Outlook
 from engine.errors import BudgetError, SharedBudgetError
 from engine.estimate import Estimate, estimate_rest
-from engine.prices import find_price
-from engine.request import Endpoint
+from engine.llm.prices import find_price
+from engine.llm.request import Endpoint
 from engine.text.formatting import count_noun, tell_cost
 
 SUPPOSED: dict[Outlook, str] = {

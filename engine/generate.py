@@ -14,8 +14,9 @@ from engine.definitions.effort import Thinking
 from engine.domain.model import Model
 from engine.domain.samples import Exemplar, Reason
 from engine.errors import RequestRefusedError, RetryableProviderError
+from engine.llm.prices import add_costs
+from engine.llm.request import REFUSED, Prompt, Reply, Request, Style
 from engine.planning.plan import Cell, Plan
-from engine.prices import add_costs
 from engine.prompting import (
     EXEMPLAR_SCHEMA,
     SUBJECT_SCHEMA,
@@ -24,7 +25,6 @@ from engine.prompting import (
     write_subjects_prompt,
     write_words_only,
 )
-from engine.request import REFUSED, Prompt, Reply, Request, Style
 from engine.system.log_context import about
 from engine.text.words import TERMINAL, count_words
 

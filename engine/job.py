@@ -9,22 +9,22 @@ from engine.asking import Asker
 from engine.definitions.effort import Level, choose_effort, load_level
 from engine.definitions.lifecycle import check_draft
 from engine.definitions.loader import load_model
-from engine.discreet import DiscreetClient
 from engine.domain.model import EFFORTS, SYNTH_TYPES, Effort, Model, Pool, SynthType
 from engine.domain.progress import Progress
-from engine.embedded import find_gguf, is_embedded, serve_embedded
-from engine.endpoints import check_prices, describe_endpoint, describe_fallbacks, describe_judge, limit_cost
 from engine.errors import UnsupportedError
 from engine.jury import Jury
 from engine.limits import Limits
-from engine.llm import LitellmClient
+from engine.llm.client import LitellmClient
+from engine.llm.embedded_model import find_gguf, is_embedded, serve_embedded
+from engine.llm.endpoints import check_prices, describe_endpoint, describe_fallbacks, describe_judge, limit_cost
+from engine.llm.redaction import DiscreetClient
+from engine.llm.request import Endpoint
 from engine.planning.held_out import choose_pool, keep_apart
 from engine.planning.plan import Plan, make_plan
 from engine.planning.scenarios import Packs, choose_lists
 from engine.planning.seed_variations import check_seeds, list_unusable
 from engine.planning.topic_subjects import split_matters
 from engine.prompting import prompts_version
-from engine.request import Endpoint
 from engine.settings import SHIPPED_ROOT, Settings
 from engine.sharing import Shared
 from engine.store import check_writable, digest_sets, list_sets, read_attached

@@ -19,10 +19,10 @@ from engine.domain.samples import Exemplar
 from engine.domain.votes import Said, Vote, decide
 from engine.errors import RequestRefusedError, RetryableProviderError
 from engine.generate import strip_fence
+from engine.llm.prices import add_costs
+from engine.llm.request import REFUSED, Endpoint, Reply, Request
 from engine.planning.plan import Plan
-from engine.prices import add_costs
 from engine.prompting import VOTE_SCHEMA, write_vote_prompt
-from engine.request import REFUSED, Endpoint, Reply, Request
 from engine.system.log_context import about
 from engine.system.task_groups import run_together
 

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from engine.errors import BudgetError
+from engine.llm.request import Endpoint, Reply
 from engine.purse import Purse
 from engine.replies import Lost
-from engine.request import Endpoint, Reply
 
 
 class Limits:

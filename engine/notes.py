@@ -2,8 +2,8 @@
 
 from engine.definitions.effort import Level
 from engine.domain.model import Model
-from engine.embedded import is_embedded
-from engine.request import Endpoint
+from engine.llm.embedded_model import is_embedded
+from engine.llm.request import Endpoint
 
 
 def list_notes(model: Model, level: Level, endpoint: Endpoint) -> tuple[str, ...]:

@@ -12,11 +12,11 @@ from pathlib import Path
 import jinja2
 
 from engine.domain.model import Brief, Model, Pole, Seed, Trait
+from engine.llm.request import Prompt
 from engine.planning.plan import Cell, Plan
 from engine.planning.scenarios import Length
 from engine.planning.seed_variations import list_usable
 from engine.planning.subjects import name_subjects
-from engine.request import Prompt
 from engine.text.stylometry import measure_distance
 from engine.text.words import count_words
 

@@ -11,15 +11,15 @@ from engine.definitions.effort import Level
 from engine.domain.model import digest_text
 from engine.domain.progress import LoggedProgress
 from engine.domain.samples import RunStamp
-from engine.embedded import is_embedded
-from engine.endpoints import describe_endpoint, describe_judge
 from engine.errors import InputError, ReplayError, RequestRefusedError
 from engine.job import Job
 from engine.jury import Jury
 from engine.limits import Limits
-from engine.llm import LitellmClient
-from engine.redact import hide_credentials
-from engine.request import Endpoint, Reply, Request
+from engine.llm.client import LitellmClient
+from engine.llm.embedded_model import is_embedded
+from engine.llm.endpoints import describe_endpoint, describe_judge
+from engine.llm.redaction import hide_credentials
+from engine.llm.request import Endpoint, Reply, Request
 from engine.sample_set import DETACHED, MANIFEST, SAMPLES, SampleSet, render_detached, render_files
 from engine.seal import unseal
 from engine.settings import Settings

@@ -13,10 +13,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from engine.group_writer import GroupWriter
+from engine.llm.request import Reply
 from engine.plan_store import PlanStore
 from engine.replies_file import Begun, Change, Dropped, Kept, RepliesFile
 from engine.replies_tables import SHARED_TABLES, TABLES
-from engine.request import Reply
 from engine.segments import NOTHING
 from engine.settings import RepliesPlace
 from engine.shared_replies import SharedReplies

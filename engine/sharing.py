@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from engine.embedded import serve_embedded
+from engine.llm.embedded_model import serve_embedded
+from engine.llm.request import Endpoint
 from engine.pace import Pace
 from engine.purse import Purse
-from engine.request import Endpoint
 
 
 class Shared:

@@ -8,9 +8,9 @@ from prefect.exceptions import ObjectNotFound
 from pydantic import SecretStr
 
 from engine.definitions.effort import Level
-from engine.embedded import is_embedded
-from engine.endpoints import describe_judge
 from engine.errors import CredentialsError, OrchestratorError
+from engine.llm.embedded_model import is_embedded
+from engine.llm.endpoints import describe_judge
 from engine.settings import Settings
 
 Logger = logging.Logger | logging.LoggerAdapter[logging.Logger]

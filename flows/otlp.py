@@ -16,7 +16,7 @@ from opentelemetry.sdk.metrics.export import (
 )
 from opentelemetry.sdk.resources import Resource
 
-from engine.redact import redact_words
+from engine.llm.redaction import redact_words
 from engine.settings import CollectorSettings
 from flows.telemetry import Instruments
 

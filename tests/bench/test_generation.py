@@ -28,8 +28,8 @@ from fakes.site import Site, open_site, wait_until
 from fakes.workspace import ROOT, make_workspace
 
 from engine.generate import make_chat_request
+from engine.llm.request import Prompt
 from engine.planning.plan import Spent, plan_round
-from engine.request import Prompt
 
 CALLS = 500
 CONCURRENCY = 32

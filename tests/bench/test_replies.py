@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from engine.group_writer import GroupWriter
+from engine.llm.request import Reply
 from engine.replies import KeptReplies
-from engine.request import Reply
 from engine.settings import RepliesPlace
 
 WRITERS = 32

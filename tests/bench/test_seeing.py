@@ -17,7 +17,7 @@ from engine.asking import Asker
 from engine.domain.progress import Event, Tried
 from engine.errors import RateLimitedError
 from engine.limits import Limits
-from engine.request import Prompt, Reply, Request
+from engine.llm.request import Prompt, Reply, Request
 from engine.settings import CollectorSettings, RepliesPlace
 from engine.system.log_context import about
 from flows.json_lines import JsonConsole

@@ -22,10 +22,10 @@ import engine.uploader
 from engine.asking import Asker
 from engine.cache import count_kept
 from engine.limits import Limits
+from engine.llm.prices import FREE, Price
+from engine.llm.request import Endpoint, Prompt, Reply, Request
 from engine.plan_store import PlanStore
-from engine.prices import FREE, Price
 from engine.replies import KeptReplies
-from engine.request import Endpoint, Prompt, Reply, Request
 from engine.segments import read_count
 from engine.settings import RepliesPlace
 

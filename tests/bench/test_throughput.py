@@ -21,11 +21,11 @@ from engine.domain.model import POLES
 from engine.domain.samples import SAMPLE_SCHEMA, Exemplar, make_sample_table
 from engine.generate import generate_cell
 from engine.limits import Limits
+from engine.llm.request import Reply, Request
 from engine.planning.plan import Cell
 from engine.planning.scenarios import choose_lists, load_packs
 from engine.quality.diversity import PoleVariety
 from engine.quality.verdict import Verdict
-from engine.request import Reply, Request
 from engine.rounds import Rounds
 from engine.sample_set import SAMPLES
 from engine.screen import Screener

@@ -13,7 +13,7 @@ from chaos.faults import Fault, Script
 from chaos.ledger import Kind
 from fakes.provider import ASKED_POLE, CHOICE, POSITIVE_LABELS, Behaviour, answer, is_vote, read_judged
 
-from engine.prices import Price
+from engine.llm.prices import Price
 
 After = Literal["keep", "close", "reset", "hang", "drip"]
 

@@ -25,7 +25,7 @@ from chaos.answers import Answer, make_answer, read_kind, write_response
 from chaos.faults import FAULTLESS, Fault, Outage, Script, load_script
 from chaos.ledger import ANSWERED, GONE, Entry, read_ledger
 
-from engine.prices import Price, find_price
+from engine.llm.prices import Price, find_price
 
 ROOT = Path(__file__).parents[2]
 MODEL = "openai/gpt-4.1-mini"

@@ -15,8 +15,8 @@ from chaos.ledger import ANSWERED, GONE, Entry
 from fakes.workspace import TRAITS, Workspace, make_workspace
 
 from engine.domain.model import POLES
+from engine.llm.request import Reply
 from engine.replies import KeptReplies
-from engine.request import Reply
 from engine.sample_set import MANIFEST, REJECTED, SAMPLES
 from engine.settings import RepliesPlace
 

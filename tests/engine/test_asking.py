@@ -33,10 +33,10 @@ from engine.errors import (
     StoreError,
 )
 from engine.limits import Limits
-from engine.prices import Price
+from engine.llm.prices import Price
+from engine.llm.request import REFUSED, Endpoint, Prompt, Reply, Request
 from engine.prompting import EXEMPLAR_SCHEMA
 from engine.replies import KeptReplies
-from engine.request import REFUSED, Endpoint, Prompt, Reply, Request
 from engine.settings import RepliesPlace
 from engine.system.task_groups import run_together
 

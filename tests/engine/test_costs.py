@@ -22,7 +22,7 @@ from engine.costs import (
 )
 from engine.domain.model import POLES
 from engine.limits import Limits
-from engine.request import Reply
+from engine.llm.request import Reply
 from engine.rounds import Rounds
 from engine.screen import Screener
 

@@ -9,8 +9,8 @@ from fakes.client import CHAT, PLAIN
 from engine.bounds import bound_call
 from engine.calls import CallKind, Example, Spread, list_calls
 from engine.estimate import Amount, Estimate, estimate_kind, estimate_plan, estimate_rest, estimate_run
-from engine.prices import FREE, Price
-from engine.request import Prompt, Request
+from engine.llm.prices import FREE, Price
+from engine.llm.request import Prompt, Request
 
 PRICE = Price(input_usd=1e-6, output_usd=4e-6)
 PRICED = replace(CHAT, price=PRICE)

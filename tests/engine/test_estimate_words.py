@@ -10,7 +10,7 @@ from engine.calls import Spread
 from engine.errors import BudgetError
 from engine.estimate import Amount, Estimate, estimate_plan
 from engine.estimate_words import explain_budget, explain_estimate, tell_estimate
-from engine.prices import FREE, Price
+from engine.llm.prices import FREE, Price
 
 PRICED = replace(CHAT, name="openai/priced", price=Price(4e-7, 1.6e-6))
 JUDGE = replace(CHAT, name="openai/judge")

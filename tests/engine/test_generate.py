@@ -29,8 +29,8 @@ from engine.generate import (
     read_reply,
 )
 from engine.limits import Limits
+from engine.llm.request import REFUSED, Endpoint, Prompt, Reply, Request
 from engine.prompting import EXEMPLAR_SCHEMA, SUBJECT_SCHEMA, write_words_only
-from engine.request import REFUSED, Endpoint, Prompt, Reply, Request
 from engine.settings import RepliesPlace
 
 PROMPT = Prompt("Write 1 text.")

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from fakes.reply_writer import PLAN, make_reply
 
+from engine.llm.request import Reply
 from engine.replies import KeptReplies, Lost
-from engine.request import Reply
 from engine.settings import RepliesPlace
 
 OLD = [f"old-{number}" for number in range(250)]

@@ -9,10 +9,10 @@ from fakes.builders import make_level
 from fakes.client import HeardProgress
 from fakes.workspace import HANDLE, make_workspace
 
-from engine.endpoints import check_prices, describe_endpoint, describe_judge
 from engine.errors import FrozenModelError, ModelNotFoundError, NoSeedsError, UnknownModelError, UnpricedError
 from engine.job import load_job, open_jury
 from engine.limits import Limits
+from engine.llm.endpoints import check_prices, describe_endpoint, describe_judge
 from engine.settings import Settings
 
 HERE, THERE = "http://127.0.0.1:1/v1", "http://127.0.0.1:2/v1"

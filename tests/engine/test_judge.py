@@ -14,7 +14,7 @@ from engine.domain.samples import Exemplar
 from engine.errors import CredentialsError, ProviderUnavailableError
 from engine.judge import FLOOR, SURE_AUC, audition, can_judge, is_heard, judge_standing, read_odds
 from engine.limits import Limits
-from engine.request import Endpoint, Reply, Request
+from engine.llm.request import Endpoint, Reply, Request
 from engine.settings import RepliesPlace
 
 MODEL = make_model(seeds=make_seeds())

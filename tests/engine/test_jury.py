@@ -22,10 +22,10 @@ from engine.domain.votes import Said, count_votes
 from engine.errors import BudgetError, CredentialsError, ProviderUnavailableError
 from engine.jury import VOTE_TOKENS, Jury, choose_first, read_ballot
 from engine.limits import Limits
+from engine.llm.prices import Price
+from engine.llm.request import REFUSED, Endpoint, Reply, Request
 from engine.planning.plan import Plan
-from engine.prices import Price
 from engine.prompting import VOTE_SCHEMA, write_vote_prompt
-from engine.request import REFUSED, Endpoint, Reply, Request
 from engine.settings import RepliesPlace
 
 TEXT = "The battery lies in the second drawer."

@@ -3,7 +3,7 @@
 import itertools
 
 from engine.limits import Limits
-from engine.request import Reply
+from engine.llm.request import Reply
 
 
 def spend(*costs: float | None) -> Limits:

@@ -13,8 +13,8 @@ from engine.asking import Asker
 from engine.bounds import bound_call
 from engine.errors import BudgetError
 from engine.limits import Limits
-from engine.prices import Price
-from engine.request import Endpoint, Prompt, Reply, Request
+from engine.llm.prices import Price
+from engine.llm.request import Endpoint, Prompt, Reply, Request
 from engine.settings import RepliesPlace
 
 PLAN = "plan-1"

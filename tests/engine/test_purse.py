@@ -6,8 +6,8 @@ import pytest
 
 from engine.errors import BudgetError, SharedBudgetError
 from engine.limits import Limits
+from engine.llm.request import Reply
 from engine.purse import Purse
-from engine.request import Reply
 
 
 def make_purse(max_usd: float | None) -> Purse:

@@ -18,8 +18,8 @@ from fakes.s3 import S3, list_keys
 
 from engine.allowance import PATIENCE_SECONDS, STEP_CALLS
 from engine.errors import StoreError
+from engine.llm.request import Reply
 from engine.replies import KeptReplies, Lost, open_replies
-from engine.request import Reply
 from engine.segments import Segment, name_segment, pack_segment, read_token, unpack_segment
 from engine.settings import RepliesPlace
 from engine.system.filesystem import open_folder, write_whole

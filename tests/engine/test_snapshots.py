@@ -16,6 +16,7 @@ import pytest
 from fakes.builders import make_cell, make_level, make_model, make_seeds, make_test_plan, make_trait
 
 from engine.domain.model import POLES, Brief, Pole, TraitType
+from engine.llm.request import Prompt
 from engine.planning.plan import Plan
 from engine.prompting import (
     EXEMPLAR_SCHEMA,
@@ -25,7 +26,6 @@ from engine.prompting import (
     write_subjects_prompt,
     write_words_only,
 )
-from engine.request import Prompt
 
 FOLDER = Path(__file__).parent / "snapshots"
 RENEW = "RENEW_SNAPSHOTS"

@@ -13,8 +13,8 @@ from fakes.s3 import S3, list_keys
 
 from engine.cache import count_kept
 from engine.errors import StoreError
+from engine.llm.request import Reply
 from engine.replies import KeptReplies
-from engine.request import Reply
 from engine.settings import RepliesPlace
 from engine.stored_replies import RemovedSegments, clear_stored, count_stored, list_stored, prune_segments
 from engine.system.filesystem import open_folder, write_whole

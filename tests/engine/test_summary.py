@@ -19,9 +19,9 @@ from fakes.word_vectors import WordVectors
 from engine.asking import Asker
 from engine.domain.model import POLES
 from engine.limits import Limits
+from engine.llm.request import Reply
 from engine.quality.diversity import Coverage, measure_texts
 from engine.quality.verdict import Verdict
-from engine.request import Reply
 from engine.rounds import Rounds
 from engine.sample_set import REPORT, VERDICT
 from engine.screen import Screener

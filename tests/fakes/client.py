@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from engine.domain.progress import Event
-from engine.request import Endpoint, Reply, Request
+from engine.llm.request import Endpoint, Reply, Request
 
 CHAT = Endpoint(name="openai/test", model="openai/test", identity="openai/test@")
 PLAIN = Endpoint(name="embedded/test", model="text-completion-openai/test", identity="embedded:1", style="plain")

@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from engine.llm.request import Reply
 from engine.replies import KeptReplies
-from engine.request import Reply
 from engine.settings import RepliesPlace
 
 PLAN = "plan-1"

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from engine.cache import list_cache
+from engine.llm.request import Reply
 from engine.replies import KeptReplies
-from engine.request import Reply
 from engine.settings import RepliesPlace
 from flows.cli import main
 

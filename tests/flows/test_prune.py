@@ -18,8 +18,8 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from engine.cache import list_cache
 from engine.errors import StoreError
+from engine.llm.request import Reply
 from engine.replies import KeptReplies
-from engine.request import Reply
 from engine.sample_set import SAMPLES
 from engine.settings import RepliesPlace
 from flows.cli import main

@@ -24,7 +24,7 @@ from fakes.workspace import ROOT, Workspace, make_workspace, read_kept, read_rej
 from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL
 
 from engine.errors import CredentialsError, ExemplarsError, ProviderError
-from engine.redact import MARK
+from engine.llm.redaction import MARK
 from flows.credentials import SYNTH_BLOCK
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]

@@ -16,9 +16,9 @@ from engine.domain.progress import EstimateMade
 from engine.estimate import estimate_plan
 from engine.jury import Jury
 from engine.limits import Limits
-from engine.prices import FREE, Price
+from engine.llm.prices import FREE, Price
+from engine.llm.request import Reply
 from engine.replies import KeptReplies
-from engine.request import Reply
 from engine.rounds import Rounds
 from engine.screen import Screener
 from engine.settings import RepliesPlace, Settings

@@ -22,12 +22,12 @@ from engine.definitions.effort import load_level
 from engine.definitions.loader import load_model
 from engine.domain.model import POLES, Model
 from engine.domain.progress import LoggedProgress
-from engine.embedded import serve_embedded
 from engine.job import SCENARIOS_FOLDER, Job, plan_job
 from engine.judge import judge_standing
 from engine.jury import Jury
 from engine.limits import Limits
-from engine.llm import LitellmClient
+from engine.llm.client import LitellmClient
+from engine.llm.embedded_model import serve_embedded
 from engine.planning.scenarios import load_packs
 from engine.quality.diversity import measure_texts
 from engine.rounds import Rounds

@@ -15,11 +15,11 @@ from engine.definitions.effort import Thinking
 from engine.errors import RequestRefusedError
 from engine.generate import generate_cell, make_chat_request
 from engine.limits import Limits
-from engine.llm import LitellmClient
+from engine.llm.client import LitellmClient
+from engine.llm.reasoning import THINKING_TOKENS, write_options
+from engine.llm.request import Endpoint, Reply, Request
 from engine.prompting import EXEMPLAR_SCHEMA
-from engine.request import Endpoint, Reply, Request
 from engine.settings import RepliesPlace
-from engine.thinking import THINKING_TOKENS, write_options
 
 REQUEST = replace(make_chat_request(make_test_plan(), make_cell(), "English"), max_tokens=500)
 # litellm 1.110's budgets for Anthropic's models, below which max_tokens may not lie.

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from engine.definitions.effort import Thinking
-from engine.prices import Price
+from engine.llm.prices import Price
 
 Style = Literal["chat", "plain"]
 

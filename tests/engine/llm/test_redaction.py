@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from engine.redact import HEAD_LENGTH, MARK, find_secrets, hide_credentials, redact, redact_words
+from engine.llm.redaction import HEAD_LENGTH, MARK, find_secrets, hide_credentials, redact, redact_words
 
 KEY = 'sk-proj-9f/8A+w"x==_Zq7LmN0pR2tVbY4'
 PLAIN = "sk-proj-9f8Aw7LmN0pR2tVbY4dC6eG1hJ3kQ5"

@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 from engine.errors import ModelNotFoundError
-from engine.failures import CONNECT_SECONDS, FailureTranslator
-from engine.request import REFUSED, Endpoint, Reply, Request
+from engine.llm.provider_errors import CONNECT_SECONDS, FailureTranslator
+from engine.llm.reasoning import read_efforts, write_options
+from engine.llm.request import REFUSED, Endpoint, Reply, Request
 from engine.system.task_groups import cancel_once
-from engine.thinking import read_efforts, write_options
 
 
 class LitellmClient:

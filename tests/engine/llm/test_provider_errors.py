@@ -22,11 +22,11 @@ from engine.errors import (
     RateLimitedError,
     RetryableProviderError,
 )
-from engine.failures import _is_flagged, _may_be_billed, _parse_retry_after
 from engine.generate import make_chat_request
-from engine.llm import LitellmClient
-from engine.prices import find_price
-from engine.request import REFUSED, Endpoint, Reply
+from engine.llm.client import LitellmClient
+from engine.llm.prices import find_price
+from engine.llm.provider_errors import _is_flagged, _may_be_billed, _parse_retry_after
+from engine.llm.request import REFUSED, Endpoint, Reply
 
 TIMEOUT_SECONDS = 2.0
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)

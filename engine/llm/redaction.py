@@ -1,21 +1,24 @@
-"""Redacting: keys are taken out of what others say, in whatever spelling, before it is written anywhere."""
+"""Redaction: keys are taken out of what providers and libraries say, in any spelling, before it is written anywhere."""
 
 import base64
 import json
+import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
+from engine.errors import ExemplarsError, ProviderError
+from engine.llm.request import Client, Reply, Request
+
 # The screen rejects a text that has it, as one with a gap left to be filled in (engine/rules.py).
 MARK = "[redacted]"
-
 # Shorter ones, and short plain words, are what one sets for a server that checks no key.
 LEAST_LENGTH, LEAST_WORD = 8, 16
 # Providers show the beginning of a key that they refuse; `sk-proj-` and `sk-ant-` alone are nobody's.
 HEAD_LENGTH = 12
 _REST = r"(?:[\w\-.~+/=*…]*[\w\-~+/=*…])?"
-
 _KEY_NAMES = r"(?:api|access|auth|x-api|subscription|ocp-apim-subscription)?[-_]?(?:key|token|secret|signature|sig)"
 _QUERY_KEY = re.compile(rf"(?i)([?&]{_KEY_NAMES}=)[^&\s\"'<>#]+")
 _USER_INFO = re.compile(r"(?<=://)[^/@\s\"'<>]+(?=@)")
@@ -61,6 +64,48 @@ def find_secrets(key: str | None, url: str | None, environment: Mapping[str, str
     return tuple(sorted(filter(_is_secret, found), key=lambda text: (-len(text), text)))
 
 
+class CallError(Exception):
+    """What a library raised, told again without secrets: the cause of ours in a traceback."""
+
+
+class DiscreetClient:
+    """Passes calls on to a client, and takes the endpoint's secrets out of its replies and its errors.
+
+    Providers echo keys: in refusals, in headers that libraries quote, in replies. All that is logged, kept or attached
+    has come through here.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self.endpoint = client.endpoint
+        self._secrets = find_secrets(self.endpoint.api_key, self.endpoint.api_base, os.environ)
+
+    async def complete(self, request: Request) -> Reply:
+        """One reply, asked once; raises what the client raises."""
+        try:
+            reply = await self._client.complete(request)
+        except ExemplarsError as error:
+            self._hide(error)
+            raise
+        except Exception as error:
+            said = f"{self.endpoint.name} failed: {redact_words(_tell(error), self._secrets)}"
+            raise ProviderError(said, maybe_billed=True) from self._retell(error)
+        return replace(reply, text=redact(reply.text, self._secrets), finish=redact(reply.finish, self._secrets))
+
+    def _hide(self, error: ExemplarsError) -> None:
+        cause = error.__cause__ or error.__context__
+        error.args = (redact_words(str(error), self._secrets),)
+        error.__cause__ = self._retell(cause) if cause else None
+        error.__context__ = None
+
+    def _retell(self, error: BaseException) -> CallError:
+        """The error, with where it was raised, and what it came from likewise."""
+        told = CallError(redact_words(_tell(error), self._secrets)).with_traceback(error.__traceback__)
+        cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        told.__cause__ = self._retell(cause) if cause else None
+        return told
+
+
 def _is_secret(text: str) -> bool:
     return len(text) >= (LEAST_WORD if text.isalpha() else LEAST_LENGTH)
 
@@ -104,3 +149,7 @@ def _list_spellings(character: str) -> Collection[str]:
     escaped = json.dumps(character)[1:-1]
     numbered = f"\\u{ord(character):04x}"
     return dict.fromkeys((character, encoded, quote(character), escaped, numbered, f"\\{character}"))
+
+
+def _tell(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"

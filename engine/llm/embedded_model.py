@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from engine.errors import ModelNotFoundError, ProviderUnavailableError
-from engine.prices import FREE
-from engine.request import Endpoint
+from engine.llm.prices import FREE
+from engine.llm.request import Endpoint
 from engine.system.child_process import CompanionError, run_companion
 
 EMBEDDED = "embedded"

@@ -2,8 +2,8 @@
 
 import pytest
 
-from engine.llm import _import_litellm
-from engine.prices import FREE, Price, add_costs, find_price, may_think, parse_price
+from engine.llm.client import _import_litellm
+from engine.llm.prices import FREE, Price, add_costs, find_price, may_think, parse_price
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,11 @@ from dataclasses import replace
 from pydantic import SecretStr
 
 from engine.definitions.effort import Level
-from engine.embedded import describe_embedded, is_embedded
 from engine.errors import UnpricedError
-from engine.prices import find_price, may_think, parse_price
-from engine.redact import hide_credentials
-from engine.request import Endpoint
+from engine.llm.embedded_model import describe_embedded, is_embedded
+from engine.llm.prices import find_price, may_think, parse_price
+from engine.llm.redaction import hide_credentials
+from engine.llm.request import Endpoint
 from engine.settings import Settings
 
 

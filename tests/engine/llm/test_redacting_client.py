@@ -6,10 +6,9 @@ from dataclasses import replace
 import pytest
 from fakes.client import CHAT, Answer, FakeClient
 
-from engine.discreet import DiscreetClient
 from engine.errors import CredentialsError, ExemplarsError, ProviderError, RateLimitedError
-from engine.redact import MARK
-from engine.request import Prompt, Reply, Request
+from engine.llm.redaction import MARK, DiscreetClient
+from engine.llm.request import Prompt, Reply, Request
 
 KEY = "sk-proj-9f8Aw7LmN0pR2tVbY4dC6eG1hJ3kQ5"
 PASSWORD = "swordfish-17"
