@@ -12,7 +12,7 @@ from engine.errors import ProviderError, RetryableProviderError, StoreError
 from engine.limits import Limits
 from engine.llm.request import Client, Endpoint, Reply, Request
 from engine.pace import Pace
-from engine.replies import KeptReplies, open_replies
+from engine.replies.replies import KeptReplies, open_replies
 from engine.settings import RepliesPlace
 from engine.system.log_context import about
 from engine.turnstile import OpenTurnstile, Turnstile

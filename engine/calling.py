@@ -28,7 +28,7 @@ from engine.llm.prices import FREE
 from engine.llm.request import REFUSED, Client, Reply, Request
 from engine.pace import FIRST_PATIENCE_SECONDS, SILENT_CALLS, Pace
 from engine.prompting import write_words_only
-from engine.replies import KeptReplies
+from engine.replies.replies import KeptReplies
 from engine.system.log_context import read_about
 from engine.turnstile import Turnstile
 

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from engine.errors import BudgetError
 from engine.llm.request import Endpoint, Reply
 from engine.purse import Purse
-from engine.replies import Lost
+from engine.replies.replies import Lost
 
 
 class Limits:

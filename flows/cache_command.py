@@ -10,9 +10,9 @@ import typer
 from engine.errors import InputError, ModelBusyError, StoreError
 
 if TYPE_CHECKING:
-    from engine.cache import CachedPlan, Removed
+    from engine.replies.admin import CachedPlan, Removed
+    from engine.replies.remote_admin import RemovedSegments, StoredPlan
     from engine.settings import RepliesPlace
-    from engine.stored_replies import RemovedSegments, StoredPlan
 
 app = typer.Typer(no_args_is_help=True, help="Lists or clears the kept replies.")
 
@@ -22,8 +22,8 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print the same facts a
 @app.command("list")
 def list_command(as_json: JsonOption = False) -> None:
     """Lists the plans of which replies are kept, the longest unused first."""
-    from engine.cache import list_cache
-    from engine.stored_replies import list_stored
+    from engine.replies.admin import list_cache
+    from engine.replies.remote_admin import list_stored
 
     place = _find_place()
     plans, stored = list_cache(place.cache_dir), list_stored(place.uri) if place.uri else []
@@ -43,9 +43,9 @@ def clear_command(
     as_json: JsonOption = False,
 ) -> None:
     """Drops kept replies: a run that is not finished asks anew, and sets made from them cannot be replayed."""
-    from engine.cache import clear_cache, list_cache
     from engine.domain.model import check_handle
-    from engine.stored_replies import clear_stored
+    from engine.replies.admin import clear_cache, list_cache
+    from engine.replies.remote_admin import clear_stored
 
     if (handle is None) != everything:
         raise InputError(

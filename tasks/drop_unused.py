@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from engine.cache import prune_cache
 from engine.errors import StoreError
+from engine.replies.admin import prune_cache
 from engine.settings import Settings
 
 Log = logging.Logger | logging.LoggerAdapter[Any]

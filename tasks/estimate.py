@@ -7,12 +7,12 @@ from prefect import get_run_logger
 from prefect.runtime import flow_run
 
 from engine.asking import Asker
-from engine.cache import count_kept
 from engine.calls import OUTLOOKS
 from engine.domain.progress import EstimateMade, Progress
 from engine.estimate import Estimate, estimate_plan
 from engine.estimate_words import SUPPOSED, explain_estimate, tell_estimate
 from engine.jury import Jury
+from engine.replies.admin import count_kept
 from engine.rounds import Rounds
 from engine.settings import Settings
 from engine.text.formatting import tell_cost

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.group_writer import GroupWriter
 from engine.llm.request import Reply
-from engine.replies import KeptReplies
+from engine.replies.replies import KeptReplies
+from engine.replies.writer import GroupWriter
 from engine.settings import RepliesPlace
 
 WRITERS = 32

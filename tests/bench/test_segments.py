@@ -18,15 +18,15 @@ from bench.test_replies import make_reply
 from fakes.client import FakeClient, HeardProgress
 from fakes.s3 import BUCKET, S3, serve_s3
 
-import engine.uploader
+import engine.replies.uploader
 from engine.asking import Asker
-from engine.cache import count_kept
 from engine.limits import Limits
 from engine.llm.prices import FREE, Price
 from engine.llm.request import Endpoint, Prompt, Reply, Request
-from engine.plan_store import PlanStore
-from engine.replies import KeptReplies
-from engine.segments import read_count
+from engine.replies.admin import count_kept
+from engine.replies.remote_plan import PlanStore
+from engine.replies.replies import KeptReplies
+from engine.replies.segments import read_count
 from engine.settings import RepliesPlace
 
 CALLS = 1000
@@ -85,11 +85,11 @@ def measure(place: RepliesPlace, endpoint: Endpoint, s3: S3) -> Measured:
 def test_run_with_and_without_a_store(tmp_path: Path, s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
     ways: dict[str, tuple[Endpoint, int]] = {"no store": (UNPAID, 0), "no store, priced": (PRICED, 0)}
     ways |= {f"segments of {size}": (UNPAID, size) for size in SIZES}
-    ways |= {f"segments of {size}, priced": (PRICED, size) for size in (engine.uploader.SEGMENT_REPLIES,)}
+    ways |= {f"segments of {size}, priced": (PRICED, size) for size in (engine.replies.uploader.SEGMENT_REPLIES,)}
     found: dict[str, list[Measured]] = {name: [] for name in ways}
     for number in range(ROUNDS):
         for name, (endpoint, size) in ways.items():
-            monkeypatch.setattr(engine.uploader, "SEGMENT_REPLIES", size)
+            monkeypatch.setattr(engine.replies.uploader, "SEGMENT_REPLIES", size)
             uri = f"s3://{BUCKET}/{number}-{endpoint.price == FREE}-{size}" if size else None
             found[name].append(measure(RepliesPlace(str(tmp_path / f"{number} {name}"), uri), endpoint, s3))
     base = median(item.seconds for item in found["no store"])
@@ -114,7 +114,7 @@ def test_what_a_machine_takes_along_that_is_lost_at_random(
     rng = random.Random(20261126)
     print(f"\n{'replies':<10}{'lost on average':>16}{'at most':>9}{'in flight':>11}")
     for size in SIZES:
-        monkeypatch.setattr(engine.uploader, "SEGMENT_REPLIES", size)
+        monkeypatch.setattr(engine.replies.uploader, "SEGMENT_REPLIES", size)
         lost = asyncio.run(watch(RepliesPlace(str(tmp_path / str(size)), f"s3://{BUCKET}/lost-{size}"), rng))
         print(f"{size:<10}{mean(lost):>16.1f}{max(lost):>9}{CONCURRENCY:>11}")
         # What comes while a segment is on its way is beside it.

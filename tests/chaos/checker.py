@@ -16,7 +16,7 @@ from chaos.ledger import Entry
 from fakes.workspace import TRAITS, Workspace, count_poles, read_kept, read_manifest, read_rejected
 
 from engine.domain.model import POLES
-from engine.replies import KeptReplies
+from engine.replies.replies import KeptReplies
 from engine.sample_set import SAMPLES
 from engine.settings import RepliesPlace
 

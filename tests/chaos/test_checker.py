@@ -16,7 +16,7 @@ from fakes.workspace import TRAITS, Workspace, make_workspace
 
 from engine.domain.model import POLES
 from engine.llm.request import Reply
-from engine.replies import KeptReplies
+from engine.replies.replies import KeptReplies
 from engine.sample_set import MANIFEST, REJECTED, SAMPLES
 from engine.settings import RepliesPlace
 

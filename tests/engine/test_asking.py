@@ -36,7 +36,7 @@ from engine.limits import Limits
 from engine.llm.prices import Price
 from engine.llm.request import REFUSED, Endpoint, Prompt, Reply, Request
 from engine.prompting import EXEMPLAR_SCHEMA
-from engine.replies import KeptReplies
+from engine.replies.replies import KeptReplies
 from engine.settings import RepliesPlace
 from engine.system.task_groups import run_together
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from engine.llm.request import Reply
-from engine.replies import KeptReplies
+from engine.replies.replies import KeptReplies
 from engine.settings import RepliesPlace
 
 PLAN = "plan-1"

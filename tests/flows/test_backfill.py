@@ -34,7 +34,7 @@ from prefect.states import Cancelling
 
 from engine.errors import BackfillError, UnsupportedError
 from engine.ledger import BACKFILLS, Ledger, parse_ledger
-from engine.replies import KeptReplies
+from engine.replies.replies import KeptReplies
 from engine.settings import RepliesPlace, read_settings
 from flows.backfill import backfill
 from flows.replay import replay_run

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.cache import list_cache
 from engine.llm.request import Reply
-from engine.replies import KeptReplies
+from engine.replies.admin import list_cache
+from engine.replies.replies import KeptReplies
 from engine.settings import RepliesPlace
 from flows.cli import main
 

@@ -16,10 +16,10 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.client.schemas.sorting import ArtifactSort
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from engine.cache import list_cache
 from engine.errors import StoreError
 from engine.llm.request import Reply
-from engine.replies import KeptReplies
+from engine.replies.admin import list_cache
+from engine.replies.replies import KeptReplies
 from engine.sample_set import SAMPLES
 from engine.settings import RepliesPlace
 from flows.cli import main

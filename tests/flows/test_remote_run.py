@@ -11,10 +11,10 @@ from fakes.s3 import BUCKET, S3, list_keys, serve_s3
 from fakes.workspace import HANDLE, Workspace
 
 from engine.errors import StoreError
+from engine.replies.uploader import SEGMENT_REPLIES
 from engine.sample_set import MANIFEST
 from engine.store import list_sets, read_attached
 from engine.system.filesystem import open_folder
-from engine.uploader import SEGMENT_REPLIES
 from flows.cli import main
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.cache import list_cache
-from engine.plan_folder import TURN
-from engine.replies import KeptReplies
+from engine.replies.admin import list_cache
+from engine.replies.plan_folder import TURN
+from engine.replies.replies import KeptReplies
 from engine.settings import RepliesPlace, Settings
 from tasks.drop_unused import drop_unused
 

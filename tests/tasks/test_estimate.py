@@ -18,7 +18,7 @@ from engine.jury import Jury
 from engine.limits import Limits
 from engine.llm.prices import FREE, Price
 from engine.llm.request import Reply
-from engine.replies import KeptReplies
+from engine.replies.replies import KeptReplies
 from engine.rounds import Rounds
 from engine.screen import Screener
 from engine.settings import RepliesPlace, Settings

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from engine.errors import StoreError
-from engine.healing import is_damage, lacks_database, put_healed_in_place, write_healed
-from engine.plan_folder import PlanFolder
-from engine.replies_tables import BUSY_SECONDS, HANDLE, REPLIES, TABLES, connect, name_log, parse_reply, transaction
+from engine.replies.plan_folder import PlanFolder
+from engine.replies.repair import is_damage, lacks_database, put_healed_in_place, write_healed
+from engine.replies.tables import BUSY_SECONDS, HANDLE, REPLIES, TABLES, connect, name_log, parse_reply, transaction
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")

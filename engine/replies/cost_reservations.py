@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from engine.segments import NOTHING, Amount
+from engine.replies.segments import NOTHING, Amount
 
 # It is said for so many calls ahead, by the dearest so far: what a lost machine has said and not used counts as spent
 # for as long as the plan is kept.

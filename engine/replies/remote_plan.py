@@ -2,7 +2,7 @@
 
 ::
 
-    <uri>/plan=<plan id>/handle=<handle>/<opening>-<number>-<replies>.jsonl.zst  a segment (engine/segments.py)
+    <uri>/plan=<plan id>/handle=<handle>/<opening>-<number>-<replies>.jsonl.zst  a segment (engine/replies/segments.py)
                                          <opening>-<calls>-<usd>.begun           empty: what its calls may cost
                                          <opening>.used                          empty: when an old plan was opened
 
@@ -18,7 +18,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from engine.errors import StoreError
-from engine.segments import Amount, read_token
+from engine.replies.segments import Amount, read_token
 from engine.system.filesystem import list_below, open_folder, write_whole
 
 PLAN, HANDLE = "plan=", "handle="

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from fakes.reply_writer import PLAN, kill_after, start_writer
 
-from engine.cache import BYTES_PER_GB, Removed, clear_cache, count_kept, list_cache, prune_cache
 from engine.errors import StoreError
 from engine.llm.request import Reply
-from engine.plan_folder import REMOVED, TURN
-from engine.replies import KeptReplies
+from engine.replies.admin import BYTES_PER_GB, Removed, clear_cache, count_kept, list_cache, prune_cache
+from engine.replies.plan_folder import REMOVED, TURN
+from engine.replies.replies import KeptReplies
 from engine.settings import RepliesPlace
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)

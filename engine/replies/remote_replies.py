@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
-from engine.journal_segments import JournalSegments
-from engine.plan_store import Listing, PlanStore
-from engine.replies_file import Begun, Change, Dropped, Kept, RepliesFile
-from engine.segments import (
+from engine.replies.database import Begun, Change, Dropped, Kept, RepliesFile
+from engine.replies.journal import JournalSegments
+from engine.replies.remote_plan import Listing, PlanStore
+from engine.replies.segments import (
     NOTHING,
     Account,
     Amount,
@@ -17,7 +17,7 @@ from engine.segments import (
     sum_amounts,
     unpack_segment,
 )
-from engine.uploader import TOUCH_SECONDS, Notice, Uploader
+from engine.replies.uploader import TOUCH_SECONDS, Notice, Uploader
 
 # A segment takes a store some 20 ms, most of which is waiting.
 READERS = 8

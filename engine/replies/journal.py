@@ -5,9 +5,9 @@ import json
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 
-from engine.replies_file import RepliesFile
-from engine.replies_tables import STORE, parse_reply
-from engine.segments import Account, Amount, Segment, dump_account, load_account, name_segment, read_token
+from engine.replies.database import RepliesFile
+from engine.replies.segments import Account, Amount, Segment, dump_account, load_account, name_segment, read_token
+from engine.replies.tables import STORE, parse_reply
 
 
 class JournalSegments:

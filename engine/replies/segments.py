@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, field
 
 import pyarrow as pa
 
-from engine.replies_tables import parse_reply
+from engine.replies.tables import parse_reply
 
 FORMAT, VERSION = "exemplars-replies", 1
 _NAME = re.compile(r"(?P<token>[0-9a-f]{16})-(?P<number>[0-9]+)-(?P<replies>[0-9]+)\.jsonl\.zst")

@@ -16,14 +16,14 @@ import pytest
 from fakes.reply_writer import PLAN, WRITERS, kill_after, make_reply, read_begun, read_kept, start_writer
 from fakes.s3 import S3, list_keys
 
-from engine.allowance import PATIENCE_SECONDS, STEP_CALLS
 from engine.errors import StoreError
 from engine.llm.request import Reply
-from engine.replies import KeptReplies, Lost, open_replies
-from engine.segments import Segment, name_segment, pack_segment, read_token, unpack_segment
+from engine.replies.cost_reservations import PATIENCE_SECONDS, STEP_CALLS
+from engine.replies.replies import KeptReplies, Lost, open_replies
+from engine.replies.segments import Segment, name_segment, pack_segment, read_token, unpack_segment
+from engine.replies.uploader import CLOSE_SECONDS, RETRY_SECONDS, SEGMENT_REPLIES
 from engine.settings import RepliesPlace
 from engine.system.filesystem import open_folder, write_whole
-from engine.uploader import CLOSE_SECONDS, RETRY_SECONDS, SEGMENT_REPLIES
 
 pytestmark = pytest.mark.slow
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.allowance import Allowance
-from engine.journal_segments import JournalSegments
-from engine.plan_store import PlanStore
-from engine.segments import NOTHING, Account, Amount, Segment, pack_segment, sum_amounts
+from engine.replies.cost_reservations import Allowance
+from engine.replies.journal import JournalSegments
+from engine.replies.remote_plan import PlanStore
+from engine.replies.segments import NOTHING, Account, Amount, Segment, pack_segment, sum_amounts
 
 # A segment is put when so many replies wait, or one has waited so long: docs/decisions/023-replies-on-many-machines.md.
 SEGMENT_REPLIES = 32

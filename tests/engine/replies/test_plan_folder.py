@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.plan_folder import TURN, USERS, InUseError, PlanFolder, is_in_use, remove_folder
+from engine.replies.plan_folder import TURN, USERS, InUseError, PlanFolder, is_in_use, remove_folder
 
 
 def test_turn_is_held_by_one_at_a_time(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 from fakes.reply_writer import PLAN, make_reply
 
 from engine.llm.request import Reply
-from engine.replies import KeptReplies, Lost
+from engine.replies.replies import KeptReplies, Lost
 from engine.settings import RepliesPlace
 
 OLD = [f"old-{number}" for number in range(250)]

@@ -9,11 +9,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from engine.errors import StoreError
-from engine.plan_folder import REMOVED, TURN, InUseError, is_in_use, remove_folder
-from engine.replies_file import read_about
-from engine.replies_tables import REPLIES
+from engine.replies.database import read_about
+from engine.replies.plan_folder import REMOVED, TURN, InUseError, is_in_use, remove_folder
+from engine.replies.remote_admin import count_stored
+from engine.replies.tables import REPLIES
 from engine.settings import RepliesPlace
-from engine.stored_replies import count_stored
 
 BYTES_PER_GB = 10**9
 

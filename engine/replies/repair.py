@@ -4,8 +4,8 @@ import sqlite3
 from contextlib import suppress
 from pathlib import Path
 
-from engine.replies_tables import HANDLE, SHARED_TABLES, connect, name_log, parse_reply, transaction
-from engine.salvage import FILE_HEADER, read_rows
+from engine.replies.row_salvage import FILE_HEADER, read_rows
+from engine.replies.tables import HANDLE, SHARED_TABLES, connect, name_log, parse_reply, transaction
 
 # What SQLite says of a file that it cannot make sense of; all else is the fault of the disk, or of another process.
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)

@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 from pyarrow import fs
 
 from engine.errors import StoreError
-from engine.plan_store import FAILURES, HANDLE, PLAN, UNKNOWN
-from engine.segments import read_count, read_token
+from engine.replies.remote_plan import FAILURES, HANDLE, PLAN, UNKNOWN
+from engine.replies.segments import read_count, read_token
+from engine.replies.uploader import TOUCH_SECONDS
 from engine.system.filesystem import list_below, open_folder
-from engine.uploader import TOUCH_SECONDS
 
 # A plan takes a store some 50 ms to drop, most of which is waiting.
 REMOVERS = 8

@@ -16,8 +16,8 @@ from fakes.workspace import mount_disk
 
 from engine.errors import StoreError
 from engine.llm.request import Reply
-from engine.plan_folder import USERS
-from engine.replies import KeptReplies, Lost
+from engine.replies.plan_folder import USERS
+from engine.replies.replies import KeptReplies, Lost
 from engine.settings import RepliesPlace
 
 REPLY = Reply("one", "stop", prompt_tokens=7, completion_tokens=3, cost_usd=0.01, odds={"good": -0.5})

@@ -12,15 +12,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from engine.group_writer import GroupWriter
 from engine.llm.request import Reply
-from engine.plan_store import PlanStore
-from engine.replies_file import Begun, Change, Dropped, Kept, RepliesFile
-from engine.replies_tables import SHARED_TABLES, TABLES
-from engine.segments import NOTHING
+from engine.replies.database import Begun, Change, Dropped, Kept, RepliesFile
+from engine.replies.remote_plan import PlanStore
+from engine.replies.remote_replies import SharedReplies
+from engine.replies.segments import NOTHING
+from engine.replies.tables import SHARED_TABLES, TABLES
+from engine.replies.uploader import Notice
+from engine.replies.writer import GroupWriter
 from engine.settings import RepliesPlace
-from engine.shared_replies import SharedReplies
-from engine.uploader import Notice
 
 _log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ import json
 import pyarrow as pa
 import pytest
 
-from engine.segments import (
+from engine.replies.segments import (
     Account,
     Amount,
     BrokenSegmentError,

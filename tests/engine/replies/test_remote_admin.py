@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 from fakes.s3 import S3, list_keys
 
-from engine.cache import count_kept
 from engine.errors import StoreError
 from engine.llm.request import Reply
-from engine.replies import KeptReplies
+from engine.replies.admin import count_kept
+from engine.replies.remote_admin import RemovedSegments, clear_stored, count_stored, list_stored, prune_segments
+from engine.replies.replies import KeptReplies
+from engine.replies.uploader import TOUCH_SECONDS
 from engine.settings import RepliesPlace
-from engine.stored_replies import RemovedSegments, clear_stored, count_stored, list_stored, prune_segments
 from engine.system.filesystem import open_folder, write_whole
-from engine.uploader import TOUCH_SECONDS
 
 pytestmark = pytest.mark.slow
 

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from engine.allowance import AHEAD_CALLS, STEP_CALLS, Allowance
-from engine.segments import Amount
+from engine.replies.cost_reservations import AHEAD_CALLS, STEP_CALLS, Allowance
+from engine.replies.segments import Amount
 
 
 def make_allowance() -> tuple[Allowance, list[None]]:
