@@ -19,9 +19,8 @@ from pyarrow import fs
 
 from engine.errors import StoreError
 from engine.listed import AttachedPosition, ListedSample, SampleCount
-from engine.manifest import read_manifest
-from engine.sample_set import MANIFEST, SAMPLES
-from engine.store import locate_pool
+from engine.store.sample_set import MANIFEST, SAMPLES, read_manifest
+from engine.store.store import locate_pool
 from engine.system.filesystem import list_below, open_folder
 
 COLUMNS = ["id", "trait", "text", "quality", "provenance", "content_sha256", "created_at"]

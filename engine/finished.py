@@ -1,10 +1,9 @@
 """Finished: a run that is started again after it attached its set has nothing more to do, and nothing more to pay."""
 
 from engine.domain.model import POLES, SynthType
-from engine.manifest import read_manifest
 from engine.planning.held_out import choose_pool
-from engine.sample_set import REPORT, SAMPLES
-from engine.store import StoredSet, locate_set
+from engine.store.sample_set import REPORT, SAMPLES, read_manifest
+from engine.store.store import StoredSet, locate_set
 from engine.summary import RunResult
 
 

@@ -27,7 +27,7 @@ from engine.planning.topic_subjects import split_matters
 from engine.prompting import prompts_version
 from engine.settings import SHIPPED_ROOT, Settings
 from engine.sharing import Shared
-from engine.store import check_writable, digest_sets, list_sets, read_attached
+from engine.store.store import check_writable, digest_sets, list_sets, read_attached
 from engine.text.embedding import Embedder
 from engine.turnstile import Turnstile
 

@@ -20,10 +20,9 @@ from engine.llm.embedded_model import is_embedded
 from engine.llm.endpoints import describe_endpoint, describe_judge
 from engine.llm.redaction import hide_credentials
 from engine.llm.request import Endpoint, Reply, Request
-from engine.sample_set import DETACHED, MANIFEST, SAMPLES, SampleSet, render_detached, render_files
-from engine.seal import unseal
 from engine.settings import Settings
-from engine.store import StoredSet, find_set, read_file
+from engine.store.sample_set import DETACHED, MANIFEST, SAMPLES, SampleSet, render_detached, render_files, unseal
+from engine.store.store import StoredSet, find_set, read_file
 from engine.summary import list_versions
 
 

@@ -13,7 +13,7 @@ from engine.listing import count_samples
 from engine.planning.held_out import choose_pool
 from engine.planning.plan import digest_definition
 from engine.settings import Settings
-from engine.store import StoredSet, list_sets
+from engine.store.store import StoredSet, list_sets
 
 
 @dataclass(frozen=True, slots=True)

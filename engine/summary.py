@@ -26,8 +26,8 @@ from engine.quality.pole_scores import lean_exemplars
 from engine.quality.verdict import Verdict
 from engine.report import PoleCount, ReportData, render_report
 from engine.rounds import Rounds
-from engine.sample_set import CARD, REPORT, VERDICT, SampleSet
 from engine.screen import count_reasons
+from engine.store.sample_set import CARD, REPORT, VERDICT, SampleSet
 from engine.text.embedding import Embedder
 from engine.text.language import expect_language
 

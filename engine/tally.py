@@ -11,9 +11,8 @@ from pyarrow import fs
 
 from engine.attached import find_manifests
 from engine.errors import StoreError
-from engine.manifest import read_manifest
-from engine.sample_set import MANIFEST, REJECTED, VERDICT
-from engine.store import list_pools
+from engine.store.sample_set import MANIFEST, REJECTED, VERDICT, read_manifest
+from engine.store.store import list_pools
 from engine.system.filesystem import list_below, open_folder, read_bytes
 
 # The time of a manifest's file in nanoseconds, and its bytes.

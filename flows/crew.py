@@ -22,8 +22,8 @@ from engine.errors import (
     SharedBudgetError,
     StoreError,
 )
-from engine.ledger import Ledger, ModelRow
 from engine.selection import Selection
+from engine.store.backfill_ledger import Ledger, ModelRow
 from engine.summary import RunResult
 from flows.children import Children
 from flows.house import House, Seen

@@ -2,10 +2,9 @@
 
 import json
 
-from engine.detach import detach_set, find_detachable
-from engine.sample_set import DETACHED
 from engine.settings import Settings
-from engine.store import StoredSet
+from engine.store.sample_set import DETACHED
+from engine.store.store import StoredSet, detach_set, find_detachable
 from flows.exclusive import keep_runs_out
 
 

@@ -12,8 +12,8 @@ from prefect import get_run_logger
 from prefect.runtime import flow_run
 
 from engine.errors import StoreError
-from engine.ledger import Ledger, locate_ledger, write_ledger
 from engine.settings import Settings
+from engine.store.backfill_ledger import Ledger, locate_ledger, write_ledger
 from flows.publishing import Bar
 from tasks.artifacts import change, show
 from tasks.backfill_page import tell_backfill, write_backfill_page

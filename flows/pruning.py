@@ -9,10 +9,10 @@ from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL
 
 from engine.errors import ExemplarsError, ModelBusyError, StoreError
-from engine.old_sets import OldSet, list_old_sets, remove_old_set, sweep_halves
 from engine.replies.admin import list_prunable, prune_cache
 from engine.replies.remote_admin import prune_segments
 from engine.settings import Settings
+from engine.store.retention import OldSet, list_old_sets, remove_old_set, sweep_halves
 from flows.exclusive import keep_runs_out
 from flows.old_runs import prune_runs
 

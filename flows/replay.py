@@ -15,9 +15,9 @@ from engine.replay import (
     restore_job,
     restore_stamp,
 )
-from engine.sample_set import SampleSet
 from engine.settings import Settings
-from engine.store import StoredSet, write_set
+from engine.store.sample_set import SampleSet
+from engine.store.store import StoredSet, write_set
 from engine.summary import make_sample_set
 from engine.text.embedding import SentenceEncoder
 from engine.walk import begin_rounds, walk_rounds

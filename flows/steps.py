@@ -19,7 +19,7 @@ from engine.planning.plan import Cell
 from engine.quality.verdict import Verdict
 from engine.rounds import Rounds
 from engine.settings import Settings
-from engine.store import StoredSet
+from engine.store.store import StoredSet
 from engine.system.worker_process import SideProcess
 from engine.text.embedding import SentenceEncoder
 from tasks.check import check, check_beside

@@ -20,10 +20,10 @@ from engine.job import Job
 from engine.quality.verdict import Verdict
 from engine.remedies import explain_failure
 from engine.rounds import Rounds
-from engine.sample_set import REPORT, SAMPLES
 from engine.screen import count_reasons
 from engine.settings import read_settings
-from engine.store import StoredSet
+from engine.store.sample_set import REPORT, SAMPLES
+from engine.store.store import StoredSet
 from engine.summary import RunResult, count_kept
 from engine.system.log_context import note
 from flows.console import outlive_listeners

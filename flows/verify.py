@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict
 
 from engine.errors import StoreError
-from engine.verify import Fault, Walk
+from engine.store.verify import Fault, Walk
 
 
 def verify_store(samples_uri: str, as_json: bool = False) -> None:

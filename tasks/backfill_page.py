@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from engine.ledger import LEFT, Ledger, ModelRow, ModelState
+from engine.store.backfill_ledger import LEFT, Ledger, ModelRow, ModelState
 from engine.text.formatting import count_noun, tell_cost
 from tasks.run_page import escape
 

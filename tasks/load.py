@@ -5,7 +5,7 @@ from prefect.cache_policies import NO_CACHE
 
 from engine.job import Job, load_job
 from engine.settings import Settings
-from engine.sweep import sweep_store
+from engine.store.debris import sweep_store
 from tasks.names import name_load
 
 

@@ -10,7 +10,7 @@ from engine.domain.samples import RunStamp
 from engine.quality.verdict import Verdict
 from engine.rounds import Rounds
 from engine.settings import Settings
-from engine.store import StoredSet, write_set
+from engine.store.store import StoredSet, write_set
 from engine.summary import make_sample_set
 from tasks.names import name_write
 

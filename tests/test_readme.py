@@ -9,9 +9,9 @@ from fakes.builders import make_exemplar, make_stamp
 
 from engine.definitions.loader import parse_model
 from engine.domain.samples import make_row
-from engine.sample_set import SampleSet
 from engine.settings import PROJECT_ROOT, Settings
-from engine.store import write_set
+from engine.store.sample_set import SampleSet
+from engine.store.store import write_set
 from flows.cli import app, main
 
 README = (PROJECT_ROOT / "README.md").read_text()

@@ -13,8 +13,8 @@ from engine.definitions.outline import Outline
 from engine.listed import SampleCount
 from engine.listing import count_samples
 from engine.model_card import render_model_card
-from engine.sample_set import REPORT
-from engine.store import find_set
+from engine.store.sample_set import REPORT
+from engine.store.store import find_set
 from engine.system.filesystem import OutsideFolderError, read_inside
 from flows.api.access import Key
 from flows.api.answers import (

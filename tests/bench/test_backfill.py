@@ -23,8 +23,8 @@ from fakes.site import Site, open_site
 from fakes.slow_provider import Remote, start_provider
 from fakes.workspace import ROOT, read_manifest
 
-from engine.ledger import BACKFILLS, Ledger, parse_ledger
 from engine.replies.admin import list_cache
+from engine.store.backfill_ledger import BACKFILLS, Ledger, parse_ledger
 
 MODELS = int(os.environ.get("MODELS", "300"))
 AT_ONCE = int(os.environ.get("AT_ONCE", "8"))

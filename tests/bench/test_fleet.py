@@ -18,8 +18,8 @@ from fakes.s3 import serve_s3
 from fakes.slow_provider import start_provider
 from fakes.workspace import ROOT
 
-from engine.ledger import Ledger, read_ledger
-from engine.store import list_sets
+from engine.store.backfill_ledger import Ledger, read_ledger
+from engine.store.store import list_sets
 
 MODELS = int(os.environ.get("MODELS", "300"))
 PART = int(os.environ.get("PART", "25"))

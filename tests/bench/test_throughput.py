@@ -27,10 +27,10 @@ from engine.planning.scenarios import choose_lists, load_packs
 from engine.quality.diversity import PoleVariety
 from engine.quality.verdict import Verdict
 from engine.rounds import Rounds
-from engine.sample_set import SAMPLES
 from engine.screen import Screener
 from engine.settings import PROJECT_ROOT, RepliesPlace
-from engine.store import StoredSet, write_set
+from engine.store.sample_set import SAMPLES
+from engine.store.store import StoredSet, write_set
 from engine.summary import make_kept_rows, make_sample_set, make_whole_frame, measure_variety
 from expectations.gate import check_rows
 

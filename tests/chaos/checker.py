@@ -17,8 +17,8 @@ from fakes.workspace import TRAITS, Workspace, count_poles, read_kept, read_mani
 
 from engine.domain.model import POLES
 from engine.replies.replies import KeptReplies
-from engine.sample_set import SAMPLES
 from engine.settings import RepliesPlace
+from engine.store.sample_set import SAMPLES
 
 # What two runs of one plan may differ in.
 OWN = ["run_id", "created_at"]

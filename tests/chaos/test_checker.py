@@ -17,8 +17,8 @@ from fakes.workspace import TRAITS, Workspace, make_workspace
 from engine.domain.model import POLES
 from engine.llm.request import Reply
 from engine.replies.replies import KeptReplies
-from engine.sample_set import MANIFEST, REJECTED, SAMPLES
 from engine.settings import RepliesPlace
+from engine.store.sample_set import MANIFEST, REJECTED, SAMPLES
 
 PLACES = [(trait, pole) for trait in TRAITS for pole in POLES]
 

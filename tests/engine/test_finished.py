@@ -5,7 +5,7 @@ from pathlib import Path
 from fakes.stored import HANDLE, attach_set
 
 from engine.finished import find_finished
-from engine.sample_set import REPORT, SAMPLES
+from engine.store.sample_set import REPORT, SAMPLES
 from engine.summary import RunResult
 
 

@@ -25,8 +25,8 @@ from engine.domain.samples import make_id
 from engine.errors import DefinitionError, StoreError
 from engine.listed import AttachedPosition, AuthoredPosition, ListedSample, Page, Position, SampleCount
 from engine.listing import count_samples, list_samples
-from engine.sample_set import GROUP_ROWS, MANIFEST, SAMPLES
-from engine.store import locate_set
+from engine.store.sample_set import GROUP_ROWS, MANIFEST, SAMPLES
+from engine.store.store import locate_set
 
 AUTHORED = (
     {"content": "One.", "clarity": 1, "safety": "no"},

@@ -13,10 +13,10 @@ from fakes.workspace import HANDLE
 from engine.definitions.loader import load_model
 from engine.errors import HandleError, UnsupportedError
 from engine.planning.plan import digest_definition
-from engine.sample_set import SampleSet
 from engine.selection import Passed, Selection, list_selected, pass_over
 from engine.settings import Settings
-from engine.store import write_set
+from engine.store.sample_set import SampleSet
+from engine.store.store import write_set
 
 FIRST, SECOND = name_model(0), name_model(1)
 Status = Literal["attached", "rejected"]

@@ -23,9 +23,9 @@ from engine.llm.request import Reply
 from engine.quality.diversity import Coverage, measure_texts
 from engine.quality.verdict import Verdict
 from engine.rounds import Rounds
-from engine.sample_set import REPORT, VERDICT
 from engine.screen import Screener
 from engine.settings import RepliesPlace
+from engine.store.sample_set import REPORT, VERDICT
 from engine.summary import make_sample_set, measure_variety
 
 TEXTS = ("The spare key lies in the drawer.", "Ask the porter for a new badge.")

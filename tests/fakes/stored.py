@@ -14,8 +14,8 @@ from fakes.builders import make_exemplar, make_stamp
 
 from engine.domain.model import Pool
 from engine.domain.samples import SAMPLE_SCHEMA, make_row
-from engine.sample_set import GROUP_ROWS, MANIFEST, REPORT, SAMPLES, SampleSet, Status
-from engine.store import StoredSet, locate_set, write_set
+from engine.store.sample_set import GROUP_ROWS, MANIFEST, REPORT, SAMPLES, SampleSet, Status
+from engine.store.store import StoredSet, locate_set, write_set
 
 HANDLE = "u22a8.test"
 MODEL = """

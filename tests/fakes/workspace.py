@@ -18,7 +18,7 @@ import pytest
 from fakes.builders import NEGATIVE_SEEDS, POSITIVE_SEEDS
 from fakes.provider import Provider
 
-from engine.sample_set import MANIFEST, REJECTED, SAMPLES
+from engine.store.sample_set import MANIFEST, REJECTED, SAMPLES
 from engine.summary import RunResult
 
 ROOT = Path(__file__).parents[2]

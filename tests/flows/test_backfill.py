@@ -33,9 +33,9 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.states import Cancelling
 
 from engine.errors import BackfillError, UnsupportedError
-from engine.ledger import BACKFILLS, Ledger, parse_ledger
 from engine.replies.replies import KeptReplies
 from engine.settings import RepliesPlace, read_settings
+from engine.store.backfill_ledger import BACKFILLS, Ledger, parse_ledger
 from flows.backfill import backfill
 from flows.replay import replay_run
 

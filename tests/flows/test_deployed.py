@@ -17,7 +17,7 @@ from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from pydantic import SecretStr
 
-from engine.sample_set import SAMPLES
+from engine.store.sample_set import SAMPLES
 from flows.alerts import AUTOMATION, BLOCK, ensure_alerts
 
 pytestmark = pytest.mark.slow

@@ -16,9 +16,9 @@ from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from engine.errors import ModelBusyError, OrchestratorError
-from engine.sample_set import DETACHED, SAMPLES
 from engine.settings import read_settings
-from engine.store import find_set
+from engine.store.sample_set import DETACHED, SAMPLES
+from engine.store.store import find_set
 from flows.cli import main
 from flows.detach import detach_run
 from flows.lease import Lease

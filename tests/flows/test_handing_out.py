@@ -9,8 +9,8 @@ from fakes.fleet import SAMPLES_URI, Fleet, open_fleet
 from fakes.provider import COMPLETION_TOKENS, PROMPT_TOKENS, Behaviour, Provider, serve_provider
 from fakes.s3 import S3, serve_s3
 
-from engine.ledger import read_ledger
-from engine.store import list_sets
+from engine.store.backfill_ledger import read_ledger
+from engine.store.store import list_sets
 
 pytestmark = pytest.mark.slow
 

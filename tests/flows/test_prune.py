@@ -20,8 +20,8 @@ from engine.errors import StoreError
 from engine.llm.request import Reply
 from engine.replies.admin import list_cache
 from engine.replies.replies import KeptReplies
-from engine.sample_set import SAMPLES
 from engine.settings import RepliesPlace
+from engine.store.sample_set import SAMPLES
 from flows.cli import main
 from flows.marks import name_tag
 from flows.prune import SHOWN_LINES, prune

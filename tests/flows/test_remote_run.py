@@ -12,8 +12,8 @@ from fakes.workspace import HANDLE, Workspace
 
 from engine.errors import StoreError
 from engine.replies.uploader import SEGMENT_REPLIES
-from engine.sample_set import MANIFEST
-from engine.store import list_sets, read_attached
+from engine.store.sample_set import MANIFEST
+from engine.store.store import list_sets, read_attached
 from engine.system.filesystem import open_folder
 from flows.cli import main
 

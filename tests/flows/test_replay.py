@@ -11,9 +11,8 @@ from fakes.workspace import Workspace
 
 from engine.errors import InputError, ReplayError
 from engine.replay import Comparison
-from engine.sample_set import MANIFEST, SAMPLES
-from engine.seal import seal
 from engine.settings import read_settings
+from engine.store.sample_set import MANIFEST, SAMPLES, seal
 from flows.replay import describe_comparison, replay_run
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]

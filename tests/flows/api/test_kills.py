@@ -18,7 +18,7 @@ from fakes.site import list_flow_processes, wait_until
 from fakes.stage import CONCURRENCY, Client, Stage
 from fakes.surface import Surface, open_surface
 
-from engine.sample_set import CARD, MANIFEST, REJECTED, REPORT, SAMPLES, VERDICT
+from engine.store.sample_set import CARD, MANIFEST, REJECTED, REPORT, SAMPLES, VERDICT
 from flows.serve_parts import LEASES
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]

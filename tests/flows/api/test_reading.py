@@ -29,7 +29,7 @@ from fakes.workspace import HANDLE, make_workspace
 
 from engine.domain.model import digest_text
 from engine.domain.samples import make_id
-from engine.seal import seal
+from engine.store.sample_set import seal
 
 pytestmark = pytest.mark.slow
 

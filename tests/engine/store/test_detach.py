@@ -12,15 +12,14 @@ from fakes.workspace import mount_disk
 
 from engine.attached import count_attached
 from engine.definitions.loader import load_outline
-from engine.detach import detach_set, find_detachable
 from engine.domain.model import Model, Pool
 from engine.errors import DefinitionError, FrozenModelError, InputError
 from engine.job import read_pools
 from engine.listed import Page
 from engine.listing import count_samples, list_samples
-from engine.sample_set import DETACHED, MANIFEST, SAMPLES
-from engine.store import find_set, list_sets
-from engine.verify import Walk
+from engine.store.sample_set import DETACHED, MANIFEST, SAMPLES
+from engine.store.store import detach_set, find_detachable, find_set, list_sets
+from engine.store.verify import Walk
 
 NO_MODELS = "/nonexistent"
 

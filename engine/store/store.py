@@ -12,13 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from engine.commit import commit_set, detach_files
+from engine.definitions.lifecycle import LIFECYCLE_FILE, Lifecycle, read_lifecycle
 from engine.domain.model import Attached, Pool
-from engine.errors import StoreError
-from engine.manifest import read_manifest
-from engine.sample_set import DETACHED, MANIFEST, SAMPLES, SampleSet, render_files
-from engine.seal import unseal
-from engine.staging import PROBE, PROBE_BYTES, probe_folder
+from engine.errors import FrozenModelError, InputError, StoreError
+from engine.store.commit import commit_set, detach_files
+from engine.store.sample_set import DETACHED, MANIFEST, SAMPLES, SampleSet, read_manifest, render_files, unseal
+from engine.store.staging import PROBE, PROBE_BYTES, probe_folder
 from engine.system.filesystem import ask_writable, list_folders, open_folder
 
 _READ_COLUMNS = ["trait", "text", "quality", "scenario", "seed_sha256"]
@@ -195,6 +194,45 @@ def read_attached(sets: Sequence[StoredSet]) -> tuple[Attached, ...]:
 def digest_sets(sets: Sequence[StoredSet]) -> tuple[str, ...]:
     """A digest for each attached set that does not change with its run id: of its rows' ids, in order."""
     return tuple(str(stored.manifest["rows_sha256"]) for stored in sets)
+
+
+def find_detachable(models_uri: str, samples_uri: str, run_id: str) -> StoredSet:
+    """The attached set of a run, on a model that is a draft.
+
+    A pool for evaluation, which is attached to nothing, may be taken away from any model, as it may be added to any.
+
+    Raises:
+        InputError: there is no such set, or it is not attached. FrozenModelError: the model is no draft.
+        DefinitionError: its lifecycle cannot be understood. StoreError: the store cannot be read.
+    """
+    stored = find_set(samples_uri, run_id)
+    if stored is None:
+        raise InputError(
+            f"No set of run {run_id!r} is in {samples_uri}. A run id is the last part of a set's folder, run=<run id>; "
+            "EXEMPLARS_SAMPLES_URI says where to look"
+        )
+    if stored.status != "attached":
+        raise InputError(
+            f"The set of run {run_id} is {stored.status}, so nothing of it is attached to {stored.handle} and there is "
+            f"nothing to detach: {stored.folder}"
+        )
+    lifecycle = read_lifecycle(models_uri, stored.handle) if stored.manifest.get("pool") != "eval" else Lifecycle()
+    if not lifecycle.takes_samples:
+        raise FrozenModelError(
+            f"{stored.handle} is {lifecycle.state!r}, not a draft ({LIFECYCLE_FILE}). A trained model's samples are "
+            f"frozen, so the set of run {run_id} stays attached. Nothing was detached"
+        )
+    return stored
+
+
+def detach_set(stored: StoredSet) -> None:
+    """Takes the set off its model.
+
+    Raises:
+        InputError: somebody else has, since it was looked for. StoreError: the store cannot be written.
+    """
+    if not detach_stored(stored):
+        raise InputError(f"The set of run {stored.run_id} is attached no more: somebody else has detached it")
 
 
 def _read_rows(stored: StoredSet) -> pa.Table:

@@ -13,13 +13,12 @@ from typing import Literal
 import pyarrow as pa
 from pyarrow import fs
 
-from engine.commit import clear_remote, take_turn
 from engine.errors import StoreError
-from engine.manifest import read_manifest
-from engine.sample_set import DETACHED, MANIFEST, SAMPLES
-from engine.staging import make_staging, sweep_staging
-from engine.store import list_pools
-from engine.sweep import list_run_folders
+from engine.store.commit import clear_remote, take_turn
+from engine.store.debris import list_run_folders
+from engine.store.sample_set import DETACHED, MANIFEST, SAMPLES, read_manifest
+from engine.store.staging import make_staging, sweep_staging
+from engine.store.store import list_pools
 from engine.system.filesystem import open_folder
 
 Kind = Literal["rejected", "unfinished"]

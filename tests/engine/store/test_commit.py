@@ -10,8 +10,8 @@ from fakes.stored import HANDLE, attach_set
 from pyarrow import fs
 
 from engine.attached import find_manifests, list_attached
-from engine.sample_set import MANIFEST
-from engine.store import locate_pool
+from engine.store.sample_set import MANIFEST
+from engine.store.store import locate_pool
 
 
 def list_runs(samples: Path) -> list[str]:

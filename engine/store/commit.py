@@ -16,9 +16,8 @@ from typing import Any
 
 from pyarrow import fs
 
-from engine.manifest import read_manifest
-from engine.sample_set import DETACHED, MANIFEST, SAMPLES, render_detached
-from engine.staging import make_staging, name_aside
+from engine.store.sample_set import DETACHED, MANIFEST, SAMPLES, read_manifest, render_detached
+from engine.store.staging import make_staging, name_aside
 from engine.system.filesystem import open_folder
 
 UNFINISHED = "samples.parquet.part"

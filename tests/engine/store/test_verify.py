@@ -14,11 +14,10 @@ from fakes.stored import HANDLE, attach_set
 
 from engine.domain.samples import make_id
 from engine.errors import StoreError
-from engine.sample_set import MANIFEST, REJECTED, SAMPLES
-from engine.seal import seal
-from engine.staging import make_staging
-from engine.store import detach_stored, locate_set
-from engine.verify import Fault, Walk
+from engine.store.sample_set import MANIFEST, REJECTED, SAMPLES, seal
+from engine.store.staging import make_staging
+from engine.store.store import detach_stored, locate_set
+from engine.store.verify import Fault, Walk
 
 Spoil = Callable[[Path], object]
 MEBIBYTE = 1024 * 1024

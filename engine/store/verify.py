@@ -11,11 +11,11 @@ from pyarrow import fs
 
 from engine.domain.model import Pool
 from engine.errors import StoreError
-from engine.ledger import BACKFILLS
-from engine.manifest import read_manifest
-from engine.staging import PROBE, list_left_over
+from engine.store.backfill_ledger import BACKFILLS
+from engine.store.sample_set import read_manifest
+from engine.store.staging import PROBE, list_left_over
+from engine.store.verify_set import SetFacts, check_set
 from engine.system.filesystem import list_below, open_folder
-from engine.verify_set import SetFacts, check_set
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,12 @@ from typing import get_args
 import pyarrow as pa
 from pyarrow import fs
 
-from engine.commit import clear_remote, take_turn
 from engine.domain.model import Pool
 from engine.errors import StoreError
-from engine.manifest import read_manifest
-from engine.sample_set import DETACHED, MANIFEST, SAMPLES
-from engine.staging import PROBE, STALE_SECONDS, make_staging, sweep_staging
-from engine.store import locate_pool
+from engine.store.commit import clear_remote, take_turn
+from engine.store.sample_set import DETACHED, MANIFEST, SAMPLES, read_manifest
+from engine.store.staging import PROBE, STALE_SECONDS, make_staging, sweep_staging
+from engine.store.store import locate_pool
 from engine.system.filesystem import list_below, open_folder
 
 

@@ -14,10 +14,10 @@ from fakes.stored import HANDLE, age_files, attach_set
 from fakes.workspace import ROOT
 
 from engine.errors import StoreError
-from engine.old_sets import OldSet, list_old_sets, remove_old_set, sweep_halves
-from engine.sample_set import DETACHED, MANIFEST, REJECTED, SAMPLES, Status
-from engine.store import detach_stored, locate_set
-from engine.verify import Walk
+from engine.store.retention import OldSet, list_old_sets, remove_old_set, sweep_halves
+from engine.store.sample_set import DETACHED, MANIFEST, REJECTED, SAMPLES, Status
+from engine.store.store import detach_stored, locate_set
+from engine.store.verify import Walk
 
 OLD = timedelta(days=40)
 BEFORE = datetime.now(UTC) - timedelta(days=30)
@@ -25,7 +25,7 @@ BEFORE = datetime.now(UTC) - timedelta(days=30)
 DIE = f"""
 import os, shutil, signal, sys
 from datetime import UTC, datetime
-from engine.old_sets import list_old_sets, remove_old_set
+from engine.store.retention import list_old_sets, remove_old_set
 shutil.rmtree = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
 for old in list_old_sets(sys.argv[1], datetime.fromisoformat({BEFORE.isoformat()!r})):
     remove_old_set(sys.argv[1], old)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import ProviderDownError
-from engine.ledger import (
+from engine.store.backfill_ledger import (
     Ledger,
     ModelRow,
     locate_ledger,

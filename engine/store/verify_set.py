@@ -14,8 +14,7 @@ from pyarrow import fs
 from engine.domain.model import digest_text
 from engine.domain.samples import REJECTED_SCHEMA, SAMPLE_SCHEMA, make_id
 from engine.errors import StoreError
-from engine.manifest import read_manifest
-from engine.sample_set import DETACHED, MANIFEST, REJECTED, SAMPLES
+from engine.store.sample_set import DETACHED, MANIFEST, REJECTED, SAMPLES, read_manifest
 from engine.system.filesystem import list_below
 
 CHUNK_BYTES = 1024 * 1024

@@ -39,9 +39,19 @@ from engine.domain.samples import (
     make_sample_table,
 )
 from engine.errors import StoreError
-from engine.manifest import read_manifest
-from engine.sample_set import CARD, GROUP_ROWS, MANIFEST, REJECTED, REPORT, SAMPLES, VERDICT, SampleSet, Status
-from engine.store import check_writable, digest_sets, list_sets, locate_set, read_attached, write_set
+from engine.store.sample_set import (
+    CARD,
+    GROUP_ROWS,
+    MANIFEST,
+    REJECTED,
+    REPORT,
+    SAMPLES,
+    VERDICT,
+    SampleSet,
+    Status,
+    read_manifest,
+)
+from engine.store.store import check_writable, digest_sets, list_sets, locate_set, read_attached, write_set
 
 RUN = "11111111-1111-1111-1111-111111111111"
 ROWS = 40

@@ -10,7 +10,7 @@ import pytest
 from fakes.stored import HANDLE, attach_set
 from fakes.workspace import mount_disk
 
-from engine.staging import (
+from engine.store.staging import (
     PROBE,
     STALE_SECONDS,
     list_left_over,
@@ -19,7 +19,7 @@ from engine.staging import (
     probe_folder,
     sweep_staging,
 )
-from engine.store import list_sets
+from engine.store.store import list_sets
 
 
 def leave_staging(root: Path) -> Path:

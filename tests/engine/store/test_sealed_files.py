@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.seal import FIELD, seal, unseal
+from engine.store.sample_set import FIELD, seal, unseal
 
 FIELDS = {"status": "attached", "counts": {"clarity": {"positive": 4}}, "note": "Grüße, \u2028 and more"}
 JSON_VALUES = st.recursive(

@@ -1,6 +1,6 @@
 """A writer that is killed at any instant, or whose disk fails at any byte, leaves each set whole or not at all.
 
-``ROUNDS=400 pytest tests/engine/test_commit_kills.py -s`` kills more often, and prints what was found.
+``ROUNDS=400 pytest tests/engine/store/test_commit_kills.py -s`` kills more often, and prints what was found.
 """
 
 import multiprocessing
@@ -18,13 +18,13 @@ import pytest
 from fakes.stored import HANDLE, attach_set
 from fakes.workspace import mount_disk
 
-from engine.commit import detach_files
 from engine.domain.model import Attached
 from engine.errors import StoreError
-from engine.sample_set import Status
-from engine.store import StoredSet, detach_stored, find_set, list_sets, locate_pool, locate_set, read_attached
-from engine.sweep import sweep_store
-from engine.verify import Walk
+from engine.store.commit import detach_files
+from engine.store.debris import sweep_store
+from engine.store.sample_set import Status
+from engine.store.store import StoredSet, detach_stored, find_set, list_sets, locate_pool, locate_set, read_attached
+from engine.store.verify import Walk
 
 ROUNDS = int(os.environ.get("ROUNDS", "12"))
 ROWS = 4

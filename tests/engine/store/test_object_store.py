@@ -9,15 +9,22 @@ from fakes.s3 import BUCKET, S3, list_keys
 from fakes.stored import HANDLE, attach_set
 
 from engine.attached import count_attached
-from engine.detach import detach_set, find_detachable
 from engine.domain.samples import SAMPLE_SCHEMA
 from engine.errors import StoreError
 from engine.listed import SampleCount
-from engine.sample_set import DETACHED, MANIFEST, REJECTED, SAMPLES
-from engine.store import check_writable, find_set, list_sets, locate_pool, read_attached
-from engine.sweep import sweep_store
+from engine.store.debris import sweep_store
+from engine.store.sample_set import DETACHED, MANIFEST, REJECTED, SAMPLES
+from engine.store.store import (
+    check_writable,
+    detach_set,
+    find_detachable,
+    find_set,
+    list_sets,
+    locate_pool,
+    read_attached,
+)
+from engine.store.verify import Walk
 from engine.system.filesystem import open_folder
-from engine.verify import Walk
 
 pytestmark = pytest.mark.slow
 
