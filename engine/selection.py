@@ -9,7 +9,7 @@ from engine.definitions.lifecycle import read_lifecycle
 from engine.definitions.loader import list_handles, load_model, load_outline
 from engine.domain.model import Effort, SynthType, check_handle
 from engine.errors import UnsupportedError
-from engine.listing import count_samples
+from engine.listing.samples import count_samples
 from engine.planning.held_out import choose_pool
 from engine.planning.plan import digest_definition
 from engine.settings import Settings

@@ -10,9 +10,9 @@ from pydantic.json_schema import SkipJsonSchema
 
 from engine.definitions.loader import load_outline
 from engine.definitions.outline import Outline
-from engine.listed import SampleCount
-from engine.listing import count_samples
-from engine.model_card import render_model_card
+from engine.listing.model_card import render_model_card
+from engine.listing.page import SampleCount
+from engine.listing.samples import count_samples
 from engine.store.sample_set import REPORT
 from engine.store.store import find_set
 from engine.system.filesystem import OutsideFolderError, read_inside

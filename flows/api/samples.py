@@ -9,8 +9,8 @@ from pydantic.json_schema import SkipJsonSchema
 
 from engine.definitions.loader import load_outline
 from engine.definitions.outline import Outline
-from engine.listed import AttachedPosition, AuthoredPosition, ListedSample, Position
-from engine.listing import list_samples
+from engine.listing.page import AttachedPosition, AuthoredPosition, ListedSample, Position
+from engine.listing.samples import list_samples
 from flows.api.answers import SampleAnswer, SamplePage
 from flows.api.cursors import CURSOR_PATTERN, NEXT, read_cursor, refuse_cursor, write_cursor
 from flows.api.errors import ApiError

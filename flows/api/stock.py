@@ -9,7 +9,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from engine.errors import StoreError
-from engine.tally import StoreCounter, Tally
+from engine.listing.statistics import StoreCounter, Tally
 
 LOGGER = logging.getLogger("flows.api")
 # From the end of one count to the next at least so long, and so many times what the last one took.

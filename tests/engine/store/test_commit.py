@@ -9,7 +9,7 @@ import pytest
 from fakes.stored import HANDLE, attach_set
 from pyarrow import fs
 
-from engine.attached import find_manifests, list_attached
+from engine.listing.attached import find_manifests, list_attached
 from engine.store.sample_set import MANIFEST
 from engine.store.store import locate_pool
 

@@ -8,10 +8,10 @@ import pytest
 from fakes.s3 import BUCKET, S3, list_keys
 from fakes.stored import HANDLE, attach_set
 
-from engine.attached import count_attached
 from engine.domain.samples import SAMPLE_SCHEMA
 from engine.errors import StoreError
-from engine.listed import SampleCount
+from engine.listing.attached import count_attached
+from engine.listing.page import SampleCount
 from engine.store.debris import sweep_store
 from engine.store.sample_set import DETACHED, MANIFEST, REJECTED, SAMPLES
 from engine.store.store import (

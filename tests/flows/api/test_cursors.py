@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.listed import AttachedPosition, AuthoredPosition
+from engine.listing.page import AttachedPosition, AuthoredPosition
 from flows.api.cursors import read_cursor, write_cursor
 from flows.api.errors import ApiError
 from flows.api.samples import read_position, write_position

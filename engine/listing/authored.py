@@ -14,7 +14,7 @@ from engine.definitions.sources import BEGIN, Line, Mark, walk_csv, walk_jsonl
 from engine.domain.model import Seed, digest_text
 from engine.domain.samples import make_id
 from engine.errors import DefinitionError, StoreError
-from engine.listed import AuthoredPosition, ListedSample, SampleCount
+from engine.listing.page import AuthoredPosition, ListedSample, SampleCount
 from engine.system.filesystem import OutsideFolderError, locate_inside, open_folder
 
 PROVENANCE = "authored"

@@ -13,9 +13,9 @@ from pyarrow import fs
 
 from engine.domain.samples import make_row
 from engine.errors import StoreError
+from engine.listing.statistics import Group, StoreCounter, Sums
 from engine.store.sample_set import MANIFEST, VERDICT, SampleSet
 from engine.store.store import detach_stored, write_set
-from engine.tally import Group, StoreCounter, Sums
 
 TRAIN = Group("u22a8", "train", "from_traits", "low", "attached")
 REJECTED = replace(TRAIN, status="rejected")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from engine.definitions.outline import Outline
-from engine.listed import SampleCount
+from engine.listing.page import SampleCount
 from engine.text.markdown import render_markdown
 
 TEMPLATE = "model_card.md.jinja"

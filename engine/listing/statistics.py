@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import fs
 
-from engine.attached import find_manifests
 from engine.errors import StoreError
+from engine.listing.attached import find_manifests
 from engine.store.sample_set import MANIFEST, REJECTED, VERDICT, read_manifest
 from engine.store.store import list_pools
 from engine.system.filesystem import list_below, open_folder, read_bytes

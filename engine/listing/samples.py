@@ -8,10 +8,10 @@ from collections.abc import Generator
 from contextlib import closing
 from itertools import islice
 
-from engine.attached import count_attached, walk_attached
-from engine.authored import count_authored, walk_authored
 from engine.definitions.outline import Outline
-from engine.listed import AttachedPosition, AuthoredPosition, ListedSample, Page, Position, SampleCount
+from engine.listing.attached import count_attached, walk_attached
+from engine.listing.authored import count_authored, walk_authored
+from engine.listing.page import AttachedPosition, AuthoredPosition, ListedSample, Page, Position, SampleCount
 
 
 def list_samples(

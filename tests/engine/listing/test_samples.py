@@ -23,8 +23,8 @@ from engine.definitions.loader import load_model, load_outline
 from engine.domain.model import digest_text
 from engine.domain.samples import make_id
 from engine.errors import DefinitionError, StoreError
-from engine.listed import AttachedPosition, AuthoredPosition, ListedSample, Page, Position, SampleCount
-from engine.listing import count_samples, list_samples
+from engine.listing.page import AttachedPosition, AuthoredPosition, ListedSample, Page, Position, SampleCount
+from engine.listing.samples import count_samples, list_samples
 from engine.store.sample_set import GROUP_ROWS, MANIFEST, SAMPLES
 from engine.store.store import locate_set
 

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from engine.errors import StoreError
-from engine.listed import AttachedPosition, ListedSample, SampleCount
+from engine.listing.page import AttachedPosition, ListedSample, SampleCount
 from engine.store.sample_set import MANIFEST, SAMPLES, read_manifest
 from engine.store.store import locate_pool
 from engine.system.filesystem import list_below, open_folder

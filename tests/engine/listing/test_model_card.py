@@ -6,8 +6,8 @@ from markdown_it import MarkdownIt
 
 from engine.definitions.outline import Outline
 from engine.domain.model import Brief, Skipped
-from engine.listed import SampleCount
-from engine.model_card import render_model_card
+from engine.listing.model_card import render_model_card
+from engine.listing.page import SampleCount
 from engine.text.markdown import as_cell, as_line
 
 COUNTS = {"clarity": SampleCount(7, 4, 2), "safety": SampleCount()}
