@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from engine.domain.model import POLES, Pole
-from engine.limits import Limits
+from engine.gateway.budget import Limits
 from engine.llm.prices import add_costs
 from engine.rounds import Rounds
 

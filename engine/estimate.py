@@ -5,8 +5,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine.bounds import bound_call
 from engine.calls import OUTLOOKS, CallKind, Example, Outlook, Spread, list_calls
+from engine.gateway.budget import bound_call
 from engine.llm.prices import add_costs
 from engine.llm.request import Endpoint, Request
 from engine.planning.plan import Plan

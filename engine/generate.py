@@ -9,11 +9,11 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
-from engine.asking import Asker
 from engine.definitions.effort import Thinking
 from engine.domain.model import Model
 from engine.domain.samples import Exemplar, Reason
 from engine.errors import RequestRefusedError, RetryableProviderError
+from engine.gateway.model_gateway import Asker
 from engine.llm.prices import add_costs
 from engine.llm.request import REFUSED, Prompt, Reply, Request, Style
 from engine.planning.plan import Cell, Plan

@@ -5,15 +5,17 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import get_args
 
-from engine.asking import Asker
 from engine.definitions.effort import Level, choose_effort, load_level
 from engine.definitions.lifecycle import check_draft
 from engine.definitions.loader import load_model
 from engine.domain.model import EFFORTS, SYNTH_TYPES, Effort, Model, Pool, SynthType
 from engine.domain.progress import Progress
 from engine.errors import UnsupportedError
+from engine.gateway.budget import Limits
+from engine.gateway.model_gateway import Asker
+from engine.gateway.rate_limit import Turnstile
+from engine.gateway.shared import Shared
 from engine.jury import Jury
-from engine.limits import Limits
 from engine.llm.client import LitellmClient
 from engine.llm.embedded_model import find_gguf, is_embedded, serve_embedded
 from engine.llm.endpoints import check_prices, describe_endpoint, describe_fallbacks, describe_judge, limit_cost
@@ -26,10 +28,8 @@ from engine.planning.seed_variations import check_seeds, list_unusable
 from engine.planning.topic_subjects import split_matters
 from engine.prompting import prompts_version
 from engine.settings import SHIPPED_ROOT, Settings
-from engine.sharing import Shared
 from engine.store.store import check_writable, digest_sets, list_sets, read_attached
 from engine.text.embedding import Embedder
-from engine.turnstile import Turnstile
 
 EMBEDDED_PATIENCE_SECONDS = 10.0
 SCENARIOS_FOLDER = SHIPPED_ROOT / "data" / "scenarios"

@@ -8,11 +8,11 @@ import logging
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from engine.asking import Asker
 from engine.domain.model import POLES, Model, Seed
 from engine.domain.progress import CallsPlanned, Progress
 from engine.domain.samples import Exemplar
 from engine.errors import RequestRefusedError, RetryableProviderError
+from engine.gateway.model_gateway import Asker
 from engine.llm.request import Request
 from engine.prompting import JUDGE_SHOTS_PER_POLE, VERDICTS, write_judge_prompt
 from engine.quality.separation import rank_auc

@@ -12,12 +12,12 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from engine.asking import Asker
 from engine.domain.model import POLES, Pole
 from engine.domain.progress import CallsPlanned, Progress
 from engine.domain.samples import Exemplar
 from engine.domain.votes import Said, Vote, decide
 from engine.errors import RequestRefusedError, RetryableProviderError
+from engine.gateway.model_gateway import Asker
 from engine.generate import strip_fence
 from engine.llm.prices import add_costs
 from engine.llm.request import REFUSED, Endpoint, Reply, Request

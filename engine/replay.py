@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from engine.asking import Asker
 from engine.definitions.effort import Level
 from engine.domain.model import digest_text
 from engine.domain.progress import LoggedProgress
 from engine.domain.samples import RunStamp
 from engine.errors import InputError, ReplayError, RequestRefusedError
+from engine.gateway.budget import Limits
+from engine.gateway.model_gateway import Asker
 from engine.job import Job
 from engine.jury import Jury
-from engine.limits import Limits
 from engine.llm.client import LitellmClient
 from engine.llm.embedded_model import is_embedded
 from engine.llm.endpoints import describe_endpoint, describe_judge

@@ -9,12 +9,12 @@ from typing import Any
 
 import pandas as pd
 
-from engine.asking import Asker
 from engine.card import render_card
 from engine.costs import Bill, describe_costs, make_bill, sum_costs
 from engine.domain.model import POLES, Model, Pole, digest_text
 from engine.domain.samples import Exemplar, Row, RunStamp, make_id, make_row
 from engine.domain.votes import count_votes
+from engine.gateway.model_gateway import Asker
 from engine.judge import is_heard
 from engine.notes import list_notes
 from engine.planning.held_out import choose_pool

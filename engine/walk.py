@@ -1,8 +1,8 @@
 """The walk of the rounds in its steps: the tasks call them one by one, a replay and the benchmarks all of them."""
 
-from engine.asking import Asker
 from engine.domain.progress import CallsPlanned, Progress
 from engine.domain.samples import Exemplar
+from engine.gateway.model_gateway import Asker
 from engine.generate import generate_cell, propose_subjects
 from engine.job import SCENARIOS_FOLDER, Job, plan_job
 from engine.judge import MIN_AUC, audition, judge_standing

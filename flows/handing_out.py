@@ -31,7 +31,7 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled, Cancelling
 
 from engine.errors import OrchestratorError, RunInterruptedError, StoreError
-from engine.purse import Purse
+from engine.gateway.budget import Purse
 from engine.selection import Selection
 from engine.store.backfill_ledger import Ledger, ModelRow, read_ledger
 from flows.crew import Crew

@@ -16,13 +16,13 @@ from prefect.runtime import flow_run
 from engine.definitions.effort import Level
 from engine.domain.progress import Event, KeptCounted, LoggedProgress, Progress
 from engine.errors import InputError, ModelBusyError, SharedBudgetError
+from engine.gateway.budget import Purse
+from engine.gateway.rate_limit import Turnstile
+from engine.gateway.shared import Shared, share
 from engine.job import open_asker, open_jury
-from engine.purse import Purse
 from engine.selection import Passed, Selection, pass_over
 from engine.settings import Settings
-from engine.sharing import Shared, share
 from engine.system.worker_process import SideProcess, open_side_process
-from engine.turnstile import Turnstile
 from expectations.checking import warm_up
 from flows.credentials import add_keys
 from flows.lease import Lease, Logger, hold_shared_lease

@@ -8,11 +8,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from engine.asking import Asker
 from engine.choose import Choice
 from engine.costs import Bill
 from engine.domain.progress import Progress
 from engine.domain.samples import Exemplar, RunStamp
+from engine.gateway.model_gateway import Asker
 from engine.job import Job
 from engine.jury import Jury
 from engine.planning.plan import Cell

@@ -8,9 +8,9 @@ from typing import Protocol
 
 from prefect import get_run_logger
 
-from engine.asking import Asker
 from engine.definitions.effort import Level
 from engine.domain.progress import Progress
+from engine.gateway.model_gateway import Asker
 from engine.job import open_asker, open_jury
 from engine.jury import Jury
 from engine.settings import Settings

@@ -15,8 +15,8 @@ from prefect.exceptions import PrefectException
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from engine.errors import DefinitionError, ExemplarsError, OrchestratorError, Problem
+from engine.gateway.rate_limit import OpenTurnstile, Turnstile
 from engine.settings import Settings
-from engine.turnstile import OpenTurnstile, Turnstile
 from flows.bucket import MOST_AT_ONCE, SLACK_SECONDS, Bucket, Rate
 from flows.lease import Logger
 

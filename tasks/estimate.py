@@ -6,11 +6,11 @@ import httpx
 from prefect import get_run_logger
 from prefect.runtime import flow_run
 
-from engine.asking import Asker
 from engine.calls import OUTLOOKS
 from engine.domain.progress import EstimateMade, Progress
 from engine.estimate import Estimate, estimate_plan
 from engine.estimate_words import SUPPOSED, explain_estimate, tell_estimate
+from engine.gateway.model_gateway import Asker
 from engine.jury import Jury
 from engine.replies.admin import count_kept
 from engine.rounds import Rounds

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
-from engine.asking import Asker
 from engine.domain.samples import Exemplar
+from engine.gateway.model_gateway import Asker
 from engine.generate import generate_cell
 from engine.planning.plan import Cell
 from engine.rounds import Rounds

@@ -3,10 +3,10 @@
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
-from engine.asking import Asker
 from engine.errors import BudgetError
 from engine.estimate import estimate_plan
 from engine.estimate_words import explain_budget
+from engine.gateway.model_gateway import Asker
 from engine.job import SCENARIOS_FOLDER, Job, plan_job
 from engine.jury import Jury
 from engine.planning.scenarios import load_packs

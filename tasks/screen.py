@@ -7,11 +7,11 @@ from functools import partial
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
-from engine.asking import Asker
 from engine.choose import Choice
 from engine.domain.progress import Progress
 from engine.domain.samples import Exemplar
 from engine.domain.votes import count_votes
+from engine.gateway.model_gateway import Asker
 from engine.judge import is_heard
 from engine.jury import Jury
 from engine.report_words import tell_votes

@@ -3,10 +3,10 @@
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
-from engine.asking import Asker
 from engine.costs import Bill
 from engine.definitions.lifecycle import check_draft
 from engine.domain.samples import RunStamp
+from engine.gateway.model_gateway import Asker
 from engine.quality.verdict import Verdict
 from engine.rounds import Rounds
 from engine.settings import Settings

@@ -13,10 +13,10 @@ import pytest
 from fakes.client import FakeClient
 from fakes.collector import serve_collector
 
-from engine.asking import Asker
 from engine.domain.progress import Event, Tried
 from engine.errors import RateLimitedError
-from engine.limits import Limits
+from engine.gateway.budget import Limits
+from engine.gateway.model_gateway import Asker
 from engine.llm.request import Prompt, Reply, Request
 from engine.settings import CollectorSettings, RepliesPlace
 from engine.system.log_context import about

@@ -19,8 +19,8 @@ from fakes.client import FakeClient, HeardProgress
 from fakes.s3 import BUCKET, S3, serve_s3
 
 import engine.replies.uploader
-from engine.asking import Asker
-from engine.limits import Limits
+from engine.gateway.budget import Limits
+from engine.gateway.model_gateway import Asker
 from engine.llm.prices import FREE, Price
 from engine.llm.request import Endpoint, Prompt, Reply, Request
 from engine.replies.admin import count_kept

@@ -16,11 +16,11 @@ from fakes.builders import make_level, make_model, make_stamp, make_test_plan, m
 from fakes.client import Answer, FakeClient, HeardProgress
 from fakes.word_vectors import WordVectors
 
-from engine.asking import Asker
 from engine.domain.model import POLES
 from engine.domain.samples import SAMPLE_SCHEMA, Exemplar, make_sample_table
+from engine.gateway.budget import Limits
+from engine.gateway.model_gateway import Asker
 from engine.generate import generate_cell
-from engine.limits import Limits
 from engine.llm.request import Reply, Request
 from engine.planning.plan import Cell
 from engine.planning.scenarios import choose_lists, load_packs

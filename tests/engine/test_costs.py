@@ -21,7 +21,7 @@ from engine.costs import (
     sum_costs,
 )
 from engine.domain.model import POLES
-from engine.limits import Limits
+from engine.gateway.budget import Limits
 from engine.llm.request import Reply
 from engine.rounds import Rounds
 from engine.screen import Screener

@@ -8,8 +8,6 @@ import pytest
 from fakes.builders import make_cell, make_level, make_model, make_seeds, make_test_plan
 from fakes.client import CHAT, PLAIN, Answer, FakeClient, HeardProgress
 
-from engine.asking import Asker
-from engine.calling import MAX_ATTEMPTS
 from engine.domain.model import Pole, Seed
 from engine.domain.samples import Exemplar, Reason
 from engine.errors import (
@@ -19,6 +17,9 @@ from engine.errors import (
     ProviderUnavailableError,
     RequestRefusedError,
 )
+from engine.gateway.budget import Limits
+from engine.gateway.model_gateway import Asker
+from engine.gateway.retrying import MAX_ATTEMPTS
 from engine.generate import (
     cut_sentences,
     generate_cell,
@@ -28,7 +29,6 @@ from engine.generate import (
     propose_subjects,
     read_reply,
 )
-from engine.limits import Limits
 from engine.llm.request import REFUSED, Endpoint, Prompt, Reply, Request
 from engine.prompting import EXEMPLAR_SCHEMA, SUBJECT_SCHEMA, write_words_only
 from engine.settings import RepliesPlace

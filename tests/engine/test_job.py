@@ -10,8 +10,8 @@ from fakes.client import HeardProgress
 from fakes.workspace import HANDLE, make_workspace
 
 from engine.errors import FrozenModelError, ModelNotFoundError, NoSeedsError, UnknownModelError, UnpricedError
+from engine.gateway.budget import Limits
 from engine.job import load_job, open_jury
-from engine.limits import Limits
 from engine.llm.endpoints import check_prices, describe_endpoint, describe_judge
 from engine.settings import Settings
 

@@ -7,13 +7,13 @@ import pytest
 from fakes.builders import make_exemplar, make_model, make_seeds, make_trait
 from fakes.client import CHAT, PLAIN, Answer, FakeClient, HeardProgress
 
-from engine.asking import Asker
-from engine.calling import MAX_ATTEMPTS
 from engine.domain.model import Model, Seed
 from engine.domain.samples import Exemplar
 from engine.errors import CredentialsError, ProviderUnavailableError
+from engine.gateway.budget import Limits
+from engine.gateway.model_gateway import Asker
+from engine.gateway.retrying import MAX_ATTEMPTS
 from engine.judge import FLOOR, SURE_AUC, audition, can_judge, is_heard, judge_standing, read_odds
-from engine.limits import Limits
 from engine.llm.request import Endpoint, Reply, Request
 from engine.settings import RepliesPlace
 

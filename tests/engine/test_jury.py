@@ -13,15 +13,15 @@ import pytest
 from fakes.builders import make_exemplar, make_model, make_stamp, make_test_plan, make_trait
 from fakes.client import CHAT, Answer, FakeClient, HeardProgress
 
-from engine.asking import Asker
-from engine.calling import MAX_ATTEMPTS
 from engine.domain.model import POLES, Brief, Model, Pole, Trait
 from engine.domain.progress import CallEnded, CallsPlanned
 from engine.domain.samples import Exemplar, make_row
 from engine.domain.votes import Said, count_votes
 from engine.errors import BudgetError, CredentialsError, ProviderUnavailableError
+from engine.gateway.budget import Limits
+from engine.gateway.model_gateway import Asker
+from engine.gateway.retrying import MAX_ATTEMPTS
 from engine.jury import VOTE_TOKENS, Jury, choose_first, read_ballot
-from engine.limits import Limits
 from engine.llm.prices import Price
 from engine.llm.request import REFUSED, Endpoint, Reply, Request
 from engine.planning.plan import Plan

@@ -16,9 +16,9 @@ from fakes.builders import (
 from fakes.client import FakeClient, HeardProgress
 from fakes.word_vectors import WordVectors
 
-from engine.asking import Asker
 from engine.domain.model import POLES
-from engine.limits import Limits
+from engine.gateway.budget import Limits
+from engine.gateway.model_gateway import Asker
 from engine.llm.request import Reply
 from engine.quality.diversity import Coverage, measure_texts
 from engine.quality.verdict import Verdict

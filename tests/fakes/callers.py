@@ -12,8 +12,8 @@ import resource
 import sys
 import time
 
+from engine.gateway.rate_limit import Turnstile
 from engine.settings import read_settings
-from engine.turnstile import Turnstile
 from flows.turnstile import open_turnstile
 
 

@@ -21,8 +21,8 @@ from fakes.workspace import make_workspace
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from engine.errors import DefinitionError, OrchestratorError
+from engine.gateway.rate_limit import OpenTurnstile, Turnstile
 from engine.settings import Settings
-from engine.turnstile import OpenTurnstile, Turnstile
 from flows.bucket import SLACK_SECONDS
 from flows.turnstile import REQUESTS, TOKENS, list_rates, open_turnstile
 

@@ -11,11 +11,11 @@ from fakes.word_vectors import WordVectors
 from prefect.logging import disable_run_logger
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from engine.asking import Asker
 from engine.domain.progress import EstimateMade
 from engine.estimate import estimate_plan
+from engine.gateway.budget import Limits
+from engine.gateway.model_gateway import Asker
 from engine.jury import Jury
-from engine.limits import Limits
 from engine.llm.prices import FREE, Price
 from engine.llm.request import Reply
 from engine.replies.replies import KeptReplies

@@ -17,15 +17,15 @@ from bench.teaches.arms import Set, list_parts, name_poles, take_chosen, take_se
 from bench.teaches.measure import FEWER, Yardstick, make_yardsticks
 from bench.teaches.real_texts import load_real_texts
 
-from engine.asking import Asker
 from engine.definitions.effort import load_level
 from engine.definitions.loader import load_model
 from engine.domain.model import POLES, Model
 from engine.domain.progress import LoggedProgress
+from engine.gateway.budget import Limits
+from engine.gateway.model_gateway import Asker
 from engine.job import SCENARIOS_FOLDER, Job, plan_job
 from engine.judge import judge_standing
 from engine.jury import Jury
-from engine.limits import Limits
 from engine.llm.client import LitellmClient
 from engine.llm.embedded_model import serve_embedded
 from engine.planning.scenarios import load_packs

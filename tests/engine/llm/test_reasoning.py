@@ -10,11 +10,11 @@ from fakes.builders import make_cell, make_level, make_test_plan
 from fakes.client import CHAT, PLAIN, FakeClient, HeardProgress
 from fakes.provider import Provider, serve_provider
 
-from engine.asking import Asker
 from engine.definitions.effort import Thinking
 from engine.errors import RequestRefusedError
+from engine.gateway.budget import Limits
+from engine.gateway.model_gateway import Asker
 from engine.generate import generate_cell, make_chat_request
-from engine.limits import Limits
 from engine.llm.client import LitellmClient
 from engine.llm.reasoning import THINKING_TOKENS, write_options
 from engine.llm.request import Endpoint, Reply, Request

@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 from fakes.client import FakeClient, HeardProgress
 
-from engine.asking import Asker
-from engine.bounds import bound_call
 from engine.errors import BudgetError
-from engine.limits import Limits
+from engine.gateway.budget import Limits, bound_call
+from engine.gateway.model_gateway import Asker
 from engine.llm.prices import Price
 from engine.llm.request import Endpoint, Prompt, Reply, Request
 from engine.settings import RepliesPlace

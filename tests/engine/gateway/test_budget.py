@@ -5,9 +5,8 @@ import asyncio
 import pytest
 
 from engine.errors import BudgetError, SharedBudgetError
-from engine.limits import Limits
+from engine.gateway.budget import Limits, Purse
 from engine.llm.request import Reply
-from engine.purse import Purse
 
 
 def make_purse(max_usd: float | None) -> Purse:

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from engine.turnstile import OpenTurnstile, Turnstile
+from engine.gateway.rate_limit import OpenTurnstile, Turnstile
 
 
 async def test_open_turnstile_lets_everybody_in_at_once() -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from engine.errors import ProviderDownError, ProviderUnavailableError, RateLimitedError
-from engine.pace import FIRST_PATIENCE_SECONDS, MAX_PAUSE_SECONDS, SILENT_CALLS, Pace
+from engine.gateway.throttle import FIRST_PATIENCE_SECONDS, MAX_PAUSE_SECONDS, SILENT_CALLS, Pace
 
 DOWN = ProviderUnavailableError("openai/test does not answer")
 LIMITED = RateLimitedError("openai/test limits the rate")

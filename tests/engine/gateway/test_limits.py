@@ -2,7 +2,7 @@
 
 import itertools
 
-from engine.limits import Limits
+from engine.gateway.budget import Limits
 from engine.llm.request import Reply
 
 

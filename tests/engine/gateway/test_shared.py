@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from fakes.client import CHAT
 
-from engine.sharing import share
+from engine.gateway.shared import share
 
 
 async def test_runs_ask_one_model_at_one_pace() -> None:

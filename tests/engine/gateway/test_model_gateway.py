@@ -12,9 +12,6 @@ from pathlib import Path
 import pytest
 from fakes.client import CHAT, Answer, FakeClient, HeardProgress
 
-from engine.asking import Asker
-from engine.bounds import bound_call
-from engine.calling import MAX_ATTEMPTS, MAX_FIRST_ATTEMPTS
 from engine.domain.progress import CallBegun, CallEnded, Noticed, Tried
 from engine.errors import (
     BudgetError,
@@ -32,7 +29,9 @@ from engine.errors import (
     RetryableProviderError,
     StoreError,
 )
-from engine.limits import Limits
+from engine.gateway.budget import Limits, bound_call
+from engine.gateway.model_gateway import Asker
+from engine.gateway.retrying import MAX_ATTEMPTS, MAX_FIRST_ATTEMPTS
 from engine.llm.prices import Price
 from engine.llm.request import REFUSED, Endpoint, Prompt, Reply, Request
 from engine.prompting import EXEMPLAR_SCHEMA

@@ -6,16 +6,16 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 
-from engine.calling import ENDING, GONE, MAX_ATTEMPTS, Caller
 from engine.domain.progress import CallBegun, CallEnded, Noticed, Progress
 from engine.errors import ProviderError, RetryableProviderError, StoreError
-from engine.limits import Limits
+from engine.gateway.budget import Limits
+from engine.gateway.rate_limit import OpenTurnstile, Turnstile
+from engine.gateway.retrying import ENDING, GONE, MAX_ATTEMPTS, Caller
+from engine.gateway.throttle import Pace
 from engine.llm.request import Client, Endpoint, Reply, Request
-from engine.pace import Pace
 from engine.replies.replies import KeptReplies, open_replies
 from engine.settings import RepliesPlace
 from engine.system.log_context import about
-from engine.turnstile import OpenTurnstile, Turnstile
 
 PATIENCE_SECONDS = 300.0
 

@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from engine.gateway.budget import Purse
+from engine.gateway.throttle import Pace
 from engine.llm.embedded_model import serve_embedded
 from engine.llm.request import Endpoint
-from engine.pace import Pace
-from engine.purse import Purse
 
 
 class Shared:

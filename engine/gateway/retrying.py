@@ -10,7 +10,6 @@ from typing import Any
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
-from engine.bounds import Bound, bound_call
 from engine.domain.progress import Tried
 from engine.errors import (
     ContentRefusedError,
@@ -23,14 +22,14 @@ from engine.errors import (
     RequestRefusedError,
     RetryableProviderError,
 )
-from engine.limits import Limits
+from engine.gateway.budget import Bound, Limits, bound_call
+from engine.gateway.rate_limit import Turnstile
+from engine.gateway.throttle import FIRST_PATIENCE_SECONDS, SILENT_CALLS, Pace
 from engine.llm.prices import FREE
 from engine.llm.request import REFUSED, Client, Reply, Request
-from engine.pace import FIRST_PATIENCE_SECONDS, SILENT_CALLS, Pace
 from engine.prompting import write_words_only
 from engine.replies.replies import KeptReplies
 from engine.system.log_context import read_about
-from engine.turnstile import Turnstile
 
 LOGGER = logging.getLogger("exemplars.calls")
 MAX_ATTEMPTS = 8

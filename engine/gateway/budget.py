@@ -1,0 +1,222 @@
+"""The budget: what a run may have in flight and spend over all the models that it asks, and what it has used.
+
+What a call can cost at most is known before it is made, and set aside while it is in flight.
+"""
+
+import asyncio
+import json
+import math
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+
+from engine.errors import BudgetError
+from engine.llm.reasoning import count_most_tokens
+from engine.llm.request import Endpoint, Reply, Request
+from engine.replies.replies import Lost
+
+# For a limit that sums of prices reach exactly.
+TINY_USD = 1e-12
+# What wraps the messages: roles, separators, the words around a schema. OpenAI counts 3 tokens a message and 3 a reply.
+WRAPPING_TOKENS = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The most tokens of one call, and what they cost at list price; None where there is no price."""
+
+    tokens_in: int
+    tokens_out: int
+    usd: float | None
+
+    @property
+    def tokens(self) -> int:
+        """Prompt and reply together."""
+        return self.tokens_in + self.tokens_out
+
+
+def bound_call(request: Request, endpoint: Endpoint) -> Bound:
+    """The most that one call can take.
+
+    A tokenizer that works on bytes makes no more tokens of a text than it has bytes in UTF-8 (GPT-2's, section 2.2, and
+    all that followed it; those of SentencePiece fall back on bytes). English has four bytes a token, so this is wide:
+    it is set aside only while the call is in flight.
+    """
+    schema = len(json.dumps(request.schema, ensure_ascii=False).encode()) if request.schema else 0
+    prompt = len((request.prompt.system or "").encode()) + len(request.prompt.user.encode())
+    tokens_in = prompt + schema + WRAPPING_TOKENS
+    tokens_out = count_most_tokens(request.max_tokens, request.thinking if endpoint.thinks else None)
+    price = endpoint.price
+    return Bound(tokens_in, tokens_out, None if price is None else price.bound(tokens_in, tokens_out))
+
+
+class Purse:
+    """What may be spent, what is spent, and what is set aside for the calls in flight; one event loop's.
+
+    Args:
+        max_usd: None where there is no limit: then it only counts.
+        refuse: the error for a call of this bound in USD, for which there is no money left.
+    """
+
+    def __init__(self, max_usd: float | None, refuse: Callable[[float], BudgetError]) -> None:
+        self.max_usd = max_usd
+        self._refuse = refuse
+        # Exact, so that the order in which calls end makes no difference.
+        self._spent = Fraction(0)
+        self._reserved: list[float] = []
+        self._refusal: BudgetError | None = None
+        self._ended = asyncio.Event()
+
+    @property
+    def spent_usd(self) -> float:
+        """What is spent, whatever the order in which it was."""
+        return float(self._spent)
+
+    @property
+    def left_usd(self) -> float:
+        """What is neither spent nor set aside; without a limit there is no end to it."""
+        if self.max_usd is None:
+            return math.inf
+        return max(0.0, self.max_usd - self.spent_usd - math.fsum(self._reserved))
+
+    def set_aside(self, usd: float) -> None:
+        """Sets money aside for others to spend, until they ``settle``."""
+        self._reserved.append(usd)
+
+    def settle(self, set_aside_usd: float, spent_usd: float) -> None:
+        """Counts what was spent of what was set aside, and takes back the rest."""
+        self._reserved.remove(set_aside_usd)
+        self.spend(spent_usd)
+        self._ended.set()
+
+    def spend(self, usd: float) -> None:
+        """Counts what was paid, or may have been."""
+        self._spent += Fraction(usd)
+
+    @asynccontextmanager
+    async def reserving(self, bound_usd: float) -> AsyncIterator[None]:
+        """The time of one call: what it can cost at most is set aside.
+
+        Where it has no room beside those in flight their end is waited for: they may cost less. So nothing is in flight
+        when the money is spent, and no reply is paid for and lost.
+
+        Raises:
+            BudgetError: with it more could be spent than there is.
+        """
+        await self._wait_for_room(bound_usd)
+        self.set_aside(bound_usd)
+        try:
+            yield
+        finally:
+            self.settle(bound_usd, 0.0)
+
+    async def _wait_for_room(self, bound_usd: float) -> None:
+        if self.max_usd is None:
+            return
+        while self._refusal or self.spent_usd + math.fsum(self._reserved) + bound_usd > self.max_usd + TINY_USD:
+            if self._reserved and not self._refusal:
+                self._ended.clear()
+                await self._ended.wait()
+                continue
+            # A cheaper call might still fit, and would be cancelled in flight by the end of the run.
+            self._refusal = self._refusal or self._refuse(bound_usd)
+            raise self._refusal.with_traceback(None)
+
+
+class Limits:
+    """The limits of one run, shared by all who ask for it, and the counts of what they asked.
+
+    ``ends`` says that an error of a call ends the run: what is in flight is paid for, and waited for.
+
+    Args:
+        concurrency: calls in flight, of all models together.
+        max_cost_usd: what the plan may cost, by all runs that asked for it; None where there is no limit.
+        shared: what this run and others may spend together.
+    """
+
+    def __init__(self, concurrency: int, max_cost_usd: float | None = None, shared: Purse | None = None) -> None:
+        self.concurrency = concurrency
+        self.max_cost_usd = max_cost_usd
+        self.in_flight = asyncio.Semaphore(concurrency)
+        self.calls = 0
+        self.replies = 0
+        self.tokens = 0
+        self.prompt_tokens = 0
+        self.cached_tokens = 0
+        self.saved_usd = 0.0
+        self.unanswered_calls = 0
+        self.unanswered_usd = 0.0
+        self.unpriced: set[str] = set()
+        self._costs: list[float] = []
+        self._own = Purse(max_cost_usd, lambda bound_usd: BudgetError(self._explain(bound_usd)))
+        self._purses = (self._own, shared) if shared else (self._own,)
+        self.ends = False
+        self._plans: set[str] = set()
+
+    @property
+    def cost_usd(self) -> float | None:
+        """What the replies cost, whatever the order in which they came; None where no price is known."""
+        return math.fsum(self._costs) if self._costs else None
+
+    @property
+    def spent_usd(self) -> float:
+        """What is spent of the limit, by earlier runs of the plan too; what may have been billed counts as spent."""
+        return self._own.spent_usd
+
+    def open_plan(self, plan_id: str, kept_usd: float, lost: Lost) -> None:
+        """Counts, once, what earlier runs of a plan have spent: for kept replies, and for calls that were lost."""
+        if plan_id in self._plans:
+            return
+        self._plans.add(plan_id)
+        self._own.spend(kept_usd)
+        self._own.spend(lost.bound_usd)
+        self.unanswered_calls += lost.calls
+        self.unanswered_usd += lost.bound_usd
+
+    @asynccontextmanager
+    async def reserving(self, bound_usd: float | None) -> AsyncIterator[None]:
+        """The time of one call: what it can cost at most is set aside before it is made.
+
+        Raises:
+            BudgetError: with it the run could cost more than it may.
+        """
+        async with AsyncExitStack() as stack:
+            for purse in self._purses:
+                await stack.enter_async_context(purse.reserving(bound_usd or 0.0))
+            yield
+
+    def count(self, reply: Reply, reused: bool, endpoint: Endpoint | None = None) -> None:
+        """Counts a reply of an endpoint; a kept one was paid for too, by the run that asked."""
+        self.replies += 1
+        self.calls += not reused
+        self.tokens += reply.completion_tokens
+        self.prompt_tokens += reply.prompt_tokens
+        self.cached_tokens += reply.cached_tokens
+        if reply.cost_usd is not None:
+            self._costs.append(reply.cost_usd)
+            if not reused:
+                self._spend(reply.cost_usd)
+        elif endpoint is not None:
+            self.unpriced.add(reply.model or endpoint.name)
+        if endpoint is not None and endpoint.price is not None and reply.model is None:
+            self.saved_usd += endpoint.price.save(reply.cached_tokens)
+
+    def count_unanswered(self, bound_usd: float | None) -> None:
+        """Counts a call of which no reply came though it may have been billed: at the most that it can have cost."""
+        self.unanswered_calls += 1
+        self.unanswered_usd += bound_usd or 0.0
+        self._spend(bound_usd or 0.0)
+
+    def _spend(self, usd: float) -> None:
+        for purse in self._purses:
+            purse.spend(usd)
+
+    def _explain(self, bound_usd: float) -> str:
+        broken = f"{self.unanswered_calls} calls that broke off and may have been billed"
+        unanswered = f" (${self.unanswered_usd:.4f} of it for {broken})" if self.unanswered_usd else ""
+        return (
+            f"The run's limit of ${self.max_cost_usd:g} is reached: ${self.spent_usd:.4f} is spent{unanswered}, and "
+            f"the next call could cost ${bound_usd:.4f}. Raise EXEMPLARS_MAX_COST_USD or max_cost_usd in the effort "
+            "file and start again: the replies are kept and not paid twice"
+        )
