@@ -13,8 +13,8 @@ from engine.domain.progress import CallsPlanned, Progress
 from engine.domain.samples import Exemplar
 from engine.errors import RequestRefusedError, RetryableProviderError
 from engine.gateway.model_gateway import Asker
+from engine.generation.prompts import JUDGE_SHOTS_PER_POLE, VERDICTS, write_judge_prompt
 from engine.llm.request import Request
-from engine.prompting import JUDGE_SHOTS_PER_POLE, VERDICTS, write_judge_prompt
 from engine.quality.separation import rank_auc
 from engine.system.log_context import about
 from engine.system.task_groups import run_together

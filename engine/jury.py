@@ -18,11 +18,11 @@ from engine.domain.samples import Exemplar
 from engine.domain.votes import Said, Vote, decide
 from engine.errors import RequestRefusedError, RetryableProviderError
 from engine.gateway.model_gateway import Asker
-from engine.generate import strip_fence
+from engine.generation.cells import strip_fence
+from engine.generation.prompts import VOTE_SCHEMA, write_vote_prompt
 from engine.llm.prices import add_costs
 from engine.llm.request import REFUSED, Endpoint, Reply, Request
 from engine.planning.plan import Plan
-from engine.prompting import VOTE_SCHEMA, write_vote_prompt
 from engine.system.log_context import about
 from engine.system.task_groups import run_together
 

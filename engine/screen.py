@@ -5,10 +5,10 @@ from dataclasses import replace
 
 from engine.domain.model import Model
 from engine.domain.samples import Exemplar, Reason
+from engine.generation.prompts import FOLDER as PROMPTS_FOLDER
 from engine.planning.held_out import OtherSide, list_other_side, turn_to_pool
 from engine.planning.plan import Plan
 from engine.planning.seed_variations import VoiceCheck
-from engine.prompting import FOLDER as PROMPTS_FOLDER
 from engine.rules import COMMON_RUN, Context, find_fault
 from engine.text.language import expect_language
 from engine.text.near_duplicates import DuplicatePair, Match, NearTexts

@@ -15,12 +15,12 @@ from engine.domain.model import POLES, Model, Pole, digest_text
 from engine.domain.samples import Exemplar, Row, RunStamp, make_id, make_row
 from engine.domain.votes import count_votes
 from engine.gateway.model_gateway import Asker
+from engine.generation.prompts import prompts_version
 from engine.judge import is_heard
 from engine.notes import list_notes
 from engine.planning.held_out import choose_pool
 from engine.planning.plan import digest_definition
 from engine.planning.scenarios import measure_coverage
-from engine.prompting import prompts_version
 from engine.quality.diversity import PoleVariety, measure_texts
 from engine.quality.pole_scores import lean_exemplars
 from engine.quality.verdict import Verdict

@@ -3,7 +3,7 @@
 from engine.domain.progress import CallsPlanned, Progress
 from engine.domain.samples import Exemplar
 from engine.gateway.model_gateway import Asker
-from engine.generate import generate_cell, propose_subjects
+from engine.generation.cells import generate_cell, propose_subjects
 from engine.job import SCENARIOS_FOLDER, Job, plan_job
 from engine.judge import MIN_AUC, audition, judge_standing
 from engine.jury import Jury

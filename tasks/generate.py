@@ -9,7 +9,7 @@ from prefect.cache_policies import NO_CACHE
 
 from engine.domain.samples import Exemplar
 from engine.gateway.model_gateway import Asker
-from engine.generate import generate_cell
+from engine.generation.cells import generate_cell
 from engine.planning.plan import Cell
 from engine.rounds import Rounds
 from engine.system.task_groups import run_together

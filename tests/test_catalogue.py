@@ -8,8 +8,8 @@ from fakes.builders import make_exemplar, make_level, make_test_plan
 
 from engine.definitions.loader import list_handles, load_model
 from engine.domain.model import POLES, TRAIT_TYPES, Model, Seed
+from engine.generation.prompts import FOLDER
 from engine.planning.scenarios import choose_lists, load_packs
-from engine.prompting import FOLDER
 from engine.rules import Context, find_fault
 from engine.screen import Screener
 from engine.settings import PROJECT_ROOT

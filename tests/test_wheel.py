@@ -12,7 +12,7 @@ from engine.job import SCENARIOS_FOLDER, load_job
 from engine.planning.scenarios import load_packs
 from engine.settings import read_settings
 from flows.prefect_file import read_prefect_file
-from engine.prompting import prompts_version
+from engine.generation.prompts import prompts_version
 
 settings = read_settings()
 job = load_job(settings, "u22a8.technical-writing", "from_traits", "low", dry=True)

@@ -25,9 +25,9 @@ from engine.errors import (
 from engine.gateway.budget import Bound, Limits, bound_call
 from engine.gateway.rate_limit import Turnstile
 from engine.gateway.throttle import FIRST_PATIENCE_SECONDS, SILENT_CALLS, Pace
+from engine.generation.prompts import write_words_only
 from engine.llm.prices import FREE
 from engine.llm.request import REFUSED, Client, Reply, Request
-from engine.prompting import write_words_only
 from engine.replies.replies import KeptReplies
 from engine.system.log_context import read_about
 

@@ -27,7 +27,7 @@ from fakes.load import send_load, write_request
 from fakes.site import Site, open_site, wait_until
 from fakes.workspace import ROOT, make_workspace
 
-from engine.generate import make_chat_request
+from engine.generation.cells import make_chat_request
 from engine.llm.request import Prompt
 from engine.planning.plan import Spent, plan_round
 

@@ -20,7 +20,7 @@ from engine.domain.model import POLES
 from engine.domain.samples import SAMPLE_SCHEMA, Exemplar, make_sample_table
 from engine.gateway.budget import Limits
 from engine.gateway.model_gateway import Asker
-from engine.generate import generate_cell
+from engine.generation.cells import generate_cell
 from engine.llm.request import Reply, Request
 from engine.planning.plan import Cell
 from engine.planning.scenarios import choose_lists, load_packs

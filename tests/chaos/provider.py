@@ -32,7 +32,7 @@ MODEL = "openai/gpt-4.1-mini"
 KEY = "test"
 DRIP_SECONDS = 1.0
 BACKLOG = 512
-# How engine/prompts/words_only.jinja begins.
+# How engine/generation/templates/words_only.jinja begins.
 IN_WORDS = "\n\nAnswer with one JSON object and nothing else"
 DOWN: Fault = "error_503"
 

@@ -11,8 +11,8 @@ from fakes.word_vectors import WordVectors
 from engine.choose import Choice
 from engine.domain.model import POLES, Pole
 from engine.domain.samples import Exemplar
+from engine.generation.prompts import write_chat_prompt, write_plain_prompt
 from engine.planning.plan import Plan, Spent, plan_round
-from engine.prompting import write_chat_prompt, write_plain_prompt
 from engine.review import Review, choose_reviewed, make_hints, make_view, review_choice
 from engine.rounds import Rounds
 from engine.screen import Screener

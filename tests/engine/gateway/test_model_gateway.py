@@ -32,9 +32,9 @@ from engine.errors import (
 from engine.gateway.budget import Limits, bound_call
 from engine.gateway.model_gateway import Asker
 from engine.gateway.retrying import MAX_ATTEMPTS, MAX_FIRST_ATTEMPTS
+from engine.generation.prompts import EXEMPLAR_SCHEMA
 from engine.llm.prices import Price
 from engine.llm.request import REFUSED, Endpoint, Prompt, Reply, Request
-from engine.prompting import EXEMPLAR_SCHEMA
 from engine.replies.replies import KeptReplies
 from engine.settings import RepliesPlace
 from engine.system.task_groups import run_together

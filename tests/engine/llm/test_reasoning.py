@@ -14,11 +14,11 @@ from engine.definitions.effort import Thinking
 from engine.errors import RequestRefusedError
 from engine.gateway.budget import Limits
 from engine.gateway.model_gateway import Asker
-from engine.generate import generate_cell, make_chat_request
+from engine.generation.cells import generate_cell, make_chat_request
+from engine.generation.prompts import EXEMPLAR_SCHEMA
 from engine.llm.client import LitellmClient
 from engine.llm.reasoning import THINKING_TOKENS, write_options
 from engine.llm.request import Endpoint, Reply, Request
-from engine.prompting import EXEMPLAR_SCHEMA
 from engine.settings import RepliesPlace
 
 REQUEST = replace(make_chat_request(make_test_plan(), make_cell(), "English"), max_tokens=500)

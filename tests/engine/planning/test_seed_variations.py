@@ -24,7 +24,8 @@ from engine.choose import choose_exemplars
 from engine.domain.model import POLES, Attached, Model, Pole, Seed, digest_text
 from engine.domain.samples import Exemplar
 from engine.errors import NoSeedsError
-from engine.generate import make_chat_request, make_plain_request
+from engine.generation.cells import make_chat_request, make_plain_request
+from engine.generation.prompts import VARIATION_SHOTS, write_chat_prompt, write_plain_prompt
 from engine.planning.plan import Cell, Plan, Spent, add_spent, make_plan, plan_round
 from engine.planning.seed_variations import (
     AS_SEED,
@@ -36,7 +37,6 @@ from engine.planning.seed_variations import (
     list_usable,
     make_key,
 )
-from engine.prompting import VARIATION_SHOTS, write_chat_prompt, write_plain_prompt
 from engine.rounds import Rounds
 from engine.screen import Screener
 from engine.text.words import count_words

@@ -24,11 +24,7 @@ from fakes.builders import (
 from engine.definitions.effort import Level
 from engine.definitions.loader import list_handles, load_model
 from engine.domain.model import POLES, Brief, Model, Pole, Seed, Trait, TraitType
-from engine.llm.request import Prompt
-from engine.planning.plan import Cell, Hints, Plan, Spent, make_plan, plan_round
-from engine.planning.scenarios import choose_lists, load_packs
-from engine.planning.subjects import name_subjects
-from engine.prompting import (
+from engine.generation.prompts import (
     CHAT_SHOTS,
     EXEMPLAR_SCHEMA,
     FOLDER,
@@ -42,6 +38,10 @@ from engine.prompting import (
     write_subjects_prompt,
     write_words_only,
 )
+from engine.llm.request import Prompt
+from engine.planning.plan import Cell, Hints, Plan, Spent, make_plan, plan_round
+from engine.planning.scenarios import choose_lists, load_packs
+from engine.planning.subjects import name_subjects
 from engine.settings import PROJECT_ROOT
 
 MODELS = str(PROJECT_ROOT / "data" / "models")

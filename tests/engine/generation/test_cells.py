@@ -20,7 +20,7 @@ from engine.errors import (
 from engine.gateway.budget import Limits
 from engine.gateway.model_gateway import Asker
 from engine.gateway.retrying import MAX_ATTEMPTS
-from engine.generate import (
+from engine.generation.cells import (
     cut_sentences,
     generate_cell,
     limit_words,
@@ -29,8 +29,8 @@ from engine.generate import (
     propose_subjects,
     read_reply,
 )
+from engine.generation.prompts import EXEMPLAR_SCHEMA, SUBJECT_SCHEMA, write_words_only
 from engine.llm.request import REFUSED, Endpoint, Prompt, Reply, Request
-from engine.prompting import EXEMPLAR_SCHEMA, SUBJECT_SCHEMA, write_words_only
 from engine.settings import RepliesPlace
 
 PROMPT = Prompt("Write 1 text.")

@@ -20,7 +20,7 @@ from engine.planning.subjects import name_subjects
 from engine.text.stylometry import measure_distance
 from engine.text.words import count_words
 
-FOLDER = Path(__file__).parent / "prompts"
+FOLDER = Path(__file__).parent / "templates"
 CHAT_SHOTS = 4
 PLAIN_SHOTS = 5
 VARIATION_SHOTS = 2

@@ -1,7 +1,7 @@
 """Every kind of prompt stands byte for byte in ``snapshots/``, so that a change of its words is seen and meant.
 
-After a change that is meant: ``RENEW_SNAPSHOTS=1 .venv/bin/python -m pytest tests/engine/test_snapshots.py``, then read
-the difference. Where ``CI`` is set nothing is renewed. Plain files and the few lines below do it; a snapshot library
+After a change that is meant: ``RENEW_SNAPSHOTS=1 .venv/bin/pytest tests/engine/generation/test_snapshots.py``, then
+read the difference. Where ``CI`` is set nothing is renewed. Plain files and the few lines below do it; a snapshot library
 would be one more dependency for them.
 """
 
@@ -16,9 +16,7 @@ import pytest
 from fakes.builders import make_cell, make_level, make_model, make_seeds, make_test_plan, make_trait
 
 from engine.domain.model import POLES, Brief, Pole, TraitType
-from engine.llm.request import Prompt
-from engine.planning.plan import Plan
-from engine.prompting import (
+from engine.generation.prompts import (
     EXEMPLAR_SCHEMA,
     write_chat_prompt,
     write_judge_prompt,
@@ -26,6 +24,8 @@ from engine.prompting import (
     write_subjects_prompt,
     write_words_only,
 )
+from engine.llm.request import Prompt
+from engine.planning.plan import Plan
 
 FOLDER = Path(__file__).parent / "snapshots"
 RENEW = "RENEW_SNAPSHOTS"

@@ -14,10 +14,7 @@ from engine.domain.model import Model
 from engine.domain.samples import Exemplar, Reason
 from engine.errors import RequestRefusedError, RetryableProviderError
 from engine.gateway.model_gateway import Asker
-from engine.llm.prices import add_costs
-from engine.llm.request import REFUSED, Prompt, Reply, Request, Style
-from engine.planning.plan import Cell, Plan
-from engine.prompting import (
+from engine.generation.prompts import (
     EXEMPLAR_SCHEMA,
     SUBJECT_SCHEMA,
     write_chat_prompt,
@@ -25,6 +22,9 @@ from engine.prompting import (
     write_subjects_prompt,
     write_words_only,
 )
+from engine.llm.prices import add_costs
+from engine.llm.request import REFUSED, Prompt, Reply, Request, Style
+from engine.planning.plan import Cell, Plan
 from engine.system.log_context import about
 from engine.text.words import TERMINAL, count_words
 

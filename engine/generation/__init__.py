@@ -1,0 +1,1 @@
+"""A cell becomes a prompt, and a reply becomes exemplars."""
