@@ -11,10 +11,10 @@ from typing import Generic, Literal, TypeVar, get_args
 from engine.domain.model import POLES, Pole, Trait
 from engine.generation.cells import PLAIN_MAX_TOKENS, PROPOSED_SUBJECTS, make_request, make_subjects_request
 from engine.generation.prompts import JUDGE_SHOTS_PER_POLE
-from engine.judge import make_judge_request
-from engine.jury import make_vote_request
 from engine.llm.request import Endpoint, Request
 from engine.planning.plan import Cell, Plan, Spent, count_scenarios, plan_round
+from engine.screening.in_context_judge import make_judge_request
+from engine.screening.voting_judge import make_vote_request
 from engine.text.language import expect_language, name_language
 
 Outlook = Literal["low", "likely", "high"]

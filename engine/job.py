@@ -16,7 +16,6 @@ from engine.gateway.model_gateway import Asker
 from engine.gateway.rate_limit import Turnstile
 from engine.gateway.shared import Shared
 from engine.generation.prompts import prompts_version
-from engine.jury import Jury
 from engine.llm.client import LitellmClient
 from engine.llm.embedded_model import find_gguf, is_embedded, serve_embedded
 from engine.llm.endpoints import check_prices, describe_endpoint, describe_fallbacks, describe_judge, limit_cost
@@ -27,6 +26,7 @@ from engine.planning.plan import Plan, make_plan
 from engine.planning.scenarios import Packs, choose_lists
 from engine.planning.seed_variations import check_seeds, list_unusable
 from engine.planning.topic_subjects import split_matters
+from engine.screening.voting_judge import Jury
 from engine.settings import SHIPPED_ROOT, Settings
 from engine.store.store import check_writable, digest_sets, list_sets, read_attached
 from engine.text.embedding import Embedder

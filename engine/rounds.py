@@ -12,7 +12,7 @@ from engine.planning.plan import Cell, Hints, Plan, Spent, add_spent, plan_round
 from engine.planning.seed_variations import count_uses
 from engine.quality.shortcuts import STRONG_AUC
 from engine.review import Review, choose_reviewed, make_hints, make_view
-from engine.screen import Screener
+from engine.screening.screener import Screener
 from engine.text.embedding import Embedder
 from engine.text.language import expect_language, name_language
 from engine.text.near_duplicates import DuplicatePair

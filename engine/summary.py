@@ -16,7 +16,6 @@ from engine.domain.samples import Exemplar, Row, RunStamp, make_id, make_row
 from engine.domain.votes import count_votes
 from engine.gateway.model_gateway import Asker
 from engine.generation.prompts import prompts_version
-from engine.judge import is_heard
 from engine.notes import list_notes
 from engine.planning.held_out import choose_pool
 from engine.planning.plan import digest_definition
@@ -26,7 +25,8 @@ from engine.quality.pole_scores import lean_exemplars
 from engine.quality.verdict import Verdict
 from engine.report import PoleCount, ReportData, render_report
 from engine.rounds import Rounds
-from engine.screen import count_reasons
+from engine.screening.in_context_judge import is_heard
+from engine.screening.screener import count_reasons
 from engine.store.sample_set import CARD, REPORT, VERDICT, SampleSet
 from engine.text.embedding import Embedder
 from engine.text.language import expect_language

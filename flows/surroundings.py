@@ -12,7 +12,7 @@ from engine.definitions.effort import Level
 from engine.domain.progress import Progress
 from engine.gateway.model_gateway import Asker
 from engine.job import open_asker, open_jury
-from engine.jury import Jury
+from engine.screening.voting_judge import Jury
 from engine.settings import Settings
 from flows.credentials import add_keys
 from flows.lease import Lease, hold_lease

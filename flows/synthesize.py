@@ -20,7 +20,7 @@ from engine.job import Job
 from engine.quality.verdict import Verdict
 from engine.remedies import explain_failure
 from engine.rounds import Rounds
-from engine.screen import count_reasons
+from engine.screening.screener import count_reasons
 from engine.settings import read_settings
 from engine.store.sample_set import REPORT, SAMPLES
 from engine.store.store import StoredSet

@@ -11,9 +11,9 @@ from engine.domain.progress import EstimateMade, Progress
 from engine.estimate import Estimate, estimate_plan
 from engine.estimate_words import SUPPOSED, explain_estimate, tell_estimate
 from engine.gateway.model_gateway import Asker
-from engine.jury import Jury
 from engine.replies.admin import count_kept
 from engine.rounds import Rounds
+from engine.screening.voting_judge import Jury
 from engine.settings import Settings
 from engine.text.formatting import tell_cost
 from tasks.artifacts import show

@@ -8,9 +8,9 @@ from engine.estimate import estimate_plan
 from engine.estimate_words import explain_budget
 from engine.gateway.model_gateway import Asker
 from engine.job import SCENARIOS_FOLDER, Job, plan_job
-from engine.jury import Jury
 from engine.planning.scenarios import load_packs
 from engine.rounds import Rounds
+from engine.screening.voting_judge import Jury
 from engine.settings import Settings
 from engine.text.embedding import Embedder, SentenceEncoder
 from engine.walk import begin_rounds

@@ -12,12 +12,12 @@ from engine.domain.progress import Progress
 from engine.domain.samples import Exemplar
 from engine.domain.votes import count_votes
 from engine.gateway.model_gateway import Asker
-from engine.judge import is_heard
-from engine.jury import Jury
 from engine.report_words import tell_votes
 from engine.review import list_standing
 from engine.rounds import Rounds
-from engine.screen import count_reasons
+from engine.screening.in_context_judge import is_heard
+from engine.screening.screener import count_reasons
+from engine.screening.voting_judge import Jury
 from engine.system.worker_process import SideProcess
 from engine.text.embedding import SentenceEncoder, encode
 from engine.walk import judge_round

@@ -10,8 +10,8 @@ from engine.definitions.loader import list_handles, load_model
 from engine.domain.model import POLES, TRAIT_TYPES, Model, Seed
 from engine.generation.prompts import FOLDER
 from engine.planning.scenarios import choose_lists, load_packs
-from engine.rules import Context, find_fault
-from engine.screen import Screener
+from engine.screening.rules import Context, find_fault
+from engine.screening.screener import Screener
 from engine.settings import PROJECT_ROOT
 from engine.text.language import expect_language
 from engine.text.near_duplicates import find_pairs

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 from engine.errors import ExemplarsError, ProviderError
 from engine.llm.request import Client, Reply, Request
 
-# The screen rejects a text that has it, as one with a gap left to be filled in (engine/rules.py).
+# The screen rejects a text that has it, as one with a gap left to be filled in (engine/screening/rules.py).
 MARK = "[redacted]"
 # Shorter ones, and short plain words, are what one sets for a server that checks no key.
 LEAST_LENGTH, LEAST_WORD = 8, 16

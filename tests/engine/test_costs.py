@@ -24,7 +24,7 @@ from engine.domain.model import POLES
 from engine.gateway.budget import Limits
 from engine.llm.request import Reply
 from engine.rounds import Rounds
-from engine.screen import Screener
+from engine.screening.screener import Screener
 
 
 def make_rounds(cost: float | None = 0.1) -> Rounds:

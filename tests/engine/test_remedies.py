@@ -11,7 +11,7 @@ from engine.domain.samples import Exemplar, Reason
 from engine.quality.verdict import Verdict
 from engine.remedies import REMEDIES, explain_failure
 from engine.rounds import Rounds
-from engine.screen import Screener
+from engine.screening.screener import Screener
 
 FAILED = Verdict(False, ("Expected that every row has a text: 2 of 8 rows unexpected.",), (), (), {}, ())
 

@@ -15,7 +15,7 @@ from engine.generation.prompts import write_chat_prompt, write_plain_prompt
 from engine.planning.plan import Plan, Spent, plan_round
 from engine.review import Review, choose_reviewed, make_hints, make_view, review_choice
 from engine.rounds import Rounds
-from engine.screen import Screener
+from engine.screening.screener import Screener
 
 WORDS = "page server cache key order user file link mail form table index report ticket folder".split()
 # Many words for each manner, so that none of them tells the poles apart by itself.

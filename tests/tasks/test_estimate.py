@@ -15,12 +15,12 @@ from engine.domain.progress import EstimateMade
 from engine.estimate import estimate_plan
 from engine.gateway.budget import Limits
 from engine.gateway.model_gateway import Asker
-from engine.jury import Jury
 from engine.llm.prices import FREE, Price
 from engine.llm.request import Reply
 from engine.replies.replies import KeptReplies
 from engine.rounds import Rounds
-from engine.screen import Screener
+from engine.screening.screener import Screener
+from engine.screening.voting_judge import Jury
 from engine.settings import RepliesPlace, Settings
 from tasks.estimate import estimate, write_estimate
 

@@ -24,14 +24,14 @@ from engine.domain.progress import LoggedProgress
 from engine.gateway.budget import Limits
 from engine.gateway.model_gateway import Asker
 from engine.job import SCENARIOS_FOLDER, Job, plan_job
-from engine.judge import judge_standing
-from engine.jury import Jury
 from engine.llm.client import LitellmClient
 from engine.llm.embedded_model import serve_embedded
 from engine.planning.scenarios import load_packs
 from engine.quality.diversity import measure_texts
 from engine.rounds import Rounds
-from engine.screen import Screener
+from engine.screening.in_context_judge import judge_standing
+from engine.screening.screener import Screener
+from engine.screening.voting_judge import Jury
 from engine.settings import PROJECT_ROOT
 from engine.text.embedding import SentenceEncoder
 from engine.walk import walk_rounds

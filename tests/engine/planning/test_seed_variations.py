@@ -38,7 +38,7 @@ from engine.planning.seed_variations import (
     make_key,
 )
 from engine.rounds import Rounds
-from engine.screen import Screener
+from engine.screening.screener import Screener
 from engine.text.words import count_words
 
 LONG_ENOUGH = "This seed has just enough words."

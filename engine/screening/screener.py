@@ -9,7 +9,7 @@ from engine.generation.prompts import FOLDER as PROMPTS_FOLDER
 from engine.planning.held_out import OtherSide, list_other_side, turn_to_pool
 from engine.planning.plan import Plan
 from engine.planning.seed_variations import VoiceCheck
-from engine.rules import COMMON_RUN, Context, find_fault
+from engine.screening.rules import COMMON_RUN, Context, find_fault
 from engine.text.language import expect_language
 from engine.text.near_duplicates import DuplicatePair, Match, NearTexts
 from engine.text.words import TERMINAL, word_runs

@@ -19,7 +19,7 @@ from fakes.builders import (
 
 from engine.domain.model import Attached, Model, Seed
 from engine.domain.samples import Exemplar, Reason
-from engine.screen import Screener, count_reasons
+from engine.screening.screener import Screener, count_reasons
 from engine.text.near_duplicates import DuplicatePair
 
 TEXTS = (

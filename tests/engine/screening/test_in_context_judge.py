@@ -13,8 +13,8 @@ from engine.errors import CredentialsError, ProviderUnavailableError
 from engine.gateway.budget import Limits
 from engine.gateway.model_gateway import Asker
 from engine.gateway.retrying import MAX_ATTEMPTS
-from engine.judge import FLOOR, SURE_AUC, audition, can_judge, is_heard, judge_standing, read_odds
 from engine.llm.request import Endpoint, Reply, Request
+from engine.screening.in_context_judge import FLOOR, SURE_AUC, audition, can_judge, is_heard, judge_standing, read_odds
 from engine.settings import RepliesPlace
 
 MODEL = make_model(seeds=make_seeds())

@@ -22,10 +22,10 @@ from engine.gateway.budget import Limits
 from engine.gateway.model_gateway import Asker
 from engine.gateway.retrying import MAX_ATTEMPTS
 from engine.generation.prompts import VOTE_SCHEMA, write_vote_prompt
-from engine.jury import VOTE_TOKENS, Jury, choose_first, read_ballot
 from engine.llm.prices import Price
 from engine.llm.request import REFUSED, Endpoint, Reply, Request
 from engine.planning.plan import Plan
+from engine.screening.voting_judge import VOTE_TOKENS, Jury, choose_first, read_ballot
 from engine.settings import RepliesPlace
 
 TEXT = "The battery lies in the second drawer."

@@ -9,7 +9,7 @@ from fakes.builders import NEGATIVE_SEEDS, POSITIVE_SEEDS, make_trait
 from engine.definitions.loader import load_model
 from engine.domain.model import TraitType
 from engine.planning.scenarios import Length
-from engine.rules import RULES, Context, Finding, find_fault
+from engine.screening.rules import RULES, Context, Finding, find_fault
 from engine.text.language import expect_language
 
 INSTRUCTIONS = "You never explain, label, number or comment on a text, and never mention the trait or its poles."
