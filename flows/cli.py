@@ -64,7 +64,7 @@ def synthesize_command(
     logs_json = settings.log_format == "json"
     quiet_libraries(verbose or logs_json, logs_json)
     # Imported late: Prefect reads its settings when it is imported, and a mistyped handle need not wait for it.
-    from engine.job import load_job
+    from engine.run.job import load_job
     from flows.terminal import show_begin, show_result, watch
 
     job = load_job(settings, handle, synth_type, effort)
@@ -100,7 +100,7 @@ def backfill_command(
     """Synthesizes samples for many models; one that has them already is passed over, a bad one stops no other."""
     quiet_libraries(verbose)
     from engine.domain.model import check_handle
-    from engine.job import check_effort, check_synth_type
+    from engine.run.job import check_effort, check_synth_type
     from flows.backfill_command import show_counts, show_models
 
     asked = {

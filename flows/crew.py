@@ -22,7 +22,7 @@ from engine.errors import (
     SharedBudgetError,
     StoreError,
 )
-from engine.selection import Selection
+from engine.run.backfill_targets import Selection
 from engine.store.backfill_ledger import Ledger, ModelRow
 from engine.summary import RunResult
 from flows.children import Children

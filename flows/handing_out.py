@@ -32,7 +32,7 @@ from prefect.states import Cancelled, Cancelling
 
 from engine.errors import OrchestratorError, RunInterruptedError, StoreError
 from engine.gateway.budget import Purse
-from engine.selection import Selection
+from engine.run.backfill_targets import Selection
 from engine.store.backfill_ledger import Ledger, ModelRow, read_ledger
 from flows.crew import Crew
 from flows.holders import OVER

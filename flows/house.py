@@ -19,8 +19,8 @@ from engine.errors import InputError, ModelBusyError, SharedBudgetError
 from engine.gateway.budget import Purse
 from engine.gateway.rate_limit import Turnstile
 from engine.gateway.shared import Shared, share
-from engine.job import open_asker, open_jury
-from engine.selection import Passed, Selection, pass_over
+from engine.run.backfill_targets import Passed, Selection, pass_over
+from engine.run.job import open_asker, open_jury
 from engine.settings import Settings
 from engine.system.worker_process import SideProcess, open_side_process
 from expectations.checking import warm_up

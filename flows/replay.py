@@ -3,9 +3,10 @@
 from engine.costs import restore_bill
 from engine.domain.progress import LoggedProgress
 from engine.errors import ProviderError, ReplayError
-from engine.job import SCENARIOS_FOLDER, load_job, plan_job, read_pools
 from engine.planning.scenarios import load_packs
-from engine.replay import (
+from engine.run.job import SCENARIOS_FOLDER, load_job, plan_job, read_pools
+from engine.run.pipeline import begin_rounds, walk_rounds
+from engine.run.replay import (
     Comparison,
     check_endpoint,
     check_plan,
@@ -20,7 +21,6 @@ from engine.store.sample_set import SampleSet
 from engine.store.store import StoredSet, write_set
 from engine.summary import make_sample_set
 from engine.text.embedding import SentenceEncoder
-from engine.walk import begin_rounds, walk_rounds
 from expectations.checking import prepare_gate
 
 

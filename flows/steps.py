@@ -13,10 +13,10 @@ from engine.costs import Bill
 from engine.domain.progress import Progress
 from engine.domain.samples import Exemplar, RunStamp
 from engine.gateway.model_gateway import Asker
-from engine.job import Job
 from engine.planning.plan import Cell
 from engine.quality.verdict import Verdict
 from engine.rounds import Rounds
+from engine.run.job import Job
 from engine.screening.voting_judge import Jury
 from engine.settings import Settings
 from engine.store.store import StoredSet

@@ -11,7 +11,7 @@ from prefect import get_run_logger
 from engine.definitions.effort import Level
 from engine.domain.progress import Progress
 from engine.gateway.model_gateway import Asker
-from engine.job import open_asker, open_jury
+from engine.run.job import open_asker, open_jury
 from engine.screening.voting_judge import Jury
 from engine.settings import Settings
 from flows.credentials import add_keys

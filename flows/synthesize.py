@@ -15,11 +15,10 @@ from engine.domain.samples import RunStamp
 from engine.errors import BudgetError, ExemplarsError, GateError, ModelBusyError, QuotaError, RunInterruptedError
 from engine.estimate import Estimate
 from engine.estimate_words import explain_budget
-from engine.finished import find_finished
-from engine.job import Job
 from engine.quality.verdict import Verdict
 from engine.remedies import explain_failure
 from engine.rounds import Rounds
+from engine.run.job import Job, find_finished
 from engine.screening.screener import count_reasons
 from engine.settings import read_settings
 from engine.store.sample_set import REPORT, SAMPLES

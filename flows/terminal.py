@@ -27,7 +27,7 @@ from engine.domain.progress import (
     Noticed,
     StageBegun,
 )
-from engine.job import Job
+from engine.run.job import Job
 from engine.summary import RunResult
 
 SHOWN_SAMPLES = 3

@@ -3,7 +3,7 @@
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
-from engine.job import Job, load_job
+from engine.run.job import Job, load_job
 from engine.settings import Settings
 from engine.store.debris import sweep_store
 from tasks.names import name_load

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from engine.job import Job
 from engine.quality.verdict import Verdict
 from engine.rounds import Rounds
+from engine.run.job import Job
 from engine.text.formatting import count_noun
 
 Parameters = dict[str, Any]

@@ -7,13 +7,13 @@ from engine.errors import BudgetError
 from engine.estimate import estimate_plan
 from engine.estimate_words import explain_budget
 from engine.gateway.model_gateway import Asker
-from engine.job import SCENARIOS_FOLDER, Job, plan_job
 from engine.planning.scenarios import load_packs
 from engine.rounds import Rounds
+from engine.run.job import SCENARIOS_FOLDER, Job, plan_job
+from engine.run.pipeline import begin_rounds
 from engine.screening.voting_judge import Jury
 from engine.settings import Settings
 from engine.text.embedding import Embedder, SentenceEncoder
-from engine.walk import begin_rounds
 from tasks.names import name_plan
 
 

@@ -15,12 +15,12 @@ from engine.gateway.model_gateway import Asker
 from engine.report_words import tell_votes
 from engine.review import list_standing
 from engine.rounds import Rounds
+from engine.run.pipeline import judge_round
 from engine.screening.in_context_judge import is_heard
 from engine.screening.screener import count_reasons
 from engine.screening.voting_judge import Jury
 from engine.system.worker_process import SideProcess
 from engine.text.embedding import SentenceEncoder, encode
-from engine.walk import judge_round
 from tasks.names import name_screen
 
 REJECTIONS = logging.getLogger("exemplars.rejections")

@@ -8,7 +8,7 @@ from fakes.elsewhere import build_wheel
 from fakes.site import clear_environment
 
 LOOK = """
-from engine.job import SCENARIOS_FOLDER, load_job
+from engine.run.job import SCENARIOS_FOLDER, load_job
 from engine.planning.scenarios import load_packs
 from engine.settings import read_settings
 from flows.prefect_file import read_prefect_file

@@ -14,7 +14,7 @@ from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.states import Completed, Running, Scheduled
 
-from engine.selection import Selection
+from engine.run.backfill_targets import Selection
 from engine.store.backfill_ledger import Ledger, ModelRow, write_ledger
 from flows.crew import Crew
 from flows.handing_out import HandingOut

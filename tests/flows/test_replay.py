@@ -10,7 +10,7 @@ from fakes.provider import Behaviour, Provider
 from fakes.workspace import Workspace
 
 from engine.errors import InputError, ReplayError
-from engine.replay import Comparison
+from engine.run.replay import Comparison
 from engine.settings import read_settings
 from engine.store.sample_set import MANIFEST, SAMPLES, seal
 from flows.replay import describe_comparison, replay_run

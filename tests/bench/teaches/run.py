@@ -23,18 +23,18 @@ from engine.domain.model import POLES, Model
 from engine.domain.progress import LoggedProgress
 from engine.gateway.budget import Limits
 from engine.gateway.model_gateway import Asker
-from engine.job import SCENARIOS_FOLDER, Job, plan_job
 from engine.llm.client import LitellmClient
 from engine.llm.embedded_model import serve_embedded
 from engine.planning.scenarios import load_packs
 from engine.quality.diversity import measure_texts
 from engine.rounds import Rounds
+from engine.run.job import SCENARIOS_FOLDER, Job, plan_job
+from engine.run.pipeline import walk_rounds
 from engine.screening.in_context_judge import judge_standing
 from engine.screening.screener import Screener
 from engine.screening.voting_judge import Jury
 from engine.settings import PROJECT_ROOT
 from engine.text.embedding import SentenceEncoder
-from engine.walk import walk_rounds
 
 HERE = Path(__file__).parent
 Tell = Callable[[str, Set], None]

@@ -17,10 +17,10 @@ from fakes.builders import (
 
 from engine.domain.model import SYNTH_TYPES, Attached, Model, SynthType
 from engine.domain.samples import Exemplar, Row, make_row
-from engine.job import read_pools
 from engine.planning.held_out import OtherSide, choose_pool, keep_apart, list_other_side, make_sides_frame, turn_to_pool
 from engine.planning.plan import Plan, make_plan
 from engine.planning.scenarios import load_packs
+from engine.run.job import read_pools
 from engine.screening.screener import Screener
 from engine.store.sample_set import SampleSet
 from engine.store.store import list_sets, write_set

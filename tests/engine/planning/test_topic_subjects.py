@@ -8,10 +8,10 @@ from fakes.builders import LISTS, make_level, make_model, make_test_plan, make_t
 
 from engine.definitions.loader import load_model
 from engine.domain.model import POLES, Model, Seed
-from engine.job import SCENARIOS_FOLDER
 from engine.planning.plan import Plan, Spent, plan_round
 from engine.planning.scenarios import Lists, Matters, choose_lists, load_packs
 from engine.planning.topic_subjects import find_threshold, split_matters
+from engine.run.job import SCENARIOS_FOLDER
 from engine.settings import PROJECT_ROOT
 from engine.text.embedding import SentenceEncoder
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from fakes.stored import HANDLE, attach_set
 
-from engine.finished import find_finished
+from engine.run.job import find_finished
 from engine.store.sample_set import REPORT, SAMPLES
 from engine.summary import RunResult
 

@@ -4,9 +4,9 @@ from engine.domain.progress import CallsPlanned, Progress
 from engine.domain.samples import Exemplar
 from engine.gateway.model_gateway import Asker
 from engine.generation.cells import generate_cell, propose_subjects
-from engine.job import SCENARIOS_FOLDER, Job, plan_job
 from engine.planning.scenarios import load_packs
 from engine.rounds import Rounds
+from engine.run.job import SCENARIOS_FOLDER, Job, plan_job
 from engine.screening.in_context_judge import MIN_AUC, audition, judge_standing
 from engine.screening.screener import Screener
 from engine.screening.voting_judge import Jury

@@ -13,7 +13,7 @@ from fakes.workspace import HANDLE
 from engine.definitions.loader import load_model
 from engine.errors import HandleError, UnsupportedError
 from engine.planning.plan import digest_definition
-from engine.selection import Passed, Selection, list_selected, pass_over
+from engine.run.backfill_targets import Passed, Selection, list_selected, pass_over
 from engine.settings import Settings
 from engine.store.sample_set import SampleSet
 from engine.store.store import write_set

@@ -1,4 +1,7 @@
-"""The job: what one run was asked for, checked before anything is paid, and what its steps share."""
+"""The job: what one run was asked for, checked before anything is paid, and what its steps share.
+
+Finished: a run that is started again after it attached its set has nothing more to do, and nothing more to pay.
+"""
 
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -8,7 +11,7 @@ from typing import get_args
 from engine.definitions.effort import Level, choose_effort, load_level
 from engine.definitions.lifecycle import check_draft
 from engine.definitions.loader import load_model
-from engine.domain.model import EFFORTS, SYNTH_TYPES, Effort, Model, Pool, SynthType
+from engine.domain.model import EFFORTS, POLES, SYNTH_TYPES, Effort, Model, Pool, SynthType
 from engine.domain.progress import Progress
 from engine.errors import UnsupportedError
 from engine.gateway.budget import Limits
@@ -28,7 +31,9 @@ from engine.planning.seed_variations import check_seeds, list_unusable
 from engine.planning.topic_subjects import split_matters
 from engine.screening.voting_judge import Jury
 from engine.settings import SHIPPED_ROOT, Settings
-from engine.store.store import check_writable, digest_sets, list_sets, read_attached
+from engine.store.sample_set import REPORT, SAMPLES, read_manifest
+from engine.store.store import StoredSet, check_writable, digest_sets, list_sets, locate_set, read_attached
+from engine.summary import RunResult
 from engine.text.embedding import Embedder
 
 EMBEDDED_PATIENCE_SECONDS = 10.0
@@ -195,6 +200,24 @@ async def open_jury(
         return
     async with _open([endpoint], settings, progress, limits, turnstile, shared) as asker:
         yield Jury(asker, level.judge_votes)
+
+
+def find_finished(samples_uri: str, handle: str, synth_type: SynthType, run_id: str) -> RunResult | None:
+    """The result of the run, where its set is attached: a retry in the UI of one that completed, or was killed at the
+    last moment. None for a run that has attached nothing yet.
+
+    Raises:
+        StoreError: the store cannot be read.
+    """
+    folder = locate_set(samples_uri, handle, choose_pool(synth_type), run_id)
+    manifest = read_manifest(folder)
+    if manifest is None or manifest.get("status") != "attached":
+        return None
+    stored = StoredSet(folder, manifest, written=False)
+    kept = {(trait, pole): int(counts[pole]) for trait, counts in manifest["counts"].items() for pole in POLES}
+    # A set is attached only when every quota is met exactly.
+    wanted = max(kept.values())
+    return RunResult(run_id, "attached", stored.file(SAMPLES), stored.file(REPORT), wanted, kept)
 
 
 @asynccontextmanager

@@ -13,12 +13,12 @@ from engine.domain.samples import RunStamp
 from engine.errors import InputError, ReplayError, RequestRefusedError
 from engine.gateway.budget import Limits
 from engine.gateway.model_gateway import Asker
-from engine.job import Job
 from engine.llm.client import LitellmClient
 from engine.llm.embedded_model import is_embedded
 from engine.llm.endpoints import describe_endpoint, describe_judge
 from engine.llm.redaction import hide_credentials
 from engine.llm.request import Endpoint, Reply, Request
+from engine.run.job import Job
 from engine.screening.voting_judge import Jury
 from engine.settings import Settings
 from engine.store.sample_set import DETACHED, MANIFEST, SAMPLES, SampleSet, render_detached, render_files, unseal
