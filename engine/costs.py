@@ -7,7 +7,7 @@ from typing import Any
 from engine.domain.model import POLES, Pole
 from engine.gateway.budget import Limits
 from engine.llm.prices import add_costs
-from engine.rounds import Rounds
+from engine.selection.rounds import Rounds
 
 # A billionth of a dollar: what adding up many floats leaves beyond that is noise.
 DIGITS = 9

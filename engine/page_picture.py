@@ -8,7 +8,7 @@ from engine.domain.model import POLES, Pole, Trait
 from engine.domain.samples import Exemplar
 from engine.quality.pole_scores import lean_exemplars
 from engine.report_pictures import MAX_MARKS, WIDTH, lay_out
-from engine.rounds import Rounds
+from engine.selection.rounds import Rounds
 
 # More traits than these make a picture that nobody looks at; the report has them all.
 MAX_TRAITS = 6

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from engine.domain.samples import Reason
 from engine.quality.verdict import Verdict
-from engine.rounds import Rounds
+from engine.selection.rounds import Rounds
 from engine.text.formatting import count_noun
 
 _REPEATS = "the synth model repeats itself, so take a stronger one or a higher temperature (data/effort.yaml)"

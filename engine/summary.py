@@ -24,9 +24,9 @@ from engine.quality.diversity import PoleVariety, measure_texts
 from engine.quality.pole_scores import lean_exemplars
 from engine.quality.verdict import Verdict
 from engine.report import PoleCount, ReportData, render_report
-from engine.rounds import Rounds
 from engine.screening.in_context_judge import is_heard
 from engine.screening.screener import count_reasons
+from engine.selection.rounds import Rounds
 from engine.store.sample_set import CARD, REPORT, VERDICT, SampleSet
 from engine.text.embedding import Embedder
 from engine.text.language import expect_language

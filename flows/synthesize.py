@@ -17,9 +17,9 @@ from engine.estimate import Estimate
 from engine.estimate_words import explain_budget
 from engine.quality.verdict import Verdict
 from engine.remedies import explain_failure
-from engine.rounds import Rounds
 from engine.run.job import Job, find_finished
 from engine.screening.screener import count_reasons
+from engine.selection.rounds import Rounds
 from engine.settings import read_settings
 from engine.store.sample_set import REPORT, SAMPLES
 from engine.store.store import StoredSet

@@ -5,8 +5,8 @@ from prefect.cache_policies import NO_CACHE
 
 from engine.domain.samples import RunStamp
 from engine.quality.verdict import Verdict
-from engine.rounds import Rounds
 from engine.run.job import read_pools
+from engine.selection.rounds import Rounds
 from engine.settings import Settings
 from engine.system.worker_process import SideProcess
 from expectations.checking import GateWork, prepare_gate

@@ -12,8 +12,8 @@ from engine.estimate import Estimate, estimate_plan
 from engine.estimate_words import SUPPOSED, explain_estimate, tell_estimate
 from engine.gateway.model_gateway import Asker
 from engine.replies.admin import count_kept
-from engine.rounds import Rounds
 from engine.screening.voting_judge import Jury
+from engine.selection.rounds import Rounds
 from engine.settings import Settings
 from engine.text.formatting import tell_cost
 from tasks.artifacts import show

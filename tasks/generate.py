@@ -11,7 +11,7 @@ from engine.domain.samples import Exemplar
 from engine.gateway.model_gateway import Asker
 from engine.generation.cells import generate_cell
 from engine.planning.plan import Cell
-from engine.rounds import Rounds
+from engine.selection.rounds import Rounds
 from engine.system.task_groups import run_together
 from tasks.names import name_batch
 

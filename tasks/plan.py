@@ -8,10 +8,10 @@ from engine.estimate import estimate_plan
 from engine.estimate_words import explain_budget
 from engine.gateway.model_gateway import Asker
 from engine.planning.scenarios import load_packs
-from engine.rounds import Rounds
 from engine.run.job import SCENARIOS_FOLDER, Job, plan_job
 from engine.run.pipeline import begin_rounds
 from engine.screening.voting_judge import Jury
+from engine.selection.rounds import Rounds
 from engine.settings import Settings
 from engine.text.embedding import Embedder, SentenceEncoder
 from tasks.names import name_plan

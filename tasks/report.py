@@ -7,7 +7,7 @@ from engine.costs import Bill
 from engine.errors import ExemplarsError
 from engine.estimate import Estimate
 from engine.quality.verdict import Verdict
-from engine.rounds import Rounds
+from engine.selection.rounds import Rounds
 from engine.store.store import StoredSet
 from tasks.artifacts import show
 from tasks.run_page import escape, tell_verdict, write_error, write_page

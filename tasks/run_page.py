@@ -13,8 +13,8 @@ from engine.remedies import explain_failure
 from engine.report_costs import NOTHING, list_remarks, tell_spent, tell_tokens
 from engine.report_variety import MEASURES, Measure, tell_coverage, tell_figure
 from engine.report_words import EXPLANATIONS
-from engine.rounds import Rounds
 from engine.screening.screener import count_reasons
+from engine.selection.rounds import Rounds
 from engine.store.sample_set import REPORT, SAMPLES
 from engine.store.store import StoredSet
 from engine.summary import count_kept

@@ -7,18 +7,18 @@ from functools import partial
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
-from engine.choose import Choice
 from engine.domain.progress import Progress
 from engine.domain.samples import Exemplar
 from engine.domain.votes import count_votes
 from engine.gateway.model_gateway import Asker
 from engine.report_words import tell_votes
-from engine.review import list_standing
-from engine.rounds import Rounds
 from engine.run.pipeline import judge_round
 from engine.screening.in_context_judge import is_heard
 from engine.screening.screener import count_reasons
 from engine.screening.voting_judge import Jury
+from engine.selection.choice import Choice
+from engine.selection.review import list_standing
+from engine.selection.rounds import Rounds
 from engine.system.worker_process import SideProcess
 from engine.text.embedding import SentenceEncoder, encode
 from tasks.names import name_screen

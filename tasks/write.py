@@ -8,7 +8,7 @@ from engine.definitions.lifecycle import check_draft
 from engine.domain.samples import RunStamp
 from engine.gateway.model_gateway import Asker
 from engine.quality.verdict import Verdict
-from engine.rounds import Rounds
+from engine.selection.rounds import Rounds
 from engine.settings import Settings
 from engine.store.store import StoredSet, write_set
 from engine.summary import make_sample_set

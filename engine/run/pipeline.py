@@ -5,11 +5,11 @@ from engine.domain.samples import Exemplar
 from engine.gateway.model_gateway import Asker
 from engine.generation.cells import generate_cell, propose_subjects
 from engine.planning.scenarios import load_packs
-from engine.rounds import Rounds
 from engine.run.job import SCENARIOS_FOLDER, Job, plan_job
 from engine.screening.in_context_judge import MIN_AUC, audition, judge_standing
 from engine.screening.screener import Screener
 from engine.screening.voting_judge import Jury
+from engine.selection.rounds import Rounds
 from engine.system.task_groups import run_together
 from engine.text.embedding import Embedder
 

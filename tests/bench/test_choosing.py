@@ -11,13 +11,13 @@ import pytest
 from bench.test_throughput import write_text
 from fakes.builders import make_exemplar, make_level, make_model, make_seeds, make_test_plan
 
-from engine.choose import choose_exemplars
 from engine.domain.model import POLES
 from engine.domain.samples import Exemplar
 from engine.quality.diversity import measure_texts
 from engine.quality.probe import probe_trait
 from engine.quality.shortcuts import find_shortcuts
-from engine.review import make_view, review_choice
+from engine.selection.choice import choose_exemplars
+from engine.selection.review import make_view, review_choice
 from engine.text.embedding import SentenceEncoder
 
 Value = TypeVar("Value")

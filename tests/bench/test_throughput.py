@@ -26,8 +26,8 @@ from engine.planning.plan import Cell
 from engine.planning.scenarios import choose_lists, load_packs
 from engine.quality.diversity import PoleVariety
 from engine.quality.verdict import Verdict
-from engine.rounds import Rounds
 from engine.screening.screener import Screener
+from engine.selection.rounds import Rounds
 from engine.settings import PROJECT_ROOT, RepliesPlace
 from engine.store.sample_set import SAMPLES
 from engine.store.store import StoredSet, write_set

@@ -23,8 +23,8 @@ from engine.costs import (
 from engine.domain.model import POLES
 from engine.gateway.budget import Limits
 from engine.llm.request import Reply
-from engine.rounds import Rounds
 from engine.screening.screener import Screener
+from engine.selection.rounds import Rounds
 
 
 def make_rounds(cost: float | None = 0.1) -> Rounds:

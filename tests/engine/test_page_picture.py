@@ -7,8 +7,8 @@ from fakes.word_vectors import WordVectors
 
 from engine.domain.model import POLES, Model
 from engine.page_picture import MAX_TRAITS, draw_page
-from engine.rounds import Rounds
 from engine.screening.screener import Screener
+from engine.selection.rounds import Rounds
 
 SVG = "{http://www.w3.org/2000/svg}"
 

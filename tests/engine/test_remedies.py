@@ -10,8 +10,8 @@ from engine.domain.model import POLES
 from engine.domain.samples import Exemplar, Reason
 from engine.quality.verdict import Verdict
 from engine.remedies import REMEDIES, explain_failure
-from engine.rounds import Rounds
 from engine.screening.screener import Screener
+from engine.selection.rounds import Rounds
 
 FAILED = Verdict(False, ("Expected that every row has a text: 2 of 8 rows unexpected.",), (), (), {}, ())
 

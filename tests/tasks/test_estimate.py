@@ -18,9 +18,9 @@ from engine.gateway.model_gateway import Asker
 from engine.llm.prices import FREE, Price
 from engine.llm.request import Reply
 from engine.replies.replies import KeptReplies
-from engine.rounds import Rounds
 from engine.screening.screener import Screener
 from engine.screening.voting_judge import Jury
+from engine.selection.rounds import Rounds
 from engine.settings import RepliesPlace, Settings
 from tasks.estimate import estimate, write_estimate
 

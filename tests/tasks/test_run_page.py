@@ -15,8 +15,8 @@ from engine.estimate import estimate_plan
 from engine.llm.prices import FREE, Price
 from engine.llm.request import Endpoint
 from engine.quality.verdict import Verdict
-from engine.rounds import Rounds
 from engine.screening.screener import Screener
+from engine.selection.rounds import Rounds
 from engine.store.store import StoredSet
 from tasks.report import report
 from tasks.run_page import escape, tell_verdict, write_error, write_page

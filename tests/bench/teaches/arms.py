@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from engine.choose import View, choose_exemplars
 from engine.domain.model import POLES, Model, Pole
 from engine.domain.samples import Exemplar
 from engine.planning.plan import Plan
 from engine.quality.pole_scores import name_pole
-from engine.review import make_view
+from engine.selection.choice import View, choose_exemplars
+from engine.selection.review import make_view
 from engine.text.embedding import Embedder
 
 Set = dict[Pole, list[str]]

@@ -27,12 +27,12 @@ from engine.llm.client import LitellmClient
 from engine.llm.embedded_model import serve_embedded
 from engine.planning.scenarios import load_packs
 from engine.quality.diversity import measure_texts
-from engine.rounds import Rounds
 from engine.run.job import SCENARIOS_FOLDER, Job, plan_job
 from engine.run.pipeline import walk_rounds
 from engine.screening.in_context_judge import judge_standing
 from engine.screening.screener import Screener
 from engine.screening.voting_judge import Jury
+from engine.selection.rounds import Rounds
 from engine.settings import PROJECT_ROOT
 from engine.text.embedding import SentenceEncoder
 

@@ -20,7 +20,6 @@ from fakes.builders import (
 from fakes.provider import vary_text
 from fakes.word_vectors import WordVectors
 
-from engine.choose import choose_exemplars
 from engine.domain.model import POLES, Attached, Model, Pole, Seed, digest_text
 from engine.domain.samples import Exemplar
 from engine.errors import NoSeedsError
@@ -37,8 +36,9 @@ from engine.planning.seed_variations import (
     list_usable,
     make_key,
 )
-from engine.rounds import Rounds
 from engine.screening.screener import Screener
+from engine.selection.choice import choose_exemplars
+from engine.selection.rounds import Rounds
 from engine.text.words import count_words
 
 LONG_ENOUGH = "This seed has just enough words."

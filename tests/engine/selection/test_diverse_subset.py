@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.spread import RIDGE, _weigh, spread_out
+from engine.selection.diverse_subset import RIDGE, _weigh, spread_out
 from engine.text.embedding import Vectors, normalise_rows
 
 

@@ -12,7 +12,7 @@ from engine.domain.samples import Exemplar, Reason
 from engine.planning.plan import Plan
 from engine.planning.seed_variations import pick_evenly
 from engine.planning.subjects import count_shared_words
-from engine.spread import spread_out
+from engine.selection.diverse_subset import spread_out
 from engine.text.embedding import Vectors
 from engine.text.words import count_words, list_content_words
 

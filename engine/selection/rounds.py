@@ -5,14 +5,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from engine.choose import Choice, choose_exemplars, keep_choice
 from engine.domain.model import POLES, Pole
 from engine.domain.samples import Exemplar
 from engine.planning.plan import Cell, Hints, Plan, Spent, add_spent, plan_round
 from engine.planning.seed_variations import count_uses
 from engine.quality.shortcuts import STRONG_AUC
-from engine.review import Review, choose_reviewed, make_hints, make_view
 from engine.screening.screener import Screener
+from engine.selection.choice import Choice, choose_exemplars, keep_choice
+from engine.selection.review import Review, choose_reviewed, make_hints, make_view
 from engine.text.embedding import Embedder
 from engine.text.language import expect_language, name_language
 from engine.text.near_duplicates import DuplicatePair

@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from engine.choose import Choice, View, choose_exemplars
 from engine.domain.model import POLES, Model, Pole
 from engine.domain.samples import Exemplar
 from engine.planning.plan import Hints, Plan
 from engine.quality.pole_scores import place_exemplars
 from engine.quality.probe import Probe, probe_trait
 from engine.quality.shortcuts import Shortcut, find_shortcuts
+from engine.selection.choice import Choice, View, choose_exemplars
 from engine.text.embedding import Embedder
 
 # What is named goes, and what comes in its place is looked at again: so often at most.

@@ -10,10 +10,10 @@ from fakes.builders import make_exemplar, make_level, make_model, make_test_plan
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.choose import MIN_MARGIN, Choice, View, choose_exemplars, keep_choice
 from engine.domain.model import POLES, Pole
 from engine.domain.samples import Exemplar, Reason
 from engine.planning.plan import Plan
+from engine.selection.choice import MIN_MARGIN, Choice, View, choose_exemplars, keep_choice
 
 CLARITY = ("clarity", "positive"), ("clarity", "negative")
 

@@ -8,14 +8,14 @@ import pytest
 from fakes.builders import make_exemplar, make_level, make_model, make_seeds, make_test_plan, make_trait
 from fakes.word_vectors import WordVectors
 
-from engine.choose import Choice
 from engine.domain.model import POLES, Pole
 from engine.domain.samples import Exemplar
 from engine.generation.prompts import write_chat_prompt, write_plain_prompt
 from engine.planning.plan import Plan, Spent, plan_round
-from engine.review import Review, choose_reviewed, make_hints, make_view, review_choice
-from engine.rounds import Rounds
 from engine.screening.screener import Screener
+from engine.selection.choice import Choice
+from engine.selection.review import Review, choose_reviewed, make_hints, make_view, review_choice
+from engine.selection.rounds import Rounds
 
 WORDS = "page server cache key order user file link mail form table index report ticket folder".split()
 # Many words for each manner, so that none of them tells the poles apart by itself.
