@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from engine.costs import Costs, Spending
 from engine.domain.model import Pole
-from engine.estimate_words import name_unpriced
+from engine.estimate.wording import name_unpriced
 from engine.report_words import TraitWords
 from engine.text.formatting import count_noun, tell_cost
 

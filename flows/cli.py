@@ -128,7 +128,7 @@ def plan_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print the same facts as one line of JSON.")] = False,
 ) -> None:
     """Shows what a run would do: its plan, some prompts, calls, tokens and cost. Asks nothing, writes nothing."""
-    from engine.preview import describe_preview
+    from engine.estimate.preview import describe_preview
     from engine.settings import read_settings
     from flows.dry_run import make_preview, show_preview
 

@@ -13,8 +13,8 @@ from engine.domain.model import Effort, SynthType, check_handle
 from engine.domain.progress import CallsPlanned, KeptCounted, Progress, StageBegun
 from engine.domain.samples import RunStamp
 from engine.errors import BudgetError, ExemplarsError, GateError, ModelBusyError, QuotaError, RunInterruptedError
-from engine.estimate import Estimate
-from engine.estimate_words import explain_budget
+from engine.estimate.estimate import Estimate
+from engine.estimate.wording import explain_budget
 from engine.quality.verdict import Verdict
 from engine.remedies import explain_failure
 from engine.run.job import Job, find_finished

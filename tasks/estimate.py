@@ -6,10 +6,10 @@ import httpx
 from prefect import get_run_logger
 from prefect.runtime import flow_run
 
-from engine.calls import OUTLOOKS
 from engine.domain.progress import EstimateMade, Progress
-from engine.estimate import Estimate, estimate_plan
-from engine.estimate_words import SUPPOSED, explain_estimate, tell_estimate
+from engine.estimate.call_kinds import OUTLOOKS
+from engine.estimate.estimate import Estimate, estimate_plan
+from engine.estimate.wording import SUPPOSED, explain_estimate, tell_estimate
 from engine.gateway.model_gateway import Asker
 from engine.replies.admin import count_kept
 from engine.screening.voting_judge import Jury

@@ -4,8 +4,8 @@ from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from engine.errors import BudgetError
-from engine.estimate import estimate_plan
-from engine.estimate_words import explain_budget
+from engine.estimate.estimate import estimate_plan
+from engine.estimate.wording import explain_budget
 from engine.gateway.model_gateway import Asker
 from engine.planning.scenarios import load_packs
 from engine.run.job import SCENARIOS_FOLDER, Job, plan_job

@@ -5,7 +5,7 @@ from prefect import get_run_logger
 
 from engine.costs import Bill
 from engine.errors import ExemplarsError
-from engine.estimate import Estimate
+from engine.estimate.estimate import Estimate
 from engine.quality.verdict import Verdict
 from engine.selection.rounds import Rounds
 from engine.store.store import StoredSet

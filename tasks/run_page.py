@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from engine.costs import Bill, Costs, sum_costs
 from engine.domain.model import POLES
-from engine.estimate import Estimate
+from engine.estimate.estimate import Estimate
 from engine.page_picture import MAX_TRAITS, draw_page
 from engine.quality.diversity import PoleVariety
 from engine.quality.verdict import Verdict

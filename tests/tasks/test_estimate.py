@@ -12,7 +12,7 @@ from prefect.logging import disable_run_logger
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from engine.domain.progress import EstimateMade
-from engine.estimate import estimate_plan
+from engine.estimate.estimate import estimate_plan
 from engine.gateway.budget import Limits
 from engine.gateway.model_gateway import Asker
 from engine.llm.prices import FREE, Price

@@ -11,7 +11,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from engine.costs import Attempt, Bill, Spending
 from engine.domain.model import POLES, Model
-from engine.estimate import estimate_plan
+from engine.estimate.estimate import estimate_plan
 from engine.llm.prices import FREE, Price
 from engine.llm.request import Endpoint
 from engine.quality.verdict import Verdict

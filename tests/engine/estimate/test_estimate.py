@@ -6,8 +6,8 @@ import pytest
 from fakes.builders import make_level, make_test_plan
 from fakes.client import CHAT, PLAIN
 
-from engine.calls import CallKind, Example, Spread, list_calls
-from engine.estimate import Amount, Estimate, estimate_kind, estimate_plan, estimate_rest, estimate_run
+from engine.estimate.call_kinds import CallKind, Example, Spread, list_calls
+from engine.estimate.estimate import Amount, Estimate, estimate_kind, estimate_plan, estimate_rest, estimate_run
 from engine.gateway.budget import bound_call
 from engine.llm.prices import FREE, Price
 from engine.llm.request import Prompt, Request

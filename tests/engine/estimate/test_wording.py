@@ -6,10 +6,10 @@ import pytest
 from fakes.builders import make_level, make_test_plan
 from fakes.client import CHAT, PLAIN
 
-from engine.calls import Spread
 from engine.errors import BudgetError
-from engine.estimate import Amount, Estimate, estimate_plan
-from engine.estimate_words import explain_budget, explain_estimate, tell_estimate
+from engine.estimate.call_kinds import Spread
+from engine.estimate.estimate import Amount, Estimate, estimate_plan
+from engine.estimate.wording import explain_budget, explain_estimate, tell_estimate
 from engine.llm.prices import FREE, Price
 
 PRICED = replace(CHAT, name="openai/priced", price=Price(4e-7, 1.6e-6))

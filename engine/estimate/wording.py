@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from engine.calls import Outlook
 from engine.errors import BudgetError, SharedBudgetError
-from engine.estimate import Estimate, estimate_rest
+from engine.estimate.call_kinds import Outlook
+from engine.estimate.estimate import Estimate, estimate_rest
 from engine.llm.prices import find_price
 from engine.llm.request import Endpoint
 from engine.text.formatting import count_noun, tell_cost

@@ -2,10 +2,10 @@
 
 from dataclasses import asdict, dataclass
 
-from engine.calls import OUTLOOKS, CallKind, Spread, count_cells, plan_examples
 from engine.domain.model import POLES, Pole
 from engine.domain.samples import Scenario
-from engine.estimate import Amount, Estimate, estimate_plan
+from engine.estimate.call_kinds import OUTLOOKS, CallKind, Spread, count_cells, plan_examples
+from engine.estimate.estimate import Amount, Estimate, estimate_plan
 from engine.generation.prompts import prompts_version
 from engine.llm.request import Endpoint
 from engine.planning.plan import Plan

@@ -6,8 +6,8 @@ import pytest
 from fakes.builders import make_level, make_model, make_seeds, make_test_plan, make_trait
 from fakes.client import CHAT, PLAIN
 
-from engine.calls import MEASURED_EXEMPLARS, CallKind, Spread, count_cells, list_calls, plan_examples
 from engine.domain.model import Seed
+from engine.estimate.call_kinds import MEASURED_EXEMPLARS, CallKind, Spread, count_cells, list_calls, plan_examples
 from engine.generation.cells import make_request, make_subjects_request
 from engine.llm.request import Endpoint
 from engine.planning.plan import Plan, Spent, plan_round

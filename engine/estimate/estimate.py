@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine.calls import OUTLOOKS, CallKind, Example, Outlook, Spread, list_calls
+from engine.estimate.call_kinds import OUTLOOKS, CallKind, Example, Outlook, Spread, list_calls
 from engine.gateway.budget import bound_call
 from engine.llm.prices import add_costs
 from engine.llm.request import Endpoint, Request
