@@ -7,8 +7,8 @@ from engine.domain.model import Model
 from engine.domain.samples import SAMPLE_SCHEMA, RunStamp, make_sample_table
 from engine.planning.held_out import make_sides_frame, turn_to_pool
 from engine.quality.verdict import Verdict
+from engine.report.summary import make_kept_rows, make_whole_frame, measure_variety
 from engine.selection.rounds import Rounds
-from engine.summary import make_kept_rows, make_whole_frame, measure_variety
 from engine.text.embedding import encode
 from expectations.gate import check_rows, import_gx
 

@@ -19,10 +19,10 @@ from pydantic import Field
 from engine.domain.model import Effort, SynthType
 from engine.errors import BackfillError, RunInterruptedError
 from engine.gateway.budget import Purse
+from engine.report.summary import RunResult
 from engine.run.backfill_targets import Selection, list_selected
 from engine.settings import Settings, read_settings
 from engine.store.backfill_ledger import LEFT, Ledger, ModelRow, read_ledger, tell_ledger
-from engine.summary import RunResult
 from flows.children import list_children, open_children
 from flows.console import outlive_listeners
 from flows.crew import Crew

@@ -18,7 +18,7 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Running
 
 from engine.domain.model import Effort, SynthType
-from engine.summary import RunResult
+from engine.report.summary import RunResult
 from flows.marks import AGAIN, FLOW, name_tag
 
 # What a run of the main job does, in the surroundings that its parent gives it.

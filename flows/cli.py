@@ -19,7 +19,7 @@ from flows.cache_command import app as cache_app
 from flows.command import run_app
 
 if TYPE_CHECKING:
-    from engine.summary import RunResult
+    from engine.report.summary import RunResult
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 app.add_typer(cache_app, name="cache")

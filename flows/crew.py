@@ -22,9 +22,9 @@ from engine.errors import (
     SharedBudgetError,
     StoreError,
 )
+from engine.report.summary import RunResult
 from engine.run.backfill_targets import Selection
 from engine.store.backfill_ledger import Ledger, ModelRow
-from engine.summary import RunResult
 from flows.children import Children
 from flows.house import House, Seen
 

@@ -12,11 +12,11 @@ from prefect import get_run_logger
 from prefect.runtime import flow_run
 
 from engine.errors import StoreError
+from engine.report.backfill_page import tell_backfill, write_backfill_page
 from engine.settings import Settings
 from engine.store.backfill_ledger import Ledger, locate_ledger, write_ledger
 from flows.publishing import Bar
 from tasks.artifacts import change, show
-from tasks.backfill_page import tell_backfill, write_backfill_page
 
 SHOW_SECONDS = 3.0
 # On an object store each is a request, and a backfill may take a night.

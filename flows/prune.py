@@ -11,12 +11,12 @@ from prefect.artifacts import acreate_markdown_artifact
 from pydantic import Field
 
 from engine.errors import StoreError
+from engine.report.run_page import escape
 from engine.settings import read_settings
 from flows.console import outlive_listeners
 from flows.logs import set_up_logs
 from flows.pruning import Ages, Pruned, prune_all
 from flows.scheduled import release_events
-from tasks.run_page import escape
 
 Days = Annotated[int, Field(ge=1, le=36_500)]
 # The log has them all; a page that is to be read has so many.

@@ -1,9 +1,10 @@
 """The replay: a run's set made again from its kept replies, without Prefect, and what came of the comparison."""
 
-from engine.costs import restore_bill
 from engine.domain.progress import LoggedProgress
 from engine.errors import ProviderError, ReplayError
 from engine.planning.scenarios import load_packs
+from engine.report.costs import restore_bill
+from engine.report.summary import make_sample_set
 from engine.run.job import SCENARIOS_FOLDER, load_job, plan_job, read_pools
 from engine.run.pipeline import begin_rounds, walk_rounds
 from engine.run.replay import (
@@ -19,7 +20,6 @@ from engine.run.replay import (
 from engine.settings import Settings
 from engine.store.sample_set import SampleSet
 from engine.store.store import StoredSet, write_set
-from engine.summary import make_sample_set
 from engine.text.embedding import SentenceEncoder
 from expectations.checking import prepare_gate
 

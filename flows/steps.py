@@ -8,12 +8,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from engine.costs import Bill
 from engine.domain.progress import Progress
 from engine.domain.samples import Exemplar, RunStamp
 from engine.gateway.model_gateway import Asker
 from engine.planning.plan import Cell
 from engine.quality.verdict import Verdict
+from engine.report.costs import Bill
 from engine.run.job import Job
 from engine.screening.voting_judge import Jury
 from engine.selection.choice import Choice

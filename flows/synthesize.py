@@ -8,7 +8,6 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Failed
 
-from engine.costs import Spending, make_bill, read_spending
 from engine.domain.model import Effort, SynthType, check_handle
 from engine.domain.progress import CallsPlanned, KeptCounted, Progress, StageBegun
 from engine.domain.samples import RunStamp
@@ -16,14 +15,15 @@ from engine.errors import BudgetError, ExemplarsError, GateError, ModelBusyError
 from engine.estimate.estimate import Estimate
 from engine.estimate.wording import explain_budget
 from engine.quality.verdict import Verdict
-from engine.remedies import explain_failure
+from engine.report.costs import Spending, make_bill, read_spending
+from engine.report.remedies import explain_failure
+from engine.report.summary import RunResult, count_kept
 from engine.run.job import Job, find_finished
 from engine.screening.screener import count_reasons
 from engine.selection.rounds import Rounds
 from engine.settings import read_settings
 from engine.store.sample_set import REPORT, SAMPLES
 from engine.store.store import StoredSet
-from engine.summary import RunResult, count_kept
 from engine.system.log_context import note
 from flows.console import outlive_listeners
 from flows.form import ChosenEffort, Handle

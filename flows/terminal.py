@@ -27,8 +27,8 @@ from engine.domain.progress import (
     Noticed,
     StageBegun,
 )
+from engine.report.summary import RunResult
 from engine.run.job import Job
-from engine.summary import RunResult
 
 SHOWN_SAMPLES = 3
 PLAIN_INTERVAL_SECONDS = 10.0

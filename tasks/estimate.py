@@ -12,12 +12,12 @@ from engine.estimate.estimate import Estimate, estimate_plan
 from engine.estimate.wording import SUPPOSED, explain_estimate, tell_estimate
 from engine.gateway.model_gateway import Asker
 from engine.replies.admin import count_kept
+from engine.report.run_page import escape
 from engine.screening.voting_judge import Jury
 from engine.selection.rounds import Rounds
 from engine.settings import Settings
 from engine.text.formatting import tell_cost
 from tasks.artifacts import show
-from tasks.run_page import escape
 
 
 async def estimate(

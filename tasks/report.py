@@ -1,16 +1,16 @@
-"""Step 8, report: the verdict on the run page, in the words of ``tasks/run_page.py``."""
+"""Step 8, report: the verdict on the run page, in the words of ``engine/report/run_page.py``."""
 
 import httpx
 from prefect import get_run_logger
 
-from engine.costs import Bill
 from engine.errors import ExemplarsError
 from engine.estimate.estimate import Estimate
 from engine.quality.verdict import Verdict
+from engine.report.costs import Bill
+from engine.report.run_page import escape, tell_verdict, write_error, write_page
 from engine.selection.rounds import Rounds
 from engine.store.store import StoredSet
 from tasks.artifacts import show
-from tasks.run_page import escape, tell_verdict, write_error, write_page
 
 
 async def report(

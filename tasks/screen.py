@@ -11,7 +11,7 @@ from engine.domain.progress import Progress
 from engine.domain.samples import Exemplar
 from engine.domain.votes import count_votes
 from engine.gateway.model_gateway import Asker
-from engine.report_words import tell_votes
+from engine.report.wording import tell_votes
 from engine.run.pipeline import judge_round
 from engine.screening.in_context_judge import is_heard
 from engine.screening.screener import count_reasons

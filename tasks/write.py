@@ -3,15 +3,15 @@
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
-from engine.costs import Bill
 from engine.definitions.lifecycle import check_draft
 from engine.domain.samples import RunStamp
 from engine.gateway.model_gateway import Asker
 from engine.quality.verdict import Verdict
+from engine.report.costs import Bill
+from engine.report.summary import make_sample_set
 from engine.selection.rounds import Rounds
 from engine.settings import Settings
 from engine.store.store import StoredSet, write_set
-from engine.summary import make_sample_set
 from tasks.names import name_write
 
 

@@ -1,4 +1,4 @@
-"""Prompts: a cell becomes the request that asks for it. The texts themselves are the templates in ``prompts/``."""
+"""Prompts: a cell becomes the request that asks for it. The texts themselves are the templates in ``templates/``."""
 
 import hashlib
 import json

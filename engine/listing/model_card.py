@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 
 from engine.definitions.outline import Outline
 from engine.listing.page import SampleCount
 from engine.text.markdown import render_markdown
 
-TEMPLATE = "model_card.md.jinja"
+TEMPLATE = Path(__file__).parent / "templates" / "model_card.md.jinja"
 
 
 def render_model_card(outline: Outline, counts: Mapping[str, SampleCount]) -> str:

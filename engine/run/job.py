@@ -1,7 +1,4 @@
-"""The job: what one run was asked for, checked before anything is paid, and what its steps share.
-
-Finished: a run that is started again after it attached its set has nothing more to do, and nothing more to pay.
-"""
+"""The job: what one run was asked for, checked before anything is paid, and what its steps share."""
 
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -29,11 +26,11 @@ from engine.planning.plan import Plan, make_plan
 from engine.planning.scenarios import Packs, choose_lists
 from engine.planning.seed_variations import check_seeds, list_unusable
 from engine.planning.topic_subjects import split_matters
+from engine.report.summary import RunResult
 from engine.screening.voting_judge import Jury
 from engine.settings import SHIPPED_ROOT, Settings
 from engine.store.sample_set import REPORT, SAMPLES, read_manifest
 from engine.store.store import StoredSet, check_writable, digest_sets, list_sets, locate_set, read_attached
-from engine.summary import RunResult
 from engine.text.embedding import Embedder
 
 EMBEDDED_PATIENCE_SECONDS = 10.0

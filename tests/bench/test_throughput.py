@@ -26,12 +26,12 @@ from engine.planning.plan import Cell
 from engine.planning.scenarios import choose_lists, load_packs
 from engine.quality.diversity import PoleVariety
 from engine.quality.verdict import Verdict
+from engine.report.summary import make_kept_rows, make_sample_set, make_whole_frame, measure_variety
 from engine.screening.screener import Screener
 from engine.selection.rounds import Rounds
 from engine.settings import PROJECT_ROOT, RepliesPlace
 from engine.store.sample_set import SAMPLES
 from engine.store.store import StoredSet, write_set
-from engine.summary import make_kept_rows, make_sample_set, make_whole_frame, measure_variety
 from expectations.gate import check_rows
 
 EXEMPLARS = 10_000

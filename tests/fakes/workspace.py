@@ -18,8 +18,8 @@ import pytest
 from fakes.builders import NEGATIVE_SEEDS, POSITIVE_SEEDS
 from fakes.provider import Provider
 
+from engine.report.summary import RunResult
 from engine.store.sample_set import MANIFEST, REJECTED, SAMPLES
-from engine.summary import RunResult
 
 ROOT = Path(__file__).parents[2]
 HANDLE = "u22a8.toolshed"

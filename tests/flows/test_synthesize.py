@@ -45,8 +45,8 @@ from engine.errors import (
     StoreError,
     UnpricedError,
 )
-from engine.remedies import REMEDIES
-from engine.summary import RunResult
+from engine.report.remedies import REMEDIES
+from engine.report.summary import RunResult
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 

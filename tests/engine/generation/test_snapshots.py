@@ -1,8 +1,8 @@
 """Every kind of prompt stands byte for byte in ``snapshots/``, so that a change of its words is seen and meant.
 
 After a change that is meant: ``RENEW_SNAPSHOTS=1 .venv/bin/pytest tests/engine/generation/test_snapshots.py``, then
-read the difference. Where ``CI`` is set nothing is renewed. Plain files and the few lines below do it; a snapshot library
-would be one more dependency for them.
+read the difference. Where ``CI`` is set nothing is renewed. Plain files and the few lines below do it; a snapshot
+library would be one more dependency for them.
 """
 
 import os

@@ -27,7 +27,6 @@ from fakes.workspace import mount_disk
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.card import render_card
 from engine.domain.model import Attached
 from engine.domain.samples import (
     REJECTED_SCHEMA,
@@ -39,6 +38,7 @@ from engine.domain.samples import (
     make_sample_table,
 )
 from engine.errors import StoreError
+from engine.report.dataset_card import render_card
 from engine.store.sample_set import (
     CARD,
     GROUP_ROWS,

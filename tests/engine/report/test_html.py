@@ -12,14 +12,14 @@ from typing import Any, get_args
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
-from engine.costs import Attempt, Costs, PoleCost, Spending
 from engine.domain.samples import Reason, Row
 from engine.domain.votes import VoteCounts
 from engine.quality.diversity import Coverage, PoleVariety, Variety
 from engine.quality.verdict import ExpectationResult
-from engine.report import PoleCount, ReportData, render_report
-from engine.report_variety import MEASURES
-from engine.report_words import EXPLANATIONS
+from engine.report.costs import Attempt, Costs, PoleCost, Spending
+from engine.report.diversity_table import MEASURES
+from engine.report.html import PoleCount, ReportData, render_report
+from engine.report.wording import EXPLANATIONS
 from engine.text.formatting import name_plainly, tell_cost
 from engine.text.near_duplicates import DuplicatePair
 

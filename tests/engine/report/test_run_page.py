@@ -9,17 +9,17 @@ from fakes.word_vectors import WordVectors
 from prefect.logging import disable_run_logger
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from engine.costs import Attempt, Bill, Spending
 from engine.domain.model import POLES, Model
 from engine.estimate.estimate import estimate_plan
 from engine.llm.prices import FREE, Price
 from engine.llm.request import Endpoint
 from engine.quality.verdict import Verdict
+from engine.report.costs import Attempt, Bill, Spending
+from engine.report.run_page import escape, tell_verdict, write_error, write_page
 from engine.screening.screener import Screener
 from engine.selection.rounds import Rounds
 from engine.store.store import StoredSet
 from tasks.report import report
-from tasks.run_page import escape, tell_verdict, write_error, write_page
 
 VERDICT = Verdict(True, (), (), (), {}, ())
 PRICED = replace(CHAT, price=Price(4e-7, 1.6e-6))

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine.costs import Costs, Spending
 from engine.domain.model import Pole
 from engine.estimate.wording import name_unpriced
-from engine.report_words import TraitWords
+from engine.report.costs import Costs, Spending
+from engine.report.wording import TraitWords
 from engine.text.formatting import count_noun, tell_cost
 
 NOTHING = "–"

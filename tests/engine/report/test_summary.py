@@ -22,11 +22,11 @@ from engine.gateway.model_gateway import Asker
 from engine.llm.request import Reply
 from engine.quality.diversity import Coverage, measure_texts
 from engine.quality.verdict import Verdict
+from engine.report.summary import make_sample_set, measure_variety
 from engine.screening.screener import Screener
 from engine.selection.rounds import Rounds
 from engine.settings import RepliesPlace
 from engine.store.sample_set import REPORT, VERDICT
-from engine.summary import make_sample_set, measure_variety
 
 TEXTS = ("The spare key lies in the drawer.", "Ask the porter for a new badge.")
 

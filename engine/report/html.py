@@ -10,14 +10,12 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from engine.costs import Costs
 from engine.domain.model import Pole
 from engine.domain.samples import Reason, Row
 from engine.domain.votes import VoteCounts
 from engine.quality.diversity import PoleVariety
 from engine.quality.verdict import ExpectationResult
-from engine.report_costs import list_pole_costs, list_remarks, list_sums, tell_spent, tell_tokens
-from engine.report_pictures import (
+from engine.report.charts import (
     EDGE,
     WIDTH,
     draw_lean,
@@ -25,8 +23,10 @@ from engine.report_pictures import (
     draw_reasons,
     split_by_difference,
 )
-from engine.report_variety import MEASURES, draw_variety
-from engine.report_words import EXPLANATIONS, TraitWords, name_suite, tell_votes
+from engine.report.cost_tables import list_pole_costs, list_remarks, list_sums, tell_spent, tell_tokens
+from engine.report.costs import Costs
+from engine.report.diversity_table import MEASURES, draw_variety
+from engine.report.wording import EXPLANATIONS, TraitWords, name_suite, tell_votes
 from engine.text.formatting import count_noun, name_plainly
 from engine.text.near_duplicates import DuplicatePair
 from engine.text.words import count_words

@@ -8,7 +8,10 @@ import pytest
 from fakes.builders import make_exemplar, make_level, make_test_plan
 from fakes.word_vectors import WordVectors
 
-from engine.costs import (
+from engine.domain.model import POLES
+from engine.gateway.budget import Limits
+from engine.llm.request import Reply
+from engine.report.costs import (
     Attempt,
     Bill,
     Costs,
@@ -20,9 +23,6 @@ from engine.costs import (
     restore_bill,
     sum_costs,
 )
-from engine.domain.model import POLES
-from engine.gateway.budget import Limits
-from engine.llm.request import Reply
 from engine.screening.screener import Screener
 from engine.selection.rounds import Rounds
 

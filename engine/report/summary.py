@@ -9,21 +9,23 @@ from typing import Any
 
 import pandas as pd
 
-from engine.card import render_card
-from engine.costs import Bill, describe_costs, make_bill, sum_costs
+from engine.definitions.effort import Level
 from engine.domain.model import POLES, Model, Pole, digest_text
 from engine.domain.samples import Exemplar, Row, RunStamp, make_id, make_row
 from engine.domain.votes import count_votes
 from engine.gateway.model_gateway import Asker
 from engine.generation.prompts import prompts_version
-from engine.notes import list_notes
+from engine.llm.embedded_model import is_embedded
+from engine.llm.request import Endpoint
 from engine.planning.held_out import choose_pool
 from engine.planning.plan import digest_definition
 from engine.planning.scenarios import measure_coverage
 from engine.quality.diversity import PoleVariety, measure_texts
 from engine.quality.pole_scores import lean_exemplars
 from engine.quality.verdict import Verdict
-from engine.report import PoleCount, ReportData, render_report
+from engine.report.costs import Bill, describe_costs, make_bill, sum_costs
+from engine.report.dataset_card import render_card
+from engine.report.html import PoleCount, ReportData, render_report
 from engine.screening.in_context_judge import is_heard
 from engine.screening.screener import count_reasons
 from engine.selection.rounds import Rounds
@@ -182,6 +184,19 @@ def list_versions() -> Mapping[str, str]:
     """The versions that a set depends on: the code, the prompts, the packages that matter."""
     versions = {"exemplars": importlib.metadata.version("exemplars"), "prompts": prompts_version()}
     return versions | {name: importlib.metadata.version(name) for name in PACKAGES}
+
+
+def list_notes(model: Model, level: Level, endpoint: Endpoint) -> tuple[str, ...]:
+    """A sentence each: what of the definition is not read, what of the effort the models cannot do."""
+    notes = [f"Skipped: {skipped.what} ({skipped.why})." for skipped in model.skipped]
+    if level.thinking != "none" and not endpoint.thinks:
+        notes.append(f"Thinking {level.thinking} was asked for; {endpoint.name} has none, so it was left out.")
+    if level.judge_votes and is_embedded(level.judge_model):
+        notes.append(
+            f"Judge votes on each text were asked for ({level.judge_votes}); the judge model is {level.judge_model}, "
+            "which casts none. EXEMPLARS_JUDGE_MODEL names one that does."
+        )
+    return tuple(notes)
 
 
 def _make_verdict_document(rounds: Rounds, verdict: Verdict, bill: Bill) -> dict[str, Any]:

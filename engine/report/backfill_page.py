@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from engine.report.run_page import escape
 from engine.store.backfill_ledger import LEFT, Ledger, ModelRow, ModelState
 from engine.text.formatting import count_noun, tell_cost
-from tasks.run_page import escape
 
 # More rows than these are slow to draw and nobody reads them; failed ones come first, so that none is missed.
 MAX_ROWS = 300

@@ -10,7 +10,7 @@ from itertools import groupby
 
 from engine.domain.model import POLES, Pole
 from engine.domain.samples import Reason, Row
-from engine.report_words import TraitWords, explain_reason
+from engine.report.wording import TraitWords, explain_reason
 from engine.text.words import count_words
 
 WIDTH = 480

@@ -3,21 +3,21 @@
 import base64
 from collections.abc import Sequence
 
-from engine.costs import Bill, Costs, sum_costs
 from engine.domain.model import POLES
 from engine.estimate.estimate import Estimate
-from engine.page_picture import MAX_TRAITS, draw_page
 from engine.quality.diversity import PoleVariety
 from engine.quality.verdict import Verdict
-from engine.remedies import explain_failure
-from engine.report_costs import NOTHING, list_remarks, tell_spent, tell_tokens
-from engine.report_variety import MEASURES, Measure, tell_coverage, tell_figure
-from engine.report_words import EXPLANATIONS
+from engine.report.cost_tables import NOTHING, list_remarks, tell_spent, tell_tokens
+from engine.report.costs import Bill, Costs, sum_costs
+from engine.report.diversity_table import MEASURES, Measure, tell_coverage, tell_figure
+from engine.report.remedies import explain_failure
+from engine.report.run_page_picture import MAX_TRAITS, draw_page
+from engine.report.summary import count_kept
+from engine.report.wording import EXPLANATIONS
 from engine.screening.screener import count_reasons
 from engine.selection.rounds import Rounds
 from engine.store.sample_set import REPORT, SAMPLES
 from engine.store.store import StoredSet
-from engine.summary import count_kept
 from engine.text.formatting import count_noun, tell_cost
 
 SHOWN_SAMPLES = 3

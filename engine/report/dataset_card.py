@@ -1,6 +1,7 @@
 """The dataset card: ``README.md`` of a sample set, with the YAML header that the Hugging Face hub reads."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import yaml
 
@@ -9,7 +10,7 @@ from engine.domain.samples import SAMPLE_SCHEMA, Row, RunStamp
 from engine.planning.held_out import choose_pool
 from engine.text.markdown import render_markdown
 
-TEMPLATE = "card.md.jinja"
+TEMPLATE = Path(__file__).parent / "templates" / "card.md.jinja"
 # The hub's own buckets for the number of rows (huggingface.co/docs/hub/datasets-cards).
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 SPLITS: Mapping[Pool, str] = {"train": "train", "eval": "test"}

@@ -9,7 +9,7 @@ from fakes.word_vectors import WordVectors
 from engine.domain.model import POLES
 from engine.domain.samples import Exemplar, Reason
 from engine.quality.verdict import Verdict
-from engine.remedies import REMEDIES, explain_failure
+from engine.report.remedies import REMEDIES, explain_failure
 from engine.screening.screener import Screener
 from engine.selection.rounds import Rounds
 

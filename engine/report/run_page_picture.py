@@ -7,7 +7,7 @@ from html import escape
 from engine.domain.model import POLES, Pole, Trait
 from engine.domain.samples import Exemplar
 from engine.quality.pole_scores import lean_exemplars
-from engine.report_pictures import MAX_MARKS, WIDTH, lay_out
+from engine.report.charts import MAX_MARKS, WIDTH, lay_out
 from engine.selection.rounds import Rounds
 
 # More traits than these make a picture that nobody looks at; the report has them all.
@@ -23,7 +23,7 @@ _GAP = 14
 _LABEL_LENGTH = 28
 _PAGE_WIDTH = _STRIP_X + WIDTH + 8
 
-# Colours are those of engine/templates/report.css, the ground is its own: the page around it is light or dark.
+# Colours are those of engine/report/templates/report.css, the ground is its own: the page around it is light or dark.
 _STYLE = """
 text{font:13px system-ui,sans-serif;fill:#1f2328}
 .name{font-weight:600;font-size:15px}.small{font-size:12px;fill:#5a6068}

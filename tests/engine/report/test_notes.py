@@ -7,7 +7,7 @@ from fakes.builders import make_level, make_model
 from fakes.client import CHAT
 
 from engine.domain.model import Skipped
-from engine.notes import list_notes
+from engine.report.summary import list_notes
 
 
 def test_nothing_left_out_is_no_note() -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from engine.domain.model import Pole
 from engine.quality.diversity import SIZE, Coverage, PoleVariety, Variety
-from engine.report_words import TraitWords
+from engine.report.wording import TraitWords
 
 NOTHING = "–"
 

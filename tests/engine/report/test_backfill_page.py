@@ -1,7 +1,7 @@
 """The page of a backfill: what came of it first, failed models with their reasons, and a table that stays usable."""
 
+from engine.report.backfill_page import MAX_ROWS, tell_backfill, write_backfill_page
 from engine.store.backfill_ledger import Ledger, ModelRow, ModelState
-from tasks.backfill_page import MAX_ROWS, tell_backfill, write_backfill_page
 
 FILE = "samples/_backfills/1.json"
 

@@ -6,7 +6,7 @@ from fakes.builders import make_exemplar, make_level, make_model, make_seeds, ma
 from fakes.word_vectors import WordVectors
 
 from engine.domain.model import POLES, Model
-from engine.page_picture import MAX_TRAITS, draw_page
+from engine.report.run_page_picture import MAX_TRAITS, draw_page
 from engine.screening.screener import Screener
 from engine.selection.rounds import Rounds
 

@@ -1,8 +1,16 @@
 """The report's words on money: never a number for what is not known, and nothing where nothing was paid."""
 
-from engine.costs import Attempt, Costs, PoleCost, Spending
-from engine.report_costs import CostRow, CostSum, list_pole_costs, list_remarks, list_sums, tell_spent, tell_tokens
-from engine.report_words import TraitWords
+from engine.report.cost_tables import (
+    CostRow,
+    CostSum,
+    list_pole_costs,
+    list_remarks,
+    list_sums,
+    tell_spent,
+    tell_tokens,
+)
+from engine.report.costs import Attempt, Costs, PoleCost, Spending
+from engine.report.wording import TraitWords
 
 CLARITY = TraitWords("clarity", "Clarity", {"positive": "Clear", "negative": "Obscure"})
 POLES = (PoleCost("clarity", "positive", 0.3, 2), PoleCost("clarity", "negative", 0.2, 0))
