@@ -25,7 +25,7 @@ from engine.screening.screener import Screener
 from engine.store.sample_set import SampleSet
 from engine.store.store import list_sets, write_set
 
-SCENARIOS = Path(__file__).parents[2] / "data" / "scenarios"
+SCENARIOS = Path(__file__).parents[3] / "data" / "scenarios"
 TEXT = (
     "The spare battery of the scanner lies in the second drawer, beside the charger and below the old printed manual."
 )

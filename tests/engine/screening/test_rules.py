@@ -23,7 +23,7 @@ CONTEXT = Context(
     ends_marked=False,
 )
 PLAIN = "The key of the server is changed once a month, and the old one is kept for a day."
-MODELS = Path(__file__).parents[2] / "data" / "models"
+MODELS = Path(__file__).parents[3] / "data" / "models"
 
 
 def name_reason(text: str, context: Context = CONTEXT) -> str | None:

@@ -21,7 +21,7 @@ from engine.text.stylometry import (
     share_content,
 )
 
-MODELS = str(Path(__file__).parents[2] / "data" / "models")
+MODELS = str(Path(__file__).parents[3] / "data" / "models")
 SEED = "Each page stays in the cache for ten minutes. After that, the next visitor makes the server build a new copy."
 VARIATION = (
     "Every draft waits in the outbox for one hour. During that time, a careful sender lets the client hold the mail."
