@@ -99,8 +99,8 @@ def make_many_seeds(count: int) -> tuple[Seed, ...]:
 
 def load_prompting(folder: Path) -> ModuleType:
     """The module as it is, with the templates of another folder."""
-    shutil.copy(FOLDER.parent / "prompting.py", folder / "prompting.py")
-    spec = importlib.util.spec_from_file_location("prompting_copy", folder / "prompting.py")
+    shutil.copy(FOLDER.parent / "prompts.py", folder / "prompts.py")
+    spec = importlib.util.spec_from_file_location("prompting_copy", folder / "prompts.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -481,17 +481,17 @@ def test_version_is_twelve_hexadecimal_digits() -> None:
 
 @pytest.mark.parametrize("name", sorted(path.name for path in FOLDER.glob("*.jinja")))
 def test_version_changes_with_every_template(tmp_path: Path, name: str) -> None:
-    shutil.copytree(FOLDER, tmp_path / "prompts")
+    shutil.copytree(FOLDER, tmp_path / "templates")
     assert prompts_version() == load_prompting(tmp_path).prompts_version()
 
-    template = tmp_path / "prompts" / name
+    template = tmp_path / "templates" / name
     template.write_text(template.read_text().replace("e", "E", 1))
     assert prompts_version() != load_prompting(tmp_path).prompts_version()
 
 
 def test_version_changes_with_the_name_of_a_template(tmp_path: Path) -> None:
-    shutil.copytree(FOLDER, tmp_path / "prompts")
-    (tmp_path / "prompts" / "claim.jinja").rename(tmp_path / "prompts" / "claims.jinja")
+    shutil.copytree(FOLDER, tmp_path / "templates")
+    (tmp_path / "templates" / "claim.jinja").rename(tmp_path / "templates" / "claims.jinja")
 
     assert prompts_version() != load_prompting(tmp_path).prompts_version()
 
