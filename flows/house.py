@@ -30,7 +30,7 @@ from flows.lookout import Lookout
 from flows.steps import call_plainly
 from flows.surroundings import Models
 from flows.turnstile import open_turnstile
-from tasks.drop_unused import drop_unused
+from tasks.prune_replies import drop_unused
 
 SPARE_THREADS = 16
 DROP_SECONDS = 600.0

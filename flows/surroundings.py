@@ -19,7 +19,7 @@ from flows.lease import Lease, hold_lease
 from flows.publishing import publish_progress
 from flows.steps import TASKS, Steps
 from flows.turnstile import open_turnstile
-from tasks.drop_unused import drop_unused
+from tasks.prune_replies import drop_unused
 
 
 @dataclass(frozen=True, slots=True)

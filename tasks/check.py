@@ -10,7 +10,7 @@ from engine.selection.rounds import Rounds
 from engine.settings import Settings
 from engine.system.worker_process import SideProcess
 from expectations.checking import GateWork, prepare_gate
-from tasks.names import name_check
+from tasks.run_names import name_check
 
 
 @task(name="check", task_run_name=name_check, cache_policy=NO_CACHE, persist_result=False)

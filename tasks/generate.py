@@ -13,7 +13,7 @@ from engine.generation.cells import generate_cell
 from engine.planning.plan import Cell
 from engine.selection.rounds import Rounds
 from engine.system.task_groups import run_together
-from tasks.names import name_batch
+from tasks.run_names import name_batch
 
 # A task run costs the server 25 to 45 ms (docs/decisions/000), and the run page draws each as a bar: with eight of them
 # a round the names of five rounds could not be read any more.

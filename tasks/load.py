@@ -6,7 +6,7 @@ from prefect.cache_policies import NO_CACHE
 from engine.run.job import Job, load_job
 from engine.settings import Settings
 from engine.store.debris import sweep_store
-from tasks.names import name_load
+from tasks.run_names import name_load
 
 
 @task(name="load", task_run_name=name_load, cache_policy=NO_CACHE, persist_result=False)

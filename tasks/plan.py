@@ -14,7 +14,7 @@ from engine.screening.voting_judge import Jury
 from engine.selection.rounds import Rounds
 from engine.settings import Settings
 from engine.text.embedding import Embedder, SentenceEncoder
-from tasks.names import name_plan
+from tasks.run_names import name_plan
 
 
 @task(name="plan", task_run_name=name_plan, cache_policy=NO_CACHE, persist_result=False)

@@ -21,7 +21,7 @@ from engine.selection.review import list_standing
 from engine.selection.rounds import Rounds
 from engine.system.worker_process import SideProcess
 from engine.text.embedding import SentenceEncoder, encode
-from tasks.names import name_screen
+from tasks.run_names import name_screen
 
 REJECTIONS = logging.getLogger("exemplars.rejections")
 

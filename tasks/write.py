@@ -12,7 +12,7 @@ from engine.report.summary import make_sample_set
 from engine.selection.rounds import Rounds
 from engine.settings import Settings
 from engine.store.store import StoredSet, write_set
-from tasks.names import name_write
+from tasks.run_names import name_write
 
 
 @task(name="write", task_run_name=name_write, cache_policy=NO_CACHE, persist_result=False)

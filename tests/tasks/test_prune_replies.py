@@ -11,7 +11,7 @@ from engine.replies.admin import list_cache
 from engine.replies.plan_folder import TURN
 from engine.replies.replies import KeptReplies
 from engine.settings import RepliesPlace, Settings
-from tasks.drop_unused import drop_unused
+from tasks.prune_replies import drop_unused
 
 LOG = logging.getLogger("tests.plan")
 LATER = datetime.now(UTC) + timedelta(days=91)
