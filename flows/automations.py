@@ -11,7 +11,7 @@ from prefect.events.schemas.automations import Automation, AutomationCore, Event
 from prefect.events.schemas.events import ResourceSpecification
 from prefect.exceptions import ObjectNotFound
 
-from flows.marks import AGAIN
+from flows.runs.labels import AGAIN
 
 FLOW_NAMES = ("synthesize", "backfill", "prune")
 # prefect.yaml has the same number: a heartbeat each 30 s, the least that Prefect takes.

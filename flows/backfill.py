@@ -31,8 +31,8 @@ from flows.handing_out import HandingOut
 from flows.house import Beside, make_purse, open_house
 from flows.ledger_page import LedgerPage, publish_ledger
 from flows.logs import set_up_logs
-from flows.lookout import Lookout, explain_cancelled
 from flows.processes import give_way
+from flows.runs.cancellation import Lookout, explain_cancelled
 from flows.scheduled import release_events
 from flows.synthesize import run_synthesis
 

@@ -15,7 +15,7 @@ from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate, GlobalC
 from prefect.client.schemas.responses import GlobalConcurrencyLimitResponse
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 
-from flows.lease import Logger
+from flows.runs.lease import Logger
 
 SLACK_SECONDS = 3.0
 WINDOW_SECONDS = 60.0 + SLACK_SECONDS

@@ -19,7 +19,7 @@ from prefect.states import Cancelled, Completed, Running
 
 from engine.domain.model import Effort, SynthType
 from engine.report.summary import RunResult
-from flows.marks import AGAIN, FLOW, name_tag
+from flows.runs.labels import AGAIN, FLOW, name_tag
 
 # What a run of the main job does, in the surroundings that its parent gives it.
 Body = Callable[[str, SynthType, Effort | None], Awaitable[RunResult | State[Any]]]

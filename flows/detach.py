@@ -5,7 +5,7 @@ import json
 from engine.settings import Settings
 from engine.store.sample_set import DETACHED
 from engine.store.store import StoredSet, detach_set, find_detachable
-from flows.exclusive import keep_runs_out
+from flows.runs.exclusive import keep_runs_out
 
 
 def detach_run(settings: Settings, run_id: str) -> StoredSet:

@@ -35,8 +35,8 @@ from engine.gateway.budget import Purse
 from engine.run.backfill_targets import Selection
 from engine.store.backfill_ledger import Ledger, ModelRow, read_ledger
 from flows.crew import Crew
-from flows.holders import OVER
-from flows.lease import Logger
+from flows.runs.lease import Logger
+from flows.runs.lease_holders import OVER
 
 DEPLOYMENT = "backfill/on-demand"
 # A queue of its own: where runs that hand out filled the one of their parts, all would wait for ever.

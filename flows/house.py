@@ -25,8 +25,8 @@ from engine.settings import Settings
 from engine.system.worker_process import SideProcess, open_side_process
 from expectations.checking import warm_up
 from flows.credentials import add_keys
-from flows.lease import Lease, Logger, hold_shared_lease
-from flows.lookout import Lookout
+from flows.runs.cancellation import Lookout
+from flows.runs.lease import Lease, Logger, hold_shared_lease
 from flows.steps import call_plainly
 from flows.surroundings import Models
 from flows.turnstile import open_turnstile

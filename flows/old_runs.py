@@ -15,8 +15,8 @@ import httpx
 from prefect.client.orchestration import SyncPrefectClient
 
 from engine.errors import OrchestratorError
-from flows.api.runs import ENDED_TYPES, Run, choose_operation, read_run
-from flows.marks import DOOR_TAG, TAGS_AT_ONCE, name_tag
+from flows.runs.flow_runs import ENDED_TYPES, Run, choose_operation, read_run
+from flows.runs.labels import DOOR_TAG, TAGS_AT_ONCE, name_tag
 
 FLOWS = ("synthesize", "backfill", "prune")
 PAGE = 200

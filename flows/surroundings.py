@@ -15,8 +15,8 @@ from engine.run.job import open_asker, open_jury
 from engine.screening.voting_judge import Jury
 from engine.settings import Settings
 from flows.credentials import add_keys
-from flows.lease import Lease, hold_lease
 from flows.publishing import publish_progress
+from flows.runs.lease import Lease, hold_lease
 from flows.steps import TASKS, Steps
 from flows.turnstile import open_turnstile
 from tasks.prune_replies import drop_unused
@@ -45,7 +45,7 @@ class Surroundings(Protocol):
         """Whether what it will come to is shown on its page while it goes on."""
 
     def hold_lease(self, handle: str) -> AbstractAsyncContextManager[Lease]:
-        """The model's lease inside the block; see ``flows.lease.hold_lease``."""
+        """The model's lease inside the block; see ``flows.runs.lease.hold_lease``."""
 
     def publish_progress(self, listener: Progress | None) -> AbstractAsyncContextManager[Progress]:
         """Where its events go; the listener is told of them, too."""

@@ -27,8 +27,8 @@ from engine.store.store import StoredSet
 from engine.system.log_context import note
 from flows.console import outlive_listeners
 from flows.form import ChosenEffort, Handle
-from flows.lease import Lease
-from flows.marks import KEPT
+from flows.runs.labels import KEPT
+from flows.runs.lease import Lease
 from flows.scheduled import release_events
 from flows.seeing import see_run
 from flows.steps import Steps

@@ -18,7 +18,7 @@ from engine.errors import DefinitionError, ExemplarsError, OrchestratorError, Pr
 from engine.gateway.rate_limit import OpenTurnstile, Turnstile
 from engine.settings import Settings
 from flows.bucket import MOST_AT_ONCE, SLACK_SECONDS, Bucket, Rate
-from flows.lease import Logger
+from flows.runs.lease import Logger
 
 REQUESTS, TOKENS = "exemplars:requests-per-minute", "exemplars:tokens-per-minute"
 REQUEST_GRAIN, TOKEN_GRAIN = 1000, 100

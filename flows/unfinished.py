@@ -16,8 +16,8 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.events.schemas.events import Event, RelatedResource, Resource
 
 from flows.automations import FLOW_NAMES, Watch
-from flows.marks import AGAIN, Mark, is_gone, read_mark
-from flows.slot import free_lease
+from flows.runs.labels import AGAIN, Mark, is_gone, read_mark
+from flows.runs.slot import free_lease
 
 UNFINISHED = (StateType.RUNNING, StateType.PENDING, StateType.CANCELLING)
 PAGE = 200

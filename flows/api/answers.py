@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from flows.api.errors import Code
-from flows.api.runs import Status
+from flows.runs.flow_runs import Status
 
 State = Literal["draft", "busy", "ready", "failed", "archived"]
 

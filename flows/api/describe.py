@@ -11,8 +11,8 @@ from engine.errors import DefinitionError, StoreError
 from flows.api.answers import ModelAnswer
 from flows.api.models import Place, read_outline
 from flows.api.orchestrator import Orchestrator
-from flows.api.runs import Run, choose_operation
 from flows.api.state import tell_operation, tell_state
+from flows.runs.flow_runs import Run, choose_operation
 
 
 async def describe_models(orchestrator: Orchestrator, place: Place, handles: Sequence[str]) -> list[ModelAnswer]:

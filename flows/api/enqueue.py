@@ -12,8 +12,8 @@ from engine.domain.model import Effort, SynthType
 from engine.errors import OrchestratorError
 from flows.api.errors import RUN_ID, ApiError
 from flows.api.orchestrator import UNSURE, Orchestrator, UnsureError
-from flows.api.runs import Run
-from flows.marks import name_tag
+from flows.runs.flow_runs import Run
+from flows.runs.labels import name_tag
 
 # What a caller waits at most, be it for the turn of others.
 DEADLINE_SECONDS = 20.0

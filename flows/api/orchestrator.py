@@ -13,9 +13,9 @@ from prefect.client.orchestration import PrefectClient, get_client
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from engine.errors import OrchestratorError
-from flows.api.runs import DUE_MARGIN, ENDED_TYPES, Run, read_run
 from flows.api.turn import Turn
-from flows.marks import DOOR_TAG, FLOW, LIVE_TYPES, TAGS_AT_ONCE, name_tag
+from flows.runs.flow_runs import DUE_MARGIN, ENDED_TYPES, Run, read_run
+from flows.runs.labels import DOOR_TAG, FLOW, LIVE_TYPES, TAGS_AT_ONCE, name_tag
 
 DEPLOYMENT = f"{FLOW}/on-demand"
 PAGE = 200

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from engine.definitions.lifecycle import Lifecycle
 from flows.api.answers import Operation, State
-from flows.api.runs import Run, choose_operation
-from flows.marks import KEPT
+from flows.runs.flow_runs import Run, choose_operation
+from flows.runs.labels import KEPT
 
 # The folders of an absolute path; what follows a host in a URL is none.
 _PATH = re.compile(r"(?<![\w:/.])/(?:[^\s/:'\"]+/)+")

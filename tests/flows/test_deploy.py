@@ -19,7 +19,7 @@ from fakes.site import WRITABLE, Site, find_free_port, list_flow_processes, open
 from fakes.workspace import ROOT, find_gone_process, make_workspace
 
 from flows.automations import WATCHES
-from flows.marks import Mark, name_process, read_mark
+from flows.runs.labels import Mark, name_process, read_mark
 from flows.unfinished import GONE
 
 pytestmark = pytest.mark.slow

@@ -21,10 +21,10 @@ from engine.store.sample_set import DETACHED, SAMPLES
 from engine.store.store import find_set
 from flows.cli import main
 from flows.detach import detach_run
-from flows.lease import Lease
-from flows.marks import name_tag
 from flows.replay import replay_run
-from flows.slot import Slot
+from flows.runs.labels import name_tag
+from flows.runs.lease import Lease
+from flows.runs.slot import Slot
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 

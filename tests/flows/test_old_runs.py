@@ -17,8 +17,8 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from engine.errors import OrchestratorError
-from flows.marks import name_tag
 from flows.old_runs import PAGE, PrunedRuns, prune_runs
+from flows.runs.labels import name_tag
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -23,9 +23,9 @@ from engine.replies.replies import KeptReplies
 from engine.settings import RepliesPlace
 from engine.store.sample_set import SAMPLES
 from flows.cli import main
-from flows.marks import name_tag
 from flows.prune import SHOWN_LINES, prune
-from flows.slot import Slot
+from flows.runs.labels import name_tag
+from flows.runs.slot import Slot
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 

@@ -20,7 +20,7 @@ from fakes.site import wait_until
 from fakes.surface import Surface, open_surface
 from fakes.workspace import HANDLE, read_manifest
 
-from flows.api.runs import ENDED_TYPES
+from flows.runs.flow_runs import ENDED_TYPES
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 

@@ -14,7 +14,7 @@ from prefect.exceptions import Abort, PrefectException
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from engine.errors import RunInterruptedError
-from flows.marks import AGAIN
+from flows.runs.labels import AGAIN
 
 # A run that is cancelled must make no more calls after 5 s (issue 5). Its worker hears of that by an event, and took
 # 3.9 s to end it; a worker that is gone never does. So the run looks for itself.

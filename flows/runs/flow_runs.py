@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from engine.domain.model import Effort
-from flows.marks import LIVE_TYPES, Mark, read_mark
+from flows.runs.labels import LIVE_TYPES, Mark, read_mark
 
 Status = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 

@@ -9,7 +9,7 @@ from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate, GlobalC
 from prefect.client.schemas.objects import ConcurrencyLeaseHolder
 from prefect.exceptions import ObjectAlreadyExists
 
-from flows.marks import Mark
+from flows.runs.labels import Mark
 
 # The least that Prefect's server grants.
 LEASE_SECONDS = 60.0

@@ -1,9 +1,9 @@
 """The lease: one run at a time works on a model, whoever made it.
 
-Two things together keep a second run out. The slot (``flows/slot.py``) lets one run in, and frees itself when its
-holder stops renewing. The mark (``flows/marks.py``) says who is in: whoever got the slot marks itself and then looks
-for another marked run (``flows/holders.py``), so that a slot which came free too early, by a server's restart or by two
-runs that took over at once, lets in none.
+Two things together keep a second run out. The slot (``flows/runs/slot.py``) lets one run in, and frees itself when its
+holder stops renewing. The labels (``flows/runs/labels.py``) say who is in: whoever got the slot labels itself and then
+looks for another labelled run (``flows/runs/lease_holders.py``), so that a slot which came free too early, by a
+server's restart or by two runs that took over at once, lets in none.
 """
 
 import asyncio
@@ -22,10 +22,10 @@ from prefect.exceptions import Abort
 from prefect.runtime import flow_run
 
 from engine.errors import ModelBusyError, RunInterruptedError
-from flows.holders import Holder, bury, list_dead_holders, list_holders
-from flows.lookout import Lookout, explain_end
-from flows.marks import NO_MARK, Mark, name_process, name_tag
-from flows.slot import Slot
+from flows.runs.cancellation import Lookout, explain_end
+from flows.runs.labels import NO_MARK, Mark, name_process, name_tag
+from flows.runs.lease_holders import Holder, bury, list_dead_holders, list_holders
+from flows.runs.slot import Slot
 
 Logger = logging.Logger | logging.LoggerAdapter[logging.Logger]
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from engine.definitions.lifecycle import Lifecycle
-from flows.api.runs import Run, choose_operation, read_run
 from flows.api.state import tell_operation, tell_state
-from flows.marks import KEPT, NO_MARK, Mark
+from flows.runs.flow_runs import Run, choose_operation, read_run
+from flows.runs.labels import KEPT, NO_MARK, Mark
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 DRAFT = Lifecycle()

@@ -18,9 +18,9 @@ from prefect.exceptions import Abort, CancelledRun
 from prefect.states import Cancelled, Cancelling, Completed, Crashed, Running
 
 from engine.errors import ModelBusyError, RunInterruptedError
-from flows.lease import RENEW_SECONDS, Lease
-from flows.lookout import Lookout
-from flows.marks import Mark, describe_process, is_gone, name_process, name_tag, read_mark
+from flows.runs.cancellation import Lookout
+from flows.runs.labels import Mark, describe_process, is_gone, name_process, name_tag, read_mark
+from flows.runs.lease import RENEW_SECONDS, Lease
 
 LOGGER = logging.getLogger(__name__)
 

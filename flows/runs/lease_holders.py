@@ -14,8 +14,8 @@ from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.states import Crashed
 
-from flows.marks import Mark, describe_process, is_gone, name_tag, read_mark
-from flows.slot import free_lease
+from flows.runs.labels import Mark, describe_process, is_gone, name_tag, read_mark
+from flows.runs.slot import free_lease
 
 # A run that is scheduled has no process, whatever mark it bears from an earlier attempt.
 AT_WORK = (StateType.PENDING, StateType.RUNNING, StateType.PAUSED, StateType.CANCELLING)

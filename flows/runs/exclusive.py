@@ -9,9 +9,9 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.settings import PREFECT_API_URL
 
 from engine.errors import ModelBusyError, OrchestratorError
-from flows.holders import list_holders
-from flows.marks import name_tag
-from flows.slot import Slot
+from flows.runs.labels import name_tag
+from flows.runs.lease_holders import list_holders
+from flows.runs.slot import Slot
 
 
 @contextmanager
