@@ -256,7 +256,7 @@ def quiet_libraries(verbose: bool, logs_json: bool = False) -> None:
         logging.captureWarnings(True)
         logging.getLogger("py.warnings").setLevel(logging.ERROR)
     if logs_json:
-        from flows.json_lines import IN_PREFECT
+        from flows.observability.json_logs import IN_PREFECT
 
         defaults |= IN_PREFECT
     for name, value in defaults.items():
@@ -265,7 +265,7 @@ def quiet_libraries(verbose: bool, logs_json: bool = False) -> None:
         # `python -m flows.synthesize` has imported Prefect by now: its logging was set up without these.
         from prefect.logging.configuration import setup_logging
 
-        from flows.logs import set_up_logs
+        from flows.observability.logs import set_up_logs
 
         setup_logging()
         set_up_logs("json" if logs_json else "text")

@@ -13,8 +13,7 @@ from pydantic import Field
 from engine.errors import StoreError
 from engine.report.run_page import escape
 from engine.settings import read_settings
-from flows.console import outlive_listeners
-from flows.logs import set_up_logs
+from flows.observability.logs import outlive_listeners, set_up_logs
 from flows.pruning import Ages, Pruned, prune_all
 from flows.scheduled import release_events
 

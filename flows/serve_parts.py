@@ -14,7 +14,7 @@ from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, tempor
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from engine.settings import LogFormat
-from flows.json_lines import IN_PREFECT
+from flows.observability.json_logs import IN_PREFECT
 from flows.parts import Part
 from flows.ports import ASK_SECONDS, answers
 from flows.unfinished import end_runs

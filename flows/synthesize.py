@@ -25,12 +25,12 @@ from engine.settings import read_settings
 from engine.store.sample_set import REPORT, SAMPLES
 from engine.store.store import StoredSet
 from engine.system.log_context import note
-from flows.console import outlive_listeners
 from flows.form import ChosenEffort, Handle
+from flows.observability.logs import outlive_listeners
+from flows.observability.run_outcome import see_run
 from flows.runs.labels import KEPT
 from flows.runs.lease import Lease
 from flows.scheduled import release_events
-from flows.seeing import see_run
 from flows.steps import Steps
 from flows.surroundings import Alone, Models, Surroundings
 from tasks.estimate import estimate

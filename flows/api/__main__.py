@@ -42,7 +42,7 @@ def serve_command() -> None:
     from flows.api.app import make_app
     from flows.api.metrics import serve_metrics
     from flows.api.server import serve
-    from flows.logs import set_up_logs
+    from flows.observability.logs import set_up_logs
 
     settings = read_settings()
     set_up_logs(settings.log_format)

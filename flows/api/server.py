@@ -17,7 +17,7 @@ from starlette.types import ASGIApp
 from engine.errors import AddressError
 from engine.settings import LogFormat
 from flows.api.protocol import HEAD_LIMIT_BYTES, HEAD_SECONDS, DoorProtocol
-from flows.json_lines import choose_formatter
+from flows.observability.json_logs import choose_formatter
 
 STOP_SECONDS = 5
 # Connections and requests; past it uvicorn answers 503 by itself.

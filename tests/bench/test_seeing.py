@@ -20,8 +20,8 @@ from engine.gateway.model_gateway import Asker
 from engine.llm.request import Prompt, Reply, Request
 from engine.settings import CollectorSettings, RepliesPlace
 from engine.system.log_context import about
-from flows.json_lines import JsonConsole
-from flows.telemetry import RunMeter
+from flows.observability.json_logs import JsonConsole
+from flows.observability.metrics import RunMeter
 
 CALLS = 3000
 # litellm's own part of a call (docs/decisions/000-measured.md).
@@ -82,7 +82,7 @@ def test_telling_costs_a_small_part_of_a_call(tmp_path: Path, monkeypatch: pytes
     error = RateLimitedError("slower")
     with serve_collector() as collector:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
-        from flows.otlp import open_sink
+        from flows.observability.otlp import open_sink
 
         sink = open_sink(CollectorSettings())
         meter = RunMeter(sink.instruments)

@@ -18,7 +18,7 @@ from opentelemetry.sdk.resources import Resource
 
 from engine.llm.redaction import redact_words
 from engine.settings import CollectorSettings
-from flows.telemetry import Instruments
+from flows.observability.metrics import Instruments
 
 LOGGER = logging.getLogger("exemplars.telemetry")
 NAME = "exemplars"

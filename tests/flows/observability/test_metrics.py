@@ -17,8 +17,8 @@ from fakes.workspace import Workspace, make_workspace, read_kept, read_rejected
 from engine.domain.progress import KeptCounted, Tried
 from engine.errors import CredentialsError, QuotaError
 from engine.settings import CollectorSettings
-from flows.otlp import FLUSH_SECONDS, open_sink
-from flows.telemetry import RunMeter, find_sink
+from flows.observability.metrics import RunMeter, find_sink
+from flows.observability.otlp import FLUSH_SECONDS, open_sink
 
 pytestmark = pytest.mark.slow
 

@@ -15,7 +15,7 @@ from engine.settings import CollectorSettings
 if TYPE_CHECKING:
     from opentelemetry.metrics import Meter
 
-    from flows.otlp import Sink
+    from flows.observability.otlp import Sink
 
 LOGGER = logging.getLogger("exemplars.telemetry")
 # Those of OpenTelemetry's conventions for generative models.
@@ -36,7 +36,7 @@ def find_sink() -> "Sink | None":
     if not settings.sends:
         return None
     try:
-        from flows.otlp import open_sink
+        from flows.observability.otlp import open_sink
 
         return open_sink(settings)
     except Exception as error:

@@ -14,8 +14,8 @@ from engine.domain.progress import Event, Progress
 from engine.errors import GateError, ModelBusyError, RunInterruptedError
 from engine.settings import read_settings
 from engine.system.log_context import about, read_about
-from flows.logs import set_up_logs
-from flows.telemetry import Attributes, RunMeter, find_sink
+from flows.observability.logs import set_up_logs
+from flows.observability.metrics import Attributes, RunMeter, find_sink
 
 LOGGER = logging.getLogger("exemplars.runs")
 # How a run that raised has ended; whatever else it raised, it has failed.

@@ -1,0 +1,1 @@
+"""Logs, metrics, and how a run ended, for those who watch from outside."""
