@@ -25,14 +25,14 @@ from engine.settings import Settings, read_settings
 from engine.store.backfill_ledger import LEFT, Ledger, ModelRow, read_ledger, tell_ledger
 from flows.children import list_children, open_children
 from flows.crew import Crew
-from flows.form import ChosenEffort, Glob, Handles, Namespace, PartSize, SharedLimit
 from flows.handing_out import HandingOut
 from flows.house import Beside, make_purse, open_house
 from flows.ledger_page import LedgerPage, publish_ledger
 from flows.observability.logs import outlive_listeners, set_up_logs
 from flows.processes import give_way
 from flows.runs.cancellation import Lookout, explain_cancelled
-from flows.scheduled import release_events
+from flows.runtime.parameters import ChosenEffort, Glob, Handles, Namespace, PartSize, SharedLimit
+from flows.runtime.schedule_events import release_events
 from flows.synthesize import run_synthesis
 
 

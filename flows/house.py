@@ -24,12 +24,12 @@ from engine.run.job import open_asker, open_jury
 from engine.settings import Settings
 from engine.system.worker_process import SideProcess, open_side_process
 from expectations.checking import warm_up
-from flows.credentials import add_keys
 from flows.runs.cancellation import Lookout
 from flows.runs.lease import Lease, Logger, hold_shared_lease
-from flows.steps import call_plainly
-from flows.surroundings import Models
-from flows.turnstile import open_turnstile
+from flows.runtime.credentials import add_keys
+from flows.runtime.rate_limiter import open_turnstile
+from flows.runtime.resources import Models
+from flows.runtime.steps import call_plainly
 from tasks.prune_replies import drop_unused
 
 SPARE_THREADS = 16
@@ -95,7 +95,7 @@ class House:
             return None
 
     async def add_keys(self, settings: Settings, level: Level) -> Settings:
-        """As ``flows.credentials.add_keys``, asked once for all runs of one pair of models."""
+        """As ``flows.runtime.credentials.add_keys``, asked once for all runs of one pair of models."""
         pair = f"{level.synth_model}\0{level.judge_model}"
         async with self._asking:
             if pair not in self._keys:

@@ -15,7 +15,7 @@ from engine.errors import StoreError
 from engine.report.backfill_page import tell_backfill, write_backfill_page
 from engine.settings import Settings
 from engine.store.backfill_ledger import Ledger, locate_ledger, write_ledger
-from flows.publishing import Bar
+from flows.runtime.progress_artifact import Bar
 from tasks.artifacts import change, show
 
 SHOW_SECONDS = 3.0

@@ -25,14 +25,14 @@ from engine.settings import read_settings
 from engine.store.sample_set import REPORT, SAMPLES
 from engine.store.store import StoredSet
 from engine.system.log_context import note
-from flows.form import ChosenEffort, Handle
 from flows.observability.logs import outlive_listeners
 from flows.observability.run_outcome import see_run
 from flows.runs.labels import KEPT
 from flows.runs.lease import Lease
-from flows.scheduled import release_events
-from flows.steps import Steps
-from flows.surroundings import Alone, Models, Surroundings
+from flows.runtime.parameters import ChosenEffort, Handle
+from flows.runtime.resources import Alone, Models, Surroundings
+from flows.runtime.schedule_events import release_events
+from flows.runtime.steps import Steps
 from tasks.estimate import estimate
 from tasks.report import report, report_error
 

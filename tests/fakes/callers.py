@@ -14,7 +14,7 @@ import time
 
 from engine.gateway.rate_limit import Turnstile
 from engine.settings import read_settings
-from flows.turnstile import open_turnstile
+from flows.runtime.rate_limiter import open_turnstile
 
 
 class Counter(logging.Handler):

@@ -25,7 +25,7 @@ from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL
 
 from engine.errors import CredentialsError, ExemplarsError, ProviderError
 from engine.llm.redaction import MARK
-from flows.credentials import SYNTH_BLOCK
+from flows.runtime.credentials import SYNTH_BLOCK
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -17,8 +17,8 @@ from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from engine.errors import DefinitionError, ExemplarsError, OrchestratorError, Problem
 from engine.gateway.rate_limit import OpenTurnstile, Turnstile
 from engine.settings import Settings
-from flows.bucket import MOST_AT_ONCE, SLACK_SECONDS, Bucket, Rate
 from flows.runs.lease import Logger
+from flows.runtime.minute_rate import MOST_AT_ONCE, SLACK_SECONDS, Bucket, Rate
 
 REQUESTS, TOKENS = "exemplars:requests-per-minute", "exemplars:tokens-per-minute"
 REQUEST_GRAIN, TOKEN_GRAIN = 1000, 100

@@ -1,7 +1,7 @@
 """The turnstile: calls of any number of processes keep to one rate, whatever becomes of them or of Prefect's server.
 
 Minutes at full use, with the server started again in the middle, are for LONG=1; ``-s`` prints what was seen:
-``LONG=1 pytest tests/flows/test_turnstile.py -s``.
+``LONG=1 pytest tests/flows/runtime/test_rate_limiter.py -s``.
 """
 
 import asyncio
@@ -23,8 +23,8 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from engine.errors import DefinitionError, OrchestratorError
 from engine.gateway.rate_limit import OpenTurnstile, Turnstile
 from engine.settings import Settings
-from flows.bucket import SLACK_SECONDS
-from flows.turnstile import REQUESTS, TOKENS, list_rates, open_turnstile
+from flows.runtime.minute_rate import SLACK_SECONDS
+from flows.runtime.rate_limiter import REQUESTS, TOKENS, list_rates, open_turnstile
 
 LONG = bool(os.environ.get("LONG"))
 LOGGER = logging.getLogger(__name__)

@@ -14,11 +14,11 @@ from engine.gateway.model_gateway import Asker
 from engine.run.job import open_asker, open_jury
 from engine.screening.voting_judge import Jury
 from engine.settings import Settings
-from flows.credentials import add_keys
-from flows.publishing import publish_progress
 from flows.runs.lease import Lease, hold_lease
-from flows.steps import TASKS, Steps
-from flows.turnstile import open_turnstile
+from flows.runtime.credentials import add_keys
+from flows.runtime.progress_artifact import publish_progress
+from flows.runtime.rate_limiter import open_turnstile
+from flows.runtime.steps import TASKS, Steps
 from tasks.prune_replies import drop_unused
 
 

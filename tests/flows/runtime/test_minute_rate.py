@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
 
-from flows.bucket import WINDOW_SECONDS, Bucket, Rate
+from flows.runtime.minute_rate import WINDOW_SECONDS, Bucket, Rate
 
 LOGGER = logging.getLogger(__name__)
 NAME = "tests:bucket"
