@@ -248,7 +248,7 @@ def quiet_libraries(verbose: bool, logs_json: bool = False) -> None:
     defaults = {
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
-        # On a server that was deployed to, a run that is silent for longer than flows/automations.py waits has crashed.
+        # On a server that was deployed to, a run that is silent for longer than its automations wait has crashed.
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
     }
     if not verbose:

@@ -14,11 +14,11 @@ from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, tempor
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from engine.settings import LogFormat
+from flows.deploy.unfinished_runs import end_runs
+from flows.deploy.work_pool import POOL
 from flows.observability.json_logs import IN_PREFECT
 from flows.parts import Part
 from flows.ports import ASK_SECONDS, answers
-from flows.unfinished import end_runs
-from flows.work_pool import POOL
 
 # Together, with what the processes around the parts take, below the 10 s that one Ctrl-C may take.
 DOOR_STOP_SECONDS, WORKER_STOP_SECONDS, SETTLE_SECONDS, SERVER_STOP_SECONDS = 1.5, 4.0, 1.0, 1.5

@@ -13,7 +13,7 @@ SLOWEST = (
     "flows/api/test_kills.py",
     "flows/test_handing_out.py",
     "flows/test_backfill.py",
-    "flows/test_deploy.py",
+    "flows/deploy/test_deploy.py",
     "test_http_walk.py",
     "flows/test_embedded.py",
     "flows/test_serve.py",

@@ -7,7 +7,7 @@ from fnmatch import fnmatch
 
 from fakes.workspace import ROOT
 
-from flows.work_pool import POOL
+from flows.deploy.work_pool import POOL
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 STEPS = [line for line in re.sub(r"\\\n\s*", "", DOCKERFILE).splitlines() if line and not line.startswith("#")]

@@ -11,7 +11,7 @@ LOOK = """
 from engine.run.job import SCENARIOS_FOLDER, load_job
 from engine.planning.scenarios import load_packs
 from engine.settings import read_settings
-from flows.prefect_file import read_prefect_file
+from flows.deploy.deployments import read_prefect_file
 from engine.generation.prompts import prompts_version
 
 settings = read_settings()

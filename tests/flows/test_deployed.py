@@ -18,7 +18,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from pydantic import SecretStr
 
 from engine.store.sample_set import SAMPLES
-from flows.alerts import AUTOMATION, BLOCK, ensure_alerts
+from flows.deploy.alerts import AUTOMATION, BLOCK, ensure_alerts
 
 pytestmark = pytest.mark.slow
 

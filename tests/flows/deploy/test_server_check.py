@@ -10,7 +10,7 @@ from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from engine.errors import OrchestratorError
-from flows.server_check import check_server
+from flows.deploy.__main__ import check_server
 
 OWN = version("prefect")
 

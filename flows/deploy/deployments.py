@@ -97,7 +97,7 @@ def _run(arguments: Sequence[str]) -> None:
         ended = subprocess.run(
             [sys.executable, "-m", "prefect", *arguments],
             # The flows are imported from here: Python looks in its working folder first.
-            cwd=Path(__file__).parents[1],
+            cwd=Path(__file__).parents[2],
             env={**os.environ, **get_current_settings().to_environment_variables(exclude_unset=True)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -18,9 +18,9 @@ from fakes.provider import Behaviour, serve_provider
 from fakes.site import WRITABLE, Site, find_free_port, list_flow_processes, open_site, wait_until
 from fakes.workspace import ROOT, find_gone_process, make_workspace
 
-from flows.automations import WATCHES
+from flows.deploy.automations import WATCHES
+from flows.deploy.unfinished_runs import GONE
 from flows.runs.labels import Mark, name_process, read_mark
-from flows.unfinished import GONE
 
 pytestmark = pytest.mark.slow
 

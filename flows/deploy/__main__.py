@@ -4,8 +4,11 @@ import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 
 import httpx
+from packaging.version import InvalidVersion, Version
+from prefect.client.base import ServerType
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import WorkPool
 from prefect.exceptions import PrefectException
@@ -13,12 +16,15 @@ from prefect.settings import PREFECT_API_URL
 
 from engine.errors import ExemplarsError, OrchestratorError
 from engine.settings import Settings, read_settings
-from flows.alerts import ensure_alerts
-from flows.automations import Watch, describe_automation, ensure_automation, list_watches
-from flows.prefect_file import Deployments, deploy_all
-from flows.server_check import check_server
-from flows.unfinished import end_if_gone, list_unfinished, watch_run
-from flows.work_pool import CONTAINERS, POOL, ensure_pool, ensure_queues
+from flows.deploy.alerts import ensure_alerts
+from flows.deploy.automations import Watch, describe_automation, ensure_automation, list_watches
+from flows.deploy.deployments import Deployments, deploy_all
+from flows.deploy.unfinished_runs import end_if_gone, list_unfinished, watch_run
+from flows.deploy.work_pool import CONTAINERS, POOL, ensure_pool, ensure_queues
+
+AUTH_REMEDY = (
+    "Set PREFECT_API_AUTH_STRING (user:password) where the server asks for it, or PREFECT_API_KEY for Prefect Cloud"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,36 @@ def main() -> int:
         print(f"exemplars: {error}", file=sys.stderr)
         return error.exit_code
     return 0
+
+
+def check_server(client: SyncPrefectClient) -> str:
+    """The version of the server; Prefect Cloud's is ``Cloud``.
+
+    Raises:
+        OrchestratorError: it does not answer, refuses, is something else, or is older than this code's Prefect.
+    """
+    if client.server_type == ServerType.CLOUD:
+        return "Cloud"
+    try:
+        said = client.api_version()
+        found = Version(said)
+    except httpx.HTTPStatusError as error:
+        raise _explain_status(client, error) from error
+    except httpx.HTTPError as error:
+        raise OrchestratorError(
+            f"The Prefect server at {_name(client)} does not answer: {type(error).__name__} {error}. Is it up, and is "
+            "PREFECT_API_URL its address?"
+        ) from error
+    except (ValueError, TypeError, InvalidVersion) as error:
+        raise OrchestratorError(f"{_describe_stranger(client)}: it says nothing of its version") from error
+    own = Version(version("prefect"))
+    if found.major != own.major or found.release[:2] < own.release[:2]:
+        raise OrchestratorError(
+            f"The Prefect server at {_name(client)} is of version {found}, and this code needs {own.major}."
+            f"{own.minor} or a later {own.major}. Upgrade the server: back up its database, then pip install "
+            f"prefect=={own} there and start it again"
+        )
+    return str(found)
 
 
 def _set_up(client: SyncPrefectClient, settings: Settings) -> list[tuple[str, str]]:
@@ -133,6 +169,23 @@ def _settle_unfinished(client: SyncPrefectClient, watches: Sequence[Watch]) -> t
             watch_run(client, run, by_state[run.state.type])
             watched += 1
     return ended, watched
+
+
+def _explain_status(client: SyncPrefectClient, error: httpx.HTTPStatusError) -> OrchestratorError:
+    code = error.response.status_code
+    if code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+        return OrchestratorError(f"The Prefect server at {_name(client)} refuses us ({code}). {AUTH_REMEDY}")
+    if code == httpx.codes.NOT_FOUND:
+        return OrchestratorError(f"{_describe_stranger(client)}: it answers {code}")
+    return OrchestratorError(f"The Prefect server at {_name(client)} answers {code}. What do its own logs say?")
+
+
+def _describe_stranger(client: SyncPrefectClient) -> str:
+    return f"There is no Prefect API at {_name(client)} (PREFECT_API_URL, which ends in /api)"
+
+
+def _name(client: SyncPrefectClient) -> str:
+    return str(client.api_url).rstrip("/")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.settings import get_current_settings
 from pydantic import SecretStr
 
-from flows.automations import ensure_automation
+from flows.deploy.automations import ensure_automation
 
 BLOCK, BLOCK_TYPE = "exemplars-alert", "webhook"
 AUTOMATION = "exemplars: a nightly run that failed is reported"

@@ -12,10 +12,10 @@ from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.flows import Flow
 
+from flows.deploy.deployments import PREFECT_FILE, keep_what_is_set, name_deployment, read_prefect_file
+from flows.deploy.work_pool import POOL, QUEUES
 from flows.handing_out import QUEUE
-from flows.prefect_file import PREFECT_FILE, keep_what_is_set, name_deployment, read_prefect_file
 from flows.serve_parts import MOST_RUNS
-from flows.work_pool import POOL, QUEUES
 
 CONTENT = read_prefect_file()
 ITEMS = {name_deployment(item): item for item in CONTENT["deployments"]}

@@ -7,7 +7,9 @@ import pytest
 import yaml
 from fakes.workspace import ROOT
 
-from flows.automations import (
+from flows.backfill import backfill
+from flows.cli import quiet_libraries
+from flows.deploy.automations import (
     CONTAINER_SECONDS,
     FLOW_NAMES,
     HEARTBEAT_SECONDS,
@@ -16,8 +18,6 @@ from flows.automations import (
     describe_automation,
     list_watches,
 )
-from flows.backfill import backfill
-from flows.cli import quiet_libraries
 from flows.prune import prune
 from flows.synthesize import synthesize
 

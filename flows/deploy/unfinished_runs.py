@@ -15,7 +15,7 @@ from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.events.schemas.events import Event, RelatedResource, Resource
 
-from flows.automations import FLOW_NAMES, Watch
+from flows.deploy.automations import FLOW_NAMES, Watch
 from flows.runs.labels import AGAIN, Mark, is_gone, read_mark
 from flows.runs.slot import free_lease
 
