@@ -200,7 +200,7 @@ def prune_command(
     quiet_libraries(verbose=False)
     from engine.settings import read_settings
     from flows.prune_command import prune_now
-    from flows.pruning import Ages
+    from flows.retention.pruning import Ages
 
     prune_now(read_settings(), Ages(rejected_days, runs_days), dry_run, as_json)
 

@@ -14,7 +14,7 @@ from engine.errors import StoreError
 from engine.report.run_page import escape
 from engine.settings import read_settings
 from flows.observability.logs import outlive_listeners, set_up_logs
-from flows.pruning import Ages, Pruned, prune_all
+from flows.retention.pruning import Ages, Pruned, prune_all
 from flows.runtime.schedule_events import release_events
 
 Days = Annotated[int, Field(ge=1, le=36_500)]

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from engine.errors import StoreError
 from engine.settings import Settings
-from flows.pruning import Ages, prune_all
+from flows.retention.pruning import Ages, prune_all
 
 
 def prune_now(settings: Settings, ages: Ages, dry_run: bool, as_json: bool) -> None:

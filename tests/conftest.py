@@ -28,7 +28,7 @@ SLOWEST = (
     "flows/observability/test_logs.py",
     "flows/test_deployed.py",
     "engine/replies/test_lost_costs.py",
-    "flows/test_old_runs.py",
+    "flows/retention/test_old_runs.py",
     "flows/test_strategies.py",
     "expectations/test_gate.py",
 )

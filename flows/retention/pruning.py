@@ -13,7 +13,7 @@ from engine.replies.admin import list_prunable, prune_cache
 from engine.replies.remote_admin import prune_segments
 from engine.settings import Settings
 from engine.store.retention import OldSet, list_old_sets, remove_old_set, sweep_halves
-from flows.old_runs import prune_runs
+from flows.retention.old_runs import prune_runs
 from flows.runs.exclusive import keep_runs_out
 
 Tell = Callable[[str], None]

@@ -17,7 +17,7 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from engine.errors import OrchestratorError
-from flows.old_runs import PAGE, PrunedRuns, prune_runs
+from flows.retention.old_runs import PAGE, PrunedRuns, prune_runs
 from flows.runs.labels import name_tag
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -186,7 +186,7 @@ def test_killed_in_the_middle_the_second_start_goes_on(surface: Surface, client:
     before = look(surface)
     code = (
         "import os, signal, sys\nfrom datetime import UTC, datetime, timedelta\n"
-        "from prefect.client.orchestration import get_client\nfrom flows.old_runs import prune_runs\n"
+        "from prefect.client.orchestration import get_client\nfrom flows.retention.old_runs import prune_runs\n"
         "left = [60]\ndef tell(line):\n    left[0] -= 1\n"
         "    if not left[0]: os.kill(os.getpid(), signal.SIGKILL)\n"
         "with get_client(sync_client=True) as client:\n"
