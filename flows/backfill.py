@@ -23,11 +23,11 @@ from engine.report.summary import RunResult
 from engine.run.backfill_targets import Selection, list_selected
 from engine.settings import Settings, read_settings
 from engine.store.backfill_ledger import LEFT, Ledger, ModelRow, read_ledger, tell_ledger
-from flows.children import list_children, open_children
-from flows.crew import Crew
-from flows.handing_out import HandingOut
-from flows.house import Beside, make_purse, open_house
-from flows.ledger_page import LedgerPage, publish_ledger
+from flows.backfills.child_runs import list_children, open_children
+from flows.backfills.page import LedgerPage, publish_ledger
+from flows.backfills.parts import HandingOut
+from flows.backfills.resources import Beside, make_purse, open_house
+from flows.backfills.worker import Crew
 from flows.observability.logs import outlive_listeners, set_up_logs
 from flows.processes import give_way
 from flows.runs.cancellation import Lookout, explain_cancelled

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from flows.crew import MODELS_LOGGER
+from flows.backfills.worker import MODELS_LOGGER
 
 
 def show_counts(counts: Mapping[str, int], as_json: bool) -> None:

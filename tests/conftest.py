@@ -11,7 +11,7 @@ TESTS = Path(__file__).parent
 # A minute and more each, the longest first: begun late, one of them alone would hold up the end.
 SLOWEST = (
     "flows/api/test_kills.py",
-    "flows/test_handing_out.py",
+    "flows/backfills/test_fleet.py",
     "flows/test_backfill.py",
     "flows/deploy/test_deploy.py",
     "test_http_walk.py",

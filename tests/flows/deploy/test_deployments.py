@@ -12,9 +12,9 @@ from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.flows import Flow
 
+from flows.backfills.parts import QUEUE
 from flows.deploy.deployments import PREFECT_FILE, keep_what_is_set, name_deployment, read_prefect_file
 from flows.deploy.work_pool import POOL, QUEUES
-from flows.handing_out import QUEUE
 from flows.serve_parts import MOST_RUNS
 
 CONTENT = read_prefect_file()

@@ -34,7 +34,7 @@ from engine.errors import OrchestratorError, RunInterruptedError, StoreError
 from engine.gateway.budget import Purse
 from engine.run.backfill_targets import Selection
 from engine.store.backfill_ledger import Ledger, ModelRow, read_ledger
-from flows.crew import Crew
+from flows.backfills.worker import Crew
 from flows.runs.lease import Logger
 from flows.runs.lease_holders import OVER
 

@@ -16,8 +16,8 @@ from prefect.states import Completed, Running, Scheduled
 
 from engine.run.backfill_targets import Selection
 from engine.store.backfill_ledger import Ledger, ModelRow, write_ledger
-from flows.crew import Crew
-from flows.handing_out import HandingOut
+from flows.backfills.parts import HandingOut
+from flows.backfills.worker import Crew
 
 HANDLES = ("sheds.one", "sheds.two", "sheds.three", "sheds.four")
 SELECTION = Selection(HANDLES, None, None, False, "from_traits", "low", False, frozenset())
@@ -86,7 +86,7 @@ class HeldCrew(QuickCrew):
 
 
 async def test_part_whose_run_is_made_slowly_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flows.handing_out.flow_run", THIS_RUN)
+    monkeypatch.setattr("flows.backfills.parts.flow_run", THIS_RUN)
     ledger, server = Ledger(ModelRow(handle) for handle in HANDLES), SlowServer(str(tmp_path))
     crew = cast("Crew", QuickCrew(ledger, server))
     client = cast("PrefectClient", server)
@@ -140,9 +140,9 @@ class BusyPool:
 async def test_part_waits_for_a_worker_that_is_at_work_unless_nothing_is_to_do_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, works_here: bool
 ) -> None:
-    monkeypatch.setattr("flows.handing_out.flow_run", THIS_RUN)
-    monkeypatch.setattr("flows.handing_out.LOOK_SECONDS", 0.01)
-    monkeypatch.setattr("flows.handing_out.TAKE_BACK_SECONDS", 0.2)
+    monkeypatch.setattr("flows.backfills.parts.flow_run", THIS_RUN)
+    monkeypatch.setattr("flows.backfills.parts.LOOK_SECONDS", 0.01)
+    monkeypatch.setattr("flows.backfills.parts.TAKE_BACK_SECONDS", 0.2)
     ledger, pool, may_end = Ledger(ModelRow(handle) for handle in HANDLES), BusyPool(str(tmp_path)), asyncio.Event()
     crew = HeldCrew(ledger, may_end)
     parts = HandingOut(cast("PrefectClient", pool), str(tmp_path), cast("Crew", crew), ledger, uuid4(), None, LOGGER)

@@ -25,8 +25,8 @@ from engine.errors import (
 from engine.report.summary import RunResult
 from engine.run.backfill_targets import Selection
 from engine.store.backfill_ledger import Ledger, ModelRow
-from flows.children import Children
-from flows.house import House, Seen
+from flows.backfills.child_runs import Children
+from flows.backfills.resources import House, Seen
 
 # What is no fault of a model: the next ones would meet it too, each after having waited for as long.
 COMMON = (CredentialsError, QuotaSpentError, ProviderDownError, ModelNotFoundError, StoreError, OrchestratorError)
