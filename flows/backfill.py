@@ -29,10 +29,10 @@ from flows.backfills.parts import HandingOut
 from flows.backfills.resources import Beside, make_purse, open_house
 from flows.backfills.worker import Crew
 from flows.observability.logs import outlive_listeners, set_up_logs
-from flows.processes import give_way
 from flows.runs.cancellation import Lookout, explain_cancelled
 from flows.runtime.parameters import ChosenEffort, Glob, Handles, Namespace, PartSize, SharedLimit
 from flows.runtime.schedule_events import release_events
+from flows.serve.processes import give_way
 from flows.synthesize import run_synthesis
 
 

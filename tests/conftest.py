@@ -16,7 +16,7 @@ SLOWEST = (
     "flows/deploy/test_deploy.py",
     "test_http_walk.py",
     "flows/test_embedded.py",
-    "flows/test_serve.py",
+    "flows/serve/test_serve.py",
     "flows/test_interrupt.py",
     "flows/api/test_races.py",
     "flows/observability/test_metrics.py",

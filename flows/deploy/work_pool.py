@@ -28,8 +28,8 @@ class Queue:
     limit: int | None = None
 
 
-# The limits together are less than what the worker of make serve takes at once (flows/serve_parts.py), so that it has
-# room for a run that somebody waits for. Priority 2 is left to the pool's own queue, which runs are in that name none.
+# The limits together are less than what the worker of make serve takes at once (flows/serve/services.py): it has room
+# for a run that somebody waits for. Priority 2 is left to the pool's own queue, which runs are in that name none.
 QUEUES = (
     Queue("interactive", "Runs that somebody waits for: synthesize/on-demand, and what the HTTP door asks for.", 1),
     Queue("backfill", "Runs that nobody waits for: backfills, nightly runs, retention.", 3, limit=3),

@@ -19,7 +19,7 @@ from chaos.killer import Command, Installation
 from fakes.site import open_site, wait_until
 from fakes.workspace import Workspace, make_workspace
 
-from flows.serve_parts import LEASES
+from flows.serve.services import LEASES
 
 LATENCY_SECONDS, FAULT_LATENCY_SECONDS = 0.2, 0.5
 # Else calls come and go in waves of as many as may be in flight.

@@ -3,10 +3,10 @@
 import sys
 from pathlib import Path
 
-from flows.parts import Part
-from flows.ports import answers
-from flows.serve import main
-from flows.serve_parts import Site
+from flows.serve.__main__ import main
+from flows.serve.ports import answers
+from flows.serve.service import Part
+from flows.serve.services import Site
 
 STAND_IN = Path(__file__).with_name("stand_in.py")
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import ExemplarsError
-from flows.parts import Part
-from flows.ports import answers
-from flows.supervise import supervise
+from flows.serve.ports import answers
+from flows.serve.service import Part
+from flows.serve.supervisor import supervise
 
 STAND_IN = Path(__file__).with_name("stand_in.py")
 

@@ -19,7 +19,7 @@ from fakes.stage import CONCURRENCY, Client, Stage
 from fakes.surface import Surface, open_surface
 
 from engine.store.sample_set import CARD, MANIFEST, REJECTED, REPORT, SAMPLES, VERDICT
-from flows.serve_parts import LEASES
+from flows.serve.services import LEASES
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -266,7 +266,7 @@ def test_worker_is_stopped(stage: Stage) -> None:
     stage.killed_at = time.monotonic()
     worker.terminate()
     worker.wait(60)
-    # It kills its runs and says nothing of it; make serve asks the runs first (flows/processes.py).
+    # It kills its runs and says nothing of it; make serve asks the runs first (flows/serve/processes.py).
     free = stage.wait_until_free(AUTOMATION_SECONDS)
     ended, sets = stage.read_state(), stage.list_runs()
     stage.go_on()

@@ -15,7 +15,7 @@ from prefect.flows import Flow
 from flows.backfills.parts import QUEUE
 from flows.deploy.deployments import PREFECT_FILE, keep_what_is_set, name_deployment, read_prefect_file
 from flows.deploy.work_pool import POOL, QUEUES
-from flows.serve_parts import MOST_RUNS
+from flows.serve.services import MOST_RUNS
 
 CONTENT = read_prefect_file()
 ITEMS = {name_deployment(item): item for item in CONTENT["deployments"]}

@@ -23,7 +23,7 @@ from fakes.workspace import HANDLE, Workspace, make_workspace, read_kept, read_r
 from engine.errors import QuotaError
 from engine.settings import LogFormat
 from flows.observability.json_logs import IN_PREFECT, JsonConsole, JsonLines
-from flows.serve_parts import Site
+from flows.serve.services import Site
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from engine.errors import OrchestratorError, RunInterruptedError
-from flows.parts import Part, Started, read_end, shorten, start_part, stop_part
+from flows.serve.service import Part, Started, read_end, shorten, start_part, stop_part
 
 LOOK_SECONDS = 0.1
 MOST_DEATHS = 5

@@ -8,10 +8,10 @@ from prefect.settings import PREFECT_API_URL, PREFECT_SERVER_API_HOST, PREFECT_S
 
 from engine.errors import ExemplarsError
 from engine.settings import Settings, read_settings
-from flows.parts import Part, shorten
-from flows.ports import check_port
-from flows.serve_parts import Site, make_deploy, make_door, make_server, make_worker
-from flows.supervise import supervise
+from flows.serve.ports import check_port
+from flows.serve.service import Part, shorten
+from flows.serve.services import Site, make_deploy, make_door, make_server, make_worker
+from flows.serve.supervisor import supervise
 
 NEXT = ".venv/bin/python -m flows.api keys issue --namespace u22a8 --scope authoring"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 
 from engine.errors import InputError, OrchestratorError
-from flows.processes import describe_process
+from flows.serve.processes import describe_process
 
 LISTENING = "0A"
 ASK_SECONDS = 2.0

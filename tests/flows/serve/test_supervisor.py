@@ -79,7 +79,9 @@ def open_houses(workspace: Workspace) -> Iterator[Start]:
 
 def find_part(house: House, told: dict[str, Any]) -> int:
     """The process of a part itself, not the one around it."""
-    [found] = [pid for pid in house.find(f"stand_in.py {told['port']}") if pid not in house.find("flows.part_process")]
+    [found] = [
+        pid for pid in house.find(f"stand_in.py {told['port']}") if pid not in house.find("flows.serve.service_process")
+    ]
     return found
 
 
@@ -204,7 +206,7 @@ def test_part_whose_own_process_is_killed_is_cleared_before_it_starts_again(star
     server = part("server")
     house = start([server])
     house.wait_until_ready()
-    [around] = house.find("flows.part_process")
+    [around] = house.find("flows.serve.service_process")
     os.kill(around, signal.SIGKILL)
     wait_until(lambda: (house.logs / "server.log").read_text().count("up\n") == 2, 60, "it is started again")
     code, _, said, left = house.end(signal.SIGINT)

@@ -17,8 +17,8 @@ from engine.settings import LogFormat
 from flows.deploy.unfinished_runs import end_runs
 from flows.deploy.work_pool import POOL
 from flows.observability.json_logs import IN_PREFECT
-from flows.parts import Part
-from flows.ports import ASK_SECONDS, answers
+from flows.serve.ports import ASK_SECONDS, answers
+from flows.serve.service import Part
 
 # Together, with what the processes around the parts take, below the 10 s that one Ctrl-C may take.
 DOOR_STOP_SECONDS, WORKER_STOP_SECONDS, SETTLE_SECONDS, SERVER_STOP_SECONDS = 1.5, 4.0, 1.0, 1.5

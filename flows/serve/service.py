@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from engine.settings import PROJECT_ROOT
-from flows.processes import kill_marked, list_marked
+from flows.serve.processes import kill_marked, list_marked
 
 SAID_LINES = 12
 # The process around a part gives up a little after the part's own time is over.
@@ -74,7 +74,7 @@ def start_part(part: Part, run_mark: str, logs: Path) -> Started:
     mark, log = f"{run_mark}/{part.name}", logs / f"{part.name}.log"
     with log.open("ab") as stream:
         process = subprocess.Popen(
-            [sys.executable, "-m", "flows.part_process", mark, str(part.stop_seconds), *part.command],
+            [sys.executable, "-m", "flows.serve.service_process", mark, str(part.stop_seconds), *part.command],
             cwd=PROJECT_ROOT,
             env=dict(part.environment),
             stdin=subprocess.PIPE,

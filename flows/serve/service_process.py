@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 
-from flows.processes import MARK, stop_marked
+from flows.serve.processes import MARK, stop_marked
 
 
 def main() -> int:

@@ -7,7 +7,7 @@ import pytest
 from fakes.site import find_free_port
 
 from engine.errors import InputError, OrchestratorError
-from flows.ports import check_port, find_holder
+from flows.serve.ports import check_port, find_holder
 
 
 def test_free_port_is_free() -> None:
