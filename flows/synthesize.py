@@ -161,6 +161,6 @@ def conclude(rounds: Rounds, stamp: RunStamp, verdict: Verdict, stored: StoredSe
 if __name__ == "__main__":
     import sys
 
-    from flows.cli import main
+    from flows.cli.app import main
 
     sys.exit(main(["synthesize", *sys.argv[1:]]))

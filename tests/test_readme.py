@@ -12,7 +12,7 @@ from engine.domain.samples import make_row
 from engine.settings import PROJECT_ROOT, Settings
 from engine.store.sample_set import SampleSet
 from engine.store.store import write_set
-from flows.cli import app, main
+from flows.cli.app import app, main
 
 README = (PROJECT_ROOT / "README.md").read_text()
 

@@ -49,7 +49,7 @@ class Round:
         """The command, in a process group of its own."""
         asked = ["backfill", "--namespace", NAMESPACE, "--effort", "low", "--models-at-once", str(AT_ONCE)]
         return subprocess.Popen(
-            [sys.executable, "-c", "import sys; from flows.cli import main; sys.exit(main(sys.argv[1:]))", *asked],
+            [sys.executable, "-c", "import sys; from flows.cli.app import main; sys.exit(main(sys.argv[1:]))", *asked],
             cwd=ROOT,
             env=self.site.variables,
             stdin=subprocess.DEVNULL,

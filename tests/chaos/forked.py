@@ -77,7 +77,7 @@ class Forked:
 
 def run(variables: Mapping[str, str], output: str) -> None:
     """The command in this process, with these variables and its output in two files; ends the process."""
-    from flows.cli import main
+    from flows.cli.app import main
 
     os.environ.update(variables)
     for number, suffix in ((1, OUT), (2, ERR)):

@@ -11,10 +11,10 @@ os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
 for name in (
     "expectations.gate",
     "fastapi",
-    "flows.cli",
+    "flows.cli.app",
     "flows.synthesize",
-    "flows.temporary_server",
-    "flows.terminal",
+    "flows.cli.temporary_server",
+    "flows.cli.terminal",
     "great_expectations",
     "litellm",
     "prefect.concurrency.asyncio",

@@ -37,7 +37,7 @@ from engine.replies.replies import KeptReplies
 from engine.settings import RepliesPlace, read_settings
 from engine.store.backfill_ledger import BACKFILLS, Ledger, parse_ledger
 from flows.backfill import backfill
-from flows.replay import replay_run
+from flows.cli.replay import replay_run
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 

@@ -22,7 +22,7 @@ from engine.replies.admin import list_cache
 from engine.replies.replies import KeptReplies
 from engine.settings import RepliesPlace
 from engine.store.sample_set import SAMPLES
-from flows.cli import main
+from flows.cli.app import main
 from flows.prune import SHOWN_LINES, prune
 from flows.runs.labels import name_tag
 from flows.runs.slot import Slot

@@ -15,7 +15,7 @@ from engine.replies.uploader import SEGMENT_REPLIES
 from engine.store.sample_set import MANIFEST
 from engine.store.store import list_sets, read_attached
 from engine.system.filesystem import open_folder
-from flows.cli import main
+from flows.cli.app import main
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 

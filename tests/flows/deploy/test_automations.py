@@ -8,7 +8,7 @@ import yaml
 from fakes.workspace import ROOT
 
 from flows.backfill import backfill
-from flows.cli import quiet_libraries
+from flows.cli.app import quiet_libraries
 from flows.deploy.automations import (
     CONTAINER_SECONDS,
     FLOW_NAMES,

@@ -28,7 +28,16 @@ from flows.serve.services import Site
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 KEY = "sk-proj-9f/8Aw+7LmN0pR2tVbY4dC6eG1hJ3kQ5sT8uW0xZ"
-COMMAND = (sys.executable, "-c", "from flows.cli import run; run()", "synthesize", HANDLE, "--effort", "low", "--json")
+COMMAND = (
+    sys.executable,
+    "-c",
+    "from flows.cli.app import run; run()",
+    "synthesize",
+    HANDLE,
+    "--effort",
+    "low",
+    "--json",
+)
 Line = dict[str, Any]
 
 

@@ -26,7 +26,7 @@ MODEL = "openai/test"
 # Imported by a run without a collector it would be paid for by everybody.
 NOTHING = """
 import sys
-from flows.cli import main
+from flows.cli.app import main
 code = main(sys.argv[1:])
 assert not [name for name in sys.modules if name.startswith(("opentelemetry.sdk", "opentelemetry.exporter"))]
 sys.exit(code)

@@ -13,7 +13,7 @@ from engine.errors import InputError, ReplayError
 from engine.run.replay import Comparison
 from engine.settings import read_settings
 from engine.store.sample_set import MANIFEST, SAMPLES, seal
-from flows.replay import describe_comparison, replay_run
+from flows.cli.replay import describe_comparison, replay_run
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 

@@ -14,7 +14,7 @@ import pytest
 from fakes.provider import serve_provider
 from fakes.workspace import HANDLE, ROOT, Workspace, make_workspace
 
-from flows.cli import main
+from flows.cli.app import main
 
 LOW = (HANDLE, "--effort", "low")
 HOSTED = {"EXEMPLARS_SYNTH_MODEL": "openai/gpt-4.1-mini"}
@@ -33,7 +33,7 @@ def refuse(event, given):
         os.write(2, f"refused: {event} {given}".encode())
         os._exit(99)
 sys.addaudithook(refuse)
-from flows.cli import main
+from flows.cli.app import main
 code = main(sys.argv[1:])
 found = {"prefect", "litellm", "great_expectations", "xllamacpp"} & set(sys.modules)
 sys.exit(code or (f"imported: {found}" if found else 0))

@@ -29,7 +29,7 @@ from fakes.workspace import (
     read_kept,
 )
 
-from flows.cli import main
+from flows.cli.app import main
 
 EXEMPLARS = (str(ROOT / ".venv/bin/exemplars"), "synthesize", HANDLE, "--effort", "low")
 LOW = ("synthesize", HANDLE, "--effort", "low")

@@ -12,7 +12,7 @@ from engine.llm.request import Reply
 from engine.replies.admin import list_cache
 from engine.replies.replies import KeptReplies
 from engine.settings import RepliesPlace
-from flows.cli import main
+from flows.cli.app import main
 
 HANDLE, OTHER = "u22a8.toolshed", "u22a8.kitchen"
 Command = Callable[..., tuple[int, str, str]]

@@ -19,9 +19,9 @@ from engine.errors import ModelBusyError, OrchestratorError
 from engine.settings import read_settings
 from engine.store.sample_set import DETACHED, SAMPLES
 from engine.store.store import find_set
-from flows.cli import main
-from flows.detach import detach_run
-from flows.replay import replay_run
+from flows.cli.app import main
+from flows.cli.detach import detach_run
+from flows.cli.replay import replay_run
 from flows.runs.labels import name_tag
 from flows.runs.lease import Lease
 from flows.runs.slot import Slot

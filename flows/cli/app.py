@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from engine.errors import ModelBusyError, RunInterruptedError
-from flows.cache_command import app as cache_app
+from flows.cli.cache import app as cache_app
 from flows.command import run_app
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def synthesize_command(
     quiet_libraries(verbose or logs_json, logs_json)
     # Imported late: Prefect reads its settings when it is imported, and a mistyped handle need not wait for it.
     from engine.run.job import load_job
-    from flows.terminal import show_begin, show_result, watch
+    from flows.cli.terminal import show_begin, show_result, watch
 
     job = load_job(settings, handle, synth_type, effort)
     show_begin(job, as_json or logs_json)
@@ -101,7 +101,7 @@ def backfill_command(
     quiet_libraries(verbose)
     from engine.domain.model import check_handle
     from engine.run.job import check_effort, check_synth_type
-    from flows.backfill_command import show_counts, show_models
+    from flows.cli.backfill import show_counts, show_models
 
     asked = {
         "handles": [check_handle(handle) for handle in handles or ()],
@@ -130,7 +130,7 @@ def plan_command(
     """Shows what a run would do: its plan, some prompts, calls, tokens and cost. Asks nothing, writes nothing."""
     from engine.estimate.preview import describe_preview
     from engine.settings import read_settings
-    from flows.dry_run import make_preview, show_preview
+    from flows.cli.plan import make_preview, show_preview
 
     preview = make_preview(read_settings(), handle, synth_type, effort)
     if as_json:
@@ -150,7 +150,7 @@ def replay_command(
     """Makes a run's set again from its kept replies and compares it byte for byte. Asks nothing of any model."""
     quiet_libraries(verbose=False)
     from engine.settings import read_settings
-    from flows.replay import describe_comparison, replay_run
+    from flows.cli.replay import describe_comparison, replay_run
 
     comparison = asyncio.run(replay_run(read_settings(), run_id, to))
     if as_json:
@@ -168,7 +168,7 @@ def verify_command(
 ) -> None:
     """Walks the whole sample store and says what is broken, where, and what to do. Changes nothing."""
     from engine.settings import read_settings
-    from flows.verify import verify_store
+    from flows.cli.verify import verify_store
 
     settings = read_settings()
     verify_store(settings.locate(settings.samples_uri), as_json)
@@ -184,7 +184,7 @@ def detach_command(
     """Takes an attached set off a draft: no reader sees its samples any more. Its report and its rows are kept."""
     quiet_libraries(verbose=False)
     from engine.settings import read_settings
-    from flows.detach import detach_run, show_detached
+    from flows.cli.detach import detach_run, show_detached
 
     show_detached(detach_run(read_settings(), run_id), as_json)
 
@@ -199,7 +199,7 @@ def prune_command(
     """Takes away what is old: rejected sets, replies of unused plans, finished runs. Never an attached set."""
     quiet_libraries(verbose=False)
     from engine.settings import read_settings
-    from flows.prune_command import prune_now
+    from flows.cli.prune import prune_now
     from flows.retention.pruning import Ages
 
     prune_now(read_settings(), Ages(rejected_days, runs_days), dry_run, as_json)
@@ -222,7 +222,7 @@ def run_in_process(name: str, parameters: Mapping[str, Any]) -> Any:
     try:
         from prefect.exceptions import Abort, CancelledRun
 
-        from flows.temporary_server import ensure_server
+        from flows.cli.temporary_server import ensure_server
 
         module, _, flow = name.partition(":")
         run: Any = getattr(importlib.import_module(module), flow)

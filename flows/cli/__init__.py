@@ -1,0 +1,1 @@
+"""The command ``exemplars`` and what it prints."""
