@@ -16,7 +16,7 @@ import typer
 
 from engine.errors import ModelBusyError, RunInterruptedError
 from flows.cli.cache import app as cache_app
-from flows.command import run_app
+from flows.exit_codes import run_app
 
 if TYPE_CHECKING:
     from engine.report.summary import RunResult
