@@ -20,7 +20,7 @@ from fakes.provider import Behaviour, Provider, serve_provider
 from fakes.site import clear_environment, find_free_port, wait_until
 from fakes.workspace import MARK, ROOT, Workspace, make_workspace
 
-from flows.api.keys import issue_key
+from flows.api.keys.keyring import issue_key
 
 PROGRAM = "docs/synthesize.py"
 BLOCKS = find_blocks((ROOT / "docs/http.md").read_text())

@@ -11,9 +11,9 @@ import typer
 
 from engine.errors import StoreError
 from engine.settings import read_settings
-from flows.api.access import PUBLIC_NAMESPACES, Key
-from flows.api.keys import issue_key, list_keys, revoke_key
-from flows.api.keys_file import locate_keys
+from flows.api.keys.file import locate_keys
+from flows.api.keys.key import PUBLIC_NAMESPACES, Key
+from flows.api.keys.keyring import issue_key, list_keys, revoke_key
 from flows.exit_codes import run_app
 
 # As it is typed in the project's folder, where its environment is not the shell's.

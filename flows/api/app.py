@@ -15,8 +15,8 @@ from flows.api.counting import Counting, DoorCounts
 from flows.api.docs import add_docs
 from flows.api.envelope import Envelope
 from flows.api.head import HeadCheck
-from flows.api.keys import KeyRing
-from flows.api.keys_file import locate_keys
+from flows.api.keys.file import locate_keys
+from flows.api.keys.keyring import KeyRing
 from flows.api.limits import BodyLimit
 from flows.api.models import get_orchestrator, locate_place
 from flows.api.openapi import BY_PREFECT, add_document, describe_answers

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from flows.api.access import Key
 from flows.api.errors import ApiError
+from flows.api.keys.key import Key
 
 BASE = "/v1"
 OPEN_PATHS = frozenset({"/v1/health", "/v1/openapi.json", "/v1/docs"})

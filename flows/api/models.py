@@ -12,9 +12,9 @@ from engine.definitions.outline import Outline
 from engine.domain.model import HANDLE_MAX_LENGTH, HANDLE_PATTERN, check_handle
 from engine.errors import DefinitionError, HandleError, StoreError
 from engine.settings import Settings
-from flows.api.access import Key
 from flows.api.answers import HANDLE_EXAMPLE
 from flows.api.errors import ApiError
+from flows.api.keys.key import Key
 from flows.api.orchestrator import Orchestrator
 
 

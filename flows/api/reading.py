@@ -16,7 +16,6 @@ from engine.listing.samples import count_samples
 from engine.store.sample_set import REPORT
 from engine.store.store import find_set
 from engine.system.filesystem import OutsideFolderError, read_inside
-from flows.api.access import Key
 from flows.api.answers import (
     RUN_ID_EXAMPLE,
     ModelAnswer,
@@ -29,6 +28,7 @@ from flows.api.cursors import CURSOR_PATTERN, NEXT, read_cursor, refuse_cursor, 
 from flows.api.describe import describe_models
 from flows.api.errors import ApiError
 from flows.api.examples import MODELS_CURSOR
+from flows.api.keys.key import Key
 from flows.api.models import (
     Place,
     find_model,

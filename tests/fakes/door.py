@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 from fakes.workspace import ROOT, Workspace
 
-from flows.api.keys import issue_key
+from flows.api.keys.keyring import issue_key
 
 PUBLIC = "u22a8"
 

@@ -18,8 +18,8 @@ from pathlib import Path
 
 from engine.domain.model import is_namespace
 from engine.errors import InputError, StoreError
-from flows.api.access import LABEL_MAX_LENGTH, SCOPES, Key, Scope
-from flows.api.keys_file import change_keys, read_keys
+from flows.api.keys.file import change_keys, read_keys
+from flows.api.keys.key import LABEL_MAX_LENGTH, SCOPES, Key, Scope
 
 SECRET_PREFIX = "exm_"  # noqa: S105  not a secret but what every secret begins with
 ID_BYTES = 6

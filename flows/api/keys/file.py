@@ -12,7 +12,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from engine.errors import InputError, StoreError
 from engine.settings import Settings
-from flows.api.access import Key
+from flows.api.keys.key import Key
 
 OWNER_ONLY = 0o600
 LOCK_TIMEOUT_SECONDS = 30.0

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from flows.api.access import PUBLIC_NAMESPACES, Key, Scope
+from flows.api.keys.key import PUBLIC_NAMESPACES, Key, Scope
 
 DIGEST = "5ec4e7" * 10 + "abcd"
 

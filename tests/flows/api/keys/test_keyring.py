@@ -19,9 +19,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import InputError
-from flows.api.access import Key
-from flows.api.keys import KeyRing, issue_key, list_keys, revoke_key
-from flows.api.keys_file import read_keys
+from flows.api.keys.file import read_keys
+from flows.api.keys.key import Key
+from flows.api.keys.keyring import KeyRing, issue_key, list_keys, revoke_key
 
 NOW = datetime(2026, 11, 25, 12, 30, tzinfo=UTC)
 WRITERS, KEYS_EACH = 4, 10
@@ -29,7 +29,7 @@ WRITER = f"""
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from flows.api.keys import issue_key
+from flows.api.keys.keyring import issue_key
 
 for _ in range({KEYS_EACH}):
     print(issue_key(Path(sys.argv[1]), ["acme"], "scoring", datetime.now(UTC))[1])
@@ -250,7 +250,7 @@ def test_file_that_breaks_lets_nobody_in_and_is_logged_once(
     key, secret = issue(path)
     good = path.read_bytes()
     ring = KeyRing(path, clock)
-    with caplog.at_level(logging.INFO, logger="flows.api.keys"):
+    with caplog.at_level(logging.INFO, logger="flows.api.keys.keyring"):
         seen = [ring.find(secret)]
         path.write_bytes(b"garbage")
         seen += [ring.find(secret) for _ in range(3)]

@@ -12,8 +12,8 @@ from filelock import FileLock
 
 from engine.errors import InputError, StoreError
 from engine.settings import PROJECT_ROOT, Settings
-from flows.api.keys import issue_key
-from flows.api.keys_file import change_keys, locate_keys, read_keys
+from flows.api.keys.file import change_keys, locate_keys, read_keys
+from flows.api.keys.keyring import issue_key
 
 NOW = datetime(2026, 11, 25, 12, 30, tzinfo=UTC)
 ENTRY = {

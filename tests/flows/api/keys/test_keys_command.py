@@ -13,7 +13,7 @@ import pytest
 from fakes.workspace import ROOT
 
 from flows.api.__main__ import main
-from flows.api.keys import KeyRing
+from flows.api.keys.keyring import KeyRing
 
 SECRET = re.compile(r"exm_[0-9a-f]{12}_[A-Za-z0-9_-]{43}\n")
 ISSUE = ("keys", "issue", "--namespace", "acme", "--scope", "authoring")
