@@ -40,7 +40,7 @@ def serve_command() -> None:
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
     from flows.api.app import make_app
-    from flows.api.metrics import serve_metrics
+    from flows.api.metrics.endpoint import serve_metrics
     from flows.api.server import serve
     from flows.observability.logs import set_up_logs
 

@@ -1,4 +1,4 @@
-"""Counting: what the door has to do, request by request, for whoever scrapes it (flows/api/metrics.py)."""
+"""Counting: what the door has to do, request by request, for whoever scrapes it (flows/api/metrics/endpoint.py)."""
 
 import time
 

@@ -17,7 +17,7 @@ from fakes.workspace import ROOT, Workspace, make_workspace
 from prometheus_client.core import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from flows.api.stock import Stock
+from flows.api.metrics.store_gauges import Stock
 
 pytestmark = pytest.mark.slow
 

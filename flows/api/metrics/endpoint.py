@@ -12,8 +12,8 @@ from prometheus_client.exposition import choose_encoder
 
 from engine.settings import Settings
 from flows.api.counting import DoorCounts
+from flows.api.metrics.store_gauges import Stock
 from flows.api.server import open_listener, write_address
-from flows.api.stock import Stock
 
 PATH = "/metrics"
 # Who asks and then sends or reads nothing is not waited for.

@@ -1,0 +1,1 @@
+"""What Prometheus may read of the HTTP door and of the sample store."""
