@@ -10,14 +10,14 @@ from starlette.middleware import Middleware
 from engine.settings import Settings
 from flows.api import reading, samples, synthesis
 from flows.api.answers import Health
-from flows.api.auth import Authentication
-from flows.api.counting import Counting, DoorCounts
 from flows.api.docs import add_docs
-from flows.api.envelope import Envelope
-from flows.api.head import HeadCheck
 from flows.api.keys.file import locate_keys
 from flows.api.keys.keyring import KeyRing
-from flows.api.limits import BodyLimit
+from flows.api.middleware.authentication import Authentication
+from flows.api.middleware.body_limit import BodyLimit
+from flows.api.middleware.envelope import Envelope
+from flows.api.middleware.host_check import HeadCheck
+from flows.api.middleware.request_metrics import Counting, DoorCounts
 from flows.api.models import get_orchestrator, locate_place
 from flows.api.openapi import BY_PREFECT, add_document, describe_answers
 from flows.api.orchestrator import open_orchestrator

@@ -22,10 +22,10 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import StreamingResponse
 
 from flows.api.docs import add_docs
-from flows.api.envelope import Envelope
 from flows.api.errors import ApiError
-from flows.api.head import HeadCheck
-from flows.api.limits import BODY_SECONDS, BodyLimit, find_header
+from flows.api.middleware.body_limit import BODY_SECONDS, BodyLimit, find_header
+from flows.api.middleware.envelope import Envelope
+from flows.api.middleware.host_check import HeadCheck
 from flows.api.server import serve
 from flows.api.translate import EXCEPTION_HANDLERS
 

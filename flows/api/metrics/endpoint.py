@@ -11,8 +11,8 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from prometheus_client.exposition import choose_encoder
 
 from engine.settings import Settings
-from flows.api.counting import DoorCounts
 from flows.api.metrics.store_gauges import Stock
+from flows.api.middleware.request_metrics import DoorCounts
 from flows.api.server import open_listener, write_address
 
 PATH = "/metrics"

@@ -11,8 +11,8 @@ from fakes.edge import KEY
 from starlette.testclient import TestClient
 from starlette.types import Message, Receive, Scope, Send
 
-from flows.api.envelope import Envelope
 from flows.api.errors import ApiError
+from flows.api.middleware.envelope import Envelope
 
 
 def tell(client: TestClient, path: str, method: str = "GET", **asked: Any) -> tuple[int, str]:

@@ -7,7 +7,7 @@ from fakes.edge import Edge
 from starlette.types import Message, Receive, Scope, Send
 
 from flows.api.errors import ApiError
-from flows.api.head import MAX_HEADERS, HeadCheck
+from flows.api.middleware.host_check import MAX_HEADERS, HeadCheck
 
 
 def check_host(host: str, allowed: tuple[str, ...]) -> bool:

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from fakes.edge import Edge, is_closed_on, read_answers
 
-from flows.api.limits import BODY_LIMIT_BYTES
+from flows.api.middleware.body_limit import BODY_LIMIT_BYTES
 
 pytestmark = pytest.mark.slow
 
