@@ -24,7 +24,7 @@ SLOWEST = (
     "flows/api/test_whole.py",
     "flows/test_synthesize.py",
     "flows/cli/test_app.py",
-    "flows/api/test_openapi.py",
+    "flows/api/openapi/test_document.py",
     "flows/observability/test_logs.py",
     "flows/test_deployed.py",
     "engine/replies/test_lost_costs.py",

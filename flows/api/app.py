@@ -19,9 +19,9 @@ from flows.api.middleware.envelope import Envelope
 from flows.api.middleware.host_check import HeadCheck
 from flows.api.middleware.request_metrics import Counting, DoorCounts
 from flows.api.models import get_orchestrator, locate_place
-from flows.api.openapi import BY_PREFECT, add_document, describe_answers
+from flows.api.openapi.document import BY_PREFECT, add_document, describe_answers
+from flows.api.openapi.refusals import list_refusals
 from flows.api.orchestrator import open_orchestrator
-from flows.api.refusals import list_refusals
 from flows.api.translate import EXCEPTION_HANDLERS
 
 BASE = "/v1"

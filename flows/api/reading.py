@@ -27,7 +27,6 @@ from flows.api.answers import (
 from flows.api.cursors import CURSOR_PATTERN, NEXT, read_cursor, refuse_cursor, write_cursor
 from flows.api.describe import describe_models
 from flows.api.errors import ApiError
-from flows.api.examples import MODELS_CURSOR
 from flows.api.keys.key import Key
 from flows.api.models import (
     Place,
@@ -39,9 +38,10 @@ from flows.api.models import (
     list_readable,
 )
 from flows.api.negotiation import MARKDOWN, prefers_markdown
-from flows.api.openapi import BY_PREFECT, OF_MODEL, describe_answers, link
+from flows.api.openapi.document import BY_PREFECT, OF_MODEL, describe_answers, link
+from flows.api.openapi.examples import MODELS_CURSOR
+from flows.api.openapi.refusals import Refused
 from flows.api.queries import DIGITS
-from flows.api.refusals import Refused
 
 router = APIRouter(tags=["Reading"])
 MODELS_AT_MOST, MODELS_SHOWN = 250, 50

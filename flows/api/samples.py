@@ -14,9 +14,9 @@ from engine.listing.samples import list_samples
 from flows.api.answers import SampleAnswer, SamplePage
 from flows.api.cursors import CURSOR_PATTERN, NEXT, read_cursor, refuse_cursor, write_cursor
 from flows.api.errors import ApiError
-from flows.api.examples import SAMPLES_CURSOR
 from flows.api.models import find_own_model, get_place
-from flows.api.openapi import OF_MODEL, describe_answers, link
+from flows.api.openapi.document import OF_MODEL, describe_answers, link
+from flows.api.openapi.examples import SAMPLES_CURSOR
 from flows.api.queries import DIGITS
 
 router = APIRouter(tags=["Reading"])

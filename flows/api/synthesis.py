@@ -18,7 +18,7 @@ from flows.api.answers import SynthesizeAnswer
 from flows.api.enqueue import enqueue
 from flows.api.errors import ApiError
 from flows.api.models import Place, find_changeable_model, get_orchestrator, get_place
-from flows.api.openapi import BY_PREFECT, OF_MODEL, describe_answers, link
+from flows.api.openapi.document import BY_PREFECT, OF_MODEL, describe_answers, link
 
 router = APIRouter(tags=["Synthesis"])
 

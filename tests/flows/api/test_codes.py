@@ -13,7 +13,7 @@ from fakes.workspace import HANDLE, make_workspace
 
 from engine.store.sample_set import SAMPLES
 from flows.api.errors import Code
-from flows.api.refusals import REFUSALS, Refused
+from flows.api.openapi.refusals import REFUSALS, Refused
 
 # The platform's contract, section 5.
 CONTRACT = (

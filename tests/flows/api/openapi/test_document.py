@@ -20,7 +20,7 @@ from schemathesis.checks import CHECKS as KNOWN_CHECKS
 from engine.settings import Settings
 from flows.api.app import make_app
 from flows.api.errors import Code
-from flows.api.refusals import REFUSALS
+from flows.api.openapi.refusals import REFUSALS
 
 DOCUMENT: dict[str, Any] = make_app(Settings()).openapi()
 OPERATIONS: dict[str, dict[str, Any]] = {

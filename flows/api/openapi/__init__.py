@@ -1,0 +1,1 @@
+"""The OpenAPI document: what every operation answers, with examples and refusals."""
