@@ -10,7 +10,7 @@ import pytest
 TESTS = Path(__file__).parent
 # A minute and more each, the longest first: begun late, one of them alone would hold up the end.
 SLOWEST = (
-    "flows/api/test_kills.py",
+    "flows/api/prefect_runs/test_kills.py",
     "flows/backfills/test_fleet.py",
     "flows/test_backfill.py",
     "flows/deploy/test_deploy.py",
@@ -18,7 +18,7 @@ SLOWEST = (
     "flows/test_embedded.py",
     "flows/serve/test_serve.py",
     "flows/cli/test_interrupt.py",
-    "flows/api/test_races.py",
+    "flows/api/prefect_runs/test_races.py",
     "flows/observability/test_metrics.py",
     "engine/replies/test_remote_replies.py",
     "flows/api/test_whole.py",

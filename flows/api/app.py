@@ -21,7 +21,7 @@ from flows.api.middleware.request_metrics import Counting, DoorCounts
 from flows.api.models import get_orchestrator, locate_place
 from flows.api.openapi.document import BY_PREFECT, add_document, describe_answers
 from flows.api.openapi.refusals import list_refusals
-from flows.api.orchestrator import open_orchestrator
+from flows.api.prefect_runs.client import open_orchestrator
 from flows.api.translate import EXCEPTION_HANDLERS
 
 BASE = "/v1"

@@ -10,7 +10,7 @@ from engine.definitions.outline import Outline
 from engine.errors import DefinitionError, StoreError
 from flows.api.answers import ModelAnswer
 from flows.api.models import Place, read_outline
-from flows.api.orchestrator import Orchestrator
+from flows.api.prefect_runs.client import Orchestrator
 from flows.api.state import tell_operation, tell_state
 from flows.runs.flow_runs import Run, choose_operation
 

@@ -15,7 +15,7 @@ from engine.settings import Settings
 from flows.api.answers import HANDLE_EXAMPLE
 from flows.api.errors import ApiError
 from flows.api.keys.key import Key
-from flows.api.orchestrator import Orchestrator
+from flows.api.prefect_runs.client import Orchestrator
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,10 @@
-"""Prefect as the door asks it: which runs there are of a model, and for a new one; nothing is kept here."""
+"""Prefect as the door asks it: which runs there are of a model, and for a new one; nothing is kept here.
+
+The turn to make a run: the door's requests for one go to Prefect's server one after another, not too close.
+"""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -13,7 +17,6 @@ from prefect.client.orchestration import PrefectClient, get_client
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from engine.errors import OrchestratorError
-from flows.api.turn import Turn
 from flows.runs.flow_runs import DUE_MARGIN, ENDED_TYPES, Run, read_run
 from flows.runs.labels import DOOR_TAG, FLOW, LIVE_TYPES, TAGS_AT_ONCE, name_tag
 
@@ -31,9 +34,10 @@ UNSURE = (
 # On SQLite twenty writers at once leave nineteen with an instant 503 (facts.md, "Prefect").
 RETRY_SECONDS = 15.0
 RETRY_STATUSES = frozenset({429, 502, 503})
-
-
 _BROKEN = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
+# Prefect's server writes once more when it has made a run. On SQLite a request that comes into that is sent away, after
+# up to two seconds: 32 runs took 57 s. From 20 ms on none was (docs/decisions/017-idempotency.md).
+DISTANCE_SECONDS = 0.05
 
 
 class _BusyServerError(Exception):
@@ -223,6 +227,39 @@ class Orchestrator:
         except (_BusyServerError, httpx.HTTPError) as error:
             raise _explain(error, str(path), unsure) from error
         raise AssertionError("tenacity returns or raises")
+
+
+class Turn:
+    """One request at a time looks for a model's newest run and makes its successor.
+
+    Where the server sends some away, a distance is kept between two that make one.
+    """
+
+    def __init__(self, distance_seconds: float = DISTANCE_SECONDS) -> None:
+        self._distance_seconds = distance_seconds
+        self._keeps_distance = False
+        self._lock = asyncio.Lock()
+        self._made_at = time.monotonic()
+
+    @asynccontextmanager
+    async def take(self) -> AsyncIterator[None]:
+        """Whoever is in the block has the turn."""
+        async with self._lock:
+            yield
+
+    @asynccontextmanager
+    async def make(self) -> AsyncIterator[None]:
+        """Around the request that makes a run, by whoever has the turn."""
+        if self._keeps_distance:
+            await asyncio.sleep(self._made_at + self._distance_seconds - time.monotonic())
+        try:
+            yield
+        finally:
+            self._made_at = time.monotonic()
+
+    def keep_distance(self) -> None:
+        """From now on: this server is one that sends writers away."""
+        self._keeps_distance = True
 
 
 def _split(handles: Sequence[str]) -> list[Sequence[str]]:

@@ -1,7 +1,7 @@
 """Kills: ``kill -9`` of each part in the middle of a run; the run ends once, and its model is free again.
 
 What must wait for an automation, and the wakings of a run that was stopped, take minutes: LONG=1 runs them too, and
-``-s`` prints what the client saw: ``LONG=1 pytest tests/flows/api/test_kills.py -s``.
+``-s`` prints what the client saw: ``LONG=1 pytest tests/flows/api/prefect_runs/test_kills.py -s``.
 """
 
 import json

@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from flows.api.turn import Turn
+from flows.api.prefect_runs.client import Turn
 
 
 async def test_turn_is_had_by_one_at_a_time() -> None:
