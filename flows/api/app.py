@@ -8,9 +8,8 @@ from fastapi.security import HTTPBearer
 from starlette.middleware import Middleware
 
 from engine.settings import Settings
-from flows.api import reading, samples, synthesis
-from flows.api.answers import Health
-from flows.api.docs import add_docs
+from flows.api.docs_page import add_docs
+from flows.api.exception_handlers import EXCEPTION_HANDLERS
 from flows.api.keys.file import locate_keys
 from flows.api.keys.keyring import KeyRing
 from flows.api.middleware.authentication import Authentication
@@ -18,11 +17,12 @@ from flows.api.middleware.body_limit import BodyLimit
 from flows.api.middleware.envelope import Envelope
 from flows.api.middleware.host_check import HeadCheck
 from flows.api.middleware.request_metrics import Counting, DoorCounts
-from flows.api.models import get_orchestrator, locate_place
 from flows.api.openapi.document import BY_PREFECT, add_document, describe_answers
 from flows.api.openapi.refusals import list_refusals
 from flows.api.prefect_runs.client import open_orchestrator
-from flows.api.translate import EXCEPTION_HANDLERS
+from flows.api.routes import models, samples, synthesize
+from flows.api.routes.dependencies import get_orchestrator, locate_place
+from flows.api.schemas import Health
 
 BASE = "/v1"
 ABOUT = f"""
@@ -96,7 +96,7 @@ def make_app(settings: Settings, counts: DoorCounts | None = None) -> FastAPI:
     )
     app.state.place = locate_place(settings)
     app.include_router(health, prefix=BASE)
-    for module in (synthesis, reading, samples):
+    for module in (synthesize, models, samples):
         app.include_router(module.router, prefix=BASE, dependencies=[Security(bearer)])
     add_document(app)
     add_docs(app)

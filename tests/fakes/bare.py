@@ -9,7 +9,7 @@ import uvicorn
 from fakes.workspace import ROOT
 from fastapi import FastAPI
 
-from flows.api.answers import ModelAnswer, SamplePage
+from flows.api.schemas import ModelAnswer, SamplePage
 from flows.api.server import open_listener, write_address
 
 

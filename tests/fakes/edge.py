@@ -21,13 +21,13 @@ from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect
 from starlette.responses import StreamingResponse
 
-from flows.api.docs import add_docs
+from flows.api.docs_page import add_docs
 from flows.api.errors import ApiError
+from flows.api.exception_handlers import EXCEPTION_HANDLERS
 from flows.api.middleware.body_limit import BODY_SECONDS, BodyLimit, find_header
 from flows.api.middleware.envelope import Envelope
 from flows.api.middleware.host_check import HeadCheck
 from flows.api.server import serve
-from flows.api.translate import EXCEPTION_HANDLERS
 
 ROOT = Path(__file__).parents[2]
 HOSTS = ("127.0.0.1", "localhost", "[::1]", "testserver")

@@ -12,7 +12,7 @@ from typing import Any
 from fakes import contradictions
 from fakes.surface import Surface
 
-from flows.api.answers import HANDLE_EXAMPLE, RUN_ID_EXAMPLE
+from flows.api.schemas import HANDLE_EXAMPLE, RUN_ID_EXAMPLE
 
 # All that it knows but `max_response_time`, which is no property of the document.
 CHECKS = (

@@ -13,8 +13,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from flows.api.errors import REQUEST_ID, ApiError, render_error
+from flows.api.exception_handlers import RETRY_AFTER_SECONDS, translate
 from flows.api.middleware.body_limit import Incoming, check_framing, find_header
-from flows.api.translate import RETRY_AFTER_SECONDS, translate
 
 LOGGER = logging.getLogger("flows.api")
 

@@ -7,10 +7,10 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic import BaseModel
 
-from flows.api.answers import RUN_ID_EXAMPLE, ErrorEnvelope
 from flows.api.errors import REQUEST_ID, RUN_ID
 from flows.api.openapi.examples import ANSWERS, PAGES
 from flows.api.openapi.refusals import REFUSALS, REQUEST_EXAMPLE, Refused, make_example
+from flows.api.schemas import RUN_ID_EXAMPLE, ErrorEnvelope
 
 # Any operation may answer these, a path that is found and a key that is in force notwithstanding.
 ALWAYS: Sequence[Refused] = (

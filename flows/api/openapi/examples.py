@@ -7,7 +7,8 @@ from pydantic import BaseModel
 
 from engine.domain.model import digest_text
 from engine.domain.samples import make_id
-from flows.api.answers import (
+from flows.api.cursors import write_cursor
+from flows.api.schemas import (
     HANDLE_EXAMPLE,
     RUN_ID_EXAMPLE,
     Health,
@@ -20,7 +21,6 @@ from flows.api.answers import (
     TraitAnswer,
     TraitList,
 )
-from flows.api.cursors import write_cursor
 
 _BEGUN = datetime(2026, 11, 25, 12, tzinfo=UTC)
 MODELS_CURSOR = write_cursor(("models", "u22a8", ""), [HANDLE_EXAMPLE])

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from flows.api.answers import HANDLE_EXAMPLE, RUN_ID_EXAMPLE, ErrorBody, ErrorEnvelope
 from flows.api.errors import RUN_ID, Code
+from flows.api.schemas import HANDLE_EXAMPLE, RUN_ID_EXAMPLE, ErrorBody, ErrorEnvelope
 
 REQUEST_EXAMPLE = "5f0c6e0e8f5b4a7f9d0f3b1c2a4e6d80"
 

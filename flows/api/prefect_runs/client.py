@@ -1,7 +1,4 @@
-"""Prefect as the door asks it: which runs there are of a model, and for a new one; nothing is kept here.
-
-The turn to make a run: the door's requests for one go to Prefect's server one after another, not too close.
-"""
+"""Prefect as the door asks it: which runs there are of a model, and for a new one; nothing is kept here."""
 
 import asyncio
 import time

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from engine.listing.page import AttachedPosition, AuthoredPosition
 from flows.api.cursors import read_cursor, write_cursor
 from flows.api.errors import ApiError
-from flows.api.samples import read_position, write_position
+from flows.api.routes.samples import read_position, write_position
 
 LISTING = ("samples", "u22a8.toolshed", "clarity")
 PARTS = st.lists(st.integers(0, 2**63) | st.text(st.characters(exclude_categories=["Cs"])), min_size=1, max_size=5)

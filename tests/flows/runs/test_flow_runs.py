@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from engine.definitions.lifecycle import Lifecycle
-from flows.api.state import tell_operation, tell_state
+from flows.api.routes.model_status import tell_operation, tell_state
 from flows.runs.flow_runs import Run, choose_operation, read_run
 from flows.runs.labels import KEPT, NO_MARK, Mark
 

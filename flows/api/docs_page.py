@@ -17,7 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-from flows.api.docs_words import describe_type, find_object, make_example, resolve
+from flows.api.docs_schemas import describe_type, find_object, make_example, resolve
 
 DOCS_PATH = "/v1/docs"
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.api.negotiation import prefers_markdown
+from flows.api.routes.models import prefers_markdown
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from engine.domain.model import EFFORTS
 from flows.api.errors import ApiError
-from flows.api.synthesis import Asked, parse_body
+from flows.api.routes.synthesize import Asked, parse_body
 
 JSON = "application/json"
 

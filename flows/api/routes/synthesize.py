@@ -14,11 +14,11 @@ from engine.definitions.loader import check_traits, load_model, load_outline
 from engine.domain.model import EFFORTS, Effort, SynthType
 from engine.listing.authored import walk_seeds
 from engine.planning.seed_variations import check_seeds, has_seeds
-from flows.api.answers import SynthesizeAnswer
 from flows.api.errors import ApiError
-from flows.api.models import Place, find_changeable_model, get_orchestrator, get_place
 from flows.api.openapi.document import BY_PREFECT, OF_MODEL, describe_answers, link
 from flows.api.prefect_runs.enqueue import enqueue
+from flows.api.routes.dependencies import Place, find_changeable_model, get_orchestrator, get_place
+from flows.api.schemas import SynthesizeAnswer
 
 router = APIRouter(tags=["Synthesis"])
 

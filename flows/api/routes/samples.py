@@ -11,17 +11,15 @@ from engine.definitions.loader import load_outline
 from engine.definitions.outline import Outline
 from engine.listing.page import AttachedPosition, AuthoredPosition, ListedSample, Position
 from engine.listing.samples import list_samples
-from flows.api.answers import SampleAnswer, SamplePage
 from flows.api.cursors import CURSOR_PATTERN, NEXT, read_cursor, refuse_cursor, write_cursor
 from flows.api.errors import ApiError
-from flows.api.models import find_own_model, get_place
 from flows.api.openapi.document import OF_MODEL, describe_answers, link
 from flows.api.openapi.examples import SAMPLES_CURSOR
-from flows.api.queries import DIGITS
+from flows.api.routes.dependencies import DIGITS, find_own_model, get_place
+from flows.api.schemas import SampleAnswer, SamplePage
 
 router = APIRouter(tags=["Reading"])
 SAMPLES_AT_MOST, SAMPLES_SHOWN = 500, 100
-
 OwnHandle = Annotated[str, Depends(find_own_model)]
 SamplesCursor = Annotated[
     str | SkipJsonSchema[None],

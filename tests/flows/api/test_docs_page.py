@@ -14,8 +14,8 @@ from playwright.sync_api import Page, sync_playwright
 from pydantic import BaseModel, Field
 from starlette.testclient import TestClient
 
-from flows.api.docs import add_docs, list_operations, render_docs
-from flows.api.docs_words import describe_type, make_example
+from flows.api.docs_page import add_docs, list_operations, render_docs
+from flows.api.docs_schemas import describe_type, make_example
 
 CHROMIUM = shutil.which("chromium")
 

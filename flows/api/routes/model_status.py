@@ -1,6 +1,7 @@
-"""Describing: models with their state and last operation, for many at once in a few questions to Prefect."""
+"""The status of models: state and last operation, from Prefect's runs and the lifecycle file, many models at once."""
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 
 from fastapi.concurrency import run_in_threadpool
@@ -8,11 +9,16 @@ from fastapi.concurrency import run_in_threadpool
 from engine.definitions.lifecycle import Lifecycle, read_lifecycle
 from engine.definitions.outline import Outline
 from engine.errors import DefinitionError, StoreError
-from flows.api.answers import ModelAnswer
-from flows.api.models import Place, read_outline
 from flows.api.prefect_runs.client import Orchestrator
-from flows.api.state import tell_operation, tell_state
+from flows.api.routes.dependencies import Place, read_outline
+from flows.api.schemas import ModelAnswer, Operation, State
 from flows.runs.flow_runs import Run, choose_operation
+from flows.runs.labels import KEPT
+
+# The folders of an absolute path; what follows a host in a URL is none.
+_PATH = re.compile(r"(?<![\w:/.])/(?:[^\s/:'\"]+/)+")
+# How Prefect begins the message of a run that raised: the class of the error stands between.
+RAISED = "Flow run encountered an exception: "
 
 
 async def describe_models(orchestrator: Orchestrator, place: Place, handles: Sequence[str]) -> list[ModelAnswer]:
@@ -30,6 +36,30 @@ async def describe_models(orchestrator: Orchestrator, place: Place, handles: Seq
         _describe(outline, lifecycle, live[handle], ended.get(handle, ()), progress)
         for handle, (outline, lifecycle) in zip(handles, files, strict=True)
     ]
+
+
+def tell_state(lifecycle: Lifecycle, live: Sequence[Run], ended: Sequence[Run]) -> State:
+    """Busy while a run is live, else as the lifecycle file says; failed is a draft whose last run did not complete."""
+    if live:
+        return "busy"
+    if lifecycle.state != "draft":
+        return lifecycle.state
+    last = choose_operation((), ended)
+    return "failed" if last is not None and last.status == "failed" else "draft"
+
+
+def tell_operation(run: Run | None, progress: float | None) -> Operation | None:
+    """The ``last_operation`` that a run is; ``progress`` is what the run has published."""
+    if run is None:
+        return None
+    return Operation(
+        kind="synthesize",
+        run_id=run.run_id,
+        status=run.status,
+        started_at=run.started_at,
+        progress=_tell_progress(run, progress),
+        error=_tell_error(run) if run.status in ("failed", "cancelled") else None,
+    )
 
 
 def _read_files(place: Place, handles: Sequence[str]) -> list[tuple[Outline, Lifecycle]]:
@@ -65,3 +95,18 @@ def _describe(
         zero_data_retention=False,
         last_operation=tell_operation(run, None if run is None else progress.get(run.run_id)),
     )
+
+
+def _tell_progress(run: Run, published: float | None) -> float | None:
+    if run.status == "succeeded":
+        return 1.0
+    return 0.0 if published is None and run.status in ("queued", "running") else published
+
+
+def _tell_error(run: Run) -> str:
+    """The run's own words, without Prefect's and without the paths of this machine."""
+    said = run.message
+    if said.startswith(RAISED):
+        said = said.removeprefix(RAISED).partition(": ")[2]
+    lines = [_PATH.sub("…/", line.strip()) for line in said.splitlines() if KEPT not in line]
+    return "\n".join(lines).strip() or f"The run ended as {run.status}."

@@ -16,19 +16,14 @@ from engine.listing.samples import count_samples
 from engine.store.sample_set import REPORT
 from engine.store.store import find_set
 from engine.system.filesystem import OutsideFolderError, read_inside
-from flows.api.answers import (
-    RUN_ID_EXAMPLE,
-    ModelAnswer,
-    ModelPage,
-    State,
-    TraitAnswer,
-    TraitList,
-)
 from flows.api.cursors import CURSOR_PATTERN, NEXT, read_cursor, refuse_cursor, write_cursor
-from flows.api.describe import describe_models
 from flows.api.errors import ApiError
 from flows.api.keys.key import Key
-from flows.api.models import (
+from flows.api.openapi.document import BY_PREFECT, OF_MODEL, describe_answers, link
+from flows.api.openapi.examples import MODELS_CURSOR
+from flows.api.openapi.refusals import Refused
+from flows.api.routes.dependencies import (
+    DIGITS,
     Place,
     find_model,
     get_key,
@@ -37,32 +32,35 @@ from flows.api.models import (
     hide_samples,
     list_readable,
 )
-from flows.api.negotiation import MARKDOWN, prefers_markdown
-from flows.api.openapi.document import BY_PREFECT, OF_MODEL, describe_answers, link
-from flows.api.openapi.examples import MODELS_CURSOR
-from flows.api.openapi.refusals import Refused
-from flows.api.queries import DIGITS
+from flows.api.routes.model_status import describe_models
+from flows.api.schemas import (
+    RUN_ID_EXAMPLE,
+    ModelAnswer,
+    ModelPage,
+    State,
+    TraitAnswer,
+    TraitList,
+)
 
 router = APIRouter(tags=["Reading"])
 MODELS_AT_MOST, MODELS_SHOWN = 250, 50
 # Of a large namespace, one page of a rare state may be short and still have a next one.
 LOOKED_AT_MOST = 1000
-
 DEFINITION: Sequence[Refused] = ((422, "invalid_request"),)
 OF_HANDLE = {"handle": "$response.body#/handle"}
-
 # The page brings its own style and script and nothing from elsewhere.
 REPORT_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
     "sandbox allow-scripts; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
 }
-
 Handle = Annotated[str, Depends(find_model)]
 ModelsCursor = Annotated[
     str | SkipJsonSchema[None],
     Query(description=NEXT, examples=[MODELS_CURSOR], json_schema_extra={"pattern": CURSOR_PATTERN}),
 ]
+MARKDOWN = "text/markdown"
+JSON = "application/json"
 
 
 @router.get(
@@ -256,9 +254,30 @@ def count_model(place: Place, handle: str, key: Key) -> tuple[Outline, Mapping[s
         return outline, count_samples(place.models_uri, place.samples_uri, outline)
 
 
+def prefers_markdown(accept: str) -> bool:
+    """Whether markdown is named in an ``Accept`` header with more weight than JSON has there."""
+    weights = dict(map(_read_range, accept.split(",")))
+    markdown = weights.get(MARKDOWN, 0.0)
+    others = [weights[name] for name in (JSON, "application/*", "*/*") if name in weights]
+    # Named beside a wildcard of equal weight it is still what was asked for by name.
+    return markdown > 0 and (JSON not in weights or markdown > weights[JSON]) and markdown >= max(others, default=0.0)
+
+
 def _is_run_id(text: str) -> bool:
     """Prefect's ids are UUIDs; nothing else may become part of a path."""
     try:
         return str(UUID(text)) == text
     except ValueError:
         return False
+
+
+def _read_range(text: str) -> tuple[str, float]:
+    name, *parameters = (part.strip().lower() for part in text.split(";"))
+    for parameter in parameters:
+        key, _, value = parameter.partition("=")
+        if key.strip() == "q":
+            try:
+                return name, float(value)
+            except ValueError:
+                return name, 0.0
+    return name, 1.0

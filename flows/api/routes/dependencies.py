@@ -1,21 +1,37 @@
 """Models as a request may see them: found by their handle, for the key that asks."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Annotated
 
 from fastapi import Depends, Path, Request
+from pydantic import BeforeValidator
 
 from engine.definitions.loader import has_model, list_handles, load_outline
 from engine.definitions.outline import Outline
 from engine.domain.model import HANDLE_MAX_LENGTH, HANDLE_PATTERN, check_handle
 from engine.errors import DefinitionError, HandleError, StoreError
 from engine.settings import Settings
-from flows.api.answers import HANDLE_EXAMPLE
 from flows.api.errors import ApiError
 from flows.api.keys.key import Key
 from flows.api.prefect_runs.client import Orchestrator
+from flows.api.schemas import HANDLE_EXAMPLE
+
+
+def check_digits(value: object) -> object:
+    """A number is its digits: pydantic takes ``+1``, ``1.0`` and ``1_0`` for one, too.
+
+    Raises:
+        ValueError: a text that is none.
+    """
+    if isinstance(value, str) and not re.fullmatch("0|[1-9][0-9]{0,8}", value):
+        raise ValueError("a whole number, in digits")
+    return value
+
+
+DIGITS = BeforeValidator(check_digits)
 
 
 @dataclass(frozen=True, slots=True)
