@@ -18,18 +18,18 @@ from pydantic import Field
 
 from engine.domain.model import Effort, SynthType
 from engine.errors import BackfillError, RunInterruptedError
-from engine.gateway.budget import Purse
+from engine.gateway.budget import Budget
 from engine.report.summary import RunResult
 from engine.run.backfill_targets import Selection, list_selected
 from engine.settings import Settings, read_settings
 from engine.store.backfill_ledger import LEFT, Ledger, ModelRow, read_ledger, tell_ledger
 from flows.backfills.child_runs import list_children, open_children
 from flows.backfills.page import LedgerPage, publish_ledger
-from flows.backfills.parts import HandingOut
-from flows.backfills.resources import Beside, make_purse, open_house
-from flows.backfills.worker import Crew
+from flows.backfills.parts import PartDispatcher
+from flows.backfills.resources import Beside, make_shared_budget, open_house
+from flows.backfills.worker import BackfillWorker
 from flows.observability.logs import outlive_listeners, set_up_logs
-from flows.runs.cancellation import Lookout, explain_cancelled
+from flows.runs.cancellation import CancellationWatcher, explain_cancelled
 from flows.runtime.parameters import ChosenEffort, Glob, Handles, Namespace, PartSize, SharedLimit
 from flows.runtime.schedule_events import release_events
 from flows.serve.processes import give_way
@@ -42,7 +42,7 @@ class Manner:
 
     models_at_once: int
     part_size: int | None
-    purse: Purse | None
+    shared_budget: Budget | None
 
 
 @flow(name="backfill", flow_run_name="backfill {synth_type}")
@@ -89,7 +89,7 @@ async def backfill(
     get_run_logger().info("%d models", len(ledger.rows))
     about = {"synth_type": synth_type, "effort": effort, "force": force, "max_cost_usd": max_cost_usd}
     async with publish_ledger(settings, ledger, about) as page:
-        manner = Manner(models_at_once, part_size, make_purse(max_cost_usd, earlier.spent_usd or 0.0))
+        manner = Manner(models_at_once, part_size, make_shared_budget(max_cost_usd, earlier.spent_usd or 0.0))
         stopped = await work_through(settings, selection, ledger, page, manner)
     return conclude(ledger, stopped)
 
@@ -99,42 +99,44 @@ async def work_through(
 ) -> BaseException | None:
     """Works on all models; what made it stop before its end, if something did."""
     at_once, logger = manner.models_at_once, get_run_logger()
-    async with get_client() as client, open_house(settings, selection, at_once, manner.purse, logger) as house:
+    async with get_client() as client, open_house(settings, selection, at_once, manner.shared_budget, logger) as house:
 
         async def synthesize_one(handle: str, synth_type: SynthType, effort: Effort | None) -> RunResult | State[Any]:
             return await run_synthesis(handle, synth_type, effort, Beside(house))
 
         children = await open_children(client, synthesize_one, len(ledger.rows))
-        crew = Crew(selection, ledger, house, children)
-        page.looks.append(crew.note_seen)
+        worker = BackfillWorker(selection, ledger, house, children)
+        page.looks.append(worker.note_seen)
         try:
-            with watch_for_end(house.lookout, crew):
+            with watch_for_end(house.watcher, worker):
                 if manner.part_size is None:
-                    await crew.work(ledger.rows, at_once)
+                    await worker.work(ledger.rows, at_once)
                 else:
                     place = settings.locate(settings.samples_uri)
-                    parts = HandingOut(client, place, crew, ledger, children.task_run_id, manner.purse, logger)
+                    parts = PartDispatcher(
+                        client, place, worker, ledger, children.task_run_id, manner.shared_budget, logger
+                    )
                     await parts.work(selection, manner.part_size, at_once)
         finally:
-            crew.note_seen()
+            worker.note_seen()
             await children.close()
-    return crew.stopped
+    return worker.stopped
 
 
 @contextmanager
-def watch_for_end(lookout: Lookout, crew: Crew) -> Iterator[None]:
+def watch_for_end(watcher: CancellationWatcher, worker: BackfillWorker) -> Iterator[None]:
     """Inside the block the crew stops where somebody ends this run, or cancels the one that handed it out."""
     loop = asyncio.get_running_loop()
 
     def stop(error: BaseException) -> None:
         # A loop that is closed has no crew any more.
         with suppress(RuntimeError):
-            loop.call_soon_threadsafe(partial(crew.stop, error, at_once=True))
+            loop.call_soon_threadsafe(partial(worker.stop, error, at_once=True))
 
     with ExitStack() as stack:
-        stack.enter_context(lookout.watching(UUID(str(flow_run.get_id())), stop))
+        stack.enter_context(watcher.watching(UUID(str(flow_run.get_id())), stop))
         if parent := flow_run.get_parent_flow_run_id():
-            stack.enter_context(lookout.watching(UUID(parent), stop, explain_cancelled))
+            stack.enter_context(watcher.watching(UUID(parent), stop, explain_cancelled))
         yield
 
 

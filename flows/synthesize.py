@@ -90,15 +90,15 @@ async def make_samples(
     note(effort=job.level.effort)
     stamp = make_stamp(job)
     async with around.open_models(settings, job.level, progress) as models:
-        asker, jury = models.asker, models.jury
-        rounds = await steps.plan(settings, job, asker, jury)
+        gateway, voting_judge = models.gateway, models.voting_judge
+        rounds = await steps.plan(settings, job, gateway, voting_judge)
         await around.drop_unused(settings, (rounds.plan.plan_id, rounds.draft_id))
-        expected = await estimate(settings, rounds, asker, jury, progress, around.estimates)
+        expected = await estimate(settings, rounds, gateway, voting_judge, progress, around.estimates)
         finished = await run_rounds(rounds, models, progress, expected, steps)
-        bill = make_bill(asker.limits, finished)
+        bill = make_bill(gateway.budget, finished)
     verdict = await steps.check(settings, rounds, stamp)
     await lease.confirm()
-    stored = steps.write(settings, rounds, stamp, verdict, asker, bill)
+    stored = steps.write(settings, rounds, stamp, verdict, gateway, bill)
     await report(rounds, verdict, stored, expected, bill, settings.api_url)
     return conclude(rounds, stamp, verdict, stored)
 
@@ -116,25 +116,25 @@ async def run_rounds(rounds: Rounds, models: Models, progress: Progress, expecte
     Returns:
         What had been spent when the last round was taken; a limit may have cut another one short.
     """
-    asker, jury = models.asker, models.jury
-    finished = read_spending(asker.limits)
+    gateway, voting_judge = models.gateway, models.voting_judge
+    finished = read_spending(gateway.budget)
     progress.report(KeptCounted(count_kept(rounds), rounds.plan.wanted))
     place = rounds.plan.plan_id, rounds.plan.model.handle
-    async with asker.holding(rounds.draft_id), asker.keeping(*place), jury.keeping(*place):
+    async with gateway.holding(rounds.draft_id), gateway.keeping(*place), voting_judge.keeping(*place):
         while cells := rounds.next_cells():
             progress.report(StageBegun(f"Round {rounds.round_no}: {len(cells)} cells"))
             progress.report(CallsPlanned(len(cells)))
             try:
-                exemplars = await steps.generate(rounds, cells, asker)
-                await steps.screen(rounds, exemplars, asker, jury, progress)
+                exemplars = await steps.generate(rounds, cells, gateway)
+                await steps.screen(rounds, exemplars, gateway, voting_judge, progress)
             except BudgetError as error:
                 if not rounds.improving:
-                    kept, lacking = len(rounds.choice.chosen), sum(rounds.choice.lack.values())
-                    raise explain_budget(error, expected, asker.limits.spent_usd, kept, lacking) from error
+                    kept, lacking = len(rounds.choice.chosen), sum(rounds.choice.shortfall.values())
+                    raise explain_budget(error, expected, gateway.budget.spent_usd, kept, lacking) from error
                 # The quotas are met: what more money would have made better is no reason to lose them.
                 get_run_logger().warning("%s", error)
                 break
-            finished = read_spending(asker.limits)
+            finished = read_spending(gateway.budget)
             reasons = count_reasons(rounds.choice.rejected)
             progress.report(KeptCounted(count_kept(rounds), rounds.plan.wanted, reasons))
     return finished
@@ -151,7 +151,7 @@ def conclude(rounds: Rounds, stamp: RunStamp, verdict: Verdict, stored: StoredSe
         get_run_logger().info("Attached %d exemplars: %s", len(rounds.choice.chosen), samples)
         rejected = len(rounds.choice.rejected)
         return RunResult(stamp.run_id, "attached", samples, page, rounds.plan.wanted, count_kept(rounds), rejected)
-    lacking = rounds.explain_lack()
+    lacking = rounds.explain_shortfall()
     kind = QuotaError if lacking else GateError
     said = f"{stamp.handle}: nothing was attached: {explain_failure(rounds, verdict)}"
     reasons = "\n".join(f"  {sentence}" for sentence in lacking or verdict.failed)

@@ -10,10 +10,10 @@ from engine.domain.progress import EstimateMade, Progress
 from engine.estimate.call_kinds import OUTLOOKS
 from engine.estimate.estimate import Estimate, estimate_plan
 from engine.estimate.wording import SUPPOSED, explain_estimate, tell_estimate
-from engine.gateway.model_gateway import Asker
+from engine.gateway.model_gateway import ModelGateway
 from engine.replies.admin import count_kept
 from engine.report.run_page import escape
-from engine.screening.voting_judge import Jury
+from engine.screening.voting_judge import VotingJudge
 from engine.selection.rounds import Rounds
 from engine.settings import Settings
 from engine.text.formatting import tell_cost
@@ -21,7 +21,12 @@ from tasks.artifacts import show
 
 
 async def estimate(
-    settings: Settings, rounds: Rounds, asker: Asker, jury: Jury, progress: Progress, shown: bool = True
+    settings: Settings,
+    rounds: Rounds,
+    gateway: ModelGateway,
+    voting_judge: VotingJudge,
+    progress: Progress,
+    shown: bool = True,
 ) -> Estimate:
     """The estimate of a run that has its plan.
 
@@ -31,7 +36,7 @@ async def estimate(
         shown: whether it becomes an artifact of the run page.
     """
     kept = await asyncio.to_thread(count_kept, settings.replies_place, rounds.plan.plan_id)
-    made = estimate_plan(rounds.plan, asker.endpoint, jury.endpoint, asker.limits.max_cost_usd, kept)
+    made = estimate_plan(rounds.plan, gateway.endpoint, voting_judge.endpoint, gateway.budget.max_cost_usd, kept)
     line = tell_estimate(made)
     logger = get_run_logger()
     if made.is_hopeless or made.unpriced:

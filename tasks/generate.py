@@ -8,7 +8,7 @@ from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from engine.domain.samples import Exemplar
-from engine.gateway.model_gateway import Asker
+from engine.gateway.model_gateway import ModelGateway
 from engine.generation.cells import generate_cell
 from engine.planning.plan import Cell
 from engine.selection.rounds import Rounds
@@ -21,18 +21,18 @@ MAX_BATCHES = 4
 BATCH = 100
 
 
-async def generate(rounds: Rounds, cells: Sequence[Cell], asker: Asker) -> list[Exemplar]:
+async def generate(rounds: Rounds, cells: Sequence[Cell], gateway: ModelGateway) -> list[Exemplar]:
     """The exemplars of a round's cells, in cell order; raises what ``generate_cell`` raises."""
     split = split_cells(cells)
     batches = await run_together(
-        generate_batch(rounds, batch, asker, (number, len(split))) for number, batch in enumerate(split, start=1)
+        generate_batch(rounds, batch, gateway, (number, len(split))) for number, batch in enumerate(split, start=1)
     )
     return [exemplar for batch in batches for exemplar in batch]
 
 
-async def generate_plainly(rounds: Rounds, cells: Sequence[Cell], asker: Asker) -> list[Exemplar]:
+async def generate_plainly(rounds: Rounds, cells: Sequence[Cell], gateway: ModelGateway) -> list[Exemplar]:
     """As ``generate``, without tasks."""
-    return await generate_batch.fn(rounds, cells, asker)
+    return await generate_batch.fn(rounds, cells, gateway)
 
 
 def split_cells(cells: Sequence[Cell]) -> list[tuple[Cell, ...]]:
@@ -44,14 +44,14 @@ def split_cells(cells: Sequence[Cell]) -> list[tuple[Cell, ...]]:
 
 @task(name="generate", task_run_name=name_batch, cache_policy=NO_CACHE, persist_result=False)
 async def generate_batch(
-    rounds: Rounds, cells: Sequence[Cell], asker: Asker, part: tuple[int, int] = (1, 1)
+    rounds: Rounds, cells: Sequence[Cell], gateway: ModelGateway, part: tuple[int, int] = (1, 1)
 ) -> list[Exemplar]:
     """One batch; the calls in flight are bounded by the asker, across all batches of the run.
 
     Args:
         part: which of how many batches it is.
     """
-    made = await run_together(generate_cell(rounds.plan, cell, asker, rounds.language) for cell in cells)
+    made = await run_together(generate_cell(rounds.plan, cell, gateway, rounds.language) for cell in cells)
     exemplars = [exemplar for cell in made for exemplar in cell]
     get_run_logger().info("%d cells, %d exemplars", len(cells), len(exemplars))
     return exemplars

@@ -6,11 +6,11 @@ from prefect.cache_policies import NO_CACHE
 from engine.errors import BudgetError
 from engine.estimate.estimate import estimate_plan
 from engine.estimate.wording import explain_budget
-from engine.gateway.model_gateway import Asker
+from engine.gateway.model_gateway import ModelGateway
 from engine.planning.scenarios import load_packs
 from engine.run.job import SCENARIOS_FOLDER, Job, plan_job
 from engine.run.pipeline import begin_rounds
-from engine.screening.voting_judge import Jury
+from engine.screening.voting_judge import VotingJudge
 from engine.selection.rounds import Rounds
 from engine.settings import Settings
 from engine.text.embedding import Embedder, SentenceEncoder
@@ -18,24 +18,26 @@ from tasks.run_names import name_plan
 
 
 @task(name="plan", task_run_name=name_plan, cache_policy=NO_CACHE, persist_result=False)
-async def plan(settings: Settings, job: Job, asker: Asker, jury: Jury) -> Rounds:
+async def plan(settings: Settings, job: Job, gateway: ModelGateway, voting_judge: VotingJudge) -> Rounds:
     """The rounds of a job, none of them begun.
 
     Raises:
         BudgetError: the limit is too low to ask for subjects; what the lists would have planned tells how low.
     """
-    return await plan_with(SentenceEncoder(), settings, job, asker, jury)
+    return await plan_with(SentenceEncoder(), settings, job, gateway, voting_judge)
 
 
-async def plan_with(embedder: Embedder, settings: Settings, job: Job, asker: Asker, jury: Jury) -> Rounds:
+async def plan_with(
+    embedder: Embedder, settings: Settings, job: Job, gateway: ModelGateway, voting_judge: VotingJudge
+) -> Rounds:
     """What ``plan`` does, with an embedder that is the run's from now on."""
-    limits = asker.limits
+    budget = gateway.budget
     try:
-        rounds = await begin_rounds(job, settings.seed, asker, embedder)
+        rounds = await begin_rounds(job, settings.seed, gateway, embedder)
     except BudgetError as error:
         draft = plan_job(job, load_packs(SCENARIOS_FOLDER), settings.seed, embedder)
-        expected = estimate_plan(draft, asker.endpoint, jury.endpoint, limits.max_cost_usd)
-        raise explain_budget(error, expected, limits.spent_usd) from error
+        expected = estimate_plan(draft, gateway.endpoint, voting_judge.endpoint, budget.max_cost_usd)
+        raise explain_budget(error, expected, budget.spent_usd) from error
     made = rounds.plan
-    get_run_logger().info("Plan %s: %d a pole, subjects of %r", made.plan_id, made.wanted, made.lists.pack)
+    get_run_logger().info("Plan %s: %d a pole, subjects of %r", made.plan_id, made.wanted, made.scenario_pool.pack)
     return rounds

@@ -10,12 +10,12 @@ from prefect.cache_policies import NO_CACHE
 from engine.domain.progress import Progress
 from engine.domain.samples import Exemplar
 from engine.domain.votes import count_votes
-from engine.gateway.model_gateway import Asker
+from engine.gateway.model_gateway import ModelGateway
 from engine.report.wording import tell_votes
 from engine.run.pipeline import judge_round
 from engine.screening.in_context_judge import is_heard
 from engine.screening.screener import count_reasons
-from engine.screening.voting_judge import Jury
+from engine.screening.voting_judge import VotingJudge
 from engine.selection.choice import Choice
 from engine.selection.review import list_standing
 from engine.selection.rounds import Rounds
@@ -27,9 +27,11 @@ REJECTIONS = logging.getLogger("exemplars.rejections")
 
 
 @task(name="screen", task_run_name=name_screen, cache_policy=NO_CACHE, persist_result=False)
-async def screen(rounds: Rounds, exemplars: Sequence[Exemplar], asker: Asker, jury: Jury, progress: Progress) -> Choice:
+async def screen(
+    rounds: Rounds, exemplars: Sequence[Exemplar], gateway: ModelGateway, voting_judge: VotingJudge, progress: Progress
+) -> Choice:
     """What is chosen after this round, and why everything else is not."""
-    return choose(rounds, await judge_round(rounds, list(exemplars), asker, jury, progress))
+    return choose(rounds, await judge_round(rounds, list(exemplars), gateway, voting_judge, progress))
 
 
 async def screen_beside(
@@ -37,8 +39,8 @@ async def screen_beside(
     embedder: SentenceEncoder,
     rounds: Rounds,
     exemplars: Sequence[Exemplar],
-    asker: Asker,
-    jury: Jury,
+    gateway: ModelGateway,
+    voting_judge: VotingJudge,
     progress: Progress,
 ) -> Choice:
     """What ``screen`` does, with the embedding in the process beside this one: a fifth of the time of such a run.
@@ -46,7 +48,7 @@ async def screen_beside(
     Args:
         embedder: that of the rounds.
     """
-    judged = await judge_round(rounds, list(exemplars), asker, jury, progress)
+    judged = await judge_round(rounds, list(exemplars), gateway, voting_judge, progress)
     for texts in list_standing(rounds.plan.model, judged):
         if new := embedder.list_new(texts):
             embedder.learn(new, await side.run(partial(encode, new)))

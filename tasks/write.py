@@ -5,7 +5,7 @@ from prefect.cache_policies import NO_CACHE
 
 from engine.definitions.lifecycle import check_draft
 from engine.domain.samples import RunStamp
-from engine.gateway.model_gateway import Asker
+from engine.gateway.model_gateway import ModelGateway
 from engine.quality.verdict import Verdict
 from engine.report.costs import Bill
 from engine.report.summary import make_sample_set
@@ -16,13 +16,15 @@ from tasks.run_names import name_write
 
 
 @task(name="write", task_run_name=name_write, cache_policy=NO_CACHE, persist_result=False)
-def write(settings: Settings, rounds: Rounds, stamp: RunStamp, verdict: Verdict, asker: Asker, bill: Bill) -> StoredSet:
+def write(
+    settings: Settings, rounds: Rounds, stamp: RunStamp, verdict: Verdict, gateway: ModelGateway, bill: Bill
+) -> StoredSet:
     """The set as it stands in the store.
 
     Raises:
         FrozenModelError: the model was trained or archived while the run went on; nothing is written.
     """
-    sample_set = make_sample_set(rounds, stamp, verdict, asker, bill)
+    sample_set = make_sample_set(rounds, stamp, verdict, gateway, bill)
     if sample_set.status == "attached" and sample_set.pool == "train":
         check_draft(settings.locate(settings.models_uri), stamp.handle)
     stored = write_set(settings.locate(settings.samples_uri), sample_set)

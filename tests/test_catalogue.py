@@ -9,7 +9,7 @@ from fakes.builders import make_exemplar, make_level, make_test_plan
 from engine.definitions.loader import list_handles, load_model
 from engine.domain.model import POLES, TRAIT_TYPES, Model, Seed
 from engine.generation.prompts import FOLDER
-from engine.planning.scenarios import choose_lists, load_packs
+from engine.planning.scenarios import choose_scenario_pool, load_packs
 from engine.screening.rules import Context, find_fault
 from engine.screening.screener import Screener
 from engine.settings import PROJECT_ROOT
@@ -156,8 +156,8 @@ def test_no_seed_breaks_a_rule_that_exemplars_are_held_against(handle: str) -> N
 @pytest.mark.parametrize(("handle", "key"), SEEDED)
 def test_seed_that_comes_back_is_rejected_as_a_copy_and_nothing_else(handle: str, key: str) -> None:
     model = CATALOGUE[handle]
-    lists = choose_lists(model, load_packs(PROJECT_ROOT / "data" / "scenarios"))
-    screener = Screener(make_test_plan(model, make_level(), lists), use_lengths=False)
+    scenario_pool = choose_scenario_pool(model, load_packs(PROJECT_ROOT / "data" / "scenarios"))
+    screener = Screener(make_test_plan(model, make_level(), scenario_pool), use_lengths=False)
     exemplars = [
         make_exemplar(seed.text, pole, number, trait=key)
         for pole in POLES

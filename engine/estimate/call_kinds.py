@@ -97,7 +97,7 @@ def list_calls(plan: Plan, endpoint: Endpoint, judge: Endpoint | None = None) ->
 def plan_examples(plan: Plan, draws: int) -> tuple[Cell, ...]:
     """The first cells of round 1 for each trait and pole, for no more than ``MEASURED_EXEMPLARS`` of each."""
     wanted = min(plan.wanted, MEASURED_EXEMPLARS)
-    return plan_round(plan, 1, dict.fromkeys(plan.full_lack(), wanted), Spent({}), draws)
+    return plan_round(plan, 1, dict.fromkeys(plan.full_shortfall(), wanted), Spent({}), draws)
 
 
 def count_cells(plan: Plan, draws: int) -> Spread[int]:

@@ -78,7 +78,7 @@ def describe_preview(preview: Preview, shown: int) -> dict[str, object]:
         "seed": plan.seed,
         "top_up_rounds": level.top_up_rounds,
         "quotas": [asdict(quota) for quota in preview.quotas],
-        "subjects": {"pack": plan.lists.pack, "shown_from": "lists", "proposed_by": preview.proposed_by},
+        "subjects": {"pack": plan.scenario_pool.pack, "shown_from": "lists", "proposed_by": preview.proposed_by},
         "scenarios": [{"trait": trait, **asdict(scenario)} for trait, scenario in preview.scenarios],
         "prompts": [prompt for kind in estimate.kinds for prompt in _describe_prompts(kind, shown)],
         "calls": [

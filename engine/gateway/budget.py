@@ -51,7 +51,7 @@ def bound_call(request: Request, endpoint: Endpoint) -> Bound:
     return Bound(tokens_in, tokens_out, None if price is None else price.bound(tokens_in, tokens_out))
 
 
-class Purse:
+class Budget:
     """What may be spent, what is spent, and what is set aside for the calls in flight; one event loop's.
 
     Args:
@@ -124,7 +124,7 @@ class Purse:
             raise self._refusal.with_traceback(None)
 
 
-class Limits:
+class RunBudget:
     """The limits of one run, shared by all who ask for it, and the counts of what they asked.
 
     ``ends`` says that an error of a call ends the run: what is in flight is paid for, and waited for.
@@ -135,7 +135,7 @@ class Limits:
         shared: what this run and others may spend together.
     """
 
-    def __init__(self, concurrency: int, max_cost_usd: float | None = None, shared: Purse | None = None) -> None:
+    def __init__(self, concurrency: int, max_cost_usd: float | None = None, shared: Budget | None = None) -> None:
         self.concurrency = concurrency
         self.max_cost_usd = max_cost_usd
         self.in_flight = asyncio.Semaphore(concurrency)
@@ -149,8 +149,8 @@ class Limits:
         self.unanswered_usd = 0.0
         self.unpriced: set[str] = set()
         self._costs: list[float] = []
-        self._own = Purse(max_cost_usd, lambda bound_usd: BudgetError(self._explain(bound_usd)))
-        self._purses = (self._own, shared) if shared else (self._own,)
+        self._own = Budget(max_cost_usd, lambda bound_usd: BudgetError(self._explain(bound_usd)))
+        self._budgets = (self._own, shared) if shared else (self._own,)
         self.ends = False
         self._plans: set[str] = set()
 
@@ -182,8 +182,8 @@ class Limits:
             BudgetError: with it the run could cost more than it may.
         """
         async with AsyncExitStack() as stack:
-            for purse in self._purses:
-                await stack.enter_async_context(purse.reserving(bound_usd or 0.0))
+            for budget in self._budgets:
+                await stack.enter_async_context(budget.reserving(bound_usd or 0.0))
             yield
 
     def count(self, reply: Reply, reused: bool, endpoint: Endpoint | None = None) -> None:
@@ -209,8 +209,8 @@ class Limits:
         self._spend(bound_usd or 0.0)
 
     def _spend(self, usd: float) -> None:
-        for purse in self._purses:
-            purse.spend(usd)
+        for budget in self._budgets:
+            budget.spend(usd)
 
     def _explain(self, bound_usd: float) -> str:
         broken = f"{self.unanswered_calls} calls that broke off and may have been billed"

@@ -8,19 +8,19 @@ from dataclasses import asdict
 
 from engine.domain.progress import CallBegun, CallEnded, Noticed, Progress
 from engine.errors import ProviderError, RetryableProviderError, StoreError
-from engine.gateway.budget import Limits
-from engine.gateway.rate_limit import OpenTurnstile, Turnstile
+from engine.gateway.budget import RunBudget
+from engine.gateway.rate_limit import NoRateLimit, RateLimiter
 from engine.gateway.retrying import ENDING, GONE, MAX_ATTEMPTS, Caller
-from engine.gateway.throttle import Pace
+from engine.gateway.throttle import AdaptiveThrottle
 from engine.llm.request import Client, Endpoint, Reply, Request
-from engine.replies.replies import KeptReplies, open_replies
+from engine.replies.replies import ReplyStore, open_replies
 from engine.settings import RepliesPlace
 from engine.system.log_context import about
 
 PATIENCE_SECONDS = 300.0
 
 
-class Asker:
+class ModelGateway:
     """Everything that one run asks of one model goes through here, within the limits that its models share.
 
     Args:
@@ -35,30 +35,30 @@ class Asker:
         client: Client,
         place: RepliesPlace,
         progress: Progress,
-        limits: Limits,
+        budget: RunBudget,
         wait_seconds: float = 0.5,
         attempts: int = MAX_ATTEMPTS,
         fallbacks: Sequence[Client] = (),
-        turnstile: Turnstile | None = None,
+        rate_limiter: RateLimiter | None = None,
         patience_seconds: float = PATIENCE_SECONDS,
-        find_pace: Callable[[Endpoint], Pace] | None = None,
+        find_throttle: Callable[[Endpoint], AdaptiveThrottle] | None = None,
     ) -> None:
         self.endpoint = client.endpoint
-        self.limits = limits
+        self.budget = budget
         self._place = place
-        self._kept: KeptReplies | None = None
+        self._kept: ReplyStore | None = None
         self._progress = progress
         self._left: list[Caller] = []
 
-        def make_pace(endpoint: Endpoint) -> Pace:
-            return Pace(endpoint.slots or limits.concurrency, patience_seconds, self._notice)
+        def make_throttle(endpoint: Endpoint) -> AdaptiveThrottle:
+            return AdaptiveThrottle(endpoint.slots or budget.concurrency, patience_seconds, self._notice)
 
         self._callers = [
             Caller(
                 each,
-                limits,
-                turnstile or OpenTurnstile(),
-                (find_pace or make_pace)(each.endpoint),
+                budget,
+                rate_limiter or NoRateLimit(),
+                (find_throttle or make_throttle)(each.endpoint),
                 wait_seconds,
                 attempts,
                 stands_in=each is not client,
@@ -75,7 +75,7 @@ class Asker:
             StoreError: they cannot be kept, or those that other machines have kept cannot be read.
         """
         async with open_replies(self._place, plan_id, handle, self._notice) as kept:
-            self.limits.open_plan(plan_id, kept.kept_usd, kept.lost)
+            self.budget.open_plan(plan_id, kept.kept_usd, kept.lost)
             self._kept = kept
             try:
                 yield
@@ -104,7 +104,7 @@ class Asker:
         kept = replies.find(key)
         if kept is not None:
             self._callers[0].answered |= kept.model is None
-            self.limits.count(kept, reused=True, endpoint=self.endpoint)
+            self.budget.count(kept, reused=True, endpoint=self.endpoint)
             self._progress.report(CallEnded(kept.completion_tokens, reused=True))
             return kept
         shown = _Shown(self._progress)
@@ -112,13 +112,13 @@ class Asker:
             with about(call=label):
                 reply = await self._call(request, key, replies, shown)
         except BaseException as error:
-            self.limits.ends = self.limits.ends or isinstance(error, ENDING)
+            self.budget.ends = self.budget.ends or isinstance(error, ENDING)
             shown.end(CallEnded(failed=True))
             raise
         shown.end(CallEnded(reply.completion_tokens))
         return reply
 
-    async def _call(self, request: Request, key: str, replies: KeptReplies, shown: "_Shown") -> Reply:
+    async def _call(self, request: Request, key: str, replies: ReplyStore, shown: "_Shown") -> Reply:
         for caller in self._callers[:-1]:
             try:
                 return await caller.call(request, key, replies, shown.begin)

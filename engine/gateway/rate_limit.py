@@ -3,7 +3,7 @@
 from typing import Protocol
 
 
-class Turnstile(Protocol):
+class RateLimiter(Protocol):
     """What holds calls back: Prefect's limits in a run, nothing where no limit is set."""
 
     async def enter(self, tokens: int) -> None:
@@ -18,7 +18,7 @@ class Turnstile(Protocol):
         """Tokens that a call was let in for and did not use; never raises."""
 
 
-class OpenTurnstile:
+class NoRateLimit:
     """Lets everybody in at once."""
 
     async def enter(self, tokens: int) -> None:

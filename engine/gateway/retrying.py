@@ -22,13 +22,13 @@ from engine.errors import (
     RequestRefusedError,
     RetryableProviderError,
 )
-from engine.gateway.budget import Bound, Limits, bound_call
-from engine.gateway.rate_limit import Turnstile
-from engine.gateway.throttle import FIRST_PATIENCE_SECONDS, SILENT_CALLS, Pace
+from engine.gateway.budget import Bound, RunBudget, bound_call
+from engine.gateway.rate_limit import RateLimiter
+from engine.gateway.throttle import FIRST_PATIENCE_SECONDS, SILENT_CALLS, AdaptiveThrottle
 from engine.generation.prompts import write_words_only
 from engine.llm.prices import FREE
 from engine.llm.request import REFUSED, Client, Reply, Request
-from engine.replies.replies import KeptReplies
+from engine.replies.replies import ReplyStore
 from engine.system.log_context import read_about
 
 LOGGER = logging.getLogger("exemplars.calls")
@@ -72,9 +72,9 @@ class Caller:
     def __init__(
         self,
         client: Client,
-        limits: Limits,
-        turnstile: Turnstile,
-        pace: Pace,
+        budget: RunBudget,
+        rate_limiter: RateLimiter,
+        throttle: AdaptiveThrottle,
         wait_seconds: float = 0.5,
         attempts: int = MAX_ATTEMPTS,
         stands_in: bool = False,
@@ -86,15 +86,15 @@ class Caller:
         self.answered = False
         self.gone: ProviderError | None = None
         self._client = client
-        self._limits = limits
-        self._turnstile = turnstile
-        self._pace = pace
+        self._budget = budget
+        self._rate_limiter = rate_limiter
+        self._throttle = throttle
         self._wait = wait_random_exponential(multiplier=wait_seconds, max=MAX_WAIT_SECONDS)
         self._attempts = attempts
         self._schema_in_words = False
         self._refused = 0
 
-    async def call(self, request: Request, key: str, replies: KeptReplies, begin: Callable[[], None]) -> Reply:
+    async def call(self, request: Request, key: str, replies: ReplyStore, begin: Callable[[], None]) -> Reply:
         """The reply to a request, kept under its key; ``begin`` is told of each try that is made.
 
         Raises:
@@ -117,7 +117,7 @@ class Caller:
         LOGGER.info("%s takes no schema: it is asked in words from here on", self.endpoint.name, extra=self._name())
         return reply
 
-    async def _call(self, request: Request, key: str, replies: KeptReplies, begin: Callable[[], None]) -> Reply:
+    async def _call(self, request: Request, key: str, replies: ReplyStore, begin: Callable[[], None]) -> Reply:
         tries = _Tries()
         attempts = AsyncRetrying(
             retry=retry_if_exception_type(RetryableProviderError),
@@ -131,7 +131,7 @@ class Caller:
                 with attempt:
                     self._check_gone()
                     waiting = time.monotonic()
-                    async with self._pace.turn(tries.failures), self._limits.in_flight:
+                    async with self._throttle.turn(tries.failures), self._budget.in_flight:
                         tries.turn_seconds = time.monotonic() - waiting
                         self._check_gone()
                         begin()
@@ -147,12 +147,12 @@ class Caller:
             # Else it would gather the frames of all who raise it.
             raise self.gone.with_traceback(None)
 
-    async def _try(self, request: Request, key: str, replies: KeptReplies, tries: _Tries) -> Reply:
+    async def _try(self, request: Request, key: str, replies: ReplyStore, tries: _Tries) -> Reply:
         """One try, for which there is money and time; it is on record before it is made."""
         bound = bound_call(request, self.endpoint)
         waiting = time.monotonic()
-        async with self._limits.reserving(bound.usd):
-            await self._turnstile.enter(bound.tokens)
+        async with self._budget.reserving(bound.usd):
+            await self._rate_limiter.enter(bound.tokens)
             waited = self._name_waits(tries, time.monotonic() - waiting)
             begun = None if self.endpoint.price == FREE else await replies.begin(bound.usd)
             try:
@@ -164,11 +164,11 @@ class Caller:
                     raise
                 raise weighed from error
         if reply.prompt_tokens:
-            await self._turnstile.give_back(bound.tokens - reply.prompt_tokens - reply.completion_tokens)
+            await self._rate_limiter.give_back(bound.tokens - reply.prompt_tokens - reply.completion_tokens)
         return reply
 
     async def _make(
-        self, request: Request, key: str, replies: KeptReplies, bound: Bound, begun: int | None, waited: Tried
+        self, request: Request, key: str, replies: ReplyStore, bound: Bound, begun: int | None, waited: Tried
     ) -> Reply:
         began = time.monotonic()
         try:
@@ -178,7 +178,7 @@ class Caller:
             raise
         self._report(_count_tokens(waited, reply, time.monotonic() - began))
         reply = await replies.keep(key, reply, begun)
-        self._limits.count(reply, reused=False, endpoint=self.endpoint)
+        self._budget.count(reply, reused=False, endpoint=self.endpoint)
         return reply
 
     async def _finish(self, call: Coroutine[Any, Any, Reply], bound: Bound) -> Reply:
@@ -188,7 +188,7 @@ class Caller:
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
-            if self._limits.ends:
+            if self._budget.ends:
                 with suppress(asyncio.CancelledError):
                     await asyncio.wait([task], timeout=ENDING_SECONDS)
             while not task.done():
@@ -196,8 +196,8 @@ class Caller:
                 with suppress(asyncio.CancelledError):
                     await asyncio.wait([task])
             if task.cancelled():
-                # It may be billed all the same, and other runs may spend from the same purse.
-                self._limits.count_unanswered(bound.usd)
+                # It may be billed all the same, and other runs may spend from the same budget.
+                self._budget.count_unanswered(bound.usd)
             else:
                 task.exception()
             raise
@@ -210,7 +210,7 @@ class Caller:
             # A refusal is an answer: kept like any other, and not asked for again.
             reply = Reply(text=str(error), finish=REFUSED, cost_usd=0.0 if self.endpoint.price else None)
         self.answered = True
-        self._pace.take_reply(time.monotonic() - began)
+        self._throttle.take_reply(time.monotonic() - began)
         return reply
 
     def _complete_reply(self, reply: Reply, bound: Bound) -> Reply:
@@ -220,14 +220,14 @@ class Caller:
             reply = replace(reply, cost_usd=bound.usd)
         return replace(reply, model=self.endpoint.name) if self._stands_in else reply
 
-    async def _close(self, error: ProviderError, bound: Bound, begun: int | None, replies: KeptReplies) -> None:
+    async def _close(self, error: ProviderError, bound: Bound, begun: int | None, replies: ReplyStore) -> None:
         """What is known of a call that brought no reply: it cost nothing, or as much as it can have cost."""
         if error.maybe_billed:
-            self._limits.count_unanswered(bound.usd)
+            self._budget.count_unanswered(bound.usd)
             return
         if begun is not None:
             await replies.drop(begun)
-        await self._turnstile.give_back(bound.tokens)
+        await self._rate_limiter.give_back(bound.tokens)
 
     def _weigh(self, error: ProviderError, request: Request, tries: _Tries) -> ProviderError:
         """What a failed try means for its call; where nothing has ever been answered, for all calls.
@@ -236,17 +236,17 @@ class Caller:
             ProviderDownError: nothing has been answered for as long as a run waits.
         """
         if isinstance(error, RequestRefusedError):
-            self._pace.take_refusal()
+            self._throttle.take_refusal()
             self._refused += request.schema is None or isinstance(error, ContextTooLongError)
             hopeless = not self.answered and self._refused >= SILENT_CALLS
             return ProviderError(f"{error} (no call has been answered)") if hopeless else error
         if not isinstance(error, RetryableProviderError):
             return error
-        self._pace.take_failure(error, tries, self.answered)
+        self._throttle.take_failure(error, tries, self.answered)
         tries.failures += 1
-        tries.counted += not self._pace.is_open
+        tries.counted += not self._throttle.is_open
         most = MAX_FIRST_ATTEMPTS if error.nobody_there else self._attempts
-        patience_seconds = FIRST_PATIENCE_SECONDS if error.nobody_there else self._pace.patience_seconds
+        patience_seconds = FIRST_PATIENCE_SECONDS if error.nobody_there else self._throttle.patience_seconds
         late = time.monotonic() - tries.began > patience_seconds
         if not self.answered and (tries.counted >= most or late):
             times = "once" if tries.failures == 1 else f"{tries.failures} times"
@@ -278,7 +278,7 @@ class Caller:
         )
 
     def _choose_wait(self, state: RetryCallState) -> float:
-        if self._pace.is_open:
+        if self._throttle.is_open:
             # There it waits for its turn.
             return 0.0
         error = state.outcome.exception() if state.outcome else None
@@ -287,7 +287,7 @@ class Caller:
             # Jitter is added on top, so that those who were sent away do not all come back at once.
             return min(asked, MAX_WAIT_SECONDS) + self._wait(state) / 10
         # Where others are answered all the while there is no load to wait out, and a round ends with those who wait.
-        return self._wait(state) if self._pace.is_strained or not self.answered else self._wait(state) / ALONE
+        return self._wait(state) if self._throttle.is_strained or not self.answered else self._wait(state) / ALONE
 
 
 def _count_tokens(waited: Tried, reply: Reply, seconds: float) -> Tried:

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from engine.gateway.budget import Purse
-from engine.gateway.throttle import Pace
+from engine.gateway.budget import Budget
+from engine.gateway.throttle import AdaptiveThrottle
 from engine.llm.embedded_model import serve_embedded
 from engine.llm.request import Endpoint
 
@@ -15,7 +15,7 @@ class Shared:
 
     Args:
         calls_at_once: calls of one model in flight at most, of all runs together.
-        purse: what they may spend together; None where nothing bounds it.
+        budget: what they may spend together; None where nothing bounds it.
         notice: told, in a sentence, what happens to a model that all of them ask.
     """
 
@@ -24,15 +24,15 @@ class Shared:
         stack: AsyncExitStack,
         calls_at_once: int,
         patience_seconds: float,
-        purse: Purse | None = None,
+        shared_budget: Budget | None = None,
         notice: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self.purse = purse
+        self.shared_budget = shared_budget
         self._stack = stack
         self._calls_at_once = calls_at_once
         self._patience_seconds = patience_seconds
         self._notice = notice
-        self._paces: dict[str, Pace] = {}
+        self._throttles: dict[str, AdaptiveThrottle] = {}
         self._served: dict[str, Endpoint] = {}
         self._starting = asyncio.Lock()
 
@@ -47,22 +47,22 @@ class Shared:
                 self._served[name] = self._stack.enter_context(serve_embedded(name))
             return self._served[name]
 
-    def find_pace(self, endpoint: Endpoint) -> Pace:
+    def find_throttle(self, endpoint: Endpoint) -> AdaptiveThrottle:
         """The pace at which all runs ask a model."""
         key = f"{endpoint.identity}\0{endpoint.api_base}"
-        if key not in self._paces:
+        if key not in self._throttles:
             most = endpoint.slots or self._calls_at_once
-            self._paces[key] = Pace(most, self._patience_seconds, self._notice)
-        return self._paces[key]
+            self._throttles[key] = AdaptiveThrottle(most, self._patience_seconds, self._notice)
+        return self._throttles[key]
 
 
 @asynccontextmanager
 async def share(
     calls_at_once: int,
     patience_seconds: float,
-    purse: Purse | None = None,
+    shared_budget: Budget | None = None,
     notice: Callable[[str], None] = lambda _: None,
 ) -> AsyncIterator[Shared]:
     """What runs share inside the block; servers that were started for them end with it."""
     async with AsyncExitStack() as stack:
-        yield Shared(stack, calls_at_once, patience_seconds, purse, notice)
+        yield Shared(stack, calls_at_once, patience_seconds, shared_budget, notice)

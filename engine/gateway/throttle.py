@@ -35,7 +35,7 @@ FIRST_PATIENCE_SECONDS = 10.0
 MAX_PAUSE_SECONDS = 30.0
 
 
-class Pace:
+class AdaptiveThrottle:
     """Lets calls begin, as many at a time as the provider bears: additive increase, multiplicative decrease.
 
     Where nothing is answered any more the circuit opens: one call at a time tries, after a pause that doubles, and the

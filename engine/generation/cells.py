@@ -13,7 +13,7 @@ from engine.definitions.effort import Thinking
 from engine.domain.model import Model
 from engine.domain.samples import Exemplar, Reason
 from engine.errors import RequestRefusedError, RetryableProviderError
-from engine.gateway.model_gateway import Asker
+from engine.gateway.model_gateway import ModelGateway
 from engine.generation.prompts import (
     EXEMPLAR_SCHEMA,
     SUBJECT_SCHEMA,
@@ -66,26 +66,26 @@ class _Subjects(BaseModel):
     subjects: list[_NonEmpty]
 
 
-async def generate_cell(plan: Plan, cell: Cell, asker: Asker, language: str) -> list[Exemplar]:
+async def generate_cell(plan: Plan, cell: Cell, gateway: ModelGateway, language: str) -> list[Exemplar]:
     """The exemplars of one cell, at least one: where the call fails for good, it says so by its reason.
 
     Raises:
         ProviderError: no call will succeed (not for a call that failed while others succeed).
-        BudgetError, StoreError: as ``Asker.ask``.
+        BudgetError, StoreError: as ``ModelGateway.ask``.
     """
     with about(trait=cell.trait, cell=cell.id, round=cell.round_no):
-        return await _generate(plan, cell, asker, language)
+        return await _generate(plan, cell, gateway, language)
 
 
-async def propose_subjects(plan: Plan, asker: Asker) -> tuple[str, ...]:
+async def propose_subjects(plan: Plan, gateway: ModelGateway) -> tuple[str, ...]:
     """Subjects that the synth model names for this model; none from the embedded one, or where the reply is no use.
 
     Raises:
-        ProviderError, BudgetError, StoreError: as ``Asker.ask``.
+        ProviderError, BudgetError, StoreError: as ``ModelGateway.ask``.
     """
-    if asker.endpoint.style == "plain":
+    if gateway.endpoint.style == "plain":
         return ()
-    reply = await asker.ask("subjects", make_subjects_request(plan))
+    reply = await gateway.ask("subjects", make_subjects_request(plan))
     try:
         subjects = _Subjects.model_validate_json(strip_fence(reply.text)).subjects
     except ValidationError:
@@ -123,28 +123,30 @@ def make_plain_request(plan: Plan, cell: Cell) -> Request:
     )
 
 
-def read_reply(cell: Cell, asker: Asker, prompt: Prompt, reply: Reply, max_words: int | None = None) -> list[Exemplar]:
+def read_reply(
+    cell: Cell, gateway: ModelGateway, prompt: Prompt, reply: Reply, max_words: int | None = None
+) -> list[Exemplar]:
     """What a reply says, with a reason where it can't be used: refused, truncated, unreadable or of the other pole.
 
     Args:
         max_words: where a document that has no end of its own is cut, at the end of a sentence.
     """
     if reply.finish == REFUSED:
-        return [_make(cell, asker, prompt, reply, "refused", reply.text[:200])]
-    if asker.endpoint.style == "plain":
-        return [_read_plain(cell, asker, prompt, reply, max_words)]
+        return [_make(cell, gateway, prompt, reply, "refused", reply.text[:200])]
+    if gateway.endpoint.style == "plain":
+        return [_read_plain(cell, gateway, prompt, reply, max_words)]
     if reply.finish == "length":
-        return [_make(cell, asker, prompt, reply, "truncated", TRUNCATED, reply.text)]
+        return [_make(cell, gateway, prompt, reply, "truncated", TRUNCATED, reply.text)]
     try:
         found = _Replies.model_validate_json(strip_fence(reply.text)).exemplars
     except ValidationError as error:
         detail = error.errors()[0]["msg"]
         reason: Reason = "truncated" if _breaks_off(reply.text) else "unreadable"
-        return [_make(cell, asker, prompt, reply, reason, detail, reply.text)]
+        return [_make(cell, gateway, prompt, reply, reason, detail, reply.text)]
     if not found:
-        return [_make(cell, asker, prompt, reply, "unreadable", "no exemplar in the reply", reply.text)]
+        return [_make(cell, gateway, prompt, reply, "unreadable", "no exemplar in the reply", reply.text)]
     made = [
-        _make(cell, asker, prompt, reply, None, "", item.text, share=len(found), number=number)
+        _make(cell, gateway, prompt, reply, None, "", item.text, share=len(found), number=number)
         for number, item in enumerate(found)
     ]
     return [_judge_own_word(cell, item, exemplar) for item, exemplar in zip(found, made, strict=True)]
@@ -173,18 +175,18 @@ def strip_fence(text: str) -> str:
     return fenced.group(1) if fenced else text
 
 
-async def _generate(plan: Plan, cell: Cell, asker: Asker, language: str) -> list[Exemplar]:
-    thinking = plan.level.thinking if asker.endpoint.thinks else "none"
-    request = make_request(plan, cell, asker.endpoint.style, language, thinking)
+async def _generate(plan: Plan, cell: Cell, gateway: ModelGateway, language: str) -> list[Exemplar]:
+    thinking = plan.level.thinking if gateway.endpoint.thinks else "none"
+    request = make_request(plan, cell, gateway.endpoint.style, language, thinking)
     try:
-        reply = await asker.ask(cell.id, request)
+        reply = await gateway.ask(cell.id, request)
     except (RetryableProviderError, RequestRefusedError) as error:
-        told = {"reason": "cell_failed", "model": asker.endpoint.name, "error": type(error).__name__}
+        told = {"reason": "cell_failed", "model": gateway.endpoint.name, "error": type(error).__name__}
         LOGGER.warning("Nothing came for %s: %s", cell.id, error, extra=told)
-        return [_make(cell, asker, request.prompt, None, "cell_failed", str(error))]
-    made = read_reply(cell, asker, request.prompt, reply, _limit_cell(plan, cell))
+        return [_make(cell, gateway, request.prompt, None, "cell_failed", str(error))]
+    made = read_reply(cell, gateway, request.prompt, reply, _limit_cell(plan, cell))
     otherwise = _ask_otherwise(request, reply, made)
-    return await _generate_again(cell, otherwise, asker, reply, made) if otherwise else made
+    return await _generate_again(cell, otherwise, gateway, reply, made) if otherwise else made
 
 
 def _ask_otherwise(request: Request, reply: Reply, made: Sequence[Exemplar]) -> Request | None:
@@ -197,14 +199,14 @@ def _ask_otherwise(request: Request, reply: Reply, made: Sequence[Exemplar]) -> 
 
 
 async def _generate_again(
-    cell: Cell, request: Request, asker: Asker, first: Reply, made: list[Exemplar]
+    cell: Cell, request: Request, gateway: ModelGateway, first: Reply, made: list[Exemplar]
 ) -> list[Exemplar]:
     """The exemplars of a second reply, which cost what both did; where it does not come, the first stands."""
     try:
-        reply = await asker.ask(f"{cell.id}/again", request)
+        reply = await gateway.ask(f"{cell.id}/again", request)
     except (RetryableProviderError, RequestRefusedError):
         return made
-    again = read_reply(cell, asker, request.prompt, reply)
+    again = read_reply(cell, gateway, request.prompt, reply)
     share = None if first.cost_usd is None else first.cost_usd / len(again)
     return [replace(item, cost_usd=add_costs(item.cost_usd, share)) for item in again]
 
@@ -215,15 +217,15 @@ def _limit_cell(plan: Plan, cell: Cell) -> int | None:
     return cell.hints.words[1] if cell.hints.words else limit_words(plan.model, cell.trait)
 
 
-def _read_plain(cell: Cell, asker: Asker, prompt: Prompt, reply: Reply, max_words: int | None) -> Exemplar:
+def _read_plain(cell: Cell, gateway: ModelGateway, prompt: Prompt, reply: Reply, max_words: int | None) -> Exemplar:
     """The embedded model does not end by itself at the length of its shots: it is cut after a whole sentence."""
     whole = " ".join(reply.text.split())
     if reply.finish != "length" and (max_words is None or count_words(whole) <= max_words):
-        return _make(cell, asker, prompt, reply, None, "", whole)
+        return _make(cell, gateway, prompt, reply, None, "", whole)
     text = cut_sentences(whole, max_words)
     if text:
-        return _make(cell, asker, prompt, reply, None, "", text)
-    return _make(cell, asker, prompt, reply, "truncated", TRUNCATED, whole)
+        return _make(cell, gateway, prompt, reply, None, "", text)
+    return _make(cell, gateway, prompt, reply, "truncated", TRUNCATED, whole)
 
 
 def _judge_own_word(cell: Cell, item: _ExemplarReply, exemplar: Exemplar) -> Exemplar:
@@ -235,7 +237,7 @@ def _judge_own_word(cell: Cell, item: _ExemplarReply, exemplar: Exemplar) -> Exe
 
 def _make(
     cell: Cell,
-    asker: Asker,
+    gateway: ModelGateway,
     prompt: Prompt,
     reply: Reply | None,
     reason: Reason | None,
@@ -256,7 +258,7 @@ def _make(
         text=text,
         reason=reason,
         detail=detail,
-        synth_model=(reply.model if reply else None) or asker.endpoint.name,
+        synth_model=(reply.model if reply else None) or gateway.endpoint.name,
         prompt_sha256=prompt.sha256,
         round_no=cell.round_no,
         cost_usd=cost,

@@ -12,7 +12,7 @@ import pandas as pd
 
 from engine.domain.model import Attached, Model, Pool, SynthType
 from engine.domain.samples import Row
-from engine.planning.scenarios import Lists, Matters, Packs, rank_packs
+from engine.planning.scenarios import Packs, ScenarioPool, TopicSubjects, rank_packs
 from engine.planning.subjects import name_subjects
 from engine.text.near_duplicates import Nearness, NearTexts
 from engine.text.words import normalise, word_runs
@@ -93,7 +93,9 @@ def form_subject(subject: str) -> str:
     return normalise(subject)
 
 
-def keep_apart(lists: Lists, model: Model, synth_type: SynthType, packs: Packs, wanted: int) -> Lists:
+def keep_apart(
+    scenario_pool: ScenarioPool, model: Model, synth_type: SynthType, packs: Packs, wanted: int
+) -> ScenarioPool:
     """The lists without the subjects from across the line, whatever the trait.
 
     ``enrich`` also leaves out its own pool's and, like ``diversify``, those that the authored texts are about. Where
@@ -101,20 +103,20 @@ def keep_apart(lists: Lists, model: Model, synth_type: SynthType, packs: Packs, 
     """
     taken = _list_taken(model, synth_type)
     if not taken:
-        return lists
-    tiers = _leave_out(lists.subjects, taken)
+        return scenario_pool
+    tiers = _leave_out(scenario_pool.subjects, taken)
     for name in rank_packs(model, packs):
         if sum(map(len, tiers)) >= wanted:
             break
         known = {form_subject(subject) for tier in tiers for subject in tier}
         tiers = (*tiers, *_leave_out((packs.packs[name].subjects,), taken | known))
-    matters = {
-        key: Matters(_leave_out(found.inside, taken), _leave_out(found.outside, taken))
-        for key, found in lists.matters.items()
+    topic_subjects = {
+        key: TopicSubjects(_leave_out(found.inside, taken), _leave_out(found.outside, taken))
+        for key, found in scenario_pool.topic_subjects.items()
     }
     # Where a topic has no subject left on one of its sides, its poles share one again.
-    left = {key: found for key, found in matters.items() if any(found.inside) and any(found.outside)}
-    return replace(lists, subjects=tiers, matters=left)
+    left = {key: found for key, found in topic_subjects.items() if any(found.inside) and any(found.outside)}
+    return replace(scenario_pool, subjects=tiers, topic_subjects=left)
 
 
 def _list_taken(model: Model, synth_type: SynthType) -> frozenset[str]:

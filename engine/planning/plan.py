@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass, field, replace
 from engine.definitions.effort import Level
 from engine.domain.model import POLES, Model, Pole, Seed, SynthType, Trait
 from engine.domain.samples import Scenario
-from engine.planning.scenarios import Length, Lists, draw_scenarios
+from engine.planning.scenarios import Length, ScenarioPool, draw_scenarios
 from engine.planning.seed_variations import AS_SEED, SeedKey, Turns, Uses, bound_length, count_uses, make_key
 
-Lack = Mapping[tuple[str, Pole], int]
+Shortfall = Mapping[tuple[str, Pole], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Plan:
     model: Model
     synth_type: SynthType
     level: Level
-    lists: Lists
+    scenario_pool: ScenarioPool
     seed: int
 
     @property
@@ -77,13 +77,13 @@ class Plan:
         """Exemplars wanted of each trait at each pole."""
         return self.level.exemplars_per_pole
 
-    def full_lack(self) -> Lack:
+    def full_shortfall(self) -> Shortfall:
         """What is lacking before the first round: everything."""
         return {(trait.key, pole): self.wanted for trait in self.model.traits for pole in POLES}
 
     def length(self, cell: Cell) -> Length:
         """The length of a cell's texts: its scenario's, or that of the seed that it varies."""
-        return bound_length(cell.seed) if cell.seed else self.lists.length(cell.scenario.length)
+        return bound_length(cell.seed) if cell.seed else self.scenario_pool.length(cell.scenario.length)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +99,10 @@ class Spent:
     kept: Mapping[SeedKey, int] | None = None
 
 
-def make_plan(model: Model, synth_type: SynthType, level: Level, lists: Lists, seed: int, prompts_version: str) -> Plan:
-    """The plan of these inputs. Limits (rounds, cost) and the synth model's name are not among them.
+def make_plan(
+    model: Model, synth_type: SynthType, level: Level, scenario_pool: ScenarioPool, seed: int, prompts_version: str
+) -> Plan:
+    """The plan of these inputs. RunBudget (rounds, cost) and the synth model's name are not among them.
 
     So a run that stopped at a limit goes on under the same ``plan_id`` when the limit is raised.
     """
@@ -114,12 +116,20 @@ def make_plan(model: Model, synth_type: SynthType, level: Level, lists: Lists, s
         "over_generation": level.over_generation,
         "exemplars_per_call": level.exemplars_per_call,
         "temperature": level.temperature,
-        "lists": [lists.subjects, lists.audiences, lists.forms, [length.model_dump() for length in lists.lengths]],
-        "matters": {key: [matters.inside, matters.outside] for key, matters in lists.matters.items()},
+        "lists": [
+            scenario_pool.subjects,
+            scenario_pool.audiences,
+            scenario_pool.forms,
+            [length.model_dump() for length in scenario_pool.lengths],
+        ],
+        "matters": {
+            key: [topic_subjects.inside, topic_subjects.outside]
+            for key, topic_subjects in scenario_pool.topic_subjects.items()
+        },
         "seed": seed,
         "prompts": prompts_version,
     }
-    return Plan(_digest(inputs), model, synth_type, level, lists, seed)
+    return Plan(_digest(inputs), model, synth_type, level, scenario_pool, seed)
 
 
 def digest_definition(model: Model) -> str:
@@ -130,7 +140,7 @@ def digest_definition(model: Model) -> str:
 def plan_round(
     plan: Plan,
     round_no: int,
-    lack: Lack,
+    shortfall: Shortfall,
     spent: Spent,
     draws: int = 1,
     hints: Mapping[tuple[str, Pole], Hints] | None = None,
@@ -149,11 +159,11 @@ def plan_round(
     cells_a_kept = plan.level.over_generation * round_no / plan.level.exemplars_per_call
     turns = Turns(plan.model, Uses(kept, spent.asked), cells_a_kept)
     for trait in plan.model.traits:
-        poles = [pole for pole in POLES if lack.get((trait.key, pole), 0) > 0]
+        poles = [pole for pole in POLES if shortfall.get((trait.key, pole), 0) > 0]
         if not poles:
             continue
         start = spent.scenarios.get(trait.key, 0)
-        count = count_scenarios(plan.level, round_no, max(lack[trait.key, pole] for pole in poles))
+        count = count_scenarios(plan.level, round_no, max(shortfall[trait.key, pole] for pole in poles))
         others = _take_outside(plan, trait, start, count)
         for index, scenario in enumerate(_take_scenarios(plan, trait, start, count), start=start):
             seeds = turns.take(trait, poles, scenario.subject) if plan.synth_type == "diversify" else {}
@@ -202,9 +212,11 @@ def _digest(inputs: Mapping[str, object]) -> str:
 
 
 def _take_scenarios(plan: Plan, trait: Trait, start: int, count: int) -> list[Scenario]:
-    matters = plan.lists.matters.get(trait.key)
-    lists = replace(plan.lists, subjects=matters.inside) if matters else plan.lists
-    return _draw(plan, lists, trait, f"{plan.seed}/{trait.key}", start, count)
+    topic_subjects = plan.scenario_pool.topic_subjects.get(trait.key)
+    scenario_pool = (
+        replace(plan.scenario_pool, subjects=topic_subjects.inside) if topic_subjects else plan.scenario_pool
+    )
+    return _draw(plan, scenario_pool, trait, f"{plan.seed}/{trait.key}", start, count)
 
 
 def _take_outside(plan: Plan, trait: Trait, start: int, count: int) -> list[str]:
@@ -213,16 +225,18 @@ def _take_outside(plan: Plan, trait: Trait, start: int, count: int) -> list[str]
     A near miss keeps its pair's subject, but only of a model whose first draw counts: one that needs several to be
     chosen among writes about the topic whenever its subject lies within it.
     """
-    matters = plan.lists.matters.get(trait.key)
-    if matters is None:
+    topic_subjects = plan.scenario_pool.topic_subjects.get(trait.key)
+    if topic_subjects is None:
         return []
-    lists = replace(plan.lists, subjects=matters.outside)
-    return [item.subject for item in _draw(plan, lists, trait, f"{plan.seed}/{trait.key}/outside", start, count)]
+    scenario_pool = replace(plan.scenario_pool, subjects=topic_subjects.outside)
+    return [
+        item.subject for item in _draw(plan, scenario_pool, trait, f"{plan.seed}/{trait.key}/outside", start, count)
+    ]
 
 
-def _draw(plan: Plan, lists: Lists, trait: Trait, key: str, start: int, count: int) -> list[Scenario]:
+def _draw(plan: Plan, scenario_pool: ScenarioPool, trait: Trait, key: str, start: int, count: int) -> list[Scenario]:
     used = [item.subject for item in plan.model.attached if item.trait == trait.key]
-    return list(itertools.islice(draw_scenarios(lists, key, used), start, start + count))
+    return list(itertools.islice(draw_scenarios(scenario_pool, key, used), start, start + count))
 
 
 def _make_cell(

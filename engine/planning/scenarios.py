@@ -51,24 +51,24 @@ class Packs:
 
 
 @dataclass(frozen=True, slots=True)
-class Matters:
-    """The subjects within a topic and outside of it, in tiers like those of ``Lists``."""
+class TopicSubjects:
+    """The subjects within a topic and outside of it, in tiers like those of ``ScenarioPool``."""
 
     inside: tuple[tuple[str, ...], ...]
     outside: tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Lists:
+class ScenarioPool:
     """The values that one model's scenarios are drawn from. ``subjects`` has those to use first at the front;
-    ``matters`` are those of the topic traits, by key."""
+    ``topic_subjects`` are those of the topic traits, by key."""
 
     pack: str
     subjects: tuple[tuple[str, ...], ...]
     audiences: tuple[str, ...]
     forms: tuple[str, ...]
     lengths: tuple[Length, ...]
-    matters: Mapping[str, Matters] = field(default_factory=dict)
+    topic_subjects: Mapping[str, TopicSubjects] = field(default_factory=dict)
 
     def length(self, name: str) -> Length:
         """The length of that name."""
@@ -89,7 +89,7 @@ def load_packs(folder: Path) -> Packs:
     return _parse_packs(str(folder), contents)
 
 
-def choose_lists(model: Model, packs: Packs, proposed: Sequence[str] = ()) -> Lists:
+def choose_scenario_pool(model: Model, packs: Packs, proposed: Sequence[str] = ()) -> ScenarioPool:
     """The lists that fit a model: the pack whose words the model's own text uses most, else ``everyday``.
 
     Subjects come in tiers, each used up before the next is begun: those that the synth model proposed; the pack's;
@@ -98,7 +98,7 @@ def choose_lists(model: Model, packs: Packs, proposed: Sequence[str] = ()) -> Li
     name = rank_packs(model, packs)[0]
     pack = packs.packs[name]
     own = [*read_domains(model.brief), *name_subjects([seed.text for seed in model.seeds])]
-    return Lists(
+    return ScenarioPool(
         pack=name,
         subjects=_keep_first((tuple(proposed), pack.subjects, tuple(own))),
         audiences=pack.audiences,
@@ -117,15 +117,15 @@ def rank_packs(model: Model, packs: Packs) -> list[str]:
     return ranked
 
 
-def draw_scenarios(lists: Lists, key: str, used_subjects: Sequence[str]) -> Iterator[Scenario]:
+def draw_scenarios(scenario_pool: ScenarioPool, key: str, used_subjects: Sequence[str]) -> Iterator[Scenario]:
     """Scenarios without end, a pure function of its arguments: each value is drawn as often as any other, ±1.
 
     ``key`` seeds the order. Subjects that attached samples have used come after those that they have not.
     """
-    subjects = _draw_tiers(lists.subjects, f"{key}/subject", used_subjects)
-    audiences = _draw_tiers((lists.audiences,), f"{key}/audience", ())
-    forms = _draw_tiers((lists.forms,), f"{key}/form", ())
-    lengths = _draw_tiers((tuple(length.name for length in lists.lengths),), f"{key}/length", ())
+    subjects = _draw_tiers(scenario_pool.subjects, f"{key}/subject", used_subjects)
+    audiences = _draw_tiers((scenario_pool.audiences,), f"{key}/audience", ())
+    forms = _draw_tiers((scenario_pool.forms,), f"{key}/form", ())
+    lengths = _draw_tiers((tuple(length.name for length in scenario_pool.lengths),), f"{key}/length", ())
     for subject, audience, form, length in zip(subjects, audiences, forms, lengths, strict=False):
         yield Scenario(subject, audience, form, length)
 
@@ -185,13 +185,13 @@ def _model_texts(model: Model) -> list[str]:
     return [*said, *traits, *(seed.text for seed in model.seeds)]
 
 
-def measure_coverage(scenarios: Sequence[Scenario], lists: Lists) -> Mapping[str, Coverage]:
+def measure_coverage(scenarios: Sequence[Scenario], scenario_pool: ScenarioPool) -> Mapping[str, Coverage]:
     """Different subjects, audiences, forms and lengths, of what the lists have and so many scenarios can hold."""
     offered = {
-        "subject": {subject for tier in lists.subjects for subject in tier},
-        "audience": set(lists.audiences),
-        "form": set(lists.forms),
-        "length": {length.name for length in lists.lengths},
+        "subject": {subject for tier in scenario_pool.subjects for subject in tier},
+        "audience": set(scenario_pool.audiences),
+        "form": set(scenario_pool.forms),
+        "length": {length.name for length in scenario_pool.lengths},
     }
     return {
         part: Coverage(len({getattr(scenario, part) for scenario in scenarios}), min(len(scenarios), len(values)))

@@ -1,4 +1,4 @@
-"""Matters: which subjects lie within a topic and which outside of it, so that its two poles are about different things.
+"""Topic subjects: which subjects lie within a topic and which outside of it, so that its poles differ in subject.
 
 For every other kind of trait both texts of a pair have one subject. A topic is its subject: of a text that is asked for
 outside of it about a subject within it, a small model makes one within.
@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from engine.domain.model import POLES, Model, Trait
-from engine.planning.scenarios import Lists, Matters, Packs, rank_packs
+from engine.planning.scenarios import Packs, ScenarioPool, TopicSubjects, rank_packs
 from engine.quality.pole_scores import name_pole
 from engine.quality.separation import Numbers
 from engine.text.embedding import Embedder
@@ -25,17 +25,18 @@ MIN_SUBJECTS = 8
 MIN_OWN_SHARE = 0.75
 
 
-def split_matters(model: Model, lists: Lists, packs: Packs, embedder: Embedder) -> Lists:
+def split_by_topic(model: Model, scenario_pool: ScenarioPool, packs: Packs, embedder: Embedder) -> ScenarioPool:
     """The lists with the subjects of each topic trait split into those of the topic and those that are not."""
     topics = [trait for trait in model.traits if trait.type == "topic"]
     if not topics:
-        return lists
-    near = [name for name in rank_packs(model, packs) if name != lists.pack][:MORE_PACKS]
-    tiers = (*lists.subjects, tuple(subject for name in near for subject in packs.packs[name].subjects))
+        return scenario_pool
+    near = [name for name in rank_packs(model, packs) if name != scenario_pool.pack][:MORE_PACKS]
+    tiers = (*scenario_pool.subjects, tuple(subject for name in near for subject in packs.packs[name].subjects))
     split = {trait.key: _split(model, trait, tiers, embedder) for trait in topics}
-    own = packs.packs[lists.pack].subjects
+    own = packs.packs[scenario_pool.pack].subjects
     return replace(
-        lists, matters={key: found for key, found in split.items() if _share_inside(found, own) >= MIN_OWN_SHARE}
+        scenario_pool,
+        topic_subjects={key: found for key, found in split.items() if _share_inside(found, own) >= MIN_OWN_SHARE},
     )
 
 
@@ -51,7 +52,7 @@ def find_threshold(values: Numbers) -> float:
     return best
 
 
-def _split(model: Model, trait: Trait, tiers: Sequence[Sequence[str]], embedder: Embedder) -> Matters:
+def _split(model: Model, trait: Trait, tiers: Sequence[Sequence[str]], embedder: Embedder) -> TopicSubjects:
     subjects = list(dict.fromkeys(subject for tier in tiers for subject in tier))
     places = _place_subjects(model, trait, subjects, embedder)
     threshold = find_threshold(places)
@@ -61,13 +62,13 @@ def _split(model: Model, trait: Trait, tiers: Sequence[Sequence[str]], embedder:
     least = min(MIN_SUBJECTS, len(subjects) // 2)
     inside |= set(ranked[:least])
     outside = (outside | set(ranked[-least:])) - set(ranked[:least])
-    return Matters(
+    return TopicSubjects(
         *(tuple(tuple(item for item in tier if item in side) for tier in tiers) for side in (inside, outside))
     )
 
 
-def _share_inside(matters: Matters, subjects: Sequence[str]) -> float:
-    inside = {subject for tier in matters.inside for subject in tier}
+def _share_inside(topic_subjects: TopicSubjects, subjects: Sequence[str]) -> float:
+    inside = {subject for tier in topic_subjects.inside for subject in tier}
     return sum(subject in inside for subject in subjects) / len(subjects)
 
 

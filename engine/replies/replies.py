@@ -37,7 +37,7 @@ class Lost:
     unpriced: int = 0
 
 
-class KeptReplies:
+class ReplyStore:
     """The replies of one plan, in ``<cache_dir>/<plan_id>/replies.sqlite``; several processes may share it.
 
     A reply is synced to the disk when ``keep`` returns, the note that a call begins survives ``kill -9`` when ``begin``
@@ -136,9 +136,9 @@ class KeptReplies:
 @asynccontextmanager
 async def open_replies(
     place: RepliesPlace, plan_id: str, handle: str = "", notice: Notice = _log.warning
-) -> AsyncIterator[KeptReplies]:
-    """``KeptReplies``, opened and closed in a thread: an event loop, which may have many runs, does not wait for it."""
-    opening = asyncio.ensure_future(asyncio.to_thread(KeptReplies, place, plan_id, handle, notice))
+) -> AsyncIterator[ReplyStore]:
+    """``ReplyStore``, opened and closed in a thread: an event loop, which may have many runs, does not wait for it."""
+    opening = asyncio.ensure_future(asyncio.to_thread(ReplyStore, place, plan_id, handle, notice))
     try:
         kept = await asyncio.shield(opening)
     except asyncio.CancelledError:
@@ -151,7 +151,7 @@ async def open_replies(
         await asyncio.shield(asyncio.to_thread(kept.close))
 
 
-def _close_opened(opening: "asyncio.Future[KeptReplies]") -> None:
+def _close_opened(opening: "asyncio.Future[ReplyStore]") -> None:
     if not opening.cancelled() and opening.exception() is None:
         opening.result().close()
 

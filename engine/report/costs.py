@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from engine.domain.model import POLES, Pole
-from engine.gateway.budget import Limits
+from engine.gateway.budget import RunBudget
 from engine.llm.prices import add_costs
 from engine.selection.rounds import Rounds
 
@@ -116,41 +116,41 @@ class Costs:
         return self.total.usd == 0 and not self.unpriced and not self.attempt.unanswered_usd
 
 
-def read_spending(limits: Limits) -> Spending:
+def read_spending(budget: RunBudget) -> Spending:
     """What a run's replies have come to so far."""
     return Spending(
-        limits.cost_usd,
-        limits.replies,
-        limits.prompt_tokens,
-        limits.cached_tokens,
-        limits.saved_usd,
-        limits.tokens,
+        budget.cost_usd,
+        budget.replies,
+        budget.prompt_tokens,
+        budget.cached_tokens,
+        budget.saved_usd,
+        budget.tokens,
     )
 
 
-def make_bill(limits: Limits, finished: Spending | None = None) -> Bill:
+def make_bill(budget: RunBudget, finished: Spending | None = None) -> Bill:
     """The bill of a run that has ended.
 
     Args:
         finished: what it had spent when its last round was taken; None where nothing came after.
     """
-    spent = read_spending(limits)
+    spent = read_spending(budget)
     taken = finished or spent
     attempt = Attempt(
-        limits.max_cost_usd,
-        tuple(sorted(limits.unpriced)),
-        limits.unanswered_calls,
-        limits.unanswered_usd,
+        budget.max_cost_usd,
+        tuple(sorted(budget.unpriced)),
+        budget.unanswered_calls,
+        budget.unanswered_usd,
         spent.since(taken),
     )
     return Bill(taken, attempt)
 
 
-def restore_bill(limits: Limits, manifest: Mapping[str, Any]) -> Bill:
+def restore_bill(budget: RunBudget, manifest: Mapping[str, Any]) -> Bill:
     """The bill of a run that is made again: its replies' as they are counted anew, the rest as the manifest has it."""
     fields = dict(manifest["inputs"].get("attempt", {}))
     parsed = {"unpriced": tuple(fields.get("unpriced", ())), "unfinished": Spending(**fields.get("unfinished", {}))}
-    return Bill(read_spending(limits), Attempt(**fields | parsed))
+    return Bill(read_spending(budget), Attempt(**fields | parsed))
 
 
 def sum_costs(rounds: Rounds, bill: Bill) -> Costs:

@@ -39,21 +39,21 @@ _SEE_GATE = "see the gate's results in the report, and put right the samples or 
 
 def explain_failure(rounds: Rounds, verdict: Verdict) -> str:
     """The sentence of a verdict that is no success: what is lacking and mostly why, or what the gate found."""
-    lacking = sum(rounds.choice.lack.values())
+    lacking = sum(rounds.choice.shortfall.values())
     if lacking:
-        return _explain_lack(rounds, lacking)
+        return _explain_shortfall(rounds, lacking)
     more = len(verdict.failed) - 1
     also = f" (and {count_noun(more, 'more finding')})" if more > 0 else ""
     return f"{verdict.failed[0].rstrip('.')}{also}; {_SEE_GATE}."
 
 
-def _explain_lack(rounds: Rounds, lacking: int) -> str:
+def _explain_shortfall(rounds: Rounds, lacking: int) -> str:
     """By the reason for which most was rejected of what is lacking; ``surplus`` is one only where there is no other."""
-    lack = rounds.choice.lack
-    wanted = rounds.plan.wanted * len(lack)
+    shortfall = rounds.choice.shortfall
+    wanted = rounds.plan.wanted * len(shortfall)
     after = count_noun(rounds.round_no, "round")
     said = f"{lacking:,} of {count_noun(wanted, 'exemplar')} are lacking after {after}"
-    rejected = [item for item in rounds.choice.rejected if lack[item.trait, item.pole]]
+    rejected = [item for item in rounds.choice.rejected if shortfall[item.trait, item.pole]]
     counts = Counter(item.reason for item in rejected if item.reason)
     if not counts:
         return f"{said}, since nothing came back; see the log for what the provider said, and start again."

@@ -71,7 +71,7 @@ def escape(text: str) -> str:
 def _write_verdict(rounds: Rounds, verdict: Verdict) -> str:
     headline, sentence = map(escape, tell_verdict(rounds, verdict))
     lines = [f"# {rounds.plan.model.handle}: {headline}", "", f"**{sentence}**"]
-    found = () if verdict.success else rounds.explain_lack() or verdict.failed
+    found = () if verdict.success else rounds.explain_shortfall() or verdict.failed
     for title, sentences in (("", found), ("Warnings:", (*verdict.warnings, *rounds.explain_review()))):
         if sentences:
             lines += ["", title, "", *(f"- {escape(item)}" for item in sentences)]

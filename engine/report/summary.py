@@ -13,7 +13,7 @@ from engine.definitions.effort import Level
 from engine.domain.model import POLES, Model, Pole, digest_text
 from engine.domain.samples import Exemplar, Row, RunStamp, make_id, make_row
 from engine.domain.votes import count_votes
-from engine.gateway.model_gateway import Asker
+from engine.gateway.model_gateway import ModelGateway
 from engine.generation.prompts import prompts_version
 from engine.llm.embedded_model import is_embedded
 from engine.llm.request import Endpoint
@@ -90,24 +90,24 @@ def measure_variety(rounds: Rounds, embedder: Embedder) -> tuple[PoleVariety, ..
 
 
 def make_sample_set(
-    rounds: Rounds, stamp: RunStamp, verdict: Verdict, asker: Asker, bill: Bill | None = None
+    rounds: Rounds, stamp: RunStamp, verdict: Verdict, gateway: ModelGateway, bill: Bill | None = None
 ) -> SampleSet:
     """The set that a run leaves: its rows and the documents beside them.
 
     Args:
         bill: None where no round was cut short.
     """
-    bill = bill or make_bill(asker.limits)
+    bill = bill or make_bill(gateway.budget)
     kept = make_kept_rows(rounds, stamp)
     rejected = make_rejected_rows(rounds, stamp, verdict)
     model = rounds.plan.model
     attached = kept if verdict.success else []
-    report = make_report_data(rounds, stamp, verdict, asker, bill, attached, rejected)
+    report = make_report_data(rounds, stamp, verdict, gateway, bill, attached, rejected)
     said = "The gate passed." if verdict.success else "The gate failed; nothing was attached."
     counts = (
         count_kept(rounds) if verdict.success else {(trait.key, pole): 0 for trait in model.traits for pole in POLES}
     )
-    card = render_card(model, stamp, attached, counts, asker.endpoint.name, expect_language(model), said)
+    card = render_card(model, stamp, attached, counts, gateway.endpoint.name, expect_language(model), said)
     documents = {
         VERDICT: json.dumps(_make_verdict_document(rounds, verdict, bill), indent=2, ensure_ascii=False) + "\n",
         REPORT: render_report(report),
@@ -126,7 +126,7 @@ def make_sample_set(
             "definition": digest_definition(model),
             "seed": rounds.plan.seed,
             "level": asdict(rounds.plan.level),
-            "endpoint": digest_text(asker.endpoint.identity),
+            "endpoint": digest_text(gateway.endpoint.identity),
             "rounds": rounds.taken,
             "planned_beside": list(model.stored_runs),
             "checked_beside": list(verdict.beside),
@@ -139,7 +139,7 @@ def make_report_data(
     rounds: Rounds,
     stamp: RunStamp,
     verdict: Verdict,
-    asker: Asker,
+    gateway: ModelGateway,
     bill: Bill,
     kept: Sequence[Row],
     rejected: Sequence[Row],
@@ -155,12 +155,12 @@ def make_report_data(
         run_id=stamp.run_id,
         synth_type=stamp.synth_type,
         effort=stamp.effort,
-        synth_model=asker.endpoint.name,
+        synth_model=gateway.endpoint.name,
         created_at=stamp.created_at,
         success=verdict.success,
-        failed=(*rounds.explain_lack(), *verdict.failed),
+        failed=(*rounds.explain_shortfall(), *verdict.failed),
         warnings=(*verdict.warnings, *rounds.explain_review()),
-        notes=list_notes(model, rounds.plan.level, asker.endpoint),
+        notes=list_notes(model, rounds.plan.level, gateway.endpoint),
         counts=tuple(
             PoleCount(trait.key, trait.name, pole, trait.label(pole), counts[trait.key, pole], rounds.plan.wanted)
             for trait in model.traits
@@ -202,7 +202,7 @@ def list_notes(model: Model, level: Level, endpoint: Endpoint) -> tuple[str, ...
 def _make_verdict_document(rounds: Rounds, verdict: Verdict, bill: Bill) -> dict[str, Any]:
     return {
         "success": verdict.success,
-        "failed": [*rounds.explain_lack(), *verdict.failed],
+        "failed": [*rounds.explain_shortfall(), *verdict.failed],
         "warnings": [*verdict.warnings, *rounds.explain_review()],
         "suites": dict(verdict.suites),
         "reasons": count_reasons(rounds.choice.rejected),
@@ -251,7 +251,7 @@ def _measure_pole(rounds: Rounds, trait: str, pole: Pole, embedder: Embedder) ->
         pole=pole,
         exemplars=measure_texts([item.text or "" for item in chosen], embedder),
         seeds=measure_texts(seeds, embedder) if seeds else None,
-        coverage=measure_coverage([item.scenario for item in chosen], rounds.plan.lists),
+        coverage=measure_coverage([item.scenario for item in chosen], rounds.plan.scenario_pool),
     )
 
 

@@ -11,9 +11,9 @@ from engine.definitions.loader import load_model
 from engine.domain.model import EFFORTS, POLES, SYNTH_TYPES, Effort, Model, Pool, SynthType
 from engine.domain.progress import Progress
 from engine.errors import UnsupportedError
-from engine.gateway.budget import Limits
-from engine.gateway.model_gateway import Asker
-from engine.gateway.rate_limit import Turnstile
+from engine.gateway.budget import RunBudget
+from engine.gateway.model_gateway import ModelGateway
+from engine.gateway.rate_limit import RateLimiter
 from engine.gateway.shared import Shared
 from engine.generation.prompts import prompts_version
 from engine.llm.client import LitellmClient
@@ -23,11 +23,11 @@ from engine.llm.redaction import DiscreetClient
 from engine.llm.request import Endpoint
 from engine.planning.held_out import choose_pool, keep_apart
 from engine.planning.plan import Plan, make_plan
-from engine.planning.scenarios import Packs, choose_lists
+from engine.planning.scenarios import Packs, choose_scenario_pool
 from engine.planning.seed_variations import check_seeds, list_unusable
-from engine.planning.topic_subjects import split_matters
+from engine.planning.topic_subjects import split_by_topic
 from engine.report.summary import RunResult
-from engine.screening.voting_judge import Jury
+from engine.screening.voting_judge import VotingJudge
 from engine.settings import SHIPPED_ROOT, Settings
 from engine.store.sample_set import REPORT, SAMPLES, read_manifest
 from engine.store.store import StoredSet, check_writable, digest_sets, list_sets, locate_set, read_attached
@@ -142,19 +142,19 @@ def check_effort(effort: str | None) -> Effort | None:
 
 def plan_job(job: Job, packs: Packs, seed: int, embedder: Embedder, proposed: Sequence[str] = ()) -> Plan:
     """The plan of a job, with the subjects that the synth model has proposed, or from the lists alone."""
-    lists = split_matters(job.model, choose_lists(job.model, packs, proposed), packs, embedder)
-    lists = keep_apart(lists, job.model, job.synth_type, packs, job.level.exemplars_per_pole)
-    return make_plan(job.model, job.synth_type, job.level, lists, seed, prompts_version())
+    scenario_pool = split_by_topic(job.model, choose_scenario_pool(job.model, packs, proposed), packs, embedder)
+    scenario_pool = keep_apart(scenario_pool, job.model, job.synth_type, packs, job.level.exemplars_per_pole)
+    return make_plan(job.model, job.synth_type, job.level, scenario_pool, seed, prompts_version())
 
 
 @asynccontextmanager
-async def open_asker(
+async def open_gateway(
     settings: Settings,
     level: Level,
     progress: Progress,
-    turnstile: Turnstile | None = None,
+    rate_limiter: RateLimiter | None = None,
     shared: Shared | None = None,
-) -> AsyncIterator[Asker]:
+) -> AsyncIterator[ModelGateway]:
     """Everything that the run asks of its synth model goes through what this yields; an embedded server ends with it.
 
     Args:
@@ -164,28 +164,28 @@ async def open_asker(
     Raises:
         ProviderError: the model cannot be had.
     """
-    limits = Limits(settings.concurrency, limit_cost(settings, level), shared.purse if shared else None)
+    budget = RunBudget(settings.concurrency, limit_cost(settings, level), shared.shared_budget if shared else None)
     if is_embedded(level.synth_model):
         async with _serve(level.synth_model, shared) as endpoint:
             # Its server does not come back by itself.
             impatient = settings.model_copy(update={"patience_seconds": EMBEDDED_PATIENCE_SECONDS})
-            async with _open([endpoint], impatient, progress, limits, shared=shared) as asker:
-                yield asker
+            async with _open([endpoint], impatient, progress, budget, shared=shared) as gateway:
+                yield gateway
     else:
         endpoints = [describe_endpoint(settings, level), *describe_fallbacks(settings)]
-        async with _open(endpoints, settings, progress, limits, turnstile, shared) as asker:
-            yield asker
+        async with _open(endpoints, settings, progress, budget, rate_limiter, shared) as gateway:
+            yield gateway
 
 
 @asynccontextmanager
-async def open_jury(
+async def open_voting_judge(
     settings: Settings,
     level: Level,
     progress: Progress,
-    limits: Limits,
-    turnstile: Turnstile | None = None,
+    budget: RunBudget,
+    rate_limiter: RateLimiter | None = None,
     shared: Shared | None = None,
-) -> AsyncIterator[Jury]:
+) -> AsyncIterator[VotingJudge]:
     """The chat judge, within the limits of the run; one that casts no vote where ``describe_judge`` has none.
 
     Raises:
@@ -193,10 +193,10 @@ async def open_jury(
     """
     endpoint = describe_judge(settings, level)
     if endpoint is None:
-        yield Jury(None, 0)
+        yield VotingJudge(None, 0)
         return
-    async with _open([endpoint], settings, progress, limits, turnstile, shared) as asker:
-        yield Jury(asker, level.judge_votes)
+    async with _open([endpoint], settings, progress, budget, rate_limiter, shared) as gateway:
+        yield VotingJudge(gateway, level.judge_votes)
 
 
 def find_finished(samples_uri: str, handle: str, synth_type: SynthType, run_id: str) -> RunResult | None:
@@ -231,23 +231,23 @@ async def _open(
     endpoints: Sequence[Endpoint],
     settings: Settings,
     progress: Progress,
-    limits: Limits,
-    turnstile: Turnstile | None = None,
+    budget: RunBudget,
+    rate_limiter: RateLimiter | None = None,
     shared: Shared | None = None,
-) -> AsyncIterator[Asker]:
+) -> AsyncIterator[ModelGateway]:
     async with AsyncExitStack() as stack:
         clients = []
         for endpoint in endpoints:
             client = LitellmClient(endpoint, settings.call_timeout_seconds)
             stack.push_async_callback(client.close)
             clients.append(DiscreetClient(client))
-        yield Asker(
+        yield ModelGateway(
             clients[0],
             settings.replies_place,
             progress,
-            limits,
+            budget,
             fallbacks=clients[1:],
-            turnstile=turnstile,
+            rate_limiter=rate_limiter,
             patience_seconds=settings.patience_seconds,
-            find_pace=shared.find_pace if shared else None,
+            find_throttle=shared.find_throttle if shared else None,
         )

@@ -2,60 +2,64 @@
 
 from engine.domain.progress import CallsPlanned, Progress
 from engine.domain.samples import Exemplar
-from engine.gateway.model_gateway import Asker
+from engine.gateway.model_gateway import ModelGateway
 from engine.generation.cells import generate_cell, propose_subjects
 from engine.planning.scenarios import load_packs
 from engine.run.job import SCENARIOS_FOLDER, Job, plan_job
 from engine.screening.in_context_judge import MIN_AUC, audition, judge_standing
 from engine.screening.screener import Screener
-from engine.screening.voting_judge import Jury
+from engine.screening.voting_judge import VotingJudge
 from engine.selection.rounds import Rounds
 from engine.system.task_groups import run_together
 from engine.text.embedding import Embedder
 
 
-async def begin_rounds(job: Job, seed: int, asker: Asker, embedder: Embedder) -> Rounds:
+async def begin_rounds(job: Job, seed: int, gateway: ModelGateway, embedder: Embedder) -> Rounds:
     """The rounds of a job, none of them begun; subjects that the synth model proposes are kept replies.
 
     Raises:
-        ProviderError, BudgetError, StoreError: as ``Asker.ask``.
+        ProviderError, BudgetError, StoreError: as ``ModelGateway.ask``.
     """
     packs = load_packs(SCENARIOS_FOLDER)
     draft = plan_job(job, packs, seed, embedder)
-    async with asker.keeping(draft.plan_id, draft.model.handle):
-        proposed = await propose_subjects(draft, asker)
+    async with gateway.keeping(draft.plan_id, draft.model.handle):
+        proposed = await propose_subjects(draft, gateway)
     plan = plan_job(job, packs, seed, embedder, proposed)
-    plain = asker.endpoint.style == "plain"
-    rounds = Rounds(plan, Screener(plan, use_lengths=not plain), asker.endpoint.draws, embedder, strict=plain)
+    plain = gateway.endpoint.style == "plain"
+    rounds = Rounds(plan, Screener(plan, use_lengths=not plain), gateway.endpoint.draws, embedder, strict=plain)
     rounds.draft_id = draft.plan_id
     return rounds
 
 
-async def walk_rounds(rounds: Rounds, asker: Asker, jury: Jury, progress: Progress, most: int | None = None) -> None:
+async def walk_rounds(
+    rounds: Rounds, gateway: ModelGateway, voting_judge: VotingJudge, progress: Progress, most: int | None = None
+) -> None:
     """Asks, screens and chooses, round by round, until the quotas are met or the rounds are spent.
 
     Args:
         most: rounds after which to stop all the same, as a run did whose money was spent.
 
     Raises:
-        ProviderError, BudgetError, StoreError: as ``Asker.ask``.
+        ProviderError, BudgetError, StoreError: as ``ModelGateway.ask``.
     """
     while rounds.taken != most and (cells := rounds.next_cells()):
-        made = await run_together(generate_cell(rounds.plan, cell, asker, rounds.language) for cell in cells)
-        rounds.take(await judge_round(rounds, [item for cell in made for item in cell], asker, jury, progress))
+        made = await run_together(generate_cell(rounds.plan, cell, gateway, rounds.language) for cell in cells)
+        rounds.take(
+            await judge_round(rounds, [item for cell in made for item in cell], gateway, voting_judge, progress)
+        )
 
 
 async def judge_round(
-    rounds: Rounds, exemplars: list[Exemplar], asker: Asker, jury: Jury, progress: Progress
+    rounds: Rounds, exemplars: list[Exemplar], gateway: ModelGateway, voting_judge: VotingJudge, progress: Progress
 ) -> list[Exemplar]:
     """A round's exemplars after the rules, the jury's votes and the judge in context, where its word is worth having.
 
     Before the first round the judge has its audition on the seeds.
     """
     plan = rounds.plan
-    screened = await jury.judge(plan, rounds.screen(exemplars), progress)
+    screened = await voting_judge.judge(plan, rounds.screen(exemplars), progress)
     if rounds.round_no == 1:
-        rounds.judge_aucs = await audition(plan.model, asker, plan.seed, progress)
+        rounds.judge_aucs = await audition(plan.model, gateway, plan.seed, progress)
     trusted = {trait for trait, auc in rounds.judge_aucs.items() if auc >= MIN_AUC}
     progress.report(CallsPlanned(sum(exemplar.stands and exemplar.trait in trusted for exemplar in screened)))
-    return await judge_standing(plan.model, screened, asker, plan.seed, trusted)
+    return await judge_standing(plan.model, screened, gateway, plan.seed, trusted)

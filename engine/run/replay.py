@@ -11,8 +11,8 @@ from engine.domain.model import digest_text
 from engine.domain.progress import LoggedProgress
 from engine.domain.samples import RunStamp
 from engine.errors import InputError, ReplayError, RequestRefusedError
-from engine.gateway.budget import Limits
-from engine.gateway.model_gateway import Asker
+from engine.gateway.budget import RunBudget
+from engine.gateway.model_gateway import ModelGateway
 from engine.llm.client import LitellmClient
 from engine.llm.embedded_model import is_embedded
 from engine.llm.endpoints import describe_endpoint, describe_judge
@@ -20,7 +20,7 @@ from engine.llm.redaction import hide_credentials
 from engine.llm.request import Endpoint, Reply, Request
 from engine.report.summary import list_versions
 from engine.run.job import Job
-from engine.screening.voting_judge import Jury
+from engine.screening.voting_judge import VotingJudge
 from engine.settings import Settings
 from engine.store.sample_set import DETACHED, MANIFEST, SAMPLES, SampleSet, render_detached, render_files, unseal
 from engine.store.store import StoredSet, find_set, read_file
@@ -108,12 +108,14 @@ def restore_stamp(manifest: Mapping[str, Any]) -> RunStamp:
     )
 
 
-def make_kept_askers(settings: Settings, level: Level) -> tuple[Asker, Jury]:
+def make_kept_gateways(settings: Settings, level: Level) -> tuple[ModelGateway, VotingJudge]:
     """Who answers from the kept replies in the place of the synth model and of the chat judge."""
-    limits = Limits(settings.concurrency)
-    asker = _make_asker(describe_endpoint(settings, level), settings, limits)
+    budget = RunBudget(settings.concurrency)
+    gateway = _make_gateway(describe_endpoint(settings, level), settings, budget)
     judge = describe_judge(settings, level)
-    return asker, Jury(_make_asker(judge, settings, limits), level.judge_votes) if judge else Jury(None, 0)
+    return gateway, VotingJudge(_make_gateway(judge, settings, budget), level.judge_votes) if judge else VotingJudge(
+        None, 0
+    )
 
 
 def check_plan(manifest: Mapping[str, Any], plan_id: str) -> None:
@@ -161,8 +163,8 @@ def compare_set(stored: StoredSet, made: SampleSet) -> Comparison:
     return Comparison(tuple(same), different, describe_changes(stored.manifest))
 
 
-def _make_asker(endpoint: Endpoint, settings: Settings, limits: Limits) -> Asker:
+def _make_gateway(endpoint: Endpoint, settings: Settings, budget: RunBudget) -> ModelGateway:
     """An embedded model is described without its server; of a hosted one the client knows whether it can think."""
     if not is_embedded(endpoint.name):
         endpoint = LitellmClient(endpoint, settings.call_timeout_seconds).endpoint
-    return Asker(KeptOnly(endpoint), settings.replies_place, LoggedProgress(), limits, attempts=1)
+    return ModelGateway(KeptOnly(endpoint), settings.replies_place, LoggedProgress(), budget, attempts=1)

@@ -12,7 +12,7 @@ from engine.domain.model import POLES, Model, Seed
 from engine.domain.progress import CallsPlanned, Progress
 from engine.domain.samples import Exemplar
 from engine.errors import RequestRefusedError, RetryableProviderError
-from engine.gateway.model_gateway import Asker
+from engine.gateway.model_gateway import ModelGateway
 from engine.generation.prompts import JUDGE_SHOTS_PER_POLE, VERDICTS, write_judge_prompt
 from engine.llm.request import Request
 from engine.quality.separation import rank_auc
@@ -34,26 +34,26 @@ MIN_AUC = 0.6
 SURE_AUC = 0.9
 
 
-async def audition(model: Model, asker: Asker, seed: int, progress: Progress) -> dict[str, float]:
+async def audition(model: Model, gateway: ModelGateway, seed: int, progress: Progress) -> dict[str, float]:
     """What the judge's word is worth, by trait: its AUC on seeds that it was not shown, each judged by the others.
 
     With as many seeds as it can be shown it has no audition: it is taken at ``SURE_AUC``. A trait is left out where
     nobody can judge: without seeds of both poles, or by a model that tells no odds.
 
     Raises:
-        ProviderError, BudgetError, StoreError: as ``Asker.ask``.
+        ProviderError, BudgetError, StoreError: as ``ModelGateway.ask``.
     """
     few = asyncio.Semaphore(IN_FLIGHT)
     aucs = {}
     for trait in model.traits:
-        if not can_judge(model, trait.key, asker):
+        if not can_judge(model, trait.key, gateway):
             continue
         seeds = [item for pole in POLES for item in model.seeds_at(trait.key, pole)]
         if not is_heard(model, trait.key):
             aucs[trait.key] = SURE_AUC
             continue
         progress.report(CallsPlanned(len(seeds)))
-        odds = await run_together(_judge_seed(model, item, asker, seed, few) for item in seeds)
+        odds = await run_together(_judge_seed(model, item, gateway, seed, few) for item in seeds)
         heard = [(value, item.pole == "positive") for value, item in zip(odds, seeds, strict=True) if value is not None]
         auc = rank_auc([value for value, _ in heard], [positive for _, positive in heard])
         aucs[trait.key] = 0.5 if auc is None else round(auc, 4)
@@ -61,16 +61,16 @@ async def audition(model: Model, asker: Asker, seed: int, progress: Progress) ->
 
 
 async def judge_standing(
-    model: Model, exemplars: Sequence[Exemplar], asker: Asker, seed: int, traits: Collection[str]
+    model: Model, exemplars: Sequence[Exemplar], gateway: ModelGateway, seed: int, traits: Collection[str]
 ) -> list[Exemplar]:
     """The exemplars, those of ``traits`` that stand with their odds.
 
     Raises:
-        ProviderError, BudgetError, StoreError: as ``Asker.ask``.
+        ProviderError, BudgetError, StoreError: as ``ModelGateway.ask``.
     """
     few = asyncio.Semaphore(IN_FLIGHT)
     return await run_together(
-        _judge(model, exemplar, asker, seed, few, exemplar.trait in traits) for exemplar in exemplars
+        _judge(model, exemplar, gateway, seed, few, exemplar.trait in traits) for exemplar in exemplars
     )
 
 
@@ -79,9 +79,9 @@ def is_heard(model: Model, trait: str) -> bool:
     return any(len(model.seeds_at(trait, pole)) < JUDGE_SHOTS_PER_POLE for pole in POLES)
 
 
-def can_judge(model: Model, trait: str, asker: Asker) -> bool:
+def can_judge(model: Model, trait: str, gateway: ModelGateway) -> bool:
     """Whether there is a judge for a trait: an endpoint that tells odds, and seeds of both poles."""
-    return asker.endpoint.style == "plain" and write_judge_prompt(model, model.trait(trait), "", 0) is not None
+    return gateway.endpoint.style == "plain" and write_judge_prompt(model, model.trait(trait), "", 0) is not None
 
 
 def make_judge_request(model: Model, trait: str, text: str, seed: int) -> Request | None:
@@ -92,20 +92,22 @@ def make_judge_request(model: Model, trait: str, text: str, seed: int) -> Reques
     return Request(prompt, max_tokens=1, temperature=0.0, logprobs=TOP_TOKENS)
 
 
-async def _judge_seed(model: Model, item: Seed, asker: Asker, seed: int, few: asyncio.Semaphore) -> float | None:
+async def _judge_seed(
+    model: Model, item: Seed, gateway: ModelGateway, seed: int, few: asyncio.Semaphore
+) -> float | None:
     """The odds of a seed by the others; None where its pole has no other, or the call fails for good."""
     others = replace(model, seeds=tuple(other for other in model.seeds if other.sha256 != item.sha256))
     request = make_judge_request(others, item.trait, item.text, seed)
     if request is None:
         return None
     try:
-        return await _ask_odds(f"audition/{item.trait}/{item.sha256}", request, asker, few)
+        return await _ask_odds(f"audition/{item.trait}/{item.sha256}", request, gateway, few)
     except (RetryableProviderError, RequestRefusedError):
         return None
 
 
 async def _judge(
-    model: Model, exemplar: Exemplar, asker: Asker, seed: int, few: asyncio.Semaphore, trusted: bool
+    model: Model, exemplar: Exemplar, gateway: ModelGateway, seed: int, few: asyncio.Semaphore, trusted: bool
 ) -> Exemplar:
     if not trusted or not exemplar.stands or exemplar.text is None or exemplar.odds is not None:
         return exemplar
@@ -114,7 +116,7 @@ async def _judge(
         return exemplar
     try:
         with about(trait=exemplar.trait, cell=exemplar.cell_id, round=exemplar.round_no):
-            odds = await _ask_odds(f"judge/{exemplar.cell_id}", request, asker, few)
+            odds = await _ask_odds(f"judge/{exemplar.cell_id}", request, gateway, few)
     except (RetryableProviderError, RequestRefusedError) as error:
         told = {"reason": "cell_failed", "trait": exemplar.trait, "cell": exemplar.cell_id}
         LOGGER.warning("The judge did not answer on %s: %s", exemplar.cell_id, error, extra=told)
@@ -122,9 +124,9 @@ async def _judge(
     return replace(exemplar, odds=odds)
 
 
-async def _ask_odds(label: str, request: Request, asker: Asker, few: asyncio.Semaphore) -> float:
+async def _ask_odds(label: str, request: Request, gateway: ModelGateway, few: asyncio.Semaphore) -> float:
     async with few:
-        reply = await asker.ask(label, request)
+        reply = await gateway.ask(label, request)
     return read_odds(reply.odds or {})
 
 

@@ -77,7 +77,7 @@ class Screener:
         trait = self._plan.model.trait(exemplar.trait)
         # A variation's length is held against its seed's, with its voice.
         has_length = self._use_lengths and exemplar.seed_sha256 is None
-        length = self._plan.lists.length(exemplar.scenario.length) if has_length else None
+        length = self._plan.scenario_pool.length(exemplar.scenario.length) if has_length else None
         marked = self._marked.get(trait.key, False)
         subject = exemplar.scenario.subject
         return Context(trait, exemplar.pole, length, subject, self._instructions, self._language, marked)

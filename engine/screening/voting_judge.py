@@ -17,7 +17,7 @@ from engine.domain.progress import CallsPlanned, Progress
 from engine.domain.samples import Exemplar
 from engine.domain.votes import Said, Vote, decide
 from engine.errors import RequestRefusedError, RetryableProviderError
-from engine.gateway.model_gateway import Asker
+from engine.gateway.model_gateway import ModelGateway
 from engine.generation.cells import strip_fence
 from engine.generation.prompts import VOTE_SCHEMA, write_vote_prompt
 from engine.llm.prices import add_costs
@@ -43,45 +43,45 @@ class _Ballot(BaseModel):
     answer: Literal["A", "B", "neither"]
 
 
-class Jury:
+class VotingJudge:
     """The judge model of a run, and how many votes it has on each text; without an asker it casts none."""
 
-    def __init__(self, asker: Asker | None, votes: int) -> None:
-        self.asker = asker
-        self.votes = votes if asker else 0
+    def __init__(self, gateway: ModelGateway | None, votes: int) -> None:
+        self.gateway = gateway
+        self.votes = votes if gateway else 0
 
     @property
     def endpoint(self) -> Endpoint | None:
         """Where it is asked; None where it casts no vote."""
-        return self.asker.endpoint if self.asker else None
+        return self.gateway.endpoint if self.gateway else None
 
     @asynccontextmanager
     async def keeping(self, plan_id: str, handle: str = "") -> AsyncIterator[None]:
-        """The votes are kept under this plan inside the block; see ``Asker.keeping``."""
-        if self.asker is None:
+        """The votes are kept under this plan inside the block; see ``ModelGateway.keeping``."""
+        if self.gateway is None:
             yield
             return
-        async with self.asker.keeping(plan_id, handle):
+        async with self.gateway.keeping(plan_id, handle):
             yield
 
     async def judge(self, plan: Plan, exemplars: Sequence[Exemplar], progress: Progress) -> list[Exemplar]:
         """The exemplars, those that stand with their votes, and with a reason where these speak against the label.
 
         Raises:
-            ProviderError, BudgetError, StoreError: as ``Asker.ask``.
+            ProviderError, BudgetError, StoreError: as ``ModelGateway.ask``.
         """
-        asker = self.asker
-        if asker is None or not self.votes:
+        gateway = self.gateway
+        if gateway is None or not self.votes:
             return list(exemplars)
         least = self.votes // 2 + 1
         progress.report(CallsPlanned(least * sum(exemplar.stands for exemplar in exemplars)))
-        return await run_together(self._judge(plan, exemplar, asker, progress) for exemplar in exemplars)
+        return await run_together(self._judge(plan, exemplar, gateway, progress) for exemplar in exemplars)
 
-    async def _judge(self, plan: Plan, exemplar: Exemplar, asker: Asker, progress: Progress) -> Exemplar:
+    async def _judge(self, plan: Plan, exemplar: Exemplar, gateway: ModelGateway, progress: Progress) -> Exemplar:
         with about(trait=exemplar.trait, cell=exemplar.cell_id, round=exemplar.round_no):
-            return await self._vote(plan, exemplar, asker, progress)
+            return await self._vote(plan, exemplar, gateway, progress)
 
-    async def _vote(self, plan: Plan, exemplar: Exemplar, asker: Asker, progress: Progress) -> Exemplar:
+    async def _vote(self, plan: Plan, exemplar: Exemplar, gateway: ModelGateway, progress: Progress) -> Exemplar:
         if not exemplar.stands or exemplar.text is None:
             return exemplar
         votes: list[Vote] = []
@@ -90,9 +90,9 @@ class Jury:
             while (outcome := decide(votes, self.votes)) is None:
                 if len(votes) > self.votes // 2:
                     progress.report(CallsPlanned(1))
-                votes.append(await _ask_vote(plan, exemplar, asker, len(votes), costs))
+                votes.append(await _ask_vote(plan, exemplar, gateway, len(votes), costs))
         except (RetryableProviderError, RequestRefusedError) as error:
-            told = {"reason": "cell_failed", "model": asker.endpoint.name, "error": type(error).__name__}
+            told = {"reason": "cell_failed", "model": gateway.endpoint.name, "error": type(error).__name__}
             LOGGER.warning("No vote came on %s: %s", exemplar.key, error, extra=told)
             detail = f"the judge did not answer: {error}"
             paid = add_costs(exemplar.cost_usd, *costs)
@@ -127,7 +127,9 @@ def read_ballot(reply: Reply, first: Pole) -> Said | None:
     return POLES[(POLES.index(first) + (answer == "B")) % 2]
 
 
-async def _ask_vote(plan: Plan, exemplar: Exemplar, asker: Asker, number: int, costs: list[float | None]) -> Vote:
+async def _ask_vote(
+    plan: Plan, exemplar: Exemplar, gateway: ModelGateway, number: int, costs: list[float | None]
+) -> Vote:
     """One vote; "invalid" where no reply is an answer. What the provider refuses is not asked for again.
 
     What each reply cost is added to ``costs``, also where a later one never comes.
@@ -137,11 +139,11 @@ async def _ask_vote(plan: Plan, exemplar: Exemplar, asker: Asker, number: int, c
         first_of_its_kind = number < SWAPPED_ONCE and attempt == 0
         temperature = 0.0 if first_of_its_kind else LATER_TEMPERATURE
         request = make_vote_request(plan, exemplar.trait, exemplar.text or "", first, temperature)
-        reply = await asker.ask(f"vote/{exemplar.key}/{number}/{attempt}", request)
+        reply = await gateway.ask(f"vote/{exemplar.key}/{number}/{attempt}", request)
         costs.append(reply.cost_usd)
         said = read_ballot(reply, first)
         if said is not None:
-            return Vote(asker.endpoint.name, said, first)
+            return Vote(gateway.endpoint.name, said, first)
         if reply.finish == REFUSED:
             break
-    return Vote(asker.endpoint.name, "invalid", first)
+    return Vote(gateway.endpoint.name, "invalid", first)

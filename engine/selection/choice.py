@@ -55,12 +55,12 @@ class Choice:
     chosen: tuple[Exemplar, ...]
     rejected: tuple[Exemplar, ...]
     paired: frozenset[str]
-    lack: Mapping[tuple[str, Pole], int]
+    shortfall: Mapping[tuple[str, Pole], int]
 
     @property
     def complete(self) -> bool:
         """Whether every quota is met."""
-        return not any(self.lack.values())
+        return not any(self.shortfall.values())
 
     def count(self, trait: str, pole: Pole) -> int:
         """How many are chosen of one trait at one pole."""
@@ -78,7 +78,7 @@ def choose_exemplars(plan: Plan, exemplars: Sequence[Exemplar], view: View | Non
     chosen: dict[str, Exemplar] = {}
     verdicts: dict[str, Reason] = dict.fromkeys(view.barred, "wrong_label")
     paired: set[str] = set()
-    lack: dict[tuple[str, Pole], int] = {}
+    shortfall: dict[tuple[str, Pole], int] = {}
     for trait in plan.model.traits:
         standing = [item for item in exemplars if item.trait == trait.key and item.stands]
         open_to = [item for item in standing if item.key not in view.barred]
@@ -88,13 +88,13 @@ def choose_exemplars(plan: Plan, exemplars: Sequence[Exemplar], view: View | Non
         chosen |= {exemplar.key: exemplar for exemplar in picked}
         paired |= _find_whole_pairs(picked)
         for pole in POLES:
-            lack[trait.key, pole] = plan.wanted - sum(exemplar.pole == pole for exemplar in picked)
+            shortfall[trait.key, pole] = plan.wanted - sum(exemplar.pole == pole for exemplar in picked)
     rejected = tuple(
         exemplar if exemplar.reason else replace(exemplar, reason=verdicts.get(exemplar.key, "surplus"))
         for exemplar in exemplars
         if exemplar.key not in chosen
     )
-    return Choice(tuple(chosen.values()), rejected, frozenset(paired), lack)
+    return Choice(tuple(chosen.values()), rejected, frozenset(paired), shortfall)
 
 
 def keep_choice(earlier: Choice, later: Choice) -> Choice:
@@ -102,7 +102,7 @@ def keep_choice(earlier: Choice, later: Choice) -> Choice:
     kept = {exemplar.key for exemplar in earlier.chosen}
     since = [*later.rejected, *(replace(exemplar, reason="surplus") for exemplar in later.chosen)]
     rejected = tuple(exemplar for exemplar in since if exemplar.key not in kept)
-    return Choice(earlier.chosen, rejected, earlier.paired, earlier.lack)
+    return Choice(earlier.chosen, rejected, earlier.paired, earlier.shortfall)
 
 
 def _choose_trait(plan: Plan, trait: str, standing: Sequence[Exemplar], view: View) -> list[Exemplar]:

@@ -54,12 +54,12 @@ class Rounds:
         """The cells of the next round; none when the quotas are met or the rounds are spent."""
         if self.round_no > self.plan.level.top_up_rounds:
             return ()
-        lack = self._find_lack()
-        if not any(lack.values()):
+        shortfall = self._find_shortfall()
+        if not any(shortfall.values()):
             return ()
         self.round_no += 1
         spent = replace(self._spent, kept=count_uses(self.plan.model, self.choice.chosen))
-        cells = plan_round(self.plan, self.round_no, lack, spent, self._draws, self._hints)
+        cells = plan_round(self.plan, self.round_no, shortfall, spent, self._draws, self._hints)
         self._spent = add_spent(self._spent, cells)
         return cells
 
@@ -87,13 +87,13 @@ class Rounds:
         """Whether the quotas are met, and what goes on only makes the set better."""
         return self.choice.complete
 
-    def _find_lack(self) -> dict[tuple[str, Pole], int]:
+    def _find_shortfall(self) -> dict[tuple[str, Pole], int]:
         """What is lacking; where nothing is, what had better be replaced, as long as the effort has rounds for that."""
         if self.round_no == 0:
-            return dict(self.plan.full_lack())
-        lack = dict(self.choice.lack)
-        if any(lack.values()) or self._replaced >= self.plan.level.replacement_rounds:
-            return lack
+            return dict(self.plan.full_shortfall())
+        shortfall = dict(self.choice.shortfall)
+        if any(shortfall.values()) or self._replaced >= self.plan.level.replacement_rounds:
+            return shortfall
         self._replaced += 1
         named = Counter(
             (exemplar.trait, pole)
@@ -101,7 +101,7 @@ class Rounds:
             if exemplar.key in self.review.named
             for pole in (POLES if self._strict else (exemplar.pole,))
         )
-        return lack | {key: self._bound_replacement(count) for key, count in named.items()}
+        return shortfall | {key: self._bound_replacement(count) for key, count in named.items()}
 
     def _bound_replacement(self, count: int) -> int:
         """What a round asks for as if it were lacking: of what is named a quarter of the quota at most.
@@ -111,12 +111,12 @@ class Rounds:
         most = math.ceil(MAX_REPLACED * self.plan.wanted)
         return math.ceil(min(count, most) / (self.round_no + 1))
 
-    def explain_lack(self) -> tuple[str, ...]:
+    def explain_shortfall(self) -> tuple[str, ...]:
         """A sentence for each trait and pole that lacks exemplars: how many, and the commonest reasons."""
         sentences = []
         for trait in self.plan.model.traits:
             for pole in POLES:
-                lacking = self.choice.lack[trait.key, pole]
+                lacking = self.choice.shortfall[trait.key, pole]
                 if lacking:
                     rejected = [item for item in self.choice.rejected if item.trait == trait.key and item.pole == pole]
                     kept = self.plan.wanted - lacking

@@ -31,10 +31,10 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled, Cancelling
 
 from engine.errors import OrchestratorError, RunInterruptedError, StoreError
-from engine.gateway.budget import Purse
+from engine.gateway.budget import Budget
 from engine.run.backfill_targets import Selection
 from engine.store.backfill_ledger import Ledger, ModelRow, read_ledger
-from flows.backfills.worker import Crew
+from flows.backfills.worker import BackfillWorker
 from flows.runs.lease import Logger
 from flows.runs.lease_holders import OVER
 
@@ -64,31 +64,31 @@ class Part:
     begun: bool = False
 
 
-class HandingOut:
+class PartDispatcher:
     """The parts of one backfill.
 
     Args:
         task_run_id: the task run that their runs hang on.
-        purse: what all models may cost together; None where nothing bounds it.
+        budget: what all models may cost together; None where nothing bounds it.
     """
 
     def __init__(
         self,
         client: PrefectClient,
         samples_uri: str,
-        crew: Crew,
+        worker: BackfillWorker,
         ledger: Ledger,
         task_run_id: UUID,
-        purse: Purse | None,
+        shared_budget: Budget | None,
         logger: Logger,
     ) -> None:
         self._client = client
         self._samples_uri = samples_uri
-        self._crew = crew
+        self._crew = worker
         self._ledger = ledger
         self._parameters: Mapping[str, Any] = {}
         self._task_run_id = task_run_id
-        self._purse = purse
+        self._shared_budget = shared_budget
         self._logger = logger
         self._waiting: deque[Part] = deque()
         # What is to be done here and not handed out again.
@@ -239,11 +239,11 @@ class HandingOut:
     def _set_aside(self, part: Part) -> bool:
         """Numbers a part and sets its money aside; False where there is none left."""
         if part.number is None:
-            if self._purse is not None:
+            if self._shared_budget is not None:
                 grant = self._choose_grant(part)
                 if grant <= 0:
                     return False
-                self._purse.set_aside(grant)
+                self._shared_budget.set_aside(grant)
                 part.grant_usd = grant
             part.number = next(self._numbers)
         return True
@@ -262,10 +262,10 @@ class HandingOut:
 
     def _choose_grant(self, part: Part) -> float:
         """The share of what is left that belongs to a part's models, among all that nobody has begun."""
-        assert self._purse is not None
+        assert self._shared_budget is not None
         waiting = len(part.handles) + sum(len(other.handles) for other in self._waiting)
-        # What is worked on here spends from the same purse, and is not known yet: it counts as one part more.
-        return self._purse.left_usd * len(part.handles) / (waiting + len(part.handles))
+        # What is worked on here spends from the same budget, and is not known yet: it counts as one part more.
+        return self._shared_budget.left_usd * len(part.handles) / (waiting + len(part.handles))
 
     async def _look(self) -> None:
         if not self._out:
@@ -321,8 +321,8 @@ class HandingOut:
         return Part(tuple(row.handle for row in left), tries)
 
     def _settle(self, part: Part, spent_usd: float) -> None:
-        if self._purse is not None and part.grant_usd is not None:
-            self._purse.settle(part.grant_usd, min(spent_usd, part.grant_usd))
+        if self._shared_budget is not None and part.grant_usd is not None:
+            self._shared_budget.settle(part.grant_usd, min(spent_usd, part.grant_usd))
         part.grant_usd = part.number = None
 
     async def _wait_for_rest(self, following: "asyncio.Task[None]") -> None:

@@ -16,18 +16,18 @@ from prefect.runtime import flow_run
 from engine.definitions.effort import Level
 from engine.domain.progress import Event, KeptCounted, LoggedProgress, Progress
 from engine.errors import InputError, ModelBusyError, SharedBudgetError
-from engine.gateway.budget import Purse
-from engine.gateway.rate_limit import Turnstile
+from engine.gateway.budget import Budget
+from engine.gateway.rate_limit import RateLimiter
 from engine.gateway.shared import Shared, share
 from engine.run.backfill_targets import Passed, Selection, pass_over
-from engine.run.job import open_asker, open_jury
+from engine.run.job import open_gateway, open_voting_judge
 from engine.settings import Settings
 from engine.system.worker_process import SideProcess, open_side_process
 from expectations.checking import warm_up
-from flows.runs.cancellation import Lookout
+from flows.runs.cancellation import CancellationWatcher
 from flows.runs.lease import Lease, Logger, hold_shared_lease
 from flows.runtime.credentials import add_keys
-from flows.runtime.rate_limiter import open_turnstile
+from flows.runtime.rate_limiter import open_rate_limiter
 from flows.runtime.resources import Models
 from flows.runtime.steps import call_plainly
 from tasks.prune_replies import drop_unused
@@ -37,7 +37,7 @@ DROP_SECONDS = 600.0
 
 
 @dataclass(slots=True)
-class Seen:
+class RunSnapshot:
     """What is seen of a run from outside while it goes on. ``kept`` and ``wanted`` are over all traits and poles.
 
     ``holds`` is whether it has its model's lease, or had it: from then on it is told by its lease when it must stop.
@@ -70,19 +70,19 @@ class Occasion:
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """One client of Prefect, one lookout, one place in the line for shared rates, the servers, the paces, the purse.
+    """One client of Prefect, one lookout, one place in the line for shared rates, the servers, the paces, the budget.
 
     ``side`` is the process beside this one that does what would hold up all runs.
     """
 
     client: SyncPrefectClient
-    lookout: Lookout
+    watcher: CancellationWatcher
     shared: Shared
-    turnstile: Turnstile
+    rate_limiter: RateLimiter
     side: SideProcess
     logger: Logger
     find_passed: Callable[[str], Passed | None]
-    seen: dict[str, Seen] = field(default_factory=dict)
+    seen: dict[str, RunSnapshot] = field(default_factory=dict)
     _keys: dict[str, Settings] = field(default_factory=dict)
     _dropping: Occasion = field(default_factory=lambda: Occasion(DROP_SECONDS))
     _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -110,23 +110,25 @@ class House:
 
 @asynccontextmanager
 async def open_house(
-    settings: Settings, selection: Selection, runs_at_once: int, purse: Purse | None, logger: Logger
+    settings: Settings, selection: Selection, runs_at_once: int, shared_budget: Budget | None, logger: Logger
 ) -> AsyncIterator[House]:
     """The house, as long as the block runs.
 
     Args:
-        purse: what all its runs may spend together; None where nothing bounds it.
+        budget: what all its runs may spend together; None where nothing bounds it.
     """
     # Each run may wait a minute for its lease in a thread, and must keep no other from giving its own back.
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(2 * runs_at_once + SPARE_THREADS))
     find_passed = partial(pass_over, settings, selection)
-    with get_client(sync_client=True) as client, Lookout(client).open() as lookout:
+    with get_client(sync_client=True) as client, CancellationWatcher(client).open() as watcher:
         async with (
             open_side_process(logger.warning, warm_up) as side,
-            open_turnstile(settings, logger, yields=True) as turnstile,
-            share(settings.concurrency * runs_at_once, settings.patience_seconds, purse, logger.warning) as shared,
+            open_rate_limiter(settings, logger, yields=True) as rate_limiter,
+            share(
+                settings.concurrency * runs_at_once, settings.patience_seconds, shared_budget, logger.warning
+            ) as shared,
         ):
-            yield House(client, lookout, shared, turnstile, side, logger, find_passed)
+            yield House(client, watcher, shared, rate_limiter, side, logger, find_passed)
 
 
 class Beside:
@@ -137,14 +139,14 @@ class Beside:
     def __init__(self, house: House) -> None:
         self.steps = call_plainly(house.side)
         self._house = house
-        self._seen = house.seen.setdefault(str(flow_run.get_id()), Seen())
+        self._seen = house.seen.setdefault(str(flow_run.get_id()), RunSnapshot())
 
     @asynccontextmanager
     async def hold_lease(self, handle: str) -> AsyncIterator[Lease]:
         """By the client and the lookout of the house."""
         house, seen = self._house, self._seen
         try:
-            async with hold_shared_lease(handle, get_run_logger(), house.client, house.lookout) as lease:
+            async with hold_shared_lease(handle, get_run_logger(), house.client, house.watcher) as lease:
                 seen.holds = True
                 # Another run, of another backfill perhaps, may have had it until now.
                 seen.passed = await asyncio.to_thread(house.pass_over, handle)
@@ -157,7 +159,7 @@ class Beside:
 
     def publish_progress(self, listener: Progress | None) -> AbstractAsyncContextManager[Progress]:
         """Into what is seen of the run from outside."""
-        return _enter(SeenProgress(self._seen, listener))
+        return _enter(SnapshotProgress(self._seen, listener))
 
     @asynccontextmanager
     async def open_models(self, settings: Settings, level: Level, progress: Progress) -> AsyncIterator[Models]:
@@ -165,23 +167,25 @@ class Beside:
         house = self._house
         settings = await house.add_keys(settings, level)
         async with (
-            open_asker(settings, level, progress, house.turnstile, house.shared) as asker,
-            open_jury(settings, level, progress, asker.limits, house.turnstile, house.shared) as jury,
+            open_gateway(settings, level, progress, house.rate_limiter, house.shared) as gateway,
+            open_voting_judge(
+                settings, level, progress, gateway.budget, house.rate_limiter, house.shared
+            ) as voting_judge,
         ):
             try:
-                yield Models(asker, jury)
+                yield Models(gateway, voting_judge)
             finally:
-                self._seen.cost_usd = asker.limits.cost_usd
+                self._seen.cost_usd = gateway.budget.cost_usd
 
     async def drop_unused(self, settings: Settings, plan_ids: Sequence[str]) -> None:
         """With those of the other runs."""
         await self._house.drop_unused(settings, plan_ids)
 
 
-class SeenProgress(LoggedProgress):
+class SnapshotProgress(LoggedProgress):
     """Logs the events, and notes what is kept."""
 
-    def __init__(self, seen: Seen, listener: Progress | None) -> None:
+    def __init__(self, seen: RunSnapshot, listener: Progress | None) -> None:
         super().__init__()
         self._listener = listener
         self._seen = seen
@@ -201,13 +205,13 @@ async def _enter(progress: Progress) -> AsyncIterator[Progress]:
     yield progress
 
 
-def make_purse(max_cost_usd: float | None, spent_usd: float) -> Purse | None:
+def make_shared_budget(max_cost_usd: float | None, spent_usd: float) -> Budget | None:
     """What a backfill may spend, of which an earlier start of the same run has spent some already."""
     if max_cost_usd is None:
         return None
-    purse = Purse(max_cost_usd, partial(_refuse, max_cost_usd))
-    purse.spend(spent_usd)
-    return purse
+    shared_budget = Budget(max_cost_usd, partial(_refuse, max_cost_usd))
+    shared_budget.spend(spent_usd)
+    return shared_budget
 
 
 def _refuse(max_cost_usd: float, bound_usd: float) -> SharedBudgetError:

@@ -26,7 +26,7 @@ from engine.report.summary import RunResult
 from engine.run.backfill_targets import Selection
 from engine.store.backfill_ledger import Ledger, ModelRow
 from flows.backfills.child_runs import Children
-from flows.backfills.resources import House, Seen
+from flows.backfills.resources import House, RunSnapshot
 
 # What is no fault of a model: the next ones would meet it too, each after having waited for as long.
 COMMON = (CredentialsError, QuotaSpentError, ProviderDownError, ModelNotFoundError, StoreError, OrchestratorError)
@@ -46,7 +46,7 @@ class _Work:
     began: float
 
 
-class Crew:
+class BackfillWorker:
     """Works in one process; ``stopped`` says why it stopped before its end, where it did."""
 
     def __init__(self, selection: Selection, ledger: Ledger, house: House, children: Children) -> None:
@@ -92,7 +92,7 @@ class Crew:
         if not at_once:
             return
         # A child that raised Abort would say nothing of its own end to Prefect, where it has not ended.
-        self._house.lookout.tell_all(
+        self._house.watcher.tell_all(
             error if isinstance(error, RunInterruptedError) else RunInterruptedError(str(error))
         )
         for work in self._working.values():
@@ -105,8 +105,8 @@ class Crew:
             seen = self._look_at(work)
             seconds = round(time.monotonic() - work.began, 1)
             self._ledger.note(handle, kept=seen.kept, wanted=seen.wanted, seconds=seconds)
-        if (purse := self._house.shared.purse) is not None:
-            self._ledger.spent_usd = purse.spent_usd
+        if (shared_budget := self._house.shared.shared_budget) is not None:
+            self._ledger.spent_usd = shared_budget.spent_usd
 
     async def _take_turns(self, waiting: Iterator[ModelRow]) -> None:
         for row in waiting:
@@ -149,7 +149,7 @@ class Crew:
         return passed is not None
 
     def _note_outcome(self, handle: str, work: _Work, outcome: object) -> None:
-        seen = self._house.seen.pop(str(work.run.id), Seen())
+        seen = self._house.seen.pop(str(work.run.id), RunSnapshot())
         changes: dict[str, Any] = {
             "kept": seen.kept,
             "wanted": seen.wanted,
@@ -183,8 +183,8 @@ class Crew:
             if self._common >= MOST_COMMON:
                 self.stop(outcome, at_once=False)
 
-    def _look_at(self, work: _Work) -> Seen:
-        return self._house.seen.get(str(work.run.id), Seen())
+    def _look_at(self, work: _Work) -> RunSnapshot:
+        return self._house.seen.get(str(work.run.id), RunSnapshot())
 
 
 def _find_first(group: BaseExceptionGroup[BaseException]) -> BaseException:
@@ -197,7 +197,7 @@ def _find_first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     return next((error for error in errors if isinstance(error, TerminationSignal)), errors[0])
 
 
-def _read_state(state: State[Any], seen: Seen) -> dict[str, Any]:
+def _read_state(state: State[Any], seen: RunSnapshot) -> dict[str, Any]:
     note = state.message or ""
     if seen.passed is not None:
         return {"state": "skipped", "note": seen.passed.reason}

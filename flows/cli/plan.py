@@ -76,7 +76,7 @@ def _show_plan(console: Console, preview: Preview) -> None:
 
 
 def _show_scenarios(console: Console, preview: Preview) -> None:
-    lists = preview.plan.lists
+    lists = preview.plan.scenario_pool
     _head(console, "Subjects and scenarios")
     if preview.proposed_by:
         console.print(

@@ -13,7 +13,7 @@ from engine.run.replay import (
     check_plan,
     compare_set,
     find_replayable,
-    make_kept_askers,
+    make_kept_gateways,
     restore_job,
     restore_stamp,
 )
@@ -46,22 +46,22 @@ async def make_again(settings: Settings, stored: StoredSet) -> SampleSet:
     stamp, inputs = restore_stamp(manifest), manifest["inputs"]
     job = load_job(settings, stamp.handle, stamp.synth_type, stamp.effort, dry=True, runs=inputs["planned_beside"])
     job = restore_job(job, manifest)
-    asker, jury = make_kept_askers(settings, job.level)
-    check_endpoint(manifest, asker.endpoint)
+    gateway, voting_judge = make_kept_gateways(settings, job.level)
+    check_endpoint(manifest, gateway.endpoint)
     embedder = SentenceEncoder()
     try:
-        rounds = await begin_rounds(job, inputs["seed"], asker, embedder)
+        rounds = await begin_rounds(job, inputs["seed"], gateway, embedder)
     except ProviderError:
         # Subjects are proposed for a definition: those of another one are not kept.
         check_plan(manifest, plan_job(job, load_packs(SCENARIOS_FOLDER), inputs["seed"], embedder).plan_id)
         raise
     check_plan(manifest, rounds.plan.plan_id)
     place = rounds.plan.plan_id, rounds.plan.model.handle
-    async with asker.keeping(*place), jury.keeping(*place):
-        await walk_rounds(rounds, asker, jury, LoggedProgress(), inputs["rounds"])
+    async with gateway.keeping(*place), voting_judge.keeping(*place):
+        await walk_rounds(rounds, gateway, voting_judge, LoggedProgress(), inputs["rounds"])
     model = read_pools(settings.locate(settings.samples_uri), rounds.plan.model, inputs["checked_beside"])
-    bill = restore_bill(asker.limits, manifest)
-    return make_sample_set(rounds, stamp, prepare_gate(rounds, stamp, model)(), asker, bill)
+    bill = restore_bill(gateway.budget, manifest)
+    return make_sample_set(rounds, stamp, prepare_gate(rounds, stamp, model)(), gateway, bill)
 
 
 def describe_comparison(run_id: str, comparison: Comparison) -> str:

@@ -25,7 +25,7 @@ Tell = Callable[[BaseException], object]
 Explain = Callable[[State | None], BaseException | None]
 
 
-class Lookout:
+class CancellationWatcher:
     """Asks for all watched runs at once, in a thread of its own: a step may compute for a minute."""
 
     def __init__(self, client: SyncPrefectClient) -> None:
@@ -52,7 +52,7 @@ class Lookout:
             self._tell(run_id, error)
 
     @contextmanager
-    def open(self) -> Iterator["Lookout"]:
+    def open(self) -> Iterator["CancellationWatcher"]:
         """The lookout, which looks inside the block."""
         # The thread's own context, entered once: to make Prefect's settings anew takes 20 ms of the processor.
         thread = threading.Thread(target=contextvars.copy_context().run, args=(self._run,), daemon=True, name="lookout")

@@ -22,9 +22,9 @@ from prefect.exceptions import Abort
 from prefect.runtime import flow_run
 
 from engine.errors import ModelBusyError, RunInterruptedError
-from flows.runs.cancellation import Lookout, explain_end
+from flows.runs.cancellation import CancellationWatcher, explain_end
 from flows.runs.labels import NO_MARK, Mark, name_process, name_tag
-from flows.runs.lease_holders import Holder, bury, list_dead_holders, list_holders
+from flows.runs.lease_holders import Holder, list_dead_holders, list_holders, mark_crashed
 from flows.runs.slot import Slot
 
 Logger = logging.Logger | logging.LoggerAdapter[logging.Logger]
@@ -46,20 +46,20 @@ async def hold_lease(handle: str, logger: Logger) -> AsyncIterator["Lease"]:
         RunInterruptedError: this run is being cancelled.
         Abort: this run is over already by what Prefect says, so its process has nothing more to say.
     """
-    with get_client(sync_client=True) as client, Lookout(client).open() as lookout:
-        async with hold_shared_lease(handle, logger, client, lookout) as lease:
+    with get_client(sync_client=True) as client, CancellationWatcher(client).open() as watcher:
+        async with hold_shared_lease(handle, logger, client, watcher) as lease:
             yield lease
 
 
 @asynccontextmanager
 async def hold_shared_lease(
-    handle: str, logger: Logger, client: SyncPrefectClient, lookout: Lookout
+    handle: str, logger: Logger, client: SyncPrefectClient, watcher: CancellationWatcher
 ) -> AsyncIterator["Lease"]:
     """As ``hold_lease``, by a client and a lookout that other runs of this process use too."""
     lease = Lease(client, handle, UUID(str(flow_run.get_id())), logger)
     try:
         await asyncio.to_thread(lease.acquire, flow_run.get_tags())
-        with lease.renewing(lookout):
+        with lease.renewing(watcher):
             yield lease
     finally:
         lease.give_up()
@@ -118,7 +118,7 @@ class Lease:
         self._is_past_stopping = True
 
     @contextmanager
-    def renewing(self, lookout: Lookout) -> Iterator[None]:
+    def renewing(self, watcher: CancellationWatcher) -> Iterator[None]:
         """Renews the lease in a thread of its own: a step that computes for a minute must not lose it.
 
         Where it is lost, or the run was ended by somebody, the block is cancelled and raises what ``confirm`` would:
@@ -142,7 +142,7 @@ class Lease:
         self._renewal = threading.Thread(target=context.run, args=(self._renew, tell), daemon=True)
         self._renewal.start()
         try:
-            with lookout.watching(self._run_id, tell):
+            with watcher.watching(self._run_id, tell):
                 yield
         except asyncio.CancelledError:
             if self._lost is None:
@@ -198,7 +198,7 @@ class Lease:
             if dead:
                 for gone in dead:
                     self._logger.warning("The process of %s is gone: its lease of %s is free", gone, self._handle)
-                    bury(self._client, gone, self._run_id)
+                    mark_crashed(self._client, gone, self._run_id)
                 return self._enter()
             if holder is not None and holder.gone is False:
                 raise self._explain(holder)

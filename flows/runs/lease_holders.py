@@ -51,7 +51,7 @@ def list_dead_holders(client: SyncPrefectClient, handle: str) -> list[Holder]:
     return [holder for holder in _list_marked(client, handle, OVER, OVER_LOOKED_AT) if holder.gone]
 
 
-def bury(client: SyncPrefectClient, holder: Holder, successor: UUID) -> None:
+def mark_crashed(client: SyncPrefectClient, holder: Holder, successor: UUID) -> None:
     """Frees the lease of a process that is gone; its run, where it is not over, has crashed."""
     free_lease(client, holder.run_id, holder.mark)
     if not holder.over and holder.run_id != successor:

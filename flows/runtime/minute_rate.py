@@ -75,7 +75,7 @@ class Rate:
         return math.ceil(round(room / self.grain - self.saved, 6))
 
 
-class Bucket:
+class MinuteRate:
     """One rate as one process sees it: the limit is made, and set to this run's rate, when it is first looked at.
 
     Raises:

@@ -15,10 +15,10 @@ from prefect.exceptions import PrefectException
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from engine.errors import DefinitionError, ExemplarsError, OrchestratorError, Problem
-from engine.gateway.rate_limit import OpenTurnstile, Turnstile
+from engine.gateway.rate_limit import NoRateLimit, RateLimiter
 from engine.settings import Settings
 from flows.runs.lease import Logger
-from flows.runtime.minute_rate import MOST_AT_ONCE, SLACK_SECONDS, Bucket, Rate
+from flows.runtime.minute_rate import MOST_AT_ONCE, SLACK_SECONDS, MinuteRate, Rate
 
 REQUESTS, TOKENS = "exemplars:requests-per-minute", "exemplars:tokens-per-minute"
 REQUEST_GRAIN, TOKEN_GRAIN = 1000, 100
@@ -39,7 +39,7 @@ BUSY_STATUSES = frozenset({408, 429, 502, 503})
 
 
 @asynccontextmanager
-async def open_turnstile(settings: Settings, logger: Logger, yields: bool = False) -> AsyncIterator[Turnstile]:
+async def open_rate_limiter(settings: Settings, logger: Logger, yields: bool = False) -> AsyncIterator[RateLimiter]:
     """The turnstile for what a run asks of hosted models; it lets everybody in where no limit is set.
 
     Args:
@@ -47,17 +47,17 @@ async def open_turnstile(settings: Settings, logger: Logger, yields: bool = Fals
     """
     rates = list_rates(settings)
     if not rates:
-        yield OpenTurnstile()
+        yield NoRateLimit()
         return
     at_once = {"response": [_raise_at_once]}
     async with get_client(httpx_settings={"timeout": ASK_SECONDS, "event_hooks": at_once}) as client:
-        buckets = {rate.name: Bucket(client, rate, logger) for rate in rates}
+        buckets = {rate.name: MinuteRate(client, rate, logger) for rate in rates}
         patience_seconds = settings.patience_seconds
-        turnstile = PrefectTurnstile(buckets.get(REQUESTS), buckets.get(TOKENS), patience_seconds, logger, yields)
+        rate_limiter = PrefectRateLimiter(buckets.get(REQUESTS), buckets.get(TOKENS), patience_seconds, logger, yields)
         try:
-            yield turnstile
+            yield rate_limiter
         finally:
-            await turnstile.close()
+            await rate_limiter.close()
 
 
 def list_rates(settings: Settings) -> list[Rate]:
@@ -84,7 +84,7 @@ class _LateError(Exception):
     """Permits came so late that they may not be used any more."""
 
 
-class PrefectTurnstile:
+class PrefectRateLimiter:
     """The callers of one process, first come, first served; its methods belong to one event loop.
 
     Whoever ``yields`` takes nothing of the first half of what may gather. Others, who look as often, take all that is
@@ -93,8 +93,8 @@ class PrefectTurnstile:
 
     def __init__(
         self,
-        requests: Bucket | None,
-        tokens: Bucket | None,
+        requests: MinuteRate | None,
+        tokens: MinuteRate | None,
         patience_seconds: float,
         logger: Logger,
         yields: bool = False,
@@ -112,7 +112,7 @@ class PrefectTurnstile:
         self._failures = 0
 
     async def enter(self, tokens: int) -> None:
-        """As ``Turnstile.enter``; whoever is cancelled while it waits leaves its place to the next.
+        """As ``RateLimiter.enter``; whoever is cancelled while it waits leaves its place to the next.
 
         Raises:
             DefinitionError: the call needs more tokens than may be let in at once.
@@ -130,7 +130,7 @@ class PrefectTurnstile:
             raise
 
     async def give_back(self, tokens: int) -> None:
-        """As ``Turnstile.give_back``; they are sent to Prefect together with others'."""
+        """As ``RateLimiter.give_back``; they are sent to Prefect together with others'."""
         if self._tokens is not None and tokens > 0:
             self._unused_tokens += tokens
             self._ask()

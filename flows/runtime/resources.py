@@ -10,14 +10,14 @@ from prefect import get_run_logger
 
 from engine.definitions.effort import Level
 from engine.domain.progress import Progress
-from engine.gateway.model_gateway import Asker
-from engine.run.job import open_asker, open_jury
-from engine.screening.voting_judge import Jury
+from engine.gateway.model_gateway import ModelGateway
+from engine.run.job import open_gateway, open_voting_judge
+from engine.screening.voting_judge import VotingJudge
 from engine.settings import Settings
 from flows.runs.lease import Lease, hold_lease
 from flows.runtime.credentials import add_keys
 from flows.runtime.progress_artifact import publish_progress
-from flows.runtime.rate_limiter import open_turnstile
+from flows.runtime.rate_limiter import open_rate_limiter
 from flows.runtime.steps import TASKS, Steps
 from tasks.prune_replies import drop_unused
 
@@ -26,8 +26,8 @@ from tasks.prune_replies import drop_unused
 class Models:
     """The models that a run asks, open."""
 
-    asker: Asker
-    jury: Jury
+    gateway: ModelGateway
+    voting_judge: VotingJudge
 
 
 class Surroundings(Protocol):
@@ -77,11 +77,11 @@ class Alone:
         logger = get_run_logger()
         settings = await add_keys(settings, level, logger)
         async with (
-            open_turnstile(settings, logger) as turnstile,
-            open_asker(settings, level, progress, turnstile) as asker,
-            open_jury(settings, level, progress, asker.limits, turnstile) as jury,
+            open_rate_limiter(settings, logger) as rate_limiter,
+            open_gateway(settings, level, progress, rate_limiter) as gateway,
+            open_voting_judge(settings, level, progress, gateway.budget, rate_limiter) as voting_judge,
         ):
-            yield Models(asker, jury)
+            yield Models(gateway, voting_judge)
 
     async def drop_unused(self, settings: Settings, plan_ids: Sequence[str]) -> None:
         """Each time."""

@@ -10,12 +10,12 @@ from functools import partial
 
 from engine.domain.progress import Progress
 from engine.domain.samples import Exemplar, RunStamp
-from engine.gateway.model_gateway import Asker
+from engine.gateway.model_gateway import ModelGateway
 from engine.planning.plan import Cell
 from engine.quality.verdict import Verdict
 from engine.report.costs import Bill
 from engine.run.job import Job
-from engine.screening.voting_judge import Jury
+from engine.screening.voting_judge import VotingJudge
 from engine.selection.choice import Choice
 from engine.selection.rounds import Rounds
 from engine.settings import Settings
@@ -35,11 +35,11 @@ class Steps:
     """What a run calls, step by step."""
 
     load: Callable[[Settings, str, str, str | None], Job]
-    plan: Callable[[Settings, Job, Asker, Jury], Awaitable[Rounds]]
-    generate: Callable[[Rounds, Sequence[Cell], Asker], Awaitable[list[Exemplar]]]
-    screen: Callable[[Rounds, Sequence[Exemplar], Asker, Jury, Progress], Awaitable[Choice]]
+    plan: Callable[[Settings, Job, ModelGateway, VotingJudge], Awaitable[Rounds]]
+    generate: Callable[[Rounds, Sequence[Cell], ModelGateway], Awaitable[list[Exemplar]]]
+    screen: Callable[[Rounds, Sequence[Exemplar], ModelGateway, VotingJudge, Progress], Awaitable[Choice]]
     check: Callable[[Settings, Rounds, RunStamp], Awaitable[Verdict]]
-    write: Callable[[Settings, Rounds, RunStamp, Verdict, Asker, Bill], StoredSet]
+    write: Callable[[Settings, Rounds, RunStamp, Verdict, ModelGateway, Bill], StoredSet]
 
 
 TASKS = Steps(load, plan, generate, screen, check, write)

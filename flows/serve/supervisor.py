@@ -71,9 +71,9 @@ class House:
                     del due[place]
                     self.running[place] = start_part(started.part, self.mark, self.logs)
                 elif place not in due and started.has_died:
-                    due[place] = time.monotonic() + self.bury(started)
+                    due[place] = time.monotonic() + self.mark_crashed(started)
 
-    def bury(self, started: Started) -> float:
+    def mark_crashed(self, started: Started) -> float:
         """Clears away a part that died, says why, and returns how many seconds its next start waits."""
         now, name = time.monotonic(), started.part.name
         self.deaths = [death for death in self.deaths if now - death[0] < WITHIN_SECONDS] + [(now, name)]

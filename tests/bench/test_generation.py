@@ -98,7 +98,9 @@ def test_time_of_generation_over_the_ideal(tmp_path: Path, site: Site, latency_s
 def test_cost_of_a_call_at_the_provider(tmp_path: Path) -> None:
     """What is measured shares the cores with the provider: it had better be light."""
     plan = make_test_plan(make_model(make_trait("clarity")), make_level(CALLS, over_generation=1.0))
-    requests = [make_chat_request(plan, cell, "English") for cell in plan_round(plan, 1, plan.full_lack(), Spent({}))]
+    requests = [
+        make_chat_request(plan, cell, "English") for cell in plan_round(plan, 1, plan.full_shortfall(), Spent({}))
+    ]
     with serve_chaos(tmp_path, Script(latency_seconds=0.2)) as provider:
         url = f"{provider.url}/chat/completions"
         sent = [write_request("POST", url, make_body(request.prompt)) for request in requests]

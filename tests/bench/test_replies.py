@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from engine.llm.request import Reply
-from engine.replies.replies import KeptReplies
+from engine.replies.replies import ReplyStore
 from engine.replies.writer import GroupWriter
 from engine.settings import RepliesPlace
 
@@ -112,13 +112,13 @@ def sqlite_one_by_one(synchronous: str) -> Way:
 
 @contextmanager
 def sqlite_by_groups(folder: Path) -> Iterator[Keep]:
-    with KeptReplies(RepliesPlace(str(folder)), "plan") as kept:
+    with ReplyStore(RepliesPlace(str(folder)), "plan") as kept:
         yield kept.keep
 
 
 @contextmanager
 def sqlite_by_groups_with_notes(folder: Path) -> Iterator[Keep]:
-    with KeptReplies(RepliesPlace(str(folder)), "plan") as kept:
+    with ReplyStore(RepliesPlace(str(folder)), "plan") as kept:
 
         async def keep(key: str, reply: Reply) -> None:
             await kept.keep(key, reply, await kept.begin(0.001))

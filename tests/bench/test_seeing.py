@@ -15,8 +15,8 @@ from fakes.collector import serve_collector
 
 from engine.domain.progress import Event, Tried
 from engine.errors import RateLimitedError
-from engine.gateway.budget import Limits
-from engine.gateway.model_gateway import Asker
+from engine.gateway.budget import RunBudget
+from engine.gateway.model_gateway import ModelGateway
 from engine.llm.request import Prompt, Reply, Request
 from engine.settings import CollectorSettings, RepliesPlace
 from engine.system.log_context import about
@@ -54,13 +54,13 @@ def measure(work: Callable[[], object], times: int = 20_000) -> float:
 
 async def ask_all(folder: Path, take: Callable[[Event], None]) -> float:
     """CPU microseconds a call of an asker whose model answers at once, all it does itself included."""
-    asker = Asker(FakeClient(lambda _: REPLY), RepliesPlace(str(folder)), Listener(take), Limits(32))
-    async with asker.keeping("plan"):
+    gateway = ModelGateway(FakeClient(lambda _: REPLY), RepliesPlace(str(folder)), Listener(take), RunBudget(32))
+    async with gateway.keeping("plan"):
         begun = time.process_time()
         async with asyncio.TaskGroup() as group:
             for number in range(CALLS):
                 request = Request(Prompt(f"Write {number}."), 100, 0.8)
-                group.create_task(asker.ask(f"clarity/{number}/positive/0", request))
+                group.create_task(gateway.ask(f"clarity/{number}/positive/0", request))
     return (time.process_time() - begun) / CALLS * 1e6
 
 

@@ -19,13 +19,13 @@ from fakes.client import FakeClient, HeardProgress
 from fakes.s3 import BUCKET, S3, serve_s3
 
 import engine.replies.uploader
-from engine.gateway.budget import Limits
-from engine.gateway.model_gateway import Asker
+from engine.gateway.budget import RunBudget
+from engine.gateway.model_gateway import ModelGateway
 from engine.llm.prices import FREE, Price
 from engine.llm.request import Endpoint, Prompt, Reply, Request
 from engine.replies.admin import count_kept
 from engine.replies.remote_plan import PlanStore
-from engine.replies.replies import KeptReplies
+from engine.replies.replies import ReplyStore
 from engine.replies.segments import read_count
 from engine.settings import RepliesPlace
 
@@ -67,12 +67,12 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3]:
 
 
 async def ask_all(place: RepliesPlace, endpoint: Endpoint, plan_id: str = "plan", count: int = CALLS) -> None:
-    asker = Asker(
-        SlowClient(lambda _: Reply("", "stop"), endpoint), place, HeardProgress(), Limits(CONCURRENCY, 1000.0)
+    gateway = ModelGateway(
+        SlowClient(lambda _: Reply("", "stop"), endpoint), place, HeardProgress(), RunBudget(CONCURRENCY, 1000.0)
     )
-    async with asker.keeping(plan_id, "u22a8.toolshed"):
+    async with gateway.keeping(plan_id, "u22a8.toolshed"):
         requests = (Request(Prompt(f"Write text {number}."), 100, 0.8) for number in range(count))
-        await asyncio.gather(*(asker.ask(str(number), request) for number, request in enumerate(requests)))
+        await asyncio.gather(*(gateway.ask(str(number), request) for number, request in enumerate(requests)))
 
 
 def measure(place: RepliesPlace, endpoint: Endpoint, s3: S3) -> Measured:
@@ -143,12 +143,12 @@ def test_opening_and_closing_many_plans(tmp_path: Path, s3: S3) -> None:
         place = RepliesPlace(str(tmp_path / name), uri)
         began = time.perf_counter()
         for number in range(MODELS):
-            with KeptReplies(place, f"plan-{number}", "u22a8.toolshed") as kept:
+            with ReplyStore(place, f"plan-{number}", "u22a8.toolshed") as kept:
                 asyncio.run(kept.keep("key", make_reply(number)))
         seconds[name] = time.perf_counter() - began
         again = time.perf_counter()
         for number in range(MODELS):
-            KeptReplies(place, f"plan-{number}").close()
+            ReplyStore(place, f"plan-{number}").close()
         seconds[f"{name}, again"] = time.perf_counter() - again
     print(
         "\nopened and closed, ms: " + ", ".join(f"{name} {1e3 * item / MODELS:.1f}" for name, item in seconds.items())

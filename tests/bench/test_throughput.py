@@ -18,12 +18,12 @@ from fakes.word_vectors import WordVectors
 
 from engine.domain.model import POLES
 from engine.domain.samples import SAMPLE_SCHEMA, Exemplar, make_sample_table
-from engine.gateway.budget import Limits
-from engine.gateway.model_gateway import Asker
+from engine.gateway.budget import RunBudget
+from engine.gateway.model_gateway import ModelGateway
 from engine.generation.cells import generate_cell
 from engine.llm.request import Reply, Request
 from engine.planning.plan import Cell
-from engine.planning.scenarios import choose_lists, load_packs
+from engine.planning.scenarios import choose_scenario_pool, load_packs
 from engine.quality.diversity import PoleVariety
 from engine.quality.verdict import Verdict
 from engine.report.summary import make_kept_rows, make_sample_set, make_whole_frame, measure_variety
@@ -116,29 +116,29 @@ def make_answer() -> Answer:
 def make_rounds() -> Rounds:
     """The rounds of a model of two traits with the committed lists of subjects, and a tenth more cells than wanted."""
     model = make_model(*(make_trait(trait, name=trait.title()) for trait in TRAITS))
-    lists = choose_lists(model, load_packs(PROJECT_ROOT / "data" / "scenarios"))
-    plan = make_test_plan(model, make_level(WANTED, over_generation=1.1), lists)
+    scenario_pool = choose_scenario_pool(model, load_packs(PROJECT_ROOT / "data" / "scenarios"))
+    plan = make_test_plan(model, make_level(WANTED, over_generation=1.1), scenario_pool)
     return Rounds(plan, Screener(plan, use_lengths=False), 1, WordVectors(), strict=False)
 
 
-async def generate_all(rounds: Rounds, cells: Sequence[Cell], asker: Asker) -> list[Exemplar]:
+async def generate_all(rounds: Rounds, cells: Sequence[Cell], gateway: ModelGateway) -> list[Exemplar]:
     async with asyncio.TaskGroup() as group:
-        made = [group.create_task(generate_cell(rounds.plan, cell, asker, rounds.language)) for cell in cells]
+        made = [group.create_task(generate_cell(rounds.plan, cell, gateway, rounds.language)) for cell in cells]
     return [exemplar for cell in made for exemplar in cell.result()]
 
 
 async def test_ten_thousand_exemplars_from_replies_to_a_committed_set(tmp_path: Path) -> None:
     table = Table()
     client = FakeClient(make_answer())
-    asker = Asker(client, RepliesPlace(str(tmp_path / "cache")), HeardProgress(), Limits(CONCURRENCY))
+    gateway = ModelGateway(client, RepliesPlace(str(tmp_path / "cache")), HeardProgress(), RunBudget(CONCURRENCY))
     with table.measure("plan"):
         rounds = make_rounds()
         cells = rounds.next_cells()
-    async with asker.keeping(rounds.plan.plan_id):
+    async with gateway.keeping(rounds.plan.plan_id):
         with table.measure("generate"):
-            exemplars = await generate_all(rounds, cells, asker)
+            exemplars = await generate_all(rounds, cells, gateway)
         with table.measure("generate, kept"):
-            again = await generate_all(rounds, cells, asker)
+            again = await generate_all(rounds, cells, gateway)
     with table.measure("screen"):
         screened = rounds.screen(exemplars)
     with table.measure("choose"):
@@ -151,12 +151,12 @@ async def test_ten_thousand_exemplars_from_replies_to_a_committed_set(tmp_path: 
     with table.measure("gate"):
         verdict = check(rounds, variety)
     with table.measure("render"):
-        sample_set = make_sample_set(rounds, stamp, verdict, asker)
+        sample_set = make_sample_set(rounds, stamp, verdict, gateway)
     with table.measure("write"):
         stored = write_set(str(tmp_path / "samples"), sample_set)
     print(table.show())
 
-    assert len(cells) == len(exemplars) == len(screened) == len(client.requests) == asker.limits.calls
+    assert len(cells) == len(exemplars) == len(screened) == len(client.requests) == gateway.budget.calls
     assert exemplars == again
     assert CONCURRENCY == client.most_in_flight
     assert choice.complete

@@ -16,7 +16,7 @@ from chaos.ledger import Entry
 from fakes.workspace import TRAITS, Workspace, count_poles, read_kept, read_manifest, read_rejected
 
 from engine.domain.model import POLES
-from engine.replies.replies import KeptReplies
+from engine.replies.replies import ReplyStore
 from engine.settings import RepliesPlace
 from engine.store.sample_set import SAMPLES
 
@@ -97,7 +97,7 @@ def read_record(workspace: Workspace) -> tuple[int, float]:
     """The calls that were lost, and what all calls cost at most, as the kept replies have it."""
     calls, costs = 0, []
     for path in _list_plans(workspace):
-        with KeptReplies(RepliesPlace(str(path.parents[1])), path.parent.name) as kept:
+        with ReplyStore(RepliesPlace(str(path.parents[1])), path.parent.name) as kept:
             calls += kept.lost.calls
             costs += [kept.kept_usd, kept.lost.bound_usd]
     return calls, math.fsum(costs)

@@ -16,7 +16,7 @@ from fakes.workspace import TRAITS, Workspace, make_workspace
 
 from engine.domain.model import POLES
 from engine.llm.request import Reply
-from engine.replies.replies import KeptReplies
+from engine.replies.replies import ReplyStore
 from engine.settings import RepliesPlace
 from engine.store.sample_set import MANIFEST, REJECTED, SAMPLES
 
@@ -61,7 +61,7 @@ def keep(workspace: Workspace, numbers: range, lost: int = 0) -> None:
     """Keeps the replies of calls; so many others have begun and are never heard of again."""
 
     async def write() -> None:
-        with KeptReplies(RepliesPlace(str(workspace.folder / "cache")), "plan") as kept:
+        with ReplyStore(RepliesPlace(str(workspace.folder / "cache")), "plan") as kept:
             for number in numbers:
                 await kept.keep(f"key {number}", Reply(f"text {number}", "stop", cost_usd=0.001))
             for _ in range(lost):

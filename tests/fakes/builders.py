@@ -6,13 +6,13 @@ from engine.definitions.effort import Level
 from engine.domain.model import Brief, Model, Pole, Seed, Trait
 from engine.domain.samples import Exemplar, Reason, RunStamp, Scenario
 from engine.planning.plan import Cell, Plan, make_plan
-from engine.planning.scenarios import Length, Lists
+from engine.planning.scenarios import Length, ScenarioPool
 
 SUBJECTS = ("rotating a key", "moving a database", "sharing a folder", "closing a ticket", "renewing a domain")
 AUDIENCES = ("a new colleague", "an administrator")
 FORMS = ("a note", "a paragraph of a guide")
 LENGTHS = (Length(name="one sentence", min_words=8, max_words=25), Length(name="two", min_words=14, max_words=40))
-LISTS = Lists("everyday", (SUBJECTS,), AUDIENCES, FORMS, LENGTHS)
+SCENARIO_POOL = ScenarioPool("everyday", (SUBJECTS,), AUDIENCES, FORMS, LENGTHS)
 
 POSITIVE_SEEDS = (
     "Each page stays in the cache for ten minutes, and then the server builds it again.",
@@ -62,9 +62,11 @@ def make_level(wanted: int = 4, **fields: object) -> Level:
     return Level(exemplars_per_pole=wanted, **(given | fields))  # type: ignore[arg-type]
 
 
-def make_test_plan(model: Model | None = None, level: Level | None = None, lists: Lists = LISTS, seed: int = 0) -> Plan:
+def make_test_plan(
+    model: Model | None = None, level: Level | None = None, scenario_pool: ScenarioPool = SCENARIO_POOL, seed: int = 0
+) -> Plan:
     """A plan of a small model."""
-    return make_plan(model or make_model(), "from_traits", level or make_level(), lists, seed, "prompts-1")
+    return make_plan(model or make_model(), "from_traits", level or make_level(), scenario_pool, seed, "prompts-1")
 
 
 def make_cell(pole: Pole = "positive", index: int = 0, trait: str = "clarity", draw: int = 0, order: int = 0) -> Cell:

@@ -12,9 +12,9 @@ import resource
 import sys
 import time
 
-from engine.gateway.rate_limit import Turnstile
+from engine.gateway.rate_limit import RateLimiter
 from engine.settings import read_settings
-from flows.runtime.rate_limiter import open_turnstile
+from flows.runtime.rate_limiter import open_rate_limiter
 
 
 class Counter(logging.Handler):
@@ -26,19 +26,21 @@ class Counter(logging.Handler):
         self.count += record.name == "httpx"
 
 
-async def call(turnstile: Turnstile, told: argparse.Namespace, end: float) -> None:
+async def call(rate_limiter: RateLimiter, told: argparse.Namespace, end: float) -> None:
     source = random.Random()
     while time.time() < end:
-        await turnstile.enter(told.reserved)
+        await rate_limiter.enter(told.reserved)
         used = source.randint(told.used // 2, told.used)
         print(f"{time.time():.4f} {used}", flush=True)
         await asyncio.sleep(told.call_seconds * source.uniform(0.5, 1.5))
-        await turnstile.give_back(told.reserved - used)
+        await rate_limiter.give_back(told.reserved - used)
 
 
 async def call_all(told: argparse.Namespace) -> None:
-    async with open_turnstile(read_settings(), logging.getLogger("callers")) as turnstile:
-        calling = [asyncio.create_task(call(turnstile, told, time.time() + told.seconds)) for _ in range(told.callers)]
+    async with open_rate_limiter(read_settings(), logging.getLogger("callers")) as rate_limiter:
+        calling = [
+            asyncio.create_task(call(rate_limiter, told, time.time() + told.seconds)) for _ in range(told.callers)
+        ]
         # A call that fails ends the program; all others are stopped when the time is up.
         ended, waiting = await asyncio.wait(calling, timeout=told.seconds, return_when=asyncio.FIRST_EXCEPTION)
         for task in waiting:

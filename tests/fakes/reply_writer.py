@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from engine.llm.request import Reply
-from engine.replies.replies import KeptReplies
+from engine.replies.replies import ReplyStore
 from engine.settings import RepliesPlace
 
 PLAN = "plan-1"
@@ -62,7 +62,7 @@ def read_kept(said: str) -> dict[str, str]:
     return dict(line.split()[1:] for line in said.splitlines() if line.startswith("kept"))
 
 
-async def _write(kept: KeptReplies, writer: int, prefix: str, text: str, count: int, call_seconds: float) -> None:
+async def _write(kept: ReplyStore, writer: int, prefix: str, text: str, count: int, call_seconds: float) -> None:
     for number in range(writer, count, WRITERS):
         key = f"{prefix}{number}"
         begun = await kept.begin(1.0)
@@ -81,7 +81,7 @@ async def _main(folder: str, prefix: str, text: str, count: str, max_bytes: str,
         import resource
 
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(max_bytes), int(max_bytes)))
-    with KeptReplies(RepliesPlace(folder, uri or None), PLAN) as kept:
+    with ReplyStore(RepliesPlace(folder, uri or None), PLAN) as kept:
         writers = (_write(kept, writer, prefix, text, int(count), float(call_seconds)) for writer in range(WRITERS))
         await asyncio.gather(*writers)
 

@@ -33,7 +33,7 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.states import Cancelling
 
 from engine.errors import BackfillError, UnsupportedError
-from engine.replies.replies import KeptReplies
+from engine.replies.replies import ReplyStore
 from engine.settings import RepliesPlace, read_settings
 from engine.store.backfill_ledger import BACKFILLS, Ledger, parse_ledger
 from flows.backfill import backfill
@@ -154,7 +154,7 @@ def test_page_is_a_table_of_models_with_their_runs(done: Done, client: SyncPrefe
 def test_kept_replies_that_nobody_uses_are_dropped_on_the_way(sheds: Workspace) -> None:
     cache_dir = sheds.variables["EXEMPLARS_CACHE_DIR"]
     for plan_id in ("old", "new"):
-        KeptReplies(RepliesPlace(cache_dir), plan_id).close()
+        ReplyStore(RepliesPlace(cache_dir), plan_id).close()
     age_files(Path(cache_dir) / "old", timedelta(days=91))
     run_backfill(sheds, handles=[name_model(0)], namespace=None)
     plans = {folder.name for folder in Path(cache_dir).iterdir() if folder.is_dir()}

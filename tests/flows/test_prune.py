@@ -19,7 +19,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from engine.errors import StoreError
 from engine.llm.request import Reply
 from engine.replies.admin import list_cache
-from engine.replies.replies import KeptReplies
+from engine.replies.replies import ReplyStore
 from engine.settings import RepliesPlace
 from engine.store.sample_set import SAMPLES
 from flows.cli.app import main
@@ -46,7 +46,7 @@ def site(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Site:
 
 
 async def keep(cache: Path) -> None:
-    with KeptReplies(RepliesPlace(str(cache)), "plan-a", HANDLE) as kept:
+    with ReplyStore(RepliesPlace(str(cache)), "plan-a", HANDLE) as kept:
         await kept.keep("0", Reply("one", "stop"))
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from engine.replies.admin import list_cache
 from engine.replies.plan_folder import TURN
-from engine.replies.replies import KeptReplies
+from engine.replies.replies import ReplyStore
 from engine.settings import RepliesPlace, Settings
 from tasks.prune_replies import drop_unused
 
@@ -20,7 +20,7 @@ LATER = datetime.now(UTC) + timedelta(days=91)
 def drop(cache: Path, now: datetime = LATER) -> None:
     for plan_id in ("mine", "other"):
         if not cache.is_file():
-            KeptReplies(RepliesPlace(str(cache)), plan_id).close()
+            ReplyStore(RepliesPlace(str(cache)), plan_id).close()
     drop_unused(Settings(cache_dir=str(cache)), ["mine"], now, LOG)
 
 

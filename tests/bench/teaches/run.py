@@ -21,8 +21,8 @@ from engine.definitions.effort import load_level
 from engine.definitions.loader import load_model
 from engine.domain.model import POLES, Model
 from engine.domain.progress import LoggedProgress
-from engine.gateway.budget import Limits
-from engine.gateway.model_gateway import Asker
+from engine.gateway.budget import RunBudget
+from engine.gateway.model_gateway import ModelGateway
 from engine.llm.client import LitellmClient
 from engine.llm.embedded_model import serve_embedded
 from engine.planning.scenarios import load_packs
@@ -31,7 +31,7 @@ from engine.run.job import SCENARIOS_FOLDER, Job, plan_job
 from engine.run.pipeline import walk_rounds
 from engine.screening.in_context_judge import judge_standing
 from engine.screening.screener import Screener
-from engine.screening.voting_judge import Jury
+from engine.screening.voting_judge import VotingJudge
 from engine.selection.rounds import Rounds
 from engine.settings import PROJECT_ROOT
 from engine.text.embedding import SentenceEncoder
@@ -79,10 +79,10 @@ async def make_draw(handle: str, draw: int, asked: argparse.Namespace) -> None:
     if not asked.bare:
         tell_references(model, draw, yardsticks, tell)
     with serve_embedded("embedded") as endpoint:
-        asker = Asker(LitellmClient(endpoint, 120), asked.cache, LoggedProgress(), Limits(32))
-        async with asker.keeping(f"{handle}-{draw}"):
+        gateway = ModelGateway(LitellmClient(endpoint, 120), asked.cache, LoggedProgress(), RunBudget(32))
+        async with gateway.keeping(f"{handle}-{draw}"):
             for effort in asked.efforts:
-                await make_effort(replace(model, seeds=()) if asked.bare else model, effort, draw, asker, asked, tell)
+                await make_effort(replace(model, seeds=()) if asked.bare else model, effort, draw, gateway, asked, tell)
 
 
 def tell_references(model: Model, draw: int, yardsticks: dict[str, Yardstick], tell: Tell) -> None:
@@ -93,15 +93,15 @@ def tell_references(model: Model, draw: int, yardsticks: dict[str, Yardstick], t
 
 
 async def make_effort(
-    model: Model, effort: str, draw: int, asker: Asker, asked: argparse.Namespace, tell: Tell
+    model: Model, effort: str, draw: int, gateway: ModelGateway, asked: argparse.Namespace, tell: Tell
 ) -> None:
     """The walk of one effort, and the parts alone from its first round."""
     level = load_level(str(PROJECT_ROOT / "data" / "effort.yaml"), effort)  # type: ignore[arg-type]
     embedder = SentenceEncoder()
     plan = plan_job(Job(model, "from_traits", level), load_packs(SCENARIOS_FOLDER), draw, embedder)
-    rounds = Rounds(plan, Screener(plan, use_lengths=False), asker.endpoint.draws, embedder, strict=True)
+    rounds = Rounds(plan, Screener(plan, use_lengths=False), gateway.endpoint.draws, embedder, strict=True)
     progress = LoggedProgress()
-    await walk_rounds(rounds, asker, Jury(None, 0), progress)
+    await walk_rounds(rounds, gateway, VotingJudge(None, 0), progress)
     bare = ", no seeds" if not model.seeds else ""
     tell(f"{effort}{bare}", take_chosen(rounds.choice.chosen))
     if bare:
@@ -110,7 +110,7 @@ async def make_effort(
         tell(f"{effort}{bare}, first round alone", one)
     if effort == PARTS_AT and asked.parts and not bare:
         first = [item for item in rounds.exemplars if item.round_no == 1]
-        judged = await judge_standing(model, first, asker, draw, {trait.key for trait in model.traits})
+        judged = await judge_standing(model, first, gateway, draw, {trait.key for trait in model.traits})
         for arm, texts in list_parts(plan, first, judged, embedder).items():
             tell(arm, texts)
     print(handle_line(rounds), flush=True)

@@ -87,7 +87,7 @@ def test_calls_are_those_of_the_endpoint_that_is_asked() -> None:
 @pytest.mark.parametrize("endpoint", [CHAT, TWO_DRAWS])
 def test_examples_are_the_very_requests_of_round_1(endpoint: Endpoint) -> None:
     plan = make_test_plan(make_model(seeds=make_seeds()))
-    cells = plan_round(plan, 1, plan.full_lack(), Spent({}), endpoint.draws)
+    cells = plan_round(plan, 1, plan.full_shortfall(), Spent({}), endpoint.draws)
     own = sorted((cell for cell in cells if cell.pole == "negative"), key=lambda cell: cell.draw)
     sent = [make_request(plan, cell, endpoint.style, "English") for cell in own]
     kind = list_kinds(plan, endpoint)["exemplars: clarity (spectrum), negative"]

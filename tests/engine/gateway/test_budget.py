@@ -1,28 +1,28 @@
-"""The purse is never overdrawn, whoever asks, and who waits for room is let in as soon as there is some."""
+"""The budget is never overdrawn, whoever asks, and who waits for room is let in as soon as there is some."""
 
 import asyncio
 
 import pytest
 
 from engine.errors import BudgetError, SharedBudgetError
-from engine.gateway.budget import Limits, Purse
+from engine.gateway.budget import Budget, RunBudget
 from engine.llm.request import Reply
 
 
-def make_purse(max_usd: float | None) -> Purse:
-    return Purse(max_usd, lambda bound_usd: SharedBudgetError(f"no ${bound_usd:g} left"))
+def make_shared_budget(max_usd: float | None) -> Budget:
+    return Budget(max_usd, lambda bound_usd: SharedBudgetError(f"no ${bound_usd:g} left"))
 
 
-async def call(limits: Limits, bound_usd: float, cost_usd: float, answered: asyncio.Event | None = None) -> None:
-    async with limits.reserving(bound_usd):
+async def call(budget: RunBudget, bound_usd: float, cost_usd: float, answered: asyncio.Event | None = None) -> None:
+    async with budget.reserving(bound_usd):
         if answered is not None:
             await answered.wait()
-        limits.count(Reply("", "stop", cost_usd=cost_usd), reused=False)
+        budget.count(Reply("", "stop", cost_usd=cost_usd), reused=False)
 
 
 async def test_what_runs_spend_together_is_bounded_by_the_purse_that_they_share() -> None:
-    purse = make_purse(1.0)
-    first, second = Limits(4, 5.0, purse), Limits(4, 5.0, purse)
+    budget = make_shared_budget(1.0)
+    first, second = RunBudget(4, 5.0, budget), RunBudget(4, 5.0, budget)
     await call(first, 0.6, 0.5)
     await call(second, 0.4, 0.3)
     with pytest.raises(SharedBudgetError, match=r"no \$0.3 left"):
@@ -31,18 +31,18 @@ async def test_what_runs_spend_together_is_bounded_by_the_purse_that_they_share(
     with pytest.raises(SharedBudgetError, match=r"no \$0.3 left"):
         await call(second, 0.1, 0.1)
 
-    assert (0.8, 0.5, 0.3) == (purse.spent_usd, first.spent_usd, second.spent_usd)
+    assert (0.8, 0.5, 0.3) == (budget.spent_usd, first.spent_usd, second.spent_usd)
 
 
 async def test_runs_own_limit_holds_beside_a_purse_that_has_enough() -> None:
-    limits = Limits(4, 0.5, make_purse(10.0))
+    budget = RunBudget(4, 0.5, make_shared_budget(10.0))
     with pytest.raises(BudgetError, match=r"limit of \$0.5"):
-        await call(limits, 0.6, 0.6)
+        await call(budget, 0.6, 0.6)
 
 
 async def test_call_waits_for_those_of_other_runs_that_may_cost_less() -> None:
-    purse, answered = make_purse(1.0), asyncio.Event()
-    first, second = Limits(4, None, purse), Limits(4, None, purse)
+    budget, answered = make_shared_budget(1.0), asyncio.Event()
+    first, second = RunBudget(4, None, budget), RunBudget(4, None, budget)
     slow = asyncio.create_task(call(first, 0.8, 0.1, answered))
     await asyncio.sleep(0)
     waiting = asyncio.create_task(call(second, 0.8, 0.2))
@@ -52,28 +52,28 @@ async def test_call_waits_for_those_of_other_runs_that_may_cost_less() -> None:
     await asyncio.gather(slow, waiting)
 
     assert waited
-    assert pytest.approx(0.3) == purse.spent_usd
+    assert pytest.approx(0.3) == budget.spent_usd
 
 
 async def test_money_that_is_set_aside_for_others_is_taken_back_but_for_what_they_spent() -> None:
-    purse = make_purse(1.0)
-    purse.set_aside(0.7)
-    left = purse.left_usd
-    purse.settle(0.7, 0.2)
+    budget = make_shared_budget(1.0)
+    budget.set_aside(0.7)
+    left = budget.left_usd
+    budget.settle(0.7, 0.2)
 
-    assert pytest.approx([0.3, 0.8, 0.2]) == [left, purse.left_usd, purse.spent_usd]
+    assert pytest.approx([0.3, 0.8, 0.2]) == [left, budget.left_usd, budget.spent_usd]
 
 
-async def test_kept_replies_cost_the_plan_and_not_the_purse() -> None:
-    purse = make_purse(1.0)
-    limits = Limits(4, 5.0, purse)
-    limits.count(Reply("", "stop", cost_usd=0.4), reused=True)
+async def test_kept_replies_cost_the_plan_and_not_the_shared_budget() -> None:
+    shared = make_shared_budget(1.0)
+    budget = RunBudget(4, 5.0, shared)
+    budget.count(Reply("", "stop", cost_usd=0.4), reused=True)
 
-    assert (0.0, 0.4) == (purse.spent_usd, limits.cost_usd)
+    assert (0.0, 0.4) == (shared.spent_usd, budget.cost_usd)
 
 
 async def test_call_that_broke_off_counts_at_its_most() -> None:
-    purse = make_purse(1.0)
-    Limits(4, 5.0, purse).count_unanswered(0.25)
+    budget = make_shared_budget(1.0)
+    RunBudget(4, 5.0, budget).count_unanswered(0.25)
 
-    assert 0.25 == purse.spent_usd
+    assert 0.25 == budget.spent_usd

@@ -2,15 +2,15 @@
 
 import itertools
 
-from engine.gateway.budget import Limits
+from engine.gateway.budget import RunBudget
 from engine.llm.request import Reply
 
 
-def spend(*costs: float | None) -> Limits:
-    limits = Limits(4)
+def spend(*costs: float | None) -> RunBudget:
+    budget = RunBudget(4)
     for cost in costs:
-        limits.count(Reply("", "stop", cost_usd=cost), reused=False)
-    return limits
+        budget.count(Reply("", "stop", cost_usd=cost), reused=False)
+    return budget
 
 
 def test_sum_of_costs_does_not_depend_on_their_order() -> None:

@@ -29,13 +29,13 @@ from engine.errors import (
     RetryableProviderError,
     StoreError,
 )
-from engine.gateway.budget import Limits, bound_call
-from engine.gateway.model_gateway import Asker
+from engine.gateway.budget import RunBudget, bound_call
+from engine.gateway.model_gateway import ModelGateway
 from engine.gateway.retrying import MAX_ATTEMPTS, MAX_FIRST_ATTEMPTS
 from engine.generation.prompts import EXEMPLAR_SCHEMA
 from engine.llm.prices import Price
 from engine.llm.request import REFUSED, Endpoint, Prompt, Reply, Request
-from engine.replies.replies import KeptReplies
+from engine.replies.replies import ReplyStore
 from engine.settings import RepliesPlace
 from engine.system.task_groups import run_together
 
@@ -45,10 +45,10 @@ REPLY = Reply("one", "stop", prompt_tokens=7, completion_tokens=3, cost_usd=0.01
 PLAN = "plan-1"
 
 
-def make_asker(
+def make_gateway(
     client: FakeClient, folder: Path, concurrency: int = 4, max_cost_usd: float | None = None, wait: float = 0.001
-) -> Asker:
-    return Asker(client, RepliesPlace(str(folder)), HeardProgress(), Limits(concurrency, max_cost_usd), wait)
+) -> ModelGateway:
+    return ModelGateway(client, RepliesPlace(str(folder)), HeardProgress(), RunBudget(concurrency, max_cost_usd), wait)
 
 
 def answer_in_turn(*answers: Reply | Exception) -> Answer:
@@ -66,48 +66,53 @@ def make_request(number: int) -> Request:
     return replace(REQUEST, prompt=Prompt(f"Write text {number}."))
 
 
-async def ask_once(asker: Asker, request: Request = REQUEST, label: str = "cell") -> Reply:
-    async with asker.keeping(PLAN):
-        return await asker.ask(label, request)
+async def ask_once(gateway: ModelGateway, request: Request = REQUEST, label: str = "cell") -> Reply:
+    async with gateway.keeping(PLAN):
+        return await gateway.ask(label, request)
 
 
-async def ask_many(asker: Asker, count: int) -> list[Reply | BaseException]:
-    async with asker.keeping(PLAN):
-        asked = [asker.ask(f"cell-{number}", make_request(number)) for number in range(count)]
+async def ask_many(gateway: ModelGateway, count: int) -> list[Reply | BaseException]:
+    async with gateway.keeping(PLAN):
+        asked = [gateway.ask(f"cell-{number}", make_request(number)) for number in range(count)]
         return await asyncio.gather(*asked, return_exceptions=True)
 
 
 async def test_reply_is_the_clients_and_is_counted(tmp_path: Path) -> None:
     client = FakeClient(lambda _: REPLY)
-    asker = make_asker(client, tmp_path)
+    gateway = make_gateway(client, tmp_path)
 
-    assert REPLY == await ask_once(asker)
-    assert (1, 1, 3, 0.01) == (asker.limits.calls, asker.limits.replies, asker.limits.tokens, asker.limits.cost_usd)
+    assert REPLY == await ask_once(gateway)
+    assert (1, 1, 3, 0.01) == (
+        gateway.budget.calls,
+        gateway.budget.replies,
+        gateway.budget.tokens,
+        gateway.budget.cost_usd,
+    )
     assert [REQUEST] == client.requests
 
 
 async def test_kept_reply_is_not_asked_again(tmp_path: Path) -> None:
     client = FakeClient(answer_in_turn(REPLY, Reply("two", "stop")))
-    asker = make_asker(client, tmp_path)
-    async with asker.keeping(PLAN):
-        assert [REPLY, REPLY] == [await asker.ask("cell", REQUEST) for _ in range(2)]
+    gateway = make_gateway(client, tmp_path)
+    async with gateway.keeping(PLAN):
+        assert [REPLY, REPLY] == [await gateway.ask("cell", REQUEST) for _ in range(2)]
 
-    assert (1, 1, 2, 6) == (len(client.requests), asker.limits.calls, asker.limits.replies, asker.limits.tokens)
+    assert (1, 1, 2, 6) == (len(client.requests), gateway.budget.calls, gateway.budget.replies, gateway.budget.tokens)
 
 
 async def test_second_run_finds_what_the_first_one_kept(tmp_path: Path) -> None:
-    await ask_once(make_asker(FakeClient(lambda _: REPLY), tmp_path))
+    await ask_once(make_gateway(FakeClient(lambda _: REPLY), tmp_path))
     client = FakeClient(lambda _: AssertionError("asked again"))
-    asker = make_asker(client, tmp_path)
+    gateway = make_gateway(client, tmp_path)
 
-    assert REPLY == await ask_once(asker)
-    assert ([], 0, 1, 0.01) == (client.requests, asker.limits.calls, asker.limits.replies, asker.limits.cost_usd)
+    assert REPLY == await ask_once(gateway)
+    assert ([], 0, 1, 0.01) == (client.requests, gateway.budget.calls, gateway.budget.replies, gateway.budget.cost_usd)
 
 
 async def test_reply_is_on_disk_when_it_is_given(tmp_path: Path) -> None:
-    asker = make_asker(FakeClient(lambda _: REPLY), tmp_path)
-    async with asker.keeping(PLAN):
-        await asker.ask("cell", REQUEST)
+    gateway = make_gateway(FakeClient(lambda _: REPLY), tmp_path)
+    async with gateway.keeping(PLAN):
+        await gateway.ask("cell", REQUEST)
         with sqlite3.connect(tmp_path / PLAN / "replies.sqlite") as other:
             [[kept]] = other.execute("SELECT reply FROM replies").fetchall()
 
@@ -131,25 +136,25 @@ async def test_reply_is_on_disk_when_it_is_given(tmp_path: Path) -> None:
 async def test_anything_that_differs_is_asked(
     tmp_path: Path, label: str, request_: Request, endpoint: Endpoint, plan: str
 ) -> None:
-    await ask_once(make_asker(FakeClient(lambda _: REPLY), tmp_path))
+    await ask_once(make_gateway(FakeClient(lambda _: REPLY), tmp_path))
     client = FakeClient(lambda _: Reply("two", "stop"), endpoint)
-    asker = make_asker(client, tmp_path)
-    async with asker.keeping(plan):
-        assert Reply("two", "stop") == await asker.ask(label, request_)
+    gateway = make_gateway(client, tmp_path)
+    async with gateway.keeping(plan):
+        assert Reply("two", "stop") == await gateway.ask(label, request_)
 
     assert 1 == len(client.requests)
 
 
 async def test_what_is_no_matter_of_the_reply_is_no_part_of_its_key(tmp_path: Path) -> None:
-    await ask_once(make_asker(FakeClient(lambda _: REPLY), tmp_path))
+    await ask_once(make_gateway(FakeClient(lambda _: REPLY), tmp_path))
     endpoint = replace(CHAT, api_key="another", slots=2)
 
-    assert REPLY == await ask_once(make_asker(FakeClient(lambda _: AssertionError("asked"), endpoint), tmp_path))
+    assert REPLY == await ask_once(make_gateway(FakeClient(lambda _: AssertionError("asked"), endpoint), tmp_path))
 
 
 async def test_runs_at_once_share_a_plan_and_the_first_reply_stands(tmp_path: Path) -> None:
     clients = [FakeClient(lambda _, word=word: Reply(word, "stop")) for word in ("one", "two")]  # type: ignore[misc]
-    replies = await asyncio.gather(*(ask_once(make_asker(client, tmp_path)) for client in clients))
+    replies = await asyncio.gather(*(ask_once(make_gateway(client, tmp_path)) for client in clients))
 
     assert 1 == len({reply.text for reply in replies})
 
@@ -159,7 +164,7 @@ async def test_calls_in_flight_never_pass_the_limit(
     tmp_path: Path, concurrency: int, slots: int | None, expected: int
 ) -> None:
     client = FakeClient(answer_each(), replace(CHAT, slots=slots))
-    replies = await ask_many(make_asker(client, tmp_path, concurrency), 20)
+    replies = await ask_many(make_gateway(client, tmp_path, concurrency), 20)
 
     assert [f"reply to Write text {number}." for number in range(20)] == [
         reply.text for reply in replies if isinstance(reply, Reply)
@@ -170,10 +175,10 @@ async def test_calls_in_flight_never_pass_the_limit(
 @pytest.mark.parametrize("kind", [RateLimitedError, ProviderTimeoutError, ProviderUnavailableError])
 async def test_failure_that_may_pass_is_asked_again(tmp_path: Path, kind: type[RetryableProviderError]) -> None:
     client = FakeClient(answer_in_turn(kind("later"), kind("later"), REPLY))
-    asker = make_asker(client, tmp_path)
+    gateway = make_gateway(client, tmp_path)
 
-    assert REPLY == await ask_once(asker)
-    assert (3, 1) == (len(client.requests), asker.limits.calls)
+    assert REPLY == await ask_once(gateway)
+    assert (3, 1) == (len(client.requests), gateway.budget.calls)
 
 
 async def test_provider_is_not_asked_before_the_time_that_it_named(tmp_path: Path) -> None:
@@ -184,7 +189,7 @@ async def test_provider_is_not_asked_before_the_time_that_it_named(tmp_path: Pat
         moments.append(time.monotonic())
         return answer(request)
 
-    await ask_once(make_asker(FakeClient(note), tmp_path, wait=0.0))
+    await ask_once(make_gateway(FakeClient(note), tmp_path, wait=0.0))
 
     assert 2 == len(moments)
     assert 0.15 <= moments[1] - moments[0] < 2
@@ -194,7 +199,7 @@ async def test_provider_is_not_asked_before_the_time_that_it_named(tmp_path: Pat
 async def test_failure_that_cannot_pass_is_not_asked_again(tmp_path: Path, kind: type[ProviderError]) -> None:
     client = FakeClient(lambda _: kind("for good"))
     with pytest.raises(kind, match="for good"):
-        await ask_once(make_asker(client, tmp_path))
+        await ask_once(make_gateway(client, tmp_path))
 
     assert 1 == len(client.requests)
 
@@ -202,7 +207,7 @@ async def test_failure_that_cannot_pass_is_not_asked_again(tmp_path: Path, kind:
 async def test_first_call_gives_up_early_where_nothing_has_answered(tmp_path: Path) -> None:
     client = FakeClient(lambda _: ProviderUnavailableError("no connection", nobody_there=True))
     with pytest.raises(ProviderDownError, match=f"no connection .asked {MAX_FIRST_ATTEMPTS} times"):
-        await ask_once(make_asker(client, tmp_path))
+        await ask_once(make_gateway(client, tmp_path))
 
     assert MAX_FIRST_ATTEMPTS == len(client.requests) < MAX_ATTEMPTS
 
@@ -220,26 +225,26 @@ async def test_first_call_is_tried_to_the_end_where_somebody_is_there(
 ) -> None:
     client = FakeClient(lambda _: error)
     with pytest.raises(ProviderDownError, match=f"asked {MAX_ATTEMPTS} times, no call has been answered"):
-        await ask_once(make_asker(client, tmp_path))
+        await ask_once(make_gateway(client, tmp_path))
 
     assert MAX_ATTEMPTS == len(client.requests)
 
 
 async def test_later_call_is_tried_to_the_end_where_something_has_answered(tmp_path: Path) -> None:
     client = FakeClient(answer_in_turn(REPLY, ProviderUnavailableError("no connection")))
-    asker = make_asker(client, tmp_path)
-    await ask_once(asker, label="first")
+    gateway = make_gateway(client, tmp_path)
+    await ask_once(gateway, label="first")
     with pytest.raises(RetryableProviderError, match="no connection"):
-        await ask_once(asker, label="second")
+        await ask_once(gateway, label="second")
 
     assert 1 + MAX_ATTEMPTS == len(client.requests)
 
 
 async def test_failed_call_is_not_kept(tmp_path: Path) -> None:
     with pytest.raises(CredentialsError):
-        await ask_once(make_asker(FakeClient(lambda _: CredentialsError("no key")), tmp_path))
+        await ask_once(make_gateway(FakeClient(lambda _: CredentialsError("no key")), tmp_path))
 
-    assert REPLY == await ask_once(make_asker(FakeClient(lambda _: REPLY), tmp_path))
+    assert REPLY == await ask_once(make_gateway(FakeClient(lambda _: REPLY), tmp_path))
 
 
 def refuse_schema(request: Request) -> Reply | Exception:
@@ -248,9 +253,9 @@ def refuse_schema(request: Request) -> Reply | Exception:
 
 async def test_refused_schema_is_asked_for_in_words_and_remembered(tmp_path: Path) -> None:
     client = FakeClient(refuse_schema)
-    asker = make_asker(client, tmp_path)
-    async with asker.keeping(PLAN):
-        assert [REPLY, REPLY] == [await asker.ask(label, STRICT) for label in ("one", "two")]
+    gateway = make_gateway(client, tmp_path)
+    async with gateway.keeping(PLAN):
+        assert [REPLY, REPLY] == [await gateway.ask(label, STRICT) for label in ("one", "two")]
 
     assert [EXEMPLAR_SCHEMA, None, None] == [request.schema for request in client.requests]
     in_words = client.requests[1]
@@ -260,29 +265,29 @@ async def test_refused_schema_is_asked_for_in_words_and_remembered(tmp_path: Pat
 
 
 async def test_reply_in_words_is_kept_for_the_request_with_its_schema(tmp_path: Path) -> None:
-    await ask_once(make_asker(FakeClient(refuse_schema), tmp_path), STRICT)
+    await ask_once(make_gateway(FakeClient(refuse_schema), tmp_path), STRICT)
 
-    assert REPLY == await ask_once(make_asker(FakeClient(lambda _: AssertionError("asked")), tmp_path), STRICT)
+    assert REPLY == await ask_once(make_gateway(FakeClient(lambda _: AssertionError("asked")), tmp_path), STRICT)
 
 
 async def test_request_that_is_refused_in_words_too_was_not_refused_for_its_schema(tmp_path: Path) -> None:
     client = FakeClient(answer_in_turn(*[RequestRefusedError("too long")] * 2, REPLY))
-    asker = make_asker(client, tmp_path)
+    gateway = make_gateway(client, tmp_path)
     with pytest.raises(RequestRefusedError, match="too long"):
-        await ask_once(asker, STRICT, "one")
-    await ask_once(asker, STRICT, "two")
+        await ask_once(gateway, STRICT, "one")
+    await ask_once(gateway, STRICT, "two")
 
     assert [EXEMPLAR_SCHEMA, None, EXEMPLAR_SCHEMA] == [request.schema for request in client.requests]
 
 
 async def test_refusal_is_an_answer_and_is_kept(tmp_path: Path) -> None:
     client = FakeClient(lambda _: ContentRefusedError("against the policy"))
-    asker = make_asker(client, tmp_path)
+    gateway = make_gateway(client, tmp_path)
     refusal = Reply("against the policy", REFUSED)
 
-    assert [refusal, refusal] == [await ask_once(asker) for _ in range(2)]
+    assert [refusal, refusal] == [await ask_once(gateway) for _ in range(2)]
     assert 1 == len(client.requests)
-    assert refusal == await ask_once(make_asker(FakeClient(lambda _: REPLY), tmp_path))
+    assert refusal == await ask_once(make_gateway(FakeClient(lambda _: REPLY), tmp_path))
 
 
 # At this price a call of 100 tokens can cost a cent, whatever its prompt.
@@ -290,9 +295,11 @@ CENT = Price(input_usd=0.0, output_usd=1e-4)
 PRICED = replace(CHAT, price=CENT)
 
 
-def make_priced(answer: Answer, folder: Path, max_cost_usd: float, concurrency: int = 1) -> tuple[Asker, FakeClient]:
+def make_priced(
+    answer: Answer, folder: Path, max_cost_usd: float, concurrency: int = 1
+) -> tuple[ModelGateway, FakeClient]:
     client = FakeClient(answer, PRICED)
-    return make_asker(client, folder, concurrency, max_cost_usd), client
+    return make_gateway(client, folder, concurrency, max_cost_usd), client
 
 
 def count_kinds(outcomes: Sequence[object]) -> tuple[int, int]:
@@ -308,18 +315,18 @@ def count_kinds(outcomes: Sequence[object]) -> tuple[int, int]:
 async def test_no_call_is_made_that_could_pass_the_limit(
     tmp_path: Path, concurrency: int, cost_usd: float, made: int
 ) -> None:
-    asker, client = make_priced(answer_each(cost_usd), tmp_path, 0.055, concurrency)
-    outcomes = await ask_many(asker, 40)
+    gateway, client = make_priced(answer_each(cost_usd), tmp_path, 0.055, concurrency)
+    outcomes = await ask_many(gateway, 40)
 
     assert (made, 40 - made) == count_kinds(outcomes)
     assert made == len(client.requests)
-    assert pytest.approx(made * cost_usd) == asker.limits.cost_usd == asker.limits.spent_usd
+    assert pytest.approx(made * cost_usd) == gateway.budget.cost_usd == gateway.budget.spent_usd
 
 
 async def test_limit_below_one_call_asks_nothing(tmp_path: Path) -> None:
-    asker, client = make_priced(answer_each(0.01), tmp_path, 0.0099, 8)
+    gateway, client = make_priced(answer_each(0.01), tmp_path, 0.0099, 8)
 
-    assert (0, 4) == count_kinds(await ask_many(asker, 4))
+    assert (0, 4) == count_kinds(await ask_many(gateway, 4))
     assert [] == client.requests
 
 
@@ -333,38 +340,38 @@ async def test_budget_error_says_what_to_do(tmp_path: Path) -> None:
 
 async def test_call_that_broke_off_counts_as_if_it_had_cost_all_that_it_can(tmp_path: Path) -> None:
     broken = ProviderTimeoutError("no reply", maybe_billed=True)
-    asker, client = make_priced(answer_in_turn(REPLY, broken, REPLY), tmp_path, 0.035)
-    outcomes = await ask_many(asker, 4)
+    gateway, client = make_priced(answer_in_turn(REPLY, broken, REPLY), tmp_path, 0.035)
+    outcomes = await ask_many(gateway, 4)
 
     assert (2, 2) == count_kinds(outcomes)
-    assert (3, 1, 0.01) == (len(client.requests), asker.limits.unanswered_calls, asker.limits.unanswered_usd)
+    assert (3, 1, 0.01) == (len(client.requests), gateway.budget.unanswered_calls, gateway.budget.unanswered_usd)
     assert "$0.0100 of it for 1 calls that broke off" in str(outcomes[-1])
 
 
 async def test_reply_that_does_not_say_what_it_took_counts_as_all_that_it_can_have_cost(tmp_path: Path) -> None:
-    asker, _ = make_priced(lambda _: Reply("one", "stop", cost_usd=0.0), tmp_path, 0.035)
+    gateway, _ = make_priced(lambda _: Reply("one", "stop", cost_usd=0.0), tmp_path, 0.035)
 
-    assert (3, 1) == count_kinds(await ask_many(asker, 4))
-    assert pytest.approx(0.03) == asker.limits.spent_usd
+    assert (3, 1) == count_kinds(await ask_many(gateway, 4))
+    assert pytest.approx(0.03) == gateway.budget.spent_usd
 
 
 async def test_once_refused_no_cheaper_call_is_made_either(tmp_path: Path) -> None:
-    asker, client = make_priced(answer_each(0.01), tmp_path, 0.0145)
+    gateway, client = make_priced(answer_each(0.01), tmp_path, 0.0145)
     cheap = replace(REQUEST, max_tokens=40)
-    async with asker.keeping(PLAN):
-        await asker.ask("one", REQUEST)
+    async with gateway.keeping(PLAN):
+        await gateway.ask("one", REQUEST)
         for label, request in [("two", REQUEST), ("three", cheap)]:
             with pytest.raises(BudgetError, match=r"next call could cost \$0\.0100"):
-                await asker.ask(label, request)
+                await gateway.ask(label, request)
 
     assert 1 == len(client.requests)
 
 
 async def test_call_that_was_sent_away_costs_nothing(tmp_path: Path) -> None:
-    asker, client = make_priced(answer_in_turn(REPLY, RateLimitedError("slow down"), REPLY), tmp_path, 0.035)
+    gateway, client = make_priced(answer_in_turn(REPLY, RateLimitedError("slow down"), REPLY), tmp_path, 0.035)
 
-    assert (3, 1) == count_kinds(await ask_many(asker, 4))
-    assert (4, 0) == (len(client.requests), asker.limits.unanswered_calls)
+    assert (3, 1) == count_kinds(await ask_many(gateway, 4))
+    assert (4, 0) == (len(client.requests), gateway.budget.unanswered_calls)
 
 
 async def test_all_that_is_kept_of_the_plan_counts_whenever_it_is_asked_for(tmp_path: Path) -> None:
@@ -372,46 +379,46 @@ async def test_all_that_is_kept_of_the_plan_counts_whenever_it_is_asked_for(tmp_
     async with earlier.keeping(PLAN):
         for number in range(10, 14):
             await earlier.ask(f"cell-{number}", make_request(number))
-    asker, client = make_priced(answer_each(0.01), tmp_path, 0.055)
+    gateway, client = make_priced(answer_each(0.01), tmp_path, 0.055)
 
-    assert (1, 7) == count_kinds(await ask_many(asker, 8))
+    assert (1, 7) == count_kinds(await ask_many(gateway, 8))
     assert 1 == len(client.requests)
 
 
 async def test_call_that_a_dead_run_had_begun_counts(tmp_path: Path) -> None:
-    with KeptReplies(RepliesPlace(str(tmp_path)), PLAN) as dead:
+    with ReplyStore(RepliesPlace(str(tmp_path)), PLAN) as dead:
         await dead.begin(0.03)
-    asker, _ = make_priced(answer_each(0.01), tmp_path, 0.055)
+    gateway, _ = make_priced(answer_each(0.01), tmp_path, 0.055)
 
-    assert (2, 6) == count_kinds(await ask_many(asker, 8))
-    assert (1, 0.03) == (asker.limits.unanswered_calls, asker.limits.unanswered_usd)
+    assert (2, 6) == count_kinds(await ask_many(gateway, 8))
+    assert (1, 0.03) == (gateway.budget.unanswered_calls, gateway.budget.unanswered_usd)
 
 
 async def test_raised_limit_goes_on_from_what_is_kept(tmp_path: Path) -> None:
     await ask_many(make_priced(answer_each(0.01), tmp_path, 0.025)[0], 4)
-    asker, client = make_priced(answer_each(0.01), tmp_path, 0.045)
+    gateway, client = make_priced(answer_each(0.01), tmp_path, 0.045)
 
-    assert (4, 0) == count_kinds(await ask_many(asker, 4))
+    assert (4, 0) == count_kinds(await ask_many(gateway, 4))
     assert [make_request(2), make_request(3)] == client.requests
 
 
 async def test_without_a_limit_or_a_price_nothing_is_stopped_and_the_model_is_named(tmp_path: Path) -> None:
     client = FakeClient(answer_each(None))
-    asker = make_asker(client, tmp_path, 8)
+    gateway = make_gateway(client, tmp_path, 8)
 
-    assert (20, 0) == count_kinds(await ask_many(asker, 20))
+    assert (20, 0) == count_kinds(await ask_many(gateway, 20))
     assert client.most_in_flight > 1
-    assert {"openai/test"} == asker.limits.unpriced
+    assert {"openai/test"} == gateway.budget.unpriced
 
 
 async def test_two_models_share_one_budget(tmp_path: Path) -> None:
-    limits = Limits(8, max_cost_usd=0.1)
+    budget = RunBudget(8, max_cost_usd=0.1)
     clients = [FakeClient(answer_each(0.007), replace(PRICED, identity=name)) for name in ("one", "other")]
-    askers = [Asker(client, RepliesPlace(str(tmp_path)), HeardProgress(), limits, 0.001) for client in clients]
-    outcomes = await asyncio.gather(*(ask_many(asker, 20) for asker in askers))
+    gateways = [ModelGateway(client, RepliesPlace(str(tmp_path)), HeardProgress(), budget, 0.001) for client in clients]
+    outcomes = await asyncio.gather(*(ask_many(gateway, 20) for gateway in gateways))
 
     # 12 of them, and a call that costs a cent at most: 0.094.
-    assert 13 == sum(len(client.requests) for client in clients) == limits.calls
+    assert 13 == sum(len(client.requests) for client in clients) == budget.calls
     assert all(isinstance(outcomes[number][-1], BudgetError) for number in range(2))
 
 
@@ -430,15 +437,17 @@ class Listening:
 
 
 async def test_every_try_enters_with_all_that_it_can_take_and_gives_back_what_it_did_not(tmp_path: Path) -> None:
-    turnstile = Listening()
+    rate_limiter = Listening()
     client = FakeClient(answer_in_turn(RateLimitedError("slow down"), REPLY))
-    asker = Asker(client, RepliesPlace(str(tmp_path)), HeardProgress(), Limits(1), 0.001, turnstile=turnstile)
-    await ask_once(asker)
-    await ask_once(asker)
+    gateway = ModelGateway(
+        client, RepliesPlace(str(tmp_path)), HeardProgress(), RunBudget(1), 0.001, rate_limiter=rate_limiter
+    )
+    await ask_once(gateway)
+    await ask_once(gateway)
 
     most = bound_call(REQUEST, CHAT).tokens
-    assert [most, most] == turnstile.entered
-    assert [most, most - REPLY.prompt_tokens - REPLY.completion_tokens] == turnstile.returned
+    assert [most, most] == rate_limiter.entered
+    assert [most, most - REPLY.prompt_tokens - REPLY.completion_tokens] == rate_limiter.returned
 
 
 FALLBACK = replace(CHAT, name="openai/spare", model="openai/spare", identity="openai/spare@")
@@ -457,8 +466,8 @@ async def test_fallback_is_asked_where_the_model_has_no_answer_and_is_named(
 ) -> None:
     first, spare = FakeClient(lambda _: failure), FakeClient(lambda _: REPLY, FALLBACK)
     progress = HeardProgress()
-    asker = Asker(first, RepliesPlace(str(tmp_path)), progress, Limits(1), 0.001, fallbacks=[spare])
-    replies = [await ask_once(asker, label=str(number)) for number in range(3)]
+    gateway = ModelGateway(first, RepliesPlace(str(tmp_path)), progress, RunBudget(1), 0.001, fallbacks=[spare])
+    replies = [await ask_once(gateway, label=str(number)) for number in range(3)]
 
     assert [replace(REPLY, model="openai/spare")] * 3 == replies
     assert (asked, 3) == (len(first.requests), len(spare.requests))
@@ -471,8 +480,8 @@ async def test_call_that_fails_for_good_goes_to_the_fallback_and_the_next_one_do
     down = ProviderUnavailableError("down")
     first = FakeClient(lambda request: down if "text 1" in request.prompt.user else REPLY)
     spare = FakeClient(lambda _: REPLY, FALLBACK)
-    asker = Asker(first, RepliesPlace(str(tmp_path)), HeardProgress(), Limits(1), 0.001, fallbacks=[spare])
-    replies = await ask_many(asker, 3)
+    gateway = ModelGateway(first, RepliesPlace(str(tmp_path)), HeardProgress(), RunBudget(1), 0.001, fallbacks=[spare])
+    replies = await ask_many(gateway, 3)
 
     assert [REPLY, replace(REPLY, model="openai/spare"), REPLY] == replies
     assert MAX_ATTEMPTS + 2 == len(first.requests)
@@ -490,13 +499,13 @@ class SlowClient(FakeClient):
 
 
 async def test_calls_in_flight_are_kept_where_another_ends_the_run(tmp_path: Path) -> None:
-    asker = make_asker(SlowClient(lambda _: REPLY), tmp_path, 8)
+    gateway = make_gateway(SlowClient(lambda _: REPLY), tmp_path, 8)
     with pytest.raises(CredentialsError):
-        async with asker.keeping(PLAN):
-            await run_together(asker.ask(f"cell-{number}", make_request(number)) for number in range(8))
+        async with gateway.keeping(PLAN):
+            await run_together(gateway.ask(f"cell-{number}", make_request(number)) for number in range(8))
 
-    assert 7 == asker.limits.calls
-    again = make_asker(FakeClient(lambda _: AssertionError("asked")), tmp_path)
+    assert 7 == gateway.budget.calls
+    again = make_gateway(FakeClient(lambda _: AssertionError("asked")), tmp_path)
     async with again.keeping(PLAN):
         assert [REPLY] * 7 == [await again.ask(f"cell-{number}", make_request(number)) for number in range(1, 8)]
 
@@ -504,9 +513,9 @@ async def test_calls_in_flight_are_kept_where_another_ends_the_run(tmp_path: Pat
 async def test_calls_in_flight_are_cut_off_where_somebody_cancels_the_run(tmp_path: Path) -> None:
     client = SlowClient(lambda _: REPLY)
     client.requests.append(REQUEST)
-    asker = make_asker(client, tmp_path, 8)
-    async with asker.keeping(PLAN):
-        asking = asyncio.create_task(ask_one_by_one(asker, 8))
+    gateway = make_gateway(client, tmp_path, 8)
+    async with gateway.keeping(PLAN):
+        asking = asyncio.create_task(ask_one_by_one(gateway, 8))
         await asyncio.sleep(0.03)
         began = time.monotonic()
         asking.cancel()
@@ -514,18 +523,18 @@ async def test_calls_in_flight_are_cut_off_where_somebody_cancels_the_run(tmp_pa
             await asking
 
     assert time.monotonic() - began < 0.09
-    assert 0 == asker.limits.calls
+    assert 0 == gateway.budget.calls
 
 
-async def ask_one_by_one(asker: Asker, count: int) -> None:
-    await run_together(asker.ask(f"cell-{number}", make_request(number)) for number in range(count))
+async def ask_one_by_one(gateway: ModelGateway, count: int) -> None:
+    await run_together(gateway.ask(f"cell-{number}", make_request(number)) for number in range(count))
 
 
 async def test_wrong_key_asks_no_fallback(tmp_path: Path) -> None:
     first, spare = FakeClient(lambda _: CredentialsError("no key")), FakeClient(lambda _: REPLY, FALLBACK)
-    asker = Asker(first, RepliesPlace(str(tmp_path)), HeardProgress(), Limits(1), 0.001, fallbacks=[spare])
+    gateway = ModelGateway(first, RepliesPlace(str(tmp_path)), HeardProgress(), RunBudget(1), 0.001, fallbacks=[spare])
     with pytest.raises(CredentialsError):
-        await ask_once(asker)
+        await ask_once(gateway)
 
     assert [] == spare.requests
 
@@ -536,23 +545,23 @@ def count_most_in_flight(progress: HeardProgress) -> int:
 
 
 async def test_two_models_share_the_calls_in_flight(tmp_path: Path) -> None:
-    limits = Limits(3)
+    budget = RunBudget(3)
     progress = HeardProgress()
     clients = [FakeClient(answer_each(), replace(CHAT, identity=name)) for name in ("one", "other")]
-    askers = [Asker(client, RepliesPlace(str(tmp_path)), progress, limits, 0.001) for client in clients]
-    await asyncio.gather(*(ask_many(asker, 20) for asker in askers))
+    gateways = [ModelGateway(client, RepliesPlace(str(tmp_path)), progress, budget, 0.001) for client in clients]
+    await asyncio.gather(*(ask_many(gateway, 20) for gateway in gateways))
 
-    assert (40, 3) == (limits.calls, count_most_in_flight(progress))
+    assert (40, 3) == (budget.calls, count_most_in_flight(progress))
 
 
 async def test_asking_where_nothing_is_kept_is_an_error(tmp_path: Path) -> None:
     client = FakeClient(lambda _: REPLY)
-    asker = make_asker(client, tmp_path)
+    gateway = make_gateway(client, tmp_path)
     with pytest.raises(StoreError, match=r"Asker\.keeping"):
-        await asker.ask("cell", REQUEST)
-    await ask_once(asker)
+        await gateway.ask("cell", REQUEST)
+    await ask_once(gateway)
     with pytest.raises(StoreError, match=r"Asker\.keeping"):
-        await asker.ask("cell", REQUEST)
+        await gateway.ask("cell", REQUEST)
 
     assert 1 == len(client.requests)
 
@@ -573,7 +582,7 @@ async def test_replies_that_cannot_be_kept_are_an_error_before_anything_is_asked
 ) -> None:
     client = FakeClient(lambda _: REPLY)
     with pytest.raises(StoreError, match="EXEMPLARS_CACHE_DIR"):
-        await ask_once(make_asker(client, spoil(tmp_path)))
+        await ask_once(make_gateway(client, spoil(tmp_path)))
 
     assert [] == client.requests
 
@@ -581,11 +590,11 @@ async def test_replies_that_cannot_be_kept_are_an_error_before_anything_is_asked
 async def test_progress_hears_of_every_call(tmp_path: Path) -> None:
     progress = HeardProgress()
     client = FakeClient(answer_in_turn(REPLY, CredentialsError("no key")))
-    asker = Asker(client, RepliesPlace(str(tmp_path)), progress, Limits(1))
-    await ask_once(asker)
-    await ask_once(asker)
+    gateway = ModelGateway(client, RepliesPlace(str(tmp_path)), progress, RunBudget(1))
+    await ask_once(gateway)
+    await ask_once(gateway)
     with pytest.raises(ExemplarsError):
-        await ask_once(asker, label="other")
+        await ask_once(gateway, label="other")
 
     assert [
         CallBegun(),
@@ -601,11 +610,11 @@ async def test_progress_hears_of_every_try_with_what_it_took_and_why_it_failed(t
     answer = Reply("one", "stop", prompt_tokens=7, completion_tokens=3, cost_usd=0.25)
     refusal = ContentRefusedError("not this one")
     client = FakeClient(answer_in_turn(RateLimitedError("slower"), answer, refusal, CredentialsError("no key")))
-    asker = Asker(client, RepliesPlace(str(tmp_path)), progress, Limits(1), wait_seconds=0.0)
-    await ask_once(asker)
-    await ask_once(asker, label="second")
+    gateway = ModelGateway(client, RepliesPlace(str(tmp_path)), progress, RunBudget(1), wait_seconds=0.0)
+    await ask_once(gateway)
+    await ask_once(gateway, label="second")
     with pytest.raises(ExemplarsError):
-        await ask_once(asker, label="third")
+        await ask_once(gateway, label="third")
     tries = [event for event in progress.events if isinstance(event, Tried)]
 
     assert ["RateLimitedError", "", "", "CredentialsError"] == [tried.error for tried in tries]
@@ -621,9 +630,9 @@ async def test_call_that_is_tried_again_says_so_with_what_it_is_about(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     client = FakeClient(answer_in_turn(RateLimitedError("slower"), REPLY))
-    asker = Asker(client, RepliesPlace(str(tmp_path)), HeardProgress(), Limits(1), wait_seconds=0.0)
+    gateway = ModelGateway(client, RepliesPlace(str(tmp_path)), HeardProgress(), RunBudget(1), wait_seconds=0.0)
     with caplog.at_level("INFO", "exemplars.calls"):
-        await ask_once(asker, label="clarity/0/positive/0")
+        await ask_once(gateway, label="clarity/0/positive/0")
     [record] = caplog.records
 
     assert "Try 1 of clarity/0/positive/0 failed, the next comes in 0.0 s: slower" == record.getMessage()

@@ -17,8 +17,8 @@ from engine.errors import (
     ProviderUnavailableError,
     RequestRefusedError,
 )
-from engine.gateway.budget import Limits
-from engine.gateway.model_gateway import Asker
+from engine.gateway.budget import RunBudget
+from engine.gateway.model_gateway import ModelGateway
 from engine.gateway.retrying import MAX_ATTEMPTS
 from engine.generation.cells import (
     cut_sentences,
@@ -37,12 +37,12 @@ PROMPT = Prompt("Write 1 text.")
 TEXT = "The battery lies in the second drawer."
 
 
-def make_asker(folder: Path, answer: Answer, endpoint: Endpoint = CHAT, concurrency: int = 4) -> Asker:
-    return Asker(
+def make_gateway(folder: Path, answer: Answer, endpoint: Endpoint = CHAT, concurrency: int = 4) -> ModelGateway:
+    return ModelGateway(
         FakeClient(answer, endpoint),
         RepliesPlace(str(folder)),
         HeardProgress(),
-        Limits(concurrency),
+        RunBudget(concurrency),
         wait_seconds=0.001,
     )
 
@@ -52,8 +52,8 @@ def write_reply(*texts: str, pole: str = "positive") -> str:
 
 
 def read(text: str, finish: str = "stop", endpoint: Endpoint = CHAT, pole: Pole = "positive") -> list[Exemplar]:
-    asker = make_asker(Path("nowhere"), lambda _: AssertionError("nothing is asked"), endpoint)
-    return read_reply(make_cell(pole), asker, PROMPT, Reply(text, finish, cost_usd=0.06))
+    gateway = make_gateway(Path("nowhere"), lambda _: AssertionError("nothing is asked"), endpoint)
+    return read_reply(make_cell(pole), gateway, PROMPT, Reply(text, finish, cost_usd=0.06))
 
 
 def read_one(text: str, finish: str = "stop", endpoint: Endpoint = CHAT) -> tuple[str | None, Reason | None]:
@@ -76,8 +76,8 @@ def test_json_is_read_fenced_or_not(text: str) -> None:
 
 def test_exemplar_knows_where_it_came_from() -> None:
     cell = make_cell(index=3, order=7)
-    asker = make_asker(Path("nowhere"), lambda _: AssertionError("nothing is asked"))
-    [exemplar] = read_reply(cell, asker, PROMPT, Reply(write_reply(TEXT), "stop", cost_usd=0.06))
+    gateway = make_gateway(Path("nowhere"), lambda _: AssertionError("nothing is asked"))
+    [exemplar] = read_reply(cell, gateway, PROMPT, Reply(write_reply(TEXT), "stop", cost_usd=0.06))
 
     assert (
         Exemplar(
@@ -183,8 +183,8 @@ def test_each_exemplar_of_a_reply_has_its_own_reason() -> None:
 
 
 def test_unknown_cost_stays_unknown() -> None:
-    asker = make_asker(Path("nowhere"), lambda _: AssertionError("nothing is asked"))
-    [exemplar] = read_reply(make_cell(), asker, PROMPT, Reply(write_reply(TEXT), "stop"))
+    gateway = make_gateway(Path("nowhere"), lambda _: AssertionError("nothing is asked"))
+    [exemplar] = read_reply(make_cell(), gateway, PROMPT, Reply(write_reply(TEXT), "stop"))
 
     assert None is exemplar.cost_usd
 
@@ -197,9 +197,9 @@ def test_plain_reply_is_the_text_with_single_spaces() -> None:
 async def test_cell_is_asked_for_with_its_schema_and_becomes_exemplars(tmp_path: Path) -> None:
     plan, cell = make_test_plan(), make_cell()
     client = FakeClient(lambda _: Reply(write_reply(TEXT), "stop"))
-    asker = Asker(client, RepliesPlace(str(tmp_path)), HeardProgress(), Limits(1))
-    async with asker.keeping(plan.plan_id):
-        [exemplar] = await generate_cell(plan, cell, asker, "English")
+    gateway = ModelGateway(client, RepliesPlace(str(tmp_path)), HeardProgress(), RunBudget(1))
+    async with gateway.keeping(plan.plan_id):
+        [exemplar] = await generate_cell(plan, cell, gateway, "English")
 
     assert (TEXT, None) == (exemplar.text, exemplar.reason)
     assert [make_chat_request(plan, cell, "English")] == client.requests
@@ -210,9 +210,9 @@ async def test_cell_is_asked_for_with_its_schema_and_becomes_exemplars(tmp_path:
 async def test_embedded_model_goes_on_with_a_document(tmp_path: Path) -> None:
     plan, cell = make_test_plan(make_model(seeds=make_seeds())), make_cell()
     client = FakeClient(lambda _: Reply(f" {TEXT}", "stop"), PLAIN)
-    asker = Asker(client, RepliesPlace(str(tmp_path)), HeardProgress(), Limits(1))
-    async with asker.keeping(plan.plan_id):
-        [exemplar] = await generate_cell(plan, cell, asker, "English")
+    gateway = ModelGateway(client, RepliesPlace(str(tmp_path)), HeardProgress(), RunBudget(1))
+    async with gateway.keeping(plan.plan_id):
+        [exemplar] = await generate_cell(plan, cell, gateway, "English")
 
     assert TEXT == exemplar.text
     [request] = client.requests
@@ -251,10 +251,10 @@ async def test_call_that_fails_for_good_is_a_failed_cell_while_others_succeed(tm
         return Reply(write_reply(TEXT), "stop")
 
     client = FakeClient(answer)
-    asker = Asker(client, RepliesPlace(str(tmp_path)), HeardProgress(), Limits(1), wait_seconds=0.001)
-    async with asker.keeping(plan.plan_id):
-        [kept] = await generate_cell(plan, good, asker, "English")
-        [failed] = await generate_cell(plan, bad, asker, "English")
+    gateway = ModelGateway(client, RepliesPlace(str(tmp_path)), HeardProgress(), RunBudget(1), wait_seconds=0.001)
+    async with gateway.keeping(plan.plan_id):
+        [kept] = await generate_cell(plan, good, gateway, "English")
+        [failed] = await generate_cell(plan, bad, gateway, "English")
 
     assert (TEXT, None) == (kept.text, kept.reason)
     assert (None, "cell_failed") == (failed.text, failed.reason)
@@ -270,26 +270,26 @@ async def test_call_that_fails_for_good_is_a_failed_cell_while_others_succeed(tm
 
 async def test_nothing_answers_is_an_error_and_no_failed_cell(tmp_path: Path) -> None:
     plan = make_test_plan()
-    asker = make_asker(tmp_path, lambda _: ProviderUnavailableError("openai/test does not answer", 0.0))
+    gateway = make_gateway(tmp_path, lambda _: ProviderUnavailableError("openai/test does not answer", 0.0))
     with pytest.raises(ProviderError, match="no call has been answered"):
-        async with asker.keeping(plan.plan_id):
-            await generate_cell(plan, make_cell(), asker, "English")
+        async with gateway.keeping(plan.plan_id):
+            await generate_cell(plan, make_cell(), gateway, "English")
 
 
 async def test_refused_key_is_an_error_and_no_failed_cell(tmp_path: Path) -> None:
     plan = make_test_plan()
-    asker = make_asker(tmp_path, lambda _: CredentialsError("openai/test refuses the key"))
+    gateway = make_gateway(tmp_path, lambda _: CredentialsError("openai/test refuses the key"))
     with pytest.raises(CredentialsError):
-        async with asker.keeping(plan.plan_id):
-            await generate_cell(plan, make_cell(), asker, "English")
+        async with gateway.keeping(plan.plan_id):
+            await generate_cell(plan, make_cell(), gateway, "English")
 
 
 async def propose(folder: Path, answer: Answer, endpoint: Endpoint = CHAT) -> tuple[tuple[str, ...], list[Request]]:
     plan = make_test_plan()
     client = FakeClient(answer, endpoint)
-    asker = Asker(client, RepliesPlace(str(folder)), HeardProgress(), Limits(1))
-    async with asker.keeping(plan.plan_id):
-        return await propose_subjects(plan, asker), client.requests
+    gateway = ModelGateway(client, RepliesPlace(str(folder)), HeardProgress(), RunBudget(1))
+    async with gateway.keeping(plan.plan_id):
+        return await propose_subjects(plan, gateway), client.requests
 
 
 async def test_chat_model_proposes_subjects(tmp_path: Path) -> None:
@@ -369,10 +369,10 @@ async def test_reply_that_is_no_use_is_asked_for_once_more_and_otherwise(
     plan, cell = make_test_plan(), make_cell()
     rest = [first, GOOD]
     client = FakeClient(lambda _: rest.pop(0))
-    asker = Asker(client, RepliesPlace(str(tmp_path)), HeardProgress(), Limits(1))
-    async with asker.keeping(plan.plan_id):
-        [exemplar] = await generate_cell(plan, cell, asker, "English")
-        kept = await generate_cell(plan, cell, asker, "English")
+    gateway = ModelGateway(client, RepliesPlace(str(tmp_path)), HeardProgress(), RunBudget(1))
+    async with gateway.keeping(plan.plan_id):
+        [exemplar] = await generate_cell(plan, cell, gateway, "English")
+        kept = await generate_cell(plan, cell, gateway, "English")
 
     asked = make_chat_request(plan, cell, "English")
     in_words = replace(asked, prompt=write_words_only(asked.prompt, EXEMPLAR_SCHEMA), schema=None)
@@ -385,9 +385,9 @@ async def test_reply_that_is_no_use_is_asked_for_once_more_and_otherwise(
 async def test_reply_that_is_no_use_again_is_rejected_and_cost_what_both_did(tmp_path: Path) -> None:
     plan = make_test_plan()
     client = FakeClient(lambda _: Reply("no JSON", "stop", cost_usd=0.01))
-    asker = Asker(client, RepliesPlace(str(tmp_path)), HeardProgress(), Limits(1))
-    async with asker.keeping(plan.plan_id):
-        [exemplar] = await generate_cell(plan, make_cell(), asker, "English")
+    gateway = ModelGateway(client, RepliesPlace(str(tmp_path)), HeardProgress(), RunBudget(1))
+    async with gateway.keeping(plan.plan_id):
+        [exemplar] = await generate_cell(plan, make_cell(), gateway, "English")
 
     assert ("unreadable", 0.02, 2) == (exemplar.reason, exemplar.cost_usd, len(client.requests))
 
@@ -396,9 +396,9 @@ async def test_first_reply_stands_where_a_second_does_not_come(tmp_path: Path) -
     plan = make_test_plan()
     rest: list[Reply | Exception] = [Reply("no JSON", "stop", cost_usd=0.01), RequestRefusedError("too long")]
     client = FakeClient(lambda _: rest.pop(0))
-    asker = Asker(client, RepliesPlace(str(tmp_path)), HeardProgress(), Limits(1))
-    async with asker.keeping(plan.plan_id):
-        [exemplar] = await generate_cell(plan, make_cell(), asker, "English")
+    gateway = ModelGateway(client, RepliesPlace(str(tmp_path)), HeardProgress(), RunBudget(1))
+    async with gateway.keeping(plan.plan_id):
+        [exemplar] = await generate_cell(plan, make_cell(), gateway, "English")
 
     assert ("unreadable", 0.01) == (exemplar.reason, exemplar.cost_usd)
 
@@ -407,9 +407,9 @@ async def test_first_reply_stands_where_a_second_does_not_come(tmp_path: Path) -
 async def test_refusal_and_the_other_pole_are_answers(tmp_path: Path, reply: Reply) -> None:
     plan = make_test_plan()
     client = FakeClient(lambda _: reply)
-    asker = Asker(client, RepliesPlace(str(tmp_path)), HeardProgress(), Limits(1))
-    async with asker.keeping(plan.plan_id):
-        await generate_cell(plan, make_cell(), asker, "English")
+    gateway = ModelGateway(client, RepliesPlace(str(tmp_path)), HeardProgress(), RunBudget(1))
+    async with gateway.keeping(plan.plan_id):
+        await generate_cell(plan, make_cell(), gateway, "English")
 
     assert 1 == len(client.requests)
 
@@ -417,9 +417,9 @@ async def test_refusal_and_the_other_pole_are_answers(tmp_path: Path, reply: Rep
 async def test_fallback_that_answered_is_named_in_the_row(tmp_path: Path) -> None:
     plan = make_test_plan()
     client = FakeClient(lambda _: replace(GOOD, model="openai/spare"))
-    asker = Asker(client, RepliesPlace(str(tmp_path)), HeardProgress(), Limits(1))
-    async with asker.keeping(plan.plan_id):
-        [exemplar] = await generate_cell(plan, make_cell(), asker, "English")
+    gateway = ModelGateway(client, RepliesPlace(str(tmp_path)), HeardProgress(), RunBudget(1))
+    async with gateway.keeping(plan.plan_id):
+        [exemplar] = await generate_cell(plan, make_cell(), gateway, "English")
 
     assert "openai/spare" == exemplar.synth_model
 
@@ -427,10 +427,10 @@ async def test_fallback_that_answered_is_named_in_the_row(tmp_path: Path) -> Non
 async def test_prompt_that_is_too_long_is_a_failed_cell_until_nothing_else_was_heard(tmp_path: Path) -> None:
     plan = make_test_plan()
     client = FakeClient(lambda _: ContextTooLongError("openai/test cannot take in so long a prompt"))
-    asker = Asker(client, RepliesPlace(str(tmp_path)), HeardProgress(), Limits(1))
-    async with asker.keeping(plan.plan_id):
-        made = [await generate_cell(plan, make_cell(index=index), asker, "English") for index in range(7)]
+    gateway = ModelGateway(client, RepliesPlace(str(tmp_path)), HeardProgress(), RunBudget(1))
+    async with gateway.keeping(plan.plan_id):
+        made = [await generate_cell(plan, make_cell(index=index), gateway, "English") for index in range(7)]
         with pytest.raises(ProviderError, match=r"so long a prompt.*no call has been answered"):
-            await generate_cell(plan, make_cell(index=7), asker, "English")
+            await generate_cell(plan, make_cell(index=7), gateway, "English")
 
     assert ["cell_failed"] * 7 == [exemplar.reason for [exemplar] in made]

@@ -11,8 +11,8 @@ from types import ModuleType
 
 import pytest
 from fakes.builders import (
-    LISTS,
     NEGATIVE_SEEDS,
+    SCENARIO_POOL,
     make_cell,
     make_level,
     make_model,
@@ -40,7 +40,7 @@ from engine.generation.prompts import (
 )
 from engine.llm.request import Prompt
 from engine.planning.plan import Cell, Hints, Plan, Spent, make_plan, plan_round
-from engine.planning.scenarios import choose_lists, load_packs
+from engine.planning.scenarios import choose_scenario_pool, load_packs
 from engine.planning.subjects import name_subjects
 from engine.settings import PROJECT_ROOT
 
@@ -63,7 +63,7 @@ OTHER: dict[Pole, Pole] = {"positive": "negative", "negative": "positive"}
 
 def plan_catalogue(handle: str) -> Plan:
     model = load_model(MODELS, handle)
-    return make_plan(model, "from_traits", make_level(12), choose_lists(model, PACKS), 0, prompts_version())
+    return make_plan(model, "from_traits", make_level(12), choose_scenario_pool(model, PACKS), 0, prompts_version())
 
 
 def list_cells(plan: Plan, trait: str, pole: Pole) -> list[Cell]:
@@ -118,7 +118,7 @@ def test_prompt_of_the_catalogue_says_all_that_it_asks_for(handle: str, key: str
     model, trait = plan.model, plan.model.trait(key)
     cell = list_cells(plan, key, pole)[0]
     prompt = write_chat_prompt(plan, cell, "English")
-    length = plan.lists.length(cell.scenario.length)
+    length = plan.scenario_pool.length(cell.scenario.length)
     brief = model.brief
     shots = [seed.text for seed in model.seeds_at(key, pole) if f"- {seed.text}" in prompt.user]
 
@@ -500,7 +500,7 @@ def test_cells_of_the_plan_find_their_length() -> None:
     plan = make_test_plan(level=make_level(10))
 
     for cell in list_cells(plan, "clarity", "positive"):
-        length = LISTS.length(cell.scenario.length)
+        length = SCENARIO_POOL.length(cell.scenario.length)
         assert f"({length.min_words} to {length.max_words} words)" in write_chat_prompt(plan, cell, "English").user
 
 

@@ -12,8 +12,8 @@ from fakes.provider import Provider, serve_provider
 
 from engine.definitions.effort import Thinking
 from engine.errors import RequestRefusedError
-from engine.gateway.budget import Limits
-from engine.gateway.model_gateway import Asker
+from engine.gateway.budget import RunBudget
+from engine.gateway.model_gateway import ModelGateway
 from engine.generation.cells import generate_cell, make_chat_request
 from engine.generation.prompts import EXEMPLAR_SCHEMA
 from engine.llm.client import LitellmClient
@@ -88,9 +88,9 @@ async def test_cell_is_asked_for_with_the_levels_thinking_where_there_is_any(
 ) -> None:
     plan = make_test_plan(level=make_level(thinking="medium"))
     client = FakeClient(lambda _: Reply('{"exemplars": [{"text": "A text.", "pole": "positive"}]}', "stop"), endpoint)
-    asker = Asker(client, RepliesPlace(str(tmp_path)), HeardProgress(), Limits(1))
-    async with asker.keeping(plan.plan_id):
-        await generate_cell(plan, make_cell(), asker, "English")
+    gateway = ModelGateway(client, RepliesPlace(str(tmp_path)), HeardProgress(), RunBudget(1))
+    async with gateway.keeping(plan.plan_id):
+        await generate_cell(plan, make_cell(), gateway, "English")
 
     assert [expected] == [request.thinking for request in client.requests]
 
@@ -100,10 +100,10 @@ async def test_another_thinking_is_another_call_and_survives_a_refused_schema(tm
         return RequestRefusedError("no response_format") if request.schema else Reply("", "stop")
 
     client = FakeClient(answer)
-    asker = Asker(client, RepliesPlace(str(tmp_path)), HeardProgress(), Limits(1))
-    async with asker.keeping("plan-1"):
+    gateway = ModelGateway(client, RepliesPlace(str(tmp_path)), HeardProgress(), RunBudget(1))
+    async with gateway.keeping("plan-1"):
         for thinking in ("low", "high", "low"):
-            await asker.ask("cell", replace(REQUEST, thinking=thinking))
+            await gateway.ask("cell", replace(REQUEST, thinking=thinking))
 
     asked = [(request.schema, request.thinking) for request in client.requests]
     assert [(EXEMPLAR_SCHEMA, "low"), (None, "low"), (None, "high")] == asked

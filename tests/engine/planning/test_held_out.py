@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 from fakes.builders import (
-    LISTS,
     POSITIVE_SEEDS,
+    SCENARIO_POOL,
     SUBJECTS,
     make_exemplar,
     make_level,
@@ -52,7 +52,7 @@ def make_split_model(
 
 
 def plan_for(model: Model, synth_type: SynthType) -> Plan:
-    return make_plan(model, synth_type, make_level(), LISTS, 0, "prompts-1")
+    return make_plan(model, synth_type, make_level(), SCENARIO_POOL, 0, "prompts-1")
 
 
 def screen(model: Model, synth_type: SynthType, *texts: str) -> list[Exemplar]:
@@ -135,8 +135,8 @@ def test_pool_of_each_synth_type() -> None:
 
 
 def list_subjects(model: Model, synth_type: SynthType, wanted: int = 2) -> list[str]:
-    lists = keep_apart(LISTS, model, synth_type, load_packs(SCENARIOS), wanted)
-    return [subject for tier in lists.subjects for subject in tier]
+    scenario_pool = keep_apart(SCENARIO_POOL, model, synth_type, load_packs(SCENARIOS), wanted)
+    return [subject for tier in scenario_pool.subjects for subject in tier]
 
 
 def test_held_out_subjects_are_none_for_training() -> None:

@@ -7,14 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from fakes.builders import LISTS, make_level, make_model, make_seeds, make_test_plan, make_trait
+from fakes.builders import SCENARIO_POOL, make_level, make_model, make_seeds, make_test_plan, make_trait
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.definitions.effort import Level
 from engine.domain.model import POLES, Attached, Brief, Model, Pole, SynthType, TraitType
 from engine.planning.plan import Cell, Plan, Spent, add_spent, make_plan, plan_round
-from engine.planning.scenarios import Length, Lists
+from engine.planning.scenarios import Length, ScenarioPool
 
 MODES = ("Verbs turned into nouns.", "Two dates for one thing.", "Blame.", "Advice without an object.", "Hedges.")
 BRIEF = Brief(intent=("Find what is clear.",), failure_modes=MODES)
@@ -23,13 +23,13 @@ NOTHING_SPENT = Spent({})
 
 
 def plan_first(plan: Plan, draws: int = 1) -> tuple[Cell, ...]:
-    return plan_round(plan, 1, plan.full_lack(), NOTHING_SPENT, draws)
+    return plan_round(plan, 1, plan.full_shortfall(), NOTHING_SPENT, draws)
 
 
-def plan_rounds(plan: Plan, *lacks: dict[tuple[str, Pole], int]) -> list[tuple[Cell, ...]]:
+def plan_rounds(plan: Plan, *shortfalls: dict[tuple[str, Pole], int]) -> list[tuple[Cell, ...]]:
     spent, rounds = NOTHING_SPENT, []
-    for round_no, lack in enumerate(lacks, start=1):
-        cells = plan_round(plan, round_no, lack, spent)
+    for round_no, shortfall in enumerate(shortfalls, start=1):
+        cells = plan_round(plan, round_no, shortfall, spent)
         spent = add_spent(spent, cells)
         rounds.append(cells)
     return rounds
@@ -46,11 +46,11 @@ def name_plan(
     model: Model = TWO_TRAITS,
     synth_type: SynthType = "from_traits",
     level: Level | None = None,
-    lists: Lists = LISTS,
+    scenario_pool: ScenarioPool = SCENARIO_POOL,
     seed: int = 0,
     prompts: str = "prompts-1",
 ) -> str:
-    return make_plan(model, synth_type, level or make_level(), lists, seed, prompts).plan_id
+    return make_plan(model, synth_type, level or make_level(), scenario_pool, seed, prompts).plan_id
 
 
 def spread(times: Sequence[int]) -> int:
@@ -87,7 +87,7 @@ def test_cells_of_one_draw_number_are_all_there_for_both_poles() -> None:
 
 def test_cells_are_numbered_in_order_and_named_once() -> None:
     plan = make_test_plan(TWO_TRAITS)
-    rounds = plan_rounds(plan, dict(plan.full_lack()), {("warmth", "negative"): 2}, dict(plan.full_lack()))
+    rounds = plan_rounds(plan, dict(plan.full_shortfall()), {("warmth", "negative"): 2}, dict(plan.full_shortfall()))
     cells = [cell for cells in rounds for cell in cells]
 
     assert list(range(len(cells))) == [cell.order for cell in cells]
@@ -97,8 +97,8 @@ def test_cells_are_numbered_in_order_and_named_once() -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_no_scenario_value_is_tied_to_a_pole(seed: int) -> None:
     plan = make_test_plan(TWO_TRAITS, make_level(30), seed=seed)
-    lack: dict[tuple[str, Pole], int] = {("clarity", "positive"): 3, ("clarity", "negative"): 9}
-    for cells in plan_rounds(plan, dict(plan.full_lack()), lack):
+    shortfall: dict[tuple[str, Pole], int] = {("clarity", "positive"): 3, ("clarity", "negative"): 9}
+    for cells in plan_rounds(plan, dict(plan.full_shortfall()), shortfall):
         for name in ("subject", "audience", "form", "length"):
             counts = {
                 pole: Counter((cell.trait, getattr(cell.scenario, name)) for cell in cells if cell.pole == pole)
@@ -172,10 +172,10 @@ CHANGES: dict[str, dict[str, Any]] = {
     "over-generation": change_level(over_generation=3.0),
     "exemplars per call": change_level(exemplars_per_call=2),
     "temperature": change_level(temperature=0.1),
-    "subjects": {"lists": replace(LISTS, subjects=(("other",), *LISTS.subjects))},
-    "audiences": {"lists": replace(LISTS, audiences=("other",))},
-    "forms": {"lists": replace(LISTS, forms=("other",))},
-    "lengths": {"lists": replace(LISTS, lengths=(Length(name="one sentence", min_words=8, max_words=26),))},
+    "subjects": {"scenario_pool": replace(SCENARIO_POOL, subjects=(("other",), *SCENARIO_POOL.subjects))},
+    "audiences": {"scenario_pool": replace(SCENARIO_POOL, audiences=("other",))},
+    "forms": {"scenario_pool": replace(SCENARIO_POOL, forms=("other",))},
+    "lengths": {"scenario_pool": replace(SCENARIO_POOL, lengths=(Length(name="one sentence", min_words=8, max_words=26),))},
     "seed": {"seed": 1},
     "prompts": {"prompts": "prompts-2"},
 }
@@ -238,8 +238,8 @@ def test_failure_modes_are_shared_out_evenly_over_negatives_and_never_on_positiv
 
 def test_failure_modes_go_on_where_the_round_before_ended() -> None:
     plan = make_test_plan(make_model(brief=BRIEF), make_level(3))
-    lack: dict[tuple[str, Pole], int] = {("clarity", "negative"): 1}
-    modes = [cell.failure_mode for cells in plan_rounds(plan, lack, lack, lack) for cell in cells]
+    shortfall: dict[tuple[str, Pole], int] = {("clarity", "negative"): 1}
+    modes = [cell.failure_mode for cells in plan_rounds(plan, shortfall, shortfall, shortfall) for cell in cells]
 
     assert [MODES[number % 5] for number in range(12)] == modes
 
@@ -264,9 +264,9 @@ def test_other_types_have_no_near_misses(trait_type: TraitType) -> None:
 
 def test_later_rounds_use_new_scenarios() -> None:
     subjects = tuple(f"subject {number}" for number in range(100))
-    plan = make_test_plan(level=make_level(4), lists=replace(LISTS, subjects=(subjects,)))
-    lack = dict(plan.full_lack())
-    rounds = plan_rounds(plan, lack, {("clarity", "positive"): 2}, lack)
+    plan = make_test_plan(level=make_level(4), scenario_pool=replace(SCENARIO_POOL, subjects=(subjects,)))
+    shortfall = dict(plan.full_shortfall())
+    rounds = plan_rounds(plan, shortfall, {("clarity", "positive"): 2}, shortfall)
 
     ids = [{cell.pair_id for cell in cells} for cells in rounds]
     seen = [{cell.scenario.subject for cell in cells} for cells in rounds]
@@ -277,12 +277,12 @@ def test_later_rounds_use_new_scenarios() -> None:
 
 def test_only_the_poles_that_lack_something_are_asked() -> None:
     plan = make_test_plan(TWO_TRAITS)
-    lack: dict[tuple[str, Pole], int] = {
+    shortfall: dict[tuple[str, Pole], int] = {
         ("clarity", "positive"): 0,
         ("clarity", "negative"): 3,
         ("warmth", "positive"): 0,
     }
-    cells = plan_round(plan, 1, lack, NOTHING_SPENT)
+    cells = plan_round(plan, 1, shortfall, NOTHING_SPENT)
 
     assert {("clarity", "negative"): 6} == Counter((cell.trait, cell.pole) for cell in cells)
     assert () == plan_round(plan, 1, {}, NOTHING_SPENT)
@@ -291,18 +291,18 @@ def test_only_the_poles_that_lack_something_are_asked() -> None:
 def test_full_lack_is_the_quota_of_every_trait_and_pole() -> None:
     plan = make_test_plan(TWO_TRAITS, make_level(7))
 
-    assert {(trait, pole): 7 for trait in ("clarity", "warmth") for pole in POLES} == plan.full_lack()
+    assert {(trait, pole): 7 for trait in ("clarity", "warmth") for pole in POLES} == plan.full_shortfall()
 
 
 def test_subjects_of_attached_samples_come_last_for_their_own_trait() -> None:
-    used = LISTS.subjects[0][:3]
+    used = SCENARIO_POOL.subjects[0][:3]
     attached = tuple(Attached("clarity", f"Text about {subject}.", 1.0, subject) for subject in used)
     cells = plan_first(make_test_plan(replace(TWO_TRAITS, attached=attached), make_level(1)))
 
     subjects = {
         trait: {cell.scenario.subject for cell in cells if cell.trait == trait} for trait in ("clarity", "warmth")
     }
-    assert set(LISTS.subjects[0][3:]) == subjects["clarity"]
+    assert set(SCENARIO_POOL.subjects[0][3:]) == subjects["clarity"]
     assert subjects["warmth"] == {
         cell.scenario.subject
         for cell in plan_first(make_test_plan(TWO_TRAITS, make_level(1)))
@@ -320,13 +320,13 @@ def test_what_is_spent_adds_up_over_rounds_and_traits() -> None:
     assert Spent({"clarity": 4, "warmth": 8}, 52) == again
 
 
-LACKS = st.dictionaries(
+SHORTFALLS = st.dictionaries(
     st.sampled_from([(key, pole) for key in ("clarity", "warmth") for pole in POLES]), st.integers(0, 9)
 )
 
 
 @given(
-    lacks=st.lists(LACKS, min_size=1, max_size=3),
+    shortfalls=st.lists(SHORTFALLS, min_size=1, max_size=3),
     over_generation=st.floats(1, 4),
     per_call=st.integers(1, 5),
     draws=st.integers(1, 3),
@@ -334,15 +334,15 @@ LACKS = st.dictionaries(
 )
 @settings(max_examples=60, deadline=None, database=None, derandomize=True)
 def test_rounds_ask_for_what_is_lacking_in_whole_scenarios(
-    lacks: list[dict[tuple[str, Pole], int]], over_generation: float, per_call: int, draws: int, seed: int
+    shortfalls: list[dict[tuple[str, Pole], int]], over_generation: float, per_call: int, draws: int, seed: int
 ) -> None:
     level = make_level(4, over_generation=over_generation, exemplars_per_call=per_call)
     plan = make_test_plan(TWO_TRAITS, level, seed=seed)
     spent, pairs, orders = NOTHING_SPENT, set[str](), list[int]()
-    for round_no, lack in enumerate(lacks, start=1):
-        cells = plan_round(plan, round_no, lack, spent, draws)
+    for round_no, shortfall in enumerate(shortfalls, start=1):
+        cells = plan_round(plan, round_no, shortfall, spent, draws)
         for trait in ("clarity", "warmth"):
-            lacking = {pole: lack.get((trait, pole), 0) for pole in POLES}
+            lacking = {pole: shortfall.get((trait, pole), 0) for pole in POLES}
             scenarios = math.ceil(max(lacking.values()) * over_generation * round_no / per_call)
             for pole in POLES:
                 own = [cell for cell in cells if (cell.trait, cell.pole) == (trait, pole)]

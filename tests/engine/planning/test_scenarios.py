@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from fakes.builders import AUDIENCES, FORMS, LENGTHS, LISTS, SUBJECTS, make_model, make_seeds, make_trait
+from fakes.builders import AUDIENCES, FORMS, LENGTHS, SCENARIO_POOL, SUBJECTS, make_model, make_seeds, make_trait
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,7 +14,7 @@ from engine.definitions.loader import list_handles, load_model
 from engine.domain.model import Brief
 from engine.domain.samples import Scenario
 from engine.errors import DefinitionError
-from engine.planning.scenarios import Lists, Packs, choose_lists, draw_scenarios, load_packs
+from engine.planning.scenarios import Packs, ScenarioPool, choose_scenario_pool, draw_scenarios, load_packs
 from engine.settings import PROJECT_ROOT
 from engine.text.words import count_words
 
@@ -38,8 +38,10 @@ LENGTHS_TEXT = "- {name: short, min_words: 5, max_words: 20}\n"
 PACK_TEXT = "words: [apple, pear]\nsubjects: [a tree]\naudiences: [a friend]\nforms: [a note]\n"
 
 
-def take(count: int, lists: Lists = LISTS, key: str = "0/clarity", used: Sequence[str] = ()) -> list[Scenario]:
-    return list(itertools.islice(draw_scenarios(lists, key, used), count))
+def take(
+    count: int, scenario_pool: ScenarioPool = SCENARIO_POOL, key: str = "0/clarity", used: Sequence[str] = ()
+) -> list[Scenario]:
+    return list(itertools.islice(draw_scenarios(scenario_pool, key, used), count))
 
 
 def write_packs(folder: Path, **texts: str) -> Path:
@@ -62,11 +64,13 @@ def packs() -> Packs:
 @given(st.integers(1, 60), st.integers(0, 5), st.integers(1, 9))
 @settings(max_examples=40, deadline=None, database=None, derandomize=True)
 def test_each_value_is_drawn_as_often_as_any_other(count: int, seed: int, subjects: int) -> None:
-    lists = Lists("x", (tuple(f"subject {number}" for number in range(subjects)),), AUDIENCES, FORMS, LENGTHS)
-    drawn = take(count, lists, f"{seed}/clarity")
+    scenario_pool = ScenarioPool(
+        "x", (tuple(f"subject {number}" for number in range(subjects)),), AUDIENCES, FORMS, LENGTHS
+    )
+    drawn = take(count, scenario_pool, f"{seed}/clarity")
 
     for name, values in (
-        ("subject", lists.subjects[0]),
+        ("subject", scenario_pool.subjects[0]),
         ("audience", AUDIENCES),
         ("form", FORMS),
         ("length", tuple(length.name for length in LENGTHS)),
@@ -129,7 +133,7 @@ def test_used_subjects_do_not_change_the_other_values() -> None:
 
 def test_earlier_tier_is_used_up_before_the_next_is_begun() -> None:
     tiers = (("a", "b"), ("c", "d", "e"), ("f",))
-    subjects = [item.subject for item in take(12, Lists("x", tiers, AUDIENCES, FORMS, LENGTHS))]
+    subjects = [item.subject for item in take(12, ScenarioPool("x", tiers, AUDIENCES, FORMS, LENGTHS))]
 
     assert [{"a", "b"}, {"c", "d", "e"}, {"f"}] == [set(subjects[:2]), set(subjects[2:5]), set(subjects[5:6])]
     assert [{"a", "b"}, {"c", "d", "e"}, {"f"}] == [set(subjects[6:8]), set(subjects[8:11]), set(subjects[11:])]
@@ -137,7 +141,7 @@ def test_earlier_tier_is_used_up_before_the_next_is_begun() -> None:
 
 def test_earlier_tier_that_is_used_already_waits_for_the_others() -> None:
     tiers = (("a", "b"), ("c", "d"))
-    subjects = [item.subject for item in take(4, Lists("x", tiers, AUDIENCES, FORMS, LENGTHS), used=["a", "b"])]
+    subjects = [item.subject for item in take(4, ScenarioPool("x", tiers, AUDIENCES, FORMS, LENGTHS), used=["a", "b"])]
 
     assert {"c", "d"} == set(subjects[:2])
     assert {"a", "b"} == set(subjects[2:])
@@ -145,11 +149,11 @@ def test_earlier_tier_that_is_used_already_waits_for_the_others() -> None:
 
 def test_tiers_are_proposed_then_the_packs_then_the_models_own(packs: Packs) -> None:
     model = make_model(seeds=make_seeds(), brief=Brief(domain=("Letters from town halls, tax offices",)))
-    lists = choose_lists(model, packs, ["a proposed one", "another proposed one"])
+    scenario_pool = choose_scenario_pool(model, packs, ["a proposed one", "another proposed one"])
 
-    proposed, pack, own = lists.subjects
+    proposed, pack, own = scenario_pool.subjects
     assert ("a proposed one", "another proposed one") == proposed
-    assert packs.packs[lists.pack].subjects == pack
+    assert packs.packs[scenario_pool.pack].subjects == pack
     assert "tax offices" in own
     assert len(own) >= 4
 
@@ -157,21 +161,21 @@ def test_tiers_are_proposed_then_the_packs_then_the_models_own(packs: Packs) -> 
 def test_subject_of_two_tiers_stays_in_the_first_whatever_its_case(packs: Packs) -> None:
     subjects = packs.packs["everyday"].subjects
     lower, capital = subjects[0], next(subject for subject in subjects if subject != subject.casefold())
-    lists = choose_lists(make_model(), packs, [lower.upper(), capital.casefold(), "new", "new"])
+    scenario_pool = choose_scenario_pool(make_model(), packs, [lower.upper(), capital.casefold(), "new", "new"])
 
-    assert (lower.upper(), capital.casefold(), "new") == lists.subjects[0]
-    assert tuple(subject for subject in subjects if subject not in (lower, capital)) == lists.subjects[1]
+    assert (lower.upper(), capital.casefold(), "new") == scenario_pool.subjects[0]
+    assert tuple(subject for subject in subjects if subject not in (lower, capital)) == scenario_pool.subjects[1]
 
 
 def test_length_is_found_by_its_name() -> None:
-    assert LENGTHS[1] == LISTS.length("two")
+    assert LENGTHS[1] == SCENARIO_POOL.length("two")
     with pytest.raises(KeyError):
-        LISTS.length("three")
+        SCENARIO_POOL.length("three")
 
 
 @pytest.mark.parametrize("handle", sorted(PACK_OF))
 def test_catalogue_model_gets_the_lists_of_its_field(packs: Packs, handle: str) -> None:
-    assert PACK_OF[handle] == choose_lists(load_model(MODELS, handle), packs).pack
+    assert PACK_OF[handle] == choose_scenario_pool(load_model(MODELS, handle), packs).pack
 
 
 def test_every_catalogue_model_has_a_field_that_is_known_here() -> None:
@@ -182,7 +186,7 @@ def test_every_catalogue_model_has_a_field_that_is_known_here() -> None:
 def test_model_that_speaks_of_no_field_gets_everyday_lists(packs: Packs, description: str) -> None:
     model = make_model(make_trait("quality", description=""), handle="ns.x", description=description)
 
-    assert "everyday" == choose_lists(model, packs).pack
+    assert "everyday" == choose_scenario_pool(model, packs).pack
 
 
 def test_one_shared_word_is_not_enough_and_two_are(tmp_path: Path) -> None:
@@ -191,7 +195,7 @@ def test_one_shared_word_is_not_enough_and_two_are(tmp_path: Path) -> None:
         make_model(handle="ns.x", description=text) for text in ("An apple.", "Apples, apples.", "Apples, pears.")
     ]
 
-    assert ["everyday", "everyday", "fruit"] == [choose_lists(model, packs).pack for model in models]
+    assert ["everyday", "everyday", "fruit"] == [choose_scenario_pool(model, packs).pack for model in models]
 
 
 @pytest.mark.parametrize("name", PACK_NAMES)

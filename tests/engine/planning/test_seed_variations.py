@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import pytest
 from fakes.builders import (
-    LISTS,
     NEGATIVE_SEEDS,
     POSITIVE_SEEDS,
+    SCENARIO_POOL,
     make_exemplar,
     make_level,
     make_model,
@@ -46,7 +46,7 @@ LONG_ENOUGH = "This seed has just enough words."
 
 def plan_variations(model: Model | None = None, wanted: int = 4, **fields: object) -> Plan:
     given = model or make_model(seeds=make_seeds())
-    return make_plan(given, "diversify", make_level(wanted, **fields), LISTS, 0, "prompts-1")
+    return make_plan(given, "diversify", make_level(wanted, **fields), SCENARIO_POOL, 0, "prompts-1")
 
 
 def vary_cell(cell: Cell, text: str | None = None) -> Exemplar:
@@ -180,7 +180,7 @@ def test_later_run_begins_with_the_seeds_that_an_earlier_one_left() -> None:
 
 def test_two_cells_of_a_pair_share_the_subject_and_each_has_a_seed_of_its_pole() -> None:
     plan = plan_variations()
-    cells = plan_round(plan, 1, plan.full_lack(), Spent({}), draws=2)
+    cells = plan_round(plan, 1, plan.full_shortfall(), Spent({}), draws=2)
 
     for _, group in itertools.groupby(cells, key=lambda cell: cell.pair_id):
         members = list(group)
@@ -191,10 +191,10 @@ def test_two_cells_of_a_pair_share_the_subject_and_each_has_a_seed_of_its_pole()
 
 def test_scenario_of_a_variation_says_that_all_but_the_subject_is_its_seeds() -> None:
     plan = plan_variations()
-    scenario = plan_round(plan, 1, plan.full_lack(), Spent({}))[0].scenario
+    scenario = plan_round(plan, 1, plan.full_shortfall(), Spent({}))[0].scenario
 
     assert (AS_SEED, AS_SEED, AS_SEED) == (scenario.audience, scenario.form, scenario.length)
-    assert scenario.subject in LISTS.subjects[0]
+    assert scenario.subject in SCENARIO_POOL.subjects[0]
 
 
 def test_seed_on_another_subject_is_taken_first() -> None:
@@ -204,16 +204,16 @@ def test_seed_on_another_subject_is_taken_first() -> None:
         Seed("clarity", "Something obscure is effected in here.", 0.0),
     )
     plan = plan_variations(make_model(seeds=seeds), wanted=20)
-    cells = [cell for cell in plan_round(plan, 1, plan.full_lack(), Spent({})) if cell.pole == "positive"]
+    cells = [cell for cell in plan_round(plan, 1, plan.full_shortfall(), Spent({})) if cell.pole == "positive"]
     pairs = [(one.seed, one.scenario.subject) for one in cells[::2]]
 
     assert not any(seed and seed.text.startswith("Closing") and "closing" in subject for seed, subject in pairs[:1])
 
 
 def test_from_traits_varies_no_seed() -> None:
-    plan = make_plan(make_model(seeds=make_seeds()), "from_traits", make_level(), LISTS, 0, "prompts-1")
+    plan = make_plan(make_model(seeds=make_seeds()), "from_traits", make_level(), SCENARIO_POOL, 0, "prompts-1")
 
-    assert {None} == {cell.seed for cell in plan_round(plan, 1, plan.full_lack(), Spent({}))}
+    assert {None} == {cell.seed for cell in plan_round(plan, 1, plan.full_shortfall(), Spent({}))}
 
 
 def test_length_is_the_seeds() -> None:
@@ -224,7 +224,7 @@ def test_length_is_the_seeds() -> None:
 
 def test_chat_prompt_shows_the_seed_and_asks_for_its_length_and_another_subject() -> None:
     plan = plan_variations()
-    for cell in plan_round(plan, 1, plan.full_lack(), Spent({}))[:4]:
+    for cell in plan_round(plan, 1, plan.full_shortfall(), Spent({}))[:4]:
         assert cell.seed is not None
         user = write_chat_prompt(plan, cell, "English").user
         words = count_words(cell.seed.text)
@@ -238,7 +238,7 @@ def test_chat_prompt_shows_the_seed_and_asks_for_its_length_and_another_subject(
 
 def test_plain_prompt_shows_the_seed_last_among_texts_of_its_pole() -> None:
     plan = plan_variations()
-    for cell in plan_round(plan, 1, plan.full_lack(), Spent({}))[:4]:
+    for cell in plan_round(plan, 1, plan.full_shortfall(), Spent({}))[:4]:
         assert cell.seed is not None
         user = write_plain_prompt(plan, cell).user
         field = plan.model.traits[0].label(cell.pole)
@@ -252,7 +252,7 @@ def test_plain_prompt_shows_the_seed_last_among_texts_of_its_pole() -> None:
 def test_longer_seed_gets_more_tokens() -> None:
     seeds = (*make_seeds(), Seed("clarity", " ".join(POSITIVE_SEEDS * 3), 1.0))
     plan = plan_variations(make_model(seeds=seeds))
-    cells = {cell.seed: cell for cell in plan_round(plan, 1, plan.full_lack(), Spent({}))}
+    cells = {cell.seed: cell for cell in plan_round(plan, 1, plan.full_shortfall(), Spent({}))}
     short, long = cells[seeds[0]], cells[seeds[-1]]
 
     assert make_plain_request(plan, short).max_tokens < make_plain_request(plan, long).max_tokens
@@ -261,7 +261,7 @@ def test_longer_seed_gets_more_tokens() -> None:
 
 def test_variation_that_drifts_is_rejected_with_feature_and_seed_and_one_that_does_not_stands() -> None:
     plan = plan_variations()
-    cell = plan_round(plan, 1, plan.full_lack(), Spent({}))[0]
+    cell = plan_round(plan, 1, plan.full_shortfall(), Spent({}))[0]
     loud = vary_cell(cell, "WOW!!! You can't believe this, we DID it... what a night, guys!!!")
     good = replace(vary_cell(cell), order=1)
     drifted, kept = Screener(plan, use_lengths=True).screen([loud, good])
@@ -273,7 +273,7 @@ def test_variation_that_drifts_is_rejected_with_feature_and_seed_and_one_that_do
 
 def test_copy_of_its_seed_is_a_copy_and_no_drift() -> None:
     plan = plan_variations()
-    cell = plan_round(plan, 1, plan.full_lack(), Spent({}))[0]
+    cell = plan_round(plan, 1, plan.full_shortfall(), Spent({}))[0]
     assert cell.seed is not None
     [copied] = Screener(plan, use_lengths=True).screen([vary_cell(cell, cell.seed.text.replace("ten", "two"))])
 
@@ -282,16 +282,18 @@ def test_copy_of_its_seed_is_a_copy_and_no_drift() -> None:
 
 def test_drifted_text_is_nothing_to_be_a_duplicate_of() -> None:
     plan = plan_variations()
-    cell = plan_round(plan, 1, plan.full_lack(), Spent({}))[0]
+    cell = plan_round(plan, 1, plan.full_shortfall(), Spent({}))[0]
     text = vary_text(POSITIVE_SEEDS[0], "one")
-    other = vary_cell(plan_round(plan, 1, plan.full_lack(), Spent({}))[1], text)
+    other = vary_cell(plan_round(plan, 1, plan.full_shortfall(), Spent({}))[1], text)
     own = replace(vary_cell(cell, text), order=9)
 
     assert ["voice_drift", None] == [exemplar.reason for exemplar in Screener(plan, True).screen([other, own])]
 
 
 def test_text_that_varies_no_seed_has_no_voice_to_keep() -> None:
-    screener = Screener(make_plan(make_model(seeds=make_seeds()), "from_traits", make_level(), LISTS, 0, ""), False)
+    screener = Screener(
+        make_plan(make_model(seeds=make_seeds()), "from_traits", make_level(), SCENARIO_POOL, 0, ""), False
+    )
 
     assert [None] == [item.reason for item in screener.screen([make_exemplar("WOW, we did it, can you believe it!!!")])]
 
@@ -305,7 +307,7 @@ def choose(plan: Plan, exemplars: Sequence[Exemplar]) -> dict[Pole, list[int]]:
 @pytest.mark.parametrize(("wanted", "counts"), [(2, [1, 1]), (3, [1, 1, 1]), (4, [1, 1, 2]), (8, [2, 3, 3])])
 def test_seeds_are_kept_equally_often(judged: bool, wanted: int, counts: list[int]) -> None:
     plan = plan_variations(wanted=wanted, over_generation=4.0)
-    exemplars = [vary_cell(cell) for cell in plan_round(plan, 1, plan.full_lack(), Spent({}))]
+    exemplars = [vary_cell(cell) for cell in plan_round(plan, 1, plan.full_shortfall(), Spent({}))]
     if judged:
         source = random.Random(1)
         exemplars = [
@@ -319,16 +321,16 @@ def test_seeds_are_kept_equally_often(judged: bool, wanted: int, counts: list[in
 def test_seed_is_not_used_again_while_another_has_nothing() -> None:
     plan = plan_variations(wanted=4)
     lacking = digest_text(POSITIVE_SEEDS[1])
-    exemplars = [vary_cell(cell) for cell in plan_round(plan, 1, plan.full_lack(), Spent({}))]
+    exemplars = [vary_cell(cell) for cell in plan_round(plan, 1, plan.full_shortfall(), Spent({}))]
     choice = choose_exemplars(plan, [item for item in exemplars if item.seed_sha256 != lacking])
 
     assert [1, 1] == choose(plan, [item for item in exemplars if item.seed_sha256 != lacking])["positive"]
-    assert 2 == choice.lack["clarity", "positive"]
+    assert 2 == choice.shortfall["clarity", "positive"]
 
 
 def test_pairs_are_preferred_where_nobody_judges() -> None:
     plan = plan_variations(wanted=2)
-    cells = plan_round(plan, 1, plan.full_lack(), Spent({}))
+    cells = plan_round(plan, 1, plan.full_shortfall(), Spent({}))
     exemplars = [vary_cell(cell) for cell in cells if cell.id != cells[1].id]
     choice = choose_exemplars(plan, exemplars)
 
@@ -340,7 +342,7 @@ def test_attached_variations_count_in_whose_turn_it_is() -> None:
     used = make_seeds()[0]
     model = make_model(seeds=make_seeds(), attached=(Attached("clarity", "A text.", 1.0, "", used.sha256),))
     plan = plan_variations(model, wanted=2, over_generation=4.0)
-    exemplars = [vary_cell(cell) for cell in plan_round(plan, 1, plan.full_lack(), Spent({}))]
+    exemplars = [vary_cell(cell) for cell in plan_round(plan, 1, plan.full_shortfall(), Spent({}))]
     chosen = choose_exemplars(plan, exemplars).chosen
 
     assert used.sha256 not in {item.seed_sha256 for item in chosen}
@@ -351,7 +353,7 @@ def test_run_that_fills_up_an_earlier_one_is_even_by_itself_too() -> None:
     used = [*make_seeds()[:2], *make_seeds()[3:5]]
     attached = tuple(Attached("clarity", f"A text {seed.sha256}.", seed.quality, "", seed.sha256) for seed in used)
     plan = plan_variations(make_model(seeds=make_seeds(), attached=attached), wanted=3, over_generation=6.0)
-    exemplars = [vary_cell(cell) for cell in plan_round(plan, 1, plan.full_lack(), Spent({}))]
+    exemplars = [vary_cell(cell) for cell in plan_round(plan, 1, plan.full_shortfall(), Spent({}))]
 
     assert {"positive": [1, 1, 1], "negative": [1, 1, 1]} == choose(plan, exemplars)
 

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from fakes.builders import LISTS, make_level, make_model, make_test_plan, make_trait
+from fakes.builders import SCENARIO_POOL, make_level, make_model, make_test_plan, make_trait
 
 from engine.definitions.loader import load_model
 from engine.domain.model import POLES, Model, Seed
 from engine.planning.plan import Plan, Spent, plan_round
-from engine.planning.scenarios import Lists, Matters, choose_lists, load_packs
-from engine.planning.topic_subjects import find_threshold, split_matters
+from engine.planning.scenarios import ScenarioPool, TopicSubjects, choose_scenario_pool, load_packs
+from engine.planning.topic_subjects import find_threshold, split_by_topic
 from engine.run.job import SCENARIOS_FOLDER
 from engine.settings import PROJECT_ROOT
 from engine.text.embedding import SentenceEncoder
@@ -29,13 +29,15 @@ MODEL = make_model(
 )
 
 
-def split(model: Model) -> Lists:
-    return split_matters(model, choose_lists(model, PACKS), PACKS, SentenceEncoder())
+def split(model: Model) -> ScenarioPool:
+    return split_by_topic(model, choose_scenario_pool(model, PACKS), PACKS, SentenceEncoder())
 
 
 def test_subjects_of_a_topic_and_others_are_told_apart() -> None:
-    matters = split(MODEL).matters["health"]
-    inside, outside = ({subject for tier in side for subject in tier} for side in (matters.inside, matters.outside))
+    topic_subjects = split(MODEL).topic_subjects["health"]
+    inside, outside = (
+        {subject for tier in side for subject in tier} for side in (topic_subjects.inside, topic_subjects.outside)
+    )
 
     assert {"back pain at a desk", "a sprained ankle"} <= inside
     assert set() == inside & outside
@@ -45,12 +47,12 @@ def test_subjects_of_a_topic_and_others_are_told_apart() -> None:
 def test_topic_that_any_subject_may_come_to_goes_on_sharing_them() -> None:
     model = load_model(str(PROJECT_ROOT / "data" / "models"), "u22a8.security-triage")
 
-    assert {} == split(model).matters
+    assert {} == split(model).topic_subjects
 
 
 @pytest.mark.parametrize("kind", ["spectrum", "claim", "outlier"])
 def test_other_traits_share_their_subjects(kind: str) -> None:
-    assert {} == split(make_model(make_trait("health", type=kind), seeds=MODEL.seeds)).matters
+    assert {} == split(make_model(make_trait("health", type=kind), seeds=MODEL.seeds)).topic_subjects
 
 
 def test_threshold_lies_between_two_groups() -> None:
@@ -58,12 +60,12 @@ def test_threshold_lies_between_two_groups() -> None:
 
 
 def plan_topic() -> Plan:
-    matters = {"health": Matters((("a rash", "a cough", "a scan"),), (("a goal", "a disk", "a vote"),))}
-    return make_test_plan(make_model(HEALTH), make_level(3), replace(LISTS, matters=matters))
+    topic_subjects = {"health": TopicSubjects((("a rash", "a cough", "a scan"),), (("a goal", "a disk", "a vote"),))}
+    return make_test_plan(make_model(HEALTH), make_level(3), replace(SCENARIO_POOL, topic_subjects=topic_subjects))
 
 
 def test_poles_of_a_topic_have_subjects_of_their_own_and_all_else_in_common() -> None:
-    cells = plan_round(plan_topic(), 1, plan_topic().full_lack(), Spent({}), draws=2)
+    cells = plan_round(plan_topic(), 1, plan_topic().full_shortfall(), Spent({}), draws=2)
     pairs: dict[str, dict[str, set[str]]] = {}
     for cell in cells:
         pairs.setdefault(cell.pair_id, {pole: set() for pole in POLES})[cell.pole].add(cell.scenario.subject)
@@ -75,7 +77,7 @@ def test_poles_of_a_topic_have_subjects_of_their_own_and_all_else_in_common() ->
 
 
 def test_near_miss_of_a_strong_model_keeps_its_pairs_subject() -> None:
-    cells = plan_round(plan_topic(), 1, plan_topic().full_lack(), Spent({}), draws=1)
+    cells = plan_round(plan_topic(), 1, plan_topic().full_shortfall(), Spent({}), draws=1)
     negatives = [cell for cell in cells if cell.pole == "negative"]
 
     assert {"a rash", "a cough", "a scan"} >= {cell.scenario.subject for cell in negatives if cell.near_miss}

@@ -6,7 +6,7 @@ import random
 from statistics import fmean
 
 import pytest
-from fakes.builders import LISTS, NEGATIVE_SEEDS, POSITIVE_SEEDS
+from fakes.builders import NEGATIVE_SEEDS, POSITIVE_SEEDS, SCENARIO_POOL
 from fakes.word_vectors import WordVectors
 
 from engine.domain.samples import Scenario
@@ -201,8 +201,8 @@ def test_coverage_counts_what_is_used_of_what_so_many_texts_can_use() -> None:
         "audience": Coverage(1, 2),
         "form": Coverage(1, 2),
         "length": Coverage(1, 2),
-    } == measure_coverage(scenarios, LISTS)
+    } == measure_coverage(scenarios, SCENARIO_POOL)
 
 
 def test_nothing_could_be_covered_by_no_text() -> None:
-    assert {Coverage(0, 0)} == set(measure_coverage([], LISTS).values())
+    assert {Coverage(0, 0)} == set(measure_coverage([], SCENARIO_POOL).values())

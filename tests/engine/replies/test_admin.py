@@ -16,7 +16,7 @@ from engine.errors import StoreError
 from engine.llm.request import Reply
 from engine.replies.admin import BYTES_PER_GB, Removed, clear_cache, count_kept, list_cache, prune_cache
 from engine.replies.plan_folder import REMOVED, TURN
-from engine.replies.replies import KeptReplies
+from engine.replies.replies import ReplyStore
 from engine.settings import RepliesPlace
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -27,7 +27,7 @@ def keep(cache: Path, plan_id: str, days: float = 0, handle: str = HANDLE, count
     """A plan that was used so many days ago."""
 
     async def keep_all() -> None:
-        with KeptReplies(RepliesPlace(str(cache)), plan_id, handle) as kept:
+        with ReplyStore(RepliesPlace(str(cache)), plan_id, handle) as kept:
             for number in range(count):
                 await kept.keep(str(number), Reply("one", "stop"))
 
@@ -85,14 +85,14 @@ def test_replies_of_one_plan_are_counted_where_they_can_be_read(tmp_path: Path) 
 
 
 def test_listing_knows_what_is_in_use(tmp_path: Path) -> None:
-    with KeptReplies(RepliesPlace(str(tmp_path)), "plan"):
+    with ReplyStore(RepliesPlace(str(tmp_path)), "plan"):
         assert [True] == [plan.in_use for plan in list_cache(str(tmp_path))]
 
 
 def test_opening_counts_as_use(tmp_path: Path) -> None:
     keep(tmp_path, "plan", days=9)
     before = time.time() - 1
-    with KeptReplies(RepliesPlace(str(tmp_path)), "plan"):
+    with ReplyStore(RepliesPlace(str(tmp_path)), "plan"):
         [plan] = list_cache(str(tmp_path))
 
     assert before < plan.used_at.timestamp()
@@ -150,7 +150,7 @@ def test_plan_of_the_run_and_plans_in_use_stay(tmp_path: Path) -> None:
     keep(tmp_path, "mine", 99)
     for plan_id in ("used", "unused"):
         keep(tmp_path, plan_id, 99)
-    with KeptReplies(RepliesPlace(str(tmp_path)), "used"):
+    with ReplyStore(RepliesPlace(str(tmp_path)), "used"):
         removed = prune(tmp_path, max_days=1, max_gb=1e-9, but_for=("mine",))
 
     assert (1, ()) == (removed.plans, removed.in_use)
@@ -208,7 +208,7 @@ def test_clearing_takes_the_plans_of_one_model(tmp_path: Path) -> None:
 def test_clearing_names_what_is_in_use_and_leaves_it(tmp_path: Path) -> None:
     for plan_id in ("used", "unused"):
         keep(tmp_path, plan_id)
-    with KeptReplies(RepliesPlace(str(tmp_path)), "used") as kept:
+    with ReplyStore(RepliesPlace(str(tmp_path)), "used") as kept:
         removed = clear_cache(str(tmp_path), HANDLE)
         assert Reply("one", "stop") == kept.find("0")
 
@@ -217,11 +217,11 @@ def test_clearing_names_what_is_in_use_and_leaves_it(tmp_path: Path) -> None:
 
 async def test_plan_that_is_removed_before_it_is_opened_is_made_anew(tmp_path: Path) -> None:
     for _ in range(6):
-        with KeptReplies(RepliesPlace(str(tmp_path)), "plan") as kept:
+        with ReplyStore(RepliesPlace(str(tmp_path)), "plan") as kept:
             await kept.keep("key", Reply("one", "stop"))
         removed, opened = await asyncio.gather(
             asyncio.to_thread(clear_cache, str(tmp_path), None),
-            asyncio.to_thread(KeptReplies, RepliesPlace(str(tmp_path)), "plan"),
+            asyncio.to_thread(ReplyStore, RepliesPlace(str(tmp_path)), "plan"),
         )
         with opened:
             found = opened.find("key")

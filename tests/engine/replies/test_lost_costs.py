@@ -10,8 +10,8 @@ import pytest
 from fakes.client import FakeClient, HeardProgress
 
 from engine.errors import BudgetError
-from engine.gateway.budget import Limits, bound_call
-from engine.gateway.model_gateway import Asker
+from engine.gateway.budget import RunBudget, bound_call
+from engine.gateway.model_gateway import ModelGateway
 from engine.llm.prices import Price
 from engine.llm.request import Endpoint, Prompt, Reply, Request
 from engine.settings import RepliesPlace
@@ -57,10 +57,12 @@ class Spender(FakeClient):
 
 async def ask_all(client: Spender, machine: Path, store: Path) -> None:
     """Asks for everything, until the limit is reached."""
-    asker = Asker(client, RepliesPlace(str(machine), str(store)), HeardProgress(), Limits(CONCURRENCY, LIMIT_USD))
+    gateway = ModelGateway(
+        client, RepliesPlace(str(machine), str(store)), HeardProgress(), RunBudget(CONCURRENCY, LIMIT_USD)
+    )
     with pytest.raises(BudgetError):
-        async with asker.keeping(PLAN):
-            await asyncio.gather(*(asker.ask(f"cell-{number}", make_request(number)) for number in range(CALLS)))
+        async with gateway.keeping(PLAN):
+            await asyncio.gather(*(gateway.ask(f"cell-{number}", make_request(number)) for number in range(CALLS)))
 
 
 def make_request(number: int) -> Request:

@@ -15,7 +15,7 @@ from engine.errors import StoreError
 from engine.llm.request import Reply
 from engine.replies.admin import count_kept
 from engine.replies.remote_admin import RemovedSegments, clear_stored, count_stored, list_stored, prune_segments
-from engine.replies.replies import KeptReplies
+from engine.replies.replies import ReplyStore
 from engine.replies.uploader import TOUCH_SECONDS
 from engine.settings import RepliesPlace
 from engine.system.filesystem import open_folder, write_whole
@@ -36,7 +36,7 @@ def keep(uri: str, folder: Path, plan_id: str, handle: str = HANDLE, count: int 
     """A plan, which in a folder was used so many days ago."""
 
     async def keep_all() -> None:
-        with KeptReplies(RepliesPlace(str(folder), uri), plan_id, handle) as kept:
+        with ReplyStore(RepliesPlace(str(folder), uri), plan_id, handle) as kept:
             for number in range(count):
                 await kept.keep(str(number), Reply("one", "stop"))
 
@@ -139,7 +139,7 @@ def test_pruning_an_object_store_goes_by_its_clock(tmp_path: Path, s3_uri: str) 
 def test_plan_that_is_opened_is_not_pruned(tmp_path: Path) -> None:
     uri = str(tmp_path / "store")
     keep(uri, tmp_path / "one", "a", days=99)
-    with KeptReplies(RepliesPlace(str(tmp_path / "other"), uri), "a"):
+    with ReplyStore(RepliesPlace(str(tmp_path / "other"), uri), "a"):
         pass
 
     assert () == prune_segments(uri, 90, NOW).plans

@@ -19,7 +19,7 @@ from fakes.s3 import S3, list_keys
 from engine.errors import StoreError
 from engine.llm.request import Reply
 from engine.replies.cost_reservations import PATIENCE_SECONDS, STEP_CALLS
-from engine.replies.replies import KeptReplies, Lost, open_replies
+from engine.replies.replies import Lost, ReplyStore, open_replies
 from engine.replies.segments import Segment, name_segment, pack_segment, read_token, unpack_segment
 from engine.replies.uploader import CLOSE_SECONDS, RETRY_SECONDS, SEGMENT_REPLIES
 from engine.settings import RepliesPlace
@@ -47,8 +47,8 @@ class Machine:
         self.place = RepliesPlace(str(folder), uri)
         self.told: list[str] = []
 
-    def open(self) -> KeptReplies:
-        return KeptReplies(self.place, PLAN, HANDLE, self.told.append)
+    def open(self) -> ReplyStore:
+        return ReplyStore(self.place, PLAN, HANDLE, self.told.append)
 
     def keep(self, keys: Iterable[str], text: str = "") -> None:
         """Keeps replies in an opening of their own."""
@@ -63,7 +63,7 @@ class Machine:
         shutil.rmtree(self.folder)
 
 
-async def keep_all(kept: KeptReplies, keys: Iterable[str], text: str = "") -> None:
+async def keep_all(kept: ReplyStore, keys: Iterable[str], text: str = "") -> None:
     await asyncio.gather(*(kept.keep(key, Reply(text, "stop") if text else make_reply(key)) for key in keys))
 
 
@@ -148,7 +148,7 @@ def test_each_machine_puts_only_what_no_other_has_put(tmp_path: Path, uri: str) 
 
 def test_replies_from_before_there_was_a_store_are_put_there(tmp_path: Path, uri: str) -> None:
     one = Machine(tmp_path / "one", uri)
-    with KeptReplies(one.place.local, PLAN) as kept:
+    with ReplyStore(one.place.local, PLAN) as kept:
         asyncio.run(keep_all(kept, make_keys(700)))
     one.find(())
 
@@ -186,7 +186,7 @@ def test_opening_is_one_request_and_closing_another_where_anything_is_new(
 
 def test_opening_that_only_holds_a_plan_asks_nothing(tmp_path: Path, s3: S3, s3_uri: str) -> None:
     s3.break_after(0)
-    with KeptReplies(RepliesPlace(str(tmp_path), s3_uri).local, PLAN):
+    with ReplyStore(RepliesPlace(str(tmp_path), s3_uri).local, PLAN):
         pass
 
 
@@ -225,7 +225,7 @@ def test_machine_that_comes_back_tells_what_was_lost_in_truth(tmp_path: Path, s3
 
 
 def test_calls_that_ended_are_not_lost_to_other_machines(tmp_path: Path, uri: str) -> None:
-    async def call(kept: KeptReplies) -> None:
+    async def call(kept: ReplyStore) -> None:
         for key in "abc":
             await kept.keep(key, REPLY, await kept.begin(0.5))
         await kept.drop(await kept.begin(0.5))
@@ -308,7 +308,7 @@ def test_two_processes_of_one_machine_put_each_reply_once(tmp_path: Path, s3_uri
 def test_store_that_is_away_for_a_while_is_told_once_and_gets_all(
     tmp_path: Path, s3: S3, s3_uri: str, fate: str
 ) -> None:
-    async def call(kept: KeptReplies, keys: Iterable[str]) -> None:
+    async def call(kept: ReplyStore, keys: Iterable[str]) -> None:
         async def ask(key: str) -> None:
             await kept.keep(key, make_reply(key), await kept.begin(0.5))
 
@@ -514,7 +514,7 @@ async def test_opening_that_is_given_up_is_closed(tmp_path: Path) -> None:
     await asyncio.sleep(0.5)
 
     assert [] == list((tmp_path / "one" / PLAN / "users").iterdir())
-    with KeptReplies(replace(place, cache_dir=str(tmp_path / "other")), PLAN) as kept:
+    with ReplyStore(replace(place, cache_dir=str(tmp_path / "other")), PLAN) as kept:
         assert REPLY == kept.find("a")
 
 

@@ -15,7 +15,7 @@ import pytest
 from fakes.reply_writer import PLAN, make_reply
 
 from engine.llm.request import Reply
-from engine.replies.replies import KeptReplies, Lost
+from engine.replies.replies import Lost, ReplyStore
 from engine.settings import RepliesPlace
 
 OLD = [f"old-{number}" for number in range(250)]
@@ -37,7 +37,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 async def keep_all(cache: Path, keys: list[str], at_the_end: Callable[[], object]) -> None:
-    with KeptReplies(RepliesPlace(str(cache)), PLAN, HANDLE) as kept:
+    with ReplyStore(RepliesPlace(str(cache)), PLAN, HANDLE) as kept:
         for start in range(0, len(keys), 10):
             await asyncio.gather(*(kept.keep(key, make_reply(key)) for key in keys[start : start + 10]))
         await kept.begin(0.5)
@@ -65,7 +65,7 @@ class Damaged:
 
     def read(self) -> dict[str, Reply]:
         """What is found; each is as it was kept."""
-        with KeptReplies(RepliesPlace(str(self.cache)), PLAN) as kept:
+        with ReplyStore(RepliesPlace(str(self.cache)), PLAN) as kept:
             # The damage may be found half-way.
             found = [{key: reply for key in OLD + NEW if (reply := kept.find(key))} for _ in range(2)]
         assert found[0].items() <= found[1].items()
@@ -112,7 +112,7 @@ def check_usable(damaged: Damaged) -> None:
     """New replies are kept in what was healed, and SQLite finds nothing wrong with it."""
 
     async def keep() -> None:
-        with KeptReplies(RepliesPlace(str(damaged.cache)), PLAN) as kept:
+        with ReplyStore(RepliesPlace(str(damaged.cache)), PLAN) as kept:
             await kept.keep("after", Reply("after", "stop"), await kept.begin(1.0))
 
     asyncio.run(keep())
@@ -124,7 +124,7 @@ def check_usable(damaged: Damaged) -> None:
 def test_sound_file_is_whole_and_stays_where_it_is(damaged: Damaged) -> None:
     assert set(OLD + NEW) == set(damaged.read())
     assert [] == damaged.aside
-    with KeptReplies(RepliesPlace(str(damaged.cache)), PLAN) as kept:
+    with ReplyStore(RepliesPlace(str(damaged.cache)), PLAN) as kept:
         assert Lost(2, 1.0, 0) == kept.lost
 
 
@@ -196,7 +196,7 @@ def test_page_that_is_lost_in_the_middle_takes_only_its_own_replies(damaged: Dam
 @pytest.mark.parametrize("place", [0.2, 0.5, 0.8])
 def test_costs_are_summed_of_what_was_saved(damaged: Damaged, place: float) -> None:
     zero(damaged.file, int(damaged.file.stat().st_size * place))
-    with KeptReplies(RepliesPlace(str(damaged.cache)), PLAN) as kept:
+    with ReplyStore(RepliesPlace(str(damaged.cache)), PLAN) as kept:
         kept_usd = kept.kept_usd
 
     assert damaged.aside
@@ -205,23 +205,23 @@ def test_costs_are_summed_of_what_was_saved(damaged: Damaged, place: float) -> N
 
 def test_calls_that_had_begun_and_the_handle_are_carried_over(damaged: Damaged) -> None:
     damaged.file.unlink()
-    with KeptReplies(RepliesPlace(str(damaged.cache)), PLAN) as kept:
+    with ReplyStore(RepliesPlace(str(damaged.cache)), PLAN) as kept:
         assert Lost(2, 1.0, 0) == kept.lost
     cut(damaged.file, damaged.file.stat().st_size - 4096)
-    with KeptReplies(RepliesPlace(str(damaged.cache)), PLAN) as kept:
+    with ReplyStore(RepliesPlace(str(damaged.cache)), PLAN) as kept:
         assert Lost(2, 1.0, 0) == kept.lost
 
     assert {f"{FILE}.broken-1-wal", f"{FILE}.broken-2"} <= set(damaged.aside)
 
 
 async def test_openings_from_before_go_on_in_the_healed_file(damaged: Damaged) -> None:
-    with KeptReplies(RepliesPlace(str(damaged.cache)), PLAN) as before:
+    with ReplyStore(RepliesPlace(str(damaged.cache)), PLAN) as before:
         begun = await before.begin(1.0)
         zero(damaged.file, 4096 * 20)
         damaged.read()
         assert damaged.aside
         await before.keep("key", make_reply("key"), begun)
-        with KeptReplies(RepliesPlace(str(damaged.cache)), PLAN) as after:
+        with ReplyStore(RepliesPlace(str(damaged.cache)), PLAN) as after:
             assert make_reply("key") == after.find("key") == before.find("key")
             assert Lost(2, 1.0, 0) == after.lost
 

@@ -17,7 +17,7 @@ from fakes.workspace import mount_disk
 from engine.errors import StoreError
 from engine.llm.request import Reply
 from engine.replies.plan_folder import USERS
-from engine.replies.replies import KeptReplies, Lost
+from engine.replies.replies import Lost, ReplyStore
 from engine.settings import RepliesPlace
 
 REPLY = Reply("one", "stop", prompt_tokens=7, completion_tokens=3, cost_usd=0.01, odds={"good": -0.5})
@@ -26,28 +26,28 @@ ROUNDS = int(os.environ.get("ROUNDS", "6"))
 
 
 async def keep_all(folder: Path, keys: list[str]) -> None:
-    with KeptReplies(RepliesPlace(str(folder)), PLAN, "u22a8.toolshed") as kept:
+    with ReplyStore(RepliesPlace(str(folder)), PLAN, "u22a8.toolshed") as kept:
         await asyncio.gather(*(kept.keep(key, make_reply(key)) for key in keys))
 
 
 def find_all(folder: Path, keys: list[str]) -> dict[str, Reply]:
-    with KeptReplies(RepliesPlace(str(folder)), PLAN) as kept:
+    with ReplyStore(RepliesPlace(str(folder)), PLAN) as kept:
         return {key: reply for key in keys if (reply := kept.find(key)) is not None}
 
 
 def read_lost(folder: Path) -> Lost:
-    with KeptReplies(RepliesPlace(str(folder)), PLAN) as kept:
+    with ReplyStore(RepliesPlace(str(folder)), PLAN) as kept:
         return kept.lost
 
 
 async def test_kept_reply_comes_back_whole_and_the_first_of_its_key_stands(tmp_path: Path) -> None:
     reply = Reply("naïve “text” 🔑\n\x00", "stop", 1, 2, 0.1, {" good": -0.25, "bad": -1.5}, 40, "openai/other")
-    with KeptReplies(RepliesPlace(str(tmp_path)), PLAN) as kept:
+    with ReplyStore(RepliesPlace(str(tmp_path)), PLAN) as kept:
         assert None is kept.find("key")
         assert reply == await kept.keep("key", reply)
         assert reply == await kept.keep("key", REPLY)
         assert reply == kept.find("key")
-    with KeptReplies(RepliesPlace(str(tmp_path)), PLAN) as kept:
+    with ReplyStore(RepliesPlace(str(tmp_path)), PLAN) as kept:
         assert reply == kept.find("key")
 
 
@@ -59,7 +59,7 @@ async def test_replies_kept_at_once_are_each_there(tmp_path: Path) -> None:
 
 
 async def test_reply_is_there_for_another_reader_when_it_is_kept(tmp_path: Path) -> None:
-    with KeptReplies(RepliesPlace(str(tmp_path)), PLAN) as kept:
+    with ReplyStore(RepliesPlace(str(tmp_path)), PLAN) as kept:
         await kept.keep("key", REPLY)
 
         assert {"key": REPLY} == find_all(tmp_path, ["key"])
@@ -67,7 +67,7 @@ async def test_reply_is_there_for_another_reader_when_it_is_kept(tmp_path: Path)
 
 async def test_two_openings_of_one_plan_agree_on_the_first_reply(tmp_path: Path) -> None:
     keys = [str(number) for number in range(100)]
-    with KeptReplies(RepliesPlace(str(tmp_path)), PLAN) as one, KeptReplies(RepliesPlace(str(tmp_path)), PLAN) as other:
+    with ReplyStore(RepliesPlace(str(tmp_path)), PLAN) as one, ReplyStore(RepliesPlace(str(tmp_path)), PLAN) as other:
         pairs = await asyncio.gather(
             *(asyncio.gather(one.keep(key, REPLY), other.keep(key, OTHER)) for key in keys),
         )
@@ -95,19 +95,19 @@ async def test_fields_of_a_newer_version_are_left_out(tmp_path: Path) -> None:
 
 
 async def test_costs_of_kept_replies_are_summed_without_those_that_have_no_price(tmp_path: Path) -> None:
-    with KeptReplies(RepliesPlace(str(tmp_path)), PLAN) as kept:
+    with ReplyStore(RepliesPlace(str(tmp_path)), PLAN) as kept:
         assert 0.0 == kept.kept_usd
         for key, cost_usd in (("a", 0.25), ("b", None), ("c", 0.5)):
             await kept.keep(key, Reply("one", "stop", cost_usd=cost_usd))
         assert 0.75 == kept.kept_usd
     await put_text(tmp_path, b"{")
-    with KeptReplies(RepliesPlace(str(tmp_path)), PLAN) as kept:
+    with ReplyStore(RepliesPlace(str(tmp_path)), PLAN) as kept:
         assert 0.0 == kept.kept_usd
 
 
 async def put_text(folder: Path, text: bytes) -> None:
     """Keeps a reply and writes something else in its place."""
-    with KeptReplies(RepliesPlace(str(folder)), PLAN) as kept:
+    with ReplyStore(RepliesPlace(str(folder)), PLAN) as kept:
         await kept.keep("key", OTHER)
         with closing(sqlite3.connect(kept.path, isolation_level=None)) as connection:
             connection.execute("UPDATE replies SET reply = CAST(? AS TEXT)", (text,))
@@ -116,14 +116,14 @@ async def put_text(folder: Path, text: bytes) -> None:
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"text": "one"}', b'{"text": 1, "finish": "stop"}', b'"\xff"'])
 async def test_reply_that_cannot_be_read_is_none_and_gives_way(tmp_path: Path, text: bytes) -> None:
     await put_text(tmp_path, text)
-    with KeptReplies(RepliesPlace(str(tmp_path)), PLAN) as kept:
+    with ReplyStore(RepliesPlace(str(tmp_path)), PLAN) as kept:
         assert None is kept.find("key")
         assert REPLY == await kept.keep("key", REPLY)
         assert REPLY == kept.find("key")
 
 
 async def test_call_that_ended_is_not_lost(tmp_path: Path) -> None:
-    with KeptReplies(RepliesPlace(str(tmp_path)), PLAN) as kept:
+    with ReplyStore(RepliesPlace(str(tmp_path)), PLAN) as kept:
         await kept.keep("key", REPLY, await kept.begin(0.5))
         await kept.keep("key", OTHER, await kept.begin(0.5))
         await kept.drop(await kept.begin(None))
@@ -132,7 +132,7 @@ async def test_call_that_ended_is_not_lost(tmp_path: Path) -> None:
 
 
 async def test_call_that_did_not_end_is_lost_for_every_later_opening(tmp_path: Path) -> None:
-    with KeptReplies(RepliesPlace(str(tmp_path)), PLAN) as kept:
+    with ReplyStore(RepliesPlace(str(tmp_path)), PLAN) as kept:
         for bound_usd in (0.5, None, 0.25, 1.0):
             await kept.begin(bound_usd)
         assert Lost() == kept.lost
@@ -141,7 +141,7 @@ async def test_call_that_did_not_end_is_lost_for_every_later_opening(tmp_path: P
 
 
 async def test_call_in_flight_elsewhere_is_not_lost(tmp_path: Path) -> None:
-    with KeptReplies(RepliesPlace(str(tmp_path)), PLAN) as kept:
+    with ReplyStore(RepliesPlace(str(tmp_path)), PLAN) as kept:
         begun = await kept.begin(0.5)
         assert Lost() == read_lost(tmp_path)
         await kept.keep("key", REPLY, begun)
@@ -150,7 +150,7 @@ async def test_call_in_flight_elsewhere_is_not_lost(tmp_path: Path) -> None:
 
 
 async def test_call_that_is_given_up_before_it_is_noted_is_not_lost(tmp_path: Path) -> None:
-    with KeptReplies(RepliesPlace(str(tmp_path)), PLAN) as kept:
+    with ReplyStore(RepliesPlace(str(tmp_path)), PLAN) as kept:
         for pauses in range(4):
             tasks = [asyncio.ensure_future(kept.begin(0.5)) for _ in range(20)]
             for _ in range(pauses):
@@ -166,7 +166,7 @@ async def test_call_that_is_given_up_before_it_is_noted_is_not_lost(tmp_path: Pa
 
 
 async def test_reply_whose_keeping_was_cancelled_is_kept(tmp_path: Path) -> None:
-    with KeptReplies(RepliesPlace(str(tmp_path)), PLAN) as kept:
+    with ReplyStore(RepliesPlace(str(tmp_path)), PLAN) as kept:
         task = asyncio.ensure_future(kept.keep("key", REPLY))
         await asyncio.sleep(0)
         task.cancel()
@@ -177,7 +177,7 @@ async def test_reply_whose_keeping_was_cancelled_is_kept(tmp_path: Path) -> None
 
 
 async def test_nothing_is_kept_or_found_once_it_is_closed(tmp_path: Path) -> None:
-    with KeptReplies(RepliesPlace(str(tmp_path)), PLAN) as kept:
+    with ReplyStore(RepliesPlace(str(tmp_path)), PLAN) as kept:
         pass
     with pytest.raises(StoreError, match="closed"):
         await kept.keep("key", REPLY)
@@ -225,12 +225,12 @@ def test_full_disk_is_an_error_and_what_was_kept_before_stays(tmp_path: Path) ->
 async def check_full(disk: Path) -> None:
     told: list[str] = []
 
-    async def write(kept: KeptReplies, writer: int) -> None:
+    async def write(kept: ReplyStore, writer: int) -> None:
         for number in range(writer, 4_000, WRITERS):
             await kept.keep(str(number), make_reply(str(number)), await kept.begin(0.5))
             told.append(str(number))
 
-    with KeptReplies(RepliesPlace(str(disk)), PLAN) as kept:
+    with ReplyStore(RepliesPlace(str(disk)), PLAN) as kept:
         ended = await asyncio.gather(*(write(kept, writer) for writer in range(WRITERS)), return_exceptions=True)
         assert {StoreError} == {type(error) for error in ended}
         [words] = {str(error) for error in ended}
@@ -254,11 +254,11 @@ def test_file_that_may_not_grow_is_an_error_and_what_was_kept_before_stays(tmp_p
 
 def test_read_only_disk_is_an_error(tmp_path: Path) -> None:
     with mount_disk(tmp_path / "disk", "size=100k,ro") as disk, pytest.raises(StoreError, match="Read-only"):
-        KeptReplies(RepliesPlace(str(disk)), PLAN)
+        ReplyStore(RepliesPlace(str(disk)), PLAN)
 
 
 async def test_folder_that_is_removed_under_its_user_is_an_error(tmp_path: Path) -> None:
-    with KeptReplies(RepliesPlace(str(tmp_path)), PLAN) as kept:
+    with ReplyStore(RepliesPlace(str(tmp_path)), PLAN) as kept:
         await kept.keep("key", REPLY)
         shutil.rmtree(tmp_path / PLAN)
         with pytest.raises(StoreError, match="removed while it was in use"):

@@ -9,7 +9,7 @@ from fakes.builders import make_exemplar, make_level, make_test_plan
 from fakes.word_vectors import WordVectors
 
 from engine.domain.model import POLES
-from engine.gateway.budget import Limits
+from engine.gateway.budget import RunBudget
 from engine.llm.request import Reply
 from engine.report.costs import (
     Attempt,
@@ -37,10 +37,10 @@ def make_rounds(cost: float | None = 0.1) -> Rounds:
     return rounds
 
 
-def spend(limits: Limits, *costs: float | None) -> Spending:
+def spend(budget: RunBudget, *costs: float | None) -> Spending:
     for cost in costs:
-        limits.count(Reply("", "stop", 400, 80, cost), reused=False)
-    return read_spending(limits)
+        budget.count(Reply("", "stop", 400, 80, cost), reused=False)
+    return read_spending(budget)
 
 
 def test_rows_and_what_they_share_are_together_the_whole() -> None:
@@ -83,10 +83,10 @@ def test_run_is_free_where_nothing_was_paid_and_nothing_may_have_been(
 
 
 def test_replies_of_a_round_that_was_cut_short_are_shared() -> None:
-    limits = Limits(4, max_cost_usd=2.0)
-    finished = spend(limits, 0.1, 0.1, 0.1, 0.1, 0.1)
-    spend(limits, 0.04, 0.03)
-    bill = make_bill(limits, finished)
+    budget = RunBudget(4, max_cost_usd=2.0)
+    finished = spend(budget, 0.1, 0.1, 0.1, 0.1, 0.1)
+    spend(budget, 0.04, 0.03)
+    bill = make_bill(budget, finished)
     costs = sum_costs(make_rounds(), bill)
 
     assert (2, 0.07, 2.0) == (bill.attempt.unfinished.replies, costs.shared_usd, bill.attempt.limit_usd)
@@ -95,10 +95,10 @@ def test_replies_of_a_round_that_was_cut_short_are_shared() -> None:
 
 @pytest.mark.parametrize("costs", [(0.1, 0.2, 0.3), (None, None, None), (None, 0.2, 0.3), (0.1, None, None)])
 def test_bill_is_the_same_from_the_replies_of_the_rounds_and_the_manifest(costs: tuple[float | None, ...]) -> None:
-    limits, again = Limits(4, max_cost_usd=2.0), Limits(4)
-    finished = spend(limits, *costs[:2])
-    spend(limits, *costs[2:])
-    bill = make_bill(limits, finished)
+    budget, again = RunBudget(4, max_cost_usd=2.0), RunBudget(4)
+    finished = spend(budget, *costs[:2])
+    spend(budget, *costs[2:])
+    bill = make_bill(budget, finished)
     bill = replace(bill, attempt=replace(bill.attempt, unpriced=("openai/judge",), unanswered_calls=1))
     spend(again, *costs[:2])
     restored = restore_bill(again, {"inputs": {"attempt": flatten(bill.attempt)}})
@@ -114,7 +114,7 @@ def flatten(attempt: Attempt) -> dict[str, Any]:
 
 
 def test_manifest_of_before_has_no_attempt() -> None:
-    assert Bill(Spending(usd=None)) == restore_bill(Limits(4), {"inputs": {}})
+    assert Bill(Spending(usd=None)) == restore_bill(RunBudget(4), {"inputs": {}})
 
 
 def test_document_names_everything_that_money_went_to() -> None:

@@ -17,8 +17,8 @@ from fakes.client import FakeClient, HeardProgress
 from fakes.word_vectors import WordVectors
 
 from engine.domain.model import POLES
-from engine.gateway.budget import Limits
-from engine.gateway.model_gateway import Asker
+from engine.gateway.budget import RunBudget
+from engine.gateway.model_gateway import ModelGateway
 from engine.llm.request import Reply
 from engine.quality.diversity import Coverage, measure_texts
 from engine.quality.verdict import Verdict
@@ -53,10 +53,10 @@ def test_every_pole_is_measured_beside_its_own_seeds() -> None:
 def test_verdict_and_report_have_the_variety(tmp_path: Path) -> None:
     rounds = make_rounds()
     variety = measure_variety(rounds, WordVectors())
-    asker = Asker(
-        FakeClient(lambda _: Reply("", "stop", 0, 0, None)), RepliesPlace(str(tmp_path)), HeardProgress(), Limits(1)
+    gateway = ModelGateway(
+        FakeClient(lambda _: Reply("", "stop", 0, 0, None)), RepliesPlace(str(tmp_path)), HeardProgress(), RunBudget(1)
     )
-    documents = make_sample_set(rounds, make_stamp(), Verdict(True, (), (), (), {}, variety), asker).documents
+    documents = make_sample_set(rounds, make_stamp(), Verdict(True, (), (), (), {}, variety), gateway).documents
     found = json.loads(documents[VERDICT])["variety"]["clarity"]["positive"]
 
     assert (2, variety[0].exemplars.vendi, 3) == (found["count"], found["vendi"], found["seeds"]["count"])

@@ -10,9 +10,9 @@ from fakes.client import HeardProgress
 from fakes.workspace import HANDLE, make_workspace
 
 from engine.errors import FrozenModelError, ModelNotFoundError, NoSeedsError, UnknownModelError, UnpricedError
-from engine.gateway.budget import Limits
+from engine.gateway.budget import RunBudget
 from engine.llm.endpoints import check_prices, describe_endpoint, describe_judge
-from engine.run.job import load_job, open_jury
+from engine.run.job import load_job, open_voting_judge
 from engine.settings import Settings
 
 HERE, THERE = "http://127.0.0.1:1/v1", "http://127.0.0.1:2/v1"
@@ -50,16 +50,16 @@ def test_judge_has_the_synth_models_address_and_key_only_where_it_is_the_same(
     [(0, OTHER, 0), (3, "embedded", 0), (3, "embedded/other.gguf", 0), (1, OTHER, 1), (3, SAME, 3)],
 )
 async def test_hosted_judge_casts_the_levels_votes_and_the_embedded_one_none(votes: int, judge: str, cast: int) -> None:
-    limits, level = Limits(4), make_level(judge_votes=votes, judge_model=judge)
-    async with open_jury(make_settings(), level, HeardProgress(), limits) as jury:
-        assert (cast, cast > 0) == (jury.votes, jury.asker is not None)
-        assert None is jury.asker or limits is jury.asker.limits
+    budget, level = RunBudget(4), make_level(judge_votes=votes, judge_model=judge)
+    async with open_voting_judge(make_settings(), level, HeardProgress(), budget) as voting_judge:
+        assert (cast, cast > 0) == (voting_judge.votes, voting_judge.gateway is not None)
+        assert None is voting_judge.gateway or budget is voting_judge.gateway.budget
 
 
 async def test_judge_of_an_unknown_provider_is_refused_by_its_setting() -> None:
     level = make_level(judge_votes=1, judge_model="nobody/judge")
     with pytest.raises(ModelNotFoundError, match=r"'nobody/judge' .* set EXEMPLARS_JUDGE_MODEL"):
-        async with open_jury(make_settings(), level, HeardProgress(), Limits(4)):
+        async with open_voting_judge(make_settings(), level, HeardProgress(), RunBudget(4)):
             raise AssertionError("it was opened")
 
 

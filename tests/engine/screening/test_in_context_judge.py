@@ -10,8 +10,8 @@ from fakes.client import CHAT, PLAIN, Answer, FakeClient, HeardProgress
 from engine.domain.model import Model, Seed
 from engine.domain.samples import Exemplar
 from engine.errors import CredentialsError, ProviderUnavailableError
-from engine.gateway.budget import Limits
-from engine.gateway.model_gateway import Asker
+from engine.gateway.budget import RunBudget
+from engine.gateway.model_gateway import ModelGateway
 from engine.gateway.retrying import MAX_ATTEMPTS
 from engine.llm.request import Endpoint, Reply, Request
 from engine.screening.in_context_judge import FLOOR, SURE_AUC, audition, can_judge, is_heard, judge_standing, read_odds
@@ -25,14 +25,14 @@ def answer_odds(positive: float, negative: float) -> Answer:
     return lambda _: Reply(" good", "stop", odds={" good": positive, " bad": negative})
 
 
-def make_asker(folder: Path, answer: Answer, endpoint: Endpoint = PLAIN) -> tuple[Asker, FakeClient]:
+def make_gateway(folder: Path, answer: Answer, endpoint: Endpoint = PLAIN) -> tuple[ModelGateway, FakeClient]:
     client = FakeClient(answer, endpoint)
-    return Asker(client, RepliesPlace(str(folder)), HeardProgress(), Limits(4), wait_seconds=0.001), client
+    return ModelGateway(client, RepliesPlace(str(folder)), HeardProgress(), RunBudget(4), wait_seconds=0.001), client
 
 
-async def judge(asker: Asker, *exemplars: Exemplar, model: Model = MODEL) -> list[Exemplar]:
-    async with asker.keeping("plan-1"):
-        return await judge_standing(model, exemplars, asker, 0, [trait.key for trait in model.traits])
+async def judge(gateway: ModelGateway, *exemplars: Exemplar, model: Model = MODEL) -> list[Exemplar]:
+    async with gateway.keeping("plan-1"):
+        return await judge_standing(model, exemplars, gateway, 0, [trait.key for trait in model.traits])
 
 
 @pytest.mark.parametrize(
@@ -57,10 +57,10 @@ async def test_standing_exemplars_get_their_odds_in_order(tmp_path: Path) -> Non
     def answer(request: Request) -> Reply:
         return Reply("", "stop", odds={"good": -1.0, "bad": -2.0 if "first" in request.prompt.user else -4.0})
 
-    asker, client = make_asker(tmp_path, answer)
+    gateway, client = make_gateway(tmp_path, answer)
     given = [make_exemplar("The first of them.", index=0), make_exemplar("The second of them.", "negative", 1)]
 
-    assert [replace(given[0], odds=1.0), replace(given[1], odds=3.0)] == await judge(asker, *given)
+    assert [replace(given[0], odds=1.0), replace(given[1], odds=3.0)] == await judge(gateway, *given)
     assert [(1, 0.0, None), (1, 0.0, None)] == [
         (item.max_tokens, item.temperature, item.schema) for item in client.requests
     ]
@@ -68,8 +68,8 @@ async def test_standing_exemplars_get_their_odds_in_order(tmp_path: Path) -> Non
 
 
 async def test_judge_is_shown_the_seeds_and_the_text_and_never_the_asked_pole(tmp_path: Path) -> None:
-    asker, client = make_asker(tmp_path, answer_odds(-1.0, -2.0))
-    await judge(asker, make_exemplar(TEXT, "positive", 0), make_exemplar(TEXT, "negative", 0))
+    gateway, client = make_gateway(tmp_path, answer_odds(-1.0, -2.0))
+    await judge(gateway, make_exemplar(TEXT, "positive", 0), make_exemplar(TEXT, "negative", 0))
     positive, negative = (request.prompt.user for request in client.requests)
 
     assert positive == negative
@@ -87,29 +87,29 @@ async def test_judge_is_shown_the_seeds_and_the_text_and_never_the_asked_pole(tm
     ],
 )
 async def test_rejected_or_judged_exemplar_is_left_as_it_is(tmp_path: Path, exemplar: Exemplar) -> None:
-    asker, client = make_asker(tmp_path, answer_odds(-1.0, -2.0))
+    gateway, client = make_gateway(tmp_path, answer_odds(-1.0, -2.0))
 
-    assert [exemplar] == await judge(asker, exemplar)
+    assert [exemplar] == await judge(gateway, exemplar)
     assert [] == client.requests
 
 
 @pytest.mark.parametrize("seeds", [(), make_seeds()[:3], make_seeds()[3:], make_seeds("tone")])
 async def test_trait_without_seeds_of_both_poles_gets_no_odds(tmp_path: Path, seeds: tuple[object, ...]) -> None:
     model = make_model(seeds=seeds)  # type: ignore[arg-type]
-    asker, client = make_asker(tmp_path, answer_odds(-1.0, -2.0))
+    gateway, client = make_gateway(tmp_path, answer_odds(-1.0, -2.0))
 
-    assert [make_exemplar(TEXT)] == await judge(asker, make_exemplar(TEXT), model=model)
+    assert [make_exemplar(TEXT)] == await judge(gateway, make_exemplar(TEXT), model=model)
     assert [] == client.requests
-    assert not can_judge(model, "clarity", asker)
+    assert not can_judge(model, "clarity", gateway)
 
 
 async def test_endpoint_that_tells_no_odds_is_no_judge(tmp_path: Path) -> None:
-    asker, client = make_asker(tmp_path, answer_odds(-1.0, -2.0), CHAT)
+    gateway, client = make_gateway(tmp_path, answer_odds(-1.0, -2.0), CHAT)
 
-    async with asker.keeping("plan-1"):
-        assert {} == await audition(MODEL, asker, 0, HeardProgress())
+    async with gateway.keeping("plan-1"):
+        assert {} == await audition(MODEL, gateway, 0, HeardProgress())
     assert [] == client.requests
-    assert not can_judge(MODEL, "clarity", asker)
+    assert not can_judge(MODEL, "clarity", gateway)
 
 
 async def test_audition_counts_how_often_unseen_seeds_are_told_apart(tmp_path: Path) -> None:
@@ -122,9 +122,9 @@ async def test_audition_counts_how_often_unseen_seeds_are_told_apart(tmp_path: P
         good = any(seed.text in asked for seed in MODEL.seeds_at("clarity", "positive")) and wrong not in asked
         return Reply("", "stop", odds={"good": -1.0 if good else -3.0, "bad": -2.0})
 
-    asker, client = make_asker(tmp_path, answer)
-    async with asker.keeping("plan-1"):
-        aucs = await audition(MODEL, asker, 0, HeardProgress())
+    gateway, client = make_gateway(tmp_path, answer)
+    async with gateway.keeping("plan-1"):
+        aucs = await audition(MODEL, gateway, 0, HeardProgress())
 
     assert {"clarity": pytest.approx(2 / 3 + 1 / 6, abs=1e-4)} == aucs
     assert 6 == len(client.requests)
@@ -132,31 +132,31 @@ async def test_audition_counts_how_often_unseen_seeds_are_told_apart(tmp_path: P
 
 async def test_judge_with_all_the_seeds_that_it_can_be_shown_has_no_audition(tmp_path: Path) -> None:
     seeds = tuple(Seed("clarity", f"A text of number {index}.", float(index % 2), str(index)) for index in range(20))
-    asker, client = make_asker(tmp_path, answer_odds(-1.0, -2.0))
-    async with asker.keeping("plan-1"):
-        assert {"clarity": SURE_AUC} == await audition(make_model(seeds=seeds), asker, 0, HeardProgress())
+    gateway, client = make_gateway(tmp_path, answer_odds(-1.0, -2.0))
+    async with gateway.keeping("plan-1"):
+        assert {"clarity": SURE_AUC} == await audition(make_model(seeds=seeds), gateway, 0, HeardProgress())
     assert [] == client.requests
     assert (False, True) == (is_heard(make_model(seeds=seeds), "clarity"), is_heard(MODEL, "clarity"))
 
 
 async def test_trait_that_the_judge_is_not_trusted_with_is_left_unjudged(tmp_path: Path) -> None:
-    asker, client = make_asker(tmp_path, answer_odds(-1.0, -2.0))
-    async with asker.keeping("plan-1"):
-        assert [make_exemplar(TEXT)] == await judge_standing(MODEL, [make_exemplar(TEXT)], asker, 0, ())
+    gateway, client = make_gateway(tmp_path, answer_odds(-1.0, -2.0))
+    async with gateway.keeping("plan-1"):
+        assert [make_exemplar(TEXT)] == await judge_standing(MODEL, [make_exemplar(TEXT)], gateway, 0, ())
     assert [] == client.requests
 
 
 def test_there_is_a_judge_by_trait(tmp_path: Path) -> None:
-    asker, _ = make_asker(tmp_path, answer_odds(-1.0, -2.0))
+    gateway, _ = make_gateway(tmp_path, answer_odds(-1.0, -2.0))
     model = make_model(make_trait(), make_trait("tone"), seeds=make_seeds())
 
-    assert [True, False] == [can_judge(model, trait, asker) for trait in ("clarity", "tone")]
+    assert [True, False] == [can_judge(model, trait, gateway) for trait in ("clarity", "tone")]
 
 
 async def test_verdicts_are_kept(tmp_path: Path) -> None:
-    first, _ = make_asker(tmp_path, answer_odds(-1.0, -2.0))
+    first, _ = make_gateway(tmp_path, answer_odds(-1.0, -2.0))
     judged = await judge(first, make_exemplar(TEXT))
-    second, client = make_asker(tmp_path, lambda _: AssertionError("asked again"))
+    second, client = make_gateway(tmp_path, lambda _: AssertionError("asked again"))
 
     assert judged == await judge(second, make_exemplar(TEXT))
     assert [] == client.requests
@@ -168,8 +168,8 @@ async def test_exemplar_that_the_judge_does_not_answer_for_is_a_failed_cell(tmp_
             return ProviderUnavailableError("embedded/test does not answer", 0.0)
         return Reply("", "stop", odds={"good": -1.0, "bad": -2.0})
 
-    asker, client = make_asker(tmp_path, answer)
-    good, bad = await judge(asker, make_exemplar(TEXT, index=0), make_exemplar("The mute one of them.", index=1))
+    gateway, client = make_gateway(tmp_path, answer)
+    good, bad = await judge(gateway, make_exemplar(TEXT, index=0), make_exemplar("The mute one of them.", index=1))
 
     assert (None, 1.0) == (good.reason, good.odds)
     assert ("cell_failed", None) == (bad.reason, bad.odds)
@@ -178,6 +178,6 @@ async def test_exemplar_that_the_judge_does_not_answer_for_is_a_failed_cell(tmp_
 
 
 async def test_judge_that_refuses_the_key_is_an_error(tmp_path: Path) -> None:
-    asker, _ = make_asker(tmp_path, lambda _: CredentialsError("no key"))
+    gateway, _ = make_gateway(tmp_path, lambda _: CredentialsError("no key"))
     with pytest.raises(CredentialsError, match="no key"):
-        await judge(asker, make_exemplar(TEXT))
+        await judge(gateway, make_exemplar(TEXT))

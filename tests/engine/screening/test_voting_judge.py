@@ -18,14 +18,14 @@ from engine.domain.progress import CallEnded, CallsPlanned
 from engine.domain.samples import Exemplar, make_row
 from engine.domain.votes import Said, count_votes
 from engine.errors import BudgetError, CredentialsError, ProviderUnavailableError
-from engine.gateway.budget import Limits
-from engine.gateway.model_gateway import Asker
+from engine.gateway.budget import RunBudget
+from engine.gateway.model_gateway import ModelGateway
 from engine.gateway.retrying import MAX_ATTEMPTS
 from engine.generation.prompts import VOTE_SCHEMA, write_vote_prompt
 from engine.llm.prices import Price
 from engine.llm.request import REFUSED, Endpoint, Reply, Request
 from engine.planning.plan import Plan
-from engine.screening.voting_judge import VOTE_TOKENS, Jury, choose_first, read_ballot
+from engine.screening.voting_judge import VOTE_TOKENS, VotingJudge, choose_first, read_ballot
 from engine.settings import RepliesPlace
 
 TEXT = "The battery lies in the second drawer."
@@ -61,16 +61,16 @@ def vote_in_turn(*said: Said) -> Answer:
 
 
 def make_jury(
-    folder: Path, answer: Answer, votes: int = 3, limits: Limits | None = None, endpoint: Endpoint = JUDGE
-) -> tuple[Jury, FakeClient, HeardProgress]:
+    folder: Path, answer: Answer, votes: int = 3, budget: RunBudget | None = None, endpoint: Endpoint = JUDGE
+) -> tuple[VotingJudge, FakeClient, HeardProgress]:
     client, progress = FakeClient(answer, endpoint), HeardProgress()
-    asker = Asker(client, RepliesPlace(str(folder)), progress, limits or Limits(4), wait_seconds=0.001)
-    return Jury(asker, votes), client, progress
+    gateway = ModelGateway(client, RepliesPlace(str(folder)), progress, budget or RunBudget(4), wait_seconds=0.001)
+    return VotingJudge(gateway, votes), client, progress
 
 
-async def judge(jury: Jury, *exemplars: Exemplar, plan: Plan = PLAN) -> list[Exemplar]:
-    async with jury.keeping(plan.plan_id):
-        return await jury.judge(plan, exemplars, HeardProgress())
+async def judge(voting_judge: VotingJudge, *exemplars: Exemplar, plan: Plan = PLAN) -> list[Exemplar]:
+    async with voting_judge.keeping(plan.plan_id):
+        return await voting_judge.judge(plan, exemplars, HeardProgress())
 
 
 def swap_places(prompt: str) -> str:
@@ -105,9 +105,9 @@ def test_form_has_the_question_and_the_brief_but_no_failure_mode() -> None:
 
 
 async def test_votes_on_one_text_are_the_same_whichever_pole_was_asked_for(tmp_path: Path) -> None:
-    jury, client, _ = make_jury(tmp_path, lambda _: say("neither"), votes=2)
+    voting_judge, client, _ = make_jury(tmp_path, lambda _: say("neither"), votes=2)
     exemplars = [make_exemplar(TEXT, pole, index) for pole in POLES for index in range(8)]
-    await judge(jury, *exemplars)
+    await judge(voting_judge, *exemplars)
     scenario = exemplars[0].scenario
     prompts = {request.prompt.user for request in client.requests}
 
@@ -168,8 +168,8 @@ def test_what_is_no_ballot_is_none(text: str) -> None:
 async def test_majority_decides_and_the_votes_stay(
     tmp_path: Path, votes: int, said: list[Said], reason: str | None
 ) -> None:
-    jury, client, _ = make_jury(tmp_path, vote_in_turn(*said), votes)
-    [judged] = await judge(jury, make_exemplar(TEXT))
+    voting_judge, client, _ = make_jury(tmp_path, vote_in_turn(*said), votes)
+    [judged] = await judge(voting_judge, make_exemplar(TEXT))
 
     assert reason == judged.reason
     assert said == [vote.said for vote in judged.votes]
@@ -180,8 +180,8 @@ async def test_majority_decides_and_the_votes_stay(
 
 
 async def test_place_that_is_voted_for_again_and_again_is_no_vote_for_a_pole(tmp_path: Path) -> None:
-    jury, _, _ = make_jury(tmp_path, lambda _: say("A"))
-    judged = await judge(jury, *(make_exemplar(TEXT, pole, index) for pole in POLES for index in range(8)))
+    voting_judge, _, _ = make_jury(tmp_path, lambda _: say("A"))
+    judged = await judge(voting_judge, *(make_exemplar(TEXT, pole, index) for pole in POLES for index in range(8)))
 
     assert {"off_pole"} == {exemplar.reason for exemplar in judged}
     assert (16, 48, 32) == (
@@ -192,8 +192,8 @@ async def test_place_that_is_voted_for_again_and_again_is_no_vote_for_a_pole(tmp
 
 
 async def test_vote_is_one_short_call_with_its_schema_drawn_only_where_it_is_a_repetition(tmp_path: Path) -> None:
-    jury, client, _ = make_jury(tmp_path, vote_in_turn("negative", "positive", "positive"))
-    await judge(jury, make_exemplar(TEXT))
+    voting_judge, client, _ = make_jury(tmp_path, vote_in_turn("negative", "positive", "positive"))
+    await judge(voting_judge, make_exemplar(TEXT))
 
     assert [VOTE_SCHEMA] * 3 == [request.schema for request in client.requests]
     assert [VOTE_TOKENS] * 3 == [request.max_tokens for request in client.requests]
@@ -201,8 +201,8 @@ async def test_vote_is_one_short_call_with_its_schema_drawn_only_where_it_is_a_r
 
 
 async def test_vote_that_cannot_be_read_is_asked_for_once_more(tmp_path: Path) -> None:
-    jury, client, _ = make_jury(tmp_path, vote_in_turn("invalid", "positive"), votes=1)
-    [judged] = await judge(jury, make_exemplar(TEXT))
+    voting_judge, client, _ = make_jury(tmp_path, vote_in_turn("invalid", "positive"), votes=1)
+    [judged] = await judge(voting_judge, make_exemplar(TEXT))
 
     assert (None, ["positive"]) == (judged.reason, [vote.said for vote in judged.votes])
     assert [0.0, 0.7] == [request.temperature for request in client.requests]
@@ -210,16 +210,16 @@ async def test_vote_that_cannot_be_read_is_asked_for_once_more(tmp_path: Path) -
 
 
 async def test_vote_that_is_unreadable_twice_is_invalid_and_for_no_pole(tmp_path: Path) -> None:
-    jury, client, _ = make_jury(tmp_path, vote_in_turn("invalid", "invalid"), votes=1)
-    [judged] = await judge(jury, make_exemplar(TEXT))
+    voting_judge, client, _ = make_jury(tmp_path, vote_in_turn("invalid", "invalid"), votes=1)
+    [judged] = await judge(voting_judge, make_exemplar(TEXT))
 
     assert ("off_pole", ["invalid"]) == (judged.reason, [vote.said for vote in judged.votes])
     assert 2 == len(client.requests)
 
 
 async def test_refused_vote_is_invalid_and_not_asked_for_again(tmp_path: Path) -> None:
-    jury, client, _ = make_jury(tmp_path, lambda _: Reply("no", REFUSED), votes=1)
-    [judged] = await judge(jury, make_exemplar(TEXT))
+    voting_judge, client, _ = make_jury(tmp_path, lambda _: Reply("no", REFUSED), votes=1)
+    [judged] = await judge(voting_judge, make_exemplar(TEXT))
 
     assert ("off_pole", ["invalid"], 1) == (judged.reason, [v.said for v in judged.votes], len(client.requests))
 
@@ -230,8 +230,8 @@ async def test_vote_that_fails_for_good_is_a_failed_cell_with_the_votes_so_far(t
     def answer(request: Request) -> Reply | Exception:
         return answers.pop()(request) if answers else ProviderUnavailableError("openai/judge does not answer", 0.0)
 
-    jury, client, _ = make_jury(tmp_path, answer)
-    [judged] = await judge(jury, make_exemplar(TEXT))
+    voting_judge, client, _ = make_jury(tmp_path, answer)
+    [judged] = await judge(voting_judge, make_exemplar(TEXT))
 
     assert ("cell_failed", ["positive"]) == (judged.reason, [vote.said for vote in judged.votes])
     assert "the judge did not answer: openai/judge does not answer" == judged.detail
@@ -239,23 +239,23 @@ async def test_vote_that_fails_for_good_is_a_failed_cell_with_the_votes_so_far(t
 
 
 async def test_judge_that_refuses_the_key_is_an_error(tmp_path: Path) -> None:
-    jury, _, _ = make_jury(tmp_path, lambda _: CredentialsError("no key"))
+    voting_judge, _, _ = make_jury(tmp_path, lambda _: CredentialsError("no key"))
     with pytest.raises(CredentialsError, match="no key"):
-        await judge(jury, make_exemplar(TEXT))
+        await judge(voting_judge, make_exemplar(TEXT))
 
 
 @pytest.mark.parametrize("exemplar", [make_exemplar(TEXT, reason="too_short"), make_exemplar(None, reason="refused")])
 async def test_what_does_not_stand_is_not_voted_on(tmp_path: Path, exemplar: Exemplar) -> None:
-    jury, client, _ = make_jury(tmp_path, lambda _: say("A"))
+    voting_judge, client, _ = make_jury(tmp_path, lambda _: say("A"))
 
-    assert ([exemplar], []) == (await judge(jury, exemplar), client.requests)
+    assert ([exemplar], []) == (await judge(voting_judge, exemplar), client.requests)
 
 
 async def test_jury_without_an_asker_or_votes_leaves_everything_as_it_is(tmp_path: Path) -> None:
     silent, client, _ = make_jury(tmp_path, lambda _: say("A"), votes=0)
 
-    for jury in (Jury(None, 3), silent):
-        assert [make_exemplar(TEXT)] == await judge(jury, make_exemplar(TEXT))
+    for voting_judge in (VotingJudge(None, 3), silent):
+        assert [make_exemplar(TEXT)] == await judge(voting_judge, make_exemplar(TEXT))
     assert [] == client.requests
 
 
@@ -268,23 +268,23 @@ async def test_votes_are_kept_and_the_same_again(tmp_path: Path) -> None:
 
 
 async def test_votes_spend_from_what_the_synth_model_left(tmp_path: Path) -> None:
-    limits = Limits(4, max_cost_usd=0.0055)
-    limits.count(Reply("", "stop", cost_usd=0.001), reused=False)
+    budget = RunBudget(4, max_cost_usd=0.0055)
+    budget.count(Reply("", "stop", cost_usd=0.001), reused=False)
     # A vote of 100 tokens can cost a tenth of a cent, which is what it does cost here.
     judge_at = replace(JUDGE, price=Price(0.0, 1e-5))
-    jury, client, _ = make_jury(tmp_path, lambda _: say("A"), votes=1, limits=limits, endpoint=judge_at)
+    voting_judge, client, _ = make_jury(tmp_path, lambda _: say("A"), votes=1, budget=budget, endpoint=judge_at)
     with pytest.raises(BudgetError):
-        await judge(jury, *(make_exemplar(f"{TEXT} {index}", index=index) for index in range(20)))
+        await judge(voting_judge, *(make_exemplar(f"{TEXT} {index}", index=index) for index in range(20)))
 
     assert 4 == len(client.requests)
-    assert 0.005 == pytest.approx(limits.cost_usd)
+    assert 0.005 == pytest.approx(budget.cost_usd)
 
 
 @pytest.mark.parametrize("said", [["positive"] * 2, ["negative", "positive", "positive"], ["neither"] * 2])
 async def test_as_many_calls_are_planned_as_end(tmp_path: Path, said: list[Said]) -> None:
-    jury, _, progress = make_jury(tmp_path, vote_in_turn(*said))
-    async with jury.keeping(PLAN.plan_id):
-        await jury.judge(PLAN, [make_exemplar(TEXT), make_exemplar(None, reason="refused")], progress)
+    voting_judge, _, progress = make_jury(tmp_path, vote_in_turn(*said))
+    async with voting_judge.keeping(PLAN.plan_id):
+        await voting_judge.judge(PLAN, [make_exemplar(TEXT), make_exemplar(None, reason="refused")], progress)
 
     assert len(said) == sum(event.count for event in progress.events if isinstance(event, CallsPlanned))
     assert len(said) == sum(isinstance(event, CallEnded) for event in progress.events)
@@ -292,33 +292,37 @@ async def test_as_many_calls_are_planned_as_end(tmp_path: Path, said: list[Said]
 
 async def test_votes_are_part_of_what_the_text_cost(tmp_path: Path) -> None:
     unreadable = [Reply("no answer", "stop", cost_usd=0.001)]
-    jury, client, _ = make_jury(tmp_path, lambda _: unreadable.pop() if unreadable else say("A"))
-    judged = await judge(jury, replace(make_exemplar(TEXT), cost_usd=0.002), make_exemplar(f"{TEXT} Twice.", index=1))
+    voting_judge, client, _ = make_jury(tmp_path, lambda _: unreadable.pop() if unreadable else say("A"))
+    judged = await judge(
+        voting_judge, replace(make_exemplar(TEXT), cost_usd=0.002), make_exemplar(f"{TEXT} Twice.", index=1)
+    )
 
     assert len(client.requests) * 0.001 + 0.002 == pytest.approx(sum(item.cost_usd or 0.0 for item in judged))
     assert all(item.cost_usd for item in judged)
 
 
 async def test_votes_without_a_price_leave_the_cost_as_it_is(tmp_path: Path) -> None:
-    jury, _, _ = make_jury(tmp_path, lambda _: replace(say("A"), cost_usd=None))
-    [priced, unpriced] = await judge(jury, replace(make_exemplar(TEXT), cost_usd=0.002), make_exemplar(f"{TEXT} 2"))
+    voting_judge, _, _ = make_jury(tmp_path, lambda _: replace(say("A"), cost_usd=None))
+    [priced, unpriced] = await judge(
+        voting_judge, replace(make_exemplar(TEXT), cost_usd=0.002), make_exemplar(f"{TEXT} 2")
+    )
 
     assert (0.002, None) == (priced.cost_usd, unpriced.cost_usd)
 
 
 async def test_votes_before_the_judge_fell_silent_are_paid_for(tmp_path: Path) -> None:
     answers = [say("A")]
-    jury, _, _ = make_jury(
+    voting_judge, _, _ = make_jury(
         tmp_path, lambda _: answers.pop() if answers else ProviderUnavailableError("openai/judge does not answer", 0.0)
     )
-    [judged] = await judge(jury, replace(make_exemplar(TEXT), cost_usd=0.002))
+    [judged] = await judge(voting_judge, replace(make_exemplar(TEXT), cost_usd=0.002))
 
     assert ("cell_failed", 0.003) == (judged.reason, judged.cost_usd)
 
 
 async def test_row_has_the_votes_beside_the_odds(tmp_path: Path) -> None:
-    jury, _, _ = make_jury(tmp_path, vote_in_turn("positive", "positive"))
-    [judged] = await judge(jury, make_exemplar(TEXT, odds=1.5))
+    voting_judge, _, _ = make_jury(tmp_path, vote_in_turn("positive", "positive"))
+    [judged] = await judge(voting_judge, make_exemplar(TEXT, odds=1.5))
     first, second = (f"{vote.first} first" for vote in judged.votes)
 
     assert [
@@ -344,8 +348,8 @@ def judge_by_chance(labels: dict[str, Pole], right: float, seed: int) -> Answer:
 @pytest.mark.parametrize("votes", [1, 3])
 async def test_planted_wrong_labels_are_found_by_a_judge_that_is_always_right(tmp_path: Path, votes: int) -> None:
     exemplars, labels = plant(100, flipped=10)
-    jury, client, _ = make_jury(tmp_path, judge_by_chance(labels, 1.0, 0), votes)
-    judged = await judge(jury, *exemplars)
+    voting_judge, client, _ = make_jury(tmp_path, judge_by_chance(labels, 1.0, 0), votes)
+    judged = await judge(voting_judge, *exemplars)
 
     assert Counter({None: 90, "wrong_label": 10}) == Counter(exemplar.reason for exemplar in judged)
     assert all((exemplar.reason is None) == (exemplar.pole == labels[exemplar.text or ""]) for exemplar in judged)

@@ -47,7 +47,7 @@ def test_nothing_is_chosen_of_nothing() -> None:
     choice = choose_exemplars(plan_of(3), ())
 
     assert ((), ()) == (choice.chosen, choice.rejected)
-    assert dict.fromkeys(CLARITY, 3) == choice.lack
+    assert dict.fromkeys(CLARITY, 3) == choice.shortfall
     assert not choice.complete
 
 
@@ -56,7 +56,7 @@ def test_quota_is_met_exactly_and_the_rest_is_surplus() -> None:
     choice = choose_exemplars(plan_of(3), made)
 
     assert [3, 3] == [choice.count("clarity", pole) for pole in POLES]
-    assert dict.fromkeys(CLARITY, 0) == choice.lack
+    assert dict.fromkeys(CLARITY, 0) == choice.shortfall
     assert choice.complete
     assert {"surplus"} == {exemplar.reason for exemplar in choice.rejected}
     assert list_keys(made[:6]) == list_keys(choice.chosen)
@@ -66,8 +66,13 @@ def test_lack_is_counted_by_trait_and_pole() -> None:
     made = [make_exemplar("one", "positive", 0), make_exemplar("two", "negative", 1), make_exemplar("3", "negative", 2)]
     choice = choose_exemplars(plan_of(2, "clarity", "tone"), made)
 
-    lack = {("clarity", "positive"): 1, ("clarity", "negative"): 0, ("tone", "positive"): 2, ("tone", "negative"): 2}
-    assert lack == choice.lack
+    shortfall = {
+        ("clarity", "positive"): 1,
+        ("clarity", "negative"): 0,
+        ("tone", "positive"): 2,
+        ("tone", "negative"): 2,
+    }
+    assert shortfall == choice.shortfall
     assert not choice.complete
     assert [1, 2, 0] == [
         choice.count("clarity", "positive"),
@@ -165,7 +170,7 @@ def test_best_positive_and_best_negative_of_a_subject_make_its_pair() -> None:
 
     assert ["best p", "best n"] == [exemplar.text for exemplar in choice.chosen]
     assert {"surplus"} == {exemplar.reason for exemplar in choice.rejected}
-    assert dict.fromkeys(CLARITY, 1) == choice.lack
+    assert dict.fromkeys(CLARITY, 1) == choice.shortfall
 
 
 def test_of_equally_good_drafts_the_first_in_cell_order_is_taken() -> None:
@@ -203,7 +208,7 @@ def test_judged_half_pair_is_surplus_and_its_pole_lacks() -> None:
 
     assert list_keys(made[1:]) == list_keys(choice.chosen)
     assert "surplus" == reason_of(choice, made[0])
-    assert dict.fromkeys(CLARITY, 1) == choice.lack
+    assert dict.fromkeys(CLARITY, 1) == choice.shortfall
 
 
 def test_exemplar_is_held_against_the_best_of_the_other_pole() -> None:
@@ -304,7 +309,7 @@ def test_every_exemplar_is_chosen_or_rejected_exactly_once(made: list[Exemplar],
 def test_no_quota_is_passed_and_lack_is_what_is_missing(made: list[Exemplar], wanted: int) -> None:
     choice = choose_exemplars(plan_of(wanted, "clarity", "tone"), made)
 
-    for (trait, pole), lacking in choice.lack.items():
+    for (trait, pole), lacking in choice.shortfall.items():
         count = sum(exemplar.trait == trait and exemplar.pole == pole for exemplar in choice.chosen)
         assert wanted - lacking == count == choice.count(trait, pole)
         assert 0 <= lacking <= wanted
@@ -333,7 +338,7 @@ def test_choice_does_not_depend_on_the_order_of_arrival(made: list[Exemplar], wa
     other = choose_exemplars(plan, rng.sample(made, len(made)))
 
     assert one.chosen == other.chosen
-    assert one.lack == other.lack
+    assert one.shortfall == other.shortfall
     assert one.paired == other.paired
     assert {item.key: item.reason for item in one.rejected} == {item.key: item.reason for item in other.rejected}
     assert one == choose_exemplars(plan, made)
@@ -371,6 +376,6 @@ def test_choice_that_is_kept_gives_the_later_reasons_to_the_rest() -> None:
     since = [*make_pair(2, 9.0, -9.0), *make_pair(3, 0.0, 0.0)]
     kept = keep_choice(earlier, choose_judged(plan_of(2), [*first, *since]))
 
-    assert (earlier.chosen, earlier.lack, earlier.paired) == (kept.chosen, kept.lack, kept.paired)
+    assert (earlier.chosen, earlier.shortfall, earlier.paired) == (kept.chosen, kept.shortfall, kept.paired)
     assert ["surplus"] * 2 + ["off_pole"] * 2 == [reason_of(kept, exemplar) for exemplar in since]
     assert len(first) + len(since) == len(kept.chosen) + len(kept.rejected)

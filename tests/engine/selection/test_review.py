@@ -77,7 +77,7 @@ def test_texts_that_begin_alike_at_one_pole_are_warned_of_and_countered() -> Non
     made = make_set(10, first={"negative": "Perhaps"})
     choice, review = review_made(plan, made)
     hints = make_hints(plan, choice, review, {})
-    cells = plan_round(plan, 2, plan.full_lack(), Spent({"clarity": 10}, 20), hints=hints)
+    cells = plan_round(plan, 2, plan.full_shortfall(), Spent({"clarity": 10}, 20), hints=hints)
     prompts = {cell.pole: write_chat_prompt(plan, cell, "English").user for cell in cells}
 
     assert "opening" in {item.kind for item in review.shortcuts}
@@ -93,7 +93,7 @@ def test_pole_that_is_longer_is_warned_of_and_both_poles_are_told_one_length() -
     made = make_set(10, first={"positive": "This one goes on for quite some time before it says what it says, and so"})
     choice, review = review_made(plan, made)
     hints = make_hints(plan, choice, review, {})
-    cells = plan_round(plan, 2, plan.full_lack(), Spent({"clarity": 10}, 20), hints=hints)
+    cells = plan_round(plan, 2, plan.full_shortfall(), Spent({"clarity": 10}, 20), hints=hints)
     lines = [
         next(line for line in write_chat_prompt(plan, cell, "English").user.splitlines() if "words" in line)
         for cell in cells[:2]
@@ -119,7 +119,7 @@ def test_openings_used_are_told_to_the_next_round() -> None:
     made = [make_exemplar(f"Opening number {index} of these.", pole, index) for index in range(2) for pole in POLES]
     choice, review = review_made(plan, made)
     hints = make_hints(plan, choice, review, {})
-    (cell, *_) = plan_round(plan, 2, plan.full_lack(), Spent({}), hints=hints)
+    (cell, *_) = plan_round(plan, 2, plan.full_shortfall(), Spent({}), hints=hints)
 
     assert ("Opening number 1", "Opening number 0") == hints["clarity", "positive"].openings
     assert '- begins otherwise than "Opening number 1 …", "Opening number 0 …"' in (
@@ -133,7 +133,7 @@ def test_best_texts_are_the_shots_of_a_pole_without_seeds() -> None:
     places = {item.key: float(index) for index, item in enumerate(made)}
     choice, review = review_made(plan, made)
     hints = make_hints(plan, choice, review, places)
-    cell = plan_round(plan, 2, plan.full_lack(), Spent({}), hints=hints)[0]
+    cell = plan_round(plan, 2, plan.full_shortfall(), Spent({}), hints=hints)[0]
 
     assert [("moving a database", "Text 1 of this."), ("rotating a key", "Text 0 of this.")] == list(
         hints["clarity", "positive"].shots

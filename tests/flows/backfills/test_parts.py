@@ -16,8 +16,8 @@ from prefect.states import Completed, Running, Scheduled
 
 from engine.run.backfill_targets import Selection
 from engine.store.backfill_ledger import Ledger, ModelRow, write_ledger
-from flows.backfills.parts import HandingOut
-from flows.backfills.worker import Crew
+from flows.backfills.parts import PartDispatcher
+from flows.backfills.worker import BackfillWorker
 
 HANDLES = ("sheds.one", "sheds.two", "sheds.three", "sheds.four")
 SELECTION = Selection(HANDLES, None, None, False, "from_traits", "low", False, frozenset())
@@ -54,7 +54,7 @@ class SlowServer:
         raise AssertionError("nothing is to be ended")
 
 
-class QuickCrew:
+class QuickWorker:
     """Attaches all that it is given once the server was asked for a run."""
 
     stopped = None
@@ -72,7 +72,7 @@ class QuickCrew:
             self._ledger.note(row.handle, state="attached")
 
 
-class HeldCrew(QuickCrew):
+class HeldWorker(QuickWorker):
     """Is at its work until it may end it."""
 
     def __init__(self, ledger: Ledger, may_end: asyncio.Event) -> None:
@@ -88,9 +88,9 @@ class HeldCrew(QuickCrew):
 async def test_part_whose_run_is_made_slowly_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flows.backfills.parts.flow_run", THIS_RUN)
     ledger, server = Ledger(ModelRow(handle) for handle in HANDLES), SlowServer(str(tmp_path))
-    crew = cast("Crew", QuickCrew(ledger, server))
+    worker = cast(BackfillWorker, QuickWorker(ledger, server))
     client = cast("PrefectClient", server)
-    parts = HandingOut(client, str(tmp_path), crew, ledger, uuid4(), None, LOGGER)
+    parts = PartDispatcher(client, str(tmp_path), worker, ledger, uuid4(), None, LOGGER)
     working = asyncio.create_task(parts.work(SELECTION, 1, 1))
     await asyncio.wait({working}, timeout=3.0)
     over_too_soon = working.done()
@@ -144,8 +144,10 @@ async def test_part_waits_for_a_worker_that_is_at_work_unless_nothing_is_to_do_h
     monkeypatch.setattr("flows.backfills.parts.LOOK_SECONDS", 0.01)
     monkeypatch.setattr("flows.backfills.parts.TAKE_BACK_SECONDS", 0.2)
     ledger, pool, may_end = Ledger(ModelRow(handle) for handle in HANDLES), BusyPool(str(tmp_path)), asyncio.Event()
-    crew = HeldCrew(ledger, may_end)
-    parts = HandingOut(cast("PrefectClient", pool), str(tmp_path), cast("Crew", crew), ledger, uuid4(), None, LOGGER)
+    worker = HeldWorker(ledger, may_end)
+    parts = PartDispatcher(
+        cast("PrefectClient", pool), str(tmp_path), cast(BackfillWorker, worker), ledger, uuid4(), None, LOGGER
+    )
     working = asyncio.create_task(parts.work(SELECTION, 1, 1))
     await asyncio.sleep(0.5)
     if not works_here:

@@ -10,7 +10,7 @@ import pytest
 
 from engine.llm.request import Reply
 from engine.replies.admin import list_cache
-from engine.replies.replies import KeptReplies
+from engine.replies.replies import ReplyStore
 from engine.settings import RepliesPlace
 from flows.cli.app import main
 
@@ -28,7 +28,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 async def keep(folder: Path, plan_id: str, handle: str) -> None:
-    with KeptReplies(RepliesPlace(str(folder)), plan_id, handle) as kept:
+    with ReplyStore(RepliesPlace(str(folder)), plan_id, handle) as kept:
         for number in range(7):
             await kept.keep(str(number), Reply("one", "stop"))
 
@@ -52,7 +52,7 @@ def list_plans(cache: Path) -> set[str]:
 
 
 def test_list_names_each_plan_with_its_model_replies_and_size(cache: Path, command: Command) -> None:
-    with KeptReplies(RepliesPlace(str(cache)), "plan-a"):
+    with ReplyStore(RepliesPlace(str(cache)), "plan-a"):
         code, said, _ = command("list")
     lines = {line.split()[0]: line for line in said.splitlines()}
 
@@ -116,7 +116,7 @@ def test_what_is_on_the_store_is_listed_and_cleared_too(
     uri = str(cache / "store")
     monkeypatch.setenv("EXEMPLARS_REPLIES_URI", uri)
     for plan_id, handle in (("plan-a", HANDLE), ("plan-b", OTHER), ("plan-d", HANDLE)):
-        with KeptReplies(RepliesPlace(str(cache), uri), plan_id, handle) as kept:
+        with ReplyStore(RepliesPlace(str(cache), uri), plan_id, handle) as kept:
             asyncio.run(kept.keep("new", Reply("one", "stop")))
     _, said, _ = command("list")
     here, there = said.split(f"On {uri}:\n")
@@ -126,7 +126,7 @@ def test_what_is_on_the_store_is_listed_and_cleared_too(
     rows = json.loads(command("list", "--json")[1])
     assert 7 == len(rows)
     assert [(uri, None)] * 3 == [(row["where"], row["in_use"]) for row in rows if row["where"] != str(cache)]
-    with KeptReplies(RepliesPlace(str(cache)), "plan-d"):
+    with ReplyStore(RepliesPlace(str(cache)), "plan-d"):
         code, said, error = command("clear", HANDLE)
     assert (3, True) == (code, said.splitlines()[2].startswith(f"On {uri}: dropped 8 replies in "))
     assert "plan-d" in error
@@ -167,7 +167,7 @@ def test_clear_that_does_not_say_what_is_bad_input(
 
 def test_clear_leaves_and_names_what_a_live_run_has_open(cache: Path, command: Command) -> None:
     asyncio.run(keep(cache, "plan-d", HANDLE))
-    with KeptReplies(RepliesPlace(str(cache)), "plan-d"):
+    with ReplyStore(RepliesPlace(str(cache)), "plan-d"):
         code, said, error = command("clear", HANDLE)
 
     assert 3 == code

@@ -18,7 +18,7 @@ from prefect.exceptions import Abort, CancelledRun
 from prefect.states import Cancelled, Cancelling, Completed, Crashed, Running
 
 from engine.errors import ModelBusyError, RunInterruptedError
-from flows.runs.cancellation import Lookout
+from flows.runs.cancellation import CancellationWatcher
 from flows.runs.labels import Mark, describe_process, is_gone, name_process, name_tag, read_mark
 from flows.runs.lease import RENEW_SECONDS, Lease
 
@@ -282,7 +282,7 @@ async def test_run_that_somebody_ended_stops_within_five_seconds_and_attaches_no
     await asyncio.to_thread(lease.acquire, [])
     client.set_flow_run_state(run_id, state, force=True)
     async with asyncio.timeout(5):
-        with Lookout(client).open() as lookout, pytest.raises(error), lease.renewing(lookout):
+        with CancellationWatcher(client).open() as watcher, pytest.raises(error), lease.renewing(watcher):
             await asyncio.sleep(60)
     with pytest.raises(error):
         await lease.confirm()
@@ -297,7 +297,7 @@ async def test_run_that_has_begun_to_attach_is_not_stopped(
     run_id = begin_run()
     lease = Lease(client, handle, run_id, LOGGER, renew_seconds=0.1)
     await asyncio.to_thread(lease.acquire, [])
-    with Lookout(client).open() as lookout, lease.renewing(lookout):
+    with CancellationWatcher(client).open() as watcher, lease.renewing(watcher):
         await lease.confirm()
         client.set_flow_run_state(run_id, Cancelling(), force=True)
         while "must stop" not in caplog.text:  # noqa: ASYNC110 (a log has no event)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
 
-from flows.runtime.minute_rate import WINDOW_SECONDS, Bucket, Rate
+from flows.runtime.minute_rate import WINDOW_SECONDS, MinuteRate, Rate
 
 LOGGER = logging.getLogger(__name__)
 NAME = "tests:bucket"
@@ -73,53 +73,53 @@ async def change(client: PrefectClient, **fields: object) -> None:
 
 async def test_limit_is_made_empty_where_it_is_missing(client: PrefectClient, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    bucket = Bucket(client, make_rate(600), LOGGER)
+    rate = MinuteRate(client, make_rate(600), LOGGER)
 
-    assert 11 == await bucket.look(1)
+    assert 11 == await rate.look(1)
     assert 1100 == (await read(client))["limit"]
     assert f"Made Prefect's limit {NAME}: 600 a minute" in caplog.messages
 
 
 async def test_what_is_taken_is_not_free_and_what_is_put_back_is(client: PrefectClient) -> None:
-    bucket = Bucket(client, make_rate(60), LOGGER)
+    rate = MinuteRate(client, make_rate(60), LOGGER)
 
-    assert 2 == await bucket.look(1)
-    assert await bucket.take(2) is None
-    assert 0 == await bucket.look(1)
-    assert 0 < bucket.wait_seconds() < 2
-    await bucket.put_back(2)
-    assert 2 == await bucket.look(1)
+    assert 2 == await rate.look(1)
+    assert await rate.take(2) is None
+    assert 0 == await rate.look(1)
+    assert 0 < rate.wait_seconds() < 2
+    await rate.put_back(2)
+    assert 2 == await rate.look(1)
 
 
 async def test_taking_too_much_is_denied_and_prefect_says_when_to_come_back(client: PrefectClient) -> None:
-    bucket = Bucket(client, make_rate(60), LOGGER)
-    await bucket.look(1)
-    await bucket.take(2)
-    seconds = await bucket.take(1)
+    rate = MinuteRate(client, make_rate(60), LOGGER)
+    await rate.look(1)
+    await rate.take(2)
+    seconds = await rate.take(1)
 
     assert seconds is not None
     assert 0 < seconds < 5
 
 
 async def test_taking_more_than_there_ever_is_is_denied(client: PrefectClient) -> None:
-    bucket = Bucket(client, make_rate(60), LOGGER)
-    await bucket.look(1)
+    rate = MinuteRate(client, make_rate(60), LOGGER)
+    await rate.look(1)
 
-    assert 0.0 == await bucket.take(1000)
+    assert 0.0 == await rate.take(1000)
 
 
 async def test_limit_that_somebody_deleted_lets_nobody_in(client: PrefectClient) -> None:
-    bucket = Bucket(client, make_rate(60), LOGGER)
-    await bucket.look(1)
+    rate = MinuteRate(client, make_rate(60), LOGGER)
+    await rate.look(1)
     await client.delete_global_concurrency_limit_by_name(NAME)
 
-    assert 0.0 == await bucket.take(1)
+    assert 0.0 == await rate.take(1)
 
 
 async def test_run_that_begins_sets_its_rate_and_who_ran_before_follows_and_both_say_so(
     client: PrefectClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    first, second = Bucket(client, make_rate(60), LOGGER), Bucket(client, make_rate(600), LOGGER)
+    first, second = MinuteRate(client, make_rate(60), LOGGER), MinuteRate(client, make_rate(600), LOGGER)
     await first.look(1)
     # What the two rates let in together must not be more than the higher one does: it begins full.
     assert 0 == await second.look(1)
@@ -137,18 +137,18 @@ async def test_run_that_begins_sets_its_rate_and_who_ran_before_follows_and_both
 
 @pytest.mark.parametrize("fields", [{"active": False}, {"slot_decay_per_second": 0.0}])
 async def test_limit_that_somebody_made_useless_is_set_again(client: PrefectClient, fields: dict[str, object]) -> None:
-    bucket = Bucket(client, make_rate(600), LOGGER)
-    await bucket.look(1)
+    rate = MinuteRate(client, make_rate(600), LOGGER)
+    await rate.look(1)
     await change(client, **fields)
 
-    assert 0 == await bucket.look(1)
+    assert 0 == await rate.look(1)
     limit = await read(client)
     assert (True, 1100) == (limit["active"], limit["limit"])
     assert limit["slot_decay_per_second"] > 0
 
 
 async def test_larger_call_shapes_the_limit_anew_and_nobody_with_less_comes_before_it(client: PrefectClient) -> None:
-    small, large = (Bucket(client, make_rate(6000), LOGGER) for _ in range(2))
+    small, large = (MinuteRate(client, make_rate(6000), LOGGER) for _ in range(2))
     assert 0 < await small.look(10)
     assert 0 == await large.look(1000)
     room = (await read(client))["limit"]
@@ -162,18 +162,18 @@ async def test_larger_call_shapes_the_limit_anew_and_nobody_with_less_comes_befo
 
 
 async def test_run_that_begins_while_nothing_is_in_use_forgets_an_old_large_call(client: PrefectClient) -> None:
-    await Bucket(client, make_rate(6000), LOGGER).look(1000)
-    later = Bucket(client, make_rate(6000), LOGGER)
+    await MinuteRate(client, make_rate(6000), LOGGER).look(1000)
+    later = MinuteRate(client, make_rate(6000), LOGGER)
     await later.look(10)
 
     assert make_rate(6000).shape(make_rate(6000).round_up(10))[0] == (await read(client))["limit"]
 
 
 async def test_large_call_that_is_in_use_is_not_forgotten(client: PrefectClient) -> None:
-    early = Bucket(client, make_rate(6000), LOGGER)
+    early = MinuteRate(client, make_rate(6000), LOGGER)
     await early.look(1000)
     await early.take(1000)
     room = (await read(client))["limit"]
-    await Bucket(client, make_rate(6000), LOGGER).look(10)
+    await MinuteRate(client, make_rate(6000), LOGGER).look(10)
 
     assert room == (await read(client))["limit"]

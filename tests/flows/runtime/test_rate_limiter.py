@@ -21,10 +21,10 @@ from fakes.workspace import make_workspace
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from engine.errors import DefinitionError, OrchestratorError
-from engine.gateway.rate_limit import OpenTurnstile, Turnstile
+from engine.gateway.rate_limit import NoRateLimit, RateLimiter
 from engine.settings import Settings
 from flows.runtime.minute_rate import SLACK_SECONDS
-from flows.runtime.rate_limiter import REQUESTS, TOKENS, list_rates, open_turnstile
+from flows.runtime.rate_limiter import REQUESTS, TOKENS, list_rates, open_rate_limiter
 
 LONG = bool(os.environ.get("LONG"))
 LOGGER = logging.getLogger(__name__)
@@ -37,11 +37,11 @@ def long(test: Test) -> Test | None:
 
 
 @asynccontextmanager
-async def open_at(api: str, yields: bool = False, **settings: float) -> AsyncIterator[Turnstile]:
+async def open_at(api: str, yields: bool = False, **settings: float) -> AsyncIterator[RateLimiter]:
     """A turnstile at a Prefect server."""
     with temporary_settings({PREFECT_API_URL: api}):
-        async with open_turnstile(Settings.model_validate(settings), LOGGER, yields) as turnstile:
-            yield turnstile
+        async with open_rate_limiter(Settings.model_validate(settings), LOGGER, yields) as rate_limiter:
+            yield rate_limiter
 
 
 @pytest.fixture
@@ -73,36 +73,36 @@ async def wait_until(condition: Callable[[], object]) -> None:
 
 async def test_without_a_setting_everybody_is_let_in() -> None:
     # No server listens there.
-    async with open_at("http://127.0.0.1:9/api") as turnstile:
-        assert isinstance(turnstile, OpenTurnstile)
+    async with open_at("http://127.0.0.1:9/api") as rate_limiter:
+        assert isinstance(rate_limiter, NoRateLimit)
 
 
 async def test_callers_are_let_in_in_their_order(api: str) -> None:
     order: list[int] = []
 
-    async def call(turnstile: Turnstile, number: int) -> None:
-        await turnstile.enter(1)
+    async def call(rate_limiter: RateLimiter, number: int) -> None:
+        await rate_limiter.enter(1)
         order.append(number)
 
-    async with open_at(api, requests_per_minute=1200) as turnstile, asyncio.TaskGroup() as group:
+    async with open_at(api, requests_per_minute=1200) as rate_limiter, asyncio.TaskGroup() as group:
         for number in range(40):
-            group.create_task(call(turnstile, number))
+            group.create_task(call(rate_limiter, number))
 
     assert list(range(40)) == order
 
 
 @pytest.mark.parametrize("rate", [1, 30, 59, 60, 120, 6000])
 async def test_backfill_is_let_in_at_any_rate(api: str, rate: int) -> None:
-    async with asyncio.timeout(20), open_at(api, yields=True, requests_per_minute=rate) as turnstile:
-        await turnstile.enter(1)
+    async with asyncio.timeout(20), open_at(api, yields=True, requests_per_minute=rate) as rate_limiter:
+        await rate_limiter.enter(1)
 
 
 async def test_backfill_lets_others_go_first(api: str) -> None:
     counts = {"backfill": 0, "run": 0}
 
-    async def call(name: str, turnstile: Turnstile) -> None:
+    async def call(name: str, rate_limiter: RateLimiter) -> None:
         while True:
-            await turnstile.enter(1)
+            await rate_limiter.enter(1)
             counts[name] += 1
 
     async with (
@@ -136,10 +136,10 @@ def test_three_processes_keep_to_one_rate(api: str) -> None:
 
 
 async def test_cancelled_caller_leaves_its_place_to_the_next(between: GoBetween) -> None:
-    async with open_at(between.url, requests_per_minute=60) as turnstile:
+    async with open_at(between.url, requests_per_minute=60) as rate_limiter:
         for _ in range(2):
-            await turnstile.enter(1)
-        waiting = [asyncio.create_task(turnstile.enter(1)) for _ in range(6)]
+            await rate_limiter.enter(1)
+        waiting = [asyncio.create_task(rate_limiter.enter(1)) for _ in range(6)]
         seen = len(between.seen)
         await wait_until(lambda: len(between.seen) > seen)
         for task in waiting[:5]:
@@ -148,21 +148,21 @@ async def test_cancelled_caller_leaves_its_place_to_the_next(between: GoBetween)
             await waiting[5]
         # The five have cost nothing: the next is let in about a second later, and not six.
         begun = time.monotonic()
-        await turnstile.enter(1)
+        await rate_limiter.enter(1)
 
     assert time.monotonic() - begun < 4
     assert all(task.cancelled() for task in waiting[:5])
 
 
 async def test_caller_that_is_cancelled_with_its_permit_in_hand_gives_its_tokens_back(api: str) -> None:
-    async with open_at(api, tokens_per_minute=60_000) as turnstile:
+    async with open_at(api, tokens_per_minute=60_000) as rate_limiter:
 
         async def call_and_cancel_the_next() -> None:
-            await turnstile.enter(1)
+            await rate_limiter.enter(1)
             second.cancel()
 
         first = asyncio.create_task(call_and_cancel_the_next())
-        second = asyncio.create_task(turnstile.enter(500))
+        second = asyncio.create_task(rate_limiter.enter(500))
         await asyncio.wait([first, second], timeout=30)
 
     assert second.cancelled()
@@ -170,11 +170,11 @@ async def test_caller_that_is_cancelled_with_its_permit_in_hand_gives_its_tokens
 
 
 async def test_unused_tokens_are_given_back(api: str) -> None:
-    async with open_at(api, tokens_per_minute=60_000) as turnstile:
-        await turnstile.enter(10_000)
+    async with open_at(api, tokens_per_minute=60_000) as rate_limiter:
+        await rate_limiter.enter(10_000)
         taken = find_slots(api, TOKENS)
-        await turnstile.give_back(9_999)
-        await turnstile.give_back(0)
+        await rate_limiter.give_back(9_999)
+        await rate_limiter.give_back(0)
 
     # What decays between the two looks is no matter: a second of it is a tenth.
     assert taken in range(500_000, 1_000_001)
@@ -182,10 +182,10 @@ async def test_unused_tokens_are_given_back(api: str) -> None:
 
 
 async def test_call_that_never_fits_is_refused_and_the_others_are_let_in(api: str) -> None:
-    async with open_at(api, tokens_per_minute=500) as turnstile:
-        small = asyncio.create_task(turnstile.enter(10))
+    async with open_at(api, tokens_per_minute=500) as rate_limiter:
+        small = asyncio.create_task(rate_limiter.enter(10))
         with pytest.raises(DefinitionError) as caught:
-            await turnstile.enter(1480)
+            await rate_limiter.enter(1480)
         async with asyncio.timeout(10):
             await small
 
@@ -196,10 +196,10 @@ async def test_call_that_never_fits_is_refused_and_the_others_are_let_in(api: st
 
 
 async def test_call_waits_for_both_limits_and_tokens_are_kept_by_nobody_who_has_no_request(api: str) -> None:
-    async with open_at(api, requests_per_minute=60, tokens_per_minute=60_000) as turnstile:
+    async with open_at(api, requests_per_minute=60, tokens_per_minute=60_000) as rate_limiter:
         for _ in range(2):
-            await turnstile.enter(100)
-        waiting = [asyncio.create_task(turnstile.enter(100)) for _ in range(3)]
+            await rate_limiter.enter(100)
+        waiting = [asyncio.create_task(rate_limiter.enter(100)) for _ in range(3)]
         async with asyncio.timeout(15):
             await asyncio.gather(*waiting)
 
@@ -208,10 +208,10 @@ async def test_call_waits_for_both_limits_and_tokens_are_kept_by_nobody_who_has_
 
 
 async def test_tokens_do_not_count_where_only_requests_are_limited(api: str) -> None:
-    async with open_at(api, requests_per_minute=60) as turnstile:
+    async with open_at(api, requests_per_minute=60) as rate_limiter:
         async with asyncio.timeout(10):
-            await turnstile.enter(10_000_000)
-        await turnstile.give_back(10_000_000)
+            await rate_limiter.enter(10_000_000)
+        await rate_limiter.give_back(10_000_000)
 
     assert find_slots(api, TOKENS) is None
 
@@ -220,8 +220,8 @@ async def test_server_that_is_away_for_a_while_is_waited_for(
     between: GoBetween, caplog: pytest.LogCaptureFixture
 ) -> None:
     between.status = 503
-    async with open_at(between.url, requests_per_minute=60, patience_seconds=60) as turnstile:
-        calling = asyncio.create_task(turnstile.enter(1))
+    async with open_at(between.url, requests_per_minute=60, patience_seconds=60) as rate_limiter:
+        calling = asyncio.create_task(rate_limiter.enter(1))
         await wait_until(lambda: caplog.messages)
         assert not calling.done()
         between.status = None
@@ -235,11 +235,11 @@ async def test_server_that_stays_away_lets_nobody_in(between: GoBetween) -> None
     between.status = 503
     async with open_at(
         between.url, requests_per_minute=60, tokens_per_minute=60_000, patience_seconds=0.5
-    ) as turnstile:
-        waiting = [asyncio.create_task(turnstile.enter(1)) for _ in range(3)]
+    ) as rate_limiter:
+        waiting = [asyncio.create_task(rate_limiter.enter(1)) for _ in range(3)]
         async with asyncio.timeout(20):
             ended = await asyncio.gather(*waiting, return_exceptions=True)
-        await turnstile.give_back(100)
+        await rate_limiter.give_back(100)
 
     assert [OrchestratorError] * 3 == [type(error) for error in ended]
     assert "the replies are kept" in str(ended[0])
@@ -247,10 +247,10 @@ async def test_server_that_stays_away_lets_nobody_in(between: GoBetween) -> None
 
 async def test_server_that_refuses_is_not_asked_again(between: GoBetween) -> None:
     between.status = 401
-    async with open_at(between.url, requests_per_minute=60, patience_seconds=600) as turnstile:
+    async with open_at(between.url, requests_per_minute=60, patience_seconds=600) as rate_limiter:
         async with asyncio.timeout(10):
             with pytest.raises(OrchestratorError, match="401"):
-                await turnstile.enter(1)
+                await rate_limiter.enter(1)
 
     assert 1 == len(between.seen)
 
@@ -259,26 +259,26 @@ async def test_server_that_answers_something_else_lets_nobody_in(
     between: GoBetween, caplog: pytest.LogCaptureFixture
 ) -> None:
     between.status = 200
-    async with open_at(between.url, requests_per_minute=60) as turnstile:
+    async with open_at(between.url, requests_per_minute=60) as rate_limiter:
         async with asyncio.timeout(10):
             with pytest.raises(OrchestratorError, match="could not be asked"):
-                await turnstile.enter(1)
+                await rate_limiter.enter(1)
 
     assert ["The turnstile broke"] == caplog.messages
 
 
 async def test_permit_that_comes_late_is_not_used(between: GoBetween) -> None:
     between.late_seconds = 2.2
-    async with open_at(between.url, requests_per_minute=60, patience_seconds=0) as turnstile:
+    async with open_at(between.url, requests_per_minute=60, patience_seconds=0) as rate_limiter:
         async with asyncio.timeout(20):
             with pytest.raises(OrchestratorError, match="may not be used any more"):
-                await turnstile.enter(1)
+                await rate_limiter.enter(1)
 
 
 async def test_closing_does_not_wait_for_callers(between: GoBetween) -> None:
-    async with open_at(between.url, requests_per_minute=1) as turnstile:
-        await turnstile.enter(1)
-        waiting = asyncio.create_task(turnstile.enter(1))
+    async with open_at(between.url, requests_per_minute=1) as rate_limiter:
+        await rate_limiter.enter(1)
+        waiting = asyncio.create_task(rate_limiter.enter(1))
         seen = len(between.seen)
         await wait_until(lambda: len(between.seen) > seen)
     await asyncio.wait([waiting], timeout=10)
