@@ -17,9 +17,8 @@ from engine.estimate.wording import explain_budget
 from engine.quality.verdict import Verdict
 from engine.report.costs import Spending, make_bill, read_spending
 from engine.report.remedies import explain_failure
-from engine.report.summary import RunResult, count_kept
+from engine.report.summary import RunResult
 from engine.run.job import Job, find_finished
-from engine.screening.screener import count_reasons
 from engine.selection.rounds import Rounds
 from engine.settings import read_settings
 from engine.store.sample_set import REPORT, SAMPLES
@@ -118,7 +117,7 @@ async def run_rounds(rounds: Rounds, models: Models, progress: Progress, expecte
     """
     gateway, voting_judge = models.gateway, models.voting_judge
     finished = read_spending(gateway.budget)
-    progress.report(KeptCounted(count_kept(rounds), rounds.plan.wanted))
+    progress.report(KeptCounted(rounds.count_kept(), rounds.plan.wanted))
     place = rounds.plan.plan_id, rounds.plan.model.handle
     async with gateway.holding(rounds.draft_id), gateway.keeping(*place), voting_judge.keeping(*place):
         while cells := rounds.next_cells():
@@ -135,8 +134,8 @@ async def run_rounds(rounds: Rounds, models: Models, progress: Progress, expecte
                 get_run_logger().warning("%s", error)
                 break
             finished = read_spending(gateway.budget)
-            reasons = count_reasons(rounds.choice.rejected)
-            progress.report(KeptCounted(count_kept(rounds), rounds.plan.wanted, reasons))
+            reasons = rounds.choice.count_reasons()
+            progress.report(KeptCounted(rounds.count_kept(), rounds.plan.wanted, reasons))
     return finished
 
 
@@ -150,7 +149,7 @@ def conclude(rounds: Rounds, stamp: RunStamp, verdict: Verdict, stored: StoredSe
         samples, page = stored.file(SAMPLES), stored.file(REPORT)
         get_run_logger().info("Attached %d exemplars: %s", len(rounds.choice.chosen), samples)
         rejected = len(rounds.choice.rejected)
-        return RunResult(stamp.run_id, "attached", samples, page, rounds.plan.wanted, count_kept(rounds), rejected)
+        return RunResult(stamp.run_id, "attached", samples, page, rounds.plan.wanted, rounds.count_kept(), rejected)
     lacking = rounds.explain_shortfall()
     kind = QuotaError if lacking else GateError
     said = f"{stamp.handle}: nothing was attached: {explain_failure(rounds, verdict)}"

@@ -14,7 +14,6 @@ from engine.gateway.model_gateway import ModelGateway
 from engine.report.wording import tell_votes
 from engine.run.pipeline import judge_round
 from engine.screening.in_context_judge import is_heard
-from engine.screening.screener import count_reasons
 from engine.screening.voting_judge import VotingJudge
 from engine.selection.choice import Choice
 from engine.selection.review import list_standing
@@ -62,7 +61,7 @@ def choose(rounds: Rounds, judged: Sequence[Exemplar]) -> Choice:
     for trait, auc in rounds.judge_aucs.items() if rounds.round_no == 1 else ():
         if is_heard(rounds.plan.model, trait):
             logger.info("%s: the judge tells unseen seeds apart with an AUC of %.2f", trait, auc)
-    reasons = count_reasons(choice.rejected)
+    reasons = choice.count_reasons()
     told = {"round": rounds.round_no, "chosen": len(choice.chosen), "rejected": reasons}
     logger.info("Round %d: %d chosen, rejected: %s", rounds.round_no, len(choice.chosen), reasons, extra=told)
     tell_rejections(rounds.round_no, choice)

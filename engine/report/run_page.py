@@ -12,9 +12,7 @@ from engine.report.costs import Bill, Costs, sum_costs
 from engine.report.diversity_table import MEASURES, Measure, tell_coverage, tell_figure
 from engine.report.remedies import explain_failure
 from engine.report.run_page_picture import MAX_TRAITS, draw_page
-from engine.report.summary import count_kept
 from engine.report.wording import EXPLANATIONS
-from engine.screening.screener import count_reasons
 from engine.selection.rounds import Rounds
 from engine.store.sample_set import REPORT, SAMPLES
 from engine.store.store import StoredSet
@@ -91,7 +89,7 @@ def _write_picture(rounds: Rounds) -> str:
 
 
 def _write_counts(rounds: Rounds) -> str:
-    kept = count_kept(rounds)
+    kept = rounds.count_kept()
     rows = ["| trait | pole | reads as | kept of wanted |", "|---|---|---|--:|"]
     for trait in rounds.plan.model.traits:
         for pole in POLES:
@@ -127,7 +125,7 @@ def _tell_usd(usd: float | None) -> str:
 
 
 def _write_reasons(rounds: Rounds) -> str:
-    reasons = count_reasons(rounds.choice.rejected)
+    reasons = rounds.choice.count_reasons()
     if not reasons:
         return "Nothing was rejected."
     most = max(reasons.values())

@@ -27,7 +27,6 @@ from engine.report.costs import Bill, describe_costs, make_bill, sum_costs
 from engine.report.dataset_card import render_card
 from engine.report.html import PoleCount, ReportData, render_report
 from engine.screening.in_context_judge import is_heard
-from engine.screening.screener import count_reasons
 from engine.selection.rounds import Rounds
 from engine.store.sample_set import CARD, REPORT, VERDICT, SampleSet
 from engine.text.embedding import Embedder
@@ -75,13 +74,6 @@ def make_whole_frame(model: Model, rows: Sequence[Row]) -> pd.DataFrame:
     return pd.DataFrame([*authored, *attached, *new], columns=columns)
 
 
-def count_kept(rounds: Rounds) -> dict[tuple[str, Pole], int]:
-    """How many are chosen of each trait at each pole."""
-    return {
-        (trait.key, pole): rounds.choice.count(trait.key, pole) for trait in rounds.plan.model.traits for pole in POLES
-    }
-
-
 def measure_variety(rounds: Rounds, embedder: Embedder) -> tuple[PoleVariety, ...]:
     """The variety of what is chosen of each trait at each pole, beside that of the pole's seeds where it has any."""
     return tuple(
@@ -105,7 +97,7 @@ def make_sample_set(
     report = make_report_data(rounds, stamp, verdict, gateway, bill, attached, rejected)
     said = "The gate passed." if verdict.success else "The gate failed; nothing was attached."
     counts = (
-        count_kept(rounds) if verdict.success else {(trait.key, pole): 0 for trait in model.traits for pole in POLES}
+        rounds.count_kept() if verdict.success else {(trait.key, pole): 0 for trait in model.traits for pole in POLES}
     )
     card = render_card(model, stamp, attached, counts, gateway.endpoint.name, expect_language(model), said)
     documents = {
@@ -146,7 +138,7 @@ def make_report_data(
 ) -> ReportData:
     """All that ``report.html`` shows."""
     model = rounds.plan.model
-    counts = count_kept(rounds)
+    counts = rounds.count_kept()
     places = lean_exemplars(model, rounds.exemplars, rounds.embedder)
     rows = {exemplar.key: _make_row(rounds, stamp, exemplar)["id"] for exemplar in rounds.exemplars}
     return ReportData(
@@ -168,7 +160,7 @@ def make_report_data(
         ),
         kept=tuple(kept),
         rejected=tuple(rejected),
-        reasons=count_reasons(rounds.choice.rejected),
+        reasons=rounds.choice.count_reasons(),
         duplicates=rounds.duplicates,
         expectations=verdict.results,
         votes=count_votes(exemplar.votes for exemplar in rounds.exemplars),
@@ -205,7 +197,7 @@ def _make_verdict_document(rounds: Rounds, verdict: Verdict, bill: Bill) -> dict
         "failed": [*rounds.explain_shortfall(), *verdict.failed],
         "warnings": [*verdict.warnings, *rounds.explain_review()],
         "suites": dict(verdict.suites),
-        "reasons": count_reasons(rounds.choice.rejected),
+        "reasons": rounds.choice.count_reasons(),
         "probe": {
             probe.trait: {"auc": probe.auc, "wrong_side": _list_ids(rounds, probe.wrong_side)}
             for probe in rounds.review.probes

@@ -83,15 +83,6 @@ class Screener:
         return Context(trait, exemplar.pole, length, subject, self._instructions, self._language, marked)
 
 
-def count_reasons(exemplars: Sequence[Exemplar]) -> dict[Reason, int]:
-    """How many exemplars were rejected for each reason, the commonest first."""
-    counts: dict[Reason, int] = {}
-    for exemplar in exemplars:
-        if exemplar.reason is not None:
-            counts[exemplar.reason] = counts.get(exemplar.reason, 0) + 1
-    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
-
-
 def _mark_ends(model: Model) -> Mapping[str, bool]:
     """For each trait with seeds, whether they end in a terminal mark as a rule."""
     marked = {}

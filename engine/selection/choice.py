@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -65,6 +66,11 @@ class Choice:
     def count(self, trait: str, pole: Pole) -> int:
         """How many are chosen of one trait at one pole."""
         return sum(exemplar.trait == trait and exemplar.pole == pole for exemplar in self.chosen)
+
+    def count_reasons(self) -> dict[Reason, int]:
+        """How many exemplars were rejected for each reason, the most frequent reason first."""
+        counts = Counter(exemplar.reason for exemplar in self.rejected if exemplar.reason)
+        return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def choose_exemplars(plan: Plan, exemplars: Sequence[Exemplar], view: View | None = None) -> Choice:

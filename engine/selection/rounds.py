@@ -82,6 +82,12 @@ class Rounds:
         self._hints = make_hints(self.plan, self.choice, self.review, view.places)
         return self.choice
 
+    def count_kept(self) -> dict[tuple[str, Pole], int]:
+        """How many exemplars are chosen so far, by trait key and pole."""
+        return {
+            (trait.key, pole): self.choice.count(trait.key, pole) for trait in self.plan.model.traits for pole in POLES
+        }
+
     @property
     def improving(self) -> bool:
         """Whether the quotas are met, and what goes on only makes the set better."""

@@ -19,7 +19,8 @@ from fakes.builders import (
 
 from engine.domain.model import Attached, Model, Seed
 from engine.domain.samples import Exemplar, Reason
-from engine.screening.screener import Screener, count_reasons
+from engine.screening.screener import Screener
+from engine.selection.choice import Choice
 from engine.text.near_duplicates import DuplicatePair
 
 TEXTS = (
@@ -168,7 +169,10 @@ def test_nothing_disappears() -> None:
 
     assert [item.key for item in given] == [item.key for item in screened]
     assert [item.text for item in given] == [item.text for item in screened]
-    assert Counter(item.reason for item in screened if item.reason) == count_reasons(screened)
+    assert (
+        Counter(item.reason for item in screened if item.reason)
+        == Choice((), tuple(screened), frozenset(), {}).count_reasons()
+    )
     assert len(TEXTS) == sum(item.stands for item in screened)
 
 
@@ -228,10 +232,3 @@ def test_pairs_are_kept_for_the_report() -> None:
         DuplicatePair("duplicate", "clarity", TEXTS[0], TEXTS[0], 1.0),
         DuplicatePair("seed_copy", "clarity", POSITIVE_SEEDS[1], POSITIVE_SEEDS[1], 1.0),
     ] == screener.duplicates
-
-
-def test_reasons_are_counted_from_the_commonest() -> None:
-    given = [make_exemplar(None, reason=reason) for reason in ("refused", "too_long", "too_long", "duplicate")]
-
-    assert [("too_long", 2), ("duplicate", 1), ("refused", 1)] == list(count_reasons(given).items())
-    assert {} == count_reasons([make_exemplar(TEXTS[0])])

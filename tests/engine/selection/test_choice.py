@@ -379,3 +379,13 @@ def test_choice_that_is_kept_gives_the_later_reasons_to_the_rest() -> None:
     assert (earlier.chosen, earlier.shortfall, earlier.paired) == (kept.chosen, kept.shortfall, kept.paired)
     assert ["surplus"] * 2 + ["off_pole"] * 2 == [reason_of(kept, exemplar) for exemplar in since]
     assert len(first) + len(since) == len(kept.chosen) + len(kept.rejected)
+
+
+def test_reasons_are_counted_from_the_most_frequent() -> None:
+    reasons: list[Reason] = ["refused", "too_long", "too_long", "duplicate"]
+    rejected = tuple(make_exemplar(None, reason=reason) for reason in reasons)
+
+    assert [("too_long", 2), ("duplicate", 1), ("refused", 1)] == list(
+        Choice((), rejected, frozenset(), {}).count_reasons().items()
+    )
+    assert {} == Choice((make_exemplar("a text"),), (), frozenset(), {}).count_reasons()
