@@ -146,7 +146,7 @@ class ProviderError(ExemplarsError):
 class RetryableProviderError(ProviderError):
     """May pass; ``retry_after_seconds`` is the provider's own word on when, if it gave one.
 
-    ``nobody_there`` says that there was not even a connection.
+    ``no_connection`` says that there was not even a connection.
     """
 
     def __init__(
@@ -154,11 +154,11 @@ class RetryableProviderError(ProviderError):
         message: str,
         retry_after_seconds: float | None = None,
         maybe_billed: bool = False,
-        nobody_there: bool = False,
+        no_connection: bool = False,
     ) -> None:
         super().__init__(message, maybe_billed)
         self.retry_after_seconds = retry_after_seconds
-        self.nobody_there = nobody_there
+        self.no_connection = no_connection
 
 
 class RateLimitedError(RetryableProviderError):

@@ -5,7 +5,7 @@ from functools import partial
 
 from engine.domain.model import Model
 from engine.domain.samples import SAMPLE_SCHEMA, RunStamp, make_sample_table
-from engine.planning.held_out import make_sides_frame, turn_to_pool
+from engine.planning.held_out import make_sides_frame, restrict_to_pool
 from engine.quality.verdict import Verdict
 from engine.report.summary import make_kept_rows, make_whole_frame, measure_variety
 from engine.selection.rounds import Rounds
@@ -32,7 +32,7 @@ def prepare_gate(rounds: Rounds, stamp: RunStamp, model: Model) -> GateWork:
     return partial(
         check_rows,
         run=make_sample_table(rows).to_pandas(),
-        whole=make_whole_frame(turn_to_pool(model, stamp.synth_type), rows),
+        whole=make_whole_frame(restrict_to_pool(model, stamp.synth_type), rows),
         traits=[trait.key for trait in model.traits],
         wanted=rounds.plan.wanted,
         run_id=stamp.run_id,

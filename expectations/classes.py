@@ -12,7 +12,7 @@ from great_expectations.expectations.expectation import BatchExpectation
 from great_expectations.expectations.metrics.metric_provider import metric_value
 from great_expectations.expectations.metrics.table_metric_provider import TableMetricProvider
 
-from engine.planning.held_out import OtherSide, form_subject
+from engine.planning.held_out import OverlapIndex, normalise_subject
 from engine.text.near_duplicates import find_pairs, jaccard
 from engine.text.words import count_words, shingle
 
@@ -133,8 +133,8 @@ class ExpectTextsToBeApart(RowsExpectation):
     def find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
         """The number of texts that are too near, and each with what it is near to."""
         near = []
-        for rows, others in _face(frame, fields["members"]):
-            other_side = OtherSide(str(text) for text in others["text"])
+        for rows, others in _pair_sides(frame, fields["members"]):
+            other_side = OverlapIndex(str(text) for text in others["text"])
             found = [(str(text), other_side.find(str(text))) for text in rows["text"]]
             near += [f"{text[:80]!r}: {overlap.detail[:120]}" for text, overlap in found if overlap]
         return {"overlaps": len(near)}, near
@@ -152,11 +152,11 @@ class ExpectSubjectsToBeApart(RowsExpectation):
     def find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
         """The number of subjects on both sides, and each of them."""
         shared: set[str] = set()
-        for rows, others in _face(frame, fields["members"]):
-            shared |= {form_subject(str(subject)) for subject in rows["subject"]} & {
-                form_subject(str(subject)) for subject in others["subject"]
+        for rows, others in _pair_sides(frame, fields["members"]):
+            shared |= {normalise_subject(str(subject)) for subject in rows["subject"]} & {
+                normalise_subject(str(subject)) for subject in others["subject"]
             }
-        nameless = int((frame.loc[frame["origin"] == "run", "subject"].map(str).map(form_subject) == "").sum())
+        nameless = int((frame.loc[frame["origin"] == "run", "subject"].map(str).map(normalise_subject) == "").sum())
         faults = [f"{subject!r} is a subject on both sides" for subject in sorted(shared - {""})]
         if fields["members"] == "new" and nameless:
             faults.append(f"{nameless} rows of this run name no subject")
@@ -181,7 +181,7 @@ class ExpectLengthsNotToTellPolesApart(RowsExpectation):
         return aucs, faults
 
 
-def _face(frame: pd.DataFrame, members: str) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
+def _pair_sides(frame: pd.DataFrame, members: str) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
     """Rows, and the rows across the line that they are held against, for each side that has such rows."""
     own = frame["origin"] == "run"
     if members == "old":

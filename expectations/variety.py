@@ -10,7 +10,7 @@ from great_expectations.core.suite_parameters import SuiteParameterDict
 from expectations.classes import RowsExpectation
 
 # Under this count a random set of honest texts may share a phrase of its openings by chance (docs/decisions/010).
-FEW = 20
+FEW_TEXTS = 20
 Figures = Mapping[str, float | None]
 
 
@@ -53,7 +53,7 @@ def _judge(figures: Figures, count: int, limits: Mapping[str, Any]) -> Iterator[
         return
     vendi, pairs = figures["vendi_of_eight"], figures["distinct_2"]
     openings = figures["shared_openings_of_eight"]
-    most = limits["max_shared_openings_of_few" if count < FEW else "max_shared_openings"]
+    most = limits["max_shared_openings_of_few" if count < FEW_TEXTS else "max_shared_openings"]
     if vendi is not None and vendi < limits["min_vendi_of_eight"]:
         yield f"eight texts count as {vendi:.1f} different ones"
     if pairs is not None and pairs < limits["min_distinct_pairs"]:

@@ -9,14 +9,14 @@ from prefect.runtime import flow_run
 from engine.domain.progress import EstimateMade, Progress
 from engine.estimate.call_kinds import OUTLOOKS
 from engine.estimate.estimate import Estimate, estimate_plan
-from engine.estimate.wording import SUPPOSED, explain_estimate, tell_estimate
+from engine.estimate.wording import ASSUMPTIONS, explain_estimate, format_estimate
 from engine.gateway.model_gateway import ModelGateway
 from engine.replies.admin import count_kept
 from engine.report.run_page import escape
 from engine.screening.voting_judge import VotingJudge
 from engine.selection.rounds import Rounds
 from engine.settings import Settings
-from engine.text.formatting import tell_cost
+from engine.text.formatting import format_cost
 from tasks.artifacts import show
 
 
@@ -37,9 +37,9 @@ async def estimate(
     """
     kept = await asyncio.to_thread(count_kept, settings.replies_place, rounds.plan.plan_id)
     made = estimate_plan(rounds.plan, gateway.endpoint, voting_judge.endpoint, gateway.budget.max_cost_usd, kept)
-    line = tell_estimate(made)
+    line = format_estimate(made)
     logger = get_run_logger()
-    if made.is_hopeless or made.unpriced:
+    if made.is_limit_too_low or made.unpriced:
         logger.warning("%s", line)
     else:
         logger.info("%s", line)
@@ -60,13 +60,13 @@ def write_estimate(made: Estimate) -> str:
         amount = made.total.at(outlook)
         counts = (amount.calls, amount.tokens_in, amount.tokens_out)
         figures = " | ".join(f"{count:,}" for count in counts)
-        cost = "nothing" if made.is_free else tell_cost(amount.cost_usd)
-        lines.append(f"| {outlook} | {figures} | {cost} | {SUPPOSED[outlook]} |")
+        cost = "nothing" if made.is_free else format_cost(amount.cost_usd)
+        lines.append(f"| {outlook} | {figures} | {cost} | {ASSUMPTIONS[outlook]} |")
     return "\n".join([*lines, "", *(f"- {escape(sentence)}" for sentence in explain_estimate(made))])
 
 
 def _tell_likely(made: Estimate) -> str:
     """The few words that a card of the page has room for."""
     likely = made.total.likely
-    cost = "nothing" if made.is_free else tell_cost(likely.cost_usd)
+    cost = "nothing" if made.is_free else format_cost(likely.cost_usd)
     return f"Likely cost: {cost}"

@@ -7,7 +7,7 @@ from engine.errors import ExemplarsError
 from engine.estimate.estimate import Estimate
 from engine.quality.verdict import Verdict
 from engine.report.costs import Bill
-from engine.report.run_page import escape, tell_verdict, write_error, write_page
+from engine.report.run_page import describe_verdict, escape, write_error, write_page
 from engine.selection.rounds import Rounds
 from engine.store.store import StoredSet
 from tasks.artifacts import show
@@ -21,7 +21,7 @@ async def report(
     Not a task: what a task makes hangs on the task, one click further away from who looks at the run. The set is in
     the store by now: a server that is away is no reason to call the run a failure.
     """
-    headline, sentence = tell_verdict(rounds, verdict)
+    headline, sentence = describe_verdict(rounds, verdict)
     page = write_page(rounds, verdict, stored, estimate, bill, api_url)
     await _show_verdict(stored.run_id, page, headline, sentence)
 

@@ -11,12 +11,12 @@ from engine.domain.progress import Progress
 from engine.domain.samples import Exemplar
 from engine.domain.votes import count_votes
 from engine.gateway.model_gateway import ModelGateway
-from engine.report.wording import tell_votes
+from engine.report.wording import describe_votes
 from engine.run.pipeline import judge_round
-from engine.screening.in_context_judge import is_heard
+from engine.screening.in_context_judge import is_auc_measured
 from engine.screening.voting_judge import VotingJudge
 from engine.selection.choice import Choice
-from engine.selection.review import list_standing
+from engine.selection.review import list_accepted_texts
 from engine.selection.rounds import Rounds
 from engine.system.worker_process import SideProcess
 from engine.text.embedding import SentenceEncoder, encode
@@ -48,7 +48,7 @@ async def screen_beside(
         embedder: that of the rounds.
     """
     judged = await judge_round(rounds, list(exemplars), gateway, voting_judge, progress)
-    for texts in list_standing(rounds.plan.model, judged):
+    for texts in list_accepted_texts(rounds.plan.model, judged):
         if new := embedder.list_new(texts):
             embedder.learn(new, await side.run(partial(encode, new)))
     return choose(rounds, judged)
@@ -59,7 +59,7 @@ def choose(rounds: Rounds, judged: Sequence[Exemplar]) -> Choice:
     choice = rounds.take(judged)
     logger = get_run_logger()
     for trait, auc in rounds.judge_aucs.items() if rounds.round_no == 1 else ():
-        if is_heard(rounds.plan.model, trait):
+        if is_auc_measured(rounds.plan.model, trait):
             logger.info("%s: the judge tells unseen seeds apart with an AUC of %.2f", trait, auc)
     reasons = choice.count_reasons()
     told = {"round": rounds.round_no, "chosen": len(choice.chosen), "rejected": reasons}
@@ -67,7 +67,7 @@ def choose(rounds: Rounds, judged: Sequence[Exemplar]) -> Choice:
     tell_rejections(rounds.round_no, choice)
     votes = count_votes(exemplar.votes for exemplar in judged)
     if votes.votes:
-        logger.info("Round %d: %s", rounds.round_no, tell_votes(votes))
+        logger.info("Round %d: %s", rounds.round_no, describe_votes(votes))
     return choice
 
 

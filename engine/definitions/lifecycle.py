@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from engine.definitions.schema import show_value
+from engine.definitions.schema import format_value
 from engine.errors import DefinitionError, FrozenModelError, Problem
 from engine.system.filesystem import read_bytes
 
@@ -64,7 +64,7 @@ def read_lifecycle(models_uri: str, handle: str) -> Lifecycle:
         # As JSON once more: there a list is what a tuple is written as.
         return Lifecycle(**_Entry.model_validate_json(json.dumps(value)).model_dump())
     except ValidationError as error:
-        raise DefinitionError(name, [_name_mistake(name, item) for item in error.errors()]) from None
+        raise DefinitionError(name, [_make_problem(name, item) for item in error.errors()]) from None
 
 
 def check_draft(models_uri: str, handle: str) -> None:
@@ -81,10 +81,10 @@ def check_draft(models_uri: str, handle: str) -> None:
         )
 
 
-def _name_mistake(name: str, item: object) -> Problem:
+def _make_problem(name: str, item: object) -> Problem:
     assert isinstance(item, dict)
     field = ".".join(str(part) for part in item["loc"]) or "file"
-    found = "nothing" if item["type"] == "missing" else show_value(item["input"])
+    found = "nothing" if item["type"] == "missing" else format_value(item["input"])
     allowed = {
         "literal_error": ", ".join(STATES),
         "missing": ", ".join(STATES),

@@ -7,7 +7,13 @@ from functools import lru_cache
 import pyarrow as pa
 
 from engine.definitions.outline import Outline, Source, make_outline
-from engine.definitions.schema import NEAR, Findings, is_to_discover, show_value, validate_entry
+from engine.definitions.schema import (
+    NEAR_SPELLING_CUTOFF,
+    Findings,
+    format_value,
+    has_traits_to_discover,
+    validate_entry,
+)
 from engine.definitions.sources import read_csv, read_jsonl
 from engine.definitions.yaml_document import parse_yaml
 from engine.domain.model import Model, Seed, check_handle, is_handle
@@ -64,7 +70,7 @@ def parse_model(handle: str, content: bytes, read: Callable[[str], bytes]) -> Mo
     """
     outline, findings = _parse_outline(handle, content)
     name = findings.document.name
-    if is_to_discover(findings.document.value):
+    if has_traits_to_discover(findings.document.value):
         check_traits(outline)
     seeds = tuple(_read_sources(outline.sources, findings, read))
     if findings.problems:
@@ -119,7 +125,7 @@ def _read_definition(models_uri: str, handle: str) -> bytes:
     try:
         content = read_inside(locate_model(models_uri, handle), MODEL_FILE)
     except FileNotFoundError:
-        raise _miss_model(models_uri, handle) from None
+        raise _make_unknown_model_error(models_uri, handle) from None
     except OutsideFolderError:
         raise DefinitionError(name, [Problem(name, None, "file", "a link to elsewhere", "a file")]) from None
     if len(content) > MAX_BYTES:
@@ -128,11 +134,14 @@ def _read_definition(models_uri: str, handle: str) -> bytes:
     return content
 
 
-def _miss_model(models_uri: str, handle: str) -> UnknownModelError:
+def _make_unknown_model_error(models_uri: str, handle: str) -> UnknownModelError:
     known = list_handles(models_uri)
     near = difflib.get_close_matches(handle, known, n=3, cutoff=0.5)
     names = {name.split(".", 1)[1]: name for name in known}
-    near += [names[name] for name in difflib.get_close_matches(handle.split(".", 1)[1], names, n=3, cutoff=NEAR)]
+    near += [
+        names[name]
+        for name in difflib.get_close_matches(handle.split(".", 1)[1], names, n=3, cutoff=NEAR_SPELLING_CUTOFF)
+    ]
     offered = list(dict.fromkeys(near))[:3]
     hint = f"Did you mean {' or '.join(offered)}?" if offered else f"There are: {', '.join(known) or 'none'}"
     if handle in list_folders(models_uri):
@@ -156,7 +165,7 @@ def _parse_outline(handle: str, content: bytes) -> tuple[Outline, Findings]:
     value = findings.document.value
     if not isinstance(value, dict):
         raise DefinitionError(
-            name, [Problem(name, None, "file", show_value(value), "an object with the field 'traits'")]
+            name, [Problem(name, None, "file", format_value(value), "an object with the field 'traits'")]
         )
     return make_outline(handle, validate_entry(value, findings), findings), findings
 

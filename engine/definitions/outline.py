@@ -12,8 +12,8 @@ from engine.definitions.schema import (
     ModelEntry,
     SourceEntry,
     TraitEntry,
-    find_near,
-    is_to_discover,
+    find_near_spelling,
+    has_traits_to_discover,
 )
 from engine.definitions.yaml_document import Path
 from engine.domain.model import Brief, Effort, Skipped, Trait
@@ -141,7 +141,9 @@ def _skip_source(source: SourceEntry, findings: Findings) -> str | None:
     if source.type in SKIPPED_SOURCES:
         return "legal on the platform, not read here"
     return (
-        "it labels nothing while the traits are to be discovered" if is_to_discover(findings.document.value) else None
+        "it labels nothing while the traits are to be discovered"
+        if has_traits_to_discover(findings.document.value)
+        else None
     )
 
 
@@ -162,7 +164,7 @@ def _resolve_mapping(
         if target.trait not in known and not nameless:
             allowed = "a trait of this model: " + ", ".join(known)
             place = (*path, "mapping", field_name, "trait")
-            findings.add(place, repr(target.trait), allowed, find_near(target.trait, known))
+            findings.add(place, repr(target.trait), allowed, find_near_spelling(target.trait, known))
     return {field_name: known.get(target.trait) for field_name, target in source.mapping.items()}
 
 

@@ -13,9 +13,9 @@ from engine.errors import Problem
 
 SKIPPED_SOURCES = ("github_csv", "huggingface", "url", "file", "noise")
 # Where a spelling is near enough to be offered: difflib's own default for close matches.
-NEAR = 0.6
+NEAR_SPELLING_CUTOFF = 0.6
 # Where an unknown field is surely a slip: below this stand fields of others ("tags" is .6 like "traits").
-SLIP = 0.75
+TYPO_CUTOFF = 0.75
 
 
 def _as_texts(value: object) -> object:
@@ -101,7 +101,7 @@ class ModelEntry(_Entry):
     brief: Annotated[BriefEntry, BeforeValidator(_none_as_fields)] = Field(default_factory=BriefEntry)
 
 
-class _RestEntry(ModelEntry):
+class _PartialModelEntry(ModelEntry):
     """What is left of a model once its wrong entries are taken out, or of one without traits yet."""
 
     traits: tuple[TraitEntry, ...] = ()
@@ -130,21 +130,21 @@ def validate_entry(value: dict[str, Value], findings: Findings) -> ModelEntry:
     """The checked fields; where some are wrong, what is left without them, so that the rest is read too."""
     _note_unknown(value, findings)
     kind = ModelEntry
-    if is_to_discover(value):
-        kind, value = _RestEntry, {word: entry for word, entry in value.items() if word != "traits"}
+    if has_traits_to_discover(value):
+        kind, value = _PartialModelEntry, {word: entry for word, entry in value.items() if word != "traits"}
     try:
         return kind.model_validate(value)
     except ValidationError as error:
         # pydantic counts a list without its wrong entries: that it is too short then is no mistake of its own.
         items = [item for item in error.errors() if item["type"] != "too_short" or not item["input"]]
         for item in items:
-            found = "nothing" if item["type"] == "missing" else show_value(item["input"])
-            allowed, choices = _say_allowed(item["type"], item.get("ctx", {}), item["msg"])
-            findings.add(item["loc"], found, allowed, find_near(str(item["input"]), choices))
+            found = "nothing" if item["type"] == "missing" else format_value(item["input"])
+            allowed, choices = _describe_allowed(item["type"], item.get("ctx", {}), item["msg"])
+            findings.add(item["loc"], found, allowed, find_near_spelling(str(item["input"]), choices))
         return _prune(value, {item["loc"][:2] for item in items}, findings)
 
 
-def is_to_discover(value: Value) -> bool:
+def has_traits_to_discover(value: Value) -> bool:
     """Whether a definition says that the model's traits are still to be discovered."""
     return isinstance(value, dict) and value.get("traits") == "discover"
 
@@ -158,7 +158,7 @@ def _prune(value: dict[str, Value], wrong: set[Path], findings: Findings) -> Mod
             kept[word] = [entry[index] for index in right]
         elif not any(path[0] == word for path in wrong):
             kept[word] = entry
-    return _RestEntry.model_validate(kept)
+    return _PartialModelEntry.model_validate(kept)
 
 
 # pydantic's names of the mistakes, in the words of a person who writes YAML.
@@ -175,7 +175,7 @@ _ALLOWED = {
 }
 
 
-def _say_allowed(kind: str, context: Mapping[str, object], message: str) -> tuple[str, list[str]]:
+def _describe_allowed(kind: str, context: Mapping[str, object], message: str) -> tuple[str, list[str]]:
     """What a field may hold, in words, and the choices to take a near spelling from."""
     if kind == "literal_error":
         expected = str(context["expected"]).replace("'", "")
@@ -199,7 +199,7 @@ def _note_unknown(value: dict[str, Value], findings: Findings) -> None:
         for word in entry:
             if word in known:
                 continue
-            if near := _find_slip(word, known):
+            if near := _find_typo(word, known):
                 findings.add((*path, word), repr(word), "one of " + ", ".join(known), near)
             else:
                 place = f"{findings.document.name}:{findings.document.line((*path, word))}"
@@ -223,25 +223,25 @@ def _list_objects(value: dict[str, Value]) -> Iterator[tuple[Path, dict[str, Val
                     yield (section, index, "mapping", word), target, "mapping"
 
 
-def _find_slip(word: str, known: Iterable[str]) -> str | None:
+def _find_typo(word: str, known: Iterable[str]) -> str | None:
     """The field that was meant: its beginning, its letters in another order, or a near spelling."""
     for name in known:
         if name.startswith(f"{word}_") or sorted(name) == sorted(word):
             return name
-    return find_near(word, known, SLIP)
+    return find_near_spelling(word, known, TYPO_CUTOFF)
 
 
 def _is_foreign(source: dict[str, Value]) -> bool:
     return source.get("type") in SKIPPED_SOURCES
 
 
-def find_near(word: str, choices: Iterable[str], cutoff: float = NEAR) -> str | None:
+def find_near_spelling(word: str, choices: Iterable[str], cutoff: float = NEAR_SPELLING_CUTOFF) -> str | None:
     """The choice that a word is nearly spelt like, when there is one."""
     near = difflib.get_close_matches(word.lower(), list(choices), n=1, cutoff=cutoff)
     return near[0] if near else None
 
 
-def show_value(value: object) -> str:
+def format_value(value: object) -> str:
     """A value as a message shows it, shortened."""
     if isinstance(value, dict | list | tuple):
         return "an object" if isinstance(value, dict) else f"a list of {len(value)}"

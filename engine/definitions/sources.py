@@ -27,7 +27,7 @@ Labels = Mapping[str, Trait | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class LinePosition:
     """Where a line begins: how many bytes into the file, and its number from 1."""
 
     offset: int = 0
@@ -41,13 +41,13 @@ class Line:
     ``final`` where the mistake is one of the whole file and nothing after it can be read.
     """
 
-    begins: Mark
+    position: LinePosition
     seeds: tuple[Seed, ...] = ()
     problems: tuple[Problem, ...] = ()
     final: bool = False
 
 
-BEGIN = Mark()
+FILE_START = LinePosition()
 
 
 class _UnreadableError(Exception):
@@ -59,16 +59,16 @@ class _Reading:
     """One line being read: its seeds and its mistakes."""
 
     name: str
-    begins: Mark
+    position: LinePosition
     mapping: Labels
     seeds: list[Seed] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
     def add(self, place: str, found: str, allowed: str, suggestion: str | None = None) -> None:
-        self.problems.append(Problem(self.name, self.begins.line, place, found, allowed, suggestion))
+        self.problems.append(Problem(self.name, self.position.line, place, found, allowed, suggestion))
 
     def finish(self) -> Line:
-        return Line(self.begins, tuple(self.seeds), tuple(self.problems))
+        return Line(self.position, tuple(self.seeds), tuple(self.problems))
 
 
 def read_jsonl(name: str, content: bytes, mapping: Labels) -> tuple[list[Seed], list[Problem]]:
@@ -81,31 +81,31 @@ def read_csv(name: str, content: bytes, mapping: Labels) -> tuple[list[Seed], li
     return _gather(walk_csv(name, io.BytesIO(content), mapping))
 
 
-def walk_jsonl(name: str, stream: BinaryIO, mapping: Labels, start: Mark = BEGIN) -> Iterator[Line]:
+def walk_jsonl(name: str, stream: BinaryIO, mapping: Labels, start: LinePosition = FILE_START) -> Iterator[Line]:
     """The lines of a JSONL file one by one, from where one of them begins."""
-    mark = _go_to(stream, start)
+    position = _seek_line(stream, start)
     for raw in iter(stream.readline, b""):
-        if mark.line >= start.line and raw.strip():
-            yield _read_object(_Reading(name, mark, mapping), raw.removesuffix(b"\n"))
-        mark = Mark(mark.offset + len(raw), mark.line + 1)
+        if position.line >= start.line and raw.strip():
+            yield _read_object(_Reading(name, position, mapping), raw.removesuffix(b"\n"))
+        position = LinePosition(position.offset + len(raw), position.line + 1)
 
 
-def walk_csv(name: str, stream: BinaryIO, mapping: Labels, start: Mark = BEGIN) -> Iterator[Line]:
+def walk_csv(name: str, stream: BinaryIO, mapping: Labels, start: LinePosition = FILE_START) -> Iterator[Line]:
     """The rows of a CSV file one by one, from where one of them begins; the header is read first in any case."""
-    lines = _TextLines(stream, _go_to(stream, BEGIN))
+    lines = _TextLines(stream, _seek_line(stream, FILE_START))
     try:
         rows = _walk_rows(name, lines)
-        _, header = next(rows, (BEGIN, []))
+        _, header = next(rows, (FILE_START, []))
         if problems := _check_header(name, header, mapping):
-            yield Line(BEGIN, problems=problems, final=True)
+            yield Line(FILE_START, problems=problems, final=True)
             return
-        if start.offset > lines.mark.offset:
-            rows = _walk_rows(name, _TextLines(stream, _go_to(stream, start)))
-        for mark, row in rows:
-            if mark.line >= start.line:
-                yield _read_row(_Reading(name, mark, mapping), header, row)
+        if start.offset > lines.position.offset:
+            rows = _walk_rows(name, _TextLines(stream, _seek_line(stream, start)))
+        for position, row in rows:
+            if position.line >= start.line:
+                yield _read_row(_Reading(name, position, mapping), header, row)
     except _UnreadableError as error:
-        yield Line(lines.mark, problems=error.args, final=True)
+        yield Line(lines.position, problems=error.args, final=True)
 
 
 def parse_quality(value: object, trait: Trait) -> float | None:
@@ -139,7 +139,7 @@ def _gather(lines: Iterable[Line]) -> tuple[list[Seed], list[Problem]]:
     return seeds, problems
 
 
-def _go_to(stream: BinaryIO, start: Mark) -> Mark:
+def _seek_line(stream: BinaryIO, start: LinePosition) -> LinePosition:
     """Goes to where a line begins. Where none does, since the file has changed, to the first of all: the lines before
     ``start`` are to be passed over by their number then.
     """
@@ -151,17 +151,17 @@ def _go_to(stream: BinaryIO, start: Mark) -> Mark:
     has_mark = stream.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8
     offset = len(codecs.BOM_UTF8) if has_mark else 0
     stream.seek(offset)
-    return Mark(offset, 1)
+    return LinePosition(offset, 1)
 
 
 class _TextLines:
     """The lines of a stream as the csv module wants them, a lone carriage return ending one too.
 
-    ``mark`` is where the next one begins.
+    ``position`` is where the next one begins.
     """
 
-    def __init__(self, stream: BinaryIO, mark: Mark) -> None:
-        self.mark = mark
+    def __init__(self, stream: BinaryIO, position: LinePosition) -> None:
+        self.position = position
         self._stream = stream
 
     def __iter__(self) -> Iterator[str]:
@@ -169,11 +169,11 @@ class _TextLines:
             text = raw.decode()
             one = "\r" not in text.removesuffix("\n").removesuffix("\r")
             for line in (text,) if one else io.StringIO(text, newline=""):
-                self.mark = Mark(self.mark.offset + len(line.encode()), self.mark.line + 1)
+                self.position = LinePosition(self.position.offset + len(line.encode()), self.position.line + 1)
                 yield line
 
 
-def _walk_rows(name: str, lines: _TextLines) -> Iterator[tuple[Mark, list[str]]]:
+def _walk_rows(name: str, lines: _TextLines) -> Iterator[tuple[LinePosition, list[str]]]:
     """The rows that are not empty, each with where it begins: a quoted cell may go over several lines.
 
     Raises:
@@ -181,18 +181,18 @@ def _walk_rows(name: str, lines: _TextLines) -> Iterator[tuple[Mark, list[str]]]
     """
     reader = csv.reader(lines, strict=True)
     while True:
-        begins = lines.mark
+        position = lines.position
         try:
             row = next(reader, None)
         except csv.Error as error:
-            raise _UnreadableError(Problem(name, begins.line, "file", str(error), ALLOWED_CSV)) from None
+            raise _UnreadableError(Problem(name, position.line, "file", str(error), ALLOWED_CSV)) from None
         except UnicodeDecodeError as error:
-            found = f"a byte that is not UTF-8 at offset {lines.mark.offset + error.start}"
-            raise _UnreadableError(Problem(name, lines.mark.line, "file", found, ALLOWED_CSV)) from None
+            found = f"a byte that is not UTF-8 at offset {lines.position.offset + error.start}"
+            raise _UnreadableError(Problem(name, lines.position.line, "file", found, ALLOWED_CSV)) from None
         if row is None:
             return
         if row:
-            yield begins, row
+            yield position, row
 
 
 def _check_header(name: str, header: list[str], mapping: Labels) -> tuple[Problem, ...]:
@@ -242,7 +242,7 @@ def _read_entry(reading: _Reading, entry: Mapping[str, object]) -> None:
         reading.add("line", f"no label ({others})", "a label in " + ", ".join(reading.mapping), hint)
     url = entry.get(SOURCE_URL)
     source_url = url if isinstance(url, str) and url.strip() and not SURROGATE.search(url) else None
-    place = f"{reading.name}:{reading.begins.line}"
+    place = f"{reading.name}:{reading.position.line}"
     for name, value in labels.items():
         trait = reading.mapping[name]
         if trait is None:

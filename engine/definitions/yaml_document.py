@@ -56,7 +56,9 @@ def parse_yaml(name: str, content: bytes) -> Document:
         raise _refuse(name, None, f"a byte that is not UTF-8 at offset {error.start}", "UTF-8 text") from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise _refuse(name, mark.line + 1 if mark else None, _say(error), "YAML with spaces, no anchors") from None
+        raise _refuse(
+            name, mark.line + 1 if mark else None, _describe_error(error), "YAML with spaces, no anchors"
+        ) from None
     except yaml.YAMLError as error:
         raise _refuse(name, None, str(error).splitlines()[0], "YAML text") from None
     except RecursionError:
@@ -91,7 +93,7 @@ def _read_node(node: yaml.Node, path: Path, lines: dict[Path, int], problems: li
     return values
 
 
-def _say(error: yaml.MarkedYAMLError) -> str:
+def _describe_error(error: yaml.MarkedYAMLError) -> str:
     problem = (error.problem or "text that is not YAML").replace("that cannot start any token", "")
     return problem.removeprefix("found character ").replace("'\\t'", "a tab").strip()
 

@@ -40,7 +40,7 @@ class CallEnded:
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
+class CallAttempted:
     """One try of a call has ended: of those that a call may take, of whichever model was asked.
 
     ``error`` names the kind of failure, empty where the model answered; a provider that would not answer the prompt
@@ -83,17 +83,17 @@ class EstimateMade:
     text: str
 
 
-Event = StageBegun | EstimateMade | CallsPlanned | CallBegun | CallEnded | Tried | KeptCounted | Noticed
+Event = StageBegun | EstimateMade | CallsPlanned | CallBegun | CallEnded | CallAttempted | KeptCounted | Noticed
 
 
-class Share:
+class ProgressFraction:
     """The share of a run that is done, as its events tell it; it never goes back.
 
     Nobody knows beforehand how many rounds there will be: for most of the way the share is that of the calls, where
     each cell is thought to cost two of them (it is asked for, and judged), and the rest comes when the quotas are met.
     """
 
-    CALLS_PART = 0.9
+    CALLS_WEIGHT = 0.9
 
     def __init__(self) -> None:
         self.value = 0.0
@@ -109,9 +109,9 @@ class Share:
         elif isinstance(event, CallEnded):
             self._done += 1
         elif isinstance(event, KeptCounted) and event.kept and min(event.kept.values()) >= event.wanted:
-            self._raise_to(self.CALLS_PART)
+            self._raise_to(self.CALLS_WEIGHT)
         if calls := max(self._planned, self._expected):
-            self._raise_to(self.CALLS_PART * min(1.0, self._done / calls))
+            self._raise_to(self.CALLS_WEIGHT * min(1.0, self._done / calls))
 
     def _raise_to(self, value: float) -> None:
         self.value = max(self.value, round(value, 3))

@@ -109,7 +109,7 @@ class Exemplar:
         return f"{self.cell_id}/{self.number}"
 
     @property
-    def stands(self) -> bool:
+    def is_accepted(self) -> bool:
         """Whether nothing has been found against it so far."""
         return self.reason is None
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from engine.domain.model import Pole
 
-Said = Literal["positive", "negative", "neither", "invalid"]
+VoteAnswer = Literal["positive", "negative", "neither", "invalid"]
 Outcome = Literal["positive", "negative", "neither"]
 
 
@@ -16,7 +16,7 @@ class Vote:
     """One vote of one judge. ``first`` is the pole that stood first; ``said`` is "invalid" where no reply was one."""
 
     judge: str
-    said: Said
+    said: VoteAnswer
     first: Pole
 
     @property
@@ -56,14 +56,14 @@ def decide(votes: Sequence[Vote], wanted: int) -> Outcome | None:
         "negative": sum(vote.said == "negative" for vote in votes),
     }
     leader = max(counts, key=lambda pole: counts[pole])
-    if follow_place(votes):
+    if shows_position_bias(votes):
         return None if left else "neither"
     if counts[leader] > wanted / 2:
         return leader
     return None if counts[leader] + left > wanted / 2 else "neither"
 
 
-def follow_place(votes: Sequence[Vote]) -> bool:
+def shows_position_bias(votes: Sequence[Vote]) -> bool:
     """Whether two votes or more all named one place, whichever pole stood there."""
     places = {vote.place for vote in votes}
     return len({vote.first for vote in votes}) > 1 and len(places) == 1 and None not in places

@@ -12,7 +12,7 @@ from engine.domain.model import POLES, Pole, Trait
 from engine.generation.cells import PLAIN_MAX_TOKENS, PROPOSED_SUBJECTS, make_request, make_subjects_request
 from engine.generation.prompts import JUDGE_SHOTS_PER_POLE
 from engine.llm.request import Endpoint, Request
-from engine.planning.plan import Cell, Plan, Spent, count_scenarios, plan_round
+from engine.planning.plan import Cell, Plan, RoundHistory, count_scenarios, plan_round
 from engine.screening.in_context_judge import make_judge_request
 from engine.screening.voting_judge import make_vote_request
 from engine.text.language import expect_language, name_language
@@ -25,7 +25,7 @@ Value = TypeVar("Value")
 MEASURED_EXEMPLARS = 100
 # Of 8 runs of the embedded model two needed a second round, and all of them together 18 % more cells than their first
 # rounds had. A second round for a tenth of the quota is 20 % more.
-LIKELY_LACK = 0.1
+LIKELY_SHORTFALL = 0.1
 # English of the catalogue's seeds: 1.16 to 1.34 tokens a word (o200k_base). The JSON around a text takes 16.
 TOKENS_PER_WORD = 1.25
 JSON_TOKENS = 16
@@ -97,7 +97,7 @@ def list_calls(plan: Plan, endpoint: Endpoint, judge: Endpoint | None = None) ->
 def plan_examples(plan: Plan, draws: int) -> tuple[Cell, ...]:
     """The first cells of round 1 for each trait and pole, for no more than ``MEASURED_EXEMPLARS`` of each."""
     wanted = min(plan.wanted, MEASURED_EXEMPLARS)
-    return plan_round(plan, 1, dict.fromkeys(plan.full_shortfall(), wanted), Spent({}), draws)
+    return plan_round(plan, 1, dict.fromkeys(plan.full_shortfall(), wanted), RoundHistory({}), draws)
 
 
 def count_cells(plan: Plan, draws: int) -> Spread[int]:
@@ -105,7 +105,7 @@ def count_cells(plan: Plan, draws: int) -> Spread[int]:
     level = plan.level
     first = count_scenarios(level, 1, plan.wanted)
     every = [count_scenarios(level, round_no, plan.wanted) for round_no in range(1, level.top_up_rounds + 2)]
-    second = count_scenarios(level, 2, math.ceil(LIKELY_LACK * plan.wanted)) if level.top_up_rounds else 0
+    second = count_scenarios(level, 2, math.ceil(LIKELY_SHORTFALL * plan.wanted)) if level.top_up_rounds else 0
     return Spread(first * draws, (first + second) * draws, sum(every) * draws)
 
 
@@ -176,7 +176,7 @@ def _list_judge_calls(plan: Plan, endpoint: Endpoint, trait: Trait) -> tuple[Cal
         return ()
     example = Example("judge", request, "An authored text stands where the exemplar will.")
     authored = [len(plan.model.seeds_at(trait.key, pole)) for pole in POLES]
-    heard = sum(authored) if min(authored) < JUDGE_SHOTS_PER_POLE else 0
+    judged_seeds = sum(authored) if min(authored) < JUDGE_SHOTS_PER_POLE else 0
     cells = count_cells(plan, endpoint.draws)
-    calls = Spread(*(heard + count * len(POLES) for count in (plan.wanted, cells.likely, cells.high)))
+    calls = Spread(*(judged_seeds + count * len(POLES) for count in (plan.wanted, cells.likely, cells.high)))
     return (CallKind(f"judge: {trait.key}", endpoint, calls, Spread(1, 1, 1), (example,)),)

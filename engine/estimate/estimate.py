@@ -31,13 +31,13 @@ class Estimate:
     """What a run comes to, known before it has asked anything.
 
     ``limit_usd`` is the run's own; ``kept`` how many of the replies are kept already, None where nobody has looked.
-    ``dearest_usd`` is what one call may cost at most, None where no price is known.
+    ``max_call_usd`` is what one call may cost at most, None where no price is known.
     """
 
     kinds: tuple[CallKind, ...]
     amounts: tuple[Spread[Amount], ...]
     total: Spread[Amount]
-    dearest_usd: float | None
+    max_call_usd: float | None
     limit_usd: float | None = None
     kept: int | None = None
 
@@ -57,9 +57,9 @@ class Estimate:
         return not self.unpriced and self.total.high.cost_usd == 0
 
     @property
-    def is_hopeless(self) -> bool:
+    def is_limit_too_low(self) -> bool:
         """Whether one call may cost more than the whole run may: it would not be made."""
-        return self.limit_usd is not None and self.dearest_usd is not None and self.dearest_usd > self.limit_usd
+        return self.limit_usd is not None and self.max_call_usd is not None and self.max_call_usd > self.limit_usd
 
 
 def estimate_plan(
@@ -72,7 +72,7 @@ def estimate_plan(
         kinds=kinds,
         amounts=tuple(estimate_kind(kind) for kind in kinds),
         total=estimate_run(kinds),
-        dearest_usd=max((bound for bound in bounds if bound is not None), default=None),
+        max_call_usd=max((bound for bound in bounds if bound is not None), default=None),
         limit_usd=limit_usd,
         kept=kept,
     )
@@ -85,7 +85,7 @@ def estimate_kind(kind: CallKind) -> Spread[Amount]:
     for outlook in OUTLOOKS:
         calls = kind.calls.at(outlook)
         tokens_in = math.ceil(calls * _mean_chars(kind.examples) / CHARS_PER_TOKEN.at(outlook))
-        tokens_out = math.ceil(calls * (kind.reply_tokens.at(outlook) + _think(kind, outlook)))
+        tokens_out = math.ceil(calls * (kind.reply_tokens.at(outlook) + _count_thinking_tokens(kind, outlook)))
         cost = None if price is None else price.cost(tokens_in, tokens_out)
         amounts.append(Amount(calls, tokens_in, tokens_out, cost))
     return Spread(*amounts)
@@ -115,7 +115,7 @@ def estimate_rest(estimate: Estimate, spent_usd: float, kept: int, lacking: int)
         if not left:
             return None
         rest = left[0]
-    return rest + (estimate.dearest_usd or 0.0)
+    return rest + (estimate.max_call_usd or 0.0)
 
 
 def _add(amounts: Sequence[Amount]) -> Amount:
@@ -127,7 +127,7 @@ def _add(amounts: Sequence[Amount]) -> Amount:
     )
 
 
-def _think(kind: CallKind, outlook: Outlook) -> float:
+def _count_thinking_tokens(kind: CallKind, outlook: Outlook) -> float:
     """Tokens that a model may think before it answers one call. How many it does think nobody knows beforehand."""
     if outlook != "high":
         return 0.0

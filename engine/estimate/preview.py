@@ -88,7 +88,7 @@ def describe_preview(preview: Preview, shown: int) -> dict[str, object]:
         "total": _describe_amounts(estimate.total),
         "price": None if price is None else asdict(price),
         "unpriced": list(estimate.unpriced),
-        "dearest_call_usd": estimate.dearest_usd,
+        "dearest_call_usd": estimate.max_call_usd,
         "max_cost_usd": estimate.limit_usd,
         "refused": preview.refused or None,
         "skipped": [asdict(skipped) for skipped in plan.model.skipped],

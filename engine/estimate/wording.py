@@ -7,22 +7,22 @@ from engine.estimate.call_kinds import Outlook
 from engine.estimate.estimate import Estimate, estimate_rest
 from engine.llm.prices import find_price
 from engine.llm.request import Endpoint
-from engine.text.formatting import count_noun, tell_cost
+from engine.text.formatting import count_noun, format_cost
 
-SUPPOSED: dict[Outlook, str] = {
+ASSUMPTIONS: dict[Outlook, str] = {
     "low": "round 1 alone, short replies",
     "likely": "a second round for a tenth of the quota",
     "high": "every round in full, every reply at its limit",
 }
 
 
-def tell_estimate(estimate: Estimate) -> str:
+def format_estimate(estimate: Estimate) -> str:
     """The estimate in one line: calls, tokens and cost from low to high, the limit, and what is kept already."""
     total = estimate.total
     calls = f"{_range(f'{total.low.calls:,}', f'{total.high.calls:,}')} calls, likely {total.likely.calls:,}"
     tokens_in = _range(_shorten(total.low.tokens_in), _shorten(total.high.tokens_in))
     tokens_out = _range(_shorten(total.low.tokens_out), _shorten(total.high.tokens_out))
-    parts = [calls, f"{tokens_in} tokens in, {tokens_out} out", *_tell_costs(estimate)]
+    parts = [calls, f"{tokens_in} tokens in, {tokens_out} out", *_format_costs(estimate)]
     if estimate.kept:
         parts.append(f"{count_noun(estimate.kept, 'reply', 'replies')} kept already, which cost nothing more")
     return f"Estimate: {'; '.join(parts)}"
@@ -30,13 +30,13 @@ def tell_estimate(estimate: Estimate) -> str:
 
 def explain_estimate(estimate: Estimate) -> tuple[str, ...]:
     """A sentence for each price, for each model without one, for the limit, and for what models think."""
-    sentences = [_tell_price(endpoint) for endpoint in estimate.endpoints if endpoint.price is not None]
+    sentences = [_describe_price(endpoint) for endpoint in estimate.endpoints if endpoint.price is not None]
     if estimate.unpriced:
         sentences.append(f"{name_unpriced(estimate.unpriced, begins=True)}.")
-    if estimate.is_hopeless:
-        sentences.append(f"{_tell_hopeless(estimate)}.")
+    if estimate.is_limit_too_low:
+        sentences.append(f"{_describe_low_limit(estimate)}.")
     elif estimate.limit_usd is not None and not estimate.unpriced and not estimate.is_free:
-        sentences.append(f"A run ends before it passes its limit of {tell_cost(estimate.limit_usd)}.")
+        sentences.append(f"A run ends before it passes its limit of {format_cost(estimate.limit_usd)}.")
     thinking = [endpoint.name for endpoint in estimate.endpoints if endpoint.thinks]
     if thinking:
         sentences.append(
@@ -58,8 +58,8 @@ def explain_budget(
     rest = estimate_rest(estimate, spent_usd, kept, lacking)
     if rest is None:
         return BudgetError(f"{error}. What the rest would need cannot be told: nothing has been kept so far")
-    limit = tell_cost(spent_usd + rest)
-    return BudgetError(f"{error}. The rest would need about {tell_cost(rest)} more, a limit of {limit} in all")
+    limit = format_cost(spent_usd + rest)
+    return BudgetError(f"{error}. The rest would need about {format_cost(rest)} more, a limit of {limit} in all")
 
 
 def name_unpriced(names: Sequence[str], begins: bool = False) -> str:
@@ -68,31 +68,31 @@ def name_unpriced(names: Sequence[str], begins: bool = False) -> str:
     return f"{said}: {'its' if len(names) == 1 else 'their'} cost is not counted"
 
 
-def _tell_costs(estimate: Estimate) -> list[str]:
+def _format_costs(estimate: Estimate) -> list[str]:
     if estimate.is_free:
         return ["it costs nothing"]
     low, likely, high = (amount.cost_usd for amount in (estimate.total.low, estimate.total.likely, estimate.total.high))
-    parts = [] if likely is None else [f"{_range(tell_cost(low), tell_cost(high))}, likely {tell_cost(likely)}"]
+    parts = [] if likely is None else [f"{_range(format_cost(low), format_cost(high))}, likely {format_cost(likely)}"]
     if estimate.unpriced:
         parts.append(name_unpriced(estimate.unpriced))
-    if estimate.is_hopeless:
-        parts.append(_tell_hopeless(estimate))
+    if estimate.is_limit_too_low:
+        parts.append(_describe_low_limit(estimate))
     elif estimate.limit_usd is not None:
-        parts.append(f"the limit is {tell_cost(estimate.limit_usd)}")
+        parts.append(f"the limit is {format_cost(estimate.limit_usd)}")
     return parts
 
 
-def _tell_hopeless(estimate: Estimate) -> str:
-    limit, dearest = tell_cost(estimate.limit_usd), tell_cost(estimate.dearest_usd)
+def _describe_low_limit(estimate: Estimate) -> str:
+    limit, dearest = format_cost(estimate.limit_usd), format_cost(estimate.max_call_usd)
     return f"The limit of {limit} is too low for a single call, which may cost {dearest}"
 
 
-def _tell_price(endpoint: Endpoint) -> str:
+def _describe_price(endpoint: Endpoint) -> str:
     price = endpoint.price
     assert price is not None
     if not price.input_usd and not price.output_usd:
         return f"{endpoint.name} costs nothing."
-    million = [tell_cost(usd * 1e6) for usd in (price.input_usd, price.output_usd)]
+    million = [format_cost(usd * 1e6) for usd in (price.input_usd, price.output_usd)]
     whose = "List price" if price == find_price(endpoint.model) else "Price"
     return f"{whose} of {endpoint.name}: {million[0]} in and {million[1]} out for a million tokens."
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
-from engine.domain.progress import Tried
+from engine.domain.progress import CallAttempted
 from engine.errors import (
     ContentRefusedError,
     ContextTooLongError,
@@ -78,7 +78,7 @@ class Caller:
         wait_seconds: float = 0.5,
         attempts: int = MAX_ATTEMPTS,
         stands_in: bool = False,
-        report: Callable[[Tried], None] = lambda _: None,
+        report: Callable[[CallAttempted], None] = lambda _: None,
     ) -> None:
         self.endpoint = client.endpoint
         self._stands_in = stands_in
@@ -168,7 +168,7 @@ class Caller:
         return reply
 
     async def _make(
-        self, request: Request, key: str, replies: ReplyStore, bound: Bound, begun: int | None, waited: Tried
+        self, request: Request, key: str, replies: ReplyStore, bound: Bound, begun: int | None, waited: CallAttempted
     ) -> Reply:
         began = time.monotonic()
         try:
@@ -245,17 +245,17 @@ class Caller:
         self._throttle.take_failure(error, tries, self.answered)
         tries.failures += 1
         tries.counted += not self._throttle.is_open
-        most = MAX_FIRST_ATTEMPTS if error.nobody_there else self._attempts
-        patience_seconds = FIRST_PATIENCE_SECONDS if error.nobody_there else self._throttle.patience_seconds
+        most = MAX_FIRST_ATTEMPTS if error.no_connection else self._attempts
+        patience_seconds = FIRST_PATIENCE_SECONDS if error.no_connection else self._throttle.patience_seconds
         late = time.monotonic() - tries.began > patience_seconds
         if not self.answered and (tries.counted >= most or late):
             times = "once" if tries.failures == 1 else f"{tries.failures} times"
             return ProviderDownError(f"{error} (asked {times}, no call has been answered)")
         return error
 
-    def _name_waits(self, tries: _Tries, permit_seconds: float) -> Tried:
+    def _name_waits(self, tries: _Tries, permit_seconds: float) -> CallAttempted:
         """What there is to tell of a try before it is made."""
-        return Tried(self.endpoint.name, self.endpoint.style, 0.0, tries.turn_seconds, permit_seconds)
+        return CallAttempted(self.endpoint.name, self.endpoint.style, 0.0, tries.turn_seconds, permit_seconds)
 
     def _name(self, **fields: object) -> dict[str, object]:
         """What a log line says besides what it is about."""
@@ -290,7 +290,7 @@ class Caller:
         return self._wait(state) if self._throttle.is_strained or not self.answered else self._wait(state) / ALONE
 
 
-def _count_tokens(waited: Tried, reply: Reply, seconds: float) -> Tried:
+def _count_tokens(waited: CallAttempted, reply: Reply, seconds: float) -> CallAttempted:
     """A try that was answered."""
     return replace(
         waited,

@@ -121,7 +121,7 @@ class AdaptiveThrottle:
         self._failing.add(id(call))
         self._weigh(overloaded=True)
         patience = self.patience_seconds
-        if not answered and error.nobody_there:
+        if not answered and error.no_connection:
             patience = min(patience, FIRST_PATIENCE_SECONDS)
         if self.is_open:
             # Those that were in flight when it opened say nothing new.

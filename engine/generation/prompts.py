@@ -15,7 +15,7 @@ from engine.domain.model import Brief, Model, Pole, Seed, Trait
 from engine.llm.request import Prompt
 from engine.planning.plan import Cell, Plan
 from engine.planning.scenarios import Length
-from engine.planning.seed_variations import list_usable
+from engine.planning.seed_variations import list_usable_seeds
 from engine.planning.subjects import name_subjects
 from engine.text.stylometry import measure_distance
 from engine.text.words import count_words
@@ -192,7 +192,7 @@ def _plain_shots(model: Model, cell: Cell, key: str) -> list[Shot]:
 
 def _variation_shots(model: Model, trait: Trait, pole: Pole, seed: Seed, draw: int) -> list[Shot]:
     """Texts like the seed, and it last, next to what goes on (docs/decisions/012-strategies.md)."""
-    seeds = list_usable(model, trait.key, pole)
+    seeds = list_usable_seeds(model, trait.key, pole)
     subjects = dict(zip(seeds, name_subjects([item.text for item in seeds]), strict=True))
     others = sorted((item for item in seeds if item != seed), key=lambda item: measure_distance(seed.text, item.text))
     near = others[draw * VARIATION_SHOTS :][:VARIATION_SHOTS] or others[:VARIATION_SHOTS]

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from engine.definitions.loader import locate_model
 from engine.definitions.outline import Outline, Source
-from engine.definitions.sources import BEGIN, Line, Mark, walk_csv, walk_jsonl
+from engine.definitions.sources import FILE_START, Line, LinePosition, walk_csv, walk_jsonl
 from engine.domain.model import Seed, digest_text
 from engine.domain.samples import make_id
 from engine.errors import DefinitionError, StoreError
@@ -35,11 +35,11 @@ def walk_authored(
         if trait_key is not None and trait_key not in {trait.key for trait in source.mapping.values() if trait}:
             continue
         here = start if index == start.source else AuthoredPosition(index)
-        for line in _walk_source(folder, source, Mark(here.offset, here.line)):
-            first = here.label if line.begins.line == here.line else 0
+        for line in _walk_source(folder, source, LinePosition(here.offset, here.line)):
+            first = here.label if line.position.line == here.line else 0
             for label, seed in enumerate(line.seeds):
                 if label >= first and trait_key in (None, seed.trait):
-                    position = AuthoredPosition(index, line.begins.offset, line.begins.line, label)
+                    position = AuthoredPosition(index, line.position.offset, line.position.line, label)
                     yield position, _make_sample(outline.handle, seed)
 
 
@@ -51,7 +51,7 @@ def walk_seeds(models_uri: str, outline: Outline) -> Iterator[Seed]:
     """
     folder = locate_model(models_uri, outline.handle)
     for source in outline.sources:
-        for line in _walk_source(folder, source, BEGIN):
+        for line in _walk_source(folder, source, FILE_START):
             yield from line.seeds
 
 
@@ -78,7 +78,7 @@ def _count_source(
     folder: str, source: Source, _mtime_ns: int | None, _size: int | None
 ) -> tuple[tuple[str, SampleCount], ...]:
     counts: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
-    for line in _walk_source(folder, source, BEGIN):
+    for line in _walk_source(folder, source, FILE_START):
         for seed in line.seeds:
             tally = counts[seed.trait]
             tally[0] += 1
@@ -87,7 +87,7 @@ def _count_source(
     return tuple((trait, SampleCount(*tally)) for trait, tally in counts.items())
 
 
-def _walk_source(folder: str, source: Source, start: Mark) -> Iterator[Line]:
+def _walk_source(folder: str, source: Source, start: LinePosition) -> Iterator[Line]:
     walk = walk_jsonl if source.type == "jsonl" else walk_csv
     with _explain(source):
         filesystem, path = open_folder(locate_inside(folder, source.path))

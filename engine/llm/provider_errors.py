@@ -120,7 +120,7 @@ class FailureTranslator:
             f"{self.name}{self._where} does not answer: {said}. Check {self.settings}_API_BASE and the network",
             _read_retry_after(error),
             maybe_billed=_may_be_billed(error),
-            nobody_there=_lacks_connection(error),
+            no_connection=_lacks_connection(error),
         )
 
     def _say_timeout(self) -> ProviderTimeoutError:

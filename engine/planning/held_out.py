@@ -33,7 +33,7 @@ class Overlap:
     detail: str
 
 
-class OtherSide:
+class OverlapIndex:
     """Texts from the other side of the line, to hold new ones against; memory grows with the texts."""
 
     def __init__(self, texts: Iterable[str]) -> None:
@@ -58,14 +58,14 @@ def choose_pool(synth_type: SynthType) -> Pool:
     return "eval" if synth_type == "enrich" else "train"
 
 
-def list_other_side(model: Model, synth_type: SynthType) -> tuple[str, ...]:
+def list_other_pool_texts(model: Model, synth_type: SynthType) -> tuple[str, ...]:
     """The texts that a run's own may not be near to: for ``enrich`` the authored and attached, else the held-out."""
     if synth_type == "enrich":
         return (*(seed.text for seed in model.seeds), *(item.text for item in model.attached))
     return tuple(item.text for item in model.held_out)
 
 
-def turn_to_pool(model: Model, synth_type: SynthType) -> Model:
+def restrict_to_pool(model: Model, synth_type: SynthType) -> Model:
     """The model as its pool has it: for ``enrich`` what is held out in place of what is authored and attached."""
     if synth_type != "enrich":
         return model
@@ -88,12 +88,12 @@ def make_sides_frame(model: Model, synth_type: SynthType, rows: Sequence[Row]) -
     return pd.DataFrame([*authored, *attached, *held_out, *new], columns=["text", "subject", "side", "origin"])
 
 
-def form_subject(subject: str) -> str:
+def normalise_subject(subject: str) -> str:
     """The form in which subjects are compared, here and in the gate."""
     return normalise(subject)
 
 
-def keep_apart(
+def exclude_taken_subjects(
     scenario_pool: ScenarioPool, model: Model, synth_type: SynthType, packs: Packs, wanted: int
 ) -> ScenarioPool:
     """The lists without the subjects from across the line, whatever the trait.
@@ -104,14 +104,14 @@ def keep_apart(
     taken = _list_taken(model, synth_type)
     if not taken:
         return scenario_pool
-    tiers = _leave_out(scenario_pool.subjects, taken)
+    tiers = _exclude(scenario_pool.subjects, taken)
     for name in rank_packs(model, packs):
         if sum(map(len, tiers)) >= wanted:
             break
-        known = {form_subject(subject) for tier in tiers for subject in tier}
-        tiers = (*tiers, *_leave_out((packs.packs[name].subjects,), taken | known))
+        known = {normalise_subject(subject) for tier in tiers for subject in tier}
+        tiers = (*tiers, *_exclude((packs.packs[name].subjects,), taken | known))
     topic_subjects = {
-        key: TopicSubjects(_leave_out(found.inside, taken), _leave_out(found.outside, taken))
+        key: TopicSubjects(_exclude(found.inside, taken), _exclude(found.outside, taken))
         for key, found in scenario_pool.topic_subjects.items()
     }
     # Where a topic has no subject left on one of its sides, its poles share one again.
@@ -126,8 +126,8 @@ def _list_taken(model: Model, synth_type: SynthType) -> frozenset[str]:
         subjects += name_subjects([seed.text for seed in model.seeds])
     if synth_type == "enrich":
         subjects += [item.subject for item in model.attached]
-    return frozenset(form_subject(subject) for subject in subjects)
+    return frozenset(normalise_subject(subject) for subject in subjects)
 
 
-def _leave_out(tiers: Sequence[Sequence[str]], taken: frozenset[str] | set[str]) -> tuple[tuple[str, ...], ...]:
-    return tuple(tuple(subject for subject in tier if form_subject(subject) not in taken) for tier in tiers)
+def _exclude(tiers: Sequence[Sequence[str]], taken: frozenset[str] | set[str]) -> tuple[tuple[str, ...], ...]:
+    return tuple(tuple(subject for subject in tier if normalise_subject(subject) not in taken) for tier in tiers)

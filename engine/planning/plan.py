@@ -11,13 +11,21 @@ from engine.definitions.effort import Level
 from engine.domain.model import POLES, Model, Pole, Seed, SynthType, Trait
 from engine.domain.samples import Scenario
 from engine.planning.scenarios import Length, ScenarioPool, draw_scenarios
-from engine.planning.seed_variations import AS_SEED, SeedKey, Turns, Uses, bound_length, count_uses, make_key
+from engine.planning.seed_variations import (
+    AS_SEED,
+    SeedKey,
+    SeedRotation,
+    SeedUses,
+    bound_variation_length,
+    count_seed_uses,
+    make_seed_key,
+)
 
 Shortfall = Mapping[tuple[str, Pole], int]
 
 
 @dataclass(frozen=True, slots=True)
-class Hints:
+class CellHints:
     """What earlier rounds have to say to the cells of one trait and pole.
 
     Args:
@@ -35,7 +43,7 @@ class Hints:
     words: tuple[int, int] | None = None
 
 
-NO_HINTS = Hints()
+NO_HINTS = CellHints()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +65,7 @@ class Cell:
     draw: int = 0
     failure_mode: str | None = None
     near_miss: bool = False
-    hints: Hints = NO_HINTS
+    hints: CellHints = NO_HINTS
     seed: Seed | None = None
 
 
@@ -83,11 +91,11 @@ class Plan:
 
     def length(self, cell: Cell) -> Length:
         """The length of a cell's texts: its scenario's, or that of the seed that it varies."""
-        return bound_length(cell.seed) if cell.seed else self.scenario_pool.length(cell.scenario.length)
+        return bound_variation_length(cell.seed) if cell.seed else self.scenario_pool.length(cell.scenario.length)
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
+class RoundHistory:
     """What earlier rounds have used up: scenarios drawn of each trait, cells planned, and seeds asked to be varied.
 
     ``kept`` are the seeds' variations that stand chosen after those rounds, attached ones included.
@@ -141,9 +149,9 @@ def plan_round(
     plan: Plan,
     round_no: int,
     shortfall: Shortfall,
-    spent: Spent,
+    history: RoundHistory,
     draws: int = 1,
-    hints: Mapping[tuple[str, Pole], Hints] | None = None,
+    hints: Mapping[tuple[str, Pole], CellHints] | None = None,
 ) -> tuple[Cell, ...]:
     """The cells of one round: for every trait that lacks something, new scenarios for the poles that lack it.
 
@@ -155,25 +163,25 @@ def plan_round(
     """
     hints = hints or {}
     cells: list[Cell] = []
-    kept = count_uses(plan.model) if spent.kept is None else spent.kept
+    kept = count_seed_uses(plan.model) if history.kept is None else history.kept
     cells_a_kept = plan.level.over_generation * round_no / plan.level.exemplars_per_call
-    turns = Turns(plan.model, Uses(kept, spent.asked), cells_a_kept)
+    turns = SeedRotation(plan.model, SeedUses(kept, history.asked), cells_a_kept)
     for trait in plan.model.traits:
         poles = [pole for pole in POLES if shortfall.get((trait.key, pole), 0) > 0]
         if not poles:
             continue
-        start = spent.scenarios.get(trait.key, 0)
+        start = history.scenarios.get(trait.key, 0)
         count = count_scenarios(plan.level, round_no, max(shortfall[trait.key, pole] for pole in poles))
-        others = _take_outside(plan, trait, start, count)
-        for index, scenario in enumerate(_take_scenarios(plan, trait, start, count), start=start):
+        others = _draw_outside_subjects(plan, trait, start, count)
+        for index, scenario in enumerate(_draw_scenarios(plan, trait, start, count), start=start):
             seeds = turns.take(trait, poles, scenario.subject) if plan.synth_type == "diversify" else {}
             for pole, draw in itertools.product(poles, range(draws)):
-                order = spent.cells + len(cells)
+                order = history.cells + len(cells)
                 cell = _make_cell(plan, trait, pole, scenario, index, draw, round_no, order)
                 cell = replace(cell, hints=hints.get((trait.key, pole), NO_HINTS))
                 if pole == "negative" and others and not (cell.near_miss and draws == 1):
                     cell = replace(cell, scenario=replace(scenario, subject=others[index - start]), near_miss=False)
-                cells.append(_vary(cell, seeds[pole]) if pole in seeds else cell)
+                cells.append(_make_variation(cell, seeds[pole]) if pole in seeds else cell)
     return tuple(cells)
 
 
@@ -182,19 +190,19 @@ def count_scenarios(level: Level, round_no: int, lacking: int) -> int:
     return math.ceil(lacking * level.over_generation * round_no / level.exemplars_per_call)
 
 
-def add_spent(spent: Spent, cells: Sequence[Cell]) -> Spent:
+def add_to_history(history: RoundHistory, cells: Sequence[Cell]) -> RoundHistory:
     """What is used up after these cells as well."""
     drawn: dict[str, set[str]] = {}
-    asked = dict(spent.asked)
+    asked = dict(history.asked)
     for cell in cells:
         drawn.setdefault(cell.trait, set()).add(cell.pair_id)
         if cell.seed and cell.draw == 0:
-            key = make_key(cell.seed, cell.pole)
+            key = make_seed_key(cell.seed, cell.pole)
             asked[key] = asked.get(key, 0) + 1
-    scenarios = dict(spent.scenarios)
+    scenarios = dict(history.scenarios)
     for trait, pairs in drawn.items():
         scenarios[trait] = scenarios.get(trait, 0) + len(pairs)
-    return Spent(scenarios, spent.cells + len(cells), asked, spent.kept)
+    return RoundHistory(scenarios, history.cells + len(cells), asked, history.kept)
 
 
 def _describe_definition(model: Model) -> dict[str, object]:
@@ -211,7 +219,7 @@ def _digest(inputs: Mapping[str, object]) -> str:
     return hashlib.sha256(json.dumps(inputs, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:32]
 
 
-def _take_scenarios(plan: Plan, trait: Trait, start: int, count: int) -> list[Scenario]:
+def _draw_scenarios(plan: Plan, trait: Trait, start: int, count: int) -> list[Scenario]:
     topic_subjects = plan.scenario_pool.topic_subjects.get(trait.key)
     scenario_pool = (
         replace(plan.scenario_pool, subjects=topic_subjects.inside) if topic_subjects else plan.scenario_pool
@@ -219,7 +227,7 @@ def _take_scenarios(plan: Plan, trait: Trait, start: int, count: int) -> list[Sc
     return _draw(plan, scenario_pool, trait, f"{plan.seed}/{trait.key}", start, count)
 
 
-def _take_outside(plan: Plan, trait: Trait, start: int, count: int) -> list[str]:
+def _draw_outside_subjects(plan: Plan, trait: Trait, start: int, count: int) -> list[str]:
     """Subjects for the negative pole of a topic that is a matter of its subject; none for other traits.
 
     A near miss keeps its pair's subject, but only of a model whose first draw counts: one that needs several to be
@@ -260,7 +268,7 @@ def _make_cell(
     )
 
 
-def _vary(cell: Cell, seed: Seed) -> Cell:
+def _make_variation(cell: Cell, seed: Seed) -> Cell:
     """The cell as a variation of a seed, which decides all but the subject, the way of failing too."""
     scenario = Scenario(cell.scenario.subject, AS_SEED, AS_SEED, AS_SEED)
     return replace(cell, scenario=scenario, seed=seed, failure_mode=None, near_miss=False)

@@ -8,7 +8,14 @@ from engine.domain.model import POLES, Model, Pole, Seed, Skipped, Trait
 from engine.domain.samples import Exemplar
 from engine.errors import NoSeedsError
 from engine.planning.scenarios import Length
-from engine.text.stylometry import MAX_LENGTH, MIN_LENGTH, Habits, find_drift, measure_habits, share_content
+from engine.text.stylometry import (
+    MAX_LENGTH,
+    MIN_LENGTH,
+    FeatureSpreads,
+    find_drift,
+    measure_shared_content,
+    measure_spreads,
+)
 from engine.text.words import count_words
 
 # A quality this near to a pole is clear enough for that pole's label (the issue of diversify).
@@ -37,7 +44,7 @@ def check_seeds(model: Model) -> None:
         f"{trait.key}, {pole} ({trait.label(pole)})"
         for trait in model.traits
         for pole in POLES
-        if not list_usable(model, trait.key, pole)
+        if not list_usable_seeds(model, trait.key, pole)
     ]
     if missing:
         raise NoSeedsError(
@@ -50,23 +57,23 @@ def has_seeds(traits: Iterable[Trait], seeds: Iterable[Seed]) -> bool:
     """Whether every trait has seeds to vary at both poles; reads on only until that is known."""
     missing = {(trait.key, pole) for trait in traits for pole in POLES}
     for seed in seeds:
-        if is_usable(seed):
-            missing -= {(seed.trait, pole) for pole in POLES if pole == find_pole(seed)}
+        if is_usable_seed(seed):
+            missing -= {(seed.trait, pole) for pole in POLES if pole == find_seed_pole(seed)}
             if not missing:
                 return True
     return not missing
 
 
-def is_usable(seed: Seed) -> bool:
+def is_usable_seed(seed: Seed) -> bool:
     """Whether a seed is clearly of a pole, and long enough to have a voice."""
-    return find_pole(seed) is not None and count_words(seed.text) >= MIN_SEED_WORDS
+    return find_seed_pole(seed) is not None and count_words(seed.text) >= MIN_SEED_WORDS
 
 
-def list_unusable(model: Model) -> tuple[Skipped, ...]:
+def list_unusable_seeds(model: Model) -> tuple[Skipped, ...]:
     """The seeds that are not varied, each by its place, with the reason."""
     skipped = []
     for seed in model.seeds:
-        if find_pole(seed) is None:
+        if find_seed_pole(seed) is None:
             why = f"its quality {seed.quality:g} is near neither pole, so it is not varied"
         elif count_words(seed.text) < MIN_SEED_WORDS:
             why = f"it has fewer than {MIN_SEED_WORDS} words, so it is not varied"
@@ -76,38 +83,38 @@ def list_unusable(model: Model) -> tuple[Skipped, ...]:
     return tuple(skipped)
 
 
-def find_pole(seed: Seed) -> Pole | None:
+def find_seed_pole(seed: Seed) -> Pole | None:
     """The pole that a seed's quality is clearly nearest to; None between them."""
     if seed.quality <= NEGATIVE_MAX:
         return "negative"
     return "positive" if seed.quality >= POSITIVE_MIN else None
 
 
-def list_usable(model: Model, trait: str, pole: Pole) -> tuple[Seed, ...]:
+def list_usable_seeds(model: Model, trait: str, pole: Pole) -> tuple[Seed, ...]:
     """The seeds of a trait that are varied at a pole, in their order, each text once."""
     usable = {
         seed.sha256: seed
         for seed in reversed(model.seeds)
-        if seed.trait == trait and find_pole(seed) == pole and is_usable(seed)
+        if seed.trait == trait and find_seed_pole(seed) == pole and is_usable_seed(seed)
     }
     return tuple(reversed(usable.values()))
 
 
-def bound_length(seed: Seed) -> Length:
+def bound_variation_length(seed: Seed) -> Length:
     """The words that a variation may have."""
     words = count_words(seed.text)
     return Length(name=AS_SEED, min_words=max(1, round(MIN_LENGTH * words)), max_words=round(MAX_LENGTH * words))
 
 
 @dataclass(frozen=True, slots=True)
-class Uses:
+class SeedUses:
     """How often each seed was used: ``kept`` counts variations that are chosen or attached, ``asked`` calls' cells."""
 
     kept: Mapping[SeedKey, int]
     asked: Mapping[SeedKey, int]
 
 
-def count_uses(model: Model, chosen: Iterable[Exemplar] = ()) -> Counter[SeedKey]:
+def count_seed_uses(model: Model, chosen: Iterable[Exemplar] = ()) -> Counter[SeedKey]:
     """How often each seed has a variation that is attached, by an earlier run, or chosen."""
     uses: Counter[SeedKey] = Counter()
     for item in model.attached:
@@ -119,7 +126,7 @@ def count_uses(model: Model, chosen: Iterable[Exemplar] = ()) -> Counter[SeedKey
     return uses
 
 
-class Turns:
+class SeedRotation:
     """Whose turn it is: of a pole's seeds the one with the fewest kept variations, then the fewest asked for.
 
     Among equals comes first one that says nothing of the subject, then the authors' order, in which the two poles'
@@ -130,7 +137,7 @@ class Turns:
             asked for so often counts as one ahead.
     """
 
-    def __init__(self, model: Model, uses: Uses, cells_a_kept: float = 1.0) -> None:
+    def __init__(self, model: Model, uses: SeedUses, cells_a_kept: float = 1.0) -> None:
         self._model = model
         self._kept = uses.kept
         self._now: Counter[SeedKey] = Counter()
@@ -143,19 +150,19 @@ class Turns:
         taken = {}
         for pole in poles:
             if (trait.key, pole) not in self._seeds:
-                self._seeds[trait.key, pole] = list_usable(self._model, trait.key, pole)
+                self._seeds[trait.key, pole] = list_usable_seeds(self._model, trait.key, pole)
             if seeds := self._seeds[trait.key, pole]:
-                taken[pole] = min(seeds, key=lambda seed: self._rank(make_key(seed, pole), seed, subject))
-                self._asked[make_key(taken[pole], pole)] += 1
-                self._now[make_key(taken[pole], pole)] += 1
+                taken[pole] = min(seeds, key=lambda seed: self._rank(make_seed_key(seed, pole), seed, subject))
+                self._asked[make_seed_key(taken[pole], pole)] += 1
+                self._now[make_seed_key(taken[pole], pole)] += 1
         return taken
 
     def _rank(self, key: SeedKey, seed: Seed, subject: str) -> tuple[int, int, bool]:
         expected = self._kept.get(key, 0) + int(self._now[key] / self._cells_a_kept)
-        return expected, self._asked[key], share_content(subject, seed.text) > 0
+        return expected, self._asked[key], measure_shared_content(subject, seed.text) > 0
 
 
-def make_key(seed: Seed, pole: Pole) -> SeedKey:
+def make_seed_key(seed: Seed, pole: Pole) -> SeedKey:
     """What a seed's uses are counted by."""
     return seed.trait, pole, seed.sha256
 
@@ -169,8 +176,8 @@ def pick_evenly(
     gets ``wanted`` at most, and an exemplar is in one group that is picked. Among seeds whose turn it is those come
     first that the picks so far have used least, so that a run by itself is even too.
     """
-    uses, own = count_uses(model), Counter[SeedKey]()
-    seeds = {pole: [make_key(seed, pole) for seed in list_usable(model, trait, pole)] for pole in POLES}
+    uses, own = count_seed_uses(model), Counter[SeedKey]()
+    seeds = {pole: [make_seed_key(seed, pole) for seed in list_usable_seeds(model, trait, pole)] for pole in POLES}
     left = dict.fromkeys(POLES, wanted)
     waiting = [(tuple(group), _keys(group), {exemplar.key for exemplar in group}) for group in groups]
     picked: list[tuple[Exemplar, ...]] = []
@@ -193,19 +200,19 @@ class VoiceCheck:
 
     def __init__(self, model: Model) -> None:
         self._seeds: dict[SeedKey, Seed] = {}
-        self._habits: dict[tuple[str, Pole], Habits] = {}
+        self._spreads: dict[tuple[str, Pole], FeatureSpreads] = {}
         for trait in model.traits:
             for pole in POLES:
-                seeds = list_usable(model, trait.key, pole)
-                self._seeds |= {make_key(seed, pole): seed for seed in seeds}
-                self._habits[trait.key, pole] = measure_habits([seed.text for seed in seeds])
+                seeds = list_usable_seeds(model, trait.key, pole)
+                self._seeds |= {make_seed_key(seed, pole): seed for seed in seeds}
+                self._spreads[trait.key, pole] = measure_spreads([seed.text for seed in seeds])
 
     def find_drift(self, exemplar: Exemplar) -> str | None:
         """What of an exemplar's voice is not its seed's; None where it has stayed, or it is no variation."""
         if exemplar.seed_sha256 is None or exemplar.text is None:
             return None
         seed = self._seeds[exemplar.trait, exemplar.pole, exemplar.seed_sha256]
-        drift = find_drift(seed.text, exemplar.text, self._habits[exemplar.trait, exemplar.pole])
+        drift = find_drift(seed.text, exemplar.text, self._spreads[exemplar.trait, exemplar.pole])
         return f"{drift}. The seed: {seed.text[:80]}" if drift else None
 
 

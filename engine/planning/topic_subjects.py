@@ -11,7 +11,7 @@ import numpy as np
 
 from engine.domain.model import POLES, Model, Trait
 from engine.planning.scenarios import Packs, ScenarioPool, TopicSubjects, rank_packs
-from engine.quality.pole_scores import name_pole
+from engine.quality.pole_scores import list_pole_names
 from engine.quality.separation import Numbers
 from engine.text.embedding import Embedder
 
@@ -54,10 +54,10 @@ def find_threshold(values: Numbers) -> float:
 
 def _split(model: Model, trait: Trait, tiers: Sequence[Sequence[str]], embedder: Embedder) -> TopicSubjects:
     subjects = list(dict.fromkeys(subject for tier in tiers for subject in tier))
-    places = _place_subjects(model, trait, subjects, embedder)
-    threshold = find_threshold(places)
-    ranked = [subjects[index] for index in np.argsort(-places, kind="stable")]
-    inside = {subject for subject, place in zip(subjects, places, strict=True) if place > threshold}
+    scores = _score_subjects(model, trait, subjects, embedder)
+    threshold = find_threshold(scores)
+    ranked = [subjects[index] for index in np.argsort(-scores, kind="stable")]
+    inside = {subject for subject, score in zip(subjects, scores, strict=True) if score > threshold}
     outside = set(subjects) - inside
     least = min(MIN_SUBJECTS, len(subjects) // 2)
     inside |= set(ranked[:least])
@@ -72,10 +72,10 @@ def _share_inside(topic_subjects: TopicSubjects, subjects: Sequence[str]) -> flo
     return sum(subject in inside for subject in subjects) / len(subjects)
 
 
-def _place_subjects(model: Model, trait: Trait, subjects: Sequence[str], embedder: Embedder) -> Numbers:
+def _score_subjects(model: Model, trait: Trait, subjects: Sequence[str], embedder: Embedder) -> Numbers:
     """Where subjects lie on the way from what the model's other texts are about to what the topic is."""
     seeds = {pole: [seed.text for seed in model.seeds_at(trait.key, pole)] for pole in POLES}
-    topic = embedder.embed([*name_pole(trait, "positive"), trait.description or trait.name, *seeds["positive"]])
+    topic = embedder.embed([*list_pole_names(trait, "positive"), trait.description or trait.name, *seeds["positive"]])
     vectors = embedder.embed(subjects)
     others = embedder.embed(seeds["negative"]) if seeds["negative"] else vectors
     axis = topic.mean(axis=0) - others.mean(axis=0)

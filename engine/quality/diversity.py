@@ -17,9 +17,9 @@ from engine.text.embedding import Embedder, Vectors
 from engine.text.words import split_words
 
 # The lowest effort's count; then even its sets have the figures "of eight".
-SIZE = 8
+SUBSET_SIZE = 8
 # Eight texts of the shortest length, 8 words, have 56 pairs of words.
-GRAMS = 50
+SAMPLED_NGRAMS = 50
 OPENING_WORDS = 3
 # What BLAS makes of the last digits differs between machines.
 DECIMALS = 4
@@ -79,9 +79,9 @@ class PoleVariety:
 def measure_texts(texts: Sequence[str], embedder: Embedder) -> Variety:
     """The figures of some texts, rounded to four decimals; the time grows with the number of words."""
     words = [split_words(text) for text in texts]
-    vectors = _lengthen(embedder.embed(texts))
+    vectors = _restore_unit_length(embedder.embed(texts))
     openings = Counter(tuple(text[:OPENING_WORDS]) for text in words)
-    vendi = _count_effective(vectors)
+    vendi = _vendi_score(vectors)
     return Variety(
         count=len(texts),
         distinct_1=_round(_rarefy(_count_grams(words, 1))),
@@ -90,9 +90,9 @@ def measure_texts(texts: Sequence[str], embedder: Embedder) -> Variety:
         mean_cosine=_round(_mean_cosine(vectors)),
         vendi=round(vendi, DECIMALS),
         vendi_share=_round(vendi / len(texts) if texts else None),
-        vendi_of_eight=_round(_count_effective_of_eight(vectors)),
+        vendi_of_eight=_round(_vendi_score_of_eight(vectors)),
         shared_openings=_round(_share_openings(openings, len(texts))),
-        shared_openings_of_eight=_round(_share_openings(openings, SIZE)),
+        shared_openings_of_eight=_round(_share_openings(openings, SUBSET_SIZE)),
     )
 
 
@@ -102,13 +102,16 @@ def _count_grams(words: Iterable[Sequence[str]], size: int) -> Counter[tuple[str
 
 
 def _rarefy(counts: Counter[tuple[str, ...]]) -> float | None:
-    """The expected share of different ones among ``GRAMS``, drawn without putting back."""
+    """The expected share of different ones among ``SAMPLED_NGRAMS``, drawn without putting back."""
     total = counts.total()
-    if total < GRAMS:
+    if total < SAMPLED_NGRAMS:
         return None
     # Many n-grams occur equally often: each number of occurrences is worked out once.
     times = Counter(counts.values())
-    return sum(number * (1 - _miss(total, count, GRAMS)) for count, number in times.items()) / GRAMS
+    return (
+        sum(number * (1 - _chance_of_none(total, count, SAMPLED_NGRAMS)) for count, number in times.items())
+        / SAMPLED_NGRAMS
+    )
 
 
 def _share_openings(openings: Counter[tuple[str, ...]], size: int) -> float | None:
@@ -119,11 +122,11 @@ def _share_openings(openings: Counter[tuple[str, ...]], size: int) -> float | No
     total = openings.total()
     if total < max(1, size):
         return None
-    alone = sum(count * _miss(total - 1, count - 1, size - 1) for count in openings.values())
+    alone = sum(count * _chance_of_none(total - 1, count - 1, size - 1) for count in openings.values())
     return 1 - alone / total
 
 
-def _miss(total: int, marked: int, drawn: int) -> float:
+def _chance_of_none(total: int, marked: int, drawn: int) -> float:
     """The chance that none of ``marked`` things is among ``drawn`` of ``total``: hypergeometric."""
     if total - marked < drawn:
         return 0.0
@@ -134,7 +137,7 @@ def _log_choose(total: int, drawn: int) -> float:
     return math.lgamma(total + 1) - math.lgamma(drawn + 1) - math.lgamma(total - drawn + 1)
 
 
-def _lengthen(vectors: Vectors) -> Vectors:
+def _restore_unit_length(vectors: Vectors) -> Vectors:
     """The rows at length 1 again, which rounding has taken from them; 0 stays 0."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     units: Vectors = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
@@ -150,9 +153,9 @@ def _mean_cosine(vectors: Vectors) -> float | None:
     return float((total @ total - np.vdot(vectors, vectors)) / (count * (count - 1)))
 
 
-def _count_effective(vectors: Vectors) -> float:
+def _vendi_score(vectors: Vectors) -> float:
     """The Vendi score. The kernel's eigenvalues other than 0 are those of the smaller of its two products."""
-    values = np.linalg.eigvalsh(_multiply(vectors))
+    values = np.linalg.eigvalsh(_make_smaller_product(vectors))
     values = values[values > 1e-12 * max(1, len(vectors))]
     if not len(values):
         return 0.0
@@ -160,22 +163,22 @@ def _count_effective(vectors: Vectors) -> float:
     return math.exp(-float(shares @ np.log(shares)))
 
 
-def _count_effective_of_eight(vectors: Vectors) -> float | None:
+def _vendi_score_of_eight(vectors: Vectors) -> float | None:
     """The order 2 Vendi score 1 / Σλ², with the mean of Σλ² over all choices of eight rows in its place.
 
     Σλ² of eight rows is the sum of their squared cosines over 64, of which the eight with themselves are 1; a mean over
     pairs is the same whichever size the pairs are drawn from, so that the figure does not hang on the count.
     """
     count = len(vectors)
-    if count < SIZE:
+    if count < SUBSET_SIZE:
         return None
-    product = _multiply(vectors)
+    product = _make_smaller_product(vectors)
     selves = float(np.sum(np.sum(vectors * vectors, axis=1) ** 2))
     squared = (float(np.sum(product * product)) - selves) / (count * (count - 1))
-    return 1 / (1 / SIZE + (1 - 1 / SIZE) * max(0.0, squared))
+    return 1 / (1 / SUBSET_SIZE + (1 - 1 / SUBSET_SIZE) * max(0.0, squared))
 
 
-def _multiply(vectors: Vectors) -> Vectors:
+def _make_smaller_product(vectors: Vectors) -> Vectors:
     """The products of rows or of columns, whichever are fewer: at 10,000 texts 512 columns."""
     rows, columns = vectors.shape
     return np.asarray(vectors @ vectors.T if rows < columns else vectors.T @ vectors)

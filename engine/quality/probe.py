@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.domain.samples import Exemplar
-from engine.quality.separation import place_held_out, rank_auc
+from engine.quality.separation import rank_auc, score_held_out
 from engine.text.embedding import Embedder
 
 # How far on the other side a text has to lie, in halves of the distance between the poles. Of human-labelled sets with
 # a tenth of the labels flipped, 40 a pole, .25 named 65 to 90 % of the flipped ones and 1 to 23 % of the others
 # (docs/decisions/009-samples-that-teach.md).
-WRONG_SIDE = 0.25
+WRONG_SIDE_MARGIN = 0.25
 # A probe that tells the poles apart worse than this has no say on single texts.
 MIN_AUC = 0.7
 # Below so many texts a pole the folds are too small to fit anything on.
@@ -40,23 +40,23 @@ def probe_trait(trait: str, exemplars: Sequence[Exemplar], embedder: Embedder) -
     if min(sum(positive), len(positive) - sum(positive)) < MIN_TEXTS:
         return Probe(trait, None)
     vectors = embedder.embed([exemplar.text or "" for exemplar in exemplars])
-    places = place_held_out(vectors, positive, [exemplar.pair_id for exemplar in exemplars])
-    auc = rank_auc(places, positive)
+    scores = score_held_out(vectors, positive, [exemplar.pair_id for exemplar in exemplars])
+    auc = rank_auc(scores, positive)
     if auc is None or auc < MIN_AUC:
         return Probe(trait, _round(auc))
-    sides = _measure_sides(dict(zip((item.key for item in exemplars), places.tolist(), strict=True)), exemplars)
-    return Probe(trait, _round(auc), tuple(key for key, side in sides.items() if side < -WRONG_SIDE))
+    sides = _measure_sides(dict(zip((item.key for item in exemplars), scores.tolist(), strict=True)), exemplars)
+    return Probe(trait, _round(auc), tuple(key for key, side in sides.items() if side < -WRONG_SIDE_MARGIN))
 
 
-def _measure_sides(places: Mapping[str, float], exemplars: Sequence[Exemplar]) -> dict[str, float]:
+def _measure_sides(scores: Mapping[str, float], exemplars: Sequence[Exemplar]) -> dict[str, float]:
     """How far each lies on its own side, in halves of the distance between the poles' means: 1 is its pole's mean."""
     means = {}
     for pole in ("positive", "negative"):
-        own = [places[exemplar.key] for exemplar in exemplars if exemplar.pole == pole]
+        own = [scores[exemplar.key] for exemplar in exemplars if exemplar.pole == pole]
         means[pole] = sum(own) / len(own)
     half = (means["positive"] - means["negative"]) / 2
     signs = {exemplar.key: 1.0 if exemplar.pole == "positive" else -1.0 for exemplar in exemplars}
-    return {key: signs[key] * place / half for key, place in places.items()} if half > 0 else {}
+    return {key: signs[key] * place / half for key, place in scores.items()} if half > 0 else {}
 
 
 def _round(auc: float | None) -> float | None:

@@ -29,7 +29,7 @@ def fit_axis(vectors: Vectors, positive: Flags) -> Vectors:
     return np.asarray(axis / length if length > 0 else axis, dtype=np.float64)
 
 
-def place_held_out(vectors: Vectors, positive: Flags, groups: Sequence[str], folds: int = FOLDS) -> Numbers:
+def score_held_out(vectors: Vectors, positive: Flags, groups: Sequence[str], folds: int = FOLDS) -> Numbers:
     """The place of each text on an axis that was fit without its group: centred between the poles, positive above 0.
 
     Args:

@@ -15,7 +15,7 @@ import numpy as np
 
 from engine.domain.model import POLES, Pole, TraitType
 from engine.domain.samples import Exemplar
-from engine.quality.separation import place_held_out, rank_auc
+from engine.quality.separation import rank_auc, score_held_out
 from engine.text.embedding import Embedder
 from engine.text.words import count_words, split_words
 
@@ -29,7 +29,7 @@ WEAK_AUC = 0.7
 FEATURE_ERRORS = 2.5
 OPENING_ERRORS = 3.0
 WORD_ERRORS = 4.0
-MARKS: Mapping[str, str] = {
+MARK_PATTERNS: Mapping[str, str] = {
     "exclamation marks": r"!",
     "question marks": r"\?",
     "commas and semicolons": r"[,;:]",
@@ -61,7 +61,7 @@ class Shortcut:
         }
         return f"{self.trait}: {said[self.kind]} (AUC {self.auc:.2f})"
 
-    def marks(self, text: str) -> bool:
+    def appears_in(self, text: str) -> bool:
         """Whether a text of the pole carries it: the word, or a length that the other pole does not have."""
         if self.kind == "word":
             return self.what in split_words(text)
@@ -83,9 +83,13 @@ def find_shortcuts(
     if text_auc is None:
         return ()
     by_matter = kind in ("topic", "claim")
-    found = [*_try_length(trait, exemplars), *_try_marks(trait, exemplars), *_try_openings(trait, exemplars)]
+    found = [
+        *_check_length(trait, exemplars),
+        *_check_punctuation(trait, exemplars),
+        *_check_openings(trait, exemplars),
+    ]
     if not by_matter:
-        found += [*_try_words(trait, exemplars), *_try_subjects(trait, exemplars, embedder)]
+        found += [*_check_words(trait, exemplars), *_check_subjects(trait, exemplars, embedder)]
     strong = [item for item in found if item.auc >= STRONG_AUC or (item.auc >= WEAK_AUC and item.auc >= text_auc)]
     return tuple(sorted(strong, key=lambda item: (-item.auc, item.kind, item.what)))
 
@@ -103,45 +107,45 @@ def match_lengths(exemplars: Sequence[Exemplar]) -> tuple[int, int]:
     return math.floor(min(low, high)), math.ceil(max(low, high))
 
 
-def _try_length(trait: str, exemplars: Sequence[Exemplar]) -> Iterator[Shortcut]:
+def _check_length(trait: str, exemplars: Sequence[Exemplar]) -> Iterator[Shortcut]:
     scores = [float(count_words(exemplar.text or "")) for exemplar in exemplars]
-    for pole, auc in _rank(scores, exemplars):
+    for pole, auc in _rank_poles(scores, exemplars):
         yield Shortcut(trait, "length", "words", pole, auc, match_lengths(exemplars))
 
 
-def _try_marks(trait: str, exemplars: Sequence[Exemplar]) -> Iterator[Shortcut]:
-    for what, pattern in MARKS.items():
+def _check_punctuation(trait: str, exemplars: Sequence[Exemplar]) -> Iterator[Shortcut]:
+    for what, pattern in MARK_PATTERNS.items():
         scores = [
             len(re.findall(pattern, exemplar.text or "")) / max(1, count_words(exemplar.text or ""))
             for exemplar in exemplars
         ]
-        for pole, auc in _rank(scores, exemplars):
+        for pole, auc in _rank_poles(scores, exemplars):
             yield Shortcut(trait, "punctuation", what, pole, auc)
 
 
-def _try_subjects(trait: str, exemplars: Sequence[Exemplar], embedder: Embedder) -> Iterator[Shortcut]:
+def _check_subjects(trait: str, exemplars: Sequence[Exemplar], embedder: Embedder) -> Iterator[Shortcut]:
     """An axis on the subjects instead of the texts; pairs share theirs, and then there is nothing to find."""
     positive = [exemplar.pole == "positive" for exemplar in exemplars]
     vectors = embedder.embed([exemplar.scenario.subject for exemplar in exemplars])
-    places = place_held_out(vectors, positive, [exemplar.pair_id for exemplar in exemplars])
-    for pole, auc in _rank(places.tolist(), exemplars):
+    scores = score_held_out(vectors, positive, [exemplar.pair_id for exemplar in exemplars])
+    for pole, auc in _rank_poles(scores.tolist(), exemplars):
         if pole == "positive":
             yield Shortcut(trait, "subject", "subjects", pole, auc)
 
 
-def _try_openings(trait: str, exemplars: Sequence[Exemplar]) -> Iterator[Shortcut]:
+def _check_openings(trait: str, exemplars: Sequence[Exemplar]) -> Iterator[Shortcut]:
     openings = [frozenset(split_words(exemplar.text or "")[:1]) for exemplar in exemplars]
     for what, pole, auc in _compare_shares(openings, exemplars, OPENING_ERRORS):
         yield Shortcut(trait, "opening", what, pole, auc)
 
 
-def _try_words(trait: str, exemplars: Sequence[Exemplar]) -> Iterator[Shortcut]:
+def _check_words(trait: str, exemplars: Sequence[Exemplar]) -> Iterator[Shortcut]:
     words = [frozenset(split_words(exemplar.text or "")) for exemplar in exemplars]
     for what, pole, auc in _compare_shares(words, exemplars, WORD_ERRORS):
         yield Shortcut(trait, "word", what, pole, auc)
 
 
-def _rank(scores: Sequence[float], exemplars: Sequence[Exemplar]) -> Iterator[tuple[Pole, float]]:
+def _rank_poles(scores: Sequence[float], exemplars: Sequence[Exemplar]) -> Iterator[tuple[Pole, float]]:
     """The pole that has more and the AUC, folded to [.5, 1], where it is not chance.
 
     The standard error is that of the Mann-Whitney statistic without ties.

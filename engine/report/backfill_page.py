@@ -5,14 +5,14 @@ from typing import Any
 
 from engine.report.run_page import escape
 from engine.store.backfill_ledger import LEFT, Ledger, ModelRow, ModelState
-from engine.text.formatting import count_noun, tell_cost
+from engine.text.formatting import count_noun, format_cost
 
 # More rows than these are slow to draw and nobody reads them; failed ones come first, so that none is missed.
 MAX_ROWS = 300
 MAX_FAILED = 50
 NOTE_LENGTH = 300
 ORDER: tuple[ModelState, ...] = ("failed", "cancelled", "busy elsewhere", "runs", "attached", "waits", "skipped")
-SAID: Mapping[ModelState, str] = {
+STATE_WORDS: Mapping[ModelState, str] = {
     "failed": "failed",
     "cancelled": "cancelled",
     "busy elsewhere": "busy in other runs",
@@ -31,16 +31,16 @@ COLUMNS = ("model", "state", "kept", "rejected", "cost", "time", "run")
 RUN = "../../runs/flow-run/"
 NOTHING = "–"
 # A space at which no line ends.
-FIXED = "\u00a0"
+NO_BREAK_SPACE = "\u00a0"
 
 
-def tell_backfill(ledger: Ledger, ended: bool) -> tuple[str, str]:
+def describe_backfill(ledger: Ledger, ended: bool) -> tuple[str, str]:
     """A headline, how many of how many, and a sentence: what came of the others, and what to do when it has ended."""
     counts = ledger.count()
     have = counts["attached"] + counts["skipped"]
     headline = f"{have:,} of {count_noun(len(ledger.rows), 'model')} have their samples"
-    parts = [f"{counts[state]:,} {SAID[state]}" for state in ORDER if counts[state]]
-    return headline, f"{', '.join(parts) or 'No models'}. {_tell_what_to_do(ledger, ended)}"
+    parts = [f"{counts[state]:,} {STATE_WORDS[state]}" for state in ORDER if counts[state]]
+    return headline, f"{', '.join(parts) or 'No models'}. {_describe_next_step(ledger, ended)}"
 
 
 def write_backfill_page(ledger: Ledger, about: Mapping[str, Any], file: str, ended: bool) -> str:
@@ -50,7 +50,7 @@ def write_backfill_page(ledger: Ledger, about: Mapping[str, Any], file: str, end
         about: what was asked for, by the names of the flow's parameters.
         file: where the ledger's file is, which has all rows.
     """
-    headline, sentence = tell_backfill(ledger, ended)
+    headline, sentence = describe_backfill(ledger, ended)
     sections = [
         f"# {headline}\n\n**{escape(sentence)}**",
         _write_sums(ledger),
@@ -61,7 +61,7 @@ def write_backfill_page(ledger: Ledger, about: Mapping[str, Any], file: str, end
     return "\n\n".join(section for section in sections if section)
 
 
-def _tell_what_to_do(ledger: Ledger, ended: bool) -> str:
+def _describe_next_step(ledger: Ledger, ended: bool) -> str:
     if not ended:
         return "It is under way."
     if not ledger.list_in(*LEFT):
@@ -74,10 +74,10 @@ def _write_sums(ledger: Ledger) -> str:
     rows = ledger.rows
     kept = sum(row.kept or 0 for row in rows if row.state == "attached")
     rejected = sum(row.rejected or 0 for row in rows)
-    parts = [f"{kept:,} samples attached", f"{rejected:,} rejected", f"cost {tell_cost(ledger.cost_usd)}"]
+    parts = [f"{kept:,} samples attached", f"{rejected:,} rejected", f"cost {format_cost(ledger.cost_usd)}"]
     spent = [row.seconds for row in rows if row.seconds is not None]
     if spent:
-        parts.append(f"{_tell_time(sum(spent) / len(spent))} a model on average")
+        parts.append(f"{_format_time(sum(spent) / len(spent))} a model on average")
     return f"{'; '.join(parts)}."
 
 
@@ -116,15 +116,15 @@ def _write_row(row: ModelRow) -> str:
         if row.kept is None
         else f"{row.kept}"
         if row.wanted is None
-        else f"{row.kept}{FIXED}of{FIXED}{row.wanted}"
+        else f"{row.kept}{NO_BREAK_SPACE}of{NO_BREAK_SPACE}{row.wanted}"
     )
     cells = (
         _link(row, row.handle),
         row.state,
         kept,
         NOTHING if row.rejected is None else f"{row.rejected:,}",
-        NOTHING if row.cost_usd is None else tell_cost(row.cost_usd),
-        NOTHING if row.seconds is None else _tell_time(row.seconds),
+        NOTHING if row.cost_usd is None else format_cost(row.cost_usd),
+        NOTHING if row.seconds is None else _format_time(row.seconds),
         NOTHING if row.run_id is None else _link(row, row.run_id[:8]),
     )
     return f"| {' | '.join(cells)} |"
@@ -139,7 +139,8 @@ def _link(row: ModelRow, text: str) -> str:
     return escape(text) if row.run_id is None else f"[{escape(text)}]({RUN}{row.run_id})"
 
 
-def _tell_time(seconds: float) -> str:
+def _format_time(seconds: float) -> str:
     """“8 s”, “3 min 20 s”."""
     whole = round(seconds)
-    return f"{whole}{FIXED}s" if whole < 60 else f"{whole // 60}{FIXED}min{FIXED}{whole % 60}{FIXED}s"
+    words = f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60} s"
+    return words.replace(" ", NO_BREAK_SPACE)

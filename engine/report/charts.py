@@ -22,7 +22,7 @@ _SIDE_HEIGHT = 96.0
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class SamplePoint:
     """One sample in a picture. ``hint`` is what a pointer that rests on it is told."""
 
     x: float
@@ -33,7 +33,7 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class Strip:
+class StripLayout:
     """Marks between two poles: their points, the height of the line that parts the poles, and that of the whole."""
 
     points: tuple[tuple[float, float], ...]
@@ -42,7 +42,7 @@ class Strip:
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class PoleSide:
     """How many of a pole's kept samples lie on its own side of the middle."""
 
     pole: Pole
@@ -52,12 +52,12 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True)
-class LeanPicture:
+class PositionPicture:
     """Samples between the poles of one trait: positive ones stacked upwards from ``axis``, negative ones downwards."""
 
     trait: TraitWords
-    marks: tuple[Mark, ...]
-    sides: tuple[Side, ...]
+    marks: tuple[SamplePoint, ...]
+    sides: tuple[PoleSide, ...]
     axis: float
     height: float
     placed: int
@@ -73,7 +73,7 @@ class Lane:
     words: tuple[float, ...]
     stops: tuple[float, ...]
     y: float
-    marks: tuple[Mark, ...]
+    marks: tuple[SamplePoint, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,24 +94,24 @@ class ReasonBar:
     explanation: str
 
 
-def draw_lean(
+def draw_pole_positions(
     trait: TraitWords, kept: Iterable[Row], rejected: Iterable[Row], lean: Mapping[int, float]
-) -> LeanPicture | None:
+) -> PositionPicture | None:
     """The strip of one trait; None where none of its rows has a place in ``lean``."""
     rows = [row for row in (*kept, *rejected) if row["trait"] == trait.key and row["id"] in lean]
     if not rows:
         return None
     rows.sort(key=lambda row: (row["reason"] is not None, lean[row["id"]]))
     drawn = rows[:: math.ceil(len(rows) / MAX_MARKS)]
-    strip = lay_out([(row["pole"], lean[row["id"]]) for row in drawn])
+    strip = lay_out_strip([(row["pole"], lean[row["id"]]) for row in drawn])
     marks = tuple(
-        Mark(x, y, row["pole"], row["reason"] is None, _hint(trait, row, f"at {lean[row['id']]:.2f}"))
+        SamplePoint(x, y, row["pole"], row["reason"] is None, _hint(trait, row, f"at {lean[row['id']]:.2f}"))
         for row, (x, y) in zip(drawn, strip.points, strict=True)
     )
-    return LeanPicture(trait, marks, _count_sides(trait, rows, lean), strip.axis, strip.height, len(rows))
+    return PositionPicture(trait, marks, _count_sides(trait, rows, lean), strip.axis, strip.height, len(rows))
 
 
-def lay_out(places: Sequence[tuple[str, float]]) -> Strip:
+def lay_out_strip(places: Sequence[tuple[str, float]]) -> StripLayout:
     """Where marks stand that are given by pole and place, 0 negative to 1 positive: what is at one place is stacked."""
     levels = _stack([(pole, _bin(place)) for pole, place in places])
     tallest = {
@@ -125,7 +125,7 @@ def lay_out(places: Sequence[tuple[str, float]]) -> Strip:
         x = min(EDGE + _bin(place) * _MARK_PITCH, WIDTH - EDGE)
         away = 8 + level * pitch
         points.append((round(x, 1), round(axis - away if pole == "positive" else axis + away, 1)))
-    return Strip(tuple(points), axis, axis + 8 + tallest["negative"] * pitch + EDGE)
+    return StripLayout(tuple(points), axis, axis + 8 + tallest["negative"] * pitch + EDGE)
 
 
 def _bin(lean: float) -> int:
@@ -149,12 +149,12 @@ def _hint(trait: TraitWords, row: Row, place: str) -> str:
     return f"{label}, {row['reason'] or 'kept'}, {place}: {text[:140]}{'…' if len(text) > 140 else ''}"
 
 
-def _count_sides(trait: TraitWords, rows: Iterable[Row], lean: Mapping[int, float]) -> tuple[Side, ...]:
+def _count_sides(trait: TraitWords, rows: Iterable[Row], lean: Mapping[int, float]) -> tuple[PoleSide, ...]:
     sides = []
     for pole in POLES:
         places = [lean[row["id"]] for row in rows if row["pole"] == pole and row["reason"] is None]
         own = sum(place > 0.5 if pole == "positive" else place < 0.5 for place in places)
-        sides.append(Side(pole, trait.labels[pole], own, len(places)))
+        sides.append(PoleSide(pole, trait.labels[pole], own, len(places)))
     return tuple(sides)
 
 
@@ -184,7 +184,9 @@ def _draw_lane(trait: TraitWords, pole: Pole, place: int, rows: Iterable[Row], t
     y = 24.0 + 44 * place
     marks = tuple(
         # Five offsets in turn keep marks of one length apart; a random jitter would change from run to run.
-        Mark(_scale(number, top), y + 4.5 * ((2 * order) % 5 - 2), pole, True, _hint(trait, row, f"{number} words"))
+        SamplePoint(
+            _scale(number, top), y + 4.5 * ((2 * order) % 5 - 2), pole, True, _hint(trait, row, f"{number} words")
+        )
         for order, (number, row) in enumerate(zip(counts, mine, strict=True))
     )
     stops = tuple(_scale(number, top) for number in words)

@@ -7,7 +7,7 @@ from engine.domain.model import Pole
 from engine.estimate.wording import name_unpriced
 from engine.report.costs import Costs, Spending
 from engine.report.wording import TraitWords
-from engine.text.formatting import count_noun, tell_cost
+from engine.text.formatting import count_noun, format_cost
 
 NOTHING = "–"
 
@@ -39,7 +39,7 @@ def list_pole_costs(costs: Costs, traits: Sequence[TraitWords]) -> list[CostRow]
         return []
     words = {trait.key: trait for trait in traits}
     return [
-        CostRow(words[pole.trait], pole.pole, _tell(pole.usd), f"{pole.kept:,}", _tell(pole.usd_per_kept))
+        CostRow(words[pole.trait], pole.pole, _format_cell(pole.usd), f"{pole.kept:,}", _format_cell(pole.usd_per_kept))
         for pole in costs.poles
         if pole.trait in words
     ]
@@ -49,8 +49,8 @@ def list_sums(costs: Costs) -> list[CostSum]:
     """The lines below the table: what no trait stands for, and the whole."""
     kept = sum(pole.kept for pole in costs.poles)
     return [
-        CostSum("Shared by all", _tell(costs.shared_usd)),
-        CostSum("Together", _tell(costs.total.usd), f"{kept:,}", _tell(costs.per_kept_usd)),
+        CostSum("Shared by all", _format_cell(costs.shared_usd)),
+        CostSum("Together", _format_cell(costs.total.usd), f"{kept:,}", _format_cell(costs.per_kept_usd)),
     ]
 
 
@@ -61,13 +61,13 @@ def list_remarks(costs: Costs) -> list[str]:
     attempt, total = costs.attempt, costs.total
     sentences = []
     if attempt.limit_usd is not None:
-        sentences.append(f"The run's limit was {tell_cost(attempt.limit_usd)}.")
+        sentences.append(f"The run's limit was {format_cost(attempt.limit_usd)}.")
     if total.cached_tokens:
-        saved = f", which saved {tell_cost(total.saved_usd)}" if total.saved_usd else ""
+        saved = f", which saved {format_cost(total.saved_usd)}" if total.saved_usd else ""
         sentences.append(f"Of the tokens in, {total.cached_tokens:,} were in the provider's cache{saved}.")
     if attempt.unanswered_calls:
         many = attempt.unanswered_calls > 1
-        at_most = f", for {tell_cost(attempt.unanswered_usd)} at most" if attempt.unanswered_usd else ""
+        at_most = f", for {format_cost(attempt.unanswered_usd)} at most" if attempt.unanswered_usd else ""
         sentences.append(
             f"{count_noun(attempt.unanswered_calls, 'call')} had no reply. The provider may have billed "
             f"{'them' if many else 'it'} all the same{at_most}; {'they are' if many else 'it is'} not counted here."
@@ -77,20 +77,20 @@ def list_remarks(costs: Costs) -> list[str]:
     return sentences
 
 
-def tell_spent(costs: Costs) -> str:
+def describe_spending(costs: Costs) -> str:
     """The cost of a run in a few words."""
     if costs.is_free:
         return "nothing"
     if costs.total.usd is None:
-        return f"not known for {', '.join(costs.unpriced)}" if costs.unpriced else tell_cost(None)
-    return f"{tell_cost(costs.total.usd)}{' without ' + ', '.join(costs.unpriced) if costs.unpriced else ''}"
+        return f"not known for {', '.join(costs.unpriced)}" if costs.unpriced else format_cost(None)
+    return f"{format_cost(costs.total.usd)}{' without ' + ', '.join(costs.unpriced) if costs.unpriced else ''}"
 
 
-def tell_tokens(total: Spending) -> str:
+def format_tokens(total: Spending) -> str:
     """“12,000 in, 3,000 of them cached, 800 out”."""
     cached = f", {total.cached_tokens:,} of them cached" if total.cached_tokens else ""
     return f"{total.prompt_tokens:,} in{cached}, {total.completion_tokens:,} out"
 
 
-def _tell(usd: float | None) -> str:
-    return NOTHING if usd is None else tell_cost(usd)
+def _format_cell(usd: float | None) -> str:
+    return NOTHING if usd is None else format_cost(usd)

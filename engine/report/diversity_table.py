@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.domain.model import Pole
-from engine.quality.diversity import SIZE, Coverage, PoleVariety, Variety
+from engine.quality.diversity import SUBSET_SIZE, Coverage, PoleVariety, Variety
 from engine.report.wording import TraitWords
 
 NOTHING = "–"
@@ -51,7 +51,7 @@ MEASURES = (
         "If all said something different, any eight texts would count as eight; if all said the same, as one.",
         lambda variety: variety.vendi_of_eight,
         lambda value, _: f"{value:.1f}",
-        SIZE,
+        SUBSET_SIZE,
     ),
     Measure(
         "All count as",
@@ -92,21 +92,21 @@ def draw_variety(variety: Sequence[PoleVariety], traits: Sequence[TraitWords]) -
             by_key[item.trait],
             item.pole,
             tuple(_draw_figure(measure, item.exemplars, item.seeds) for measure in MEASURES),
-            tell_coverage(item.coverage),
+            format_coverage(item.coverage),
         )
         for item in variety
         if item.exemplars.count and item.trait in by_key
     )
 
 
-def tell_coverage(coverage: Mapping[str, Coverage]) -> str:
+def format_coverage(coverage: Mapping[str, Coverage]) -> str:
     """How many of the values that could have been used are: “24 of 24”."""
     used = sum(part.used for part in coverage.values())
     possible = sum(part.possible for part in coverage.values())
     return f"{used:,} of {possible:,}" if possible else NOTHING
 
 
-def tell_figure(measure: Measure, variety: Variety | None) -> str:
+def format_figure(measure: Measure, variety: Variety | None) -> str:
     """A figure in digits; a dash where there are too few texts for it."""
     value = measure.read(variety) if variety else None
     return NOTHING if variety is None or value is None else measure.tell(value, variety)
@@ -115,8 +115,8 @@ def tell_figure(measure: Measure, variety: Variety | None) -> str:
 def _draw_figure(measure: Measure, exemplars: Variety, seeds: Variety | None) -> Figure:
     return Figure(
         measure=measure.name,
-        said=tell_figure(measure, exemplars),
-        seeds=tell_figure(measure, seeds) if seeds else "",
+        said=format_figure(measure, exemplars),
+        seeds=format_figure(measure, seeds) if seeds else "",
         filled=_place(measure, exemplars),
         tick=_place(measure, seeds) if seeds else None,
     )

@@ -18,15 +18,15 @@ from engine.quality.verdict import ExpectationResult
 from engine.report.charts import (
     EDGE,
     WIDTH,
-    draw_lean,
     draw_lengths,
+    draw_pole_positions,
     draw_reasons,
     split_by_difference,
 )
-from engine.report.cost_tables import list_pole_costs, list_remarks, list_sums, tell_spent, tell_tokens
+from engine.report.cost_tables import describe_spending, format_tokens, list_pole_costs, list_remarks, list_sums
 from engine.report.costs import Costs
 from engine.report.diversity_table import MEASURES, draw_variety
-from engine.report.wording import EXPLANATIONS, TraitWords, name_suite, tell_votes
+from engine.report.wording import EXPLANATIONS, TraitWords, describe_votes, name_suite
 from engine.text.formatting import count_noun, name_plainly
 from engine.text.near_duplicates import DuplicatePair
 from engine.text.words import count_words
@@ -77,7 +77,7 @@ class ReportData:
 def render_report(data: ReportData) -> str:
     """The whole page. Same data, same page; texts stand in it as text, whatever markup they hold."""
     traits = _name_traits(data)
-    strips = [draw_lean(trait, data.kept, data.rejected, data.lean) for trait in traits]
+    strips = [draw_pole_positions(trait, data.kept, data.rejected, data.lean) for trait in traits]
     top_words, lengths = draw_lengths(traits, data.kept)
     return (
         _make_environment()
@@ -135,15 +135,15 @@ def _list_facts(data: ReportData) -> list[tuple[str, str]]:
         ("Synthesis", data.synth_type),
         ("Effort", data.effort),
         ("Synth model", data.synth_model),
-        *([("Judge", tell_votes(data.votes))] if data.votes.votes else ()),
-        *([("Told apart by the probe", _tell_probe(data))] if data.probe else []),
+        *([("Judge", describe_votes(data.votes))] if data.votes.votes else ()),
+        *([("Told apart by the probe", _format_probe(data))] if data.probe else []),
         ("Replies", f"{data.costs.total.replies:,}"),
-        ("Tokens", tell_tokens(data.costs.total)),
-        ("Cost", tell_spent(data.costs)),
+        ("Tokens", format_tokens(data.costs.total)),
+        ("Cost", describe_spending(data.costs)),
     ]
 
 
-def _tell_probe(data: ReportData) -> str:
+def _format_probe(data: ReportData) -> str:
     """The probe's AUC of each trait: 1 is always, .5 is chance."""
     names = {trait.key: trait.name for trait in _name_traits(data)}
     told = {key: "too few" if auc is None else f"{auc:.2f}" for key, auc in data.probe.items()}

@@ -8,31 +8,35 @@ from engine.quality.verdict import Verdict
 from engine.selection.rounds import Rounds
 from engine.text.formatting import count_noun
 
-_REPEATS = "the synth model repeats itself, so take a stronger one or a higher temperature (data/effort.yaml)"
-_STRAYS = "the synth model does not keep to what it is asked for, so take a stronger one (data/effort.yaml)"
-_BLURS = "make the trait's description and its seeds tell the poles apart more clearly, or take a stronger synth model"
-_MORE = "give the effort more top_up_rounds (data/effort.yaml): what was asked is kept and not paid for again"
+_FOR_REPETITION = "the synth model repeats itself, so take a stronger one or a higher temperature (data/effort.yaml)"
+_FOR_STRAYING = "the synth model does not keep to what it is asked for, so take a stronger one (data/effort.yaml)"
+_FOR_UNCLEAR_POLES = (
+    "make the trait's description and its seeds tell the poles apart more clearly, or take a stronger synth model"
+)
+_FOR_MORE_ROUNDS = (
+    "give the effort more top_up_rounds (data/effort.yaml): what was asked is kept and not paid for again"
+)
 
 REMEDIES: Mapping[Reason, str] = {
-    "unreadable": _STRAYS,
-    "wrong_label": _BLURS,
-    "too_short": _STRAYS,
-    "too_long": _STRAYS,
-    "truncated": _STRAYS,
-    "meta_talk": _STRAYS,
-    "placeholder": _STRAYS,
+    "unreadable": _FOR_STRAYING,
+    "wrong_label": _FOR_UNCLEAR_POLES,
+    "too_short": _FOR_STRAYING,
+    "too_long": _FOR_STRAYING,
+    "truncated": _FOR_STRAYING,
+    "meta_talk": _FOR_STRAYING,
+    "placeholder": _FOR_STRAYING,
     "label_leak": "add the words that give the pole away to the brief's failure_modes, or take a stronger synth model",
-    "prompt_echo": _STRAYS,
+    "prompt_echo": _FOR_STRAYING,
     "wrong_language": "set the brief's language, or take a synth model that writes it",
-    "duplicate": _REPEATS,
-    "near_duplicate": _REPEATS,
-    "seed_copy": _REPEATS,
-    "held_out_overlap": _MORE,
+    "duplicate": _FOR_REPETITION,
+    "near_duplicate": _FOR_REPETITION,
+    "seed_copy": _FOR_REPETITION,
+    "held_out_overlap": _FOR_MORE_ROUNDS,
     "refused": "the provider would not write it, so word the model's brief otherwise or take another synth model",
     "cell_failed": "see the log for what the provider said, and start again: what was answered is kept",
     "voice_drift": "add seeds in the voice that is wanted, or take a stronger synth model",
-    "off_pole": _BLURS,
-    "surplus": _MORE,
+    "off_pole": _FOR_UNCLEAR_POLES,
+    "surplus": _FOR_MORE_ROUNDS,
 }
 _SEE_GATE = "see the gate's results in the report, and put right the samples or the suite that they name"
 

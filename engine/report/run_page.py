@@ -7,16 +7,16 @@ from engine.domain.model import POLES
 from engine.estimate.estimate import Estimate
 from engine.quality.diversity import PoleVariety
 from engine.quality.verdict import Verdict
-from engine.report.cost_tables import NOTHING, list_remarks, tell_spent, tell_tokens
+from engine.report.cost_tables import NOTHING, describe_spending, format_tokens, list_remarks
 from engine.report.costs import Bill, Costs, sum_costs
-from engine.report.diversity_table import MEASURES, Measure, tell_coverage, tell_figure
+from engine.report.diversity_table import MEASURES, Measure, format_coverage, format_figure
 from engine.report.remedies import explain_failure
 from engine.report.run_page_picture import MAX_TRAITS, draw_page
 from engine.report.wording import EXPLANATIONS
 from engine.selection.rounds import Rounds
 from engine.store.sample_set import REPORT, SAMPLES
 from engine.store.store import StoredSet
-from engine.text.formatting import count_noun, tell_cost
+from engine.text.formatting import count_noun, format_cost
 
 SHOWN_SAMPLES = 3
 BAR_CELLS = 16
@@ -25,7 +25,7 @@ BAR_CELLS = 16
 _MARKUP = str.maketrans({character: f"\\{character}" for character in "\\`*_[]<>#|&~"})
 
 
-def tell_verdict(rounds: Rounds, verdict: Verdict) -> tuple[str, str]:
+def describe_verdict(rounds: Rounds, verdict: Verdict) -> tuple[str, str]:
     """The verdict's headline, and a sentence: what it is made of, or what failed and what to do."""
     done = "set aside for evaluation" if rounds.plan.synth_type == "enrich" else "attached"
     if not verdict.success:
@@ -67,7 +67,7 @@ def escape(text: str) -> str:
 
 
 def _write_verdict(rounds: Rounds, verdict: Verdict) -> str:
-    headline, sentence = map(escape, tell_verdict(rounds, verdict))
+    headline, sentence = map(escape, describe_verdict(rounds, verdict))
     lines = [f"# {rounds.plan.model.handle}: {headline}", "", f"**{sentence}**"]
     found = () if verdict.success else rounds.explain_shortfall() or verdict.failed
     for title, sentences in (("", found), ("Warnings:", (*verdict.warnings, *rounds.explain_review()))):
@@ -101,27 +101,27 @@ def _write_counts(rounds: Rounds) -> str:
 def _write_costs(rounds: Rounds, costs: Costs, estimate: Estimate) -> str:
     """What was estimated beside what was spent, and where prices are known a row for each trait and pole."""
     likely = estimate.total.likely
-    calls = f"Replies: {costs.total.replies:,}, likely {likely.calls:,}. Tokens: {tell_tokens(costs.total)}."
+    calls = f"Replies: {costs.total.replies:,}, likely {likely.calls:,}. Tokens: {format_tokens(costs.total)}."
     if costs.is_free:
         return f"## Cost: nothing\n\n{calls}"
-    expected = "" if likely.cost_usd is None else f", likely {tell_cost(likely.cost_usd)}"
-    lines = [f"## Cost: {escape(tell_spent(costs))}{expected}", "", calls, *map(escape, list_remarks(costs))]
+    expected = "" if likely.cost_usd is None else f", likely {format_cost(likely.cost_usd)}"
+    lines = [f"## Cost: {escape(describe_spending(costs))}{expected}", "", calls, *map(escape, list_remarks(costs))]
     if costs.total.usd is None:
         return "\n".join(lines)
     traits = {trait.key: trait for trait in rounds.plan.model.traits}
     rows = ["| trait | pole | cost | kept | for each kept |", "|---|---|--:|--:|--:|"]
     for pole in costs.poles:
         trait = traits[pole.trait]
-        figures = f"{_tell_usd(pole.usd)} | {pole.kept} | {_tell_usd(pole.usd_per_kept)}"
+        figures = f"{_format_usd(pole.usd)} | {pole.kept} | {_format_usd(pole.usd_per_kept)}"
         rows.append(f"| {_cell(trait.name)} | {_cell(trait.label(pole.pole))} | {figures} |")
-    rows.append(f"| shared by all | | {_tell_usd(costs.shared_usd)} | | |")
+    rows.append(f"| shared by all | | {_format_usd(costs.shared_usd)} | | |")
     kept = sum(pole.kept for pole in costs.poles)
-    rows.append(f"| **together** | | {_tell_usd(costs.total.usd)} | {kept} | {_tell_usd(costs.per_kept_usd)} |")
+    rows.append(f"| **together** | | {_format_usd(costs.total.usd)} | {kept} | {_format_usd(costs.per_kept_usd)} |")
     return "\n".join([*lines, "", *rows])
 
 
-def _tell_usd(usd: float | None) -> str:
-    return NOTHING if usd is None else tell_cost(usd)
+def _format_usd(usd: float | None) -> str:
+    return NOTHING if usd is None else format_cost(usd)
 
 
 def _write_reasons(rounds: Rounds) -> str:
@@ -149,8 +149,8 @@ def _write_variety(rounds: Rounds, verdict: Verdict) -> str:
         if not measured:
             continue
         poles = [_cell(trait.label(pole)) for pole in POLES for item in measured if item.pole == pole]
-        rows = [[measure.name.lower(), *(_tell(measure, item) for item in measured)] for measure in MEASURES]
-        rows.append(["scenarios used", *(tell_coverage(item.coverage) for item in measured)])
+        rows = [[measure.name.lower(), *(_format_measure(measure, item) for item in measured)] for measure in MEASURES]
+        rows.append(["scenarios used", *(format_coverage(item.coverage) for item in measured)])
         head = [f"| {_cell(trait.name)} | {' | '.join(poles)} |", "|---" * (len(poles) + 1) + "|"]
         tables.append("\n".join([*head, *(f"| {' | '.join(row)} |" for row in rows)]))
     if not tables:
@@ -159,9 +159,9 @@ def _write_variety(rounds: Rounds, verdict: Verdict) -> str:
     return "\n\n".join(["## Variety", *tables, "In brackets: the seeds of that pole.", meanings])
 
 
-def _tell(measure: Measure, item: PoleVariety) -> str:
-    seeds = f" ({tell_figure(measure, item.seeds)})" if item.seeds else ""
-    return tell_figure(measure, item.exemplars) + seeds
+def _format_measure(measure: Measure, item: PoleVariety) -> str:
+    seeds = f" ({format_figure(measure, item.seeds)})" if item.seeds else ""
+    return format_figure(measure, item.exemplars) + seeds
 
 
 def _write_samples(rounds: Rounds) -> Sequence[str]:

@@ -6,8 +6,8 @@ from html import escape
 
 from engine.domain.model import POLES, Pole, Trait
 from engine.domain.samples import Exemplar
-from engine.quality.pole_scores import lean_exemplars
-from engine.report.charts import MAX_MARKS, WIDTH, lay_out
+from engine.quality.pole_scores import measure_pole_positions
+from engine.report.charts import MAX_MARKS, WIDTH, lay_out_strip
 from engine.selection.rounds import Rounds
 
 # More traits than these make a picture that nobody looks at; the report has them all.
@@ -35,12 +35,12 @@ text{font:13px system-ui,sans-serif;fill:#1f2328}
 
 def draw_page(rounds: Rounds) -> str:
     """The SVG text. What is rejected is drawn faintly; texts that have no place between the poles are left out."""
-    leans = lean_exemplars(rounds.plan.model, rounds.exemplars, rounds.embedder)
+    positions = measure_pole_positions(rounds.plan.model, rounds.exemplars, rounds.embedder)
     kept = {exemplar.key for exemplar in rounds.choice.chosen}
     blocks, top = [], _GAP
     for trait in rounds.plan.model.traits[:MAX_TRAITS]:
-        own = [exemplar for exemplar in rounds.exemplars if exemplar.trait == trait.key and exemplar.key in leans]
-        block, height = _draw_trait(rounds, trait, own, leans, kept)
+        own = [exemplar for exemplar in rounds.exemplars if exemplar.trait == trait.key and exemplar.key in positions]
+        block, height = _draw_trait(rounds, trait, own, positions, kept)
         blocks.append(f'<g transform="translate(0 {top})">{block}</g>')
         top += math.ceil(height) + _GAP
     return (
@@ -51,7 +51,7 @@ def draw_page(rounds: Rounds) -> str:
 
 
 def _draw_trait(
-    rounds: Rounds, trait: Trait, own: Sequence[Exemplar], leans: Mapping[str, float], kept: set[str]
+    rounds: Rounds, trait: Trait, own: Sequence[Exemplar], positions: Mapping[str, float], kept: set[str]
 ) -> tuple[str, float]:
     """One trait, bars on the left and the strip on the right, and its height."""
     parts = [f'<text class="name" x="{_LEFT}" y="16">{_cut(trait.name)}</text>']
@@ -59,10 +59,10 @@ def _draw_trait(
         count = rounds.choice.count(trait.key, pole)
         parts.append(_draw_bar(trait.label(pole), pole, count, rounds.plan.wanted, _NAME_HEIGHT + number * _BAR_HEIGHT))
     bars = _NAME_HEIGHT + len(POLES) * _BAR_HEIGHT
-    if len({leans[exemplar.key] for exemplar in own}) < 2:
+    if len({positions[exemplar.key] for exemplar in own}) < 2:
         # One place for all: there are no seeds and no names by which they could be told apart.
         return "".join(parts), bars
-    strip, height = _draw_strip(trait, own, leans, kept)
+    strip, height = _draw_strip(trait, own, positions, kept)
     parts.append(f'<g transform="translate({_STRIP_X} 0)">{strip}</g>')
     return "".join(parts), max(bars, height)
 
@@ -76,11 +76,13 @@ def _draw_bar(label: str, pole: Pole, count: int, wanted: int, y: int) -> str:
     )
 
 
-def _draw_strip(trait: Trait, own: Sequence[Exemplar], leans: Mapping[str, float], kept: set[str]) -> tuple[str, float]:
+def _draw_strip(
+    trait: Trait, own: Sequence[Exemplar], positions: Mapping[str, float], kept: set[str]
+) -> tuple[str, float]:
     """Marks between the poles, what is kept nearest to the line; one path for each pole, kept and rejected."""
-    ordered = sorted(own, key=lambda item: (item.key not in kept, leans[item.key]))
+    ordered = sorted(own, key=lambda item: (item.key not in kept, positions[item.key]))
     drawn = ordered[:: math.ceil(len(ordered) / MAX_MARKS)]
-    strip = lay_out([(item.pole, leans[item.key]) for item in drawn])
+    strip = lay_out_strip([(item.pole, positions[item.key]) for item in drawn])
     paths: dict[str, str] = {}
     # Rejected ones first: what is kept is drawn over them.
     for item, (x, y) in reversed(list(zip(drawn, strip.points, strict=True))):

@@ -21,12 +21,12 @@ from engine.planning.held_out import choose_pool
 from engine.planning.plan import digest_definition
 from engine.planning.scenarios import measure_coverage
 from engine.quality.diversity import PoleVariety, measure_texts
-from engine.quality.pole_scores import lean_exemplars
+from engine.quality.pole_scores import measure_pole_positions
 from engine.quality.verdict import Verdict
 from engine.report.costs import Bill, describe_costs, make_bill, sum_costs
 from engine.report.dataset_card import render_card
 from engine.report.html import PoleCount, ReportData, render_report
-from engine.screening.in_context_judge import is_heard
+from engine.screening.in_context_judge import is_auc_measured
 from engine.selection.rounds import Rounds
 from engine.store.sample_set import CARD, REPORT, VERDICT, SampleSet
 from engine.text.embedding import Embedder
@@ -139,7 +139,7 @@ def make_report_data(
     """All that ``report.html`` shows."""
     model = rounds.plan.model
     counts = rounds.count_kept()
-    places = lean_exemplars(model, rounds.exemplars, rounds.embedder)
+    places = measure_pole_positions(model, rounds.exemplars, rounds.embedder)
     rows = {exemplar.key: _make_row(rounds, stamp, exemplar)["id"] for exemplar in rounds.exemplars}
     return ReportData(
         handle=model.handle,
@@ -207,7 +207,7 @@ def _make_verdict_document(rounds: Rounds, verdict: Verdict, bill: Bill) -> dict
             for item in rounds.review.shortcuts
         ],
         "in_context_judge": {
-            trait: {"auc": auc, "measured": is_heard(rounds.plan.model, trait)}
+            trait: {"auc": auc, "measured": is_auc_measured(rounds.plan.model, trait)}
             for trait, auc in rounds.judge_aucs.items()
         },
         "judge": asdict(count_votes(exemplar.votes for exemplar in rounds.exemplars)),

@@ -56,7 +56,7 @@ def name_suite(suite: str) -> str:
     return _SUITES.get(suite, name_plainly(suite))
 
 
-def tell_votes(votes: VoteCounts) -> str:
+def describe_votes(votes: VoteCounts) -> str:
     """The judge's votes in one line: “openai/gpt-4.1-mini: 60 votes on 40 texts; 3 texts divided, …”."""
     return (
         f"{votes.judge}: {count_noun(votes.votes, 'vote')} on {count_noun(votes.texts, 'text')}; "

@@ -21,10 +21,10 @@ from engine.llm.embedded_model import find_gguf, is_embedded, serve_embedded
 from engine.llm.endpoints import check_prices, describe_endpoint, describe_fallbacks, describe_judge, limit_cost
 from engine.llm.redaction import DiscreetClient
 from engine.llm.request import Endpoint
-from engine.planning.held_out import choose_pool, keep_apart
+from engine.planning.held_out import choose_pool, exclude_taken_subjects
 from engine.planning.plan import Plan, make_plan
 from engine.planning.scenarios import Packs, choose_scenario_pool
-from engine.planning.seed_variations import check_seeds, list_unusable
+from engine.planning.seed_variations import check_seeds, list_unusable_seeds
 from engine.planning.topic_subjects import split_by_topic
 from engine.report.summary import RunResult
 from engine.screening.voting_judge import VotingJudge
@@ -74,7 +74,7 @@ def load_job(
     model = load_model(models_uri, handle)
     if checked_type == "diversify":
         check_seeds(model)
-        model = replace(model, skipped=(*model.skipped, *list_unusable(model)))
+        model = replace(model, skipped=(*model.skipped, *list_unusable_seeds(model)))
     if choose_pool(checked_type) == "train" and runs is None:
         check_draft(models_uri, handle)
     level = load_level(settings.locate(settings.effort_file), choose_effort(checked_effort, model.effort))
@@ -143,7 +143,9 @@ def check_effort(effort: str | None) -> Effort | None:
 def plan_job(job: Job, packs: Packs, seed: int, embedder: Embedder, proposed: Sequence[str] = ()) -> Plan:
     """The plan of a job, with the subjects that the synth model has proposed, or from the lists alone."""
     scenario_pool = split_by_topic(job.model, choose_scenario_pool(job.model, packs, proposed), packs, embedder)
-    scenario_pool = keep_apart(scenario_pool, job.model, job.synth_type, packs, job.level.exemplars_per_pole)
+    scenario_pool = exclude_taken_subjects(
+        scenario_pool, job.model, job.synth_type, packs, job.level.exemplars_per_pole
+    )
     return make_plan(job.model, job.synth_type, job.level, scenario_pool, seed, prompts_version())
 
 

@@ -6,7 +6,7 @@ from engine.gateway.model_gateway import ModelGateway
 from engine.generation.cells import generate_cell, propose_subjects
 from engine.planning.scenarios import load_packs
 from engine.run.job import SCENARIOS_FOLDER, Job, plan_job
-from engine.screening.in_context_judge import MIN_AUC, audition, judge_standing
+from engine.screening.in_context_judge import MIN_AUC, judge_accepted, measure_judge_aucs
 from engine.screening.screener import Screener
 from engine.screening.voting_judge import VotingJudge
 from engine.selection.rounds import Rounds
@@ -59,7 +59,7 @@ async def judge_round(
     plan = rounds.plan
     screened = await voting_judge.judge(plan, rounds.screen(exemplars), progress)
     if rounds.round_no == 1:
-        rounds.judge_aucs = await audition(plan.model, gateway, plan.seed, progress)
+        rounds.judge_aucs = await measure_judge_aucs(plan.model, gateway, plan.seed, progress)
     trusted = {trait for trait, auc in rounds.judge_aucs.items() if auc >= MIN_AUC}
-    progress.report(CallsPlanned(sum(exemplar.stands and exemplar.trait in trusted for exemplar in screened)))
-    return await judge_standing(plan.model, screened, gateway, plan.seed, trusted)
+    progress.report(CallsPlanned(sum(exemplar.is_accepted and exemplar.trait in trusted for exemplar in screened)))
+    return await judge_accepted(plan.model, screened, gateway, plan.seed, trusted)

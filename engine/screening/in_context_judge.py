@@ -25,42 +25,42 @@ TOP_TOKENS = 60
 FLOOR = -12.0
 # The shots are the same for all texts, and each of the server's slots reads them once: 60 texts took 9.5 s two at a
 # time and 21.9 s eight at a time.
-IN_FLIGHT = 2
+MAX_IN_FLIGHT = 2
 # A judge that tells unseen seeds apart worse than this is not asked: of four traits of twelve seeds each it reached
 # .00 to .97, by the trait and by the order of the seeds (docs/decisions/009-samples-that-teach.md).
 MIN_AUC = 0.6
 # With ten seeds a pole it reached .92 and 1.00 (docs/decisions/004), and the order hardly mattered; to hear it on each
 # of twenty seeds would take as long as judging a hundred texts, since no two of those prompts begin alike for long.
-SURE_AUC = 0.9
+ASSUMED_AUC = 0.9
 
 
-async def audition(model: Model, gateway: ModelGateway, seed: int, progress: Progress) -> dict[str, float]:
+async def measure_judge_aucs(model: Model, gateway: ModelGateway, seed: int, progress: Progress) -> dict[str, float]:
     """What the judge's word is worth, by trait: its AUC on seeds that it was not shown, each judged by the others.
 
-    With as many seeds as it can be shown it has no audition: it is taken at ``SURE_AUC``. A trait is left out where
+    With as many seeds as it can be shown it has no audition: it is taken at ``ASSUMED_AUC``. A trait is left out where
     nobody can judge: without seeds of both poles, or by a model that tells no odds.
 
     Raises:
         ProviderError, BudgetError, StoreError: as ``ModelGateway.ask``.
     """
-    few = asyncio.Semaphore(IN_FLIGHT)
+    slots = asyncio.Semaphore(MAX_IN_FLIGHT)
     aucs = {}
     for trait in model.traits:
         if not can_judge(model, trait.key, gateway):
             continue
         seeds = [item for pole in POLES for item in model.seeds_at(trait.key, pole)]
-        if not is_heard(model, trait.key):
-            aucs[trait.key] = SURE_AUC
+        if not is_auc_measured(model, trait.key):
+            aucs[trait.key] = ASSUMED_AUC
             continue
         progress.report(CallsPlanned(len(seeds)))
-        odds = await run_together(_judge_seed(model, item, gateway, seed, few) for item in seeds)
+        odds = await run_together(_judge_seed(model, item, gateway, seed, slots) for item in seeds)
         heard = [(value, item.pole == "positive") for value, item in zip(odds, seeds, strict=True) if value is not None]
         auc = rank_auc([value for value, _ in heard], [positive for _, positive in heard])
         aucs[trait.key] = 0.5 if auc is None else round(auc, 4)
     return aucs
 
 
-async def judge_standing(
+async def judge_accepted(
     model: Model, exemplars: Sequence[Exemplar], gateway: ModelGateway, seed: int, traits: Collection[str]
 ) -> list[Exemplar]:
     """The exemplars, those of ``traits`` that stand with their odds.
@@ -68,13 +68,13 @@ async def judge_standing(
     Raises:
         ProviderError, BudgetError, StoreError: as ``ModelGateway.ask``.
     """
-    few = asyncio.Semaphore(IN_FLIGHT)
+    slots = asyncio.Semaphore(MAX_IN_FLIGHT)
     return await run_together(
-        _judge(model, exemplar, gateway, seed, few, exemplar.trait in traits) for exemplar in exemplars
+        _judge(model, exemplar, gateway, seed, slots, exemplar.trait in traits) for exemplar in exemplars
     )
 
 
-def is_heard(model: Model, trait: str) -> bool:
+def is_auc_measured(model: Model, trait: str) -> bool:
     """Whether the judge has an audition for a trait: where its seeds are fewer than it could be shown."""
     return any(len(model.seeds_at(trait, pole)) < JUDGE_SHOTS_PER_POLE for pole in POLES)
 
@@ -93,7 +93,7 @@ def make_judge_request(model: Model, trait: str, text: str, seed: int) -> Reques
 
 
 async def _judge_seed(
-    model: Model, item: Seed, gateway: ModelGateway, seed: int, few: asyncio.Semaphore
+    model: Model, item: Seed, gateway: ModelGateway, seed: int, slots: asyncio.Semaphore
 ) -> float | None:
     """The odds of a seed by the others; None where its pole has no other, or the call fails for good."""
     others = replace(model, seeds=tuple(other for other in model.seeds if other.sha256 != item.sha256))
@@ -101,22 +101,22 @@ async def _judge_seed(
     if request is None:
         return None
     try:
-        return await _ask_odds(f"audition/{item.trait}/{item.sha256}", request, gateway, few)
+        return await _ask_odds(f"audition/{item.trait}/{item.sha256}", request, gateway, slots)
     except (RetryableProviderError, RequestRefusedError):
         return None
 
 
 async def _judge(
-    model: Model, exemplar: Exemplar, gateway: ModelGateway, seed: int, few: asyncio.Semaphore, trusted: bool
+    model: Model, exemplar: Exemplar, gateway: ModelGateway, seed: int, slots: asyncio.Semaphore, trusted: bool
 ) -> Exemplar:
-    if not trusted or not exemplar.stands or exemplar.text is None or exemplar.odds is not None:
+    if not trusted or not exemplar.is_accepted or exemplar.text is None or exemplar.odds is not None:
         return exemplar
     request = make_judge_request(model, exemplar.trait, exemplar.text, seed)
     if request is None:
         return exemplar
     try:
         with about(trait=exemplar.trait, cell=exemplar.cell_id, round=exemplar.round_no):
-            odds = await _ask_odds(f"judge/{exemplar.cell_id}", request, gateway, few)
+            odds = await _ask_odds(f"judge/{exemplar.cell_id}", request, gateway, slots)
     except (RetryableProviderError, RequestRefusedError) as error:
         told = {"reason": "cell_failed", "trait": exemplar.trait, "cell": exemplar.cell_id}
         LOGGER.warning("The judge did not answer on %s: %s", exemplar.cell_id, error, extra=told)
@@ -124,8 +124,8 @@ async def _judge(
     return replace(exemplar, odds=odds)
 
 
-async def _ask_odds(label: str, request: Request, gateway: ModelGateway, few: asyncio.Semaphore) -> float:
-    async with few:
+async def _ask_odds(label: str, request: Request, gateway: ModelGateway, slots: asyncio.Semaphore) -> float:
+    async with slots:
         reply = await gateway.ask(label, request)
     return read_odds(reply.odds or {})
 

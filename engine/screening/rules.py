@@ -44,7 +44,7 @@ PLACEHOLDER = re.compile(
     r"|\b(?:john|jane) doe\b|\bfoo ?bar\b",
     re.IGNORECASE,
 )
-PROMPT_MARKS = re.compile(r"^(?:topic|text|verdict|audience|form|length|subject|pole|trait)\s*:", re.IGNORECASE)
+PROMPT_LABELS = re.compile(r"^(?:topic|text|verdict|audience|form|length|subject|pole|trait)\s*:", re.IGNORECASE)
 # "I'm sorry, I can't find your order" is a reply like any other: a refusal is one to write what was asked for.
 REFUSAL = re.compile(
     r"^(?:(?:i['’]m |i am )?(?:very )?sorry,? |unfortunately,? )?(?:but )?"
@@ -98,7 +98,7 @@ def check_readable(text: str, context: Context) -> Finding | None:
     words = split_words(text)
     if not words:
         return Finding("unreadable", "no words")
-    for size, share, phrase in _repetitions(words):
+    for size, share, phrase in _list_repetitions(words):
         if share > REPETITION_LIMITS[size]:
             return Finding("unreadable", f"{phrase!r} makes up {share:.0%} of the text")
     word, times = _find_stutter(words)
@@ -114,7 +114,7 @@ def check_refusal(text: str, context: Context) -> Finding | None:
 
 def check_prompt_echo(text: str, context: Context) -> Finding | None:
     """The prompt's own marks or a run of its instructions, or nothing but the subject."""
-    if mark := PROMPT_MARKS.search(text):
+    if mark := PROMPT_LABELS.search(text):
         return Finding("prompt_echo", f"begins with {mark.group()!r}")
     if normalise(text) == normalise(context.subject):
         return Finding("prompt_echo", "the subject and nothing else")
@@ -202,7 +202,7 @@ def _list_runs(instructions: str) -> frozenset[tuple[str, ...]]:
     return word_runs(instructions, COMMON_RUN)
 
 
-def _repetitions(words: list[str]) -> Iterator[tuple[int, float, str]]:
+def _list_repetitions(words: list[str]) -> Iterator[tuple[int, float, str]]:
     characters = sum(map(len, words))
     for size in REPETITION_LIMITS:
         grams = Counter(tuple(words[start : start + size]) for start in range(len(words) - size + 1))

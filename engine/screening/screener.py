@@ -6,7 +6,7 @@ from dataclasses import replace
 from engine.domain.model import Model
 from engine.domain.samples import Exemplar, Reason
 from engine.generation.prompts import FOLDER as PROMPTS_FOLDER
-from engine.planning.held_out import OtherSide, list_other_side, turn_to_pool
+from engine.planning.held_out import OverlapIndex, list_other_pool_texts, restrict_to_pool
 from engine.planning.plan import Plan
 from engine.planning.seed_variations import VoiceCheck
 from engine.screening.rules import COMMON_RUN, Context, find_fault
@@ -26,14 +26,14 @@ class Screener:
         self._plan = plan
         self._use_lengths = use_lengths
         self._language = expect_language(plan.model)
-        self._marked = _mark_ends(plan.model)
+        self._marked = _find_marked_traits(plan.model)
         self._instructions = "\n".join(path.read_text() for path in sorted(PROMPTS_FOLDER.glob("*.jinja")))
         self._voices = VoiceCheck(plan.model)
         self._seen = NearTexts()
         self._seeds = NearTexts()
         self._seed_runs: dict[tuple[str, ...], str] = {}
-        self._other_side = OtherSide(list_other_side(plan.model, plan.synth_type))
-        for number, item in enumerate(turn_to_pool(plan.model, plan.synth_type).attached):
+        self._other_side = OverlapIndex(list_other_pool_texts(plan.model, plan.synth_type))
+        for number, item in enumerate(restrict_to_pool(plan.model, plan.synth_type).attached):
             self._seen.add(f"attached/{number}", item.text)
         for seed in plan.model.seeds:
             self._seeds.add(seed.place, seed.text)
@@ -83,7 +83,7 @@ class Screener:
         return Context(trait, exemplar.pole, length, subject, self._instructions, self._language, marked)
 
 
-def _mark_ends(model: Model) -> Mapping[str, bool]:
+def _find_marked_traits(model: Model) -> Mapping[str, bool]:
     """For each trait with seeds, whether they end in a terminal mark as a rule."""
     marked = {}
     for trait in model.traits:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from engine.domain.model import POLES, Pole
 from engine.domain.progress import CallsPlanned, Progress
 from engine.domain.samples import Exemplar
-from engine.domain.votes import Said, Vote, decide
+from engine.domain.votes import Vote, VoteAnswer, decide
 from engine.errors import RequestRefusedError, RetryableProviderError
 from engine.gateway.model_gateway import ModelGateway
 from engine.generation.cells import strip_fence
@@ -74,7 +74,7 @@ class VotingJudge:
         if gateway is None or not self.votes:
             return list(exemplars)
         least = self.votes // 2 + 1
-        progress.report(CallsPlanned(least * sum(exemplar.stands for exemplar in exemplars)))
+        progress.report(CallsPlanned(least * sum(exemplar.is_accepted for exemplar in exemplars)))
         return await run_together(self._judge(plan, exemplar, gateway, progress) for exemplar in exemplars)
 
     async def _judge(self, plan: Plan, exemplar: Exemplar, gateway: ModelGateway, progress: Progress) -> Exemplar:
@@ -82,7 +82,7 @@ class VotingJudge:
             return await self._vote(plan, exemplar, gateway, progress)
 
     async def _vote(self, plan: Plan, exemplar: Exemplar, gateway: ModelGateway, progress: Progress) -> Exemplar:
-        if not exemplar.stands or exemplar.text is None:
+        if not exemplar.is_accepted or exemplar.text is None:
             return exemplar
         votes: list[Vote] = []
         costs: list[float | None] = []
@@ -116,7 +116,7 @@ def make_vote_request(plan: Plan, trait: str, text: str, first: Pole, temperatur
     return Request(prompt, VOTE_TOKENS, temperature, VOTE_SCHEMA)
 
 
-def read_ballot(reply: Reply, first: Pole) -> Said | None:
+def read_ballot(reply: Reply, first: Pole) -> VoteAnswer | None:
     """The pole that a reply votes for, or neither; None where it is no answer."""
     try:
         answer = _Ballot.model_validate_json(strip_fence(reply.text)).answer

@@ -13,7 +13,7 @@ from engine.domain.samples import Exemplar, Reason
 from engine.planning.plan import Plan
 from engine.planning.seed_variations import pick_evenly
 from engine.planning.subjects import count_shared_words
-from engine.selection.diverse_subset import spread_out
+from engine.selection.diverse_subset import select_diverse
 from engine.text.embedding import Vectors
 from engine.text.words import count_words, list_content_words
 
@@ -28,7 +28,7 @@ SHORTCUT = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class ChoiceContext:
     """What is known of exemplars beside their texts, by their keys.
 
     Args:
@@ -39,10 +39,10 @@ class View:
         strict: whether they are chosen in pairs alone that lie clearly the right way round. A weak model's are.
     """
 
-    places: Mapping[str, float] = field(default_factory=dict)
+    pole_scores: Mapping[str, float] = field(default_factory=dict)
     vectors: Mapping[str, Vectors] = field(default_factory=dict)
-    barred: frozenset[str] = frozenset()
-    marked: frozenset[str] = frozenset()
+    excluded: frozenset[str] = frozenset()
+    shortcut_carriers: frozenset[str] = frozenset()
     strict: bool = False
 
 
@@ -73,24 +73,24 @@ class Choice:
         return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
-def choose_exemplars(plan: Plan, exemplars: Sequence[Exemplar], view: View | None = None) -> Choice:
+def choose_exemplars(plan: Plan, exemplars: Sequence[Exemplar], context: ChoiceContext | None = None) -> Choice:
     """The choice among all exemplars so far, in cell order; a pure function of them and of what is known of them.
 
     Pairs of one subject come first, so that what both poles share cancels: those that lie farthest apart the right way
     round, on their subject, of one length, and far from other pairs. Where the view is not strict, what is lacking then
     is filled by single texts.
     """
-    view = view or View()
+    context = context or ChoiceContext()
     chosen: dict[str, Exemplar] = {}
-    verdicts: dict[str, Reason] = dict.fromkeys(view.barred, "wrong_label")
+    verdicts: dict[str, Reason] = dict.fromkeys(context.excluded, "wrong_label")
     paired: set[str] = set()
     shortfall: dict[tuple[str, Pole], int] = {}
     for trait in plan.model.traits:
-        standing = [item for item in exemplars if item.trait == trait.key and item.stands]
-        open_to = [item for item in standing if item.key not in view.barred]
-        picked = _choose_trait(plan, trait.key, open_to, view)
-        if view.strict:
-            verdicts |= _explain(open_to, view)
+        accepted = [item for item in exemplars if item.trait == trait.key and item.is_accepted]
+        open_to = [item for item in accepted if item.key not in context.excluded]
+        picked = _choose_trait(plan, trait.key, open_to, context)
+        if context.strict:
+            verdicts |= _explain(open_to, context)
         chosen |= {exemplar.key: exemplar for exemplar in picked}
         paired |= _find_whole_pairs(picked)
         for pole in POLES:
@@ -103,7 +103,7 @@ def choose_exemplars(plan: Plan, exemplars: Sequence[Exemplar], view: View | Non
     return Choice(tuple(chosen.values()), rejected, frozenset(paired), shortfall)
 
 
-def keep_choice(earlier: Choice, later: Choice) -> Choice:
+def keep_earlier_choice(earlier: Choice, later: Choice) -> Choice:
     """The earlier choice; what has come since has the reason that the later one gives, or is surplus."""
     kept = {exemplar.key for exemplar in earlier.chosen}
     since = [*later.rejected, *(replace(exemplar, reason="surplus") for exemplar in later.chosen)]
@@ -111,17 +111,17 @@ def keep_choice(earlier: Choice, later: Choice) -> Choice:
     return Choice(earlier.chosen, rejected, earlier.paired, earlier.shortfall)
 
 
-def _choose_trait(plan: Plan, trait: str, standing: Sequence[Exemplar], view: View) -> list[Exemplar]:
-    pairs = [pair for group in _group(standing).values() if (pair := _best_pair(group, view))]
+def _choose_trait(plan: Plan, trait: str, accepted: Sequence[Exemplar], context: ChoiceContext) -> list[Exemplar]:
+    pairs = [pair for group in _group(accepted).values() if (pair := _best_pair(group, context))]
     pairs.sort(key=lambda pair: pair[0].order)
-    scores = [_score(*pair, view) for pair in pairs]
+    scores = [_score(*pair, context) for pair in pairs]
     if plan.synth_type == "diversify":
         # Whose turn it is decides, so that there is little to spread among.
         ranked = [pairs[index] for index in sorted(range(len(pairs)), key=lambda index: (-scores[index], index))]
-        alone = [] if view.strict else [(exemplar,) for exemplar in _rank_singles(standing, view)]
+        alone = [] if context.strict else [(exemplar,) for exemplar in _rank_singles(accepted, context)]
         return _flatten(pick_evenly([*ranked, *alone], plan.wanted, plan.model, trait))
-    picked = [pairs[index] for index in spread_out(scores, _stack(pairs, view), plan.wanted)[: plan.wanted]]
-    single = [] if view.strict else _fill_up(standing, _flatten(picked), plan.wanted, view)
+    picked = [pairs[index] for index in select_diverse(scores, _stack(pairs, context), plan.wanted)[: plan.wanted]]
+    single = [] if context.strict else _fill_up(accepted, _flatten(picked), plan.wanted, context)
     return sorted([*_flatten(picked), *single], key=lambda exemplar: exemplar.order)
 
 
@@ -129,10 +129,12 @@ def _flatten(groups: Sequence[tuple[Exemplar, ...]]) -> list[Exemplar]:
     return sorted((exemplar for group in groups for exemplar in group), key=lambda exemplar: exemplar.order)
 
 
-def _fill_up(standing: Sequence[Exemplar], picked: Sequence[Exemplar], wanted: int, view: View) -> list[Exemplar]:
+def _fill_up(
+    accepted: Sequence[Exemplar], picked: Sequence[Exemplar], wanted: int, context: ChoiceContext
+) -> list[Exemplar]:
     """Single texts for what the pairs left lacking, those first that lie farthest on their pole's side."""
     taken = {exemplar.key for exemplar in picked}
-    left = [exemplar for exemplar in _rank_singles(standing, view) if exemplar.key not in taken]
+    left = [exemplar for exemplar in _rank_singles(accepted, context) if exemplar.key not in taken]
     filled: list[Exemplar] = []
     for pole in POLES:
         lacking = wanted - sum(exemplar.pole == pole for exemplar in picked)
@@ -140,50 +142,52 @@ def _fill_up(standing: Sequence[Exemplar], picked: Sequence[Exemplar], wanted: i
     return filled
 
 
-def _rank_singles(standing: Sequence[Exemplar], view: View) -> list[Exemplar]:
-    return sorted(standing, key=lambda exemplar: (-_side(exemplar, view), exemplar.order))
+def _rank_singles(accepted: Sequence[Exemplar], context: ChoiceContext) -> list[Exemplar]:
+    return sorted(accepted, key=lambda exemplar: (-_side(exemplar, context), exemplar.order))
 
 
-def _stack(pairs: Sequence[tuple[Exemplar, Exemplar]], view: View) -> Vectors:
+def _stack(pairs: Sequence[tuple[Exemplar, Exemplar]], context: ChoiceContext) -> Vectors:
     """A vector for each pair: its two texts' beside each other; all alike where none are known."""
-    if not view.vectors:
+    if not context.vectors:
         return np.eye(len(pairs))
-    rows = [np.concatenate([view.vectors[exemplar.key] for exemplar in pair]) for pair in pairs]
+    rows = [np.concatenate([context.vectors[exemplar.key] for exemplar in pair]) for pair in pairs]
     return np.stack(rows) / math.sqrt(2) if rows else np.zeros((0, 1))
 
 
-def _explain(standing: Sequence[Exemplar], view: View) -> dict[str, Reason]:
+def _explain(accepted: Sequence[Exemplar], context: ChoiceContext) -> dict[str, Reason]:
     """Why an exemplar that is not chosen was not: on the other side of its sibling, level with it, or surplus."""
     reasons: dict[str, Reason] = {}
-    for group in _group(standing).values():
+    for group in _group(accepted).values():
         for exemplar in group:
             others = [other for other in group if other.pole != exemplar.pole]
             if not others:
                 continue
-            best = max(_side(exemplar, view) + _side(other, view) for other in others)
+            best = max(_side(exemplar, context) + _side(other, context) for other in others)
             if best < MIN_MARGIN:
                 reasons[exemplar.key] = "wrong_label" if best <= -MIN_MARGIN else "off_pole"
     return reasons
 
 
-def _best_pair(group: Sequence[Exemplar], view: View) -> tuple[Exemplar, Exemplar] | None:
+def _best_pair(group: Sequence[Exemplar], context: ChoiceContext) -> tuple[Exemplar, Exemplar] | None:
     positives = [exemplar for exemplar in group if exemplar.pole == "positive"]
     negatives = [exemplar for exemplar in group if exemplar.pole == "negative"]
     pairs = list(itertools.product(positives, negatives))
-    if view.strict:
-        pairs = [pair for pair in pairs if _margin(*pair, view) >= MIN_MARGIN]
+    if context.strict:
+        pairs = [pair for pair in pairs if _margin(*pair, context) >= MIN_MARGIN]
     return (
-        max(pairs, key=lambda pair: (_score(pair[0], pair[1], view), -pair[0].order, -pair[1].order)) if pairs else None
+        max(pairs, key=lambda pair: (_score(pair[0], pair[1], context), -pair[0].order, -pair[1].order))
+        if pairs
+        else None
     )
 
 
-def _score(positive: Exemplar, negative: Exemplar, view: View) -> float:
+def _score(positive: Exemplar, negative: Exemplar, context: ChoiceContext) -> float:
     """How good a pair is, in standard deviations: apart the right way round, on their subject, and of one length."""
     lengths = [count_words(exemplar.text or "") + 1 for exemplar in (positive, negative)]
     apart = abs(math.log(lengths[0] / lengths[1]))
     on_subject = _is_on_subject(positive) + _is_on_subject(negative)
-    shortcuts = sum(exemplar.key in view.marked for exemplar in (positive, negative))
-    margin = _margin(positive, negative, view)
+    shortcuts = sum(exemplar.key in context.shortcut_carriers for exemplar in (positive, negative))
+    margin = _margin(positive, negative, context)
     return margin + ON_SUBJECT * on_subject - SAME_LENGTH * apart - SHORTCUT * shortcuts
 
 
@@ -193,13 +197,13 @@ def _is_on_subject(exemplar: Exemplar) -> bool:
     return count_shared_words(words, [exemplar.text or ""]) > 0
 
 
-def _margin(positive: Exemplar, negative: Exemplar, view: View) -> float:
-    return view.places.get(positive.key, 0.0) - view.places.get(negative.key, 0.0)
+def _margin(positive: Exemplar, negative: Exemplar, context: ChoiceContext) -> float:
+    return context.pole_scores.get(positive.key, 0.0) - context.pole_scores.get(negative.key, 0.0)
 
 
-def _side(exemplar: Exemplar, view: View) -> float:
+def _side(exemplar: Exemplar, context: ChoiceContext) -> float:
     """How far an exemplar lies on its own pole's side."""
-    place = view.places.get(exemplar.key, 0.0)
+    place = context.pole_scores.get(exemplar.key, 0.0)
     return place if exemplar.pole == "positive" else -place
 
 

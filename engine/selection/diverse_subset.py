@@ -16,7 +16,7 @@ RIDGE = 1e-6
 MAX_ENTRIES = 60_000_000
 
 
-def spread_out(scores: Sequence[float], vectors: Vectors, count: int) -> list[int]:
+def select_diverse(scores: Sequence[float], vectors: Vectors, count: int) -> list[int]:
     """The indices of at most ``count`` candidates, in the order in which they are picked.
 
     The greedy MAP of a k-DPP with kernel ``q_i q_j <v_i, v_j>`` and ``q = exp(score / 2 BALANCE)``, the scores
@@ -28,7 +28,7 @@ def spread_out(scores: Sequence[float], vectors: Vectors, count: int) -> list[in
     """
     if count >= len(scores) or count * len(scores) > MAX_ENTRIES:
         return sorted(range(len(scores)), key=lambda index: (-scores[index], index))[:count]
-    quality = _weigh(scores)
+    quality = _score_to_quality(scores)
     own = quality**2 * (np.einsum("nd,nd->n", vectors, vectors) + RIDGE)
     rows = np.zeros((count, len(scores)))
     picked: list[int] = []
@@ -43,7 +43,7 @@ def spread_out(scores: Sequence[float], vectors: Vectors, count: int) -> list[in
     return picked
 
 
-def _weigh(scores: Sequence[float]) -> Vectors:
+def _score_to_quality(scores: Sequence[float]) -> Vectors:
     values = np.asarray(scores, dtype=np.float64)
     spread = float(values.std())
     standard = (values - values.mean()) / spread if spread > 0 else np.zeros_like(values)

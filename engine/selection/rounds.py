@@ -7,12 +7,12 @@ from dataclasses import replace
 
 from engine.domain.model import POLES, Pole
 from engine.domain.samples import Exemplar
-from engine.planning.plan import Cell, Hints, Plan, Spent, add_spent, plan_round
-from engine.planning.seed_variations import count_uses
+from engine.planning.plan import Cell, CellHints, Plan, RoundHistory, add_to_history, plan_round
+from engine.planning.seed_variations import count_seed_uses
 from engine.quality.shortcuts import STRONG_AUC
 from engine.screening.screener import Screener
-from engine.selection.choice import Choice, choose_exemplars, keep_choice
-from engine.selection.review import Review, choose_reviewed, make_hints, make_view
+from engine.selection.choice import Choice, choose_exemplars, keep_earlier_choice
+from engine.selection.review import Review, choose_reviewed, make_choice_context, make_hints
 from engine.text.embedding import Embedder
 from engine.text.language import expect_language, name_language
 from engine.text.near_duplicates import DuplicatePair
@@ -47,8 +47,8 @@ class Rounds:
         self._draws = draws
         self._strict = strict
         self._replaced = 0
-        self._spent = Spent({})
-        self._hints: Mapping[tuple[str, Pole], Hints] = {}
+        self._history = RoundHistory({})
+        self._hints: Mapping[tuple[str, Pole], CellHints] = {}
 
     def next_cells(self) -> tuple[Cell, ...]:
         """The cells of the next round; none when the quotas are met or the rounds are spent."""
@@ -58,9 +58,9 @@ class Rounds:
         if not any(shortfall.values()):
             return ()
         self.round_no += 1
-        spent = replace(self._spent, kept=count_uses(self.plan.model, self.choice.chosen))
-        cells = plan_round(self.plan, self.round_no, shortfall, spent, self._draws, self._hints)
-        self._spent = add_spent(self._spent, cells)
+        history = replace(self._history, kept=count_seed_uses(self.plan.model, self.choice.chosen))
+        cells = plan_round(self.plan, self.round_no, shortfall, history, self._draws, self._hints)
+        self._history = add_to_history(self._history, cells)
         return cells
 
     def screen(self, exemplars: Sequence[Exemplar]) -> list[Exemplar]:
@@ -72,14 +72,14 @@ class Rounds:
         self.exemplars += tuple(exemplars)
         self.duplicates = tuple(self.screener.duplicates)
         self.taken += 1
-        view = make_view(self.plan, self.exemplars, self.judge_aucs, self.embedder, self._strict)
-        choice, review = choose_reviewed(self.plan, self.exemplars, view, self.embedder)
+        context = make_choice_context(self.plan, self.exemplars, self.judge_aucs, self.embedder, self._strict)
+        choice, review = choose_reviewed(self.plan, self.exemplars, context, self.embedder)
         if self.choice.complete and not choice.complete:
             # Places are measured by all that stands: what has come since may make a margin too narrow that was not.
-            self.choice = keep_choice(self.choice, choice)
+            self.choice = keep_earlier_choice(self.choice, choice)
         else:
             self.choice, self.review = choice, review
-        self._hints = make_hints(self.plan, self.choice, self.review, view.places)
+        self._hints = make_hints(self.plan, self.choice, self.review, context.pole_scores)
         return self.choice
 
     def count_kept(self) -> dict[tuple[str, Pole], int]:

@@ -20,7 +20,7 @@ def count_noun(number: int, noun: str, plural: str | None = None) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {plural or f'{noun}s'}"
 
 
-def tell_cost(cost_usd: float | None) -> str:
+def format_cost(cost_usd: float | None) -> str:
     """A cost in US dollars; small ones keep the digits that make them more than nothing, two at least."""
     if cost_usd is None:
         return "not known"

@@ -21,7 +21,7 @@ MAX_SHARED_CONTENT = 0.35
 # In spreads of the pole's own texts: how far one feature may lie from the seed's, and all of them on the average.
 MAX_FEATURE = 3.5
 MAX_AVERAGE = 1.4
-ONE_WORD = 1.5
+ONE_WORD_MARGIN = 1.5
 # A pole's own spread is worth its number of texts, and the general spread (two thirds of it, since the texts of one
 # pole are more alike than the works of one author) is worth four.
 PRIOR_TEXTS = 4
@@ -37,7 +37,7 @@ _CONTRACTION = re.compile(r"n't$|'(?:s|re|ve|ll|d|m)$")
 _NOUN_FROM_VERB = re.compile(r"\w{3,}(?:tion|sion|ment|ity|ance|ence|ness|ism|ive|ate|ised|ized)s?$")
 _SENTENCE_END = re.compile(r"[.!?…]+(?:\s+|$)|\n+")
 _MARKS = re.compile(r"(?<!\w)[-–—]|[-–—](?!\w)|[,;:()\"“”\[\]]")
-_LOUD = re.compile(r"[!?@#&…]|\.\.\.")
+_EMPHASIS = re.compile(r"[!?@#&…]|\.\.\.")
 _CAPITALS = re.compile(r"[#@]?[A-Z]{2,}\W*")
 
 
@@ -52,11 +52,11 @@ class _Text:
 
 @dataclass(frozen=True, slots=True)
 class _Feature:
-    """``form`` makes differences even over the feature's range; ``spread`` is that of two texts of one author."""
+    """``transform`` makes differences even over the feature's range; ``spread`` is that of two texts of one author."""
 
     name: str
     measure: Callable[[_Text], float]
-    form: Callable[[float], float]
+    transform: Callable[[float], float]
     spread: float
 
 
@@ -67,7 +67,7 @@ def _measure_sentences(text: _Text) -> float:
 def _measure_informality(text: _Text) -> float:
     contractions = sum(bool(_CONTRACTION.search(word)) for word in text.words)
     capitals = sum(bool(_CAPITALS.fullmatch(word)) for word in text.text.split())
-    return text.share(contractions + capitals + len(_LOUD.findall(text.text)))
+    return text.share(contractions + capitals + len(_EMPHASIS.findall(text.text)))
 
 
 def _measure_function_words(text: _Text) -> float:
@@ -82,71 +82,73 @@ def _count_in(words: frozenset[str]) -> Callable[[_Text], float]:
     return lambda text: text.share(sum(word in words for word in text.words))
 
 
-def _root(share: float) -> float:
+def _stabilise(share: float) -> float:
     """The root of a share of few, whose spread is even (Anscombe 1948: 3/8 of a count are added, here in 30 words)."""
     return math.sqrt(share + 0.0125)
 
 
 _FEATURES = (
     _Feature("words a sentence", _measure_sentences, lambda value: math.log(max(1.0, value)), 0.652),
-    _Feature("punctuation", lambda text: text.share(len(_MARKS.findall(text.text))), _root, 0.142),
-    _Feature("informal marks", _measure_informality, _root, 0.130),
+    _Feature("punctuation", lambda text: text.share(len(_MARKS.findall(text.text))), _stabilise, 0.142),
+    _Feature("informal marks", _measure_informality, _stabilise, 0.130),
     _Feature("function words", _measure_function_words, float, 0.114),
-    _Feature("first person", _count_in(_FIRST), _root, 0.100),
-    _Feature("second person", _count_in(_SECOND), _root, 0.094),
-    _Feature("third person", _count_in(_THIRD), _root, 0.105),
+    _Feature("first person", _count_in(_FIRST), _stabilise, 0.100),
+    _Feature("second person", _count_in(_SECOND), _stabilise, 0.094),
+    _Feature("third person", _count_in(_THIRD), _stabilise, 0.105),
     _Feature("letters a word", lambda text: text.share(sum(map(len, text.words))), float, 0.558),
     _Feature(
         "abstract nouns",
         lambda text: text.share(sum(bool(_NOUN_FROM_VERB.match(word)) for word in text.words)),
-        _root,
+        _stabilise,
         0.083,
     ),
-    _Feature("past tense", _measure_past, _root, 0.110),
+    _Feature("past tense", _measure_past, _stabilise, 0.110),
 )
 FEATURES = tuple(feature.name for feature in _FEATURES)
 
 
 @dataclass(frozen=True, slots=True)
-class Habits:
+class FeatureSpreads:
     """How far two texts of one writer lie apart, feature by feature, in the order of ``FEATURES``."""
 
     spreads: tuple[float, ...]
 
 
-GENERAL = Habits(tuple(feature.spread for feature in _FEATURES))
+GENERAL_SPREADS = FeatureSpreads(tuple(feature.spread for feature in _FEATURES))
 
 
-def measure_habits(texts: Sequence[str]) -> Habits:
+def measure_spreads(texts: Sequence[str]) -> FeatureSpreads:
     """The spreads of some texts in one manner, such as the seeds of a pole; of few texts mostly the general ones."""
-    voices = [_form_voice(text) for text in texts]
-    prior = [(PRIOR_SHARE * spread) ** 2 for spread in GENERAL.spreads]
+    voices = [_transform_features(text) for text in texts]
+    prior = [(PRIOR_SHARE * spread) ** 2 for spread in GENERAL_SPREADS.spreads]
     seen = max(0, len(voices) - 1)
     if not seen:
-        return Habits(tuple(math.sqrt(value) for value in prior))
+        return FeatureSpreads(tuple(math.sqrt(value) for value in prior))
     spreads = []
     for column, general in zip(zip(*voices, strict=True), prior, strict=True):
         middle = sum(column) / len(column)
         # Two texts differ by twice the variance of one.
         own = 2 * sum((value - middle) ** 2 for value in column) / seen
         spreads.append(math.sqrt((PRIOR_TEXTS * general + seen * own) / (PRIOR_TEXTS + seen)))
-    return Habits(tuple(spreads))
+    return FeatureSpreads(tuple(spreads))
 
 
-def find_drift(seed_text: str, text: str, habits: Habits = GENERAL) -> str | None:
+def find_drift(seed_text: str, text: str, spreads: FeatureSpreads = GENERAL_SPREADS) -> str | None:
     """What no longer sounds like the seed, in a sentence with both values; None where the voice has stayed.
 
     Args:
-        habits: the spreads that the bounds are counted in; ``measure_habits`` of the texts in the seed's manner.
+        habits: the spreads that the bounds are counted in; ``measure_spreads`` of the texts in the seed's manner.
     """
     return (
-        _find_length_drift(seed_text, text) or _find_shared_content(seed_text, text) or _find(seed_text, text, habits)
+        _find_length_drift(seed_text, text)
+        or _find_shared_content(seed_text, text)
+        or _find_feature_drift(seed_text, text, spreads)
     )
 
 
-def compare_voices(seed_text: str, text: str, habits: Habits = GENERAL) -> tuple[float, ...]:
+def compare_voices(seed_text: str, text: str, spreads: FeatureSpreads = GENERAL_SPREADS) -> tuple[float, ...]:
     """How far each feature lies from the seed's, in spreads, in the order of ``FEATURES``; above 0 it has more."""
-    pairs = zip(_form_voice(seed_text), _form_voice(text), habits.spreads, strict=True)
+    pairs = zip(_transform_features(seed_text), _transform_features(text), spreads.spreads, strict=True)
     return tuple((own - seed) / spread for seed, own, spread in pairs)
 
 
@@ -162,7 +164,7 @@ def measure_voice(text: str) -> tuple[float, ...]:
     return tuple(feature.measure(parsed) for feature in _FEATURES)
 
 
-def share_content(one: str, other: str) -> float:
+def measure_shared_content(one: str, other: str) -> float:
     """The share of the content words of the shorter text that the other has too, in [0, 1]."""
     first, second = (set(list_content_words([text])) for text in (one, other))
     return len(first & second) / max(1, min(len(first), len(second)))
@@ -176,19 +178,19 @@ def _find_length_drift(seed_text: str, text: str) -> str | None:
 
 
 def _find_shared_content(seed_text: str, text: str) -> str | None:
-    share = share_content(seed_text, text)
+    share = measure_shared_content(seed_text, text)
     if share <= MAX_SHARED_CONTENT:
         return None
     return f"wording: {share:.0%} of the content words are the seed's, at most {MAX_SHARED_CONTENT:.0%} wanted"
 
 
-def _find(seed_text: str, text: str, habits: Habits) -> str | None:
-    apart = [abs(value) for value in compare_voices(seed_text, text, habits)]
+def _find_feature_drift(seed_text: str, text: str, spreads: FeatureSpreads) -> str | None:
+    apart = [abs(value) for value in compare_voices(seed_text, text, spreads)]
     average = math.sqrt(sum(value**2 for value in apart) / len(apart))
     owns, seeds, words = measure_voice(text), measure_voice(seed_text), len(_parse(text).words)
     # One word more or less is chance, however narrow the habits are.
     chance = [
-        feature.form is _root and abs(own - seed) * words < ONE_WORD
+        feature.transform is _stabilise and abs(own - seed) * words < ONE_WORD_MARGIN
         for feature, own, seed in zip(_FEATURES, owns, seeds, strict=True)
     ]
     worst = max(range(len(apart)), key=lambda position: (not chance[position], apart[position]))
@@ -199,8 +201,8 @@ def _find(seed_text: str, text: str, habits: Habits) -> str | None:
     return said if apart[worst] > MAX_FEATURE else f"{said}; all together {average:.1f} spreads apart"
 
 
-def _form_voice(text: str) -> tuple[float, ...]:
-    return tuple(feature.form(value) for feature, value in zip(_FEATURES, measure_voice(text), strict=True))
+def _transform_features(text: str) -> tuple[float, ...]:
+    return tuple(feature.transform(value) for feature, value in zip(_FEATURES, measure_voice(text), strict=True))
 
 
 @lru_cache(maxsize=256)

@@ -12,7 +12,7 @@ from prefect import get_run_logger
 from prefect.runtime import flow_run
 
 from engine.errors import StoreError
-from engine.report.backfill_page import tell_backfill, write_backfill_page
+from engine.report.backfill_page import describe_backfill, write_backfill_page
 from engine.settings import Settings
 from engine.store.backfill_ledger import Ledger, locate_ledger, write_ledger
 from flows.runtime.progress_artifact import Bar
@@ -56,7 +56,7 @@ class LedgerPage:
         file = locate_ledger(self._samples_uri, self._run_id)
         page = write_backfill_page(self._ledger, self._about, file, self.ended)
         try:
-            await self._bar.show(round(self._ledger.share, 3), tell_backfill(self._ledger, self.ended)[0])
+            await self._bar.show(round(self._ledger.share, 3), describe_backfill(self._ledger, self.ended)[0])
             if page != self._shown:
                 await self._put(page)
                 self._shown = page
@@ -72,7 +72,7 @@ class LedgerPage:
             get_run_logger().warning("The file of this backfill's models was not written: %s", error)
 
     async def _put(self, page: str) -> None:
-        description = "\n\n".join(tell_backfill(self._ledger, self.ended))
+        description = "\n\n".join(describe_backfill(self._ledger, self.ended))
         if self._artifact is None:
             self._artifact = await show(self._run_id, "verdict", page, description)
         else:

@@ -9,13 +9,13 @@ from rich.text import Text
 from engine.errors import UnpricedError
 from engine.estimate.call_kinds import OUTLOOKS, Example
 from engine.estimate.preview import Preview, preview_plan
-from engine.estimate.wording import SUPPOSED, explain_estimate
+from engine.estimate.wording import ASSUMPTIONS, explain_estimate
 from engine.llm.endpoints import check_prices, describe_endpoint, describe_judge, limit_cost
 from engine.planning.scenarios import load_packs
 from engine.run.job import SCENARIOS_FOLDER, load_job, plan_job
 from engine.settings import Settings
 from engine.text.embedding import SentenceEncoder
-from engine.text.formatting import tell_cost
+from engine.text.formatting import format_cost
 
 
 def make_preview(settings: Settings, handle: str, synth_type: str, effort: str | None) -> Preview:
@@ -138,7 +138,7 @@ def _show_cost(console: Console, preview: Preview) -> None:
         amount = preview.estimate.total.at(outlook)
         counts = (amount.calls, amount.tokens_in, amount.tokens_out)
         # A cost that is not known is never shown as a number.
-        table.add_row(outlook, *(f"{count:,}" for count in counts), tell_cost(amount.cost_usd), SUPPOSED[outlook])
+        table.add_row(outlook, *(f"{count:,}" for count in counts), format_cost(amount.cost_usd), ASSUMPTIONS[outlook])
     console.print(table)
     for sentence in explain_estimate(preview.estimate):
         console.print(Text(sentence))

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from engine.domain.progress import CallEnded, Event, KeptCounted, Tried
+from engine.domain.progress import CallAttempted, CallEnded, Event, KeptCounted
 from engine.settings import CollectorSettings
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Instruments:
             "exemplars.run.start_delay", "s", explicit_bucket_boundaries_advisory=RUN_SECONDS
         )
 
-    def count_try(self, tried: Tried) -> None:
+    def count_try(self, tried: CallAttempted) -> None:
         """Counts one try of a call."""
         model = {"gen_ai.request.model": tried.model}
         operation = "chat" if tried.style == "chat" else "text_completion"
@@ -113,7 +113,7 @@ class RunMeter:
 
     def report(self, event: Event) -> None:
         """Takes one event."""
-        if isinstance(event, Tried):
+        if isinstance(event, CallAttempted):
             self._instruments.count_try(event)
         elif isinstance(event, CallEnded) and event.reused:
             self._instruments.count_reused()

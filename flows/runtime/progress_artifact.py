@@ -9,7 +9,7 @@ import httpx
 from prefect import get_run_logger
 from prefect.runtime import flow_run
 
-from engine.domain.progress import Event, KeptCounted, LoggedProgress, Noticed, Progress, Share, StageBegun
+from engine.domain.progress import Event, KeptCounted, LoggedProgress, Noticed, Progress, ProgressFraction, StageBegun
 from tasks.artifacts import change, show
 
 INTERVAL_SECONDS = 2.0
@@ -20,7 +20,7 @@ class PublishedProgress(LoggedProgress):
 
     def __init__(self, listener: Progress | None = None) -> None:
         super().__init__()
-        self.share = Share()
+        self.share = ProgressFraction()
         self._listener = listener
         self._stage = "Getting ready"
         self._kept = ""

@@ -17,7 +17,7 @@ from engine.quality.diversity import measure_texts
 from engine.quality.probe import probe_trait
 from engine.quality.shortcuts import find_shortcuts
 from engine.selection.choice import choose_exemplars
-from engine.selection.review import make_view, review_choice
+from engine.selection.review import make_choice_context, review_choice
 from engine.text.embedding import SentenceEncoder
 
 Value = TypeVar("Value")
@@ -38,14 +38,14 @@ def test_cost_of_choosing(candidates: int) -> None:
     embedder.embed([made[0].text or ""])
     print(f"\n{candidates:,} candidates")
     vectors = measure("embed", lambda: embedder.embed([item.text or "" for item in made]))
-    view = measure("place by the axis", lambda: make_view(plan, made, {}, embedder, strict=True))
+    view = measure("place by the axis", lambda: make_choice_context(plan, made, {}, embedder, strict=True))
     choice = measure("choose", lambda: choose_exemplars(plan, made, view))
     probe = measure("probe the candidates", lambda: probe_trait("clarity", made, embedder))
     measure("shortcuts", lambda: find_shortcuts("clarity", "spectrum", made, probe.auc or 0.5, embedder))
     measure("review the choice", lambda: review_choice(plan, choice, embedder))
     measure("variety", lambda: measure_texts([item.text or "" for item in made], embedder))
 
-    assert candidates == len(vectors) == len(view.places)
+    assert candidates == len(vectors) == len(view.pole_scores)
 
 
 @pytest.mark.parametrize("count", [20, 40, 80])

@@ -29,7 +29,7 @@ from fakes.workspace import ROOT, make_workspace
 
 from engine.generation.cells import make_chat_request
 from engine.llm.request import Prompt
-from engine.planning.plan import Spent, plan_round
+from engine.planning.plan import RoundHistory, plan_round
 
 CALLS = 500
 CONCURRENCY = 32
@@ -99,7 +99,8 @@ def test_cost_of_a_call_at_the_provider(tmp_path: Path) -> None:
     """What is measured shares the cores with the provider: it had better be light."""
     plan = make_test_plan(make_model(make_trait("clarity")), make_level(CALLS, over_generation=1.0))
     requests = [
-        make_chat_request(plan, cell, "English") for cell in plan_round(plan, 1, plan.full_shortfall(), Spent({}))
+        make_chat_request(plan, cell, "English")
+        for cell in plan_round(plan, 1, plan.full_shortfall(), RoundHistory({}))
     ]
     with serve_chaos(tmp_path, Script(latency_seconds=0.2)) as provider:
         url = f"{provider.url}/chat/completions"

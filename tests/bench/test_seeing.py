@@ -13,7 +13,7 @@ import pytest
 from fakes.client import FakeClient
 from fakes.collector import serve_collector
 
-from engine.domain.progress import Event, Tried
+from engine.domain.progress import CallAttempted, Event
 from engine.errors import RateLimitedError
 from engine.gateway.budget import RunBudget
 from engine.gateway.model_gateway import ModelGateway
@@ -27,7 +27,7 @@ CALLS = 3000
 # litellm's own part of a call (docs/decisions/000-measured.md).
 LITELLM_MICROSECONDS = 3600.0
 REPLY = Reply("one", "stop", prompt_tokens=400, completion_tokens=80, cost_usd=0.001)
-TRIED = Tried("openai/test", "chat", 0.2, 0.01, 0.0, 400, 80, 0.001)
+TRIED = CallAttempted("openai/test", "chat", 0.2, 0.01, 0.0, 400, 80, 0.001)
 
 
 @dataclass

@@ -13,7 +13,7 @@ from fakes.builders import NEGATIVE_SEEDS, POSITIVE_SEEDS
 
 from engine.definitions.loader import list_handles, load_model
 from engine.domain.model import POLES
-from engine.quality.diversity import SIZE, measure_texts
+from engine.quality.diversity import SUBSET_SIZE, measure_texts
 from engine.settings import PROJECT_ROOT
 from engine.text.embedding import SentenceEncoder
 from expectations.gate import FOLDER
@@ -57,17 +57,17 @@ def draw(texts: Sequence[str], count: int) -> list[str]:
     return random.Random(count).sample(list(texts), count)
 
 
-@pytest.mark.parametrize("group", [group for group, texts in SEEDS.items() if len(texts) >= SIZE])
+@pytest.mark.parametrize("group", [group for group, texts in SEEDS.items() if len(texts) >= SUBSET_SIZE])
 def test_seeds_of_the_catalogue_pass(group: str) -> None:
     assert [] == find_faults(SEEDS[group])
 
 
-@pytest.mark.parametrize("count", [SIZE, 40, 160])
+@pytest.mark.parametrize("count", [SUBSET_SIZE, 40, 160])
 def test_human_texts_pass_at_every_effort(count: int) -> None:
     assert [] == find_faults(draw(HUMAN, count))
 
 
-@pytest.mark.parametrize("count", [SIZE, 28])
+@pytest.mark.parametrize("count", [SUBSET_SIZE, 28])
 def test_one_template_with_the_noun_changed_is_told_by_meaning_and_words(count: int) -> None:
     texts = [f"{noun.title()} repairs should be checked each day so that nobody is surprised later." for noun in NOUNS]
     faults = find_faults(draw(texts, count))
@@ -75,14 +75,14 @@ def test_one_template_with_the_noun_changed_is_told_by_meaning_and_words(count: 
     assert [True, True] == ["eight texts count as 1." in faults[0], "of word pairs differ" in faults[1]]
 
 
-@pytest.mark.parametrize("count", [SIZE, 40])
+@pytest.mark.parametrize("count", [SUBSET_SIZE, 40])
 def test_near_paraphrases_are_told_by_meaning(count: int) -> None:
     faults = find_faults(draw([" ".join(parts) for parts in itertools.product(*PARTS)], count))
 
     assert "clarity/positive: eight texts count as" in faults[0]
 
 
-@pytest.mark.parametrize("count", [SIZE, 40])
+@pytest.mark.parametrize("count", [SUBSET_SIZE, 40])
 def test_one_opening_everywhere_is_told_by_the_opening_alone(count: int) -> None:
     assert ["clarity/positive: 100% of eight texts open like another"] == find_faults(
         [f"I think that {text}" for text in draw(HUMAN, count)]
@@ -92,7 +92,7 @@ def test_one_opening_everywhere_is_told_by_the_opening_alone(count: int) -> None
 def test_half_of_the_openings_is_too_much_in_many_texts_and_not_in_few() -> None:
     texts = [f"I think that {text}" if number % 2 else text for number, text in enumerate(draw(HUMAN, 40))]
 
-    assert [] == find_faults(texts[:SIZE])
+    assert [] == find_faults(texts[:SUBSET_SIZE])
     assert ["clarity/positive: 50% of eight texts open like another"] == find_faults(texts)
 
 
@@ -107,9 +107,9 @@ def test_figures_of_other_texts_are_a_fault() -> None:
 
 
 def test_worst_figures_are_observed() -> None:
-    frame = pd.DataFrame([("clarity", pole) for pole in POLES for _ in range(SIZE)], columns=["trait", "pole"])
+    frame = pd.DataFrame([("clarity", pole) for pole in POLES for _ in range(SUBSET_SIZE)], columns=["trait", "pole"])
     figures = {
-        f"clarity/{pole}": {"count": SIZE, "vendi_of_eight": 4.0 + number, "distinct_2": None}
+        f"clarity/{pole}": {"count": SUBSET_SIZE, "vendi_of_eight": 4.0 + number, "distinct_2": None}
         | {"shared_openings_of_eight": 0.1 * number}
         for number, pole in enumerate(POLES)
     }

@@ -29,7 +29,7 @@ from engine.planning.scenarios import load_packs
 from engine.quality.diversity import measure_texts
 from engine.run.job import SCENARIOS_FOLDER, Job, plan_job
 from engine.run.pipeline import walk_rounds
-from engine.screening.in_context_judge import judge_standing
+from engine.screening.in_context_judge import judge_accepted
 from engine.screening.screener import Screener
 from engine.screening.voting_judge import VotingJudge
 from engine.selection.rounds import Rounds
@@ -105,12 +105,12 @@ async def make_effort(
     bare = ", no seeds" if not model.seeds else ""
     tell(f"{effort}{bare}", take_chosen(rounds.choice.chosen))
     if bare:
-        first = [item for item in rounds.exemplars if item.round_no == 1 and item.stands]
+        first = [item for item in rounds.exemplars if item.round_no == 1 and item.is_accepted]
         one = {pole: [item.text or "" for item in first if item.pole == pole][: plan.wanted] for pole in POLES}
         tell(f"{effort}{bare}, first round alone", one)
     if effort == PARTS_AT and asked.parts and not bare:
         first = [item for item in rounds.exemplars if item.round_no == 1]
-        judged = await judge_standing(model, first, gateway, draw, {trait.key for trait in model.traits})
+        judged = await judge_accepted(model, first, gateway, draw, {trait.key for trait in model.traits})
         for arm, texts in list_parts(plan, first, judged, embedder).items():
             tell(arm, texts)
     print(handle_line(rounds), flush=True)

@@ -359,6 +359,6 @@ def test_walk_says_where_each_line_begins_and_goes_on_from_there(
 ) -> None:
     lines = list(walk("s", io.BytesIO(content), MAPPING))
 
-    assert marks == [(line.begins.offset, line.begins.line) for line in lines]
+    assert marks == [(line.position.offset, line.position.line) for line in lines]
     for number, line in enumerate(lines):
-        assert lines[number:] == list(walk("s", io.BytesIO(content), MAPPING, line.begins))
+        assert lines[number:] == list(walk("s", io.BytesIO(content), MAPPING, line.position))

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.domain.model import Pole
-from engine.domain.progress import CallBegun, CallEnded, CallsPlanned, Event, KeptCounted, Share, StageBegun
+from engine.domain.progress import CallBegun, CallEnded, CallsPlanned, Event, KeptCounted, ProgressFraction, StageBegun
 
 EVENTS = st.one_of(
     st.builds(CallsPlanned, st.integers(0, 300)),
@@ -17,7 +17,7 @@ EVENTS = st.one_of(
 
 def add_up(*events: Event) -> float:
     """The share after the events."""
-    share = Share()
+    share = ProgressFraction()
     for event in events:
         share.take(event)
     return share.value
@@ -46,7 +46,7 @@ def test_further_rounds_do_not_turn_it_back() -> None:
 
 @given(events=st.lists(EVENTS, max_size=50))
 def test_share_only_grows_and_stays_below_one(events: list[Event]) -> None:
-    share, seen = Share(), [0.0]
+    share, seen = ProgressFraction(), [0.0]
     for event in events:
         share.take(event)
         seen.append(share.value)

@@ -3,9 +3,9 @@
 import pytest
 
 from engine.domain.model import POLES, Pole
-from engine.domain.votes import Outcome, Said, Vote, VoteCounts, count_votes, decide
+from engine.domain.votes import Outcome, Vote, VoteAnswer, VoteCounts, count_votes, decide
 
-SAID: dict[str, Said] = {"p": "positive", "n": "negative", "0": "neither", "x": "invalid"}
+SAID: dict[str, VoteAnswer] = {"p": "positive", "n": "negative", "0": "neither", "x": "invalid"}
 
 
 def cast(said: str, swapped: bool = True) -> list[Vote]:

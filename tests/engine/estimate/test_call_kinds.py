@@ -10,7 +10,7 @@ from engine.domain.model import Seed
 from engine.estimate.call_kinds import MEASURED_EXEMPLARS, CallKind, Spread, count_cells, list_calls, plan_examples
 from engine.generation.cells import make_request, make_subjects_request
 from engine.llm.request import Endpoint
-from engine.planning.plan import Plan, Spent, plan_round
+from engine.planning.plan import Plan, RoundHistory, plan_round
 
 TWO_DRAWS = Endpoint(name="embedded/test", model="test", identity="embedded:1", style="plain", draws=2)
 
@@ -87,7 +87,7 @@ def test_calls_are_those_of_the_endpoint_that_is_asked() -> None:
 @pytest.mark.parametrize("endpoint", [CHAT, TWO_DRAWS])
 def test_examples_are_the_very_requests_of_round_1(endpoint: Endpoint) -> None:
     plan = make_test_plan(make_model(seeds=make_seeds()))
-    cells = plan_round(plan, 1, plan.full_shortfall(), Spent({}), endpoint.draws)
+    cells = plan_round(plan, 1, plan.full_shortfall(), RoundHistory({}), endpoint.draws)
     own = sorted((cell for cell in cells if cell.pole == "negative"), key=lambda cell: cell.draw)
     sent = [make_request(plan, cell, endpoint.style, "English") for cell in own]
     kind = list_kinds(plan, endpoint)["exemplars: clarity (spectrum), negative"]

@@ -92,12 +92,12 @@ def test_limit_below_the_dearest_call_is_hopeless(share: float | None, hopeless:
     )
     limit = None if share is None else share * dearest
 
-    assert hopeless == estimate_plan(plan, PRICED, None, limit).is_hopeless
-    assert not estimate_plan(plan, CHAT, None, limit).is_hopeless
+    assert hopeless == estimate_plan(plan, PRICED, None, limit).is_limit_too_low
+    assert not estimate_plan(plan, CHAT, None, limit).is_limit_too_low
 
 
 def make_estimate(likely: float, high: float) -> Estimate:
-    return Estimate((), (), Spread(*(Amount(1, 1, 1, usd) for usd in (0.0, likely, high))), dearest_usd=0.25)
+    return Estimate((), (), Spread(*(Amount(1, 1, 1, usd) for usd in (0.0, likely, high))), max_call_usd=0.25)
 
 
 @pytest.mark.parametrize(

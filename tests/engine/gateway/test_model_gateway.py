@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from fakes.client import CHAT, Answer, FakeClient, HeardProgress
 
-from engine.domain.progress import CallBegun, CallEnded, Noticed, Tried
+from engine.domain.progress import CallAttempted, CallBegun, CallEnded, Noticed
 from engine.errors import (
     BudgetError,
     ContentRefusedError,
@@ -205,7 +205,7 @@ async def test_failure_that_cannot_pass_is_not_asked_again(tmp_path: Path, kind:
 
 
 async def test_first_call_gives_up_early_where_nothing_has_answered(tmp_path: Path) -> None:
-    client = FakeClient(lambda _: ProviderUnavailableError("no connection", nobody_there=True))
+    client = FakeClient(lambda _: ProviderUnavailableError("no connection", no_connection=True))
     with pytest.raises(ProviderDownError, match=f"no connection .asked {MAX_FIRST_ATTEMPTS} times"):
         await ask_once(make_gateway(client, tmp_path))
 
@@ -458,7 +458,7 @@ FALLBACK = replace(CHAT, name="openai/spare", model="openai/spare", identity="op
     [
         (QuotaSpentError("nothing left"), 1),
         (ModelNotFoundError("no such model"), 1),
-        (ProviderUnavailableError("down", nobody_there=True), MAX_FIRST_ATTEMPTS),
+        (ProviderUnavailableError("down", no_connection=True), MAX_FIRST_ATTEMPTS),
     ],
 )
 async def test_fallback_is_asked_where_the_model_has_no_answer_and_is_named(
@@ -602,7 +602,7 @@ async def test_progress_hears_of_every_call(tmp_path: Path) -> None:
         CallEnded(3, reused=True),
         CallBegun(),
         CallEnded(failed=True),
-    ] == [event for event in progress.events if not isinstance(event, Tried)]
+    ] == [event for event in progress.events if not isinstance(event, CallAttempted)]
 
 
 async def test_progress_hears_of_every_try_with_what_it_took_and_why_it_failed(tmp_path: Path) -> None:
@@ -615,7 +615,7 @@ async def test_progress_hears_of_every_try_with_what_it_took_and_why_it_failed(t
     await ask_once(gateway, label="second")
     with pytest.raises(ExemplarsError):
         await ask_once(gateway, label="third")
-    tries = [event for event in progress.events if isinstance(event, Tried)]
+    tries = [event for event in progress.events if isinstance(event, CallAttempted)]
 
     assert ["RateLimitedError", "", "", "CredentialsError"] == [tried.error for tried in tries]
     assert [False, False, True, False] == [tried.refused for tried in tries]

@@ -272,7 +272,7 @@ def fail_until_down(throttle: AdaptiveThrottle, clock: Clock) -> None:
         clock.now = throttle._resume_at
 
 
-NOBODY = ProviderUnavailableError("no connection", nobody_there=True)
+NOBODY = ProviderUnavailableError("no connection", no_connection=True)
 
 
 @pytest.mark.parametrize(("error", "patient"), [(NOBODY, False), (DOWN, True), (LIMITED, True)])

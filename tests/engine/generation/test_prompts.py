@@ -39,7 +39,7 @@ from engine.generation.prompts import (
     write_words_only,
 )
 from engine.llm.request import Prompt
-from engine.planning.plan import Cell, Hints, Plan, Spent, make_plan, plan_round
+from engine.planning.plan import Cell, CellHints, Plan, RoundHistory, make_plan, plan_round
 from engine.planning.scenarios import choose_scenario_pool, load_packs
 from engine.planning.subjects import name_subjects
 from engine.settings import PROJECT_ROOT
@@ -67,7 +67,7 @@ def plan_catalogue(handle: str) -> Plan:
 
 
 def list_cells(plan: Plan, trait: str, pole: Pole) -> list[Cell]:
-    return list(plan_round(plan, 1, {(trait, pole): plan.wanted}, Spent({})))
+    return list(plan_round(plan, 1, {(trait, pole): plan.wanted}, RoundHistory({})))
 
 
 def ask(
@@ -513,7 +513,7 @@ def test_chat_prompt_shows_a_text_of_the_other_end_to_be_told_from() -> None:
 
 
 def test_without_authored_texts_the_best_of_the_other_end_is_shown() -> None:
-    cell = replace(make_cell("positive"), hints=Hints(contrast="Pursuant to the regime."))
+    cell = replace(make_cell("positive"), hints=CellHints(contrast="Pursuant to the regime."))
 
     assert "by the scale alone: Pursuant to the regime." in write_chat_prompt(make_test_plan(), cell, "English").user
     assert "by the scale alone" not in write_chat_prompt(make_test_plan(), make_cell(), "English").user

@@ -17,7 +17,14 @@ from fakes.builders import (
 
 from engine.domain.model import SYNTH_TYPES, Attached, Model, SynthType
 from engine.domain.samples import Exemplar, Row, make_row
-from engine.planning.held_out import OtherSide, choose_pool, keep_apart, list_other_side, make_sides_frame, turn_to_pool
+from engine.planning.held_out import (
+    OverlapIndex,
+    choose_pool,
+    exclude_taken_subjects,
+    list_other_pool_texts,
+    make_sides_frame,
+    restrict_to_pool,
+)
 from engine.planning.plan import Plan, make_plan
 from engine.planning.scenarios import load_packs
 from engine.run.job import read_pools
@@ -66,7 +73,7 @@ def make_rows(*texts: str, subject_index: int = 0) -> list[Row]:
 
 @pytest.mark.parametrize("text", [TEXT, TEXT.upper(), ECHO, RUN_OF_8])
 def test_text_from_across_the_line_is_found(text: str) -> None:
-    overlap = OtherSide([OTHER, TEXT]).find(text)
+    overlap = OverlapIndex([OTHER, TEXT]).find(text)
 
     assert overlap is not None
     assert TEXT == overlap.other
@@ -75,11 +82,11 @@ def test_text_from_across_the_line_is_found(text: str) -> None:
 
 @pytest.mark.parametrize("text", [OTHER, RUN_OF_7])
 def test_text_that_only_shares_some_words_is_not(text: str) -> None:
-    assert OtherSide([TEXT]).find(text) is None
+    assert OverlapIndex([TEXT]).find(text) is None
 
 
 def test_nothing_is_near_to_nothing() -> None:
-    assert OtherSide([]).find(TEXT) is None
+    assert OverlapIndex([]).find(TEXT) is None
 
 
 @pytest.mark.parametrize("synth_type", TRAIN)
@@ -123,19 +130,22 @@ def test_other_side_of_each_synth_type() -> None:
         str(name): choose_pool(name) for name in (*TRAIN, "enrich")
     }
     assert 3 == len(SYNTH_TYPES)
-    assert ((OTHER,), (OTHER,)) == tuple(list_other_side(model, name) for name in TRAIN)
-    assert {TEXT, *(seed.text for seed in make_seeds())} == set(list_other_side(model, "enrich"))
+    assert ((OTHER,), (OTHER,)) == tuple(list_other_pool_texts(model, name) for name in TRAIN)
+    assert {TEXT, *(seed.text for seed in make_seeds())} == set(list_other_pool_texts(model, "enrich"))
 
 
 def test_pool_of_each_synth_type() -> None:
     model = make_split_model([store(TEXT)], [store(OTHER)], seeds=True)
 
-    assert model == turn_to_pool(model, "from_traits")
-    assert ((), (store(OTHER),)) == (turn_to_pool(model, "enrich").seeds, turn_to_pool(model, "enrich").attached)
+    assert model == restrict_to_pool(model, "from_traits")
+    assert ((), (store(OTHER),)) == (
+        restrict_to_pool(model, "enrich").seeds,
+        restrict_to_pool(model, "enrich").attached,
+    )
 
 
 def list_subjects(model: Model, synth_type: SynthType, wanted: int = 2) -> list[str]:
-    scenario_pool = keep_apart(SCENARIO_POOL, model, synth_type, load_packs(SCENARIOS), wanted)
+    scenario_pool = exclude_taken_subjects(SCENARIO_POOL, model, synth_type, load_packs(SCENARIOS), wanted)
     return [subject for tier in scenario_pool.subjects for subject in tier]
 
 

@@ -13,24 +13,24 @@ from hypothesis import strategies as st
 
 from engine.definitions.effort import Level
 from engine.domain.model import POLES, Attached, Brief, Model, Pole, SynthType, TraitType
-from engine.planning.plan import Cell, Plan, Spent, add_spent, make_plan, plan_round
+from engine.planning.plan import Cell, Plan, RoundHistory, add_to_history, make_plan, plan_round
 from engine.planning.scenarios import Length, ScenarioPool
 
 MODES = ("Verbs turned into nouns.", "Two dates for one thing.", "Blame.", "Advice without an object.", "Hedges.")
 BRIEF = Brief(intent=("Find what is clear.",), failure_modes=MODES)
 TWO_TRAITS = make_model(make_trait(), make_trait("warmth"), brief=BRIEF)
-NOTHING_SPENT = Spent({})
+NO_HISTORY = RoundHistory({})
 
 
 def plan_first(plan: Plan, draws: int = 1) -> tuple[Cell, ...]:
-    return plan_round(plan, 1, plan.full_shortfall(), NOTHING_SPENT, draws)
+    return plan_round(plan, 1, plan.full_shortfall(), NO_HISTORY, draws)
 
 
 def plan_rounds(plan: Plan, *shortfalls: dict[tuple[str, Pole], int]) -> list[tuple[Cell, ...]]:
-    spent, rounds = NOTHING_SPENT, []
+    history, rounds = NO_HISTORY, []
     for round_no, shortfall in enumerate(shortfalls, start=1):
-        cells = plan_round(plan, round_no, shortfall, spent)
-        spent = add_spent(spent, cells)
+        cells = plan_round(plan, round_no, shortfall, history)
+        history = add_to_history(history, cells)
         rounds.append(cells)
     return rounds
 
@@ -284,10 +284,10 @@ def test_only_the_poles_that_lack_something_are_asked() -> None:
         ("clarity", "negative"): 3,
         ("warmth", "positive"): 0,
     }
-    cells = plan_round(plan, 1, shortfall, NOTHING_SPENT)
+    cells = plan_round(plan, 1, shortfall, NO_HISTORY)
 
     assert {("clarity", "negative"): 6} == Counter((cell.trait, cell.pole) for cell in cells)
-    assert () == plan_round(plan, 1, {}, NOTHING_SPENT)
+    assert () == plan_round(plan, 1, {}, NO_HISTORY)
 
 
 def test_full_lack_is_the_quota_of_every_trait_and_pole() -> None:
@@ -315,11 +315,11 @@ def test_subjects_of_attached_samples_come_last_for_their_own_trait() -> None:
 def test_what_is_spent_adds_up_over_rounds_and_traits() -> None:
     plan = make_test_plan(TWO_TRAITS, make_level(2))
     first = plan_first(plan, draws=3)
-    spent = add_spent(NOTHING_SPENT, first)
-    again = add_spent(spent, plan_round(plan, 2, {("warmth", "positive"): 1}, spent))
+    history = add_to_history(NO_HISTORY, first)
+    again = add_to_history(history, plan_round(plan, 2, {("warmth", "positive"): 1}, history))
 
-    assert Spent({"clarity": 4, "warmth": 4}, 48) == spent
-    assert Spent({"clarity": 4, "warmth": 8}, 52) == again
+    assert RoundHistory({"clarity": 4, "warmth": 4}, 48) == history
+    assert RoundHistory({"clarity": 4, "warmth": 8}, 52) == again
 
 
 SHORTFALLS = st.dictionaries(
@@ -340,9 +340,9 @@ def test_rounds_ask_for_what_is_lacking_in_whole_scenarios(
 ) -> None:
     level = make_level(4, over_generation=over_generation, exemplars_per_call=per_call)
     plan = make_test_plan(TWO_TRAITS, level, seed=seed)
-    spent, pairs, orders = NOTHING_SPENT, set[str](), list[int]()
+    history, pairs, orders = NO_HISTORY, set[str](), list[int]()
     for round_no, shortfall in enumerate(shortfalls, start=1):
-        cells = plan_round(plan, round_no, shortfall, spent, draws)
+        cells = plan_round(plan, round_no, shortfall, history, draws)
         for trait in ("clarity", "warmth"):
             lacking = {pole: shortfall.get((trait, pole), 0) for pole in POLES}
             scenarios = math.ceil(max(lacking.values()) * over_generation * round_no / per_call)
@@ -354,6 +354,6 @@ def test_rounds_ask_for_what_is_lacking_in_whole_scenarios(
         assert not fresh & pairs
         pairs |= fresh
         orders += [cell.order for cell in cells]
-        spent = add_spent(spent, cells)
+        history = add_to_history(history, cells)
     assert list(range(len(orders))) == orders
-    assert len(pairs) == sum(spent.scenarios.values())
+    assert len(pairs) == sum(history.scenarios.values())

@@ -8,7 +8,7 @@ from fakes.builders import SCENARIO_POOL, make_level, make_model, make_test_plan
 
 from engine.definitions.loader import load_model
 from engine.domain.model import POLES, Model, Seed
-from engine.planning.plan import Plan, Spent, plan_round
+from engine.planning.plan import Plan, RoundHistory, plan_round
 from engine.planning.scenarios import ScenarioPool, TopicSubjects, choose_scenario_pool, load_packs
 from engine.planning.topic_subjects import find_threshold, split_by_topic
 from engine.run.job import SCENARIOS_FOLDER
@@ -65,7 +65,7 @@ def plan_topic() -> Plan:
 
 
 def test_poles_of_a_topic_have_subjects_of_their_own_and_all_else_in_common() -> None:
-    cells = plan_round(plan_topic(), 1, plan_topic().full_shortfall(), Spent({}), draws=2)
+    cells = plan_round(plan_topic(), 1, plan_topic().full_shortfall(), RoundHistory({}), draws=2)
     pairs: dict[str, dict[str, set[str]]] = {}
     for cell in cells:
         pairs.setdefault(cell.pair_id, {pole: set() for pole in POLES})[cell.pole].add(cell.scenario.subject)
@@ -77,7 +77,7 @@ def test_poles_of_a_topic_have_subjects_of_their_own_and_all_else_in_common() ->
 
 
 def test_near_miss_of_a_strong_model_keeps_its_pairs_subject() -> None:
-    cells = plan_round(plan_topic(), 1, plan_topic().full_shortfall(), Spent({}), draws=1)
+    cells = plan_round(plan_topic(), 1, plan_topic().full_shortfall(), RoundHistory({}), draws=1)
     negatives = [cell for cell in cells if cell.pole == "negative"]
 
     assert {"a rash", "a cough", "a scan"} >= {cell.scenario.subject for cell in negatives if cell.near_miss}

@@ -11,7 +11,7 @@ from fakes.word_vectors import WordVectors
 
 from engine.domain.samples import Scenario
 from engine.planning.scenarios import measure_coverage
-from engine.quality.diversity import GRAMS, SIZE, Coverage, Variety, measure_texts
+from engine.quality.diversity import SAMPLED_NGRAMS, SUBSET_SIZE, Coverage, Variety, measure_texts
 from engine.text.embedding import SentenceEncoder
 
 WHO = "Anna Bert Clara David Emma Farid Greta Henry Ingrid Jonas Karin Louis Maria Nadia Oscar Paula".split()
@@ -38,11 +38,11 @@ def write_from_template(count: int) -> list[str]:
 
 
 def test_words_that_are_all_different_are_all_distinct() -> None:
-    assert 1.0 == measure(" ".join(f"w{number}" for number in range(GRAMS))).distinct_1
+    assert 1.0 == measure(" ".join(f"w{number}" for number in range(SAMPLED_NGRAMS))).distinct_1
 
 
 def test_one_word_said_fifty_times_is_one_in_fifty() -> None:
-    assert 0.02 == measure("a " * GRAMS).distinct_1
+    assert 0.02 == measure("a " * SAMPLED_NGRAMS).distinct_1
 
 
 def test_distinct_words_are_those_expected_among_fifty() -> None:
@@ -55,7 +55,7 @@ def test_distinct_words_are_those_expected_among_fifty() -> None:
 
 def test_runs_of_words_end_with_their_text() -> None:
     """Fifty-one words of one text have fifty pairs; cut in two they have one pair fewer, which is too few."""
-    words = [f"w{number}" for number in range(GRAMS + 1)]
+    words = [f"w{number}" for number in range(SAMPLED_NGRAMS + 1)]
 
     assert 1.0 == measure(" ".join(words)).distinct_2
     assert None is measure(" ".join(words[:20]), " ".join(words[20:])).distinct_2
@@ -127,7 +127,7 @@ def test_single_text_has_the_figures_that_need_no_other() -> None:
 
 def test_texts_without_a_word_have_finite_figures() -> None:
     assert 0.0 == measure("…", "!").vendi
-    assert 8.0 == measure(*["…"] * SIZE).vendi_of_eight
+    assert 8.0 == measure(*["…"] * SUBSET_SIZE).vendi_of_eight
 
 
 def test_seven_texts_are_too_few_for_figures_of_eight() -> None:
@@ -136,7 +136,7 @@ def test_seven_texts_are_too_few_for_figures_of_eight() -> None:
     assert (None, None) == (found.vendi_of_eight, found.shared_openings_of_eight)
 
 
-@pytest.mark.parametrize("count", [SIZE, 40, 160])
+@pytest.mark.parametrize("count", [SUBSET_SIZE, 40, 160])
 def test_collapsed_set_has_lower_figures_than_a_varied_one(count: int) -> None:
     varied, collapsed = (measure(*write(count)) for write in (write_varied, write_from_template))
 

@@ -3,7 +3,7 @@
 from fakes.builders import make_exemplar, make_model, make_seeds, make_trait
 from fakes.word_vectors import WordVectors
 
-from engine.quality.pole_scores import lean_exemplars
+from engine.quality.pole_scores import measure_pole_positions
 from engine.text.embedding import SentenceEncoder
 
 PLAIN = "The page is in the cache for an hour, and then the server builds it again."
@@ -12,7 +12,7 @@ STILTED = "Retention of pages within the caching tier is governed by a validity 
 
 def test_texts_lean_to_the_pole_whose_seeds_they_are_like() -> None:
     made = [make_exemplar(PLAIN, "negative"), make_exemplar(STILTED, "positive")]
-    leans = lean_exemplars(make_model(seeds=make_seeds()), made, SentenceEncoder())
+    leans = measure_pole_positions(make_model(seeds=make_seeds()), made, SentenceEncoder())
 
     assert 0 < leans[made[1].key] < 0.5 < leans[made[0].key] < 1
 
@@ -24,7 +24,9 @@ def test_rejected_texts_lean_too_and_what_has_no_text_does_not() -> None:
         make_exemplar(None, "positive", 1, reason="cell_failed"),
     ]
 
-    assert {item.key for item in made[:2]} == set(lean_exemplars(make_model(seeds=make_seeds()), made, WordVectors()))
+    assert {item.key for item in made[:2]} == set(
+        measure_pole_positions(make_model(seeds=make_seeds()), made, WordVectors())
+    )
 
 
 def test_judges_odds_do_not_move_a_lean() -> None:
@@ -34,13 +36,13 @@ def test_judges_odds_do_not_move_a_lean() -> None:
         for odds in (None, -9.0)
     )
 
-    assert lean_exemplars(model, plain, WordVectors()) == lean_exemplars(model, judged, WordVectors())
+    assert measure_pole_positions(model, plain, WordVectors()) == measure_pole_positions(model, judged, WordVectors())
 
 
 def test_traits_lean_each_by_itself() -> None:
     model = make_model(make_trait(), make_trait("tone"), seeds=(*make_seeds(), *make_seeds("tone")))
     one = [make_exemplar(PLAIN, "positive"), make_exemplar(STILTED, "negative")]
     other = [make_exemplar(PLAIN, "positive", trait="tone"), make_exemplar(STILTED, "negative", trait="tone")]
-    leans = lean_exemplars(model, [*one, *other], WordVectors())
+    leans = measure_pole_positions(model, [*one, *other], WordVectors())
 
     assert [leans[item.key] for item in one] == [leans[item.key] for item in other]

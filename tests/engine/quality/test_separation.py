@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from engine.quality.separation import fit_axis, place_held_out, rank_auc
+from engine.quality.separation import fit_axis, rank_auc, score_held_out
 
 
 def test_axis_points_from_the_negative_to_the_positive_pole() -> None:
@@ -27,8 +27,8 @@ def test_text_is_placed_by_an_axis_that_has_not_seen_its_group() -> None:
     """Each group has a direction of its own that tells its poles apart: it must be of no use within the group."""
     own = np.repeat(np.eye(6), 2, axis=0)
     signs = np.tile([1.0, -1.0], 6)[:, None]
-    places = place_held_out(own * signs, [True, False] * 6, [f"g{n // 2}" for n in range(12)])
-    assert [0.0] * 12 == pytest.approx(list(places))
+    scores = score_held_out(own * signs, [True, False] * 6, [f"g{n // 2}" for n in range(12)])
+    assert [0.0] * 12 == pytest.approx(list(scores))
 
 
 def test_flipped_label_lies_on_the_wrong_side() -> None:
@@ -37,13 +37,13 @@ def test_flipped_label_lies_on_the_wrong_side() -> None:
     vectors = generator.normal(size=(40, 8)) * 0.1 + np.where(truth, 1.0, -1.0)[:, None] * np.eye(8)[0]
     labels = truth.copy()
     labels[3] = not labels[3]
-    places = place_held_out(vectors, labels, [f"p{index // 2}" for index in range(40)])
-    wrong = [index for index in range(40) if (places[index] > 0) != labels[index]]
+    scores = score_held_out(vectors, labels, [f"p{index // 2}" for index in range(40)])
+    wrong = [index for index in range(40) if (scores[index] > 0) != labels[index]]
     assert [3] == wrong
 
 
 def test_fewer_groups_than_folds_are_folds_of_their_own() -> None:
     vectors = np.array([[1.0, 0.0], [-1.0, 0.0], [1.0, 0.1], [-1.0, 0.1]])
-    places = place_held_out(vectors, [True, False, True, False], ["a", "a", "b", "b"])
-    assert [True, False, True, False] == [place > 0 for place in places]
-    assert [0.0, 0.0] == list(place_held_out(vectors[:2], [True, False], ["a", "a"]))
+    scores = score_held_out(vectors, [True, False, True, False], ["a", "a", "b", "b"])
+    assert [True, False, True, False] == [place > 0 for place in scores]
+    assert [0.0, 0.0] == list(score_held_out(vectors[:2], [True, False], ["a", "a"]))

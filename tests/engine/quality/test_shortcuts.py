@@ -103,7 +103,7 @@ def test_nothing_is_said_of_too_few_texts() -> None:
     ],
 )
 def test_text_carries_a_shortcut_or_not(shortcut: Shortcut, text: str, marked: bool) -> None:
-    assert marked == shortcut.marks(text)
+    assert marked == shortcut.appears_in(text)
 
 
 def test_matched_lengths_are_what_both_poles_have() -> None:

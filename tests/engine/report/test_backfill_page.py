@@ -1,6 +1,6 @@
 """The page of a backfill: what came of it first, failed models with their reasons, and a table that stays usable."""
 
-from engine.report.backfill_page import MAX_ROWS, tell_backfill, write_backfill_page
+from engine.report.backfill_page import MAX_ROWS, describe_backfill, write_backfill_page
 from engine.store.backfill_ledger import Ledger, ModelRow, ModelState
 
 FILE = "samples/_backfills/1.json"
@@ -16,7 +16,7 @@ def write(*rows: ModelRow, ended: bool = True) -> str:
 
 def test_verdict_says_how_many_have_samples_what_came_of_the_others_and_what_to_do() -> None:
     ledger = Ledger([*make_rows("attached", 5), *make_rows("skipped", 2), *make_rows("failed", 1)])
-    headline, sentence = tell_backfill(ledger, ended=True)
+    headline, sentence = describe_backfill(ledger, ended=True)
 
     assert "7 of 8 models have their samples" == headline
     assert (
@@ -28,9 +28,9 @@ def test_verdict_says_how_many_have_samples_what_came_of_the_others_and_what_to_
 def test_backfill_with_nothing_left_and_one_under_way_ask_for_nothing() -> None:
     done, begun = Ledger(make_rows("attached", 2)), Ledger([*make_rows("attached", 1), *make_rows("waits", 1)])
 
-    assert "2 attached. Nothing is left to do." == tell_backfill(done, ended=True)[1]
-    assert "1 attached, 1 waiting. It is under way." == tell_backfill(begun, ended=False)[1]
-    assert tell_backfill(begun, ended=True)[1].startswith("1 attached, 1 waiting. Start the backfill again ")
+    assert "2 attached. Nothing is left to do." == describe_backfill(done, ended=True)[1]
+    assert "1 attached, 1 waiting. It is under way." == describe_backfill(begun, ended=False)[1]
+    assert describe_backfill(begun, ended=True)[1].startswith("1 attached, 1 waiting. Start the backfill again ")
 
 
 def test_page_begins_with_the_verdict_then_what_failed_and_the_table_with_failed_ones_first() -> None:

@@ -3,11 +3,11 @@
 from engine.report.cost_tables import (
     CostRow,
     CostSum,
+    describe_spending,
+    format_tokens,
     list_pole_costs,
     list_remarks,
     list_sums,
-    tell_spent,
-    tell_tokens,
 )
 from engine.report.costs import Attempt, Costs, PoleCost, Spending
 from engine.report.wording import TraitWords
@@ -66,9 +66,11 @@ def test_cost_is_told_in_a_few_words() -> None:
         "$0.52 without openai/judge",
         "not known for openai/test, openai/judge",
         "not known",
-    ] == [tell_spent(costs) for costs in told]
+    ] == [describe_spending(costs) for costs in told]
 
 
 def test_tokens_are_told_with_those_that_were_cached() -> None:
-    assert "12,000 in, 800 out" == tell_tokens(Spending(prompt_tokens=12_000, completion_tokens=800))
-    assert "12,000 in, 3,000 of them cached, 0 out" == tell_tokens(Spending(prompt_tokens=12_000, cached_tokens=3_000))
+    assert "12,000 in, 800 out" == format_tokens(Spending(prompt_tokens=12_000, completion_tokens=800))
+    assert "12,000 in, 3,000 of them cached, 0 out" == format_tokens(
+        Spending(prompt_tokens=12_000, cached_tokens=3_000)
+    )

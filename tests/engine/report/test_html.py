@@ -20,7 +20,7 @@ from engine.report.costs import Attempt, Costs, PoleCost, Spending
 from engine.report.diversity_table import MEASURES
 from engine.report.html import PoleCount, ReportData, render_report
 from engine.report.wording import EXPLANATIONS
-from engine.text.formatting import name_plainly, tell_cost
+from engine.text.formatting import format_cost, name_plainly
 from engine.text.near_duplicates import DuplicatePair
 
 HOSTILE = "</script><img src=x onerror=alert(1)><!-- \"quoted\" & 'so'"
@@ -373,7 +373,7 @@ def test_gate_lists_what_was_not_met_first_in_plain_words() -> None:
 def test_identifier_reads_as_words(name: str, plain: str) -> None:
     assert plain == name_plainly(name)
 
-    told = [tell_cost(usd) for usd in (None, 0, 2.88e-7, 0.000288, 0.0012, 0.0999, 12.5)]
+    told = [format_cost(usd) for usd in (None, 0, 2.88e-7, 0.000288, 0.0012, 0.0999, 12.5)]
 
     assert ["not known", "$0.00", "$0.00000029", "$0.00029", "$0.0012", "$0.0999", "$12.50"] == told
 

@@ -15,7 +15,7 @@ from engine.llm.prices import FREE, Price
 from engine.llm.request import Endpoint
 from engine.quality.verdict import Verdict
 from engine.report.costs import Attempt, Bill, Spending
-from engine.report.run_page import escape, tell_verdict, write_error, write_page
+from engine.report.run_page import describe_verdict, escape, write_error, write_page
 from engine.screening.screener import Screener
 from engine.selection.rounds import Rounds
 from engine.store.store import StoredSet
@@ -23,7 +23,7 @@ from tasks.report import report
 
 VERDICT = Verdict(True, (), (), (), {}, ())
 PRICED = replace(CHAT, price=Price(4e-7, 1.6e-6))
-NOTHING_SPENT = Bill()
+NO_HISTORY = Bill()
 STORED = StoredSet("samples/run=1", {"run_id": "11111111-1111-1111-1111-111111111111"})
 FAILED = Verdict(False, ("Expected that no text occurs twice: 1 of them.", "Another."), (), (), {}, ())
 
@@ -43,7 +43,7 @@ def make_rounds(wanted: int = 1, model: Model | None = None) -> Rounds:
 
 
 def summarize(
-    endpoint: Endpoint = PRICED, bill: Bill = NOTHING_SPENT, rounds: Rounds | None = None, verdict: Verdict = VERDICT
+    endpoint: Endpoint = PRICED, bill: Bill = NO_HISTORY, rounds: Rounds | None = None, verdict: Verdict = VERDICT
 ) -> str:
     rounds = rounds or make_rounds()
     return write_page(rounds, verdict, STORED, estimate_plan(rounds.plan, endpoint, None, 1.0), bill)
@@ -69,7 +69,7 @@ def test_passed_gate_is_told_first_then_the_picture_the_counts_the_samples_and_t
 
 def test_lack_is_told_first_with_what_to_do_and_then_pole_by_pole() -> None:
     page = summarize(rounds=make_rounds(wanted=3), verdict=FAILED)
-    headline, sentence = tell_verdict(make_rounds(wanted=3), FAILED)
+    headline, sentence = describe_verdict(make_rounds(wanted=3), FAILED)
 
     assert "nothing was attached" == headline
     assert sentence.startswith("The gate failed: 4 of 6 exemplars are lacking after 0 rounds, ")

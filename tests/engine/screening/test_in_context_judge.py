@@ -14,7 +14,15 @@ from engine.gateway.budget import RunBudget
 from engine.gateway.model_gateway import ModelGateway
 from engine.gateway.retrying import MAX_ATTEMPTS
 from engine.llm.request import Endpoint, Reply, Request
-from engine.screening.in_context_judge import FLOOR, SURE_AUC, audition, can_judge, is_heard, judge_standing, read_odds
+from engine.screening.in_context_judge import (
+    ASSUMED_AUC,
+    FLOOR,
+    can_judge,
+    is_auc_measured,
+    judge_accepted,
+    measure_judge_aucs,
+    read_odds,
+)
 from engine.settings import RepliesPlace
 
 MODEL = make_model(seeds=make_seeds())
@@ -32,7 +40,7 @@ def make_gateway(folder: Path, answer: Answer, endpoint: Endpoint = PLAIN) -> tu
 
 async def judge(gateway: ModelGateway, *exemplars: Exemplar, model: Model = MODEL) -> list[Exemplar]:
     async with gateway.keeping("plan-1"):
-        return await judge_standing(model, exemplars, gateway, 0, [trait.key for trait in model.traits])
+        return await judge_accepted(model, exemplars, gateway, 0, [trait.key for trait in model.traits])
 
 
 @pytest.mark.parametrize(
@@ -107,7 +115,7 @@ async def test_endpoint_that_tells_no_odds_is_no_judge(tmp_path: Path) -> None:
     gateway, client = make_gateway(tmp_path, answer_odds(-1.0, -2.0), CHAT)
 
     async with gateway.keeping("plan-1"):
-        assert {} == await audition(MODEL, gateway, 0, HeardProgress())
+        assert {} == await measure_judge_aucs(MODEL, gateway, 0, HeardProgress())
     assert [] == client.requests
     assert not can_judge(MODEL, "clarity", gateway)
 
@@ -124,7 +132,7 @@ async def test_audition_counts_how_often_unseen_seeds_are_told_apart(tmp_path: P
 
     gateway, client = make_gateway(tmp_path, answer)
     async with gateway.keeping("plan-1"):
-        aucs = await audition(MODEL, gateway, 0, HeardProgress())
+        aucs = await measure_judge_aucs(MODEL, gateway, 0, HeardProgress())
 
     assert {"clarity": pytest.approx(2 / 3 + 1 / 6, abs=1e-4)} == aucs
     assert 6 == len(client.requests)
@@ -134,15 +142,17 @@ async def test_judge_with_all_the_seeds_that_it_can_be_shown_has_no_audition(tmp
     seeds = tuple(Seed("clarity", f"A text of number {index}.", float(index % 2), str(index)) for index in range(20))
     gateway, client = make_gateway(tmp_path, answer_odds(-1.0, -2.0))
     async with gateway.keeping("plan-1"):
-        assert {"clarity": SURE_AUC} == await audition(make_model(seeds=seeds), gateway, 0, HeardProgress())
+        assert {"clarity": ASSUMED_AUC} == await measure_judge_aucs(
+            make_model(seeds=seeds), gateway, 0, HeardProgress()
+        )
     assert [] == client.requests
-    assert (False, True) == (is_heard(make_model(seeds=seeds), "clarity"), is_heard(MODEL, "clarity"))
+    assert (False, True) == (is_auc_measured(make_model(seeds=seeds), "clarity"), is_auc_measured(MODEL, "clarity"))
 
 
 async def test_trait_that_the_judge_is_not_trusted_with_is_left_unjudged(tmp_path: Path) -> None:
     gateway, client = make_gateway(tmp_path, answer_odds(-1.0, -2.0))
     async with gateway.keeping("plan-1"):
-        assert [make_exemplar(TEXT)] == await judge_standing(MODEL, [make_exemplar(TEXT)], gateway, 0, ())
+        assert [make_exemplar(TEXT)] == await judge_accepted(MODEL, [make_exemplar(TEXT)], gateway, 0, ())
     assert [] == client.requests
 
 

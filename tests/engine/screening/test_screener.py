@@ -173,7 +173,7 @@ def test_nothing_disappears() -> None:
         Counter(item.reason for item in screened if item.reason)
         == Choice((), tuple(screened), frozenset(), {}).count_reasons()
     )
-    assert len(TEXTS) == sum(item.stands for item in screened)
+    assert len(TEXTS) == sum(item.is_accepted for item in screened)
 
 
 @pytest.mark.parametrize("reason", ["cell_failed", "refused", "truncated", "unreadable", "wrong_label", "off_pole"])

@@ -16,7 +16,7 @@ from fakes.client import CHAT, Answer, FakeClient, HeardProgress
 from engine.domain.model import POLES, Brief, Model, Pole, Trait
 from engine.domain.progress import CallEnded, CallsPlanned
 from engine.domain.samples import Exemplar, make_row
-from engine.domain.votes import Said, count_votes
+from engine.domain.votes import VoteAnswer, count_votes
 from engine.errors import BudgetError, CredentialsError, ProviderUnavailableError
 from engine.gateway.budget import RunBudget
 from engine.gateway.model_gateway import ModelGateway
@@ -48,14 +48,14 @@ def stands_first(request: Request) -> Pole:
     return "positive" if first == "Clear" else "negative"
 
 
-def vote_for(said: Said, request: Request) -> Reply:
+def vote_for(said: VoteAnswer, request: Request) -> Reply:
     """A reply that votes for a pole wherever it stands; "invalid" is no answer."""
     if said == "invalid":
         return Reply("I cannot tell.", "stop")
     return say("neither" if said == "neither" else "A" if said == stands_first(request) else "B")
 
 
-def vote_in_turn(*said: Said) -> Answer:
+def vote_in_turn(*said: VoteAnswer) -> Answer:
     rest = list(said)
     return lambda request: vote_for(rest.pop(0), request)
 
@@ -166,7 +166,7 @@ def test_what_is_no_ballot_is_none(text: str) -> None:
     ],
 )
 async def test_majority_decides_and_the_votes_stay(
-    tmp_path: Path, votes: int, said: list[Said], reason: str | None
+    tmp_path: Path, votes: int, said: list[VoteAnswer], reason: str | None
 ) -> None:
     voting_judge, client, _ = make_jury(tmp_path, vote_in_turn(*said), votes)
     [judged] = await judge(voting_judge, make_exemplar(TEXT))
@@ -281,7 +281,7 @@ async def test_votes_spend_from_what_the_synth_model_left(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("said", [["positive"] * 2, ["negative", "positive", "positive"], ["neither"] * 2])
-async def test_as_many_calls_are_planned_as_end(tmp_path: Path, said: list[Said]) -> None:
+async def test_as_many_calls_are_planned_as_end(tmp_path: Path, said: list[VoteAnswer]) -> None:
     voting_judge, _, progress = make_jury(tmp_path, vote_in_turn(*said))
     async with voting_judge.keeping(PLAN.plan_id):
         await voting_judge.judge(PLAN, [make_exemplar(TEXT), make_exemplar(None, reason="refused")], progress)

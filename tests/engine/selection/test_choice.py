@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from engine.domain.model import POLES, Pole
 from engine.domain.samples import Exemplar, Reason
 from engine.planning.plan import Plan
-from engine.selection.choice import MIN_MARGIN, Choice, View, choose_exemplars, keep_choice
+from engine.selection.choice import MIN_MARGIN, Choice, ChoiceContext, choose_exemplars, keep_earlier_choice
 
 CLARITY = ("clarity", "positive"), ("clarity", "negative")
 
@@ -32,7 +32,9 @@ def make_pair(index: int, positive: float, negative: float) -> list[Exemplar]:
 
 def choose_judged(plan: Plan, made: Sequence[Exemplar]) -> Choice:
     """The choice by the odds alone, as for a weak model."""
-    return choose_exemplars(plan, made, View({exemplar.key: exemplar.odds or 0.0 for exemplar in made}, strict=True))
+    return choose_exemplars(
+        plan, made, ChoiceContext({exemplar.key: exemplar.odds or 0.0 for exemplar in made}, strict=True)
+    )
 
 
 def list_keys(exemplars: Sequence[Exemplar]) -> list[str]:
@@ -238,7 +240,9 @@ def test_traits_are_chosen_each_by_itself() -> None:
 
 def test_barred_exemplar_is_on_the_wrong_side_and_its_place_is_filled() -> None:
     made = [exemplar for index in range(3) for exemplar in make_pair(index, 2.0 - index / 10, -2.0)]
-    view = View({exemplar.key: exemplar.odds or 0.0 for exemplar in made}, barred=frozenset({made[0].key}), strict=True)
+    view = ChoiceContext(
+        {exemplar.key: exemplar.odds or 0.0 for exemplar in made}, excluded=frozenset({made[0].key}), strict=True
+    )
     choice = choose_exemplars(plan_of(2), made, view)
 
     assert list_keys(made[2:]) == list_keys(choice.chosen)
@@ -247,7 +251,9 @@ def test_barred_exemplar_is_on_the_wrong_side_and_its_place_is_filled() -> None:
 
 def test_carrier_of_a_shortcut_is_chosen_last() -> None:
     made = [exemplar for index in range(3) for exemplar in make_pair(index, 2.0, -2.0)]
-    marked = View({exemplar.key: exemplar.odds or 0.0 for exemplar in made}, marked=frozenset({made[1].key}))
+    marked = ChoiceContext(
+        {exemplar.key: exemplar.odds or 0.0 for exemplar in made}, shortcut_carriers=frozenset({made[1].key})
+    )
 
     assert list_keys(made[2:]) == list_keys(choose_exemplars(plan_of(2), made, marked).chosen)
     assert list_keys(made) == list_keys(choose_exemplars(plan_of(3), made, marked).chosen)
@@ -258,14 +264,16 @@ def test_of_pairs_as_good_those_far_from_one_another_are_chosen() -> None:
     near, far = np.array([1.0, 0.0]), np.array([0.0, 1.0])
     vectors = {exemplar.key: far if number >= 4 else near for number, exemplar in enumerate(made)}
 
-    assert list_keys([*made[:2], *made[4:]]) == list_keys(choose_exemplars(plan_of(2), made, View({}, vectors)).chosen)
+    assert list_keys([*made[:2], *made[4:]]) == list_keys(
+        choose_exemplars(plan_of(2), made, ChoiceContext({}, vectors)).chosen
+    )
 
 
 def test_single_texts_fill_up_by_their_side_where_the_model_is_not_weak() -> None:
     made = [make_exemplar(f"text {index}", "positive", index) for index in range(3)]
-    places = {made[0].key: -1.0, made[1].key: 2.0, made[2].key: 1.0}
+    pole_scores = {made[0].key: -1.0, made[1].key: 2.0, made[2].key: 1.0}
 
-    assert list_keys(made[1:]) == list_keys(choose_exemplars(plan_of(2), made, View(places)).chosen)
+    assert list_keys(made[1:]) == list_keys(choose_exemplars(plan_of(2), made, ChoiceContext(pole_scores)).chosen)
 
 
 def test_exemplar_of_a_trait_that_is_not_planned_is_surplus() -> None:
@@ -300,8 +308,8 @@ def test_every_exemplar_is_chosen_or_rejected_exactly_once(made: list[Exemplar],
     choice = choose_exemplars(plan_of(wanted, "clarity", "tone"), made)
 
     assert sorted(list_keys(made)) == sorted([*list_keys(choice.chosen), *list_keys(choice.rejected)])
-    assert all(exemplar.stands for exemplar in choice.chosen)
-    assert not any(exemplar.stands for exemplar in choice.rejected)
+    assert all(exemplar.is_accepted for exemplar in choice.chosen)
+    assert not any(exemplar.is_accepted for exemplar in choice.rejected)
 
 
 @given(draw_exemplars(), st.integers(1, 4))
@@ -374,7 +382,7 @@ def test_choice_that_is_kept_gives_the_later_reasons_to_the_rest() -> None:
     first = [exemplar for index in range(2) for exemplar in make_pair(index, 2.0, -2.0)]
     earlier = choose_judged(plan_of(2), first)
     since = [*make_pair(2, 9.0, -9.0), *make_pair(3, 0.0, 0.0)]
-    kept = keep_choice(earlier, choose_judged(plan_of(2), [*first, *since]))
+    kept = keep_earlier_choice(earlier, choose_judged(plan_of(2), [*first, *since]))
 
     assert (earlier.chosen, earlier.shortfall, earlier.paired) == (kept.chosen, kept.shortfall, kept.paired)
     assert ["surplus"] * 2 + ["off_pole"] * 2 == [reason_of(kept, exemplar) for exemplar in since]

@@ -11,10 +11,10 @@ from fakes.word_vectors import WordVectors
 from engine.domain.model import POLES, Pole
 from engine.domain.samples import Exemplar
 from engine.generation.prompts import write_chat_prompt, write_plain_prompt
-from engine.planning.plan import Plan, Spent, plan_round
+from engine.planning.plan import Plan, RoundHistory, plan_round
 from engine.screening.screener import Screener
 from engine.selection.choice import Choice
-from engine.selection.review import Review, choose_reviewed, make_hints, make_view, review_choice
+from engine.selection.review import Review, choose_reviewed, make_choice_context, make_hints, review_choice
 from engine.selection.rounds import Rounds
 
 WORDS = "page server cache key order user file link mail form table index report ticket folder".split()
@@ -42,7 +42,7 @@ def plan_of(wanted: int, replacement_rounds: int = 1) -> Plan:
 
 
 def review_made(plan: Plan, made: list[Exemplar]) -> tuple[Choice, Review]:
-    view = make_view(plan, made, {}, WordVectors(), strict=False)
+    view = make_choice_context(plan, made, {}, WordVectors(), strict=False)
     return choose_reviewed(plan, made, view, WordVectors())
 
 
@@ -77,7 +77,7 @@ def test_texts_that_begin_alike_at_one_pole_are_warned_of_and_countered() -> Non
     made = make_set(10, first={"negative": "Perhaps"})
     choice, review = review_made(plan, made)
     hints = make_hints(plan, choice, review, {})
-    cells = plan_round(plan, 2, plan.full_shortfall(), Spent({"clarity": 10}, 20), hints=hints)
+    cells = plan_round(plan, 2, plan.full_shortfall(), RoundHistory({"clarity": 10}, 20), hints=hints)
     prompts = {cell.pole: write_chat_prompt(plan, cell, "English").user for cell in cells}
 
     assert "opening" in {item.kind for item in review.shortcuts}
@@ -93,7 +93,7 @@ def test_pole_that_is_longer_is_warned_of_and_both_poles_are_told_one_length() -
     made = make_set(10, first={"positive": "This one goes on for quite some time before it says what it says, and so"})
     choice, review = review_made(plan, made)
     hints = make_hints(plan, choice, review, {})
-    cells = plan_round(plan, 2, plan.full_shortfall(), Spent({"clarity": 10}, 20), hints=hints)
+    cells = plan_round(plan, 2, plan.full_shortfall(), RoundHistory({"clarity": 10}, 20), hints=hints)
     lines = [
         next(line for line in write_chat_prompt(plan, cell, "English").user.splitlines() if "words" in line)
         for cell in cells[:2]
@@ -119,7 +119,7 @@ def test_openings_used_are_told_to_the_next_round() -> None:
     made = [make_exemplar(f"Opening number {index} of these.", pole, index) for index in range(2) for pole in POLES]
     choice, review = review_made(plan, made)
     hints = make_hints(plan, choice, review, {})
-    (cell, *_) = plan_round(plan, 2, plan.full_shortfall(), Spent({}), hints=hints)
+    (cell, *_) = plan_round(plan, 2, plan.full_shortfall(), RoundHistory({}), hints=hints)
 
     assert ("Opening number 1", "Opening number 0") == hints["clarity", "positive"].openings
     assert '- begins otherwise than "Opening number 1 …", "Opening number 0 …"' in (
@@ -130,10 +130,10 @@ def test_openings_used_are_told_to_the_next_round() -> None:
 def test_best_texts_are_the_shots_of_a_pole_without_seeds() -> None:
     plan = plan_of(2)
     made = [make_exemplar(f"Text {index} of this.", pole, index) for index in range(2) for pole in POLES]
-    places = {item.key: float(index) for index, item in enumerate(made)}
+    pole_scores = {item.key: float(index) for index, item in enumerate(made)}
     choice, review = review_made(plan, made)
-    hints = make_hints(plan, choice, review, places)
-    cell = plan_round(plan, 2, plan.full_shortfall(), Spent({}), hints=hints)[0]
+    hints = make_hints(plan, choice, review, pole_scores)
+    cell = plan_round(plan, 2, plan.full_shortfall(), RoundHistory({}), hints=hints)[0]
 
     assert [("moving a database", "Text 1 of this."), ("rotating a key", "Text 0 of this.")] == list(
         hints["clarity", "positive"].shots
@@ -141,7 +141,7 @@ def test_best_texts_are_the_shots_of_a_pole_without_seeds() -> None:
     assert "Topic: moving a database\nClear: Text 1 of this.\n" in write_plain_prompt(plan, cell).user
 
     seeded = replace(plan, model=make_model(seeds=make_seeds()))
-    assert () == make_hints(seeded, choice, review, places)["clarity", "positive"].shots
+    assert () == make_hints(seeded, choice, review, pole_scores)["clarity", "positive"].shots
 
 
 def run_rounds(rounds: Rounds, replies: list[list[Exemplar]]) -> list[int]:

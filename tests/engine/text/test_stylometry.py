@@ -10,15 +10,15 @@ from engine.definitions.loader import list_handles, load_model
 from engine.domain.model import POLES
 from engine.text.stylometry import (
     FEATURES,
-    GENERAL,
+    GENERAL_SPREADS,
     MAX_LENGTH,
     MAX_SHARED_CONTENT,
     MIN_LENGTH,
     compare_voices,
     find_drift,
-    measure_habits,
+    measure_shared_content,
+    measure_spreads,
     measure_voice,
-    share_content,
 )
 
 MODELS = str(Path(__file__).parents[3] / "data" / "models")
@@ -109,47 +109,47 @@ def test_wording_of_the_seed_has_drifted_from_it_and_a_few_shared_words_have_not
     far = "The tailor closes the shutter, the gardener prunes the hedges, and the pilot paints the new boat."
 
     assert drift(near, seed).startswith("wording: ")
-    assert share_content(seed, far) < MAX_SHARED_CONTENT < share_content(seed, near)
+    assert measure_shared_content(seed, far) < MAX_SHARED_CONTENT < measure_shared_content(seed, near)
     assert "" == drift(far, seed)
 
 
 def test_shared_content_is_counted_in_the_shorter_text() -> None:
     assert (1.0, 0.5, 0.0) == (
-        share_content("red barrel", "a red barrel in the yellow yard"),
-        share_content("red barrel", "blue barrel"),
-        share_content("red barrel", ""),
+        measure_shared_content("red barrel", "a red barrel in the yellow yard"),
+        measure_shared_content("red barrel", "blue barrel"),
+        measure_shared_content("red barrel", ""),
     )
 
 
 def test_habits_of_one_text_are_narrower_than_the_general_ones_and_of_many_their_own() -> None:
-    one = measure_habits([SEED])
-    alike = measure_habits([SEED] * 40)
+    one = measure_spreads([SEED])
+    alike = measure_spreads([SEED] * 40)
 
-    assert all(own < general for own, general in zip(one.spreads, GENERAL.spreads, strict=True))
+    assert all(own < general for own, general in zip(one.spreads, GENERAL_SPREADS.spreads, strict=True))
     assert all(own < prior for own, prior in zip(alike.spreads, one.spreads, strict=True))
-    assert measure_habits([]) == one
+    assert measure_spreads([]) == one
 
 
 def test_one_word_of_a_kind_is_chance_and_two_are_not() -> None:
     seed = "The baker opens the oven at five and the first loaves go out at six."
-    habits = measure_habits([seed] * 3)
+    spreads = measure_spreads([seed] * 3)
     one = "The tailor shuts the shop at noon and the first settlement goes out at two."
     two = "The tailor shuts the shop at noon and the first settlement of arrangement at two."
 
-    assert find_drift(seed, one, habits) is None
-    assert (find_drift(seed, two, habits) or "").startswith("abstract nouns: 0.13, the seed has 0.00")
+    assert find_drift(seed, one, spreads) is None
+    assert (find_drift(seed, two, spreads) or "").startswith("abstract nouns: 0.13, the seed has 0.00")
 
 
 def test_varied_habits_allow_more() -> None:
-    loose = measure_habits([TWEET, LEGAL, NOVEL, SEED] * 3)
+    loose = measure_spreads([TWEET, LEGAL, NOVEL, SEED] * 3)
 
-    assert find_drift(NOVEL, TOLD, measure_habits([NOVEL] * 12)) is not None
+    assert find_drift(NOVEL, TOLD, measure_spreads([NOVEL] * 12)) is not None
     assert find_drift(NOVEL, TOLD, loose) is None
 
 
 def test_same_text_is_no_spread_apart() -> None:
     assert {0.0} == set(compare_voices(SEED, SEED))
-    assert len(FEATURES) == len(compare_voices(SEED, TWEET)) == len(GENERAL.spreads)
+    assert len(FEATURES) == len(compare_voices(SEED, TWEET)) == len(GENERAL_SPREADS.spreads)
 
 
 @pytest.mark.parametrize("text", ["", "…", "!!!", "Ahem"])
@@ -167,12 +167,12 @@ def test_authored_texts_of_one_pole_mostly_pass_and_those_of_the_other_pole_of_c
             texts = [seed.text for seed in model.seeds_at(trait.key, pole)]
             for text in texts:
                 rest = [other for other in texts if other != text]
-                habits = measure_habits(rest)
-                passed += sum(find_drift(other, text, habits) is None for other in rest)
+                spreads = measure_spreads(rest)
+                passed += sum(find_drift(other, text, spreads) is None for other in rest)
                 total += len(rest)
     assert 0.85 <= passed / total
 
     clear, obscure = POSITIVE_SEEDS, NEGATIVE_SEEDS
     assert [] == [
-        pair for pair in itertools.product(clear, obscure) if find_drift(*pair, measure_habits(clear)) is None
+        pair for pair in itertools.product(clear, obscure) if find_drift(*pair, measure_spreads(clear)) is None
     ]
