@@ -27,31 +27,44 @@ class CallsPlanned:
 
 @dataclass(frozen=True, slots=True)
 class CallBegun:
-    """A call is in flight."""
+    """A call is in flight. ``key`` names the call; each of its attempts has this event."""
+
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class CallEnded:
-    """A call has its reply, or will never have one. ``reused`` when it was kept from before and not in flight."""
+    """A call has its reply, or will never have one. ``reused`` when it was kept from before and not in flight.
+
+    ``key`` names the call, as in ``CallBegun``.
+    """
 
     completion_tokens: int = 0
     reused: bool = False
     failed: bool = False
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WaitedForTurn:
+    """An attempt at a call has waited so many seconds for its turn among the run's calls."""
+
+    model: str
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class CallAttempted:
-    """One try of a call has ended: of those that a call may take, of whichever model was asked.
+    """One attempt at a call has ended, at whichever model.
 
-    ``error`` names the kind of failure, empty where the model answered; a provider that would not answer the prompt
-    has. ``turn_seconds`` is how long it waited for its turn among the run's calls, ``permit_seconds`` for the run's
-    money and the limits that runs share, ``seconds`` how long the model took.
+    ``error`` names the kind of failure; it is empty where the model answered, a refusal of the prompt included.
+    ``permit_seconds`` is how long the attempt waited for the run's money and for the limits that runs share,
+    ``seconds`` how long the model took.
     """
 
     model: str
     style: str
     seconds: float
-    turn_seconds: float = 0.0
     permit_seconds: float = 0.0
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -83,7 +96,17 @@ class EstimateMade:
     text: str
 
 
-Event = StageBegun | EstimateMade | CallsPlanned | CallBegun | CallEnded | CallAttempted | KeptCounted | Noticed
+Event = (
+    StageBegun
+    | EstimateMade
+    | CallsPlanned
+    | CallBegun
+    | CallEnded
+    | WaitedForTurn
+    | CallAttempted
+    | KeptCounted
+    | Noticed
+)
 
 
 class ProgressFraction:

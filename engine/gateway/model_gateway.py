@@ -1,16 +1,22 @@
-"""Asking: a request is answered from what is kept, or called for, by a fallback where the synth model has no answer."""
+"""The gateway: a request is answered from the kept replies, or by the model, or by a fallback where it has no answer.
 
-import hashlib
-import json
+A request passes one wrapper a concern, each with ``complete(request) -> Reply``. From the outside in: ``ModelGateway``
+(kept replies and fallbacks), ``SchemaFallback``, ``RetryingClient`` (throttle and retries), ``MeteredClient`` (budget,
+rate, record), ``ObservedClient`` (tells the throttle), ``RedactingClient`` (no secrets), ``LitellmClient``.
+"""
+
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict
+from dataclasses import replace
 
-from engine.domain.progress import CallBegun, CallEnded, Noticed, Progress
+from engine.domain.progress import CallEnded, Noticed, Progress
 from engine.errors import ProviderError, RetryableProviderError, StoreError
 from engine.gateway.budget import RunBudget
+from engine.gateway.metered import MeteredClient
+from engine.gateway.observed import ObservedClient
 from engine.gateway.rate_limit import NoRateLimit, RateLimiter
-from engine.gateway.retrying import ENDING, GONE, MAX_ATTEMPTS, Caller
+from engine.gateway.retrying import ENDING, GONE, MAX_ATTEMPTS, RetryingClient
+from engine.gateway.schema_fallback import SchemaFallback
 from engine.gateway.throttle import AdaptiveThrottle
 from engine.llm.request import Client, Endpoint, Reply, Request
 from engine.replies.replies import ReplyStore, open_replies
@@ -21,13 +27,14 @@ PATIENCE_SECONDS = 300.0
 
 
 class ModelGateway:
-    """Everything that one run asks of one model goes through here, within the limits that its models share.
+    """Everything that one run asks of one model goes through here, within the budget that its models share.
 
     Args:
         place: where replies are kept.
+        wait_seconds: see ``RetryingClient``, as for ``attempts``.
         fallbacks: who is asked, in order, where the one before has no answer.
         patience_seconds: how long a provider that answers nothing is waited for.
-        find_pace: the pace of a model that others in this process ask too; None where each has one of its own.
+        find_throttle: the throttle of a model that others in this process ask too; None where each has one of its own.
     """
 
     def __init__(
@@ -46,25 +53,32 @@ class ModelGateway:
         self.endpoint = client.endpoint
         self.budget = budget
         self._place = place
-        self._kept: ReplyStore | None = None
+        self._replies: ReplyStore | None = None
         self._progress = progress
-        self._left: list[Caller] = []
+        self._left: list[str] = []
 
         def make_throttle(endpoint: Endpoint) -> AdaptiveThrottle:
             return AdaptiveThrottle(endpoint.slots or budget.concurrency, patience_seconds, self._notice)
 
-        self._callers = [
-            Caller(
-                each,
-                budget,
-                rate_limiter or NoRateLimit(),
-                (find_throttle or make_throttle)(each.endpoint),
-                wait_seconds,
-                attempts,
-                stands_in=each is not client,
-                report=progress.report,
+        find_throttle = find_throttle or make_throttle
+        throttles = [find_throttle(each.endpoint) for each in (client, *fallbacks)]
+        self._observed = [
+            ObservedClient(each, throttle) for each, throttle in zip((client, *fallbacks), throttles, strict=True)
+        ]
+        limiter = rate_limiter or NoRateLimit()
+        self._clients = [
+            SchemaFallback(
+                RetryingClient(
+                    MeteredClient(observed, budget, limiter, self._find_replies, progress.report, stands_in=number > 0),
+                    observed,
+                    throttle,
+                    budget,
+                    wait_seconds,
+                    attempts,
+                    progress.report,
+                )
             )
-            for each in (client, *fallbacks)
+            for number, (observed, throttle) in enumerate(zip(self._observed, throttles, strict=True))
         ]
 
     @asynccontextmanager
@@ -74,13 +88,13 @@ class ModelGateway:
         Raises:
             StoreError: they cannot be kept, or those that other machines have kept cannot be read.
         """
-        async with open_replies(self._place, plan_id, handle, self._notice) as kept:
-            self.budget.open_plan(plan_id, kept.kept_usd, kept.lost)
-            self._kept = kept
+        async with open_replies(self._place, plan_id, handle, self._notice) as replies:
+            self.budget.open_plan(plan_id, replies.kept_usd, replies.lost)
+            self._replies = replies
             try:
                 yield
             finally:
-                self._kept = None
+                self._replies = None
 
     @asynccontextmanager
     async def holding(self, plan_id: str) -> AsyncIterator[None]:
@@ -88,8 +102,8 @@ class ModelGateway:
         async with open_replies(self._place.local, plan_id):
             yield
 
-    async def ask(self, label: str, request: Request) -> Reply:
-        """The reply to a request. ``label`` tells apart two askings of the same words.
+    async def complete(self, request: Request) -> Reply:
+        """The reply to a request: the one that is kept, or a new one.
 
         Raises:
             RetryableProviderError, RequestRefusedError: this call failed for good, though others may succeed.
@@ -97,63 +111,41 @@ class ModelGateway:
             ProviderError: nothing will come of any call.
             StoreError: the reply cannot be kept.
         """
-        key = self._make_key(label, request)
-        replies = self._kept
-        if replies is None:
-            raise StoreError("Nothing may be asked where replies are not kept: open Asker.keeping first")
-        kept = replies.find(key)
+        request = replace(request, key=request.digest(self.endpoint.identity))
+        kept = self._find_replies().find(request.key)
         if kept is not None:
-            self._callers[0].answered |= kept.model is None
+            self._observed[0].answered |= kept.model is None
             self.budget.count(kept, reused=True, endpoint=self.endpoint)
-            self._progress.report(CallEnded(kept.completion_tokens, reused=True))
+            self._progress.report(CallEnded(kept.completion_tokens, reused=True, key=request.key))
             return kept
-        shown = _Shown(self._progress)
         try:
-            with about(call=label):
-                reply = await self._call(request, key, replies, shown)
+            with about(call=request.label):
+                reply = await self._ask(request)
         except BaseException as error:
             self.budget.ends = self.budget.ends or isinstance(error, ENDING)
-            shown.end(CallEnded(failed=True))
+            self._progress.report(CallEnded(failed=True, key=request.key))
             raise
-        shown.end(CallEnded(reply.completion_tokens))
+        self._progress.report(CallEnded(reply.completion_tokens, key=request.key))
         return reply
 
-    async def _call(self, request: Request, key: str, replies: ReplyStore, shown: "_Shown") -> Reply:
-        for caller in self._callers[:-1]:
+    async def _ask(self, request: Request) -> Reply:
+        for client in self._clients[:-1]:
             try:
-                return await caller.call(request, key, replies, shown.begin)
+                return await client.complete(request)
             except (RetryableProviderError, *GONE) as error:
-                self._leave(caller, error)
-        return await self._callers[-1].call(request, key, replies, shown.begin)
+                self._leave(client.endpoint.name, error)
+        return await self._clients[-1].complete(request)
 
-    def _leave(self, caller: Caller, error: ProviderError) -> None:
+    def _leave(self, name: str, error: ProviderError) -> None:
         """Says, once, that another model is asked for good."""
-        if isinstance(error, GONE) and caller not in self._left:
-            self._left.append(caller)
+        if isinstance(error, GONE) and name not in self._left:
+            self._left.append(name)
             self._notice(f"{error}. From now on a fallback is asked in its place")
+
+    def _find_replies(self) -> ReplyStore:
+        if self._replies is None:
+            raise StoreError("Nothing may be asked where replies are not kept: open ModelGateway.keeping first")
+        return self._replies
 
     def _notice(self, text: str) -> None:
         self._progress.report(Noticed(text))
-
-    def _make_key(self, label: str, request: Request) -> str:
-        parts = [label, self.endpoint.identity, json.dumps(asdict(request), sort_keys=True, ensure_ascii=False)]
-        return hashlib.sha256("\0".join(parts).encode()).hexdigest()
-
-
-class _Shown:
-    """One call as the progress has it: in flight from its first try until its end, whoever is asked."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._begun = False
-
-    def begin(self) -> None:
-        """Reports the first of its tries."""
-        if not self._begun:
-            self._begun = True
-            self._progress.report(CallBegun())
-
-    def end(self, ended: CallEnded) -> None:
-        """Reports its end; what was never in flight begins with it."""
-        self.begin()
-        self._progress.report(ended)

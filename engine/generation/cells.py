@@ -71,7 +71,7 @@ async def generate_cell(plan: Plan, cell: Cell, gateway: ModelGateway, language:
 
     Raises:
         ProviderError: no call will succeed (not for a call that failed while others succeed).
-        BudgetError, StoreError: as ``ModelGateway.ask``.
+        BudgetError, StoreError: as ``ModelGateway.complete``.
     """
     with about(trait=cell.trait, cell=cell.id, round=cell.round_no):
         return await _generate(plan, cell, gateway, language)
@@ -81,11 +81,11 @@ async def propose_subjects(plan: Plan, gateway: ModelGateway) -> tuple[str, ...]
     """Subjects that the synth model names for this model; none from the embedded one, or where the reply is no use.
 
     Raises:
-        ProviderError, BudgetError, StoreError: as ``ModelGateway.ask``.
+        ProviderError, BudgetError, StoreError: as ``ModelGateway.complete``.
     """
     if gateway.endpoint.style == "plain":
         return ()
-    reply = await gateway.ask("subjects", make_subjects_request(plan))
+    reply = await gateway.complete(make_subjects_request(plan))
     try:
         subjects = _Subjects.model_validate_json(strip_fence(reply.text)).subjects
     except ValidationError:
@@ -101,14 +101,29 @@ def make_request(plan: Plan, cell: Cell, style: Style, language: str, thinking: 
 def make_subjects_request(plan: Plan) -> Request:
     """The request for subjects to a chat model, with the schema of its reply."""
     prompt = write_subjects_prompt(plan.model, PROPOSED_SUBJECTS)
-    return Request(prompt, PROPOSED_SUBJECTS * 16 + CHAT_EXTRA_TOKENS, plan.level.temperature, SUBJECT_SCHEMA)
+    return Request(
+        prompt,
+        PROPOSED_SUBJECTS * 16 + CHAT_EXTRA_TOKENS,
+        plan.level.temperature,
+        SUBJECT_SCHEMA,
+        in_words=write_words_only(prompt, SUBJECT_SCHEMA),
+        label="subjects",
+    )
 
 
 def make_chat_request(plan: Plan, cell: Cell, language: str, thinking: Thinking = "none") -> Request:
     """The request of a cell to a chat model, with the schema of its reply."""
     tokens = plan.length(cell).max_words * TOKENS_PER_WORD * plan.level.exemplars_per_call + CHAT_EXTRA_TOKENS
     prompt = write_chat_prompt(plan, cell, language)
-    return Request(prompt, tokens, plan.level.temperature, EXEMPLAR_SCHEMA, thinking=thinking)
+    return Request(
+        prompt,
+        tokens,
+        plan.level.temperature,
+        EXEMPLAR_SCHEMA,
+        thinking=thinking,
+        in_words=write_words_only(prompt, EXEMPLAR_SCHEMA),
+        label=cell.id,
+    )
 
 
 def make_plain_request(plan: Plan, cell: Cell) -> Request:
@@ -120,6 +135,7 @@ def make_plain_request(plan: Plan, cell: Cell) -> Request:
         seed=zlib.crc32(f"{plan.seed}/{cell.id}".encode()),
         stop=("\n",),
         sampler=PLAIN_SAMPLER,
+        label=cell.id,
     )
 
 
@@ -179,7 +195,7 @@ async def _generate(plan: Plan, cell: Cell, gateway: ModelGateway, language: str
     thinking = plan.level.thinking if gateway.endpoint.thinks else "none"
     request = make_request(plan, cell, gateway.endpoint.style, language, thinking)
     try:
-        reply = await gateway.ask(cell.id, request)
+        reply = await gateway.complete(request)
     except (RetryableProviderError, RequestRefusedError) as error:
         told = {"reason": "cell_failed", "model": gateway.endpoint.name, "error": type(error).__name__}
         LOGGER.warning("Nothing came for %s: %s", cell.id, error, extra=told)
@@ -195,7 +211,7 @@ def _ask_otherwise(request: Request, reply: Reply, made: Sequence[Exemplar]) -> 
         return None
     if reply.finish == "length":
         return replace(request, max_tokens=2 * request.max_tokens)
-    return replace(request, prompt=write_words_only(request.prompt, request.schema), schema=None)
+    return request.without_schema()
 
 
 async def _generate_again(
@@ -203,7 +219,7 @@ async def _generate_again(
 ) -> list[Exemplar]:
     """The exemplars of a second reply, which cost what both did; where it does not come, the first stands."""
     try:
-        reply = await gateway.ask(f"{cell.id}/again", request)
+        reply = await gateway.complete(replace(request, label=f"{cell.id}/again"))
     except (RetryableProviderError, RequestRefusedError):
         return made
     again = read_reply(cell, gateway, request.prompt, reply)

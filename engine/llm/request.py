@@ -1,8 +1,9 @@
 """A call to a model as plain values: who is asked, what is asked, what came back."""
 
 import hashlib
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Literal, Protocol
 
 from engine.definitions.effort import Thinking
@@ -52,8 +53,17 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call. ``schema`` is a JSON schema for the reply; ``logprobs`` how many likeliest next tokens to tell;
-    ``sampler`` has options that llama.cpp takes beyond OpenAI's. ``max_tokens`` are the answer's, thoughts aside."""
+    """One call to a model. The last three fields are not sent.
+
+    Args:
+        max_tokens: for the answer; thoughts have room besides.
+        schema: the JSON schema of the answer.
+        sampler: options that llama.cpp takes beyond OpenAI's.
+        logprobs: how many of the likeliest next tokens to tell.
+        in_words: the prompt that asks for the schema in words, for providers that take none.
+        label: what is asked for, such as a cell's id; it tells apart two requests of the same words.
+        key: what its reply is kept under; ``ModelGateway`` sets it.
+    """
 
     prompt: Prompt
     max_tokens: int
@@ -64,6 +74,21 @@ class Request:
     sampler: Mapping[str, float] | None = None
     logprobs: int | None = None
     thinking: Thinking = "none"
+    in_words: Prompt | None = field(default=None, compare=False)
+    label: str = field(default="", compare=False)
+    key: str = field(default="", compare=False)
+
+    def without_schema(self) -> "Request":
+        """The request with its schema asked for in words; one without a schema as it is."""
+        return replace(self, prompt=self.in_words or self.prompt, schema=None)
+
+    def digest(self, identity: str) -> str:
+        """SHA-256 of its label, of who is asked (``Endpoint.identity``) and of all that is sent, in hexadecimal."""
+        sent = asdict(self)
+        for name in ("in_words", "label", "key"):
+            del sent[name]
+        parts = [self.label, identity, json.dumps(sent, sort_keys=True, ensure_ascii=False)]
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +111,9 @@ class Reply:
 
 
 class Client(Protocol):
-    """What can be asked: litellm in a run, a fake in the tests."""
+    """What can be asked: litellm in a run, a fake in the tests, or one of them in a wrapper that adds one concern."""
 
     endpoint: Endpoint
 
     async def complete(self, request: Request) -> Reply:
-        """One reply, asked once; see ``LitellmClient.complete``."""
+        """The reply to one request; see ``LitellmClient.complete`` for what it raises."""

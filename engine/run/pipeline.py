@@ -18,7 +18,7 @@ async def begin_rounds(job: Job, seed: int, gateway: ModelGateway, embedder: Emb
     """The rounds of a job, none of them begun; subjects that the synth model proposes are kept replies.
 
     Raises:
-        ProviderError, BudgetError, StoreError: as ``ModelGateway.ask``.
+        ProviderError, BudgetError, StoreError: as ``ModelGateway.complete``.
     """
     packs = load_packs(SCENARIOS_FOLDER)
     draft = plan_job(job, packs, seed, embedder)
@@ -40,7 +40,7 @@ async def walk_rounds(
         most: rounds after which to stop all the same, as a run did whose money was spent.
 
     Raises:
-        ProviderError, BudgetError, StoreError: as ``ModelGateway.ask``.
+        ProviderError, BudgetError, StoreError: as ``ModelGateway.complete``.
     """
     while rounds.taken != most and (cells := rounds.next_cells()):
         made = await run_together(generate_cell(rounds.plan, cell, gateway, rounds.language) for cell in cells)

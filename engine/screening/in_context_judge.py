@@ -41,7 +41,7 @@ async def measure_judge_aucs(model: Model, gateway: ModelGateway, seed: int, pro
     nobody can judge: without seeds of both poles, or by a model that tells no odds.
 
     Raises:
-        ProviderError, BudgetError, StoreError: as ``ModelGateway.ask``.
+        ProviderError, BudgetError, StoreError: as ``ModelGateway.complete``.
     """
     slots = asyncio.Semaphore(MAX_IN_FLIGHT)
     aucs = {}
@@ -66,7 +66,7 @@ async def judge_accepted(
     """The exemplars, those of ``traits`` that stand with their odds.
 
     Raises:
-        ProviderError, BudgetError, StoreError: as ``ModelGateway.ask``.
+        ProviderError, BudgetError, StoreError: as ``ModelGateway.complete``.
     """
     slots = asyncio.Semaphore(MAX_IN_FLIGHT)
     return await run_together(
@@ -101,7 +101,7 @@ async def _judge_seed(
     if request is None:
         return None
     try:
-        return await _ask_odds(f"audition/{item.trait}/{item.sha256}", request, gateway, slots)
+        return await _ask_odds(replace(request, label=f"audition/{item.trait}/{item.sha256}"), gateway, slots)
     except (RetryableProviderError, RequestRefusedError):
         return None
 
@@ -116,7 +116,7 @@ async def _judge(
         return exemplar
     try:
         with about(trait=exemplar.trait, cell=exemplar.cell_id, round=exemplar.round_no):
-            odds = await _ask_odds(f"judge/{exemplar.cell_id}", request, gateway, slots)
+            odds = await _ask_odds(replace(request, label=f"judge/{exemplar.cell_id}"), gateway, slots)
     except (RetryableProviderError, RequestRefusedError) as error:
         told = {"reason": "cell_failed", "trait": exemplar.trait, "cell": exemplar.cell_id}
         LOGGER.warning("The judge did not answer on %s: %s", exemplar.cell_id, error, extra=told)
@@ -124,9 +124,9 @@ async def _judge(
     return replace(exemplar, odds=odds)
 
 
-async def _ask_odds(label: str, request: Request, gateway: ModelGateway, slots: asyncio.Semaphore) -> float:
+async def _ask_odds(request: Request, gateway: ModelGateway, slots: asyncio.Semaphore) -> float:
     async with slots:
-        reply = await gateway.ask(label, request)
+        reply = await gateway.complete(request)
     return read_odds(reply.odds or {})
 
 

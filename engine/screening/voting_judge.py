@@ -19,7 +19,7 @@ from engine.domain.votes import Vote, VoteAnswer, decide
 from engine.errors import RequestRefusedError, RetryableProviderError
 from engine.gateway.model_gateway import ModelGateway
 from engine.generation.cells import strip_fence
-from engine.generation.prompts import VOTE_SCHEMA, write_vote_prompt
+from engine.generation.prompts import VOTE_SCHEMA, write_vote_prompt, write_words_only
 from engine.llm.prices import add_costs
 from engine.llm.request import REFUSED, Endpoint, Reply, Request
 from engine.planning.plan import Plan
@@ -68,7 +68,7 @@ class VotingJudge:
         """The exemplars, those that stand with their votes, and with a reason where these speak against the label.
 
         Raises:
-            ProviderError, BudgetError, StoreError: as ``ModelGateway.ask``.
+            ProviderError, BudgetError, StoreError: as ``ModelGateway.complete``.
         """
         gateway = self.gateway
         if gateway is None or not self.votes:
@@ -113,7 +113,7 @@ def choose_first(seed: int, key: str, number: int) -> Pole:
 def make_vote_request(plan: Plan, trait: str, text: str, first: Pole, temperature: float = 0.0) -> Request:
     """The request for one vote on a text."""
     prompt = write_vote_prompt(plan.model, plan.model.trait(trait), text, first)
-    return Request(prompt, VOTE_TOKENS, temperature, VOTE_SCHEMA)
+    return Request(prompt, VOTE_TOKENS, temperature, VOTE_SCHEMA, in_words=write_words_only(prompt, VOTE_SCHEMA))
 
 
 def read_ballot(reply: Reply, first: Pole) -> VoteAnswer | None:
@@ -139,7 +139,7 @@ async def _ask_vote(
         first_of_its_kind = number < SWAPPED_ONCE and attempt == 0
         temperature = 0.0 if first_of_its_kind else LATER_TEMPERATURE
         request = make_vote_request(plan, exemplar.trait, exemplar.text or "", first, temperature)
-        reply = await gateway.ask(f"vote/{exemplar.key}/{number}/{attempt}", request)
+        reply = await gateway.complete(replace(request, label=f"vote/{exemplar.key}/{number}/{attempt}"))
         costs.append(reply.cost_usd)
         said = read_ballot(reply, first)
         if said is not None:

@@ -44,7 +44,7 @@ class Counters:
     done: int = 0
     reused: int = 0
     failed: int = 0
-    in_flight: int = 0
+    in_flight: set[str] = field(default_factory=set)
     tokens: int = 0
     kept: dict[tuple[str, Pole], int] = field(default_factory=dict)
     wanted: int = 0
@@ -58,13 +58,13 @@ class Counters:
         elif isinstance(event, CallsPlanned):
             self.planned += event.count
         elif isinstance(event, CallBegun):
-            self.in_flight += 1
+            self.in_flight.add(event.key)
             self.first_call = self.first_call or now
         elif isinstance(event, CallEnded):
             self.done += 1
             self.reused += event.reused
             self.failed += event.failed
-            self.in_flight -= not event.reused
+            self.in_flight.discard(event.key)
             self.tokens += 0 if event.reused else event.completion_tokens
         elif isinstance(event, Noticed):
             self.notice = event.text
@@ -73,7 +73,7 @@ class Counters:
 
     def describe_calls(self, now: float) -> str:
         """Calls done and in flight, tokens a second, time left, in one line."""
-        parts = [f"{self.done} of {self.planned} calls", f"{self.in_flight} in flight"]
+        parts = [f"{self.done} of {self.planned} calls", f"{len(self.in_flight)} in flight"]
         if self.reused:
             parts.append(f"{self.reused} from kept replies")
         asked = self.done - self.reused

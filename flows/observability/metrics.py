@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from engine.domain.progress import CallAttempted, CallEnded, Event, KeptCounted
+from engine.domain.progress import CallAttempted, CallEnded, Event, KeptCounted, WaitedForTurn
 from engine.settings import CollectorSettings
 
 if TYPE_CHECKING:
@@ -76,7 +76,6 @@ class Instruments:
         asked = {**model, "gen_ai.operation.name": operation, "gen_ai.provider.name": tried.model.partition("/")[0]}
         failed = {"error.type": tried.error} if tried.error else {}
         self._duration.record(tried.seconds, {**asked, **failed})
-        self._wait.record(tried.turn_seconds, {**model, "exemplars.waits_for": "turn"})
         self._wait.record(tried.permit_seconds, {**model, "exemplars.waits_for": "permit"})
         outcome = "failed" if tried.error else "refused" if tried.refused else "answered"
         self._calls.add(1, {**model, "exemplars.outcome": outcome})
@@ -85,6 +84,10 @@ class Instruments:
             self._tokens.record(tried.completion_tokens, {**asked, "gen_ai.token.type": "output"})
         if tried.cost_usd:
             self._cost.add(tried.cost_usd, model)
+
+    def count_wait(self, waited: WaitedForTurn) -> None:
+        """Counts how long one try of a call waited for its turn."""
+        self._wait.record(waited.seconds, {"gen_ai.request.model": waited.model, "exemplars.waits_for": "turn"})
 
     def count_reused(self) -> None:
         """Counts a call that was answered from kept replies."""
@@ -115,6 +118,8 @@ class RunMeter:
         """Takes one event."""
         if isinstance(event, CallAttempted):
             self._instruments.count_try(event)
+        elif isinstance(event, WaitedForTurn):
+            self._instruments.count_wait(event)
         elif isinstance(event, CallEnded) and event.reused:
             self._instruments.count_reused()
         elif isinstance(event, KeptCounted):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from fakes.client import FakeClient
+from fakes.client import FakeClient, labelled
 from fakes.collector import serve_collector
 
 from engine.domain.progress import CallAttempted, Event
@@ -27,7 +27,7 @@ CALLS = 3000
 # litellm's own part of a call (docs/decisions/000-measured.md).
 LITELLM_MICROSECONDS = 3600.0
 REPLY = Reply("one", "stop", prompt_tokens=400, completion_tokens=80, cost_usd=0.001)
-TRIED = CallAttempted("openai/test", "chat", 0.2, 0.01, 0.0, 400, 80, 0.001)
+TRIED = CallAttempted("openai/test", "chat", 0.2, 0.0, 400, 80, 0.001)
 
 
 @dataclass
@@ -60,7 +60,7 @@ async def ask_all(folder: Path, take: Callable[[Event], None]) -> float:
         async with asyncio.TaskGroup() as group:
             for number in range(CALLS):
                 request = Request(Prompt(f"Write {number}."), 100, 0.8)
-                group.create_task(gateway.ask(f"clarity/{number}/positive/0", request))
+                group.create_task(gateway.complete(labelled(f"clarity/{number}/positive/0", request)))
     return (time.process_time() - begun) / CALLS * 1e6
 
 

@@ -15,7 +15,7 @@ from statistics import mean, median
 
 import pytest
 from bench.test_replies import make_reply
-from fakes.client import FakeClient, HeardProgress
+from fakes.client import FakeClient, HeardProgress, labelled
 from fakes.s3 import BUCKET, S3, serve_s3
 
 import engine.replies.uploader
@@ -72,7 +72,9 @@ async def ask_all(place: RepliesPlace, endpoint: Endpoint, plan_id: str = "plan"
     )
     async with gateway.keeping(plan_id, "u22a8.toolshed"):
         requests = (Request(Prompt(f"Write text {number}."), 100, 0.8) for number in range(count))
-        await asyncio.gather(*(gateway.ask(str(number), request) for number, request in enumerate(requests)))
+        await asyncio.gather(
+            *(gateway.complete(labelled(str(number), request)) for number, request in enumerate(requests))
+        )
 
 
 def measure(place: RepliesPlace, endpoint: Endpoint, s3: S3) -> Measured:

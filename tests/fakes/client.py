@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 from engine.domain.progress import Event
 from engine.llm.request import Endpoint, Reply, Request
@@ -35,6 +36,11 @@ class FakeClient:
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+
+def labelled(label: str, request: Request) -> Request:
+    """The request as it is asked for under a label."""
+    return replace(request, label=label)
 
 
 class HeardProgress:

@@ -1,7 +1,7 @@
 """Asking keeps every reply, asks again where that can help, and stays within the limits of the run."""
 
 import asyncio
-import itertools
+import hashlib
 import json
 import sqlite3
 import time
@@ -10,9 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fakes.client import CHAT, Answer, FakeClient, HeardProgress
+from fakes.client import CHAT, Answer, FakeClient, HeardProgress, labelled
 
-from engine.domain.progress import CallAttempted, CallBegun, CallEnded, Noticed
+from engine.domain.progress import CallAttempted, CallBegun, CallEnded, Noticed, WaitedForTurn
 from engine.errors import (
     BudgetError,
     ContentRefusedError,
@@ -32,7 +32,7 @@ from engine.errors import (
 from engine.gateway.budget import RunBudget, bound_call
 from engine.gateway.model_gateway import ModelGateway
 from engine.gateway.retrying import MAX_ATTEMPTS, MAX_FIRST_ATTEMPTS
-from engine.generation.prompts import EXEMPLAR_SCHEMA
+from engine.generation.prompts import EXEMPLAR_SCHEMA, write_words_only
 from engine.llm.prices import Price
 from engine.llm.request import REFUSED, Endpoint, Prompt, Reply, Request
 from engine.replies.replies import ReplyStore
@@ -40,7 +40,7 @@ from engine.settings import RepliesPlace
 from engine.system.task_groups import run_together
 
 REQUEST = Request(Prompt("Write 1 text."), 100, 0.8)
-STRICT = replace(REQUEST, schema=EXEMPLAR_SCHEMA)
+STRICT = replace(REQUEST, schema=EXEMPLAR_SCHEMA, in_words=write_words_only(REQUEST.prompt, EXEMPLAR_SCHEMA))
 REPLY = Reply("one", "stop", prompt_tokens=7, completion_tokens=3, cost_usd=0.01, odds={"good": -0.5})
 PLAN = "plan-1"
 
@@ -68,12 +68,12 @@ def make_request(number: int) -> Request:
 
 async def ask_once(gateway: ModelGateway, request: Request = REQUEST, label: str = "cell") -> Reply:
     async with gateway.keeping(PLAN):
-        return await gateway.ask(label, request)
+        return await gateway.complete(labelled(label, request))
 
 
 async def ask_many(gateway: ModelGateway, count: int) -> list[Reply | BaseException]:
     async with gateway.keeping(PLAN):
-        asked = [gateway.ask(f"cell-{number}", make_request(number)) for number in range(count)]
+        asked = [gateway.complete(labelled(f"cell-{number}", make_request(number))) for number in range(count)]
         return await asyncio.gather(*asked, return_exceptions=True)
 
 
@@ -95,7 +95,7 @@ async def test_kept_reply_is_not_asked_again(tmp_path: Path) -> None:
     client = FakeClient(answer_in_turn(REPLY, Reply("two", "stop")))
     gateway = make_gateway(client, tmp_path)
     async with gateway.keeping(PLAN):
-        assert [REPLY, REPLY] == [await gateway.ask("cell", REQUEST) for _ in range(2)]
+        assert [REPLY, REPLY] == [await gateway.complete(labelled("cell", REQUEST)) for _ in range(2)]
 
     assert (1, 1, 2, 6) == (len(client.requests), gateway.budget.calls, gateway.budget.replies, gateway.budget.tokens)
 
@@ -112,7 +112,7 @@ async def test_second_run_finds_what_the_first_one_kept(tmp_path: Path) -> None:
 async def test_reply_is_on_disk_when_it_is_given(tmp_path: Path) -> None:
     gateway = make_gateway(FakeClient(lambda _: REPLY), tmp_path)
     async with gateway.keeping(PLAN):
-        await gateway.ask("cell", REQUEST)
+        await gateway.complete(labelled("cell", REQUEST))
         with sqlite3.connect(tmp_path / PLAN / "replies.sqlite") as other:
             [[kept]] = other.execute("SELECT reply FROM replies").fetchall()
 
@@ -140,7 +140,7 @@ async def test_anything_that_differs_is_asked(
     client = FakeClient(lambda _: Reply("two", "stop"), endpoint)
     gateway = make_gateway(client, tmp_path)
     async with gateway.keeping(plan):
-        assert Reply("two", "stop") == await gateway.ask(label, request_)
+        assert Reply("two", "stop") == await gateway.complete(labelled(label, request_))
 
     assert 1 == len(client.requests)
 
@@ -255,13 +255,23 @@ async def test_refused_schema_is_asked_for_in_words_and_remembered(tmp_path: Pat
     client = FakeClient(refuse_schema)
     gateway = make_gateway(client, tmp_path)
     async with gateway.keeping(PLAN):
-        assert [REPLY, REPLY] == [await gateway.ask(label, STRICT) for label in ("one", "two")]
+        assert [REPLY, REPLY] == [await gateway.complete(labelled(label, STRICT)) for label in ("one", "two")]
 
     assert [EXEMPLAR_SCHEMA, None, None] == [request.schema for request in client.requests]
     in_words = client.requests[1]
     assert in_words.prompt.user.startswith(STRICT.prompt.user)
     assert in_words.prompt.user.endswith(json.dumps(EXEMPLAR_SCHEMA))
     assert (STRICT.max_tokens, STRICT.temperature) == (in_words.max_tokens, in_words.temperature)
+
+
+def test_key_of_a_reply_is_made_of_what_is_sent_and_stays_from_version_to_version() -> None:
+    sent = (
+        '{"logprobs": null, "max_tokens": 100, "prompt": {"system": null, "user": "Write 1 text."}, "sampler": null, '
+        '"schema": null, "seed": null, "stop": [], "temperature": 0.8, "thinking": "none"}'
+    )
+    key = hashlib.sha256(f"cell\0openai/test@\0{sent}".encode()).hexdigest()
+
+    assert key == replace(REQUEST, label="cell", key="other", in_words=Prompt("other")).digest("openai/test@")
 
 
 async def test_reply_in_words_is_kept_for_the_request_with_its_schema(tmp_path: Path) -> None:
@@ -359,10 +369,10 @@ async def test_once_refused_no_cheaper_call_is_made_either(tmp_path: Path) -> No
     gateway, client = make_priced(answer_each(0.01), tmp_path, 0.0145)
     cheap = replace(REQUEST, max_tokens=40)
     async with gateway.keeping(PLAN):
-        await gateway.ask("one", REQUEST)
+        await gateway.complete(labelled("one", REQUEST))
         for label, request in [("two", REQUEST), ("three", cheap)]:
             with pytest.raises(BudgetError, match=r"next call could cost \$0\.0100"):
-                await gateway.ask(label, request)
+                await gateway.complete(labelled(label, request))
 
     assert 1 == len(client.requests)
 
@@ -378,7 +388,7 @@ async def test_all_that_is_kept_of_the_plan_counts_whenever_it_is_asked_for(tmp_
     earlier, _ = make_priced(answer_each(0.01), tmp_path, 1.0)
     async with earlier.keeping(PLAN):
         for number in range(10, 14):
-            await earlier.ask(f"cell-{number}", make_request(number))
+            await earlier.complete(labelled(f"cell-{number}", make_request(number)))
     gateway, client = make_priced(answer_each(0.01), tmp_path, 0.055)
 
     assert (1, 7) == count_kinds(await ask_many(gateway, 8))
@@ -502,12 +512,16 @@ async def test_calls_in_flight_are_kept_where_another_ends_the_run(tmp_path: Pat
     gateway = make_gateway(SlowClient(lambda _: REPLY), tmp_path, 8)
     with pytest.raises(CredentialsError):
         async with gateway.keeping(PLAN):
-            await run_together(gateway.ask(f"cell-{number}", make_request(number)) for number in range(8))
+            await run_together(
+                gateway.complete(labelled(f"cell-{number}", make_request(number))) for number in range(8)
+            )
 
     assert 7 == gateway.budget.calls
     again = make_gateway(FakeClient(lambda _: AssertionError("asked")), tmp_path)
     async with again.keeping(PLAN):
-        assert [REPLY] * 7 == [await again.ask(f"cell-{number}", make_request(number)) for number in range(1, 8)]
+        assert [REPLY] * 7 == [
+            await again.complete(labelled(f"cell-{number}", make_request(number))) for number in range(1, 8)
+        ]
 
 
 async def test_calls_in_flight_are_cut_off_where_somebody_cancels_the_run(tmp_path: Path) -> None:
@@ -527,7 +541,7 @@ async def test_calls_in_flight_are_cut_off_where_somebody_cancels_the_run(tmp_pa
 
 
 async def ask_one_by_one(gateway: ModelGateway, count: int) -> None:
-    await run_together(gateway.ask(f"cell-{number}", make_request(number)) for number in range(count))
+    await run_together(gateway.complete(labelled(f"cell-{number}", make_request(number))) for number in range(count))
 
 
 async def test_wrong_key_asks_no_fallback(tmp_path: Path) -> None:
@@ -540,8 +554,14 @@ async def test_wrong_key_asks_no_fallback(tmp_path: Path) -> None:
 
 
 def count_most_in_flight(progress: HeardProgress) -> int:
-    steps = [1 if isinstance(event, CallBegun) else -1 for event in progress.events]
-    return max(itertools.accumulate(steps))
+    most, in_flight = 0, set[str]()
+    for event in progress.events:
+        if isinstance(event, CallBegun):
+            in_flight.add(event.key)
+        elif isinstance(event, CallEnded):
+            in_flight.remove(event.key)
+        most = max(most, len(in_flight))
+    return most
 
 
 async def test_two_models_share_the_calls_in_flight(tmp_path: Path) -> None:
@@ -557,11 +577,11 @@ async def test_two_models_share_the_calls_in_flight(tmp_path: Path) -> None:
 async def test_asking_where_nothing_is_kept_is_an_error(tmp_path: Path) -> None:
     client = FakeClient(lambda _: REPLY)
     gateway = make_gateway(client, tmp_path)
-    with pytest.raises(StoreError, match=r"Asker\.keeping"):
-        await gateway.ask("cell", REQUEST)
+    with pytest.raises(StoreError, match=r"ModelGateway\.keeping"):
+        await gateway.complete(labelled("cell", REQUEST))
     await ask_once(gateway)
-    with pytest.raises(StoreError, match=r"Asker\.keeping"):
-        await gateway.ask("cell", REQUEST)
+    with pytest.raises(StoreError, match=r"ModelGateway\.keeping"):
+        await gateway.complete(labelled("cell", REQUEST))
 
     assert 1 == len(client.requests)
 
@@ -596,13 +616,17 @@ async def test_progress_hears_of_every_call(tmp_path: Path) -> None:
     with pytest.raises(ExemplarsError):
         await ask_once(gateway, label="other")
 
+    calls = [event for event in progress.events if isinstance(event, CallBegun | CallEnded)]
+    first, second = calls[0].key, calls[-1].key
+
     assert [
-        CallBegun(),
-        CallEnded(3),
-        CallEnded(3, reused=True),
-        CallBegun(),
-        CallEnded(failed=True),
-    ] == [event for event in progress.events if not isinstance(event, CallAttempted)]
+        CallBegun(first),
+        CallEnded(3, key=first),
+        CallEnded(3, reused=True, key=first),
+        CallBegun(second),
+        CallEnded(failed=True, key=second),
+    ] == calls
+    assert "" != first != second
 
 
 async def test_progress_hears_of_every_try_with_what_it_took_and_why_it_failed(tmp_path: Path) -> None:
@@ -623,7 +647,9 @@ async def test_progress_hears_of_every_try_with_what_it_took_and_why_it_failed(t
         (tried.prompt_tokens, tried.completion_tokens, tried.cost_usd) for tried in tries[:2]
     ]
     assert {("openai/test", "chat")} == {(tried.model, tried.style) for tried in tries}
-    assert all(tried.seconds > 0 and tried.turn_seconds >= 0 and tried.permit_seconds >= 0 for tried in tries)
+    assert all(tried.seconds > 0 and tried.permit_seconds >= 0 for tried in tries)
+    waits = [event for event in progress.events if isinstance(event, WaitedForTurn)]
+    assert ["openai/test"] * 4 == [waited.model for waited in waits if waited.seconds >= 0]
 
 
 async def test_call_that_is_tried_again_says_so_with_what_it_is_about(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from fakes.builders import make_cell, make_level, make_test_plan
-from fakes.client import CHAT, PLAIN, FakeClient, HeardProgress
+from fakes.client import CHAT, PLAIN, FakeClient, HeardProgress, labelled
 from fakes.provider import Provider, serve_provider
 
 from engine.definitions.effort import Thinking
@@ -103,7 +103,7 @@ async def test_another_thinking_is_another_call_and_survives_a_refused_schema(tm
     gateway = ModelGateway(client, RepliesPlace(str(tmp_path)), HeardProgress(), RunBudget(1))
     async with gateway.keeping("plan-1"):
         for thinking in ("low", "high", "low"):
-            await gateway.ask("cell", replace(REQUEST, thinking=thinking))
+            await gateway.complete(labelled("cell", replace(REQUEST, thinking=thinking)))
 
     asked = [(request.schema, request.thinking) for request in client.requests]
     assert [(EXEMPLAR_SCHEMA, "low"), (None, "low"), (None, "high")] == asked

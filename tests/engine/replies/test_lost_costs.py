@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from fakes.client import FakeClient, HeardProgress
+from fakes.client import FakeClient, HeardProgress, labelled
 
 from engine.errors import BudgetError
 from engine.gateway.budget import RunBudget, bound_call
@@ -62,7 +62,9 @@ async def ask_all(client: Spender, machine: Path, store: Path) -> None:
     )
     with pytest.raises(BudgetError):
         async with gateway.keeping(PLAN):
-            await asyncio.gather(*(gateway.ask(f"cell-{number}", make_request(number)) for number in range(CALLS)))
+            await asyncio.gather(
+                *(gateway.complete(labelled(f"cell-{number}", make_request(number))) for number in range(CALLS))
+            )
 
 
 def make_request(number: int) -> Request:

@@ -14,7 +14,7 @@ from fakes.provider import COMPLETION_TOKENS, PROMPT_TOKENS, Behaviour, Provider
 from fakes.site import find_free_port
 from fakes.workspace import Workspace, make_workspace, read_kept, read_rejected
 
-from engine.domain.progress import CallAttempted, KeptCounted
+from engine.domain.progress import CallAttempted, KeptCounted, WaitedForTurn
 from engine.errors import CredentialsError, QuotaError
 from engine.settings import CollectorSettings
 from flows.observability.metrics import RunMeter, find_sink
@@ -220,7 +220,8 @@ def test_garbage_in_the_variables_fails_no_run(
 async def test_counts_of_a_meter_are_those_of_its_events(collector: Collector) -> None:
     sink = open_sink(CollectorSettings())
     meter = RunMeter(sink.instruments)
-    meter.report(CallAttempted("embedded", "plain", 1.5, 0.25, 0.5, 10, 5, 0.0))
+    meter.report(WaitedForTurn("embedded", 0.25))
+    meter.report(CallAttempted("embedded", "plain", 1.5, 0.5, 10, 5, 0.0))
     meter.report(CallAttempted(MODEL, "chat", 2.5, cost_usd=0.5, refused=True))
     meter.report(KeptCounted({("clarity", "positive"): 2}, 4, {"too_short": 9}))
     meter.report(KeptCounted({("clarity", "positive"): 4}, 4, {"too_short": 3, "surplus": 1}))

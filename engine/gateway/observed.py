@@ -1,0 +1,33 @@
+"""Observing: what a provider answers, and how fast, is told to the throttle that sets how many calls are in flight."""
+
+import time
+
+from engine.errors import ContentRefusedError
+from engine.gateway.throttle import AdaptiveThrottle
+from engine.llm.request import REFUSED, Client, Reply, Request
+
+
+class ObservedClient:
+    """Tells a throttle of each answer; ``answered`` says whether there was ever one."""
+
+    def __init__(self, client: Client, throttle: AdaptiveThrottle) -> None:
+        self.endpoint = client.endpoint
+        self.answered = False
+        self._client = client
+        self._throttle = throttle
+
+    async def complete(self, request: Request) -> Reply:
+        """The reply to one request; a prompt that the provider would not answer has a refusal for its reply.
+
+        Raises:
+            ProviderError: as the client's, but for ``ContentRefusedError``.
+        """
+        began = time.monotonic()
+        try:
+            reply = await self._client.complete(request)
+        except ContentRefusedError as error:
+            # A refusal is an answer: kept like any other, and not asked for again.
+            reply = Reply(text=str(error), finish=REFUSED, cost_usd=0.0 if self.endpoint.price else None)
+        self.answered = True
+        self._throttle.take_reply(time.monotonic() - began)
+        return reply
