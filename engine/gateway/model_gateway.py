@@ -15,7 +15,7 @@ from engine.gateway.throttle import AdaptiveThrottle
 from engine.llm.request import Client, Endpoint, Reply, Request
 from engine.replies.replies import ReplyStore, open_replies
 from engine.settings import RepliesPlace
-from engine.system.log_context import about
+from engine.system.log_context import log_context
 
 PATIENCE_SECONDS = 300.0
 
@@ -109,7 +109,7 @@ class ModelGateway:
             return kept
         shown = _Shown(self._progress)
         try:
-            with about(call=label):
+            with log_context(call=label):
                 reply = await self._call(request, key, replies, shown)
         except BaseException as error:
             self.budget.ends = self.budget.ends or isinstance(error, ENDING)

@@ -29,7 +29,7 @@ from engine.generation.prompts import write_words_only
 from engine.llm.prices import FREE
 from engine.llm.request import REFUSED, Client, Reply, Request
 from engine.replies.replies import ReplyStore
-from engine.system.log_context import read_about
+from engine.system.log_context import read_log_context
 
 LOGGER = logging.getLogger("exemplars.calls")
 MAX_ATTEMPTS = 8
@@ -271,7 +271,7 @@ class Caller:
         LOGGER.info(
             "Try %d of %s failed, the next comes in %.1f s: %s",
             state.attempt_number,
-            read_about().get("call", "a call"),
+            read_log_context().get("call", "a call"),
             wait_seconds,
             error,
             extra=self._name(attempt=state.attempt_number, wait_seconds=wait_seconds, error=kind),
