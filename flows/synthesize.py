@@ -23,7 +23,7 @@ from engine.selection.rounds import Rounds
 from engine.settings import read_settings
 from engine.store.sample_set import REPORT, SAMPLES
 from engine.store.store import StoredSet
-from engine.system.log_context import note
+from engine.system.log_context import add_log_context
 from flows.observability.logs import outlive_listeners
 from flows.observability.run_outcome import see_run
 from flows.runs.labels import KEPT
@@ -86,7 +86,7 @@ async def make_samples(
         get_run_logger().info("This run has attached its set before: %s. Nothing is asked again", done.samples)
         return done
     job = steps.load(settings, handle, synth_type, effort)
-    note(effort=job.level.effort)
+    add_log_context(effort=job.level.effort)
     stamp = make_stamp(job)
     async with around.open_models(settings, job.level, progress) as models:
         gateway, voting_judge = models.gateway, models.voting_judge

@@ -8,7 +8,7 @@ from engine.quality.verdict import Verdict
 from engine.run.job import read_pools
 from engine.selection.rounds import Rounds
 from engine.settings import Settings
-from engine.system.worker_process import SideProcess
+from engine.system.worker_process import WorkerProcess
 from expectations.checking import GateWork, prepare_gate
 from tasks.run_names import name_check
 
@@ -19,7 +19,7 @@ async def check(settings: Settings, rounds: Rounds, stamp: RunStamp) -> Verdict:
     return tell(rounds, _prepare(settings, rounds, stamp)())
 
 
-async def check_beside(side: SideProcess, settings: Settings, rounds: Rounds, stamp: RunStamp) -> Verdict:
+async def check_beside(side: WorkerProcess, settings: Settings, rounds: Rounds, stamp: RunStamp) -> Verdict:
     """What ``check`` does, with the gate in the process beside this one."""
     return tell(rounds, await side.run(_prepare(settings, rounds, stamp)))
 

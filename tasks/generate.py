@@ -12,7 +12,7 @@ from engine.gateway.model_gateway import ModelGateway
 from engine.generation.cells import generate_cell
 from engine.planning.plan import Cell
 from engine.selection.rounds import Rounds
-from engine.system.task_groups import run_together
+from engine.system.task_groups import gather_or_cancel
 from tasks.run_names import name_batch
 
 # A task run costs the server 25 to 45 ms (docs/decisions/000), and the run page draws each as a bar: with eight of them
@@ -24,7 +24,7 @@ BATCH = 100
 async def generate(rounds: Rounds, cells: Sequence[Cell], gateway: ModelGateway) -> list[Exemplar]:
     """The exemplars of a round's cells, in cell order; raises what ``generate_cell`` raises."""
     split = split_cells(cells)
-    batches = await run_together(
+    batches = await gather_or_cancel(
         generate_batch(rounds, batch, gateway, (number, len(split))) for number, batch in enumerate(split, start=1)
     )
     return [exemplar for batch in batches for exemplar in batch]
@@ -51,7 +51,7 @@ async def generate_batch(
     Args:
         part: which of how many batches it is.
     """
-    made = await run_together(generate_cell(rounds.plan, cell, gateway, rounds.language) for cell in cells)
+    made = await gather_or_cancel(generate_cell(rounds.plan, cell, gateway, rounds.language) for cell in cells)
     exemplars = [exemplar for cell in made for exemplar in cell]
     get_run_logger().info("%d cells, %d exemplars", len(cells), len(exemplars))
     return exemplars

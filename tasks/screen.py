@@ -18,7 +18,7 @@ from engine.screening.voting_judge import VotingJudge
 from engine.selection.choice import Choice
 from engine.selection.review import list_accepted_texts
 from engine.selection.rounds import Rounds
-from engine.system.worker_process import SideProcess
+from engine.system.worker_process import WorkerProcess
 from engine.text.embedding import SentenceEncoder, encode
 from tasks.run_names import name_screen
 
@@ -34,7 +34,7 @@ async def screen(
 
 
 async def screen_beside(
-    side: SideProcess,
+    side: WorkerProcess,
     embedder: SentenceEncoder,
     rounds: Rounds,
     exemplars: Sequence[Exemplar],

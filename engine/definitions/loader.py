@@ -18,7 +18,7 @@ from engine.definitions.sources import read_csv, read_jsonl
 from engine.definitions.yaml_document import parse_yaml
 from engine.domain.model import Model, Seed, check_handle, is_handle
 from engine.errors import DefinitionError, NoTraitsError, Problem, StoreError, UnknownModelError
-from engine.system.filesystem import OutsideFolderError, list_folders, list_having, read_inside
+from engine.system.filesystem import OutsideFolderError, list_folders, list_folders_with, read_inside
 
 MODEL_FILE = "model.yaml"
 # Far above what a person writes; samples have files of their own.
@@ -97,7 +97,7 @@ def list_handles(models_uri: str, namespace: str | None = None) -> list[str]:
     try:
         named = [name for name in list_folders(models_uri) if is_handle(name)]
         wanted = [name for name in named if namespace is None or name.split(".", 1)[0] == namespace]
-        return list_having(models_uri, wanted, MODEL_FILE)
+        return list_folders_with(models_uri, wanted, MODEL_FILE)
     except (OSError, pa.ArrowException) as error:
         raise StoreError(f"The models {models_uri} cannot be listed: {error}") from error
 
@@ -109,7 +109,7 @@ def has_model(models_uri: str, handle: str) -> bool:
         StoreError: the catalogue cannot be read.
     """
     try:
-        return bool(list_having(models_uri, [handle], MODEL_FILE))
+        return bool(list_folders_with(models_uri, [handle], MODEL_FILE))
     except (OSError, pa.ArrowException) as error:
         raise StoreError(f"The models {models_uri} cannot be read: {error}") from error
 

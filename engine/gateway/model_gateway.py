@@ -21,7 +21,7 @@ from engine.gateway.throttle import AdaptiveThrottle
 from engine.llm.request import Client, Endpoint, Reply, Request
 from engine.replies.replies import ReplyStore, open_replies
 from engine.settings import RepliesPlace
-from engine.system.log_context import about
+from engine.system.log_context import log_context
 
 PATIENCE_SECONDS = 300.0
 
@@ -119,7 +119,7 @@ class ModelGateway:
             self._progress.report(CallEnded(kept.completion_tokens, reused=True, key=request.key))
             return kept
         try:
-            with about(call=request.label):
+            with log_context(call=request.label):
                 reply = await self._ask(request)
         except BaseException as error:
             self.budget.ends = self.budget.ends or isinstance(error, ENDING)

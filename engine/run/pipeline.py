@@ -10,7 +10,7 @@ from engine.screening.in_context_judge import MIN_AUC, judge_accepted, measure_j
 from engine.screening.screener import Screener
 from engine.screening.voting_judge import VotingJudge
 from engine.selection.rounds import Rounds
-from engine.system.task_groups import run_together
+from engine.system.task_groups import gather_or_cancel
 from engine.text.embedding import Embedder
 
 
@@ -43,7 +43,7 @@ async def walk_rounds(
         ProviderError, BudgetError, StoreError: as ``ModelGateway.complete``.
     """
     while rounds.taken != most and (cells := rounds.next_cells()):
-        made = await run_together(generate_cell(rounds.plan, cell, gateway, rounds.language) for cell in cells)
+        made = await gather_or_cancel(generate_cell(rounds.plan, cell, gateway, rounds.language) for cell in cells)
         rounds.take(
             await judge_round(rounds, [item for cell in made for item in cell], gateway, voting_judge, progress)
         )

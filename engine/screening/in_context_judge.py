@@ -16,8 +16,8 @@ from engine.gateway.model_gateway import ModelGateway
 from engine.generation.prompts import JUDGE_SHOTS_PER_POLE, VERDICTS, write_judge_prompt
 from engine.llm.request import Request
 from engine.quality.separation import rank_auc
-from engine.system.log_context import about
-from engine.system.task_groups import run_together
+from engine.system.log_context import log_context
+from engine.system.task_groups import gather_or_cancel
 
 LOGGER = logging.getLogger("exemplars.judge")
 TOP_TOKENS = 60
@@ -53,7 +53,7 @@ async def measure_judge_aucs(model: Model, gateway: ModelGateway, seed: int, pro
             aucs[trait.key] = ASSUMED_AUC
             continue
         progress.report(CallsPlanned(len(seeds)))
-        odds = await run_together(_judge_seed(model, item, gateway, seed, slots) for item in seeds)
+        odds = await gather_or_cancel(_judge_seed(model, item, gateway, seed, slots) for item in seeds)
         heard = [(value, item.pole == "positive") for value, item in zip(odds, seeds, strict=True) if value is not None]
         auc = rank_auc([value for value, _ in heard], [positive for _, positive in heard])
         aucs[trait.key] = 0.5 if auc is None else round(auc, 4)
@@ -69,7 +69,7 @@ async def judge_accepted(
         ProviderError, BudgetError, StoreError: as ``ModelGateway.complete``.
     """
     slots = asyncio.Semaphore(MAX_IN_FLIGHT)
-    return await run_together(
+    return await gather_or_cancel(
         _judge(model, exemplar, gateway, seed, slots, exemplar.trait in traits) for exemplar in exemplars
     )
 
@@ -115,7 +115,7 @@ async def _judge(
     if request is None:
         return exemplar
     try:
-        with about(trait=exemplar.trait, cell=exemplar.cell_id, round=exemplar.round_no):
+        with log_context(trait=exemplar.trait, cell=exemplar.cell_id, round=exemplar.round_no):
             odds = await _ask_odds(replace(request, label=f"judge/{exemplar.cell_id}"), gateway, slots)
     except (RetryableProviderError, RequestRefusedError) as error:
         told = {"reason": "cell_failed", "trait": exemplar.trait, "cell": exemplar.cell_id}

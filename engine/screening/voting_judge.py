@@ -23,8 +23,8 @@ from engine.generation.prompts import VOTE_SCHEMA, write_vote_prompt, write_word
 from engine.llm.prices import add_costs
 from engine.llm.request import REFUSED, Endpoint, Reply, Request
 from engine.planning.plan import Plan
-from engine.system.log_context import about
-from engine.system.task_groups import run_together
+from engine.system.log_context import log_context
+from engine.system.task_groups import gather_or_cancel
 
 LOGGER = logging.getLogger("exemplars.votes")
 # One word in JSON; the rest is room for a fence or a preamble.
@@ -75,10 +75,10 @@ class VotingJudge:
             return list(exemplars)
         least = self.votes // 2 + 1
         progress.report(CallsPlanned(least * sum(exemplar.is_accepted for exemplar in exemplars)))
-        return await run_together(self._judge(plan, exemplar, gateway, progress) for exemplar in exemplars)
+        return await gather_or_cancel(self._judge(plan, exemplar, gateway, progress) for exemplar in exemplars)
 
     async def _judge(self, plan: Plan, exemplar: Exemplar, gateway: ModelGateway, progress: Progress) -> Exemplar:
-        with about(trait=exemplar.trait, cell=exemplar.cell_id, round=exemplar.round_no):
+        with log_context(trait=exemplar.trait, cell=exemplar.cell_id, round=exemplar.round_no):
             return await self._vote(plan, exemplar, gateway, progress)
 
     async def _vote(self, plan: Plan, exemplar: Exemplar, gateway: ModelGateway, progress: Progress) -> Exemplar:

@@ -18,7 +18,7 @@ from engine.errors import FrozenModelError, InputError, StoreError
 from engine.store.commit import commit_set, detach_files
 from engine.store.sample_set import DETACHED, MANIFEST, SAMPLES, SampleSet, read_manifest, render_files, unseal
 from engine.store.staging import PROBE, PROBE_BYTES, probe_folder
-from engine.system.filesystem import ask_writable, list_folders, open_folder
+from engine.system.filesystem import check_folder_writable, list_folders, open_folder
 
 _READ_COLUMNS = ["trait", "text", "quality", "scenario", "seed_sha256"]
 
@@ -84,7 +84,7 @@ def check_writable(samples_uri: str, probe: bool = True) -> None:
         elif probe:
             probe_folder(Path(path))
         else:
-            ask_writable(Path(path))
+            check_folder_writable(Path(path))
 
 
 def write_set(samples_uri: str, sample_set: SampleSet) -> StoredSet:

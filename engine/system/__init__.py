@@ -1,1 +1,1 @@
-"""The operating system: files, processes beside this one, groups of tasks, the context of log lines."""
+"""The operating system: files, child processes, groups of asyncio tasks, and the context of log lines."""

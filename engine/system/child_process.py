@@ -1,7 +1,7 @@
-"""Companions: server processes of a run's own, which end when it does, however it ends.
+"""Starts a server as a child process of this one and stops it when the block that uses it ends.
 
-A companion prints its address when it listens and serves until its standard input closes. The pipe to it closes with
-this process, so that nothing is left behind by ``kill -9`` either.
+The server prints its address once it listens, and serves until its standard input closes. That pipe closes when this
+process ends, so the server ends too, even after ``kill -9``.
 """
 
 import select
@@ -14,16 +14,16 @@ from typing import IO
 STOP_SECONDS = 3.0
 
 
-class CompanionError(Exception):
-    """A companion that did not come up; the message is the last thing that it said."""
+class ChildServerError(Exception):
+    """The server did not start; the message is the last line that it wrote to standard error."""
 
 
 @contextmanager
-def run_companion(command: Sequence[str], environment: Mapping[str, str], start_seconds: float) -> Iterator[str]:
-    """The address of a companion that lives while the block runs.
+def run_child_server(command: Sequence[str], environment: Mapping[str, str], start_seconds: float) -> Iterator[str]:
+    """Runs a server while the block runs, and yields its address.
 
     Raises:
-        CompanionError: it ended or said nothing for ``start_seconds``.
+        ChildServerError: the server ended, or printed no address within ``start_seconds``.
     """
     with tempfile.TemporaryFile("w+") as log:
         process = subprocess.Popen(
@@ -32,7 +32,7 @@ def run_companion(command: Sequence[str], environment: Mapping[str, str], start_
             stdout=subprocess.PIPE,
             stderr=log,
             env=dict(environment),
-            # Ctrl-C goes to the whole foreground group: a companion outlives it until the run has had its last word.
+            # Ctrl-C goes to the whole foreground group. In a session of its own the server lives until it is stopped.
             start_new_session=True,
         )
         with process:
@@ -49,8 +49,8 @@ def _wait_for_address(process: "subprocess.Popen[bytes]", log: IO[str], start_se
     if address.startswith("http"):
         return address
     log.seek(0)
-    said = log.read().strip().splitlines()
-    raise CompanionError(said[-1] if said else f"it said nothing for {start_seconds:g} s")
+    lines = log.read().strip().splitlines()
+    raise ChildServerError(lines[-1] if lines else f"it printed no address within {start_seconds:g} s")
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:

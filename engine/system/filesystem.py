@@ -1,4 +1,4 @@
-"""Folders by URI: a local path, or ``s3://`` and ``gs://`` through ``pyarrow.fs``."""
+"""Opens, lists, reads and writes files by URI: a local path, or ``s3://`` and ``gs://`` through ``pyarrow.fs``."""
 
 import errno
 import os
@@ -13,23 +13,23 @@ from engine.errors import StoreError
 
 
 class OutsideFolderError(Exception):
-    """A path that leads out of the folder that it is said to lie in, by a link."""
+    """A path leads, through a symbolic link, out of the folder that it should lie in."""
 
 
 def open_folder(uri: str) -> tuple[fs.FileSystem, str]:
     """The file system of a URI and the path inside it.
 
-    Where an S3 server stands is said by ``AWS_ENDPOINT_URL``, or by a query behind the bucket's own folder
-    (``s3://bucket/samples?endpoint_override=host:port&scheme=http``), whatever is joined to that.
+    ``AWS_ENDPOINT_URL`` gives the address of an S3 server, or a query in the URI does
+    (``s3://bucket/samples?endpoint_override=host:port&scheme=http``); further folders may be joined after the query.
 
     Raises:
-        StoreError: an unknown scheme, or a scheme whose support is missing; or it holds a key.
+        StoreError: the scheme is unknown or not supported by this build of Arrow, or the URI contains a key.
     """
     if "://" not in uri:
         return fs.LocalFileSystem(), str(Path(uri))
     if "@" in uri.partition("://")[2].partition("/")[0]:
         raise StoreError(
-            f"{uri.partition('://')[0]}://… holds a key, which would be seen wherever the address is. Set "
+            f"{uri.partition('://')[0]}://… contains a key, which would be shown wherever the address is shown. Set "
             "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY instead"
         )
     try:
@@ -40,21 +40,21 @@ def open_folder(uri: str) -> tuple[fs.FileSystem, str]:
 
 
 def read_inside(folder_uri: str, path: str) -> bytes:
-    """The whole content of a file of a folder.
+    """The whole content of a file inside a folder.
 
     Raises:
         OutsideFolderError, FileNotFoundError: as ``locate_inside``.
-        StoreError: it is there and cannot be read.
+        StoreError: the file exists but cannot be read.
     """
     return read_bytes(locate_inside(folder_uri, path))
 
 
 def locate_inside(folder_uri: str, path: str) -> str:
-    """The path or URI of a file of a folder; a link that leads out of it is not followed.
+    """The path or URI of a file inside a folder; a link that leads out of the folder is refused.
 
     Raises:
-        OutsideFolderError: the file lies elsewhere.
-        FileNotFoundError: no such file, or a folder; at an object store not before it is opened.
+        OutsideFolderError: the path resolves to a place outside the folder.
+        FileNotFoundError: there is no such file, or it is a folder. An object store reports this only on opening.
     """
     if "://" not in folder_uri:
         try:
@@ -70,38 +70,38 @@ def locate_inside(folder_uri: str, path: str) -> str:
 
 
 def list_folders(uri: str) -> list[str]:
-    """The names of the folders directly below a URI, sorted; none where the folder is missing."""
+    """The names of the folders directly below a URI, sorted; empty if there is no such folder."""
     infos = list_below(*open_folder(uri))
     return sorted(info.base_name for info in infos if info.type == fs.FileType.Directory)
 
 
 def list_below(filesystem: fs.FileSystem, path: str, recursive: bool = False) -> list[fs.FileInfo]:
-    """What lies below a path; nothing where there is no such folder.
+    """The files and folders below a path; empty if there is no such folder.
 
     Raises:
-        OSError, pa.ArrowException: it cannot be listed.
+        OSError, pa.ArrowException: the folder cannot be listed.
     """
     selector = fs.FileSelector(path, allow_not_found=True, recursive=recursive)
     try:
         infos: list[fs.FileInfo] = filesystem.get_file_info(selector)
     except FileNotFoundError:
-        # Somebody made it after Arrow had not found it, and before Arrow asked whether it is there.
+        # A race inside Arrow: the folder was created between its failed listing and its check whether it exists.
         infos = filesystem.get_file_info(selector)
     return infos
 
 
-def list_having(uri: str, names: Sequence[str], file: str) -> list[str]:
-    """Those of some folders directly below a URI that hold a file of that name, in order."""
+def list_folders_with(uri: str, names: Sequence[str], file: str) -> list[str]:
+    """Of the folders ``names`` directly below a URI, those that hold the file ``file``, in the order given."""
     filesystem, path = open_folder(uri)
     infos = filesystem.get_file_info([f"{path}/{name}/{file}" for name in names])
     return [name for name, info in zip(names, infos, strict=True) if info.type == fs.FileType.File]
 
 
-def ask_writable(folder: Path) -> None:
-    """Asks whether files may be written in a folder that need not be there yet, and leaves the disk as it is.
+def check_folder_writable(folder: Path) -> None:
+    """Checks, without writing, that files may be created in a folder, which need not exist yet.
 
     Raises:
-        OSError: the folder, or the nearest above it that is there, is none or takes no files.
+        OSError: the folder, or its nearest existing parent, is not a folder or is not writable.
     """
     nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
     if not nearest.is_dir():
@@ -114,8 +114,8 @@ def read_bytes(uri: str) -> bytes:
     """The whole content of one file.
 
     Raises:
-        FileNotFoundError: no such file.
-        StoreError: it is there and cannot be read.
+        FileNotFoundError: there is no such file.
+        StoreError: the file exists but cannot be read.
     """
     filesystem, path = open_folder(uri)
     try:
@@ -128,10 +128,10 @@ def read_bytes(uri: str) -> bytes:
 
 
 def replace_file(uri: str, content: bytes) -> None:
-    """Puts a file in the place of the one that is there, so that a reader meets one or the other, whole.
+    """Writes a file, replacing any that is there; a reader sees the old content or the new, never a part of either.
 
     Raises:
-        StoreError: it cannot be written.
+        StoreError: the file cannot be written.
     """
     try:
         write_whole(*open_folder(uri), content)
@@ -140,13 +140,13 @@ def replace_file(uri: str, content: bytes) -> None:
 
 
 def write_whole(filesystem: fs.FileSystem, path: str, content: bytes) -> None:
-    """Writes one file so that it is never seen in part; on a local disk it outlives the loss of power.
+    """Writes one file so that no reader sees a part of it; on a local disk it is also synced against power loss.
 
     Raises:
-        OSError, pa.ArrowException: it cannot be written.
+        OSError, pa.ArrowException: the file cannot be written.
     """
     if not isinstance(filesystem, fs.LocalFileSystem):
-        # Else Arrow packs, once more, what ends with .zst.
+        # By default Arrow compresses what is written to a name that ends in .zst, and this content already is.
         with filesystem.open_output_stream(path, compression=None) as stream:
             stream.write(content)
         return
@@ -165,7 +165,10 @@ def write_whole(filesystem: fs.FileSystem, path: str, content: bytes) -> None:
 
 
 def _move_query(uri: str) -> str:
-    """The URI with its query at its end; a small file goes to S3 in one request and not in parts, if not said else."""
+    """Moves the query of a URI to its end, and adds ``allow_delayed_open`` for S3 unless the query has it.
+
+    Without that option Arrow uploads even a small file in parts instead of in one request.
+    """
     begin, _, rest = uri.partition("?")
     query, slash, path = rest.partition("/")
     if uri.startswith("s3://") and "allow_delayed_open" not in query:

@@ -1,7 +1,7 @@
-"""About: what a log line is about, be it a run or a cell: set where a step begins, read where a line is written.
+"""Context for log lines: fields such as run and cell, set where a step begins and read where a line is written.
 
-Each asyncio task, and each thread that is given a copy of its caller's context, has fields of its own: runs that share
-a process do not see one another's.
+Each asyncio task has its own fields, and so has each thread that runs in a copy of its caller's context. Runs that
+share a process therefore do not see each other's.
 """
 
 from collections.abc import Iterator, Mapping
@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from types import MappingProxyType
 
-_FIELDS: ContextVar[Mapping[str, object]] = ContextVar("exemplars.about", default=MappingProxyType({}))
+_FIELDS: ContextVar[Mapping[str, object]] = ContextVar("exemplars.log_context", default=MappingProxyType({}))
 
 
 @contextmanager
-def about(**fields: object) -> Iterator[None]:
-    """Inside the block, and in what it starts, lines are about this as well."""
+def log_context(**fields: object) -> Iterator[None]:
+    """Adds fields to every log line that is written inside the block, or by tasks and threads started in it."""
     token = _FIELDS.set({**_FIELDS.get(), **fields})
     try:
         yield
@@ -22,11 +22,11 @@ def about(**fields: object) -> Iterator[None]:
         _FIELDS.reset(token)
 
 
-def note(**fields: object) -> None:
-    """Lines are about this as well, until the innermost ``about`` of this task ends."""
+def add_log_context(**fields: object) -> None:
+    """Adds fields to the log lines of this task until its innermost ``log_context`` block ends."""
     _FIELDS.set({**_FIELDS.get(), **fields})
 
 
-def read_about() -> Mapping[str, object]:
-    """All that a line written here and now is about."""
+def read_log_context() -> Mapping[str, object]:
+    """The fields that a log line written now would carry."""
     return _FIELDS.get()

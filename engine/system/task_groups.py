@@ -1,4 +1,4 @@
-"""Running together: all of some awaitables, or the first error that one raises, as itself; and one to its end."""
+"""Runs coroutines concurrently with the errors and cancellation that a run needs, where asyncio's own do not fit."""
 
 import asyncio
 from collections.abc import Coroutine, Iterable
@@ -8,10 +8,11 @@ from typing import Any, TypeVar
 Result = TypeVar("Result")
 
 
-async def run_together(coroutines: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
-    """The results in the order of the coroutines; when one fails the others are cancelled and awaited first.
+async def gather_or_cancel(coroutines: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
+    """Runs coroutines concurrently and returns their results in order.
 
-    ``asyncio.TaskGroup`` does the same but raises a group, which hides the type that says what to do.
+    When one fails, the others are cancelled and awaited, and the first error is raised as itself. ``asyncio.TaskGroup``
+    would raise an ``ExceptionGroup``, which hides the error's type, and callers decide by that type what to do.
     """
     try:
         async with asyncio.TaskGroup() as group:
@@ -22,10 +23,10 @@ async def run_together(coroutines: Iterable[Coroutine[Any, Any, Result]]) -> lis
 
 
 async def cancel_once(coroutine: Coroutine[Any, Any, Result]) -> Result:
-    """The result of a coroutine that is cancelled no more than once, however often its caller is, and then awaited.
+    """Awaits a coroutine and cancels it at most once, even if the caller is cancelled several times.
 
-    httpx closes the connection of a request that is cancelled, and leaves it open when it is cancelled again while it
-    does so. SIGTERM in a flow run does that: it cancels every task, and the groups of tasks then cancel theirs.
+    httpx closes the connection of a cancelled request, but leaves it open when it is cancelled again while closing.
+    SIGTERM in a flow run causes that: it cancels every task, and each task group then cancels its own tasks again.
     """
     task = asyncio.create_task(coroutine)
     try:

@@ -1,7 +1,7 @@
-"""A process beside this one for what holds Python's lock for long: the runs that share this one go on meanwhile.
+"""Runs heavy Python work in a second process, so that work which holds the GIL does not stop the runs in this one.
 
-The two speak in pickles through the pipes of stdin and stdout, each after its length: the standard library's pools
-would import the program's main module once more, which may have no guard.
+The two exchange pickles, each preceded by its length, over the worker's stdin and stdout. The standard library's
+process pools cannot be used: they import the program's main module again, which may have no ``__main__`` guard.
 """
 
 import asyncio
@@ -18,20 +18,20 @@ LENGTH = struct.Struct(">Q")
 Result = TypeVar("Result")
 
 
-class SideProcess:
-    """Starts its process when it is told to ``begin``, or with the first work; it ends with this one, however.
+class WorkerProcess:
+    """One worker process, started by ``start`` or by the first ``run``; it ends when this process ends, even if killed.
 
-    A work is anything that can be pickled and called, and so are what it gives and raises.
+    Work is any callable without arguments that can be pickled; its result or exception must be picklable too.
     """
 
     def __init__(self, warn: Callable[[str], None]) -> None:
         self._warn = warn
         self._process: Process | None = None
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
         self._closed = False
 
-    async def begin(self) -> None:
-        """Starts the process."""
+    async def start(self) -> None:
+        """Starts the process, unless it runs already."""
         if self._process is None:
             # In a session of its own: Ctrl-C is this process's to hear.
             self._process = await asyncio.create_subprocess_exec(
@@ -39,35 +39,39 @@ class SideProcess:
             )
 
     async def run(self, work: Callable[[], Result]) -> Result:
-        """What the work gives or raises. Where the process is lost, this one does it, and the next gets another."""
-        # Whoever asked may be cancelled; the answer is read all the same, or the next one would get it.
-        return await asyncio.shield(asyncio.create_task(self._take_turn(work)))
+        """Returns or raises what the work does, one piece of work at a time.
+
+        If the process dies, the work is done in this process, and the next call starts a new worker.
+        """
+        # The answer is read even if the caller is cancelled: else the next caller would receive it.
+        return await asyncio.shield(asyncio.create_task(self._run_locked(work)))
 
     async def close(self) -> None:
-        """Ends the process, whatever it is at."""
+        """Kills the process, even in the middle of its work."""
         self._closed = True
         await self._end()
 
-    async def _take_turn(self, work: Callable[[], Result]) -> Result:
-        async with self._turn:
+    async def _run_locked(self, work: Callable[[], Result]) -> Result:
+        async with self._lock:
             if self._closed:
-                # Whoever asked is gone; there must be no process after the end.
-                raise BrokenPipeError("The process beside this one is closed")
+                # The caller is gone, and no new process may be started after the end.
+                raise BrokenPipeError("The worker process is closed")
             try:
-                await self.begin()
+                await self.start()
                 succeeded, result = await self._ask(pickle.dumps(work))
             except (OSError, asyncio.IncompleteReadError) as error:
                 if self._closed:
                     raise
                 self._warn(
-                    f"The process beside this one is lost, for want of memory perhaps; its work is done here: {error}"
+                    "The worker process failed, perhaps because memory ran out. Its work is done in this process: "
+                    f"{error}"
                 )
                 await self._end()
                 return await asyncio.to_thread(work)
         if not succeeded:
             raise result
-        given: Result = result
-        return given
+        returned: Result = result
+        return returned
 
     async def _ask(self, content: bytes) -> tuple[bool, Any]:
         assert self._process is not None
@@ -77,7 +81,7 @@ class SideProcess:
         writer.write(LENGTH.pack(len(content)) + content)
         await writer.drain()
         [length] = LENGTH.unpack(await reader.readexactly(LENGTH.size))
-        # What is unpickled here and there comes from this very program, through a pipe that nobody else has.
+        # Safe to unpickle: both ends are this program, and no other process has the pipe.
         answer: tuple[bool, Any] = pickle.loads(await reader.readexactly(length))  # noqa: S301
         return answer
 
@@ -90,23 +94,26 @@ class SideProcess:
 
 
 @asynccontextmanager
-async def open_side_process(warn: Callable[[str], None], prepare: Callable[[], object]) -> AsyncIterator[SideProcess]:
-    """One whose process begins at once and ends with the block.
+async def open_worker_process(
+    warn: Callable[[str], None], prepare: Callable[[], object]
+) -> AsyncIterator[WorkerProcess]:
+    """Starts a worker process that ends with the block.
 
     Args:
-        prepare: what it does first, while this process has other things to do.
+        warn: called with a sentence when the process dies.
+        prepare: the first work, such as slow imports, which is done while the block goes on.
     """
-    side = SideProcess(warn)
-    preparing = asyncio.create_task(side.run(prepare))
+    worker = WorkerProcess(warn)
+    preparing = asyncio.create_task(worker.run(prepare))
     try:
-        yield side
+        yield worker
     finally:
-        await side.close()
+        await worker.close()
         await asyncio.gather(preparing, return_exceptions=True)
 
 
 def serve(works: BinaryIO, answers: BinaryIO) -> None:
-    """Does one work after another, until there is nobody who could ask for more."""
+    """The worker's main loop: does one piece of work after another, until its stdin closes."""
     while (work := _read(works)) is not None:
         content = pickle.dumps(_do(work))
         answers.write(LENGTH.pack(len(content)) + content)
@@ -114,7 +121,7 @@ def serve(works: BinaryIO, answers: BinaryIO) -> None:
 
 
 def _do(work: bytes) -> tuple[bool, object]:
-    """Whether it succeeded, and its result or its error."""
+    """Whether the work succeeded, and its result or its error."""
     try:
         return True, pickle.loads(work)()  # noqa: S301
     except Exception as error:
@@ -122,7 +129,7 @@ def _do(work: bytes) -> tuple[bool, object]:
 
 
 def _read(works: BinaryIO) -> bytes | None:
-    """The next message; None where the pipe ends, be it in the midst of one."""
+    """The next message; None when the pipe ends, even in the middle of a message."""
     header = works.read(LENGTH.size)
     if len(header) < LENGTH.size:
         return None
@@ -132,7 +139,7 @@ def _read(works: BinaryIO) -> bytes | None:
 
 
 if __name__ == "__main__":
-    # What a library prints must not get among the answers.
+    # Whatever a library prints to stdout goes to stderr: it would corrupt the stream of answers.
     own = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     with suppress(BrokenPipeError):

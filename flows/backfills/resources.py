@@ -22,7 +22,7 @@ from engine.gateway.shared import Shared, share
 from engine.run.backfill_targets import Passed, Selection, pass_over
 from engine.run.job import open_gateway, open_voting_judge
 from engine.settings import Settings
-from engine.system.worker_process import SideProcess, open_side_process
+from engine.system.worker_process import WorkerProcess, open_worker_process
 from expectations.checking import warm_up
 from flows.runs.cancellation import CancellationWatcher
 from flows.runs.lease import Lease, Logger, hold_shared_lease
@@ -72,14 +72,14 @@ class Occasion:
 class House:
     """One client of Prefect, one lookout, one place in the line for shared rates, the servers, the paces, the budget.
 
-    ``side`` is the process beside this one that does what would hold up all runs.
+    ``worker`` is the process beside this one that does what would hold up all runs.
     """
 
     client: SyncPrefectClient
     watcher: CancellationWatcher
     shared: Shared
     rate_limiter: RateLimiter
-    side: SideProcess
+    worker: WorkerProcess
     logger: Logger
     find_passed: Callable[[str], Passed | None]
     seen: dict[str, RunSnapshot] = field(default_factory=dict)
@@ -122,13 +122,13 @@ async def open_house(
     find_passed = partial(pass_over, settings, selection)
     with get_client(sync_client=True) as client, CancellationWatcher(client).open() as watcher:
         async with (
-            open_side_process(logger.warning, warm_up) as side,
+            open_worker_process(logger.warning, warm_up) as worker,
             open_rate_limiter(settings, logger, yields=True) as rate_limiter,
             share(
                 settings.concurrency * runs_at_once, settings.patience_seconds, shared_budget, logger.warning
             ) as shared,
         ):
-            yield House(client, watcher, shared, rate_limiter, side, logger, find_passed)
+            yield House(client, watcher, shared, rate_limiter, worker, logger, find_passed)
 
 
 class Beside:
@@ -137,7 +137,7 @@ class Beside:
     estimates = False
 
     def __init__(self, house: House) -> None:
-        self.steps = call_plainly(house.side)
+        self.steps = call_plainly(house.worker)
         self._house = house
         self._seen = house.seen.setdefault(str(flow_run.get_id()), RunSnapshot())
 

@@ -12,7 +12,7 @@ from prefect.logging.handlers import APILogWorker
 from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_settings
 
 from engine.errors import OrchestratorError
-from engine.system.child_process import CompanionError, run_companion
+from engine.system.child_process import ChildServerError, run_child_server
 
 PROCESS = Path(__file__).with_name("temporary_server_process.py")
 # The first start makes the database; on busy cores that takes longer than Prefect's own 20 seconds.
@@ -35,14 +35,14 @@ def ensure_server() -> Iterator[None]:
     environment = {**os.environ, **get_current_settings().to_environment_variables(exclude_unset=True)}
     try:
         with (
-            run_companion([sys.executable, str(PROCESS)], environment, START_SECONDS) as address,
+            run_child_server([sys.executable, str(PROCESS)], environment, START_SECONDS) as address,
             temporary_settings({PREFECT_API_URL: f"{address}/api"}),
         ):
             try:
                 yield
             finally:
                 _send_what_waits()
-    except CompanionError as error:
+    except ChildServerError as error:
         raise OrchestratorError(
             f"Prefect's temporary server did not come up: {error}. Is PREFECT_HOME (else ~/.prefect) a folder that can "
             "be written? With PREFECT_API_URL a running server is used"

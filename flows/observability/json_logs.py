@@ -6,7 +6,7 @@ from typing import Any, TextIO
 from pythonjsonlogger.json import JsonFormatter
 
 from engine.settings import LogFormat
-from engine.system.log_context import read_about
+from engine.system.log_context import read_log_context
 
 # The first is said as ``run_id``, the project's one word for it; the others are for handlers.
 _LEFT_OUT = ("flow_run_id", "send_to_api", "event")
@@ -28,7 +28,7 @@ class JsonLines(JsonFormatter):
         head = {name: log_data.pop(name) for name in ("time", "level", "logger", "message")}
         # A line of Prefect's says itself whose it is: a run that has only begun is not what is worked on as yet.
         own = {"run_id": log_data["flow_run_id"]} if "flow_run_id" in log_data else {}
-        fields = {**head, **read_about(), **own, **log_data}
+        fields = {**head, **read_log_context(), **own, **log_data}
         return {name: value for name, value in fields.items() if value is not None and name not in _LEFT_OUT}
 
 

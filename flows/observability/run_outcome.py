@@ -13,7 +13,7 @@ from prefect.runtime import flow_run
 from engine.domain.progress import Event, Progress
 from engine.errors import GateError, ModelBusyError, RunInterruptedError
 from engine.settings import read_settings
-from engine.system.log_context import about, read_about
+from engine.system.log_context import log_context, read_log_context
 from flows.observability.logs import set_up_logs
 from flows.observability.metrics import Attributes, RunMeter, find_sink
 
@@ -45,7 +45,7 @@ async def see_run(handle: str, synth_type: str, effort: str | None) -> AsyncIter
     """
     set_up_logs(read_settings().log_format)
     begun = time.monotonic()
-    with about(run_id=str(flow_run.get_id()), handle=handle, synth_type=synth_type, effort=effort):
+    with log_context(run_id=str(flow_run.get_id()), handle=handle, synth_type=synth_type, effort=effort):
         sink = find_sink()
         meter = RunMeter(sink.instruments) if sink else None
         if meter and (delay := _read_delay()) is not None:
@@ -84,7 +84,7 @@ def _read_delay() -> float | None:
 
 def _list_attributes() -> Attributes:
     """What tells runs apart in the metrics: of few values, which a handle has not."""
-    fields = read_about()
+    fields = read_log_context()
     return {f"exemplars.{name}": str(fields.get(name) or "unknown") for name in ("synth_type", "effort")}
 
 

@@ -20,7 +20,7 @@ from engine.selection.choice import Choice
 from engine.selection.rounds import Rounds
 from engine.settings import Settings
 from engine.store.store import StoredSet
-from engine.system.worker_process import SideProcess
+from engine.system.worker_process import WorkerProcess
 from engine.text.embedding import SentenceEncoder
 from tasks.check import check, check_beside
 from tasks.generate import generate, generate_plainly
@@ -45,14 +45,14 @@ class Steps:
 TASKS = Steps(load, plan, generate, screen, check, write)
 
 
-def call_plainly(side: SideProcess) -> Steps:
+def call_plainly(worker: WorkerProcess) -> Steps:
     """The steps of a run that shares its process with others; what takes longest is done beside it."""
     embedder = SentenceEncoder()
     return Steps(
         load.fn,
         partial(plan_with, embedder),
         generate_plainly,
-        partial(screen_beside, side, embedder),
-        partial(check_beside, side),
+        partial(screen_beside, worker, embedder),
+        partial(check_beside, worker),
         write.fn,
     )

@@ -19,7 +19,7 @@ from engine.gateway.budget import RunBudget
 from engine.gateway.model_gateway import ModelGateway
 from engine.llm.request import Prompt, Reply, Request
 from engine.settings import CollectorSettings, RepliesPlace
-from engine.system.log_context import about
+from engine.system.log_context import log_context
 from flows.observability.json_logs import JsonConsole
 from flows.observability.metrics import RunMeter
 
@@ -95,11 +95,11 @@ def test_telling_costs_a_small_part_of_a_call(tmp_path: Path, monkeypatch: pytes
         sink.close()
 
     def bind() -> None:
-        with about(call="clarity/0/positive/0"):
+        with log_context(call="clarity/0/positive/0"):
             pass
 
     bound = measure(bind)
-    with speak_json() as logger, about(run_id="1", handle="u22a8.test", trait="clarity", cell="clarity/0"):
+    with speak_json() as logger, log_context(run_id="1", handle="u22a8.test", trait="clarity", cell="clarity/0"):
         line = measure(lambda: logger.info("Try %d failed: %s", 1, error, extra={"attempt": 1, "model": "m"}), 2000)
     print(
         f"\na call's context {bound:.1f} µs; a try as metrics {on:.0f} µs; a JSON line {line:.0f} µs; flush "

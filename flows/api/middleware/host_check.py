@@ -11,6 +11,8 @@ from flows.api.errors import ApiError
 MAX_HEADERS = 100
 
 _HOST = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*)(:[0-9]*)?")
+# The one path that ends in a handle: a line break at its end belongs to the handle, and the route refuses that.
+_MODEL_PATH = re.compile(r"/v1/models/[^/]+")
 
 
 class HeadCheck:
@@ -44,8 +46,14 @@ class HeadCheck:
 
 
 def _check_path(scope: Scope) -> None:
-    """Routes are found in the decoded path, where an encoded slash is a slash and a last line break is overlooked."""
-    if b"%2f" in scope["raw_path"].lower() or scope["path"].endswith("\n"):
+    """Refuses what Starlette would take for another path.
+
+    It matches routes on the decoded path, where an encoded slash separates like any other, and by patterns that end in
+    ``$``, which also matches before a last line break: ``/v1/health%0A`` would be ``/v1/health``.
+    """
+    path = scope["path"]
+    ends_in_line_break = path.endswith("\n") and not _MODEL_PATH.fullmatch(path)
+    if b"%2f" in scope["raw_path"].lower() or ends_in_line_break:
         raise ApiError(404, "not_found", "There is nothing at this path: a slash or a line break in it is encoded.")
 
 

@@ -37,7 +37,7 @@ from engine.llm.prices import Price
 from engine.llm.request import REFUSED, Endpoint, Prompt, Reply, Request
 from engine.replies.replies import ReplyStore
 from engine.settings import RepliesPlace
-from engine.system.task_groups import run_together
+from engine.system.task_groups import gather_or_cancel
 
 REQUEST = Request(Prompt("Write 1 text."), 100, 0.8)
 STRICT = replace(REQUEST, schema=EXEMPLAR_SCHEMA, in_words=write_words_only(REQUEST.prompt, EXEMPLAR_SCHEMA))
@@ -512,7 +512,7 @@ async def test_calls_in_flight_are_kept_where_another_ends_the_run(tmp_path: Pat
     gateway = make_gateway(SlowClient(lambda _: REPLY), tmp_path, 8)
     with pytest.raises(CredentialsError):
         async with gateway.keeping(PLAN):
-            await run_together(
+            await gather_or_cancel(
                 gateway.complete(labelled(f"cell-{number}", make_request(number))) for number in range(8)
             )
 
@@ -541,7 +541,9 @@ async def test_calls_in_flight_are_cut_off_where_somebody_cancels_the_run(tmp_pa
 
 
 async def ask_one_by_one(gateway: ModelGateway, count: int) -> None:
-    await run_together(gateway.complete(labelled(f"cell-{number}", make_request(number))) for number in range(count))
+    await gather_or_cancel(
+        gateway.complete(labelled(f"cell-{number}", make_request(number))) for number in range(count)
+    )
 
 
 async def test_wrong_key_asks_no_fallback(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from engine.system.task_groups import cancel_once, run_together
+from engine.system.task_groups import cancel_once, gather_or_cancel
 
 
 async def fail(error: Exception) -> None:
@@ -17,9 +17,9 @@ async def test_results_come_in_order_and_the_first_error_as_itself() -> None:
         await asyncio.sleep(seconds)
         return seconds
 
-    assert [0.02, 0.0] == await run_together([wait(0.02), wait(0.0)])
+    assert [0.02, 0.0] == await gather_or_cancel([wait(0.02), wait(0.0)])
     with pytest.raises(KeyError):
-        await run_together([wait(60), fail(KeyError("one"))])
+        await gather_or_cancel([wait(60), fail(KeyError("one"))])
 
 
 async def test_one_that_is_not_cancelled_gives_its_result_or_its_error() -> None:
@@ -43,7 +43,7 @@ async def test_one_that_is_cancelled_from_all_sides_is_so_once_and_comes_to_its_
 
     before = asyncio.all_tasks()
     closing = [cancel_once(close_slowly()) for _ in range(3)]
-    asking = asyncio.create_task(run_together(closing))
+    asking = asyncio.create_task(gather_or_cancel(closing))
     await asyncio.sleep(0.01)
     every = asyncio.all_tasks() - before
     doomed = every if everywhere else {asking}

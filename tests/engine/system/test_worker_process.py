@@ -17,7 +17,7 @@ from fakes.workspace import ROOT
 
 from engine.domain.model import POLES
 from engine.domain.samples import SAMPLE_SCHEMA, make_row, make_sample_table
-from engine.system.worker_process import SideProcess, open_side_process
+from engine.system.worker_process import WorkerProcess, open_worker_process
 from expectations.checking import GateWork
 from expectations.gate import check_rows
 
@@ -27,11 +27,11 @@ SECONDS = 60.0
 # Says the id of the process beside it, and waits to be killed.
 PARENT = """
 import asyncio, os, sys
-from engine.system.worker_process import open_side_process
+from engine.system.worker_process import open_worker_process
 
 async def main():
-    async with open_side_process(print, os.getpid) as side:
-        print(await side.run(os.getpid), flush=True)
+    async with open_worker_process(print, os.getpid) as worker:
+        print(await worker.run(os.getpid), flush=True)
         await asyncio.sleep(600)
 
 asyncio.run(main())
@@ -61,9 +61,9 @@ def told() -> Told:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def side() -> AsyncIterator[SideProcess]:
+async def worker() -> AsyncIterator[WorkerProcess]:
     """One for all tests that leave it whole."""
-    async with open_side_process(Told(), os.getpid) as opened:
+    async with open_worker_process(Told(), os.getpid) as opened:
         yield opened
 
 
@@ -75,7 +75,7 @@ def is_there(pid: int) -> bool:
 
 
 def list_children() -> list[int]:
-    """The processes beside this one."""
+    """The worker processes."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -94,35 +94,33 @@ def wait_until_gone(pid: int) -> None:
         time.sleep(0.05)
 
 
-async def test_verdict_is_that_of_the_gate_here(side: SideProcess) -> None:
+async def test_verdict_is_that_of_the_gate_here(worker: WorkerProcess) -> None:
     passed, failed = prepare(1), prepare(2)
-    found = await side.run(passed), await side.run(failed)
+    found = await worker.run(passed), await worker.run(failed)
 
     assert (passed(), failed()) == found
     assert [True, False] == [verdict.success for verdict in found]
-    assert os.getpid() != await side.run(os.getpid)
+    assert os.getpid() != await worker.run(os.getpid)
 
 
-async def test_work_that_raises_raises_here_and_the_next_is_done(side: SideProcess) -> None:
+async def test_work_that_raises_raises_here_and_the_next_is_done(worker: WorkerProcess) -> None:
     with pytest.raises(ValueError, match="invalid literal"):
-        await side.run(partial(int, "seven"))
-    assert (await side.run(prepare(1))).success
+        await worker.run(partial(int, "seven"))
+    assert (await worker.run(prepare(1))).success
 
 
 async def test_process_that_is_killed_costs_no_verdict_and_is_followed_by_another(told: Told) -> None:
-    async with open_side_process(told, os.getpid) as side:
-        killed = await side.run(os.getpid)
+    async with open_worker_process(told, os.getpid) as worker:
+        killed = await worker.run(os.getpid)
         os.kill(killed, signal.SIGKILL)
         wait_until_gone(killed)
-        verdict = await side.run(prepare(1))
-        follower = await side.run(os.getpid)
+        verdict = await worker.run(prepare(1))
+        follower = await worker.run(os.getpid)
     wait_until_gone(follower)
 
     assert prepare(1)() == verdict
     assert 1 == len(told)
-    assert told[0].startswith(
-        "The process beside this one is lost, for want of memory perhaps; its work is done here: "
-    )
+    assert told[0].startswith("The worker process failed, perhaps because memory ran out. ")
     assert follower not in {killed, os.getpid()}
 
 
@@ -131,45 +129,45 @@ async def test_machine_that_gives_no_process_costs_no_verdict(told: Told, monkey
         raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
 
     monkeypatch.setattr("asyncio.create_subprocess_exec", refuse)
-    async with open_side_process(told, os.getpid) as side:
-        verdict = await side.run(prepare(1))
+    async with open_worker_process(told, os.getpid) as worker:
+        verdict = await worker.run(prepare(1))
 
     assert verdict.success
     assert told[0].endswith("Resource temporarily unavailable")
 
 
-async def test_interrupt_of_the_terminal_is_not_its_own(side: SideProcess) -> None:
-    assert os.getpgid(await side.run(os.getpid)) != os.getpgid(0)
+async def test_interrupt_of_the_terminal_is_not_its_own(worker: WorkerProcess) -> None:
+    assert os.getpgid(await worker.run(os.getpid)) != os.getpgid(0)
 
 
-async def test_one_who_is_cancelled_leaves_the_next_its_own_answer(side: SideProcess) -> None:
-    await side.run(os.getpid)
-    cancelled = asyncio.create_task(side.run(partial(time.sleep, 0.3)))
+async def test_one_who_is_cancelled_leaves_the_next_its_own_answer(worker: WorkerProcess) -> None:
+    await worker.run(os.getpid)
+    cancelled = asyncio.create_task(worker.run(partial(time.sleep, 0.3)))
     await asyncio.sleep(0.1)
     cancelled.cancel()
     with pytest.raises(asyncio.CancelledError):
         await cancelled
 
-    assert (await side.run(prepare(1))).success
+    assert (await worker.run(prepare(1))).success
 
 
-async def test_many_who_ask_at_once_get_their_own_answers(side: SideProcess) -> None:
-    found = await asyncio.gather(*(side.run(partial(round, number)) for number in range(50)))
+async def test_many_who_ask_at_once_get_their_own_answers(worker: WorkerProcess) -> None:
+    found = await asyncio.gather(*(worker.run(partial(round, number)) for number in range(50)))
 
     assert list(range(50)) == found
 
 
-async def test_what_a_library_prints_does_no_harm(side: SideProcess) -> None:
-    await side.run(partial(print, "Hello.", flush=True))
+async def test_what_a_library_prints_does_no_harm(worker: WorkerProcess) -> None:
+    await worker.run(partial(print, "Hello.", flush=True))
 
-    assert (await side.run(prepare(1))).success
+    assert (await worker.run(prepare(1))).success
 
 
 async def test_those_who_wait_when_it_is_closed_start_no_other() -> None:
     before = list_children()
-    async with open_side_process(Told(), os.getpid) as side:
-        pid = await side.run(os.getpid)
-        waiting = [asyncio.create_task(side.run(partial(time.sleep, 600))) for _ in range(3)]
+    async with open_worker_process(Told(), os.getpid) as worker:
+        pid = await worker.run(os.getpid)
+        waiting = [asyncio.create_task(worker.run(partial(time.sleep, 600))) for _ in range(3)]
         await asyncio.sleep(0.1)
     ended = await asyncio.gather(*waiting, return_exceptions=True)
 

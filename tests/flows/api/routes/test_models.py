@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 from uuid import uuid4
 
 import httpx
@@ -299,6 +300,19 @@ def test_model_that_may_not_be_read_is_not_there(surface: Surface, path: str) ->
         assert (404, "model_not_found") == refuse(surface.author.get(f"/models/{handle}{path}"))
     assert (422, "invalid_handle") == refuse(surface.author.get(f"/models/Bad{path}"))
     assert (401, "unauthorized") == refuse(surface.nobody.get(f"/models/{HANDLE}{path}"))
+
+
+@pytest.mark.parametrize("path", ["", "/traits", "/samples"])
+@pytest.mark.parametrize("line_break", ["%0A", "%0a", "%0D", "%0D%0A", "%0A%0A"])
+def test_handle_that_ends_in_a_line_break_is_malformed(surface: Surface, line_break: str, path: str) -> None:
+    answer = surface.author.get(f"/models/{HANDLE}{line_break}{path}")
+
+    assert (422, "invalid_handle") == refuse(answer)
+    assert HANDLE + unquote(line_break) == answer.json()["error"]["details"]["handle"]
+
+
+def test_line_break_after_the_last_word_of_a_path_is_404(surface: Surface) -> None:
+    assert (404, "not_found") == refuse(surface.author.get(f"/models/{HANDLE}/traits%0A"))
 
 
 def test_card_is_markdown(surface: Surface) -> None:

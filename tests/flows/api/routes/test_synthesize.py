@@ -172,7 +172,7 @@ def test_model_that_cannot_be_synthesized_for_is_422(
 
 
 @pytest.mark.parametrize(
-    "handle", ["toolshed", "u22a8.Tool", "u22a8.", "u22a8.a.b", "..", "%00", "u22a8.%ff", "a" * 300]
+    "handle", ["toolshed", "u22a8.Tool", "u22a8.", "u22a8.a.b", "..", "%00", "u22a8.x%0A", "u22a8.%ff", "a" * 300]
 )
 def test_malformed_handle_is_422(surface: Surface, handle: str) -> None:
     assert (422, "invalid_handle") == read_refusal(ask(surface.author, handle.replace("..", "%2e%2e")))
