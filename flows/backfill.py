@@ -16,17 +16,16 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled
 from pydantic import Field
 
-from engine.domain.model import Effort, SynthType
+from engine.domain.model import SynthType
 from engine.errors import BackfillError, RunInterruptedError
 from engine.gateway.budget import Budget
-from engine.report.summary import RunResult
 from engine.run.backfill_targets import Selection, list_selected
 from engine.settings import Settings, read_settings
 from engine.store.backfill_ledger import LEFT, Ledger, ModelRow, read_ledger, tell_ledger
 from flows.backfills.child_runs import list_children, open_children
 from flows.backfills.page import LedgerPage, publish_ledger
 from flows.backfills.parts import PartDispatcher
-from flows.backfills.resources import Beside, make_shared_budget, open_house
+from flows.backfills.resources import make_shared_budget, open_backfill_resources
 from flows.backfills.worker import BackfillWorker
 from flows.observability.logs import outlive_listeners, set_up_logs
 from flows.runs.cancellation import CancellationWatcher, explain_cancelled
@@ -99,16 +98,15 @@ async def work_through(
 ) -> BaseException | None:
     """Works on all models; what made it stop before its end, if something did."""
     at_once, logger = manner.models_at_once, get_run_logger()
-    async with get_client() as client, open_house(settings, selection, at_once, manner.shared_budget, logger) as house:
-
-        async def synthesize_one(handle: str, synth_type: SynthType, effort: Effort | None) -> RunResult | State[Any]:
-            return await run_synthesis(handle, synth_type, effort, Beside(house))
-
-        children = await open_children(client, synthesize_one, len(ledger.rows))
-        worker = BackfillWorker(selection, ledger, house, children)
+    async with (
+        get_client() as client,
+        open_backfill_resources(settings, selection, at_once, manner.shared_budget, logger) as resources,
+    ):
+        children = await open_children(client, partial(run_synthesis, shared=resources), len(ledger.rows))
+        worker = BackfillWorker(selection, ledger, resources, children)
         page.looks.append(worker.note_seen)
         try:
-            with watch_for_end(house.watcher, worker):
+            with watch_for_end(resources.watcher, worker):
                 if manner.part_size is None:
                     await worker.work(ledger.rows, at_once)
                 else:

@@ -1,5 +1,6 @@
 """The main job: a model's handle, a synth type and an effort become a checked Parquet sample set."""
 
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,11 +30,16 @@ from flows.observability.run_outcome import see_run
 from flows.runs.labels import KEPT
 from flows.runs.lease import Lease
 from flows.runtime.parameters import ChosenEffort, Handle
-from flows.runtime.resources import Alone, Models, Surroundings
+from flows.runtime.resources import Models, RunResources, open_run_resources
 from flows.runtime.schedule_events import release_events
-from flows.runtime.steps import Steps
+from tasks.check import check
 from tasks.estimate import estimate
+from tasks.generate import generate
+from tasks.load import load
+from tasks.plan import plan
 from tasks.report import report, report_error
+from tasks.screen import screen
+from tasks.write import write
 
 
 @flow(name="synthesize", flow_run_name="{handle} {synth_type}", validate_parameters=False)
@@ -54,20 +60,25 @@ async def synthesize(
     """
     outlive_listeners()
     await release_events(get_run_logger())
-    return await run_synthesis(handle, synth_type, effort, Alone())
+    return await run_synthesis(handle, synth_type, effort)
 
 
 async def run_synthesis(
-    handle: str, synth_type: SynthType, effort: Effort | None, around: Surroundings
+    handle: str, synth_type: SynthType, effort: Effort | None, shared: RunResources | None = None
 ) -> RunResult | State[Any]:
-    """What a flow run of this flow does, wherever it runs."""
+    """The work of a flow run of this flow, which may be one of many in its process.
+
+    Args:
+        shared: what the runs of this process share; None for a run that has its process for itself.
+    """
     try:
         async with (
-            see_run(handle, synth_type, effort) as seen,
-            around.hold_lease(check_handle(handle)) as lease,
-            around.publish_progress(seen) as progress,
+            see_run(handle, synth_type, effort) as meter,
+            nullcontext(shared) if shared else open_run_resources(read_settings(), get_run_logger()) as resources,
+            resources.hold_lease(check_handle(handle)) as lease,
+            resources.publish_progress(meter) as progress,
         ):
-            return await make_samples(handle, synth_type, effort, lease, progress, around)
+            return await make_samples(handle, synth_type, effort, lease, progress, resources)
     except (ModelBusyError, RunInterruptedError) as error:
         return Cancelled(message=str(error))
     except GateError as error:
@@ -78,26 +89,26 @@ async def run_synthesis(
 
 
 async def make_samples(
-    handle: str, synth_type: SynthType, effort: Effort | None, lease: Lease, progress: Progress, around: Surroundings
+    handle: str, synth_type: SynthType, effort: Effort | None, lease: Lease, progress: Progress, resources: RunResources
 ) -> RunResult:
-    """The walk of a run that holds its model's lease."""
-    settings, steps = read_settings(), around.steps
+    """The walk of a run that holds its model's lease, step by step."""
+    settings, call, run_heavy = resources.settings, resources.call, resources.run_heavy
     if done := find_finished(settings.locate(settings.samples_uri), handle, synth_type, str(flow_run.get_id())):
         get_run_logger().info("This run has attached its set before: %s. Nothing is asked again", done.samples)
         return done
-    job = steps.load(settings, handle, synth_type, effort)
+    job = call(load, settings, handle, synth_type, effort)
     add_log_context(effort=job.level.effort)
     stamp = make_stamp(job)
-    async with around.open_models(settings, job.level, progress) as models:
+    async with resources.open_models(job.level, progress) as models:
         gateway, voting_judge = models.gateway, models.voting_judge
-        rounds = await steps.plan(settings, job, gateway, voting_judge)
-        await around.drop_unused(settings, (rounds.plan.plan_id, rounds.draft_id))
-        expected = await estimate(settings, rounds, gateway, voting_judge, progress, around.estimates)
-        finished = await run_rounds(rounds, models, progress, expected, steps)
+        rounds = await call(plan, settings, job, gateway, voting_judge, run_heavy)
+        await resources.prune_replies((rounds.plan.plan_id, rounds.draft_id))
+        expected = await estimate(settings, rounds, gateway, voting_judge, progress, resources.as_tasks)
+        finished = await run_rounds(rounds, models, progress, expected, resources)
         bill = make_bill(gateway.budget, finished)
-    verdict = await steps.check(settings, rounds, stamp)
+    verdict = await call(check, settings, rounds, stamp, run_heavy)
     await lease.confirm()
-    stored = steps.write(settings, rounds, stamp, verdict, gateway, bill)
+    stored = call(write, settings, rounds, stamp, verdict, gateway, bill)
     await report(rounds, verdict, stored, expected, bill, settings.api_url)
     return conclude(rounds, stamp, verdict, stored)
 
@@ -109,7 +120,9 @@ def make_stamp(job: Job) -> RunStamp:
     return RunStamp(str(flow_run.get_id()), job.model.handle, job.synth_type, job.level.effort, created_at)
 
 
-async def run_rounds(rounds: Rounds, models: Models, progress: Progress, expected: Estimate, steps: Steps) -> Spending:
+async def run_rounds(
+    rounds: Rounds, models: Models, progress: Progress, expected: Estimate, resources: RunResources
+) -> Spending:
     """Asks, screens and chooses, round by round, until the quotas are met or the rounds are spent.
 
     Returns:
@@ -124,8 +137,8 @@ async def run_rounds(rounds: Rounds, models: Models, progress: Progress, expecte
             progress.report(StageBegun(f"Round {rounds.round_no}: {len(cells)} cells"))
             progress.report(CallsPlanned(len(cells)))
             try:
-                exemplars = await steps.generate(rounds, cells, gateway)
-                await steps.screen(rounds, exemplars, gateway, voting_judge, progress)
+                exemplars = await generate(rounds, cells, gateway, resources.as_tasks)
+                await resources.call(screen, rounds, exemplars, gateway, voting_judge, progress, resources.run_heavy)
             except BudgetError as error:
                 if not rounds.improving:
                     kept, lacking = len(rounds.choice.chosen), sum(rounds.choice.shortfall.values())

@@ -8,31 +8,19 @@ from engine.quality.verdict import Verdict
 from engine.run.job import read_pools
 from engine.selection.rounds import Rounds
 from engine.settings import Settings
-from engine.system.worker_process import WorkerProcess
-from expectations.checking import GateWork, prepare_gate
+from engine.system.worker_process import RunHeavy, run_here
+from expectations.checking import prepare_gate
 from tasks.run_names import name_check
 
 
 @task(name="check", task_run_name=name_check, cache_policy=NO_CACHE, persist_result=False)
-async def check(settings: Settings, rounds: Rounds, stamp: RunStamp) -> Verdict:
+async def check(settings: Settings, rounds: Rounds, stamp: RunStamp, run_heavy: RunHeavy = run_here) -> Verdict:
     """The gate's verdict over the run's rows and all that is in the store by now, another run's new set included."""
-    return tell(rounds, _prepare(settings, rounds, stamp)())
-
-
-async def check_beside(side: WorkerProcess, settings: Settings, rounds: Rounds, stamp: RunStamp) -> Verdict:
-    """What ``check`` does, with the gate in the process beside this one."""
-    return tell(rounds, await side.run(_prepare(settings, rounds, stamp)))
-
-
-def tell(rounds: Rounds, verdict: Verdict) -> Verdict:
-    """Logs the verdict."""
+    pools = read_pools(settings.locate(settings.samples_uri), rounds.plan.model)
+    verdict = await run_heavy(prepare_gate(rounds, stamp, pools))
     logger = get_run_logger()
     said = "passed" if verdict.success else "failed: " + " ".join(verdict.failed)
     logger.info("The gate %s", said, extra={"gate": "passed" if verdict.success else "failed"})
     for warning in (*verdict.warnings, *rounds.explain_review()):
         logger.warning("%s", warning)
     return verdict
-
-
-def _prepare(settings: Settings, rounds: Rounds, stamp: RunStamp) -> GateWork:
-    return prepare_gate(rounds, stamp, read_pools(settings.locate(settings.samples_uri), rounds.plan.model))

@@ -21,18 +21,19 @@ MAX_BATCHES = 4
 BATCH = 100
 
 
-async def generate(rounds: Rounds, cells: Sequence[Cell], gateway: ModelGateway) -> list[Exemplar]:
-    """The exemplars of a round's cells, in cell order; raises what ``generate_cell`` raises."""
-    split = split_cells(cells)
+async def generate(
+    rounds: Rounds, cells: Sequence[Cell], gateway: ModelGateway, as_tasks: bool = True
+) -> list[Exemplar]:
+    """The exemplars of a round's cells, in cell order; raises what ``generate_cell`` raises.
+
+    Args:
+        as_tasks: whether each batch of cells is a task of the run page.
+    """
+    call, split = generate_batch if as_tasks else generate_batch.fn, split_cells(cells)
     batches = await gather_or_cancel(
-        generate_batch(rounds, batch, gateway, (number, len(split))) for number, batch in enumerate(split, start=1)
+        call(rounds, batch, gateway, (number, len(split))) for number, batch in enumerate(split, start=1)
     )
     return [exemplar for batch in batches for exemplar in batch]
-
-
-async def generate_plainly(rounds: Rounds, cells: Sequence[Cell], gateway: ModelGateway) -> list[Exemplar]:
-    """As ``generate``, without tasks."""
-    return await generate_batch.fn(rounds, cells, gateway)
 
 
 def split_cells(cells: Sequence[Cell]) -> list[tuple[Cell, ...]]:

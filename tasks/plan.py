@@ -13,27 +13,23 @@ from engine.run.pipeline import begin_rounds
 from engine.screening.voting_judge import VotingJudge
 from engine.selection.rounds import Rounds
 from engine.settings import Settings
-from engine.text.embedding import Embedder, SentenceEncoder
+from engine.system.worker_process import RunHeavy, run_here
+from engine.text.embedding import SentenceEncoder
 from tasks.run_names import name_plan
 
 
 @task(name="plan", task_run_name=name_plan, cache_policy=NO_CACHE, persist_result=False)
-async def plan(settings: Settings, job: Job, gateway: ModelGateway, voting_judge: VotingJudge) -> Rounds:
+async def plan(
+    settings: Settings, job: Job, gateway: ModelGateway, voting_judge: VotingJudge, run_heavy: RunHeavy = run_here
+) -> Rounds:
     """The rounds of a job, none of them begun.
 
     Raises:
         BudgetError: the limit is too low to ask for subjects; what the lists would have planned tells how low.
     """
-    return await plan_with(SentenceEncoder(), settings, job, gateway, voting_judge)
-
-
-async def plan_with(
-    embedder: Embedder, settings: Settings, job: Job, gateway: ModelGateway, voting_judge: VotingJudge
-) -> Rounds:
-    """What ``plan`` does, with an embedder that is the run's from now on."""
-    budget = gateway.budget
+    budget, embedder = gateway.budget, SentenceEncoder()
     try:
-        rounds = await begin_rounds(job, settings.seed, gateway, embedder)
+        rounds = await begin_rounds(job, settings.seed, gateway, embedder, run_heavy)
     except BudgetError as error:
         draft = plan_job(job, load_packs(SCENARIOS_FOLDER), settings.seed, embedder)
         expected = estimate_plan(draft, gateway.endpoint, voting_judge.endpoint, budget.max_cost_usd)

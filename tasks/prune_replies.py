@@ -1,4 +1,4 @@
-"""Dropping the kept replies that are too old or too many, which each run does on its way."""
+"""Prunes the kept replies that are too old or too many, on the way of a run."""
 
 import logging
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from engine.settings import Settings
 Log = logging.Logger | logging.LoggerAdapter[Any]
 
 
-def drop_unused(settings: Settings, plan_ids: Sequence[str], now: datetime, logger: Log) -> None:
+def prune_replies(settings: Settings, plan_ids: Sequence[str], now: datetime, logger: Log) -> None:
     """Drops the kept replies that are too old or too many, but for these plans': they may be the oldest of all.
 
     Whatever goes wrong with that is a warning.

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Sequence
-from functools import partial
 
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
@@ -18,45 +17,35 @@ from engine.screening.voting_judge import VotingJudge
 from engine.selection.choice import Choice
 from engine.selection.review import list_accepted_texts
 from engine.selection.rounds import Rounds
-from engine.system.worker_process import WorkerProcess
-from engine.text.embedding import SentenceEncoder, encode
+from engine.system.worker_process import RunHeavy, run_here
+from engine.text.embedding import embed_ahead
 from tasks.run_names import name_screen
 
 REJECTIONS = logging.getLogger("exemplars.rejections")
+# From so many on the choice takes .15 s and more, twice what it takes to send it to another process (two cores).
+MANY_EXEMPLARS = 2_000
 
 
 @task(name="screen", task_run_name=name_screen, cache_policy=NO_CACHE, persist_result=False)
 async def screen(
-    rounds: Rounds, exemplars: Sequence[Exemplar], gateway: ModelGateway, voting_judge: VotingJudge, progress: Progress
-) -> Choice:
-    """What is chosen after this round, and why everything else is not."""
-    return choose(rounds, await judge_round(rounds, list(exemplars), gateway, voting_judge, progress))
-
-
-async def screen_beside(
-    side: WorkerProcess,
-    embedder: SentenceEncoder,
     rounds: Rounds,
     exemplars: Sequence[Exemplar],
     gateway: ModelGateway,
     voting_judge: VotingJudge,
     progress: Progress,
+    run_heavy: RunHeavy = run_here,
 ) -> Choice:
-    """What ``screen`` does, with the embedding in the process beside this one: a fifth of the time of such a run.
-
-    Args:
-        embedder: that of the rounds.
-    """
+    """What is chosen after this round, and why everything else is not."""
     judged = await judge_round(rounds, list(exemplars), gateway, voting_judge, progress)
     for texts in list_accepted_texts(rounds.plan.model, judged):
-        if new := embedder.list_new(texts):
-            embedder.learn(new, await side.run(partial(encode, new)))
-    return choose(rounds, judged)
+        await embed_ahead(rounds.embedder, texts, run_heavy)
+    decide = rounds.add(judged)
+    choice = rounds.settle(await run_heavy(decide) if len(rounds.exemplars) >= MANY_EXEMPLARS else decide())
+    _log_choice(rounds, choice, judged)
+    return choice
 
 
-def choose(rounds: Rounds, judged: Sequence[Exemplar]) -> Choice:
-    """Takes in a round and tells what came of it."""
-    choice = rounds.take(judged)
+def _log_choice(rounds: Rounds, choice: Choice, judged: Sequence[Exemplar]) -> None:
     logger = get_run_logger()
     for trait, auc in rounds.judge_aucs.items() if rounds.round_no == 1 else ():
         if is_auc_measured(rounds.plan.model, trait):
@@ -64,14 +53,13 @@ def choose(rounds: Rounds, judged: Sequence[Exemplar]) -> Choice:
     reasons = choice.count_reasons()
     told = {"round": rounds.round_no, "chosen": len(choice.chosen), "rejected": reasons}
     logger.info("Round %d: %d chosen, rejected: %s", rounds.round_no, len(choice.chosen), reasons, extra=told)
-    tell_rejections(rounds.round_no, choice)
+    log_rejections(rounds.round_no, choice)
     votes = count_votes(exemplar.votes for exemplar in judged)
     if votes.votes:
         logger.info("Round %d: %s", rounds.round_no, describe_votes(votes))
-    return choice
 
 
-def tell_rejections(round_no: int, choice: Choice) -> None:
+def log_rejections(round_no: int, choice: Choice) -> None:
     """A line at DEBUG for each exemplar of this round that is rejected; what a later round leaves over has none."""
     if not REJECTIONS.isEnabledFor(logging.DEBUG):
         return

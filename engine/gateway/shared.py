@@ -1,4 +1,4 @@
-"""Sharing: what the runs of one process have together: embedded servers, the pace of each model, and their money."""
+"""What the runs of one process share of their models: embedded servers, throttles, and a budget."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -10,8 +10,8 @@ from engine.llm.embedded_model import serve_embedded
 from engine.llm.request import Endpoint
 
 
-class Shared:
-    """What is shared, as long as ``share`` is open; one event loop's.
+class SharedModels:
+    """The models as the runs of one process share them, inside ``share_models``; one event loop's.
 
     Args:
         calls_at_once: calls of one model in flight at most, of all runs together.
@@ -24,10 +24,10 @@ class Shared:
         stack: AsyncExitStack,
         calls_at_once: int,
         patience_seconds: float,
-        shared_budget: Budget | None = None,
+        budget: Budget | None = None,
         notice: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self.shared_budget = shared_budget
+        self.budget = budget
         self._stack = stack
         self._calls_at_once = calls_at_once
         self._patience_seconds = patience_seconds
@@ -48,7 +48,7 @@ class Shared:
             return self._served[name]
 
     def find_throttle(self, endpoint: Endpoint) -> AdaptiveThrottle:
-        """The pace at which all runs ask a model."""
+        """The throttle through which all runs ask a model."""
         key = f"{endpoint.identity}\0{endpoint.api_base}"
         if key not in self._throttles:
             most = endpoint.slots or self._calls_at_once
@@ -57,12 +57,12 @@ class Shared:
 
 
 @asynccontextmanager
-async def share(
+async def share_models(
     calls_at_once: int,
     patience_seconds: float,
-    shared_budget: Budget | None = None,
+    budget: Budget | None = None,
     notice: Callable[[str], None] = lambda _: None,
-) -> AsyncIterator[Shared]:
+) -> AsyncIterator[SharedModels]:
     """What runs share inside the block; servers that were started for them end with it."""
     async with AsyncExitStack() as stack:
-        yield Shared(stack, calls_at_once, patience_seconds, shared_budget, notice)
+        yield SharedModels(stack, calls_at_once, patience_seconds, budget, notice)

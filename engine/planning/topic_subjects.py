@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from engine.domain.model import POLES, Model, Trait
+from engine.domain.model import Model, Pole, Trait
 from engine.planning.scenarios import Packs, ScenarioPool, TopicSubjects, rank_packs
 from engine.quality.pole_scores import list_pole_names
 from engine.quality.separation import Numbers
@@ -27,17 +27,27 @@ MIN_OWN_SHARE = 0.75
 
 def split_by_topic(model: Model, scenario_pool: ScenarioPool, packs: Packs, embedder: Embedder) -> ScenarioPool:
     """The lists with the subjects of each topic trait split into those of the topic and those that are not."""
-    topics = [trait for trait in model.traits if trait.type == "topic"]
+    topics = _list_topics(model)
     if not topics:
         return scenario_pool
-    near = [name for name in rank_packs(model, packs) if name != scenario_pool.pack][:MORE_PACKS]
-    tiers = (*scenario_pool.subjects, tuple(subject for name in near for subject in packs.packs[name].subjects))
+    tiers = _list_tiers(model, scenario_pool, packs)
     split = {trait.key: _split(model, trait, tiers, embedder) for trait in topics}
     own = packs.packs[scenario_pool.pack].subjects
     return replace(
         scenario_pool,
         topic_subjects={key: found for key, found in split.items() if _share_inside(found, own) >= MIN_OWN_SHARE},
     )
+
+
+def list_topic_texts(model: Model, scenario_pool: ScenarioPool, packs: Packs) -> list[list[str]]:
+    """The texts that ``split_by_topic`` embeds, batch by batch and in its order; none where no trait is a topic."""
+    topics = _list_topics(model)
+    subjects = _flatten(_list_tiers(model, scenario_pool, packs)) if topics else []
+    return [
+        texts
+        for trait in topics
+        for texts in (_describe_topic(model, trait), subjects, _list_seeds(model, trait, "negative"))
+    ]
 
 
 def find_threshold(values: Numbers) -> float:
@@ -53,7 +63,7 @@ def find_threshold(values: Numbers) -> float:
 
 
 def _split(model: Model, trait: Trait, tiers: Sequence[Sequence[str]], embedder: Embedder) -> TopicSubjects:
-    subjects = list(dict.fromkeys(subject for tier in tiers for subject in tier))
+    subjects = _flatten(tiers)
     scores = _score_subjects(model, trait, subjects, embedder)
     threshold = find_threshold(scores)
     ranked = [subjects[index] for index in np.argsort(-scores, kind="stable")]
@@ -74,9 +84,32 @@ def _share_inside(topic_subjects: TopicSubjects, subjects: Sequence[str]) -> flo
 
 def _score_subjects(model: Model, trait: Trait, subjects: Sequence[str], embedder: Embedder) -> Numbers:
     """Where subjects lie on the way from what the model's other texts are about to what the topic is."""
-    seeds = {pole: [seed.text for seed in model.seeds_at(trait.key, pole)] for pole in POLES}
-    topic = embedder.embed([*list_pole_names(trait, "positive"), trait.description or trait.name, *seeds["positive"]])
+    topic = embedder.embed(_describe_topic(model, trait))
     vectors = embedder.embed(subjects)
-    others = embedder.embed(seeds["negative"]) if seeds["negative"] else vectors
+    negative = _list_seeds(model, trait, "negative")
+    others = embedder.embed(negative) if negative else vectors
     axis = topic.mean(axis=0) - others.mean(axis=0)
     return np.asarray(np.round(vectors @ axis, 6), dtype=np.float64)
+
+
+def _list_topics(model: Model) -> list[Trait]:
+    return [trait for trait in model.traits if trait.type == "topic"]
+
+
+def _list_tiers(model: Model, scenario_pool: ScenarioPool, packs: Packs) -> tuple[tuple[str, ...], ...]:
+    """The subjects of the model's own pack in their tiers, and those of the packs that fit it next."""
+    near = [name for name in rank_packs(model, packs) if name != scenario_pool.pack][:MORE_PACKS]
+    return (*scenario_pool.subjects, tuple(subject for name in near for subject in packs.packs[name].subjects))
+
+
+def _flatten(tiers: Sequence[Sequence[str]]) -> list[str]:
+    return list(dict.fromkeys(subject for tier in tiers for subject in tier))
+
+
+def _describe_topic(model: Model, trait: Trait) -> list[str]:
+    names = list_pole_names(trait, "positive")
+    return [*names, trait.description or trait.name, *_list_seeds(model, trait, "positive")]
+
+
+def _list_seeds(model: Model, trait: Trait, pole: Pole) -> list[str]:
+    return [seed.text for seed in model.seeds_at(trait.key, pole)]

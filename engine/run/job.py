@@ -14,7 +14,7 @@ from engine.errors import UnsupportedError
 from engine.gateway.budget import RunBudget
 from engine.gateway.model_gateway import ModelGateway
 from engine.gateway.rate_limit import RateLimiter
-from engine.gateway.shared import Shared
+from engine.gateway.shared import SharedModels
 from engine.generation.prompts import prompts_version
 from engine.llm.client import LitellmClient
 from engine.llm.embedded_model import find_gguf, is_embedded, serve_embedded
@@ -155,18 +155,18 @@ async def open_gateway(
     level: Level,
     progress: Progress,
     rate_limiter: RateLimiter | None = None,
-    shared: Shared | None = None,
+    shared: SharedModels | None = None,
 ) -> AsyncIterator[ModelGateway]:
     """Everything that the run asks of its synth model goes through what this yields; an embedded server ends with it.
 
     Args:
-        turnstile: lets calls to hosted models through; None where they share no rate.
+        rate_limiter: lets calls to hosted models through; None where they share no rate.
         shared: what other runs of this process ask the same models through; None where there are none.
 
     Raises:
         ProviderError: the model cannot be had.
     """
-    budget = RunBudget(settings.concurrency, limit_cost(settings, level), shared.shared_budget if shared else None)
+    budget = RunBudget(settings.concurrency, limit_cost(settings, level), shared.budget if shared else None)
     if is_embedded(level.synth_model):
         async with _serve(level.synth_model, shared) as endpoint:
             # Its server does not come back by itself.
@@ -186,7 +186,7 @@ async def open_voting_judge(
     progress: Progress,
     budget: RunBudget,
     rate_limiter: RateLimiter | None = None,
-    shared: Shared | None = None,
+    shared: SharedModels | None = None,
 ) -> AsyncIterator[VotingJudge]:
     """The chat judge, within the limits of the run; one that casts no vote where ``describe_judge`` has none.
 
@@ -220,7 +220,7 @@ def find_finished(samples_uri: str, handle: str, synth_type: SynthType, run_id: 
 
 
 @asynccontextmanager
-async def _serve(name: str, shared: Shared | None) -> AsyncIterator[Endpoint]:
+async def _serve(name: str, shared: SharedModels | None) -> AsyncIterator[Endpoint]:
     if shared is not None:
         yield await shared.serve(name)
         return
@@ -235,7 +235,7 @@ async def _open(
     progress: Progress,
     budget: RunBudget,
     rate_limiter: RateLimiter | None = None,
-    shared: Shared | None = None,
+    shared: SharedModels | None = None,
 ) -> AsyncIterator[ModelGateway]:
     async with AsyncExitStack() as stack:
         clients = []

@@ -1,29 +1,37 @@
 """The walk of the rounds in its steps: the tasks call them one by one, a replay and the benchmarks all of them."""
 
+from collections.abc import Sequence
+
 from engine.domain.progress import CallsPlanned, Progress
 from engine.domain.samples import Exemplar
 from engine.gateway.model_gateway import ModelGateway
 from engine.generation.cells import generate_cell, propose_subjects
-from engine.planning.scenarios import load_packs
+from engine.planning.scenarios import Packs, choose_scenario_pool, load_packs
+from engine.planning.topic_subjects import list_topic_texts
 from engine.run.job import SCENARIOS_FOLDER, Job, plan_job
 from engine.screening.in_context_judge import MIN_AUC, judge_accepted, measure_judge_aucs
 from engine.screening.screener import Screener
 from engine.screening.voting_judge import VotingJudge
 from engine.selection.rounds import Rounds
 from engine.system.task_groups import gather_or_cancel
-from engine.text.embedding import Embedder
+from engine.system.worker_process import RunHeavy, run_here
+from engine.text.embedding import CachingEmbedder, embed_ahead
 
 
-async def begin_rounds(job: Job, seed: int, gateway: ModelGateway, embedder: Embedder) -> Rounds:
+async def begin_rounds(
+    job: Job, seed: int, gateway: ModelGateway, embedder: CachingEmbedder, run_heavy: RunHeavy = run_here
+) -> Rounds:
     """The rounds of a job, none of them begun; subjects that the synth model proposes are kept replies.
 
     Raises:
         ProviderError, BudgetError, StoreError: as ``ModelGateway.complete``.
     """
     packs = load_packs(SCENARIOS_FOLDER)
+    await _embed_topics(job, packs, (), embedder, run_heavy)
     draft = plan_job(job, packs, seed, embedder)
     async with gateway.keeping(draft.plan_id, draft.model.handle):
         proposed = await propose_subjects(draft, gateway)
+    await _embed_topics(job, packs, proposed, embedder, run_heavy)
     plan = plan_job(job, packs, seed, embedder, proposed)
     plain = gateway.endpoint.style == "plain"
     rounds = Rounds(plan, Screener(plan, use_lengths=not plain), gateway.endpoint.draws, embedder, strict=plain)
@@ -63,3 +71,12 @@ async def judge_round(
     trusted = {trait for trait, auc in rounds.judge_aucs.items() if auc >= MIN_AUC}
     progress.report(CallsPlanned(sum(exemplar.is_accepted and exemplar.trait in trusted for exemplar in screened)))
     return await judge_accepted(plan.model, screened, gateway, plan.seed, trusted)
+
+
+async def _embed_topics(
+    job: Job, packs: Packs, proposed: Sequence[str], embedder: CachingEmbedder, run_heavy: RunHeavy
+) -> None:
+    """Embeds what planning splits into subjects of a topic and others, before it does."""
+    scenario_pool = choose_scenario_pool(job.model, packs, proposed)
+    for texts in list_topic_texts(job.model, scenario_pool, packs):
+        await embed_ahead(embedder, texts, run_heavy)

@@ -60,6 +60,24 @@ def choose_reviewed(
     return choice, review
 
 
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A choice among all exemplars of a run, with its review and the pole scores, by exemplar key, behind it."""
+
+    choice: Choice
+    review: Review
+    pole_scores: Mapping[str, float]
+
+
+def decide(
+    plan: Plan, exemplars: Sequence[Exemplar], judge_aucs: Mapping[str, float], embedder: Embedder, strict: bool
+) -> Decision:
+    """The choice among all exemplars; a pure function, which can be pickled and called in another process."""
+    context = make_choice_context(plan, exemplars, judge_aucs, embedder, strict)
+    choice, review = choose_reviewed(plan, exemplars, context, embedder)
+    return Decision(choice, review, context.pole_scores)
+
+
 def list_accepted_texts(model: Model, exemplars: Sequence[Exemplar]) -> list[list[str]]:
     """The texts of what stands, trait by trait: as ``make_choice_context`` has them embedded."""
     return [

@@ -2,8 +2,9 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from engine.domain.model import POLES, Pole
 from engine.domain.samples import Exemplar
@@ -12,8 +13,8 @@ from engine.planning.seed_variations import count_seed_uses
 from engine.quality.shortcuts import STRONG_AUC
 from engine.screening.screener import Screener
 from engine.selection.choice import Choice, choose_exemplars, keep_earlier_choice
-from engine.selection.review import Review, choose_reviewed, make_choice_context, make_hints
-from engine.text.embedding import Embedder
+from engine.selection.review import Decision, Review, decide, make_hints
+from engine.text.embedding import CachingEmbedder
 from engine.text.language import expect_language, name_language
 from engine.text.near_duplicates import DuplicatePair
 
@@ -30,7 +31,7 @@ class Rounds:
             Where such a model has no seeds to go by, the best so far are the shots of its later rounds.
     """
 
-    def __init__(self, plan: Plan, screener: Screener, draws: int, embedder: Embedder, strict: bool) -> None:
+    def __init__(self, plan: Plan, screener: Screener, draws: int, embedder: CachingEmbedder, strict: bool) -> None:
         self.plan = plan
         self.screener = screener
         self.embedder = embedder
@@ -69,17 +70,24 @@ class Rounds:
 
     def take(self, exemplars: Sequence[Exemplar]) -> Choice:
         """Adds a round's screened (and judged) exemplars and chooses anew among all."""
+        return self.settle(self.add(exemplars)())
+
+    def add(self, exemplars: Sequence[Exemplar]) -> Callable[[], Decision]:
+        """Adds a round's screened (and judged) exemplars. What it returns chooses anew among all; it can be pickled."""
         self.exemplars += tuple(exemplars)
         self.duplicates = tuple(self.screener.duplicates)
         self.taken += 1
-        context = make_choice_context(self.plan, self.exemplars, self.judge_aucs, self.embedder, self._strict)
-        choice, review = choose_reviewed(self.plan, self.exemplars, context, self.embedder)
+        return partial(decide, _without_pools(self.plan), self.exemplars, self.judge_aucs, self.embedder, self._strict)
+
+    def settle(self, decision: Decision) -> Choice:
+        """Takes over the choice that was made after ``add``."""
+        choice, review = decision.choice, decision.review
         if self.choice.complete and not choice.complete:
             # Places are measured by all that stands: what has come since may make a margin too narrow that was not.
             self.choice = keep_earlier_choice(self.choice, choice)
         else:
             self.choice, self.review = choice, review
-        self._hints = make_hints(self.plan, self.choice, self.review, context.pole_scores)
+        self._hints = make_hints(self.plan, self.choice, self.review, decision.pole_scores)
         return self.choice
 
     def count_kept(self) -> dict[tuple[str, Pole], int]:
@@ -144,6 +152,12 @@ class Rounds:
         told = [item for item in self.review.shortcuts if not (item.kind == "length" and item.auc > STRONG_AUC)]
         shortcuts = [item.describe(traits[item.trait].label(item.pole)) for item in told]
         return tuple(f"{sentence}." for sentence in (*sentences, *shortcuts))
+
+
+def _without_pools(plan: Plan) -> Plan:
+    """The plan without samples that say nothing of a choice: a model may have a million, and this one is pickled."""
+    variations = tuple(item for item in plan.model.attached if item.seed_sha256)
+    return replace(plan, model=replace(plan.model, attached=variations, held_out=()))
 
 
 def _explain_reasons(rejected: Sequence[Exemplar]) -> str:

@@ -12,10 +12,22 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, Protocol, TypeVar
 
 LENGTH = struct.Struct(">Q")
 Result = TypeVar("Result")
+
+
+class RunHeavy(Protocol):
+    """Does a work that holds Python's lock for long: in a worker process, or here."""
+
+    async def __call__(self, work: Callable[[], Result]) -> Result:
+        """What the work gives or raises; the work, its result and its error can be pickled."""
+
+
+async def run_here(work: Callable[[], Result]) -> Result:
+    """Does a work in this process and on this thread: for a run that shares its process with no other."""
+    return work()
 
 
 class WorkerProcess:

@@ -5,11 +5,13 @@ Its Python, not its speed, made the choice: it has no compiled part (docs/decisi
 """
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from engine.system.worker_process import RunHeavy
 
 Vectors = NDArray[np.float64]
 
@@ -23,6 +25,16 @@ class Embedder(Protocol):
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """One row a text, each of length 1, or of length 0 for a text with nothing in it."""
+
+
+class CachingEmbedder(Embedder, Protocol):
+    """An embedder that remembers the vectors of texts, and can be told them."""
+
+    def list_new(self, texts: Sequence[str]) -> list[str]:
+        """The texts of which it has no vector yet, each once."""
+
+    def learn(self, texts: Sequence[str], vectors: Vectors) -> None:
+        """Takes over vectors that ``encode`` has made elsewhere."""
 
 
 class SentenceEncoder:
@@ -46,6 +58,12 @@ class SentenceEncoder:
     def learn(self, texts: Sequence[str], vectors: Vectors) -> None:
         """Remembers what ``encode`` has made of some texts, here or elsewhere."""
         self._seen.update(zip(texts, vectors, strict=True))
+
+
+async def embed_ahead(embedder: CachingEmbedder, texts: Sequence[str], run_heavy: RunHeavy) -> None:
+    """Has the embedder know the vectors of texts, in one batch, before they are asked for."""
+    if new := embedder.list_new(texts):
+        embedder.learn(new, await run_heavy(partial(encode, new)))
 
 
 def encode(texts: Sequence[str]) -> Vectors:

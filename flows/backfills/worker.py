@@ -26,7 +26,7 @@ from engine.report.summary import RunResult
 from engine.run.backfill_targets import Selection
 from engine.store.backfill_ledger import Ledger, ModelRow
 from flows.backfills.child_runs import Children
-from flows.backfills.resources import House, RunSnapshot
+from flows.runtime.resources import RunResources, RunSnapshot
 
 # What is no fault of a model: the next ones would meet it too, each after having waited for as long.
 COMMON = (CredentialsError, QuotaSpentError, ProviderDownError, ModelNotFoundError, StoreError, OrchestratorError)
@@ -49,11 +49,11 @@ class _Work:
 class BackfillWorker:
     """Works in one process; ``stopped`` says why it stopped before its end, where it did."""
 
-    def __init__(self, selection: Selection, ledger: Ledger, house: House, children: Children) -> None:
+    def __init__(self, selection: Selection, ledger: Ledger, resources: RunResources, children: Children) -> None:
         self.stopped: BaseException | None = None
         self._selection = selection
         self._ledger = ledger
-        self._house = house
+        self._resources = resources
         self._children = children
         self._working: dict[str, _Work] = {}
         self._common = 0
@@ -92,7 +92,7 @@ class BackfillWorker:
         if not at_once:
             return
         # A child that raised Abort would say nothing of its own end to Prefect, where it has not ended.
-        self._house.watcher.tell_all(
+        self._resources.watcher.tell_all(
             error if isinstance(error, RunInterruptedError) else RunInterruptedError(str(error))
         )
         for work in self._working.values():
@@ -105,8 +105,9 @@ class BackfillWorker:
             seen = self._look_at(work)
             seconds = round(time.monotonic() - work.began, 1)
             self._ledger.note(handle, kept=seen.kept, wanted=seen.wanted, seconds=seconds)
-        if (shared_budget := self._house.shared.shared_budget) is not None:
-            self._ledger.spent_usd = shared_budget.spent_usd
+        shared = self._resources.shared
+        if shared is not None and shared.budget is not None:
+            self._ledger.spent_usd = shared.budget.spent_usd
 
     async def _take_turns(self, waiting: Iterator[ModelRow]) -> None:
         for row in waiting:
@@ -143,13 +144,13 @@ class BackfillWorker:
         self._note_outcome(row.handle, work, outcome)
 
     async def _pass_over(self, row: ModelRow) -> bool:
-        passed = await asyncio.to_thread(self._house.pass_over, row.handle)
+        passed = await asyncio.to_thread(self._resources.find_passed, row.handle)
         if passed is not None:
             self._say(self._ledger.note(row.handle, state="skipped", note=passed.reason, run_id=passed.run_id))
         return passed is not None
 
     def _note_outcome(self, handle: str, work: _Work, outcome: object) -> None:
-        seen = self._house.seen.pop(str(work.run.id), RunSnapshot())
+        seen = self._resources.snapshots.pop(str(work.run.id), RunSnapshot())
         changes: dict[str, Any] = {
             "kept": seen.kept,
             "wanted": seen.wanted,
@@ -172,7 +173,7 @@ class BackfillWorker:
         kept = "" if row.kept is None else f", {row.kept} of {row.wanted} kept"
         line = f"{row.handle}: {row.state}{kept}" + (f" ({row.note})" if row.note else "")
         self._logger.info("%s", line)
-        self._house.logger.info("%s", line)
+        self._resources.logger.info("%s", line)
 
     def _weigh(self, outcome: object) -> None:
         """Stops where the next models would fail as well."""
@@ -184,7 +185,7 @@ class BackfillWorker:
                 self.stop(outcome, at_once=False)
 
     def _look_at(self, work: _Work) -> RunSnapshot:
-        return self._house.seen.get(str(work.run.id), RunSnapshot())
+        return self._resources.snapshots.get(str(work.run.id), RunSnapshot())
 
 
 def _find_first(group: BaseExceptionGroup[BaseException]) -> BaseException:

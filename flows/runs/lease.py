@@ -17,7 +17,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
-from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.orchestration import SyncPrefectClient
 from prefect.exceptions import Abort
 from prefect.runtime import flow_run
 
@@ -38,24 +38,19 @@ CONFIRM_PAUSES = (0.5, 1.0, 2.0)
 
 
 @asynccontextmanager
-async def hold_lease(handle: str, logger: Logger) -> AsyncIterator["Lease"]:
+async def hold_lease(
+    handle: str, logger: Logger, client: SyncPrefectClient, watcher: CancellationWatcher
+) -> AsyncIterator["Lease"]:
     """Inside the block this flow run, and no other, works on the model.
+
+    Args:
+        watcher: sees whether somebody has ended this run.
 
     Raises:
         ModelBusyError: another run does, or may do as far as can be known after ``PATIENCE_SECONDS``.
         RunInterruptedError: this run is being cancelled.
         Abort: this run is over already by what Prefect says, so its process has nothing more to say.
     """
-    with get_client(sync_client=True) as client, CancellationWatcher(client).open() as watcher:
-        async with hold_shared_lease(handle, logger, client, watcher) as lease:
-            yield lease
-
-
-@asynccontextmanager
-async def hold_shared_lease(
-    handle: str, logger: Logger, client: SyncPrefectClient, watcher: CancellationWatcher
-) -> AsyncIterator["Lease"]:
-    """As ``hold_lease``, by a client and a lookout that other runs of this process use too."""
     lease = Lease(client, handle, UUID(str(flow_run.get_id())), logger)
     try:
         await asyncio.to_thread(lease.acquire, flow_run.get_tags())

@@ -1,7 +1,7 @@
-"""Publishing: the run's progress as an artifact of its page, a bar that moves and words; the door reads the bar."""
+"""The progress of a run as an artifact of its page, a bar that moves and words; the door reads the bar."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from uuid import UUID
 
@@ -18,10 +18,10 @@ INTERVAL_SECONDS = 2.0
 class PublishedProgress(LoggedProgress):
     """Logs the events, hands them on, and adds them up to the share that is done and to words on where the run is."""
 
-    def __init__(self, listener: Progress | None = None) -> None:
+    def __init__(self, listeners: Sequence[Progress] = ()) -> None:
         super().__init__()
-        self.share = ProgressFraction()
-        self._listener = listener
+        self.fraction = ProgressFraction()
+        self._listeners = listeners
         self._stage = "Getting ready"
         self._kept = ""
         self._run_logger = get_run_logger()
@@ -29,9 +29,9 @@ class PublishedProgress(LoggedProgress):
     def report(self, event: Event) -> None:
         """Takes one event."""
         super().report(event)
-        self.share.take(event)
-        if self._listener is not None:
-            self._listener.report(event)
+        self.fraction.take(event)
+        for listener in self._listeners:
+            listener.report(event)
         if isinstance(event, StageBegun):
             self._stage = event.text
         elif isinstance(event, KeptCounted):
@@ -41,13 +41,16 @@ class PublishedProgress(LoggedProgress):
 
     def describe(self) -> str:
         """“34 %, 8 of 80 kept: Round 2: 113 cells”: the page's cards have room for few words, and show no bar."""
-        return f"{100 * self.share.value:.0f} %{self._kept}: {self._stage}"
+        return f"{100 * self.fraction.value:.0f} %{self._kept}: {self._stage}"
 
 
 @asynccontextmanager
-async def publish_progress(listener: Progress | None = None) -> AsyncIterator[PublishedProgress]:
-    """Inside the block the page of this flow run shows what is reported, and the listener is told, too."""
-    progress = PublishedProgress(listener)
+async def publish_progress(listeners: Sequence[Progress] = (), as_artifact: bool = True) -> AsyncIterator[Progress]:
+    """Inside the block what is reported is logged, the listeners are told, and an artifact of the run page follows."""
+    progress = PublishedProgress(listeners)
+    if not as_artifact:
+        yield progress
+        return
     bar = Bar()
     publishing = asyncio.create_task(_publish(progress, bar))
     done = False
@@ -60,12 +63,12 @@ async def publish_progress(listener: Progress | None = None) -> AsyncIterator[Pu
         if done:
             await bar.show(1.0, "Done")
         else:
-            await bar.show(progress.share.value, f"Ended at {progress.describe()}")
+            await bar.show(progress.fraction.value, f"Ended at {progress.describe()}")
 
 
 async def _publish(progress: PublishedProgress, bar: "Bar") -> None:
     while True:
-        await bar.show(progress.share.value, progress.describe())
+        await bar.show(progress.fraction.value, progress.describe())
         await asyncio.sleep(INTERVAL_SECONDS)
 
 

@@ -1,25 +1,38 @@
-"""The surroundings of a run: alone in its process, or one of many that share what is costly to have."""
+"""What runs need of their process: a run of its own has it all for itself, the runs of a backfill share it."""
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import ParamSpec, TypeVar
 
-from prefect import get_run_logger
+from prefect import Task, get_run_logger
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.runtime import flow_run
 
 from engine.definitions.effort import Level
-from engine.domain.progress import Progress
+from engine.domain.progress import Event, KeptCounted, Progress
+from engine.errors import ModelBusyError
 from engine.gateway.model_gateway import ModelGateway
+from engine.gateway.rate_limit import RateLimiter
+from engine.gateway.shared import SharedModels
+from engine.run.backfill_targets import Passed
 from engine.run.job import open_gateway, open_voting_judge
 from engine.screening.voting_judge import VotingJudge
 from engine.settings import Settings
-from flows.runs.lease import Lease, hold_lease
+from engine.system.worker_process import RunHeavy, run_here
+from flows.runs.cancellation import CancellationWatcher
+from flows.runs.lease import Lease, Logger, hold_lease
 from flows.runtime.credentials import add_keys
 from flows.runtime.progress_artifact import publish_progress
 from flows.runtime.rate_limiter import open_rate_limiter
-from flows.runtime.steps import TASKS, Steps
-from tasks.prune_replies import drop_unused
+from tasks.prune_replies import prune_replies
+
+PRUNE_SECONDS = 600.0
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,59 +43,153 @@ class Models:
     voting_judge: VotingJudge
 
 
-class Surroundings(Protocol):
-    """What a run needs of where it runs.
+@dataclass(slots=True)
+class RunSnapshot:
+    """What can be seen of a run from outside while it goes on. ``kept`` and ``wanted`` are over all traits and poles.
 
-    ``estimates`` says whether its page gets the estimate as an artifact, beside the line in its log.
+    ``holds`` is whether it has its model's lease, or had it: from then on its lease tells it when it must stop.
+    ``turned_away`` says that another run has the lease, ``passed`` that such a one has left nothing to do.
     """
 
-    @property
-    def steps(self) -> Steps:
-        """How its steps are called."""
+    kept: int | None = None
+    wanted: int | None = None
+    cost_usd: float | None = None
+    holds: bool = False
+    turned_away: bool = False
+    passed: Passed | None = None
+
+    def report(self, event: Event) -> None:
+        """Takes one event of the run."""
+        if isinstance(event, KeptCounted):
+            self.kept = sum(event.kept.values())
+            self.wanted = event.wanted * len(event.kept)
+
+
+class Cooldown:
+    """Is over at first, and again so many seconds after it was last found over."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._ends = 0.0
+
+    def is_over(self) -> bool:
+        """Whether it is over; if so, it begins anew."""
+        now = time.monotonic()
+        if now < self._ends:
+            return False
+        self._ends = now + self._seconds
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class RunResources:
+    """What a run needs of its process; other runs may use the same.
+
+    Args:
+        logger: of the flow run that opened them.
+        run_heavy: does what holds Python's lock for long: embedding, the gate, a choice among many.
+        as_tasks: whether the steps are tasks of the run page, and progress and estimate artifacts of it.
+        shared: embedded servers, throttles and the budget of all runs; None where a run has them for itself.
+        find_passed: why a model has nothing left to be done, asked once its lease is held; it may block.
+    """
+
+    settings: Settings
+    logger: Logger
+    client: SyncPrefectClient
+    watcher: CancellationWatcher
+    rate_limiter: RateLimiter
+    run_heavy: RunHeavy = run_here
+    as_tasks: bool = True
+    shared: SharedModels | None = None
+    find_passed: Callable[[str], Passed | None] = lambda _: None
+    snapshots: dict[str, RunSnapshot] = field(default_factory=dict)
+    _with_keys: dict[str, Settings] = field(default_factory=dict)
+    _asking_keys: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _pruning: Cooldown = field(default_factory=lambda: Cooldown(PRUNE_SECONDS))
+
+    def call(self, step: Task[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        """Calls a step: as a task, or plainly where Prefect's server has no time for one more (docs/decisions/000)."""
+        return step(*args, **kwargs) if self.as_tasks else step.fn(*args, **kwargs)
 
     @property
-    def estimates(self) -> bool:
-        """Whether what it will come to is shown on its page while it goes on."""
-
-    def hold_lease(self, handle: str) -> AbstractAsyncContextManager[Lease]:
-        """The model's lease inside the block; see ``flows.runs.lease.hold_lease``."""
-
-    def publish_progress(self, listener: Progress | None) -> AbstractAsyncContextManager[Progress]:
-        """Where its events go; the listener is told of them, too."""
-
-    def open_models(self, settings: Settings, level: Level, progress: Progress) -> AbstractAsyncContextManager[Models]:
-        """The models that it asks, inside the block."""
-
-    async def drop_unused(self, settings: Settings, plan_ids: Sequence[str]) -> None:
-        """Drops the kept replies that are too old or too many, but for these plans'."""
-
-
-class Alone:
-    """A run in a process of its own: all that it needs comes and goes with it."""
-
-    steps = TASKS
-    estimates = True
-
-    def hold_lease(self, handle: str) -> AbstractAsyncContextManager[Lease]:
-        """By a client of its own."""
-        return hold_lease(handle, get_run_logger())
-
-    def publish_progress(self, listener: Progress | None) -> AbstractAsyncContextManager[Progress]:
-        """A bar on its page."""
-        return publish_progress(listener)
+    def snapshot(self) -> RunSnapshot:
+        """The snapshot of the flow run that asks."""
+        return self.snapshots.setdefault(str(flow_run.get_id()), RunSnapshot())
 
     @asynccontextmanager
-    async def open_models(self, settings: Settings, level: Level, progress: Progress) -> AsyncIterator[Models]:
-        """An embedded server that is its own, and its own place in the line for shared rates."""
-        logger = get_run_logger()
-        settings = await add_keys(settings, level, logger)
-        async with (
-            open_rate_limiter(settings, logger) as rate_limiter,
-            open_gateway(settings, level, progress, rate_limiter) as gateway,
-            open_voting_judge(settings, level, progress, gateway.budget, rate_limiter) as voting_judge,
-        ):
-            yield Models(gateway, voting_judge)
+    async def hold_lease(self, handle: str) -> AsyncIterator[Lease]:
+        """The model's lease inside the block.
 
-    async def drop_unused(self, settings: Settings, plan_ids: Sequence[str]) -> None:
-        """Each time."""
-        drop_unused(settings, plan_ids, datetime.now(UTC), get_run_logger())
+        Raises:
+            ModelBusyError: another run works on the model, or one has just left nothing to do.
+            RunInterruptedError, Abort: as ``flows.runs.lease.hold_lease``.
+        """
+        snapshot = self.snapshot
+        try:
+            async with hold_lease(handle, get_run_logger(), self.client, self.watcher) as lease:
+                snapshot.holds = True
+                snapshot.passed = await asyncio.to_thread(self.find_passed, handle)
+                if snapshot.passed is not None:
+                    raise ModelBusyError(snapshot.passed.reason, snapshot.passed.run_id)
+                yield lease
+        except ModelBusyError:
+            snapshot.turned_away = True
+            raise
+
+    def publish_progress(self, listener: Progress) -> AbstractAsyncContextManager[Progress]:
+        """Where the run's events go; the listener is told of them, too."""
+        return publish_progress((listener, self.snapshot), as_artifact=self.as_tasks)
+
+    @asynccontextmanager
+    async def open_models(self, level: Level, progress: Progress) -> AsyncIterator[Models]:
+        """The models that the run asks, inside the block.
+
+        Raises:
+            CredentialsError, OrchestratorError: as ``add_keys``. ProviderError: a model cannot be had.
+        """
+        settings = await self._add_keys(level)
+        async with (
+            open_gateway(settings, level, progress, self.rate_limiter, self.shared) as gateway,
+            open_voting_judge(
+                settings, level, progress, gateway.budget, self.rate_limiter, self.shared
+            ) as voting_judge,
+        ):
+            try:
+                yield Models(gateway, voting_judge)
+            finally:
+                self.snapshot.cost_usd = gateway.budget.cost_usd
+
+    async def prune_replies(self, plan_ids: Sequence[str]) -> None:
+        """Drops kept replies that are too old or too many, but for these plans', once in ``PRUNE_SECONDS``."""
+        if self._pruning.is_over():
+            await asyncio.to_thread(prune_replies, self.settings, plan_ids, datetime.now(UTC), self.logger)
+
+    async def _add_keys(self, level: Level) -> Settings:
+        """The settings with the models' keys, asked for once for all runs of one pair of models."""
+        pair = f"{level.synth_model}\0{level.judge_model}"
+        async with self._asking_keys:
+            if pair not in self._with_keys:
+                self._with_keys[pair] = await add_keys(self.settings, level, self.logger)
+            return self._with_keys[pair]
+
+
+@asynccontextmanager
+async def open_run_resources(
+    settings: Settings,
+    logger: Logger,
+    run_heavy: RunHeavy = run_here,
+    as_tasks: bool = True,
+    shared: SharedModels | None = None,
+    find_passed: Callable[[str], Passed | None] = lambda _: None,
+    yields: bool = False,
+) -> AsyncIterator[RunResources]:
+    """The resources, as long as the block runs; see ``RunResources`` for what is not told here.
+
+    Args:
+        yields: whether a part of what the rate limits leave is for other runs, so that these never wait behind it.
+    """
+    with get_client(sync_client=True) as client, CancellationWatcher(client).open() as watcher:
+        async with open_rate_limiter(settings, logger, yields) as rate_limiter:
+            yield RunResources(
+                settings, logger, client, watcher, rate_limiter, run_heavy, as_tasks, shared, find_passed
+            )

@@ -19,3 +19,10 @@ class WordVectors:
             for word in split_words(text):
                 row[int(hashlib.sha256(word.encode()).hexdigest(), 16) % DIMENSIONS] += 1
         return normalise_rows(rows)
+
+    def list_new(self, texts: Sequence[str]) -> list[str]:
+        """None: it learns nothing."""
+        return []
+
+    def learn(self, texts: Sequence[str], vectors: Vectors) -> None:
+        """Is never called, since no text is new."""

@@ -11,7 +11,7 @@ from engine.replies.admin import list_cache
 from engine.replies.plan_folder import TURN
 from engine.replies.replies import ReplyStore
 from engine.settings import RepliesPlace, Settings
-from tasks.prune_replies import drop_unused
+from tasks.prune_replies import prune_replies
 
 LOG = logging.getLogger("tests.plan")
 LATER = datetime.now(UTC) + timedelta(days=91)
@@ -21,7 +21,7 @@ def drop(cache: Path, now: datetime = LATER) -> None:
     for plan_id in ("mine", "other"):
         if not cache.is_file():
             ReplyStore(RepliesPlace(str(cache)), plan_id).close()
-    drop_unused(Settings(cache_dir=str(cache)), ["mine"], now, LOG)
+    prune_replies(Settings(cache_dir=str(cache)), ["mine"], now, LOG)
 
 
 def test_unused_plans_are_dropped_and_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
