@@ -1,1 +1,1 @@
-"""What an author wrote: ``model.yaml`` and its samples, the lifecycle file, the effort dial."""
+"""Reads what authors write: ``model.yaml`` with its samples, the lifecycle file, the effort dial."""

@@ -1,4 +1,4 @@
-"""The effort dial: ``data/effort.yaml`` becomes the level that a run works at."""
+"""Reads the effort dial, ``data/effort.yaml``, into the level that a run works at."""
 
 from dataclasses import dataclass
 from pathlib import Path as FilePath
@@ -50,8 +50,8 @@ class _Dial(BaseModel):
 class Level:
     """What one effort stands for. ``temperature`` is in [0, 2]; ``over_generation`` is candidates over quota, ≥ 1.
 
-    ``replacement_rounds`` are those that may be spent, of the top-up rounds, on exemplars that the probe names or that
-    carry a shortcut; with none of them they are named and stay.
+    ``replacement_rounds`` is how many of the top-up rounds may be spent on replacing chosen exemplars that lie on the
+    wrong side by the probe or carry a shortcut. With 0 they are only reported and stay in the set.
     """
 
     effort: Effort
@@ -69,15 +69,15 @@ class Level:
 
 
 def choose_effort(asked: Effort | None, own: Effort | None) -> Effort:
-    """The request's effort, else the model's own, else ``high`` (the platform's contract, section 5)."""
+    """Returns the request's effort, else the model's own, else ``high`` (the platform's contract, section 5)."""
     return asked or own or DEFAULT_EFFORT
 
 
 def load_level(path: str, effort: Effort) -> Level:
-    """The level of an effort.
+    """Reads the level of an effort from the dial at ``path``.
 
     Raises:
-        DefinitionError: the file is missing or not a dial; every mistake in it.
+        DefinitionError: the file is missing or is not a valid dial; it carries every mistake found.
     """
     name = FilePath(path).name
     try:

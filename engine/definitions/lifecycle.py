@@ -1,4 +1,4 @@
-"""The lifecycle: where a model stands, as whoever trains or archives it has written down beside its definition."""
+"""Reads a model's lifecycle state, which whoever trains or archives the model writes beside its definition."""
 
 import json
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ DRAFTS: tuple[State, ...] = ("draft", "failed")
 
 @dataclass(frozen=True, slots=True)
 class Lifecycle:
-    """A model's state and the version that it was trained to; None where it was never trained."""
+    """A model's state, and the version that it was trained to; the version is None for one that was never trained."""
 
     state: State = "draft"
     version_id: int | None = None
@@ -33,7 +33,7 @@ class Lifecycle:
 
 
 class _Entry(BaseModel):
-    """The file as it is written."""
+    """The file's content."""
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
 
@@ -44,11 +44,12 @@ class _Entry(BaseModel):
 
 
 def read_lifecycle(models_uri: str, handle: str) -> Lifecycle:
-    """Where a model stands; without a file it is a draft.
+    """Reads a model's lifecycle; a model without the file is a draft.
 
     Raises:
-        DefinitionError: a file that does not say it, so that nobody takes a trained model for a draft.
-        StoreError: a file that cannot be read.
+        DefinitionError: the file does not hold a valid state. It is an error, so that a trained model is never taken
+            for a draft.
+        StoreError: the file cannot be read.
     """
     try:
         content = read_bytes(f"{models_uri.rstrip('/')}/{handle}/{LIFECYCLE_FILE}")
@@ -61,17 +62,18 @@ def read_lifecycle(models_uri: str, handle: str) -> Lifecycle:
         found = repr(content[:40].decode(errors="replace"))
         raise DefinitionError(name, [Problem(name, None, "file", found, "one JSON object")]) from None
     try:
-        # As JSON once more: there a list is what a tuple is written as.
+        # Validated as JSON, since there a list is the strict form of a tuple.
         return Lifecycle(**_Entry.model_validate_json(json.dumps(value)).model_dump())
     except ValidationError as error:
         raise DefinitionError(name, [_make_problem(name, item) for item in error.errors()]) from None
 
 
 def check_draft(models_uri: str, handle: str) -> None:
-    """Passes where samples may be added to a model (the platform's contract, section 3).
+    """Checks that samples may be added to a model (the platform's contract, section 3).
 
     Raises:
-        FrozenModelError: it is no draft. DefinitionError, StoreError: as ``read_lifecycle``.
+        FrozenModelError: the model is not a draft.
+        DefinitionError, StoreError: as ``read_lifecycle``.
     """
     lifecycle = read_lifecycle(models_uri, handle)
     if not lifecycle.takes_samples:

@@ -1,4 +1,4 @@
-"""Loading: ``model.yaml`` and the samples that it names become one frozen ``Model`` (contract, section 2)."""
+"""Loads ``model.yaml`` and the samples that it names into one frozen ``Model`` (contract, section 2)."""
 
 import difflib
 from collections.abc import Callable, Iterable
@@ -26,12 +26,12 @@ MAX_BYTES = 256 * 1024
 
 
 def load_model(models_uri: str, handle: str) -> Model:
-    """The model of a handle, without what earlier runs attached.
+    """Loads a model by its handle, without the samples that earlier runs attached.
 
     Raises:
-        HandleError: the handle is malformed or, as an UnknownModelError, no model has it (the nearest are offered).
+        HandleError: the handle is malformed; an UnknownModelError if no model has it (similar handles are offered).
         NoTraitsError: the model's traits are still to be discovered.
-        DefinitionError: every mistake in ``model.yaml`` and its sources.
+        DefinitionError: there are mistakes in ``model.yaml`` or its sources; the error carries all of them.
         StoreError: the folder cannot be read.
     """
     content = _read_definition(models_uri, handle)
@@ -39,18 +39,18 @@ def load_model(models_uri: str, handle: str) -> Model:
 
 
 def load_outline(models_uri: str, handle: str) -> Outline:
-    """The model of a handle without its samples: no source is read, and a model without traits yet has none.
+    """Loads a model's definition without reading its sources; the outline may be without traits.
 
     Raises:
-        HandleError: the handle is malformed or, as an UnknownModelError, no model has it (the nearest are offered).
-        DefinitionError: every mistake in ``model.yaml``.
+        HandleError: the handle is malformed; an UnknownModelError if no model has it (similar handles are offered).
+        DefinitionError: there are mistakes in ``model.yaml``; the error carries all of them.
         StoreError: the folder cannot be read.
     """
     return _read_outline(handle, _read_definition(models_uri, handle))
 
 
 def check_traits(outline: Outline) -> None:
-    """Passes where there is something to synthesize from.
+    """Checks that a model has traits to synthesize from.
 
     Raises:
         NoTraitsError: the traits are still to be discovered.
@@ -63,7 +63,7 @@ def check_traits(outline: Outline) -> None:
 
 
 def parse_model(handle: str, content: bytes, read: Callable[[str], bytes]) -> Model:
-    """The model that ``model.yaml`` defines; ``read`` gives the bytes of a file in its folder.
+    """Parses the content of ``model.yaml`` into a model; ``read`` returns the bytes of a file in the model's folder.
 
     Raises:
         NoTraitsError, DefinitionError: as ``load_model``.
@@ -89,7 +89,7 @@ def parse_model(handle: str, content: bytes, read: Callable[[str], bytes]) -> Mo
 
 
 def list_handles(models_uri: str, namespace: str | None = None) -> list[str]:
-    """The handles of the catalogue, or of one namespace of it, sorted: of the folders that hold a ``model.yaml``.
+    """Lists the handles of a catalogue, or of one of its namespaces, sorted: folders that hold a ``model.yaml``.
 
     Raises:
         StoreError: the catalogue cannot be read.
@@ -103,7 +103,7 @@ def list_handles(models_uri: str, namespace: str | None = None) -> list[str]:
 
 
 def has_model(models_uri: str, handle: str) -> bool:
-    """Whether there is a model of that handle, be its definition right or wrong.
+    """Whether a model of that handle exists, even if its definition has mistakes.
 
     Raises:
         StoreError: the catalogue cannot be read.
@@ -115,7 +115,7 @@ def has_model(models_uri: str, handle: str) -> bool:
 
 
 def locate_model(models_uri: str, handle: str) -> str:
-    """The folder of a model."""
+    """Returns the folder of a model."""
     return f"{models_uri.rstrip('/')}/{handle}"
 
 
@@ -149,7 +149,7 @@ def _make_unknown_model_error(models_uri: str, handle: str) -> UnknownModelError
     return UnknownModelError(f"No model {handle!r} in {models_uri}. {hint}")
 
 
-# Reading a definition takes a hundredth of the time that parsing it takes, and the same bytes are the same outline.
+# Cached by content: reading a definition takes a hundredth of the time that parsing it takes.
 @lru_cache(maxsize=1024)
 def _read_outline(handle: str, content: bytes) -> Outline:
     outline, findings = _parse_outline(handle, content)
@@ -159,7 +159,7 @@ def _read_outline(handle: str, content: bytes) -> Outline:
 
 
 def _parse_outline(handle: str, content: bytes) -> tuple[Outline, Findings]:
-    """What can be read of the outline, and every mistake in it."""
+    """Parses as much of an outline as can be read, and collects every mistake in it."""
     name = f"{handle}/{MODEL_FILE}"
     findings = Findings(parse_yaml(name, content))
     value = findings.document.value

@@ -1,4 +1,4 @@
-"""The outline: what ``model.yaml`` says of a model, without a look into the files that hold its samples."""
+"""Builds a model's outline: what ``model.yaml`` says, before any of the files that hold its samples is read."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,11 +25,12 @@ INSIDE = "a path inside the model's own folder"
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file of authored samples: ``mapping`` says which field of a line feeds which trait.
+    """A file of authored samples.
 
-    A trait that is reported as wrong is None there, and where a trait has no key to know it by the mapping is empty:
-    both are met while a definition is read, never in an ``Outline`` that was loaded. ``name`` is what messages call
-    the file; ``place`` is where ``model.yaml`` names it.
+    ``mapping`` says which field of a line feeds which trait. While a definition with mistakes is being read, a trait
+    that is reported as wrong is None in it, and it is empty if some trait has no key; neither occurs in an ``Outline``
+    that was loaded. ``name`` is what messages call the file; ``place`` is the file, line and field of ``model.yaml``
+    that names it.
     """
 
     type: Literal["jsonl", "csv"]
@@ -39,7 +40,7 @@ class Source:
     place: tuple[str, int | None, str]
 
     def explain(self, error: OutsideFolderError | FileNotFoundError) -> Problem:
-        """The mistake in ``model.yaml`` that a file which cannot be found is."""
+        """Reports a file that cannot be found as a mistake in ``model.yaml``."""
         away = isinstance(error, OutsideFolderError)
         found = "a link to elsewhere" if away else "which is not there"
         return Problem(*self.place, f"{self.path!r}, {found}", INSIDE if away else "a file in the model's folder")
@@ -47,7 +48,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """A model without its samples; one whose traits are still to be discovered has none, and no sources either."""
+    """A model without its samples; without traits and sources too while its traits are still to be discovered."""
 
     handle: str
     traits: tuple[Trait, ...] = ()
@@ -61,7 +62,7 @@ class Outline:
 
 
 def make_outline(handle: str, entry: ModelEntry, findings: Findings) -> Outline:
-    """The outline of the fields that could be read; what is wrong with them is added to the findings."""
+    """Builds an outline from the fields that could be read, and adds the mistakes in them to ``findings``."""
     traits = _make_traits(entry, findings)
     sources = _make_sources(handle, entry, traits, findings)
     return Outline(
@@ -104,7 +105,7 @@ def _make_traits(entry: ModelEntry, findings: Findings) -> tuple[Trait, ...]:
 
 
 def _name_poles(item: TraitEntry, name: str) -> tuple[str, str]:
-    """The two labels; an opposite that is not named is derived."""
+    """Returns the positive and the negative label; the opposite of a label is derived where it is not given."""
     defaults = {
         "spectrum": (name, f"Not {name.lower()}"),
         "topic": (f"About {name.lower()}", f"Not about {name.lower()}"),
@@ -137,7 +138,7 @@ def _make_sources(handle: str, entry: ModelEntry, traits: tuple[Trait, ...], fin
 
 
 def _skip_source(source: SourceEntry, findings: Findings) -> str | None:
-    """Why a source is not read; None where it is."""
+    """Says why a source is not read; None if it is read."""
     if source.type in SKIPPED_SOURCES:
         return "legal on the platform, not read here"
     return (
@@ -150,10 +151,10 @@ def _skip_source(source: SourceEntry, findings: Findings) -> str | None:
 def _resolve_mapping(
     source: SourceEntry, path: Path, by_key: dict[str, Trait], findings: Findings
 ) -> dict[str, Trait | None]:
-    """Which field of a line feeds which trait; without a mapping, the field named like the trait.
+    """Resolves which field of a line feeds which trait; without a mapping, each trait's own key is the field.
 
-    What refers to a trait that is reported as wrong is no second mistake: such a field feeds None. Where a wrong trait
-    has no key to know it by, any field may be meant for it.
+    A field that refers to a trait that is reported as wrong is not a second mistake: it feeds None. Where a wrong trait
+    has no key, any field may be meant for it, so no field is reported.
     """
     keys = _written_keys(findings)
     nameless = "" in keys
@@ -169,7 +170,7 @@ def _resolve_mapping(
 
 
 def _written_keys(findings: Findings) -> list[str]:
-    """The keys of all traits as they are written, right or wrong; an empty text where there is none."""
+    """Lists the keys of all traits as written, right or wrong; an empty text stands for a missing key."""
     value = findings.document.value
     entries = value.get("traits") if isinstance(value, dict) else None
     if not isinstance(entries, list) or not entries:

@@ -1,4 +1,4 @@
-"""The shape of ``model.yaml``: which fields it has, and every mistake in them in the words of a person."""
+"""Defines the fields of ``model.yaml``, and reports every mistake in them in plain words."""
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,9 +12,9 @@ from engine.domain.model import Aggregation, Effort, Skipped, TraitType
 from engine.errors import Problem
 
 SKIPPED_SOURCES = ("github_csv", "huggingface", "url", "file", "noise")
-# Where a spelling is near enough to be offered: difflib's own default for close matches.
+# From this similarity a spelling is offered as a suggestion: difflib's own default for close matches.
 NEAR_SPELLING_CUTOFF = 0.6
-# Where an unknown field is surely a slip: below this stand fields of others ("tags" is .6 like "traits").
+# From this similarity an unknown field is taken for a typo: other tools' fields lie below ("tags" is .6 like "traits").
 TYPO_CUTOFF = 0.75
 
 
@@ -40,7 +40,7 @@ class _Entry(BaseModel):
 
 
 class TraitEntry(_Entry):
-    """A trait object as it is written."""
+    """A trait object as written in the file."""
 
     type: TraitType
     key: str = Field(pattern=r"^[a-z0-9_-]+$", max_length=100)
@@ -55,13 +55,13 @@ class TraitEntry(_Entry):
 
 
 class MappingEntry(_Entry):
-    """Which trait a field of a source feeds."""
+    """The trait that a field of a source feeds."""
 
     trait: str
 
 
 class SourceEntry(_Entry):
-    """A source as it is written; of one that is not read here only what names it."""
+    """A source as written in the file; if its type is not read here, only its type and path."""
 
     type: Literal["jsonl", "csv", "github_csv", "huggingface", "url", "file", "noise"]
     path: str | None = None
@@ -69,7 +69,7 @@ class SourceEntry(_Entry):
 
 
 def _keep_place(value: object) -> object:
-    """Of a source that is not read here only what names it: its other fields are not ours to check."""
+    """Reduces a source that is not read here to its type and path: its other fields are not ours to check."""
     if not isinstance(value, dict) or not _is_foreign(value):
         return value
     place = value.get("path") or value.get("url")
@@ -77,7 +77,7 @@ def _keep_place(value: object) -> object:
 
 
 class BriefEntry(_Entry):
-    """The brief as it is written: each field a text or a list of texts."""
+    """The brief as written in the file: each field is a text or a list of texts."""
 
     intent: Texts = ()
     domain: Texts = ()
@@ -88,7 +88,7 @@ class BriefEntry(_Entry):
 
 
 class ModelEntry(_Entry):
-    """The whole file as it is written."""
+    """The whole file as written."""
 
     traits: Annotated[tuple[TraitEntry, ...], Field(min_length=1)]
     description: str | None = None
@@ -102,14 +102,17 @@ class ModelEntry(_Entry):
 
 
 class _PartialModelEntry(ModelEntry):
-    """What is left of a model once its wrong entries are taken out, or of one without traits yet."""
+    """A model whose wrong entries have been left out, or one without traits yet."""
 
     traits: tuple[TraitEntry, ...] = ()
 
 
 @dataclass(slots=True)
 class Findings:
-    """What the reading of one definition gathers beside its values."""
+    """The mistakes and skipped parts that are collected while one definition is read.
+
+    ``origins`` maps a section to the positions that its remaining entries have in the file.
+    """
 
     document: Document
     problems: list[Problem] = field(default_factory=list)
@@ -117,17 +120,17 @@ class Findings:
     origins: dict[str, list[int]] = field(default_factory=dict)
 
     def origin(self, section: str, index: int) -> Path:
-        """Where an entry stands in the file, once wrong ones before it have been left out."""
+        """Returns the path that an entry has in the file, where wrong entries before it still count."""
         return (section, self.origins[section][index] if section in self.origins else index)
 
     def add(self, path: Path, found: str, allowed: str, suggestion: str | None = None) -> None:
-        """Notes a mistake at a path of the file."""
+        """Adds a mistake at a path of the file."""
         dotted = ".".join(str(part) for part in path) or "file"
         self.problems.append(Problem(self.document.name, self.document.line(path), dotted, found, allowed, suggestion))
 
 
 def validate_entry(value: dict[str, Value], findings: Findings) -> ModelEntry:
-    """The checked fields; where some are wrong, what is left without them, so that the rest is read too."""
+    """Validates the fields of a definition; wrong ones are reported and left out, so that the rest is read too."""
     _note_unknown(value, findings)
     kind = ModelEntry
     if has_traits_to_discover(value):
@@ -135,7 +138,7 @@ def validate_entry(value: dict[str, Value], findings: Findings) -> ModelEntry:
     try:
         return kind.model_validate(value)
     except ValidationError as error:
-        # pydantic counts a list without its wrong entries: that it is too short then is no mistake of its own.
+        # pydantic counts a list without its wrong entries; that it is then too short is not a second mistake.
         items = [item for item in error.errors() if item["type"] != "too_short" or not item["input"]]
         for item in items:
             found = "nothing" if item["type"] == "missing" else format_value(item["input"])
@@ -145,7 +148,7 @@ def validate_entry(value: dict[str, Value], findings: Findings) -> ModelEntry:
 
 
 def has_traits_to_discover(value: Value) -> bool:
-    """Whether a definition says that the model's traits are still to be discovered."""
+    """Whether a definition says that its traits are still to be discovered."""
     return isinstance(value, dict) and value.get("traits") == "discover"
 
 
@@ -161,7 +164,7 @@ def _prune(value: dict[str, Value], wrong: set[Path], findings: Findings) -> Mod
     return _PartialModelEntry.model_validate(kept)
 
 
-# pydantic's names of the mistakes, in the words of a person who writes YAML.
+# What is allowed, in plain words, by pydantic's name of the mistake.
 _ALLOWED = {
     "missing": "this field is required",
     "string_pattern_mismatch": "lower-case letters, digits, '_' and '-'",
@@ -176,7 +179,7 @@ _ALLOWED = {
 
 
 def _describe_allowed(kind: str, context: Mapping[str, object], message: str) -> tuple[str, list[str]]:
-    """What a field may hold, in words, and the choices to take a near spelling from."""
+    """Describes what a field may hold, and lists the choices among which a similar spelling is looked for."""
     if kind == "literal_error":
         expected = str(context["expected"]).replace("'", "")
         return expected, expected.replace(" or ", ", ").split(", ")
@@ -193,7 +196,7 @@ _FIELDS: dict[str, Iterable[str]] = {
 
 
 def _note_unknown(value: dict[str, Value], findings: Findings) -> None:
-    """A field that is nearly one of ours is a slip; any other is somebody else's and named as skipped."""
+    """Reports unknown fields: one spelt nearly like one of ours as a mistake, any other as skipped."""
     for path, entry, section in _list_objects(value):
         known = list(_FIELDS[section])
         for word in entry:
@@ -207,7 +210,7 @@ def _note_unknown(value: dict[str, Value], findings: Findings) -> None:
 
 
 def _list_objects(value: dict[str, Value]) -> Iterator[tuple[Path, dict[str, Value], str]]:
-    """Every object whose fields are ours to check, with its path and its section."""
+    """Yields every object whose fields are ours to check, with its path and its section."""
     yield (), value, ""
     if isinstance(brief := value.get("brief"), dict):
         yield ("brief",), brief, "brief"
@@ -224,7 +227,7 @@ def _list_objects(value: dict[str, Value]) -> Iterator[tuple[Path, dict[str, Val
 
 
 def _find_typo(word: str, known: Iterable[str]) -> str | None:
-    """The field that was meant: its beginning, its letters in another order, or a near spelling."""
+    """Finds the field that was meant: ``word`` is its beginning, has its letters in another order, or is similar."""
     for name in known:
         if name.startswith(f"{word}_") or sorted(name) == sorted(word):
             return name
@@ -236,13 +239,13 @@ def _is_foreign(source: dict[str, Value]) -> bool:
 
 
 def find_near_spelling(word: str, choices: Iterable[str], cutoff: float = NEAR_SPELLING_CUTOFF) -> str | None:
-    """The choice that a word is nearly spelt like, when there is one."""
+    """Finds the choice that is spelt most like a word; None if none is similar enough."""
     near = difflib.get_close_matches(word.lower(), list(choices), n=1, cutoff=cutoff)
     return near[0] if near else None
 
 
 def format_value(value: object) -> str:
-    """A value as a message shows it, shortened."""
+    """Formats a value for a message, shortened to 80 characters."""
     if isinstance(value, dict | list | tuple):
         return "an object" if isinstance(value, dict) else f"a list of {len(value)}"
     text = "nothing" if value is None else repr(value)

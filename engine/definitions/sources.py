@@ -1,4 +1,4 @@
-"""Authored samples: the lines of a JSONL or CSV file become seeds (the platform's contract, section 3)."""
+"""Reads authored samples: the lines of a JSONL or CSV file become seeds (the platform's contract, section 3)."""
 
 import codecs
 import csv
@@ -22,13 +22,13 @@ QUALITY_WORDS = {
 ALLOWED_CSV = "a UTF-8 CSV file with a header row"
 ALLOWED_QUALITY = "a number in [0, 1], a quality word or a pole label"
 
-# Which field feeds which trait; None for a trait that is reported as wrong already, whose labels are not read.
+# Maps a field to the trait that it feeds; None for a trait that is already reported as wrong: its labels are not read.
 Labels = Mapping[str, Trait | None]
 
 
 @dataclass(frozen=True, slots=True)
 class LinePosition:
-    """Where a line begins: how many bytes into the file, and its number from 1."""
+    """Where a line begins: its offset in bytes, and its number, counted from 1."""
 
     offset: int = 0
     line: int = 1
@@ -36,9 +36,9 @@ class LinePosition:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line that is not blank, of CSV a row: where it begins, the seeds that it gives, and every mistake in it.
+    """A line that is not blank (in CSV a row): where it begins, its seeds, and every mistake in it.
 
-    ``final`` where the mistake is one of the whole file and nothing after it can be read.
+    ``final`` says that the mistake concerns the whole file, so that nothing after it can be read.
     """
 
     position: LinePosition
@@ -51,12 +51,12 @@ FILE_START = LinePosition()
 
 
 class _UnreadableError(Exception):
-    """A file that cannot be read on; the one argument is its ``Problem``."""
+    """The rest of a file cannot be read; the only argument is the ``Problem``."""
 
 
 @dataclass(slots=True)
 class _Reading:
-    """One line being read: its seeds and its mistakes."""
+    """Collects the seeds and mistakes of the line that is being read."""
 
     name: str
     position: LinePosition
@@ -72,17 +72,17 @@ class _Reading:
 
 
 def read_jsonl(name: str, content: bytes, mapping: Labels) -> tuple[list[Seed], list[Problem]]:
-    """The seeds of a JSONL file, and every mistake in it; blank lines are passed over."""
+    """Reads the seeds of a JSONL file and every mistake in it; blank lines are skipped."""
     return _gather(walk_jsonl(name, io.BytesIO(content), mapping))
 
 
 def read_csv(name: str, content: bytes, mapping: Labels) -> tuple[list[Seed], list[Problem]]:
-    """The seeds of a CSV file with a header row; an empty cell labels nothing."""
+    """Reads the seeds of a CSV file with a header row and every mistake in it; an empty cell labels nothing."""
     return _gather(walk_csv(name, io.BytesIO(content), mapping))
 
 
 def walk_jsonl(name: str, stream: BinaryIO, mapping: Labels, start: LinePosition = FILE_START) -> Iterator[Line]:
-    """The lines of a JSONL file one by one, from where one of them begins."""
+    """Yields the lines of a JSONL file one by one from the line at ``start``."""
     position = _seek_line(stream, start)
     for raw in iter(stream.readline, b""):
         if position.line >= start.line and raw.strip():
@@ -91,7 +91,7 @@ def walk_jsonl(name: str, stream: BinaryIO, mapping: Labels, start: LinePosition
 
 
 def walk_csv(name: str, stream: BinaryIO, mapping: Labels, start: LinePosition = FILE_START) -> Iterator[Line]:
-    """The rows of a CSV file one by one, from where one of them begins; the header is read first in any case."""
+    """Yields the rows of a CSV file one by one from the row at ``start``; the header is always read first."""
     lines = _TextLines(stream, _seek_line(stream, FILE_START))
     try:
         rows = _walk_rows(name, lines)
@@ -109,7 +109,7 @@ def walk_csv(name: str, stream: BinaryIO, mapping: Labels, start: LinePosition =
 
 
 def parse_quality(value: object, trait: Trait) -> float | None:
-    """The quality that a value stands for; None where it stands for none."""
+    """Parses a quality in [0, 1] from a number, a quality word or a pole label; None if it is none of these."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):
@@ -128,7 +128,7 @@ def parse_quality(value: object, trait: Trait) -> float | None:
 
 
 def _gather(lines: Iterable[Line]) -> tuple[list[Seed], list[Problem]]:
-    """All seeds and mistakes; of a file that is no such file at all, that mistake alone."""
+    """Collects all seeds and mistakes; after a final mistake, only that mistake."""
     seeds: list[Seed] = []
     problems: list[Problem] = []
     for line in lines:
@@ -140,8 +140,10 @@ def _gather(lines: Iterable[Line]) -> tuple[list[Seed], list[Problem]]:
 
 
 def _seek_line(stream: BinaryIO, start: LinePosition) -> LinePosition:
-    """Goes to where a line begins. Where none does, since the file has changed, to the first of all: the lines before
-    ``start`` are to be passed over by their number then.
+    """Seeks the beginning of a line and returns its position.
+
+    If no line begins at ``start``, because the file has changed, this is the first line of the file, and the caller
+    skips the lines before ``start`` by their number.
     """
     if start.offset:
         stream.seek(start.offset - 1)
@@ -155,9 +157,9 @@ def _seek_line(stream: BinaryIO, start: LinePosition) -> LinePosition:
 
 
 class _TextLines:
-    """The lines of a stream as the csv module wants them, a lone carriage return ending one too.
+    """The lines of a stream as the csv module wants them; a lone carriage return ends a line too.
 
-    ``position`` is where the next one begins.
+    ``position`` is where the next line begins.
     """
 
     def __init__(self, stream: BinaryIO, position: LinePosition) -> None:
@@ -174,10 +176,10 @@ class _TextLines:
 
 
 def _walk_rows(name: str, lines: _TextLines) -> Iterator[tuple[LinePosition, list[str]]]:
-    """The rows that are not empty, each with where it begins: a quoted cell may go over several lines.
+    """Yields the rows that are not empty, each with the position of its first line: a quoted cell may span several.
 
     Raises:
-        _UnreadableError: this is no CSV, or not UTF-8.
+        _UnreadableError: the file is not CSV, or not UTF-8.
     """
     reader = csv.reader(lines, strict=True)
     while True:

@@ -1,4 +1,4 @@
-"""YAML as the catalogue uses it: plain text values, each with the line that it stands on."""
+"""Parses YAML as the catalogue uses it: all values as plain text, each with its line number."""
 
 from dataclasses import dataclass
 
@@ -16,21 +16,21 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The values of a file, every scalar as its text, and the line of each path."""
+    """The values of a file, every scalar as its text, and the line number of each path."""
 
     name: str
     value: Value
     lines: dict[Path, int]
 
     def line(self, path: Path) -> int | None:
-        """The line of a path, or of the nearest path above it that stands in the file."""
+        """Returns the line of a path, or of its nearest parent that is in the file."""
         while path and path not in self.lines:
             path = path[:-1]
         return self.lines.get(path)
 
 
 class _NoAliases(yaml.SafeLoader):
-    """Refuses anchors and aliases: they let a small file unfold into a huge one ("billion laughs")."""
+    """Refuses anchors and aliases: with them a small file can expand into a huge one ("billion laughs")."""
 
     def compose_node(self, parent: yaml.Node | None, index: object) -> yaml.Node | None:
         event = self.peek_event()  # type: ignore[no-untyped-call]
@@ -40,10 +40,10 @@ class _NoAliases(yaml.SafeLoader):
 
 
 def parse_yaml(name: str, content: bytes) -> Document:
-    """The document of a YAML file; nothing in it is evaluated, a number stays the text that it is written as.
+    """Parses a YAML file; nothing in it is evaluated, so a number stays the text that it is written as.
 
     Raises:
-        DefinitionError: not UTF-8, not YAML, over 1 MiB, nested too deeply, or with anchors.
+        DefinitionError: the file is not UTF-8, not YAML, over 1 MiB, nested too deeply, has anchors or a field twice.
     """
     if len(content) > MAX_BYTES:
         raise _refuse(name, None, f"{len(content)} bytes", f"at most {MAX_BYTES} bytes")

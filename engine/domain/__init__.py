@@ -1,1 +1,1 @@
-"""The domain's nouns and events: a model, its samples, votes, and what a run reports while it goes on."""
+"""The values that everything else works on: a model, its samples, votes, and a run's progress events."""

@@ -1,4 +1,4 @@
-"""The domain's nouns: a model with its traits, brief and seeds, as one frozen value."""
+"""Defines a model with its traits, brief and seeds, as one frozen value."""
 
 import hashlib
 import re
@@ -22,13 +22,13 @@ AGGREGATIONS: tuple[str, ...] = get_args(Aggregation)
 EFFORTS: tuple[str, ...] = get_args(Effort)
 SYNTH_TYPES: tuple[str, ...] = get_args(SynthType)
 
-# The platform's contract, section 1; a length bound of 200 leaves room for `handle=` in a file name of 255 bytes.
+# The platform's contract, section 1. At most 200 characters leave room for `handle=` in a file name of 255 bytes.
 _SIDE = "[a-z0-9][a-z0-9-]*"
 NAMESPACE_PATTERN = f"^{_SIDE}$"
 HANDLE_PATTERN = rf"^{_SIDE}\.{_SIDE}$"
 HANDLE_MAX_LENGTH = 200
 TRAIT_KEY_PATTERN = r"[a-z0-9_-]+"
-# JSON and YAML escapes can write half a character, which no file takes as UTF-8.
+# JSON and YAML escapes can write half of a surrogate pair, which cannot be encoded as UTF-8.
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -47,17 +47,17 @@ class Trait:
     negative_paraphrase: tuple[str, ...] = ()
 
     def label(self, pole: Pole) -> str:
-        """The pole's label."""
+        """Returns the label of a pole."""
         return self.positive_label if pole == "positive" else self.negative_label
 
     def paraphrase(self, pole: Pole) -> tuple[str, ...]:
-        """The authoring paraphrases of the pole, possibly none."""
+        """Returns the author's paraphrases of a pole, possibly none."""
         return self.positive_paraphrase if pole == "positive" else self.negative_paraphrase
 
 
 @dataclass(frozen=True, slots=True)
 class Brief:
-    """What the author wants judged; every field that is present steers the prompts."""
+    """What the author wants to be judged; every field that is present steers the prompts."""
 
     intent: tuple[str, ...] = ()
     domain: tuple[str, ...] = ()
@@ -69,9 +69,9 @@ class Brief:
 
 @dataclass(frozen=True, slots=True)
 class Seed:
-    """One authored label: a text with its quality for one trait, and the line that it came from.
+    """One authored label: a text with its quality in [0, 1] for one trait.
 
-    ``source_url`` is the page that the line says the text was taken from.
+    ``place`` is the file and line that it came from; ``source_url`` the page that the line names as the text's source.
     """
 
     trait: str
@@ -82,7 +82,7 @@ class Seed:
 
     @property
     def pole(self) -> Pole | None:
-        """The pole that the quality stands at; None between them."""
+        """The pole of a quality of exactly 1.0 or 0.0; None in between."""
         return POLES_BY_QUALITY.get(self.quality)
 
     @property
@@ -93,7 +93,7 @@ class Seed:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """Something legal in the definition that is not read here."""
+    """A part of the definition that is legal but not read here, and why."""
 
     what: str
     why: str
@@ -101,7 +101,7 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Attached:
-    """A synthesized sample that an earlier run attached, or set aside in the pool ``eval``."""
+    """A synthesized sample that an earlier run attached, or put into the held-out pool ``eval``."""
 
     trait: str
     text: str
@@ -112,7 +112,11 @@ class Attached:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One standard of judgment, as its definition and its attached samples have it."""
+    """One standard of judgment: its definition, and what earlier runs have stored for it.
+
+    ``attached`` and ``held_out`` are the stored samples of the pools ``train`` and ``eval``; the digests are those of
+    their sets, inputs of the plan id; ``stored_runs`` are the run ids of all these sets.
+    """
 
     handle: str
     traits: tuple[Trait, ...]
@@ -130,16 +134,20 @@ class Model:
     stored_runs: tuple[str, ...] = ()
 
     def trait(self, key: str) -> Trait:
-        """The trait of that key; a KeyError where the model has none."""
+        """Returns the trait with that key.
+
+        Raises:
+            KeyError: the model has no such trait.
+        """
         return {trait.key: trait for trait in self.traits}[key]
 
     def seeds_at(self, trait: str, pole: Pole) -> tuple[Seed, ...]:
-        """The authored samples of one trait that stand at one pole."""
+        """Returns the authored samples of one trait whose quality is exactly that of the pole."""
         return tuple(seed for seed in self.seeds if seed.trait == trait and seed.pole == pole)
 
 
 def check_handle(handle: str) -> str:
-    """The handle itself, when it is well formed.
+    """Returns the handle if it is well formed.
 
     Raises:
         HandleError: it is not ``<namespace>.<name>`` of lower-case letters, digits and hyphens.
@@ -154,15 +162,15 @@ def check_handle(handle: str) -> str:
 
 
 def is_handle(text: str) -> bool:
-    """Whether a text is well formed as a handle (the platform's contract, section 1)."""
+    """Whether a text is a well-formed handle (the platform's contract, section 1)."""
     return len(text) <= HANDLE_MAX_LENGTH and re.fullmatch(HANDLE_PATTERN[1:-1], text) is not None
 
 
 def is_namespace(text: str) -> bool:
-    """Whether a text is well formed as the first side of a handle, and leaves room for a name."""
+    """Whether a text is a well-formed namespace, the first part of a handle, and leaves room for a name."""
     return is_handle(f"{text}.x")
 
 
 def digest_text(text: str) -> str:
-    """SHA-256 of the UTF-8 text, in hexadecimal."""
+    """Returns the SHA-256 of the UTF-8 text, in hexadecimal."""
     return hashlib.sha256(text.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Progress: what a run says of itself while it goes on, as events on a logger that a terminal may listen to."""
+"""Defines the events by which a run reports its progress, and puts them on a logger that a terminal can listen to."""
 
 import logging
 from collections.abc import Mapping
@@ -13,28 +13,28 @@ PROGRESS_LOGGER = "exemplars.progress"
 
 @dataclass(frozen=True, slots=True)
 class StageBegun:
-    """The run has come to a step of its walk; ``text`` is a line for a person."""
+    """The run has reached its next step; ``text`` is a line for a person."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class CallsPlanned:
-    """So many calls more will be made, or answered from what is kept."""
+    """``count`` more calls will be made, or answered from kept replies."""
 
     count: int
 
 
 @dataclass(frozen=True, slots=True)
 class CallBegun:
-    """A call is in flight. ``key`` names the call; each of its attempts has this event."""
+    """A call has been sent. ``key`` names the call; each of its attempts has this event."""
 
     key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class CallEnded:
-    """A call has its reply, or will never have one. ``reused`` when it was kept from before and not in flight.
+    """A call has its reply, or has failed for good. ``reused``: a kept reply was taken, nothing was sent.
 
     ``key`` names the call, as in ``CallBegun``.
     """
@@ -55,11 +55,11 @@ class WaitedForTurn:
 
 @dataclass(frozen=True, slots=True)
 class CallAttempted:
-    """One attempt at a call has ended, at whichever model.
+    """One attempt at a call has ended; a call may take several, and may fall back to another model.
 
-    ``error`` names the kind of failure; it is empty where the model answered, a refusal of the prompt included.
-    ``permit_seconds`` is how long the attempt waited for the run's money and for the limits that runs share,
-    ``seconds`` how long the model took.
+    ``error`` names the kind of failure and is empty if the model answered; a refusal by the provider's content filter
+    (``refused``) is an answer. ``permit_seconds`` is how long the attempt waited for the run's budget and for limits
+    shared with other runs, ``seconds`` how long the model took.
     """
 
     model: str
@@ -75,7 +75,10 @@ class CallAttempted:
 
 @dataclass(frozen=True, slots=True)
 class KeptCounted:
-    """How many exemplars are chosen so far, of how many wanted, by trait and pole, and how many rejected, by reason."""
+    """How many exemplars are chosen so far by trait key and pole, and how many rejected by reason.
+
+    ``wanted`` is the quota of each trait and pole.
+    """
 
     kept: Mapping[tuple[str, Pole], int]
     wanted: int
@@ -84,14 +87,14 @@ class KeptCounted:
 
 @dataclass(frozen=True, slots=True)
 class Noticed:
-    """Something that a person who waits for the run wants to know; ``text`` is a sentence or two."""
+    """A message for whoever waits for the run; ``text`` is one or two sentences."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class EstimateMade:
-    """What the run will come to is known; ``text`` is a line for a person."""
+    """The run's calls, tokens and cost have been estimated; ``text`` is a line for a person."""
 
     text: str
 
@@ -110,10 +113,10 @@ Event = (
 
 
 class ProgressFraction:
-    """The share of a run that is done, as its events tell it; it never goes back.
+    """Estimates from a run's events which fraction of it is done; ``value`` is in [0, 1] and never falls.
 
-    Nobody knows beforehand how many rounds there will be: for most of the way the share is that of the calls, where
-    each cell is thought to cost two of them (it is asked for, and judged), and the rest comes when the quotas are met.
+    The number of rounds is not known beforehand. Up to ``CALLS_WEIGHT`` the fraction is that of the calls, assuming two
+    calls for each cell (it is generated, and judged); the quotas being met raises it to ``CALLS_WEIGHT``.
     """
 
     CALLS_WEIGHT = 0.9
@@ -125,7 +128,7 @@ class ProgressFraction:
         self._expected = 0
 
     def take(self, event: Event) -> None:
-        """Adds one event."""
+        """Takes one event into account."""
         if isinstance(event, CallsPlanned):
             self._planned += event.count
             self._expected = self._expected or 2 * event.count
@@ -141,10 +144,10 @@ class ProgressFraction:
 
 
 class Progress(Protocol):
-    """Where a run's events go."""
+    """Receives a run's events."""
 
     def report(self, event: Event) -> None:
-        """Takes one event; must not raise, must not block."""
+        """Takes one event; it must neither raise nor block."""
 
 
 class LoggedProgress:
@@ -154,5 +157,5 @@ class LoggedProgress:
         self._logger = logging.getLogger(PROGRESS_LOGGER)
 
     def report(self, event: Event) -> None:
-        """Logs the event; a record costs nothing where nobody listens."""
+        """Logs the event at DEBUG, which costs next to nothing if nobody listens."""
         self._logger.debug("%s", event, extra={"event": event})

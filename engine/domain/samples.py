@@ -1,4 +1,4 @@
-"""Exemplars and rows: what came back for a cell, and how it stands in Parquet."""
+"""Defines exemplars, what came back for a cell, and the rows and columns in which Parquet files store them."""
 
 import hashlib
 import json
@@ -70,7 +70,7 @@ class Scenario:
     length: str
 
     def to_json(self) -> str:
-        """The scenario as the ``scenario`` column has it."""
+        """Writes the scenario as JSON for the ``scenario`` column."""
         fields = {"subject": self.subject, "audience": self.audience, "form": self.form, "length": self.length}
         return json.dumps(fields, ensure_ascii=False)
 
@@ -79,10 +79,10 @@ class Scenario:
 class Exemplar:
     """A text that came back for a cell, or the failure to get one (``text`` None, ``reason`` set).
 
-    ``number`` counts the exemplars of one cell. ``odds`` is the log odds that the judge in context gives to the
-    positive pole; None where it did not judge. ``votes`` are the chat judge's, in the order in which they were asked.
-    ``cost_usd`` is its share of the reply that it came in and the votes on it, as far as prices are known.
-    ``seed_sha256`` names the seed that it is a variation of.
+    ``number`` counts the exemplars of one cell. ``odds`` are the in-context judge's log odds of the positive pole; None
+    if it did not judge. ``votes`` are the chat judge's, in the order in which they were asked for. ``cost_usd`` is this
+    exemplar's share of the reply that it came in plus its votes, as far as prices are known. ``seed_sha256`` names the
+    seed that it is a variation of.
     """
 
     cell_id: str
@@ -105,18 +105,18 @@ class Exemplar:
 
     @property
     def key(self) -> str:
-        """What names this exemplar within its run."""
+        """The name of this exemplar, unique within its run."""
         return f"{self.cell_id}/{self.number}"
 
     @property
     def is_accepted(self) -> bool:
-        """Whether nothing has been found against it so far."""
+        """Whether it has not been rejected so far."""
         return self.reason is None
 
 
 @dataclass(frozen=True, slots=True)
 class RunStamp:
-    """What all rows of one run have in common. ``created_at`` is the flow run's first expected start, in UTC."""
+    """The values that all rows of one run share. ``created_at`` is the flow run's first expected start, in UTC."""
 
     run_id: str
     handle: str
@@ -151,7 +151,7 @@ class Row(TypedDict):
 
 
 def make_row(exemplar: Exemplar, stamp: RunStamp, pair_id: str | None) -> Row:
-    """The row of an exemplar; its ``id`` is a function of handle, trait and text alone."""
+    """Makes the row of an exemplar; its ``id`` depends on handle, trait and text alone (the key where no text is)."""
     text = exemplar.text
     return Row(
         id=make_id(stamp.handle, exemplar.trait, exemplar.key if text is None else text),
@@ -178,32 +178,32 @@ def make_row(exemplar: Exemplar, stamp: RunStamp, pair_id: str | None) -> Row:
 
 
 def make_id(handle: str, trait: str, text: str) -> int:
-    """53 bits of the SHA-256 of handle, trait and text, so that every JSON client reads it right."""
+    """Returns 53 bits of the SHA-256 of handle, trait and text: a number that every JSON client reads exactly."""
     digest = hashlib.sha256("\0".join((handle, trait, text)).encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 11
 
 
 def make_sample_table(rows: Iterable[Row]) -> pa.Table:
-    """The table of ``samples.parquet``: its columns, in its order.
+    """Makes the table of ``samples.parquet``, with the columns and types of ``SAMPLE_SCHEMA``.
 
     Raises:
-        pa.ArrowInvalid: a null where the schema has none.
+        pa.ArrowInvalid: a column that is not nullable has a null.
     """
     table = pa.Table.from_pylist([dict(row) for row in rows], schema=SAMPLE_SCHEMA)
     table.validate(full=True)
-    # Arrow itself does not look at what the schema says of nulls.
+    # Arrow itself does not check a schema's nullability.
     if empty := [field.name for field in table.schema if not field.nullable and table[field.name].null_count]:
         raise pa.ArrowInvalid(f"null in a column that has none: {', '.join(empty)}")
     return table
 
 
 def make_rejected_table(rows: Iterable[Row]) -> pa.Table:
-    """The table of ``rejected.parquet``: the same columns, all nullable, and ``reason``."""
+    """Makes the table of ``rejected.parquet``: the columns of ``samples.parquet``, all nullable, and ``reason``."""
     return pa.Table.from_pylist([dict(row) for row in rows], schema=REJECTED_SCHEMA)
 
 
 def _write_votes(exemplar: Exemplar) -> str | None:
-    """The ``judge_votes`` column: the judge in context with its odds, then the chat judge's votes."""
+    """Writes the ``judge_votes`` column: the in-context judge with its odds, then the chat judge's votes."""
     entries: list[Mapping[str, object]] = []
     if exemplar.odds is not None:
         entries.append({"judge": "in_context", "odds": round(exemplar.odds, 4)})

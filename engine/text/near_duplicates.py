@@ -1,4 +1,7 @@
-"""Near duplicates: MinHash proposes, the exact Jaccard index of character 5-grams decides (docs/decisions/000)."""
+"""Finds near duplicates: MinHash proposes pairs, the exact Jaccard index of character 5-grams decides.
+
+Screening uses it against seeds and earlier texts, the gate over whole sets (measured in docs/decisions/000).
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,22 +11,23 @@ from rensa import RMinHash, RMinHashLSH
 
 from engine.text.words import normalise, shingle
 
-# Published practice lies between .7 and .8 (FineWeb: 5-grams, 14 × 8 hashes; NeMo Curator: .8).
+# Published thresholds lie between .7 and .8 (FineWeb: 5-grams, 14 × 8 hashes; NeMo Curator: .8).
 NEAR_DUPLICATE_JACCARD = 0.7
-# A pair of index s is proposed with probability 1 - (1 - s^5)^25: .99 at .7, .06 at .3. Bands of 8 hashes would pass
-# over two of five pairs at .7, in the screen and in the gate alike.
+# A pair with Jaccard index s is proposed with probability 1 - (1 - s^5)^25: .99 at .7, .06 at .3. Bands of 8 hashes
+# would miss two of five pairs at .7, in screening and in the gate alike.
 PERMUTATIONS = 125
 BANDS = 25
-# The hashes' own estimate of the index has a deviation of .04: so far below a pair is not worth the exact look.
+# The hashes' own estimate of the index has a standard deviation of .04: a pair whose estimate lies this far below the
+# threshold is not worth the exact comparison.
 ESTIMATE_ERROR = 0.2
 HASH_SEED = 42
 
 
 @dataclass(frozen=True, slots=True)
 class Nearness:
-    """From which Jaccard index on texts are near, and the hashes and bands that propose such pairs.
+    """The Jaccard index from which texts are near duplicates, and the MinHash parameters that propose such pairs.
 
-    A pair of index s is proposed with probability 1 - (1 - s^r)^b, of b bands of r hashes.
+    With b bands of r hashes, a pair of index s is proposed with probability 1 - (1 - s^r)^b.
     """
 
     jaccard: float = NEAR_DUPLICATE_JACCARD
@@ -32,13 +36,13 @@ class Nearness:
 
     @property
     def min_estimate(self) -> float:
-        """The hashes' own estimate from which on a pair is worth the exact look."""
+        """The estimate by the hashes from which a pair is compared exactly."""
         return self.jaccard - ESTIMATE_ERROR
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """An earlier text that a text is too near to. ``similarity`` is the Jaccard index in [0, 1]; 1 is a duplicate."""
+    """An earlier text, too similar to a new one. ``similarity`` is the Jaccard index in [0, 1]; 1 is a duplicate."""
 
     key: str
     text: str
@@ -46,13 +50,13 @@ class Match:
 
     @property
     def exact(self) -> bool:
-        """Whether the two are the same in their normal form."""
+        """Whether the two texts have the same normal form."""
         return self.similarity == 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class DuplicatePair:
-    """A text that was rejected because it is too near to another. ``similarity`` is a Jaccard index in [0, 1]."""
+    """A text that was rejected because it is too similar to another. ``similarity`` is a Jaccard index in [0, 1]."""
 
     reason: str
     trait: str
@@ -62,7 +66,7 @@ class DuplicatePair:
 
 
 class NearTexts:
-    """Texts taken in one after another, each comparable with all before it; memory grows with the texts."""
+    """An index of texts that grows one text at a time and finds near duplicates; memory grows with the texts."""
 
     def __init__(self, nearness: Nearness = Nearness()) -> None:
         self._nearness = nearness
@@ -72,7 +76,7 @@ class NearTexts:
         self._exact: dict[str, int] = {}
 
     def add(self, key: str, text: str) -> None:
-        """Takes a text in; ``key`` says where it came from."""
+        """Adds a text to the index; ``key`` says where it came from."""
         number = len(self._texts)
         self._texts.append((key, text))
         self._exact.setdefault(normalise(text), number)
@@ -80,7 +84,7 @@ class NearTexts:
         self._lsh.insert(number, self._hashes[number])
 
     def find(self, text: str) -> Match | None:
-        """The nearest text taken in before that is a duplicate or a near duplicate; None where there is none."""
+        """Finds the most similar text of the index that is a duplicate or near duplicate; None if there is none."""
         number = self._exact.get(normalise(text))
         if number is not None:
             key, same = self._texts[number]
@@ -102,13 +106,17 @@ class NearTexts:
 
 
 def jaccard(one: frozenset[str], other: frozenset[str]) -> float:
-    """The share of what two sets have in common, in [0, 1]."""
+    """Returns the Jaccard index of two sets, in [0, 1]: the size of their intersection over that of their union."""
     common = len(one & other)
     return common / (len(one) + len(other) - common)
 
 
 def find_pairs(texts: Iterable[tuple[str, str]]) -> list[tuple[str, Match]]:
-    """Every text, by its key, that is a duplicate or near duplicate of one before it, and that one."""
+    """Finds each text that is a duplicate or near duplicate of an earlier one: its key, and the earlier text.
+
+    Args:
+        texts: pairs of a key and a text, in order.
+    """
     seen = NearTexts()
     pairs = []
     for key, text in texts:
@@ -120,7 +128,7 @@ def find_pairs(texts: Iterable[tuple[str, str]]) -> list[tuple[str, Match]]:
 
 @lru_cache(maxsize=64)
 def _hash(text: str, permutations: int) -> RMinHash:
-    """Kept for a moment, since a text is looked for among seeds, then among its like, and then added."""
+    """Cached, since a text is looked up among the seeds, then among earlier texts, and is then added."""
     minhash = RMinHash(permutations, HASH_SEED)
     # In sorted order, so that nothing depends on the order of a set.
     minhash.update(sorted(shingle(text)))

@@ -1,7 +1,7 @@
-"""Voice: what a writer's habits measure on a short text, and whether a variation has drifted from those of its seed.
+"""Measures the style of short texts, and tells whether a variation has drifted from the voice of its seed.
 
-The features are closed-class and surface ones, which stay when the subject changes (Stamatatos 2009, section 2); the
-bounds were measured on human texts: docs/decisions/011-voice.md.
+The features are function words and surface features, which stay the same when the subject changes (Stamatatos 2009,
+section 2). The bounds were measured on human texts: docs/decisions/011-voice.md.
 """
 
 import math
@@ -12,18 +12,19 @@ from functools import lru_cache
 
 from engine.text.words import FUNCTION_WORDS, count_words, list_content_words, split_words
 
-# A variation has the length of its seed: 99 % of the authored texts have .80 to 1.25 times the words of another of
-# their pole, and a new subject may need some room.
+# A variation is about as long as its seed: 99 % of the authored texts have .80 to 1.25 times the words of another text
+# of their pole, and a new subject may need some room.
 MIN_LENGTH, MAX_LENGTH = 0.6, 1.6
-# The share of the shorter text's content words that the other has too: of two authored texts of one pole .22 in 99 of
-# 100 pairs, .33 at the most.
+# The share of the shorter text's content words that the other text has too: in 99 of 100 pairs of authored texts of one
+# pole it is .22 at most, and never over .33.
 MAX_SHARED_CONTENT = 0.35
-# In spreads of the pole's own texts: how far one feature may lie from the seed's, and all of them on the average.
+# How far one feature may lie from the seed's, and all of them on average, in spreads of the pole's own texts.
 MAX_FEATURE = 3.5
 MAX_AVERAGE = 1.4
+# A difference of less than this many words is chance.
 ONE_WORD_MARGIN = 1.5
-# A pole's own spread is worth its number of texts, and the general spread (two thirds of it, since the texts of one
-# pole are more alike than the works of one author) is worth four.
+# A pole's own spread is weighted by its number of texts, and the general spread (.7 of it, since the texts of one pole
+# are more alike than the works of one author) like four texts.
 PRIOR_TEXTS = 4
 PRIOR_SHARE = 0.7
 
@@ -52,7 +53,11 @@ class _Text:
 
 @dataclass(frozen=True, slots=True)
 class _Feature:
-    """``transform`` makes differences even over the feature's range; ``spread`` is that of two texts of one author."""
+    """One feature of a text's style.
+
+    ``transform`` makes differences comparable over the feature's range; ``spread`` is the standard deviation of the
+    difference between two texts of one author.
+    """
 
     name: str
     measure: Callable[[_Text], float]
@@ -83,7 +88,7 @@ def _count_in(words: frozenset[str]) -> Callable[[_Text], float]:
 
 
 def _stabilise(share: float) -> float:
-    """The root of a share of few, whose spread is even (Anscombe 1948: 3/8 of a count are added, here in 30 words)."""
+    """Stabilises the variance of a small share by a root (Anscombe 1948: 3/8 is added to a count, here in 30 words)."""
     return math.sqrt(share + 0.0125)
 
 
@@ -109,7 +114,7 @@ FEATURES = tuple(feature.name for feature in _FEATURES)
 
 @dataclass(frozen=True, slots=True)
 class FeatureSpreads:
-    """How far two texts of one writer lie apart, feature by feature, in the order of ``FEATURES``."""
+    """How far two texts of one writer typically differ in each feature, in the order of ``FEATURES``."""
 
     spreads: tuple[float, ...]
 
@@ -118,7 +123,10 @@ GENERAL_SPREADS = FeatureSpreads(tuple(feature.spread for feature in _FEATURES))
 
 
 def measure_spreads(texts: Sequence[str]) -> FeatureSpreads:
-    """The spreads of some texts in one manner, such as the seeds of a pole; of few texts mostly the general ones."""
+    """Measures the spreads of texts in one style, such as the seeds of a pole.
+
+    The fewer the texts, the closer the result is to ``GENERAL_SPREADS``.
+    """
     voices = [_transform_features(text) for text in texts]
     prior = [(PRIOR_SHARE * spread) ** 2 for spread in GENERAL_SPREADS.spreads]
     seen = max(0, len(voices) - 1)
@@ -134,10 +142,10 @@ def measure_spreads(texts: Sequence[str]) -> FeatureSpreads:
 
 
 def find_drift(seed_text: str, text: str, spreads: FeatureSpreads = GENERAL_SPREADS) -> str | None:
-    """What no longer sounds like the seed, in a sentence with both values; None where the voice has stayed.
+    """Describes what differs from the seed's length, wording or style, with both values; None if nothing does.
 
     Args:
-        habits: the spreads that the bounds are counted in; ``measure_spreads`` of the texts in the seed's manner.
+        spreads: the unit of the bounds on style: ``measure_spreads`` of the texts in the seed's style.
     """
     return (
         _find_length_drift(seed_text, text)
@@ -147,25 +155,28 @@ def find_drift(seed_text: str, text: str, spreads: FeatureSpreads = GENERAL_SPRE
 
 
 def compare_voices(seed_text: str, text: str, spreads: FeatureSpreads = GENERAL_SPREADS) -> tuple[float, ...]:
-    """How far each feature lies from the seed's, in spreads, in the order of ``FEATURES``; above 0 it has more."""
+    """Returns each feature's difference from the seed, in spreads, in the order of ``FEATURES``; above 0 is more."""
     pairs = zip(_transform_features(seed_text), _transform_features(text), spreads.spreads, strict=True)
     return tuple((own - seed) / spread for seed, own, spread in pairs)
 
 
 def measure_distance(one: str, other: str) -> float:
-    """How far two texts lie apart in voice, in general spreads of a feature; 0 is the same."""
+    """Returns how far two texts differ in style: the root mean square over features, in general spreads; 0 is equal."""
     apart = compare_voices(one, other)
     return math.sqrt(sum(value**2 for value in apart) / len(apart))
 
 
 def measure_voice(text: str) -> tuple[float, ...]:
-    """The features themselves: words a sentence, letters a word, and shares of the words."""
+    """Measures the features of a text, in the order of ``FEATURES``.
+
+    They are words per sentence, letters per word, and otherwise counts per word.
+    """
     parsed = _parse(text)
     return tuple(feature.measure(parsed) for feature in _FEATURES)
 
 
 def measure_shared_content(one: str, other: str) -> float:
-    """The share of the content words of the shorter text that the other has too, in [0, 1]."""
+    """Returns the share of the shorter text's content words that the other text has too, in [0, 1]."""
     first, second = (set(list_content_words([text])) for text in (one, other))
     return len(first & second) / max(1, min(len(first), len(second)))
 
@@ -188,7 +199,7 @@ def _find_feature_drift(seed_text: str, text: str, spreads: FeatureSpreads) -> s
     apart = [abs(value) for value in compare_voices(seed_text, text, spreads)]
     average = math.sqrt(sum(value**2 for value in apart) / len(apart))
     owns, seeds, words = measure_voice(text), measure_voice(seed_text), len(_parse(text).words)
-    # One word more or less is chance, however narrow the habits are.
+    # One word more or less is chance, however narrow the spreads are.
     chance = [
         feature.transform is _stabilise and abs(own - seed) * words < ONE_WORD_MARGIN
         for feature, own, seed in zip(_FEATURES, owns, seeds, strict=True)

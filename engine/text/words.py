@@ -1,10 +1,10 @@
-"""Words and how texts are compared: one normal form, word lists, character shingles."""
+"""Splits, counts and normalises words: the forms in which all other modules compare texts."""
 
 import re
 import unicodedata
 from collections.abc import Iterable
 
-# Function words of English: they say how a text is built, not what it is about.
+# English function words: they tell how a text is built, not what it is about.
 FUNCTION_WORDS = frozenset(
     """
     a about above after again against all also although always am among an and another any anybody anyone anything
@@ -19,38 +19,38 @@ FUNCTION_WORDS = frozenset(
     well were what when where whether which while who whose why will with within without would yes yet you your
     """.split()
 )
-# C4 keeps lines that end in a terminal mark; asked for where the seeds nearly all do.
+# C4 keeps only lines that end in a terminal mark. Screening requires one where nearly all seeds have one.
 TERMINAL = (".", "!", "?", '"', "'", "”", "’", ")", "…", ":", "`")
 
 
 def split_words(text: str) -> list[str]:
-    """The words of a text in lower case; apostrophes and hyphens inside a word stay."""
+    """Splits a text into lower-case words; apostrophes and hyphens inside a word stay."""
     return re.findall(r"[^\W_]+(?:['’-][^\W_]+)*", text.lower())
 
 
 def count_words(text: str) -> int:
-    """How many words a text has, counted as a reader would: runs between white space."""
+    """Counts words as a reader would: the runs between white space."""
     return len(text.split())
 
 
 def normalise(text: str) -> str:
-    """The form in which texts are compared: NFKC, case folded, punctuation dropped, single spaces."""
+    """Returns the form in which texts are compared: NFKC, case folded, without punctuation, single spaces."""
     folded = unicodedata.normalize("NFKC", text).casefold()
     return " ".join(re.sub(r"[^\w\s]", " ", folded).split())
 
 
 def shingle(text: str, size: int = 5) -> frozenset[str]:
-    """The character n-grams of the normal form; a text shorter than one n-gram is its own single shingle."""
+    """Returns the character n-grams of the normal form; a text shorter than one n-gram is its own single shingle."""
     form = normalise(text)
     return frozenset(form[start : start + size] for start in range(max(1, len(form) - size + 1)))
 
 
 def word_runs(text: str, size: int) -> frozenset[tuple[str, ...]]:
-    """The runs of ``size`` words in a row."""
+    """Returns all runs of ``size`` consecutive words of the normal form."""
     words = normalise(text).split()
     return frozenset(tuple(words[start : start + size]) for start in range(len(words) - size + 1))
 
 
 def list_content_words(texts: Iterable[str]) -> list[str]:
-    """The words of some texts that are not function words and longer than two letters."""
+    """Lists the words longer than two letters that are not function words, text by text, with repeats."""
     return [word for text in texts for word in split_words(text) if word not in FUNCTION_WORDS and len(word) > 2]
