@@ -1,1 +1,1 @@
-"""Which exemplars to ask for: cells in pairs that share a scenario."""
+"""Plans which exemplars to ask for: cells in pairs that share a scenario."""

@@ -1,7 +1,7 @@
-"""Held out: texts and subjects on the two sides of the line between training and evaluation, kept apart.
+"""Keeps the training pool and the held-out pool for evaluation apart, in their texts and in their subjects.
 
-A held-out text that leaks into training spoils every figure that is measured on it, and a rejected candidate costs one
-call. So what is near across the line is more than what is a duplicate on one side of it.
+A held-out text that leaks into training spoils every figure that is measured on it, while a rejected candidate costs
+one call. So the threshold between the pools is lower than the one for duplicates within a pool.
 """
 
 import json
@@ -17,8 +17,9 @@ from engine.planning.subjects import name_subjects
 from engine.text.near_duplicates import Nearness, NearTexts
 from engine.text.words import normalise, word_runs
 
-# An authored text with every eighth word replaced is at .7 found in 35 of 100 cases, one with every fourth replaced at
-# .4 in 90; of 58,992 pairs of different authored texts the nearest has .25 (docs/decisions/012-strategies.md).
+# At .7 an authored text with every eighth word replaced is found in 35 of 100 cases; at .4 one with every fourth word
+# replaced is found in 90. The most similar of 58,992 pairs of different authored texts has .25
+# (docs/decisions/012-strategies.md).
 MIN_JACCARD = 0.4
 # A run of 8 words in common is what PaLM counts as contamination (Chowdhery et al. 2022, section 8).
 COMMON_RUN = 8
@@ -26,7 +27,7 @@ COMMON_RUN = 8
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """A text from across the line that is too near; ``similarity`` is in [0, 1], ``detail`` says by what it is near."""
+    """A text of the other pool that is too similar; ``similarity`` is in [0, 1], ``detail`` says what they share."""
 
     other: str
     similarity: float
@@ -34,7 +35,7 @@ class Overlap:
 
 
 class OverlapIndex:
-    """Texts from the other side of the line, to hold new ones against; memory grows with the texts."""
+    """An index of the other pool's texts, which finds the one that a new text overlaps with; memory grows with them."""
 
     def __init__(self, texts: Iterable[str]) -> None:
         self._near = NearTexts(Nearness(MIN_JACCARD, permutations=126, bands=42))
@@ -44,7 +45,10 @@ class OverlapIndex:
             self._runs.update(dict.fromkeys(word_runs(text, COMMON_RUN), text))
 
     def find(self, text: str) -> Overlap | None:
-        """The text that this one is too near to; None where there is none."""
+        """Finds a near duplicate of a text, or else a text that shares ``COMMON_RUN`` words in a row with it.
+
+        Returns None if there is none.
+        """
         if match := self._near.find(text):
             return Overlap(match.text, match.similarity, f"{match.similarity:.2f} like: {match.text}")
         runs = word_runs(text, COMMON_RUN)
@@ -54,29 +58,29 @@ class OverlapIndex:
 
 
 def choose_pool(synth_type: SynthType) -> Pool:
-    """The pool that a synth type's sets belong to."""
+    """Returns the pool that the sets of a synth type belong to."""
     return "eval" if synth_type == "enrich" else "train"
 
 
 def list_other_pool_texts(model: Model, synth_type: SynthType) -> tuple[str, ...]:
-    """The texts that a run's own may not be near to: for ``enrich`` the authored and attached, else the held-out."""
+    """Lists the texts of the other pool: for ``enrich`` the authored and attached ones, otherwise the held-out ones."""
     if synth_type == "enrich":
         return (*(seed.text for seed in model.seeds), *(item.text for item in model.attached))
     return tuple(item.text for item in model.held_out)
 
 
 def restrict_to_pool(model: Model, synth_type: SynthType) -> Model:
-    """The model as its pool has it: for ``enrich`` what is held out in place of what is authored and attached."""
+    """Restricts a model to the pool of a synth type: for ``enrich`` to its held-out samples, without the seeds."""
     if synth_type != "enrich":
         return model
     return replace(model, seeds=(), attached=model.held_out)
 
 
 def make_sides_frame(model: Model, synth_type: SynthType, rows: Sequence[Row]) -> pd.DataFrame | None:
-    """All texts of both sides; None for training where nothing is held out.
+    """Makes a frame of the texts of both pools; returns None for a training run if nothing is held out.
 
-    Columns: ``text``; ``subject``, empty where there is no scenario; ``side``, the pool that a text is for; ``origin``,
-    which is ``authored``, ``attached`` or ``run``.
+    Columns: ``text``; ``subject``, empty if there is no scenario; ``side``, the pool of the text (``train`` or
+    ``eval``); ``origin``, which is ``authored``, ``attached`` or ``run``.
     """
     side = choose_pool(synth_type)
     if side == "train" and not model.held_out:
@@ -89,17 +93,17 @@ def make_sides_frame(model: Model, synth_type: SynthType, rows: Sequence[Row]) -
 
 
 def normalise_subject(subject: str) -> str:
-    """The form in which subjects are compared, here and in the gate."""
+    """Returns the form in which subjects are compared, here and in the gate."""
     return normalise(subject)
 
 
 def exclude_taken_subjects(
     scenario_pool: ScenarioPool, model: Model, synth_type: SynthType, packs: Packs, wanted: int
 ) -> ScenarioPool:
-    """The lists without the subjects from across the line, whatever the trait.
+    """Removes the subjects of the other pool from a scenario pool, for all traits alike.
 
-    ``enrich`` also leaves out its own pool's and, like ``diversify``, those that the authored texts are about. Where
-    fewer than ``wanted`` are left, the packs that fit next best are added behind.
+    ``enrich`` also removes those of its own pool; ``enrich`` and ``diversify`` remove those of the authored texts. If
+    fewer than ``wanted`` subjects are left, those of the packs that fit next best are added at the end.
     """
     taken = _list_taken(model, synth_type)
     if not taken:
@@ -114,7 +118,7 @@ def exclude_taken_subjects(
         key: TopicSubjects(_exclude(found.inside, taken), _exclude(found.outside, taken))
         for key, found in scenario_pool.topic_subjects.items()
     }
-    # Where a topic has no subject left on one of its sides, its poles share one again.
+    # If a topic has no subject left inside or outside, its pairs share their subject like those of other traits.
     left = {key: found for key, found in topic_subjects.items() if any(found.inside) and any(found.outside)}
     return replace(scenario_pool, subjects=tiers, topic_subjects=left)
 

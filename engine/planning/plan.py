@@ -1,4 +1,4 @@
-"""Planning: which exemplars to ask for, as cells in pairs that share a scenario; a pure function of its inputs."""
+"""Plans the cells of each round, the calls for exemplars in pairs that share a scenario, as a pure function."""
 
 import hashlib
 import itertools
@@ -26,14 +26,14 @@ Shortfall = Mapping[tuple[str, Pole], int]
 
 @dataclass(frozen=True, slots=True)
 class CellHints:
-    """What earlier rounds have to say to the cells of one trait and pole.
+    """What the prompts of a later round take from earlier rounds, for the cells of one trait and pole.
 
     Args:
-        shots: subject and text of the best so far, for a pole without authored texts.
-        contrast: the best so far of the other pole, for a model without authored texts of it.
-        openings: first words that have been used.
-        banned: words by which the pole could be told.
-        words: the least and the most words, where length could tell the poles apart.
+        shots: subject and text of the best exemplars so far, for a pole without authored texts.
+        contrast: the text of the other pole's best exemplar so far, if that pole has no authored texts.
+        openings: first words that have been used already and are to be avoided.
+        banned: words that give the pole away and are to be avoided.
+        words: the smallest and largest number of words, if length tells the poles apart.
     """
 
     shots: tuple[tuple[str, str], ...] = ()
@@ -48,11 +48,11 @@ NO_HINTS = CellHints()
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One call to make: exemplars of one trait at one pole in one scenario.
+    """One call to make: for exemplars of one trait at one pole in one scenario.
 
-    ``order`` counts through the whole run, so that rules that depend on an order (which of two duplicates stays) do
-    not depend on which reply came first. ``draw`` tells apart the calls of one scenario and pole. ``seed`` is what
-    ``diversify`` varies.
+    ``order`` numbers the cells of the whole run, so that rules which depend on an order (which of two duplicates stays)
+    do not depend on which reply comes first. ``draw`` numbers the calls for one scenario and pole. ``seed`` is the
+    authored sample that ``diversify`` varies.
     """
 
     id: str
@@ -71,7 +71,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a run is to make. ``wanted`` is the quota of every trait and pole; ``plan_id`` names these inputs."""
+    """What a run is to make. ``plan_id`` is a digest of the inputs that ``make_plan`` names."""
 
     plan_id: str
     model: Model
@@ -82,23 +82,27 @@ class Plan:
 
     @property
     def wanted(self) -> int:
-        """Exemplars wanted of each trait at each pole."""
+        """The quota: how many exemplars are wanted of each trait at each pole."""
         return self.level.exemplars_per_pole
 
     def full_shortfall(self) -> Shortfall:
-        """What is lacking before the first round: everything."""
+        """Returns the shortfall before the first round: the whole quota of every trait and pole."""
         return {(trait.key, pole): self.wanted for trait in self.model.traits for pole in POLES}
 
     def length(self, cell: Cell) -> Length:
-        """The length of a cell's texts: its scenario's, or that of the seed that it varies."""
+        """Returns the range of words for a cell's texts: its scenario's, or one around the seed that it varies."""
         return bound_variation_length(cell.seed) if cell.seed else self.scenario_pool.length(cell.scenario.length)
 
 
 @dataclass(frozen=True, slots=True)
 class RoundHistory:
-    """What earlier rounds have used up: scenarios drawn of each trait, cells planned, and seeds asked to be varied.
+    """What earlier rounds have used.
 
-    ``kept`` are the seeds' variations that stand chosen after those rounds, attached ones included.
+    Args:
+        scenarios: how many scenarios have been drawn, by trait key.
+        cells: how many cells have been planned.
+        asked: how often a variation of each seed has been asked for.
+        kept: how many variations of each seed are chosen or attached; None counts the attached ones.
     """
 
     scenarios: Mapping[str, int]
@@ -110,9 +114,10 @@ class RoundHistory:
 def make_plan(
     model: Model, synth_type: SynthType, level: Level, scenario_pool: ScenarioPool, seed: int, prompts_version: str
 ) -> Plan:
-    """The plan of these inputs. RunBudget (rounds, cost) and the synth model's name are not among them.
+    """Makes the plan of these inputs.
 
-    So a run that stopped at a limit goes on under the same ``plan_id`` when the limit is raised.
+    Limits (rounds, cost) and the name of the synth model are not part of the plan id, so that a run that stopped at a
+    limit goes on under the same ``plan_id`` once the limit is raised.
     """
     inputs = {
         **_describe_definition(model),
@@ -141,7 +146,7 @@ def make_plan(
 
 
 def digest_definition(model: Model) -> str:
-    """What tells a model's definition from an earlier one of it: its traits, its brief and its authored samples."""
+    """Returns a digest of a model's definition: its handle, description, traits, brief and authored samples."""
     return _digest(_describe_definition(model))
 
 
@@ -153,13 +158,14 @@ def plan_round(
     draws: int = 1,
     hints: Mapping[tuple[str, Pole], CellHints] | None = None,
 ) -> tuple[Cell, ...]:
-    """The cells of one round: for every trait that lacks something, new scenarios for the poles that lack it.
+    """Plans the cells of one round: for each trait with a shortfall, new scenarios for the poles that have it.
 
     Args:
-        round_no: from 1; a later round asks for more, since what is lacking then is what is hard to get.
-        lack: exemplars that are still wanted, by trait and pole.
-        draws: calls for one scenario and pole, for synth models whose replies are worth choosing among.
-        hints: what the earlier rounds have to say, by trait and pole.
+        round_no: from 1; a later round asks for more, since what is still lacking is hard to get.
+        shortfall: how many exemplars are still wanted, by trait key and pole.
+        history: what earlier rounds have used.
+        draws: calls for each scenario and pole; several for a synth model from whose replies the best are to be chosen.
+        hints: what the prompts take from earlier rounds, by trait key and pole.
     """
     hints = hints or {}
     cells: list[Cell] = []
@@ -186,12 +192,12 @@ def plan_round(
 
 
 def count_scenarios(level: Level, round_no: int, lacking: int) -> int:
-    """How many scenarios a round draws for a trait of which so many exemplars are lacking at one pole."""
+    """Returns how many scenarios a round draws for a trait that lacks ``lacking`` exemplars at one pole."""
     return math.ceil(lacking * level.over_generation * round_no / level.exemplars_per_call)
 
 
 def add_to_history(history: RoundHistory, cells: Sequence[Cell]) -> RoundHistory:
-    """What is used up after these cells as well."""
+    """Returns the history with these cells added."""
     drawn: dict[str, set[str]] = {}
     asked = dict(history.asked)
     for cell in cells:
@@ -228,10 +234,10 @@ def _draw_scenarios(plan: Plan, trait: Trait, start: int, count: int) -> list[Sc
 
 
 def _draw_outside_subjects(plan: Plan, trait: Trait, start: int, count: int) -> list[str]:
-    """Subjects for the negative pole of a topic that is a matter of its subject; none for other traits.
+    """Draws subjects outside a topic for its negative pole; returns none for traits whose pairs share their subjects.
 
-    A near miss keeps its pair's subject, but only of a model whose first draw counts: one that needs several to be
-    chosen among writes about the topic whenever its subject lies within it.
+    A near miss keeps the subject of its pair, inside the topic, but only if there is one draw for each cell: a synth
+    model that needs several draws is so weak that it writes about the topic whenever the subject lies inside it.
     """
     topic_subjects = plan.scenario_pool.topic_subjects.get(trait.key)
     if topic_subjects is None:
@@ -252,7 +258,7 @@ def _make_cell(
 ) -> Cell:
     modes = plan.model.brief.failure_modes
     negative = pole == "negative"
-    # Every other cell, and every other cell of one failure mode too.
+    # Near misses are every other cell, and also every other cell of each failure mode.
     cycle, position = divmod(index, max(1, len(modes)))
     return Cell(
         id=f"{trait.key}/{index:05d}/{pole}/{draw}",
@@ -269,6 +275,6 @@ def _make_cell(
 
 
 def _make_variation(cell: Cell, seed: Seed) -> Cell:
-    """The cell as a variation of a seed, which decides all but the subject, the way of failing too."""
+    """Turns a cell into a variation of a seed, which decides everything but the subject, the failure mode too."""
     scenario = Scenario(cell.scenario.subject, AS_SEED, AS_SEED, AS_SEED)
     return replace(cell, scenario=scenario, seed=seed, failure_mode=None, near_miss=False)

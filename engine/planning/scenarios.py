@@ -1,4 +1,4 @@
-"""Scenarios: which lists fit a model, and how their values are drawn so that none is tied to a pole or worn out."""
+"""Chooses the scenario pack that fits a model, and draws scenarios that use all of its values equally often."""
 
 import hashlib
 import heapq
@@ -33,7 +33,7 @@ class _Pack(BaseModel):
 
 
 class Length(BaseModel):
-    """A length by its name, and the words that a text of it has."""
+    """A named length, and the range of words that its texts have."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -44,7 +44,7 @@ class Length(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Packs:
-    """Every list that is kept as data, by the name of its domain."""
+    """All scenario packs below ``data/scenarios/``, by name, and the lengths that they share."""
 
     packs: Mapping[str, _Pack]
     lengths: tuple[Length, ...]
@@ -52,7 +52,7 @@ class Packs:
 
 @dataclass(frozen=True, slots=True)
 class TopicSubjects:
-    """The subjects within a topic and outside of it, in tiers like those of ``ScenarioPool``."""
+    """The subjects inside a topic and outside of it, in tiers like those of ``ScenarioPool``."""
 
     inside: tuple[tuple[str, ...], ...]
     outside: tuple[tuple[str, ...], ...]
@@ -60,8 +60,11 @@ class TopicSubjects:
 
 @dataclass(frozen=True, slots=True)
 class ScenarioPool:
-    """The values that one model's scenarios are drawn from. ``subjects`` has those to use first at the front;
-    ``topic_subjects`` are those of the topic traits, by key."""
+    """The values from which one model's scenarios are drawn.
+
+    ``subjects`` are in tiers: all of one tier are used before the next. ``topic_subjects`` are the subjects of topic
+    traits, by trait key, for topics whose poles differ in subject.
+    """
 
     pack: str
     subjects: tuple[tuple[str, ...], ...]
@@ -71,15 +74,15 @@ class ScenarioPool:
     topic_subjects: Mapping[str, TopicSubjects] = field(default_factory=dict)
 
     def length(self, name: str) -> Length:
-        """The length of that name."""
+        """Returns the length with that name."""
         return {length.name: length for length in self.lengths}[name]
 
 
 def load_packs(folder: Path) -> Packs:
-    """The lists below ``data/scenarios/``.
+    """Loads the scenario packs of a folder.
 
     Raises:
-        DefinitionError: a file that is not a pack.
+        DefinitionError: a file is not a pack, or the lengths or the fallback pack are missing.
         StoreError: the folder cannot be read.
     """
     try:
@@ -90,10 +93,10 @@ def load_packs(folder: Path) -> Packs:
 
 
 def choose_scenario_pool(model: Model, packs: Packs, proposed: Sequence[str] = ()) -> ScenarioPool:
-    """The lists that fit a model: the pack whose words the model's own text uses most, else ``everyday``.
+    """Makes the scenario pool of a model from the pack whose words the model's own text uses most, else ``everyday``.
 
-    Subjects come in tiers, each used up before the next is begun: those that the synth model proposed; the pack's;
-    those that the brief and the seeds name.
+    The tiers of its subjects are: those that the synth model has proposed, those of the pack, those that the brief and
+    the seeds name.
     """
     name = rank_packs(model, packs)[0]
     pack = packs.packs[name]
@@ -108,7 +111,7 @@ def choose_scenario_pool(model: Model, packs: Packs, proposed: Sequence[str] = (
 
 
 def rank_packs(model: Model, packs: Packs) -> list[str]:
-    """The names of the packs, first the one whose words the model's own text uses most, or ``everyday``."""
+    """Ranks the packs by how many of their words the model's own text uses; ``everyday`` is first if none has two."""
     texts = _model_texts(model)
     scores = {name: count_shared_words(pack.words, texts) for name, pack in packs.packs.items()}
     ranked = sorted(scores, key=lambda name: (-scores[name], name))
@@ -118,9 +121,9 @@ def rank_packs(model: Model, packs: Packs) -> list[str]:
 
 
 def draw_scenarios(scenario_pool: ScenarioPool, key: str, used_subjects: Sequence[str]) -> Iterator[Scenario]:
-    """Scenarios without end, a pure function of its arguments: each value is drawn as often as any other, ±1.
+    """Yields scenarios without end, from its arguments alone; each value is drawn as often as any other, ±1.
 
-    ``key`` seeds the order. Subjects that attached samples have used come after those that they have not.
+    ``key`` seeds the order. Subjects that attached samples have used come after unused ones.
     """
     subjects = _draw_tiers(scenario_pool.subjects, f"{key}/subject", used_subjects)
     audiences = _draw_tiers((scenario_pool.audiences,), f"{key}/audience", ())
@@ -130,7 +133,7 @@ def draw_scenarios(scenario_pool: ScenarioPool, key: str, used_subjects: Sequenc
         yield Scenario(subject, audience, form, length)
 
 
-# The same for all runs of a process, and YAML takes its parser 70 ms.
+# Cached for all runs of the process: parsing the YAML takes 70 ms.
 @lru_cache(maxsize=4)
 def _parse_packs(folder: str, contents: tuple[tuple[str, bytes], ...]) -> Packs:
     values = {name: parse_yaml(name, content).value for name, content in contents}
@@ -152,7 +155,7 @@ def _parse_packs(folder: str, contents: tuple[tuple[str, bytes], ...]) -> Packs:
 
 
 def _draw_tiers(tiers: Sequence[Sequence[str]], key: str, used: Sequence[str]) -> Iterator[str]:
-    """The least used value next; among equals the lower tier, then an order that changes with every use."""
+    """Yields the least used value next; equals come by tier, then in an order that changes with every use."""
     tier_of = {value: tier for tier, values in reversed(list(enumerate(tiers))) for value in values}
     uses = {value: used.count(value) for value in tier_of}
     heap = [(uses[value], tier, _rank(key, value, uses[value]), value) for value, tier in tier_of.items()]
@@ -168,7 +171,7 @@ def _rank(key: str, value: str, count: int) -> bytes:
 
 
 def _keep_first(tiers: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
-    """The tiers without values that stand in an earlier one already, whatever their case."""
+    """Removes from each tier the values that an earlier tier has, ignoring case."""
     seen: set[str] = set()
     kept = []
     for tier in tiers:
@@ -186,7 +189,10 @@ def _model_texts(model: Model) -> list[str]:
 
 
 def measure_coverage(scenarios: Sequence[Scenario], scenario_pool: ScenarioPool) -> Mapping[str, Coverage]:
-    """Different subjects, audiences, forms and lengths, of what the lists have and so many scenarios can hold."""
+    """Counts the different subjects, audiences, forms and lengths that are used, by scenario field.
+
+    ``possible`` is the number of scenarios, or of the pool's values if that is smaller.
+    """
     offered = {
         "subject": {subject for tier in scenario_pool.subjects for subject in tier},
         "audience": set(scenario_pool.audiences),

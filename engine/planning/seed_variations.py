@@ -1,4 +1,4 @@
-"""Variations: which seeds ``diversify`` may vary, whose turn it is, and which variations of them are kept."""
+"""Decides for ``diversify`` which seeds can be varied, which comes next, and which of their variations are kept."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,22 +18,22 @@ from engine.text.stylometry import (
 )
 from engine.text.words import count_words
 
-# A quality this near to a pole is clear enough for that pole's label (the issue of diversify).
+# A quality this near to a pole is clear enough for that pole's label (from the issue that asked for diversify).
 NEGATIVE_MAX, POSITIVE_MIN = 0.25, 0.75
-# Below this a text is no sample by the rules, and has no voice to keep.
+# With fewer words a text is rejected by the rules, and has no voice to keep.
 MIN_SEED_WORDS = 5
-# What a variation's scenario says of audience, form and length: they are its seed's.
+# A variation's scenario has this in place of an audience, form and length: they are those of its seed.
 AS_SEED = "as its seed"
 
-# Trait, pole and digest of a seed's text: what its uses are counted by.
+# Trait key, pole and digest of a seed's text: the key by which its uses are counted.
 SeedKey = tuple[str, Pole, str]
 
 
 def check_seeds(model: Model) -> None:
-    """Whether every trait has seeds to vary at both poles.
+    """Checks that every trait has seeds to vary at both poles.
 
     Raises:
-        NoSeedsError: the model has none, or some trait has none at a pole; all of those are named.
+        NoSeedsError: the model has no seeds, or some traits lack them at a pole; the message names all of these.
     """
     if not model.seeds:
         raise NoSeedsError(
@@ -54,7 +54,7 @@ def check_seeds(model: Model) -> None:
 
 
 def has_seeds(traits: Iterable[Trait], seeds: Iterable[Seed]) -> bool:
-    """Whether every trait has seeds to vary at both poles; reads on only until that is known."""
+    """Whether every trait has seeds to vary at both poles; reads ``seeds`` only until that is known."""
     missing = {(trait.key, pole) for trait in traits for pole in POLES}
     for seed in seeds:
         if is_usable_seed(seed):
@@ -65,12 +65,12 @@ def has_seeds(traits: Iterable[Trait], seeds: Iterable[Seed]) -> bool:
 
 
 def is_usable_seed(seed: Seed) -> bool:
-    """Whether a seed is clearly of a pole, and long enough to have a voice."""
+    """Whether a seed clearly belongs to a pole and is long enough to have a voice."""
     return find_seed_pole(seed) is not None and count_words(seed.text) >= MIN_SEED_WORDS
 
 
 def list_unusable_seeds(model: Model) -> tuple[Skipped, ...]:
-    """The seeds that are not varied, each by its place, with the reason."""
+    """Lists the seeds that are not varied, each with its place and the reason."""
     skipped = []
     for seed in model.seeds:
         if find_seed_pole(seed) is None:
@@ -84,14 +84,14 @@ def list_unusable_seeds(model: Model) -> tuple[Skipped, ...]:
 
 
 def find_seed_pole(seed: Seed) -> Pole | None:
-    """The pole that a seed's quality is clearly nearest to; None between them."""
+    """Returns the pole that a seed's quality is near to, within .25; None in between."""
     if seed.quality <= NEGATIVE_MAX:
         return "negative"
     return "positive" if seed.quality >= POSITIVE_MIN else None
 
 
 def list_usable_seeds(model: Model, trait: str, pole: Pole) -> tuple[Seed, ...]:
-    """The seeds of a trait that are varied at a pole, in their order, each text once."""
+    """Lists the seeds of one trait and pole that can be varied, in the authors' order, each text once."""
     usable = {
         seed.sha256: seed
         for seed in reversed(model.seeds)
@@ -101,21 +101,21 @@ def list_usable_seeds(model: Model, trait: str, pole: Pole) -> tuple[Seed, ...]:
 
 
 def bound_variation_length(seed: Seed) -> Length:
-    """The words that a variation may have."""
+    """Returns the range of words that a variation of a seed may have."""
     words = count_words(seed.text)
     return Length(name=AS_SEED, min_words=max(1, round(MIN_LENGTH * words)), max_words=round(MAX_LENGTH * words))
 
 
 @dataclass(frozen=True, slots=True)
 class SeedUses:
-    """How often each seed was used: ``kept`` counts variations that are chosen or attached, ``asked`` calls' cells."""
+    """How often each seed was used: ``kept`` counts variations that are chosen or attached, ``asked`` planned cells."""
 
     kept: Mapping[SeedKey, int]
     asked: Mapping[SeedKey, int]
 
 
 def count_seed_uses(model: Model, chosen: Iterable[Exemplar] = ()) -> Counter[SeedKey]:
-    """How often each seed has a variation that is attached, by an earlier run, or chosen."""
+    """Counts the variations of each seed that earlier runs have attached or that are chosen now."""
     uses: Counter[SeedKey] = Counter()
     for item in model.attached:
         if item.seed_sha256:
@@ -127,14 +127,14 @@ def count_seed_uses(model: Model, chosen: Iterable[Exemplar] = ()) -> Counter[Se
 
 
 class SeedRotation:
-    """Whose turn it is: of a pole's seeds the one with the fewest kept variations, then the fewest asked for.
+    """Rotates through the seeds of each pole: the next is the one with the fewest kept variations, then fewest cells.
 
-    Among equals comes first one that says nothing of the subject, then the authors' order, in which the two poles'
-    texts often belong together.
+    Among equals, seeds that do not mention the subject come first, then the authors' order decides, in which the texts
+    of the two poles often belong together.
 
     Args:
-        cells_a_kept: how many cells of this round are expected to bring one kept variation; a seed that has been
-            asked for so often counts as one ahead.
+        cells_a_kept: how many cells of this round are expected to yield one kept variation; for every so many cells a
+            seed counts as having one kept variation more.
     """
 
     def __init__(self, model: Model, uses: SeedUses, cells_a_kept: float = 1.0) -> None:
@@ -146,7 +146,7 @@ class SeedRotation:
         self._asked = Counter(dict(uses.asked))
 
     def take(self, trait: Trait, poles: Sequence[Pole], subject: str) -> dict[Pole, Seed]:
-        """The seed of each pole that is varied with this subject; it counts as asked for from now on."""
+        """Picks the seed to vary with this subject at each pole, and counts it as asked for from now on."""
         taken = {}
         for pole in poles:
             if (trait.key, pole) not in self._seeds:
@@ -163,18 +163,23 @@ class SeedRotation:
 
 
 def make_seed_key(seed: Seed, pole: Pole) -> SeedKey:
-    """What a seed's uses are counted by."""
+    """Makes the key by which a seed's uses are counted."""
     return seed.trait, pole, seed.sha256
 
 
 def pick_evenly(
     groups: Sequence[Sequence[Exemplar]], wanted: int, model: Model, trait: str
 ) -> list[tuple[Exemplar, ...]]:
-    """Of groups in order of preference (a pair, or one exemplar) those that keep the seeds' uses even.
+    """Picks groups of variations so that all seeds are used equally often.
 
-    A seed is used again only when every seed of its pole has been used as often, attached variations included; a pole
-    gets ``wanted`` at most, and an exemplar is in one group that is picked. Among seeds whose turn it is those come
-    first that the picks so far have used least, so that a run by itself is even too.
+    A seed is used again only when every seed of its pole has been used as often, attached variations included. Among
+    the seeds that may be used next, those come first that this run has used least, so that the run by itself is even
+    too.
+
+    Args:
+        groups: in order of preference, each a pair or a single exemplar; an exemplar may be in several groups, of which
+            one at most is picked.
+        wanted: how many exemplars to pick at each pole, at most.
     """
     uses, own = count_seed_uses(model), Counter[SeedKey]()
     seeds = {pole: [make_seed_key(seed, pole) for seed in list_usable_seeds(model, trait, pole)] for pole in POLES}
@@ -196,7 +201,7 @@ def pick_evenly(
 
 
 class VoiceCheck:
-    """Holds variations against their seeds, each pole's in the spreads of its own seeds."""
+    """Compares variations with their seeds; differences are measured in the spreads of each pole's own seeds."""
 
     def __init__(self, model: Model) -> None:
         self._seeds: dict[SeedKey, Seed] = {}
@@ -208,7 +213,7 @@ class VoiceCheck:
                 self._spreads[trait.key, pole] = measure_spreads([seed.text for seed in seeds])
 
     def find_drift(self, exemplar: Exemplar) -> str | None:
-        """What of an exemplar's voice is not its seed's; None where it has stayed, or it is no variation."""
+        """Describes how an exemplar departs from its seed's voice; None if it keeps it, or is not a variation."""
         if exemplar.seed_sha256 is None or exemplar.text is None:
             return None
         seed = self._seeds[exemplar.trait, exemplar.pole, exemplar.seed_sha256]

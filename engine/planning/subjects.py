@@ -1,4 +1,4 @@
-"""What a model's own words say that its texts are about: the subjects that planning starts from."""
+"""Extracts subjects from a model's brief and seeds, for planning to draw scenarios from or to leave out."""
 
 import math
 import re
@@ -12,17 +12,17 @@ MAX_SUBJECT_WORDS = 6
 
 
 def name_subjects(texts: Sequence[str]) -> list[str]:
-    """For each text its subject: the run of content words that tells it best from the other texts.
+    """Returns the subject of each text: the run of content words that best distinguishes it from the other texts.
 
-    The score of a run is the sum of its words' inverse document frequencies, early runs and short words counting
-    less; runs are cut at function words and punctuation, as RAKE does (Rose et al. 2010).
+    A run's score is the sum of the inverse document frequencies of its words that are longer than two letters, lower
+    for later runs. Runs are cut at function words and punctuation, as in RAKE (Rose et al. 2010).
     """
     frequencies = Counter(word for text in texts for word in set(split_words(text)))
     return [_best_run(text, frequencies, len(texts)) for text in texts]
 
 
 def read_domains(brief: Brief) -> list[str]:
-    """The short phrases that a brief lists as its domain: "Letters from town halls, tax offices, …"."""
+    """Lists the short phrases that a brief gives as its domain, such as "Letters from town halls, tax offices, …"."""
     phrases: list[str] = []
     for text in brief.domain:
         body = text.split(":", 1)[-1]
@@ -34,7 +34,7 @@ def read_domains(brief: Brief) -> list[str]:
 
 
 def count_shared_words(words: Sequence[str], texts: Sequence[str]) -> int:
-    """How many different ones of ``words`` the texts use, a plural counting like its singular."""
+    """Counts the different words among ``words`` that the texts use; a plural counts like its singular."""
     used = {_singular(word) for word in list_content_words(texts)}
     return sum(_singular(word) in used for word in set(words))
 

@@ -1,7 +1,7 @@
-"""Topic subjects: which subjects lie within a topic and which outside of it, so that its poles differ in subject.
+"""Splits a scenario pool's subjects into those inside and outside a topic, so that its poles differ in subject.
 
-For every other kind of trait both texts of a pair have one subject. A topic is its subject: of a text that is asked for
-outside of it about a subject within it, a small model makes one within.
+For every other type of trait both texts of a pair have the same subject. A topic is its subject: asked for a text that
+is not about the topic, with a subject inside it, a small model writes about the topic all the same.
 """
 
 from collections.abc import Sequence
@@ -15,18 +15,18 @@ from engine.quality.pole_scores import list_pole_names
 from engine.quality.separation import Numbers
 from engine.text.embedding import Embedder
 
-# Beside its own pack a model has the subjects of so many that fit it next, for what is not of the topic.
+# For subjects outside the topic, so many packs that fit the model next best are taken beside its own pack.
 MORE_PACKS = 4
-# A side with fewer subjects than this takes the nearest ones of the other.
+# A side with fewer subjects than this takes the nearest ones of the other side.
 MIN_SUBJECTS = 8
-# Subjects are split where this share of the model's own pack lies within the topic: of a pack about health nearly all
-# does. Where a topic may come up with any subject of the pack, as a weakness may with any part of a web shop, pairs
-# go on sharing theirs.
+# Subjects are split if at least this share of the model's own pack lies inside the topic, as nearly all subjects of a
+# pack about health do. Otherwise the topic may come up with any subject of the pack, as a weakness may with any part of
+# a web shop, and pairs go on sharing their subject.
 MIN_OWN_SHARE = 0.75
 
 
 def split_by_topic(model: Model, scenario_pool: ScenarioPool, packs: Packs, embedder: Embedder) -> ScenarioPool:
-    """The lists with the subjects of each topic trait split into those of the topic and those that are not."""
+    """Returns the scenario pool with ``topic_subjects`` for each topic trait whose poles are to differ in subject."""
     topics = _list_topics(model)
     if not topics:
         return scenario_pool
@@ -51,7 +51,7 @@ def list_topic_texts(model: Model, scenario_pool: ScenarioPool, packs: Packs) ->
 
 
 def find_threshold(values: Numbers) -> float:
-    """The value that splits others into two groups farthest apart: the greatest variance between them (Otsu 1979)."""
+    """Finds the threshold that splits values into two groups with the greatest variance between them (Otsu 1979)."""
     ranked = np.sort(values)
     best, best_variance = float(ranked[0]), -1.0
     for cut in range(1, len(ranked)):
@@ -83,7 +83,7 @@ def _share_inside(topic_subjects: TopicSubjects, subjects: Sequence[str]) -> flo
 
 
 def _score_subjects(model: Model, trait: Trait, subjects: Sequence[str], embedder: Embedder) -> Numbers:
-    """Where subjects lie on the way from what the model's other texts are about to what the topic is."""
+    """Scores subjects along an axis from what the model's other texts are about to the topic; higher is inside."""
     topic = embedder.embed(_describe_topic(model, trait))
     vectors = embedder.embed(subjects)
     negative = _list_seeds(model, trait, "negative")

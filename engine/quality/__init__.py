@@ -1,1 +1,1 @@
-"""How good samples are: where texts lie between the poles, the probe, shortcuts, diversity, the verdict."""
+"""Measures samples: pole scores, the probe, shortcuts and diversity, and the gate's verdict as plain values."""

@@ -1,8 +1,8 @@
-"""Variety: how different the texts of one pole are, in figures that sets of unequal size may be compared by.
+"""Measures the diversity ("variety") of the texts of one pole, with figures that are comparable between set sizes.
 
-Most measures of variety fall as a set grows, whatever its texts are like. The figures "of eight" are what a random
-eight of the texts have on average, in closed form and so without chance; n-grams are counted among 50 that are drawn
-in the same way. The raw figures stand beside them (docs/decisions/010).
+Most diversity measures depend on the size of a set, whatever its texts are like. The figures "of eight" are therefore
+the mean over all choices of eight texts, in closed form, so without randomness; n-grams are counted among 50 drawn in
+the same way. The raw figures are given beside them (docs/decisions/010). The gate and the report use both.
 """
 
 import math
@@ -16,33 +16,34 @@ from engine.domain.model import Pole
 from engine.text.embedding import Embedder, Vectors
 from engine.text.words import split_words
 
-# The lowest effort's count; then even its sets have the figures "of eight".
+# The number of exemplars per pole at the lowest effort, so that even its sets have the figures "of eight".
 SUBSET_SIZE = 8
 # Eight texts of the shortest length, 8 words, have 56 pairs of words.
 SAMPLED_NGRAMS = 50
 OPENING_WORDS = 3
-# What BLAS makes of the last digits differs between machines.
+# Figures are rounded, since the last digits from BLAS differ between machines.
 DECIMALS = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Variety:
-    """The variety of one group of texts. Comparable between groups: all that is not said to hang on ``count``.
+    """The diversity of one group of texts. Figures are comparable between groups unless they depend on ``count``.
 
     Attributes:
-        count: texts.
-        distinct_1: the share in (0, 1] of different words among 50 drawn at random, in expectation (rarefaction,
-            Hurlbert 1971, Ecology 52:577); None where there are fewer than 50.
-        distinct_2: the same of pairs of neighbouring words (distinct-2: Li et al. 2016, arXiv 1510.03055).
-        distinct_3: the same of triples.
-        mean_cosine: of all pairs of texts, in [-1, 1]; None where there is no pair.
-        vendi: the effective number of texts in [1, count], the exponential of the entropy of the eigenvalues of the
-            cosine kernel (Friedman and Dieng 2022, arXiv 2210.02410); hangs on ``count``; 0 where there is no text.
-        vendi_share: ``vendi`` over ``count``; hangs on ``count``, and falls as it grows.
-        vendi_of_eight: the effective number in [1, 8] of a random eight of the texts, of order 2 (Pasarkar and Dieng
-            2023, arXiv 2310.12952); None where there are fewer than eight.
-        shared_openings: the share of texts whose first three words are those of another; hangs on ``count``.
-        shared_openings_of_eight: the same among a random eight of the texts; None where there are fewer than eight.
+        count: the number of texts.
+        distinct_1: the expected share in (0, 1] of different words among 50 words drawn at random (rarefaction,
+            Hurlbert 1971, Ecology 52:577); None with fewer than 50 words.
+        distinct_2: the same for pairs of neighbouring words (distinct-2: Li et al. 2016, arXiv 1510.03055).
+        distinct_3: the same for triples.
+        mean_cosine: the mean cosine similarity of all pairs of texts, in [-1, 1]; None without a pair.
+        vendi: the Vendi score, the effective number of texts in [1, count]: the exponential of the entropy of the
+            eigenvalues of the cosine kernel (Friedman and Dieng 2022, arXiv 2210.02410); 0 without texts. Depends on
+            ``count``.
+        vendi_share: ``vendi`` over ``count``. Depends on ``count`` and falls as it grows.
+        vendi_of_eight: the Vendi score of order 2, in [1, 8], of eight random texts (Pasarkar and Dieng 2023, arXiv
+            2310.12952); None with fewer than eight texts.
+        shared_openings: the share of texts whose first three words are those of another text. Depends on ``count``.
+        shared_openings_of_eight: the same among eight random texts; None with fewer than eight texts.
     """
 
     count: int
@@ -59,7 +60,7 @@ class Variety:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """How many different values of one part of the scenarios are used, of how many so many texts could use."""
+    """How many different values of one scenario field are used, and how many as many texts could use at most."""
 
     used: int
     possible: int
@@ -67,7 +68,7 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True)
 class PoleVariety:
-    """The exemplars of one trait at one pole beside its seeds; ``coverage`` goes by the part of the scenario."""
+    """The diversity of one trait's exemplars at one pole, and of its seeds; ``coverage`` is by scenario field."""
 
     trait: str
     pole: Pole
@@ -77,7 +78,7 @@ class PoleVariety:
 
 
 def measure_texts(texts: Sequence[str], embedder: Embedder) -> Variety:
-    """The figures of some texts, rounded to four decimals; the time grows with the number of words."""
+    """Measures the diversity of texts, rounded to four decimals; the time grows with the number of words."""
     words = [split_words(text) for text in texts]
     vectors = _restore_unit_length(embedder.embed(texts))
     openings = Counter(tuple(text[:OPENING_WORDS]) for text in words)
@@ -97,16 +98,16 @@ def measure_texts(texts: Sequence[str], embedder: Embedder) -> Variety:
 
 
 def _count_grams(words: Iterable[Sequence[str]], size: int) -> Counter[tuple[str, ...]]:
-    """How often each run of ``size`` words occurs; no run goes on from one text into the next."""
+    """Counts the n-grams of ``size`` words; none spans two texts."""
     return Counter(tuple(text[start : start + size]) for text in words for start in range(len(text) - size + 1))
 
 
 def _rarefy(counts: Counter[tuple[str, ...]]) -> float | None:
-    """The expected share of different ones among ``SAMPLED_NGRAMS``, drawn without putting back."""
+    """Returns the expected share of different n-grams among ``SAMPLED_NGRAMS`` drawn without replacement."""
     total = counts.total()
     if total < SAMPLED_NGRAMS:
         return None
-    # Many n-grams occur equally often: each number of occurrences is worked out once.
+    # Many n-grams occur equally often, so the probability is computed once for each number of occurrences.
     times = Counter(counts.values())
     return (
         sum(number * (1 - _chance_of_none(total, count, SAMPLED_NGRAMS)) for count, number in times.items())
@@ -115,9 +116,9 @@ def _rarefy(counts: Counter[tuple[str, ...]]) -> float | None:
 
 
 def _share_openings(openings: Counter[tuple[str, ...]], size: int) -> float | None:
-    """The expected share of texts with a namesake among ``size`` texts drawn without putting back.
+    """Returns the expected share of texts with an opening that another has, of ``size`` drawn without replacement.
 
-    Given one text of ``count`` with its opening, the other ``size`` - 1 come from the rest.
+    Given one of ``count`` texts with the same opening, the other ``size`` - 1 are drawn from the rest.
     """
     total = openings.total()
     if total < max(1, size):
@@ -127,7 +128,7 @@ def _share_openings(openings: Counter[tuple[str, ...]], size: int) -> float | No
 
 
 def _chance_of_none(total: int, marked: int, drawn: int) -> float:
-    """The chance that none of ``marked`` things is among ``drawn`` of ``total``: hypergeometric."""
+    """Returns the probability that none of ``marked`` items is among ``drawn`` of ``total`` (hypergeometric)."""
     if total - marked < drawn:
         return 0.0
     return math.exp(_log_choose(total - marked, drawn) - _log_choose(total, drawn))
@@ -138,14 +139,14 @@ def _log_choose(total: int, drawn: int) -> float:
 
 
 def _restore_unit_length(vectors: Vectors) -> Vectors:
-    """The rows at length 1 again, which rounding has taken from them; 0 stays 0."""
+    """Scales rows to length 1 again, which rounding has changed a little; rows of length 0 stay."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     units: Vectors = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
     return units
 
 
 def _mean_cosine(vectors: Vectors) -> float | None:
-    """Over all pairs of different rows, from the length of their sum: no matrix of pairs is made."""
+    """Returns the mean cosine of all pairs of rows, from the length of their sum: no matrix of pairs is made."""
     count = len(vectors)
     if count < 2:
         return None
@@ -154,7 +155,7 @@ def _mean_cosine(vectors: Vectors) -> float | None:
 
 
 def _vendi_score(vectors: Vectors) -> float:
-    """The Vendi score. The kernel's eigenvalues other than 0 are those of the smaller of its two products."""
+    """Returns the Vendi score. Both products of the matrix with itself have the same eigenvalues other than 0."""
     values = np.linalg.eigvalsh(_make_smaller_product(vectors))
     values = values[values > 1e-12 * max(1, len(vectors))]
     if not len(values):
@@ -164,10 +165,10 @@ def _vendi_score(vectors: Vectors) -> float:
 
 
 def _vendi_score_of_eight(vectors: Vectors) -> float | None:
-    """The order 2 Vendi score 1 / Σλ², with the mean of Σλ² over all choices of eight rows in its place.
+    """Returns the Vendi score of order 2, 1 / Σλ², with Σλ² replaced by its mean over all choices of eight rows.
 
-    Σλ² of eight rows is the sum of their squared cosines over 64, of which the eight with themselves are 1; a mean over
-    pairs is the same whichever size the pairs are drawn from, so that the figure does not hang on the count.
+    For eight rows Σλ² is the sum of their squared cosines over 64; the eight cosines of a row with itself are 1. The
+    mean over pairs does not depend on the size of the set that the pairs come from, so neither does this figure.
     """
     count = len(vectors)
     if count < SUBSET_SIZE:
@@ -179,7 +180,7 @@ def _vendi_score_of_eight(vectors: Vectors) -> float | None:
 
 
 def _make_smaller_product(vectors: Vectors) -> Vectors:
-    """The products of rows or of columns, whichever are fewer: at 10,000 texts 512 columns."""
+    """Multiplies the rows or the columns with each other, whichever are fewer: with 10,000 texts the 512 columns."""
     rows, columns = vectors.shape
     return np.asarray(vectors @ vectors.T if rows < columns else vectors.T @ vectors)
 

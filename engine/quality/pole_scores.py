@@ -1,8 +1,9 @@
-"""Pole scores: where each exemplar of a trait lies between the poles, by every measure that has shown its skill.
+"""Scores where each exemplar of a trait lies between the poles; the choice ranks exemplars by these scores.
 
-There are two: the in-context judge's odds, and an axis from the seeds, or from what the poles are called where a pole
-has none. An axis from the exemplars themselves finds what it put in; only a topic without seeds, whose negative pole is
-everything else, has nothing better (docs/decisions/009-samples-that-teach.md).
+A score combines up to two measures: the in-context judge's odds, and the position along an axis that is fit to the
+seeds, or to the names of the poles where a pole has no seeds. An axis that is fit to the exemplars themselves only
+finds what was put in. It is used for a topic without seeds at both poles alone, whose negative pole is everything else,
+since nothing better is to be had there (docs/decisions/009-samples-that-teach.md).
 """
 
 import math
@@ -15,30 +16,30 @@ from engine.domain.samples import Exemplar
 from engine.quality.separation import Numbers, fit_axis, rank_auc, score_held_out
 from engine.text.embedding import Embedder, Vectors
 
-# Decimals of a place that stay, so that no choice hangs on the order in which numbers were added up.
+# Scores are rounded to so many decimals, so that no choice depends on the order in which numbers were added.
 DECIMALS = 6
-# What the poles' names are worth beside an axis from seeds, as an AUC: they reached .83 of what 100 real texts a class
-# do where twelve seeds reached .94 (docs/decisions/000).
+# The AUC that is assumed for an axis from the poles' names: it reached .83 of what 100 real texts per class do, where
+# twelve seeds reached .94 (docs/decisions/000).
 NAMES_AUC = 0.85
-# With fewer seeds at a pole, leaving one out moves its mean so far that the AUC falls below chance: with two it was 0
-# for 9 of 11 traits of the catalogue, with three .5 at most for 7, with four for 4.
+# With fewer seeds at a pole, leaving one out moves the mean so far that the AUC falls below chance: with two seeds it
+# was 0 for 9 of the catalogue's 11 traits; it was .5 at most for 7 traits with three seeds, and for 4 with four.
 MIN_SEEDS_PER_POLE = 5
-# An axis that does no better on seeds that it was not shown is not trusted alone.
+# An axis from seeds with a lower cross-validated AUC is not used alone.
 MIN_AUC = 0.6
-# A text one standard deviation from the middle is drawn at .82.
+# The slope of the logistic function from scores to positions: a score of one standard deviation becomes .82.
 STEEPNESS = 1.5
 
 
 def measure_pole_scores(
     model: Model, trait: Trait, exemplars: Sequence[Exemplar], judge_auc: float | None, embedder: Embedder
 ) -> dict[str, float]:
-    """The place of each exemplar by its key: positive is higher, and 1 is about a standard deviation of a voice.
+    """Returns pole scores by exemplar key, in standard deviations; higher is more positive.
 
-    Each voice counts by its Somers' D, 2 AUC - 1, measured on seeds that it had not been shown. What does no better
-    than chance has no say.
+    Each measure is weighted by its Somers' D, 2 AUC - 1, from seeds that it had not been shown. A measure that does no
+    better than chance is left out.
 
     Args:
-        judge_auc: the judge's on the seeds; None where nobody judged.
+        judge_auc: the AUC of the in-context judge on the seeds; None if it did not judge.
     """
     if not exemplars:
         return {}
@@ -54,10 +55,11 @@ def measure_pole_scores(
 
 
 def fit_reference_axis(model: Model, trait: Trait, embedder: Embedder) -> tuple[Numbers, float]:
-    """The axis that does not come from the exemplars, and its AUC on what it had not been shown, in [0, 1].
+    """Fits the axis that does not depend on the exemplars; returns it with its AUC in [0, 1] on held-out texts.
 
-    From the seeds of both poles, each placed by the others. Where they are too few for that, or do not agree, what the
-    poles are called is added; where a pole has none, that is all.
+    It is fit to the seeds of both poles, and the AUC comes from leaving out each seed in turn. If the seeds are fewer
+    than ``MIN_SEEDS_PER_POLE`` or their AUC is below ``MIN_AUC``, the axis between the poles' names is added. If a pole
+    has no seeds, the names alone are used. In both cases the AUC is ``NAMES_AUC``.
     """
     seeds = {pole: [seed.text for seed in model.seeds_at(trait.key, pole)] for pole in POLES}
     names = {pole: list_pole_names(trait, pole) for pole in POLES}
@@ -71,16 +73,16 @@ def fit_reference_axis(model: Model, trait: Trait, embedder: Embedder) -> tuple[
 
 
 def list_pole_names(trait: Trait, pole: Pole) -> list[str]:
-    """What a pole is called: its label alone and with the trait's name, and its paraphrases."""
+    """Lists the names of a pole: its label alone, its label after the trait's name, and its paraphrases."""
     label = trait.label(pole)
     return [label, f"{trait.name}: {label}", *trait.paraphrase(pole)]
 
 
 def measure_pole_positions(model: Model, exemplars: Sequence[Exemplar], embedder: Embedder) -> dict[str, float]:
-    """The lean of each exemplar with a text, rejected ones too, by its key, trait by trait.
+    """Returns the position between the poles in [0, 1], by exemplar key, of all exemplars with a text; 1 is positive.
 
-    By the axis from the seeds, or from the poles' names, alone: the judge in context has not heard what the rules
-    rejected.
+    Rejected exemplars are included. Only the reference axis is used (see ``fit_reference_axis``), since the in-context
+    judge has not judged what the rules rejected.
     """
     positions: dict[str, float] = {}
     for trait in model.traits:
@@ -91,7 +93,10 @@ def measure_pole_positions(model: Model, exemplars: Sequence[Exemplar], embedder
 
 
 def _score_by_exemplars(exemplars: Sequence[Exemplar], vectors: Vectors) -> tuple[Numbers, float | None]:
-    """Where the exemplars themselves place one another, and how well: what a topic is not is no name to go by."""
+    """Scores each exemplar by an axis that is fit to the others; returns the scores and their AUC.
+
+    This is for topics without seeds: the name of a topic's negative pole says nothing of what its texts are about.
+    """
     positive = [exemplar.pole == "positive" for exemplar in exemplars]
     own = score_held_out(vectors, positive, [exemplar.pair_id for exemplar in exemplars])
     return own, rank_auc(own, positive)
@@ -103,7 +108,7 @@ def _fit_text_axis(texts: Mapping[Pole, Sequence[str]], embedder: Embedder) -> N
 
 
 def _cross_validate(texts: Mapping[Pole, Sequence[str]], embedder: Embedder) -> float | None:
-    """The AUC of texts that are each placed by the axis of the others."""
+    """Returns the leave-one-out AUC: each text is scored by an axis that is fit to all other texts."""
     vectors = embedder.embed([text for pole in POLES for text in texts[pole]])
     positive = [index < len(texts["positive"]) for index in range(len(vectors))]
     alone = [str(index) for index in range(len(vectors))]
@@ -111,7 +116,11 @@ def _cross_validate(texts: Mapping[Pole, Sequence[str]], embedder: Embedder) -> 
 
 
 def _combine_measures(measures: Sequence[tuple[Numbers, float | None]], count: int) -> Numbers:
-    """The weighted sum of the voices, each at a standard deviation of 1, scaled so that the sum has about 1, too."""
+    """Adds up the measures, each standardised and weighted, and scales the sum to a standard deviation of about 1.
+
+    Args:
+        measures: the values of each measure, with its AUC.
+    """
     total, squares = np.zeros(count), 0.0
     for values, auc in measures:
         weight = max(0.0, 2 * (auc or 0.0) - 1)

@@ -1,6 +1,6 @@
-"""The probe: can what was chosen be learned, and which of it lies on the other pole's side?
+"""Probes a choice: can a trait's poles be learned from it, and which exemplars lie on the other pole's side?
 
-Cross-validated separation of a trait's poles by a linear axis on offline embeddings, the form in which the platform
+The probe is a cross-validated linear axis between the poles on offline embeddings, the form in which the platform
 itself scores (``engine/quality/separation.py``).
 """
 
@@ -11,21 +11,21 @@ from engine.domain.samples import Exemplar
 from engine.quality.separation import rank_auc, score_held_out
 from engine.text.embedding import Embedder
 
-# How far on the other side a text has to lie, in halves of the distance between the poles. Of human-labelled sets with
-# a tenth of the labels flipped, 40 a pole, .25 named 65 to 90 % of the flipped ones and 1 to 23 % of the others
-# (docs/decisions/009-samples-that-teach.md).
+# How far on the other pole's side a text has to lie to be reported, in halves of the distance between the poles' means.
+# In human-labelled sets of 40 texts per pole with a tenth of the labels flipped, .25 reported 65 to 90 % of the flipped
+# texts and 1 to 23 % of the others (docs/decisions/009-samples-that-teach.md).
 WRONG_SIDE_MARGIN = 0.25
-# A probe that tells the poles apart worse than this has no say on single texts.
+# A probe with a lower AUC reports no single texts.
 MIN_AUC = 0.7
-# Below so many texts a pole the folds are too small to fit anything on.
+# With fewer texts per pole the folds are too small to fit an axis.
 MIN_TEXTS = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What the probe saw of one trait.
+    """The result of the probe for one trait.
 
-    ``auc`` is the share of pairs of a positive and a negative that lie the right way round, in [0, 1]; None where
+    ``auc`` is the share of pairs of a positive and a negative exemplar that lie the right way round, in [0, 1]; None if
     there are too few texts. ``wrong_side`` has the keys of the exemplars that lie on the other pole's side.
     """
 
@@ -35,7 +35,7 @@ class Probe:
 
 
 def probe_trait(trait: str, exemplars: Sequence[Exemplar], embedder: Embedder) -> Probe:
-    """The probe of one trait's exemplars; a pair lies in one fold whole, so that its subject is no help."""
+    """Probes one trait's exemplars. Both texts of a pair are in the same fold, so that their subject cannot help."""
     positive = [exemplar.pole == "positive" for exemplar in exemplars]
     if min(sum(positive), len(positive) - sum(positive)) < MIN_TEXTS:
         return Probe(trait, None)
@@ -49,7 +49,10 @@ def probe_trait(trait: str, exemplars: Sequence[Exemplar], embedder: Embedder) -
 
 
 def _measure_sides(scores: Mapping[str, float], exemplars: Sequence[Exemplar]) -> dict[str, float]:
-    """How far each lies on its own side, in halves of the distance between the poles' means: 1 is its pole's mean."""
+    """Returns by key how far each exemplar lies on its own pole's side.
+
+    The unit is half of the distance between the poles' means: 1 is at the mean of its pole, below 0 is the other side.
+    """
     means = {}
     for pole in ("positive", "negative"):
         own = [scores[exemplar.key] for exemplar in exemplars if exemplar.pole == pole]

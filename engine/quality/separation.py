@@ -1,7 +1,7 @@
-"""The axis: what a set teaches is the difference of its poles' mean vectors, and places of texts along it.
+"""Fits the axis between the poles, the difference of their mean vectors, and scores texts along it.
 
-A model of the platform scores by it (``balanced_cosine``: the platform's contract, section 5), and a probe that fits
-the same thing asks whether it can be learned.
+A model of the platform scores in this way (``balanced_cosine``: the platform's contract, section 5), so the pole
+scores, the probe and the search for shortcuts use the same axis.
 """
 
 from collections.abc import Sequence
@@ -15,12 +15,12 @@ from engine.text.embedding import Vectors
 Numbers = NDArray[np.float64]
 Flags = Sequence[bool] | NDArray[np.bool_]
 FOLDS = 5
-# Decimals of a place that stay: equal vectors may differ in the last ones by where they stand in a matrix.
+# Scores are rounded to so many decimals: equal vectors in different rows of a matrix may differ in the last ones.
 DECIMALS = 6
 
 
 def fit_axis(vectors: Vectors, positive: Flags) -> Vectors:
-    """The difference of the poles' means, of length 1; 0 where a pole has no text or the means agree."""
+    """Returns the difference of the poles' means, scaled to length 1; zeros if a pole is empty or the means agree."""
     chosen = np.asarray(positive, dtype=bool)
     if not chosen.any() or chosen.all():
         return np.zeros(vectors.shape[1])
@@ -30,15 +30,16 @@ def fit_axis(vectors: Vectors, positive: Flags) -> Vectors:
 
 
 def score_held_out(vectors: Vectors, positive: Flags, groups: Sequence[str], folds: int = FOLDS) -> Numbers:
-    """The place of each text on an axis that was fit without its group: centred between the poles, positive above 0.
+    """Scores each text on an axis that is fit to the other folds, centred between the poles: above 0 is positive.
 
     Args:
         vectors: shape (n, d).
-        groups: of each text; a group (a pair of one subject) lies in one fold whole, so that its subject is no help.
-        folds: fewer where there are fewer groups.
+        groups: the group of each text, such as its pair. A group is never divided between folds, so that what its texts
+            share, such as their subject, cannot help.
+        folds: the number of folds; fewer if there are fewer groups.
 
     Returns:
-        Shape (n,): cosine-like numbers in about [-1, 1]; 0 where the other folds lack a pole.
+        Shape (n,): cosine-like scores in about [-1, 1]; 0 if the other folds lack a pole.
     """
     chosen = np.asarray(positive, dtype=np.bool_)
     places = np.zeros(len(vectors))
@@ -54,9 +55,10 @@ def score_held_out(vectors: Vectors, positive: Flags, groups: Sequence[str], fol
 
 
 def rank_auc(scores: Sequence[float] | Numbers, positive: Flags) -> float | None:
-    """The share of pairs in which the positive scores higher, ties counting half; None where a pole is empty.
+    """Returns the AUC: the share of pairs in which the positive text scores higher, ties counting half.
 
-    The area under the ROC curve by the Mann-Whitney U statistic (Hanley and McNeil 1982).
+    None if a pole is empty. This is the area under the ROC curve by the Mann-Whitney U statistic (Hanley and McNeil
+    1982).
     """
     values, chosen = np.asarray(scores, dtype=np.float64), np.asarray(positive, dtype=bool)
     count, others = int(chosen.sum()), int((~chosen).sum())
@@ -67,14 +69,14 @@ def rank_auc(scores: Sequence[float] | Numbers, positive: Flags) -> float | None
 
 
 def _rank(values: Numbers) -> Numbers:
-    """Ranks from 1, equal values sharing the mean of theirs."""
+    """Returns ranks from 1; equal values share their mean rank."""
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     ends = np.cumsum(counts)
     return np.asarray((ends - (counts - 1) / 2)[inverse], dtype=np.float64)
 
 
 def _split_groups(groups: Sequence[str], folds: int) -> list[NDArray[np.bool_]]:
-    """Masks of the folds: the groups in the order of their first text, cut into runs of about one size."""
+    """Returns one mask for each fold: the groups, in the order of their first text, in runs of about equal size."""
     names = list(dict.fromkeys(groups))
     number = {name: index for index, name in enumerate(names)}
     at = np.array([number[name] for name in groups])

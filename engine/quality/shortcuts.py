@@ -1,7 +1,7 @@
-"""Shortcuts: does something cheaper than the whole text tell the poles apart, so that a scorer would learn that?
+"""Finds shortcuts: features simpler than the whole text that tell the poles apart, so that a scorer would learn them.
 
-Length, punctuation, the subject, the opening word, a single word: each is held against what the probe reaches by the
-whole text.
+Length, punctuation, the subject, the opening word and single words are each compared with the probe's AUC on the whole
+text.
 """
 
 import math
@@ -21,11 +21,11 @@ from engine.text.words import count_words, split_words
 
 Kind = Literal["length", "punctuation", "subject", "opening", "word"]
 
-# From here on a shortcut is one whatever the whole text reaches (the gate's limit for lengths, too).
+# From this AUC a feature is a shortcut, whatever the whole text reaches (also the gate's limit for lengths).
 STRONG_AUC = 0.8
-# From here on it is one where the whole text does no better.
+# From this AUC it is one if the whole text does no better.
 WEAK_AUC = 0.7
-# How many standard errors from chance it must be: a feature is one of a dozen, a word one of hundreds.
+# How many standard errors from chance it must lie: a feature is one of a dozen that are tried, a word one of hundreds.
 FEATURE_ERRORS = 2.5
 OPENING_ERRORS = 3.0
 WORD_ERRORS = 4.0
@@ -41,7 +41,11 @@ MARK_PATTERNS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Shortcut:
-    """One thing that tells a trait's poles apart. ``pole`` is where there is more of it; ``auc`` lies in [.5, 1]."""
+    """One feature that tells a trait's poles apart.
+
+    ``pole`` is the pole that has more of it, ``auc`` lies in [.5, 1]. ``words`` is the range of lengths that both poles
+    have; (0, 0) unless the feature is the length.
+    """
 
     trait: str
     kind: Kind
@@ -51,7 +55,7 @@ class Shortcut:
     words: tuple[int, int] = (0, 0)
 
     def describe(self, label: str) -> str:
-        """A sentence for a person; ``label`` is the pole's."""
+        """Describes the shortcut in a sentence without a full stop; ``label`` is the label of its pole."""
         said = {
             "length": f"the number of words alone tells the poles apart: more of them at {label!r}",
             "punctuation": f"{self.what} alone tell the poles apart: more of them at {label!r}",
@@ -62,7 +66,7 @@ class Shortcut:
         return f"{self.trait}: {said[self.kind]} (AUC {self.auc:.2f})"
 
     def appears_in(self, text: str) -> bool:
-        """Whether a text of the pole carries it: the word, or a length that the other pole does not have."""
+        """Whether a text carries the shortcut: it has the word, or a length outside the range that both poles have."""
         if self.kind == "word":
             return self.what in split_words(text)
         if self.kind == "opening":
@@ -73,31 +77,32 @@ class Shortcut:
 def find_shortcuts(
     trait: str, kind: TraitType, exemplars: Sequence[Exemplar], text_auc: float | None, embedder: Embedder
 ) -> tuple[Shortcut, ...]:
-    """The shortcuts of one trait's exemplars, the strongest first.
+    """Finds the shortcuts of one trait's exemplars, the strongest first.
 
-    A topic is told by its words and subjects, and so is a claim: those are no shortcuts there.
+    Topics and claims are defined by their words and subjects, so these are no shortcuts there.
 
     Args:
-        text_auc: what the probe reaches by the whole text; None where there are too few texts, and then no shortcuts.
+        text_auc: the probe's AUC on the whole text; None if there are too few texts, and then no shortcuts are found.
     """
     if text_auc is None:
         return ()
-    by_matter = kind in ("topic", "claim")
+    defined_by_words = kind in ("topic", "claim")
     found = [
         *_check_length(trait, exemplars),
         *_check_punctuation(trait, exemplars),
         *_check_openings(trait, exemplars),
     ]
-    if not by_matter:
+    if not defined_by_words:
         found += [*_check_words(trait, exemplars), *_check_subjects(trait, exemplars, embedder)]
     strong = [item for item in found if item.auc >= STRONG_AUC or (item.auc >= WEAK_AUC and item.auc >= text_auc)]
     return tuple(sorted(strong, key=lambda item: (-item.auc, item.kind, item.what)))
 
 
 def match_lengths(exemplars: Sequence[Exemplar]) -> tuple[int, int]:
-    """The lengths, in words, that both poles have: from the higher of their first quarters to the lower of the third.
+    """Returns the range of lengths in words that both poles have.
 
-    Where these do not meet, the span between them.
+    It goes from the higher of their first quartiles to the lower of their third quartiles. If the poles' ranges do not
+    overlap, it is the gap between them.
     """
     quarters = []
     for pole in ("positive", "negative"):
@@ -124,7 +129,7 @@ def _check_punctuation(trait: str, exemplars: Sequence[Exemplar]) -> Iterator[Sh
 
 
 def _check_subjects(trait: str, exemplars: Sequence[Exemplar], embedder: Embedder) -> Iterator[Shortcut]:
-    """An axis on the subjects instead of the texts; pairs share theirs, and then there is nothing to find."""
+    """Fits an axis to the subjects instead of the texts; finds nothing where pairs share their subjects."""
     positive = [exemplar.pole == "positive" for exemplar in exemplars]
     vectors = embedder.embed([exemplar.scenario.subject for exemplar in exemplars])
     scores = score_held_out(vectors, positive, [exemplar.pair_id for exemplar in exemplars])
@@ -146,7 +151,7 @@ def _check_words(trait: str, exemplars: Sequence[Exemplar]) -> Iterator[Shortcut
 
 
 def _rank_poles(scores: Sequence[float], exemplars: Sequence[Exemplar]) -> Iterator[tuple[Pole, float]]:
-    """The pole that has more and the AUC, folded to [.5, 1], where it is not chance.
+    """Yields the pole with the higher scores and the AUC, folded to [.5, 1], if it differs from chance.
 
     The standard error is that of the Mann-Whitney statistic without ties.
     """
@@ -163,9 +168,10 @@ def _rank_poles(scores: Sequence[float], exemplars: Sequence[Exemplar]) -> Itera
 def _compare_shares(
     sets: Sequence[frozenset[str]], exemplars: Sequence[Exemplar], errors: float
 ) -> Iterator[tuple[str, Pole, float]]:
-    """Each word whose shares of texts at the two poles differ by more than chance, with the AUC of its presence.
+    """Yields each word that is more frequent at one pole than chance allows: word, pole and the AUC of its presence.
 
-    The AUC of a thing that is there or not is .5 + half the difference of its shares; the error is that of two shares.
+    The AUC of a binary feature is .5 + half the difference of its shares of texts at the two poles; the standard error
+    is that of the difference of two shares.
     """
     sizes, counts = Counter[Pole](), {pole: Counter[str]() for pole in POLES}
     for words, exemplar in zip(sets, exemplars, strict=True):

@@ -1,4 +1,4 @@
-"""The gate's word as plain values, so that what shows it need not know what spoke it."""
+"""Defines the gate's verdict as plain values, so that what shows it does not depend on Great Expectations."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,10 @@ from engine.quality.diversity import PoleVariety
 
 @dataclass(frozen=True, slots=True)
 class ExpectationResult:
-    """One expectation of the gate. ``severity`` is ``critical``, ``warning`` or ``info``; ``name`` a clause."""
+    """The result of one expectation of the gate.
+
+    ``severity`` is ``critical``, ``warning`` or ``info``; ``name`` is a clause that says what was expected.
+    """
 
     suite: str
     name: str
@@ -21,10 +24,10 @@ class ExpectationResult:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the gate says. ``failed`` has a sentence for each critical failure, ``suites`` GX's own results.
+    """The gate's decision. ``failed`` has a sentence for each critical failure, ``suites`` GX's own results by suite.
 
-    ``variety`` are the figures that it was told, for every trait and pole; ``beside`` the run ids of the stored sets
-    that it saw beside the run's rows.
+    ``variety`` has the diversity figures that the gate was given, for every trait and pole; ``beside`` the run ids of
+    the stored sets whose samples were checked together with the run's rows.
     """
 
     success: bool

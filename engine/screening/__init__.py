@@ -1,1 +1,1 @@
-"""Each exemplar is kept standing or rejected with a reason: by the rules, and by both judges."""
+"""Accepts each exemplar or rejects it with a reason: by the rules, by the in-context judge and by the chat judge."""

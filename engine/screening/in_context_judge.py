@@ -1,6 +1,6 @@
-"""The embedded model's own judge: shown the seeds in mixed order, it gives the odds of the two verdicts for a text.
+"""Judges exemplars with the embedded model: shown the seeds in mixed order, it gives the odds of the two verdicts.
 
-Measured beside other forms of it in docs/decisions/004-judging-and-pairs.md.
+docs/decisions/004-judging-and-pairs.md has the measurements of this and of other forms.
 """
 
 import asyncio
@@ -21,24 +21,25 @@ from engine.system.task_groups import gather_or_cancel
 
 LOGGER = logging.getLogger("exemplars.judge")
 TOP_TOKENS = 60
-# The log probability of a verdict that is not among the likeliest tokens.
+# The log probability that is assumed for a verdict which is not among the likeliest tokens.
 FLOOR = -12.0
-# The shots are the same for all texts, and each of the server's slots reads them once: 60 texts took 9.5 s two at a
-# time and 21.9 s eight at a time.
+# Few at a time, since each of the server's slots has to read the shots once, which are the same for all texts: 60 texts
+# took 9.5 s two at a time and 21.9 s eight at a time.
 MAX_IN_FLIGHT = 2
-# A judge that tells unseen seeds apart worse than this is not asked: of four traits of twelve seeds each it reached
-# .00 to .97, by the trait and by the order of the seeds (docs/decisions/009-samples-that-teach.md).
+# A judge with a lower AUC on unseen seeds is not asked. On four traits with twelve seeds each it reached .00 to .97,
+# depending on the trait and on the order of the seeds (docs/decisions/009-samples-that-teach.md).
 MIN_AUC = 0.6
-# With ten seeds a pole it reached .92 and 1.00 (docs/decisions/004), and the order hardly mattered; to hear it on each
-# of twenty seeds would take as long as judging a hundred texts, since no two of those prompts begin alike for long.
+# The AUC that is assumed with as many seeds as the judge can be shown. With ten seeds per pole it reached .92 and 1.00
+# (docs/decisions/004), and the order hardly mattered. Measuring it on each of twenty seeds would take as long as
+# judging a hundred texts, since no two of those prompts have a long common beginning.
 ASSUMED_AUC = 0.9
 
 
 async def measure_judge_aucs(model: Model, gateway: ModelGateway, seed: int, progress: Progress) -> dict[str, float]:
-    """What the judge's word is worth, by trait: its AUC on seeds that it was not shown, each judged by the others.
+    """Measures by trait key the judge's AUC on seeds that it was not shown: each is judged by all other seeds.
 
-    With as many seeds as it can be shown it has no audition: it is taken at ``ASSUMED_AUC``. A trait is left out where
-    nobody can judge: without seeds of both poles, or by a model that tells no odds.
+    If a trait has as many seeds as the judge can be shown, nothing is measured and the AUC is ``ASSUMED_AUC``. Traits
+    that cannot be judged are left out (see ``can_judge``).
 
     Raises:
         ProviderError, BudgetError, StoreError: as ``ModelGateway.complete``.
@@ -63,7 +64,9 @@ async def measure_judge_aucs(model: Model, gateway: ModelGateway, seed: int, pro
 async def judge_accepted(
     model: Model, exemplars: Sequence[Exemplar], gateway: ModelGateway, seed: int, traits: Collection[str]
 ) -> list[Exemplar]:
-    """The exemplars, those of ``traits`` that stand with their odds.
+    """Returns the exemplars in order; accepted ones of ``traits`` get the judge's odds.
+
+    An exemplar on which the judge fails for good is rejected as ``cell_failed``.
 
     Raises:
         ProviderError, BudgetError, StoreError: as ``ModelGateway.complete``.
@@ -75,17 +78,17 @@ async def judge_accepted(
 
 
 def is_auc_measured(model: Model, trait: str) -> bool:
-    """Whether the judge has an audition for a trait: where its seeds are fewer than it could be shown."""
+    """Whether the judge's AUC for a trait is measured: if a pole has fewer seeds than the judge can be shown."""
     return any(len(model.seeds_at(trait, pole)) < JUDGE_SHOTS_PER_POLE for pole in POLES)
 
 
 def can_judge(model: Model, trait: str, gateway: ModelGateway) -> bool:
-    """Whether there is a judge for a trait: an endpoint that tells odds, and seeds of both poles."""
+    """Whether a trait can be judged: the endpoint returns odds, and the trait has seeds at both poles."""
     return gateway.endpoint.style == "plain" and write_judge_prompt(model, model.trait(trait), "", 0) is not None
 
 
 def make_judge_request(model: Model, trait: str, text: str, seed: int) -> Request | None:
-    """The request for the odds of a text; None where a pole has no authored texts to learn from."""
+    """Makes the request for the odds of a text; None if a pole has no authored texts to show."""
     prompt = write_judge_prompt(model, model.trait(trait), text, seed)
     if prompt is None:
         return None
@@ -95,12 +98,13 @@ def make_judge_request(model: Model, trait: str, text: str, seed: int) -> Reques
 async def _judge_seed(
     model: Model, item: Seed, gateway: ModelGateway, seed: int, slots: asyncio.Semaphore
 ) -> float | None:
-    """The odds of a seed by the others; None where its pole has no other, or the call fails for good."""
+    """Judges a seed by the other seeds; returns its odds, or None if its pole has no other seed or the call fails."""
     others = replace(model, seeds=tuple(other for other in model.seeds if other.sha256 != item.sha256))
     request = make_judge_request(others, item.trait, item.text, seed)
     if request is None:
         return None
     try:
+        # The label is part of the key by which replies are kept: with another one, old replies would not be found.
         return await _ask_odds(replace(request, label=f"audition/{item.trait}/{item.sha256}"), gateway, slots)
     except (RetryableProviderError, RequestRefusedError):
         return None
@@ -131,7 +135,7 @@ async def _ask_odds(request: Request, gateway: ModelGateway, slots: asyncio.Sema
 
 
 def read_odds(tokens: dict[str, float]) -> float:
-    """Log odds of the positive verdict from the log probabilities of the likeliest tokens."""
+    """Computes the log odds of the positive verdict from the log probabilities of the likeliest tokens."""
     likeliest: dict[str, float] = {}
     for token, probability in tokens.items():
         word = token.strip().lower()

@@ -1,4 +1,4 @@
-"""The rules that one text is held against, each with its reason code; which of two texts stays is ``screen``'s."""
+"""Checks one text against the rules, each with its reason code; duplicates are found by the screener."""
 
 import re
 from collections import Counter
@@ -12,18 +12,18 @@ from engine.planning.scenarios import Length
 from engine.text.language import find_other_language
 from engine.text.words import FUNCTION_WORDS, TERMINAL, count_words, normalise, split_words, word_runs
 
-# A text may miss its scenario's length by half before it is another length; C4 drops lines under 5 words
-# (Raffel et al. 2020, section 2.2).
+# A text may miss its scenario's length by half. C4 drops lines of fewer than 5 words (Raffel et al. 2020, section 2.2).
 LENGTH_TOLERANCE = 0.5
 MIN_WORDS = 5
-# A run of 8 words in common is what PaLM counts as contamination (Chowdhery et al. 2022, section 8).
+# PaLM counts a common run of 8 words as contamination (Chowdhery et al. 2022, section 8).
 COMMON_RUN = 8
-# Gopher's limits on the share of characters in the commonest n-gram of words (Rae et al. 2021, table A1).
+# Gopher's limits on the share of characters in the most frequent word n-gram (Rae et al. 2021, table A1).
 REPETITION_LIMITS = {2: 0.20, 3: 0.18, 4: 0.16}
-# Gopher's limits are for documents: in a text of a few sentences a phrase said twice is over them and reads well
-# (34 of 80 usable texts were), so two or three words count from the third time on.
+# Gopher's limits are meant for documents. In a text of a few sentences a phrase that occurs twice exceeds them and
+# still reads well (so did 34 of 80 usable texts), so n-grams of two or three words count from the third time.
 MIN_TIMES = {2: 3, 3: 3, 4: 2}
-# A content word that makes up this share of a text's words, three times or more, is a stutter ("Click, Click, Click").
+# A content word that occurs three times or more and makes up this share of the words is a stutter ("Click, Click,
+# Click").
 MAX_WORD_SHARE = 0.2
 
 META_TALK = re.compile(
@@ -45,7 +45,7 @@ PLACEHOLDER = re.compile(
     re.IGNORECASE,
 )
 PROMPT_LABELS = re.compile(r"^(?:topic|text|verdict|audience|form|length|subject|pole|trait)\s*:", re.IGNORECASE)
-# "I'm sorry, I can't find your order" is a reply like any other: a refusal is one to write what was asked for.
+# A refusal to write what was asked for, unlike "I'm sorry, I can't find your order", which is a text like any other.
 REFUSAL = re.compile(
     r"^(?:(?:i['’]m |i am )?(?:very )?sorry,? |unfortunately,? )?(?:but )?"
     r"i(?:['’]m| am)? (?:can(?:no|['’])t|unable to|not able to|won['’]t|will not) "
@@ -58,10 +58,11 @@ CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffd]|[\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a text is held against beside the text itself.
+    """What the rules need to know beside the text itself.
 
-    ``instructions`` is the prompt without its shots; ``ends_marked`` says that the model's texts end in a terminal
-    mark as a rule.
+    ``length`` is None if the text's length is not checked against its scenario. ``instructions`` is the prompt without
+    its shots. ``language`` is a two-letter code. ``ends_marked`` says that the trait's seeds usually end in a terminal
+    mark.
     """
 
     trait: Trait
@@ -75,7 +76,7 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Why a text is rejected, with what was seen."""
+    """The reason for which a text is rejected, and what was found in it."""
 
     reason: Reason
     detail: str
@@ -85,12 +86,12 @@ Rule = Callable[[str, Context], Finding | None]
 
 
 def find_fault(text: str, context: Context) -> Finding | None:
-    """The first rule that a text breaks, in the order of ``RULES``; None where it breaks none."""
+    """Finds the first rule that a text breaks, in the order of ``RULES``; None if it breaks none."""
     return next((finding for rule in RULES if (finding := rule(text, context))), None)
 
 
 def check_readable(text: str, context: Context) -> Finding | None:
-    """Nothing there, bytes that are no text, or the same phrase over and over."""
+    """Rejects a text that is empty, has control characters or broken Unicode, or repeats one phrase over and over."""
     if not text.strip():
         return Finding("unreadable", "an empty text")
     if CONTROL.search(text):
@@ -108,12 +109,12 @@ def check_readable(text: str, context: Context) -> Finding | None:
 
 
 def check_refusal(text: str, context: Context) -> Finding | None:
-    """The model declines in words."""
+    """Rejects a text in which the model refuses to write what was asked for."""
     return Finding("refused", text[:80]) if REFUSAL.search(text) else None
 
 
 def check_prompt_echo(text: str, context: Context) -> Finding | None:
-    """The prompt's own marks or a run of its instructions, or nothing but the subject."""
+    """Rejects a text that begins with a label of the prompt, repeats its instructions, or is only the subject."""
     if mark := PROMPT_LABELS.search(text):
         return Finding("prompt_echo", f"begins with {mark.group()!r}")
     if normalise(text) == normalise(context.subject):
@@ -123,22 +124,22 @@ def check_prompt_echo(text: str, context: Context) -> Finding | None:
 
 
 def check_meta_talk(text: str, context: Context) -> Finding | None:
-    """Talk about the text in the place of the text."""
+    """Rejects talk about the text instead of the text."""
     found = META_TALK.search(text)
     return Finding("meta_talk", found.group()) if found else None
 
 
 def check_placeholder(text: str, context: Context) -> Finding | None:
-    """A gap left to be filled in."""
+    """Rejects a text with a gap to be filled in."""
     found = PLACEHOLDER.search(text)
     return Finding("placeholder", found.group()) if found else None
 
 
 def check_label_leak(text: str, context: Context) -> Finding | None:
-    """The text says which pole it is: a scorer would learn the word and not the trait.
+    """Rejects a text that says which pole it is: a scorer would learn that word and not the trait.
 
-    A single-word label leaks at the start, before a colon, or beside the trait's name; one of several words anywhere.
-    The labels of a topic or claim name its matter, so there only a heading counts.
+    A label of one word leaks at the start before a colon or dash, or next to the trait's name; a label of several words
+    leaks anywhere. The labels of a topic or claim name what its texts are about, so there only the start counts.
     """
     form = normalise(text)
     for label in (context.trait.positive_label, context.trait.negative_label):
@@ -159,7 +160,7 @@ def check_label_leak(text: str, context: Context) -> Finding | None:
 
 
 def check_length(text: str, context: Context) -> Finding | None:
-    """Far outside the length that the scenario asks for; without one, fewer words than a sentence has."""
+    """Rejects a text far outside the length of its scenario; without a length, one with fewer than ``MIN_WORDS``."""
     words = count_words(text)
     least = MIN_WORDS if context.length is None else max(MIN_WORDS, context.length.min_words * LENGTH_TOLERANCE)
     if words < least:
@@ -171,14 +172,14 @@ def check_length(text: str, context: Context) -> Finding | None:
 
 
 def check_ending(text: str, context: Context) -> Finding | None:
-    """Breaks off, where texts of this model end in a terminal mark."""
+    """Rejects a text without a terminal mark at its end, if the trait's seeds usually have one."""
     if context.ends_marked and not text.rstrip().endswith(TERMINAL):
         return Finding("truncated", f"ends in {text.rstrip()[-20:]!r}")
     return None
 
 
 def check_language(text: str, context: Context) -> Finding | None:
-    """Surely in another language than the one expected."""
+    """Rejects a text that is surely in another language than the expected one."""
     other = find_other_language(text, context.language)
     return Finding("wrong_language", f"{other}, expected {context.language}") if other else None
 
@@ -198,7 +199,7 @@ RULES: tuple[Rule, ...] = (
 
 @lru_cache(maxsize=4)
 def _list_runs(instructions: str) -> frozenset[tuple[str, ...]]:
-    """Kept, since it is the same for every text of a run and takes 0.2 ms."""
+    """Cached: the runs are the same for every text, and take 0.2 ms to list."""
     return word_runs(instructions, COMMON_RUN)
 
 

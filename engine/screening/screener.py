@@ -1,4 +1,4 @@
-"""Screening: each exemplar is kept standing or rejected with a reason; nothing disappears."""
+"""Screens the exemplars of a round by the rules and against earlier texts; each is accepted or gets a reason."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,12 +14,16 @@ from engine.text.language import expect_language
 from engine.text.near_duplicates import DuplicatePair, Match, NearTexts
 from engine.text.words import TERMINAL, word_runs
 
-# Seeds end in a terminal mark "as a rule" from this share on.
+# From this share of seeds with a terminal mark, texts of the trait are expected to have one.
 MARKED_SHARE = 0.9
 
 
 class Screener:
-    """Holds exemplars against the rules, in cell order; it remembers what it has seen, so that the first one stays."""
+    """Screens exemplars in cell order, and remembers accepted texts, so that the first of several duplicates stays.
+
+    Args:
+        use_lengths: whether texts are checked against the lengths of their scenarios.
+    """
 
     def __init__(self, plan: Plan, use_lengths: bool) -> None:
         self.duplicates: list[DuplicatePair] = []
@@ -40,7 +44,7 @@ class Screener:
             self._seed_runs.update(dict.fromkeys(word_runs(seed.text, COMMON_RUN), seed.text))
 
     def screen(self, exemplars: Sequence[Exemplar]) -> list[Exemplar]:
-        """The exemplars in cell order, each standing or with the reason why not."""
+        """Returns the exemplars in cell order; each is accepted, or has the reason for which it is rejected."""
         return [
             self._screen_one(exemplar)
             for exemplar in sorted(exemplars, key=lambda exemplar: (exemplar.order, exemplar.number))
@@ -75,7 +79,7 @@ class Screener:
 
     def _make_context(self, exemplar: Exemplar) -> Context:
         trait = self._plan.model.trait(exemplar.trait)
-        # A variation's length is held against its seed's, with its voice.
+        # A variation's length is checked against that of its seed, together with its voice.
         has_length = self._use_lengths and exemplar.seed_sha256 is None
         length = self._plan.scenario_pool.length(exemplar.scenario.length) if has_length else None
         marked = self._marked.get(trait.key, False)
@@ -84,7 +88,7 @@ class Screener:
 
 
 def _find_marked_traits(model: Model) -> Mapping[str, bool]:
-    """For each trait with seeds, whether they end in a terminal mark as a rule."""
+    """Tells for each trait with seeds whether at least ``MARKED_SHARE`` of them end in a terminal mark."""
     marked = {}
     for trait in model.traits:
         texts = [seed.text for seed in model.seeds if seed.trait == trait.key]

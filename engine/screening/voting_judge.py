@@ -1,6 +1,6 @@
-"""The chat judge: votes on a text in a blind form, the poles swapped from vote to vote, until the majority is settled.
+"""Lets the chat judge vote on each text without knowing its label, until the majority is settled.
 
-The form, the third vote and what they cost: docs/decisions/014-votes.md.
+The poles are swapped from vote to vote. docs/decisions/014-votes.md has the form, the third vote and what they cost.
 """
 
 import hashlib
@@ -27,13 +27,13 @@ from engine.system.log_context import log_context
 from engine.system.task_groups import gather_or_cancel
 
 LOGGER = logging.getLogger("exemplars.votes")
-# One word in JSON; the rest is room for a fence or a preamble.
+# A vote is one word in JSON; the rest is room for a code fence or a preamble.
 VOTE_TOKENS = 100
-# The first two votes are the judge's best, one in each order. A later one, or a second try, has a prompt that was
-# asked before: at 0 it would say the same again.
+# The first two votes, one in each order of the poles, are asked for at temperature 0. A later vote, or a second
+# attempt, has the same prompt as an earlier one: at temperature 0 its answer would be the same.
 LATER_TEMPERATURE = 0.7
 SWAPPED_ONCE = 2
-# What is no answer is asked for once more.
+# After a reply that is not a valid vote, the judge is asked once more.
 ATTEMPTS = 2
 
 
@@ -44,7 +44,7 @@ class _Ballot(BaseModel):
 
 
 class VotingJudge:
-    """The judge model of a run, and how many votes it has on each text; without an asker it casts none."""
+    """The judge model of a run, and how many votes it casts on each text; without a gateway it casts none."""
 
     def __init__(self, gateway: ModelGateway | None, votes: int) -> None:
         self.gateway = gateway
@@ -52,12 +52,12 @@ class VotingJudge:
 
     @property
     def endpoint(self) -> Endpoint | None:
-        """Where it is asked; None where it casts no vote."""
+        """The judge's endpoint; None if there is no judge."""
         return self.gateway.endpoint if self.gateway else None
 
     @asynccontextmanager
     async def keeping(self, plan_id: str, handle: str = "") -> AsyncIterator[None]:
-        """The votes are kept under this plan inside the block; see ``ModelGateway.keeping``."""
+        """Keeps the votes under a plan inside the block; see ``ModelGateway.keeping``."""
         if self.gateway is None:
             yield
             return
@@ -65,7 +65,10 @@ class VotingJudge:
             yield
 
     async def judge(self, plan: Plan, exemplars: Sequence[Exemplar], progress: Progress) -> list[Exemplar]:
-        """The exemplars, those that stand with their votes, and with a reason where these speak against the label.
+        """Returns the exemplars in order; accepted ones get votes, and are rejected if these contradict their label.
+
+        The reason is ``wrong_label`` if the votes decide for the other pole, ``off_pole`` if they decide for neither,
+        ``cell_failed`` if the judge fails for good.
 
         Raises:
             ProviderError, BudgetError, StoreError: as ``ModelGateway.complete``.
@@ -105,19 +108,19 @@ class VotingJudge:
 
 
 def choose_first(seed: int, key: str, number: int) -> Pole:
-    """The pole that stands first in a vote: drawn for the first vote on a text, swapped from each vote to the next."""
+    """Returns the pole shown first in a vote: drawn by ``seed`` for a text's first vote, then swapped each time."""
     drawn = hashlib.sha256(f"{seed}/{key}/vote".encode()).digest()[0]
     return POLES[(drawn + number) % 2]
 
 
 def make_vote_request(plan: Plan, trait: str, text: str, first: Pole, temperature: float = 0.0) -> Request:
-    """The request for one vote on a text."""
+    """Makes the request for one vote on a text."""
     prompt = write_vote_prompt(plan.model, plan.model.trait(trait), text, first)
     return Request(prompt, VOTE_TOKENS, temperature, VOTE_SCHEMA, in_words=write_words_only(prompt, VOTE_SCHEMA))
 
 
 def read_ballot(reply: Reply, first: Pole) -> VoteAnswer | None:
-    """The pole that a reply votes for, or neither; None where it is no answer."""
+    """Reads the pole that a reply votes for, or "neither"; None if it is not a valid vote."""
     try:
         answer = _Ballot.model_validate_json(strip_fence(reply.text)).answer
     except ValidationError:
@@ -130,9 +133,9 @@ def read_ballot(reply: Reply, first: Pole) -> VoteAnswer | None:
 async def _ask_vote(
     plan: Plan, exemplar: Exemplar, gateway: ModelGateway, number: int, costs: list[float | None]
 ) -> Vote:
-    """One vote; "invalid" where no reply is an answer. What the provider refuses is not asked for again.
+    """Asks for one vote; it is "invalid" if no reply is valid. What the provider refuses is not asked for again.
 
-    What each reply cost is added to ``costs``, also where a later one never comes.
+    The cost of each reply is added to ``costs`` at once, so that it counts even if a later call fails.
     """
     first = choose_first(plan.seed, exemplar.key, number)
     for attempt in range(ATTEMPTS):

@@ -1,1 +1,1 @@
-"""Which exemplars are chosen, in pairs, the review of a choice, and the rounds that fill the quotas."""
+"""Chooses exemplars in pairs, reviews the choice, and runs rounds until the quotas are met."""

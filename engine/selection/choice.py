@@ -1,4 +1,4 @@
-"""Choosing: from what stands, exactly the quota of every trait and pole, in pairs of one subject where it can be."""
+"""Chooses among accepted exemplars up to the quota of every trait and pole, in pairs of one subject where possible."""
 
 import itertools
 import math
@@ -17,26 +17,26 @@ from engine.selection.diverse_subset import select_diverse
 from engine.text.embedding import Vectors
 from engine.text.words import count_words, list_content_words
 
-# How much farther, in standard deviations, the positive of a pair has to lie towards its pole than its negative.
+# By how many standard deviations the pole score of a pair's positive has to exceed that of its negative.
 MIN_MARGIN = 0.5
-# What a text that keeps to its subject is worth beside one that does not.
+# How much a text that keeps to its subject adds to the score of its pair, in standard deviations.
 ON_SUBJECT = 0.3
-# What a pair loses when one text is e times as long as the other: length must not tell the poles apart.
+# How much a pair loses if one text is e times as long as the other: length must not tell the poles apart.
 SAME_LENGTH = 1.2
-# What a text loses that carries a shortcut by which its pole could be told.
+# How much a pair loses for each of its texts that carries a shortcut.
 SHORTCUT = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class ChoiceContext:
-    """What is known of exemplars beside their texts, by their keys.
+    """What the choice knows of exemplars beside their texts, by their keys.
 
     Args:
-        places: where they lie between the poles, in standard deviations, the positive higher.
-        vectors: of their texts, of length 1.
-        barred: not to be chosen; the probe has found them on the other pole's side.
-        marked: to be chosen last; they carry a shortcut.
-        strict: whether they are chosen in pairs alone that lie clearly the right way round. A weak model's are.
+        pole_scores: in standard deviations; higher is more positive.
+        vectors: embeddings of their texts, of length 1.
+        excluded: exemplars not to be chosen: the probe has found them on the other pole's side.
+        shortcut_carriers: exemplars to be chosen last: they carry a shortcut.
+        strict: whether only pairs are chosen whose poles lie clearly the right way round, as for a weak synth model.
     """
 
     pole_scores: Mapping[str, float] = field(default_factory=dict)
@@ -48,9 +48,10 @@ class ChoiceContext:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """``chosen`` has at most the quota of each trait and pole; ``rejected`` all others, each with its reason.
+    """The chosen exemplars, at most the quota of each trait and pole, and all others, each with its reason.
 
-    ``paired`` has the pair ids of which both poles were chosen.
+    ``paired`` has the ids of the pairs of which both poles are chosen; ``shortfall`` says by trait key and pole how
+    many exemplars are lacking.
     """
 
     chosen: tuple[Exemplar, ...]
@@ -64,21 +65,21 @@ class Choice:
         return not any(self.shortfall.values())
 
     def count(self, trait: str, pole: Pole) -> int:
-        """How many are chosen of one trait at one pole."""
+        """Counts the chosen exemplars of one trait at one pole."""
         return sum(exemplar.trait == trait and exemplar.pole == pole for exemplar in self.chosen)
 
     def count_reasons(self) -> dict[Reason, int]:
-        """How many exemplars were rejected for each reason, the most frequent reason first."""
+        """Counts the rejected exemplars by reason, the most frequent reason first."""
         counts = Counter(exemplar.reason for exemplar in self.rejected if exemplar.reason)
         return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def choose_exemplars(plan: Plan, exemplars: Sequence[Exemplar], context: ChoiceContext | None = None) -> Choice:
-    """The choice among all exemplars so far, in cell order; a pure function of them and of what is known of them.
+    """Chooses among all exemplars so far, in cell order; a pure function of its arguments.
 
-    Pairs of one subject come first, so that what both poles share cancels: those that lie farthest apart the right way
-    round, on their subject, of one length, and far from other pairs. Where the view is not strict, what is lacking then
-    is filled by single texts.
+    Pairs of one subject come first, so that what both poles share cancels out. Preferred are pairs that lie far apart
+    the right way round, keep to their subject, are of equal length and differ from other pairs. What is then lacking is
+    filled with single texts, unless the context is strict.
     """
     context = context or ChoiceContext()
     chosen: dict[str, Exemplar] = {}
@@ -104,7 +105,7 @@ def choose_exemplars(plan: Plan, exemplars: Sequence[Exemplar], context: ChoiceC
 
 
 def keep_earlier_choice(earlier: Choice, later: Choice) -> Choice:
-    """The earlier choice; what has come since has the reason that the later one gives, or is surplus."""
+    """Returns the earlier choice; newer exemplars are rejected for the later choice's reason, or as surplus."""
     kept = {exemplar.key for exemplar in earlier.chosen}
     since = [*later.rejected, *(replace(exemplar, reason="surplus") for exemplar in later.chosen)]
     rejected = tuple(exemplar for exemplar in since if exemplar.key not in kept)
@@ -116,7 +117,7 @@ def _choose_trait(plan: Plan, trait: str, accepted: Sequence[Exemplar], context:
     pairs.sort(key=lambda pair: pair[0].order)
     scores = [_score(*pair, context) for pair in pairs]
     if plan.synth_type == "diversify":
-        # Whose turn it is decides, so that there is little to spread among.
+        # The even use of seeds decides, which leaves little room to select for diversity.
         ranked = [pairs[index] for index in sorted(range(len(pairs)), key=lambda index: (-scores[index], index))]
         alone = [] if context.strict else [(exemplar,) for exemplar in _rank_singles(accepted, context)]
         return _flatten(pick_evenly([*ranked, *alone], plan.wanted, plan.model, trait))
@@ -132,7 +133,7 @@ def _flatten(groups: Sequence[tuple[Exemplar, ...]]) -> list[Exemplar]:
 def _fill_up(
     accepted: Sequence[Exemplar], picked: Sequence[Exemplar], wanted: int, context: ChoiceContext
 ) -> list[Exemplar]:
-    """Single texts for what the pairs left lacking, those first that lie farthest on their pole's side."""
+    """Picks single texts for what is lacking after the pairs, first those farthest on their own pole's side."""
     taken = {exemplar.key for exemplar in picked}
     left = [exemplar for exemplar in _rank_singles(accepted, context) if exemplar.key not in taken]
     filled: list[Exemplar] = []
@@ -147,7 +148,7 @@ def _rank_singles(accepted: Sequence[Exemplar], context: ChoiceContext) -> list[
 
 
 def _stack(pairs: Sequence[tuple[Exemplar, Exemplar]], context: ChoiceContext) -> Vectors:
-    """A vector for each pair: its two texts' beside each other; all alike where none are known."""
+    """Returns a vector for each pair, its two texts' vectors joined; equally distant unit vectors if none are known."""
     if not context.vectors:
         return np.eye(len(pairs))
     rows = [np.concatenate([context.vectors[exemplar.key] for exemplar in pair]) for pair in pairs]
@@ -155,7 +156,11 @@ def _stack(pairs: Sequence[tuple[Exemplar, Exemplar]], context: ChoiceContext) -
 
 
 def _explain(accepted: Sequence[Exemplar], context: ChoiceContext) -> dict[str, Reason]:
-    """Why an exemplar that is not chosen was not: on the other side of its sibling, level with it, or surplus."""
+    """Gives the reason for exemplars that no strict pair can hold, by key.
+
+    With the best partner of its pair, such an exemplar lies clearly the wrong way round (``wrong_label``), or not
+    clearly the right way round (``off_pole``).
+    """
     reasons: dict[str, Reason] = {}
     for group in _group(accepted).values():
         for exemplar in group:
@@ -182,7 +187,7 @@ def _best_pair(group: Sequence[Exemplar], context: ChoiceContext) -> tuple[Exemp
 
 
 def _score(positive: Exemplar, negative: Exemplar, context: ChoiceContext) -> float:
-    """How good a pair is, in standard deviations: apart the right way round, on their subject, and of one length."""
+    """Scores a pair in standard deviations: for its margin, its subject, equal lengths and the absence of shortcuts."""
     lengths = [count_words(exemplar.text or "") + 1 for exemplar in (positive, negative)]
     apart = abs(math.log(lengths[0] / lengths[1]))
     on_subject = _is_on_subject(positive) + _is_on_subject(negative)
@@ -192,7 +197,7 @@ def _score(positive: Exemplar, negative: Exemplar, context: ChoiceContext) -> fl
 
 
 def _is_on_subject(exemplar: Exemplar) -> bool:
-    """Whether a text says a content word of its subject: what the two of a pair share cancels only if they share it."""
+    """Whether a text has a content word of its subject; only then do both texts of a pair share the subject."""
     words = list_content_words([exemplar.scenario.subject])
     return count_shared_words(words, [exemplar.text or ""]) > 0
 
@@ -202,7 +207,7 @@ def _margin(positive: Exemplar, negative: Exemplar, context: ChoiceContext) -> f
 
 
 def _side(exemplar: Exemplar, context: ChoiceContext) -> float:
-    """How far an exemplar lies on its own pole's side."""
+    """Returns how far an exemplar lies on its own pole's side, in standard deviations."""
     place = context.pole_scores.get(exemplar.key, 0.0)
     return place if exemplar.pole == "positive" else -place
 

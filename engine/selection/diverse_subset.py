@@ -1,4 +1,4 @@
-"""Spreading: of many candidates a few that are good and far from one another, by a determinantal point process."""
+"""Selects from many candidates a few that are good and differ from one another, by a determinantal point process."""
 
 from collections.abc import Sequence
 
@@ -6,25 +6,25 @@ import numpy as np
 
 from engine.text.embedding import Vectors
 
-# How much an e-fold of quality is worth in standard deviations of the scores: high values look more for distance.
-# At 3 the sets had a tenth more variety (Vendi) than the best by score alone, and taught as well; facility location
-# moved little at any weight (docs/decisions/009-samples-that-teach.md).
+# The larger this is, the less scores count beside distance: quality is exp(score / 2 BALANCE), scores in standard
+# deviations. At 3 the sets had a tenth more variety (Vendi) than the best by score alone, and taught as well; facility
+# location changed little at any weight (docs/decisions/009-samples-that-teach.md).
 BALANCE = 3.0
-# Keeps the kernel positive definite where two candidates are the same.
+# Keeps the kernel positive definite if two candidates are equal.
 RIDGE = 1e-6
-# Above this the update takes more than half a gigabyte; then the best by score are taken.
+# With more entries the update would take over half a gigabyte; then the best by score are taken.
 MAX_ENTRIES = 60_000_000
 
 
 def select_diverse(scores: Sequence[float], vectors: Vectors, count: int) -> list[int]:
-    """The indices of at most ``count`` candidates, in the order in which they are picked.
+    """Returns the indices of at most ``count`` candidates, in the order in which they are picked.
 
-    The greedy MAP of a k-DPP with kernel ``q_i q_j <v_i, v_j>`` and ``q = exp(score / 2 BALANCE)``, the scores
-    standardised (Kulesza and Taskar 2012, section 3; the update of Chen et al. 2018, algorithm 1): O(count² n).
+    This is the greedy MAP of a k-DPP with kernel ``q_i q_j <v_i, v_j>`` and ``q = exp(score / 2 BALANCE)``, with
+    standardised scores (Kulesza and Taskar 2012, section 3; the update of Chen et al. 2018, algorithm 1): O(count² n).
 
     Args:
-        scores: higher is better; of candidates that are alike in all else the first is picked.
-        vectors: shape (n, d), of length 1 or 0.
+        scores: higher is better; of equal candidates the first is picked.
+        vectors: shape (n, d), rows of length 1 or 0.
     """
     if count >= len(scores) or count * len(scores) > MAX_ENTRIES:
         return sorted(range(len(scores)), key=lambda index: (-scores[index], index))[:count]

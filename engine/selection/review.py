@@ -1,4 +1,4 @@
-"""The review: what the probe and the search for shortcuts say of a choice, and the choice made anew by their word."""
+"""Reviews a choice by the probe and the search for shortcuts, and chooses again without what they find."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from engine.quality.shortcuts import Shortcut, find_shortcuts
 from engine.selection.choice import Choice, ChoiceContext, choose_exemplars
 from engine.text.embedding import Embedder
 
-# What is named goes, and what comes in its place is looked at again: so often at most.
+# How often a choice is made again at most: what comes in place of a replaced exemplar is reviewed too.
 MAX_PASSES = 3
 SHOTS = 8
 OPENING_WORDS = 3
@@ -21,7 +21,7 @@ MAX_OPENINGS = 12
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """What was found in a choice. ``carriers`` has the keys of chosen exemplars that carry a shortcut."""
+    """The findings on a choice. ``carriers`` has the keys of chosen exemplars that carry a shortcut."""
 
     probes: tuple[Probe, ...] = ()
     shortcuts: tuple[Shortcut, ...] = ()
@@ -33,22 +33,23 @@ class Review:
         return frozenset(key for probe in self.probes for key in probe.wrong_side)
 
     @property
-    def named(self) -> frozenset[str]:
-        """The keys of all that had better be replaced."""
+    def to_replace(self) -> frozenset[str]:
+        """The keys of all chosen exemplars that should be replaced."""
         return self.wrong_side | self.carriers
 
 
 def choose_reviewed(
     plan: Plan, exemplars: Sequence[Exemplar], context: ChoiceContext, embedder: Embedder
 ) -> tuple[Choice, Review]:
-    """The choice among all exemplars, and what the review says of it.
+    """Chooses among all exemplars and reviews the choice.
 
-    Where the effort replaces what is named, the choice is made again without it, as long as as many are chosen.
+    If the effort allows replacements, the choice is made again without the exemplars to replace, as long as that does
+    not leave fewer chosen.
     """
     choice = choose_exemplars(plan, exemplars, context)
     review = review_choice(plan, choice, embedder)
     for _ in range(MAX_PASSES if plan.level.replacement_rounds else 0):
-        if not review.named:
+        if not review.to_replace:
             break
         shortcut_carriers = context.shortcut_carriers | _find_carriers(exemplars, review.shortcuts)
         stricter = replace(context, excluded=context.excluded | review.wrong_side, shortcut_carriers=shortcut_carriers)
@@ -79,7 +80,7 @@ def decide(
 
 
 def list_accepted_texts(model: Model, exemplars: Sequence[Exemplar]) -> list[list[str]]:
-    """The texts of what stands, trait by trait: as ``make_choice_context`` has them embedded."""
+    """Lists the texts of accepted exemplars, trait by trait: those that ``make_choice_context`` embeds."""
     return [
         [exemplar.text or "" for exemplar in exemplars if exemplar.is_accepted and exemplar.trait == trait.key]
         for trait in model.traits
@@ -89,7 +90,11 @@ def list_accepted_texts(model: Model, exemplars: Sequence[Exemplar]) -> list[lis
 def make_choice_context(
     plan: Plan, exemplars: Sequence[Exemplar], judge_aucs: Mapping[str, float], embedder: Embedder, strict: bool
 ) -> ChoiceContext:
-    """Where what stands lies between the poles, and how near to one another."""
+    """Computes pole scores and vectors of all accepted exemplars, for the choice.
+
+    Args:
+        judge_aucs: by trait key, see ``measure_judge_aucs``.
+    """
     accepted = [exemplar for exemplar in exemplars if exemplar.is_accepted]
     pole_scores: dict[str, float] = {}
     for trait in plan.model.traits:
@@ -101,7 +106,7 @@ def make_choice_context(
 
 
 def review_choice(plan: Plan, choice: Choice, embedder: Embedder) -> Review:
-    """What the probe and the search for shortcuts say of what is chosen, trait by trait."""
+    """Probes the chosen exemplars of each trait and searches them for shortcuts."""
     probes, shortcuts = [], list[Shortcut]()
     for trait in plan.model.traits:
         own = [exemplar for exemplar in choice.chosen if exemplar.trait == trait.key]
@@ -114,7 +119,7 @@ def review_choice(plan: Plan, choice: Choice, embedder: Embedder) -> Review:
 def make_hints(
     plan: Plan, choice: Choice, review: Review, pole_scores: Mapping[str, float]
 ) -> dict[tuple[str, Pole], CellHints]:
-    """What the next round's cells are told, by trait and pole: what to begin from, and what to keep away from."""
+    """Makes the hints for the next round's cells, by trait key and pole: texts to follow, and what to avoid."""
     return {
         (trait.key, pole): _hint(plan, trait.key, pole, choice, review, pole_scores)
         for trait in plan.model.traits
@@ -142,14 +147,14 @@ def _hint(
 def _pick_shots(
     chosen: Sequence[Exemplar], pole: Pole, pole_scores: Mapping[str, float]
 ) -> tuple[tuple[str, str], ...]:
-    """The exemplars that lie farthest on their pole's side, as subject and text."""
+    """Picks subject and text of the exemplars that lie farthest on their own pole's side."""
     sign = 1 if pole == "positive" else -1
     best = sorted(chosen, key=lambda exemplar: (-sign * pole_scores.get(exemplar.key, 0.0), exemplar.order))
     return tuple((exemplar.scenario.subject, exemplar.text or "") for exemplar in best[:SHOTS])
 
 
 def _pick_contrast(plan: Plan, choice: Choice, trait: str, pole: Pole, pole_scores: Mapping[str, float]) -> str:
-    """The text of the other pole that lies farthest on its own side; none where there are authored ones to take."""
+    """Picks the other pole's text that lies farthest on its own side; empty if that pole has authored texts."""
     other: Pole = "negative" if pole == "positive" else "positive"
     if plan.model.seeds_at(trait, other):
         return ""
@@ -159,13 +164,13 @@ def _pick_contrast(plan: Plan, choice: Choice, trait: str, pole: Pole, pole_scor
 
 
 def _list_openings(chosen: Sequence[Exemplar]) -> tuple[str, ...]:
-    """The first words of what is chosen, each once, the latest first."""
+    """Lists the first words of chosen exemplars, each once, the latest first."""
     openings = [" ".join((exemplar.text or "").split()[:OPENING_WORDS]) for exemplar in reversed(chosen)]
     return tuple(dict.fromkeys(openings))[:MAX_OPENINGS]
 
 
 def _find_carriers(exemplars: Sequence[Exemplar], shortcuts: Sequence[Shortcut]) -> frozenset[str]:
-    """The keys of those that carry a shortcut: its word at its pole, or a length that the other pole does not have."""
+    """Finds exemplars that carry a shortcut: its word at its pole, or a length that the other pole does not have."""
     return frozenset(
         exemplar.key
         for shortcut in shortcuts

@@ -1,4 +1,4 @@
-"""Rounds: what to ask for next, until every quota is met or the effort's rounds are spent."""
+"""Holds the state of a run between rounds, and decides what to ask for next until the quotas or rounds are used up."""
 
 import math
 from collections import Counter
@@ -18,17 +18,17 @@ from engine.text.embedding import CachingEmbedder
 from engine.text.language import expect_language, name_language
 from engine.text.near_duplicates import DuplicatePair
 
-# A word that most texts of a pole have would else ask for the whole quota once more.
+# The share of the quota that one round may replace: a word that most texts of a pole have would otherwise make a round
+# ask for the whole quota once more.
 MAX_REPLACED = 0.25
 
 
 class Rounds:
-    """The state of one run between its rounds. Each round is a function of the plan and the replies before it.
+    """The state of one run between its rounds. Each round depends only on the plan and the replies before it.
 
     Args:
-        draws: calls for one scenario and pole in the first round and after.
-        strict: whether the synth model is so weak that only pairs are chosen which lie clearly the right way round.
-            Where such a model has no seeds to go by, the best so far are the shots of its later rounds.
+        draws: calls for each scenario and pole, in every round.
+        strict: whether the synth model is so weak that only pairs are chosen that lie clearly the right way round.
     """
 
     def __init__(self, plan: Plan, screener: Screener, draws: int, embedder: CachingEmbedder, strict: bool) -> None:
@@ -36,7 +36,7 @@ class Rounds:
         self.screener = screener
         self.embedder = embedder
         self.language = name_language(expect_language(plan.model))
-        # The plan under which the proposed subjects are kept: without them this one cannot be made again.
+        # The plan under which the reply with the proposed subjects is kept: this plan cannot be made again without it.
         self.draft_id = plan.plan_id
         self.round_no = 0
         self.taken = 0
@@ -52,7 +52,7 @@ class Rounds:
         self._hints: Mapping[tuple[str, Pole], CellHints] = {}
 
     def next_cells(self) -> tuple[Cell, ...]:
-        """The cells of the next round; none when the quotas are met or the rounds are spent."""
+        """Plans the cells of the next round; none if the quotas are met or no rounds are left."""
         if self.round_no > self.plan.level.top_up_rounds:
             return ()
         shortfall = self._find_shortfall()
@@ -65,15 +65,15 @@ class Rounds:
         return cells
 
     def screen(self, exemplars: Sequence[Exemplar]) -> list[Exemplar]:
-        """The round's exemplars after the rules."""
+        """Screens the round's exemplars by the rules."""
         return self.screener.screen(exemplars)
 
     def take(self, exemplars: Sequence[Exemplar]) -> Choice:
-        """Adds a round's screened (and judged) exemplars and chooses anew among all."""
+        """Adds a round's screened and judged exemplars, and chooses again among all exemplars so far."""
         return self.settle(self.add(exemplars)())
 
     def add(self, exemplars: Sequence[Exemplar]) -> Callable[[], Decision]:
-        """Adds a round's screened (and judged) exemplars. What it returns chooses anew among all; it can be pickled."""
+        """Adds a round's screened and judged exemplars; returns the work of choosing again, which can be pickled."""
         self.exemplars += tuple(exemplars)
         self.duplicates = tuple(self.screener.duplicates)
         self.taken += 1
@@ -83,7 +83,8 @@ class Rounds:
         """Takes over the choice that was made after ``add``."""
         choice, review = decision.choice, decision.review
         if self.choice.complete and not choice.complete:
-            # Places are measured by all that stands: what has come since may make a margin too narrow that was not.
+            # Pole scores depend on all accepted exemplars: newer ones may make a margin too narrow that was wide
+            # enough.
             self.choice = keep_earlier_choice(self.choice, choice)
         else:
             self.choice, self.review = choice, review
@@ -91,42 +92,43 @@ class Rounds:
         return self.choice
 
     def count_kept(self) -> dict[tuple[str, Pole], int]:
-        """How many exemplars are chosen so far, by trait key and pole."""
+        """Counts the exemplars chosen so far, by trait key and pole."""
         return {
             (trait.key, pole): self.choice.count(trait.key, pole) for trait in self.plan.model.traits for pole in POLES
         }
 
     @property
     def improving(self) -> bool:
-        """Whether the quotas are met, and what goes on only makes the set better."""
+        """Whether the quotas are met, so that further rounds only improve the set."""
         return self.choice.complete
 
     def _find_shortfall(self) -> dict[tuple[str, Pole], int]:
-        """What is lacking; where nothing is, what had better be replaced, as long as the effort has rounds for that."""
+        """Returns what is lacking; if nothing is, what should be replaced, while replacement rounds are left."""
         if self.round_no == 0:
             return dict(self.plan.full_shortfall())
         shortfall = dict(self.choice.shortfall)
         if any(shortfall.values()) or self._replaced >= self.plan.level.replacement_rounds:
             return shortfall
         self._replaced += 1
-        named = Counter(
+        to_replace = Counter(
             (exemplar.trait, pole)
             for exemplar in self.choice.chosen
-            if exemplar.key in self.review.named
+            if exemplar.key in self.review.to_replace
             for pole in (POLES if self._strict else (exemplar.pole,))
         )
-        return shortfall | {key: self._bound_replacement(count) for key, count in named.items()}
+        return shortfall | {key: self._bound_replacement(count) for key, count in to_replace.items()}
 
     def _bound_replacement(self, count: int) -> int:
-        """What a round asks for as if it were lacking: of what is named a quarter of the quota at most.
+        """Returns how many of ``count`` exemplars a round replaces: a quarter of the quota at most.
 
-        A later round asks for more by its number, since what is lacking then is hard to get; what is named is not.
+        The number is divided by that of the round, by which planning multiplies it: exemplars that are lacking in a
+        later round are hard to get, but those to replace are not.
         """
         most = math.ceil(MAX_REPLACED * self.plan.wanted)
         return math.ceil(min(count, most) / (self.round_no + 1))
 
     def explain_shortfall(self) -> tuple[str, ...]:
-        """A sentence for each trait and pole that lacks exemplars: how many, and the commonest reasons."""
+        """Explains in a sentence for each trait and pole how many exemplars are lacking, with the main reasons."""
         sentences = []
         for trait in self.plan.model.traits:
             for pole in POLES:
@@ -141,14 +143,14 @@ class Rounds:
         return tuple(sentences)
 
     def explain_review(self) -> tuple[str, ...]:
-        """A sentence for each shortcut of the choice, and for each trait some of whose exemplars the probe names."""
+        """Explains the review in a sentence for each trait with exemplars on the wrong side, and for each shortcut."""
         traits = {trait.key: trait for trait in self.plan.model.traits}
         sentences = [
             f"{probe.trait}: {len(probe.wrong_side)} of its exemplars lie on the other pole's side by the probe"
             for probe in self.review.probes
             if probe.wrong_side
         ]
-        # The gate itself warns of lengths from that strength on.
+        # The gate itself warns of lengths above this AUC.
         told = [item for item in self.review.shortcuts if not (item.kind == "length" and item.auc > STRONG_AUC)]
         shortcuts = [item.describe(traits[item.trait].label(item.pole)) for item in told]
         return tuple(f"{sentence}." for sentence in (*sentences, *shortcuts))
@@ -167,7 +169,7 @@ def _explain_reasons(rejected: Sequence[Exemplar]) -> str:
     parts = []
     for reason, count in counts.most_common(3):
         example = next(exemplar for exemplar in rejected if exemplar.reason == reason)
-        # What a provider said of its failure is in the log; a set made again from kept replies does not have it.
+        # The provider's message is only in the log: a set that is made again from kept replies does not have it.
         said = "the call failed for good" if reason == "cell_failed" else example.detail or example.text or "no text"
         parts.append(f"{count} × {reason} (such as: {said[:120]})")
     return f"Of {len(rejected)} rejected: " + "; ".join(parts) + "."

@@ -60,7 +60,7 @@ def test_pair_on_the_wrong_side_is_replaced_by_one_that_is_not() -> None:
     assert keys([*good, *flipped]) == keys(list(without.chosen))
     assert keys([*good, *spare]) == keys(list(choice.chosen))
     assert ["wrong_label"] * 2 == [item.reason for item in choice.rejected]
-    assert frozenset() == after.named
+    assert frozenset() == after.to_replace
 
 
 def test_effort_without_replacement_only_names_them() -> None:
@@ -200,7 +200,7 @@ def test_model_without_seeds_needs_no_second_round() -> None:
 def test_review_of_nothing_says_nothing() -> None:
     plan = plan_of(2)
 
-    assert Review().named == frozenset()
+    assert Review().to_replace == frozenset()
     assert () == review_choice(plan, make_rounds(plan).choice, WordVectors()).shortcuts
 
 
