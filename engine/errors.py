@@ -1,4 +1,4 @@
-"""Every error that the project raises on purpose, in one tree, each with the exit code of its kind.
+"""Defines every error that the project raises on purpose, in one tree, with the exit code of each kind.
 
 ::
 
@@ -8,32 +8,32 @@
     │   │   └── UnknownModelError           a well-formed one that no model has
     │   ├── DefinitionError                 model.yaml, a source or effort.yaml; carries every problem
     │   ├── NoTraitsError                   a model without trait definitions
-    │   ├── NoSeedsError                    nothing authored to vary, or not at both poles
+    │   ├── NoSeedsError                    no authored samples to vary, or not at both poles
     │   ├── FrozenModelError                a trained or archived model takes no samples
-    │   ├── UnpricedError                   a limit on cost, and a model without a price
-    │   └── UnsupportedError                legal, but not to be had here
+    │   ├── UnpricedError                   a limit on cost for a model without a known price
+    │   └── UnsupportedError                legal on the platform, but not supported here
     ├── GateError                  exit 1   a critical expectation failed, nothing attached
-    │   └── QuotaError                      the rounds are spent and a pole lacks exemplars
+    │   └── QuotaError                      a pole lacks exemplars after the last round
     ├── BackfillError              exit 1   some models of a backfill did not get their set
     ├── ReplayError                exit 1   a set cannot be made again as it was
-    ├── ProviderError              exit 3   the synth model's side
-    │   ├── RetryableProviderError          may pass: wait and ask again
+    ├── ProviderError              exit 3   the provider of a model, or the model itself, failed
+    │   ├── RetryableProviderError          may be temporary: wait and ask again
     │   │   ├── RateLimitedError
     │   │   ├── ProviderTimeoutError
     │   │   └── ProviderUnavailableError
     │   ├── CredentialsError                a key that is missing or refused
     │   ├── ModelNotFoundError              no such model at this provider
     │   ├── QuotaSpentError                 the account has no money or quota left
-    │   ├── ProviderDownError               it did not come back for as long as a run waits
-    │   ├── RequestRefusedError             the request itself is not accepted
-    │   │   └── ContextTooLongError         it is longer than the model can read
-    │   └── ContentRefusedError             the provider would not answer this one prompt
+    │   ├── ProviderDownError               the provider was down for longer than a run waits
+    │   ├── RequestRefusedError             the provider does not accept the request
+    │   │   └── ContextTooLongError         prompt and reply exceed the model's context
+    │   └── ContentRefusedError             the content filter refused this prompt
     ├── BudgetError                exit 3   the hard limit on cost is reached
-    │   └── SharedBudgetError               that of a backfill, over all its models
-    ├── RunInterruptedError        exit 130 somebody stopped the run
+    │   └── SharedBudgetError               the limit of a backfill for all its models is reached
+    ├── RunInterruptedError        exit 130 the run was stopped
     ├── ModelBusyError             exit 3   another run works on the model
     ├── OrchestratorError          exit 3   Prefect's server cannot be reached or started
-    ├── AddressError               exit 3   an address that cannot be listened on
+    ├── AddressError               exit 3   the server cannot listen on an address
     └── StoreError                 exit 3   a folder or file that cannot be read or written
 """
 
@@ -42,48 +42,48 @@ from dataclasses import dataclass
 
 
 class ExemplarsError(Exception):
-    """The root; ``exit_code`` is what a command ends with."""
+    """The root of the tree; ``exit_code`` is the exit code of a command that ends with the error."""
 
     exit_code = 1
 
 
 class InputError(ExemplarsError):
-    """What the user gave is wrong; nothing was written."""
+    """The user's input is wrong; nothing was written."""
 
     exit_code = 2
 
 
 class HandleError(InputError):
-    """A handle that is malformed or, as an ``UnknownModelError``, names no model."""
+    """A handle is malformed or, as an ``UnknownModelError``, names no model."""
 
 
 class UnknownModelError(HandleError):
-    """A well-formed handle that no model has."""
+    """A handle is well formed, but no model has it."""
 
 
 class NoTraitsError(InputError):
-    """A model whose traits are still to be discovered: nothing to synthesize from."""
+    """A model's traits are still to be discovered, so there is nothing to synthesize from."""
 
 
 class NoSeedsError(InputError):
-    """A model, or a pole of a trait, without authored samples to vary."""
+    """A model, or a pole of one of its traits, has no authored samples to vary."""
 
 
 class FrozenModelError(InputError):
-    """A model that is no draft: the samples of a trained or archived model are frozen."""
+    """A model is not a draft; the samples of a trained or archived model are frozen."""
 
 
 class UnpricedError(InputError):
-    """A limit on cost cannot hold for a model of which no price is known."""
+    """A limit on cost cannot be enforced for a model without a known price."""
 
 
 class UnsupportedError(InputError):
-    """Legal on the platform, but this project does not do it."""
+    """Something is legal on the platform, but not supported by this project."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One mistake in a file: where it stands, what was found and what is allowed."""
+    """One mistake in a file: where it is, what was found and what is allowed. ``line`` counts from 1."""
 
     file: str
     line: int | None
@@ -99,7 +99,7 @@ class Problem:
 
 
 class DefinitionError(InputError):
-    """Files that cannot be used; ``problems`` has every mistake found, not only the first."""
+    """Files of a definition cannot be used; ``problems`` has every mistake found, not only the first."""
 
     def __init__(self, subject: str, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
@@ -109,31 +109,31 @@ class DefinitionError(InputError):
 
 
 class GateError(ExemplarsError):
-    """The gate failed: nothing was attached, the rejected rows and the verdict are kept."""
+    """The gate failed: nothing was attached; the rejected rows and the verdict are stored."""
 
     exit_code = 1
 
 
 class QuotaError(GateError):
-    """The rounds are spent and some trait and pole still lacks exemplars."""
+    """Some trait and pole still lacks exemplars after the last round."""
 
 
 class BackfillError(ExemplarsError):
-    """Some models of a backfill did not get their set; a second start does what is left."""
+    """Some models of a backfill did not get their set; starting it again does only what is left."""
 
     exit_code = 1
 
 
 class ReplayError(ExemplarsError):
-    """A set cannot be made again as it was: something that it depends on has changed since."""
+    """A set cannot be made again as it was, since something that it depends on has changed."""
 
     exit_code = 1
 
 
 class ProviderError(ExemplarsError):
-    """The synth model's side failed; the message says what to do.
+    """The provider of a model, or the model itself, failed; the message says what to do.
 
-    ``maybe_billed`` says that the request may have been worked on, though no reply came.
+    ``maybe_billed`` says that the provider may bill the request although no reply came.
     """
 
     exit_code = 3
@@ -144,9 +144,10 @@ class ProviderError(ExemplarsError):
 
 
 class RetryableProviderError(ProviderError):
-    """May pass; ``retry_after_seconds`` is the provider's own word on when, if it gave one.
+    """A failure that may be temporary, so that the call is worth repeating.
 
-    ``no_connection`` says that there was not even a connection.
+    ``retry_after_seconds`` is the wait that the provider asked for, None if it gave none. ``no_connection`` says that
+    not even a connection was made.
     """
 
     def __init__(
@@ -162,19 +163,19 @@ class RetryableProviderError(ProviderError):
 
 
 class RateLimitedError(RetryableProviderError):
-    """Too many requests or tokens (HTTP 429)."""
+    """The provider refused a call because of too many requests or tokens (HTTP 429)."""
 
 
 class ProviderTimeoutError(RetryableProviderError):
-    """No reply within ``EXEMPLARS_CALL_TIMEOUT_SECONDS``."""
+    """No reply came within ``EXEMPLARS_CALL_TIMEOUT_SECONDS``."""
 
 
 class ProviderUnavailableError(RetryableProviderError):
-    """No connection, or an answer of the 5xx kind."""
+    """The provider could not be connected to, or answered with a 5xx status."""
 
 
 class CredentialsError(ProviderError):
-    """A key that is missing or refused."""
+    """The key for a provider is missing, or the provider refused it."""
 
 
 class ModelNotFoundError(ProviderError):
@@ -182,43 +183,43 @@ class ModelNotFoundError(ProviderError):
 
 
 class QuotaSpentError(ProviderError):
-    """The account behind the key has no money, or no quota, left."""
+    """The account behind the key has no money or quota left."""
 
 
 class ProviderDownError(ProviderError):
-    """The provider did not come back for as long as a run waits (``EXEMPLARS_PATIENCE_SECONDS``)."""
+    """The provider was down for longer than a run waits (``EXEMPLARS_PATIENCE_SECONDS``)."""
 
 
 class RequestRefusedError(ProviderError):
-    """The provider does not accept the request as such."""
+    """The provider does not accept the request."""
 
 
 class ContextTooLongError(RequestRefusedError):
-    """Prompt and reply together are longer than the model can take in."""
+    """Prompt and reply together are longer than the model's context."""
 
 
 class ContentRefusedError(ProviderError):
-    """The provider would not answer this one prompt (its content filter)."""
+    """The provider's content filter refused to answer this prompt."""
 
 
 class BudgetError(ExemplarsError):
-    """The run's hard limit on cost is reached; the replies paid for are kept."""
+    """The run's hard limit on cost is reached; the replies that were paid for are kept."""
 
     exit_code = 3
 
 
 class SharedBudgetError(BudgetError):
-    """What all models of a backfill may cost together is spent; whatever is asked next is refused too."""
+    """The limit on the cost of all models of a backfill together is reached; all further calls are refused too."""
 
 
 class RunInterruptedError(ExemplarsError):
-    """Somebody stopped the run; the replies so far are kept."""
+    """The run was stopped; the replies so far are kept."""
 
     exit_code = 130
 
 
 class ModelBusyError(ExemplarsError):
-    """Another run works on the model; ``run_id`` names it, where it is known."""
+    """Another run works on the model; ``run_id`` names it if it is known."""
 
     exit_code = 3
 
@@ -228,18 +229,18 @@ class ModelBusyError(ExemplarsError):
 
 
 class OrchestratorError(ExemplarsError):
-    """Prefect's server cannot be reached or started; nothing was asked of any model."""
+    """Prefect's server cannot be reached or started; no model was called."""
 
     exit_code = 3
 
 
 class AddressError(ExemplarsError):
-    """An address that cannot be listened on: taken, not of this machine, or none."""
+    """The server cannot listen on an address: it is taken, belongs to another machine, or is not an address."""
 
     exit_code = 3
 
 
 class StoreError(ExemplarsError):
-    """A folder or file that cannot be read or written."""
+    """A folder or file cannot be read or written."""
 
     exit_code = 3

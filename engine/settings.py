@@ -1,4 +1,4 @@
-"""The settings: the one place that reads the environment (prefix ``EXEMPLARS_``)."""
+"""Reads the settings from the environment (prefix ``EXEMPLARS_``); no other module reads it."""
 
 import re
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ from engine.errors import DefinitionError, Problem
 
 _PACKAGE = Path(__file__).resolve().parent
 IS_CHECKOUT = (_PACKAGE.parent / "pyproject.toml").is_file()
-# Where relative paths lie: in a checkout, or, where the package was installed from a wheel, in a folder of the user's.
+# Relative paths start here: at the checkout, or, if the package was installed from a wheel, in a folder of the user's.
 PROJECT_ROOT = _PACKAGE.parent if IS_CHECKOUT else Path.home() / "exemplars"
-# Where the files lie that come with the code; pyproject.toml puts them beside this module in a wheel.
+# The files that come with the code are here; in a wheel pyproject.toml puts them beside this module.
 SHIPPED_ROOT = _PACKAGE.parent if IS_CHECKOUT else _PACKAGE
-# USD for a million tokens in and out: "0.40/1.60".
+# Price in USD per million tokens in and out: "0.40/1.60".
 PRICE_PATTERN = r"^\d+(\.\d+)?/\d+(\.\d+)?$"
 WEB_ADDRESS = re.compile(r"https?://[^\s/]+\S*")
 LogFormat = Literal["text", "json"]
@@ -24,7 +24,7 @@ LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 
 
 def check_web_address(address: SecretStr) -> SecretStr:
-    """An address that a request can be sent to; the error does not show it."""
+    """Checks that an address begins with http:// or https://; the error does not show it, since it is a secret."""
     if not WEB_ADDRESS.fullmatch(address.get_secret_value()):
         raise ValueError("should be an address that begins with http:// or https://")
     return address
@@ -32,19 +32,19 @@ def check_web_address(address: SecretStr) -> SecretStr:
 
 @dataclass(frozen=True, slots=True)
 class RepliesPlace:
-    """``cache_dir`` has a folder for each plan; ``uri`` is a store that machines share, None where there is none."""
+    """Where replies are kept: ``cache_dir`` has a folder for each plan, ``uri`` is a store that machines share."""
 
     cache_dir: str
     uri: str | None = None
 
     @property
     def local(self) -> "RepliesPlace":
-        """The folder alone."""
+        """The local folder alone, without the shared store."""
         return RepliesPlace(self.cache_dir)
 
 
 class Settings(BaseSettings):
-    """Relative paths are relative to the project's root, wherever a worker stands."""
+    """The settings of a process. Relative paths start at the project's root, whatever the working directory is."""
 
     model_config = SettingsConfigDict(env_prefix="EXEMPLARS_", frozen=True, extra="ignore", env_ignore_empty=True)
 
@@ -83,25 +83,25 @@ class Settings(BaseSettings):
 
     @property
     def replies_place(self) -> RepliesPlace:
-        """Where replies are kept."""
+        """The places where replies are kept, as absolute paths."""
         uri = None if self.replies_uri is None else self.locate(self.replies_uri).rstrip("/")
         return RepliesPlace(self.locate(self.cache_dir), uri)
 
     @property
     def fallbacks(self) -> tuple[str, ...]:
-        """The models that are asked, in order, where the synth model has no answer."""
+        """The models that are asked, in this order, if the synth model gives no answer."""
         return tuple(name for part in self.synth_fallbacks.split(",") if (name := part.strip()))
 
     @property
     def allowed_hosts(self) -> tuple[str, ...]:
-        """What a request may name as its ``Host``: this machine, ``api_host``, and the comma-separated rest."""
+        """The values allowed as a request's ``Host``: loopback, ``api_host`` and ``api_allowed_hosts``."""
         named = [name.strip() for name in self.api_allowed_hosts.split(",")]
         return tuple(dict.fromkeys(name for name in (*LOOPBACK_NAMES, self.api_host, *named) if name))
 
     def locate(self, uri: str) -> str:
-        """A URI as it is; a relative local path made absolute from the project's root.
+        """Returns a URI unchanged, and a local path as an absolute path from the project's root.
 
-        What comes with the code (the dial, the committed catalogue) is taken from there where the root has none.
+        Files that come with the code (the effort dial, the catalogue) are taken from there if the root has none.
         """
         if "://" in uri:
             return uri
@@ -111,7 +111,7 @@ class Settings(BaseSettings):
 
 
 class CollectorSettings(BaseSettings):
-    """OpenTelemetry's own variables, as far as they say whether metrics are sent at all; its SDK reads the rest."""
+    """OpenTelemetry's own variables that decide whether metrics are sent at all; its SDK reads the others."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
@@ -123,17 +123,17 @@ class CollectorSettings(BaseSettings):
 
     @property
     def sends(self) -> bool:
-        """Whether there is somebody to send metrics to."""
+        """Whether metrics are sent: an endpoint is set, and neither the SDK nor the exporter is turned off."""
         endpoint = self.otel_exporter_otlp_metrics_endpoint or self.otel_exporter_otlp_endpoint
         is_off = self.otel_sdk_disabled.strip().lower() == "true" or self.otel_metrics_exporter.strip() == "none"
         return endpoint is not None and not is_off
 
 
 def read_settings() -> Settings:
-    """The settings of this process.
+    """Reads the settings of this process.
 
     Raises:
-        DefinitionError: every variable that has a value which is not allowed.
+        DefinitionError: variables have values that are not allowed; the error names all of them.
     """
     try:
         return Settings()

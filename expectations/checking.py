@@ -1,4 +1,4 @@
-"""Checking a run: which frames the gate sees of its rounds, here or in a process beside this one."""
+"""Prepares the gate's check of a run: the frames that it sees, packed so that another process can run it too."""
 
 from collections.abc import Callable
 from functools import partial
@@ -12,21 +12,22 @@ from engine.selection.rounds import Rounds
 from engine.text.embedding import encode
 from expectations.gate import check_rows, import_gx
 
-# The gate over rows that it has with it: it can be called here, or sent to another process.
+# The gate together with its rows: it can be called here, or sent to another process.
 GateWork = Callable[[], Verdict]
 
 
 def warm_up() -> None:
-    """Has the process that it is called in load what takes seconds: Great Expectations and the encoder."""
+    """Loads what takes seconds into the process that calls this: Great Expectations and the encoder."""
     import_gx()
     encode([""])
 
 
 def prepare_gate(rounds: Rounds, stamp: RunStamp, model: Model) -> GateWork:
-    """The gate's verdict, to be called for, over the run's rows and all that is in the store.
+    """Prepares the gate's check of the run's rows and of everything in the store; calling the result runs it.
 
     Args:
-        model: with what is attached and held out by now, which may be more than when the run was planned.
+        model: the model with the samples that are attached and held out now, which may be more than when the run was
+            planned.
     """
     rows = make_kept_rows(rounds, stamp)
     return partial(

@@ -1,4 +1,4 @@
-"""The project's own Expectations; importing this module registers them with Great Expectations."""
+"""Defines the gate's own Expectations; importing this module registers them with Great Expectations."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ Parameter = SuiteParameterDict[str, str]
 
 
 class RowsMetric(TableMetricProvider):
-    """The batch's frame itself, for expectations that look at several columns at once."""
+    """A metric that is the batch's frame itself, for expectations on several columns at once."""
 
     metric_name = ROWS
 
@@ -39,13 +39,13 @@ class RowsMetric(TableMetricProvider):
 
 
 class RowsExpectation(BatchExpectation):
-    """What the expectations below share: they get the frame and answer with the faults that they found in it."""
+    """The base class of the expectations below: each gets the frame and returns the faults that it finds."""
 
     metric_dependencies = (ROWS,)
     domain_keys: ClassVar[tuple[str, ...]] = ()
 
     def find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
-        """What was observed, and a sentence for each fault."""
+        """Returns what was observed, and a clause for each fault."""
         raise AssertionError("each expectation has its own")
 
     def _validate(
@@ -67,7 +67,7 @@ class ExpectPoleCountsToEqual(RowsExpectation):
     success_keys: ClassVar[tuple[str, ...]] = ("traits", "wanted")
 
     def find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
-        """Counts by ``trait/pole``."""
+        """Observes the counts by ``trait/pole``."""
         counts = {
             "/".join(map(str, key)): int(size)
             for key, size in Counter(zip(frame["trait"], frame["pole"], strict=True)).items()
@@ -85,13 +85,13 @@ class ExpectPoleCountsToEqual(RowsExpectation):
 
 
 class ExpectPoleShareToBeAtLeast(RowsExpectation):
-    """Each pole has at least ``min_share`` of a trait's samples; qualities between the poles are left out."""
+    """Each pole has at least ``min_share`` of a trait's samples, in [0, 1]; those between the poles do not count."""
 
     min_share: float
     success_keys: ClassVar[tuple[str, ...]] = ("min_share",)
 
     def find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
-        """The share of the positive pole by trait."""
+        """Observes the share of the positive pole by trait."""
         ends = frame[frame["quality"].isin([0.0, 1.0])]
         shares = {str(trait): float(share) for trait, share in ends.groupby("trait")["quality"].mean().items()}
         least = fields["min_share"]
@@ -106,8 +106,9 @@ class ExpectPoleShareToBeAtLeast(RowsExpectation):
 class ExpectNoNearDuplicates(RowsExpectation):
     """No two texts have a Jaccard index of ``min_jaccard`` or more (character 5-grams of the normal form).
 
-    ``members`` says which pairs count: ``new`` those with a row of this run, of any trait; ``old`` those without, of
-    one trait (an authored line may label several). Rows without a column ``origin`` are all new.
+    ``members`` says which pairs count: ``new`` for those with a row of this run, across traits; ``old`` for those
+    without, within one trait (an authored line may label several). In a frame without a column ``origin`` all rows are
+    new.
     """
 
     members: str
@@ -115,23 +116,23 @@ class ExpectNoNearDuplicates(RowsExpectation):
     success_keys: ClassVar[tuple[str, ...]] = ("members", "min_jaccard")
 
     def find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
-        """The number of pairs, and each with its similarity."""
+        """Observes the number of pairs; a fault is a pair with its similarity."""
         found = _find_new_pairs(frame) if fields["members"] == "new" else _find_old_pairs(frame)
         near = [(one, other, share) for one, other, share in found if share >= fields["min_jaccard"]]
         return {"pairs": len(near)}, [f"{share:.2f}: {one[:80]!r} and {other[:80]!r}" for one, other, share in near]
 
 
 class ExpectTextsToBeApart(RowsExpectation):
-    """No text of one ``side`` (``train``, ``eval``) is near to one of the other (``engine.planning.held_out``).
+    """No text of one ``side`` (``train`` or ``eval``) overlaps with one of the other (``engine.planning.held_out``).
 
-    ``members`` says which pairs count: ``new`` those with a row of this run, ``old`` those without.
+    ``members`` says which pairs count: ``new`` for those with a row of this run, ``old`` for those without.
     """
 
     members: str
     success_keys: ClassVar[tuple[str, ...]] = ("members",)
 
     def find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
-        """The number of texts that are too near, and each with what it is near to."""
+        """Observes the number of overlaps; a fault is a text with what it overlaps with."""
         near = []
         for rows, others in _pair_sides(frame, fields["members"]):
             other_side = OverlapIndex(str(text) for text in others["text"])
@@ -141,16 +142,16 @@ class ExpectTextsToBeApart(RowsExpectation):
 
 
 class ExpectSubjectsToBeApart(RowsExpectation):
-    """No subject of one ``side`` is one of the other's, and every row of this run names its subject.
+    """No subject is on both sides (``train`` and ``eval``), and every row of this run names its subject.
 
-    ``members`` is as with the texts. Rows without a subject are authored ones.
+    ``members`` is ``new`` or ``old`` as in ``ExpectTextsToBeApart``. Only authored rows have no subject.
     """
 
     members: str
     success_keys: ClassVar[tuple[str, ...]] = ("members",)
 
     def find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
-        """The number of subjects on both sides, and each of them."""
+        """Observes the number of subjects on both sides and of rows without one; a fault names a shared subject."""
         shared: set[str] = set()
         for rows, others in _pair_sides(frame, fields["members"]):
             shared |= {normalise_subject(str(subject)) for subject in rows["subject"]} & {
@@ -164,13 +165,13 @@ class ExpectSubjectsToBeApart(RowsExpectation):
 
 
 class ExpectLengthsNotToTellPolesApart(RowsExpectation):
-    """For every trait the number of words ranks the poles with an AUC of at most ``max_auc``, either way round."""
+    """For every trait the number of words alone tells the poles apart with an AUC of at most ``max_auc``."""
 
     max_auc: float
     success_keys: ClassVar[tuple[str, ...]] = ("max_auc",)
 
     def find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
-        """The AUC by trait, folded to [0.5, 1]."""
+        """Observes the AUC by trait, folded to [0.5, 1]."""
         aucs: dict[str, float] = {}
         for trait, rows in frame.groupby("trait"):
             words = rows["text"].map(count_words)
@@ -182,7 +183,7 @@ class ExpectLengthsNotToTellPolesApart(RowsExpectation):
 
 
 def _pair_sides(frame: pd.DataFrame, members: str) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
-    """Rows, and the rows across the line that they are held against, for each side that has such rows."""
+    """Pairs the rows to check with the rows of the other side that they are compared with."""
     own = frame["origin"] == "run"
     if members == "old":
         old = frame[~own]
@@ -213,7 +214,7 @@ def _find_old_pairs(frame: pd.DataFrame) -> list[tuple[str, str, float]]:
 
 
 def _rank_auc(positives: "pd.Series[int]", negatives: "pd.Series[int]") -> float | None:
-    """The share of pairs in which the positive is longer, ties counting half (Mann-Whitney U)."""
+    """Returns the share of pairs in which the positive text is longer, ties counting half (Mann-Whitney U)."""
     if positives.empty or negatives.empty:
         return None
     ranks = pd.concat([positives, negatives]).rank()

@@ -1,4 +1,4 @@
-"""The gate: runs the suites over what would be attached, and fails closed."""
+"""Runs the gate: Great Expectations suites over what would be attached. The gate fails if anything goes wrong."""
 
 import json
 import logging
@@ -31,19 +31,19 @@ def check_rows(
     sides: pd.DataFrame | None = None,
     beside: Sequence[str] = (),
 ) -> Verdict:
-    """The verdict over a run's rows and over the whole that they would make with what is attached.
+    """Checks a run's rows, and all samples that the model would have with them.
 
     Args:
-        run: the columns of ``samples.parquet``.
-        whole: ``trait``, ``text``, ``quality`` and ``origin`` (``authored``, ``attached`` or ``run``).
-        traits: the keys that have a quota.
-        wanted: exemplars a trait and pole.
-        columns: the names that ``run`` must have, in order.
-        variety: the figures of the run's rows, for every trait and pole.
-        folder: where the suites' JSON files are.
-        sides: ``text``, ``subject``, ``side`` and ``origin`` of all texts for training and for evaluation; None where
+        run: the run's rows, with the columns of ``samples.parquet``.
+        whole: all samples: ``trait``, ``text``, ``quality`` and ``origin`` (``authored``, ``attached`` or ``run``).
+        traits: the keys of the traits that have a quota.
+        wanted: the quota of each trait and pole.
+        columns: the column names that ``run`` must have, in order.
+        variety: the diversity figures of the run's rows, for every trait and pole.
+        folder: the folder of the suites' JSON files.
+        sides: ``text``, ``subject``, ``side`` and ``origin`` of all texts for training and for evaluation; None if
             nothing is held out.
-        beside: the run ids of the sets that the frames have beside the run's rows.
+        beside: the run ids of the stored sets whose samples are in the frames.
     """
     parameters = {
         "traits": list(traits),
@@ -60,7 +60,7 @@ def check_rows(
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One suite's results, GX's own result, and what went wrong with the suite itself."""
+    """One suite's results, GX's own result, and sentences on what is ``broken`` about the suite itself."""
 
     suite: str
     results: tuple[ExpectationResult, ...]
@@ -69,7 +69,7 @@ class Outcome:
 
 
 def join_outcomes(outcomes: Iterable[Outcome]) -> Verdict:
-    """One verdict: any broken suite or critical failure fails it."""
+    """Joins the outcomes of suites into one verdict, which fails on any broken suite or critical failure."""
     outcomes = tuple(outcomes)
     results = tuple(result for outcome in outcomes for result in outcome.results)
     broken = [sentence for outcome in outcomes for sentence in outcome.broken]
@@ -81,11 +81,11 @@ def join_outcomes(outcomes: Iterable[Outcome]) -> Verdict:
 
 
 def run_suite(path: Path, frame: pd.DataFrame, parameters: Mapping[str, Any]) -> Outcome:
-    """One suite over one frame; results stand in the file's order.
+    """Runs one suite over one frame; the results are in the file's order.
 
-    Anything that keeps an expectation from being held against the rows is a failure, never a pass: a file that is not
-    a suite or names nothing, an expectation that GX does not know (it logs that and drops it), one that raises,
-    results too few.
+    Anything that keeps an expectation from being checked is a failure, never a pass: a file that is not a suite or has
+    no expectations, an expectation that GX does not know (GX logs that and drops it), one that raises, or too few
+    results.
     """
     name = path.stem
     try:
@@ -124,16 +124,17 @@ def _validate(
     used = {name: value for name, value in parameters.items() if f'"{name}"' in json.dumps(spec)}
     result = batch.validate(suite, result_format="SUMMARY", expectation_parameters=used)
     found: dict[str, Any] = result.to_json_dict()
-    # When and in which memory GX saw the frame: the same rows must give the same verdict, byte for byte.
+    # GX's other metadata say when it saw the frame and where in memory: the same rows must give the same verdict, byte
+    # for byte.
     found["meta"] = {"great_expectations_version": found["meta"]["great_expectations_version"]}
     found["results"].sort(key=lambda item: item["expectation_config"]["meta"]["position"])
     return found, dropped
 
 
 def _find_batches(gx: Any) -> Any:
-    """This thread's own way into GX: a shared one validates the wrong frame under threads (docs/decisions/000).
+    """Returns this thread's own batch definition: a shared one validates the wrong frame (docs/decisions/000).
 
-    To make one costs a fifth of a run's gate.
+    It is kept, since making one takes a fifth of the time of a run's gate.
     """
     if not hasattr(_PER_THREAD, "batches"):
         context = gx.get_context(mode="ephemeral")
@@ -144,7 +145,7 @@ def _find_batches(gx: Any) -> Any:
 
 
 def _number_expectations(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """The suite, each expectation with its position in the file: GX gives results in an order of its own."""
+    """Adds to each expectation its position in the file, since GX returns results in an order of its own."""
     numbered = [
         {**item, "meta": {**item.get("meta", {}), "position": position}}
         for position, item in enumerate(spec["expectations"], start=1)
@@ -153,7 +154,7 @@ def _number_expectations(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def import_gx() -> Any:
-    """Great Expectations with the project's own expectations registered; it costs 2 CPU-seconds, so only here."""
+    """Imports Great Expectations and registers our expectations; in a function, since it takes 2 CPU-seconds."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     logging.getLogger("great_expectations").setLevel(logging.WARNING)
     import great_expectations as gx
@@ -161,7 +162,7 @@ def import_gx() -> Any:
     import expectations.classes
     import expectations.variety
 
-    # This one sets its own level when it is imported, and tells of each temporary folder.
+    # This logger sets its own level when it is imported, and logs each temporary folder.
     logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)
 
     assert expectations.classes.ROWS
@@ -197,7 +198,7 @@ def _read_result(suite: str, item: Mapping[str, Any]) -> ExpectationResult:
 
 
 def _find_exception(info: Any) -> str | None:
-    """The message of an exception, in either form of GX's ``exception_info``: flat, or one a metric."""
+    """Finds the message of an exception in either form of GX's ``exception_info``: flat, or one for each metric."""
     if not isinstance(info, Mapping):
         return None
     if info.get("raised_exception"):

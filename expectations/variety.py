@@ -1,4 +1,4 @@
-"""The Expectation of variety; importing this module registers it with Great Expectations."""
+"""Defines the gate's Expectation on diversity; importing this module registers it with Great Expectations."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -9,18 +9,18 @@ from great_expectations.core.suite_parameters import SuiteParameterDict
 
 from expectations.classes import RowsExpectation
 
-# Under this count a random set of honest texts may share a phrase of its openings by chance (docs/decisions/010).
+# In a set of fewer texts, human texts too may share an opening by chance (docs/decisions/010).
 FEW_TEXTS = 20
 Figures = Mapping[str, float | None]
 
 
 class ExpectVarietyToBeAtLeast(RowsExpectation):
-    """Every trait and pole that has rows has figures that keep within the limits; one without a figure is let be.
+    """The diversity figures of every trait and pole that has rows are within the limits; a figure of None passes.
 
-    ``figures`` are those of ``engine.quality.diversity.Variety`` by ``trait/pole``: the gate is told them, since the
-    rows have no vectors. The limits lie between what human texts have and what planted collapses have
-    (docs/decisions/010).
-    ``max_shared_openings_of_few`` stands in for ``max_shared_openings`` where there are under 20 texts.
+    ``figures`` are those of ``engine.quality.diversity.Variety`` by ``trait/pole``: they are passed to the gate, since
+    the rows have no vectors. The limits lie between the figures of human texts and those of sets with a planted mode
+    collapse (docs/decisions/010). ``max_shared_openings_of_few`` replaces ``max_shared_openings`` for groups of fewer
+    than 20 texts.
     """
 
     figures: dict[str, dict[str, Any]] | SuiteParameterDict[str, str]
@@ -37,17 +37,19 @@ class ExpectVarietyToBeAtLeast(RowsExpectation):
     )
 
     def find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
-        """The worst of each figure, and a sentence for each that is past its limit."""
+        """Observes the worst of each figure; a fault is a figure that is past its limit."""
         groups = Counter("/".join(map(str, key)) for key in zip(frame["trait"], frame["pole"], strict=True))
         figures = {group: fields["figures"].get(group, {"count": 0}) for group in groups}
         faults = [
-            f"{group}: {fault}" for group, count in groups.items() for fault in _judge(figures[group], count, fields)
+            f"{group}: {fault}"
+            for group, count in groups.items()
+            for fault in _find_group_faults(figures[group], count, fields)
         ]
         return _find_worst(list(figures.values())), faults
 
 
-def _judge(figures: Figures, count: int, limits: Mapping[str, Any]) -> Iterator[str]:
-    """What is wrong with one group of ``count`` rows."""
+def _find_group_faults(figures: Figures, count: int, limits: Mapping[str, Any]) -> Iterator[str]:
+    """Yields a clause for each figure of a group of ``count`` rows that is past its limit."""
     if figures["count"] != count:
         yield f"the figures are of {figures['count']} texts, and there are {count}"
         return

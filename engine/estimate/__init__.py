@@ -1,1 +1,1 @@
-"""What a run will cost: which calls it makes, how many tokens they take, and how that reads."""
+"""Estimates what a run will cost: its calls, their tokens and prices, and the sentences that say so."""

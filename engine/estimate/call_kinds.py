@@ -1,6 +1,6 @@
-"""Calls: which kinds of calls a run of a plan makes, how many of each, and some of them as they would be sent.
+"""Lists the kinds of calls that a run makes, how many of each, and examples of them as they would be sent.
 
-The one list that the dry run shows and the estimate counts: a new kind of call is one more function here.
+The dry run shows this list and the estimate counts it. A new kind of call is one more function here.
 """
 
 import math
@@ -21,31 +21,31 @@ Outlook = Literal["low", "likely", "high"]
 OUTLOOKS: tuple[Outlook, ...] = get_args(Outlook)
 Value = TypeVar("Value")
 
-# Prompts of one kind differ in little; tokens are measured on those of so many exemplars.
+# Prompts of one kind differ little, so tokens are measured on the prompts for this many exemplars.
 MEASURED_EXEMPLARS = 100
-# Of 8 runs of the embedded model two needed a second round, and all of them together 18 % more cells than their first
-# rounds had. A second round for a tenth of the quota is 20 % more.
+# Two of 8 runs of the embedded model needed a second round; together the 8 runs had 18 % more cells than their first
+# rounds. A second round for a tenth of the quota makes 20 % more.
 LIKELY_SHORTFALL = 0.1
-# English of the catalogue's seeds: 1.16 to 1.34 tokens a word (o200k_base). The JSON around a text takes 16.
+# The English of the catalogue's seeds has 1.16 to 1.34 tokens per word (o200k_base). The JSON around a text takes 16.
 TOKENS_PER_WORD = 1.25
 JSON_TOKENS = 16
-# A subject has two to six words, and takes two tokens of JSON.
+# A subject has two to six words, and the JSON around it takes two tokens.
 SUBJECT_TOKENS = (4, 7)
-# `{"answer": "neither"}`, and a text of the length of a sentence or two for the vote's prompt.
+# The length of `{"answer": "neither"}`, and a text as long as a sentence or two for the prompt of the vote.
 VOTE_REPLY_TOKENS = 8
 VOTED_TEXT = (
     "Each page stays in the cache for ten minutes, and then the server builds it again when somebody asks for it."
 )
-# Of 1,179 replies of the embedded model: 38 on the average.
+# 1,179 replies of the embedded model had 38 tokens on average.
 PLAIN_TOKENS = (10, 40)
 
 
 @dataclass(frozen=True, slots=True)
 class Spread(Generic[Value]):
-    """A value by how a run may go.
+    """The low, likely and high value of one quantity.
 
     ``low``: the first round is enough, and replies are short. ``high``: every round is needed for the whole quota, and
-    every reply takes all tokens that it may, with all that it may think. ``likely`` lies between them.
+    every reply takes all the tokens that it may, those for thinking included. ``likely`` lies in between.
     """
 
     low: Value
@@ -53,13 +53,13 @@ class Spread(Generic[Value]):
     high: Value
 
     def at(self, outlook: Outlook) -> Value:
-        """The value of one outlook."""
+        """Returns the value of one outlook."""
         return {"low": self.low, "likely": self.likely, "high": self.high}[outlook]
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One call as it would be sent. ``title`` tells it from others of its kind, ``note`` what stands in for what."""
+    """One call as it would be sent. ``title`` tells it from others of its kind, ``note`` says what is a stand-in."""
 
     title: str
     request: Request
@@ -68,8 +68,10 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class CallKind:
-    """Calls of one kind at one endpoint. ``reply_tokens`` are those of one reply; prompts are measured on ``examples``,
-    of which there is at least one."""
+    """The calls of one kind at one endpoint.
+
+    ``reply_tokens`` are those of one reply. Prompts are measured on ``examples``, of which there is at least one.
+    """
 
     name: str
     endpoint: Endpoint
@@ -79,10 +81,12 @@ class CallKind:
 
 
 def list_calls(plan: Plan, endpoint: Endpoint, judge: Endpoint | None = None) -> tuple[CallKind, ...]:
-    """The kinds of calls of a run, in the order in which they are first made; nothing is asked.
+    """Lists the kinds of calls of a run, in the order in which they are first made; no call is made.
 
-    ``judge`` is where the chat judge is asked, None where nobody votes. Replies that are kept from before are not
-    considered: every call counts as if it had to be made.
+    Kept replies are not considered: every call counts as if it had to be made.
+
+    Args:
+        judge: the endpoint of the chat judge; None if there are no votes.
     """
     traits = plan.model.traits
     cells = plan_examples(plan, endpoint.draws)
@@ -95,13 +99,13 @@ def list_calls(plan: Plan, endpoint: Endpoint, judge: Endpoint | None = None) ->
 
 
 def plan_examples(plan: Plan, draws: int) -> tuple[Cell, ...]:
-    """The first cells of round 1 for each trait and pole, for no more than ``MEASURED_EXEMPLARS`` of each."""
+    """Plans the first cells of round 1, for at most ``MEASURED_EXEMPLARS`` exemplars of each trait and pole."""
     wanted = min(plan.wanted, MEASURED_EXEMPLARS)
     return plan_round(plan, 1, dict.fromkeys(plan.full_shortfall(), wanted), RoundHistory({}), draws)
 
 
 def count_cells(plan: Plan, draws: int) -> Spread[int]:
-    """How many cells one trait has at one pole."""
+    """Counts the cells of one trait at one pole."""
     level = plan.level
     first = count_scenarios(level, 1, plan.wanted)
     every = [count_scenarios(level, round_no, plan.wanted) for round_no in range(1, level.top_up_rounds + 2)]
@@ -121,7 +125,7 @@ def _list_subject_calls(plan: Plan, endpoint: Endpoint) -> tuple[CallKind, ...]:
 def _make_exemplar_calls(plan: Plan, endpoint: Endpoint, trait: Trait, pole: Pole, every: Sequence[Cell]) -> CallKind:
     language = name_language(expect_language(plan.model))
     own = [cell for cell in every if (cell.trait, cell.pole) == (trait.key, pole)]
-    # Those of one draw first: what is shown of them is of different scenarios then.
+    # Cells of one draw come first, so that the examples that are shown have different scenarios.
     cells = sorted(own, key=lambda cell: cell.draw)
     thinking = plan.level.thinking if endpoint.thinks else "none"
     examples = tuple(
@@ -141,7 +145,7 @@ def _expect_plain() -> Spread[float]:
 
 
 def _expect_chat(plan: Plan, cells: Sequence[Cell], examples: Sequence[Example]) -> Spread[float]:
-    """The shortest texts that were asked for, those in the middle, and all that a reply may take."""
+    """Expects the shortest texts that are asked for, texts of mean length, and all tokens that a reply may take."""
     lengths = [plan.length(cell) for cell in cells]
     count, texts = len(cells), plan.level.exemplars_per_call
     least = sum(length.min_words for length in lengths) / count
@@ -154,7 +158,10 @@ def _expect_chat(plan: Plan, cells: Sequence[Cell], examples: Sequence[Example])
 
 
 def _make_vote_calls(plan: Plan, endpoint: Endpoint, judge: Endpoint, trait: Trait) -> CallKind:
-    """The chat judge votes on what stands: the quota at least, likely all; a majority may settle it early."""
+    """Counts the chat judge's votes on accepted exemplars: on the quota at least, likely on all.
+
+    High counts every vote, low and likely only as many as a majority needs.
+    """
     votes = plan.level.judge_votes
     cells = count_cells(plan, endpoint.draws)
     settled, texts = votes // 2 + 1, plan.level.exemplars_per_call * len(POLES)
@@ -166,9 +173,9 @@ def _make_vote_calls(plan: Plan, endpoint: Endpoint, judge: Endpoint, trait: Tra
 
 
 def _list_judge_calls(plan: Plan, endpoint: Endpoint, trait: Trait) -> tuple[CallKind, ...]:
-    """The embedded model judges what stands of a trait with seeds of both poles: the quota at least, likely all.
+    """Counts the in-context judge's calls for a trait with seeds at both poles: for the quota at least, likely for all.
 
-    With few seeds it is heard on each of them before.
+    With few seeds the judge is also asked once for each seed, to measure its AUC.
     """
     seeds = plan.model.seeds_at(trait.key, "positive")
     request = make_judge_request(plan.model, trait.key, seeds[0].text, plan.seed) if seeds else None

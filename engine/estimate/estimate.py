@@ -1,4 +1,4 @@
-"""The estimate: what the calls of a run come to in tokens and at list prices, by how the run may go."""
+"""Estimates the tokens and the cost at list prices of a run's calls: low, likely and high."""
 
 import json
 import math
@@ -11,14 +11,15 @@ from engine.llm.prices import add_costs
 from engine.llm.request import Endpoint, Request
 from engine.planning.plan import Plan
 
-# Prompts of the catalogue have 4.2 to 4.7 characters a token by the tokenizers at hand (cl100k_base, o200k_base and
-# Anthropic's old one); newer ones cut finer. Not every provider's tokenizer is to be had offline, so this is a ratio.
+# The catalogue's prompts have 4.2 to 4.7 characters per token by the tokenizers at hand (cl100k_base, o200k_base and
+# Anthropic's old one); newer ones make more tokens. Not every provider's tokenizer is available offline, so this is a
+# ratio.
 CHARS_PER_TOKEN = Spread(low=4.8, likely=4.4, high=3.6)
 
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """Calls, tokens and their price in USD: of those with a known one, None where there are none."""
+    """Calls, tokens and cost. ``cost_usd`` is that of calls with a known price; None if there are no such calls."""
 
     calls: int
     tokens_in: int
@@ -28,10 +29,11 @@ class Amount:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a run comes to, known before it has asked anything.
+    """What a run will need, known before it makes any call.
 
-    ``limit_usd`` is the run's own; ``kept`` how many of the replies are kept already, None where nobody has looked.
-    ``max_call_usd`` is what one call may cost at most, None where no price is known.
+    ``amounts`` are those of ``kinds``, in their order. ``limit_usd`` is the run's limit on cost. ``kept`` is the number
+    of replies that are kept already; None if that was not looked up. ``max_call_usd`` is the most that one call may
+    cost; None if no price is known.
     """
 
     kinds: tuple[CallKind, ...]
@@ -43,29 +45,29 @@ class Estimate:
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
-        """The models that are asked, each once."""
+        """The endpoints of the models that are asked, each once."""
         return tuple({kind.endpoint.name: kind.endpoint for kind in self.kinds}.values())
 
     @property
     def unpriced(self) -> tuple[str, ...]:
-        """The models of which no price is known: their cost is not counted."""
+        """The names of models without a known price; their cost is not counted."""
         return tuple(endpoint.name for endpoint in self.endpoints if endpoint.price is None)
 
     @property
     def is_free(self) -> bool:
-        """Whether nothing is paid for, whatever is asked."""
+        """Whether no call costs anything."""
         return not self.unpriced and self.total.high.cost_usd == 0
 
     @property
     def is_limit_too_low(self) -> bool:
-        """Whether one call may cost more than the whole run may: it would not be made."""
+        """Whether a single call may cost more than the run's limit, so that it would not be made."""
         return self.limit_usd is not None and self.max_call_usd is not None and self.max_call_usd > self.limit_usd
 
 
 def estimate_plan(
     plan: Plan, endpoint: Endpoint, judge: Endpoint | None, limit_usd: float | None, kept: int | None = None
 ) -> Estimate:
-    """The estimate of a plan's run; ``judge`` as for ``list_calls``."""
+    """Estimates a plan's run; ``judge`` is the endpoint of the chat judge, None if there are no votes."""
     kinds = list_calls(plan, endpoint, judge)
     bounds = [bound_call(example.request, kind.endpoint).usd for kind in kinds for example in kind.examples]
     return Estimate(
@@ -79,7 +81,7 @@ def estimate_plan(
 
 
 def estimate_kind(kind: CallKind) -> Spread[Amount]:
-    """What the calls of one kind come to; tokens are rounded up."""
+    """Estimates the calls of one kind; tokens are rounded up."""
     price = kind.endpoint.price
     amounts = []
     for outlook in OUTLOOKS:
@@ -92,20 +94,21 @@ def estimate_kind(kind: CallKind) -> Spread[Amount]:
 
 
 def estimate_run(kinds: Sequence[CallKind]) -> Spread[Amount]:
-    """What all calls come to together; the cost is that of the kinds whose price is known."""
+    """Adds up the estimates of all kinds of calls; the cost is that of the kinds whose price is known."""
     each = [estimate_kind(kind) for kind in kinds]
     return Spread(*(_add([estimate.at(outlook) for estimate in each]) for outlook in OUTLOOKS))
 
 
 def estimate_rest(estimate: Estimate, spent_usd: float, kept: int, lacking: int) -> float | None:
-    """What a run needs in USD beyond what it has spent, with the room for one more call that a limit has to leave.
+    """Estimates what a run still needs in USD, including room for one more call, which a limit has to leave.
 
     Args:
-        kept: exemplars chosen so far, at whose mean cost those that are ``lacking`` are reckoned. While there are none,
-            it is what the estimate has left: of the likely amount, else of the high one.
+        spent_usd: what the run has spent so far.
+        kept: exemplars chosen so far. Each of the ``lacking`` ones is expected to cost as much as these did on average.
+            While none is chosen, the rest is what is left of the likely estimate, or else of the high one.
 
     Returns:
-        None where the run has spent more than any estimate and kept nothing.
+        None if the run has spent more than the high estimate and chosen nothing.
     """
     if kept:
         rest = lacking * spent_usd / kept
@@ -128,7 +131,10 @@ def _add(amounts: Sequence[Amount]) -> Amount:
 
 
 def _count_thinking_tokens(kind: CallKind, outlook: Outlook) -> float:
-    """Tokens that a model may think before it answers one call. How many it does think nobody knows beforehand."""
+    """Returns the most tokens that a model may use for thinking per call, for ``high`` only.
+
+    How many it will use is not known beforehand, so the other outlooks count none.
+    """
     if outlook != "high":
         return 0.0
     bounds = [bound_call(example.request, kind.endpoint).tokens_out for example in kind.examples]
@@ -137,11 +143,11 @@ def _count_thinking_tokens(kind: CallKind, outlook: Outlook) -> float:
 
 
 def _mean_chars(examples: Sequence[Example]) -> float:
-    """Characters of a prompt with the schema that goes with it, on the average."""
+    """Returns the mean number of characters of a prompt, with its schema."""
     return sum(len(_write_prompt(example.request)) for example in examples) / len(examples)
 
 
 def _write_prompt(request: Request) -> str:
-    """All that a call sends to be read, its schema too."""
+    """Returns all text that a call sends, including its schema."""
     schema = json.dumps(request.schema) if request.schema else ""
     return f"{request.prompt.system or ''}{request.prompt.user}{schema}"

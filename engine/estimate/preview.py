@@ -1,4 +1,4 @@
-"""The preview: what a run would do, known before anything is asked, started or written."""
+"""Previews what a run would do, for the dry run, before any call is made or any file written."""
 
 from dataclasses import asdict, dataclass
 
@@ -15,7 +15,7 @@ SHOWN_SCENARIOS = 3
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """What one trait asks for at one pole: exemplars wanted, and cells of round 1."""
+    """The quota of one trait at one pole: how many exemplars are wanted, and how many cells round 1 has."""
 
     trait: str
     type: str
@@ -27,11 +27,12 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a run would do. ``scenarios`` are the first that each trait draws; ``refused`` says why there would be no
-    run, where its cost cannot be limited; empty where there would be one.
+    """What a run would do.
 
-    ``proposed_by`` names the synth model where a run would first ask it for subjects. Here the scenarios draw from the
-    lists alone, and the run's ``plan_id`` will be another, since the subjects are an input of the plan.
+    ``scenarios`` are the first of each trait, with the trait's key. ``refused`` says why the run would be refused,
+    because its cost cannot be limited; it is empty if the run would start. ``proposed_by`` names the synth model if the
+    run would first ask it for subjects. The preview does not: its scenarios come from the pack alone, and the run will
+    have another ``plan_id``, since subjects are an input of the plan.
     """
 
     plan: Plan
@@ -47,7 +48,7 @@ class Preview:
 def preview_plan(
     plan: Plan, endpoint: Endpoint, limit_usd: float | None, judge: Endpoint | None = None, refused: str = ""
 ) -> Preview:
-    """The preview of a plan that was made without proposed subjects; ``judge`` as for ``list_calls``."""
+    """Previews a plan that was made without proposed subjects; ``judge`` is the chat judge's endpoint or None."""
     return Preview(
         plan=plan,
         endpoint=endpoint,
@@ -61,10 +62,10 @@ def preview_plan(
 
 
 def describe_preview(preview: Preview, shown: int) -> dict[str, object]:
-    """The preview for a program, ready for JSON.
+    """Returns the preview as values for JSON.
 
     Args:
-        shown: prompts of each kind, at most.
+        shown: how many prompts of each kind are included, at most.
     """
     plan, level, estimate = preview.plan, preview.plan.level, preview.estimate
     price = preview.endpoint.price

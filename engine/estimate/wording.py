@@ -1,4 +1,4 @@
-"""The estimate's words: what the log, the run page and the dry run say of what a run will come to."""
+"""Writes the sentences in which the log, the run page and the dry run present an estimate."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ ASSUMPTIONS: dict[Outlook, str] = {
 
 
 def format_estimate(estimate: Estimate) -> str:
-    """The estimate in one line: calls, tokens and cost from low to high, the limit, and what is kept already."""
+    """Formats an estimate in one line: calls, tokens and cost from low to high, the limit, and kept replies."""
     total = estimate.total
     calls = f"{_range(f'{total.low.calls:,}', f'{total.high.calls:,}')} calls, likely {total.likely.calls:,}"
     tokens_in = _range(_shorten(total.low.tokens_in), _shorten(total.high.tokens_in))
@@ -29,7 +29,7 @@ def format_estimate(estimate: Estimate) -> str:
 
 
 def explain_estimate(estimate: Estimate) -> tuple[str, ...]:
-    """A sentence for each price, for each model without one, for the limit, and for what models think."""
+    """Writes a sentence for each price, one for models without a price, one for the limit and one for thinking."""
     sentences = [_describe_price(endpoint) for endpoint in estimate.endpoints if endpoint.price is not None]
     if estimate.unpriced:
         sentences.append(f"{name_unpriced(estimate.unpriced, begins=True)}.")
@@ -41,7 +41,7 @@ def explain_estimate(estimate: Estimate) -> tuple[str, ...]:
     if thinking:
         sentences.append(
             f"What {' and '.join(thinking)} may think before an answer is billed like the answer: high counts all of "
-            "it, low and likely nothing."
+            "it, low and likely none."
         )
     return tuple(sentences)
 
@@ -49,21 +49,21 @@ def explain_estimate(estimate: Estimate) -> tuple[str, ...]:
 def explain_budget(
     error: BudgetError, estimate: Estimate, spent_usd: float, kept: int = 0, lacking: int = 0
 ) -> BudgetError:
-    """The error of a run that came to its limit, and what it would need to go on to its end; see ``estimate_rest``.
+    """Adds to the error of a run that reached its limit what the rest of the run would need; see ``estimate_rest``.
 
-    Of a limit that it shares with others it can't tell.
+    The error of a limit that is shared with other runs is returned unchanged, since their needs are not known.
     """
     if isinstance(error, SharedBudgetError):
         return error
     rest = estimate_rest(estimate, spent_usd, kept, lacking)
     if rest is None:
-        return BudgetError(f"{error}. What the rest would need cannot be told: nothing has been kept so far")
+        return BudgetError(f"{error}. How much the rest would need is not known: nothing has been kept so far")
     limit = format_cost(spent_usd + rest)
     return BudgetError(f"{error}. The rest would need about {format_cost(rest)} more, a limit of {limit} in all")
 
 
 def name_unpriced(names: Sequence[str], begins: bool = False) -> str:
-    """That no price is known for some models, by their names."""
+    """Writes a clause that no price is known for some models; ``begins`` says that it begins a sentence."""
     said = f"{'No' if begins else 'no'} price is known for {', '.join(names)}"
     return f"{said}: {'its' if len(names) == 1 else 'their'} cost is not counted"
 
@@ -102,7 +102,7 @@ def _range(low: str, high: str) -> str:
 
 
 def _shorten(number: int) -> str:
-    """“9,800”, “299 k”, “11.1 M”."""
+    """Shortens a large number: “9,800”, “299 k”, “11.1 M”."""
     if number < 10_000:
         return f"{number:,}"
     return f"{number / 1e3:,.0f} k" if number < 1_000_000 else f"{number / 1e6:,.1f} M"

@@ -1,1 +1,1 @@
-"""What people see of a run: report.html, the dataset card, the run page, costs."""
+"""Writes what people see of a run: report.html, the dataset card, the run page, costs."""

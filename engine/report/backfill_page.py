@@ -1,4 +1,4 @@
-"""The page of a backfill as markdown: what came of it and what to do, why models failed, and a table of them all."""
+"""Writes the markdown page of a backfill: its outcome, what to do next, why models failed, and all models."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ from engine.report.run_page import escape
 from engine.store.backfill_ledger import LEFT, Ledger, ModelRow, ModelState
 from engine.text.formatting import count_noun, format_cost
 
-# More rows than these are slow to draw and nobody reads them; failed ones come first, so that none is missed.
+# More rows are slow to draw and nobody reads them. Failed models come first, so that none of them is missed.
 MAX_ROWS = 300
 MAX_FAILED = 50
 NOTE_LENGTH = 300
@@ -27,15 +27,19 @@ TITLES: Mapping[ModelState, str] = {
     "busy elsewhere": "Busy elsewhere",
 }
 COLUMNS = ("model", "state", "kept", "rejected", "cost", "time", "run")
-# Both of Prefect's pages that show an artifact, and both of its UIs, are three folders deep.
+# Relative to the page of an artifact: both of Prefect's pages that show one, in both of its UIs, are three levels deep.
 RUN = "../../runs/flow-run/"
 NOTHING = "–"
-# A space at which no line ends.
+# A space at which no line breaks.
 NO_BREAK_SPACE = "\u00a0"
 
 
 def describe_backfill(ledger: Ledger, ended: bool) -> tuple[str, str]:
-    """A headline, how many of how many, and a sentence: what came of the others, and what to do when it has ended."""
+    """Describes a backfill in a headline and a line of text.
+
+    The headline says how many of the models have their samples; the text counts the models by state and says what to do
+    next once the backfill has ended.
+    """
     counts = ledger.count()
     have = counts["attached"] + counts["skipped"]
     headline = f"{have:,} of {count_noun(len(ledger.rows), 'model')} have their samples"
@@ -44,11 +48,11 @@ def describe_backfill(ledger: Ledger, ended: bool) -> tuple[str, str]:
 
 
 def write_backfill_page(ledger: Ledger, about: Mapping[str, Any], file: str, ended: bool) -> str:
-    """The markdown of the page, while the backfill goes on and at its end.
+    """Writes the page's markdown, while the backfill runs and at its end.
 
     Args:
-        about: what was asked for, by the names of the flow's parameters.
-        file: where the ledger's file is, which has all rows.
+        about: the flow's parameters by name.
+        file: the location of the ledger's file, which has all rows.
     """
     headline, sentence = describe_backfill(ledger, ended)
     sections = [
@@ -82,12 +86,12 @@ def _write_sums(ledger: Ledger) -> str:
 
 
 def _write_notes(state: ModelState, rows: Sequence[ModelRow]) -> str:
-    """Each in its own words: cells of a table have no room for them."""
+    """Lists the models of one state with their messages, for which a table's cells have no room."""
     if not rows:
         return ""
     lines = [f"## {TITLES[state]}: {len(rows):,}", ""]
     for row in rows[:MAX_FAILED]:
-        note = " ".join(row.note.split()) or "it says nothing of why"
+        note = " ".join(row.note.split()) or "no reason is known"
         said = note if len(note) <= NOTE_LENGTH else f"{note[: NOTE_LENGTH - 1]}…"
         lines.append(f"- **{_link(row, row.handle)}**: {escape(said)}")
     if len(rows) > MAX_FAILED:
@@ -140,7 +144,7 @@ def _link(row: ModelRow, text: str) -> str:
 
 
 def _format_time(seconds: float) -> str:
-    """“8 s”, “3 min 20 s”."""
+    """Formats a duration: “8 s”, “3 min 20 s”."""
     whole = round(seconds)
     words = f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60} s"
     return words.replace(" ", NO_BREAK_SPACE)

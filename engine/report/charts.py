@@ -1,4 +1,4 @@
-"""The report's pictures as numbers: where each mark and bar of an inline SVG stands; the templates only draw them."""
+"""Computes the coordinates of the marks and bars in the report's SVG pictures; the templates only draw them."""
 
 import math
 import re
@@ -15,7 +15,7 @@ from engine.text.words import count_words
 
 WIDTH = 480
 EDGE = 12
-# More marks than this in one picture cannot be told apart; then every nth is drawn, and the caption says so.
+# More marks in one picture cannot be told apart; then only every nth is drawn, and the caption says so.
 MAX_MARKS = 600
 _MARK_PITCH = 8.0
 _SIDE_HEIGHT = 96.0
@@ -23,7 +23,7 @@ _SIDE_HEIGHT = 96.0
 
 @dataclass(frozen=True, slots=True)
 class SamplePoint:
-    """One sample in a picture. ``hint`` is what a pointer that rests on it is told."""
+    """One sample in a picture, drawn as a mark; ``hint`` is its tooltip."""
 
     x: float
     y: float
@@ -34,7 +34,11 @@ class SamplePoint:
 
 @dataclass(frozen=True, slots=True)
 class StripLayout:
-    """Marks between two poles: their points, the height of the line that parts the poles, and that of the whole."""
+    """The layout of marks between two poles.
+
+    ``points`` are the marks' x and y, ``axis`` is the y of the line between positive and negative marks, and ``height``
+    that of the whole strip.
+    """
 
     points: tuple[tuple[float, float], ...]
     axis: float
@@ -43,7 +47,7 @@ class StripLayout:
 
 @dataclass(frozen=True, slots=True)
 class PoleSide:
-    """How many of a pole's kept samples lie on its own side of the middle."""
+    """How many (``own``) of a pole's kept samples lie on its own side of the middle."""
 
     pole: Pole
     label: str
@@ -53,7 +57,10 @@ class PoleSide:
 
 @dataclass(frozen=True, slots=True)
 class PositionPicture:
-    """Samples between the poles of one trait: positive ones stacked upwards from ``axis``, negative ones downwards."""
+    """Samples between the poles of one trait: positive ones stacked upwards from ``axis``, negative ones downwards.
+
+    ``placed`` counts all samples with a position, drawn or not.
+    """
 
     trait: TraitWords
     marks: tuple[SamplePoint, ...]
@@ -65,7 +72,10 @@ class PositionPicture:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """Lengths of one pole. ``words`` are minimum, quartiles and maximum; ``stops`` are the same as x."""
+    """The lengths of one pole's samples as a box plot.
+
+    ``words`` are the minimum, the quartiles and the maximum, in words; ``stops`` are their x coordinates.
+    """
 
     pole: Pole
     label: str
@@ -78,7 +88,7 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class LengthPicture:
-    """Lengths of one trait's kept samples, a lane for each pole that has any."""
+    """The lengths of one trait's kept samples, with a lane for each pole that has any."""
 
     trait: TraitWords
     lanes: tuple[Lane, ...]
@@ -86,7 +96,7 @@ class LengthPicture:
 
 @dataclass(frozen=True, slots=True)
 class ReasonBar:
-    """A reason code with its count; ``share`` is its length in percent of the longest bar."""
+    """The bar of one reason code; ``share`` is its length in percent of the longest bar."""
 
     code: str
     count: int
@@ -95,46 +105,50 @@ class ReasonBar:
 
 
 def draw_pole_positions(
-    trait: TraitWords, kept: Iterable[Row], rejected: Iterable[Row], lean: Mapping[int, float]
+    trait: TraitWords, kept: Iterable[Row], rejected: Iterable[Row], positions: Mapping[int, float]
 ) -> PositionPicture | None:
-    """The strip of one trait; None where none of its rows has a place in ``lean``."""
-    rows = [row for row in (*kept, *rejected) if row["trait"] == trait.key and row["id"] in lean]
+    """Computes the picture of one trait's samples between its poles; None if no row of the trait has a position.
+
+    Args:
+        positions: by row id, 0 negative to 1 positive.
+    """
+    rows = [row for row in (*kept, *rejected) if row["trait"] == trait.key and row["id"] in positions]
     if not rows:
         return None
-    rows.sort(key=lambda row: (row["reason"] is not None, lean[row["id"]]))
+    rows.sort(key=lambda row: (row["reason"] is not None, positions[row["id"]]))
     drawn = rows[:: math.ceil(len(rows) / MAX_MARKS)]
-    strip = lay_out_strip([(row["pole"], lean[row["id"]]) for row in drawn])
+    strip = lay_out_strip([(row["pole"], positions[row["id"]]) for row in drawn])
     marks = tuple(
-        SamplePoint(x, y, row["pole"], row["reason"] is None, _hint(trait, row, f"at {lean[row['id']]:.2f}"))
+        SamplePoint(x, y, row["pole"], row["reason"] is None, _hint(trait, row, f"at {positions[row['id']]:.2f}"))
         for row, (x, y) in zip(drawn, strip.points, strict=True)
     )
-    return PositionPicture(trait, marks, _count_sides(trait, rows, lean), strip.axis, strip.height, len(rows))
+    return PositionPicture(trait, marks, _count_sides(trait, rows, positions), strip.axis, strip.height, len(rows))
 
 
-def lay_out_strip(places: Sequence[tuple[str, float]]) -> StripLayout:
-    """Where marks stand that are given by pole and place, 0 negative to 1 positive: what is at one place is stacked."""
-    levels = _stack([(pole, _bin(place)) for pole, place in places])
+def lay_out_strip(positions: Sequence[tuple[str, float]]) -> StripLayout:
+    """Lays out marks given by pole and position, 0 negative to 1 positive; marks of one column are stacked."""
+    levels = _stack([(pole, _bin(position)) for pole, position in positions])
     tallest = {
-        side: max((level for (pole, _), level in zip(places, levels, strict=True) if pole == side), default=0)
+        side: max((level for (pole, _), level in zip(positions, levels, strict=True) if pole == side), default=0)
         for side in POLES
     }
     pitch = min(_MARK_PITCH, _SIDE_HEIGHT / max(1, *tallest.values()))
     axis = EDGE + 8 + tallest["positive"] * pitch
     points = []
-    for (pole, place), level in zip(places, levels, strict=True):
-        x = min(EDGE + _bin(place) * _MARK_PITCH, WIDTH - EDGE)
+    for (pole, position), level in zip(positions, levels, strict=True):
+        x = min(EDGE + _bin(position) * _MARK_PITCH, WIDTH - EDGE)
         away = 8 + level * pitch
         points.append((round(x, 1), round(axis - away if pole == "positive" else axis + away, 1)))
     return StripLayout(tuple(points), axis, axis + 8 + tallest["negative"] * pitch + EDGE)
 
 
-def _bin(lean: float) -> int:
-    """The column of a mark; columns are as wide as marks, so that neighbours do not overlap."""
-    return round(min(1.0, max(0.0, lean)) * (WIDTH - 2 * EDGE) / _MARK_PITCH)
+def _bin(position: float) -> int:
+    """Returns the column of a mark; columns are as wide as marks, so that neighbours do not overlap."""
+    return round(min(1.0, max(0.0, position)) * (WIDTH - 2 * EDGE) / _MARK_PITCH)
 
 
 def _stack(places: Sequence[tuple[str, int]]) -> list[int]:
-    """For every place, how many came to the same one before it."""
+    """Returns for each entry how many equal entries came before it."""
     seen: Counter[tuple[str, int]] = Counter()
     levels = []
     for place in places:
@@ -149,17 +163,21 @@ def _hint(trait: TraitWords, row: Row, place: str) -> str:
     return f"{label}, {row['reason'] or 'kept'}, {place}: {text[:140]}{'…' if len(text) > 140 else ''}"
 
 
-def _count_sides(trait: TraitWords, rows: Iterable[Row], lean: Mapping[int, float]) -> tuple[PoleSide, ...]:
+def _count_sides(trait: TraitWords, rows: Iterable[Row], positions: Mapping[int, float]) -> tuple[PoleSide, ...]:
     sides = []
     for pole in POLES:
-        places = [lean[row["id"]] for row in rows if row["pole"] == pole and row["reason"] is None]
-        own = sum(place > 0.5 if pole == "positive" else place < 0.5 for place in places)
-        sides.append(PoleSide(pole, trait.labels[pole], own, len(places)))
+        own_positions = [positions[row["id"]] for row in rows if row["pole"] == pole and row["reason"] is None]
+        own = sum(at > 0.5 if pole == "positive" else at < 0.5 for at in own_positions)
+        sides.append(PoleSide(pole, trait.labels[pole], own, len(own_positions)))
     return tuple(sides)
 
 
 def draw_lengths(traits: Sequence[TraitWords], kept: Sequence[Row]) -> tuple[int, tuple[LengthPicture, ...]]:
-    """The end of the scale in words, which all traits share, and a picture for each trait that has kept samples."""
+    """Computes the pictures of lengths, one for each trait with kept samples.
+
+    Returns:
+        The end of the scale in words, which all pictures share, and the pictures.
+    """
     top = _round_up(max((count_words(row["text"] or "") for row in kept), default=0))
     pictures = []
     for trait in traits:
@@ -172,7 +190,7 @@ def draw_lengths(traits: Sequence[TraitWords], kept: Sequence[Row]) -> tuple[int
 
 
 def _round_up(words: int) -> int:
-    """The next number of words that halves to a round one."""
+    """Rounds up to a number of words whose half is round too."""
     step = 10 if words <= 100 else 50 if words <= 500 else 100
     return max(step, math.ceil(words / step) * step)
 
@@ -183,7 +201,7 @@ def _draw_lane(trait: TraitWords, pole: Pole, place: int, rows: Iterable[Row], t
     words = _summarise(counts)
     y = 24.0 + 44 * place
     marks = tuple(
-        # Five offsets in turn keep marks of one length apart; a random jitter would change from run to run.
+        # Five offsets in turn keep marks of equal length apart; random jitter would differ from run to run.
         SamplePoint(
             _scale(number, top), y + 4.5 * ((2 * order) % 5 - 2), pole, True, _hint(trait, row, f"{number} words")
         )
@@ -203,7 +221,7 @@ def _scale(words: float, top: int) -> float:
 
 
 def draw_reasons(reasons: Mapping[Reason, int]) -> tuple[ReasonBar, ...]:
-    """Bars for the reasons that occurred, the longest first."""
+    """Computes the bars of the reasons that occurred, the longest first."""
     found = sorted(((code, count) for code, count in reasons.items() if count), key=lambda item: (-item[1], item[0]))
     return tuple(
         ReasonBar(code, count, round(100 * count / found[0][1], 1), explain_reason(code)) for code, count in found
@@ -211,7 +229,7 @@ def draw_reasons(reasons: Mapping[Reason, int]) -> tuple[ReasonBar, ...]:
 
 
 def split_by_difference(text: str, other: str) -> list[tuple[str, bool]]:
-    """``text`` as runs of words, each with whether ``other`` has these words too."""
+    """Splits a text into runs of words, each with whether ``other`` has these words too."""
     known = {_bare(word) for word in other.split()}
     runs = groupby(text.split(), key=lambda word: _bare(word) in known)
     return [(" ".join(words), shared) for shared, words in runs]

@@ -1,4 +1,4 @@
-"""The report's costs: what each trait and pole cost, what each kept exemplar of it, and the words around that."""
+"""Formats a run's costs for the report and the run page: the rows of the table and the sentences around it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ NOTHING = "–"
 
 @dataclass(frozen=True, slots=True)
 class CostRow:
-    """One trait at one pole, in words."""
+    """The costs of one trait at one pole, formatted."""
 
     trait: TraitWords
     pole: Pole
@@ -25,7 +25,7 @@ class CostRow:
 
 @dataclass(frozen=True, slots=True)
 class CostSum:
-    """A line below the rows; empty where it has no such figure."""
+    """A summary line below the rows; a figure that it does not have is empty."""
 
     name: str
     spent: str
@@ -34,7 +34,7 @@ class CostSum:
 
 
 def list_pole_costs(costs: Costs, traits: Sequence[TraitWords]) -> list[CostRow]:
-    """The rows of the table; none where nothing was paid, or no price is known of anything."""
+    """Lists the table's rows; none if the run was free, or no price is known."""
     if costs.is_free or costs.total.usd is None:
         return []
     words = {trait.key: trait for trait in traits}
@@ -46,7 +46,7 @@ def list_pole_costs(costs: Costs, traits: Sequence[TraitWords]) -> list[CostRow]
 
 
 def list_sums(costs: Costs) -> list[CostSum]:
-    """The lines below the table: what no trait stands for, and the whole."""
+    """Lists the lines below the table: what belongs to no trait, and the total."""
     kept = sum(pole.kept for pole in costs.poles)
     return [
         CostSum("Shared by all", _format_cell(costs.shared_usd)),
@@ -55,7 +55,7 @@ def list_sums(costs: Costs) -> list[CostSum]:
 
 
 def list_remarks(costs: Costs) -> list[str]:
-    """A sentence each on the limit, the provider's cache, calls without a reply, and models without a price."""
+    """Lists sentences on the limit, the provider's cache, calls without a reply, and models without a price."""
     if costs.is_free:
         return []
     attempt, total = costs.attempt, costs.total
@@ -78,7 +78,7 @@ def list_remarks(costs: Costs) -> list[str]:
 
 
 def describe_spending(costs: Costs) -> str:
-    """The cost of a run in a few words."""
+    """Describes the cost of a run in a few words."""
     if costs.is_free:
         return "nothing"
     if costs.total.usd is None:
@@ -87,7 +87,7 @@ def describe_spending(costs: Costs) -> str:
 
 
 def format_tokens(total: Spending) -> str:
-    """“12,000 in, 3,000 of them cached, 800 out”."""
+    """Formats tokens: “12,000 in, 3,000 of them cached, 800 out”."""
     cached = f", {total.cached_tokens:,} of them cached" if total.cached_tokens else ""
     return f"{total.prompt_tokens:,} in{cached}, {total.completion_tokens:,} out"
 

@@ -1,4 +1,4 @@
-"""Costs: what the replies of a run came to, by the trait and pole that they were asked for, and what they share."""
+"""Adds up what a run's replies cost, by trait and pole, with the shared rest; the report and verdict.json show it."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -9,16 +9,16 @@ from engine.gateway.budget import RunBudget
 from engine.llm.prices import add_costs
 from engine.selection.rounds import Rounds
 
-# A billionth of a dollar: what adding up many floats leaves beyond that is noise.
+# A billionth of a dollar: digits beyond that are rounding noise of adding many floats.
 DIGITS = 9
 
 
 @dataclass(frozen=True, slots=True)
 class Spending:
-    """What some replies came to; ``usd`` is that of those with a known price, None where there are none.
+    """Replies, tokens and cost. ``usd`` is that of replies with a known price; None if there are none.
 
-    ``cached_tokens`` are those of the prompts that the provider had read before, ``saved_usd`` what they would have
-    cost more.
+    ``cached_tokens`` are prompt tokens that the provider had in its cache, ``saved_usd`` is what they would have cost
+    more without it.
     """
 
     usd: float | None = None
@@ -29,7 +29,7 @@ class Spending:
     completion_tokens: int = 0
 
     def plus(self, other: "Spending") -> "Spending":
-        """Both together."""
+        """Returns the sum of both."""
         return Spending(
             add_costs(self.usd, other.usd),
             self.replies + other.replies,
@@ -40,7 +40,7 @@ class Spending:
         )
 
     def since(self, before: "Spending") -> "Spending":
-        """What has come since ``before``, an earlier reading of the same run."""
+        """Returns what was spent after ``before``, an earlier reading of the same run."""
         return Spending(
             None if self.usd is None else self.usd - (before.usd or 0.0),
             self.replies - before.replies,
@@ -53,11 +53,11 @@ class Spending:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What depends on how a run went and not on its plan and replies: a set made again has it from the manifest.
+    """The part of the costs that depends on how the run went, not on its plan and replies.
 
-    ``unfinished`` are the replies of a round that the limit cut short, ``unanswered_calls`` those whose reply never
-    came and which the provider may have billed all the same, ``unanswered_usd`` what they can have cost at most.
-    ``unpriced`` names the models that had no price then.
+    When a set is made again, this part is read from its manifest. ``unfinished`` is the spending of a round that the
+    limit cut short. ``unanswered_calls`` are calls whose reply never came, which the provider may have billed
+    nevertheless, for ``unanswered_usd`` at most. ``unpriced`` names the models that had no price at the time.
     """
 
     limit_usd: float | None = None
@@ -69,7 +69,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """What a run is billed: the replies of the rounds that it took, and the rest of it."""
+    """The bill of a run: the spending of its finished rounds, and what depends on how the run went."""
 
     finished: Spending = Spending()
     attempt: Attempt = Attempt()
@@ -77,7 +77,7 @@ class Bill:
 
 @dataclass(frozen=True, slots=True)
 class PoleCost:
-    """What the rows of one trait at one pole cost, kept and rejected, and how many were kept."""
+    """The cost of all rows of one trait at one pole, kept and rejected, and how many were kept."""
 
     trait: str
     pole: Pole
@@ -86,14 +86,17 @@ class PoleCost:
 
     @property
     def usd_per_kept(self) -> float | None:
-        """What each kept exemplar cost with the rejected ones that came with it."""
+        """The cost per kept exemplar, rejected ones included."""
         return _share(self.usd, self.kept)
 
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """What a run cost: all of it, what stands in rows, and what is ``shared`` by them: subjects, auditions, and a round
-    that the limit cut short."""
+    """The costs of a run: the total, the cost of the rows by trait and pole, and the rest.
+
+    ``shared_usd`` is the rest, which belongs to no row: proposed subjects, the judge's calls on seeds, and a round that
+    the limit cut short.
+    """
 
     total: Spending = Spending()
     poles: tuple[PoleCost, ...] = ()
@@ -102,22 +105,22 @@ class Costs:
 
     @property
     def unpriced(self) -> tuple[str, ...]:
-        """The models without a price, whose replies are not in any cost."""
+        """The names of models without a price, whose replies are in no cost."""
         return self.attempt.unpriced
 
     @property
     def per_kept_usd(self) -> float | None:
-        """What one kept exemplar cost, with all that was paid."""
+        """The total cost per kept exemplar."""
         return _share(self.total.usd, sum(pole.kept for pole in self.poles))
 
     @property
     def is_free(self) -> bool:
-        """Whether all that was asked has a price, and it is nothing."""
+        """Whether the price of every call is known and nothing was paid."""
         return self.total.usd == 0 and not self.unpriced and not self.attempt.unanswered_usd
 
 
 def read_spending(budget: RunBudget) -> Spending:
-    """What a run's replies have come to so far."""
+    """Reads what a run has spent so far from its budget."""
     return Spending(
         budget.cost_usd,
         budget.replies,
@@ -129,10 +132,10 @@ def read_spending(budget: RunBudget) -> Spending:
 
 
 def make_bill(budget: RunBudget, finished: Spending | None = None) -> Bill:
-    """The bill of a run that has ended.
+    """Makes the bill of a run that has ended.
 
     Args:
-        finished: what it had spent when its last round was taken; None where nothing came after.
+        finished: what the run had spent after its last finished round; None if nothing came after that.
     """
     spent = read_spending(budget)
     taken = finished or spent
@@ -147,14 +150,14 @@ def make_bill(budget: RunBudget, finished: Spending | None = None) -> Bill:
 
 
 def restore_bill(budget: RunBudget, manifest: Mapping[str, Any]) -> Bill:
-    """The bill of a run that is made again: its replies' as they are counted anew, the rest as the manifest has it."""
+    """Makes the bill of a set that is made again: its replies are counted again, the rest is read from the manifest."""
     fields = dict(manifest["inputs"].get("attempt", {}))
     parsed = {"unpriced": tuple(fields.get("unpriced", ())), "unfinished": Spending(**fields.get("unfinished", {}))}
     return Bill(read_spending(budget), Attempt(**fields | parsed))
 
 
 def sum_costs(rounds: Rounds, bill: Bill) -> Costs:
-    """The costs of a run. Those of the rows and the shared ones are together the whole, to a billionth of a dollar."""
+    """Adds up the costs of a run; rows and shared costs make the total, to a billionth of a dollar."""
     poles = tuple(_sum_pole(rounds, trait.key, pole) for trait in rounds.plan.model.traits for pole in POLES)
     total = bill.finished.plus(bill.attempt.unfinished)
     rows = add_costs(*(pole.usd for pole in poles))
@@ -163,7 +166,7 @@ def sum_costs(rounds: Rounds, bill: Bill) -> Costs:
 
 
 def describe_costs(costs: Costs) -> dict[str, Any]:
-    """The costs as ``verdict.json`` has them."""
+    """Returns the costs as ``verdict.json`` has them."""
     total, attempt = costs.total, costs.attempt
     by_trait: dict[str, dict[str, Any]] = {}
     for pole in costs.poles:

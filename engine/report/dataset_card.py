@@ -1,4 +1,4 @@
-"""The dataset card: ``README.md`` of a sample set, with the YAML header that the Hugging Face hub reads."""
+"""Writes the dataset card, a sample set's ``README.md``, with the YAML header that the Hugging Face hub reads."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from engine.planning.held_out import choose_pool
 from engine.text.markdown import render_markdown
 
 TEMPLATE = Path(__file__).parent / "templates" / "card.md.jinja"
-# The hub's own buckets for the number of rows (huggingface.co/docs/hub/datasets-cards).
+# The hub's buckets for the number of rows (huggingface.co/docs/hub/datasets-cards).
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 SPLITS: Mapping[Pool, str] = {"train": "train", "eval": "test"}
 SHOWN = 3
@@ -26,7 +26,14 @@ def render_card(
     language: str,
     verdict: str,
 ) -> str:
-    """The card of a set; ``verdict`` is the gate's word in one sentence."""
+    """Renders the card of a set.
+
+    Args:
+        kept: the rows of ``samples.parquet``.
+        counts: kept rows by trait key and pole.
+        language: a two-letter code.
+        verdict: the gate's verdict in one sentence.
+    """
     pool = choose_pool(stamp.synth_type)
     header = {
         "pretty_name": f"{model.handle}, synthesized samples",

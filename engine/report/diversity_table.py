@@ -1,4 +1,4 @@
-"""The report's table of variety: the figures of each pole's exemplars beside its seeds', as they read and as bars."""
+"""Formats the diversity figures of each pole's exemplars and seeds, as numbers and as bars of the report's table."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,9 +12,10 @@ NOTHING = "–"
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One cell: what it says of the exemplars and of the seeds, and where both stand on its bar in percent.
+    """One cell of the table.
 
-    ``seeds`` is empty where the pole has none; a place is None where there is no bar.
+    ``said`` is the exemplars' figure and ``seeds`` that of the seeds, empty if the pole has none. ``filled`` and
+    ``tick`` are the positions of both on the cell's bar, in percent; None if there is no bar.
     """
 
     measure: str
@@ -26,7 +27,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class VarietyRow:
-    """One trait at one pole. ``scenarios`` says how much of what the scenarios offer is used."""
+    """The figures of one trait at one pole. ``scenarios`` says how many of the scenario values are used."""
 
     trait: TraitWords
     pole: Pole
@@ -36,7 +37,10 @@ class VarietyRow:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """How a figure is called, told and read. ``full`` is its bar's end; None where bars would mislead."""
+    """How one figure is named, explained, read and formatted.
+
+    ``full`` is the value at the end of its bar; None if a bar would mislead.
+    """
 
     name: str
     meaning: str
@@ -85,7 +89,7 @@ MEASURES = (
 
 
 def draw_variety(variety: Sequence[PoleVariety], traits: Sequence[TraitWords]) -> tuple[VarietyRow, ...]:
-    """A row for each trait and pole that has exemplars, in the order of ``variety``."""
+    """Makes a row for each trait and pole with exemplars, in the order of ``variety``."""
     by_key = {trait.key: trait for trait in traits}
     return tuple(
         VarietyRow(
@@ -100,14 +104,14 @@ def draw_variety(variety: Sequence[PoleVariety], traits: Sequence[TraitWords]) -
 
 
 def format_coverage(coverage: Mapping[str, Coverage]) -> str:
-    """How many of the values that could have been used are: “24 of 24”."""
+    """Formats how many of the scenario values that could be used are used: “24 of 24”."""
     used = sum(part.used for part in coverage.values())
     possible = sum(part.possible for part in coverage.values())
     return f"{used:,} of {possible:,}" if possible else NOTHING
 
 
 def format_figure(measure: Measure, variety: Variety | None) -> str:
-    """A figure in digits; a dash where there are too few texts for it."""
+    """Formats a figure; a dash if there are too few texts for it."""
     value = measure.read(variety) if variety else None
     return NOTHING if variety is None or value is None else measure.tell(value, variety)
 

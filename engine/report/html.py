@@ -1,4 +1,4 @@
-"""The report: ``report.html``, one offline file for the person who wants to know what the run made and why."""
+"""Renders ``report.html``, one offline file that shows what a run made and why."""
 
 import json
 from collections.abc import Mapping
@@ -36,7 +36,7 @@ _SHOWN_DUPLICATES = 20
 
 @dataclass(frozen=True, slots=True)
 class PoleCount:
-    """Kept and wanted exemplars of one trait at one pole."""
+    """The numbers of kept and wanted exemplars of one trait at one pole."""
 
     trait: str
     trait_name: str
@@ -48,7 +48,7 @@ class PoleCount:
 
 @dataclass(frozen=True, slots=True)
 class ReportData:
-    """All that the report shows. ``lean`` maps a row's id to where its text lies, 0 negative to 1 positive."""
+    """All that the report shows. ``positions`` are those between the poles by row id, 0 negative to 1 positive."""
 
     handle: str
     description: str
@@ -68,16 +68,16 @@ class ReportData:
     duplicates: tuple[DuplicatePair, ...]
     expectations: tuple[ExpectationResult, ...]
     probe: Mapping[str, float | None] = field(default_factory=dict)
-    lean: dict[int, float] = field(default_factory=dict)
+    positions: dict[int, float] = field(default_factory=dict)
     votes: VoteCounts = field(default_factory=VoteCounts)
     costs: Costs = field(default_factory=Costs)
     variety: tuple[PoleVariety, ...] = ()
 
 
 def render_report(data: ReportData) -> str:
-    """The whole page. Same data, same page; texts stand in it as text, whatever markup they hold."""
+    """Renders the page; the same data give the same page, and markup in texts is escaped."""
     traits = _name_traits(data)
-    strips = [draw_pole_positions(trait, data.kept, data.rejected, data.lean) for trait in traits]
+    strips = [draw_pole_positions(trait, data.kept, data.rejected, data.positions) for trait in traits]
     top_words, lengths = draw_lengths(traits, data.kept)
     return (
         _make_environment()
@@ -105,7 +105,7 @@ def render_report(data: ReportData) -> str:
 
 
 def _name_traits(data: ReportData) -> list[TraitWords]:
-    """Traits in the order of the counts."""
+    """Lists the traits in the order of the counts."""
     labels: dict[str, dict[Pole, str]] = {}
     names: dict[str, str] = {}
     for count in data.counts:
@@ -144,28 +144,28 @@ def _list_facts(data: ReportData) -> list[tuple[str, str]]:
 
 
 def _format_probe(data: ReportData) -> str:
-    """The probe's AUC of each trait: 1 is always, .5 is chance."""
+    """Formats the probe's AUC of each trait: 1 is perfect separation, .5 is chance."""
     names = {trait.key: trait.name for trait in _name_traits(data)}
     told = {key: "too few" if auc is None else f"{auc:.2f}" for key, auc in data.probe.items()}
     return ", ".join(f"{names.get(key, key)} {auc}" for key, auc in told.items())
 
 
 def _rank_expectation(result: ExpectationResult) -> tuple[bool, int]:
-    """What was not met comes first, the gravest of it foremost."""
+    """Sorts failed expectations first, the most severe of them foremost."""
     return result.success, {"critical": 0, "warning": 1}.get(result.severity, 2)
 
 
 def _pack_table(data: ReportData, traits: list[TraitWords]) -> Markup:
-    """The rows as JSON for a script element, where only ``<`` could end the element or open a comment."""
+    """Packs the rows as JSON for a script element; only ``<`` is escaped, as it could end it or open a comment."""
     table = {
         "traits": {trait.key: {"name": trait.name, **trait.labels} for trait in traits},
         "reasons": dict(EXPLANATIONS),
-        "rows": [_pack_row(row, data.lean.get(row["id"])) for row in (*data.kept, *data.rejected)],
+        "rows": [_pack_row(row, data.positions.get(row["id"])) for row in (*data.kept, *data.rejected)],
     }
     return Markup(json.dumps(table, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c"))  # noqa: S704
 
 
-def _pack_row(row: Row, lean: float | None) -> dict[str, object]:
+def _pack_row(row: Row, position: float | None) -> dict[str, object]:
     scenario = json.loads(row["scenario"] or "{}")
     return {
         "id": row["id"],
@@ -176,7 +176,7 @@ def _pack_row(row: Row, lean: float | None) -> dict[str, object]:
         **{name: scenario.get(name, "") for name in ("subject", "audience", "form", "length")},
         "round": row["attempt"],
         "words": count_words(row["text"] or ""),
-        "lean": None if lean is None else round(lean, 3),
+        "lean": None if position is None else round(position, 3),
     }
 
 

@@ -1,4 +1,4 @@
-"""Remedies: where a run attaches nothing, what failed and what to do about it, in one sentence."""
+"""Explains a run that attached nothing in one sentence: what failed, and what to do about it."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -42,7 +42,7 @@ _SEE_GATE = "see the gate's results in the report, and put right the samples or 
 
 
 def explain_failure(rounds: Rounds, verdict: Verdict) -> str:
-    """The sentence of a verdict that is no success: what is lacking and mostly why, or what the gate found."""
+    """Explains a failed verdict: how many exemplars are lacking and the main reason, or what the gate found."""
     lacking = sum(rounds.choice.shortfall.values())
     if lacking:
         return _explain_shortfall(rounds, lacking)
@@ -52,7 +52,7 @@ def explain_failure(rounds: Rounds, verdict: Verdict) -> str:
 
 
 def _explain_shortfall(rounds: Rounds, lacking: int) -> str:
-    """By the reason for which most was rejected of what is lacking; ``surplus`` is one only where there is no other."""
+    """Explains a shortfall by its most frequent reason; ``surplus`` is given only if there is no other."""
     shortfall = rounds.choice.shortfall
     wanted = rounds.plan.wanted * len(shortfall)
     after = count_noun(rounds.round_no, "round")

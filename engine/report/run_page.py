@@ -1,4 +1,4 @@
-"""The run page's verdict as markdown: in one sentence, a picture, counts, samples to read, files, and what it cost."""
+"""Writes the run page as markdown: the verdict, a picture, counts, samples to read, files, costs and diversity."""
 
 import base64
 from collections.abc import Sequence
@@ -21,12 +21,12 @@ from engine.text.formatting import count_noun, format_cost
 SHOWN_SAMPLES = 3
 BAR_CELLS = 16
 
-# One of Prefect's two pages shows character references as they are written, and knows no other escape than this.
+# Backslashes, since one of Prefect's two pages shows character references literally.
 _MARKUP = str.maketrans({character: f"\\{character}" for character in "\\`*_[]<>#|&~"})
 
 
 def describe_verdict(rounds: Rounds, verdict: Verdict) -> tuple[str, str]:
-    """The verdict's headline, and a sentence: what it is made of, or what failed and what to do."""
+    """Describes a verdict in a headline and a sentence: what was made, or what failed and what to do."""
     done = "set aside for evaluation" if rounds.plan.synth_type == "enrich" else "attached"
     if not verdict.success:
         return f"nothing was {done}", f"The gate failed: {explain_failure(rounds, verdict)}"
@@ -39,7 +39,7 @@ def describe_verdict(rounds: Rounds, verdict: Verdict) -> tuple[str, str]:
 def write_page(
     rounds: Rounds, verdict: Verdict, stored: StoredSet, estimate: Estimate, bill: Bill, api_url: str | None = None
 ) -> str:
-    """The markdown of a run that came to its verdict; ``api_url`` is the door's address, where there is one."""
+    """Writes the page of a run that has a verdict; ``api_url`` is the HTTP API's address, None if there is none."""
     sections = [
         _write_verdict(rounds, verdict),
         _write_picture(rounds),
@@ -54,7 +54,7 @@ def write_page(
 
 
 def write_error(handle: str, message: str) -> str:
-    """The markdown of a run that an error ended: its first line, which says what to do, and its details."""
+    """Writes the page of a run that an error ended: the first line, which says what to do, and the details."""
     first, *details = message.splitlines() or ["no reason is known"]
     return "\n".join(
         [f"# {handle}: nothing was attached", "", f"**{escape(first)}**", "", *(f"- {_cell(line)}" for line in details)]
@@ -62,7 +62,7 @@ def write_error(handle: str, message: str) -> str:
 
 
 def escape(text: str) -> str:
-    """Text as markdown shows it, never as markup: it may come from a language model."""
+    """Escapes markdown in a text, which may come from a language model."""
     return text.translate(_MARKUP)
 
 
@@ -77,7 +77,7 @@ def _write_verdict(rounds: Rounds, verdict: Verdict) -> str:
 
 
 def _write_picture(rounds: Rounds) -> str:
-    """The picture itself: the page fetches nothing, and no server of ours need be up when it is looked at."""
+    """Writes the picture into the page itself, so that no server of ours has to run when the page is looked at."""
     drawn = base64.b64encode(draw_page(rounds).encode()).decode()
     lines = [f"![Kept of wanted, and where samples lie between the poles](data:image/svg+xml;base64,{drawn})", ""]
     lines.append(
@@ -99,7 +99,7 @@ def _write_counts(rounds: Rounds) -> str:
 
 
 def _write_costs(rounds: Rounds, costs: Costs, estimate: Estimate) -> str:
-    """What was estimated beside what was spent, and where prices are known a row for each trait and pole."""
+    """Writes what was spent beside what was estimated, and if prices are known a row for each trait and pole."""
     likely = estimate.total.likely
     calls = f"Replies: {costs.total.replies:,}, likely {likely.calls:,}. Tokens: {format_tokens(costs.total)}."
     if costs.is_free:
@@ -133,15 +133,15 @@ def _write_reasons(rounds: Rounds) -> str:
     for reason, count in reasons.items():
         bar = "█" * max(1, round(BAR_CELLS * count / most))
         rows.append(f"| {reason} | {count} | `{bar}` |")
-    # The page does not wrap the cells of a table, so what a reason means stands below it.
+    # The page does not wrap a table's cells, so the meanings of the reasons are below it.
     meanings = [f"- **{reason}**: {_cell(EXPLANATIONS[reason])}" for reason in reasons]
     return "\n".join([*rows, "", *meanings])
 
 
 def _write_variety(rounds: Rounds, verdict: Verdict) -> str:
-    """A table for each trait that has exemplars, the seeds' figures in brackets.
+    """Writes a table of diversity figures for each trait with exemplars, the seeds' figures in brackets.
 
-    Figures stand below one another and poles side by side: the page cuts off what is wider than it.
+    Each figure is a row and each pole a column, since the page cuts off tables that are wider than it.
     """
     tables = []
     for trait in rounds.plan.model.traits:

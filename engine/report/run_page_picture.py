@@ -1,4 +1,4 @@
-"""The run page's picture, one SVG file: for each trait how many are kept of how many wanted, and where samples lie."""
+"""Draws the run page's picture as SVG: kept of wanted for each trait, and samples between its poles."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from engine.quality.pole_scores import measure_pole_positions
 from engine.report.charts import MAX_MARKS, WIDTH, lay_out_strip
 from engine.selection.rounds import Rounds
 
-# More traits than these make a picture that nobody looks at; the report has them all.
+# A picture with more traits is too long to be looked at; the report has them all.
 MAX_TRAITS = 6
 
 _LEFT = 16
@@ -23,7 +23,8 @@ _GAP = 14
 _LABEL_LENGTH = 28
 _PAGE_WIDTH = _STRIP_X + WIDTH + 8
 
-# Colours are those of engine/report/templates/report.css, the ground is its own: the page around it is light or dark.
+# The colours of engine/report/templates/report.css, on a background of its own: the page around it may be light or
+# dark.
 _STYLE = """
 text{font:13px system-ui,sans-serif;fill:#1f2328}
 .name{font-weight:600;font-size:15px}.small{font-size:12px;fill:#5a6068}
@@ -34,7 +35,7 @@ text{font:13px system-ui,sans-serif;fill:#1f2328}
 
 
 def draw_page(rounds: Rounds) -> str:
-    """The SVG text. What is rejected is drawn faintly; texts that have no place between the poles are left out."""
+    """Draws the picture and returns its SVG. Rejected texts are pale; texts without a position are left out."""
     positions = measure_pole_positions(rounds.plan.model, rounds.exemplars, rounds.embedder)
     kept = {exemplar.key for exemplar in rounds.choice.chosen}
     blocks, top = [], _GAP
@@ -53,14 +54,14 @@ def draw_page(rounds: Rounds) -> str:
 def _draw_trait(
     rounds: Rounds, trait: Trait, own: Sequence[Exemplar], positions: Mapping[str, float], kept: set[str]
 ) -> tuple[str, float]:
-    """One trait, bars on the left and the strip on the right, and its height."""
+    """Draws one trait, bars on the left and the strip on the right; returns the SVG and its height."""
     parts = [f'<text class="name" x="{_LEFT}" y="16">{_cut(trait.name)}</text>']
     for number, pole in enumerate(POLES):
         count = rounds.choice.count(trait.key, pole)
         parts.append(_draw_bar(trait.label(pole), pole, count, rounds.plan.wanted, _NAME_HEIGHT + number * _BAR_HEIGHT))
     bars = _NAME_HEIGHT + len(POLES) * _BAR_HEIGHT
     if len({positions[exemplar.key] for exemplar in own}) < 2:
-        # One place for all: there are no seeds and no names by which they could be told apart.
+        # All texts have one position: there are no seeds or names by which to tell them apart.
         return "".join(parts), bars
     strip, height = _draw_strip(trait, own, positions, kept)
     parts.append(f'<g transform="translate({_STRIP_X} 0)">{strip}</g>')
@@ -79,12 +80,15 @@ def _draw_bar(label: str, pole: Pole, count: int, wanted: int, y: int) -> str:
 def _draw_strip(
     trait: Trait, own: Sequence[Exemplar], positions: Mapping[str, float], kept: set[str]
 ) -> tuple[str, float]:
-    """Marks between the poles, what is kept nearest to the line; one path for each pole, kept and rejected."""
+    """Draws marks between the poles, kept ones nearest to the line, in one path for each pole and status.
+
+    Returns the SVG and its height.
+    """
     ordered = sorted(own, key=lambda item: (item.key not in kept, positions[item.key]))
     drawn = ordered[:: math.ceil(len(ordered) / MAX_MARKS)]
     strip = lay_out_strip([(item.pole, positions[item.key]) for item in drawn])
     paths: dict[str, str] = {}
-    # Rejected ones first: what is kept is drawn over them.
+    # Rejected marks are drawn first, and kept ones over them.
     for item, (x, y) in reversed(list(zip(drawn, strip.points, strict=True))):
         style = f"mark {item.pole}" + ("" if item.key in kept else " rejected")
         paths[style] = paths.get(style, "") + f"M{x:g} {y:g}h.01"
@@ -102,6 +106,6 @@ def _draw_strip(
 
 
 def _cut(text: str) -> str:
-    """A label that has room, as XML, which takes no control characters."""
+    """Shortens a label to the room that it has, and escapes it for XML, without control characters."""
     plain = "".join(letter for letter in " ".join(text.split()) if letter.isprintable())
     return escape(plain if len(plain) <= _LABEL_LENGTH else f"{plain[: _LABEL_LENGTH - 1]}…")

@@ -1,4 +1,4 @@
-"""The summary: what a finished run has to show, as rows, documents and figures; everything that is written or read."""
+"""Turns a finished run into rows, documents and figures: everything that the store writes and people read."""
 
 import importlib.metadata
 import json
@@ -30,6 +30,7 @@ from engine.screening.in_context_judge import is_auc_measured
 from engine.selection.rounds import Rounds
 from engine.store.sample_set import CARD, REPORT, VERDICT, SampleSet
 from engine.text.embedding import Embedder
+from engine.text.formatting import count_noun
 from engine.text.language import expect_language
 
 PACKAGES = (
@@ -41,7 +42,10 @@ PACKAGES = (
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """What a run ends with: where its files are, how many exemplars were kept of how many wanted, how many rejected."""
+    """The result of a run: where its files are, and how many exemplars were kept and rejected.
+
+    ``wanted`` is the quota of each trait and pole; ``kept`` is by trait key and pole.
+    """
 
     run_id: str
     status: str
@@ -53,12 +57,12 @@ class RunResult:
 
 
 def make_kept_rows(rounds: Rounds, stamp: RunStamp) -> list[Row]:
-    """The rows of ``samples.parquet``, in cell order."""
+    """Makes the rows of ``samples.parquet``, in cell order."""
     return [_make_row(rounds, stamp, exemplar) for exemplar in _in_order(rounds.choice.chosen)]
 
 
 def make_rejected_rows(rounds: Rounds, stamp: RunStamp, verdict: Verdict) -> list[Row]:
-    """The rows of ``rejected.parquet``; of a run that failed, what would have been kept as well, as ``surplus``."""
+    """Makes the rows of ``rejected.parquet``; if the gate failed, also those that would be kept, as ``surplus``."""
     rejected = list(rounds.choice.rejected)
     if not verdict.success:
         rejected += [replace(exemplar, reason="surplus") for exemplar in rounds.choice.chosen]
@@ -66,7 +70,10 @@ def make_rejected_rows(rounds: Rounds, stamp: RunStamp, verdict: Verdict) -> lis
 
 
 def make_whole_frame(model: Model, rows: Sequence[Row]) -> pd.DataFrame:
-    """All samples of the model as they would be: ``trait``, ``text``, ``quality``, ``origin``."""
+    """Makes a frame of all samples that the model would have: ``trait``, ``text``, ``quality`` and ``origin``.
+
+    ``origin`` is ``authored``, ``attached`` or ``run``.
+    """
     columns = ["trait", "text", "quality", "origin"]
     authored = [(seed.trait, seed.text, seed.quality, "authored") for seed in model.seeds]
     attached = [(item.trait, item.text, item.quality, "attached") for item in model.attached]
@@ -75,7 +82,7 @@ def make_whole_frame(model: Model, rows: Sequence[Row]) -> pd.DataFrame:
 
 
 def measure_variety(rounds: Rounds, embedder: Embedder) -> tuple[PoleVariety, ...]:
-    """The variety of what is chosen of each trait at each pole, beside that of the pole's seeds where it has any."""
+    """Measures the diversity of the chosen exemplars of each trait and pole, and of the pole's seeds if it has any."""
     return tuple(
         _measure_pole(rounds, trait.key, pole, embedder) for trait in rounds.plan.model.traits for pole in POLES
     )
@@ -84,10 +91,10 @@ def measure_variety(rounds: Rounds, embedder: Embedder) -> tuple[PoleVariety, ..
 def make_sample_set(
     rounds: Rounds, stamp: RunStamp, verdict: Verdict, gateway: ModelGateway, bill: Bill | None = None
 ) -> SampleSet:
-    """The set that a run leaves: its rows and the documents beside them.
+    """Makes the set that a run stores: its rows and the documents beside them.
 
     Args:
-        bill: None where no round was cut short.
+        bill: None if no round was cut short.
     """
     bill = bill or make_bill(gateway.budget)
     kept = make_kept_rows(rounds, stamp)
@@ -136,10 +143,10 @@ def make_report_data(
     kept: Sequence[Row],
     rejected: Sequence[Row],
 ) -> ReportData:
-    """All that ``report.html`` shows."""
+    """Collects everything that ``report.html`` shows."""
     model = rounds.plan.model
     counts = rounds.count_kept()
-    places = measure_pole_positions(model, rounds.exemplars, rounds.embedder)
+    positions = measure_pole_positions(model, rounds.exemplars, rounds.embedder)
     rows = {exemplar.key: _make_row(rounds, stamp, exemplar)["id"] for exemplar in rounds.exemplars}
     return ReportData(
         handle=model.handle,
@@ -166,27 +173,27 @@ def make_report_data(
         votes=count_votes(exemplar.votes for exemplar in rounds.exemplars),
         variety=verdict.variety,
         probe={probe.trait: probe.auc for probe in rounds.review.probes},
-        lean={rows[key]: place for key, place in places.items()},
+        positions={rows[key]: position for key, position in positions.items()},
         costs=sum_costs(rounds, bill),
     )
 
 
 @cache
 def list_versions() -> Mapping[str, str]:
-    """The versions that a set depends on: the code, the prompts, the packages that matter."""
+    """Returns the versions that a set depends on: of the code, of the prompts, and of ``PACKAGES``."""
     versions = {"exemplars": importlib.metadata.version("exemplars"), "prompts": prompts_version()}
     return versions | {name: importlib.metadata.version(name) for name in PACKAGES}
 
 
 def list_notes(model: Model, level: Level, endpoint: Endpoint) -> tuple[str, ...]:
-    """A sentence each: what of the definition is not read, what of the effort the models cannot do."""
+    """Lists sentences on what of the definition is not read, and what of the effort the models cannot do."""
     notes = [f"Skipped: {skipped.what} ({skipped.why})." for skipped in model.skipped]
     if level.thinking != "none" and not endpoint.thinks:
-        notes.append(f"Thinking {level.thinking} was asked for; {endpoint.name} has none, so it was left out.")
+        notes.append(f"The effort asks for {level.thinking} thinking; {endpoint.name} has none, so it was left out.")
     if level.judge_votes and is_embedded(level.judge_model):
         notes.append(
-            f"Judge votes on each text were asked for ({level.judge_votes}); the judge model is {level.judge_model}, "
-            "which casts none. EXEMPLARS_JUDGE_MODEL names one that does."
+            f"The effort asks for {count_noun(level.judge_votes, 'judge vote')} on each text, but the judge model "
+            f"({level.judge_model}) casts none. Name one that does in EXEMPLARS_JUDGE_MODEL."
         )
     return tuple(notes)
 
@@ -217,14 +224,14 @@ def _make_verdict_document(rounds: Rounds, verdict: Verdict, bill: Bill) -> dict
 
 
 def _list_ids(rounds: Rounds, keys: Collection[str]) -> list[int]:
-    """The ids of the rows of some exemplars."""
+    """Lists the row ids of some chosen exemplars."""
     handle = rounds.plan.model.handle
     named = [exemplar for exemplar in rounds.choice.chosen if exemplar.key in keys]
     return [make_id(handle, exemplar.trait, exemplar.text or "") for exemplar in named]
 
 
 def _make_variety_document(variety: Sequence[PoleVariety]) -> dict[str, dict[str, Any]]:
-    """The figures by trait and pole."""
+    """Returns the diversity figures by trait and pole."""
     document: dict[str, dict[str, Any]] = {}
     for item in variety:
         document.setdefault(item.trait, {})[item.pole] = {
@@ -248,7 +255,10 @@ def _measure_pole(rounds: Rounds, trait: str, pole: Pole, embedder: Embedder) ->
 
 
 def _make_row(rounds: Rounds, stamp: RunStamp, exemplar: Exemplar) -> Row:
-    """A row; ``pair_id`` names the pair only where both of its poles were chosen, and is unique among all plans."""
+    """Makes a row; a chosen exemplar has a ``pair_id`` only if both poles of its pair are chosen.
+
+    The id begins with the plan's, so that it is unique among all plans.
+    """
     whole = exemplar.pair_id in rounds.choice.paired or exemplar.reason is not None
     pair_id = f"{rounds.plan.plan_id[:12]}/{exemplar.pair_id}" if whole else None
     return make_row(exemplar, stamp, pair_id)

@@ -1,4 +1,4 @@
-"""The report's words: what a reason code means, what a suite and an expectation are called, how numbers read."""
+"""Explains reason codes, names suites, and describes votes, for the report and the run page."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ _SUITES: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class TraitWords:
-    """How a trait and its poles are called on the page."""
+    """The names of a trait and its poles on the page."""
 
     key: str
     name: str
@@ -47,17 +47,17 @@ class TraitWords:
 
 
 def explain_reason(code: str) -> str:
-    """A plain sentence for a reason code; empty where the code is not one of ours."""
+    """Explains a reason code in a sentence; empty if the code is unknown."""
     return {str(reason): sentence for reason, sentence in EXPLANATIONS.items()}.get(code, "")
 
 
 def name_suite(suite: str) -> str:
-    """A suite's name as a reader would say it."""
+    """Names a suite in plain words."""
     return _SUITES.get(suite, name_plainly(suite))
 
 
 def describe_votes(votes: VoteCounts) -> str:
-    """The judge's votes in one line: “openai/gpt-4.1-mini: 60 votes on 40 texts; 3 texts divided, …”."""
+    """Describes the judge's votes in one line: “openai/gpt-4.1-mini: 60 votes on 40 texts; 3 texts divided, …”."""
     return (
         f"{votes.judge}: {count_noun(votes.votes, 'vote')} on {count_noun(votes.texts, 'text')}; "
         f"{count_noun(votes.disagreements, 'text')} divided, {count_noun(votes.ties, 'vote')} for neither pole, "

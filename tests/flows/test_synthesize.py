@@ -394,8 +394,8 @@ def test_embedded_judge_casts_no_votes_and_the_report_says_so(workspace: Workspa
     page = (folder / "_run" / "report.html").read_text()
 
     assert read_kept(folder)["judge_votes"].isna().all()
-    assert "the judge model is embedded, which casts none" in page
-    assert "Thinking low was asked for; openai/test has none, so it was left out." in page
+    assert "the judge model (embedded) casts none" in page
+    assert "The effort asks for low thinking; openai/test has none, so it was left out." in page
 
 
 def test_judge_that_refuses_the_key_is_named_by_its_own_settings(tmp_path: Path, provider: Provider) -> None:

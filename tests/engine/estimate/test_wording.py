@@ -88,5 +88,5 @@ def test_need_is_told_as_more_and_as_a_limit() -> None:
     assert [
         "The limit is reached. The rest would need about $0.50 more, a limit of $2.00 in all",
         "The limit is reached. The rest would need about $0.15 more, a limit of $0.20 in all",
-        "The limit is reached. What the rest would need cannot be told: nothing has been kept so far",
+        "The limit is reached. How much the rest would need is not known: nothing has been kept so far",
     ] == [str(error) for error in told]

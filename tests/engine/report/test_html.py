@@ -83,7 +83,7 @@ def make_data(**changes: Any) -> ReportData:
             ExpectationResult("run", "expect_no_duplicates", True, "critical", "0 pairs"),
             ExpectationResult("whole", "neither pole is under 0.40", False, "warning", "0.38"),
         ),
-        lean={0: 0.9, 1: 0.1, 2: 0.4, 3: 0.2, 10: 0.5},
+        positions={0: 0.9, 1: 0.1, 2: 0.4, 3: 0.2, 10: 0.5},
     )
     return replace(data, **changes)
 
@@ -92,14 +92,14 @@ def make_empty() -> ReportData:
     counts = (PoleCount("clarity", "Clarity", "positive", "Clear", 0, 2),)
     nothing: dict[str, Any] = dict.fromkeys(("kept", "rejected", "duplicates", "expectations", "warnings", "notes"), ())
     failed = ("Every call failed.",)
-    return make_data(success=False, failed=failed, counts=counts, reasons={}, lean={}, **nothing)
+    return make_data(success=False, failed=failed, counts=counts, reasons={}, positions={}, **nothing)
 
 
 def make_large() -> ReportData:
     kept = tuple(make_row(number, pole=("positive", "negative")[number % 2]) for number in range(4_000))
     rejected = tuple(make_row(number, reason="surplus") for number in range(4_000, 10_000))
-    lean = {number: number % 97 / 96 for number in range(10_000)}
-    return make_data(kept=kept, rejected=rejected, reasons={"surplus": 6_000}, lean=lean)
+    positions = {number: number % 97 / 96 for number in range(10_000)}
+    return make_data(kept=kept, rejected=rejected, reasons={"surplus": 6_000}, positions=positions)
 
 
 def read_table(page: str) -> dict[str, Any]:
@@ -291,7 +291,7 @@ def test_sample_is_drawn_by_pole_and_standing() -> None:
 
 
 def test_strip_is_left_out_where_nothing_was_placed() -> None:
-    assert "so there is no picture" in render_report(make_data(lean={}))
+    assert "so there is no picture" in render_report(make_data(positions={}))
 
 
 def make_variety(**changes: Any) -> Variety:

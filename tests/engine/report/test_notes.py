@@ -26,7 +26,7 @@ def test_skipped_parts_of_the_definition_are_noted() -> None:
         ("none", False, ()),
         ("none", True, ()),
         ("low", True, ()),
-        ("low", False, ("Thinking low was asked for; openai/test has none, so it was left out.",)),
+        ("low", False, ("The effort asks for low thinking; openai/test has none, so it was left out.",)),
     ],
 )
 def test_thinking_that_the_model_has_not_is_noted(thinking: str, thinks: bool, notes: tuple[str, ...]) -> None:
@@ -42,4 +42,5 @@ def test_votes_that_nobody_casts_are_noted(votes: int, judge: str, noted: bool) 
 
     assert noted == bool(notes)
     for note in notes:
-        assert f"asked for ({votes}); the judge model is {judge}, which casts none. EXEMPLARS_JUDGE_MODEL" in note
+        assert f"The effort asks for {votes} judge vote" in note
+        assert f"but the judge model ({judge}) casts none. Name one that does in EXEMPLARS_JUDGE_MODEL." in note
