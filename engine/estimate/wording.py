@@ -41,7 +41,7 @@ def explain_estimate(estimate: Estimate) -> tuple[str, ...]:
     if thinking:
         sentences.append(
             f"What {' and '.join(thinking)} may think before an answer is billed like the answer: high counts all of "
-            "it, low and likely none."
+            "it, low and likely count none."
         )
     return tuple(sentences)
 

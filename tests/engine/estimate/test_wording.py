@@ -76,7 +76,7 @@ def test_prices_limit_and_thinking_are_explained() -> None:
         "Price of openai/priced: $0.40 in and $1.60 out for a million tokens.",
         "A run ends before it passes its limit of $10.00.",
         "What openai/priced may think before an answer is billed like the answer: high counts all of it, low and "
-        "likely nothing.",
+        "likely count none.",
     ) == explain_estimate(estimate)
 
 
