@@ -46,7 +46,7 @@ class RowsExpectation(BatchExpectation):
 
     def find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
         """Returns what was observed, and a clause for each fault."""
-        raise AssertionError("each expectation has its own")
+        raise AssertionError("each expectation defines its own")
 
     def _validate(
         self,
@@ -80,7 +80,7 @@ class ExpectPoleCountsToEqual(RowsExpectation):
             for key, count in expected.items()
             if counts.get(key, 0) != count
         ]
-        faults += [f"{key} has {count} and ought to have none" for key, count in counts.items() if key not in expected]
+        faults += [f"{key} has {count} and should have none" for key, count in counts.items() if key not in expected]
         return counts, faults
 
 

@@ -120,7 +120,7 @@ def _validate(
     batch = _find_batches(gx).get_batch({"dataframe": frame})
     suite = gx.ExpectationSuite(**_number_expectations(spec))
     if len(suite.expectations) != len(spec["expectations"]):
-        dropped.append(f"The suite {spec['name']!r} came in with {len(suite.expectations)} expectations only.")
+        dropped.append(f"The suite {spec['name']!r} was loaded with only {len(suite.expectations)} expectations.")
     used = {name: value for name, value in parameters.items() if f'"{name}"' in json.dumps(spec)}
     result = batch.validate(suite, result_format="SUMMARY", expectation_parameters=used)
     found: dict[str, Any] = result.to_json_dict()

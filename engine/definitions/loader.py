@@ -145,7 +145,7 @@ def _make_unknown_model_error(models_uri: str, handle: str) -> UnknownModelError
     offered = list(dict.fromkeys(near))[:3]
     hint = f"Did you mean {' or '.join(offered)}?" if offered else f"There are: {', '.join(known) or 'none'}"
     if handle in list_folders(models_uri):
-        hint = f"Its folder is there and holds no {MODEL_FILE}"
+        hint = f"Its folder exists, but has no {MODEL_FILE}"
     return UnknownModelError(f"No model {handle!r} in {models_uri}. {hint}")
 
 

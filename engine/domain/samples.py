@@ -193,7 +193,7 @@ def make_sample_table(rows: Iterable[Row]) -> pa.Table:
     table.validate(full=True)
     # Arrow itself does not check a schema's nullability.
     if empty := [field.name for field in table.schema if not field.nullable and table[field.name].null_count]:
-        raise pa.ArrowInvalid(f"null in a column that has none: {', '.join(empty)}")
+        raise pa.ArrowInvalid(f"null in a column that does not allow it: {', '.join(empty)}")
     return table
 
 

@@ -167,7 +167,7 @@ def _make_vote_calls(plan: Plan, endpoint: Endpoint, judge: Endpoint, trait: Tra
     settled, texts = votes // 2 + 1, plan.level.exemplars_per_call * len(POLES)
     calls = Spread(plan.wanted * len(POLES) * settled, cells.likely * texts * settled, cells.high * texts * votes)
     request = make_vote_request(plan, trait.key, VOTED_TEXT, "positive")
-    example = Example("vote", request, "A sentence stands for the exemplar; the poles are swapped between votes.")
+    example = Example("vote", request, "This sentence stands in for the exemplar; the poles are swapped between votes.")
     replies: Spread[float] = Spread(VOTE_REPLY_TOKENS, VOTE_REPLY_TOKENS, request.max_tokens)
     return CallKind(f"votes: {trait.key}", judge, calls, replies, (example,))
 
@@ -181,7 +181,7 @@ def _list_judge_calls(plan: Plan, endpoint: Endpoint, trait: Trait) -> tuple[Cal
     request = make_judge_request(plan.model, trait.key, seeds[0].text, plan.seed) if seeds else None
     if endpoint.style != "plain" or request is None:
         return ()
-    example = Example("judge", request, "An authored text stands where the exemplar will.")
+    example = Example("judge", request, "An authored text stands in for the exemplar.")
     authored = [len(plan.model.seeds_at(trait.key, pole)) for pole in POLES]
     judged_seeds = sum(authored) if min(authored) < JUDGE_SHOTS_PER_POLE else 0
     cells = count_cells(plan, endpoint.draws)

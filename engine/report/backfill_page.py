@@ -19,7 +19,7 @@ STATE_WORDS: Mapping[ModelState, str] = {
     "runs": "under way",
     "attached": "attached",
     "waits": "waiting",
-    "skipped": "had theirs before",
+    "skipped": "had their samples before",
 }
 TITLES: Mapping[ModelState, str] = {
     "failed": "Failed",
@@ -70,7 +70,7 @@ def _describe_next_step(ledger: Ledger, ended: bool) -> str:
         return "It is under way."
     if not ledger.list_in(*LEFT):
         return "Nothing is left to do."
-    failed = "Put right what failed, as said below, and start" if ledger.list_in("failed") else "Start"
+    failed = "Fix what failed, as explained below, and start" if ledger.list_in("failed") else "Start"
     return f"{failed} the backfill again with the same parameters: it does only what is left."
 
 

@@ -147,13 +147,13 @@ def _bin(position: float) -> int:
     return round(min(1.0, max(0.0, position)) * (WIDTH - 2 * EDGE) / _MARK_PITCH)
 
 
-def _stack(places: Sequence[tuple[str, int]]) -> list[int]:
+def _stack(entries: Sequence[tuple[str, int]]) -> list[int]:
     """Returns for each entry how many equal entries came before it."""
     seen: Counter[tuple[str, int]] = Counter()
     levels = []
-    for place in places:
-        levels.append(seen[place])
-        seen[place] += 1
+    for entry in entries:
+        levels.append(seen[entry])
+        seen[entry] += 1
     return levels
 
 

@@ -59,7 +59,7 @@ MEASURES = (
     ),
     Measure(
         "All count as",
-        "The same of all texts together. The more there are, the less each adds: compare it at equal numbers only.",
+        "The same for all texts together. The more there are, the less each adds: compare only equal numbers of texts.",
         lambda variety: variety.vendi if variety.count else None,
         lambda value, variety: f"{value:.1f} of {variety.count:,}",
         None,
@@ -73,14 +73,14 @@ MEASURES = (
     ),
     Measure(
         "Different word pairs",
-        "How many of any fifty pairs of neighbouring words are different ones. Higher is more varied.",
+        "The share of different ones among any fifty pairs of neighbouring words. Higher is more varied.",
         lambda variety: variety.distinct_2,
         lambda value, _: f"{value:.0%}",
         1.0,
     ),
     Measure(
         "Open alike",
-        "How many of any eight texts begin with the same three words as another of them. Lower is more varied.",
+        "The share of any eight texts that begin with the same three words as another of them. Lower is more varied.",
         lambda variety: variety.shared_openings_of_eight,
         lambda value, _: f"{value:.0%}",
         1.0,

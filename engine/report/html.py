@@ -136,7 +136,7 @@ def _list_facts(data: ReportData) -> list[tuple[str, str]]:
         ("Effort", data.effort),
         ("Synth model", data.synth_model),
         *([("Judge", describe_votes(data.votes))] if data.votes.votes else ()),
-        *([("Told apart by the probe", _format_probe(data))] if data.probe else []),
+        *([("Separation by the probe", _format_probe(data))] if data.probe else []),
         ("Replies", f"{data.costs.total.replies:,}"),
         ("Tokens", format_tokens(data.costs.total)),
         ("Cost", describe_spending(data.costs)),

@@ -32,13 +32,13 @@ REMEDIES: Mapping[Reason, str] = {
     "near_duplicate": _FOR_REPETITION,
     "seed_copy": _FOR_REPETITION,
     "held_out_overlap": _FOR_MORE_ROUNDS,
-    "refused": "the provider would not write it, so word the model's brief otherwise or take another synth model",
+    "refused": "the provider refused to write it, so reword the model's brief or take another synth model",
     "cell_failed": "see the log for what the provider said, and start again: what was answered is kept",
     "voice_drift": "add seeds in the voice that is wanted, or take a stronger synth model",
     "off_pole": _FOR_UNCLEAR_POLES,
     "surplus": _FOR_MORE_ROUNDS,
 }
-_SEE_GATE = "see the gate's results in the report, and put right the samples or the suite that they name"
+_SEE_GATE = "see the gate's results in the report, and fix the samples or the suite that they name"
 
 
 def explain_failure(rounds: Rounds, verdict: Verdict) -> str:

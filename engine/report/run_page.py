@@ -81,8 +81,8 @@ def _write_picture(rounds: Rounds) -> str:
     drawn = base64.b64encode(draw_page(rounds).encode()).decode()
     lines = [f"![Kept of wanted, and where samples lie between the poles](data:image/svg+xml;base64,{drawn})", ""]
     lines.append(
-        "Right of the middle a text reads as the positive pole, left of it as the negative one. Above the line stands "
-        "what was asked for at the positive pole; pale marks were rejected."
+        "Right of the middle a text reads as the positive pole, left of it as the negative one. Samples above the "
+        "line were asked for at the positive pole; pale marks were rejected."
     )
     more = len(rounds.plan.model.traits) - MAX_TRAITS
     return "\n".join([*lines, f"{count_noun(more, 'more trait')} in the report."] if more > 0 else lines)
@@ -183,7 +183,7 @@ def _write_files(verdict: Verdict, stored: StoredSet, api_url: str | None) -> st
         # A browser does not follow a link to a file out of this page.
         address = f"{api_url.rstrip('/')}/v1/runs/{stored.run_id}/report"
         lines.append(
-            f"- [the report in the browser]({address}): its dialog takes a key for the password, any user name"
+            f"- [the report in the browser]({address}): in its dialog, enter a key as the password and any user name"
         )
     return "\n".join(["## Files", "", *lines])
 

@@ -22,12 +22,12 @@ EXPLANATIONS: Mapping[Reason, str] = {
     "duplicate": "It says word for word what another sample says.",
     "near_duplicate": "It differs from another sample in a few words only.",
     "seed_copy": "It copies one of the authored samples.",
-    "held_out_overlap": "It is too near to a text on the other side of the line between training and evaluation.",
-    "refused": "The provider would not write it.",
-    "cell_failed": "The call failed, its retries too, so there is no text.",
+    "held_out_overlap": "It is too similar to a text of the other pool; training and evaluation texts are kept apart.",
+    "refused": "The provider refused to write it.",
+    "cell_failed": "The call and its retries failed, so there is no text.",
     "voice_drift": "It no longer sounds like the seed that it is a variation of.",
-    "off_pole": "It reads as neither pole: too near the middle to stand for one.",
-    "surplus": "Nothing is wrong with it. The wanted number was reached without it.",
+    "off_pole": "It reads as neither pole: it is too near the middle.",
+    "surplus": "Nothing is wrong with it: the wanted number was reached without it.",
 }
 
 _SUITES: Mapping[str, str] = {
@@ -61,5 +61,5 @@ def describe_votes(votes: VoteCounts) -> str:
     return (
         f"{votes.judge}: {count_noun(votes.votes, 'vote')} on {count_noun(votes.texts, 'text')}; "
         f"{count_noun(votes.disagreements, 'text')} divided, {count_noun(votes.ties, 'vote')} for neither pole, "
-        f"{votes.invalid:,} unreadable, {votes.position_flips:,} for the same place after the poles were swapped"
+        f"{votes.invalid:,} unreadable, {votes.position_flips:,} for the same position after the poles were swapped"
     )

@@ -55,8 +55,10 @@ async def measure_judge_aucs(model: Model, gateway: ModelGateway, seed: int, pro
             continue
         progress.report(CallsPlanned(len(seeds)))
         odds = await gather_or_cancel(_judge_seed(model, item, gateway, seed, slots) for item in seeds)
-        heard = [(value, item.pole == "positive") for value, item in zip(odds, seeds, strict=True) if value is not None]
-        auc = rank_auc([value for value, _ in heard], [positive for _, positive in heard])
+        judged = [
+            (value, item.pole == "positive") for value, item in zip(odds, seeds, strict=True) if value is not None
+        ]
+        auc = rank_auc([value for value, _ in judged], [positive for _, positive in judged])
         aucs[trait.key] = 0.5 if auc is None else round(auc, 4)
     return aucs
 
@@ -111,9 +113,9 @@ async def _judge_seed(
 
 
 async def _judge(
-    model: Model, exemplar: Exemplar, gateway: ModelGateway, seed: int, slots: asyncio.Semaphore, trusted: bool
+    model: Model, exemplar: Exemplar, gateway: ModelGateway, seed: int, slots: asyncio.Semaphore, judges_trait: bool
 ) -> Exemplar:
-    if not trusted or not exemplar.is_accepted or exemplar.text is None or exemplar.odds is not None:
+    if not judges_trait or not exemplar.is_accepted or exemplar.text is None or exemplar.odds is not None:
         return exemplar
     request = make_judge_request(model, exemplar.trait, exemplar.text, seed)
     if request is None:

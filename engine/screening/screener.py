@@ -32,7 +32,7 @@ class Screener:
         self._language = expect_language(plan.model)
         self._marked = _find_marked_traits(plan.model)
         self._instructions = "\n".join(path.read_text() for path in sorted(PROMPTS_FOLDER.glob("*.jinja")))
-        self._voices = VoiceCheck(plan.model)
+        self._voice_check = VoiceCheck(plan.model)
         self._seen = NearTexts()
         self._seeds = NearTexts()
         self._seed_runs: dict[tuple[str, ...], str] = {}
@@ -66,7 +66,7 @@ class Screener:
             return replace(exemplar, reason="seed_copy", detail=f"{COMMON_RUN} words in a row of: {copied}")
         if overlap := self._other_side.find(text):
             return replace(exemplar, reason="held_out_overlap", detail=overlap.detail)
-        if drift := self._voices.find_drift(exemplar):
+        if drift := self._voice_check.find_drift(exemplar):
             return replace(exemplar, reason="voice_drift", detail=drift)
         if match := self._seen.find(text):
             return self._reject(exemplar, text, "duplicate" if match.exact else "near_duplicate", match)

@@ -127,13 +127,13 @@ def measure_spreads(texts: Sequence[str]) -> FeatureSpreads:
 
     The fewer the texts, the closer the result is to ``GENERAL_SPREADS``.
     """
-    voices = [_transform_features(text) for text in texts]
+    rows = [_transform_features(text) for text in texts]
     prior = [(PRIOR_SHARE * spread) ** 2 for spread in GENERAL_SPREADS.spreads]
-    seen = max(0, len(voices) - 1)
+    seen = max(0, len(rows) - 1)
     if not seen:
         return FeatureSpreads(tuple(math.sqrt(value) for value in prior))
     spreads = []
-    for column, general in zip(zip(*voices, strict=True), prior, strict=True):
+    for column, general in zip(zip(*rows, strict=True), prior, strict=True):
         middle = sum(column) / len(column)
         # Two texts differ by twice the variance of one.
         own = 2 * sum((value - middle) ** 2 for value in column) / seen

@@ -576,7 +576,7 @@ def test_folder_without_a_definition_is_no_model_and_told(
     with pytest.raises(UnknownModelError) as caught:
         load(str(tmp_path), HANDLE)
 
-    assert f"No model {HANDLE!r} in {tmp_path}. Its folder is there and holds no model.yaml" == str(caught.value)
+    assert f"No model {HANDLE!r} in {tmp_path}. Its folder exists, but has no model.yaml" == str(caught.value)
 
 
 def test_file_that_is_named_like_a_handle_is_no_model(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def test_embedded_model_is_asked_for_no_subjects_and_judges_what_has_seeds_of_bo
     # The quotas of both poles; every likely exemplar; every exemplar.
     assert Spread(8 + 6, 48 + 6, 320 + 6) == kinds["judge: clarity"].calls
     assert Spread(1, 1, 1) == kinds["judge: clarity"].reply_tokens
-    assert "An authored text stands where the exemplar will." == kinds["judge: clarity"].examples[0].note
+    assert "An authored text stands in for the exemplar." == kinds["judge: clarity"].examples[0].note
 
 
 def test_chat_model_is_no_judge_by_odds() -> None:
@@ -137,7 +137,7 @@ def count_kinds(plan: Plan) -> list[str]:
     return [kind.name for kind in list_calls(plan, CHAT)]
 
 
-def test_judge_with_few_seeds_is_heard_on_each_of_them() -> None:
+def test_judge_with_few_seeds_is_asked_about_each_of_them() -> None:
     few, none = make_test_plan(make_model(seeds=make_seeds())), make_test_plan(make_model(seeds=make_many(20)))
     calls = [{kind.name: kind for kind in list_calls(plan, PLAIN)}["judge: clarity"].calls.low for plan in (few, none)]
 

@@ -1,4 +1,4 @@
-"""The lean of a text, for the report's picture."""
+"""The position of a text between the poles, for the report's picture."""
 
 from fakes.builders import make_exemplar, make_model, make_seeds, make_trait
 from fakes.word_vectors import WordVectors
@@ -10,14 +10,14 @@ PLAIN = "The page is in the cache for an hour, and then the server builds it aga
 STILTED = "Retention of pages within the caching tier is governed by a validity window."
 
 
-def test_texts_lean_to_the_pole_whose_seeds_they_are_like() -> None:
+def test_texts_lie_near_the_pole_whose_seeds_they_are_like() -> None:
     made = [make_exemplar(PLAIN, "negative"), make_exemplar(STILTED, "positive")]
     leans = measure_pole_positions(make_model(seeds=make_seeds()), made, SentenceEncoder())
 
     assert 0 < leans[made[1].key] < 0.5 < leans[made[0].key] < 1
 
 
-def test_rejected_texts_lean_too_and_what_has_no_text_does_not() -> None:
+def test_rejected_texts_have_a_position_and_what_has_no_text_has_none() -> None:
     made = [
         make_exemplar(PLAIN, "positive", 0, reason="too_long"),
         make_exemplar(STILTED, "negative", 0),
@@ -29,7 +29,7 @@ def test_rejected_texts_lean_too_and_what_has_no_text_does_not() -> None:
     )
 
 
-def test_judges_odds_do_not_move_a_lean() -> None:
+def test_judges_odds_do_not_change_a_position() -> None:
     model = make_model(seeds=make_seeds())
     plain, judged = (
         [make_exemplar(PLAIN, "positive", odds=odds), make_exemplar(STILTED, "negative", odds=odds)]
@@ -39,7 +39,7 @@ def test_judges_odds_do_not_move_a_lean() -> None:
     assert measure_pole_positions(model, plain, WordVectors()) == measure_pole_positions(model, judged, WordVectors())
 
 
-def test_traits_lean_each_by_itself() -> None:
+def test_each_trait_has_positions_of_its_own() -> None:
     model = make_model(make_trait(), make_trait("tone"), seeds=(*make_seeds(), *make_seeds("tone")))
     one = [make_exemplar(PLAIN, "positive"), make_exemplar(STILTED, "negative")]
     other = [make_exemplar(PLAIN, "positive", trait="tone"), make_exemplar(STILTED, "negative", trait="tone")]

@@ -101,7 +101,7 @@ def test_nothing_has_no_place() -> None:
 
 
 def test_topic_without_seeds_is_placed_by_its_own_exemplars() -> None:
-    """The names of the poles say the opposite of what the exemplars show, and are not heard."""
+    """The names of the poles say the opposite of what the exemplars show, and are not used."""
     trait = make_trait("sea", type="topic", positive_label="Harbour", negative_label="Other matters")
     texts = {"positive": "other matters waves boats", "negative": "harbour bread ovens"}
     made = [make_exemplar(f"{texts[pole]} {index}", pole, index, "sea") for index in range(6) for pole in POLES]

@@ -20,8 +20,8 @@ def test_verdict_says_how_many_have_samples_what_came_of_the_others_and_what_to_
 
     assert "7 of 8 models have their samples" == headline
     assert (
-        "1 failed, 5 attached, 2 had theirs before. Put right what failed, as said below, and start the backfill again "
-        "with the same parameters: it does only what is left."
+        "1 failed, 5 attached, 2 had their samples before. Fix what failed, as explained below, and start the "
+        "backfill again with the same parameters: it does only what is left."
     ) == sentence
 
 
@@ -39,7 +39,7 @@ def test_page_begins_with_the_verdict_then_what_failed_and_the_table_with_failed
         ModelRow("u22a8.bad", "failed", 3, 16, None, None, "run-2", 4.0, "No model.\n Did you *mean* another?"),
     )
 
-    assert page.startswith("# 1 of 2 models have their samples\n\n**1 failed, 1 attached. Put right what failed")
+    assert page.startswith("# 1 of 2 models have their samples\n\n**1 failed, 1 attached. Fix what failed")
     assert "16 samples attached; 7 rejected; cost $0.50; 44\u00a0s a model on average." in page
     assert "## Failed: 1\n\n- **[u22a8.bad](../../runs/flow-run/run-2)**: No model. Did you \\*mean\\* another?" in page
     assert (

@@ -120,7 +120,7 @@ async def test_endpoint_that_tells_no_odds_is_no_judge(tmp_path: Path) -> None:
     assert not can_judge(MODEL, "clarity", gateway)
 
 
-async def test_audition_counts_how_often_unseen_seeds_are_told_apart(tmp_path: Path) -> None:
+async def test_auc_counts_how_often_unseen_seeds_are_told_apart(tmp_path: Path) -> None:
     """A judge that is right but for one of six seeds: it is then above two of the three of the other pole."""
     wrong = MODEL.seeds_at("clarity", "positive")[0].text
 
@@ -138,7 +138,7 @@ async def test_audition_counts_how_often_unseen_seeds_are_told_apart(tmp_path: P
     assert 6 == len(client.requests)
 
 
-async def test_judge_with_all_the_seeds_that_it_can_be_shown_has_no_audition(tmp_path: Path) -> None:
+async def test_judge_with_all_the_seeds_that_it_can_be_shown_is_not_measured(tmp_path: Path) -> None:
     seeds = tuple(Seed("clarity", f"A text of number {index}.", float(index % 2), str(index)) for index in range(20))
     gateway, client = make_gateway(tmp_path, answer_odds(-1.0, -2.0))
     async with gateway.keeping("plan-1"):

@@ -171,7 +171,7 @@ BAD_INPUTS: dict[str, tuple[Spoil, tuple[str, ...], int, str]] = {
         2,
         "'lo' is not an effort. There are: low, medium",
     ),
-    "model missing": (remove_model, LOW, 2, "Its folder is there and holds no model.yaml"),
+    "model missing": (remove_model, LOW, 2, "Its folder exists, but has no model.yaml"),
     "model empty": (write_model(""), LOW, 2, f"{HANDLE}/model.yaml: file: found nothing; allowed: an object with"),
     "model no YAML": (write_model("traits: [unclosed"), LOW, 2, f"{HANDLE}/model.yaml:1: file: found"),
     "model with tabs": (write_model("traits:\n\t- key: a\n"), LOW, 2, f"{HANDLE}/model.yaml:2: file: found a tab"),

@@ -236,7 +236,7 @@ def test_embedded_model_costs_nothing_and_shows_its_documents_and_its_judge(tmp_
     assert re.search(r"embedded/\S+ costs nothing\.", printed)
     assert "passes its limit" not in printed
     assert "Prompt: judge: clarity" in printed
-    assert "An authored text stands where the exemplar will." in printed
+    assert "An authored text stands in for the exemplar." in printed
     assert "as in a run" in printed
     assert None is found["subjects"]["proposed_by"]
     assert [0.0, 0.0, 0.0] == [found["total"][outlook]["cost_usd"] for outlook in ("low", "likely", "high")]
