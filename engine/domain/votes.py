@@ -13,20 +13,20 @@ Outcome = Literal["positive", "negative", "neither"]
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """One vote of one judge. ``first`` is the pole shown first; ``said`` is "invalid" if no reply was a valid vote."""
+    """One vote of one judge. ``first`` is the pole shown first; ``answer`` is "invalid" if no reply was valid."""
 
     judge: str
-    said: VoteAnswer
+    answer: VoteAnswer
     first: Pole
 
     @property
-    def place(self) -> int | None:
+    def position(self) -> int | None:
         """The position in the prompt that was voted for, 0 or 1; None if neither was."""
-        return None if self.said in ("neither", "invalid") else int(self.said != self.first)
+        return None if self.answer in ("neither", "invalid") else int(self.answer != self.first)
 
     def to_entry(self) -> dict[str, str]:
         """Returns the vote as an entry of the ``judge_votes`` column."""
-        return {"judge": self.judge, "vote": self.said, "order": f"{self.first} first"}
+        return {"judge": self.judge, "vote": self.answer, "order": f"{self.first} first"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,8 @@ def decide(votes: Sequence[Vote], wanted: int) -> Outcome | None:
     """
     left = wanted - len(votes)
     counts: dict[Outcome, int] = {
-        "positive": sum(vote.said == "positive" for vote in votes),
-        "negative": sum(vote.said == "negative" for vote in votes),
+        "positive": sum(vote.answer == "positive" for vote in votes),
+        "negative": sum(vote.answer == "negative" for vote in votes),
     }
     leader = max(counts, key=lambda pole: counts[pole])
     if shows_position_bias(votes):
@@ -67,8 +67,8 @@ def decide(votes: Sequence[Vote], wanted: int) -> Outcome | None:
 
 def shows_position_bias(votes: Sequence[Vote]) -> bool:
     """Whether two or more votes all named the same position, whichever pole was shown there."""
-    places = {vote.place for vote in votes}
-    return len({vote.first for vote in votes}) > 1 and len(places) == 1 and None not in places
+    positions = {vote.position for vote in votes}
+    return len({vote.first for vote in votes}) > 1 and len(positions) == 1 and None not in positions
 
 
 def count_votes(ballots: Iterable[Sequence[Vote]]) -> VoteCounts:
@@ -79,13 +79,15 @@ def count_votes(ballots: Iterable[Sequence[Vote]]) -> VoteCounts:
         judge=", ".join(dict.fromkeys(vote.judge for vote in every)),
         texts=len(cast),
         votes=len(every),
-        disagreements=sum(len({vote.said for vote in votes}) > 1 for votes in cast),
-        ties=sum(vote.said == "neither" for vote in every),
-        invalid=sum(vote.said == "invalid" for vote in every),
+        disagreements=sum(len({vote.answer for vote in votes}) > 1 for votes in cast),
+        ties=sum(vote.answer == "neither" for vote in every),
+        invalid=sum(vote.answer == "invalid" for vote in every),
         position_flips=sum(_count_flips(votes) for votes in cast),
     )
 
 
 def _count_flips(votes: Sequence[Vote]) -> int:
     pairs = itertools.pairwise(votes)
-    return sum(one.first != other.first and one.place is not None and one.place == other.place for one, other in pairs)
+    return sum(
+        one.first != other.first and one.position is not None and one.position == other.position for one, other in pairs
+    )

@@ -14,12 +14,12 @@ NOTHING = "–"
 class Figure:
     """One cell of the table.
 
-    ``said`` is the exemplars' figure and ``seeds`` that of the seeds, empty if the pole has none. ``filled`` and
+    ``text`` is the exemplars' figure and ``seeds`` that of the seeds, empty if the pole has none. ``filled`` and
     ``tick`` are the positions of both on the cell's bar, in percent; None if there is no bar.
     """
 
     measure: str
-    said: str
+    text: str
     seeds: str
     filled: float | None
     tick: float | None
@@ -45,7 +45,7 @@ class Measure:
     name: str
     meaning: str
     read: Callable[[Variety], float | None]
-    tell: Callable[[float, Variety], str]
+    format_value: Callable[[float, Variety], str]
     full: float | None
 
 
@@ -113,13 +113,13 @@ def format_coverage(coverage: Mapping[str, Coverage]) -> str:
 def format_figure(measure: Measure, variety: Variety | None) -> str:
     """Formats a figure; a dash if there are too few texts for it."""
     value = measure.read(variety) if variety else None
-    return NOTHING if variety is None or value is None else measure.tell(value, variety)
+    return NOTHING if variety is None or value is None else measure.format_value(value, variety)
 
 
 def _draw_figure(measure: Measure, exemplars: Variety, seeds: Variety | None) -> Figure:
     return Figure(
         measure=measure.name,
-        said=format_figure(measure, exemplars),
+        text=format_figure(measure, exemplars),
         seeds=format_figure(measure, seeds) if seeds else "",
         filled=_place(measure, exemplars),
         tick=_place(measure, seeds) if seeds else None,

@@ -103,7 +103,7 @@ class VotingJudge:
         judged = replace(exemplar, votes=tuple(votes), cost_usd=add_costs(exemplar.cost_usd, *costs))
         if outcome == exemplar.pole:
             return judged
-        detail = f"the judge's votes: {', '.join(vote.said for vote in votes)}"
+        detail = f"the judge's votes: {', '.join(vote.answer for vote in votes)}"
         return replace(judged, reason="off_pole" if outcome == "neither" else "wrong_label", detail=detail)
 
 

@@ -55,7 +55,7 @@ def test_decision_needs_no_vote_that_cannot_change_it(said: str, wanted: int) ->
 def test_votes_that_all_name_one_place_are_for_neither_pole(said: str) -> None:
     votes = cast(said)
 
-    assert 1 == len({vote.place for vote in votes})
+    assert 1 == len({vote.position for vote in votes})
     assert "neither" == decide(votes, 3)
     assert {"pnp": "positive", "npn": "negative"}[said] == decide(cast(said, swapped=False), 3)
 

@@ -172,7 +172,7 @@ async def test_majority_decides_and_the_votes_stay(
     [judged] = await judge(voting_judge, make_exemplar(TEXT))
 
     assert reason == judged.reason
-    assert said == [vote.said for vote in judged.votes]
+    assert said == [vote.answer for vote in judged.votes]
     assert (f"the judge's votes: {', '.join(said)}" if reason else "") == judged.detail
     firsts = [stands_first(request) for request in client.requests]
     assert firsts == [vote.first for vote in judged.votes]
@@ -204,7 +204,7 @@ async def test_vote_that_cannot_be_read_is_asked_for_once_more(tmp_path: Path) -
     voting_judge, client, _ = make_jury(tmp_path, vote_in_turn("invalid", "positive"), votes=1)
     [judged] = await judge(voting_judge, make_exemplar(TEXT))
 
-    assert (None, ["positive"]) == (judged.reason, [vote.said for vote in judged.votes])
+    assert (None, ["positive"]) == (judged.reason, [vote.answer for vote in judged.votes])
     assert [0.0, 0.7] == [request.temperature for request in client.requests]
     assert 1 == len({request.prompt for request in client.requests})
 
@@ -213,7 +213,7 @@ async def test_vote_that_is_unreadable_twice_is_invalid_and_for_no_pole(tmp_path
     voting_judge, client, _ = make_jury(tmp_path, vote_in_turn("invalid", "invalid"), votes=1)
     [judged] = await judge(voting_judge, make_exemplar(TEXT))
 
-    assert ("off_pole", ["invalid"]) == (judged.reason, [vote.said for vote in judged.votes])
+    assert ("off_pole", ["invalid"]) == (judged.reason, [vote.answer for vote in judged.votes])
     assert 2 == len(client.requests)
 
 
@@ -221,7 +221,7 @@ async def test_refused_vote_is_invalid_and_not_asked_for_again(tmp_path: Path) -
     voting_judge, client, _ = make_jury(tmp_path, lambda _: Reply("no", REFUSED), votes=1)
     [judged] = await judge(voting_judge, make_exemplar(TEXT))
 
-    assert ("off_pole", ["invalid"], 1) == (judged.reason, [v.said for v in judged.votes], len(client.requests))
+    assert ("off_pole", ["invalid"], 1) == (judged.reason, [v.answer for v in judged.votes], len(client.requests))
 
 
 async def test_vote_that_fails_for_good_is_a_failed_cell_with_the_votes_so_far(tmp_path: Path) -> None:
@@ -233,7 +233,7 @@ async def test_vote_that_fails_for_good_is_a_failed_cell_with_the_votes_so_far(t
     voting_judge, client, _ = make_jury(tmp_path, answer)
     [judged] = await judge(voting_judge, make_exemplar(TEXT))
 
-    assert ("cell_failed", ["positive"]) == (judged.reason, [vote.said for vote in judged.votes])
+    assert ("cell_failed", ["positive"]) == (judged.reason, [vote.answer for vote in judged.votes])
     assert "the judge did not answer: openai/judge does not answer" == judged.detail
     assert 1 + MAX_ATTEMPTS == len(client.requests)
 
