@@ -32,7 +32,10 @@ def check_web_address(address: SecretStr) -> SecretStr:
 
 @dataclass(frozen=True, slots=True)
 class RepliesPlace:
-    """Where replies are kept: ``cache_dir`` has a folder for each plan, ``uri`` is a store that machines share."""
+    """Where replies are kept.
+
+    ``cache_dir`` has a folder for each plan. ``uri`` is a store that machines share; None if there is none.
+    """
 
     cache_dir: str
     uri: str | None = None

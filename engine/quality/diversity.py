@@ -60,7 +60,7 @@ class Variety:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """How many different values of one scenario field are used, and how many as many texts could use at most."""
+    """How many different values of one scenario field are used, and how many a set of this size can use at most."""
 
     used: int
     possible: int
