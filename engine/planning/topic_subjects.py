@@ -40,7 +40,7 @@ def split_by_topic(model: Model, scenario_pool: ScenarioPool, packs: Packs, embe
 
 
 def list_topic_texts(model: Model, scenario_pool: ScenarioPool, packs: Packs) -> list[list[str]]:
-    """The texts that ``split_by_topic`` embeds, batch by batch and in its order; none where no trait is a topic."""
+    """Lists the texts that ``split_by_topic`` embeds, in its batches and order; none if no trait is a topic."""
     topics = _list_topics(model)
     subjects = _flatten(_list_tiers(model, scenario_pool, packs)) if topics else []
     return [
@@ -97,7 +97,7 @@ def _list_topics(model: Model) -> list[Trait]:
 
 
 def _list_tiers(model: Model, scenario_pool: ScenarioPool, packs: Packs) -> tuple[tuple[str, ...], ...]:
-    """The subjects of the model's own pack in their tiers, and those of the packs that fit it next."""
+    """Lists the subjects of the scenario pool in their tiers, and those of the packs that fit the model next best."""
     near = [name for name in rank_packs(model, packs) if name != scenario_pool.pack][:MORE_PACKS]
     return (*scenario_pool.subjects, tuple(subject for name in near for subject in packs.packs[name].subjects))
 

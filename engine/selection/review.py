@@ -73,7 +73,7 @@ class Decision:
 def decide(
     plan: Plan, exemplars: Sequence[Exemplar], judge_aucs: Mapping[str, float], embedder: Embedder, strict: bool
 ) -> Decision:
-    """The choice among all exemplars; a pure function, which can be pickled and called in another process."""
+    """Chooses among all exemplars and reviews the choice; a pure function that another process can call."""
     context = make_choice_context(plan, exemplars, judge_aucs, embedder, strict)
     choice, review = choose_reviewed(plan, exemplars, context, embedder)
     return Decision(choice, review, context.pole_scores)

@@ -80,7 +80,7 @@ class Rounds:
         return partial(decide, _without_pools(self.plan), self.exemplars, self.judge_aucs, self.embedder, self._strict)
 
     def settle(self, decision: Decision) -> Choice:
-        """Takes over the choice that was made after ``add``."""
+        """Adopts the choice that was made after ``add``, unless an earlier one was complete and this one is not."""
         choice, review = decision.choice, decision.review
         if self.choice.complete and not choice.complete:
             # Pole scores depend on all accepted exemplars: newer ones may make a margin too narrow that was wide
@@ -157,7 +157,7 @@ class Rounds:
 
 
 def _without_pools(plan: Plan) -> Plan:
-    """The plan without samples that say nothing of a choice: a model may have a million, and this one is pickled."""
+    """Returns the plan without samples that do not affect the choice: a model may have a million, and it is pickled."""
     variations = tuple(item for item in plan.model.attached if item.seed_sha256)
     return replace(plan, model=replace(plan.model, attached=variations, held_out=()))
 

@@ -30,13 +30,13 @@ class Embedder(Protocol):
 
 
 class CachingEmbedder(Embedder, Protocol):
-    """An embedder that remembers the vectors of texts, and can be told them."""
+    """An embedder with a cache of vectors, to which vectors from elsewhere can be added."""
 
     def list_new(self, texts: Sequence[str]) -> list[str]:
-        """The texts of which it has no vector yet, each once."""
+        """Lists the texts that are not in the cache, each once."""
 
     def learn(self, texts: Sequence[str], vectors: Vectors) -> None:
-        """Takes over vectors that ``encode`` has made elsewhere."""
+        """Adds vectors to the cache that ``encode`` has computed elsewhere."""
 
 
 class SentenceEncoder:
@@ -63,7 +63,7 @@ class SentenceEncoder:
 
 
 async def embed_ahead(embedder: CachingEmbedder, texts: Sequence[str], run_heavy: RunHeavy) -> None:
-    """Has the embedder know the vectors of texts, in one batch, before they are asked for."""
+    """Adds the vectors of texts to an embedder's cache in one batch, computed by ``run_heavy``, before their use."""
     if new := embedder.list_new(texts):
         embedder.learn(new, await run_heavy(partial(encode, new)))
 
