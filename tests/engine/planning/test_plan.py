@@ -175,7 +175,9 @@ CHANGES: dict[str, dict[str, Any]] = {
     "subjects": {"scenario_pool": replace(SCENARIO_POOL, subjects=(("other",), *SCENARIO_POOL.subjects))},
     "audiences": {"scenario_pool": replace(SCENARIO_POOL, audiences=("other",))},
     "forms": {"scenario_pool": replace(SCENARIO_POOL, forms=("other",))},
-    "lengths": {"scenario_pool": replace(SCENARIO_POOL, lengths=(Length(name="one sentence", min_words=8, max_words=26),))},
+    "lengths": {
+        "scenario_pool": replace(SCENARIO_POOL, lengths=(Length(name="one sentence", min_words=8, max_words=26),))
+    },
     "seed": {"seed": 1},
     "prompts": {"prompts": "prompts-2"},
 }
