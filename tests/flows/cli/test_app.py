@@ -378,7 +378,7 @@ def serve_silence() -> Iterator[str]:
         ),
         ("silent host", 3, "does not answer: no connection in 6 s. Check EXEMPLARS_SYNTH_API_BASE and the network"),
         ("unknown provider", 3, "'nobody/test' names no provider that litellm knows. A name is <provider>/<model>"),
-        ("garbage for a model", 3, "The embedded server did not come up with"),
+        ("garbage for a model", 3, "The embedded server did not start with"),
         ("quota not met", 1, "clarity, positive (Clear): 0 of 2, 2 lacking after 2 rounds. Of 12 rejected: "),
     ],
 )
