@@ -21,7 +21,7 @@ from engine.errors import BackfillError, RunInterruptedError
 from engine.gateway.budget import Budget
 from engine.run.backfill_targets import Selection, list_selected
 from engine.settings import Settings, read_settings
-from engine.store.backfill_ledger import LEFT, Ledger, ModelRow, read_ledger, tell_ledger
+from engine.store.backfill_ledger import UNFINISHED_STATES, Ledger, ModelRow, describe_ledger, read_ledger
 from flows.backfills.child_runs import list_children, open_children
 from flows.backfills.page import LedgerPage, publish_ledger
 from flows.backfills.parts import PartDispatcher
@@ -145,12 +145,12 @@ def conclude(ledger: Ledger, stopped: BaseException | None) -> dict[str, int] | 
         BackfillError: some have no set. Abort: the run is over by what Prefect says.
     """
     counts = {str(state): count for state, count in ledger.count().items()}
-    sentence = tell_ledger(ledger, stopped)
+    sentence = describe_ledger(ledger, stopped)
     get_run_logger().info("%s", sentence)
     if isinstance(stopped, Abort):
         raise stopped
     if isinstance(stopped, RunInterruptedError):
         return Cancelled(message=sentence)
-    if ledger.list_in(*LEFT):
+    if ledger.list_in(*UNFINISHED_STATES):
         raise BackfillError(sentence)
     return counts

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from engine.errors import BudgetError
-from engine.llm.reasoning import count_most_tokens
+from engine.llm.reasoning import count_max_tokens
 from engine.llm.request import Endpoint, Reply, Request
 from engine.replies.replies import Lost
 
@@ -46,9 +46,9 @@ def bound_call(request: Request, endpoint: Endpoint) -> Bound:
     schema = len(json.dumps(request.schema, ensure_ascii=False).encode()) if request.schema else 0
     prompt = len((request.prompt.system or "").encode()) + len(request.prompt.user.encode())
     tokens_in = prompt + schema + WRAPPING_TOKENS
-    tokens_out = count_most_tokens(request.max_tokens, request.thinking if endpoint.thinks else None)
+    tokens_out = count_max_tokens(request.max_tokens, request.thinking if endpoint.thinks else None)
     price = endpoint.price
-    return Bound(tokens_in, tokens_out, None if price is None else price.bound(tokens_in, tokens_out))
+    return Bound(tokens_in, tokens_out, None if price is None else price.bound_cost(tokens_in, tokens_out))
 
 
 class Budget:
@@ -200,7 +200,7 @@ class RunBudget:
         elif endpoint is not None:
             self.unpriced.add(reply.model or endpoint.name)
         if endpoint is not None and endpoint.price is not None and reply.model is None:
-            self.saved_usd += endpoint.price.save(reply.cached_tokens)
+            self.saved_usd += endpoint.price.compute_saving(reply.cached_tokens)
 
     def count_unanswered(self, bound_usd: float | None) -> None:
         """Counts a call of which no reply came though it may have been billed: at the most that it can have cost."""

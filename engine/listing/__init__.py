@@ -1,1 +1,1 @@
-"""The samples of a model page by page, authored and attached, and how many there are."""
+"""Lists the samples of a model page by page, authored and attached, counts them, and renders its model card."""

@@ -1,9 +1,8 @@
-"""Attached samples, read from the store row by row in the order in which their sets were attached.
+"""Reads attached samples from the store row by row, in the order in which their sets were attached.
 
-When a set was attached is the time of its manifest's file, the one thing that a set gets at the moment of its commit:
-``created_at`` is when its run was due, and a run that waited or was retried was due before others that have attached
-theirs. Where two times are the same, as within one second on an object store but never on a local disk, the run id
-decides.
+The modification time of its manifest says when a set was attached. ``created_at`` cannot: it says when the run was due,
+and a run that waited or was retried was due before runs that attached their sets earlier. Two sets with the same time
+(possible within one second on an object store, never on a local disk) are ordered by run id.
 """
 
 from collections import defaultdict
@@ -25,7 +24,7 @@ from engine.system.filesystem import list_below, open_folder
 
 COLUMNS = ["id", "trait", "text", "quality", "provenance", "content_sha256", "created_at"]
 BATCH_ROWS = 512
-# Rows become Python values in smaller parts: that is most of the cost, and a page may end early in a batch.
+# Rows are converted to Python values in smaller parts: this is most of the cost, and a page may end early in a batch.
 PART_ROWS = 64
 BUFFER_BYTES = 64 * 1024
 PREFIX = "run="
@@ -33,7 +32,7 @@ PREFIX = "run="
 
 @dataclass(frozen=True, slots=True, order=True)
 class AttachedSet:
-    """A set with a manifest, attached or not, at its place in the order."""
+    """A set with a manifest, attached or not; sets sort in the order of their attachment."""
 
     attached_ns: int
     run_id: str
@@ -44,12 +43,12 @@ class AttachedSet:
 def walk_attached(
     samples_uri: str, handle: str, trait_key: str | None, start: AttachedPosition
 ) -> Iterator[tuple[AttachedPosition, ListedSample]]:
-    """The attached samples of a model, or of one trait, from a position on, each with its own.
+    """Yields the attached samples of a model, or of one trait, from a position on, each with its position.
 
-    A set that is taken away meanwhile is passed over; where its samples would be, what comes after them goes on.
+    A set that is removed in the meantime is skipped; the listing continues with the next set.
 
     Raises:
-        StoreError: a set that cannot be read.
+        StoreError: a set cannot be read.
     """
     for item in list_attached(samples_uri, handle):
         if (item.attached_ns, item.run_id) < (start.attached_ns, start.run_id):
@@ -63,10 +62,10 @@ def walk_attached(
 
 
 def count_attached(samples_uri: str, handle: str) -> dict[str, SampleCount]:
-    """How many attached samples each trait has that has any, as the manifests say.
+    """The number of attached samples of each trait that has any, by trait key, from the manifests.
 
     Raises:
-        StoreError: a folder or manifest that cannot be read.
+        StoreError: a folder or manifest cannot be read.
     """
     counts: dict[str, SampleCount] = defaultdict(SampleCount)
     for item in list_attached(samples_uri, handle):
@@ -95,25 +94,24 @@ def list_attached(samples_uri: str, handle: str) -> list[AttachedSet]:
 
 
 def find_manifests(filesystem: fs.FileSystem, path: str) -> dict[str, tuple[int, int]]:
-    """The names of the folders directly below a path that hold a manifest, its time in nanoseconds, and its bytes.
+    """The folders directly below a path that hold a manifest: its modification time in nanoseconds and size by name.
 
-    A local disk is asked for each manifest by its name, an object store for the whole tree, which takes it one request
-    for a thousand files.
+    On a local disk each manifest is looked up by name. An object store lists the whole tree, 1,000 files a request.
     """
     is_local = isinstance(filesystem, fs.LocalFileSystem)
     infos = list_below(filesystem, path, recursive=not is_local)
     if is_local:
         infos = filesystem.get_file_info([f"{info.path}/{MANIFEST}" for info in infos])
-    paths = {info.path: _tell_version(info) for info in infos if info.type == fs.FileType.File}
+    paths = {info.path: _make_version(info) for info in infos if info.type == fs.FileType.File}
     parts = {tuple(found.rsplit("/", 2)): version for found, version in paths.items()}
     return {folder: version for (above, folder, name), version in parts.items() if (above, name) == (path, MANIFEST)}
 
 
-# A manifest is never changed once it stands: what takes its place, as where its set is detached, has another time or,
-# within one second on an object store, another size.
+# Safe to cache: a manifest is never changed in place. One that replaces it, as when its set is detached, has another
+# time or, within one second on an object store, another size.
 @lru_cache(maxsize=16_384)
 def _read_counts(folder: str, version: tuple[int, int]) -> Mapping[str, SampleCount] | None:
-    """How many samples of each trait a set has; None where it is not attached, or not that version of it any more."""
+    """The samples of each trait in a set; None if it is not attached, or its manifest is no longer of that version."""
     manifest = read_manifest(folder)
     if manifest is None or manifest.get("status") != "attached" or _read_version(folder) != version:
         return None
@@ -128,21 +126,21 @@ def _read_counts(folder: str, version: tuple[int, int]) -> Mapping[str, SampleCo
 
 def _read_version(folder: str) -> tuple[int, int]:
     filesystem, path = open_folder(f"{folder}/{MANIFEST}")
-    return _tell_version(filesystem.get_file_info(path))
+    return _make_version(filesystem.get_file_info(path))
 
 
-def _tell_version(info: fs.FileInfo) -> tuple[int, int]:
-    """The time of a file in nanoseconds and its bytes, 0 where there is none."""
+def _make_version(info: fs.FileInfo) -> tuple[int, int]:
+    """A file's modification time in nanoseconds and its size in bytes, each 0 where unknown."""
     return info.mtime_ns or 0, info.size or 0
 
 
 def _walk_set(folder: str, trait_key: str | None, first: int) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The rows of a set from one on, each with its number; those of one trait, where one is given."""
+    """Yields the rows of a set from row ``first`` on, each with its number; only those of a trait if one is given."""
     filesystem, path = open_folder(f"{folder}/{SAMPLES}")
     try:
         with (
             filesystem.open_input_file(path) as source,
-            # Buffered: else a column of a whole group of rows is read at once.
+            # Without a buffer, a column of a whole row group would be read at once.
             pq.ParquetFile(
                 source, buffer_size=BUFFER_BYTES, pre_buffer=False, page_checksum_verification=True
             ) as parquet,
@@ -180,7 +178,7 @@ def _walk_group(
 
 
 def _may_hold(group: pq.RowGroupMetaData, trait_key: str | None) -> bool:
-    """Whether some row of a group may be of the trait, by the least and the greatest key in it."""
+    """Whether a row group may hold rows of the trait, by the minimum and maximum of its trait column."""
     column = next(
         group.column(index) for index in range(group.num_columns) if group.column(index).path_in_schema == "trait"
     )

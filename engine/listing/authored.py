@@ -1,4 +1,4 @@
-"""Authored samples, read from their sources line by line and never whole: what a page shows, and how many there are."""
+"""Reads authored samples from their source files line by line, for a page of a listing or to count them."""
 
 import io
 from collections import defaultdict
@@ -24,10 +24,10 @@ BUFFER_BYTES = 64 * 1024
 def walk_authored(
     models_uri: str, outline: Outline, trait_key: str | None, start: AuthoredPosition
 ) -> Iterator[tuple[AuthoredPosition, ListedSample]]:
-    """The authored samples of a model, or of one trait, from a position on, each with its own.
+    """Yields the authored samples of a model, or of one trait, from a position on, each with its position.
 
     Raises:
-        DefinitionError: a line on the way is wrong, or a source cannot be found.
+        DefinitionError: a line that was read is wrong, or a source cannot be found.
         StoreError: a source cannot be read.
     """
     folder = locate_model(models_uri, outline.handle)
@@ -44,7 +44,7 @@ def walk_authored(
 
 
 def walk_seeds(models_uri: str, outline: Outline) -> Iterator[Seed]:
-    """The authored samples of a model, one after the other.
+    """Yields all authored samples of a model in order.
 
     Raises:
         DefinitionError, StoreError: as ``walk_authored``.
@@ -56,7 +56,7 @@ def walk_seeds(models_uri: str, outline: Outline) -> Iterator[Seed]:
 
 
 def count_authored(models_uri: str, outline: Outline) -> dict[str, SampleCount]:
-    """How many authored samples each trait has that has any. A source is read once, and again when it has changed.
+    """The number of authored samples of each trait that has any, by trait key. Counts are cached until a file changes.
 
     Raises:
         DefinitionError: a line is wrong, or a source cannot be found.
@@ -80,11 +80,11 @@ def _count_source(
     counts: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
     for line in _walk_source(folder, source, FILE_START):
         for seed in line.seeds:
-            tally = counts[seed.trait]
-            tally[0] += 1
-            tally[1] += seed.pole == "positive"
-            tally[2] += seed.pole == "negative"
-    return tuple((trait, SampleCount(*tally)) for trait, tally in counts.items())
+            count = counts[seed.trait]
+            count[0] += 1
+            count[1] += seed.pole == "positive"
+            count[2] += seed.pole == "negative"
+    return tuple((trait, SampleCount(*count)) for trait, count in counts.items())
 
 
 def _walk_source(folder: str, source: Source, start: LinePosition) -> Iterator[Line]:
@@ -100,7 +100,7 @@ def _walk_source(folder: str, source: Source, start: LinePosition) -> Iterator[L
 
 @contextmanager
 def _explain(source: Source) -> Iterator[None]:
-    """What goes wrong with a source's file, in the words that loading has for it."""
+    """Translates errors of a source's file, with the same messages as when the definition is loaded."""
     try:
         yield
     except (OutsideFolderError, FileNotFoundError) as error:

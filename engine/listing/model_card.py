@@ -1,4 +1,4 @@
-"""The model card: what a model judges and what it is made of, as a page of markdown."""
+"""Renders the model card, a markdown page that says what a model judges and how many samples it has."""
 
 from collections.abc import Mapping
 from dataclasses import asdict

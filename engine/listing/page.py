@@ -1,4 +1,4 @@
-"""Samples as the surface shows them: one value for what is authored and what is attached, and where a page begins."""
+"""The values of a listing: a sample as the HTTP API shows it, authored or attached, and the position of a page."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,8 +8,8 @@ from datetime import datetime
 class ListedSample:
     """A text with its quality in [0, 1] for one trait, which is given by its key (the platform's contract, section 3).
 
-    ``id`` has 53 bits; the same text for the same trait has the same one, also where it is authored twice.
-    ``created_at`` is in UTC; None for what is authored.
+    ``id`` has 53 bits; the same text for the same trait has the same id, even if it is authored twice.
+    ``created_at`` is in UTC, and None for authored samples.
     """
 
     id: int
@@ -24,7 +24,11 @@ class ListedSample:
 
 @dataclass(frozen=True, slots=True)
 class AuthoredPosition:
-    """An authored sample: which source of the model, where the line begins, and which of the line's labels, from 0."""
+    """The position of an authored sample.
+
+    ``source`` is the index of the model's source, ``offset`` the byte at which the line begins, ``line`` the number of
+    the line from 1, and ``label`` the index of the label in the line.
+    """
 
     source: int = 0
     offset: int = 0
@@ -34,7 +38,7 @@ class AuthoredPosition:
 
 @dataclass(frozen=True, slots=True)
 class AttachedPosition:
-    """An attached sample: when its set was attached, in nanoseconds since 1970, the set's run id, and the row."""
+    """The position of an attached sample: when its set was attached (ns since 1970), the set's run id, and the row."""
 
     attached_ns: int = 0
     run_id: str = ""
@@ -46,7 +50,7 @@ Position = AuthoredPosition | AttachedPosition
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Samples in order; ``next_position`` is that of the sample that comes after them, None where there is none."""
+    """Samples in order; ``next_position`` is the position of the sample after them, None on the last page."""
 
     samples: tuple[ListedSample, ...]
     next_position: Position | None
@@ -54,7 +58,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class SampleCount:
-    """How many samples a trait has: all, and those whose quality is exactly 1 and exactly 0."""
+    """The number of samples of a trait: all, those of quality exactly 1, and those of quality exactly 0."""
 
     sample_count: int = 0
     positive_samples: int = 0

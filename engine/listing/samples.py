@@ -1,7 +1,7 @@
-"""Listing: the samples of a model page by page, authored ones first and then set by set, and how many there are.
+"""Lists the samples of a model page by page, authored samples first and then set by set, and counts them.
 
-A page costs what it shows, whatever the size of the model: it is read from where it begins. A position names the very
-sample that comes next, so that a set which is attached or taken away between two pages moves no other sample.
+A page is read from its own position, so its cost does not grow with the model. A position names the sample that comes
+next, so a set that is attached or detached between two pages does not shift any other sample.
 """
 
 from collections.abc import Generator
@@ -22,14 +22,14 @@ def list_samples(
     position: Position | None = None,
     limit: int = 100,
 ) -> Page:
-    """At most ``limit`` samples: authored ones in the order of sources and lines, then by when their set was attached.
+    """A page of at most ``limit`` samples: authored ones by source and line, then attached ones by time of attachment.
 
     Args:
-        trait_key: lists the samples of this trait alone; None for all.
-        position: where the page begins, as the page before it has it; None for the first page.
+        trait_key: lists the samples of this trait only; None for all.
+        position: ``next_position`` of the page before; None for the first page.
 
     Raises:
-        DefinitionError: a line of a source that is met on the way is wrong, or a source cannot be found.
+        DefinitionError: a line that was read is wrong, or a source cannot be found.
         StoreError: a source or a set cannot be read.
     """
     with closing(_walk_samples(models_uri, samples_uri, outline, trait_key, position)) as walk:
@@ -39,10 +39,10 @@ def list_samples(
 
 
 def count_samples(models_uri: str, samples_uri: str, outline: Outline) -> dict[str, SampleCount]:
-    """How many samples each trait of the model has, by its key.
+    """The number of samples of each trait of the model, by trait key, 0 included.
 
     Raises:
-        DefinitionError, StoreError: as ``list_samples``, for any line.
+        DefinitionError, StoreError: as ``list_samples``; every line is read.
     """
     authored = count_authored(models_uri, outline)
     attached = count_attached(samples_uri, outline.handle)

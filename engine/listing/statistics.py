@@ -1,4 +1,4 @@
-"""The tally: what all sets of a sample store come to, from their manifests; each is read once, since none changes."""
+"""Statistics of a whole sample store for its Prometheus gauges, summed from manifests; each version is read once."""
 
 import json
 from collections import defaultdict
@@ -15,13 +15,13 @@ from engine.store.sample_set import MANIFEST, REJECTED, VERDICT, read_manifest
 from engine.store.store import list_pools
 from engine.system.filesystem import list_below, open_folder, read_bytes
 
-# The time of a manifest's file in nanoseconds, and its bytes.
+# The modification time of a manifest in nanoseconds, and its size in bytes.
 Version = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
-    """The sets that are told of together."""
+class SetGroup:
+    """What the sets that are summed together have in common; the labels of the gauges."""
 
     namespace: str
     pool: str
@@ -31,17 +31,16 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Sums:
-    """What some sets come to. ``exemplars`` are those that stand in the sets, ``cost_usd`` what is known of prices."""
+class SetTotals:
+    """Totals over some sets: ``exemplars`` are those attached, ``cost_usd`` is summed where the price is known."""
 
     sets: int = 0
     exemplars: int = 0
     rejected_rows: int = 0
     cost_usd: float = 0.0
 
-    def plus(self, other: "Sums") -> "Sums":
-        """Both together."""
-        return Sums(
+    def __add__(self, other: "SetTotals") -> "SetTotals":
+        return SetTotals(
             self.sets + other.sets,
             self.exemplars + other.exemplars,
             self.rejected_rows + other.rejected_rows,
@@ -50,43 +49,43 @@ class Sums:
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
-    """The sums of a whole store by group, and how many sets could not be read."""
+class StoreStatistics:
+    """The totals of a whole store by group, and the number of sets that could not be read."""
 
-    groups: Mapping[Group, Sums]
+    groups: Mapping[SetGroup, SetTotals]
     unreadable: int = 0
 
 
 class StoreCounter:
-    """Counts a store again and again; between two times it remembers what each set came to, by its version."""
+    """Computes the statistics of a store, again and again; caches each set's totals by its manifest's version."""
 
     def __init__(self, samples_uri: str) -> None:
         self._samples_uri = samples_uri.rstrip("/")
-        self._known: dict[str, tuple[Version, tuple[Group, Sums] | None]] = {}
+        self._known: dict[str, tuple[Version, tuple[SetGroup, SetTotals] | None]] = {}
 
-    def count(self) -> Tally:
-        """The tally of what stands in the store now. A set that cannot be read is counted as such, and left out.
+    def count(self) -> StoreStatistics:
+        """The statistics of the store as it is now; a set that cannot be read counts as unreadable and nowhere else.
 
         Raises:
             StoreError: the store cannot be listed.
         """
-        known: dict[str, tuple[Version, tuple[Group, Sums] | None]] = {}
-        groups: defaultdict[Group, Sums] = defaultdict(Sums)
+        known: dict[str, tuple[Version, tuple[SetGroup, SetTotals] | None]] = {}
+        groups: defaultdict[SetGroup, SetTotals] = defaultdict(SetTotals)
         for folder, version in list_manifests(self._samples_uri):
             before = self._known.get(folder)
             known[folder] = before if before and before[0] == version else (version, _count_set(folder))
             counted = known[folder][1]
             if counted is not None:
-                groups[counted[0]] = groups[counted[0]].plus(counted[1])
-        # Those that are gone are forgotten, and those that cannot be read are tried again.
+                groups[counted[0]] = groups[counted[0]] + counted[1]
+        # Sets that are gone are forgotten, and sets that cannot be read are tried again next time.
         self._known = {folder: item for folder, item in known.items() if item[1] is not None}
-        return Tally(dict(groups), len(known) - len(self._known))
+        return StoreStatistics(dict(groups), len(known) - len(self._known))
 
 
 def list_manifests(samples_uri: str) -> Iterator[tuple[str, Version]]:
-    """The folder of each set that has a manifest, and which version of it.
+    """Yields the folder of each set that has a manifest, with the version of the manifest.
 
-    A local disk is walked folder by folder, an object store asked for all at once, a thousand files a request.
+    A local disk is walked folder by folder; an object store is listed at once, 1,000 files a request.
 
     Raises:
         StoreError: the store cannot be listed.
@@ -110,25 +109,25 @@ def _list_remote(filesystem: fs.FileSystem, root: str, samples_uri: str) -> Iter
             yield f"{samples_uri}/{place}", (info.mtime_ns or 0, info.size or 0)
 
 
-def _count_set(folder: str) -> tuple[Group, Sums] | None:
-    """What a set comes to; None where it cannot be read, or is gone again."""
+def _count_set(folder: str) -> tuple[SetGroup, SetTotals] | None:
+    """The group and totals of a set; None if it cannot be read or is gone."""
     try:
         manifest = read_manifest(folder)
-        return None if manifest is None else (_name_group(folder, manifest), _sum_set(folder, manifest))
+        return None if manifest is None else (_name_group(folder, manifest), _total_set(folder, manifest))
     except (StoreError, KeyError, TypeError, ValueError, AttributeError, FileNotFoundError):
         return None
 
 
-def _name_group(folder: str, manifest: Mapping[str, Any]) -> Group:
+def _name_group(folder: str, manifest: Mapping[str, Any]) -> SetGroup:
     handle = folder.rpartition("/handle=")[2].partition("/")[0]
     named = (str(manifest.get(name, "")) for name in ("pool", "synth_type", "effort", "status"))
-    return Group(handle.partition(".")[0], *named)
+    return SetGroup(handle.partition(".")[0], *named)
 
 
-def _sum_set(folder: str, manifest: Mapping[str, Any]) -> Sums:
+def _total_set(folder: str, manifest: Mapping[str, Any]) -> SetTotals:
     kept = sum(poles["positive"] + poles["negative"] for poles in manifest["counts"].values())
     rejected = manifest["files"].get(REJECTED, {}).get("rows") or 0
-    # A set that was made by hand, or by the first versions, has no verdict, or one without a cost.
+    # A set made by hand or by an early version has no verdict, or a verdict without a cost.
     verdict = json.loads(read_bytes(f"{folder}/{VERDICT}")) if VERDICT in manifest["files"] else {}
     cost_usd = (verdict.get("cost") or {}).get("usd") or 0.0
-    return Sums(1, int(kept), int(rejected), float(cost_usd))
+    return SetTotals(1, int(kept), int(rejected), float(cost_usd))

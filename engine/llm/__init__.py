@@ -1,1 +1,1 @@
-"""A call to a language model: litellm, the embedded model, prices, errors of providers, secrets taken out."""
+"""Calls to language models: litellm, the embedded model, prices, provider errors, and redaction of secrets."""

@@ -1,4 +1,4 @@
-"""Calling a language model: the one module that imports litellm."""
+"""Calls a language model through litellm; no other module imports it."""
 
 import asyncio
 import logging
@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 from engine.errors import ModelNotFoundError
-from engine.llm.provider_errors import CONNECT_SECONDS, FailureTranslator
+from engine.llm.provider_errors import CONNECT_SECONDS, ErrorTranslator
 from engine.llm.reasoning import read_efforts, write_options
 from engine.llm.request import REFUSED, Endpoint, Reply, Request
 from engine.system.task_groups import cancel_once
@@ -16,7 +16,7 @@ from engine.system.task_groups import cancel_once
 class LitellmClient:
     """Calls one endpoint through litellm. Import and first call cost about 5 CPU-seconds (docs/decisions/000).
 
-    litellm keeps its connections for the whole process: they are closed with the last of these.
+    litellm shares its connections within the process, so closing the last client closes them.
     """
 
     _open: ClassVar[int] = 0
@@ -25,42 +25,42 @@ class LitellmClient:
         self.endpoint = endpoint
         self._timeout_seconds = timeout_seconds
         self._litellm = _import_litellm()
-        self._failures = FailureTranslator(
+        self._errors = ErrorTranslator(
             endpoint.name, endpoint.api_base, endpoint.settings, timeout_seconds, self._litellm.exceptions
         )
         self._check_name()
         chat = endpoint.style == "chat"
         self._efforts = read_efforts(self._litellm, endpoint.model, endpoint.api_base) if chat else None
         self.endpoint = replace(endpoint, thinks=self._efforts is not None)
-        self._counts = False
+        self._is_counted = False
 
     async def complete(self, request: Request) -> Reply:
-        """The reply to one request, asked once.
+        """Makes one call without retries and returns its reply.
 
         Raises:
             RetryableProviderError: the same call may succeed later.
-            ContentRefusedError: this one prompt is refused.
-            RequestRefusedError: the provider does not take the request as it stands.
-            CredentialsError, ModelNotFoundError, ProviderError: nothing will come of asking again.
+            ContentRefusedError: the provider refuses this prompt.
+            RequestRefusedError: the provider does not accept the request in this form.
+            CredentialsError, ModelNotFoundError, ProviderError: a retry would fail too.
         """
-        if not self._counts:
-            self._counts = True
+        if not self._is_counted:
+            self._is_counted = True
             LitellmClient._open += 1
         try:
-            # The client's own limit is for each read: what drips slowly would never reach it.
+            # The HTTP client's timeout applies to each read: a reply that drips slowly would never reach it.
             async with asyncio.timeout(self._timeout_seconds + 1):
                 response = await cancel_once(self._send(request))
             return self._read(response)
         except Exception as error:
-            raise self._failures.translate(error) from error
+            raise self._errors.translate(error) from error
 
     async def close(self) -> None:
-        """Closes the connections, when nobody else in this process asks through litellm; it may be used again."""
-        LitellmClient._open -= self._counts
-        self._counts = False
+        """Closes litellm's connections if no other client in this process is open; the client can be used again."""
+        LitellmClient._open -= self._is_counted
+        self._is_counted = False
         if LitellmClient._open == 0:
             await self._litellm.close_litellm_async_clients()
-            # It keeps those that it has closed, and would give them to the next who asks at the same address.
+            # litellm caches closed clients, and would reuse them for the next call to the same address.
             self._litellm.in_memory_llm_clients_cache.flush_cache()
 
     async def _send(self, request: Request) -> Any:
@@ -72,7 +72,7 @@ class LitellmClient:
             "api_key": endpoint.api_key,
             "timeout": httpx.Timeout(self._timeout_seconds, connect=min(CONNECT_SECONDS, self._timeout_seconds)),
             **write_options(self._efforts, request.thinking, request.max_tokens, request.temperature),
-            # Retries are ours, so that they are counted, seen and bounded in one place.
+            # Retries are made by the gateway, which counts, logs and limits them.
             "max_retries": 0,
             "num_retries": 0,
         }
@@ -97,7 +97,7 @@ class LitellmClient:
         choice = response.choices[0] if getattr(response, "choices", None) else None
         text, finish = self._read_choice(choice)
         usage, price = getattr(response, "usage", None), self.endpoint.price
-        read, written = _read_cached(usage, "cached"), _read_cached(usage, "cache_creation")
+        read, written = _read_cached_tokens(usage, "cached"), _read_cached_tokens(usage, "cache_creation")
         tokens_in, tokens_out = _read_count(usage, "prompt_tokens"), _read_count(usage, "completion_tokens")
         return Reply(
             text=_mend_unicode(text),
@@ -110,7 +110,7 @@ class LitellmClient:
         )
 
     def _read_choice(self, choice: Any) -> tuple[str, str]:
-        """The text of a reply and how it ended."""
+        """The text of a reply and its finish reason."""
         if choice is None:
             return "", "empty"
         finish = str(choice.finish_reason or "stop")
@@ -118,7 +118,7 @@ class LitellmClient:
             return choice.text or "", finish
         refusal = getattr(choice.message, "refusal", None)
         if refusal and not choice.message.content:
-            # OpenAI's models decline in a field of its own where a schema was asked for.
+            # With a schema, OpenAI's models put a refusal into a separate field.
             return str(refusal), REFUSED
         return choice.message.content or "", finish
 
@@ -133,17 +133,17 @@ class LitellmClient:
 
 
 def _import_litellm() -> Any:
-    # Without this litellm asks the network for its price list when it is imported.
+    # Without this litellm downloads its price list when it is imported.
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     import litellm
     import litellm.exceptions
 
     litellm.suppress_debug_info = True
     litellm.telemetry = False
-    # At DEBUG, which OPENAI_LOG and LITELLM_LOG ask for, these tell of headers and bodies.
+    # At DEBUG level, which OPENAI_LOG and LITELLM_LOG set, these log headers and bodies.
     for name in ("litellm", "httpx", "httpcore", "openai"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    # A worker of its own that logs for nobody says so, with a traceback, when it has to wait for 20 s.
+    # litellm's logging worker, which we do not use, logs a traceback when it has to wait for 20 s.
     logging.getLogger("LiteLLM").setLevel(logging.CRITICAL)
     return litellm
 
@@ -152,8 +152,8 @@ def _read_count(usage: Any, name: str) -> int:
     return int(getattr(usage, name, 0) or 0)
 
 
-def _read_cached(usage: Any, kind: Literal["cached", "cache_creation"]) -> int:
-    """Tokens of the prompt that the provider had kept, or keeps from now on; litellm has all providers' counts here."""
+def _read_cached_tokens(usage: Any, kind: Literal["cached", "cache_creation"]) -> int:
+    """Prompt tokens read from the provider's cache, or written to it; litellm puts every provider's counts here."""
     return _read_count(getattr(usage, "prompt_tokens_details", None), f"{kind}_tokens")
 
 
@@ -167,5 +167,5 @@ def _read_odds(choice: Any) -> dict[str, float] | None:
 
 
 def _mend_unicode(text: str) -> str:
-    """Lone surrogates, which no file takes, become U+FFFD, which the screen rejects."""
+    """Replaces lone surrogates, which cannot be encoded in a file, by U+FFFD, which the screening rejects."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

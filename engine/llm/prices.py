@@ -1,6 +1,6 @@
-"""Prices: what a model's tokens cost by the list that litellm bundles, read without importing litellm.
+"""Looks up what a model's tokens cost in the price list that litellm bundles, without importing litellm.
 
-litellm itself has it from there. Its import takes seconds (docs/decisions/000), the list 50 ms.
+Importing litellm takes seconds (docs/decisions/000), reading its list 50 ms.
 """
 
 import importlib.util
@@ -17,8 +17,11 @@ PRICE_LIST = "model_prices_and_context_window_backup.json"
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """USD for one token. ``cached_input_usd`` is for what the provider has read before, ``written_input_usd`` for what
-    it then keeps for that; None where the list names none, and they cost what others do."""
+    """USD for one token.
+
+    ``cached_input_usd`` is the price of a prompt token that is read from the provider's cache, ``written_input_usd`` of
+    one that is written to it. Each is None if the list has no such price; the token then costs ``input_usd``.
+    """
 
     input_usd: float
     output_usd: float
@@ -32,12 +35,12 @@ class Price:
         plain = max(0, tokens_in - cached - written)
         return plain * self.input_usd + cached * read + written * kept + tokens_out * self.output_usd
 
-    def save(self, cached: int) -> float:
-        """How much less so many tokens cost, in USD, because the provider had read them before."""
+    def compute_saving(self, cached: int) -> float:
+        """How much less, in USD, so many prompt tokens cost because the provider had them in its cache."""
         return 0.0 if self.cached_input_usd is None else cached * (self.input_usd - self.cached_input_usd)
 
-    def bound(self, most_in: int, most_out: int) -> float:
-        """What a call of at most so many tokens can cost in USD, whatever of its prompt is cached."""
+    def bound_cost(self, most_in: int, most_out: int) -> float:
+        """The most that a call of at most so many tokens can cost in USD, however much of its prompt is cached."""
         dearest = max(self.input_usd, self.cached_input_usd or 0.0, self.written_input_usd or 0.0)
         return most_in * dearest + most_out * self.output_usd
 
@@ -46,13 +49,13 @@ FREE = Price(0.0, 0.0, 0.0, 0.0)
 
 
 def parse_price(text: str) -> Price:
-    """A price as the settings have it: USD for a million tokens in and out, such as ``0.40/1.60``."""
+    """Parses a price of the settings: USD for a million tokens in and out, such as ``0.40/1.60``."""
     million_in, million_out = (float(part) / 1e6 for part in text.split("/"))
     return Price(million_in, million_out)
 
 
 def find_price(model: str) -> Price | None:
-    """The list price of a litellm model name; None where the list has none for both directions.
+    """The list price of a litellm model name; None unless the list has a price for both input and output.
 
     The list names most models without their provider (``gpt-4.1``), some with it (``gemini/gemini-2.5-flash``).
     """
@@ -64,18 +67,18 @@ def find_price(model: str) -> Price | None:
         float(entry["input_cost_per_token"]),
         float(max(outputs)),
         entry.get("cache_read_input_token_cost"),
-        # Where it says 0, the list has the price of keeping beside that of reading, which stays.
+        # 0 here means that writing to the cache costs no more than the input price.
         entry.get("cache_creation_input_token_cost") or None,
     )
 
 
 def may_think(model: str) -> bool:
-    """Whether the list says that a litellm model name thinks before it answers; litellm itself reads it there too."""
+    """Whether a litellm model supports reasoning, by the same list that litellm itself uses."""
     return bool((_find_entry(model) or {}).get("supports_reasoning"))
 
 
 def add_costs(*costs: float | None) -> float | None:
-    """The sum of the costs that are known; None where none is."""
+    """The sum of the costs that are known; None if none is known."""
     known = [cost for cost in costs if cost is not None]
     return math.fsum(known) if known else None
 
@@ -90,7 +93,7 @@ def _find_entry(model: str) -> Mapping[str, Any] | None:
 
 
 def _names_provider(listed: str, provider: str) -> bool:
-    """The list knows parts of some providers: ``bedrock_converse``, ``vertex_ai-language-models``."""
+    """Whether a listed provider is the given one or a part of it, such as ``bedrock_converse`` of ``bedrock``."""
     return listed == provider or listed.startswith((f"{provider}_", f"{provider}-"))
 
 

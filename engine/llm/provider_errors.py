@@ -1,4 +1,4 @@
-"""Failures: what goes wrong at a provider, told apart by type; the one place where litellm's exceptions become ours."""
+"""Translates litellm's exceptions into the engine's own error types, which tell what may be retried."""
 
 import math
 import re
@@ -21,109 +21,115 @@ from engine.errors import (
     RequestRefusedError,
 )
 
-# A host that is there takes a connection well within this, its name looked up at a second server included (5 s).
+# A live host accepts a connection well within this, even if its name has to be looked up at a second DNS server (5 s).
 CONNECT_SECONDS = 6.0
-# The codes by which OpenAI, Azure and Anthropic say so (their error references); litellm looks for them in messages.
+# The codes of OpenAI, Azure and Anthropic (their error references); litellm only searches messages for them.
 CONTENT_CODES = ("content_policy_violation", "content_filter")
 CONTEXT_CODES = ("context_length_exceeded", "string_above_max_length", "request_too_large")
 QUOTA_CODES = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "billing_error")
 PAYMENT_REQUIRED = 402
-PASSING = (408, 409)
-# What no model has worked on to its end. A gateway that gave up waiting (504, 524) is not among them.
-UNBILLED = frozenset({400, 401, 402, 403, 404, 409, 413, 422, 429, 500, 502, 503, 529})
+TEMPORARY_STATUSES = (408, 409)
+# No model finished work on a request with such a status. With 504 and 524 a gateway gave up waiting, but the model may
+# have finished, so these two are not here.
+UNBILLED_STATUSES = frozenset({400, 401, 402, 403, 404, 409, 413, 422, 429, 500, 502, 503, 529})
 TOO_LARGE = 413
 
 
 @dataclass(frozen=True, slots=True)
-class FailureTranslator:
-    """Says what an exception of litellm means, and what to do about it.
+class ErrorTranslator:
+    """Translates an exception of litellm into an error of ours whose message says what to do.
 
     Args:
-        name: the model, as people read it.
-        settings: begins the names of the variables that set it.
-        kinds: litellm's module of exceptions.
+        name: the model's name, for messages.
+        settings: the prefix of the environment variables that set this model.
+        exceptions: litellm's module of exceptions.
     """
 
     name: str
     api_base: str | None
     settings: str
     timeout_seconds: float
-    kinds: Any
+    exceptions: Any
 
     def translate(self, error: Exception) -> ProviderError:
-        """What an exception means; subclasses come before what they derive from."""
-        said = _first_line(error)
-        return self._translate_answer(error, said) or self._translate_lasting(error, said) or self._pass(error, said)
+        """The error for an exception. Subclasses are tested before their base classes."""
+        message = _clean_message(error)
+        return (
+            self._translate_request_error(error, message)
+            or self._translate_permanent(error, message)
+            or self._translate_temporary(error, message)
+        )
 
     @property
     def _where(self) -> str:
         return f" at {self.api_base}" if self.api_base else ""
 
-    def _translate_answer(self, error: Exception, said: str) -> ProviderError | None:
-        """What is about this one request, and another may be taken."""
+    def _translate_request_error(self, error: Exception, message: str) -> ProviderError | None:
+        """Errors of this one request; other requests may succeed."""
         codes = _read_codes(error)
-        refused = isinstance(error, self.kinds.ContentPolicyViolationError) or _is_flagged(error)
+        refused = isinstance(error, self.exceptions.ContentPolicyViolationError) or _is_flagged(error)
         if refused or codes & set(CONTENT_CODES):
-            return ContentRefusedError(f"{self.name} refuses this prompt: {said}")
-        too_long = isinstance(error, self.kinds.ContextWindowExceededError) or _read_status(error) == TOO_LARGE
+            return ContentRefusedError(f"{self.name} refuses this prompt: {message}")
+        too_long = isinstance(error, self.exceptions.ContextWindowExceededError) or _read_status(error) == TOO_LARGE
         if too_long or codes & set(CONTEXT_CODES):
             return ContextTooLongError(
-                f"{self.name}{self._where} cannot take in so long a prompt: {said}. Choose a model with a longer "
-                f"context by {self.settings}_MODEL, or shorten the brief and the authored samples"
+                f"The prompt is too long for {self.name}{self._where}: {message}. Choose a model with a longer context "
+                f"by {self.settings}_MODEL, or shorten the brief and the authored samples"
             )
         return None
 
-    def _translate_lasting(self, error: Exception, said: str) -> ProviderError | None:
-        """What will be the same whatever is asked."""
-        kinds, where, status = self.kinds, self._where, _read_status(error)
+    def _translate_permanent(self, error: Exception, message: str) -> ProviderError | None:
+        """Errors that every further request would meet."""
+        exceptions, where, status = self.exceptions, self._where, _read_status(error)
         if status == PAYMENT_REQUIRED or _read_codes(error) & set(QUOTA_CODES):
             return QuotaSpentError(
-                f"The account behind {self.name}{where} has nothing left to spend: {said}. Add credit or raise its "
-                "limit there, then start again: the replies so far are kept"
+                f"The account behind {self.name}{where} has no credit left: {message}. Add credit or raise its limit, "
+                "then start again: the replies so far are kept"
             )
-        if isinstance(error, kinds.AuthenticationError | kinds.PermissionDeniedError) or status == 403:
+        if isinstance(error, exceptions.AuthenticationError | exceptions.PermissionDeniedError) or status == 403:
             return CredentialsError(
-                f"{self.name}{where} refuses the key: {said}. Set {self.settings}_API_KEY, or the provider's own "
+                f"{self.name}{where} refuses the key: {message}. Set {self.settings}_API_KEY, or the provider's own "
                 "variable (OPENAI_API_KEY and the like)"
             )
         if _lacks_key(error):
             return CredentialsError(
-                f"{self.name}{where} wants a key and there is none. Set {self.settings}_API_KEY, or the provider's own "
+                f"{self.name}{where} needs a key and none is set. Set {self.settings}_API_KEY, or the provider's own "
                 "variable (OPENAI_API_KEY and the like); for a server that checks no key, set it to any word"
             )
-        if isinstance(error, kinds.NotFoundError):
+        if isinstance(error, exceptions.NotFoundError):
             return ModelNotFoundError(
-                f"{self.name} is not to be had{where}: {said}. Check {self.settings}_MODEL and {self.settings}_API_BASE"
+                f"{self.name} is not available{where}: {message}. Check {self.settings}_MODEL and "
+                f"{self.settings}_API_BASE"
             )
-        if isinstance(error, kinds.BadRequestError | kinds.UnprocessableEntityError):
-            return RequestRefusedError(f"{self.name}{where} does not accept the request: {said}")
+        if isinstance(error, exceptions.BadRequestError | exceptions.UnprocessableEntityError):
+            return RequestRefusedError(f"{self.name}{where} does not accept the request: {message}")
         return None
 
-    def _pass(self, error: Exception, said: str) -> ProviderError:
-        """What may pass, and whatever else there is."""
-        kinds, status = self.kinds, _read_status(error)
-        if isinstance(error, kinds.RateLimitError):
-            return RateLimitedError(f"{self.name}{self._where} limits the rate: {said}", _read_retry_after(error))
-        if isinstance(error, kinds.Timeout | TimeoutError) and _find_status(error) is None:
+    def _translate_temporary(self, error: Exception, message: str) -> ProviderError:
+        """Errors that may be temporary, and all others."""
+        exceptions, status = self.exceptions, _read_status(error)
+        if isinstance(error, exceptions.RateLimitError):
+            return RateLimitedError(f"{self.name}{self._where} limits the rate: {message}", _read_retry_after(error))
+        if isinstance(error, exceptions.Timeout | TimeoutError) and _find_status(error) is None:
             if _cannot_connect(error):
-                return self._say_unavailable(f"no connection in {CONNECT_SECONDS:g} s", error)
-            return self._say_timeout()
-        passing = kinds.ServiceUnavailableError | kinds.InternalServerError | kinds.BadGatewayError
-        if isinstance(error, passing | kinds.APIConnectionError | kinds.APIResponseValidationError):
-            return self._say_unavailable(said, error)
-        if status is not None and (status >= 500 or status in PASSING):
-            return self._say_unavailable(said, error)
-        return ProviderError(f"{self.name}{self._where} failed: {said}", maybe_billed=_may_be_billed(error))
+                return self._make_unavailable(f"no connection in {CONNECT_SECONDS:g} s", error)
+            return self._make_timeout()
+        passing = exceptions.ServiceUnavailableError | exceptions.InternalServerError | exceptions.BadGatewayError
+        if isinstance(error, passing | exceptions.APIConnectionError | exceptions.APIResponseValidationError):
+            return self._make_unavailable(message, error)
+        if status is not None and (status >= 500 or status in TEMPORARY_STATUSES):
+            return self._make_unavailable(message, error)
+        return ProviderError(f"{self.name}{self._where} failed: {message}", maybe_billed=_may_be_billed(error))
 
-    def _say_unavailable(self, said: str, error: Exception) -> ProviderUnavailableError:
+    def _make_unavailable(self, message: str, error: Exception) -> ProviderUnavailableError:
         return ProviderUnavailableError(
-            f"{self.name}{self._where} does not answer: {said}. Check {self.settings}_API_BASE and the network",
+            f"{self.name}{self._where} does not answer: {message}. Check {self.settings}_API_BASE and the network",
             _read_retry_after(error),
             maybe_billed=_may_be_billed(error),
             no_connection=_lacks_connection(error),
         )
 
-    def _say_timeout(self) -> ProviderTimeoutError:
+    def _make_timeout(self) -> ProviderTimeoutError:
         return ProviderTimeoutError(
             f"{self.name} gave no reply in {self.timeout_seconds:g} s. EXEMPLARS_CALL_TIMEOUT_SECONDS sets how long to "
             "wait",
@@ -132,7 +138,7 @@ class FailureTranslator:
 
 
 def _read_retry_after(error: Exception) -> float | None:
-    """Seconds, be they given as a number or as a date (RFC 9110, section 10.2.3)."""
+    """Seconds to wait by ``Retry-After``, given as a number or as a date (RFC 9110, section 10.2.3)."""
     for headers in (getattr(getattr(error, "response", None), "headers", None), _litellm_headers(error)):
         value = headers.get("retry-after") if headers else None
         if value is not None:
@@ -164,7 +170,7 @@ def _read_status(error: Exception) -> int | None:
 
 
 def _read_codes(error: Exception) -> set[str]:
-    """The provider's own words for what is wrong: OpenAI has them as code and type, Anthropic as a type inside."""
+    """The provider's error codes: OpenAI has fields ``code`` and ``type``, Anthropic a ``type`` inside ``error``."""
     body = getattr(error, "body", None)
     inner = body.get("error") if isinstance(body, dict) else None
     parts = [part for part in (body, inner) if isinstance(part, dict)]
@@ -172,7 +178,7 @@ def _read_codes(error: Exception) -> set[str]:
 
 
 def _is_flagged(error: Exception) -> bool:
-    """OpenRouter says by 403 and these words that a prompt was flagged (its page on errors)."""
+    """Whether OpenRouter flagged the prompt: it answers 403 with ``metadata.reasons`` (its page on errors)."""
     body = getattr(error, "body", None)
     inner = body.get("error", body) if isinstance(body, dict) else None
     metadata = inner.get("metadata") if isinstance(inner, dict) else None
@@ -180,21 +186,21 @@ def _is_flagged(error: Exception) -> bool:
 
 
 def _may_be_billed(error: Exception) -> bool:
-    """Whether the request may have been worked on: unless it never arrived, or a status says otherwise."""
+    """Whether the provider may bill the request: not if it never arrived, or was refused by an unbilled status."""
     status = _find_status(error)
-    return not _lacks_connection(error) if status is None else status not in UNBILLED
+    return not _lacks_connection(error) if status is None else status not in UNBILLED_STATUSES
 
 
 def _lacks_connection(error: Exception) -> bool:
     import httpx
 
     failed = httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout
-    return any(isinstance(cause, failed) for cause in _list_causes(error))
+    return any(isinstance(cause, failed) for cause in _walk_causes(error))
 
 
 def _find_status(error: Exception) -> int | None:
-    """The status of a response that is no reply, where one came; litellm's own errors have one in any case."""
-    for cause in _list_causes(error):
+    """The HTTP status of an error response, if one came; litellm's own errors always have a status and are ignored."""
+    for cause in _walk_causes(error):
         status = getattr(getattr(cause, "response", None), "status_code", None)
         if isinstance(status, int) and status >= 400 and not type(cause).__module__.startswith("litellm"):
             return status
@@ -204,25 +210,25 @@ def _find_status(error: Exception) -> int | None:
 def _cannot_connect(error: Exception) -> bool:
     import httpx
 
-    return any(isinstance(cause, httpx.ConnectTimeout) for cause in _list_causes(error))
+    return any(isinstance(cause, httpx.ConnectTimeout) for cause in _walk_causes(error))
 
 
 def _lacks_key(error: Exception) -> bool:
-    """OpenAI's client does not come into being without a key; litellm takes that for a fault of the server."""
+    """Whether the key is missing: OpenAI's client then fails on creation, which litellm reports as a server error."""
     import openai
 
-    return any(type(cause) is openai.OpenAIError for cause in _list_causes(error))
+    return any(type(cause) is openai.OpenAIError for cause in _walk_causes(error))
 
 
-def _list_causes(error: BaseException) -> Iterator[BaseException]:
+def _walk_causes(error: BaseException) -> Iterator[BaseException]:
     cause = error.__cause__ or error.__context__
     while cause is not None:
         yield cause
         cause = cause.__cause__ or cause.__context__
 
 
-def _first_line(error: Exception) -> str:
-    """What the provider said: without the names of litellm's classes before it and the full stop at its end."""
+def _clean_message(error: Exception) -> str:
+    """The first line of the provider's message, without litellm's class names before it and the full stop after it."""
     text = str(getattr(error, "message", None) or error).strip() or type(error).__name__
     line = re.sub(r"^(?:(?:litellm\.)?\w+(?:Error|Exception)(?:: | - ))+", "", text.splitlines()[0]).strip().rstrip(".")
     return line if len(line) <= 300 else f"{line[:299]}…"

@@ -1,4 +1,4 @@
-"""A call to a model as plain values: who is asked, what is asked, what came back."""
+"""The values of a call to a model: the endpoint, the request, the reply, and the protocol of a client."""
 
 import hashlib
 import json
@@ -11,13 +11,13 @@ from engine.llm.prices import Price
 
 Style = Literal["chat", "plain"]
 
-# The finish of a reply that the provider would not give, in OpenAI's word.
+# The finish reason of a refused reply, as OpenAI names it.
 REFUSED = "content_filter"
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What is sent: chat messages (``system`` and ``user``), or a document to go on with (``user`` alone)."""
+    """What is sent: chat messages (``system`` and ``user``), or a document to be continued (``user`` alone)."""
 
     user: str
     system: str | None = None
@@ -30,12 +30,12 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A model that can be asked. ``name`` is what people read, ``model`` and ``api_base`` what litellm takes.
+    """A model that can be called. ``name`` is for people; ``model`` and ``api_base`` are what litellm takes.
 
-    ``identity`` tells it from any other model in the keys of kept replies. ``slots`` is how many calls it works on at
-    once, None where that is the provider's business; ``draws`` how many calls to make for one scenario and pole.
-    ``price`` is None where no list has one. ``thinks`` is whether it can be asked to think; the client that is made for
-    it finds out. ``settings`` begins the names of the variables that set it.
+    ``identity`` distinguishes it from every other model in the keys of cached replies. ``slots`` is how many calls it
+    serves at once, None if the provider decides; ``draws`` is how many calls to make for one scenario and pole.
+    ``price`` is None if it is unknown. ``thinks`` is whether the model supports reasoning, as its client finds out.
+    ``settings`` is the prefix of the environment variables that set this model.
     """
 
     name: str
@@ -93,11 +93,11 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a model answered. ``finish`` is the provider's word (``stop``, ``length``, ``content_filter``).
+    """What a model answered. ``finish`` is the provider's finish reason (``stop``, ``length``, ``content_filter``).
 
-    ``odds`` maps the likeliest next tokens to their log probabilities, where they were asked for. ``cost_usd`` is None
-    where the price is not known. ``cached_tokens`` are those of the prompt that the provider had read before; ``model``
-    is the one that answered, where it is not the one that was asked.
+    ``odds`` maps the likeliest next tokens to their log probabilities, if they were requested. ``cost_usd`` is None if
+    the price is unknown. ``cached_tokens`` are the prompt tokens that came from the provider's cache. ``model`` is the
+    model that answered, if it is not the one that was called.
     """
 
     text: str

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.report.run_page import escape
-from engine.store.backfill_ledger import LEFT, Ledger, ModelRow, ModelState
+from engine.store.backfill_ledger import UNFINISHED_STATES, Ledger, ModelRow, ModelState
 from engine.text.formatting import count_noun, format_cost
 
 # More rows are slow to draw and nobody reads them. Failed models come first, so that none of them is missed.
@@ -68,7 +68,7 @@ def write_backfill_page(ledger: Ledger, about: Mapping[str, Any], file: str, end
 def _describe_next_step(ledger: Ledger, ended: bool) -> str:
     if not ended:
         return "It is under way."
-    if not ledger.list_in(*LEFT):
+    if not ledger.list_in(*UNFINISHED_STATES):
         return "Nothing is left to do."
     failed = "Fix what failed, as explained below, and start" if ledger.list_in("failed") else "Start"
     return f"{failed} the backfill again with the same parameters: it does only what is left."

@@ -19,7 +19,7 @@ from engine.generation.prompts import prompts_version
 from engine.llm.client import LitellmClient
 from engine.llm.embedded_model import find_gguf, is_embedded, serve_embedded
 from engine.llm.endpoints import check_prices, describe_endpoint, describe_fallbacks, describe_judge, limit_cost
-from engine.llm.redaction import DiscreetClient
+from engine.llm.redaction import RedactingClient
 from engine.llm.request import Endpoint
 from engine.planning.held_out import choose_pool, exclude_taken_subjects
 from engine.planning.plan import Plan, make_plan
@@ -242,7 +242,7 @@ async def _open(
         for endpoint in endpoints:
             client = LitellmClient(endpoint, settings.call_timeout_seconds)
             stack.push_async_callback(client.close)
-            clients.append(DiscreetClient(client))
+            clients.append(RedactingClient(client))
         yield ModelGateway(
             clients[0],
             settings.replies_place,

@@ -16,7 +16,7 @@ from engine.gateway.model_gateway import ModelGateway
 from engine.llm.client import LitellmClient
 from engine.llm.embedded_model import is_embedded
 from engine.llm.endpoints import describe_endpoint, describe_judge
-from engine.llm.redaction import hide_credentials
+from engine.llm.redaction import redact_credentials
 from engine.llm.request import Endpoint, Reply, Request
 from engine.report.summary import list_versions
 from engine.run.job import Job
@@ -92,7 +92,7 @@ def check_endpoint(manifest: Mapping[str, Any], endpoint: Endpoint) -> None:
     if digest_text(endpoint.identity) != manifest["inputs"]["endpoint"]:
         raise ReplayError(
             f"Run {manifest['run_id']} cannot be made again: its replies are not those of {endpoint.name} "
-            f"{f'at {hide_credentials(endpoint.api_base)}' if endpoint.api_base else 'as it is found now'}. Set "
+            f"{f'at {redact_credentials(endpoint.api_base)}' if endpoint.api_base else 'as it is found now'}. Set "
             "EXEMPLARS_SYNTH_API_BASE as it was for the run"
         )
 

@@ -1,1 +1,1 @@
-"""The sample store: sample sets on a local disk or an object store, committed in one move, verified, pruned."""
+"""The sample store: sample sets on a local disk or an object store, committed atomically, verified, and pruned."""

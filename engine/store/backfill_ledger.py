@@ -1,4 +1,4 @@
-"""The ledger of a backfill: a row for each of its models, from before its run to what came of it, and their sums."""
+"""The ledger of a backfill: one row for each model, with the state and outcome of its run, kept as a JSON file."""
 
 import json
 from collections import Counter
@@ -12,27 +12,27 @@ from engine.system.filesystem import read_bytes, replace_file
 BACKFILLS = "_backfills"
 ModelState = Literal["waits", "runs", "attached", "skipped", "failed", "busy elsewhere", "cancelled"]
 MODEL_STATES: tuple[ModelState, ...] = get_args(ModelState)
-# What a second start has to do.
-LEFT: tuple[ModelState, ...] = ("waits", "runs", "failed", "busy elsewhere", "cancelled")
+# A backfill that is started again does the models in these states.
+UNFINISHED_STATES: tuple[ModelState, ...] = ("waits", "runs", "failed", "busy elsewhere", "cancelled")
 
-SAID: Mapping[ModelState, str] = {
-    "waits": "were not begun",
-    "runs": "are under way",
-    "attached": "got their set",
-    "skipped": "were passed over",
+STATE_PHRASES: Mapping[ModelState, str] = {
+    "waits": "not started",
+    "runs": "running",
+    "attached": "attached",
+    "skipped": "skipped",
     "failed": "failed",
-    "busy elsewhere": "are worked on by other runs",
-    "cancelled": "were cancelled",
+    "busy elsewhere": "busy in other runs",
+    "cancelled": "cancelled",
 }
-NAMED, NOTE_SHOWN = 5, 200
+MAX_NAMED, MAX_NOTE_LENGTH = 5, 200
 
 
 @dataclass(frozen=True, slots=True)
 class ModelRow:
-    """One model: ``kept`` of ``wanted`` exemplars over all traits and poles; ``note`` is a sentence, or empty.
+    """One model: ``kept`` of ``wanted`` exemplars over all traits and poles; ``note`` is a sentence or empty.
 
-    ``kept``, ``wanted`` and ``rejected`` are None where that is not known, ``cost_usd`` where no price is, and
-    ``run_id`` where no run was made.
+    ``kept``, ``wanted`` and ``rejected`` are None where they are not known, ``cost_usd`` is None where the price is not
+    known, and ``run_id`` is None where no run was made.
     """
 
     handle: str
@@ -47,10 +47,11 @@ class ModelRow:
 
 
 class Ledger:
-    """The rows, in the order in which the models were named, and what was spent on them by this backfill.
+    """The rows in the order in which the models were named, and what this backfill spent.
 
-    ``spent_usd`` may be more than the runs cost, by calls that broke off; None where nothing bounds it. ``ended`` says
-    that it was written at the end, and not by one that died since.
+    ``spent_usd`` may be more than the runs cost, because a call that broke off counts at its highest possible cost; it
+    is None where no cost limit is set. ``ended`` is True in a ledger that was written when the backfill ended; in one
+    that a backfill left when it died it is False.
     """
 
     def __init__(self, rows: Iterable[ModelRow], spent_usd: float | None = None, ended: bool = False) -> None:
@@ -60,16 +61,16 @@ class Ledger:
 
     @property
     def rows(self) -> tuple[ModelRow, ...]:
-        """All of them."""
+        """All rows, in order."""
         return tuple(self._rows.values())
 
-    def note(self, handle: str, **changes: Any) -> ModelRow:
-        """Changes the row of a model."""
+    def update(self, handle: str, **changes: Any) -> ModelRow:
+        """Changes fields of a model's row and returns the new row."""
         self._rows[handle] = row = replace(self._rows[handle], **changes)
         return row
 
-    def take(self, row: ModelRow) -> None:
-        """Puts a row in the place of the model's own; one of no model of this ledger is left out."""
+    def replace_row(self, row: ModelRow) -> None:
+        """Replaces the row of the same model; a row of a model that this ledger does not have is ignored."""
         if row.handle in self._rows:
             self._rows[row.handle] = row
 
@@ -83,13 +84,13 @@ class Ledger:
 
     @property
     def share(self) -> float:
-        """The share of the models that nothing more happens to."""
+        """The share of the models, in [0, 1], that are finished: neither waiting nor running."""
         open_rows = len(self.list_in("waits", "runs"))
         return 1 - open_rows / len(self._rows) if self._rows else 1.0
 
     @property
     def cost_usd(self) -> float | None:
-        """What all runs cost together; None where no price is known."""
+        """The cost of all runs together; None where no run's cost is known."""
         costs = [row.cost_usd for row in self._rows.values() if row.cost_usd is not None]
         return sum(costs) if costs else None
 
@@ -100,10 +101,10 @@ def locate_ledger(samples_uri: str, run_id: str) -> str:
 
 
 def read_ledger(samples_uri: str, run_id: str) -> Ledger:
-    """The ledger of a backfill as it was last written; one without rows where there is none, or none that is whole.
+    """The ledger of a backfill as last written; a ledger without rows if the file is missing or damaged.
 
     Raises:
-        StoreError: it is there and cannot be read.
+        StoreError: the file exists but cannot be read.
     """
     try:
         return parse_ledger(read_bytes(locate_ledger(samples_uri, run_id)))
@@ -112,16 +113,16 @@ def read_ledger(samples_uri: str, run_id: str) -> Ledger:
 
 
 def write_ledger(samples_uri: str, run_id: str, ledger: Ledger, about: Mapping[str, Any]) -> None:
-    """Writes the file of a backfill's ledger in one move.
+    """Writes the file of a backfill's ledger atomically; ``about`` has fields that describe the backfill itself.
 
     Raises:
-        StoreError: it cannot be written.
+        StoreError: the file cannot be written.
     """
     replace_file(locate_ledger(samples_uri, run_id), render_ledger(ledger, about))
 
 
 def render_ledger(ledger: Ledger, about: Mapping[str, Any]) -> bytes:
-    """The ledger as a JSON document: what it is about, counts by state, and the rows."""
+    """The ledger as a JSON document: the fields of ``about``, counts by state, costs, and the rows."""
     document = {
         **about,
         "counts": {state: count for state in MODEL_STATES if (count := ledger.count()[state])},
@@ -134,35 +135,39 @@ def render_ledger(ledger: Ledger, about: Mapping[str, Any]) -> bytes:
 
 
 def parse_ledger(content: bytes) -> Ledger:
-    """The ledger of a document; fields that a newer version has added are left out."""
+    """Parses a ledger's JSON document; fields that a newer version added are ignored."""
     known = set(ModelRow.__dataclass_fields__)
     document = json.loads(content)
     rows = ({name: value for name, value in row.items() if name in known} for row in document["models"])
     return Ledger((ModelRow(**row) for row in rows), document.get("spent_usd"), document.get("ended") is True)
 
 
-def tell_ledger(ledger: Ledger, stopped: BaseException | None = None) -> str:
-    """What came of a backfill, in a sentence or three: how many models, what failed, and what to do."""
+def describe_ledger(ledger: Ledger, stopped: BaseException | None = None) -> str:
+    """The outcome of a backfill in one to four sentences: models by state, what failed, and what to do.
+
+    Args:
+        stopped: the error that ended the backfill early, if one did.
+    """
     counts = ledger.count()
-    parts = [f"{counts[state]} {SAID[state]}" for state in MODEL_STATES if counts[state]]
-    sentences = [f"Of {len(ledger.rows)} models {', '.join(parts)}" if parts else "No models"]
+    parts = [f"{counts[state]} {STATE_PHRASES[state]}" for state in MODEL_STATES if counts[state]]
+    sentences = [f"Models: {', '.join(parts)}" if parts else "No models"]
     failed = ledger.list_in("failed")
     if failed:
-        named = "; ".join(map(_name, failed[:NAMED]))
-        more = f"; and {len(failed) - NAMED} more" if len(failed) > NAMED else ""
+        named = "; ".join(map(_name, failed[:MAX_NAMED]))
+        more = f"; and {len(failed) - MAX_NAMED} more" if len(failed) > MAX_NAMED else ""
         sentences.append(f"Failed: {named}{more}")
     if stopped is not None:
         sentences.append(f"Stopped: {stopped}")
-    if ledger.list_in(*LEFT):
-        sentences.append("Start it again: it does only what is left")
+    if ledger.list_in(*UNFINISHED_STATES):
+        sentences.append("Start the backfill again to do only what is left")
     return " ".join(sentence if sentence.endswith(("?", "!")) else f"{sentence.rstrip('.')}." for sentence in sentences)
 
 
 def _name(row: ModelRow) -> str:
-    """What came of a model; many a note begins with its handle already."""
-    note = _cut(row.note)
+    """The handle and note of a model; many notes begin with the handle already."""
+    note = _shorten(row.note)
     return note if note.startswith(row.handle) else f"{row.handle}: {note}"
 
 
-def _cut(note: str) -> str:
-    return note if len(note) <= NOTE_SHOWN else f"{note[: NOTE_SHOWN - 1]}…"
+def _shorten(note: str) -> str:
+    return note if len(note) <= MAX_NOTE_LENGTH else f"{note[: MAX_NOTE_LENGTH - 1]}…"

@@ -1,7 +1,7 @@
-"""The commit: a set enters the store in one move, and leaves what readers see of it in one.
+"""Commits a sample set to the store, and detaches one, so that a reader never sees a part of a set.
 
-It is made whole in a staging folder beside the store and moved in by one rename, so that no reader, whichever way it
-lists files, meets half a set. On an object store, which has no rename, the manifest with its digests is put last.
+On a local disk a set is written in a staging folder beside the store and moved in by one rename. An object store has no
+rename: there the manifest, which holds the digests of all files, is written last.
 """
 
 import errno
@@ -25,15 +25,14 @@ TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
 
 
 def commit_set(folder: str, files: Mapping[str, bytes]) -> bool:
-    """Puts the files of a set where it shall stand. False where an attached set of this run id stands there already.
+    """Puts the files of a set into its folder; False if an attached set of this run id is there already.
 
-    The time of the manifest's file is when the set was attached, and among the sets of one model and pool no two have
-    the same, nor an earlier one than a set that was there before: what reads them page by page goes by that order.
-    Whatever else stands there, of this very run, makes room: a rejected or a detached set, or debris.
+    The modification time of the manifest is the time of attachment. Within one model and pool these times strictly
+    increase, since paged listings sort by them. A rejected or detached set of the same run, or debris, is replaced.
 
     Raises:
         OSError, pa.ArrowException: the store cannot be written; on a local disk nothing of the set is left in it.
-        StoreError: what stands there already cannot be read.
+        StoreError: the manifest that is there already cannot be read.
     """
     filesystem, path = open_folder(folder)
     if isinstance(filesystem, fs.LocalFileSystem):
@@ -45,11 +44,11 @@ def commit_set(folder: str, files: Mapping[str, bytes]) -> bool:
 
 
 def detach_files(folder: str, manifest: Mapping[str, Any]) -> bool:
-    """Moves the samples of an attached set to where nobody reads them. False where it is attached no more.
+    """Moves the samples of an attached set to a file that no reader looks for; False if it is no longer attached.
 
     Raises:
-        OSError, pa.ArrowException: the store cannot be written; then the set stands as it was.
-        StoreError: what stands there cannot be read.
+        OSError, pa.ArrowException: the store cannot be written; the set is then unchanged.
+        StoreError: the manifest cannot be read.
     """
     filesystem, path = open_folder(folder)
     if isinstance(filesystem, fs.LocalFileSystem):
@@ -61,12 +60,12 @@ def detach_files(folder: str, manifest: Mapping[str, Any]) -> bool:
 
 
 def is_attached(manifest: Mapping[str, Any] | None) -> bool:
-    """Whether it is the manifest of an attached set."""
+    """Whether a manifest is that of an attached set."""
     return manifest is not None and manifest.get("status") == "attached"
 
 
-def clear_remote(filesystem: fs.FileSystem, path: str) -> None:
-    """Takes away all that lies below a path of an object store, the manifest first."""
+def delete_remote(filesystem: fs.FileSystem, path: str) -> None:
+    """Deletes everything below a path of an object store, the manifest first, so that no reader takes it for a set."""
     with suppress(FileNotFoundError):
         filesystem.delete_file(f"{path}/{MANIFEST}")
     with suppress(FileNotFoundError):
@@ -74,52 +73,53 @@ def clear_remote(filesystem: fs.FileSystem, path: str) -> None:
 
 
 @contextmanager
-def take_turn(pool: Path) -> Iterator[int]:
-    """One writer at a time: the moment, in nanoseconds, or where the clock was set back one after the newest set's.
+def lock_pool(pool: Path) -> Iterator[int]:
+    """Locks a pool's folder for one writer and yields the time of the commit, in nanoseconds.
 
-    Where a file system has no locks (NFS does not lock folders), a model's lease alone keeps its writers apart.
+    That is the current time, or 1 ns after the newest set's time if the clock was set back. Where the file system
+    has no locks (NFS does not lock folders), only the model's lease keeps two writers apart.
     """
     descriptor = os.open(pool, os.O_RDONLY)
     try:
         with suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield max([time.time_ns(), *(moment + 1 for moment in _list_moments(pool))])
+        yield max([time.time_ns(), *(moment + 1 for moment in _list_commit_times(pool))])
     finally:
         os.close(descriptor)
 
 
-def _list_moments(pool: Path) -> Iterator[int]:
+def _list_commit_times(pool: Path) -> Iterator[int]:
     for entry in os.scandir(pool):
         with suppress(FileNotFoundError, NotADirectoryError):
             yield (Path(entry) / MANIFEST).stat().st_mtime_ns
 
 
 def _write_local(folder: Path, files: Mapping[str, bytes]) -> bool:
-    """One rename of a whole folder. False where an attached set of this run id stands there already."""
+    """Commits by renaming a whole folder; False if an attached set of this run id is there already."""
     root = folder.parents[2]
     with make_staging(root) as staging:
         made = staging / "set"
         for name, content in files.items():
-            # Staging may lie inside the store: until it is whole, no file has the name that readers look for.
+            # Staging may lie inside the store: until the set is complete, no file has the name that readers look for.
             _write_file(made / (UNFINISHED if name == SAMPLES else name), content)
         _make_pool(root, folder.parent)
         while True:
             try:
-                with take_turn(folder.parent) as attached_ns:
+                with lock_pool(folder.parent) as attached_ns:
                     if is_attached(read_manifest(str(folder))):
                         return False
                     _swap(root, staging, folder, attached_ns)
                     return True
             except OSError as error:
-                # A disk without locks: somebody else's set has come in since it was looked for.
+                # On a disk without locks another writer may have put a set there since the check.
                 if error.errno not in TAKEN:
                     raise
 
 
 def _detach_local(folder: Path, manifest: Mapping[str, Any]) -> bool:
-    """The set as it stands when detached is made beside it, of the same files, and takes its place."""
+    """Builds the detached set in staging from links to the same files, and swaps it in."""
     root = folder.parents[2]
-    with make_staging(root) as staging, take_turn(folder.parent) as detached_ns:
+    with make_staging(root) as staging, lock_pool(folder.parent) as detached_ns:
         if not is_attached(read_manifest(str(folder))):
             return False
         made = staging / "set"
@@ -131,7 +131,7 @@ def _detach_local(folder: Path, manifest: Mapping[str, Any]) -> bool:
 
 
 def _swap(root: Path, staging: Path, folder: Path, moment_ns: int) -> None:
-    """What is made takes its place; what stood there is put aside, and back again where anything goes wrong."""
+    """Moves the set from staging into its folder; an older one is put aside, and comes back if the move fails."""
     made = staging / "set"
     os.utime(made / MANIFEST, ns=(moment_ns, moment_ns))
     _sync(made / MANIFEST)
@@ -149,12 +149,12 @@ def _swap(root: Path, staging: Path, folder: Path, moment_ns: int) -> None:
 
 
 def _make_pool(root: Path, pool: Path) -> None:
-    """The folders of a model and its pool, where they are new so that they outlive the machine as the set does."""
+    """Makes the folders of a model and its pool, and syncs their parents so that they survive a loss of power."""
     if pool.is_dir():
         return
     pool.mkdir(parents=True, exist_ok=True)
     for folder in (root.parent, root, pool.parent):
-        # What is above the store may be nobody's to open.
+        # We may not be permitted to open the folder above the store.
         with suppress(PermissionError):
             _sync(folder)
 
@@ -164,7 +164,7 @@ def _write_file(path: Path, content: bytes) -> None:
     with path.open("wb") as stream:
         stream.write(content)
         stream.flush()
-        # The manifest gets its time first.
+        # The manifest is synced later, after its modification time is set.
         if path.name != MANIFEST:
             os.fsync(stream.fileno())
 
@@ -188,8 +188,8 @@ def _sync(path: Path) -> None:
 
 
 def _write_remote(filesystem: fs.FileSystem, path: str, files: Mapping[str, bytes]) -> None:
-    """File by file: the samples late, since readers of Parquet ask no manifest; the manifest last, over whole files."""
-    clear_remote(filesystem, path)
+    """Writes file by file: the samples late, since some readers ignore the manifest, and the manifest last of all."""
+    delete_remote(filesystem, path)
     for name in sorted(files, key=lambda name: (name == MANIFEST, name == SAMPLES)):
         if name == MANIFEST:
             _check_whole(filesystem, path, files)
@@ -198,15 +198,15 @@ def _write_remote(filesystem: fs.FileSystem, path: str, files: Mapping[str, byte
 
 
 def _check_whole(filesystem: fs.FileSystem, path: str, files: Mapping[str, bytes]) -> None:
-    """Whether all stands there as it was put: another writer's sweep may have come between, where no lease was held."""
+    """Checks that every file is still there in full: without a lease, another writer's sweep may have deleted some."""
     names = [name for name in files if name != MANIFEST]
     infos = filesystem.get_file_info([f"{path}/{name}" for name in names])
     if spoilt := [name for name, info in zip(names, infos, strict=True) if info.size != len(files[name])]:
-        raise OSError(f"{', '.join(spoilt)} in {path} did not stay as written: somebody else writes or clears this set")
+        raise OSError(f"{', '.join(spoilt)} in {path} changed after writing: another process writes or clears this set")
 
 
 def _detach_remote(filesystem: fs.FileSystem, path: str, manifest: Mapping[str, Any]) -> None:
-    """The manifest goes before the samples do: between the two steps, only those who ask no manifest see them."""
+    """Changes the manifest before deleting the samples: in between, only readers that ignore manifests see them."""
     filesystem.copy_file(f"{path}/{SAMPLES}", f"{path}/{DETACHED}")
     with filesystem.open_output_stream(f"{path}/{MANIFEST}") as stream:
         stream.write(render_detached(manifest))

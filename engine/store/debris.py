@@ -1,4 +1,4 @@
-"""The sweep: what dead runs have left in the sample store is taken away when the next run of the model begins."""
+"""Sweeps the sample store: when a run of a model begins, it removes what dead runs left behind."""
 
 import shutil
 import time
@@ -12,7 +12,7 @@ from pyarrow import fs
 
 from engine.domain.model import Pool
 from engine.errors import StoreError
-from engine.store.commit import clear_remote, take_turn
+from engine.store.commit import delete_remote, lock_pool
 from engine.store.sample_set import DETACHED, MANIFEST, SAMPLES, read_manifest
 from engine.store.staging import PROBE, STALE_SECONDS, make_staging, sweep_staging
 from engine.store.store import locate_pool
@@ -20,11 +20,11 @@ from engine.system.filesystem import list_below, open_folder
 
 
 def sweep_store(samples_uri: str, handle: str) -> tuple[str, ...]:
-    """Takes away debris, and says of each piece what it was. Whoever calls it holds the model's lease.
+    """Removes debris and describes each piece in a line. The caller must hold the model's lease.
 
-    Debris is what processes that are gone were making their sets in, whatever their model, and of this model each
-    folder of a set that has no manifest: its run is over, since no other holds the lease. What has a manifest stays.
-    What cannot be taken away stays too: whether the store can be written is for others to find out.
+    Debris is: staging folders and probes of dead processes, for any model; and, for this model, each set folder without
+    a manifest, since its run must be over if the caller holds the lease. Folders with a manifest stay. What cannot be
+    removed stays too, without an error: ``check_writable`` reports a store that cannot be written.
     """
     filesystem, path = open_folder(samples_uri.rstrip("/"))
     with suppress(OSError, pa.ArrowException, StoreError):
@@ -35,7 +35,7 @@ def sweep_store(samples_uri: str, handle: str) -> tuple[str, ...]:
 
 
 def list_run_folders(filesystem: fs.FileSystem, pool: str) -> dict[str, dict[str, fs.FileInfo]]:
-    """All folders of sets below a pool's path in an object store, each with its files by their name in the set."""
+    """All set folders below a pool's path, each with its files by their name in the set."""
     found: dict[str, dict[str, fs.FileInfo]] = {}
     for info in list_below(filesystem, pool, recursive=True):
         run, _, name = info.path.removeprefix(f"{pool}/").partition("/")
@@ -56,13 +56,13 @@ def _sweep_model(root: Path, handle: str) -> Iterator[str]:
         folder = Path(locate_pool(str(root), handle, pool))
         debris = [path for path in folder.glob("run=*") if not (path / MANIFEST).exists()]
         for path in debris:
-            if _take_away(root, path):
-                yield f"{path}: a set without a manifest, which its run did not end"
+            if _remove_folder(root, path):
+                yield f"{path}: a set without a manifest, left unfinished by its run"
 
 
-def _take_away(root: Path, folder: Path) -> bool:
-    """False where a set has come in since. A reader meets the folder as it was, or none."""
-    with make_staging(root) as staging, take_turn(folder.parent):
+def _remove_folder(root: Path, folder: Path) -> bool:
+    """Removes a folder by one rename; False if a set was committed there in the meantime."""
+    with make_staging(root) as staging, lock_pool(folder.parent):
         if (folder / MANIFEST).exists():
             return False
         debris = staging / "debris"
@@ -73,7 +73,7 @@ def _take_away(root: Path, folder: Path) -> bool:
 
 
 def _sweep_probes(filesystem: fs.FileSystem, root: str) -> Iterator[str]:
-    """An object store tells of no process whether it lives; a probe takes no day."""
+    """Removes old probes: in an object store a live process cannot be recognised, but no probe takes a day."""
     for info in list_below(filesystem, root):
         age_seconds = time.time() - (info.mtime_ns or 0) / 1e9
         if info.base_name.startswith(PROBE) and info.type == fs.FileType.File and age_seconds > STALE_SECONDS:
@@ -87,14 +87,14 @@ def _sweep_remote(filesystem: fs.FileSystem, samples_uri: str, handle: str) -> I
         _, path = open_folder(uri)
         for run, files in list_run_folders(filesystem, path).items():
             if MANIFEST not in files and read_manifest(f"{uri}/{run}") is None:
-                clear_remote(filesystem, f"{path}/{run}")
+                delete_remote(filesystem, f"{path}/{run}")
                 if files:
-                    yield f"{uri}/{run}: a set without a manifest, which its run did not end"
+                    yield f"{uri}/{run}: a set without a manifest, left unfinished by its run"
             elif {SAMPLES, DETACHED} <= files.keys():
-                yield from _end_detaching(filesystem, f"{path}/{run}", f"{uri}/{run}")
+                yield from _finish_detaching(filesystem, f"{path}/{run}", f"{uri}/{run}")
 
 
-def _end_detaching(filesystem: fs.FileSystem, path: str, uri: str) -> Iterator[str]:
+def _finish_detaching(filesystem: fs.FileSystem, path: str, uri: str) -> Iterator[str]:
     manifest = read_manifest(uri)
     if manifest is not None and manifest.get("status") == "detached":
         filesystem.delete_file(f"{path}/{SAMPLES}")

@@ -1,6 +1,6 @@
-"""Old sets: rejected ones, and what dead runs have left, are found by their age and taken away, each in one move.
+"""Finds and removes old rejected sets and old leftovers of dead runs, for ``exemplars prune``.
 
-An attached or a detached set is never among them, nor anything else that has samples.
+An attached or detached set is never removed, nor any other folder that has samples.
 """
 
 import shutil
@@ -14,7 +14,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from engine.errors import StoreError
-from engine.store.commit import clear_remote, take_turn
+from engine.store.commit import delete_remote, lock_pool
 from engine.store.debris import list_run_folders
 from engine.store.sample_set import DETACHED, MANIFEST, SAMPLES, read_manifest
 from engine.store.staging import make_staging, sweep_staging
@@ -26,7 +26,10 @@ Kind = Literal["rejected", "unfinished"]
 
 @dataclass(frozen=True, slots=True)
 class OldSet:
-    """A folder that may go. ``unfinished`` is one without a manifest; ``written_at`` is when its last file was."""
+    """A folder that may be removed; ``unfinished`` means that it has no manifest.
+
+    ``written_at`` is when its newest file was written.
+    """
 
     folder: str
     kind: Kind
@@ -35,7 +38,7 @@ class OldSet:
 
     @property
     def handle(self) -> str:
-        """The model, as its place in the store has it."""
+        """The model's handle, taken from the folder's path."""
         return self.folder.rpartition("/handle=")[2].partition("/")[0]
 
     @property
@@ -45,7 +48,9 @@ class OldSet:
 
 
 def list_old_sets(samples_uri: str, before: datetime) -> Iterator[OldSet]:
-    """What may go, model by model, nothing of it kept in memory; a manifest is read only where there are no samples.
+    """Yields what may be removed because it is older than ``before``, model by model.
+
+    Reads the manifest only of folders without samples, which are few.
 
     Raises:
         StoreError: the store cannot be listed.
@@ -57,37 +62,37 @@ def list_old_sets(samples_uri: str, before: datetime) -> Iterator[OldSet]:
         except (OSError, pa.ArrowException) as error:
             raise StoreError(f"The sample store {pool} cannot be listed: {error}") from error
         for name, files in sorted(folders.items()):
-            if (found := _judge(f"{pool}/{name}", files, before)) is not None:
+            if (found := _classify_folder(f"{pool}/{name}", files, before)) is not None:
                 yield found
 
 
 def remove_old_set(samples_uri: str, old: OldSet) -> bool:
-    """Takes a folder away; False where it has become something else since. The caller keeps runs of the model out.
+    """Removes a folder; False if it has changed since it was listed. The caller must keep runs of the model out.
 
     Raises:
-        StoreError: it cannot be taken away. Half of it is in nobody's way, and goes with the next sweep or pruning.
+        StoreError: the folder cannot be removed. A part that remains does no harm; the next sweep or prune removes it.
     """
     filesystem, path = open_folder(old.folder)
     try:
         if isinstance(filesystem, fs.LocalFileSystem):
             return _remove_local(Path(open_folder(samples_uri.rstrip("/"))[1]), Path(path), old)
-        if not _is_still(old):
+        if not _is_unchanged(old):
             return False
-        clear_remote(filesystem, path)
+        delete_remote(filesystem, path)
         return True
     except (OSError, pa.ArrowException) as error:
-        raise StoreError(f"{old.folder} cannot be taken away: {error}") from error
+        raise StoreError(f"{old.folder} cannot be removed: {error}") from error
 
 
-def sweep_halves(samples_uri: str) -> None:
-    """Takes away what a pruning that was killed has put aside."""
+def sweep_unfinished_removals(samples_uri: str) -> None:
+    """Removes the staging folders that a killed prune left behind."""
     filesystem, path = open_folder(samples_uri.rstrip("/"))
     if isinstance(filesystem, fs.LocalFileSystem):
         sweep_staging(Path(path))
 
 
-def _judge(folder: str, files: dict[str, fs.FileInfo], before: datetime) -> OldSet | None:
-    """What a folder is by its files and, where these leave it open, by its manifest; None where it stays."""
+def _classify_folder(folder: str, files: dict[str, fs.FileInfo], before: datetime) -> OldSet | None:
+    """Classifies a folder by its files and, where needed, its manifest; None if the folder must stay."""
     if not files or {SAMPLES, DETACHED} & files.keys():
         return None
     written_at = datetime.fromtimestamp(max((info.mtime_ns or 0) / 1e9 for info in files.values()), UTC)
@@ -95,11 +100,11 @@ def _judge(folder: str, files: dict[str, fs.FileInfo], before: datetime) -> OldS
         return None
     size = sum(info.size or 0 for info in files.values())
     found = OldSet(folder, "rejected" if MANIFEST in files else "unfinished", size, written_at)
-    return found if _is_still(found, before) else None
+    return found if _is_unchanged(found, before) else None
 
 
-def _is_still(old: OldSet, before: datetime | None = None) -> bool:
-    """Whether a folder is what it was taken for; a set that cannot be read stays, for a person to look at."""
+def _is_unchanged(old: OldSet, before: datetime | None = None) -> bool:
+    """Whether a folder still is of its kind; a set that cannot be read must stay, for a person to look at."""
     try:
         manifest = read_manifest(old.folder)
     except StoreError:
@@ -108,12 +113,12 @@ def _is_still(old: OldSet, before: datetime | None = None) -> bool:
         return old.kind == "unfinished"
     if old.kind == "unfinished" or manifest.get("status") != "rejected":
         return False
-    # A store that was copied has new files, and a run that was retried an old date: both have to be old.
+    # Both dates have to be old: copying a store makes new files, and a retried run keeps its old date of creation.
     return before is None or _read_date(manifest.get("created_at")) < before
 
 
 def _read_date(text: object) -> datetime:
-    """A date that cannot be read is new."""
+    """The date; one that cannot be parsed counts as new, so that its set stays."""
     try:
         return datetime.fromisoformat(str(text)).astimezone(UTC)
     except ValueError:
@@ -121,9 +126,9 @@ def _read_date(text: object) -> datetime:
 
 
 def _remove_local(root: Path, folder: Path, old: OldSet) -> bool:
-    """One rename, in the turn of the pool's writers: a reader meets the set as it was, or none."""
-    with make_staging(root) as staging, take_turn(folder.parent):
-        if not _is_still(old):
+    """Removes a folder by one rename under the pool's lock, so that a reader sees all of the set or nothing."""
+    with make_staging(root) as staging, lock_pool(folder.parent):
+        if not _is_unchanged(old):
             return False
         aside = staging / "pruned"
         folder.rename(aside)

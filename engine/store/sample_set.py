@@ -1,7 +1,7 @@
-"""The sample set: what a run leaves, and the bytes of each of its files.
+"""The sample set, which is the result of a run, and the bytes of each of its files.
 
-A set without its manifest does not exist for readers. The manifest is sealed: its last line is the digest of the rest,
-so that a torn or altered one is found.
+A set without its manifest does not exist for readers. The manifest is sealed: its last line holds the digest of the
+rest, so that a truncated or altered manifest is detected.
 """
 
 import hashlib
@@ -26,19 +26,19 @@ REJECTED = "_run/rejected.parquet"
 VERDICT = "_run/verdict.json"
 REPORT = "_run/report.html"
 CARD = "_run/README.md"
-# Where the samples of a detached set are kept: no reader of samples looks there.
+# The samples of a detached set are kept here, where no reader of samples looks.
 DETACHED = "_run/detached.parquet"
-# A page of samples is read without its whole set: what lies before it in its group of rows is all that is read besides.
+# Rows in a Parquet row group. To read a page of samples, at most the rows before it in its group are read as well.
 GROUP_ROWS = 10_000
 Status = Literal["attached", "rejected"]
-FIELD = "manifest_sha256"
+DIGEST_FIELD = "manifest_sha256"
 _END = b"\n}\n"
-_SEALED_END = re.compile(rb',\n  "' + FIELD.encode() + rb'": "([0-9a-f]{64})"\n}\n\Z')
+_SEALED_END = re.compile(rb',\n  "' + DIGEST_FIELD.encode() + rb'": "([0-9a-f]{64})"\n}\n\Z')
 
 
 @dataclass(frozen=True, slots=True)
 class SampleSet:
-    """What is to be written of one run: rows, and the files beside them by their name in the set."""
+    """What one run writes: the rows, and ``documents``, the text files beside them, by their name in the set."""
 
     stamp: RunStamp
     pool: Pool
@@ -64,16 +64,16 @@ def render_files(sample_set: SampleSet) -> dict[str, bytes]:
 
 
 def render_detached(manifest: Mapping[str, Any]) -> bytes:
-    """The manifest of an attached set as it stands once the set is taken off its model: the samples lie elsewhere."""
+    """The manifest that an attached set gets when it is detached: another status, and the new name of its samples."""
     files = {DETACHED if name == SAMPLES else name: entry for name, entry in manifest["files"].items()}
     return seal({**manifest, "status": "detached", "files": files})
 
 
 def read_manifest(folder: str) -> Mapping[str, Any] | None:
-    """The manifest of a set; None where there is none yet, so that the set does not exist for readers.
+    """The manifest of a set; None if there is none, in which case the set does not exist for readers.
 
     Raises:
-        StoreError: one that cannot be read, is torn, or was altered since it was written.
+        StoreError: the manifest cannot be read, is truncated, or was altered after it was written.
     """
     filesystem, path = open_folder(f"{folder}/{MANIFEST}")
     try:
@@ -89,29 +89,29 @@ def read_manifest(folder: str) -> Mapping[str, Any] | None:
 
 
 def seal(fields: Mapping[str, Any]) -> bytes:
-    """The bytes of a JSON object with, in its last line, the SHA-256 of those that it has without that line.
+    """Renders a JSON object and adds a last line with the SHA-256 of the bytes that it has without that line.
 
     Args:
-        fields: at least one; a digest among them, as of a file that was read, is left out.
+        fields: at least one field; an old digest among them, as in a manifest that was read, is replaced.
     """
-    rest = {name: value for name, value in fields.items() if name != FIELD}
+    rest = {name: value for name, value in fields.items() if name != DIGEST_FIELD}
     content = (json.dumps(rest, indent=2, ensure_ascii=False) + "\n").encode()
-    line = f',\n  "{FIELD}": "{hashlib.sha256(content).hexdigest()}"'
+    line = f',\n  "{DIGEST_FIELD}": "{hashlib.sha256(content).hexdigest()}"'
     return content.removesuffix(_END) + line.encode() + _END
 
 
 def unseal(content: bytes) -> Any:
-    """The JSON value; one that has no digest, as those from before there were any, is taken as it is.
+    """Parses what ``seal`` rendered and checks its digest; an object without a digest, as older versions wrote, passes.
 
     Raises:
-        ValueError: it is no JSON, or not what was sealed.
+        ValueError: it is not JSON, or it was altered after it was sealed.
     """
     value = json.loads(content)
-    if not isinstance(value, dict) or FIELD not in value:
+    if not isinstance(value, dict) or DIGEST_FIELD not in value:
         return value
     sealed = _SEALED_END.search(content)
     if sealed is None or sealed[1].decode() != hashlib.sha256(content[: sealed.start()] + _END).hexdigest():
-        raise ValueError(f"it was altered since it was written: {FIELD} is the digest of another content")
+        raise ValueError(f"it was altered since it was written: {DIGEST_FIELD} does not match the content")
     return value
 
 

@@ -1,7 +1,7 @@
-"""Staging: where a set is made before it moves into a store on a local disk, and what a dead process left there.
+"""Staging folders, in which a set is built before it moves into a local store, and the removal of left-over ones.
 
-A process holds a lock on what it makes here for as long as it lives. Its name says on which system that lock is seen:
-what comes from another one, on a disk that both share, is left over only when it has not changed for a day.
+A process locks its staging folder for as long as it lives. The folder's name identifies the host and boot on which that
+lock is visible; a folder made elsewhere, on a shared disk, counts as left over once it is unchanged for a day.
 """
 
 import fcntl
@@ -23,9 +23,10 @@ PROBE_BYTES = 4096
 
 @contextmanager
 def make_staging(root: Path) -> Iterator[Path]:
-    """A folder on the store's own disk but outside the store, since DuckDB's ``**`` descends into any folder.
+    """Yields a new locked folder on the store's disk, outside the store if possible, and removes it at the end.
 
-    What was put aside in it (``name_aside``) goes back to its place where that is empty in the end.
+    Outside, since DuckDB's ``**`` descends into every folder of the store. A set that was put aside in it
+    (``name_aside``) moves back to its place if that place is empty at the end.
     """
     root.mkdir(parents=True, exist_ok=True)
     staging, descriptor = _make_locked(root)
@@ -39,14 +40,14 @@ def make_staging(root: Path) -> Iterator[Path]:
 
 
 def name_aside(root: Path, staging: Path, folder: Path) -> Path:
-    """Where a set is put aside, on a path that tells its place; nothing is there yet."""
+    """A free path in ``staging`` for putting a set aside, from which its place in the store can be read."""
     aside = staging / f"old-{uuid.uuid4().hex}" / folder.relative_to(root)
     aside.parent.mkdir(parents=True)
     return aside
 
 
 def probe_folder(root: Path) -> None:
-    """Makes the folder and a file in it, and takes the file away again.
+    """Makes the folder, and writes and deletes a file in it, to check that the store can be written.
 
     Raises:
         OSError: the disk is full, read-only, or gone.
@@ -62,15 +63,18 @@ def probe_folder(root: Path) -> None:
 
 
 def list_left_over(root: Path) -> list[Path]:
-    """What lies in and beside a store's root and belongs to no process that lives, sorted.
+    """The staging folders and probes in and beside a store's root that no live process owns, sorted.
 
-    What is empty may have been made this instant, and be locked in the next.
+    Empty ones are left out: one may have been made this instant and be about to be locked.
     """
     return [path for path in _list_temporary(root) if not _is_empty(path) and _is_left_over(path)]
 
 
 def sweep_staging(root: Path) -> list[Path]:
-    """Takes away what ``list_left_over`` finds, and tells what. A set that was put aside goes back to its place."""
+    """Removes staging folders and probes that no live process owns, and returns those that are gone.
+
+    A set that was put aside in one moves back to its place in the store.
+    """
     swept = []
     for path in _list_temporary(root):
         with suppress(OSError), _take_over(path) as is_ours:
@@ -86,7 +90,7 @@ def _make_locked(root: Path) -> tuple[Path, int]:
         staging = _make_folder(root)
         descriptor = os.open(staging, os.O_RDONLY)
         _lock(descriptor)
-        # Before it was locked, it may have been taken for left over.
+        # Between its creation and its lock another process may have removed it as left over.
         if staging.exists():
             return staging, descriptor
         os.close(descriptor)
@@ -105,7 +109,7 @@ def _make_folder(root: Path) -> Path:
 
 
 def _lock(descriptor: int) -> None:
-    # Some disks have no locks: there what is left over is known by its age.
+    # Some disks have no locks; on those, left-over folders are recognised by their age.
     with suppress(OSError):
         fcntl.flock(descriptor, fcntl.LOCK_EX)
 
@@ -130,7 +134,7 @@ def _is_left_over(path: Path) -> bool:
 
 @contextmanager
 def _take_over(path: Path) -> Iterator[bool]:
-    """Whether the process that made it is gone; then nobody else takes it over inside the block."""
+    """Yields whether the process that made it is gone; if so, its lock is held inside the block."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         yield _is_gone(path, descriptor)
@@ -154,7 +158,7 @@ def _is_gone(path: Path, descriptor: int) -> bool:
 def _clear(root: Path, path: Path) -> None:
     for aside in path.glob("old-*/handle=*/pool=*/run=*"):
         place = root / aside.relative_to(path).relative_to(aside.relative_to(path).parts[0])
-        # Where another set stands, that one is what took its place.
+        # If another set stands there, that one has replaced it.
         with suppress(OSError):
             aside.rename(place)
         if not place.exists():
@@ -166,7 +170,7 @@ def _clear(root: Path, path: Path) -> None:
 
 
 def _name_system() -> str:
-    """Host and start of its system: a lock of this kernel's is seen there, and may not be elsewhere."""
+    """An id of this host and boot, within which a lock is visible to every process."""
     try:
         started = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:

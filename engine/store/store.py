@@ -1,4 +1,4 @@
-"""The sample store: where the sets of all models stand, each a folder ``handle=<handle>/pool=<pool>/run=<run id>``."""
+"""The sample store: writes, finds and detaches sample sets, each a folder ``handle=…/pool=…/run=<run id>``."""
 
 import json
 import uuid
@@ -25,7 +25,7 @@ _READ_COLUMNS = ["trait", "text", "quality", "scenario", "seed_sha256"]
 
 @dataclass(frozen=True, slots=True)
 class StoredSet:
-    """A set that stands in the store: its folder, its manifest, and whether this call put it there."""
+    """A set in the store: its folder, its manifest, and whether this call wrote it."""
 
     folder: str
     manifest: Mapping[str, Any]
@@ -38,7 +38,7 @@ class StoredSet:
 
     @property
     def handle(self) -> str:
-        """The model, as the set's place in the store has it."""
+        """The model's handle, taken from the folder's path."""
         return self.folder.rpartition("/handle=")[2].partition("/")[0]
 
     @property
@@ -48,7 +48,7 @@ class StoredSet:
 
     @property
     def rows_name(self) -> str:
-        """The name of the file that has its samples."""
+        """The name of the Parquet file with its samples."""
         return DETACHED if self.status == "detached" else SAMPLES
 
     def file(self, name: str) -> str:
@@ -67,16 +67,16 @@ def locate_pool(samples_uri: str, handle: str, pool: Pool) -> str:
 
 
 def check_writable(samples_uri: str, probe: bool = True) -> None:
-    """Tries the store before anything is paid for: a folder and a file are made in it and taken away again.
+    """Checks that the store can be written, before anything is paid for, by writing and deleting a small file.
 
     Args:
-        probe: False asks for the permission only and makes nothing.
+        probe: False checks permissions only and writes nothing.
 
     Raises:
-        StoreError: it cannot be written.
+        StoreError: the store cannot be written.
     """
     filesystem, path = open_folder(samples_uri)
-    with _translate(samples_uri):
+    with _translate_errors(samples_uri):
         if not isinstance(filesystem, fs.LocalFileSystem):
             filesystem.get_file_info(path)
             if probe:
@@ -88,7 +88,7 @@ def check_writable(samples_uri: str, probe: bool = True) -> None:
 
 
 def write_set(samples_uri: str, sample_set: SampleSet) -> StoredSet:
-    """Puts a set into the store in one move; an attached set of the same run id stays as it is.
+    """Commits a set to the store atomically; an attached set of the same run id is left unchanged.
 
     Raises:
         StoreError: the store cannot be written; nothing of the set is left in it.
@@ -96,28 +96,29 @@ def write_set(samples_uri: str, sample_set: SampleSet) -> StoredSet:
     stamp = sample_set.stamp
     folder = locate_set(samples_uri, stamp.handle, sample_set.pool, stamp.run_id)
     files = render_files(sample_set)
-    with _translate(samples_uri):
+    with _translate_errors(samples_uri):
         written = commit_set(folder, files)
-    # What was written is not read again: a store that breaks a moment later has the set all the same.
+    # What was written is not read again: if the store fails a moment later, the set is committed nevertheless.
     manifest = unseal(files[MANIFEST]) if written else read_manifest(folder) or {}
     return StoredSet(folder, manifest, written)
 
 
 def detach_stored(stored: StoredSet) -> bool:
-    """Takes an attached set away from all readers; its folder, its report and its rows stay. False where it is gone.
+    """Hides an attached set from all readers; its folder, report and rows stay. False if it is no longer attached.
 
     Raises:
-        StoreError: the store cannot be read or written; then the set is still attached, or the next run ends the move.
+        StoreError: the store cannot be read or written; the set is then still attached, or the next run's sweep
+            completes the detaching.
     """
-    with _translate(stored.folder):
+    with _translate_errors(stored.folder):
         return detach_files(stored.folder, stored.manifest)
 
 
 def find_set(samples_uri: str, run_id: str) -> StoredSet | None:
-    """The set of a run, of whatever status, model and pool; None where there is none.
+    """The set of a run, whatever its status, model and pool; None if there is none.
 
     Raises:
-        StoreError: a folder or manifest that cannot be read.
+        StoreError: a folder or manifest cannot be read.
     """
     if "/" in run_id:
         return None
@@ -132,10 +133,10 @@ def list_pools(samples_uri: str) -> list[str]:
     """The folders of all pools of all models, sorted.
 
     Raises:
-        StoreError: a folder that cannot be listed.
+        StoreError: a folder cannot be listed.
     """
     root = samples_uri.rstrip("/")
-    with _translate(samples_uri):
+    with _translate_errors(samples_uri):
         handles = [name for name in list_folders(root) if name.startswith("handle=")]
         return [f"{root}/{name}/{pool}" for name in handles for pool in list_folders(f"{root}/{name}")]
 
@@ -144,22 +145,22 @@ def read_file(uri: str) -> bytes:
     """The bytes of one file of a set.
 
     Raises:
-        StoreError: it cannot be read.
+        StoreError: the file cannot be read.
     """
     filesystem, path = open_folder(uri)
-    with _translate(uri), filesystem.open_input_file(path) as stream:
+    with _translate_errors(uri), filesystem.open_input_file(path) as stream:
         return bytes(stream.read())
 
 
 def list_sets(samples_uri: str, handle: str, pool: Pool, statuses: Sequence[str] = ("attached",)) -> list[StoredSet]:
-    """The attached sets of a model, or those of other statuses, in the order of their creation.
+    """The sets of a model in one pool that have one of these statuses, in the order of their creation.
 
     Raises:
-        StoreError: a folder or manifest that cannot be read.
+        StoreError: a folder or manifest cannot be read.
     """
     parent = locate_pool(samples_uri, handle, pool)
     found = []
-    with _translate(samples_uri):
+    with _translate_errors(samples_uri):
         names = list_folders(parent)
     for name in names:
         manifest = read_manifest(f"{parent}/{name}") if name.startswith("run=") else None
@@ -172,11 +173,11 @@ def read_attached(sets: Sequence[StoredSet]) -> tuple[Attached, ...]:
     """The samples of some sets, in order.
 
     Raises:
-        StoreError: a set whose file is missing, is not Parquet, or is not the one that its manifest names.
+        StoreError: a set's file is missing, is not Parquet, or differs in size from what its manifest says.
     """
     samples: list[Attached] = []
     for stored in sets:
-        with _translate(stored.folder):
+        with _translate_errors(stored.folder):
             table = _read_rows(stored)
         samples += [
             Attached(
@@ -192,29 +193,31 @@ def read_attached(sets: Sequence[StoredSet]) -> tuple[Attached, ...]:
 
 
 def digest_sets(sets: Sequence[StoredSet]) -> tuple[str, ...]:
-    """A digest for each attached set that does not change with its run id: of its rows' ids, in order."""
+    """The digest of each attached set's row ids, in order; it is the same for the same rows under another run id."""
     return tuple(str(stored.manifest["rows_sha256"]) for stored in sets)
 
 
 def find_detachable(models_uri: str, samples_uri: str, run_id: str) -> StoredSet:
-    """The attached set of a run, on a model that is a draft.
+    """The attached set of a run, after checking that it may be detached.
 
-    A pool for evaluation, which is attached to nothing, may be taken away from any model, as it may be added to any.
+    Only a draft's training samples may be detached; an evaluation pool may be detached from any model.
 
     Raises:
-        InputError: there is no such set, or it is not attached. FrozenModelError: the model is no draft.
-        DefinitionError: its lifecycle cannot be understood. StoreError: the store cannot be read.
+        InputError: there is no such set, or it is not attached.
+        FrozenModelError: the model is not a draft.
+        DefinitionError: the model's lifecycle file is wrong.
+        StoreError: the store cannot be read.
     """
     stored = find_set(samples_uri, run_id)
     if stored is None:
         raise InputError(
-            f"No set of run {run_id!r} is in {samples_uri}. A run id is the last part of a set's folder, run=<run id>; "
-            "EXEMPLARS_SAMPLES_URI says where to look"
+            f"{samples_uri} has no set of run {run_id!r}. The run id is the last part of a set's folder, run=<run id>. "
+            "Set EXEMPLARS_SAMPLES_URI to look in another store"
         )
     if stored.status != "attached":
         raise InputError(
-            f"The set of run {run_id} is {stored.status}, so nothing of it is attached to {stored.handle} and there is "
-            f"nothing to detach: {stored.folder}"
+            f"The set of run {run_id} is {stored.status}: none of its samples is attached to {stored.handle}, so there "
+            f"is nothing to detach. It is in {stored.folder}"
         )
     lifecycle = read_lifecycle(models_uri, stored.handle) if stored.manifest.get("pool") != "eval" else Lifecycle()
     if not lifecycle.takes_samples:
@@ -226,13 +229,14 @@ def find_detachable(models_uri: str, samples_uri: str, run_id: str) -> StoredSet
 
 
 def detach_set(stored: StoredSet) -> None:
-    """Takes the set off its model.
+    """Detaches the set from its model.
 
     Raises:
-        InputError: somebody else has, since it was looked for. StoreError: the store cannot be written.
+        InputError: another process has detached it in the meantime.
+        StoreError: the store cannot be written.
     """
     if not detach_stored(stored):
-        raise InputError(f"The set of run {stored.run_id} is attached no more: somebody else has detached it")
+        raise InputError(f"The set of run {stored.run_id} is no longer attached: another process has detached it")
 
 
 def _read_rows(stored: StoredSet) -> pa.Table:
@@ -241,12 +245,12 @@ def _read_rows(stored: StoredSet) -> pa.Table:
     with filesystem.open_input_file(path) as source:
         size = source.size()
         if expected not in (None, size):
-            raise OSError(f"{stored.rows_name} has {size} bytes, and {expected} by its manifest")
+            raise OSError(f"{stored.rows_name} has {size} bytes, but the manifest says {expected}")
         return pq.read_table(source, columns=_READ_COLUMNS, page_checksum_verification=True)
 
 
 def _probe_remote(filesystem: fs.FileSystem, path: str) -> None:
-    """A key that may read only is found out before anything is paid for."""
+    """Writes and deletes an object, so that a read-only key is found out before anything is paid for."""
     probe = f"{path}/{PROBE}{uuid.uuid4().hex}"
     with filesystem.open_output_stream(probe) as stream:
         stream.write(b"\0" * PROBE_BYTES)
@@ -254,12 +258,12 @@ def _probe_remote(filesystem: fs.FileSystem, path: str) -> None:
 
 
 @contextmanager
-def _translate(place: str) -> Iterator[None]:
+def _translate_errors(place: str) -> Iterator[None]:
     try:
         yield
     except (OSError, pa.ArrowException) as error:
         said = getattr(error, "strerror", None) or str(error)
         raise StoreError(
             f"The sample store {place} cannot be used: {said}. Free space or permit writing, or point "
-            "EXEMPLARS_SAMPLES_URI elsewhere; the kept replies are not lost, a second start goes on from them"
+            "EXEMPLARS_SAMPLES_URI elsewhere. The kept replies are not lost: the next start continues from them"
         ) from error

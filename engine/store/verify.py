@@ -1,4 +1,4 @@
-"""Verify: a walk over everything in a sample store, which says what is broken, where, and what to do about it."""
+"""Verifies a whole sample store and reports each fault with its place and its remedy, for ``exemplars verify``."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ from engine.system.filesystem import list_below, open_folder
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is broken: what it is, where, and what to do."""
+    """One thing that is broken: what is wrong, where, and what to do."""
 
     what: str
     where: str
@@ -28,8 +28,8 @@ class Fault:
 
 
 @dataclass(slots=True)
-class Walk:
-    """A walk over a store: ``faults`` yields what it finds, and the counts grow with it."""
+class StoreVerifier:
+    """Checks a store: ``find_faults`` yields its faults, and the other fields count what it has seen so far."""
 
     samples_uri: str
     models: int = 0
@@ -39,8 +39,8 @@ class Walk:
     broken: int = 0
     _runs: dict[str, str] = field(default_factory=dict)
 
-    def faults(self) -> Iterator[Fault]:
-        """Everything that is broken, in the order of the store's folders.
+    def find_faults(self) -> Iterator[Fault]:
+        """Yields everything that is broken, in the order of the store's folders.
 
         Raises:
             StoreError: the store cannot be listed.
@@ -59,7 +59,7 @@ class Walk:
             if info.base_name.startswith("handle=") and info.type == fs.FileType.Directory:
                 yield from self._walk_model(filesystem, f"{root}/{info.base_name}")
             elif not info.base_name.startswith(("_staging-", PROBE, BACKFILLS)):
-                yield _name_stranger(f"{root}/{info.base_name}")
+                yield _make_stray_fault(f"{root}/{info.base_name}")
 
     def _walk_model(self, filesystem: fs.FileSystem, uri: str) -> Iterator[Fault]:
         self.models += 1
@@ -67,26 +67,26 @@ class Walk:
         for info in _list_sorted(filesystem, open_folder(uri)[1]):
             pool = info.base_name.removeprefix("pool=")
             if pool not in get_args(Pool) or info.type != fs.FileType.Directory:
-                yield _name_stranger(f"{uri}/{info.base_name}")
+                yield _make_stray_fault(f"{uri}/{info.base_name}")
                 continue
             for run in _list_sorted(filesystem, info.path):
                 place = f"{uri}/{info.base_name}/{run.base_name}"
                 if not run.base_name.startswith("run=") or run.type != fs.FileType.Directory:
-                    yield _name_stranger(place)
+                    yield _make_stray_fault(place)
                     continue
                 facts = self._check_set(filesystem, place, run.path)
                 yield from (Fault(what, f"{place}/{name}".rstrip("/"), fix) for what, name, fix in facts.faults)
                 yield from self._check_run_id(place)
                 if facts.status == "attached":
                     ids[place] = facts.ids
-        yield from _find_twice(ids)
+        yield from _find_duplicates(ids)
 
     def _check_set(self, filesystem: fs.FileSystem, place: str, path: str) -> SetFacts:
-        """Where a set changes while it is looked at, as when a run ends, it is looked at again."""
+        """Checks one set, and again (up to three times) if its manifest changed meanwhile, as when a run ends."""
         for _ in range(3):
-            before = _try_manifest(place)
+            before = _read_manifest_or_none(place)
             facts = check_set(filesystem, place, path)
-            if not facts.faults or before == _try_manifest(place):
+            if not facts.faults or before == _read_manifest_or_none(place):
                 break
         if facts.status in self.sets:
             self.sets[facts.status] += 1
@@ -98,12 +98,12 @@ class Walk:
         other = self._runs.setdefault(place.rpartition("/run=")[2], place)
         if other != place:
             yield Fault(
-                f"the set of a run that has another one, {other}", place, "Keep the one whose manifest names its place"
+                f"a second set of the run that has {other}", place, "Keep the one whose manifest matches its folder"
             )
 
 
-def _find_twice(ids: Mapping[str, "np.ndarray[Any, np.dtype[np.int64]]"]) -> Iterator[Fault]:
-    """Samples that are attached twice to one model, within a set or over several, training and evaluation together."""
+def _find_duplicates(ids: Mapping[str, "np.ndarray[Any, np.dtype[np.int64]]"]) -> Iterator[Fault]:
+    """Samples that are attached more than once to one model, in one set or several, training and evaluation alike."""
     if not ids:
         return
     values, counts = np.unique(np.concatenate(list(ids.values())), return_counts=True)
@@ -116,7 +116,7 @@ def _find_twice(ids: Mapping[str, "np.ndarray[Any, np.dtype[np.int64]]"]) -> Ite
             yield Fault(
                 f"{found.size} samples that are attached more than once, such as id {found[0]}",
                 place,
-                "`exemplars detach` one of the sets that have them",
+                "Detach one of the sets that have them, with `exemplars detach`",
             )
 
 
@@ -127,11 +127,11 @@ def _list_sorted(filesystem: fs.FileSystem, path: str) -> list[fs.FileInfo]:
         raise StoreError(f"The sample store {path} cannot be listed: {error}") from error
 
 
-def _name_stranger(place: str) -> Fault:
-    return Fault("no part of a sample store", place, "Move it elsewhere: readers of whole folders may meet it")
+def _make_stray_fault(place: str) -> Fault:
+    return Fault("not part of a sample store", place, "Move it elsewhere: programs that read whole folders may read it")
 
 
-def _try_manifest(place: str) -> object:
+def _read_manifest_or_none(place: str) -> object:
     try:
         return read_manifest(place)
     except StoreError:

@@ -1,4 +1,4 @@
-"""One set of a store, held against its manifest: its place, its files and every row of its samples."""
+"""Checks one sample set against its manifest: its place in the store, its files, and every row of its samples."""
 
 import hashlib
 from collections import Counter
@@ -16,6 +16,7 @@ from engine.domain.samples import REJECTED_SCHEMA, SAMPLE_SCHEMA, make_id
 from engine.errors import StoreError
 from engine.store.sample_set import DETACHED, MANIFEST, REJECTED, SAMPLES, read_manifest
 from engine.system.filesystem import list_below
+from engine.text.formatting import count_noun
 
 CHUNK_BYTES = 1024 * 1024
 BATCH_ROWS = 10_000
@@ -25,27 +26,29 @@ STATUSES = {"attached": SAMPLES, "detached": DETACHED, "rejected": None}
 CHECKED_COLUMNS = ["id", "trait", "text", "quality", "pole", "provenance", "run_id", "content_sha256"]
 QUALITIES = {"positive": 1.0, "negative": 0.0}
 
-DEBRIS = "The next run of this model takes it away, unless the run that writes it still goes on"
-RESTORE = "Restore it from a copy, or make the set again: `exemplars replay RUN_ID --to FOLDER`"
-REMOVE = "Take it away: no run wrote it here"
-Found = tuple[str, str, str]
+DEBRIS = "The next run of this model removes it, unless the run that writes it is still running"
+RESTORE = "Restore it from a copy, or make the set again with `exemplars replay RUN_ID --to FOLDER`"
+REMOVE = "Remove it: no run wrote it here"
+# What is wrong, the name of the file in the set, and what to do.
+FoundFault = tuple[str, str, str]
 
 
 @dataclass(slots=True)
 class SetFacts:
-    """What came of one set: a fault is what is wrong, the file, and what to do. ``ids`` are those of its samples."""
+    """The result of checking one set; ``ids`` are the ids of its samples."""
 
     status: str = ""
-    faults: list[Found] = field(default_factory=list)
+    faults: list[FoundFault] = field(default_factory=list)
     ids: "np.ndarray[Any, np.dtype[np.int64]]" = field(default_factory=lambda: np.empty(0, np.int64))
     size_bytes: int = 0
 
 
 def check_set(filesystem: fs.FileSystem, place: str, path: str) -> SetFacts:
-    """Everything of a set that can be told without its model; memory grows with 8 bytes a row.
+    """Checks everything about a set that can be checked without its model. Memory use is 8 bytes for each row.
 
     Args:
-        place: its folder or URI as a person knows it; ``path`` is the same in the file system.
+        place: the set's folder or URI, as people write it.
+        path: the same folder as a path within ``filesystem``.
     """
     facts = SetFacts()
     try:
@@ -69,15 +72,15 @@ def check_set(filesystem: fs.FileSystem, place: str, path: str) -> SetFacts:
     return facts
 
 
-def _check_place(manifest: Mapping[str, Any], place: str) -> Iterator[Found]:
+def _check_place(manifest: Mapping[str, Any], place: str) -> Iterator[FoundFault]:
     for name, stands in _read_place(place).items():
         if manifest.get(name) != stands:
-            said = f"{name} is {manifest.get(name)!r}, and the folder says {stands!r}"
-            yield said, MANIFEST, "Move the folder to where its manifest says"
+            said = f"{name} is {manifest.get(name)!r}, but the folder says {stands!r}"
+            yield said, MANIFEST, "Move the folder to the place that its manifest says"
 
 
 def _read_place(place: str) -> dict[str, str]:
-    """What the folder of a set says of it."""
+    """Handle, pool and run id, taken from the path of a set's folder."""
     values = [part.partition("=")[2] for part in place.split("/")[-3:]]
     return dict(zip(("handle", "pool", "run_id"), values, strict=True))
 
@@ -86,19 +89,21 @@ def _is_nested(value: object) -> TypeGuard[dict[str, dict[str, Any]]]:
     return isinstance(value, dict) and all(isinstance(entry, dict) for entry in value.values())
 
 
-def _check_listing(filesystem: fs.FileSystem, path: str, status: str, files: Mapping[str, Any]) -> Iterator[Found]:
+def _check_listing(filesystem: fs.FileSystem, path: str, status: str, files: Mapping[str, Any]) -> Iterator[FoundFault]:
     infos = list_below(filesystem, path, recursive=True)
     there = {info.path.removeprefix(f"{path}/") for info in infos if info.type == fs.FileType.File}
     samples = STATUSES[status]
     if samples not in (None, *files):
-        yield "no samples are named, though the set has them", MANIFEST, RESTORE
+        yield "the manifest names no samples, but a set of this status has some", MANIFEST, RESTORE
     if samples != SAMPLES and SAMPLES in there:
         yield f"samples of a set that is {status}", SAMPLES, REMOVE
     for name in sorted(there - {MANIFEST, SAMPLES, *files}):
         yield "a file that the manifest does not name", name, REMOVE
 
 
-def _check_files(filesystem: fs.FileSystem, path: str, files: Mapping[str, Any], facts: SetFacts) -> Iterator[Found]:
+def _check_files(
+    filesystem: fs.FileSystem, path: str, files: Mapping[str, Any], facts: SetFacts
+) -> Iterator[FoundFault]:
     for name, entry in files.items():
         try:
             digest, size = _digest_file(filesystem, f"{path}/{name}")
@@ -111,7 +116,9 @@ def _check_files(filesystem: fs.FileSystem, path: str, files: Mapping[str, Any],
         facts.size_bytes += size
         if (size, digest) != (entry.get("bytes"), entry.get("sha256")):
             said = (
-                f"{size} bytes, {entry.get('bytes')} by the manifest" if size != entry.get("bytes") else "other bytes"
+                f"{size} bytes, but the manifest says {entry.get('bytes')}"
+                if size != entry.get("bytes")
+                else "other bytes of the same length"
             )
             yield f"a file that was altered: {said}", name, RESTORE
 
@@ -142,7 +149,7 @@ def _check_tables(
             ):
                 facts.faults += [(what, name, RESTORE) for what in _check_table(parquet, schema, entry)]
                 if schema is SAMPLE_SCHEMA and parquet.schema_arrow.equals(schema):
-                    rows = Rows(manifest, place)
+                    rows = RowChecker(manifest, place)
                     facts.faults += [(what, name, RESTORE) for what in rows.check(parquet)]
                     facts.ids = rows.ids
         except (OSError, pa.ArrowException) as error:
@@ -150,7 +157,7 @@ def _check_tables(
 
 
 def _open_file(filesystem: fs.FileSystem, path: str) -> pa.NativeFile:
-    """The file; whole where it is small, since an object store asks for each column of each group by itself."""
+    """Opens a file, and reads a small one whole: else each column of each row group is a request to an object store."""
     source = filesystem.open_input_file(path)
     if source.size() > WHOLE_BYTES:
         return source
@@ -162,11 +169,11 @@ def _check_table(parquet: pq.ParquetFile, schema: pa.Schema, entry: Mapping[str,
     if not parquet.schema_arrow.equals(schema):
         yield "columns that are not those of the store"
     if parquet.metadata.num_rows != entry.get("rows"):
-        yield f"{parquet.metadata.num_rows} rows, {entry.get('rows')} by the manifest"
+        yield f"{parquet.metadata.num_rows} rows, but the manifest says {entry.get('rows')}"
 
 
-class Rows:
-    """The rows of one set, batch by batch: each for itself, and what they add up to."""
+class RowChecker:
+    """Checks the rows of one set batch by batch: each row by itself, then their counts and digest."""
 
     def __init__(self, manifest: Mapping[str, Any], place: str) -> None:
         self._manifest = manifest
@@ -182,11 +189,11 @@ class Rows:
         return np.concatenate(self._parts) if self._parts else np.empty(0, np.int64)
 
     def check(self, parquet: pq.ParquetFile) -> Iterator[str]:
-        """What is wrong, a sentence each with how many rows it is wrong of."""
+        """Describes each kind of fault, with the number of rows that have it."""
         for batch in parquet.iter_batches(BATCH_ROWS, columns=CHECKED_COLUMNS, use_threads=False):
             self._check_batch(batch.to_pydict())
         for what, count in self._wrong.items():
-            yield f"{what}, in {count} rows"
+            yield f"{what}, in {count_noun(count, 'row')}"
         expected = {
             (trait, pole): count
             for trait, poles in self._manifest["counts"].items()
@@ -194,9 +201,9 @@ class Rows:
             if count
         }
         if expected != dict(self._counts):
-            yield "other counts of traits and poles than the manifest has"
+            yield "counts of traits and poles that differ from the manifest's"
         if self._digest.hexdigest() != self._manifest.get("rows_sha256"):
-            yield "other rows, or another order of them, than the manifest has (rows_sha256)"
+            yield "other rows, or another order of rows, than the manifest says (rows_sha256)"
 
     def _check_batch(self, columns: Mapping[str, list[Any]]) -> None:
         text = "\n".join(map(str, columns["id"]))
@@ -210,13 +217,13 @@ class Rows:
         self, number: int, trait: str, text: str, quality: float, pole: str, provenance: str, run_id: str, digest: str
     ) -> Iterator[str]:
         if number != make_id(self._place["handle"], trait, text):
-            yield "an id that is not that of handle, trait and text"
+            yield "an id that does not match handle, trait and text"
         if digest != digest_text(text):
-            yield "a content_sha256 that is not that of the text"
+            yield "a content_sha256 that does not match the text"
         if quality != QUALITIES.get(pole):
-            yield "a quality that is not its pole's"
+            yield "a quality that does not match the pole"
         if (provenance, run_id) != ("synthesized", self._place["run_id"]):
-            yield "a provenance or run id that is not the set's"
+            yield "a provenance or run id that does not match the set"
 
 
 def _shorten(error: Exception) -> str:

@@ -285,7 +285,7 @@ class PartDispatcher:
 
     def _take_in(self, rows: Iterable[ModelRow]) -> None:
         for row in rows:
-            self._ledger.take(row)
+            self._ledger.replace_row(row)
 
     def _close(self, run: FlowRun, part: Part, written: Ledger) -> None:
         """Takes in the end of a part; what it has not done is handed out again where it died."""
@@ -300,7 +300,7 @@ class PartDispatcher:
             self._begin_again(part, left)
         elif run.state.is_cancelled():
             for row in left:
-                self._ledger.note(row.handle, state="cancelled", note=run.state.message or "Its part was cancelled")
+                self._ledger.update(row.handle, state="cancelled", note=run.state.message or "Its part was cancelled")
         else:
             # It stopped for want of money, or for what others would meet too: here that is found out once more.
             self._logger.warning("%s: %s", run.name, run.state.message)
@@ -310,14 +310,14 @@ class PartDispatcher:
         if part.tries >= MOST_TRIES:
             note = f"The process that worked on it died {part.tries} times"
             for row in left:
-                self._ledger.note(row.handle, state="failed", note=note)
+                self._ledger.update(row.handle, state="failed", note=note)
             return
         self._logger.warning("A part died with %d models undone: they are handed out again", len(left))
         self._waiting.append(self._reset(left, part.tries))
 
     def _reset(self, left: Sequence[ModelRow], tries: int) -> Part:
         for row in left:
-            self._ledger.note(row.handle, state="waits", run_id=None, seconds=None)
+            self._ledger.update(row.handle, state="waits", run_id=None, seconds=None)
         return Part(tuple(row.handle for row in left), tries)
 
     def _settle(self, part: Part, spent_usd: float) -> None:

@@ -104,7 +104,7 @@ class BackfillWorker:
         for handle, work in self._working.items():
             seen = self._look_at(work)
             seconds = round(time.monotonic() - work.began, 1)
-            self._ledger.note(handle, kept=seen.kept, wanted=seen.wanted, seconds=seconds)
+            self._ledger.update(handle, kept=seen.kept, wanted=seen.wanted, seconds=seconds)
         shared = self._resources.shared
         if shared is not None and shared.budget is not None:
             self._ledger.spent_usd = shared.budget.spent_usd
@@ -126,12 +126,12 @@ class BackfillWorker:
                 return
         except (httpx.HTTPError, PrefectException) as error:
             said = OrchestratorError(f"Prefect's server made no run of {row.handle}: {error}")
-            self._say(self._ledger.note(row.handle, state="failed", note=str(said)))
+            self._say(self._ledger.update(row.handle, state="failed", note=str(said)))
             self.stop(said, at_once=False)
             return
         work = _Work(run, asyncio.create_task(self._children.run(run)), time.monotonic())
         self._working[row.handle] = work
-        self._ledger.note(row.handle, state="runs", run_id=str(run.id))
+        self._ledger.update(row.handle, state="runs", run_id=str(run.id))
         try:
             # A child that is cancelled before it has begun ends so; this one goes on to note it.
             outcome: object = (await asyncio.gather(work.task, return_exceptions=True))[0]
@@ -146,7 +146,7 @@ class BackfillWorker:
     async def _pass_over(self, row: ModelRow) -> bool:
         passed = await asyncio.to_thread(self._resources.find_passed, row.handle)
         if passed is not None:
-            self._say(self._ledger.note(row.handle, state="skipped", note=passed.reason, run_id=passed.run_id))
+            self._say(self._ledger.update(row.handle, state="skipped", note=passed.reason, run_id=passed.run_id))
         return passed is not None
 
     def _note_outcome(self, handle: str, work: _Work, outcome: object) -> None:
@@ -167,7 +167,7 @@ class BackfillWorker:
         else:
             changes |= {"state": "failed", "note": _shorten(outcome)}
             self._weigh(outcome)
-        self._say(self._ledger.note(handle, **changes))
+        self._say(self._ledger.update(handle, **changes))
 
     def _say(self, row: ModelRow) -> None:
         kept = "" if row.kept is None else f", {row.kept} of {row.wanted} kept"

@@ -16,7 +16,7 @@ from opentelemetry.sdk.metrics.export import (
 )
 from opentelemetry.sdk.resources import Resource
 
-from engine.llm.redaction import redact_words
+from engine.llm.redaction import redact_message
 from engine.settings import CollectorSettings
 from flows.observability.metrics import Instruments
 
@@ -93,7 +93,7 @@ class _Watched(MetricExporter):
     @property
     def last_word(self) -> str:
         """What the library said last; it may quote the address."""
-        return redact_words(self._heard.text, ())
+        return redact_message(self._heard.text, ())
 
     def export(
         self, metrics_data: MetricsData, timeout_millis: float = 10_000, **options: object

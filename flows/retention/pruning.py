@@ -12,7 +12,7 @@ from engine.errors import ExemplarsError, ModelBusyError, StoreError
 from engine.replies.admin import list_prunable, prune_cache
 from engine.replies.remote_admin import prune_segments
 from engine.settings import Settings
-from engine.store.retention import OldSet, list_old_sets, remove_old_set, sweep_halves
+from engine.store.retention import OldSet, list_old_sets, remove_old_set, sweep_unfinished_removals
 from flows.retention.old_runs import prune_runs
 from flows.runs.exclusive import keep_runs_out
 
@@ -71,7 +71,7 @@ def prune_all(settings: Settings, ages: Ages, now: datetime, dry_run: bool, tell
 def _prune_sets(settings: Settings, ages: Ages, now: datetime, pruned: Pruned, tell: Tell) -> None:
     samples_uri = settings.locate(settings.samples_uri)
     if not pruned.dry_run:
-        sweep_halves(samples_uri)
+        sweep_unfinished_removals(samples_uri)
     found = list_old_sets(samples_uri, now - timedelta(days=ages.rejected_days))
     for handle, sets in groupby(found, lambda old: old.handle):
         if pruned.dry_run:

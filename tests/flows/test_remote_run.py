@@ -48,7 +48,7 @@ def test_run_survives_a_server_that_breaks_while_the_set_is_put(
 ) -> None:
     # The probe is put, taken away, and leaves the mark of an empty folder; then the set: its samples come last of it.
     s3.break_after(8)
-    with pytest.raises(StoreError, match="a second start goes on"):
+    with pytest.raises(StoreError, match="the next start continues"):
         remote.run()
     s3.heal()
     assert [] == list_sets(SAMPLES_URI, HANDLE, "train")

@@ -495,7 +495,7 @@ def test_missing_key_ends_the_run_before_anything_is_asked(
 ) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     workspace = make_workspace(tmp_path, provider, EXEMPLARS_SYNTH_API_KEY="")
-    with pytest.raises(CredentialsError, match=r"wants a key and there is none\. Set EXEMPLARS_SYNTH_API_KEY"):
+    with pytest.raises(CredentialsError, match=r"needs a key and none is set\. Set EXEMPLARS_SYNTH_API_KEY"):
         workspace.run()
 
     assert (0, []) == (provider.calls.total(), workspace.list_files())

@@ -9,7 +9,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from engine.errors import StoreError
-from engine.listing.statistics import StoreCounter, Tally
+from engine.listing.statistics import StoreCounter, StoreStatistics
 
 LOGGER = logging.getLogger("flows.api")
 # From the end of one count to the next at least so long, and so many times what the last one took.
@@ -23,7 +23,7 @@ class Stock(Collector):
     def __init__(self, samples_uri: str, pause_seconds: float = PAUSE_SECONDS) -> None:
         self._counter = StoreCounter(samples_uri)
         self._pause_seconds = pause_seconds
-        self._tally: Tally | None = None
+        self._tally: StoreStatistics | None = None
         self._is_up = False
         self._took_seconds = 0.0
         self._counted_at = 0.0

@@ -130,7 +130,7 @@ def test_replies_that_differ_as_texts_do_leave_it_as_it_is() -> None:
     assert 32 == throttle.window
 
 
-async def take_turn(throttle: AdaptiveThrottle, log: list[str], name: str, failures: int = 0) -> None:
+async def lock_pool(throttle: AdaptiveThrottle, log: list[str], name: str, failures: int = 0) -> None:
     async with throttle.turn(failures):
         log.append(name)
         await asyncio.sleep(0)
@@ -140,7 +140,7 @@ async def test_no_more_calls_are_in_flight_than_the_window_has_and_those_that_fa
     throttle, _, _ = make_throttle(most=1)
     log: list[str] = []
     await asyncio.gather(
-        *(take_turn(throttle, log, name, failures) for name, failures in [("a", 0), ("b", 0), ("c", 1), ("d", 2)])
+        *(lock_pool(throttle, log, name, failures) for name, failures in [("a", 0), ("b", 0), ("c", 1), ("d", 2)])
     )
 
     assert ["a", "d", "c", "b"] == log
@@ -151,11 +151,11 @@ async def test_cancelled_call_leaves_its_place_to_the_next() -> None:
     throttle, _, _ = make_throttle(most=1)
     log: list[str] = []
     async with throttle.turn():
-        waiting = [asyncio.create_task(take_turn(throttle, log, name)) for name in ("a", "b")]
+        waiting = [asyncio.create_task(lock_pool(throttle, log, name)) for name in ("a", "b")]
         await asyncio.sleep(0)
         waiting[0].cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
-    await take_turn(throttle, log, "c")
+    await lock_pool(throttle, log, "c")
 
     assert (["b", "c"], 0) == (log, throttle.in_flight)
 
@@ -254,7 +254,7 @@ async def test_provider_that_stays_away_is_down_for_all_who_wait() -> None:
     throttle, clock, _ = make_throttle(patience=20)
     fail_all(throttle)
     log: list[str] = []
-    waiting = [asyncio.create_task(take_turn(throttle, log, str(number))) for number in range(3)]
+    waiting = [asyncio.create_task(lock_pool(throttle, log, str(number))) for number in range(3)]
     await asyncio.sleep(0)
     clock.now = 15.0
     with pytest.raises(ProviderDownError, match=r"answered nothing for 17 s.*EXEMPLARS_PATIENCE_SECONDS"):

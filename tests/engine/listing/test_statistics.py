@@ -13,11 +13,11 @@ from pyarrow import fs
 
 from engine.domain.samples import make_row
 from engine.errors import StoreError
-from engine.listing.statistics import Group, StoreCounter, Sums
+from engine.listing.statistics import SetGroup, SetTotals, StoreCounter
 from engine.store.sample_set import MANIFEST, VERDICT, SampleSet
 from engine.store.store import detach_stored, write_set
 
-TRAIN = Group("u22a8", "train", "from_traits", "low", "attached")
+TRAIN = SetGroup("u22a8", "train", "from_traits", "low", "attached")
 REJECTED = replace(TRAIN, status="rejected")
 
 
@@ -40,9 +40,9 @@ def test_sums_are_those_of_the_sets_by_group(tmp_path: Path) -> None:
     tally = StoreCounter(str(tmp_path)).count()
 
     assert {
-        TRAIN: Sums(2, 10, 0, 0.0),
-        replace(TRAIN, pool="eval"): Sums(1, 2, 0, 0.0),
-        REJECTED: Sums(2, 0, 5, 0.25),
+        TRAIN: SetTotals(2, 10, 0, 0.0),
+        replace(TRAIN, pool="eval"): SetTotals(1, 2, 0, 0.0),
+        REJECTED: SetTotals(2, 0, 5, 0.25),
     } == tally.groups
     assert 0 == tally.unreadable
 
@@ -61,9 +61,9 @@ def test_a_set_that_comes_goes_or_is_detached_is_counted_anew(tmp_path: Path) ->
     counts.append(counter.count().groups)
 
     assert [
-        {TRAIN: Sums(1, 4)},
-        {TRAIN: Sums(2, 10)},
-        {TRAIN: Sums(1, 6), replace(TRAIN, status="detached"): Sums(1, 4)},
+        {TRAIN: SetTotals(1, 4)},
+        {TRAIN: SetTotals(2, 10)},
+        {TRAIN: SetTotals(1, 6), replace(TRAIN, status="detached"): SetTotals(1, 4)},
     ] == counts
 
 
@@ -76,7 +76,7 @@ def test_a_manifest_that_has_not_changed_is_not_read_again(tmp_path: Path) -> No
     manifest.write_bytes(b"x" * before.st_size)
     os.utime(manifest, ns=(before.st_atime_ns, before.st_mtime_ns))
 
-    assert {TRAIN: Sums(1, 4)} == counter.count().groups
+    assert {TRAIN: SetTotals(1, 4)} == counter.count().groups
 
 
 def test_a_torn_manifest_is_told_and_takes_nothing_else_down(tmp_path: Path) -> None:
@@ -89,8 +89,8 @@ def test_a_torn_manifest_is_told_and_takes_nothing_else_down(tmp_path: Path) -> 
     torn.write_bytes(whole)
     healed = counter.count()
 
-    assert ({TRAIN: Sums(1, 4)}, 1) == (broken.groups, broken.unreadable)
-    assert ({TRAIN: Sums(2, 8)}, 0) == (healed.groups, healed.unreadable)
+    assert ({TRAIN: SetTotals(1, 4)}, 1) == (broken.groups, broken.unreadable)
+    assert ({TRAIN: SetTotals(2, 8)}, 0) == (healed.groups, healed.unreadable)
 
 
 def test_an_object_store_is_counted_like_a_disk(s3: S3, s3_uri: str, tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_an_object_store_is_counted_like_a_disk(s3: S3, s3_uri: str, tmp_path: P
         counter.count()
     s3.heal()
 
-    assert {REJECTED: Sums(2, 0, 4, 0.75)} == first.groups
+    assert {REJECTED: SetTotals(2, 0, 4, 0.75)} == first.groups
     assert first == counter.count()
 
 
@@ -111,4 +111,4 @@ def test_what_is_no_part_of_a_store_is_passed_over(tmp_path: Path) -> None:
     attach_set(tmp_path, "a", count=4)
     fs.copy_files(str(tmp_path / f"handle={HANDLE}/pool=train/run=a"), str(tmp_path / "elsewhere"))
 
-    assert {TRAIN: Sums(1, 4)} == StoreCounter(str(tmp_path)).count().groups
+    assert {TRAIN: SetTotals(1, 4)} == StoreCounter(str(tmp_path)).count().groups

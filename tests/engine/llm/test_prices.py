@@ -46,7 +46,7 @@ def test_model_with_half_a_price_has_none() -> None:
 
 def test_price_of_the_settings_is_for_a_million_tokens() -> None:
     assert 2.0 == pytest.approx(parse_price("0.40/1.60").cost(1_000_000, 1_000_000))
-    assert 0.0 == parse_price("0/0").bound(1000, 1000)
+    assert 0.0 == parse_price("0/0").bound_cost(1000, 1000)
 
 
 def test_cost_is_of_both_directions() -> None:
@@ -58,14 +58,14 @@ def test_cached_and_written_tokens_have_prices_of_their_own() -> None:
 
     assert 5 * 10 + 3 * 1 + 2 * 12.5 + 4 == price.cost(10, 4, cached=3, written=2)
     assert 10 * 10 + 4 == Price(10.0, 1.0).cost(10, 4, cached=3, written=2)
-    assert (3 * 9, 0) == (price.save(3), Price(10.0, 1.0).save(3))
+    assert (3 * 9, 0) == (price.compute_saving(3), Price(10.0, 1.0).compute_saving(3))
 
 
 def test_bound_is_what_a_call_can_cost_whatever_is_cached() -> None:
     price = Price(input_usd=10.0, output_usd=1.0, cached_input_usd=1.0, written_input_usd=12.5)
 
-    assert 10 * 12.5 + 4 == price.bound(10, 4)
-    assert 0.0 == FREE.bound(10, 4)
+    assert 10 * 12.5 + 4 == price.bound_cost(10, 4)
+    assert 0.0 == FREE.bound_cost(10, 4)
 
 
 @pytest.mark.parametrize("name", ["openai/gpt-4.1-mini", "anthropic/claude-sonnet-4-5", "deepseek/deepseek-chat"])

@@ -46,11 +46,11 @@ RAISED: dict[Fault, tuple[type[ProviderError], bool, str]] = {
     "hang": (ProviderTimeoutError, True, "gave no reply in 2 s. EXEMPLARS_CALL_TIMEOUT_SECONDS"),
     "drip": (ProviderTimeoutError, True, "gave no reply in 2 s. EXEMPLARS_CALL_TIMEOUT_SECONDS"),
     "policy": (ContentRefusedError, False, "refuses this prompt: Your request was rejected"),
-    "too_long": (ContextTooLongError, False, "so long a prompt: This model's maximum context length is 8192"),
+    "too_long": (ContextTooLongError, False, "v1: This model's maximum context length is 8192"),
     "wrong_key": (CredentialsError, False, "refuses the key"),
-    "no_model": (ModelNotFoundError, False, "is not to be had"),
-    "quota_429": (QuotaSpentError, False, "has nothing left to spend: You exceeded your current quota"),
-    "quota_402": (QuotaSpentError, False, "has nothing left to spend: Insufficient credits"),
+    "no_model": (ModelNotFoundError, False, "is not available"),
+    "quota_429": (QuotaSpentError, False, "has no credit left: You exceeded your current quota"),
+    "quota_402": (QuotaSpentError, False, "has no credit left: Insufficient credits"),
 }
 # How the reply ended, and whether it has a text.
 ANSWERED: dict[Fault, tuple[str, bool]] = {

@@ -7,7 +7,7 @@ import pytest
 from fakes.client import CHAT, Answer, FakeClient
 
 from engine.errors import CredentialsError, ExemplarsError, ProviderError, RateLimitedError
-from engine.llm.redaction import MARK, DiscreetClient
+from engine.llm.redaction import MARK, RedactingClient
 from engine.llm.request import Prompt, Reply, Request
 
 KEY = "sk-proj-9f8Aw7LmN0pR2tVbY4dC6eG1hJ3kQ5"
@@ -15,9 +15,9 @@ PASSWORD = "swordfish-17"
 REQUEST = Request(Prompt("Write 1 text."), 100, 0.8)
 
 
-def make_client(answer: Answer) -> DiscreetClient:
+def make_client(answer: Answer) -> RedactingClient:
     endpoint = replace(CHAT, api_key=KEY, api_base=f"https://me:{PASSWORD}@host/v1")
-    return DiscreetClient(FakeClient(answer, endpoint))
+    return RedactingClient(FakeClient(answer, endpoint))
 
 
 def raise_chain(error: ExemplarsError) -> ExemplarsError:

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from engine.llm.redaction import HEAD_LENGTH, MARK, find_secrets, hide_credentials, redact, redact_words
+from engine.llm.redaction import HEAD_LENGTH, MARK, find_secrets, redact, redact_credentials, redact_message
 
 KEY = 'sk-proj-9f/8A+w"x==_Zq7LmN0pR2tVbY4'
 PLAIN = "sk-proj-9f8Aw7LmN0pR2tVbY4dC6eG1hJ3kQ5"
@@ -81,7 +81,7 @@ def test_json_stays_json() -> None:
     ],
 )
 def test_what_looks_like_a_key_is_taken_out_of_words(said: str, left: str) -> None:
-    assert left == redact_words(said, [PLAIN])
+    assert left == redact_message(said, [PLAIN])
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_what_looks_like_a_key_is_taken_out_of_words(said: str, left: str) -> No
     ],
 )
 def test_words_without_a_key_are_left_alone(said: str) -> None:
-    assert said == redact_words(said, [])
+    assert said == redact_message(said, [])
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_words_without_a_key_are_left_alone(said: str) -> None:
     ],
 )
 def test_url_is_shown_without_what_it_hides(url: str, shown: str) -> None:
-    assert shown == hide_credentials(url)
+    assert shown == redact_credentials(url)
 
 
 def test_secrets_of_an_endpoint_are_its_key_its_url_s_and_the_environment_s() -> None:

@@ -66,14 +66,18 @@ async def test_judge_of_an_unknown_provider_is_refused_by_its_setting() -> None:
 @pytest.mark.parametrize(
     ("fields", "level", "named"),
     [
-        ({}, {}, ["openai/test: mend its name, or give EXEMPLARS_SYNTH_PRICE=<in>/<out>"]),
-        ({}, {"judge_votes": 1}, ["openai/test: mend", "openai/judge: mend its name, or give EXEMPLARS_JUDGE_PRICE="]),
-        ({"synth_price": "0/0"}, {"judge_votes": 1}, ["openai/judge: mend"]),
-        ({"judge_price": "0/0"}, {"judge_votes": 1}, ["openai/test: mend"]),
+        ({}, {}, ["openai/test: correct its name, or set EXEMPLARS_SYNTH_PRICE=<in>/<out>"]),
+        (
+            {},
+            {"judge_votes": 1},
+            ["openai/test: correct", "openai/judge: correct its name, or set EXEMPLARS_JUDGE_PRICE="],
+        ),
+        ({"synth_price": "0/0"}, {"judge_votes": 1}, ["openai/judge: correct"]),
+        ({"judge_price": "0/0"}, {"judge_votes": 1}, ["openai/test: correct"]),
         (
             {"synth_price": "0/0", "synth_fallbacks": "openai/gpt-4.1, openai/mine"},
             {},
-            ["openai/mine: leave it out of EXEMPLARS_SYNTH_FALLBACKS"],
+            ["openai/mine: remove it from EXEMPLARS_SYNTH_FALLBACKS"],
         ),
     ],
 )
@@ -86,7 +90,7 @@ def test_models_without_a_price_are_refused_under_a_limit(
     said = str(refusal.value)
     assert 2 == refusal.value.exit_code
     assert [] == [part for part in named if part not in said]
-    assert len(named) == said.count(": mend") + said.count(": leave")
+    assert len(named) == said.count(": correct") + said.count(": remove")
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ from engine.errors import ProviderDownError
 from engine.store.backfill_ledger import (
     Ledger,
     ModelRow,
+    describe_ledger,
     locate_ledger,
     parse_ledger,
     read_ledger,
     render_ledger,
-    tell_ledger,
     write_ledger,
 )
 
@@ -49,8 +49,8 @@ def test_fields_of_a_newer_version_are_left_out() -> None:
 
 def test_row_of_a_model_that_is_not_in_the_ledger_is_not_taken() -> None:
     ledger = Ledger(ROWS[:1])
-    ledger.take(ModelRow("b.other", "attached"))
-    ledger.take(ModelRow("a.one", "failed"))
+    ledger.replace_row(ModelRow("b.other", "attached"))
+    ledger.replace_row(ModelRow("a.one", "failed"))
 
     assert [("a.one", "failed")] == [(row.handle, row.state) for row in ledger.rows]
 
@@ -67,23 +67,23 @@ def test_sums_are_over_all_rows() -> None:
 
 
 def test_sentence_names_what_failed_and_says_what_to_do() -> None:
-    said = tell_ledger(Ledger(ROWS), ProviderDownError("openai/test: it is down"))
+    said = describe_ledger(Ledger(ROWS), ProviderDownError("openai/test: it is down"))
 
     assert (
-        "Of 4 models 1 were not begun, 1 got their set, 1 were passed over, 1 failed. Failed: a.two: no traits are "
-        "defined. Stopped: openai/test: it is down. Start it again: it does only what is left."
+        "Models: 1 not started, 1 attached, 1 skipped, 1 failed. Failed: a.two: no traits are "
+        "defined. Stopped: openai/test: it is down. Start the backfill again to do only what is left."
     ) == said
-    assert "Of 1 models 1 got their set." == tell_ledger(Ledger(ROWS[:1]))
+    assert "Models: 1 attached." == describe_ledger(Ledger(ROWS[:1]))
     lost = ModelRow("a.tow", "failed", note="No model 'a.tow' in models. Did you mean a.two?")
-    assert "Of 1 models 1 failed. Failed: a.tow: No model 'a.tow' in models. Did you mean a.two?" in tell_ledger(
+    assert "Models: 1 failed. Failed: a.tow: No model 'a.tow' in models. Did you mean a.two?" in describe_ledger(
         Ledger([lost])
     )
-    assert "?." not in tell_ledger(Ledger([lost]))
+    assert "?." not in describe_ledger(Ledger([lost]))
 
 
 def test_of_many_failures_the_first_are_named_and_the_others_counted() -> None:
     rows = [ModelRow(f"a.m{number}", "failed", note="x" * 500) for number in range(8)]
-    said = tell_ledger(Ledger(rows))
+    said = describe_ledger(Ledger(rows))
 
     assert "and 3 more" in said
     assert 1400 > len(said)

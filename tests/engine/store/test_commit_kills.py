@@ -24,7 +24,7 @@ from engine.store.commit import detach_files
 from engine.store.debris import sweep_store
 from engine.store.sample_set import Status
 from engine.store.store import StoredSet, detach_stored, find_set, list_sets, locate_pool, locate_set, read_attached
-from engine.store.verify import Walk
+from engine.store.verify import StoreVerifier
 
 ROUNDS = int(os.environ.get("ROUNDS", "12"))
 ROWS = 4
@@ -67,7 +67,7 @@ def kill_writer(store: Path, begin: int, after_seconds: float) -> dict[int, str]
 
 
 def find_faults(store: Path) -> Counter[str]:
-    return Counter(fault.what for fault in Walk(str(store)).faults())
+    return Counter(fault.what for fault in StoreVerifier(str(store)).find_faults())
 
 
 def count_rows(store: Path) -> dict[str, int]:

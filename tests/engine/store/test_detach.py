@@ -19,7 +19,7 @@ from engine.listing.samples import count_samples, list_samples
 from engine.run.job import read_pools
 from engine.store.sample_set import DETACHED, MANIFEST, SAMPLES
 from engine.store.store import detach_set, find_detachable, find_set, list_sets
-from engine.store.verify import Walk
+from engine.store.verify import StoreVerifier
 
 NO_MODELS = "/nonexistent"
 
@@ -54,7 +54,7 @@ def test_detached_set_is_seen_by_no_reader_and_keeps_what_it_was(tmp_path: Path,
     changed = {"status", "files", "manifest_sha256"}
     assert changed == {name for name in now if now[name] != then[name]}
     assert ("detached", then["files"][SAMPLES]) == (now["status"], now["files"][DETACHED])
-    assert [] == list(Walk(str(store)).faults())
+    assert [] == list(StoreVerifier(str(store)).find_faults())
     assert [store] == list(tmp_path.iterdir())
 
 
@@ -83,7 +83,7 @@ def test_run_that_is_written_again_attaches_its_set_again(tmp_path: Path) -> Non
 
     assert attach_set(store, "a").written
     assert ["a"] == [stored.run_id for stored in list_sets(str(store), HANDLE, "train")]
-    assert [] == list(Walk(str(store)).faults())
+    assert [] == list(StoreVerifier(str(store)).find_faults())
 
 
 def test_run_that_was_planned_beside_a_detached_set_can_be_made_again(tmp_path: Path) -> None:
@@ -101,21 +101,21 @@ def test_run_that_was_planned_beside_a_detached_set_can_be_made_again(tmp_path: 
 @pytest.mark.parametrize("run_id", ["nowhere", "", "../run=a", "a/../run=a"])
 def test_unknown_run_is_bad_input(tmp_path: Path, run_id: str) -> None:
     attach_set(tmp_path / "samples", "a")
-    with pytest.raises(InputError, match=r"No set of run .* is in .* EXEMPLARS_SAMPLES_URI"):
+    with pytest.raises(InputError, match=r"has no set of run .* EXEMPLARS_SAMPLES_URI"):
         detach(tmp_path / "samples", run_id)
 
 
 def test_set_that_is_not_attached_has_nothing_to_detach(tmp_path: Path) -> None:
     store = tmp_path / "samples"
     attach_set(store, "failed", status="rejected")
-    with pytest.raises(InputError, match=r"is rejected, so nothing of it is attached"):
+    with pytest.raises(InputError, match=r"is rejected: none of its samples is attached"):
         detach(store, "failed")
     attach_set(store, "a")
     stored = find_detachable(NO_MODELS, str(store), "a")
     detach(store, "a")
-    with pytest.raises(InputError, match=r"is detached, so nothing of it is attached"):
+    with pytest.raises(InputError, match=r"is detached: none of its samples is attached"):
         detach(store, "a")
-    with pytest.raises(InputError, match="somebody else has detached it"):
+    with pytest.raises(InputError, match="another process has detached it"):
         detach_set(stored)
 
 

@@ -23,7 +23,7 @@ from engine.store.store import (
     locate_pool,
     read_attached,
 )
-from engine.store.verify import Walk
+from engine.store.verify import StoreVerifier
 from engine.system.filesystem import open_folder
 
 pytestmark = pytest.mark.slow
@@ -55,7 +55,7 @@ def list_files(store: str, run_id: str) -> list[str]:
 
 
 def name_faults(store: str) -> list[str]:
-    return [fault.what for fault in Walk(store).faults()]
+    return [fault.what for fault in StoreVerifier(store).find_faults()]
 
 
 @pytest.mark.parametrize("way", ["variable", "query"])
@@ -149,7 +149,7 @@ def test_samples_of_an_earlier_try_do_not_stay_beside_a_rejected_set(store: str,
 
 def test_server_that_drops_the_connection_is_told_and_nothing_is_seen(store: str, s3: S3) -> None:
     s3.break_after(2, "dropped")
-    with pytest.raises(StoreError, match="a second start goes on"):
+    with pytest.raises(StoreError, match="the next start continues"):
         put(store, "half")
     s3.heal()
 
@@ -180,7 +180,7 @@ def test_set_that_another_clears_while_it_is_put_gets_no_manifest(store: str, s3
 
     s3.heal()
     s3.let_through = clear_once  # type: ignore[method-assign]
-    with pytest.raises(StoreError, match="did not stay as written"):
+    with pytest.raises(StoreError, match="changed after writing"):
         put(store, "raced")
 
     assert ["old"] == list_runs(store)
@@ -235,7 +235,7 @@ def test_broken_file_is_told_when_it_is_read(store: str, s3: S3) -> None:
     with filesystem.open_output_stream(path) as stream:
         stream.write(bytes(content))
 
-    assert ["a file that was altered: other bytes"] == name_faults(store)
+    assert ["a file that was altered: other bytes of the same length"] == name_faults(store)
     with pytest.raises(StoreError, match="CRC"):
         read_attached(list_sets(store, HANDLE, "train"))
 

@@ -14,10 +14,10 @@ from fakes.stored import HANDLE, age_files, attach_set
 from fakes.workspace import ROOT
 
 from engine.errors import StoreError
-from engine.store.retention import OldSet, list_old_sets, remove_old_set, sweep_halves
+from engine.store.retention import OldSet, list_old_sets, remove_old_set, sweep_unfinished_removals
 from engine.store.sample_set import DETACHED, MANIFEST, REJECTED, SAMPLES, Status
 from engine.store.store import detach_stored, locate_set
-from engine.store.verify import Walk
+from engine.store.verify import StoreVerifier
 
 OLD = timedelta(days=40)
 BEFORE = datetime.now(UTC) - timedelta(days=30)
@@ -102,7 +102,7 @@ def test_what_goes_is_gone_whole_and_nothing_else_is_touched(tmp_path: Path) -> 
     assert [False, False] == [folder.exists() for folder in doomed]
     assert before == read_all(store)
     assert [] == list(tmp_path.glob(".samples-staging-*"))
-    assert [] == [fault.what for fault in Walk(str(store)).faults()]
+    assert [] == [fault.what for fault in StoreVerifier(str(store)).find_faults()]
 
 
 def test_set_that_was_attached_since_it_was_found_stays(tmp_path: Path) -> None:
@@ -134,8 +134,8 @@ def test_killed_in_the_middle_leaves_nothing_by_half_and_the_next_goes_on(tmp_pa
     killed = subprocess.run([sys.executable, "-c", DIE, str(store)], cwd=ROOT, check=False)
     halves = list(tmp_path.glob(".samples-staging-*"))
     left = list_now(store)
-    faults = {fault.what for fault in Walk(str(store)).faults()}
-    sweep_halves(str(store))
+    faults = {fault.what for fault in StoreVerifier(str(store)).find_faults()}
+    sweep_unfinished_removals(str(store))
     for old in left:
         remove_old_set(str(store), old)
 
@@ -150,7 +150,7 @@ def test_folder_that_may_not_be_changed_is_an_error_that_names_it(tmp_path: Path
     put_old(tmp_path, "a")
     [found] = list_now(tmp_path)
     vanished = OldSet(found.folder.replace("pool=train", "pool=eval"), found.kind, 0, found.written_at)
-    with pytest.raises(StoreError, match="pool=eval/run=a cannot be taken away"):
+    with pytest.raises(StoreError, match="pool=eval/run=a cannot be removed"):
         remove_old_set(str(tmp_path), vanished)
 
 
@@ -167,7 +167,7 @@ def test_object_store_loses_what_is_old_and_half_of_it_goes_the_next_time(s3: S3
     before = datetime.now(UTC)
     found = list(list_old_sets(s3_uri, before))
     s3.break_after(1)
-    with pytest.raises(StoreError, match="cannot be taken away"):
+    with pytest.raises(StoreError, match="cannot be removed"):
         remove_old_set(s3_uri, found[0])
     s3.heal()
     again = list(list_old_sets(s3_uri, before))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.store.sample_set import FIELD, seal, unseal
+from engine.store.sample_set import DIGEST_FIELD, seal, unseal
 
 FIELDS = {"status": "attached", "counts": {"clarity": {"positive": 4}}, "note": "Grüße, \u2028 and more"}
 JSON_VALUES = st.recursive(
@@ -21,14 +21,14 @@ JSON_VALUES = st.recursive(
 def test_whatever_is_sealed_comes_back_with_its_digest(fields: dict[str, object]) -> None:
     value = unseal(seal(fields))
 
-    assert fields == {name: field for name, field in value.items() if name != FIELD}
+    assert fields == {name: field for name, field in value.items() if name != DIGEST_FIELD}
 
 
 def test_digest_is_that_of_the_file_without_its_last_line() -> None:
     *lines, digest_line, end, _ = seal(FIELDS).decode().split("\n")
     content = "\n".join([*lines, end, ""]).replace(",\n}\n", "\n}\n")
 
-    assert hashlib.sha256(content.encode()).hexdigest() == json.loads("{" + digest_line + "}")[FIELD]
+    assert hashlib.sha256(content.encode()).hexdigest() == json.loads("{" + digest_line + "}")[DIGEST_FIELD]
     assert FIELDS == json.loads(content)
 
 
@@ -39,7 +39,7 @@ def test_sealing_again_what_was_read_gives_the_same_bytes() -> None:
 def test_every_changed_byte_and_every_cut_is_found() -> None:
     """But for the digest's own name: without it a file counts as one that never had a digest."""
     content = seal(FIELDS)
-    name = range(content.index(FIELD.encode()), content.index(FIELD.encode()) + len(FIELD))
+    name = range(content.index(DIGEST_FIELD.encode()), content.index(DIGEST_FIELD.encode()) + len(DIGEST_FIELD))
     for place in set(range(len(content))) - set(name):
         changed = bytearray(content)
         changed[place] ^= 1

@@ -17,7 +17,7 @@ from engine.errors import StoreError
 from engine.store.sample_set import MANIFEST, REJECTED, SAMPLES, seal
 from engine.store.staging import make_staging
 from engine.store.store import detach_stored, locate_set
-from engine.store.verify import Fault, Walk
+from engine.store.verify import Fault, StoreVerifier
 
 Spoil = Callable[[Path], object]
 MEBIBYTE = 1024 * 1024
@@ -35,9 +35,9 @@ def store(tmp_path: Path) -> Path:
     return store
 
 
-def walk(store: Path) -> tuple[Walk, list[Fault]]:
-    found = Walk(str(store))
-    return found, list(found.faults())
+def walk(store: Path) -> tuple[StoreVerifier, list[Fault]]:
+    found = StoreVerifier(str(store))
+    return found, list(found.find_faults())
 
 
 def locate(store: Path, run_id: str) -> Path:
@@ -126,7 +126,7 @@ SPOILERS: dict[str, tuple[Spoil, str, str]] = {
     "other handle": (
         lambda store: change_manifest(locate(store, "failed"), handle="u22a8.other"),
         "run=failed/_manifest.json",
-        "handle is 'u22a8.other', and the folder says 'u22a8.test'",
+        "handle is 'u22a8.other', but the folder says 'u22a8.test'",
     ),
     "other pool": (
         lambda store: change_manifest(locate(store, "failed"), pool="eval"),
@@ -153,7 +153,7 @@ SPOILERS: dict[str, tuple[Spoil, str, str]] = {
             (locate(store, "two") / SAMPLES).read_bytes() + b"\0"
         ),
         f"run=two/{SAMPLES}",
-        " by the manifest",
+        ", but the manifest says ",
     ),
     "altered byte": (lambda store: flip_byte(locate(store, "two") / SAMPLES), f"run=two/{SAMPLES}", "other bytes"),
     "altered detached": (
@@ -174,7 +174,7 @@ SPOILERS: dict[str, tuple[Spoil, str, str]] = {
     "fewer rows": (
         lambda store: change_rows(locate(store, "two"), lambda table: table.slice(0, 3)),
         f"run=two/{SAMPLES}",
-        "other counts of traits and poles",
+        "counts of traits and poles that differ",
     ),
     "other order": (
         lambda store: change_rows(locate(store, "two"), lambda table: table.take([1, 0, 2, 3])),
@@ -184,22 +184,22 @@ SPOILERS: dict[str, tuple[Spoil, str, str]] = {
     "wrong id": (
         lambda store: change_rows(locate(store, "two"), replace_column("id", lambda ids: [1, *ids[1:]])),
         f"run=two/{SAMPLES}",
-        "an id that is not that of handle, trait and text, in 1 rows",
+        "an id that does not match handle, trait and text, in 1 row",
     ),
     "wrong digest": (
         lambda store: change_rows(locate(store, "two"), replace_column("content_sha256", lambda all_: ["x"] * 4)),
         f"run=two/{SAMPLES}",
-        "a content_sha256 that is not that of the text, in 4 rows",
+        "a content_sha256 that does not match the text, in 4 rows",
     ),
     "wrong quality": (
         lambda store: change_rows(locate(store, "two"), replace_column("quality", lambda all_: [0.5, *all_[1:]])),
         f"run=two/{SAMPLES}",
-        "a quality that is not its pole's, in 1 rows",
+        "a quality that does not match the pole, in 1 row",
     ),
     "wrong run id": (
         lambda store: change_rows(locate(store, "two"), replace_column("run_id", lambda all_: ["one"] * 4)),
         f"run=two/{SAMPLES}",
-        "a provenance or run id that is not the set's, in 4 rows",
+        "a provenance or run id that does not match the set, in 4 rows",
     ),
     "samples of a rejected set": (
         lambda store: shutil.copy(locate(store, "one") / SAMPLES, locate(store, "failed") / SAMPLES),
@@ -209,7 +209,7 @@ SPOILERS: dict[str, tuple[Spoil, str, str]] = {
     "no samples named": (
         lambda store: change_manifest(locate(store, "failed"), status="attached"),
         "run=failed/_manifest.json",
-        "no samples are named",
+        "the manifest names no samples",
     ),
     "file beside": (
         lambda store: (locate(store, "one") / "notes.txt").write_text("beside"),
@@ -219,14 +219,14 @@ SPOILERS: dict[str, tuple[Spoil, str, str]] = {
     "file among sets": (
         lambda store: (locate(store, "one").parent / "notes.txt").write_text("beside"),
         "pool=train/notes.txt",
-        "no part of a sample store",
+        "not part of a sample store",
     ),
     "folder among pools": (
         lambda store: (locate(store, "one").parents[1] / "pool=test").mkdir(),
         f"handle={HANDLE}/pool=test",
-        "no part of a sample store",
+        "not part of a sample store",
     ),
-    "folder among models": (lambda store: (store / "other").mkdir(), "samples/other", "no part of a sample store"),
+    "folder among models": (lambda store: (store / "other").mkdir(), "samples/other", "not part of a sample store"),
     "left over": (
         lambda store: shutil.copytree(store, make_left_over(store)),
         "-left",
@@ -256,7 +256,7 @@ def test_run_that_has_two_sets_is_found(store: Path) -> None:
     attach_set(store, "one", pool="eval", count=2, traits=("other",))
     what = [fault.what for fault in walk(store)[1]]
 
-    assert [f"the set of a run that has another one, {locate_set(str(store), HANDLE, 'eval', 'one')}"] == what
+    assert [f"a second set of the run that has {locate_set(str(store), HANDLE, 'eval', 'one')}"] == what
 
 
 @pytest.mark.parametrize("pool", ["train", "eval"])

@@ -69,7 +69,7 @@ class QuickWorker:
     async def work(self, rows: Sequence[ModelRow], _: int) -> None:
         await self._server.asked.wait()
         for row in rows:
-            self._ledger.note(row.handle, state="attached")
+            self._ledger.update(row.handle, state="attached")
 
 
 class HeldWorker(QuickWorker):
@@ -82,7 +82,7 @@ class HeldWorker(QuickWorker):
     async def work(self, rows: Sequence[ModelRow], _: int) -> None:
         await self._may_end.wait()
         for row in rows:
-            self._ledger.note(row.handle, state="attached")
+            self._ledger.update(row.handle, state="attached")
 
 
 async def test_part_whose_run_is_made_slowly_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

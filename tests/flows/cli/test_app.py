@@ -378,7 +378,7 @@ def serve_silence() -> Iterator[str]:
         ),
         ("silent host", 3, "does not answer: no connection in 6 s. Check EXEMPLARS_SYNTH_API_BASE and the network"),
         ("unknown provider", 3, "'nobody/test' names no provider that litellm knows. A name is <provider>/<model>"),
-        ("garbage for a model", 3, "The embedded server did not come up with"),
+        ("garbage for a model", 3, "The embedded server did not start with"),
         ("quota not met", 1, "clarity, positive (Clear): 0 of 2, 2 lacking after 2 rounds. Of 12 rejected: "),
     ],
 )
@@ -426,7 +426,7 @@ def test_disk_that_fills_up_fails_the_run_and_keeps_no_half_of_a_set(
         ended = finish(workspace.start(PREFECT_API_URL=prefect_server))
 
     assert "cannot be used: No space left on device. Free space" in ended.message
-    assert "the kept replies are not lost, a second start goes on from them" in ended.message
+    assert "The kept replies are not lost: the next start continues from them" in ended.message
     assert (3, []) == (ended.code, [path for path in small_disk.rglob("*") if path.is_file()])
 
 

@@ -54,7 +54,7 @@ def test_detached_run_is_told_kept_replayed_and_not_planned_beside(
         assert part in said
     assert samples == (locate(entered, first) / DETACHED).read_bytes()
     assert 2 == main(["detach", first])
-    assert "is detached, so nothing" in capsys.readouterr().err
+    assert "is detached: none of its samples" in capsys.readouterr().err
     provider.forget()
     for run_id in (first, second):
         comparison = asyncio.run(replay_run(read_settings(), run_id))

@@ -250,10 +250,10 @@ def test_cost_of_a_model_without_a_list_price_is_not_known(tmp_path: Path, dry: 
 
     assert "No price is known for openai/my-model: its cost is not counted." in printed
     assert "A run would be refused now. The limit of $1 on the cost of a run" in printed
-    assert "openai/my-model: mend its name, or give EXEMPLARS_SYNTH_PRICE=<in>/<out>" in printed
+    assert "openai/my-model: correct its name, or set EXEMPLARS_SYNTH_PRICE=<in>/<out>" in printed
     assert "$0.00" not in printed
     assert ["openai/my-model"] == found["unpriced"]
-    assert "openai/my-model: mend its name" in found["refused"]
+    assert "openai/my-model: correct its name" in found["refused"]
     assert [None, None, None] == [found["total"][outlook]["cost_usd"] for outlook in ("low", "likely", "high")]
     assert None is found["price"]
 
