@@ -15,8 +15,6 @@ from pathlib import Path
 MARK = "EXEMPLARS_PART"
 FLOW_RUN = "PREFECT__FLOW_RUN_ID"
 LOOK_SECONDS = 0.05
-# A run that somebody waits for, on the same cores, gets nine tenths of what both want.
-NICENESS = 10
 # Of the time that a part has: the flow runs' part of it.
 RUNS_SHARE = 0.75
 
@@ -29,12 +27,6 @@ def list_marked(mark: str) -> dict[int, str | None]:
         if environment.get(MARK, "").startswith(mark) and not _is_dead(pid):
             found[pid] = environment.get(FLOW_RUN)
     return found
-
-
-def give_way() -> None:
-    """Lets other processes of this machine go first, where this one is a flow run's own: it can't be taken back."""
-    if FLOW_RUN in os.environ:
-        os.nice(NICENESS)
 
 
 def stop_marked(mark: str, leader: int, seconds: float) -> None:
