@@ -109,7 +109,7 @@ async def work_through(
     ):
         children = await open_children(client, partial(run_synthesis, shared=resources), len(ledger.rows))
         worker = BackfillWorker(selection, ledger, resources, children)
-        page.looks.append(worker.note_seen)
+        page.updates.append(worker.record_progress)
         try:
             with watch_for_end(resources.watcher, worker):
                 if manner.part_size is None:
@@ -121,7 +121,7 @@ async def work_through(
                     )
                     await parts.work(selection, manner.part_size, at_once)
         finally:
-            worker.note_seen()
+            worker.record_progress()
             await children.close()
     return worker.stopped
 

@@ -1,4 +1,4 @@
-"""Artifacts: what a flow run shows of itself on its page, one of each key, the verdict above all others."""
+"""The artifacts of a run page: one of each key, the verdict above all others."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -23,7 +23,7 @@ MIDDLE = 1 << 127
 async def show(run_id: str, key: Key, data: str | float, description: str) -> UUID:
     """Puts an artifact on the page of a flow run: markdown, or a percentage for ``progress``.
 
-    A run that is tried again has it already; then it changes.
+    A run that is retried has the artifact already; then it is changed.
 
     Raises:
         httpx.HTTPError: the server is away, or refuses.
@@ -41,7 +41,7 @@ async def show(run_id: str, key: Key, data: str | float, description: str) -> UU
 
 
 async def change(artifact_id: UUID, data: str | float, description: str) -> None:
-    """Changes what ``show`` has put on a page; raises what it raises."""
+    """Changes an artifact that ``show`` has put on a page; raises what ``show`` raises."""
     async with get_client() as client:
         await _update(client, artifact_id, data, description)
 

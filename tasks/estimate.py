@@ -1,4 +1,4 @@
-"""Between plan and generate, estimate: what the run will come to, in the log and on the run page while it goes on."""
+"""Between plan and generate: what the run will cost, in the log and on the run page while it goes on."""
 
 import asyncio
 
@@ -28,9 +28,9 @@ async def estimate(
     progress: Progress,
     shown: bool = True,
 ) -> Estimate:
-    """The estimate of a run that has its plan.
+    """The estimate of a run that has its plan, logged and shown.
 
-    Not a task, for the reason that ``report`` is none. A server that is away is no reason to fail.
+    Not a task, for the same reason as ``report``. A server that is away is no reason to fail.
 
     Args:
         shown: whether it becomes an artifact of the run page.
@@ -47,7 +47,7 @@ async def estimate(
     if not shown:
         return made
     try:
-        await show(str(flow_run.get_id()), "estimate", write_estimate(made), f"{_tell_likely(made)}\n\n{line}")
+        await show(str(flow_run.get_id()), "estimate", write_estimate(made), f"{_describe_likely(made)}\n\n{line}")
     except httpx.HTTPError as error:
         logger.warning("The run page lacks its estimate: %s", error)
     return made
@@ -65,7 +65,7 @@ def write_estimate(made: Estimate) -> str:
     return "\n".join([*lines, "", *(f"- {escape(sentence)}" for sentence in explain_estimate(made))])
 
 
-def _tell_likely(made: Estimate) -> str:
+def _describe_likely(made: Estimate) -> str:
     """The few words that a card of the page has room for."""
     likely = made.total.likely
     cost = "nothing" if made.is_free else format_cost(likely.cost_usd)

@@ -1,4 +1,4 @@
-"""Step 3, generate: the cells of a round fan out over tasks, a batch each, and come back as exemplars."""
+"""Step 3, generate: the cells of a round are asked for in batches, each a task, and come back as exemplars."""
 
 import itertools
 import math
@@ -37,7 +37,7 @@ async def generate(
 
 
 def split_cells(cells: Sequence[Cell]) -> list[tuple[Cell, ...]]:
-    """Batches of neighbouring cells, of one size give or take a cell."""
+    """Batches of neighbouring cells, all of one size give or take one cell."""
     count = min(MAX_BATCHES, math.ceil(len(cells) / BATCH))
     ends = [len(cells) * number // count for number in range(count + 1)]
     return [tuple(cells[start:end]) for start, end in itertools.pairwise(ends)]
@@ -47,10 +47,10 @@ def split_cells(cells: Sequence[Cell]) -> list[tuple[Cell, ...]]:
 async def generate_batch(
     rounds: Rounds, cells: Sequence[Cell], gateway: ModelGateway, part: tuple[int, int] = (1, 1)
 ) -> list[Exemplar]:
-    """One batch; the calls in flight are bounded by the asker, across all batches of the run.
+    """The exemplars of one batch; the gateway bounds the calls in flight across all batches of the run.
 
     Args:
-        part: which of how many batches it is.
+        part: the number of the batch, from 1, and how many there are.
     """
     made = await gather_or_cancel(generate_cell(rounds.plan, cell, gateway, rounds.language) for cell in cells)
     exemplars = [exemplar for cell in made for exemplar in cell]

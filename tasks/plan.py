@@ -25,7 +25,7 @@ async def plan(
     """The rounds of a job, none of them begun.
 
     Raises:
-        BudgetError: the limit is too low to ask for subjects; what the lists would have planned tells how low.
+        BudgetError: the limit is too low to ask for subjects; the message estimates what the run would cost.
     """
     budget, embedder = gateway.budget, SentenceEncoder()
     try:

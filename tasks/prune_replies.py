@@ -1,4 +1,4 @@
-"""Prunes the kept replies that are too old or too many, on the way of a run."""
+"""Prunes the kept replies that are too old or too many; each run does so on its way."""
 
 import logging
 from collections.abc import Sequence
@@ -13,9 +13,9 @@ Log = logging.Logger | logging.LoggerAdapter[Any]
 
 
 def prune_replies(settings: Settings, plan_ids: Sequence[str], now: datetime, logger: Log) -> None:
-    """Drops the kept replies that are too old or too many, but for these plans': they may be the oldest of all.
+    """Drops the kept replies that are too old or too many, sparing those of these plans, which may be the oldest.
 
-    Whatever goes wrong with that is a warning.
+    Whatever goes wrong with that is logged as a warning.
     """
     cache_dir, days, gb = settings.locate(settings.cache_dir), settings.cache_max_days, settings.cache_max_gb
     try:

@@ -1,4 +1,4 @@
-"""Step 8, report: the verdict on the run page, in the words of ``engine/report/run_page.py``."""
+"""Step 8, report: the verdict on the run page, as ``engine/report/run_page.py`` words it."""
 
 import httpx
 from prefect import get_run_logger
@@ -16,10 +16,10 @@ from tasks.artifacts import show
 async def report(
     rounds: Rounds, verdict: Verdict, stored: StoredSet, estimate: Estimate, bill: Bill, api_url: str | None = None
 ) -> None:
-    """Puts the verdict on the run page as a markdown artifact, with a link to the report where there is a door.
+    """Puts the verdict on the run page as a markdown artifact, with a link to the report where there is an HTTP door.
 
-    Not a task: what a task makes hangs on the task, one click further away from who looks at the run. The set is in
-    the store by now: a server that is away is no reason to call the run a failure.
+    Not a task: an artifact that a task makes hangs on the task, one click further away from whoever looks at the run.
+    The set is in the store by now, so a server that is away is no reason to call the run a failure.
     """
     headline, sentence = describe_verdict(rounds, verdict)
     page = write_page(rounds, verdict, stored, estimate, bill, api_url)
@@ -27,12 +27,12 @@ async def report(
 
 
 async def report_error(run_id: str, handle: str, error: ExemplarsError) -> None:
-    """Puts on the page of a run that came to no verdict what ended it, in the error's own words."""
+    """Puts the error that ended a run without a verdict on its page, in its own words."""
     await _show_verdict(run_id, write_error(handle, str(error)), "nothing was attached", " ".join(str(error).split()))
 
 
 async def _show_verdict(run_id: str, page: str, headline: str, sentence: str) -> None:
-    """Headline and sentence are paragraphs of their own: a card shows the first words of each."""
+    """Shows headline and sentence as paragraphs of their own: a card shows the first words of each."""
     try:
         await show(run_id, "verdict", page, f"{headline[0].upper()}{headline[1:]}\n\n{escape(sentence)}")
     except httpx.HTTPError as error:

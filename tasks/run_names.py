@@ -1,4 +1,4 @@
-"""Names: what the tasks of a run are called on its page, with their counts; Prefect asks with the parameters."""
+"""The names of task runs on the run page, with their counts; Prefect asks for them with the parameters of the task."""
 
 from collections.abc import Callable
 from typing import Any

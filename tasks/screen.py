@@ -35,7 +35,7 @@ async def screen(
     progress: Progress,
     run_heavy: RunHeavy = run_here,
 ) -> Choice:
-    """What is chosen after this round, and why everything else is not."""
+    """The choice after this round: what is chosen, and why everything else is not."""
     judged = await judge_round(rounds, list(exemplars), gateway, voting_judge, progress)
     for texts in list_accepted_texts(rounds.plan.model, judged):
         await embed_ahead(rounds.embedder, texts, run_heavy)
@@ -60,7 +60,7 @@ def _log_choice(rounds: Rounds, choice: Choice, judged: Sequence[Exemplar]) -> N
 
 
 def log_rejections(round_no: int, choice: Choice) -> None:
-    """A line at DEBUG for each exemplar of this round that is rejected; what a later round leaves over has none."""
+    """Logs, at DEBUG, a line for each exemplar of this round that is rejected."""
     if not REJECTIONS.isEnabledFor(logging.DEBUG):
         return
     for item in choice.rejected:

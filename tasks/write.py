@@ -19,7 +19,7 @@ from tasks.run_names import name_write
 def write(
     settings: Settings, rounds: Rounds, stamp: RunStamp, verdict: Verdict, gateway: ModelGateway, bill: Bill
 ) -> StoredSet:
-    """The set as it stands in the store.
+    """The sample set as it stands in the store.
 
     Raises:
         FrozenModelError: the model was trained or archived while the run went on; nothing is written.

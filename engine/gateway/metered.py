@@ -56,7 +56,7 @@ class MeteredClient:
         self._report(CallBegun(request.key))
         waiting = time.monotonic()
         async with self._budget.reserving(bound.usd):
-            await self._rate_limiter.enter(bound.tokens)
+            await self._rate_limiter.acquire(bound.tokens)
             waited = CallAttempted(self.endpoint.name, self.endpoint.style, 0.0, time.monotonic() - waiting)
             begun = None if self.endpoint.price == FREE else await replies.begin(bound.usd)
             try:
@@ -65,7 +65,7 @@ class MeteredClient:
                 await self._settle(error, bound, begun, replies)
                 raise
         if reply.prompt_tokens:
-            await self._rate_limiter.give_back(bound.tokens - reply.prompt_tokens - reply.completion_tokens)
+            await self._rate_limiter.return_unused(bound.tokens - reply.prompt_tokens - reply.completion_tokens)
         return reply
 
     async def _make(
@@ -117,7 +117,7 @@ class MeteredClient:
             return
         if begun is not None:
             await replies.drop(begun)
-        await self._rate_limiter.give_back(bound.tokens)
+        await self._rate_limiter.return_unused(bound.tokens)
 
 
 def _count_tokens(waited: CallAttempted, reply: Reply, seconds: float) -> CallAttempted:

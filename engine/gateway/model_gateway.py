@@ -120,7 +120,7 @@ class ModelGateway:
             return kept
         try:
             with log_context(call=request.label):
-                reply = await self._ask(request)
+                reply = await self._request(request)
         except BaseException as error:
             self.budget.ends = self.budget.ends or isinstance(error, ENDING)
             self._progress.report(CallEnded(failed=True, key=request.key))
@@ -128,15 +128,15 @@ class ModelGateway:
         self._progress.report(CallEnded(reply.completion_tokens, key=request.key))
         return reply
 
-    async def _ask(self, request: Request) -> Reply:
+    async def _request(self, request: Request) -> Reply:
         for client in self._clients[:-1]:
             try:
                 return await client.complete(request)
             except (RetryableProviderError, *GONE) as error:
-                self._leave(client.endpoint.name, error)
+                self._count_left_to_others(client.endpoint.name, error)
         return await self._clients[-1].complete(request)
 
-    def _leave(self, name: str, error: ProviderError) -> None:
+    def _count_left_to_others(self, name: str, error: ProviderError) -> None:
         """Says, once, that another model is asked for good."""
         if isinstance(error, GONE) and name not in self._left:
             self._left.append(name)

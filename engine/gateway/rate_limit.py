@@ -6,7 +6,7 @@ from typing import Protocol
 class RateLimiter(Protocol):
     """What holds calls back: Prefect's limits in a run, nothing where no limit is set."""
 
-    async def enter(self, tokens: int) -> None:
+    async def acquire(self, tokens: int) -> None:
         """Waits until one more call of at most so many tokens, prompt and reply, may be sent; it is sent at once then.
 
         Raises:
@@ -14,15 +14,15 @@ class RateLimiter(Protocol):
             OrchestratorError: whoever keeps the limit does not answer.
         """
 
-    async def give_back(self, tokens: int) -> None:
+    async def return_unused(self, tokens: int) -> None:
         """Tokens that a call was let in for and did not use; never raises."""
 
 
 class NoRateLimit:
     """Lets everybody in at once."""
 
-    async def enter(self, tokens: int) -> None:
+    async def acquire(self, tokens: int) -> None:
         """Does not wait."""
 
-    async def give_back(self, tokens: int) -> None:
+    async def return_unused(self, tokens: int) -> None:
         """Counts nothing."""

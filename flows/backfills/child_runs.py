@@ -28,11 +28,11 @@ PAGE = 200
 STOPPED = f"The backfill was stopped. {AGAIN}"
 
 
-class Children:
-    """The children of one flow run. They hang on one task run of it: a task run for each would cost Prefect twice.
+class ChildRuns:
+    """The child runs of one flow run. They hang on one task run of it: a task run for each would cost Prefect twice.
 
     Prefect's own subflows are not used: a parent that is started again takes its first child for the first one of the
-    start before, whatever they are about.
+    start before, whatever model it is about.
     """
 
     def __init__(self, client: PrefectClient, flow_id: UUID, task_run_id: UUID, body: Body) -> None:
@@ -42,7 +42,7 @@ class Children:
         self._flow = _make_flow(body)
 
     async def create(self, handle: str, synth_type: SynthType, effort: Effort | None) -> FlowRun:
-        """The run of a model, pending: its id is known before it begins."""
+        """Creates the run of a model, pending: its id is known before it begins."""
         wanted = FlowRunCreate(
             flow_id=self._flow_id,
             name=f"{handle} {synth_type}",
@@ -56,11 +56,11 @@ class Children:
         return FlowRun.model_validate(answer.json())
 
     async def run(self, run: FlowRun) -> RunResult | Exception | State[Any]:
-        """Runs it to its end: its result, the error that it failed with, or the state that it ended in else."""
+        """Runs it to its end: its result, the error that it failed with, or the state that it ended in."""
         try:
             state = await run_flow_async(self._flow, flow_run=run, parameters=run.parameters, return_type="state")
         except asyncio.CancelledError:
-            if not _bear_cancelling():
+            if not _absorb_cancellation():
                 raise
             # In Prefect's own part of it, which calls that a crash.
             return await self.drop(run)
@@ -71,27 +71,27 @@ class Children:
         return result
 
     async def drop(self, run: FlowRun) -> State[Any]:
-        """Ends a run that did not come to its own part; the state that it is in now."""
+        """Cancels a run that has not begun its own work; returns the state that it is in now."""
         state: State[Any] = Cancelled(message=STOPPED)
         await self._client.set_flow_run_state(run.id, state, force=True)
         return state
 
     async def close(self) -> None:
-        """Ends the task run that they hang on; a server that is away then is no reason to fail."""
+        """Completes the task run that the children hang on; a server that is away is no reason to fail."""
         with suppress(httpx.HTTPError, PrefectException):
             await self._client.set_task_run_state(self.task_run_id, Completed(), force=True)
 
 
-async def open_children(client: PrefectClient, body: Body, count: int) -> Children:
-    """The children of the flow run that calls it, none of them made."""
+async def open_children(client: PrefectClient, body: Body, count: int) -> ChildRuns:
+    """The child runs of the flow run that this is called in, none of them created yet."""
     parent_id, attempt = UUID(str(flow_run.get_id())), flow_run.get_run_count()
     name = f"{count} models"
     made = await client.create_task_run(_models, parent_id, f"models-{attempt}", name=name, state=Running())
-    return Children(client, await client.create_flow_from_name(FLOW), made.id, body)
+    return ChildRuns(client, await client.create_flow_from_name(FLOW), made.id, body)
 
 
 async def list_children() -> list[str]:
-    """The ids of the runs that hang on the flow run that calls it, those of its parts not among them."""
+    """The ids of the child runs of the flow run that this is called in, without those of its parts."""
     wanted = FlowRunFilter(
         parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[UUID(str(flow_run.get_id()))]),
         tags=FlowRunFilterTags(all_=[TAG]),
@@ -105,11 +105,11 @@ async def list_children() -> list[str]:
 
 @task(name="models")
 def _models() -> None:
-    """What the children hang on; it is never called."""
+    """The task whose run the children hang on; it is never called."""
 
 
 def _make_flow(body: Body) -> Flow[..., Any]:
-    """The main job's flow as Prefect sees it, with a body that is given."""
+    """The main job's flow as Prefect sees it, with the given body."""
 
     @flow(name=FLOW, validate_parameters=False)
     async def synthesize(
@@ -118,15 +118,17 @@ def _make_flow(body: Body) -> Flow[..., Any]:
         try:
             return await body(handle, synth_type, effort)
         except asyncio.CancelledError:
-            if not _bear_cancelling():
+            if not _absorb_cancellation():
                 raise
             return Cancelled(message=STOPPED)
 
     return synthesize
 
 
-def _bear_cancelling() -> bool:
-    """Whether this very task was cancelled, by the parent or by the end of its loop; then it goes on to say so."""
+def _absorb_cancellation() -> bool:
+    """Whether this very asyncio task was cancelled, by the parent or since its loop ends. If so, it is cancelled no
+    more, and goes on to report that.
+    """
     current = asyncio.current_task()
     if current is None or not current.cancelling():
         return False

@@ -24,13 +24,13 @@ WRITE_SECONDS = 15.0
 
 
 class LedgerPage:
-    """What follows the ledger. ``looks`` are called before it is shown, to write into it what is going on.
+    """Shows and writes the ledger while the backfill goes on. ``updates`` are called before, to bring it up to date.
 
     ``ended`` says that the page is shown for the last time.
     """
 
     def __init__(self, samples_uri: str, ledger: Ledger, about: Mapping[str, Any]) -> None:
-        self.looks: list[Callable[[], None]] = []
+        self.updates: list[Callable[[], None]] = []
         self.ended = False
         self._samples_uri = samples_uri
         self._ledger = ledger
@@ -42,9 +42,9 @@ class LedgerPage:
         self._written_at = 0.0
 
     async def follow(self) -> None:
-        """Shows and writes, until it is cancelled."""
+        """Shows and writes the ledger until it is cancelled."""
         while True:
-            for look in self.looks:
+            for look in self.updates:
                 look()
             await self.show()
             if time.monotonic() - self._written_at > WRITE_SECONDS:
@@ -64,7 +64,9 @@ class LedgerPage:
             get_run_logger().debug("The page was not brought up to date: %s", error)
 
     async def write(self) -> None:
-        """Writes the ledger's file. A store that takes nothing is no reason to fail: the sets themselves would."""
+        """Writes the ledger's file. A store that takes nothing is no reason to fail: writing the sets would fail as
+        well.
+        """
         self._written_at = time.monotonic()
         try:
             await asyncio.to_thread(write_ledger, self._samples_uri, self._run_id, self._ledger, self._about)
@@ -81,7 +83,7 @@ class LedgerPage:
 
 @asynccontextmanager
 async def publish_ledger(settings: Settings, ledger: Ledger, about: Mapping[str, Any]) -> AsyncIterator[LedgerPage]:
-    """Inside the block the page of this flow run follows the ledger; what it shows and writes last is its end."""
+    """Inside the block the page of this flow run follows the ledger; it is shown and written a last time at the end."""
     page = LedgerPage(settings.locate(settings.samples_uri), ledger, about)
     await page.write()
     following = asyncio.create_task(page.follow())

@@ -1,8 +1,8 @@
-"""Handing out: the models of a backfill go in parts to whichever workers are free, and the rest is done here.
+"""Parts: a backfill hands its models out, in parts, to whichever workers are free, and does the rest itself.
 
-A part is a backfill of its own over some handles, a run on the work pool: any worker takes it, and one that dies leaves
-what it had not done to another part. Whoever hands out works as well, from the other end, and takes back what no worker
-has begun: a pool without a free worker costs time and nothing else.
+A part is a backfill of its own over some handles, a run on the work pool: any worker takes it, and what a worker that
+dies had not done goes to another part. The parent works as well, from the other end, and takes back what no worker has
+begun: a pool without a free worker costs time and nothing else.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ QUEUE = "parts"
 TAG = "part"
 # As many as there may be workers; more would only wait at Prefect and not here.
 MOST_OUT = 64
-LOOK_SECONDS = 3.0
+CHECK_SECONDS = 3.0
 # A worker asks every 10 s if not told otherwise: what none has begun after two of these is done here.
 TAKE_BACK_SECONDS = 20.0
 MOST_TRIES = 3
@@ -54,7 +54,7 @@ TAKEN_BACK = "No worker had begun it: its models are done by its parent"
 
 @dataclass(slots=True)
 class Part:
-    """Some models, how often they were handed out, and what the run that has them may spend."""
+    """Some models, how often they were handed out, and how much their run may spend."""
 
     handles: tuple[str, ...]
     tries: int = 0
@@ -65,10 +65,10 @@ class Part:
 
 
 class PartDispatcher:
-    """The parts of one backfill.
+    """Hands out the parts of one backfill and takes in what becomes of them.
 
     Args:
-        task_run_id: the task run that their runs hang on.
+        task_run_id: the task run that the parts' runs hang on.
         budget: what all models may cost together; None where nothing bounds it.
     """
 
@@ -84,7 +84,7 @@ class PartDispatcher:
     ) -> None:
         self._client = client
         self._samples_uri = samples_uri
-        self._crew = worker
+        self._worker = worker
         self._ledger = ledger
         self._parameters: Mapping[str, Any] = {}
         self._task_run_id = task_run_id
@@ -104,7 +104,7 @@ class PartDispatcher:
         self._numbers = itertools.count(1)
 
     async def work(self, selection: Selection, part_size: int, models_at_once: int) -> None:
-        """Works until every model has come to its end, here or in a part.
+        """Works until every model is done, here or in a part.
 
         Raises:
             OrchestratorError: there is no deployment that parts could be runs of.
@@ -112,18 +112,18 @@ class PartDispatcher:
         self._deployment_id = await self._find_deployment()
         self._parameters = _describe_part(selection, models_at_once)
         await self._end_earlier()
-        handles = [row.handle for row in await self._crew.sift(self._ledger.rows)]
+        handles = [row.handle for row in await self._worker.filter_unfinished(self._ledger.rows)]
         self._waiting.extend(
             Part(tuple(handles[start : start + part_size])) for start in range(0, len(handles), part_size)
         )
         following = asyncio.create_task(self._follow())
         try:
-            while (self._waiting or self._home or self._is_out) and self._crew.stopped is None:
+            while (self._waiting or self._home or self._is_out) and self._worker.stopped is None:
                 if (part := self._take()) is None:
                     await self._wait_for_look(following)
                 else:
                     self._works = True
-                    await self._crew.work(self._list_rows(part), models_at_once)
+                    await self._worker.work(self._list_rows(part), models_at_once)
                     self._works = False
             self._waiting.clear()
             self._home.clear()
@@ -134,7 +134,7 @@ class PartDispatcher:
 
     @property
     def _is_out(self) -> bool:
-        """Whether some part is with others, or about to be."""
+        """Whether some part is with a worker, or about to be."""
         return self._leaving is not None or bool(self._out)
 
     async def _find_deployment(self) -> UUID:
@@ -150,7 +150,7 @@ class PartDispatcher:
         return [row for row in self._ledger.list_in("waits") if row.handle in set(part.handles)]
 
     def _take(self) -> Part | None:
-        """A part to be done here: what has come back, else the last one that waits."""
+        """A part to be done here: one that has come back, else the last one that waits."""
         if self._home:
             return self._home.popleft()
         if not self._waiting:
@@ -160,13 +160,13 @@ class PartDispatcher:
         return part
 
     async def _take_back(self) -> None:
-        """Takes back what no worker has begun: it may hold money that what goes on here waits for.
+        """Takes back parts that no worker has begun: they may hold money that the work here waits for.
 
-        As long as workers are seen to work a part waits for one of them, unless there is nothing to do here; then one
-        is taken back.
+        As long as workers are seen to work, a part waits for one of them, unless there is nothing to do here; then one
+        part is taken back.
         """
         late = time.monotonic() - TAKE_BACK_SECONDS
-        stopped, others_work = self._crew.stopped is not None, self._busy_at > late
+        stopped, others_work = self._worker.stopped is not None, self._busy_at > late
         if others_work and not stopped and (self._works or self._home or self._waiting):
             return
         for run_id, part in list(self._out.items()):
@@ -189,7 +189,7 @@ class PartDispatcher:
                     return
 
     async def _end_earlier(self) -> None:
-        """Ends the parts of an earlier start of this run, which would work on the same models, and spend."""
+        """Ends the parts of an earlier start of this run, which would work on the same models and spend on them."""
         wanted = FlowRunFilter(
             parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[UUID(str(flow_run.get_id()))]),
             tags=FlowRunFilterTags(all_=[TAG]),
@@ -202,23 +202,23 @@ class PartDispatcher:
                 await self._end(run.id, (Cancelling if begun else Cancelled)(message="Its parent was started again"))
             if time.monotonic() > end:
                 raise OrchestratorError(f"{len(left)} parts of an earlier start do not end. Cancel them, then retry")
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(CHECK_SECONDS)
 
     async def _follow(self) -> None:
-        """Hands out what waits, and takes in what the parts have done."""
+        """Hands out the parts that wait, and takes in what the others have done."""
         while True:
             try:
                 await self._hand_out()
-                await self._look()
+                await self._check_runs()
                 await self._take_back()
             except (httpx.HTTPError, PrefectException, StoreError) as error:
                 self._logger.warning("The parts could not be looked at: %s", error)
             self._looked.set()
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(CHECK_SECONDS)
 
     async def _hand_out(self) -> None:
         # One stays here: this process would only wait for it.
-        while len(self._waiting) > 1 and len(self._out) < MOST_OUT and self._crew.stopped is None:
+        while len(self._waiting) > 1 and len(self._out) < MOST_OUT and self._worker.stopped is None:
             part = self._waiting.popleft()
             if not self._set_aside(part):
                 # Its money may come back; what it is to cost is bounded here.
@@ -261,13 +261,13 @@ class PartDispatcher:
         )
 
     def _choose_grant(self, part: Part) -> float:
-        """The share of what is left that belongs to a part's models, among all that nobody has begun."""
+        """The share of the money left that belongs to a part's models, among all models that nobody has begun."""
         assert self._shared_budget is not None
         waiting = len(part.handles) + sum(len(other.handles) for other in self._waiting)
         # What is worked on here spends from the same budget, and is not known yet: it counts as one part more.
         return self._shared_budget.left_usd * len(part.handles) / (waiting + len(part.handles))
 
-    async def _look(self) -> None:
+    async def _check_runs(self) -> None:
         if not self._out:
             return
         wanted = FlowRunFilter(id=FlowRunFilterId(any_=list(self._out)))
@@ -288,7 +288,7 @@ class PartDispatcher:
             self._ledger.replace_row(row)
 
     def _close(self, run: FlowRun, part: Part, written: Ledger) -> None:
-        """Takes in the end of a part; what it has not done is handed out again where it died."""
+        """Takes in the end of a part; where it died, what it has not done is handed out again."""
         assert run.state is not None
         # Of one that died, or whose last word did not come, it is not known what it has spent since.
         spent_usd = written.spent_usd if written.ended else None
@@ -326,11 +326,12 @@ class PartDispatcher:
         part.grant_usd = part.number = None
 
     async def _wait_for_rest(self, following: "asyncio.Task[None]") -> None:
-        """Waits for the parts that are out; those that none has begun are taken back, and where this run was cancelled
-        the others are ended."""
+        """Waits for the parts that are out. Those that none has begun are taken back; where this run was cancelled, the
+        others are ended.
+        """
         end = None
         while self._is_out:
-            if end is None and isinstance(self._crew.stopped, RunInterruptedError | Abort):
+            if end is None and isinstance(self._worker.stopped, RunInterruptedError | Abort):
                 end = time.monotonic() + STOP_SECONDS
                 for run_id in list(self._out):
                     await self._end(run_id, Cancelling(message="The run that handed this one out was cancelled"))
@@ -350,7 +351,7 @@ class PartDispatcher:
             following.result()
 
     async def _end(self, run_id: UUID, state: State[Any]) -> bool:
-        """Whether Prefect took the state."""
+        """Sets the state of a part; False where Prefect did not take it."""
         try:
             await self._client.set_flow_run_state(run_id, state)
         except (httpx.HTTPError, PrefectException) as error:
@@ -360,7 +361,7 @@ class PartDispatcher:
 
 
 def _describe_part(selection: Selection, models_at_once: int) -> dict[str, Any]:
-    """What all parts are asked for alike: nothing is left out, or it would be the deployment's own default."""
+    """The parameters that all parts have alike. None is left out, or it would be the deployment's own default."""
     return {
         "namespace": None,
         "glob": None,

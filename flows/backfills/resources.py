@@ -1,4 +1,4 @@
-"""The resources of a backfill: what its runs share in one process, so that each costs little."""
+"""The resources that the runs of a backfill share in one process, so that each costs little."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -23,10 +23,10 @@ SPARE_THREADS = 16
 async def open_backfill_resources(
     settings: Settings, selection: Selection, runs_at_once: int, budget: Budget | None, logger: Logger
 ) -> AsyncIterator[RunResources]:
-    """What all runs of the backfill use, as long as the block runs.
+    """Opens what all runs of the backfill use, for as long as the block runs.
 
     Args:
-        budget: what all its runs may spend together; None where nothing bounds it.
+        budget: what all runs may spend together; None where nothing bounds it.
     """
     # Each run may wait a minute for its lease in a thread, and must keep no other from giving its own back.
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(2 * runs_at_once + SPARE_THREADS))
@@ -48,7 +48,7 @@ async def open_backfill_resources(
 
 
 def make_shared_budget(max_cost_usd: float | None, spent_usd: float) -> Budget | None:
-    """What a backfill may spend, of which an earlier start of the same run has spent some already."""
+    """What a backfill may spend; an earlier start of the same run has spent ``spent_usd`` of it."""
     if max_cost_usd is None:
         return None
     budget = Budget(max_cost_usd, partial(_refuse, max_cost_usd))
@@ -57,7 +57,7 @@ def make_shared_budget(max_cost_usd: float | None, spent_usd: float) -> Budget |
 
 
 def _find_passed(settings: Settings, selection: Selection, handle: str) -> Passed | None:
-    """Why a model is passed over. One whose definition is wrong is not: its run says what is wrong."""
+    """Why a model is passed over; None for one whose definition is wrong: its run says what is wrong."""
     try:
         return pass_over(settings, selection, handle)
     except InputError:

@@ -1,4 +1,6 @@
-"""The crew of a backfill: works through its models, so many at a time, and notes in the ledger what comes of each."""
+"""The worker of a backfill: it works through the models, so many at a time, and records in the ledger what comes of
+each.
+"""
 
 import asyncio
 import logging
@@ -25,21 +27,28 @@ from engine.errors import (
 from engine.report.summary import RunResult
 from engine.run.backfill_targets import Selection
 from engine.store.backfill_ledger import Ledger, ModelRow
-from flows.backfills.child_runs import Children
+from flows.backfills.child_runs import ChildRuns
 from flows.runtime.resources import RunResources, RunSnapshot
 
 # What is no fault of a model: the next ones would meet it too, each after having waited for as long.
-COMMON = (CredentialsError, QuotaSpentError, ProviderDownError, ModelNotFoundError, StoreError, OrchestratorError)
+COMMON_ERRORS = (
+    CredentialsError,
+    QuotaSpentError,
+    ProviderDownError,
+    ModelNotFoundError,
+    StoreError,
+    OrchestratorError,
+)
 # One of them may be about its model's own effort or folder; so many one after another are not.
-MOST_COMMON = 3
+MAX_COMMON_ERRORS = 3
 MODELS_LOGGER = "exemplars.models"
 # Each reads a definition and the manifests of a model, from an object store perhaps.
-SIFTED_AT_ONCE = 16
+CHECKED_AT_ONCE = 16
 
 
 @dataclass(slots=True)
 class _Work:
-    """A model that is worked on: its run and the asyncio task that runs it."""
+    """A model that is worked on: its flow run, and the asyncio task that runs it."""
 
     run: FlowRun
     task: "asyncio.Task[Any]"
@@ -47,75 +56,77 @@ class _Work:
 
 
 class BackfillWorker:
-    """Works in one process; ``stopped`` says why it stopped before its end, where it did."""
+    """Works through the models of a backfill in one process; ``stopped`` is why it stopped early, None where it did
+    not.
+    """
 
-    def __init__(self, selection: Selection, ledger: Ledger, resources: RunResources, children: Children) -> None:
+    def __init__(self, selection: Selection, ledger: Ledger, resources: RunResources, children: ChildRuns) -> None:
         self.stopped: BaseException | None = None
         self._selection = selection
         self._ledger = ledger
         self._resources = resources
         self._children = children
         self._working: dict[str, _Work] = {}
-        self._common = 0
+        self._common_errors = 0
         self._logger = logging.getLogger(MODELS_LOGGER)
 
     async def work(self, rows: Sequence[ModelRow], models_at_once: int) -> None:
-        """Works until no model waits, or the crew is stopped; what it works on comes to its end in both cases."""
+        """Works until no model waits or the worker is stopped; models that are under way are finished in both cases."""
         waiting = iter(rows)
         try:
             async with asyncio.TaskGroup() as group:
                 for _ in range(models_at_once):
-                    group.create_task(self._take_turns(waiting))
+                    group.create_task(self._work_through(waiting))
         except BaseExceptionGroup as group_error:
             # Prefect's engine knows the signal, and no group that has it.
             raise _find_first(group_error) from None
 
-    async def sift(self, rows: Sequence[ModelRow]) -> list[ModelRow]:
-        """Those that have something to do; the others are noted as passed over."""
-        gate = asyncio.Semaphore(SIFTED_AT_ONCE)
+    async def filter_unfinished(self, rows: Sequence[ModelRow]) -> list[ModelRow]:
+        """The rows of the models that have something to do; the others are recorded as skipped."""
+        gate = asyncio.Semaphore(CHECKED_AT_ONCE)
 
-        async def sift_one(row: ModelRow) -> bool:
+        async def is_done(row: ModelRow) -> bool:
             async with gate:
                 return self.stopped is None and await self._pass_over(row)
 
-        passed = await asyncio.gather(*map(sift_one, rows))
-        return [row for row, is_passed in zip(rows, passed, strict=True) if not is_passed]
+        passed = await asyncio.gather(*map(is_done, rows))
+        return [row for row, done in zip(rows, passed, strict=True) if not done]
 
     def stop(self, error: BaseException, at_once: bool) -> None:
-        """Begins no model any more.
+        """Stops before the next model.
 
         Args:
-            at_once: ends those that are worked on too, but for one that is about to attach its set.
+            at_once: stops the models under way too, but for one that is about to attach its set.
         """
         ends = isinstance(error, RunInterruptedError | Abort)
         self.stopped = error if ends or self.stopped is None else self.stopped
         if not at_once:
             return
         # A child that raised Abort would say nothing of its own end to Prefect, where it has not ended.
-        self._resources.watcher.tell_all(
+        self._resources.watcher.stop_all(
             error if isinstance(error, RunInterruptedError) else RunInterruptedError(str(error))
         )
         for work in self._working.values():
-            if not self._look_at(work).holds:
+            if not self._find_snapshot(work).holds:
                 work.task.cancel()
 
-    def note_seen(self) -> None:
-        """Writes into the ledger how far the models are that are worked on."""
+    def record_progress(self) -> None:
+        """Records in the ledger how far the models under way are."""
         for handle, work in self._working.items():
-            seen = self._look_at(work)
+            snapshot = self._find_snapshot(work)
             seconds = round(time.monotonic() - work.began, 1)
-            self._ledger.update(handle, kept=seen.kept, wanted=seen.wanted, seconds=seconds)
+            self._ledger.update(handle, kept=snapshot.kept, wanted=snapshot.wanted, seconds=seconds)
         shared = self._resources.shared
         if shared is not None and shared.budget is not None:
             self._ledger.spent_usd = shared.budget.spent_usd
 
-    async def _take_turns(self, waiting: Iterator[ModelRow]) -> None:
+    async def _work_through(self, waiting: Iterator[ModelRow]) -> None:
         for row in waiting:
             if self.stopped is not None:
                 return
-            await self._do(row)
+            await self._synthesize(row)
 
-    async def _do(self, row: ModelRow) -> None:
+    async def _synthesize(self, row: ModelRow) -> None:
         if await self._pass_over(row):
             return
         try:
@@ -126,7 +137,7 @@ class BackfillWorker:
                 return
         except (httpx.HTTPError, PrefectException) as error:
             said = OrchestratorError(f"Prefect's server made no run of {row.handle}: {error}")
-            self._say(self._ledger.update(row.handle, state="failed", note=str(said)))
+            self._log_row(self._ledger.update(row.handle, state="failed", note=str(said)))
             self.stop(said, at_once=False)
             return
         work = _Work(run, asyncio.create_task(self._children.run(run)), time.monotonic())
@@ -141,55 +152,55 @@ class BackfillWorker:
             raise outcome
         if isinstance(outcome, asyncio.CancelledError):
             outcome = await self._children.drop(run)
-        self._note_outcome(row.handle, work, outcome)
+        self._record_outcome(row.handle, work, outcome)
 
     async def _pass_over(self, row: ModelRow) -> bool:
         passed = await asyncio.to_thread(self._resources.find_passed, row.handle)
         if passed is not None:
-            self._say(self._ledger.update(row.handle, state="skipped", note=passed.reason, run_id=passed.run_id))
+            self._log_row(self._ledger.update(row.handle, state="skipped", note=passed.reason, run_id=passed.run_id))
         return passed is not None
 
-    def _note_outcome(self, handle: str, work: _Work, outcome: object) -> None:
-        seen = self._resources.snapshots.pop(str(work.run.id), RunSnapshot())
+    def _record_outcome(self, handle: str, work: _Work, outcome: object) -> None:
+        snapshot = self._resources.snapshots.pop(str(work.run.id), RunSnapshot())
         changes: dict[str, Any] = {
-            "kept": seen.kept,
-            "wanted": seen.wanted,
-            "cost_usd": seen.cost_usd,
+            "kept": snapshot.kept,
+            "wanted": snapshot.wanted,
+            "cost_usd": snapshot.cost_usd,
             "seconds": round(time.monotonic() - work.began, 1),
         }
         if isinstance(outcome, RunResult):
             kept = sum(outcome.kept.values())
             changes |= {"state": "attached", "kept": kept, "wanted": outcome.wanted * len(outcome.kept)}
             changes |= {"rejected": outcome.rejected}
-            self._common = 0
+            self._common_errors = 0
         elif isinstance(outcome, State):
-            changes |= _read_state(outcome, seen)
+            changes |= _read_state(outcome, snapshot)
         else:
             changes |= {"state": "failed", "note": _shorten(outcome)}
-            self._weigh(outcome)
-        self._say(self._ledger.update(handle, **changes))
+            self._stop_on_common_error(outcome)
+        self._log_row(self._ledger.update(handle, **changes))
 
-    def _say(self, row: ModelRow) -> None:
+    def _log_row(self, row: ModelRow) -> None:
         kept = "" if row.kept is None else f", {row.kept} of {row.wanted} kept"
         line = f"{row.handle}: {row.state}{kept}" + (f" ({row.note})" if row.note else "")
         self._logger.info("%s", line)
         self._resources.logger.info("%s", line)
 
-    def _weigh(self, outcome: object) -> None:
+    def _stop_on_common_error(self, outcome: object) -> None:
         """Stops where the next models would fail as well."""
         if isinstance(outcome, SharedBudgetError):
             self.stop(outcome, at_once=False)
-        elif isinstance(outcome, COMMON):
-            self._common += 1
-            if self._common >= MOST_COMMON:
+        elif isinstance(outcome, COMMON_ERRORS):
+            self._common_errors += 1
+            if self._common_errors >= MAX_COMMON_ERRORS:
                 self.stop(outcome, at_once=False)
 
-    def _look_at(self, work: _Work) -> RunSnapshot:
+    def _find_snapshot(self, work: _Work) -> RunSnapshot:
         return self._resources.snapshots.get(str(work.run.id), RunSnapshot())
 
 
 def _find_first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The signal to end, where one is among the errors, else the first of them."""
+    """The termination signal, where there is one among the errors, else the first error."""
     leaves = list(group.exceptions)
     for error in leaves:
         if isinstance(error, BaseExceptionGroup):
@@ -198,16 +209,16 @@ def _find_first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     return next((error for error in errors if isinstance(error, TerminationSignal)), errors[0])
 
 
-def _read_state(state: State[Any], seen: RunSnapshot) -> dict[str, Any]:
+def _read_state(state: State[Any], snapshot: RunSnapshot) -> dict[str, Any]:
     note = state.message or ""
-    if seen.passed is not None:
-        return {"state": "skipped", "note": seen.passed.reason}
+    if snapshot.passed is not None:
+        return {"state": "skipped", "note": snapshot.passed.reason}
     if state.is_crashed():
         return {"state": "failed", "note": note}
-    return {"state": "busy elsewhere" if seen.turned_away else "cancelled", "note": note}
+    return {"state": "busy elsewhere" if snapshot.turned_away else "cancelled", "note": note}
 
 
 def _shorten(outcome: object) -> str:
-    """What an error says, on one line."""
+    """An error on one line."""
     said = " ".join(str(outcome).split())
     return said if isinstance(outcome, ExemplarsError) else f"{type(outcome).__name__}: {said}"

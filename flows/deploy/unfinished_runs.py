@@ -16,7 +16,7 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.events.schemas.events import Event, RelatedResource, Resource
 
 from flows.deploy.automations import FLOW_NAMES, Watch
-from flows.runs.labels import AGAIN, Mark, is_gone, read_mark
+from flows.runs.labels import AGAIN, LeaseLabels, is_gone, read_lease_labels
 from flows.runs.slot import free_lease
 
 UNFINISHED = (StateType.RUNNING, StateType.PENDING, StateType.CANCELLING)
@@ -46,10 +46,10 @@ def watch_run(client: SyncPrefectClient, run: FlowRun, watch: Watch) -> None:
 
 def end_if_gone(client: SyncPrefectClient, run: FlowRun) -> bool:
     """Ends a run whose process, on this host, is no more, and frees its lease; False where it may be alive."""
-    mark = _find_mark(run)
-    if mark is None or not is_gone(mark.process):
+    labels = _find_lease_labels(run)
+    if labels is None or not is_gone(labels.process):
         return False
-    free_lease(client, run.id, mark)
+    free_lease(client, run.id, labels)
     end_runs(client, [str(run.id)], GONE)
     return True
 
@@ -67,12 +67,12 @@ def end_runs(client: SyncPrefectClient, run_ids: Collection[str], message: str) 
             client.set_flow_run_state(UUID(run_id), State(type=outcome, message=message), force=True)
 
 
-def _find_mark(run: FlowRun) -> Mark | None:
+def _find_lease_labels(run: FlowRun) -> LeaseLabels | None:
     """The mark of the process that a run is in now: one that was started again bears the old one for a moment."""
-    mark, state = read_mark(run.labels), run.state
-    if mark is None or state is None or state.type is StateType.PENDING:
+    labels, state = read_lease_labels(run.labels), run.state
+    if labels is None or state is None or state.type is StateType.PENDING:
         return None
-    return None if state.type is StateType.RUNNING and mark.leased_at < state.timestamp else mark
+    return None if state.type is StateType.RUNNING and labels.leased_at < state.timestamp else labels
 
 
 def _read_pages(client: SyncPrefectClient) -> Iterator[FlowRun]:

@@ -1,4 +1,4 @@
-"""The lookout: sees, for all runs of this process, whether somebody has ended one of them; their worker may be gone."""
+"""Watches, for all runs of this process, whether somebody has ended one of them; their worker may be gone."""
 
 import contextvars
 import threading
@@ -18,42 +18,42 @@ from flows.runs.labels import AGAIN
 
 # A run that is cancelled must make no more calls after 5 s (issue 5). Its worker hears of that by an event, and took
 # 3.9 s to end it; a worker that is gone never does. So the run looks for itself.
-LOOK_SECONDS = 2.0
+CHECK_SECONDS = 2.0
 JOIN_SECONDS = 5.0
 # What a run is told to stop with.
-Tell = Callable[[BaseException], object]
+OnEnd = Callable[[BaseException], object]
 Explain = Callable[[State | None], BaseException | None]
 
 
 class CancellationWatcher:
-    """Asks for all watched runs at once, in a thread of its own: a step may compute for a minute."""
+    """Asks Prefect about all watched runs at once, in a thread of its own: a step may compute for a minute."""
 
     def __init__(self, client: SyncPrefectClient) -> None:
         self._client = client
-        self._watched: dict[UUID, tuple[Tell, Explain]] = {}
+        self._watched: dict[UUID, tuple[OnEnd, Explain]] = {}
         self._stopping = threading.Event()
 
     @contextmanager
-    def watching(self, run_id: UUID, tell: Tell, explain: Explain | None = None) -> Iterator[None]:
-        """Inside the block ``tell`` is called, once and from another thread, when the run is ended by somebody.
+    def watching(self, run_id: UUID, on_end: OnEnd, explain: Explain | None = None) -> Iterator[None]:
+        """Inside the block ``on_end`` is called once, from another thread, when somebody has ended the run.
 
         Args:
-            explain: which states count as an end, and what to tell then; ``explain_end`` where none is given.
+            explain: which states count as an end, as the error to report; None: ``explain_end``.
         """
-        self._watched[run_id] = tell, explain or explain_end
+        self._watched[run_id] = on_end, explain or explain_end
         try:
             yield
         finally:
             self._watched.pop(run_id, None)
 
-    def tell_all(self, error: BaseException) -> None:
-        """Tells all watched runs to stop."""
+    def stop_all(self, error: BaseException) -> None:
+        """Reports an error to all watched runs, which stops them."""
         for run_id in list(self._watched):
-            self._tell(run_id, error)
+            self._notify(run_id, error)
 
     @contextmanager
     def open(self) -> Iterator["CancellationWatcher"]:
-        """The lookout, which looks inside the block."""
+        """The watcher, which asks Prefect every ``CHECK_SECONDS`` inside the block."""
         # The thread's own context, entered once: to make Prefect's settings anew takes 20 ms of the processor.
         thread = threading.Thread(target=contextvars.copy_context().run, args=(self._run,), daemon=True, name="lookout")
         thread.start()
@@ -66,11 +66,11 @@ class CancellationWatcher:
     def _run(self) -> None:
         # It asks once: where Prefect does not answer the next look will tell.
         with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
-            while not self._stopping.wait(LOOK_SECONDS):
+            while not self._stopping.wait(CHECK_SECONDS):
                 with suppress(httpx.HTTPError, PrefectException):
-                    self._look()
+                    self._check_runs()
 
-    def _look(self) -> None:
+    def _check_runs(self) -> None:
         watched = dict(self._watched)
         if not watched:
             return
@@ -78,17 +78,17 @@ class CancellationWatcher:
         for run in runs:
             error = watched[run.id][1](run.state)
             if error is not None:
-                self._tell(run.id, error)
+                self._notify(run.id, error)
 
-    def _tell(self, run_id: UUID, error: BaseException) -> None:
+    def _notify(self, run_id: UUID, error: BaseException) -> None:
         if (found := self._watched.pop(run_id, None)) is not None:
             found[0](error)
 
 
 def explain_end(state: State | None) -> RunInterruptedError | Abort | None:
-    """Why a run whose process goes on must stop, by the state that Prefect has it in; None where it need not.
+    """Why a run whose process goes on must stop, by its state in Prefect; None where it may go on.
 
-    One that was cancelled, or was silent for so long that it passed for dead, must attach nothing.
+    A run that was cancelled, or that was silent for so long that it was taken for dead, must attach nothing.
     """
     if state is not None and state.is_cancelling():
         return RunInterruptedError(f"The run was cancelled. {AGAIN}")
@@ -98,7 +98,9 @@ def explain_end(state: State | None) -> RunInterruptedError | Abort | None:
 
 
 def explain_cancelled(state: State | None) -> RunInterruptedError | None:
-    """As ``explain_end`` for the parent of a run: that it has died is no reason for its children on other machines."""
+    """Why a run must stop, by the state of its parent: only where the parent was cancelled. A parent that has died is
+    no reason for its children on other machines to stop.
+    """
     if state is not None and (state.is_cancelling() or state.is_cancelled()):
         return RunInterruptedError(f"The run that handed this one out was cancelled. {AGAIN}")
     return None

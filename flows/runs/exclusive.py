@@ -1,4 +1,4 @@
-"""Keeps the runs of a model out while a command changes the model's sets."""
+"""Keeps runs of a model out while a command changes its sample sets."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,13 +16,13 @@ from flows.runs.slot import Slot
 
 @contextmanager
 def keep_runs_out(handle: str, undone: str) -> Iterator[None]:
-    """Holds the model's slot, where a Prefect server is configured: a run that begins meanwhile waits a moment.
+    """Holds the model's slot inside the block, where a Prefect server is configured: a run that begins meanwhile waits.
 
     Args:
-        undone: what its errors say has not been done, such as "Nothing was detached".
+        undone: what error messages say has not been done, such as "Nothing was detached".
 
     Raises:
-        ModelBusyError, OrchestratorError: a run works on the model; Prefect cannot be asked whether one does.
+        ModelBusyError: a run works on the model. OrchestratorError: Prefect cannot be asked whether one does.
     """
     if not PREFECT_API_URL.value():
         yield
@@ -39,7 +39,7 @@ def keep_runs_out(handle: str, undone: str) -> Iterator[None]:
                 "runs any more"
             ) from error
         finally:
-            _give_back(slot)
+            _release(slot)
 
 
 def _check_idle(client: SyncPrefectClient, slot: Slot, handle: str, undone: str) -> None:
@@ -54,9 +54,9 @@ def _check_idle(client: SyncPrefectClient, slot: Slot, handle: str, undone: str)
         raise ModelBusyError(f"The lease of {handle} is taken, so a run begins. {undone}; try again later")
 
 
-def _give_back(slot: Slot) -> None:
-    """Where Prefect does not answer, the lease runs out by itself."""
+def _release(slot: Slot) -> None:
+    """Releases the slot; where Prefect does not answer, its lease runs out by itself."""
     try:
-        slot.give_back()
+        slot.release()
     except httpx.HTTPError:
         return

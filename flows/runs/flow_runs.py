@@ -1,4 +1,4 @@
-"""Runs as the door sees them: what Prefect's answer about a flow run means for a model."""
+"""Flow runs of the main job as the HTTP door sees them, read from Prefect's answers."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from engine.domain.model import Effort
-from flows.runs.labels import LIVE_TYPES, Mark, read_mark
+from flows.runs.labels import LIVE_TYPES, LeaseLabels, read_lease_labels
 
 Status = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 
@@ -44,27 +44,29 @@ class Run:
     started_at: datetime | None
     ended_at: datetime | None
     message: str
-    mark: Mark | None
+    labels: LeaseLabels | None
 
     @property
     def holds(self) -> bool:
-        """Whether it is marked as holding the lease."""
-        return self.mark is not None and bool(self.mark.lease_id)
+        """Whether its labels say that it holds the model's lease."""
+        return self.labels is not None and bool(self.labels.lease_id)
 
     @property
     def counts(self) -> bool:
-        """Whether it is an operation on the model: not when it was turned away since another run held the lease."""
-        return self.mark is not None or self.status != "cancelled" or self.started_at is None
+        """Whether it counts as an operation on the model: a run that was turned away at once, since another held the
+        lease, does not.
+        """
+        return self.labels is not None or self.status != "cancelled" or self.started_at is None
 
     @property
     def begun_at(self) -> datetime:
-        """When it took the lease; of a run that never had it, when it ended."""
-        if self.mark is not None:
-            return self.mark.leased_at
+        """When it took the lease; for a run that never held it, when it ended."""
+        if self.labels is not None:
+            return self.labels.leased_at
         return self.ended_at or datetime.min.replace(tzinfo=UTC)
 
     def uses_effort(self, own: Effort | None) -> str:
-        """The effort that it uses on a model whose own effort is ``own``."""
+        """The effort that it uses on a model whose own default is ``own``."""
         return self.effort or own or "high"
 
 
@@ -86,12 +88,12 @@ def read_run(answer: Mapping[str, Any], now: datetime) -> Run:
         started_at=read_time(answer.get("start_time")) if answer.get("run_count") else None,
         ended_at=read_time(answer.get("end_time")),
         message=str((answer.get("state") or {}).get("message") or ""),
-        mark=read_mark(answer.get("labels") or {}),
+        labels=read_lease_labels(answer.get("labels") or {}),
     )
 
 
 def choose_operation(live: Sequence[Run], ended: Iterable[Run]) -> Run | None:
-    """The run that holds the model's lease, else one that may take it, else the newest that is over."""
+    """The run that holds the model's lease, else one that may take it, else the newest that has ended."""
     if live:
         return next((run for run in live if run.holds), live[-1])
     return max((run for run in ended if run.counts), key=lambda run: run.begun_at, default=None)

@@ -1,6 +1,6 @@
-"""Marks: what a flow run says of itself in Prefect, so that the door and other runs know which model it works on.
+"""The tags and labels of a flow run in Prefect, by which the HTTP door and other runs know which model it works on.
 
-A tag names the model. Labels, which the UI does not show, say which lease the run holds or held and in which process.
+A tag names the model. Labels, which the UI does not show, say which lease the run holds or held, and in which process.
 """
 
 import os
@@ -28,56 +28,56 @@ _PID_DIGITS = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
-    """A lease that a run holds or held: ``lease_id`` is empty once it was given back."""
+class LeaseLabels:
+    """The labels of a run that holds or held a lease; ``lease_id`` is empty once the lease was released."""
 
     lease_id: str
     leased_at: datetime
     process: str
 
-    def given_back(self) -> "Mark":
-        """The mark of the same run when it holds the lease no more."""
+    def released(self) -> "LeaseLabels":
+        """The labels of the same run after it has released the lease."""
         return replace(self, lease_id="")
 
     def to_labels(self) -> dict[str, str]:
-        """The labels of the flow run."""
+        """The labels as Prefect has them, by name."""
         return {_LEASE: self.lease_id, _LEASED_AT: self.leased_at.isoformat(), _PROCESS: self.process}
 
 
 # The labels of a run that never held the lease after all.
-NO_MARK: Mapping[str, str] = {_LEASE: "", _LEASED_AT: ""}
+NO_LEASE_LABELS: Mapping[str, str] = {_LEASE: "", _LEASED_AT: ""}
 
 
 def name_tag(handle: str) -> str:
-    """The tag of the runs of a model."""
+    """The tag that all runs of a model have."""
     return f"model:{handle}"
 
 
-def read_mark(labels: Mapping[str, object]) -> Mark | None:
-    """The mark of a run that holds or held its model's lease; None for one that never did.
+def read_lease_labels(labels: Mapping[str, object]) -> LeaseLabels | None:
+    """The labels of a run that holds or held its model's lease; None for one that never did.
 
-    Anybody may write labels: what is no mark counts as none.
+    Anybody may write labels: those that cannot be read count as none.
     """
     try:
         moment = datetime.fromisoformat(str(labels[_LEASED_AT])).astimezone(UTC)
     except (KeyError, ValueError, OverflowError):
         return None
-    return Mark(str(labels.get(_LEASE, "")), moment, str(labels.get(_PROCESS, "")))
+    return LeaseLabels(str(labels.get(_LEASE, "")), moment, str(labels.get(_PROCESS, "")))
 
 
 def name_process() -> str:
-    """This process: where it runs, its id, and when it began, since ids are given again."""
+    """The name of this process: where it runs, its id, and when it began, since ids are used again."""
     return f"{_name_place()}/{os.getpid()}/{_read_begin(os.getpid())}"
 
 
 def describe_process(process: str) -> str:
-    """A process for a person."""
+    """A process in words for a person: “process 4711 on host-1”."""
     place, _, pid = process.rpartition("/")[0].rpartition("/")
     return f"process {pid} on {place.partition('|')[0]}"
 
 
 def is_gone(process: str) -> bool | None:
-    """Whether a process has ended; None where that cannot be known from here."""
+    """Whether a process has ended; None where that cannot be known from this machine."""
     place, _, pid = process.rpartition("/")[0].rpartition("/")
     begin = process.rpartition("/")[2]
     if place != _name_place() or not pid.isascii() or not pid.isdigit() or len(pid) > _PID_DIGITS:
@@ -96,7 +96,7 @@ def is_gone(process: str) -> bool | None:
 
 
 def _name_place() -> str:
-    """Host, start of its system, and namespace of process ids: containers may share all but the last."""
+    """The host, the start of its system, and its namespace of process ids: containers may share all but the last."""
     try:
         started = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         namespace = str(Path("/proc/self/ns/pid").readlink())

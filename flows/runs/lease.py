@@ -1,9 +1,9 @@
-"""The lease: one run at a time works on a model, whoever made it.
+"""The lease: one run at a time works on a model, however it was started.
 
 Two things together keep a second run out. The slot (``flows/runs/slot.py``) lets one run in, and frees itself when its
 holder stops renewing. The labels (``flows/runs/labels.py``) say who is in: whoever got the slot labels itself and then
-looks for another labelled run (``flows/runs/lease_holders.py``), so that a slot which came free too early, by a
-server's restart or by two runs that took over at once, lets in none.
+looks for another labelled run (``flows/runs/lease_holders.py``). So a slot that came free too early, since a server was
+restarted or two runs took over at once, lets in none.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from prefect.runtime import flow_run
 
 from engine.errors import ModelBusyError, RunInterruptedError
 from flows.runs.cancellation import CancellationWatcher, explain_end
-from flows.runs.labels import NO_MARK, Mark, name_process, name_tag
+from flows.runs.labels import NO_LEASE_LABELS, LeaseLabels, name_process, name_tag
 from flows.runs.lease_holders import Holder, list_dead_holders, list_holders, mark_crashed
 from flows.runs.slot import Slot
 
@@ -62,7 +62,9 @@ async def hold_lease(
 
 
 class Lease:
-    """The lease of one model, as one flow run sees it; what asks Prefect blocks, so it is called in a thread."""
+    """The lease of one model, as one flow run sees it. Its methods that ask Prefect block, so they are called in a
+    thread.
+    """
 
     def __init__(
         self,
@@ -78,20 +80,20 @@ class Lease:
         self._run_id = run_id
         self._logger = logger
         self._slot = Slot(client, name_tag(handle), run_id)
-        self._mark = Mark("", datetime.now(UTC), name_process())
+        self._labels = LeaseLabels("", datetime.now(UTC), name_process())
         self._patience_seconds = patience_seconds
         self._renew_seconds = renew_seconds
         self._held = False
         self._is_past_stopping = False
         self._lost: BaseException | None = None
-        self._passed_over: set[tuple[UUID, str]] = set()
+        self._overruled: set[tuple[UUID, str]] = set()
         self._stopping = threading.Event()
         # One thread at a time asks for the slot or gives it back.
         self._turn = threading.RLock()
         self._renewal: threading.Thread | None = None
 
     def acquire(self, tags: list[str]) -> None:
-        """Takes the slot, be it from a holder whose process is gone, and marks the run.
+        """Takes the slot, if need be from a holder whose process is gone, and labels the run.
 
         Raises:
             ModelBusyError: another run holds it.
@@ -99,14 +101,15 @@ class Lease:
         tag = name_tag(self._handle)
         if tag not in tags:
             self._client.update_flow_run(self._run_id, tags=[*tags, tag])
-        if not self._wait() and not self._stopping.is_set():
-            self._insist()
+        if not self._wait_until_held() and not self._stopping.is_set():
+            self._take_over_or_fail()
 
     async def confirm(self) -> None:
-        """Makes sure, before anything is attached, that the lease is still this run's. What follows is not stopped.
+        """Makes sure, before anything is attached, that this run still holds the lease. From here on the run is not
+        stopped.
 
         Raises:
-            ModelBusyError: it was lost, and another run has it or may have it.
+            ModelBusyError: the lease was lost, and another run has it or may have it.
             RunInterruptedError, Abort: as ``hold_lease``.
         """
         await asyncio.to_thread(self._confirm)
@@ -114,10 +117,12 @@ class Lease:
 
     @contextmanager
     def renewing(self, watcher: CancellationWatcher) -> Iterator[None]:
-        """Renews the lease in a thread of its own: a step that computes for a minute must not lose it.
+        """Renews the lease inside the block, in a thread of its own: a step that computes for a minute must not lose
+        it.
 
-        Where it is lost, or the run was ended by somebody, the block is cancelled and raises what ``confirm`` would:
-        its worker may be gone, or be slow, or have lost sight of the run when Prefect's server was away.
+        Where the lease is lost, or somebody has ended the run, the block is cancelled and raises what ``confirm``
+        would. The run looks for itself: its worker may be gone or slow, or have lost sight of the run while Prefect's
+        server was away.
         """
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         assert task is not None
@@ -128,16 +133,16 @@ class Lease:
                 self._lost = error
                 task.cancel()
 
-        def tell(error: BaseException) -> None:
+        def on_end(error: BaseException) -> None:
             # A loop that is closed has no run any more.
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(lose, error)
 
         context = contextvars.copy_context()
-        self._renewal = threading.Thread(target=context.run, args=(self._renew, tell), daemon=True)
+        self._renewal = threading.Thread(target=context.run, args=(self._renew, on_end), daemon=True)
         self._renewal.start()
         try:
-            with watcher.watching(self._run_id, tell):
+            with watcher.watching(self._run_id, on_end):
                 yield
         except asyncio.CancelledError:
             if self._lost is None:
@@ -148,17 +153,19 @@ class Lease:
             self._is_past_stopping = True
 
     def give_up(self) -> None:
-        """Ends a wait for the slot that goes on in another thread."""
+        """Ends an ``acquire`` that waits in another thread."""
         self._stopping.set()
 
     def release(self) -> None:
-        """Takes the mark away, then the lease; where Prefect does not answer it runs out by itself."""
+        """Marks the lease as released in the labels, then releases the slot; where Prefect does not answer, it runs out
+        by itself.
+        """
         self._stopping.set()
         with self._turn:
-            if self._mark.lease_id:
-                labels = self._mark.given_back().to_labels() if self._held else NO_MARK
+            if self._labels.lease_id:
+                labels = self._labels.released().to_labels() if self._held else NO_LEASE_LABELS
                 self._try(self._client.update_flow_run_labels, self._run_id, dict(labels))
-            self._try(self._slot.give_back)
+            self._try(self._slot.release)
         if self._renewal is not None:
             self._renewal.join(JOIN_SECONDS)
 
@@ -168,11 +175,11 @@ class Lease:
         except Exception as error:
             self._logger.warning("The lease of %s could not be given back and runs out: %s", self._handle, error)
 
-    def _wait(self) -> bool:
-        """Tries until the lease is this run's; False where patience ran out first."""
+    def _wait_until_held(self) -> bool:
+        """Tries until this run holds the lease; False where its patience ran out first."""
         begun, waits = time.monotonic(), False
         while time.monotonic() < begun + self._patience_seconds:
-            if self._enter():
+            if self._try_to_hold():
                 return True
             if not waits:
                 waits = True
@@ -182,8 +189,8 @@ class Lease:
                 return False
         return False
 
-    def _enter(self) -> bool:
-        """One try. False where it may go better in a moment."""
+    def _try_to_hold(self) -> bool:
+        """Tries once; False where a later try may succeed."""
         with self._turn:
             taken = self._take()
             holder = self._find_holder()
@@ -194,39 +201,39 @@ class Lease:
                 for gone in dead:
                     self._logger.warning("The process of %s is gone: its lease of %s is free", gone, self._handle)
                     mark_crashed(self._client, gone, self._run_id)
-                return self._enter()
+                return self._try_to_hold()
             if holder is not None and holder.gone is False:
                 raise self._explain(holder)
             self._held = taken and holder is None
             return self._held
 
-    def _insist(self) -> None:
-        """What is left to do when waiting has not helped."""
+    def _take_over_or_fail(self) -> None:
+        """Takes over after waiting in vain, from a holder that has lost its slot; fails where it still has it."""
         holder = self._find_holder()
         if self._take():
             # The other's own lease ran out long ago, or it would hold the slot: `confirm` stops it, should it live.
-            self._passed_over |= {holder.process} if holder else set()
+            self._overruled |= {holder.process} if holder else set()
         elif holder is not None:
             raise self._explain(holder)
         else:
             self._slot.reset()
-        if not self._enter():
+        if not self._try_to_hold():
             raise self._explain(self._find_holder())
 
     def _take(self) -> bool:
-        """Occupies the slot and marks the run before anybody else is looked for."""
+        """Occupies the slot and labels the run, before other holders are looked for."""
         if self._stopping.is_set() or not self._slot.take():
             return False
-        if self._mark.lease_id != str(self._slot.lease_id):
-            mark = replace(self._mark, lease_id=str(self._slot.lease_id))
-            self._client.update_flow_run_labels(self._run_id, dict(mark.to_labels()))
-            self._mark = mark
+        if self._labels.lease_id != str(self._slot.lease_id):
+            labels = replace(self._labels, lease_id=str(self._slot.lease_id))
+            self._client.update_flow_run_labels(self._run_id, dict(labels.to_labels()))
+            self._labels = labels
         return True
 
     def _confirm(self) -> None:
-        """Passes once the slot is this run's and nobody else is marked.
+        """Passes once the slot is this run's and no other run has lease labels.
 
-        Somebody else may be marked for a moment, until it has seen this run and given way.
+        Another run may have them for a moment, until it has seen this one and given way.
         """
         holder = None
         for pause_seconds in (0.0, *CONFIRM_PAUSES):
@@ -250,7 +257,9 @@ class Lease:
         raise self._explain(holder)
 
     def _check_run(self) -> None:
-        """A run that was cancelled, or was silent for so long that it passed for dead, must attach nothing."""
+        """Raises where the run was cancelled, or was silent for so long that it was taken for dead: it must attach
+        nothing.
+        """
         error = explain_end(self._client.read_flow_run(self._run_id).state)
         if error is not None:
             raise error
@@ -267,10 +276,10 @@ class Lease:
                 self._logger.warning("The lease of %s could not be renewed: %s", self._handle, error)
 
     def _find_holder(self) -> Holder | None:
-        """Another process that is marked as holding the lease, be it of this very run when that was begun before."""
-        ours = (self._run_id, self._mark.process)
+        """Another process with lease labels, which may be an earlier attempt of this very run."""
+        ours = (self._run_id, self._labels.process)
         holders = list_holders(self._client, self._handle)
-        return next((holder for holder in holders if holder.process not in {ours, *self._passed_over}), None)
+        return next((holder for holder in holders if holder.process not in {ours, *self._overruled}), None)
 
     def _explain(self, holder: Holder | None) -> ModelBusyError:
         run_id = None if holder is None else str(holder.run_id)

@@ -1,4 +1,4 @@
-"""Holders: other runs that are marked as holding a model's lease, and what becomes of one whose process is gone."""
+"""Other runs whose labels say that they hold a model's lease, and what becomes of one whose process is gone."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -14,7 +14,7 @@ from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.states import Crashed
 
-from flows.runs.labels import Mark, describe_process, is_gone, name_tag, read_mark
+from flows.runs.labels import LeaseLabels, describe_process, is_gone, name_tag, read_lease_labels
 from flows.runs.slot import free_lease
 
 # A run that is scheduled has no process, whatever mark it bears from an earlier attempt.
@@ -25,35 +25,35 @@ OVER_LOOKED_AT = 20
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A run that is marked; ``gone`` is whether its process has ended, None where that cannot be seen from here."""
+    """A run with lease labels; ``gone`` is whether its process has ended, None where that cannot be seen from here."""
 
     run_id: UUID
-    mark: Mark
+    labels: LeaseLabels
     gone: bool | None
     over: bool
 
     @property
     def process(self) -> tuple[UUID, str]:
-        """What tells this attempt of the run from another."""
-        return self.run_id, self.mark.process
+        """The run id and the process: tells this attempt of the run from another."""
+        return self.run_id, self.labels.process
 
     def __str__(self) -> str:
-        return f"run {self.run_id} ({describe_process(self.mark.process)})"
+        return f"run {self.run_id} ({describe_process(self.labels.process)})"
 
 
 def list_holders(client: SyncPrefectClient, handle: str) -> list[Holder]:
-    """The runs of a model that are not over and marked."""
+    """The runs of a model that have not ended and have lease labels."""
     return _list_marked(client, handle, AT_WORK)
 
 
 def list_dead_holders(client: SyncPrefectClient, handle: str) -> list[Holder]:
-    """Of the runs of a model that ended last those that did not give their lease back and whose process is gone."""
+    """Of the latest ended runs of a model, those that did not release their lease and whose process is gone."""
     return [holder for holder in _list_marked(client, handle, OVER, OVER_LOOKED_AT) if holder.gone]
 
 
 def mark_crashed(client: SyncPrefectClient, holder: Holder, successor: UUID) -> None:
-    """Frees the lease of a process that is gone; its run, where it is not over, has crashed."""
-    free_lease(client, holder.run_id, holder.mark)
+    """Frees the lease of a run whose process is gone, and sets the run to Crashed where it has not ended."""
+    free_lease(client, holder.run_id, holder.labels)
     if not holder.over and holder.run_id != successor:
         said = f"Its process is gone; run {successor} took over its lease. Its replies are kept"
         client.set_flow_run_state(holder.run_id, Crashed(message=said), force=True)
@@ -74,7 +74,7 @@ def _list_marked(
 
 
 def _read_holder(run: FlowRun) -> Holder | None:
-    mark = read_mark(run.labels)
-    if mark is None or not mark.lease_id:
+    labels = read_lease_labels(run.labels)
+    if labels is None or not labels.lease_id:
         return None
-    return Holder(run.id, mark, is_gone(mark.process), run.state is not None and run.state.is_final())
+    return Holder(run.id, labels, is_gone(labels.process), run.state is not None and run.state.is_final())

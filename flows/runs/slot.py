@@ -1,4 +1,4 @@
-"""The slot of a model in Prefect: a concurrency limit of one, made where there is none, occupied with a lease."""
+"""The slot of a model in Prefect: a concurrency limit of one, created on first use and occupied with a lease."""
 
 from contextlib import suppress
 from uuid import UUID
@@ -9,7 +9,7 @@ from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate, GlobalC
 from prefect.client.schemas.objects import ConcurrencyLeaseHolder
 from prefect.exceptions import ObjectAlreadyExists
 
-from flows.runs.labels import Mark
+from flows.runs.labels import LeaseLabels
 
 # The least that Prefect's server grants.
 LEASE_SECONDS = 60.0
@@ -17,10 +17,10 @@ LOCKED, GONE = 423, 410
 
 
 class Slot:
-    """One slot, as one flow run sees it; every method asks Prefect and blocks.
+    """A slot as one flow run sees it; every method asks Prefect and blocks.
 
     Raises:
-        httpx.HTTPError: Prefect does not answer, after its client's own tries.
+        httpx.HTTPError: Prefect does not answer, after its client's own retries.
     """
 
     def __init__(self, client: SyncPrefectClient, name: str, run_id: UUID) -> None:
@@ -30,13 +30,13 @@ class Slot:
         self.lease_id: UUID | None = None
 
     def take(self) -> bool:
-        """Whether the slot is this run's now, be it that it was before."""
+        """Takes the slot; True where this run holds it now, also where it did before."""
         if self.lease_id is None or not self.renew():
             self.lease_id = self._occupy()
         return self.lease_id is not None
 
     def renew(self) -> bool:
-        """Makes the lease last for another ``LEASE_SECONDS``; False where the server knows it no more."""
+        """Renews the lease for ``LEASE_SECONDS``; False where the server does not know it any more."""
         if self.lease_id is None:
             return False
         try:
@@ -47,14 +47,16 @@ class Slot:
             self.lease_id = None
         return self.lease_id is not None
 
-    def give_back(self) -> None:
-        """Frees the slot, where it is this run's."""
+    def release(self) -> None:
+        """Releases the slot, where this run holds it."""
         if self.lease_id is not None:
             self._client.release_concurrency_slots_with_lease(self.lease_id)
             self.lease_id = None
 
     def reset(self) -> None:
-        """Frees the slot where its lease is not known any more, as after the restart of a server that forgets them."""
+        """Frees a slot whose lease the server does not know any more, as after the restart of a server that keeps them
+        in memory.
+        """
         self._client.update_global_concurrency_limit(self._name, GlobalConcurrencyLimitUpdate(active_slots=0))
 
     def _occupy(self) -> UUID | None:
@@ -75,8 +77,8 @@ class Slot:
         return None
 
 
-def free_lease(client: SyncPrefectClient, run_id: UUID, mark: Mark) -> None:
-    """Frees the lease of a run whose process is gone and could not do so itself, and says so in its mark."""
-    if mark.lease_id:
-        client.release_concurrency_slots_with_lease(UUID(mark.lease_id))
-        client.update_flow_run_labels(run_id, dict(mark.given_back().to_labels()))
+def free_lease(client: SyncPrefectClient, run_id: UUID, labels: LeaseLabels) -> None:
+    """Frees the lease of a run whose process is gone and could not do so itself, and says so in its labels."""
+    if labels.lease_id:
+        client.release_concurrency_slots_with_lease(UUID(labels.lease_id))
+        client.update_flow_run_labels(run_id, dict(labels.released().to_labels()))

@@ -1,4 +1,4 @@
-"""Credentials: keys of hosted models that are kept in Prefect, as blocks of the type Secret."""
+"""The keys of hosted models that are kept in Prefect, as blocks of the type Secret."""
 
 import logging
 
@@ -20,7 +20,7 @@ SYNTH_BLOCK, JUDGE_BLOCK = "exemplars-synth-api-key", "exemplars-judge-api-key"
 
 
 async def add_keys(settings: Settings, level: Level, logger: Logger) -> Settings:
-    """The settings with a key from its block where none is set and a hosted model will be asked.
+    """The settings, with a key from its Secret block where none is set and a hosted model will be asked.
 
     Raises:
         CredentialsError: a block that holds no text.

@@ -1,4 +1,4 @@
-"""The bucket: a rate a minute as one of Prefect's global concurrency limits, which all runs and machines share.
+"""A rate a minute as one of Prefect's global concurrency limits, which all runs and machines share.
 
 A limit of ``room`` slots that decay at ``decay`` a second lets in at most ``room + decay * T`` during any ``T`` seconds
 of the database's clock. Both are chosen so that this is the rate for a minute and ``SLACK_SECONDS``, the time that may
@@ -33,10 +33,10 @@ class Rate:
     """So many units in any 60 seconds, ``extra`` more at most.
 
     Args:
-        setting: the variable that says so.
+        setting: the environment variable that sets it.
         grain: slots for one unit. At each grant the decay is rounded down to whole slots: small ones lose little.
-        saved_seconds: what may gather while nobody asks, in seconds of the rate: whoever comes so much later than he
-            could, because he sleeps, loses nothing.
+        saved_seconds: how much may gather while nobody asks, in seconds of the rate; whoever asks so much later than
+            possible, because it sleeps, loses nothing.
     """
 
     name: str
@@ -48,35 +48,35 @@ class Rate:
 
     @property
     def saved(self) -> float:
-        """The units that may gather, beside those of one call."""
+        """The units that may gather while nobody asks, beside those of one call."""
         return self.per_minute * self.saved_seconds / 60
 
     @property
     def most_at_once(self) -> int:
-        """The units that one call may take."""
+        """The most units that one call may take."""
         return max(self.extra, math.floor(self.per_minute * MOST_AT_ONCE))
 
     def round_up(self, largest: int) -> int:
-        """The units that the limit is shaped for where one call takes ``largest``."""
+        """The units that the limit is shaped for where the largest call takes ``largest``: a step of a ladder."""
         steps = math.ceil(math.log(max(largest, 1), STEP) - 1e-9)
         return min(math.ceil(STEP**steps), self.most_at_once)
 
     def shape(self, largest: int) -> tuple[int, float]:
-        """The limit's slots and their decay a second, where one call takes ``largest`` units at most."""
+        """The limit's slots, and their decay in slots a second, where the largest call takes ``largest`` units."""
         room = math.floor(self.grain * (largest + self.saved))
         return room, (self.grain * (self.per_minute + self.extra) - room) / WINDOW_SECONDS
 
     def read_rate(self, room: int, decay: float) -> int:
-        """The rate a minute of a limit that some run has shaped."""
+        """The rate a minute of a limit as some run has shaped it."""
         return round((room + decay * WINDOW_SECONDS) / self.grain) - self.extra
 
     def read_largest(self, room: int) -> int:
-        """The largest call that a limit of this rate was shaped for."""
+        """The largest call, in units, that a limit of this rate was shaped for."""
         return math.ceil(round(room / self.grain - self.saved, 6))
 
 
 class MinuteRate:
-    """One rate as one process sees it: the limit is made, and set to this run's rate, when it is first looked at.
+    """A rate as one process sees it. The limit is created, and set to this run's rate, when it is first read.
 
     Raises:
         httpx.HTTPError, PrefectException: Prefect does not answer, or not as it should.
@@ -91,10 +91,10 @@ class MinuteRate:
         self._decay = 1.0
         self._turn_slots = 1
 
-    async def look(self, largest: int) -> int:
-        """The units that are free now: none as long as there are fewer than the largest call of any run takes.
+    async def count_free(self, largest: int) -> int:
+        """The units that are free now; none as long as there are fewer than the largest call of any run takes.
 
-        Else whoever asks for little would always come before whoever asks for much.
+        Otherwise those who ask for little would always come before those who ask for much.
 
         Args:
             largest: what this run's largest call takes; the limit is shaped anew where that is more than before.
@@ -115,7 +115,7 @@ class MinuteRate:
         return self._free_slots // self.rate.grain if self.wait_seconds() <= 0 else 0
 
     def wait_seconds(self) -> float:
-        """How long after the last look it is somebody's turn again, should nobody else come."""
+        """How many seconds after the last reading the next call can be let in, should nobody else come."""
         return (self._turn_slots - self._free_slots) / self._decay
 
     async def take(self, units: int) -> float | None:
@@ -131,12 +131,12 @@ class MinuteRate:
         # Prefect lets everybody in where there is no limit of that name: somebody has deleted it.
         return None if response.json() else 0.0
 
-    async def put_back(self, units: int) -> None:
-        """Gives back units that were taken and not used."""
+    async def return_units(self, units: int) -> None:
+        """Returns units that were taken and not used."""
         await self._client.release_concurrency_slots([self.rate.name], units * self.rate.grain, OCCUPANCY_SECONDS)
 
     async def _read(self, largest: int) -> GlobalConcurrencyLimitResponse:
-        """The limit, which is made where there is none."""
+        """The limit in Prefect, created where there is none."""
         with suppress(ObjectNotFound):
             return await self._client.read_global_concurrency_limit_by_name(self.rate.name)
         room, decay = self.rate.shape(self.rate.round_up(largest))
@@ -148,13 +148,13 @@ class MinuteRate:
         return await self._client.read_global_concurrency_limit_by_name(self.rate.name)
 
     def _read_rate(self, found: GlobalConcurrencyLimitResponse) -> int:
-        """The rate a minute that is in force, 0 where there is none: a limit that is not active lets everybody in."""
+        """The rate a minute in force; 0 where the limit is not active and lets everybody in."""
         if not found.active or found.slot_decay_per_second <= 0:
             return 0
         return self.rate.read_rate(found.limit, found.slot_decay_per_second)
 
     def _follow(self, in_force: int) -> None:
-        """A run sets its rate once, when it begins; from then on that of a run which began later holds for it too."""
+        """A run sets its rate once, when it begins; after that the rate of a run which began later holds for it too."""
         if self._settled and in_force not in {0, self.rate.per_minute}:
             text = "%s=%d is not what holds: another run has set %s to %d a minute"
             self._logger.warning(text, self.rate.setting, self.rate.per_minute, self.rate.name, in_force)

@@ -1,4 +1,4 @@
-"""The form: what parameters of the flows may be, and what its tabs say in place of ``str`` and ``None``."""
+"""The types of the flows' parameters, with the words that the UI's form shows in place of ``str`` and ``None``."""
 
 from typing import Annotated
 

@@ -16,7 +16,7 @@ INTERVAL_SECONDS = 2.0
 
 
 class PublishedProgress(LoggedProgress):
-    """Logs the events, hands them on, and adds them up to the share that is done and to words on where the run is."""
+    """Logs the events, passes them on to listeners, and turns them into the share that is done and a few words."""
 
     def __init__(self, listeners: Sequence[Progress] = ()) -> None:
         super().__init__()
@@ -46,7 +46,11 @@ class PublishedProgress(LoggedProgress):
 
 @asynccontextmanager
 async def publish_progress(listeners: Sequence[Progress] = (), as_artifact: bool = True) -> AsyncIterator[Progress]:
-    """Inside the block what is reported is logged, the listeners are told, and an artifact of the run page follows."""
+    """Inside the block each event is logged and passed on to the listeners.
+
+    Args:
+        as_artifact: whether an artifact of the run page follows the events, too.
+    """
     progress = PublishedProgress(listeners)
     if not as_artifact:
         yield progress
@@ -73,14 +77,14 @@ async def _publish(progress: PublishedProgress, bar: "Bar") -> None:
 
 
 class Bar:
-    """The artifact, made when there is something to show."""
+    """The progress artifact, created when there is something to show."""
 
     def __init__(self) -> None:
         self._artifact: UUID | None = None
         self._shown: tuple[float, str] | None = None
 
     async def show(self, share: float, words: str) -> None:
-        """Shows what is new. A server that does not answer for a while is no reason to fail."""
+        """Shows what has changed. A server that does not answer for a while is no reason to fail."""
         if (share, words) == self._shown:
             return
         with suppress(httpx.HTTPError):

@@ -1,4 +1,4 @@
-"""The turnstile of a run: calls wait in line, and one asker at a time gets permits for them from Prefect's limits."""
+"""The rate limiter of a process: calls wait in a queue while one task at a time takes permits for them from Prefect."""
 
 import asyncio
 import math
@@ -40,10 +40,10 @@ BUSY_STATUSES = frozenset({408, 429, 502, 503})
 
 @asynccontextmanager
 async def open_rate_limiter(settings: Settings, logger: Logger, yields: bool = False) -> AsyncIterator[RateLimiter]:
-    """The turnstile for what a run asks of hosted models; it lets everybody in where no limit is set.
+    """The rate limiter for calls to hosted models; it lets every call through where no rate is set.
 
     Args:
-        yields: leaves a part of what is free to others, so that these never wait behind it.
+        yields: whether it leaves a part of what is free to other processes, so that these never wait behind it.
     """
     rates = list_rates(settings)
     if not rates:
@@ -61,7 +61,7 @@ async def open_rate_limiter(settings: Settings, logger: Logger, yields: bool = F
 
 
 def list_rates(settings: Settings) -> list[Rate]:
-    """The rates that are set: at most N + 1 requests, and at most N tokens, in any 60 seconds."""
+    """The rates that the settings set: at most N + 1 requests, and at most N tokens, in any 60 seconds."""
     requests, tokens = settings.requests_per_minute, settings.tokens_per_minute
     rates = []
     if requests is not None:
@@ -73,22 +73,22 @@ def list_rates(settings: Settings) -> list[Rate]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Caller:
-    """One call in the line; ``tokens`` is 0 where none are counted."""
+class _WaitingCall:
+    """A call in the queue; ``tokens`` is 0 where none are counted."""
 
     tokens: int
-    let_in: asyncio.Future[None]
+    granted: asyncio.Future[None]
 
 
-class _LateError(Exception):
+class _LatePermitError(Exception):
     """Permits came so late that they may not be used any more."""
 
 
 class PrefectRateLimiter:
-    """The callers of one process, first come, first served; its methods belong to one event loop.
+    """Lets the calls of one process through in the order in which they came; its methods belong to one event loop.
 
-    Whoever ``yields`` takes nothing of the first half of what may gather. Others, who look as often, take all that is
-    there: as long as they ask for the whole rate that half never fills.
+    With ``yields`` it takes nothing of the first half of what may gather in a limit. Processes without it ask as often
+    and take all that is there: as long as they ask for the whole rate, that half never fills.
     """
 
     def __init__(
@@ -104,83 +104,85 @@ class PrefectRateLimiter:
         self._tokens = tokens
         self._patience_seconds = patience_seconds
         self._logger = logger
-        self._line: deque[_Caller] = deque()
+        self._queue: deque[_WaitingCall] = deque()
         self._unused_tokens = 0
         self._largest = 1
-        self._asker: asyncio.Task[None] | None = None
+        self._requester: asyncio.Task[None] | None = None
         self._failing_since: float | None = None
         self._failures = 0
 
-    async def enter(self, tokens: int) -> None:
-        """As ``RateLimiter.enter``; whoever is cancelled while it waits leaves its place to the next.
+    async def acquire(self, tokens: int) -> None:
+        """Waits for the permits of one call; a call that is cancelled while it waits leaves its place to the next.
 
         Raises:
-            DefinitionError: the call needs more tokens than may be let in at once.
-            OrchestratorError: Prefect's server does not answer for as long as a run waits.
+            DefinitionError: the call needs more tokens than may be let through at once.
+            OrchestratorError: Prefect's server has not answered for as long as a run waits.
         """
         needed = max(tokens, 1) if self._tokens is not None else 0
-        caller = _Caller(needed, asyncio.get_running_loop().create_future())
-        self._line.append(caller)
-        self._ask()
+        caller = _WaitingCall(needed, asyncio.get_running_loop().create_future())
+        self._queue.append(caller)
+        self._request()
         try:
-            await caller.let_in
+            await caller.granted
         except asyncio.CancelledError:
-            if not caller.let_in.cancelled() and caller.let_in.exception() is None:
-                await self.give_back(needed)
+            if not caller.granted.cancelled() and caller.granted.exception() is None:
+                await self.return_unused(needed)
             raise
 
-    async def give_back(self, tokens: int) -> None:
-        """As ``RateLimiter.give_back``; they are sent to Prefect together with others'."""
+    async def return_unused(self, tokens: int) -> None:
+        """Returns tokens that a call did not use; they are sent to Prefect together with those of other calls."""
         if self._tokens is not None and tokens > 0:
             self._unused_tokens += tokens
-            self._ask()
+            self._request()
 
     async def close(self) -> None:
-        """Ends the asker; gives back what is still to be given back, but does not wait for a server that is away."""
-        if self._asker is not None:
-            self._asker.cancel()
-            await asyncio.wait([self._asker])
-        for caller in self._line:
-            caller.let_in.cancel()
+        """Stops asking; returns what is still to be returned, without waiting for a server that is away."""
+        if self._requester is not None:
+            self._requester.cancel()
+            await asyncio.wait([self._requester])
+        for caller in self._queue:
+            caller.granted.cancel()
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
                 with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
-                    await self._put_back()
+                    await self._return_units()
         except (TimeoutError, httpx.HTTPError, PrefectException) as error:
             self._logger.debug("Unused tokens were not given back: %r", error)
 
-    def _ask(self) -> None:
-        if self._asker is None or self._asker.done():
-            self._asker = asyncio.create_task(self._ask_for_all())
+    def _request(self) -> None:
+        if self._requester is None or self._requester.done():
+            self._requester = asyncio.create_task(self._request_permits())
 
-    async def _ask_for_all(self) -> None:
-        """The asker: it asks Prefect as long as somebody is in the line or something is to be given back."""
+    async def _request_permits(self) -> None:
+        """Asks Prefect as long as a call waits or tokens are to be returned."""
         with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
             try:
-                while self._clear_line() or self._unused_tokens:
-                    wait_seconds = await self._ask_once()
+                while self._drop_settled() or self._unused_tokens:
+                    wait_seconds = await self._request_once()
                     await asyncio.sleep(wait_seconds)
             except ExemplarsError as error:
-                self._send_away(error)
+                self._reject_waiting(error)
             except Exception as error:
                 self._logger.exception("The turnstile broke")
-                self._send_away(OrchestratorError(f"Prefect's limits could not be asked: {error!r}"))
+                self._reject_waiting(OrchestratorError(f"Prefect's limits could not be asked: {error!r}"))
 
-    async def _ask_once(self) -> float:
-        """One go; the seconds until the next."""
+    async def _request_once(self) -> float:
+        """Asks once. Returns the seconds until the next request."""
         try:
-            await self._put_back()
-            wait_seconds = await self._let_in()
-        except (httpx.HTTPError, PrefectException, _LateError) as error:
-            return self._bear(error)
+            await self._return_units()
+            wait_seconds = await self._grant()
+        except (httpx.HTTPError, PrefectException, _LatePermitError) as error:
+            return self._handle_failure(error)
         self._failing_since, self._failures = None, 0
         return wait_seconds
 
-    async def _let_in(self) -> float:
-        """Lets in as many as Prefect has permits for, from the head of the line; the seconds until the next go."""
-        if not self._clear_line():
+    async def _grant(self) -> float:
+        """Lets through as many calls as Prefect has permits for, the first of the queue first. Returns the seconds
+        until the next request.
+        """
+        if not self._drop_settled():
             return SHORT_SECONDS
-        free_requests, free_tokens = await self._look()
+        free_requests, free_tokens = await self._count_free()
         count, tokens = self._count_fitting(free_requests, free_tokens)
         if not count:
             return self._choose_wait()
@@ -197,47 +199,50 @@ class PrefectRateLimiter:
             return max(again, SHORT_SECONDS)
         if time.monotonic() - asked_at > LAPSE_SECONDS:
             self._unused_tokens += tokens
-            raise _LateError(f"a permit came after {time.monotonic() - asked_at:.1f} s and may not be used any more")
-        self._hand_out(count, tokens)
+            late_seconds = time.monotonic() - asked_at
+            raise _LatePermitError(f"a permit came after {late_seconds:.1f} s and may not be used any more")
+        self._grant_to(count, tokens)
         return NEXT_SECONDS
 
-    async def _look(self) -> tuple[float, float]:
+    async def _count_free(self) -> tuple[float, float]:
         """The requests and the tokens that are free now."""
         free_tokens = free_requests = float("inf")
         if self._tokens is not None:
-            self._refuse_too_large(self._tokens.rate)
-            free_tokens = await self._tokens.look(self._largest) - self._left_share * self._tokens.rate.saved
+            self._reject_too_large(self._tokens.rate)
+            free_tokens = await self._tokens.count_free(self._largest) - self._left_share * self._tokens.rate.saved
         if self._requests is not None:
-            free_requests = await self._requests.look(1) - self._leave(self._requests.rate)
+            free_requests = await self._requests.count_free(1) - self._count_left_to_others(self._requests.rate)
         return free_requests, free_tokens
 
-    def _leave(self, rate: Rate) -> float:
-        """The requests that are left to others; none where one would not fit any more even when nothing is in use."""
+    def _count_left_to_others(self, rate: Rate) -> float:
+        """The requests that are left to other processes; none where a call would not fit any more even when nothing is
+        in use.
+        """
         left = self._left_share * rate.saved
         return left if math.floor(1 + rate.saved) - left >= 1 else 0.0
 
-    def _refuse_too_large(self, rate: Rate) -> None:
-        for caller in self._line:
-            if caller.tokens > rate.most_at_once and not caller.let_in.done():
-                caller.let_in.set_exception(_explain_too_large(rate, caller.tokens))
-        self._largest = max([self._largest, *(caller.tokens for caller in self._clear_line())])
+    def _reject_too_large(self, rate: Rate) -> None:
+        for caller in self._queue:
+            if caller.tokens > rate.most_at_once and not caller.granted.done():
+                caller.granted.set_exception(_explain_too_large(rate, caller.tokens))
+        self._largest = max([self._largest, *(caller.tokens for caller in self._drop_settled())])
 
     def _count_fitting(self, requests: float, tokens: float) -> tuple[int, int]:
-        """How many from the head of the line fit, and their tokens."""
+        """How many calls from the head of the queue fit, and their tokens."""
         count = total = 0
-        for caller in self._line:
+        for caller in self._queue:
             if count + 1 > requests or total + caller.tokens > tokens:
                 break
             count, total = count + 1, total + caller.tokens
         return count, total
 
-    def _hand_out(self, count: int, tokens: int) -> None:
-        """Lets callers in; who was cancelled meanwhile leaves its permit to the next."""
-        for caller in list(self._clear_line())[:count]:
+    def _grant_to(self, count: int, tokens: int) -> None:
+        """Lets calls through; one that was cancelled meanwhile leaves its permit to the next."""
+        for caller in list(self._drop_settled())[:count]:
             if caller.tokens > tokens:
                 break
             tokens -= caller.tokens
-            caller.let_in.set_result(None)
+            caller.granted.set_result(None)
         self._unused_tokens += tokens
 
     def _choose_wait(self) -> float:
@@ -248,28 +253,28 @@ class PrefectRateLimiter:
         # Those who share a limit must not all come at the same instant.
         return max(seconds, 0.0) + random.uniform(0.0, SHORT_SECONDS)
 
-    async def _put_back(self) -> None:
+    async def _return_units(self) -> None:
         if self._tokens is None or not self._unused_tokens:
             return
         tokens, self._unused_tokens = self._unused_tokens, 0
         try:
-            await self._tokens.put_back(tokens)
+            await self._tokens.return_units(tokens)
         except httpx.HTTPStatusError:
             # Refused, so nothing was given back; where no answer comes they may have been, and are not given twice.
             self._unused_tokens += tokens
             raise
 
-    def _clear_line(self) -> deque[_Caller]:
-        """The line without those who were let in, sent away or cancelled."""
-        if any(caller.let_in.done() for caller in self._line):
-            self._line = deque(caller for caller in self._line if not caller.let_in.done())
-        return self._line
+    def _drop_settled(self) -> deque[_WaitingCall]:
+        """The queue without the calls that were let through, rejected or cancelled."""
+        if any(caller.granted.done() for caller in self._queue):
+            self._queue = deque(caller for caller in self._queue if not caller.granted.done())
+        return self._queue
 
-    def _bear(self, error: Exception) -> float:
-        """The seconds until the next go, where one failed.
+    def _handle_failure(self, error: Exception) -> float:
+        """Backoff in seconds after a failed request to Prefect.
 
         Raises:
-            OrchestratorError: the next ones would fail too, or have done so for as long as a run waits.
+            OrchestratorError: the next requests would fail too, or have failed for as long as a run waits.
         """
         now = time.monotonic()
         if self._failing_since is None:
@@ -285,13 +290,13 @@ class PrefectRateLimiter:
             self._logger.warning("Calls wait up to %.0f s for Prefect's server: %s", self._patience_seconds, said)
         return min(MAX_BACKOFF_SECONDS, 0.1 * 2.0 ** min(self._failures, 10)) * random.uniform(0.5, 1.0)
 
-    def _send_away(self, error: ExemplarsError) -> None:
-        """Tells everybody in the line that nothing comes of waiting."""
+    def _reject_waiting(self, error: ExemplarsError) -> None:
+        """Raises an error in every call that waits."""
         self._unused_tokens = 0
         self._failing_since, self._failures = None, 0
-        for caller in self._clear_line():
-            caller.let_in.set_exception(error)
-        self._line.clear()
+        for caller in self._drop_settled():
+            caller.granted.set_exception(error)
+        self._queue.clear()
 
 
 def _may_pass(error: Exception) -> bool:

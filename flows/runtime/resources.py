@@ -1,4 +1,4 @@
-"""What runs need of their process: a run of its own has it all for itself, the runs of a backfill share it."""
+"""What a run needs of its process, which it may have for itself or share with the other runs of a backfill."""
 
 import asyncio
 import time
@@ -45,10 +45,10 @@ class Models:
 
 @dataclass(slots=True)
 class RunSnapshot:
-    """What can be seen of a run from outside while it goes on. ``kept`` and ``wanted`` are over all traits and poles.
+    """How far a run is, as its parent sees it while it goes on. ``kept`` and ``wanted`` are over all traits and poles.
 
-    ``holds`` is whether it has its model's lease, or had it: from then on its lease tells it when it must stop.
-    ``turned_away`` says that another run has the lease, ``passed`` that such a one has left nothing to do.
+    ``holds`` is whether it has its model's lease, or had it: from then on the lease tells it when it must stop.
+    ``turned_away`` says that another run has the lease, ``passed`` that another run has left nothing to do.
     """
 
     kept: int | None = None
@@ -66,14 +66,14 @@ class RunSnapshot:
 
 
 class Cooldown:
-    """Is over at first, and again so many seconds after it was last found over."""
+    """A pause that is over at first, and begins anew each time it is found to be over."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._ends = 0.0
 
     def is_over(self) -> bool:
-        """Whether it is over; if so, it begins anew."""
+        """Whether the pause is over; if so, a new one of the same seconds begins."""
         now = time.monotonic()
         if now < self._ends:
             return False
@@ -88,9 +88,9 @@ class RunResources:
     Args:
         logger: of the flow run that opened them.
         run_heavy: does what holds Python's lock for long: embedding, the gate, a choice among many.
-        as_tasks: whether the steps are tasks of the run page, and progress and estimate artifacts of it.
-        shared: embedded servers, throttles and the budget of all runs; None where a run has them for itself.
-        find_passed: why a model has nothing left to be done, asked once its lease is held; it may block.
+        as_tasks: whether steps are tasks of the run page, and progress and estimate artifacts of it.
+        shared: embedded servers, throttles and the budget of all runs; None where a run has its own.
+        find_passed: why nothing is left to do for a model, asked once its lease is held; it may block.
     """
 
     settings: Settings
@@ -108,20 +108,23 @@ class RunResources:
     _pruning: Cooldown = field(default_factory=lambda: Cooldown(PRUNE_SECONDS))
 
     def call(self, step: Task[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
-        """Calls a step: as a task, or plainly where Prefect's server has no time for one more (docs/decisions/000)."""
+        """Calls a step as a task, which is a bar on the run page, or plainly.
+
+        A task run costs Prefect's server 25 to 45 ms (docs/decisions/000): one of hundreds of runs has none.
+        """
         return step(*args, **kwargs) if self.as_tasks else step.fn(*args, **kwargs)
 
     @property
     def snapshot(self) -> RunSnapshot:
-        """The snapshot of the flow run that asks."""
+        """The snapshot of the flow run that this is called in."""
         return self.snapshots.setdefault(str(flow_run.get_id()), RunSnapshot())
 
     @asynccontextmanager
     async def hold_lease(self, handle: str) -> AsyncIterator[Lease]:
-        """The model's lease inside the block.
+        """Holds the model's lease inside the block.
 
         Raises:
-            ModelBusyError: another run works on the model, or one has just left nothing to do.
+            ModelBusyError: another run works on the model, or has just left nothing to do.
             RunInterruptedError, Abort: as ``flows.runs.lease.hold_lease``.
         """
         snapshot = self.snapshot
@@ -137,7 +140,7 @@ class RunResources:
             raise
 
     def publish_progress(self, listener: Progress) -> AbstractAsyncContextManager[Progress]:
-        """Where the run's events go; the listener is told of them, too."""
+        """The progress that the run reports its events to inside the block; the listener gets them, too."""
         return publish_progress((listener, self.snapshot), as_artifact=self.as_tasks)
 
     @asynccontextmanager
@@ -160,12 +163,12 @@ class RunResources:
                 self.snapshot.cost_usd = gateway.budget.cost_usd
 
     async def prune_replies(self, plan_ids: Sequence[str]) -> None:
-        """Drops kept replies that are too old or too many, but for these plans', once in ``PRUNE_SECONDS``."""
+        """Prunes the reply cache at most once per ``PRUNE_SECONDS`` for all runs; spares the replies of these plans."""
         if self._pruning.is_over():
             await asyncio.to_thread(prune_replies, self.settings, plan_ids, datetime.now(UTC), self.logger)
 
     async def _add_keys(self, level: Level) -> Settings:
-        """The settings with the models' keys, asked for once for all runs of one pair of models."""
+        """The settings with the models' keys, read once for all runs of one pair of models."""
         pair = f"{level.synth_model}\0{level.judge_model}"
         async with self._asking_keys:
             if pair not in self._with_keys:
@@ -183,10 +186,10 @@ async def open_run_resources(
     find_passed: Callable[[str], Passed | None] = lambda _: None,
     yields: bool = False,
 ) -> AsyncIterator[RunResources]:
-    """The resources, as long as the block runs; see ``RunResources`` for what is not told here.
+    """Opens the resources for as long as the block runs; see ``RunResources``.
 
     Args:
-        yields: whether a part of what the rate limits leave is for other runs, so that these never wait behind it.
+        yields: whether a part of what the rate limits leave is for other processes, so that these never wait behind it.
     """
     with get_client(sync_client=True) as client, CancellationWatcher(client).open() as watcher:
         async with open_rate_limiter(settings, logger, yields) as rate_limiter:

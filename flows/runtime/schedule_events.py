@@ -1,4 +1,4 @@
-"""Runs that a schedule has made: the one event is sent that Prefect leaves out and its automations wait for."""
+"""Sends the one event of a scheduled run that Prefect leaves out and its automations wait for."""
 
 import logging
 

@@ -29,11 +29,11 @@ class Counter(logging.Handler):
 async def call(rate_limiter: RateLimiter, told: argparse.Namespace, end: float) -> None:
     source = random.Random()
     while time.time() < end:
-        await rate_limiter.enter(told.reserved)
+        await rate_limiter.acquire(told.reserved)
         used = source.randint(told.used // 2, told.used)
         print(f"{time.time():.4f} {used}", flush=True)
         await asyncio.sleep(told.call_seconds * source.uniform(0.5, 1.5))
-        await rate_limiter.give_back(told.reserved - used)
+        await rate_limiter.return_unused(told.reserved - used)
 
 
 async def call_all(told: argparse.Namespace) -> None:

@@ -106,7 +106,7 @@ def test_model_with_a_run_keeps_its_sets_until_the_next_time(site: Site, client:
     try:
         asyncio.run(prune(dry_run=False, runs_days=36_500))
     finally:
-        slot.give_back()
+        slot.release()
     page = read_page(client)
     stayed = site[1].exists()
     asyncio.run(prune(dry_run=False, runs_days=36_500))

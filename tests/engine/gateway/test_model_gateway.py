@@ -439,10 +439,10 @@ class Listening:
         self.entered: list[int] = []
         self.returned: list[int] = []
 
-    async def enter(self, tokens: int) -> None:
+    async def acquire(self, tokens: int) -> None:
         self.entered.append(tokens)
 
-    async def give_back(self, tokens: int) -> None:
+    async def return_unused(self, tokens: int) -> None:
         self.returned.append(tokens)
 
 

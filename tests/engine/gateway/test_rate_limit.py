@@ -9,5 +9,5 @@ async def test_open_turnstile_lets_everybody_in_at_once() -> None:
     rate_limiter: RateLimiter = NoRateLimit()
     async with asyncio.timeout(10):
         for _ in range(1000):
-            await rate_limiter.enter(1_000_000)
-            await rate_limiter.give_back(1_000_000)
+            await rate_limiter.acquire(1_000_000)
+            await rate_limiter.return_unused(1_000_000)

@@ -63,7 +63,7 @@ class QuickWorker:
         self._ledger = ledger
         self._server = server
 
-    async def sift(self, rows: Sequence[ModelRow]) -> list[ModelRow]:
+    async def filter_unfinished(self, rows: Sequence[ModelRow]) -> list[ModelRow]:
         return list(rows)
 
     async def work(self, rows: Sequence[ModelRow], _: int) -> None:
@@ -141,7 +141,7 @@ async def test_part_waits_for_a_worker_that_is_at_work_unless_nothing_is_to_do_h
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, works_here: bool
 ) -> None:
     monkeypatch.setattr("flows.backfills.parts.flow_run", THIS_RUN)
-    monkeypatch.setattr("flows.backfills.parts.LOOK_SECONDS", 0.01)
+    monkeypatch.setattr("flows.backfills.parts.CHECK_SECONDS", 0.01)
     monkeypatch.setattr("flows.backfills.parts.TAKE_BACK_SECONDS", 0.2)
     ledger, pool, may_end = Ledger(ModelRow(handle) for handle in HANDLES), BusyPool(str(tmp_path)), asyncio.Event()
     worker = HeldWorker(ledger, may_end)

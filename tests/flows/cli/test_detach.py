@@ -96,7 +96,7 @@ def test_set_stays_while_a_run_has_the_lease_or_prefect_is_away(
             with pytest.raises(ModelBusyError, match=r"The lease of .* is taken"):
                 detach_run(read_settings(), "a")
         finally:
-            slot.give_back()
+            slot.release()
     with (
         temporary_settings({PREFECT_API_URL: "http://127.0.0.1:1/api"}),
         pytest.raises(OrchestratorError, match="Nothing was detached"),

@@ -20,7 +20,7 @@ from fakes.workspace import ROOT, find_gone_process, make_workspace
 
 from flows.deploy.automations import WATCHES
 from flows.deploy.unfinished_runs import GONE
-from flows.runs.labels import Mark, name_process, read_mark
+from flows.runs.labels import LeaseLabels, name_process, read_lease_labels
 
 pytestmark = pytest.mark.slow
 
@@ -305,7 +305,7 @@ def test_deploy_ends_runs_whose_process_on_this_host_is_gone(site: Site) -> None
     again = leave_run(site, "RUNNING", gone, begun=datetime.now(UTC) - timedelta(minutes=1))
     said = site.deploy()
     states = {what: site.read_state(run_id) for what, run_id in runs.items()}
-    [mark] = [read_mark(site.ask("GET", f"/flow_runs/{leased}")["labels"])]
+    [mark] = [read_lease_labels(site.ask("GET", f"/flow_runs/{leased}")["labels"])]
     limit = site.ask("GET", "/v2/concurrency_limits/model:u22a8.dead")
     for run_id in (*runs.values(), again):
         site.ask("DELETE", f"/flow_runs/{run_id}")
@@ -355,7 +355,7 @@ def leave_run(
     for step in ("RUNNING", "CANCELLING") if state == "CANCELLING" else (state,):
         site.ask("POST", f"/flow_runs/{run['id']}/set_state", state={"type": step}, force=True)
     if process is not None:
-        mark = Mark(lease_id, begun or datetime.now(UTC), process)
+        mark = LeaseLabels(lease_id, begun or datetime.now(UTC), process)
         site.ask("PATCH", f"/flow_runs/{run['id']}/labels", **mark.to_labels())
     return str(run["id"])
 

@@ -9,7 +9,7 @@ import pytest
 from engine.definitions.lifecycle import Lifecycle
 from flows.api.routes.model_status import tell_operation, tell_state
 from flows.runs.flow_runs import Run, choose_operation, read_run
-from flows.runs.labels import KEPT, NO_MARK, Mark
+from flows.runs.labels import KEPT, NO_LEASE_LABELS, LeaseLabels
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 DRAFT = Lifecycle()
@@ -37,7 +37,7 @@ def run(state_type: str, minutes: int | None = None, held: bool = False, **field
     if minutes is not None:
         moment = NOW - timedelta(minutes=minutes)
         fields |= {"id": f"run-{minutes}", "start_time": moment.isoformat(), "end_time": moment.isoformat()}
-        fields |= {"labels": Mark("lease" if held else "", moment, "host/1/1").to_labels()}
+        fields |= {"labels": LeaseLabels("lease" if held else "", moment, "host/1/1").to_labels()}
     return read_run(answer(state_type, **fields), NOW)
 
 
@@ -97,7 +97,7 @@ def test_operation_is_the_holder_then_a_live_run_then_the_newest_that_is_over() 
 
 
 def test_run_that_was_turned_away_is_no_operation_and_one_cancelled_in_the_queue_is() -> None:
-    turned_away = run("CANCELLED", start_time=NOW.isoformat(), end_time=NOW.isoformat(), labels=dict(NO_MARK))
+    turned_away = run("CANCELLED", start_time=NOW.isoformat(), end_time=NOW.isoformat(), labels=dict(NO_LEASE_LABELS))
     in_queue = run("CANCELLED", start_time=NOW.isoformat(), end_time=NOW.isoformat(), run_count=0)
     older = run("COMPLETED", 10)
 

@@ -19,7 +19,7 @@ from prefect.states import Cancelled, Cancelling, Completed, Crashed, Running
 
 from engine.errors import ModelBusyError, RunInterruptedError
 from flows.runs.cancellation import CancellationWatcher
-from flows.runs.labels import Mark, describe_process, is_gone, name_process, name_tag, read_mark
+from flows.runs.labels import LeaseLabels, describe_process, is_gone, name_process, name_tag, read_lease_labels
 from flows.runs.lease import RENEW_SECONDS, Lease
 
 LOGGER = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ def enter(client: SyncPrefectClient, handle: str, begin_run: Callable[[], UUID])
 
 def mark_run(client: SyncPrefectClient, run_id: UUID, handle: str, process: str, lease_id: str) -> None:
     """Marks a run as a holder, as its own process would."""
-    mark = Mark(lease_id, Completed().timestamp, process)
+    mark = LeaseLabels(lease_id, Completed().timestamp, process)
     client.update_flow_run(run_id, tags=[name_tag(handle)])
     client.update_flow_run_labels(run_id, dict(mark.to_labels()))
 
@@ -83,12 +83,12 @@ def test_holder_marks_its_run_and_unmarks_it(
 ) -> None:
     run_id = begin_run()
     lease = enter(run_id)
-    held = read_mark(read_run(client, run_id).labels)
+    held = read_lease_labels(read_run(client, run_id).labels)
     lease.release()
-    after = read_mark(read_run(client, run_id).labels)
+    after = read_lease_labels(read_run(client, run_id).labels)
 
     assert held is not None
-    assert after == held.given_back()
+    assert after == held.released()
     assert (name_process(), True) == (held.process, bool(held.lease_id))
     assert [name_tag(handle)] == read_run(client, run_id).tags
 
@@ -103,7 +103,7 @@ def test_second_run_is_told_who_holds_it(
     lease.release()
 
     assert str(first) == caught.value.run_id
-    assert read_mark(read_run(client, second).labels) is None
+    assert read_lease_labels(read_run(client, second).labels) is None
     enter(second).release()
 
 
@@ -112,7 +112,7 @@ def test_slot_of_a_process_that_is_gone_is_taken_over(
 ) -> None:
     dead = begin_run()
     enter(dead)
-    lease_id = read_mark(read_run(client, dead).labels)
+    lease_id = read_lease_labels(read_run(client, dead).labels)
     assert lease_id is not None
     mark_run(client, dead, handle, find_gone_process(), lease_id.lease_id)
     lease = enter()
@@ -129,7 +129,7 @@ def test_lease_of_a_run_that_prefect_calls_crashed_is_taken_over(
 ) -> None:
     dead = begin_run()
     enter(dead)
-    mark = read_mark(read_run(client, dead).labels)
+    mark = read_lease_labels(read_run(client, dead).labels)
     assert mark is not None
     mark_run(client, dead, handle, find_gone_process(), mark.lease_id)
     client.set_flow_run_state(dead, Crashed(message="Process exited with status -9"), force=True)
@@ -148,8 +148,8 @@ def test_labels_that_are_no_mark_are_none(
     client.update_flow_run_labels(odd, {"exemplars.leased_at": "yesterday", "exemplars.lease": "x"})
     enter().release()
 
-    assert read_mark({"exemplars.leased_at": 7}) is None
-    assert read_mark({}) is None
+    assert read_lease_labels({"exemplars.leased_at": 7}) is None
+    assert read_lease_labels({}) is None
 
 
 def test_run_takes_over_from_its_own_process_that_is_gone(
@@ -157,7 +157,7 @@ def test_run_takes_over_from_its_own_process_that_is_gone(
 ) -> None:
     retried = begin_run()
     enter(retried)
-    before = read_mark(read_run(client, retried).labels)
+    before = read_lease_labels(read_run(client, retried).labels)
     assert before is not None
     mark_run(client, retried, handle, find_gone_process(), before.lease_id)
     enter(retried).release()
@@ -174,7 +174,7 @@ def test_holder_on_another_host_is_waited_for_and_named(
 ) -> None:
     other = begin_run()
     lease = enter(other)
-    mark = read_mark(read_run(client, other).labels)
+    mark = read_lease_labels(read_run(client, other).labels)
     assert mark is not None
     mark_run(client, other, handle, "elsewhere/1/1", mark.lease_id)
     with caplog.at_level(logging.INFO), pytest.raises(ModelBusyError, match=f"{other}.*elsewhere"):
@@ -208,7 +208,7 @@ async def test_slot_that_came_free_too_early_lets_no_second_run_in(
 ) -> None:
     first = begin_run()
     lease = await asyncio.to_thread(enter, first)
-    mark = read_mark(read_run(client, first).labels)
+    mark = read_lease_labels(read_run(client, first).labels)
     assert mark is not None
     client.release_concurrency_slots_with_lease(UUID(mark.lease_id))
     with pytest.raises(ModelBusyError, match=str(first)):
@@ -223,12 +223,12 @@ async def test_lease_that_a_server_forgot_is_taken_again(
 ) -> None:
     run_id = begin_run()
     lease = await asyncio.to_thread(enter, run_id)
-    mark = read_mark(read_run(client, run_id).labels)
+    mark = read_lease_labels(read_run(client, run_id).labels)
     assert mark is not None
     client.release_concurrency_slots_with_lease(UUID(mark.lease_id))
     client._client.patch(f"/v2/concurrency_limits/{name_tag(handle)}", json={"active_slots": 1})
     await lease.confirm()
-    after = read_mark(read_run(client, run_id).labels)
+    after = read_lease_labels(read_run(client, run_id).labels)
     lease.release()
 
     assert after is not None
@@ -251,7 +251,7 @@ async def test_run_that_lost_its_lease_to_another_attaches_nothing(
 ) -> None:
     first, second = begin_run(), begin_run()
     lease = await asyncio.to_thread(enter, first)
-    mark = read_mark(read_run(client, first).labels)
+    mark = read_lease_labels(read_run(client, first).labels)
     assert mark is not None
     client.release_concurrency_slots_with_lease(UUID(mark.lease_id))
     mark_run(client, second, handle, "elsewhere/1/1", str(uuid4()))

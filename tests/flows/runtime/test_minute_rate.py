@@ -75,7 +75,7 @@ async def test_limit_is_made_empty_where_it_is_missing(client: PrefectClient, ca
     caplog.set_level(logging.INFO)
     rate = MinuteRate(client, make_rate(600), LOGGER)
 
-    assert 11 == await rate.look(1)
+    assert 11 == await rate.count_free(1)
     assert 1100 == (await read(client))["limit"]
     assert f"Made Prefect's limit {NAME}: 600 a minute" in caplog.messages
 
@@ -83,17 +83,17 @@ async def test_limit_is_made_empty_where_it_is_missing(client: PrefectClient, ca
 async def test_what_is_taken_is_not_free_and_what_is_put_back_is(client: PrefectClient) -> None:
     rate = MinuteRate(client, make_rate(60), LOGGER)
 
-    assert 2 == await rate.look(1)
+    assert 2 == await rate.count_free(1)
     assert await rate.take(2) is None
-    assert 0 == await rate.look(1)
+    assert 0 == await rate.count_free(1)
     assert 0 < rate.wait_seconds() < 2
-    await rate.put_back(2)
-    assert 2 == await rate.look(1)
+    await rate.return_units(2)
+    assert 2 == await rate.count_free(1)
 
 
 async def test_taking_too_much_is_denied_and_prefect_says_when_to_come_back(client: PrefectClient) -> None:
     rate = MinuteRate(client, make_rate(60), LOGGER)
-    await rate.look(1)
+    await rate.count_free(1)
     await rate.take(2)
     seconds = await rate.take(1)
 
@@ -103,14 +103,14 @@ async def test_taking_too_much_is_denied_and_prefect_says_when_to_come_back(clie
 
 async def test_taking_more_than_there_ever_is_is_denied(client: PrefectClient) -> None:
     rate = MinuteRate(client, make_rate(60), LOGGER)
-    await rate.look(1)
+    await rate.count_free(1)
 
     assert 0.0 == await rate.take(1000)
 
 
 async def test_limit_that_somebody_deleted_lets_nobody_in(client: PrefectClient) -> None:
     rate = MinuteRate(client, make_rate(60), LOGGER)
-    await rate.look(1)
+    await rate.count_free(1)
     await client.delete_global_concurrency_limit_by_name(NAME)
 
     assert 0.0 == await rate.take(1)
@@ -120,14 +120,14 @@ async def test_run_that_begins_sets_its_rate_and_who_ran_before_follows_and_both
     client: PrefectClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     first, second = MinuteRate(client, make_rate(60), LOGGER), MinuteRate(client, make_rate(600), LOGGER)
-    await first.look(1)
+    await first.count_free(1)
     # What the two rates let in together must not be more than the higher one does: it begins full.
-    assert 0 == await second.look(1)
+    assert 0 == await second.count_free(1)
     assert 1100 == (await read(client))["limit"]
     assert f"Prefect's limit {NAME} was 60 a minute and is now 600, by EXEMPLARS_TESTS_PER_MINUTE" in caplog.messages
     caplog.clear()
-    await first.look(1)
-    await first.look(1)
+    await first.count_free(1)
+    await first.count_free(1)
 
     assert [
         f"EXEMPLARS_TESTS_PER_MINUTE=60 is not what holds: another run has set {NAME} to 600 a minute"
@@ -138,10 +138,10 @@ async def test_run_that_begins_sets_its_rate_and_who_ran_before_follows_and_both
 @pytest.mark.parametrize("fields", [{"active": False}, {"slot_decay_per_second": 0.0}])
 async def test_limit_that_somebody_made_useless_is_set_again(client: PrefectClient, fields: dict[str, object]) -> None:
     rate = MinuteRate(client, make_rate(600), LOGGER)
-    await rate.look(1)
+    await rate.count_free(1)
     await change(client, **fields)
 
-    assert 0 == await rate.look(1)
+    assert 0 == await rate.count_free(1)
     limit = await read(client)
     assert (True, 1100) == (limit["active"], limit["limit"])
     assert limit["slot_decay_per_second"] > 0
@@ -149,31 +149,31 @@ async def test_limit_that_somebody_made_useless_is_set_again(client: PrefectClie
 
 async def test_larger_call_shapes_the_limit_anew_and_nobody_with_less_comes_before_it(client: PrefectClient) -> None:
     small, large = (MinuteRate(client, make_rate(6000), LOGGER) for _ in range(2))
-    assert 0 < await small.look(10)
-    assert 0 == await large.look(1000)
+    assert 0 < await small.count_free(10)
+    assert 0 == await large.count_free(1000)
     room = (await read(client))["limit"]
     await change(client, active_slots=room - 500 * 100)
 
     # 500 tokens are free, more than a small call needs.
-    assert (0, 0) == (await large.look(1000), await small.look(10))
+    assert (0, 0) == (await large.count_free(1000), await small.count_free(10))
     assert 0 < small.wait_seconds() == pytest.approx(large.wait_seconds(), abs=2)
     await change(client, active_slots=0)
-    assert 1000 < await small.look(10)
+    assert 1000 < await small.count_free(10)
 
 
 async def test_run_that_begins_while_nothing_is_in_use_forgets_an_old_large_call(client: PrefectClient) -> None:
-    await MinuteRate(client, make_rate(6000), LOGGER).look(1000)
+    await MinuteRate(client, make_rate(6000), LOGGER).count_free(1000)
     later = MinuteRate(client, make_rate(6000), LOGGER)
-    await later.look(10)
+    await later.count_free(10)
 
     assert make_rate(6000).shape(make_rate(6000).round_up(10))[0] == (await read(client))["limit"]
 
 
 async def test_large_call_that_is_in_use_is_not_forgotten(client: PrefectClient) -> None:
     early = MinuteRate(client, make_rate(6000), LOGGER)
-    await early.look(1000)
+    await early.count_free(1000)
     await early.take(1000)
     room = (await read(client))["limit"]
-    await MinuteRate(client, make_rate(6000), LOGGER).look(10)
+    await MinuteRate(client, make_rate(6000), LOGGER).count_free(10)
 
     assert room == (await read(client))["limit"]

@@ -81,7 +81,7 @@ async def test_callers_are_let_in_in_their_order(api: str) -> None:
     order: list[int] = []
 
     async def call(rate_limiter: RateLimiter, number: int) -> None:
-        await rate_limiter.enter(1)
+        await rate_limiter.acquire(1)
         order.append(number)
 
     async with open_at(api, requests_per_minute=1200) as rate_limiter, asyncio.TaskGroup() as group:
@@ -94,7 +94,7 @@ async def test_callers_are_let_in_in_their_order(api: str) -> None:
 @pytest.mark.parametrize("rate", [1, 30, 59, 60, 120, 6000])
 async def test_backfill_is_let_in_at_any_rate(api: str, rate: int) -> None:
     async with asyncio.timeout(20), open_at(api, yields=True, requests_per_minute=rate) as rate_limiter:
-        await rate_limiter.enter(1)
+        await rate_limiter.acquire(1)
 
 
 async def test_backfill_lets_others_go_first(api: str) -> None:
@@ -102,7 +102,7 @@ async def test_backfill_lets_others_go_first(api: str) -> None:
 
     async def call(name: str, rate_limiter: RateLimiter) -> None:
         while True:
-            await rate_limiter.enter(1)
+            await rate_limiter.acquire(1)
             counts[name] += 1
 
     async with (
@@ -138,8 +138,8 @@ def test_three_processes_keep_to_one_rate(api: str) -> None:
 async def test_cancelled_caller_leaves_its_place_to_the_next(between: GoBetween) -> None:
     async with open_at(between.url, requests_per_minute=60) as rate_limiter:
         for _ in range(2):
-            await rate_limiter.enter(1)
-        waiting = [asyncio.create_task(rate_limiter.enter(1)) for _ in range(6)]
+            await rate_limiter.acquire(1)
+        waiting = [asyncio.create_task(rate_limiter.acquire(1)) for _ in range(6)]
         seen = len(between.seen)
         await wait_until(lambda: len(between.seen) > seen)
         for task in waiting[:5]:
@@ -148,7 +148,7 @@ async def test_cancelled_caller_leaves_its_place_to_the_next(between: GoBetween)
             await waiting[5]
         # The five have cost nothing: the next is let in about a second later, and not six.
         begun = time.monotonic()
-        await rate_limiter.enter(1)
+        await rate_limiter.acquire(1)
 
     assert time.monotonic() - begun < 4
     assert all(task.cancelled() for task in waiting[:5])
@@ -158,11 +158,11 @@ async def test_caller_that_is_cancelled_with_its_permit_in_hand_gives_its_tokens
     async with open_at(api, tokens_per_minute=60_000) as rate_limiter:
 
         async def call_and_cancel_the_next() -> None:
-            await rate_limiter.enter(1)
+            await rate_limiter.acquire(1)
             second.cancel()
 
         first = asyncio.create_task(call_and_cancel_the_next())
-        second = asyncio.create_task(rate_limiter.enter(500))
+        second = asyncio.create_task(rate_limiter.acquire(500))
         await asyncio.wait([first, second], timeout=30)
 
     assert second.cancelled()
@@ -171,10 +171,10 @@ async def test_caller_that_is_cancelled_with_its_permit_in_hand_gives_its_tokens
 
 async def test_unused_tokens_are_given_back(api: str) -> None:
     async with open_at(api, tokens_per_minute=60_000) as rate_limiter:
-        await rate_limiter.enter(10_000)
+        await rate_limiter.acquire(10_000)
         taken = find_slots(api, TOKENS)
-        await rate_limiter.give_back(9_999)
-        await rate_limiter.give_back(0)
+        await rate_limiter.return_unused(9_999)
+        await rate_limiter.return_unused(0)
 
     # What decays between the two looks is no matter: a second of it is a tenth.
     assert taken in range(500_000, 1_000_001)
@@ -183,9 +183,9 @@ async def test_unused_tokens_are_given_back(api: str) -> None:
 
 async def test_call_that_never_fits_is_refused_and_the_others_are_let_in(api: str) -> None:
     async with open_at(api, tokens_per_minute=500) as rate_limiter:
-        small = asyncio.create_task(rate_limiter.enter(10))
+        small = asyncio.create_task(rate_limiter.acquire(10))
         with pytest.raises(DefinitionError) as caught:
-            await rate_limiter.enter(1480)
+            await rate_limiter.acquire(1480)
         async with asyncio.timeout(10):
             await small
 
@@ -198,8 +198,8 @@ async def test_call_that_never_fits_is_refused_and_the_others_are_let_in(api: st
 async def test_call_waits_for_both_limits_and_tokens_are_kept_by_nobody_who_has_no_request(api: str) -> None:
     async with open_at(api, requests_per_minute=60, tokens_per_minute=60_000) as rate_limiter:
         for _ in range(2):
-            await rate_limiter.enter(100)
-        waiting = [asyncio.create_task(rate_limiter.enter(100)) for _ in range(3)]
+            await rate_limiter.acquire(100)
+        waiting = [asyncio.create_task(rate_limiter.acquire(100)) for _ in range(3)]
         async with asyncio.timeout(15):
             await asyncio.gather(*waiting)
 
@@ -210,8 +210,8 @@ async def test_call_waits_for_both_limits_and_tokens_are_kept_by_nobody_who_has_
 async def test_tokens_do_not_count_where_only_requests_are_limited(api: str) -> None:
     async with open_at(api, requests_per_minute=60) as rate_limiter:
         async with asyncio.timeout(10):
-            await rate_limiter.enter(10_000_000)
-        await rate_limiter.give_back(10_000_000)
+            await rate_limiter.acquire(10_000_000)
+        await rate_limiter.return_unused(10_000_000)
 
     assert find_slots(api, TOKENS) is None
 
@@ -221,7 +221,7 @@ async def test_server_that_is_away_for_a_while_is_waited_for(
 ) -> None:
     between.status = 503
     async with open_at(between.url, requests_per_minute=60, patience_seconds=60) as rate_limiter:
-        calling = asyncio.create_task(rate_limiter.enter(1))
+        calling = asyncio.create_task(rate_limiter.acquire(1))
         await wait_until(lambda: caplog.messages)
         assert not calling.done()
         between.status = None
@@ -236,10 +236,10 @@ async def test_server_that_stays_away_lets_nobody_in(between: GoBetween) -> None
     async with open_at(
         between.url, requests_per_minute=60, tokens_per_minute=60_000, patience_seconds=0.5
     ) as rate_limiter:
-        waiting = [asyncio.create_task(rate_limiter.enter(1)) for _ in range(3)]
+        waiting = [asyncio.create_task(rate_limiter.acquire(1)) for _ in range(3)]
         async with asyncio.timeout(20):
             ended = await asyncio.gather(*waiting, return_exceptions=True)
-        await rate_limiter.give_back(100)
+        await rate_limiter.return_unused(100)
 
     assert [OrchestratorError] * 3 == [type(error) for error in ended]
     assert "the replies are kept" in str(ended[0])
@@ -250,7 +250,7 @@ async def test_server_that_refuses_is_not_asked_again(between: GoBetween) -> Non
     async with open_at(between.url, requests_per_minute=60, patience_seconds=600) as rate_limiter:
         async with asyncio.timeout(10):
             with pytest.raises(OrchestratorError, match="401"):
-                await rate_limiter.enter(1)
+                await rate_limiter.acquire(1)
 
     assert 1 == len(between.seen)
 
@@ -262,7 +262,7 @@ async def test_server_that_answers_something_else_lets_nobody_in(
     async with open_at(between.url, requests_per_minute=60) as rate_limiter:
         async with asyncio.timeout(10):
             with pytest.raises(OrchestratorError, match="could not be asked"):
-                await rate_limiter.enter(1)
+                await rate_limiter.acquire(1)
 
     assert ["The turnstile broke"] == caplog.messages
 
@@ -272,13 +272,13 @@ async def test_permit_that_comes_late_is_not_used(between: GoBetween) -> None:
     async with open_at(between.url, requests_per_minute=60, patience_seconds=0) as rate_limiter:
         async with asyncio.timeout(20):
             with pytest.raises(OrchestratorError, match="may not be used any more"):
-                await rate_limiter.enter(1)
+                await rate_limiter.acquire(1)
 
 
 async def test_closing_does_not_wait_for_callers(between: GoBetween) -> None:
     async with open_at(between.url, requests_per_minute=1) as rate_limiter:
-        await rate_limiter.enter(1)
-        waiting = asyncio.create_task(rate_limiter.enter(1))
+        await rate_limiter.acquire(1)
+        waiting = asyncio.create_task(rate_limiter.acquire(1))
         seen = len(between.seen)
         await wait_until(lambda: len(between.seen) > seen)
     await asyncio.wait([waiting], timeout=10)
