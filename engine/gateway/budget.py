@@ -1,6 +1,6 @@
-"""The budget: what a run may have in flight and spend over all the models that it asks, and what it has used.
+"""The budget: what a run may have in flight and spend over all the models that it asks, and what it has spent.
 
-What a call can cost at most is known before it is made, and set aside while it is in flight.
+The most that a call can cost is known before it is made, and is reserved while the call is in flight.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ WRAPPING_TOKENS = 400
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """The most tokens of one call, and what they cost at list price; None where there is no price."""
+    """The most tokens that one call can take, and their cost at list price; None where there is no price."""
 
     tokens_in: int
     tokens_out: int
@@ -37,11 +37,11 @@ class Bound:
 
 
 def bound_call(request: Request, endpoint: Endpoint) -> Bound:
-    """The most that one call can take.
+    """The most tokens that one call can take.
 
     A tokenizer that works on bytes makes no more tokens of a text than it has bytes in UTF-8 (GPT-2's, section 2.2, and
-    all that followed it; those of SentencePiece fall back on bytes). English has four bytes a token, so this is wide:
-    it is set aside only while the call is in flight.
+    all that followed it; those of SentencePiece fall back on bytes). English has four bytes a token, so the bound is
+    wide; it is reserved only while the call is in flight.
     """
     schema = len(json.dumps(request.schema, ensure_ascii=False).encode()) if request.schema else 0
     prompt = len((request.prompt.system or "").encode()) + len(request.prompt.user.encode())
@@ -52,11 +52,11 @@ def bound_call(request: Request, endpoint: Endpoint) -> Bound:
 
 
 class Budget:
-    """What may be spent, what is spent, and what is set aside for the calls in flight; one event loop's.
+    """Money that calls share and never overdraw: what may be spent, is spent, and is reserved; for one event loop.
 
     Args:
         max_usd: None where there is no limit: then it only counts.
-        refuse: the error for a call of this bound in USD, for which there is no money left.
+        refuse: makes the error for a call of this bound in USD, for which there is no money left.
     """
 
     def __init__(self, max_usd: float | None, refuse: Callable[[float], BudgetError]) -> None:
@@ -70,22 +70,22 @@ class Budget:
 
     @property
     def spent_usd(self) -> float:
-        """What is spent, whatever the order in which it was."""
+        """What is spent, in USD; the order in which calls end makes no difference to it."""
         return float(self._spent)
 
     @property
     def left_usd(self) -> float:
-        """What is neither spent nor set aside; without a limit there is no end to it."""
+        """What is neither spent nor reserved, in USD; infinite without a limit."""
         if self.max_usd is None:
             return math.inf
         return max(0.0, self.max_usd - self.spent_usd - math.fsum(self._reserved))
 
     def set_aside(self, usd: float) -> None:
-        """Sets money aside for others to spend, until they ``settle``."""
+        """Reserves money for others to spend, until they ``settle``."""
         self._reserved.append(usd)
 
     def settle(self, set_aside_usd: float, spent_usd: float) -> None:
-        """Counts what was spent of what was set aside, and takes back the rest."""
+        """Counts what was spent of a reservation, and releases the rest."""
         self._reserved.remove(set_aside_usd)
         self.spend(spent_usd)
         self._ended.set()
@@ -96,13 +96,13 @@ class Budget:
 
     @asynccontextmanager
     async def reserving(self, bound_usd: float) -> AsyncIterator[None]:
-        """The time of one call: what it can cost at most is set aside.
+        """Reserves, inside the block, the most that one call can cost.
 
-        Where it has no room beside those in flight their end is waited for: they may cost less. So nothing is in flight
-        when the money is spent, and no reply is paid for and lost.
+        Where there is no room beside the calls in flight, their end is waited for: they may cost less. So nothing is in
+        flight when the money is spent, and no reply is paid for and lost.
 
         Raises:
-            BudgetError: with it more could be spent than there is.
+            BudgetError: with this call more could be spent than there is.
         """
         await self._wait_for_room(bound_usd)
         self.set_aside(bound_usd)
@@ -125,13 +125,13 @@ class Budget:
 
 
 class RunBudget:
-    """The limits of one run, shared by all who ask for it, and the counts of what they asked.
+    """The limits of one run over all the models that it asks, and the counts of what it has used.
 
-    ``ends`` says that an error of a call ends the run: what is in flight is paid for, and waited for.
+    ``ends`` says that the error of a call ends the run: calls in flight are paid for, so they are waited for.
 
     Args:
         concurrency: calls in flight, of all models together.
-        max_cost_usd: what the plan may cost, by all runs that asked for it; None where there is no limit.
+        max_cost_usd: what the plan may cost, by all runs that ask for it; None where there is no limit.
         shared: what this run and others may spend together.
     """
 
@@ -156,12 +156,14 @@ class RunBudget:
 
     @property
     def cost_usd(self) -> float | None:
-        """What the replies cost, whatever the order in which they came; None where no price is known."""
+        """What the replies cost, in USD; None where no price is known."""
         return math.fsum(self._costs) if self._costs else None
 
     @property
     def spent_usd(self) -> float:
-        """What is spent of the limit, by earlier runs of the plan too; what may have been billed counts as spent."""
+        """What is spent of the limit, in USD, by earlier runs of the plan too; a call that may have been billed counts
+        at its most.
+        """
         return self._own.spent_usd
 
     def open_plan(self, plan_id: str, kept_usd: float, lost: Lost) -> None:
@@ -176,10 +178,10 @@ class RunBudget:
 
     @asynccontextmanager
     async def reserving(self, bound_usd: float | None) -> AsyncIterator[None]:
-        """The time of one call: what it can cost at most is set aside before it is made.
+        """Reserves, inside the block, the most that one call can cost.
 
         Raises:
-            BudgetError: with it the run could cost more than it may.
+            BudgetError: with this call the run could cost more than it may.
         """
         async with AsyncExitStack() as stack:
             for budget in self._budgets:
@@ -187,7 +189,7 @@ class RunBudget:
             yield
 
     def count(self, reply: Reply, reused: bool, endpoint: Endpoint | None = None) -> None:
-        """Counts a reply of an endpoint; a kept one was paid for too, by the run that asked."""
+        """Counts a reply. A kept one costs nothing now: the run that asked for it has paid."""
         self.replies += 1
         self.calls += not reused
         self.tokens += reply.completion_tokens
@@ -203,7 +205,7 @@ class RunBudget:
             self.saved_usd += endpoint.price.compute_saving(reply.cached_tokens)
 
     def count_unanswered(self, bound_usd: float | None) -> None:
-        """Counts a call of which no reply came though it may have been billed: at the most that it can have cost."""
+        """Counts a call that brought no reply though it may have been billed, at the most that it can have cost."""
         self.unanswered_calls += 1
         self.unanswered_usd += bound_usd or 0.0
         self._spend(bound_usd or 0.0)

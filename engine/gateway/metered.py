@@ -1,4 +1,4 @@
-"""Metering: each call has its money and its permit before it is made, is on record, and its reply is kept."""
+"""Metering: a call is made once it has money and a permit, it is on record before it is made, and its reply is kept."""
 
 import asyncio
 import time
@@ -23,8 +23,8 @@ class MeteredClient:
     """Makes one call within the run's budget and rate, and keeps its reply.
 
     Args:
-        find_replies: the store of the plan that is being asked for.
-        report: told when a call begins, and of each when it has ended.
+        find_replies: the reply store of the plan that is under way.
+        report: told when a call begins and when it has ended.
         stands_in: whether a reply has to say who answered, since another model was asked first.
     """
 
@@ -83,8 +83,11 @@ class MeteredClient:
         return reply
 
     async def _finish(self, call: Coroutine[Any, Any, Reply], bound: Bound) -> Reply:
-        """The reply of a call that is in flight. Where an error of another call ends the run it is waited for, since it
-        is paid for; where somebody cancels the run it is not."""
+        """The reply of a call that is in flight.
+
+        Where the error of another call ends the run it is waited for, since it is paid for; where somebody cancels the
+        run it is not.
+        """
         task = asyncio.create_task(call)
         try:
             return await asyncio.shield(task)
@@ -104,8 +107,11 @@ class MeteredClient:
             raise
 
     def _complete_reply(self, reply: Reply, bound: Bound) -> Reply:
-        """The reply with who answered, where another model was asked, and with the most that it can have cost, where
-        the provider does not say how many tokens it took."""
+        """The reply with what the provider does not say.
+
+        That is who answered, where another model was asked, and the most that it can have cost, where tokens are not
+        told.
+        """
         if self.endpoint.price and not reply.prompt_tokens and reply.finish != REFUSED:
             reply = replace(reply, cost_usd=bound.usd)
         return replace(reply, model=self.endpoint.name) if self._stands_in else reply
@@ -121,7 +127,7 @@ class MeteredClient:
 
 
 def _count_tokens(waited: CallAttempted, reply: Reply, seconds: float) -> CallAttempted:
-    """The event of a try that was answered."""
+    """The event of an attempt that was answered."""
     return replace(
         waited,
         seconds=seconds,

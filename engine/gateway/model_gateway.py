@@ -1,8 +1,8 @@
-"""The gateway: a request is answered from the kept replies, or by the model, or by a fallback where it has no answer.
+"""The gateway: a request is answered from the kept replies, else by the model, else by a fallback.
 
 A request passes one wrapper a concern, each with ``complete(request) -> Reply``. From the outside in: ``ModelGateway``
 (kept replies and fallbacks), ``SchemaFallback``, ``RetryingClient`` (throttle and retries), ``MeteredClient`` (budget,
-rate, record), ``ObservedClient`` (tells the throttle), ``RedactingClient`` (no secrets), ``LitellmClient``.
+rate, record), ``ObservedClient`` (feeds the throttle), ``RedactingClient`` (no secrets), ``LitellmClient``.
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -27,14 +27,14 @@ PATIENCE_SECONDS = 300.0
 
 
 class ModelGateway:
-    """Everything that one run asks of one model goes through here, within the budget that its models share.
+    """The one way to a model for a run, within the budget that all its models share.
 
     Args:
         place: where replies are kept.
-        wait_seconds: see ``RetryingClient``, as for ``attempts``.
-        fallbacks: who is asked, in order, where the one before has no answer.
+        wait_seconds: as for ``RetryingClient``, like ``attempts``.
+        fallbacks: asked in turn where the model before has no answer.
         patience_seconds: how long a provider that answers nothing is waited for.
-        find_throttle: the throttle of a model that others in this process ask too; None where each has one of its own.
+        find_throttle: the throttle of a model that others in this process ask too; None where each has its own.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class ModelGateway:
         self._place = place
         self._replies: ReplyStore | None = None
         self._progress = progress
-        self._left: list[str] = []
+        self._gone: list[str] = []
 
         def make_throttle(endpoint: Endpoint) -> AdaptiveThrottle:
             return AdaptiveThrottle(endpoint.slots or budget.concurrency, patience_seconds, self._notice)
@@ -83,7 +83,7 @@ class ModelGateway:
 
     @asynccontextmanager
     async def keeping(self, plan_id: str, handle: str = "") -> AsyncIterator[None]:
-        """Replies are kept under this plan inside the block; nothing can be asked outside of one.
+        """Keeps replies under this plan inside the block; nothing can be asked outside of one.
 
         Raises:
             StoreError: they cannot be kept, or those that other machines have kept cannot be read.
@@ -98,7 +98,7 @@ class ModelGateway:
 
     @asynccontextmanager
     async def holding(self, plan_id: str) -> AsyncIterator[None]:
-        """Inside the block the replies of another plan are in use here, and are not dropped for want of it."""
+        """Keeps the replies of another plan from being pruned inside the block."""
         async with open_replies(self._place.local, plan_id):
             yield
 
@@ -120,7 +120,7 @@ class ModelGateway:
             return kept
         try:
             with log_context(call=request.label):
-                reply = await self._request(request)
+                reply = await self._ask_models(request)
         except BaseException as error:
             self.budget.ends = self.budget.ends or isinstance(error, ENDING)
             self._progress.report(CallEnded(failed=True, key=request.key))
@@ -128,18 +128,18 @@ class ModelGateway:
         self._progress.report(CallEnded(reply.completion_tokens, key=request.key))
         return reply
 
-    async def _request(self, request: Request) -> Reply:
+    async def _ask_models(self, request: Request) -> Reply:
         for client in self._clients[:-1]:
             try:
                 return await client.complete(request)
             except (RetryableProviderError, *GONE) as error:
-                self._count_left_to_others(client.endpoint.name, error)
+                self._notice_gone(client.endpoint.name, error)
         return await self._clients[-1].complete(request)
 
-    def _count_left_to_others(self, name: str, error: ProviderError) -> None:
-        """Says, once, that another model is asked for good."""
-        if isinstance(error, GONE) and name not in self._left:
-            self._left.append(name)
+    def _notice_gone(self, name: str, error: ProviderError) -> None:
+        """Notices, once for each model, that a fallback is asked in its place for good."""
+        if isinstance(error, GONE) and name not in self._gone:
+            self._gone.append(name)
             self._notice(f"{error}. From now on a fallback is asked in its place")
 
     def _find_replies(self) -> ReplyStore:

@@ -1,4 +1,4 @@
-"""Observing: what a provider answers, and how fast, is told to the throttle that sets how many calls are in flight."""
+"""Observing: each answer, and how long it took, is fed to the throttle."""
 
 import time
 
@@ -8,7 +8,7 @@ from engine.llm.request import REFUSED, Client, Reply, Request
 
 
 class ObservedClient:
-    """Tells a throttle of each answer; ``answered`` says whether there was ever one."""
+    """Feeds a throttle with each answer; ``answered`` says whether there has ever been one."""
 
     def __init__(self, client: Client, throttle: AdaptiveThrottle) -> None:
         self.endpoint = client.endpoint
@@ -17,7 +17,7 @@ class ObservedClient:
         self._throttle = throttle
 
     async def complete(self, request: Request) -> Reply:
-        """The reply to one request; a prompt that the provider would not answer has a refusal for its reply.
+        """The reply to one request; where the provider would not answer the prompt, its refusal is the reply.
 
         Raises:
             ProviderError: as the client's, but for ``ContentRefusedError``.

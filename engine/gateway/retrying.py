@@ -1,4 +1,4 @@
-"""Retrying: a call waits for its turn, and is made again where that may help."""
+"""Retrying: a call waits for its turn, and is retried with backoff where that may help."""
 
 import logging
 import time
@@ -41,7 +41,9 @@ MAX_FIRST_ATTEMPTS = 4
 
 @dataclass(slots=True)
 class _Tries:
-    """One call's tries. ``counted`` are the failures that count: not those of a provider that answers nobody."""
+    """The attempts at one call. ``counted`` are the failures that count, without those of a provider that answers
+    nobody.
+    """
 
     began: float = 0.0
     failures: int = 0
@@ -52,11 +54,11 @@ class RetryingClient:
     """Makes each call when its turn comes, and again with backoff as long as its error may pass.
 
     Args:
-        client: makes one try.
-        observed: the innermost part of ``client``, which knows whether the provider has ever answered.
-        attempts: tries of one call while others are answered.
+        client: makes one attempt.
+        observed: the inner part of ``client`` that knows whether the provider has ever answered.
+        attempts: at one call, while others are answered.
         wait_seconds: the first wait between two of them; it doubles, with full jitter.
-        report: told how long each try waited for its turn.
+        report: told how long each attempt waited for its turn.
     """
 
     def __init__(
@@ -126,7 +128,7 @@ class RetryingClient:
             raise self.gone.with_traceback(None)
 
     def _classify(self, error: ProviderError, request: Request, tries: _Tries) -> ProviderError:
-        """What a failed try means for its call; where nothing has ever been answered, for all calls.
+        """What a failed attempt means for its call or, where nothing has ever been answered, for all calls.
 
         Raises:
             ProviderDownError: nothing has been answered for as long as a run waits.

@@ -1,4 +1,4 @@
-"""The fallback for providers that take no JSON schema: they are asked for it in words."""
+"""The fallback for providers that take no JSON schema: the request asks for it in words."""
 
 import logging
 
@@ -9,7 +9,7 @@ LOGGER = logging.getLogger("exemplars.calls")
 
 
 class SchemaFallback:
-    """Asks in words where a request with a schema was refused; once that has helped, all later requests too."""
+    """Asks in words where a request with a schema was refused; once that has helped, for all later requests too."""
 
     def __init__(self, client: Client) -> None:
         self.endpoint = client.endpoint

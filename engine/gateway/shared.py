@@ -11,11 +11,11 @@ from engine.llm.request import Endpoint
 
 
 class SharedModels:
-    """The models as the runs of one process share them, inside ``share_models``; one event loop's.
+    """The models that the runs of one process share; for one event loop.
 
     Args:
         calls_at_once: calls of one model in flight at most, of all runs together.
-        budget: what they may spend together; None where nothing bounds it.
+        budget: what the runs may spend together; None where nothing bounds it.
         notice: told, in a sentence, what happens to a model that all of them ask.
     """
 
@@ -37,7 +37,7 @@ class SharedModels:
         self._starting = asyncio.Lock()
 
     async def serve(self, name: str) -> Endpoint:
-        """The endpoint of an embedded model, whose server is started for the first who asks.
+        """The endpoint of an embedded model, whose server is started when it is first asked for.
 
         Raises:
             ModelNotFoundError, ProviderUnavailableError: as ``serve_embedded``.
@@ -63,6 +63,6 @@ async def share_models(
     budget: Budget | None = None,
     notice: Callable[[str], None] = lambda _: None,
 ) -> AsyncIterator[SharedModels]:
-    """What runs share inside the block; servers that were started for them end with it."""
+    """Shares models inside the block; embedded servers that were started end with it."""
     async with AsyncExitStack() as stack:
         yield SharedModels(stack, calls_at_once, patience_seconds, budget, notice)

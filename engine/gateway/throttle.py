@@ -1,6 +1,6 @@
-"""Pace: how many calls of one model are in flight, by what its provider says and how long it takes.
+"""The throttle: how many calls of one model are in flight, by what its provider answers and how long that takes.
 
-Why it is no plain AIMD, and what each rule came to: docs/decisions/021-providers.md.
+Why it is not plain AIMD, and what each rule gained: docs/decisions/021-providers.md.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from engine.errors import ProviderDownError, RetryableProviderError
 TOLERANCE = 0.3
 DECREASE = 0.7
 # The share is that of so many calls: by chance one failure in five looks like three in ten once in 30,000.
-WEIGHED_WINDOWS, LEAST_WEIGHED = 4, 64
+SHARE_WINDOWS, MIN_SHARE_CALLS = 4, 64
 # A reply that takes so many times the usual counts as a sign of overload, like a refusal.
 SLOW_RATIO = 4.0
 SLOW_SECONDS = 1.0
@@ -36,13 +36,13 @@ MAX_PAUSE_SECONDS = 30.0
 
 
 class AdaptiveThrottle:
-    """Lets calls begin, as many at a time as the provider bears: additive increase, multiplicative decrease.
+    """Lets as many calls begin as the provider can take: additive increase, multiplicative decrease.
 
-    Where nothing is answered any more the circuit opens: one call at a time tries, after a pause that doubles, and the
-    others wait until it is answered.
+    Where nothing is answered any more the circuit opens: one call at a time is tried, after a pause that doubles, while
+    the others wait.
 
     Args:
-        most: calls in flight at most; the pace begins there.
+        most: calls in flight at most; the throttle begins there.
         patience_seconds: how long the circuit stays open before the provider counts as down.
         notice: told in a sentence when the circuit opens, and when it closes.
     """
@@ -72,46 +72,51 @@ class AdaptiveThrottle:
 
     @property
     def is_open(self) -> bool:
-        """Whether the circuit is open: nothing is answered, and one call at a time tries."""
+        """Whether the circuit is open: nothing is answered, and one call at a time is tried."""
         return self._pause_seconds > 0
 
     @property
     def is_strained(self) -> bool:
-        """Whether so many calls were refused or slow of late that it may be for their number."""
+        """Whether so many calls were refused or slow of late that there may be too many of them."""
         return self.is_open or self.window < self._most - 1
 
     @asynccontextmanager
     async def turn(self, failures: int = 0) -> AsyncIterator[None]:
-        """The time of one call. Who has failed before goes first, so that a round does not end with its stragglers.
+        """Holds a place for one call inside the block. Calls that have failed go first, so that a round does not end
+        with them.
 
         Raises:
             ProviderDownError: nothing has been answered for as long as a run waits.
         """
-        await self._wait(failures)
+        await self._wait_for_turn(failures)
         try:
             yield
         finally:
             self.in_flight -= 1
-            self._admit()
+            self._admit_waiting()
 
     def take_reply(self, seconds: float) -> None:
-        """A call was answered after so many seconds."""
+        """Counts a call that was answered after so many seconds."""
         usual = statistics.median(self._latencies) if self._latencies else seconds
         self._latencies.append(seconds)
         self.take_refusal()
-        self._weigh(seconds > max(SLOW_SECONDS, SLOW_RATIO * usual))
-        self._admit()
+        self._adjust_window(seconds > max(SLOW_SECONDS, SLOW_RATIO * usual))
+        self._admit_waiting()
 
     def take_refusal(self) -> None:
-        """A request was refused as such: somebody is there."""
+        """Counts a request that was refused as such: the provider answers."""
         self._failing.clear()
         if self.is_open:
             self._pause_seconds = 0.0
             self._notice("The provider answers again")
-            self._admit()
+            self._admit_waiting()
 
     def take_failure(self, error: RetryableProviderError, call: object, answered: bool = True) -> None:
-        """A try of a call failed in a way that may pass; ``answered`` says whether any was ever answered.
+        """Counts an attempt at a call that failed in a way that may pass.
+
+        Args:
+            call: tells this call from others; any object.
+            answered: whether any call was ever answered.
 
         Raises:
             ProviderDownError: nothing has been answered for as long as a run waits.
@@ -119,21 +124,21 @@ class AdaptiveThrottle:
         if not self._failing:
             self._silent_since = self._clock()
         self._failing.add(id(call))
-        self._weigh(overloaded=True)
+        self._adjust_window(overloaded=True)
         patience = self.patience_seconds
         if not answered and error.no_connection:
             patience = min(patience, FIRST_PATIENCE_SECONDS)
         if self.is_open:
             # Those that were in flight when it opened say nothing new.
             if self._clock() >= self._resume_at:
-                self._pause(error, min(MAX_PAUSE_SECONDS, 2 * self._pause_seconds), patience)
+                self._pause_calls(error, min(MAX_PAUSE_SECONDS, 2 * self._pause_seconds), patience)
         elif len(self._failing) >= max(min(SILENT_CALLS, max(2, self._most)), self.window / 2):
-            self._pause(error, FIRST_PAUSE_SECONDS, patience)
+            self._pause_calls(error, FIRST_PAUSE_SECONDS, patience)
             self._notice(f"{error}. Nothing else is asked until it answers, for {patience:g} s at most")
 
-    def _weigh(self, overloaded: bool) -> None:
-        """Moves the window by the share of the last calls that were refused or slow."""
-        self._share += (overloaded - self._share) / max(LEAST_WEIGHED, WEIGHED_WINDOWS * self.window)
+    def _adjust_window(self, overloaded: bool) -> None:
+        """Changes the window by the share of the latest calls that were refused or slow."""
+        self._share += (overloaded - self._share) / max(MIN_SHARE_CALLS, SHARE_WINDOWS * self.window)
         if self._share < TOLERANCE:
             self.window = min(self._most, self.window + (0.0 if overloaded else 1 / self.window))
         elif overloaded:
@@ -141,7 +146,7 @@ class AdaptiveThrottle:
             # What was in flight before says nothing of the narrower window.
             self._share = TOLERANCE / 2
 
-    def _pause(self, error: RetryableProviderError, seconds: float, patience: float) -> None:
+    def _pause_calls(self, error: RetryableProviderError, seconds: float, patience: float) -> None:
         self._pause_seconds = max(seconds, min(error.retry_after_seconds or 0.0, MAX_PAUSE_SECONDS))
         self._resume_at = self._clock() + self._pause_seconds
         if self._resume_at > self._silent_since + patience:
@@ -159,20 +164,20 @@ class AdaptiveThrottle:
                 future.set_exception(down)
         raise down from error
 
-    async def _wait(self, failures: int) -> None:
+    async def _wait_for_turn(self, failures: int) -> None:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._waiting, (-failures, next(self._numbers), future))
-        self._admit()
+        self._admit_waiting()
         try:
             await future
         except asyncio.CancelledError:
             if future.done() and not future.cancelled() and future.exception() is None:
                 self.in_flight -= 1
-                self._admit()
+                self._admit_waiting()
             raise
 
-    def _admit(self) -> None:
-        """Lets in whoever may begin now; while the circuit is open one at a time, when its pause is over."""
+    def _admit_waiting(self) -> None:
+        """Lets in the calls that may begin now; while the circuit is open one at a time, after its pause."""
         while self._waiting and self.in_flight < self._count_places():
             *_, future = heapq.heappop(self._waiting)
             if not future.done():
@@ -186,5 +191,5 @@ class AdaptiveThrottle:
         if left <= 0:
             return 1
         if self._timer is None or self._timer.when() < asyncio.get_running_loop().time():
-            self._timer = asyncio.get_running_loop().call_later(left, self._admit)
+            self._timer = asyncio.get_running_loop().call_later(left, self._admit_waiting)
         return 0

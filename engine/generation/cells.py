@@ -1,4 +1,4 @@
-"""Generating: a cell is asked for, and what comes back becomes exemplars, or the reason why there are none."""
+"""Generation: the model is asked for a cell, and its reply becomes exemplars, or the reason why there are none."""
 
 import logging
 import re
@@ -67,7 +67,7 @@ class _Subjects(BaseModel):
 
 
 async def generate_cell(plan: Plan, cell: Cell, gateway: ModelGateway, language: str) -> list[Exemplar]:
-    """The exemplars of one cell, at least one: where the call fails for good, it says so by its reason.
+    """The exemplars of one cell, at least one: where the call fails for good, one with the reason ``cell_failed``.
 
     Raises:
         ProviderError: no call will succeed (not for a call that failed while others succeed).
@@ -78,7 +78,7 @@ async def generate_cell(plan: Plan, cell: Cell, gateway: ModelGateway, language:
 
 
 async def propose_subjects(plan: Plan, gateway: ModelGateway) -> tuple[str, ...]:
-    """Subjects that the synth model names for this model; none from the embedded one, or where the reply is no use.
+    """Subjects that the synth model proposes for the model; none from a plain-text model or an unusable reply.
 
     Raises:
         ProviderError, BudgetError, StoreError: as ``ModelGateway.complete``.
@@ -94,12 +94,12 @@ async def propose_subjects(plan: Plan, gateway: ModelGateway) -> tuple[str, ...]
 
 
 def make_request(plan: Plan, cell: Cell, style: Style, language: str, thinking: Thinking = "none") -> Request:
-    """The request of a cell, in the style of the model that is asked."""
+    """The request for a cell, in the prompt style of the model that is asked."""
     return make_plain_request(plan, cell) if style == "plain" else make_chat_request(plan, cell, language, thinking)
 
 
 def make_subjects_request(plan: Plan) -> Request:
-    """The request for subjects to a chat model, with the schema of its reply."""
+    """The request to a chat model for subjects, with the schema of its reply."""
     prompt = write_subjects_prompt(plan.model, PROPOSED_SUBJECTS)
     return Request(
         prompt,
@@ -112,7 +112,7 @@ def make_subjects_request(plan: Plan) -> Request:
 
 
 def make_chat_request(plan: Plan, cell: Cell, language: str, thinking: Thinking = "none") -> Request:
-    """The request of a cell to a chat model, with the schema of its reply."""
+    """The request to a chat model for a cell, with the schema of its reply."""
     tokens = plan.length(cell).max_words * TOKENS_PER_WORD * plan.level.exemplars_per_call + CHAT_EXTRA_TOKENS
     prompt = write_chat_prompt(plan, cell, language)
     return Request(
@@ -127,7 +127,7 @@ def make_chat_request(plan: Plan, cell: Cell, language: str, thinking: Thinking 
 
 
 def make_plain_request(plan: Plan, cell: Cell) -> Request:
-    """The request of a cell to the embedded model: a document that goes on to the line's end."""
+    """The request to a plain-text model for a cell: a document whose last line it completes."""
     return Request(
         prompt=write_plain_prompt(plan, cell),
         max_tokens=max(PLAIN_MAX_TOKENS, plan.length(cell).max_words * TOKENS_PER_WORD if cell.seed else 0),
@@ -142,10 +142,10 @@ def make_plain_request(plan: Plan, cell: Cell) -> Request:
 def read_reply(
     cell: Cell, gateway: ModelGateway, prompt: Prompt, reply: Reply, max_words: int | None = None
 ) -> list[Exemplar]:
-    """What a reply says, with a reason where it can't be used: refused, truncated, unreadable or of the other pole.
+    """The exemplars of a reply; one that cannot be used has its reason: refused, truncated, unreadable or wrong label.
 
     Args:
-        max_words: where a document that has no end of its own is cut, at the end of a sentence.
+        max_words: where a plain-text reply, which has no end of its own, is cut, at the end of a sentence.
     """
     if reply.finish == REFUSED:
         return [_make(cell, gateway, prompt, reply, "refused", reply.text[:200])]
@@ -169,13 +169,13 @@ def read_reply(
 
 
 def limit_words(model: Model, trait: str) -> int | None:
-    """How many words a text may have that is written in the manner of the seeds; None where there are none."""
+    """The most words of a text in the manner of the seeds, from their mean length; None without seeds."""
     words = [count_words(seed.text) for seed in model.seeds if seed.trait == trait]
     return round(SEED_LENGTHS * sum(words) / len(words)) if words else None
 
 
 def cut_sentences(text: str, max_words: int | None) -> str:
-    """The leading whole sentences of at most so many words, but at least the first; without an end, nothing."""
+    """The leading whole sentences of at most ``max_words`` words, but at least the first; empty where none ends."""
     sentences = [part for part in SENTENCE_END.split(" ".join(text.split())) if part.endswith(TERMINAL)]
     kept = sentences[:1]
     for sentence in sentences[1:]:
@@ -186,7 +186,7 @@ def cut_sentences(text: str, max_words: int | None) -> str:
 
 
 def strip_fence(text: str) -> str:
-    """The text inside a code fence that a model put around its JSON; anything else is left as it is."""
+    """The text inside a code fence that a model put around its JSON; any other text unchanged."""
     fenced = re.fullmatch(r"\s*```(?:json)?\s*\n(.*)\n\s*```\s*", text, re.DOTALL)
     return fenced.group(1) if fenced else text
 
@@ -206,7 +206,9 @@ async def _generate(plan: Plan, cell: Cell, gateway: ModelGateway, language: str
 
 
 def _ask_otherwise(request: Request, reply: Reply, made: Sequence[Exemplar]) -> Request | None:
-    """How to ask a chat model once more, whose reply is no use: with more room, or in other words; None where it is."""
+    """The second request to a chat model whose reply is unusable: with more room, or in words; None where none is
+    needed.
+    """
     if request.schema is None or not {exemplar.reason for exemplar in made} & {"truncated", "unreadable"}:
         return None
     if reply.finish == "length":
@@ -217,7 +219,7 @@ def _ask_otherwise(request: Request, reply: Reply, made: Sequence[Exemplar]) -> 
 async def _generate_again(
     cell: Cell, request: Request, gateway: ModelGateway, first: Reply, made: list[Exemplar]
 ) -> list[Exemplar]:
-    """The exemplars of a second reply, which cost what both did; where it does not come, the first stands."""
+    """The exemplars of a second reply, at the cost of both; where it does not come, those of the first."""
     try:
         reply = await gateway.complete(replace(request, label=f"{cell.id}/again"))
     except (RetryableProviderError, RequestRefusedError):
@@ -234,7 +236,9 @@ def _limit_cell(plan: Plan, cell: Cell) -> int | None:
 
 
 def _read_plain(cell: Cell, gateway: ModelGateway, prompt: Prompt, reply: Reply, max_words: int | None) -> Exemplar:
-    """The embedded model does not end by itself at the length of its shots: it is cut after a whole sentence."""
+    """The exemplar of a plain-text reply. Such a model goes on beyond the length of its shots, so it is cut after a
+    sentence.
+    """
     whole = " ".join(reply.text.split())
     if reply.finish != "length" and (max_words is None or count_words(whole) <= max_words):
         return _make(cell, gateway, prompt, reply, None, "", whole)

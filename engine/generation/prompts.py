@@ -1,4 +1,4 @@
-"""Prompts: a cell becomes the request that asks for it. The texts themselves are the templates in ``templates/``."""
+"""Prompts: a cell becomes the request that asks for it. Their words are in the templates of ``templates/``."""
 
 import hashlib
 import json
@@ -71,7 +71,7 @@ VOTE_SCHEMA: Mapping[str, object] = {
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """An authored text as a prompt shows it: with its subject, or with the judge's word."""
+    """An authored text as a prompt shows it: with its subject, or with the judge's verdict."""
 
     text: str
     subject: str = ""
@@ -80,7 +80,7 @@ class Shot:
 
 @cache
 def prompts_version() -> str:
-    """The version of the prompts: a digest of all that they are made of, so that it can't be forgotten."""
+    """The version of the prompts: a digest of all that they are made of, so that no change goes unnoticed."""
     fixed = json.dumps([EXEMPLAR_SCHEMA, SUBJECT_SCHEMA, VOTE_SCHEMA, BRIEF_TITLES, VERDICTS], sort_keys=True)
     digest = hashlib.sha256(fixed.encode())
     for path in sorted(FOLDER.glob("*.jinja")):
@@ -115,16 +115,16 @@ def write_chat_prompt(plan: Plan, cell: Cell, language: str) -> Prompt:
 
 
 def write_words_only(prompt: Prompt, schema: Mapping[str, object]) -> Prompt:
-    """The same prompt with its schema asked for in words, for providers that do not take one."""
+    """The same prompt with the JSON schema asked for in words, for providers that take none."""
     in_words = _render("words_only.jinja", schema=json.dumps(schema))
     return Prompt(f"{prompt.user}\n\n{in_words}", prompt.system)
 
 
 def write_plain_prompt(plan: Plan, cell: Cell) -> Prompt:
-    """The document that a small base model goes on with: a heading, shots of the same pole, the next topic.
+    """The document that a small base model completes: a heading, shots of the same pole, the next topic.
 
-    The shots change with the draw only, not with the scenario, so that the server's prefix cache works; those of a
-    variation are the seed and the ones nearest to it in voice.
+    The shots change with the draw only, not with the scenario, so that the server's prefix cache works. Those of a
+    variation are the seed and the texts that are nearest to it in style.
     """
     trait = plan.model.trait(cell.trait)
     if cell.seed:
@@ -138,7 +138,7 @@ def write_plain_prompt(plan: Plan, cell: Cell) -> Prompt:
 
 
 def write_judge_prompt(model: Model, trait: Trait, text: str, seed: int) -> Prompt | None:
-    """The document whose next word is the verdict; None where a pole has no authored texts to learn from."""
+    """The document whose next word is the verdict; None where a pole has no authored texts to show."""
     shots: list[Shot] = []
     for pole, word in VERDICTS.items():
         seeds = model.seeds_at(trait.key, pole)
@@ -150,7 +150,9 @@ def write_judge_prompt(model: Model, trait: Trait, text: str, seed: int) -> Prom
 
 
 def write_vote_prompt(model: Model, trait: Trait, text: str, first: Pole) -> Prompt:
-    """The blind form: the trait's question, the two poles as A and B, the text; nothing of what was asked for."""
+    """The blind form of a vote: the trait's question, the two poles as A and B, the text, and nothing of what was asked
+    for.
+    """
     order: tuple[Pole, Pole] = ("positive", "negative") if first == "positive" else ("negative", "positive")
     brief_items = _list_brief(model.brief)
     user = _render("vote.jinja", model=model, trait=trait, brief_items=brief_items, order=order, text=text)
@@ -166,13 +168,13 @@ def write_subjects_prompt(model: Model, count: int) -> Prompt:
 
 
 def _pick_contrast(plan: Plan, cell: Cell, other: Pole) -> str:
-    """A text of the other pole to write away from: an authored one, else the best of earlier rounds."""
+    """A text of the other pole to keep away from: an authored one, else the best of earlier rounds."""
     seeds = _pick(plan.model.seeds_at(cell.trait, other), 1, f"{plan.seed}/{cell.pair_id}/contrast")
     return " ".join(seeds[0].text.split()) if seeds else cell.hints.contrast
 
 
 def _choose_length(plan: Plan, cell: Cell) -> Length:
-    """The cell's length; its middle alone where length could tell the poles apart, since both are told the same."""
+    """The words that a cell asks for; only the middle of the range where length could tell the poles apart."""
     length = plan.length(cell)
     if cell.hints.words is None:
         return length
@@ -191,7 +193,9 @@ def _plain_shots(model: Model, cell: Cell, key: str) -> list[Shot]:
 
 
 def _variation_shots(model: Model, trait: Trait, pole: Pole, seed: Seed, draw: int) -> list[Shot]:
-    """Texts like the seed, and it last, next to what goes on (docs/decisions/012-strategies.md)."""
+    """Texts in the style of the seed, and the seed last, right before the text to be written
+    (docs/decisions/012-strategies.md).
+    """
     seeds = list_usable_seeds(model, trait.key, pole)
     subjects = dict(zip(seeds, name_subjects([item.text for item in seeds]), strict=True))
     others = sorted((item for item in seeds if item != seed), key=lambda item: measure_distance(seed.text, item.text))
@@ -201,13 +205,13 @@ def _variation_shots(model: Model, trait: Trait, pole: Pole, seed: Seed, draw: i
 
 
 def _lead_to(trait: Trait, pole: Pole, subject: str) -> str:
-    """The subject as the prompt names it: what a topic or a claim is about has to be led to from any subject."""
+    """The subject as the prompt names it: a topic or a claim has to be approached from whatever the subject is."""
     led = trait.type == "claim" or (trait.type == "topic" and pole == "positive")
     return f"{trait.name.lower()}, {subject}" if led else subject
 
 
 def _name_field(trait: Trait, pole: Pole) -> str:
-    """What the document calls its texts: by the pole's label, where it has one of its own (docs/decisions/009)."""
+    """What the document calls its texts: the pole's own label, where it has one (docs/decisions/009)."""
     label = " ".join(trait.label(pole).split()).rstrip(":")
     return "Text" if label in ("", "Yes", "No") else label
 

@@ -1,4 +1,4 @@
-"""Selection: which models a backfill is about, and which of them have already what it would make."""
+"""Which models a backfill is about, and which of them have what it would make already."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ from engine.store.store import StoredSet, list_sets
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What a backfill was asked for; see ``flows.backfill`` for what each field means."""
+    """What a backfill was asked for; ``flows.backfill`` explains each field."""
 
     handles: tuple[str, ...] = ()
     namespace: str | None = None
@@ -36,13 +36,13 @@ class Selection:
 
 
 def list_selected(settings: Settings, selection: Selection) -> tuple[str, ...]:
-    """The handles that are named, each once, those that were given first; all of the catalogue where none is.
+    """The handles that a selection names, each once, given ones first; all of the catalogue where it names none.
 
-    A handle that no model has is one of them: its run says so.
+    A handle of no model is among them: its run reports that.
 
     Raises:
-        HandleError: one that is malformed.
-        UnsupportedError: neither is any named nor are only lacking ones wanted, or nothing fits what is named.
+        HandleError: a malformed one.
+        UnsupportedError: neither is any model named nor are only lacking ones wanted, or nothing fits what is named.
         StoreError: the catalogue cannot be read.
     """
     if not selection.names and not selection.only_lacking:
@@ -69,7 +69,7 @@ class Passed:
 
 
 def pass_over(settings: Settings, selection: Selection, handle: str) -> Passed | None:
-    """Why a model is passed over; None where it is to be done.
+    """Why a model is passed over; None where it has something to do.
 
     Raises:
         InputError: its definition or lifecycle is wrong. StoreError: something cannot be read.
@@ -87,10 +87,10 @@ def pass_over(settings: Settings, selection: Selection, handle: str) -> Passed |
 
 
 def _find_made(settings: Settings, selection: Selection, handle: str) -> StoredSet | None:
-    """The attached set that a model has for its definition as it is now, this synth type and this effort.
+    """The attached set of a model for its present definition, this synth type and this effort.
 
-    With ``force`` only a set of the runs ``done`` counts. A set of a version that did not note the definition counts as
-    one for this.
+    With ``force`` only a set of the runs in ``done`` counts. A set of a version that did not record the definition
+    counts as one for this.
 
     Raises:
         InputError: its definition is wrong. StoreError: something cannot be read.

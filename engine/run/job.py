@@ -1,4 +1,4 @@
-"""The job: what one run was asked for, checked before anything is paid, and what its steps share."""
+"""The job: what one run was asked for, checked before anything is paid, and the models that it asks."""
 
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -54,18 +54,18 @@ def load_job(
     dry: bool = False,
     runs: Collection[str] | None = None,
 ) -> Job:
-    """The job of a request, when every input of it can be used; nothing is asked of any model.
+    """The job of a request, when all its inputs can be used; no model is asked.
 
     Args:
-        dry: leaves the sample store untouched, where a run tries it with a file, and lets models without a price pass.
-        runs: the run ids of the stored sets that the run begins from; None for all that there are. Given where a set is
-            made again: it is attached to nothing, so the model need not be a draft any more.
+        dry: leaves the sample store untouched, where a run tries to write a file, and accepts models without a price.
+        runs: the run ids of the stored sets that the run begins from; None for all. Given where a set is made again: it
+            is attached to nothing, so the model need not be a draft any more.
 
     Raises:
         HandleError, NoTraitsError, NoSeedsError, DefinitionError, UnsupportedError: what the user gave is wrong.
         FrozenModelError: the model is no draft, and the run would attach samples to it.
         ModelNotFoundError: the embedded model's file is not there.
-        UnpricedError: the run has a limit on cost, and a model of it no price.
+        UnpricedError: the run has a limit on cost, and one of its models no price.
         StoreError: the sample store cannot be read or written.
     """
     checked_type = check_synth_type(synth_type)
@@ -99,7 +99,7 @@ def read_pools(samples_uri: str, model: Model, runs: Collection[str] | None = No
         runs: the run ids of the sets that count, detached ones too; None for all that are attached.
 
     Raises:
-        StoreError: a set that cannot be read.
+        StoreError: a set cannot be read.
     """
     statuses = ("attached",) if runs is None else ("attached", "detached")
     pools = [list_sets(samples_uri, model.handle, pool, statuses) for pool in get_args(Pool)]
@@ -115,10 +115,10 @@ def read_pools(samples_uri: str, model: Model, runs: Collection[str] | None = No
 
 
 def check_synth_type(synth_type: str) -> SynthType:
-    """The synth type itself, when it is one.
+    """The synth type itself, where it is one.
 
     Raises:
-        UnsupportedError: an unknown one.
+        UnsupportedError: it is unknown.
     """
     known: dict[str, SynthType] = {name: name for name in get_args(SynthType)}
     if synth_type not in known:
@@ -127,10 +127,10 @@ def check_synth_type(synth_type: str) -> SynthType:
 
 
 def check_effort(effort: str | None) -> Effort | None:
-    """The effort itself, or None where none is asked for.
+    """The effort itself, or None where none is given.
 
     Raises:
-        UnsupportedError: an unknown one.
+        UnsupportedError: it is unknown.
     """
     known: dict[str, Effort] = {name: name for name in get_args(Effort)}
     if effort is None:
@@ -141,7 +141,7 @@ def check_effort(effort: str | None) -> Effort | None:
 
 
 def plan_job(job: Job, packs: Packs, seed: int, embedder: Embedder, proposed: Sequence[str] = ()) -> Plan:
-    """The plan of a job, with the subjects that the synth model has proposed, or from the lists alone."""
+    """The plan of a job, with the subjects that the synth model has proposed, or with those of the packs alone."""
     scenario_pool = split_by_topic(job.model, choose_scenario_pool(job.model, packs, proposed), packs, embedder)
     scenario_pool = exclude_taken_subjects(
         scenario_pool, job.model, job.synth_type, packs, job.level.exemplars_per_pole
@@ -157,10 +157,10 @@ async def open_gateway(
     rate_limiter: RateLimiter | None = None,
     shared: SharedModels | None = None,
 ) -> AsyncIterator[ModelGateway]:
-    """Everything that the run asks of its synth model goes through what this yields; an embedded server ends with it.
+    """The gateway to the run's synth model inside the block; an embedded server that it needs ends with it.
 
     Args:
-        rate_limiter: lets calls to hosted models through; None where they share no rate.
+        rate_limiter: for calls to hosted models; None where no rate is set.
         shared: what other runs of this process ask the same models through; None where there are none.
 
     Raises:
@@ -188,7 +188,7 @@ async def open_voting_judge(
     rate_limiter: RateLimiter | None = None,
     shared: SharedModels | None = None,
 ) -> AsyncIterator[VotingJudge]:
-    """The chat judge, within the limits of the run; one that casts no vote where ``describe_judge`` has none.
+    """The chat judge, within the budget of the run; it casts no votes where the level has no judge.
 
     Raises:
         ModelNotFoundError: litellm does not know the judge model's provider.
@@ -202,8 +202,9 @@ async def open_voting_judge(
 
 
 def find_finished(samples_uri: str, handle: str, synth_type: SynthType, run_id: str) -> RunResult | None:
-    """The result of the run, where its set is attached: a retry in the UI of one that completed, or was killed at the
-    last moment. None for a run that has attached nothing yet.
+    """The result of a run whose set is attached; None for a run that has attached nothing yet.
+
+    That is a run which is retried in the UI after it completed, or was killed at the last moment.
 
     Raises:
         StoreError: the store cannot be read.

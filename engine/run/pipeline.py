@@ -1,4 +1,4 @@
-"""The walk of the rounds in its steps: the tasks call them one by one, a replay and the benchmarks all of them."""
+"""The pipeline of the rounds: tasks call its steps one by one, a replay and the benchmarks call all of them."""
 
 from collections.abc import Sequence
 
@@ -21,7 +21,7 @@ from engine.text.embedding import CachingEmbedder, embed_ahead
 async def begin_rounds(
     job: Job, seed: int, gateway: ModelGateway, embedder: CachingEmbedder, run_heavy: RunHeavy = run_here
 ) -> Rounds:
-    """The rounds of a job, none of them begun; subjects that the synth model proposes are kept replies.
+    """The rounds of a job, none of them begun; the reply in which the synth model proposes subjects is kept.
 
     Raises:
         ProviderError, BudgetError, StoreError: as ``ModelGateway.complete``.
@@ -45,7 +45,7 @@ async def walk_rounds(
     """Asks, screens and chooses, round by round, until the quotas are met or the rounds are spent.
 
     Args:
-        most: rounds after which to stop all the same, as a run did whose money was spent.
+        most: the most rounds: as many as a run took whose money was spent.
 
     Raises:
         ProviderError, BudgetError, StoreError: as ``ModelGateway.complete``.
@@ -60,9 +60,10 @@ async def walk_rounds(
 async def judge_round(
     rounds: Rounds, exemplars: list[Exemplar], gateway: ModelGateway, voting_judge: VotingJudge, progress: Progress
 ) -> list[Exemplar]:
-    """A round's exemplars after the rules, the jury's votes and the judge in context, where its word is worth having.
+    """A round's exemplars after the rules, the votes of the chat judge, and the in-context judge where it can be
+    trusted.
 
-    Before the first round the judge has its audition on the seeds.
+    In the first round the in-context judge is measured on the seeds.
     """
     plan = rounds.plan
     screened = await voting_judge.judge(plan, rounds.screen(exemplars), progress)
@@ -76,7 +77,7 @@ async def judge_round(
 async def _embed_topics(
     job: Job, packs: Packs, proposed: Sequence[str], embedder: CachingEmbedder, run_heavy: RunHeavy
 ) -> None:
-    """Embeds what planning splits into subjects of a topic and others, before it does."""
+    """Embeds, ahead of planning, what planning splits into subjects within a topic and outside of it."""
     scenario_pool = choose_scenario_pool(job.model, packs, proposed)
     for texts in list_topic_texts(job.model, scenario_pool, packs):
         await embed_ahead(embedder, texts, run_heavy)

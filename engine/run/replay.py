@@ -1,4 +1,4 @@
-"""Replay: a set made again from the kept replies alone, and held against the one that stands in the store."""
+"""Replay: a set is made again from the kept replies alone, and compared with the one in the store."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -26,8 +26,8 @@ from engine.store.sample_set import DETACHED, MANIFEST, SAMPLES, SampleSet, rend
 from engine.store.store import StoredSet, find_set, read_file
 
 
-class KeptOnly:
-    """A client that never calls: what is not kept is missing, as a call that failed for good is."""
+class KeptRepliesClient:
+    """A client that makes no calls: a reply that is not kept is missing, like that of a call that failed for good."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
@@ -43,7 +43,7 @@ class KeptOnly:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The files of a set made again: which are the same byte for byte, and what has changed since in what made them."""
+    """The files of a set made again: which are the same byte for byte, and what has changed in how they are made."""
 
     same: tuple[str, ...]
     different: tuple[str, ...]
@@ -51,10 +51,10 @@ class Comparison:
 
 
 def find_replayable(samples_uri: str, run_id: str) -> StoredSet:
-    """The set of a run, with the inputs that it was made from.
+    """The stored set of a run, with the inputs that it was made from.
 
     Raises:
-        InputError: there is none in the store, or it was made before sets named their inputs.
+        InputError: there is none in the store, or it is from a version that did not record its inputs.
         StoreError: the store cannot be read.
     """
     stored = find_set(samples_uri, run_id)
@@ -72,7 +72,7 @@ def restore_job(job: Job, manifest: Mapping[str, Any]) -> Job:
     """The job at the level that the run had, whatever the effort file says now.
 
     Raises:
-        ReplayError: a set that the run began from, or was checked beside, is no longer in the store.
+        ReplayError: a set that the run was planned or checked beside is no longer in the store.
     """
     inputs = manifest["inputs"]
     if gone := sorted({*inputs["planned_beside"]} - {*job.model.stored_runs}):
@@ -84,10 +84,10 @@ def restore_job(job: Job, manifest: Mapping[str, Any]) -> Job:
 
 
 def check_endpoint(manifest: Mapping[str, Any], endpoint: Endpoint) -> None:
-    """Whether the synth model is the one that answered, at the address where it did.
+    """Checks that the synth model, and its address, are those that answered.
 
     Raises:
-        ReplayError: it is another, so that none of the kept replies would be found.
+        ReplayError: they are not, so that none of the kept replies would be found.
     """
     if digest_text(endpoint.identity) != manifest["inputs"]["endpoint"]:
         raise ReplayError(
@@ -109,7 +109,7 @@ def restore_stamp(manifest: Mapping[str, Any]) -> RunStamp:
 
 
 def make_kept_gateways(settings: Settings, level: Level) -> tuple[ModelGateway, VotingJudge]:
-    """Who answers from the kept replies in the place of the synth model and of the chat judge."""
+    """The gateway and the chat judge of a replay, which answer from the kept replies alone."""
     budget = RunBudget(settings.concurrency)
     gateway = _make_gateway(describe_endpoint(settings, level), settings, budget)
     judge = describe_judge(settings, level)
@@ -119,7 +119,7 @@ def make_kept_gateways(settings: Settings, level: Level) -> tuple[ModelGateway, 
 
 
 def check_plan(manifest: Mapping[str, Any], plan_id: str) -> None:
-    """Whether what stands now plans what the run planned.
+    """Checks that what is there now gives the plan that the run had.
 
     Raises:
         ReplayError: it does not, so that none of the kept replies would be found.
@@ -138,7 +138,7 @@ def check_plan(manifest: Mapping[str, Any], plan_id: str) -> None:
 
 
 def describe_changes(manifest: Mapping[str, Any]) -> tuple[str, ...]:
-    """What has another version now than when the set was made."""
+    """What has another version now than when the set was made, a phrase each."""
     then, now = manifest.get("versions", {}), list_versions()
     return tuple(
         f"{name} {then.get(name, 'unknown')} then, {now.get(name, 'none')} now"
@@ -148,7 +148,7 @@ def describe_changes(manifest: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def compare_set(stored: StoredSet, made: SampleSet) -> Comparison:
-    """The set that was made again beside the one that stands, file by file; a detached one as it would be detached."""
+    """The set made again compared with the stored one, file by file; a detached one as it would be detached."""
     files = render_files(made)
     if stored.status == "detached" and SAMPLES in files:
         files[MANIFEST] = render_detached(unseal(files[MANIFEST]))
@@ -164,7 +164,7 @@ def compare_set(stored: StoredSet, made: SampleSet) -> Comparison:
 
 
 def _make_gateway(endpoint: Endpoint, settings: Settings, budget: RunBudget) -> ModelGateway:
-    """An embedded model is described without its server; of a hosted one the client knows whether it can think."""
+    """A gateway of kept replies; an embedded model needs no server for it."""
     if not is_embedded(endpoint.name):
         endpoint = LitellmClient(endpoint, settings.call_timeout_seconds).endpoint
-    return ModelGateway(KeptOnly(endpoint), settings.replies_place, LoggedProgress(), budget, attempts=1)
+    return ModelGateway(KeptRepliesClient(endpoint), settings.replies_place, LoggedProgress(), budget, attempts=1)
