@@ -241,7 +241,7 @@ def test_votes_of_the_judge_are_told_where_there_are_any() -> None:
 
     assert (
         "openai/judge: 85 votes on 40 texts; 5 texts divided, 2 votes for neither pole, 1 unreadable, 3 for the same "
-        "place after the poles were swapped"
+        "position after the poles were swapped"
     ) in read_text(render_report(make_data(votes=votes)))
     assert "Judge" not in read_text(render_report(make_data()))
 

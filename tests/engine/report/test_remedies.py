@@ -59,6 +59,6 @@ def test_finding_of_the_gate_is_told_where_nothing_is_lacking() -> None:
     rounds = make_rounds(*(make_exemplar(f"A text that is {pole}.", pole) for pole in POLES))
 
     assert (
-        "Expected that every row has a text: 2 of 8 rows unexpected; see the gate's results in the report, and put "
-        "right the samples or the suite that they name."
+        "Expected that every row has a text: 2 of 8 rows unexpected; see the gate's results in the report, and fix "
+        "the samples or the suite that they name."
     ) == explain_failure(rounds, FAILED)
