@@ -128,11 +128,11 @@ async def work_through(
 
 @contextmanager
 def watch_for_end(watcher: CancellationWatcher, worker: BackfillWorker) -> Iterator[None]:
-    """Inside the block the crew stops where somebody ends this run, or cancels the one that handed it out."""
+    """Inside the block the worker stops where somebody ends this run, or cancels the run that handed it out."""
     loop = asyncio.get_running_loop()
 
     def stop(error: BaseException) -> None:
-        # A loop that is closed has no crew any more.
+        # A loop that is closed has no worker any more.
         with suppress(RuntimeError):
             loop.call_soon_threadsafe(partial(worker.stop, error, at_once=True))
 

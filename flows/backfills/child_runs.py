@@ -21,7 +21,7 @@ from engine.domain.model import Effort, SynthType
 from engine.report.summary import RunResult
 from flows.runs.labels import AGAIN, FLOW, name_tag
 
-# What a run of the main job does, in the surroundings that its parent gives it.
+# What a run of the main job does, with the resources that its parent shares.
 Body = Callable[[str, SynthType, Effort | None], Awaitable[RunResult | State[Any]]]
 TAG = "backfill"
 PAGE = 200

@@ -132,7 +132,7 @@ class BackfillWorker:
         try:
             run = await self._children.create(row.handle, self._selection.synth_type, self._selection.effort)
             if self.stopped is not None:
-                # Meanwhile; whoever stopped the crew did not know of this one.
+                # Meanwhile; whoever stopped the worker did not know of this run.
                 await self._children.drop(run)
                 return
         except (httpx.HTTPError, PrefectException) as error:

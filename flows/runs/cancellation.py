@@ -55,7 +55,9 @@ class CancellationWatcher:
     def open(self) -> Iterator["CancellationWatcher"]:
         """The watcher, which asks Prefect every ``CHECK_SECONDS`` inside the block."""
         # The thread's own context, entered once: to make Prefect's settings anew takes 20 ms of the processor.
-        thread = threading.Thread(target=contextvars.copy_context().run, args=(self._run,), daemon=True, name="lookout")
+        thread = threading.Thread(
+            target=contextvars.copy_context().run, args=(self._run,), daemon=True, name="cancellation"
+        )
         thread.start()
         try:
             yield self

@@ -163,7 +163,7 @@ class PrefectRateLimiter:
             except ExemplarsError as error:
                 self._reject_waiting(error)
             except Exception as error:
-                self._logger.exception("The turnstile broke")
+                self._logger.exception("The rate limiter failed")
                 self._reject_waiting(OrchestratorError(f"Prefect's limits could not be asked: {error!r}"))
 
     async def _request_once(self) -> float:

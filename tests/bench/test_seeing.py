@@ -53,7 +53,7 @@ def measure(work: Callable[[], object], times: int = 20_000) -> float:
 
 
 async def ask_all(folder: Path, take: Callable[[Event], None]) -> float:
-    """CPU microseconds a call of an asker whose model answers at once, all it does itself included."""
+    """CPU microseconds a call through a gateway whose model answers at once, all it does itself included."""
     gateway = ModelGateway(FakeClient(lambda _: REPLY), RepliesPlace(str(folder)), Listener(take), RunBudget(32))
     async with gateway.keeping("plan"):
         begun = time.process_time()

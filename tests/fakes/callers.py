@@ -1,4 +1,4 @@
-"""A program that makes calls through the turnstile, as a run does: it prints a line for each, and its costs at the end.
+"""A program that makes calls through the rate limiter, as a run does: a line for each, and its costs at the end.
 
 The lines have the time of the call and the tokens that it used, as what the provider would see.
 """

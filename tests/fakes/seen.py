@@ -67,7 +67,7 @@ class Seen:
 
 
 def start_callers(api: str, *arguments: str, **settings: str) -> "subprocess.Popen[str]":
-    """Starts a process that calls through the turnstile; ``settings`` are EXEMPLARS_ variables without the prefix."""
+    """Starts a process that calls through the rate limiter; ``settings`` are EXEMPLARS_ variables, unprefixed."""
     ours = {f"EXEMPLARS_{name.upper()}": value for name, value in settings.items()}
     return subprocess.Popen(
         [sys.executable, str(CALLERS), *arguments],

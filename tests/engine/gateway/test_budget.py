@@ -20,7 +20,7 @@ async def call(budget: RunBudget, bound_usd: float, cost_usd: float, answered: a
         budget.count(Reply("", "stop", cost_usd=cost_usd), reused=False)
 
 
-async def test_what_runs_spend_together_is_bounded_by_the_purse_that_they_share() -> None:
+async def test_what_runs_spend_together_is_bounded_by_the_budget_that_they_share() -> None:
     budget = make_shared_budget(1.0)
     first, second = RunBudget(4, 5.0, budget), RunBudget(4, 5.0, budget)
     await call(first, 0.6, 0.5)
@@ -34,7 +34,7 @@ async def test_what_runs_spend_together_is_bounded_by_the_purse_that_they_share(
     assert (0.8, 0.5, 0.3) == (budget.spent_usd, first.spent_usd, second.spent_usd)
 
 
-async def test_runs_own_limit_holds_beside_a_purse_that_has_enough() -> None:
+async def test_runs_own_limit_holds_beside_a_shared_budget_that_has_enough() -> None:
     budget = RunBudget(4, 0.5, make_shared_budget(10.0))
     with pytest.raises(BudgetError, match=r"limit of \$0.5"):
         await call(budget, 0.6, 0.6)

@@ -433,7 +433,7 @@ async def test_two_models_share_one_budget(tmp_path: Path) -> None:
 
 
 class Listening:
-    """A turnstile that lets everybody through and keeps what it was told."""
+    """A rate limiter that lets every call through and keeps what it was told."""
 
     def __init__(self) -> None:
         self.entered: list[int] = []

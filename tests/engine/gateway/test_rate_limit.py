@@ -1,11 +1,11 @@
-"""The turnstile of a run without limits holds nobody back."""
+"""The rate limiter of a run without rates makes no call wait."""
 
 import asyncio
 
 from engine.gateway.rate_limit import NoRateLimit, RateLimiter
 
 
-async def test_open_turnstile_lets_everybody_in_at_once() -> None:
+async def test_limiter_without_rates_lets_every_call_through_at_once() -> None:
     rate_limiter: RateLimiter = NoRateLimit()
     async with asyncio.timeout(10):
         for _ in range(1000):

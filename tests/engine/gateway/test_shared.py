@@ -1,4 +1,4 @@
-"""Runs of one process share the pace of a model that they all ask, and not that of another model."""
+"""Runs of one process share the throttle of a model that they all ask, and not that of another model."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The pace follows what the provider bears, and waits for one that answers nobody; all by a clock of the test's own."""
+"""The throttle follows what the provider can take, and waits for one that answers nobody, by a clock of the tests."""
 
 import asyncio
 import heapq

@@ -1,4 +1,4 @@
-"""No key gets past a discreet client: not in a reply, not in an error, not in the traceback of one."""
+"""No key gets past the redacting client: not in a reply, not in an error, not in the traceback of one."""
 
 import traceback
 from dataclasses import replace

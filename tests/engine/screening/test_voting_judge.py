@@ -1,4 +1,4 @@
-"""The jury votes blind, swaps the poles from vote to vote, and rejects what stands at the other pole or at neither."""
+"""The voting judge votes blind, swaps the poles from vote to vote, rejects texts of the other pole or of neither."""
 
 import itertools
 import json
@@ -251,7 +251,7 @@ async def test_what_does_not_stand_is_not_voted_on(tmp_path: Path, exemplar: Exe
     assert ([exemplar], []) == (await judge(voting_judge, exemplar), client.requests)
 
 
-async def test_jury_without_an_asker_or_votes_leaves_everything_as_it_is(tmp_path: Path) -> None:
+async def test_judge_without_a_gateway_or_votes_leaves_everything_as_it_is(tmp_path: Path) -> None:
     silent, client, _ = make_jury(tmp_path, lambda _: say("A"), votes=0)
 
     for voting_judge in (VotingJudge(None, 3), silent):

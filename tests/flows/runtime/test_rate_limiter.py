@@ -1,4 +1,4 @@
-"""The turnstile: calls of any number of processes keep to one rate, whatever becomes of them or of Prefect's server.
+"""The rate limiter: calls of any number of processes keep to one rate, whatever becomes of them or of Prefect's server.
 
 Minutes at full use, with the server started again in the middle, are for LONG=1; ``-s`` prints what was seen:
 ``LONG=1 pytest tests/flows/runtime/test_rate_limiter.py -s``.
@@ -38,7 +38,7 @@ def long(test: Test) -> Test | None:
 
 @asynccontextmanager
 async def open_at(api: str, yields: bool = False, **settings: float) -> AsyncIterator[RateLimiter]:
-    """A turnstile at a Prefect server."""
+    """A rate limiter at a Prefect server."""
     with temporary_settings({PREFECT_API_URL: api}):
         async with open_rate_limiter(Settings.model_validate(settings), LOGGER, yields) as rate_limiter:
             yield rate_limiter
@@ -264,7 +264,7 @@ async def test_server_that_answers_something_else_lets_nobody_in(
             with pytest.raises(OrchestratorError, match="could not be asked"):
                 await rate_limiter.acquire(1)
 
-    assert ["The turnstile broke"] == caplog.messages
+    assert ["The rate limiter failed"] == caplog.messages
 
 
 async def test_permit_that_comes_late_is_not_used(between: GoBetween) -> None:
