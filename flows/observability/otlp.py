@@ -18,7 +18,7 @@ from opentelemetry.sdk.resources import Resource
 
 from engine.llm.redaction import redact_message
 from engine.settings import CollectorSettings
-from flows.observability.metrics import Instruments
+from flows.observability.instruments import Instruments
 
 LOGGER = logging.getLogger("exemplars.telemetry")
 NAME = "exemplars"

@@ -14,8 +14,9 @@ from engine.domain.progress import Event, Progress
 from engine.errors import GateError, ModelBusyError, RunInterruptedError
 from engine.settings import read_settings
 from engine.system.log_context import log_context, read_log_context
+from flows.observability.instruments import Attributes
 from flows.observability.logs import set_up_logs
-from flows.observability.metrics import Attributes, RunMeter, find_sink
+from flows.observability.metrics import RunMeter, find_sink
 
 LOGGER = logging.getLogger("exemplars.runs")
 # How a run that raised has ended; whatever else it raised, it has failed.
