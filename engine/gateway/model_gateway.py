@@ -57,29 +57,18 @@ class ModelGateway:
         self._progress = progress
         self._gone: list[str] = []
 
-        def make_throttle(endpoint: Endpoint) -> AdaptiveThrottle:
-            return AdaptiveThrottle(endpoint.slots or budget.concurrency, patience_seconds, self._notice)
-
-        find_throttle = find_throttle or make_throttle
-        throttles = [find_throttle(each.endpoint) for each in (client, *fallbacks)]
-        self._observed = [
-            ObservedClient(each, throttle) for each, throttle in zip((client, *fallbacks), throttles, strict=True)
-        ]
-        limiter = rate_limiter or NoRateLimit()
-        self._clients = [
-            SchemaFallback(
-                RetryingClient(
-                    MeteredClient(observed, budget, limiter, self._find_replies, progress.report, stands_in=number > 0),
-                    observed,
-                    throttle,
-                    budget,
-                    wait_seconds,
-                    attempts,
-                    progress.report,
-                )
+        self._observed: list[ObservedClient] = []
+        self._clients: list[SchemaFallback] = []
+        for number, each in enumerate((client, *fallbacks)):
+            endpoint, limiter = each.endpoint, rate_limiter or NoRateLimit()
+            throttle = find_throttle(endpoint) if find_throttle else self._make_throttle(endpoint, patience_seconds)
+            observed = ObservedClient(each, throttle)
+            metered = MeteredClient(
+                observed, budget, limiter, self._find_replies, progress.report, stands_in=number > 0
             )
-            for number, (observed, throttle) in enumerate(zip(self._observed, throttles, strict=True))
-        ]
+            retrying = RetryingClient(metered, observed, throttle, budget, wait_seconds, attempts, progress.report)
+            self._observed.append(observed)
+            self._clients.append(SchemaFallback(retrying))
 
     @asynccontextmanager
     async def keeping(self, plan_id: str, handle: str = "") -> AsyncIterator[None]:
@@ -141,6 +130,9 @@ class ModelGateway:
         if isinstance(error, GONE) and name not in self._gone:
             self._gone.append(name)
             self._notice(f"{error}. From now on a fallback is asked in its place")
+
+    def _make_throttle(self, endpoint: Endpoint, patience_seconds: float) -> AdaptiveThrottle:
+        return AdaptiveThrottle(endpoint.slots or self.budget.concurrency, patience_seconds, self._notice)
 
     def _find_replies(self) -> ReplyStore:
         if self._replies is None:
