@@ -1,7 +1,7 @@
-"""Telemetry: what a run sees, as OpenTelemetry metrics, where somebody is named to send them to.
+"""Records OpenTelemetry metrics of runs and calls, if a collector is configured.
 
-Names, units and meanings: docs/decisions/025-seeing-what-goes-on.md. OpenTelemetry's SDK is imported where there is a
-collector, and not before: a run without one pays nothing.
+Names, units and meanings: docs/decisions/025-seeing-what-goes-on.md. OpenTelemetry's SDK is imported only if there is a
+collector, so a run without one pays nothing.
 """
 
 import logging
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from flows.observability.otlp import Sink
 
 LOGGER = logging.getLogger("exemplars.telemetry")
-# Those of OpenTelemetry's conventions for generative models.
+# The bucket boundaries of OpenTelemetry's conventions for generative models.
 CALL_SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 TOKENS = (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144)
 RUN_SECONDS = (1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200)
@@ -28,9 +28,9 @@ Attributes = Mapping[str, str]
 
 @lru_cache(maxsize=1)
 def find_sink() -> "Sink | None":
-    """The sink of this process, made at the first call; None where no collector is named, or none can be made.
+    """The process's sink, made on the first call; None if no collector is configured or the sink cannot be made.
 
-    All runs of the process share it: each would else have a thread, and series, of its own.
+    All runs of the process share it: otherwise each would have its own thread and its own time series.
     """
     settings = CollectorSettings()
     if not settings.sends:
@@ -40,13 +40,13 @@ def find_sink() -> "Sink | None":
 
         return open_sink(settings)
     except Exception as error:
-        # OpenTelemetry's variables are somebody else's to check, and no reason for a run to fail.
+        # Wrong variables of OpenTelemetry are no reason for a run to fail.
         LOGGER.warning("No metrics are sent: OpenTelemetry's variables (OTEL_…) cannot be used: %s", error)
         return None
 
 
 class Instruments:
-    """The instruments of a process; every attribute has few values."""
+    """The metric instruments of a process; every attribute has few distinct values."""
 
     def __init__(self, meter: "Meter") -> None:
         self._duration = meter.create_histogram(
@@ -70,7 +70,7 @@ class Instruments:
         )
 
     def count_try(self, tried: Tried) -> None:
-        """Counts one try of a call."""
+        """Records one attempt of a call."""
         model = {"gen_ai.request.model": tried.model}
         operation = "chat" if tried.style == "chat" else "text_completion"
         asked = {**model, "gen_ai.operation.name": operation, "gen_ai.provider.name": tried.model.partition("/")[0]}
@@ -91,7 +91,7 @@ class Instruments:
         self._calls.add(1, {"exemplars.outcome": "reused"})
 
     def count_run(self, seconds: float, counted: KeptCounted | None, attributes: Attributes) -> None:
-        """Counts a run that has ended, and what it had come to."""
+        """Records a run that has ended, with its last counts of kept and rejected exemplars."""
         self._runs.record(seconds, attributes)
         if counted is None:
             return
@@ -100,19 +100,19 @@ class Instruments:
             self._rejected.add(count, {**attributes, "exemplars.reason": reason})
 
     def count_delay(self, seconds: float, attributes: Attributes) -> None:
-        """Counts how long after its time a run began."""
+        """Records how long after its scheduled time a run began."""
         self._delay.record(seconds, attributes)
 
 
 class RunMeter:
-    """What one run has to count: it takes the run's events."""
+    """Records the metrics of one run from its events."""
 
     def __init__(self, instruments: Instruments) -> None:
         self._instruments = instruments
         self._counted: KeptCounted | None = None
 
     def report(self, event: Event) -> None:
-        """Takes one event."""
+        """Records one event."""
         if isinstance(event, Tried):
             self._instruments.count_try(event)
         elif isinstance(event, CallEnded) and event.reused:
@@ -121,9 +121,9 @@ class RunMeter:
             self._counted = event
 
     def begin(self, delay_seconds: float, attributes: Attributes) -> None:
-        """The run has begun, so long after its time."""
+        """Records that the run has begun, so long after its scheduled time."""
         self._instruments.count_delay(delay_seconds, attributes)
 
     def end(self, seconds: float, attributes: Attributes) -> None:
-        """The run is over."""
+        """Records that the run has ended, after so many seconds."""
         self._instruments.count_run(seconds, self._counted, attributes)
