@@ -28,7 +28,7 @@ from flows.backfills.page import LedgerPage, publish_ledger
 from flows.backfills.parts import PartDispatcher
 from flows.backfills.resources import make_shared_budget, open_backfill_resources
 from flows.backfills.worker import BackfillWorker
-from flows.observability.logs import outlive_listeners, set_up_logs
+from flows.observability.logs import ignore_closed_output, set_up_logs
 from flows.runs.cancellation import CancellationWatcher, explain_cancelled
 from flows.runtime.parameters import ChosenEffort, Glob, Handles, Namespace, PartSize, SharedLimit
 from flows.runtime.schedule_events import release_events
@@ -78,8 +78,8 @@ async def backfill(
             that the next free worker takes.
         max_cost_usd: What all models together may cost, in dollars; each has its effort's own limit besides.
     """
-    outlive_listeners()
-    give_way()
+    ignore_closed_output()
+    lower_priority()
     await release_events(get_run_logger())
     settings = read_settings()
     set_up_logs(settings.log_format)
@@ -143,7 +143,7 @@ def watch_for_end(watcher: CancellationWatcher, worker: BackfillWorker) -> Itera
         yield
 
 
-def give_way() -> None:
+def lower_priority() -> None:
     """Lets other processes of this machine go first, where this one is for one flow run: it cannot be undone."""
     if FLOW_RUN in os.environ:
         os.nice(NICENESS)

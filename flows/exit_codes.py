@@ -1,4 +1,4 @@
-"""How each command of the project ends: results on stdout, one message on stderr, and the exit code of its error."""
+"""Runs a typer app and turns its errors into one message on stderr and an exit code, for all commands."""
 
 import signal
 import sys
@@ -10,11 +10,11 @@ from engine.errors import ExemplarsError, RunInterruptedError
 
 
 def run_app(app: typer.Typer, arguments: Sequence[str] | None, typed: str) -> int:
-    """Runs a command; the exit code is the error's. Each error of ours is one message without a traceback.
+    """Runs a command and returns its exit code. An error of ours is printed as one message, without a traceback.
 
     Args:
-        arguments: None takes those of the process.
-        typed: What a person types to start it, for the hint after a mistyped command.
+        arguments: the command line; None takes that of the process.
+        typed: what a person types to start the command, for the hint after a mistyped one.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -28,7 +28,7 @@ def run_app(app: typer.Typer, arguments: Sequence[str] | None, typed: str) -> in
                 print(f"exemplars: {said}. '{typed} --help' shows the commands", file=sys.stderr)
             return 2
         raise
-    # typer turns an interrupt outside of a run into this exit code.
+    # typer ends with this exit code when it is interrupted outside a run.
     if code == RunInterruptedError.exit_code:
         print("exemplars: interrupted", file=sys.stderr)
     return code if isinstance(code, int) else 0

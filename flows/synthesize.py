@@ -25,8 +25,8 @@ from engine.settings import read_settings
 from engine.store.sample_set import REPORT, SAMPLES
 from engine.store.store import StoredSet
 from engine.system.log_context import add_log_context
-from flows.observability.logs import outlive_listeners
-from flows.observability.run_outcome import see_run
+from flows.observability.logs import ignore_closed_output
+from flows.observability.run_outcome import observe_run
 from flows.runs.labels import KEPT
 from flows.runs.lease import Lease
 from flows.runtime.parameters import ChosenEffort, Handle
@@ -58,7 +58,7 @@ async def synthesize(
             also takes a larger synth model, more thinking and more votes: data/effort.yaml has the numbers. The
             model's own: what its model.yaml says, or high.
     """
-    outlive_listeners()
+    ignore_closed_output()
     await release_events(get_run_logger())
     return await run_synthesis(handle, synth_type, effort)
 
@@ -73,7 +73,7 @@ async def run_synthesis(
     """
     try:
         async with (
-            see_run(handle, synth_type, effort) as meter,
+            observe_run(handle, synth_type, effort) as meter,
             nullcontext(shared) if shared else open_run_resources(read_settings(), get_run_logger()) as resources,
             resources.hold_lease(check_handle(handle)) as lease,
             resources.publish_progress(meter) as progress,

@@ -1,1 +1,1 @@
-"""The HTTP door: it parses a request, asks Prefect for a run or reads the store, and maps errors to statuses."""
+"""The HTTP API, called the HTTP door: parses requests, enqueues runs in Prefect, reads the sample store."""

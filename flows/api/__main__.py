@@ -1,4 +1,4 @@
-"""The command ``python -m flows.api``: serves the door, and the console's part of it, its keys."""
+"""The command ``python -m flows.api``: serves the HTTP door, and issues, lists and revokes its keys."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from flows.api.keys.key import PUBLIC_NAMESPACES, Key
 from flows.api.keys.keyring import issue_key, list_keys, revoke_key
 from flows.exit_codes import run_app
 
-# As it is typed in the project's folder, where its environment is not the shell's.
+# As people type it in the project's folder when the virtual environment is not activated.
 COMMAND = ".venv/bin/python -m flows.api"
 DEFAULT_PREFECT = "http://127.0.0.1:4200/api"
 COLUMNS = ("id", "scope", "namespaces", "created", "label")
@@ -33,8 +33,8 @@ def describe() -> None:
 
 @app.command("serve")
 def serve_command() -> None:
-    """Serves the door at EXEMPLARS_API_HOST and EXEMPLARS_API_PORT until it is told to stop."""
-    # Prefect reads these when it is imported. Asking again is the door's own part, in tenths of a second.
+    """Serves the HTTP door at EXEMPLARS_API_HOST and EXEMPLARS_API_PORT until it is stopped."""
+    # Prefect reads these when it is imported. Our own client retries, with a backoff in tenths of a second.
     os.environ.setdefault("PREFECT_CLIENT_MAX_RETRIES", "0")
     os.environ.setdefault("DO_NOT_TRACK", "1")
     from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -46,7 +46,7 @@ def serve_command() -> None:
 
     settings = read_settings()
     set_up_logs(settings.log_format)
-    # Without an address Prefect would bring a server of its own into this process.
+    # Without an address Prefect would start a server of its own in this process.
     api = temporary_settings({PREFECT_API_URL: PREFECT_API_URL.value() or DEFAULT_PREFECT})
     with api, serve_metrics(settings) as (counts, metrics):
         serve(
@@ -59,7 +59,7 @@ def serve_command() -> None:
 
 
 def announce(address: str, metrics: str = "") -> None:
-    """The line that says that requests are answered."""
+    """Prints where requests are answered, once they are."""
     counted = f", its metrics at {metrics}" if metrics else ""
     print(f"The door is open at {address}/v1, its pages at {address}/v1/docs{counted}", flush=True)
 
@@ -79,12 +79,12 @@ def issue_command(
         print(secret, flush=True)
     except OSError as error:
         revoke_key(path, key.id)
-        # Else Python tries to write it once more when it ends.
+        # Without this Python would try to write the secret again when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise StoreError(f"The secret cannot be printed ({error.strerror}), so the key was taken back") from error
+        raise StoreError(f"The secret cannot be printed ({error.strerror}), so the key was revoked") from error
     print(
         f"Key {key.id}: {describe_rights(key)}. The line on stdout is its secret: it is not kept and not shown again. "
-        f"'{COMMAND} keys revoke {key.id}' ends it",
+        f"'{COMMAND} keys revoke {key.id}' revokes it",
         file=sys.stderr,
     )
 
@@ -112,14 +112,14 @@ def revoke_command(key_id: Annotated[str, typer.Argument(metavar="ID", help="The
 
 
 def describe_rights(key: Key) -> str:
-    """What a key may do, in words."""
+    """What a key may do, as a phrase."""
     others = [name for name in PUBLIC_NAMESPACES if name not in key.namespaces]
     own = f"{'reads and changes' if key.scope == 'authoring' else 'reads'} {', '.join(key.namespaces)}"
     return f"{own}; reads {', '.join(others)} like every key" if others else own
 
 
 def describe_key(key: Key) -> dict[str, object]:
-    """What may be shown of a key: all but the digest."""
+    """The fields of a key that may be shown: all but the digest of its secret."""
     return {
         "id": key.id,
         "scope": key.scope,
@@ -130,7 +130,7 @@ def describe_key(key: Key) -> dict[str, object]:
 
 
 def draw_table(keys: Sequence[Key]) -> str:
-    """Columns under their names, the same for a person and for ``grep``."""
+    """A table with a header line and a line for each key, for people and for ``grep``."""
     rows = [COLUMNS] + [
         (key.id, key.scope, ", ".join(key.namespaces), f"{key.created_at:%Y-%m-%d %H:%M UTC}", key.label or "")
         for key in keys
@@ -142,7 +142,7 @@ def draw_table(keys: Sequence[Key]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command; what it returns is the exit code."""
+    """Runs the command and returns its exit code."""
     return run_app(app, arguments, COMMAND)
 
 

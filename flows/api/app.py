@@ -1,4 +1,4 @@
-"""The application: the routes, and around them what every request passes, from the outside in."""
+"""Builds the FastAPI application: the routes, and around them the middleware that every request passes."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,13 +15,13 @@ from flows.api.keys.keyring import KeyRing
 from flows.api.middleware.authentication import Authentication
 from flows.api.middleware.body_limit import BodyLimit
 from flows.api.middleware.envelope import Envelope
-from flows.api.middleware.host_check import HeadCheck
-from flows.api.middleware.request_metrics import Counting, DoorCounts
+from flows.api.middleware.host_check import HostCheck
+from flows.api.middleware.request_metrics import RequestMetrics, RequestMetricsMiddleware
 from flows.api.openapi.document import BY_PREFECT, add_document, describe_answers
 from flows.api.openapi.refusals import list_refusals
 from flows.api.prefect_runs.client import open_orchestrator
 from flows.api.routes import models, samples, synthesize
-from flows.api.routes.dependencies import get_orchestrator, locate_place
+from flows.api.routes.dependencies import get_orchestrator, locate_storage
 from flows.api.schemas import Health
 
 BASE = "/v1"
@@ -65,13 +65,13 @@ async def read_health(request: Request) -> Health:
     return Health(status="ok")
 
 
-def make_app(settings: Settings, counts: DoorCounts | None = None) -> FastAPI:
-    """The application of the settings; it keeps nothing between two requests but connections, and its counts.
+def make_app(settings: Settings, counts: RequestMetrics | None = None) -> FastAPI:
+    """Makes the application; between two requests it keeps no state but connections and metrics.
 
-    The order is the contract's: first the key, then the size of the body, then all else.
+    Requests are checked in the order that the contract sets: first the key, then the size of the body, then the rest.
 
     Args:
-        counts: None where nobody reads them.
+        counts: the request metrics, or None if they are not served.
     """
     app = FastAPI(
         title="Exemplars",
@@ -84,17 +84,17 @@ def make_app(settings: Settings, counts: DoorCounts | None = None) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
         openapi_tags=TAGS,
         exception_handlers=EXCEPTION_HANDLERS,
-        # From the outside in; Envelope answers whatever is raised further in.
+        # The outermost first. Envelope turns whatever is raised inside it into an error response.
         middleware=[
-            *([Middleware(Counting, counts=counts, base=BASE)] if counts else []),
+            *([Middleware(RequestMetricsMiddleware, counts=counts, base=BASE)] if counts else []),
             Middleware(Envelope),
             Middleware(Authentication, find_key=KeyRing(locate_keys(settings)).find),
             Middleware(BodyLimit),
-            Middleware(HeadCheck, allowed_hosts=settings.allowed_hosts),
+            Middleware(HostCheck, allowed_hosts=settings.allowed_hosts),
         ],
         lifespan=_connect,
     )
-    app.state.place = locate_place(settings)
+    app.state.storage = locate_storage(settings)
     app.include_router(health, prefix=BASE)
     for module in (synthesize, models, samples):
         app.include_router(module.router, prefix=BASE, dependencies=[Security(bearer)])

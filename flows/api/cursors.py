@@ -1,4 +1,4 @@
-"""Cursors: where a page begins, as a text that only the listing which gave it takes back."""
+"""Cursors of paged listings: opaque texts that say where the next page begins, valid only for their own listing."""
 
 import base64
 import binascii
@@ -13,27 +13,27 @@ Part = str | int
 NEXT = "`next_cursor` of the page before, with the same filters; left out for the first page."
 CURSOR_PATTERN = "^[A-Za-z0-9_-]+$"
 
-# No secret: it tells what this surface gave out from what a client made up or cut off, and hides nothing.
+# Not a secret: it distinguishes cursors that we issued from made-up or truncated ones, and hides nothing.
 _SEAL = b"exemplars cursor 1"
 _SEAL_BYTES = 8
 
 
 def write_cursor(listing: Sequence[str], place: Sequence[Part]) -> str:
-    """The cursor of a place in a listing, which is named by its endpoint and all that it is narrowed by."""
+    """The cursor of a place in a listing; ``listing`` is the endpoint's name and the values of all its filters."""
     content = json.dumps(list(place), separators=(",", ":")).encode()
     return base64.urlsafe_b64encode(_seal(listing, content) + content).decode().rstrip("=")
 
 
 def read_cursor(listing: Sequence[str], cursor: str) -> list[Part]:
-    """The place of a cursor that this listing gave.
+    """The place that a cursor of this listing stands for.
 
     Raises:
-        ApiError: 422, it did not.
+        ApiError: 422, if this listing did not issue the cursor.
     """
     try:
         raw = base64.b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         place: list[Part] = json.loads(raw[_SEAL_BYTES:])
-        # Written again it must be the same: base64 has letters whose last bits stand for nothing.
+        # Encoded again it must be the same text: in Base64 different texts can decode to the same bytes.
         is_ours = isinstance(place, list) and write_cursor(listing, place) == cursor
     except (binascii.Error, ValueError, RecursionError):
         is_ours = False
@@ -43,8 +43,8 @@ def read_cursor(listing: Sequence[str], cursor: str) -> list[Part]:
 
 
 def refuse_cursor() -> ApiError:
-    """The refusal of a cursor that a listing did not give."""
-    said = "This cursor was not given by this listing. Take `next_cursor` of the page before, with the same filters, "
+    """The 422 for a cursor that the listing did not issue."""
+    said = "This cursor does not belong to this listing. Send `next_cursor` of the page before, with the same filters, "
     return ApiError(422, "invalid_request", f"{said}or leave it out for the first page.", {"field": "cursor"})
 
 

@@ -1,4 +1,4 @@
-"""The docs page: the OpenAPI document as one page of HTML, without a script and without anything from elsewhere."""
+"""The docs page: the OpenAPI document as one HTML page, without scripts and without any external resource."""
 
 import json
 import re
@@ -39,7 +39,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One body as text; its name where there are several."""
+    """An example body as text, with a name if there are several."""
 
     name: str
     text: str
@@ -47,7 +47,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A body of one media type, with one example at least."""
+    """A body of one media type, with at least one example."""
 
     media_type: str
     fields: tuple[Field, ...]
@@ -81,7 +81,7 @@ class Operation:
 
 
 def add_docs(app: FastAPI, path: str = DOCS_PATH) -> None:
-    """Serves the page, which is made once, when it is first asked for."""
+    """Adds the route that serves the page, which is rendered once, on the first request."""
 
     @cache
     def render() -> HTMLResponse:
@@ -94,7 +94,7 @@ def add_docs(app: FastAPI, path: str = DOCS_PATH) -> None:
 
 
 def render_docs(openapi: Mapping[str, Any], openapi_url: str) -> str:
-    """The page, which tells exactly what the document does."""
+    """Renders the page; it says exactly what the OpenAPI document says."""
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
@@ -112,7 +112,7 @@ def render_docs(openapi: Mapping[str, Any], openapi_url: str) -> str:
 
 
 def write_policy() -> str:
-    """The page's Content-Security-Policy: its own style sheet, known by its digest, and nothing else."""
+    """The page's Content-Security-Policy: it allows the page's own style sheet, by its digest, and nothing else."""
     digest = b64encode(sha256(_read_style().encode()).digest()).decode()
     return (
         f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -120,7 +120,7 @@ def write_policy() -> str:
 
 
 def list_operations(openapi: Mapping[str, Any]) -> list[Operation]:
-    """Paths in the order of the document, and for each path what reads before what changes."""
+    """All operations, by path in the order of the document, with GET first."""
     return [
         _read_operation(openapi, path, method, item[method])
         for path, item in openapi["paths"].items()
@@ -163,7 +163,7 @@ def _read_answer(openapi: Mapping[str, Any], status: str, answer: Mapping[str, A
     headers = ((name, resolve(openapi, header)) for name, header in answer.get("headers", {}).items())
     contents = _read_contents(openapi, answer.get("content", {}), False)
     if not status.startswith("2"):
-        # Refusals are all of one shape, which the page tells once, at its head.
+        # All refusals have the same fields, which the page describes once, at its top.
         contents = tuple(replace(content, fields=()) for content in contents)
     return Answer(
         status=status,
@@ -188,7 +188,7 @@ def _read_contents(openapi: Mapping[str, Any], contents: Mapping[str, Any], is_a
 def _read_fields(
     openapi: Mapping[str, Any], schema: Mapping[str, Any], is_asked: bool, prefix: str = ""
 ) -> tuple[Field, ...]:
-    """An object's fields and theirs, ``items[].id``; only what is asked of the caller is ``required``."""
+    """An object's fields and nested fields (``items[].id``); only a request's fields can be ``required``."""
     found = resolve(openapi, schema)
     fields: list[Field] = []
     for name, field in found.get("properties", {}).items():
@@ -202,7 +202,7 @@ def _read_fields(
 
 
 def _write_examples(openapi: Mapping[str, Any], content: Mapping[str, Any]) -> tuple[Example, ...]:
-    """The content's own examples, or one made from the schema."""
+    """The content's own examples, or one generated from its schema."""
     named = {name: example.get("value") for name, example in content.get("examples", {}).items()}
     if "example" in content or not named:
         named = {"": content["example"] if "example" in content else make_example(openapi, content.get("schema", {}))}

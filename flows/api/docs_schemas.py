@@ -1,4 +1,4 @@
-"""What a JSON schema says, in words and as an example, for the docs page."""
+"""Describes a JSON schema in words and makes an example of it, for the docs page."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ _DEEPEST = 8
 
 
 def resolve(openapi: Mapping[str, Any], part: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The part itself, or what its ``$ref`` points at in the same document."""
+    """The part itself, or what its ``$ref`` refers to in the same document."""
     while "$ref" in part:
         found: Any = openapi
         for step in part["$ref"].removeprefix("#/").split("/"):
@@ -17,7 +17,7 @@ def resolve(openapi: Mapping[str, Any], part: Mapping[str, Any]) -> Mapping[str,
 
 
 def describe_type(openapi: Mapping[str, Any], schema: Mapping[str, Any], depth: int = 0) -> str:
-    """``one of low, high``, ``integer, 1 to 500, default 100``, ``text or null``, ``list of Sample``."""
+    """A schema in words, such as ``one of low, high``, ``integer, 1 to 500, default 100`` or ``list of Sample``."""
     name = schema.get("$ref", "").rpartition("/")[2]
     found = resolve(openapi, schema)
     if name and "properties" in found:
@@ -32,7 +32,7 @@ def describe_type(openapi: Mapping[str, Any], schema: Mapping[str, Any], depth: 
 
 
 def find_object(openapi: Mapping[str, Any], schema: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
-    """The object that a field holds, or may hold, and ``[]`` where it holds a list of them; else an empty schema."""
+    """The schema of the object that a field may hold, and ``[]`` for a list of objects; else an empty schema."""
     for part in (schema, *_list_parts(resolve(openapi, schema), 0)):
         found = resolve(openapi, part)
         if "properties" in found:
@@ -43,7 +43,7 @@ def find_object(openapi: Mapping[str, Any], schema: Mapping[str, Any]) -> tuple[
 
 
 def make_example(openapi: Mapping[str, Any], schema: Mapping[str, Any], depth: int = 0) -> Any:
-    """The schema's own example or default, or a value of its type."""
+    """An example value: the schema's own example or default, or else a value of its type."""
     found = resolve(openapi, schema)
     own = [*found.get("examples", []), *(found[key] for key in ("example", "default", "const") if key in found)]
     choices = [*found.get("enum", []), *(make_example(openapi, part, depth + 1) for part in _list_parts(found, depth))]

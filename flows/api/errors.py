@@ -1,4 +1,4 @@
-"""The one error envelope of the surface, and the only place where errors of the project become statuses."""
+"""The HTTP API's error type and its JSON envelope, which every response that is not 2xx has."""
 
 import json
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ RUN_ID = "X-Run-Id"
 
 
 class ApiError(Exception):
-    """What a request is refused with: an HTTP status, a code of the contract, a sentence, and what there is to add."""
+    """Why a request is refused: an HTTP status, a code of the contract, a sentence, and details."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class ApiError(Exception):
 
 
 def render_error(error: ApiError, request_id: str) -> Response:
-    """The envelope of an error. Half a surrogate pair, which a request can carry, is written as an escape."""
+    """The response for an error. It is pure ASCII, since an echoed value may contain half a surrogate pair."""
     envelope = {
         "error": {"code": error.code, "message": error.message, "request_id": request_id, "details": error.details}
     }

@@ -1,4 +1,4 @@
-"""What the framework and the engine raise by themselves, as errors of the surface."""
+"""Translates exceptions of FastAPI, Starlette and the engine into errors of the HTTP API."""
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, NoReturn
@@ -11,7 +11,7 @@ from starlette.responses import Response
 from engine.errors import DefinitionError, ExemplarsError, NoSeedsError, NoTraitsError, OrchestratorError
 from flows.api.errors import ApiError, Code
 
-# FastAPI's own 400 stands for one thing: a body that could not be parsed (too deep, or not in its encoding).
+# FastAPI itself raises 400 only for a body that cannot be parsed (nested too deep, or wrongly encoded).
 _CODES: Mapping[int, Code] = {
     400: "invalid_json",
     401: "unauthorized",
@@ -21,8 +21,8 @@ _CODES: Mapping[int, Code] = {
     413: "body_too_large",
     503: "orchestrator_unavailable",
 }
-# The engine's own refusals. A definition with mistakes is the model's author's to mend.
-_OURS: Mapping[type[ExemplarsError], tuple[int, Code]] = {
+# Errors of the engine that the client is told about. A wrong definition is 422: the model's author has to correct it.
+_ENGINE_ERRORS: Mapping[type[ExemplarsError], tuple[int, Code]] = {
     NoTraitsError: (422, "no_traits"),
     NoSeedsError: (422, "no_seed_samples"),
     DefinitionError: (422, "invalid_request"),
@@ -36,17 +36,17 @@ async def _let_through(request: Request, error: Exception) -> NoReturn:
     raise error
 
 
-# For FastAPI, whose own handlers would answer in another shape: all errors go to the envelope.
+# FastAPI's own handlers would answer in another format; these pass all errors on to the ``Envelope`` middleware.
 EXCEPTION_HANDLERS: dict[int | type[Exception], Callable[[Request, Any], Coroutine[Any, Any, Response]]] = {
     HTTPException: _let_through,
     RequestValidationError: _let_through,
 }
 
 
-def translate(error: Exception) -> ApiError:
-    """The error of the surface that an exception stands for; one that stands for none is a 500 that tells nothing."""
+def translate_error(error: Exception) -> ApiError:
+    """The API error for an exception; an unexpected one becomes a 500 that reveals nothing about it."""
     if isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
-        return translate(error.exceptions[0])
+        return translate_error(error.exceptions[0])
     if isinstance(error, ApiError):
         return error
     if isinstance(error, RequestValidationError):
@@ -54,13 +54,13 @@ def translate(error: Exception) -> ApiError:
     if isinstance(error, HTTPException):
         return _translate_status(error)
     if isinstance(error, ExemplarsError):
-        return _translate_ours(error)
+        return _translate_engine_error(error)
     return ApiError(500, "internal_error", UNKNOWN)
 
 
-def _translate_ours(error: ExemplarsError) -> ApiError:
-    """What the engine refuses, and what does not answer; of this side's disks and paths nothing is told."""
-    for kind, (status, code) in _OURS.items():
+def _translate_engine_error(error: ExemplarsError) -> ApiError:
+    """The API error for an error of the engine; errors about our disks and paths become a 500 without details."""
+    for kind, (status, code) in _ENGINE_ERRORS.items():
         if isinstance(error, kind):
             problems = getattr(error, "problems", ())
             details = {"problems": [str(problem) for problem in problems]} if problems else None
@@ -74,9 +74,9 @@ def _translate_status(error: HTTPException) -> ApiError:
     headers = dict(error.headers or {})
     message = error.detail
     if code == "not_found":
-        message = "There is nothing at this path. The endpoints stand in /v1/openapi.json."
+        message = "There is nothing at this path. The endpoints are listed in /v1/openapi.json."
     if code == "method_not_allowed":
-        message = f"This path does not take this method. It takes: {headers.get('Allow', 'none')}."
+        message = f"This path does not allow this method. It allows: {headers.get('Allow', 'none')}."
     return ApiError(error.status_code, code, message, headers=headers)
 
 
@@ -99,7 +99,7 @@ def _is_whole_body(error: Mapping[str, object]) -> bool:
 
 
 def _describe_problem(error: Mapping[str, object]) -> dict[str, str]:
-    """Where and what; the value that was sent is left out, since it may be long or a secret."""
+    """Where the problem is and what it is, without the value that was sent, which may be long or secret."""
     location = error["loc"]
     assert isinstance(location, Sequence)
     where, *field = location

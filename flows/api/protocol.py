@@ -1,4 +1,4 @@
-"""One connection of the HTTP door: uvicorn's own, with a deadline, a limit that holds, and refusals in our shape."""
+"""The HTTP door's connections: uvicorn's h11 protocol with a deadline, strict limits, and errors in our envelope."""
 
 import asyncio
 from typing import Any
@@ -13,15 +13,15 @@ from flows.api.errors import ApiError, render_error
 
 HEAD_SECONDS = 10.0
 HEAD_LIMIT_BYTES = 16 * 1024
-# Those that say nothing among them: each is a file, and others than this server open files too.
+# Includes idle connections: each is an open file, and the process needs files for other things too.
 MAX_CONNECTIONS = 768
 
-# h11 looks at its limit only where a head is incomplete, so one that comes in one piece is fed to it in smaller ones.
+# h11 checks its limit only on an incomplete head, so a head that arrives in one piece is fed to it in smaller pieces.
 _PIECE_BYTES = 4 * 1024
 
 
 class DoorProtocol(H11Protocol):
-    """On h11, which is strict and pure Python; uvicorn has no deadline of its own for a request's head."""
+    """Based on h11, which is strict and pure Python. Adds a deadline for a request's head, which uvicorn lacks."""
 
     def __init__(
         self,
@@ -36,19 +36,19 @@ class DoorProtocol(H11Protocol):
         self._deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """A connection that says nothing is let go as well."""
+        """Accepts a connection, unless there are too many, and starts the deadline of its first request."""
         super().connection_made(transport)
         if len(self.connections) > MAX_CONNECTIONS:
             transport.close()
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The end, from either side."""
+        """Called when either side has closed the connection."""
         self._cancel_deadline()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Feeds h11, until it has had enough."""
+        """Feeds the data to h11 in pieces, until the connection is closing."""
         for start in range(0, len(data), _PIECE_BYTES):
             if self.transport.is_closing():
                 return
@@ -56,19 +56,19 @@ class DoorProtocol(H11Protocol):
         self._watch()
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """A client that has sent all that it will: one that waits for its answer gets it."""
+        """Called when the client will send no more; one that is waiting for its response still gets it."""
         if not self._is_answering() or self.cycle.more_body:
             return False
         self.cycle.keep_alive = False
         return True
 
     def on_response_complete(self) -> None:
-        """The next request's time begins to run, unless it has come already."""
+        """Starts the deadline of the next request, unless that has already arrived."""
         super().on_response_complete()
         self._watch()
 
     def send_400_response(self, msg: str) -> None:
-        """Answers what is no HTTP, where an answer can still be begun, and closes."""
+        """Answers malformed HTTP with our envelope, if a response can still be started, and closes the connection."""
         if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
             response = render_error(ApiError(400, "invalid_request", msg), uuid4().hex)
             headers = [*response.raw_headers, (b"connection", b"close")]
@@ -84,7 +84,7 @@ class DoorProtocol(H11Protocol):
         self.transport.close()
 
     def _should_upgrade(self) -> bool:
-        """Never: there is no WebSocket here, and a request for one is answered like any other, without a warning."""
+        """Always False: a request to upgrade to a WebSocket is answered like any other, without uvicorn's warning."""
         return False
 
     def _is_answering(self) -> bool:
@@ -92,7 +92,7 @@ class DoorProtocol(H11Protocol):
         return bool(self.cycle) and not self.cycle.response_complete
 
     def _watch(self) -> None:
-        """Starts the clock where the client owes us a request's head, or the rest of a body that nobody reads."""
+        """Starts the deadline while we wait for a request's head, or for the rest of a body that nobody reads."""
         if self._is_answering():
             self._cancel_deadline()
         elif self._deadline is None:

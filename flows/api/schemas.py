@@ -1,4 +1,4 @@
-"""Answers: the objects of the surface, field by field as the platform names them."""
+"""The JSON objects of the API's responses, with the platform's field names."""
 
 from datetime import datetime
 from typing import Annotated, Literal

@@ -1,4 +1,4 @@
-"""The server process of the HTTP door: uvicorn on one address, until it is told to stop."""
+"""Runs the HTTP door's server: uvicorn on one address, until it is stopped by a signal."""
 
 import errno
 import logging
@@ -20,7 +20,7 @@ from flows.api.protocol import HEAD_LIMIT_BYTES, HEAD_SECONDS, DoorProtocol
 from flows.observability.json_logs import choose_formatter
 
 STOP_SECONDS = 5
-# Connections and requests; past it uvicorn answers 503 by itself.
+# The most connections and requests at once; above it uvicorn itself answers 503.
 LIMIT_CONCURRENCY = 512
 FILES = 8192
 
@@ -36,14 +36,18 @@ def serve(
     stop_seconds: int = STOP_SECONDS,
     log_format: LogFormat = "text",
 ) -> None:
-    """Serves until SIGTERM or SIGINT, and then gives the answers in flight ``stop_seconds`` more.
+    """Serves until SIGTERM or SIGINT, and then gives requests in flight ``stop_seconds`` to finish.
 
-    ``announce`` is called with the address when requests are answered; port 0 takes a free one. A connection that
-    sends no whole request head within ``head_seconds`` is closed. Runs in the main thread, which signals need, and is
-    the last thing that its process does: a second after its time the process ends with exit code 0, whatever it does.
+    Must run in the main thread, for the signals, and be the last thing that the process does: one second after
+    ``stop_seconds`` the process exits with code 0, whatever else it is doing.
+
+    Args:
+        port: 0 takes a free one.
+        announce: called with the address once requests are answered.
+        head_seconds: a connection that sends no complete request head within this time is closed.
 
     Raises:
-        AddressError: the address is taken, not ours, or no address.
+        AddressError: the address is in use, not of this machine, or malformed.
     """
     raise_file_limit()
     listener = open_listener(host, port)
@@ -60,7 +64,7 @@ def serve(
         proxy_headers=False,
         limit_concurrency=LIMIT_CONCURRENCY,
         h11_max_incomplete_event_size=HEAD_LIMIT_BYTES,
-        # Longer than a client keeps an idle connection (httpx: 5 s), or it would send into one that we just closed.
+        # Longer than clients keep an idle connection (httpx: 5 s), lest they send on one that we have just closed.
         timeout_keep_alive=int(HEAD_SECONDS),
         timeout_graceful_shutdown=stop_seconds,
     )
@@ -69,10 +73,10 @@ def serve(
 
 
 def open_listener(host: str, port: int, variable: str = "EXEMPLARS_API_PORT") -> socket.socket:
-    """A listening socket; ``variable`` is the one that chooses another port.
+    """Opens a listening socket; ``variable`` names, for the message, the setting of its port.
 
     Raises:
-        AddressError: says which address, why, and which variables choose another.
+        AddressError: the address cannot be used; the message says why, and which settings choose another.
     """
     bare = host.strip("[]")
     try:
@@ -81,16 +85,16 @@ def open_listener(host: str, port: int, variable: str = "EXEMPLARS_API_PORT") ->
     except OSError as error:
         reason = "another program listens there" if error.errno == errno.EADDRINUSE else str(error.strerror).lower()
         raise AddressError(
-            f"cannot listen on {write_address(host, port)}: {reason}. Stop what holds it, or choose another with "
-            f"{variable} (0 takes a free one) and EXEMPLARS_API_HOST"
+            f"cannot listen on {write_address(host, port)}: {reason}. Stop what listens there, or choose another "
+            f"address with {variable} (0 takes a free port) and EXEMPLARS_API_HOST"
         ) from error
-    # asyncio sets this on sockets of its own making only; without it every request took 44 ms in the place of 1 ms.
+    # asyncio sets this only on sockets that it makes itself; without it every request took 44 ms instead of 1 ms.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
 
 def raise_file_limit() -> None:
-    """Lets the process open as many files as it may: each connection is one, and so is a set that is read."""
+    """Raises the process's limit of open files: each connection needs one, and so does each set that is read."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = FILES if hard == resource.RLIM_INFINITY else min(hard, FILES)
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -98,14 +102,14 @@ def raise_file_limit() -> None:
 
 
 def write_address(host: str, port: int) -> str:
-    """``http://127.0.0.1:8000``; an IPv6 address gets its brackets."""
+    """The URL of an address, such as ``http://127.0.0.1:8000``; an IPv6 host gets brackets."""
     bare = host.strip("[]")
     return f"http://[{bare}]:{port}" if ":" in bare else f"http://{bare}:{port}"
 
 
 @contextmanager
 def log_to_stderr(log_format: LogFormat = "text") -> Iterator[None]:
-    """The door's own lines and uvicorn's warnings, whatever else in this process logs and wherever."""
+    """Writes the API's log lines and uvicorn's warnings to stderr, independently of other logging in the process."""
     handler = logging.StreamHandler()
     handler.setFormatter(choose_formatter(log_format))
     loggers = [logging.getLogger(name) for name in _LOGGERS]
@@ -131,7 +135,7 @@ class _DoorServer(uvicorn.Server):
         self._announce()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        # A route that sits in a thread cannot be cancelled, and Python would wait for it without end.
+        # A route that runs in a thread cannot be cancelled, and Python would wait for it for ever.
         last_resort = threading.Timer((self.config.timeout_graceful_shutdown or 0) + 1, os._exit, [0])
         last_resort.daemon = True
         last_resort.start()
@@ -139,7 +143,7 @@ class _DoorServer(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """As uvicorn's own, which raises the signal again at the end: being told to stop is no failure (exit 0)."""
+        """Like uvicorn's method, but without raising the signal again at the end: a requested stop exits with 0."""
         before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield

@@ -1,1 +1,1 @@
-"""The command ``exemplars`` and what it prints."""
+"""The command ``exemplars``: its subcommands and what they print."""

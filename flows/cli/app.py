@@ -1,4 +1,4 @@
-"""The command ``exemplars``: runs the main job in this process and shows it to a person, or to a program as JSON."""
+"""Defines the command ``exemplars`` and its subcommands, which print for people, or with ``--json`` for programs."""
 
 import asyncio
 import atexit
@@ -63,7 +63,7 @@ def synthesize_command(
     settings = read_settings()
     logs_json = settings.log_format == "json"
     quiet_libraries(verbose or logs_json, logs_json)
-    # Imported late: Prefect reads its settings when it is imported, and a mistyped handle need not wait for it.
+    # Imported late: Prefect reads its settings on import, and a mistyped handle should not have to wait for that.
     from engine.run.job import load_job
     from flows.cli.terminal import show_begin, show_result, watch
 
@@ -97,7 +97,7 @@ def backfill_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print one line with the counts of models by state.")] = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Show what Prefect and the libraries say.")] = False,
 ) -> None:
-    """Synthesizes samples for many models; one that has them already is passed over, a bad one stops no other."""
+    """Synthesizes samples for many models. Skips models that have theirs; one that fails does not stop the others."""
     quiet_libraries(verbose)
     from engine.domain.model import check_handle
     from engine.run.job import check_effort, check_synth_type
@@ -127,7 +127,7 @@ def plan_command(
     prompts: Annotated[int, typer.Option(min=0, help="How many prompts of each kind to show.")] = 2,
     as_json: Annotated[bool, typer.Option("--json", help="Print the same facts as one line of JSON.")] = False,
 ) -> None:
-    """Shows what a run would do: its plan, some prompts, calls, tokens and cost. Asks nothing, writes nothing."""
+    """Shows what a run would do: plan, some prompts, calls, tokens and cost. Calls no model and writes nothing."""
     from engine.estimate.preview import describe_preview
     from engine.settings import read_settings
     from flows.cli.plan import make_preview, show_preview
@@ -147,7 +147,7 @@ def replay_command(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line {run_id, same, different, changes}.")] = False,
 ) -> None:
-    """Makes a run's set again from its kept replies and compares it byte for byte. Asks nothing of any model."""
+    """Makes a run's set again from its kept replies and compares it byte for byte. Calls no model."""
     quiet_libraries(verbose=False)
     from engine.settings import read_settings
     from flows.cli.replay import describe_comparison, replay_run
@@ -166,7 +166,7 @@ def verify_command(
         bool, typer.Option("--json", help="Print one line {models, sets, samples, bytes, broken}.")
     ] = False,
 ) -> None:
-    """Walks the whole sample store and says what is broken, where, and what to do. Changes nothing."""
+    """Checks the whole sample store and says what is broken, where, and what to do. Changes nothing."""
     from engine.settings import read_settings
     from flows.cli.verify import verify_store
 
@@ -181,7 +181,7 @@ def detach_command(
         bool, typer.Option("--json", help="Print one line {run_id, handle, pool, samples, counts, kept}.")
     ] = False,
 ) -> None:
-    """Takes an attached set off a draft: no reader sees its samples any more. Its report and its rows are kept."""
+    """Detaches a set from a draft: no reader sees its samples any more. Its report and rows are kept."""
     quiet_libraries(verbose=False)
     from engine.settings import read_settings
     from flows.cli.detach import detach_run, show_detached
@@ -191,12 +191,14 @@ def detach_command(
 
 @app.command("prune")
 def prune_command(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would go. Takes nothing away.")] = False,
-    rejected_days: Annotated[int, typer.Option(min=1, help="Rejected sets go when they are so many days old.")] = 30,
-    runs_days: Annotated[int, typer.Option(min=1, help="Finished runs go when they ended so many days ago.")] = 90,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the sums as one line of JSON.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show what would be removed. Removes nothing.")
+    ] = False,
+    rejected_days: Annotated[int, typer.Option(min=1, help="Remove rejected sets so many days old.")] = 30,
+    runs_days: Annotated[int, typer.Option(min=1, help="Remove finished runs that ended so many days ago.")] = 90,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the totals as one line of JSON.")] = False,
 ) -> None:
-    """Takes away what is old: rejected sets, replies of unused plans, finished runs. Never an attached set."""
+    """Removes what is old: rejected sets, replies of unused plans, finished runs. Never an attached set."""
     quiet_libraries(verbose=False)
     from engine.settings import read_settings
     from flows.cli.prune import prune_now
@@ -213,11 +215,11 @@ def run_flow(handle: str, synth_type: str, effort: str | None) -> "RunResult":
 
 
 def run_in_process(name: str, parameters: Mapping[str, Any]) -> Any:
-    """Runs a flow, ``<module>:<name>``, to its end, on the Prefect server that is configured or else a temporary one.
+    """Runs the flow ``<module>:<name>`` to its end, on the configured Prefect server or else a temporary one.
 
     Raises:
         ModelBusyError: another run works on the model.
-        RunInterruptedError: somebody ended it.
+        RunInterruptedError: the run was interrupted or cancelled.
     """
     try:
         from prefect.exceptions import Abort, CancelledRun
@@ -235,20 +237,21 @@ def run_in_process(name: str, parameters: Mapping[str, Any]) -> Any:
                 raise RunInterruptedError(str(error)) from error
     except (KeyboardInterrupt, asyncio.CancelledError):
         raise RunInterruptedError(
-            "interrupted. The replies so far are kept; a second start goes on from them"
+            "interrupted. The replies so far are kept: the next start continues from them"
         ) from None
 
 
 def quiet_libraries(verbose: bool, logs_json: bool = False) -> None:
-    """Sets Prefect's variables where the user has not: no analytics, a quiet console, heartbeats as in prefect.yaml.
+    """Sets Prefect's variables that the user has not set: no analytics, a quiet console, heartbeats as in prefect.yaml.
 
     Args:
-        logs_json: the console speaks JSON.
+        verbose: whether the console shows what Prefect and the libraries log.
+        logs_json: whether the console shows JSON lines.
     """
     defaults = {
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
-        # On a server that was deployed to, a run that is silent for longer than its automations wait has crashed.
+        # The automations that `make deploy` sets up mark a run as crashed when it sends no heartbeat for 90 s.
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
     }
     if not verbose:
@@ -256,13 +259,13 @@ def quiet_libraries(verbose: bool, logs_json: bool = False) -> None:
         logging.captureWarnings(True)
         logging.getLogger("py.warnings").setLevel(logging.ERROR)
     if logs_json:
-        from flows.observability.json_logs import IN_PREFECT
+        from flows.observability.json_logs import PREFECT_JSON_VARIABLES
 
-        defaults |= IN_PREFECT
+        defaults |= PREFECT_JSON_VARIABLES
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
     if "prefect" in sys.modules:
-        # `python -m flows.synthesize` has imported Prefect by now: its logging was set up without these.
+        # `python -m flows.synthesize` has imported Prefect already, which set up its logging without these variables.
         from prefect.logging.configuration import setup_logging
 
         from flows.observability.logs import set_up_logs
@@ -272,8 +275,8 @@ def quiet_libraries(verbose: bool, logs_json: bool = False) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command; what it returns is the exit code."""
-    # Else the interpreter looks for garbage in all that litellm and Prefect have loaded before it ends: 1.2 s.
+    """Runs the command and returns its exit code."""
+    # Without this the interpreter collects garbage in all that litellm and Prefect have loaded before it ends: 1.2 s.
     atexit.register(gc.freeze)
     return run_app(app, arguments, "exemplars")
 

@@ -1,4 +1,4 @@
-"""The command ``exemplars backfill``: runs a backfill in this process and says a line for each model as it ends."""
+"""What ``exemplars backfill`` prints: a line for each model as it ends, and the counts of models by state."""
 
 import json
 import logging
@@ -11,13 +11,13 @@ from flows.backfills.worker import MODELS_LOGGER
 
 
 def show_counts(counts: Mapping[str, int], as_json: bool) -> None:
-    """What came of it, where nothing is left to do."""
+    """Prints how many models are in each state."""
     print(json.dumps(dict(counts)) if as_json else ", ".join(f"{count} {state}" for state, count in counts.items()))
 
 
 @contextmanager
 def show_models() -> Iterator[None]:
-    """Inside the block each model that ends is a line on stderr."""
+    """Prints a line on stderr for each model that ends inside the block."""
     logger = logging.getLogger(MODELS_LOGGER)
     handler = logging.StreamHandler(sys.stderr)
     before: Any = logger.level, logger.propagate

@@ -1,4 +1,4 @@
-"""The commands ``exemplars cache``: what is kept of the models' replies, and how it is dropped."""
+"""The commands ``exemplars cache list`` and ``exemplars cache clear``: list and drop the kept replies."""
 
 import json
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print the same facts a
 
 @app.command("list")
 def list_command(as_json: JsonOption = False) -> None:
-    """Lists the plans of which replies are kept, the longest unused first."""
+    """Lists the plans that have kept replies, the longest unused first."""
     from engine.replies.admin import list_cache
     from engine.replies.remote_admin import list_stored
 
@@ -39,41 +39,41 @@ def list_command(as_json: JsonOption = False) -> None:
 @app.command("clear")
 def clear_command(
     handle: Annotated[str | None, typer.Argument(help="The model whose replies are dropped.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Drop those of every model.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Drop the replies of every model.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Drops kept replies: a run that is not finished asks anew, and sets made from them cannot be replayed."""
+    """Drops kept replies: unfinished runs must pay for their calls again, and sets cannot be replayed."""
     from engine.domain.model import check_handle
     from engine.replies.admin import clear_cache, list_cache
     from engine.replies.remote_admin import clear_stored
 
     if (handle is None) != everything:
         raise InputError(
-            "Say whose replies are to be dropped: 'exemplars cache clear HANDLE', or --all for every model's"
+            "Name the model whose replies are to be dropped: 'exemplars cache clear HANDLE', or --all for every model"
         )
     checked, place = None if handle is None else check_handle(handle), _find_place()
-    # The store goes first: what it has would come back here with the next run.
+    # The shared store first: the next run would copy its replies back to this machine.
     used = [plan.plan_id for plan in list_cache(place.cache_dir) if plan.in_use]
     stored = clear_stored(place.uri, checked, used) if place.uri else None
     removed = clear_cache(place.cache_dir, checked)
     unknown = 0 if handle is None else sum(plan.handle is None for plan in list_cache(place.cache_dir))
     if as_json:
-        print(json.dumps(asdict(removed) | ({"stored": _sum_up(stored)} if stored else {})))
+        print(json.dumps(asdict(removed) | ({"stored": _summarise_removed(stored)} if stored else {})))
     else:
         print(format_removed(removed, handle, unknown))
         if stored:
             print(format_stored(stored, str(place.uri)))
     if removed.in_use:
         raise ModelBusyError(
-            f"These plans are open in a live run, which keeps their replies: {', '.join(removed.in_use)}. Wait for its "
-            "end, or cancel it, and clear again"
+            f"These plans are in use by live runs, so their replies were not dropped: {', '.join(removed.in_use)}. "
+            "Wait until the runs end, or cancel them, and clear again"
         )
     if failed := [*removed.failed, *(stored.failed if stored else ())]:
         raise StoreError(f"Not all could be dropped: {'; '.join(failed)}. Permit writing, and clear again")
 
 
 def format_plans(plans: "Sequence[CachedPlan | StoredPlan]") -> str:
-    """A line a plan, and the sum."""
+    """A table with a line for each plan, and a line with the totals."""
     lines = [f"{'model':<36} {'replies':>8} {'MB':>8}  {'last used (UTC)':<16}  plan"]
     lines += [
         f"{plan.handle or 'unknown':<36} {'?' if plan.replies is None else plan.replies:>8} {plan.bytes / 1e6:>8.1f}  "
@@ -85,32 +85,32 @@ def format_plans(plans: "Sequence[CachedPlan | StoredPlan]") -> str:
 
 
 def format_removed(removed: "Removed", handle: str | None, unknown: int) -> str:
-    """What was dropped, and what can no longer be done.
+    """What was dropped, and what it prevents from now on.
 
     Args:
-        unknown: plans that do not say whose they are, and stay.
+        unknown: the number of plans that do not name their model, and stay.
     """
     whose = f"of {handle}" if handle else "of all models"
     if removed.plans:
         what = f"{removed.replies} replies {whose}: {removed.plans} plans, {removed.bytes / 1e6:.1f} MB"
         said = (
-            f"Dropped {what}. Sets that were made from them cannot be replayed any more, and a run that did not finish "
-            "asks for all of them anew"
+            f"Dropped {what}. Sets that were made from them can no longer be replayed, and a run that did not finish "
+            "has to make all of its calls again"
         )
     else:
         said = f"No replies {whose} were dropped"
     if unknown:
-        said += f"\n{unknown} plans do not say whose they are, being of an older version: --all drops them too"
+        said += f"\n{unknown} plans of an older version do not name their model: --all drops them too"
     return said
 
 
 def format_stored(removed: "RemovedSegments", uri: str) -> str:
-    """What was dropped from the store."""
+    """What was dropped from the shared store."""
     size = f"{len(removed.plans)} plans, {removed.bytes / 1e6:.1f} MB"
     return f"On {uri}: dropped {removed.replies} replies in {removed.segments} segments: {size}"
 
 
-def _sum_up(removed: "RemovedSegments") -> dict[str, object]:
+def _summarise_removed(removed: "RemovedSegments") -> dict[str, object]:
     return {
         "plans": len(removed.plans),
         "replies": removed.replies,
@@ -121,7 +121,7 @@ def _sum_up(removed: "RemovedSegments") -> dict[str, object]:
 
 
 def _describe(plan: "CachedPlan | StoredPlan", where: str, in_use: bool | None) -> dict[str, object]:
-    """A row; on a store nobody knows whether a plan is in use."""
+    """A plan for JSON; ``in_use`` is None for a plan on the shared store, where it is not known."""
     return {
         "plan_id": plan.plan_id,
         "handle": plan.handle,

@@ -1,4 +1,4 @@
-"""Detach, beside the runs that Prefect knows of: a set is not taken away from under one that works on its model."""
+"""The work of ``exemplars detach``: detaches a set while no run works on its model, and prints what it was."""
 
 import json
 
@@ -9,11 +9,12 @@ from flows.runs.exclusive import keep_runs_out
 
 
 def detach_run(settings: Settings, run_id: str) -> StoredSet:
-    """Takes the set of a run off its model, and tells what it was.
+    """Detaches the set of a run from its model, and returns the set as it was.
 
     Raises:
         InputError, FrozenModelError, DefinitionError, StoreError: as ``find_detachable`` and ``detach_set``.
-        ModelBusyError: a run works on the model. OrchestratorError: Prefect cannot be asked whether one does.
+        ModelBusyError: a run works on the model.
+        OrchestratorError: Prefect's server cannot be asked whether a run does.
     """
     stored = find_detachable(settings.locate(settings.models_uri), settings.locate(settings.samples_uri), run_id)
     with keep_runs_out(stored.handle, "Nothing was detached"):
@@ -22,7 +23,7 @@ def detach_run(settings: Settings, run_id: str) -> StoredSet:
 
 
 def show_detached(stored: StoredSet, as_json: bool = False) -> None:
-    """Prints what was taken away and where it is kept."""
+    """Prints what was detached and where its samples are kept."""
     counts = stored.manifest.get("counts", {})
     samples = sum(sum(poles.values()) for poles in counts.values())
     kept = stored.file(DETACHED)
@@ -34,4 +35,4 @@ def show_detached(stored: StoredSet, as_json: bool = False) -> None:
     for trait, poles in counts.items():
         print(f"  {trait}: {', '.join(f'{count} {pole}' for pole, count in poles.items())}")
     print(f"They are kept in {kept}, where no reader of samples looks.")
-    print("The same request makes the same samples again, from the kept replies: another EXEMPLARS_SEED makes others.")
+    print("The same request makes the same samples again, from the kept replies. Another EXEMPLARS_SEED makes others.")

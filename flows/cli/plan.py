@@ -1,4 +1,4 @@
-"""The dry run of ``exemplars plan``: a preview for a person, in headings and tables that fit 80 columns."""
+"""The dry run of ``exemplars plan``: makes the preview of a run and prints it in tables that fit 80 columns."""
 
 from collections.abc import Iterator
 
@@ -19,7 +19,7 @@ from engine.text.formatting import format_cost
 
 
 def make_preview(settings: Settings, handle: str, synth_type: str, effort: str | None) -> Preview:
-    """The preview of a request; a run that would be refused for want of a price is shown all the same, and says so.
+    """The preview of a request. If the run would be refused because a price is unknown, the preview says so.
 
     Raises:
         InputError, ProviderError, StoreError: as ``load_job``.
@@ -36,13 +36,13 @@ def make_preview(settings: Settings, handle: str, synth_type: str, effort: str |
 
 
 def show_preview(preview: Preview, shown: int) -> None:
-    """The plan, prompts of each kind, and the calls with their tokens and cost.
+    """Prints the plan, prompts of each kind, and the calls with their tokens and cost.
 
     Args:
-        shown: prompts of each kind, at most.
+        shown: how many prompts of each kind to show at most.
     """
     console = Console(highlight=False, markup=False, emoji=False)
-    console.print(f"{preview.plan.model.handle}: a dry run, nothing is asked and nothing is written", style="bold")
+    console.print(f"{preview.plan.model.handle}: a dry run, no model is called and nothing is written", style="bold")
     _show_plan(console, preview)
     _show_scenarios(console, preview)
     _show_prompts(console, preview, shown)
@@ -80,9 +80,9 @@ def _show_scenarios(console: Console, preview: Preview) -> None:
     _head(console, "Subjects and scenarios")
     if preview.proposed_by:
         console.print(
-            f"A run first asks {preview.proposed_by} for subjects and uses those before any other. Nothing is asked "
-            f"here: the subjects below are from the lists (pack {lists.pack!r}). The run's plan id will be another, "
-            "since its subjects are an input of the plan."
+            f"A run first asks {preview.proposed_by} for subjects and uses those before any other. The dry run does "
+            f"not: the subjects below are from the lists (pack {lists.pack!r}). The run will have another plan id, "
+            "which depends on the subjects."
         )
     else:
         console.print(f"The subjects are from the lists (pack {lists.pack!r}), as in a run.")
@@ -95,7 +95,7 @@ def _show_scenarios(console: Console, preview: Preview) -> None:
 
 
 def _show_prompts(console: Console, preview: Preview, shown: int) -> None:
-    """System messages are the same for many prompts: each is printed in full where it comes first."""
+    """Prints some prompts. Many share a system message, which is printed in full only the first time."""
     systems: dict[str, str] = {}
     for kind in preview.estimate.kinds:
         for example in kind.examples[:shown]:
@@ -116,7 +116,7 @@ def _show_prompts(console: Console, preview: Preview, shown: int) -> None:
 def _list_messages(example: Example, systems: dict[str, str]) -> Iterator[tuple[str, str]]:
     prompt = example.request.prompt
     if prompt.system is None:
-        yield "Document to go on with", prompt.user
+        yield "Document to continue", prompt.user
         return
     known = systems.setdefault(prompt.system, example.title)
     yield "System", prompt.system if known == example.title else f"(as for {known})"
@@ -142,7 +142,7 @@ def _show_cost(console: Console, preview: Preview) -> None:
     console.print(table)
     for sentence in explain_estimate(preview.estimate):
         console.print(Text(sentence))
-    console.print("Replies kept from an earlier start of the same plan are not asked for again, nor paid.")
+    console.print("Replies that are kept from an earlier start of the same plan are neither requested nor paid again.")
     if preview.refused:
         console.print(Text(f"A run would be refused now. {preview.refused}.", style="bold"))
 

@@ -1,4 +1,4 @@
-"""The command ``exemplars prune``: what is old goes, or with ``--dry-run`` is only named."""
+"""The work of ``exemplars prune``: removes what is old or, with ``--dry-run``, only lists it."""
 
 import json
 import sys
@@ -11,13 +11,13 @@ from flows.retention.pruning import Ages, prune_all
 
 
 def prune_now(settings: Settings, ages: Ages, dry_run: bool, as_json: bool) -> None:
-    """Prunes in this process, with a line for each thing that goes as it goes, and the sums at the end.
+    """Prunes in this process; prints a line for each thing as it is removed, and the totals at the end.
 
     Raises:
-        StoreError: not all could be done.
+        StoreError: something could not be removed.
     """
     where = sys.stderr if as_json else sys.stdout
     pruned = prune_all(settings, ages, datetime.now(UTC), dry_run, lambda line: print(line, file=where, flush=True))
     print(json.dumps(asdict(pruned), ensure_ascii=False) if as_json else pruned.describe())
     if pruned.failed:
-        raise StoreError("Not all could be pruned; a second start goes on from there.\n" + "\n".join(pruned.failed))
+        raise StoreError("Some things could not be removed. Run it again to retry.\n" + "\n".join(pruned.failed))

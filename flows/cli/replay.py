@@ -1,4 +1,4 @@
-"""The replay: a run's set made again from its kept replies, without Prefect, and what came of the comparison."""
+"""The work of ``exemplars replay``: makes a run's set again from its kept replies, without Prefect, and compares it."""
 
 from engine.domain.progress import LoggedProgress
 from engine.errors import ProviderError, ReplayError
@@ -25,23 +25,25 @@ from expectations.checking import prepare_gate
 
 
 async def replay_run(settings: Settings, run_id: str, target: str | None = None) -> Comparison:
-    """Makes a run's set again and holds it against the one in the store, byte for byte. Nothing is asked of any model.
+    """Makes a run's set again and compares it byte for byte with the one in the store. No model is called.
 
     Args:
-        target: a folder or URI that the set is written to, laid out like a sample store; None: it is only compared.
+        target: a folder or URI to write the set to, laid out like a sample store; None to compare only.
 
     Raises:
-        InputError: no such run. ReplayError: what it was made from has changed. StoreError: the store or the replies.
+        InputError: there is no such run.
+        ReplayError: what the set was made from has changed.
+        StoreError: the store or the kept replies cannot be read.
     """
     stored = find_replayable(settings.locate(settings.samples_uri), run_id)
-    made = await make_again(settings, stored)
+    made = await remake_set(settings, stored)
     if target is not None:
         write_set(settings.locate(target), made)
     return compare_set(stored, made)
 
 
-async def make_again(settings: Settings, stored: StoredSet) -> SampleSet:
-    """The set of a run, from its inputs and its kept replies."""
+async def remake_set(settings: Settings, stored: StoredSet) -> SampleSet:
+    """Makes the set of a run from its recorded inputs and its kept replies."""
     manifest = stored.manifest
     stamp, inputs = restore_stamp(manifest), manifest["inputs"]
     job = load_job(settings, stamp.handle, stamp.synth_type, stamp.effort, dry=True, runs=inputs["planned_beside"])
@@ -52,7 +54,7 @@ async def make_again(settings: Settings, stored: StoredSet) -> SampleSet:
     try:
         rounds = await begin_rounds(job, inputs["seed"], gateway, embedder)
     except ProviderError:
-        # Subjects are proposed for a definition: those of another one are not kept.
+        # Subjects are proposed for a definition. If it has changed, none are kept, and the plan id tells why.
         check_plan(manifest, plan_job(job, load_packs(SCENARIOS_FOLDER), inputs["seed"], embedder).plan_id)
         raise
     check_plan(manifest, rounds.plan.plan_id)
@@ -65,16 +67,16 @@ async def make_again(settings: Settings, stored: StoredSet) -> SampleSet:
 
 
 def describe_comparison(run_id: str, comparison: Comparison) -> str:
-    """What a person reads of a replay.
+    """The result of a replay whose files are all the same, as a sentence.
 
     Raises:
-        ReplayError: something came out otherwise.
+        ReplayError: a file is different; the message names what has changed.
     """
     if not comparison.different:
         return f"{run_id}: {len(comparison.same)} files, byte for byte the same: {', '.join(comparison.same)}"
     changes = "; ".join(comparison.changes) or "none of code, prompts and packages"
     raise ReplayError(
-        f"{run_id}: {', '.join(comparison.different)} came out otherwise"
+        f"{run_id}: different: {', '.join(comparison.different)}"
         + (f"; the same: {', '.join(comparison.same)}" if comparison.same else "")
-        + f". Changed since: {changes}. Replies that are no longer kept count as calls that failed"
+        + f". Changed since the run: {changes}. Replies that are no longer kept count as failed calls"
     )

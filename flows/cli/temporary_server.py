@@ -1,4 +1,7 @@
-"""The Prefect server of a run that has none: Prefect's own temporary one survives a killed parent, this does not."""
+"""Starts a temporary Prefect server for a run if none is configured.
+
+Prefect's own temporary server outlives a parent that is killed; this one does not.
+"""
 
 import os
 import sys
@@ -23,10 +26,10 @@ HEALTH_SECONDS = 10.0
 
 @contextmanager
 def ensure_server() -> Iterator[None]:
-    """Inside the block there is a Prefect server: the one that is configured, else a temporary one.
+    """Provides a Prefect server while the block runs: the configured one, or else a temporary one.
 
     Raises:
-        OrchestratorError: the configured one does not answer, or the temporary one does not come up.
+        OrchestratorError: the configured server does not answer, or the temporary one does not start.
     """
     if url := PREFECT_API_URL.value():
         _check_health(url)
@@ -41,11 +44,11 @@ def ensure_server() -> Iterator[None]:
             try:
                 yield
             finally:
-                _send_what_waits()
+                _flush_logs_and_events()
     except ChildServerError as error:
         raise OrchestratorError(
-            f"Prefect's temporary server did not come up: {error}. Is PREFECT_HOME (else ~/.prefect) a folder that can "
-            "be written? With PREFECT_API_URL a running server is used"
+            f"Prefect's temporary server did not start: {error}. Check that PREFECT_HOME (else ~/.prefect) can be "
+            "written, or set PREFECT_API_URL to use a running server"
         ) from error
 
 
@@ -54,15 +57,15 @@ def _check_health(url: str) -> None:
         httpx.get(f"{url.rstrip('/')}/health", timeout=HEALTH_SECONDS).raise_for_status()
     except httpx.HTTPError as error:
         raise OrchestratorError(
-            f"The Prefect server at {url} does not answer: {error}. Start it, or unset PREFECT_API_URL: then the run "
-            "brings a temporary one"
+            f"The Prefect server at {url} does not answer: {error}. Start it, or unset PREFECT_API_URL: the run then "
+            "starts a temporary one"
         ) from error
 
 
-def _send_what_waits() -> None:
-    """Sends the logs and events that Prefect still holds while there is a server to send them to.
+def _flush_logs_and_events() -> None:
+    """Sends Prefect's queued logs and events while the server still runs.
 
-    Prefect does so when the interpreter ends; by then the server is gone, and it tries for 70 seconds.
+    Prefect would send them when the interpreter ends, when the server is gone, and retry for 70 seconds.
     """
     for worker in (APILogWorker, EventsWorker):
         worker.drain_all(timeout=DRAIN_SECONDS, at_exit=False)

@@ -1,4 +1,4 @@
-"""What a person sees in the terminal: progress while a run goes on, and its samples, verdict and paths at the end."""
+"""Shows a run in the terminal: progress while it goes on, and samples, verdict and paths at its end."""
 
 import logging
 import sys
@@ -37,7 +37,7 @@ COLOURS: dict[Pole, str] = {"positive": "cyan", "negative": "yellow"}
 
 @dataclass(slots=True)
 class Counters:
-    """What the events of a run add up to."""
+    """The state of a run's progress, summed from its events."""
 
     stage: str = "Starting"
     planned: int = 0
@@ -51,7 +51,7 @@ class Counters:
     first_call: float | None = None
     notice: str = ""
 
-    def take(self, event: Event, now: float) -> None:
+    def add(self, event: Event, now: float) -> None:
         """Adds one event; ``now`` is a monotonic time in seconds."""
         if isinstance(event, StageBegun):
             self.stage = event.text
@@ -86,34 +86,34 @@ class Counters:
 
 
 class _Listener(logging.Handler):
-    """Takes the run's events off the progress logger and shows them: a live table, or plain lines."""
+    """Receives the run's events from the progress logger and shows them as a live table or as plain lines."""
 
     def __init__(self, counters: Counters, live: Live | None, job: Job) -> None:
         super().__init__()
         self.counters = counters
         self._live = live
         self._job = job
-        self._said = 0.0
+        self._printed_at = 0.0
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Must not raise: a terminal that is gone must not end the run."""
+        """Shows one event. It must not raise: a run must not fail because its terminal is gone."""
         event = getattr(record, "event", None)
         if event is None:
             return
         now = time.monotonic()
-        self.counters.take(event, now)
+        self.counters.add(event, now)
         if isinstance(event, EstimateMade):
             print(event.text, file=sys.stderr, flush=True)
         elif self._live is not None:
             self._live.update(draw_progress(self.counters, self._job, now))
-        elif isinstance(event, StageBegun | KeptCounted | Noticed) or now - self._said > PLAIN_INTERVAL_SECONDS:
-            self._said = now
+        elif isinstance(event, StageBegun | KeptCounted | Noticed) or now - self._printed_at > PLAIN_INTERVAL_SECONDS:
+            self._printed_at = now
             print(describe_plainly(self.counters, event, now), file=sys.stderr, flush=True)
 
 
 @contextmanager
 def watch(job: Job, silent: bool) -> Iterator[None]:
-    """Shows the events of the run inside the block; nothing where ``silent``."""
+    """Shows the events of the run inside the block, unless ``silent``."""
     if silent:
         yield
         return
@@ -136,7 +136,7 @@ def watch(job: Job, silent: bool) -> Iterator[None]:
 
 
 def draw_progress(counters: Counters, job: Job, now: float) -> Group:
-    """The live view: kept of wanted for each trait and pole, and the calls."""
+    """The live view: kept and wanted exemplars of each trait and pole, and the calls."""
     table = Table.grid(padding=(0, 2))
     for trait in job.model.traits:
         for pole in POLES:
@@ -149,7 +149,7 @@ def draw_progress(counters: Counters, job: Job, now: float) -> Group:
 
 
 def describe_plainly(counters: Counters, event: Event, now: float) -> str:
-    """One line for a log: the stage, the counts or the calls."""
+    """One line for an event, where there is no terminal: the stage, the counts, a notice or the calls."""
     if isinstance(event, StageBegun):
         return counters.stage
     if isinstance(event, KeptCounted):
@@ -161,7 +161,7 @@ def describe_plainly(counters: Counters, event: Event, now: float) -> str:
 
 
 def show_begin(job: Job, silent: bool) -> None:
-    """One line on what is about to be done, and what of the definition is skipped."""
+    """Prints a line on what the run will do, and a line for each source of the definition that is skipped."""
     if silent:
         return
     level, model = job.level, job.model
@@ -176,7 +176,7 @@ def show_begin(job: Job, silent: bool) -> None:
 
 
 def show_result(job: Job, result: RunResult) -> None:
-    """A few samples of both poles side by side, the verdict, and where the files are."""
+    """Prints a few samples of both poles side by side, the verdict, and the paths of the files."""
     console = Console()
     rows = pq.read_table(result.samples, columns=["trait", "pole", "text", "pair_id"]).to_pylist()
     for trait in job.model.traits:
@@ -197,6 +197,6 @@ def show_result(job: Job, result: RunResult) -> None:
 
 
 def shorten_path(path: str) -> str:
-    """A path below the current folder as seen from there; any other path or URI as it is."""
+    """A path relative to the current folder if it lies below it; any other path or URI unchanged."""
     here = str(Path.cwd())
     return path.removeprefix(f"{here}/")

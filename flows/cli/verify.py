@@ -1,4 +1,4 @@
-"""The verifier over the sample store as a person or a program sees it: a line for each fault, then what there is."""
+"""The work of ``exemplars verify``: checks the sample store and prints its faults and a summary."""
 
 import json
 from dataclasses import asdict
@@ -8,7 +8,7 @@ from engine.store.verify import Fault, StoreVerifier
 
 
 def verify_store(samples_uri: str, as_json: bool = False) -> None:
-    """Prints what is broken while it is found, and a summary.
+    """Prints each fault as it is found, and a summary.
 
     Raises:
         StoreError: something is broken, or the store cannot be listed.

@@ -1,4 +1,4 @@
-"""The deploy step, ``make deploy``: pool, queues, deployments, automations and alerts, on any Prefect server."""
+"""The command ``make deploy``: sets up work pool, queues, deployments, automations and alerts on a Prefect server."""
 
 import sys
 from collections import defaultdict
@@ -29,7 +29,7 @@ AUTH_REMEDY = (
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """What stands on the server now, a line for each kind; of each it says what was made, changed or there before."""
+    """What is on the server now: a line for each kind of thing, with what was made, changed or there before."""
 
     server: str
     lines: tuple[tuple[str, str], ...]
@@ -39,18 +39,18 @@ class Deployed:
 
 
 def deploy(settings: Settings) -> Deployed:
-    """Sets up the configured Prefect server; a second call finds all as it should be.
+    """Sets up the configured Prefect server; a second call changes nothing.
 
-    Runs that are under way are ended where their process was on this host and is gone, and watched by the automations
-    from now on where it may be alive. A server that was down for long has forgotten them, and would leave one whose
-    process is gone running for ever.
+    Unfinished runs are ended if their process was on this host and is gone. The others, whose processes may be alive,
+    are put under the watch of the automations again: a server that was down for long has stopped watching them, and
+    would show a run whose process is gone as running for ever.
 
     Raises:
-        OrchestratorError: no server is configured, it does not answer, refuses, or is of another version.
+        OrchestratorError: no server is configured, or it does not answer, refuses access, or has another version.
     """
     url = PREFECT_API_URL.value()
     if not url:
-        raise OrchestratorError("no Prefect server is configured. Set PREFECT_API_URL, or type make serve")
+        raise OrchestratorError("no Prefect server is configured. Set PREFECT_API_URL, or run make serve")
     try:
         with get_client(sync_client=True) as client:
             version = check_server(client)
@@ -60,7 +60,7 @@ def deploy(settings: Settings) -> Deployed:
 
 
 def main() -> int:
-    """Deploys and says what it did; the exit code is the error's."""
+    """Deploys, prints what it did, and returns the exit code."""
     try:
         print(deploy(read_settings()))
     except ExemplarsError as error:
@@ -73,7 +73,7 @@ def check_server(client: SyncPrefectClient) -> str:
     """The version of the server; Prefect Cloud's is ``Cloud``.
 
     Raises:
-        OrchestratorError: it does not answer, refuses, is something else, or is older than this code's Prefect.
+        OrchestratorError: it does not answer, refuses access, is not Prefect's, or is older than the installed Prefect.
     """
     if client.server_type == ServerType.CLOUD:
         return "Cloud"
@@ -84,17 +84,17 @@ def check_server(client: SyncPrefectClient) -> str:
         raise _explain_status(client, error) from error
     except httpx.HTTPError as error:
         raise OrchestratorError(
-            f"The Prefect server at {_name(client)} does not answer: {type(error).__name__} {error}. Is it up, and is "
-            "PREFECT_API_URL its address?"
+            f"The Prefect server at {_get_url(client)} does not answer: {type(error).__name__} {error}. Check that it "
+            "runs and that PREFECT_API_URL is its address"
         ) from error
     except (ValueError, TypeError, InvalidVersion) as error:
-        raise OrchestratorError(f"{_describe_stranger(client)}: it says nothing of its version") from error
+        raise OrchestratorError(f"{_describe_non_prefect(client)}: its version cannot be read") from error
     own = Version(version("prefect"))
     if found.major != own.major or found.release[:2] < own.release[:2]:
         raise OrchestratorError(
-            f"The Prefect server at {_name(client)} is of version {found}, and this code needs {own.major}."
-            f"{own.minor} or a later {own.major}. Upgrade the server: back up its database, then pip install "
-            f"prefect=={own} there and start it again"
+            f"The Prefect server at {_get_url(client)} has version {found}, but this code needs "
+            f"{own.major}.{own.minor} or a later {own.major}. Upgrade the server: back up its database, then "
+            f"run 'pip install prefect=={own}' there and start it again"
         )
     return str(found)
 
@@ -103,15 +103,15 @@ def _set_up(client: SyncPrefectClient, settings: Settings) -> list[tuple[str, st
     pool, how = ensure_pool(client)
     watches = list_watches(pool.type in CONTAINERS)
     queues = ensure_queues(client)
-    deployments, became = deploy_all(client, _find_image(pool, settings))
+    deployments, outcomes = deploy_all(client, _find_image(pool, settings))
     automations = {watch.name: ensure_automation(client, describe_automation(watch)) for watch in watches}
     alerts = ensure_alerts(client, settings.alert_url)
     lines = [
         ("work pool", f"{POOL} ({pool.type}) {how}"),
-        ("queues", _say(queues)),
-        ("deployments", _say(became)),
-        ("schedules", _say_schedules(deployments)),
-        ("automations", _count(automations)),
+        ("queues", _format_outcomes(queues)),
+        ("deployments", _format_outcomes(outcomes)),
+        ("schedules", _format_schedules(deployments)),
+        ("automations", _count_outcomes(automations)),
         ("alerts of failed nightly runs", alerts),
     ]
     ended, watched = _settle_unfinished(client, watches)
@@ -123,43 +123,43 @@ def _set_up(client: SyncPrefectClient, settings: Settings) -> list[tuple[str, st
 
 
 def _find_image(pool: WorkPool, settings: Settings) -> str | None:
-    """What containers are made from; None where the runs are processes.
+    """The image of the runs' containers; None if the runs are processes.
 
     Raises:
-        OrchestratorError: the pool's runs are containers, and no image is set.
+        OrchestratorError: the pool's runs are containers, but no image is set.
     """
     if pool.type not in CONTAINERS:
         return None
     if not settings.image:
         raise OrchestratorError(
-            f"The runs of the work pool {POOL} are containers ({pool.type}), and it is not known of which image. Build "
-            "one from the Dockerfile, push it to where the workers can pull it, and set EXEMPLARS_IMAGE to its name"
+            f"The runs of the work pool {POOL} are containers ({pool.type}), but no image is set. Build one from the "
+            "Dockerfile, push it to where the workers can pull it, and set EXEMPLARS_IMAGE to its name"
         )
     return settings.image
 
 
-def _say(became: Mapping[str, str]) -> str:
+def _format_outcomes(outcomes: Mapping[str, str]) -> str:
     names = defaultdict(list)
-    for name, how in became.items():
+    for name, how in outcomes.items():
         names[how].append(name)
     return "; ".join(f"{', '.join(those)} {how}" for how, those in sorted(names.items(), reverse=True))
 
 
-def _count(became: Mapping[str, str]) -> str:
-    hows = list(became.values())
+def _count_outcomes(outcomes: Mapping[str, str]) -> str:
+    hows = list(outcomes.values())
     return ", ".join(f"{hows.count(how)} {how}" for how in sorted(set(hows)))
 
 
-def _say_schedules(deployments: Deployments) -> str:
+def _format_schedules(deployments: Deployments) -> str:
     active = {name: [item.active for item in found.schedules] for name, found in deployments.items() if found.schedules}
     on = [name for name, those in active.items() if any(those)]
     off = [name for name in active if name not in on]
     said = [f"{', '.join(on)} on"] if on else []
-    return "; ".join([*said, f"{', '.join(off)} off, to be switched on in the UI"] if off else said)
+    return "; ".join([*said, f"{', '.join(off)} off (switch them on in the UI)"] if off else said)
 
 
 def _settle_unfinished(client: SyncPrefectClient, watches: Sequence[Watch]) -> tuple[int, int]:
-    """How many of the runs that are under way were ended, and how many are watched."""
+    """Ends or watches each unfinished run; returns how many were ended and how many are watched."""
     by_state = {watch.state: watch for watch in watches}
     ended = watched = 0
     for run in list_unfinished(client):
@@ -174,17 +174,17 @@ def _settle_unfinished(client: SyncPrefectClient, watches: Sequence[Watch]) -> t
 def _explain_status(client: SyncPrefectClient, error: httpx.HTTPStatusError) -> OrchestratorError:
     code = error.response.status_code
     if code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
-        return OrchestratorError(f"The Prefect server at {_name(client)} refuses us ({code}). {AUTH_REMEDY}")
+        return OrchestratorError(f"The Prefect server at {_get_url(client)} refuses access ({code}). {AUTH_REMEDY}")
     if code == httpx.codes.NOT_FOUND:
-        return OrchestratorError(f"{_describe_stranger(client)}: it answers {code}")
-    return OrchestratorError(f"The Prefect server at {_name(client)} answers {code}. What do its own logs say?")
+        return OrchestratorError(f"{_describe_non_prefect(client)}: it answers {code}")
+    return OrchestratorError(f"The Prefect server at {_get_url(client)} answers {code}. Its own logs may say why")
 
 
-def _describe_stranger(client: SyncPrefectClient) -> str:
-    return f"There is no Prefect API at {_name(client)} (PREFECT_API_URL, which ends in /api)"
+def _describe_non_prefect(client: SyncPrefectClient) -> str:
+    return f"There is no Prefect API at {_get_url(client)} (PREFECT_API_URL, which ends in /api)"
 
 
-def _name(client: SyncPrefectClient) -> str:
+def _get_url(client: SyncPrefectClient) -> str:
     return str(client.api_url).rstrip("/")
 
 

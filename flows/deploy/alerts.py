@@ -1,4 +1,4 @@
-"""Alerts: a nightly run that failed is reported to an address, by a webhook block and an automation on the server."""
+"""Sets up alerts: a webhook block and an automation on the server that report failed nightly runs to an address."""
 
 import json
 from datetime import timedelta
@@ -17,10 +17,10 @@ from flows.deploy.automations import ensure_automation
 BLOCK, BLOCK_TYPE = "exemplars-alert", "webhook"
 AUTOMATION = "exemplars: a nightly run that failed is reported"
 TAGS = ("exemplars", "nightly")
-# A run that crashed may be said so twice: by its own last breath and by its worker.
+# A crash may be reported twice, by the ending run itself and by its worker; within this time only one alert is sent.
 SAME_SECONDS = 60
-# Chat programs that take a message at an address show `text`; the others are for programs. Names and messages are put
-# in by Prefect's server, as JSON, whatever is in them.
+# Chat programs show `text`; the other fields are for programs. Prefect's server fills the templates in and encodes the
+# values as JSON, whatever they contain.
 PAYLOAD = {
     "text": '(flow.name ~ "/" ~ deployment.name ~ ": run " ~ flow_run.name ~ " is " ~ flow_run.state.name ~ ". "'
     ' ~ (flow_run.state.message or "") ~ " " ~ url)',
@@ -35,25 +35,30 @@ PAYLOAD = {
 
 
 def ensure_alerts(client: SyncPrefectClient, address: SecretStr | None) -> str:
-    """Makes what reports failed nightly runs to the address, or puts it right; in words, without the address.
+    """Makes or updates the alerts to the address, and returns what it did as a phrase without the address.
 
-    Without an address nothing is made, and what was there stays: others may rely on it.
+    Without an address nothing is made, and alerts that were set up before stay, since others may rely on them.
     """
     if address is None:
         if not client.read_automations_by_name(AUTOMATION):
             return "off (EXEMPLARS_ALERT_URL is not set)"
         return (
-            "stay as they were set up before (EXEMPLARS_ALERT_URL is not set now). To end them: "
+            "unchanged since they were set up before (EXEMPLARS_ALERT_URL is not set now). To end them: "
             f"prefect automation delete '{AUTOMATION}' and prefect block delete {BLOCK_TYPE}/{BLOCK}"
         )
     block = _ensure_block(client, address)
     document = client.read_block_document_by_name(BLOCK, BLOCK_TYPE)
-    automation = ensure_automation(client, describe_alert(CallWebhook(block_document_id=document.id, payload=fill())))
+    automation = ensure_automation(
+        client, describe_alert(CallWebhook(block_document_id=document.id, payload=make_payload()))
+    )
     return f"webhook {block}, automation {automation}"
 
 
 def describe_alert(action: CallWebhook) -> AutomationCore:
-    """Failed and crashed runs of our nightly deployments; a backfill's own runs have no deployment and are left out."""
+    """The automation for failed and crashed runs of our nightly deployments.
+
+    The runs that a backfill makes for its models have no deployment, so they are not reported.
+    """
     related = (
         *({"prefect.resource.role": "tag", "prefect.resource.id": f"prefect.tag.{tag}"} for tag in TAGS),
         {"prefect.resource.role": "deployment", "prefect.resource.id": "prefect.deployment.*"},
@@ -61,7 +66,7 @@ def describe_alert(action: CallWebhook) -> AutomationCore:
     trigger = EventTrigger(
         type="event",
         posture=Posture.Reactive,
-        # By the type, since the name may be another: TimedOut.
+        # By the type of the state: its name may differ, as with TimedOut.
         match=ResourceSpecification.model_validate(
             {"prefect.resource.id": "prefect.flow-run.*", "prefect.state-type": ["FAILED", "CRASHED"]}
         ),
@@ -82,15 +87,15 @@ def describe_alert(action: CallWebhook) -> AutomationCore:
     )
 
 
-def fill() -> str:
-    """The template of what is sent; the links lead to the UI as it is reached from where the deploy step runs."""
+def make_payload() -> str:
+    """The template of the alert's body; its link leads to the UI at the address that the deploy step uses."""
     ui = (get_current_settings().ui_url or "").rstrip("/")
     fields = ", ".join(f"{json.dumps(name)}: {{{{ ({words}) | tojson }}}}" for name, words in PAYLOAD.items())
     return f"{{% set url = {json.dumps(f'{ui}/runs/flow-run/')} ~ flow_run.id %}}{{{fields}}}"
 
 
 def _ensure_block(client: SyncPrefectClient, address: SecretStr) -> str:
-    """The block with the address; what somebody has put into it besides, such as headers, stays."""
+    """Makes or updates the block with the address; other fields that people have set in it, such as headers, stay."""
     try:
         found = client.read_block_document_by_name(BLOCK, BLOCK_TYPE, include_secrets=True)
     except ObjectNotFound:

@@ -1,4 +1,4 @@
-"""The automations that end runs whose process is gone: what the deploy step sets up on a Prefect server."""
+"""The automations on Prefect's server that end runs whose process is gone; the deploy step sets them up."""
 
 import contextlib
 from dataclasses import dataclass, replace
@@ -14,12 +14,12 @@ from prefect.exceptions import ObjectNotFound
 from flows.runs.labels import AGAIN
 
 FLOW_NAMES = ("synthesize", "backfill", "prune")
-# prefect.yaml has the same number: a heartbeat each 30 s, the least that Prefect takes.
+# The same as in prefect.yaml: a heartbeat every 30 s, the shortest interval that Prefect allows.
 HEARTBEAT_SECONDS = 30
-# Three heartbeats; with the 5 s of Prefect's own rhythm a run is CRASHED within the two minutes of issue 5.
+# Three heartbeats. Prefect checks every 5 s, so a run is CRASHED within the two minutes that issue 5 asks for.
 SILENCE_SECONDS = 90
 STUCK_SECONDS = 120
-# Where runs are containers, an image of 2 GB may have to be pulled first.
+# For runs in containers, which may have to pull an image of 2 GB first.
 CONTAINER_SECONDS = 900
 ENDS = ("Completed", "Failed", "Crashed", "Cancelled")
 WAITS = ("Scheduled", "Late", "AwaitingRetry", "AwaitingConcurrencySlot", "Paused", "Suspended")
@@ -27,7 +27,7 @@ WAITS = ("Scheduled", "Late", "AwaitingRetry", "AwaitingConcurrencySlot", "Pause
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Runs that enter ``state`` and of which none of ``expected`` is heard ``within_seconds`` become ``outcome``."""
+    """A run that enters ``state`` and then emits no ``expected`` event ``within_seconds`` is set to ``outcome``."""
 
     name: str
     description: str
@@ -40,15 +40,15 @@ class Watch:
 
     @property
     def left_event(self) -> str:
-        """What the deploy step says of a run that it finds in this state: from then on it is watched, too."""
+        """The event that the deploy step emits for a run that it finds in this state, so that it is watched too."""
         return f"exemplars.flow-run.left-{self.state.value.lower()}"
 
 
 WATCHES = (
     Watch(
         "exemplars: a run whose heartbeats stop is CRASHED",
-        f"A run says every {HEARTBEAT_SECONDS} s that it lives. Its process and its worker may end together; then "
-        "nobody else would say that it is over.",
+        f"A run sends a heartbeat every {HEARTBEAT_SECONDS} s. If its process and its worker end together, nothing "
+        "else reports that the run is over.",
         StateType.RUNNING,
         ("Running", "Retrying", "heartbeat"),
         ("heartbeat", "Cancelling", "Pending", *ENDS, *WAITS),
@@ -58,18 +58,18 @@ WATCHES = (
     ),
     Watch(
         "exemplars: a run that never starts is CRASHED",
-        "A worker that picks a run and ends before it has started it leaves it pending.",
+        "A worker that takes a run and ends before it has started it leaves the run pending.",
         StateType.PENDING,
         ("Pending", "Submitting", "InfrastructurePending"),
         ("Submitting", "InfrastructurePending", "Running", "Retrying", "Cancelling", *ENDS, *WAITS),
         STUCK_SECONDS,
         StateType.CRASHED,
-        "Pending for too long: the worker that picked the run ended before it had started it. Nothing was asked of any "
-        "model. Is a worker up? Then start the run again.",
+        "Pending for too long: the worker that took the run ended before it had started it. No model was called. Check "
+        "that a worker runs, then start the run again.",
     ),
     Watch(
         "exemplars: a run that nobody is left to cancel is CANCELLED",
-        "A run is cancelled by its worker; one whose worker is gone would be cancelling for ever.",
+        "A run is cancelled by its worker; without its worker it would be cancelling for ever.",
         StateType.CANCELLING,
         ("Cancelling",),
         ENDS,
@@ -81,7 +81,7 @@ WATCHES = (
 
 
 def list_watches(containers: bool) -> tuple[Watch, ...]:
-    """The watches for runs that are processes of a worker, or that are containers and so take longer to start."""
+    """The watches for runs that are processes of a worker or, with ``containers``, containers that start slower."""
     if not containers:
         return WATCHES
     return tuple(
@@ -91,15 +91,15 @@ def list_watches(containers: bool) -> tuple[Watch, ...]:
 
 
 def ensure_automation(client: SyncPrefectClient, wanted: AutomationCore) -> str:
-    """Makes an automation, or puts it right where it differs: ``made``, ``changed`` or ``there``.
+    """Makes an automation, or updates it if it differs, and returns ``made``, ``changed`` or ``there``.
 
-    One that is right is not touched: a change makes Prefect forget whom it watches.
+    One that does not differ is not touched, since an update makes Prefect forget which runs it watches.
     """
-    found = _leave_one(client, wanted.name)
+    found = _delete_duplicates(client, wanted.name)
     if found is None:
         client.create_automation(wanted)
-        # Somebody else may deploy at the same moment.
-        _leave_one(client, wanted.name)
+        # Another deploy may run at the same moment.
+        _delete_duplicates(client, wanted.name)
         return "made"
     # The ids of a trigger and the like are the server's own.
     if wanted == AutomationCore.model_validate(found.model_dump()):
@@ -109,7 +109,7 @@ def ensure_automation(client: SyncPrefectClient, wanted: AutomationCore) -> str:
 
 
 def describe_automation(watch: Watch) -> AutomationCore:
-    """A watch in Prefect's words. All of its fields are set: what is unset is left out of an update."""
+    """The Prefect automation of a watch. It sets every field, because an update leaves out unset ones."""
     trigger = EventTrigger(
         type="event",
         posture=Posture.Proactive,
@@ -129,8 +129,8 @@ def describe_automation(watch: Watch) -> AutomationCore:
     )
 
 
-def _leave_one(client: SyncPrefectClient, name: str) -> Automation | None:
-    """One automation of a name, whoever asks the same one; the others are deleted."""
+def _delete_duplicates(client: SyncPrefectClient, name: str) -> Automation | None:
+    """The automation of a name, the same one for every caller; duplicates are deleted."""
     found = sorted(client.read_automations_by_name(name), key=lambda item: item.id)
     for double in found[1:]:
         with contextlib.suppress(ObjectNotFound):

@@ -1,4 +1,4 @@
-"""The deployments of prefect.yaml on a server: Prefect's own command makes them, and what people set up there stays."""
+"""Deploys prefect.yaml by Prefect's own command, and keeps what people have set up on the server."""
 
 import contextlib
 import os
@@ -17,12 +17,20 @@ from prefect.settings import get_current_settings
 
 from engine.errors import OrchestratorError
 
-# A link to the one in the root, so that a wheel has it too.
+# A link to the file in the project's root, so that a wheel has the file too.
 PREFECT_FILE = Path(__file__).with_name("prefect.yaml")
 DEPLOY_SECONDS = 180.0
-SAID_LINES = 15
-# What each deploy sets anew, whatever it says.
-UNTOLD = {"updated", "updated_by", "status", "last_polled", "version_id", "version_info", "global_concurrency_limit"}
+OUTPUT_LINES = 15
+# Fields that every deploy sets anew; they are not compared.
+UNCOMPARED_FIELDS = {
+    "updated",
+    "updated_by",
+    "status",
+    "last_polled",
+    "version_id",
+    "version_info",
+    "global_concurrency_limit",
+}
 
 Deployments = Mapping[str, DeploymentResponse]
 
@@ -31,21 +39,21 @@ def deploy_all(client: SyncPrefectClient, image: str | None) -> tuple[Deployment
     """Makes all deployments or brings them up to date.
 
     Args:
-        image: what containers are made from; None where runs are processes of a worker.
+        image: the image of the runs' containers; None if runs are processes of a worker.
 
     Returns:
-        The deployments by name, as ``synthesize/nightly``, and what became of each: ``made``, ``changed`` or ``there``.
+        The deployments by name, as ``synthesize/nightly``, and for each name ``made``, ``changed`` or ``there``.
     """
     content = read_prefect_file()
     names = sorted(name_deployment(item) for item in content["deployments"])
     before = find_deployments(client, names)
-    _run_prefect_deploy(keep_what_is_set(content, before, image))
+    _run_prefect_deploy(keep_operator_settings(content, before, image))
     after = find_deployments(client, names)
     return after, {name: _compare(before.get(name), found) for name, found in after.items()}
 
 
 def find_deployments(client: SyncPrefectClient, names: Collection[str]) -> Deployments:
-    """Those of the names that there are, be it without a pool: they outlive one that was deleted."""
+    """The deployments of these names that exist, even without a work pool: they outlive a pool that is deleted."""
     found = {}
     for name in names:
         with contextlib.suppress(ObjectNotFound):
@@ -59,21 +67,21 @@ def read_prefect_file() -> dict[str, Any]:
     return content
 
 
-def keep_what_is_set(content: Mapping[str, Any], there: Deployments, image: str | None) -> dict[str, Any]:
-    """The content for a server that has these deployments.
+def keep_operator_settings(content: Mapping[str, Any], there: Deployments, image: str | None) -> dict[str, Any]:
+    """The content of prefect.yaml, adapted to the deployments that a server has already.
 
-    Prefect's command would put schedules back as they are in the file, switched off, throw away those that somebody
-    has added in the UI, and let a paused deployment go on.
+    Prefect's command would reset schedules to those of the file, which are switched off, delete schedules that people
+    have added in the UI, and resume paused deployments.
     """
-    return {**content, "deployments": [_keep_what_is_set(item, there, image) for item in content["deployments"]]}
+    return {**content, "deployments": [_keep_settings(item, there, image) for item in content["deployments"]]}
 
 
 def name_deployment(item: Mapping[str, Any]) -> str:
-    """The full name of a deployment of prefect.yaml; the modules of the flows are named like them."""
+    """The full name of a deployment of prefect.yaml; each flow has the name of its module."""
     return f"{item['entrypoint'].rpartition('.')[2]}/{item['name']}"
 
 
-def _keep_what_is_set(item: Mapping[str, Any], there: Deployments, image: str | None) -> dict[str, Any]:
+def _keep_settings(item: Mapping[str, Any], there: Deployments, image: str | None) -> dict[str, Any]:
     found, kept = there.get(name_deployment(item)), dict(item)
     if found is not None:
         kept["paused"] = found.paused
@@ -96,7 +104,7 @@ def _run(arguments: Sequence[str]) -> None:
     try:
         ended = subprocess.run(
             [sys.executable, "-m", "prefect", *arguments],
-            # The flows are imported from here: Python looks in its working folder first.
+            # The flows are imported from this folder, since Python looks in its working folder first.
             cwd=Path(__file__).parents[2],
             env={**os.environ, **get_current_settings().to_environment_variables(exclude_unset=True)},
             stdin=subprocess.DEVNULL,
@@ -109,17 +117,17 @@ def _run(arguments: Sequence[str]) -> None:
     except subprocess.TimeoutExpired as error:
         raise OrchestratorError(f"prefect deploy --all did not end within {error.timeout:g} s") from error
     if ended.returncode:
-        said = "\n".join(f"  {line}" for line in ended.stdout.strip().splitlines()[-SAID_LINES:])
+        said = "\n".join(f"  {line}" for line in ended.stdout.strip().splitlines()[-OUTPUT_LINES:])
         raise OrchestratorError(f"prefect deploy --all ended with {ended.returncode}:\n{said}")
 
 
 def _compare(before: DeploymentResponse | None, after: DeploymentResponse) -> str:
     if before is None:
         return "made"
-    return "there" if _tell(before) == _tell(after) else "changed"
+    return "there" if _list_compared_fields(before) == _list_compared_fields(after) else "changed"
 
 
-def _tell(deployment: DeploymentResponse) -> dict[str, Any]:
-    told = deployment.model_dump(exclude=UNTOLD)
+def _list_compared_fields(deployment: DeploymentResponse) -> dict[str, Any]:
+    told = deployment.model_dump(exclude=UNCOMPARED_FIELDS)
     limit = deployment.global_concurrency_limit
     return {**told, "limit": limit.limit if limit else None}

@@ -1,4 +1,4 @@
-"""Runs that are under way on a Prefect server: found, watched, or ended because their process is no more."""
+"""Finds unfinished runs on a Prefect server, and watches them or, if their process is gone, ends them."""
 
 from collections.abc import Collection, Iterator
 from uuid import UUID
@@ -25,12 +25,12 @@ GONE = f"The process of this run is gone: it was killed, or its machine went dow
 
 
 def list_unfinished(client: SyncPrefectClient) -> list[FlowRun]:
-    """Our runs that are running, pending or cancelling, on whatever machine."""
+    """Our runs that are running, pending or cancelling, on any machine."""
     return list(_read_pages(client))
 
 
 def watch_run(client: SyncPrefectClient, run: FlowRun, watch: Watch) -> None:
-    """Lets a watch begin for a run that was there before it, or whose watch ran out while no server was up."""
+    """Starts a watch for a run that is older than the watch, or whose watch was lost while no server ran."""
     flow = {
         "prefect.resource.id": f"prefect.flow.{run.flow_id}",
         "prefect.resource.role": "flow",
@@ -55,10 +55,10 @@ def end_if_gone(client: SyncPrefectClient, run: FlowRun) -> bool:
 
 
 def end_runs(client: SyncPrefectClient, run_ids: Collection[str], message: str) -> None:
-    """Says of runs whose processes were just stopped that they are over, and why.
+    """Sets the final state of runs whose processes have been stopped, with a message.
 
-    What was cancelling is cancelled, what was under way has crashed, also in the words of the run's own last breath.
-    Runs that came to another end are left alone.
+    Cancelling runs become cancelled; others become crashed, even if they have already reported a crash themselves. Runs
+    that have ended in another way are left alone.
     """
     for run_id in run_ids:
         state = client.read_flow_run(UUID(run_id)).state
@@ -68,7 +68,7 @@ def end_runs(client: SyncPrefectClient, run_ids: Collection[str], message: str) 
 
 
 def _find_lease_labels(run: FlowRun) -> LeaseLabels | None:
-    """The mark of the process that a run is in now: one that was started again bears the old one for a moment."""
+    """The labels of the process that a run is in now; None where a restarted run still has those of the process before."""
     labels, state = read_lease_labels(run.labels), run.state
     if labels is None or state is None or state.type is StateType.PENDING:
         return None

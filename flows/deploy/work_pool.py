@@ -1,4 +1,4 @@
-"""The work pool and its queues: who comes first, and how much of the workers those have whom nobody waits for."""
+"""Sets up the work pool and its queues: interactive runs first, and limits for runs that nobody waits for."""
 
 import contextlib
 from collections.abc import Mapping
@@ -14,13 +14,13 @@ from engine.errors import OrchestratorError
 
 POOL = "exemplars"
 PROCESS = ProcessWorker.type
-# Where each run has a container of its own, made from an image that has the code.
+# Types of pools that run each flow run in its own container, from an image that has the code.
 CONTAINERS = ("docker", "kubernetes")
 
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """``priority`` 1 is the highest; ``limit`` is how many runs of the queue go on at once, on all workers together."""
+    """A queue; ``priority`` 1 is the highest, and ``limit`` is how many of its runs may run at once on all workers."""
 
     name: str
     description: str
@@ -28,8 +28,8 @@ class Queue:
     limit: int | None = None
 
 
-# The limits together are less than what the worker of make serve takes at once (flows/serve/services.py): it has room
-# for a run that somebody waits for. Priority 2 is left to the pool's own queue, which runs are in that name none.
+# The limits together are less than what the worker of make serve takes at once (flows/serve/services.py), so that an
+# interactive run always finds room. Priority 2 is left to the pool's default queue, for runs that name no queue.
 QUEUES = (
     Queue("interactive", "Runs that somebody waits for: synthesize/on-demand, and what the HTTP door asks for.", 1),
     Queue("backfill", "Runs that nobody waits for: backfills, nightly runs, retention.", 3, limit=3),
@@ -38,10 +38,10 @@ QUEUES = (
 
 
 def ensure_pool(client: SyncPrefectClient) -> tuple[WorkPool, str]:
-    """The work pool, and whether it was ``made`` or ``there``. One of processes is made where there is none.
+    """The work pool, and whether it was ``made`` or ``there``; if there is none, a process pool is made.
 
     Raises:
-        OrchestratorError: there is one of a type that nothing is known of here.
+        OrchestratorError: the pool has a type that this code does not support.
     """
     try:
         pool, how = client.read_work_pool(POOL), "there"
@@ -53,16 +53,16 @@ def ensure_pool(client: SyncPrefectClient) -> tuple[WorkPool, str]:
     if pool.type not in (PROCESS, *CONTAINERS):
         known = ", ".join((PROCESS, *CONTAINERS))
         raise OrchestratorError(
-            f"The work pool {POOL} is of the type {pool.type}; known are {known}. Delete it, then one of the type "
-            f"{PROCESS} is made: prefect work-pool delete {POOL}"
+            f"The work pool {POOL} has the type {pool.type}, but only {known} are supported. Delete it with 'prefect "
+            f"work-pool delete {POOL}': the next deploy makes one of the type {PROCESS}"
         )
     return pool, how
 
 
 def ensure_queues(client: SyncPrefectClient) -> Mapping[str, str]:
-    """What became of each queue: ``made``, ``changed`` or ``there``.
+    """Makes the queues that are missing; returns for each ``made``, ``changed`` or ``there``.
 
-    Priority and limit are set once: from then on they are the operator's, who knows how many workers there are.
+    Priority and limit are set only once: later the operator sets them, who knows how many workers there are.
     """
     return {queue.name: _ensure_queue(client, queue) for queue in QUEUES}
 
@@ -71,11 +71,11 @@ def _ensure_queue(client: SyncPrefectClient, queue: Queue) -> str:
     try:
         found = client.read_work_queue_by_name(queue.name, work_pool_name=POOL)
     except ObjectNotFound:
-        # Somebody else may deploy at the same moment.
+        # Another deploy may run at the same moment.
         with contextlib.suppress(ObjectAlreadyExists):
             client.create_work_queue(queue.name, queue.description, None, queue.limit, queue.priority, POOL)
         return "made"
-    # A bare `prefect deploy` makes queues of the names that it meets, with no word about them and without a limit.
+    # A bare `prefect deploy` makes the queues that it needs without a description and without a limit.
     if found.description == queue.description:
         return "there"
     wanted = {"description": queue.description, "priority": queue.priority, "concurrency_limit": queue.limit}

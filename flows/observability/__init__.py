@@ -1,1 +1,1 @@
-"""Logs, metrics, and how a run ended, for those who watch from outside."""
+"""Logs, metrics, and the outcome of each run, for operators."""

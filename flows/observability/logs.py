@@ -1,4 +1,4 @@
-"""Logs: how the lines of a process of ours look, and which of them there are."""
+"""Sets up the logs of a process: the engine's log level, and text or JSON on the console."""
 
 import logging
 from functools import partial
@@ -11,40 +11,41 @@ from engine.domain.progress import PROGRESS_LOGGER
 from engine.settings import LogFormat
 from flows.observability.json_logs import JsonConsole
 
-# The engine's lines, which tell of calls and cells. PREFECT_LOGGING_EXTRA_LOGGERS=exemplars puts them on the run page.
+# The engine's logger. With PREFECT_LOGGING_EXTRA_LOGGERS=exemplars its lines also go to the run page.
 ENGINE_LOGGER = "exemplars"
 
 
 def set_up_logs(log_format: LogFormat) -> None:
-    """Shows the engine's lines from Prefect's log level on, and puts JSON in the place of text where that is wanted.
+    """Gives the engine's logger Prefect's log level, and replaces text by JSON on the console if that is configured.
 
-    What goes to Prefect's server stays as it is. A second call changes nothing.
+    What is sent to Prefect's server does not change. A second call has no effect.
     """
     logging.getLogger(ENGINE_LOGGER).setLevel(PREFECT_LOGGING_LEVEL.value())
-    # Its records are events for who listens, and no lines.
+    # Its records are events for handlers, not lines of a log.
     logging.getLogger(PROGRESS_LOGGER).propagate = False
     if log_format == "json":
         for name in (None, *logging.root.manager.loggerDict):
-            _speak_json(logging.getLogger(name))
+            _use_json(logging.getLogger(name))
 
 
-def outlive_listeners() -> None:
-    """Lets this process go on when nobody reads any more what it prints: a worker that is killed closes the pipe.
+def ignore_closed_output() -> None:
+    """Keeps this process running when its output pipe closes, as when the worker that started it is killed.
 
-    rich would end whichever thread prints next, the one that renews the lease silently, the main one with the run.
+    Otherwise rich ends the thread that prints next: silently the one that renews the lease, or the main thread and with
+    it the run.
     """
     for name in (None, *logging.root.manager.loggerDict):
         for handler in logging.getLogger(name).handlers:
             if isinstance(handler, PrefectConsoleHandler):
-                handler.console.on_broken_pipe = partial(_fall_silent, handler.console)  # type: ignore[method-assign]
+                handler.console.on_broken_pipe = partial(_silence, handler.console)  # type: ignore[method-assign]
 
 
-def _speak_json(logger: logging.Logger) -> None:
+def _use_json(logger: logging.Logger) -> None:
     for handler in list(logger.handlers):
         if isinstance(handler, PrefectConsoleHandler):
             logger.removeHandler(handler)
             logger.addHandler(JsonConsole(handler.stream, handler.level))
 
 
-def _fall_silent(console: Console) -> None:
+def _silence(console: Console) -> None:
     console.quiet = True

@@ -1,7 +1,7 @@
-"""Telemetry: what a run sees, as OpenTelemetry metrics, where somebody is named to send them to.
+"""Records OpenTelemetry metrics of runs and calls, if a collector is configured.
 
-Names, units and meanings: docs/decisions/025-seeing-what-goes-on.md. OpenTelemetry's SDK is imported where there is a
-collector, and not before: a run without one pays nothing.
+Names, units and meanings: docs/decisions/025-seeing-what-goes-on.md. OpenTelemetry's SDK is imported only if there is a
+collector, so a run without one pays nothing.
 """
 
 import logging
@@ -20,9 +20,9 @@ LOGGER = logging.getLogger("exemplars.telemetry")
 
 @lru_cache(maxsize=1)
 def find_sink() -> "Sink | None":
-    """The sink of this process, made at the first call; None where no collector is named, or none can be made.
+    """The process's sink, made on the first call; None if no collector is configured or the sink cannot be made.
 
-    All runs of the process share it: each would else have a thread, and series, of its own.
+    All runs of the process share it: otherwise each would have its own thread and its own time series.
     """
     settings = CollectorSettings()
     if not settings.sends:
@@ -32,13 +32,13 @@ def find_sink() -> "Sink | None":
 
         return open_sink(settings)
     except Exception as error:
-        # OpenTelemetry's variables are somebody else's to check, and no reason for a run to fail.
+        # Wrong variables of OpenTelemetry are no reason for a run to fail.
         LOGGER.warning("No metrics are sent: OpenTelemetry's variables (OTEL_…) cannot be used: %s", error)
         return None
 
 
 class RunMeter:
-    """What one run has to count: it takes the run's events."""
+    """Records the metrics of one run from its events."""
 
     def __init__(self, instruments: Instruments) -> None:
         self._instruments = instruments
@@ -56,9 +56,9 @@ class RunMeter:
             self._counted = event
 
     def begin(self, delay_seconds: float, attributes: Attributes) -> None:
-        """The run has begun, so long after its time."""
+        """Records that the run has begun, so long after its scheduled time."""
         self._instruments.count_delay(delay_seconds, attributes)
 
     def end(self, seconds: float, attributes: Attributes) -> None:
-        """The run is over."""
+        """Records that the run has ended, after so many seconds."""
         self._instruments.count_run(seconds, self._counted, attributes)

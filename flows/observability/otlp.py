@@ -1,4 +1,4 @@
-"""OTLP: the sink of a process's metrics, which sends them to a collector and never holds a run up for long."""
+"""Sends a process's metrics to an OpenTelemetry collector over OTLP, without delaying a run for long."""
 
 import asyncio
 import logging
@@ -22,15 +22,15 @@ from flows.observability.instruments import Instruments
 
 LOGGER = logging.getLogger("exemplars.telemetry")
 NAME = "exemplars"
-# What a run waits at its end for a collector that does not answer.
+# How long a run waits at its end for a collector that does not answer.
 FLUSH_SECONDS = 2.0
-# A process may do one run and end: what it has counted is sent as what came since the last time. A sum that begins
-# anew with each process would have to be told apart from all others for ever.
+# Metrics are sent as deltas since the last export, because a process may do one run and end. Cumulative sums would
+# start again with every process, and a backend would have to keep each process's series apart for ever.
 DELTA: dict[type, AggregationTemporality] = dict.fromkeys((Counter, Histogram), AggregationTemporality.DELTA)
 
 
 def open_sink(settings: CollectorSettings) -> "Sink":
-    """The sink that OpenTelemetry's variables describe."""
+    """Makes the sink that OpenTelemetry's variables configure."""
     chosen = settings.otel_exporter_otlp_metrics_temporality_preference
     return Sink(OTLPMetricExporter(preferred_temporality=None if chosen else dict(DELTA)))
 
@@ -39,7 +39,7 @@ class Sink:
     """Sends each minute (``OTEL_METRIC_EXPORT_INTERVAL``) and at the end of each run."""
 
     def __init__(self, exporter: MetricExporter) -> None:
-        self._exporter = _Watched(exporter)
+        self._exporter = _MonitoredExporter(exporter)
         self._provider = MeterProvider(
             [PeriodicExportingMetricReader(self._exporter)], _name_resource(), shutdown_on_exit=False
         )
@@ -47,14 +47,14 @@ class Sink:
         self.instruments = Instruments(self._provider.get_meter(NAME, version(NAME)))
 
     async def flush(self) -> None:
-        """Sends what is counted, and waits for that ``FLUSH_SECONDS`` at most; not at all while nothing gets through.
+        """Sends what is recorded; waits for that at most ``FLUSH_SECONDS``, and not at all while the collector is away.
 
-        A collector that is away is a warning, once.
+        When the collector goes away, one warning is logged.
         """
         was_away = self._exporter.is_away
         if was_away and self._sending is not None and self._sending.is_alive():
             return
-        # A daemon: the process must not wait at its end for what nobody waits for here.
+        # A daemon thread: the process must not wait for it at its end.
         self._sending = threading.Thread(target=self._send, name="exemplars-metrics", daemon=True)
         self._sending.start()
         if was_away:
@@ -62,37 +62,37 @@ class Sink:
         await asyncio.to_thread(self._sending.join, FLUSH_SECONDS)
         self._exporter.is_away |= self._sending.is_alive()
         if self._exporter.is_away:
-            said = self._exporter.last_word or f"no answer within {FLUSH_SECONDS:g} s"
-            LOGGER.warning("Metrics do not get through to the collector, and the run goes on without: %s", said)
+            said = self._exporter.last_warning or f"no answer within {FLUSH_SECONDS:g} s"
+            LOGGER.warning("Metrics cannot be sent to the collector; the run continues without them: %s", said)
 
     def _send(self) -> None:
         try:
             self._provider.force_flush()
         except Exception:
-            # Of its own timeout, mostly.
+            # Mostly its own timeout.
             self._exporter.is_away = True
 
     def close(self) -> None:
-        """Ends its threads; what was not sent is lost."""
+        """Stops the sink's threads; what was not sent is lost."""
         self._provider.shutdown(timeout_millis=1000 * FLUSH_SECONDS)
 
 
-class _Watched(MetricExporter):
-    """An exporter of which is known whether it gets through, and what its library says if not."""
+class _MonitoredExporter(MetricExporter):
+    """Wraps an exporter, and records whether it reaches the collector and what its library logs if it does not."""
 
     def __init__(self, exporter: MetricExporter) -> None:
         super().__init__(exporter._preferred_temporality, exporter._preferred_aggregation)
         self.is_away = False
         self._exporter = exporter
-        self._heard = _LastWord()
-        # The library would say so in several lines, every minute.
+        self._heard = _LastWarning()
+        # The library itself would log several lines every minute.
         library = logging.getLogger("opentelemetry")
         library.propagate = False
         library.handlers = [self._heard]
 
     @property
-    def last_word(self) -> str:
-        """What the library said last; it may quote the address."""
+    def last_warning(self) -> str:
+        """The library's last warning, redacted, since it may quote the address."""
         return redact_message(self._heard.text, ())
 
     def export(
@@ -109,7 +109,7 @@ class _Watched(MetricExporter):
         self._exporter.shutdown(timeout_millis)
 
 
-class _LastWord(logging.Handler):
+class _LastWarning(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self.text = ""
@@ -119,7 +119,7 @@ class _LastWord(logging.Handler):
 
 
 def _name_resource() -> Resource:
-    """Who sends: as OpenTelemetry's variables say, and ``exemplars`` where they give no name."""
+    """The OpenTelemetry resource: from its variables, with the service name ``exemplars`` if they have none."""
     resource = Resource.create({"service.version": version(NAME)})
     if str(resource.attributes.get("service.name", "")).startswith("unknown_service"):
         resource = resource.merge(Resource({"service.name": NAME}))

@@ -1,4 +1,4 @@
-"""Seeing: around a whole run, whose lines say whose they are, and which is counted when it has ended."""
+"""Wraps a whole run: sets the context of its log lines, and logs and records its outcome and duration."""
 
 import asyncio
 import logging
@@ -19,7 +19,7 @@ from flows.observability.logs import set_up_logs
 from flows.observability.metrics import RunMeter, find_sink
 
 LOGGER = logging.getLogger("exemplars.runs")
-# How a run that raised has ended; whatever else it raised, it has failed.
+# The outcome of a run by what it raised; anything else is "failed".
 OUTCOMES: tuple[tuple[type[BaseException], str], ...] = (
     (GateError, "rejected"),
     (ModelBusyError, "busy"),
@@ -31,18 +31,18 @@ OUTCOMES: tuple[tuple[type[BaseException], str], ...] = (
 )
 
 
-class _Deaf:
-    """Where no collector is named, events go nowhere."""
+class _DiscardProgress:
+    """Discards all events, for runs without a collector."""
 
     def report(self, event: Event) -> None:
         """Does nothing."""
 
 
 @asynccontextmanager
-async def see_run(handle: str, synth_type: str, effort: str | None) -> AsyncIterator[Progress]:
-    """The whole of a run goes on inside the block; what it yields is to be told of the run's events.
+async def observe_run(handle: str, synth_type: str, effort: str | None) -> AsyncIterator[Progress]:
+    """Observes the run inside the block, and yields where the run reports its events.
 
-    Whatever goes wrong with telling, the run goes its way.
+    A failure to send metrics never fails the run.
     """
     set_up_logs(read_settings().log_format)
     begun = time.monotonic()
@@ -53,30 +53,30 @@ async def see_run(handle: str, synth_type: str, effort: str | None) -> AsyncIter
             meter.begin(delay, _list_attributes())
         outcome, error_type = "attached", ""
         try:
-            yield meter or _Deaf()
+            yield meter or _DiscardProgress()
         except BaseException as error:
             outcome, error_type = name_outcome(error), type(error).__name__
             raise
         finally:
             seconds = time.monotonic() - begun
-            _tell_end(outcome, error_type, seconds)
+            _log_end(outcome, error_type, seconds)
             if sink and meter:
                 meter.end(seconds, {**_list_attributes(), **_list_outcome(outcome, error_type)})
                 await sink.flush()
 
 
 def name_outcome(error: BaseException) -> str:
-    """How a run has ended that raised."""
+    """The outcome of a run that raised an exception."""
     return next((outcome for kind, outcome in OUTCOMES if isinstance(error, kind)), "failed")
 
 
-def _tell_end(outcome: str, error_type: str, seconds: float) -> None:
+def _log_end(outcome: str, error_type: str, seconds: float) -> None:
     told = {"outcome": outcome, "seconds": round(seconds, 3), "error": error_type or None}
     LOGGER.info("The run has ended as %s after %.1f s", outcome, seconds, extra=told)
 
 
 def _read_delay() -> float | None:
-    """How long after its time the run began, in seconds; None where it begins again, and its time was another's."""
+    """Seconds from the run's scheduled time to its start; None for a retry, since that time is the first start's."""
     due = flow_run.get_scheduled_start_time()
     if due is None or flow_run.get_run_count() > 1:
         return None
@@ -84,7 +84,7 @@ def _read_delay() -> float | None:
 
 
 def _list_attributes() -> Attributes:
-    """What tells runs apart in the metrics: of few values, which a handle has not."""
+    """The attributes of a run's metrics. The handle is not among them: it would have too many values."""
     fields = read_log_context()
     return {f"exemplars.{name}": str(fields.get(name) or "unknown") for name in ("synth_type", "effort")}
 

@@ -1,1 +1,1 @@
-"""What is old and of no use goes: sets, replies, and flow runs."""
+"""Retention: removes old rejected sets, unused replies, and finished flow runs."""

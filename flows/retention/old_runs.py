@@ -1,9 +1,8 @@
-"""Old runs: finished flow runs are deleted from Prefect by their age, but for those that something still hangs on.
+"""Deletes finished flow runs from Prefect by their age, except those that are still needed.
 
-Of each model two stay whatever their age: the run that the door shows as ``last_operation``, from which the state
-``failed`` comes, and the newest that was asked for over HTTP, from which the key of the next one is made
-(docs/decisions/017-idempotency.md). Without that one its key would be free, and two requests at one instant could make
-two runs.
+Of each model two runs stay whatever their age: the run that the HTTP door shows as ``last_operation``, from which the
+state ``failed`` comes, and the newest run that was requested over HTTP, from which the next run's idempotency key is
+derived (docs/decisions/017-idempotency.md). Without the latter, two requests at one instant could make two runs.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,25 +19,25 @@ from flows.runs.labels import DOOR_TAG, TAGS_AT_ONCE, name_tag
 
 FLOWS = ("synthesize", "backfill", "prune")
 PAGE = 200
-# What Prefect's server deletes at a time.
+# How many runs Prefect's server deletes in one request.
 DELETED_AT_ONCE = 50
 Conditions = Mapping[str, Any]
 
 
 @dataclass(slots=True)
 class PrunedRuns:
-    """How many were deleted, or would be, and how many old ones stay."""
+    """How many old runs were deleted, or would be in a dry run, and how many stay."""
 
     deleted: int = 0
     kept: int = 0
 
 
-def prune_runs(client: SyncPrefectClient, before: datetime, dry_run: bool, tell: Callable[[str], None]) -> PrunedRuns:
-    """Deletes the runs of our flows that ended before a moment, page by page, the oldest first; tells of each.
+def prune_runs(client: SyncPrefectClient, before: datetime, dry_run: bool, report: Callable[[str], None]) -> PrunedRuns:
+    """Deletes the runs of our flows that ended before a moment, the oldest first, and reports each in a line.
 
     Raises:
-        OrchestratorError: Prefect does not answer as it should. What was deleted by then is, and a second start goes
-            on from there.
+        OrchestratorError: Prefect's server does not answer as expected. What was deleted by then stays deleted, and
+            another call continues from there.
     """
     pruned, skipped = PrunedRuns(), 0
     old = {"state": {"type": {"any_": list(ENDED_TYPES)}}, "end_time": {"before_": before.isoformat()}}
@@ -50,14 +49,16 @@ def prune_runs(client: SyncPrefectClient, before: datetime, dry_run: bool, tell:
             for run in chosen if dry_run else _delete(client, chosen, old):
                 gone += 1
                 pruned.deleted += 1
-                tell(f"run {run.run_id} of {run.handle or 'no model'}: {run.status}, ended {_tell_day(run.ended_at)}")
+                report(
+                    f"run {run.run_id} of {run.handle or 'no model'}: {run.status}, ended {_format_day(run.ended_at)}"
+                )
             pruned.kept += len(page) - gone
-            # What is still there lies before what is yet to be looked at.
+            # Runs that stay come before the next page, so the offset grows by their number.
             skipped += len(page) if dry_run else len(page) - gone
     except httpx.HTTPError as error:
         raise OrchestratorError(
-            f"Prefect's server does not answer as it should: {error or type(error).__name__}. {pruned.deleted} runs "
-            f"{'would be' if dry_run else 'were'} deleted until then; start again when it does"
+            f"Prefect's server does not answer as it should: {error or type(error).__name__}. Until then "
+            f"{pruned.deleted} runs {'would have been' if dry_run else 'were'} deleted. Start again when it works"
         ) from error
     return pruned
 
@@ -79,7 +80,7 @@ def find_needed(client: SyncPrefectClient, handles: Sequence[str]) -> set[str]:
 def _list_newest(
     client: SyncPrefectClient, handles: Sequence[str], conditions: Conditions, sort: str
 ) -> Iterator[list[Run]]:
-    """The newest runs of each of some models that has any."""
+    """The newest runs of each of the models that has any."""
     found: dict[str, list[Run]] = {handle: [] for handle in handles}
     page = _filter_runs(client, _add_tags(conditions, "any_", handles), sort)
     for run in page:
@@ -88,7 +89,7 @@ def _list_newest(
         if runs:
             yield runs
         elif len(page) == PAGE and (own := _filter_runs(client, _add_tags(conditions, "all_", [handle]), sort, 20)):
-            # The page was full of the others'.
+            # The page was full of other models' runs.
             yield own
 
 
@@ -99,10 +100,10 @@ def _add_tags(conditions: Conditions, how: str, handles: Sequence[str]) -> Condi
 
 
 def _delete(client: SyncPrefectClient, runs: Sequence[Run], conditions: Conditions) -> Iterator[Run]:
-    """Those that were deleted: the server looks once more whether each is over, since one may have begun again."""
+    """Yields the runs that were deleted. The server checks the conditions again, since a run may have been retried."""
     for part in (runs[start : start + DELETED_AT_ONCE] for start in range(0, len(runs), DELETED_AT_ONCE)):
         body = {"flow_runs": {**conditions, "id": {"any_": [run.run_id for run in part]}}, "limit": DELETED_AT_ONCE}
-        deleted = set(_ask(client, "/flow_runs/bulk_delete", body)["deleted"])
+        deleted = set(_post(client, "/flow_runs/bulk_delete", body)["deleted"])
         yield from (run for run in part if run.run_id in deleted)
 
 
@@ -112,15 +113,15 @@ def _filter_runs(
     body = {"flows": {"name": {"any_": list(FLOWS)}}, "flow_runs": conditions, "sort": sort}
     now = datetime.now(UTC)
     return [
-        read_run(item, now) for item in _ask(client, "/flow_runs/filter", {**body, "limit": limit, "offset": offset})
+        read_run(item, now) for item in _post(client, "/flow_runs/filter", {**body, "limit": limit, "offset": offset})
     ]
 
 
-def _ask(client: SyncPrefectClient, path: Any, body: Mapping[str, Any]) -> Any:
+def _post(client: SyncPrefectClient, path: Any, body: Mapping[str, Any]) -> Any:
     response = client.request("POST", path, json=body)
     response.raise_for_status()
     return response.json()
 
 
-def _tell_day(moment: datetime | None) -> str:
+def _format_day(moment: datetime | None) -> str:
     return f"{moment:%Y-%m-%d}" if moment else "at no time"

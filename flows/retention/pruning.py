@@ -1,4 +1,4 @@
-"""Pruning: what is old and of no use is taken away from the sample store, from the kept replies, and from Prefect."""
+"""Prunes the sample store, the kept replies and Prefect's runs: removes what is old and no longer needed."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -16,12 +16,12 @@ from engine.store.retention import OldSet, list_old_sets, remove_old_set, sweep_
 from flows.retention.old_runs import prune_runs
 from flows.runs.exclusive import keep_runs_out
 
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Ages:
-    """How old things have to be: a rejected set since it was written, a run since it ended."""
+    """The ages in days from which things are removed: a rejected set since it was written, a run since it ended."""
 
     rejected_days: int = 30
     runs_days: int = 90
@@ -29,9 +29,10 @@ class Ages:
 
 @dataclass(slots=True)
 class Pruned:
-    """What was taken away or, in a dry run, would be; ``busy`` models keep theirs until the next time.
+    """What was removed or, in a dry run, would be.
 
-    ``failed`` has a sentence for each thing that could not be done.
+    ``busy`` lists models whose sets stay for now because a run works on them. ``failed`` has a sentence for each thing
+    that could not be removed.
     """
 
     dry_run: bool
@@ -45,30 +46,30 @@ class Pruned:
     failed: list[str] = field(default_factory=list)
 
     def describe(self) -> str:
-        """The sums in a sentence."""
-        gone = "Would go" if self.dry_run else "Gone"
+        """The totals in a sentence."""
+        gone = "Would be removed" if self.dry_run else "Removed"
         return (
             f"{gone}: {self.sets} rejected or unfinished sets ({self.sets_bytes / 1e6:.1f} MB), kept replies of "
             f"{self.plans} plans ({self.plans_bytes / 1e6:.1f} MB), {self.runs} finished runs ({self.runs_kept} old "
-            "ones stay, since the state of their model or the next request hangs on them)"
+            "ones stay, since the state of their model or the next request for it depends on them)"
         )
 
 
-def prune_all(settings: Settings, ages: Ages, now: datetime, dry_run: bool, tell: Tell) -> Pruned:
-    """Prunes all three, whatever becomes of each; ``tell`` is given a line for each thing that goes or would go.
+def prune_all(settings: Settings, ages: Ages, now: datetime, dry_run: bool, report: Report) -> Pruned:
+    """Prunes sets, replies and runs, each even if another fails; calls ``report`` with a line for each thing removed.
 
-    Runs are pruned where a Prefect server is configured.
+    Runs are pruned only if a Prefect server is configured.
     """
     pruned = Pruned(dry_run)
     for prune in (_prune_sets, _prune_replies, _prune_prefect):
         try:
-            prune(settings, ages, now, pruned, tell)
+            prune(settings, ages, now, pruned, report)
         except ExemplarsError as error:
             pruned.failed.append(str(error))
     return pruned
 
 
-def _prune_sets(settings: Settings, ages: Ages, now: datetime, pruned: Pruned, tell: Tell) -> None:
+def _prune_sets(settings: Settings, ages: Ages, now: datetime, pruned: Pruned, report: Report) -> None:
     samples_uri = settings.locate(settings.samples_uri)
     if not pruned.dry_run:
         sweep_unfinished_removals(samples_uri)
@@ -76,62 +77,62 @@ def _prune_sets(settings: Settings, ages: Ages, now: datetime, pruned: Pruned, t
     for handle, sets in groupby(found, lambda old: old.handle):
         if pruned.dry_run:
             for old in sets:
-                _count_set(old, pruned, tell)
+                _count_set(old, pruned, report)
             continue
         try:
             with keep_runs_out(handle, "Its rejected sets stay"):
-                _remove_sets(samples_uri, sets, pruned, tell)
+                _remove_sets(samples_uri, sets, pruned, report)
         except ModelBusyError as error:
             pruned.busy.append(handle)
-            tell(str(error))
+            report(str(error))
 
 
-def _remove_sets(samples_uri: str, sets: Iterator[OldSet], pruned: Pruned, tell: Tell) -> None:
+def _remove_sets(samples_uri: str, sets: Iterator[OldSet], pruned: Pruned, report: Report) -> None:
     for old in sets:
         try:
             if remove_old_set(samples_uri, old):
-                _count_set(old, pruned, tell)
+                _count_set(old, pruned, report)
         except StoreError as error:
             pruned.failed.append(str(error))
 
 
-def _count_set(old: OldSet, pruned: Pruned, tell: Tell) -> None:
+def _count_set(old: OldSet, pruned: Pruned, report: Report) -> None:
     pruned.sets += 1
     pruned.sets_bytes += old.bytes
-    tell(f"{old.kind} set of {old.handle}, run {old.run_id}: written {old.written_at:%Y-%m-%d}, {old.bytes:,} bytes")
+    report(f"{old.kind} set of {old.handle}, run {old.run_id}: written {old.written_at:%Y-%m-%d}, {old.bytes:,} bytes")
 
 
-def _prune_replies(settings: Settings, ages: Ages, now: datetime, pruned: Pruned, tell: Tell) -> None:
-    """Those on this machine, by the limits that each run holds them to as well."""
+def _prune_replies(settings: Settings, ages: Ages, now: datetime, pruned: Pruned, report: Report) -> None:
+    """Prunes the replies on this machine, by the same limits that every run applies at its end."""
     bounds = settings.locate(settings.cache_dir), settings.cache_max_days, settings.cache_max_gb, now
     plans = list_prunable(*bounds)
     for plan in plans:
         days = (now - plan.used_at).days
-        tell(f"kept replies of {plan.handle or 'an unknown model'}, plan {plan.plan_id}: unused for {days} days")
+        report(f"kept replies of {plan.handle or 'an unknown model'}, plan {plan.plan_id}: unused for {days} days")
     pruned.plans, pruned.plans_bytes = len(plans), sum(plan.bytes for plan in plans)
     if not pruned.dry_run:
         removed = prune_cache(*bounds)
         pruned.plans, pruned.plans_bytes = removed.plans, removed.bytes
         pruned.failed += [f"Kept replies could not be dropped: {failure}" for failure in removed.failed]
     if settings.replies_uri is not None:
-        _prune_stored(settings, settings.locate(settings.replies_uri), now, pruned, tell)
+        _prune_stored(settings, settings.locate(settings.replies_uri), now, pruned, report)
 
 
-def _prune_stored(settings: Settings, replies_uri: str, now: datetime, pruned: Pruned, tell: Tell) -> None:
-    """Those on the store that all machines share."""
+def _prune_stored(settings: Settings, replies_uri: str, now: datetime, pruned: Pruned, report: Report) -> None:
+    """Prunes the replies on the store that all machines share."""
     removed = prune_segments(replies_uri, settings.cache_max_days, now, pruned.dry_run)
     for plan in removed.plans:
         days = (now - plan.used_at).days
-        tell(f"stored replies of {plan.handle or 'an unknown model'}, plan {plan.plan_id}: unused for {days} days")
+        report(f"stored replies of {plan.handle or 'an unknown model'}, plan {plan.plan_id}: unused for {days} days")
     pruned.plans += len(removed.plans)
     pruned.plans_bytes += removed.bytes
     pruned.failed += [f"Stored replies could not be dropped: {failure}" for failure in removed.failed]
 
 
-def _prune_prefect(settings: Settings, ages: Ages, now: datetime, pruned: Pruned, tell: Tell) -> None:
+def _prune_prefect(settings: Settings, ages: Ages, now: datetime, pruned: Pruned, report: Report) -> None:
     if not PREFECT_API_URL.value():
-        tell("No Prefect server is configured (PREFECT_API_URL), so no runs were looked for")
+        report("No Prefect server is configured (PREFECT_API_URL), so no runs were looked for")
         return
     with get_client(sync_client=True) as client:
-        runs = prune_runs(client, now - timedelta(days=ages.runs_days), pruned.dry_run, tell)
+        runs = prune_runs(client, now - timedelta(days=ages.runs_days), pruned.dry_run, report)
     pruned.runs, pruned.runs_kept = runs.deleted, runs.kept

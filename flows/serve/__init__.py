@@ -1,1 +1,1 @@
-"""``make serve``: Prefect's server, the deployments, a worker and the HTTP door on this machine."""
+"""``make serve``: runs Prefect's server, the deploy step, a worker and the HTTP door on this machine."""

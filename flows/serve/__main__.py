@@ -1,4 +1,4 @@
-"""``make serve``: Prefect's server, the deployments, a worker and the HTTP door on this machine, until one Ctrl-C."""
+"""The command ``make serve``: runs Prefect's server, a worker and the HTTP door on this machine until Ctrl-C."""
 
 import sys
 from collections.abc import Callable
@@ -9,29 +9,29 @@ from prefect.settings import PREFECT_API_URL, PREFECT_SERVER_API_HOST, PREFECT_S
 from engine.errors import ExemplarsError
 from engine.settings import Settings, read_settings
 from flows.serve.ports import check_port
-from flows.serve.service import Part, shorten
+from flows.serve.service import Service, shorten
 from flows.serve.services import Site, make_deploy, make_door, make_server, make_worker
 from flows.serve.supervisor import supervise
 
 NEXT = ".venv/bin/python -m flows.api keys issue --namespace u22a8 --scope authoring"
 
 
-def main(make_door: Callable[[Site], Part] = make_door) -> int:
-    """Serves until a signal comes; the exit code is 0 then, and the error's where it could not go on."""
+def main(make_door: Callable[[Site], Service] = make_door) -> int:
+    """Serves until a signal comes; returns 0 then, or the exit code of the error that ended it."""
     try:
         serve(read_settings(), make_door)
     except ExemplarsError as error:
         print(f"exemplars: {error}", file=sys.stderr)
         return error.exit_code
-    print("exemplars: all is stopped", file=sys.stderr)
+    print("exemplars: everything is stopped", file=sys.stderr)
     return 0
 
 
-def serve(settings: Settings, make_door: Callable[[Site], Part] = make_door) -> None:
-    """Runs all the parts. Where a Prefect server is configured (``PREFECT_API_URL``) it is used and none is started.
+def serve(settings: Settings, make_door: Callable[[Site], Service] = make_door) -> None:
+    """Runs all services. If ``PREFECT_API_URL`` is set, that Prefect server is used and none is started.
 
     Raises:
-        ExemplarsError: a port is taken, or a part does not come up or does not stay up.
+        ExemplarsError: a port is in use, or a service does not start or keeps dying.
     """
     host, port = PREFECT_SERVER_API_HOST.value(), PREFECT_SERVER_API_PORT.value()
     site = Site(host, port, PREFECT_API_URL.value(), settings.api_host, settings.api_port, settings.log_format)
@@ -47,12 +47,12 @@ def serve(settings: Settings, make_door: Callable[[Site], Part] = make_door) -> 
 
 
 def find_logs(settings: Settings) -> Path:
-    """The folder of the logs, one file a part: beside the kept replies."""
+    """The folder of the logs, beside the kept replies; it has one file for each service."""
     return Path(settings.locate(settings.cache_dir)).parent / "logs"
 
 
 def describe_ready(site: Site, logs: Path) -> str:
-    """The one line that says that all is up: both addresses, where the logs are, and what to type next."""
+    """The line that is printed when everything is up: both addresses, the folder of the logs, and what to type next."""
     ui = site.prefect_api.removesuffix("/api")
     return f"Prefect {ui} · door {site.door}/v1 · logs {shorten(logs)} · next, a key: {NEXT}"
 

@@ -1,4 +1,4 @@
-"""Ports of servers: whether one is free, who holds it if not, and whether a server answers."""
+"""Checks ports: whether one is free, which process uses it if not, and whether a server answers at an address."""
 
 import errno
 import socket
@@ -14,30 +14,30 @@ ASK_SECONDS = 2.0
 
 
 def check_port(host: str, port: int, variable: str) -> None:
-    """Asks whether a server can listen there; ``variable`` is the one that chooses another port.
+    """Checks that a server can listen at an address; ``variable`` names the setting of the port, for the message.
 
     Raises:
-        OrchestratorError: somebody else does.
-        InputError: nobody can, as with a host that is not this machine's or a port below 1024.
+        OrchestratorError: another process listens there.
+        InputError: no process can, as with a host that is not of this machine or a port below 1024.
     """
     if port == 0:
-        raise InputError(f"{variable}=0: choose a port, since its address is what others are told")
+        raise InputError(f"{variable}=0 is not possible here, since others are told the address: choose a port")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as listener:
-            # As servers do: connections of one that has just ended may still linger.
+            # As servers do: old connections of a server that has just ended may still be closing.
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(address)
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise InputError(f"{host}:{port} ({variable}): {error.strerror}. Choose another") from error
         raise OrchestratorError(
-            f"port {port} is held by {find_holder(port)}. Stop it, or choose another port: {variable}={port + 1}"
+            f"port {port} is used by {find_holder(port)}. Stop it, or choose another port: {variable}={port + 1}"
         ) from error
 
 
 def find_holder(port: int) -> str:
-    """Who listens on a port: pid and command line, where they can be known."""
+    """The process that listens on a port: its pid and command line, if they can be read."""
     sockets = {f"socket:[{number}]" for number in _list_listening(port)}
     for link in Path("/proc").glob("[0-9]*/fd/*"):
         try:

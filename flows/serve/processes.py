@@ -1,8 +1,8 @@
-"""Processes of this machine that carry a mark in their environment: what a part of ``make serve`` has started.
+"""Finds and stops all processes that a service of ``make serve`` has started, by a mark in their environment.
 
 A worker starts each flow run in a session of its own, and a flow run outlives a worker that is killed. Only the
-environment, which is handed down, tells whose they are. It is read in /proc; where there is none, nothing is found, and
-a worker ends its flow runs itself.
+environment, which children inherit, tells which service a process belongs to. It is read from /proc; on systems without
+/proc nothing is found, and the worker itself stops its flow runs.
 """
 
 import os
@@ -20,7 +20,7 @@ RUNS_SHARE = 0.75
 
 
 def list_marked(mark: str) -> dict[int, str | None]:
-    """The processes whose mark begins so, each with the id of the flow run that it works for, if it does."""
+    """The processes whose mark begins with ``mark``: by pid, the id of the flow run that each works for, or None."""
     found: dict[int, str | None] = {}
     for pid in _list_pids():
         environment = _read_environment(pid)
@@ -30,11 +30,11 @@ def list_marked(mark: str) -> dict[int, str | None]:
 
 
 def stop_marked(mark: str, leader: int, seconds: float) -> None:
-    """Ends all marked processes: they are asked, and after so many seconds killed.
+    """Stops all marked processes with SIGTERM, and after ``seconds`` with SIGKILL.
 
-    The flow runs' own processes are asked before the ``leader``: a worker that is asked kills its runs before they can
-    say that they are over. What a run has started is not asked: it ends with the run, which would otherwise take it for
-    a failure of its model.
+    The processes of flow runs get SIGTERM before the ``leader``, because a worker that gets it kills its runs before
+    they can report their end. Children of a run get no SIGTERM: they end with the run, which would otherwise take their
+    end for a failure of its model.
     """
     begun = time.monotonic()
     marked = list_marked(mark)
@@ -48,14 +48,14 @@ def stop_marked(mark: str, leader: int, seconds: float) -> None:
 
 
 def kill_marked(mark: str) -> None:
-    """``kill -9`` of all marked processes, and of those that they start meanwhile."""
+    """Kills all marked processes, and those that they start in the meantime, with SIGKILL."""
     while left := list_marked(mark):
         _send(signal.SIGKILL, left)
         time.sleep(LOOK_SECONDS)
 
 
 def describe_process(pid: int) -> str:
-    """The command line of a process, shortened; empty where it cannot be known."""
+    """The command line of a process, shortened to 120 characters; empty if it cannot be read."""
     with suppress(OSError):
         words = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
         return words if len(words) <= 120 else f"{words[:119]}…"
@@ -101,13 +101,13 @@ def _read_parent(pid: int) -> int:
 
 
 def _is_dead(pid: int) -> bool:
-    """Whether it has ended and only waits for its parent to notice."""
+    """Whether a process has ended and only waits for its parent to collect its exit status."""
     fields = _read_status(pid)
     return not fields or fields[0] in {"Z", "X"}
 
 
 def _read_status(pid: int) -> list[str]:
-    """State, parent and so on: what stands behind the name, which may hold blanks and brackets."""
+    """The fields of /proc/<pid>/stat after the name, which may contain spaces and brackets: state, parent and so on."""
     try:
         return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
     except OSError:

@@ -1,4 +1,4 @@
-"""What ``make serve`` consists of: Prefect's server, the deploy step, a worker and the HTTP door, as parts."""
+"""Defines the services of ``make serve``: Prefect's server, the deploy step, a worker and the HTTP door."""
 
 import os
 import socket
@@ -16,24 +16,24 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 from engine.settings import LogFormat
 from flows.deploy.unfinished_runs import end_runs
 from flows.deploy.work_pool import POOL
-from flows.observability.json_logs import IN_PREFECT
+from flows.observability.json_logs import PREFECT_JSON_VARIABLES
 from flows.serve.ports import ASK_SECONDS, answers
-from flows.serve.service import Part
+from flows.serve.service import Service
 
-# Together, with what the processes around the parts take, below the 10 s that one Ctrl-C may take.
+# Together with what the processes around the services take, these stay below the 10 s that a Ctrl-C may take.
 DOOR_STOP_SECONDS, WORKER_STOP_SECONDS, SETTLE_SECONDS, SERVER_STOP_SECONDS = 1.5, 4.0, 1.0, 1.5
-# Each run is a process that imports for 7 CPU-s and holds 400 MB; more at once would sit pending for minutes.
-MOST_RUNS = 8
+# Each run is a process that takes 7 CPU-seconds to import and 400 MB; more of them would stay pending for minutes.
+MAX_RUNS = 8
 LEASES = "prefect.server.concurrency.lease_storage.filesystem"
 STOPPED = (
-    "The worker of this run ended while it was under way: make serve was stopped, or the worker died. The replies so "
-    "far are kept: a new run of this model asks only for what is missing."
+    "The worker of this run ended during the run: make serve was stopped, or the worker died. The replies so far are "
+    "kept: a new run of this model asks only for what is missing."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Where all of it stands: Prefect's API, whether its server is ours to start, and the door."""
+    """The addresses of all services; ``api_url`` is a configured Prefect server's, None if one is to be started."""
 
     prefect_host: str
     prefect_port: int
@@ -45,27 +45,27 @@ class Site:
 
     @property
     def prefect_api(self) -> str:
-        """The address of Prefect's API: the one that is configured, else that of the server that is started here."""
+        """The address of Prefect's API: the configured one, else that of the server that is started here."""
         return self.api_url or f"http://{name_host(self.prefect_host)}:{self.prefect_port}/api"
 
     @property
     def door(self) -> str:
-        """The address of the door."""
+        """The address of the HTTP door."""
         return f"http://{name_host(self.door_host)}:{self.door_port}"
 
     @property
     def variables(self) -> dict[str, str]:
-        """The environment of every part: the one that is given, without analytics, with this Prefect server."""
+        """The environment of every service: the given one, with this Prefect server and without analytics."""
         defaults = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
-        defaults |= IN_PREFECT if self.log_format == "json" else {}
+        defaults |= PREFECT_JSON_VARIABLES if self.log_format == "json" else {}
         return {**defaults, **self.environment, "PREFECT_API_URL": self.prefect_api}
 
 
-def make_server(site: Site) -> Part:
-    """Prefect's server. Leases are kept in files: in memory, a server killed with a holder would leave them taken."""
+def make_server(site: Site) -> Service:
+    """Prefect's server. It keeps leases in files: from memory a killed server would never release those it had."""
     where = ["--host", site.prefect_host, "--port", str(site.prefect_port)]
     defaults = {"PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES, "PREFECT_UI_API_URL": site.prefect_api}
-    return Part(
+    return Service(
         "prefect",
         (sys.executable, "-m", "prefect", "server", "start", *where),
         {**defaults, **site.variables},
@@ -74,16 +74,16 @@ def make_server(site: Site) -> Part:
     )
 
 
-def make_deploy(site: Site) -> Part:
-    """The deploy step, which the worker and the door wait for."""
-    return Part("deploy", (sys.executable, "-m", "flows.deploy"), site.variables, ASK_SECONDS, once=True)
+def make_deploy(site: Site) -> Service:
+    """The deploy step, which must end before the worker and the HTTP door start."""
+    return Service("deploy", (sys.executable, "-m", "flows.deploy"), site.variables, ASK_SECONDS, once=True)
 
 
-def make_worker(site: Site) -> Part:
-    """A worker that asks for runs each second, so that a run starts within five."""
+def make_worker(site: Site) -> Service:
+    """A worker that polls for runs every second, so that a run starts within five."""
     name = f"make serve on {socket.gethostname()}"
-    options = ["--pool", POOL, "--name", name, "--limit", str(MOST_RUNS)]
-    return Part(
+    options = ["--pool", POOL, "--name", name, "--limit", str(MAX_RUNS)]
+    return Service(
         "worker",
         (sys.executable, "-m", "prefect", "worker", "start", *options),
         {"PREFECT_WORKER_QUERY_SECONDS": "1", "EXEMPLARS_API_URL": site.door, **site.variables},
@@ -93,9 +93,9 @@ def make_worker(site: Site) -> Part:
     )
 
 
-def make_door(site: Site) -> Part:
+def make_door(site: Site) -> Service:
     """The HTTP door."""
-    return Part(
+    return Service(
         "door",
         (sys.executable, "-m", "flows.api", "serve"),
         site.variables,
@@ -105,7 +105,7 @@ def make_door(site: Site) -> Part:
 
 
 def has_worker(api: str, name: str, since: float) -> bool:
-    """Whether the server has heard from the worker of this name since then."""
+    """Whether the server has received a heartbeat of the worker of this name since that time."""
     try:
         with _open_client(api) as client:
             workers = client.read_workers_for_work_pool(POOL)
@@ -116,7 +116,7 @@ def has_worker(api: str, name: str, since: float) -> bool:
 
 
 def settle_runs(api: str, run_ids: Collection[str]) -> None:
-    """Tells the server that these runs are over. Where it cannot be told, the automations do so later."""
+    """Reports to the server that these runs have ended; if that fails, the server's automations end them later."""
     if not run_ids or not answers(f"{api}/health"):
         return
     # SQLite under several writers makes Prefect answer 503 at once.
@@ -130,18 +130,18 @@ def settle_runs(api: str, run_ids: Collection[str]) -> None:
         with _open_client(api) as client:
             again(end_runs, client, run_ids, STOPPED)
     except (httpx.HTTPError, PrefectException) as error:
-        print(f"exemplars: Prefect could not be told that {len(run_ids)} runs were stopped: {error}", file=sys.stderr)
+        print(f"exemplars: Prefect's server does not know that {len(run_ids)} runs stopped: {error}", file=sys.stderr)
 
 
 @contextmanager
 def _open_client(api: str) -> Iterator[SyncPrefectClient]:
-    """A client that asks once: nobody waits for what a server that is coming or going may say later."""
+    """A client without retries: the server may be starting or stopping, and nobody waits for it here."""
     once = temporary_settings({PREFECT_API_URL: api, PREFECT_CLIENT_MAX_RETRIES: 0})
     with once, get_client({"timeout": SETTLE_SECONDS}, sync_client=True) as client:
         yield client
 
 
 def name_host(host: str) -> str:
-    """A host as it stands in an address: one that means every interface is reached by loopback."""
+    """A host as it stands in a URL; one that means every interface becomes the loopback address."""
     reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
     return f"[{reached}]" if ":" in reached else reached

@@ -26,7 +26,7 @@ from flows.api.errors import ApiError
 from flows.api.exception_handlers import EXCEPTION_HANDLERS
 from flows.api.middleware.body_limit import BODY_SECONDS, BodyLimit, find_header
 from flows.api.middleware.envelope import Envelope
-from flows.api.middleware.host_check import HeadCheck
+from flows.api.middleware.host_check import HostCheck
 from flows.api.server import serve
 
 ROOT = Path(__file__).parents[2]
@@ -60,7 +60,7 @@ def make_app(body_seconds: float = BODY_SECONDS) -> FastAPI:
         middleware=[
             Middleware(Envelope),
             Middleware(Doorkeeper),
-            Middleware(HeadCheck, allowed_hosts=HOSTS),
+            Middleware(HostCheck, allowed_hosts=HOSTS),
             Middleware(BodyLimit, timeout_seconds=body_seconds),
         ],
     )

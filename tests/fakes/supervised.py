@@ -9,19 +9,19 @@ from typing import Any
 
 from engine.errors import ExemplarsError
 from flows.serve.ports import answers
-from flows.serve.service import Part
+from flows.serve.service import Service
 from flows.serve.supervisor import supervise
 
 STAND_IN = Path(__file__).with_name("stand_in.py")
 
 
-def make_part(told: dict[str, Any]) -> Part:
+def make_part(told: dict[str, Any]) -> Service:
     port = told.get("port", 0)
 
     def note_settled(runs: Collection[str]) -> None:
         print(f"settled {told['name']}: {', '.join(sorted(runs))}", flush=True)
 
-    return Part(
+    return Service(
         told["name"],
         tuple(told.get("command") or (sys.executable, str(STAND_IN), str(port), *told["arguments"])),
         dict(os.environ),

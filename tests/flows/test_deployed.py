@@ -126,7 +126,7 @@ def test_alerts_are_changed_by_another_address_and_stay_without_one(fleet: Fleet
 
     assert "webhook changed, automation there" == said[0] == said[1]
     assert "webhook there, automation there" == said[2]
-    assert "stay as they were set up before (EXEMPLARS_ALERT_URL is not set now). To end them: " in said[3]
+    assert "unchanged since they were set up before (EXEMPLARS_ALERT_URL is not set now). To end them: " in said[3]
     assert f"prefect automation delete '{AUTOMATION}' and prefect block delete webhook/{BLOCK}" in said[3]
 
 

@@ -72,8 +72,8 @@ def test_dry_run_is_the_default_and_shows_what_would_go(site: Site, client: Sync
     asyncio.run(prune(runs_days=36_500))
     page = read_page(client)
 
-    assert page.startswith("# A dry run: nothing was taken away")
-    assert "Would go: 1 rejected or unfinished sets" in page
+    assert page.startswith("# Dry run: nothing was removed")
+    assert "Would be removed: 1 rejected or unfinished sets" in page
     assert f"rejected set of {HANDLE}, run rejected: written " in page
     assert f"kept replies of {HANDLE}, plan plan-a: unused for 100 days" in page
     assert "run attached" not in page
@@ -85,7 +85,7 @@ def test_pruning_takes_away_what_the_dry_run_showed(site: Site, client: SyncPref
     asyncio.run(prune(dry_run=False, runs_days=36_500))
     page = read_page(client)
 
-    assert page.startswith("# Pruned\n\nGone: 1 rejected or unfinished sets")
+    assert page.startswith("# Pruned\n\nRemoved: 1 rejected or unfinished sets")
     assert f"rejected set of {HANDLE}, run rejected: written " in page
     assert not site[1].exists()
     assert (site[2] / SAMPLES).exists()
@@ -112,7 +112,7 @@ def test_model_with_a_run_keeps_its_sets_until_the_next_time(site: Site, client:
     asyncio.run(prune(dry_run=False, runs_days=36_500))
 
     assert stayed
-    assert f"A run works on {HANDLE}: theirs go the next time." in page
+    assert f"Runs work on {HANDLE}: the old sets of these models stay until the next time." in page
     assert not site[1].exists()
 
 
@@ -121,10 +121,10 @@ def test_store_that_cannot_be_listed_fails_the_run_and_stops_nothing_else(
 ) -> None:
     site[0].samples.rename(site[0].folder / "moved")
     site[0].samples.write_text("no folder")
-    with pytest.raises(StoreError, match="Not all could be pruned; a second start goes on from there"):
+    with pytest.raises(StoreError, match=r"Some things could not be removed\. Run it again to retry"):
         asyncio.run(prune(dry_run=False, runs_days=36_500))
 
-    assert "**Could not be done:**" in read_page(client)
+    assert "**Not removed:**" in read_page(client)
     assert [] == list_plans(site)
 
 
@@ -143,7 +143,7 @@ def test_long_list_is_cut_on_the_page_and_whole_in_the_log(
     asyncio.run(prune(runs_days=36_500))
     page = read_page(client)
 
-    assert "And 7 more, which the log of the run's process names." in page
+    assert "And 7 more, which are in the log of the run's process." in page
     assert SHOWN_LINES == page.count("\n- ")
     assert SHOWN_LINES + 6 == sum("rejected set of" in record.getMessage() for record in caplog.records)
 
@@ -159,7 +159,7 @@ def test_command_says_each_thing_and_the_sums(site: Site, capsys: pytest.Capture
     assert (0, 0, True, False) == (dry, done, stayed, site[1].exists())
     assert f"rejected set of {HANDLE}, run rejected: written " in said
     assert "No Prefect server is configured (PREFECT_API_URL), so no runs were looked for" in said
-    assert "Would go: 1 rejected or unfinished sets" in said
+    assert "Would be removed: 1 rejected or unfinished sets" in said
     assert (False, 1, 1, 0, [], []) == tuple(
         told[name] for name in ("dry_run", "sets", "plans", "runs", "busy", "failed")
     )

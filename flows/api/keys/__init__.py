@@ -1,1 +1,1 @@
-"""The keys of the HTTP door: who may do what, and the file that keeps their digests."""
+"""The API keys of the HTTP door: what each permits, and the file that keeps their digests."""

@@ -1,4 +1,4 @@
-"""The file of keys: digests and no secrets, for its owner's eyes only, replaced whole by one writer at a time."""
+"""The file of API keys: it has digests but no secrets, has mode 600, and is replaced atomically under a lock."""
 
 import os
 import stat
@@ -29,10 +29,10 @@ _FILE = TypeAdapter(_Content)
 
 
 def locate_keys(settings: Settings) -> Path:
-    """Where the keys are.
+    """The path of the file of keys.
 
     Raises:
-        InputError: not on a local disk.
+        InputError: the setting is not a path on a local disk.
     """
     place = settings.locate(settings.keys_file)
     if "://" in place:
@@ -41,11 +41,11 @@ def locate_keys(settings: Settings) -> Path:
 
 
 def read_keys(path: Path) -> tuple[Key, ...]:
-    """The keys of a file in the order in which they were issued; none where there is no file.
+    """The keys of a file in the order in which they were issued; none if there is no file.
 
     Raises:
-        StoreError: it cannot be read, others may read it, or it is not as the commands write it. The message has
-            nothing of the content.
+        StoreError: the file cannot be read, others than its owner may read it, or its content is malformed. The message
+            quotes nothing of the content.
     """
     try:
         content = _read_private(path)
@@ -66,15 +66,15 @@ def read_keys(path: Path) -> tuple[Key, ...]:
 
 @contextmanager
 def change_keys(path: Path, timeout_seconds: float = LOCK_TIMEOUT_SECONDS) -> Iterator[list[Key]]:
-    """The keys as a list: as the block leaves it, so it is written, while other writers wait.
+    """Yields the keys as a list under the file's lock, and writes the list when the block ends.
 
     Args:
-        timeout_seconds: How long to wait for another writer.
+        timeout_seconds: how long to wait for another writer.
 
     Raises:
-        StoreError: as ``read_keys``, or the file cannot be written. Then it is as it was.
+        StoreError: as ``read_keys``, or the file cannot be written. The file is then unchanged.
     """
-    # Where the path is a link, what it leads to is replaced, and not the link.
+    # If the path is a symbolic link, its target is replaced and not the link.
     real = Path(os.path.realpath(path))
     try:
         real.parent.mkdir(parents=True, exist_ok=True)
@@ -84,7 +84,7 @@ def change_keys(path: Path, timeout_seconds: float = LOCK_TIMEOUT_SECONDS) -> It
             _replace(real, keys)
     except Timeout:
         raise StoreError(
-            f"{path} has been held by another command for {timeout_seconds:g} s. "
+            f"{path} has been locked by another command for {timeout_seconds:g} s. "
             "Nothing was changed: try again when that command has ended"
         ) from None
     except OSError as error:
@@ -92,24 +92,24 @@ def change_keys(path: Path, timeout_seconds: float = LOCK_TIMEOUT_SECONDS) -> It
 
 
 def _read_private(path: Path) -> bytes:
-    """The content, once the open file is known to be a regular one that nobody but its owner may read."""
-    # Without waiting: a pipe in its place must not hold the door up.
+    """The content, after checking that the open file is a regular one that only its owner may read."""
+    # O_NONBLOCK: opening must not hang if the path is a named pipe.
     with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as stream:
         mode = os.fstat(stream.fileno()).st_mode
         if not stat.S_ISREG(mode):
-            raise _refuse(path, "it is no regular file")
+            raise _refuse(path, "it is not a regular file")
         if mode & (stat.S_IRWXG | stat.S_IRWXO):
             raise StoreError(
                 f"{path} is open to others than its owner (mode {stat.S_IMODE(mode):o}), so no key in it is "
-                f"trusted. Close it with 'chmod 600 {path}', then see with 'keys list' that the keys are yours"
+                f"trusted. Run 'chmod 600 {path}', then check with 'keys list' that all keys are yours"
             )
         return stream.read()
 
 
 def _replace(path: Path, keys: Sequence[Key]) -> None:
-    """One rename; the new file has its mode from its first byte on."""
+    """Replaces the file by a rename; the new file has mode 600 from the start."""
     made = path.with_name(f"{path.name}.new")
-    # Only the holder of the lock writes here: what stands there was left by one that died.
+    # Only the holder of the lock writes this file: one that exists was left by a process that died.
     made.unlink(missing_ok=True)
     try:
         with open(made, "xb", opener=lambda name, flags: os.open(name, flags, OWNER_ONLY)) as stream:
@@ -119,7 +119,7 @@ def _replace(path: Path, keys: Sequence[Key]) -> None:
         made.replace(path)
     finally:
         made.unlink(missing_ok=True)
-    # Else a machine that fails now may come back with a revoked key in force.
+    # Without this sync, a revoked key could be in force again after a loss of power.
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
@@ -130,7 +130,7 @@ def _replace(path: Path, keys: Sequence[Key]) -> None:
 def _refuse(path: Path, reason: str) -> StoreError:
     return StoreError(
         f"{path} is not a file of keys ({reason}), so no key is trusted. "
-        "Put a good copy in its place, or move it away and issue the keys anew"
+        "Restore it from a copy, or move it away and issue new keys"
     )
 
 

@@ -1,4 +1,4 @@
-"""What the holder of a key may do at the door: a scope, the namespaces that the key owns, and the public ones."""
+"""An API key and what it permits: its scope, the namespaces that it owns, and the public namespaces."""
 
 from dataclasses import dataclass, field
 from typing import Annotated, Literal, get_args
@@ -20,12 +20,12 @@ _Label = Annotated[str, Field(pattern=rf"^\P{{Cc}}{{1,{LABEL_MAX_LENGTH}}}$")]
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key without its secret: ``id`` may be shown to anybody, ``sha256`` is of the whole secret.
+    """A key without its secret: ``id`` may be shown to anybody, ``sha256`` is the digest of the whole secret.
 
-    Its fields are what the file of keys has for each.
+    The fields are those of an entry in the file of keys.
     """
 
-    # A field that is not known here might be a limit on the key: it must not be passed over.
+    # An unknown field might restrict the key, so it must not be ignored.
     __pydantic_config__ = ConfigDict(extra="forbid")
 
     id: Annotated[str, Field(pattern="^[0-9a-f]{12}$")]
@@ -36,13 +36,13 @@ class Key:
     label: _Label | None = None
 
     def owns(self, handle: str) -> bool:
-        """Whether a namespace, or the namespace of a handle, is the key's own: samples are listed only there."""
+        """Whether the key owns a namespace, given as such or by a handle; it may list samples only there."""
         return handle.partition(".")[0] in self.namespaces
 
     def may_read(self, handle: str) -> bool:
-        """Whether a namespace or handle exists for this key; one that may not be read answers 404."""
+        """Whether the key may read a namespace, given as such or by a handle; to others it must look missing (404)."""
         return self.owns(handle) or handle.partition(".")[0] in PUBLIC_NAMESPACES
 
     def may_change(self, handle: str) -> bool:
-        """Whether a namespace or handle may be changed: a public one too only by a key that owns it."""
+        """Whether the key may change models of a namespace, given as such or by a handle; it has to own it."""
         return self.scope == "authoring" and self.owns(handle)

@@ -1,9 +1,9 @@
-"""The keys of the door: issued and revoked by a command, and found by the secret that a request carries.
+"""Issues and revokes API keys, and finds the key of the secret that a request carries.
 
-A secret is ``exm_<id>_<32 random bytes>``: the prefix lets scanners for leaked secrets know it, the id finds the key
-without a search, and of the whole only a SHA-256 is kept. That is fast on purpose: a slow, salted hash protects
-secrets that can be guessed, and from 112 bits of entropy on NIST SP 800-63B (5.1.2.2) asks for a one-way function
-alone. Here are 256.
+A secret is ``exm_<id>_<32 random bytes>``. Scanners for leaked secrets recognise the prefix, the id finds the key
+without a search, and only the SHA-256 of the whole is kept. A fast hash is enough: slow, salted hashes protect secrets
+that can be guessed, and from 112 bits of entropy on NIST SP 800-63B (5.1.2.2) asks only for a one-way function. These
+secrets have 256 bits.
 """
 
 import hashlib
@@ -24,9 +24,9 @@ from flows.api.keys.key import LABEL_MAX_LENGTH, SCOPES, Key, Scope
 SECRET_PREFIX = "exm_"  # noqa: S105  not a secret but what every secret begins with
 ID_BYTES = 6
 SECRET_BYTES = 32
-# What an unknown id is compared with, so that it takes as long as a known one. No secret has this digest.
-NOBODYS_SHA256 = "0" * 64
-# Two changes within one tick of a file system's clock (2 s at worst, on FAT) may leave the same stamp.
+# The secret of an unknown id is compared with this, so that it takes as long as a known id. No secret has this digest.
+DUMMY_SHA256 = "0" * 64
+# Two changes within one tick of a file system's clock (at worst 2 s, on FAT) may leave the same modification time.
 SETTLED_AFTER_SECONDS = 2.0
 
 _log = logging.getLogger(__name__)
@@ -35,10 +35,11 @@ _log = logging.getLogger(__name__)
 def issue_key(
     path: Path, namespaces: Sequence[str], scope: str, now: datetime, label: str | None = None
 ) -> tuple[Key, str]:
-    """A new key, kept in the file, and its secret, which is kept nowhere.
+    """Adds a new key to the file, and returns it with its secret, which is kept nowhere.
 
     Raises:
-        InputError: a namespace, scope or label that is not allowed; StoreError: the file cannot be used.
+        InputError: a namespace, the scope or the label is not allowed.
+        StoreError: the file cannot be used.
     """
     owned, kind, name = _check_namespaces(namespaces), _check_scope(scope), _check_label(label)
     with change_keys(path) as keys:
@@ -60,10 +61,11 @@ def list_keys(path: Path) -> tuple[Key, ...]:
 
 
 def revoke_key(path: Path, key_id: str) -> Key:
-    """Takes a key out of the file: every door that reads it refuses the key from its next request on.
+    """Removes a key from the file; every server that reads the file refuses the key from its next request on.
 
     Raises:
-        InputError: no such key; StoreError: the file cannot be used.
+        InputError: there is no such key.
+        StoreError: the file cannot be used.
     """
     if SECRET_PREFIX in key_id:
         # Not repeated in the message: it might be a secret that is in force.
@@ -75,21 +77,21 @@ def revoke_key(path: Path, key_id: str) -> Key:
             if key.id == key_id:
                 keys.remove(key)
                 return key
-        raise InputError(f"No key {key_id[:60]!r} in {path}. 'keys list' shows the keys that there are")
+        raise InputError(f"There is no key {key_id[:60]!r} in {path}. 'keys list' shows all keys")
 
 
 def digest_secret(secret: str) -> str:
-    """SHA-256 in hexadecimal, of any text: a header may carry what no UTF-8 can write."""
+    """The SHA-256 of any text, in hexadecimal; a header may contain surrogates, which plain UTF-8 cannot encode."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class KeyRing:
-    """The keys that are in force at this instant: the file is looked at for each secret, and read when it has changed.
+    """Finds keys by their secrets, always as the file now is: it is checked for each secret, and read if it changed.
 
-    Where it cannot be used nobody gets in, and the log says why, once for each change. Threads may share a ring.
+    If the file cannot be used, no key is accepted and the log says why, once for each reason. Threads may share a ring.
 
     Args:
-        clock: The time as the file's disk has it, in seconds since 1970.
+        clock: the time by the file system's clock, in seconds since 1970.
     """
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
@@ -101,12 +103,12 @@ class KeyRing:
         self._keys: Mapping[str, Key] = {}
 
     def find(self, secret: str) -> Key | None:
-        """The key of a secret, None where there is none; never raises, whatever the text."""
+        """The key of a secret; None if there is none. Never raises, whatever the text."""
         with self._lock:
             keys = self._read_changes()
         begin = len(SECRET_PREFIX)
         key = keys.get(secret[begin : begin + 2 * ID_BYTES])
-        kept = NOBODYS_SHA256 if key is None else key.sha256
+        kept = DUMMY_SHA256 if key is None else key.sha256
         return key if hmac.compare_digest(kept, digest_secret(secret)) else None
 
     def _read_changes(self) -> Mapping[str, Key]:
@@ -120,13 +122,13 @@ class KeyRing:
             self._keys, complaint = {}, str(error)
         if complaint and complaint != self._complaint:
             _log.error("No key is accepted. %s", complaint)
-        # What could not be read may be read in a moment without a change of its own, as when files were all open.
+        # A failed read is retried even if the file does not change: the cause may be temporary, as too many open files.
         self._stamp, self._complaint = () if complaint else stamp, complaint
         return self._keys
 
 
 def _stamp_file(path: Path) -> tuple[tuple[int, ...], float]:
-    """What changes when a file or its mode does, and when that was last."""
+    """A stamp that changes when a file or its mode does, and the time of the last change."""
     try:
         seen = path.stat()
     except OSError as error:

@@ -1,1 +1,1 @@
-"""What Prometheus may read of the HTTP door and of the sample store."""
+"""Prometheus metrics of the HTTP door and of the sample store."""

@@ -1,4 +1,4 @@
-"""Metrics: Prometheus text at an address of its own, beside the door: no key, no part of the contract."""
+"""Serves Prometheus metrics at a port of their own, without a key; they are not part of the API's contract."""
 
 import threading
 from collections.abc import Iterator
@@ -11,23 +11,23 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from prometheus_client.exposition import choose_encoder
 
 from engine.settings import Settings
-from flows.api.metrics.store_gauges import Stock
-from flows.api.middleware.request_metrics import DoorCounts
+from flows.api.metrics.store_gauges import StoreGauges
+from flows.api.middleware.request_metrics import RequestMetrics
 from flows.api.server import open_listener, write_address
 
 PATH = "/metrics"
-# Who asks and then sends or reads nothing is not waited for.
+# A client that sends or reads nothing for so long is disconnected.
 IDLE_SECONDS = 10.0
 
 
 @contextmanager
-def serve_metrics(settings: Settings) -> Iterator[tuple[DoorCounts | None, str]]:
-    """The counts that the door is to keep, and the address where they are read while the block runs.
+def serve_metrics(settings: Settings) -> Iterator[tuple[RequestMetrics | None, str]]:
+    """Serves metrics while the block runs, and yields the request metrics to record and the address of the endpoint.
 
-    None and no address where ``EXEMPLARS_METRICS_PORT`` is not set.
+    Yields None and an empty address if ``EXEMPLARS_METRICS_PORT`` is not set.
 
     Raises:
-        AddressError: the address is taken, not ours, or no address.
+        AddressError: the address is in use, not of this machine, or malformed.
     """
     if settings.metrics_port is None:
         yield None, ""
@@ -35,14 +35,14 @@ def serve_metrics(settings: Settings) -> Iterator[tuple[DoorCounts | None, str]]
     registry = CollectorRegistry()
     for make in (ProcessCollector, PlatformCollector, GCCollector):
         make(registry=registry)
-    stock = Stock(settings.locate(settings.samples_uri))
+    stock = StoreGauges(settings.locate(settings.samples_uri))
     registry.register(stock)
     server = _Server(settings.api_host, settings.metrics_port, registry)
-    # Apart from the door's event loop: a door that hangs is scraped all the same.
+    # In a thread, not in the API's event loop: metrics can be scraped even if that loop hangs.
     threading.Thread(target=server.serve_forever, name="exemplars-metrics", daemon=True).start()
     stock.start()
     try:
-        yield DoorCounts(registry), f"{write_address(settings.api_host, server.server_port)}{PATH}"
+        yield RequestMetrics(registry), f"{write_address(settings.api_host, server.server_port)}{PATH}"
     finally:
         stock.stop()
         server.shutdown()
@@ -50,7 +50,7 @@ def serve_metrics(settings: Settings) -> Iterator[tuple[DoorCounts | None, str]]
 
 
 class _Server(ThreadingHTTPServer):
-    """One thread a scrape."""
+    """An HTTP server with one thread for each scrape."""
 
     daemon_threads = True
 
@@ -69,15 +69,15 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def do_GET(self) -> None:
-        """The text, in the form that the scraper takes; nothing else is here."""
+        """Answers a scrape in the format that it accepts; any other path is 404."""
         if urlsplit(self.path).path != PATH:
-            self._answer(HTTPStatus.NOT_FOUND, "text/plain", f"There is {PATH} here, and nothing else.\n".encode())
+            self._answer(HTTPStatus.NOT_FOUND, "text/plain", f"Only {PATH} is served here.\n".encode())
             return
         encode, content_type = choose_encoder(self.headers.get("Accept", ""))
         self._answer(HTTPStatus.OK, content_type, encode(self.server.registry))
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Says nothing: a scrape each few seconds is not worth a line."""
+        """Logs nothing: a scrape every few seconds is not worth a line."""
 
     def _answer(self, status: HTTPStatus, content_type: str, body: bytes) -> None:
         self.send_response(status)

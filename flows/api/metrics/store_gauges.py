@@ -1,4 +1,4 @@
-"""The stock: what the sample store holds, counted in the background, as Prometheus gauges."""
+"""Prometheus gauges of what the sample store holds, counted in a background thread."""
 
 import logging
 import threading
@@ -12,13 +12,13 @@ from engine.errors import StoreError
 from engine.listing.statistics import StoreCounter, StoreStatistics
 
 LOGGER = logging.getLogger("flows.api")
-# From the end of one count to the next at least so long, and so many times what the last one took.
+# The pause between two counts: at least so many seconds, and at least so many times the duration of the last count.
 PAUSE_SECONDS, PAUSE_TIMES = 60.0, 10.0
 LABELS = ["namespace", "pool", "synth_type", "effort", "status"]
 
 
-class Stock(Collector):
-    """The last count of a store, and whether it could be counted; a scrape asks nothing of the store."""
+class StoreGauges(Collector):
+    """Exports the last count of a store, and whether it succeeded; a scrape itself does not read the store."""
 
     def __init__(self, samples_uri: str, pause_seconds: float = PAUSE_SECONDS) -> None:
         self._counter = StoreCounter(samples_uri)
@@ -30,15 +30,15 @@ class Stock(Collector):
         self._stopping = threading.Event()
 
     def start(self) -> None:
-        """Counts from now on, in a thread of its own."""
+        """Starts counting in a background thread."""
         threading.Thread(target=self._count_on, name="exemplars-stock", daemon=True).start()
 
     def stop(self) -> None:
-        """Counts no more; a count under way ends with the process."""
+        """Stops counting; a count that is running ends with the process."""
         self._stopping.set()
 
     def refresh(self) -> None:
-        """Counts once. A store that is away leaves the last count as it is."""
+        """Counts once; if the store cannot be read, the last count stays."""
         begun = time.monotonic()
         try:
             self._tally = self._counter.count()
@@ -51,7 +51,7 @@ class Stock(Collector):
         self._took_seconds = time.monotonic() - begun
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """The gauges; those of the sums are missing until the store was counted for the first time."""
+        """The gauges; totals are missing until the store has been counted for the first time."""
         tally = self._tally
         yield _make_gauge("up", "1 where the last count of the sample store succeeded.", float(self._is_up))
         yield _make_gauge("count_seconds", "How long the last count took.", self._took_seconds)
@@ -66,7 +66,7 @@ class Stock(Collector):
             yield gauge
 
     def describe(self) -> list[GaugeMetricFamily]:
-        """Nothing: else the registry would ask for the gauges before there are any."""
+        """Empty: otherwise the registry would call ``collect`` on registration, before there is a count."""
         return []
 
     def _count_on(self) -> None:

@@ -1,1 +1,1 @@
-"""What every request passes before its route: envelope, host, metrics, key, size of its body."""
+"""The middleware that every request passes before its route: metrics, errors, key, body size, host."""

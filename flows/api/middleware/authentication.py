@@ -1,4 +1,4 @@
-"""Authentication: no endpoint but those that are open sees a request without a key that is in force."""
+"""Middleware that lets only requests with a valid API key pass, except to the open endpoints."""
 
 import base64
 import binascii
@@ -16,10 +16,10 @@ REPORT_PATH = re.compile(r"/v1/runs/[^/]+/report")
 
 
 class Authentication:
-    """Middleware: puts the ``Key`` of a request into its state.
+    """Authenticates a request and puts its ``Key`` into ``scope["state"]``.
 
-    The report is looked at in a browser, which has no other way to send a key than as the password of a dialog: there,
-    and only there, HTTP Basic counts as well, with any user name.
+    People open a run's report in a browser, which can send a key only as the password of its dialog. So for reports,
+    and only there, HTTP Basic is accepted too, with any user name.
     """
 
     def __init__(self, app: ASGIApp, find_key: Callable[[str], Key | None]) -> None:
@@ -27,10 +27,10 @@ class Authentication:
         self._find_key = find_key
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hands the request on.
+        """Passes the request on.
 
         Raises:
-            ApiError: 401.
+            ApiError: 401, without a valid key.
         """
         if scope["type"] == "http" and is_closed(scope["path"]):
             has_dialog = REPORT_PATH.fullmatch(scope["path"]) is not None
@@ -45,18 +45,18 @@ class Authentication:
         secret = read_secret(values[0], has_dialog) if len(values) == 1 else None
         key = self._find_key(secret) if secret else None
         if key is None:
-            said = "The Authorization header has no key that is in force. It is sent as 'Bearer <key>'."
+            said = "The Authorization header has no valid key. Send it as 'Authorization: Bearer <key>'."
             raise ApiError(401, "unauthorized", said, headers=challenge)
         return key
 
 
 def is_closed(path: str) -> bool:
-    """Whether a path is answered for the holder of a key only; what is outside of ``/v1`` is nothing at all."""
+    """Whether a path needs a key: every path below ``/v1`` but the open ones. Other paths do not exist."""
     return path not in OPEN_PATHS and (path == BASE or path.startswith(f"{BASE}/"))
 
 
 def read_secret(header: str, has_dialog: bool = False) -> str | None:
-    """The secret that an ``Authorization`` header carries (RFC 6750; RFC 7617 where ``has_dialog``)."""
+    """The secret in an ``Authorization`` header (RFC 6750; with ``has_dialog`` RFC 7617 too); None if it has none."""
     scheme, _, credentials = header.strip(" \t").partition(" ")
     if scheme.lower() == "bearer":
         return credentials.strip(" \t") or None

@@ -1,4 +1,4 @@
-"""The limits on a request's body: how many bytes and how many seconds, and what becomes of one that nobody wants."""
+"""Middleware that limits the size and the duration of a request's body, and drains a body that is not needed."""
 
 import asyncio
 from contextlib import suppress
@@ -25,19 +25,19 @@ class BodyLimit:
         self._timeout_seconds = timeout_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hands the body on whole.
+        """Reads the body and passes it on whole.
 
         Raises:
-            ApiError: 413 when it is over the limit (by its ``Content-Length`` before a byte is read), 400 when it did
-                not come in time.
-            ClientDisconnect: the client went away in the middle of it.
+            ApiError: 413 if it is over the limit (by its ``Content-Length`` before a byte is read), 400 if it did not
+                arrive in time.
+            ClientDisconnect: the client closed the connection in the middle of the body.
         """
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         length = find_header(scope, b"content-length")
         if length.isdigit() and int(length) > self._limit_bytes:
-            raise self._refuse_size()
+            raise self._make_size_error()
         body = await self._read(receive)
         await self._app(scope, _replay(body, receive), send)
 
@@ -58,17 +58,17 @@ class BodyLimit:
                 raise ClientDisconnect
             body += message.get("body", b"")
             if len(body) > self._limit_bytes:
-                raise self._refuse_size()
+                raise self._make_size_error()
             more = message.get("more_body", False)
         return bytes(body)
 
-    def _refuse_size(self) -> ApiError:
+    def _make_size_error(self) -> ApiError:
         details = {"limit_bytes": self._limit_bytes}
         return ApiError(413, "body_too_large", f"The body is over {self._limit_bytes} bytes.", details)
 
 
-class Incoming:
-    """A request's body as it comes in, and whether all of it has."""
+class IncomingBody:
+    """Receives a request's body and records whether all of it has arrived."""
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self._receive = receive
@@ -82,7 +82,7 @@ class Incoming:
         return message
 
     async def drain(self, limit_bytes: int = DRAIN_BYTES, timeout_seconds: float = DRAIN_SECONDS) -> None:
-        """Reads on and drops it, within bounds: closing on unread bytes can take the answer from the client."""
+        """Reads and discards the rest, within limits: closing a connection with unread bytes can lose the response."""
         drained_bytes = 0
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_seconds):
@@ -92,17 +92,17 @@ class Incoming:
 
 
 def check_framing(scope: Scope) -> None:
-    """A body with two lengths may end elsewhere for a proxy than for us (request smuggling; RFC 9112, section 6.3).
+    """Refuses a body with two lengths, which a proxy may read differently (request smuggling; RFC 9112, section 6.3).
 
     Raises:
-        ApiError: 400, before even the key is looked at; the connection is closed.
+        ApiError: 400, before the key is checked; the connection is closed.
     """
     if find_header(scope, b"transfer-encoding") and find_header(scope, b"content-length"):
-        raise ApiError(400, "invalid_request", "A request has a Content-Length or a Transfer-Encoding, not both.")
+        raise ApiError(400, "invalid_request", "A request may have Content-Length or Transfer-Encoding, not both.")
 
 
 def find_header(scope: Scope, name: bytes) -> bytes:
-    """The first value of a header, whose name is given in lower case; empty where there is none."""
+    """The first value of a header, whose name is given in lower case; empty if it is missing."""
     values = (value for key, value in scope["headers"] if key == name)
     return next(values, b"")
 

@@ -1,4 +1,4 @@
-"""The outermost layer of the HTTP door: gives each request its id and its log line, and every error its envelope."""
+"""The outermost middleware: gives every request an id and a log line, and every error its JSON envelope."""
 
 import asyncio
 import logging
@@ -13,8 +13,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from flows.api.errors import REQUEST_ID, ApiError, render_error
-from flows.api.exception_handlers import RETRY_AFTER_SECONDS, translate
-from flows.api.middleware.body_limit import Incoming, check_framing, find_header
+from flows.api.exception_handlers import RETRY_AFTER_SECONDS, translate_error
+from flows.api.middleware.body_limit import IncomingBody, check_framing, find_header
 
 LOGGER = logging.getLogger("flows.api")
 
@@ -24,19 +24,19 @@ _LONGEST_PATH = 200
 
 
 class Envelope:
-    """Middleware; what is behind it finds the id as ``scope["state"]["request_id"]`` and raises what it likes."""
+    """Sets ``scope["state"]["request_id"]`` and turns every exception from further inside into an error response."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers whatever happens, unless the client is gone."""
+        """Answers the request, whatever is raised, unless the client has gone."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         request_id = _choose_id(scope)
         scope.setdefault("state", {})["request_id"] = request_id
-        incoming, answer = Incoming(scope, receive), _Answer(send, request_id)
+        incoming, answer = IncomingBody(scope, receive), _Answer(send, request_id)
         begun = time.monotonic()
         try:
             check_framing(scope)
@@ -44,12 +44,12 @@ class Envelope:
         except ClientDisconnect:
             pass
         except asyncio.CancelledError:
-            # The server stops and has waited long enough; nobody awaits this task any more.
+            # The server is stopping, its time to finish requests is over, and nothing awaits this task any more.
             headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
             stopping = ApiError(503, "internal_error", "The server is stopping. Ask again.", headers=headers)
             await answer.refuse(stopping, scope, incoming)
         except Exception as error:
-            refusal = translate(error)
+            refusal = translate_error(error)
             if refusal.code == "internal_error" or answer.status:
                 LOGGER.error("%s %s", request_id, _write_traceback(error, scope), extra={"request_id": request_id})
             await answer.refuse(refusal, scope, incoming)
@@ -58,7 +58,7 @@ class Envelope:
 
 
 class _Answer:
-    """The answer on its way out: its status once it has begun, and the headers that all answers carry."""
+    """Sends the response: records its status once it has begun, and adds the headers of every response."""
 
     def __init__(self, send: Send, request_id: str) -> None:
         self._send = send
@@ -74,8 +74,8 @@ class _Answer:
             headers.setdefault("Cache-Control", "no-store")
         await self._send(message)
 
-    async def refuse(self, error: ApiError, scope: Scope, incoming: Incoming) -> None:
-        """Sends the envelope. Where an answer has begun already, returning without its end makes uvicorn close."""
+    async def refuse(self, error: ApiError, scope: Scope, incoming: IncomingBody) -> None:
+        """Sends the error. If a response has already begun, it cannot: uvicorn then closes the unfinished response."""
         if self.status is not None:
             return
         response = render_error(error, self._request_id)
@@ -84,8 +84,8 @@ class _Answer:
         else:
             await self._send_early(response, scope, incoming)
 
-    async def _send_early(self, response: Response, scope: Scope, incoming: Incoming) -> None:
-        """Answers before the body has come: the client has its answer at once, its body is let in and dropped."""
+    async def _send_early(self, response: Response, scope: Scope, incoming: IncomingBody) -> None:
+        """Answers before the body has arrived: the client gets the response at once, and its body is discarded."""
 
         async def send(message: Message) -> None:
             if message["type"] == "http.response.body":
@@ -104,7 +104,7 @@ def _choose_id(scope: Scope) -> str:
 
 
 def _log(scope: Scope, status: int | None, seconds: float, request_id: str) -> None:
-    """One line. The path is logged as it was sent, in ASCII; the query is not, since anything may stand in it."""
+    """Logs one line. The path is logged as it was sent, in ASCII, but without the query, which may contain secrets."""
     path = scope.get("raw_path", b"").decode("ascii", "backslashreplace")[:_LONGEST_PATH]
     shown = "gone" if status is None else str(status)
     told = {"method": scope["method"], "path": path, "status": status, "seconds": round(seconds, 4)}
@@ -113,7 +113,7 @@ def _log(scope: Scope, status: int | None, seconds: float, request_id: str) -> N
 
 
 def _write_traceback(error: Exception, scope: Scope) -> str:
-    """The traceback, without the key of the request, which a library's message could quote."""
+    """The traceback without the request's key, which a library's message might quote."""
     text = "".join(traceback.format_exception(error))
     credentials = find_header(scope, b"authorization").decode("latin-1").split()
     for secret in (word for word in credentials if len(word) >= _SHORTEST_SECRET):

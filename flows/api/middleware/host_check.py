@@ -1,4 +1,4 @@
-"""What is refused for a request's line or headers alone: a foreign host, too many headers, an encoded slash."""
+"""Middleware that refuses requests for a foreign host, with too many headers, or with an encoded slash in the path."""
 
 import re
 from collections.abc import Iterable
@@ -15,19 +15,19 @@ _HOST = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*)(:[0-9]*)?")
 _MODEL_PATH = re.compile(r"/v1/models/[^/]+")
 
 
-class HeadCheck:
-    """Middleware; ``allowed_hosts`` as in ``Settings.allowed_hosts``. Against DNS rebinding, among other things."""
+class HostCheck:
+    """Checks the ``Host`` header, against DNS rebinding among others; ``allowed_hosts`` as in the settings."""
 
     def __init__(self, app: ASGIApp, allowed_hosts: Iterable[str]) -> None:
         self._app = app
         self._allowed_hosts = frozenset(_name_host(host) for host in allowed_hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hands the request on.
+        """Passes the request on.
 
         Raises:
-            ApiError: 400 for a host that is missing, doubled or foreign and for too many headers, 404 for a path that
-                no client writes by chance.
+            ApiError: 400 for too many headers or a host that is missing, doubled or foreign; 404 for a path with an
+                encoded slash or an encoded line break at its end.
         """
         if scope["type"] == "http":
             if len(scope["headers"]) > MAX_HEADERS:
@@ -38,10 +38,10 @@ class HeadCheck:
 
     def _check_host(self, values: list[bytes]) -> None:
         if len(values) != 1:
-            raise ApiError(400, "invalid_request", f"One Host header is needed, {len(values)} came.")
+            raise ApiError(400, "invalid_request", f"A request needs one Host header; this one has {len(values)}.")
         host = values[0].decode("latin-1")
         if _name_host(host) not in self._allowed_hosts:
-            message = f"The host {host!r} is not served here. EXEMPLARS_API_ALLOWED_HOSTS lets it in."
+            message = f"The host {host!r} is not served here. EXEMPLARS_API_ALLOWED_HOSTS can allow it."
             raise ApiError(400, "invalid_request", message)
 
 
@@ -58,7 +58,7 @@ def _check_path(scope: Scope) -> None:
 
 
 def _name_host(host: str) -> str:
-    """The host without its port, in one spelling; an IPv6 address in brackets, with which settings may come or not."""
+    """The host without its port, normalized; an IPv6 address gets brackets, with or without which it may be set."""
     match = _HOST.fullmatch(host)
     name = match[1].lower() if match else host.lower()
     bare = name[1:-1] if name.startswith("[") and name.endswith("]") else name

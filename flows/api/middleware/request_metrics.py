@@ -1,4 +1,4 @@
-"""Counting: what the door has to do, request by request, for whoever scrapes it (flows/api/metrics/endpoint.py)."""
+"""Middleware that records Prometheus metrics of every request; flows/api/metrics/endpoint.py serves them."""
 
 import time
 
@@ -7,13 +7,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0)
-# Refused before a route was looked for, as for want of a key, or there is none.
+# The route of a request that was refused before routing, as without a key, or that matched no route.
 NO_ROUTE = "none"
 GONE = "gone"
 
 
-class DoorCounts:
-    """The counts of one door. Labels have few values: a route is its template, a method that HTTP has not is OTHER."""
+class RequestMetrics:
+    """The metrics of requests. Labels have few values: a route is its template, and an unknown method is OTHER."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.requests = Counter(
@@ -32,20 +32,20 @@ class DoorCounts:
         self.in_flight = Gauge("exemplars_door_requests_in_flight", "Requests under way.", registry=registry)
 
 
-class Counting:
-    """Middleware around all others; it changes nothing of a request or its answer.
+class RequestMetricsMiddleware:
+    """Records each request, outside all other middleware; changes neither request nor response.
 
     Args:
-        base: what the paths of the routers' own routes lack.
+        base: the path prefix that the routers' own route templates lack.
     """
 
-    def __init__(self, app: ASGIApp, counts: DoorCounts, base: str) -> None:
+    def __init__(self, app: ASGIApp, counts: RequestMetrics, base: str) -> None:
         self._app = app
         self._counts = counts
         self._base = base
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Counts the request when it is over, however it ends."""
+        """Records the request when it is over, however it ends."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

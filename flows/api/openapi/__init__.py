@@ -1,1 +1,1 @@
-"""The OpenAPI document: what every operation answers, with examples and refusals."""
+"""The OpenAPI document: the responses of every operation, with examples and refusals."""

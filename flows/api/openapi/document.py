@@ -1,4 +1,4 @@
-"""OpenAPI: what every operation may answer, with its headers, codes, examples and the operations that follow it."""
+"""Describes for OpenAPI what every operation may answer: headers, codes, examples and links to further operations."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -12,7 +12,7 @@ from flows.api.openapi.examples import ANSWERS, PAGES
 from flows.api.openapi.refusals import REFUSALS, REQUEST_EXAMPLE, Refused, make_example
 from flows.api.schemas import RUN_ID_EXAMPLE, ErrorEnvelope
 
-# Any operation may answer these, a path that is found and a key that is in force notwithstanding.
+# Any operation may answer these, even with a valid path and key.
 ALWAYS: Sequence[Refused] = (
     (400, "invalid_request"),
     (400, "invalid_json"),
@@ -77,17 +77,18 @@ def describe_answers(
     is_open: bool = False,
     links: Mapping[str, Any] | None = None,
 ) -> dict[int | str, dict[str, Any]]:
-    """The ``responses`` of a route: its success, what it may refuse with, and what any route may.
+    """The ``responses`` of a route: its success, its own refusals, and those that any route may answer.
 
     Args:
-        content: what a success carries: an answer, or a media type.
-        markdown: a success may carry the model card instead.
-        is_open: the route needs no key.
-        links: the operations that a success leads to, each made by ``link``.
+        content: the body of a success: a response model, or a media type.
+        refused: the route's own refusals.
+        markdown: whether a success may be the model card instead.
+        is_open: whether the route needs no key.
+        links: the operations that may follow a success, each made by ``link``.
     """
     described: dict[int | str, dict[str, Any]] = {success: _describe_success(content, markdown, links or {})}
     wanted = {*ALWAYS, *refused, *(() if is_open else CLOSED)}
-    # In the order of the table, which is that of the statuses.
+    # In the order of ``REFUSALS``, which is by status.
     ordered = [each for each in REFUSALS if each in wanted]
     for status in sorted({status for status, _ in ordered}):
         described[status] = _describe_refusals([each for each in ordered if each[0] == status])
@@ -95,9 +96,9 @@ def describe_answers(
 
 
 def add_document(app: FastAPI) -> None:
-    """Makes the application's document ours.
+    """Corrects the document that FastAPI generates for the application.
 
-    FastAPI describes a 422 of its own wherever a route describes none, and leaves out every null, in examples too.
+    FastAPI adds a 422 of its own to routes that describe none, and drops every null, even in examples.
     """
     make = app.openapi
 
@@ -117,7 +118,7 @@ def add_document(app: FastAPI) -> None:
 
 
 def link(operation: str, description: str, **parameters: str) -> dict[str, Any]:
-    """An operation that follows, its parameters taken from this one by runtime expressions."""
+    """An OpenAPI link to an operation that may follow; ``parameters`` are runtime expressions on this one."""
     return {"operationId": operation, "description": description, "parameters": parameters}
 
 
@@ -134,7 +135,7 @@ def _describe_success(content: type[BaseModel] | str, markdown: bool, links: Map
 
 
 def _put_example(contents: Mapping[str, Any]) -> None:
-    """Gives the JSON of a success its example, which is found by the name of its schema."""
+    """Adds the example of a success's JSON, which is found by the name of its schema."""
     content = contents.get("application/json", {})
     example = _EXAMPLES.get(content.get("schema", {}).get("$ref", "").rpartition("/")[2])
     if example is not None:
@@ -146,7 +147,7 @@ def _describe_page(media_type: str) -> dict[str, Any]:
 
 
 def _describe_refusals(refused: Sequence[Refused]) -> dict[str, Any]:
-    """One status: the envelope, narrowed to the codes that this operation has for it."""
+    """One status: the error envelope with the codes that this operation uses for that status."""
     codes = [code for _, code in refused]
     said = "; ".join(f"`{code}`: {REFUSALS[status, code].when}" for status, code in refused)
     content = {

@@ -1,4 +1,4 @@
-"""Examples: one answer of each kind, as the document shows it."""
+"""The example of each kind of response, for the OpenAPI document."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime

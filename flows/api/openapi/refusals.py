@@ -1,4 +1,4 @@
-"""Refusals: when a request is refused with which status and code, and an example of each, as the document tells it."""
+"""The table of refusals: each status and code with when it is answered and an example, for the OpenAPI document."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ Refused = tuple[int, Code]
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """``when`` it is answered, in words that follow the code; ``message`` and ``details`` are an example."""
+    """When a refusal is answered (``when``, a clause), and an example of its ``message`` and ``details``."""
 
     when: str
     message: str
@@ -27,14 +27,14 @@ _HANDLE = {"handle": HANDLE_EXAMPLE}
 REFUSALS: Mapping[Refused, Refusal] = {
     (400, "invalid_request"): Refusal(
         "the request cannot be read: its host is not served here, or it has too many headers",
-        "The host 'example.org' is not served here. EXEMPLARS_API_ALLOWED_HOSTS lets it in.",
+        "The host 'example.org' is not served here. EXEMPLARS_API_ALLOWED_HOSTS can allow it.",
     ),
     (400, "invalid_json"): Refusal(
         "the body is missing or not JSON, or it did not arrive in time",
         "The body is not JSON: Expecting value: line 1 column 1 (char 0).",
     ),
     (401, "unauthorized"): Refusal(
-        "there is no key, or none that is in force", "A key is needed, as 'Authorization: Bearer <key>'."
+        "there is no key, or it is not valid", "A key is needed, as 'Authorization: Bearer <key>'."
     ),
     (403, "forbidden"): Refusal(
         "the key's scope does not permit it, or the key does not own the namespace",
@@ -42,8 +42,8 @@ REFUSALS: Mapping[Refused, Refusal] = {
         {"namespace": "u22a8"},
     ),
     (404, "not_found"): Refusal(
-        "there is nothing at this path, as where a slash in it is encoded",
-        "There is nothing at this path. The endpoints stand in /v1/openapi.json.",
+        "there is nothing at this path, or a slash in it is encoded",
+        "There is nothing at this path. The endpoints are listed in /v1/openapi.json.",
     ),
     (404, "model_not_found"): Refusal(
         "there is no such model, or the key may not read it", f"There is no model {HANDLE_EXAMPLE}.", _HANDLE
@@ -54,8 +54,8 @@ REFUSALS: Mapping[Refused, Refusal] = {
         {"trait": "warmth", "traits": ["clarity", "actionability"]},
     ),
     (405, "method_not_allowed"): Refusal(
-        "the path takes other methods, which the header `Allow` names",
-        "This path does not take this method. It takes: GET.",
+        "the path allows other methods, which the header `Allow` names",
+        "This path does not allow this method. It allows: GET.",
     ),
     (409, "already_running"): Refusal(
         f"the same synthesis is queued or running; `{RUN_ID}` and `details` have its run id",
@@ -84,7 +84,7 @@ REFUSALS: Mapping[Refused, Refusal] = {
         {"handle": "Technical Writing"},
     ),
     (422, "invalid_request"): Refusal(
-        "a parameter, a field or the content type is not taken, or the model's own definition has mistakes",
+        "a parameter, a field or the content type is not accepted, or the model's own definition has mistakes",
         "limit: Input should be greater than or equal to 1.",
         {"problems": [{"in": "query", "field": "limit", "message": "Input should be greater than or equal to 1"}]},
     ),
@@ -110,7 +110,7 @@ REFUSALS: Mapping[Refused, Refusal] = {
 
 
 def make_example(refused: Refused) -> dict[str, object]:
-    """The whole answer, as a client may see it."""
+    """The whole JSON body of a refusal, as a client may see it."""
     status, code = refused
     refusal = REFUSALS[status, code]
     error = ErrorBody(code=code, message=refusal.message, request_id=REQUEST_EXAMPLE, details=dict(refusal.details))
@@ -118,5 +118,5 @@ def make_example(refused: Refused) -> dict[str, object]:
 
 
 def list_refusals() -> str:
-    """All of them as a list of markdown."""
+    """All refusals as a markdown list."""
     return "\n".join(f"- {status} `{code}`: {refusal.when}" for (status, code), refusal in REFUSALS.items())

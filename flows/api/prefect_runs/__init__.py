@@ -1,1 +1,1 @@
-"""The door's questions to Prefect: which runs a model has, and a new one, at most one however many ask."""
+"""The HTTP API's requests to Prefect: which runs a model has, and creating a new one, at most one at a time."""

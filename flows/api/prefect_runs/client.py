@@ -1,4 +1,4 @@
-"""Prefect as the door asks it: which runs there are of a model, and for a new one; nothing is kept here."""
+"""Asks Prefect's server for the runs of models and creates new ones; it caches nothing about runs."""
 
 import asyncio
 import time
@@ -22,36 +22,37 @@ PAGE = 200
 ENDED_SHOWN = 20
 TIMEOUT_SECONDS = 5.0
 PING_SECONDS = 2.0
-ASKED_AT_ONCE = 12
+MAX_CONCURRENT_REQUESTS = 12
 REQUEST_LABEL = "exemplars.request"
 UNSURE = (
-    "Prefect's server went away while it was asked for a run. Whether the run was enqueued is not known: read the "
-    "model when the server is back, or send the request again; it makes no second run."
+    "Prefect's server went away while the run was being enqueued. Whether it was enqueued is not known: read the model "
+    "when the server is back, or send the request again, which makes no second run."
 )
 # On SQLite twenty writers at once leave nineteen with an instant 503 (facts.md, "Prefect").
 RETRY_SECONDS = 15.0
 RETRY_STATUSES = frozenset({429, 502, 503})
 _BROKEN = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
-# Prefect's server writes once more when it has made a run. On SQLite a request that comes into that is sent away, after
-# up to two seconds: 32 runs took 57 s. From 20 ms on none was (docs/decisions/017-idempotency.md).
-DISTANCE_SECONDS = 0.05
+# After it has created a run, Prefect's server writes once more. On SQLite a request that arrives meanwhile is refused,
+# after up to two seconds: 32 runs took 57 s. With 20 ms or more between two runs none was refused
+# (docs/decisions/017-idempotency.md).
+SPACING_SECONDS = 0.05
 
 
 class _BusyServerError(Exception):
-    """Prefect's server asks to come again in a moment."""
+    """Prefect's server is busy; a retry in a moment may succeed."""
 
 
 class _NoDeploymentError(OrchestratorError):
-    """There is no such deployment, or none of that id any more."""
+    """The deployment does not exist, or no longer has that id."""
 
 
 class UnsureError(OrchestratorError):
-    """Prefect went away while it was asked for a run: whether there is one is not known."""
+    """Prefect's server went away while a run was being created: whether the run exists is not known."""
 
 
 @dataclass(frozen=True, slots=True)
-class Created:
-    """The answer to a request for a run: the run of that key, and whether this very request made it."""
+class CreatedRun:
+    """The run of an idempotency key, and whether this request created it."""
 
     run: Run
     new: bool
@@ -59,35 +60,35 @@ class Created:
 
 @asynccontextmanager
 async def open_orchestrator() -> AsyncIterator["Orchestrator"]:
-    """Prefect's server at ``PREFECT_API_URL``; it need not answer yet."""
+    """Opens a client of Prefect's server at ``PREFECT_API_URL``; the server need not answer yet."""
     async with get_client(httpx_settings={"timeout": TIMEOUT_SECONDS}) as client:
         yield Orchestrator(client)
 
 
 class Orchestrator:
-    """Each method asks the server anew.
+    """A client of Prefect's server; every method sends a request.
 
     Raises:
-        OrchestratorError: it does not answer, or not as Prefect does.
+        OrchestratorError: from every method, if the server does not answer or answers unexpectedly.
     """
 
     def __init__(self, client: PrefectClient) -> None:
         self._client = client
-        # Prefect's server makes one run at a time at best, and its SQLite sends all but one writer away.
-        self.turn = Turn()
+        # Prefect's server creates at best one run at a time, and on SQLite it refuses all writers but one.
+        self.creation_lock = RunCreationLock()
         self._deployment_id = ""
-        # Below the client's own pool of connections, where waiting ends in an error.
-        self._slots = asyncio.Semaphore(ASKED_AT_ONCE)
+        # Fewer than the connections in the client's pool: waiting for one of those ends in an error.
+        self._slots = asyncio.Semaphore(MAX_CONCURRENT_REQUESTS)
 
     async def ping(self) -> None:
-        """Whether the server answers at all, asked once: whoever asks for health does not wait long."""
-        await self._ask("GET", "/health", timeout_seconds=PING_SECONDS)
+        """Checks that the server answers, within ``PING_SECONDS``, for the health endpoint."""
+        await self._request("GET", "/health", timeout_seconds=PING_SECONDS)
 
     async def list_live(self, handles: Sequence[str]) -> dict[str, list[Run]]:
         """The live runs of each model, the newest first.
 
-        Runs of the UI and of schedules have no tag before they begin: those are found among the newest live runs of
-        all models, and where these fill a page an older one may be missed.
+        Runs from the UI and from schedules have no tag before they begin. They are found among the newest live runs of
+        all models; if these fill a page, an older one may be missed.
         """
         found = await self._filter_runs(LIVE_TYPES, {})
         if len(found) == PAGE:
@@ -100,7 +101,7 @@ class Orchestrator:
         return live
 
     async def list_ended(self, handles: Sequence[str]) -> dict[str, list[Run]]:
-        """The runs of each model that ended last."""
+        """The runs of each model that ended, the last one first."""
         ended: dict[str, list[Run]] = {handle: [] for handle in handles}
         for part in _split(handles):
             tags = [name_tag(handle) for handle in part]
@@ -108,20 +109,20 @@ class Orchestrator:
             for run in found:
                 ended.setdefault(run.handle, []).append(run)
             if len(found) == PAGE:
-                # The page was full: whoever is not on it may have older ones.
+                # The page was full: a model without runs on it may have older ones.
                 missing = [handle for handle in part if not ended[handle]]
                 ended |= dict(zip(missing, await asyncio.gather(*map(self._list_ended_of, missing)), strict=True))
         return ended
 
     async def find_newest(self, handle: str) -> Run | None:
-        """The newest run of a model that was asked for over HTTP, live or over."""
+        """The newest run of a model that was requested over HTTP, live or ended; None if there is none."""
         now = datetime.now(UTC)
         conditions = {"tags": {"all_": [name_tag(handle), DOOR_TAG]}, **_due_at(now)}
         found = await self._filter_runs((), conditions, limit=1)
         return found[0] if found else None
 
     async def read_progress(self, run_ids: Sequence[str]) -> dict[str, float]:
-        """The share that is done of each run that says so, from 0 to 1."""
+        """The progress in [0, 1] of each run that has published any, by run id."""
         if not run_ids:
             return {}
         body = {
@@ -129,16 +130,19 @@ class Orchestrator:
             "sort": "UPDATED_DESC",
             "limit": PAGE,
         }
-        answer = (await self._ask("POST", "/artifacts/filter", body)).json()
-        # The newest comes last here, and wins: a run that was retried has several.
+        answer = (await self._request("POST", "/artifacts/filter", body)).json()
+        # A retried run has several; the newest comes last here and wins.
         shares = {item["flow_run_id"]: _read_share(item["data"]) for item in reversed(answer)}
         return {run_id: share for run_id, share in shares.items() if share is not None}
 
-    async def create_run(self, handle: str, synth_type: str, effort: str, key: str) -> Created:
-        """Asks for the run of an idempotency key; every key stands for one run for ever. Whoever asks has the ``turn``.
+    async def create_run(self, handle: str, synth_type: str, effort: str, key: str) -> CreatedRun:
+        """Creates the run of an idempotency key, or returns the one that has it: a key stands for one run for ever.
+
+        The caller must hold ``creation_lock``.
 
         Raises:
-            OrchestratorError: nothing was enqueued; UnsureError: that is not known.
+            UnsureError: whether the run was enqueued is not known.
+            OrchestratorError: nothing was enqueued.
         """
         request = uuid4().hex
         body = {
@@ -148,25 +152,25 @@ class Orchestrator:
             "labels": {REQUEST_LABEL: request},
             "idempotency_key": key,
         }
-        async with self.turn.make():
-            response = await self._ask_for_run(body)
+        async with self.creation_lock.spaced():
+            response = await self._request_run(body)
         answer = response.json()
-        # The run may be ours although it was there: when the first answer was lost on its way, and we asked again.
+        # If the first response was lost and we sent the request again, the run exists already and is ours nevertheless.
         ours = (answer.get("labels") or {}).get(REQUEST_LABEL) == request
-        return Created(read_run(answer, datetime.now(UTC)), ours or response.status_code == httpx.codes.CREATED)
+        return CreatedRun(read_run(answer, datetime.now(UTC)), ours or response.status_code == httpx.codes.CREATED)
 
-    async def _ask_for_run(self, body: object) -> httpx.Response:
-        """The deployment's id is asked for once, and again where it has gone: whoever made it anew gave it another."""
+    async def _request_run(self, body: object) -> httpx.Response:
+        """Looks up the deployment's id once, and again if it is gone: a deployment that is made anew has another id."""
         try:
             if self._deployment_id:
-                return await self._ask_deployment(body)
+                return await self._request_run_of_deployment(body)
         except _NoDeploymentError:
             pass
-        self._deployment_id = (await self._ask("GET", f"/deployments/name/{DEPLOYMENT}")).json()["id"]
-        return await self._ask_deployment(body)
+        self._deployment_id = (await self._request("GET", f"/deployments/name/{DEPLOYMENT}")).json()["id"]
+        return await self._request_run_of_deployment(body)
 
-    async def _ask_deployment(self, body: object) -> httpx.Response:
-        return await self._ask("POST", f"/deployments/{self._deployment_id}/create_flow_run", body, changes=True)
+    async def _request_run_of_deployment(self, body: object) -> httpx.Response:
+        return await self._request("POST", f"/deployments/{self._deployment_id}/create_flow_run", body, changes=True)
 
     async def _list_ended_of(self, handle: str) -> list[Run]:
         tags = {"tags": {"all_": [name_tag(handle)]}}
@@ -186,10 +190,10 @@ class Orchestrator:
         if types == LIVE_TYPES:
             runs |= _due_at(now)
         body = {"flows": {"name": {"any_": [FLOW]}}, "flow_runs": runs, "sort": sort, "limit": limit}
-        answer = await self._ask("POST", "/flow_runs/filter", body)
+        answer = await self._request("POST", "/flow_runs/filter", body)
         return [read_run(item, now) for item in answer.json()]
 
-    async def _ask(
+    async def _request(
         self,
         method: Any,
         path: Any,
@@ -197,10 +201,9 @@ class Orchestrator:
         changes: bool = False,
         timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> httpx.Response:
-        """One request, again for a while where the server is busy or went away.
+        """Sends a request, and retries for up to ``RETRY_SECONDS`` while the server is busy or away.
 
-        Asking again for a run does no harm: it is asked for by its key. What was only to be read, and did not come in
-        time, is not waited for twice.
+        Creating a run can be retried safely, because of its idempotency key. A read that timed out is not retried.
         """
         unsure = False
         try:
@@ -213,50 +216,50 @@ class Orchestrator:
                         if error.response.status_code not in RETRY_STATUSES:
                             raise
                         if changes:
-                            self.turn.keep_distance()
+                            self.creation_lock.enable_spacing()
                         raise _BusyServerError(f"it is busy: {error.response.status_code}") from error
                     except (*_BROKEN, httpx.ReadTimeout) as error:
-                        # A connection that was kept may have been closed by the server in this very moment.
+                        # The server may have closed a pooled connection just as we used it.
                         if not changes and isinstance(error, httpx.ReadTimeout):
                             raise
                         unsure = changes
                         raise _BusyServerError(type(error).__name__) from error
         except (_BusyServerError, httpx.HTTPError) as error:
-            raise _explain(error, str(path), unsure) from error
+            raise _translate_error(error, str(path), unsure) from error
         raise AssertionError("tenacity returns or raises")
 
 
-class Turn:
-    """One request at a time looks for a model's newest run and makes its successor.
+class RunCreationLock:
+    """Lets one request at a time look up a model's newest run and create its successor.
 
-    Where the server sends some away, a distance is kept between two that make one.
+    Once the server has refused a writer because it was busy, successive creations are also spaced in time.
     """
 
-    def __init__(self, distance_seconds: float = DISTANCE_SECONDS) -> None:
-        self._distance_seconds = distance_seconds
-        self._keeps_distance = False
+    def __init__(self, spacing_seconds: float = SPACING_SECONDS) -> None:
+        self._spacing_seconds = spacing_seconds
+        self._is_spaced = False
         self._lock = asyncio.Lock()
         self._made_at = time.monotonic()
 
     @asynccontextmanager
-    async def take(self) -> AsyncIterator[None]:
-        """Whoever is in the block has the turn."""
+    async def acquire(self) -> AsyncIterator[None]:
+        """Holds the lock inside the block."""
         async with self._lock:
             yield
 
     @asynccontextmanager
-    async def make(self) -> AsyncIterator[None]:
-        """Around the request that makes a run, by whoever has the turn."""
-        if self._keeps_distance:
-            await asyncio.sleep(self._made_at + self._distance_seconds - time.monotonic())
+    async def spaced(self) -> AsyncIterator[None]:
+        """Wraps the request that creates a run; first waits for the spacing if that is enabled."""
+        if self._is_spaced:
+            await asyncio.sleep(self._made_at + self._spacing_seconds - time.monotonic())
         try:
             yield
         finally:
             self._made_at = time.monotonic()
 
-    def keep_distance(self) -> None:
-        """From now on: this server is one that sends writers away."""
-        self._keeps_distance = True
+    def enable_spacing(self) -> None:
+        """Spaces creations from now on, because the server refuses concurrent writers."""
+        self._is_spaced = True
 
 
 def _split(handles: Sequence[str]) -> list[Sequence[str]]:
@@ -268,7 +271,7 @@ def _due_at(now: datetime) -> dict[str, Any]:
 
 
 def _read_share(data: object) -> float | None:
-    """A progress artifact's percentage as a share; None for what is none, since anybody may write one."""
+    """A progress artifact's percentage as a number in [0, 1]; None if malformed, since anybody may write artifacts."""
     try:
         share = float(str(data)) / 100
     except ValueError:
@@ -285,8 +288,8 @@ def _make_retrying() -> AsyncRetrying:
     )
 
 
-def _explain(error: Exception, path: str, unsure: bool) -> OrchestratorError:
-    """In words that tell nothing of where the server stands."""
+def _translate_error(error: Exception, path: str, unsure: bool) -> OrchestratorError:
+    """The error for clients, whose message does not reveal the server's address."""
     if unsure:
         return UnsureError(UNSURE)
     if isinstance(error, httpx.HTTPStatusError):
@@ -295,6 +298,6 @@ def _explain(error: Exception, path: str, unsure: bool) -> OrchestratorError:
                 f"Prefect's server has no deployment {DEPLOYMENT}. 'make serve' makes it, and so does "
                 "'python -m flows.deploy'."
             )
-        return OrchestratorError(f"Prefect's server answered {error.response.status_code} where it should not.")
+        return OrchestratorError(f"Prefect's server answered with an unexpected {error.response.status_code}.")
     said = str(error) if isinstance(error, _BusyServerError) else type(error).__name__
     return OrchestratorError(f"Prefect's server does not answer ({said}).")

@@ -1,7 +1,7 @@
-"""Enqueuing: one request for a run becomes at most one run, however many ask at the same instant.
+"""Enqueues a synthesis run: at most one for a model, however many requests arrive at the same instant.
 
-The proof is in ``docs/decisions/017-idempotency.md``; in short: a key derives only from a run that was itself seen
-finished, and Prefect gives each key one run.
+The proof is in ``docs/decisions/017-idempotency.md``. In short: an idempotency key is derived only from a run that was
+seen to be finished, and Prefect creates one run for each key.
 """
 
 import asyncio
@@ -15,25 +15,26 @@ from flows.api.prefect_runs.client import UNSURE, Orchestrator, UnsureError
 from flows.runs.flow_runs import Run
 from flows.runs.labels import name_tag
 
-# What a caller waits at most, be it for the turn of others.
+# The longest that a caller waits, including for the lock.
 DEADLINE_SECONDS = 20.0
 
 
 async def enqueue(
     orchestrator: Orchestrator, handle: str, synth_type: SynthType, effort: Effort, own: Effort | None
 ) -> Run:
-    """The new run of a model that no run works on.
+    """Enqueues a run for a model that no other run works on, and returns it.
 
     Args:
-        own: the model's own effort, which runs use that were started with none.
+        own: the model's own effort, which runs without an effort of their own use.
 
     Raises:
-        ApiError: 409, another run works on it.
-        OrchestratorError: nothing was enqueued, or (``UnsureError``) that is not known.
+        ApiError: 409, another run works on the model.
+        UnsureError: whether the run was enqueued is not known.
+        OrchestratorError: nothing was enqueued.
     """
     try:
         async with asyncio.timeout(DEADLINE_SECONDS):
-            made, in_the_way = await _ask_for_run(orchestrator, handle, synth_type, effort)
+            made, in_the_way = await _request_run(orchestrator, handle, synth_type, effort)
     except TimeoutError:
         raise UnsureError(UNSURE) from None
     except UnsureError:
@@ -45,16 +46,16 @@ async def enqueue(
     return made
 
 
-async def _ask_for_run(
+async def _request_run(
     orchestrator: Orchestrator, handle: str, synth_type: SynthType, effort: Effort
 ) -> tuple[Run | None, list[Run]]:
-    """The new run, or None and the live runs that are in its way."""
-    # Runs of the UI, of schedules and of retries are no part of the chain: whoever sees one gives way, and where two
-    # miss one another the lease lets one in.
+    """The new run and no others, or None and the live runs that prevent it."""
+    # Runs from the UI, schedules and retries are not in the chain of keys. A request that sees one is refused; if the
+    # two miss each other, the model's lease lets only one of them work.
     if live := (await orchestrator.list_live([handle]))[handle]:
         return None, live
-    async with orchestrator.turn.take():
-        # Read when it is one's turn: whoever was before may have made the run, and then nothing needs to be written.
+    async with orchestrator.creation_lock.acquire():
+        # Read under the lock: an earlier holder may have created the run, and then there is nothing to write.
         before = await orchestrator.find_newest(handle)
         while before is None or before.over:
             created = await orchestrator.create_run(handle, synth_type, effort, chain_key(handle, before))
@@ -65,12 +66,12 @@ async def _ask_for_run(
 
 
 def chain_key(handle: str, before: Run | None) -> str:
-    """The key of the run that follows a finished one of the same model, or of the model's first."""
+    """The idempotency key of the run that follows a finished run of the model, or of the model's first run."""
     return hashlib.sha256(f"{name_tag(handle)}|{before.run_id if before else ''}".encode()).hexdigest()
 
 
 def refuse_busy(live: Sequence[Run], synth_type: SynthType, effort: Effort, own: Effort | None) -> ApiError:
-    """The 409 for a model that runs are in the way of: the one that does the same is named, else the one that works."""
+    """The 409 for a model with live runs: it names the run that does the same, else the one that works on the model."""
     same = next((run for run in live if (run.synth_type, run.uses_effort(own)) == (synth_type, effort)), None)
     run = same or next((run for run in live if run.holds), live[0])
     running = run.uses_effort(own)

@@ -1,4 +1,4 @@
-"""Models as a request may see them: found by their handle, for the key that asks."""
+"""Dependencies of the routes: the model of a request, found by its handle and checked against the request's key."""
 
 import re
 from collections.abc import Iterator
@@ -21,10 +21,10 @@ from flows.api.schemas import HANDLE_EXAMPLE
 
 
 def check_digits(value: object) -> object:
-    """A number is its digits: pydantic takes ``+1``, ``1.0`` and ``1_0`` for one, too.
+    """Accepts only plain digits: pydantic would also accept ``+1``, ``1.0`` and ``1_0`` as whole numbers.
 
     Raises:
-        ValueError: a text that is none.
+        ValueError: the text is not a whole number in digits.
     """
     if isinstance(value, str) and not re.fullmatch("0|[1-9][0-9]{0,8}", value):
         raise ValueError("a whole number, in digits")
@@ -35,16 +35,16 @@ DIGITS = BeforeValidator(check_digits)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where the door reads: the catalogue and the sample store."""
+class Storage:
+    """Where the API reads: the folder of models and the sample store."""
 
     models_uri: str
     samples_uri: str
 
 
-def locate_place(settings: Settings) -> Place:
-    """The folders or URIs of the settings."""
-    return Place(settings.locate(settings.models_uri), settings.locate(settings.samples_uri))
+def locate_storage(settings: Settings) -> Storage:
+    """The folders or URIs that the settings name."""
+    return Storage(settings.locate(settings.models_uri), settings.locate(settings.samples_uri))
 
 
 def find_model(
@@ -58,29 +58,30 @@ def find_model(
         ),
     ],
 ) -> str:
-    """The handle of a model that is there for the key of the request.
+    """The handle of a model that exists and that the request's key may read.
 
     Raises:
-        ApiError: 422 malformed, 404 no such model or none that the key may read; both are the same answer.
+        ApiError: 422 if the handle is malformed; 404 if there is no such model or the key may not read it, which
+            answer alike.
     """
     try:
         check_handle(handle)
     except HandleError as error:
         raise ApiError(422, "invalid_handle", f"{error}.", {"handle": handle}) from None
-    place, key = get_place(request), get_key(request)
-    # Looked for before the key is, so that the time of the answer does not tell which of the two it is.
-    is_there = has_model(place.models_uri, handle)
+    storage, key = get_storage(request), get_key(request)
+    # The model is looked up even if the key may not read it, so that the response time does not reveal which it is.
+    is_there = has_model(storage.models_uri, handle)
     if not is_there or not key.may_read(handle):
         raise ApiError(404, "model_not_found", f"There is no model {handle}.", {"handle": handle})
     return handle
 
 
-# Nothing is read here: in a coroutine it costs no way through the pool of threads.
+# It reads no file, so it is a coroutine: that saves the switch to a thread.
 async def find_own_model(request: Request, handle: Annotated[str, Depends(find_model)]) -> str:
     """The handle of a model in a namespace that the key owns.
 
     Raises:
-        ApiError: as ``find_model``; 403 where the key may only read what is public of it.
+        ApiError: as ``find_model``; 403 if the key does not own the namespace.
     """
     if not get_key(request).owns(handle):
         namespace = handle.partition(".")[0]
@@ -96,12 +97,12 @@ async def find_changeable_model(request: Request, handle: Annotated[str, Depends
     """
     key = get_key(request)
     if key.scope != "authoring":
-        raise ApiError(403, "forbidden", "This takes a key of the scope authoring.", {"scope": key.scope})
+        raise ApiError(403, "forbidden", "This needs a key of the scope authoring.", {"scope": key.scope})
     return await find_own_model(request, handle)
 
 
 def read_outline(models_uri: str, handle: str) -> Outline:
-    """What a model's definition says; one that cannot be read says nothing, so that no listing fails for it."""
+    """The outline of a model's definition; an empty one if it cannot be read, so that a listing does not fail."""
     try:
         return load_outline(models_uri, handle)
     except (DefinitionError, StoreError):
@@ -109,8 +110,8 @@ def read_outline(models_uri: str, handle: str) -> Outline:
 
 
 @contextmanager
-def hide_samples(key: Key, handle: str) -> Iterator[None]:
-    """Inside the block, what is wrong with a model is told with what was found only to who may list its samples."""
+def redact_samples(key: Key, handle: str) -> Iterator[None]:
+    """Redacts what ``DefinitionError`` quotes from a model's files, unless the key owns the model's namespace."""
     try:
         yield
     except DefinitionError as error:
@@ -123,26 +124,26 @@ def hide_samples(key: Key, handle: str) -> Iterator[None]:
 
 
 def list_readable(models_uri: str, key: Key, namespace: str) -> list[str]:
-    """The handles of a namespace, sorted; none where the key may not read it."""
+    """The handles of a namespace, sorted; none if the key may not read the namespace."""
     return sorted(list_handles(models_uri, namespace)) if key.may_read(namespace) else []
 
 
 def get_key(request: Request) -> Key:
-    """The key that ``Authentication`` found."""
+    """The key that ``Authentication`` put into the request's state."""
     key = request.state.key
     assert isinstance(key, Key)
     return key
 
 
 def get_orchestrator(request: Request) -> Orchestrator:
-    """Prefect, as the application reaches it while it runs."""
+    """The application's client of Prefect's server."""
     orchestrator = request.app.state.orchestrator
     assert isinstance(orchestrator, Orchestrator)
     return orchestrator
 
 
-def get_place(request: Request) -> Place:
-    """The place that the application was made for."""
-    place = request.app.state.place
-    assert isinstance(place, Place)
-    return place
+def get_storage(request: Request) -> Storage:
+    """The storage that the application was made for."""
+    storage = request.app.state.storage
+    assert isinstance(storage, Storage)
+    return storage

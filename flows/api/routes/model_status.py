@@ -1,4 +1,4 @@
-"""The status of models: state and last operation, from Prefect's runs and the lifecycle file, many models at once."""
+"""Describes many models at once: each one's state and last operation, from Prefect's runs and the lifecycle file."""
 
 import asyncio
 import re
@@ -10,24 +10,26 @@ from engine.definitions.lifecycle import Lifecycle, read_lifecycle
 from engine.definitions.outline import Outline
 from engine.errors import DefinitionError, StoreError
 from flows.api.prefect_runs.client import Orchestrator
-from flows.api.routes.dependencies import Place, read_outline
+from flows.api.routes.dependencies import Storage, read_outline
 from flows.api.schemas import ModelAnswer, Operation, State
 from flows.runs.flow_runs import Run, choose_operation
 from flows.runs.labels import KEPT
 
-# The folders of an absolute path; what follows a host in a URL is none.
+# The folders of an absolute path; the path of a URL does not match.
 _PATH = re.compile(r"(?<![\w:/.])/(?:[^\s/:'\"]+/)+")
-# How Prefect begins the message of a run that raised: the class of the error stands between.
+# Prefect's prefix for the message of a run that raised; the class of the error and a colon follow it.
 RAISED = "Flow run encountered an exception: "
 
 
-async def describe_models(orchestrator: Orchestrator, place: Place, handles: Sequence[str]) -> list[ModelAnswer]:
-    """The models of some handles, in their order.
+async def describe_models(orchestrator: Orchestrator, storage: Storage, handles: Sequence[str]) -> list[ModelAnswer]:
+    """The responses for some models, in the order of the handles.
 
     Raises:
-        OrchestratorError: Prefect does not answer.
+        OrchestratorError: Prefect's server does not answer.
     """
-    live, files = await asyncio.gather(orchestrator.list_live(handles), run_in_threadpool(_read_files, place, handles))
+    live, files = await asyncio.gather(
+        orchestrator.list_live(handles), run_in_threadpool(_read_files, storage, handles)
+    )
     ended = await orchestrator.list_ended([handle for handle in handles if not live[handle]])
     shown = [choose_operation(live[handle], ended.get(handle, ())) for handle in handles]
     unfinished = [run.run_id for run in shown if run is not None and run.status != "succeeded"]
@@ -38,8 +40,8 @@ async def describe_models(orchestrator: Orchestrator, place: Place, handles: Seq
     ]
 
 
-def tell_state(lifecycle: Lifecycle, live: Sequence[Run], ended: Sequence[Run]) -> State:
-    """Busy while a run is live, else as the lifecycle file says; failed is a draft whose last run did not complete."""
+def derive_state(lifecycle: Lifecycle, live: Sequence[Run], ended: Sequence[Run]) -> State:
+    """``busy`` while a run is live, ``failed`` for a draft whose last run failed, else the lifecycle file's state."""
     if live:
         return "busy"
     if lifecycle.state != "draft":
@@ -48,8 +50,8 @@ def tell_state(lifecycle: Lifecycle, live: Sequence[Run], ended: Sequence[Run]) 
     return "failed" if last is not None and last.status == "failed" else "draft"
 
 
-def tell_operation(run: Run | None, progress: float | None) -> Operation | None:
-    """The ``last_operation`` that a run is; ``progress`` is what the run has published."""
+def make_operation(run: Run | None, progress: float | None) -> Operation | None:
+    """The ``last_operation`` of a run, None without one; ``progress`` is what the run has published, in [0, 1]."""
     if run is None:
         return None
     return Operation(
@@ -57,17 +59,19 @@ def tell_operation(run: Run | None, progress: float | None) -> Operation | None:
         run_id=run.run_id,
         status=run.status,
         started_at=run.started_at,
-        progress=_tell_progress(run, progress),
-        error=_tell_error(run) if run.status in ("failed", "cancelled") else None,
+        progress=_derive_progress(run, progress),
+        error=_make_error_message(run) if run.status in ("failed", "cancelled") else None,
     )
 
 
-def _read_files(place: Place, handles: Sequence[str]) -> list[tuple[Outline, Lifecycle]]:
-    return [(read_outline(place.models_uri, handle), _read_lifecycle(place.models_uri, handle)) for handle in handles]
+def _read_files(storage: Storage, handles: Sequence[str]) -> list[tuple[Outline, Lifecycle]]:
+    return [
+        (read_outline(storage.models_uri, handle), _read_lifecycle(storage.models_uri, handle)) for handle in handles
+    ]
 
 
 def _read_lifecycle(models_uri: str, handle: str) -> Lifecycle:
-    """A file that does not say where a model stands makes it a failed one: the whole listing must not fail for it."""
+    """The lifecycle; ``failed`` if its file cannot be read or is malformed, so that a listing does not fail."""
     try:
         return read_lifecycle(models_uri, handle)
     except (DefinitionError, StoreError):
@@ -86,25 +90,25 @@ def _describe(
         handle=outline.handle,
         scoring_method="balanced_cosine",
         description=outline.description or None,
-        state=tell_state(lifecycle, live, ended),
+        state=derive_state(lifecycle, live, ended),
         kind="scoring",
         traits=[trait.name for trait in outline.traits],
         current_version_id=lifecycle.version_id,
         version_no=lifecycle.version_no,
         version_tags=list(lifecycle.version_tags),
         zero_data_retention=False,
-        last_operation=tell_operation(run, None if run is None else progress.get(run.run_id)),
+        last_operation=make_operation(run, None if run is None else progress.get(run.run_id)),
     )
 
 
-def _tell_progress(run: Run, published: float | None) -> float | None:
+def _derive_progress(run: Run, published: float | None) -> float | None:
     if run.status == "succeeded":
         return 1.0
     return 0.0 if published is None and run.status in ("queued", "running") else published
 
 
-def _tell_error(run: Run) -> str:
-    """The run's own words, without Prefect's and without the paths of this machine."""
+def _make_error_message(run: Run) -> str:
+    """The run's error message, without Prefect's prefix and without paths of this machine."""
     said = run.message
     if said.startswith(RAISED):
         said = said.removeprefix(RAISED).partition(": ")[2]

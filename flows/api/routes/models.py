@@ -1,4 +1,4 @@
-"""Reading: the routes that tell what there is: models, traits, the card and the report of a run."""
+"""The routes that read models, their traits and cards, and the report of a run."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
@@ -24,13 +24,13 @@ from flows.api.openapi.examples import MODELS_CURSOR
 from flows.api.openapi.refusals import Refused
 from flows.api.routes.dependencies import (
     DIGITS,
-    Place,
+    Storage,
     find_model,
     get_key,
     get_orchestrator,
-    get_place,
-    hide_samples,
+    get_storage,
     list_readable,
+    redact_samples,
 )
 from flows.api.routes.model_status import describe_models
 from flows.api.schemas import (
@@ -43,9 +43,9 @@ from flows.api.schemas import (
 )
 
 router = APIRouter(tags=["Reading"])
-MODELS_AT_MOST, MODELS_SHOWN = 250, 50
-# Of a large namespace, one page of a rare state may be short and still have a next one.
-LOOKED_AT_MOST = 1000
+MAX_MODELS, DEFAULT_MODELS = 250, 50
+# How many models one request looks at. With a rare state, a page of a large namespace may be short and not the last.
+MAX_MODELS_EXAMINED = 1000
 DEFINITION: Sequence[Refused] = ((422, "invalid_request"),)
 OF_HANDLE = {"handle": "$response.body#/handle"}
 # The page brings its own style and script and nothing from elsewhere.
@@ -93,8 +93,8 @@ async def list_models(
         Query(description="Models of this kind only, which all are."),
     ] = None,
     limit: Annotated[
-        int, Query(ge=1, le=MODELS_AT_MOST, description="Models on a page, at most."), DIGITS
-    ] = MODELS_SHOWN,
+        int, Query(ge=1, le=MAX_MODELS, description="Models on a page, at most."), DIGITS
+    ] = DEFAULT_MODELS,
     cursor: ModelsCursor = None,
 ) -> ModelPage:
     """The models of one namespace that the key may read, in the order of their handles.
@@ -103,9 +103,9 @@ async def list_models(
     """
     listing = ("models", namespace, state or "")
     after = read_handle(listing, cursor) if cursor is not None else ""
-    handles = await run_in_threadpool(list_readable, get_place(request).models_uri, get_key(request), namespace)
+    handles = await run_in_threadpool(list_readable, get_storage(request).models_uri, get_key(request), namespace)
     left = [handle for handle in handles if handle > after]
-    shown, last = await find_models(request, left[:LOOKED_AT_MOST], state, limit)
+    shown, last = await find_models(request, left[:MAX_MODELS_EXAMINED], state, limit)
     following = write_cursor(listing, [last]) if left and last != left[-1] else None
     return ModelPage(items=shown, next_cursor=following, limit=limit)
 
@@ -131,19 +131,19 @@ async def read_model(
     request: Request,
     response: Response,
     handle: Handle,
-    # OpenAPI wants no parameter of this name: what may be accepted stands with the answer.
+    # OpenAPI forbids a parameter named Accept; the response's media types describe it instead.
     accept: Annotated[str, Header(include_in_schema=False)] = "*/*",
 ) -> ModelAnswer | Response:
     """A model with its state and its last operation; with `Accept: text/markdown`, its card, which tells no state.
 
     This is where a run is followed: `last_operation` has its status and its progress.
     """
-    place = get_place(request)
+    storage = get_storage(request)
     response.headers["Vary"] = "Accept"
     if prefers_markdown(accept):
-        card = await run_in_threadpool(write_card, place, handle, get_key(request))
+        card = await run_in_threadpool(write_card, storage, handle, get_key(request))
         return Response(card, media_type=MARKDOWN, headers={"Vary": "Accept"})
-    [model] = await describe_models(get_orchestrator(request), place, [handle])
+    [model] = await describe_models(get_orchestrator(request), storage, [handle])
     return model
 
 
@@ -152,8 +152,8 @@ async def read_model(
 )
 def list_traits(request: Request, handle: Handle) -> TraitList:
     """The traits of a model, each with its poles and the counts of its samples, authored and synthesized."""
-    place = get_place(request)
-    outline, counts = count_model(place, handle, get_key(request))
+    storage = get_storage(request)
+    outline, counts = count_model(storage, handle, get_key(request))
     return TraitList(
         traits=[
             TraitAnswer(
@@ -197,10 +197,10 @@ def read_report(
     There is one once the run has ended at the gate or behind it, also where nothing was attached. For a browser the key
     is the password of its dialog, with any user name.
     """
-    place = get_place(request)
-    stored = find_set(place.samples_uri, run_id) if _is_run_id(run_id) else None
+    storage = get_storage(request)
+    stored = find_set(storage.samples_uri, run_id) if _is_run_id(run_id) else None
     try:
-        # The set's place says whose it is, and not the file that lies in it.
+        # The owner is taken from the set's folder, not from a file in it.
         page = read_inside(stored.folder, REPORT) if stored and get_key(request).owns(stored.handle) else None
     except (FileNotFoundError, OutsideFolderError):
         page = None
@@ -210,10 +210,10 @@ def read_report(
 
 
 def read_handle(listing: Sequence[str], cursor: str) -> str:
-    """The handle that a page of models comes after.
+    """The handle after which a page of models begins.
 
     Raises:
-        ApiError: 422, the cursor is not of this listing.
+        ApiError: 422, if the cursor is not of this listing.
     """
     match read_cursor(listing, cursor):
         case [str(handle)]:
@@ -224,12 +224,14 @@ def read_handle(listing: Sequence[str], cursor: str) -> str:
 async def find_models(
     request: Request, handles: Sequence[str], state: State | None, limit: int
 ) -> tuple[list[ModelAnswer], str]:
-    """At most ``limit`` models in this state, and the last handle that was looked at."""
+    """At most ``limit`` models, in this state if one is given, and the last handle that was examined."""
     found: list[ModelAnswer] = []
     last = ""
-    step = limit if state is None else max(limit, MODELS_SHOWN)
+    step = limit if state is None else max(limit, DEFAULT_MODELS)
     for start in range(0, len(handles), step):
-        described = await describe_models(get_orchestrator(request), get_place(request), handles[start : start + step])
+        described = await describe_models(
+            get_orchestrator(request), get_storage(request), handles[start : start + step]
+        )
         for model in described:
             last = model.handle
             found += [model] if state is None or model.state == state else []
@@ -238,33 +240,33 @@ async def find_models(
     return found, last
 
 
-def write_card(place: Place, handle: str, key: Key) -> str:
-    """The model card."""
-    return render_model_card(*count_model(place, handle, key))
+def write_card(storage: Storage, handle: str, key: Key) -> str:
+    """The model card as markdown."""
+    return render_model_card(*count_model(storage, handle, key))
 
 
-def count_model(place: Place, handle: str, key: Key) -> tuple[Outline, Mapping[str, SampleCount]]:
-    """The outline of a model and the counts of its samples.
+def count_model(storage: Storage, handle: str, key: Key) -> tuple[Outline, Mapping[str, SampleCount]]:
+    """The outline of a model and the counts of its samples by trait key.
 
     Raises:
-        DefinitionError: its definition or a line of its samples is wrong.
+        DefinitionError: the definition or a line of its samples is wrong.
     """
-    with hide_samples(key, handle):
-        outline = load_outline(place.models_uri, handle)
-        return outline, count_samples(place.models_uri, place.samples_uri, outline)
+    with redact_samples(key, handle):
+        outline = load_outline(storage.models_uri, handle)
+        return outline, count_samples(storage.models_uri, storage.samples_uri, outline)
 
 
 def prefers_markdown(accept: str) -> bool:
-    """Whether markdown is named in an ``Accept`` header with more weight than JSON has there."""
+    """Whether an ``Accept`` header names markdown, with more weight than JSON."""
     weights = dict(map(_read_range, accept.split(",")))
     markdown = weights.get(MARKDOWN, 0.0)
     others = [weights[name] for name in (JSON, "application/*", "*/*") if name in weights]
-    # Named beside a wildcard of equal weight it is still what was asked for by name.
+    # Beside a wildcard of equal weight, markdown is preferred because it is named.
     return markdown > 0 and (JSON not in weights or markdown > weights[JSON]) and markdown >= max(others, default=0.0)
 
 
 def _is_run_id(text: str) -> bool:
-    """Prefect's ids are UUIDs; nothing else may become part of a path."""
+    """Whether a text is a UUID, as Prefect's run ids are; nothing else may become part of a path."""
     try:
         return str(UUID(text)) == text
     except ValueError:

@@ -1,4 +1,4 @@
-"""Samples: the route that lists them page by page, for whoever owns their model's namespace."""
+"""The route that lists a model's samples page by page, for keys that own the model's namespace."""
 
 from collections.abc import Sequence
 from dataclasses import astuple
@@ -15,11 +15,11 @@ from flows.api.cursors import CURSOR_PATTERN, NEXT, read_cursor, refuse_cursor, 
 from flows.api.errors import ApiError
 from flows.api.openapi.document import OF_MODEL, describe_answers, link
 from flows.api.openapi.examples import SAMPLES_CURSOR
-from flows.api.routes.dependencies import DIGITS, find_own_model, get_place
+from flows.api.routes.dependencies import DIGITS, find_own_model, get_storage
 from flows.api.schemas import SampleAnswer, SamplePage
 
 router = APIRouter(tags=["Reading"])
-SAMPLES_AT_MOST, SAMPLES_SHOWN = 500, 100
+MAX_SAMPLES, DEFAULT_SAMPLES = 500, 100
 OwnHandle = Annotated[str, Depends(find_own_model)]
 SamplesCursor = Annotated[
     str | SkipJsonSchema[None],
@@ -52,8 +52,8 @@ def list_model_samples(
         Query(description="Samples of this trait only, by its key or its name.", examples=["clarity"]),
     ] = None,
     limit: Annotated[
-        int, Query(ge=1, le=SAMPLES_AT_MOST, description="Samples on a page, at most."), DIGITS
-    ] = SAMPLES_SHOWN,
+        int, Query(ge=1, le=MAX_SAMPLES, description="Samples on a page, at most."), DIGITS
+    ] = DEFAULT_SAMPLES,
     cursor: SamplesCursor = None,
 ) -> SamplePage:
     """The samples of a model, page by page, for a key that owns its namespace.
@@ -61,30 +61,30 @@ def list_model_samples(
     Authored samples come first, then those of each run in the order in which they were attached. A run that ends
     between two pages moves nothing: every sample is listed once.
     """
-    place = get_place(request)
-    outline = load_outline(place.models_uri, handle)
+    storage = get_storage(request)
+    outline = load_outline(storage.models_uri, handle)
     key = find_trait(outline, trait) if trait is not None else None
     listing = ("samples", handle, key or "")
     position = read_position(listing, cursor) if cursor is not None else None
-    page = list_samples(place.models_uri, place.samples_uri, outline, key, position, limit)
+    page = list_samples(storage.models_uri, storage.samples_uri, outline, key, position, limit)
     following = page.next_position and write_position(listing, page.next_position)
-    return SamplePage(items=[tell_sample(sample) for sample in page.samples], next_cursor=following, limit=limit)
+    return SamplePage(items=[make_sample_answer(sample) for sample in page.samples], next_cursor=following, limit=limit)
 
 
-def find_trait(outline: Outline, asked: str) -> str:
-    """The key of the trait that has this key, or else this name.
+def find_trait(outline: Outline, wanted: str) -> str:
+    """The key of the trait with this key or, if there is none, with this name.
 
     Raises:
-        ApiError: 404.
+        ApiError: 404, if the model has no such trait.
     """
     keys = [trait.key for trait in outline.traits]
     names = {trait.name: trait.key for trait in reversed(outline.traits)}
-    if asked in keys:
-        return asked
-    if asked in names:
-        return names[asked]
+    if wanted in keys:
+        return wanted
+    if wanted in names:
+        return names[wanted]
     said = f"{outline.handle} has no such trait. It has: {', '.join(keys) or 'none'}."
-    raise ApiError(404, "trait_not_found", said, {"trait": asked, "traits": keys})
+    raise ApiError(404, "trait_not_found", said, {"trait": wanted, "traits": keys})
 
 
 def write_position(listing: Sequence[str], position: Position) -> str:
@@ -94,10 +94,10 @@ def write_position(listing: Sequence[str], position: Position) -> str:
 
 
 def read_position(listing: Sequence[str], cursor: str) -> Position:
-    """The position of a cursor that this listing gave.
+    """The position that a cursor of this listing stands for.
 
     Raises:
-        ApiError: 422, it did not.
+        ApiError: 422, if this listing did not issue the cursor.
     """
     match read_cursor(listing, cursor):
         case ["a", int(source), int(offset), int(line), int(label)] if min(source, offset, line, label) >= 0:
@@ -107,6 +107,6 @@ def read_position(listing: Sequence[str], cursor: str) -> Position:
     raise refuse_cursor()
 
 
-def tell_sample(sample: ListedSample) -> SampleAnswer:
-    """A sample as the surface shows it."""
+def make_sample_answer(sample: ListedSample) -> SampleAnswer:
+    """A sample as the API shows it."""
     return SampleAnswer.model_validate(sample, from_attributes=True)

@@ -1,4 +1,4 @@
-"""Synthesis: the route that this project began with. A request becomes one run, or is told why not."""
+"""The route that starts a synthesis: checks the request and the model, and enqueues one run."""
 
 import json
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from engine.planning.seed_variations import check_seeds, has_seeds
 from flows.api.errors import ApiError
 from flows.api.openapi.document import BY_PREFECT, OF_MODEL, describe_answers, link
 from flows.api.prefect_runs.enqueue import enqueue
-from flows.api.routes.dependencies import Place, find_changeable_model, get_orchestrator, get_place
+from flows.api.routes.dependencies import Storage, find_changeable_model, get_orchestrator, get_storage
 from flows.api.schemas import SynthesizeAnswer
 
 router = APIRouter(tags=["Synthesis"])
@@ -65,8 +65,8 @@ BODY = {
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What the body of a request asks for."""
+class SynthesisRequest:
+    """The parsed body of a request."""
 
     synth_type: SynthType = "from_traits"
     effort: Effort | None = None
@@ -101,24 +101,24 @@ async def synthesize_samples(
     the model tells how far it is. Sending the same request again is safe: while the run is queued or running, it is
     answered with 409 and that run's id.
     """
-    asked = parse_body(await request.body(), request.headers.get("content-type"))
-    own = await run_in_threadpool(check_model, get_place(request), handle, asked)
-    run = await enqueue(get_orchestrator(request), handle, asked.synth_type, choose_effort(asked.effort, own), own)
+    wanted = parse_body(await request.body(), request.headers.get("content-type"))
+    own = await run_in_threadpool(check_model, get_storage(request), handle, wanted)
+    run = await enqueue(get_orchestrator(request), handle, wanted.synth_type, choose_effort(wanted.effort, own), own)
     return SynthesizeAnswer(state="busy", run_id=run.run_id)
 
 
-def check_model(place: Place, handle: str, asked: Asked) -> Effort | None:
-    """Whether the model can be synthesized for; its own effort. A line of samples that is wrong is the run's to find.
+def check_model(storage: Storage, handle: str, wanted: SynthesisRequest) -> Effort | None:
+    """Checks that the model can be synthesized for, and returns its own effort. Wrong sample lines are left to the run.
 
     Raises:
-        NoTraitsError, NoSeedsError, DefinitionError: its definition does not permit what is asked for.
-        ApiError: 409, it is no draft.
+        NoTraitsError, NoSeedsError, DefinitionError: the model's definition does not permit the request.
+        ApiError: 409, the model is not a draft.
     """
-    outline = load_outline(place.models_uri, handle)
+    outline = load_outline(storage.models_uri, handle)
     check_traits(outline)
-    if asked.synth_type == "diversify" and not has_seeds(outline.traits, walk_seeds(place.models_uri, outline)):
-        check_seeds(load_model(place.models_uri, handle))
-    lifecycle = read_lifecycle(place.models_uri, handle)
+    if wanted.synth_type == "diversify" and not has_seeds(outline.traits, walk_seeds(storage.models_uri, outline)):
+        check_seeds(load_model(storage.models_uri, handle))
+    lifecycle = read_lifecycle(storage.models_uri, handle)
     if not lifecycle.takes_samples:
         said = (
             f"{handle} is {lifecycle.state}, and samples may be added only while a model is a draft. A trained model's "
@@ -128,35 +128,35 @@ def check_model(place: Place, handle: str, asked: Asked) -> Effort | None:
     return outline.effort
 
 
-def parse_body(body: bytes, content_type: str | None) -> Asked:
-    """What a body asks for.
+def parse_body(body: bytes, content_type: str | None) -> SynthesisRequest:
+    """Parses the body of a request.
 
     Raises:
-        ApiError: 400 for what is not JSON, 422 for JSON that is no such request.
+        ApiError: 400 if it is not JSON, 422 if it is JSON but not a valid request.
     """
     value = _parse_json(body)
     if not _is_json(content_type):
-        raise _refuse(f"The content type {content_type!r} is not taken; send application/json.", "content-type")
+        raise _refuse(f"The content type {content_type!r} is not accepted. Send application/json.", "content-type")
     if not isinstance(value, _Object):
         raise _refuse("The body must be a JSON object.", "body")
     twice = [name for name in READ_FIELDS if value.names.count(name) > 1]
     if twice:
-        raise _refuse(f"The body has {twice[0]} twice; which of them is meant?", twice[0])
-    return Asked(_read_synth_type(value.fields), _read_effort(value.fields))
+        raise _refuse(f"The body has {twice[0]} twice. Send it once.", twice[0])
+    return SynthesisRequest(_read_synth_type(value.fields), _read_effort(value.fields))
 
 
 @dataclass(frozen=True, slots=True)
 class _Object:
-    """A JSON object that tells whether a name stands in it twice."""
+    """A JSON object that also has its names in order, so that repeated names can be found."""
 
     fields: dict[str, Any]
     names: Sequence[str]
 
 
 def _parse_json(body: bytes) -> object:
-    """The value; a number may have any size, since it can only stand where nobody looks."""
+    """The JSON value. Numbers become floats, so that one of any length is accepted; no field that is read has one."""
     if not body.strip():
-        raise ApiError(400, "invalid_json", "There is no body; send a JSON object, be it {}.")
+        raise ApiError(400, "invalid_json", "There is no body. Send a JSON object; {} is enough.")
     try:
         return json.loads(
             body.decode("utf-8-sig"),
@@ -165,7 +165,7 @@ def _parse_json(body: bytes) -> object:
             parse_int=float,
         )
     except RecursionError:
-        raise ApiError(400, "invalid_json", "The body is nested too deep.") from None
+        raise ApiError(400, "invalid_json", "The body is nested too deeply.") from None
     except UnicodeDecodeError:
         raise ApiError(400, "invalid_json", "The body is not UTF-8, which JSON is written in.") from None
     except ValueError as error:
@@ -173,11 +173,11 @@ def _parse_json(body: bytes) -> object:
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _is_json(content_type: str | None) -> bool:
-    """Whether a content type, which may be left out, is ``application/json`` or a kind of it (RFC 6839)."""
+    """Whether a content type is ``application/json`` or a kind of it (RFC 6839); a missing one counts as JSON."""
     if content_type is None:
         return True
     kind = content_type.partition(";")[0].strip().lower()
@@ -189,10 +189,10 @@ def _read_synth_type(fields: dict[str, Any]) -> SynthType:
     for name in HOSTED_TYPES:
         if value == name:
             return name
-    allowed = " and ".join(HOSTED_TYPES)
+    allowed = " or ".join(HOSTED_TYPES)
     if value == "enrich":
-        raise _refuse(f"enrich is not to be had over HTTP, it is internal. There are: {allowed}.", "synth_type")
-    raise _refuse(f"synth_type is {_show(value)}. There are: {allowed}.", "synth_type")
+        raise _refuse(f"enrich is internal and not available over HTTP. Use {allowed}.", "synth_type")
+    raise _refuse(f"synth_type is {_show(value)}. Use {allowed}.", "synth_type")
 
 
 def _read_effort(fields: dict[str, Any]) -> Effort | None:
@@ -203,11 +203,11 @@ def _read_effort(fields: dict[str, Any]) -> Effort | None:
         if value == name:
             effort: Effort = name
             return effort
-    raise _refuse(f"effort is {_show(value)}. There are: {', '.join(EFFORTS)}; null is the default.", "effort")
+    raise _refuse(f"effort is {_show(value)}. Use one of {', '.join(EFFORTS)}, or null for the default.", "effort")
 
 
 def _show(value: object) -> str:
-    """A value of the wrong kind, in few characters."""
+    """A value of the wrong type, described briefly."""
     if isinstance(value, str):
         return repr(value[:60])
     kinds = {bool: "true or false", float: "a number", list: "a list", _Object: "an object", type(None): "null"}

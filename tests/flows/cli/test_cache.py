@@ -83,8 +83,8 @@ def test_clear_drops_the_replies_of_one_model_and_says_what_that_means(cache: Pa
 
     assert 0 == code
     assert said.startswith(f"Dropped 7 replies of {HANDLE}: 1 plans, 0.0 MB. Sets that were made from them cannot be")
-    assert "cannot be replayed any more" in said
-    assert "1 plans do not say whose they are, being of an older version: --all drops them too" in said
+    assert "can no longer be replayed" in said
+    assert "1 plans of an older version do not name their model: --all drops them too" in said
     assert {"plan-b", "plan-c"} == list_plans(cache)
 
 
@@ -172,7 +172,7 @@ def test_clear_leaves_and_names_what_a_live_run_has_open(cache: Path, command: C
 
     assert 3 == code
     assert said.startswith(f"Dropped 7 replies of {HANDLE}")
-    assert "These plans are open in a live run, which keeps their replies: plan-d." in error
+    assert "These plans are in use by live runs, so their replies were not dropped: plan-d." in error
     assert {"plan-b", "plan-c", "plan-d"} == list_plans(cache)
 
 

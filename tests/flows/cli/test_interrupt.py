@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 CONCURRENCY = 6
 ANSWERED = 20
 STOP_SECONDS = 5.0
-TOLD = "exemplars: interrupted. The replies so far are kept; a second start goes on from them\n"
+TOLD = "exemplars: interrupted. The replies so far are kept: the next start continues from them\n"
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,7 @@ def test_nothing_is_asked_started_written_or_imported(tmp_path: Path, variables:
     )
 
     assert (0, "") == (ended.returncode, ended.stderr)
-    assert "nothing is asked and nothing is written" in ended.stdout
+    assert "no model is called and nothing is written" in ended.stdout
     assert before == sorted(tmp_path.rglob("*"))
 
 

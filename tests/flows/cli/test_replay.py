@@ -96,7 +96,7 @@ def test_replies_that_are_gone_are_a_difference_and_no_call(workspace: Workspace
 
     assert SAMPLES in comparison.different
     assert 0 == provider.calls.total()
-    with pytest.raises(ReplayError, match=r"samples\.parquet.* came out otherwise.*no longer kept"):
+    with pytest.raises(ReplayError, match=r"different: .*samples\.parquet.*no longer kept"):
         describe_comparison(run_id, comparison)
 
 

@@ -96,7 +96,7 @@ def test_second_deploy_changes_nothing(site: Site) -> None:
         "  work pool: exemplars (process) made",
         "  queues: interactive, backfill, parts made",
         f"  deployments: {', '.join(DEPLOYMENTS)} made",
-        "  schedules: backfill/nightly, prune/nightly, synthesize/nightly off, to be switched on in the UI",
+        "  schedules: backfill/nightly, prune/nightly, synthesize/nightly off (switch them on in the UI)",
         "  automations: 3 made",
         "  alerts of failed nightly runs: off (EXEMPLARS_ALERT_URL is not set)",
     ] == first.splitlines()
@@ -273,7 +273,10 @@ def test_pool_of_a_type_that_nothing_is_known_of_is_refused(site: Site) -> None:
     site.ask("DELETE", "/work_pools/exemplars")
 
     assert 3 == code
-    assert "The work pool exemplars is of the type ecs; known are process, docker, kubernetes. Delete it" in said
+    assert (
+        "The work pool exemplars has the type ecs, but only process, docker, kubernetes are supported. Delete it"
+        in said
+    )
 
 
 def test_deploy_without_a_server_says_what_to_do(site: Site, tmp_path: Path) -> None:
@@ -281,7 +284,7 @@ def test_deploy_without_a_server_says_what_to_do(site: Site, tmp_path: Path) -> 
     gone = {**site.variables, "PREFECT_API_URL": f"http://127.0.0.1:{find_free_port()}/api"}
     unset["PREFECT_HOME"] = str(tmp_path)
 
-    assert (3, "exemplars: no Prefect server is configured. Set PREFECT_API_URL, or type make serve\n") == run_deploy(
+    assert (3, "exemplars: no Prefect server is configured. Set PREFECT_API_URL, or run make serve\n") == run_deploy(
         unset
     )
     code, said = run_deploy(gone)

@@ -13,9 +13,9 @@ from prefect.client.schemas.schedules import CronSchedule
 from prefect.flows import Flow
 
 from flows.backfills.parts import QUEUE
-from flows.deploy.deployments import PREFECT_FILE, keep_what_is_set, name_deployment, read_prefect_file
+from flows.deploy.deployments import PREFECT_FILE, keep_operator_settings, name_deployment, read_prefect_file
 from flows.deploy.work_pool import POOL, QUEUES
-from flows.serve.services import MOST_RUNS
+from flows.serve.services import MAX_RUNS
 
 CONTENT = read_prefect_file()
 ITEMS = {name_deployment(item): item for item in CONTENT["deployments"]}
@@ -77,13 +77,13 @@ def test_schedule_is_off_and_has_a_zone_and_parameters_of_the_flow(name: str) ->
 
 
 def test_worker_of_make_serve_has_room_when_all_queues_with_a_limit_are_full() -> None:
-    assert sum(queue.limit or 0 for queue in QUEUES) < MOST_RUNS
+    assert sum(queue.limit or 0 for queue in QUEUES) < MAX_RUNS
     assert "interactive" == min(QUEUES, key=lambda queue: queue.priority).name
     assert QUEUE in {queue.name for queue in QUEUES}
 
 
 def test_nothing_is_taken_off_for_a_server_without_deployments() -> None:
-    assert CONTENT == keep_what_is_set(CONTENT, {}, None)
+    assert CONTENT == keep_operator_settings(CONTENT, {}, None)
 
 
 def test_schedules_that_are_there_are_not_sent_again() -> None:
@@ -106,7 +106,7 @@ def test_deployment_that_is_paused_stays_so() -> None:
 
 
 def test_image_goes_to_every_deployment_and_leaves_the_environment() -> None:
-    kept = keep_what_is_set(CONTENT, {}, "registry/exemplars:1")
+    kept = keep_operator_settings(CONTENT, {}, "registry/exemplars:1")
     variables = [item["work_pool"]["job_variables"] for item in kept["deployments"]]
 
     assert ["registry/exemplars:1"] * len(ITEMS) == [given["image"] for given in variables]
@@ -122,7 +122,9 @@ def load(name: str) -> Flow[..., Any]:
 
 
 def keep(name: str, deployment: DeploymentResponse) -> dict[str, dict[str, Any]]:
-    return {name_deployment(item): item for item in keep_what_is_set(CONTENT, {name: deployment}, None)["deployments"]}
+    return {
+        name_deployment(item): item for item in keep_operator_settings(CONTENT, {name: deployment}, None)["deployments"]
+    }
 
 
 def make_deployment(**fields: Any) -> DeploymentResponse:

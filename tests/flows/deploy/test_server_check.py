@@ -26,13 +26,13 @@ def test_later_server_will_do(later: str) -> None:
 
 @pytest.mark.parametrize("other", ["2.20.4", "3.8.8", "4.0.0"])
 def test_server_of_another_version_is_refused_with_what_to_do(other: str) -> None:
-    with pytest.raises(OrchestratorError, match=rf"is of version {other}, and this code needs 3\.9 or a later 3.*pip"):
+    with pytest.raises(OrchestratorError, match=rf"has version {other}, but this code needs 3\.9 or a later 3.*pip"):
         ask(200, json.dumps(other))
 
 
 @pytest.mark.parametrize("code", [401, 403])
 def test_server_that_refuses_names_the_settings(code: int) -> None:
-    with pytest.raises(OrchestratorError, match=rf"refuses us \({code}\)\. Set PREFECT_API_AUTH_STRING"):
+    with pytest.raises(OrchestratorError, match=rf"refuses access \({code}\)\. Set PREFECT_API_AUTH_STRING"):
         ask(code, "{}")
 
 
@@ -45,12 +45,12 @@ def test_what_is_no_prefect_server_is_said_to_be_none(code: int, body: str) -> N
 
 
 def test_broken_server_is_said_to_be_broken() -> None:
-    with pytest.raises(OrchestratorError, match=r"answers 500\. What do its own logs say\?"):
+    with pytest.raises(OrchestratorError, match=r"answers 500\. Its own logs may say why"):
         ask(500, "oh")
 
 
 def test_nobody_there_is_said() -> None:
-    with pytest.raises(OrchestratorError, match=r"does not answer: ConnectError .*Is it up"):
+    with pytest.raises(OrchestratorError, match=r"does not answer: ConnectError .*Check that it runs"):
         check(find_free_port())
 
 

@@ -22,7 +22,7 @@ from fakes.workspace import HANDLE, Workspace, make_workspace, read_kept, read_r
 
 from engine.errors import QuotaError
 from engine.settings import LogFormat
-from flows.observability.json_logs import IN_PREFECT, JsonConsole, JsonLines
+from flows.observability.json_logs import PREFECT_JSON_VARIABLES, JsonConsole, JsonLines
 from flows.serve.services import Site
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -160,7 +160,7 @@ def test_no_key_is_in_any_line(told: Told) -> None:
 
 
 def test_worker_speaks_json_from_its_first_line_and_the_run_page_has_text(tmp_path: Path, provider: Provider) -> None:
-    workspace = make_workspace(tmp_path / "site", provider, EXEMPLARS_LOG_FORMAT="json", **IN_PREFECT)
+    workspace = make_workspace(tmp_path / "site", provider, EXEMPLARS_LOG_FORMAT="json", **PREFECT_JSON_VARIABLES)
     with open_site(workspace) as site:
         site.start_deployed()
         site.start_worker()
@@ -252,6 +252,6 @@ def test_console_keeps_its_form_whatever_prefect_configures() -> None:
 def test_make_serve_lets_all_its_parts_speak_json_where_that_is_wanted() -> None:
     formats: list[LogFormat] = ["text", "json"]
     sites = [Site("127.0.0.1", 4200, None, "127.0.0.1", 8000, wanted, {}) for wanted in formats]
-    spoken = [site.variables.get(name) for site in sites for name in IN_PREFECT]
+    spoken = [site.variables.get(name) for site in sites for name in PREFECT_JSON_VARIABLES]
 
-    assert [None, *IN_PREFECT.values()] == spoken
+    assert [None, *PREFECT_JSON_VARIABLES.values()] == spoken

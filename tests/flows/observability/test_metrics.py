@@ -155,7 +155,7 @@ def test_collector_that_is_away_costs_no_run_and_one_warning(
 
     assert ["attached", "attached"] == [result.status for result in results]
     assert [logging.WARNING] == [record.levelno for record in said]
-    assert "Metrics do not get through to the collector, and the run goes on without" in said[0].getMessage()
+    assert "Metrics cannot be sent to the collector; the run continues without them" in said[0].getMessage()
     assert [] == [record.name for record in caplog.records if record.name.startswith("opentelemetry")]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from engine.definitions.lifecycle import Lifecycle
-from flows.api.routes.model_status import tell_operation, tell_state
+from flows.api.routes.model_status import derive_state, make_operation
 from flows.runs.flow_runs import Run, choose_operation, read_run
 from flows.runs.labels import KEPT, NO_LEASE_LABELS, LeaseLabels
 
@@ -129,7 +129,7 @@ def test_run_that_crashed_late_does_not_hide_the_newer_one() -> None:
 def test_state_follows_from_runs_and_the_lifecycle_file(
     lifecycle: Lifecycle, live: list[Run], ended: list[Run], state: str
 ) -> None:
-    assert state == tell_state(lifecycle, live, ended)
+    assert state == derive_state(lifecycle, live, ended)
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_state_follows_from_runs_and_the_lifecycle_file(
     ],
 )
 def test_progress_is_what_the_run_published(state_type: str, published: float | None, progress: float | None) -> None:
-    told = tell_operation(run(state_type), published)
+    told = make_operation(run(state_type), published)
 
     assert told is not None
     assert progress == told.progress
@@ -155,10 +155,10 @@ def test_error_is_the_runs_own_words_without_paths() -> None:
         "Flow run encountered an exception: QuotaError: u22a8.toolshed: nothing was attached.\n"
         f"  clarity/positive: 3 of 8\n  {KEPT}: /srv/samples/handle=u22a8.toolshed/_run/report.html"
     )
-    failed = tell_operation(run("FAILED", state={"message": message}), None)
+    failed = make_operation(run("FAILED", state={"message": message}), None)
     stored = "The sample store /srv/data/samples cannot be used: No space left on device. See http://127.0.0.1:1/a/b"
-    full = tell_operation(run("FAILED", state={"message": stored}), None)
-    silent = tell_operation(run("CRASHED", state={}), None)
+    full = make_operation(run("FAILED", state={"message": stored}), None)
+    silent = make_operation(run("CRASHED", state={}), None)
 
     assert failed is not None
     assert full is not None
@@ -168,11 +168,11 @@ def test_error_is_the_runs_own_words_without_paths() -> None:
         "The sample store …/samples cannot be used: No space left on device. See http://127.0.0.1:1/a/b" == full.error
     )
     assert "The run ended as failed." == silent.error
-    assert tell_operation(None, None) is None
+    assert make_operation(None, None) is None
 
 
 def test_succeeded_run_has_no_error() -> None:
-    told = tell_operation(run("COMPLETED", state={"message": "All states completed."}), None)
+    told = make_operation(run("COMPLETED", state={"message": "All states completed."}), None)
 
     assert told is not None
     assert told.error is None

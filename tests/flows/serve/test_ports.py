@@ -21,7 +21,7 @@ def test_held_port_names_its_holder_and_the_variable(host: str, family: socket.A
         with pytest.raises(OrchestratorError) as refused:
             check_port(host, port, "EXEMPLARS_API_PORT")
 
-    assert str(refused.value).startswith(f"port {port} is held by process {os.getpid()} (")
+    assert str(refused.value).startswith(f"port {port} is used by process {os.getpid()} (")
     assert str(refused.value).endswith(f"). Stop it, or choose another port: EXEMPLARS_API_PORT={port + 1}")
 
 
@@ -36,5 +36,5 @@ def test_host_that_is_not_ours_is_an_input_error(host: str) -> None:
 
 
 def test_port_zero_is_an_input_error() -> None:
-    with pytest.raises(InputError, match="PORT=0: choose a port"):
+    with pytest.raises(InputError, match="PORT=0 is not possible here"):
         check_port("127.0.0.1", 0, "PORT")

@@ -116,20 +116,20 @@ def test_serve_runs_a_flow_and_one_ctrl_c_ends_all_of_it(served: Served, provide
     assert (True, True) == up
     assert f"http://127.0.0.1:{served.prefect_port}/api" == ui
     assert f"make serve on {socket.gethostname()}" == worker["name"]
-    assert (("", f"exemplars: port {served.prefect_port} is held by process"), 3) == (
-        (refused[0][0], refused[0][1].partition(" is held by process")[0] + " is held by process"),
+    assert (("", f"exemplars: port {served.prefect_port} is used by process"), 3) == (
+        (refused[0][0], refused[0][1].partition(" is used by process")[0] + " is used by process"),
         refused[1],
     )
     assert "prefect server start" in refused[0][1]
     assert f"choose another port: PREFECT_SERVER_API_PORT={served.prefect_port + 1}" in refused[0][1]
     assert (0, "", {}) == (code, told, left)
-    assert said.endswith("exemplars: all is stopped\n")
+    assert said.endswith("exemplars: everything is stopped\n")
     assert 2 == said.count("\n"), said
     assert ["deploy.log", "door.log", "prefect.log", "worker.log"] == logs
     site.start_server()
     assert ("CRASHED", True) == (
         site.read_state(run)[0],
-        site.read_state(run)[1].startswith("The worker of this run ended while it was under way"),
+        site.read_state(run)[1].startswith("The worker of this run ended during the run"),
     )
 
 
@@ -166,7 +166,7 @@ def test_port_of_the_door_that_is_taken_is_named_before_anything_starts(served: 
         told, said = process.communicate(timeout=60)
 
     assert (3, "") == (process.returncode, told)
-    assert f"exemplars: port {served.door_port} is held by process {os.getpid()} (" in said
+    assert f"exemplars: port {served.door_port} is used by process {os.getpid()} (" in said
     assert f"or choose another port: EXEMPLARS_API_PORT={served.door_port + 1}\n" in said
     assert not (served.workspace.folder / "prefect" / "prefect.db").exists()
 

@@ -170,7 +170,7 @@ def test_signal_before_all_is_up_ends_all(start: Start) -> None:
     code, told, said, left = house.end(signal.SIGINT)
 
     assert (130, "settled server: \n", {}) == (code, told, left)
-    assert "exemplars: interrupted before all was up; everything is stopped\n" == said
+    assert "exemplars: interrupted before everything was up. Everything is stopped\n" == said
 
 
 def test_step_that_ends_well_is_waited_for_and_not_started_again(start: Start) -> None:
@@ -198,7 +198,7 @@ def test_part_that_dies_later_is_cleared_with_its_runs_and_started_again(start: 
     assert (0, "settled worker: run-1\n" * 2, {}) == (code, told, left)
     assert said == (
         f"exemplars: worker was killed by SIGKILL. The end of {house.logs / 'worker.log'}:\n  up\n"
-        "exemplars: worker is started again\n"
+        "exemplars: worker is restarted\n"
     )
 
 
@@ -225,7 +225,7 @@ def test_part_that_keeps_dying_ends_all(start: Start) -> None:
     told, said = house.process.communicate(timeout=60)
 
     assert 3 == house.process.returncode
-    assert 4 == said.count("exemplars: door is started again")
+    assert 4 == said.count("exemplars: door is restarted")
     assert "exemplars: 5 deaths within 60 s, so everything is stopped. door was killed by SIGKILL." in said
     assert told.endswith("settled server: \n")
     assert {} == house.workspace.list_processes()

@@ -125,7 +125,7 @@ def test_link_is_followed_and_stays(path: Path, tmp_path: Path) -> None:
 def test_file_held_by_another_is_one_message(path: Path) -> None:
     with (
         FileLock(f"{path}.lock"),
-        pytest.raises(StoreError, match=r"held by another command for 0.05 s\. Nothing was changed: try again when"),
+        pytest.raises(StoreError, match=r"locked by another command for 0.05 s\. Nothing was changed: try again when"),
         change_keys(path, timeout_seconds=0.05),
     ):
         pass
@@ -178,7 +178,7 @@ def test_garbage_is_one_message_that_shows_nothing_of_it(path: Path, name: str) 
     said = str(caught.value)
 
     assert said.startswith(f"{path} is not a file of keys (")
-    assert said.endswith("Put a good copy in its place, or move it away and issue the keys anew")
+    assert said.endswith("Restore it from a copy, or move it away and issue new keys")
     assert [] == [shown for shown in (SECRET, ENTRY["sha256"], ENTRY["id"]) if str(shown) in said]
     assert (1, None) == (len(said.splitlines()), caught.value.__cause__)
 
@@ -195,7 +195,7 @@ def test_garbage_is_not_written_over(path: Path) -> None:
 def test_file_that_is_open_to_others_is_refused(path: Path, mode: int) -> None:
     key, _ = issue_key(path, ["acme"], "scoring", NOW)
     path.chmod(mode)
-    with pytest.raises(StoreError, match=rf"\(mode {mode:o}\), so no key in it is trusted. Close it with 'chmod 600"):
+    with pytest.raises(StoreError, match=rf"\(mode {mode:o}\), so no key in it is trusted. Run 'chmod 600"):
         read_keys(path)
     path.chmod(0o600)
 
@@ -211,7 +211,7 @@ def test_file_that_only_its_owner_may_read_is_read(path: Path) -> None:
 
 def test_pipe_in_its_place_is_refused_at_once(path: Path) -> None:
     os.mkfifo(path, 0o600)
-    with pytest.raises(StoreError, match="it is no regular file"):
+    with pytest.raises(StoreError, match="it is not a regular file"):
         read_keys(path)
 
 

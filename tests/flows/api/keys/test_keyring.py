@@ -226,9 +226,7 @@ def test_changes_within_one_tick_of_the_disk_are_seen(path: Path) -> None:
 
 def test_revoking_what_is_not_there_says_so(path: Path) -> None:
     key, _ = issue(path)
-    with pytest.raises(
-        InputError, match=rf"No key '000000000000' in {path}. 'keys list' shows the keys that there are"
-    ):
+    with pytest.raises(InputError, match=rf"There is no key '000000000000' in {path}. 'keys list' shows all keys"):
         revoke_key(path, "0" * 12)
 
     assert (key,) == list_keys(path)

@@ -154,7 +154,7 @@ def test_key_that_owns_all_public_namespaces_is_told_of_no_others(command: Comma
         ((*ISSUE, "--namespace", "../x"), "'../x' is not a namespace."),
         ((*ISSUE, "--label", "a\nb"), "A label is one line"),
         (("keys", "revoke"), "Missing argument 'ID'"),
-        (("keys", "revoke", "nobody"), "No key 'nobody' in"),
+        (("keys", "revoke", "nobody"), "There is no key 'nobody' in"),
         (("keys", "revoke", "exm_0123456789ab_xyz"), "That is a secret, not an id."),
         (("keys", "rotate"), "No such command 'rotate'"),
     ],
@@ -203,7 +203,7 @@ def test_secret_that_cannot_be_printed_takes_its_key_back(path: Path) -> None:
             check=False,
         )
 
-    assert (3, "exemplars: The secret cannot be printed (No space left on device), so the key was taken back\n") == (
+    assert (3, "exemplars: The secret cannot be printed (No space left on device), so the key was revoked\n") == (
         done.returncode,
         done.stderr,
     )

@@ -17,7 +17,7 @@ from fakes.workspace import ROOT, Workspace, make_workspace
 from prometheus_client.core import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from flows.api.metrics.store_gauges import Stock
+from flows.api.metrics.store_gauges import StoreGauges
 
 pytestmark = pytest.mark.slow
 
@@ -166,7 +166,7 @@ def test_taken_port_is_an_error_that_names_its_variable(tmp_path: Path) -> None:
 
     assert 3 == ended.returncode
     assert f"cannot listen on http://127.0.0.1:{port}: another program listens there" in ended.stderr
-    assert "EXEMPLARS_METRICS_PORT (0 takes a free one)" in ended.stderr
+    assert "EXEMPLARS_METRICS_PORT (0 takes a free port)" in ended.stderr
 
 
 def serve_in_vain(workspace: Workspace, port: int) -> "subprocess.CompletedProcess[str]":
@@ -186,7 +186,7 @@ def serve_in_vain(workspace: Workspace, port: int) -> "subprocess.CompletedProce
 def test_store_that_goes_away_leaves_the_last_count_and_says_so(tmp_path: Path) -> None:
     samples = tmp_path / "samples"
     attach_set(samples, "a", count=4)
-    stock = Stock(str(samples))
+    stock = StoreGauges(str(samples))
     registry = CollectorRegistry()
     registry.register(stock)
     before = registry.get_sample_value("exemplars_store_up")

@@ -7,7 +7,7 @@ from fakes.edge import Edge
 from starlette.types import Message, Receive, Scope, Send
 
 from flows.api.errors import ApiError
-from flows.api.middleware.host_check import MAX_HEADERS, HeadCheck
+from flows.api.middleware.host_check import MAX_HEADERS, HostCheck
 
 
 def check_host(host: str, allowed: tuple[str, ...]) -> bool:
@@ -27,7 +27,7 @@ def pass_hosts(hosts: list[bytes], allowed: tuple[str, ...]) -> bool:
 
     scope = {"type": "http", "path": "/", "raw_path": b"/", "headers": [(b"host", host) for host in hosts]}
     try:
-        asyncio.run(HeadCheck(app, allowed)(scope, receive, send))
+        asyncio.run(HostCheck(app, allowed)(scope, receive, send))
     except ApiError:
         return False
     return True

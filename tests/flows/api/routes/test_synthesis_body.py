@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from engine.domain.model import EFFORTS
 from flows.api.errors import ApiError
-from flows.api.routes.synthesize import Asked, parse_body
+from flows.api.routes.synthesize import SynthesisRequest, parse_body
 
 JSON = "application/json"
 
@@ -40,7 +40,7 @@ def test_both_fields_are_read(synth_type: str, effort: str | None) -> None:
     ],
 )
 def test_defaults_hold_and_unknown_fields_are_ignored(body: bytes) -> None:
-    assert Asked() == parse_body(body, JSON)
+    assert SynthesisRequest() == parse_body(body, JSON)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_defaults_hold_and_unknown_fields_are_ignored(body: bytes) -> None:
         (b" \r\n", "There is no body"),
         (b"synth_type=diversify", "not JSON"),
         (b'{"effort": }', "not JSON"),
-        (b'{"effort": NaN}', "NaN is no JSON number"),
+        (b'{"effort": NaN}', "NaN is not a JSON number"),
         (b'{"effort": "low"} {}', "not JSON"),
         (b"[" * 60_000, "nested too deep"),
         (b'{"effort": "\xff"}', "not UTF-8"),
@@ -71,13 +71,13 @@ def test_what_is_not_json_is_400(body: bytes, said: str) -> None:
         (b"null", "must be a JSON object"),
         (b'"from_traits"', "must be a JSON object"),
         (b"7", "must be a JSON object"),
-        (b'{"synth_type": null}', "synth_type is null. There are: from_traits and diversify."),
-        (b'{"synth_type": "enrich"}', "enrich is not to be had over HTTP"),
+        (b'{"synth_type": null}', "synth_type is null. Use from_traits or diversify."),
+        (b'{"synth_type": "enrich"}', "enrich is internal and not available over HTTP"),
         (b'{"synth_type": "From_Traits"}', "synth_type is 'From_Traits'"),
         (b'{"synth_type": ["diversify"]}', "synth_type is a list"),
         (b'{"synth_type": {"a": 1}}', "synth_type is an object"),
         (b'{"synth_type": 1}', "synth_type is a number"),
-        (b'{"effort": "highest"}', "effort is 'highest'. There are: low, medium, high, xhigh, max"),
+        (b'{"effort": "highest"}', "effort is 'highest'. Use one of low, medium, high, xhigh, max"),
         (b'{"effort": true}', "effort is true or false"),
         (b'{"effort": ""}', "effort is ''"),
         (b'{"effort": "\\ud800"}', r"effort is '\ud800'"),
@@ -94,7 +94,7 @@ def test_json_that_is_no_request_is_422(body: bytes, said: str) -> None:
 
 @pytest.mark.parametrize("content_type", [JSON, "Application/JSON; charset=utf-8", "application/problem+json", None])
 def test_json_by_any_of_its_names_is_taken(content_type: str | None) -> None:
-    assert Asked() == parse_body(b"{}", content_type)
+    assert SynthesisRequest() == parse_body(b"{}", content_type)
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "", "json"])
