@@ -68,7 +68,7 @@ def end_runs(client: SyncPrefectClient, run_ids: Collection[str], message: str) 
 
 
 def _find_lease_labels(run: FlowRun) -> LeaseLabels | None:
-    """The labels of the process that a run is in now; None where a restarted run still has those of the process before."""
+    """The labels of the process that a run is in now; None while a restarted run still has the old ones."""
     labels, state = read_lease_labels(run.labels), run.state
     if labels is None or state is None or state.type is StateType.PENDING:
         return None
