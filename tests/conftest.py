@@ -1,11 +1,15 @@
-"""What holds for every test: the slowest come first; in CI a skip is a failure; one Prefect server a session."""
+"""What holds for every test: the slowest come first, in CI a skip is a failure, and servers are shared."""
 
 import os
+import re
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from fakes.s3 import S3
 
 TESTS = Path(__file__).parent
 # A minute and more each, the longest first: begun late, one of them alone would hold up the end.
@@ -64,3 +68,28 @@ def prefect_server() -> Iterator[str]:
         prefect_test_harness(server_startup_timeout=120),
     ):
         yield str(PREFECT_API_URL.value())
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator["S3"]:
+    """The S3 server of this process's tests; a test wants ``s3``."""
+    from fakes.s3 import serve_s3
+
+    with serve_s3() as served:
+        yield served
+
+
+@pytest.fixture
+def s3(s3_server: "S3", monkeypatch: pytest.MonkeyPatch) -> "S3":
+    """The server, that this process is led to and that lets everything through."""
+    s3_server.enter(monkeypatch)
+    s3_server.heal()
+    return s3_server
+
+
+@pytest.fixture
+def s3_uri(s3: "S3", request: pytest.FixtureRequest) -> str:
+    """A folder of this test's own, that is not there yet."""
+    from fakes.s3 import BUCKET
+
+    return f"s3://{BUCKET}/{re.sub(r'[^a-z0-9]+', '-', request.node.nodeid.lower())}"

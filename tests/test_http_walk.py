@@ -17,7 +17,8 @@ import pytest
 from fakes.blocks import Block, find_blocks, run_blocks, settle
 from fakes.database import lay_database
 from fakes.provider import Behaviour, Provider, serve_provider
-from fakes.site import clear_environment, find_free_port, wait_until
+from fakes.site import clear_environment, find_free_port
+from fakes.waiting import wait_until
 from fakes.workspace import MARK, ROOT, Workspace, make_workspace
 
 from flows.api.keys.keyring import issue_key

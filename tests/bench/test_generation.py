@@ -24,7 +24,8 @@ from chaos.ledger import Entry
 from chaos.provider import ChaosProvider, serve_chaos
 from fakes.builders import make_level, make_model, make_test_plan, make_trait
 from fakes.load import send_load, write_request
-from fakes.site import Site, open_site, wait_until
+from fakes.site import Site, open_site
+from fakes.waiting import wait_until
 from fakes.workspace import ROOT, make_workspace
 
 from engine.generation.cells import make_chat_request

@@ -8,7 +8,6 @@ import asyncio
 import os
 import random
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, median
@@ -16,7 +15,7 @@ from statistics import mean, median
 import pytest
 from bench.test_replies import make_reply
 from fakes.client import FakeClient, HeardProgress, labelled
-from fakes.s3 import BUCKET, S3, serve_s3
+from fakes.s3 import BUCKET, S3
 
 import engine.replies.uploader
 from engine.gateway.budget import RunBudget
@@ -57,13 +56,6 @@ class SlowClient(FakeClient):
         self.requests.append(request)
         await asyncio.sleep(CALL_SECONDS * (0.75 + number * 7 % 100 / 200))
         return make_reply(number)
-
-
-@pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3]:
-    with serve_s3() as server:
-        server.enter(monkeypatch)
-        yield server
 
 
 async def ask_all(place: RepliesPlace, endpoint: Endpoint, plan_id: str = "plan", count: int = CALLS) -> None:

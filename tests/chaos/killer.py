@@ -13,7 +13,8 @@ from typing import Any, Protocol
 
 from chaos.ledger import GONE, Entry
 from chaos.provider import ChaosProvider
-from fakes.site import Site, wait_until
+from fakes.site import Site
+from fakes.waiting import wait_until
 from fakes.workspace import HANDLE, Workspace
 
 POLL_SECONDS, ASK_SECONDS = 0.002, 0.5

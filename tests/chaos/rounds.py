@@ -16,7 +16,8 @@ from chaos.checker import list_differences, replay
 from chaos.faults import FAULTS, PASSING, Fault, Outage, Script
 from chaos.forked import forking
 from chaos.killer import Command, Installation
-from fakes.site import open_site, wait_until
+from fakes.site import open_site
+from fakes.waiting import wait_until
 from fakes.workspace import Workspace, make_workspace
 
 from flows.serve.services import LEASES

@@ -11,7 +11,7 @@ import pytest
 from chaos.faults import Fault, Outage, Script, Turn, load_script
 from chaos.ledger import GONE, Entry
 from chaos.provider import IN_WORDS, ChaosProvider, serve_chaos
-from fakes.site import wait_until
+from fakes.waiting import wait_until
 
 # A fault for each call in turn, as the timeline has it.
 STATUSES: dict[Fault, int] = {

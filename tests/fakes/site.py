@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 from fakes.database import keep_deployed, lay_database, lay_deployed
+from fakes.waiting import wait_until
 from fakes.workspace import HANDLE, MARK, ROOT, Workspace
 
 START_SECONDS = 120.0
@@ -161,19 +162,6 @@ def list_flow_processes(workspace: Workspace) -> dict[int, str]:
     """The command lines of the workspace's processes that belong to a flow run of a worker."""
     processes = workspace.list_processes().items()
     return {pid: line for pid, line in processes if b"PREFECT__FLOW_RUN_ID=" in _read_environment(pid)}
-
-
-def wait_until(condition: Callable[[], object], seconds: float, what: str) -> None:
-    """Waits until something holds; the longer it takes the more rarely it is asked, since the server pays for that.
-
-    Raises:
-        AssertionError: it did not come to hold in time.
-    """
-    begun = time.monotonic()
-    while not condition():
-        waited = time.monotonic() - begun
-        assert waited < seconds, f"not within {seconds:g} s: {what}"
-        time.sleep(min(max(waited / 20, 0.05), 0.5))
 
 
 def answers(url: str) -> bool:

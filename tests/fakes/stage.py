@@ -11,8 +11,8 @@ from typing import Any
 
 import httpx
 from fakes.provider import Behaviour, Provider
-from fakes.site import wait_until
 from fakes.surface import Surface
+from fakes.waiting import wait_until
 from fakes.workspace import read_manifest
 
 CONCURRENCY = 6

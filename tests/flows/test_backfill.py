@@ -5,9 +5,8 @@ import json
 import os
 import signal
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,6 +18,7 @@ import pytest
 from fakes.catalogue import NAMESPACE, make_catalogue, name_model, write_model
 from fakes.provider import Behaviour, Provider, serve_provider
 from fakes.stored import age_files
+from fakes.waiting import wait_until
 from fakes.workspace import HANDLE, Workspace, read_manifest
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import (
@@ -307,7 +307,7 @@ def test_backfill_that_is_killed_is_gone_on_with(tmp_path: Path, provider: Provi
     workspace = make_catalogue(tmp_path, provider, COUNT, EXEMPLARS_CONCURRENCY="4")
     asked = json.dumps({"namespace": NAMESPACE, "effort": "low", "models_at_once": 2})
     started = workspace.start(asked, program=PROGRAM, PREFECT_API_URL=prefect_server)
-    wait_until(lambda: provider.in_flight >= 4, started.poll)
+    wait_until(lambda: provider.in_flight >= 4, process=started)
     os.killpg(started.pid, signal.SIGKILL)
     started.communicate()
     in_flight, before = provider.in_flight, list_runs(workspace)
@@ -329,7 +329,7 @@ def test_cancel_stops_all_of_it_and_leaves_no_model_busy(
     workspace = make_catalogue(tmp_path, provider, COUNT)
     asked = json.dumps({"namespace": NAMESPACE, "effort": "low", "models_at_once": 3})
     started = workspace.start(asked, program=PROGRAM, PREFECT_API_URL=prefect_server)
-    wait_until(lambda: provider.in_flight > 0, started.poll)
+    wait_until(lambda: provider.in_flight > 0, process=started)
     [file] = (workspace.samples / BACKFILLS).glob("*.json")
     run_id = UUID(file.stem)
     client.set_flow_run_state(run_id, Cancelling())
@@ -348,11 +348,3 @@ def test_cancel_stops_all_of_it_and_leaves_no_model_busy(
     assert run_backfill(workspace).is_completed()
     assert {1} == {len(runs) for runs in list_runs(workspace).values()}
     assert provider.calls.total() > calls
-
-
-def wait_until(reached: Callable[[], bool], poll: Callable[[], int | None]) -> None:
-    end = time.monotonic() + 120
-    while not reached():
-        assert poll() is None
-        assert time.monotonic() < end
-        time.sleep(0.05)

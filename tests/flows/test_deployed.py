@@ -11,7 +11,8 @@ import pytest
 from fakes.elsewhere import build_wheel, start_worker_elsewhere
 from fakes.provider import serve_provider
 from fakes.receiver import Receiver, open_receiver
-from fakes.site import Site, open_site, wait_until
+from fakes.site import Site, open_site
+from fakes.waiting import wait_until
 from fakes.workspace import make_workspace
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings

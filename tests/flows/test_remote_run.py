@@ -3,11 +3,10 @@
 import json
 import shutil
 import time
-from collections.abc import Iterator
 
 import pytest
 from fakes.provider import Behaviour, Provider
-from fakes.s3 import BUCKET, S3, list_keys, serve_s3
+from fakes.s3 import BUCKET, S3, list_keys
 from fakes.workspace import HANDLE, Workspace
 
 from engine.errors import StoreError
@@ -19,16 +18,9 @@ from flows.cli.app import main
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 
-MODELS, SAMPLES_URI = f"s3://{BUCKET}/models", f"s3://{BUCKET}/out/samples"
-REPLIES_URI = f"s3://{BUCKET}/replies"
+MODELS, SAMPLES_URI = f"s3://{BUCKET}/remote/models", f"s3://{BUCKET}/remote/out/samples"
+REPLIES_URI = f"s3://{BUCKET}/remote/replies"
 CONCURRENCY, ANSWERED = 6, 130
-
-
-@pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3]:
-    with serve_s3() as server:
-        server.enter(monkeypatch)
-        yield server
 
 
 @pytest.fixture

@@ -19,7 +19,8 @@ import pyarrow.parquet as pq
 import pytest
 from fakes.echo import EchoingProvider, spell
 from fakes.provider import Behaviour, serve
-from fakes.site import Site, open_site, wait_until
+from fakes.site import Site, open_site
+from fakes.waiting import wait_until
 from fakes.workspace import ROOT, Workspace, make_workspace, read_kept, read_rejected
 from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import pytest
 from fakes.postgres import serve_postgres
 from fakes.provider import Behaviour, Provider, serve_provider
-from fakes.site import Site, open_site, wait_until
+from fakes.site import Site, open_site
+from fakes.waiting import wait_until
 from fakes.workspace import HANDLE, make_workspace
 from playwright.sync_api import Page, expect, sync_playwright
 

@@ -6,7 +6,7 @@ import shutil
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from fakes.reply_writer import PLAN, WRITERS, kill_after, make_reply, read_begun, read_kept, start_writer
 from fakes.s3 import S3, list_keys
+from fakes.waiting import wait_until
 
 from engine.errors import StoreError
 from engine.llm.request import Reply
@@ -85,13 +86,6 @@ def read_segment(uri: str, key: str) -> Segment:
         return unpack_segment(stream.read())
 
 
-def wait_until(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + WAIT_SECONDS
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
 def test_replies_of_one_machine_are_found_on_another(tmp_path: Path, uri: str) -> None:
     keys = make_keys(100)
     one, other = Machine(tmp_path / "one", uri), Machine(tmp_path / "other", uri)
@@ -121,7 +115,7 @@ def test_what_gathers_is_put_before_the_end(tmp_path: Path, uri: str) -> None:
     keys = make_keys(SEGMENT_REPLIES)
     with Machine(tmp_path / "one", uri).open() as kept:
         asyncio.run(keep_all(kept, keys))
-        wait_until(lambda: len(list_segments(uri)) >= 1)
+        wait_until(lambda: len(list_segments(uri)) >= 1, WAIT_SECONDS)
         assert make_replies(keys) == Machine(tmp_path / "other", uri).find(keys)
 
 
@@ -129,7 +123,7 @@ def test_what_has_waited_is_put_before_the_end(tmp_path: Path, uri: str) -> None
     with Machine(tmp_path / "one", uri).open() as kept:
         asyncio.run(keep_all(kept, ["a"]))
         assert [] == list_segments(uri)
-        wait_until(lambda: len(list_segments(uri)) == 1)
+        wait_until(lambda: len(list_segments(uri)) == 1, WAIT_SECONDS)
         assert {"a": make_reply("a")} == Machine(tmp_path / "other", uri).find("a")
 
 
@@ -318,12 +312,12 @@ def test_store_that_is_away_for_a_while_is_told_once_and_gets_all(
     with one.open() as kept:
         s3.break_after(0, fate)  # type: ignore[arg-type]
         asyncio.run(call(kept, make_keys(300)))
-        wait_until(lambda: len(one.told) == 1)
+        wait_until(lambda: len(one.told) == 1, WAIT_SECONDS)
         time.sleep(RETRY_SECONDS + 1)
         assert 1 == len(one.told)
         s3.heal()
-        wait_until(lambda: len(one.told) == 2)
-        wait_until(lambda: 300 == len(Machine(tmp_path / "other", s3_uri).find(make_keys(300))))
+        wait_until(lambda: len(one.told) == 2, WAIT_SECONDS)
+        wait_until(lambda: 300 == len(Machine(tmp_path / "other", s3_uri).find(make_keys(300))), WAIT_SECONDS)
         asyncio.run(call(kept, make_keys(300, 300)))
 
     assert make_replies(make_keys(600)) == Machine(tmp_path / "third", s3_uri).find(make_keys(600))
@@ -340,7 +334,7 @@ def test_store_that_is_back_at_the_end_gets_all(tmp_path: Path, s3: S3, s3_uri: 
     with one.open() as kept:
         s3.break_after(0)
         asyncio.run(keep_all(kept, make_keys(100)))
-        wait_until(lambda: len(one.told) == 1)
+        wait_until(lambda: len(one.told) == 1, WAIT_SECONDS)
         s3.heal()
 
     assert make_replies(make_keys(100)) == Machine(tmp_path / "other", s3_uri).find(make_keys(100))
@@ -350,7 +344,7 @@ def test_store_that_stays_away_gets_all_by_the_next_start_on_the_machine(tmp_pat
     one = Machine(tmp_path / "one", s3_uri)
     with one.open() as kept:
         asyncio.run(keep_all(kept, make_keys(100)))
-        wait_until(lambda: len(list_segments(s3_uri)) > 0)
+        wait_until(lambda: len(list_segments(s3_uri)) > 0, WAIT_SECONDS)
         s3.break_after(0)
         asyncio.run(keep_all(kept, make_keys(100, 100)))
     assert f"kept replies of plan {PLAN} are not on {s3_uri}. The next start on this machine" in one.told[-1]

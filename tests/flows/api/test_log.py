@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 from fakes.door import open_door
-from fakes.site import clear_environment, find_free_port, wait_until
+from fakes.site import clear_environment, find_free_port
 from fakes.stored import HANDLE, write_model
+from fakes.waiting import wait_until
 from fakes.workspace import make_workspace
 
 pytestmark = pytest.mark.slow

@@ -1,13 +1,13 @@
 """A backfill on several machines: parts go to whichever worker is free, and a machine that is lost loses no model."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 from fakes.catalogue import NAMESPACE, make_catalogue, name_model
 from fakes.fleet import SAMPLES_URI, Fleet, open_fleet
 from fakes.provider import COMPLETION_TOKENS, PROMPT_TOKENS, Behaviour, Provider, serve_provider
-from fakes.s3 import S3, serve_s3
+from fakes.s3 import S3
+from fakes.waiting import wait_until
 
 from engine.store.backfill_ledger import read_ledger
 from engine.store.store import list_sets
@@ -23,10 +23,11 @@ CALL_USD = (PROMPT_TOKENS * 0.4 + COMPLETION_TOKENS * 1.6) / 10**6
 
 
 @pytest.fixture(scope="module")
-def s3() -> Iterator[S3]:
-    with serve_s3() as server, pytest.MonkeyPatch.context() as patch:
-        server.enter(patch)
-        yield server
+def s3(s3_server: S3) -> Iterator[S3]:
+    with pytest.MonkeyPatch.context() as patch:
+        s3_server.enter(patch)
+        s3_server.heal()
+        yield s3_server
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +61,7 @@ def count_sets() -> dict[str, int]:
 
 
 def wait_for_end(fleet: Fleet, run_id: str) -> tuple[str, str]:
-    wait_until(lambda: fleet.site.read_state(run_id)[0] in {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
+    wait_until(lambda: fleet.site.read_state(run_id)[0] in {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}, SECONDS)
     return fleet.site.read_state(run_id)
 
 
@@ -76,7 +77,7 @@ def test_machine_that_is_lost_loses_no_model_and_one_that_is_added_takes_its_sha
     for name in ("first", "second"):
         fleet.start_machine(name)
     run_id = fleet.start_backfill(namespace=NAMESPACE, effort="low", models_at_once=2, part_size=2)
-    wait_until(lambda: "RUNNING" in list_parts(fleet, run_id) and sum(count_sets().values()) >= 1)
+    wait_until(lambda: "RUNNING" in list_parts(fleet, run_id) and sum(count_sets().values()) >= 1, SECONDS)
     parent = next(name for name in ("first", "second") if fleet.holds(name, run_id))
     fleet.lose_machine("second" if parent == "first" else "first")
     fleet.start_machine("third")
@@ -107,10 +108,10 @@ def test_cancel_stops_the_parts_on_other_machines_too(fleet: Fleet, provider: Pr
     for name in ("first", "second"):
         fleet.start_machine(name)
     run_id = fleet.start_backfill(namespace=NAMESPACE, effort="low", part_size=3)
-    wait_until(lambda: "RUNNING" in list_parts(fleet, run_id) and provider.in_flight > 0)
+    wait_until(lambda: "RUNNING" in list_parts(fleet, run_id) and provider.in_flight > 0, SECONDS)
     fleet.site.ask("POST", f"/flow_runs/{run_id}/set_state", state={"type": "CANCELLING"})
     state, message = wait_for_end(fleet, run_id)
-    wait_until(lambda: set(list_parts(fleet, run_id)) <= {"CANCELLED"})
+    wait_until(lambda: set(list_parts(fleet, run_id)) <= {"CANCELLED"}, SECONDS)
     calls = provider.calls.total()
     provider.behaviour = Behaviour()
     live = fleet.site.ask(
@@ -123,10 +124,3 @@ def test_cancel_stops_the_parts_on_other_machines_too(fleet: Fleet, provider: Pr
     assert "CANCELLED" == state, message
     assert [] == live
     assert calls == provider.calls.total()
-
-
-def wait_until(reached: Callable[[], bool]) -> None:
-    end = time.monotonic() + SECONDS
-    while not reached():
-        assert time.monotonic() < end
-        time.sleep(0.5)

@@ -4,8 +4,7 @@ import os
 import signal
 import sqlite3
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import pandas as pd
 import pytest
 from fakes.database import lay_database
 from fakes.provider import Behaviour, Provider
+from fakes.waiting import wait_until
 from fakes.workspace import HANDLE, Workspace, make_workspace, read_kept, read_manifest, read_rejected
 
 pytestmark = pytest.mark.slow
@@ -59,7 +59,9 @@ def asking(tmp_path: Path, provider: Provider, prefect_home: str) -> Iterator[St
     workspace = make_workspace(tmp_path / "stopped", provider, EXEMPLARS_CONCURRENCY=str(CONCURRENCY))
     workspace.write_effort(exemplars_per_pole=8)
     with start(workspace, prefect_home) as started:
-        wait_until(lambda: (ANSWERED, CONCURRENCY) == (provider.answers.total(), provider.in_flight), started.process)
+        wait_until(
+            lambda: (ANSWERED, CONCURRENCY) == (provider.answers.total(), provider.in_flight), process=started.process
+        )
         yield started
 
 
@@ -69,7 +71,7 @@ def embedded(tmp_path: Path, prefect_home: str) -> Iterator[Started]:
     workspace = make_workspace(tmp_path)
     workspace.write_effort(exemplars_per_pole=40)
     with start(workspace, prefect_home) as started:
-        wait_until(lambda: count_kept_replies(workspace) > 0, started.process)
+        wait_until(lambda: count_kept_replies(workspace) > 0, process=started.process)
         yield started
 
 
@@ -82,14 +84,6 @@ def start(workspace: Workspace, prefect_home: str) -> Iterator[Started]:
         for left in workspace.list_processes():
             os.kill(left, signal.SIGKILL)
         process.wait()
-
-
-def wait_until(condition: Callable[[], bool], process: "subprocess.Popen[str]") -> None:
-    end = time.monotonic() + 120
-    while not condition():
-        if process.poll() is not None or time.monotonic() > end:
-            raise AssertionError(f"the run did not get there: {process.communicate()[1]}")
-        time.sleep(0.02)
 
 
 def count_kept_replies(workspace: Workspace) -> int:

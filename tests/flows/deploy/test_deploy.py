@@ -15,7 +15,8 @@ from typing import Any
 import httpx
 import pytest
 from fakes.provider import Behaviour, serve_provider
-from fakes.site import WRITABLE, Site, find_free_port, list_flow_processes, open_site, wait_until
+from fakes.site import WRITABLE, Site, find_free_port, list_flow_processes, open_site
+from fakes.waiting import wait_until
 from fakes.workspace import ROOT, find_gone_process, make_workspace
 
 from flows.deploy.automations import WATCHES

@@ -17,7 +17,8 @@ from fakes.collector import serve_collector
 from fakes.database import lay_database
 from fakes.echo import EchoingProvider, spell
 from fakes.provider import Behaviour, Provider, serve, serve_provider
-from fakes.site import open_site, wait_until
+from fakes.site import open_site
+from fakes.waiting import wait_until
 from fakes.workspace import HANDLE, Workspace, make_workspace, read_kept, read_rejected
 
 from engine.errors import QuotaError

@@ -17,6 +17,7 @@ import pytest
 from fakes.go_between import GoBetween, serve_go_between
 from fakes.seen import gather, start_callers
 from fakes.site import open_site
+from fakes.waiting import wait_meanwhile
 from fakes.workspace import make_workspace
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
@@ -62,13 +63,6 @@ def find_slots(api: str, name: str) -> int | None:
     """The slots in use; None where there is no such limit."""
     answer = httpx.get(f"{api}/v2/concurrency_limits/{name}")
     return int(answer.json()["active_slots"]) if answer.status_code == httpx.codes.OK else None
-
-
-async def wait_until(condition: Callable[[], object]) -> None:
-    """Waits for what no event tells, for at most 30 s."""
-    async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110 (another thread, or a log, makes it true)
-            await asyncio.sleep(0.01)
 
 
 async def test_without_a_setting_everybody_is_let_in() -> None:
@@ -141,7 +135,7 @@ async def test_cancelled_caller_leaves_its_place_to_the_next(between: GoBetween)
             await rate_limiter.acquire(1)
         waiting = [asyncio.create_task(rate_limiter.acquire(1)) for _ in range(6)]
         seen = len(between.seen)
-        await wait_until(lambda: len(between.seen) > seen)
+        await wait_meanwhile(lambda: len(between.seen) > seen)
         for task in waiting[:5]:
             task.cancel()
         async with asyncio.timeout(10):
@@ -222,7 +216,7 @@ async def test_server_that_is_away_for_a_while_is_waited_for(
     between.status = 503
     async with open_at(between.url, requests_per_minute=60, patience_seconds=60) as rate_limiter:
         calling = asyncio.create_task(rate_limiter.acquire(1))
-        await wait_until(lambda: caplog.messages)
+        await wait_meanwhile(lambda: caplog.messages)
         assert not calling.done()
         between.status = None
         async with asyncio.timeout(20):
@@ -280,7 +274,7 @@ async def test_closing_does_not_wait_for_callers(between: GoBetween) -> None:
         await rate_limiter.acquire(1)
         waiting = asyncio.create_task(rate_limiter.acquire(1))
         seen = len(between.seen)
-        await wait_until(lambda: len(between.seen) > seen)
+        await wait_meanwhile(lambda: len(between.seen) > seen)
     await asyncio.wait([waiting], timeout=10)
 
     assert waiting.cancelled()

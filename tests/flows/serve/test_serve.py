@@ -14,7 +14,8 @@ from pathlib import Path
 import httpx
 import pytest
 from fakes.provider import Behaviour, Provider
-from fakes.site import POOL, Site, answers, find_free_port, wait_until
+from fakes.site import POOL, Site, answers, find_free_port
+from fakes.waiting import wait_until
 from fakes.workspace import ROOT, Workspace, make_workspace
 
 pytestmark = pytest.mark.slow

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes.site import answers, find_free_port, wait_until
+from fakes.site import answers, find_free_port
+from fakes.waiting import wait_until
 from fakes.workspace import ROOT, Workspace
 
 STOP_SECONDS = 10.0

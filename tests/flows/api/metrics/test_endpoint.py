@@ -11,8 +11,9 @@ from pathlib import Path
 import httpx
 import pytest
 from fakes.door import Door, open_door
-from fakes.site import clear_environment, find_free_port, wait_until
+from fakes.site import clear_environment, find_free_port
 from fakes.stored import HANDLE, attach_set, write_model
+from fakes.waiting import wait_until
 from fakes.workspace import ROOT, Workspace, make_workspace
 from prometheus_client.core import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families

@@ -14,9 +14,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from fakes.provider import Behaviour, Provider, serve_provider
-from fakes.site import list_flow_processes, wait_until
+from fakes.site import list_flow_processes
 from fakes.stage import CONCURRENCY, Client, Stage
 from fakes.surface import Surface, open_surface
+from fakes.waiting import wait_until
 
 from engine.store.sample_set import CARD, MANIFEST, REJECTED, REPORT, SAMPLES, VERDICT
 from flows.serve.services import LEASES

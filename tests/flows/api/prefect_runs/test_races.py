@@ -16,8 +16,8 @@ import pytest
 from fakes.door import open_door
 from fakes.postgres import serve_postgres
 from fakes.provider import Behaviour, Provider, serve_provider
-from fakes.site import wait_until
 from fakes.surface import Surface, open_surface
+from fakes.waiting import wait_until
 from fakes.workspace import HANDLE, read_manifest
 
 from flows.runs.flow_runs import ENDED_TYPES
