@@ -13,6 +13,7 @@ from great_expectations.expectations.metrics.metric_provider import metric_value
 from great_expectations.expectations.metrics.table_metric_provider import TableMetricProvider
 
 from engine.planning.held_out import OverlapIndex, normalise_subject
+from engine.quality.separation import rank_auc
 from engine.text.near_duplicates import find_pairs, jaccard
 from engine.text.words import count_words, shingle
 
@@ -175,7 +176,8 @@ class ExpectLengthsNotToTellPolesApart(RowsExpectation):
         aucs: dict[str, float] = {}
         for trait, rows in frame.groupby("trait"):
             words = rows["text"].map(count_words)
-            auc = _rank_auc(words[rows["quality"] == 1.0], words[rows["quality"] == 0.0])
+            labelled = words[rows["quality"].isin((0.0, 1.0))]
+            auc = rank_auc(labelled.to_numpy(), (rows.loc[labelled.index, "quality"] == 1.0).to_numpy())
             if auc is not None:
                 aucs[str(trait)] = round(max(auc, 1 - auc), 4)
         faults = [f"{trait}: AUC {auc:.2f} by length alone" for trait, auc in aucs.items() if auc > fields["max_auc"]]
@@ -211,13 +213,3 @@ def _find_old_pairs(frame: pd.DataFrame) -> list[tuple[str, str, float]]:
         texts = {str(index): str(text) for index, text in rows["text"].items()}
         pairs += [(texts[key], match.text, match.similarity) for key, match in find_pairs(texts.items())]
     return pairs
-
-
-def _rank_auc(positives: "pd.Series[int]", negatives: "pd.Series[int]") -> float | None:
-    """Returns the share of pairs in which the positive text is longer, ties counting half (Mann-Whitney U)."""
-    if positives.empty or negatives.empty:
-        return None
-    ranks = pd.concat([positives, negatives]).rank()
-    count = len(positives)
-    above = float(ranks.iloc[:count].sum()) - count * (count + 1) / 2
-    return above / (count * len(negatives))

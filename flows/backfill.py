@@ -20,7 +20,7 @@ from pydantic import Field
 from engine.domain.model import SynthType
 from engine.errors import BackfillError, RunInterruptedError
 from engine.gateway.budget import Budget
-from engine.run.backfill_targets import Selection, list_selected
+from engine.run.backfill_targets import BackfillRequest, list_selected
 from engine.settings import Settings, read_settings
 from engine.store.backfill_ledger import UNFINISHED_STATES, Ledger, ModelRow, describe_ledger, read_ledger
 from flows.backfills.child_runs import list_children, open_children
@@ -41,7 +41,7 @@ NICENESS = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class BackfillOptions:
     """How the models are worked on; see ``backfill``."""
 
     models_at_once: int
@@ -87,39 +87,39 @@ async def backfill(
     runs = {row.handle: row.run_id for row in earlier.rows if row.run_id}
     done = frozenset([*runs.values(), *(await list_children() if force else ())])
     named = tuple(handles or ())
-    selection = Selection(named, namespace, glob, only_lacking, synth_type, effort, force, done)
+    request = BackfillRequest(named, namespace, glob, only_lacking, synth_type, effort, force, done)
     # What an earlier start of this run has made is known to a third one too, whenever the second may die.
-    ledger = Ledger(ModelRow(handle, run_id=runs.get(handle)) for handle in list_selected(settings, selection))
+    ledger = Ledger(ModelRow(handle, run_id=runs.get(handle)) for handle in list_selected(settings, request))
     get_run_logger().info("%d models", len(ledger.rows))
     about = {"synth_type": synth_type, "effort": effort, "force": force, "max_cost_usd": max_cost_usd}
     async with publish_ledger(settings, ledger, about) as page:
-        manner = Manner(models_at_once, part_size, make_shared_budget(max_cost_usd, earlier.spent_usd or 0.0))
-        stopped = await work_through(settings, selection, ledger, page, manner)
+        options = BackfillOptions(models_at_once, part_size, make_shared_budget(max_cost_usd, earlier.spent_usd or 0.0))
+        stopped = await work_through(settings, request, ledger, page, options)
     return conclude(ledger, stopped)
 
 
 async def work_through(
-    settings: Settings, selection: Selection, ledger: Ledger, page: LedgerPage, manner: Manner
+    settings: Settings, request: BackfillRequest, ledger: Ledger, page: LedgerPage, options: BackfillOptions
 ) -> BaseException | None:
     """Works on all models; what made it stop before its end, if something did."""
-    at_once, logger = manner.models_at_once, get_run_logger()
+    at_once, logger = options.models_at_once, get_run_logger()
     async with (
         get_client() as client,
-        open_backfill_resources(settings, selection, at_once, manner.shared_budget, logger) as resources,
+        open_backfill_resources(settings, request, at_once, options.shared_budget, logger) as resources,
     ):
         children = await open_children(client, partial(run_synthesis, shared=resources), len(ledger.rows))
-        worker = BackfillWorker(selection, ledger, resources, children)
+        worker = BackfillWorker(request, ledger, resources, children)
         page.updates.append(worker.record_progress)
         try:
             with watch_for_end(resources.watcher, worker):
-                if manner.part_size is None:
+                if options.part_size is None:
                     await worker.work(ledger.rows, at_once)
                 else:
                     place = settings.locate(settings.samples_uri)
                     parts = PartDispatcher(
-                        client, place, worker, ledger, children.task_run_id, manner.shared_budget, logger
+                        client, place, worker, ledger, children.task_run_id, options.shared_budget, logger
                     )
-                    await parts.work(selection, manner.part_size, at_once)
+                    await parts.work(request, options.part_size, at_once)
         finally:
             worker.record_progress()
             await children.close()

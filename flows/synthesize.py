@@ -30,7 +30,7 @@ from flows.observability.run_outcome import observe_run
 from flows.runs.labels import KEPT
 from flows.runs.lease import Lease
 from flows.runtime.parameters import ChosenEffort, Handle
-from flows.runtime.resources import Models, RunResources, open_run_resources
+from flows.runtime.resources import LanguageModels, RunResources, open_run_resources
 from flows.runtime.schedule_events import release_events
 from tasks.check import check
 from tasks.estimate import estimate
@@ -102,7 +102,7 @@ async def make_samples(
     async with resources.open_models(job.level, progress) as models:
         gateway, voting_judge = models.gateway, models.voting_judge
         rounds = await call(plan, settings, job, gateway, voting_judge, run_heavy)
-        await resources.prune_replies((rounds.plan.plan_id, rounds.draft_id))
+        await resources.prune_replies((rounds.plan.plan_id, rounds.subjects_plan_id))
         expected = await estimate(settings, rounds, gateway, voting_judge, progress, resources.as_tasks)
         finished = await run_rounds(rounds, models, progress, expected, resources)
         bill = make_bill(gateway.budget, finished)
@@ -121,7 +121,7 @@ def make_stamp(job: Job) -> RunStamp:
 
 
 async def run_rounds(
-    rounds: Rounds, models: Models, progress: Progress, expected: Estimate, resources: RunResources
+    rounds: Rounds, models: LanguageModels, progress: Progress, expected: Estimate, resources: RunResources
 ) -> Spending:
     """Asks, screens and chooses, round by round, until the quotas are met or the rounds are spent.
 
@@ -132,7 +132,7 @@ async def run_rounds(
     finished = read_spending(gateway.budget)
     progress.report(KeptCounted(rounds.count_kept(), rounds.plan.wanted))
     place = rounds.plan.plan_id, rounds.plan.model.handle
-    async with gateway.holding(rounds.draft_id), gateway.keeping(*place), voting_judge.keeping(*place):
+    async with gateway.holding(rounds.subjects_plan_id), gateway.keeping(*place), voting_judge.keeping(*place):
         while cells := rounds.next_cells():
             progress.report(StageBegun(f"Round {rounds.round_no}: {len(cells)} cells"))
             progress.report(CallsPlanned(len(cells)))

@@ -1,1 +1,3 @@
-"""The steps of a run, one module each, with one thin Prefect task: it calls the engine, logs counts and returns."""
+"""The steps of a run, most as one thin Prefect task that calls the engine, logs counts and returns, and what they
+share.
+"""

@@ -11,7 +11,7 @@ from engine.estimate.call_kinds import OUTLOOKS
 from engine.estimate.estimate import Estimate, estimate_plan
 from engine.estimate.wording import ASSUMPTIONS, explain_estimate, format_estimate
 from engine.gateway.model_gateway import ModelGateway
-from engine.replies.admin import count_kept
+from engine.replies.admin import count_kept_replies
 from engine.report.run_page import escape
 from engine.screening.voting_judge import VotingJudge
 from engine.selection.rounds import Rounds
@@ -35,7 +35,7 @@ async def estimate(
     Args:
         shown: whether it becomes an artifact of the run page.
     """
-    kept = await asyncio.to_thread(count_kept, settings.replies_place, rounds.plan.plan_id)
+    kept = await asyncio.to_thread(count_kept_replies, settings.replies_place, rounds.plan.plan_id)
     made = estimate_plan(rounds.plan, gateway.endpoint, voting_judge.endpoint, gateway.budget.max_cost_usd, kept)
     line = format_estimate(made)
     logger = get_run_logger()

@@ -27,7 +27,7 @@ class CallsPlanned:
 
 @dataclass(frozen=True, slots=True)
 class CallBegun:
-    """A call has been sent. ``key`` names the call; each of its attempts has this event."""
+    """An attempt at a call has its turn; it may still wait for budget and rate. ``key`` names the call."""
 
     key: str = ""
 

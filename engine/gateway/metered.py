@@ -85,8 +85,8 @@ class MeteredClient:
     async def _finish(self, call: Coroutine[Any, Any, Reply], bound: Bound) -> Reply:
         """The reply of a call that is in flight.
 
-        Where the error of another call ends the run it is waited for, since it is paid for; where somebody cancels the
-        run it is not.
+        If the error of another call ends the run, this call is awaited, since it is paid for; if somebody cancels the
+        run, it is cancelled.
         """
         task = asyncio.create_task(call)
         try:

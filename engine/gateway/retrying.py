@@ -27,12 +27,12 @@ from engine.system.log_context import read_log_context
 LOGGER = logging.getLogger("exemplars.calls")
 MAX_ATTEMPTS = 8
 MAX_WAIT_SECONDS = 60.0
-# The first wait is divided by this where other calls are answered.
-ALONE = 5
+# Where other calls are answered, backoff is divided by this: there is no load to wait out.
+UNSTRAINED_DIVISOR = 5
 # What ends a run.
 ENDING = (CredentialsError, QuotaSpentError, ModelNotFoundError, ProviderDownError)
-# What will be the same whatever is asked, and what another model may have an answer to. A key that is refused is for a
-# person to put right.
+# Errors that every call to this model would meet, but not a fallback. A key that is refused is for a person to put
+# right.
 GONE = (ProviderDownError, QuotaSpentError, ModelNotFoundError)
 # Where there was never a connection there is no reason to think that there will be: give up sooner, by the number of
 # tries or, where one of them takes long, by the time since the first.
@@ -41,9 +41,7 @@ MAX_FIRST_ATTEMPTS = 4
 
 @dataclass(slots=True)
 class _Tries:
-    """The attempts at one call. ``counted`` are the failures that count, without those of a provider that answers
-    nobody.
-    """
+    """The attempts at one call. ``counted`` are its failures while the circuit was closed."""
 
     began: float = 0.0
     failures: int = 0
@@ -124,7 +122,7 @@ class RetryingClient:
 
     def _check_gone(self) -> None:
         if self.gone is not None:
-            # Else it would gather the frames of all who raise it.
+            # An exception adds to its traceback each time that it is raised, and many calls raise this one.
             raise self.gone.with_traceback(None)
 
     def _classify(self, error: ProviderError, request: Request, tries: _Tries) -> ProviderError:
@@ -135,7 +133,7 @@ class RetryingClient:
         """
         answered = self._observed.answered
         if isinstance(error, RequestRefusedError):
-            self._throttle.take_refusal()
+            self._throttle.note_answer()
             self._refused += request.schema is None or isinstance(error, ContextTooLongError)
             hopeless = not answered and self._refused >= SILENT_CALLS
             return ProviderError(f"{error} (no call has been answered)") if hopeless else error
@@ -164,7 +162,7 @@ class RetryingClient:
             return min(asked, MAX_WAIT_SECONDS) + self._wait(state) / 10
         # Where others are answered all the while there is no load to wait out, and a round ends with those who wait.
         strained = self._throttle.is_strained or not self._observed.answered
-        return self._wait(state) if strained else self._wait(state) / ALONE
+        return self._wait(state) if strained else self._wait(state) / UNSTRAINED_DIVISOR
 
     def _log_retry(self, state: RetryCallState) -> None:
         if not LOGGER.isEnabledFor(logging.INFO):

@@ -99,11 +99,11 @@ class AdaptiveThrottle:
         """Counts a call that was answered after so many seconds."""
         usual = statistics.median(self._latencies) if self._latencies else seconds
         self._latencies.append(seconds)
-        self.take_refusal()
+        self.note_answer()
         self._adjust_window(seconds > max(SLOW_SECONDS, SLOW_RATIO * usual))
         self._admit_waiting()
 
-    def take_refusal(self) -> None:
+    def note_answer(self) -> None:
         """Counts a request that was refused as such: the provider answers."""
         self._failing.clear()
         if self.is_open:

@@ -15,14 +15,12 @@ from engine.domain.samples import Row
 from engine.planning.scenarios import Packs, ScenarioPool, TopicSubjects, rank_packs
 from engine.planning.subjects import name_subjects
 from engine.text.near_duplicates import Nearness, NearTexts
-from engine.text.words import normalise, word_runs
+from engine.text.words import COMMON_RUN, normalise, word_runs
 
 # At .7 an authored text with every eighth word replaced is found in 35 of 100 cases; at .4 one with every fourth word
 # replaced is found in 90. The most similar of 58,992 pairs of different authored texts has .25
 # (docs/decisions/012-strategies.md).
 MIN_JACCARD = 0.4
-# A run of 8 words in common is what PaLM counts as contamination (Chowdhery et al. 2022, section 8).
-COMMON_RUN = 8
 
 
 @dataclass(frozen=True, slots=True)

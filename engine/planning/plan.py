@@ -129,6 +129,7 @@ def make_plan(
         "over_generation": level.over_generation,
         "exemplars_per_call": level.exemplars_per_call,
         "temperature": level.temperature,
+        # The names of earlier versions, here and for "matters": others would change every plan id.
         "lists": [
             scenario_pool.subjects,
             scenario_pool.audiences,

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from engine.errors import StoreError
-from engine.replies.database import read_log_context
+from engine.replies.database import read_plan_summary
 from engine.replies.plan_folder import REMOVED, TURN, InUseError, is_in_use, remove_folder
 from engine.replies.remote_admin import count_stored
 from engine.replies.tables import REPLIES
@@ -53,13 +53,13 @@ class Removed:
     failed: tuple[str, ...] = ()
 
 
-def count_kept(place: RepliesPlace, plan_id: str) -> int | None:
+def count_kept_replies(place: RepliesPlace, plan_id: str) -> int | None:
     """How many replies are kept of one plan, here or, where none are here, on the store; None where none can be read.
 
     Nothing is opened for writing.
     """
     with suppress(sqlite3.Error, OSError):
-        return read_log_context(Path(place.cache_dir) / plan_id)[1]
+        return read_plan_summary(Path(place.cache_dir) / plan_id)[1]
     with suppress(StoreError):
         return (count_stored(place.uri, plan_id) if place.uri else 0) or None
     return None
@@ -158,7 +158,7 @@ def _describe(folder: Path) -> CachedPlan:
     handle, replies = None, None
     # One that is damaged, or not made to its end, still has a size.
     with suppress(sqlite3.Error):
-        handle, replies = read_log_context(folder)
+        handle, replies = read_plan_summary(folder)
     return CachedPlan(folder, handle, replies, _measure(folder), _read_use(folder), is_in_use(folder))
 
 

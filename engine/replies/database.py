@@ -186,7 +186,7 @@ class RepliesFile:
             ) from error
 
 
-def read_log_context(folder: Path) -> tuple[str | None, int]:
+def read_plan_summary(folder: Path) -> tuple[str | None, int]:
     """The handle of a plan, None where it does not say, and how many replies are kept; it is left as it is.
 
     Raises:

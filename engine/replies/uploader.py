@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.replies.cost_reservations import Allowance
+from engine.replies.allowance import Allowance
 from engine.replies.journal import JournalSegments
 from engine.replies.remote_plan import PlanStore
 from engine.replies.segments import NOTHING, Account, Amount, Segment, pack_segment, sum_amounts

@@ -24,7 +24,7 @@ EXPLANATIONS: Mapping[Reason, str] = {
     "seed_copy": "It copies one of the authored samples.",
     "held_out_overlap": "It is too similar to a text of the other pool; training and evaluation texts are kept apart.",
     "refused": "The provider refused to write it.",
-    "cell_failed": "The call and its retries failed, so there is no text.",
+    "cell_failed": "A call for it, or for its judgment, failed for good.",
     "voice_drift": "It no longer sounds like the seed that it is a variation of.",
     "off_pole": "It reads as neither pole: it is too near the middle.",
     "surplus": "Nothing is wrong with it: the wanted number was reached without it.",

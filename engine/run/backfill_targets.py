@@ -17,7 +17,7 @@ from engine.store.store import StoredSet, list_sets
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class BackfillRequest:
     """What a backfill was asked for; ``flows.backfill`` explains each field."""
 
     handles: tuple[str, ...] = ()
@@ -35,7 +35,7 @@ class Selection:
         return bool(self.handles or self.namespace or self.glob)
 
 
-def list_selected(settings: Settings, selection: Selection) -> tuple[str, ...]:
+def list_selected(settings: Settings, request: BackfillRequest) -> tuple[str, ...]:
     """The handles that a selection names, each once, given ones first; all of the catalogue where it names none.
 
     A handle of no model is among them: its run reports that.
@@ -45,48 +45,46 @@ def list_selected(settings: Settings, selection: Selection) -> tuple[str, ...]:
         UnsupportedError: neither is any model named nor are only lacking ones wanted, or nothing fits what is named.
         StoreError: the catalogue cannot be read.
     """
-    if not selection.names and not selection.only_lacking:
+    if not request.names and not request.only_lacking:
         raise UnsupportedError(
             "a backfill needs to be told of which models: give handles, a namespace or a glob, or only_lacking for "
             "all drafts that have less than the effort asks for"
         )
-    given = [check_handle(handle) for handle in selection.handles]
-    there = [handle for handle in list_handles(settings.locate(settings.models_uri)) if _fits(handle, selection)]
-    if not given and not there and selection.names:
-        named = " and ".join(
-            f"{name} {value!r}" for name in ("namespace", "glob") if (value := getattr(selection, name))
-        )
+    given = [check_handle(handle) for handle in request.handles]
+    there = [handle for handle in list_handles(settings.locate(settings.models_uri)) if _fits(handle, request)]
+    if not given and not there and request.names:
+        named = " and ".join(f"{name} {value!r}" for name in ("namespace", "glob") if (value := getattr(request, name)))
         raise UnsupportedError(f"no model of {settings.models_uri} fits the {named}")
     return tuple(dict.fromkeys([*given, *there]))
 
 
 @dataclass(frozen=True, slots=True)
-class Passed:
+class SkipReason:
     """Why a model is passed over, as a sentence, and the run that made what it has."""
 
     reason: str
     run_id: str | None = None
 
 
-def pass_over(settings: Settings, selection: Selection, handle: str) -> Passed | None:
+def find_skip_reason(settings: Settings, request: BackfillRequest, handle: str) -> SkipReason | None:
     """Why a model is passed over; None where it has something to do.
 
     Raises:
         InputError: its definition or lifecycle is wrong. StoreError: something cannot be read.
     """
     models_uri = settings.locate(settings.models_uri)
-    if selection.only_lacking:
+    if request.only_lacking:
         if not read_lifecycle(models_uri, handle).takes_samples:
-            return Passed("It is no draft, so its samples are frozen")
-        if not _is_lacking(settings, selection, handle):
-            return Passed("It has as many samples of each pole as the effort asks for")
-    found = _find_made(settings, selection, handle)
+            return SkipReason("It is no draft, so its samples are frozen")
+        if not _is_lacking(settings, request, handle):
+            return SkipReason("It has as many samples of each pole as the effort asks for")
+    found = _find_made(settings, request, handle)
     if found is None:
         return None
-    return Passed("It has a set for its definition, this synth type and this effort", found.run_id)
+    return SkipReason("It has a set for its definition, this synth type and this effort", found.run_id)
 
 
-def _find_made(settings: Settings, selection: Selection, handle: str) -> StoredSet | None:
+def _find_made(settings: Settings, request: BackfillRequest, handle: str) -> StoredSet | None:
     """The attached set of a model for its present definition, this synth type and this effort.
 
     With ``force`` only a set of the runs in ``done`` counts. A set of a version that did not record the definition
@@ -96,31 +94,31 @@ def _find_made(settings: Settings, selection: Selection, handle: str) -> StoredS
         InputError: its definition is wrong. StoreError: something cannot be read.
     """
     model = load_model(settings.locate(settings.models_uri), handle)
-    effort = choose_effort(selection.effort, model.effort)
+    effort = choose_effort(request.effort, model.effort)
     digest = digest_definition(model)
-    pool = choose_pool(selection.synth_type)
+    pool = choose_pool(request.synth_type)
     for stored in reversed(list_sets(settings.locate(settings.samples_uri), handle, pool)):
         manifest = stored.manifest
-        if (manifest.get("synth_type"), manifest.get("effort")) != (selection.synth_type, effort):
+        if (manifest.get("synth_type"), manifest.get("effort")) != (request.synth_type, effort):
             continue
-        if selection.force and stored.run_id not in selection.done:
+        if request.force and stored.run_id not in request.done:
             continue
         if manifest.get("inputs", {}).get("definition", digest) == digest:
             return stored
     return None
 
 
-def _fits(handle: str, selection: Selection) -> bool:
-    if not selection.names:
+def _fits(handle: str, request: BackfillRequest) -> bool:
+    if not request.names:
         return True
-    in_namespace = selection.namespace is not None and handle.partition(".")[0] == selection.namespace
-    return in_namespace or (selection.glob is not None and fnmatchcase(handle, selection.glob))
+    in_namespace = request.namespace is not None and handle.partition(".")[0] == request.namespace
+    return in_namespace or (request.glob is not None and fnmatchcase(handle, request.glob))
 
 
-def _is_lacking(settings: Settings, selection: Selection, handle: str) -> bool:
+def _is_lacking(settings: Settings, request: BackfillRequest, handle: str) -> bool:
     models_uri, samples_uri = settings.locate(settings.models_uri), settings.locate(settings.samples_uri)
     outline = load_outline(models_uri, handle)
-    level = load_level(settings.locate(settings.effort_file), choose_effort(selection.effort, outline.effort))
+    level = load_level(settings.locate(settings.effort_file), choose_effort(request.effort, outline.effort))
     counts: Sequence[tuple[int, int]] = [
         (count.positive_samples, count.negative_samples)
         for count in count_samples(models_uri, samples_uri, outline).values()

@@ -1,7 +1,6 @@
-"""The job: what one run was asked for, checked before anything is paid, and the models that it asks."""
+"""The job: what one run was asked for, checked before anything is paid."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import get_args
 
@@ -9,31 +8,21 @@ from engine.definitions.effort import Level, choose_effort, load_level
 from engine.definitions.lifecycle import check_draft
 from engine.definitions.loader import load_model
 from engine.domain.model import EFFORTS, POLES, SYNTH_TYPES, Effort, Model, Pool, SynthType
-from engine.domain.progress import Progress
 from engine.errors import UnsupportedError
-from engine.gateway.budget import RunBudget
-from engine.gateway.model_gateway import ModelGateway
-from engine.gateway.rate_limit import RateLimiter
-from engine.gateway.shared import SharedModels
 from engine.generation.prompts import prompts_version
-from engine.llm.client import LitellmClient
-from engine.llm.embedded_model import find_gguf, is_embedded, serve_embedded
-from engine.llm.endpoints import check_prices, describe_endpoint, describe_fallbacks, describe_judge, limit_cost
-from engine.llm.redaction import RedactingClient
-from engine.llm.request import Endpoint
+from engine.llm.embedded_model import find_gguf, is_embedded
+from engine.llm.endpoints import check_prices
 from engine.planning.held_out import choose_pool, exclude_taken_subjects
 from engine.planning.plan import Plan, make_plan
 from engine.planning.scenarios import Packs, choose_scenario_pool
 from engine.planning.seed_variations import check_seeds, list_unusable_seeds
 from engine.planning.topic_subjects import split_by_topic
 from engine.report.summary import RunResult
-from engine.screening.voting_judge import VotingJudge
 from engine.settings import SHIPPED_ROOT, Settings
 from engine.store.sample_set import REPORT, SAMPLES, read_manifest
 from engine.store.store import StoredSet, check_writable, digest_sets, list_sets, locate_set, read_attached
 from engine.text.embedding import Embedder
 
-EMBEDDED_PATIENCE_SECONDS = 10.0
 SCENARIOS_FOLDER = SHIPPED_ROOT / "data" / "scenarios"
 
 
@@ -149,58 +138,6 @@ def plan_job(job: Job, packs: Packs, seed: int, embedder: Embedder, proposed: Se
     return make_plan(job.model, job.synth_type, job.level, scenario_pool, seed, prompts_version())
 
 
-@asynccontextmanager
-async def open_gateway(
-    settings: Settings,
-    level: Level,
-    progress: Progress,
-    rate_limiter: RateLimiter | None = None,
-    shared: SharedModels | None = None,
-) -> AsyncIterator[ModelGateway]:
-    """The gateway to the run's synth model inside the block; an embedded server that it needs ends with it.
-
-    Args:
-        rate_limiter: for calls to hosted models; None where no rate is set.
-        shared: what other runs of this process ask the same models through; None where there are none.
-
-    Raises:
-        ProviderError: the model cannot be had.
-    """
-    budget = RunBudget(settings.concurrency, limit_cost(settings, level), shared.budget if shared else None)
-    if is_embedded(level.synth_model):
-        async with _serve(level.synth_model, shared) as endpoint:
-            # Its server does not come back by itself.
-            impatient = settings.model_copy(update={"patience_seconds": EMBEDDED_PATIENCE_SECONDS})
-            async with _open([endpoint], impatient, progress, budget, shared=shared) as gateway:
-                yield gateway
-    else:
-        endpoints = [describe_endpoint(settings, level), *describe_fallbacks(settings)]
-        async with _open(endpoints, settings, progress, budget, rate_limiter, shared) as gateway:
-            yield gateway
-
-
-@asynccontextmanager
-async def open_voting_judge(
-    settings: Settings,
-    level: Level,
-    progress: Progress,
-    budget: RunBudget,
-    rate_limiter: RateLimiter | None = None,
-    shared: SharedModels | None = None,
-) -> AsyncIterator[VotingJudge]:
-    """The chat judge, within the budget of the run; it casts no votes where the level has no judge.
-
-    Raises:
-        ModelNotFoundError: litellm does not know the judge model's provider.
-    """
-    endpoint = describe_judge(settings, level)
-    if endpoint is None:
-        yield VotingJudge(None, 0)
-        return
-    async with _open([endpoint], settings, progress, budget, rate_limiter, shared) as gateway:
-        yield VotingJudge(gateway, level.judge_votes)
-
-
 def find_finished(samples_uri: str, handle: str, synth_type: SynthType, run_id: str) -> RunResult | None:
     """The result of a run whose set is attached; None for a run that has attached nothing yet.
 
@@ -218,39 +155,3 @@ def find_finished(samples_uri: str, handle: str, synth_type: SynthType, run_id: 
     # A set is attached only when every quota is met exactly.
     wanted = max(kept.values())
     return RunResult(run_id, "attached", stored.file(SAMPLES), stored.file(REPORT), wanted, kept)
-
-
-@asynccontextmanager
-async def _serve(name: str, shared: SharedModels | None) -> AsyncIterator[Endpoint]:
-    if shared is not None:
-        yield await shared.serve(name)
-        return
-    with serve_embedded(name) as endpoint:
-        yield endpoint
-
-
-@asynccontextmanager
-async def _open(
-    endpoints: Sequence[Endpoint],
-    settings: Settings,
-    progress: Progress,
-    budget: RunBudget,
-    rate_limiter: RateLimiter | None = None,
-    shared: SharedModels | None = None,
-) -> AsyncIterator[ModelGateway]:
-    async with AsyncExitStack() as stack:
-        clients = []
-        for endpoint in endpoints:
-            client = LitellmClient(endpoint, settings.call_timeout_seconds)
-            stack.push_async_callback(client.close)
-            clients.append(RedactingClient(client))
-        yield ModelGateway(
-            clients[0],
-            settings.replies_place,
-            progress,
-            budget,
-            fallbacks=clients[1:],
-            rate_limiter=rate_limiter,
-            patience_seconds=settings.patience_seconds,
-            find_throttle=shared.find_throttle if shared else None,
-        )

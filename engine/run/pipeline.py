@@ -35,7 +35,7 @@ async def begin_rounds(
     plan = plan_job(job, packs, seed, embedder, proposed)
     plain = gateway.endpoint.style == "plain"
     rounds = Rounds(plan, Screener(plan, use_lengths=not plain), gateway.endpoint.draws, embedder, strict=plain)
-    rounds.draft_id = draft.plan_id
+    rounds.subjects_plan_id = draft.plan_id
     return rounds
 
 
@@ -43,6 +43,8 @@ async def walk_rounds(
     rounds: Rounds, gateway: ModelGateway, voting_judge: VotingJudge, progress: Progress, most: int | None = None
 ) -> None:
     """Asks, screens and chooses, round by round, until the quotas are met or the rounds are spent.
+
+    It is the loop of ``flows.synthesize.run_rounds`` without tasks, limits on cost and events.
 
     Args:
         most: the most rounds: as many as a run took whose money was spent.

@@ -10,13 +10,11 @@ from engine.domain.model import Pole, Trait
 from engine.domain.samples import Reason
 from engine.planning.scenarios import Length
 from engine.text.language import find_other_language
-from engine.text.words import FUNCTION_WORDS, TERMINAL, count_words, normalise, split_words, word_runs
+from engine.text.words import COMMON_RUN, FUNCTION_WORDS, TERMINAL, count_words, normalise, split_words, word_runs
 
 # A text may miss its scenario's length by half. C4 drops lines of fewer than 5 words (Raffel et al. 2020, section 2.2).
 LENGTH_TOLERANCE = 0.5
 MIN_WORDS = 5
-# PaLM counts a common run of 8 words as contamination (Chowdhery et al. 2022, section 8).
-COMMON_RUN = 8
 # Gopher's limits on the share of characters in the most frequent word n-gram (Rae et al. 2021, table A1).
 REPETITION_LIMITS = {2: 0.20, 3: 0.18, 4: 0.16}
 # Gopher's limits are meant for documents. In a text of a few sentences a phrase that occurs twice exceeds them and

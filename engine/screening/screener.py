@@ -9,10 +9,10 @@ from engine.generation.prompts import FOLDER as PROMPTS_FOLDER
 from engine.planning.held_out import OverlapIndex, list_other_pool_texts, restrict_to_pool
 from engine.planning.plan import Plan
 from engine.planning.seed_variations import VoiceCheck
-from engine.screening.rules import COMMON_RUN, Context, find_fault
+from engine.screening.rules import Context, find_fault
 from engine.text.language import expect_language
 from engine.text.near_duplicates import DuplicatePair, Match, NearTexts
-from engine.text.words import TERMINAL, word_runs
+from engine.text.words import COMMON_RUN, TERMINAL, word_runs
 
 # From this share of seeds with a terminal mark, texts of the trait are expected to have one.
 MARKED_SHARE = 0.9

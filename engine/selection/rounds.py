@@ -37,7 +37,7 @@ class Rounds:
         self.embedder = embedder
         self.language = name_language(expect_language(plan.model))
         # The plan under which the reply with the proposed subjects is kept: this plan cannot be made again without it.
-        self.draft_id = plan.plan_id
+        self.subjects_plan_id = plan.plan_id
         self.round_no = 0
         self.taken = 0
         self.exemplars: tuple[Exemplar, ...] = ()

@@ -19,6 +19,8 @@ FUNCTION_WORDS = frozenset(
     well were what when where whether which while who whose why will with within without would yes yet you your
     """.split()
 )
+# A run of 8 words in common is what PaLM counts as contamination (Chowdhery et al. 2022, section 8).
+COMMON_RUN = 8
 # C4 keeps only lines that end in a terminal mark. Screening requires one where nearly all seeds have one.
 TERMINAL = (".", "!", "?", '"', "'", "”", "’", ")", "…", ":", "`")
 

@@ -5,10 +5,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from engine.definitions.lifecycle import State
 from flows.api.errors import Code
 from flows.runs.flow_runs import Status
-
-State = Literal["draft", "busy", "ready", "failed", "archived"]
 
 RUN_ID_EXAMPLE = "9babac40-1978-4ae0-b765-f30fdb6eb7a4"
 HANDLE_EXAMPLE = "u22a8.technical-writing"

@@ -32,7 +32,7 @@ from prefect.states import Cancelled, Cancelling
 
 from engine.errors import OrchestratorError, RunInterruptedError, StoreError
 from engine.gateway.budget import Budget
-from engine.run.backfill_targets import Selection
+from engine.run.backfill_targets import BackfillRequest
 from engine.store.backfill_ledger import Ledger, ModelRow, read_ledger
 from flows.backfills.worker import BackfillWorker
 from flows.runs.lease import Logger
@@ -103,14 +103,14 @@ class PartDispatcher:
         self._deployment_id: UUID | None = None
         self._numbers = itertools.count(1)
 
-    async def work(self, selection: Selection, part_size: int, models_at_once: int) -> None:
+    async def work(self, request: BackfillRequest, part_size: int, models_at_once: int) -> None:
         """Works until every model is done, here or in a part.
 
         Raises:
             OrchestratorError: there is no deployment that parts could be runs of.
         """
         self._deployment_id = await self._find_deployment()
-        self._parameters = _describe_part(selection, models_at_once)
+        self._parameters = _describe_part(request, models_at_once)
         await self._end_earlier()
         handles = [row.handle for row in await self._worker.filter_unfinished(self._ledger.rows)]
         self._waiting.extend(
@@ -360,15 +360,15 @@ class PartDispatcher:
         return True
 
 
-def _describe_part(selection: Selection, models_at_once: int) -> dict[str, Any]:
+def _describe_part(request: BackfillRequest, models_at_once: int) -> dict[str, Any]:
     """The parameters that all parts have alike. None is left out, or it would be the deployment's own default."""
     return {
         "namespace": None,
         "glob": None,
-        "only_lacking": selection.only_lacking,
-        "synth_type": selection.synth_type,
-        "effort": selection.effort,
-        "force": selection.force,
+        "only_lacking": request.only_lacking,
+        "synth_type": request.synth_type,
+        "effort": request.effort,
+        "force": request.force,
         "models_at_once": models_at_once,
         "part_size": None,
     }

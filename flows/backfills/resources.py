@@ -9,7 +9,7 @@ from functools import partial
 from engine.errors import InputError, SharedBudgetError
 from engine.gateway.budget import Budget
 from engine.gateway.shared import share_models
-from engine.run.backfill_targets import Passed, Selection, pass_over
+from engine.run.backfill_targets import BackfillRequest, SkipReason, find_skip_reason
 from engine.settings import Settings
 from engine.system.worker_process import open_worker_process
 from expectations.checking import warm_up
@@ -21,7 +21,7 @@ SPARE_THREADS = 16
 
 @asynccontextmanager
 async def open_backfill_resources(
-    settings: Settings, selection: Selection, runs_at_once: int, budget: Budget | None, logger: Logger
+    settings: Settings, request: BackfillRequest, runs_at_once: int, budget: Budget | None, logger: Logger
 ) -> AsyncIterator[RunResources]:
     """Opens what all runs of the backfill use, for as long as the block runs.
 
@@ -40,7 +40,7 @@ async def open_backfill_resources(
             worker.run,
             as_tasks=False,
             shared=shared,
-            find_passed=partial(_find_passed, settings, selection),
+            find_skip_reason=partial(_find_skip_reason, settings, request),
             yields=True,
         ) as resources,
     ):
@@ -56,10 +56,10 @@ def make_shared_budget(max_cost_usd: float | None, spent_usd: float) -> Budget |
     return budget
 
 
-def _find_passed(settings: Settings, selection: Selection, handle: str) -> Passed | None:
+def _find_skip_reason(settings: Settings, request: BackfillRequest, handle: str) -> SkipReason | None:
     """Why a model is passed over; None for one whose definition is wrong: its run says what is wrong."""
     try:
-        return pass_over(settings, selection, handle)
+        return find_skip_reason(settings, request, handle)
     except InputError:
         return None
 

@@ -25,7 +25,7 @@ from engine.errors import (
     StoreError,
 )
 from engine.report.summary import RunResult
-from engine.run.backfill_targets import Selection
+from engine.run.backfill_targets import BackfillRequest
 from engine.store.backfill_ledger import Ledger, ModelRow
 from flows.backfills.child_runs import ChildRuns
 from flows.runtime.resources import RunResources, RunSnapshot
@@ -60,9 +60,9 @@ class BackfillWorker:
     not.
     """
 
-    def __init__(self, selection: Selection, ledger: Ledger, resources: RunResources, children: ChildRuns) -> None:
+    def __init__(self, request: BackfillRequest, ledger: Ledger, resources: RunResources, children: ChildRuns) -> None:
         self.stopped: BaseException | None = None
-        self._selection = selection
+        self._request = request
         self._ledger = ledger
         self._resources = resources
         self._children = children
@@ -87,10 +87,10 @@ class BackfillWorker:
 
         async def is_done(row: ModelRow) -> bool:
             async with gate:
-                return self.stopped is None and await self._pass_over(row)
+                return self.stopped is None and await self._skip(row)
 
-        passed = await asyncio.gather(*map(is_done, rows))
-        return [row for row, done in zip(rows, passed, strict=True) if not done]
+        found = await asyncio.gather(*map(is_done, rows))
+        return [row for row, done in zip(rows, found, strict=True) if not done]
 
     def stop(self, error: BaseException, at_once: bool) -> None:
         """Stops before the next model.
@@ -127,10 +127,10 @@ class BackfillWorker:
             await self._synthesize(row)
 
     async def _synthesize(self, row: ModelRow) -> None:
-        if await self._pass_over(row):
+        if await self._skip(row):
             return
         try:
-            run = await self._children.create(row.handle, self._selection.synth_type, self._selection.effort)
+            run = await self._children.create(row.handle, self._request.synth_type, self._request.effort)
             if self.stopped is not None:
                 # Meanwhile; whoever stopped the worker did not know of this run.
                 await self._children.drop(run)
@@ -154,11 +154,13 @@ class BackfillWorker:
             outcome = await self._children.drop(run)
         self._record_outcome(row.handle, work, outcome)
 
-    async def _pass_over(self, row: ModelRow) -> bool:
-        passed = await asyncio.to_thread(self._resources.find_passed, row.handle)
-        if passed is not None:
-            self._log_row(self._ledger.update(row.handle, state="skipped", note=passed.reason, run_id=passed.run_id))
-        return passed is not None
+    async def _skip(self, row: ModelRow) -> bool:
+        skip_reason = await asyncio.to_thread(self._resources.find_skip_reason, row.handle)
+        if skip_reason is not None:
+            self._log_row(
+                self._ledger.update(row.handle, state="skipped", note=skip_reason.reason, run_id=skip_reason.run_id)
+            )
+        return skip_reason is not None
 
     def _record_outcome(self, handle: str, work: _Work, outcome: object) -> None:
         snapshot = self._resources.snapshots.pop(str(work.run.id), RunSnapshot())
@@ -211,8 +213,8 @@ def _find_first(group: BaseExceptionGroup[BaseException]) -> BaseException:
 
 def _read_state(state: State[Any], snapshot: RunSnapshot) -> dict[str, Any]:
     note = state.message or ""
-    if snapshot.passed is not None:
-        return {"state": "skipped", "note": snapshot.passed.reason}
+    if snapshot.skip_reason is not None:
+        return {"state": "skipped", "note": snapshot.skip_reason.reason}
     if state.is_crashed():
         return {"state": "failed", "note": note}
     return {"state": "busy elsewhere" if snapshot.turned_away else "cancelled", "note": note}

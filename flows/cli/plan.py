@@ -76,16 +76,16 @@ def _show_plan(console: Console, preview: Preview) -> None:
 
 
 def _show_scenarios(console: Console, preview: Preview) -> None:
-    lists = preview.plan.scenario_pool
+    pool = preview.plan.scenario_pool
     _head(console, "Subjects and scenarios")
     if preview.proposed_by:
         console.print(
             f"A run first asks {preview.proposed_by} for subjects and uses those before any other. The dry run does "
-            f"not: the subjects below are from the lists (pack {lists.pack!r}). The run will have another plan id, "
+            f"not: the subjects below are from the lists (pack {pool.pack!r}). The run will have another plan id, "
             "which depends on the subjects."
         )
     else:
-        console.print(f"The subjects are from the lists (pack {lists.pack!r}), as in a run.")
+        console.print(f"The subjects are from the lists (pack {pool.pack!r}), as in a run.")
     for trait in preview.plan.model.traits:
         console.print(Text(f"{trait.key}, first:"))
         for key, scenario in preview.scenarios:

@@ -16,7 +16,8 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.events.schemas.events import Event, RelatedResource, Resource
 
 from flows.deploy.automations import FLOW_NAMES, Watch
-from flows.runs.labels import AGAIN, LeaseLabels, is_gone, read_lease_labels
+from flows.runs.labels import AGAIN, LeaseLabels, read_lease_labels
+from flows.runs.process_identity import is_gone
 from flows.runs.slot import free_lease
 
 UNFINISHED = (StateType.RUNNING, StateType.PENDING, StateType.CANCELLING)

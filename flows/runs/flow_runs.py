@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
+from engine.definitions.effort import DEFAULT_EFFORT
 from engine.domain.model import Effort
 from flows.runs.labels import LIVE_TYPES, LeaseLabels, read_lease_labels
 
@@ -30,7 +31,7 @@ DUE_MARGIN = timedelta(seconds=5)
 class Run:
     """One flow run of the main job.
 
-    ``live`` says that it has, or may take, its model's lease (``DESIGN.md``, "Where state lives"), ``over`` that it has
+    ``live`` says that it has, or may take, its model's lease (docs/decisions/017-idempotency.md), ``over`` that it has
     ended. A run that is scheduled for later is neither.
     """
 
@@ -67,7 +68,7 @@ class Run:
 
     def uses_effort(self, own: Effort | None) -> str:
         """The effort that it uses on a model whose own default is ``own``."""
-        return self.effort or own or "high"
+        return self.effort or own or DEFAULT_EFFORT
 
 
 def read_run(answer: Mapping[str, Any], now: datetime) -> Run:

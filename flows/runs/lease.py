@@ -23,8 +23,9 @@ from prefect.runtime import flow_run
 
 from engine.errors import ModelBusyError, RunInterruptedError
 from flows.runs.cancellation import CancellationWatcher, explain_end
-from flows.runs.labels import NO_LEASE_LABELS, LeaseLabels, name_process, name_tag
+from flows.runs.labels import NO_LEASE_LABELS, LeaseLabels, name_tag
 from flows.runs.lease_holders import Holder, list_dead_holders, list_holders, mark_crashed
+from flows.runs.process_identity import name_process
 from flows.runs.slot import Slot
 
 Logger = logging.Logger | logging.LoggerAdapter[logging.Logger]

@@ -14,7 +14,8 @@ from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.states import Crashed
 
-from flows.runs.labels import LeaseLabels, describe_process, is_gone, name_tag, read_lease_labels
+from flows.runs.labels import LeaseLabels, name_tag, read_lease_labels
+from flows.runs.process_identity import describe_process, is_gone
 from flows.runs.slot import free_lease
 
 # A run that is scheduled has no process, whatever mark it bears from an earlier attempt.

@@ -18,8 +18,8 @@ from engine.errors import ModelBusyError
 from engine.gateway.model_gateway import ModelGateway
 from engine.gateway.rate_limit import RateLimiter
 from engine.gateway.shared import SharedModels
-from engine.run.backfill_targets import Passed
-from engine.run.job import open_gateway, open_voting_judge
+from engine.run.backfill_targets import SkipReason
+from engine.run.gateways import open_gateway, open_voting_judge
 from engine.screening.voting_judge import VotingJudge
 from engine.settings import Settings
 from engine.system.worker_process import RunHeavy, run_here
@@ -36,7 +36,7 @@ Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
-class Models:
+class LanguageModels:
     """The models that a run asks, open."""
 
     gateway: ModelGateway
@@ -48,7 +48,7 @@ class RunSnapshot:
     """How far a run is, as its parent sees it while it goes on. ``kept`` and ``wanted`` are over all traits and poles.
 
     ``holds`` is whether it has its model's lease, or had it: from then on the lease tells it when it must stop.
-    ``turned_away`` says that another run has the lease, ``passed`` that another run has left nothing to do.
+    ``turned_away`` says that another run has the lease, ``skip_reason`` that another run has left nothing to do.
     """
 
     kept: int | None = None
@@ -56,7 +56,7 @@ class RunSnapshot:
     cost_usd: float | None = None
     holds: bool = False
     turned_away: bool = False
-    passed: Passed | None = None
+    skip_reason: SkipReason | None = None
 
     def report(self, event: Event) -> None:
         """Takes one event of the run."""
@@ -101,7 +101,7 @@ class RunResources:
     run_heavy: RunHeavy = run_here
     as_tasks: bool = True
     shared: SharedModels | None = None
-    find_passed: Callable[[str], Passed | None] = lambda _: None
+    find_skip_reason: Callable[[str], SkipReason | None] = lambda _: None
     snapshots: dict[str, RunSnapshot] = field(default_factory=dict)
     _with_keys: dict[str, Settings] = field(default_factory=dict)
     _asking_keys: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -131,9 +131,9 @@ class RunResources:
         try:
             async with hold_lease(handle, get_run_logger(), self.client, self.watcher) as lease:
                 snapshot.holds = True
-                snapshot.passed = await asyncio.to_thread(self.find_passed, handle)
-                if snapshot.passed is not None:
-                    raise ModelBusyError(snapshot.passed.reason, snapshot.passed.run_id)
+                snapshot.skip_reason = await asyncio.to_thread(self.find_skip_reason, handle)
+                if snapshot.skip_reason is not None:
+                    raise ModelBusyError(snapshot.skip_reason.reason, snapshot.skip_reason.run_id)
                 yield lease
         except ModelBusyError:
             snapshot.turned_away = True
@@ -144,7 +144,7 @@ class RunResources:
         return publish_progress((listener, self.snapshot), as_artifact=self.as_tasks)
 
     @asynccontextmanager
-    async def open_models(self, level: Level, progress: Progress) -> AsyncIterator[Models]:
+    async def open_models(self, level: Level, progress: Progress) -> AsyncIterator[LanguageModels]:
         """The models that the run asks, inside the block.
 
         Raises:
@@ -158,7 +158,7 @@ class RunResources:
             ) as voting_judge,
         ):
             try:
-                yield Models(gateway, voting_judge)
+                yield LanguageModels(gateway, voting_judge)
             finally:
                 self.snapshot.cost_usd = gateway.budget.cost_usd
 
@@ -183,7 +183,7 @@ async def open_run_resources(
     run_heavy: RunHeavy = run_here,
     as_tasks: bool = True,
     shared: SharedModels | None = None,
-    find_passed: Callable[[str], Passed | None] = lambda _: None,
+    find_skip_reason: Callable[[str], SkipReason | None] = lambda _: None,
     yields: bool = False,
 ) -> AsyncIterator[RunResources]:
     """Opens the resources for as long as the block runs; see ``RunResources``.
@@ -194,5 +194,5 @@ async def open_run_resources(
     with get_client(sync_client=True) as client, CancellationWatcher(client).open() as watcher:
         async with open_rate_limiter(settings, logger, yields) as rate_limiter:
             yield RunResources(
-                settings, logger, client, watcher, rate_limiter, run_heavy, as_tasks, shared, find_passed
+                settings, logger, client, watcher, rate_limiter, run_heavy, as_tasks, shared, find_skip_reason
             )

@@ -22,7 +22,7 @@ from engine.gateway.budget import RunBudget
 from engine.gateway.model_gateway import ModelGateway
 from engine.llm.prices import FREE, Price
 from engine.llm.request import Endpoint, Prompt, Reply, Request
-from engine.replies.admin import count_kept
+from engine.replies.admin import count_kept_replies
 from engine.replies.remote_plan import PlanStore
 from engine.replies.replies import ReplyStore
 from engine.replies.segments import read_count
@@ -124,7 +124,7 @@ async def watch(place: RepliesPlace, rng: random.Random) -> list[int]:
     while not asking.done():
         await asyncio.sleep(rng.random() / 5)
         # First what is here: what comes meanwhile may be there already.
-        here = count_kept(place.local, "plan") or 0
+        here = count_kept_replies(place.local, "plan") or 0
         there = await asyncio.to_thread(store.list)
         lost.append(max(0, here - sum(map(read_count, there.segments))))
     return lost

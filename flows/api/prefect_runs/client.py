@@ -28,7 +28,7 @@ UNSURE = (
     "Prefect's server went away while the run was being enqueued. Whether it was enqueued is not known: read the model "
     "when the server is back, or send the request again, which makes no second run."
 )
-# On SQLite twenty writers at once leave nineteen with an instant 503 (facts.md, "Prefect").
+# On SQLite twenty writers at once leave nineteen with an instant 503 (docs/decisions/000-measured.md).
 RETRY_SECONDS = 15.0
 RETRY_STATUSES = frozenset({429, 502, 503})
 _BROKEN = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic.json_schema import SkipJsonSchema
 
+from engine.definitions.lifecycle import State
 from engine.definitions.loader import load_outline
 from engine.definitions.outline import Outline
 from engine.listing.model_card import render_model_card
@@ -37,7 +38,6 @@ from flows.api.schemas import (
     RUN_ID_EXAMPLE,
     ModelAnswer,
     ModelPage,
-    State,
     TraitAnswer,
     TraitList,
 )

@@ -14,7 +14,7 @@ from fakes.reply_writer import PLAN, kill_after, start_writer
 
 from engine.errors import StoreError
 from engine.llm.request import Reply
-from engine.replies.admin import BYTES_PER_GB, Removed, clear_cache, count_kept, list_cache, prune_cache
+from engine.replies.admin import BYTES_PER_GB, Removed, clear_cache, count_kept_replies, list_cache, prune_cache
 from engine.replies.plan_folder import REMOVED, TURN
 from engine.replies.replies import ReplyStore
 from engine.settings import RepliesPlace
@@ -79,7 +79,7 @@ def test_replies_of_one_plan_are_counted_where_they_can_be_read(tmp_path: Path) 
     (tmp_path / "damaged" / "replies.sqlite").write_bytes(b"no database, but long enough for one" * 100)
 
     assert [5, None, None] == [
-        count_kept(RepliesPlace(str(tmp_path)), plan) for plan in ("whole", "damaged", "nowhere")
+        count_kept_replies(RepliesPlace(str(tmp_path)), plan) for plan in ("whole", "damaged", "nowhere")
     ]
     assert not (tmp_path / "nowhere").exists()
 

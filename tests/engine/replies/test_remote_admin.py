@@ -13,7 +13,7 @@ from fakes.s3 import S3, list_keys
 
 from engine.errors import StoreError
 from engine.llm.request import Reply
-from engine.replies.admin import count_kept
+from engine.replies.admin import count_kept_replies
 from engine.replies.remote_admin import RemovedSegments, clear_stored, count_stored, list_stored, prune_segments
 from engine.replies.replies import ReplyStore
 from engine.replies.uploader import TOUCH_SECONDS
@@ -70,7 +70,7 @@ def test_replies_of_a_plan_that_only_the_store_has_are_counted(tmp_path: Path, u
     keep(uri, tmp_path / "one", "a")
 
     assert [3, 3, None, None] == [
-        count_kept(RepliesPlace(str(tmp_path / folder), where), plan_id)
+        count_kept_replies(RepliesPlace(str(tmp_path / folder), where), plan_id)
         for folder, where, plan_id in (
             ("one", uri, "a"),
             ("other", uri, "a"),

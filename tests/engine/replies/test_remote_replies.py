@@ -19,7 +19,7 @@ from fakes.waiting import wait_until
 
 from engine.errors import StoreError
 from engine.llm.request import Reply
-from engine.replies.cost_reservations import PATIENCE_SECONDS, STEP_CALLS
+from engine.replies.allowance import PATIENCE_SECONDS, STEP_CALLS
 from engine.replies.replies import Lost, ReplyStore, open_replies
 from engine.replies.segments import Segment, name_segment, pack_segment, read_token, unpack_segment
 from engine.replies.uploader import CLOSE_SECONDS, RETRY_SECONDS, SEGMENT_REPLIES

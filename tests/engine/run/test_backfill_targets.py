@@ -13,14 +13,14 @@ from fakes.workspace import HANDLE
 from engine.definitions.loader import load_model
 from engine.errors import HandleError, UnsupportedError
 from engine.planning.plan import digest_definition
-from engine.run.backfill_targets import Passed, Selection, list_selected, pass_over
+from engine.run.backfill_targets import BackfillRequest, SkipReason, find_skip_reason, list_selected
 from engine.settings import Settings
 from engine.store.sample_set import SampleSet
 from engine.store.store import write_set
 
 FIRST, SECOND = name_model(0), name_model(1)
 Status = Literal["attached", "rejected"]
-LOW = Selection(namespace=NAMESPACE, effort="low")
+LOW = BackfillRequest(namespace=NAMESPACE, effort="low")
 
 
 @pytest.fixture
@@ -41,28 +41,28 @@ def attach(settings: Settings, handle: str, run_id: str, status: Status = "attac
 @pytest.mark.parametrize(
     ("selection", "handles"),
     [
-        (Selection(namespace=NAMESPACE), [name_model(0), name_model(1), name_model(2)]),
-        (Selection(glob="*.shed-00[12]"), [name_model(1), name_model(2)]),
-        (Selection((SECOND, FIRST, SECOND)), [SECOND, FIRST]),
-        (Selection((SECOND,), glob="sheds.*-000"), [SECOND, FIRST]),
-        (Selection(("sheds.unknown",)), ["sheds.unknown"]),
-        (Selection(only_lacking=True), [name_model(0), name_model(1), name_model(2), HANDLE]),
+        (BackfillRequest(namespace=NAMESPACE), [name_model(0), name_model(1), name_model(2)]),
+        (BackfillRequest(glob="*.shed-00[12]"), [name_model(1), name_model(2)]),
+        (BackfillRequest((SECOND, FIRST, SECOND)), [SECOND, FIRST]),
+        (BackfillRequest((SECOND,), glob="sheds.*-000"), [SECOND, FIRST]),
+        (BackfillRequest(("sheds.unknown",)), ["sheds.unknown"]),
+        (BackfillRequest(only_lacking=True), [name_model(0), name_model(1), name_model(2), HANDLE]),
     ],
 )
-def test_handles_namespace_and_glob_add_up(settings: Settings, selection: Selection, handles: list[str]) -> None:
+def test_handles_namespace_and_glob_add_up(settings: Settings, selection: BackfillRequest, handles: list[str]) -> None:
     assert handles == list(list_selected(settings, selection))
 
 
 @pytest.mark.parametrize(
     ("selection", "error", "said"),
     [
-        (Selection(), UnsupportedError, "give handles, a namespace or a glob"),
-        (Selection(namespace="nobody", glob="x.*"), UnsupportedError, "namespace 'nobody' and glob 'x.*'"),
-        (Selection(("../x",)), HandleError, "../x"),
+        (BackfillRequest(), UnsupportedError, "give handles, a namespace or a glob"),
+        (BackfillRequest(namespace="nobody", glob="x.*"), UnsupportedError, "namespace 'nobody' and glob 'x.*'"),
+        (BackfillRequest(("../x",)), HandleError, "../x"),
     ],
 )
 def test_selection_of_nothing_is_refused(
-    settings: Settings, selection: Selection, error: type[Exception], said: str
+    settings: Settings, selection: BackfillRequest, error: type[Exception], said: str
 ) -> None:
     with pytest.raises(error) as caught:
         list_selected(settings, selection)
@@ -73,12 +73,12 @@ def test_selection_of_nothing_is_refused(
 def test_model_with_a_set_for_its_definition_synth_type_and_effort_is_passed_over(settings: Settings) -> None:
     attach(settings, FIRST, "run-1")
 
-    assert Passed("It has a set for its definition, this synth type and this effort", "run-1") == pass_over(
+    assert SkipReason("It has a set for its definition, this synth type and this effort", "run-1") == find_skip_reason(
         settings, LOW, FIRST
     )
-    assert pass_over(settings, LOW, SECOND) is None
-    assert pass_over(settings, replace(LOW, synth_type="diversify"), FIRST) is None
-    assert pass_over(settings, replace(LOW, effort=None), FIRST) is None
+    assert find_skip_reason(settings, LOW, SECOND) is None
+    assert find_skip_reason(settings, replace(LOW, synth_type="diversify"), FIRST) is None
+    assert find_skip_reason(settings, replace(LOW, effort=None), FIRST) is None
 
 
 def test_set_of_another_definition_does_not_count_and_one_that_notes_none_does(settings: Settings) -> None:
@@ -86,22 +86,22 @@ def test_set_of_another_definition_does_not_count_and_one_that_notes_none_does(s
     attach(settings, SECOND, "run-2", noted=False)
     write_model(Path(settings.models_uri), 0, note="Another intent.")
 
-    assert pass_over(settings, LOW, FIRST) is None
-    assert pass_over(settings, LOW, SECOND) is not None
+    assert find_skip_reason(settings, LOW, FIRST) is None
+    assert find_skip_reason(settings, LOW, SECOND) is not None
 
 
 def test_set_that_is_not_attached_does_not_count(settings: Settings) -> None:
     attach(settings, FIRST, "run-1", "rejected")
 
-    assert pass_over(settings, LOW, FIRST) is None
+    assert find_skip_reason(settings, LOW, FIRST) is None
 
 
 def test_force_passes_over_only_what_this_backfill_has_made_before(settings: Settings) -> None:
     attach(settings, FIRST, "run-1")
     again = replace(LOW, force=True)
 
-    assert pass_over(settings, again, FIRST) is None
-    assert pass_over(settings, replace(again, done=frozenset({"run-1"})), FIRST) is not None
+    assert find_skip_reason(settings, again, FIRST) is None
+    assert find_skip_reason(settings, replace(again, done=frozenset({"run-1"})), FIRST) is not None
 
 
 def test_models_that_are_no_drafts_lack_nothing(settings: Settings) -> None:
@@ -109,5 +109,5 @@ def test_models_that_are_no_drafts_lack_nothing(settings: Settings) -> None:
     place.write_text(json.dumps({"state": "ready"}))
     lacking = replace(LOW, only_lacking=True)
 
-    assert Passed("It is no draft, so its samples are frozen") == pass_over(settings, lacking, FIRST)
-    assert pass_over(settings, lacking, SECOND) is None
+    assert SkipReason("It is no draft, so its samples are frozen") == find_skip_reason(settings, lacking, FIRST)
+    assert find_skip_reason(settings, lacking, SECOND) is None

@@ -12,7 +12,8 @@ from fakes.workspace import HANDLE, make_workspace
 from engine.errors import FrozenModelError, ModelNotFoundError, NoSeedsError, UnknownModelError, UnpricedError
 from engine.gateway.budget import RunBudget
 from engine.llm.endpoints import check_prices, describe_endpoint, describe_judge
-from engine.run.job import load_job, open_voting_judge
+from engine.run.gateways import open_voting_judge
+from engine.run.job import load_job
 from engine.settings import Settings
 
 HERE, THERE = "http://127.0.0.1:1/v1", "http://127.0.0.1:2/v1"

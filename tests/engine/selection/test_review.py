@@ -31,8 +31,8 @@ def make_set(count: int, start: int = 0, first: dict[Pole, str] | None = None, f
     made = []
     for index in range(start, start + count):
         for pole, other in zip(POLES, POLES[::-1], strict=True):
-            manner = MANNERS[other if flipped else pole]
-            words = " ".join([*rng.sample(WORDS, 4), *rng.sample(manner, 6), *rng.sample(WORDS, 2)])
+            options = MANNERS[other if flipped else pole]
+            words = " ".join([*rng.sample(WORDS, 4), *rng.sample(options, 6), *rng.sample(WORDS, 2)])
             made.append(make_exemplar(f"{(first or {}).get(pole, '')} {words}.".strip(), pole, index))
     return made
 

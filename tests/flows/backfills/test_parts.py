@@ -14,13 +14,13 @@ from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.states import Completed, Running, Scheduled
 
-from engine.run.backfill_targets import Selection
+from engine.run.backfill_targets import BackfillRequest
 from engine.store.backfill_ledger import Ledger, ModelRow, write_ledger
 from flows.backfills.parts import PartDispatcher
 from flows.backfills.worker import BackfillWorker
 
 HANDLES = ("sheds.one", "sheds.two", "sheds.three", "sheds.four")
-SELECTION = Selection(HANDLES, None, None, False, "from_traits", "low", False, frozenset())
+SELECTION = BackfillRequest(HANDLES, None, None, False, "from_traits", "low", False, frozenset())
 
 THIS_RUN = SimpleNamespace(get_id=lambda: str(uuid4()), get_run_count=lambda: 1)
 LOGGER = logging.getLogger("tests.parts")

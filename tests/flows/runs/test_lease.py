@@ -19,8 +19,9 @@ from prefect.states import Cancelled, Cancelling, Completed, Crashed, Running
 
 from engine.errors import ModelBusyError, RunInterruptedError
 from flows.runs.cancellation import CancellationWatcher
-from flows.runs.labels import LeaseLabels, describe_process, is_gone, name_process, name_tag, read_lease_labels
+from flows.runs.labels import LeaseLabels, name_tag, read_lease_labels
 from flows.runs.lease import RENEW_SECONDS, Lease
+from flows.runs.process_identity import describe_process, is_gone, name_process
 
 LOGGER = logging.getLogger(__name__)
 

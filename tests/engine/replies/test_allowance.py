@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from engine.replies.cost_reservations import AHEAD_CALLS, STEP_CALLS, Allowance
+from engine.replies.allowance import AHEAD_CALLS, STEP_CALLS, Allowance
 from engine.replies.segments import Amount
 
 

@@ -1,0 +1,108 @@
+"""The models that a run asks: the gateway to its synth model, and the chat judge."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from engine.definitions.effort import Level
+from engine.domain.progress import Progress
+from engine.gateway.budget import RunBudget
+from engine.gateway.model_gateway import ModelGateway
+from engine.gateway.rate_limit import RateLimiter
+from engine.gateway.shared import SharedModels
+from engine.llm.client import LitellmClient
+from engine.llm.embedded_model import is_embedded, serve_embedded
+from engine.llm.endpoints import describe_endpoint, describe_fallbacks, describe_judge, limit_cost
+from engine.llm.redaction import RedactingClient
+from engine.llm.request import Endpoint
+from engine.screening.voting_judge import VotingJudge
+from engine.settings import Settings
+
+EMBEDDED_PATIENCE_SECONDS = 10.0
+
+
+@asynccontextmanager
+async def open_gateway(
+    settings: Settings,
+    level: Level,
+    progress: Progress,
+    rate_limiter: RateLimiter | None = None,
+    shared: SharedModels | None = None,
+) -> AsyncIterator[ModelGateway]:
+    """The gateway to the run's synth model inside the block; an embedded server that it needs ends with it.
+
+    Args:
+        rate_limiter: for calls to hosted models; None where no rate is set.
+        shared: what other runs of this process ask the same models through; None where there are none.
+
+    Raises:
+        ProviderError: the model cannot be had.
+    """
+    budget = RunBudget(settings.concurrency, limit_cost(settings, level), shared.budget if shared else None)
+    if is_embedded(level.synth_model):
+        async with _serve(level.synth_model, shared) as endpoint:
+            # Its server does not come back by itself.
+            impatient = settings.model_copy(update={"patience_seconds": EMBEDDED_PATIENCE_SECONDS})
+            async with _open([endpoint], impatient, progress, budget, shared=shared) as gateway:
+                yield gateway
+    else:
+        endpoints = [describe_endpoint(settings, level), *describe_fallbacks(settings)]
+        async with _open(endpoints, settings, progress, budget, rate_limiter, shared) as gateway:
+            yield gateway
+
+
+@asynccontextmanager
+async def open_voting_judge(
+    settings: Settings,
+    level: Level,
+    progress: Progress,
+    budget: RunBudget,
+    rate_limiter: RateLimiter | None = None,
+    shared: SharedModels | None = None,
+) -> AsyncIterator[VotingJudge]:
+    """The chat judge, within the budget of the run; it casts no votes where the level has no judge.
+
+    Raises:
+        ModelNotFoundError: litellm does not know the judge model's provider.
+    """
+    endpoint = describe_judge(settings, level)
+    if endpoint is None:
+        yield VotingJudge(None, 0)
+        return
+    async with _open([endpoint], settings, progress, budget, rate_limiter, shared) as gateway:
+        yield VotingJudge(gateway, level.judge_votes)
+
+
+@asynccontextmanager
+async def _serve(name: str, shared: SharedModels | None) -> AsyncIterator[Endpoint]:
+    if shared is not None:
+        yield await shared.serve(name)
+        return
+    with serve_embedded(name) as endpoint:
+        yield endpoint
+
+
+@asynccontextmanager
+async def _open(
+    endpoints: Sequence[Endpoint],
+    settings: Settings,
+    progress: Progress,
+    budget: RunBudget,
+    rate_limiter: RateLimiter | None = None,
+    shared: SharedModels | None = None,
+) -> AsyncIterator[ModelGateway]:
+    async with AsyncExitStack() as stack:
+        clients = []
+        for endpoint in endpoints:
+            client = LitellmClient(endpoint, settings.call_timeout_seconds)
+            stack.push_async_callback(client.close)
+            clients.append(RedactingClient(client))
+        yield ModelGateway(
+            clients[0],
+            settings.replies_place,
+            progress,
+            budget,
+            fallbacks=clients[1:],
+            rate_limiter=rate_limiter,
+            patience_seconds=settings.patience_seconds,
+            find_throttle=shared.find_throttle if shared else None,
+        )
