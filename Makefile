@@ -27,10 +27,10 @@ serve: $(VENV)/.run
 deploy: $(VENV)/.run
 	@$(BIN)/python -m flows.deploy
 
-# Much of the slow tests is waiting: three at a time, each file's in one process since they share servers, and
+# Much of the slow tests is waiting: four at a time, each file's in one process since they share servers, and
 # the files in the order of tests/conftest.py, the slowest first.
 test: $(VENV)/.dev
-	$(BIN)/pytest tests --ignore=tests/bench -n 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest tests --ignore=tests/bench -n 4 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
