@@ -15,7 +15,7 @@ help:
 	@echo "make test    every test"
 	@echo "make check   format, lint, types, import contracts, tests: what CI runs"
 	@echo "make bench   the benchmarks"
-	@echo "make chaos   kills, faults, budgets and outages, a table of what came of each: an hour"
+	@echo "make chaos   long races, kills and fuzzing; kills, faults, budgets and outages, a table of each: two hours"
 	@echo "make teaches the yardstick: do samples teach? Real texts, five draws, hours"
 
 run: $(VENV)/.run
@@ -43,6 +43,7 @@ bench: $(VENV)/.dev
 	$(BIN)/pytest tests/bench -s
 
 chaos: $(VENV)/.dev
+	LONG=1 $(BIN)/pytest tests -m long -s --timeout=3600
 	PYTHONPATH=tests $(BIN)/python -m chaos.rounds $(ROUNDS)
 
 teaches: $(VENV)/.teaches

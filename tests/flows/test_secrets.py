@@ -5,12 +5,11 @@ worker and a database of their own, every logger at DEBUG, and looks at the list
 """
 
 import json
-import os
 import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote
@@ -18,6 +17,7 @@ from urllib.parse import quote
 import pyarrow.parquet as pq
 import pytest
 from fakes.echo import EchoingProvider, spell
+from fakes.long import long
 from fakes.provider import Behaviour, serve
 from fakes.site import Site, open_site
 from fakes.waiting import wait_until
@@ -32,7 +32,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 KEY = "sk-proj-9f/8Aw+7LmN0pR2tVbY4dC6eG1hJ3kQ5sT8uW0xZ"
 USER, PASSWORD = "reader-of-texts", "swordfish/17+4"
-LONG = bool(os.environ.get("LONG"))
 SAVE = f"""
 import sys
 from prefect.blocks.system import Secret
@@ -48,12 +47,6 @@ NOISY = {
     "OPENAI_LOG": "debug",
 }
 READ = ("logs", "flow_runs", "task_runs", "artifacts", "block_documents")
-Test = Callable[..., None]
-
-
-def long(test: Test) -> Test | None:
-    """The test, which takes minutes; none at all without LONG=1, since in CI a skip is a failure."""
-    return test if LONG else None
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from fakes.client import FakeClient, HeardProgress, labelled
+from fakes.long import choose, longer
 
 from engine.errors import BudgetError
 from engine.gateway.budget import RunBudget, bound_call
@@ -71,7 +72,8 @@ def make_request(number: int) -> Request:
     return Request(Prompt(f"Write text {number}."), 60, 0.8)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@longer
+@pytest.mark.parametrize("seed", range(choose(once=2, at_length=20)))
 async def test_limit_holds_over_machines_that_are_lost_one_after_another(tmp_path: Path, seed: int) -> None:
     rng = random.Random(seed)
     stores = [tmp_path / f"store-{number}" for number in range(MACHINES + 1)]

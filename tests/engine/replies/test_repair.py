@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from fakes.long import choose, longer
 from fakes.reply_writer import PLAN, make_reply
 
 from engine.llm.request import Reply
@@ -21,7 +22,7 @@ from engine.settings import RepliesPlace
 OLD = [f"old-{number}" for number in range(250)]
 NEW = [f"new-{number}" for number in range(150)]
 HANDLE = "u22a8.toolshed"
-ROUNDS = int(os.environ.get("ROUNDS", "4"))
+ROUNDS = choose(once=4, at_length=100)
 FILE, LOG = "replies.sqlite", "replies.sqlite-wal"
 
 Spoil = Callable[[Path, int], None]
@@ -129,6 +130,7 @@ def test_sound_file_is_whole_and_stays_where_it_is(damaged: Damaged) -> None:
 
 
 @pytest.mark.parametrize("spoil", SPOILS)
+@longer
 def test_log_with_a_torn_tail_loses_nothing_that_came_before_the_tear(
     sound: Path, tmp_path: Path, spoil: Spoil
 ) -> None:
@@ -150,6 +152,7 @@ def test_log_with_a_torn_tail_loses_nothing_that_came_before_the_tear(
 
 @pytest.mark.parametrize("spoil", [cut, zero, garble])
 @pytest.mark.parametrize("with_log", [True, False])
+@longer
 def test_file_with_a_torn_tail_keeps_what_its_pages_hold(
     sound: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, spoil: Spoil, with_log: bool
 ) -> None:

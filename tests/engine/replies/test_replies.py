@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import random
 import shutil
 import sqlite3
@@ -11,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from fakes.long import choose, longer
 from fakes.reply_writer import PLAN, WRITERS, kill_after, make_reply, read_begun, read_kept, start_writer
 from fakes.workspace import mount_disk
 
@@ -22,7 +22,7 @@ from engine.settings import RepliesPlace
 
 REPLY = Reply("one", "stop", prompt_tokens=7, completion_tokens=3, cost_usd=0.01, odds={"good": -0.5})
 OTHER = Reply("two", "stop")
-ROUNDS = int(os.environ.get("ROUNDS", "6"))
+ROUNDS = choose(once=3, at_length=100)
 
 
 async def keep_all(folder: Path, keys: list[str]) -> None:
@@ -187,6 +187,7 @@ async def test_nothing_is_kept_or_found_once_it_is_closed(tmp_path: Path) -> Non
     assert [] == list((tmp_path / PLAN / USERS).iterdir())
 
 
+@longer
 def test_what_was_kept_outlives_a_kill_and_what_was_in_flight_is_lost(tmp_path: Path) -> None:
     rng = random.Random(20261126)
     before = Lost()

@@ -1,6 +1,6 @@
 """A writer that is killed at any instant, or whose disk fails at any byte, leaves each set whole or not at all.
 
-``ROUNDS=400 pytest tests/engine/store/test_commit_kills.py -s`` kills more often, and prints what was found.
+``LONG=1 pytest tests/engine/store/test_commit_kills.py -s`` kills more often, and prints what was found.
 """
 
 import multiprocessing
@@ -15,6 +15,7 @@ from uuid import UUID
 
 import pandas as pd
 import pytest
+from fakes.long import choose, longer
 from fakes.stored import HANDLE, attach_set
 from fakes.workspace import mount_disk
 
@@ -26,7 +27,7 @@ from engine.store.sample_set import Status
 from engine.store.store import StoredSet, detach_stored, find_set, list_sets, locate_pool, locate_set, read_attached
 from engine.store.verify import StoreVerifier
 
-ROUNDS = int(os.environ.get("ROUNDS", "12"))
+ROUNDS = choose(once=8, at_length=400)
 ROWS = 4
 LEFT = {"left by a process that is gone"}
 
@@ -74,6 +75,7 @@ def count_rows(store: Path) -> dict[str, int]:
     return dict(pd.read_parquet(store, columns=["run_id"])["run_id"].value_counts())
 
 
+@longer
 def test_writer_that_is_killed_at_any_instant_loses_nothing_that_it_said_was_there(tmp_path: Path) -> None:
     store = tmp_path / "samples"
     instants = random.Random(20261125)
@@ -136,6 +138,7 @@ def write_at_once(arguments: tuple[str, str]) -> bool:
     return attach_set(Path(store), run_id, ROWS).written
 
 
+@longer
 def test_two_writers_of_one_run_leave_the_set_of_the_first(tmp_path: Path) -> None:
     """Each run was rejected before, so that both find a set which makes room: neither may take the other's for it."""
     store = tmp_path / "samples"
@@ -156,6 +159,7 @@ def detach_at_once(arguments: tuple[str, str]) -> bool:
     return stored.status == "attached" and detach_files(stored.folder, stored.manifest)
 
 
+@longer
 def test_two_who_detach_one_set_do_it_once(tmp_path: Path) -> None:
     store = tmp_path / "samples"
     with multiprocessing.get_context("fork").Pool(2) as pool:
@@ -167,6 +171,7 @@ def test_two_who_detach_one_set_do_it_once(tmp_path: Path) -> None:
     assert Counter() == find_faults(store)
 
 
+@longer
 def test_our_readers_and_verify_see_each_set_whole_or_not_while_sets_come_and_go(tmp_path: Path) -> None:
     store = tmp_path / "samples"
     attach_set(store, "stays", ROWS)

@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from fakes.builders import make_exemplar, make_model, make_stamp, make_trait
+from fakes.long import choose, longer
 from fakes.workspace import mount_disk
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,8 +56,8 @@ from engine.store.store import check_writable, digest_sets, list_sets, locate_se
 
 RUN = "11111111-1111-1111-1111-111111111111"
 ROWS = 40
-# How many sets come in while readers look: ROUNDS=200 for more.
-COMMITS = int(os.environ.get("ROUNDS", "30"))
+# How many sets come in while readers look.
+COMMITS = choose(once=20, at_length=200)
 DOCUMENTS = {VERDICT: '{"success": true}\n', REPORT: "<html>", CARD: "---\nlanguage: [en]\n---\n"}
 
 
@@ -410,6 +411,7 @@ def watch(store: Path, reader: Callable[[Path], "pd.Series[str]"], write: Callab
 
 
 @pytest.mark.parametrize("reader", READERS.values(), ids=READERS)
+@longer
 def test_reader_never_meets_half_a_set_nor_other_rows(
     tmp_path: Path, reader: Callable[[Path], "pd.Series[str]"]
 ) -> None:
@@ -431,6 +433,7 @@ def test_reader_never_meets_half_a_set_nor_other_rows(
     assert len(set(sizes)) > 2, "the reader has to look while sets come in"
 
 
+@longer
 def test_listing_never_meets_half_a_set(tmp_path: Path) -> None:
     store = tmp_path / "samples"
     ids = run_ids(COMMITS)

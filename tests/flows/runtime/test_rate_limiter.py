@@ -6,7 +6,6 @@ Minutes at full use, with the server started again in the middle, are for LONG=1
 
 import asyncio
 import logging
-import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -15,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 from fakes.go_between import GoBetween, serve_go_between
+from fakes.long import LONG, long, longer
 from fakes.seen import gather, start_callers
 from fakes.site import open_site
 from fakes.waiting import wait_meanwhile
@@ -27,14 +27,7 @@ from engine.settings import Settings
 from flows.runtime.minute_rate import SLACK_SECONDS
 from flows.runtime.rate_limiter import REQUESTS, TOKENS, list_rates, open_rate_limiter
 
-LONG = bool(os.environ.get("LONG"))
 LOGGER = logging.getLogger(__name__)
-Test = Callable[..., None]
-
-
-def long(test: Test) -> Test | None:
-    """The test, which takes minutes; none at all without LONG=1, since in CI a skip is a failure."""
-    return test if LONG else None
 
 
 @asynccontextmanager
@@ -115,6 +108,7 @@ async def test_backfill_lets_others_go_first(api: str) -> None:
 
 
 @pytest.mark.slow
+@longer
 def test_three_processes_keep_to_one_rate(api: str) -> None:
     seconds, per_minute = (190, 120) if LONG else (7, 240)
     arguments = ("--seconds", str(seconds), "--callers", "8")

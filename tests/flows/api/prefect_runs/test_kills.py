@@ -10,9 +10,10 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
+from fakes.long import LONG, long, longer
 from fakes.provider import Behaviour, Provider, serve_provider
 from fakes.site import list_flow_processes
 from fakes.stage import CONCURRENCY, Client, Stage
@@ -28,13 +29,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 AUTOMATION_SECONDS, SECONDS = 150.0, 60.0
 # What a cancelled run may take until it calls nobody any more (issue 5).
 STOP_SECONDS = 5.0
-LONG = bool(os.environ.get("LONG"))
-Test = Callable[..., None]
-
-
-def long(test: Test) -> Test | None:
-    """The test, which takes minutes; none at all without LONG=1, since in CI a skip is a failure."""
-    return test if LONG else None
 
 
 @pytest.fixture(scope="module")
@@ -198,6 +192,7 @@ def check_retry(stage: Stage) -> None:
     assert (verdicts[0], straight) == (verdicts[1], disturbed)
 
 
+@longer
 def test_run_that_is_cancelled_in_the_ui_calls_nobody_any_more(stage: Stage) -> None:
     calls = stage.provider.calls.total()
     stage.cancel()

@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import os
 import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -14,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from fakes.door import open_door
+from fakes.long import choose, longer
 from fakes.postgres import serve_postgres
 from fakes.provider import Behaviour, Provider, serve_provider
 from fakes.surface import Surface, open_surface
@@ -25,8 +25,7 @@ from flows.runs.flow_runs import ENDED_TYPES
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 CALLERS = 20
-# The long round: ROUNDS=50 make test.
-ROUNDS = int(os.environ.get("ROUNDS", "5"))
+ROUNDS = choose(once=3, at_length=50)
 PATH = f"/models/{HANDLE}/samples/synthesize"
 
 
@@ -107,6 +106,7 @@ def list_runs(surface: Surface) -> list[dict[str, Any]]:
     return found
 
 
+@longer
 def test_of_requests_at_one_instant_one_makes_a_run(backend: Surface) -> None:
     backend.site.forget_runs()
     for number in range(ROUNDS):
@@ -119,6 +119,7 @@ def test_of_requests_at_one_instant_one_makes_a_run(backend: Surface) -> None:
     assert ROUNDS == len(list_runs(backend))
 
 
+@longer
 def test_of_requests_to_two_doors_one_makes_a_run(backend: Surface) -> None:
     backend.site.forget_runs()
     with open_door(backend.door.workspace, backend.door.variables) as second:
@@ -132,6 +133,7 @@ def test_of_requests_to_two_doors_one_makes_a_run(backend: Surface) -> None:
     assert ROUNDS == len(list_runs(backend))
 
 
+@longer
 def test_run_that_ends_at_any_instant_lets_one_successor_in(backend: Surface) -> None:
     backend.site.forget_runs()
     instants = random.Random(7)
@@ -155,12 +157,13 @@ def test_run_that_ends_at_any_instant_lets_one_successor_in(backend: Surface) ->
     assert [] == [(before, after) for before, after in itertools.pairwise(spans) if after[0] < before[1]]
 
 
+@longer
 def test_run_of_the_ui_at_the_same_instant_attaches_or_is_cancelled(backend: Surface, provider: Provider) -> None:
     backend.site.forget_runs()
     # The only worker: what the other tests ask for is done by nobody.
     backend.site.start_worker(limit=4)
     try:
-        for _ in range(max(1, ROUNDS // 5)):
+        for _ in range(choose(once=1, at_length=10)):
             race_with_the_ui(backend, provider)
     finally:
         backend.site.kill("worker", "flows")
