@@ -3,14 +3,17 @@
 import os
 import re
 from collections.abc import Generator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from fakes.warm import SOCKET, serve_warm
 
 if TYPE_CHECKING:
     from fakes.s3 import S3
 
+_opened = ExitStack()
 TESTS = Path(__file__).parent
 # A minute and more each, the longest first: begun late, one of them alone would hold up the end.
 SLOWEST = (
@@ -38,6 +41,17 @@ SLOWEST = (
 )
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Before xdist's workers begin: one process for all of them, from which programs are forked."""
+    if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
+        os.environ[SOCKET] = _opened.enter_context(serve_warm())
+
+
+def pytest_unconfigure() -> None:
+    """What was opened for the workers is closed after them."""
+    _opened.close()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Puts the files that take longest first; the order inside a file stays."""
     places = {TESTS / name: place for place, name in enumerate(SLOWEST)}
@@ -58,16 +72,21 @@ def pytest_runtest_makereport(
 
 
 @pytest.fixture(scope="session")
-def prefect_server() -> Iterator[str]:
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of the Prefect server that flows in this process run against."""
-    from prefect.settings import PREFECT_API_URL, PREFECT_SERVER_ANALYTICS_ENABLED, temporary_settings
-    from prefect.testing.utilities import prefect_test_harness
+    from fakes.site import open_site
+    from fakes.workspace import Workspace
+    from prefect.context import _temporary_global_settings_context, get_settings_context
+    from prefect.settings import PREFECT_API_URL, temporary_settings
 
-    with (
-        temporary_settings({PREFECT_SERVER_ANALYTICS_ENABLED: False}),
-        prefect_test_harness(server_startup_timeout=120),
-    ):
-        yield str(PREFECT_API_URL.value())
+    with open_site(Workspace(tmp_path_factory.mktemp("prefect"))) as site:
+        site.start_server()
+        with (
+            temporary_settings({PREFECT_API_URL: site.url}),
+            # As Prefect's own harness does: also where the context is none of this fixture's.
+            _temporary_global_settings_context(get_settings_context()),
+        ):
+            yield site.url
 
 
 @pytest.fixture(scope="session")

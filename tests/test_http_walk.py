@@ -103,6 +103,7 @@ def served(provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iter
     lay_database(folder / "prefect")
     process = workspace.start(
         program=(sys.executable, "-m", "flows.serve"),
+        warm=True,
         PREFECT_HOME=str(folder / "prefect"),
         PREFECT_SERVER_API_PORT=str(ports[0]),
         EXEMPLARS_API_PORT=str(ports[1]),

@@ -10,8 +10,7 @@ from pathlib import Path
 
 from chaos.checker import Account, audit
 from chaos.faults import Script
-from chaos.forked import Forked
-from chaos.killer import Ending, Target, Toll, count_tolls, kill_all, run_through
+from chaos.killer import Command, Ending, Target, Toll, count_tolls, kill_all, run_through
 from chaos.ledger import Entry
 from chaos.provider import ChaosProvider, serve_chaos
 from fakes.workspace import Workspace, make_workspace
@@ -50,9 +49,10 @@ class Row:
 
 @dataclass
 class Book:
-    """Runs are forked (``chaos.forked.forking``) where nothing else is said."""
+    """Where nothing else is said, runs are commands, started warm, on the Prefect server of this address."""
 
     folder: Path
+    prefect_url: str
     tables: list[str] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
@@ -95,7 +95,7 @@ class Book:
         limit_usd: float | None = None,
     ) -> Row:
         """A run of a workspace, through so many kills, to its end."""
-        target = aim(workspace) if aim else Forked(workspace)
+        target = aim(workspace) if aim else Command(workspace, {"PREFECT_API_URL": self.prefect_url}, warm=True)
         try:
             ending = run_through(target, provider, kills, 8 * wanted, SEED)
         finally:

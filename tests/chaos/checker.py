@@ -118,7 +118,7 @@ def list_differences(one: Path, other: Path) -> list[str]:
 def replay(workspace: Workspace, run_id: str) -> str:
     """What the command says of a set that it makes again from the kept replies: which files are the same bytes."""
     code = "import sys; from flows.cli.app import main; sys.exit(main(['replay', *sys.argv[1:]]))"
-    said, complaint = workspace.start(run_id, program=(sys.executable, "-c", code)).communicate()
+    said, complaint = workspace.start(run_id, program=(sys.executable, "-c", code), warm=True).communicate()
     return (said + complaint).strip()
 
 

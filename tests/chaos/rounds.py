@@ -14,7 +14,6 @@ from pathlib import Path
 from chaos.book import CONCURRENCY, Book, Row
 from chaos.checker import list_differences, replay
 from chaos.faults import FAULTS, PASSING, Fault, Outage, Script
-from chaos.forked import forking
 from chaos.killer import Command, Installation
 from fakes.site import open_site
 from fakes.waiting import wait_until
@@ -42,10 +41,9 @@ def main(names: Sequence[str]) -> int:
     folder = Path(tempfile.mkdtemp(prefix="exemplars-chaos-"))
     with open_site(make_workspace(folder / "site")) as site:
         site.start_server()
-        book = Book(folder)
-        with forking(site.url):
-            for name in names or list(ROUNDS):
-                ROUNDS[name](book)
+        book = Book(folder, site.url)
+        for name in names or list(ROUNDS):
+            ROUNDS[name](book)
     seconds = time.monotonic() - begun
     book.say(f"\n{len(book.rows)} runs in {seconds:.0f} s, {len(book.broken)} invariants broken: {book.write()}")
     return 1 if book.broken else 0

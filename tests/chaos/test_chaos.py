@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from chaos.checker import Account, audit, list_differences
 from chaos.faults import PASSING, Script
-from chaos.forked import Forked, forking
-from chaos.killer import Ending, Toll, count_tolls, run_through
+from chaos.killer import Command, Ending, Toll, count_tolls, run_through
 from chaos.provider import ChaosProvider, serve_chaos
 from fakes.workspace import Workspace, make_workspace
 
@@ -35,12 +34,6 @@ class Run:
     account: Account
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _forking(prefect_server: str) -> Iterator[None]:
-    with forking(prefect_server):
-        yield
-
-
 @contextmanager
 def open_play(folder: Path, script: Script, **variables: str) -> Iterator[tuple[Workspace, ChaosProvider]]:
     with serve_chaos(folder / "provider", script) as provider:
@@ -50,9 +43,12 @@ def open_play(folder: Path, script: Script, **variables: str) -> Iterator[tuple[
         yield workspace, provider
 
 
-def play(workspace: Workspace, provider: ChaosProvider, kills: int = 0, limit_usd: float | None = None) -> Run:
+def play(
+    prefect_url: str, workspace: Workspace, provider: ChaosProvider, kills: int = 0, limit_usd: float | None = None
+) -> Run:
     limited = {} if limit_usd is None else {"EXEMPLARS_MAX_COST_USD": f"{limit_usd:.9f}"}
-    target = Forked(Workspace(workspace.folder, workspace.variables | limited))
+    bound = Workspace(workspace.folder, workspace.variables | limited)
+    target = Command(bound, {"PREFECT_API_URL": prefect_url}, warm=True)
     ending = run_through(target, provider, kills, CALLS, seed=1)
     entries = provider.read()
     tolls = count_tolls(entries, ending.kills)
@@ -60,15 +56,15 @@ def play(workspace: Workspace, provider: ChaosProvider, kills: int = 0, limit_us
 
 
 @pytest.fixture(scope="module")
-def straight(_forking: None, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def straight(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run that meets no fault and is not killed."""
     with open_play(tmp_path_factory.mktemp("straight"), SCRIPT) as (workspace, provider):
-        return play(workspace, provider)
+        return play(prefect_server, workspace, provider)
 
 
-def test_kills_repeat_what_was_in_flight_and_change_nothing(tmp_path: Path, straight: Run) -> None:
+def test_kills_repeat_what_was_in_flight_and_change_nothing(prefect_server: str, tmp_path: Path, straight: Run) -> None:
     with open_play(tmp_path, SCRIPT) as (workspace, provider):
-        killed = play(workspace, provider, KILLS)
+        killed = play(prefect_server, workspace, provider, KILLS)
 
     assert ((), 0) == (straight.account.broken, straight.ending.code)
     assert ((), 0) == (killed.account.broken, killed.ending.code)
@@ -76,19 +72,19 @@ def test_kills_repeat_what_was_in_flight_and_change_nothing(tmp_path: Path, stra
     assert [] == list_differences(*(run.workspace.list_sets()[0] for run in (straight, killed)))
 
 
-def test_mixed_faults_lose_no_sample(tmp_path: Path) -> None:
+def test_mixed_faults_lose_no_sample(prefect_server: str, tmp_path: Path) -> None:
     script = replace(SCRIPT, shares=SHARES, latency_seconds=0.0)
     with open_play(tmp_path, script, EXEMPLARS_CALL_TIMEOUT_SECONDS="1") as (workspace, provider):
-        shaken = play(workspace, provider)
+        shaken = play(prefect_server, workspace, provider)
         fates = {entry.fate for entry in provider.read()}
 
     assert ((), 0, 0) == (shaken.account.broken, shaken.ending.code, shaken.account.short)
     assert len(fates) > 5
 
 
-def test_budget_is_never_passed(tmp_path: Path, straight: Run) -> None:
+def test_budget_is_never_passed(prefect_server: str, tmp_path: Path, straight: Run) -> None:
     with open_play(tmp_path, SCRIPT) as (workspace, provider):
-        bound = play(workspace, provider, limit_usd=straight.account.spent_usd / 2)
+        bound = play(prefect_server, workspace, provider, limit_usd=straight.account.spent_usd / 2)
 
     assert ((), BudgetError.exit_code, 0) == (bound.account.broken, bound.ending.code, bound.account.kept_rows)
     assert bound.account.billed > 0

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
+from fakes.warm import WarmPopen
 from fakes.workspace import ROOT, Workspace
 
 from flows.api.keys.keyring import issue_key
@@ -51,7 +52,7 @@ class Door:
             "PYTHONUNBUFFERED": "1",
         }
         log = (self.workspace.folder / "door.log").open("a")
-        self.process = subprocess.Popen(
+        self.process = WarmPopen(
             [sys.executable, "-m", "flows.api", "serve"],
             cwd=ROOT,
             env=variables,

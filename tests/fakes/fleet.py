@@ -12,6 +12,7 @@ from typing import Any
 
 from fakes.s3 import BUCKET, S3
 from fakes.site import POOL, Site, open_site
+from fakes.warm import WarmPopen
 from fakes.workspace import Workspace
 
 from engine.system.filesystem import open_folder, replace_file
@@ -50,7 +51,7 @@ class Fleet:
         own = {"HOME": str(place), "PREFECT_HOME": str(place / "prefect"), MACHINE: str(place)}
         asked = [part for queue in queues for part in ("--work-queue", queue)]
         with (place / "worker.log").open("ab") as log:
-            self.site.processes[name] = subprocess.Popen(
+            self.site.processes[name] = WarmPopen(
                 [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--limit", str(limit), *asked],
                 cwd=place,
                 env={**self.site.variables, **self.variables, **own, "EXEMPLARS_CACHE_DIR": str(place / "cache")},

@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 from fakes.database import keep_deployed, lay_database, lay_deployed
 from fakes.waiting import wait_until
+from fakes.warm import WarmPopen
 from fakes.workspace import HANDLE, MARK, ROOT, Workspace
 
 START_SECONDS = 120.0
@@ -29,7 +30,7 @@ WRITABLE = ("name", "description", "enabled", "trigger", "actions", "actions_on_
 
 @dataclass
 class Site:
-    """``variables`` is the environment in which all of the site's processes run."""
+    """``variables`` is the environment in which all of the site's processes run; they are started warm."""
 
     workspace: Workspace
     port: int
@@ -62,16 +63,23 @@ class Site:
         if is_file:
             keep_deployed(home)
 
-    def start_worker(self, name: str = "worker", limit: int = 1) -> None:
-        """Starts a worker of the pool; it picks runs, so many at a time, as soon as it is up."""
-        self._start(name, "-m", "prefect", "worker", "start", "--pool", POOL, "--limit", str(limit))
+    def start_worker(self, name: str = "worker", limit: int = 1, warm: bool = True) -> None:
+        """Starts a worker of the pool; it picks runs, so many at a time, as soon as it is up.
+
+        Where it is not started ``warm`` neither are its runs.
+        """
+        words = ("-m", "prefect", "worker", "start", "--pool", POOL, "--limit", str(limit))
+        self._start(name, *words, warm=warm)
 
     def deploy(self, **variables: str) -> str:
         """Runs the deploy step and returns what it says."""
         command, given = [sys.executable, "-m", "flows.deploy"], {**self.variables, **variables}
-        ended = subprocess.run(command, cwd=ROOT, env=given, capture_output=True, text=True, check=False)
-        assert 0 == ended.returncode, ended.stderr
-        return ended.stdout
+        with WarmPopen(
+            command, cwd=ROOT, env=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process:
+            told, said = process.communicate()
+        assert 0 == process.returncode, said
+        return str(told)
 
     def shorten_silence(self, seconds: int) -> None:
         """Calls a run CRASHED that was silent for so long, more than the 30 s between heartbeats, and not for 90 s."""
@@ -132,9 +140,9 @@ class Site:
             MARK: str(self.workspace.folder),
         }
 
-    def _start(self, name: str, *arguments: str) -> None:
+    def _start(self, name: str, *arguments: str, warm: bool = True) -> None:
         with (self.workspace.folder / f"{name}.log").open("ab") as log:
-            self.processes[name] = subprocess.Popen(
+            self.processes[name] = (WarmPopen if warm else subprocess.Popen)(
                 [sys.executable, *arguments],
                 cwd=ROOT,
                 env=self.variables,

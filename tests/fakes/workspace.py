@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 from fakes.builders import NEGATIVE_SEEDS, POSITIVE_SEEDS
 from fakes.provider import Provider
+from fakes.warm import WarmPopen
 
 from engine.report.summary import RunResult
 from engine.store.sample_set import MANIFEST, REJECTED, SAMPLES
@@ -93,14 +94,17 @@ class Workspace:
         for name, value in self.variables.items():
             patch.setenv(name, value)
 
-    def start(self, *arguments: str, program: Sequence[str] = PROGRAM, **prefect: str) -> "subprocess.Popen[str]":
+    def start(
+        self, *arguments: str, program: Sequence[str] = PROGRAM, warm: bool = False, **prefect: str
+    ) -> "subprocess.Popen[str]":
         """Starts the command in a process group of its own, one that may be interrupted.
 
         ``prefect`` has Prefect's own variables; the workspace's MARK is handed down to all that the command starts.
+        It is executed, unless ``warm``: then it is forked (``fakes.warm``).
         """
         ours = {name: text for name, text in os.environ.items() if not name.startswith(("PREFECT_", "EXEMPLARS_"))}
         with _accept_interrupts():
-            return subprocess.Popen(
+            return (WarmPopen if warm else subprocess.Popen)(
                 [*program, *arguments],
                 cwd=ROOT,
                 env={**ours, **self.variables, **prefect, MARK: str(self.folder)},

@@ -294,7 +294,7 @@ def test_backfill_ends_where_the_next_models_would_fail_as_well(sheds: Workspace
 def test_two_backfills_at_once_make_no_model_twice(sheds: Workspace, prefect_server: str) -> None:
     asked = json.dumps({"namespace": NAMESPACE, "effort": "low", "models_at_once": 2})
     with ThreadPoolExecutor(2) as pool:
-        started = [sheds.start(asked, program=PROGRAM, PREFECT_API_URL=prefect_server) for _ in range(2)]
+        started = [sheds.start(asked, program=PROGRAM, warm=True, PREFECT_API_URL=prefect_server) for _ in range(2)]
         list(pool.map(lambda process: process.communicate(timeout=200), started))
 
     assert {name_model(number): 1 for number in range(COUNT)} == {
@@ -306,7 +306,7 @@ def test_backfill_that_is_killed_is_gone_on_with(tmp_path: Path, provider: Provi
     provider.behaviour = Behaviour(hold_after=70)
     workspace = make_catalogue(tmp_path, provider, COUNT, EXEMPLARS_CONCURRENCY="4")
     asked = json.dumps({"namespace": NAMESPACE, "effort": "low", "models_at_once": 2})
-    started = workspace.start(asked, program=PROGRAM, PREFECT_API_URL=prefect_server)
+    started = workspace.start(asked, program=PROGRAM, warm=True, PREFECT_API_URL=prefect_server)
     wait_until(lambda: provider.in_flight >= 4, process=started)
     os.killpg(started.pid, signal.SIGKILL)
     started.communicate()
@@ -328,7 +328,7 @@ def test_cancel_stops_all_of_it_and_leaves_no_model_busy(
     provider.behaviour = Behaviour(hold_after=70)
     workspace = make_catalogue(tmp_path, provider, COUNT)
     asked = json.dumps({"namespace": NAMESPACE, "effort": "low", "models_at_once": 3})
-    started = workspace.start(asked, program=PROGRAM, PREFECT_API_URL=prefect_server)
+    started = workspace.start(asked, program=PROGRAM, warm=True, PREFECT_API_URL=prefect_server)
     wait_until(lambda: provider.in_flight > 0, process=started)
     [file] = (workspace.samples / BACKFILLS).glob("*.json")
     run_id = UUID(file.stem)

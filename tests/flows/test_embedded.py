@@ -46,12 +46,12 @@ def runs(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> Runs:
     (workspace.model / "model.yaml").write_text(MODEL)
     seeds = (ROOT / "data/models/u22a8.technical-writing/samples.jsonl").read_text().splitlines()
     (workspace.model / "samples.jsonl").write_text("\n".join(line for line in seeds if "clarity" in json.loads(line)))
-    workspace.write_effort(exemplars_per_pole=2, top_up_rounds=6)
-    first = workspace.start(PREFECT_API_URL=prefect_server)
+    workspace.write_effort(exemplars_per_pole=2, top_up_rounds=6, over_generation=1.0)
+    first = workspace.start(warm=True, PREFECT_API_URL=prefect_server)
     listening = find_listening(workspace, first)
     code = finish(first)
-    workspace.write_effort(exemplars_per_pole=1, top_up_rounds=6)
-    return Runs(workspace, (code, finish(workspace.start(PREFECT_API_URL=prefect_server))), listening)
+    workspace.write_effort(exemplars_per_pole=1, top_up_rounds=6, over_generation=1.0)
+    return Runs(workspace, (code, finish(workspace.start(warm=True, PREFECT_API_URL=prefect_server))), listening)
 
 
 def finish(process: "subprocess.Popen[str]") -> int:

@@ -74,7 +74,7 @@ def test_machine_that_is_lost_costs_the_last_segment_and_the_calls_in_flight(
     remote.variables.update(EXEMPLARS_REPLIES_URI=REPLIES_URI, EXEMPLARS_CONCURRENCY=str(CONCURRENCY))
     remote.write_effort(exemplars_per_pole=20)
     provider.behaviour = Behaviour(seconds=0.05, hold_after=ANSWERED)
-    process = remote.start(PREFECT_API_URL=prefect_server)
+    process = remote.start(warm=True, PREFECT_API_URL=prefect_server)
     end = time.monotonic() + 120
     while (ANSWERED, CONCURRENCY) != (provider.answers.total(), provider.in_flight):
         assert time.monotonic() < end

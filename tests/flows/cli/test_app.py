@@ -343,7 +343,9 @@ def failures(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> I
         model.rename(model.with_name(SILENT))
         for name, workspace in workspaces.items():
             program = [SILENT if name == "silent host" and word == HANDLE else word for word in PROGRAM]
-            ended[name] = pool.submit(finish, workspace.start(program=program, PREFECT_API_URL=prefect_server))
+            ended[name] = pool.submit(
+                finish, workspace.start(program=program, warm=True, PREFECT_API_URL=prefect_server)
+            )
             if name != "silent host":
                 ended[name].result()
         yield Failures({name: future.result() for name, future in ended.items()}, workspaces)
@@ -423,7 +425,7 @@ def test_disk_that_fills_up_fails_the_run_and_keeps_no_half_of_a_set(
 ) -> None:
     with serve_provider() as provider:
         workspace = make_workspace(tmp_path / "work", provider, EXEMPLARS_SAMPLES_URI=str(small_disk / "samples"))
-        ended = finish(workspace.start(PREFECT_API_URL=prefect_server))
+        ended = finish(workspace.start(warm=True, PREFECT_API_URL=prefect_server))
 
     assert "cannot be used: No space left on device. Free space" in ended.message
     assert "The kept replies are not lost: the next start continues from them" in ended.message

@@ -7,7 +7,7 @@ Minutes at full use, with the server started again in the middle, are for LONG=1
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 

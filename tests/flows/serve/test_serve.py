@@ -49,9 +49,10 @@ class Served:
             "PYTHONPATH": str(ROOT),
         }
 
-    def start(self, **variables: str) -> "subprocess.Popen[str]":
+    def start(self, warm: bool = False, **variables: str) -> "subprocess.Popen[str]":
         program = (sys.executable, "-m", "tests.fakes.serve_without_door")
-        self.processes.append(self.workspace.start(program=program, **{**self.variables, **variables}))
+        given = {**self.variables, **variables}
+        self.processes.append(self.workspace.start(program=program, warm=warm, **given))
         return self.processes[-1]
 
     def wait_until_ready(self) -> str:
@@ -141,7 +142,7 @@ def test_killed_serve_leaves_nothing_and_the_next_uses_the_server_that_is_config
     provider.behaviour = Behaviour(hold_after=4)
     site = served.site
     site.start_server()
-    served.start(PREFECT_API_URL=site.url)
+    served.start(warm=True, PREFECT_API_URL=site.url)
     line = served.wait_until_ready()
     run = site.start_run()
     wait_until(lambda: provider.in_flight > 0, 90, "it asks")
@@ -149,7 +150,7 @@ def test_killed_serve_leaves_nothing_and_the_next_uses_the_server_that_is_config
     served.processes[-1].kill()
     wait_until(lambda: [server] == list(served.workspace.list_processes()), STOP_SECONDS, "only the server is left")
     provider.behaviour = Behaviour()
-    served.start(PREFECT_API_URL=site.url)
+    served.start(warm=True, PREFECT_API_URL=site.url)
     again = served.wait_until_ready()
     # By itself, where it had the time to say so before it was killed, or by the deploy step.
     wait_until(lambda: site.read_state(run)[0] == "CRASHED", 30, "the run is over")
