@@ -1,1 +1,1 @@
-"""Models' replies, kept on disk and on an object store, so that none is paid for twice."""
+"""Caches the models' replies on disk and on an object store, so that no call is paid for twice."""

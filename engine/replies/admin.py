@@ -1,4 +1,4 @@
-"""The cache: the kept replies of all plans on this machine, bounded in age and size, listed, and cleared by handle."""
+"""Lists, prunes and clears the kept replies of all plans on this machine, for ``exemplars cache``."""
 
 import shutil
 import sqlite3

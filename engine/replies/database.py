@@ -1,4 +1,4 @@
-"""The file of a plan's kept replies: SQLite with a write-ahead log, changed by groups and healed where damaged."""
+"""The database of a plan's kept replies: SQLite with a write-ahead log, written in groups, repaired if damaged."""
 
 import logging
 import os
@@ -181,8 +181,8 @@ class RepliesFile:
             yield
         except (sqlite3.Error, OSError) as error:
             raise StoreError(
-                f"The replies cannot be kept in {self.path}: {error}. Free space or point EXEMPLARS_CACHE_DIR at a "
-                "folder that can be written; what was kept before stays"
+                f"The replies cannot be kept in {self.path}: {error}. Free space, or set EXEMPLARS_CACHE_DIR to a "
+                "folder that can be written. The replies that are kept already stay"
             ) from error
 
 

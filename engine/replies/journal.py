@@ -1,4 +1,4 @@
-"""What a plan's journal knows of the segments on a store: which it has, and which of its replies are in none."""
+"""Records in a plan's database which segments of the store it has, and which of its replies are in none yet."""
 
 import hashlib
 import json

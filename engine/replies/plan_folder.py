@@ -1,4 +1,4 @@
-"""The folder of a plan's kept replies: who has it open, and whose turn it is to change what is in it."""
+"""The folder of a plan's kept replies: which processes have it open, and the lock for changing it."""
 
 import errno
 import fcntl

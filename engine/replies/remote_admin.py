@@ -1,4 +1,4 @@
-"""The kept replies of all plans on a store: listed, cleared by handle, and pruned where they were not used for long."""
+"""Lists, prunes and clears the kept replies of all plans on the store that machines share."""
 
 from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""A plan on the store: the segments of its replies, what its openings may cost, and when it was last used.
+"""Reads and writes a plan's folder on the store: segments of replies, reserved costs, and the time of last use.
 
 ::
 

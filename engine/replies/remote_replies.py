@@ -1,4 +1,4 @@
-"""Shared replies: one opening of a plan takes in what other machines have kept of it, and gives what is kept here."""
+"""Shares a plan's kept replies between machines: reads those of others from the store, and uploads its own."""
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +26,7 @@ READERS = 8
 class SharedReplies:
     """A plan's replies on the store, beside the journal of one opening; made where the journal is open, closed before.
 
-    ``lost`` is what calls of other machines may have cost of which no reply has come here: see ``weigh_lost``.
+    ``lost`` is what calls of other machines may have cost of which no reply has come here: see ``sum_lost``.
 
     Raises:
         StoreError: the store cannot be listed or read. That it cannot be written is told, and no error.
@@ -97,10 +97,10 @@ class SharedReplies:
         here, accounts = self._journal.list_openings() | {self._journal.token}, self._journal.list_accounts()
         closed = {token for account in accounts.values() for token in account.closed}
         said = {token: amount for token, amount in listing.begun.items() if token not in closed | here}
-        return weigh_lost(accounts, said, here)
+        return sum_lost(accounts, said, here)
 
 
-def weigh_lost(accounts: Mapping[str, Account], said: Mapping[str, Amount], here: set[str]) -> Amount:
+def sum_lost(accounts: Mapping[str, Account], said: Mapping[str, Amount], here: set[str]) -> Amount:
     """What calls may have cost that began on other machines and of which no reply has come.
 
     Of an opening that is closed it is what that left open; of one that is not, what it has said that its calls may

@@ -1,4 +1,4 @@
-"""Healing: a damaged file of kept replies gives its name to a new one, with all that can still be read of it."""
+"""Repairs a damaged database of kept replies: moves what can still be read to a new file."""
 
 import sqlite3
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""Kept replies: every finished reply of a plan on disk, before anything is made of it, so that none is paid twice."""
+"""Keeps every finished reply of a plan on disk before it is used, so that no call is paid for twice."""
 
 import asyncio
 import itertools

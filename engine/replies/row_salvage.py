@@ -1,4 +1,4 @@
-"""Salvage: what can still be read of a damaged SQLite file and its log, row by row, whatever else is lost of them.
+"""Reads the rows that are still whole from a damaged SQLite file and its write-ahead log.
 
 SQLite reads nothing of a table that lacks a page on the way to it. The pages that are there hold whole rows all the
 same; their format is https://sqlite.org/fileformat2.html.

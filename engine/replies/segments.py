@@ -1,4 +1,4 @@
-"""Segments: what a machine has kept since its last one, as one file that never changes and says what is in it.
+"""The format of a segment: a file, never changed, with the replies that a machine has kept since its last segment.
 
 It is JSON lines in zstd. The first line has the SHA-256 of all that comes after it, the second is the head::
 
@@ -131,12 +131,12 @@ def unpack_segment(content: bytes) -> Segment:
         if (seal["format"], seal["version"]) != (FORMAT, VERSION):
             raise BrokenSegmentError(f"its format is {seal['format']} {seal['version']}")
         if seal["sha256"] != hashlib.sha256(body).hexdigest():
-            raise BrokenSegmentError("its checksum is another")
+            raise BrokenSegmentError("its checksum does not match")
         head, *lines = body.splitlines()
         about = json.loads(head)
         return Segment(about["plan_id"], about["handle"], tuple(map(_read_line, lines)), _make_account(about))
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
-        raise BrokenSegmentError(f"it is torn or no segment: {error}") from error
+        raise BrokenSegmentError(f"it is truncated or not a segment: {error}") from error
 
 
 def _read_line(line: bytes) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""The tables of a file of kept replies, and what all have in common who read or write one."""
+"""The tables of a database of kept replies, and what its readers and writers have in common."""
 
 import json
 import sqlite3

@@ -1,4 +1,4 @@
-"""The uploader: what an opening keeps is put on the store in segments, by a thread, and again as often as it takes."""
+"""Uploads the kept replies of a run to the store in segments, from a thread that retries until it succeeds."""
 
 import threading
 import time
@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.replies.allowance import Allowance
+from engine.replies.cost_reservations import CostReservations
 from engine.replies.journal import JournalSegments
 from engine.replies.remote_plan import PlanStore
 from engine.replies.segments import NOTHING, Account, Amount, Segment, pack_segment, sum_amounts
@@ -51,7 +51,7 @@ class Uploader:
         behind: Sequence[str] = (),
         is_stale: bool = False,
     ) -> None:
-        self._allowance = Allowance(self._wake)
+        self._reservations = CostReservations(self._wake)
         self._journal = journal
         self._store = store
         self._notice = notice
@@ -72,10 +72,10 @@ class Uploader:
     async def cover(self, bound_usd: float) -> None:
         """Returns when a call that costs so much at most may begin: when that is on the store, or the store is away."""
         try:
-            await self._allowance.cover(bound_usd)
+            await self._reservations.cover(bound_usd)
         except TimeoutError:
-            self._allowance.waive()
-            self._tell("it does not answer")
+            self._reservations.waive()
+            self._warn("it does not answer")
 
     def keep(self, key: str, ended: Amount) -> None:
         """A reply is kept, and with it a call has ended."""
@@ -98,7 +98,7 @@ class Uploader:
             self._changed.notify()
         # A thread that hangs ends by itself: its segment is on the store then, or put by the next opening.
         self._thread.join(CLOSE_SECONDS)
-        self._tell_left()
+        self._warn_of_unsent()
 
     def _wake(self) -> None:
         with self._changed:
@@ -121,7 +121,7 @@ class Uploader:
         now = time.monotonic()
         if self._retry_at is not None:
             return self._retry_at - now
-        if self._allowance.find_wanted() or self._made or len(self._waiting) >= SEGMENT_REPLIES:
+        if self._reservations.find_wanted() or self._made or len(self._waiting) >= SEGMENT_REPLIES:
             return 0.0
         touch = self._touched + TOUCH_SECONDS - now
         return min(touch, self._since + SEGMENT_SECONDS - now) if self._waiting else touch
@@ -132,12 +132,14 @@ class Uploader:
             act()
         except Exception as error:
             self._retry_at = time.monotonic() + RETRY_SECONDS
-            self._allowance.waive()
-            self._tell(str(error))
+            self._reservations.waive()
+            self._warn(str(error))
             return
         if self._retry_at is not None:
             self._retry_at = None
-            self._notice(f"{self._store.uri} takes kept replies again; what was kept meanwhile follows")
+            self._notice(
+                f"{self._store.uri} accepts kept replies again; those that were kept meanwhile are being uploaded"
+            )
 
     def _step(self) -> None:
         self._declare()
@@ -159,11 +161,11 @@ class Uploader:
         self._put_next(closing=True)
 
     def _declare(self) -> None:
-        if wanted := self._allowance.find_wanted():
-            if not self._allowance.is_said:
+        if wanted := self._reservations.find_wanted():
+            if not self._reservations.has_reserved:
                 self._journal.note_opening()
             self._store.put_begun(self._journal.token, wanted)
-            self._allowance.say(wanted)
+            self._reservations.record(wanted)
 
     def _put_next(self, closing: bool = False) -> None:
         self._made = self._made or self._make(closing)
@@ -192,19 +194,19 @@ class Uploader:
         replies = tuple(claimed.items())
         return _Made(name, Segment(self._store.plan_id, self._store.handle, replies, Account(settled, closed)))
 
-    def _tell(self, why: str) -> None:
+    def _warn(self, why: str) -> None:
         if not self._told:
             self._told = True
             self._notice(
-                f"Kept replies cannot be put on {self._store.uri}: {why}. The run goes on and tries again; they are "
-                f"kept in {self._path} all the while. Should this machine be lost before that succeeds, they are asked "
-                "for again, and no limit on cost knows of them"
+                f"Kept replies cannot be uploaded to {self._store.uri}: {why}. The run continues and retries; "
+                f"meanwhile they are in {self._path}. If this machine is lost before an upload succeeds, their calls "
+                "are made again, and what they had cost counts towards no limit"
             )
 
-    def _tell_left(self) -> None:
+    def _warn_of_unsent(self) -> None:
         left = len(self._waiting) + (len(self._made.segment.replies) if self._made else 0)
         if left:
             self._notice(
                 f"{left} kept replies of plan {self._store.plan_id} are not on {self._store.uri}. The next start on "
-                f"this machine puts them there, from {self._path}"
+                f"this machine uploads them from {self._path}"
             )

@@ -1,4 +1,4 @@
-"""Group commit: what many callers of an event loop want written goes to one thread, which writes all that waits."""
+"""Group commit: one thread writes, in one transaction, whatever the callers of an event loop have queued."""
 
 import asyncio
 import queue

@@ -19,7 +19,7 @@ from fakes.waiting import wait_until
 
 from engine.errors import StoreError
 from engine.llm.request import Reply
-from engine.replies.allowance import PATIENCE_SECONDS, STEP_CALLS
+from engine.replies.cost_reservations import PATIENCE_SECONDS, STEP_CALLS
 from engine.replies.replies import Lost, ReplyStore, open_replies
 from engine.replies.segments import Segment, name_segment, pack_segment, read_token, unpack_segment
 from engine.replies.uploader import CLOSE_SECONDS, RETRY_SECONDS, SEGMENT_REPLIES
@@ -324,8 +324,8 @@ def test_store_that_is_away_for_a_while_is_told_once_and_gets_all(
     with Machine(tmp_path / "fourth", s3_uri).open() as kept:
         assert Lost() == kept.lost
     first, second = one.told
-    assert all(part in first for part in (s3_uri, str(kept.path.name), "The run goes on"))
-    assert "takes kept replies again" in second
+    assert all(part in first for part in (s3_uri, str(kept.path.name), "The run continues"))
+    assert "accepts kept replies again" in second
     assert 2 == len(one.told)
 
 

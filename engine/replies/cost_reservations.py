@@ -1,4 +1,4 @@
-"""The allowance: what calls may cost, said on the store before they begin, so that no lost machine takes it along."""
+"""Reserves the cost of calls on the store before they begin, so that a lost machine's costs stay known."""
 
 import asyncio
 import threading
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from engine.replies.segments import NOTHING, Amount
 
-# It is said for so many calls ahead, by the dearest so far: what a lost machine has said and not used counts as spent
-# for as long as the plan is kept.
+# Costs are reserved for so many calls ahead, each at the cost of the dearest so far. What a lost machine has reserved
+# and not used counts as spent for as long as the plan is kept.
 STEP_CALLS = 48
-# And said anew when so many are left, so that calls need not wait for it: they are begun in 0.1 s at the fastest.
+# A new reservation is made when so many calls are left, so that none waits: so many begin in 0.1 s at the fastest.
 AHEAD_CALLS = 16
-# Arrow's client takes minutes to give up a store that answers nothing.
+# How long a call waits for its reservation. Arrow's client takes minutes to give up on a store that does not answer.
 PATIENCE_SECONDS = 10.0
 
 
@@ -23,33 +23,33 @@ class _Waiting:
     future: "Future[None]"
 
 
-class Allowance:
-    """What the calls of one opening may cost by what it has said, and what they may cost by now.
+class CostReservations:
+    """The costs that one opening of a plan has reserved on the store, and those that its calls need by now.
 
-    The calls come from event loops, what is said is said by one thread.
+    Calls come from event loops; one thread writes the reservations.
 
     Args:
-        wake: tells that thread that there is something to say.
+        wake: wakes that thread when a reservation is to be written.
     """
 
     def __init__(self, wake: Callable[[], None]) -> None:
         self._wake = wake
         self._lock = threading.Lock()
-        self._begun = self._said = NOTHING
+        self._begun = self._reserved = NOTHING
         self._largest_usd = 0.0
         self._waiting: list[_Waiting] = []
         self._waived = False
 
     @property
-    def is_said(self) -> bool:
-        """Whether there is anything on the store."""
-        return self._said != NOTHING
+    def has_reserved(self) -> bool:
+        """Whether anything is reserved on the store."""
+        return self._reserved != NOTHING
 
     async def cover(self, bound_usd: float) -> None:
-        """Returns when a call that costs so much at most may begin.
+        """Waits until the cost of a call, at most ``bound_usd``, is reserved, so that the call may begin.
 
         Raises:
-            TimeoutError: that is not said after some seconds; the call is counted.
+            TimeoutError: it is not reserved after ``PATIENCE_SECONDS``; the call is counted nevertheless.
         """
         future = self._begin(bound_usd)
         if self.find_wanted():
@@ -64,32 +64,32 @@ class Allowance:
             raise
 
     def find_wanted(self) -> Amount | None:
-        """What is to be said next; None where enough is."""
+        """The next amount to reserve on the store; None if enough is reserved."""
         with self._lock:
-            if self._said.usd - self._begun.usd >= AHEAD_CALLS * self._largest_usd:
+            if self._reserved.usd - self._begun.usd >= AHEAD_CALLS * self._largest_usd:
                 return None
             return self._begun.plus(Amount(STEP_CALLS, STEP_CALLS * self._largest_usd))
 
-    def say(self, amount: Amount) -> None:
-        """So much is on the store now: the calls that it covers may begin."""
+    def record(self, amount: Amount) -> None:
+        """Records that this amount is reserved on the store now, and lets the calls that it covers begin."""
         with self._lock:
-            self._said, self._waived = amount, False
+            self._reserved, self._waived = amount, False
             covered = [item for item in self._waiting if item.needed_usd <= amount.usd]
             self._waiting = [item for item in self._waiting if item.needed_usd > amount.usd]
         _release(covered)
 
     def waive(self) -> None:
-        """The store is away: calls begin all the same, until it has been told of them."""
+        """Lets calls begin without a reservation while the store is away."""
         with self._lock:
             self._waived, waiting, self._waiting = True, self._waiting, []
         _release(waiting)
 
     def _begin(self, bound_usd: float) -> "Future[None] | None":
-        """Counts a call; what it has to wait for, if anything."""
+        """Counts a call; returns the future that it has to wait for, if any."""
         with self._lock:
             self._largest_usd = max(self._largest_usd, bound_usd)
             self._begun = self._begun.plus(Amount(1, bound_usd))
-            if self._waived or self._begun.usd <= self._said.usd:
+            if self._waived or self._begun.usd <= self._reserved.usd:
                 return None
             waiting = _Waiting(self._begun.usd, Future())
             self._waiting.append(waiting)
@@ -98,6 +98,6 @@ class Allowance:
 
 def _release(waiting: list[_Waiting]) -> None:
     for item in waiting:
-        # One that nobody waits for any more is cancelled.
+        # A future that nobody waits for any more is cancelled.
         if item.future.set_running_or_notify_cancel():
             item.future.set_result(None)
