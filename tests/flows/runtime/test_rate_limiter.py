@@ -104,7 +104,9 @@ async def test_backfill_lets_others_go_first(api: str) -> None:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    assert counts["run"] > 4 * counts["backfill"]
+    # Alone on two cores 83 to 0; where four workers' tests share them, both ask more rarely: 66 to 17. Without yielding
+    # it is one to one.
+    assert counts["run"] > 3 * counts["backfill"]
 
 
 @pytest.mark.slow
