@@ -83,7 +83,7 @@ def play_faults(book: Book) -> None:
 
 
 def play_budgets(book: Book) -> None:
-    """RunBudget from one call's cost to none, with and without faults; what stopped goes on without a limit."""
+    """Limits on cost from one call's to none, with and without faults; what stopped goes on without a limit."""
     script = Script(latency_seconds=LATENCY_SECONDS, spread=SPREAD, cached=0.3)
     whole = book.play("no limit", MEDIUM, script)
     dearest = max(entry.cost_usd for entry in whole.entries)
