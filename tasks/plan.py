@@ -3,12 +3,12 @@
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
+from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
 from engine.errors import BudgetError
 from engine.estimate.estimate import estimate_plan
 from engine.estimate.wording import explain_budget
 from engine.gateway.model_gateway import ModelGateway
-from engine.planning.scenarios import load_packs
-from engine.run.job import SCENARIOS_FOLDER, Job, plan_job
+from engine.run.job import Job, plan_job
 from engine.run.pipeline import begin_rounds
 from engine.screening.voting_judge import VotingJudge
 from engine.selection.rounds import Rounds

@@ -8,8 +8,9 @@ from fakes.elsewhere import build_wheel
 from fakes.site import clear_environment
 
 LOOK = """
-from engine.run.job import SCENARIOS_FOLDER, load_job
-from engine.planning.scenarios import load_packs
+from engine.definitions.scenario_packs import SCENARIOS_FOLDER
+from engine.run.job import load_job
+from engine.definitions.scenario_packs import load_packs
 from engine.settings import read_settings
 from flows.deploy.deployments import read_prefect_file
 from engine.generation.prompts import prompts_version

@@ -81,6 +81,7 @@ def parse_model(handle: str, content: bytes, read: Callable[[str], bytes]) -> Mo
         description=outline.description,
         effort=outline.effort,
         brief=outline.brief,
+        scenarios=outline.scenarios,
         seeds=seeds,
         skipped=outline.skipped,
         additional_terms=outline.additional_terms,

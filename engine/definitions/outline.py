@@ -5,18 +5,20 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Literal
 
+from engine.definitions.scenario_packs import list_pack_names
 from engine.definitions.schema import (
     SKIPPED_SOURCES,
     BriefEntry,
     Findings,
     ModelEntry,
+    ScenariosEntry,
     SourceEntry,
     TraitEntry,
     find_near_spelling,
     has_traits_to_discover,
 )
 from engine.definitions.yaml_document import Path
-from engine.domain.model import Brief, Effort, Skipped, Trait
+from engine.domain.model import Brief, Effort, Length, OwnScenarios, Skipped, Trait
 from engine.errors import Problem
 from engine.system.filesystem import OutsideFolderError
 
@@ -55,6 +57,7 @@ class Outline:
     description: str = ""
     effort: Effort | None = None
     brief: Brief = field(default_factory=Brief)
+    scenarios: OwnScenarios = field(default_factory=OwnScenarios)
     sources: tuple[Source, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     additional_terms: tuple[str, ...] = ()
@@ -71,6 +74,7 @@ def make_outline(handle: str, entry: ModelEntry, findings: Findings) -> Outline:
         description=entry.description or "",
         effort=entry.effort,
         brief=Brief(**entry.brief.model_dump(include=set(BriefEntry.model_fields))),
+        scenarios=_make_scenarios(entry.scenarios, findings),
         sources=sources,
         skipped=tuple(findings.skipped),
         additional_terms=entry.additional_terms,
@@ -118,6 +122,22 @@ def _name_poles(item: TraitEntry, name: str) -> tuple[str, str]:
     if item.type == "spectrum" and negative and not positive:
         return f"Not {negative.lower()}", negative
     return positive or defaults[item.type][0], negative or defaults[item.type][1]
+
+
+def _make_scenarios(entry: ScenariosEntry, findings: Findings) -> OwnScenarios:
+    names = list_pack_names()
+    if entry.pack is not None and entry.pack not in names:
+        allowed = "a scenario pack: " + ", ".join(names)
+        findings.add(("scenarios", "pack"), repr(entry.pack), allowed, find_near_spelling(entry.pack, names))
+    lengths: dict[str, Length] = {}
+    for index, item in enumerate(entry.lengths):
+        if item.name in lengths:
+            findings.add(("scenarios", "lengths", index, "name"), repr(item.name), "a name that no other length has")
+        if item.max_words < item.min_words:
+            allowed = f"at least min_words, {item.min_words}"
+            findings.add(("scenarios", "lengths", index, "max_words"), repr(str(item.max_words)), allowed)
+        lengths[item.name] = Length(item.name, item.min_words, item.max_words)
+    return OwnScenarios(entry.pack, entry.subjects, entry.audiences, entry.forms, tuple(lengths.values()))
 
 
 def _make_sources(handle: str, entry: ModelEntry, traits: tuple[Trait, ...], findings: Findings) -> tuple[Source, ...]:

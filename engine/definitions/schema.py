@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
 from engine.definitions.yaml_document import Document, Path, Value
 from engine.domain.model import Aggregation, Effort, Skipped, TraitType
@@ -16,12 +17,23 @@ SKIPPED_SOURCES = ("github_csv", "huggingface", "url", "file", "noise")
 NEAR_SPELLING_CUTOFF = 0.6
 # From this similarity an unknown field is taken for a typo: other tools' fields lie below ("tags" is .6 like "traits").
 TYPO_CUTOFF = 0.75
+# The longest phrase of a scenario, in characters: prompts and reports put it on one line.
+MAX_PHRASE = 200
+# More words than a model writes in one reply.
+MAX_WORDS = 5000
 
 
 def _as_texts(value: object) -> object:
     if value is None:
         return ()
     return (value,) if isinstance(value, str) else value
+
+
+def _fold_spaces(value: str) -> str:
+    folded = " ".join(value.split())
+    if not folded:
+        raise PydanticCustomError("string_too_short", "text that is not empty")
+    return folded
 
 
 def _none_as_empty(value: object) -> object:
@@ -32,7 +44,9 @@ def _none_as_fields(value: object) -> object:
     return {} if value is None else value
 
 
+_Phrase = Annotated[str, AfterValidator(_fold_spaces), Field(max_length=MAX_PHRASE)]
 Texts = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_as_texts)]
+Phrases = Annotated[tuple[_Phrase, ...], BeforeValidator(_as_texts)]
 
 
 class _Entry(BaseModel):
@@ -87,6 +101,29 @@ class BriefEntry(_Entry):
     non_goals: Texts = ()
 
 
+class LengthEntry(_Entry):
+    """A length as written in the file, in words."""
+
+    name: _Phrase
+    min_words: int = Field(ge=1, le=MAX_WORDS)
+    max_words: int = Field(ge=1, le=MAX_WORDS)
+
+
+class ScenariosEntry(_Entry):
+    """The scenarios as written in the file: a pack, values of the model's own, or both."""
+
+    pack: str | None = None
+    subjects: Phrases = ()
+    audiences: Phrases = ()
+    forms: Phrases = ()
+    lengths: Annotated[tuple[LengthEntry, ...], BeforeValidator(_none_as_empty)] = ()
+
+
+def _name_as_pack(value: object) -> object:
+    """Reads a name alone as that of a pack."""
+    return {"pack": value} if isinstance(value, str) else _none_as_fields(value)
+
+
 class ModelEntry(_Entry):
     """The whole file as written."""
 
@@ -99,6 +136,7 @@ class ModelEntry(_Entry):
     additional_terms: Texts = ()
     upstream_sources: Texts = ()
     brief: Annotated[BriefEntry, BeforeValidator(_none_as_fields)] = Field(default_factory=BriefEntry)
+    scenarios: Annotated[ScenariosEntry, BeforeValidator(_name_as_pack)] = Field(default_factory=ScenariosEntry)
 
 
 class _PartialModelEntry(ModelEntry):
@@ -170,7 +208,11 @@ _ALLOWED = {
     "string_pattern_mismatch": "lower-case letters, digits, '_' and '-'",
     "string_type": "text",
     "string_too_short": "text that is not empty",
-    "string_too_long": "text of at most 100 characters",
+    "string_too_long": "text of at most {max_length} characters",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "greater_than_equal": "a whole number of at least {ge}",
+    "less_than_equal": "a whole number of at most {le}",
     "tuple_type": "a list",
     "too_short": "at least one entry",
     "model_type": "an object of fields",
@@ -183,7 +225,7 @@ def _describe_allowed(kind: str, context: Mapping[str, object], message: str) ->
     if kind == "literal_error":
         expected = str(context["expected"]).replace("'", "")
         return expected, expected.replace(" or ", ", ").split(", ")
-    return _ALLOWED.get(kind, message.lower()), []
+    return _ALLOWED[kind].format(**context) if kind in _ALLOWED else message.lower(), []
 
 
 _FIELDS: dict[str, Iterable[str]] = {
@@ -192,6 +234,8 @@ _FIELDS: dict[str, Iterable[str]] = {
     "sources": SourceEntry.model_fields,
     "mapping": MappingEntry.model_fields,
     "brief": BriefEntry.model_fields,
+    "scenarios": ScenariosEntry.model_fields,
+    "lengths": LengthEntry.model_fields,
 }
 
 
@@ -212,8 +256,13 @@ def _note_unknown(value: dict[str, Value], findings: Findings) -> None:
 def _list_objects(value: dict[str, Value]) -> Iterator[tuple[Path, dict[str, Value], str]]:
     """Yields every object whose fields are ours to check, with its path and its section."""
     yield (), value, ""
-    if isinstance(brief := value.get("brief"), dict):
-        yield ("brief",), brief, "brief"
+    for section in ("brief", "scenarios"):
+        if isinstance(fields := value.get(section), dict):
+            yield (section,), fields, section
+            lengths = fields.get("lengths") if section == "scenarios" else None
+            for index, entry in enumerate(lengths if isinstance(lengths, list) else ()):
+                if isinstance(entry, dict):
+                    yield (section, "lengths", index), entry, "lengths"
     for section in ("traits", "sources"):
         entries = value.get(section)
         for index, entry in enumerate(entries if isinstance(entries, list) else ()):

@@ -68,6 +68,26 @@ class Brief:
 
 
 @dataclass(frozen=True, slots=True)
+class Length:
+    """A named length, and the range of words that its texts have."""
+
+    name: str
+    min_words: int
+    max_words: int
+
+
+@dataclass(frozen=True, slots=True)
+class OwnScenarios:
+    """What the author says of the scenarios; what is None or empty here is chosen by the model's own words."""
+
+    pack: str | None = None
+    subjects: tuple[str, ...] = ()
+    audiences: tuple[str, ...] = ()
+    forms: tuple[str, ...] = ()
+    lengths: tuple[Length, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Seed:
     """One authored label: a text with its quality in [0, 1] for one trait.
 
@@ -123,6 +143,7 @@ class Model:
     description: str = ""
     effort: Effort | None = None
     brief: Brief = field(default_factory=Brief)
+    scenarios: OwnScenarios = field(default_factory=OwnScenarios)
     seeds: tuple[Seed, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     additional_terms: tuple[str, ...] = ()

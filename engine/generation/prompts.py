@@ -11,10 +11,9 @@ from pathlib import Path
 
 import jinja2
 
-from engine.domain.model import Brief, Model, Pole, Seed, Trait
+from engine.domain.model import Brief, Length, Model, Pole, Seed, Trait
 from engine.llm.request import Prompt
 from engine.planning.plan import Cell, Plan
-from engine.planning.scenarios import Length
 from engine.planning.seed_variations import list_usable_seeds
 from engine.planning.subjects import name_subjects
 from engine.text.stylometry import measure_distance

@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
+from engine.definitions.scenario_packs import Packs
 from engine.domain.model import Attached, Model, Pool, SynthType
 from engine.domain.samples import Row
-from engine.planning.scenarios import Packs, ScenarioPool, TopicSubjects, rank_packs
+from engine.planning.scenarios import ScenarioPool, TopicSubjects, rank_packs
 from engine.planning.subjects import name_subjects
 from engine.text.near_duplicates import Nearness, NearTexts
 from engine.text.words import COMMON_RUN, normalise, word_runs

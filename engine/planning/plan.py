@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
 from engine.definitions.effort import Level
-from engine.domain.model import POLES, Model, Pole, Seed, SynthType, Trait
+from engine.domain.model import POLES, Length, Model, Pole, Seed, SynthType, Trait
 from engine.domain.samples import Scenario
-from engine.planning.scenarios import Length, ScenarioPool, draw_scenarios
+from engine.planning.scenarios import ScenarioPool, draw_scenarios
 from engine.planning.seed_variations import (
     AS_SEED,
     SeedKey,
@@ -134,7 +134,7 @@ def make_plan(
             scenario_pool.subjects,
             scenario_pool.audiences,
             scenario_pool.forms,
-            [length.model_dump() for length in scenario_pool.lengths],
+            [asdict(length) for length in scenario_pool.lengths],
         ],
         "matters": {
             key: [topic_subjects.inside, topic_subjects.outside]
@@ -213,7 +213,10 @@ def add_to_history(history: RoundHistory, cells: Sequence[Cell]) -> RoundHistory
 
 
 def _describe_definition(model: Model) -> dict[str, object]:
+    # Only what is said: models that say nothing keep the ids of earlier versions.
+    said = {name: value for name, value in asdict(model.scenarios).items() if value}
     return {
+        **({"scenarios": said} if said else {}),
         "handle": model.handle,
         "description": model.description,
         "traits": [asdict(trait) for trait in model.traits],

@@ -4,50 +4,12 @@ import hashlib
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from pathlib import Path
-from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
-
-from engine.definitions.yaml_document import parse_yaml
-from engine.domain.model import Model
+from engine.definitions.scenario_packs import FALLBACK_PACK, Packs
+from engine.domain.model import Length, Model
 from engine.domain.samples import Scenario
-from engine.errors import DefinitionError, Problem, StoreError
 from engine.planning.subjects import count_shared_words, name_subjects, read_domains
 from engine.quality.diversity import Coverage
-
-LENGTHS_FILE = "lengths.yaml"
-FALLBACK_PACK = "everyday"
-
-Entries = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
-
-
-class _Pack(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    words: tuple[str, ...]
-    subjects: Entries
-    audiences: Entries
-    forms: Entries
-
-
-class Length(BaseModel):
-    """A named length, and the range of words that its texts have."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str
-    min_words: int
-    max_words: int
-
-
-@dataclass(frozen=True, slots=True)
-class Packs:
-    """All scenario packs below ``data/scenarios/``, by name, and the lengths that they share."""
-
-    packs: Mapping[str, _Pack]
-    lengths: tuple[Length, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,20 +38,6 @@ class ScenarioPool:
     def length(self, name: str) -> Length:
         """Returns the length with that name."""
         return {length.name: length for length in self.lengths}[name]
-
-
-def load_packs(folder: Path) -> Packs:
-    """Loads the scenario packs of a folder.
-
-    Raises:
-        DefinitionError: a file is not a pack, or the lengths or the fallback pack are missing.
-        StoreError: the folder cannot be read.
-    """
-    try:
-        contents = tuple((path.name, path.read_bytes()) for path in sorted(folder.glob("*.yaml")))
-    except OSError as error:
-        raise StoreError(f"{folder} cannot be read: {error}") from error
-    return _parse_packs(str(folder), contents)
 
 
 def choose_scenario_pool(model: Model, packs: Packs, proposed: Sequence[str] = ()) -> ScenarioPool:
@@ -131,27 +79,6 @@ def draw_scenarios(scenario_pool: ScenarioPool, key: str, used_subjects: Sequenc
     lengths = _draw_tiers((tuple(length.name for length in scenario_pool.lengths),), f"{key}/length", ())
     for subject, audience, form, length in zip(subjects, audiences, forms, lengths, strict=False):
         yield Scenario(subject, audience, form, length)
-
-
-# Cached for all runs of the process: parsing the YAML takes 70 ms.
-@lru_cache(maxsize=4)
-def _parse_packs(folder: str, contents: tuple[tuple[str, bytes], ...]) -> Packs:
-    values = {name: parse_yaml(name, content).value for name, content in contents}
-    name = LENGTHS_FILE
-    try:
-        lengths = TypeAdapter(tuple[Length, ...]).validate_python(values.pop(LENGTHS_FILE, ()))
-        packs = {}
-        for name, value in values.items():
-            packs[name.removesuffix(".yaml")] = _Pack.model_validate(value)
-    except ValidationError as error:
-        found = error.errors()[0]
-        place = ".".join(map(str, found["loc"])) or "file"
-        raise DefinitionError(name, [Problem(name, None, place, repr(found["input"])[:60], found["msg"])]) from None
-    if not lengths or FALLBACK_PACK not in packs:
-        raise DefinitionError(
-            folder, [Problem(folder, None, "folder", "a part", f"{LENGTHS_FILE} and {FALLBACK_PACK}.yaml")]
-        )
-    return Packs(packs, lengths)
 
 
 def _draw_tiers(tiers: Sequence[Sequence[str]], key: str, used: Sequence[str]) -> Iterator[str]:

@@ -4,10 +4,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from engine.domain.model import POLES, Model, Pole, Seed, Skipped, Trait
+from engine.domain.model import POLES, Length, Model, Pole, Seed, Skipped, Trait
 from engine.domain.samples import Exemplar
 from engine.errors import NoSeedsError
-from engine.planning.scenarios import Length
 from engine.text.stylometry import (
     MAX_LENGTH,
     MIN_LENGTH,

@@ -9,8 +9,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from engine.definitions.scenario_packs import Packs
 from engine.domain.model import Model, Pole, Trait
-from engine.planning.scenarios import Packs, ScenarioPool, TopicSubjects, rank_packs
+from engine.planning.scenarios import ScenarioPool, TopicSubjects, rank_packs
 from engine.quality.pole_scores import list_pole_names
 from engine.quality.separation import Numbers
 from engine.text.embedding import Embedder

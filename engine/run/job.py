@@ -7,6 +7,7 @@ from typing import get_args
 from engine.definitions.effort import Level, choose_effort, load_level
 from engine.definitions.lifecycle import check_draft
 from engine.definitions.loader import load_model
+from engine.definitions.scenario_packs import Packs
 from engine.domain.model import EFFORTS, POLES, SYNTH_TYPES, Effort, Model, Pool, SynthType
 from engine.errors import UnsupportedError
 from engine.generation.prompts import prompts_version
@@ -14,16 +15,14 @@ from engine.llm.embedded_model import find_gguf, is_embedded
 from engine.llm.endpoints import check_prices
 from engine.planning.held_out import choose_pool, exclude_taken_subjects
 from engine.planning.plan import Plan, make_plan
-from engine.planning.scenarios import Packs, choose_scenario_pool
+from engine.planning.scenarios import choose_scenario_pool
 from engine.planning.seed_variations import check_seeds, list_unusable_seeds
 from engine.planning.topic_subjects import split_by_topic
 from engine.report.summary import RunResult
-from engine.settings import SHIPPED_ROOT, Settings
+from engine.settings import Settings
 from engine.store.sample_set import REPORT, SAMPLES, read_manifest
 from engine.store.store import StoredSet, check_writable, digest_sets, list_sets, locate_set, read_attached
 from engine.text.embedding import Embedder
-
-SCENARIOS_FOLDER = SHIPPED_ROOT / "data" / "scenarios"
 
 
 class Job:

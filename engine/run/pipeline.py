@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 
+from engine.definitions.scenario_packs import SCENARIOS_FOLDER, Packs, load_packs
 from engine.domain.progress import CallsPlanned, Progress
 from engine.domain.samples import Exemplar
 from engine.gateway.model_gateway import ModelGateway
 from engine.generation.cells import generate_cell, propose_subjects
-from engine.planning.scenarios import Packs, choose_scenario_pool, load_packs
+from engine.planning.scenarios import choose_scenario_pool
 from engine.planning.topic_subjects import list_topic_texts
-from engine.run.job import SCENARIOS_FOLDER, Job, plan_job
+from engine.run.job import Job, plan_job
 from engine.screening.in_context_judge import MIN_AUC, judge_accepted, measure_judge_aucs
 from engine.screening.screener import Screener
 from engine.screening.voting_judge import VotingJudge

@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from engine.domain.model import Pole, Trait
+from engine.domain.model import Length, Pole, Trait
 from engine.domain.samples import Reason
-from engine.planning.scenarios import Length
 from engine.text.language import find_other_language
 from engine.text.words import COMMON_RUN, FUNCTION_WORDS, TERMINAL, count_words, normalise, split_words, word_runs
 

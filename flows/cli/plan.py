@@ -6,13 +6,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
 from engine.errors import UnpricedError
 from engine.estimate.call_kinds import OUTLOOKS, Example
 from engine.estimate.preview import Preview, preview_plan
 from engine.estimate.wording import ASSUMPTIONS, explain_estimate
 from engine.llm.endpoints import check_prices, describe_endpoint, describe_judge, limit_cost
-from engine.planning.scenarios import load_packs
-from engine.run.job import SCENARIOS_FOLDER, load_job, plan_job
+from engine.run.job import load_job, plan_job
 from engine.settings import Settings
 from engine.text.embedding import SentenceEncoder
 from engine.text.formatting import format_cost

@@ -1,11 +1,11 @@
 """The work of ``exemplars replay``: makes a run's set again from its kept replies, without Prefect, and compares it."""
 
+from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
 from engine.domain.progress import LoggedProgress
 from engine.errors import ProviderError, ReplayError
-from engine.planning.scenarios import load_packs
 from engine.report.costs import restore_bill
 from engine.report.summary import make_sample_set
-from engine.run.job import SCENARIOS_FOLDER, load_job, plan_job, read_pools
+from engine.run.job import load_job, plan_job, read_pools
 from engine.run.pipeline import begin_rounds, walk_rounds
 from engine.run.replay import (
     Comparison,

@@ -16,6 +16,7 @@ from fakes.builders import make_level, make_model, make_stamp, make_test_plan, m
 from fakes.client import Answer, FakeClient, HeardProgress
 from fakes.word_vectors import WordVectors
 
+from engine.definitions.scenario_packs import load_packs
 from engine.domain.model import POLES
 from engine.domain.samples import SAMPLE_SCHEMA, Exemplar, make_sample_table
 from engine.gateway.budget import RunBudget
@@ -23,7 +24,7 @@ from engine.gateway.model_gateway import ModelGateway
 from engine.generation.cells import generate_cell
 from engine.llm.request import Reply, Request
 from engine.planning.plan import Cell
-from engine.planning.scenarios import choose_scenario_pool, load_packs
+from engine.planning.scenarios import choose_scenario_pool
 from engine.quality.diversity import PoleVariety
 from engine.quality.verdict import Verdict
 from engine.report.summary import make_kept_rows, make_sample_set, make_whole_frame, measure_variety

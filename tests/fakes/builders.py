@@ -3,10 +3,10 @@
 from datetime import UTC, datetime
 
 from engine.definitions.effort import Level
-from engine.domain.model import Brief, Model, Pole, Seed, Trait
+from engine.domain.model import Brief, Length, Model, Pole, Seed, Trait
 from engine.domain.samples import Exemplar, Reason, RunStamp, Scenario
 from engine.planning.plan import Cell, Plan, make_plan
-from engine.planning.scenarios import Length, ScenarioPool
+from engine.planning.scenarios import ScenarioPool
 
 SUBJECTS = ("rotating a key", "moving a database", "sharing a folder", "closing a ticket", "renewing a domain")
 AUDIENCES = ("a new colleague", "an administrator")

@@ -19,15 +19,15 @@ from bench.teaches.real_texts import load_real_texts
 
 from engine.definitions.effort import load_level
 from engine.definitions.loader import load_model
+from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
 from engine.domain.model import POLES, Model
 from engine.domain.progress import LoggedProgress
 from engine.gateway.budget import RunBudget
 from engine.gateway.model_gateway import ModelGateway
 from engine.llm.client import LitellmClient
 from engine.llm.embedded_model import serve_embedded
-from engine.planning.scenarios import load_packs
 from engine.quality.diversity import measure_texts
-from engine.run.job import SCENARIOS_FOLDER, Job, plan_job
+from engine.run.job import Job, plan_job
 from engine.run.pipeline import walk_rounds
 from engine.screening.in_context_judge import judge_accepted
 from engine.screening.screener import Screener

@@ -7,7 +7,7 @@ import pytest
 
 from engine.definitions.loader import list_handles, load_model, load_outline, parse_model
 from engine.definitions.outline import Outline, Source
-from engine.domain.model import Brief, Model, Seed, Skipped, Trait
+from engine.domain.model import Brief, Length, Model, OwnScenarios, Seed, Skipped, Trait
 from engine.errors import DefinitionError, HandleError, NoTraitsError, StoreError, UnknownModelError
 
 HANDLE = "u22a8.test"
@@ -16,7 +16,7 @@ TRAIT_FIELDS = (
     "type, key, name, description, positive_label, negative_label, kind, aggregation, positive_paraphrase, "
     "negative_paraphrase"
 )
-MODEL_FIELDS = "traits, description, effort, sources, additional_terms, upstream_sources, brief"
+MODEL_FIELDS = "traits, description, effort, sources, additional_terms, upstream_sources, brief, scenarios"
 BRIEF_FIELDS = "intent, domain, exemplars_of_good, failure_modes, edge_cases, non_goals"
 SOURCE_TYPES = "jsonl, csv, github_csv, huggingface, url, file or noise"
 
@@ -201,6 +201,81 @@ def test_brief_takes_a_text_a_list_of_text_or_nothing(field: str) -> None:
     read = [getattr(parse(f"{ONE_TRAIT}brief:\n  {field}: {text}\n").brief, field) for text in ("a b", "[a, b]", "")]
 
     assert [("a b",), ("a", "b"), ()] == read
+
+
+@pytest.mark.parametrize("text", ["scenarios: commits", "scenarios: {pack: commits}"])
+def test_scenarios_may_name_a_pack(text: str) -> None:
+    assert OwnScenarios(pack="commits") == parse(f"{ONE_TRAIT}\n{text}\n").scenarios
+
+
+def test_scenarios_may_be_the_models_own() -> None:
+    text = """
+scenarios:
+  subjects: [a pair of boots, 'a  kettle']
+  forms: a product review
+  lengths:
+    - {name: one line, min_words: 3, max_words: 9}
+    - {name: a few lines, min_words: 10, max_words: 40}
+"""
+    lengths = (Length("one line", 3, 9), Length("a few lines", 10, 40))
+
+    assert (
+        OwnScenarios(None, ("a pair of boots", "a kettle"), (), ("a product review",), lengths)
+        == parse(ONE_TRAIT + text).scenarios
+    )
+
+
+@pytest.mark.parametrize("text", ["", "scenarios:\n", "scenarios: {}\n", "scenarios: {forms: }\n"])
+def test_scenarios_that_say_nothing_leave_all_to_the_models_words(text: str) -> None:
+    assert OwnScenarios() == parse(f"{ONE_TRAIT}\n{text}").scenarios
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("commit", ":{0}: scenarios.pack: found 'commit'; allowed: a scenario pack: arts-books, bugs, "),
+        ("{packs: bugs}", ":{0}: scenarios.packs: found 'packs'; allowed: one of pack, subjects, audiences, forms, "),
+        ("[bugs]", ":{0}: scenarios: found a list of 1; allowed: an object of fields"),
+        ("{forms: ' '}", ":{0}: scenarios.forms.0: found ' '; allowed: text that is not empty"),
+        ("{forms: [a: b]}", ":{0}: scenarios.forms.0: found an object; allowed: text"),
+        ("{subjects: " + 201 * "x" + "}", ":{0}: scenarios.subjects.0: found 'xxxx"),
+        (
+            "\n  lengths:\n    - {name: a, min_words: few, max_words: 9}",
+            ":{2}: scenarios.lengths.0.min_words: found 'few'; allowed: a whole number",
+        ),
+        (
+            "\n  lengths:\n    - {name: a, min_words: 0, max_words: 9}",
+            ":{2}: scenarios.lengths.0.min_words: found '0'; allowed: a whole number of at least 1",
+        ),
+        (
+            "\n  lengths:\n    - {name: a, min_words: 10, max_words: 9}",
+            ":{2}: scenarios.lengths.0.max_words: found '9'; allowed: at least min_words, 10",
+        ),
+        (
+            "\n  lengths:\n    - {name: a, min_words: 1, max_words: 5001}",
+            ":{2}: scenarios.lengths.0.max_words: found '5001'; allowed: a whole number of at most 5000",
+        ),
+        (
+            "\n  lengths:\n    - {name: a, min_word: 1, max_words: 9}",
+            ":{2}: scenarios.lengths.0.min_word: found 'min_word'; allowed: one of name, min_words, max_words",
+        ),
+        (
+            "\n  lengths:\n    - {name: a, min_words: 1, max_words: 9}\n    - {name: a, min_words: 2, max_words: 9}",
+            ":{3}: scenarios.lengths.1.name: found 'a'; allowed: a name that no other length has",
+        ),
+    ],
+)
+def test_wrong_scenarios_are_named_with_their_line(text: str, message: str) -> None:
+    line = ONE_TRAIT.count("\n") + 2
+    mistakes = list_mistakes(f"{ONE_TRAIT}\nscenarios: {text}\n")
+
+    assert [mistake for mistake in mistakes if message.format(*range(line, line + 4)) in mistake] != [], mistakes
+
+
+def test_pack_that_is_nearly_a_known_one_is_offered() -> None:
+    (mistake,) = list_mistakes(f"{ONE_TRAIT}\nscenarios: comits\n")
+
+    assert mistake.endswith(" travel. Did you mean 'commits'?")
 
 
 @pytest.mark.parametrize("effort", ["low", "medium", "high", "xhigh", "max"])

@@ -23,6 +23,7 @@ from fakes.builders import (
 
 from engine.definitions.effort import Level
 from engine.definitions.loader import list_handles, load_model
+from engine.definitions.scenario_packs import load_packs
 from engine.domain.model import POLES, Brief, Model, Pole, Seed, Trait, TraitType
 from engine.generation.prompts import (
     CHAT_SHOTS,
@@ -40,7 +41,7 @@ from engine.generation.prompts import (
 )
 from engine.llm.request import Prompt
 from engine.planning.plan import Cell, CellHints, Plan, RoundHistory, make_plan, plan_round
-from engine.planning.scenarios import choose_scenario_pool, load_packs
+from engine.planning.scenarios import choose_scenario_pool
 from engine.planning.subjects import name_subjects
 from engine.settings import PROJECT_ROOT
 

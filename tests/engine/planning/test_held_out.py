@@ -15,6 +15,7 @@ from fakes.builders import (
     make_stamp,
 )
 
+from engine.definitions.scenario_packs import load_packs
 from engine.domain.model import SYNTH_TYPES, Attached, Model, SynthType
 from engine.domain.samples import Exemplar, Row, make_row
 from engine.planning.held_out import (
@@ -26,7 +27,6 @@ from engine.planning.held_out import (
     restrict_to_pool,
 )
 from engine.planning.plan import Plan, make_plan
-from engine.planning.scenarios import load_packs
 from engine.run.job import read_pools
 from engine.screening.screener import Screener
 from engine.store.sample_set import SampleSet

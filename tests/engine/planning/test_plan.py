@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.definitions.effort import Level
-from engine.domain.model import POLES, Attached, Brief, Model, Pole, SynthType, TraitType
+from engine.domain.model import POLES, Attached, Brief, Length, Model, Pole, SynthType, TraitType
 from engine.planning.plan import Cell, Plan, RoundHistory, add_to_history, make_plan, plan_round
-from engine.planning.scenarios import Length, ScenarioPool
+from engine.planning.scenarios import ScenarioPool
 
 MODES = ("Verbs turned into nouns.", "Two dates for one thing.", "Blame.", "Advice without an object.", "Hedges.")
 BRIEF = Brief(intent=("Find what is clear.",), failure_modes=MODES)

@@ -11,12 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.definitions.loader import list_handles, load_model
+from engine.definitions.scenario_packs import Packs, load_packs
 from engine.domain.model import Brief
 from engine.domain.samples import Scenario
-from engine.errors import DefinitionError
-from engine.planning.scenarios import Packs, ScenarioPool, choose_scenario_pool, draw_scenarios, load_packs
+from engine.planning.scenarios import ScenarioPool, choose_scenario_pool, draw_scenarios
 from engine.settings import PROJECT_ROOT
-from engine.text.words import count_words
 
 MODELS = str(PROJECT_ROOT / "data" / "models")
 SCENARIOS = PROJECT_ROOT / "data" / "scenarios"
@@ -196,55 +195,3 @@ def test_one_shared_word_is_not_enough_and_two_are(tmp_path: Path) -> None:
     ]
 
     assert ["everyday", "everyday", "fruit"] == [choose_scenario_pool(model, packs).pack for model in models]
-
-
-@pytest.mark.parametrize("name", PACK_NAMES)
-def test_committed_pack_has_lists_to_draw_from(packs: Packs, name: str) -> None:
-    pack = packs.packs[name]
-
-    assert len(pack.subjects) >= 24
-    assert len(pack.audiences) >= 8
-    assert len(pack.forms) >= 7
-    for values in (pack.words, pack.subjects, pack.audiences, pack.forms):
-        assert [] == [value for value, times in Counter(map(str.casefold, values)).items() if times > 1]
-    assert [] == [subject for subject in pack.subjects if not 1 <= count_words(subject) <= 8]
-    assert (name == "everyday") == (pack.words == ())
-
-
-def test_every_committed_pack_is_loaded(packs: Packs) -> None:
-    assert PACK_NAMES == sorted(packs.packs)
-    assert len(PACK_NAMES) >= 11
-
-
-def test_committed_lengths_grow(packs: Packs) -> None:
-    assert len(packs.lengths) >= 4
-    assert len(packs.lengths) == len({length.name for length in packs.lengths})
-    for shorter, longer in itertools.pairwise(packs.lengths):
-        assert shorter.min_words < longer.min_words
-        assert shorter.max_words < longer.max_words
-    assert [] == [length for length in packs.lengths if not 5 <= length.min_words < length.max_words]
-
-
-@pytest.mark.parametrize(
-    ("texts", "message"),
-    [
-        ({"fruit": PACK_TEXT.replace("subjects: [a tree]", "subjects: []")}, r"fruit\.yaml: subjects: found \(?\[?"),
-        ({"fruit": PACK_TEXT.replace("forms: [a note]\n", "")}, r"fruit\.yaml: forms: "),
-        ({"fruit": PACK_TEXT + "colour: red\n"}, r"fruit\.yaml: colour: found 'red'"),
-        ({"fruit": ""}, r"fruit\.yaml: file: "),
-        ({"fruit": "a: &b c\n"}, r"fruit\.yaml:1: file: found anchors and aliases are not read here"),
-        ({"lengths": "- {name: short, min_words: few, max_words: 3}\n"}, r"lengths\.yaml: 0\.min_words: found 'few'"),
-        ({"lengths": "[]"}, r"lengths\.yaml and everyday\.yaml"),
-    ],
-)
-def test_broken_pack_is_named_with_its_field(tmp_path: Path, texts: dict[str, str], message: str) -> None:
-    with pytest.raises(DefinitionError, match=message):
-        load_packs(write_packs(tmp_path, **texts))
-
-
-@pytest.mark.parametrize("missing", ["lengths.yaml", "everyday.yaml"])
-def test_folder_without_its_main_files_is_refused(tmp_path: Path, missing: str) -> None:
-    (write_packs(tmp_path) / missing).unlink()
-
-    with pytest.raises(DefinitionError, match=r"allowed: lengths\.yaml and everyday\.yaml"):
-        load_packs(tmp_path)

@@ -7,11 +7,11 @@ import pytest
 from fakes.builders import SCENARIO_POOL, make_level, make_model, make_test_plan, make_trait
 
 from engine.definitions.loader import load_model
+from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
 from engine.domain.model import POLES, Model, Seed
 from engine.planning.plan import Plan, RoundHistory, plan_round
-from engine.planning.scenarios import ScenarioPool, TopicSubjects, choose_scenario_pool, load_packs
+from engine.planning.scenarios import ScenarioPool, TopicSubjects, choose_scenario_pool
 from engine.planning.topic_subjects import find_threshold, split_by_topic
-from engine.run.job import SCENARIOS_FOLDER
 from engine.settings import PROJECT_ROOT
 from engine.text.embedding import SentenceEncoder
 

@@ -7,8 +7,7 @@ import pytest
 from fakes.builders import NEGATIVE_SEEDS, POSITIVE_SEEDS, make_trait
 
 from engine.definitions.loader import load_model
-from engine.domain.model import TraitType
-from engine.planning.scenarios import Length
+from engine.domain.model import Length, TraitType
 from engine.screening.rules import RULES, Context, Finding, find_fault
 from engine.text.language import expect_language
 
