@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Literal
 
+import regex
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from engine.definitions.effort import Thinking
@@ -26,7 +27,7 @@ from engine.llm.prices import add_costs
 from engine.llm.request import REFUSED, Prompt, Reply, Request, Style
 from engine.planning.plan import Cell, Plan
 from engine.system.log_context import log_context
-from engine.text.words import TERMINAL, count_words
+from engine.text.words import count_words, ends_sentence
 
 LOGGER = logging.getLogger("exemplars.cells")
 # Two tokens a word is generous for English; the rest is room for JSON and for thinking out of turn.
@@ -41,7 +42,10 @@ PLAIN_SAMPLER = {"min_p": 0.1, "top_p": 0.95, "repeat_penalty": 1.1, "repeat_las
 PROPOSED_SUBJECTS = 60
 # A text in the manner of the seeds may be longer than they are on the average by this much.
 SEED_LENGTHS = 1.4
-SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z\"'“(])")
+# Chinese and Japanese sentences follow one another without a space.
+SENTENCE_END = regex.compile(
+    r"(?<=\p{Sentence_Terminal})\s+(?=[\p{Lu}\p{Lo}\"'“(«„¿¡])|(?<=[。！？｡])(?=[^\s\p{Pe}\p{Pf}。！？｡])"
+)
 TRUNCATED = "the reply was cut at its token limit"
 
 _NonEmpty = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
@@ -176,13 +180,12 @@ def limit_words(model: Model, trait: str) -> int | None:
 
 def cut_sentences(text: str, max_words: int | None) -> str:
     """The leading whole sentences of at most ``max_words`` words, but at least the first; empty where none ends."""
-    sentences = [part for part in SENTENCE_END.split(" ".join(text.split())) if part.endswith(TERMINAL)]
-    kept = sentences[:1]
-    for sentence in sentences[1:]:
-        if max_words is not None and count_words(" ".join([*kept, sentence])) > max_words:
-            break
-        kept.append(sentence)
-    return " ".join(kept)
+    whole = " ".join(text.split())
+    ends = [match.start() for match in SENTENCE_END.finditer(whole)]
+    if ends_sentence(whole):
+        ends.append(len(whole))
+    fitting = [end for end in ends if max_words is None or count_words(whole[:end]) <= max_words]
+    return whole[: max([*ends[:1], *fitting], default=0)]
 
 
 def strip_fence(text: str) -> str:

@@ -5,8 +5,10 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
+import regex
+
 from engine.domain.model import Brief
-from engine.text.words import FUNCTION_WORDS, list_content_words, split_words
+from engine.text.words import FUNCTION_WORDS, list_content_words, split_words, take_opening
 
 MAX_SUBJECT_WORDS = 6
 
@@ -42,7 +44,7 @@ def count_shared_words(words: Sequence[str], texts: Sequence[str]) -> int:
 def _best_run(text: str, frequencies: Counter[str], total: int) -> str:
     runs = _content_runs(text)
     if not runs:
-        return " ".join(text.split()[:4])
+        return take_opening(text, 4)
     scored = [(_score(run, frequencies, total) / (1 + position / 8), run) for position, run in enumerate(runs)]
     return " ".join(max(scored, key=lambda pair: pair[0])[1])
 
@@ -54,7 +56,7 @@ def _score(run: Sequence[str], frequencies: Counter[str], total: int) -> float:
 
 def _content_runs(text: str) -> list[list[str]]:
     runs: list[list[str]] = []
-    for clause in re.split(r"[^\w\s'’-]|\d+", text):
+    for clause in regex.split(r"[^\w\s'’-]|\d+", text):
         run: list[str] = []
         for word in [*clause.split(), "the"]:
             if word.lower() not in FUNCTION_WORDS and re.search(r"[^\W\d_]", word):

@@ -5,13 +5,13 @@ text.
 """
 
 import math
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import regex
 
 from engine.domain.model import POLES, Pole, TraitType
 from engine.domain.samples import Exemplar
@@ -30,12 +30,12 @@ FEATURE_ERRORS = 2.5
 OPENING_ERRORS = 3.0
 WORD_ERRORS = 4.0
 MARK_PATTERNS: Mapping[str, str] = {
-    "exclamation marks": r"!",
-    "question marks": r"\?",
-    "commas and semicolons": r"[,;:]",
-    "quotation marks and brackets": r"[\"“”()\[\]`]",
+    "exclamation marks": r"[!！]",
+    "question marks": r"[?？؟]",
+    "commas and semicolons": r"[,;:、，；：،؛]",
+    "quotation marks and brackets": r"[\"“”„«»()\[\]`「」『』（）]",
     "digits": r"\d",
-    "capitals": r"\b[A-Z]{2,}\b",
+    "capitals": r"\b\p{Lu}{2,}\b",
 }
 
 
@@ -121,7 +121,7 @@ def _check_length(trait: str, exemplars: Sequence[Exemplar]) -> Iterator[Shortcu
 def _check_punctuation(trait: str, exemplars: Sequence[Exemplar]) -> Iterator[Shortcut]:
     for what, pattern in MARK_PATTERNS.items():
         scores = [
-            len(re.findall(pattern, exemplar.text or "")) / max(1, count_words(exemplar.text or ""))
+            len(regex.findall(pattern, exemplar.text or "")) / max(1, count_words(exemplar.text or ""))
             for exemplar in exemplars
         ]
         for pole, auc in _rank_poles(scores, exemplars):

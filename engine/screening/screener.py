@@ -12,7 +12,7 @@ from engine.planning.seed_variations import VoiceCheck
 from engine.screening.rules import Context, find_fault
 from engine.text.language import expect_language
 from engine.text.near_duplicates import DuplicatePair, Match, NearTexts
-from engine.text.words import COMMON_RUN, TERMINAL, word_runs
+from engine.text.words import COMMON_RUN, ends_sentence, word_runs
 
 # From this share of seeds with a terminal mark, texts of the trait are expected to have one.
 MARKED_SHARE = 0.9
@@ -93,5 +93,5 @@ def _find_marked_traits(model: Model) -> Mapping[str, bool]:
     for trait in model.traits:
         texts = [seed.text for seed in model.seeds if seed.trait == trait.key]
         if texts:
-            marked[trait.key] = sum(text.endswith(TERMINAL) for text in texts) >= MARKED_SHARE * len(texts)
+            marked[trait.key] = sum(ends_sentence(text) for text in texts) >= MARKED_SHARE * len(texts)
     return marked

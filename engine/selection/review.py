@@ -11,6 +11,7 @@ from engine.quality.probe import Probe, probe_trait
 from engine.quality.shortcuts import Shortcut, find_shortcuts
 from engine.selection.choice import Choice, ChoiceContext, choose_exemplars
 from engine.text.embedding import Embedder
+from engine.text.words import take_opening
 
 # How often a choice is made again at most: what comes in place of a replaced exemplar is reviewed too.
 MAX_PASSES = 3
@@ -165,7 +166,7 @@ def _pick_contrast(plan: Plan, choice: Choice, trait: str, pole: Pole, pole_scor
 
 def _list_openings(chosen: Sequence[Exemplar]) -> tuple[str, ...]:
     """Lists the first words of chosen exemplars, each once, the latest first."""
-    openings = [" ".join((exemplar.text or "").split()[:OPENING_WORDS]) for exemplar in reversed(chosen)]
+    openings = [take_opening(exemplar.text or "", OPENING_WORDS) for exemplar in reversed(chosen)]
     return tuple(dict.fromkeys(openings))[:MAX_OPENINGS]
 
 

@@ -1,8 +1,18 @@
-"""Splits, counts and normalises words: the forms in which all other modules compare texts."""
+"""Splits, counts and normalises words of any script: the forms in which all other modules compare texts.
+
+A text of ASCII characters alone, as most English ones are, takes the short way through Python's own ``re``. ``regex``
+knows what Unicode says of all others, and ICU's dictionaries find the words of scripts without spaces
+(docs/decisions/031-languages.md).
+"""
 
 import re
 import unicodedata
 from collections.abc import Iterable
+from functools import cache
+
+import regex
+import stopwordsiso
+from icu4py.breakers import WordBreaker
 
 # English function words: they tell how a text is built, not what it is about.
 FUNCTION_WORDS = frozenset(
@@ -21,38 +31,120 @@ FUNCTION_WORDS = frozenset(
 )
 # A run of 8 words in common is what PaLM counts as contamination (Chowdhery et al. 2022, section 8).
 COMMON_RUN = 8
-# C4 keeps only lines that end in a terminal mark. Screening requires one where nearly all seeds have one.
-TERMINAL = (".", "!", "?", '"', "'", "”", "’", ")", "…", ":", "`")
+# C4 keeps only lines with a terminal mark at the end (Raffel et al. 2020, section 2.2): here Unicode's, two of Tibetan
+# that it lacks, and what else ends a text of people. Quotation marks and brackets may follow; German („…“) and Danish
+# (»…«) close with marks that open elsewhere. The Greek question mark is a semicolon.
+_END = regex.compile(r"[\p{Sentence_Terminal}།༎…:：`\"'\p{Pf}\p{Pi}]\Z|(?![\]}])\p{Pe}\Z|(?<=\p{Greek});\Z")
+_SPACELESS = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
+# One of these characters says about as much as two or three letters of an alphabet.
+_DENSE = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}]")
+_ASCII_WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
+_WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+(?:['’-][\p{L}\p{M}\p{N}]+)*")
+# What is not seen: zero-width characters, soft hyphens, marks of direction, variation selectors (Unicode 5.21,
+# Default_Ignorable_Code_Point), and the Arabic tatweel, which only stretches a word.
+_UNSEEN = regex.compile(r"[\p{Default_Ignorable_Code_Point}\u0640]+")
+# What no word has, and marks that have lost their letter.
+_BETWEEN = regex.compile(r"[^\w\p{N}\s]|(?<![\w\p{N}])\p{M}+")
+SHINGLE_LENGTH = 5
+# One word, as five letters are: ICU's words have about two characters in Chinese and Japanese.
+DENSE_SHINGLE_LENGTH = 2
 
 
 def split_words(text: str) -> list[str]:
-    """Splits a text into lower-case words; apostrophes and hyphens inside a word stay."""
-    return re.findall(r"[^\W_]+(?:['’-][^\W_]+)*", text.lower())
+    """Splits a text into lower-case words; apostrophes and hyphens inside a word stay, combining marks belong to it."""
+    if text.isascii():
+        return _ASCII_WORD.findall(text.lower())
+    words = _WORD.findall(_UNSEEN.sub("", unicodedata.normalize("NFC", text)).lower())
+    return [part for word in words for part in _segment(word)]
 
 
 def count_words(text: str) -> int:
-    """Counts words as a reader would: the runs between white space."""
-    return len(text.split())
+    """Counts words as a reader would: the runs between white space; ICU's words in scripts without spaces."""
+    runs = text.split()
+    if text.isascii() or not _SPACELESS.search(text):
+        return len(runs)
+    return sum(max(1, len(split_words(run))) if _SPACELESS.search(run) else 1 for run in runs)
 
 
 def normalise(text: str) -> str:
-    """Returns the form in which texts are compared: NFKC, case folded, without punctuation, single spaces."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return " ".join(re.sub(r"[^\w\s]", " ", folded).split())
+    """Returns the form in which texts are compared: NFKC, case folded, without punctuation, single spaces.
+
+    What is not seen does not count: zero-width characters, soft hyphens, marks of direction, variation selectors.
+    """
+    if text.isascii():
+        return " ".join(re.sub(r"[^\w\s]", " ", text.casefold()).split())
+    folded = unicodedata.normalize("NFKC", _UNSEEN.sub("", text)).casefold()
+    return " ".join(_BETWEEN.sub(" ", unicodedata.normalize("NFC", folded)).split())
 
 
-def shingle(text: str, size: int = 5) -> frozenset[str]:
-    """Returns the character n-grams of the normal form; a text shorter than one n-gram is its own single shingle."""
+def shingle(text: str) -> frozenset[str]:
+    """Returns the character n-grams of the normal form; a text shorter than one n-gram is its own single shingle.
+
+    They have ``SHINGLE_LENGTH`` characters, or ``DENSE_SHINGLE_LENGTH`` where most characters are Chinese or Japanese,
+    so that one word changes about the same share of them in any script.
+    """
     form = normalise(text)
+    dense = not form.isascii() and 2 * len(_DENSE.findall(form)) > len(form)
+    size = DENSE_SHINGLE_LENGTH if dense else SHINGLE_LENGTH
     return frozenset(form[start : start + size] for start in range(max(1, len(form) - size + 1)))
 
 
 def word_runs(text: str, size: int) -> frozenset[tuple[str, ...]]:
     """Returns all runs of ``size`` consecutive words of the normal form."""
-    words = normalise(text).split()
+    words = [part for word in normalise(text).split() for part in _segment(word)]
     return frozenset(tuple(words[start : start + size]) for start in range(len(words) - size + 1))
 
 
-def list_content_words(texts: Iterable[str]) -> list[str]:
-    """Lists the words longer than two letters that are not function words, text by text, with repeats."""
-    return [word for text in texts for word in split_words(text) if word not in FUNCTION_WORDS and len(word) > 2]
+def list_content_words(texts: Iterable[str], language: str = "en") -> list[str]:
+    """Lists the words longer than two letters that are not function words, text by text, with repeats.
+
+    Of a script without spaces words of two characters are listed too.
+
+    Args:
+        language: a code of ISO 639, whose function words are left out.
+    """
+    function_words = list_function_words(language)
+    return [
+        word
+        for text in texts
+        for word in split_words(text)
+        if word not in function_words and len(word) > (1 if _SPACELESS.match(word) else 2)
+    ]
+
+
+@cache
+def list_function_words(language: str) -> frozenset[str]:
+    """Lists the words of a language that tell how a text is built, not what it is about.
+
+    English ones are ``FUNCTION_WORDS``; those of 57 more languages come from ``stopwords-iso``; else there are none.
+    """
+    if language == "en":
+        return FUNCTION_WORDS
+    known = stopwordsiso.stopwords(language) if stopwordsiso.has_lang(language) else frozenset[str]()
+    return frozenset(word for words in known for word in split_words(words))
+
+
+def ends_sentence(text: str) -> bool:
+    """Whether a text ends in a terminal mark of any script, which quotation marks and brackets may follow."""
+    return _END.search(_UNSEEN.sub("", text).rstrip()) is not None
+
+
+def take_opening(text: str, count: int) -> str:
+    """Returns the first ``count`` words of a text as they are written, with the punctuation around them."""
+    runs = text.split()
+    if text.isascii() or not _SPACELESS.search(text):
+        return " ".join(runs[:count])
+    opening, words = "", 0
+    for part in WordBreaker(" ".join(runs), "root"):
+        if words == count:
+            break
+        opening += part
+        words += _WORD.match(part) is not None
+    return opening
+
+
+def _segment(word: str) -> list[str]:
+    """Returns the words that ICU finds in a run of a script without spaces; any other word alone."""
+    if word.isascii() or not _SPACELESS.search(word):
+        return [word]
+    return [part for part in WordBreaker(word, "root") if _WORD.search(part)]

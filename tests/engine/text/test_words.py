@@ -1,0 +1,136 @@
+"""Tests the splitting, counting and comparing of words in all kinds of scripts."""
+
+import pytest
+
+from engine.text.near_duplicates import NearTexts
+from engine.text.words import (
+    count_words,
+    ends_sentence,
+    list_content_words,
+    list_function_words,
+    normalise,
+    split_words,
+    take_opening,
+    word_runs,
+)
+
+JAPANESE = "設定画面で言語を変更すると、すべてのメニューが日本語で表示されます。"
+CHINESE = "您可以在设置页面更改语言。"
+THAI = "คุณสามารถเปลี่ยนภาษาได้ในหน้าตั้งค่า"
+HINDI = "सेटिंग में जाकर आप भाषा बदल सकते हैं।"
+ARABIC = "يمكنك تغييرُ اللغةِ من صفحة الإعدادات."
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Don't use the e-mail_client at 10:30!", ["don't", "use", "the", "e-mail", "client", "at", "10", "30"]),
+        ("सेटिंग बदलें", ["सेटिंग", "बदलें"]),
+        ("تغييرُ اللغةِ", ["تغييرُ", "اللغةِ"]),
+        ("tie\u0302\u0301ng Vie\u0323\u0302t", ["tiếng", "việt"]),
+        ("เปลี่ยนภาษา", ["เปลี่ยน", "ภาษา"]),
+        ("日本語で表示", ["日本語", "で", "表示"]),
+        ("在Wi-Fi设置", ["在", "wi", "fi", "设置"]),
+        ("Sil\u00adben und wa\u200bter", ["silben", "und", "water"]),
+    ],
+)
+def test_words_keep_their_marks_in_every_script(text: str, words: list[str]) -> None:
+    assert words == split_words(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [("The well-known man – he smiles.", 6), (JAPANESE, 17), (CHINESE, 8), (THAI, 9), (HINDI, 8), (ARABIC, 6), ("", 0)],
+)
+def test_words_are_counted_as_a_reader_counts_them(text: str, count: int) -> None:
+    assert count == count_words(text)
+
+
+def test_a_number_or_a_mark_among_runs_without_spaces_counts_as_a_run() -> None:
+    assert 5 == count_words("設定 — 画面 12 OK")
+
+
+def test_words_that_differ_in_a_combining_mark_alone_are_different() -> None:
+    # Without their vowel signs all three are "सट ग".
+    assert 3 == len({normalise(word) for word in ("सेटिंग", "सोटिंग", "सेटांग")})
+    assert normalise("كَتَبَ") != normalise("كُتِبَ")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("The water is cold.", "The wa\u200bter is\u200f co\u00adld."),
+        ("Ein Silbentrennungsbeispiel", "Ein Silben\u00adtrennungs\u00adbeispiel"),
+        ("tie\u0302\u0301ng", "tiếng"),
+        ("hot ☕ drink", "hot ☕\ufe0f drink"),
+        ("العربية", "العـــربية"),
+        ("ＡＢＣ　１２３", "abc 123"),
+        ("می\u200cخواهم", "میخواهم"),
+    ],
+)
+def test_what_is_not_seen_does_not_count(one: str, other: str) -> None:
+    assert normalise(one) == normalise(other)
+    seen = NearTexts()
+    seen.add("one", one)
+    match = seen.find(other)
+    assert match is not None
+    assert match.exact
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "near"),
+    [
+        (JAPANESE, JAPANESE.replace("日本語", "英語"), True),
+        (CHINESE, CHINESE.replace("语言", "字体"), False),
+        (JAPANESE, "予約をキャンセルする場合は、前日の午後五時までにお電話でご連絡ください。", False),
+        (HINDI, HINDI.replace("।", "!"), True),
+    ],
+)
+def test_one_word_changes_about_the_same_share_of_a_text_in_every_script(one: str, other: str, near: bool) -> None:
+    seen = NearTexts()
+    seen.add("one", one)
+    assert near == (seen.find(other) is not None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "Done.",
+            "Done!",
+            "He said “done”",
+            "(see below)",
+            "Er sagte: „Ja.“",
+            "hun sagde »ja.«",
+            "終わりました。",
+            "本当？」",
+        ),
+        *("हो गया।", "انتهى؟", "ختم ہوا۔", "Τι κάνεις;", "Պատրաստ է։", "ပြီးပြီ။", "And then…", "Done.\u200f", "ཡིན།"),
+    ],
+)
+def test_sentences_end_in_the_marks_of_all_scripts(text: str) -> None:
+    assert ends_sentence(text)
+
+
+@pytest.mark.parametrize("text", ["and then the", "設定画面で", "हो गया", "no;", "Fertig –", ""])
+def test_a_text_that_breaks_off_ends_no_sentence(text: str) -> None:
+    assert not ends_sentence(text)
+
+
+def test_an_opening_is_the_first_words_as_they_are_written() -> None:
+    assert "Well, that is" == take_opening("Well, that is it.", 3)
+    assert "設定画面で" == take_opening(JAPANESE, 3)
+    assert "सेटिंग में जाकर" == take_opening(HINDI, 3)
+
+
+def test_runs_of_words_are_found_without_spaces() -> None:
+    assert word_runs(JAPANESE, 8) & word_runs(f"なお、{JAPANESE}", 8)
+    assert not word_runs(JAPANESE, 8) & word_runs(CHINESE, 8)
+
+
+def test_content_words_are_those_of_their_language() -> None:
+    german = ["Die Gärtnerin und der Müller gehen über die Brücke"]
+    assert ["gärtnerin", "müller", "brücke"] == [word for word in list_content_words(german, "de") if word != "gehen"]
+    assert "die" in list_content_words(german)
+    assert {"言語", "設定"} <= set(list_content_words([JAPANESE], "ja"))
+    assert frozenset() == list_function_words("tlh")
