@@ -14,15 +14,17 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.exceptions import Abort
 from prefect.runtime import flow_run
-from prefect.states import Cancelled
+from prefect.states import Cancelled, Completed
 from pydantic import Field
 
 from engine.domain.model import SynthType
 from engine.errors import BackfillError, RunInterruptedError
 from engine.gateway.budget import Budget
+from engine.report.backfill_page import describe_backfill
 from engine.run.backfill_targets import BackfillRequest, list_selected
 from engine.settings import Settings, read_settings
 from engine.store.backfill_ledger import UNFINISHED_STATES, Ledger, ModelRow, describe_ledger, read_ledger
+from engine.text.formatting import capitalise
 from flows.backfills.child_runs import list_children, open_children
 from flows.backfills.page import LedgerPage, publish_ledger
 from flows.backfills.parts import PartDispatcher
@@ -150,7 +152,7 @@ def lower_priority() -> None:
 
 
 def conclude(ledger: Ledger, stopped: BaseException | None) -> dict[str, int] | State[Any]:
-    """How many models are in each state, where nothing is left to do.
+    """How many models are in each state, where nothing is left to do; the state's message says it in a sentence.
 
     Raises:
         BackfillError: some have no set. Abort: the run is over by what Prefect says.
@@ -164,4 +166,4 @@ def conclude(ledger: Ledger, stopped: BaseException | None) -> dict[str, int] | 
         return Cancelled(message=sentence)
     if ledger.list_in(*UNFINISHED_STATES):
         raise BackfillError(sentence)
-    return counts
+    return Completed(message=capitalise(describe_backfill(ledger, ended=True)[0]), data=counts)

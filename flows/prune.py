@@ -8,6 +8,8 @@ from typing import Annotated, Any
 import httpx
 from prefect import flow, get_run_logger
 from prefect.artifacts import acreate_markdown_artifact
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
 from pydantic import Field
 
 from engine.errors import StoreError
@@ -23,7 +25,7 @@ SHOWN_LINES = 200
 
 
 @flow(name="prune", flow_run_name="prune")
-async def prune(dry_run: bool = True, rejected_days: Days = 30, runs_days: Days = 90) -> None:
+async def prune(dry_run: bool = True, rejected_days: Days = 30, runs_days: Days = 90) -> State[None]:
     """Removes what is old: rejected sets, replies of plans that nobody uses, finished runs. Never an attached set.
 
     Args:
@@ -49,6 +51,7 @@ async def prune(dry_run: bool = True, rejected_days: Days = 30, runs_days: Days 
         get_run_logger().warning("The list could not be put on the run page: %s", error)
     if pruned.failed:
         raise StoreError("Some things could not be removed. Run it again to retry.\n" + "\n".join(pruned.failed))
+    return Completed(message=pruned.describe(), data=None)
 
 
 def write_page(pruned: Pruned, lines: list[str], count: int) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
-from prefect.states import Cancelled, Failed
+from prefect.states import Cancelled, Completed, Failed
 
 from engine.domain.model import Effort, SynthType, check_handle
 from engine.domain.progress import CallsPlanned, KeptCounted, Progress, StageBegun
@@ -17,6 +17,7 @@ from engine.estimate.estimate import Estimate
 from engine.estimate.wording import explain_budget
 from engine.quality.verdict import Verdict
 from engine.report.costs import Spending, make_bill, read_spending
+from engine.report.headline import list_warnings, state_outcome
 from engine.report.remedies import explain_failure
 from engine.report.summary import RunResult
 from engine.run.job import Job, find_finished
@@ -25,6 +26,7 @@ from engine.settings import read_settings
 from engine.store.sample_set import REPORT, SAMPLES
 from engine.store.store import StoredSet
 from engine.system.log_context import add_log_context
+from engine.text.formatting import capitalise
 from flows.observability.logs import ignore_closed_output
 from flows.observability.run_outcome import observe_run
 from flows.runs.labels import KEPT
@@ -78,7 +80,7 @@ async def run_synthesis(
             resources.hold_lease(check_handle(handle)) as lease,
             resources.publish_progress(meter) as progress,
         ):
-            return await make_samples(handle, synth_type, effort, lease, progress, resources)
+            result = await make_samples(handle, synth_type, effort, lease, progress, resources)
     except (ModelBusyError, RunInterruptedError) as error:
         return Cancelled(message=str(error))
     except GateError as error:
@@ -86,6 +88,8 @@ async def run_synthesis(
     except ExemplarsError as error:
         await report_error(str(flow_run.get_id()), handle, error)
         return Failed(message=str(error), data=error)
+    # Whoever calls the flow is given the result; the state's message is what the UI shows of it first.
+    return Completed(message=capitalise(result.headline), data=result)
 
 
 async def make_samples(
@@ -159,13 +163,23 @@ def conclude(rounds: Rounds, stamp: RunStamp, verdict: Verdict, stored: StoredSe
         QuotaError: a trait and pole lacks exemplars; GateError: another critical expectation failed.
     """
     if verdict.success:
-        samples, page = stored.file(SAMPLES), stored.file(REPORT)
-        get_run_logger().info("Attached %d exemplars: %s", len(rounds.choice.chosen), samples)
-        rejected = len(rounds.choice.rejected)
-        return RunResult(stamp.run_id, "attached", samples, page, rounds.plan.wanted, rounds.count_kept(), rejected)
+        result = RunResult(
+            run_id=stamp.run_id,
+            status="attached",
+            samples=stored.file(SAMPLES),
+            report=stored.file(REPORT),
+            wanted=rounds.plan.wanted,
+            kept=rounds.count_kept(),
+            rejected=rounds.choice.count_rejected(),
+            spare=rounds.choice.count_spare(),
+            warnings=list_warnings(rounds, verdict),
+            headline=state_outcome(rounds, verdict),
+        )
+        get_run_logger().info("%s: %s", capitalise(result.headline), result.samples)
+        return result
     lacking = rounds.explain_shortfall()
     kind = QuotaError if lacking else GateError
-    said = f"{stamp.handle}: nothing was attached: {explain_failure(rounds, verdict)}"
+    said = f"{stamp.handle}: {state_outcome(rounds, verdict)}: {explain_failure(rounds, verdict)}"
     reasons = "\n".join(f"  {sentence}" for sentence in lacking or verdict.failed)
     raise kind(f"{said}\n{reasons}\n  {KEPT}: {stored.file(REPORT)}")
 

@@ -5,10 +5,12 @@ from prefect.cache_policies import NO_CACHE
 
 from engine.domain.samples import RunStamp
 from engine.quality.verdict import Verdict
+from engine.report.headline import list_warnings
 from engine.run.job import read_pools
 from engine.selection.rounds import Rounds
 from engine.settings import Settings
 from engine.system.worker_process import RunHeavy, run_here
+from engine.text.formatting import count_noun
 from expectations.checking import prepare_gate
 from tasks.run_names import name_check
 
@@ -19,8 +21,10 @@ async def check(settings: Settings, rounds: Rounds, stamp: RunStamp, run_heavy: 
     pools = read_pools(settings.locate(settings.samples_uri), rounds.plan.model)
     verdict = await run_heavy(prepare_gate(rounds, stamp, pools))
     logger = get_run_logger()
-    said = "passed" if verdict.success else "failed: " + " ".join(verdict.failed)
-    logger.info("The gate %s", said, extra={"gate": "passed" if verdict.success else "failed"})
-    for warning in (*verdict.warnings, *rounds.explain_review()):
+    warnings = list_warnings(rounds, verdict)
+    told = {"gate": "passed" if verdict.success else "failed", "warnings": len(warnings)}
+    found = count_noun(len(warnings), "warning")
+    logger.info("Checked: %s", found if verdict.success else " ".join(verdict.failed), extra=told)
+    for warning in warnings:
         logger.warning("%s", warning)
     return verdict

@@ -7,9 +7,11 @@ from engine.errors import ExemplarsError
 from engine.estimate.estimate import Estimate
 from engine.quality.verdict import Verdict
 from engine.report.costs import Bill
+from engine.report.headline import NOTHING_ATTACHED
 from engine.report.run_page import describe_verdict, escape, write_error, write_page
 from engine.selection.rounds import Rounds
 from engine.store.store import StoredSet
+from engine.text.formatting import capitalise
 from tasks.artifacts import show
 
 
@@ -28,12 +30,12 @@ async def report(
 
 async def report_error(run_id: str, handle: str, error: ExemplarsError) -> None:
     """Puts the error that ended a run without a verdict on its page, in its own words."""
-    await _show_verdict(run_id, write_error(handle, str(error)), "nothing was attached", " ".join(str(error).split()))
+    await _show_verdict(run_id, write_error(handle, str(error)), NOTHING_ATTACHED, " ".join(str(error).split()))
 
 
 async def _show_verdict(run_id: str, page: str, headline: str, sentence: str) -> None:
     """Shows headline and sentence as paragraphs of their own: a card shows the first words of each."""
     try:
-        await show(run_id, "verdict", page, f"{headline[0].upper()}{headline[1:]}\n\n{escape(sentence)}")
+        await show(run_id, "verdict", page, f"{capitalise(headline)}\n\n{escape(sentence)}")
     except httpx.HTTPError as error:
         get_run_logger().warning("The run page lacks its verdict: %s", error)

@@ -54,9 +54,9 @@ def name_check(parameters: Parameters) -> str:
 
 @_named
 def name_write(parameters: Parameters) -> str:
-    """“write 32 exemplars”; where the gate failed, how much was rejected."""
+    """“write 32 exemplars”; where the set failed, that none of them are attached."""
     rounds: Rounds = parameters["rounds"]
     verdict: Verdict = parameters["verdict"]
     if verdict.success:
         return f"write {count_noun(len(rounds.choice.chosen), 'exemplar')}"
-    return f"write {len(rounds.exemplars):,} rejected"
+    return f"write {count_noun(len(rounds.exemplars), 'exemplar')}, none attached"

@@ -10,6 +10,7 @@ from engine.domain.progress import Progress
 from engine.domain.samples import Exemplar
 from engine.domain.votes import count_votes
 from engine.gateway.model_gateway import ModelGateway
+from engine.report.headline import count_others
 from engine.report.wording import describe_votes
 from engine.run.pipeline import judge_round
 from engine.screening.in_context_judge import is_auc_measured
@@ -19,6 +20,7 @@ from engine.selection.review import list_accepted_texts
 from engine.selection.rounds import Rounds
 from engine.system.worker_process import RunHeavy, run_here
 from engine.text.embedding import embed_ahead
+from engine.text.formatting import name_reason
 from tasks.run_names import name_screen
 
 REJECTIONS = logging.getLogger("exemplars.rejections")
@@ -52,7 +54,10 @@ def _log_choice(rounds: Rounds, choice: Choice, judged: Sequence[Exemplar]) -> N
             logger.info("%s: the judge tells unseen seeds apart with an AUC of %.2f", trait, auc)
     reasons = choice.count_reasons()
     told = {"round": rounds.round_no, "chosen": len(choice.chosen), "rejected": reasons}
-    logger.info("Round %d: %d chosen, rejected: %s", rounds.round_no, len(choice.chosen), reasons, extra=told)
+    found = ", ".join(f"{name_reason(reason)} {count}" for reason, count in reasons.items()) or "nothing else"
+    logger.info(
+        "Round %d: %d chosen; %s: %s", rounds.round_no, len(choice.chosen), count_others(choice), found, extra=told
+    )
     log_rejections(rounds.round_no, choice)
     votes = count_votes(exemplar.votes for exemplar in judged)
     if votes.votes:

@@ -32,6 +32,7 @@ Reason = Literal[
     "voice_drift",
     "off_pole",
     "surplus",
+    "set_failed",
 ]
 
 _TEXT = pa.string()

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.report.run_page import escape
-from engine.store.backfill_ledger import UNFINISHED_STATES, Ledger, ModelRow, ModelState
+from engine.store.backfill_ledger import UNFINISHED_STATES, Ledger, ModelRow, ModelState, describe_state
 from engine.text.formatting import count_noun, format_cost
 
 # More rows are slow to draw and nobody reads them. Failed models come first, so that none of them is missed.
@@ -42,7 +42,9 @@ def describe_backfill(ledger: Ledger, ended: bool) -> tuple[str, str]:
     """
     counts = ledger.count()
     have = counts["attached"] + counts["skipped"]
-    headline = f"{have:,} of {count_noun(len(ledger.rows), 'model')} have their samples"
+    headline = f"{have:,} of {count_noun(len(ledger.rows), 'model')} {'has its' if have == 1 else 'have their'} samples"
+    if warned := sum(row.warnings > 0 for row in ledger.list_in("attached")):
+        headline += f", {warned:,} with warnings: look before you train"
     parts = [f"{counts[state]:,} {STATE_WORDS[state]}" for state in ORDER if counts[state]]
     return headline, f"{', '.join(parts) or 'No models'}. {_describe_next_step(ledger, ended)}"
 
@@ -124,7 +126,7 @@ def _write_row(row: ModelRow) -> str:
     )
     cells = (
         _link(row, row.handle),
-        row.state,
+        describe_state(row),
         kept,
         NOTHING if row.rejected is None else f"{row.rejected:,}",
         NOTHING if row.cost_usd is None else format_cost(row.cost_usd),

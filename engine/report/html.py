@@ -26,8 +26,9 @@ from engine.report.charts import (
 from engine.report.cost_tables import describe_spending, format_tokens, list_pole_costs, list_remarks, list_sums
 from engine.report.costs import Costs
 from engine.report.diversity_table import MEASURES, draw_variety
+from engine.report.headline import describe_others, state_headline
 from engine.report.wording import EXPLANATIONS, TraitWords, describe_votes, name_suite
-from engine.text.formatting import count_noun, name_plainly
+from engine.text.formatting import capitalise, count_noun, name_plainly
 from engine.text.near_duplicates import DuplicatePair
 from engine.text.words import count_words
 
@@ -84,7 +85,8 @@ def render_report(data: ReportData) -> str:
         .get_template("report.html.jinja")
         .render(
             data=data,
-            verdict=_state_verdict(data),
+            headline=_state_headline(data),
+            quotas=_describe_quotas(data),
             facts=_list_facts(data),
             most_wanted=max((max(count.kept, count.wanted) for count in data.counts), default=0),
             strips=[strip for strip in strips if strip],
@@ -115,17 +117,20 @@ def _name_traits(data: ReportData) -> list[TraitWords]:
     return [TraitWords(key, name, labels[key]) for key, name in names.items()]
 
 
-def _state_verdict(data: ReportData) -> str:
-    # A held-out pool is never attached (the platform's contract, section 4).
-    verb = "set aside for evaluation" if data.synth_type == "enrich" else "attached"
-    if not data.success:
-        return f"Nothing was {verb}."
+def _state_headline(data: ReportData) -> str:
+    attached = sum(count.kept for count in data.counts) if data.success else 0
+    return capitalise(state_headline(attached, len(data.warnings), data.synth_type))
+
+
+def _describe_quotas(data: ReportData) -> str:
+    """Describes in a sentence how many exemplars each pole has, and how many others there are."""
     kept = [count.kept for count in data.counts]
-    each = ""
-    if kept:
-        number = f"{kept[0]:,}" if min(kept) == max(kept) else f"{min(kept):,} to {max(kept):,}"
-        each = f", {number} for each pole of {count_noun(len(_name_traits(data)), 'trait')}"
-    return f"{verb.capitalize()}: {count_noun(sum(kept), 'exemplar')}{each}. The gate passed."
+    if not data.success or not kept:
+        return ""
+    number = f"{kept[0]:,}" if min(kept) == max(kept) else f"{min(kept):,} to {max(kept):,}"
+    spare = data.reasons.get("surplus", 0)
+    others = describe_others(sum(data.reasons.values()) - spare, spare)
+    return f"{number} for each pole of {count_noun(len(_name_traits(data)), 'trait')}; {others}."
 
 
 def _list_facts(data: ReportData) -> list[tuple[str, str]]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from engine.domain.samples import Reason
 from engine.quality.verdict import Verdict
 from engine.selection.rounds import Rounds
-from engine.text.formatting import count_noun
+from engine.text.formatting import count_noun, name_reason
 
 _FOR_REPETITION = "the synth model repeats itself, so take a stronger one or a higher temperature (data/effort.yaml)"
 _FOR_STRAYING = "the synth model does not keep to what it is asked for, so take a stronger one (data/effort.yaml)"
@@ -16,6 +16,8 @@ _FOR_UNCLEAR_POLES = (
 _FOR_MORE_ROUNDS = (
     "give the effort more top_up_rounds (data/effort.yaml): what was asked is kept and not paid for again"
 )
+
+_SEE_GATE = "see the gate's results in the report, and fix the samples or the suite that they name"
 
 REMEDIES: Mapping[Reason, str] = {
     "unreadable": _FOR_STRAYING,
@@ -37,8 +39,8 @@ REMEDIES: Mapping[Reason, str] = {
     "voice_drift": "add seeds in the voice that is wanted, or take a stronger synth model",
     "off_pole": _FOR_UNCLEAR_POLES,
     "surplus": _FOR_MORE_ROUNDS,
+    "set_failed": _SEE_GATE,
 }
-_SEE_GATE = "see the gate's results in the report, and fix the samples or the suite that they name"
 
 
 def explain_failure(rounds: Rounds, verdict: Verdict) -> str:
@@ -52,14 +54,17 @@ def explain_failure(rounds: Rounds, verdict: Verdict) -> str:
 
 
 def _explain_shortfall(rounds: Rounds, lacking: int) -> str:
-    """Explains a shortfall by its most frequent reason; ``surplus`` is given only if there is no other."""
+    """Explains a shortfall by its most frequent reason; what is to spare counts only if nothing was rejected."""
     shortfall = rounds.choice.shortfall
     wanted = rounds.plan.wanted * len(shortfall)
     after = count_noun(rounds.round_no, "round")
-    said = f"{lacking:,} of {count_noun(wanted, 'exemplar')} are lacking after {after}"
-    rejected = [item for item in rounds.choice.rejected if shortfall[item.trait, item.pole]]
-    counts = Counter(item.reason for item in rejected if item.reason)
+    said = f"{lacking:,} of {count_noun(wanted, 'exemplar')} {'is' if lacking == 1 else 'are'} lacking after {after}"
+    others = [item for item in rounds.choice.rejected if shortfall[item.trait, item.pole]]
+    counts = Counter(item.reason for item in others if item.reason)
+    spare = counts.pop("surplus", 0)
+    if not counts and spare:
+        return f"{said}; {spare:,} to spare there, but not in pairs: {REMEDIES['surplus']}."
     if not counts:
         return f"{said}, since nothing came back; see the log for what the provider said, and start again."
-    reason, count = min(counts.items(), key=lambda item: (item[0] == "surplus", -item[1], item[0]))
-    return f"{said}; {len(rejected):,} were rejected there, {count:,} of them as {reason}: {REMEDIES[reason]}."
+    reason, count = min(counts.items(), key=lambda item: (-item[1], item[0]))
+    return f"{said}; {counts.total():,} rejected there, {count:,} of them as {name_reason(reason)}: {REMEDIES[reason]}."

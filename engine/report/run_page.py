@@ -10,6 +10,7 @@ from engine.quality.verdict import Verdict
 from engine.report.cost_tables import NOTHING, describe_spending, format_tokens, list_remarks
 from engine.report.costs import Bill, Costs, sum_costs
 from engine.report.diversity_table import MEASURES, Measure, format_coverage, format_figure
+from engine.report.headline import NOTHING_ATTACHED, count_others, list_warnings, state_outcome
 from engine.report.remedies import explain_failure
 from engine.report.run_page_picture import MAX_TRAITS, draw_page
 from engine.report.wording import EXPLANATIONS
@@ -27,13 +28,11 @@ _MARKUP = str.maketrans({character: f"\\{character}" for character in "\\`*_[]<>
 
 def describe_verdict(rounds: Rounds, verdict: Verdict) -> tuple[str, str]:
     """Describes a verdict in a headline and a sentence: what was made, or what failed and what to do."""
-    done = "set aside for evaluation" if rounds.plan.synth_type == "enrich" else "attached"
+    headline = state_outcome(rounds, verdict)
     if not verdict.success:
-        return f"nothing was {done}", f"The gate failed: {explain_failure(rounds, verdict)}"
-    headline = f"{count_noun(len(rounds.choice.chosen), 'exemplar')} {done}"
+        return headline, explain_failure(rounds, verdict)
     traits = count_noun(len(rounds.plan.model.traits), "trait")
-    more = f"{len(rounds.choice.rejected):,} more were rejected"
-    return headline, f"The gate passed: {rounds.plan.wanted} for each pole of {traits}; {more}."
+    return headline, f"{rounds.plan.wanted} for each pole of {traits}; {count_others(rounds.choice)}."
 
 
 def write_page(
@@ -57,7 +56,7 @@ def write_error(handle: str, message: str) -> str:
     """Writes the page of a run that an error ended: the first line, which says what to do, and the details."""
     first, *details = message.splitlines() or ["no reason is known"]
     return "\n".join(
-        [f"# {handle}: nothing was attached", "", f"**{escape(first)}**", "", *(f"- {_cell(line)}" for line in details)]
+        [f"# {handle}: {NOTHING_ATTACHED}", "", f"**{escape(first)}**", "", *(f"- {_cell(line)}" for line in details)]
     )
 
 
@@ -70,7 +69,7 @@ def _write_verdict(rounds: Rounds, verdict: Verdict) -> str:
     headline, sentence = map(escape, describe_verdict(rounds, verdict))
     lines = [f"# {rounds.plan.model.handle}: {headline}", "", f"**{sentence}**"]
     found = () if verdict.success else rounds.explain_shortfall() or verdict.failed
-    for title, sentences in (("", found), ("Warnings:", (*verdict.warnings, *rounds.explain_review()))):
+    for title, sentences in (("", found), ("Warnings:", list_warnings(rounds, verdict))):
         if sentences:
             lines += ["", title, "", *(f"- {escape(item)}" for item in sentences)]
     return "\n".join(lines)

@@ -23,11 +23,13 @@ from engine.quality.pole_scores import measure_pole_positions
 from engine.quality.verdict import Verdict
 from engine.report.costs import Bill, describe_costs, make_bill, sum_costs
 from engine.report.dataset_card import render_card
+from engine.report.headline import list_warnings, state_outcome
 from engine.report.html import PoleCount, ReportData, render_report
 from engine.screening.in_context_judge import is_auc_measured
 from engine.selection.rounds import Rounds
 from engine.store.sample_set import CARD, REPORT, VERDICT, SampleSet
 from engine.text.embedding import Embedder
+from engine.text.formatting import capitalise
 from engine.text.language import expect_language
 
 PACKAGES = (
@@ -42,7 +44,8 @@ PACKAGES = (
 class RunResult:
     """The result of a run: where its files are, and how many exemplars were kept and rejected.
 
-    ``wanted`` is the quota of each trait and pole; ``kept`` is by trait key and pole.
+    ``wanted`` is the quota of each trait and pole; ``kept`` is by trait key and pole. ``rejected`` does not count what
+    is to spare. ``headline`` says the same in a line, see ``engine.report.headline``.
     """
 
     run_id: str
@@ -52,6 +55,9 @@ class RunResult:
     wanted: int
     kept: Mapping[tuple[str, Pole], int]
     rejected: int = 0
+    spare: int = 0
+    warnings: tuple[str, ...] = ()
+    headline: str = ""
 
 
 def make_kept_rows(rounds: Rounds, stamp: RunStamp) -> list[Row]:
@@ -60,10 +66,10 @@ def make_kept_rows(rounds: Rounds, stamp: RunStamp) -> list[Row]:
 
 
 def make_rejected_rows(rounds: Rounds, stamp: RunStamp, verdict: Verdict) -> list[Row]:
-    """Makes the rows of ``rejected.parquet``; if the gate failed, also those that would be kept, as ``surplus``."""
+    """Makes the rows of ``rejected.parquet``; if the gate failed, also the chosen ones, as ``set_failed``."""
     rejected = list(rounds.choice.rejected)
     if not verdict.success:
-        rejected += [replace(exemplar, reason="surplus") for exemplar in rounds.choice.chosen]
+        rejected += [replace(exemplar, reason="set_failed") for exemplar in rounds.choice.chosen]
     return [_make_row(rounds, stamp, exemplar) for exemplar in _in_order(rejected)]
 
 
@@ -100,7 +106,7 @@ def make_sample_set(
     model = rounds.plan.model
     attached = kept if verdict.success else []
     report = make_report_data(rounds, stamp, verdict, gateway, bill, attached, rejected)
-    said = "The gate passed." if verdict.success else "The gate failed; nothing was attached."
+    said = f"{capitalise(state_outcome(rounds, verdict))}."
     counts = (
         rounds.count_kept() if verdict.success else {(trait.key, pole): 0 for trait in model.traits for pole in POLES}
     )
@@ -156,7 +162,7 @@ def make_report_data(
         created_at=stamp.created_at,
         success=verdict.success,
         failed=(*rounds.explain_shortfall(), *verdict.failed),
-        warnings=(*verdict.warnings, *rounds.explain_review()),
+        warnings=list_warnings(rounds, verdict),
         notes=list_notes(rounds.plan, gateway.endpoint),
         counts=tuple(
             PoleCount(trait.key, trait.name, pole, trait.label(pole), counts[trait.key, pole], rounds.plan.wanted)

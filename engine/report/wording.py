@@ -27,7 +27,8 @@ EXPLANATIONS: Mapping[Reason, str] = {
     "cell_failed": "A call for it, or for its judgment, failed for good.",
     "voice_drift": "It no longer sounds like the seed that it is a variation of.",
     "off_pole": "It reads as neither pole: it is too near the middle.",
-    "surplus": "Nothing is wrong with it: the wanted number was reached without it.",
+    "surplus": "It is to spare: nothing is wrong with it, but it was not needed, or its pair lacks the other half.",
+    "set_failed": "It was chosen, and nothing is wrong with it by itself: the set as a whole failed.",
 }
 
 _SUITES: Mapping[str, str] = {

@@ -1,8 +1,10 @@
 """The job: what one run was asked for, checked before anything is paid."""
 
-from collections.abc import Collection, Sequence
+import json
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import get_args
+from typing import Any, get_args
 
 from engine.definitions.effort import Level, choose_effort, load_level
 from engine.definitions.lifecycle import check_draft
@@ -18,10 +20,12 @@ from engine.planning.plan import Plan, make_plan
 from engine.planning.scenarios import choose_scenario_pool
 from engine.planning.seed_variations import check_seeds, list_unusable_seeds
 from engine.planning.topic_subjects import split_by_topic
+from engine.report.headline import state_headline
 from engine.report.summary import RunResult
 from engine.settings import Settings
-from engine.store.sample_set import REPORT, SAMPLES, read_manifest
+from engine.store.sample_set import REPORT, SAMPLES, VERDICT, read_manifest
 from engine.store.store import StoredSet, check_writable, digest_sets, list_sets, locate_set, read_attached
+from engine.system.filesystem import read_bytes
 from engine.text.embedding import Embedder
 
 
@@ -151,6 +155,27 @@ def find_finished(samples_uri: str, handle: str, synth_type: SynthType, run_id: 
         return None
     stored = StoredSet(folder, manifest, written=False)
     kept = {(trait, pole): int(counts[pole]) for trait, counts in manifest["counts"].items() for pole in POLES}
-    # A set is attached only when every quota is met exactly.
-    wanted = max(kept.values())
-    return RunResult(run_id, "attached", stored.file(SAMPLES), stored.file(REPORT), wanted, kept)
+    found = _read_verdict(stored)
+    reasons, warnings = Counter(found.get("reasons", {})), tuple(found.get("warnings", ()))
+    spare = reasons["surplus"]
+    return RunResult(
+        run_id=run_id,
+        status="attached",
+        samples=stored.file(SAMPLES),
+        report=stored.file(REPORT),
+        # A set is attached only when every quota is met exactly.
+        wanted=max(kept.values()),
+        kept=kept,
+        rejected=reasons.total() - spare,
+        spare=spare,
+        warnings=warnings,
+        headline=state_headline(sum(kept.values()), len(warnings), synth_type),
+    )
+
+
+def _read_verdict(stored: StoredSet) -> Mapping[str, Any]:
+    """Reads verdict.json; empty for a set without one."""
+    if VERDICT not in stored.manifest["files"]:
+        return {}
+    found: Mapping[str, Any] = json.loads(read_bytes(stored.file(VERDICT)))
+    return found

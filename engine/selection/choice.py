@@ -68,6 +68,14 @@ class Choice:
         """Counts the chosen exemplars of one trait at one pole."""
         return sum(exemplar.trait == trait and exemplar.pole == pole for exemplar in self.chosen)
 
+    def count_spare(self) -> int:
+        """Counts the exemplars that are to spare: nothing is wrong with them, and the quota is met without them."""
+        return sum(exemplar.reason == "surplus" for exemplar in self.rejected)
+
+    def count_rejected(self) -> int:
+        """Counts the exemplars that something is wrong with."""
+        return len(self.rejected) - self.count_spare()
+
     def count_reasons(self) -> dict[Reason, int]:
         """Counts the rejected exemplars by reason, the most frequent reason first."""
         counts = Counter(exemplar.reason for exemplar in self.rejected if exemplar.reason)

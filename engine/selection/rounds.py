@@ -15,12 +15,18 @@ from engine.screening.screener import Screener
 from engine.selection.choice import Choice, choose_exemplars, keep_earlier_choice
 from engine.selection.review import Decision, Review, decide, make_hints
 from engine.text.embedding import CachingEmbedder
+from engine.text.formatting import count_noun, name_reason
 from engine.text.language import expect_language, name_language
 from engine.text.near_duplicates import DuplicatePair
 
 # The share of the quota that one round may replace: a word that most texts of a pole have would otherwise make a round
 # ask for the whole quota once more.
 MAX_REPLACED = 0.25
+READ_THEM = "Read what the report's table marks, and leave out of training what has the wrong label."
+REPLACE_THEM = (
+    "A scorer may learn that in place of the trait: run at effort medium or higher, where such texts are replaced, "
+    "or name it in the brief's failure_modes."
+)
 
 
 class Rounds:
@@ -138,22 +144,28 @@ class Rounds:
                     kept = self.plan.wanted - lacking
                     sentences.append(
                         f"{trait.key}, {pole} ({trait.label(pole)}): {kept} of {self.plan.wanted}, {lacking} lacking "
-                        f"after {self.round_no} rounds. {_explain_reasons(rejected)}"
+                        f"after {count_noun(self.round_no, 'round')}. {_explain_reasons(rejected)}"
                     )
         return tuple(sentences)
 
     def explain_review(self) -> tuple[str, ...]:
-        """Explains the review in a sentence for each trait with exemplars on the wrong side, and for each shortcut."""
+        """Explains what the review found, and what to do: for each trait with exemplars on the wrong side, and for each
+        shortcut.
+        """
         traits = {trait.key: trait for trait in self.plan.model.traits}
         sentences = [
-            f"{probe.trait}: {len(probe.wrong_side)} of its exemplars lie on the other pole's side by the probe"
+            f"{probe.trait}: {len(probe.wrong_side)} of its {self._count_chosen(probe.trait)} exemplars "
+            f"{'reads' if len(probe.wrong_side) == 1 else 'read'} like the other pole (the probe). {READ_THEM}"
             for probe in self.review.probes
             if probe.wrong_side
         ]
         # The gate itself warns of lengths above this AUC.
         told = [item for item in self.review.shortcuts if not (item.kind == "length" and item.auc > STRONG_AUC)]
-        shortcuts = [item.describe(traits[item.trait].label(item.pole)) for item in told]
-        return tuple(f"{sentence}." for sentence in (*sentences, *shortcuts))
+        shortcuts = [f"{item.describe(traits[item.trait].label(item.pole))}. {REPLACE_THEM}" for item in told]
+        return (*sentences, *shortcuts)
+
+    def _count_chosen(self, trait: str) -> int:
+        return sum(exemplar.trait == trait for exemplar in self.choice.chosen)
 
 
 def _without_pools(plan: Plan) -> Plan:
@@ -171,5 +183,7 @@ def _explain_reasons(rejected: Sequence[Exemplar]) -> str:
         example = next(exemplar for exemplar in rejected if exemplar.reason == reason)
         # The provider's message is only in the log: a set that is made again from kept replies does not have it.
         said = "the call failed for good" if reason == "cell_failed" else example.detail or example.text or "no text"
-        parts.append(f"{count} × {reason} (such as: {said[:120]})")
-    return f"Of {len(rejected)} rejected: " + "; ".join(parts) + "."
+        parts.append(f"{count} × {name_reason(reason)} (such as: {said[:120]})")
+    spare = counts["surplus"]
+    others = f"{len(rejected) - spare:,} rejected" + (f", {spare:,} to spare" if spare else "")
+    return f"{others}: " + "; ".join(parts) + "."

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, get_args
 
 from engine.system.filesystem import read_bytes, replace_file
+from engine.text.formatting import count_noun
 
 # A folder in the root of the sample store that readers of whole folders pass over.
 BACKFILLS = "_backfills"
@@ -31,8 +32,9 @@ MAX_NAMED, MAX_NOTE_LENGTH = 5, 200
 class ModelRow:
     """One model: ``kept`` of ``wanted`` exemplars over all traits and poles; ``note`` is a sentence or empty.
 
-    ``kept``, ``wanted`` and ``rejected`` are None where they are not known, ``cost_usd`` is None where the price is not
-    known, and ``run_id`` is None where no run was made.
+    ``kept``, ``wanted`` and ``rejected``, which does not count what is to spare, are None where they are not known,
+    ``cost_usd`` is None where the price is not known, and ``run_id`` is None where no run was made. ``warnings`` counts
+    those on what was attached.
     """
 
     handle: str
@@ -44,6 +46,7 @@ class ModelRow:
     run_id: str | None = None
     seconds: float | None = None
     note: str = ""
+    warnings: int = 0
 
 
 class Ledger:
@@ -93,6 +96,11 @@ class Ledger:
         """The cost of all runs together; None where no run's cost is known."""
         costs = [row.cost_usd for row in self._rows.values() if row.cost_usd is not None]
         return sum(costs) if costs else None
+
+
+def describe_state(row: ModelRow) -> str:
+    """The state of a model, with the number of warnings on what was attached: “attached, with 2 warnings”."""
+    return f"{row.state}, with {count_noun(row.warnings, 'warning')}" if row.warnings else row.state
 
 
 def locate_ledger(samples_uri: str, run_id: str) -> str:

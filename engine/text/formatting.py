@@ -15,6 +15,16 @@ def name_plainly(name: str) -> str:
     return words[:1].upper() + words[1:]
 
 
+def capitalise(sentence: str) -> str:
+    """Makes the first letter of a sentence a capital and leaves the others as they are."""
+    return sentence[:1].upper() + sentence[1:]
+
+
+def name_reason(code: str) -> str:
+    """Names a reason code in words: ``near_duplicate`` → “near duplicate”, ``surplus`` → “to spare”."""
+    return {"surplus": "to spare", "set_failed": "chosen"}.get(code) or code.replace("_", " ")
+
+
 def count_noun(number: int, noun: str, plural: str | None = None) -> str:
     """Formats a number with its noun: “1 exemplar”, “2,048 exemplars”."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {plural or f'{noun}s'}"

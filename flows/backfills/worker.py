@@ -26,7 +26,7 @@ from engine.errors import (
 )
 from engine.report.summary import RunResult
 from engine.run.backfill_targets import BackfillRequest
-from engine.store.backfill_ledger import Ledger, ModelRow
+from engine.store.backfill_ledger import Ledger, ModelRow, describe_state
 from flows.backfills.child_runs import ChildRuns
 from flows.runtime.resources import RunResources, RunSnapshot
 
@@ -173,7 +173,7 @@ class BackfillWorker:
         if isinstance(outcome, RunResult):
             kept = sum(outcome.kept.values())
             changes |= {"state": "attached", "kept": kept, "wanted": outcome.wanted * len(outcome.kept)}
-            changes |= {"rejected": outcome.rejected}
+            changes |= {"rejected": outcome.rejected, "warnings": len(outcome.warnings)}
             self._common_errors = 0
         elif isinstance(outcome, State):
             changes |= _read_state(outcome, snapshot)
@@ -184,7 +184,7 @@ class BackfillWorker:
 
     def _log_row(self, row: ModelRow) -> None:
         kept = "" if row.kept is None else f", {row.kept} of {row.wanted} kept"
-        line = f"{row.handle}: {row.state}{kept}" + (f" ({row.note})" if row.note else "")
+        line = f"{row.handle}: {describe_state(row)}{kept}" + (f" ({row.note})" if row.note else "")
         self._logger.info("%s", line)
         self._resources.logger.info("%s", line)
 

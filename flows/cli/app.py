@@ -54,7 +54,7 @@ def synthesize_command(
         bool, typer.Option("--dry-run", help="Only show what a run would do and cost, as `exemplars plan` does.")
     ] = False,
 ) -> None:
-    """Synthesizes samples for one model and attaches them when the gate passes."""
+    """Synthesizes samples for one model, checks them, and attaches them where nothing critical is found."""
     if dry_run:
         plan_command(handle, synth_type, effort, as_json=as_json)
         return

@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 from rich.console import Console, Group
 from rich.live import Live
+from rich.padding import Padding
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -27,8 +28,10 @@ from engine.domain.progress import (
     Noticed,
     StageBegun,
 )
+from engine.report.headline import describe_others
 from engine.report.summary import RunResult
 from engine.run.job import Job
+from engine.text.formatting import capitalise, count_noun
 
 SHOWN_SAMPLES = 3
 PLAIN_INTERVAL_SECONDS = 10.0
@@ -165,10 +168,9 @@ def show_begin(job: Job, silent: bool) -> None:
     if silent:
         return
     level, model = job.level, job.model
-    traits = f"{len(model.traits)} trait" + ("s" if len(model.traits) > 1 else "")
+    wanted, traits = count_noun(level.exemplars_per_pole, "exemplar"), count_noun(len(model.traits), "trait")
     print(
-        f"{model.handle}: {level.exemplars_per_pole} exemplars for each pole of {traits}, effort {level.effort}, "
-        f"synth model {level.synth_model}",
+        f"{model.handle}: {wanted} for each pole of {traits}, effort {level.effort}, synth model {level.synth_model}",
         file=sys.stderr,
     )
     for skipped in model.skipped:
@@ -176,7 +178,7 @@ def show_begin(job: Job, silent: bool) -> None:
 
 
 def show_result(job: Job, result: RunResult) -> None:
-    """Prints a few samples of both poles side by side, the verdict, and the paths of the files."""
+    """Prints a few samples of both poles side by side, the headline, each warning, and the paths of the files."""
     console = Console()
     rows = pq.read_table(result.samples, columns=["trait", "pole", "text", "pair_id"]).to_pylist()
     for trait in job.model.traits:
@@ -189,9 +191,13 @@ def show_result(job: Job, result: RunResult) -> None:
         for positive, negative in list(zip(texts["positive"], texts["negative"], strict=False))[:SHOWN_SAMPLES]:
             table.add_row(Text(positive), Text(negative))
         console.print(table)
-    counts = ", ".join(f"{trait}/{pole} {count} of {result.wanted}" for (trait, pole), count in result.kept.items())
-    done = "Set aside for evaluation" if job.synth_type == "enrich" else "Attached"
-    console.print(f"\nThe gate passed. {done}: {counts}", highlight=False)
+    colour = "yellow" if result.warnings else "green"
+    console.print(Text(f"\n{capitalise(result.headline)}", style=f"bold {colour}"))
+    for warning in result.warnings:
+        console.print(Padding(Text(f"! {warning}", style="yellow"), (0, 0, 0, 2)))
+    counts = ", ".join(f"{trait}/{pole} {count}" for (trait, pole), count in result.kept.items())
+    others = describe_others(result.rejected, result.spare)
+    console.print(f"kept of {result.wanted}: {counts}; {others}", highlight=False)
     for name, path in (("samples", result.samples), ("report", result.report)):
         console.print(f"{name:8} {shorten_path(path)}", highlight=False, soft_wrap=True)
 

@@ -45,8 +45,10 @@ from engine.errors import (
     StoreError,
     UnpricedError,
 )
+from engine.report.headline import state_headline
 from engine.report.remedies import REMEDIES
 from engine.report.summary import RunResult
+from engine.text.formatting import name_reason
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 
@@ -194,6 +196,20 @@ async def read_page(run_id: str) -> dict[str, Artifact]:
     return {artifact.key: artifact for artifact in found if artifact.key}
 
 
+async def test_completed_run_says_its_headline_and_gives_the_caller_its_result(shaky_run: Run) -> None:
+    result, verdict = shaky_run.result, read_verdict(shaky_run.folder)
+    async with get_client() as client:
+        run = await client.read_flow_run(UUID(result.run_id))
+
+    assert isinstance(result, RunResult)
+    assert run.state is not None
+    assert ("COMPLETED", result.headline) == (run.state.type.value, run.state.message)
+    assert state_headline(32, len(verdict["warnings"]), "from_traits") == result.headline
+    assert tuple(verdict["warnings"]) == result.warnings
+    assert result.rejected + result.spare == len(read_rejected(shaky_run.folder))
+    assert 0 < result.spare == sum(read_rejected(shaky_run.folder)["reason"] == "surplus")
+
+
 async def test_run_page_has_the_verdict_first_a_picture_a_table_and_the_files(shaky_run: Run) -> None:
     result = shaky_run.result
     found = await read_page(result.run_id)
@@ -207,7 +223,8 @@ async def test_run_page_has_the_verdict_first_a_picture_a_table_and_the_files(sh
     assert "| likely |" in estimate
     assert "openai/test costs nothing." in estimate
     assert "## Cost: nothing" in page
-    assert f"# {HANDLE}: 32 exemplars attached\n\n**The gate passed: 8 for each pole of 2 traits; " in page
+    assert f"# {HANDLE}: {result.headline}\n\n**8 for each pole of 2 traits; " in page
+    assert result.headline.startswith("32 attached")
     assert "](data:image/svg+xml;base64," in page
     assert "| Clarity | negative | Obscure | 8 of 8 |" in page
     assert "## Variety" in page
@@ -439,10 +456,10 @@ def test_replies_of_no_use_end_in_a_failed_run_that_keeps_its_rejected_rows(
     rejected = read_rejected(first)
 
     assert lacking in str(failure.value)
-    assert f" × {reason} (such as: " in str(failure.value)
-    assert f"{HANDLE}: nothing was attached: " in str(failure.value)
+    assert f" × {name_reason(reason)} (such as: " in str(failure.value)
+    assert f"{HANDLE}: nothing attached: " in str(failure.value)
     assert " of 8 exemplars are lacking after 2 rounds; " in str(failure.value)
-    assert f" of them as {reason}: {REMEDIES[reason]}.\n" in str(failure.value)
+    assert f" of them as {name_reason(reason)}: {REMEDIES[reason]}.\n" in str(failure.value)
     assert ["rejected", "rejected"] == [read_manifest(folder)["status"] for folder in (first, second)]
     assert [] == [path for path in workspace.list_files() if path.name == "samples.parquet"]
     assert len(list_last_prompts(provider)) == len(rejected)
@@ -462,7 +479,7 @@ async def test_failed_quota_is_a_failed_flow_run(workspace: Workspace, provider:
     assert run.state is not None
     assert "FAILED" == run.state.type.value
     assert str(run.state.message).startswith(
-        f"{HANDLE}: nothing was attached: 4 of 4 exemplars are lacking after 1 round; 8 were rejected there, 8 of them "
+        f"{HANDLE}: nothing attached: 4 of 4 exemplars are lacking after 1 round; 8 rejected there, 8 of them "
     )
     assert "\n" not in str(run.state.message)
     assert "Flow run encountered an exception" not in str(run.state.message)

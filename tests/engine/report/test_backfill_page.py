@@ -39,7 +39,7 @@ def test_page_begins_with_the_verdict_then_what_failed_and_the_table_with_failed
         ModelRow("u22a8.bad", "failed", 3, 16, None, None, "run-2", 4.0, "No model.\n Did you *mean* another?"),
     )
 
-    assert page.startswith("# 1 of 2 models have their samples\n\n**1 failed, 1 attached. Fix what failed")
+    assert page.startswith("# 1 of 2 models has its samples\n\n**1 failed, 1 attached. Fix what failed")
     assert "16 samples attached; 7 rejected; cost $0.50; 44\u00a0s a model on average." in page
     assert "## Failed: 1\n\n- **[u22a8.bad](../../runs/flow-run/run-2)**: No model. Did you \\*mean\\* another?" in page
     assert (

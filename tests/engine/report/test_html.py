@@ -115,18 +115,33 @@ def read_text(page: str) -> str:
     return " ".join(re.sub(r"<[^>]*>", " ", visible).split())
 
 
-def test_success_is_said_first_in_one_sentence() -> None:
-    text = read_text(render_report(make_data()))
+def test_headline_says_first_that_the_set_has_warnings() -> None:
+    page = render_report(make_data())
+    text = read_text(page)
 
-    assert "Attached: 4 exemplars, 2 for each pole of 1 trait. The gate passed." in text
-    assert text.index("Attached:") < text.index("Kept of wanted")
+    assert "! 4 attached, with 1 warning: look before you train 2 for each pole of 1 trait; 2 rejected." in text
+    assert text.index("4 attached") < text.index("1 warning The share of") < text.index("Kept of wanted")
+    assert "<title>u22a8.technical-writing: 4 attached, with 1 warning: look before you train</title>" in page
+
+
+def test_headline_of_a_set_without_warnings_is_short() -> None:
+    text = read_text(render_report(make_data(warnings=())))
+
+    assert "✓ 4 attached 2 for each pole of 1 trait; 2 rejected." in text
+
+
+def test_what_is_to_spare_is_counted_apart_from_what_was_rejected() -> None:
+    text = read_text(render_report(make_data(reasons={"surplus": 87, "too_short": 9})))
+
+    assert "2 for each pole of 1 trait; 9 rejected, 87 to spare." in text
+    assert "96" not in text
 
 
 def test_failure_says_that_nothing_was_attached_and_why() -> None:
     text = read_text(render_report(make_data(success=False, failed=("Clarity lacks 3.", "Clarity doubles 1."))))
 
-    assert "Nothing was attached. Clarity lacks 3. Clarity doubles 1." in text
-    assert "The gate passed." not in text
+    assert "Nothing attached Clarity lacks 3. Clarity doubles 1." in text
+    assert "4 attached" not in text
 
 
 def make_costs(*unpriced: str) -> Costs:
@@ -164,7 +179,10 @@ def test_model_without_a_price_is_named() -> None:
 
 
 def test_held_out_pool_is_not_called_attached() -> None:
-    assert "Set aside for evaluation: 4 exemplars" in read_text(render_report(make_data(synth_type="enrich")))
+    text = read_text(render_report(make_data(synth_type="enrich")))
+
+    assert "4 set aside for evaluation, with 1 warning: look before you evaluate" in text
+    assert "4 attached" not in text
 
 
 def test_facts_are_told_with_their_units() -> None:
@@ -250,7 +268,7 @@ def test_run_that_brought_nothing_renders() -> None:
     page = render_report(make_empty())
 
     assert [] == read_table(page)["rows"]
-    for sentence in ("Nothing was attached. Every call failed.", "Nothing was rejected.", "The gate did not run."):
+    for sentence in ("Nothing attached Every call failed.", "Nothing was rejected.", "The gate did not run."):
         assert sentence in read_text(page)
 
 

@@ -12,6 +12,7 @@ from engine.quality.verdict import Verdict
 from engine.report.remedies import REMEDIES, explain_failure
 from engine.screening.screener import Screener
 from engine.selection.rounds import Rounds
+from engine.text.formatting import name_reason
 
 FAILED = Verdict(False, ("Expected that every row has a text: 2 of 8 rows unexpected.",), (), (), {}, ())
 
@@ -34,7 +35,8 @@ def test_lack_is_explained_by_the_commonest_reason_and_its_remedy(reason: Reason
     rounds = make_rounds(*rejected, make_exemplar("Another.", "positive", 2, reason="too_long"))
 
     assert (
-        f"2 of 2 exemplars are lacking after 1 round; 5 were rejected there, 4 of them as {reason}: {REMEDIES[reason]}."
+        f"2 of 2 exemplars are lacking after 1 round; 5 rejected there, 4 of them as "
+        f"{name_reason(reason)}: {REMEDIES[reason]}."
     ) == explain_failure(rounds, FAILED)
 
 
@@ -45,8 +47,17 @@ def test_reasons_are_counted_where_something_is_lacking_only() -> None:
     )
 
     assert explain_failure(rounds, FAILED).startswith(
-        "1 of 2 exemplars are lacking after 1 round; 1 were rejected there, 1 of them as refused: "
+        "1 of 2 exemplars is lacking after 1 round; 1 rejected there, 1 of them as refused: "
     )
+
+
+def test_what_is_to_spare_is_not_called_rejected() -> None:
+    spare = [make_exemplar(f"A text {index}.", "positive", index) for index in range(3)]
+    rejected = [make_exemplar("A text.", "negative", index, reason="refused") for index in range(2)]
+    rounds = make_rounds(*spare, *rejected, wanted=2)
+
+    assert "; 2 rejected there, 2 of them as refused: " in explain_failure(rounds, FAILED)
+    assert 1 == rounds.choice.count_spare()
 
 
 def test_nothing_that_came_back_is_said() -> None:

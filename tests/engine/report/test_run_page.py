@@ -54,7 +54,7 @@ def test_passed_gate_is_told_first_then_the_picture_the_counts_the_samples_and_t
     places = [
         page.index(said)
         for said in (
-            "# u22a8.test: 2 exemplars attached\n\n**The gate passed: 1 for each pole of 1 trait; 0 more were rejected",
+            "# u22a8.test: 2 attached\n\n**1 for each pole of 1 trait; 0 rejected.**",
             "](data:image/svg+xml;base64,",
             "| Clarity | positive | Clear | 1 of 1 |",
             "### Clarity\n\n**Clear**\n\n- A text that is positive.\n\n**Obscure**\n\n- A text that is negative.",
@@ -71,9 +71,9 @@ def test_lack_is_told_first_with_what_to_do_and_then_pole_by_pole() -> None:
     page = summarize(rounds=make_rounds(wanted=3), verdict=FAILED)
     headline, sentence = describe_verdict(make_rounds(wanted=3), FAILED)
 
-    assert "nothing was attached" == headline
-    assert sentence.startswith("The gate failed: 4 of 6 exemplars are lacking after 0 rounds, ")
-    assert page.startswith("# u22a8.test: nothing was attached\n\n**The gate failed: 4 of 6 exemplars are lacking ")
+    assert "nothing attached" == headline
+    assert sentence.startswith("4 of 6 exemplars are lacking after 0 rounds, ")
+    assert page.startswith("# u22a8.test: nothing attached\n\n**4 of 6 exemplars are lacking ")
     assert "\n- clarity, positive (Clear): 1 of 3, 2 lacking" in page
     assert "A text that is positive." not in page
 
@@ -81,7 +81,7 @@ def test_lack_is_told_first_with_what_to_do_and_then_pole_by_pole() -> None:
 def test_finding_of_the_gate_is_told_first_where_nothing_is_lacking() -> None:
     page = summarize(verdict=FAILED)
 
-    assert "**The gate failed: Expected that no text occurs twice: 1 of them (and 1 more finding); see the " in page
+    assert "**Expected that no text occurs twice: 1 of them (and 1 more finding); see the " in page
     assert "\n- Another.\n" in page
 
 
@@ -105,7 +105,7 @@ def test_page_of_many_traits_draws_six_and_says_how_many_more_there_are() -> Non
 def test_error_is_told_first_with_its_details_below() -> None:
     page = write_error("u22a8.test", "model.yaml: 2 mistakes.\n  line 3: *no*\n  line 4: none")
 
-    assert page.startswith("# u22a8.test: nothing was attached\n\n**model.yaml: 2 mistakes.**\n\n")
+    assert page.startswith("# u22a8.test: nothing attached\n\n**model.yaml: 2 mistakes.**\n\n")
     assert page.endswith("\n- line 3: \\*no\\*\n- line 4: none")
 
 

@@ -17,7 +17,15 @@ def test_attached_set_is_its_run_s_result(tmp_path: Path) -> None:
         ("safety", "positive"): 0,
         ("safety", "negative"): 4,
     }
-    result = RunResult("one", "attached", stored.file(SAMPLES), stored.file(REPORT), 4, kept)  # type: ignore[arg-type]
+    result = RunResult(
+        "one",
+        "attached",
+        stored.file(SAMPLES),
+        stored.file(REPORT),
+        4,
+        kept,  # type: ignore[arg-type]
+        headline="8 attached",
+    )
 
     assert result == find_finished(str(tmp_path), HANDLE, "from_traits", "one")
 

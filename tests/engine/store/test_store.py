@@ -652,7 +652,7 @@ def read_header(card: str) -> dict[str, Any]:
 def test_card_opens_with_a_header_that_the_hub_reads(rows: int, size: str) -> None:
     counts: dict[Any, int] = {("clarity", "positive"): 1, ("clarity", "negative"): 1}
     kept = make_rows(RUN, 2)[:1] * rows
-    card = render_card(make_model(), make_stamp(), kept, counts, "openai/test", "en", "The gate passed.")
+    card = render_card(make_model(), make_stamp(), kept, counts, "openai/test", "en", "8 attached.")
     header = read_header(card)
 
     assert card.startswith("---\n")
@@ -676,7 +676,7 @@ def test_card_shows_counts_texts_and_columns_and_no_word_of_it_breaks_the_header
     rows = make_rows(RUN, 8)
     rows[0]["text"] = "--- first\nsecond: {{ third }} <b>"
     counts: dict[Any, int] = {("clarity", "positive"): 4, ("clarity", "negative"): 3}
-    card = render_card(model, make_stamp(), rows, counts, "openai/test", "en", "The gate passed.")
+    card = render_card(model, make_stamp(), rows, counts, "openai/test", "en", "8 attached.")
 
     assert ["en"] == read_header(card)["language"]
     assert "| `clarity` | --- | 4 | Obscure | 3 |" in card
@@ -684,5 +684,5 @@ def test_card_shows_counts_texts_and_columns_and_no_word_of_it_breaks_the_header
     assert 6 == card.count("\n> ")
     for field in SAMPLE_SCHEMA:
         assert f"- `{field.name}`: {field.type}" in card
-    for part in (f"run `{RUN}`", "The gate passed.", "`openai/test`", "- Do not resell.", "- Our own."):
+    for part in (f"run `{RUN}`", "8 attached.", "`openai/test`", "- Do not resell.", "- Our own."):
         assert part in card
