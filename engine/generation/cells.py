@@ -1,14 +1,13 @@
 """Generation: the model is asked for a cell, and its reply becomes exemplars, or the reason why there are none."""
 
 import logging
-import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Literal
 
 import regex
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import StringConstraints
 
 from engine.definitions.effort import Thinking
 from engine.domain.model import Model
@@ -23,6 +22,7 @@ from engine.generation.prompts import (
     write_subjects_prompt,
     write_words_only,
 )
+from engine.generation.reply_json import NoObjectError, ReplyShape, ignore_case, read_object
 from engine.llm.prices import add_costs
 from engine.llm.request import REFUSED, Prompt, Reply, Request, Style
 from engine.planning.plan import Cell, Plan
@@ -51,22 +51,16 @@ TRUNCATED = "the reply was cut at its token limit"
 _NonEmpty = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
-class _ExemplarReply(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
+class _ExemplarReply(ReplyShape):
     text: str
-    pole: Literal["positive", "negative", "neither"]
+    pole: Annotated[Literal["positive", "negative", "neither"], ignore_case("positive", "negative", "neither")]
 
 
-class _Replies(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
+class _Replies(ReplyShape):
     exemplars: list[_ExemplarReply]
 
 
-class _Subjects(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
+class _Subjects(ReplyShape):
     subjects: list[_NonEmpty]
 
 
@@ -91,8 +85,8 @@ async def propose_subjects(plan: Plan, gateway: ModelGateway) -> tuple[str, ...]
         return ()
     reply = await gateway.complete(make_subjects_request(plan))
     try:
-        subjects = _Subjects.model_validate_json(strip_fence(reply.text)).subjects
-    except ValidationError:
+        subjects = read_object(reply.text, _Subjects).subjects
+    except NoObjectError:
         return ()
     return tuple(dict.fromkeys(" ".join(subject.split()) for subject in subjects if len(subject) <= 80))
 
@@ -155,14 +149,13 @@ def read_reply(
         return [_make(cell, gateway, prompt, reply, "refused", reply.text[:200])]
     if gateway.endpoint.style == "plain":
         return [_read_plain(cell, gateway, prompt, reply, max_words)]
-    if reply.finish == "length":
-        return [_make(cell, gateway, prompt, reply, "truncated", TRUNCATED, reply.text)]
     try:
-        found = _Replies.model_validate_json(strip_fence(reply.text)).exemplars
-    except ValidationError as error:
-        detail = error.errors()[0]["msg"]
-        reason: Reason = "truncated" if _breaks_off(reply.text) else "unreadable"
-        return [_make(cell, gateway, prompt, reply, reason, detail, reply.text)]
+        found = read_object(reply.text, _Replies).exemplars
+    except NoObjectError as error:
+        if reply.finish == "length":
+            return [_make(cell, gateway, prompt, reply, "truncated", TRUNCATED, reply.text)]
+        reason: Reason = "truncated" if error.breaks_off else "unreadable"
+        return [_make(cell, gateway, prompt, reply, reason, str(error), reply.text)]
     if not found:
         return [_make(cell, gateway, prompt, reply, "unreadable", "no exemplar in the reply", reply.text)]
     made = [
@@ -186,12 +179,6 @@ def cut_sentences(text: str, max_words: int | None) -> str:
         ends.append(len(whole))
     fitting = [end for end in ends if max_words is None or count_words(whole[:end]) <= max_words]
     return whole[: max([*ends[:1], *fitting], default=0)]
-
-
-def strip_fence(text: str) -> str:
-    """The text inside a code fence that a model put around its JSON; any other text unchanged."""
-    fenced = re.fullmatch(r"\s*```(?:json)?\s*\n(.*)\n\s*```\s*", text, re.DOTALL)
-    return fenced.group(1) if fenced else text
 
 
 async def _generate(plan: Plan, cell: Cell, gateway: ModelGateway, language: str) -> list[Exemplar]:
@@ -287,8 +274,3 @@ def _make(
         cost_usd=cost,
         seed_sha256=cell.seed.sha256 if cell.seed else None,
     )
-
-
-def _breaks_off(text: str) -> bool:
-    """Whether a reply is the beginning of the JSON that was asked for, without its end."""
-    return text.lstrip().removeprefix("```json").lstrip().startswith("{") and not text.rstrip().endswith(("}", "```"))

@@ -8,9 +8,7 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Literal
-
-from pydantic import BaseModel, ConfigDict, ValidationError
+from typing import Annotated, Literal
 
 from engine.domain.model import POLES, Pole
 from engine.domain.progress import CallsPlanned, Progress
@@ -18,8 +16,8 @@ from engine.domain.samples import Exemplar
 from engine.domain.votes import Vote, VoteAnswer, decide
 from engine.errors import RequestRefusedError, RetryableProviderError
 from engine.gateway.model_gateway import ModelGateway
-from engine.generation.cells import strip_fence
 from engine.generation.prompts import VOTE_SCHEMA, write_vote_prompt, write_words_only
+from engine.generation.reply_json import NoObjectError, ReplyShape, ignore_case, read_object
 from engine.llm.prices import add_costs
 from engine.llm.request import REFUSED, Endpoint, Reply, Request
 from engine.planning.plan import Plan
@@ -37,10 +35,8 @@ SWAPPED_ONCE = 2
 ATTEMPTS = 2
 
 
-class _Ballot(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    answer: Literal["A", "B", "neither"]
+class _Ballot(ReplyShape):
+    answer: Annotated[Literal["A", "B", "neither"], ignore_case("A", "B", "neither")]
 
 
 class VotingJudge:
@@ -122,8 +118,8 @@ def make_vote_request(plan: Plan, trait: str, text: str, first: Pole, temperatur
 def read_ballot(reply: Reply, first: Pole) -> VoteAnswer | None:
     """Reads the pole that a reply votes for, or "neither"; None if it is not a valid vote."""
     try:
-        answer = _Ballot.model_validate_json(strip_fence(reply.text)).answer
-    except ValidationError:
+        answer = read_object(reply.text, _Ballot).answer
+    except NoObjectError:
         return None
     if answer == "neither":
         return "neither"

@@ -61,17 +61,8 @@ def read_one(text: str, finish: str = "stop", endpoint: Endpoint = CHAT) -> tupl
     return exemplar.text, exemplar.reason
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        write_reply(TEXT),
-        f"\n  {write_reply(TEXT)}\n",
-        f"```json\n{write_reply(TEXT)}\n```",
-        f"```\n{json.dumps(json.loads(write_reply(TEXT)), indent=2)}\n```\n",
-    ],
-)
-def test_json_is_read_fenced_or_not(text: str) -> None:
-    assert (TEXT, None) == read_one(text)
+def test_json_is_read_from_wherever_it_stands() -> None:
+    assert (TEXT, None) == read_one(f"Here it is:\n```JSON\n{write_reply(TEXT, pole='Positive')}\n```\nEnjoy!")
 
 
 def test_exemplar_knows_where_it_came_from() -> None:
@@ -111,11 +102,8 @@ def test_exemplar_knows_where_it_came_from() -> None:
         '{"exemplars": [{"text": "one"}]}',
         '{"exemplars": [{"text": null, "pole": "positive"}]}',
         '{"exemplars": [{"text": "one", "pole": "up"}]}',
-        '{"exemplars": [{"text": "one", "pole": "positive", "note": "mine"}]}',
         '{"exemplars": [], "note": "mine"}',
         '{"exemplars": [{"text": "lone \\ud83d half", "pole": "positive"}]}',
-        f"Here it is:\n```json\n{write_reply(TEXT)}\n```",
-        write_reply(TEXT) * 2,
     ],
 )
 def test_reply_that_is_not_as_asked_is_unreadable_and_kept(text: str) -> None:
@@ -136,9 +124,13 @@ def test_json_that_breaks_off_is_truncated(cut: str) -> None:
 
 
 @pytest.mark.parametrize("endpoint", [CHAT, PLAIN])
-@pytest.mark.parametrize("text", [write_reply(TEXT), "The battery lies in"])
+@pytest.mark.parametrize("text", [write_reply(TEXT)[:-2], "The battery lies in"])
 def test_reply_at_its_token_limit_is_truncated(endpoint: Endpoint, text: str) -> None:
     assert (text, "truncated") == read_one(text, "length", endpoint)
+
+
+def test_whole_object_is_read_though_its_reply_goes_on_to_the_token_limit() -> None:
+    assert (TEXT, None) == read_one(f"{write_reply(TEXT)}\n\n\n", "length")
 
 
 @pytest.mark.parametrize("endpoint", [CHAT, PLAIN])
@@ -301,8 +293,9 @@ async def test_chat_model_proposes_subjects(tmp_path: Path) -> None:
     assert "Propose 60 subjects" in request.prompt.user
 
 
-async def test_fenced_subjects_are_read(tmp_path: Path) -> None:
-    subjects, _ = await propose(tmp_path, lambda _: Reply('```json\n{"subjects": ["moving house"]}\n```', "stop"))
+async def test_subjects_are_read_from_wherever_they_stand(tmp_path: Path) -> None:
+    said = 'Sure!\n```json\n{"subjects": ["moving house"], "note": "mine"}\n```'
+    subjects, _ = await propose(tmp_path, lambda _: Reply(said, "stop"))
 
     assert ("moving house",) == subjects
 
@@ -319,7 +312,6 @@ async def test_embedded_model_is_not_asked_for_subjects(tmp_path: Path) -> None:
         Reply("refused", "content_filter"),
         Reply('{"subjects": [1, 2]}', "stop"),
         Reply('{"subjects": [" "]}', "stop"),
-        Reply('{"subjects": ["one"], "note": "mine"}', "stop"),
     ],
 )
 async def test_subjects_that_are_no_use_are_none(tmp_path: Path, reply: Reply) -> None:
