@@ -3,13 +3,14 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import APIRouter, FastAPI, Request, Security
+from fastapi import APIRouter, Depends, FastAPI, Request, Security
 from fastapi.security import HTTPBearer
 from starlette.middleware import Middleware
 
 from engine.settings import Settings
 from flows.api.docs_page import add_docs
 from flows.api.exception_handlers import EXCEPTION_HANDLERS
+from flows.api.ignored_fields import note_query
 from flows.api.keys.file import locate_keys
 from flows.api.keys.keyring import KeyRing
 from flows.api.middleware.authentication import Authentication
@@ -32,6 +33,9 @@ come out, screened, checked by a gate and attached with the provenance `synthesi
 Ask for a synthesis with `POST /v1/models/{{handle}}/samples/synthesize`, read `last_operation` of the model until its
 status is `succeeded`, then list the samples. A key is issued where the service runs, with
 `python -m flows.api keys issue`, and is sent as `Authorization: Bearer <key>`.
+
+Fields and query parameters that the door does not know are ignored, and `X-Ignored-Fields` names them: a mistyped
+`efort` starts a run at the effort that holds without it. Look for that header while you write a client.
 
 Every answer carries `X-Request-Id`. Every answer that is not 2xx is one envelope,
 `{{"error": {{"code", "message", "request_id", "details"}}}}`: `code` is a stable word to branch on, `message` says to a
@@ -95,9 +99,9 @@ def make_app(settings: Settings, counts: RequestMetrics | None = None) -> FastAP
         lifespan=_connect,
     )
     app.state.storage = locate_storage(settings)
-    app.include_router(health, prefix=BASE)
+    app.include_router(health, prefix=BASE, dependencies=[Depends(note_query)])
     for module in (synthesize, models, samples):
-        app.include_router(module.router, prefix=BASE, dependencies=[Security(bearer)])
+        app.include_router(module.router, prefix=BASE, dependencies=[Security(bearer), Depends(note_query)])
     add_document(app)
     add_docs(app)
     return app

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from flows.api.errors import REQUEST_ID, ApiError, render_error
 from flows.api.exception_handlers import RETRY_AFTER_SECONDS, translate_error
+from flows.api.ignored_fields import IGNORED, write_ignored
 from flows.api.middleware.body_limit import IncomingBody, check_framing, find_header
 
 LOGGER = logging.getLogger("flows.api")
@@ -36,7 +37,7 @@ class Envelope:
             return
         request_id = _choose_id(scope)
         scope.setdefault("state", {})["request_id"] = request_id
-        incoming, answer = IncomingBody(scope, receive), _Answer(send, request_id)
+        incoming, answer = IncomingBody(scope, receive), _Answer(send, scope, request_id)
         begun = time.monotonic()
         try:
             check_framing(scope)
@@ -60,8 +61,9 @@ class Envelope:
 class _Answer:
     """Sends the response: records its status once it has begun, and adds the headers of every response."""
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, send: Send, scope: Scope, request_id: str) -> None:
         self._send = send
+        self._scope = scope
         self._request_id = request_id
         self.status: int | None = None
 
@@ -70,6 +72,8 @@ class _Answer:
             self.status = message["status"]
             headers = MutableHeaders(scope=message)
             headers[REQUEST_ID] = self._request_id
+            if ignored := write_ignored(self._scope):
+                headers[IGNORED] = ignored
             headers.setdefault("X-Content-Type-Options", "nosniff")
             headers.setdefault("Cache-Control", "no-store")
         await self._send(message)
@@ -104,12 +108,16 @@ def _choose_id(scope: Scope) -> str:
 
 
 def _log(scope: Scope, status: int | None, seconds: float, request_id: str) -> None:
-    """Logs one line. The path is logged as it was sent, in ASCII, but without the query, which may contain secrets."""
+    """Logs one line. The path is logged as it was sent, in ASCII, but of the query, which may contain secrets, only
+    the names of parameters that nobody read."""
     path = scope.get("raw_path", b"").decode("ascii", "backslashreplace")[:_LONGEST_PATH]
     shown = "gone" if status is None else str(status)
+    ignored = write_ignored(scope)
     told = {"method": scope["method"], "path": path, "status": status, "seconds": round(seconds, 4)}
-    values = (scope["method"], path, shown, seconds * 1000, request_id)
-    LOGGER.info("%s %s %s %.0f ms %s", *values, extra={**told, "request_id": request_id})
+    if ignored:
+        told["ignored_fields"] = ignored
+    values = (scope["method"], path, shown, seconds * 1000, request_id, f" ignored: {ignored}" if ignored else "")
+    LOGGER.info("%s %s %s %.0f ms %s%s", *values, extra={**told, "request_id": request_id})
 
 
 def _write_traceback(error: Exception, scope: Scope) -> str:

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 
 from flows.api.errors import REQUEST_ID, RUN_ID
+from flows.api.ignored_fields import IGNORED
 from flows.api.openapi.examples import ANSWERS, PAGES
 from flows.api.openapi.refusals import REFUSALS, REQUEST_EXAMPLE, Refused, make_example
 from flows.api.schemas import RUN_ID_EXAMPLE, ErrorEnvelope
@@ -36,6 +37,12 @@ _HEADERS: Mapping[str, Mapping[str, Any]] = {
         "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
         "example": REQUEST_EXAMPLE,
     },
+    IGNORED: {
+        "description": "The fields of the body and the query parameters that this request brought and nobody read: at "
+        "most ten names, percent-encoded, with commas between; absent where there are none.",
+        "schema": _TEXT,
+        "example": "efort",
+    },
     RUN_ID: {
         "description": "The run that is the reason; absent where none is, as with `model_not_draft`.",
         "schema": {"type": "string", "format": "uuid"},
@@ -60,6 +67,7 @@ _HEADERS: Mapping[str, Mapping[str, Any]] = {
         "example": "Accept",
     },
 }
+_ON_EVERY_ANSWER = (REQUEST_ID, IGNORED)
 _HEADERS_OF: Mapping[int, Sequence[str]] = {
     401: ("WWW-Authenticate",),
     409: (RUN_ID,),
@@ -123,7 +131,7 @@ def link(operation: str, description: str, **parameters: str) -> dict[str, Any]:
 
 
 def _describe_success(content: type[BaseModel] | str, markdown: bool, links: Mapping[str, Any]) -> dict[str, Any]:
-    described: dict[str, Any] = {"headers": _name_headers(REQUEST_ID, *(["Vary"] if markdown else []))}
+    described: dict[str, Any] = {"headers": _name_headers(*_ON_EVERY_ANSWER, *(["Vary"] if markdown else []))}
     if links:
         described["links"] = dict(links)
     if isinstance(content, str):
@@ -157,7 +165,7 @@ def _describe_refusals(refused: Sequence[Refused]) -> dict[str, Any]:
     return {
         "model": ErrorEnvelope,
         "description": f"{said}.",
-        "headers": _name_headers(REQUEST_ID, *_HEADERS_OF.get(refused[0][0], ())),
+        "headers": _name_headers(*_ON_EVERY_ANSWER, *_HEADERS_OF.get(refused[0][0], ())),
         "content": {"application/json": content},
     }
 

@@ -15,6 +15,7 @@ from engine.domain.model import EFFORTS, Effort, SynthType
 from engine.listing.authored import walk_seeds
 from engine.planning.seed_variations import check_seeds, has_seeds
 from flows.api.errors import ApiError
+from flows.api.ignored_fields import note_ignored
 from flows.api.openapi.document import BY_PREFECT, OF_MODEL, describe_answers, link
 from flows.api.prefect_runs.enqueue import enqueue
 from flows.api.routes.dependencies import Storage, find_changeable_model, get_orchestrator, get_storage
@@ -27,7 +28,8 @@ HOSTED_TYPES: tuple[SynthType, ...] = ("from_traits", "diversify")
 READ_FIELDS = ("synth_type", "effort")
 BODY = {
     "required": True,
-    "description": "What to synthesize. Fields that are not named here are ignored.",
+    "description": "Fields that are not named here are ignored, and the answer's `X-Ignored-Fields` names them. The "
+    "body says what to synthesize; `{}` is enough.",
     "content": {
         "application/json": {
             "schema": {
@@ -66,10 +68,11 @@ BODY = {
 
 @dataclass(frozen=True, slots=True)
 class SynthesisRequest:
-    """The parsed body of a request."""
+    """The parsed body of a request; ``ignored`` are the names of fields that nobody reads."""
 
     synth_type: SynthType = "from_traits"
     effort: Effort | None = None
+    ignored: tuple[str, ...] = ()
 
 
 @router.post(
@@ -102,6 +105,7 @@ async def synthesize_samples(
     answered with 409 and that run's id.
     """
     wanted = parse_body(await request.body(), request.headers.get("content-type"))
+    note_ignored(request.scope, wanted.ignored)
     own = await run_in_threadpool(check_model, get_storage(request), handle, wanted)
     run = await enqueue(get_orchestrator(request), handle, wanted.synth_type, choose_effort(wanted.effort, own), own)
     return SynthesizeAnswer(state="busy", run_id=run.run_id)
@@ -142,7 +146,8 @@ def parse_body(body: bytes, content_type: str | None) -> SynthesisRequest:
     twice = [name for name in READ_FIELDS if value.names.count(name) > 1]
     if twice:
         raise _refuse(f"The body has {twice[0]} twice. Send it once.", twice[0])
-    return SynthesisRequest(_read_synth_type(value.fields), _read_effort(value.fields))
+    ignored = tuple(name for name in value.fields if name not in READ_FIELDS)
+    return SynthesisRequest(_read_synth_type(value.fields), _read_effort(value.fields), ignored)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The body of a synthesis request: what is read, and each way in which it may be wrong."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -40,7 +41,21 @@ def test_both_fields_are_read(synth_type: str, effort: str | None) -> None:
     ],
 )
 def test_defaults_hold_and_unknown_fields_are_ignored(body: bytes) -> None:
-    assert SynthesisRequest() == parse_body(body, JSON)
+    assert SynthesisRequest() == replace(parse_body(body, JSON), ignored=())
+
+
+@pytest.mark.parametrize(
+    ("body", "ignored"),
+    [
+        (b'{"efort": "low"}', ("efort",)),
+        (b'{"Effort": "low", "effort": "low", "SYNTH_TYPE": 1}', ("Effort", "SYNTH_TYPE")),
+        (b'{"x": 1, "x": 2}', ("x",)),
+        (b'{"options": {"effort": "low", "efort": "low"}}', ("options",)),
+        (b'{"synth_type": "diversify", "effort": null}', ()),
+    ],
+)
+def test_ignored_fields_are_told_by_their_names(body: bytes, ignored: tuple[str, ...]) -> None:
+    assert ignored == parse_body(body, JSON).ignored
 
 
 @pytest.mark.parametrize(

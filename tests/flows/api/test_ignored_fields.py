@@ -1,0 +1,123 @@
+"""The hint about ignored fields: one header and one log line, whatever the fields are called."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+from urllib.parse import unquote
+
+import httpx
+import pytest
+from fakes.surface import BARE, Surface
+from fakes.waiting import wait_until
+from fakes.workspace import HANDLE
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flows.api.ignored_fields import IGNORED, MAX_NAME_LENGTH, MAX_NAMES, note_ignored, write_ignored
+
+NGINX_HEAD_BYTES = 4096
+
+
+@pytest.mark.parametrize(
+    ("names", "written"),
+    [
+        ([], ""),
+        ([""], ""),
+        (["efort"], "efort"),
+        (["efort", "", "efort", "prio"], "efort, prio"),
+        (["a\r\nSet-Cookie: x=1"], "a%0D%0ASet-Cookie%3A%20x%3D1"),
+        (["a, b"], "a%2C%20b"),
+        (["Größe", "努力"], "Gr%C3%B6%C3%9Fe, %E5%8A%AA%E5%8A%9B"),
+        (["\ud800", "\0"], "%3F, %00"),
+        (["x" * 5000], "x" * 31 + "%E2%80%A6"),
+        ([f"f{number}" for number in range(12)], "f0, f1, f2, f3, f4, f5, f6, f7, f8, f9"),
+    ],
+)
+def test_names_are_one_header(names: Sequence[str], written: str) -> None:
+    scope: dict[str, Any] = {}
+    note_ignored(scope, names)
+
+    assert written == write_ignored(scope)
+
+
+@given(st.lists(st.text()))
+def test_any_names_are_short_ascii_of_one_line(names: list[str]) -> None:
+    scope: dict[str, Any] = {}
+    note_ignored(scope, names)
+    written = write_ignored(scope)
+
+    assert written.isascii()
+    assert written.isprintable()
+    assert len(written) < NGINX_HEAD_BYTES
+    assert MAX_NAMES >= len(written.split(", "))
+    assert all(MAX_NAME_LENGTH >= len(unquote(name)) for name in written.split(", "))
+
+
+@pytest.fixture
+def _nothing_runs(surface: Surface) -> Iterator[None]:
+    yield
+    surface.end_runs()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_nothing_runs")
+def test_mistyped_field_is_named_with_the_run_that_it_starts(surface: Surface) -> None:
+    answer = surface.synthesize(efort="low")
+    run = surface.site.ask("GET", f"/flow_runs/{answer.json()['run_id']}")
+    again = surface.synthesize(efort="low")
+
+    assert (202, "efort") == (answer.status_code, answer.headers[IGNORED])
+    assert {"handle": HANDLE, "synth_type": "from_traits", "effort": "high"} == run["parameters"]
+    assert (409, "efort") == (again.status_code, again.headers[IGNORED])
+    wait_until(lambda: f"{again.headers['X-Request-Id']} ignored: efort" in surface.door.read_log(), 10, "it is logged")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_nothing_runs")
+def test_field_with_a_line_break_makes_no_header_of_its_own(surface: Surface) -> None:
+    body = {"x\r\nX-Run-Id: forged": 1, "effort": "low"}
+    answer = surface.author.post(f"/models/{HANDLE}/samples/synthesize", json=body)
+
+    assert "x%0D%0AX-Run-Id%3A%20forged" == answer.headers[IGNORED]
+    assert "X-Run-Id" not in answer.headers
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_nothing_runs")
+def test_request_that_is_read_whole_has_no_such_header(surface: Surface) -> None:
+    asked: list[httpx.Response] = [
+        surface.synthesize(synth_type="from_traits", effort="low"),
+        surface.author.get("/health"),
+        surface.author.get(f"/models/{HANDLE}/samples?trait=clarity&limit=1"),
+        surface.author.get("/models?namespace=u22a8&limit=1&state=draft&kind=scoring"),
+    ]
+
+    assert [202, 200, 200, 200] == [answer.status_code for answer in asked]
+    assert [] == [answer.request.url for answer in asked if IGNORED in answer.headers]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("path", "ignored"),
+    [
+        (f"/models/{HANDLE}/samples?trai=clarity&limit=1", "trai"),
+        (f"/models/{HANDLE}/samples?trait=none&trai=clarity", "trai"),
+        (f"/models/{HANDLE}/traits?limit=1", "limit"),
+        (f"/models/{HANDLE}?a%0D%0Ab=1", "a%0D%0Ab"),
+        ("/models?Limit=1", "Limit"),
+        ("/health?verbose=1", "verbose"),
+    ],
+)
+def test_mistyped_parameter_is_named(surface: Surface, path: str, ignored: str) -> None:
+    assert ignored == surface.author.get(path).headers[IGNORED]
+
+
+@pytest.mark.slow
+def test_card_and_refusals_name_them_too_and_secrets_stay_out(surface: Surface) -> None:
+    card = surface.author.get(f"/models/{HANDLE}?format=md", headers={"Accept": "text/markdown"})
+    refused = surface.author.post(f"/models/{BARE}/samples/synthesize?effort=low&{surface.door.secret}", json={})
+    wait_until(lambda: refused.headers["X-Request-Id"] in surface.door.read_log(), 10, "it is logged")
+    surface.end_runs()
+
+    assert ("text/markdown", "format") == (card.headers["Content-Type"].partition(";")[0], card.headers[IGNORED])
+    assert "effort" == refused.headers[IGNORED]
+    assert surface.door.secret not in surface.door.read_log()
