@@ -32,6 +32,7 @@ from flows.backfills.resources import make_shared_budget, open_backfill_resource
 from flows.backfills.worker import BackfillWorker
 from flows.observability.logs import ignore_closed_output, set_up_logs
 from flows.runs.cancellation import CancellationWatcher, explain_cancelled
+from flows.runs.heartbeat import sending_heartbeats
 from flows.runtime.parameters import ChosenEffort, Glob, Handles, Namespace, PartSize, SharedLimit
 from flows.runtime.schedule_events import release_events
 from flows.synthesize import run_synthesis
@@ -85,18 +86,21 @@ async def backfill(
     await release_events(get_run_logger())
     settings = read_settings()
     set_up_logs(settings.log_format)
-    earlier = read_ledger(settings.locate(settings.samples_uri), str(flow_run.get_id()))
-    runs = {row.handle: row.run_id for row in earlier.rows if row.run_id}
-    done = frozenset([*runs.values(), *(await list_children() if force else ())])
-    named = tuple(handles or ())
-    request = BackfillRequest(named, namespace, glob, only_lacking, synth_type, effort, force, done)
-    # What an earlier start of this run has made is known to a third one too, whenever the second may die.
-    ledger = Ledger(ModelRow(handle, run_id=runs.get(handle)) for handle in list_selected(settings, request))
-    get_run_logger().info("%d models", len(ledger.rows))
-    about = {"synth_type": synth_type, "effort": effort, "force": force, "max_cost_usd": max_cost_usd}
-    async with publish_ledger(settings, ledger, about) as page:
-        options = BackfillOptions(models_at_once, part_size, make_shared_budget(max_cost_usd, earlier.spent_usd or 0.0))
-        stopped = await work_through(settings, request, ledger, page, options)
+    async with sending_heartbeats():
+        earlier = read_ledger(settings.locate(settings.samples_uri), str(flow_run.get_id()))
+        runs = {row.handle: row.run_id for row in earlier.rows if row.run_id}
+        done = frozenset([*runs.values(), *(await list_children() if force else ())])
+        named = tuple(handles or ())
+        request = BackfillRequest(named, namespace, glob, only_lacking, synth_type, effort, force, done)
+        # What an earlier start of this run has made is known to a third one too, whenever the second may die.
+        ledger = Ledger(ModelRow(handle, run_id=runs.get(handle)) for handle in list_selected(settings, request))
+        get_run_logger().info("%d models", len(ledger.rows))
+        about = {"synth_type": synth_type, "effort": effort, "force": force, "max_cost_usd": max_cost_usd}
+        async with publish_ledger(settings, ledger, about) as page:
+            options = BackfillOptions(
+                models_at_once, part_size, make_shared_budget(max_cost_usd, earlier.spent_usd or 0.0)
+            )
+            stopped = await work_through(settings, request, ledger, page, options)
     return conclude(ledger, stopped)
 
 

@@ -17,6 +17,7 @@ from engine.report.run_page import escape
 from engine.settings import read_settings
 from flows.observability.logs import ignore_closed_output, set_up_logs
 from flows.retention.pruning import Ages, Pruned, prune_all
+from flows.runs.heartbeat import sending_heartbeats
 from flows.runtime.schedule_events import release_events
 
 Days = Annotated[int, Field(ge=1, le=36_500)]
@@ -41,7 +42,8 @@ async def prune(dry_run: bool = True, rejected_days: Days = 30, runs_days: Days 
     set_up_logs(settings.log_format)
     lines = _Lines(get_run_logger())
     ages = Ages(rejected_days, runs_days)
-    pruned = await asyncio.to_thread(prune_all, settings, ages, datetime.now(UTC), dry_run, lines.add)
+    async with sending_heartbeats():
+        pruned = await asyncio.to_thread(prune_all, settings, ages, datetime.now(UTC), dry_run, lines.add)
     get_run_logger().info("%s", pruned.describe())
     try:
         await acreate_markdown_artifact(

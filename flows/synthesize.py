@@ -29,6 +29,7 @@ from engine.system.log_context import add_log_context
 from engine.text.formatting import capitalise
 from flows.observability.logs import ignore_closed_output
 from flows.observability.run_outcome import observe_run
+from flows.runs.heartbeat import sending_heartbeats
 from flows.runs.labels import KEPT
 from flows.runs.lease import Lease
 from flows.runtime.parameters import ChosenEffort, Handle
@@ -75,6 +76,7 @@ async def run_synthesis(
     """
     try:
         async with (
+            sending_heartbeats(),
             observe_run(handle, synth_type, effort) as meter,
             nullcontext(shared) if shared else open_run_resources(read_settings(), get_run_logger()) as resources,
             resources.hold_lease(check_handle(handle)) as lease,

@@ -4,13 +4,16 @@ import asyncio
 import logging
 import os
 from dataclasses import replace
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from engine.errors import ModelNotFoundError
 from engine.llm.provider_errors import CONNECT_SECONDS, ErrorTranslator
 from engine.llm.reasoning import read_efforts, write_options
 from engine.llm.request import REFUSED, Endpoint, Reply, Request
 from engine.system.task_groups import cancel_once
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
 
 
 class LitellmClient:
@@ -33,6 +36,7 @@ class LitellmClient:
         self._efforts = read_efforts(self._litellm, endpoint.model, endpoint.api_base) if chat else None
         self.endpoint = replace(endpoint, thinks=self._efforts is not None)
         self._is_counted = False
+        self._plain: AsyncOpenAI | None = None
 
     async def complete(self, request: Request) -> Reply:
         """Makes one call without retries and returns its reply.
@@ -58,6 +62,9 @@ class LitellmClient:
         """Closes litellm's connections if no other client in this process is open; the client can be used again."""
         LitellmClient._open -= self._is_counted
         self._is_counted = False
+        if self._plain is not None:
+            await self._plain.close()
+            self._plain = None
         if LitellmClient._open == 0:
             await self._litellm.close_litellm_async_clients()
             # litellm caches closed clients, and would reuse them for the next call to the same address.
@@ -84,6 +91,7 @@ class LitellmClient:
             }
             plain["extra_body"] = dict(request.sampler) if request.sampler else None
             options |= {name: value for name, value in plain.items() if value is not None}
+            options["client"] = self._open_plain(options["timeout"])
             return await self._litellm.atext_completion(model=endpoint.model, prompt=request.prompt.user, **options)
         messages = [{"role": "user", "content": request.prompt.user}]
         if request.prompt.system:
@@ -92,6 +100,22 @@ class LitellmClient:
             json_schema = {"name": "reply", "strict": True, "schema": request.schema}
             options["response_format"] = {"type": "json_schema", "json_schema": json_schema}
         return await self._litellm.acompletion(model=endpoint.model, messages=messages, drop_params=True, **options)
+
+    def _open_plain(self, timeout: Any) -> "AsyncOpenAI":
+        """The connections for plain-text calls: litellm's own for these are new ones each call, and stay open."""
+        if self._plain is None:
+            from litellm.llms.openai.common_utils import BaseOpenAILLM
+            from openai import AsyncOpenAI
+
+            connections: Any = BaseOpenAILLM.get_async_http_client()
+            self._plain = AsyncOpenAI(
+                api_key=self.endpoint.api_key or "none",
+                base_url=self.endpoint.api_base,
+                timeout=timeout,
+                max_retries=0,
+                http_client=connections,
+            )
+        return self._plain
 
     def _read(self, response: Any) -> Reply:
         choice = response.choices[0] if getattr(response, "choices", None) else None
@@ -136,7 +160,6 @@ def _import_litellm() -> Any:
     # Without this litellm downloads its price list when it is imported.
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     import litellm
-    import litellm.exceptions
 
     litellm.suppress_debug_info = True
     litellm.telemetry = False

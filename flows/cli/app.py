@@ -134,7 +134,7 @@ def plan_command(
 
     preview = make_preview(read_settings(), handle, synth_type, effort)
     if as_json:
-        print(json.dumps(describe_preview(preview, prompts), ensure_ascii=False))
+        print(json.dumps(describe_preview(preview, prompts)))
     else:
         show_preview(preview, prompts)
 
@@ -242,7 +242,7 @@ def run_in_process(name: str, parameters: Mapping[str, Any]) -> Any:
 
 
 def quiet_libraries(verbose: bool, logs_json: bool = False) -> None:
-    """Sets Prefect's variables that the user has not set: no analytics, a quiet console, heartbeats as in prefect.yaml.
+    """Sets Prefect's variables that the user has not set: no analytics, a quiet console.
 
     Args:
         verbose: whether the console shows what Prefect and the libraries log.
@@ -251,8 +251,6 @@ def quiet_libraries(verbose: bool, logs_json: bool = False) -> None:
     defaults = {
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
-        # The automations that `make deploy` sets up mark a run as crashed when it sends no heartbeat for 90 s.
-        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
     }
     if not verbose:
         defaults |= {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL", "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL"}

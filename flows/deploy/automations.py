@@ -11,13 +11,12 @@ from prefect.events.schemas.automations import Automation, AutomationCore, Event
 from prefect.events.schemas.events import ResourceSpecification
 from prefect.exceptions import ObjectNotFound
 
+from flows.runs.heartbeat import HEARTBEAT_SECONDS
 from flows.runs.labels import AGAIN
 
 FLOW_NAMES = ("synthesize", "backfill", "prune")
-# The same as in prefect.yaml: a heartbeat every 30 s, the shortest interval that Prefect allows.
-HEARTBEAT_SECONDS = 30
 # Three heartbeats. Prefect checks every 5 s, so a run is CRASHED within the two minutes that issue 5 asks for.
-SILENCE_SECONDS = 90
+SILENCE_SECONDS = 3 * HEARTBEAT_SECONDS
 STUCK_SECONDS = 120
 # For runs in containers, which may have to pull an image of 2 GB first.
 CONTAINER_SECONDS = 900

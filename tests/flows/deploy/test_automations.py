@@ -1,48 +1,15 @@
-"""The automations and the heartbeats that they listen for: their numbers agree, wherever a run is started from."""
-
-import os
-from pathlib import Path
-
-import pytest
-import yaml
-from fakes.workspace import ROOT
+"""The automations: which runs they watch, for how long, and how each watch ends."""
 
 from flows.backfill import backfill
-from flows.cli.app import quiet_libraries
 from flows.deploy.automations import (
     CONTAINER_SECONDS,
     FLOW_NAMES,
-    HEARTBEAT_SECONDS,
-    SILENCE_SECONDS,
     WATCHES,
     describe_automation,
     list_watches,
 )
 from flows.prune import prune
 from flows.synthesize import synthesize
-
-VARIABLE = "PREFECT_FLOWS_HEARTBEAT_FREQUENCY"
-
-
-def test_every_deployment_has_the_heartbeats_that_are_listened_for() -> None:
-    deployments = yaml.safe_load(Path(ROOT / "prefect.yaml").read_text())["deployments"]
-    found = [item["work_pool"]["job_variables"]["env"][VARIABLE] for item in deployments]
-
-    assert [str(HEARTBEAT_SECONDS)] * len(deployments) == found
-
-
-def test_command_has_the_same_heartbeats(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in (VARIABLE, "PREFECT_SERVER_ANALYTICS_ENABLED", "DO_NOT_TRACK"):
-        # Set first, so that it is put back as it was.
-        monkeypatch.setenv(name, "")
-        monkeypatch.delenv(name)
-    quiet_libraries(verbose=True)
-
-    assert str(HEARTBEAT_SECONDS) == os.environ[VARIABLE]
-
-
-def test_one_late_heartbeat_is_no_silence() -> None:
-    assert SILENCE_SECONDS >= 3 * HEARTBEAT_SECONDS
 
 
 def test_watches_are_of_our_flows_alone() -> None:

@@ -262,7 +262,7 @@ def test_pool_of_containers_gets_an_image_and_time_to_pull_it(site: Site) -> Non
     assert "work pool: exemplars (docker) there" in said
     # Deployments outlive their pool, and so does what was set up at them.
     assert "schedules: backfill/nightly on; prune/nightly, synthesize/nightly off" in said
-    assert ("registry/exemplars:1", "30") == (given["image"], given["env"]["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"])
+    assert ("registry/exemplars:1", "6") == (given["image"], given["env"]["PREFECT_CLIENT_MAX_RETRIES"])
     assert {90, 900, 120} == seconds
     assert "automations: 1 changed, 2 there" in back
 
