@@ -1,9 +1,11 @@
 """Reads the settings from the environment (prefix ``EXEMPLARS_``); no other module reads it."""
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -17,17 +19,77 @@ PROJECT_ROOT = _PACKAGE.parent if IS_CHECKOUT else Path.home() / "exemplars"
 # The files that come with the code are here; in a wheel pyproject.toml puts them beside this module.
 SHIPPED_ROOT = _PACKAGE.parent if IS_CHECKOUT else _PACKAGE
 # Price in USD per million tokens in and out: "0.40/1.60".
-PRICE_PATTERN = r"^\d+(\.\d+)?/\d+(\.\d+)?$"
+PRICE = re.compile(r"\d{1,9}(\.\d{1,12})?/\d{1,9}(\.\d{1,12})?", re.ASCII)
 WEB_ADDRESS = re.compile(r"https?://[^\s/]+\S*")
+DAY_SECONDS = 86_400.0
+# No run costs a million: a limit above that is a slip of the keys.
+MOST_USD = 1e6
 LogFormat = Literal["text", "json"]
+SHOWN = 80
+# Of one part of a path: what Linux, macOS and Windows take.
+MAX_FILE_NAME_BYTES = 255
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 
 
-def check_web_address(address: SecretStr) -> SecretStr:
-    """Checks that an address begins with http:// or https://; the error does not show it, since it is a secret."""
-    if not WEB_ADDRESS.fullmatch(address.get_secret_value()):
+def check_address(address: str) -> str:
+    """Checks that the address of a server begins with http:// or https://, and that its port may be one."""
+    try:
+        fits = WEB_ADDRESS.fullmatch(address) and address.isprintable() and urlsplit(address).port != 0
+    except ValueError:
+        fits = False
+    if not fits:
         raise ValueError("should be an address that begins with http:// or https://")
     return address
+
+
+def check_secret_address(address: SecretStr) -> SecretStr:
+    """Checks an address as ``check_address``; the error does not show it, since it is a secret."""
+    check_address(address.get_secret_value())
+    return address
+
+
+def check_path(uri: str) -> str:
+    """Checks that a URI, or a local path, is one line, and that the home folder that a ``~`` stands for is known."""
+    if not uri.isprintable() or not uri.strip():
+        raise ValueError("should be a path or a URI, on one line")
+    if any(len(os.fsencode(part)) > MAX_FILE_NAME_BYTES for part in uri.split("/")):
+        raise ValueError(f"should be a path or a URI whose parts have at most {MAX_FILE_NAME_BYTES} bytes each")
+    try:
+        Path(uri).expanduser()
+    except RuntimeError:
+        raise ValueError(
+            "should be a path or a URI; nobody here has that home folder: write the path without '~'"
+        ) from None
+    return uri
+
+
+def check_price(price: str) -> str:
+    """Checks that a price is two plain numbers."""
+    if not PRICE.fullmatch(price):
+        raise ValueError("should be the price in USD of a million tokens in and out, such as 0.40/1.60")
+    return price
+
+
+def check_line(text: str) -> str:
+    """Checks that a name, or several with commas between, is printable and more than spaces; none may be given."""
+    if not text.isprintable() or text.isspace():
+        raise ValueError("should be a name, on one line")
+    return text
+
+
+def check_key(key: SecretStr) -> SecretStr:
+    """Checks that a key may stand in a header of HTTP; the error does not show it."""
+    if not re.fullmatch(r"[!-~]+", key.get_secret_value()):
+        raise ValueError("should be printable ASCII without spaces")
+    return key
+
+
+# 4,096 characters are the longest path of Linux; nothing else is longer.
+Place = Annotated[str, Field(max_length=4096), AfterValidator(check_path)]
+Address = Annotated[str, Field(max_length=4096), AfterValidator(check_address)]
+Name = Annotated[str, Field(max_length=4096), AfterValidator(check_line)]
+ListedPrice = Annotated[str, AfterValidator(check_price)]
+Key = Annotated[SecretStr, AfterValidator(check_key)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,38 +113,39 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="EXEMPLARS_", frozen=True, extra="ignore", env_ignore_empty=True)
 
-    models_uri: str = "data/models"
-    samples_uri: str = "data/samples"
-    effort_file: str = "data/effort.yaml"
-    cache_dir: str = "data/cache"
-    replies_uri: str | None = None
-    seed: int = 0
-    synth_model: str | None = None
-    synth_api_base: str | None = None
-    synth_api_key: SecretStr | None = None
-    judge_model: str | None = None
-    judge_api_base: str | None = None
-    judge_api_key: SecretStr | None = None
+    models_uri: Place = "data/models"
+    samples_uri: Place = "data/samples"
+    effort_file: Place = "data/effort.yaml"
+    cache_dir: Place = "data/cache"
+    replies_uri: Place | None = None
+    # 64 bits, signed: what a database or a provider takes for a whole number.
+    seed: int = Field(default=0, ge=-(2**63), lt=2**63)
+    synth_model: Name | None = None
+    synth_api_base: Address | None = None
+    synth_api_key: Key | None = None
+    judge_model: Name | None = None
+    judge_api_base: Address | None = None
+    judge_api_key: Key | None = None
     concurrency: int = Field(default=32, ge=1, le=4096)
-    call_timeout_seconds: float = Field(default=120, gt=0)
-    max_cost_usd: float | None = Field(default=None, gt=0, allow_inf_nan=False)
-    synth_fallbacks: str = ""
-    synth_price: str | None = Field(default=None, pattern=PRICE_PATTERN)
-    judge_price: str | None = Field(default=None, pattern=PRICE_PATTERN)
-    requests_per_minute: int | None = Field(default=None, ge=1)
-    tokens_per_minute: int | None = Field(default=None, ge=1)
-    patience_seconds: float = Field(default=300, ge=0, allow_inf_nan=False)
-    cache_max_days: float = Field(default=90, gt=0)
-    cache_max_gb: float = Field(default=10, gt=0)
-    keys_file: str = "data/keys.json"
-    api_host: str = "127.0.0.1"
+    call_timeout_seconds: float = Field(default=120, gt=0, le=DAY_SECONDS)
+    max_cost_usd: float | None = Field(default=None, gt=0, le=MOST_USD)
+    synth_fallbacks: Name = ""
+    synth_price: ListedPrice | None = None
+    judge_price: ListedPrice | None = None
+    requests_per_minute: int | None = Field(default=None, ge=1, le=10**9)
+    tokens_per_minute: int | None = Field(default=None, ge=1, le=10**12)
+    patience_seconds: float = Field(default=300, ge=0, le=7 * DAY_SECONDS)
+    cache_max_days: float = Field(default=90, gt=0, le=36_500)
+    cache_max_gb: float = Field(default=10, gt=0, le=10**6)
+    keys_file: Place = "data/keys.json"
+    api_host: Name = "127.0.0.1"
     api_port: int = Field(default=8000, ge=0, le=65535)
-    api_url: str | None = None
-    api_allowed_hosts: str = ""
+    api_url: Address | None = None
+    api_allowed_hosts: Name = ""
     metrics_port: int | None = Field(default=None, ge=0, le=65535)
     log_format: LogFormat = "text"
-    image: str | None = None
-    alert_url: Annotated[SecretStr, AfterValidator(check_web_address)] | None = None
+    image: Name | None = None
+    alert_url: Annotated[SecretStr, AfterValidator(check_secret_address)] | None = None
 
     @property
     def replies_place(self) -> RepliesPlace:
@@ -146,6 +209,9 @@ def read_settings() -> Settings:
 
 def _name_variable(item: object) -> Problem:
     assert isinstance(item, dict)
-    name = "EXEMPLARS_" + "_".join(str(part) for part in item["loc"]).upper()
-    shown = "a secret" if "KEY" in name or "ALERT" in name else repr(item["input"])
-    return Problem("environment", None, name, shown, str(item["msg"]).lower())
+    name, given = "_".join(str(part) for part in item["loc"]), str(item["input"])
+    # An address may have a password before its @.
+    is_secret = name.endswith(("_key", "alert_url")) or "@" in given
+    said = str(item["msg"]).removeprefix("Value error, ")
+    shown = "a secret" if is_secret else repr(given if len(given) <= SHOWN else f"{given[:SHOWN]}…")
+    return Problem("environment", None, f"EXEMPLARS_{name.upper()}", shown, f"{said[:1].lower()}{said[1:]}")

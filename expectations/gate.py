@@ -89,7 +89,7 @@ def run_suite(path: Path, frame: pd.DataFrame, parameters: Mapping[str, Any]) ->
     """
     name = path.stem
     try:
-        spec = json.loads(path.read_text())
+        spec = json.loads(path.read_text(encoding="utf-8"))
         wanted = list(spec["expectations"])
         if not wanted:
             raise ValueError("it names no expectations")

@@ -1,5 +1,6 @@
 """Runs a typer app and turns its errors into one message on stderr and an exit code, for all commands."""
 
+import io
 import signal
 import sys
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ def run_app(app: typer.Typer, arguments: Sequence[str] | None, typed: str) -> in
         arguments: the command line; None takes that of the process.
         typed: what a person types to start the command, for the hint after a mistyped one.
     """
+    print_any_character()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         code = app(args=list(sys.argv[1:] if arguments is None else arguments), standalone_mode=False)
@@ -32,3 +34,10 @@ def run_app(app: typer.Typer, arguments: Sequence[str] | None, typed: str) -> in
     if code == RunInterruptedError.exit_code:
         print("exemplars: interrupted", file=sys.stderr)
     return code if isinstance(code, int) else 0
+
+
+def print_any_character() -> None:
+    """Has stdout and stderr write what their encoding lacks as an escape (``\\u2026``), where Python would raise."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and not stream.encoding.lower().startswith("utf"):
+            stream.reconfigure(errors="backslashreplace")

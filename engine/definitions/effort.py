@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from engine.definitions.yaml_document import parse_yaml
 from engine.domain.model import EFFORTS, Effort
 from engine.errors import DefinitionError, Problem
+from engine.settings import MOST_USD
 
 DEFAULT_EFFORT: Effort = "high"
 Size = Literal["small", "medium", "large"]
@@ -27,7 +28,7 @@ class _Level(BaseModel):
     exemplars_per_call: Annotated[int, Field(ge=1, le=50)]
     temperature: Annotated[float, Field(ge=0, le=2)]
     replacement_rounds: Annotated[int, Field(ge=0, le=100)] = 0
-    max_cost_usd: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    max_cost_usd: Annotated[float, Field(gt=0, le=MOST_USD)] | None = None
 
 
 class _Models(BaseModel):

@@ -31,7 +31,9 @@ class Screener:
         self._use_lengths = use_lengths
         self._language = expect_language(plan.model)
         self._marked = _find_marked_traits(plan.model)
-        self._instructions = "\n".join(path.read_text() for path in sorted(PROMPTS_FOLDER.glob("*.jinja")))
+        self._instructions = "\n".join(
+            path.read_text(encoding="utf-8") for path in sorted(PROMPTS_FOLDER.glob("*.jinja"))
+        )
         self._voice_check = VoiceCheck(plan.model)
         self._seen = NearTexts()
         self._seeds = NearTexts()

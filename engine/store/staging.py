@@ -172,7 +172,7 @@ def _clear(root: Path, path: Path) -> None:
 def _name_system() -> str:
     """An id of this host and boot, within which a lock is visible to every process."""
     try:
-        started = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        started = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
     except OSError:
         started = ""
     return hashlib.sha256(f"{socket.gethostname()}|{started}".encode()).hexdigest()[:12]

@@ -25,7 +25,7 @@ def run_child_server(command: Sequence[str], environment: Mapping[str, str], sta
     Raises:
         ChildServerError: the server ended, or printed no address within ``start_seconds``.
     """
-    with tempfile.TemporaryFile("w+") as log:
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log:
         process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,

@@ -22,7 +22,7 @@ def _load_template(template: Path) -> jinja2.Template:
     # Markdown for people and for the hub, which sanitizes it: escaping HTML would spoil the texts.
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False, trim_blocks=True)  # noqa: S701
     environment.filters |= {"line": as_line, "cell": as_cell}
-    return environment.from_string(template.read_text())
+    return environment.from_string(template.read_text(encoding="utf-8"))
 
 
 def as_line(text: str) -> str:

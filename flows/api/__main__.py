@@ -97,7 +97,7 @@ def list_command(
     path = locate_keys(read_settings())
     keys = list_keys(path)
     if as_json:
-        print(json.dumps([describe_key(key) for key in keys], ensure_ascii=False))
+        print(json.dumps([describe_key(key) for key in keys]))
     elif keys:
         print(draw_table(keys))
     else:

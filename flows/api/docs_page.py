@@ -131,7 +131,7 @@ def list_operations(openapi: Mapping[str, Any]) -> list[Operation]:
 
 @cache
 def _read_style() -> str:
-    return (_TEMPLATES / "docs.css").read_text()
+    return (_TEMPLATES / "docs.css").read_text(encoding="utf-8")
 
 
 def _read_operation(openapi: Mapping[str, Any], path: str, method: str, found: Mapping[str, Any]) -> Operation:

@@ -29,7 +29,7 @@ def show_detached(stored: StoredSet, as_json: bool = False) -> None:
     kept = stored.file(DETACHED)
     if as_json:
         facts = {"run_id": stored.run_id, "handle": stored.handle, "pool": stored.manifest.get("pool")}
-        print(json.dumps({**facts, "samples": samples, "counts": counts, "kept": kept}, ensure_ascii=False))
+        print(json.dumps({**facts, "samples": samples, "counts": counts, "kept": kept}))
         return
     print(f"Detached from {stored.handle}: {samples} samples of run {stored.run_id}")
     for trait, poles in counts.items():

@@ -18,6 +18,6 @@ def prune_now(settings: Settings, ages: Ages, dry_run: bool, as_json: bool) -> N
     """
     where = sys.stderr if as_json else sys.stdout
     pruned = prune_all(settings, ages, datetime.now(UTC), dry_run, lambda line: print(line, file=where, flush=True))
-    print(json.dumps(asdict(pruned), ensure_ascii=False) if as_json else pruned.describe())
+    print(json.dumps(asdict(pruned)) if as_json else pruned.describe())
     if pruned.failed:
         raise StoreError("Some things could not be removed. Run it again to retry.\n" + "\n".join(pruned.failed))

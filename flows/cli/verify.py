@@ -27,7 +27,7 @@ def verify_store(samples_uri: str, as_json: bool = False) -> None:
             "samples": verifier.samples,
             "bytes": verifier.size_bytes,
         }
-        print(json.dumps({**summary, "broken": [asdict(fault) for fault in faults]}, ensure_ascii=False))
+        print(json.dumps({**summary, "broken": [asdict(fault) for fault in faults]}))
     else:
         print(summarise(verifier))
     if verifier.broken:

@@ -21,6 +21,7 @@ from flows.deploy.automations import Watch, describe_automation, ensure_automati
 from flows.deploy.deployments import Deployments, deploy_all
 from flows.deploy.unfinished_runs import end_if_gone, list_unfinished, watch_run
 from flows.deploy.work_pool import CONTAINERS, POOL, ensure_pool, ensure_queues
+from flows.exit_codes import print_any_character
 
 AUTH_REMEDY = (
     "Set PREFECT_API_AUTH_STRING (user:password) where the server asks for it, or PREFECT_API_KEY for Prefect Cloud"
@@ -61,6 +62,7 @@ def deploy(settings: Settings) -> Deployed:
 
 def main() -> int:
     """Deploys, prints what it did, and returns the exit code."""
+    print_any_character()
     try:
         print(deploy(read_settings()))
     except ExemplarsError as error:

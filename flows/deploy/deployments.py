@@ -63,7 +63,7 @@ def find_deployments(client: SyncPrefectClient, names: Collection[str]) -> Deplo
 
 def read_prefect_file() -> dict[str, Any]:
     """The content of prefect.yaml."""
-    content: dict[str, Any] = yaml.safe_load(PREFECT_FILE.read_text())
+    content: dict[str, Any] = yaml.safe_load(PREFECT_FILE.read_text(encoding="utf-8"))
     return content
 
 
@@ -96,7 +96,7 @@ def _keep_settings(item: Mapping[str, Any], there: Deployments, image: str | Non
 def _run_prefect_deploy(content: Mapping[str, Any]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "prefect.yaml"
-        file.write_text(yaml.safe_dump(content))
+        file.write_text(yaml.safe_dump(content), encoding="utf-8")
         _run(["--no-prompt", "deploy", "--all", "--prefect-file", str(file)])
 
 
@@ -110,7 +110,8 @@ def _run(arguments: Sequence[str]) -> None:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             timeout=DEPLOY_SECONDS,
             check=False,
         )

@@ -41,7 +41,7 @@ def is_gone(process: str) -> bool | None:
 def _name_place() -> str:
     """The host, the start of its system, and its namespace of process ids: containers may share all but the last."""
     try:
-        started = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        started = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
         namespace = str(Path("/proc/self/ns/pid").readlink())
     except OSError:
         # No such system: the host's name has to do.
@@ -55,7 +55,7 @@ def _read_begin(pid: int) -> str:
     Empty where it cannot be read; without ``/proc`` the process id has to do.
     """
     try:
-        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        state, *fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     except OSError:
         return ""
     return "ended" if state in "ZX" else fields[18]

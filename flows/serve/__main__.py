@@ -8,6 +8,7 @@ from prefect.settings import PREFECT_API_URL, PREFECT_SERVER_API_HOST, PREFECT_S
 
 from engine.errors import ExemplarsError
 from engine.settings import Settings, read_settings
+from flows.exit_codes import print_any_character
 from flows.serve.ports import check_port
 from flows.serve.service import Service, shorten
 from flows.serve.services import Site, make_deploy, make_door, make_server, make_worker
@@ -18,6 +19,7 @@ NEXT = ".venv/bin/python -m flows.api keys issue --namespace u22a8 --scope autho
 
 def main(make_door: Callable[[Site], Service] = make_door) -> int:
     """Serves until a signal comes; returns 0 then, or the exit code of the error that ended it."""
+    print_any_character()
     try:
         serve(read_settings(), make_door)
     except ExemplarsError as error:

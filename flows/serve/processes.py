@@ -109,6 +109,6 @@ def _is_dead(pid: int) -> bool:
 def _read_status(pid: int) -> list[str]:
     """The fields of /proc/<pid>/stat after the name, which may contain spaces and brackets: state, parent and so on."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
     except OSError:
         return []

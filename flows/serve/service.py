@@ -103,7 +103,7 @@ def stop_service(started: RunningService) -> None:
 
 def read_end(log: Path) -> list[str]:
     """The last lines of a log."""
-    lines = log.read_text(errors="replace").splitlines() if log.is_file() else []
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []
     return [line for line in lines if line.strip()][-LOG_TAIL_LINES:]
 
 

@@ -1,0 +1,39 @@
+"""Text files are UTF-8 in every locale: each place in the code says so, also where ruff cannot tell what it reads."""
+
+import ast
+from collections.abc import Iterator
+
+import pytest
+from fakes.workspace import ROOT
+
+FILES = [file for folder in ("engine", "expectations", "flows", "tasks") for file in (ROOT / folder).rglob("*.py")]
+
+
+def list_places(code: str) -> Iterator[int]:
+    """The lines that read or write a text file without its encoding, or a process's output as text."""
+    for call in (node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call)):
+        name = call.func.attr if isinstance(call.func, ast.Attribute) else ""
+        given = {keyword.arg for keyword in call.keywords}
+        is_file, is_process = name in ("read_text", "write_text"), name in ("run", "Popen") and "text" in given
+        if "encoding" not in given and (is_file or is_process):
+            yield call.lineno
+
+
+@pytest.mark.parametrize(
+    ("code", "lines"),
+    [
+        ("FILE.read_text()", [1]),
+        ("a = 1\nlog.write_text('x', errors='replace')", [2]),
+        ("subprocess.run(['x'], text=True)", [1]),
+        ("FILE.read_text(encoding='utf-8')\nFILE.read_bytes()", []),
+    ],
+)
+def test_place_without_its_encoding_is_found(code: str, lines: list[int]) -> None:
+    assert lines == list(list_places(code))
+
+
+def test_every_text_file_has_its_encoding() -> None:
+    found = [f"{file.relative_to(ROOT)}:{line}" for file in FILES for line in list_places(file.read_text("utf-8"))]
+
+    assert len(FILES) > 100
+    assert [] == found
