@@ -162,6 +162,10 @@ class Model:
         """
         return {trait.key: trait for trait in self.traits}[key]
 
+    def sample_seeds(self, count: int) -> tuple[Seed, ...]:
+        """Returns at most ``count`` seeds, spread evenly over the files."""
+        return self.seeds[:: max(1, -(-len(self.seeds) // count))]
+
     def seeds_at(self, trait: str, pole: Pole) -> tuple[Seed, ...]:
         """Returns the authored samples of one trait whose quality is exactly that of the pole."""
         return tuple(seed for seed in self.seeds if seed.trait == trait and seed.pole == pole)

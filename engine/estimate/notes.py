@@ -3,6 +3,7 @@
 from engine.llm.embedded_model import is_embedded
 from engine.llm.request import Endpoint
 from engine.planning.plan import Plan
+from engine.screening.patterns import list_lifted
 from engine.text.formatting import count_noun
 
 
@@ -14,6 +15,11 @@ def list_notes(plan: Plan, endpoint: Endpoint) -> tuple[str, ...]:
     """
     level = plan.level
     notes = [f"Skipped: {skipped.what} ({skipped.why})." for skipped in plan.model.skipped]
+    notes += [
+        f"The rule against {item.name} does not hold here: {item.place} has {item.found!r}."
+        for item in list_lifted(plan.model, plan.scenario_pool.forms)
+        if item.by_text
+    ]
     if level.thinking != "none" and not endpoint.thinks:
         notes.append(f"The effort asks for {level.thinking} thinking; {endpoint.name} has none, so it was left out.")
     if level.judge_votes and is_embedded(level.judge_model):

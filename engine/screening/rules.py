@@ -8,6 +8,8 @@ from functools import lru_cache
 
 from engine.domain.model import Length, Pole, Trait
 from engine.domain.samples import Reason
+from engine.screening.label_leaks import NO_OWN_WORDS, OwnWords, find_label
+from engine.screening.patterns import find_pattern
 from engine.text.language import find_other_language
 from engine.text.words import (
     COMMON_RUN,
@@ -31,25 +33,6 @@ MIN_TIMES = {2: 3, 3: 3, 4: 2}
 # Click").
 MAX_WORD_SHARE = 0.2
 
-META_TALK = re.compile(
-    r"\bas an? (?:ai|language model|assistant)\b"
-    r"|^(?:sure|certainly|of course|okay)[,!:]"
-    r"|^here(?:['’]s| is| are) (?:a|an|the|your|some)\b.{0,60}\b(?:texts?|examples?|sample|version|rewrite)\b"
-    r"|\b(?:this|the following|the above) (?:text|example|sample|exemplar) (?:is|shows|demonstrates|illustrates)\b"
-    r"|\b(?:positive|negative) (?:pole|exemplar|example)\b"
-    r"|\bi hope this helps\b"
-    r"|^(?:note|explanation|example|output|answer|response) ?\d*:",
-    re.IGNORECASE,
-)
-PLACEHOLDER = re.compile(
-    r"\[(?:your|name|insert|company|date|product|customer|user|recipient|x+|link|phone|email|address|number|redacted)\b"
-    r"[^\]]*\](?!\()"
-    r"|\{\{.*?\}\}|<(?:insert|your|name|placeholder)\b[^>]*>"
-    r"|\blorem ipsum\b|\bx{3,}\b|\btbd\b|\bto be filled in\b|_{4,}"
-    r"|\b(?:john|jane) doe\b|\bfoo ?bar\b",
-    re.IGNORECASE,
-)
-PROMPT_LABELS = re.compile(r"^(?:topic|text|verdict|audience|form|length|subject|pole|trait)\s*:", re.IGNORECASE)
 # A refusal to write what was asked for, unlike "I'm sorry, I can't find your order", which is a text like any other.
 REFUSAL = re.compile(
     r"^(?:(?:i['’]m |i am )?(?:very )?sorry,? |unfortunately,? )?(?:but )?"
@@ -67,7 +50,8 @@ class Context:
 
     ``length`` is None if the text's length is not checked against its scenario. ``instructions`` is the prompt without
     its shots. ``language`` is a two-letter code. ``ends_marked`` says that the trait's seeds usually end in a terminal
-    mark.
+    mark. ``own_words`` are what the author says about the trait, ``lifted`` the names of the patterns that do not hold
+    for the model.
     """
 
     trait: Trait
@@ -77,6 +61,8 @@ class Context:
     instructions: str
     language: str
     ends_marked: bool
+    own_words: OwnWords = NO_OWN_WORDS
+    lifted: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +106,8 @@ def check_refusal(text: str, context: Context) -> Finding | None:
 
 def check_prompt_echo(text: str, context: Context) -> Finding | None:
     """Rejects a text that begins with a label of the prompt, repeats its instructions, or is only the subject."""
-    if mark := PROMPT_LABELS.search(text):
-        return Finding("prompt_echo", f"begins with {mark.group()!r}")
+    if mark := find_pattern(text, "prompt_echo", context.lifted):
+        return Finding("prompt_echo", f"begins with {mark!r}")
     if normalise(text) == normalise(context.subject):
         return Finding("prompt_echo", "the subject and nothing else")
     common = word_runs(text, COMMON_RUN) & _list_runs(context.instructions)
@@ -130,38 +116,22 @@ def check_prompt_echo(text: str, context: Context) -> Finding | None:
 
 def check_meta_talk(text: str, context: Context) -> Finding | None:
     """Rejects talk about the text instead of the text."""
-    found = META_TALK.search(text)
-    return Finding("meta_talk", found.group()) if found else None
+    found = find_pattern(text, "meta_talk", context.lifted)
+    return Finding("meta_talk", found) if found else None
 
 
 def check_placeholder(text: str, context: Context) -> Finding | None:
     """Rejects a text with a gap to be filled in."""
-    found = PLACEHOLDER.search(text)
-    return Finding("placeholder", found.group()) if found else None
+    found = find_pattern(text, "placeholder", context.lifted)
+    return Finding("placeholder", found) if found else None
 
 
 def check_label_leak(text: str, context: Context) -> Finding | None:
-    """Rejects a text that says which pole it is: a scorer would learn that word and not the trait.
-
-    A label of one word leaks at the start before a colon or dash, or next to the trait's name; a label of several words
-    leaks anywhere. The labels of a topic or claim name what its texts are about, so there only the start counts.
-    """
-    form = normalise(text)
-    for label in (context.trait.positive_label, context.trait.negative_label):
-        word = normalise(label)
-        if not word:
-            continue
-        # A hyphen with no space before it makes another word: "Clear-cut", "No-one".
-        if re.match(rf"\W*{re.escape(label)}[*_]*(?:\s*[:–—]|\s+-)", text, re.IGNORECASE):
-            return Finding("label_leak", f"begins with the label {label!r}")
-        if context.trait.type in ("topic", "claim"):
-            continue
-        several = len(word.split()) > 1
-        name = re.escape(normalise(context.trait.name))
-        beside = re.search(rf"\b(?:{name} (?:\w+ ){{0,2}}{re.escape(word)}|{re.escape(word)} {name})\b", form)
-        if beside or (several and f" {word} " in f" {form} "):
-            return Finding("label_leak", f"names the label {label!r}")
-    return None
+    """Rejects a text that says which pole it is, or repeats what the author says about the trait."""
+    if named := find_label(text, context.trait):
+        return Finding("label_leak", named)
+    run = context.own_words.find(text)
+    return Finding("label_leak", f"words of the definition: {run}") if run else None
 
 
 def check_length(text: str, context: Context) -> Finding | None:

@@ -9,6 +9,8 @@ from engine.generation.prompts import FOLDER as PROMPTS_FOLDER
 from engine.planning.held_out import OverlapIndex, list_other_pool_texts, restrict_to_pool
 from engine.planning.plan import Plan
 from engine.planning.seed_variations import VoiceCheck
+from engine.screening.label_leaks import collect_own_words
+from engine.screening.patterns import list_lifted
 from engine.screening.rules import Context, find_fault
 from engine.text.language import expect_language
 from engine.text.near_duplicates import DuplicatePair, Match, NearTexts
@@ -34,6 +36,10 @@ class Screener:
         self._instructions = "\n".join(
             path.read_text(encoding="utf-8") for path in sorted(PROMPTS_FOLDER.glob("*.jinja"))
         )
+        self._own_words = {
+            trait.key: collect_own_words(plan.model, trait, self._language) for trait in plan.model.traits
+        }
+        self._lifted = frozenset(item.name for item in list_lifted(plan.model, plan.scenario_pool.forms))
         self._voice_check = VoiceCheck(plan.model)
         self._seen = NearTexts()
         self._seeds = NearTexts()
@@ -86,7 +92,17 @@ class Screener:
         length = self._plan.scenario_pool.length(exemplar.scenario.length) if has_length else None
         marked = self._marked.get(trait.key, False)
         subject = exemplar.scenario.subject
-        return Context(trait, exemplar.pole, length, subject, self._instructions, self._language, marked)
+        return Context(
+            trait=trait,
+            pole=exemplar.pole,
+            length=length,
+            subject=subject,
+            instructions=self._instructions,
+            language=self._language,
+            ends_marked=marked,
+            own_words=self._own_words[trait.key],
+            lifted=self._lifted,
+        )
 
 
 def _find_marked_traits(model: Model) -> Mapping[str, bool]:

@@ -6,7 +6,7 @@ import pytest
 from fakes.builders import make_level, make_model, make_test_plan
 from fakes.client import CHAT
 
-from engine.domain.model import Skipped
+from engine.domain.model import Seed, Skipped
 from engine.estimate.notes import list_notes
 
 
@@ -18,6 +18,13 @@ def test_skipped_parts_of_the_definition_are_noted() -> None:
     model = make_model(skipped=(Skipped("web source 2", "not read here"),))
 
     assert ("Skipped: web source 2 (not read here).",) == list_notes(make_test_plan(model, make_level()), CHAT)
+
+
+def test_rule_that_does_not_hold_for_a_model_is_noted_with_the_line_that_has_it() -> None:
+    seed = Seed("clarity", "Answer: yes, two of them fit.", 1.0, "u22a8.test/samples.jsonl:3")
+    note = "The rule against 'answer' before a text does not hold here: u22a8.test/samples.jsonl:3 has 'Answer:'."
+
+    assert (note,) == list_notes(make_test_plan(make_model(seeds=(seed,)), make_level()), CHAT)
 
 
 @pytest.mark.parametrize(

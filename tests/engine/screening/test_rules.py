@@ -4,10 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fakes.builders import NEGATIVE_SEEDS, POSITIVE_SEEDS, make_trait
+from fakes.builders import NEGATIVE_SEEDS, POSITIVE_SEEDS, make_model, make_trait
 
 from engine.definitions.loader import load_model
 from engine.domain.model import Length, TraitType
+from engine.screening.label_leaks import collect_own_words
 from engine.screening.rules import RULES, Context, Finding, find_fault
 from engine.text.language import expect_language
 
@@ -149,17 +150,8 @@ def test_words_of_the_prompt_in_another_use_are_no_echo(text: str) -> None:
     ("text", "detail"),
     [
         ("As an AI, I find that the key is changed once a month.", "As an AI"),
-        ("Well, as a language model I would change the key.", "as a language model"),
-        ("Sure, the key is changed once a month.", "Sure,"),
-        ("Certainly! The key is changed once a month.", "Certainly!"),
-        ("Here's a clear version of what you sent me.", "Here's a clear version"),
-        ("Here’s an example of how to change the key.", "Here’s an example"),
-        ("Here are some short texts about keys.", "Here are some short texts"),
-        ("The key is changed. This text shows how that is done.", "This text shows"),
-        ("It is a positive example of what was asked.", "positive example"),
-        ("The key is changed once a month. I hope this helps!", "I hope this helps"),
+        ("Here's an example: the key is changed once a month.", "Here's an example:"),
         ("Output: the key is changed once a month.", "Output:"),
-        ("Example 1: the key is changed once a month.", "Example 1:"),
     ],
 )
 def test_talk_about_the_text_is_rejected(text: str, detail: str) -> None:
@@ -185,36 +177,26 @@ def test_same_words_within_the_matter_are_no_meta_talk(text: str) -> None:
     ("text", "detail"),
     [
         ("Dear [Your Name], the key was changed last night.", "[Your Name]"),
-        ("The key was changed by [insert name here] last night.", "[insert name here]"),
-        ("The note said that [redacted] was changed last night.", "[redacted]"),
         ("Write to [email] once the key is changed.", "[email]"),
-        ("Dear {{ customer }}, the key was changed last night.", "{{ customer }}"),
-        ("Dear <your name>, the key was changed last night.", "<your name>"),
-        ("Lorem ipsum is what the page has in it so far.", "Lorem ipsum"),
-        ("Call 555-XXXX when the key has been changed.", "XXXX"),
-        ("The day on which the key is changed: TBD.", "TBD"),
-        ("The key was changed by ________ last night.", "________"),
-        ("John Doe changed the key of the server last night.", "John Doe"),
-        ("The function foobar changes the key of the server.", "foobar"),
     ],
 )
 def test_gap_to_be_filled_in_is_rejected(text: str, detail: str) -> None:
     assert Finding("placeholder", detail) == find_fault(text, CONTEXT)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "See the [company handbook](https://example.com/handbook) for the rules.",
-        "The list [1, 2, 3] has three entries, and array[0] is the first.",
-        "Wrap it in <div> and </div>, or the page will not show it.",
-        "The map is a dict like {1: 2}, and nothing more than that.",
-        "John did what Jane does each month with the key.",
-        "The snake_case name __init__ is called first of all.",
-    ],
-)
-def test_brackets_and_names_of_real_use_are_no_placeholders(text: str) -> None:
-    assert None is find_fault(text, CONTEXT)
+def test_lifted_pattern_does_not_hold() -> None:
+    lifted = replace(CONTEXT, lifted=frozenset({"a gap in brackets", "'output' before a text"}))
+
+    assert None is find_fault("Write to [email] once the key is changed.", lifted)
+    assert None is find_fault("Output: the key is changed once a month.", lifted)
+    assert "placeholder" == name_reason("Dear [Your Name], the key was changed last night.", lifted)
+
+
+def test_words_of_the_definition_are_a_leak() -> None:
+    own_words = collect_own_words(make_model(), make_trait(description="Keys are changed and stored by night."), "en")
+    found = find_fault("All of the keys are changed, and stored at night.", replace(CONTEXT, own_words=own_words))
+
+    assert Finding("label_leak", "words of the definition: keys changed stored night") == found
 
 
 @pytest.mark.parametrize(
