@@ -135,7 +135,8 @@ class Model:
     """One standard of judgment: its definition, and what earlier runs have stored for it.
 
     ``attached`` and ``held_out`` are the stored samples of the pools ``train`` and ``eval``; the digests are those of
-    their sets, inputs of the plan id; ``stored_runs`` are the run ids of all these sets.
+    their sets, inputs of the plan id; ``stored_runs`` are the run ids of all these sets. ``contested`` are authored
+    texts that stand at both poles of a trait, and so count for neither.
     """
 
     handle: str
@@ -145,6 +146,7 @@ class Model:
     brief: Brief = field(default_factory=Brief)
     scenarios: OwnScenarios = field(default_factory=OwnScenarios)
     seeds: tuple[Seed, ...] = ()
+    contested: tuple[Seed, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     additional_terms: tuple[str, ...] = ()
     upstream_sources: tuple[str, ...] = ()
@@ -161,6 +163,11 @@ class Model:
             KeyError: the model has no such trait.
         """
         return {trait.key: trait for trait in self.traits}[key]
+
+    @property
+    def authored(self) -> tuple[Seed, ...]:
+        """All authored samples: no new text may be like one of them, whether it counts or not."""
+        return (*self.seeds, *self.contested)
 
     def sample_seeds(self, count: int) -> tuple[Seed, ...]:
         """Returns at most ``count`` seeds, spread evenly over the files."""

@@ -64,7 +64,7 @@ def choose_pool(synth_type: SynthType) -> Pool:
 def list_other_pool_texts(model: Model, synth_type: SynthType) -> tuple[str, ...]:
     """Lists the texts of the other pool: for ``enrich`` the authored and attached ones, otherwise the held-out ones."""
     if synth_type == "enrich":
-        return (*(seed.text for seed in model.seeds), *(item.text for item in model.attached))
+        return (*(seed.text for seed in model.authored), *(item.text for item in model.attached))
     return tuple(item.text for item in model.held_out)
 
 
@@ -72,7 +72,7 @@ def restrict_to_pool(model: Model, synth_type: SynthType) -> Model:
     """Restricts a model to the pool of a synth type: for ``enrich`` to its held-out samples, without the seeds."""
     if synth_type != "enrich":
         return model
-    return replace(model, seeds=(), attached=model.held_out)
+    return replace(model, seeds=(), contested=(), attached=model.held_out)
 
 
 def make_sides_frame(model: Model, synth_type: SynthType, rows: Sequence[Row]) -> pd.DataFrame | None:
@@ -84,7 +84,7 @@ def make_sides_frame(model: Model, synth_type: SynthType, rows: Sequence[Row]) -
     side = choose_pool(synth_type)
     if side == "train" and not model.held_out:
         return None
-    authored = [(seed.text, "", "train", "authored") for seed in model.seeds]
+    authored = [(seed.text, "", "train", "authored") for seed in model.authored]
     attached = [(item.text, item.subject, "train", "attached") for item in model.attached]
     held_out = [(item.text, item.subject, "eval", "attached") for item in model.held_out]
     new = [(row["text"], json.loads(row["scenario"]).get("subject", ""), side, "run") for row in rows]

@@ -222,6 +222,7 @@ def _describe_definition(model: Model) -> dict[str, object]:
         "traits": [asdict(trait) for trait in model.traits],
         "brief": asdict(model.brief),
         "seeds": [[item.trait, item.quality, item.sha256] for item in model.seeds],
+        **({"contested": [[item.trait, item.sha256] for item in model.contested]} if model.contested else {}),
     }
 
 

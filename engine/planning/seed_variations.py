@@ -37,7 +37,7 @@ def check_seeds(model: Model) -> None:
     if not model.seeds:
         raise NoSeedsError(
             f"{model.handle} has no authored samples to vary. Name a source of them in its model.yaml, or ask for "
-            "'from_traits', which needs none"
+            f"'from_traits', which needs none{_tell_contested(model)}"
         )
     missing = [
         f"{trait.key}, {pole} ({trait.label(pole)})"
@@ -49,7 +49,13 @@ def check_seeds(model: Model) -> None:
         raise NoSeedsError(
             f"{model.handle} has no authored samples to vary for {'; '.join(missing)}. Both poles of every trait need "
             f"one, with a quality of {NEGATIVE_MAX:g} at most or {POSITIVE_MIN:g} at least and {MIN_SEED_WORDS} words"
+            f"{_tell_contested(model)}"
         )
+
+
+def _tell_contested(model: Model) -> str:
+    places = [seed.place or repr(seed.text[:40]) for seed in model.contested[:4]]
+    return f". Texts at both sides of a trait are not used: {', '.join(places)}" if places else ""
 
 
 def has_seeds(traits: Iterable[Trait], seeds: Iterable[Seed]) -> bool:

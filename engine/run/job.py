@@ -17,6 +17,7 @@ from engine.llm.embedded_model import find_gguf, is_embedded
 from engine.llm.endpoints import check_prices
 from engine.planning.held_out import choose_pool, exclude_taken_subjects
 from engine.planning.plan import Plan, make_plan
+from engine.planning.repeated_seeds import settle_seeds
 from engine.planning.scenarios import choose_scenario_pool
 from engine.planning.seed_variations import check_seeds, list_unusable_seeds
 from engine.planning.topic_subjects import split_by_topic
@@ -63,7 +64,7 @@ def load_job(
     checked_type = check_synth_type(synth_type)
     checked_effort = check_effort(effort)
     models_uri = settings.locate(settings.models_uri)
-    model = load_model(models_uri, handle)
+    model = settle_seeds(load_model(models_uri, handle))
     if checked_type == "diversify":
         check_seeds(model)
         model = replace(model, skipped=(*model.skipped, *list_unusable_seeds(model)))

@@ -47,7 +47,7 @@ class Screener:
         self._other_side = OverlapIndex(list_other_pool_texts(plan.model, plan.synth_type))
         for number, item in enumerate(restrict_to_pool(plan.model, plan.synth_type).attached):
             self._seen.add(f"attached/{number}", item.text)
-        for seed in plan.model.seeds:
+        for seed in plan.model.authored:
             self._seeds.add(seed.place, seed.text)
             self._seed_runs.update(dict.fromkeys(word_runs(seed.text, COMMON_RUN), seed.text))
 

@@ -184,3 +184,30 @@ def test_what_is_wrong_with_the_model_is_told_before_that_it_is_frozen(tmp_path:
     (tmp_path / "models" / HANDLE / "samples.jsonl").write_text("")
     with pytest.raises(NoSeedsError):
         load_job(settings, HANDLE, "diversify", "low")
+
+
+def test_seeds_that_contradict_each_other_are_left_out_of_a_job_and_named(tmp_path: Path) -> None:
+    settings = make_catalogue(tmp_path, "draft")
+    path = tmp_path / "models" / HANDLE / "samples.jsonl"
+    said = "The saw stands still before anybody reaches for the blade."
+    lines = [(said, 1), ("Text two is about the saw.", 0), (said.upper(), 0), ("Text two is about the saw.", 0)]
+    path.write_text("".join(f"{json.dumps({'content': text, 'safety': value})}\n" for text, value in lines))
+    model = load_job(settings, HANDLE, "from_traits", "low").model
+
+    assert ["Text two is about the saw."] == [seed.text for seed in model.seeds]
+    assert [1.0, 0.0] == [seed.quality for seed in model.contested]
+    assert [
+        (
+            f"seed {HANDLE}/samples.jsonl:1 for safety",
+            f"the same text is at the other side in {HANDLE}/samples.jsonl:3 (quality 1 here, 0 there), "
+            "so neither is used",
+        ),
+        (
+            f"seed {HANDLE}/samples.jsonl:4 for safety",
+            f"the same text as {HANDLE}/samples.jsonl:2, so it counts once",
+        ),
+    ] == [(skipped.what, skipped.why) for skipped in model.skipped]
+    with pytest.raises(
+        NoSeedsError, match=rf"Texts at both sides of a trait are not used: {HANDLE}/samples\.jsonl:1, "
+    ):
+        load_job(settings, HANDLE, "diversify", "low")

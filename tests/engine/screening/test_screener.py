@@ -232,3 +232,9 @@ def test_pairs_are_kept_for_the_report() -> None:
         DuplicatePair("duplicate", "clarity", TEXTS[0], TEXTS[0], 1.0),
         DuplicatePair("seed_copy", "clarity", POSITIVE_SEEDS[1], POSITIVE_SEEDS[1], 1.0),
     ] == screener.duplicates
+
+
+def test_copy_of_a_text_that_the_author_contests_is_no_exemplar() -> None:
+    contested = (Seed("clarity", TEXTS[0], 1.0, "s.jsonl:1"), Seed("clarity", TEXTS[0], 0.0, "s.jsonl:2"))
+
+    assert ["seed_copy", None] == list_reasons(screen(NEAR, TEXTS[1], model=make_model(contested=contested)))

@@ -1,0 +1,67 @@
+"""Settles seeds that are there more than once: a doubled one counts once, contradicting ones not at all."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from engine.domain.model import Model, Seed, Skipped
+from engine.text.words import normalise
+
+MIDDLE = 0.5
+# More lines are counted, and not named one by one.
+MOST_NAMED = 10
+
+
+def settle_seeds(model: Model) -> Model:
+    """Returns the model with each text of a trait at most once among its seeds; what is left out is ``skipped``.
+
+    Texts are the same if their normal forms are. Seeds of one text and trait contradict each other if their qualities
+    lie on both sides of the middle: nobody can say which is right, so they become ``contested``. Otherwise the first
+    one counts. One text for two traits is two seeds.
+    """
+    groups: dict[tuple[str, str], list[Seed]] = {}
+    for seed in model.seeds:
+        groups.setdefault((seed.trait, normalise(seed.text)), []).append(seed)
+    contested = [group for group in groups.values() if _contradict(group)]
+    doubled = [group for group in groups.values() if len(group) > 1 and not _contradict(group)]
+    if not contested and not doubled:
+        return model
+    return replace(
+        model,
+        seeds=tuple(group[0] for group in groups.values() if not _contradict(group)),
+        contested=tuple(seed for group in contested for seed in group),
+        skipped=(*model.skipped, *_name_contested(contested), *_name_doubled(doubled)),
+    )
+
+
+def _contradict(group: Sequence[Seed]) -> bool:
+    qualities = [seed.quality for seed in group]
+    return min(qualities) < MIDDLE < max(qualities)
+
+
+def _name_contested(groups: Sequence[Sequence[Seed]]) -> Iterator[Skipped]:
+    for group in groups[:MOST_NAMED]:
+        # A quality in the middle contradicts neither side.
+        first, other = max(group, key=lambda seed: seed.quality), min(group, key=lambda seed: seed.quality)
+        why = (
+            f"the same text is at the other side in {_locate(other)} (quality {first.quality:g} here, "
+            f"{other.quality:g} there), so neither is used"
+        )
+        yield Skipped(f"seed {_locate(first)} for {first.trait}", why)
+    if len(groups) > MOST_NAMED:
+        yield Skipped(f"the seeds of {len(groups) - MOST_NAMED:,} more texts", "they contradict each other too")
+
+
+def _name_doubled(groups: Sequence[Sequence[Seed]]) -> Iterator[Skipped]:
+    pairs = [(group[0], seed) for group in groups for seed in group[1:]]
+    for first, seed in pairs[:MOST_NAMED]:
+        differs = (
+            f", with the quality {first.quality:g} instead of {seed.quality:g}" if first.quality != seed.quality else ""
+        )
+        why = f"the same text as {_locate(first)}{differs}, so it counts once"
+        yield Skipped(f"seed {_locate(seed)} for {seed.trait}", why)
+    if len(pairs) > MOST_NAMED:
+        yield Skipped(f"{len(pairs) - MOST_NAMED:,} more seeds", "their texts are there before, so each counts once")
+
+
+def _locate(seed: Seed) -> str:
+    return seed.place or repr(seed.text[:40])
