@@ -14,7 +14,7 @@ from engine.planning.scenarios import choose_scenario_pool
 from engine.screening.rules import Context, find_fault
 from engine.screening.screener import Screener
 from engine.settings import PROJECT_ROOT
-from engine.text.language import expect_language
+from engine.text.language import decide_language
 from engine.text.near_duplicates import find_pairs
 from engine.text.words import count_words, normalise
 
@@ -38,7 +38,7 @@ def find_fault_of(model: Model, seed: Seed) -> object:
         length=None,
         subject="",
         instructions=instructions,
-        language=expect_language(model),
+        language=decide_language(model).tag,
         ends_marked=True,
     )
     return find_fault(seed.text, context)
@@ -179,4 +179,4 @@ def test_poles_are_equally_long_so_that_length_tells_nothing(handle: str, key: s
 
 @pytest.mark.parametrize("handle", CATALOGUE)
 def test_seeds_and_brief_are_in_english(handle: str) -> None:
-    assert "en" == expect_language(CATALOGUE[handle])
+    assert "en" == decide_language(CATALOGUE[handle]).tag

@@ -80,6 +80,7 @@ def parse_model(handle: str, content: bytes, read: Callable[[str], bytes]) -> Mo
         traits=outline.traits,
         description=outline.description,
         effort=outline.effort,
+        language=outline.language,
         brief=outline.brief,
         scenarios=outline.scenarios,
         seeds=seeds,

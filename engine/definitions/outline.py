@@ -56,6 +56,7 @@ class Outline:
     traits: tuple[Trait, ...] = ()
     description: str = ""
     effort: Effort | None = None
+    language: str | None = None
     brief: Brief = field(default_factory=Brief)
     scenarios: OwnScenarios = field(default_factory=OwnScenarios)
     sources: tuple[Source, ...] = ()
@@ -73,6 +74,7 @@ def make_outline(handle: str, entry: ModelEntry, findings: Findings) -> Outline:
         traits=traits,
         description=entry.description or "",
         effort=entry.effort,
+        language=entry.language,
         brief=Brief(**entry.brief.model_dump(include=set(BriefEntry.model_fields))),
         scenarios=_make_scenarios(entry.scenarios, findings),
         sources=sources,

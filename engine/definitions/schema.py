@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from engine.definitions.yaml_document import Document, Path, Value
+from engine.domain.language_tag import parse_tag
 from engine.domain.model import Aggregation, Effort, Skipped, TraitType
 from engine.errors import Problem
 
@@ -124,6 +125,15 @@ def _name_as_pack(value: object) -> object:
     return {"pack": value} if isinstance(value, str) else _none_as_fields(value)
 
 
+def _as_tag(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return parse_tag(value)
+    except ValueError as error:
+        raise PydanticCustomError("language_tag", "{allowed}", {"allowed": str(error)}) from None
+
+
 class ModelEntry(_Entry):
     """The whole file as written."""
 
@@ -137,6 +147,7 @@ class ModelEntry(_Entry):
     upstream_sources: Texts = ()
     brief: Annotated[BriefEntry, BeforeValidator(_none_as_fields)] = Field(default_factory=BriefEntry)
     scenarios: Annotated[ScenariosEntry, BeforeValidator(_name_as_pack)] = Field(default_factory=ScenariosEntry)
+    language: Annotated[str | None, BeforeValidator(_as_tag)] = None
 
 
 class _PartialModelEntry(ModelEntry):
@@ -215,6 +226,7 @@ _ALLOWED = {
     "less_than_equal": "a whole number of at most {le}",
     "tuple_type": "a list",
     "too_short": "at least one entry",
+    "language_tag": "{allowed}",
     "model_type": "an object of fields",
     "dict_type": "an object of fields",
 }

@@ -143,6 +143,7 @@ class Model:
     traits: tuple[Trait, ...]
     description: str = ""
     effort: Effort | None = None
+    language: str | None = None
     brief: Brief = field(default_factory=Brief)
     scenarios: OwnScenarios = field(default_factory=OwnScenarios)
     seeds: tuple[Seed, ...] = ()

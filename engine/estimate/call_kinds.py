@@ -15,7 +15,6 @@ from engine.llm.request import Endpoint, Request
 from engine.planning.plan import Cell, Plan, RoundHistory, count_scenarios, plan_round
 from engine.screening.in_context_judge import make_judge_request
 from engine.screening.voting_judge import make_vote_request
-from engine.text.language import expect_language, name_language
 
 Outlook = Literal["low", "likely", "high"]
 OUTLOOKS: tuple[Outlook, ...] = get_args(Outlook)
@@ -123,7 +122,7 @@ def _list_subject_calls(plan: Plan, endpoint: Endpoint) -> tuple[CallKind, ...]:
 
 
 def _make_exemplar_calls(plan: Plan, endpoint: Endpoint, trait: Trait, pole: Pole, every: Sequence[Cell]) -> CallKind:
-    language = name_language(expect_language(plan.model))
+    language = plan.language.name
     own = [cell for cell in every if (cell.trait, cell.pole) == (trait.key, pole)]
     # Cells of one draw come first, so that the examples that are shown have different scenarios.
     cells = sorted(own, key=lambda cell: cell.draw)

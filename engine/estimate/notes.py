@@ -1,10 +1,13 @@
 """Lists what is to be known of a plan: what was decided for the model, and what is left out; for dry run and report."""
 
+from collections.abc import Iterator
+
 from engine.llm.embedded_model import is_embedded
 from engine.llm.request import Endpoint
 from engine.planning.plan import Plan
 from engine.screening.patterns import list_lifted
 from engine.text.formatting import count_noun
+from engine.text.language import Language
 
 
 def list_notes(plan: Plan, endpoint: Endpoint) -> tuple[str, ...]:
@@ -14,7 +17,8 @@ def list_notes(plan: Plan, endpoint: Endpoint) -> tuple[str, ...]:
         endpoint: the synth model's.
     """
     level = plan.level
-    notes = [f"Skipped: {skipped.what} ({skipped.why})." for skipped in plan.model.skipped]
+    notes = [*_describe_language(plan.language)]
+    notes += [f"Skipped: {skipped.what} ({skipped.why})." for skipped in plan.model.skipped]
     notes += [
         f"The rule against {item.name} does not hold here: {item.place} has {item.found!r}."
         for item in list_lifted(plan.model, plan.scenario_pool.forms)
@@ -28,3 +32,13 @@ def list_notes(plan: Plan, endpoint: Endpoint) -> tuple[str, ...]:
             f"({level.judge_model}) casts none. Name one that does in EXEMPLARS_JUDGE_MODEL."
         )
     return tuple(notes)
+
+
+def _describe_language(language: Language) -> Iterator[str]:
+    """Yields what language was decided and why, and whether the sentence encoder knows it."""
+    yield f"The texts are to be in {language.name} ({language.tag}): {language.why}."
+    if not language.encoder_has_say:
+        yield (
+            f"The sentence encoder does not know {language.name}: the place between the poles, the probe, the subjects "
+            "and the diversity of meanings have no say in choice and gate, so look at the texts before you train."
+        )

@@ -98,7 +98,7 @@ def make_request(plan: Plan, cell: Cell, style: Style, language: str, thinking: 
 
 def make_subjects_request(plan: Plan) -> Request:
     """The request to a chat model for subjects, with the schema of its reply."""
-    prompt = write_subjects_prompt(plan.model, PROPOSED_SUBJECTS)
+    prompt = write_subjects_prompt(plan.model, PROPOSED_SUBJECTS, plan.language.name)
     return Request(
         prompt,
         PROPOSED_SUBJECTS * 16 + CHAT_EXTRA_TOKENS,

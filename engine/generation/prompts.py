@@ -16,8 +16,9 @@ from engine.llm.request import Prompt
 from engine.planning.plan import Cell, Plan
 from engine.planning.seed_variations import list_usable_seeds
 from engine.planning.subjects import name_subjects
+from engine.text.language import Language
 from engine.text.stylometry import measure_distance
-from engine.text.words import count_words
+from engine.text.words import CHARACTERS_PER_WORD, count_words
 
 FOLDER = Path(__file__).parent / "templates"
 CHAT_SHOTS = 4
@@ -102,7 +103,8 @@ def write_chat_prompt(plan: Plan, cell: Cell, language: str) -> Prompt:
         other_label=trait.label(other),
         paraphrase=trait.paraphrase(cell.pole),
         other_paraphrase=trait.paraphrase(other),
-        length=_choose_length(plan, cell),
+        length=(length := _choose_length(plan, cell)),
+        characters=_say_in_characters(length, plan.language),
         language=language,
         shots=[seed.text for seed in seeds],
         contrast=_pick_contrast(plan, cell, other),
@@ -110,7 +112,7 @@ def write_chat_prompt(plan: Plan, cell: Cell, language: str) -> Prompt:
         seed_words=count_words(cell.seed.text) if cell.seed else None,
     )
     own_word = _render("own_word.jinja", pole=cell.pole)
-    return Prompt(f"{user}\n\n{own_word}", _render("system.jinja"))
+    return Prompt(f"{user}\n\n{own_word}", _render("system.jinja", language=language))
 
 
 def write_words_only(prompt: Prompt, schema: Mapping[str, object]) -> Prompt:
@@ -148,20 +150,22 @@ def write_judge_prompt(model: Model, trait: Trait, text: str, seed: int) -> Prom
     return Prompt(_render("judge.jinja", shots=shots, text=text))
 
 
-def write_vote_prompt(model: Model, trait: Trait, text: str, first: Pole) -> Prompt:
+def write_vote_prompt(model: Model, trait: Trait, text: str, first: Pole, language: str = "English") -> Prompt:
     """The blind form of a vote: the trait's question, the two poles as A and B, the text, and nothing of what was asked
     for.
     """
     order: tuple[Pole, Pole] = ("positive", "negative") if first == "positive" else ("negative", "positive")
     brief_items = _list_brief(model.brief)
-    user = _render("vote.jinja", model=model, trait=trait, brief_items=brief_items, order=order, text=text)
+    user = _render(
+        "vote.jinja", model=model, trait=trait, brief_items=brief_items, order=order, text=text, language=language
+    )
     return Prompt(user, _render("vote_system.jinja"))
 
 
-def write_subjects_prompt(model: Model, count: int) -> Prompt:
+def write_subjects_prompt(model: Model, count: int, language: str = "English") -> Prompt:
     """The prompt that asks a chat model for subjects."""
     return Prompt(
-        _render("subjects.jinja", model=model, brief_items=_list_brief(model.brief), count=count),
+        _render("subjects.jinja", model=model, brief_items=_list_brief(model.brief), count=count, language=language),
         _render("subjects_system.jinja"),
     )
 
@@ -179,6 +183,14 @@ def _choose_length(plan: Plan, cell: Cell) -> Length:
         return length
     middle = (length.min_words + length.max_words) / 2
     return Length(name=length.name, min_words=math.floor(0.9 * middle), max_words=math.ceil(1.1 * middle))
+
+
+def _say_in_characters(length: Length, language: Language) -> str:
+    """Says a length in characters too, where the language is written without spaces and nobody counts words."""
+    each = CHARACTERS_PER_WORD.get(language.code)
+    if each is None:
+        return ""
+    return f", which is {round(each * length.min_words)} to {round(each * length.max_words)} characters"
 
 
 def _plain_shots(model: Model, cell: Cell, key: str) -> list[Shot]:

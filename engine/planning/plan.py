@@ -20,6 +20,7 @@ from engine.planning.seed_variations import (
     count_seed_uses,
     make_seed_key,
 )
+from engine.text.language import ENGLISH, Language, decide_language
 
 Shortfall = Mapping[tuple[str, Pole], int]
 
@@ -71,7 +72,10 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a run is to make. ``plan_id`` is a digest of the inputs that ``make_plan`` names."""
+    """What a run is to make. ``plan_id`` is a digest of the inputs that ``make_plan`` names.
+
+    ``language`` is the one that its texts are to have.
+    """
 
     plan_id: str
     model: Model
@@ -79,6 +83,7 @@ class Plan:
     level: Level
     scenario_pool: ScenarioPool
     seed: int
+    language: Language = ENGLISH
 
     @property
     def wanted(self) -> int:
@@ -119,8 +124,11 @@ def make_plan(
     Limits (rounds, cost) and the name of the synth model are not part of the plan id, so that a run that stopped at a
     limit goes on under the same ``plan_id`` once the limit is raised.
     """
+    language = decide_language(model)
     inputs = {
         **_describe_definition(model),
+        # Left out where it is English, so that most models keep the plan ids of earlier versions.
+        **({} if language.tag == "en" else {"language": language.tag}),
         "attached": list(model.attached_digests),
         "held_out": list(model.held_out_digests),
         "synth_type": synth_type,
@@ -143,7 +151,7 @@ def make_plan(
         "seed": seed,
         "prompts": prompts_version,
     }
-    return Plan(_digest(inputs), model, synth_type, level, scenario_pool, seed)
+    return Plan(_digest(inputs), model, synth_type, level, scenario_pool, seed, language)
 
 
 def digest_definition(model: Model) -> str:

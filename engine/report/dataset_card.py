@@ -8,6 +8,7 @@ import yaml
 from engine.domain.model import Model, Pole, Pool
 from engine.domain.samples import SAMPLE_SCHEMA, Row, RunStamp
 from engine.planning.held_out import choose_pool
+from engine.text.language import Language
 from engine.text.markdown import render_markdown
 
 TEMPLATE = Path(__file__).parent / "templates" / "card.md.jinja"
@@ -23,7 +24,7 @@ def render_card(
     kept: Sequence[Row],
     counts: Mapping[tuple[str, Pole], int],
     synth_model: str,
-    language: str,
+    language: Language,
     verdict: str,
 ) -> str:
     """Renders the card of a set.
@@ -31,13 +32,13 @@ def render_card(
     Args:
         kept: the rows of ``samples.parquet``.
         counts: kept rows by trait key and pole.
-        language: a two-letter code.
         verdict: the gate's verdict in one sentence.
     """
     pool = choose_pool(stamp.synth_type)
     header = {
         "pretty_name": f"{model.handle}, synthesized samples",
-        "language": [language],
+        "language": [language.code],
+        **({} if language.tag == language.code else {"language_bcp47": [language.tag]}),
         "task_categories": ["text-classification"],
         "size_categories": [next((name for limit, name in SIZES if len(kept) < limit), "n>1M")],
         "tags": ["synthetic", "exemplars"],

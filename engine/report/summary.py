@@ -30,7 +30,6 @@ from engine.selection.rounds import Rounds
 from engine.store.sample_set import CARD, REPORT, VERDICT, SampleSet
 from engine.text.embedding import Embedder
 from engine.text.formatting import capitalise
-from engine.text.language import expect_language
 
 PACKAGES = (
     *("prefect", "great-expectations", "litellm", "pandas", "pyarrow", "numpy", "rensa", "py3langid"),
@@ -110,7 +109,7 @@ def make_sample_set(
     counts = (
         rounds.count_kept() if verdict.success else {(trait.key, pole): 0 for trait in model.traits for pole in POLES}
     )
-    card = render_card(model, stamp, attached, counts, gateway.endpoint.name, expect_language(model), said)
+    card = render_card(model, stamp, attached, counts, gateway.endpoint.name, rounds.plan.language, said)
     documents = {
         VERDICT: json.dumps(_make_verdict_document(rounds, verdict, report), indent=2, ensure_ascii=False) + "\n",
         REPORT: render_report(report),

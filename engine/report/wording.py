@@ -18,7 +18,7 @@ EXPLANATIONS: Mapping[Reason, str] = {
     "placeholder": "It leaves a gap to be filled in, such as [name] or TBD.",
     "label_leak": "It names the trait or the pole, or repeats the definition, so that a scorer learns those words.",
     "prompt_echo": "It repeats the instructions that the model was given.",
-    "wrong_language": "It is not in the language of the brief or the seeds.",
+    "wrong_language": "It is not in the model's language.",
     "duplicate": "It says word for word what another sample says.",
     "near_duplicate": "It differs from another sample in a few words only.",
     "seed_copy": "It copies one of the authored samples.",

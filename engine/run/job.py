@@ -10,10 +10,11 @@ from engine.definitions.effort import Level, choose_effort, load_level
 from engine.definitions.lifecycle import check_draft
 from engine.definitions.loader import load_model
 from engine.definitions.scenario_packs import Packs
+from engine.domain.language_tag import name_tag
 from engine.domain.model import EFFORTS, POLES, SYNTH_TYPES, Effort, Model, Pool, SynthType
 from engine.errors import UnsupportedError
 from engine.generation.prompts import prompts_version
-from engine.llm.embedded_model import find_gguf, is_embedded
+from engine.llm.embedded_model import find_gguf, is_embedded, list_embedded_languages
 from engine.llm.endpoints import check_prices
 from engine.planning.held_out import choose_pool, exclude_taken_subjects
 from engine.planning.plan import Plan, make_plan
@@ -28,6 +29,7 @@ from engine.store.sample_set import REPORT, SAMPLES, VERDICT, read_manifest
 from engine.store.store import StoredSet, check_writable, digest_sets, list_sets, locate_set, read_attached
 from engine.system.filesystem import read_bytes
 from engine.text.embedding import Embedder
+from engine.text.language import decide_language
 
 
 class Job:
@@ -78,11 +80,28 @@ def load_job(
     )
     if is_embedded(level.synth_model):
         find_gguf(level.synth_model)
+        check_written(level.synth_model, model)
     if not dry:
         check_prices(settings, level)
     samples_uri = settings.locate(settings.samples_uri)
     check_writable(samples_uri, probe=not dry)
     return Job(read_pools(samples_uri, model, runs), checked_type, level)
+
+
+def check_written(synth_model: str, model: Model) -> None:
+    """Checks that an embedded model writes the language that the model's texts are to have.
+
+    Raises:
+        UnsupportedError: it does not.
+    """
+    language, written = decide_language(model), list_embedded_languages(synth_model)
+    if written is not None and language.code not in written:
+        able = " and ".join(name_tag(code) for code in sorted(written))
+        raise UnsupportedError(
+            f"The texts of {model.handle} are to be in {language.name} ({language.why}), and the embedded model writes "
+            f"{able} only. Name a model that writes {language.name} in EXEMPLARS_SYNTH_MODEL, or another language in "
+            "the field 'language' of its model.yaml"
+        )
 
 
 def read_pools(samples_uri: str, model: Model, runs: Collection[str] | None = None) -> Model:

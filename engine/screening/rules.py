@@ -49,7 +49,7 @@ class Context:
     """What the rules need to know beside the text itself.
 
     ``length`` is None if the text's length is not checked against its scenario. ``instructions`` is the prompt without
-    its shots. ``language`` is a two-letter code. ``ends_marked`` says that the trait's seeds usually end in a terminal
+    its shots. ``language`` is a tag of BCP 47. ``ends_marked`` says that the trait's seeds usually end in a terminal
     mark. ``own_words`` are what the author says about the trait, ``lifted`` the names of the patterns that do not hold
     for the model.
     """

@@ -12,7 +12,6 @@ from engine.planning.seed_variations import VoiceCheck
 from engine.screening.label_leaks import collect_own_words
 from engine.screening.patterns import list_lifted
 from engine.screening.rules import Context, find_fault
-from engine.text.language import expect_language
 from engine.text.near_duplicates import DuplicatePair, Match, NearTexts
 from engine.text.words import COMMON_RUN, ends_sentence, word_runs
 
@@ -31,13 +30,12 @@ class Screener:
         self.duplicates: list[DuplicatePair] = []
         self._plan = plan
         self._use_lengths = use_lengths
-        self._language = expect_language(plan.model)
         self._marked = _find_marked_traits(plan.model)
         self._instructions = "\n".join(
             path.read_text(encoding="utf-8") for path in sorted(PROMPTS_FOLDER.glob("*.jinja"))
         )
         self._own_words = {
-            trait.key: collect_own_words(plan.model, trait, self._language) for trait in plan.model.traits
+            trait.key: collect_own_words(plan.model, trait, plan.language.tag) for trait in plan.model.traits
         }
         self._lifted = frozenset(item.name for item in list_lifted(plan.model, plan.scenario_pool.forms))
         self._voice_check = VoiceCheck(plan.model)
@@ -98,7 +96,7 @@ class Screener:
             length=length,
             subject=subject,
             instructions=self._instructions,
-            language=self._language,
+            language=self._plan.language.tag,
             ends_marked=marked,
             own_words=self._own_words[trait.key],
             lifted=self._lifted,

@@ -111,7 +111,7 @@ def choose_first(seed: int, key: str, number: int) -> Pole:
 
 def make_vote_request(plan: Plan, trait: str, text: str, first: Pole, temperature: float = 0.0) -> Request:
     """Makes the request for one vote on a text."""
-    prompt = write_vote_prompt(plan.model, plan.model.trait(trait), text, first)
+    prompt = write_vote_prompt(plan.model, plan.model.trait(trait), text, first, plan.language.name)
     return Request(prompt, VOTE_TOKENS, temperature, VOTE_SCHEMA, in_words=write_words_only(prompt, VOTE_SCHEMA))
 
 

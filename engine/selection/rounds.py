@@ -16,7 +16,6 @@ from engine.selection.choice import Choice, choose_exemplars, keep_earlier_choic
 from engine.selection.review import Decision, Review, decide, make_hints
 from engine.text.embedding import CachingEmbedder
 from engine.text.formatting import count_noun, name_reason
-from engine.text.language import expect_language, name_language
 from engine.text.near_duplicates import DuplicatePair
 
 # The share of the quota that one round may replace: a word that most texts of a pole have would otherwise make a round
@@ -41,7 +40,7 @@ class Rounds:
         self.plan = plan
         self.screener = screener
         self.embedder = embedder
-        self.language = name_language(expect_language(plan.model))
+        self.language = plan.language.name
         # The plan under which the reply with the proposed subjects is kept: this plan cannot be made again without it.
         self.subjects_plan_id = plan.plan_id
         self.round_no = 0

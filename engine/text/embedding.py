@@ -17,6 +17,9 @@ from engine.system.worker_process import RunHeavy
 Vectors = NDArray[np.float64]
 
 DIMENSIONS = 512
+# What the encoder was trained on, by its paper. Six plain Hindi sentences a pole, each placed by the others, had an AUC
+# of .72 and a mean cosine of .73; German ones 1.0 and .19.
+ENCODER_LANGUAGES = frozenset("ar de en es fr it ja ko nl pl pt ru th tr zh".split())
 # Vectors are rounded to so many decimals: the last digits depend on the batch that a text is in, and no choice may
 # depend on that.
 DECIMALS = 5

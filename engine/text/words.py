@@ -7,12 +7,14 @@ knows what Unicode says of all others, and ICU's dictionaries find the words of 
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 
 import regex
 import stopwordsiso
 from icu4py.breakers import WordBreaker
+
+from engine.domain.language_tag import find_code
 
 # English function words: they tell how a text is built, not what it is about.
 FUNCTION_WORDS = frozenset(
@@ -45,6 +47,8 @@ _WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+(?:['’-][\p{L}\p{M}\p{N}]+)*")
 _UNSEEN = regex.compile(r"[\p{Default_Ignorable_Code_Point}\u0640]+")
 # What no word has, and marks that have lost their letter.
 _BETWEEN = regex.compile(r"[^\w\p{N}\s]|(?<![\w\p{N}])\p{M}+")
+# Characters a word of ICU, in languages without spaces: of the tests' Japanese samples, and of plain Chinese and Thai.
+CHARACTERS_PER_WORD: Mapping[str, float] = {"ja": 1.9, "zh": 1.6, "th": 3.9}
 SHINGLE_LENGTH = 5
 # One word, as five letters are: ICU's words have about two characters in Chinese and Japanese.
 DENSE_SHINGLE_LENGTH = 2
@@ -101,7 +105,7 @@ def list_content_words(texts: Iterable[str], language: str = "en") -> list[str]:
     Of a script without spaces words of two characters are listed too.
 
     Args:
-        language: a code of ISO 639, whose function words are left out.
+        language: a tag of BCP 47, whose function words are left out.
     """
     function_words = list_function_words(language)
     return [
@@ -118,9 +122,10 @@ def list_function_words(language: str) -> frozenset[str]:
 
     English ones are ``FUNCTION_WORDS``; those of 57 more languages come from ``stopwords-iso``; else there are none.
     """
-    if language == "en":
+    code = find_code(language)
+    if code == "en":
         return FUNCTION_WORDS
-    known = stopwordsiso.stopwords(language) if stopwordsiso.has_lang(language) else frozenset[str]()
+    known = stopwordsiso.stopwords(code) if stopwordsiso.has_lang(code) else frozenset[str]()
     return frozenset(word for words in known for word in split_words(words))
 
 

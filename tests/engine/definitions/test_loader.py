@@ -16,7 +16,7 @@ TRAIT_FIELDS = (
     "type, key, name, description, positive_label, negative_label, kind, aggregation, positive_paraphrase, "
     "negative_paraphrase"
 )
-MODEL_FIELDS = "traits, description, effort, sources, additional_terms, upstream_sources, brief, scenarios"
+MODEL_FIELDS = "traits, description, effort, sources, additional_terms, upstream_sources, brief, scenarios, language"
 BRIEF_FIELDS = "intent, domain, exemplars_of_good, failure_modes, edge_cases, non_goals"
 SOURCE_TYPES = "jsonl, csv, github_csv, huggingface, url, file or noise"
 
@@ -574,6 +574,23 @@ brief:
     assert {
         Skipped(f"field {name!r} ({WHERE}:{line})", "not a field that is read here") for name, line in places.items()
     } == set(parse(text, {"s.jsonl": b""}).skipped)
+
+
+def test_language_is_read_in_its_canonical_form() -> None:
+    assert "pt-BR" == parse(f"{ONE_TRAIT}language: pt_br\n").language
+    assert None is parse(ONE_TRAIT).language
+
+
+@pytest.mark.parametrize(
+    ("written", "found", "more"),
+    [("german", "'german'", "; german is de"), ("xx", "'xx'", ""), ("[de]", "a list of 1", None)],
+)
+def test_wrong_language_is_a_mistake(written: str, found: str, more: str | None) -> None:
+    allowed = "text" if more is None else f"a language tag (BCP 47) such as de, pt-BR or zh-Hant{more}"
+
+    assert [f"{WHERE}:4: language: found {found}; allowed: {allowed}."] == list_mistakes(
+        f"{ONE_TRAIT}language: {written}\n"
+    )
 
 
 @pytest.mark.parametrize("field", ["tags", "status", "details", "targets", "name", "license", "id", "kind", "owner"])

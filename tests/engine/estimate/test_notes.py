@@ -3,28 +3,54 @@
 from dataclasses import replace
 
 import pytest
-from fakes.builders import make_level, make_model, make_test_plan
+from fakes.builders import make_level, make_model, make_seeds, make_test_plan
 from fakes.client import CHAT
 
 from engine.domain.model import Seed, Skipped
 from engine.estimate.notes import list_notes
+from engine.llm.request import Endpoint
+from engine.planning.plan import Plan
+
+
+def list_more(plan: Plan, endpoint: Endpoint = CHAT) -> tuple[str, ...]:
+    """The notes after the one on the language, which every plan has."""
+    return list_notes(plan, endpoint)[1:]
+
+
+@pytest.mark.parametrize(
+    ("language", "notes"),
+    [
+        (None, ["The texts are to be in English (en): the seeds are."]),
+        ("pt-BR", ["The texts are to be in Portuguese (Brazil) (pt-BR): model.yaml says so."]),
+        (
+            "hi",
+            [
+                "The texts are to be in Hindi (hi): model.yaml says so.",
+                "The sentence encoder does not know Hindi: the place between the poles, the probe, the subjects and "
+                "the diversity of meanings have no say in choice and gate, so look at the texts before you train.",
+            ],
+        ),
+    ],
+)
+def test_language_is_said_with_what_decided_it(language: str | None, notes: list[str]) -> None:
+    assert notes == list(list_notes(make_test_plan(make_model(language=language, seeds=make_seeds())), CHAT))
 
 
 def test_nothing_left_out_is_no_note() -> None:
-    assert () == list_notes(make_test_plan(make_model(), make_level()), CHAT)
+    assert () == list_more(make_test_plan(make_model(), make_level()))
 
 
 def test_skipped_parts_of_the_definition_are_noted() -> None:
     model = make_model(skipped=(Skipped("web source 2", "not read here"),))
 
-    assert ("Skipped: web source 2 (not read here).",) == list_notes(make_test_plan(model, make_level()), CHAT)
+    assert ("Skipped: web source 2 (not read here).",) == list_more(make_test_plan(model, make_level()))
 
 
 def test_rule_that_does_not_hold_for_a_model_is_noted_with_the_line_that_has_it() -> None:
     seed = Seed("clarity", "Answer: yes, two of them fit.", 1.0, "u22a8.test/samples.jsonl:3")
     note = "The rule against 'answer' before a text does not hold here: u22a8.test/samples.jsonl:3 has 'Answer:'."
 
-    assert (note,) == list_notes(make_test_plan(make_model(seeds=(seed,)), make_level()), CHAT)
+    assert (note,) == list_more(make_test_plan(make_model(seeds=(seed,)), make_level()))
 
 
 @pytest.mark.parametrize(
@@ -37,9 +63,7 @@ def test_rule_that_does_not_hold_for_a_model_is_noted_with_the_line_that_has_it(
     ],
 )
 def test_thinking_that_the_model_has_not_is_noted(thinking: str, thinks: bool, notes: tuple[str, ...]) -> None:
-    assert notes == list_notes(
-        make_test_plan(make_model(), make_level(thinking=thinking)), replace(CHAT, thinks=thinks)
-    )
+    assert notes == list_more(make_test_plan(make_model(), make_level(thinking=thinking)), replace(CHAT, thinks=thinks))
 
 
 @pytest.mark.parametrize(
@@ -47,7 +71,7 @@ def test_thinking_that_the_model_has_not_is_noted(thinking: str, thinks: bool, n
     [(0, "embedded", False), (1, "openai/judge", False), (1, "embedded", True), (3, "embedded/other.gguf", True)],
 )
 def test_votes_that_nobody_casts_are_noted(votes: int, judge: str, noted: bool) -> None:
-    notes = list_notes(make_test_plan(make_model(), make_level(judge_votes=votes, judge_model=judge)), CHAT)
+    notes = list_more(make_test_plan(make_model(), make_level(judge_votes=votes, judge_model=judge)))
 
     assert noted == bool(notes)
     for note in notes:

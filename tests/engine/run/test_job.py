@@ -9,7 +9,14 @@ from fakes.builders import make_level
 from fakes.client import HeardProgress
 from fakes.workspace import HANDLE, make_workspace
 
-from engine.errors import FrozenModelError, ModelNotFoundError, NoSeedsError, UnknownModelError, UnpricedError
+from engine.errors import (
+    FrozenModelError,
+    ModelNotFoundError,
+    NoSeedsError,
+    UnknownModelError,
+    UnpricedError,
+    UnsupportedError,
+)
 from engine.gateway.budget import RunBudget
 from engine.llm.endpoints import check_prices, describe_endpoint, describe_judge
 from engine.run.gateways import open_voting_judge
@@ -131,6 +138,34 @@ def test_job_of_a_model_without_a_price_is_refused_unless_it_is_only_tried(tmp_p
 
     assert not (tmp_path / "samples").exists()
     assert HANDLE == load_job(settings, HANDLE, "from_traits", "low", dry=True).model.handle
+
+
+@pytest.mark.parametrize("dry", [True, False])
+def test_language_that_the_embedded_model_does_not_write_is_refused_before_the_first_call(
+    tmp_path: Path, dry: bool
+) -> None:
+    settings = make_catalogue(tmp_path, "draft").model_copy(update={"synth_model": "embedded"})
+    with (tmp_path / "models" / HANDLE / "model.yaml").open("a") as stream:
+        stream.write("language: de\n")
+    with pytest.raises(UnsupportedError) as caught:
+        load_job(settings, HANDLE, "from_traits", "low", dry=dry)
+
+    assert (
+        f"The texts of {HANDLE} are to be in German (model.yaml says so), and the embedded model writes English only. "
+        "Name a model that writes German in EXEMPLARS_SYNTH_MODEL, or another language in the field 'language' of its "
+        "model.yaml"
+    ) == str(caught.value)
+    assert not (tmp_path / "samples").exists()
+
+
+def test_language_of_a_file_of_ones_own_is_ones_own_affair(tmp_path: Path) -> None:
+    own = tmp_path / "own.gguf"
+    own.write_bytes(b"GGUF")
+    settings = make_catalogue(tmp_path, "draft").model_copy(update={"synth_model": f"embedded/{own}"})
+    with (tmp_path / "models" / HANDLE / "model.yaml").open("a") as stream:
+        stream.write("language: de\n")
+
+    assert "de" == load_job(settings, HANDLE, "from_traits", "low").model.language
 
 
 @pytest.mark.parametrize(("model", "thinks"), [("openai/gpt-5-mini", True), ("openai/gpt-4.1-mini", False)])

@@ -10,7 +10,7 @@ from engine.definitions.loader import load_model
 from engine.domain.model import Length, TraitType
 from engine.screening.label_leaks import collect_own_words
 from engine.screening.rules import RULES, Context, Finding, find_fault
-from engine.text.language import expect_language
+from engine.text.language import decide_language
 
 INSTRUCTIONS = "You never explain, label, number or comment on a text, and never mention the trait or its poles."
 CONTEXT = Context(
@@ -38,7 +38,7 @@ def test_plain_text_breaks_no_rule() -> None:
 @pytest.mark.parametrize("handle", sorted(path.name for path in MODELS.iterdir()))
 def test_authored_samples_of_the_catalogue_break_no_rule(handle: str) -> None:
     model = load_model(str(MODELS), handle)
-    language = expect_language(model)
+    language = decide_language(model).tag
     found = [
         (seed.text, find_fault(seed.text, replace(CONTEXT, trait=model.trait(seed.trait), language=language)))
         for seed in model.seeds

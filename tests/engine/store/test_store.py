@@ -53,6 +53,7 @@ from engine.store.sample_set import (
     read_manifest,
 )
 from engine.store.store import check_writable, digest_sets, list_sets, locate_set, read_attached, write_set
+from engine.text.language import Language
 
 RUN = "11111111-1111-1111-1111-111111111111"
 ROWS = 40
@@ -652,7 +653,7 @@ def read_header(card: str) -> dict[str, Any]:
 def test_card_opens_with_a_header_that_the_hub_reads(rows: int, size: str) -> None:
     counts: dict[Any, int] = {("clarity", "positive"): 1, ("clarity", "negative"): 1}
     kept = make_rows(RUN, 2)[:1] * rows
-    card = render_card(make_model(), make_stamp(), kept, counts, "openai/test", "en", "8 attached.")
+    card = render_card(make_model(), make_stamp(), kept, counts, "openai/test", Language(), "8 attached.")
     header = read_header(card)
 
     assert card.startswith("---\n")
@@ -676,7 +677,7 @@ def test_card_shows_counts_texts_and_columns_and_no_word_of_it_breaks_the_header
     rows = make_rows(RUN, 8)
     rows[0]["text"] = "--- first\nsecond: {{ third }} <b>"
     counts: dict[Any, int] = {("clarity", "positive"): 4, ("clarity", "negative"): 3}
-    card = render_card(model, make_stamp(), rows, counts, "openai/test", "en", "8 attached.")
+    card = render_card(model, make_stamp(), rows, counts, "openai/test", Language(), "8 attached.")
 
     assert ["en"] == read_header(card)["language"]
     assert "| `clarity` | --- | 4 | Obscure | 3 |" in card

@@ -1,0 +1,121 @@
+"""The language of a model is decided by what says most of it, and a text in another one is found in every script."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+from fakes.builders import make_model, make_seeds, make_trait
+
+from engine.domain.model import Brief, Model, Seed
+from engine.text.language import Language, decide_language, detect_language, find_other_language
+
+GERMAN = ("Der Ton der Antwort ist höflich.", "Danke, das hilft mir sehr weiter.", "Wir melden uns morgen bei Ihnen.")
+ENGLISH_BRIEF = Brief(
+    intent=("Replies of a help desk are scored for how friendly they are, and the worst are written again.",),
+    domain=("Letters to customers who wait for an answer, a parcel or their money.",),
+)
+JAPANESE = "お問い合わせいただきありがとうございます。すぐに確認してご連絡いたします。"
+CHINESE = "感谢您的来信，我们会尽快核实情况并在明天上午之前给您答复。"
+HINDI = "आपके संदेश के लिए धन्यवाद, हम कल सुबह तक आपको उत्तर देंगे।"
+ARABIC = "شكراً لرسالتك، سنتحقق من الأمر ونرد عليك قبل صباح الغد."
+ENGLISH = "Thank you for your letter, we look into it and answer before tomorrow morning."
+
+
+def make_seeded(*texts: str) -> Model:
+    return make_model(seeds=tuple(Seed("clarity", text, 1.0) for text in texts))
+
+
+def test_field_of_the_model_comes_first() -> None:
+    model = replace(make_seeded(*GERMAN), language="pt-BR")
+
+    assert Language("pt-BR", "model.yaml says so") == decide_language(model)
+
+
+def test_seeds_outdo_an_english_brief() -> None:
+    assert Language("de", "the seeds are") == decide_language(replace(make_seeded(*GERMAN), brief=ENGLISH_BRIEF))
+
+
+@pytest.mark.parametrize(
+    ("text", "tag"),
+    [
+        *((JAPANESE, "ja"), (CHINESE, "zh"), (HINDI, "hi"), (ARABIC, "ar"), (GERMAN[1], "de")),
+        ("Je vous remercie beaucoup pour votre réponse.", "fr"),
+        *(("안녕하세요, 내일 다시 연락드리겠습니다.", "ko"), ("ขอบคุณมากครับ", "th"), ("Ευχαριστώ πολύ για όλα.", "el")),
+        *(("Спасибо большое за помощь с настройкой.", "ru"), ("תודה רבה לכם על העזרה", "he")),
+    ],
+)  # fmt: skip
+def test_one_short_seed_is_enough(text: str, tag: str) -> None:
+    assert tag == decide_language(make_seeded(text)).tag
+
+
+def test_labels_and_descriptions_decide_where_there_are_no_seeds() -> None:
+    trait = make_trait(
+        name="丁寧さ", description="お客様への返信がどれだけ丁寧か。", positive_label="丁寧", negative_label="失礼"
+    )
+    model = make_model(trait, brief=ENGLISH_BRIEF)
+
+    assert Language("ja", "labels and descriptions are") == decide_language(replace(model, description=""))
+
+
+def test_brief_decides_where_nothing_else_does() -> None:
+    trait = make_trait(name="X", description="", positive_label="A", negative_label="B")
+    model = replace(make_model(trait, brief=Brief(intent=GERMAN)), description="")
+
+    assert Language("de", "the brief is") == decide_language(model)
+    assert Language("en", "nothing in the model tells another") == decide_language(replace(model, brief=Brief()))
+
+
+def test_commands_and_names_do_not_decide() -> None:
+    assert "en" == decide_language(make_seeded("git push origin main", "npm ci", "kubectl get pods")).tag
+
+
+def test_english_seeds_are_english() -> None:
+    assert Language("en", "the seeds are") == decide_language(
+        make_model(seeds=make_seeds(), brief=Brief(intent=GERMAN))
+    )
+
+
+@pytest.mark.parametrize(
+    ("texts", "code"), [((), None), (("12:30 €",), None), ((CHINESE, JAPANESE), "ja"), (("東京",), None)]
+)
+def test_language_is_detected_only_where_it_is_sure(texts: Sequence[str], code: str | None) -> None:
+    assert code == detect_language(texts)
+
+
+def test_a_hundred_thousand_seeds_are_looked_at_in_part() -> None:
+    assert "de" == detect_language(GERMAN * 40_000)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "found"),
+    [
+        *((ENGLISH, "en", None), (ENGLISH, "de", "en"), (ENGLISH, "ja", "en"), (ENGLISH, "hi", "en")),
+        (ENGLISH, "ar", "en"),
+        *((JAPANESE, "ja", None), (JAPANESE, "en", "ja"), (JAPANESE, "zh-Hant", "ja"), (CHINESE, "ja", "zh")),
+        *((CHINESE, "zh-Hant", None), (HINDI, "hi", None), (HINDI, "en", "hi"), (ARABIC, "ar", None)),
+        *((ARABIC, "fa", "ar"), ("This is Hindi: नमस्ते", "hi", "Latin script")),
+        ("kubectl get pods -n kube-system を実行してください。", "ja", None),
+        ("Dette er en ganske alminnelig norsk setning om været i dag.", "nn", None),
+        ("Dette er en ganske alminnelig norsk setning om været i dag.", "de", "no"),
+        ("Ovo je sasvim obična rečenica o današnjem vremenu.", "sr", None),
+        ("Ovo je sasvim obična rečenica o današnjem vremenu.", "sr-Cyrl", "Latin script"),
+        ("yeh bahut achchha hai aur mujhe pasand hai", "hi-Latn", None),
+        # Too short to tell languages of one script apart, long enough to tell scripts.
+        *((GERMAN[0], "en", "de"), ("Das hilft mir sehr.", "en", None), ("Das hilft mir sehr.", "ru", "Latin script")),
+        ("OK", "ja", None),
+    ],
+)  # fmt: skip
+def test_text_in_another_language_is_found(text: str, expected: str, found: str | None) -> None:
+    assert found == find_other_language(text, expected)
+
+
+def test_language_without_a_detector_is_told_by_its_script_alone() -> None:
+    assert None is find_other_language("Nagtutubo ang mga halaman sa hardin sa likod-bahay namin.", "ceb")
+    assert "Devanagari script" == find_other_language("गोष्ट चांगली आहे", "ceb")
+
+
+@pytest.mark.parametrize(
+    ("tag", "knows"), [("pt-BR", True), ("zh-Hant", True), ("nl", True), ("hi", False), ("sv", False)]
+)
+def test_the_encoder_knows_fifteen_languages(tag: str, knows: bool) -> None:
+    assert knows == Language(tag).encoder_has_say
