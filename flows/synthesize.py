@@ -23,7 +23,7 @@ from engine.report.summary import RunResult
 from engine.run.job import Job, find_finished
 from engine.selection.rounds import Rounds
 from engine.settings import read_settings
-from engine.store.sample_set import REPORT, SAMPLES
+from engine.store.layout import REPORT, SAMPLES
 from engine.store.store import StoredSet
 from engine.system.log_context import add_log_context
 from engine.text.formatting import capitalise

@@ -5,13 +5,10 @@ import signal
 from pathlib import Path
 
 import pytest
-from fakes.builders import make_exemplar, make_stamp
+from fakes.readers import TRAIN_ROWS, fill_store, stay_offline
 
 from engine.definitions.loader import parse_model
-from engine.domain.samples import make_row
 from engine.settings import PROJECT_ROOT, Settings
-from engine.store.sample_set import SampleSet
-from engine.store.store import write_set
 from flows.cli.app import app, main
 
 README = (PROJECT_ROOT / "README.md").read_text()
@@ -36,17 +33,24 @@ def test_model_of_the_readme_loads_with_its_sample() -> None:
     assert () == model.skipped
 
 
-def test_python_of_the_readme_counts_the_samples(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("block", find_blocks("python"), ids=["pandas", "datasets", "duckdb", "polars"])
+def test_python_of_the_readme_reads_what_is_to_be_trained_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], block: str
 ) -> None:
-    stamp = make_stamp()
-    rows = [make_row(make_exemplar("The server restarts every night at two."), stamp, None)]
-    write_set(str(tmp_path / "data/samples"), SampleSet(stamp, "train", "attached", "plan", rows, [], {}, {}))
+    # Of a word such as "test" ``datasets`` makes the name of a split, where it is left to guess.
+    handles = ("u22a8.test-notes", "u22a8.notes")
+    fill_store(tmp_path / "data/samples", handles)
+    stay_offline(monkeypatch, tmp_path)
     monkeypatch.chdir(tmp_path)
-    [block] = find_blocks("python")
-    exec(compile(block, "README.md", "exec"), {})
+    found: dict[str, object] = {}
+    exec(compile(block, "README.md", "exec"), found)
+    said = capsys.readouterr().out
 
-    assert "clarity  positive    1" in capsys.readouterr().out
+    if "datasets" in block:
+        assert f"{2 * TRAIN_ROWS}\n" == said
+        return
+    assert set(handles) == set(re.findall(r"u22a8\.[\w-]+", said))
+    assert 2 * [("negative", "2")] + 2 * [("positive", "2")] == sorted(re.findall(r"(positive|negative)\W+(\d+)", said))
 
 
 def test_settings_of_the_readme_are_all_settings_and_no_others() -> None:

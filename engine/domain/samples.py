@@ -127,7 +127,7 @@ class RunStamp:
 
 
 class Row(TypedDict):
-    """One row of ``samples.parquet`` or, with ``reason``, of ``rejected.parquet``."""
+    """One row of ``samples.parquet`` or, with ``reason``, of ``rejected.pq``."""
 
     id: int
     trait: str
@@ -199,7 +199,7 @@ def make_sample_table(rows: Iterable[Row]) -> pa.Table:
 
 
 def make_rejected_table(rows: Iterable[Row]) -> pa.Table:
-    """Makes the table of ``rejected.parquet``: the columns of ``samples.parquet``, all nullable, and ``reason``."""
+    """Makes the table of ``rejected.pq``: the columns of ``samples.parquet``, all nullable, and ``reason``."""
     return pa.Table.from_pylist([dict(row) for row in rows], schema=REJECTED_SCHEMA)
 
 

@@ -18,7 +18,8 @@ from pyarrow import fs
 
 from engine.errors import StoreError
 from engine.listing.page import AttachedPosition, ListedSample, SampleCount
-from engine.store.sample_set import MANIFEST, SAMPLES, read_manifest
+from engine.store.layout import MANIFEST, MANIFESTS, SAMPLES
+from engine.store.sample_set import read_manifest
 from engine.store.store import locate_pool
 from engine.system.filesystem import list_below, open_folder
 
@@ -100,11 +101,19 @@ def find_manifests(filesystem: fs.FileSystem, path: str) -> dict[str, tuple[int,
     """
     is_local = isinstance(filesystem, fs.LocalFileSystem)
     infos = list_below(filesystem, path, recursive=not is_local)
-    if is_local:
-        infos = filesystem.get_file_info([f"{info.path}/{MANIFEST}" for info in infos])
-    paths = {info.path: _make_version(info) for info in infos if info.type == fs.FileType.File}
-    parts = {tuple(found.rsplit("/", 2)): version for found, version in paths.items()}
-    return {folder: version for (above, folder, name), version in parts.items() if (above, name) == (path, MANIFEST)}
+    found: dict[str, tuple[int, int]] = {}
+    # A set may move to this version's layout between the first two rounds.
+    for name in (*MANIFESTS, MANIFEST):
+        if is_local:
+            missing = [info.path for info in infos if info.base_name not in found]
+            entries = filesystem.get_file_info([f"{folder}/{name}" for folder in missing])
+        else:
+            entries = infos
+        for info in entries:
+            folder, _, rest = info.path.removeprefix(f"{path}/").partition("/")
+            if rest == name and info.type == fs.FileType.File:
+                found.setdefault(folder, _make_version(info))
+    return found
 
 
 # Safe to cache: a manifest is never changed in place. One that replaces it, as when its set is detached, has another
@@ -121,12 +130,13 @@ def _read_counts(folder: str, version: tuple[int, int]) -> Mapping[str, SampleCo
             for trait, poles in manifest["counts"].items()
         }
     except (KeyError, TypeError, AttributeError) as error:
-        raise StoreError(f"{folder}/{MANIFEST} has no counts of its samples") from error
+        raise StoreError(f"The manifest of {folder} has no counts of its samples") from error
 
 
 def _read_version(folder: str) -> tuple[int, int]:
-    filesystem, path = open_folder(f"{folder}/{MANIFEST}")
-    return _make_version(filesystem.get_file_info(path))
+    filesystem, path = open_folder(folder)
+    infos = filesystem.get_file_info([f"{path}/{name}" for name in MANIFESTS])
+    return next((_make_version(info) for info in infos if info.type == fs.FileType.File), (0, 0))
 
 
 def _make_version(info: fs.FileInfo) -> tuple[int, int]:

@@ -8,6 +8,8 @@ import yaml
 from engine.domain.model import Model, Pole, Pool
 from engine.domain.samples import SAMPLE_SCHEMA, Row, RunStamp
 from engine.planning.held_out import choose_pool
+from engine.store.layout import RUN_FOLDER, SAMPLES
+from engine.store.store import locate_set
 from engine.text.language import Language
 from engine.text.markdown import render_markdown
 
@@ -16,6 +18,8 @@ TEMPLATE = Path(__file__).parent / "templates" / "card.md.jinja"
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 SPLITS: Mapping[Pool, str] = {"train": "train", "eval": "test"}
 SHOWN = 3
+# The hub's word for a licence that nobody has chosen (huggingface.co/docs/hub/repositories-licenses).
+NO_LICENCE = "unknown"
 
 
 def render_card(
@@ -37,12 +41,13 @@ def render_card(
     pool = choose_pool(stamp.synth_type)
     header = {
         "pretty_name": f"{model.handle}, synthesized samples",
+        "license": NO_LICENCE,
         "language": [language.code],
         **({} if language.tag == language.code else {"language_bcp47": [language.tag]}),
         "task_categories": ["text-classification"],
         "size_categories": [next((name for limit, name in SIZES if len(kept) < limit), "n>1M")],
         "tags": ["synthetic", "exemplars"],
-        "configs": [{"config_name": "default", "data_files": [{"split": SPLITS[pool], "path": "samples.parquet"}]}],
+        "configs": [{"config_name": "default", "data_files": [{"split": SPLITS[pool], "path": f"../{SAMPLES}"}]}],
     }
     shown = {
         (trait.key, pole): [row["text"] for row in kept if row["trait"] == trait.key and row["pole"] == pole][:SHOWN]
@@ -53,6 +58,10 @@ def render_card(
         TEMPLATE,
         model=model,
         stamp=stamp,
+        folder=locate_set("", model.handle, pool, stamp.run_id).lstrip("/") if kept else None,
+        split=SPLITS[pool],
+        run_folder=RUN_FOLDER,
+        samples=SAMPLES,
         held_out=pool == "eval",
         counts=counts,
         shown=shown,

@@ -15,7 +15,7 @@ from engine.report.remedies import explain_failure
 from engine.report.run_page_picture import MAX_TRAITS, draw_page
 from engine.report.wording import EXPLANATIONS
 from engine.selection.rounds import Rounds
-from engine.store.sample_set import REPORT, SAMPLES
+from engine.store.layout import REPORT, SAMPLES
 from engine.store.store import StoredSet
 from engine.text.formatting import count_noun, format_cost
 

@@ -27,7 +27,8 @@ from engine.report.headline import list_warnings, state_outcome
 from engine.report.html import PoleCount, ReportData, render_report
 from engine.screening.in_context_judge import is_auc_measured
 from engine.selection.rounds import Rounds
-from engine.store.sample_set import CARD, REPORT, VERDICT, SampleSet
+from engine.store.layout import CARD, REPORT, VERDICT
+from engine.store.sample_set import SampleSet
 from engine.text.embedding import Embedder
 from engine.text.formatting import capitalise
 
@@ -65,7 +66,7 @@ def make_kept_rows(rounds: Rounds, stamp: RunStamp) -> list[Row]:
 
 
 def make_rejected_rows(rounds: Rounds, stamp: RunStamp, verdict: Verdict) -> list[Row]:
-    """Makes the rows of ``rejected.parquet``; if the gate failed, also the chosen ones, as ``set_failed``."""
+    """Makes the rows of ``rejected.pq``; if the gate failed, also the chosen ones, as ``set_failed``."""
     rejected = list(rounds.choice.rejected)
     if not verdict.success:
         rejected += [replace(exemplar, reason="set_failed") for exemplar in rounds.choice.chosen]

@@ -25,7 +25,8 @@ from engine.planning.topic_subjects import split_by_topic
 from engine.report.headline import state_headline
 from engine.report.summary import RunResult
 from engine.settings import Settings
-from engine.store.sample_set import REPORT, SAMPLES, VERDICT, read_manifest
+from engine.store.layout import REPORT, SAMPLES, VERDICT, name_file
+from engine.store.sample_set import read_manifest
 from engine.store.store import StoredSet, check_writable, digest_sets, list_sets, locate_set, read_attached
 from engine.system.filesystem import read_bytes
 from engine.text.embedding import Embedder
@@ -195,7 +196,7 @@ def find_finished(samples_uri: str, handle: str, synth_type: SynthType, run_id: 
 
 def _read_verdict(stored: StoredSet) -> Mapping[str, Any]:
     """Reads verdict.json; empty for a set without one."""
-    if VERDICT not in stored.manifest["files"]:
+    if name_file(stored.manifest, VERDICT) not in stored.manifest["files"]:
         return {}
     found: Mapping[str, Any] = json.loads(read_bytes(stored.file(VERDICT)))
     return found

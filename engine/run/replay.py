@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import pyarrow as pa
+
 from engine.definitions.effort import Level
 from engine.domain.model import digest_text
 from engine.domain.progress import LoggedProgress
@@ -22,8 +24,11 @@ from engine.report.summary import list_versions
 from engine.run.job import Job
 from engine.screening.voting_judge import VotingJudge
 from engine.settings import Settings
-from engine.store.sample_set import DETACHED, MANIFEST, SAMPLES, SampleSet, render_detached, render_files, unseal
+from engine.store.layout import DETACHED, MANIFEST, NEWER_NAMES, SAMPLES
+from engine.store.sample_set import SampleSet, render_detached, render_files, unseal
 from engine.store.store import StoredSet, find_set, read_file
+from engine.store.verify_set import digest_file
+from engine.system.filesystem import open_folder
 
 
 class KeptRepliesClient:
@@ -43,10 +48,15 @@ class KeptRepliesClient:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The files of a set made again: which are the same byte for byte, and what has changed in how they are made."""
+    """The files of a set made again: which are the same byte for byte, and what has changed in how they are made.
+
+    A file is the same if it is as its manifest says and as it is made again; ``altered`` are those of the different
+    ones that are not, or no longer, as the manifest says.
+    """
 
     same: tuple[str, ...]
     different: tuple[str, ...]
+    altered: tuple[str, ...]
     changes: tuple[str, ...]
 
 
@@ -154,13 +164,22 @@ def compare_set(stored: StoredSet, made: SampleSet) -> Comparison:
         files[MANIFEST] = render_detached(unseal(files[MANIFEST]))
         files[DETACHED] = files.pop(SAMPLES)
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items() if name != MANIFEST}
-    expected = {name: entry["sha256"] for name, entry in stored.manifest["files"].items()}
-    same = [name for name in expected if digests.get(name) == expected[name]]
+    expected = {NEWER_NAMES.get(name, name): entry["sha256"] for name, entry in stored.manifest["files"].items()}
+    altered = tuple(name for name in expected if _digest_stored(stored, name) != expected[name])
+    same = [name for name in expected if digests.get(name) == expected[name] and name not in altered]
     if files[MANIFEST] == read_file(stored.file(MANIFEST)):
         same.append(MANIFEST)
     names: Sequence[str] = list(dict.fromkeys((*expected, *digests, MANIFEST)))
     different = tuple(name for name in names if name not in same)
-    return Comparison(tuple(same), different, describe_changes(stored.manifest))
+    return Comparison(tuple(same), different, altered, describe_changes(stored.manifest))
+
+
+def _digest_stored(stored: StoredSet, name: str) -> str | None:
+    """The digest of a file as it lies in the store; None if it cannot be read."""
+    try:
+        return digest_file(*open_folder(stored.file(name)))[0]
+    except (OSError, pa.ArrowException):
+        return None
 
 
 def _make_gateway(endpoint: Endpoint, settings: Settings, budget: RunBudget) -> ModelGateway:

@@ -7,7 +7,6 @@ rename: there the manifest, which holds the digests of all files, is written las
 import errno
 import fcntl
 import os
-import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -16,7 +15,9 @@ from typing import Any
 
 from pyarrow import fs
 
-from engine.store.sample_set import DETACHED, MANIFEST, SAMPLES, read_manifest, render_detached
+from engine.store.layout import DETACHED, MANIFEST, MANIFESTS, SAMPLES
+from engine.store.local_files import link_file, sync, write_file
+from engine.store.sample_set import read_manifest, render_detached
 from engine.store.staging import make_staging, name_aside
 from engine.system.filesystem import open_folder
 
@@ -43,8 +44,10 @@ def commit_set(folder: str, files: Mapping[str, bytes]) -> bool:
     return True
 
 
-def detach_files(folder: str, manifest: Mapping[str, Any]) -> bool:
+def detach_files(folder: str) -> bool:
     """Moves the samples of an attached set to a file that no reader looks for; False if it is no longer attached.
+
+    The set must be in this version's layout.
 
     Raises:
         OSError, pa.ArrowException: the store cannot be written; the set is then unchanged.
@@ -52,8 +55,9 @@ def detach_files(folder: str, manifest: Mapping[str, Any]) -> bool:
     """
     filesystem, path = open_folder(folder)
     if isinstance(filesystem, fs.LocalFileSystem):
-        return _detach_local(Path(path), manifest)
-    if not is_attached(read_manifest(folder)):
+        return _detach_local(Path(path))
+    manifest = read_manifest(folder)
+    if manifest is None or not is_attached(manifest):
         return False
     _detach_remote(filesystem, path, manifest)
     return True
@@ -66,8 +70,9 @@ def is_attached(manifest: Mapping[str, Any] | None) -> bool:
 
 def delete_remote(filesystem: fs.FileSystem, path: str) -> None:
     """Deletes everything below a path of an object store, the manifest first, so that no reader takes it for a set."""
-    with suppress(FileNotFoundError):
-        filesystem.delete_file(f"{path}/{MANIFEST}")
+    for name in MANIFESTS:
+        with suppress(FileNotFoundError):
+            filesystem.delete_file(f"{path}/{name}")
     with suppress(FileNotFoundError):
         filesystem.delete_dir(path)
 
@@ -90,8 +95,9 @@ def lock_pool(pool: Path) -> Iterator[int]:
 
 def _list_commit_times(pool: Path) -> Iterator[int]:
     for entry in os.scandir(pool):
-        with suppress(FileNotFoundError, NotADirectoryError):
-            yield (Path(entry) / MANIFEST).stat().st_mtime_ns
+        for name in MANIFESTS:
+            with suppress(FileNotFoundError, NotADirectoryError):
+                yield (Path(entry) / name).stat().st_mtime_ns
 
 
 def _write_local(folder: Path, files: Mapping[str, bytes]) -> bool:
@@ -101,7 +107,7 @@ def _write_local(folder: Path, files: Mapping[str, bytes]) -> bool:
         made = staging / "set"
         for name, content in files.items():
             # Staging may lie inside the store: until the set is complete, no file has the name that readers look for.
-            _write_file(made / (UNFINISHED if name == SAMPLES else name), content)
+            write_file(made / (UNFINISHED if name == SAMPLES else name), content)
         _make_pool(root, folder.parent)
         while True:
             try:
@@ -116,16 +122,19 @@ def _write_local(folder: Path, files: Mapping[str, bytes]) -> bool:
                     raise
 
 
-def _detach_local(folder: Path, manifest: Mapping[str, Any]) -> bool:
+def _detach_local(folder: Path) -> bool:
     """Builds the detached set in staging from links to the same files, and swaps it in."""
     root = folder.parents[2]
     with make_staging(root) as staging, lock_pool(folder.parent) as detached_ns:
-        if not is_attached(read_manifest(str(folder))):
+        manifest = read_manifest(str(folder))
+        if manifest is None or not is_attached(manifest):
             return False
         made = staging / "set"
         for name in manifest["files"]:
-            _link_file(folder / name, made / (DETACHED if name == SAMPLES else name))
-        _write_file(made / MANIFEST, render_detached(manifest))
+            # A set of which a file is missing can be detached too: its model goes on without it.
+            with suppress(FileNotFoundError):
+                link_file(folder / name, made / (DETACHED if name == SAMPLES else name))
+        write_file(made / MANIFEST, render_detached(manifest))
         _swap(root, staging, folder, detached_ns)
     return True
 
@@ -134,18 +143,18 @@ def _swap(root: Path, staging: Path, folder: Path, moment_ns: int) -> None:
     """Moves the set from staging into its folder; an older one is put aside, and comes back if the move fails."""
     made = staging / "set"
     os.utime(made / MANIFEST, ns=(moment_ns, moment_ns))
-    _sync(made / MANIFEST)
+    sync(made / MANIFEST)
     for path in (made, *made.rglob("*")):
         if path.is_dir():
-            _sync(path)
+            sync(path)
     if folder.exists():
         with suppress(FileNotFoundError):
             folder.rename(name_aside(root, staging, folder))
     if (made / UNFINISHED).exists():
         (made / UNFINISHED).rename(made / SAMPLES)
     made.rename(folder)
-    _sync(folder)
-    _sync(folder.parent)
+    sync(folder)
+    sync(folder.parent)
 
 
 def _make_pool(root: Path, pool: Path) -> None:
@@ -156,35 +165,7 @@ def _make_pool(root: Path, pool: Path) -> None:
     for folder in (root.parent, root, pool.parent):
         # We may not be permitted to open the folder above the store.
         with suppress(PermissionError):
-            _sync(folder)
-
-
-def _write_file(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        # The manifest is synced later, after its modification time is set.
-        if path.name != MANIFEST:
-            os.fsync(stream.fileno())
-
-
-def _link_file(path: Path, other: Path) -> None:
-    other.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.link(path, other)
-    except OSError:
-        # Some disks have no links.
-        shutil.copy2(path, other)
-        _sync(other)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+            sync(folder)
 
 
 def _write_remote(filesystem: fs.FileSystem, path: str, files: Mapping[str, bytes]) -> None:
@@ -207,7 +188,9 @@ def _check_whole(filesystem: fs.FileSystem, path: str, files: Mapping[str, bytes
 
 def _detach_remote(filesystem: fs.FileSystem, path: str, manifest: Mapping[str, Any]) -> None:
     """Changes the manifest before deleting the samples: in between, only readers that ignore manifests see them."""
-    filesystem.copy_file(f"{path}/{SAMPLES}", f"{path}/{DETACHED}")
+    with suppress(FileNotFoundError):
+        filesystem.copy_file(f"{path}/{SAMPLES}", f"{path}/{DETACHED}")
     with filesystem.open_output_stream(f"{path}/{MANIFEST}") as stream:
         stream.write(render_detached(manifest))
-    filesystem.delete_file(f"{path}/{SAMPLES}")
+    with suppress(FileNotFoundError):
+        filesystem.delete_file(f"{path}/{SAMPLES}")

@@ -13,7 +13,8 @@ from pyarrow import fs
 from engine.domain.model import Pool
 from engine.errors import StoreError
 from engine.store.commit import delete_remote, lock_pool
-from engine.store.sample_set import DETACHED, MANIFEST, SAMPLES, read_manifest
+from engine.store.layout import DETACHED, MANIFESTS, OLDER_DETACHED, SAMPLES, has_manifest
+from engine.store.sample_set import read_manifest
 from engine.store.staging import PROBE, STALE_SECONDS, make_staging, sweep_staging
 from engine.store.store import locate_pool
 from engine.system.filesystem import list_below, open_folder
@@ -54,16 +55,20 @@ def _sweep_root(root: Path) -> Iterator[str]:
 def _sweep_model(root: Path, handle: str) -> Iterator[str]:
     for pool in get_args(Pool):
         folder = Path(locate_pool(str(root), handle, pool))
-        debris = [path for path in folder.glob("run=*") if not (path / MANIFEST).exists()]
+        debris = [path for path in folder.glob("run=*") if not _stands(path)]
         for path in debris:
             if _remove_folder(root, path):
                 yield f"{path}: a set without a manifest, left unfinished by its run"
 
 
+def _stands(folder: Path) -> bool:
+    return any((folder / name).exists() for name in MANIFESTS)
+
+
 def _remove_folder(root: Path, folder: Path) -> bool:
     """Removes a folder by one rename; False if a set was committed there in the meantime."""
     with make_staging(root) as staging, lock_pool(folder.parent):
-        if (folder / MANIFEST).exists():
+        if _stands(folder):
             return False
         debris = staging / "debris"
         folder.rename(debris)
@@ -86,19 +91,20 @@ def _sweep_remote(filesystem: fs.FileSystem, samples_uri: str, handle: str) -> I
         uri = locate_pool(samples_uri, handle, pool)
         _, path = open_folder(uri)
         for run, files in list_run_folders(filesystem, path).items():
-            if MANIFEST not in files and read_manifest(f"{uri}/{run}") is None:
+            if not has_manifest(files) and read_manifest(f"{uri}/{run}") is None:
                 delete_remote(filesystem, f"{path}/{run}")
                 if files:
                     yield f"{uri}/{run}: a set without a manifest, left unfinished by its run"
-            elif {SAMPLES, DETACHED} <= files.keys():
-                yield from _finish_detaching(filesystem, f"{path}/{run}", f"{uri}/{run}")
+            for name in (DETACHED, OLDER_DETACHED):
+                if {SAMPLES, name} <= files.keys():
+                    yield from _finish_detaching(filesystem, f"{path}/{run}", f"{uri}/{run}", name)
 
 
-def _finish_detaching(filesystem: fs.FileSystem, path: str, uri: str) -> Iterator[str]:
+def _finish_detaching(filesystem: fs.FileSystem, path: str, uri: str, detached: str) -> Iterator[str]:
     manifest = read_manifest(uri)
     if manifest is not None and manifest.get("status") == "detached":
         filesystem.delete_file(f"{path}/{SAMPLES}")
         yield f"{uri}/{SAMPLES}: samples of a set that was detached"
     elif manifest is not None:
-        filesystem.delete_file(f"{path}/{DETACHED}")
-        yield f"{uri}/{DETACHED}: a copy for a set that was not detached after all"
+        filesystem.delete_file(f"{path}/{detached}")
+        yield f"{uri}/{detached}: a copy for a set that was not detached after all"

@@ -18,16 +18,9 @@ import pyarrow.parquet as pq
 from engine.domain.model import Pool
 from engine.domain.samples import Row, RunStamp, make_rejected_table, make_sample_table
 from engine.errors import StoreError
+from engine.store.layout import DETACHED, MANIFEST, MANIFESTS, REJECTED, SAMPLES
 from engine.system.filesystem import open_folder
 
-MANIFEST = "_manifest.json"
-SAMPLES = "samples.parquet"
-REJECTED = "_run/rejected.parquet"
-VERDICT = "_run/verdict.json"
-REPORT = "_run/report.html"
-CARD = "_run/README.md"
-# The samples of a detached set are kept here, where no reader of samples looks.
-DETACHED = "_run/detached.parquet"
 # Rows in a Parquet row group. To read a page of samples, at most the rows before it in its group are read as well.
 GROUP_ROWS = 10_000
 Status = Literal["attached", "rejected"]
@@ -70,21 +63,32 @@ def render_detached(manifest: Mapping[str, Any]) -> bytes:
 
 
 def read_manifest(folder: str) -> Mapping[str, Any] | None:
-    """The manifest of a set; None if there is none, in which case the set does not exist for readers.
+    """The manifest of a set, in either layout; None if there is none: the set then does not exist for readers.
 
     Raises:
         StoreError: the manifest cannot be read, is truncated, or was altered after it was written.
     """
-    filesystem, path = open_folder(f"{folder}/{MANIFEST}")
+    # The set may move to this version's layout between the first two reads.
+    for name in (*MANIFESTS, MANIFEST):
+        if (manifest := read_manifest_file(f"{folder}/{name}")) is not None:
+            return manifest
+    return None
+
+
+def read_manifest_file(uri: str) -> Mapping[str, Any] | None:
+    """The manifest in one file; None if there is no such file.
+
+    Raises:
+        StoreError: as ``read_manifest``.
+    """
+    filesystem, path = open_folder(uri)
     try:
         with filesystem.open_input_file(path) as stream:
             manifest = unseal(bytes(stream.read()))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:
-        raise StoreError(
-            f"{folder}/{MANIFEST} cannot be read: {error}. `exemplars verify` says what else is broken"
-        ) from error
+        raise StoreError(f"{uri} cannot be read: {error}. `exemplars verify` says what else is broken") from error
     return manifest if isinstance(manifest, dict) else None
 
 

@@ -18,6 +18,8 @@ from pathlib import Path
 
 STALE_SECONDS = 24 * 3600.0
 PROBE = "_probe-"
+# Readers of whole folders pass over a folder of this name; the second name is that of older versions.
+STAGINGS = ("__staging-", "_staging-")
 PROBE_BYTES = 4096
 
 
@@ -104,7 +106,7 @@ def _make_folder(root: Path) -> Path:
             staging.rmdir()
             raise OSError("the store is a mount of its own")
     except OSError:
-        staging = Path(tempfile.mkdtemp(prefix=f"_staging-{system}-", dir=root))
+        staging = Path(tempfile.mkdtemp(prefix=f"{STAGINGS[0]}{system}-", dir=root))
     return staging
 
 
@@ -115,7 +117,7 @@ def _lock(descriptor: int) -> None:
 
 
 def _list_temporary(root: Path) -> list[Path]:
-    inside = [path for pattern in ("_staging-*", f"{PROBE}*") for path in root.glob(pattern)]
+    inside = [path for start in (*STAGINGS, PROBE) for path in root.glob(f"{start}*")]
     return sorted([*inside, *root.parent.glob(f".{root.name}-staging-*")])
 
 

@@ -16,7 +16,9 @@ from engine.definitions.lifecycle import LIFECYCLE_FILE, Lifecycle, read_lifecyc
 from engine.domain.model import Attached, Pool
 from engine.errors import FrozenModelError, InputError, StoreError
 from engine.store.commit import commit_set, detach_files
-from engine.store.sample_set import DETACHED, MANIFEST, SAMPLES, SampleSet, read_manifest, render_files, unseal
+from engine.store.layout import DETACHED, MANIFEST, MANIFESTS, SAMPLES, is_older, name_file
+from engine.store.migration import move_set
+from engine.store.sample_set import SampleSet, read_manifest, read_manifest_file, render_files, unseal
 from engine.store.staging import PROBE, PROBE_BYTES, probe_folder
 from engine.system.filesystem import check_folder_writable, list_folders, open_folder
 
@@ -52,8 +54,8 @@ class StoredSet:
         return DETACHED if self.status == "detached" else SAMPLES
 
     def file(self, name: str) -> str:
-        """The path or URI of one of its files."""
-        return f"{self.folder}/{name}"
+        """The path or URI of one of its files, given by the name that it has in this version's layout."""
+        return f"{self.folder}/{name_file(self.manifest, name)}"
 
 
 def locate_set(samples_uri: str, handle: str, pool: Pool, run_id: str) -> str:
@@ -111,7 +113,9 @@ def detach_stored(stored: StoredSet) -> bool:
             completes the detaching.
     """
     with _translate_errors(stored.folder):
-        return detach_files(stored.folder, stored.manifest)
+        if is_older(stored.manifest):
+            move_set(stored.folder)
+        return detach_files(stored.folder)
 
 
 def find_set(samples_uri: str, run_id: str) -> StoredSet | None:
@@ -122,10 +126,13 @@ def find_set(samples_uri: str, run_id: str) -> StoredSet | None:
     """
     if "/" in run_id:
         return None
-    for pool in list_pools(samples_uri):
-        manifest = read_manifest(f"{pool}/run={run_id}")
-        if manifest is not None:
-            return StoredSet(f"{pool}/run={run_id}", manifest, written=False)
+    pools = list_pools(samples_uri)
+    # The set may move to this version's layout between the first two rounds.
+    for name in (*MANIFESTS, MANIFEST):
+        for pool in pools:
+            manifest = read_manifest_file(f"{pool}/run={run_id}/{name}")
+            if manifest is not None:
+                return StoredSet(f"{pool}/run={run_id}", manifest, written=False)
     return None
 
 
@@ -241,7 +248,8 @@ def detach_set(stored: StoredSet) -> None:
 
 def _read_rows(stored: StoredSet) -> pa.Table:
     filesystem, path = open_folder(stored.file(stored.rows_name))
-    expected = stored.manifest.get("files", {}).get(stored.rows_name, {}).get("bytes")
+    name = name_file(stored.manifest, stored.rows_name)
+    expected = stored.manifest.get("files", {}).get(name, {}).get("bytes")
     with filesystem.open_input_file(path) as source:
         size = source.size()
         if expected not in (None, size):

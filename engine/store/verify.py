@@ -11,9 +11,9 @@ from pyarrow import fs
 
 from engine.domain.model import Pool
 from engine.errors import StoreError
-from engine.store.backfill_ledger import BACKFILLS
+from engine.store.backfill_ledger import BACKFILLS, OLDER_BACKFILLS
 from engine.store.sample_set import read_manifest
-from engine.store.staging import PROBE, list_left_over
+from engine.store.staging import PROBE, STAGINGS, list_left_over
 from engine.store.verify_set import SetFacts, check_set
 from engine.system.filesystem import list_below, open_folder
 
@@ -36,6 +36,8 @@ class StoreVerifier:
     sets: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("attached", "rejected", "detached"), 0))
     samples: int = 0
     size_bytes: int = 0
+    older_sets: int = 0
+    has_older_ledgers: bool = False
     broken: int = 0
     _runs: dict[str, str] = field(default_factory=dict)
 
@@ -58,7 +60,9 @@ class StoreVerifier:
         for info in _list_sorted(filesystem, path):
             if info.base_name.startswith("handle=") and info.type == fs.FileType.Directory:
                 yield from self._walk_model(filesystem, f"{root}/{info.base_name}")
-            elif not info.base_name.startswith(("_staging-", PROBE, BACKFILLS)):
+            elif info.base_name == OLDER_BACKFILLS:
+                self.has_older_ledgers = True
+            elif not info.base_name.startswith((*STAGINGS, PROBE, BACKFILLS)):
                 yield _make_stray_fault(f"{root}/{info.base_name}")
 
     def _walk_model(self, filesystem: fs.FileSystem, uri: str) -> Iterator[Fault]:
@@ -75,7 +79,9 @@ class StoreVerifier:
                     yield _make_stray_fault(place)
                     continue
                 facts = self._check_set(filesystem, place, run.path)
-                yield from (Fault(what, f"{place}/{name}".rstrip("/"), fix) for what, name, fix in facts.faults)
+                run_id = run.base_name.removeprefix("run=")
+                for what, name, fix in facts.faults:
+                    yield Fault(what, f"{place}/{name}".rstrip("/"), fix.format(run_id=run_id))
                 yield from self._check_run_id(place)
                 if facts.status == "attached":
                     ids[place] = facts.ids
@@ -92,6 +98,7 @@ class StoreVerifier:
             self.sets[facts.status] += 1
         self.samples += len(facts.ids) if facts.status == "attached" else 0
         self.size_bytes += facts.size_bytes
+        self.older_sets += facts.is_older
         return facts
 
     def _check_run_id(self, place: str) -> Iterator[Fault]:
@@ -116,7 +123,7 @@ def _find_duplicates(ids: Mapping[str, "np.ndarray[Any, np.dtype[np.int64]]"]) -
             yield Fault(
                 f"{found.size} samples that are attached more than once, such as id {found[0]}",
                 place,
-                "Detach one of the sets that have them, with `exemplars detach`",
+                f"Detach one of the sets that have them, this one by `exemplars detach {place.rpartition('/run=')[2]}`",
             )
 
 

@@ -14,7 +14,18 @@ from pyarrow import fs
 from engine.domain.model import digest_text
 from engine.domain.samples import REJECTED_SCHEMA, SAMPLE_SCHEMA, make_id
 from engine.errors import StoreError
-from engine.store.sample_set import DETACHED, MANIFEST, REJECTED, SAMPLES, read_manifest
+from engine.store.layout import (
+    DETACHED,
+    MANIFEST,
+    MANIFESTS,
+    NEWER_NAMES,
+    OLDER_MANIFEST,
+    REJECTED,
+    RUN_FOLDER,
+    SAMPLES,
+    name_file,
+)
+from engine.store.sample_set import read_manifest
 from engine.system.filesystem import list_below
 from engine.text.formatting import count_noun
 
@@ -27,17 +38,23 @@ CHECKED_COLUMNS = ["id", "trait", "text", "quality", "pole", "provenance", "run_
 QUALITIES = {"positive": 1.0, "negative": 0.0}
 
 DEBRIS = "The next run of this model removes it, unless the run that writes it is still running"
-RESTORE = "Restore it from a copy, or make the set again with `exemplars replay RUN_ID --to FOLDER`"
+RESTORE = "Restore it from a copy, or make the set again with `exemplars replay {run_id} --to FOLDER`"
+FINISH = "`exemplars verify --migrate` finishes the move"
+LOST = (
+    "Restore it from a copy, or move the set's folder out of the store: until then no run can use the model. The set "
+    "cannot be made again, since its manifest says what it was made from"
+)
 REMOVE = "Remove it: no run wrote it here"
-# What is wrong, the name of the file in the set, and what to do.
+# What is wrong, the name of the file in the set, and what to do, where {run_id} stands for the set's run id.
 FoundFault = tuple[str, str, str]
 
 
 @dataclass(slots=True)
 class SetFacts:
-    """The result of checking one set; ``ids`` are the ids of its samples."""
+    """The result of checking one set; ``ids`` are the ids of its samples, ``is_older`` says that it is to be moved."""
 
     status: str = ""
+    is_older: bool = False
     faults: list[FoundFault] = field(default_factory=list)
     ids: "np.ndarray[Any, np.dtype[np.int64]]" = field(default_factory=lambda: np.empty(0, np.int64))
     size_bytes: int = 0
@@ -51,32 +68,50 @@ def check_set(filesystem: fs.FileSystem, place: str, path: str) -> SetFacts:
         path: the same folder as a path within ``filesystem``.
     """
     facts = SetFacts()
+    infos = filesystem.get_file_info([f"{path}/{name}" for name in MANIFESTS])
+    there = [name for name, info in zip(MANIFESTS, infos, strict=True) if info.type == fs.FileType.File]
+    name = there[0] if there else MANIFEST
+    facts.is_older = name == OLDER_MANIFEST
     try:
         manifest = read_manifest(place)
     except StoreError as error:
-        facts.faults.append((_shorten(error), MANIFEST, "Restore it from a copy: without it no run can use the model"))
+        facts.faults.append((_shorten(error), name, LOST))
         return facts
     if manifest is None:
         if filesystem.get_file_info(path).type != fs.FileType.NotFound:
             facts.faults.append(("a set without a manifest, so debris", "", DEBRIS))
         return facts
     facts.status = str(manifest.get("status"))
-    facts.faults += _check_place(manifest, place)
+    facts.faults += ((what, name, fix) for what, fix in _check_place(manifest, place))
     files, counts = manifest.get("files"), manifest.get("counts")
     if facts.status not in STATUSES or not _is_nested(files) or not _is_nested(counts):
-        facts.faults.append(("a manifest that does not say what the set is", MANIFEST, "Restore it from a copy"))
+        facts.faults.append(("a manifest that does not say what the set is", name, "Restore it from a copy"))
         return facts
-    for found in (_check_listing(filesystem, path, facts.status, files), _check_files(filesystem, path, files, facts)):
-        facts.faults += found
+    facts.faults += _check_listing(filesystem, path, manifest, name)
+    facts.faults += _check_files(filesystem, path, files, facts)
     _check_tables(filesystem, path, place, manifest, facts)
     return facts
 
 
-def _check_place(manifest: Mapping[str, Any], place: str) -> Iterator[FoundFault]:
+def digest_file(filesystem: fs.FileSystem, path: str) -> tuple[str, int]:
+    """The SHA-256 of a file and its size in bytes.
+
+    Raises:
+        OSError, pa.ArrowException: it cannot be read; FileNotFoundError where there is none.
+    """
+    digest, size = hashlib.sha256(), 0
+    with filesystem.open_input_stream(path, compression=None) as stream:
+        while chunk := stream.read(CHUNK_BYTES):
+            digest.update(chunk)
+            size += len(chunk)
+    return digest.hexdigest(), size
+
+
+def _check_place(manifest: Mapping[str, Any], place: str) -> Iterator[tuple[str, str]]:
     for name, stands in _read_place(place).items():
         if manifest.get(name) != stands:
             said = f"{name} is {manifest.get(name)!r}, but the folder says {stands!r}"
-            yield said, MANIFEST, "Move the folder to the place that its manifest says"
+            yield said, "Move the folder to the place that its manifest says"
 
 
 def _read_place(place: str) -> dict[str, str]:
@@ -89,16 +124,22 @@ def _is_nested(value: object) -> TypeGuard[dict[str, dict[str, Any]]]:
     return isinstance(value, dict) and all(isinstance(entry, dict) for entry in value.values())
 
 
-def _check_listing(filesystem: fs.FileSystem, path: str, status: str, files: Mapping[str, Any]) -> Iterator[FoundFault]:
+def _check_listing(
+    filesystem: fs.FileSystem, path: str, manifest: Mapping[str, Any], manifest_name: str
+) -> Iterator[FoundFault]:
     infos = list_below(filesystem, path, recursive=True)
     there = {info.path.removeprefix(f"{path}/") for info in infos if info.type == fs.FileType.File}
+    status, files = manifest["status"], manifest["files"]
     samples = STATUSES[status]
-    if samples not in (None, *files):
-        yield "the manifest names no samples, but a set of this status has some", MANIFEST, RESTORE
+    if samples is not None and name_file(manifest, samples) not in files:
+        yield "the manifest names no samples, but a set of this status has some", manifest_name, RESTORE
     if samples != SAMPLES and SAMPLES in there:
         yield f"samples of a set that is {status}", SAMPLES, REMOVE
-    for name in sorted(there - {MANIFEST, SAMPLES, *files}):
-        yield "a file that the manifest does not name", name, REMOVE
+    for name in sorted(there - {manifest_name, SAMPLES, *files}):
+        if name in NEWER_NAMES or (manifest_name == OLDER_MANIFEST and name.startswith(f"{RUN_FOLDER}/")):
+            yield "left by a move to the new layout that did not end", name, FINISH
+        else:
+            yield "a file that the manifest does not name", name, REMOVE
 
 
 def _check_files(
@@ -106,7 +147,7 @@ def _check_files(
 ) -> Iterator[FoundFault]:
     for name, entry in files.items():
         try:
-            digest, size = _digest_file(filesystem, f"{path}/{name}")
+            digest, size = digest_file(filesystem, f"{path}/{name}")
         except FileNotFoundError:
             yield "a file that is missing", name, RESTORE
             continue
@@ -123,20 +164,12 @@ def _check_files(
             yield f"a file that was altered: {said}", name, RESTORE
 
 
-def _digest_file(filesystem: fs.FileSystem, path: str) -> tuple[str, int]:
-    digest, size = hashlib.sha256(), 0
-    with filesystem.open_input_stream(path, compression=None) as stream:
-        while chunk := stream.read(CHUNK_BYTES):
-            digest.update(chunk)
-            size += len(chunk)
-    return digest.hexdigest(), size
-
-
 def _check_tables(
     filesystem: fs.FileSystem, path: str, place: str, manifest: Mapping[str, Any], facts: SetFacts
 ) -> None:
     broken = {name for _, name, _ in facts.faults}
-    for name, schema in ((SAMPLES, SAMPLE_SCHEMA), (DETACHED, SAMPLE_SCHEMA), (REJECTED, REJECTED_SCHEMA)):
+    for newer, schema in ((SAMPLES, SAMPLE_SCHEMA), (DETACHED, SAMPLE_SCHEMA), (REJECTED, REJECTED_SCHEMA)):
+        name = name_file(manifest, newer)
         entry = manifest["files"].get(name)
         if entry is None or name in broken:
             continue

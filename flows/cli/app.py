@@ -145,7 +145,9 @@ def replay_command(
     to: Annotated[
         str | None, typer.Option(help="A folder or URI to write the set to, laid out like the sample store.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one line {run_id, same, different, changes}.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one line {run_id, same, different, altered, changes}.")
+    ] = False,
 ) -> None:
     """Makes a run's set again from its kept replies and compares it byte for byte. Calls no model."""
     quiet_libraries(verbose=False)
@@ -163,15 +165,25 @@ def replay_command(
 @app.command("verify")
 def verify_command(
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print one line {models, sets, samples, bytes, broken}.")
+        bool, typer.Option("--json", help="Print one line {models, sets, samples, bytes, older, broken}.")
+    ] = False,
+    migrate: Annotated[
+        bool, typer.Option("--migrate", help="First move the sets that an older version wrote to the new layout.")
     ] = False,
 ) -> None:
-    """Checks the whole sample store and says what is broken, where, and what to do. Changes nothing."""
+    """Checks the whole sample store and says what is broken, where, and what to do. Changes nothing by itself."""
+    quiet_libraries(verbose=False)
     from engine.settings import read_settings
     from flows.cli.verify import verify_store
 
     settings = read_settings()
-    verify_store(settings.locate(settings.samples_uri), as_json)
+    samples_uri = settings.locate(settings.samples_uri)
+    busy: list[str] = []
+    if migrate:
+        from flows.cli.migrate import migrate_store
+
+        busy = migrate_store(samples_uri)
+    verify_store(samples_uri, as_json, busy)
 
 
 @app.command("detach")

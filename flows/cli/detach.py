@@ -3,7 +3,7 @@
 import json
 
 from engine.settings import Settings
-from engine.store.sample_set import DETACHED
+from engine.store.layout import DETACHED
 from engine.store.store import StoredSet, detach_set, find_detachable
 from flows.runs.exclusive import keep_runs_out
 

@@ -70,10 +70,17 @@ def describe_comparison(run_id: str, comparison: Comparison) -> str:
     """The result of a replay whose files are all the same, as a sentence.
 
     Raises:
-        ReplayError: a file is different; the message names what has changed.
+        ReplayError: a file is different, or was altered in the store; the message names what has changed.
     """
     if not comparison.different:
         return f"{run_id}: {len(comparison.same)} files, byte for byte the same: {', '.join(comparison.same)}"
+    if comparison.altered:
+        others = [name for name in comparison.different if name not in comparison.altered]
+        raise ReplayError(
+            f"{run_id}: altered or gone from the store since the set was written: {', '.join(comparison.altered)}"
+            + (f"; different as they are made now: {', '.join(others)}" if others else "")
+            + f". `exemplars replay {run_id} --to FOLDER` writes the set as it is made now: put its files there instead"
+        )
     changes = "; ".join(comparison.changes) or "none of code, prompts and packages"
     raise ReplayError(
         f"{run_id}: different: {', '.join(comparison.different)}"

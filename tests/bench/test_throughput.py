@@ -31,7 +31,7 @@ from engine.report.summary import make_kept_rows, make_sample_set, make_whole_fr
 from engine.screening.screener import Screener
 from engine.selection.rounds import Rounds
 from engine.settings import PROJECT_ROOT, RepliesPlace
-from engine.store.sample_set import SAMPLES
+from engine.store.layout import SAMPLES
 from engine.store.store import StoredSet, write_set
 from expectations.gate import check_rows
 

@@ -18,7 +18,7 @@ from fakes.workspace import TRAITS, Workspace, count_poles, read_kept, read_mani
 from engine.domain.model import POLES
 from engine.replies.replies import ReplyStore
 from engine.settings import RepliesPlace
-from engine.store.sample_set import SAMPLES
+from engine.store.layout import SAMPLES
 
 # What two runs of one plan may differ in.
 OWN = ["run_id", "created_at"]

@@ -18,7 +18,7 @@ from engine.domain.model import POLES
 from engine.llm.request import Reply
 from engine.replies.replies import ReplyStore
 from engine.settings import RepliesPlace
-from engine.store.sample_set import MANIFEST, REJECTED, SAMPLES
+from engine.store.layout import MANIFEST, REJECTED, SAMPLES
 
 PLACES = [(trait, pole) for trait in TRAITS for pole in POLES]
 
@@ -50,7 +50,7 @@ def make_rows(numbers: list[int]) -> pd.DataFrame:
 
 def write_set(workspace: Workspace, run_id: str, kept: list[int], rejected: list[int]) -> Path:
     folder = workspace.samples / f"run={run_id}"
-    (folder / "_run").mkdir(parents=True)
+    (folder / "__run__").mkdir(parents=True)
     make_rows(kept).to_parquet(folder / SAMPLES)
     make_rows(rejected).to_parquet(folder / REJECTED)
     (folder / MANIFEST).write_text(json.dumps({"status": "attached", "created_at": run_id}))

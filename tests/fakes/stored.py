@@ -2,10 +2,11 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from uuid import uuid4
 
 import pyarrow as pa
@@ -14,7 +15,8 @@ from fakes.builders import make_exemplar, make_stamp
 
 from engine.domain.model import Pool
 from engine.domain.samples import SAMPLE_SCHEMA, make_row
-from engine.store.sample_set import GROUP_ROWS, MANIFEST, REPORT, SAMPLES, SampleSet, Status
+from engine.store.layout import MANIFEST, REPORT, SAMPLES
+from engine.store.sample_set import GROUP_ROWS, SampleSet, Status
 from engine.store.store import StoredSet, locate_set, write_set
 
 HANDLE = "u22a8.test"
@@ -50,12 +52,15 @@ def attach_set(
     age: timedelta = timedelta(),
     pool: Pool = "train",
     status: Status = "attached",
+    handle: str = HANDLE,
+    rejected: int = 0,
+    documents: Mapping[str, str] = MappingProxyType({}),
 ) -> StoredSet:
     """A set of ``count`` rows, by turns positive and negative, and of each trait in turn; its run was due at noon.
 
-    A row's text is its run id and its number.
+    A row's text is its run id and its number. Of ``rejected`` further rows each is too short.
     """
-    stamp = replace(make_stamp(run_id), handle=HANDLE, created_at=NOON - age)
+    stamp = replace(make_stamp(run_id), handle=handle, created_at=NOON - age)
     rows = [
         make_row(
             make_exemplar(
@@ -67,7 +72,11 @@ def attach_set(
         for number in range(count)
     ]
     kept = rows if status == "attached" else []
-    return write_set(str(samples), SampleSet(stamp, pool, status, "plan", kept, [], {}, {}))
+    refused = [
+        make_row(make_exemplar(f"{run_id} refused {number}", index=number, reason="too_short"), stamp, None)
+        for number in range(rejected)
+    ]
+    return write_set(str(samples), SampleSet(stamp, pool, status, "plan", kept, refused, documents, {}))
 
 
 def attach_texts(samples: Path, handle: str, texts: Sequence[str], report: str = "") -> str:
@@ -100,7 +109,7 @@ def put_large_set(samples: Path, rows: int, group_rows: int = GROUP_ROWS, handle
     }
     table = pa.table({**rest, **columns}, schema=SAMPLE_SCHEMA)
     folder = Path(locate_set(str(samples), handle, "train", f"large-{rows}"))
-    folder.mkdir(parents=True)
+    (folder / MANIFEST).parent.mkdir(parents=True)
     pq.write_table(table, folder / SAMPLES, compression="zstd", row_group_size=group_rows)
     half = {"positive": rows // 2, "negative": 0}
     (folder / MANIFEST).write_text(json.dumps({"status": "attached", "counts": {"clarity": half, "safety": half}}))
@@ -111,7 +120,7 @@ def link_sets(folder: Path, count: int) -> None:
     """So many further sets with the rows of one."""
     for number in range(count):
         other = folder.with_name(f"run=copy-{number}")
-        other.mkdir()
+        (other / MANIFEST).parent.mkdir(parents=True)
         for name in (SAMPLES, MANIFEST):
             os.link(folder / name, other / name)
 

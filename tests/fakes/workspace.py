@@ -20,7 +20,7 @@ from fakes.provider import Provider
 from fakes.warm import WarmPopen
 
 from engine.report.summary import RunResult
-from engine.store.sample_set import MANIFEST, REJECTED, SAMPLES
+from engine.store.layout import MANIFEST, REJECTED, SAMPLES
 
 ROOT = Path(__file__).parents[2]
 HANDLE = "u22a8.toolshed"
@@ -117,7 +117,7 @@ class Workspace:
 
     def list_sets(self) -> list[Path]:
         """The folders of the sets in the store, the oldest first."""
-        folders = [path.parent for path in self.samples.rglob(MANIFEST)]
+        folders = [path.parents[1] for path in self.samples.rglob(MANIFEST)]
         return sorted(folders, key=lambda folder: str(read_manifest(folder)["created_at"]))
 
     def list_files(self) -> list[Path]:

@@ -18,7 +18,7 @@ from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from pydantic import SecretStr
 
-from engine.store.sample_set import SAMPLES
+from engine.store.layout import SAMPLES
 from flows.deploy.alerts import AUTOMATION, BLOCK, ensure_alerts
 
 pytestmark = pytest.mark.slow

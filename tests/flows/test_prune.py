@@ -21,7 +21,7 @@ from engine.llm.request import Reply
 from engine.replies.admin import list_cache
 from engine.replies.replies import ReplyStore
 from engine.settings import RepliesPlace
-from engine.store.sample_set import SAMPLES
+from engine.store.layout import SAMPLES
 from flows.cli.app import main
 from flows.prune import SHOWN_LINES, prune
 from flows.runs.labels import name_tag

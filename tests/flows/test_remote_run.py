@@ -11,7 +11,7 @@ from fakes.workspace import HANDLE, Workspace
 
 from engine.errors import StoreError
 from engine.replies.uploader import SEGMENT_REPLIES
-from engine.store.sample_set import MANIFEST
+from engine.store.layout import MANIFEST
 from engine.store.store import list_sets, read_attached
 from engine.system.filesystem import open_folder
 from flows.cli.app import main

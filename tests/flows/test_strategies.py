@@ -29,7 +29,8 @@ from engine.domain.model import POLES, Pool, digest_text
 from engine.domain.samples import RunStamp, Scenario, make_row
 from engine.errors import GateError
 from engine.planning.seed_variations import AS_SEED
-from engine.store.sample_set import CARD, REPORT, VERDICT, SampleSet
+from engine.store.layout import CARD, REPORT, VERDICT
+from engine.store.sample_set import SampleSet
 from engine.store.store import list_sets, write_set
 from engine.text.stylometry import find_drift
 

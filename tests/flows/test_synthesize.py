@@ -111,7 +111,7 @@ def list_last_prompts(provider: Provider) -> list[str]:
 
 
 def read_verdict(folder: Path) -> dict[str, Any]:
-    verdict: dict[str, Any] = json.loads((folder / "_run" / "verdict.json").read_text())
+    verdict: dict[str, Any] = json.loads((folder / "__run__" / "verdict.json").read_text())
     return verdict
 
 
@@ -351,7 +351,7 @@ def test_rows_with_their_votes_and_what_they_share_are_the_whole_cost(tmp_path: 
         (trait, pole): figures["usd"] for trait, poles in cost["by_trait"].items() for pole, figures in poles.items()
     }
     assert (cost["usd"] / 16, 1.0) == (pytest.approx(cost["per_kept_sample_usd"]), cost["limit_usd"])
-    assert "What it cost" in (folder / "_run" / "report.html").read_text()
+    assert "What it cost" in (folder / "__run__" / "report.html").read_text()
 
 
 def test_judge_rejects_what_it_finds_at_another_pole_and_its_votes_stay_in_the_rows(
@@ -375,7 +375,7 @@ def test_judge_rejects_what_it_finds_at_another_pole_and_its_votes_stay_in_the_r
     assert ("openai/test", len(votes), sum(map(len, votes))) == (judge["judge"], judge["texts"], judge["votes"])
     assert 0 < judge["position_flips"] == judge["disagreements"] * 2
     assert len(votes) * 2 == len(asked) <= sum(provider.calls[prompt] for prompt in asked)
-    assert "openai/test: " in (folder / "_run" / "report.html").read_text()
+    assert "openai/test: " in (folder / "__run__" / "report.html").read_text()
 
 
 def test_second_start_of_a_judged_run_asks_nothing_and_judges_alike(tmp_path: Path, provider: Provider) -> None:
@@ -408,7 +408,7 @@ def test_embedded_judge_casts_no_votes_and_the_report_says_so(workspace: Workspa
     workspace.write_effort(exemplars_per_pole=1, judge_votes=1, thinking="low")
     workspace.run()
     [folder] = workspace.list_sets()
-    page = (folder / "_run" / "report.html").read_text()
+    page = (folder / "__run__" / "report.html").read_text()
 
     assert read_kept(folder)["judge_votes"].isna().all()
     assert "the judge model (embedded) casts none" in page

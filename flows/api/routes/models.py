@@ -14,7 +14,7 @@ from engine.definitions.outline import Outline
 from engine.listing.model_card import render_model_card
 from engine.listing.page import SampleCount
 from engine.listing.samples import count_samples
-from engine.store.sample_set import REPORT
+from engine.store.layout import REPORT
 from engine.store.store import find_set
 from engine.system.filesystem import OutsideFolderError, read_inside
 from flows.api.cursors import CURSOR_PATTERN, NEXT, read_cursor, refuse_cursor, write_cursor

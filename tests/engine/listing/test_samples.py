@@ -25,7 +25,8 @@ from engine.domain.samples import make_id
 from engine.errors import DefinitionError, StoreError
 from engine.listing.page import AttachedPosition, AuthoredPosition, ListedSample, Page, Position, SampleCount
 from engine.listing.samples import count_samples, list_samples
-from engine.store.sample_set import GROUP_ROWS, MANIFEST, SAMPLES
+from engine.store.layout import MANIFEST, SAMPLES
+from engine.store.sample_set import GROUP_ROWS
 from engine.store.store import locate_set
 
 AUTHORED = (
@@ -297,9 +298,9 @@ def test_set_whose_samples_are_gone_though_its_manifest_stands_is_an_error(house
 @pytest.mark.parametrize("content", ["{", '{"status": "attached"}', '{"status": "attached", "counts": {"clarity": 1}}'])
 def test_manifest_that_cannot_be_used_is_an_error(house: House, content: str) -> None:
     Path(attach_set(house.samples, "a").file(MANIFEST)).write_text(content)
-    with pytest.raises(StoreError, match=rf"run=a/{MANIFEST}"):
+    with pytest.raises(StoreError, match="run=a"):
         house.page()
-    with pytest.raises(StoreError, match=rf"run=a/{MANIFEST}"):
+    with pytest.raises(StoreError, match="run=a"):
         house.count()
 
 

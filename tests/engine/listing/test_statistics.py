@@ -14,7 +14,8 @@ from pyarrow import fs
 from engine.domain.samples import make_row
 from engine.errors import StoreError
 from engine.listing.statistics import SetGroup, SetTotals, StoreCounter
-from engine.store.sample_set import MANIFEST, VERDICT, SampleSet
+from engine.store.layout import MANIFEST, VERDICT
+from engine.store.sample_set import SampleSet
 from engine.store.store import detach_stored, write_set
 
 TRAIN = SetGroup("u22a8", "train", "from_traits", "low", "attached")

@@ -3,7 +3,7 @@
 from engine.report.backfill_page import MAX_ROWS, describe_backfill, write_backfill_page
 from engine.store.backfill_ledger import Ledger, ModelRow, ModelState
 
-FILE = "samples/_backfills/1.json"
+FILE = "samples/__backfills__/1.json"
 
 
 def make_rows(state: ModelState, count: int, **fields: object) -> list[ModelRow]:

@@ -26,7 +26,7 @@ from engine.report.summary import make_sample_set, measure_variety
 from engine.screening.screener import Screener
 from engine.selection.rounds import Rounds
 from engine.settings import RepliesPlace
-from engine.store.sample_set import REPORT, VERDICT
+from engine.store.layout import REPORT, VERDICT
 
 TEXTS = ("The spare key lies in the drawer.", "Ask the porter for a new badge.")
 

@@ -6,7 +6,7 @@ from fakes.stored import HANDLE, attach_set
 
 from engine.report.summary import RunResult
 from engine.run.job import find_finished
-from engine.store.sample_set import REPORT, SAMPLES
+from engine.store.layout import REPORT, SAMPLES
 
 
 def test_attached_set_is_its_run_s_result(tmp_path: Path) -> None:

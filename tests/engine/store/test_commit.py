@@ -10,7 +10,7 @@ from fakes.stored import HANDLE, attach_set
 from pyarrow import fs
 
 from engine.listing.attached import find_manifests, list_attached
-from engine.store.sample_set import MANIFEST
+from engine.store.layout import MANIFEST
 from engine.store.store import locate_pool
 
 
@@ -75,8 +75,8 @@ def test_object_store_tells_the_same_manifests_as_a_local_disk(tmp_path: Path) -
     path = locate_pool("samples", HANDLE, "train")
     (tmp_path / path).parent.mkdir(parents=True)
     Path(locate_pool(str(tmp_path), HANDLE, "train")).rename(tmp_path / path)
-    (tmp_path / path / "run=half" / "_run").mkdir(parents=True)
-    (tmp_path / path / "run=half" / "_run" / MANIFEST).write_text("not where it belongs")
+    (tmp_path / path / "run=half" / "__run__").mkdir(parents=True)
+    (tmp_path / path / "run=half" / "__run__" / "_manifest.json").write_text("not where it belongs")
     remote = fs.SubTreeFileSystem(str(tmp_path), fs.LocalFileSystem())
     local = find_manifests(fs.LocalFileSystem(), str(tmp_path / path))
 

@@ -156,7 +156,7 @@ def detach_at_once(arguments: tuple[str, str]) -> bool:
     store, run_id = arguments
     stored = find_set(store, run_id)
     assert stored is not None
-    return stored.status == "attached" and detach_files(stored.folder, stored.manifest)
+    return stored.status == "attached" and detach_files(stored.folder)
 
 
 @longer
@@ -232,7 +232,7 @@ def test_set_without_a_manifest_is_debris_that_the_next_run_of_its_model_takes_a
     attach_set(store, "whole", ROWS)
     debris = Path(locate_set(str(store), HANDLE, "train", "half"))
     if what == "folder":
-        Path(attach_set(store, "half", ROWS).folder, "_manifest.json").unlink()
+        Path(attach_set(store, "half", ROWS).folder, "__run__/manifest.json").unlink()
     else:
         debris.write_text("a file")
 

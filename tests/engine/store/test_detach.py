@@ -17,7 +17,7 @@ from engine.listing.attached import count_attached
 from engine.listing.page import Page
 from engine.listing.samples import count_samples, list_samples
 from engine.run.job import read_pools
-from engine.store.sample_set import DETACHED, MANIFEST, SAMPLES
+from engine.store.layout import DETACHED, MANIFEST, SAMPLES
 from engine.store.store import detach_set, find_detachable, find_set, list_sets
 from engine.store.verify import StoreVerifier
 

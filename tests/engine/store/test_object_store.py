@@ -13,7 +13,7 @@ from engine.errors import StoreError
 from engine.listing.attached import count_attached
 from engine.listing.page import SampleCount
 from engine.store.debris import sweep_store
-from engine.store.sample_set import DETACHED, MANIFEST, REJECTED, SAMPLES
+from engine.store.layout import DETACHED, MANIFEST, REJECTED, SAMPLES
 from engine.store.store import (
     check_writable,
     detach_set,
@@ -207,7 +207,7 @@ def test_detaching_that_breaks_after_any_request_leaves_the_set_attached_or_not(
         if done:
             break
     assert 3 <= changes
-    assert [MANIFEST, DETACHED, REJECTED] == list_files(store, "a")
+    assert [DETACHED, MANIFEST, REJECTED] == list_files(store, "a")
     assert {"old": ROWS} == dict(pd.read_parquet(store)["run_id"].value_counts())
     assert {"clarity": SampleCount(4, 2, 2)} == count_attached(store, HANDLE)
 

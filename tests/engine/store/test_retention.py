@@ -14,8 +14,9 @@ from fakes.stored import HANDLE, age_files, attach_set
 from fakes.workspace import ROOT
 
 from engine.errors import StoreError
+from engine.store.layout import DETACHED, MANIFEST, REJECTED, SAMPLES
 from engine.store.retention import OldSet, list_old_sets, remove_old_set, sweep_unfinished_removals
-from engine.store.sample_set import DETACHED, MANIFEST, REJECTED, SAMPLES, Status
+from engine.store.sample_set import Status
 from engine.store.store import detach_stored, locate_set
 from engine.store.verify import StoreVerifier
 

@@ -12,6 +12,7 @@ from fakes.workspace import mount_disk
 
 from engine.store.staging import (
     PROBE,
+    STAGINGS,
     STALE_SECONDS,
     list_left_over,
     make_staging,
@@ -46,13 +47,14 @@ def age(path: Path, seconds: float) -> None:
 def test_what_a_dead_process_left_is_found_and_taken_away_beside_and_inside_the_store(tmp_path: Path) -> None:
     root = tmp_path / "samples"
     beside = leave_staging(root)
-    inside = [root / f"{start}{beside.name.partition('-staging-')[2]}" for start in ("_staging-", PROBE)]
-    inside[0].mkdir()
-    (inside[0] / "file").write_text("half")
-    inside[1].write_bytes(b"\0")
+    inside = [root / f"{start}{beside.name.partition('-staging-')[2]}" for start in (*STAGINGS, PROBE)]
+    for folder in inside[:2]:
+        folder.mkdir()
+        (folder / "file").write_text("half")
+    inside[2].write_bytes(b"\0")
 
-    assert [beside, *inside[::-1]] == list_left_over(root)
-    assert [beside, *inside[::-1]] == sweep_staging(root)
+    assert [beside, *sorted(inside)] == list_left_over(root)
+    assert [beside, *sorted(inside)] == sweep_staging(root)
     assert [root] == list(tmp_path.iterdir())
     assert [] == list(root.iterdir())
 

@@ -40,18 +40,8 @@ from engine.domain.samples import (
 )
 from engine.errors import StoreError
 from engine.report.dataset_card import render_card
-from engine.store.sample_set import (
-    CARD,
-    GROUP_ROWS,
-    MANIFEST,
-    REJECTED,
-    REPORT,
-    SAMPLES,
-    VERDICT,
-    SampleSet,
-    Status,
-    read_manifest,
-)
+from engine.store.layout import CARD, MANIFEST, REJECTED, REPORT, SAMPLES, VERDICT
+from engine.store.sample_set import GROUP_ROWS, SampleSet, Status, read_manifest
 from engine.store.store import check_writable, digest_sets, list_sets, locate_set, read_attached, write_set
 from engine.text.language import Language
 
@@ -655,15 +645,17 @@ def test_card_opens_with_a_header_that_the_hub_reads(rows: int, size: str) -> No
     kept = make_rows(RUN, 2)[:1] * rows
     card = render_card(make_model(), make_stamp(), kept, counts, "openai/test", Language(), "8 attached.")
     header = read_header(card)
+    config = {"config_name": "default", "data_files": [{"split": "train", "path": "../samples.parquet"}]}
 
     assert card.startswith("---\n")
     assert {
         "pretty_name": "u22a8.test, synthesized samples",
+        "license": "unknown",
         "language": ["en"],
         "task_categories": ["text-classification"],
         "size_categories": [size],
         "tags": ["synthetic", "exemplars"],
-        "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": "samples.parquet"}]}],
+        "configs": [config],
     } == header
 
 

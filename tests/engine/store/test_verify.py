@@ -14,7 +14,8 @@ from fakes.stored import HANDLE, attach_set
 
 from engine.domain.samples import make_id
 from engine.errors import StoreError
-from engine.store.sample_set import MANIFEST, REJECTED, SAMPLES, seal
+from engine.store.layout import MANIFEST, REJECTED, SAMPLES
+from engine.store.sample_set import seal
 from engine.store.staging import make_staging
 from engine.store.store import detach_stored, locate_set
 from engine.store.verify import Fault, StoreVerifier
@@ -90,7 +91,7 @@ def test_whole_store_has_no_faults_and_is_counted(store: Path) -> None:
     assert [] == faults
     assert {"attached": 3, "rejected": 1, "detached": 1} == found.sets
     assert (1, 12, 0) == (found.models, found.samples, found.broken)
-    assert sum(path.stat().st_size for path in store.rglob("*.parquet")) == found.size_bytes
+    assert sum(path.stat().st_size for path in store.rglob("*.p*q*")) == found.size_bytes
 
 
 def test_store_that_is_not_there_has_no_faults(tmp_path: Path) -> None:
@@ -103,14 +104,14 @@ def test_store_that_is_not_there_has_no_faults(tmp_path: Path) -> None:
 SPOILERS: dict[str, tuple[Spoil, str, str]] = {
     "torn manifest": (
         lambda store: (locate(store, "one") / MANIFEST).write_text('{"status": "att'),
-        "run=one/_manifest.json",
+        "run=one/__run__/manifest.json",
         "Unterminated string",
     ),
     "altered manifest": (
         lambda store: (locate(store, "one") / MANIFEST).write_text(
             (locate(store, "one") / MANIFEST).read_text().replace('"low"', '"max"')
         ),
-        "run=one/_manifest.json",
+        "run=one/__run__/manifest.json",
         "altered since it was written",
     ),
     "no manifest": (
@@ -120,22 +121,22 @@ SPOILERS: dict[str, tuple[Spoil, str, str]] = {
     ),
     "manifest of nothing": (
         lambda store: change_manifest(locate(store, "one"), status="unheard of"),
-        "run=one/_manifest.json",
+        "run=one/__run__/manifest.json",
         "does not say what the set is",
     ),
     "other handle": (
         lambda store: change_manifest(locate(store, "failed"), handle="u22a8.other"),
-        "run=failed/_manifest.json",
+        "run=failed/__run__/manifest.json",
         "handle is 'u22a8.other', but the folder says 'u22a8.test'",
     ),
     "other pool": (
         lambda store: change_manifest(locate(store, "failed"), pool="eval"),
-        "run=failed/_manifest.json",
+        "run=failed/__run__/manifest.json",
         "pool is 'eval'",
     ),
     "other run": (
         lambda store: change_manifest(locate(store, "failed"), run_id="one"),
-        "run=failed/_manifest.json",
+        "run=failed/__run__/manifest.json",
         "run_id is 'one'",
     ),
     "missing file": (
@@ -157,8 +158,8 @@ SPOILERS: dict[str, tuple[Spoil, str, str]] = {
     ),
     "altered byte": (lambda store: flip_byte(locate(store, "two") / SAMPLES), f"run=two/{SAMPLES}", "other bytes"),
     "altered detached": (
-        lambda store: flip_byte(locate(store, "off") / "_run/detached.parquet"),
-        "run=off/_run/detached.parquet",
+        lambda store: flip_byte(locate(store, "off") / "__run__/detached.pq"),
+        "run=off/__run__/detached.pq",
         "other bytes",
     ),
     "no Parquet": (
@@ -208,7 +209,7 @@ SPOILERS: dict[str, tuple[Spoil, str, str]] = {
     ),
     "no samples named": (
         lambda store: change_manifest(locate(store, "failed"), status="attached"),
-        "run=failed/_manifest.json",
+        "run=failed/__run__/manifest.json",
         "the manifest names no samples",
     ),
     "file beside": (

@@ -11,7 +11,7 @@ from fakes.stored import attach_texts
 from fakes.surface import BARE, TRAINED, UNDISCOVERED, UNKNOWN, Surface
 from fakes.workspace import HANDLE, make_workspace
 
-from engine.store.sample_set import SAMPLES
+from engine.store.layout import SAMPLES
 from flows.api.errors import Code
 from flows.api.openapi.refusals import REFUSALS, Refused
 

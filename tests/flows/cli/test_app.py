@@ -392,7 +392,7 @@ def test_run_that_fails_is_one_message_and_attaches_nothing(
     assert said in ended.message
     assert code == ended.code
     assert None is PREFECT_LOG.search(ended.stderr)
-    assert [] == [path for path in workspace.list_files() if path.suffix == ".parquet" and "_run" not in path.parts]
+    assert [] == [path for path in workspace.list_files() if path.suffix == ".parquet" and "__run__" not in path.parts]
     assert {} == workspace.wait_for_no_process(5)
 
 
@@ -414,9 +414,9 @@ def test_failed_quota_names_the_report_that_is_kept(failures: Failures) -> None:
     [folder] = failures.workspaces["quota not met"].list_sets()
 
     assert failures.ended["quota not met"].message.endswith(
-        f"The rejected rows and the report are kept: {folder}/_run/report.html\n"
+        f"The rejected rows and the report are kept: {folder}/__run__/report.html\n"
     )
-    assert (folder / "_run/report.html").is_file()
+    assert (folder / "__run__/report.html").is_file()
 
 
 @pytest.mark.slow
@@ -461,7 +461,7 @@ def test_json_is_the_one_line_on_stdout(successes: Successes) -> None:
         "run_id": first.name.removeprefix("run="),
         "status": "attached",
         "samples": f"{first}/samples.parquet",
-        "report": f"{first}/_run/report.html",
+        "report": f"{first}/__run__/report.html",
     } == said
 
 
@@ -479,6 +479,6 @@ def test_module_is_the_same_command(successes: Successes) -> None:
     assert 0 == successes.verbose.code
     assert count_poles(read_kept(first)) == count_poles(read_kept(second))
     assert "clarity/positive 4 of 4" in said
-    assert [f"{second}/samples.parquet", f"{second}/_run/report.html"] == [
+    assert [f"{second}/samples.parquet", f"{second}/__run__/report.html"] == [
         line.split()[-1] for line in said.splitlines()[-2:]
     ]

@@ -17,7 +17,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from engine.errors import ModelBusyError, OrchestratorError
 from engine.settings import read_settings
-from engine.store.sample_set import DETACHED, SAMPLES
+from engine.store.layout import DETACHED, SAMPLES
 from engine.store.store import find_set
 from flows.cli.app import main
 from flows.cli.detach import detach_run

@@ -12,7 +12,8 @@ from fakes.workspace import Workspace
 from engine.errors import InputError, ReplayError
 from engine.run.replay import Comparison
 from engine.settings import read_settings
-from engine.store.sample_set import MANIFEST, SAMPLES, seal
+from engine.store.layout import MANIFEST, SAMPLES
+from engine.store.sample_set import seal
 from flows.cli.replay import describe_comparison, replay_run
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
@@ -106,7 +107,7 @@ def test_version_that_has_changed_is_named(workspace: Workspace) -> None:
     manifest = json.loads(path.read_text())
     path.write_bytes(seal({**manifest, "versions": {**manifest["versions"], "rensa": "9.9"}}))
 
-    assert ("_manifest.json",) == replay(workspace, run_id).different
+    assert ("__run__/manifest.json",) == replay(workspace, run_id).different
     assert any(change.startswith("rensa 9.") for change in replay(workspace, run_id).changes)
 
 

@@ -10,7 +10,7 @@ from fakes.stored import attach_set
 from engine.report.headline import state_headline
 from engine.report.summary import RunResult
 from engine.run.job import Job
-from engine.store.sample_set import REPORT, SAMPLES
+from engine.store.layout import REPORT, SAMPLES
 from flows.cli.terminal import show_result
 
 WARNINGS = ("clarity: 1 of its 8 exemplars reads like the other pole. Read it.", "clarity: one word tells. Replace it.")

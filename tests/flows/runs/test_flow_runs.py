@@ -153,7 +153,7 @@ def test_progress_is_what_the_run_published(state_type: str, published: float | 
 def test_error_is_the_runs_own_words_without_paths() -> None:
     message = (
         "Flow run encountered an exception: QuotaError: u22a8.toolshed: nothing was attached.\n"
-        f"  clarity/positive: 3 of 8\n  {KEPT}: /srv/samples/handle=u22a8.toolshed/_run/report.html"
+        f"  clarity/positive: 3 of 8\n  {KEPT}: /srv/samples/handle=u22a8.toolshed/__run__/report.html"
     )
     failed = make_operation(run("FAILED", state={"message": message}), None)
     stored = "The sample store /srv/data/samples cannot be used: No space left on device. See http://127.0.0.1:1/a/b"

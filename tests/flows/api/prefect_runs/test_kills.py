@@ -20,7 +20,7 @@ from fakes.stage import CONCURRENCY, Client, Stage
 from fakes.surface import Surface, open_surface
 from fakes.waiting import wait_until
 
-from engine.store.sample_set import CARD, MANIFEST, REJECTED, REPORT, SAMPLES, VERDICT
+from engine.store.layout import CARD, MANIFEST, REJECTED, REPORT, SAMPLES, VERDICT
 from flows.serve.services import LEASES
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]

@@ -422,10 +422,10 @@ def test_text_of_a_sample_is_not_told_to_who_may_not_list_it(surface: Surface) -
 def test_report_belongs_to_the_place_of_its_set(surface: Surface) -> None:
     samples = surface.door.workspace.samples
     run_id = attach_texts(samples, PRIVATE, ["a sample of somebody else"], report="<p>secret</p>")
-    [manifest] = samples.glob(f"handle={PRIVATE}/*/run={run_id}/_manifest.json")
+    [manifest] = samples.glob(f"handle={PRIVATE}/*/run={run_id}/__run__/manifest.json")
     manifest.write_bytes(seal(json.loads(manifest.read_text().replace(PRIVATE, HANDLE))))
     other = attach_texts(samples, TRAINED, ["a sample without a report"])
-    [report] = samples.glob(f"*/*/run={other}/_run/report.html")
+    [report] = samples.glob(f"*/*/run={other}/__run__/report.html")
     report.unlink()
 
     assert (404, "not_found") == refuse(surface.author.get(f"/runs/{run_id}/report"))

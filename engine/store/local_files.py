@@ -1,0 +1,34 @@
+"""Writes and links single files of a set on a local disk, so that they survive a loss of power."""
+
+import os
+import shutil
+from pathlib import Path
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Writes and syncs a file, and makes its folder where there is none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def link_file(path: Path, other: Path) -> None:
+    """Gives a file another name as well; a copy on a disk without links."""
+    other.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(path, other)
+    except OSError:
+        # Some disks have no links.
+        shutil.copy2(path, other)
+        sync(other)
+
+
+def sync(path: Path) -> None:
+    """Writes a file or a folder through to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

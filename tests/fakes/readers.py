@@ -1,0 +1,118 @@
+"""A store with sets of every kind, and the readers of other projects, each called as its own pages say."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import datasets
+import duckdb
+import pandas as pd
+import polars as pl
+import pyarrow.dataset
+import pyarrow.parquet as pq
+import pytest
+from fakes.builders import make_exemplar, make_model, make_stamp
+from fakes.stored import attach_set
+
+from engine.domain.model import Pool
+from engine.domain.samples import make_row
+from engine.report.dataset_card import render_card
+from engine.store.backfill_ledger import Ledger, write_ledger
+from engine.store.layout import CARD, REPORT, VERDICT
+from engine.store.store import StoredSet, detach_stored
+from engine.text.language import Language
+
+HANDLES = ("u22a8.manners", "u22a8.notes")
+TRAIN_ROWS, EVAL_ROWS, REJECTED_ROWS = 4, 6, 20
+COLUMNS = 19
+# The folders ``handle=…``, ``pool=…`` and ``run=…`` become columns.
+HIVE_COLUMNS = COLUMNS + 3
+Read = Callable[[str], pd.DataFrame]
+
+
+def fill_store(store: Path | str, handles: Sequence[str] = HANDLES) -> StoredSet:
+    """Puts sets of some models into a store, of each one attached, one for evaluation, one rejected and one detached.
+
+    All have more rejected rows than others, and there are ledgers of backfills. Returns the last model's attached set.
+    """
+    for handle in handles:
+        detach_stored(_put(store, "off", handle, 8))
+        attach_set(store, f"failed-{handle}", 8, status="rejected", handle=handle, rejected=REJECTED_ROWS)
+        _put(store, "held-out", handle, EVAL_ROWS, "eval")
+        kept = _put(store, "kept", handle, TRAIN_ROWS)
+    for number in range(REJECTED_ROWS):
+        write_ledger(str(store), str(number), Ledger(()), {})
+    return kept
+
+
+def stay_offline(patch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Keeps ``datasets`` from the network, and its cache in a folder."""
+    patch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    patch.setattr(datasets.config, "HF_DATASETS_CACHE", folder / "cache")
+
+
+def read_pandas(place: str) -> pd.DataFrame:
+    return pd.read_parquet(place)
+
+
+def read_pyarrow(place: str) -> pd.DataFrame:
+    frame: pd.DataFrame = pq.read_table(place).to_pandas()
+    return frame
+
+
+def read_pyarrow_dataset(place: str) -> pd.DataFrame:
+    frame: pd.DataFrame = pyarrow.dataset.dataset(place, partitioning="hive").to_table().to_pandas()
+    return frame
+
+
+def read_datasets(place: str) -> pd.DataFrame:
+    """All splits of a folder: the one split that there is."""
+    [found] = _load(place).values()
+    frame: pd.DataFrame = found.to_pandas()
+    return frame
+
+
+def read_duckdb(place: str) -> pd.DataFrame:
+    with duckdb.connect() as connection:
+        return connection.execute(f"SELECT * FROM '{place}/**/*.parquet'").df()
+
+
+def read_polars(place: str) -> pd.DataFrame:
+    """With the columns of the folders, which polars gives only where it is asked to."""
+    options = {"aws_endpoint_url": os.environ["AWS_ENDPOINT_URL"], "aws_allow_http": "true"} if "://" in place else None
+    frame = pl.read_parquet(f"{place}/**/*.parquet", hive_partitioning=True, storage_options=options)
+    return pd.DataFrame(frame.to_dict(as_series=False))
+
+
+READERS: Mapping[str, Read] = {
+    "pandas": read_pandas,
+    "pyarrow": read_pyarrow,
+    "pyarrow.dataset": read_pyarrow_dataset,
+    "datasets": read_datasets,
+    "duckdb": read_duckdb,
+    "polars": read_polars,
+}
+# DuckDB's S3 is an extension that it downloads.
+REMOTE_READERS = tuple(name for name in READERS if name != "duckdb")
+
+
+def _load(place: str) -> Mapping[str, Any]:
+    found: Mapping[str, Any]
+    if "://" in place:
+        options = {"endpoint_url": os.environ["AWS_ENDPOINT_URL"]}
+        found = datasets.load_dataset("parquet", data_files=f"{place}/**/*.parquet", storage_options=options)
+    else:
+        found = datasets.load_dataset(place)
+    return found
+
+
+def _put(store: Path | str, name: str, handle: str, count: int, pool: Pool = "train") -> StoredSet:
+    stamp = replace(make_stamp(f"{name}-{handle}"), synth_type="enrich" if pool == "eval" else "from_traits")
+    rows = [make_row(make_exemplar("One."), stamp, None)]
+    counts: dict[Any, int] = {("clarity", "positive"): count // 2, ("clarity", "negative"): count // 2}
+    model = replace(make_model(), handle=handle)
+    card = render_card(model, stamp, rows, counts, "openai/test", Language(), "Attached.")
+    documents = {CARD: card, VERDICT: "{}\n", REPORT: "<html></html>\n"}
+    return attach_set(store, stamp.run_id, count, pool=pool, handle=handle, rejected=REJECTED_ROWS, documents=documents)
