@@ -20,7 +20,8 @@
     │   ├── RetryableProviderError          may be temporary: wait and ask again
     │   │   ├── RateLimitedError
     │   │   ├── ProviderTimeoutError
-    │   │   └── ProviderUnavailableError
+    │   │   ├── ProviderUnavailableError
+    │   │   └── MalformedAnswerError        it answered, in a form that cannot be read
     │   ├── CredentialsError                a key that is missing or refused
     │   ├── ModelNotFoundError              no such model at this provider
     │   ├── QuotaSpentError                 the account has no money or quota left
@@ -172,6 +173,10 @@ class ProviderTimeoutError(RetryableProviderError):
 
 class ProviderUnavailableError(RetryableProviderError):
     """The provider could not be connected to, or answered with a 5xx status."""
+
+
+class MalformedAnswerError(RetryableProviderError):
+    """The provider answered, in a form that cannot be read; something in between may have stumbled."""
 
 
 class CredentialsError(ProviderError):

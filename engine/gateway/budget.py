@@ -91,8 +91,8 @@ class Budget:
         self._ended.set()
 
     def spend(self, usd: float) -> None:
-        """Counts what was paid, or may have been."""
-        self._spent += Fraction(usd)
+        """Counts what was paid, or may have been; nothing that is told of a call makes it less."""
+        self._spent += Fraction(max(0.0, usd))
 
     @asynccontextmanager
     async def reserving(self, bound_usd: float) -> AsyncIterator[None]:

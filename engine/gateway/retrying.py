@@ -11,6 +11,7 @@ from engine.domain.progress import Event, WaitedForTurn
 from engine.errors import (
     ContextTooLongError,
     CredentialsError,
+    MalformedAnswerError,
     ModelNotFoundError,
     ProviderDownError,
     ProviderError,
@@ -37,15 +38,21 @@ GONE = (ProviderDownError, QuotaSpentError, ModelNotFoundError)
 # Where there was never a connection there is no reason to think that there will be: give up sooner, by the number of
 # tries or, where one of them takes long, by the time since the first.
 MAX_FIRST_ATTEMPTS = 4
+# An answer that cannot be read may be billed, and seldom gets better: it is asked for once more, for what stands in
+# between may have stumbled.
+MAX_MALFORMED = 2
 
 
 @dataclass(slots=True)
 class _Tries:
-    """The attempts at one call. ``counted`` are its failures while the circuit was closed."""
+    """The attempts at one call. ``counted`` are its failures while the circuit was closed, ``malformed`` those that
+    brought an answer which cannot be read.
+    """
 
     began: float = 0.0
     failures: int = 0
     counted: int = 0
+    malformed: int = 0
 
 
 class RetryingClient:
@@ -91,7 +98,7 @@ class RetryingClient:
         tries = _Tries()
         attempts = AsyncRetrying(
             retry=retry_if_exception_type(RetryableProviderError),
-            stop=lambda _: tries.counted >= self._attempts,
+            stop=lambda _: tries.counted >= self._attempts or tries.malformed >= MAX_MALFORMED,
             wait=self._choose_wait,
             before_sleep=self._log_retry,
             reraise=True,
@@ -137,6 +144,13 @@ class RetryingClient:
             self._refused += request.schema is None or isinstance(error, ContextTooLongError)
             hopeless = not answered and self._refused >= SILENT_CALLS
             return ProviderError(f"{error} (no call has been answered)") if hopeless else error
+        if isinstance(error, MalformedAnswerError):
+            self._throttle.note_answer()
+            tries.failures += 1
+            tries.malformed += 1
+            if answered or tries.malformed < MAX_MALFORMED:
+                return error
+            return ProviderDownError(f"{error} (asked {tries.failures} times, no answer could be read)")
         if not isinstance(error, RetryableProviderError):
             return error
         self._throttle.take_failure(error, tries, answered)

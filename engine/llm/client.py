@@ -3,17 +3,23 @@
 import asyncio
 import logging
 import os
+import warnings
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from engine.errors import ModelNotFoundError
+from engine.llm.malformed import NO_CHOICES
 from engine.llm.provider_errors import CONNECT_SECONDS, ErrorTranslator
 from engine.llm.reasoning import read_efforts, write_options
+from engine.llm.redaction import redact_credentials
 from engine.llm.request import REFUSED, Endpoint, Reply, Request
+from engine.llm.response import mend_unicode, read_choice, read_odds, read_usage
 from engine.system.task_groups import cancel_once
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
+
+LOGGER = logging.getLogger("exemplars.calls")
 
 
 class LitellmClient:
@@ -37,12 +43,13 @@ class LitellmClient:
         self.endpoint = replace(endpoint, thinks=self._efforts is not None)
         self._is_counted = False
         self._plain: AsyncOpenAI | None = None
+        self._is_warned = False
 
     async def complete(self, request: Request) -> Reply:
         """Makes one call without retries and returns its reply.
 
         Raises:
-            RetryableProviderError: the same call may succeed later.
+            RetryableProviderError: the same call may succeed later; a MalformedAnswerError: its answer cannot be read.
             ContentRefusedError: the provider refuses this prompt.
             RequestRefusedError: the provider does not accept the request in this form.
             CredentialsError, ModelNotFoundError, ProviderError: a retry would fail too.
@@ -54,9 +61,9 @@ class LitellmClient:
             # The HTTP client's timeout applies to each read: a reply that drips slowly would never reach it.
             async with asyncio.timeout(self._timeout_seconds + 1):
                 response = await cancel_once(self._send(request))
-            return self._read(response)
         except Exception as error:
             raise self._errors.translate(error) from error
+        return self._read(response)
 
     async def close(self) -> None:
         """Closes litellm's connections if no other client in this process is open; the client can be used again."""
@@ -118,33 +125,39 @@ class LitellmClient:
         return self._plain
 
     def _read(self, response: Any) -> Reply:
-        choice = response.choices[0] if getattr(response, "choices", None) else None
-        text, finish = self._read_choice(choice)
-        usage, price = getattr(response, "usage", None), self.endpoint.price
-        read, written = _read_cached_tokens(usage, "cached"), _read_cached_tokens(usage, "cache_creation")
-        tokens_in, tokens_out = _read_count(usage, "prompt_tokens"), _read_count(usage, "completion_tokens")
+        choices = getattr(response, "choices", None)
+        if not choices:
+            raise self._errors.make_malformed(*NO_CHOICES)
+        plain, price = self.endpoint.style == "plain", self.endpoint.price
+        text, finish = (
+            (choices[0].text or "", str(choices[0].finish_reason or "stop")) if plain else read_choice(choices[0])
+        )
+        usage = read_usage(getattr(response, "usage", None), bool(text) and finish != REFUSED)
+        if usage.fault:
+            self._warn_of_usage(usage.fault)
         return Reply(
-            text=_mend_unicode(text),
+            text=mend_unicode(text),
             finish=finish,
-            prompt_tokens=tokens_in,
-            completion_tokens=tokens_out,
-            cost_usd=None if price is None else price.cost(tokens_in, tokens_out, read, written),
-            odds=_read_odds(choice) if self.endpoint.style == "plain" else None,
-            cached_tokens=read,
+            prompt_tokens=usage.tokens_in,
+            completion_tokens=usage.tokens_out,
+            cost_usd=None
+            if price is None
+            else price.cost(usage.tokens_in, usage.tokens_out, usage.cached, usage.written),
+            odds=read_odds(choices[0]) if plain else None,
+            cached_tokens=usage.cached,
         )
 
-    def _read_choice(self, choice: Any) -> tuple[str, str]:
-        """The text of a reply and its finish reason."""
-        if choice is None:
-            return "", "empty"
-        finish = str(choice.finish_reason or "stop")
-        if self.endpoint.style == "plain":
-            return choice.text or "", finish
-        refusal = getattr(choice.message, "refusal", None)
-        if refusal and not choice.message.content:
-            # With a schema, OpenAI's models put a refusal into a separate field.
-            return str(refusal), REFUSED
-        return choice.message.content or "", finish
+    def _warn_of_usage(self, fault: str) -> None:
+        """Says once what is wrong with the counts of tokens."""
+        if self._is_warned:
+            return
+        self._is_warned = True
+        where = f" at {redact_credentials(self.endpoint.api_base)}" if self.endpoint.api_base else ""
+        bound = "" if self.endpoint.price is None else ", and each call counts as the most that it can have cost"
+        said = f"{self.endpoint.name}{where} {fault}: its tokens are not counted{bound}"
+        LOGGER.warning(
+            "%s. To know what a run costs, use a server that tells its usage", said, extra={"model": self.endpoint.name}
+        )
 
     def _check_name(self) -> None:
         try:
@@ -161,6 +174,8 @@ def _import_litellm() -> Any:
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     import litellm
 
+    # openai's client warns on stderr, with the reply in the warning, of fields that are not of their type.
+    warnings.filterwarnings("ignore", message="Pydantic serializer warnings", category=UserWarning)
     litellm.suppress_debug_info = True
     litellm.telemetry = False
     # At DEBUG level, which OPENAI_LOG and LITELLM_LOG set, these log headers and bodies.
@@ -169,26 +184,3 @@ def _import_litellm() -> Any:
     # litellm's logging worker, which we do not use, logs a traceback when it has to wait for 20 s.
     logging.getLogger("LiteLLM").setLevel(logging.CRITICAL)
     return litellm
-
-
-def _read_count(usage: Any, name: str) -> int:
-    return int(getattr(usage, name, 0) or 0)
-
-
-def _read_cached_tokens(usage: Any, kind: Literal["cached", "cache_creation"]) -> int:
-    """Prompt tokens read from the provider's cache, or written to it; litellm puts every provider's counts here."""
-    return _read_count(getattr(usage, "prompt_tokens_details", None), f"{kind}_tokens")
-
-
-def _read_odds(choice: Any) -> dict[str, float] | None:
-    """Log probabilities of the likeliest first tokens, in llama.cpp's form of the completions API."""
-    content = getattr(getattr(choice, "logprobs", None), "content", None)
-    if not content:
-        return None
-    first = content[0] if isinstance(content[0], dict) else content[0].model_dump()
-    return {str(item["token"]): float(item["logprob"]) for item in first.get("top_logprobs", ())}
-
-
-def _mend_unicode(text: str) -> str:
-    """Replaces lone surrogates, which cannot be encoded in a file, by U+FFFD, which the screening rejects."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -12,6 +12,7 @@ from engine.errors import (
     ContentRefusedError,
     ContextTooLongError,
     CredentialsError,
+    MalformedAnswerError,
     ModelNotFoundError,
     ProviderError,
     ProviderTimeoutError,
@@ -20,6 +21,8 @@ from engine.errors import (
     RateLimitedError,
     RequestRefusedError,
 )
+from engine.llm.malformed import describe_malformed
+from engine.text.formatting import shorten
 
 # A live host accepts a connection well within this, even if its name has to be looked up at a second DNS server (5 s).
 CONNECT_SECONDS = 6.0
@@ -59,6 +62,16 @@ class ErrorTranslator:
             or self._translate_permanent(error, message)
             or self._translate_temporary(error, message)
         )
+
+    def make_malformed(self, does: str, remedy: str) -> MalformedAnswerError:
+        """The error for an answer that cannot be read.
+
+        Args:
+            does: what it is like, as a clause after "it".
+            remedy: what to do, as a sentence without its full stop.
+        """
+        said = f"{self.name}{self._where} answers, in a form that cannot be read: it {does}. {remedy}"
+        return MalformedAnswerError(said, maybe_billed=True)
 
     @property
     def _where(self) -> str:
@@ -114,6 +127,9 @@ class ErrorTranslator:
             if _cannot_connect(error):
                 return self._make_unavailable(f"no connection in {CONNECT_SECONDS:g} s", error)
             return self._make_timeout()
+        came = _find_status(error) is None and describe_malformed((error, *_walk_causes(error)), self.settings)
+        if came:
+            return self.make_malformed(*came)
         passing = exceptions.ServiceUnavailableError | exceptions.InternalServerError | exceptions.BadGatewayError
         if isinstance(error, passing | exceptions.APIConnectionError | exceptions.APIResponseValidationError):
             return self._make_unavailable(message, error)
@@ -230,5 +246,6 @@ def _walk_causes(error: BaseException) -> Iterator[BaseException]:
 def _clean_message(error: Exception) -> str:
     """The first line of the provider's message, without litellm's class names before it and the full stop after it."""
     text = str(getattr(error, "message", None) or error).strip() or type(error).__name__
-    line = re.sub(r"^(?:(?:litellm\.)?\w+(?:Error|Exception)(?:: | - ))+", "", text.splitlines()[0]).strip().rstrip(".")
-    return line if len(line) <= 300 else f"{line[:299]}…"
+    first = text.splitlines()[0].partition("Traceback (most recent call last)")[0]
+    line = re.sub(r"^(?:(?:litellm\.)?\w+(?:Error|Exception)(?:: | - ))+", "", first).strip().rstrip(".")
+    return shorten(line or type(error).__name__, 300)

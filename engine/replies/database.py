@@ -234,6 +234,6 @@ def _find(connection: sqlite3.Connection, key: str) -> dict[str, Any] | None:
 
 
 def _sum_costs(connection: sqlite3.Connection) -> float:
-    summed = "SELECT total(json_extract(reply, '$.cost_usd')) FROM replies WHERE json_valid(reply)"
+    summed = "SELECT total(max(0, json_extract(reply, '$.cost_usd'))) FROM replies WHERE json_valid(reply)"
     [[total]] = connection.execute(summed).fetchall()
     return float(total)

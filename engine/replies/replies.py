@@ -157,5 +157,10 @@ def _close_opened(opening: "asyncio.Future[ReplyStore]") -> None:
 
 
 def _read_reply(found: Mapping[str, Any]) -> Reply:
-    """A reply from its fields; those that a newer version has added are left out."""
-    return Reply(**{field.name: found[field.name] for field in fields(Reply) if field.name in found})
+    """A reply from its fields; those that a newer version has added are left out.
+
+    An earlier version kept negative counts and costs as a provider told them; they count as not told.
+    """
+    kept = {field.name: found[field.name] for field in fields(Reply) if field.name in found}
+    told = {name: 0 for name, value in kept.items() if isinstance(value, int | float) and value < 0}
+    return Reply(**kept | told)

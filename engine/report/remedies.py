@@ -3,10 +3,10 @@
 from collections import Counter
 from collections.abc import Mapping
 
-from engine.domain.samples import Reason
+from engine.domain.samples import Exemplar, Reason
 from engine.quality.verdict import Verdict
-from engine.selection.rounds import Rounds
-from engine.text.formatting import count_noun, name_reason
+from engine.selection.rounds import REPLY_REASONS, Rounds
+from engine.text.formatting import capitalise, count_noun, name_reason, shorten
 
 _FOR_REPETITION = "the synth model repeats itself, so take a stronger one or a higher temperature (data/effort.yaml)"
 _FOR_STRAYING = "the synth model does not keep to what it is asked for, so take a stronger one (data/effort.yaml)"
@@ -42,15 +42,55 @@ REMEDIES: Mapping[Reason, str] = {
     "set_failed": _SEE_GATE,
 }
 
+# For a first round of which every reply is so.
+HOPELESS_REMEDIES: Mapping[Reason, str] = {
+    "unreadable": (
+        "the synth model does not answer with the JSON that it is asked for, neither by a schema nor in words. Take a "
+        "stronger one, or one with structured outputs (EXEMPLARS_SYNTH_MODEL), or see what its server makes of replies"
+    ),
+    "truncated": (
+        "the replies end before their texts do, with twice the room too. Give the model's server a larger context and "
+        "more output tokens, let it think less, or take another model (EXEMPLARS_SYNTH_MODEL)"
+    ),
+    "refused": "the provider refuses to write it. Reword the model's brief, or take another synth model",
+    "wrong_language": (
+        f"the synth model does not write the language that is expected. {capitalise(REMEDIES['wrong_language'])}"
+    ),
+}
+QUOTED = 2
+QUOTED_CHARS = 120
+
 
 def explain_failure(rounds: Rounds, verdict: Verdict) -> str:
     """Explains a failed verdict: how many exemplars are lacking and the main reason, or what the gate found."""
+    if rounds.is_hopeless:
+        return _explain_hopeless(rounds)
     lacking = sum(rounds.choice.shortfall.values())
     if lacking:
         return _explain_shortfall(rounds, lacking)
     more = len(verdict.failed) - 1
     also = f" (and {count_noun(more, 'more finding')})" if more > 0 else ""
     return f"{verdict.failed[0].rstrip('.')}{also}; {_SEE_GATE}."
+
+
+def _explain_hopeless(rounds: Rounds) -> str:
+    """Explains a first round of which nothing can be used by its most frequent reason, with two of its replies."""
+    rejected = [item for item in rounds.exemplars if item.reason in REPLY_REASONS]
+    counts = Counter(item.reason for item in rejected if item.reason)
+    listed = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    reasons = ", ".join(f"{count:,} {name_reason(reason)}" for reason, count in listed)
+    first = listed[0][0]
+    quoted = list(dict.fromkeys(_quote(item) for item in rejected if item.reason == first))[:QUOTED]
+    return (
+        f"none of the {len(rejected):,} replies of the first round can be used ({reasons}), such as "
+        f"{' and '.join(quoted)}; no more was asked, since {HOPELESS_REMEDIES[first]}. The replies are kept and not "
+        f"paid for again; to ask the same model anew, type 'exemplars cache clear {rounds.plan.model.handle}' first."
+    )
+
+
+def _quote(item: Exemplar) -> str:
+    said = " ".join((item.text or item.detail).split())
+    return f"“{shorten(said, QUOTED_CHARS)}”" if said else "an empty one"
 
 
 def _explain_shortfall(rounds: Rounds, lacking: int) -> str:

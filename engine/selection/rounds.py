@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from engine.domain.model import POLES, Pole
-from engine.domain.samples import Exemplar
+from engine.domain.samples import Exemplar, Reason
 from engine.planning.plan import Cell, CellHints, Plan, RoundHistory, add_to_history, plan_round
 from engine.planning.seed_variations import count_seed_uses
 from engine.quality.shortcuts import STRONG_AUC
@@ -21,6 +21,10 @@ from engine.text.near_duplicates import DuplicatePair
 # The share of the quota that one round may replace: a word that most texts of a pole have would otherwise make a round
 # ask for the whole quota once more.
 MAX_REPLACED = 0.25
+# What is wrong with a reply whatever was asked for. A weak model cuts 15 % of its replies: as many as this are all
+# rejected for such a reason once in four million rounds by chance.
+REPLY_REASONS: frozenset[Reason] = frozenset({"unreadable", "truncated", "refused", "wrong_language"})
+MIN_HOPELESS = 8
 READ_THEM = "Read what the report's table marks, and leave out of training what has the wrong label."
 REPLACE_THEM = (
     "A scorer may learn that in place of the trait: run at effort medium or higher, where such texts are replaced, "
@@ -57,8 +61,8 @@ class Rounds:
         self._hints: Mapping[tuple[str, Pole], CellHints] = {}
 
     def next_cells(self) -> tuple[Cell, ...]:
-        """Plans the cells of the next round; none if the quotas are met or no rounds are left."""
-        if self.round_no > self.plan.level.top_up_rounds:
+        """Plans the cells of the next round; none if the quotas are met, no rounds are left, or nothing would come."""
+        if self.round_no > self.plan.level.top_up_rounds or self.is_hopeless:
             return ()
         shortfall = self._find_shortfall()
         if not any(shortfall.values()):
@@ -106,6 +110,14 @@ class Rounds:
     def improving(self) -> bool:
         """Whether the quotas are met, so that further rounds only improve the set."""
         return self.choice.complete
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether all replies of the first round were rejected for reasons of the reply itself, so that the next rounds
+        would only be paid for. Calls that failed do not count.
+        """
+        first = [exemplar.reason for exemplar in self.exemplars if exemplar.reason != "cell_failed"]
+        return self.taken == 1 and len(first) >= MIN_HOPELESS and REPLY_REASONS.issuperset(first)
 
     def _find_shortfall(self) -> dict[tuple[str, Pole], int]:
         """Returns what is lacking; if nothing is, what should be replaced, while replacement rounds are left."""

@@ -25,6 +25,11 @@ def name_reason(code: str) -> str:
     return {"surplus": "to spare", "set_failed": "chosen"}.get(code) or code.replace("_", " ")
 
 
+def shorten(text: str, most_chars: int) -> str:
+    """Cuts a text at so many characters, with “…” as the last of them."""
+    return text if len(text) <= most_chars else f"{text[: most_chars - 1]}…"
+
+
 def count_noun(number: int, noun: str, plural: str | None = None) -> str:
     """Formats a number with its noun: “1 exemplar”, “2,048 exemplars”."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {plural or f'{noun}s'}"

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import uvicorn
+from fakes.manners import EVERY
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
@@ -88,7 +89,8 @@ class Behaviour:
 
     ``limited`` and ``broken`` prompts fail on their first attempt only; ``malformed``, ``truncated``, ``filtered`` and
     ``unwelcome`` ones (400) always. As a judge it knows the pole that a text was written for; ``misjudged`` texts get
-    the other one, ``undecided`` ones neither, and ``placed`` ones whatever stands first. A call takes up to
+    the other one, ``undecided`` ones neither, and ``placed`` ones whatever stands first. ``manner`` is one of
+    ``fakes.manners``. A call takes up to
     ``seconds``, each prompt its own part of it. With ``hold_after`` so many calls are answered, and all later ones wait
     until it is set to None.
     """
@@ -107,6 +109,7 @@ class Behaviour:
     undecided: float = 0.0
     placed: float = 0.0
     unwelcome: float = 0.0
+    manner: str = ""
 
 
 class Provider:
@@ -171,7 +174,9 @@ class Provider:
             self._note_written(prompt, text)
             if finish == "content_filter" and draw(prompt, "filter") < 0.5:
                 return _refuse(400, "Your request was rejected.", "content_policy_violation")
-            return JSONResponse(_wrap(body["model"], text, finish))
+            said = _wrap(body["model"], text, finish)
+            put = EVERY[self.behaviour.manner](said) if self.behaviour.manner else said
+            return put if isinstance(put, Response) else JSONResponse(put)
         finally:
             self.in_flight -= 1
 

@@ -14,6 +14,7 @@ from engine.errors import (
     ContentRefusedError,
     ContextTooLongError,
     CredentialsError,
+    MalformedAnswerError,
     ModelNotFoundError,
     ProviderError,
     ProviderTimeoutError,
@@ -43,6 +44,7 @@ RAISED: dict[Fault, tuple[type[ProviderError], bool, str]] = {
     "reset_before": (ProviderUnavailableError, True, "does not answer"),
     "reset_middle": (ProviderUnavailableError, True, "does not answer"),
     "cut_body": (ProviderUnavailableError, True, "does not answer"),
+    "no_choices": (MalformedAnswerError, True, "answers, in a form that cannot be read: it gives no choices"),
     "hang": (ProviderTimeoutError, True, "gave no reply in 2 s. EXEMPLARS_CALL_TIMEOUT_SECONDS"),
     "drip": (ProviderTimeoutError, True, "gave no reply in 2 s. EXEMPLARS_CALL_TIMEOUT_SECONDS"),
     "policy": (ContentRefusedError, False, "refuses this prompt: Your request was rejected"),
@@ -56,7 +58,6 @@ RAISED: dict[Fault, tuple[type[ProviderError], bool, str]] = {
 ANSWERED: dict[Fault, tuple[str, bool]] = {
     "cut_reply": ("length", True),
     "empty": ("stop", False),
-    "no_choices": ("empty", False),
     "not_json": ("stop", True),
     "wrong_keys": ("stop", True),
     "wrong_pole": ("stop", True),

@@ -1,5 +1,6 @@
 """What a run that attaches nothing is told: one sentence with what failed and what to do."""
 
+from dataclasses import replace
 from typing import get_args
 
 import pytest
@@ -9,9 +10,9 @@ from fakes.word_vectors import WordVectors
 from engine.domain.model import POLES
 from engine.domain.samples import Exemplar, Reason
 from engine.quality.verdict import Verdict
-from engine.report.remedies import REMEDIES, explain_failure
+from engine.report.remedies import HOPELESS_REMEDIES, QUOTED_CHARS, REMEDIES, explain_failure
 from engine.screening.screener import Screener
-from engine.selection.rounds import Rounds
+from engine.selection.rounds import REPLY_REASONS, Rounds
 from engine.text.formatting import name_reason
 
 FAILED = Verdict(False, ("Expected that every row has a text: 2 of 8 rows unexpected.",), (), (), {}, ())
@@ -73,3 +74,28 @@ def test_finding_of_the_gate_is_told_where_nothing_is_lacking() -> None:
         "Expected that every row has a text: 2 of 8 rows unexpected; see the gate's results in the report, and fix "
         "the samples or the suite that they name."
     ) == explain_failure(rounds, FAILED)
+
+
+@pytest.mark.parametrize("reason", sorted(REPLY_REASONS))
+def test_first_round_of_which_nothing_can_be_used_quotes_two_replies(reason: Reason) -> None:
+    replies = [f"Sure!\n Text {number // 2} of them" for number in range(6)]
+    made = [make_exemplar(text, "positive", index, reason=reason) for index, text in enumerate(replies)]
+    rounds = make_rounds(*made, *(make_exemplar("", "negative", index, reason="truncated") for index in range(2)))
+
+    assert rounds.is_hopeless
+    counts = "8 truncated" if reason == "truncated" else f"6 {name_reason(reason)}, 2 truncated"
+    assert (
+        f"none of the 8 replies of the first round can be used ({counts}), such as “Sure! Text 0 of them” and “Sure! "
+        f"Text 1 of them”; no more was asked, since {HOPELESS_REMEDIES[reason]}. The replies are kept and not paid for "
+        f"again; to ask the same model anew, type 'exemplars cache clear {rounds.plan.model.handle}' first."
+    ) == explain_failure(rounds, FAILED)
+
+
+def test_replies_are_quoted_shortened_and_by_their_detail_where_they_have_no_text() -> None:
+    refused = [
+        replace(make_exemplar(None, "positive", index, reason="refused"), detail="x" * 200) for index in range(8)
+    ]
+    empty = [make_exemplar("", "positive", index, reason="unreadable") for index in range(8)]
+
+    assert f"such as “{'x' * (QUOTED_CHARS - 1)}…”; no more" in explain_failure(make_rounds(*refused), FAILED)
+    assert "such as an empty one; no more" in explain_failure(make_rounds(*empty), FAILED)

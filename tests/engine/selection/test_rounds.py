@@ -2,6 +2,7 @@
 
 import pickle
 
+import pytest
 from fakes.builders import (
     NEGATIVE_SEEDS,
     POSITIVE_SEEDS,
@@ -14,9 +15,9 @@ from fakes.builders import (
 from fakes.word_vectors import WordVectors
 
 from engine.domain.model import Attached
-from engine.domain.samples import Exemplar
+from engine.domain.samples import Exemplar, Reason
 from engine.screening.screener import Screener
-from engine.selection.rounds import Rounds
+from engine.selection.rounds import MIN_HOPELESS, REPLY_REASONS, Rounds
 
 OTHER = [Attached("clarity", f"text {number}", 1.0, "a shed") for number in range(3)]
 VARIATION = Attached("clarity", "a varied text", 1.0, "a shed", seed_sha256=make_seeds()[0].sha256)
@@ -52,3 +53,33 @@ def test_samples_that_say_nothing_of_a_choice_are_not_sent_along() -> None:
 
     assert [False, True] == [text.encode() in sent for text in (OTHER[0].text, VARIATION.text)]
     assert (4, 3) == (len(rounds.plan.model.attached), len(rounds.plan.model.held_out))
+
+
+@pytest.mark.parametrize("reason", sorted(REPLY_REASONS))
+def test_no_round_follows_a_first_one_of_which_no_reply_can_be_used(reason: Reason) -> None:
+    rounds = make_rounds()
+    rounds.take([make_exemplar("A text.", "positive", index, reason=reason) for index in range(MIN_HOPELESS)])
+
+    assert (True, ()) == (rounds.is_hopeless, rounds.next_cells())
+
+
+@pytest.mark.parametrize(
+    ("first", "others"),
+    [("unreadable", []), ("unreadable", ["cell_failed"]), ("unreadable", ["duplicate"]), ("too_short", ["too_short"])],
+)
+def test_another_round_follows_where_that_may_help(first: Reason, others: list[Reason]) -> None:
+    reasons: list[Reason] = [first] * (MIN_HOPELESS - 1) + others
+    rounds = make_rounds()
+    rounds.take([make_exemplar("A text.", "positive", index, reason=reason) for index, reason in enumerate(reasons)])
+
+    assert not rounds.is_hopeless
+    assert rounds.next_cells()
+
+
+def test_later_rounds_go_on_though_none_of_their_replies_can_be_used() -> None:
+    rounds = make_rounds()
+    rounds.take([make_exemplar("A text.", "positive", reason="duplicate")])
+    rounds.next_cells()
+    rounds.take([make_exemplar("A text.", "positive", index, reason="truncated") for index in range(2 * MIN_HOPELESS)])
+
+    assert rounds.next_cells()

@@ -1,0 +1,135 @@
+"""Manners: how providers put their answers, other than OpenAI does. Each takes a whole answer and makes it its own."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from fastapi import Response
+
+Body = dict[str, Any]
+Manner = Callable[[Body], Body | Response]
+
+
+def _say(text: Callable[[str], str]) -> Manner:
+    """The answer with another content."""
+
+    def put(body: Body) -> Body:
+        message = body["choices"][0]["message"]
+        message["content"] = text(message["content"])
+        return body
+
+    return put
+
+
+def _put_message(message: Callable[[str], Body], finish: str = "stop") -> Manner:
+    """The answer with another message."""
+
+    def put(body: Body) -> Body:
+        choice = body["choices"][0]
+        return body | {
+            "choices": [choice | {"message": message(choice["message"]["content"]), "finish_reason": finish}]
+        }
+
+    return put
+
+
+def _tell(usage: Callable[[Body], Any]) -> Manner:
+    """The answer with another usage."""
+    return lambda body: body | {"usage": usage(body["usage"])}
+
+
+def _count(count: Callable[[int], Any]) -> Manner:
+    return _tell(lambda usage: {name: count(number) for name, number in usage.items()})
+
+
+def _put_choices(choices: Any) -> Manner:
+    return lambda body: body | {"choices": choices}
+
+
+def _send(content: str, media_type: str) -> Manner:
+    return lambda _: Response(content, media_type=media_type)
+
+
+def _stream(body: Body) -> Response:
+    text = body["choices"][0]["message"]["content"]
+    parts = [{"index": 0, "delta": {"content": part}, "finish_reason": None} for part in (text[:20], text[20:])]
+    lines = [json.dumps(body | {"object": "chat.completion.chunk", "choices": [part]}) for part in parts]
+    return Response("".join(f"data: {line}\n\n" for line in (*lines, "[DONE]")), media_type="text/event-stream")
+
+
+def _call_tool(text: str) -> Body:
+    function = {"name": "reply", "arguments": text}
+    return {"role": "assistant", "content": None, "tool_calls": [{"id": "1", "type": "function", "function": function}]}
+
+
+# The JSON that was asked for, whole.
+READABLE: Mapping[str, Manner] = {
+    "prose around": _say(lambda text: f"Sure! Here is what you {{asked}} for:\n\n{text}\n\nAnything else?"),
+    "fence JSON": _say(lambda text: f"```JSON\n{text}\n```"),
+    "fence in a line": _say(lambda text: f"```json {text} ```"),
+    "byte order mark": _say(lambda text: f"\ufeff{text}"),
+    "one field more": _say(lambda text: text.replace("{", '{"note": {"mine": 1}, ')),
+    "capitals": _say(lambda text: text.replace('"positive"', '"Positive"').replace('"negative"', '"NEGATIVE"')),
+    "several objects": _say(lambda text: f'{{"thought": "as asked"}}\n{text}\n{text}'),
+    "trailing commas": _say(lambda text: text.replace("}]", "},]").replace('"]', '",]')),
+    "single quotes": _say(lambda text: text.replace("'", "\\'").replace('"', "'")),
+    "comments": _say(lambda text: f"{{ // as asked\n{text[1:]}"),
+    "thoughts": _say(lambda text: f"<think>Perhaps {{}}?</think>\n{text}"),
+    "thoughts, end only": _say(lambda text: f"Perhaps {{}}?\n</think>\n{text}"),
+    "tool call": _put_message(_call_tool, "tool_calls"),
+    "reasoning_content": _put_message(lambda text: {"role": "assistant", "content": "", "reasoning_content": text}),
+    "runs on": _put_message(lambda text: {"role": "assistant", "content": f"{text}\n\n\n"}, "length"),
+    "usage as texts": _count(str),
+    "usage as floats": _count(float),
+}
+# No exemplar, and why.
+UNREADABLE: Mapping[str, tuple[Manner, str]] = {
+    "refusal in prose": (_say(lambda _: "I'm sorry, but I can't help with that."), "unreadable"),
+    "no JSON": (_say(lambda text: text.strip("{}").replace('"', "")), "unreadable"),
+    "empty": (_say(lambda _: ""), "unreadable"),
+    "thoughts alone": (
+        _put_message(lambda _: {"role": "assistant", "content": None, "reasoning_content": "Let me think."}),
+        "unreadable",
+    ),
+    "cut": (_put_message(lambda text: {"role": "assistant", "content": text[: len(text) // 2]}, "length"), "truncated"),
+    "cut, said to be whole": (_say(lambda text: text[:-3]), "truncated"),
+}
+# Whole, with counts of tokens that cannot be believed.
+MISCOUNTED: Mapping[str, tuple[Manner, str]] = {
+    "negative usage": (_count(lambda count: -count), "tells prompt_tokens of -400 and completion_tokens of -80"),
+    "huge usage": (_count(lambda _: 10**30), "tells prompt_tokens of 1000000000000000000000000000000 and completion_"),
+    "usage of null": (_tell(lambda _: None), "does not tell how many tokens a call took"),
+    "counts of null": (_count(lambda _: None), "does not tell how many tokens a call took"),
+    "no usage": (lambda body: {name: part for name, part in body.items() if name != "usage"}, "does not tell how many"),
+    "no completion_tokens": (_tell(lambda _: {"prompt_tokens": 400}), "does not tell how many tokens a call took"),
+}
+# In a form that cannot be read, and what is said of it.
+MALFORMED: Mapping[str, tuple[Manner, str]] = {
+    "content as parts": (
+        _put_message(lambda text: {"role": "assistant", "content": [{"type": "text", "text": text}]}),
+        "it gives content as a list of parts. Use a server",
+    ),
+    "usage as words": (_count(lambda _: "many"), "it tells completion_tokens as 'many'. Use a server"),
+    "usage as fractions": (_count(lambda count: count + 0.5), "it tells completion_tokens as 80.5. Use a server"),
+    "usage as a list": (_tell(lambda _: [1]), "a choice without a message, or usage that is no object. Use a server"),
+    "streams": (_stream, "it streams its answer though it was not asked to. Turn streaming off"),
+    "no choices": (
+        lambda body: {name: part for name, part in body.items() if name != "choices"},
+        "it gives no choices. Use a server",
+    ),
+    "empty choices": (_put_choices([]), "it gives no choices. Use a server"),
+    "choices of null": (_put_choices(None), "it gives no choices. Use a server"),
+    "null in choices": (_put_choices([None]), "a choice without a message, or usage that is no object. Use a server"),
+    "message of null": (
+        _put_choices([{"index": 0, "message": None, "finish_reason": "stop"}]),
+        "a choice without a message, or usage that is no object. Use a server",
+    ),
+    "web page": (_send("<html><body>Log in</body></html>", "text/html"), "it gives a web page (<html><body>Log in"),
+    "empty body": (_send("", "application/json"), "it gives an empty body. Check EXEMPLARS_SYNTH_API_BASE"),
+    "no JSON body": (_send("OK", "text/plain"), "it gives what is no chat completion (OK). Check EXEMPLARS_SYNTH_API_"),
+    "an array": (_send("[1]", "application/json"), "it gives what is no chat completion ([1]). Check EXEMPLARS_"),
+}
+EVERY: Mapping[str, Manner] = {
+    **READABLE,
+    **{name: manner for part in (UNREADABLE, MISCOUNTED, MALFORMED) for name, (manner, _) in part.items()},
+}
