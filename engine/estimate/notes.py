@@ -2,9 +2,12 @@
 
 from collections.abc import Iterator
 
+from engine.domain.model import POLES, Trait
 from engine.llm.embedded_model import is_embedded
 from engine.llm.request import Endpoint
 from engine.planning.plan import Plan
+from engine.quality.labels import find_label_fault
+from engine.quality.reference_axis import MAX_SEEDS_PER_POLE, MIN_SEEDS_ALONE
 from engine.screening.patterns import list_lifted
 from engine.text.formatting import count_noun
 from engine.text.language import Language
@@ -24,6 +27,7 @@ def list_notes(plan: Plan, endpoint: Endpoint) -> tuple[str, ...]:
         for item in list_lifted(plan.model, plan.scenario_pool.forms)
         if item.by_text
     ]
+    notes += [note for trait in plan.model.traits for note in _list_axis_notes(plan, trait)]
     if level.thinking != "none" and not endpoint.thinks:
         notes.append(f"The effort asks for {level.thinking} thinking; {endpoint.name} has none, so it was left out.")
     if level.judge_votes and is_embedded(level.judge_model):
@@ -42,3 +46,38 @@ def _describe_language(language: Language) -> Iterator[str]:
             f"The sentence encoder does not know {language.name}: the place between the poles, the probe, the subjects "
             "and the diversity of meanings have no say in choice and gate, so look at the texts before you train."
         )
+
+
+def _list_axis_notes(plan: Plan, trait: Trait) -> list[str]:
+    """Says that only a part of a trait's seeds is embedded, and that nothing known places its texts."""
+    counts = [len(plan.model.seeds_at(trait.key, pole)) for pole in POLES]
+    notes = [
+        f"Of the {count:,} seeds of {trait.name} at {trait.label(pole)}, {MAX_SEEDS_PER_POLE:,} are embedded, drawn by "
+        "their SHA-256."
+        for count, pole in zip(counts, POLES, strict=True)
+        if count > MAX_SEEDS_PER_POLE
+    ]
+    axis = plan.axes.get(trait.key)
+    if axis is None or axis.basis != "nothing":
+        return notes
+    if min(counts) >= MIN_SEEDS_ALONE:
+        why = f"placed by one another, its seeds have an AUC of {axis.seeds_auc or 0:.2f}"
+        remedy = "Look whether they stand at the right poles. An embedding sees manner and subject, not facts."
+    else:
+        why = _explain_labels(trait)
+        remedy = "Add four examples a pole, or two paraphrases of each."
+    return [
+        *notes,
+        f"Nothing known places the texts of {trait.name} between its poles ({why}), so its pairs are chosen without an "
+        f"axis. {remedy}",
+    ]
+
+
+def _explain_labels(trait: Trait) -> str:
+    fault = find_label_fault(trait.positive_label, trait.negative_label)
+    labels = f"{trait.positive_label} and {trait.negative_label}"
+    if fault == "negated":
+        return f"of {labels} one only negates the other"
+    if fault == "bare":
+        return f"{labels} say nothing by themselves"
+    return f"{labels} alone are no measure"

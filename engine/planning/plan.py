@@ -20,6 +20,7 @@ from engine.planning.seed_variations import (
     count_seed_uses,
     make_seed_key,
 )
+from engine.quality.reference_axis import ReferenceAxis
 from engine.text.language import ENGLISH, Language, decide_language
 
 Shortfall = Mapping[tuple[str, Pole], int]
@@ -75,6 +76,7 @@ class Plan:
     """What a run is to make. ``plan_id`` is a digest of the inputs that ``make_plan`` names.
 
     ``language`` is the one that its texts are to have.
+    ``axes`` are what places the texts of each trait between its poles, by trait key; none where the encoder has no say.
     """
 
     plan_id: str
@@ -84,6 +86,7 @@ class Plan:
     scenario_pool: ScenarioPool
     seed: int
     language: Language = ENGLISH
+    axes: Mapping[str, ReferenceAxis] = field(default_factory=dict, compare=False)
 
     @property
     def wanted(self) -> int:

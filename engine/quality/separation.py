@@ -54,6 +54,28 @@ def score_held_out(vectors: Vectors, positive: Flags, groups: Sequence[str], fol
     return np.asarray(np.round(places, DECIMALS), dtype=np.float64)
 
 
+def measure_left_out(positive: Vectors, negative: Vectors) -> float | None:
+    """Returns the AUC of texts on axes that are fit to the others, in closed form; None for fewer than two at a pole.
+
+    Each pair of a positive and a negative text is left out together, and counts if the positive one lies higher on the
+    axis between the means of the rest. Leaving out single texts would put the AUC of few texts below chance, since each
+    pulls the mean of its own pole (Airola et al. 2011, section 3). With the sums P and N of the poles, the axis without
+    p and q is (P - p) / (n - 1) - (N - q) / (m - 1), so one product of the two matrices gives all pairs.
+
+    Args:
+        positive: shape (n, d).
+        negative: shape (m, d).
+    """
+    if min(len(positive), len(negative)) < 2:
+        return None
+    n, m = len(positive) - 1, len(negative) - 1
+    sums = positive.sum(axis=0), negative.sum(axis=0)
+    own = (positive @ sums[0] - np.einsum("nd,nd->n", positive, positive)) / n - positive @ sums[1] / m
+    other = negative @ sums[0] / n - (negative @ sums[1] - np.einsum("nd,nd->n", negative, negative)) / m
+    margins = np.round(own[:, None] - other + positive @ negative.T * (1 / n + 1 / m), DECIMALS)
+    return float(np.mean((np.sign(margins) + 1) / 2))
+
+
 def rank_auc(scores: Sequence[float] | Numbers, positive: Flags) -> float | None:
     """Returns the AUC: the share of pairs in which the positive text scores higher, ties counting half.
 

@@ -36,7 +36,7 @@ text{font:13px system-ui,sans-serif;fill:#1f2328}
 
 def draw_page(rounds: Rounds) -> str:
     """Draws the picture and returns its SVG. Rejected texts are pale; texts without a position are left out."""
-    positions = measure_pole_positions(rounds.plan.model, rounds.exemplars, rounds.embedder)
+    positions = measure_pole_positions(rounds.plan.axes, rounds.exemplars, rounds.embedder)
     kept = {exemplar.key for exemplar in rounds.choice.chosen}
     blocks, top = [], _GAP
     for trait in rounds.plan.model.traits[:MAX_TRAITS]:

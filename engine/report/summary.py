@@ -150,7 +150,7 @@ def make_report_data(
     """Collects everything that ``report.html`` shows."""
     model = rounds.plan.model
     counts = rounds.count_kept()
-    positions = measure_pole_positions(model, rounds.exemplars, rounds.embedder)
+    positions = measure_pole_positions(rounds.plan.axes, rounds.exemplars, rounds.embedder)
     rows = {exemplar.key: _make_row(rounds, stamp, exemplar)["id"] for exemplar in rounds.exemplars}
     return ReportData(
         handle=model.handle,

@@ -1,6 +1,7 @@
 """The pipeline of the rounds: tasks call its steps one by one, a replay and the benchmarks call all of them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, Packs, load_packs
 from engine.domain.progress import CallsPlanned, Progress
@@ -9,6 +10,7 @@ from engine.gateway.model_gateway import ModelGateway
 from engine.generation.cells import generate_cell, propose_subjects
 from engine.planning.scenarios import choose_scenario_pool
 from engine.planning.topic_subjects import list_topic_texts
+from engine.quality.reference_axis import prepare_axes
 from engine.run.job import Job, plan_job
 from engine.screening.in_context_judge import MIN_AUC, judge_accepted, measure_judge_aucs
 from engine.screening.screener import Screener
@@ -34,6 +36,8 @@ async def begin_rounds(
         proposed = await propose_subjects(draft, gateway)
     await _embed_topics(job, packs, proposed, embedder, run_heavy)
     plan = plan_job(job, packs, seed, embedder, proposed)
+    if plan.language.encoder_has_say:
+        plan = replace(plan, axes=await run_heavy(prepare_axes(plan.model, embedder)))
     plain = gateway.endpoint.style == "plain"
     rounds = Rounds(plan, Screener(plan, use_lengths=not plain), gateway.endpoint.draws, embedder, strict=plain)
     rounds.subjects_plan_id = draft.plan_id

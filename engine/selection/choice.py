@@ -32,7 +32,8 @@ class ChoiceContext:
     """What the choice knows of exemplars beside their texts, by their keys.
 
     Args:
-        pole_scores: in standard deviations; higher is more positive.
+        pole_scores: in standard deviations; higher is more positive. None for the exemplars of a trait which nothing
+            places: their pairs need no margin.
         vectors: embeddings of their texts, of length 1.
         excluded: exemplars not to be chosen: the probe has found them on the other pole's side.
         shortcut_carriers: exemplars to be chosen last: they carry a shortcut.
@@ -44,6 +45,10 @@ class ChoiceContext:
     excluded: frozenset[str] = frozenset()
     shortcut_carriers: frozenset[str] = frozenset()
     strict: bool = False
+
+    def places(self, *exemplars: Exemplar) -> bool:
+        """Whether it is known where each of these exemplars lies between the poles."""
+        return all(exemplar.key in self.pole_scores for exemplar in exemplars)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +177,7 @@ def _explain(accepted: Sequence[Exemplar], context: ChoiceContext) -> dict[str, 
     reasons: dict[str, Reason] = {}
     for group in _group(accepted).values():
         for exemplar in group:
-            others = [other for other in group if other.pole != exemplar.pole]
+            others = [other for other in group if other.pole != exemplar.pole and context.places(exemplar, other)]
             if not others:
                 continue
             best = max(_side(exemplar, context) + _side(other, context) for other in others)
@@ -186,7 +191,7 @@ def _best_pair(group: Sequence[Exemplar], context: ChoiceContext) -> tuple[Exemp
     negatives = [exemplar for exemplar in group if exemplar.pole == "negative"]
     pairs = list(itertools.product(positives, negatives))
     if context.strict:
-        pairs = [pair for pair in pairs if _margin(*pair, context) >= MIN_MARGIN]
+        pairs = [pair for pair in pairs if not context.places(*pair) or _margin(*pair, context) >= MIN_MARGIN]
     return (
         max(pairs, key=lambda pair: (_score(pair[0], pair[1], context), -pair[0].order, -pair[1].order))
         if pairs

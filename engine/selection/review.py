@@ -100,7 +100,7 @@ def make_choice_context(
     pole_scores: dict[str, float] = {}
     for trait in plan.model.traits:
         own = [exemplar for exemplar in accepted if exemplar.trait == trait.key]
-        pole_scores |= measure_pole_scores(plan.model, trait, own, judge_aucs.get(trait.key), embedder)
+        pole_scores |= measure_pole_scores(plan.axes.get(trait.key), own, judge_aucs.get(trait.key), embedder)
     vectors = embedder.embed([exemplar.text or "" for exemplar in accepted])
     by_key = dict(zip((exemplar.key for exemplar in accepted), vectors, strict=True))
     return ChoiceContext(pole_scores, by_key, strict=strict)

@@ -1,6 +1,7 @@
 """The dry run of ``exemplars plan``: makes the preview of a run and prints it in tables that fit 80 columns."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from rich.console import Console
 from rich.table import Table
@@ -12,6 +13,7 @@ from engine.estimate.call_kinds import OUTLOOKS, Example
 from engine.estimate.preview import Preview, preview_plan
 from engine.estimate.wording import ASSUMPTIONS, explain_estimate
 from engine.llm.endpoints import check_prices, describe_endpoint, describe_judge, limit_cost
+from engine.quality.reference_axis import fit_reference_axes
 from engine.run.job import load_job, plan_job
 from engine.settings import Settings
 from engine.text.embedding import SentenceEncoder
@@ -25,7 +27,10 @@ def make_preview(settings: Settings, handle: str, synth_type: str, effort: str |
         InputError, ProviderError, StoreError: as ``load_job``.
     """
     job = load_job(settings, handle, synth_type, effort, dry=True)
-    plan = plan_job(job, load_packs(SCENARIOS_FOLDER), settings.seed, SentenceEncoder())
+    embedder = SentenceEncoder()
+    plan = plan_job(job, load_packs(SCENARIOS_FOLDER), settings.seed, embedder)
+    if plan.language.encoder_has_say:
+        plan = replace(plan, axes=fit_reference_axes(plan.model, embedder))
     endpoint, judge = describe_endpoint(settings, job.level), describe_judge(settings, job.level)
     refused = ""
     try:

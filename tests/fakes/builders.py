@@ -1,12 +1,16 @@
 """Small values for the tests, each with defaults for what a test does not speak of."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
+
+from fakes.word_vectors import WordVectors
 
 from engine.definitions.effort import Level
 from engine.domain.model import Brief, Length, Model, Pole, Seed, Trait
 from engine.domain.samples import Exemplar, Reason, RunStamp, Scenario
 from engine.planning.plan import Cell, Plan, make_plan
 from engine.planning.scenarios import ScenarioPool
+from engine.quality.reference_axis import fit_reference_axes
 
 SUBJECTS = ("rotating a key", "moving a database", "sharing a folder", "closing a ticket", "renewing a domain")
 AUDIENCES = ("a new colleague", "an administrator")
@@ -65,8 +69,9 @@ def make_level(wanted: int = 4, **fields: object) -> Level:
 def make_test_plan(
     model: Model | None = None, level: Level | None = None, scenario_pool: ScenarioPool = SCENARIO_POOL, seed: int = 0
 ) -> Plan:
-    """A plan of a small model."""
-    return make_plan(model or make_model(), "from_traits", level or make_level(), scenario_pool, seed, "prompts-1")
+    """A plan of a small model, with axes if the model has seeds."""
+    plan = make_plan(model or make_model(), "from_traits", level or make_level(), scenario_pool, seed, "prompts-1")
+    return replace(plan, axes=fit_reference_axes(plan.model, WordVectors()) if plan.model.seeds else {})
 
 
 def make_cell(pole: Pole = "positive", index: int = 0, trait: str = "clarity", draw: int = 0, order: int = 0) -> Cell:

@@ -27,6 +27,7 @@ from engine.gateway.model_gateway import ModelGateway
 from engine.llm.client import LitellmClient
 from engine.llm.embedded_model import serve_embedded
 from engine.quality.diversity import measure_texts
+from engine.quality.reference_axis import fit_reference_axes
 from engine.run.job import Job, plan_job
 from engine.run.pipeline import walk_rounds
 from engine.screening.in_context_judge import judge_accepted
@@ -99,6 +100,7 @@ async def make_effort(
     level = load_level(str(PROJECT_ROOT / "data" / "effort.yaml"), effort)  # type: ignore[arg-type]
     embedder = SentenceEncoder()
     plan = plan_job(Job(model, "from_traits", level), load_packs(SCENARIOS_FOLDER), draw, embedder)
+    plan = replace(plan, axes=fit_reference_axes(plan.model, embedder))
     rounds = Rounds(plan, Screener(plan, use_lengths=False), gateway.endpoint.draws, embedder, strict=True)
     progress = LoggedProgress()
     await walk_rounds(rounds, gateway, VotingJudge(None, 0), progress)

@@ -2,14 +2,16 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
-from fakes.builders import make_level, make_model, make_seeds, make_test_plan
+from fakes.builders import make_level, make_model, make_seeds, make_test_plan, make_trait
 from fakes.client import CHAT
 
-from engine.domain.model import Seed, Skipped
+from engine.domain.model import POLES, Seed, Skipped
 from engine.estimate.notes import list_notes
 from engine.llm.request import Endpoint
 from engine.planning.plan import Plan
+from engine.quality.reference_axis import Basis, ReferenceAxis
 
 
 def list_more(plan: Plan, endpoint: Endpoint = CHAT) -> tuple[str, ...]:
@@ -33,7 +35,9 @@ def list_more(plan: Plan, endpoint: Endpoint = CHAT) -> tuple[str, ...]:
     ],
 )
 def test_language_is_said_with_what_decided_it(language: str | None, notes: list[str]) -> None:
-    assert notes == list(list_notes(make_test_plan(make_model(language=language, seeds=make_seeds())), CHAT))
+    plan = replace(make_test_plan(make_model(language=language, seeds=make_seeds())), axes={})
+
+    assert notes == list(list_notes(plan, CHAT))
 
 
 def test_nothing_left_out_is_no_note() -> None:
@@ -50,7 +54,7 @@ def test_rule_that_does_not_hold_for_a_model_is_noted_with_the_line_that_has_it(
     seed = Seed("clarity", "Answer: yes, two of them fit.", 1.0, "u22a8.test/samples.jsonl:3")
     note = "The rule against 'answer' before a text does not hold here: u22a8.test/samples.jsonl:3 has 'Answer:'."
 
-    assert (note,) == list_more(make_test_plan(make_model(seeds=(seed,)), make_level()))
+    assert note == list_more(make_test_plan(make_model(seeds=(seed,)), make_level()))[0]
 
 
 @pytest.mark.parametrize(
@@ -77,3 +81,46 @@ def test_votes_that_nobody_casts_are_noted(votes: int, judge: str, noted: bool) 
     for note in notes:
         assert f"The effort asks for {votes} judge vote" in note
         assert f"but the judge model ({judge}) casts none. Name one that does in EXEMPLARS_JUDGE_MODEL." in note
+
+
+@pytest.mark.parametrize(
+    ("labels", "why"),
+    [
+        (("Rude", "Not rude"), "of Rude and Not rude one only negates the other"),
+        (("Yes", "No"), "Yes and No say nothing by themselves"),
+        (("Rude", "Polite"), "Rude and Polite alone are no measure"),
+    ],
+)
+def test_trait_that_nothing_places_is_noted_with_what_to_add(labels: tuple[str, str], why: str) -> None:
+    model = make_model(make_trait("tone", positive_label=labels[0], negative_label=labels[1]))
+    plan = replace(make_test_plan(model), axes={"tone": ReferenceAxis("nothing", np.zeros(512))})
+
+    assert (
+        f"Nothing known places the texts of Tone between its poles ({why}), so its pairs are chosen without an axis. "
+        "Add four examples a pole, or two paraphrases of each.",
+    ) == list_more(plan)
+
+
+def test_seeds_that_do_not_place_each_other_are_noted_with_their_auc() -> None:
+    seeds = tuple(
+        Seed("clarity", f"text {pole} {number}", float(pole == "positive")) for pole in POLES for number in "1234"
+    )
+    axes = {"clarity": ReferenceAxis("nothing", np.zeros(512), seeds_auc=0.22)}
+    [note] = list_more(replace(make_test_plan(make_model(seeds=seeds)), axes=axes))
+
+    assert "(placed by one another, its seeds have an AUC of 0.22)" in note
+    assert "Add four examples" not in note
+
+
+@pytest.mark.parametrize("basis", ["seeds", "paraphrases", "exemplars"])
+def test_trait_that_is_placed_is_no_note(basis: Basis) -> None:
+    axes = {"clarity": ReferenceAxis(basis, np.zeros(512))}
+
+    assert () == list_more(replace(make_test_plan(make_model(seeds=make_seeds())), axes=axes))
+
+
+def test_seeds_that_are_not_embedded_are_noted() -> None:
+    seeds = tuple(Seed("clarity", f"text {number}", 1.0) for number in range(2_001))
+    plan = replace(make_test_plan(), model=make_model(seeds=seeds))
+
+    assert ("Of the 2,001 seeds of Clarity at Clear, 2,000 are embedded, drawn by their SHA-256.",) == list_more(plan)

@@ -276,6 +276,29 @@ def test_single_texts_fill_up_by_their_side_where_the_model_is_not_weak() -> Non
     assert list_keys(made[1:]) == list_keys(choose_exemplars(plan_of(2), made, ChoiceContext(pole_scores)).chosen)
 
 
+def test_pairs_of_a_trait_that_nothing_places_need_no_margin() -> None:
+    """A weak model's exemplars are still chosen in pairs alone."""
+    made = [exemplar for index in range(2) for exemplar in make_pair(index, 2.0, -2.0)]
+    single = make_exemplar("single", "positive", 2)
+    choice = choose_exemplars(plan_of(3), [*made, single], ChoiceContext(strict=True))
+
+    assert list_keys(made) == list_keys(choice.chosen)
+    assert "surplus" == reason_of(choice, single)
+
+
+def test_margin_is_asked_of_the_traits_that_are_placed() -> None:
+    placed = [
+        make_exemplar(f"{pole} {draw}", pole, draw, "tone", odds=odds)
+        for draw, odds in enumerate((2.0, 0.0))
+        for pole in POLES
+    ]
+    pole_scores = {item.key: (item.odds or 0.0) * (1 if item.pole == "positive" else -1) for item in placed}
+    made = [*make_pair(0, 0.0, 0.0), *placed]
+    choice = choose_exemplars(plan_of(2, "clarity", "tone"), made, ChoiceContext(pole_scores, strict=True))
+
+    assert list_keys([*made[:2], *placed[:2]]) == list_keys(choice.chosen)
+
+
 def test_exemplar_of_a_trait_that_is_not_planned_is_surplus() -> None:
     stray = make_exemplar("stray", trait="another")
     choice = choose_exemplars(plan_of(1), [stray])

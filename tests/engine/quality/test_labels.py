@@ -1,0 +1,92 @@
+"""Which labels say nothing of what their poles are about."""
+
+import pytest
+
+from engine.quality.labels import LabelFault, find_label_fault, is_bare, is_negation
+
+
+@pytest.mark.parametrize(
+    ("positive", "negative"),
+    [
+        ("Rude", "Not rude"),
+        ("Urgent", "Non-urgent"),
+        ("Clear", "Unclear"),
+        ("Formal", "Informal"),
+        ("Harmful", "Harmless"),
+        ("Yes, rude", "No"),
+        ("Freundlich", "Nicht freundlich"),
+        ("Höflich", "Unhöflich"),
+        ("Poli", "Pas poli"),
+        ("Urgent", "Non urgent"),
+        ("Amable", "No amable"),
+        ("Educado", "Mal-educado"),
+        ("Cortese", "Scortese"),
+        ("Beleefd", "Niet beleefd"),
+        ("Uprzejmy", "Nieuprzejmy"),
+        ("Вежливый", "Не вежливый"),
+        ("Kibar", "Kibar değil"),
+        ("مهذب", "غير مهذب"),
+        ("丁寧", "丁寧ではない"),
+        ("緊急", "急がない"),
+        ("礼貌", "不礼貌"),
+        ("친절함", "친절하지 않음"),
+        ("สุภาพ", "ไม่สุภาพ"),
+        ("", "Rude"),
+    ],
+)
+def test_label_that_negates_the_other_is_no_direction(positive: str, negative: str) -> None:
+    assert "negated" == find_label_fault(positive, negative) == find_label_fault(negative, positive)
+
+
+@pytest.mark.parametrize(
+    ("positive", "negative"),
+    [
+        ("Yes", "No"),
+        ("True", "False"),
+        ("1", "0"),
+        ("A", "B"),
+        ("High", "Low"),
+        ("High risk", "Low risk"),
+        ("5 stars", "1 star"),
+        ("Agrees", "Contradicts"),
+        ("Unusual", "Typical"),
+        ("Vulnerability", "Unrelated"),
+        ("Ja", "Nein"),
+        ("Élevé", "Faible"),
+        ("Да", "Нет"),
+        ("はい", "いいえ"),
+        ("高い", "低い"),
+    ],
+)
+def test_label_that_answers_or_grades_is_no_direction(positive: str, negative: str) -> None:
+    assert "bare" == find_label_fault(positive, negative)
+
+
+@pytest.mark.parametrize(
+    ("positive", "negative"),
+    [
+        ("Rude", "Polite"),
+        ("Urgent", "Can wait"),
+        ("Positive", "Negative"),
+        ("Easy to understand", "Hard to understand"),
+        ("Decisions captured", "Decisions lost"),
+        ("Explains why", "Says only what"),
+        ("Höflich", "Grob"),
+        ("安全", "危ない"),
+        ("礼貌", "粗鲁"),
+        ("안전", "위험"),
+    ],
+)
+def test_opposite_that_names_something_may_be_a_direction(positive: str, negative: str) -> None:
+    fault: LabelFault | None = find_label_fault(positive, negative)
+
+    assert fault is None
+
+
+def test_paraphrase_may_negate_something_beside_what_it_says() -> None:
+    assert is_negation("Insults the customer.", "Does not insult the customer.")
+    assert not is_negation("Gives the reason for the change.", "Lists the edited files and gives no reason.")
+
+
+def test_label_without_a_word_of_its_own_is_bare() -> None:
+    assert [True, True, True, False] == [is_bare(label) for label in ("", "Yes", "10", "Very rude")]
