@@ -194,6 +194,7 @@ def _read_result(suite: str, item: Mapping[str, Any]) -> ExpectationResult:
         severity=str(config.get("severity") or "critical"),
         observed=raised or _shorten(observed),
         faults=tuple((result.get("details") or {}).get("faults", ())),
+        remedy=str((config.get("meta") or {}).get("do") or ""),
     )
 
 
@@ -208,7 +209,7 @@ def _find_exception(info: Any) -> str | None:
 
 def _describe_result(result: ExpectationResult) -> str:
     faults = "; ".join(result.faults[:5]) or result.observed
-    return f"Expected that {result.name}: {faults}."
+    return f"Expected that {result.name}: {faults}. {result.remedy}".rstrip()
 
 
 def _shorten(value: Any) -> str:

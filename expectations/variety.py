@@ -1,7 +1,7 @@
-"""Defines the gate's Expectation on diversity; importing this module registers it with Great Expectations."""
+"""Defines the gate's Expectations on diversity and coherence; importing it registers them with Great Expectations."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
 import pandas as pd
@@ -12,6 +12,15 @@ from expectations.classes import RowsExpectation
 # In a set of fewer texts, human texts too may share an opening by chance (docs/decisions/010).
 FEW_TEXTS = 20
 Figures = Mapping[str, float | None]
+VARIETY_NAMES = {
+    "vendi_of_eight": ("eight count as, at least", min),
+    "distinct_2": ("share of different word pairs, at least", min),
+    "shared_openings_of_eight": ("share that open alike, at most", max),
+}
+COHERENCE_NAMES = {
+    "word_order": ("word order, at least", min),
+    "seed_likeness": ("like the seeds, at least", min),
+}
 
 
 class ExpectVarietyToBeAtLeast(RowsExpectation):
@@ -45,7 +54,33 @@ class ExpectVarietyToBeAtLeast(RowsExpectation):
             for group, count in groups.items()
             for fault in _find_group_faults(figures[group], count, fields)
         ]
-        return _find_worst(list(figures.values())), faults
+        return _find_worst(list(figures.values()), VARIETY_NAMES), faults
+
+
+class ExpectTextsToBeCoherent(RowsExpectation):
+    """The texts of every trait and pole read as texts, and as texts of their seeds' kind; a figure of None passes.
+
+    ``figures`` are as in ``ExpectVarietyToBeAtLeast``. The limits lie between the figures of human texts and those of
+    shuffled words and of texts of another kind (docs/decisions/035).
+    """
+
+    figures: dict[str, dict[str, Any]] | SuiteParameterDict[str, str]
+    min_word_order: float
+    min_seed_likeness: float
+    success_keys: ClassVar[tuple[str, ...]] = ("figures", "min_word_order", "min_seed_likeness")
+
+    def find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
+        """Observes the worst of each figure; a fault is a figure below its limit."""
+        groups = {"/".join(map(str, key)) for key in zip(frame["trait"], frame["pole"], strict=True)}
+        figures = {group: found for group, found in fields["figures"].items() if group in groups}
+        faults = []
+        for group, found in figures.items():
+            order, likeness = found.get("word_order"), found.get("seed_likeness")
+            if order is not None and order < fields["min_word_order"]:
+                faults.append(f"{group}: the order of the words says next to nothing ({order:.2f})")
+            if likeness is not None and likeness < fields["min_seed_likeness"]:
+                faults.append(f"{group}: {likeness:.0%} as like the seeds as these are to each other")
+        return _find_worst(list(figures.values()), COHERENCE_NAMES), faults
 
 
 def _find_group_faults(figures: Figures, count: int, limits: Mapping[str, Any]) -> Iterator[str]:
@@ -64,12 +99,7 @@ def _find_group_faults(figures: Figures, count: int, limits: Mapping[str, Any]) 
         yield f"{openings:.0%} of eight texts open like another"
 
 
-def _find_worst(figures: list[Figures]) -> Mapping[str, float | None]:
-    def list_known(name: str) -> list[float]:
-        return [value for group in figures if (value := group.get(name)) is not None]
-
-    return {
-        "lowest vendi_of_eight": min(list_known("vendi_of_eight"), default=None),
-        "lowest distinct_2": min(list_known("distinct_2"), default=None),
-        "highest shared_openings_of_eight": max(list_known("shared_openings_of_eight"), default=None),
-    }
+def _find_worst(figures: list[Figures], names: Mapping[str, tuple[str, Callable[[list[float]], float]]]) -> Figures:
+    """Finds the worst of each figure over all groups, under the name that people are shown."""
+    known = {name: [value for group in figures if (value := group.get(name)) is not None] for name in names}
+    return {shown: worst(known[name]) if known[name] else None for name, (shown, worst) in names.items()}

@@ -6,10 +6,12 @@ from prefect.cache_policies import NO_CACHE
 from engine.domain.samples import RunStamp
 from engine.quality.verdict import Verdict
 from engine.report.headline import list_warnings
+from engine.report.summary import list_variety_texts
 from engine.run.job import read_pools
 from engine.selection.rounds import Rounds
 from engine.settings import Settings
 from engine.system.worker_process import RunHeavy, run_here
+from engine.text.embedding import embed_ahead
 from engine.text.formatting import count_noun
 from expectations.checking import prepare_gate
 from tasks.run_names import name_check
@@ -19,6 +21,7 @@ from tasks.run_names import name_check
 async def check(settings: Settings, rounds: Rounds, stamp: RunStamp, run_heavy: RunHeavy = run_here) -> Verdict:
     """The gate's verdict over the run's rows and all that the store has by now, sets of other runs included."""
     pools = read_pools(settings.locate(settings.samples_uri), rounds.plan.model)
+    await embed_ahead(rounds.embedder, list_variety_texts(rounds), run_heavy)
     verdict = await run_heavy(prepare_gate(rounds, stamp, pools))
     logger = get_run_logger()
     warnings = list_warnings(rounds, verdict)

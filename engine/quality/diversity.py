@@ -44,6 +44,7 @@ class Variety:
             2310.12952); None with fewer than eight texts.
         shared_openings: the share of texts whose first three words are those of another text. Depends on ``count``.
         shared_openings_of_eight: the same among eight random texts; None with fewer than eight texts.
+        word_order: see ``engine.quality.coherence``, as ``seed_likeness``; None where it was not measured.
     """
 
     count: int
@@ -56,6 +57,8 @@ class Variety:
     vendi_of_eight: float | None
     shared_openings: float | None
     shared_openings_of_eight: float | None
+    word_order: float | None = None
+    seed_likeness: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

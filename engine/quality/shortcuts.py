@@ -56,6 +56,10 @@ class Shortcut:
 
     def describe(self, label: str) -> str:
         """Describes the shortcut in a sentence without a full stop; ``label`` is the label of its pole."""
+        return f"{self.trait}: {self.describe_alone(label)}"
+
+    def describe_alone(self, label: str) -> str:
+        """Describes the shortcut as ``describe`` does, without its trait."""
         said = {
             "length": f"the number of words alone tells the poles apart: more of them at {label!r}",
             "punctuation": f"{self.what} alone tell the poles apart: more of them at {label!r}",
@@ -63,7 +67,7 @@ class Shortcut:
             "opening": f"the first word alone tells the poles apart: {self.what!r} at {label!r}",
             "word": f"one word alone tells the poles apart: {self.what!r} at {label!r}",
         }
-        return f"{self.trait}: {said[self.kind]} (AUC {self.auc:.2f})"
+        return f"{said[self.kind]} (AUC {self.auc:.2f})"
 
     def appears_in(self, text: str) -> bool:
         """Whether a text carries the shortcut: it has the word, or a length outside the range that both poles have."""

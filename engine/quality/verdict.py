@@ -11,7 +11,8 @@ from engine.quality.diversity import PoleVariety
 class ExpectationResult:
     """The result of one expectation of the gate.
 
-    ``severity`` is ``critical``, ``warning`` or ``info``; ``name`` is a clause that says what was expected.
+    ``severity`` is ``critical``, ``warning`` or ``info``; ``name`` is a clause that says what was expected,
+    ``remedy`` a sentence that says what to do where it is not so.
     """
 
     suite: str
@@ -20,6 +21,7 @@ class ExpectationResult:
     severity: str
     observed: str
     faults: tuple[str, ...] = ()
+    remedy: str = ""
 
 
 @dataclass(frozen=True, slots=True)

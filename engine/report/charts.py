@@ -11,6 +11,7 @@ from itertools import groupby
 from engine.domain.model import POLES, Pole
 from engine.domain.samples import Reason, Row
 from engine.report.wording import TraitWords, explain_reason
+from engine.text.formatting import name_reason
 from engine.text.words import count_words
 
 WIDTH = 480
@@ -96,9 +97,10 @@ class LengthPicture:
 
 @dataclass(frozen=True, slots=True)
 class ReasonBar:
-    """The bar of one reason code; ``share`` is its length in percent of the longest bar."""
+    """The bar of one reason; ``share`` is its length in percent of the longest bar, ``code`` what the files have."""
 
     code: str
+    name: str
     count: int
     share: float
     explanation: str
@@ -160,7 +162,7 @@ def _stack(entries: Sequence[tuple[str, int]]) -> list[int]:
 def _hint(trait: TraitWords, row: Row, place: str) -> str:
     label = trait.labels["positive" if row["pole"] == "positive" else "negative"]
     text = " ".join((row["text"] or "").split())
-    return f"{label}, {row['reason'] or 'kept'}, {place}: {text[:140]}{'…' if len(text) > 140 else ''}"
+    return f"{label}, {name_reason(row['reason'] or 'kept')}, {place}: {text[:140]}{'…' if len(text) > 140 else ''}"
 
 
 def _count_sides(trait: TraitWords, rows: Iterable[Row], positions: Mapping[int, float]) -> tuple[PoleSide, ...]:
@@ -224,7 +226,8 @@ def draw_reasons(reasons: Mapping[Reason, int]) -> tuple[ReasonBar, ...]:
     """Computes the bars of the reasons that occurred, the longest first."""
     found = sorted(((code, count) for code, count in reasons.items() if count), key=lambda item: (-item[1], item[0]))
     return tuple(
-        ReasonBar(code, count, round(100 * count / found[0][1], 1), explain_reason(code)) for code, count in found
+        ReasonBar(code, name_reason(code), count, round(100 * count / found[0][1], 1), explain_reason(code))
+        for code, count in found
     )
 
 

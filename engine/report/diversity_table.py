@@ -1,4 +1,4 @@
-"""Formats the diversity figures of each pole's exemplars and seeds, as numbers and as bars of the report's table."""
+"""Formats the figures of diversity and coherence of each pole's exemplars and seeds, for the report's table."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -85,6 +85,22 @@ MEASURES = (
         lambda value, _: f"{value:.0%}",
         1.0,
     ),
+    Measure(
+        "Word order says",
+        "Near 0 the texts might as well be their words shuffled; sentences have .2 and more. Below .1 there is a "
+        "warning: read a few. A dash: too few texts, or a language in which it cannot be told.",
+        lambda variety: variety.word_order,
+        lambda value, _: f"{value:.2f}",
+        1.0,
+    ),
+    Measure(
+        "Like the seeds",
+        "100% is as like the seeds of the trait as these are to each other. Below 55% there is a warning: it may be "
+        "another kind of text. A dash: too few texts or seeds.",
+        lambda variety: variety.seed_likeness,
+        lambda value, _: f"{value:.0%}",
+        1.0,
+    ),
 )
 
 
@@ -116,11 +132,16 @@ def format_figure(measure: Measure, variety: Variety | None) -> str:
     return NOTHING if variety is None or value is None else measure.format_value(value, variety)
 
 
+def format_seeds_figure(measure: Measure, seeds: Variety | None) -> str:
+    """Formats a figure of the seeds; empty if they have none."""
+    return "" if seeds is None or measure.read(seeds) is None else format_figure(measure, seeds)
+
+
 def _draw_figure(measure: Measure, exemplars: Variety, seeds: Variety | None) -> Figure:
     return Figure(
         measure=measure.name,
         text=format_figure(measure, exemplars),
-        seeds=format_figure(measure, seeds) if seeds else "",
+        seeds=format_seeds_figure(measure, seeds),
         filled=_place(measure, exemplars),
         tick=_place(measure, seeds) if seeds else None,
     )

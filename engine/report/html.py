@@ -27,8 +27,9 @@ from engine.report.cost_tables import describe_spending, format_tokens, list_pol
 from engine.report.costs import Costs
 from engine.report.diversity_table import MEASURES, draw_variety
 from engine.report.headline import describe_others, state_headline
+from engine.report.separation_table import MEANINGS, Separation, list_separations
 from engine.report.wording import EXPLANATIONS, TraitWords, describe_votes, name_suite
-from engine.text.formatting import capitalise, count_noun, name_plainly
+from engine.text.formatting import capitalise, count_noun, name_plainly, name_reason
 from engine.text.near_duplicates import DuplicatePair
 from engine.text.words import count_words
 
@@ -68,7 +69,7 @@ class ReportData:
     reasons: Mapping[Reason, int]
     duplicates: tuple[DuplicatePair, ...]
     expectations: tuple[ExpectationResult, ...]
-    probe: Mapping[str, float | None] = field(default_factory=dict)
+    separations: tuple[Separation, ...] = ()
     positions: dict[int, float] = field(default_factory=dict)
     votes: VoteCounts = field(default_factory=VoteCounts)
     costs: Costs = field(default_factory=Costs)
@@ -93,6 +94,8 @@ def render_report(data: ReportData) -> str:
             top_words=top_words,
             lengths=lengths,
             reasons=draw_reasons(data.reasons),
+            separations=list_separations(data.separations, traits),
+            separation_meanings=MEANINGS,
             variety=draw_variety(data.variety, traits),
             measures=MEASURES,
             costs=list_pole_costs(data.costs, traits),
@@ -141,18 +144,10 @@ def _list_facts(data: ReportData) -> list[tuple[str, str]]:
         ("Effort", data.effort),
         ("Synth model", data.synth_model),
         *([("Judge", describe_votes(data.votes))] if data.votes.votes else ()),
-        *([("Separation by the probe", _format_probe(data))] if data.probe else []),
         ("Replies", f"{data.costs.total.replies:,}"),
         ("Tokens", format_tokens(data.costs.total)),
         ("Cost", describe_spending(data.costs)),
     ]
-
-
-def _format_probe(data: ReportData) -> str:
-    """Formats the probe's AUC of each trait: 1 is perfect separation, .5 is chance."""
-    names = {trait.key: trait.name for trait in _name_traits(data)}
-    told = {key: "too few" if auc is None else f"{auc:.2f}" for key, auc in data.probe.items()}
-    return ", ".join(f"{names.get(key, key)} {auc}" for key, auc in told.items())
 
 
 def _rank_expectation(result: ExpectationResult) -> tuple[bool, int]:
@@ -162,15 +157,20 @@ def _rank_expectation(result: ExpectationResult) -> tuple[bool, int]:
 
 def _pack_table(data: ReportData, traits: list[TraitWords]) -> Markup:
     """Packs the rows as JSON for a script element; only ``<`` is escaped, as it could end it or open a comment."""
+    wrong_side = {number for separation in data.separations for number in separation.wrong_side}
     table = {
         "traits": {trait.key: {"name": trait.name, **trait.labels} for trait in traits},
         "reasons": dict(EXPLANATIONS),
-        "rows": [_pack_row(row, data.positions.get(row["id"])) for row in (*data.kept, *data.rejected)],
+        "names": {reason: name_reason(reason) for reason in EXPLANATIONS},
+        "rows": [
+            _pack_row(row, data.positions.get(row["id"]), row["id"] in wrong_side)
+            for row in (*data.kept, *data.rejected)
+        ],
     }
     return Markup(json.dumps(table, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c"))  # noqa: S704
 
 
-def _pack_row(row: Row, position: float | None) -> dict[str, object]:
+def _pack_row(row: Row, position: float | None, wrong_side: bool) -> dict[str, object]:
     scenario = json.loads(row["scenario"] or "{}")
     return {
         "id": row["id"],
@@ -182,6 +182,7 @@ def _pack_row(row: Row, position: float | None) -> dict[str, object]:
         "round": row["attempt"],
         "words": count_words(row["text"] or ""),
         "lean": None if position is None else round(position, 3),
+        "wrong_side": wrong_side,
     }
 
 
@@ -198,6 +199,7 @@ def _make_environment() -> Environment:
     environment.filters.update(
         count_noun=count_noun,
         name_plainly=name_plainly,
+        name_reason=name_reason,
         name_suite=name_suite,
         split_by_difference=split_by_difference,
     )

@@ -9,15 +9,17 @@ from engine.quality.diversity import PoleVariety
 from engine.quality.verdict import Verdict
 from engine.report.cost_tables import NOTHING, describe_spending, format_tokens, list_remarks
 from engine.report.costs import Bill, Costs, sum_costs
-from engine.report.diversity_table import MEASURES, Measure, format_coverage, format_figure
+from engine.report.diversity_table import MEASURES, Measure, format_coverage, format_figure, format_seeds_figure
 from engine.report.headline import NOTHING_ATTACHED, count_others, list_warnings, state_outcome
 from engine.report.remedies import explain_failure
 from engine.report.run_page_picture import MAX_TRAITS, draw_page
+from engine.report.separation_table import MEANINGS, describe_separation
+from engine.report.summary import list_review
 from engine.report.wording import EXPLANATIONS
 from engine.selection.rounds import Rounds
 from engine.store.layout import REPORT, SAMPLES
 from engine.store.store import StoredSet
-from engine.text.formatting import count_noun, format_cost
+from engine.text.formatting import count_noun, format_cost, name_reason
 
 SHOWN_SAMPLES = 3
 BAR_CELLS = 16
@@ -45,6 +47,7 @@ def write_page(
         _write_counts(rounds),
         *(_write_samples(rounds) if verdict.success else ()),
         _write_files(verdict, stored, api_url),
+        _write_separation(rounds),
         _write_reasons(rounds),
         _write_costs(rounds, sum_costs(rounds, bill), estimate),
         _write_variety(rounds, verdict),
@@ -81,7 +84,7 @@ def _write_picture(rounds: Rounds) -> str:
     lines = [f"![Kept of wanted, and where samples lie between the poles](data:image/svg+xml;base64,{drawn})", ""]
     lines.append(
         "Right of the middle a text reads as the positive pole, left of it as the negative one. Samples above the "
-        "line were asked for at the positive pole; pale marks were rejected."
+        "line were asked for at the positive pole; pale marks were not kept."
     )
     more = len(rounds.plan.model.traits) - MAX_TRAITS
     return "\n".join([*lines, f"{count_noun(more, 'more trait')} in the report."] if more > 0 else lines)
@@ -123,17 +126,27 @@ def _format_usd(usd: float | None) -> str:
     return NOTHING if usd is None else format_cost(usd)
 
 
+def _write_separation(rounds: Rounds) -> str:
+    """Writes a line for each trait on how its poles can be told apart, and what the figures mean."""
+    names = {trait.key: trait.name for trait in rounds.plan.model.traits}
+    lines = [f"- {escape(describe_separation(item, names[item.trait]))}" for item in list_review(rounds)]
+    if not lines:
+        return ""
+    meanings = [f"- **{name}**: {meaning}" for name, meaning in MEANINGS]
+    return "\n".join(["## Can the poles be told apart?", "", *lines, "", *meanings])
+
+
 def _write_reasons(rounds: Rounds) -> str:
     reasons = rounds.choice.count_reasons()
     if not reasons:
-        return "Nothing was rejected."
+        return "Nothing was left out."
     most = max(reasons.values())
-    rows = [f"## Rejected: {sum(reasons.values())}", "", "| reason | count | |", "|---|---|---|"]
+    rows = [f"## Not kept: {count_others(rounds.choice)}", "", "| reason | count | |", "|---|---|---|"]
     for reason, count in reasons.items():
         bar = "█" * max(1, round(BAR_CELLS * count / most))
-        rows.append(f"| {reason} | {count} | `{bar}` |")
+        rows.append(f"| {name_reason(reason)} | {count} | `{bar}` |")
     # The page does not wrap a table's cells, so the meanings of the reasons are below it.
-    meanings = [f"- **{reason}**: {_cell(EXPLANATIONS[reason])}" for reason in reasons]
+    meanings = [f"- **{name_reason(reason)}**: {_cell(EXPLANATIONS[reason])}" for reason in reasons]
     return "\n".join([*rows, "", *meanings])
 
 
@@ -159,8 +172,8 @@ def _write_variety(rounds: Rounds, verdict: Verdict) -> str:
 
 
 def _format_measure(measure: Measure, item: PoleVariety) -> str:
-    seeds = f" ({format_figure(measure, item.seeds)})" if item.seeds else ""
-    return format_figure(measure, item.exemplars) + seeds
+    seeds = format_seeds_figure(measure, item.seeds)
+    return format_figure(measure, item.exemplars) + (f" ({seeds})" if seeds else "")
 
 
 def _write_samples(rounds: Rounds) -> Sequence[str]:

@@ -18,13 +18,15 @@ from engine.generation.prompts import prompts_version
 from engine.planning.held_out import choose_pool
 from engine.planning.plan import digest_definition
 from engine.planning.scenarios import measure_coverage
-from engine.quality.diversity import PoleVariety, measure_texts
+from engine.quality.coherence import list_orderings, measure_seed_likeness, measure_word_order
+from engine.quality.diversity import PoleVariety, Variety, measure_texts
 from engine.quality.pole_scores import measure_pole_positions
 from engine.quality.verdict import Verdict
 from engine.report.costs import Bill, describe_costs, make_bill, sum_costs
 from engine.report.dataset_card import render_card
 from engine.report.headline import list_warnings, state_outcome
 from engine.report.html import PoleCount, ReportData, render_report
+from engine.report.separation_table import Separation
 from engine.screening.in_context_judge import is_auc_measured
 from engine.selection.rounds import Rounds
 from engine.store.layout import CARD, REPORT, VERDICT
@@ -90,6 +92,17 @@ def measure_variety(rounds: Rounds, embedder: Embedder) -> tuple[PoleVariety, ..
     return tuple(
         _measure_pole(rounds, trait.key, pole, embedder) for trait in rounds.plan.model.traits for pole in POLES
     )
+
+
+def list_variety_texts(rounds: Rounds) -> list[str]:
+    """Lists the texts that ``measure_variety`` embeds beside those that the rounds have embedded."""
+    model = rounds.plan.model
+    cells = [(trait.key, pole) for trait in model.traits for pole in POLES]
+    groups = [
+        *([seed.text for seed in model.seeds_at(*cell)] for cell in cells),
+        *([item.text or "" for item in rounds.choice.chosen if (item.trait, item.pole) == cell] for cell in cells),
+    ]
+    return [text for group in groups for text in list_orderings(group)]
 
 
 def make_sample_set(
@@ -176,9 +189,28 @@ def make_report_data(
         expectations=verdict.results,
         votes=count_votes(exemplar.votes for exemplar in rounds.exemplars),
         variety=verdict.variety,
-        probe={probe.trait: probe.auc for probe in rounds.review.probes},
+        separations=list_review(rounds),
         positions={rows[key]: position for key, position in positions.items()},
         costs=sum_costs(rounds, bill),
+    )
+
+
+def list_review(rounds: Rounds) -> tuple[Separation, ...]:
+    """Lists for each probed trait how its poles can be told apart."""
+    traits = {trait.key: trait for trait in rounds.plan.model.traits}
+    return tuple(
+        Separation(
+            trait=probe.trait,
+            probe_auc=probe.auc,
+            wrong_side=tuple(_list_ids(rounds, probe.wrong_side)),
+            shortcuts=tuple(
+                item.describe_alone(traits[item.trait].label(item.pole))
+                for item in rounds.review.shortcuts
+                if item.trait == probe.trait
+            ),
+            judge_auc=rounds.judge_aucs.get(probe.trait) if is_auc_measured(rounds.plan.model, probe.trait) else None,
+        )
+        for probe in rounds.review.probes
     )
 
 
@@ -236,14 +268,21 @@ def _make_variety_document(variety: Sequence[PoleVariety]) -> dict[str, dict[str
 
 def _measure_pole(rounds: Rounds, trait: str, pole: Pole, embedder: Embedder) -> PoleVariety:
     chosen = [item for item in rounds.choice.chosen if item.trait == trait and item.pole == pole]
+    texts, language = [item.text or "" for item in chosen], rounds.plan.language
+    both = [seed.text for side in POLES for seed in rounds.plan.model.seeds_at(trait, side)]
     seeds = [seed.text for seed in rounds.plan.model.seeds_at(trait, pole)]
+    likeness = measure_seed_likeness(texts, seeds, both, embedder) if language.encoder_has_say else None
     return PoleVariety(
         trait=trait,
         pole=pole,
-        exemplars=measure_texts([item.text or "" for item in chosen], embedder),
-        seeds=measure_texts(seeds, embedder) if seeds else None,
+        exemplars=replace(_measure_texts(texts, language.code, embedder), seed_likeness=likeness),
+        seeds=_measure_texts(seeds, language.code, embedder) if seeds else None,
         coverage=measure_coverage([item.scenario for item in chosen], rounds.plan.scenario_pool),
     )
+
+
+def _measure_texts(texts: Sequence[str], language: str, embedder: Embedder) -> Variety:
+    return replace(measure_texts(texts, embedder), word_order=measure_word_order(texts, language, embedder))
 
 
 def _make_row(rounds: Rounds, stamp: RunStamp, exemplar: Exemplar) -> Row:

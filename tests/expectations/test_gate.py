@@ -15,7 +15,7 @@ from fakes.word_vectors import WordVectors
 
 from engine.domain.model import POLES
 from engine.domain.samples import SAMPLE_SCHEMA, make_row, make_sample_table
-from engine.quality.diversity import PoleVariety, measure_texts
+from engine.quality.diversity import PoleVariety, Variety, measure_texts
 from engine.quality.verdict import ExpectationResult, Verdict
 from expectations.gate import FOLDER, check_rows, run_suite
 
@@ -98,9 +98,15 @@ def measure(run: Frame) -> list[PoleVariety]:
         for trait in TRAITS
         for pole in POLES
     }
-    return [
-        PoleVariety(trait, pole, measure_texts(its, WordVectors()), None, {}) for (trait, pole), its in texts.items()
-    ]
+    return [PoleVariety(trait, pole, measure_pole(its), None, {}) for (trait, pole), its in texts.items()]
+
+
+def measure_pole(texts: list[str]) -> Variety:
+    """As the run measures them, but for the order of the words, which the word vectors do not see: a text that begins
+    with its full stop has none.
+    """
+    order = float(not any(text.startswith(".") for text in texts))
+    return replace(measure_texts(texts, WordVectors()), word_order=order)
 
 
 def check_one(suite: str, spoil: Spoil, folder: Path = FOLDER) -> Verdict:
@@ -158,6 +164,10 @@ def lengthen_positives(frame: Frame) -> Frame:
 def write_one_sentence_with_the_noun_changed(frame: Frame) -> Frame:
     sentence = "The {} is kept for ten minutes, and after that the next visitor makes our server build a whole new one."
     return frame.assign(text=[sentence.format(text.split()[1]) for text in frame["text"]])
+
+
+def turn_round_each_text(frame: Frame) -> Frame:
+    return frame.assign(text=[text[::-1] for text in frame["text"]])
 
 
 def move_a_row_to_the_other_pole(frame: Frame) -> Frame:
@@ -219,6 +229,9 @@ RUN_FAULTS: Mapping[str, tuple[Spoil, ...]] = {
     "the texts of each pole vary (eight count as 2.3 or more, 80 % of word pairs differ, few open alike)": (
         write_one_sentence_with_the_noun_changed,
         put("trait", 0, "another"),
+    ),
+    "the texts of each pole read as texts of the seeds' kind (word order 0.1 and up, likeness 55 % and up)": (
+        turn_round_each_text,
     ),
 }
 WHOLE_FAULTS: Mapping[str, tuple[Spoil, ...]] = {
@@ -323,6 +336,7 @@ def test_severities_are_those_of_the_design() -> None:
     assert {
         "the number of words does not tell the poles of a trait apart (AUC 0.8 at most)",
         "the texts of each pole vary (eight count as 2.3 or more, 80 % of word pairs differ, few open alike)",
+        "the texts of each pole read as texts of the seeds' kind (word order 0.1 and up, likeness 55 % and up)",
         "the samples from before are no duplicates of one another",
         "each pole has at least 40 % of a trait's samples at the poles",
         "the texts from before are not near to one another across the line",

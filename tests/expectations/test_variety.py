@@ -17,7 +17,7 @@ from engine.quality.diversity import SUBSET_SIZE, measure_texts
 from engine.settings import PROJECT_ROOT
 from engine.text.embedding import SentenceEncoder
 from expectations.gate import FOLDER
-from expectations.variety import ExpectVarietyToBeAtLeast
+from expectations.variety import ExpectTextsToBeCoherent, ExpectVarietyToBeAtLeast
 
 [LIMITS] = [
     item["kwargs"]
@@ -117,8 +117,29 @@ def test_worst_figures_are_observed() -> None:
     observed, faults = ExpectVarietyToBeAtLeast(**limits).find_faults(frame, **limits)
 
     assert {
-        "lowest vendi_of_eight": 4.0,
-        "lowest distinct_2": None,
-        "highest shared_openings_of_eight": 0.1,
+        "eight count as, at least": 4.0,
+        "share of different word pairs, at least": None,
+        "share that open alike, at most": 0.1,
     } == observed
     assert [] == faults
+
+
+@pytest.mark.parametrize(
+    ("figures", "faults"),
+    [
+        ({"word_order": 0.1, "seed_likeness": 0.55}, []),
+        ({"word_order": None, "seed_likeness": None}, []),
+        ({"word_order": 0.04}, ["clarity/positive: the order of the words says next to nothing (0.04)"]),
+        ({"seed_likeness": 0.41}, ["clarity/positive: 41% as like the seeds as these are to each other"]),
+    ],
+)
+def test_word_salad_and_another_kind_of_text_are_faults(figures: dict[str, float | None], faults: list[str]) -> None:
+    frame = pd.DataFrame({"trait": "clarity", "pole": "positive", "text": ["A text."] * 8})
+    [limits] = [
+        item["kwargs"]
+        for item in json.loads((FOLDER / "run.json").read_text())["expectations"]
+        if item["type"] == "expect_texts_to_be_coherent"
+    ]
+    limits = {**limits, "figures": {"clarity/positive": figures, "clarity/negative": {"word_order": 0.0}}}
+
+    assert faults == ExpectTextsToBeCoherent(**limits).find_faults(frame, **limits)[1]

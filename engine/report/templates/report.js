@@ -5,7 +5,7 @@
 
   const ROWS_A_PAGE = 100;
   const FOLDED_TEXT = 700;
-  const { traits, reasons, rows } = JSON.parse(document.getElementById("exemplar-data").textContent);
+  const { traits, reasons, names, rows } = JSON.parse(document.getElementById("exemplar-data").textContent);
   const controls = document.getElementById("controls");
   const count = document.getElementById("count");
   const nothing = document.getElementById("nothing");
@@ -17,9 +17,12 @@
 
   const nameTrait = (row) => (traits[row.trait] ? traits[row.trait].name : row.trait);
   const namePole = (row) => (traits[row.trait] ? traits[row.trait][row.pole] : row.pole);
+  const nameStatus = (row) => (row.reason === null ? "kept" : names[row.reason] || row.reason);
+  const SPARE = new Set(["surplus", "set_failed"]);
+  const isRejected = (row) => row.reason !== null && !SPARE.has(row.reason);
   // Kept before rejected, then by reason.
   const values = {
-    status: (row) => (row.reason === null ? "" : row.reason),
+    status: (row) => (row.reason === null ? (row.wrong_side ? "0" : "") : nameStatus(row)),
     trait: nameTrait,
     pole: namePole,
     text: (row) => row.text || "",
@@ -36,8 +39,11 @@
     for (const [key, trait] of Object.entries(traits)) addOption(controls.trait, key, trait.name);
     const found = new Map();
     for (const row of rows) if (row.reason !== null) found.set(row.reason, (found.get(row.reason) || 0) + 1);
+    const doubtful = rows.filter((row) => row.wrong_side).length;
+    if (doubtful) addOption(controls.status, "wrong_side", `reads like the other pole (${number.format(doubtful)})`);
     for (const [reason, times] of [...found].sort((a, b) => b[1] - a[1])) {
-      addOption(controls.status, reason, `rejected: ${reason} (${number.format(times)})`);
+      const name = names[reason] || reason;
+      addOption(controls.status, reason, `${SPARE.has(reason) ? "" : "rejected: "}${name} (${number.format(times)})`);
     }
     controls.addEventListener("submit", (event) => event.preventDefault());
     controls.addEventListener("input", refresh);
@@ -45,7 +51,7 @@
     more.addEventListener("click", listMore);
     for (const header of headers) header.firstElementChild.addEventListener("click", () => sortBy(header.dataset.key));
     for (const bar of document.querySelectorAll("a[data-status]")) {
-      bar.addEventListener("click", () => showOnly(bar.dataset.status));
+      bar.addEventListener("click", () => showOnly(bar.dataset.status, bar.dataset.trait || ""));
     }
     document.getElementById("explorer").hidden = false;
     refresh();
@@ -55,8 +61,9 @@
     select.append(new Option(label, value));
   }
 
-  function showOnly(status) {
+  function showOnly(status, trait) {
     controls.reset();
+    controls.trait.value = trait;
     controls.status.value = status;
     if (controls.status.selectedIndex < 0) controls.status.value = "rejected";
     refresh();
@@ -86,13 +93,16 @@
     return (row) =>
       (!trait || row.trait === trait) &&
       (!pole || row.pole === pole) &&
-      (!status || status === (row.reason || "kept") || (status === "rejected" && row.reason !== null)) &&
+      (!status ||
+        status === (row.reason || "kept") ||
+        (status === "rejected" && isRejected(row)) ||
+        (status === "wrong_side" && row.wrong_side)) &&
       words.every((word) => haystacks.get(row).includes(word));
   }
 
   function makeHaystack(row) {
     const parts = [row.text || "", row.subject, row.audience, row.form, row.length, nameTrait(row), namePole(row)];
-    return fold([...parts, row.reason || "kept", row.id].join("\n"));
+    return fold([...parts, nameStatus(row), row.reason || "", row.id].join("\n"));
   }
 
   // Accents and case do not matter in a search.
@@ -127,7 +137,7 @@
   }
 
   function makeRow(row) {
-    const line = make("tr", row.reason === null ? "kept" : "rejected");
+    const line = make("tr", `${row.reason === null ? "kept" : "rejected"}${row.wrong_side ? " doubtful" : ""}`);
     line.setAttribute("role", "row");
     line.append(
       makeStatus(row),
@@ -143,8 +153,9 @@
 
   function makeStatus(row) {
     const cell = makeCell("status", "", "");
-    cell.append(icon(row.reason === null ? "✓" : "✕"), row.reason === null ? "kept" : row.reason);
+    cell.append(icon(row.reason === null ? "✓" : isRejected(row) ? "✕" : "○"), nameStatus(row));
     cell.title = row.reason === null ? "" : reasons[row.reason] || "";
+    if (row.wrong_side) cell.append(make("span", "doubt", "! reads like the other pole"));
     return cell;
   }
 

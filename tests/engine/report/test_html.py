@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from html import unescape
 from pathlib import Path
 from typing import Any, get_args
 
@@ -19,6 +20,7 @@ from engine.quality.verdict import ExpectationResult
 from engine.report.costs import Attempt, Costs, PoleCost, Spending
 from engine.report.diversity_table import MEASURES
 from engine.report.html import PoleCount, ReportData, render_report
+from engine.report.separation_table import MEANINGS, Separation
 from engine.report.wording import EXPLANATIONS
 from engine.text.formatting import format_cost, name_plainly
 from engine.text.near_duplicates import DuplicatePair
@@ -83,6 +85,7 @@ def make_data(**changes: Any) -> ReportData:
             ExpectationResult("run", "expect_no_duplicates", True, "critical", "0 pairs"),
             ExpectationResult("whole", "neither pole is under 0.40", False, "warning", "0.38"),
         ),
+        separations=(Separation("clarity", 0.91, (0, 2), ("the first word alone tells the poles apart",), 0.78),),
         positions={0: 0.9, 1: 0.1, 2: 0.4, 3: 0.2, 10: 0.5},
     )
     return replace(data, **changes)
@@ -250,6 +253,7 @@ def test_every_row_is_in_the_table() -> None:
         "round": 1,
         "words": 2,
         "lean": 0.5,
+        "wrong_side": False,
     } == rows[4]
     assert None is rows[5]["text"]
 
@@ -268,7 +272,7 @@ def test_run_that_brought_nothing_renders() -> None:
     page = render_report(make_empty())
 
     assert [] == read_table(page)["rows"]
-    for sentence in ("Nothing attached Every call failed.", "Nothing was rejected.", "The gate did not run."):
+    for sentence in ("Nothing attached Every call failed.", "Nothing was left out.", "The gate did not run."):
         assert sentence in read_text(page)
 
 
@@ -295,7 +299,7 @@ def test_every_reason_is_explained() -> None:
 
 
 def test_reasons_stand_from_most_to_fewest_and_none_that_did_not_occur() -> None:
-    page = render_report(make_data(reasons={"refused": 0, "too_long": 2, "surplus": 9}))
+    page = render_report(make_data(separations=(), reasons={"refused": 0, "too_long": 2, "surplus": 9}))
 
     assert ["surplus", "too_long"] == re.findall(r'data-status="(\w+)"', page)
 
@@ -304,7 +308,7 @@ def test_sample_is_drawn_by_pole_and_standing() -> None:
     page = render_report(make_data())
 
     assert "Kept and on their own side of the middle: 1 of 2 Clear, 2 of 2 Obscure." in read_text(page)
-    assert 1 == len(re.findall(r'<circle class="positive rejected".*<title>Clear, too_short, at 0.50: Too short', page))
+    assert 1 == len(re.findall(r'<circle class="positive rejected".*<title>Clear, too short, at 0.50: Too short', page))
     assert 2 == len(re.findall(r'<path class="negative kept".*<title>Obscure, kept, at 0.\d0', page))
 
 
@@ -313,18 +317,19 @@ def test_strip_is_left_out_where_nothing_was_placed() -> None:
 
 
 def make_variety(**changes: Any) -> Variety:
-    figures = Variety(40, 0.9, 0.98, 1.0, 0.21, 24.64, 0.616, 5.96, 0.1, 0.03)
+    figures = Variety(40, 0.9, 0.98, 1.0, 0.21, 24.64, 0.616, 5.96, 0.1, 0.03, 0.64, 0.91)
     return replace(figures, **changes)
 
 
 def test_variety_of_exemplars_stands_beside_that_of_the_seeds() -> None:
     seeds = make_variety(count=10, vendi=8.7, vendi_of_eight=6.2, mean_cosine=0.18, shared_openings_of_eight=0.0)
+    seeds = replace(seeds, word_order=0.58, seed_likeness=None)
     item = PoleVariety("clarity", "positive", make_variety(), seeds, {"subject": Coverage(39, 40)})
     page = render_report(make_data(variety=(item,)))
 
     assert (
-        "Clarity Clear 6.0 seeds 6.2 24.6 of 40 seeds 8.7 of 10 0.21 seeds 0.18 98% seeds 98% 3% seeds 0% 39 of 40"
-        in read_text(page)
+        "Clarity Clear 6.0 seeds 6.2 24.6 of 40 seeds 8.7 of 10 0.21 seeds 0.18 98% seeds 98% 3% seeds 0% "
+        "0.64 seeds 0.58 91% 39 of 40" in read_text(page)
     )
     assert '<rect class="positive" width="74.5" height="10"/>' in page
     assert '<line class="tick" x1="77.5" x2="77.5" y1="-6" y2="16"/>' in page
@@ -340,7 +345,7 @@ def test_figure_that_needs_more_texts_is_a_dash() -> None:
     few = make_variety(count=3, vendi=2.5, vendi_of_eight=None, shared_openings_of_eight=None)
     text = read_text(render_report(make_data(variety=(PoleVariety("clarity", "negative", few, None, {}),))))
 
-    assert "Clarity Obscure – 2.5 of 3 0.21 98% – –" in text
+    assert "Clarity Obscure – 2.5 of 3 0.21 98% – 0.64 91% –" in text
 
 
 def test_variety_of_nothing_is_not_shown() -> None:
@@ -362,6 +367,22 @@ def test_duplicates_stand_side_by_side_with_what_differs() -> None:
     assert "one two <u>three</u>" in text
     assert "one two <u>four</u>" in text
     assert "0.93" in text
+
+
+def test_what_tells_the_poles_apart_stands_in_words_with_a_link_to_the_rows() -> None:
+    page = render_report(make_data())
+    text = read_text(page)
+
+    assert "Clarity 0.91, clearly 2 texts the first word alone tells the poles apart 0.78, partly" in text
+    assert [] == [name for name, meaning in MEANINGS if f"{name} {meaning}" not in unescape(text)]
+    assert 'data-status="wrong_side" data-trait="clarity">2 texts</a>' in page
+    assert [0, 2] == [row["id"] for row in read_table(page)["rows"] if row["wrong_side"]]
+
+
+def test_trait_with_few_texts_is_not_called_good_or_bad() -> None:
+    text = read_text(render_report(make_data(separations=(Separation("clarity", None),))))
+
+    assert "Clarity too few texts none none –" in text
 
 
 def test_only_the_first_twenty_duplicates_are_shown() -> None:
@@ -432,10 +453,19 @@ def test_table_is_searched_filtered_sorted_and_paged(browser_page: Page) -> None
     assert "showing 1 of 10,000" == count.inner_text()
     assert "Text number 4999." == read_first(page)
 
-    page.get_by_role("button", name="Clear").click()
-    page.get_by_role("link", name="surplus").click()
+    page.get_by_role("button", name="Show all").click()
+    page.get_by_role("link", name="to spare").click()
     assert "showing 100 of 6,000 that match, of 10,000 in all" == count.inner_text()
 
+    page.get_by_role("link", name="2 texts").click()
+    assert "showing 2 of 10,000" == count.inner_text()
+    assert 2 == page.get_by_text("! reads like the other pole", exact=True).count()
+    assert "reads like the other pole (2)" == page.locator("#status option:checked").inner_text()
+
+    page.get_by_label("Status", exact=True).select_option("rejected")
+    assert "showing 0 of 10,000" == count.inner_text()
+    page.get_by_label("Trait", exact=True).select_option("")
+    page.get_by_label("Status", exact=True).select_option("surplus")
     text = page.get_by_role("columnheader", name="Text")
     page.get_by_role("button", name="Text").press("Enter")
     assert ("ascending", "Text number 4000.") == (text.get_attribute("aria-sort"), read_first(page))

@@ -59,7 +59,7 @@ def test_passed_gate_is_told_first_then_the_picture_the_counts_the_samples_and_t
             "| Clarity | positive | Clear | 1 of 1 |",
             "### Clarity\n\n**Clear**\n\n- A text that is positive.\n\n**Obscure**\n\n- A text that is negative.",
             "- samples: `samples/run=1/samples.parquet`",
-            "Nothing was rejected.",
+            "Nothing was left out.",
             "## Cost: ",
         )
     ]
