@@ -1,6 +1,6 @@
 """Reads the effort dial, ``data/effort.yaml``, into the level that a run works at."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 from typing import Annotated, Literal
 
@@ -52,7 +52,8 @@ class Level:
     """What one effort stands for. ``temperature`` is in [0, 2]; ``over_generation`` is candidates over quota, ≥ 1.
 
     ``replacement_rounds`` is how many of the top-up rounds may be spent on replacing chosen exemplars that lie on the
-    wrong side by the probe or carry a shortcut. With 0 they are only reported and stay in the set.
+    wrong side by the probe or carry a shortcut. With 0 they are only reported and stay in the set. ``ignored_per_call``
+    is what the dial says of exemplars a call where the synth model writes one, whatever it is asked; else None.
     """
 
     effort: Effort
@@ -67,6 +68,13 @@ class Level:
     temperature: float
     replacement_rounds: int = 0
     max_cost_usd: float | None = None
+    ignored_per_call: int | None = None
+
+    def ask_one_text(self) -> "Level":
+        """Returns the level for a synth model that goes on with a document: it writes one exemplar a call."""
+        if self.exemplars_per_call == 1:
+            return self
+        return replace(self, exemplars_per_call=1, ignored_per_call=self.exemplars_per_call)
 
 
 def choose_effort(asked: Effort | None, own: Effort | None) -> Effort:

@@ -81,6 +81,7 @@ def load_job(
     )
     if is_embedded(level.synth_model):
         find_gguf(level.synth_model)
+        level = level.ask_one_text()
         check_written(level.synth_model, model)
     if not dry:
         check_prices(settings, level)

@@ -57,6 +57,14 @@ def test_rule_that_does_not_hold_for_a_model_is_noted_with_the_line_that_has_it(
     assert note == list_more(make_test_plan(make_model(seeds=(seed,)), make_level()))[0]
 
 
+def test_exemplars_a_call_that_do_not_count_are_noted() -> None:
+    level = make_level(exemplars_per_call=4).ask_one_text()
+
+    assert (f"The effort asks for 4 exemplars a call; {CHAT.name} writes one, so it counts as 1.",) == list_more(
+        make_test_plan(level=level)
+    )
+
+
 @pytest.mark.parametrize(
     ("thinking", "thinks", "notes"),
     [

@@ -19,6 +19,7 @@ from engine.errors import (
 )
 from engine.gateway.budget import RunBudget
 from engine.llm.endpoints import check_prices, describe_endpoint, describe_judge
+from engine.planning.plan import count_scenarios
 from engine.run.gateways import open_voting_judge
 from engine.run.job import load_job
 from engine.settings import Settings
@@ -138,6 +139,20 @@ def test_job_of_a_model_without_a_price_is_refused_unless_it_is_only_tried(tmp_p
 
     assert not (tmp_path / "samples").exists()
     assert HANDLE == load_job(settings, HANDLE, "from_traits", "low", dry=True).model.handle
+
+
+@pytest.mark.parametrize(("synth_model", "counts", "ignored"), [("embedded", 1, 4), (SAME, 4, None)])
+def test_embedded_model_writes_one_exemplar_a_call_whatever_the_dial_says(
+    tmp_path: Path, synth_model: str, counts: int, ignored: int | None
+) -> None:
+    settings = make_catalogue(tmp_path, "draft").model_copy(update={"synth_model": synth_model})
+    other = make_workspace(tmp_path / "dial")
+    other.write_effort(exemplars_per_call=4)
+    settings = settings.model_copy(update={"effort_file": other.variables["EXEMPLARS_EFFORT_FILE"]})
+    level = load_job(settings, HANDLE, "from_traits", "low").level
+
+    assert (counts, ignored) == (level.exemplars_per_call, level.ignored_per_call)
+    assert (8 if counts == 1 else 2) == count_scenarios(level, 1, level.exemplars_per_pole)
 
 
 @pytest.mark.parametrize("dry", [True, False])
