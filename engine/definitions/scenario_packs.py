@@ -29,10 +29,15 @@ class _Length(BaseModel):
 
 
 class Pack(BaseModel):
-    """One scenario pack as its file has it."""
+    """One scenario pack as its file has it.
+
+    ``words`` are those of its field. ``kinds`` are the kinds of text that it is made for; a pack without any has
+    subjects for every kind of text of its field.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    kinds: tuple[str, ...] = ()
     words: tuple[str, ...]
     subjects: Entries
     audiences: Entries

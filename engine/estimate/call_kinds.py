@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar, get_args
 
 from engine.domain.model import POLES, Pole, Trait
-from engine.generation.cells import PLAIN_MAX_TOKENS, PROPOSED_SUBJECTS, make_request, make_subjects_request
+from engine.generation.cells import PLAIN_MAX_TOKENS, PROPOSED, make_request, make_subjects_request
 from engine.generation.prompts import JUDGE_SHOTS_PER_POLE
 from engine.llm.request import Endpoint, Request
 from engine.planning.plan import Cell, Plan, RoundHistory, count_scenarios, plan_round
+from engine.planning.scenarios import list_proposable
 from engine.screening.in_context_judge import make_judge_request
 from engine.screening.voting_judge import make_vote_request
 
@@ -28,8 +29,8 @@ LIKELY_SHORTFALL = 0.1
 # The English of the catalogue's seeds has 1.16 to 1.34 tokens per word (o200k_base). The JSON around a text takes 16.
 TOKENS_PER_WORD = 1.25
 JSON_TOKENS = 16
-# A subject has two to six words, and the JSON around it takes two tokens.
-SUBJECT_TOKENS = (4, 7)
+# A proposed phrase has two to eight words, and the JSON around it takes two tokens.
+PHRASE_TOKENS = (4, 7)
 # The length of `{"answer": "neither"}`, and a text as long as a sentence or two for the prompt of the vote.
 VOTE_REPLY_TOKENS = 8
 VOTED_TEXT = (
@@ -113,10 +114,11 @@ def count_cells(plan: Plan, draws: int) -> Spread[int]:
 
 
 def _list_subject_calls(plan: Plan, endpoint: Endpoint) -> tuple[CallKind, ...]:
-    if endpoint.style == "plain":
+    parts = list_proposable(plan.model)
+    if endpoint.style == "plain" or not parts:
         return ()
     request = make_subjects_request(plan)
-    low, likely = (tokens * PROPOSED_SUBJECTS for tokens in SUBJECT_TOKENS)
+    low, likely = (tokens * sum(PROPOSED[part] for part in parts) for tokens in PHRASE_TOKENS)
     replies: Spread[float] = Spread(low, likely, request.max_tokens)
     return (CallKind("subjects", endpoint, Spread(1, 1, 1), replies, (Example("subjects", request),)),)
 

@@ -1,6 +1,6 @@
 """Lists what is to be known of a plan: what was decided for the model, and what is left out; for dry run and report."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from engine.domain.model import POLES, Trait
 from engine.llm.embedded_model import is_embedded
@@ -11,6 +11,9 @@ from engine.quality.reference_axis import MAX_SEEDS_PER_POLE, MIN_SEEDS_ALONE
 from engine.screening.patterns import list_lifted
 from engine.text.formatting import count_noun
 from engine.text.language import Language
+
+# So many values of a list are named; the rest are counted.
+MAX_SHOWN = 3
 
 
 def list_notes(plan: Plan, endpoint: Endpoint) -> tuple[str, ...]:
@@ -27,6 +30,7 @@ def list_notes(plan: Plan, endpoint: Endpoint) -> tuple[str, ...]:
         for item in list_lifted(plan.model, plan.scenario_pool.forms)
         if item.by_text
     ]
+    notes += _describe_scenarios(plan, endpoint)
     notes += [note for trait in plan.model.traits for note in _list_axis_notes(plan, trait)]
     if level.thinking != "none" and not endpoint.thinks:
         notes.append(f"The effort asks for {level.thinking} thinking; {endpoint.name} has none, so it was left out.")
@@ -86,3 +90,26 @@ def _explain_labels(trait: Trait) -> str:
     if fault == "bare":
         return f"{labels} say nothing by themselves"
     return f"{labels} alone are no measure"
+
+
+def _describe_scenarios(plan: Plan, endpoint: Endpoint) -> list[str]:
+    """Says which scenarios were chosen and why; a plain-text model is shown the subject and no more of them."""
+    pool = plan.scenario_pool
+    if not pool.reasons:
+        return []
+    lengths = [f"{length.min_words} to {length.max_words} words" for length in pool.lengths]
+    values = {"forms": pool.forms, "audiences": pool.audiences, "lengths": lengths, "subjects": ()}
+    grouped: dict[str, list[str]] = {}
+    for part, chosen in values.items():
+        why = pool.reasons[part]
+        named = f" ({_join(chosen)})" if chosen and not why.startswith("from the pack") else ""
+        grouped.setdefault(why, []).append(f"{part}{named}")
+    said = "; ".join(f"{' and '.join(parts)} {why}" for why, parts in grouped.items())
+    seen = " The synth model is shown the subjects, not the forms and audiences." if endpoint.style == "plain" else ""
+    return [f"Scenarios: {said}.{seen}"]
+
+
+def _join(values: Sequence[str]) -> str:
+    """Joins the first values with commas, and says how many others there are."""
+    more = len(values) - MAX_SHOWN
+    return ", ".join(values[:MAX_SHOWN]) + (f" and {count_noun(more, 'other')}" if more > 0 else "")

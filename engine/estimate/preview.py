@@ -10,8 +10,10 @@ from engine.estimate.notes import list_notes
 from engine.generation.prompts import prompts_version
 from engine.llm.request import Endpoint
 from engine.planning.plan import Plan
+from engine.planning.scenarios import ScenarioPool, list_proposable
 
 SHOWN_SCENARIOS = 3
+SHOWN_SUBJECTS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ def preview_plan(
         plan=plan,
         endpoint=endpoint,
         prompts_version=prompts_version(),
-        proposed_by=None if endpoint.style == "plain" else endpoint.name,
+        proposed_by=None if endpoint.style == "plain" or not list_proposable(plan.model) else endpoint.name,
         quotas=_list_quotas(plan, endpoint),
         scenarios=_list_scenarios(plan),
         estimate=estimate_plan(plan, endpoint, judge, limit_usd),
@@ -83,6 +85,10 @@ def describe_preview(preview: Preview, shown: int) -> dict[str, object]:
         "top_up_rounds": level.top_up_rounds,
         "quotas": [asdict(quota) for quota in preview.quotas],
         "subjects": {"pack": plan.scenario_pool.pack, "shown_from": "lists", "proposed_by": preview.proposed_by},
+        "scenario_lists": {
+            part: {"values": values, "why": plan.scenario_pool.reasons.get(part)}
+            for part, values in describe_scenario_lists(plan.scenario_pool).items()
+        },
         "scenarios": [{"trait": trait, **asdict(scenario)} for trait, scenario in preview.scenarios],
         "prompts": [prompt for kind in estimate.kinds for prompt in _describe_prompts(kind, shown)],
         "calls": [
@@ -97,6 +103,18 @@ def describe_preview(preview: Preview, shown: int) -> dict[str, object]:
         "refused": preview.refused or None,
         "skipped": [asdict(skipped) for skipped in plan.model.skipped],
         "notes": list(preview.notes),
+    }
+
+
+def describe_scenario_lists(scenario_pool: ScenarioPool) -> dict[str, list[str]]:
+    """Returns a scenario pool's forms, audiences, lengths and first subjects, in words."""
+    subjects = [subject for tier in scenario_pool.subjects for subject in tier]
+    more = len(subjects) - SHOWN_SUBJECTS
+    return {
+        "forms": list(scenario_pool.forms),
+        "audiences": list(scenario_pool.audiences),
+        "lengths": [f"{item.name} ({item.min_words} to {item.max_words} words)" for item in scenario_pool.lengths],
+        "subjects": [*subjects[:SHOWN_SUBJECTS], *([f"and {more:,} more"] if more > 0 else [])],
     }
 
 

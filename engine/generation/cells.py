@@ -2,12 +2,12 @@
 
 import logging
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import regex
-from pydantic import StringConstraints
+from pydantic import BeforeValidator, model_validator
 
 from engine.definitions.effort import Thinking
 from engine.domain.model import Model
@@ -16,7 +16,7 @@ from engine.errors import RequestRefusedError, RetryableProviderError
 from engine.gateway.model_gateway import ModelGateway
 from engine.generation.prompts import (
     EXEMPLAR_SCHEMA,
-    SUBJECT_SCHEMA,
+    make_proposal_schema,
     write_chat_prompt,
     write_plain_prompt,
     write_subjects_prompt,
@@ -26,6 +26,7 @@ from engine.generation.reply_json import NoObjectError, ReplyShape, ignore_case,
 from engine.llm.prices import add_costs
 from engine.llm.request import REFUSED, Prompt, Reply, Request, Style
 from engine.planning.plan import Cell, Plan
+from engine.planning.scenarios import NO_PROPOSAL, Proposal, list_proposable
 from engine.system.log_context import log_context
 from engine.text.words import count_words, ends_sentence
 
@@ -39,7 +40,11 @@ PLAIN_TEMPERATURE = 0.6
 # Without a penalty on repeats a third of the texts went in circles (of 128: 39 unreadable, with it 2), and 14 of 32
 # subjects gave a pair that the judge told apart, with it 28. docs/decisions/003-the-embedded-model.md has the table.
 PLAIN_SAMPLER = {"min_p": 0.1, "top_p": 0.95, "repeat_penalty": 1.1, "repeat_last_n": 64}
-PROPOSED_SUBJECTS = 60
+# A pack has as many audiences and forms, or a few more.
+PROPOSED: Mapping[str, int] = {"subjects": 60, "audiences": 8, "forms": 6}
+# A proposed phrase is at most so long; what is longer is a sentence.
+MAX_PHRASE = 80
+PHRASE_TOKENS = 16
 # A text in the manner of the seeds may be longer than they are on the average by this much.
 SEED_LENGTHS = 1.4
 # Chinese and Japanese sentences follow one another without a space.
@@ -48,7 +53,15 @@ SENTENCE_END = regex.compile(
 )
 TRUNCATED = "the reply was cut at its token limit"
 
-_NonEmpty = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+def _keep_phrases(said: object) -> tuple[str, ...]:
+    """The texts of a list that are phrases, each once; none of what is no list."""
+    folded = [" ".join(item.split()) for item in said if isinstance(item, str)] if isinstance(said, list) else []
+    return tuple(dict.fromkeys(phrase for phrase in folded if 0 < len(phrase) <= MAX_PHRASE))
+
+
+# One wrong entry, or a list that is none, costs itself and not the rest of the reply.
+_Phrases = Annotated[tuple[str, ...], BeforeValidator(_keep_phrases)]
 
 
 class _ExemplarReply(ReplyShape):
@@ -60,8 +73,16 @@ class _Replies(ReplyShape):
     exemplars: list[_ExemplarReply]
 
 
-class _Subjects(ReplyShape):
-    subjects: list[_NonEmpty]
+class _Proposal(ReplyShape):
+    subjects: _Phrases = ()
+    audiences: _Phrases = ()
+    forms: _Phrases = ()
+
+    @model_validator(mode="after")
+    def _has_any(self) -> Self:
+        if not (self.subjects or self.audiences or self.forms):
+            raise ValueError("neither subjects nor audiences nor forms")
+        return self
 
 
 async def generate_cell(plan: Plan, cell: Cell, gateway: ModelGateway, language: str) -> list[Exemplar]:
@@ -75,20 +96,23 @@ async def generate_cell(plan: Plan, cell: Cell, gateway: ModelGateway, language:
         return await _generate(plan, cell, gateway, language)
 
 
-async def propose_subjects(plan: Plan, gateway: ModelGateway) -> tuple[str, ...]:
-    """Subjects that the synth model proposes for the model; none from a plain-text model or an unusable reply.
+async def propose_scenarios(plan: Plan, gateway: ModelGateway) -> Proposal:
+    """What the synth model proposes for the model's scenarios: subjects, audiences and forms, in one reply.
+
+    Nothing from a plain-text model or an unusable reply, and nothing is asked where the author has given all of them.
 
     Raises:
         ProviderError, BudgetError, StoreError: as ``ModelGateway.complete``.
     """
-    if gateway.endpoint.style == "plain":
-        return ()
+    parts = list_proposable(plan.model)
+    if gateway.endpoint.style == "plain" or not parts:
+        return NO_PROPOSAL
     reply = await gateway.complete(make_subjects_request(plan))
     try:
-        subjects = read_object(reply.text, _Subjects).subjects
+        found = read_object(reply.text, _Proposal)
     except NoObjectError:
-        return ()
-    return tuple(dict.fromkeys(" ".join(subject.split()) for subject in subjects if len(subject) <= 80))
+        return NO_PROPOSAL
+    return Proposal(**{part: getattr(found, part) for part in parts})
 
 
 def make_request(plan: Plan, cell: Cell, style: Style, language: str, thinking: Thinking = "none") -> Request:
@@ -97,14 +121,16 @@ def make_request(plan: Plan, cell: Cell, style: Style, language: str, thinking: 
 
 
 def make_subjects_request(plan: Plan) -> Request:
-    """The request to a chat model for subjects, with the schema of its reply."""
-    prompt = write_subjects_prompt(plan.model, PROPOSED_SUBJECTS, plan.language.name)
+    """The request to a chat model for subjects, audiences and forms, with the schema of its reply."""
+    counts = {part: PROPOSED[part] for part in list_proposable(plan.model)}
+    prompt = write_subjects_prompt(plan.model, counts, plan.language.name)
+    schema = make_proposal_schema(list(counts))
     return Request(
         prompt,
-        PROPOSED_SUBJECTS * 16 + CHAT_EXTRA_TOKENS,
+        sum(counts.values()) * PHRASE_TOKENS + CHAT_EXTRA_TOKENS,
         plan.level.temperature,
-        SUBJECT_SCHEMA,
-        in_words=write_words_only(prompt, SUBJECT_SCHEMA),
+        schema,
+        in_words=write_words_only(prompt, schema),
         label="subjects",
     )
 
@@ -222,7 +248,9 @@ async def _generate_again(
 def _limit_cell(plan: Plan, cell: Cell) -> int | None:
     if cell.seed:
         return plan.length(cell).max_words
-    return cell.hints.words[1] if cell.hints.words else limit_words(plan.model, cell.trait)
+    if cell.hints.words:
+        return cell.hints.words[1]
+    return limit_words(plan.model, cell.trait) or max(length.max_words for length in plan.scenario_pool.lengths)
 
 
 def _read_plain(cell: Cell, gateway: ModelGateway, prompt: Prompt, reply: Reply, max_words: int | None) -> Exemplar:

@@ -14,6 +14,7 @@ import jinja2
 from engine.domain.model import Brief, Length, Model, Pole, Seed, Trait
 from engine.llm.request import Prompt
 from engine.planning.plan import Cell, Plan
+from engine.planning.scenarios import PROPOSABLE
 from engine.planning.seed_variations import list_usable_seeds
 from engine.planning.subjects import name_subjects
 from engine.text.language import Language
@@ -55,12 +56,6 @@ EXEMPLAR_SCHEMA: Mapping[str, object] = {
     "required": ["exemplars"],
     "additionalProperties": False,
 }
-SUBJECT_SCHEMA: Mapping[str, object] = {
-    "type": "object",
-    "properties": {"subjects": {"type": "array", "items": {"type": "string"}}},
-    "required": ["subjects"],
-    "additionalProperties": False,
-}
 VOTE_SCHEMA: Mapping[str, object] = {
     "type": "object",
     "properties": {"answer": {"type": "string", "enum": ["A", "B", "neither"]}},
@@ -81,7 +76,9 @@ class Shot:
 @cache
 def prompts_version() -> str:
     """The version of the prompts: a digest of all that they are made of, so that no change goes unnoticed."""
-    fixed = json.dumps([EXEMPLAR_SCHEMA, SUBJECT_SCHEMA, VOTE_SCHEMA, BRIEF_TITLES, VERDICTS], sort_keys=True)
+    fixed = json.dumps(
+        [EXEMPLAR_SCHEMA, make_proposal_schema(PROPOSABLE), VOTE_SCHEMA, BRIEF_TITLES, VERDICTS], sort_keys=True
+    )
     digest = hashlib.sha256(fixed.encode())
     for path in sorted(FOLDER.glob("*.jinja")):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
@@ -162,10 +159,29 @@ def write_vote_prompt(model: Model, trait: Trait, text: str, first: Pole, langua
     return Prompt(user, _render("vote_system.jinja"))
 
 
-def write_subjects_prompt(model: Model, count: int, language: str = "English") -> Prompt:
-    """The prompt that asks a chat model for subjects."""
+def make_proposal_schema(parts: Sequence[str]) -> Mapping[str, object]:
+    """The schema of the reply in which a chat model proposes these parts of the scenarios, each a list of phrases."""
+    return {
+        "type": "object",
+        "properties": {part: {"type": "array", "items": {"type": "string"}} for part in parts},
+        "required": list(parts),
+        "additionalProperties": False,
+    }
+
+
+def write_subjects_prompt(model: Model, counts: Mapping[str, int], language: str = "English") -> Prompt:
+    """The prompt that asks a chat model for subjects, audiences and forms, so many of each; what is not in ``counts``
+    the author has given.
+    """
     return Prompt(
-        _render("subjects.jinja", model=model, brief_items=_list_brief(model.brief), count=count, language=language),
+        _render(
+            "subjects.jinja",
+            model=model,
+            brief_items=_list_brief(model.brief),
+            counts=counts,
+            language=language,
+            shots=[seed.text for seed in _pick(model.seeds, CHAT_SHOTS, f"subjects/{model.handle}")],
+        ),
         _render("subjects_system.jinja"),
     )
 

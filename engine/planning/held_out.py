@@ -108,6 +108,8 @@ def exclude_taken_subjects(
     if not taken:
         return scenario_pool
     tiers = _exclude(scenario_pool.subjects, taken)
+    # An author who has given few subjects wants no others as long as any of them is left.
+    wanted = 1 if model.scenarios.subjects else wanted
     for name in rank_packs(model, packs):
         if sum(map(len, tiers)) >= wanted:
             break

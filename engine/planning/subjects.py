@@ -35,10 +35,11 @@ def read_domains(brief: Brief) -> list[str]:
     return list(dict.fromkeys(phrases))
 
 
-def count_shared_words(words: Sequence[str], texts: Sequence[str]) -> int:
-    """Counts the different words among ``words`` that the texts use; a plural counts like its singular."""
+def list_shared_words(words: Sequence[str], texts: Sequence[str]) -> list[str]:
+    """Lists the different words among ``words`` that the texts use; a plural counts like its singular."""
     used = {_singular(word) for word in list_content_words(texts)}
-    return sum(_singular(word) in used for word in set(words))
+    once = {_singular(word): word for word in reversed(words)}
+    return [word for word in reversed(once.values()) if _singular(word) in used]
 
 
 def _best_run(text: str, frequencies: Counter[str], total: int) -> str:

@@ -33,7 +33,10 @@ def split_by_topic(model: Model, scenario_pool: ScenarioPool, packs: Packs, embe
         return scenario_pool
     tiers = _list_tiers(model, scenario_pool, packs)
     split = {trait.key: _split(model, trait, tiers, embedder) for trait in topics}
-    own = packs.packs[scenario_pool.pack].subjects
+    given = model.scenarios.subjects
+    if given:
+        split = {key: _keep_inside(found, given) for key, found in split.items()}
+    own = given or packs.packs[scenario_pool.pack].subjects
     return replace(
         scenario_pool,
         topic_subjects={key: found for key, found in split.items() if _share_inside(found, own) >= MIN_OWN_SHARE},
@@ -75,6 +78,13 @@ def _split(model: Model, trait: Trait, tiers: Sequence[Sequence[str]], embedder:
     outside = (outside | set(ranked[-least:])) - set(ranked[:least])
     return TopicSubjects(
         *(tuple(tuple(item for item in tier if item in side) for tier in tiers) for side in (inside, outside))
+    )
+
+
+def _keep_inside(topic_subjects: TopicSubjects, given: Sequence[str]) -> TopicSubjects:
+    """Keeps only the author's subjects inside a topic; outside of it the packs may add theirs."""
+    return replace(
+        topic_subjects, inside=tuple(tuple(item for item in tier if item in given) for tier in topic_subjects.inside)
     )
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any, get_args
 
@@ -19,7 +19,7 @@ from engine.llm.endpoints import check_prices
 from engine.planning.held_out import choose_pool, exclude_taken_subjects
 from engine.planning.plan import Plan, make_plan
 from engine.planning.repeated_seeds import settle_seeds
-from engine.planning.scenarios import choose_scenario_pool
+from engine.planning.scenarios import NO_PROPOSAL, Proposal, choose_scenario_pool
 from engine.planning.seed_variations import check_seeds, list_unusable_seeds
 from engine.planning.topic_subjects import split_by_topic
 from engine.report.headline import state_headline
@@ -154,8 +154,8 @@ def check_effort(effort: str | None) -> Effort | None:
     return known[effort]
 
 
-def plan_job(job: Job, packs: Packs, seed: int, embedder: Embedder, proposed: Sequence[str] = ()) -> Plan:
-    """The plan of a job, with the subjects that the synth model has proposed, or with those of the packs alone."""
+def plan_job(job: Job, packs: Packs, seed: int, embedder: Embedder, proposed: Proposal = NO_PROPOSAL) -> Plan:
+    """The plan of a job, with the scenarios that the synth model has proposed, or without."""
     scenario_pool = split_by_topic(job.model, choose_scenario_pool(job.model, packs, proposed), packs, embedder)
     scenario_pool = exclude_taken_subjects(
         scenario_pool, job.model, job.synth_type, packs, job.level.exemplars_per_pole

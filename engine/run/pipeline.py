@@ -1,14 +1,13 @@
 """The pipeline of the rounds: tasks call its steps one by one, a replay and the benchmarks call all of them."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, Packs, load_packs
 from engine.domain.progress import CallsPlanned, Progress
 from engine.domain.samples import Exemplar
 from engine.gateway.model_gateway import ModelGateway
-from engine.generation.cells import generate_cell, propose_subjects
-from engine.planning.scenarios import choose_scenario_pool
+from engine.generation.cells import generate_cell, propose_scenarios
+from engine.planning.scenarios import NO_PROPOSAL, Proposal, choose_scenario_pool
 from engine.planning.topic_subjects import list_topic_texts
 from engine.quality.reference_axis import prepare_axes
 from engine.run.job import Job, plan_job
@@ -24,16 +23,16 @@ from engine.text.embedding import CachingEmbedder, embed_ahead
 async def begin_rounds(
     job: Job, seed: int, gateway: ModelGateway, embedder: CachingEmbedder, run_heavy: RunHeavy = run_here
 ) -> Rounds:
-    """The rounds of a job, none of them begun; the reply in which the synth model proposes subjects is kept.
+    """The rounds of a job, none of them begun; the reply in which the synth model proposes scenarios is kept.
 
     Raises:
         ProviderError, BudgetError, StoreError: as ``ModelGateway.complete``.
     """
     packs = load_packs(SCENARIOS_FOLDER)
-    await _embed_topics(job, packs, (), embedder, run_heavy)
+    await _embed_topics(job, packs, NO_PROPOSAL, embedder, run_heavy)
     draft = plan_job(job, packs, seed, embedder)
     async with gateway.keeping(draft.plan_id, draft.model.handle):
-        proposed = await propose_subjects(draft, gateway)
+        proposed = await propose_scenarios(draft, gateway)
     await _embed_topics(job, packs, proposed, embedder, run_heavy)
     plan = plan_job(job, packs, seed, embedder, proposed)
     if plan.language.encoder_has_say:
@@ -82,7 +81,7 @@ async def judge_round(
 
 
 async def _embed_topics(
-    job: Job, packs: Packs, proposed: Sequence[str], embedder: CachingEmbedder, run_heavy: RunHeavy
+    job: Job, packs: Packs, proposed: Proposal, embedder: CachingEmbedder, run_heavy: RunHeavy
 ) -> None:
     """Embeds, ahead of planning, what planning splits into subjects within a topic and outside of it."""
     scenario_pool = choose_scenario_pool(job.model, packs, proposed)

@@ -52,6 +52,7 @@ class Context:
     its shots. ``language`` is a tag of BCP 47. ``ends_marked`` says that the trait's seeds usually end in a terminal
     mark. ``own_words`` are what the author says about the trait, ``lifted`` the names of the patterns that do not hold
     for the model.
+    mark. ``min_words`` is what any text needs: ``MIN_WORDS``, or fewer if the model's texts are shorter, as titles are.
     """
 
     trait: Trait
@@ -63,6 +64,7 @@ class Context:
     ends_marked: bool
     own_words: OwnWords = NO_OWN_WORDS
     lifted: frozenset[str] = frozenset()
+    min_words: int = MIN_WORDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +137,10 @@ def check_label_leak(text: str, context: Context) -> Finding | None:
 
 
 def check_length(text: str, context: Context) -> Finding | None:
-    """Rejects a text far outside the length of its scenario; without a length, one with fewer than ``MIN_WORDS``."""
+    """Rejects a text far outside the length of its scenario; without a length, one with fewer than ``min_words``."""
     words = count_words(text)
-    least = MIN_WORDS if context.length is None else max(MIN_WORDS, context.length.min_words * LENGTH_TOLERANCE)
+    within = 0 if context.length is None else context.length.min_words * LENGTH_TOLERANCE
+    least = max(context.min_words, within)
     if words < least:
         return Finding("too_short", f"{words} words, at least {least:g} wanted")
     most = None if context.length is None else context.length.max_words * (1 + LENGTH_TOLERANCE)

@@ -11,7 +11,7 @@ from engine.planning.plan import Plan
 from engine.planning.seed_variations import VoiceCheck
 from engine.screening.label_leaks import collect_own_words
 from engine.screening.patterns import list_lifted
-from engine.screening.rules import Context, find_fault
+from engine.screening.rules import MIN_WORDS, Context, find_fault
 from engine.text.near_duplicates import DuplicatePair, Match, NearTexts
 from engine.text.words import COMMON_RUN, ends_sentence, word_runs
 
@@ -38,6 +38,7 @@ class Screener:
             trait.key: collect_own_words(plan.model, trait, plan.language.tag) for trait in plan.model.traits
         }
         self._lifted = frozenset(item.name for item in list_lifted(plan.model, plan.scenario_pool.forms))
+        self._min_words = min(MIN_WORDS, *(length.min_words for length in plan.scenario_pool.lengths))
         self._voice_check = VoiceCheck(plan.model)
         self._seen = NearTexts()
         self._seeds = NearTexts()
@@ -100,6 +101,7 @@ class Screener:
             ends_marked=marked,
             own_words=self._own_words[trait.key],
             lifted=self._lifted,
+            min_words=self._min_words,
         )
 
 

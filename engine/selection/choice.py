@@ -12,7 +12,7 @@ from engine.domain.model import POLES, Pole
 from engine.domain.samples import Exemplar, Reason
 from engine.planning.plan import Plan
 from engine.planning.seed_variations import pick_evenly
-from engine.planning.subjects import count_shared_words
+from engine.planning.subjects import list_shared_words
 from engine.selection.diverse_subset import select_diverse
 from engine.text.embedding import Vectors
 from engine.text.words import count_words, list_content_words
@@ -212,7 +212,7 @@ def _score(positive: Exemplar, negative: Exemplar, context: ChoiceContext) -> fl
 def _is_on_subject(exemplar: Exemplar) -> bool:
     """Whether a text has a content word of its subject; only then do both texts of a pair share the subject."""
     words = list_content_words([exemplar.scenario.subject])
-    return count_shared_words(words, [exemplar.text or ""]) > 0
+    return bool(list_shared_words(words, [exemplar.text or ""]))
 
 
 def _margin(positive: Exemplar, negative: Exemplar, context: ChoiceContext) -> float:

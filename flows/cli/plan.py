@@ -1,6 +1,6 @@
 """The dry run of ``exemplars plan``: makes the preview of a run and prints it in tables that fit 80 columns."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from rich.console import Console
@@ -10,9 +10,10 @@ from rich.text import Text
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
 from engine.errors import UnpricedError
 from engine.estimate.call_kinds import OUTLOOKS, Example
-from engine.estimate.preview import Preview, preview_plan
+from engine.estimate.preview import Preview, describe_scenario_lists, preview_plan
 from engine.estimate.wording import ASSUMPTIONS, explain_estimate
 from engine.llm.endpoints import check_prices, describe_endpoint, describe_judge, limit_cost
+from engine.planning.scenarios import list_proposable
 from engine.quality.reference_axis import fit_reference_axes
 from engine.run.job import load_job, plan_job
 from engine.settings import Settings
@@ -85,18 +86,26 @@ def _show_scenarios(console: Console, preview: Preview) -> None:
     _head(console, "Subjects and scenarios")
     if preview.proposed_by:
         console.print(
-            f"A run first asks {preview.proposed_by} for subjects and uses those before any other. The dry run does "
-            f"not: the subjects below are from the lists (pack {pool.pack!r}). The run will have another plan id, "
-            "which depends on the subjects."
+            f"A run first asks {preview.proposed_by} for {_join_parts(list_proposable(preview.plan.model))}, and uses "
+            f"those before any other. The dry run does not: the subjects below are from the lists (pack "
+            f"{pool.pack!r}). The run will have another plan id, which depends on what is proposed."
         )
     else:
-        console.print(f"The subjects are from the lists (pack {pool.pack!r}), as in a run.")
+        console.print("They are as in a run.")
+    table = _make_table("", "chosen", "why")
+    for part, values in describe_scenario_lists(pool).items():
+        table.add_row(*(Text(text) for text in (part, "; ".join(values), pool.reasons.get(part, ""))))
+    console.print(table)
     for trait in preview.plan.model.traits:
         console.print(Text(f"{trait.key}, first:"))
         for key, scenario in preview.scenarios:
             if key == trait.key:
                 said = (scenario.subject, scenario.form, scenario.audience, scenario.length)
                 _print_indented(console, "- " + "; ".join(said))
+
+
+def _join_parts(parts: Sequence[str]) -> str:
+    return " and ".join((", ".join(parts[:-1]), parts[-1])) if len(parts) > 1 else parts[0]
 
 
 def _show_prompts(console: Console, preview: Preview, shown: int) -> None:

@@ -284,8 +284,8 @@ def draw(prompt: str, what: str) -> float:
 
 def answer(prompt: str, behaviour: Behaviour) -> tuple[str, str]:
     """The content and the finish reason of the reply to a prompt."""
-    asked = re.search(r"Propose (\d+) subjects", prompt)
-    text = json.dumps({"subjects": propose(prompt, int(asked[1]))}) if asked else _write_exemplars(prompt, behaviour)
+    asked = re.search(r"Propose \d+ (?:subjects|forms|audiences)", prompt)
+    text = json.dumps(propose(prompt)) if asked else _write_exemplars(prompt, behaviour)
     share = draw(prompt, "spoiled")
     if behaviour.style == "empty" and not asked:
         return "", "stop"
@@ -300,10 +300,17 @@ def answer(prompt: str, behaviour: Behaviour) -> tuple[str, str]:
     return text, "stop"
 
 
-def propose(prompt: str, count: int) -> list[str]:
-    """Subjects, no two alike."""
-    every = [form.format(word) for form in SUBJECT_FORMS for word in SUBJECT_WORDS]
-    return random.Random(prompt).sample(every, min(count, len(every)))
+def propose(prompt: str) -> dict[str, list[str]]:
+    """As many subjects, forms and audiences as are asked for, no two alike."""
+    every = {
+        "subjects": [form.format(word) for form in SUBJECT_FORMS for word in SUBJECT_WORDS],
+        "forms": [f"a {word} note" for word in SUBJECT_WORDS],
+        "audiences": [f"a friend of the {word}" for word in SUBJECT_WORDS],
+    }
+    return {
+        part: random.Random(prompt).sample(every[part], min(int(count), len(every[part])))
+        for count, part in re.findall(r"Propose (\d+) (subjects|forms|audiences)", prompt)
+    }
 
 
 def write_text(key: str, min_words: int, max_words: int) -> str:

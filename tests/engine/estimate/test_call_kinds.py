@@ -52,8 +52,8 @@ def test_chat_replies_take_from_the_shortest_texts_to_every_token_that_they_may(
 
     # Half of the cells want 8 to 25 words, half 14 to 40: 11 × 1.25 + 16; 21.75 × 1.25 + 16; 2 × 25 and 2 × 40 + 400.
     assert Spread(29.75, 43.1875, 465) == kinds["exemplars: clarity (spectrum), positive"].reply_tokens
-    # 60 subjects of 4 and of 7 tokens; 60 × 16 + 400.
-    assert Spread(240, 420, 1360) == kinds["subjects"].reply_tokens
+    # 74 subjects, forms and audiences of 4 and of 7 tokens; 74 × 16 + 400.
+    assert Spread(296, 518, 1584) == kinds["subjects"].reply_tokens
 
 
 def test_embedded_model_is_asked_for_no_subjects_and_judges_what_has_seeds_of_both_poles() -> None:

@@ -113,7 +113,7 @@ def test_rest_is_reckoned_by_what_kept_exemplars_cost_else_by_the_estimate(
 def test_small_plan_by_hand() -> None:
     total = estimate_run(list_calls(make_test_plan(), PRICED))
 
-    # One call for subjects and two poles; 240 + 2 × 8 × 29.75; 420 + 2 × ⌈12 × 43.1875⌉; 1,360 + 2 × 80 × 465.
-    assert [(17, 716), (25, 1458), (161, 75760)] == [
+    # One call for subjects and two poles; 296 + 2 × 8 × 29.75; 518 + 2 × ⌈12 × 43.1875⌉; 1,584 + 2 × 80 × 465.
+    assert [(17, 772), (25, 1556), (161, 75984)] == [
         (amount.calls, amount.tokens_out) for amount in (total.low, total.likely, total.high)
     ]

@@ -1,6 +1,7 @@
 """A reply becomes exemplars, or the reason why there are none; a call that failed becomes one too."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from fakes.builders import make_cell, make_level, make_model, make_seeds, make_test_plan
 from fakes.client import CHAT, PLAIN, Answer, FakeClient, HeardProgress
 
-from engine.domain.model import Pole, Seed
+from engine.domain.model import OwnScenarios, Pole, Seed
 from engine.domain.samples import Exemplar, Reason
 from engine.errors import (
     ContextTooLongError,
@@ -26,11 +27,12 @@ from engine.generation.cells import (
     limit_words,
     make_chat_request,
     make_plain_request,
-    propose_subjects,
+    propose_scenarios,
     read_reply,
 )
-from engine.generation.prompts import EXEMPLAR_SCHEMA, SUBJECT_SCHEMA, write_words_only
+from engine.generation.prompts import EXEMPLAR_SCHEMA, make_proposal_schema, write_words_only
 from engine.llm.request import REFUSED, Endpoint, Prompt, Reply, Request
+from engine.planning.scenarios import NO_PROPOSAL, Proposal
 from engine.settings import RepliesPlace
 
 PROMPT = Prompt("Write 1 text.")
@@ -276,32 +278,70 @@ async def test_refused_key_is_an_error_and_no_failed_cell(tmp_path: Path) -> Non
             await generate_cell(plan, make_cell(), gateway, "English")
 
 
-async def propose(folder: Path, answer: Answer, endpoint: Endpoint = CHAT) -> tuple[tuple[str, ...], list[Request]]:
-    plan = make_test_plan()
+async def propose(
+    folder: Path, answer: Answer, endpoint: Endpoint = CHAT, scenarios: OwnScenarios | None = None
+) -> tuple[Proposal, list[Request]]:
+    plan = make_test_plan(make_model(scenarios=scenarios or OwnScenarios()))
     client = FakeClient(answer, endpoint)
     gateway = ModelGateway(client, RepliesPlace(str(folder)), HeardProgress(), RunBudget(1))
     async with gateway.keeping(plan.plan_id):
-        return await propose_subjects(plan, gateway), client.requests
+        return await propose_scenarios(plan, gateway), client.requests
 
 
 async def test_chat_model_proposes_subjects(tmp_path: Path) -> None:
     said = ["moving house", " moving\n house ", "a lost  key", "x" * 81, "x" * 80]
-    subjects, [request] = await propose(tmp_path, lambda _: Reply(json.dumps({"subjects": said}), "stop"))
+    proposal, [request] = await propose(tmp_path, lambda _: Reply(json.dumps({"subjects": said}), "stop"))
 
-    assert ("moving house", "a lost key", "x" * 80) == subjects
-    assert SUBJECT_SCHEMA == request.schema
+    assert Proposal(("moving house", "a lost key", "x" * 80)) == proposal
+    assert make_proposal_schema(("subjects", "audiences", "forms")) == request.schema
+    assert "subjects" == request.label
     assert "Propose 60 subjects" in request.prompt.user
+
+
+async def test_forms_and_audiences_are_proposed_in_the_same_call(tmp_path: Path) -> None:
+    reply = json.dumps({"subjects": ["a kettle"], "audiences": ["a  shopper"], "forms": ["a product review", "a test"]})
+    proposal, requests = await propose(tmp_path, lambda _: Reply(reply, "stop"))
+
+    assert Proposal(("a kettle",), ("a shopper",), ("a product review", "a test")) == proposal
+    assert 1 == len(requests)
+    assert "Propose 6 forms" in requests[0].prompt.user
+    assert "Propose 8 audiences" in requests[0].prompt.user
+
+
+async def test_what_the_author_gives_is_not_asked_for(tmp_path: Path) -> None:
+    given = OwnScenarios(subjects=("a kettle",), forms=("a product review",))
+    reply = Reply(json.dumps({"subjects": ["another"], "audiences": ["a shopper"]}), "stop")
+    proposal, [request] = await propose(tmp_path, lambda _: reply, scenarios=given)
+
+    assert Proposal(audiences=("a shopper",)) == proposal
+    assert make_proposal_schema(("audiences",)) == request.schema
+    assert ["Propose 8 audiences"] == re.findall(r"Propose \d+ \w+", request.prompt.user)
+
+
+@pytest.mark.parametrize(
+    "given", [OwnScenarios(pack="bugs"), OwnScenarios(subjects=("a",), audiences=("b",), forms=("c",))]
+)
+async def test_author_who_gives_all_saves_the_call(tmp_path: Path, given: OwnScenarios) -> None:
+    assert (NO_PROPOSAL, []) == await propose(tmp_path, lambda _: Reply("", "stop"), scenarios=given)
 
 
 async def test_subjects_are_read_from_wherever_they_stand(tmp_path: Path) -> None:
     said = 'Sure!\n```json\n{"subjects": ["moving house"], "note": "mine"}\n```'
-    subjects, _ = await propose(tmp_path, lambda _: Reply(said, "stop"))
+    proposal, _ = await propose(tmp_path, lambda _: Reply(said, "stop"))
 
-    assert ("moving house",) == subjects
+    assert ("moving house",) == proposal.subjects
+
+
+@pytest.mark.parametrize("forms", ["null", "[]", '"a review"', '[1, " "]', '[{"form": "a review"}]'])
+async def test_forms_that_are_no_use_cost_nothing_else(tmp_path: Path, forms: str) -> None:
+    reply = Reply(f'{{"subjects": ["a kettle", 2], "audiences": ["a shopper"], "forms": {forms}}}', "stop")
+    proposal, _ = await propose(tmp_path, lambda _: reply)
+
+    assert Proposal(("a kettle",), ("a shopper",)) == proposal
 
 
 async def test_embedded_model_is_not_asked_for_subjects(tmp_path: Path) -> None:
-    assert ((), []) == await propose(tmp_path, lambda _: Reply("", "stop"), PLAIN)
+    assert (NO_PROPOSAL, []) == await propose(tmp_path, lambda _: Reply("", "stop"), PLAIN)
 
 
 @pytest.mark.parametrize(
@@ -315,9 +355,9 @@ async def test_embedded_model_is_not_asked_for_subjects(tmp_path: Path) -> None:
     ],
 )
 async def test_subjects_that_are_no_use_are_none(tmp_path: Path, reply: Reply) -> None:
-    subjects, requests = await propose(tmp_path, lambda _: reply)
+    proposal, requests = await propose(tmp_path, lambda _: reply)
 
-    assert ((), 1) == (subjects, len(requests))
+    assert (NO_PROPOSAL, 1) == (proposal, len(requests))
 
 
 @pytest.mark.parametrize(

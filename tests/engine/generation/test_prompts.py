@@ -31,7 +31,7 @@ from engine.generation.prompts import (
     FOLDER,
     JUDGE_SHOTS_PER_POLE,
     PLAIN_SHOTS,
-    SUBJECT_SCHEMA,
+    make_proposal_schema,
     prompts_version,
     write_chat_prompt,
     write_judge_prompt,
@@ -41,7 +41,7 @@ from engine.generation.prompts import (
 )
 from engine.llm.request import Prompt
 from engine.planning.plan import Cell, CellHints, Plan, RoundHistory, make_plan, plan_round
-from engine.planning.scenarios import choose_scenario_pool
+from engine.planning.scenarios import PROPOSABLE, choose_scenario_pool
 from engine.planning.subjects import name_subjects
 from engine.settings import PROJECT_ROOT
 
@@ -326,7 +326,7 @@ def test_braces_and_angle_brackets_of_a_model_stand_as_they_are_written() -> Non
     assert "Uses {{ braces }}, {% tags %} & <b>marks</b>." in ask("positive", trait)
 
 
-@pytest.mark.parametrize("schema", [EXEMPLAR_SCHEMA, SUBJECT_SCHEMA])
+@pytest.mark.parametrize("schema", [EXEMPLAR_SCHEMA, make_proposal_schema(PROPOSABLE)])
 def test_words_only_variant_contains_the_schema_and_the_whole_prompt(schema: dict[str, object]) -> None:
     prompt = Prompt("Ask {{ this }}.", "A system.")
     words = write_words_only(prompt, schema)
@@ -338,7 +338,7 @@ def test_words_only_variant_contains_the_schema_and_the_whole_prompt(schema: dic
 
 
 def test_words_only_variant_begins_the_schema_in_a_paragraph_of_its_own() -> None:
-    assert write_words_only(Prompt("Ask."), SUBJECT_SCHEMA).user.startswith("Ask.\n\nAnswer with")
+    assert write_words_only(Prompt("Ask."), make_proposal_schema(PROPOSABLE)).user.startswith("Ask.\n\nAnswer with")
 
 
 @pytest.mark.parametrize("pole", POLES)
@@ -460,12 +460,20 @@ def test_judge_learns_the_same_for_every_text_of_a_trait() -> None:
 
 def test_subjects_prompt_speaks_of_the_model_and_names_no_failure_mode() -> None:
     model = make_model(make_trait(), make_trait("warmth"), description="Whether it helps.", brief=BRIEF)
-    prompt = write_subjects_prompt(model, 40)
+    prompt = write_subjects_prompt(model, {"subjects": 40})
 
     for said in ('"u22a8.test"', "It judges: Whether it helps.", "- Clarity: ", "- Warmth: ", "Propose 40 subjects"):
         assert said in prompt.user
     assert "- DOMAIN\n" in prompt.user
     assert "FAILURE" not in prompt.user
+
+
+def test_subjects_prompt_shows_what_the_texts_are_like_and_asks_for_what_is_open() -> None:
+    model = make_model(seeds=make_many_seeds(2))
+    prompt = write_subjects_prompt(model, {"forms": 3, "audiences": 2})
+
+    assert [] == [seed.text for seed in model.seeds if f"- {seed.text}\n" not in prompt.user]
+    assert ["Propose 3 forms", "Propose 2 audiences"] == re.findall(r"Propose \d+ \w+", prompt.user)
 
 
 def test_digest_of_a_prompt_is_of_both_its_parts() -> None:

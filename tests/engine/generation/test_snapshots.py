@@ -16,6 +16,7 @@ import pytest
 from fakes.builders import make_cell, make_level, make_model, make_seeds, make_test_plan, make_trait
 
 from engine.domain.model import POLES, Brief, Pole, TraitType
+from engine.generation.cells import PROPOSED
 from engine.generation.prompts import (
     EXEMPLAR_SCHEMA,
     write_chat_prompt,
@@ -83,7 +84,7 @@ KINDS: dict[str, Callable[[], Prompt]] = {
     **{f"plain-{pole}": partial(write_plain, pole) for pole in POLES},
     "plain-without-seeds": lambda: write_plain_prompt(make_test_plan(), make_cell()),
     "judge": write_judge,
-    "subjects": lambda: write_subjects_prompt(make_full_plan().model, 60),
+    "subjects": lambda: write_subjects_prompt(make_full_plan().model, PROPOSED),
     "words-only": lambda: write_words_only(write_exemplar("spectrum", "positive"), EXEMPLAR_SCHEMA),
 }
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from engine.definitions.loader import list_handles, load_model
 from engine.definitions.scenario_packs import Packs, load_packs
-from engine.domain.model import Brief
+from engine.domain.model import Brief, Length, OwnScenarios, Seed
 from engine.domain.samples import Scenario
-from engine.planning.scenarios import ScenarioPool, choose_scenario_pool, draw_scenarios
+from engine.planning.scenarios import Proposal, ScenarioPool, choose_scenario_pool, draw_scenarios, rank_packs
 from engine.settings import PROJECT_ROOT
 
 MODELS = str(PROJECT_ROOT / "data" / "models")
@@ -148,7 +148,7 @@ def test_earlier_tier_that_is_used_already_waits_for_the_others() -> None:
 
 def test_tiers_are_proposed_then_the_packs_then_the_models_own(packs: Packs) -> None:
     model = make_model(seeds=make_seeds(), brief=Brief(domain=("Letters from town halls, tax offices",)))
-    scenario_pool = choose_scenario_pool(model, packs, ["a proposed one", "another proposed one"])
+    scenario_pool = choose_scenario_pool(model, packs, Proposal(("a proposed one", "another proposed one")))
 
     proposed, pack, own = scenario_pool.subjects
     assert ("a proposed one", "another proposed one") == proposed
@@ -160,7 +160,9 @@ def test_tiers_are_proposed_then_the_packs_then_the_models_own(packs: Packs) -> 
 def test_subject_of_two_tiers_stays_in_the_first_whatever_its_case(packs: Packs) -> None:
     subjects = packs.packs["everyday"].subjects
     lower, capital = subjects[0], next(subject for subject in subjects if subject != subject.casefold())
-    scenario_pool = choose_scenario_pool(make_model(), packs, [lower.upper(), capital.casefold(), "new", "new"])
+    scenario_pool = choose_scenario_pool(
+        make_model(), packs, Proposal((lower.upper(), capital.casefold(), "new", "new"))
+    )
 
     assert (lower.upper(), capital.casefold(), "new") == scenario_pool.subjects[0]
     assert tuple(subject for subject in subjects if subject not in (lower, capital)) == scenario_pool.subjects[1]
@@ -170,6 +172,76 @@ def test_length_is_found_by_its_name() -> None:
     assert LENGTHS[1] == SCENARIO_POOL.length("two")
     with pytest.raises(KeyError):
         SCENARIO_POOL.length("three")
+
+
+def test_author_s_values_come_before_all_others(packs: Packs) -> None:
+    given = OwnScenarios(None, ("a kettle",), ("a shopper",), ("a product review",), (Length("one line", 3, 9),))
+    model = make_model(handle="ns.poems", description="Whether a poem is good.", scenarios=given)
+    pool = choose_scenario_pool(model, packs, Proposal(("a drill",), ("a reader",), ("a poem",)))
+
+    assert (("a kettle",),) == pool.subjects
+    assert (given.audiences, given.forms, given.lengths) == (pool.audiences, pool.forms, pool.lengths)
+    assert {"given in model.yaml"} == set(pool.reasons.values())
+
+
+def test_pack_that_the_author_names_gives_what_the_author_does_not(packs: Packs) -> None:
+    model = make_model(scenarios=OwnScenarios("travel", forms=("a postcard",)), description="Whether a poem is good.")
+    pool = choose_scenario_pool(model, packs, Proposal(("a drill",), ("a reader",), ("a poem",)))
+
+    travel = packs.packs["travel"]
+    assert ("travel", travel.audiences, ("a postcard",)) == (pool.pack, pool.audiences, pool.forms)
+    assert travel.subjects == pool.subjects[1]
+    assert "from the pack 'travel', which model.yaml names" == pool.reasons["audiences"]
+
+
+def test_what_a_chat_model_proposes_comes_before_words_and_packs(packs: Packs) -> None:
+    model = load_model(MODELS, "u22a8.bug-report")
+    whole = choose_scenario_pool(model, packs, Proposal(("a kettle",), ("a shopper",), ("a product review",)))
+    subjects_only = choose_scenario_pool(model, packs, Proposal(("a kettle",)))
+
+    assert (("a shopper",), ("a product review",)) == (whole.audiences, whole.forms)
+    assert "proposed by the synth model" == whole.reasons["forms"]
+    assert packs.packs["bugs"].forms == subjects_only.forms
+    assert ("a kettle",) == subjects_only.subjects[0]
+
+
+def test_pack_for_another_kind_of_text_is_not_taken_for_its_words(packs: Packs) -> None:
+    said = "Whether a product review helps. Customers, refunds, parcels, delivery, warranty, repairs, returns."
+    model = make_model(handle="ns.x", description=said)
+
+    assert "support" != choose_scenario_pool(model, packs).pack
+    assert ("a product review",) == choose_scenario_pool(model, packs).forms
+    ranked = rank_packs(model, packs)
+    assert ranked.index("everyday") < ranked.index("support")
+
+
+@pytest.mark.parametrize(
+    ("counts", "ranges"),
+    [
+        ((21, 22, 24, 24, 26, 27), [(8, 25), (14, 40)]),
+        ((3, 4, 4, 5, 6, 8), [(3, 5), (5, 10)]),
+        ((7, 8, 9, 9, 10, 11), [(7, 14)]),
+        ((200, 220, 240, 260), [(200, 325)]),
+        ((1, 1, 1), [(1, 2)]),
+        ((10, 30, 40, 60), [(8, 25), (14, 40), (25, 65), (45, 110)]),
+    ],
+)
+def test_lengths_are_those_of_the_seeds(packs: Packs, counts: Sequence[int], ranges: list[tuple[int, int]]) -> None:
+    seeds = tuple(Seed("clarity", " ".join(["word"] * count), 1.0, str(count)) for count in counts)
+    lengths = choose_scenario_pool(make_model(seeds=seeds), packs).lengths
+
+    assert ranges == [(length.min_words, length.max_words) for length in lengths]
+    assert len(lengths) == len({length.name for length in lengths})
+
+
+@pytest.mark.parametrize(
+    ("description", "longest"),
+    [("Whether a headline is fair.", 12), ("Whether a chat message is kind.", 40), ("Whether a review is fair.", 110)],
+)
+def test_lengths_without_seeds_fit_the_kind_of_text(packs: Packs, description: str, longest: int) -> None:
+    lengths = choose_scenario_pool(make_model(handle="ns.x", description=description), packs).lengths
+
+    assert longest == max(length.max_words for length in lengths)
 
 
 @pytest.mark.parametrize("handle", sorted(PACK_OF))

@@ -3,7 +3,7 @@
 import pytest
 
 from engine.domain.model import Brief
-from engine.planning.subjects import MAX_SUBJECT_WORDS, count_shared_words, name_subjects, read_domains
+from engine.planning.subjects import MAX_SUBJECT_WORDS, list_shared_words, name_subjects, read_domains
 
 
 def test_subject_is_the_run_of_words_that_tells_a_text_from_the_others() -> None:
@@ -87,4 +87,4 @@ def test_phrase_of_the_domain_has_from_two_words_to_the_limit() -> None:
     ],
 )
 def test_different_words_in_common_are_counted(words: list[str], texts: list[str], shared: int) -> None:
-    assert shared == count_shared_words(words, texts)
+    assert shared == len(list_shared_words(words, texts))

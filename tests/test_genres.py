@@ -1,0 +1,68 @@
+"""Models of kinds of text that the catalogue has not: each gets scenarios of its own kind, or those it asks for."""
+
+import itertools
+from pathlib import Path
+
+import pytest
+from fakes.builders import make_level
+
+from engine.definitions.loader import list_handles, load_model
+from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
+from engine.planning.scenarios import ScenarioPool, choose_scenario_pool, draw_scenarios
+from engine.run.job import Job, plan_job
+from engine.text.embedding import SentenceEncoder
+
+GENRES = str(Path(__file__).parent / "genres")
+PACKS = load_packs(SCENARIOS_FOLDER)
+# The pack that gives the subjects, the forms, whom the texts are for (none: the pack's), and the words of the longest.
+EXPECTED = {
+    "test.product-reviews": ("products", ("a product review",), ("a shopper",), 40),
+    "test.commit-titles": ("commits", ("a commit title",), ("a maintainer",), 10),
+    "test.poems": ("arts-books", ("a short poem",), ("a reader of a literary magazine",), 40),
+    "test.legal-clauses": ("contracts", ("a clause of a contract",), ("a tenant", "an owner of small companies"), 40),
+    "test.chat-messages": ("everyday", ("a chat message",), ("a friend", "a colleague"), 13),
+    "test.job-ads": ("business", ("a job ad",), ("an applicant", "a nurse", "a programmer"), 110),
+    "test.headlines": ("politics-news", ("a headline",), (), 12),
+}
+
+
+def choose(handle: str) -> ScenarioPool:
+    return choose_scenario_pool(load_model(GENRES, handle), PACKS)
+
+
+def test_every_genre_is_expected_here() -> None:
+    assert sorted(EXPECTED) == list_handles(GENRES)
+
+
+@pytest.mark.parametrize("handle", sorted(EXPECTED))
+def test_model_gets_scenarios_of_its_own_kind(handle: str) -> None:
+    pool = choose(handle)
+    pack, forms, audiences, longest = EXPECTED[handle]
+
+    assert (pack, forms) == (pool.pack, pool.forms)
+    assert set(audiences or PACKS.packs[pack].audiences) <= set(pool.audiences)
+    assert longest == max(length.max_words for length in pool.lengths)
+
+
+def test_review_is_never_an_answer_in_a_help_forum() -> None:
+    forms = {item.form for item in itertools.islice(draw_scenarios(choose("test.product-reviews"), "0/x", ()), 200)}
+
+    assert {"a product review"} == forms
+    assert "an answer in the help forum" in PACKS.packs["support"].forms
+
+
+@pytest.mark.parametrize("handle", sorted(EXPECTED))
+def test_kind_of_text_is_no_subject(handle: str) -> None:
+    kind = EXPECTED[handle][1][0].split()[-1]
+
+    assert [] == [subject for tier in choose(handle).subjects[:-2] for subject in tier if kind in subject]
+
+
+@pytest.mark.parametrize("handle", sorted(EXPECTED))
+def test_plan_of_each_strategy_has_the_scenarios(handle: str) -> None:
+    model = load_model(GENRES, handle)
+    for synth_type in ("from_traits", "enrich") if not model.seeds else ("from_traits", "diversify", "enrich"):
+        plan = plan_job(Job(model, synth_type, make_level(8)), PACKS, 0, SentenceEncoder())
+
+        assert EXPECTED[handle][1] == plan.scenario_pool.forms
+        assert sum(map(len, plan.scenario_pool.subjects)) >= 16
