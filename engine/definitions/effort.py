@@ -52,8 +52,9 @@ class Level:
     """What one effort stands for. ``temperature`` is in [0, 2]; ``over_generation`` is candidates over quota, ≥ 1.
 
     ``replacement_rounds`` is how many of the top-up rounds may be spent on replacing chosen exemplars that lie on the
-    wrong side by the probe or carry a shortcut. With 0 they are only reported and stay in the set. ``ignored_per_call``
-    is what the dial says of exemplars a call where the synth model writes one, whatever it is asked; else None.
+    wrong side by the probe or carry a shortcut. With 0 nothing is asked for in their place: those with a shortcut are
+    chosen last, those on the wrong side are only reported. ``ignored_per_call`` is what the dial says of exemplars a
+    call where the synth model writes one, whatever it is asked; else None.
     """
 
     effort: Effort

@@ -15,7 +15,7 @@ EXPLANATIONS: Mapping[Reason, str] = {
     "too_long": "It has more words than its scenario allows.",
     "truncated": "It breaks off before its end.",
     "meta_talk": "It talks about the task (“Here is an example …”) where it should be the example.",
-    "placeholder": "It leaves a gap to be filled in, such as [name] or TBD.",
+    "placeholder": "It leaves a gap to be filled in, such as [name] or [TBD].",
     "label_leak": "It names the trait or the pole, or repeats the definition, so that a scorer learns those words.",
     "prompt_echo": "It repeats the instructions that the model was given.",
     "wrong_language": "It is not in the model's language.",

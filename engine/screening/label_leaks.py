@@ -12,6 +12,9 @@ from engine.text.words import COMMON_RUN, list_content_words, normalise, word_ru
 
 # Four content words in a row are not chance: of the catalogue's seeds none has such a run of its model's own words.
 CONTENT_RUN = 4
+# Words are compared by so many letters, so that "insults" is "insult": truncation, which needs no stemmer of the
+# language (McNamee et al. 2009, "Addressing morphological variation in alphabetic languages").
+STEM_LETTERS = 5
 # Words with which people begin and end texts whatever they are about. One of them as a label tells the pole only as a
 # heading, or in brackets; where it opens most texts of one pole, the search for shortcuts finds it.
 _PARTICLES = frozenset(
@@ -30,7 +33,7 @@ _FIELDS = (
 
 @dataclass(frozen=True, slots=True)
 class OwnWords:
-    """Runs of words in what the author says about a trait: of content words, and of all words.
+    """Runs of words in what the author says about a trait: of content words' beginnings, and of all words.
 
     ``language`` is the code of ISO 639 whose function words are no content.
     """
@@ -41,7 +44,10 @@ class OwnWords:
 
     def find(self, text: str) -> str | None:
         """Finds a run that a text shares; None if it shares none."""
-        shared = self.content & _list_content_runs(text, self.language) | self.whole & word_runs(text, COMMON_RUN)
+        for words in _list_content_runs(text, self.language):
+            if _cut(words) in self.content:
+                return " ".join(words)
+        shared = self.whole & word_runs(text, COMMON_RUN)
         return " ".join(min(shared)) if shared else None
 
 
@@ -57,10 +63,10 @@ def collect_own_words(model: Model, trait: Trait, language: str) -> OwnWords:
     own = (trait.description, *trait.positive_paraphrase, *trait.negative_paraphrase)
     told = list(chain.from_iterable(getattr(model.brief, item.name) for item in fields(model.brief)))
     texts, whole = (told, own) if trait.type in ("topic", "claim") else ([*own, *told], ())
-    content = frozenset(chain.from_iterable(_list_content_runs(text, language) for text in texts))
+    content = frozenset(_cut(words) for text in texts for words in _list_content_runs(text, language))
     all_words = frozenset(chain.from_iterable(word_runs(text, COMMON_RUN) for text in whole))
     for seed in model.sample_seeds(MOST_SEEDS) if content or all_words else ():
-        content -= _list_content_runs(seed.text, language)
+        content -= {_cut(words) for words in _list_content_runs(seed.text, language)}
         all_words -= word_runs(seed.text, COMMON_RUN)
     return OwnWords(content, all_words, language)
 
@@ -113,6 +119,10 @@ def _compile_places(label: str, name: str) -> tuple[re.Pattern[str], re.Pattern[
     return re.compile(start, re.IGNORECASE), re.compile("|".join(ends), re.IGNORECASE)
 
 
-def _list_content_runs(text: str, language: str) -> frozenset[tuple[str, ...]]:
+def _list_content_runs(text: str, language: str) -> list[tuple[str, ...]]:
     words = list_content_words([text], language)
-    return frozenset(tuple(words[start : start + CONTENT_RUN]) for start in range(len(words) - CONTENT_RUN + 1))
+    return [tuple(words[start : start + CONTENT_RUN]) for start in range(len(words) - CONTENT_RUN + 1)]
+
+
+def _cut(words: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(word[:STEM_LETTERS].removesuffix("s") for word in words)

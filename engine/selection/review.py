@@ -44,18 +44,19 @@ def choose_reviewed(
 ) -> tuple[Choice, Review]:
     """Chooses among all exemplars and reviews the choice.
 
-    If the effort allows replacements, the choice is made again without the exemplars to replace, as long as that does
-    not leave fewer chosen.
+    The choice is made again with other exemplars before those that carry a shortcut, and, if the effort allows
+    replacements, without those on the other pole's side, as long as that does not leave fewer chosen.
     """
     choice = choose_exemplars(plan, exemplars, context)
     review = review_choice(plan, choice, embedder)
-    for _ in range(MAX_PASSES if plan.level.replacement_rounds else 0):
-        if not review.to_replace:
-            break
+    for _ in range(MAX_PASSES):
         shortcut_carriers = context.shortcut_carriers | _find_carriers(exemplars, review.shortcuts)
-        stricter = replace(context, excluded=context.excluded | review.wrong_side, shortcut_carriers=shortcut_carriers)
+        excluded = context.excluded | (review.wrong_side if plan.level.replacement_rounds else frozenset())
+        stricter = replace(context, excluded=excluded, shortcut_carriers=shortcut_carriers)
+        if stricter == context:
+            break
         other = choose_exemplars(plan, exemplars, stricter)
-        if len(other.chosen) < len(choice.chosen) or (stricter == context):
+        if len(other.chosen) < len(choice.chosen):
             break
         context, choice = stricter, other
         review = review_choice(plan, choice, embedder)

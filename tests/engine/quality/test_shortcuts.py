@@ -9,7 +9,7 @@ from fakes.word_vectors import WordVectors
 
 from engine.domain.model import POLES, Pole, TraitType
 from engine.domain.samples import Exemplar
-from engine.quality.shortcuts import Shortcut, find_shortcuts, match_lengths
+from engine.quality.shortcuts import Shortcut, find_shortcuts, match_lengths, measure_chance
 
 WORDS = "page server cache key order user file link mail form table index report ticket folder".split()
 
@@ -43,6 +43,54 @@ def test_length_that_tells_the_poles_apart_is_one() -> None:
 
 def test_opening_that_tells_the_poles_apart_is_one() -> None:
     assert ("opening", "perhaps", "negative") in find(make_set(negative="Perhaps {}."))
+
+
+def make_opened(count: int, **opened: int) -> list[Exemplar]:
+    """``count`` pairs of which so many texts of a pole open with the same word."""
+    made = make_set(count, positive="Page {}.", negative="Page {}.")
+    texts = ["Perhaps {}" if index // 2 < opened[item.pole] else "{}" for index, item in enumerate(made)]
+    # Each other text opens with a word of its own.
+    return [
+        replace(item, text=text.format(f"W{index} {item.text}") if text == "{}" else text.format(item.text))
+        for index, (item, text) in enumerate(zip(made, texts, strict=True))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("count", "positive", "negative", "found"),
+    [
+        (8, 8, 0, True),
+        (8, 5, 0, True),
+        (8, 0, 5, True),
+        (8, 7, 1, True),
+        (8, 4, 0, False),
+        (8, 6, 1, False),
+        (8, 8, 4, False),
+        (8, 3, 3, False),
+        (20, 11, 0, True),
+        (20, 11, 2, False),
+        (40, 20, 0, True),
+        (40, 15, 0, False),
+    ],
+)
+@pytest.mark.parametrize("text_auc", [0.7, 1.0])
+def test_opening_of_most_texts_of_one_pole_is_one(
+    count: int, positive: int, negative: int, found: bool, text_auc: float
+) -> None:
+    made = make_opened(count, positive=positive, negative=negative)
+    openings = [item for item in find(made, text_auc=text_auc) if item[0] == "opening"]
+
+    assert ([("opening", "perhaps", "positive" if positive > negative else "negative")] if found else []) == openings
+
+
+@pytest.mark.parametrize(
+    ("positive", "negative", "chance"), [(5, 0, 0.0256), (4, 0, 0.0769), (7, 1, 0.0101), (6, 1, 0.0406), (3, 3, 1.0)]
+)
+def test_chance_of_an_opening_is_that_of_the_exact_test(positive: int, negative: int, chance: float) -> None:
+    """The values are those of ``scipy.stats.fisher_exact`` 1.18."""
+    found = measure_chance({"positive": positive, "negative": negative}, {"positive": 8, "negative": 8})
+
+    assert chance == round(found, 4)
 
 
 def test_word_and_mark_that_tell_the_poles_apart_are_ones() -> None:

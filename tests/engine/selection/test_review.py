@@ -114,6 +114,16 @@ def test_carriers_make_room_for_texts_that_carry_nothing() -> None:
     assert sum(item.text.startswith("Perhaps") for item in choice.chosen if item.text) < 7
 
 
+@pytest.mark.parametrize("opening", ["Rude.", "Perhaps"])
+def test_opening_of_one_pole_is_avoided_at_eight_a_pole_without_replacement_rounds(opening: str) -> None:
+    made = [*make_set(8, first={"negative": opening}), *make_set(8, start=8)]
+    choice, review = review_made(plan_of(8, replacement_rounds=0), made)
+
+    assert 16 == len(choice.chosen)
+    assert () == tuple(item for item in review.shortcuts if item.kind == "opening")
+    assert sum(item.text.startswith(opening) for item in choice.chosen if item.text) < 5
+
+
 def test_openings_used_are_told_to_the_next_round() -> None:
     plan = plan_of(2)
     made = [make_exemplar(f"Opening number {index} of these.", pole, index) for index in range(2) for pole in POLES]
