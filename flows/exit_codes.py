@@ -1,6 +1,7 @@
 """Runs a typer app and turns its errors into one message on stderr and an exit code, for all commands."""
 
 import io
+import shlex
 import signal
 import sys
 from collections.abc import Sequence
@@ -15,12 +16,14 @@ def run_app(app: typer.Typer, arguments: Sequence[str] | None, typed: str) -> in
 
     Args:
         arguments: the command line; None takes that of the process.
-        typed: what a person types to start the command, for the hint after a mistyped one.
+        typed: what a person types to start the command, for the hint after a mistyped one. With the command line it is
+            the ``obj`` of the command's context, for messages that say what to type.
     """
     print_any_character()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        code = app(args=list(sys.argv[1:] if arguments is None else arguments), standalone_mode=False)
+        given = list(sys.argv[1:] if arguments is None else arguments)
+        code = app(args=given, obj=shlex.join([*typed.split(), *given]), standalone_mode=False)
     except ExemplarsError as error:
         print(f"exemplars: {error}", file=sys.stderr)
         return error.exit_code

@@ -67,6 +67,6 @@ def _find_skip_reason(settings: Settings, request: BackfillRequest, handle: str)
 def _refuse(max_cost_usd: float, bound_usd: float) -> SharedBudgetError:
     return SharedBudgetError(
         f"The backfill's limit of ${max_cost_usd:g} is reached: what is left is less than the ${bound_usd:.4f} that "
-        "the next call could cost. Start it again with another max_cost_usd: it does only what is left, and the "
+        "the next call could cost. Start it again with a higher limit: it does only what is left, and the "
         "replies are kept and not paid twice"
     )

@@ -142,7 +142,8 @@ class BackfillWorker:
             return
         work = _Work(run, asyncio.create_task(self._children.run(run)), time.monotonic())
         self._working[row.handle] = work
-        self._ledger.update(row.handle, state="runs", run_id=str(run.id))
+        begun = self._ledger.update(row.handle, state="runs", run_id=str(run.id))
+        self._logger.debug("%s: begun", row.handle, extra={"event": begun})
         try:
             # A child that is cancelled before it has begun ends so; this one goes on to note it.
             outcome: object = (await asyncio.gather(work.task, return_exceptions=True))[0]
@@ -185,7 +186,7 @@ class BackfillWorker:
     def _log_row(self, row: ModelRow) -> None:
         kept = "" if row.kept is None else f", {row.kept} of {row.wanted} kept"
         line = f"{row.handle}: {describe_state(row)}{kept}" + (f" ({row.note})" if row.note else "")
-        self._logger.info("%s", line)
+        self._logger.info("%s", line, extra={"event": row})
         self._resources.logger.info("%s", line)
 
     def _stop_on_common_error(self, outcome: object) -> None:

@@ -79,6 +79,7 @@ def synthesize_command(
 
 @app.command("backfill")
 def backfill_command(
+    context: typer.Context,
     handles: Annotated[
         list[str] | None, typer.Argument(help="Models by name; with the options below they add up.")
     ] = None,
@@ -100,21 +101,31 @@ def backfill_command(
     """Synthesizes samples for many models. Skips models that have theirs; one that fails does not stop the others."""
     quiet_libraries(verbose)
     from engine.domain.model import check_handle
+    from engine.run.backfill_targets import BackfillRequest
     from engine.run.job import check_effort, check_synth_type
-    from flows.cli.backfill import show_counts, show_models
+    from engine.settings import read_settings
+    from flows.cli.backfill import check_options, describe_begin, look_ahead, show_counts, telling_how_to_go_on
+    from flows.cli.backfill_progress import BackfillProgress
 
+    named = tuple(check_handle(handle) for handle in handles or ())
+    type_, level = check_synth_type(synth_type), check_effort(effort)
+    request = BackfillRequest(named, namespace, glob, only_lacking, type_, level, force)
+    check_options(request, max_cost_usd)
+    outlook = look_ahead(read_settings(), request)
+    print(describe_begin(outlook, request, models_at_once, max_cost_usd), file=sys.stderr, flush=True)
     asked = {
-        "handles": [check_handle(handle) for handle in handles or ()],
+        "handles": list(named),
         "namespace": namespace,
         "glob": glob,
         "only_lacking": only_lacking,
-        "synth_type": check_synth_type(synth_type),
-        "effort": check_effort(effort),
+        "synth_type": type_,
+        "effort": level,
         "force": force,
         "models_at_once": models_at_once,
         "max_cost_usd": max_cost_usd,
     }
-    with show_models():
+    progress = BackfillProgress(outlook.selected, outlook.calls)
+    with telling_how_to_go_on(progress, context.obj), progress.showing(live=not verbose):
         counts = run_in_process("flows.backfill:backfill", asked)
     show_counts(counts, as_json)
 
@@ -206,8 +217,10 @@ def prune_command(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only show what would be removed. Removes nothing.")
     ] = False,
-    rejected_days: Annotated[int, typer.Option(min=1, help="Remove rejected sets so many days old.")] = 30,
-    runs_days: Annotated[int, typer.Option(min=1, help="Remove finished runs that ended so many days ago.")] = 90,
+    rejected_days: Annotated[int, typer.Option(min=1, max=36_500, help="Remove rejected sets so many days old.")] = 30,
+    runs_days: Annotated[
+        int, typer.Option(min=1, max=36_500, help="Remove finished runs that ended so many days ago.")
+    ] = 90,
     as_json: Annotated[bool, typer.Option("--json", help="Print the totals as one line of JSON.")] = False,
 ) -> None:
     """Removes what is old: rejected sets, replies of unused plans, finished runs. Never an attached set."""

@@ -1,13 +1,131 @@
-"""What ``exemplars backfill`` prints: a line for each model as it ends, and the counts of models by state."""
+"""The command ``exemplars backfill``: what it will do, how far it is, each model as it ends, and how to go on."""
 
 import json
-import logging
-import sys
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from flows.backfills.worker import MODELS_LOGGER
+from pydantic import TypeAdapter, ValidationError
+
+from engine.errors import ExemplarsError, InputError, RunInterruptedError, UnsupportedError
+from engine.estimate.estimate import Estimate
+from engine.llm.prices import add_costs
+from engine.run.backfill_targets import BackfillRequest, find_skip_reason, list_selected
+from engine.settings import Settings
+from engine.text.formatting import count_noun, format_cost
+from flows.backfills.worker import CHECKED_AT_ONCE
+from flows.cli.backfill_progress import BackfillProgress
+from flows.cli.plan import make_preview
+from flows.runtime.parameters import Glob, Namespace, SharedLimit
+
+# A plan takes up to some seconds to make, so a few stand for all.
+MAX_ESTIMATED = 5
+OPTIONS: Mapping[str, tuple[Any, str]] = {
+    "--namespace": (Namespace, "a namespace, such as u22a8"),
+    "--glob": (Glob, "a pattern of handles, such as 'u22a8.*-report'"),
+    "--max-cost-usd": (SharedLimit, "more than 0 US dollars, and at most a million"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What a backfill will do: ``handles`` are those that have something to do, ``selected`` counts the others too.
+
+    ``estimates`` are those of a few of them. ``calls`` is the likely number for all, 0 where it is not known.
+    """
+
+    selected: int
+    handles: tuple[str, ...]
+    estimates: tuple[Estimate, ...]
+
+    @property
+    def calls(self) -> int:
+        """The likely calls of all models."""
+        return round(self._scale * sum(estimate.total.likely.calls for estimate in self.estimates))
+
+    def describe(self, max_cost_usd: float | None) -> str:
+        """The likely calls and cost, and the limits, in two lines."""
+        if not self.estimates:
+            return "Estimate: not known before the models' definitions are looked at"
+        names = ", ".join(dict.fromkeys(end.name for each in self.estimates for end in each.endpoints))
+        said = f"Estimate: about {count_noun(self.calls, 'call')} to {names}, {self._describe_cost()}"
+        if len(self.estimates) < len(self.handles):
+            said += f" (by {len(self.estimates)} of the {len(self.handles)} models)"
+        limits = sorted({each.limit_usd for each in self.estimates if each.limit_usd is not None})
+        each = f"{' or '.join(map(format_cost, limits))} for each model" if limits else "none for a model"
+        shared = "none for all together" if max_cost_usd is None else f"{format_cost(max_cost_usd)} for all together"
+        return f"{said}\nLimits on cost: {each}, {shared}"
+
+    @property
+    def _scale(self) -> float:
+        return len(self.handles) / len(self.estimates) if self.estimates else 0.0
+
+    def _describe_cost(self) -> str:
+        if all(estimate.is_free for estimate in self.estimates):
+            return "which cost nothing"
+        costs = [
+            add_costs(*(each.total.at(outlook).cost_usd for each in self.estimates)) for outlook in ("likely", "high")
+        ]
+        likely, high = (None if cost is None else self._scale * cost for cost in costs)
+        return f"likely {format_cost(likely)}, at most {format_cost(high)}"
+
+
+def check_options(request: BackfillRequest, max_cost_usd: float | None) -> None:
+    """Checks the options, as a person types them, before anything is started.
+
+    Raises:
+        UnsupportedError: one has a value that is not allowed, or nothing says which models are meant.
+    """
+    given = {"--namespace": request.namespace, "--glob": request.glob, "--max-cost-usd": max_cost_usd}
+    for name, value in given.items():
+        kind, allowed = OPTIONS[name]
+        try:
+            TypeAdapter(kind).validate_python(value)
+        except ValidationError:
+            raise UnsupportedError(f"{name} is {value!r}; allowed: {allowed}") from None
+    if not request.names and not request.only_lacking:
+        raise UnsupportedError(
+            "a backfill needs to be told of which models: give handles, --namespace or --glob, or --only-lacking for "
+            "all drafts that have less than the effort asks for"
+        )
+
+
+def look_ahead(settings: Settings, request: BackfillRequest) -> Outlook:
+    """What the backfill will do. A model that cannot be read counts as one with something to do: its run says why.
+
+    Raises:
+        HandleError, UnsupportedError, StoreError: as ``list_selected``.
+    """
+    selected = list_selected(settings, request)
+    with ThreadPoolExecutor(CHECKED_AT_ONCE) as pool:
+        to_do = list(pool.map(partial(_has_something_to_do, settings, request), selected))
+    handles = tuple(handle for handle, has in zip(selected, to_do, strict=True) if has)
+    step = max(1, math.ceil(len(handles) / MAX_ESTIMATED))
+    return Outlook(len(selected), handles, tuple(_list_estimates(settings, request, handles[::step])))
+
+
+def describe_begin(outlook: Outlook, request: BackfillRequest, models_at_once: int, max_cost_usd: float | None) -> str:
+    """The lines that a backfill begins with."""
+    have = outlook.selected - len(outlook.handles)
+    passed = f", {have:,} of them with nothing to do" if have else ""
+    effort = f"effort {request.effort}" if request.effort else "each at its own effort"
+    head = (
+        f"{count_noun(outlook.selected, 'model')}{passed}: {request.synth_type}, {effort}, {models_at_once} at a time"
+    )
+    return f"{head}\n{outlook.describe(max_cost_usd)}" if outlook.handles else head
+
+
+@contextmanager
+def telling_how_to_go_on(progress: BackfillProgress, typed: str) -> Iterator[None]:
+    """Adds to an interruption inside the block how many models are done, and the command that goes on."""
+    try:
+        yield
+    except RunInterruptedError as error:
+        raise RunInterruptedError(f"{error}. {progress.describe_models()}. To go on: {typed}") from error
 
 
 def show_counts(counts: Mapping[str, int], as_json: bool) -> None:
@@ -15,17 +133,16 @@ def show_counts(counts: Mapping[str, int], as_json: bool) -> None:
     print(json.dumps(dict(counts)) if as_json else ", ".join(f"{count} {state}" for state, count in counts.items()))
 
 
-@contextmanager
-def show_models() -> Iterator[None]:
-    """Prints a line on stderr for each model that ends inside the block."""
-    logger = logging.getLogger(MODELS_LOGGER)
-    handler = logging.StreamHandler(sys.stderr)
-    before: Any = logger.level, logger.propagate
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
+def _has_something_to_do(settings: Settings, request: BackfillRequest, handle: str) -> bool:
     try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.level, logger.propagate = before
+        return find_skip_reason(settings, request, handle) is None
+    except InputError:
+        return True
+
+
+def _list_estimates(settings: Settings, request: BackfillRequest, handles: Sequence[str]) -> Iterator[Estimate]:
+    for handle in handles:
+        try:
+            yield make_preview(settings, handle, request.synth_type, request.effort).estimate
+        except ExemplarsError:
+            continue

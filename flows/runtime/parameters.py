@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from engine.domain.model import HANDLE_MAX_LENGTH, HANDLE_PATTERN, NAMESPACE_PATTERN, Effort
+from engine.settings import MOST_USD
 
 Handle = Annotated[str, Field(pattern=HANDLE_PATTERN, max_length=HANDLE_MAX_LENGTH)]
 ChosenEffort = Annotated[Effort, Field(title="one of these")] | Annotated[None, Field(title="the model's own")]
@@ -17,4 +18,6 @@ Glob = Annotated[str, Field(title="this", pattern=r"^[a-z0-9.*?\[\]!-]+$", max_l
 PartSize = (
     Annotated[int, Field(title="so many models a part", ge=1, le=500)] | Annotated[None, Field(title="one process")]
 )
-SharedLimit = Annotated[float, Field(title="so much", gt=0)] | Annotated[None, Field(title="no limit together")]
+SharedLimit = (
+    Annotated[float, Field(title="so much", gt=0, le=MOST_USD)] | Annotated[None, Field(title="no limit together")]
+)

@@ -1,0 +1,150 @@
+"""How far a backfill is, on stderr: a line for each model that ends, and one line that follows the whole."""
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from engine.domain.progress import PROGRESS_LOGGER, CallEnded, CallsPlanned
+from engine.store.backfill_ledger import MODEL_STATES, ModelRow, ModelState, describe_state
+from engine.text.formatting import count_noun
+from flows.backfills.worker import MODELS_LOGGER
+
+# Where there is no terminal: a log of a night's backfill has some sixty such lines.
+FIRST_INTERVAL_SECONDS, LONGEST_INTERVAL_SECONDS = 10.0, 600.0
+REFRESHES_A_SECOND = 2
+MINUTE_SECONDS, HOUR_SECONDS = 60, 3600
+# Below this many seconds they are shown as such.
+MAX_SHOWN_SECONDS = 90
+
+
+class BackfillProgress(logging.Handler):
+    """Counts models and calls by what the backfill's loggers say, and shows them while it goes on.
+
+    Args:
+        selected: how many models there are.
+        expected_calls: the likely number of calls; 0 where it is not known.
+    """
+
+    def __init__(self, selected: int, expected_calls: int) -> None:
+        super().__init__()
+        self._selected = selected
+        self._expected_calls = expected_calls
+        self._states: dict[str, ModelState] = {}
+        self._planned = self._calls = self._failed_calls = 0
+        self._begun: float | None = None
+        self._console = Console(stderr=True, highlight=False, markup=False, emoji=False)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Takes a row of the ledger, printed where its model has ended, or an event of a run; it must not raise."""
+        event = getattr(record, "event", None)
+        if isinstance(event, ModelRow):
+            self._states[event.handle] = event.state
+            if event.state != "runs":
+                self._console.print(Text(describe_row(event)), soft_wrap=True)
+        elif isinstance(event, CallsPlanned):
+            self._planned += event.count
+        elif isinstance(event, CallEnded):
+            self._begun = self._begun or time.monotonic()
+            self._calls += 1
+            self._failed_calls += event.failed
+
+    @contextmanager
+    def showing(self, live: bool) -> Iterator[None]:
+        """Inside the block rows and progress are shown.
+
+        Args:
+            live: whether a line at the foot of a terminal follows; else a line comes at intervals that grow.
+        """
+        loggers = [logging.getLogger(name) for name in (MODELS_LOGGER, PROGRESS_LOGGER)]
+        before: list[Any] = [(logger.level, logger.propagate) for logger in loggers]
+        for logger in loggers:
+            logger.addHandler(self)
+            logger.setLevel(logging.DEBUG)
+            logger.propagate = False
+        try:
+            with self._follow_live() if live and self._console.is_terminal else self._follow_plainly():
+                yield
+        finally:
+            for logger, (level, propagate) in zip(loggers, before, strict=True):
+                logger.removeHandler(self)
+                logger.level, logger.propagate = level, propagate
+
+    def describe_models(self) -> str:
+        """“3 of 12 models are done, 1 of them failed”."""
+        counts = Counter(self._states.values())
+        done = counts["attached"] + counts["skipped"]
+        failed = "".join(f", {counts[state]:,} {state}" for state in MODEL_STATES[4:] if counts[state])
+        return f"{done:,} of {count_noun(self._selected, 'model')} done{failed}"
+
+    def describe(self, now: float) -> str:
+        """The whole in one line: models done, under way and failed, calls, time left; ``now`` is monotonic."""
+        parts = [self.describe_models()]
+        if under_way := list(self._states.values()).count("runs"):
+            parts.append(f"{under_way} under way")
+        if self._calls:
+            expected = f" of about {max(self._expected_calls, self._planned):,}" if self._expected_calls else ""
+            failed = f" ({self._failed_calls:,} failed)" if self._failed_calls else ""
+            parts.append(f"{self._calls:,}{expected} calls{failed}")
+        elif not under_way:
+            parts.append("starting")
+        if (left := self._estimate_seconds(now)) is not None:
+            parts.append(f"about {format_seconds(left)} left")
+        return ", ".join(parts)
+
+    def _estimate_seconds(self, now: float) -> float | None:
+        """The seconds left, at the pace since the first call; None where nothing tells."""
+        ended = sum(state != "runs" for state in self._states.values())
+        share = ended / self._selected if self._selected else 1.0
+        if self._expected_calls:
+            share = max(share, self._calls / max(self._expected_calls, self._planned))
+        return (now - self._begun) * (1 - share) / share if self._begun is not None and 0 < share < 1 else None
+
+    @contextmanager
+    def _follow_live(self) -> Iterator[None]:
+        def draw() -> Text:
+            return Text(self.describe(time.monotonic()), style="bold")
+
+        with Live(get_renderable=draw, console=self._console, transient=True, refresh_per_second=REFRESHES_A_SECOND):
+            yield
+
+    @contextmanager
+    def _follow_plainly(self) -> Iterator[None]:
+        ending = threading.Event()
+
+        def follow() -> None:
+            seconds = FIRST_INTERVAL_SECONDS
+            while not ending.wait(seconds):
+                self._console.print(Text(self.describe(time.monotonic())), soft_wrap=True)
+                seconds = min(2 * seconds, LONGEST_INTERVAL_SECONDS)
+
+        following = threading.Thread(target=follow, daemon=True)
+        following.start()
+        try:
+            yield
+        finally:
+            ending.set()
+            following.join()
+
+
+def describe_row(row: ModelRow) -> str:
+    """A model in one line: its state, what was kept where that is not all, how long it took, and why."""
+    kept = "" if row.kept in (None, row.wanted) else f", {row.kept} of {row.wanted} kept"
+    took = "" if row.seconds is None else f", {format_seconds(row.seconds)}"
+    return f"{row.handle}: {describe_state(row)}{kept}{took}" + (f" ({row.note})" if row.note else "")
+
+
+def format_seconds(seconds: float) -> str:
+    """“50 s”, “7 min”, “2 h 5 min”."""
+    if seconds < MAX_SHOWN_SECONDS:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / MINUTE_SECONDS)
+    hours, rest = divmod(minutes, HOUR_SECONDS // MINUTE_SECONDS)
+    return f"{hours} h {rest} min" if hours else f"{minutes} min"
