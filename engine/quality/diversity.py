@@ -80,21 +80,25 @@ class PoleVariety:
     coverage: Mapping[str, Coverage]
 
 
-def measure_texts(texts: Sequence[str], embedder: Embedder) -> Variety:
-    """Measures the diversity of texts, rounded to four decimals; the time grows with the number of words."""
+def measure_texts(texts: Sequence[str], embedder: Embedder | None) -> Variety:
+    """Measures the diversity of texts, rounded to four decimals; the time grows with the number of words.
+
+    Args:
+        embedder: None where the encoder does not know the language: what is measured on vectors is None, ``vendi`` 0.
+    """
     words = [split_words(text) for text in texts]
-    vectors = _restore_unit_length(embedder.embed(texts))
+    vectors = None if embedder is None else _restore_unit_length(embedder.embed(texts))
     openings = Counter(tuple(text[:OPENING_WORDS]) for text in words)
-    vendi = _vendi_score(vectors)
+    vendi = 0.0 if vectors is None else _vendi_score(vectors)
     return Variety(
         count=len(texts),
         distinct_1=_round(_rarefy(_count_grams(words, 1))),
         distinct_2=_round(_rarefy(_count_grams(words, 2))),
         distinct_3=_round(_rarefy(_count_grams(words, 3))),
-        mean_cosine=_round(_mean_cosine(vectors)),
+        mean_cosine=_round(None if vectors is None else _mean_cosine(vectors)),
         vendi=round(vendi, DECIMALS),
-        vendi_share=_round(vendi / len(texts) if texts else None),
-        vendi_of_eight=_round(_vendi_score_of_eight(vectors)),
+        vendi_share=_round(vendi / len(texts) if texts and vectors is not None else None),
+        vendi_of_eight=_round(None if vectors is None else _vendi_score_of_eight(vectors)),
         shared_openings=_round(_share_openings(openings, len(texts))),
         shared_openings_of_eight=_round(_share_openings(openings, SUBSET_SIZE)),
     )

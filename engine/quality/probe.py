@@ -34,10 +34,14 @@ class Probe:
     wrong_side: tuple[str, ...] = ()
 
 
-def probe_trait(trait: str, exemplars: Sequence[Exemplar], embedder: Embedder) -> Probe:
-    """Probes one trait's exemplars. Both texts of a pair are in the same fold, so that their subject cannot help."""
+def probe_trait(trait: str, exemplars: Sequence[Exemplar], embedder: Embedder | None) -> Probe:
+    """Probes one trait's exemplars. Both texts of a pair are in the same fold, so that their subject cannot help.
+
+    Args:
+        embedder: None where the encoder does not know the language: the probe then has no result.
+    """
     positive = [exemplar.pole == "positive" for exemplar in exemplars]
-    if min(sum(positive), len(positive) - sum(positive)) < MIN_TEXTS:
+    if embedder is None or min(sum(positive), len(positive) - sum(positive)) < MIN_TEXTS:
         return Probe(trait, None)
     vectors = embedder.embed([exemplar.text or "" for exemplar in exemplars])
     scores = score_held_out(vectors, positive, [exemplar.pair_id for exemplar in exemplars])

@@ -15,6 +15,7 @@ import regex
 
 from engine.domain.model import POLES, Pole, TraitType
 from engine.domain.samples import Exemplar
+from engine.quality.probe import MIN_TEXTS
 from engine.quality.separation import rank_auc, score_held_out
 from engine.text.embedding import Embedder
 from engine.text.words import count_words, split_words
@@ -83,7 +84,7 @@ class Shortcut:
 
 
 def find_shortcuts(
-    trait: str, kind: TraitType, exemplars: Sequence[Exemplar], text_auc: float | None, embedder: Embedder
+    trait: str, kind: TraitType, exemplars: Sequence[Exemplar], text_auc: float | None, embedder: Embedder | None
 ) -> tuple[Shortcut, ...]:
     """Finds the shortcuts of one trait's exemplars, the strongest first.
 
@@ -91,8 +92,12 @@ def find_shortcuts(
 
     Args:
         text_auc: the probe's AUC on the whole text; None if there are too few texts, and then no shortcuts are found.
+        embedder: None where the encoder does not know the language: subjects are then not compared, and only features
+            that tell the poles apart whatever the whole text reaches are shortcuts.
     """
-    if text_auc is None:
+    if embedder is None:
+        text_auc = 1.0
+    if text_auc is None or len(exemplars) < 2 * MIN_TEXTS:
         return ()
     defined_by_words = kind in ("topic", "claim")
     found = [
@@ -100,7 +105,9 @@ def find_shortcuts(
         *_check_punctuation(trait, exemplars),
     ]
     if not defined_by_words:
-        found += [*_check_words(trait, exemplars), *_check_subjects(trait, exemplars, embedder)]
+        found += _check_words(trait, exemplars)
+    if not defined_by_words and embedder is not None:
+        found += _check_subjects(trait, exemplars, embedder)
     strong = [item for item in found if item.auc >= STRONG_AUC or (item.auc >= WEAK_AUC and item.auc >= text_auc)]
     strong += _check_openings(trait, exemplars)
     return tuple(sorted(strong, key=lambda item: (-item.auc, item.kind, item.what)))

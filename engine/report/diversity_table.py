@@ -60,7 +60,7 @@ MEASURES = (
     Measure(
         "All count as",
         "The same for all texts together. The more there are, the less each adds: compare only equal numbers of texts.",
-        lambda variety: variety.vendi if variety.count else None,
+        lambda variety: variety.vendi or None,
         lambda value, variety: f"{value:.1f} of {variety.count:,}",
         None,
     ),

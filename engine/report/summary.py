@@ -269,20 +269,22 @@ def _make_variety_document(variety: Sequence[PoleVariety]) -> dict[str, dict[str
 def _measure_pole(rounds: Rounds, trait: str, pole: Pole, embedder: Embedder) -> PoleVariety:
     chosen = [item for item in rounds.choice.chosen if item.trait == trait and item.pole == pole]
     texts, language = [item.text or "" for item in chosen], rounds.plan.language
+    asked = embedder if language.encoder_has_say else None
     both = [seed.text for side in POLES for seed in rounds.plan.model.seeds_at(trait, side)]
     seeds = [seed.text for seed in rounds.plan.model.seeds_at(trait, pole)]
-    likeness = measure_seed_likeness(texts, seeds, both, embedder) if language.encoder_has_say else None
+    likeness = measure_seed_likeness(texts, seeds, both, asked) if asked else None
     return PoleVariety(
         trait=trait,
         pole=pole,
-        exemplars=replace(_measure_texts(texts, language.code, embedder), seed_likeness=likeness),
-        seeds=_measure_texts(seeds, language.code, embedder) if seeds else None,
+        exemplars=replace(_measure_texts(texts, language.code, asked), seed_likeness=likeness),
+        seeds=_measure_texts(seeds, language.code, asked) if seeds else None,
         coverage=measure_coverage([item.scenario for item in chosen], rounds.plan.scenario_pool),
     )
 
 
-def _measure_texts(texts: Sequence[str], language: str, embedder: Embedder) -> Variety:
-    return replace(measure_texts(texts, embedder), word_order=measure_word_order(texts, language, embedder))
+def _measure_texts(texts: Sequence[str], language: str, embedder: Embedder | None) -> Variety:
+    order = measure_word_order(texts, language, embedder) if embedder else None
+    return replace(measure_texts(texts, embedder), word_order=order)
 
 
 def _make_row(rounds: Rounds, stamp: RunStamp, exemplar: Exemplar) -> Row:

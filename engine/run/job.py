@@ -156,7 +156,9 @@ def check_effort(effort: str | None) -> Effort | None:
 
 def plan_job(job: Job, packs: Packs, seed: int, embedder: Embedder, proposed: Proposal = NO_PROPOSAL) -> Plan:
     """The plan of a job, with the scenarios that the synth model has proposed, or without."""
-    scenario_pool = split_by_topic(job.model, choose_scenario_pool(job.model, packs, proposed), packs, embedder)
+    scenario_pool = choose_scenario_pool(job.model, packs, proposed)
+    if decide_language(job.model).encoder_has_say:
+        scenario_pool = split_by_topic(job.model, scenario_pool, packs, embedder)
     scenario_pool = exclude_taken_subjects(
         scenario_pool, job.model, job.synth_type, packs, job.level.exemplars_per_pole
     )

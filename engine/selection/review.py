@@ -102,6 +102,8 @@ def make_choice_context(
     for trait in plan.model.traits:
         own = [exemplar for exemplar in accepted if exemplar.trait == trait.key]
         pole_scores |= measure_pole_scores(plan.axes.get(trait.key), own, judge_aucs.get(trait.key), embedder)
+    if not plan.language.encoder_has_say:
+        return ChoiceContext(pole_scores, strict=strict)
     vectors = embedder.embed([exemplar.text or "" for exemplar in accepted])
     by_key = dict(zip((exemplar.key for exemplar in accepted), vectors, strict=True))
     return ChoiceContext(pole_scores, by_key, strict=strict)
@@ -110,11 +112,12 @@ def make_choice_context(
 def review_choice(plan: Plan, choice: Choice, embedder: Embedder) -> Review:
     """Probes the chosen exemplars of each trait and searches them for shortcuts."""
     probes, shortcuts = [], list[Shortcut]()
+    asked = embedder if plan.language.encoder_has_say else None
     for trait in plan.model.traits:
         own = [exemplar for exemplar in choice.chosen if exemplar.trait == trait.key]
-        probe = probe_trait(trait.key, own, embedder)
+        probe = probe_trait(trait.key, own, asked)
         probes.append(probe)
-        shortcuts += find_shortcuts(trait.key, trait.type, own, probe.auc, embedder)
+        shortcuts += find_shortcuts(trait.key, trait.type, own, probe.auc, asked)
     return Review(tuple(probes), tuple(shortcuts), _find_carriers(choice.chosen, shortcuts))
 
 

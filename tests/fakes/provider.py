@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import uvicorn
+from fakes.languages import SPOKEN
 from fakes.manners import EVERY
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
+from engine.domain.model import POLES
 from engine.text.words import FUNCTION_WORDS
 
 SEED_SHOWN = re.compile(r"in the course of their work:\n\n(.+?)\n\nOn the trait", re.DOTALL)
@@ -90,12 +92,14 @@ class Behaviour:
     ``limited`` and ``broken`` prompts fail on their first attempt only; ``malformed``, ``truncated``, ``filtered`` and
     ``unwelcome`` ones (400) always. As a judge it knows the pole that a text was written for; ``misjudged`` texts get
     the other one, ``undecided`` ones neither, and ``placed`` ones whatever stands first. ``manner`` is one of
-    ``fakes.manners``. A call takes up to
-    ``seconds``, each prompt its own part of it. With ``hold_after`` so many calls are answered, and all later ones wait
-    until it is set to None.
+    ``fakes.manners``. A call takes up to ``seconds``, each prompt its own part of it. With a ``language`` of
+    ``fakes.languages`` the texts are in it, right for their poles but for a share ``strayed``, which is spoiled. With
+    ``hold_after`` so many calls are answered, and all later ones wait until it is set to None.
     """
 
     style: Style = "prose"
+    language: str = ""
+    strayed: float = 0.0
     malformed: float = 0.0
     truncated: float = 0.0
     filtered: float = 0.0
@@ -341,7 +345,7 @@ def vary_text(seed: str, key: str) -> str:
 
 
 def _write_exemplars(prompt: str, behaviour: Behaviour) -> str:
-    words = re.search(r"\((\d+) to (\d+) words\)", prompt)
+    words = re.search(r"\((\d+) to (\d+) words", prompt)
     pole = re.search(ASKED_POLE, prompt)
     count = re.search(r"Write (\d+) texts?", prompt)
     if not words or not pole or not count:
@@ -351,16 +355,20 @@ def _write_exemplars(prompt: str, behaviour: Behaviour) -> str:
     texts = [
         vary_text(seed[1], f"{prompt}/{number}")
         if seed and behaviour.style == "prose"
-        else _write(f"{prompt}/{number}", int(words[1]), int(words[2]), behaviour.style)
+        else _write(f"{prompt}/{number}", int(words[1]), int(words[2]), behaviour, pole[1])
         for number in range(int(count[1]))
     ]
     return json.dumps({"exemplars": [{"text": text, "pole": said} for text in texts]}, ensure_ascii=False)
 
 
-def _write(key: str, min_words: int, max_words: int, style: Style) -> str:
-    if style == "same":
+def _write(key: str, min_words: int, max_words: int, behaviour: Behaviour, pole: str) -> str:
+    if behaviour.language:
+        spoken, asked = SPOKEN[behaviour.language], POLES[pole != "positive"]
+        text = spoken.write(asked, key, min_words, max_words)
+        return spoken.stray(asked, key, text) if draw(key, "strayed") < behaviour.strayed else text
+    if behaviour.style == "same":
         return SAME_TEXT
-    if style == "german":
+    if behaviour.style == "german":
         source = random.Random(key)
         return source.choice(GERMAN).format(source.choice(GERMAN_THINGS))
     return write_text(key, min_words, max_words)
