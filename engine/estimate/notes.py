@@ -9,7 +9,7 @@ from engine.planning.plan import Plan
 from engine.quality.labels import find_label_fault
 from engine.quality.reference_axis import MAX_SEEDS_PER_POLE, MIN_SEEDS_ALONE
 from engine.screening.patterns import list_lifted
-from engine.text.formatting import count_noun
+from engine.text.formatting import count_noun, join_words
 from engine.text.language import Language
 
 # So many values of a list are named; the rest are counted.
@@ -104,7 +104,7 @@ def _describe_scenarios(plan: Plan, endpoint: Endpoint) -> list[str]:
         why = pool.reasons[part]
         named = f" ({_join(chosen)})" if chosen and not why.startswith("from the pack") else ""
         grouped.setdefault(why, []).append(f"{part}{named}")
-    said = "; ".join(f"{' and '.join(parts)} {why}" for why, parts in grouped.items())
+    said = "; ".join(f"{join_words(parts)} {why}" for why, parts in grouped.items())
     seen = " The synth model is shown the subjects, not the forms and audiences." if endpoint.style == "plain" else ""
     return [f"Scenarios: {said}.{seen}"]
 

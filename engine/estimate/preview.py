@@ -13,7 +13,6 @@ from engine.planning.plan import Plan
 from engine.planning.scenarios import ScenarioPool, list_proposable
 
 SHOWN_SCENARIOS = 3
-SHOWN_SUBJECTS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +106,12 @@ def describe_preview(preview: Preview, shown: int) -> dict[str, object]:
 
 
 def describe_scenario_lists(scenario_pool: ScenarioPool) -> dict[str, list[str]]:
-    """Returns a scenario pool's forms, audiences, lengths and first subjects, in words."""
-    subjects = [subject for tier in scenario_pool.subjects for subject in tier]
-    more = len(subjects) - SHOWN_SUBJECTS
+    """Returns a scenario pool's forms, audiences, lengths and subjects, in words."""
     return {
         "forms": list(scenario_pool.forms),
         "audiences": list(scenario_pool.audiences),
         "lengths": [f"{item.name} ({item.min_words} to {item.max_words} words)" for item in scenario_pool.lengths],
-        "subjects": [*subjects[:SHOWN_SUBJECTS], *([f"and {more:,} more"] if more > 0 else [])],
+        "subjects": [subject for tier in scenario_pool.subjects for subject in tier],
     }
 
 

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Sequence
 
 
 def name_plainly(name: str) -> str:
@@ -33,6 +34,11 @@ def shorten(text: str, most_chars: int) -> str:
 def count_noun(number: int, noun: str, plural: str | None = None) -> str:
     """Formats a number with its noun: “1 exemplar”, “2,048 exemplars”."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {plural or f'{noun}s'}"
+
+
+def join_words(words: Sequence[str]) -> str:
+    """Joins words as a sentence does: “forms, audiences and lengths”; an empty text for none."""
+    return " and ".join(part for part in (", ".join(words[:-1]), *words[-1:]) if part)
 
 
 def format_cost(cost_usd: float | None) -> str:

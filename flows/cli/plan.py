@@ -1,6 +1,6 @@
 """The dry run of ``exemplars plan``: makes the preview of a run and prints it in tables that fit 80 columns."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 
 from rich.console import Console
@@ -18,7 +18,10 @@ from engine.quality.reference_axis import fit_reference_axes
 from engine.run.job import load_job, plan_job
 from engine.settings import Settings
 from engine.text.embedding import SentenceEncoder
-from engine.text.formatting import format_cost
+from engine.text.formatting import format_cost, join_words
+
+# So many values of a list are shown; the rest are counted.
+SHOWN_VALUES = 4
 
 
 def make_preview(settings: Settings, handle: str, synth_type: str, effort: str | None) -> Preview:
@@ -86,7 +89,7 @@ def _show_scenarios(console: Console, preview: Preview) -> None:
     _head(console, "Subjects and scenarios")
     if preview.proposed_by:
         console.print(
-            f"A run first asks {preview.proposed_by} for {_join_parts(list_proposable(preview.plan.model))}, and uses "
+            f"A run first asks {preview.proposed_by} for {join_words(list_proposable(preview.plan.model))}, and uses "
             f"those before any other. The dry run does not: the subjects below are from the lists (pack "
             f"{pool.pack!r}). The run will have another plan id, which depends on what is proposed."
         )
@@ -94,7 +97,9 @@ def _show_scenarios(console: Console, preview: Preview) -> None:
         console.print("They are as in a run.")
     table = _make_table("", "chosen", "why")
     for part, values in describe_scenario_lists(pool).items():
-        table.add_row(*(Text(text) for text in (part, "; ".join(values), pool.reasons.get(part, ""))))
+        more = f"; and {len(values) - SHOWN_VALUES:,} more" if len(values) > SHOWN_VALUES else ""
+        chosen = "; ".join(values[:SHOWN_VALUES]) + more
+        table.add_row(*(Text(text) for text in (part, chosen, pool.reasons.get(part, ""))))
     console.print(table)
     for trait in preview.plan.model.traits:
         console.print(Text(f"{trait.key}, first:"))
@@ -102,10 +107,6 @@ def _show_scenarios(console: Console, preview: Preview) -> None:
             if key == trait.key:
                 said = (scenario.subject, scenario.form, scenario.audience, scenario.length)
                 _print_indented(console, "- " + "; ".join(said))
-
-
-def _join_parts(parts: Sequence[str]) -> str:
-    return " and ".join((", ".join(parts[:-1]), parts[-1])) if len(parts) > 1 else parts[0]
 
 
 def _show_prompts(console: Console, preview: Preview, shown: int) -> None:

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from fakes.builders import make_level, make_model, make_seeds, make_test_plan, make_trait
-from fakes.client import CHAT
+from fakes.builders import SCENARIO_POOL, make_level, make_model, make_seeds, make_test_plan, make_trait
+from fakes.client import CHAT, PLAIN
 
 from engine.domain.model import POLES, Seed, Skipped
 from engine.estimate.notes import list_notes
@@ -42,6 +42,22 @@ def test_language_is_said_with_what_decided_it(language: str | None, notes: list
 
 def test_nothing_left_out_is_no_note() -> None:
     assert () == list_more(make_test_plan(make_model(), make_level()))
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "seen"),
+    [(CHAT, ""), (PLAIN, " The synth model is shown the subjects, not the forms and audiences.")],
+)
+def test_scenarios_are_noted_with_their_reasons(endpoint: Endpoint, seen: str) -> None:
+    reasons = {"subjects": "from the pack 'x', which fits", "audiences": "from the pack 'x', which fits"}
+    reasons |= {"forms": "given in model.yaml", "lengths": "those of the seeds"}
+    scenario_pool = replace(SCENARIO_POOL, forms=("a", "b", "c", "d", "e"), reasons=reasons)
+    note = (
+        "Scenarios: forms (a, b, c and 2 others) given in model.yaml; audiences and subjects from the pack 'x', which "
+        f"fits; lengths (8 to 25 words, 14 to 40 words) those of the seeds.{seen}"
+    )
+
+    assert (note,) == list_more(make_test_plan(make_model(), make_level(), scenario_pool), endpoint)
 
 
 def test_skipped_parts_of_the_definition_are_noted() -> None:

@@ -1,6 +1,7 @@
 """Texts and subjects for evaluation are kept apart from those for training, in both directions."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from fakes.builders import (
 )
 
 from engine.definitions.scenario_packs import load_packs
-from engine.domain.model import SYNTH_TYPES, Attached, Model, SynthType
+from engine.domain.model import SYNTH_TYPES, Attached, Model, OwnScenarios, SynthType
 from engine.domain.samples import Exemplar, Row, make_row
 from engine.planning.held_out import (
     OverlapIndex,
@@ -166,6 +167,14 @@ def test_attached_subjects_may_be_used_again_in_training() -> None:
     model = make_split_model([store(TEXT, SUBJECTS[0])])
 
     assert list(SUBJECTS) == list_subjects(model, "from_traits")
+
+
+def test_author_s_few_subjects_are_used_up_before_any_of_a_pack() -> None:
+    model = make_split_model([store(TEXT, subject) for subject in SUBJECTS[:-1]])
+    said = replace(model, scenarios=OwnScenarios(subjects=SUBJECTS))
+
+    assert [SUBJECTS[-1]] == list_subjects(said, "enrich", wanted=8)
+    assert 8 <= len(list_subjects(model, "enrich", wanted=8))
 
 
 def test_subjects_of_other_packs_are_added_where_too_few_are_left() -> None:

@@ -8,7 +8,7 @@ from fakes.builders import SCENARIO_POOL, make_level, make_model, make_test_plan
 
 from engine.definitions.loader import load_model
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
-from engine.domain.model import POLES, Model, Seed
+from engine.domain.model import POLES, Model, OwnScenarios, Seed
 from engine.planning.plan import Plan, RoundHistory, plan_round
 from engine.planning.scenarios import ScenarioPool, TopicSubjects, choose_scenario_pool
 from engine.planning.topic_subjects import find_threshold, split_by_topic
@@ -31,6 +31,14 @@ MODEL = make_model(
 
 def split(model: Model) -> ScenarioPool:
     return split_by_topic(model, choose_scenario_pool(model, PACKS), PACKS, SentenceEncoder())
+
+
+def test_author_s_subjects_alone_stand_inside_a_topic_and_packs_add_those_outside() -> None:
+    given = ("a fever at night", "tablets against pain", "a visit to the clinic", "a rash on the arm")
+    found = split(replace(MODEL, scenarios=OwnScenarios(subjects=given))).topic_subjects["health"]
+
+    assert set(given) == {subject for tier in found.inside for subject in tier}
+    assert len({subject for tier in found.outside for subject in tier}) >= 8
 
 
 def test_subjects_of_a_topic_and_others_are_told_apart() -> None:

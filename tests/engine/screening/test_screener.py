@@ -10,6 +10,7 @@ import pytest
 from fakes.builders import (
     NEGATIVE_SEEDS,
     POSITIVE_SEEDS,
+    SCENARIO_POOL,
     make_exemplar,
     make_model,
     make_seeds,
@@ -17,7 +18,7 @@ from fakes.builders import (
     make_trait,
 )
 
-from engine.domain.model import Attached, Model, Seed
+from engine.domain.model import Attached, Length, Model, Seed
 from engine.domain.samples import Exemplar, Reason
 from engine.screening.screener import Screener
 from engine.selection.choice import Choice
@@ -193,6 +194,15 @@ def test_length_of_the_scenario_is_asked_for_where_lengths_are_used() -> None:
 
     assert [None, "too_long", "too_short"] == list_reasons(make_screener(use_lengths=True).screen(given))
     assert [None, None, "too_short"] == list_reasons(make_screener().screen(given))
+
+
+@pytest.mark.parametrize("use_lengths", [True, False])
+def test_titles_may_be_as_short_as_the_models_titles_are(use_lengths: bool) -> None:
+    scenario_pool = replace(SCENARIO_POOL, lengths=(Length("one sentence", 3, 9),))
+    screener = Screener(make_test_plan(scenario_pool=scenario_pool), use_lengths)
+    given = [make_exemplar(text, index=index) for index, text in enumerate(("Retry uploads twice.", "Fix it."))]
+
+    assert [None, "too_short"] == list_reasons(screener.screen(given))
 
 
 def test_unmarked_end_is_truncated_only_where_nearly_all_seeds_of_the_trait_end_marked() -> None:

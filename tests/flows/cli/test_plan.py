@@ -192,6 +192,33 @@ def test_json_names_the_plan(tmp_path: Path, dry: Dry) -> None:
     assert {"everyday", "lists", "openai/gpt-4.1-mini"} >= {
         found["subjects"][name] for name in ("shown_from", "proposed_by")
     }
+    assert ["forms", "audiences", "lengths", "subjects"] == list(found["scenario_lists"])
+    assert all(part["values"] and part["why"] for part in found["scenario_lists"].values())
+
+
+def test_plan_says_which_scenarios_were_chosen_and_why(tmp_path: Path, dry: Dry) -> None:
+    workspace = make_workspace(tmp_path)
+    definition = workspace.model / "model.yaml"
+    definition.write_text(f"{definition.read_text()}\nscenarios: {{forms: [a product review]}}\n")
+    printed = unfold(dry(workspace, *LOW)[1])
+
+    assert "note Scenarios: forms (a product review) given in model.yaml; " in printed
+    assert "forms a product review given in model.yaml" in printed
+    assert "The synth model is shown the subjects, not the forms and audiences." in printed
+
+
+def test_plan_of_an_author_who_gives_all_asks_for_no_subjects(tmp_path: Path, dry: Dry) -> None:
+    workspace = make_workspace(tmp_path, None, **HOSTED)
+    definition = workspace.model / "model.yaml"
+    before = read_json(dry, workspace, *LOW)
+    definition.write_text(f"{definition.read_text()}\nscenarios: documentation\n")
+    after = read_json(dry, workspace, *LOW)
+
+    assert (1, 0) == tuple(
+        [prompt["kind"] for prompt in found["prompts"]].count("subjects") for found in (before, after)
+    )
+    assert 1 == before["total"]["low"]["calls"] - after["total"]["low"]["calls"]
+    assert ("documentation", None) == (after["subjects"]["pack"], after["subjects"]["proposed_by"])
 
 
 def test_same_inputs_print_the_same(tmp_path: Path, dry: Dry) -> None:
