@@ -208,7 +208,8 @@ def pick_evenly(
 class VoiceCheck:
     """Compares variations with their seeds; differences are measured in the spreads of each pole's own seeds."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, language: str = "en") -> None:
+        self._language = language
         self._seeds: dict[SeedKey, Seed] = {}
         self._spreads: dict[tuple[str, Pole], FeatureSpreads] = {}
         for trait in model.traits:
@@ -222,7 +223,7 @@ class VoiceCheck:
         if exemplar.seed_sha256 is None or exemplar.text is None:
             return None
         seed = self._seeds[exemplar.trait, exemplar.pole, exemplar.seed_sha256]
-        drift = find_drift(seed.text, exemplar.text, self._spreads[exemplar.trait, exemplar.pole])
+        drift = find_drift(seed.text, exemplar.text, self._spreads[exemplar.trait, exemplar.pole], self._language)
         return f"{drift}. The seed: {seed.text[:80]}" if drift else None
 
 

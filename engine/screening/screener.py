@@ -39,7 +39,7 @@ class Screener:
         }
         self._lifted = frozenset(item.name for item in list_lifted(plan.model, plan.scenario_pool.forms))
         self._min_words = min(MIN_WORDS, *(length.min_words for length in plan.scenario_pool.lengths))
-        self._voice_check = VoiceCheck(plan.model)
+        self._voice_check = VoiceCheck(plan.model, plan.language.tag)
         self._seen = NearTexts()
         self._seeds = NearTexts()
         self._seed_runs: dict[tuple[str, ...], str] = {}

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from engine.domain.language_tag import find_code
 from engine.text.words import FUNCTION_WORDS, count_words, list_content_words, split_words
 
 # A variation is about as long as its seed: 99 % of the authored texts have .80 to 1.25 times the words of another text
@@ -36,9 +37,9 @@ _PAST = frozenset(
 )
 _CONTRACTION = re.compile(r"n't$|'(?:s|re|ve|ll|d|m)$")
 _NOUN_FROM_VERB = re.compile(r"\w{3,}(?:tion|sion|ment|ity|ance|ence|ness|ism|ive|ate|ised|ized)s?$")
-_SENTENCE_END = re.compile(r"[.!?…]+(?:\s+|$)|\n+")
-_MARKS = re.compile(r"(?<!\w)[-–—]|[-–—](?!\w)|[,;:()\"“”\[\]]")
-_EMPHASIS = re.compile(r"[!?@#&…]|\.\.\.")
+_SENTENCE_END = re.compile(r"[.!?…؟।۔]+(?:\s+|$)|[。！？]+|\n+")
+_MARKS = re.compile(r"(?<!\w)[-–—]|[-–—](?!\w)|[,;:()\"“”\[\]、，；：،؛「」『』]")
+_EMPHASIS = re.compile(r"[!?@#&…！？؟]|\.\.\.")
 _CAPITALS = re.compile(r"[#@]?[A-Z]{2,}\W*")
 
 
@@ -110,6 +111,8 @@ _FEATURES = (
     _Feature("past tense", _measure_past, _stabilise, 0.110),
 )
 FEATURES = tuple(feature.name for feature in _FEATURES)
+# The others count English words, or letters, of which German words have more by far and Chinese ones fewer.
+_OF_ANY_LANGUAGE = ("words a sentence", "punctuation", "informal marks")
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,16 +144,19 @@ def measure_spreads(texts: Sequence[str]) -> FeatureSpreads:
     return FeatureSpreads(tuple(spreads))
 
 
-def find_drift(seed_text: str, text: str, spreads: FeatureSpreads = GENERAL_SPREADS) -> str | None:
+def find_drift(
+    seed_text: str, text: str, spreads: FeatureSpreads = GENERAL_SPREADS, language: str = "en"
+) -> str | None:
     """Describes what differs from the seed's length, wording or style, with both values; None if nothing does.
 
     Args:
         spreads: the unit of the bounds on style: ``measure_spreads`` of the texts in the seed's style.
+        language: a tag of BCP 47; features that are of English alone are compared in English alone.
     """
     return (
         _find_length_drift(seed_text, text)
-        or _find_shared_content(seed_text, text)
-        or _find_feature_drift(seed_text, text, spreads)
+        or _find_shared_content(seed_text, text, language)
+        or _find_feature_drift(seed_text, text, spreads, language)
     )
 
 
@@ -175,9 +181,9 @@ def measure_voice(text: str) -> tuple[float, ...]:
     return tuple(feature.measure(parsed) for feature in _FEATURES)
 
 
-def measure_shared_content(one: str, other: str) -> float:
+def measure_shared_content(one: str, other: str, language: str = "en") -> float:
     """Returns the share of the shorter text's content words that the other text has too, in [0, 1]."""
-    first, second = (set(list_content_words([text])) for text in (one, other))
+    first, second = (set(list_content_words([text], language)) for text in (one, other))
     return len(first & second) / max(1, min(len(first), len(second)))
 
 
@@ -188,16 +194,18 @@ def _find_length_drift(seed_text: str, text: str) -> str | None:
     return f"length: {own} words, the seed has {seed}"
 
 
-def _find_shared_content(seed_text: str, text: str) -> str | None:
-    share = measure_shared_content(seed_text, text)
+def _find_shared_content(seed_text: str, text: str, language: str) -> str | None:
+    share = measure_shared_content(seed_text, text, language)
     if share <= MAX_SHARED_CONTENT:
         return None
     return f"wording: {share:.0%} of the content words are the seed's, at most {MAX_SHARED_CONTENT:.0%} wanted"
 
 
-def _find_feature_drift(seed_text: str, text: str, spreads: FeatureSpreads) -> str | None:
-    apart = [abs(value) for value in compare_voices(seed_text, text, spreads)]
-    average = math.sqrt(sum(value**2 for value in apart) / len(apart))
+def _find_feature_drift(seed_text: str, text: str, spreads: FeatureSpreads, language: str) -> str | None:
+    compared = [find_code(language) == "en" or name in _OF_ANY_LANGUAGE for name in FEATURES]
+    voices = zip(compare_voices(seed_text, text, spreads), compared, strict=True)
+    apart = [abs(value) if counts else 0.0 for value, counts in voices]
+    average = math.sqrt(sum(value**2 for value in apart) / sum(compared))
     owns, seeds, words = measure_voice(text), measure_voice(seed_text), len(_parse(text).words)
     # One word more or less is chance, however narrow the spreads are.
     chance = [

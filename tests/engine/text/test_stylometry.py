@@ -176,3 +176,12 @@ def test_authored_texts_of_one_pole_mostly_pass_and_those_of_the_other_pole_of_c
     assert [] == [
         pair for pair in itertools.product(clear, obscure) if find_drift(*pair, measure_spreads(clear)) is None
     ]
+
+
+def test_variation_in_another_language_is_compared_by_what_is_of_any_language() -> None:
+    seed = "Danke, und die Rechnung schicke ich Ihnen heute."
+    other = "Danke, und die Bestellungsbestätigung verschicken wir morgen."
+
+    assert (find_drift(seed, other) or "").startswith("wording: ")
+    assert find_drift(seed, other, language="de") is None
+    assert (find_drift(seed, f"{other[:-1]}: {'ja, ' * 3}gut!", language="de") or "").startswith("punctuation: ")
