@@ -14,6 +14,7 @@ from great_expectations.expectations.metrics.table_metric_provider import TableM
 
 from engine.planning.held_out import OverlapIndex, normalise_subject
 from engine.quality.separation import rank_auc
+from engine.text.formatting import count_noun
 from engine.text.near_duplicates import find_pairs, jaccard
 from engine.text.words import count_words, shingle
 
@@ -161,7 +162,7 @@ class ExpectSubjectsToBeApart(RowsExpectation):
         nameless = int((frame.loc[frame["origin"] == "run", "subject"].map(str).map(normalise_subject) == "").sum())
         faults = [f"{subject!r} is a subject on both sides" for subject in sorted(shared - {""})]
         if fields["members"] == "new" and nameless:
-            faults.append(f"{nameless} rows of this run name no subject")
+            faults.append(f"{count_noun(nameless, 'row')} of this run without a subject")
         return {"shared": len(shared - {""}), "nameless": nameless}, faults
 
 

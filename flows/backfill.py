@@ -24,7 +24,7 @@ from engine.report.backfill_page import describe_backfill
 from engine.run.backfill_targets import BackfillRequest, list_selected
 from engine.settings import Settings, read_settings
 from engine.store.backfill_ledger import UNFINISHED_STATES, Ledger, ModelRow, describe_ledger, read_ledger
-from engine.text.formatting import capitalise
+from engine.text.formatting import capitalise, count_noun
 from flows.backfills.child_runs import list_children, open_children
 from flows.backfills.page import LedgerPage, publish_ledger
 from flows.backfills.parts import PartDispatcher
@@ -94,7 +94,7 @@ async def backfill(
         request = BackfillRequest(named, namespace, glob, only_lacking, synth_type, effort, force, done)
         # What an earlier start of this run has made is known to a third one too, whenever the second may die.
         ledger = Ledger(ModelRow(handle, run_id=runs.get(handle)) for handle in list_selected(settings, request))
-        get_run_logger().info("%d models", len(ledger.rows))
+        get_run_logger().info("%s", count_noun(len(ledger.rows), "model"))
         about = {"synth_type": synth_type, "effort": effort, "force": force, "max_cost_usd": max_cost_usd}
         async with publish_ledger(settings, ledger, about) as page:
             options = BackfillOptions(

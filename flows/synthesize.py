@@ -26,7 +26,7 @@ from engine.settings import read_settings
 from engine.store.layout import REPORT, SAMPLES
 from engine.store.store import StoredSet
 from engine.system.log_context import add_log_context
-from engine.text.formatting import capitalise
+from engine.text.formatting import capitalise, count_noun
 from flows.observability.logs import ignore_closed_output
 from flows.observability.run_outcome import observe_run
 from flows.runs.heartbeat import sending_heartbeats
@@ -140,7 +140,7 @@ async def run_rounds(
     place = rounds.plan.plan_id, rounds.plan.model.handle
     async with gateway.holding(rounds.subjects_plan_id), gateway.keeping(*place), voting_judge.keeping(*place):
         while cells := rounds.next_cells():
-            progress.report(StageBegun(f"Round {rounds.round_no}: {len(cells)} cells"))
+            progress.report(StageBegun(f"Round {rounds.round_no}: {count_noun(len(cells), 'cell')}"))
             progress.report(CallsPlanned(len(cells)))
             try:
                 exemplars = await generate(rounds, cells, gateway, resources.as_tasks)

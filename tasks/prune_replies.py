@@ -8,6 +8,7 @@ from typing import Any
 from engine.errors import StoreError
 from engine.replies.admin import prune_cache
 from engine.settings import Settings
+from engine.text.formatting import count_noun
 
 Log = logging.Logger | logging.LoggerAdapter[Any]
 
@@ -24,7 +25,7 @@ def prune_replies(settings: Settings, plan_ids: Sequence[str], now: datetime, lo
         logger.warning("%s", error)
         return
     if pruned.plans:
-        said = "Dropped the kept replies of %d plans (%.1f MB), unused for %g days or more than %g GB together"
-        logger.info(said, pruned.plans, pruned.bytes / 1e6, days, gb)
+        said = "Dropped the kept replies of %s (%.1f MB), unused for %g days or more than %g GB together"
+        logger.info(said, count_noun(pruned.plans, "plan"), pruned.bytes / 1e6, days, gb)
     for failure in pruned.failed:
         logger.warning("Kept replies could not be dropped: %s", failure)

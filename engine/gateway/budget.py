@@ -15,6 +15,7 @@ from engine.errors import BudgetError
 from engine.llm.reasoning import count_max_tokens
 from engine.llm.request import Endpoint, Reply, Request
 from engine.replies.replies import Lost
+from engine.text.formatting import count_noun
 
 # For a limit that sums of prices reach exactly.
 TINY_USD = 1e-12
@@ -215,7 +216,7 @@ class RunBudget:
             budget.spend(usd)
 
     def _explain(self, bound_usd: float) -> str:
-        broken = f"{self.unanswered_calls} calls that broke off and may have been billed"
+        broken = f"{count_noun(self.unanswered_calls, 'call')} that broke off and may have been billed"
         unanswered = f" (${self.unanswered_usd:.4f} of it for {broken})" if self.unanswered_usd else ""
         return (
             f"The run's limit of ${self.max_cost_usd:g} is reached: ${self.spent_usd:.4f} is spent{unanswered}, and "

@@ -80,7 +80,7 @@ def _write_sums(ledger: Ledger) -> str:
     rows = ledger.rows
     kept = sum(row.kept or 0 for row in rows if row.state == "attached")
     rejected = sum(row.rejected or 0 for row in rows)
-    parts = [f"{kept:,} samples attached", f"{rejected:,} rejected", f"cost {format_cost(ledger.cost_usd)}"]
+    parts = [f"{count_noun(kept, 'sample')} attached", f"{rejected:,} rejected", f"cost {format_cost(ledger.cost_usd)}"]
     spent = [row.seconds for row in rows if row.seconds is not None]
     if spent:
         parts.append(f"{_format_time(sum(spent) / len(spent))} a model on average")

@@ -11,7 +11,7 @@ from itertools import groupby
 from engine.domain.model import POLES, Pole
 from engine.domain.samples import Reason, Row
 from engine.report.wording import TraitWords, explain_reason
-from engine.text.formatting import name_reason
+from engine.text.formatting import count_noun, name_reason
 from engine.text.words import count_words
 
 WIDTH = 480
@@ -205,7 +205,11 @@ def _draw_lane(trait: TraitWords, pole: Pole, place: int, rows: Iterable[Row], t
     marks = tuple(
         # Five offsets in turn keep marks of equal length apart; random jitter would differ from run to run.
         SamplePoint(
-            _scale(number, top), y + 4.5 * ((2 * order) % 5 - 2), pole, True, _hint(trait, row, f"{number} words")
+            _scale(number, top),
+            y + 4.5 * ((2 * order) % 5 - 2),
+            pole,
+            True,
+            _hint(trait, row, count_noun(number, "word")),
         )
         for order, (number, row) in enumerate(zip(counts, mine, strict=True))
     )

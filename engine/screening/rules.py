@@ -10,6 +10,7 @@ from engine.domain.model import Length, Pole, Trait
 from engine.domain.samples import Reason
 from engine.screening.label_leaks import NO_OWN_WORDS, OwnWords, find_label
 from engine.screening.patterns import find_pattern
+from engine.text.formatting import count_noun
 from engine.text.language import find_other_language
 from engine.text.words import (
     COMMON_RUN,
@@ -142,10 +143,10 @@ def check_length(text: str, context: Context) -> Finding | None:
     within = 0 if context.length is None else context.length.min_words * LENGTH_TOLERANCE
     least = max(context.min_words, within)
     if words < least:
-        return Finding("too_short", f"{words} words, at least {least:g} wanted")
+        return Finding("too_short", f"{count_noun(words, 'word')}, at least {least:g} wanted")
     most = None if context.length is None else context.length.max_words * (1 + LENGTH_TOLERANCE)
     if most is not None and words > most:
-        return Finding("too_long", f"{words} words, at most {most:g} wanted")
+        return Finding("too_long", f"{count_noun(words, 'word')}, at most {most:g} wanted")
     return None
 
 

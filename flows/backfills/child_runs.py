@@ -19,6 +19,7 @@ from prefect.states import Cancelled, Completed, Running
 
 from engine.domain.model import Effort, SynthType
 from engine.report.summary import RunResult
+from engine.text.formatting import count_noun
 from flows.runs.labels import AGAIN, FLOW, name_tag
 
 # What a run of the main job does, with the resources that its parent shares.
@@ -85,7 +86,7 @@ class ChildRuns:
 async def open_children(client: PrefectClient, body: Body, count: int) -> ChildRuns:
     """The child runs of the flow run that this is called in, none of them created yet."""
     parent_id, attempt = UUID(str(flow_run.get_id())), flow_run.get_run_count()
-    name = f"{count} models"
+    name = count_noun(count, "model")
     made = await client.create_task_run(_models, parent_id, f"models-{attempt}", name=name, state=Running())
     return ChildRuns(client, await client.create_flow_from_name(FLOW), made.id, body)
 

@@ -34,6 +34,7 @@ from engine.errors import OrchestratorError, RunInterruptedError, StoreError
 from engine.gateway.budget import Budget
 from engine.run.backfill_targets import BackfillRequest
 from engine.store.backfill_ledger import Ledger, ModelRow, read_ledger
+from engine.text.formatting import count_noun
 from flows.backfills.worker import BackfillWorker
 from flows.runs.lease import Logger
 from flows.runs.lease_holders import OVER
@@ -253,7 +254,7 @@ class PartDispatcher:
         return await self._client.create_flow_run_from_deployment(
             self._deployment_id,
             parameters={**self._parameters, "handles": list(part.handles), "max_cost_usd": part.grant_usd},
-            name=f"part {part.number}: {len(part.handles)} models",
+            name=f"part {part.number}: {count_noun(len(part.handles), 'model')}",
             tags=[TAG],
             idempotency_key=f"{flow_run.get_id()}/{flow_run.get_run_count()}/{part.number}",
             parent_task_run_id=self._task_run_id,
@@ -308,7 +309,7 @@ class PartDispatcher:
 
     def _begin_again(self, part: Part, left: Sequence[ModelRow]) -> None:
         if part.tries >= MOST_TRIES:
-            note = f"The process that worked on it died {part.tries} times"
+            note = f"The process that worked on it died {count_noun(part.tries, 'time')}"
             for row in left:
                 self._ledger.update(row.handle, state="failed", note=note)
             return

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from engine.errors import InputError, ModelBusyError, StoreError
+from engine.text.formatting import count_noun
 
 if TYPE_CHECKING:
     from engine.replies.admin import CachedPlan, Removed
@@ -80,7 +81,9 @@ def format_plans(plans: "Sequence[CachedPlan | StoredPlan]") -> str:
         f"{plan.used_at:%Y-%m-%d %H:%M}  {plan.plan_id}{' (in use)' if getattr(plan, 'in_use', False) else ''}"
         for plan in plans
     ]
-    total = f"{len(plans)} plans, {sum(plan.replies or 0 for plan in plans)} replies"
+    total = (
+        f"{count_noun(len(plans), 'plan')}, {count_noun(sum(plan.replies or 0 for plan in plans), 'reply', 'replies')}"
+    )
     return "\n".join([*lines, f"{total}, {sum(plan.bytes for plan in plans) / 1e6:.1f} MB"])
 
 
@@ -92,7 +95,8 @@ def format_removed(removed: "Removed", handle: str | None, unknown: int) -> str:
     """
     whose = f"of {handle}" if handle else "of all models"
     if removed.plans:
-        what = f"{removed.replies} replies {whose}: {removed.plans} plans, {removed.bytes / 1e6:.1f} MB"
+        replies, plans = count_noun(removed.replies, "reply", "replies"), count_noun(removed.plans, "plan")
+        what = f"{replies} {whose}: {plans}, {removed.bytes / 1e6:.1f} MB"
         said = (
             f"Dropped {what}. Sets that were made from them can no longer be replayed, and a run that did not finish "
             "has to make all of its calls again"
@@ -100,14 +104,15 @@ def format_removed(removed: "Removed", handle: str | None, unknown: int) -> str:
     else:
         said = f"No replies {whose} were dropped"
     if unknown:
-        said += f"\n{unknown} plans of an older version do not name their model: --all drops them too"
+        said += f"\n{count_noun(unknown, 'plan')} of an older version without the name of a model: --all drops them too"
     return said
 
 
 def format_stored(removed: "RemovedSegments", uri: str) -> str:
     """What was dropped from the shared store."""
-    size = f"{len(removed.plans)} plans, {removed.bytes / 1e6:.1f} MB"
-    return f"On {uri}: dropped {removed.replies} replies in {removed.segments} segments: {size}"
+    size = f"{count_noun(len(removed.plans), 'plan')}, {removed.bytes / 1e6:.1f} MB"
+    replies, segments = count_noun(removed.replies, "reply", "replies"), count_noun(removed.segments, "segment")
+    return f"On {uri}: dropped {replies} in {segments}: {size}"
 
 
 def _summarise_removed(removed: "RemovedSegments") -> dict[str, object]:

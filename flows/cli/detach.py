@@ -5,6 +5,7 @@ import json
 from engine.settings import Settings
 from engine.store.layout import DETACHED
 from engine.store.store import StoredSet, detach_set, find_detachable
+from engine.text.formatting import count_noun
 from flows.runs.exclusive import keep_runs_out
 
 
@@ -31,7 +32,7 @@ def show_detached(stored: StoredSet, as_json: bool = False) -> None:
         facts = {"run_id": stored.run_id, "handle": stored.handle, "pool": stored.manifest.get("pool")}
         print(json.dumps({**facts, "samples": samples, "counts": counts, "kept": kept}))
         return
-    print(f"Detached from {stored.handle}: {samples} samples of run {stored.run_id}")
+    print(f"Detached from {stored.handle}: {count_noun(samples, 'sample')} of run {stored.run_id}")
     for trait, poles in counts.items():
         print(f"  {trait}: {', '.join(f'{count} {pole}' for pole, count in poles.items())}")
     print(f"They are kept in {kept}, where no reader of samples looks.")

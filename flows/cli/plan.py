@@ -18,7 +18,7 @@ from engine.quality.reference_axis import fit_reference_axes
 from engine.run.job import load_job, plan_job
 from engine.settings import Settings
 from engine.text.embedding import SentenceEncoder
-from engine.text.formatting import format_cost, join_words
+from engine.text.formatting import count_noun, format_cost, join_words
 
 # So many values of a list are shown; the rest are counted.
 SHOWN_VALUES = 4
@@ -65,7 +65,8 @@ def _show_plan(console: Console, preview: Preview) -> None:
     facts = Table.grid(padding=(0, 2))
     facts.add_column()
     facts.add_column(overflow="fold")
-    effort = f"{level.effort}: {plan.wanted} exemplars a pole, up to {level.top_up_rounds} top-up rounds"
+    rounds = count_noun(level.top_up_rounds, "top-up round")
+    effort = f"{level.effort}: {count_noun(plan.wanted, 'exemplar')} a pole, up to {rounds}"
     for name, value in (
         ("synth type", plan.synth_type),
         ("effort", effort),

@@ -76,7 +76,7 @@ class Counters:
 
     def describe_calls(self, now: float) -> str:
         """Calls done and in flight, tokens a second, time left, in one line."""
-        parts = [f"{self.done} of {self.planned} calls", f"{len(self.in_flight)} in flight"]
+        parts = [f"{self.done} of {count_noun(self.planned, 'call')}", f"{len(self.in_flight)} in flight"]
         if self.reused:
             parts.append(f"{self.reused} from kept replies")
         asked = self.done - self.reused

@@ -62,4 +62,5 @@ def summarise(verifier: StoreVerifier) -> str:
     sets = ", ".join(f"{count} {status}" for status, count in verifier.sets.items())
     size = f"{verifier.size_bytes / 1e6:.1f} MB"
     said = "nothing is broken" if not verifier.broken else f"{verifier.broken} broken"
-    return f"{verifier.samples_uri}: {verifier.models} models, sets: {sets}; {verifier.samples} samples, {size}: {said}"
+    models, samples = count_noun(verifier.models, "model"), count_noun(verifier.samples, "sample")
+    return f"{verifier.samples_uri}: {models}, sets: {sets}; {samples}, {size}: {said}"

@@ -16,6 +16,7 @@ from prefect.settings import PREFECT_API_URL
 
 from engine.errors import ExemplarsError, OrchestratorError
 from engine.settings import Settings, read_settings
+from engine.text.formatting import count_noun
 from flows.deploy.alerts import ensure_alerts
 from flows.deploy.automations import Watch, describe_automation, ensure_automation, list_watches
 from flows.deploy.deployments import Deployments, deploy_all
@@ -118,9 +119,9 @@ def _set_up(client: SyncPrefectClient, settings: Settings) -> list[tuple[str, st
     ]
     ended, watched = _settle_unfinished(client, watches)
     if ended:
-        lines.append(("ended", f"{ended} runs whose process is gone"))
+        lines.append(("ended", f"{count_noun(ended, 'run')} whose process is gone"))
     if watched:
-        lines.append(("watched", f"{watched} unfinished runs"))
+        lines.append(("watched", count_noun(watched, "unfinished run")))
     return lines
 
 

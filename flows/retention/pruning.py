@@ -13,6 +13,7 @@ from engine.replies.admin import list_prunable, prune_cache
 from engine.replies.remote_admin import prune_segments
 from engine.settings import Settings
 from engine.store.retention import OldSet, list_old_sets, remove_old_set, sweep_unfinished_removals
+from engine.text.formatting import count_noun
 from flows.retention.old_runs import prune_runs
 from flows.runs.exclusive import keep_runs_out
 
@@ -48,10 +49,11 @@ class Pruned:
     def describe(self) -> str:
         """The totals in a sentence."""
         gone = "Would be removed" if self.dry_run else "Removed"
+        sets, plans = count_noun(self.sets, "rejected or unfinished set"), count_noun(self.plans, "plan")
+        runs, old = count_noun(self.runs, "finished run"), count_noun(self.runs_kept, "old one")
         return (
-            f"{gone}: {self.sets} rejected or unfinished sets ({self.sets_bytes / 1e6:.1f} MB), kept replies of "
-            f"{self.plans} plans ({self.plans_bytes / 1e6:.1f} MB), {self.runs} finished runs ({self.runs_kept} old "
-            "ones stay, since the state of their model or the next request for it depends on them)"
+            f"{gone}: {sets} ({self.sets_bytes / 1e6:.1f} MB), kept replies of {plans} ({self.plans_bytes / 1e6:.1f} "
+            f"MB), {runs} ({old} kept, for the state of a model or the next request for it)"
         )
 
 
@@ -107,8 +109,8 @@ def _prune_replies(settings: Settings, ages: Ages, now: datetime, pruned: Pruned
     bounds = settings.locate(settings.cache_dir), settings.cache_max_days, settings.cache_max_gb, now
     plans = list_prunable(*bounds)
     for plan in plans:
-        days = (now - plan.used_at).days
-        report(f"kept replies of {plan.handle or 'an unknown model'}, plan {plan.plan_id}: unused for {days} days")
+        days = count_noun((now - plan.used_at).days, "day")
+        report(f"kept replies of {plan.handle or 'an unknown model'}, plan {plan.plan_id}: unused for {days}")
     pruned.plans, pruned.plans_bytes = len(plans), sum(plan.bytes for plan in plans)
     if not pruned.dry_run:
         removed = prune_cache(*bounds)
@@ -122,8 +124,8 @@ def _prune_stored(settings: Settings, replies_uri: str, now: datetime, pruned: P
     """Prunes the replies on the store that all machines share."""
     removed = prune_segments(replies_uri, settings.cache_max_days, now, pruned.dry_run)
     for plan in removed.plans:
-        days = (now - plan.used_at).days
-        report(f"stored replies of {plan.handle or 'an unknown model'}, plan {plan.plan_id}: unused for {days} days")
+        days = count_noun((now - plan.used_at).days, "day")
+        report(f"stored replies of {plan.handle or 'an unknown model'}, plan {plan.plan_id}: unused for {days}")
     pruned.plans += len(removed.plans)
     pruned.plans_bytes += removed.bytes
     pruned.failed += [f"Stored replies could not be dropped: {failure}" for failure in removed.failed]

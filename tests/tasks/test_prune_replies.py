@@ -30,7 +30,7 @@ def test_unused_plans_are_dropped_and_told(tmp_path: Path, caplog: pytest.LogCap
 
     assert ["mine"] == [plan.plan_id for plan in list_cache(str(tmp_path))]
     [told] = caplog.messages
-    assert told.startswith("Dropped the kept replies of 1 plans (0.0 MB), unused for 90 days or more than 10 GB")
+    assert told.startswith("Dropped the kept replies of 1 plan (0.0 MB), unused for 90 days or more than 10 GB")
 
 
 def test_nothing_is_told_where_nothing_is_dropped(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

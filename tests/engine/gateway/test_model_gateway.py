@@ -355,7 +355,7 @@ async def test_call_that_broke_off_counts_as_if_it_had_cost_all_that_it_can(tmp_
 
     assert (2, 2) == count_kinds(outcomes)
     assert (3, 1, 0.01) == (len(client.requests), gateway.budget.unanswered_calls, gateway.budget.unanswered_usd)
-    assert "$0.0100 of it for 1 calls that broke off" in str(outcomes[-1])
+    assert "$0.0100 of it for 1 call that broke off" in str(outcomes[-1])
 
 
 async def test_reply_that_does_not_say_what_it_took_counts_as_all_that_it_can_have_cost(tmp_path: Path) -> None:

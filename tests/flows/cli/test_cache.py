@@ -82,9 +82,9 @@ def test_clear_drops_the_replies_of_one_model_and_says_what_that_means(cache: Pa
     code, said, _ = command("clear", HANDLE)
 
     assert 0 == code
-    assert said.startswith(f"Dropped 7 replies of {HANDLE}: 1 plans, 0.0 MB. Sets that were made from them can no")
+    assert said.startswith(f"Dropped 7 replies of {HANDLE}: 1 plan, 0.0 MB. Sets that were made from them can no")
     assert "can no longer be replayed" in said
-    assert "1 plans of an older version do not name their model: --all drops them too" in said
+    assert "1 plan of an older version without the name of a model: --all drops them too" in said
     assert {"plan-b", "plan-c"} == list_plans(cache)
 
 

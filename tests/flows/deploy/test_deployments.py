@@ -76,6 +76,14 @@ def test_schedule_is_off_and_has_a_zone_and_parameters_of_the_flow(name: str) ->
         assert set(schedule["parameters"]) <= set(load(name).parameters.properties)
 
 
+def test_deployments_of_one_name_are_told_apart_in_a_list_by_first_words_and_tags() -> None:
+    first_words = [item["description"].partition("**:")[0] for item in ITEMS.values()]
+    tags = [frozenset(item["tags"]) for item in ITEMS.values()]
+
+    assert len(ITEMS) == len(set(first_words)) == len(set(tags))
+    assert all(words.startswith("**") and len(words) < 40 for words in first_words)
+
+
 def test_worker_of_make_serve_has_room_when_all_queues_with_a_limit_are_full() -> None:
     assert sum(queue.limit or 0 for queue in QUEUES) < MAX_RUNS
     assert "interactive" == min(QUEUES, key=lambda queue: queue.priority).name
