@@ -9,8 +9,8 @@ from engine.store.verify import Fault, StoreVerifier
 from engine.text.formatting import count_noun
 
 OLDER_READERS = (
-    "Some readers of the whole store (`datasets`, DuckDB and polars by `**/*.parquet`) see their rejected rows or fail on "
-    "them, until `exemplars verify --migrate` moves them"
+    "Some readers of the whole store (`datasets`, DuckDB and polars by `**/*.parquet`) see their rejected rows or fail "
+    "on them, until `exemplars verify --migrate` moves them"
 )
 
 
