@@ -1,6 +1,7 @@
 """Defines a model with its traits, brief and seeds, as one frozen value."""
 
 import hashlib
+import heapq
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,9 @@ TRAIT_TYPES: tuple[str, ...] = get_args(TraitType)
 AGGREGATIONS: tuple[str, ...] = get_args(Aggregation)
 EFFORTS: tuple[str, ...] = get_args(Effort)
 SYNTH_TYPES: tuple[str, ...] = get_args(SynthType)
+
+# More seeds of a trait at a pole move neither an axis nor a choice of subjects, and embedding them takes minutes.
+MAX_SEEDS_PER_POLE = 2_000
 
 # The platform's contract, section 1. At most 200 characters leave room for `handle=` in a file name of 255 bytes.
 _SIDE = "[a-z0-9][a-z0-9-]*"
@@ -156,6 +160,12 @@ class Model:
     held_out: tuple[Attached, ...] = ()
     held_out_digests: tuple[str, ...] = ()
     stored_runs: tuple[str, ...] = ()
+    _seeds_at: dict[tuple[str, Pole], tuple[Seed, ...]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    _drawn_at: dict[tuple[str, Pole], tuple[Seed, ...]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def trait(self, key: str) -> Trait:
         """Returns the trait with that key.
@@ -176,7 +186,37 @@ class Model:
 
     def seeds_at(self, trait: str, pole: Pole) -> tuple[Seed, ...]:
         """Returns the authored samples of one trait whose quality is exactly that of the pole."""
-        return tuple(seed for seed in self.seeds if seed.trait == trait and seed.pole == pole)
+        if self.seeds and not self._seeds_at:
+            # Prompts ask for them once for each cell, and a model may have a hundred thousand.
+            found: dict[tuple[str, Pole], list[Seed]] = {}
+            for seed in self.seeds:
+                if at := seed.pole:
+                    found.setdefault((seed.trait, at), []).append(seed)
+            self._seeds_at.update({key: tuple(seeds) for key, seeds in found.items()})
+        return self._seeds_at.get((trait, pole), ())
+
+    def draw_seeds_at(self, trait: str, pole: Pole) -> tuple[Seed, ...]:
+        """Returns what ``seeds_at`` does; of more than ``MAX_SEEDS_PER_POLE`` those with the least SHA-256."""
+        seeds = self.seeds_at(trait, pole)
+        if len(seeds) <= MAX_SEEDS_PER_POLE:
+            return seeds
+        if (trait, pole) not in self._drawn_at:
+            drawn = heapq.nsmallest(MAX_SEEDS_PER_POLE, seeds, key=lambda seed: seed.sha256)
+            self._drawn_at[trait, pole] = tuple(drawn)
+        return self._drawn_at[trait, pole]
+
+    def draw_seeds(self) -> tuple[Seed, ...]:
+        """Returns all seeds; of those of traits and poles that have too many, only those of ``draw_seeds_at``."""
+        crowded = {
+            (trait.key, pole): {id(seed) for seed in self.draw_seeds_at(trait.key, pole)}
+            for trait in self.traits
+            for pole in POLES
+            if len(self.seeds_at(trait.key, pole)) > MAX_SEEDS_PER_POLE
+        }
+        if not crowded:
+            return self.seeds
+        drawn = (crowded.get((seed.trait, at)) if (at := seed.pole) else None for seed in self.seeds)
+        return tuple(seed for seed, ids in zip(self.seeds, drawn, strict=True) if ids is None or id(seed) in ids)
 
 
 def check_handle(handle: str) -> str:

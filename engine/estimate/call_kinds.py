@@ -14,7 +14,7 @@ from engine.generation.prompts import JUDGE_SHOTS_PER_POLE
 from engine.llm.request import Endpoint, Request
 from engine.planning.plan import Cell, Plan, RoundHistory, count_scenarios, plan_round
 from engine.planning.scenarios import list_proposable
-from engine.screening.in_context_judge import make_judge_request
+from engine.screening.in_context_judge import list_auditions, make_judge_request
 from engine.screening.voting_judge import make_vote_request
 
 Outlook = Literal["low", "likely", "high"]
@@ -184,7 +184,7 @@ def _list_judge_calls(plan: Plan, endpoint: Endpoint, trait: Trait) -> tuple[Cal
         return ()
     example = Example("judge", request, "An authored text stands in for the exemplar.")
     authored = [len(plan.model.seeds_at(trait.key, pole)) for pole in POLES]
-    judged_seeds = sum(authored) if min(authored) < JUDGE_SHOTS_PER_POLE else 0
+    judged_seeds = len(list_auditions(plan.model, trait.key)) if min(authored) < JUDGE_SHOTS_PER_POLE else 0
     cells = count_cells(plan, endpoint.draws)
     calls = Spread(*(judged_seeds + count * len(POLES) for count in (plan.wanted, cells.likely, cells.high)))
     return (CallKind(f"judge: {trait.key}", endpoint, calls, Spread(1, 1, 1), (example,)),)

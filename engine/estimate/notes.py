@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 
-from engine.domain.model import POLES, Trait
+from engine.domain.model import MAX_SEEDS_PER_POLE, POLES, Trait
 from engine.llm.embedded_model import is_embedded
 from engine.llm.request import Endpoint
 from engine.planning.plan import Plan
 from engine.quality.labels import find_label_fault
-from engine.quality.reference_axis import MAX_SEEDS_PER_POLE, MIN_SEEDS_ALONE
+from engine.quality.reference_axis import MIN_SEEDS_ALONE
 from engine.screening.patterns import list_lifted
 from engine.text.formatting import count_noun, join_words
 from engine.text.language import Language

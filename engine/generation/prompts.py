@@ -6,7 +6,7 @@ import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import jinja2
@@ -212,11 +212,16 @@ def _say_in_characters(length: Length, language: Language) -> str:
 def _plain_shots(model: Model, cell: Cell, key: str) -> list[Shot]:
     """Authored texts of the pole, or the best of earlier rounds where there are none."""
     trait, pole = model.trait(cell.trait), cell.pole
-    seeds = model.seeds_at(trait.key, pole)
-    named = zip(name_subjects([seed.text for seed in seeds]), (seed.text for seed in seeds), strict=True)
-    known = list(named) if seeds else list(cell.hints.shots)
+    seeds = tuple(seed.text for seed in model.draw_seeds_at(trait.key, pole))
+    known = list(zip(_name_subjects(seeds), seeds, strict=True)) if seeds else list(cell.hints.shots)
     picked = random.Random(f"{key}/{trait.key}/{pole}").sample(known, min(PLAIN_SHOTS, len(known)))
     return [Shot(" ".join(text.split()), subject=_lead_to(trait, pole, subject)) for subject, text in picked]
+
+
+# Every cell of a trait and pole asks for the subjects of the same texts: naming those of 2,000 takes a second.
+@lru_cache(maxsize=64)
+def _name_subjects(texts: tuple[str, ...]) -> list[str]:
+    return name_subjects(texts)
 
 
 def _variation_shots(model: Model, trait: Trait, pole: Pole, seed: Seed, draw: int) -> list[Shot]:
@@ -224,7 +229,7 @@ def _variation_shots(model: Model, trait: Trait, pole: Pole, seed: Seed, draw: i
     (docs/decisions/012-strategies.md).
     """
     seeds = list_usable_seeds(model, trait.key, pole)
-    subjects = dict(zip(seeds, name_subjects([item.text for item in seeds]), strict=True))
+    subjects = dict(zip(seeds, _name_subjects(tuple(item.text for item in seeds)), strict=True))
     others = sorted((item for item in seeds if item != seed), key=lambda item: measure_distance(seed.text, item.text))
     near = others[draw * VARIATION_SHOTS :][:VARIATION_SHOTS] or others[:VARIATION_SHOTS]
     picked = [*reversed(near), seed]

@@ -21,7 +21,7 @@ from engine.planning.genre import (
 )
 from engine.planning.subjects import list_shared_words, name_subjects, read_domains
 from engine.quality.diversity import Coverage
-from engine.text.words import count_words
+from engine.text.words import count_words, list_content_words
 
 # A pack is taken for the field of a model if at least so many of its words are among the model's own. Where the model
 # names its kind of text, more is asked: two words in common gave product reviews the lists of a help desk.
@@ -130,7 +130,8 @@ def rank_packs(model: Model, packs: Packs) -> list[str]:
     commit titles.
     """
     forms = read_forms(model)
-    texts = _model_texts(model)
+    # Each word once: 23 packs look through them, and seeds may be many.
+    texts = [" ".join(dict.fromkeys(list_content_words(_model_texts(model))))]
     scores = {name: len(list_shared_words(pack.words, texts)) for name, pack in packs.packs.items()}
     enough = MIN_WORDS_BESIDE_A_KIND if forms else MIN_WORDS
     speaks = {name: bool(list_shared_words(pack.words, forms)) for name, pack in packs.packs.items()}
@@ -195,7 +196,7 @@ def _choose_subjects(
     if said.subjects:
         return [said.subjects], "given in model.yaml"
     domains = tuple(drop_kinds(read_domains(model.brief)))
-    own = (*domains, *name_subjects([seed.text for seed in model.seeds]))
+    own = (*domains, *name_subjects([seed.text for seed in model.draw_seeds()]))
     if proposed.subjects:
         return [proposed.subjects, pack.subjects, own], "proposed by the synth model"
     if name == FALLBACK_PACK and domains and not said.pack:
@@ -226,7 +227,7 @@ def _choose_lengths(model: Model, shared: Sequence[Length], forms: Sequence[str]
     """Returns the author's lengths, else those that fit the seeds, else the kind of text, else the shared ones."""
     if model.scenarios.lengths:
         return model.scenarios.lengths, "given in model.yaml"
-    counts = sorted(count_words(seed.text) for seed in model.seeds)
+    counts = sorted(count_words(seed.text) for seed in model.draw_seeds())
     if counts:
         fitting = [
             length
@@ -293,7 +294,7 @@ def _model_texts(model: Model) -> list[str]:
     brief = model.brief
     said = [model.handle.replace("-", " "), model.description, *brief.intent, *brief.domain, *brief.failure_modes]
     traits = [f"{trait.name} {trait.description}" for trait in model.traits]
-    return [*said, *traits, *(seed.text for seed in model.seeds)]
+    return [*said, *traits, *(seed.text for seed in model.draw_seeds())]
 
 
 def measure_coverage(scenarios: Sequence[Scenario], scenario_pool: ScenarioPool) -> Mapping[str, Coverage]:

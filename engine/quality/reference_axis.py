@@ -5,17 +5,16 @@ between the labels of 85 pairs had a mean AUC of .60, from .00 to 1.00, and noth
 good ones from the bad ones (docs/decisions/029-an-axis-by-what-it-shows.md). So every axis needs a second witness.
 """
 
-import heapq
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
 import numpy as np
 
-from engine.domain.model import POLES, Model, Pole, Seed, Trait
+from engine.domain.model import POLES, Model, Pole, Trait
 from engine.quality.labels import find_label_fault, is_negation
 from engine.quality.separation import DECIMALS, Flags, Numbers, fit_axis, measure_left_out, rank_auc
 from engine.text.embedding import Embedder, Vectors
@@ -24,8 +23,6 @@ Words = Literal["paraphrases", "labels"]
 Basis = Literal["seeds", "seeds and paraphrases", "seeds and labels", "paraphrases", "labels", "exemplars", "nothing"]
 
 COMBINED: Mapping[Words, Basis] = {"paraphrases": "seeds and paraphrases", "labels": "seeds and labels"}
-# More seeds than this at a pole do not move the axis, and embedding them takes minutes.
-MAX_SEEDS_PER_POLE = 2_000
 # An axis whose AUC on seeds that it was not fit to is lower is not used.
 MIN_AUC = 0.6
 # Few seeds reach that AUC by chance. On hand-written texts 4 % of the axes from three seeds a pole that reach 1, and
@@ -73,7 +70,7 @@ def fit_reference_axis(model: Model, trait: Trait, embedder: Embedder) -> Refere
     To few seeds the paraphrases, or else labels that are neither negated nor bare, are added where they order the
     seeds. Without seeds at both poles the paraphrases are the axis where the labels or other paraphrases agree.
     """
-    seeds = {pole: embedder.embed([seed.text for seed in draw_seeds(model, trait.key, pole)]) for pole in POLES}
+    seeds = {pole: embedder.embed([seed.text for seed in model.draw_seeds_at(trait.key, pole)]) for pole in POLES}
     count = min(map(len, seeds.values()))
     if not count:
         return _fit_to_words(trait, embedder)
@@ -92,18 +89,9 @@ def fit_reference_axis(model: Model, trait: Trait, embedder: Embedder) -> Refere
     return ReferenceAxis("seeds", axis, _discount(auc, count) if is_few else auc, auc)
 
 
-def draw_seeds(model: Model, trait: str, pole: Pole) -> Sequence[Seed]:
-    """Returns the seeds of a pole that are embedded: of more than ``MAX_SEEDS_PER_POLE`` those of least SHA-256."""
-    seeds = model.seeds_at(trait, pole)
-    if len(seeds) <= MAX_SEEDS_PER_POLE:
-        return seeds
-    return heapq.nsmallest(MAX_SEEDS_PER_POLE, seeds, key=lambda seed: seed.sha256)
-
-
 def prepare_axes(model: Model, embedder: Embedder) -> partial[dict[str, ReferenceAxis]]:
     """Prepares ``fit_reference_axes`` as work that can be pickled: without the many samples that it does not use."""
-    drawn = [seed for trait in model.traits for pole in POLES for seed in draw_seeds(model, trait.key, pole)]
-    return partial(fit_reference_axes, replace(model, seeds=tuple(drawn), attached=(), held_out=()), embedder)
+    return partial(fit_reference_axes, replace(model, seeds=model.draw_seeds(), attached=(), held_out=()), embedder)
 
 
 def _fit_to_words(trait: Trait, embedder: Embedder) -> ReferenceAxis:

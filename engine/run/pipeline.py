@@ -1,5 +1,6 @@
 """The pipeline of the rounds: tasks call its steps one by one, a replay and the benchmarks call all of them."""
 
+import asyncio
 from dataclasses import replace
 
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, Packs, load_packs
@@ -30,15 +31,17 @@ async def begin_rounds(
     """
     packs = load_packs(SCENARIOS_FOLDER)
     await _embed_topics(job, packs, NO_PROPOSAL, embedder, run_heavy)
-    draft = plan_job(job, packs, seed, embedder)
+    draft = await asyncio.to_thread(plan_job, job, packs, seed, embedder)
     async with gateway.keeping(draft.plan_id, draft.model.handle):
         proposed = await propose_scenarios(draft, gateway)
     await _embed_topics(job, packs, proposed, embedder, run_heavy)
-    plan = plan_job(job, packs, seed, embedder, proposed)
+    plan = await asyncio.to_thread(plan_job, job, packs, seed, embedder, proposed)
     if plan.language.encoder_has_say:
         plan = replace(plan, axes=await run_heavy(prepare_axes(plan.model, embedder)))
     plain = gateway.endpoint.style == "plain"
-    rounds = Rounds(plan, Screener(plan, use_lengths=not plain), gateway.endpoint.draws, embedder, strict=plain)
+    # On a thread, as planning above: with a hundred thousand seeds each takes seconds, and the loop has other runs.
+    screener = await asyncio.to_thread(Screener, plan, use_lengths=not plain)
+    rounds = Rounds(plan, screener, gateway.endpoint.draws, embedder, strict=plain)
     rounds.subjects_plan_id = draft.plan_id
     return rounds
 

@@ -33,6 +33,8 @@ MIN_AUC = 0.6
 # (docs/decisions/004), and the order hardly mattered. Measuring it on each of twenty seeds would take as long as
 # judging a hundred texts, since no two of those prompts have a long common beginning.
 ASSUMED_AUC = 0.9
+# Where one pole has few seeds and the other one many, each of the many would be a call.
+MAX_AUDITIONS = 100
 
 
 async def measure_judge_aucs(model: Model, gateway: ModelGateway, seed: int, progress: Progress) -> dict[str, float]:
@@ -49,7 +51,7 @@ async def measure_judge_aucs(model: Model, gateway: ModelGateway, seed: int, pro
     for trait in model.traits:
         if not can_judge(model, trait.key, gateway):
             continue
-        seeds = [item for pole in POLES for item in model.seeds_at(trait.key, pole)]
+        seeds = list_auditions(model, trait.key)
         if not is_auc_measured(model, trait.key):
             aucs[trait.key] = ASSUMED_AUC
             continue
@@ -84,6 +86,11 @@ def is_auc_measured(model: Model, trait: str) -> bool:
     return any(len(model.seeds_at(trait, pole)) < JUDGE_SHOTS_PER_POLE for pole in POLES)
 
 
+def list_auditions(model: Model, trait: str) -> list[Seed]:
+    """Lists the seeds by which the judge's AUC is measured; of more than ``MAX_AUDITIONS`` a pole the first."""
+    return [seed for pole in POLES for seed in model.seeds_at(trait, pole)[:MAX_AUDITIONS]]
+
+
 def can_judge(model: Model, trait: str, gateway: ModelGateway) -> bool:
     """Whether a trait can be judged: the endpoint returns odds, and the trait has seeds at both poles."""
     return gateway.endpoint.style == "plain" and write_judge_prompt(model, model.trait(trait), "", 0) is not None
@@ -101,7 +108,7 @@ async def _judge_seed(
     model: Model, item: Seed, gateway: ModelGateway, seed: int, slots: asyncio.Semaphore
 ) -> float | None:
     """Judges a seed by the other seeds; returns its odds, or None if its pole has no other seed or the call fails."""
-    others = replace(model, seeds=tuple(other for other in model.seeds if other.sha256 != item.sha256))
+    others = replace(model, seeds=tuple(other for other in model.seeds if other.text != item.text))
     request = make_judge_request(others, item.trait, item.text, seed)
     if request is None:
         return None

@@ -182,7 +182,8 @@ class Rounds:
 def _without_pools(plan: Plan) -> Plan:
     """Returns the plan without samples that do not affect the choice: a model may have a million, and it is pickled."""
     variations = tuple(item for item in plan.model.attached if item.seed_sha256)
-    return replace(plan, model=replace(plan.model, attached=variations, held_out=()))
+    seeds = plan.model.seeds if plan.synth_type == "diversify" else ()
+    return replace(plan, model=replace(plan.model, seeds=seeds, attached=variations, held_out=()))
 
 
 def _explain_reasons(rejected: Sequence[Exemplar]) -> str:

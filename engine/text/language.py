@@ -121,7 +121,7 @@ def find_other_language(text: str, expected: str) -> str | None:
 
 
 def _list_evidence(model: Model) -> Iterator[tuple[list[str], str]]:
-    yield [seed.text for seed in model.seeds], "the seeds are"
+    yield [seed.text for seed in model.draw_seeds()], "the seeds are"
     traits = [
         text
         for trait in model.traits

@@ -1,9 +1,11 @@
 """Handles are well formed or refused, and a model answers by trait and pole."""
 
+from dataclasses import replace
+
 import pytest
 from fakes.builders import make_model, make_seeds, make_trait
 
-from engine.domain.model import HANDLE_MAX_LENGTH, Seed, check_handle, digest_text, is_handle
+from engine.domain.model import HANDLE_MAX_LENGTH, MAX_SEEDS_PER_POLE, Seed, check_handle, digest_text, is_handle
 from engine.errors import HandleError
 
 
@@ -117,3 +119,25 @@ def test_digest_is_the_sha256_of_the_utf8_text() -> None:
     # From `printf 'naïve' | sha256sum`.
     assert "f86fd89de87a848a45bfe77708d91a5d2ff48b8e4a4b98af5165af82692f8928" == digest_text("naïve")
     assert digest_text("naïve") == Seed("clarity", "naïve", 1.0).sha256
+
+
+def test_at_most_two_thousand_seeds_are_drawn_by_their_digests() -> None:
+    """Of poles that have fewer, and of qualities between the poles, all are."""
+    crowd = tuple(Seed("clarity", f"plain {number}", 1.0) for number in range(MAX_SEEDS_PER_POLE + 500))
+    few = (Seed("clarity", "between", 0.4), *make_seeds()[3:])
+    model = make_model(seeds=(*few, *crowd))
+    drawn = model.draw_seeds_at("clarity", "positive")
+
+    assert sorted(crowd, key=lambda seed: seed.sha256)[:MAX_SEEDS_PER_POLE] == list(drawn)
+    assert make_seeds()[3:] == model.draw_seeds_at("clarity", "negative")
+    assert [*few, *(seed for seed in crowd if seed in set(drawn))] == list(model.draw_seeds())
+    assert make_seeds() == make_model(seeds=make_seeds()).draw_seeds()
+
+
+def test_seeds_of_a_changed_model_are_its_own() -> None:
+    """They are found once for each model, which a copy must not inherit."""
+    model = make_model(seeds=make_seeds())
+
+    assert make_seeds()[:3] == model.seeds_at("clarity", "positive")
+    assert () == replace(model, seeds=()).seeds_at("clarity", "positive")
+    assert model == make_model(seeds=make_seeds())

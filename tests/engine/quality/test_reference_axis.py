@@ -8,12 +8,10 @@ from bench.label_pairs import FILES, KNOWN, LabelPair, list_label_pairs, measure
 from fakes.builders import make_model, make_seeds, make_trait
 from fakes.word_vectors import WordVectors
 
-from engine.domain.model import POLES, Model, Pole, Seed
+from engine.domain.model import MAX_SEEDS_PER_POLE, POLES, Model, Pole, Seed
 from engine.quality.labels import find_label_fault
 from engine.quality.reference_axis import (
-    MAX_SEEDS_PER_POLE,
     MIN_AUC,
-    draw_seeds,
     fit_reference_axes,
     fit_reference_axis,
     prepare_axes,
@@ -143,15 +141,6 @@ def test_two_paraphrases_are_witnesses_of_each_other() -> None:
 def make_crowd(count: int) -> Model:
     """A model with so many seeds a pole."""
     return make_model(seeds=make_known(count))
-
-
-def test_at_most_two_thousand_seeds_are_drawn_by_their_digests() -> None:
-    model = make_crowd(MAX_SEEDS_PER_POLE + 500)
-    drawn = draw_seeds(model, "clarity", "positive")
-    ranked = sorted(model.seeds_at("clarity", "positive"), key=lambda seed: seed.sha256)
-
-    assert ranked[:MAX_SEEDS_PER_POLE] == list(drawn)
-    assert model.seeds_at("clarity", "negative")[:3] == tuple(draw_seeds(make_crowd(3), "clarity", "negative"))
 
 
 def test_axes_are_the_same_in_another_process() -> None:
