@@ -45,11 +45,12 @@ REMEDIES: Mapping[Reason, str] = {
 # For a first round of which every reply is so.
 HOPELESS_REMEDIES: Mapping[Reason, str] = {
     "unreadable": (
-        "the synth model does not answer with the JSON that it is asked for, neither by a schema nor in words. Take a "
-        "stronger one, or one with structured outputs (EXEMPLARS_SYNTH_MODEL), or see what its server makes of replies"
+        "they are not what was asked for: text that can be read and, from a chat model, "
+        "in JSON. Take a stronger model, or one with structured outputs (EXEMPLARS_SYNTH_MODEL), or see what its "
+        "server makes of replies"
     ),
     "truncated": (
-        "the replies end before their texts do, with twice the room too. Give the model's server a larger context and "
+        "they end before their texts do. Give the model's server a larger context and "
         "more output tokens, let it think less, or take another model (EXEMPLARS_SYNTH_MODEL)"
     ),
     "refused": "the provider refuses to write it. Reword the model's brief, or take another synth model",
@@ -75,11 +76,11 @@ def explain_failure(rounds: Rounds, verdict: Verdict) -> str:
 
 def _explain_hopeless(rounds: Rounds) -> str:
     """Explains a first round of which nothing can be used by its most frequent reason, with two of its replies."""
-    rejected = [item for item in rounds.exemplars if item.reason in REPLY_REASONS]
+    rejected = rounds.exemplars
     counts = Counter(item.reason for item in rejected if item.reason)
     listed = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     reasons = ", ".join(f"{count:,} {name_reason(reason)}" for reason, count in listed)
-    first = listed[0][0]
+    first = next(reason for reason, _ in listed if reason in REPLY_REASONS)
     quoted = list(dict.fromkeys(_quote(item) for item in rejected if item.reason == first))[:QUOTED]
     return (
         f"none of the {len(rejected):,} replies of the first round can be used ({reasons}), such as "
@@ -89,7 +90,7 @@ def _explain_hopeless(rounds: Rounds) -> str:
 
 
 def _quote(item: Exemplar) -> str:
-    said = " ".join((item.text or item.detail).split())
+    said = " ".join((item.detail if item.text is None else item.text).split())
     return f"“{shorten(said, QUOTED_CHARS)}”" if said else "an empty one"
 
 

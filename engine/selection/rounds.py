@@ -25,6 +25,8 @@ MAX_REPLACED = 0.25
 # rejected for such a reason once in four million rounds by chance.
 REPLY_REASONS: frozenset[Reason] = frozenset({"unreadable", "truncated", "refused", "wrong_language"})
 MIN_HOPELESS = 8
+# What says nothing of the other replies: no reply came, or it is like another.
+NO_SIGN: frozenset[Reason] = frozenset({"cell_failed", "duplicate", "near_duplicate"})
 READ_THEM = "Read what the report's table marks, and leave out of training what has the wrong label."
 REPLACE_THEM = (
     "A scorer may learn that in place of the trait: run at effort medium or higher, where such texts are replaced, "
@@ -114,9 +116,9 @@ class Rounds:
     @property
     def is_hopeless(self) -> bool:
         """Whether all replies of the first round were rejected for reasons of the reply itself, so that the next rounds
-        would only be paid for. Calls that failed do not count.
+        would only be paid for. Calls that failed do not count, nor does what repeats another reply.
         """
-        first = [exemplar.reason for exemplar in self.exemplars if exemplar.reason != "cell_failed"]
+        first = [exemplar.reason for exemplar in self.exemplars if exemplar.reason not in NO_SIGN]
         return self.taken == 1 and len(first) >= MIN_HOPELESS and REPLY_REASONS.issuperset(first)
 
     def _find_shortfall(self) -> dict[tuple[str, Pole], int]:

@@ -46,7 +46,7 @@ from engine.errors import (
     UnpricedError,
 )
 from engine.report.headline import state_headline
-from engine.report.remedies import REMEDIES
+from engine.report.remedies import HOPELESS_REMEDIES, REMEDIES
 from engine.report.summary import RunResult
 from engine.text.formatting import name_reason
 
@@ -435,11 +435,8 @@ def test_judge_that_refuses_the_key_is_named_by_its_own_settings(tmp_path: Path,
 @pytest.mark.parametrize(
     ("style", "lacking", "reason"),
     [
-        ("german", "clarity, positive (Clear): 0 of 2, 2 lacking after 2 rounds", "wrong_language"),
         ("same", "safety, negative (Not about safety): 0 of 2, 2 lacking after 2 rounds", "duplicate"),
         ("one_pole", "clarity, negative (Obscure): 0 of 2, 2 lacking after 2 rounds", "wrong_label"),
-        ("empty", "safety, positive (About safety): 0 of 2, 2 lacking after 2 rounds", "unreadable"),
-        ("no_json", "clarity, negative (Obscure): 0 of 2, 2 lacking after 2 rounds", "unreadable"),
     ],
 )
 def test_replies_of_no_use_end_in_a_failed_run_that_keeps_its_rejected_rows(
@@ -468,6 +465,35 @@ def test_replies_of_no_use_end_in_a_failed_run_that_keeps_its_rejected_rows(
     assert asked == provider.calls.total()
 
 
+@pytest.mark.parametrize(
+    ("style", "lacking", "reason"),
+    [
+        ("german", "clarity, positive (Clear): 0 of 2, 2 lacking after 1 round.", "wrong_language"),
+        ("empty", "safety, positive (About safety): 0 of 2, 2 lacking after 1 round.", "unreadable"),
+        ("no_json", "clarity, negative (Obscure): 0 of 2, 2 lacking after 1 round.", "unreadable"),
+    ],
+)
+def test_first_round_of_which_nothing_can_be_used_ends_the_run_and_is_not_paid_for_again(
+    workspace: Workspace, provider: Provider, style: Style, lacking: str, reason: Reason
+) -> None:
+    provider.behaviour = Behaviour(style=style)
+    workspace.write_effort(exemplars_per_pole=2, top_up_rounds=4)
+    with pytest.raises(QuotaError) as failure:
+        workspace.run()
+    asked = provider.calls.total()
+    with pytest.raises(QuotaError) as again:
+        workspace.run()
+    rejected = read_rejected(workspace.list_sets()[0])
+
+    assert lacking in str(failure.value)
+    assert "none of the 16 replies of the first round can be used (" in str(failure.value)
+    assert f"; no more was asked, since {HOPELESS_REMEDIES[reason]}" in str(failure.value)
+    assert {reason} == set(rejected["reason"]) - {"duplicate", "near_duplicate"}
+    assert 1 + 16 * (1 if style == "german" else 2) == asked == provider.calls.total()
+    # Below the reasons stands the report's own path.
+    assert str(failure.value).partition("The rejected rows")[0] == str(again.value).partition("The rejected rows")[0]
+
+
 async def test_failed_quota_is_a_failed_flow_run(workspace: Workspace, provider: Provider) -> None:
     provider.behaviour = Behaviour(style="empty")
     workspace.write_effort(exemplars_per_pole=1, top_up_rounds=0)
@@ -479,7 +505,7 @@ async def test_failed_quota_is_a_failed_flow_run(workspace: Workspace, provider:
     assert run.state is not None
     assert "FAILED" == run.state.type.value
     assert str(run.state.message).startswith(
-        f"{HANDLE}: nothing attached: 4 of 4 exemplars are lacking after 1 round; 8 rejected there, 8 of them "
+        f"{HANDLE}: nothing attached: none of the 8 replies of the first round can be used (8 unreadable), such as an "
     )
     assert "\n" not in str(run.state.message)
     assert "Flow run encountered an exception" not in str(run.state.message)

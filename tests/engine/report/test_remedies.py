@@ -95,7 +95,7 @@ def test_replies_are_quoted_shortened_and_by_their_detail_where_they_have_no_tex
     refused = [
         replace(make_exemplar(None, "positive", index, reason="refused"), detail="x" * 200) for index in range(8)
     ]
-    empty = [make_exemplar("", "positive", index, reason="unreadable") for index in range(8)]
+    empty = [replace(make_exemplar("", "positive", index, reason="unreadable"), detail="no JSON") for index in range(8)]
 
     assert f"such as “{'x' * (QUOTED_CHARS - 1)}…”; no more" in explain_failure(make_rounds(*refused), FAILED)
     assert "such as an empty one; no more" in explain_failure(make_rounds(*empty), FAILED)

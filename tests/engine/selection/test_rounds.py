@@ -76,6 +76,17 @@ def test_another_round_follows_where_that_may_help(first: Reason, others: list[R
     assert rounds.next_cells()
 
 
+def test_reply_that_repeats_another_is_no_reason_to_go_on() -> None:
+    repeated: list[Reason] = ["duplicate", "near_duplicate", "cell_failed"]
+    reasons: list[Reason] = ["wrong_language"] * MIN_HOPELESS
+    rounds = make_rounds()
+    rounds.take(
+        [make_exemplar("A text.", "positive", index, reason=reason) for index, reason in enumerate(reasons + repeated)]
+    )
+
+    assert rounds.is_hopeless
+
+
 def test_later_rounds_go_on_though_none_of_their_replies_can_be_used() -> None:
     rounds = make_rounds()
     rounds.take([make_exemplar("A text.", "positive", reason="duplicate")])
