@@ -97,7 +97,8 @@ def find_shortcuts(
     """
     if embedder is None:
         text_auc = 1.0
-    if text_auc is None or len(exemplars) < 2 * MIN_TEXTS:
+    fewest = min(sum(exemplar.pole == pole for exemplar in exemplars) for pole in POLES)
+    if text_auc is None or fewest < MIN_TEXTS:
         return ()
     defined_by_words = kind in ("topic", "claim")
     found = [

@@ -29,7 +29,7 @@ REMEDIES: Mapping[Reason, str] = {
     "placeholder": _FOR_STRAYING,
     "label_leak": "add the words that give the pole away to the brief's failure_modes, or take a stronger synth model",
     "prompt_echo": _FOR_STRAYING,
-    "wrong_language": "say in the language: of model.yaml which one is wanted, or take a synth model that writes it",
+    "wrong_language": "say which is wanted in the field 'language' of model.yaml, or take a synth model that writes it",
     "duplicate": _FOR_REPETITION,
     "near_duplicate": _FOR_REPETITION,
     "seed_copy": _FOR_REPETITION,

@@ -207,3 +207,16 @@ def test_coverage_counts_what_is_used_of_what_so_many_texts_can_use() -> None:
 
 def test_nothing_could_be_covered_by_no_text() -> None:
     assert {Coverage(0, 0)} == set(measure_coverage([], SCENARIO_POOL).values())
+
+
+def test_without_an_encoder_words_are_measured_and_vectors_are_not() -> None:
+    texts = [f"a text about matter{number} and nothing else" for number in range(20)]
+    known, unknown = measure(*texts), measure_texts(texts, None)
+
+    assert (None, 0.0, None, None) == (
+        unknown.mean_cosine,
+        unknown.vendi,
+        unknown.vendi_share,
+        unknown.vendi_of_eight,
+    )
+    assert (known.distinct_2, known.shared_openings) == (unknown.distinct_2, unknown.shared_openings)

@@ -5,7 +5,7 @@ from fakes.word_vectors import WordVectors
 
 from engine.domain.model import POLES
 from engine.domain.samples import Exemplar
-from engine.quality.probe import MIN_TEXTS, probe_trait
+from engine.quality.probe import MIN_TEXTS, Probe, probe_trait
 
 WORDS = {"positive": "plain short words", "negative": "long stilted clauses"}
 
@@ -48,3 +48,7 @@ def test_too_few_texts_are_not_probed() -> None:
     assert probe_trait("clarity", make_set(MIN_TEXTS - 1), WordVectors()).auc is None
     assert probe_trait("clarity", make_set(MIN_TEXTS), WordVectors()).auc is not None
     assert probe_trait("clarity", [], WordVectors()).auc is None
+
+
+def test_encoder_that_does_not_know_the_language_has_no_say() -> None:
+    assert Probe("clarity", None) == probe_trait("clarity", make_set(10), None)

@@ -166,3 +166,14 @@ def test_shortcut_is_said_in_a_sentence_with_the_label() -> None:
     said = Shortcut("clarity", "opening", "perhaps", "negative", 0.9).describe("Obscure")
 
     assert "clarity: the first word alone tells the poles apart: 'perhaps' at 'Obscure' (AUC 0.90)" == said
+
+
+def test_without_an_encoder_subjects_and_weak_features_are_no_shortcuts() -> None:
+    made = make_set(negative="Perhaps {}.")
+
+    assert [("opening", "perhaps", "negative")] == [
+        (item.kind, item.what, item.pole)
+        for item in find_shortcuts("clarity", "spectrum", made, None, None)
+        if item.kind in ("opening", "subject")
+    ]
+    assert () == find_shortcuts("clarity", "spectrum", [item for item in made if item.pole == "positive"], None, None)
