@@ -20,7 +20,7 @@ ENV PATH=/opt/exemplars/.venv/bin:$PATH \
     DO_NOT_TRACK=1
 
 # The packages first: they change seldom, and are nearly all of the image.
-COPY --chown=exemplars:exemplars pyproject.toml README.md requirements.lock ./
+COPY --chown=exemplars:exemplars pyproject.toml README.md LICENSE requirements.lock ./
 COPY --chown=exemplars:exemplars scripts scripts
 RUN scripts/set-up .venv requirements.lock
 

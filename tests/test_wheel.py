@@ -1,11 +1,15 @@
 """The project installed from its wheel, with no checkout beside it: it brings all that it reads, and writes at home."""
 
+import hashlib
 import subprocess
 import sys
+from email import message_from_string
 from pathlib import Path
 
 from fakes.elsewhere import build_wheel
 from fakes.site import clear_environment
+
+from engine.settings import PROJECT_ROOT
 
 LOOK = """
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER
@@ -21,6 +25,19 @@ print(job.level.exemplars_per_pole, len(job.model.traits), bool(load_packs(SCENA
 print(len(read_prefect_file()["deployments"]) >= 4)
 print(settings.locate(settings.samples_uri))
 """
+
+
+def test_wheel_says_its_licence_and_brings_its_text(tmp_path: Path) -> None:
+    [folder] = build_wheel(tmp_path / "wheel").glob("exemplars-*.dist-info")
+    fields = message_from_string((folder / "METADATA").read_text(encoding="utf-8"))
+
+    assert ("Apache-2.0", ["LICENSE"]) == (fields["License-Expression"], fields.get_all("License-File"))
+    assert (PROJECT_ROOT / "LICENSE").read_bytes() == (folder / "licenses/LICENSE").read_bytes()
+    # The text at apache.org/licenses/LICENSE-2.0.txt.
+    assert (
+        "cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30"
+        == hashlib.sha256((folder / "licenses/LICENSE").read_bytes()).hexdigest()
+    )
 
 
 def test_wheel_brings_the_catalogue_the_dial_and_the_deployments(tmp_path: Path) -> None:

@@ -139,8 +139,9 @@ class Model:
     """One standard of judgment: its definition, and what earlier runs have stored for it.
 
     ``attached`` and ``held_out`` are the stored samples of the pools ``train`` and ``eval``; the digests are those of
-    their sets, inputs of the plan id; ``stored_runs`` are the run ids of all these sets. ``contested`` are authored
-    texts that stand at both poles of a trait, and so count for neither.
+    their sets, inputs of the plan id; ``stored_runs`` are the run ids of all these sets, ``altered_runs`` of those that
+    were altered since. ``contested`` are authored texts that stand at both poles of a trait, and so count for
+    neither.
     """
 
     handle: str
@@ -160,6 +161,7 @@ class Model:
     held_out: tuple[Attached, ...] = ()
     held_out_digests: tuple[str, ...] = ()
     stored_runs: tuple[str, ...] = ()
+    altered_runs: tuple[str, ...] = ()
     _seeds_at: dict[tuple[str, Pole], tuple[Seed, ...]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )

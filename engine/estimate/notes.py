@@ -31,6 +31,11 @@ def list_notes(plan: Plan, endpoint: Endpoint) -> tuple[str, ...]:
         if item.by_text
     ]
     notes += _describe_scenarios(plan, endpoint)
+    notes += [
+        f"The samples of run {run_id} were altered since they were written, and count as they are now. `exemplars "
+        f"verify` says what else is broken; `exemplars replay {run_id} --to FOLDER` makes them again."
+        for run_id in plan.model.altered_runs
+    ]
     notes += [note for trait in plan.model.traits for note in _list_axis_notes(plan, trait)]
     if level.thinking != "none" and not endpoint.thinks:
         notes.append(f"The effort asks for {level.thinking} thinking; {endpoint.name} has none, so it was left out.")

@@ -27,7 +27,15 @@ from engine.report.summary import RunResult
 from engine.settings import Settings
 from engine.store.layout import REPORT, SAMPLES, VERDICT, name_file
 from engine.store.sample_set import read_manifest
-from engine.store.store import StoredSet, check_writable, digest_sets, list_sets, locate_set, read_attached
+from engine.store.store import (
+    StoredSet,
+    check_writable,
+    digest_sets,
+    list_altered,
+    list_sets,
+    locate_set,
+    read_attached,
+)
 from engine.system.filesystem import read_bytes
 from engine.text.embedding import Embedder
 from engine.text.language import decide_language
@@ -125,6 +133,7 @@ def read_pools(samples_uri: str, model: Model, runs: Collection[str] | None = No
         held_out=read_attached(held_out),
         held_out_digests=digest_sets(held_out),
         stored_runs=tuple(item.run_id for item in (*train, *held_out)),
+        altered_runs=list_altered([*train, *held_out]),
     )
 
 

@@ -20,8 +20,16 @@ from engine.store.layout import DETACHED, MANIFEST, MANIFESTS, SAMPLES, is_older
 from engine.store.migration import move_set
 from engine.store.sample_set import SampleSet, read_manifest, read_manifest_file, render_files, unseal
 from engine.store.staging import PROBE, PROBE_BYTES, probe_folder
-from engine.system.filesystem import check_folder_writable, list_folders, open_folder
+from engine.system.filesystem import check_folder_writable, list_folders, open_folder, read_bytes
 
+UNWRITABLE = (
+    "Free space or permit writing, or point EXEMPLARS_SAMPLES_URI elsewhere. The kept replies are not lost: the next "
+    "start continues from them"
+)
+UNREADABLE = (
+    "Permit reading, see that its server answers, or point EXEMPLARS_SAMPLES_URI elsewhere. The kept replies are "
+    "not lost: the next start continues from them"
+)
 _READ_COLUMNS = ["trait", "text", "quality", "scenario", "seed_sha256"]
 
 
@@ -143,7 +151,7 @@ def list_pools(samples_uri: str) -> list[str]:
         StoreError: a folder cannot be listed.
     """
     root = samples_uri.rstrip("/")
-    with _translate_errors(samples_uri):
+    with _translate_errors(samples_uri, UNREADABLE):
         handles = [name for name in list_folders(root) if name.startswith("handle=")]
         return [f"{root}/{name}/{pool}" for name in handles for pool in list_folders(f"{root}/{name}")]
 
@@ -155,7 +163,7 @@ def read_file(uri: str) -> bytes:
         StoreError: the file cannot be read.
     """
     filesystem, path = open_folder(uri)
-    with _translate_errors(uri), filesystem.open_input_file(path) as stream:
+    with _translate_errors(uri, UNREADABLE), filesystem.open_input_file(path) as stream:
         return bytes(stream.read())
 
 
@@ -167,7 +175,7 @@ def list_sets(samples_uri: str, handle: str, pool: Pool, statuses: Sequence[str]
     """
     parent = locate_pool(samples_uri, handle, pool)
     found = []
-    with _translate_errors(samples_uri):
+    with _translate_errors(samples_uri, UNREADABLE):
         names = list_folders(parent)
     for name in names:
         manifest = read_manifest(f"{parent}/{name}") if name.startswith("run=") else None
@@ -177,26 +185,30 @@ def list_sets(samples_uri: str, handle: str, pool: Pool, statuses: Sequence[str]
 
 
 def read_attached(sets: Sequence[StoredSet]) -> tuple[Attached, ...]:
-    """The samples of some sets, in order.
+    """The samples of some sets, in order, as they lie in the store; ``list_altered`` names sets that were altered.
 
     Raises:
-        StoreError: a set's file is missing, is not Parquet, or differs in size from what its manifest says.
+        StoreError: the store cannot be read, or a set's file is missing or can no longer be read.
     """
-    samples: list[Attached] = []
+    return tuple(sample for stored in sets for sample in _read_samples(stored))
+
+
+def list_altered(sets: Sequence[StoredSet]) -> tuple[str, ...]:
+    """The run ids of the sets whose samples have another size than their manifest says. ``verify`` reads every byte.
+
+    Raises:
+        StoreError: the store cannot be read.
+    """
+    altered = []
     for stored in sets:
-        with _translate_errors(stored.folder):
-            table = _read_rows(stored)
-        samples += [
-            Attached(
-                trait=row["trait"],
-                text=row["text"],
-                quality=row["quality"],
-                subject=json.loads(row["scenario"]).get("subject", ""),
-                seed_sha256=row["seed_sha256"],
-            )
-            for row in table.to_pylist()
-        ]
-    return tuple(samples)
+        filesystem, path = open_folder(stored.file(stored.rows_name))
+        name = name_file(stored.manifest, stored.rows_name)
+        expected = stored.manifest.get("files", {}).get(name, {}).get("bytes")
+        with _translate_errors(stored.folder, UNREADABLE):
+            size = filesystem.get_file_info(path).size
+        if expected not in (None, size):
+            altered.append(stored.run_id)
+    return tuple(altered)
 
 
 def digest_sets(sets: Sequence[StoredSet]) -> tuple[str, ...]:
@@ -246,15 +258,29 @@ def detach_set(stored: StoredSet) -> None:
         raise InputError(f"The set of run {stored.run_id} is no longer attached: another process has detached it")
 
 
-def _read_rows(stored: StoredSet) -> pa.Table:
-    filesystem, path = open_folder(stored.file(stored.rows_name))
-    name = name_file(stored.manifest, stored.rows_name)
-    expected = stored.manifest.get("files", {}).get(name, {}).get("bytes")
-    with filesystem.open_input_file(path) as source:
-        size = source.size()
-        if expected not in (None, size):
-            raise OSError(f"{stored.rows_name} has {size} bytes, but the manifest says {expected}")
-        return pq.read_table(source, columns=_READ_COLUMNS, page_checksum_verification=True)
+def _read_samples(stored: StoredSet) -> Iterator[Attached]:
+    """Yields the samples of a set; the whole file is read first, so that what fails then lies in its content."""
+    place = stored.file(stored.rows_name)
+    try:
+        table = pq.read_table(pa.BufferReader(read_bytes(place)), page_checksum_verification=True)
+        for row in table.select(_READ_COLUMNS).to_pylist():
+            if None in (row["trait"], row["text"]):
+                raise ValueError("a row without a trait or a text")
+            yield Attached(
+                trait=row["trait"],
+                text=row["text"],
+                quality=float(row["quality"]),
+                subject=json.loads(row["scenario"]).get("subject", ""),
+                seed_sha256=row["seed_sha256"],
+            )
+    except (OSError, pa.ArrowException, KeyError, ValueError, TypeError, AttributeError) as error:
+        why = "the file is gone" if isinstance(error, FileNotFoundError) else str(error)
+        raise StoreError(
+            f"The samples of run {stored.run_id}, attached to {stored.handle}, cannot be read: {place}: {why}. They "
+            "were altered or damaged since they were written. Restore the file from a copy, make the set again with "
+            f"`exemplars replay {stored.run_id} --to FOLDER`, or take it off the model with `exemplars detach "
+            f"{stored.run_id}`; then start again"
+        ) from error
 
 
 def _probe_remote(filesystem: fs.FileSystem, path: str) -> None:
@@ -266,12 +292,9 @@ def _probe_remote(filesystem: fs.FileSystem, path: str) -> None:
 
 
 @contextmanager
-def _translate_errors(place: str) -> Iterator[None]:
+def _translate_errors(place: str, remedy: str = UNWRITABLE) -> Iterator[None]:
     try:
         yield
     except (OSError, pa.ArrowException) as error:
         said = getattr(error, "strerror", None) or str(error)
-        raise StoreError(
-            f"The sample store {place} cannot be used: {said}. Free space or permit writing, or point "
-            "EXEMPLARS_SAMPLES_URI elsewhere. The kept replies are not lost: the next start continues from them"
-        ) from error
+        raise StoreError(f"The sample store {place} cannot be used: {said}. {remedy}") from error

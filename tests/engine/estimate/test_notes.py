@@ -148,3 +148,11 @@ def test_seeds_that_are_not_embedded_are_noted() -> None:
     plan = replace(make_test_plan(), model=make_model(seeds=seeds))
 
     assert ("Of the 2,001 seeds of Clarity at Clear, 2,000 are embedded, drawn by their SHA-256.",) == list_more(plan)
+
+
+def test_sets_that_were_altered_are_named_with_the_command_that_makes_them_again() -> None:
+    model = replace(make_model(seeds=make_seeds()), altered_runs=("a-run",))
+    [note] = list_more(replace(make_test_plan(model), axes={}))
+
+    assert note.startswith("The samples of run a-run were altered since they were written, and count as they are now.")
+    assert "`exemplars replay a-run --to FOLDER`" in note

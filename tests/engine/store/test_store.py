@@ -40,9 +40,18 @@ from engine.domain.samples import (
 )
 from engine.errors import StoreError
 from engine.report.dataset_card import render_card
+from engine.run.job import read_pools
 from engine.store.layout import CARD, MANIFEST, REJECTED, REPORT, SAMPLES, VERDICT
 from engine.store.sample_set import GROUP_ROWS, SampleSet, Status, read_manifest
-from engine.store.store import check_writable, digest_sets, list_sets, locate_set, read_attached, write_set
+from engine.store.store import (
+    check_writable,
+    detach_stored,
+    digest_sets,
+    list_sets,
+    locate_set,
+    read_attached,
+    write_set,
+)
 from engine.text.language import Language
 
 RUN = "11111111-1111-1111-1111-111111111111"
@@ -611,15 +620,41 @@ def test_attached_samples_come_back_in_order(tmp_path: Path) -> None:
     assert () == read_attached([])
 
 
-@pytest.mark.parametrize("content", [None, b"no parquet"])
-def test_set_whose_samples_cannot_be_read_is_an_error(tmp_path: Path, content: bytes | None) -> None:
+SPOIL: dict[str, Callable[[Path], object]] = {
+    "the file is gone": Path.unlink,
+    "Parquet magic bytes not found": lambda path: path.write_bytes(b"no parquet, of any length"),
+    'Field "scenario" does not exist': lambda path: pd.read_parquet(path).drop(columns="scenario").to_parquet(path),
+    "a row without a trait or a text": lambda path: pd.read_parquet(path).assign(text=None).to_parquet(path),
+    "Expecting value": lambda path: pd.read_parquet(path).assign(scenario="").to_parquet(path),
+}
+
+
+@pytest.mark.parametrize("why", SPOIL)
+def test_set_whose_samples_cannot_be_read_is_named_with_the_commands_that_help(tmp_path: Path, why: str) -> None:
+    store = str(tmp_path / "samples")
+    stored = write_set(store, make_set())
+    path = Path(stored.file(SAMPLES))
+    SPOIL[why](path)
+    with pytest.raises(StoreError) as caught:
+        read_attached(list_sets(store, "u22a8.test", "train"))
+
+    for part in (str(path), why, f"`exemplars replay {RUN} --to FOLDER`", f"`exemplars detach {RUN}`"):
+        assert part in str(caught.value)
+    assert "space" not in str(caught.value)
+    assert detach_stored(stored)
+    assert () == read_attached(list_sets(store, "u22a8.test", "train"))
+
+
+def test_samples_that_were_altered_count_as_they_are_and_are_named(tmp_path: Path) -> None:
     store = str(tmp_path / "samples")
     path = Path(write_set(store, make_set()).file(SAMPLES))
-    path.unlink()
-    if content:
-        path.write_bytes(content)
-    with pytest.raises(StoreError, match=RUN):
-        read_attached(list_sets(store, "u22a8.test", "train"))
+    before = read_pools(store, make_model())
+    pd.read_parquet(path).head(1).to_parquet(path)
+    after = read_pools(store, make_model())
+
+    assert ((), ROWS) == (before.altered_runs, len(before.attached))
+    assert ((RUN,), 1) == (after.altered_runs, len(after.attached))
+    assert before.attached_digests == after.attached_digests
 
 
 def test_manifest_that_is_not_json_is_an_error(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from fakes.workspace import Workspace
 from engine.errors import InputError, ReplayError
 from engine.run.replay import Comparison
 from engine.settings import read_settings
-from engine.store.layout import MANIFEST, SAMPLES
+from engine.store.layout import MANIFEST, REPORT, SAMPLES
 from engine.store.sample_set import seal
 from flows.cli.replay import describe_comparison, replay_run
 
@@ -53,6 +53,21 @@ def test_sets_that_were_attached_since_do_not_matter(workspace: Workspace) -> No
     held_out = workspace.run("enrich").run_id
 
     assert [(), (), ()] == [replay(workspace, run_id).different for run_id in (first, second, held_out)]
+
+
+def test_altered_file_is_not_the_same_though_it_can_be_made_again(workspace: Workspace, tmp_path: Path) -> None:
+    run_id = workspace.run().run_id
+    folder = workspace.list_sets()[0]
+    before = (folder / SAMPLES).read_bytes()
+    (folder / SAMPLES).write_bytes(before[:-5] + bytes([before[-5] ^ 1]) + before[-4:])
+    (folder / REPORT).unlink()
+    comparison = replay(workspace, run_id, tmp_path / "again")
+
+    assert ({SAMPLES, REPORT}, {SAMPLES, REPORT}) == (set(comparison.altered), set(comparison.different))
+    with pytest.raises(ReplayError, match=f"altered or gone .*{SAMPLES}.*`exemplars replay {run_id} --to FOLDER`"):
+        describe_comparison(run_id, comparison)
+    [made] = (tmp_path / "again").rglob(SAMPLES)
+    assert before == made.read_bytes()
 
 
 def test_settings_of_now_do_not_matter_where_the_run_had_its_own(workspace: Workspace) -> None:
