@@ -25,6 +25,8 @@ _PARTICLES = frozenset(
 _MARK = r"(?:\s*[.,!?;:…—–|。、،؛؟।॥]|\s+-|-\s|\s*[\r\n])"
 _OPEN, _CLOSE = r"[(\[{<（【〔「『]", r"[)\]}>）】〕」』]"
 _WRAP = r"[\"'“”’»*_`~)\]}）】」』]*"
+# Bounded, so that a reply of nothing but brackets or dashes costs no more time than any other.
+_FEW = r"[\W_]{0,12}"
 _NOT = r"(?:(?:not|non|nicht|kein\w*|pas|no|niet|nie|не|غير)[\s-]+|[不非])?"
 _FIELDS = (
     "label|rating|tone|verdict|category|class|sentiment|score|pole|quality|style|bewertung|ton|étiquette|etiqueta"
@@ -105,17 +107,17 @@ def _compile_places(label: str, name: str) -> tuple[re.Pattern[str], re.Pattern[
     shown = unicodedata.normalize("NFKC", label)
     word = r"\s+".join(re.escape(part) for part in shown.split())
     fields = "|".join((_FIELDS, re.escape(unicodedata.normalize("NFKC", name))))
-    field = rf"(?:{fields})\s*[:=–—-]\W*"
+    field = rf"(?:{fields})\s*[:=–—-]{_FEW}"
     particle = normalise(label) in _PARTICLES
     # An inflected form is a heading too: "Rudely:", "Unhöfliche:". A word of that form before a comma is none.
     bent = rf"{word}(?:e[nmrs]?|s|ly|ness)?" if len(shown) >= 4 and word[-1].isalpha() else word
     # A hyphen with no space beside it makes another word: "Clear-cut", "No-one".
     starts = [rf"{_NOT}{bent}{_WRAP}\s*[:|]", rf"{field}{_NOT}{word}{_WRAP}(?:{_MARK}|$)"]
-    ends = [rf"{_OPEN}\W*(?:{field})?{_NOT}{bent}\W*{_CLOSE}\W*$", rf"(?:^|[\W_]){field}{_NOT}{word}[\W_]*$"]
+    ends = [rf"{_OPEN}{_FEW}(?:{field})?{_NOT}{bent}{_FEW}{_CLOSE}{_FEW}$", rf"(?:^|[\W_]){field}{_NOT}{word}{_FEW}$"]
     if not particle:
         starts.append(rf"{_NOT}{word}{_WRAP}{_MARK}")
-        ends.append(rf"(?:[.!?…。\n\r]|\s[–—-])[\s\"'“”*_>#–—-]*{_NOT}{word}[\W_]*$")
-    bracketed = rf"^[\s\"'“”*_>#]*{_OPEN}\W*(?:{field})?{_NOT}{bent}\W*{_CLOSE}"
+        ends.append(rf"(?:[.!?…。\n\r]|\s[–—-]){_FEW}{_NOT}{word}{_FEW}$")
+    bracketed = rf"^[\s\"'“”*_>#]*{_OPEN}{_FEW}(?:{field})?{_NOT}{bent}{_FEW}{_CLOSE}"
     start = rf"{bracketed}|^[\W_]*(?:{'|'.join(starts)})"
     return re.compile(start, re.IGNORECASE), re.compile("|".join(ends), re.IGNORECASE)
 
