@@ -168,7 +168,7 @@ def _write_variety(rounds: Rounds, verdict: Verdict) -> str:
     if not tables:
         return ""
     meanings = "\n".join(f"- **{measure.name}**: {measure.meaning}" for measure in MEASURES)
-    return "\n\n".join(["## Variety", *tables, "In brackets: the seeds of that pole.", meanings])
+    return "\n\n".join(["## Variety and coherence", *tables, "In brackets: the seeds of that pole.", meanings])
 
 
 def _format_measure(measure: Measure, item: PoleVariety) -> str:

@@ -31,8 +31,9 @@ MEANINGS = (
     ),
     (
         "In-context judge",
-        "How well the synth model itself, shown some seeds with their labels, tells others apart (AUC, as above). From "
-        ".7 on it has a say in what is chosen; a dash: it was not asked.",
+        "How well the synth model itself, shown some seeds with their labels, tells others apart (AUC, as above). It "
+        "has a say in what is chosen by as much as it tells. A dash: it was not asked, or was shown so many seeds that "
+        "none were left to measure it on.",
     ),
 )
 
