@@ -6,6 +6,8 @@ from pathlib import Path
 
 import jinja2
 
+# What within a line makes HTML, a link or an image of a text (CommonMark, section 6).
+_INLINE = re.compile(r"<(?=[A-Za-z/!?])|(?<=!)\[|\](?=[(\[])")
 # What opens a block at the start of a line (CommonMark, sections 4 and 5): a heading, a quote, a list, a fence, a rule,
 # an underline, a table, HTML. In a numbered list the mark comes after the number.
 _OPENER = re.compile(r"(?=#{1,6}(?:\s|$)|[>|<]|[-+*](?:\s|$)|```|~~~|[-=*_\s]+$|\[[^\]]*\]:)")
@@ -26,8 +28,8 @@ def _load_template(template: Path) -> jinja2.Template:
 
 
 def as_line(text: str) -> str:
-    """Puts a text on one line and escapes what would open a block, such as a heading or a list."""
-    line = " ".join(text.split())
+    """Puts a text on one line and escapes what would be HTML, a link, an image, or open a block such as a heading."""
+    line = _INLINE.sub(r"\\\g<0>", " ".join(text.split()))
     if _NUMBER.match(line):
         return _NUMBER.sub(r"\1\\", line, count=1)
     return f"\\{line}" if line and _OPENER.match(line) else line
@@ -35,4 +37,4 @@ def as_line(text: str) -> str:
 
 def as_cell(text: str) -> str:
     """Puts a text into one cell of a table."""
-    return " ".join(text.split()).replace("|", "\\|")
+    return _INLINE.sub(r"\\\g<0>", " ".join(text.split())).replace("|", "\\|")

@@ -708,7 +708,7 @@ def test_card_shows_counts_texts_and_columns_and_no_word_of_it_breaks_the_header
 
     assert ["en"] == read_header(card)["language"]
     assert "| `clarity` | --- | 4 | Obscure | 3 |" in card
-    assert "> --- first second: {{ third }} <b>" in card
+    assert "> --- first second: {{ third }} \\<b>" in card
     assert 6 == card.count("\n> ")
     for field in SAMPLE_SCHEMA:
         assert f"- `{field.name}`: {field.type}" in card
