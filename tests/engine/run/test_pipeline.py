@@ -1,0 +1,71 @@
+"""A run begins with one call for what a chat model proposes; texts are asked for in the scenarios of its reply."""
+
+import json
+from pathlib import Path
+
+import pytest
+from fakes.builders import make_level
+from fakes.client import CHAT, PLAIN, FakeClient, HeardProgress
+
+from engine.definitions.loader import load_model
+from engine.domain.model import Model
+from engine.gateway.budget import RunBudget
+from engine.gateway.model_gateway import ModelGateway
+from engine.generation.cells import make_request
+from engine.llm.request import Endpoint, Reply, Request
+from engine.run.job import Job
+from engine.run.pipeline import begin_rounds
+from engine.selection.rounds import Rounds
+from engine.settings import RepliesPlace
+from engine.text.embedding import SentenceEncoder
+
+GENRES = str(Path(__file__).parents[2] / "genres")
+REVIEWS = load_model(GENRES, "test.product-reviews")
+PROPOSED = {
+    "subjects": [f"a kettle of {liters} litres" for liters in range(1, 61)],
+    "forms": ["a product review", "a star rating with a comment"],
+    "audiences": ["a first-time buyer", "a returning customer"],
+}
+
+
+async def begin(
+    folder: Path, said: dict[str, list[str]], endpoint: Endpoint = CHAT, model: Model = REVIEWS
+) -> tuple[Rounds, list[Request]]:
+    client = FakeClient(lambda _: Reply(json.dumps(said), "stop"), endpoint)
+    gateway = ModelGateway(client, RepliesPlace(str(folder)), HeardProgress(), RunBudget(1))
+    rounds = await begin_rounds(Job(model, "from_traits", make_level(4)), 0, gateway, SentenceEncoder())
+    return rounds, client.requests
+
+
+async def test_one_call_proposes_the_scenarios_in_which_texts_are_asked_for(tmp_path: Path) -> None:
+    rounds, [request] = await begin(tmp_path, PROPOSED)
+    cells = rounds.next_cells()
+
+    assert "subjects" == request.label
+    assert {"a product review", "a star rating with a comment"} == {cell.scenario.form for cell in cells}
+    assert {"a first-time buyer", "a returning customer"} == {cell.scenario.audience for cell in cells}
+    assert {cell.scenario.subject for cell in cells} <= set(PROPOSED["subjects"])
+    prompt = make_request(rounds.plan, cells[0], "chat", "English").prompt.user
+    assert f"- is: {cells[0].scenario.form}\n" in prompt
+    assert f"- is written for: {cells[0].scenario.audience}\n" in prompt
+
+
+@pytest.mark.parametrize(("endpoint", "calls"), [(CHAT, 1), (PLAIN, 0)])
+async def test_without_proposed_forms_those_of_the_models_own_words_hold(
+    tmp_path: Path, endpoint: Endpoint, calls: int
+) -> None:
+    rounds, requests = await begin(tmp_path, {"subjects": ["a kettle"]}, endpoint)
+
+    assert calls == len(requests)
+    assert {("a product review", "a shopper")} == {
+        (cell.scenario.form, cell.scenario.audience) for cell in rounds.next_cells()
+    }
+
+
+async def test_proposals_are_an_input_of_the_plan(tmp_path: Path) -> None:
+    one, _ = await begin(tmp_path / "one", PROPOSED)
+    same, _ = await begin(tmp_path / "same", PROPOSED)
+    other, _ = await begin(tmp_path / "other", PROPOSED | {"forms": ["a product review"]})
+
+    assert one.plan.plan_id == same.plan.plan_id
+    assert one.plan.plan_id != other.plan.plan_id
