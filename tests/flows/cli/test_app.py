@@ -381,7 +381,7 @@ def serve_silence() -> Iterator[str]:
         ("silent host", 3, "does not answer: no connection in 6 s. Check EXEMPLARS_SYNTH_API_BASE and the network"),
         ("unknown provider", 3, "'nobody/test' names no provider that litellm knows. A name is <provider>/<model>"),
         ("garbage for a model", 3, "The embedded server did not start with"),
-        ("quota not met", 1, "clarity, positive (Clear): 0 of 2, 2 lacking after 1 round. Of 4 rejected: "),
+        ("quota not met", 1, "clarity, positive (Clear): 0 of 2, 2 lacking after 1 round. 4 rejected: "),
     ],
 )
 def test_run_that_fails_is_one_message_and_attaches_nothing(
