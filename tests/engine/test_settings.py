@@ -1,14 +1,26 @@
 """Settings come from EXEMPLARS_ variables alone, are checked by name, and never show a secret."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
+from pydantic.fields import FieldInfo
 
 from engine.errors import DefinitionError, Problem
-from engine.settings import PROJECT_ROOT, RepliesPlace, read_settings
+from engine.settings import PROJECT_ROOT, RepliesPlace, Settings, read_settings
 
 SECRET = "sk-" + "do-not-show-me"
+
+
+def list_types(field: FieldInfo) -> Iterator[object]:
+    """The types that a setting may have, ``None`` and annotations left out."""
+    waiting: list[object] = [field.annotation]
+    while waiting:
+        kind = waiting.pop()
+        waiting.extend(get_args(kind))
+        yield kind
 
 
 @pytest.fixture(autouse=True)
@@ -191,3 +203,92 @@ def test_address_of_alerts_is_there_to_use_and_not_to_see(monkeypatch: pytest.Mo
     assert settings.alert_url is not None
     assert "http://127.0.0.1:9/hook?token=abc" == settings.alert_url.get_secret_value()
     assert "hook" not in repr(settings)
+
+
+HOSTILE = (
+    "inf",
+    "-inf",
+    "nan",
+    "1e400",
+    "-1e400",
+    "1" + "0" * 30,
+    "9" * 5000,
+    "~nouser-of-that-name/x",
+    "a\nb",
+    " ",
+    "\u202e",
+    "\x7f",
+    "x" * 300,
+    "http://host:99999",
+    "http://[::1",
+    "ftp://host/x",
+    "1/1e9",
+    "1" * 400 + "/1",
+)
+FIELDS = tuple(Settings.model_fields)
+NUMBERS = tuple(name for name, field in Settings.model_fields.items() if {int, float} & set(list_types(field)))
+PLACES = ("models_uri", "samples_uri", "effort_file", "cache_dir", "replies_uri", "keys_file")
+
+
+@pytest.mark.parametrize("value", HOSTILE, ids=lambda value: repr(value[:24]))
+@pytest.mark.parametrize("name", FIELDS)
+def test_hostile_value_is_refused_in_words_or_harmless(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(f"EXEMPLARS_{name.upper()}", value)
+    settings = refused = None
+    try:
+        settings = read_settings()
+    except DefinitionError as error:
+        refused = error
+
+    if settings is not None:
+        assert name not in NUMBERS
+        assert str(getattr(settings, name)).isprintable()
+        assert all(settings.locate(uri) for field in PLACES if (uri := getattr(settings, field)))
+    if refused is not None:
+        (problem,) = refused.problems
+        assert (f"EXEMPLARS_{name.upper()}", 2) == (problem.field, refused.exit_code)
+        assert len(str(refused)) < 400
+        assert not any(word in str(refused) for word in ("Value error", "value error", "\\d", "Traceback"))
+
+
+@pytest.mark.parametrize("value", ["inf", "-inf", "nan", "1e400", "-1e400", "1" + "0" * 30, "-1" + "0" * 30])
+@pytest.mark.parametrize("name", NUMBERS)
+def test_number_has_a_least_and_a_greatest_value(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(f"EXEMPLARS_{name.upper()}", value)
+    (problem,) = find_problems()
+
+    assert (f"EXEMPLARS_{name.upper()}", repr(value)) == (problem.field, problem.found)
+
+
+def test_numbers_are_found_by_their_types() -> None:
+    assert {"seed", "call_timeout_seconds", "cache_max_days", "metrics_port", "max_cost_usd"} <= set(NUMBERS)
+    assert not {"models_uri", "synth_price", "log_format", "synth_api_key"} & set(NUMBERS)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("CACHE_MAX_DAYS", "inf", "input should be less than or equal to 36500"),
+        ("CALL_TIMEOUT_SECONDS", "inf", "input should be less than or equal to 86400"),
+        (
+            "MODELS_URI",
+            "~nouser/x",
+            "should be a path or a URI; nobody here has that home folder: write the path without '~'",
+        ),
+        ("SAMPLES_URI", "x" * 256, "should be a path or a URI whose parts have at most 255 bytes each"),
+        ("SYNTH_API_BASE", "localhost:8080", "should be an address that begins with http:// or https://"),
+        ("SYNTH_PRICE", "cheap", "should be the price in USD of a million tokens in and out, such as 0.40/1.60"),
+    ],
+)
+def test_refusal_says_what_is_allowed(monkeypatch: pytest.MonkeyPatch, name: str, value: str, allowed: str) -> None:
+    monkeypatch.setenv(f"EXEMPLARS_{name}", value)
+    (problem,) = find_problems()
+
+    assert allowed == problem.allowed
+
+
+def test_address_with_a_password_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXEMPLARS_SYNTH_API_BASE", f"https://me:{SECRET}@ho st/v1")
+    (problem,) = find_problems()
+
+    assert "a secret" == problem.found

@@ -165,6 +165,19 @@ def test_wrong_value_is_named_with_its_line_and_field(
     assert problem.allowed.startswith("input should be ")
 
 
+# Each field of the dial that is a number: a new one without bounds fails here.
+@pytest.mark.parametrize("value", ["inf", "-inf", "nan", "1e400", "-1", "1" + "0" * 12, "9" * 5000])
+@pytest.mark.parametrize(
+    "field", [name for name in LEVEL_FIELDS.split(", ") if name not in ("synth_model", "thinking")]
+)
+def test_number_of_the_dial_is_finite_and_bounded(tmp_path: Path, field: str, value: str) -> None:
+    lines = [line for line in DIAL.splitlines() if not line.startswith(f"    {field}:")]
+    (problem,) = find_problems(tmp_path, "\n".join([*lines, f"    {field}: {value}", ""]))
+
+    assert f"levels.low.{field}" == problem.field
+    assert len(str(problem)) < 300
+
+
 @pytest.mark.parametrize("field", LEVEL_FIELDS.split(", ")[:-2])
 def test_missing_field_of_a_level_is_named(tmp_path: Path, field: str) -> None:
     lines = [line for line in DIAL.splitlines() if not line.startswith(f"    {field}:")]
