@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from engine.domain.model import Model
+from engine.domain.model import Length, Model
 from engine.domain.samples import Exemplar, Reason
 from engine.generation.prompts import FOLDER as PROMPTS_FOLDER
 from engine.planning.held_out import OverlapIndex, list_other_pool_texts, restrict_to_pool
@@ -23,7 +23,7 @@ class Screener:
     """Screens exemplars in cell order, and remembers accepted texts, so that the first of several duplicates stays.
 
     Args:
-        use_lengths: whether texts are checked against the lengths of their scenarios.
+        use_lengths: whether each text is checked against the length of its scenario, not only against all of them.
     """
 
     def __init__(self, plan: Plan, use_lengths: bool) -> None:
@@ -38,7 +38,12 @@ class Screener:
             trait.key: collect_own_words(plan.model, trait, plan.language.tag) for trait in plan.model.traits
         }
         self._lifted = frozenset(item.name for item in list_lifted(plan.model, plan.scenario_pool.forms))
-        self._min_words = min(MIN_WORDS, *(length.min_words for length in plan.scenario_pool.lengths))
+        lengths = plan.scenario_pool.lengths
+        # What a model that is not told its scenario's length may write: any of the model's lengths.
+        self._any_length = Length(
+            "any", min(item.min_words for item in lengths), max(item.max_words for item in lengths)
+        )
+        self._min_words = min(MIN_WORDS, self._any_length.min_words)
         self._voice_check = VoiceCheck(plan.model, plan.language.tag)
         self._seen = NearTexts()
         self._seeds = NearTexts()
@@ -87,8 +92,9 @@ class Screener:
     def _make_context(self, exemplar: Exemplar) -> Context:
         trait = self._plan.model.trait(exemplar.trait)
         # A variation's length is checked against that of its seed, together with its voice.
-        has_length = self._use_lengths and exemplar.seed_sha256 is None
-        length = self._plan.scenario_pool.length(exemplar.scenario.length) if has_length else None
+        length = None if exemplar.seed_sha256 else self._any_length
+        if length and self._use_lengths:
+            length = self._plan.scenario_pool.length(exemplar.scenario.length)
         marked = self._marked.get(trait.key, False)
         subject = exemplar.scenario.subject
         return Context(

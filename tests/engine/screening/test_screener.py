@@ -200,9 +200,11 @@ def test_length_of_the_scenario_is_asked_for_where_lengths_are_used() -> None:
 def test_titles_may_be_as_short_as_the_models_titles_are(use_lengths: bool) -> None:
     scenario_pool = replace(SCENARIO_POOL, lengths=(Length("one sentence", 3, 9),))
     screener = Screener(make_test_plan(scenario_pool=scenario_pool), use_lengths)
-    given = [make_exemplar(text, index=index) for index, text in enumerate(("Retry uploads twice.", "Fix it."))]
+    given = [
+        make_exemplar(text, index=index) for index, text in enumerate(("Retry uploads twice.", "Fix it.", TEXTS[0]))
+    ]
 
-    assert [None, "too_short"] == list_reasons(screener.screen(given))
+    assert [None, "too_short", "too_long"] == list_reasons(screener.screen(given))
 
 
 def test_unmarked_end_is_truncated_only_where_nearly_all_seeds_of_the_trait_end_marked() -> None:
