@@ -130,7 +130,8 @@ def _is_empty(path: Path) -> bool:
 
 def _is_left_over(path: Path) -> bool:
     with suppress(FileNotFoundError), _take_over(path) as is_ours:
-        return is_ours
+        # Its owner may have removed it and let go of its lock since it was opened here.
+        return is_ours and path.exists()
     return False
 
 
