@@ -1,14 +1,16 @@
 """What is known of a trait before a run, and what the axis from it is worth."""
 
 import pickle
+import sys
 
 import numpy as np
 import pytest
 from bench.label_pairs import FILES, KNOWN, LabelPair, list_label_pairs, measure_worth
 from fakes.builders import make_model, make_seeds, make_trait
+from fakes.crowd import RandomVectors, make_crowd
 from fakes.word_vectors import WordVectors
 
-from engine.domain.model import MAX_SEEDS_PER_POLE, POLES, Model, Pole, Seed
+from engine.domain.model import MAX_SEEDS_PER_POLE, POLES, Pole, Seed
 from engine.quality.labels import find_label_fault
 from engine.quality.reference_axis import (
     MIN_AUC,
@@ -138,9 +140,29 @@ def test_two_paraphrases_are_witnesses_of_each_other() -> None:
     assert ["nothing", "paraphrases"] == bases
 
 
-def make_crowd(count: int) -> Model:
-    """A model with so many seeds a pole."""
-    return make_model(seeds=make_known(count))
+def count_calls(count: int) -> int:
+    """The calls of Python functions that it takes to fit the axes to so many seeds a pole."""
+    model, calls = make_model(seeds=make_crowd(count)), 0
+
+    def count_one(frame: object, event: str, argument: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    work = prepare_axes(model, RandomVectors())
+    sys.setprofile(count_one)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+def test_four_times_as_many_seeds_cost_less_than_five_times_as_much() -> None:
+    """A quadratic search took sixteen times as much; more seeds than are drawn cost nothing more."""
+    few, many, all_drawn, crowd = (count_calls(count) for count in (250, 1_000, 2_000, 4_000))
+
+    assert many < 5 * few
+    assert crowd < 1.1 * all_drawn
 
 
 def test_axes_are_the_same_in_another_process() -> None:
@@ -153,6 +175,6 @@ def test_axes_are_the_same_in_another_process() -> None:
 
 
 def test_work_for_another_process_has_only_the_seeds_that_are_drawn() -> None:
-    work = prepare_axes(make_crowd(MAX_SEEDS_PER_POLE + 500), WordVectors())
+    work = prepare_axes(make_model(seeds=make_crowd(MAX_SEEDS_PER_POLE + 500)), WordVectors())
 
     assert 2 * MAX_SEEDS_PER_POLE == len(work.args[0].seeds)
