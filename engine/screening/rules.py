@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+from engine.domain.language_tag import find_code
 from engine.domain.model import Length, Pole, Trait
 from engine.domain.samples import Reason
 from engine.screening.label_leaks import NO_OWN_WORDS, OwnWords, find_label
@@ -93,7 +94,7 @@ def check_readable(text: str, context: Context) -> Finding | None:
     words = split_words(text)
     if not words:
         return Finding("unreadable", "no words")
-    for size, share, phrase in _list_repetitions(words):
+    for size, share, phrase in _list_repetitions(words, context.language):
         if share > REPETITION_LIMITS[size]:
             return Finding("unreadable", f"{phrase!r} makes up {share:.0%} of the text")
     word, times = _find_stutter(words, context.language)
@@ -182,12 +183,19 @@ def _list_runs(instructions: str) -> frozenset[tuple[str, ...]]:
     return word_runs(instructions, COMMON_RUN)
 
 
-def _list_repetitions(words: list[str]) -> Iterator[tuple[int, float, str]]:
+def _list_repetitions(words: list[str], language: str) -> Iterator[tuple[int, float, str]]:
+    """Lists the most repeated phrases; of function words alone in English only, where Gopher's limits were set.
+
+    The ending of a polite Japanese verb is four of ICU's words.
+    """
+    endings = frozenset[str]() if find_code(language) == "en" else list_function_words(language)
     characters = sum(map(len, words))
     for size in REPETITION_LIMITS:
         grams = Counter(tuple(words[start : start + size]) for start in range(len(words) - size + 1))
         often = [
-            (times * sum(map(len, gram)), gram, times) for gram, times in grams.items() if times >= MIN_TIMES[size]
+            (times * sum(map(len, gram)), gram, times)
+            for gram, times in grams.items()
+            if times >= MIN_TIMES[size] and not endings.issuperset(gram)
         ]
         if often:
             _, gram, times = max(often)

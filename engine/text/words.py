@@ -8,7 +8,7 @@ knows what Unicode says of all others, and ICU's dictionaries find the words of 
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 
 import regex
 import stopwordsiso
@@ -40,6 +40,7 @@ _END = regex.compile(r"[\p{Sentence_Terminal}།༎…:：`\"'\p{Pf}\p{Pi}]\Z|(?
 _SPACELESS = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
 # One of these characters says about as much as two or three letters of an alphabet.
 _DENSE = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}]")
+_FIRST_DENSE = "\u2e80"
 _ASCII_WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 _WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+(?:['’-][\p{L}\p{M}\p{N}]+)*")
 # What is not seen: zero-width characters, soft hyphens, marks of direction, variation selectors (Unicode 5.21,
@@ -70,6 +71,8 @@ def count_words(text: str) -> int:
     return sum(max(1, len(split_words(run))) if _SPACELESS.search(run) else 1 for run in runs)
 
 
+# The form of a text is needed three times in a row: to look it up, for its shingles, and to add it.
+@lru_cache(maxsize=64)
 def normalise(text: str) -> str:
     """Returns the form in which texts are compared: NFKC, case folded, without punctuation, single spaces.
 
@@ -88,7 +91,7 @@ def shingle(text: str) -> frozenset[str]:
     so that one word changes about the same share of them in any script.
     """
     form = normalise(text)
-    dense = not form.isascii() and 2 * len(_DENSE.findall(form)) > len(form)
+    dense = max(form, default="") >= _FIRST_DENSE and 2 * len(_DENSE.findall(form)) > len(form)
     size = DENSE_SHINGLE_LENGTH if dense else SHINGLE_LENGTH
     return frozenset(form[start : start + size] for start in range(max(1, len(form) - size + 1)))
 

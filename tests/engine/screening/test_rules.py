@@ -9,7 +9,7 @@ from fakes.builders import NEGATIVE_SEEDS, POSITIVE_SEEDS, make_model, make_trai
 from engine.definitions.loader import load_model
 from engine.domain.model import Length, TraitType
 from engine.screening.label_leaks import collect_own_words
-from engine.screening.rules import RULES, Context, Finding, find_fault
+from engine.screening.rules import RULES, Context, Finding, check_readable, find_fault
 from engine.text.language import decide_language
 
 INSTRUCTIONS = "You never explain, label, number or comment on a text, and never mention the trait or its poles."
@@ -342,3 +342,10 @@ def test_rules_hold_each_text_alone() -> None:
     texts = [*POSITIVE_SEEDS, *NEGATIVE_SEEDS]
 
     assert [None] * len(RULES) * len(texts) == [rule(text, CONTEXT) for text in texts for rule in RULES]
+
+
+def test_endings_of_polite_verbs_are_no_repetition() -> None:
+    text = "次の際は、静かなお席をご用意してお待ちしております。雨の中をお越しいただき、本当に感謝しております。"
+
+    assert None is check_readable(text, replace(CONTEXT, language="ja"))
+    assert None is not check_readable(f"{'本当に嬉しい席です。' * 3}", replace(CONTEXT, language="ja"))
