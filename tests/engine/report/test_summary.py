@@ -1,6 +1,7 @@
 """What a finished run shows of its variety."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from fakes.builders import (
@@ -22,7 +23,7 @@ from engine.gateway.model_gateway import ModelGateway
 from engine.llm.request import Reply
 from engine.quality.diversity import Coverage, measure_texts
 from engine.quality.verdict import Verdict
-from engine.report.summary import make_sample_set, measure_variety
+from engine.report.summary import make_rejected_rows, make_sample_set, measure_variety
 from engine.screening.screener import Screener
 from engine.selection.rounds import Rounds
 from engine.settings import RepliesPlace
@@ -48,6 +49,14 @@ def test_every_pole_is_measured_beside_its_own_seeds() -> None:
     assert measure_texts(POSITIVE_SEEDS, WordVectors()) == positive.seeds
     assert measure_texts(NEGATIVE_SEEDS, WordVectors()) == negative.seeds
     assert {"subject": Coverage(2, 2), "form": Coverage(1, 2)}.items() <= positive.coverage.items()
+
+
+def test_chosen_exemplars_of_a_set_that_failed_are_not_called_to_spare() -> None:
+    failed = Verdict(False, ("Expected that no text occurs twice: 1 of them.",), (), (), {}, ())
+    rows = make_rejected_rows(make_rounds(), make_stamp(), failed)
+
+    assert 2 * len(TEXTS) * ["set_failed"] == [row["reason"] for row in rows]
+    assert [] == make_rejected_rows(make_rounds(), make_stamp(), replace(failed, success=True))
 
 
 def test_verdict_and_report_have_the_variety(tmp_path: Path) -> None:
