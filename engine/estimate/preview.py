@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass
 
-from engine.domain.model import POLES, Pole
+from engine.domain.model import POLES, Length, Pole
 from engine.domain.samples import Scenario
 from engine.estimate.call_kinds import OUTLOOKS, CallKind, Spread, count_cells, plan_examples
 from engine.estimate.estimate import Amount, Estimate, estimate_plan
@@ -110,9 +110,15 @@ def describe_scenario_lists(scenario_pool: ScenarioPool) -> dict[str, list[str]]
     return {
         "forms": list(scenario_pool.forms),
         "audiences": list(scenario_pool.audiences),
-        "lengths": [f"{item.name} ({item.min_words} to {item.max_words} words)" for item in scenario_pool.lengths],
+        "lengths": [_describe_length(item) for item in scenario_pool.lengths],
         "subjects": [subject for tier in scenario_pool.subjects for subject in tier],
     }
+
+
+def _describe_length(length: Length) -> str:
+    """Returns a length's name with its range of words, which is the name of one that is made from seeds."""
+    words = f"{length.min_words} to {length.max_words} words"
+    return words if length.name == words else f"{length.name} ({words})"
 
 
 def _list_quotas(plan: Plan, endpoint: Endpoint) -> tuple[Quota, ...]:
