@@ -73,7 +73,7 @@ def test_dry_run_is_the_default_and_shows_what_would_go(site: Site, client: Sync
     page = read_page(client)
 
     assert page.startswith("# Dry run: nothing was removed")
-    assert "Would be removed: 1 rejected or unfinished sets" in page
+    assert "Would be removed: 1 rejected or unfinished set" in page
     assert f"rejected set of {HANDLE}, run rejected: written " in page
     assert f"kept replies of {HANDLE}, plan plan-a: unused for 100 days" in page
     assert "run attached" not in page
@@ -85,7 +85,7 @@ def test_pruning_takes_away_what_the_dry_run_showed(site: Site, client: SyncPref
     asyncio.run(prune(dry_run=False, runs_days=36_500))
     page = read_page(client)
 
-    assert page.startswith("# Pruned\n\nRemoved: 1 rejected or unfinished sets")
+    assert page.startswith("# Pruned\n\nRemoved: 1 rejected or unfinished set")
     assert f"rejected set of {HANDLE}, run rejected: written " in page
     assert not site[1].exists()
     assert (site[2] / SAMPLES).exists()
@@ -159,7 +159,7 @@ def test_command_says_each_thing_and_the_sums(site: Site, capsys: pytest.Capture
     assert (0, 0, True, False) == (dry, done, stayed, site[1].exists())
     assert f"rejected set of {HANDLE}, run rejected: written " in said
     assert "No Prefect server is configured (PREFECT_API_URL), so no runs were looked for" in said
-    assert "Would be removed: 1 rejected or unfinished sets" in said
+    assert "Would be removed: 1 rejected or unfinished set" in said
     assert (False, 1, 1, 0, [], []) == tuple(
         told[name] for name in ("dry_run", "sets", "plans", "runs", "busy", "failed")
     )
