@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from engine.domain.model import Model, Seed, Skipped
-from engine.text.words import normalise
+from engine.text.words import drop_unseen, normalise
 
 MIDDLE = 0.5
 # More lines are counted, and not named one by one.
@@ -14,13 +14,12 @@ MOST_NAMED = 10
 def settle_seeds(model: Model) -> Model:
     """Returns the model with each text of a trait at most once among its seeds; what is left out is ``skipped``.
 
-    Texts are the same if their normal forms are. Seeds of one text and trait contradict each other if their qualities
-    lie on both sides of the middle: nobody can say which is right, so they become ``contested``. Otherwise the first
-    one counts. One text for two traits is two seeds.
+    Seeds of one text and trait contradict each other if their qualities lie on both sides of the middle: nobody can say
+    which is right, so they become ``contested``. Otherwise the first one counts. One text for two traits is two seeds.
+    Texts are the same if their normal forms are, but on both sides of the middle only if case and punctuation are the
+    same too, since these may be what the trait is about.
     """
-    groups: dict[tuple[str, str], list[Seed]] = {}
-    for seed in model.seeds:
-        groups.setdefault((seed.trait, normalise(seed.text)), []).append(seed)
+    groups = _group(model.seeds)
     contested = [group for group in groups.values() if _contradict(group)]
     doubled = [group for group in groups.values() if len(group) > 1 and not _contradict(group)]
     if not contested and not doubled:
@@ -31,6 +30,20 @@ def settle_seeds(model: Model) -> Model:
         contested=tuple(seed for group in contested for seed in group),
         skipped=(*model.skipped, *_name_contested(contested), *_name_doubled(doubled)),
     )
+
+
+def _group(seeds: Sequence[Seed]) -> dict[tuple[str, ...], list[Seed]]:
+    """Groups the seeds of one trait and text, in the order of their first ones."""
+    alike: dict[tuple[str, str], list[Seed]] = {}
+    for seed in seeds:
+        alike.setdefault((seed.trait, normalise(seed.text)), []).append(seed)
+    groups: dict[tuple[str, ...], list[Seed]] = {}
+    for seed in seeds:
+        key: tuple[str, ...] = (seed.trait, normalise(seed.text))
+        if _contradict(alike[seed.trait, key[1]]):
+            key = (*key, drop_unseen(seed.text))
+        groups.setdefault(key, []).append(seed)
+    return groups
 
 
 def _contradict(group: Sequence[Seed]) -> bool:

@@ -23,7 +23,7 @@ def capitalise(sentence: str) -> str:
 
 def name_reason(code: str) -> str:
     """Names a reason code in words: ``near_duplicate`` → “near duplicate”, ``surplus`` → “to spare”."""
-    return {"surplus": "to spare", "set_failed": "chosen"}.get(code) or code.replace("_", " ")
+    return "to spare" if code == "surplus" else code.replace("_", " ")
 
 
 def shorten(text: str, most_chars: int) -> str:

@@ -240,7 +240,7 @@ def test_seeds_that_contradict_each_other_are_left_out_of_a_job_and_named(tmp_pa
     settings = make_catalogue(tmp_path, "draft")
     path = tmp_path / "models" / HANDLE / "samples.jsonl"
     said = "The saw stands still before anybody reaches for the blade."
-    lines = [(said, 1), ("Text two is about the saw.", 0), (said.upper(), 0), ("Text two is about the saw.", 0)]
+    lines = [(said, 1), ("Text two is about the saw.", 0), (f" {said}", 0), ("Text two is about the saw.", 0)]
     path.write_text("".join(f"{json.dumps({'content': text, 'safety': value})}\n" for text, value in lines))
     model = load_job(settings, HANDLE, "from_traits", "low").model
 
