@@ -32,7 +32,6 @@ Reason = Literal[
     "voice_drift",
     "off_pole",
     "surplus",
-    "set_failed",
 ]
 
 _TEXT = pa.string()

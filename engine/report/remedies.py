@@ -39,7 +39,6 @@ REMEDIES: Mapping[Reason, str] = {
     "voice_drift": "add seeds in the voice that is wanted, or take a stronger synth model",
     "off_pole": _FOR_UNCLEAR_POLES,
     "surplus": _FOR_MORE_ROUNDS,
-    "set_failed": _SEE_GATE,
 }
 
 # For a first round of which every reply is so.

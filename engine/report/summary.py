@@ -68,10 +68,10 @@ def make_kept_rows(rounds: Rounds, stamp: RunStamp) -> list[Row]:
 
 
 def make_rejected_rows(rounds: Rounds, stamp: RunStamp, verdict: Verdict) -> list[Row]:
-    """Makes the rows of ``rejected.pq``; if the gate failed, also the chosen ones, as ``set_failed``."""
+    """Makes the rows of ``rejected.pq``; if the gate failed, also the chosen ones, as ``surplus``."""
     rejected = list(rounds.choice.rejected)
     if not verdict.success:
-        rejected += [replace(exemplar, reason="set_failed") for exemplar in rounds.choice.chosen]
+        rejected += [replace(exemplar, reason="surplus") for exemplar in rounds.choice.chosen]
     return [_make_row(rounds, stamp, exemplar) for exemplar in _in_order(rejected)]
 
 

@@ -27,8 +27,10 @@ EXPLANATIONS: Mapping[Reason, str] = {
     "cell_failed": "A call for it, or for its judgment, failed for good.",
     "voice_drift": "It no longer sounds like the seed that it is a variation of.",
     "off_pole": "It reads as neither pole: it is too near the middle.",
-    "surplus": "It is to spare: nothing is wrong with it, but it was not needed, or its pair lacks the other half.",
-    "set_failed": "It was chosen, and nothing is wrong with it by itself: the set as a whole failed.",
+    "surplus": (
+        "It is to spare: nothing is wrong with it by itself, but it was not needed, its pair lacks the other half, or "
+        "the set as a whole failed."
+    ),
 }
 
 _SUITES: Mapping[str, str] = {

@@ -18,8 +18,7 @@
   const nameTrait = (row) => (traits[row.trait] ? traits[row.trait].name : row.trait);
   const namePole = (row) => (traits[row.trait] ? traits[row.trait][row.pole] : row.pole);
   const nameStatus = (row) => (row.reason === null ? "kept" : names[row.reason] || row.reason);
-  const SPARE = new Set(["surplus", "set_failed"]);
-  const isRejected = (row) => row.reason !== null && !SPARE.has(row.reason);
+  const isRejected = (row) => row.reason !== null && row.reason !== "surplus";
   // Kept before rejected, then by reason.
   const values = {
     status: (row) => (row.reason === null ? (row.wrong_side ? "0" : "") : nameStatus(row)),
@@ -43,7 +42,7 @@
     if (doubtful) addOption(controls.status, "wrong_side", `reads like the other pole (${number.format(doubtful)})`);
     for (const [reason, times] of [...found].sort((a, b) => b[1] - a[1])) {
       const name = names[reason] || reason;
-      addOption(controls.status, reason, `${SPARE.has(reason) ? "" : "rejected: "}${name} (${number.format(times)})`);
+      addOption(controls.status, reason, `${reason === "surplus" ? "" : "rejected: "}${name} (${number.format(times)})`);
     }
     controls.addEventListener("submit", (event) => event.preventDefault());
     controls.addEventListener("input", refresh);

@@ -51,11 +51,11 @@ def test_every_pole_is_measured_beside_its_own_seeds() -> None:
     assert {"subject": Coverage(2, 2), "form": Coverage(1, 2)}.items() <= positive.coverage.items()
 
 
-def test_chosen_exemplars_of_a_set_that_failed_are_not_called_to_spare() -> None:
+def test_chosen_exemplars_of_a_set_that_failed_are_kept_among_its_rejected_rows() -> None:
     failed = Verdict(False, ("Expected that no text occurs twice: 1 of them.",), (), (), {}, ())
     rows = make_rejected_rows(make_rounds(), make_stamp(), failed)
 
-    assert 2 * len(TEXTS) * ["set_failed"] == [row["reason"] for row in rows]
+    assert 2 * len(TEXTS) * ["surplus"] == [row["reason"] for row in rows]
     assert [] == make_rejected_rows(make_rounds(), make_stamp(), replace(failed, success=True))
 
 
