@@ -79,6 +79,11 @@ class Length:
     min_words: int
     max_words: int
 
+    @property
+    def words(self) -> str:
+        """The range in words: “7 to 13 words”, which is also the name of a length that is made from seeds."""
+        return f"{self.min_words} to {self.max_words} words"
+
 
 @dataclass(frozen=True, slots=True)
 class OwnScenarios:

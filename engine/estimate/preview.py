@@ -117,8 +117,7 @@ def describe_scenario_lists(scenario_pool: ScenarioPool) -> dict[str, list[str]]
 
 def _describe_length(length: Length) -> str:
     """Returns a length's name with its range of words, which is the name of one that is made from seeds."""
-    words = f"{length.min_words} to {length.max_words} words"
-    return words if length.name == words else f"{length.name} ({words})"
+    return length.words if length.name == length.words else f"{length.name} ({length.words})"
 
 
 def _list_quotas(plan: Plan, endpoint: Endpoint) -> tuple[Quota, ...]:

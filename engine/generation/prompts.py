@@ -101,6 +101,7 @@ def write_chat_prompt(plan: Plan, cell: Cell, language: str) -> Prompt:
         paraphrase=trait.paraphrase(cell.pole),
         other_paraphrase=trait.paraphrase(other),
         length=(length := _choose_length(plan, cell)),
+        length_name=_name_length(plan, cell),
         characters=_say_in_characters(length, plan.language),
         language=language,
         shots=[seed.text for seed in seeds],
@@ -199,6 +200,12 @@ def _choose_length(plan: Plan, cell: Cell) -> Length:
         return length
     middle = (length.min_words + length.max_words) / 2
     return Length(name=length.name, min_words=math.floor(0.9 * middle), max_words=math.ceil(1.1 * middle))
+
+
+def _name_length(plan: Plan, cell: Cell) -> str | None:
+    """The name of a cell's length; None where the name is nothing but the range of words, which the prompt says."""
+    length = plan.length(cell)
+    return None if length.name == length.words else length.name
 
 
 def _say_in_characters(length: Length, language: Language) -> str:

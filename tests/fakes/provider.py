@@ -345,7 +345,7 @@ def vary_text(seed: str, key: str) -> str:
 
 
 def _write_exemplars(prompt: str, behaviour: Behaviour) -> str:
-    words = re.search(r"\((\d+) to (\d+) words", prompt)
+    words = re.search(r"(?:\(|- has )(\d+) to (\d+) words", prompt)
     pole = re.search(ASKED_POLE, prompt)
     count = re.search(r"Write (\d+) texts?", prompt)
     if not words or not pole or not count:

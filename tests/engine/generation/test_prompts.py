@@ -24,7 +24,7 @@ from fakes.builders import (
 from engine.definitions.effort import Level
 from engine.definitions.loader import list_handles, load_model
 from engine.definitions.scenario_packs import load_packs
-from engine.domain.model import POLES, Brief, Model, Pole, Seed, Trait, TraitType
+from engine.domain.model import POLES, Brief, Length, Model, Pole, Seed, Trait, TraitType
 from engine.generation.prompts import (
     CHAT_SHOTS,
     EXEMPLAR_SCHEMA,
@@ -526,3 +526,20 @@ def test_without_authored_texts_the_best_of_the_other_end_is_shown() -> None:
 
     assert "by the scale alone: Pursuant to the regime." in write_chat_prompt(make_test_plan(), cell, "English").user
     assert "by the scale alone" not in write_chat_prompt(make_test_plan(), make_cell(), "English").user
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "said"),
+    [
+        ("a note", None, "- has the length of a note (10 to 20 words)"),
+        ("10 to 20 words", None, "- has 10 to 20 words"),
+        ("a note", (14, 16), "- has the length of a note (13 to 17 words, no fewer and no more)"),
+        ("10 to 20 words", (14, 16), "- has 13 to 17 words, no fewer and no more"),
+    ],
+)
+def test_length_is_said_once(name: str, words: tuple[int, int] | None, said: str) -> None:
+    pool = replace(SCENARIO_POOL, lengths=(Length(name=name, min_words=10, max_words=20),))
+    cell = make_cell()
+    cell = replace(cell, scenario=replace(cell.scenario, length=name), hints=CellHints(words=words))
+
+    assert said in write_chat_prompt(make_test_plan(scenario_pool=pool), cell, "English").user.splitlines()
