@@ -114,7 +114,7 @@ PATTERNS: tuple[Pattern, ...] = (
         r"(?<!\w)\[(?:name|company|date|product|customer|user|recipient|x+|link|phone|email|address|number|tbd|tbc)\b[^\]]*\]"
         r"(?!\()",
     ),
-    _compile("a text left out", "placeholder", r"(?<!\w)\[redacted\b[^\]]*\](?!\()"),
+    _compile("a text left out", "placeholder", r"\[redacted\b[^\]]*\](?!\()"),
     _compile("a template's variable", "placeholder", r"\{\{.*?\}\}"),
     _compile(
         "a gap in angle brackets",
