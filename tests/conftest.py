@@ -24,6 +24,8 @@ SLOWEST = (
     "test_http_walk.py",
     "flows/test_embedded.py",
     "flows/serve/test_serve.py",
+    "flows/test_languages.py",
+    "flows/test_script.py",
     "flows/cli/test_interrupt.py",
     "flows/api/prefect_runs/test_races.py",
     "flows/observability/test_metrics.py",

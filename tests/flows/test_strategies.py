@@ -223,7 +223,7 @@ def test_page_and_card_say_that_the_set_is_set_aside(held: Run) -> None:
     assert "set aside for evaluation" in (held_out / CARD).read_text()
     assert "split: train" in (train / CARD).read_text()
     assert "set aside" not in (train / CARD).read_text()
-    assert "Set aside for evaluation: 16 exemplars" in (held_out / REPORT).read_text()
+    assert "16 set aside for evaluation" in (held_out / REPORT).read_text()
 
 
 @pytest.mark.parametrize("synth_type", ["from_traits", "diversify", "enrich"])

@@ -344,8 +344,8 @@ def test_rows_with_their_votes_and_what_they_share_are_the_whole_cost(tmp_path: 
     kept, cost = read_kept(folder), read_verdict(folder)["cost"]
     rows = pd.concat([kept, read_rejected(folder)]).groupby(["trait", "pole"])["cost_usd"].sum()
 
-    # One call and one vote for each kept text; the subjects.
-    assert {0.000576} == {round(paid, 9) for paid in kept["cost_usd"]}
+    # One call and one vote for each kept text, and a second vote where the first could not be read; the subjects.
+    assert {0.000576} <= {round(paid, 9) for paid in kept["cost_usd"]} <= {0.000576, 0.000864}
     assert 0.000288 == cost["shared_usd"]
     assert cost["usd"] == pytest.approx(rows.sum() + cost["shared_usd"])
     assert {pair: round(usd, 9) for pair, usd in rows.items()} == {
@@ -384,7 +384,7 @@ def test_second_start_of_a_judged_run_asks_nothing_and_judges_alike(tmp_path: Pa
     workspace.write_effort(exemplars_per_pole=2, top_up_rounds=0, judge_votes=1)
     provider.behaviour = Behaviour(misjudged=1.0)
     for _ in range(2):
-        with pytest.raises(QuotaError, match=r"wrong_label \(such as: the judge's votes: "):
+        with pytest.raises(QuotaError, match=r"wrong label \(such as: the judge's votes: "):
             workspace.run()
     first, second = (read_rejected(folder).drop(columns=["run_id", "created_at"]) for folder in workspace.list_sets())
 

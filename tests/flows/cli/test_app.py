@@ -478,7 +478,7 @@ def test_module_is_the_same_command(successes: Successes) -> None:
 
     assert 0 == successes.verbose.code
     assert count_poles(read_kept(first)) == count_poles(read_kept(second))
-    assert "clarity/positive 4 of 4" in said
+    assert "kept of 4: clarity/positive 4" in " ".join(said.split())
     assert [f"{second}/samples.parquet", f"{second}/__run__/report.html"] == [
         line.split()[-1] for line in said.splitlines()[-2:]
     ]

@@ -71,14 +71,14 @@ def embedded(tmp_path: Path, prefect_home: str) -> Iterator[Started]:
     """A run with the embedded model in mid-generation."""
     workspace = make_workspace(tmp_path)
     workspace.write_effort(exemplars_per_pole=40)
-    with start(workspace, prefect_home, warm=True) as started:
+    with start(workspace, prefect_home) as started:
         wait_until(lambda: count_kept_replies(workspace) > 0, process=started.process)
         yield started
 
 
 @contextmanager
-def start(workspace: Workspace, prefect_home: str, warm: bool = False) -> Iterator[Started]:
-    process = workspace.start(warm=warm, PREFECT_HOME=prefect_home)
+def start(workspace: Workspace, prefect_home: str) -> Iterator[Started]:
+    process = workspace.start(PREFECT_HOME=prefect_home)
     try:
         yield Started(workspace, process)
     finally:

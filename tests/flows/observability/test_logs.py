@@ -64,7 +64,7 @@ class Told:
 def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
     """A run with all lines that there are, of a provider that tells its key to everybody."""
     folder = tmp_path_factory.mktemp("told")
-    behaviour = Behaviour(unwelcome=0.1, limited=0.1, malformed=0.1)
+    behaviour = Behaviour(unwelcome=0.2, limited=0.1, malformed=0.1)
     with serve(EchoingProvider(behaviour, KEY)) as provider, serve_collector() as collector:
         workspace = make_workspace(folder / "workspace", provider, EXEMPLARS_SYNTH_API_KEY=KEY)
         workspace.write_effort(top_up_rounds=10, over_generation=3.0)
@@ -169,13 +169,13 @@ def test_worker_speaks_json_from_its_first_line_and_the_run_page_has_text(tmp_pa
         wait_until(lambda: site.read_state(run_id)[0] in ("COMPLETED", "FAILED", "CRASHED"), 180, "it has ended")
         log = (workspace.folder / "worker.log").read_text().splitlines()
         found = {"flow_run_id": {"any_": [run_id]}}
-        wait_until(lambda: "32 attached" in json.dumps(site.ask("POST", "/logs/filter", logs=found)), 30, "logged")
+        wait_until(lambda: "16 attached" in json.dumps(site.ask("POST", "/logs/filter", logs=found)), 30, "logged")
         page = [line["message"] for line in site.ask("POST", "/logs/filter", logs=found)]
 
     plain = [line for line in log if not line.startswith("{")]
     assert [] == [line for line in plain if line and not line.startswith(("Discovered type", "Worker "))]
     assert any(json.loads(line).get("gate") == "passed" for line in log if line.startswith("{"))
-    assert any(line.startswith("32 attached") for line in page)
+    assert any(line.startswith("16 attached") for line in page)
     assert [] == [line for line in page if line.startswith("{")]
 
 
