@@ -84,7 +84,10 @@ def test_machine_that_is_lost_loses_no_model_and_one_that_is_added_takes_its_sha
     state, message = wait_for_end(fleet, run_id)
     ledger = read_ledger(SAMPLES_URI, run_id)
 
-    assert ("COMPLETED", {"attached": COUNT}) == (state, ledger.count()), message
+    counts = ledger.count()
+    assert ("COMPLETED", COUNT) == (state, counts["attached"] + counts["skipped"]), message
+    # What the lost machine had attached and not yet told is found done: at most as many models as it had at once.
+    assert counts["skipped"] <= 2
     assert {name_model(number): 1 for number in range(COUNT)} == count_sets()
     # One model at a time was lost with at most so many replies as had not been put on the store, or were in flight.
     assert provider.repeated <= 2 * 32
