@@ -21,7 +21,7 @@ SLOWEST = (
     "flows/backfills/test_fleet.py",
     "flows/test_backfill.py",
     "flows/deploy/test_deploy.py",
-    "test_http_walk.py",
+    "docs/test_http_walk.py",
     "flows/test_embedded.py",
     "flows/serve/test_serve.py",
     "flows/test_languages.py",

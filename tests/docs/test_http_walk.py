@@ -1,4 +1,4 @@
-"""The walk of docs/http.md: in one shell, against a whole ``make serve``, each block prints what stands below it."""
+"""The walk of docs/guides/http: in one shell, against ``make serve``, each block prints what stands below it."""
 
 import os
 import re
@@ -24,7 +24,8 @@ from fakes.workspace import MARK, ROOT, Workspace, make_workspace
 from flows.api.keys.keyring import issue_key
 
 PROGRAM = "docs/synthesize.py"
-BLOCKS = find_blocks((ROOT / "docs/http.md").read_text())
+PAGES = ("ask", "read", "program")
+BLOCKS = [block for page in PAGES for block in find_blocks((ROOT / f"docs/guides/http/{page}.md").read_text())]
 WALK = [block for block in BLOCKS if block.language == "sh"]
 PREFECT, DOOR = "http://127.0.0.1:4200", "http://127.0.0.1:8000"
 FOLLOWED = "u22a8.expense-note"
@@ -189,8 +190,8 @@ def test_program_says_why_it_was_refused(served: Served) -> None:
     assert 1 == program.returncode
 
 
-def test_block_of_the_readme_asks_for_samples(served: Served, printed: dict[Block, str]) -> None:
-    [block] = [block for block in find_blocks((ROOT / "README.md").read_text()) if "$ KEY=" in block.text]
+def test_block_of_the_page_of_the_ui_asks_for_samples(served: Served, printed: dict[Block, str]) -> None:
+    [block] = [block for block in find_blocks((ROOT / "docs/start/ui.md").read_text()) if "$ KEY=" in block.text]
     commands = served.adapt(block.text.replace("$ ", "", 1).replace("\n$ ", "\n"))
     [told] = run_blocks([commands], ROOT, served.variables)
 

@@ -1,4 +1,4 @@
-"""The tables of docs/http.md are complete, and its program is the file beside it."""
+"""The tables of docs/reference/http.md are complete, and the program of the guide is the file beside it."""
 
 import re
 from typing import get_args
@@ -10,11 +10,12 @@ from engine.settings import Settings
 from flows.api.app import make_app
 from flows.api.errors import Code
 
-DOCUMENT = (ROOT / "docs/http.md").read_text()
+DOCUMENT = (ROOT / "docs/reference/http.md").read_text()
+PROGRAM = (ROOT / "docs/guides/http/program.md").read_text()
 
 
 def test_program_of_the_document_is_the_file() -> None:
-    [block] = [block for block in find_blocks(DOCUMENT) if block.language == "python"]
+    [block] = [block for block in find_blocks(PROGRAM) if block.language == "python"]
 
     assert (ROOT / "docs/synthesize.py").read_text() == block.text
     assert block.text.count("\n") < 40
