@@ -72,8 +72,8 @@ def serve(
         _DoorServer(config, lambda: announce(address)).run(sockets=[listener])
 
 
-def open_listener(host: str, port: int, variable: str = "EXEMPLARS_API_PORT") -> socket.socket:
-    """Opens a listening socket; ``variable`` names, for the message, the setting of its port.
+def open_listener(host: str, port: int) -> socket.socket:
+    """Opens the listening socket.
 
     Raises:
         AddressError: the address cannot be used; the message says why, and which settings choose another.
@@ -83,14 +83,19 @@ def open_listener(host: str, port: int, variable: str = "EXEMPLARS_API_PORT") ->
         family = socket.getaddrinfo(bare, port, type=socket.SOCK_STREAM)[0][0]
         listener = socket.create_server((bare, port), family=family, backlog=2048)
     except OSError as error:
-        reason = "another program listens there" if error.errno == errno.EADDRINUSE else str(error.strerror).lower()
-        raise AddressError(
-            f"cannot listen on {write_address(host, port)}: {reason}. Stop what listens there, or choose another "
-            f"address with {variable} (0 takes a free port) and EXEMPLARS_API_HOST"
-        ) from error
+        raise describe_refusal(error, host, port, "EXEMPLARS_API_PORT") from error
     # asyncio sets this only on sockets that it makes itself; without it every request took 44 ms instead of 1 ms.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
+
+
+def describe_refusal(error: OSError, host: str, port: int, variable: str) -> AddressError:
+    """The error for an address that the system refuses; ``variable`` names the setting of its port."""
+    reason = "another program listens there" if error.errno == errno.EADDRINUSE else str(error.strerror).lower()
+    return AddressError(
+        f"cannot listen on {write_address(host, port)}: {reason}. Stop what listens there, or choose another "
+        f"address with {variable} (0 takes a free port) and EXEMPLARS_API_HOST"
+    )
 
 
 def raise_file_limit() -> None:
