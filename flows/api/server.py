@@ -6,20 +6,21 @@ import os
 import resource
 import signal
 import socket
+import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Callable
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from engine.errors import AddressError
 from engine.settings import LogFormat
-from flows.api.protocol import HEAD_LIMIT_BYTES, HEAD_SECONDS, DoorProtocol
+from flows.api.middleware.host_check import HEAD_LIMIT_BYTES
 from flows.observability.json_logs import choose_formatter
 
 STOP_SECONDS = 5
+# Longer than clients keep an idle connection (httpx: 5 s), lest they send on one that we have just closed.
+KEEP_ALIVE_SECONDS = 10
 # The most connections and requests at once; above it uvicorn itself answers 503.
 LIMIT_CONCURRENCY = 512
 FILES = 8192
@@ -32,29 +33,31 @@ def serve(
     host: str,
     port: int,
     announce: Callable[[str], None],
-    head_seconds: float = HEAD_SECONDS,
     stop_seconds: int = STOP_SECONDS,
     log_format: LogFormat = "text",
 ) -> None:
     """Serves until SIGTERM or SIGINT, and then gives requests in flight ``stop_seconds`` to finish.
 
-    Must run in the main thread, for the signals, and be the last thing that the process does: one second after
-    ``stop_seconds`` the process exits with code 0, whatever else it is doing.
+    Must run in the main thread, for the signals, and be the last thing that the process does: it ends with exit code 0
+    one second after ``stop_seconds`` at the latest, whatever else it is doing. A slow client is not disconnected: that
+    is the part of a proxy.
 
     Args:
         port: 0 takes a free one.
         announce: called with the address once requests are answered.
-        head_seconds: a connection that sends no complete request head within this time is closed.
 
     Raises:
         AddressError: the address is in use, not of this machine, or malformed.
+        SystemExit: it was stopped, with code 0.
     """
     raise_file_limit()
+    log_to_stderr(log_format)
     listener = open_listener(host, port)
     address = write_address(host, listener.getsockname()[1])
     config = uvicorn.Config(
         app,
-        http=partial(DoorProtocol, head_seconds=head_seconds),  # type: ignore[arg-type]
+        # Strict, and pure Python.
+        http="h11",
         ws="none",
         loop="asyncio",
         lifespan="on",
@@ -64,12 +67,14 @@ def serve(
         proxy_headers=False,
         limit_concurrency=LIMIT_CONCURRENCY,
         h11_max_incomplete_event_size=HEAD_LIMIT_BYTES,
-        # Longer than clients keep an idle connection (httpx: 5 s), lest they send on one that we have just closed.
-        timeout_keep_alive=int(HEAD_SECONDS),
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=stop_seconds,
     )
-    with log_to_stderr(log_format), listener:
-        _DoorServer(config, lambda: announce(address)).run(sockets=[listener])
+    # Once it has stopped, uvicorn raises the signal again: a stop that was asked for is no failure.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit(0))
+    with listener:
+        _Server(config, lambda: announce(address)).run(sockets=[listener])
 
 
 def open_listener(host: str, port: int) -> socket.socket:
@@ -112,25 +117,18 @@ def write_address(host: str, port: int) -> str:
     return f"http://[{bare}]:{port}" if ":" in bare else f"http://{bare}:{port}"
 
 
-@contextmanager
-def log_to_stderr(log_format: LogFormat = "text") -> Iterator[None]:
+def log_to_stderr(log_format: LogFormat = "text") -> None:
     """Writes the API's log lines and uvicorn's warnings to stderr, independently of other logging in the process."""
     handler = logging.StreamHandler()
     handler.setFormatter(choose_formatter(log_format))
-    loggers = [logging.getLogger(name) for name in _LOGGERS]
-    for logger in loggers:
+    for name, level in _LOGGERS.items():
+        logger = logging.getLogger(name)
         logger.addHandler(handler)
-        logger.setLevel(_LOGGERS[logger.name])
+        logger.setLevel(level)
         logger.propagate = False
-    try:
-        yield
-    finally:
-        for logger in loggers:
-            logger.removeHandler(handler)
-            logger.propagate = True
 
 
-class _DoorServer(uvicorn.Server):
+class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
         super().__init__(config)
         self._announce = announce
@@ -145,13 +143,3 @@ class _DoorServer(uvicorn.Server):
         last_resort.daemon = True
         last_resort.start()
         await super().shutdown(sockets)
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Like uvicorn's method, but without raising the signal again at the end: a requested stop exits with 0."""
-        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)

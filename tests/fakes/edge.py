@@ -16,6 +16,7 @@ from typing import IO, Any
 
 import anyio
 from fastapi import FastAPI, Request
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect
@@ -24,14 +25,13 @@ from starlette.responses import StreamingResponse
 from flows.api.docs_page import add_docs
 from flows.api.errors import ApiError
 from flows.api.exception_handlers import EXCEPTION_HANDLERS
-from flows.api.middleware.body_limit import BODY_SECONDS, BodyLimit, find_header
+from flows.api.middleware.body_limit import BODY_SECONDS, BodyLimit
 from flows.api.middleware.envelope import Envelope
 from flows.api.middleware.host_check import HostCheck
 from flows.api.server import serve
 
 ROOT = Path(__file__).parents[2]
 HOSTS = ("127.0.0.1", "localhost", "[::1]", "testserver")
-HEAD_SECONDS = 1.0
 BODY_SECONDS_SHORT = 1.0
 STOP_SECONDS = 2
 KEY = "Bearer exk_a-secret-of-the-tests"
@@ -44,7 +44,7 @@ class Doorkeeper:
         self._app = app
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http" and find_header(scope, b"x-refuse"):
+        if scope["type"] == "http" and "x-refuse" in Headers(scope=scope):
             raise ApiError(401, "unauthorized", "A key is needed.", headers={"WWW-Authenticate": "Bearer"})
         await self._app(scope, receive, send)
 
@@ -251,9 +251,9 @@ def parse_answers(received: bytes) -> list[Answer]:
 
 
 def main() -> None:
-    """Serves the application with deadlines that a test can wait for."""
+    """Serves the application with a deadline that a test can wait for."""
     app = make_app(BODY_SECONDS_SHORT)
-    serve(app, "127.0.0.1", 0, lambda address: print(address, flush=True), HEAD_SECONDS, STOP_SECONDS)
+    serve(app, "127.0.0.1", 0, lambda address: print(address, flush=True), STOP_SECONDS)
 
 
 if __name__ == "__main__":

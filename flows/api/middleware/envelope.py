@@ -7,19 +7,18 @@ import time
 import traceback
 from uuid import uuid4
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
-from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from flows.api.errors import REQUEST_ID, ApiError, render_error
 from flows.api.exception_handlers import RETRY_AFTER_SECONDS, translate_error
 from flows.api.ignored_fields import IGNORED, write_ignored
-from flows.api.middleware.body_limit import IncomingBody, check_framing, find_header
+from flows.api.middleware.body_limit import check_framing
 
 LOGGER = logging.getLogger("flows.api")
 
-_GIVEN_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SHORTEST_SECRET = 8
 _LONGEST_PATH = 200
 
@@ -37,23 +36,23 @@ class Envelope:
             return
         request_id = _choose_id(scope)
         scope.setdefault("state", {})["request_id"] = request_id
-        incoming, answer = IncomingBody(scope, receive), _Answer(send, scope, request_id)
+        answer = _Answer(send, scope, request_id)
         begun = time.monotonic()
         try:
             check_framing(scope)
-            await self._app(scope, incoming.receive, answer.send)
+            await self._app(scope, receive, answer.send)
         except ClientDisconnect:
             pass
         except asyncio.CancelledError:
             # The server is stopping, its time to finish requests is over, and nothing awaits this task any more.
             headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
             stopping = ApiError(503, "internal_error", "The server is stopping. Ask again.", headers=headers)
-            await answer.refuse(stopping, scope, incoming)
+            await answer.refuse(stopping, receive)
         except Exception as error:
             refusal = translate_error(error)
             if refusal.code == "internal_error" or answer.status:
                 LOGGER.error("%s %s", request_id, _write_traceback(error, scope), extra={"request_id": request_id})
-            await answer.refuse(refusal, scope, incoming)
+            await answer.refuse(refusal, receive)
         finally:
             _log(scope, answer.status, time.monotonic() - begun, request_id)
 
@@ -78,33 +77,15 @@ class _Answer:
             headers.setdefault("Cache-Control", "no-store")
         await self._send(message)
 
-    async def refuse(self, error: ApiError, scope: Scope, incoming: IncomingBody) -> None:
+    async def refuse(self, error: ApiError, receive: Receive) -> None:
         """Sends the error. If a response has already begun, it cannot: uvicorn then closes the unfinished response."""
-        if self.status is not None:
-            return
-        response = render_error(error, self._request_id)
-        if incoming.is_whole:
-            await response(scope, incoming.receive, self.send)
-        else:
-            await self._send_early(response, scope, incoming)
-
-    async def _send_early(self, response: Response, scope: Scope, incoming: IncomingBody) -> None:
-        """Answers before the body has arrived: the client gets the response at once, and its body is discarded."""
-
-        async def send(message: Message) -> None:
-            if message["type"] == "http.response.body":
-                await self.send({**message, "more_body": True})
-                await incoming.drain()
-                message = {"type": "http.response.body", "body": b""}
-            await self.send(message)
-
-        response.headers["Connection"] = "close"
-        await response(scope, incoming.receive, send)
+        if self.status is None:
+            await render_error(error, self._request_id)(self._scope, receive, self.send)
 
 
 def _choose_id(scope: Scope) -> str:
-    given = find_header(scope, REQUEST_ID.lower().encode())
-    return given.decode() if _GIVEN_ID.fullmatch(given) else uuid4().hex
+    given = Headers(scope=scope).get(REQUEST_ID, "")
+    return given if _GIVEN_ID.fullmatch(given) else uuid4().hex
 
 
 def _log(scope: Scope, status: int | None, seconds: float, request_id: str) -> None:
@@ -123,7 +104,7 @@ def _log(scope: Scope, status: int | None, seconds: float, request_id: str) -> N
 def _write_traceback(error: Exception, scope: Scope) -> str:
     """The traceback without the request's key, which a library's message might quote."""
     text = "".join(traceback.format_exception(error))
-    credentials = find_header(scope, b"authorization").decode("latin-1").split()
-    for secret in (word for word in credentials if len(word) >= _SHORTEST_SECRET):
+    credentials = Headers(scope=scope).get("authorization", "")
+    for secret in (word for word in credentials.split() if len(word) >= _SHORTEST_SECRET):
         text = text.replace(secret, "[secret]")
     return text

@@ -1,14 +1,16 @@
-"""Middleware that refuses requests for a foreign host, with too many headers, or with an encoded slash in the path."""
+"""Middleware that refuses requests for a foreign host, with too large a head, or with an encoded slash in the path."""
 
 import re
 from collections.abc import Iterable
 from ipaddress import AddressValueError, IPv6Address
 
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from flows.api.errors import ApiError
 
 MAX_HEADERS = 100
+HEAD_LIMIT_BYTES = 16 * 1024
 
 _HOST = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*)(:[0-9]*)?")
 # The one path that ends in a handle: a line break at its end belongs to the handle, and the route refuses that.
@@ -26,23 +28,29 @@ class HostCheck:
         """Passes the request on.
 
         Raises:
-            ApiError: 400 for too many headers or a host that is missing, doubled or foreign; 404 for a path with an
-                encoded slash or an encoded line break at its end.
+            ApiError: 400 for a head that is too large or a host that is missing, doubled or foreign; 404 for a path
+                with an encoded slash or an encoded line break at its end.
         """
         if scope["type"] == "http":
-            if len(scope["headers"]) > MAX_HEADERS:
-                raise ApiError(400, "invalid_request", f"There are more than {MAX_HEADERS} headers.")
-            self._check_host([value for name, value in scope["headers"] if name == b"host"])
+            _check_size(scope)
+            self._check_host(scope)
             _check_path(scope)
         await self._app(scope, receive, send)
 
-    def _check_host(self, values: list[bytes]) -> None:
-        if len(values) != 1:
-            raise ApiError(400, "invalid_request", f"A request needs one Host header; this one has {len(values)}.")
-        host = values[0].decode("latin-1")
+    def _check_host(self, scope: Scope) -> None:
+        host = ", ".join(Headers(scope=scope).getlist("host"))
         if _name_host(host) not in self._allowed_hosts:
             message = f"The host {host!r} is not served here. EXEMPLARS_API_ALLOWED_HOSTS can allow it."
             raise ApiError(400, "invalid_request", message)
+
+
+def _check_size(scope: Scope) -> None:
+    """Refuses a large head that has come in one piece: h11 looks at the size only while a head is incomplete."""
+    if len(scope["headers"]) > MAX_HEADERS:
+        raise ApiError(400, "invalid_request", f"There are more than {MAX_HEADERS} headers.")
+    size = len(scope["raw_path"] + scope["query_string"]) + sum(len(name + value) for name, value in scope["headers"])
+    if size > HEAD_LIMIT_BYTES:
+        raise ApiError(400, "invalid_request", f"The address and the headers are over {HEAD_LIMIT_BYTES} bytes.")
 
 
 def _check_path(scope: Scope) -> None:

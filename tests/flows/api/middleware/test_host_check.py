@@ -7,7 +7,7 @@ from fakes.edge import Edge
 from starlette.types import Message, Receive, Scope, Send
 
 from flows.api.errors import ApiError
-from flows.api.middleware.host_check import MAX_HEADERS, HostCheck
+from flows.api.middleware.host_check import HEAD_LIMIT_BYTES, MAX_HEADERS, HostCheck
 
 
 def check_host(host: str, allowed: tuple[str, ...]) -> bool:
@@ -25,7 +25,8 @@ def pass_hosts(hosts: list[bytes], allowed: tuple[str, ...]) -> bool:
     async def send(message: Message) -> None:
         raise AssertionError
 
-    scope = {"type": "http", "path": "/", "raw_path": b"/", "headers": [(b"host", host) for host in hosts]}
+    headers = [(b"host", host) for host in hosts]
+    scope = {"type": "http", "path": "/", "raw_path": b"/", "query_string": b"", "headers": headers}
     try:
         asyncio.run(HostCheck(app, allowed)(scope, receive, send))
     except ApiError:
@@ -95,9 +96,10 @@ def test_refused_host_is_told_which_variable_lets_it_in(edge: Edge) -> None:
 @pytest.mark.parametrize("host", [b"", b"Host: a\r\nHost: localhost\r\n"])
 @pytest.mark.parametrize("version", [b"1.0", b"1.1"])
 def test_request_without_one_host_is_refused(edge: Edge, host: bytes, version: bytes) -> None:
-    [answer] = edge.ask(b"GET /v1/health HTTP/" + version + b"\r\n" + host + b"\r\n")
+    with edge.connect() as connection:
+        connection.sendall(b"GET /v1/health HTTP/" + version + b"\r\n" + host + b"\r\n")
 
-    assert (400, "invalid_request") == answer.told
+        assert b"HTTP/1.1 400 " == connection.recv(13)
 
 
 @pytest.mark.parametrize(
@@ -143,5 +145,14 @@ def test_encoded_slash_in_the_query_is_no_path(edge: Edge) -> None:
 @pytest.mark.parametrize(("count", "expected"), [(MAX_HEADERS - 1, 200), (MAX_HEADERS, 400)])
 def test_number_of_headers_has_a_limit(edge: Edge, count: int, expected: int) -> None:
     [answer] = edge.ask(b"GET /v1/health HTTP/1.1\r\nHost: localhost\r\n" + b"a: b\r\n" * count + b"\r\n")
+
+    assert expected == answer.status
+
+
+@pytest.mark.parametrize(("missing", "expected"), [(100, 200), (0, 400)])
+def test_size_of_a_whole_head_has_a_limit(edge: Edge, missing: int, expected: int) -> None:
+    path, query, name = b"/v1/health", b"a=1", b"x"
+    value = b"v" * (HEAD_LIMIT_BYTES + 1 - missing - len(path + query + b"hostlocalhost" + name))
+    [answer] = edge.ask(b"GET %s?%s HTTP/1.1\r\nHost: localhost\r\n%s: %s\r\n\r\n" % (path, query, name, value))
 
     assert expected == answer.status
