@@ -11,7 +11,7 @@ from engine.gateway.budget import Budget
 from engine.gateway.shared import share_models
 from engine.run.backfill_targets import BackfillRequest, SkipReason, find_skip_reason
 from engine.settings import Settings
-from engine.system.worker_process import open_worker_process
+from engine.system.worker_process import WorkerProcess
 from expectations.checking import warm_up
 from flows.runs.lease import Logger
 from flows.runtime.resources import RunResources, open_run_resources
@@ -31,20 +31,20 @@ async def open_backfill_resources(
     # Each run may wait a minute for its lease in a thread, and must keep no other from giving its own back.
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(2 * runs_at_once + SPARE_THREADS))
     calls_at_once = settings.concurrency * runs_at_once
-    async with (
-        open_worker_process(logger.warning, warm_up) as worker,
-        share_models(calls_at_once, settings.patience_seconds, budget, logger.warning) as shared,
-        open_run_resources(
-            settings,
-            logger,
-            worker.run,
-            as_tasks=False,
-            shared=shared,
-            find_skip_reason=partial(_find_skip_reason, settings, request),
-            yields=True,
-        ) as resources,
-    ):
-        yield resources
+    with WorkerProcess(logger.warning, warm_up) as worker:
+        async with (
+            share_models(calls_at_once, settings.patience_seconds, budget, logger.warning) as shared,
+            open_run_resources(
+                settings,
+                logger,
+                worker.run,
+                as_tasks=False,
+                shared=shared,
+                find_skip_reason=partial(_find_skip_reason, settings, request),
+                yields=True,
+            ) as resources,
+        ):
+            yield resources
 
 
 def make_shared_budget(max_cost_usd: float | None, spent_usd: float) -> Budget | None:

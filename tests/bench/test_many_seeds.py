@@ -12,7 +12,7 @@ from fakes.builders import make_model
 from fakes.crowd import RandomVectors, make_crowd
 
 from engine.quality.reference_axis import ReferenceAxis, prepare_axes
-from engine.system.worker_process import open_worker_process
+from engine.system.worker_process import WorkerProcess
 
 Result = TypeVar("Result")
 BEAT_SECONDS = 0.005
@@ -25,7 +25,7 @@ async def test_cost_of_placing_many_seeds(count: int, monkeypatch: pytest.Monkey
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
     embedder = RandomVectors()
     model = make_model(seeds=make_crowd(count // 2))
-    async with open_worker_process(print, prepare) as worker:
+    with WorkerProcess(print, prepare) as worker:
         await worker.run(prepare)
 
         async def plan() -> dict[str, ReferenceAxis]:

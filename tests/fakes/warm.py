@@ -22,7 +22,6 @@ SIDE = ("-m", "engine.system.worker_process")
 LINE_BYTES = 32
 SOCKET = "WARM_PROCESS_SOCKET"
 _opened: list[Any] = []
-_forked: dict[int, "WarmPopen"] = {}
 
 
 class WarmPopen(subprocess.Popen[Any]):
@@ -45,7 +44,6 @@ class WarmPopen(subprocess.Popen[Any]):
         send_start(self._told, Start([str(word) for word in args], str(cwd or Path.cwd()), given, session, files))
         self.pid = int(self._told.recv(LINE_BYTES))
         self._child_created = True
-        _forked[self.pid] = self
         self._close_pipe_fds(*fds)  # type: ignore[attr-defined]
 
     def _try_wait(self, flags: int) -> tuple[int, int]:
@@ -58,7 +56,6 @@ class WarmPopen(subprocess.Popen[Any]):
         except BlockingIOError:
             return 0, 0
         self._told.close()
-        _forked.pop(self.pid, None)
         # Where the process that forks is gone, so is all that it has forked.
         return self.pid, int(line or signal.SIGKILL)
 
@@ -86,14 +83,8 @@ class _SidePopen(WarmPopen):
 @contextmanager
 def forking_side_processes() -> Iterator[None]:
     """Inside the block flows of this process fork what they have beside them."""
-
-    def wait(pid: int, flags: int) -> tuple[int, int]:
-        return _forked[pid]._try_wait(flags) if pid in _forked else waitpid(pid, flags)
-
-    waitpid = os.waitpid
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(subprocess, "Popen", _SidePopen)
-        patch.setattr(os, "waitpid", wait)
         yield
 
 
