@@ -1,6 +1,6 @@
 # Every target sets up what it needs; a second call installs nothing.
 .DEFAULT_GOAL := help
-.PHONY: help run serve deploy test check bench chaos teaches
+.PHONY: help run serve deploy docs test check bench chaos teaches
 
 HANDLE ?= u22a8.technical-writing
 SYNTH_TYPE ?= from_traits
@@ -12,6 +12,7 @@ help:
 	@echo "make run     synthesize $(HANDLE) with the embedded model (HANDLE=… SYNTH_TYPE=… EFFORT=… for another)"
 	@echo "make serve   Prefect's server and UI, a worker and the HTTP door on this machine, until Ctrl-C"
 	@echo "make deploy  work pool, queues, deployments and automations on the Prefect server at PREFECT_API_URL"
+	@echo "make docs    the documentation, with a search, into site/"
 	@echo "make test    every test"
 	@echo "make check   format, lint, types, import contracts, tests: what CI runs"
 	@echo "make bench   the benchmarks"
@@ -26,6 +27,11 @@ serve: $(VENV)/.run
 
 deploy: $(VENV)/.run
 	@$(BIN)/python -m flows.deploy
+
+docs: $(VENV)/.dev
+	@$(BIN)/cog -r --verbosity=1 -I scripts -p "import reference" docs/reference/*.md
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "Open site/index.html"
 
 # Much of the slow tests is waiting: four at a time, each file's in one process since they share servers, and
 # the files in the order of tests/conftest.py, the slowest first.

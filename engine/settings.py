@@ -111,41 +111,78 @@ class RepliesPlace:
 class Settings(BaseSettings):
     """The settings of a process. Relative paths start at the project's root, whatever the working directory is."""
 
-    model_config = SettingsConfigDict(env_prefix="EXEMPLARS_", frozen=True, extra="ignore", env_ignore_empty=True)
+    # The text below each setting is its description in docs/reference/settings.md.
+    model_config = SettingsConfigDict(
+        env_prefix="EXEMPLARS_", frozen=True, extra="ignore", env_ignore_empty=True, use_attribute_docstrings=True
+    )
 
     models_uri: Place = "data/models"
+    """The catalogue: a local folder, `s3://…` or `gs://…`, with a folder for each model."""
     samples_uri: Place = "data/samples"
+    """The sample store: a local folder, `s3://…` or `gs://…`."""
     effort_file: Place = "data/effort.yaml"
+    """The effort dial."""
     cache_dir: Place = "data/cache"
+    """The folder where this machine keeps replies."""
     replies_uri: Place | None = None
+    """A store (`s3://…`) where kept replies outlive their machine."""
     # 64 bits, signed: what a database or a provider takes for a whole number.
     seed: int = Field(default=0, ge=-(2**63), lt=2**63)
+    """Another seed makes another plan."""
     synth_model: Name | None = None
+    """A litellm name, `embedded`, or `embedded/<path of a GGUF file>`. Unset, the dial's."""
     synth_api_base: Address | None = None
+    """The address of the synth model's server, where it is not its provider's own."""
     synth_api_key: Key | None = None
+    """The synth model's key. Prefect's Secret block `exemplars-synth-api-key` serves where it is unset."""
     judge_model: Name | None = None
+    """A litellm name: it votes on every text that stands. Unset, the dial's."""
     judge_api_base: Address | None = None
+    """The address of the judge's server. Unset, for a judge that is the synth model, the synth model's."""
     judge_api_key: Key | None = None
+    """The judge's key, or the Secret block `exemplars-judge-api-key`. Unset, for a judge that is the synth model, the
+    synth model's."""
     concurrency: int = Field(default=32, ge=1, le=4096)
+    """Calls in flight for one run, at most. A run slows down where the provider does, or refuses."""
     call_timeout_seconds: float = Field(default=120, gt=0, le=DAY_SECONDS)
+    """How long a call waits for its whole reply."""
     max_cost_usd: float | None = Field(default=None, gt=0, le=MOST_USD)
+    """A run's hard limit on cost. Unset, the dial's. What was paid for is kept."""
     synth_fallbacks: Name = ""
+    """Further litellm names, with commas between: asked, in this order, where the one before has no answer."""
     synth_price: ListedPrice | None = None
+    """The synth model's price in USD for a million tokens in and out, `0.40/1.60`; `0/0` for your own server.
+    Unset, that of litellm's list."""
     judge_price: ListedPrice | None = None
+    """The judge's price, as `EXEMPLARS_SYNTH_PRICE`."""
     requests_per_minute: int | None = Field(default=None, ge=1, le=10**9)
+    """For all runs on one Prefect server together: at most so many requests, and one more, in any 60 seconds."""
     tokens_per_minute: int | None = Field(default=None, ge=1, le=10**12)
+    """The same for tokens."""
     patience_seconds: float = Field(default=300, ge=0, le=7 * DAY_SECONDS)
+    """How long a run waits for a provider that answers nothing."""
     cache_max_days: float = Field(default=90, gt=0, le=36_500)
+    """Kept replies that were not used for so long are dropped."""
     cache_max_gb: float = Field(default=10, gt=0, le=10**6)
+    """Where kept replies are more than this, the longest unused are dropped."""
     keys_file: Place = "data/keys.json"
+    """The digests of the door's keys, mode 600. The door and the `keys` commands must be given the same file."""
     api_host: Name = "127.0.0.1"
+    """The address that the door listens on."""
     api_port: int = Field(default=8000, ge=0, le=65535)
+    """The port that the door listens on."""
     api_url: Address | None = None
+    """The door's address as people reach it: the run page links the report there. `make serve` sets it."""
     api_allowed_hosts: Name = ""
+    """Names, with commas between, that a request may have as its `Host` besides this machine's."""
     metrics_port: int | None = Field(default=None, ge=0, le=65535)
+    """The port where Prometheus scrapes the door, without a key. Unset, there are no metrics."""
     log_format: LogFormat = "text"
+    """`json`: each line of the log is one object, with run id, model, trait and cell."""
     image: Name | None = None
+    """The image that Docker and Kubernetes pools run. Read by `make deploy`."""
     alert_url: Annotated[SecretStr, AfterValidator(check_secret_address)] | None = None
+    """Where failed nightly runs are reported, as JSON. Read by `make deploy`."""
 
     @property
     def replies_place(self) -> RepliesPlace:

@@ -1,14 +1,23 @@
 """Blocks of the pages are true: the model loads, the Python runs on a store, commands and targets are there."""
 
+import json
 import re
 import signal
+import textwrap
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
+import yaml
+from fakes.builders import make_exemplar, make_stamp
 from fakes.readers import TRAIN_ROWS, fill_store, stay_offline
 
+from engine.definitions.effort import load_level
 from engine.definitions.loader import parse_model
-from engine.settings import PROJECT_ROOT, Settings
+from engine.definitions.schema import BriefEntry, LengthEntry, ModelEntry, ScenariosEntry, SourceEntry, TraitEntry
+from engine.domain.model import POLES_BY_QUALITY, TRAIT_TYPES
+from engine.domain.samples import make_row, make_sample_table
+from engine.settings import PROJECT_ROOT
 from flows.cli.app import app, main
 
 DOCS = PROJECT_ROOT / "docs"
@@ -20,7 +29,8 @@ def read(page: str) -> str:
 
 
 def find_blocks(page: str, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", read(page), re.MULTILINE | re.DOTALL)
+    found = re.findall(rf"^( *)```{language}\n(.*?)^\1```$", read(page), re.MULTILINE | re.DOTALL)
+    return [textwrap.dedent(block) for _, block in found]
 
 
 def hide_numbers(line: str) -> str:
@@ -36,6 +46,58 @@ def test_model_of_the_page_loads_with_its_sample() -> None:
     assert [1.0] == [seed.quality for seed in model.seeds]
     assert 2 == len(model.brief.failure_modes)
     assert () == model.skipped
+
+
+def test_page_has_every_field_of_a_model() -> None:
+    entries = (ModelEntry, TraitEntry, SourceEntry, BriefEntry, ScenariosEntry, LengthEntry)
+    fields = {name for entry in entries for name in entry.model_fields}
+
+    assert set() == fields - set(re.findall(r"`(\w+)`", read("start/author-a-model.md")))
+
+
+def test_every_type_of_trait_has_a_definition_that_loads() -> None:
+    models = [
+        parse_model("u22a8.page", block.encode(), lambda _: b"") for block in find_blocks("start/traits.md", "yaml")
+    ]
+
+    assert list(TRAIT_TYPES) == [trait.type for model in models for trait in model.traits]
+
+
+def test_dial_of_the_page_is_a_dial(tmp_path: Path) -> None:
+    [block] = find_blocks("start/hosted-model.md", "yaml")
+    levels = yaml.safe_load((PROJECT_ROOT / "data/effort.yaml").read_text())["levels"]
+    (tmp_path / "effort.yaml").write_text(yaml.safe_dump(yaml.safe_load(block) | {"levels": levels}))
+
+    assert "openai/gpt-4.1" == load_level(str(tmp_path / "effort.yaml"), "high").synth_model
+
+
+def test_python_of_the_guide_judges_a_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On the model's own authored texts as the real ones."""
+    handle, place = "u22a8.technical-writing", PROJECT_ROOT / "data/models/u22a8.technical-writing/samples.jsonl"
+    entries = [json.loads(line) for line in place.read_text().splitlines()]
+    authored = sorted((entry for entry in entries if "clarity" in entry), key=lambda entry: float(entry["clarity"]))
+    rows = [
+        make_row(
+            make_exemplar(text=item["content"], pole=POLES_BY_QUALITY[item["clarity"]], trait="clarity", order=number),
+            make_stamp(),
+            None,
+        )
+        for number, item in enumerate(authored[::2])
+    ]
+    folder = tmp_path / f"data/samples/handle={handle}/pool=train/run=1"
+    folder.mkdir(parents=True)
+    pq.write_table(make_sample_table(rows), folder / "samples.parquet")
+    real = [{"text": item["content"], "quality": item["clarity"]} for item in authored[1::2]]
+    (tmp_path / "real.jsonl").write_text("\n".join(map(json.dumps, real)))
+    monkeypatch.chdir(tmp_path)
+    [block] = find_blocks("guides/judge-a-set.md", "python")
+    exec(compile(block, "judge-a-set.md", "exec"), {})
+    said = capsys.readouterr().out
+
+    [auc] = re.findall(rf"^AUC (\d\.\d\d) on {len(real)} real texts$", said, re.MULTILINE)
+    assert 0.8 <= float(auc) <= 1
 
 
 @pytest.mark.parametrize(
@@ -58,15 +120,6 @@ def test_python_of_the_page_reads_what_is_to_be_trained_on(
         return
     assert set(handles) == set(re.findall(r"u22a8\.[\w-]+", said))
     assert 2 * [("negative", "2")] + 2 * [("positive", "2")] == sorted(re.findall(r"(positive|negative)\W+(\d+)", said))
-
-
-def test_settings_of_the_page_are_all_settings_and_no_others() -> None:
-    table = read("reference/settings.md").split("| variable |")[1].split("\n\n")[0]
-    named = {
-        name.removeprefix("EXEMPLARS").strip("_").lower() for name in re.findall(r"`(?:EXEMPLARS)?(_[A-Z_]+)`", table)
-    }
-
-    assert set(Settings.model_fields) == named
 
 
 def test_commands_of_the_pages_are_commands() -> None:

@@ -1,0 +1,123 @@
+"""Writes the tables of ``docs/reference`` from the code that they describe; cog puts them into the pages."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import typer
+import yaml
+from annotated_types import Ge, Gt, Le
+from pydantic.fields import FieldInfo
+
+from engine.domain.model import EFFORTS
+from engine.errors import ExemplarsError
+from engine.report.wording import EXPLANATIONS
+from engine.settings import SHIPPED_ROOT, Settings
+
+# Numbers from here are bounds that no user meets.
+LARGEST_SHOWN = 10**6
+
+
+def write_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Writes a table of markdown."""
+    return "\n".join(_write_row(row) for row in (head, ["---"] * len(head), *rows))
+
+
+def _write_row(cells: Iterable[object]) -> str:
+    return f"| {' | '.join(str(cell).replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def write_settings(*prefixes: str) -> str:
+    """Writes the settings whose names begin with one of the prefixes, in their order in the class."""
+    fields = [(name, field) for name, field in Settings.model_fields.items() if name.startswith(prefixes)]
+    rows = [[f"`EXEMPLARS_{name.upper()}`", _write_default(field), _describe_setting(field)] for name, field in fields]
+    return write_table(["variable", "default", ""], rows)
+
+
+def _write_default(field: FieldInfo) -> str:
+    return f"`{field.default}`" if field.default not in (None, "") else ""
+
+
+def _describe_setting(field: FieldInfo) -> str:
+    description = " ".join((field.description or "").split())
+    bounds = [bound for bound in field.metadata if isinstance(bound, Ge | Gt | Le)]
+    return " ".join([description, *filter(None, map(_describe_bound, bounds))])
+
+
+def _describe_bound(bound: Ge | Gt | Le) -> str:
+    value = bound.le if isinstance(bound, Le) else bound.ge if isinstance(bound, Ge) else bound.gt
+    if not isinstance(value, int | float) or not 0 < value < LARGEST_SHOWN:
+        return ""
+    return f"{'At most' if isinstance(bound, Le) else 'At least'} {value:,g}."
+
+
+def write_commands(app: typer.Typer, typed: str) -> str:
+    """Writes each command of an app: what it does, how it is typed, its options and their defaults."""
+    root: Any = typer.main.get_command(app)
+    return "\n\n".join(_write_command(command, name) for name, command in _walk_commands(root, typed))
+
+
+def _walk_commands(command: Any, typed: str) -> Iterator[tuple[str, Any]]:
+    if not hasattr(command, "commands"):
+        yield typed, command
+    for name, below in getattr(command, "commands", {}).items():
+        yield from _walk_commands(below, f"{typed} {name}")
+
+
+def _write_command(command: Any, typed: str) -> str:
+    arguments = [item for item in command.params if item.param_type_name == "argument"]
+    options = [item for item in command.params if item.param_type_name == "option" and item.name != "help"]
+    rows = [[f"`{item.name.upper()}`", "", _flatten(item.help)] for item in arguments]
+    rows += [[_write_option(item), _write_value(item.default), _flatten(item.help)] for item in options]
+    parts = [f"## {typed}", _flatten(command.help), write_table(["", "default", ""], rows) if rows else ""]
+    return "\n\n".join(filter(None, parts))
+
+
+def _write_option(option: Any) -> str:
+    names = ", ".join(f"`{name}`" for name in option.opts)
+    return names if option.is_flag else f"{names} {option.name.upper()}"
+
+
+def _write_value(value: object) -> str:
+    return "" if value in (None, False, "", []) or callable(value) else f"`{value}`"
+
+
+def _flatten(text: str | None) -> str:
+    return " ".join((text or "").split()).replace("<", "&lt;")
+
+
+def write_dial() -> str:
+    """Writes the effort dial as it is shipped: a row for each field, a column for each level."""
+    dial = yaml.safe_load((SHIPPED_ROOT / "data/effort.yaml").read_text(encoding="utf-8"))
+    levels = [dial["levels"][effort] for effort in EFFORTS]
+    rows = [[f"`{name}`", *(level[name] for level in levels)] for name in levels[0]]
+    return write_table(["", *(f"`{effort}`" for effort in EFFORTS)], rows)
+
+
+def write_reasons() -> str:
+    """Writes the reason codes, each with its explanation in the report."""
+    return write_table(["`reason`", "means"], [[f"`{code}`", said] for code, said in EXPLANATIONS.items()])
+
+
+def write_suite(name: str) -> str:
+    """Writes the expectations of a suite: whether each is critical, what it says, and what to do about a warning."""
+    suite = json.loads((SHIPPED_ROOT / f"expectations/{name}.json").read_text(encoding="utf-8"))
+    rows = [
+        [item["severity"], item["meta"]["says"], item["meta"].get("do", ""), f"`{item['type']}`"]
+        for item in suite["expectations"]
+    ]
+    return write_table(["severity", "holds", "what to do", "expectation"], rows)
+
+
+def write_errors() -> str:
+    """Writes every error that ends a command, by its exit code."""
+    found: list[type[ExemplarsError]] = []
+    waiting = ExemplarsError.__subclasses__()
+    while waiting:
+        found.append(error := waiting.pop(0))
+        waiting += error.__subclasses__()
+    rows = [
+        [error.exit_code, f"`{error.__name__}`", _flatten(error.__doc__).replace("``", "`")]
+        for error in sorted(found, key=lambda error: (error.exit_code, error.__name__))
+    ]
+    return write_table(["code", "error", "means"], rows)

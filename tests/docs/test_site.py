@@ -1,0 +1,128 @@
+"""The site is whole: it builds without a warning, its tables are those of the code, its pages are short and found."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+import yaml
+from fakes.workspace import ROOT
+
+from engine.definitions.sources import QUALITY_WORDS
+from engine.domain.samples import SAMPLE_SCHEMA
+from engine.settings import Settings
+
+DOCS = ROOT / "docs"
+PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
+RECORDS = [page for page in PAGES if re.match(r"decisions/\d", page)]
+OTHERS = [page for page in PAGES if page not in RECORDS]
+MOST_LINES = 150
+# What makes a browser fetch something; a link that a person follows is not among them.
+FETCHING = {"script": "src", "img": "src", "link": "href", "iframe": "src", "source": "src"}
+
+
+class _Fetched(HTMLParser):
+    """Collects the addresses that a browser fetches by itself when it opens a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        if tag in FETCHING and given.get("rel") != "canonical":
+            self.addresses.append(given.get(FETCHING[tag]) or "")
+
+
+def read(page: str) -> str:
+    return (DOCS / page).read_text()
+
+
+def list_nav(entry: object) -> Iterator[str]:
+    if isinstance(entry, str):
+        yield entry
+    for below in entry if isinstance(entry, list) else entry.values() if isinstance(entry, dict) else ():
+        yield from list_nav(below)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("docs") / "site"
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "-d", str(folder)]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert 0 == ended.returncode, ended.stderr
+    return folder
+
+
+def test_site_fetches_nothing_from_elsewhere(site: Path) -> None:
+    fetched = {}
+    for page in site.rglob("*.html"):
+        parser = _Fetched()
+        parser.feed(page.read_text())
+        fetched[page.name] = [address for address in parser.addresses if "//" in address]
+    styles = "".join(path.read_text() for path in site.rglob("*.css"))
+
+    assert len(fetched) > len(OTHERS) / 2
+    assert {} == {name: addresses for name, addresses in fetched.items() if addresses}
+    assert [] == re.findall(r"(?:@import|url\()\s*[\"']?https?:[^)]*", styles)
+
+
+def test_search_knows_the_words(site: Path) -> None:
+    # What the page loads from file://: the index as a script.
+    index = json.loads((site / "search/search_index.js").read_text().removeprefix("var __index = ").rstrip(";\n "))
+    found = {entry["location"].partition("#")[0] for entry in index["docs"] if "attached" in entry["text"].lower()}
+
+    assert {"reference/words.html", "index.html"} <= found | {"index.html"}
+    assert "reference/words.html" in found
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    nav = list(list_nav(yaml.safe_load((ROOT / "mkdocs.yml").read_text())["nav"]))
+
+    assert OTHERS == sorted(nav)
+
+
+def test_every_decision_stands_in_their_index_once() -> None:
+    linked = re.findall(r"\((\d{3}-[\w-]+\.md)\)", read("decisions/index.md"))
+
+    assert [record.removeprefix("decisions/") for record in RECORDS] == sorted(linked)
+
+
+@pytest.mark.parametrize("page", OTHERS)
+def test_page_is_short(page: str) -> None:
+    assert read(page).count("\n") <= MOST_LINES
+
+
+def test_tables_of_the_reference_are_those_of_the_code() -> None:
+    """``make docs`` writes them."""
+    pages = [str(path) for path in sorted((DOCS / "reference").glob("*.md"))]
+    command = [sys.executable, "-m", "cogapp", "--check", "--diff", "-I", "scripts", "-p", "import reference", *pages]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert 0 == ended.returncode, f"Type 'make docs'.\n{ended.stdout}{ended.stderr}"
+
+
+def test_every_setting_stands_in_the_table_once_with_its_description() -> None:
+    named = re.findall(r"^\| `EXEMPLARS_(\w+)` \|", read("reference/settings.md"), re.MULTILINE)
+
+    assert sorted(Settings.model_fields) == sorted(name.lower() for name in named)
+    assert [] == [name for name, field in Settings.model_fields.items() if not field.description]
+
+
+def test_every_column_and_every_quality_word_is_described() -> None:
+    columns = re.findall(r"^\| `(\w+)` \| `[^`]+` \| \S", read("reference/store.md"), re.MULTILINE)
+    words = set(re.findall(r"`(\w+)`", read("start/traits.md").partition("## Quality words")[2].partition("\n## ")[0]))
+
+    assert SAMPLE_SCHEMA.names == columns
+    assert set(QUALITY_WORDS) <= words
+
+
+def test_every_field_of_the_dial_is_described() -> None:
+    tables = read("reference/effort.md").split("[[[end]]]")
+    fields = [re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) for table in tables]
+
+    assert fields[0][0:] == fields[1]
