@@ -12,6 +12,7 @@ from flows.api.keys.key import Key
 
 BASE = "/v1"
 OPEN_PATHS = frozenset({"/v1/health", "/v1/openapi.json", "/v1/docs"})
+OPEN_FOLDER = "/v1/docs/files/"
 REPORT_PATH = re.compile(r"/v1/runs/[^/]+/report")
 
 
@@ -52,7 +53,8 @@ class Authentication:
 
 def is_closed(path: str) -> bool:
     """Whether a path needs a key: every path below ``/v1`` but the open ones. Other paths do not exist."""
-    return path not in OPEN_PATHS and (path == BASE or path.startswith(f"{BASE}/"))
+    is_open = path in OPEN_PATHS or path.startswith(OPEN_FOLDER)
+    return not is_open and (path == BASE or path.startswith(f"{BASE}/"))
 
 
 def read_secret(header: str, has_dialog: bool = False) -> str | None:

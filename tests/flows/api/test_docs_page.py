@@ -1,229 +1,158 @@
-"""The docs page: it says what the document says, needs nothing from elsewhere, and fits a phone and a desk."""
+"""The docs page: it has every operation, needs no network and no key, and its forms call the door."""
 
-import json
 import re
 import shutil
-from html import unescape
-from typing import Annotated, Any, Literal
+from base64 import b64encode
+from collections.abc import Iterator
+from hashlib import sha256
+from typing import Literal
 
 import pytest
-from fakes.edge import Edge
-from fastapi import FastAPI, Query, Security
-from fastapi.security import HTTPBearer
-from playwright.sync_api import Page, sync_playwright
-from pydantic import BaseModel, Field
+from fakes.door import Door, open_door
+from fakes.site import clear_environment, find_free_port
+from fakes.stored import HANDLE, write_model
+from fakes.workspace import make_workspace
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from starlette.testclient import TestClient
 
-from flows.api.docs_page import add_docs, list_operations, render_docs
-from flows.api.docs_schemas import describe_type, make_example
+from engine.settings import Settings
+from flows.api.app import make_app
 
 CHROMIUM = shutil.which("chromium")
+# Not a name of this machine: Swagger UI asks its validator about documents of other hosts only.
+HOST = "exemplars.example.org"
+FILES = ("swagger-ui-bundle.js", "swagger-ui.css", "favicon.png")
 
 
-class Sample(BaseModel):
-    id: int = Field(examples=[4711])
-    text: str
+@pytest.fixture(scope="module")
+def plain() -> TestClient:
+    """The whole application without a key and without Prefect."""
+    return TestClient(make_app(Settings()), base_url="http://localhost")
 
 
-class Listed(BaseModel):
-    items: list[Sample]
-    next: Sample | None = None
-    limit: int = 100
+def test_page_and_its_files_need_no_key(plain: TestClient) -> None:
+    page = plain.get("/v1/docs")
+    named = re.findall(r'(?:href|src)="([^"]+)"', page.text)
+    kinds = [plain.get(path).headers["content-type"].partition(";")[0] for path in named]
+
+    assert (200, "text/html; charset=utf-8") == (page.status_code, page.headers["content-type"])
+    assert {f"/v1/docs/files/{name}" for name in FILES} == set(named)
+    assert {"text/css", "image/png", "text/javascript"} == set(kinds)
 
 
-class Asked(BaseModel):
-    synth_type: Literal["from_traits", "diversify"] = Field("from_traits", description="What it is **for**.")
-    note: str = Field(examples=["it's new"])
+@pytest.mark.parametrize("path", ["nothing.js", "..%2f..%2fopenapi.json", "../../models", ""])
+def test_nothing_else_is_open_below_the_page(plain: TestClient, path: str) -> None:
+    assert plain.get(f"/v1/docs/files/{path}").status_code in {401, 404}
 
 
-def make_app() -> FastAPI:
-    app = FastAPI(title="Door <1>", openapi_url="/v1/openapi.json", docs_url=None, redoc_url=None)
-    key = Security(HTTPBearer(description="A key."))
-
-    @app.post("/v1/models/{handle}", summary="Make", dependencies=[key], status_code=202)
-    def make(handle: str, asked: Asked) -> Sample:
-        """Makes <script>alert(1)</script> one."""
-        raise NotImplementedError
-
-    @app.get(
-        "/v1/models/{handle}",
-        responses={
-            404: {
-                "description": "No such model.",
-                "headers": {"X-Request-Id": {"description": "Its id.", "schema": {"type": "string"}}},
-                "content": {
-                    "application/json": {
-                        "schema": {"properties": {"told_once": {"type": "string"}}},
-                        "examples": {"one": {"value": {"error": "none"}}, "other": {"value": {"error": "some"}}},
-                    }
-                },
-            },
-            409: {"description": "Busy.", "content": {"text/markdown": {"example": "# Card"}}},
-        },
-    )
-    def read(handle: str, limit: Annotated[int, Query(ge=1, le=500, description="How many.")] = 100) -> Listed:
-        raise NotImplementedError
-
-    add_docs(app)
-    return app
+def test_page_is_not_in_the_document(plain: TestClient) -> None:
+    assert [] == [path for path in plain.get("/v1/openapi.json").json()["paths"] if "docs" in path]
 
 
-@pytest.fixture
-def text() -> str:
-    """The page without its style and tags."""
-    page = TestClient(make_app()).get("/v1/docs").text
-    return unescape(re.sub(r"<style>.*?</style>|<[^>]+>", "", page, flags=re.DOTALL))
+def test_policy_allows_the_page_its_own_script_and_this_server_alone(plain: TestClient) -> None:
+    page = plain.get("/v1/docs")
+    policy = dict(part.strip().split(" ", 1) for part in page.headers["content-security-policy"].split(";"))
+    [script] = re.findall(r"<script>(.*?)</script>", page.text, re.DOTALL)
+    digest = b64encode(sha256(script.encode()).digest()).decode()
+
+    assert "'none'" == policy.pop("default-src")
+    assert f"'self' 'sha256-{digest}'" == policy.pop("script-src")
+    assert {"'none'", "'self'", "data:", "'unsafe-inline'"} == set(" ".join(policy.values()).split())
+    assert "'self'" == policy["connect-src"]
 
 
-@pytest.mark.parametrize(
-    "expected",
-    [
-        "Door <1>",
-        "GETRead",
-        "/v1/models/{handle}",
-        "limitqueryinteger, 1 to 500, default 100",
-        "How many.",
-        "synth_typeone of from_traits, diversify, default from_traits",
-        "What it is for.",
-        "X-Request-Idtext",
-        "Its id.",
-        "404No such model.",
-        '"error": "none"',
-        '"error": "some"',
-        "# Card",
-        "itemslist of Sample",
-        "items[].id",
-        "next.text",
-        "with a key",
-        "without a key",
-        "A key.",
-    ],
-)
-def test_page_says_what_the_document_says(text: str, expected: str) -> None:
-    assert expected in text
+@pytest.fixture(scope="module")
+def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
+    """A door with one model; nobody answers where it looks for Prefect."""
+    folder = tmp_path_factory.mktemp("docs")
+    workspace = make_workspace(folder / "site")
+    write_model(folder / "site" / "models")
+    variables = {
+        **clear_environment(),
+        **workspace.variables,
+        "PREFECT_HOME": str(folder / "prefect"),
+        "PREFECT_API_URL": f"http://127.0.0.1:{find_free_port()}/api",
+        "EXEMPLARS_API_ALLOWED_HOSTS": HOST,
+    }
+    with open_door(workspace, variables) as served:
+        yield served
 
 
-def test_curl_lines_can_be_pasted() -> None:
-    read, make = list_operations(make_app().openapi())
-
-    assert 'curl "$EXEMPLARS/v1/models/…"' == read.curl
-    assert [
-        'curl -X POST "$EXEMPLARS/v1/models/…" \\',
-        '  -H "Authorization: Bearer $EXEMPLARS_KEY" \\',
-        "  -H 'Content-Type: application/json' \\",
-        """  -d '{"synth_type": "from_traits", "note": "it'"'"'s new"}'""",
-    ] == make.curl.splitlines()
-
-
-def test_fields_of_a_refusal_are_left_out(text: str) -> None:
-    assert "told_once" not in text
-
-
-def test_html_in_a_description_is_text() -> None:
-    page = TestClient(make_app()).get("/v1/docs").text
-
-    assert "<script" not in page
-    assert "&lt;script&gt;alert(1)" in page
-
-
-def test_page_is_not_in_the_document() -> None:
-    assert ["/v1/models/{handle}"] == list(make_app().openapi()["paths"])
-
-
-def test_policy_allows_the_own_style_and_nothing_else(edge: Edge) -> None:
-    [answer] = edge.ask(b"GET /v1/docs HTTP/1.1\r\nHost: localhost\r\n\r\n")
-    directives = dict(part.strip().split(" ", 1) for part in answer.headers["content-security-policy"].split(";"))
-
-    assert "'none'" == directives.pop("default-src")
-    assert re.fullmatch(r"'sha256-[a-z0-9+/]{43}='", directives.pop("style-src"))
-    assert {"'none'"} == set(directives.values())
-    assert "text/html; charset=utf-8" == answer.headers["content-type"]
-
-
-@pytest.mark.parametrize(
-    ("schema", "expected"),
-    [
-        ({"type": "string"}, "text"),
-        ({"type": "string", "format": "date-time"}, "date-time"),
-        ({"type": "string", "maxLength": 5}, "text, at most 5 characters"),
-        ({"type": "integer", "minimum": 1}, "integer, at least 1"),
-        ({"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": 3}, "list of text, 1 to 3 items"),
-        ({"anyOf": [{"type": "string"}, {"type": "null"}]}, "text or null"),
-        ({"const": "busy"}, "busy"),
-        ({"$ref": "#/components/schemas/Node"}, "Node"),
-        ({"$ref": "#/components/schemas/Word"}, "one of a, b"),
-        ({"$ref": "#/components/schemas/Loop"}, "list of " * 9 + "value"),
-        ({"type": "object"}, "object"),
-        ({}, "any value"),
-    ],
-)
-def test_type_is_put_into_words(schema: dict[str, Any], expected: str) -> None:
-    assert expected == describe_type(DOCUMENT, schema)
-
-
-@pytest.mark.parametrize(
-    ("schema", "expected"),
-    [
-        ({"type": "integer", "examples": [7], "default": 3}, 7),
-        ({"type": "integer", "default": 3}, 3),
-        ({"enum": ["low", "high"]}, "low"),
-        ({"anyOf": [{"type": "null"}, {"type": "string"}]}, None),
-        ({"type": "number"}, 0.0),
-        ({"type": "boolean"}, False),
-        ({"type": "object"}, {}),
-        ({}, "…"),
-    ],
-)
-def test_example_is_made_where_none_is_given(schema: dict[str, Any], expected: object) -> None:
-    assert expected == make_example(DOCUMENT, schema)
-
-
-def test_schema_that_holds_itself_has_an_example() -> None:
-    assert json.dumps(make_example(DOCUMENT, {"$ref": "#/components/schemas/Node"})).count("next") < 20
-
-
-def test_document_that_holds_itself_has_a_page() -> None:
-    content = {"application/json": {"schema": {"$ref": "#/components/schemas/Node"}}}
-    paths = {"/v1/nodes": {"get": {"responses": {"200": {"description": "One.", "content": content}}}}}
-
-    assert "next.next.next" in render_docs({**DOCUMENT, "paths": paths}, "/v1/openapi.json")
-
-
-DOCUMENT = {
-    "info": {"title": "Nodes", "version": "1"},
-    "components": {
-        "schemas": {
-            "Node": {"type": "object", "title": "Node", "properties": {"next": {"$ref": "#/components/schemas/Node"}}},
-            "Word": {"enum": ["a", "b"]},
-            "Loop": {"type": "array", "items": {"$ref": "#/components/schemas/Loop"}},
-        }
-    },
-}
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A browser that finds the door's host, and no other."""
+    if CHROMIUM is None:
+        pytest.skip("needs the Debian package chromium")
+    rules = f"--host-resolver-rules=MAP {HOST} 127.0.0.1, MAP * ~NOTFOUND"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", rules])
+        yield browser
+        browser.close()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1280])
-def test_page_fits_and_is_styled_and_fetches_nothing(edge: Edge, width: int, scheme: Literal["light", "dark"]) -> None:
-    if CHROMIUM is None:
-        pytest.skip("needs the Debian package chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
-        seen = watch(page)
-        page.goto(f"{edge.address}/v1/docs")
-        scrolled = page.evaluate("document.documentElement.scrollWidth")
-        background = page.evaluate("getComputedStyle(document.body).backgroundColor")
-        browser.close()
+@pytest.mark.parametrize(
+    ("width", "scheme", "background"), [(400, "dark", "rgb(28, 32, 34)"), (1280, "light", "rgba(0, 0, 0, 0)")]
+)
+def test_page_has_every_operation_fits_and_asks_no_other_host(
+    door: Door, browser: Browser, width: int, scheme: Literal["dark", "light"], background: str
+) -> None:
+    address = name_address(door)
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    seen = watch(page)
+    page.goto(f"{address}/v1/docs")
+    expect(page.locator(".opblock")).not_to_have_count(0)
+    shown = page.locator(".opblock-summary-path").all_inner_texts()
+    for control in page.locator(".opblock-summary-control").all():
+        control.click()
+    expect(page.locator(".execute")).to_have_count(len(shown))
+    scrolled = page.evaluate("document.documentElement.scrollWidth")
+    styled = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+    page.close()
 
-    assert width == scrolled
-    assert {"light": "rgb(251, 250, 247)", "dark": "rgb(20, 23, 26)"}[scheme] == background
-    assert [f"{edge.address}/v1/docs"] == [line for line in seen if not line.endswith("/favicon.ico")]
+    assert list_paths(door) == sorted(path.replace("\u200b", "") for path in shown)
+    assert (width, background) == (scrolled, styled)
+    files = {f"/v1/docs/files/{name}" for name in FILES}
+    assert {f"{address}{path}" for path in {"/v1/docs", "/v1/openapi.json", *files}} == set(seen)
+
+
+@pytest.mark.slow
+def test_form_calls_an_endpoint_with_a_key_and_without(door: Door, browser: Browser) -> None:
+    page = browser.new_page()
+    page.goto(f"{name_address(door)}/v1/docs")
+    operation = page.locator(".opblock", has_text="List traits")
+    operation.locator(".opblock-summary-control").click()
+    operation.get_by_placeholder("handle").fill(HANDLE)
+    operation.get_by_role("button", name="Execute").click()
+    expect(operation.locator(".live-responses-table .response-col_status").last).to_contain_text("401")
+    page.get_by_role("button", name="Authorize").click()
+    page.locator(".auth-container input").fill(door.secret)
+    page.locator(".auth-container").get_by_role("button", name="Apply credentials").click()
+    page.locator(".auth-container").get_by_role("button", name="Close").click()
+    operation.get_by_role("button", name="Execute").click()
+    expect(operation.locator(".live-responses-table .response-col_status").last).to_contain_text("200")
+    told = operation.locator(".live-responses-table").inner_text()
+    kept = page.evaluate("JSON.stringify(localStorage) + document.cookie")
+    page.close()
+
+    assert '"key": "clarity"' in told
+    assert "x-request-id" in told
+    assert door.secret not in kept
+
+
+def name_address(door: Door) -> str:
+    return door.url.removesuffix("/v1").replace("127.0.0.1", HOST)
+
+
+def list_paths(door: Door) -> list[str]:
+    paths = door.open_client("").get("/openapi.json").json()["paths"]
+    return sorted(path for path, operations in paths.items() for _ in operations)
 
 
 def watch(page: Page) -> list[str]:
-    """Every address that is asked for, and every message of the console."""
+    """Every address that is asked for, every message of the console and every error of the page."""
     seen: list[str] = []
     page.on("request", lambda request: seen.append(request.url))
     page.on("console", lambda message: seen.append(message.text))
+    page.on("pageerror", lambda error: seen.append(str(error)))
     return seen
