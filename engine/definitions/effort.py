@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
+from engine.definitions.mistakes import Entry, validate_document
 from engine.definitions.yaml_document import parse_yaml
 from engine.domain.model import EFFORTS, Effort
 from engine.errors import DefinitionError, Problem
@@ -16,8 +17,8 @@ Size = Literal["small", "medium", "large"]
 Thinking = Literal["none", "low", "medium", "high"]
 
 
-class _Level(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class _Level(Entry):
+    closed: ClassVar[bool] = True
 
     exemplars_per_pole: Annotated[int, Field(ge=1, le=1_000_000)]
     synth_model: Size
@@ -31,8 +32,8 @@ class _Level(BaseModel):
     max_cost_usd: Annotated[float, Field(gt=0, le=MOST_USD)] | None = None
 
 
-class _Models(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class _Models(Entry):
+    closed: ClassVar[bool] = True
 
     small: Annotated[str, Field(min_length=1)]
     medium: Annotated[str, Field(min_length=1)]
@@ -40,8 +41,8 @@ class _Models(BaseModel):
     judge: Annotated[str, Field(min_length=1)]
 
 
-class _Dial(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class _Dial(Entry):
+    closed: ClassVar[bool] = True
 
     models: _Models
     levels: dict[Effort, _Level]
@@ -95,19 +96,10 @@ def load_level(path: str, effort: Effort) -> Level:
     except OSError as error:
         found = error.strerror or "an error"
         raise DefinitionError(name, [Problem(path, None, "file", found, "a readable effort dial")]) from None
-    document = parse_yaml(name, content)
-    try:
-        dial = _Dial.model_validate(document.value)
-    except ValidationError as error:
-        problems = [
-            Problem(name, document.line(item["loc"]), _name_field(item["loc"]), *_describe(item))
-            for item in error.errors()
-        ]
-        raise DefinitionError(name, problems) from None
+    dial, findings = validate_document(parse_yaml(name, content), _Dial)
     if effort not in dial.levels:
-        raise DefinitionError(
-            name, [Problem(name, document.line(("levels",)), "levels", f"no {effort!r}", ", ".join(EFFORTS))]
-        )
+        findings.add(("levels",), f"no {effort!r}", ", ".join(EFFORTS))
+        raise findings.make_error()
     level = dial.levels[effort]
     return Level(
         effort=effort,
@@ -115,18 +107,3 @@ def load_level(path: str, effort: Effort) -> Level:
         synth_model=str(getattr(dial.models, level.synth_model)),
         judge_model=dial.models.judge,
     )
-
-
-def _name_field(path: tuple[int | str, ...]) -> str:
-    return ".".join(str(part) for part in path if part != "[key]") or "file"
-
-
-def _describe(item: object) -> tuple[str, str]:
-    assert isinstance(item, dict)
-    if item["type"] == "missing":
-        return "nothing", "this field is required"
-    if item["type"] == "extra_forbidden":
-        part = _Level if len(item["loc"]) > 2 else _Models if len(item["loc"]) > 1 else _Dial
-        return f"the unknown field {item['loc'][-1]!r}", "one of " + ", ".join(part.model_fields)
-    allowed = "an object of fields" if item["type"] in ("model_type", "dict_type") else str(item["msg"]).lower()
-    return "nothing" if item["input"] is None else repr(item["input"])[:80], allowed

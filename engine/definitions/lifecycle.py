@@ -4,9 +4,10 @@ import json
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from engine.definitions.schema import format_value
+from engine.definitions.mistakes import Findings
+from engine.definitions.yaml_document import Document
 from engine.errors import DefinitionError, FrozenModelError, Problem
 from engine.system.filesystem import read_bytes
 
@@ -21,7 +22,7 @@ DRAFTS: tuple[State, ...] = ("draft", "failed")
 class Lifecycle:
     """A model's state, and the version that it was trained to; the version is None for one that was never trained."""
 
-    state: State = "draft"
+    state: State
     version_id: int | None = None
     version_no: int | None = None
     version_tags: tuple[str, ...] = ()
@@ -30,17 +31,6 @@ class Lifecycle:
     def takes_samples(self) -> bool:
         """Whether samples may be added."""
         return self.state in DRAFTS
-
-
-class _Entry(BaseModel):
-    """The file's content."""
-
-    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
-
-    state: State
-    version_id: int | None = None
-    version_no: int | None = None
-    version_tags: tuple[str, ...] = ()
 
 
 def read_lifecycle(models_uri: str, handle: str) -> Lifecycle:
@@ -54,7 +44,7 @@ def read_lifecycle(models_uri: str, handle: str) -> Lifecycle:
     try:
         content = read_bytes(f"{models_uri.rstrip('/')}/{handle}/{LIFECYCLE_FILE}")
     except FileNotFoundError:
-        return Lifecycle()
+        return Lifecycle("draft")
     name = f"{handle}/{LIFECYCLE_FILE}"
     try:
         value = json.loads(content)
@@ -63,9 +53,11 @@ def read_lifecycle(models_uri: str, handle: str) -> Lifecycle:
         raise DefinitionError(name, [Problem(name, None, "file", found, "one JSON object")]) from None
     try:
         # Validated as JSON, since there a list is the strict form of a tuple.
-        return Lifecycle(**_Entry.model_validate_json(json.dumps(value)).model_dump())
+        return TypeAdapter(Lifecycle).validate_json(json.dumps(value), strict=True)
     except ValidationError as error:
-        raise DefinitionError(name, [_make_problem(name, item) for item in error.errors()]) from None
+        findings = Findings(Document(name, value, {}))
+        findings.add_errors(error)
+        raise findings.make_error() from None
 
 
 def check_draft(models_uri: str, handle: str) -> None:
@@ -81,18 +73,3 @@ def check_draft(models_uri: str, handle: str) -> None:
             f"{handle} is {lifecycle.state!r}, not a draft ({LIFECYCLE_FILE}). Samples may be added only while a model "
             "is a draft; a trained model's samples are frozen. Nothing was attached"
         )
-
-
-def _make_problem(name: str, item: object) -> Problem:
-    assert isinstance(item, dict)
-    field = ".".join(str(part) for part in item["loc"]) or "file"
-    found = "nothing" if item["type"] == "missing" else format_value(item["input"])
-    allowed = {
-        "literal_error": ", ".join(STATES),
-        "missing": ", ".join(STATES),
-        "model_type": "one JSON object",
-        "int_type": "a whole number or null",
-        "tuple_type": "a list of texts",
-        "string_type": "a text",
-    }.get(item["type"], str(item["msg"]).lower())
-    return Problem(name, None, field, found, allowed)

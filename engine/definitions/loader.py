@@ -6,14 +6,9 @@ from functools import lru_cache
 
 import pyarrow as pa
 
+from engine.definitions.mistakes import NEAR_SPELLING_CUTOFF, Findings, validate_document
 from engine.definitions.outline import Outline, Source, make_outline
-from engine.definitions.schema import (
-    NEAR_SPELLING_CUTOFF,
-    Findings,
-    format_value,
-    has_traits_to_discover,
-    validate_entry,
-)
+from engine.definitions.schema import ModelEntry
 from engine.definitions.sources import read_csv, read_jsonl
 from engine.definitions.yaml_document import parse_yaml
 from engine.domain.model import Model, Seed, check_handle, is_handle
@@ -69,12 +64,10 @@ def parse_model(handle: str, content: bytes, read: Callable[[str], bytes]) -> Mo
         NoTraitsError, DefinitionError: as ``load_model``.
     """
     outline, findings = _parse_outline(handle, content)
-    name = findings.document.name
-    if has_traits_to_discover(findings.document.value):
-        check_traits(outline)
+    check_traits(outline)
     seeds = tuple(_read_sources(outline.sources, findings, read))
     if findings.problems:
-        raise DefinitionError(name, findings.problems)
+        raise findings.make_error()
     return Model(
         handle=handle,
         traits=outline.traits,
@@ -156,20 +149,18 @@ def _make_unknown_model_error(models_uri: str, handle: str) -> UnknownModelError
 def _read_outline(handle: str, content: bytes) -> Outline:
     outline, findings = _parse_outline(handle, content)
     if findings.problems:
-        raise DefinitionError(findings.document.name, findings.problems)
+        raise findings.make_error()
     return outline
 
 
 def _parse_outline(handle: str, content: bytes) -> tuple[Outline, Findings]:
-    """Parses as much of an outline as can be read, and collects every mistake in it."""
-    name = f"{handle}/{MODEL_FILE}"
-    findings = Findings(parse_yaml(name, content))
-    value = findings.document.value
-    if not isinstance(value, dict):
-        raise DefinitionError(
-            name, [Problem(name, None, "file", format_value(value), "an object with the field 'traits'")]
-        )
-    return make_outline(handle, validate_entry(value, findings), findings), findings
+    """Parses an outline, and collects every mistake of meaning in it.
+
+    Raises:
+        DefinitionError: there are mistakes of form; the error carries all of them.
+    """
+    entry, findings = validate_document(parse_yaml(f"{handle}/{MODEL_FILE}", content), ModelEntry)
+    return make_outline(handle, entry, findings), findings
 
 
 def _read_sources(sources: Iterable[Source], findings: Findings, read: Callable[[str], bytes]) -> Iterable[Seed]:
@@ -179,8 +170,7 @@ def _read_sources(sources: Iterable[Source], findings: Findings, read: Callable[
         except (OutsideFolderError, FileNotFoundError) as error:
             findings.problems.append(source.explain(error))
         else:
-            if source.mapping:
-                reader = read_jsonl if source.type == "jsonl" else read_csv
-                seeds, problems = reader(source.name, content, source.mapping)
-                findings.problems += problems
-                yield from seeds
+            reader = read_jsonl if source.type == "jsonl" else read_csv
+            seeds, problems = reader(source.name, content, source.mapping)
+            findings.problems += problems
+            yield from seeds

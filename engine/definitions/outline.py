@@ -5,18 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Literal
 
+from engine.definitions.mistakes import Findings, find_near_spelling, format_names, format_value
 from engine.definitions.scenario_packs import list_pack_names
-from engine.definitions.schema import (
-    SKIPPED_SOURCES,
-    BriefEntry,
-    Findings,
-    ModelEntry,
-    ScenariosEntry,
-    SourceEntry,
-    TraitEntry,
-    find_near_spelling,
-    has_traits_to_discover,
-)
+from engine.definitions.schema import SKIPPED_SOURCES, ModelEntry, ScenariosEntry, SourceEntry, TraitEntry
 from engine.definitions.yaml_document import Path
 from engine.domain.model import Brief, Effort, Length, OwnScenarios, Skipped, Trait
 from engine.errors import Problem
@@ -29,10 +20,8 @@ INSIDE = "a path inside the model's own folder"
 class Source:
     """A file of authored samples.
 
-    ``mapping`` says which field of a line feeds which trait. While a definition with mistakes is being read, a trait
-    that is reported as wrong is None in it, and it is empty if some trait has no key; neither occurs in an ``Outline``
-    that was loaded. ``name`` is what messages call the file; ``place`` is the file, line and field of ``model.yaml``
-    that names it.
+    ``mapping`` says which field of a line feeds which trait; a field whose trait is reported as unknown feeds None.
+    ``name`` is what messages call the file; ``place`` is the file, line and field of ``model.yaml`` that names it.
     """
 
     type: Literal["jsonl", "csv"]
@@ -66,16 +55,16 @@ class Outline:
 
 
 def make_outline(handle: str, entry: ModelEntry, findings: Findings) -> Outline:
-    """Builds an outline from the fields that could be read, and adds the mistakes in them to ``findings``."""
+    """Builds an outline from fields of the right form, and adds the mistakes of meaning in them to ``findings``."""
     traits = _make_traits(entry, findings)
     sources = _make_sources(handle, entry, traits, findings)
     return Outline(
         handle=handle,
-        traits=traits,
+        traits=tuple(traits.values()),
         description=entry.description or "",
         effort=entry.effort,
         language=entry.language,
-        brief=Brief(**entry.brief.model_dump(include=set(BriefEntry.model_fields))),
+        brief=Brief(**entry.brief.model_dump()),
         scenarios=_make_scenarios(entry.scenarios, findings),
         sources=sources,
         skipped=tuple(findings.skipped),
@@ -84,18 +73,18 @@ def make_outline(handle: str, entry: ModelEntry, findings: Findings) -> Outline:
     )
 
 
-def _make_traits(entry: ModelEntry, findings: Findings) -> tuple[Trait, ...]:
+def _make_traits(entry: ModelEntry, findings: Findings) -> dict[str, Trait]:
+    """Makes the traits by their keys."""
     traits: dict[str, Trait] = {}
     for index, item in enumerate(entry.traits):
         if item.key in traits:
-            place = (*findings.origin("traits", index), "key")
-            findings.add(place, repr(item.key), "a key that no other trait of the model has")
+            findings.add(("traits", index, "key"), repr(item.key), "a key that no other trait of the model has")
             continue
         name = item.name or item.key.replace("_", " ").replace("-", " ").title()
         positive, negative = _name_poles(item, name)
         if positive.casefold() == negative.casefold():
-            place = (*findings.origin("traits", index), "negative_label")
-            findings.add(place, repr(negative), "a label that differs from positive_label")
+            allowed = "a label that differs from positive_label"
+            findings.add(("traits", index, "negative_label"), format_value(negative), allowed)
         traits[item.key] = Trait(
             key=item.key,
             name=name,
@@ -107,7 +96,7 @@ def _make_traits(entry: ModelEntry, findings: Findings) -> tuple[Trait, ...]:
             positive_paraphrase=item.positive_paraphrase,
             negative_paraphrase=item.negative_paraphrase,
         )
-    return tuple(traits.values())
+    return traits
 
 
 def _name_poles(item: TraitEntry, name: str) -> tuple[str, str]:
@@ -130,11 +119,13 @@ def _make_scenarios(entry: ScenariosEntry, findings: Findings) -> OwnScenarios:
     names = list_pack_names()
     if entry.pack is not None and entry.pack not in names:
         allowed = "a scenario pack: " + ", ".join(names)
-        findings.add(("scenarios", "pack"), repr(entry.pack), allowed, find_near_spelling(entry.pack, names))
+        findings.add(("scenarios", "pack"), format_value(entry.pack), allowed, find_near_spelling(entry.pack, names))
     lengths: dict[str, Length] = {}
     for index, item in enumerate(entry.lengths):
         if item.name in lengths:
-            findings.add(("scenarios", "lengths", index, "name"), repr(item.name), "a name that no other length has")
+            findings.add(
+                ("scenarios", "lengths", index, "name"), format_value(item.name), "a name that no other length has"
+            )
         if item.max_words < item.min_words:
             allowed = f"at least min_words, {item.min_words}"
             findings.add(("scenarios", "lengths", index, "max_words"), repr(str(item.max_words)), allowed)
@@ -142,62 +133,42 @@ def _make_scenarios(entry: ScenariosEntry, findings: Findings) -> OwnScenarios:
     return OwnScenarios(entry.pack, entry.subjects, entry.audiences, entry.forms, tuple(lengths.values()))
 
 
-def _make_sources(handle: str, entry: ModelEntry, traits: tuple[Trait, ...], findings: Findings) -> tuple[Source, ...]:
-    by_key = {trait.key: trait for trait in traits}
+def _make_sources(
+    handle: str, entry: ModelEntry, traits: Mapping[str, Trait], findings: Findings
+) -> tuple[Source, ...]:
     sources = []
     for index, source in enumerate(entry.sources):
-        path = findings.origin("sources", index)
-        if why := _skip_source(source, findings):
-            where = source.path or f"source {int(path[1]) + 1}"
-            findings.skipped.append(Skipped(f"{source.type} source {where}", why))
+        path: Path = ("sources", index)
+        if why := _skip_source(source, traits):
+            findings.skipped.append(Skipped(f"{source.type} source {source.path or f'source {index + 1}'}", why))
             continue
-        mapping = _resolve_mapping(source, path, by_key, findings)
+        mapping = _resolve_mapping(source, path, traits, findings)
         if named := _check_path(source, path, findings):
             kind: Literal["jsonl", "csv"] = "csv" if source.type == "csv" else "jsonl"
-            place = (findings.document.name, findings.document.line((*path, "path")), f"sources.{path[1]}.path")
+            place = (findings.document.name, findings.document.line((*path, "path")), f"sources.{index}.path")
             sources.append(Source(kind, named, f"{handle}/{named}", mapping, place))
     return tuple(sources)
 
 
-def _skip_source(source: SourceEntry, findings: Findings) -> str | None:
+def _skip_source(source: SourceEntry, traits: Mapping[str, Trait]) -> str | None:
     """Says why a source is not read; None if it is read."""
     if source.type in SKIPPED_SOURCES:
         return "legal on the platform, not read here"
-    return (
-        "it labels nothing while the traits are to be discovered"
-        if has_traits_to_discover(findings.document.value)
-        else None
-    )
+    return None if traits else "it labels nothing while the traits are to be discovered"
 
 
 def _resolve_mapping(
-    source: SourceEntry, path: Path, by_key: dict[str, Trait], findings: Findings
-) -> dict[str, Trait | None]:
-    """Resolves which field of a line feeds which trait; without a mapping, each trait's own key is the field.
-
-    A field that refers to a trait that is reported as wrong is not a second mistake: it feeds None. Where a wrong trait
-    has no key, any field may be meant for it, so no field is reported.
-    """
-    keys = _written_keys(findings)
-    nameless = "" in keys
-    known: dict[str, Trait | None] = {**dict.fromkeys(keys), **by_key}
+    source: SourceEntry, path: Path, traits: Mapping[str, Trait], findings: Findings
+) -> Mapping[str, Trait | None]:
+    """Resolves which field of a line feeds which trait; without a mapping, each trait's own key is the field."""
     if source.mapping is None:
-        return {} if nameless else known
+        return traits
     for field_name, target in source.mapping.items():
-        if target.trait not in known and not nameless:
-            allowed = "a trait of this model: " + ", ".join(known)
+        if target.trait not in traits:
+            allowed = f"a trait of this model: {format_names(traits)}"
             place = (*path, "mapping", field_name, "trait")
-            findings.add(place, repr(target.trait), allowed, find_near_spelling(target.trait, known))
-    return {field_name: known.get(target.trait) for field_name, target in source.mapping.items()}
-
-
-def _written_keys(findings: Findings) -> list[str]:
-    """Lists the keys of all traits as written, right or wrong; an empty text stands for a missing key."""
-    value = findings.document.value
-    entries = value.get("traits") if isinstance(value, dict) else None
-    if not isinstance(entries, list) or not entries:
-        return [""]
-    return [str(entry.get("key") or "") if isinstance(entry, dict) else "" for entry in entries]
+            findings.add(place, format_value(target.trait), allowed, find_near_spelling(target.trait, traits))
+    return {field_name: traits.get(target.trait) for field_name, target in source.mapping.items()}
 
 
 def _check_path(source: SourceEntry, path: Path, findings: Findings) -> str | None:
@@ -206,6 +177,6 @@ def _check_path(source: SourceEntry, path: Path, findings: Findings) -> str | No
         return None
     parts = PurePosixPath(source.path)
     if parts.is_absolute() or ".." in parts.parts or "\\" in source.path or "\0" in source.path:
-        findings.add((*path, "path"), repr(source.path), INSIDE)
+        findings.add((*path, "path"), format_value(source.path), INSIDE)
         return None
     return source.path

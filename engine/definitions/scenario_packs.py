@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, Field
 
+from engine.definitions.mistakes import Entry, check_entries, validate_document
+from engine.definitions.schema import LengthEntry
 from engine.definitions.yaml_document import parse_yaml
 from engine.domain.model import Length
 from engine.errors import DefinitionError, Problem, StoreError
@@ -17,25 +19,17 @@ SCENARIOS_FOLDER = SHIPPED_ROOT / "data" / "scenarios"
 LENGTHS_FILE = "lengths.yaml"
 FALLBACK_PACK = "everyday"
 
-Entries = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
+Entries = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], AfterValidator(check_entries)]
 
 
-class _Length(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str
-    min_words: int
-    max_words: int
-
-
-class Pack(BaseModel):
+class Pack(Entry):
     """One scenario pack as its file has it.
 
     ``words`` are those of its field. ``kinds`` are the kinds of text that it is made for; a pack without any has
     subjects for every kind of text of its field.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    closed: ClassVar[bool] = True
 
     kinds: tuple[str, ...] = ()
     words: tuple[str, ...]
@@ -74,17 +68,11 @@ def list_pack_names() -> list[str]:
 # Cached for all runs of the process: parsing the YAML takes 70 ms.
 @lru_cache(maxsize=4)
 def _parse_packs(folder: str, contents: tuple[tuple[str, bytes], ...]) -> Packs:
-    values = {name: parse_yaml(name, content).value for name, content in contents}
-    name = LENGTHS_FILE
-    try:
-        lengths = TypeAdapter(tuple[_Length, ...]).validate_python(values.pop(LENGTHS_FILE, ()))
-        packs = {}
-        for name, value in values.items():
-            packs[name.removesuffix(".yaml")] = Pack.model_validate(value)
-    except ValidationError as error:
-        found = error.errors()[0]
-        place = ".".join(map(str, found["loc"])) or "file"
-        raise DefinitionError(name, [Problem(name, None, place, repr(found["input"])[:60], found["msg"])]) from None
+    documents = {name: parse_yaml(name, content) for name, content in contents}
+    lengths: tuple[LengthEntry, ...] = ()
+    if document := documents.pop(LENGTHS_FILE, None):
+        lengths, _ = validate_document(document, tuple[LengthEntry, ...])
+    packs = {name.removesuffix(".yaml"): validate_document(document, Pack)[0] for name, document in documents.items()}
     if not lengths or FALLBACK_PACK not in packs:
         raise DefinitionError(
             folder, [Problem(folder, None, "folder", "a part", f"{LENGTHS_FILE} and {FALLBACK_PACK}.yaml")]

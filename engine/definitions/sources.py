@@ -2,13 +2,13 @@
 
 import codecs
 import csv
-import difflib
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
+from engine.definitions.mistakes import find_near_spelling, format_names, format_value
 from engine.domain.model import SURROGATE, Seed, Trait
 from engine.errors import Problem
 
@@ -22,7 +22,7 @@ QUALITY_WORDS = {
 ALLOWED_CSV = "a UTF-8 CSV file with a header row"
 ALLOWED_QUALITY = "a number in [0, 1], a quality word or a pole label"
 
-# Maps a field to the trait that it feeds; None for a trait that is already reported as wrong: its labels are not read.
+# Maps a field to the trait that it feeds; None for one that is already reported as unknown: its labels are not read.
 Labels = Mapping[str, Trait | None]
 
 
@@ -201,9 +201,8 @@ def _check_header(name: str, header: list[str], mapping: Labels) -> tuple[Proble
     problems = []
     for column in (CONTENT, *mapping):
         if column not in header:
-            near = difflib.get_close_matches(column, header, n=1)
-            found, allowed = ", ".join(header) or "nothing", f"a column {column!r}"
-            problems.append(Problem(name, 1, "header", found, allowed, near[0] if near else None))
+            found, allowed = format_names(header) or "nothing", f"a column {column!r}"
+            problems.append(Problem(name, 1, "header", found, allowed, find_near_spelling(column, header)))
     return tuple(problems)
 
 
@@ -231,17 +230,17 @@ def _read_row(reading: _Reading, header: list[str], row: list[str]) -> Line:
 def _read_entry(reading: _Reading, entry: Mapping[str, object]) -> None:
     text = entry.get(CONTENT)
     if not isinstance(text, str) or not text.strip():
-        reading.add(CONTENT, "nothing" if text is None else repr(text)[:80], "a text that is not empty")
+        reading.add(CONTENT, format_value(text), "a text that is not empty")
         return
     if SURROGATE.search(text):
         reading.add(CONTENT, "half of a surrogate pair", "whole Unicode characters")
         return
     labels = {name: value for name, value in entry.items() if name in reading.mapping and value is not None}
     if not labels:
-        others = ", ".join(name for name in entry if name != CONTENT) or "no other field"
-        near = [difflib.get_close_matches(name, list(reading.mapping), n=1) for name in entry if name != CONTENT]
-        hint = next((match[0] for match in near if match), None)
-        reading.add("line", f"no label ({others})", "a label in " + ", ".join(reading.mapping), hint)
+        others = [name for name in entry if name != CONTENT]
+        hint = next(filter(None, (find_near_spelling(name, reading.mapping) for name in others)), None)
+        found = f"no label ({format_names(others) or 'no other field'})"
+        reading.add("line", found, f"a label in {format_names(reading.mapping)}", hint)
     url = entry.get(SOURCE_URL)
     source_url = url if isinstance(url, str) and url.strip() and not SURROGATE.search(url) else None
     place = f"{reading.name}:{reading.position.line}"
@@ -252,7 +251,7 @@ def _read_entry(reading: _Reading, entry: Mapping[str, object]) -> None:
         quality = parse_quality(value, trait)
         if quality is None:
             words = [*QUALITY_WORDS, trait.positive_label.casefold(), trait.negative_label.casefold()]
-            near_words = difflib.get_close_matches(str(value).casefold(), words, n=1)
-            reading.add(name, repr(value), ALLOWED_QUALITY, near_words[0] if near_words else None)
+            hint = find_near_spelling(value, words) if isinstance(value, str) else None
+            reading.add(name, format_value(value), ALLOWED_QUALITY, hint)
         else:
             reading.seeds.append(Seed(trait.key, text.strip(), quality, place, source_url))

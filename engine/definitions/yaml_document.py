@@ -10,8 +10,18 @@ from engine.errors import DefinitionError, Problem
 MAX_BYTES = 1024 * 1024
 NULLS = {"", "~", "null", "Null", "NULL"}
 
-Value = str | None | list["Value"] | dict[str, "Value"]
 Path = tuple[str | int, ...]
+
+
+class Fields(dict[str, "Value"]):
+    """An object of the file; ``path`` is where it stands."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+
+
+Value = str | None | list["Value"] | Fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +87,7 @@ def _read_node(node: yaml.Node, path: Path, lines: dict[Path, int], problems: li
         return None if node.value in NULLS and node.style is None else str(node.value)
     if isinstance(node, yaml.SequenceNode):
         return [_read_node(child, (*path, index), lines, problems, name) for index, child in enumerate(node.value)]
-    values: dict[str, Value] = {}
+    values = Fields(path)
     for key, child in node.value:
         line = key.start_mark.line + 1
         if not isinstance(key, yaml.ScalarNode) or SURROGATE.search(key.value):

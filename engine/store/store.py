@@ -238,7 +238,9 @@ def find_detachable(models_uri: str, samples_uri: str, run_id: str) -> StoredSet
             f"The set of run {run_id} is {stored.status}: none of its samples is attached to {stored.handle}, so there "
             f"is nothing to detach. It is in {stored.folder}"
         )
-    lifecycle = read_lifecycle(models_uri, stored.handle) if stored.manifest.get("pool") != "eval" else Lifecycle()
+    lifecycle = (
+        read_lifecycle(models_uri, stored.handle) if stored.manifest.get("pool") != "eval" else Lifecycle("draft")
+    )
     if not lifecycle.takes_samples:
         raise FrozenModelError(
             f"{stored.handle} is {lifecycle.state!r}, not a draft ({LIFECYCLE_FILE}). A trained model's samples are "

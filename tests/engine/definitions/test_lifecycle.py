@@ -10,7 +10,7 @@ from engine.errors import DefinitionError, FrozenModelError, Problem, StoreError
 
 HANDLE = "u22a8.test"
 NAME = f"{HANDLE}/lifecycle.json"
-ALLOWED = "draft, busy, ready, failed, archived"
+ALLOWED = "draft, busy, ready, failed or archived"
 
 
 def write(models: Path, content: str | bytes) -> None:
@@ -44,16 +44,16 @@ def test_version_that_is_null_or_not_there_is_none(tmp_path: Path) -> None:
         ("{", "file", "'{'", "one JSON object"),
         (b"\xff\xfe", "file", "'\ufffd\ufffd'", "one JSON object"),
         ("[" * 100_000, "file", repr("[" * 40), "one JSON object"),
-        ("[]", "file", "a list of 0", "one JSON object"),
-        ('"ready"', "file", "'ready'", "one JSON object"),
-        ("{}", "state", "nothing", ALLOWED),
+        ("[]", "file", "a list of 0", "an object of fields"),
+        ('"ready"', "file", "'ready'", "an object of fields"),
+        ("{}", "state", "nothing", "this field is required"),
         ('{"state": null}', "state", "nothing", ALLOWED),
-        ('{"state": "Ready"}', "state", "'Ready'", ALLOWED),
-        ('{"state": "ready", "version_id": "3"}', "version_id", "'3'", "a whole number or null"),
-        ('{"state": "ready", "version_no": true}', "version_no", "True", "a whole number or null"),
-        ('{"state": "ready", "version_no": 1.5}', "version_no", "1.5", "a whole number or null"),
-        ('{"state": "ready", "version_tags": "a"}', "version_tags", "'a'", "a list of texts"),
-        ('{"state": "ready", "version_tags": [1]}', "version_tags.0", "1", "a text"),
+        ('{"state": "new"}', "state", "'new'", ALLOWED),
+        ('{"state": "ready", "version_id": "3"}', "version_id", "'3'", "a whole number"),
+        ('{"state": "ready", "version_no": true}', "version_no", "True", "a whole number"),
+        ('{"state": "ready", "version_no": 1.5}', "version_no", "1.5", "a whole number"),
+        ('{"state": "ready", "version_tags": "a"}', "version_tags", "'a'", "a list"),
+        ('{"state": "ready", "version_tags": [1]}', "version_tags.0", "1", "text"),
     ],
 )
 def test_file_that_does_not_say_the_state_is_an_error_that_names_the_field(
@@ -65,6 +65,12 @@ def test_file_that_does_not_say_the_state_is_an_error_that_names_the_field(
             read(str(tmp_path), HANDLE)
 
         assert (Problem(NAME, None, field, found, allowed),) == caught.value.problems
+
+
+def test_state_that_is_nearly_one_is_offered(tmp_path: Path) -> None:
+    write(tmp_path, '{"state": "Ready"}')
+    with pytest.raises(DefinitionError, match=r"found 'Ready'; allowed: .* Did you mean 'ready'\?"):
+        read_lifecycle(str(tmp_path), HANDLE)
 
 
 def test_every_mistake_is_named_at_once(tmp_path: Path) -> None:

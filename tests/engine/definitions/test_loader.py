@@ -7,6 +7,7 @@ import pytest
 
 from engine.definitions.loader import list_handles, load_model, load_outline, parse_model
 from engine.definitions.outline import Outline, Source
+from engine.definitions.scenario_packs import list_pack_names
 from engine.domain.model import Brief, Length, Model, OwnScenarios, Seed, Skipped, Trait
 from engine.errors import DefinitionError, HandleError, NoTraitsError, StoreError, UnknownModelError
 
@@ -298,8 +299,7 @@ def test_two_fields_may_feed_one_trait() -> None:
     assert [("One.", 1.0), ("Two.", 0.0)] == [(seed.text, seed.quality) for seed in model.seeds]
 
 
-def test_every_mistake_is_named_at_once_with_its_line() -> None:
-    text = """\
+FORM = """\
 description: [a, b]
 effort: hihg
 traits:
@@ -311,8 +311,6 @@ traits:
   - type: claim
     key: warmth
     kind: intrinsic
-  - type: outlier
-    key: warmth
 breif:
   intent: x
 brief:
@@ -324,89 +322,99 @@ sources:
     path: ../x.jsonl
   - type: jsonlines
     path: x.jsonl
+  - type: jsonl
+    path: s.jsonl
+    mapping:
+      a: {triat: warmth}
+"""
+MEANING = """\
+traits:
+  - type: topic
+    key: warmth
+  - type: outlier
+    key: warmth
+  - type: claim
+    key: truth
+    positive_label: Right
+    negative_label: right
+scenarios:
+  pack: bug
+  lengths:
+    - {name: short, min_words: 9, max_words: 8}
+sources:
+  - type: jsonl
+    path: ../x.jsonl
   - type: csv
   - type: csv
     path: missing.csv
   - type: jsonl
     path: s.jsonl
     mapping:
-      a: {triat: warmth}
-  - type: jsonl
-    path: s.jsonl
-    mapping:
-      warmth: {trait: wramth}
+      warm: {trait: wramth}
+      true: {trait: truth}
   - type: jsonl
     path: t.jsonl
-    mapping:
-      warmth: {trait: warmth}
 """
-    files = {
-        "s.jsonl": b'{"content": "One.", "warmth": "tepid"}',
-        "t.jsonl": b'\n{"content": "One.", "warmth": "hgih"}',
-    }
 
+
+def test_every_mistake_of_form_is_named_at_once_in_the_order_of_the_lines() -> None:
     assert [
-        f"{WHERE}:14: breif: found 'breif'; allowed: one of {MODEL_FIELDS}. Did you mean 'brief'?",
-        f"{WHERE}:17: brief.intnet: found 'intnet'; allowed: one of {BRIEF_FIELDS}. Did you mean 'intent'?",
-        f"{WHERE}:8: traits.1.agregation: found 'agregation'; allowed: one of {TRAIT_FIELDS}. "
-        "Did you mean 'aggregation'?",
-        f"{WHERE}:31: sources.4.mapping.a.triat: found 'triat'; allowed: one of trait. Did you mean 'trait'?",
+        f"{WHERE}:1: description: found a list of 2; allowed: text.",
+        f"{WHERE}:2: effort: found 'hihg'; allowed: low, medium, high, xhigh or max. Did you mean 'high'?",
         f"{WHERE}:4: traits.0.type: found 'spectrun'; allowed: spectrum, topic, claim or outlier. "
         "Did you mean 'spectrum'?",
         f"{WHERE}:5: traits.0.key: found 'Clarity'; allowed: lower-case letters, digits, '_' and '-'.",
+        f"{WHERE}:8: traits.1.agregation: found 'agregation'; allowed: one of {TRAIT_FIELDS}. "
+        "Did you mean 'aggregation'?",
         f"{WHERE}:11: traits.2.kind: found 'intrinsic'; allowed: extrinsic. Did you mean 'extrinsic'?",
-        f"{WHERE}:1: description: found a list of 2; allowed: text.",
-        f"{WHERE}:2: effort: found 'hihg'; allowed: low, medium, high, xhigh or max. Did you mean 'high'?",
-        f"{WHERE}:23: sources.1.type: found 'jsonlines'; allowed: {SOURCE_TYPES}. Did you mean 'jsonl'?",
-        f"{WHERE}:31: sources.4.mapping.a.trait: found nothing; allowed: this field is required.",
-        f"{WHERE}:18: brief.domain: found an object; allowed: a list.",
-        f"{WHERE}:19: brief.edge_cases.1: found ''; allowed: text that is not empty.",
-        f"{WHERE}:13: traits.3.key: found 'warmth'; allowed: a key that no other trait of the model has.",
-        f"{WHERE}:22: sources.0.path: found '../x.jsonl'; allowed: a path inside the model's own folder.",
-        f"{WHERE}:25: sources.2.path: found nothing; allowed: the path of a file in the model's folder.",
-        f"{WHERE}:35: sources.5.mapping.warmth.trait: found 'wramth'; allowed: a trait of this model: Clarity, warmth. "
+        f"{WHERE}:12: breif: found 'breif'; allowed: one of {MODEL_FIELDS}. Did you mean 'brief'?",
+        f"{WHERE}:15: brief.intnet: found 'intnet'; allowed: one of {BRIEF_FIELDS}. Did you mean 'intent'?",
+        f"{WHERE}:16: brief.domain: found an object; allowed: a list.",
+        f"{WHERE}:17: brief.edge_cases.1: found ''; allowed: text that is not empty.",
+        f"{WHERE}:21: sources.1.type: found 'jsonlines'; allowed: {SOURCE_TYPES}. Did you mean 'jsonl'?",
+        f"{WHERE}:26: sources.2.mapping.a.triat: found 'triat'; allowed: one of trait. Did you mean 'trait'?",
+        f"{WHERE}:26: sources.2.mapping.a.trait: found nothing; allowed: this field is required.",
+    ] == list_mistakes(FORM)
+
+
+def test_every_mistake_of_meaning_and_of_the_samples_is_named_at_once_where_none_is_of_form() -> None:
+    files = {
+        "s.jsonl": b'{"content": "One.", "warm": "tepid"}\n{"content": "Two.", "true": "wrogn"}',
+        "t.jsonl": b'\n{"content": "One.", "warmth": "hgih"}',
+    }
+    quality = "allowed: a number in [0, 1], a quality word or a pole label."
+    packs = ", ".join(list_pack_names())
+
+    assert [
+        f"{WHERE}:5: traits.1.key: found 'warmth'; allowed: a key that no other trait of the model has.",
+        f"{WHERE}:9: traits.2.negative_label: found 'right'; allowed: a label that differs from positive_label.",
+        f"{WHERE}:11: scenarios.pack: found 'bug'; allowed: a scenario pack: {packs}. Did you mean 'bugs'?",
+        f"{WHERE}:13: scenarios.lengths.0.max_words: found '8'; allowed: at least min_words, 9.",
+        f"{WHERE}:16: sources.0.path: found '../x.jsonl'; allowed: a path inside the model's own folder.",
+        f"{WHERE}:17: sources.1.path: found nothing; allowed: the path of a file in the model's folder.",
+        f"{WHERE}:19: sources.2.path: found 'missing.csv', which is not there; allowed: a file in the model's folder.",
+        f"{WHERE}:23: sources.3.mapping.warm.trait: found 'wramth'; allowed: a trait of this model: warmth, truth. "
         "Did you mean 'warmth'?",
-        f"{WHERE}:27: sources.3.path: found 'missing.csv', which is not there; allowed: a file in the model's folder.",
-        "u22a8.test/t.jsonl:2: warmth: found 'hgih'; allowed: a number in [0, 1], a quality word or a pole label. "
-        "Did you mean 'high'?",
-    ] == list_mistakes(text, files)
+        f"u22a8.test/s.jsonl:2: true: found 'wrogn'; {quality}",
+        f"u22a8.test/t.jsonl:2: warmth: found 'hgih'; {quality} Did you mean 'high'?",
+    ] == list_mistakes(MEANING, files)
 
 
-def test_mistake_in_the_only_trait_hides_nothing_else() -> None:
-    text = "traits:\n  - type: spectrun\n    key: clarity\nsources:\n  - type: jsonl\n    path: /etc/passwd\n"
+def test_samples_are_not_read_while_the_form_is_wrong() -> None:
+    text = f"{ONE_TRAIT}effort: hihg\nsources:\n  - type: jsonl\n    path: s.jsonl\n"
 
-    assert [
-        f"{WHERE}:2: traits.0.type: found 'spectrun'; allowed: spectrum, topic, claim or outlier. "
-        "Did you mean 'spectrum'?",
-        f"{WHERE}:6: sources.0.path: found '/etc/passwd'; allowed: a path inside the model's own folder.",
-    ] == list_mistakes(text)
+    assert ["effort"] == [mistake.split(": ")[1] for mistake in list_mistakes(text, {"s.jsonl": b"no JSON"})]
 
 
-@pytest.mark.parametrize("mapping", ["", "    mapping: {clarity: {trait: clarity}, warmth: {trait: warmth}}\n"])
-def test_labels_of_a_wrong_trait_are_no_mistakes_of_their_own(mapping: str) -> None:
-    text = (
-        "traits:\n  - type: spectrun\n    key: clarity\n  - type: topic\n    key: warmth\n"
-        f"sources:\n  - type: jsonl\n    path: s.jsonl\n{mapping}"
-    )
-    files = {"s.jsonl": b'{"content": "One.", "clarity": "murky"}\n{"content": "Two.", "warmth": "tepid"}\n'}
-
-    assert [
-        f"{WHERE}:2: traits.0.type: found 'spectrun'; allowed: spectrum, topic, claim or outlier. "
-        "Did you mean 'spectrum'?",
-        "u22a8.test/s.jsonl:2: warmth: found 'tepid'; allowed: a number in [0, 1], a quality word or a pole label.",
-    ] == list_mistakes(text, files)
-
-
-@pytest.mark.parametrize("mapping", ["", "    mapping: {clarity: {trait: clarity}}\n"])
-def test_trait_whose_key_is_misspelt_is_not_reported_again_where_it_is_used(mapping: str) -> None:
+def test_trait_whose_key_is_misspelt_is_not_reported_again_where_it_is_used() -> None:
     text = (
         "traits:\n  - type: spectrum\n    kye: clarity\n  - type: topic\n    key: warmth\n"
-        f"sources:\n  - type: jsonl\n    path: s.jsonl\n{mapping}"
+        "sources:\n  - type: jsonl\n    path: s.jsonl\n    mapping: {clarity: {trait: clarity}}\n"
     )
 
     assert [
-        f"{WHERE}:3: traits.0.kye: found 'kye'; allowed: one of {TRAIT_FIELDS}. Did you mean 'key'?",
         f"{WHERE}:2: traits.0.key: found nothing; allowed: this field is required.",
+        f"{WHERE}:3: traits.0.kye: found 'kye'; allowed: one of {TRAIT_FIELDS}. Did you mean 'key'?",
     ] == list_mistakes(text, {"s.jsonl": b'{"content": "One.", "clarity": 1}\n'})
 
 
@@ -414,7 +422,7 @@ def test_trait_whose_key_is_misspelt_is_not_reported_again_where_it_is_used(mapp
     ("text", "line", "found", "allowed"),
     [
         ("traits: []\n", 1, "a list of 0", "at least one entry"),
-        ("# first\ntraits:\n", 2, "nothing", "a list"),
+        ("# first\ntraits:\n", 2, "nothing", "this field is required"),
         ("traits: detect\n", 1, "'detect'", "a list"),
         ("traits: {type: topic, key: a}\n", 1, "an object", "a list"),
         ("# first\ndescription: x\n", 2, "nothing", "this field is required"),
@@ -425,13 +433,13 @@ def test_traits_that_are_missing_or_no_list_are_named(text: str, line: int, foun
 
 
 @pytest.mark.parametrize(
-    ("text", "found"), [("", "nothing"), ("- a\n- b\n", "a list of 2"), ("just text\n", "'just text'")]
+    ("text", "line", "found"), [("", "", "nothing"), ("- a\n- b\n", ":1", "a list of 2"), ("word\n", ":1", "'word'")]
 )
-def test_file_that_is_no_object_is_named(text: str, found: str) -> None:
-    assert [f"{WHERE}: file: found {found}; allowed: an object with the field 'traits'."] == list_mistakes(text)
+def test_file_that_is_no_object_is_named(text: str, line: str, found: str) -> None:
+    assert [f"{WHERE}{line}: file: found {found}; allowed: an object of fields: {MODEL_FIELDS}."] == list_mistakes(text)
 
 
-@pytest.mark.parametrize("text", ["traits: discover\n", "traits: 'discover'\neffort: nonsense\n"])
+@pytest.mark.parametrize("text", ["traits: discover\n", "traits: 'discover'\neffort: low\nscenarios: nonsense\n"])
 def test_traits_still_to_be_discovered_are_an_error_that_says_what_to_do(text: str) -> None:
     with pytest.raises(NoTraitsError) as caught:
         parse(text)
@@ -702,12 +710,22 @@ def test_outline_is_the_model_without_a_look_into_its_sources(tmp_path: Path) ->
     ) == outline.sources
 
 
-def test_outline_names_every_mistake_of_the_definition(tmp_path: Path) -> None:
+def test_outline_names_every_mistake_of_form(tmp_path: Path) -> None:
     write_folder(tmp_path, HANDLE, "effort: nonsense\ntraits: []\nsources: [{type: jsonl, path: ../x}]\n")
     with pytest.raises(DefinitionError) as caught:
         load_outline(str(tmp_path), HANDLE)
 
-    assert ["traits", "effort", "sources.0.path"] == [problem.field for problem in caught.value.problems]
+    assert ["effort", "traits"] == [problem.field for problem in caught.value.problems]
+
+
+def test_outline_names_every_mistake_of_meaning(tmp_path: Path) -> None:
+    write_folder(
+        tmp_path, HANDLE, f"{ONE_TRAIT}  - {{type: topic, key: clarity}}\nsources: [{{type: csv, path: ../x}}]\n"
+    )
+    with pytest.raises(DefinitionError) as caught:
+        load_outline(str(tmp_path), HANDLE)
+
+    assert ["traits.1.key", "sources.0.path"] == [problem.field for problem in caught.value.problems]
 
 
 def test_outline_is_that_of_the_file_as_it_stands(tmp_path: Path) -> None:

@@ -57,12 +57,15 @@ def test_committed_lengths_grow(packs: Packs) -> None:
 @pytest.mark.parametrize(
     ("texts", "message"),
     [
-        ({"fruit": PACK_TEXT.replace("subjects: [a tree]", "subjects: []")}, r"fruit\.yaml: subjects: found \(?\[?"),
-        ({"fruit": PACK_TEXT.replace("forms: [a note]\n", "")}, r"fruit\.yaml: forms: "),
-        ({"fruit": PACK_TEXT + "colour: red\n"}, r"fruit\.yaml: colour: found 'red'"),
+        (
+            {"fruit": PACK_TEXT.replace("subjects: [a tree]", "subjects: []")},
+            r"fruit\.yaml:2: subjects: found a list of 0; allowed: at least one entry",
+        ),
+        ({"fruit": PACK_TEXT.replace("forms: [a note]\n", "")}, r"fruit\.yaml:1: forms: found nothing"),
+        ({"fruit": PACK_TEXT + "colour: red\n"}, r"fruit\.yaml:5: colour: found 'colour'; allowed: one of kinds, "),
         ({"fruit": ""}, r"fruit\.yaml: file: "),
         ({"fruit": "a: &b c\n"}, r"fruit\.yaml:1: file: found anchors and aliases are not read here"),
-        ({"lengths": "- {name: short, min_words: few, max_words: 3}\n"}, r"lengths\.yaml: 0\.min_words: found 'few'"),
+        ({"lengths": "- {name: short, min_words: few, max_words: 3}\n"}, r"lengths\.yaml:1: 0\.min_words: found 'few'"),
         ({"lengths": "[]"}, r"lengths\.yaml and everyday\.yaml"),
     ],
 )

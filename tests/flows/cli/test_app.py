@@ -172,7 +172,7 @@ BAD_INPUTS: dict[str, tuple[Spoil, tuple[str, ...], int, str]] = {
         "'lo' is not an effort. There are: low, medium",
     ),
     "model missing": (remove_model, LOW, 2, "Its folder exists, but has no model.yaml"),
-    "model empty": (write_model(""), LOW, 2, f"{HANDLE}/model.yaml: file: found nothing; allowed: an object with"),
+    "model empty": (write_model(""), LOW, 2, f"{HANDLE}/model.yaml: file: found nothing; allowed: an object of"),
     "model no YAML": (write_model("traits: [unclosed"), LOW, 2, f"{HANDLE}/model.yaml:1: file: found"),
     "model with tabs": (write_model("traits:\n\t- key: a\n"), LOW, 2, f"{HANDLE}/model.yaml:2: file: found a tab"),
     "two traits of one key": (
@@ -229,7 +229,7 @@ BAD_INPUTS: dict[str, tuple[Spoil, tuple[str, ...], int, str]] = {
     "effort file no YAML": (write_effort("levels: {"), LOW, 2, "effort.yaml:1: file: found"),
     "effort file empty": (write_effort(""), LOW, 2, "effort.yaml"),
     "effort out of range": (set_effort(exemplars_per_pole=0), LOW, 2, "levels.low.exemplars_per_pole: found '0'"),
-    "effort with a slip": (set_effort(topup_rounds=2), LOW, 2, "found the unknown field 'topup_rounds'"),
+    "effort with a slip": (set_effort(topup_rounds=2), LOW, 2, "found 'topup_rounds'; allowed: one of "),
     "effort that is not in the file": (keep, ("synthesize", HANDLE, "--effort", "max"), 2, "levels: found no 'max'"),
     "variable out of range": (set_variable("EXEMPLARS_CONCURRENCY", "0"), LOW, 2, "EXEMPLARS_CONCURRENCY: found '0'"),
     "GGUF file missing": (

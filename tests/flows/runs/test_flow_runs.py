@@ -12,7 +12,7 @@ from flows.runs.flow_runs import Run, choose_operation, read_run
 from flows.runs.labels import KEPT, NO_LEASE_LABELS, LeaseLabels
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
-DRAFT = Lifecycle()
+DRAFT = Lifecycle("draft")
 
 
 def answer(state_type: str, **fields: Any) -> Mapping[str, Any]:

@@ -1,0 +1,176 @@
+"""Mistakes of form come all at once, in plain words and few of them, whatever a file holds."""
+
+from typing import ClassVar
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.definitions.loader import parse_model
+from engine.definitions.mistakes import Entry, find_near_spelling, format_names, format_value, validate_document
+from engine.definitions.schema import ModelEntry
+from engine.definitions.yaml_document import Fields, parse_yaml
+from engine.domain.model import Skipped
+from engine.errors import DefinitionError, Problem
+
+FIELDS = [*ModelEntry.model_fields, "type", "key", "path", "mapping", "trait", "lengths", "min_words", "breif", "x"]
+TRAITS = "traits: [{type: topic, key: a}]\n"
+
+
+class Shelf(Entry):
+    """An object of the tests."""
+
+    books: int
+    papers: int = 0
+
+
+class Box(Entry):
+    """One in which every field must be known."""
+
+    closed: ClassVar[bool] = True
+    shelf: Shelf
+    others: tuple[Shelf, ...] = ()
+
+
+def find_problems(text: str, kind: type[Entry] = Box) -> tuple[Problem, ...]:
+    with pytest.raises(DefinitionError) as caught:
+        validate_document(parse_yaml("box.yaml", text.encode()), kind)
+    return caught.value.problems
+
+
+def test_unknown_field_of_an_open_object_is_skipped_with_its_line() -> None:
+    shelf, findings = validate_document(parse_yaml("shelf.yaml", b"books: 3\nlamps: 2\n"), Shelf)
+
+    assert (3, [Skipped("field 'lamps' (shelf.yaml:2)", "not a field that is read here")]) == (
+        shelf.books,
+        findings.skipped,
+    )
+
+
+def test_unknown_field_of_a_closed_object_is_a_mistake() -> None:
+    assert (Problem("box.yaml", 2, "lamps", "'lamps'", "one of shelf, others"),) == find_problems(
+        "shelf: {books: 1}\nlamps: 2\n"
+    )
+
+
+def test_misspelt_fields_and_wrong_values_come_together_in_the_order_of_the_lines() -> None:
+    text = "others:\n  - {book: 1}\n  - {books: x, paper: 1}\nshelf: 3\n"
+
+    assert (
+        Problem("box.yaml", 2, "others.0.book", "'book'", "one of books, papers", "books"),
+        Problem("box.yaml", 2, "others.0.books", "nothing", "this field is required"),
+        Problem("box.yaml", 3, "others.1.paper", "'paper'", "one of books, papers", "papers"),
+        Problem("box.yaml", 3, "others.1.books", "'x'", "a whole number"),
+        Problem("box.yaml", 4, "shelf", "'3'", "an object of fields: books, papers"),
+    ) == find_problems(text)
+
+
+@pytest.mark.parametrize("text", ["shelf:\n", "shelf: {books: }\n", "others: []\n"])
+def test_field_without_a_value_counts_as_one_that_is_not_there(text: str) -> None:
+    assert ["this field is required"] == [problem.allowed for problem in find_problems(text)]
+
+
+@pytest.mark.parametrize(
+    ("word", "choices", "near"),
+    [("BOKS", ("books", "papers"), "books"), ("boks", ("Books",), "Books"), ("lamp", ("books", "papers"), None)],
+)
+def test_near_spelling_is_found_in_any_case(word: str, choices: tuple[str, ...], near: str | None) -> None:
+    assert near == find_near_spelling(word, choices)
+
+
+def test_what_is_quoted_is_short() -> None:
+    assert ("'" + 78 * "a" + "…", "a list of 9000") == (format_value(9000 * "a"), format_value(9000 * ["a"]))
+    assert 300 == len(format_names([str(number) for number in range(9000)]))
+
+
+@pytest.mark.parametrize(
+    ("text", "samples"),
+    [
+        (f"traits: [{{type: {100_000 * 'a'}, key: a}}]\n", b""),
+        (f"{TRAITS}effort: [{', '.join(20_000 * 'a')}]\n", b""),
+        (f"{TRAITS}sources: [{{type: csv, path: s}}]\n", b"contents," + b",".join(20_000 * [b"bb"]) + b"\n"),
+        (f"{TRAITS}sources: [{{type: jsonl, path: s}}]\n", b'{"content": "A.", "b": "' + 100_000 * b"b" + b'"}'),
+        (f"{TRAITS}sources: [{{type: jsonl, path: s}}]\n", b'{"content": "A.", "a": "' + 100_000 * b"b" + b'"}'),
+    ],
+)
+def test_long_thing_in_a_file_makes_no_long_message(text: str, samples: bytes) -> None:
+    with pytest.raises(DefinitionError) as caught:
+        parse_model("u22a8.test", text.encode(), lambda _: samples)
+
+    assert max(len(str(problem)) for problem in caught.value.problems) < 1_000
+
+
+def test_many_mappings_to_unknown_traits_are_named_without_a_comparison_of_all_with_all() -> None:
+    traits = "".join(f"- {{type: topic, key: key-{number}}}\n" for number in range(2_000))
+    mapping = "".join(f"    f{number}: {{trait: kye-{number}}}\n" for number in range(2_000))
+    text = f"traits:\n{traits}sources:\n- type: csv\n  path: s\n  mapping:\n{mapping}"
+    with pytest.raises(DefinitionError) as caught:
+        parse_model("u22a8.test", text.encode(), lambda _: b"")
+
+    mistakes = [problem for problem in caught.value.problems if problem.file.endswith("model.yaml")]
+    assert (2_000, {None}) == (len(mistakes), {problem.suggestion for problem in mistakes})
+
+
+WORDS = st.sampled_from(
+    [
+        "topic",
+        "a",
+        "A",
+        "",
+        "0",
+        "-1",
+        "9" * 5000,
+        "1.5",
+        "nan",
+        "discover",
+        "jsonl",
+        "../x",
+        "japanisch",
+        "日本語",
+        "é",
+    ]
+)
+VALUES = st.recursive(
+    st.none() | WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(FIELDS), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def write_yaml(value: object) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{name}: {write_yaml(inner)}" for name, inner in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(write_yaml, value)) + "]"
+    return "null" if value is None else f"'{value}'"
+
+
+@given(st.dictionaries(st.sampled_from(FIELDS), VALUES, max_size=6))
+def test_whatever_a_file_holds_it_is_a_model_or_mistakes_in_plain_words(value: dict[str, object]) -> None:
+    problems: tuple[Problem, ...] = ()
+    try:
+        validate_document(parse_yaml("model.yaml", write_yaml(value).encode()), ModelEntry)
+    except DefinitionError as error:
+        problems = error.problems
+
+    assert {1} >= {problem.line for problem in problems}
+    assert [] == [item for item in problems for word in ("nput", "pydantic", "Unable", "valid") if word in item.allowed]
+
+
+def test_object_knows_where_it_stands() -> None:
+    value = parse_yaml("model.yaml", b"traits:\n  - {key: a}\n").value
+
+    assert isinstance(value, Fields)
+    assert isinstance(entries := value["traits"], list)
+    assert isinstance(inner := entries[0], Fields)
+    assert ((), ("traits", 0)) == (value.path, inner.path)
+
+
+def test_german_and_japanese_definitions_are_named_in_their_own_words() -> None:
+    text = "traits: [{type: topic, key: höflichkeit}]\nlanguage: 日本語\nbeschreibung: für Läden\n"
+    with pytest.raises(DefinitionError) as caught:
+        parse_model("u22a8.test", text.encode(), lambda _: b"")
+
+    assert [("traits.0.key", "'höflichkeit'"), ("language", "'日本語'")] == [
+        (problem.field, problem.found) for problem in caught.value.problems
+    ]
