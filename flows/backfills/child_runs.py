@@ -97,10 +97,15 @@ async def list_children() -> list[str]:
         parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[UUID(str(flow_run.get_id()))]),
         tags=FlowRunFilterTags(all_=[TAG]),
     )
-    found: list[str] = []
     async with get_client() as client:
-        while page := await client.read_flow_runs(flow_run_filter=wanted, limit=PAGE, offset=len(found)):
-            found += [str(run.id) for run in page]
+        return [str(run.id) for run in await read_runs(client, wanted)]
+
+
+async def read_runs(client: PrefectClient, wanted: FlowRunFilter) -> list[FlowRun]:
+    """All flow runs that fit a filter, however many there are: Prefect gives them in pages."""
+    found: list[FlowRun] = []
+    while page := await client.read_flow_runs(flow_run_filter=wanted, limit=PAGE, offset=len(found)):
+        found += page
     return found
 
 

@@ -1,17 +1,14 @@
-"""Parts: a backfill hands its models out, in parts, to whichever workers are free, and does the rest itself.
+"""Parts: a backfill queues its models, in parts, for whichever workers are free, and does itself what nobody has begun.
 
 A part is a backfill of its own over some handles, a run on the work pool: any worker takes it, and what a worker that
-dies had not done goes to another part. The parent works as well, from the other end, and takes back what no worker has
-begun: a pool without a free worker costs time and nothing else.
+dies had not done goes to another. The parent works too, on one part at a time: a pool without a free worker, such as
+that of one worker with a limit of one, which is busy with the parent, costs time and nothing else.
 """
 
 import asyncio
-import itertools
-import math
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -25,84 +22,70 @@ from prefect.client.schemas.filters import (
     FlowRunFilterStateType,
     FlowRunFilterTags,
 )
-from prefect.client.schemas.objects import FlowRun, State
+from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.responses import OrchestrationResult, SetStateStatus
 from prefect.exceptions import Abort, ObjectNotFound, PrefectException
 from prefect.runtime import flow_run
-from prefect.states import Cancelled, Cancelling
+from prefect.states import Cancelled, Cancelling, Pending
 
 from engine.errors import OrchestratorError, RunInterruptedError, StoreError
 from engine.gateway.budget import Budget
 from engine.run.backfill_targets import BackfillRequest
-from engine.store.backfill_ledger import Ledger, ModelRow, read_ledger
+from engine.store.backfill_ledger import Ledger, ModelRow, ModelState, read_ledger
 from engine.text.formatting import count_noun
+from flows.backfills.child_runs import read_runs
 from flows.backfills.worker import BackfillWorker
 from flows.runs.lease import Logger
-from flows.runs.lease_holders import OVER
 
 DEPLOYMENT = "backfill/on-demand"
-# A queue of its own: where runs that hand out filled the one of their parts, all would wait for ever.
+# A queue of its own: where runs that queue parts filled the one of their parts, all would wait for ever.
 QUEUE = "parts"
 TAG = "part"
-# As many as there may be workers; more would only wait at Prefect and not here.
-MOST_OUT = 64
 CHECK_SECONDS = 3.0
-# A worker asks every 10 s if not told otherwise: what none has begun after two of these is done here.
-TAKE_BACK_SECONDS = 20.0
-MOST_TRIES = 3
+# A worker asks for runs every 10 s if not told otherwise.
+UNBEGUN_SECONDS = 60.0
+MAX_TRIES = 3
 STOP_SECONDS = 60.0
-TAKEN_BACK = "No worker had begun it: its models are done by its parent"
+# In which a second start of this run finds parts of the first that go on. One that is being cancelled does not.
+AT_WORK = (StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING)
 
 
 @dataclass(slots=True)
 class Part:
-    """Some models, how often they were handed out, and how much their run may spend."""
+    """Some models; ``tries`` counts the workers that took them, ``limit_usd`` is what the part's run may spend."""
 
     handles: tuple[str, ...]
     tries: int = 0
-    number: int | None = None
-    grant_usd: float | None = None
-    handed_out_at: float = 0.0
+    number: int = 0
+    limit_usd: float | None = None
+    queued_at: float = 0.0
     begun: bool = False
 
 
+@dataclass(slots=True)
 class PartDispatcher:
-    """Hands out the parts of one backfill and takes in what becomes of them.
+    """Queues the parts of one backfill and takes in what becomes of them.
 
     Args:
         task_run_id: the task run that the parts' runs hang on.
-        budget: what all models may cost together; None where nothing bounds it.
+        budget: what all models may cost together, of which each part gets its share; None where nothing bounds it.
     """
 
-    def __init__(
-        self,
-        client: PrefectClient,
-        samples_uri: str,
-        worker: BackfillWorker,
-        ledger: Ledger,
-        task_run_id: UUID,
-        shared_budget: Budget | None,
-        logger: Logger,
-    ) -> None:
-        self._client = client
-        self._samples_uri = samples_uri
-        self._worker = worker
-        self._ledger = ledger
-        self._parameters: Mapping[str, Any] = {}
-        self._task_run_id = task_run_id
-        self._shared_budget = shared_budget
-        self._logger = logger
-        self._waiting: deque[Part] = deque()
-        # What is to be done here and not handed out again.
-        self._home: deque[Part] = deque()
-        # The one that Prefect is making a run for, and those that have theirs.
-        self._leaving: Part | None = None
-        self._out: dict[UUID, Part] = {}
-        self._looked = asyncio.Event()
-        # Whether this process works on a part, and when another was last seen to.
-        self._works = False
-        self._busy_at = -math.inf
-        self._deployment_id: UUID | None = None
-        self._numbers = itertools.count(1)
+    client: PrefectClient
+    samples_uri: str
+    worker: BackfillWorker
+    ledger: Ledger
+    task_run_id: UUID
+    budget: Budget | None
+    logger: Logger
+    _waiting: deque[Part] = field(default_factory=deque, init=False)
+    _queued: dict[UUID, Part] = field(default_factory=dict, init=False)
+    # What this process does itself.
+    _here: deque[Part] = field(default_factory=deque, init=False)
+    _numbered: int = field(default=0, init=False)
+    _end_by: float | None = field(default=None, init=False)
+    _deployment_id: UUID = field(init=False)
+    _parameters: dict[str, Any] = field(init=False)
 
     async def work(self, request: BackfillRequest, part_size: int, models_at_once: int) -> None:
         """Works until every model is done, here or in a part.
@@ -112,264 +95,188 @@ class PartDispatcher:
         """
         self._deployment_id = await self._find_deployment()
         self._parameters = _describe_part(request, models_at_once)
-        await self._end_earlier()
-        handles = [row.handle for row in await self._worker.filter_unfinished(self._ledger.rows)]
+        await self._adopt()
+        elsewhere = self._list_elsewhere()
+        rows = await self.worker.filter_unfinished([row for row in self.ledger.rows if row.handle not in elsewhere])
+        handles = [row.handle for row in rows]
         self._waiting.extend(
-            Part(tuple(handles[start : start + part_size])) for start in range(0, len(handles), part_size)
+            Part(tuple(handles[start : start + part_size])) for start in range(0, len(rows), part_size)
         )
-        following = asyncio.create_task(self._follow())
+        if self._waiting:
+            # Begun here at once: this process would only wait for it.
+            self._here.append(self._waiting.pop())
+        working: asyncio.Task[None] | None = None
         try:
-            while (self._waiting or self._home or self._is_out) and self._worker.stopped is None:
-                if (part := self._take()) is None:
-                    await self._wait_for_look(following)
-                else:
-                    self._works = True
-                    await self._worker.work(self._list_rows(part), models_at_once)
-                    self._works = False
-            self._waiting.clear()
-            self._home.clear()
-            await self._wait_for_rest(following)
+            while working or self._here or self._waiting or self._queued:
+                await self._check(is_idle=working is None)
+                if working is None and self._here:
+                    part = self._here.popleft()
+                    working = asyncio.create_task(self.worker.work(self._list_rows(part, "waits"), models_at_once))
+                if working is None:
+                    await asyncio.sleep(CHECK_SECONDS)
+                elif (await asyncio.wait({working}, timeout=CHECK_SECONDS))[0]:
+                    working.result()
+                    working = None
         finally:
-            following.cancel()
-            await asyncio.gather(following, return_exceptions=True)
-
-    @property
-    def _is_out(self) -> bool:
-        """Whether some part is with a worker, or about to be."""
-        return self._leaving is not None or bool(self._out)
+            if working is not None:
+                working.cancel()
+                await asyncio.gather(working, return_exceptions=True)
 
     async def _find_deployment(self) -> UUID:
         try:
-            return (await self._client.read_deployment_by_name(DEPLOYMENT)).id
+            return (await self.client.read_deployment_by_name(DEPLOYMENT)).id
         except ObjectNotFound as error:
             raise OrchestratorError(
                 f"Prefect's server has no deployment {DEPLOYMENT}, whose runs take parts. 'make deploy' makes it; "
                 "without part_size one process does all"
             ) from error
 
-    def _list_rows(self, part: Part) -> list[ModelRow]:
-        return [row for row in self._ledger.list_in("waits") if row.handle in set(part.handles)]
+    async def _adopt(self) -> None:
+        """Takes over the parts that an earlier start of this run has queued and that still go on."""
+        parent = FlowRunFilterParentFlowRunId(any_=[UUID(str(flow_run.get_id()))])
+        tags, states = FlowRunFilterTags(all_=[TAG]), FlowRunFilterStateType(any_=list(AT_WORK))
+        wanted = FlowRunFilter(parent_flow_run_id=parent, tags=tags, state=FlowRunFilterState(type=states))
+        for run in await read_runs(self.client, wanted):
+            limit_usd = run.parameters["max_cost_usd"]
+            if self.budget is not None and limit_usd is not None:
+                self.budget.set_aside(limit_usd)
+            handles = tuple(run.parameters["handles"])
+            self._queued[run.id] = Part(handles, 1, limit_usd=limit_usd, queued_at=time.monotonic())
 
-    def _take(self) -> Part | None:
-        """A part to be done here: one that has come back, else the last one that waits."""
-        if self._home:
-            return self._home.popleft()
-        if not self._waiting:
-            return None
-        part = self._waiting.pop()
-        self._settle(part, 0.0)
-        return part
+    async def _check(self, is_idle: bool) -> None:
+        """Queues what waits, takes in what others have done, and takes a part back where this process is idle.
 
-    async def _take_back(self) -> None:
-        """Takes back parts that no worker has begun: they may hold money that the work here waits for.
-
-        As long as workers are seen to work, a part waits for one of them, unless there is nothing to do here; then one
-        part is taken back.
+        A server or a store that does not answer is asked again the next time.
         """
-        late = time.monotonic() - TAKE_BACK_SECONDS
-        stopped, others_work = self._worker.stopped is not None, self._busy_at > late
-        if others_work and not stopped and (self._works or self._home or self._waiting):
-            return
-        for run_id, part in list(self._out.items()):
-            if part.begun or (part.handed_out_at > late and not stopped):
-                continue
-            if not await self._end(run_id, Cancelled(message=TAKEN_BACK)):
-                continue
-            run = await self._client.read_flow_run(run_id)
-            # Prefect gives a start also to what was ended before it began.
-            if run.run_count:
-                # A worker had begun it in this very moment: what it came to is read like any other's.
-                part.begun = True
-                continue
-            self._out.pop(run_id, None)
-            self._settle(part, 0.0)
-            if not stopped:
-                self._logger.info("No worker has begun a part of %d models: they are done here", len(part.handles))
-                self._home.append(part)
-                if others_work:
-                    return
-
-    async def _end_earlier(self) -> None:
-        """Ends the parts of an earlier start of this run, which would work on the same models and spend on them."""
-        wanted = FlowRunFilter(
-            parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[UUID(str(flow_run.get_id()))]),
-            tags=FlowRunFilterTags(all_=[TAG]),
-            state=FlowRunFilterState(type=FlowRunFilterStateType(not_any_=list(OVER))),
-        )
-        end = time.monotonic() + STOP_SECONDS
-        while left := await self._client.read_flow_runs(flow_run_filter=wanted):
-            for run in left:
-                begun = run.state is not None and not run.state.is_scheduled()
-                await self._end(run.id, (Cancelling if begun else Cancelled)(message="Its parent was started again"))
-            if time.monotonic() > end:
-                raise OrchestratorError(f"{len(left)} parts of an earlier start do not end. Cancel them, then retry")
-            await asyncio.sleep(CHECK_SECONDS)
-
-    async def _follow(self) -> None:
-        """Hands out the parts that wait, and takes in what the others have done."""
-        while True:
-            try:
-                await self._hand_out()
-                await self._check_runs()
+        try:
+            if self.worker.stopped is None:
+                await self._queue_waiting()
+            await self._take_in()
+            if self.worker.stopped is not None:
+                await self._end_parts()
+            elif is_idle and not self._here:
                 await self._take_back()
-            except (httpx.HTTPError, PrefectException, StoreError) as error:
-                self._logger.warning("The parts could not be looked at: %s", error)
-            self._looked.set()
-            await asyncio.sleep(CHECK_SECONDS)
+        except (httpx.HTTPError, PrefectException, StoreError) as error:
+            self.logger.warning("The parts could not be looked at: %s", error)
 
-    async def _hand_out(self) -> None:
-        # One stays here: this process would only wait for it.
-        while len(self._waiting) > 1 and len(self._out) < MOST_OUT and self._worker.stopped is None:
-            part = self._waiting.popleft()
-            if not self._set_aside(part):
-                # Its money may come back; what it is to cost is bounded here.
-                self._home.append(part)
+    async def _queue_waiting(self) -> None:
+        while self._waiting and self.worker.stopped is None:
+            part = self._waiting[0]
+            if not part.number and not self._set_aside(part):
+                # No money is left, but some may come back, and what is done here waits for that.
+                self._here.append(self._waiting.popleft())
                 continue
-            self._leaving = part
-            try:
-                run = await self._create_run(part)
-            except BaseException:
-                # With its number: the request may have been answered, and the next one finds that run by its key.
-                self._waiting.appendleft(part)
-                raise
-            finally:
-                self._leaving = None
-            part.tries, part.handed_out_at, part.begun = part.tries + 1, time.monotonic(), False
-            self._out[run.id] = part
+            run = await self.client.create_flow_run_from_deployment(
+                self._deployment_id,
+                parameters={**self._parameters, "handles": list(part.handles), "max_cost_usd": part.limit_usd},
+                name=f"part {part.number}: {count_noun(len(part.handles), 'model')}",
+                tags=[TAG],
+                # A request whose answer was lost finds its run the next time.
+                idempotency_key=f"{flow_run.get_id()}/{flow_run.get_run_count()}/{part.number}",
+                parent_task_run_id=self.task_run_id,
+                work_queue_name=QUEUE,
+            )
+            part.tries, part.queued_at = part.tries + 1, time.monotonic()
+            self._queued[run.id] = self._waiting.popleft()
 
     def _set_aside(self, part: Part) -> bool:
-        """Numbers a part and sets its money aside; False where there is none left."""
-        if part.number is None:
-            if self._shared_budget is not None:
-                grant = self._choose_grant(part)
-                if grant <= 0:
-                    return False
-                self._shared_budget.set_aside(grant)
-                part.grant_usd = grant
-            part.number = next(self._numbers)
+        """Numbers a part and sets its models' share of what is left aside; False where nothing is left."""
+        if self.budget is not None:
+            elsewhere = self._list_elsewhere()
+            here = sum(row.handle not in elsewhere for row in self.ledger.list_in("waits", "runs"))
+            part.limit_usd = self.budget.left_usd * len(part.handles) / here
+            if part.limit_usd <= 0:
+                return False
+            self.budget.set_aside(part.limit_usd)
+        self._numbered += 1
+        part.number = self._numbered
         return True
 
-    async def _create_run(self, part: Part) -> FlowRun:
-        assert self._deployment_id is not None
-        return await self._client.create_flow_run_from_deployment(
-            self._deployment_id,
-            parameters={**self._parameters, "handles": list(part.handles), "max_cost_usd": part.grant_usd},
-            name=f"part {part.number}: {count_noun(len(part.handles), 'model')}",
-            tags=[TAG],
-            idempotency_key=f"{flow_run.get_id()}/{flow_run.get_run_count()}/{part.number}",
-            parent_task_run_id=self._task_run_id,
-            work_queue_name=QUEUE,
-        )
-
-    def _choose_grant(self, part: Part) -> float:
-        """The share of the money left that belongs to a part's models, among all models that nobody has begun."""
-        assert self._shared_budget is not None
-        waiting = len(part.handles) + sum(len(other.handles) for other in self._waiting)
-        # What is worked on here spends from the same budget, and is not known yet: it counts as one part more.
-        return self._shared_budget.left_usd * len(part.handles) / (waiting + len(part.handles))
-
-    async def _check_runs(self) -> None:
-        if not self._out:
+    async def _take_in(self) -> None:
+        """Takes in the rows of the parts that workers have begun."""
+        if not self._queued:
             return
-        wanted = FlowRunFilter(id=FlowRunFilterId(any_=list(self._out)))
-        for run in await self._client.read_flow_runs(flow_run_filter=wanted, limit=MOST_OUT):
-            part, state = self._out.get(run.id), run.state
-            if part is None or state is None:
-                continue
-            part.begun = part.begun or not state.is_scheduled()
-            if part.begun:
-                self._busy_at = time.monotonic()
-                written = await asyncio.to_thread(read_ledger, self._samples_uri, str(run.id))
-                self._take_in(written.rows)
-                if state.is_final() and self._out.pop(run.id, None) is not None:
-                    self._close(run, part, written)
+        begun = FlowRunFilterState(type=FlowRunFilterStateType(not_any_=[StateType.SCHEDULED]))
+        for run in await read_runs(
+            self.client, FlowRunFilter(id=FlowRunFilterId(any_=list(self._queued)), state=begun)
+        ):
+            part = self._queued[run.id]
+            part.begun = True
+            written = await asyncio.to_thread(read_ledger, self.samples_uri, str(run.id))
+            for row in written.rows:
+                self.ledger.replace_row(row)
+            if run.state is not None and run.state.is_final():
+                # Of one that died, or whose last word did not come, it is not known what it has spent since.
+                self._remove(run.id, written.spent_usd if written.ended else part.limit_usd)
+                self._close(run, part)
 
-    def _take_in(self, rows: Iterable[ModelRow]) -> None:
-        for row in rows:
-            self._ledger.replace_row(row)
-
-    def _close(self, run: FlowRun, part: Part, written: Ledger) -> None:
-        """Takes in the end of a part; where it died, what it has not done is handed out again."""
-        assert run.state is not None
-        # Of one that died, or whose last word did not come, it is not known what it has spent since.
-        spent_usd = written.spent_usd if written.ended else None
-        self._settle(part, part.grant_usd or 0.0 if spent_usd is None else spent_usd)
-        left = [row for row in self._ledger.list_in("waits", "runs") if row.handle in set(part.handles)]
-        if not left:
-            return
-        if run.state.is_crashed():
-            self._begin_again(part, left)
-        elif run.state.is_cancelled():
-            for row in left:
-                self._ledger.update(row.handle, state="cancelled", note=run.state.message or "Its part was cancelled")
-        else:
-            # It stopped for want of money, or for what others would meet too: here that is found out once more.
-            self._logger.warning("%s: %s", run.name, run.state.message)
-            self._home.append(self._reset(left, part.tries))
-
-    def _begin_again(self, part: Part, left: Sequence[ModelRow]) -> None:
-        if part.tries >= MOST_TRIES:
-            note = f"The process that worked on it died {count_noun(part.tries, 'time')}"
-            for row in left:
-                self._ledger.update(row.handle, state="failed", note=note)
-            return
-        self._logger.warning("A part died with %d models undone: they are handed out again", len(left))
-        self._waiting.append(self._reset(left, part.tries))
-
-    def _reset(self, left: Sequence[ModelRow], tries: int) -> Part:
-        for row in left:
-            self._ledger.update(row.handle, state="waits", run_id=None, seconds=None)
-        return Part(tuple(row.handle for row in left), tries)
-
-    def _settle(self, part: Part, spent_usd: float) -> None:
-        if self._shared_budget is not None and part.grant_usd is not None:
-            self._shared_budget.settle(part.grant_usd, min(spent_usd, part.grant_usd))
-        part.grant_usd = part.number = None
-
-    async def _wait_for_rest(self, following: "asyncio.Task[None]") -> None:
-        """Waits for the parts that are out. Those that none has begun are taken back; where this run was cancelled, the
-        others are ended.
-        """
-        end = None
-        while self._is_out:
-            if end is None and isinstance(self._worker.stopped, RunInterruptedError | Abort):
-                end = time.monotonic() + STOP_SECONDS
-                for run_id in list(self._out):
-                    await self._end(run_id, Cancelling(message="The run that handed this one out was cancelled"))
-            if end is not None and time.monotonic() > end:
+    async def _take_back(self) -> None:
+        """Takes back the last of the parts that no worker has begun for so long: there is nothing else to do here."""
+        for run_id, part in reversed(self._queued.items()):
+            is_late = part.queued_at < time.monotonic() - UNBEGUN_SECONDS
+            if is_late and await self._cancel_unbegun(run_id, part):
+                self.logger.info("No worker has begun a part of %d models: they are done here", len(part.handles))
+                self._here.append(part)
                 return
-            await self._wait_for_look(following)
 
-    async def _wait_for_look(self, following: "asyncio.Task[None]") -> None:
-        """Until the parts were looked at once more, or that has failed for good."""
-        self._looked.clear()
-        looked = asyncio.create_task(self._looked.wait())
-        try:
-            await asyncio.wait({looked, following}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            looked.cancel()
-        if following.done():
-            following.result()
+    async def _end_parts(self) -> None:
+        """Ends the parts that no worker has begun, since this process has stopped; all, where it was cancelled."""
+        self._waiting.clear()
+        self._here.clear()
+        for run_id, part in list(self._queued.items()):
+            if isinstance(self.worker.stopped, RunInterruptedError | Abort):
+                self._end_by = self._end_by or time.monotonic() + STOP_SECONDS
+                await self.client.set_flow_run_state(run_id, Cancelling(message="Its parent was cancelled"))
+            else:
+                await self._cancel_unbegun(run_id, part)
+        if self._end_by is not None and time.monotonic() > self._end_by:
+            self._queued.clear()
 
-    async def _end(self, run_id: UUID, state: State[Any]) -> bool:
-        """Sets the state of a part; False where Prefect did not take it."""
-        try:
-            await self._client.set_flow_run_state(run_id, state)
-        except (httpx.HTTPError, PrefectException) as error:
-            self._logger.warning("A part could not be ended: %s", error)
+    async def _cancel_unbegun(self, run_id: UUID, part: Part) -> bool:
+        """Takes a part out of the queue as a worker would: of all who ask for a run, Prefect lets one have it."""
+        if part.begun:
             return False
+        answer: OrchestrationResult[Any] = await self.client.set_flow_run_state(run_id, Pending())
+        if answer.status is not SetStateStatus.ACCEPT:
+            return False
+        await self.client.set_flow_run_state(run_id, Cancelled(message="No worker had begun it"))
+        self._remove(run_id, 0.0)
         return True
+
+    def _remove(self, run_id: UUID, spent_usd: float | None) -> None:
+        part = self._queued.pop(run_id)
+        if self.budget is not None and part.limit_usd is not None:
+            self.budget.settle(part.limit_usd, min(spent_usd or 0.0, part.limit_usd))
+
+    def _close(self, run: FlowRun, part: Part) -> None:
+        """Takes in the end of a part; where its process died, what it has not done is queued again."""
+        assert run.state is not None
+        left, again = self._list_rows(part, "waits", "runs"), None
+        changes: dict[str, Any]
+        if run.state.is_cancelled():
+            changes = {"state": "cancelled", "note": run.state.message or "Its part was cancelled"}
+        elif run.state.is_crashed() and part.tries >= MAX_TRIES:
+            note = f"The process that worked on it died {count_noun(part.tries, 'time')}"
+            changes = {"state": "failed", "note": note}
+        else:
+            # One that failed has met what others would meet too, such as a spent limit: that is found out here.
+            changes = {"state": "waits", "run_id": None, "seconds": None}
+            again = self._waiting if run.state.is_crashed() else self._here
+        for row in left:
+            self.ledger.update(row.handle, **changes)
+        if left and again is not None:
+            self.logger.warning("%s ended with %d models undone: %s", run.name, len(left), run.state.message)
+            again.append(Part(tuple(row.handle for row in left), part.tries))
+
+    def _list_rows(self, part: Part, *states: ModelState) -> list[ModelRow]:
+        return [row for row in self.ledger.list_in(*states) if row.handle in set(part.handles)]
+
+    def _list_elsewhere(self) -> set[str]:
+        """The models of the parts that are queued or with a worker."""
+        return {handle for part in self._queued.values() for handle in part.handles}
 
 
 def _describe_part(request: BackfillRequest, models_at_once: int) -> dict[str, Any]:
     """The parameters that all parts have alike. None is left out, or it would be the deployment's own default."""
-    return {
-        "namespace": None,
-        "glob": None,
-        "only_lacking": request.only_lacking,
-        "synth_type": request.synth_type,
-        "effort": request.effort,
-        "force": request.force,
-        "models_at_once": models_at_once,
-        "part_size": None,
-    }
+    same = {name: getattr(request, name) for name in ("only_lacking", "synth_type", "effort", "force")}
+    return {**same, "namespace": None, "glob": None, "models_at_once": models_at_once, "part_size": None}

@@ -1,8 +1,8 @@
-"""Parts that have to wait are not forgotten, and not taken from workers that are at work."""
+"""What becomes of queued parts: of those that workers begin, that nobody begins, and whose worker dies."""
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -12,152 +12,316 @@ import pytest
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun, State
-from prefect.states import Completed, Running, Scheduled
+from prefect.client.schemas.responses import SetStateStatus
+from prefect.states import Cancelled, Completed, Crashed, Failed, Pending, Running, Scheduled
 
+from engine.errors import RunInterruptedError, SharedBudgetError
+from engine.gateway.budget import Budget
 from engine.run.backfill_targets import BackfillRequest
-from engine.store.backfill_ledger import Ledger, ModelRow, write_ledger
-from flows.backfills.parts import PartDispatcher
+from engine.store.backfill_ledger import Ledger, ModelRow, ModelState, write_ledger
+from flows.backfills import parts
+from flows.backfills.parts import MAX_TRIES, PartDispatcher
 from flows.backfills.worker import BackfillWorker
 
 HANDLES = ("sheds.one", "sheds.two", "sheds.three", "sheds.four")
-SELECTION = BackfillRequest(HANDLES, None, None, False, "from_traits", "low", False, frozenset())
-
-THIS_RUN = SimpleNamespace(get_id=lambda: str(uuid4()), get_run_count=lambda: 1)
+REQUEST = BackfillRequest(HANDLES, None, None, False, "from_traits", "low", False, frozenset())
+RUN_ID = uuid4()
 LOGGER = logging.getLogger("tests.parts")
+LOOK_SECONDS, UNBEGUN_SECONDS = 0.01, 0.2
 
 
-class SlowServer:
-    """Makes no run before it is told to; a run that it has made is one that has attached its models by then."""
+class Server:
+    """Prefect's server and its workers, which do with the queued parts what a test tells them to."""
 
     def __init__(self, samples_uri: str) -> None:
-        self.may_make = asyncio.Event()
-        self.asked = asyncio.Event()
+        self.runs: dict[UUID, FlowRun] = {}
+        self.taken_back: list[str] = []
+        self.made = asyncio.Semaphore(0)
+        # Whether it tells of no run what has become of it.
+        self.is_blind = False
+        self.may_create = asyncio.Event()
+        self.may_create.set()
         self._samples_uri = samples_uri
-        self._made: list[FlowRun] = []
+        self._by_key: dict[str, UUID] = {}
+
+    def find(self, *handles: str) -> FlowRun:
+        """The newest run that has a part."""
+        return [run for run in self.runs.values() if tuple(run.parameters["handles"]) == handles][-1]
+
+    def list_queued(self) -> list[str]:
+        """The handles of all parts, in the order in which they were queued."""
+        return [handle for run in self.runs.values() for handle in run.parameters["handles"]]
+
+    def end(self, run: FlowRun, state: State[Any], row_state: ModelState, spent_usd: float | None = None) -> None:
+        """Lets a worker end a part: its ledger, and its state."""
+        rows = [ModelRow(handle, state=row_state) for handle in run.parameters["handles"]]
+        write_ledger(self._samples_uri, str(run.id), Ledger(rows, spent_usd, ended=not state.is_crashed()), {})
+        run.state = state
 
     async def read_deployment_by_name(self, _: str) -> SimpleNamespace:
         return SimpleNamespace(id=uuid4())
 
-    async def create_flow_run_from_deployment(self, _: UUID, parameters: dict[str, Any], **__: object) -> FlowRun:
-        self.asked.set()
-        await self.may_make.wait()
-        run = FlowRun(flow_id=uuid4(), state=Completed(), run_count=1)
-        rows = [ModelRow(handle, state="attached") for handle in parameters["handles"]]
-        write_ledger(self._samples_uri, str(run.id), Ledger(rows), {})
-        self._made.append(run)
-        return run
+    async def create_flow_run_from_deployment(
+        self, _: UUID, parameters: dict[str, Any], idempotency_key: str, **__: object
+    ) -> FlowRun:
+        await self.may_create.wait()
+        run = FlowRun(flow_id=uuid4(), state=Scheduled(), parameters=parameters)
+        run_id = self._by_key.setdefault(idempotency_key, run.id)
+        self.made.release()
+        return self.runs.setdefault(run_id, run)
 
-    async def read_flow_runs(self, **_: object) -> list[FlowRun]:
-        return self._made
+    async def read_flow_runs(self, flow_run_filter: FlowRunFilter, offset: int, **_: object) -> list[FlowRun]:
+        wanted = flow_run_filter.state.type if flow_run_filter.state else None
+        assert wanted is not None
+        ids = self.runs if flow_run_filter.id is None else flow_run_filter.id.any_ or ()
+        found = [run for run_id, run in self.runs.items() if run_id in ids and run.state is not None]
+        any_, not_any = wanted.any_, wanted.not_any_ or ()
+        types = {run.id: run.state.type for run in found if run.state}
+        found = [run for run in found if (not any_ or types[run.id] in any_) and types[run.id] not in not_any]
+        # As they are now: what becomes of them meanwhile, the next answer tells.
+        return [] if self.is_blind else [run.model_copy() for run in found[offset:]]
 
-    async def set_flow_run_state(self, *_: object) -> State[Any]:
-        raise AssertionError("nothing is to be ended")
+    async def set_flow_run_state(self, run_id: UUID, state: State[Any]) -> SimpleNamespace:
+        run = self.runs[run_id]
+        assert run.state is not None
+        if state.is_pending() and not run.state.is_scheduled():
+            return SimpleNamespace(status=SetStateStatus.ABORT)
+        if state.is_cancelling():
+            # What has not begun has nothing to stop, and what has does so at once.
+            state = Cancelled(message=state.message)
+        elif state.is_cancelled():
+            self.taken_back += run.parameters["handles"]
+        run.state = state
+        return SimpleNamespace(status=SetStateStatus.ACCEPT)
 
 
-class QuickWorker:
-    """Attaches all that it is given once the server was asked for a run."""
+class Worker:
+    """The process that has queued the parts: works on one at a time, once it may."""
 
-    stopped = None
-
-    def __init__(self, ledger: Ledger, server: SlowServer) -> None:
+    def __init__(self, ledger: Ledger) -> None:
+        self.stopped: BaseException | None = None
+        self.may_work = asyncio.Event()
+        self.done: list[str] = []
         self._ledger = ledger
-        self._server = server
 
     async def filter_unfinished(self, rows: Sequence[ModelRow]) -> list[ModelRow]:
         return list(rows)
 
     async def work(self, rows: Sequence[ModelRow], _: int) -> None:
-        await self._server.asked.wait()
+        await self.may_work.wait()
         for row in rows:
-            self._ledger.update(row.handle, state="attached")
+            if self.stopped is None:
+                self._ledger.update(row.handle, state="attached")
+                self.done.append(row.handle)
 
 
-class HeldWorker(QuickWorker):
-    """Is at its work until it may end it."""
+class Site:
+    """A backfill of four models in parts of one."""
 
-    def __init__(self, ledger: Ledger, may_end: asyncio.Event) -> None:
-        self._ledger = ledger
-        self._may_end = may_end
+    def __init__(self, folder: Path, max_usd: float | None = None) -> None:
+        self.ledger = Ledger(ModelRow(handle) for handle in HANDLES)
+        self.server, self.worker = Server(str(folder)), Worker(self.ledger)
+        self.budget = None if max_usd is None else Budget(max_usd, lambda _: SharedBudgetError("spent"))
+        self._folder = folder
 
-    async def work(self, rows: Sequence[ModelRow], _: int) -> None:
-        await self._may_end.wait()
-        for row in rows:
-            self._ledger.update(row.handle, state="attached")
+    def start(self) -> "asyncio.Task[None]":
+        dispatcher = PartDispatcher(
+            cast("PrefectClient", self.server),
+            str(self._folder),
+            cast("BackfillWorker", self.worker),
+            self.ledger,
+            uuid4(),
+            self.budget,
+            LOGGER,
+        )
+        return asyncio.create_task(dispatcher.work(REQUEST, 1, 1))
+
+    async def wait_for_queue(self, more: int = 3) -> None:
+        """Until so many more runs were made for parts, and they were looked at."""
+        for _ in range(more):
+            await asyncio.wait_for(self.server.made.acquire(), 10)
+        await asyncio.sleep(5 * LOOK_SECONDS)
 
 
-async def test_part_whose_run_is_made_slowly_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flows.backfills.parts.flow_run", THIS_RUN)
-    ledger, server = Ledger(ModelRow(handle) for handle in HANDLES), SlowServer(str(tmp_path))
-    worker = cast(BackfillWorker, QuickWorker(ledger, server))
-    client = cast("PrefectClient", server)
-    parts = PartDispatcher(client, str(tmp_path), worker, ledger, uuid4(), None, LOGGER)
-    working = asyncio.create_task(parts.work(SELECTION, 1, 1))
-    await asyncio.wait({working}, timeout=3.0)
-    over_too_soon = working.done()
-    server.may_make.set()
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+    this_run = SimpleNamespace(get_id=lambda: str(RUN_ID), get_run_count=lambda: 1)
+    for name, value in {
+        "flow_run": this_run,
+        "CHECK_SECONDS": LOOK_SECONDS,
+        "UNBEGUN_SECONDS": UNBEGUN_SECONDS,
+    }.items():
+        monkeypatch.setattr(parts, name, value)
+    return Site(tmp_path)
+
+
+async def test_all_parts_are_queued_but_the_last_which_is_begun_here(site: Site) -> None:
+    working = site.start()
+    await site.wait_for_queue()
+    site.worker.may_work.set()
+    for run in site.server.runs.values():
+        site.server.end(run, Completed(), "attached")
     await working
 
+    assert list(HANDLES[:3]) == site.server.list_queued()
+    assert [HANDLES[3]] == site.worker.done
+    assert {"attached": len(HANDLES)} == site.ledger.count()
+
+
+async def test_part_whose_run_is_made_slowly_is_waited_for(site: Site) -> None:
+    site.server.may_create.clear()
+    site.worker.may_work.set()
+    working = site.start()
+    await asyncio.wait({working}, timeout=2 * UNBEGUN_SECONDS)
+    over_too_soon = working.done()
+    site.server.may_create.set()
+    await asyncio.wait_for(working, 10)
+
     assert not over_too_soon
-    assert {"attached": len(HANDLES)} == ledger.count()
-
-
-class BusyPool:
-    """One worker that is at the first part that was handed out until it is told to go on; all others wait for it."""
-
-    def __init__(self, samples_uri: str) -> None:
-        self.may_go_on = asyncio.Event()
-        self.taken_back: list[str] = []
-        self._samples_uri = samples_uri
-        self._made: dict[UUID, FlowRun] = {}
-        self._handles: dict[UUID, list[str]] = {}
-
-    async def read_deployment_by_name(self, _: str) -> SimpleNamespace:
-        return SimpleNamespace(id=uuid4())
-
-    async def create_flow_run_from_deployment(self, _: UUID, parameters: dict[str, Any], **__: object) -> FlowRun:
-        run = FlowRun(flow_id=uuid4(), state=Scheduled() if self._made else Running(), run_count=int(not self._made))
-        self._made[run.id], self._handles[run.id] = run, parameters["handles"]
-        return run
-
-    async def read_flow_runs(self, flow_run_filter: FlowRunFilter, **_: object) -> list[FlowRun]:
-        if flow_run_filter.id is None:
-            return []
-        if self.may_go_on.is_set():
-            for run in self._made.values():
-                rows = [ModelRow(handle, state="attached") for handle in self._handles[run.id]]
-                write_ledger(self._samples_uri, str(run.id), Ledger(rows), {})
-                run.state = Completed()
-        return [self._made[run_id] for run_id in flow_run_filter.id.any_ or ()]
-
-    async def read_flow_run(self, run_id: UUID) -> FlowRun:
-        return self._made[run_id]
-
-    async def set_flow_run_state(self, run_id: UUID, _: State[Any]) -> None:
-        self.taken_back += self._handles[run_id]
+    assert {"attached": len(HANDLES)} == site.ledger.count()
 
 
 @pytest.mark.parametrize("works_here", [True, False])
-async def test_part_waits_for_a_worker_that_is_at_work_unless_nothing_is_to_do_here(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, works_here: bool
-) -> None:
-    monkeypatch.setattr("flows.backfills.parts.flow_run", THIS_RUN)
-    monkeypatch.setattr("flows.backfills.parts.CHECK_SECONDS", 0.01)
-    monkeypatch.setattr("flows.backfills.parts.TAKE_BACK_SECONDS", 0.2)
-    ledger, pool, may_end = Ledger(ModelRow(handle) for handle in HANDLES), BusyPool(str(tmp_path)), asyncio.Event()
-    worker = HeldWorker(ledger, may_end)
-    parts = PartDispatcher(
-        cast("PrefectClient", pool), str(tmp_path), cast(BackfillWorker, worker), ledger, uuid4(), None, LOGGER
-    )
-    working = asyncio.create_task(parts.work(SELECTION, 1, 1))
-    await asyncio.sleep(0.5)
+async def test_part_waits_for_a_worker_unless_nothing_is_to_do_here(site: Site, works_here: bool) -> None:
+    working = site.start()
+    await site.wait_for_queue()
+    begun = site.server.find(HANDLES[0])
+    begun.state = Running()
     if not works_here:
-        may_end.set()
-    await asyncio.sleep(0.5)
-    taken_back = list(pool.taken_back)
-    may_end.set()
-    pool.may_go_on.set()
+        site.worker.may_work.set()
+    await asyncio.sleep(5 * UNBEGUN_SECONDS)
+    taken_back = list(site.server.taken_back)
+    site.worker.may_work.set()
+    site.server.end(begun, Completed(), "attached")
     await working
 
-    # The first is with the worker, and the last two are done here.
-    assert ([] if works_here else [HANDLES[1]]) == taken_back
-    assert {"attached": len(HANDLES)} == ledger.count()
+    # The last that was queued comes first: a worker that gets free takes the first.
+    assert ([] if works_here else [HANDLES[2], HANDLES[1]]) == taken_back
+    assert HANDLES[0] not in site.worker.done
+    assert {"attached": len(HANDLES)} == site.ledger.count()
+
+
+async def test_part_that_a_worker_takes_at_the_same_moment_is_not_done_here_as_well(site: Site) -> None:
+    site.worker.may_work.set()
+    working = site.start()
+    await site.wait_for_queue()
+    # What this process has seen of them last is that nobody had begun them.
+    site.server.is_blind = True
+    taken = [site.server.find(handle) for handle in HANDLES[:3]]
+    for run in taken:
+        run.state = Pending()
+    await asyncio.sleep(5 * UNBEGUN_SECONDS)
+    site.server.is_blind = False
+    for run in taken:
+        site.server.end(run, Completed(), "attached")
+    await working
+
+    assert ([], [HANDLES[3]]) == (site.server.taken_back, site.worker.done)
+
+
+async def test_part_that_dies_is_queued_again_so_often_and_no_more(site: Site) -> None:
+    site.worker.may_work.set()
+    working = site.start()
+    await site.wait_for_queue()
+    site.server.find(HANDLES[1]).state = Running()
+    site.server.find(HANDLES[2]).state = Running()
+    for count in range(1, MAX_TRIES + 1):
+        site.server.end(site.server.find(HANDLES[0]), Crashed(), "runs")
+        await site.wait_for_queue(int(count < MAX_TRIES))
+    for handle in HANDLES[1:3]:
+        site.server.end(site.server.find(handle), Completed(), "attached")
+    await working
+    [failed] = site.ledger.list_in("failed")
+
+    assert [*HANDLES[:3], *[HANDLES[0]] * (MAX_TRIES - 1)] == site.server.list_queued()
+    assert (HANDLES[0], "The process that worked on it died 3 times") == (failed.handle, failed.note)
+    assert {"attached": 3, "failed": 1} == site.ledger.count()
+
+
+async def test_models_that_a_failed_part_left_are_done_here(site: Site) -> None:
+    site.worker.may_work.set()
+    working = site.start()
+    await site.wait_for_queue()
+    for handle in HANDLES[:2]:
+        site.server.end(site.server.find(handle), Completed(), "attached")
+    site.server.end(site.server.find(HANDLES[2]), Failed(message="The limit is reached"), "waits")
+    await working
+
+    assert [HANDLES[3], HANDLES[2]] == site.worker.done
+    assert list(HANDLES[:3]) == site.server.list_queued()
+
+
+async def test_second_start_takes_over_the_parts_of_the_first(site: Site) -> None:
+    first = site.start()
+    await site.wait_for_queue()
+    first.cancel()
+    await asyncio.wait({first})
+    begun = site.server.find(HANDLES[0])
+    begun.state = Running()
+    site.worker.may_work.set()
+    second = site.start()
+    await asyncio.sleep(5 * UNBEGUN_SECONDS)
+    site.server.end(begun, Completed(), "attached")
+    await second
+
+    assert list(HANDLES[:3]) == site.server.list_queued()
+    assert HANDLES[0] not in site.worker.done
+    assert {"attached": len(HANDLES)} == site.ledger.count()
+
+
+async def test_cancel_ends_all_parts(site: Site) -> None:
+    working = site.start()
+    await site.wait_for_queue()
+    site.server.find(HANDLES[0]).state = Running()
+    site.worker.stopped = RunInterruptedError("The run was cancelled")
+    site.worker.may_work.set()
+    await working
+
+    assert {"CANCELLED"} == {run.state.type.value for run in site.server.runs.values() if run.state}
+    assert list(HANDLES[:3]) == [row.handle for row in site.ledger.list_in("cancelled")]
+    assert [] == site.worker.done
+
+
+async def test_where_this_process_stops_begun_parts_are_waited_for_and_others_never_begin(site: Site) -> None:
+    working = site.start()
+    await site.wait_for_queue()
+    begun = site.server.find(HANDLES[0])
+    begun.state = Running()
+    site.worker.stopped = SharedBudgetError("The limit is reached")
+    site.worker.may_work.set()
+    await asyncio.sleep(5 * UNBEGUN_SECONDS)
+    over_too_soon = working.done()
+    site.server.end(begun, Completed(), "attached")
+    await working
+
+    assert not over_too_soon
+    assert {HANDLES[1], HANDLES[2]} == set(site.server.taken_back)
+    assert {"attached": 1, "waits": 3} == site.ledger.count()
+
+
+async def test_limit_is_divided_and_what_is_not_spent_comes_back(tmp_path: Path, site: Site) -> None:
+    site = Site(tmp_path, max_usd=8.0)
+    assert site.budget is not None
+    working = site.start()
+    await site.wait_for_queue()
+    given = list_limits(site.server.runs)
+    left_usd = site.budget.left_usd
+    site.server.end(site.server.find(HANDLES[0]), Completed(), "attached", spent_usd=0.5)
+    site.server.end(site.server.find(HANDLES[1]), Crashed(), "runs", spent_usd=0.5)
+    await site.wait_for_queue(1)
+    again = site.server.find(HANDLES[1])
+    for run in (again, site.server.find(HANDLES[2])):
+        site.server.end(run, Completed(), "attached", spent_usd=0.25)
+    site.worker.may_work.set()
+    await working
+
+    assert [2.0, 2.0, 2.0] == given
+    assert 2.0 == left_usd
+    # Of one that died its whole share may be spent. What is left, 3.5, is for it and for the model here.
+    assert 1.75 == again.parameters["max_cost_usd"]
+    assert 0.5 + 2.0 + 0.25 + 0.25 == site.budget.spent_usd
+
+
+def list_limits(runs: Mapping[UUID, FlowRun]) -> list[float]:
+    """What each part may spend, in USD."""
+    return [run.parameters["max_cost_usd"] for run in runs.values()]
