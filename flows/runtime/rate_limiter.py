@@ -4,38 +4,30 @@ import asyncio
 import math
 import random
 import time
-from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from itertools import accumulate
+from typing import NamedTuple
 
 import httpx
 from prefect.client.orchestration import get_client
 from prefect.exceptions import PrefectException
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
-from engine.errors import DefinitionError, ExemplarsError, OrchestratorError, Problem
+from engine.errors import DefinitionError, OrchestratorError, Problem
 from engine.gateway.rate_limit import NoRateLimit, RateLimiter
 from engine.settings import Settings
 from flows.runs.lease import Logger
 from flows.runtime.minute_rate import MOST_AT_ONCE, SLACK_SECONDS, MinuteRate, Rate
 
 REQUESTS, TOKENS = "exemplars:requests-per-minute", "exemplars:tokens-per-minute"
-REQUEST_GRAIN, TOKEN_GRAIN = 1000, 100
-# Tokens come back in lumps, so a little more of them may gather.
-TOKENS_SAVED_SECONDS = 2.0
-# Well within what a bucket saves up, so that nothing is lost by sleeping so long.
-SHORT_SECONDS = 0.25
-NEXT_SECONDS = 0.1
-# One second of the slack is left for the way from here to the provider.
+# Permits that took longer are not used: one second of the slack is left for the way from here to the provider.
 LAPSE_SECONDS = SLACK_SECONDS - 1.0
-# Of what may gather in a limit while nobody asks: what a backfill leaves to runs that somebody waits for.
-LEFT_SHARE = 0.5
-ASK_SECONDS = 10.0
-MAX_BACKOFF_SECONDS = 5.0
-CLOSE_SECONDS = 5.0
+NEXT_SECONDS, JITTER_SECONDS = 0.1, 0.25
+ASK_SECONDS, CLOSE_SECONDS, MAX_BACKOFF_SECONDS = 10.0, 5.0, 5.0
 # What Prefect's client answers by waiting two seconds and more, be it for nothing: a permit lapses meanwhile.
 BUSY_STATUSES = frozenset({408, 429, 502, 503})
+MAY_PASS = (TimeoutError, httpx.HTTPError, PrefectException)
 
 
 @asynccontextmanager
@@ -51,9 +43,8 @@ async def open_rate_limiter(settings: Settings, logger: Logger, yields: bool = F
         return
     at_once = {"response": [_raise_at_once]}
     async with get_client(httpx_settings={"timeout": ASK_SECONDS, "event_hooks": at_once}) as client:
-        buckets = {rate.name: MinuteRate(client, rate, logger) for rate in rates}
-        patience_seconds = settings.patience_seconds
-        rate_limiter = PrefectRateLimiter(buckets.get(REQUESTS), buckets.get(TOKENS), patience_seconds, logger, yields)
+        limits = [MinuteRate(client, rate, logger, yields) for rate in rates]
+        rate_limiter = PrefectRateLimiter(limits, settings.patience_seconds, logger)
         try:
             yield rate_limiter
         finally:
@@ -61,55 +52,30 @@ async def open_rate_limiter(settings: Settings, logger: Logger, yields: bool = F
 
 
 def list_rates(settings: Settings) -> list[Rate]:
-    """The rates that the settings set: at most N + 1 requests, and at most N tokens, in any 60 seconds."""
+    """The rates that the settings set; tokens come first, since those that were taken in vain are given back."""
     requests, tokens = settings.requests_per_minute, settings.tokens_per_minute
     rates = []
-    if requests is not None:
-        rates.append(Rate(REQUESTS, "EXEMPLARS_REQUESTS_PER_MINUTE", requests, REQUEST_GRAIN, extra=1))
     if tokens is not None:
-        setting = "EXEMPLARS_TOKENS_PER_MINUTE"
-        rates.append(Rate(TOKENS, setting, tokens, TOKEN_GRAIN, saved_seconds=TOKENS_SAVED_SECONDS))
+        rates.append(Rate(TOKENS, "EXEMPLARS_TOKENS_PER_MINUTE", tokens, grain=100, counts_tokens=True))
+    if requests is not None:
+        rates.append(Rate(REQUESTS, "EXEMPLARS_REQUESTS_PER_MINUTE", requests, grain=1000))
     return rates
 
 
-@dataclass(frozen=True, slots=True)
-class _WaitingCall:
-    """A call in the queue; ``tokens`` is 0 where none are counted."""
-
+class _WaitingCall(NamedTuple):
     tokens: int
     granted: asyncio.Future[None]
 
 
-class _LatePermitError(Exception):
-    """Permits came so late that they may not be used any more."""
-
-
 class PrefectRateLimiter:
-    """Lets the calls of one process through in the order in which they came; its methods belong to one event loop.
+    """Lets the calls of one process through in the order in which they came; its methods belong to one event loop."""
 
-    With ``yields`` it takes nothing of the first half of what may gather in a limit. Processes without it ask as often
-    and take all that is there: as long as they ask for the whole rate, that half never fills.
-    """
-
-    def __init__(
-        self,
-        requests: MinuteRate | None,
-        tokens: MinuteRate | None,
-        patience_seconds: float,
-        logger: Logger,
-        yields: bool = False,
-    ) -> None:
-        self._left_share = LEFT_SHARE if yields else 0.0
-        self._requests = requests
-        self._tokens = tokens
+    def __init__(self, limits: Sequence[MinuteRate], patience_seconds: float, logger: Logger) -> None:
+        self._limits = limits
         self._patience_seconds = patience_seconds
         self._logger = logger
-        self._queue: deque[_WaitingCall] = deque()
-        self._unused_tokens = 0
-        self._largest = 1
-        self._requester: asyncio.Task[None] | None = None
-        self._failing_since: float | None = None
-        self._failures = 0
+        self._queue: list[_WaitingCall] = []
+        self._asking: asyncio.Task[None] | None = None
 
     async def acquire(self, tokens: int) -> None:
         """Waits for the permits of one call; a call that is cancelled while it waits leaves its place to the next.
@@ -118,201 +84,130 @@ class PrefectRateLimiter:
             DefinitionError: the call needs more tokens than may be let through at once.
             OrchestratorError: Prefect's server has not answered for as long as a run waits.
         """
-        needed = max(tokens, 1) if self._tokens is not None else 0
-        caller = _WaitingCall(needed, asyncio.get_running_loop().create_future())
-        self._queue.append(caller)
-        self._request()
+        granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queue.append(_WaitingCall(tokens, granted))
+        self._ask()
         try:
-            await caller.granted
+            await granted
         except asyncio.CancelledError:
-            if not caller.granted.cancelled() and caller.granted.exception() is None:
-                await self.return_unused(needed)
+            if not granted.cancelled() and granted.exception() is None:
+                await self.return_unused(tokens)
             raise
 
     async def return_unused(self, tokens: int) -> None:
         """Returns tokens that a call did not use; they are sent to Prefect together with those of other calls."""
-        if self._tokens is not None and tokens > 0:
-            self._unused_tokens += tokens
-            self._request()
+        for limit in self._limits:
+            if limit.rate.counts_tokens and tokens > 0:
+                limit.in_hand += tokens
+                self._ask()
 
     async def close(self) -> None:
-        """Stops asking; returns what is still to be returned, without waiting for a server that is away."""
-        if self._requester is not None:
-            self._requester.cancel()
-            await asyncio.wait([self._requester])
-        for caller in self._queue:
-            caller.granted.cancel()
+        """Stops asking; gives back what is in hand, without waiting for a server that is away."""
+        if self._asking is not None:
+            self._asking.cancel()
+            await asyncio.wait([self._asking])
+        for call in self._list_waiting():
+            call.granted.cancel()
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
                 with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
-                    await self._return_units()
-        except (TimeoutError, httpx.HTTPError, PrefectException) as error:
+                    await self._give_back()
+        except MAY_PASS as error:
             self._logger.debug("Unused tokens were not given back: %r", error)
 
-    def _request(self) -> None:
-        if self._requester is None or self._requester.done():
-            self._requester = asyncio.create_task(self._request_permits())
+    def _ask(self) -> None:
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._ask_while_needed())
 
-    async def _request_permits(self) -> None:
-        """Asks Prefect as long as a call waits or tokens are to be returned."""
+    async def _ask_while_needed(self) -> None:
+        """Asks Prefect as long as a call waits or something is in hand; again after a failure, with growing pauses."""
+        failures, failing_since = 0, 0.0
         with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
-            try:
-                while self._drop_settled() or self._unused_tokens:
-                    wait_seconds = await self._request_once()
-                    await asyncio.sleep(wait_seconds)
-            except ExemplarsError as error:
-                self._reject_waiting(error)
-            except Exception as error:
-                self._logger.exception("The rate limiter failed")
-                self._reject_waiting(OrchestratorError(f"Prefect's limits could not be asked: {error!r}"))
-
-    async def _request_once(self) -> float:
-        """Asks once. Returns the seconds until the next request."""
-        try:
-            await self._return_units()
-            wait_seconds = await self._grant()
-        except (httpx.HTTPError, PrefectException, _LatePermitError) as error:
-            return self._handle_failure(error)
-        self._failing_since, self._failures = None, 0
-        return wait_seconds
+            while self._list_waiting() or any(limit.in_hand for limit in self._limits):
+                try:
+                    await self._give_back()
+                    seconds, failures = await self._grant(), 0
+                except Exception as error:
+                    failures, now = failures + 1, time.monotonic()
+                    failing_since = now if failures == 1 else failing_since
+                    if not _may_pass(error) or now - failing_since >= self._patience_seconds:
+                        self._reject_all(error)
+                        return
+                    if failures == 3:
+                        text = "Calls wait up to %.0f s for Prefect's server: %s"
+                        self._logger.warning(text, self._patience_seconds, str(error) or type(error).__name__)
+                    seconds = min(MAX_BACKOFF_SECONDS, 0.1 * 2.0 ** min(failures, 10)) * random.uniform(0.5, 1.0)
+                await asyncio.sleep(seconds)
 
     async def _grant(self) -> float:
-        """Lets through as many calls as Prefect has permits for, the first of the queue first. Returns the seconds
-        until the next request.
+        """Lets through as many calls as there are permits for, the first of the queue first. Returns the seconds until
+        the next look.
         """
-        if not self._drop_settled():
-            return SHORT_SECONDS
-        free_requests, free_tokens = await self._count_free()
-        count, tokens = self._count_fitting(free_requests, free_tokens)
-        if not count:
-            return self._choose_wait()
-        asked_at = time.monotonic()
-        if self._tokens is not None and (again := await self._tokens.take(tokens)) is not None:
-            return max(again, SHORT_SECONDS)
-        try:
-            again = await self._requests.take(count) if self._requests is not None else None
-        except httpx.HTTPStatusError:
-            self._unused_tokens += tokens
-            raise
-        if again is not None:
-            self._unused_tokens += tokens
-            return max(again, SHORT_SECONDS)
-        if time.monotonic() - asked_at > LAPSE_SECONDS:
-            self._unused_tokens += tokens
-            late_seconds = time.monotonic() - asked_at
-            raise _LatePermitError(f"a permit came after {late_seconds:.1f} s and may not be used any more")
-        self._grant_to(count, tokens)
+        calls = self._list_waiting()
+        for limit in self._limits:
+            calls = _reject_too_large(calls, limit.rate)
+            units = [limit.rate.count_units(call.tokens) for call in calls]
+            if not calls:
+                return JITTER_SECONDS
+            free, wait_seconds = await limit.count_free(max(units))
+            calls = [call for call, total in zip(calls, accumulate(units), strict=True) if total <= free]
+            if not calls:
+                # Others may give tokens back long before so many decay; and those who share must not come all at once.
+                return wait_seconds / (4 if limit.rate.counts_tokens else 1) + random.uniform(0.0, JITTER_SECONDS)
+        async with asyncio.timeout(LAPSE_SECONDS):
+            for limit in self._limits:
+                if not await limit.take(sum(limit.rate.count_units(call.tokens) for call in calls)):
+                    return JITTER_SECONDS
+        # A call that was cancelled meanwhile leaves its permit to the next.
+        for call in self._list_waiting():
+            needs = {limit: limit.rate.count_units(call.tokens) for limit in self._limits}
+            if any(needed > limit.in_hand for limit, needed in needs.items()):
+                break
+            for limit, needed in needs.items():
+                limit.in_hand -= needed
+            call.granted.set_result(None)
         return NEXT_SECONDS
 
-    async def _count_free(self) -> tuple[float, float]:
-        """The requests and the tokens that are free now."""
-        free_tokens = free_requests = float("inf")
-        if self._tokens is not None:
-            self._reject_too_large(self._tokens.rate)
-            free_tokens = await self._tokens.count_free(self._largest) - self._left_share * self._tokens.rate.saved
-        if self._requests is not None:
-            free_requests = await self._requests.count_free(1) - self._count_left_to_others(self._requests.rate)
-        return free_requests, free_tokens
+    async def _give_back(self) -> None:
+        for limit in self._limits:
+            await limit.give_back()
 
-    def _count_left_to_others(self, rate: Rate) -> float:
-        """The requests that are left to other processes; none where a call would not fit any more even when nothing is
-        in use.
-        """
-        left = self._left_share * rate.saved
-        return left if math.floor(1 + rate.saved) - left >= 1 else 0.0
-
-    def _reject_too_large(self, rate: Rate) -> None:
-        for caller in self._queue:
-            if caller.tokens > rate.most_at_once and not caller.granted.done():
-                caller.granted.set_exception(_explain_too_large(rate, caller.tokens))
-        self._largest = max([self._largest, *(caller.tokens for caller in self._drop_settled())])
-
-    def _count_fitting(self, requests: float, tokens: float) -> tuple[int, int]:
-        """How many calls from the head of the queue fit, and their tokens."""
-        count = total = 0
-        for caller in self._queue:
-            if count + 1 > requests or total + caller.tokens > tokens:
-                break
-            count, total = count + 1, total + caller.tokens
-        return count, total
-
-    def _grant_to(self, count: int, tokens: int) -> None:
-        """Lets calls through; one that was cancelled meanwhile leaves its permit to the next."""
-        for caller in list(self._drop_settled())[:count]:
-            if caller.tokens > tokens:
-                break
-            tokens -= caller.tokens
-            caller.granted.set_result(None)
-        self._unused_tokens += tokens
-
-    def _choose_wait(self) -> float:
-        seconds = self._requests.wait_seconds() if self._requests is not None else 0.0
-        if self._tokens is not None:
-            # Others may give back theirs long before so many have decayed.
-            seconds = max(seconds, self._tokens.wait_seconds() / 4)
-        # Those who share a limit must not all come at the same instant.
-        return max(seconds, 0.0) + random.uniform(0.0, SHORT_SECONDS)
-
-    async def _return_units(self) -> None:
-        if self._tokens is None or not self._unused_tokens:
-            return
-        tokens, self._unused_tokens = self._unused_tokens, 0
-        try:
-            await self._tokens.return_units(tokens)
-        except httpx.HTTPStatusError:
-            # Refused, so nothing was given back; where no answer comes they may have been, and are not given twice.
-            self._unused_tokens += tokens
-            raise
-
-    def _drop_settled(self) -> deque[_WaitingCall]:
-        """The queue without the calls that were let through, rejected or cancelled."""
-        if any(caller.granted.done() for caller in self._queue):
-            self._queue = deque(caller for caller in self._queue if not caller.granted.done())
+    def _list_waiting(self) -> list[_WaitingCall]:
+        """The queue, without the calls that were let through, rejected or cancelled."""
+        self._queue = [call for call in self._queue if not call.granted.done()]
         return self._queue
 
-    def _handle_failure(self, error: Exception) -> float:
-        """Backoff in seconds after a failed request to Prefect.
+    def _reject_all(self, error: Exception) -> None:
+        ended = OrchestratorError(
+            "Prefect's server keeps the limits on calls and does not answer as it should: "
+            f"{str(error) or type(error).__name__}. Nothing is called without it. See to the server and start again: "
+            "the replies are kept"
+        )
+        ended.__cause__ = error
+        for limit in self._limits:
+            limit.in_hand = 0
+        for call in self._list_waiting():
+            call.granted.set_exception(ended)
 
-        Raises:
-            OrchestratorError: the next requests would fail too, or have failed for as long as a run waits.
-        """
-        now = time.monotonic()
-        if self._failing_since is None:
-            self._failing_since = now
-        said = str(error) or type(error).__name__
-        if not _may_pass(error) or now - self._failing_since >= self._patience_seconds:
-            raise OrchestratorError(
-                f"Prefect's server keeps the limits on calls and does not answer as it should: {said}. Nothing is "
-                "called without it. See to the server and start again: the replies are kept"
-            ) from error
-        self._failures += 1
-        if self._failures == 3:
-            self._logger.warning("Calls wait up to %.0f s for Prefect's server: %s", self._patience_seconds, said)
-        return min(MAX_BACKOFF_SECONDS, 0.1 * 2.0 ** min(self._failures, 10)) * random.uniform(0.5, 1.0)
 
-    def _reject_waiting(self, error: ExemplarsError) -> None:
-        """Raises an error in every call that waits."""
-        self._unused_tokens = 0
-        self._failing_since, self._failures = None, 0
-        for caller in self._drop_settled():
-            caller.granted.set_exception(error)
-        self._queue.clear()
+def _reject_too_large(calls: Sequence[_WaitingCall], rate: Rate) -> list[_WaitingCall]:
+    """The calls that may be let through at this rate; the others are refused."""
+    for call in calls:
+        if rate.count_units(call.tokens) > rate.most_at_once and not call.granted.done():
+            allowed = (
+                f"{math.ceil(call.tokens / MOST_AT_ONCE)} or more: one call may use {call.tokens:,} tokens, and takes "
+                f"at most {MOST_AT_ONCE:.0%} of a minute's"
+            )
+            problem = Problem("environment", None, rate.setting, str(rate.per_minute), allowed)
+            call.granted.set_exception(DefinitionError("environment", [problem]))
+    return [call for call in calls if not call.granted.done()]
 
 
 def _may_pass(error: Exception) -> bool:
-    if not isinstance(error, httpx.HTTPStatusError):
-        return True
-    status = int(error.response.status_code)
-    return status >= 500 or status in BUSY_STATUSES
+    status = int(error.response.status_code) if isinstance(error, httpx.HTTPStatusError) else 0
+    return isinstance(error, MAY_PASS) and (status in BUSY_STATUSES or not 400 <= status < 500)
 
 
 async def _raise_at_once(response: httpx.Response) -> None:
     if response.status_code in BUSY_STATUSES:
         response.raise_for_status()
-
-
-def _explain_too_large(rate: Rate, tokens: int) -> DefinitionError:
-    allowed = f"{math.ceil(tokens / MOST_AT_ONCE)} or more: one call may use {tokens:,} tokens, and takes at most " + (
-        f"{MOST_AT_ONCE:.0%} of a minute's"
-    )
-    return DefinitionError("environment", [Problem("environment", None, rate.setting, str(rate.per_minute), allowed)])

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
+from prefect.client.schemas.responses import GlobalConcurrencyLimitResponse
 
 from flows.runtime.minute_rate import WINDOW_SECONDS, MinuteRate, Rate
 
@@ -20,31 +22,32 @@ RATES = st.builds(
     setting=st.just("RATE"),
     per_minute=st.integers(1, 10_000_000),
     grain=st.sampled_from([100, 1000]),
-    extra=st.sampled_from([0, 1]),
-    saved_seconds=st.sampled_from([1.0, 2.0]),
+    counts_tokens=st.booleans(),
 )
+LIMIT = GlobalConcurrencyLimitResponse(name=NAME, limit=1, active_slots=0)
 
 
 @given(RATES, st.integers(1, 1_000_000))
 def test_full_bucket_and_what_decays_in_the_window_are_the_rate(rate: Rate, largest: int) -> None:
-    largest = rate.round_up(largest)
+    largest = min(largest, rate.most_at_once)
     room, decay = rate.shape(largest)
 
-    assert room / rate.grain <= largest + rate.saved
+    assert largest * rate.grain <= room - rate.saved_slots <= 2 * largest * rate.grain
     assert decay > 0
-    assert rate.per_minute + rate.extra == pytest.approx((room + decay * WINDOW_SECONDS) / rate.grain)
+    assert rate.per_minute + 1 == pytest.approx((room + decay * WINDOW_SECONDS) / rate.grain)
 
 
 @given(RATES, st.integers(1, 1_000_000))
-def test_shape_tells_the_rate_and_the_largest_call(rate: Rate, largest: int) -> None:
-    largest = rate.round_up(largest)
+def test_shape_tells_the_rate(rate: Rate, largest: int) -> None:
     room, decay = rate.shape(largest)
+    shaped = LIMIT.model_copy(update={"limit": room, "slot_decay_per_second": decay})
 
-    assert (rate.per_minute, largest) == (rate.read_rate(room, decay), rate.read_largest(room))
+    assert rate.per_minute == rate.read_per_minute(shaped)
+    assert 0 == rate.read_per_minute(shaped.model_copy(update={"active": False}))
 
 
-def make_rate(per_minute: int, extra: int = 0) -> Rate:
-    return Rate(NAME, "EXEMPLARS_TESTS_PER_MINUTE", per_minute, 100, extra)
+def make_rate(per_minute: int) -> Rate:
+    return Rate(NAME, "EXEMPLARS_TESTS_PER_MINUTE", per_minute, 100, counts_tokens=True)
 
 
 @pytest.fixture
@@ -71,41 +74,48 @@ async def change(client: PrefectClient, **fields: object) -> None:
     await client.update_global_concurrency_limit(NAME, GlobalConcurrencyLimitUpdate.model_validate(fields))
 
 
+async def count_free(rate: MinuteRate, largest: int = 1) -> int:
+    """The units that may be taken now."""
+    return (await rate.count_free(largest))[0]
+
+
 async def test_limit_is_made_empty_where_it_is_missing(client: PrefectClient, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     rate = MinuteRate(client, make_rate(600), LOGGER)
 
-    assert 11 == await rate.count_free(1)
-    assert 1100 == (await read(client))["limit"]
+    assert 21 == await count_free(rate)
+    assert 2100 == (await read(client))["limit"]
     assert f"Made Prefect's limit {NAME}: 600 a minute" in caplog.messages
 
 
 async def test_what_is_taken_is_not_free_and_what_is_put_back_is(client: PrefectClient) -> None:
     rate = MinuteRate(client, make_rate(60), LOGGER)
 
-    assert 2 == await rate.count_free(1)
-    assert await rate.take(2) is None
-    assert 0 == await rate.count_free(1)
-    assert 0 < rate.wait_seconds() < 2
-    await rate.return_units(2)
-    assert 2 == await rate.count_free(1)
+    assert (3, 0.0) == await rate.count_free(1)
+    assert await rate.take(3)
+    free, seconds = await rate.count_free(1)
+    assert (0, True) == (free, 0 < seconds < 2)
+    await rate.give_back()
+    assert 3 == await count_free(rate)
 
 
-async def test_taking_too_much_is_denied_and_prefect_says_when_to_come_back(client: PrefectClient) -> None:
+async def test_requests_are_not_put_back(client: PrefectClient) -> None:
+    rate = MinuteRate(client, replace(make_rate(60), counts_tokens=False), LOGGER)
+    await rate.count_free(1)
+    await rate.take(3)
+    await rate.give_back()
+
+    assert (0, 0) == (rate.in_hand, await count_free(rate))
+
+
+@pytest.mark.parametrize("units", [1, 1000])
+async def test_taking_more_than_is_free_is_denied(client: PrefectClient, units: int) -> None:
     rate = MinuteRate(client, make_rate(60), LOGGER)
     await rate.count_free(1)
-    await rate.take(2)
-    seconds = await rate.take(1)
+    await rate.take(3)
 
-    assert seconds is not None
-    assert 0 < seconds < 5
-
-
-async def test_taking_more_than_there_ever_is_is_denied(client: PrefectClient) -> None:
-    rate = MinuteRate(client, make_rate(60), LOGGER)
-    await rate.count_free(1)
-
-    assert 0.0 == await rate.take(1000)
+    assert not await rate.take(units)
+    assert 3 == rate.in_hand
 
 
 async def test_limit_that_somebody_deleted_lets_nobody_in(client: PrefectClient) -> None:
@@ -113,7 +123,17 @@ async def test_limit_that_somebody_deleted_lets_nobody_in(client: PrefectClient)
     await rate.count_free(1)
     await client.delete_global_concurrency_limit_by_name(NAME)
 
-    assert 0.0 == await rate.take(1)
+    assert not await rate.take(1)
+    assert 0 == rate.in_hand
+
+
+async def test_what_is_left_to_others_is_not_free(client: PrefectClient) -> None:
+    rate, backfill = (MinuteRate(client, make_rate(600), LOGGER, yields) for yields in (False, True))
+
+    assert (21, 11) == (await count_free(rate), await count_free(backfill))
+    await rate.take(12)
+    assert 8 < await count_free(rate)
+    assert 0 == await count_free(backfill)
 
 
 async def test_run_that_begins_sets_its_rate_and_who_ran_before_follows_and_both_say_so(
@@ -122,8 +142,8 @@ async def test_run_that_begins_sets_its_rate_and_who_ran_before_follows_and_both
     first, second = MinuteRate(client, make_rate(60), LOGGER), MinuteRate(client, make_rate(600), LOGGER)
     await first.count_free(1)
     # What the two rates let in together must not be more than the higher one does: it begins full.
-    assert 0 == await second.count_free(1)
-    assert 1100 == (await read(client))["limit"]
+    assert 0 == await count_free(second)
+    assert 2100 == (await read(client))["limit"]
     assert f"Prefect's limit {NAME} was 60 a minute and is now 600, by EXEMPLARS_TESTS_PER_MINUTE" in caplog.messages
     caplog.clear()
     await first.count_free(1)
@@ -141,24 +161,25 @@ async def test_limit_that_somebody_made_useless_is_set_again(client: PrefectClie
     await rate.count_free(1)
     await change(client, **fields)
 
-    assert 0 == await rate.count_free(1)
+    assert 0 == await count_free(rate)
     limit = await read(client)
-    assert (True, 1100) == (limit["active"], limit["limit"])
+    assert (True, 2100) == (limit["active"], limit["limit"])
     assert limit["slot_decay_per_second"] > 0
 
 
 async def test_larger_call_shapes_the_limit_anew_and_nobody_with_less_comes_before_it(client: PrefectClient) -> None:
     small, large = (MinuteRate(client, make_rate(6000), LOGGER) for _ in range(2))
-    assert 0 < await small.count_free(10)
-    assert 0 == await large.count_free(1000)
+    assert 0 < await count_free(small, 10)
+    assert 0 == await count_free(large, 1000)
     room = (await read(client))["limit"]
     await change(client, active_slots=room - 500 * 100)
 
     # 500 tokens are free, more than a small call needs.
-    assert (0, 0) == (await large.count_free(1000), await small.count_free(10))
-    assert 0 < small.wait_seconds() == pytest.approx(large.wait_seconds(), abs=2)
+    free = await large.count_free(1000), await small.count_free(10)
+    assert [0, 0] == [units for units, _ in free]
+    assert 0 < free[1][1] == pytest.approx(free[0][1], abs=2)
     await change(client, active_slots=0)
-    assert 1000 < await small.count_free(10)
+    assert 1000 < await count_free(small, 10)
 
 
 async def test_run_that_begins_while_nothing_is_in_use_forgets_an_old_large_call(client: PrefectClient) -> None:
@@ -166,7 +187,7 @@ async def test_run_that_begins_while_nothing_is_in_use_forgets_an_old_large_call
     later = MinuteRate(client, make_rate(6000), LOGGER)
     await later.count_free(10)
 
-    assert make_rate(6000).shape(make_rate(6000).round_up(10))[0] == (await read(client))["limit"]
+    assert make_rate(6000).shape(10)[0] == (await read(client))["limit"]
 
 
 async def test_large_call_that_is_in_use_is_not_forgotten(client: PrefectClient) -> None:

@@ -127,7 +127,7 @@ def test_three_processes_keep_to_one_rate(api: str) -> None:
 
 async def test_cancelled_caller_leaves_its_place_to_the_next(between: GoBetween) -> None:
     async with open_at(between.url, requests_per_minute=60) as rate_limiter:
-        for _ in range(2):
+        for _ in range(3):
             await rate_limiter.acquire(1)
         waiting = [asyncio.create_task(rate_limiter.acquire(1)) for _ in range(6)]
         seen = len(between.seen)
@@ -187,7 +187,7 @@ async def test_call_that_never_fits_is_refused_and_the_others_are_let_in(api: st
 
 async def test_call_waits_for_both_limits_and_tokens_are_kept_by_nobody_who_has_no_request(api: str) -> None:
     async with open_at(api, requests_per_minute=60, tokens_per_minute=60_000) as rate_limiter:
-        for _ in range(2):
+        for _ in range(3):
             await rate_limiter.acquire(100)
         waiting = [asyncio.create_task(rate_limiter.acquire(100)) for _ in range(3)]
         async with asyncio.timeout(15):
@@ -245,23 +245,21 @@ async def test_server_that_refuses_is_not_asked_again(between: GoBetween) -> Non
     assert 1 == len(between.seen)
 
 
-async def test_server_that_answers_something_else_lets_nobody_in(
-    between: GoBetween, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_server_that_answers_something_else_lets_nobody_in(between: GoBetween) -> None:
     between.status = 200
     async with open_at(between.url, requests_per_minute=60) as rate_limiter:
         async with asyncio.timeout(10):
-            with pytest.raises(OrchestratorError, match="could not be asked"):
+            with pytest.raises(OrchestratorError, match="does not answer as it should"):
                 await rate_limiter.acquire(1)
 
-    assert ["The rate limiter failed"] == caplog.messages
+    assert 1 == len(between.seen)
 
 
 async def test_permit_that_comes_late_is_not_used(between: GoBetween) -> None:
     between.late_seconds = 2.2
     async with open_at(between.url, requests_per_minute=60, patience_seconds=0) as rate_limiter:
         async with asyncio.timeout(20):
-            with pytest.raises(OrchestratorError, match="may not be used any more"):
+            with pytest.raises(OrchestratorError, match="TimeoutError"):
                 await rate_limiter.acquire(1)
 
 
