@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import pyarrow as pa
-
 from engine.definitions.effort import Level
 from engine.domain.model import digest_text
 from engine.domain.progress import LoggedProgress
 from engine.domain.samples import RunStamp
-from engine.errors import InputError, ReplayError, RequestRefusedError
+from engine.errors import InputError, ReplayError, RequestRefusedError, StoreError
 from engine.gateway.budget import RunBudget
 from engine.gateway.model_gateway import ModelGateway
 from engine.llm.client import LitellmClient
@@ -26,9 +24,8 @@ from engine.screening.voting_judge import VotingJudge
 from engine.settings import Settings
 from engine.store.layout import DETACHED, MANIFEST, NEWER_NAMES, SAMPLES
 from engine.store.sample_set import SampleSet, render_detached, render_files, unseal
-from engine.store.store import StoredSet, find_set, read_file
-from engine.store.verify_set import digest_file
-from engine.system.filesystem import open_folder
+from engine.store.store import StoredSet, find_set
+from engine.system.filesystem import read_bytes
 
 
 class KeptRepliesClient:
@@ -167,7 +164,7 @@ def compare_set(stored: StoredSet, made: SampleSet) -> Comparison:
     expected = {NEWER_NAMES.get(name, name): entry["sha256"] for name, entry in stored.manifest["files"].items()}
     altered = tuple(name for name in expected if _digest_stored(stored, name) != expected[name])
     same = [name for name in expected if digests.get(name) == expected[name] and name not in altered]
-    if files[MANIFEST] == read_file(stored.file(MANIFEST)):
+    if unseal(files[MANIFEST]) == stored.manifest:
         same.append(MANIFEST)
     names: Sequence[str] = list(dict.fromkeys((*expected, *digests, MANIFEST)))
     different = tuple(name for name in names if name not in same)
@@ -177,8 +174,8 @@ def compare_set(stored: StoredSet, made: SampleSet) -> Comparison:
 def _digest_stored(stored: StoredSet, name: str) -> str | None:
     """The digest of a file as it lies in the store; None if it cannot be read."""
     try:
-        return digest_file(*open_folder(stored.file(name)))[0]
-    except (OSError, pa.ArrowException):
+        return hashlib.sha256(read_bytes(stored.file(name))).hexdigest()
+    except (FileNotFoundError, StoreError):
         return None
 
 

@@ -4,7 +4,6 @@ On a local disk a set is written in a staging folder beside the store and moved 
 rename: there the manifest, which holds the digests of all files, is written last.
 """
 
-import errno
 import fcntl
 import os
 import time
@@ -15,14 +14,13 @@ from typing import Any
 
 from pyarrow import fs
 
-from engine.store.layout import DETACHED, MANIFEST, MANIFESTS, SAMPLES
+from engine.store.layout import DETACHED, MANIFEST, MANIFESTS, RUN_FOLDER, SAMPLES
 from engine.store.local_files import link_file, sync, write_file
 from engine.store.sample_set import read_manifest, render_detached
-from engine.store.staging import make_staging, name_aside
+from engine.store.staging import make_staging, put_aside
 from engine.system.filesystem import open_folder
 
 UNFINISHED = "samples.parquet.part"
-TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
 
 
 def commit_set(folder: str, files: Mapping[str, bytes]) -> bool:
@@ -36,11 +34,16 @@ def commit_set(folder: str, files: Mapping[str, bytes]) -> bool:
         StoreError: the manifest that is there already cannot be read.
     """
     filesystem, path = open_folder(folder)
+    pool = path.rpartition("/")[0]
     if isinstance(filesystem, fs.LocalFileSystem):
-        return _write_local(Path(path), files)
-    if is_attached(read_manifest(folder)):
-        return False
-    _write_remote(filesystem, path, files)
+        _make_pool(Path(pool))
+    with lock_pool(filesystem, pool):
+        if _is_attached(read_manifest(folder)):
+            return False
+        if isinstance(filesystem, fs.LocalFileSystem):
+            _write_local(Path(path), files)
+        else:
+            _write_remote(filesystem, path, files)
     return True
 
 
@@ -54,22 +57,22 @@ def detach_files(folder: str) -> bool:
         StoreError: the manifest cannot be read.
     """
     filesystem, path = open_folder(folder)
-    if isinstance(filesystem, fs.LocalFileSystem):
-        return _detach_local(Path(path))
-    manifest = read_manifest(folder)
-    if manifest is None or not is_attached(manifest):
-        return False
-    _detach_remote(filesystem, path, manifest)
+    with lock_pool(filesystem, path.rpartition("/")[0]):
+        manifest = read_manifest(folder)
+        if manifest is None or not _is_attached(manifest):
+            return False
+        if isinstance(filesystem, fs.LocalFileSystem):
+            _detach_local(Path(path), manifest)
+        else:
+            _detach_remote(filesystem, path, manifest)
     return True
 
 
-def is_attached(manifest: Mapping[str, Any] | None) -> bool:
-    """Whether a manifest is that of an attached set."""
-    return manifest is not None and manifest.get("status") == "attached"
-
-
-def delete_remote(filesystem: fs.FileSystem, path: str) -> None:
-    """Deletes everything below a path of an object store, the manifest first, so that no reader takes it for a set."""
+def delete_set(filesystem: fs.FileSystem, path: str) -> None:
+    """Deletes what is at the path of a set, the manifest first, so that no reader takes what is left for a set."""
+    if isinstance(filesystem, fs.LocalFileSystem) and not Path(path).is_dir():
+        Path(path).unlink(missing_ok=True)
+        return
     for name in MANIFESTS:
         with suppress(FileNotFoundError):
             filesystem.delete_file(f"{path}/{name}")
@@ -78,78 +81,71 @@ def delete_remote(filesystem: fs.FileSystem, path: str) -> None:
 
 
 @contextmanager
-def lock_pool(pool: Path) -> Iterator[int]:
-    """Locks a pool's folder for one writer and yields the time of the commit, in nanoseconds.
+def lock_pool(filesystem: fs.FileSystem, pool: str) -> Iterator[None]:
+    """Locks the folder of a pool for one writer, on a local disk.
 
-    That is the current time, or 1 ns after the newest set's time if the clock was set back. Where the file system
-    has no locks (NFS does not lock folders), only the model's lease keeps two writers apart.
+    An object store has no locks, and some disks have none (NFS does not lock folders): there only the model's lease
+    keeps two writers apart.
     """
+    if not isinstance(filesystem, fs.LocalFileSystem):
+        yield
+        return
     descriptor = os.open(pool, os.O_RDONLY)
     try:
         with suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield max([time.time_ns(), *(moment + 1 for moment in _list_commit_times(pool))])
+        yield
     finally:
         os.close(descriptor)
 
 
-def _list_commit_times(pool: Path) -> Iterator[int]:
-    for entry in os.scandir(pool):
-        for name in MANIFESTS:
-            with suppress(FileNotFoundError, NotADirectoryError):
-                yield (Path(entry) / name).stat().st_mtime_ns
+def _is_attached(manifest: Mapping[str, Any] | None) -> bool:
+    return manifest is not None and manifest.get("status") == "attached"
 
 
-def _write_local(folder: Path, files: Mapping[str, bytes]) -> bool:
-    """Commits by renaming a whole folder; False if an attached set of this run id is there already."""
-    root = folder.parents[2]
-    with make_staging(root) as staging:
+def _make_pool(pool: Path) -> None:
+    """Makes the folders of a model and its pool, and syncs their parents so that they survive a loss of power."""
+    if pool.is_dir():
+        return
+    pool.mkdir(parents=True, exist_ok=True)
+    for folder in pool.parents[:3]:
+        # We may not be permitted to open the folder above the store.
+        with suppress(PermissionError):
+            sync(folder)
+
+
+def _write_local(folder: Path, files: Mapping[str, bytes]) -> None:
+    with make_staging(folder.parent) as staging:
         made = staging / "set"
+        (made / RUN_FOLDER).mkdir(parents=True)
         for name, content in files.items():
             # Staging may lie inside the store: until the set is complete, no file has the name that readers look for.
             write_file(made / (UNFINISHED if name == SAMPLES else name), content)
-        _make_pool(root, folder.parent)
-        while True:
-            try:
-                with lock_pool(folder.parent) as attached_ns:
-                    if is_attached(read_manifest(str(folder))):
-                        return False
-                    _swap(root, staging, folder, attached_ns)
-                    return True
-            except OSError as error:
-                # On a disk without locks another writer may have put a set there since the check.
-                if error.errno not in TAKEN:
-                    raise
+        _swap(staging, folder)
 
 
-def _detach_local(folder: Path) -> bool:
+def _detach_local(folder: Path, manifest: Mapping[str, Any]) -> None:
     """Builds the detached set in staging from links to the same files, and swaps it in."""
-    root = folder.parents[2]
-    with make_staging(root) as staging, lock_pool(folder.parent) as detached_ns:
-        manifest = read_manifest(str(folder))
-        if manifest is None or not is_attached(manifest):
-            return False
+    with make_staging(folder.parent) as staging:
         made = staging / "set"
+        (made / RUN_FOLDER).mkdir(parents=True)
         for name in manifest["files"]:
             # A set of which a file is missing can be detached too: its model goes on without it.
             with suppress(FileNotFoundError):
                 link_file(folder / name, made / (DETACHED if name == SAMPLES else name))
         write_file(made / MANIFEST, render_detached(manifest))
-        _swap(root, staging, folder, detached_ns)
-    return True
+        _swap(staging, folder)
 
 
-def _swap(root: Path, staging: Path, folder: Path, moment_ns: int) -> None:
+def _swap(staging: Path, folder: Path) -> None:
     """Moves the set from staging into its folder; an older one is put aside, and comes back if the move fails."""
     made = staging / "set"
+    moment_ns = max([time.time_ns(), *(moment + 1 for moment in _list_commit_times(folder.parent))])
     os.utime(made / MANIFEST, ns=(moment_ns, moment_ns))
-    sync(made / MANIFEST)
-    for path in (made, *made.rglob("*")):
-        if path.is_dir():
-            sync(path)
+    for path in (made / MANIFEST, made / RUN_FOLDER, made):
+        sync(path)
     if folder.exists():
-        with suppress(FileNotFoundError):
-            folder.rename(name_aside(root, staging, folder))
+        put_aside(staging, folder)
     if (made / UNFINISHED).exists():
         (made / UNFINISHED).rename(made / SAMPLES)
     made.rename(folder)
@@ -157,20 +153,17 @@ def _swap(root: Path, staging: Path, folder: Path, moment_ns: int) -> None:
     sync(folder.parent)
 
 
-def _make_pool(root: Path, pool: Path) -> None:
-    """Makes the folders of a model and its pool, and syncs their parents so that they survive a loss of power."""
-    if pool.is_dir():
-        return
-    pool.mkdir(parents=True, exist_ok=True)
-    for folder in (root.parent, root, pool.parent):
-        # We may not be permitted to open the folder above the store.
-        with suppress(PermissionError):
-            sync(folder)
+def _list_commit_times(pool: Path) -> Iterator[int]:
+    """The times of the sets that are there: a clock that was set back must not put a new set before them."""
+    for entry in pool.iterdir():
+        for name in MANIFESTS:
+            with suppress(FileNotFoundError, NotADirectoryError):
+                yield (entry / name).stat().st_mtime_ns
 
 
 def _write_remote(filesystem: fs.FileSystem, path: str, files: Mapping[str, bytes]) -> None:
     """Writes file by file: the samples late, since some readers ignore the manifest, and the manifest last of all."""
-    delete_remote(filesystem, path)
+    delete_set(filesystem, path)
     for name in sorted(files, key=lambda name: (name == MANIFEST, name == SAMPLES)):
         if name == MANIFEST:
             _check_whole(filesystem, path, files)

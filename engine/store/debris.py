@@ -1,6 +1,5 @@
 """Sweeps the sample store: when a run of a model begins, it removes what dead runs left behind."""
 
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -12,10 +11,10 @@ from pyarrow import fs
 
 from engine.domain.model import Pool
 from engine.errors import StoreError
-from engine.store.commit import delete_remote, lock_pool
-from engine.store.layout import DETACHED, MANIFESTS, OLDER_DETACHED, SAMPLES, has_manifest
+from engine.store.commit import delete_set, lock_pool
+from engine.store.layout import DETACHED, OLDER_DETACHED, SAMPLES, has_manifest
 from engine.store.sample_set import read_manifest
-from engine.store.staging import PROBE, STALE_SECONDS, make_staging, sweep_staging
+from engine.store.staging import PROBE, STALE_SECONDS, sweep_staging, sweep_stale
 from engine.store.store import locate_pool
 from engine.system.filesystem import list_below, open_folder
 
@@ -23,16 +22,14 @@ from engine.system.filesystem import list_below, open_folder
 def sweep_store(samples_uri: str, handle: str) -> tuple[str, ...]:
     """Removes debris and describes each piece in a line. The caller must hold the model's lease.
 
-    Debris is: staging folders and probes of dead processes, for any model; and, for this model, each set folder without
-    a manifest, since its run must be over if the caller holds the lease. Folders with a manifest stay. What cannot be
-    removed stays too, without an error: ``check_writable`` reports a store that cannot be written.
+    Debris is: for this model, staging folders and each set folder without a manifest, since its run must be over if the
+    caller holds the lease; and, for any model, staging folders and probes that are a day old. Folders with a manifest
+    stay. What cannot be removed stays too, without an error: ``check_writable`` reports a store that cannot be written.
     """
-    filesystem, path = open_folder(samples_uri.rstrip("/"))
+    swept: list[str] = []
     with suppress(OSError, pa.ArrowException, StoreError):
-        if isinstance(filesystem, fs.LocalFileSystem):
-            return (*_sweep_root(Path(path)), *_sweep_model(Path(path), handle))
-        return (*_sweep_probes(filesystem, path), *_sweep_remote(filesystem, samples_uri, handle))
-    return ()
+        swept.extend(_sweep(samples_uri.rstrip("/"), handle))
+    return tuple(swept)
 
 
 def list_run_folders(filesystem: fs.FileSystem, pool: str) -> dict[str, dict[str, fs.FileInfo]]:
@@ -47,57 +44,38 @@ def list_run_folders(filesystem: fs.FileSystem, pool: str) -> dict[str, dict[str
     return found
 
 
-def _sweep_root(root: Path) -> Iterator[str]:
-    for path in sweep_staging(root):
-        yield f"{path}: left by a process that is gone"
-
-
-def _sweep_model(root: Path, handle: str) -> Iterator[str]:
-    for pool in get_args(Pool):
-        folder = Path(locate_pool(str(root), handle, pool))
-        debris = [path for path in folder.glob("run=*") if not _stands(path)]
-        for path in debris:
-            if _remove_folder(root, path):
-                yield f"{path}: a set without a manifest, left unfinished by its run"
-
-
-def _stands(folder: Path) -> bool:
-    return any((folder / name).exists() for name in MANIFESTS)
-
-
-def _remove_folder(root: Path, folder: Path) -> bool:
-    """Removes a folder by one rename; False if a set was committed there in the meantime."""
-    with make_staging(root) as staging, lock_pool(folder.parent):
-        if _stands(folder):
-            return False
-        debris = staging / "debris"
-        folder.rename(debris)
-        if debris.is_dir():
-            shutil.rmtree(debris)
-        return True
+def _sweep(samples_uri: str, handle: str) -> Iterator[str]:
+    filesystem, root = open_folder(samples_uri)
+    is_local = isinstance(filesystem, fs.LocalFileSystem)
+    for left in sweep_stale(Path(root)) if is_local else _sweep_probes(filesystem, root):
+        yield f"{left}: left by a process that is gone"
+    for name in get_args(Pool):
+        uri = locate_pool(samples_uri, handle, name)
+        _, pool = open_folder(uri)
+        if is_local and not Path(pool).is_dir():
+            continue
+        with lock_pool(filesystem, pool):
+            for folder in sweep_staging(Path(pool)) if is_local else ():
+                yield f"{folder}: left by a process that is gone"
+            for run, files in list_run_folders(filesystem, pool).items():
+                yield from _sweep_set(filesystem, f"{pool}/{run}", f"{uri}/{run}", files)
 
 
 def _sweep_probes(filesystem: fs.FileSystem, root: str) -> Iterator[str]:
-    """Removes old probes: in an object store a live process cannot be recognised, but no probe takes a day."""
     for info in list_below(filesystem, root):
         age_seconds = time.time() - (info.mtime_ns or 0) / 1e9
         if info.base_name.startswith(PROBE) and info.type == fs.FileType.File and age_seconds > STALE_SECONDS:
             filesystem.delete_file(info.path)
-            yield f"{info.path}: left by a process that is gone"
+            yield info.path
 
 
-def _sweep_remote(filesystem: fs.FileSystem, samples_uri: str, handle: str) -> Iterator[str]:
-    for pool in get_args(Pool):
-        uri = locate_pool(samples_uri, handle, pool)
-        _, path = open_folder(uri)
-        for run, files in list_run_folders(filesystem, path).items():
-            if not has_manifest(files) and read_manifest(f"{uri}/{run}") is None:
-                delete_remote(filesystem, f"{path}/{run}")
-                if files:
-                    yield f"{uri}/{run}: a set without a manifest, left unfinished by its run"
-            for name in (DETACHED, OLDER_DETACHED):
-                if {SAMPLES, name} <= files.keys():
-                    yield from _finish_detaching(filesystem, f"{path}/{run}", f"{uri}/{run}", name)
+def _sweep_set(filesystem: fs.FileSystem, path: str, uri: str, files: dict[str, fs.FileInfo]) -> Iterator[str]:
+    if not has_manifest(files) and read_manifest(uri) is None:
+        delete_set(filesystem, path)
+        yield f"{uri}: a set without a manifest, left unfinished by its run"
+    for detached in (DETACHED, OLDER_DETACHED):
+        if {SAMPLES, detached} <= files.keys():
+            yield from _finish_detaching(filesystem, path, uri, detached)
 
 
 def _finish_detaching(filesystem: fs.FileSystem, path: str, uri: str, detached: str) -> Iterator[str]:

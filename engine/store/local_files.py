@@ -6,8 +6,7 @@ from pathlib import Path
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Writes and syncs a file, and makes its folder where there is none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Writes and syncs a file in a folder that exists."""
     with path.open("wb") as stream:
         stream.write(content)
         stream.flush()
@@ -15,12 +14,10 @@ def write_file(path: Path, content: bytes) -> None:
 
 
 def link_file(path: Path, other: Path) -> None:
-    """Gives a file another name as well; a copy on a disk without links."""
-    other.parent.mkdir(parents=True, exist_ok=True)
+    """Gives a file another name as well; a copy on a disk that has no links."""
     try:
         os.link(path, other)
     except OSError:
-        # Some disks have no links.
         shutil.copy2(path, other)
         sync(other)
 

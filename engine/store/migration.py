@@ -6,11 +6,9 @@ is one. So a move that is killed loses nothing, and the next one finishes it.
 """
 
 import hashlib
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -19,9 +17,7 @@ from pyarrow import fs
 from engine.store.backfill_ledger import BACKFILLS, OLDER_BACKFILLS
 from engine.store.commit import lock_pool
 from engine.store.layout import CARD, MANIFEST, NEWER_NAMES, OLDER_FOLDER, OLDER_MANIFEST, REPORT, RUN_FOLDER, SAMPLES
-from engine.store.local_files import sync, write_file
 from engine.store.sample_set import read_manifest_file, seal
-from engine.store.staging import make_staging
 from engine.system.filesystem import list_below, open_folder, write_whole
 
 # An object store may tell times in whole seconds.
@@ -93,26 +89,26 @@ def move_set(folder: str) -> bool:
         StoreError: a manifest cannot be read.
     """
     filesystem, path = open_folder(folder)
-    if not isinstance(filesystem, fs.LocalFileSystem):
-        return _move(filesystem, path, folder)
-    with lock_pool(Path(path).parent):
-        return _move(filesystem, path, folder)
+    with lock_pool(filesystem, path.rpartition("/")[0]):
+        manifest = read_manifest_file(f"{folder}/{OLDER_MANIFEST}")
+        if manifest is None:
+            return False
+        if read_manifest_file(f"{folder}/{MANIFEST}") is None:
+            _put_newer(filesystem, path, manifest)
+        _delete_older(filesystem, path, manifest)
+        return True
 
 
-def _move(filesystem: fs.FileSystem, path: str, folder: str) -> bool:
-    manifest = read_manifest_file(f"{folder}/{OLDER_MANIFEST}")
-    if manifest is None:
-        return False
-    if read_manifest_file(f"{folder}/{MANIFEST}") is None:
-        with suppress(FileNotFoundError):
-            filesystem.delete_dir(f"{path}/{RUN_FOLDER}")
-        files = {}
-        for older, entry in manifest.get("files", {}).items():
-            newer = NEWER_NAMES.get(older, older)
-            files[newer] = entry if newer == SAMPLES else _move_file(filesystem, path, older, entry)
-        _put_manifest(filesystem, path, seal({**manifest, "files": files}))
-    _delete_older(filesystem, path, manifest)
-    return True
+def _put_newer(filesystem: fs.FileSystem, path: str, manifest: Mapping[str, Any]) -> None:
+    """Puts the files under their new names and the new manifest, which has the old one's time on a local disk."""
+    with suppress(FileNotFoundError):
+        filesystem.delete_dir(f"{path}/{RUN_FOLDER}")
+    files = {}
+    for older, entry in manifest.get("files", {}).items():
+        newer = NEWER_NAMES.get(older, older)
+        files[newer] = entry if newer == SAMPLES else _move_file(filesystem, path, older, entry)
+    attached_ns = filesystem.get_file_info(f"{path}/{OLDER_MANIFEST}").mtime_ns
+    write_whole(filesystem, f"{path}/{MANIFEST}", seal({**manifest, "files": files}), attached_ns)
 
 
 def _move_file(filesystem: fs.FileSystem, path: str, older: str, entry: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -142,23 +138,6 @@ def _mend_neighbours(name: str, content: bytes) -> bytes:
         for entry in config["data_files"]:
             entry["path"] = f"../{SAMPLES}"
     return f"---\n{yaml.safe_dump(fields, sort_keys=False, allow_unicode=True)}---\n{body}".encode()
-
-
-def _put_manifest(filesystem: fs.FileSystem, path: str, content: bytes) -> None:
-    """Puts the new manifest in one step; on a local disk it has the old one's time, by which listings sort."""
-    if not isinstance(filesystem, fs.LocalFileSystem):
-        write_whole(filesystem, f"{path}/{MANIFEST}", content)
-        return
-    folder = Path(path)
-    with make_staging(folder.parents[2]) as staging:
-        made = staging / Path(MANIFEST).name
-        write_file(made, content)
-        (folder / RUN_FOLDER).mkdir(exist_ok=True)
-        moment_ns = (folder / OLDER_MANIFEST).stat().st_mtime_ns
-        os.utime(made, ns=(moment_ns, moment_ns))
-        made.rename(folder / MANIFEST)
-    sync(folder / RUN_FOLDER)
-    sync(folder)
 
 
 def _delete_older(filesystem: fs.FileSystem, path: str, manifest: Mapping[str, Any]) -> None:

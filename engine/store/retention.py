@@ -3,22 +3,19 @@
 An attached or detached set is never removed, nor any other folder that has samples.
 """
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Literal
 
 import pyarrow as pa
 from pyarrow import fs
 
 from engine.errors import StoreError
-from engine.store.commit import delete_remote, lock_pool
+from engine.store.commit import delete_set, lock_pool
 from engine.store.debris import list_run_folders
 from engine.store.layout import DETACHED, OLDER_DETACHED, SAMPLES, has_manifest
 from engine.store.sample_set import read_manifest
-from engine.store.staging import make_staging, sweep_staging
 from engine.store.store import list_pools
 from engine.system.filesystem import open_folder
 
@@ -67,7 +64,7 @@ def list_old_sets(samples_uri: str, before: datetime) -> Iterator[OldSet]:
                 yield found
 
 
-def remove_old_set(samples_uri: str, old: OldSet) -> bool:
+def remove_old_set(old: OldSet) -> bool:
     """Removes a folder; False if it has changed since it was listed. The caller must keep runs of the model out.
 
     Raises:
@@ -75,21 +72,13 @@ def remove_old_set(samples_uri: str, old: OldSet) -> bool:
     """
     filesystem, path = open_folder(old.folder)
     try:
-        if isinstance(filesystem, fs.LocalFileSystem):
-            return _remove_local(Path(open_folder(samples_uri.rstrip("/"))[1]), Path(path), old)
-        if not _is_unchanged(old):
-            return False
-        delete_remote(filesystem, path)
-        return True
+        with lock_pool(filesystem, path.rpartition("/")[0]):
+            if not _is_unchanged(old):
+                return False
+            delete_set(filesystem, path)
+            return True
     except (OSError, pa.ArrowException) as error:
         raise StoreError(f"{old.folder} cannot be removed: {error}") from error
-
-
-def sweep_unfinished_removals(samples_uri: str) -> None:
-    """Removes the staging folders that a killed prune left behind."""
-    filesystem, path = open_folder(samples_uri.rstrip("/"))
-    if isinstance(filesystem, fs.LocalFileSystem):
-        sweep_staging(Path(path))
 
 
 def _classify_folder(folder: str, files: dict[str, fs.FileInfo], before: datetime) -> OldSet | None:
@@ -124,14 +113,3 @@ def _read_date(text: object) -> datetime:
         return datetime.fromisoformat(str(text)).astimezone(UTC)
     except ValueError:
         return datetime.max.replace(tzinfo=UTC)
-
-
-def _remove_local(root: Path, folder: Path, old: OldSet) -> bool:
-    """Removes a folder by one rename under the pool's lock, so that a reader sees all of the set or nothing."""
-    with make_staging(root) as staging, lock_pool(folder.parent):
-        if not _is_unchanged(old):
-            return False
-        aside = staging / "pruned"
-        folder.rename(aside)
-        shutil.rmtree(aside)
-        return True

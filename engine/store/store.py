@@ -1,6 +1,7 @@
 """The sample store: writes, finds and detaches sample sets, each a folder ``handle=…/pool=…/run=<run id>``."""
 
 import json
+import tempfile
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from engine.store.commit import commit_set, detach_files
 from engine.store.layout import DETACHED, MANIFEST, MANIFESTS, SAMPLES, is_older, name_file
 from engine.store.migration import move_set
 from engine.store.sample_set import SampleSet, read_manifest, read_manifest_file, render_files, unseal
-from engine.store.staging import PROBE, PROBE_BYTES, probe_folder
+from engine.store.staging import PROBE
 from engine.system.filesystem import check_folder_writable, list_folders, open_folder, read_bytes
 
 UNWRITABLE = (
@@ -30,6 +31,7 @@ UNREADABLE = (
     "Permit reading, see that its server answers, or point EXEMPLARS_SAMPLES_URI elsewhere. The kept replies are "
     "not lost: the next start continues from them"
 )
+PROBE_CONTENT = b"\0" * 4096
 _READ_COLUMNS = ["trait", "text", "quality", "scenario", "seed_sha256"]
 
 
@@ -87,14 +89,12 @@ def check_writable(samples_uri: str, probe: bool = True) -> None:
     """
     filesystem, path = open_folder(samples_uri)
     with _translate_errors(samples_uri):
-        if not isinstance(filesystem, fs.LocalFileSystem):
-            filesystem.get_file_info(path)
-            if probe:
-                _probe_remote(filesystem, path)
-        elif probe:
-            probe_folder(Path(path))
-        else:
+        if isinstance(filesystem, fs.LocalFileSystem):
             check_folder_writable(Path(path))
+        else:
+            filesystem.get_file_info(path)
+        if probe:
+            _probe(filesystem, path)
 
 
 def write_set(samples_uri: str, sample_set: SampleSet) -> StoredSet:
@@ -154,17 +154,6 @@ def list_pools(samples_uri: str) -> list[str]:
     with _translate_errors(samples_uri, UNREADABLE):
         handles = [name for name in list_folders(root) if name.startswith("handle=")]
         return [f"{root}/{name}/{pool}" for name in handles for pool in list_folders(f"{root}/{name}")]
-
-
-def read_file(uri: str) -> bytes:
-    """The bytes of one file of a set.
-
-    Raises:
-        StoreError: the file cannot be read.
-    """
-    filesystem, path = open_folder(uri)
-    with _translate_errors(uri, UNREADABLE), filesystem.open_input_file(path) as stream:
-        return bytes(stream.read())
 
 
 def list_sets(samples_uri: str, handle: str, pool: Pool, statuses: Sequence[str] = ("attached",)) -> list[StoredSet]:
@@ -285,11 +274,16 @@ def _read_samples(stored: StoredSet) -> Iterator[Attached]:
         ) from error
 
 
-def _probe_remote(filesystem: fs.FileSystem, path: str) -> None:
-    """Writes and deletes an object, so that a read-only key is found out before anything is paid for."""
+def _probe(filesystem: fs.FileSystem, path: str) -> None:
+    """Writes a small file and deletes it: a full disk or a key that may only read shows itself then."""
+    if isinstance(filesystem, fs.LocalFileSystem):
+        Path(path).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path, prefix=PROBE) as file:
+            file.write(PROBE_CONTENT)
+        return
     probe = f"{path}/{PROBE}{uuid.uuid4().hex}"
     with filesystem.open_output_stream(probe) as stream:
-        stream.write(b"\0" * PROBE_BYTES)
+        stream.write(PROBE_CONTENT)
     filesystem.delete_file(probe)
 
 

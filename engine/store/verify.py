@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import numpy as np
 import pyarrow as pa
@@ -13,8 +13,8 @@ from engine.domain.model import Pool
 from engine.errors import StoreError
 from engine.store.backfill_ledger import BACKFILLS, OLDER_BACKFILLS
 from engine.store.sample_set import read_manifest
-from engine.store.staging import PROBE, STAGINGS, list_left_over
-from engine.store.verify_set import SetFacts, check_set
+from engine.store.staging import PROBE, STAGINGS, list_stale
+from engine.store.verify_set import Ids, SetFacts, check_set
 from engine.system.filesystem import list_below, open_folder
 
 
@@ -54,7 +54,7 @@ class StoreVerifier:
     def _walk_store(self) -> Iterator[Fault]:
         root = self.samples_uri.rstrip("/")
         filesystem, path = open_folder(root)
-        temporary = list_left_over(Path(path)) if isinstance(filesystem, fs.LocalFileSystem) else []
+        temporary = list_stale(Path(path)) if isinstance(filesystem, fs.LocalFileSystem) else []
         for left in temporary:
             yield Fault("left by a process that is gone", str(left), "The next run takes it away")
         for info in _list_sorted(filesystem, path):
@@ -67,7 +67,7 @@ class StoreVerifier:
 
     def _walk_model(self, filesystem: fs.FileSystem, uri: str) -> Iterator[Fault]:
         self.models += 1
-        ids: dict[str, np.ndarray[Any, np.dtype[np.int64]]] = {}
+        ids: dict[str, Ids] = {}
         for info in _list_sorted(filesystem, open_folder(uri)[1]):
             pool = info.base_name.removeprefix("pool=")
             if pool not in get_args(Pool) or info.type != fs.FileType.Directory:
@@ -109,7 +109,7 @@ class StoreVerifier:
             )
 
 
-def _find_duplicates(ids: Mapping[str, "np.ndarray[Any, np.dtype[np.int64]]"]) -> Iterator[Fault]:
+def _find_duplicates(ids: Mapping[str, Ids]) -> Iterator[Fault]:
     """Samples that are attached more than once to one model, in one set or several, training and evaluation alike."""
     if not ids:
         return

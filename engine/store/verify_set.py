@@ -8,6 +8,7 @@ from typing import Any, TypeGuard
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import fs
 
@@ -17,12 +18,12 @@ from engine.errors import StoreError
 from engine.store.layout import (
     DETACHED,
     MANIFEST,
-    MANIFESTS,
     NEWER_NAMES,
     OLDER_MANIFEST,
     REJECTED,
     RUN_FOLDER,
     SAMPLES,
+    has_manifest,
     name_file,
 )
 from engine.store.sample_set import read_manifest
@@ -35,7 +36,8 @@ WHOLE_BYTES = 16 * 1024 * 1024
 BUFFER_BYTES = 256 * 1024
 STATUSES = {"attached": SAMPLES, "detached": DETACHED, "rejected": None}
 CHECKED_COLUMNS = ["id", "trait", "text", "quality", "pole", "provenance", "run_id", "content_sha256"]
-QUALITIES = {"positive": 1.0, "negative": 0.0}
+# The index of each pole is its quality.
+POLES = pa.array(["negative", "positive"])
 
 DEBRIS = "The next run of this model removes it, unless the run that writes it is still running"
 RESTORE = "Restore it from a copy, or make the set again with `exemplars replay {run_id} --to FOLDER`"
@@ -47,6 +49,7 @@ LOST = (
 REMOVE = "Remove it: no run wrote it here"
 # What is wrong, the name of the file in the set, and what to do, where {run_id} stands for the set's run id.
 FoundFault = tuple[str, str, str]
+Ids = np.ndarray[Any, np.dtype[np.int64]]
 
 
 @dataclass(slots=True)
@@ -56,7 +59,7 @@ class SetFacts:
     status: str = ""
     is_older: bool = False
     faults: list[FoundFault] = field(default_factory=list)
-    ids: "np.ndarray[Any, np.dtype[np.int64]]" = field(default_factory=lambda: np.empty(0, np.int64))
+    ids: Ids = field(default_factory=lambda: np.empty(0, np.int64))
     size_bytes: int = 0
 
 
@@ -68,10 +71,10 @@ def check_set(filesystem: fs.FileSystem, place: str, path: str) -> SetFacts:
         path: the same folder as a path within ``filesystem``.
     """
     facts = SetFacts()
-    infos = filesystem.get_file_info([f"{path}/{name}" for name in MANIFESTS])
-    there = [name for name, info in zip(MANIFESTS, infos, strict=True) if info.type == fs.FileType.File]
-    name = there[0] if there else MANIFEST
-    facts.is_older = name == OLDER_MANIFEST
+    infos = list_below(filesystem, path, recursive=True)
+    there = {info.path.removeprefix(f"{path}/") for info in infos if info.type == fs.FileType.File}
+    facts.is_older = has_manifest(there) and MANIFEST not in there
+    name = OLDER_MANIFEST if facts.is_older else MANIFEST
     try:
         manifest = read_manifest(place)
     except StoreError as error:
@@ -82,36 +85,23 @@ def check_set(filesystem: fs.FileSystem, place: str, path: str) -> SetFacts:
             facts.faults.append(("a set without a manifest, so debris", "", DEBRIS))
         return facts
     facts.status = str(manifest.get("status"))
-    facts.faults += ((what, name, fix) for what, fix in _check_place(manifest, place))
-    files, counts = manifest.get("files"), manifest.get("counts")
-    if facts.status not in STATUSES or not _is_nested(files) or not _is_nested(counts):
+    owner = _read_place(place)
+    for key, value in owner.items():
+        if manifest.get(key) != value:
+            said = f"{key} is {manifest.get(key)!r}, but the folder says {value!r}"
+            facts.faults.append((said, name, "Move the folder to the place that its manifest says"))
+    if facts.status not in STATUSES or not _is_nested(manifest.get("files")) or not _is_nested(manifest.get("counts")):
         facts.faults.append(("a manifest that does not say what the set is", name, "Restore it from a copy"))
         return facts
-    facts.faults += _check_listing(filesystem, path, manifest, name)
-    facts.faults += _check_files(filesystem, path, files, facts)
-    _check_tables(filesystem, path, place, manifest, facts)
+    facts.faults += _check_listing(there, manifest, name)
+    # Rows are compared with the folder that they are in.
+    manifest = {**manifest, **owner}
+    in_doubt = {name for _, name, _ in facts.faults}
+    for name, entry in manifest["files"].items():
+        schema = None if name in in_doubt else _find_schema(manifest, name)
+        found = _check_file(filesystem, f"{path}/{name}", entry, schema, manifest, facts)
+        facts.faults += [(what, name, RESTORE) for what in found]
     return facts
-
-
-def digest_file(filesystem: fs.FileSystem, path: str) -> tuple[str, int]:
-    """The SHA-256 of a file and its size in bytes.
-
-    Raises:
-        OSError, pa.ArrowException: it cannot be read; FileNotFoundError where there is none.
-    """
-    digest, size = hashlib.sha256(), 0
-    with filesystem.open_input_stream(path, compression=None) as stream:
-        while chunk := stream.read(CHUNK_BYTES):
-            digest.update(chunk)
-            size += len(chunk)
-    return digest.hexdigest(), size
-
-
-def _check_place(manifest: Mapping[str, Any], place: str) -> Iterator[tuple[str, str]]:
-    for name, stands in _read_place(place).items():
-        if manifest.get(name) != stands:
-            said = f"{name} is {manifest.get(name)!r}, but the folder says {stands!r}"
-            yield said, "Move the folder to the place that its manifest says"
 
 
 def _read_place(place: str) -> dict[str, str]:
@@ -124,11 +114,7 @@ def _is_nested(value: object) -> TypeGuard[dict[str, dict[str, Any]]]:
     return isinstance(value, dict) and all(isinstance(entry, dict) for entry in value.values())
 
 
-def _check_listing(
-    filesystem: fs.FileSystem, path: str, manifest: Mapping[str, Any], manifest_name: str
-) -> Iterator[FoundFault]:
-    infos = list_below(filesystem, path, recursive=True)
-    there = {info.path.removeprefix(f"{path}/") for info in infos if info.type == fs.FileType.File}
+def _check_listing(there: set[str], manifest: Mapping[str, Any], manifest_name: str) -> Iterator[FoundFault]:
     status, files = manifest["status"], manifest["files"]
     samples = STATUSES[status]
     if samples is not None and name_file(manifest, samples) not in files:
@@ -142,51 +128,37 @@ def _check_listing(
             yield "a file that the manifest does not name", name, REMOVE
 
 
-def _check_files(
-    filesystem: fs.FileSystem, path: str, files: Mapping[str, Any], facts: SetFacts
-) -> Iterator[FoundFault]:
-    for name, entry in files.items():
-        try:
-            digest, size = digest_file(filesystem, f"{path}/{name}")
-        except FileNotFoundError:
-            yield "a file that is missing", name, RESTORE
-            continue
-        except (OSError, pa.ArrowException) as error:
-            yield f"a file that cannot be read: {error}", name, RESTORE
-            continue
-        facts.size_bytes += size
-        if (size, digest) != (entry.get("bytes"), entry.get("sha256")):
-            said = (
-                f"{size} bytes, but the manifest says {entry.get('bytes')}"
-                if size != entry.get("bytes")
-                else "other bytes of the same length"
-            )
-            yield f"a file that was altered: {said}", name, RESTORE
+def _find_schema(manifest: Mapping[str, Any], name: str) -> pa.Schema | None:
+    """The schema of a file that is a table; None of another file."""
+    if name in (SAMPLES, name_file(manifest, DETACHED)):
+        return SAMPLE_SCHEMA
+    return REJECTED_SCHEMA if name == name_file(manifest, REJECTED) else None
 
 
-def _check_tables(
-    filesystem: fs.FileSystem, path: str, place: str, manifest: Mapping[str, Any], facts: SetFacts
-) -> None:
-    broken = {name for _, name, _ in facts.faults}
-    for newer, schema in ((SAMPLES, SAMPLE_SCHEMA), (DETACHED, SAMPLE_SCHEMA), (REJECTED, REJECTED_SCHEMA)):
-        name = name_file(manifest, newer)
-        entry = manifest["files"].get(name)
-        if entry is None or name in broken:
-            continue
-        try:
-            with (
-                _open_file(filesystem, f"{path}/{name}") as source,
-                pq.ParquetFile(
-                    source, buffer_size=BUFFER_BYTES, pre_buffer=False, page_checksum_verification=True
-                ) as parquet,
-            ):
-                facts.faults += [(what, name, RESTORE) for what in _check_table(parquet, schema, entry)]
-                if schema is SAMPLE_SCHEMA and parquet.schema_arrow.equals(schema):
-                    rows = RowChecker(manifest, place)
-                    facts.faults += [(what, name, RESTORE) for what in rows.check(parquet)]
-                    facts.ids = rows.ids
-        except (OSError, pa.ArrowException) as error:
-            facts.faults.append((f"Parquet that cannot be read: {error}", name, RESTORE))
+def _check_file(
+    filesystem: fs.FileSystem,
+    path: str,
+    entry: Mapping[str, Any],
+    schema: pa.Schema | None,
+    manifest: Mapping[str, Any],
+    facts: SetFacts,
+) -> Iterator[str]:
+    """Describes what is wrong with the bytes of a file or, where they are as they were written, with its rows."""
+    try:
+        with _open_file(filesystem, path) as source:
+            digest, size = _digest(source)
+            facts.size_bytes += size
+            if size != entry.get("bytes"):
+                yield f"a file that was altered: {size} bytes, but the manifest says {entry.get('bytes')}"
+            elif digest != entry.get("sha256"):
+                yield "a file that was altered: other bytes of the same length"
+            elif schema is not None:
+                source.seek(0)
+                yield from _check_table(source, schema, entry.get("rows"), manifest, facts)
+    except FileNotFoundError:
+        yield "a file that is missing"
+    except (OSError, pa.ArrowException) as error:
+        yield f"a file that cannot be read: {error}"
 
 
 def _open_file(filesystem: fs.FileSystem, path: str) -> pa.NativeFile:
@@ -198,65 +170,65 @@ def _open_file(filesystem: fs.FileSystem, path: str) -> pa.NativeFile:
         return pa.BufferReader(source.read_buffer())
 
 
-def _check_table(parquet: pq.ParquetFile, schema: pa.Schema, entry: Mapping[str, Any]) -> Iterator[str]:
-    if not parquet.schema_arrow.equals(schema):
-        yield "columns that are not those of the store"
-    if parquet.metadata.num_rows != entry.get("rows"):
-        yield f"{parquet.metadata.num_rows} rows, but the manifest says {entry.get('rows')}"
+def _digest(source: pa.NativeFile) -> tuple[str, int]:
+    digest, size = hashlib.sha256(), 0
+    while chunk := source.read_buffer(CHUNK_BYTES):
+        digest.update(chunk)
+        size += chunk.size
+    return digest.hexdigest(), size
 
 
-class RowChecker:
-    """Checks the rows of one set batch by batch: each row by itself, then their counts and digest."""
+def _check_table(
+    source: pa.NativeFile, schema: pa.Schema, rows: int | None, manifest: Mapping[str, Any], facts: SetFacts
+) -> Iterator[str]:
+    try:
+        parquet = pq.ParquetFile(source, buffer_size=BUFFER_BYTES, pre_buffer=False, page_checksum_verification=True)
+        if parquet.metadata.num_rows != rows:
+            yield f"{parquet.metadata.num_rows} rows, but the manifest says {rows}"
+        if not parquet.schema_arrow.equals(schema):
+            yield "columns that are not those of the store"
+        elif schema is SAMPLE_SCHEMA:
+            yield from _check_rows(parquet, manifest, facts)
+    except (OSError, pa.ArrowException) as error:
+        yield f"Parquet that cannot be read: {error}"
 
-    def __init__(self, manifest: Mapping[str, Any], place: str) -> None:
-        self._manifest = manifest
-        self._place = _read_place(place)
-        self._wrong: Counter[str] = Counter()
-        self._counts: Counter[tuple[str, str]] = Counter()
-        self._digest = hashlib.sha256()
-        self._parts: list[np.ndarray[Any, np.dtype[np.int64]]] = []
 
-    @property
-    def ids(self) -> "np.ndarray[Any, np.dtype[np.int64]]":
-        """The ids of all rows that were checked, in order."""
-        return np.concatenate(self._parts) if self._parts else np.empty(0, np.int64)
+def _check_rows(parquet: pq.ParquetFile, manifest: Mapping[str, Any], facts: SetFacts) -> Iterator[str]:
+    """Describes each kind of fault with the number of rows that have it; then the counts and digest of all rows."""
+    wrong: Counter[str] = Counter()
+    counts: Counter[tuple[str, str]] = Counter()
+    ids: list[Ids] = []
+    digest = hashlib.sha256()
+    for batch in parquet.iter_batches(BATCH_ROWS, columns=CHECKED_COLUMNS, use_threads=False):
+        wrong.update(_count_wrong(batch, manifest["handle"], manifest["run_id"]))
+        counts.update(zip(batch["trait"].to_pylist(), batch["pole"].to_pylist(), strict=True))
+        text = "\n".join(map(str, batch["id"].to_pylist()))
+        digest.update(f"\n{text}".encode() if ids else text.encode())
+        ids.append(batch["id"].to_numpy())
+    facts.ids = np.concatenate(ids) if ids else facts.ids
+    yield from (f"{what}, in {count_noun(count, 'row')}" for what, count in wrong.items() if count)
+    expected = {(trait, pole): count for trait, poles in manifest["counts"].items() for pole, count in poles.items()}
+    if Counter(expected) != counts:
+        yield "counts of traits and poles that differ from the manifest's"
+    if digest.hexdigest() != manifest.get("rows_sha256"):
+        yield "other rows, or another order of rows, than the manifest says (rows_sha256)"
 
-    def check(self, parquet: pq.ParquetFile) -> Iterator[str]:
-        """Describes each kind of fault, with the number of rows that have it."""
-        for batch in parquet.iter_batches(BATCH_ROWS, columns=CHECKED_COLUMNS, use_threads=False):
-            self._check_batch(batch.to_pydict())
-        for what, count in self._wrong.items():
-            yield f"{what}, in {count_noun(count, 'row')}"
-        expected = {
-            (trait, pole): count
-            for trait, poles in self._manifest["counts"].items()
-            for pole, count in poles.items()
-            if count
-        }
-        if expected != dict(self._counts):
-            yield "counts of traits and poles that differ from the manifest's"
-        if self._digest.hexdigest() != self._manifest.get("rows_sha256"):
-            yield "other rows, or another order of rows, than the manifest says (rows_sha256)"
 
-    def _check_batch(self, columns: Mapping[str, list[Any]]) -> None:
-        text = "\n".join(map(str, columns["id"]))
-        self._digest.update(f"\n{text}".encode() if self._parts else text.encode())
-        self._parts.append(np.array(columns["id"], np.int64))
-        self._counts.update(zip(columns["trait"], columns["pole"], strict=True))
-        for row in zip(*(columns[name] for name in CHECKED_COLUMNS), strict=True):
-            self._wrong.update(self._check_row(*row))
-
-    def _check_row(
-        self, number: int, trait: str, text: str, quality: float, pole: str, provenance: str, run_id: str, digest: str
-    ) -> Iterator[str]:
-        if number != make_id(self._place["handle"], trait, text):
-            yield "an id that does not match handle, trait and text"
-        if digest != digest_text(text):
-            yield "a content_sha256 that does not match the text"
-        if quality != QUALITIES.get(pole):
-            yield "a quality that does not match the pole"
-        if (provenance, run_id) != ("synthesized", self._place["run_id"]):
-            yield "a provenance or run id that does not match the set"
+def _count_wrong(batch: pa.RecordBatch, handle: str, run_id: str) -> dict[str, int]:
+    """The number of rows that have each kind of fault."""
+    texts = batch["text"].to_pylist()
+    ids = [make_id(handle, trait, text) for trait, text in zip(batch["trait"].to_pylist(), texts, strict=True)]
+    qualities = pc.index_in(batch["pole"], POLES).cast(pa.float64())
+    other_source = pc.or_(pc.not_equal(batch["provenance"], "synthesized"), pc.not_equal(batch["run_id"], run_id))
+    wrong = {
+        "an id that does not match handle, trait and text": pc.not_equal(batch["id"], pa.array(ids)),
+        "a content_sha256 that does not match the text": pc.not_equal(
+            batch["content_sha256"], pa.array(map(digest_text, texts))
+        ),
+        "a quality that does not match the pole": pc.not_equal(batch["quality"], qualities).fill_null(True),
+        "a provenance or run id that does not match the set": other_source,
+    }
+    return {what: mask.true_count for what, mask in wrong.items()}
 
 
 def _shorten(error: Exception) -> str:

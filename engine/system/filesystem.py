@@ -139,8 +139,11 @@ def replace_file(uri: str, content: bytes) -> None:
         raise StoreError(f"{uri} cannot be written: {error}. Free space or permit writing") from error
 
 
-def write_whole(filesystem: fs.FileSystem, path: str, content: bytes) -> None:
+def write_whole(filesystem: fs.FileSystem, path: str, content: bytes, modified_ns: int | None = None) -> None:
     """Writes one file so that no reader sees a part of it; on a local disk it is also synced against power loss.
+
+    Args:
+        modified_ns: the modification time that the file gets on a local disk, in nanoseconds, in place of now.
 
     Raises:
         OSError, pa.ArrowException: the file cannot be written.
@@ -157,6 +160,8 @@ def write_whole(filesystem: fs.FileSystem, path: str, content: bytes) -> None:
         with part.open("wb") as file:
             file.write(content)
             file.flush()
+            if modified_ns is not None:
+                os.utime(part, ns=(modified_ns, modified_ns))
             os.fsync(file.fileno())
         part.replace(target)
     except BaseException:

@@ -12,7 +12,7 @@ from engine.errors import ExemplarsError, ModelBusyError, StoreError
 from engine.replies.admin import list_prunable, prune_cache
 from engine.replies.remote_admin import prune_segments
 from engine.settings import Settings
-from engine.store.retention import OldSet, list_old_sets, remove_old_set, sweep_unfinished_removals
+from engine.store.retention import OldSet, list_old_sets, remove_old_set
 from engine.text.formatting import count_noun
 from flows.retention.old_runs import prune_runs
 from flows.runs.exclusive import keep_runs_out
@@ -73,8 +73,6 @@ def prune_all(settings: Settings, ages: Ages, now: datetime, dry_run: bool, repo
 
 def _prune_sets(settings: Settings, ages: Ages, now: datetime, pruned: Pruned, report: Report) -> None:
     samples_uri = settings.locate(settings.samples_uri)
-    if not pruned.dry_run:
-        sweep_unfinished_removals(samples_uri)
     found = list_old_sets(samples_uri, now - timedelta(days=ages.rejected_days))
     for handle, sets in groupby(found, lambda old: old.handle):
         if pruned.dry_run:
@@ -83,16 +81,16 @@ def _prune_sets(settings: Settings, ages: Ages, now: datetime, pruned: Pruned, r
             continue
         try:
             with keep_runs_out(handle, "Its rejected sets stay"):
-                _remove_sets(samples_uri, sets, pruned, report)
+                _remove_sets(sets, pruned, report)
         except ModelBusyError as error:
             pruned.busy.append(handle)
             report(str(error))
 
 
-def _remove_sets(samples_uri: str, sets: Iterator[OldSet], pruned: Pruned, report: Report) -> None:
+def _remove_sets(sets: Iterator[OldSet], pruned: Pruned, report: Report) -> None:
     for old in sets:
         try:
-            if remove_old_set(samples_uri, old):
+            if remove_old_set(old):
                 _count_set(old, pruned, report)
         except StoreError as error:
             pruned.failed.append(str(error))

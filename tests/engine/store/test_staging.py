@@ -1,40 +1,40 @@
-"""What a dead process was making is found and taken away, and never anything of one that lives."""
+"""What a dead process was making is found and taken away, by its model's next run at once, by another's after a day."""
 
-import fcntl
 import os
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fakes.stored import HANDLE, attach_set
 from fakes.workspace import mount_disk
 
-from engine.store.staging import (
-    PROBE,
-    STAGINGS,
-    STALE_SECONDS,
-    list_left_over,
-    make_staging,
-    name_aside,
-    probe_folder,
-    sweep_staging,
-)
-from engine.store.store import list_sets
+from engine.errors import StoreError
+from engine.store.debris import sweep_store
+from engine.store.staging import PROBE, STAGINGS, STALE_SECONDS, list_stale, make_staging, put_aside
+from engine.store.store import check_writable, list_sets, locate_pool
+from engine.store.verify import StoreVerifier
+
+OTHER = "u22a8.other"
+# A model whose handle begins as that of the other does, and one with which it ends.
+LOOK_ALIKES = ("u22a8.test-two", "a-u22a8.test")
 
 
-def leave_staging(root: Path) -> Path:
-    """A staging folder with a file, as a process leaves it that dies: its lock goes with it."""
-    with make_staging(root) as staging:
+def leave_staging(root: Path, handle: str = HANDLE, pool: str = "train") -> Path:
+    """A staging folder with a file, as a process that is killed leaves it."""
+    folder = Path(locate_pool(str(root), handle, pool))  # type: ignore[arg-type]
+    folder.mkdir(parents=True, exist_ok=True)
+    with make_staging(folder) as staging:
         left = staging.with_name(staging.name[:-4] + "left")
     left.mkdir()
     (left / "file").write_text("half")
     return left
 
 
-def put_aside_and_fail(root: Path, folder: Path) -> None:
-    with make_staging(root) as staging:
-        folder.rename(name_aside(root, staging, folder))
+def put_aside_and_fail(folder: Path) -> None:
+    with make_staging(folder.parent) as staging:
+        put_aside(staging, folder)
         raise KeyboardInterrupt
 
 
@@ -44,81 +44,122 @@ def age(path: Path, seconds: float) -> None:
         os.utime(found, (moment, moment))
 
 
-def test_what_a_dead_process_left_is_found_and_taken_away_beside_and_inside_the_store(tmp_path: Path) -> None:
-    root = tmp_path / "samples"
-    beside = leave_staging(root)
-    inside = [root / f"{start}{beside.name.partition('-staging-')[2]}" for start in (*STAGINGS, PROBE)]
-    for folder in inside[:2]:
-        folder.mkdir()
-        (folder / "file").write_text("half")
-    inside[2].write_bytes(b"\0")
+def sweep(root: Path, handle: str = HANDLE) -> list[str]:
+    return [line.removesuffix(": left by a process that is gone") for line in sweep_store(str(root), handle)]
 
-    assert [beside, *sorted(inside)] == list_left_over(root)
-    assert [beside, *sorted(inside)] == sweep_staging(root)
+
+def test_what_a_dead_process_left_is_taken_away_beside_and_inside_the_store(tmp_path: Path) -> None:
+    root = tmp_path / "samples"
+    beside = [leave_staging(root), leave_staging(root, pool="eval")]
+    inside = root / f"{STAGINGS[0]}{beside[0].name.partition('-staging-')[2]}"
+    inside.mkdir()
+    (inside / "file").write_text("half")
+
+    assert {str(path) for path in (*beside, inside)} == set(sweep(root))
     assert [root] == list(tmp_path.iterdir())
-    assert [] == list(root.iterdir())
+    assert [f"handle={HANDLE}"] == [path.name for path in root.iterdir()]
 
 
-def test_what_is_empty_is_taken_away_but_not_told_as_broken(tmp_path: Path) -> None:
-    """Between its making and its lock a folder of a living process looks the same; who makes it looks again."""
-    left = leave_staging(tmp_path / "samples")
-    (left / "file").unlink()
-
-    assert [] == list_left_over(tmp_path / "samples")
-    assert [left] == sweep_staging(tmp_path / "samples")
-
-
-def test_what_a_living_process_makes_stays(tmp_path: Path) -> None:
+@pytest.mark.parametrize("handle", [OTHER, *LOOK_ALIKES])
+def test_what_a_run_of_another_model_left_stays_for_a_day(tmp_path: Path, handle: str) -> None:
     root = tmp_path / "samples"
-    with make_staging(root) as staging:
-        (staging / "file").write_text("at work")
+    left = leave_staging(root, handle)
+    age(left, STALE_SECONDS - 60)
+    assert [] == sweep(root)
+    assert [] == list_stale(root)
+    assert [] == list(StoreVerifier(str(root)).find_faults())
+    age(left, STALE_SECONDS + 60)
 
-        assert [] == list_left_over(root)
-        assert [] == sweep_staging(root)
-        assert "at work" == (staging / "file").read_text()
-
-
-def test_lock_of_another_process_is_seen(tmp_path: Path) -> None:
-    root = tmp_path / "samples"
-    left = leave_staging(root)
-    read_end, write_end = os.pipe()
-    if not (child := os.fork()):
-        descriptor = os.open(left, os.O_RDONLY)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        os.write(write_end, b"locked")
-        time.sleep(60)
-        os._exit(0)
-    try:
-        assert b"locked" == os.read(read_end, 6)
-        assert [] == sweep_staging(root)
-    finally:
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-
-    assert [left] == sweep_staging(root)
+    assert [str(left)] == [fault.where for fault in StoreVerifier(str(root)).find_faults()]
+    assert [str(left)] == sweep(root)
+    assert [root] == list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("name", [".samples-staging-0123456789ab-x", ".samples-staging-x"])
-def test_what_another_machine_made_stays_for_a_day(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    "name",
+    [
+        "samples/_probe-0123456789ab-0",
+        "samples/__staging-0123456789ab-x",
+        "samples/_staging-0123456789ab-x",
+        ".samples-staging-0123456789ab-x",
+        ".samples-staging-x",
+    ],
+)
+def test_what_an_older_version_left_goes_after_a_day(tmp_path: Path, name: str) -> None:
     root = tmp_path / "samples"
     root.mkdir()
-    (tmp_path / name).mkdir()
-    (tmp_path / name / "file").write_text("half")
-    age(tmp_path / name, STALE_SECONDS - 60)
-    assert [] == sweep_staging(root)
-    age(tmp_path / name, STALE_SECONDS + 60)
+    left = tmp_path / name
+    if PROBE in name:
+        left.write_bytes(b"\0")
+    else:
+        left.mkdir()
+        (left / "file").write_text("half")
+    age(left, STALE_SECONDS - 60)
+    assert [] == sweep(root)
+    age(left, STALE_SECONDS + 60)
 
-    assert [tmp_path / name] == sweep_staging(root)
+    assert [left] == list_stale(root)
+    assert [str(left)] == sweep(root)
+    assert [root] == list(tmp_path.iterdir())
+
+
+def test_sweep_waits_for_a_living_process_of_the_same_model(tmp_path: Path) -> None:
+    """Two runs of a model that no lease keeps apart: whoever commits holds the pool's lock, and is not disturbed."""
+    root = tmp_path / "samples"
+    attach_set(root, "stays")
+    read_end, write_end = os.pipe()
+    if not (child := os.fork()):
+        attach_set_slowly(root, write_end)
+    try:
+        assert b"s" == os.read(read_end, 1)
+        swept = sweep(root)
+    finally:
+        _, status = os.waitpid(child, 0)
+
+    assert (0, []) == (status, swept)
+    assert ["slow", "stays"] == sorted(stored.run_id for stored in list_sets(str(root), HANDLE, "train"))
+
+
+def attach_set_slowly(root: Path, write_end: int) -> None:
+    """Commits a set, and tells in the midst of it; ends the process."""
+    sync = os.fsync
+
+    def sync_slowly(fd: Any) -> None:
+        os.write(write_end, b"s")
+        time.sleep(0.1)
+        sync(fd)
+
+    os.fsync = sync_slowly
+    status = 1
+    try:
+        status = int(not attach_set(root, "slow").written)
+    finally:
+        os._exit(status)
+
+
+def test_process_whose_folder_was_taken_away_commits_no_part_of_a_set(tmp_path: Path) -> None:
+    """As on a disk whose locks are not seen by another machine."""
+    root = tmp_path / "samples"
+    pool = Path(attach_set(root, "a").folder).parent
+    with make_staging(pool) as staging:
+        (staging / "set").mkdir()
+        assert [str(staging)] == sweep(root)
+        with pytest.raises(FileNotFoundError):
+            (staging / "set" / "file").write_text("half")
+        with pytest.raises(FileNotFoundError):
+            put_aside(staging, pool / "run=a")
+
+    assert ["a"] == [stored.run_id for stored in list_sets(str(root), HANDLE, "train")]
 
 
 def test_set_that_was_put_aside_goes_back_where_nothing_took_its_place(tmp_path: Path) -> None:
     root = tmp_path / "samples"
     folder = Path(attach_set(root, "a").folder)
     left = leave_staging(root)
-    folder.rename(name_aside(root, left, folder))
+    put_aside(left, folder)
     assert [] == list_sets(str(root), HANDLE, "train")
 
-    assert [left] == sweep_staging(root)
+    assert [str(left)] == sweep(root)
     assert [str(folder)] == [stored.folder for stored in list_sets(str(root), HANDLE, "train")]
 
 
@@ -126,9 +167,9 @@ def test_set_that_was_put_aside_does_not_come_back_where_another_took_its_place(
     root = tmp_path / "samples"
     folder = Path(attach_set(root, "a", status="rejected").folder)
     left = leave_staging(root)
-    folder.rename(name_aside(root, left, folder))
+    put_aside(left, folder)
     attach_set(root, "a")
-    sweep_staging(root)
+    sweep(root)
 
     assert ["a"] == [stored.run_id for stored in list_sets(str(root), HANDLE, "train")]
     assert [root] == list(tmp_path.iterdir())
@@ -138,7 +179,7 @@ def test_set_goes_back_when_what_should_take_its_place_fails(tmp_path: Path) -> 
     root = tmp_path / "samples"
     folder = Path(attach_set(root, "a").folder)
     with pytest.raises(KeyboardInterrupt):
-        put_aside_and_fail(root, folder)
+        put_aside_and_fail(folder)
 
     assert [str(folder)] == [stored.folder for stored in list_sets(str(root), HANDLE, "train")]
     assert [root] == list(tmp_path.iterdir())
@@ -148,24 +189,43 @@ def test_what_cannot_go_back_is_kept_until_it_can(tmp_path: Path) -> None:
     root = tmp_path / "samples"
     folder = Path(attach_set(root, "a").folder)
     left = leave_staging(root)
-    folder.rename(name_aside(root, left, folder))
+    put_aside(left, folder)
+    age(left, STALE_SECONDS + 60)
     pool = folder.parent
     pool.rename(tmp_path / "away")
     pool.write_text("in the way")
-    assert [] == sweep_staging(root)
+    assert [] == sweep(root)
     pool.unlink()
     pool.mkdir()
 
-    assert [left] == sweep_staging(root)
+    assert 1 == len(sweep(root))
     assert folder.is_dir()
+    assert {"samples", "away"} == {path.name for path in tmp_path.iterdir()}
+
+
+def test_killed_commit_is_cleaned_up_by_the_next_run_of_its_model_alone(tmp_path: Path) -> None:
+    root = tmp_path / "samples"
+    attach_set(root, "a")
+    if not (child := os.fork()):
+        os.fsync = lambda fd: os.kill(os.getpid(), signal.SIGKILL)
+        attach_set(root, "b")
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+
+    assert signal.SIGKILL == os.WTERMSIG(status)
+    assert 2 == len(list(tmp_path.iterdir()))
+    assert [] == list(StoreVerifier(str(root)).find_faults())
+    assert [] == sweep(root, OTHER)
+    assert 1 == len(sweep(root))
+    assert [root] == list(tmp_path.iterdir())
 
 
 def test_probe_leaves_nothing_and_tells_what_is_wrong(tmp_path: Path) -> None:
-    probe_folder(tmp_path / "new" / "samples")
+    check_writable(str(tmp_path / "new" / "samples"))
     with mount_disk(tmp_path / "full", "size=4k") as disk:
         (disk / "filler").write_bytes(b"x" * 4096)
-        with pytest.raises(OSError, match="No space"):
-            probe_folder(disk)
+        with pytest.raises(StoreError, match="No space"):
+            check_writable(str(disk))
         assert ["filler"] == [path.name for path in disk.iterdir()]
 
     assert [] == list((tmp_path / "new" / "samples").iterdir())

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import os
 import shutil
+import time
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +18,7 @@ from engine.domain.samples import make_id
 from engine.errors import StoreError
 from engine.store.layout import MANIFEST, REJECTED, SAMPLES
 from engine.store.sample_set import seal
-from engine.store.staging import make_staging
+from engine.store.staging import STALE_SECONDS
 from engine.store.store import detach_stored, locate_set
 from engine.store.verify import Fault, StoreVerifier
 
@@ -99,6 +101,13 @@ def test_store_that_is_not_there_has_no_faults(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("a file")
     with pytest.raises(StoreError, match="cannot be listed"):
         walk(tmp_path / "file")
+
+
+def make_left_over(store: Path) -> None:
+    left = store.with_name(f".{store.name}-staging-left")
+    shutil.copytree(store, left)
+    moment = time.time() - STALE_SECONDS - 60
+    os.utime(left, (moment, moment))
 
 
 SPOILERS: dict[str, tuple[Spoil, str, str]] = {
@@ -229,16 +238,11 @@ SPOILERS: dict[str, tuple[Spoil, str, str]] = {
     ),
     "folder among models": (lambda store: (store / "other").mkdir(), "samples/other", "not part of a sample store"),
     "left over": (
-        lambda store: shutil.copytree(store, make_left_over(store)),
-        "-left",
+        make_left_over,
+        "staging-left",
         "left by a process that is gone",
     ),
 }
-
-
-def make_left_over(store: Path) -> Path:
-    with make_staging(store) as staging:
-        return staging.with_name(f"{staging.name}-left".replace("_", "x"))
 
 
 @pytest.mark.parametrize("name", SPOILERS)
