@@ -30,18 +30,15 @@ def _write_row(cells: Iterable[object]) -> str:
 def write_settings(*prefixes: str) -> str:
     """Writes the settings whose names begin with one of the prefixes, in their order in the class."""
     fields = [(name, field) for name, field in Settings.model_fields.items() if name.startswith(prefixes)]
-    rows = [[f"`EXEMPLARS_{name.upper()}`", _write_default(field), _describe_setting(field)] for name, field in fields]
-    return write_table(["variable", "default", ""], rows)
-
-
-def _write_default(field: FieldInfo) -> str:
-    return f"`{field.default}`" if field.default not in (None, "") else ""
+    rows = [[f"`EXEMPLARS_{name.upper()}`", _describe_setting(field)] for name, field in fields]
+    return f'<div class="settings" markdown>\n\n{write_table(["variable", ""], rows)}\n\n</div>'
 
 
 def _describe_setting(field: FieldInfo) -> str:
     description = " ".join((field.description or "").split())
+    default = "" if field.default in (None, "") else f"Default `{field.default}`."
     bounds = [bound for bound in field.metadata if isinstance(bound, Ge | Gt | Le)]
-    return " ".join([description, *filter(None, map(_describe_bound, bounds))])
+    return " ".join(filter(None, [description, default, *map(_describe_bound, bounds)]))
 
 
 def _describe_bound(bound: Ge | Gt | Le) -> str:

@@ -34,11 +34,3 @@ def test_statuses_and_codes_of_the_document_are_those_of_the_door() -> None:
 
     assert set(get_args(Code)) == {code for _, code in written}
     assert set() == described - written
-
-
-def test_settings_of_the_document_are_all_of_the_door() -> None:
-    table = DOCUMENT.split("| variable |")[1].split("\n\n")[0]
-    named = {name.lower() for name in re.findall(r"`EXEMPLARS_([A-Z_]+)`", table)}
-
-    of_the_door = ("api_", "keys_", "metrics_", "log_")
-    assert {name for name in Settings.model_fields if name.startswith(of_the_door)} == named

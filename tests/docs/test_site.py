@@ -4,10 +4,12 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
+import prefect.settings
 import pytest
 import yaml
 from fakes.workspace import ROOT
@@ -92,6 +94,38 @@ def test_every_decision_stands_in_their_index_once() -> None:
     assert [record.removeprefix("decisions/") for record in RECORDS] == sorted(linked)
 
 
+def test_picture_of_the_floors_has_every_package() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    floors = [
+        floor for item in contracts if item.get("containers") in (["engine"], ["flows"]) for floor in item["layers"]
+    ]
+    drawn = set(re.findall(r'class="n">([^<]+)<', (DOCS / "images/floors.svg").read_text()))
+
+    assert set() == {name for floor in floors for name in floor.split(" | ")} - drawn
+
+
+def test_services_of_the_guide_start_what_is_installed_with_settings_that_there_are() -> None:
+    server = DOCS / "guides/operate/server"
+    units = {path.name: path.read_text() for path in server.glob("*.service")}
+    compose = yaml.safe_load((server / "compose.yaml").read_text())
+    given = re.findall(r"^(\w+)=", (server / "exemplars.env").read_text(), re.MULTILINE)
+    known = {f"EXEMPLARS_{name.upper()}" for name in Settings.model_fields}
+
+    assert 3 == len(units)
+    for unit in units.values():
+        assert re.search(r"^ExecStart=/opt/exemplars/\.venv/bin/(prefect|python) ", unit, re.MULTILINE)
+        assert "EnvironmentFile=/etc/exemplars/exemplars.env" in unit
+    for names in (given, compose["x-exemplars"]["environment"]):
+        assert set() == {name for name in names if name.startswith("EXEMPLARS_")} - known
+        assert [] == [name for name in names if name.startswith("PREFECT_") and not hasattr(prefect.settings, name)]
+    assert {"postgres", "prefect", "deploy", "worker", "door", "nginx"} <= set(compose["services"])
+    assert [] == [rule for rule in list_rules(server / "alerts.yaml") if not {"expr", "annotations"} <= set(rule)]
+
+
+def list_rules(path: Path) -> list[dict[str, object]]:
+    return [rule for group in yaml.safe_load(path.read_text())["groups"] for rule in group["rules"]]
+
+
 @pytest.mark.parametrize("page", OTHERS)
 def test_page_is_short(page: str) -> None:
     assert read(page).count("\n") <= MOST_LINES
@@ -99,7 +133,7 @@ def test_page_is_short(page: str) -> None:
 
 def test_tables_of_the_reference_are_those_of_the_code() -> None:
     """``make docs`` writes them."""
-    pages = [str(path) for path in sorted((DOCS / "reference").glob("*.md"))]
+    pages = [str(path) for path in sorted([*DOCS.glob("reference/*.md"), *DOCS.glob("guides/operate/*.md")])]
     command = [sys.executable, "-m", "cogapp", "--check", "--diff", "-I", "scripts", "-p", "import reference", *pages]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
