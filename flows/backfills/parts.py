@@ -207,7 +207,8 @@ class PartDispatcher:
                 self.ledger.replace_row(row)
             if run.state is not None and run.state.is_final():
                 # Of one that died, or whose last word did not come, it is not known what it has spent since.
-                self._remove(run.id, written.spent_usd if written.ended else part.limit_usd)
+                is_known = written.ended or not run.run_count
+                self._remove(run.id, written.spent_usd if is_known else part.limit_usd)
                 self._close(run, part)
 
     async def _take_back(self) -> None:

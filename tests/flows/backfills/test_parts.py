@@ -56,7 +56,7 @@ class Server:
         """Lets a worker end a part: its ledger, and its state."""
         rows = [ModelRow(handle, state=row_state) for handle in run.parameters["handles"]]
         write_ledger(self._samples_uri, str(run.id), Ledger(rows, spent_usd, ended=not state.is_crashed()), {})
-        run.state = state
+        run.state, run.run_count = state, 1
 
     async def read_deployment_by_name(self, _: str) -> SimpleNamespace:
         return SimpleNamespace(id=uuid4())
@@ -269,16 +269,21 @@ async def test_second_start_takes_over_the_parts_of_the_first(site: Site) -> Non
     assert {"attached": len(HANDLES)} == site.ledger.count()
 
 
-async def test_cancel_ends_all_parts(site: Site) -> None:
+async def test_cancel_ends_all_parts_and_counts_nothing_for_those_that_never_began(tmp_path: Path, site: Site) -> None:
+    site = Site(tmp_path, max_usd=8.0)
     working = site.start()
     await site.wait_for_queue()
-    site.server.find(HANDLES[0]).state = Running()
+    begun = site.server.find(HANDLES[0])
+    begun.state, begun.run_count = Running(), 1
     site.worker.stopped = RunInterruptedError("The run was cancelled")
     site.worker.may_work.set()
     await working
 
     assert {"CANCELLED"} == {run.state.type.value for run in site.server.runs.values() if run.state}
     assert list(HANDLES[:3]) == [row.handle for row in site.ledger.list_in("cancelled")]
+    # The one that had begun left no ledger: its whole share may be spent.
+    assert site.budget is not None
+    assert 2.0 == site.budget.spent_usd
     assert [] == site.worker.done
 
 
