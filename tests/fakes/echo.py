@@ -1,6 +1,5 @@
 """A provider that echoes the key of who asks wherever it can: in replies, refusals, errors, headers, proxies' pages."""
 
-import base64
 import json
 from typing import Any
 from urllib.parse import quote
@@ -12,8 +11,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 
 def spell(key: str) -> tuple[str, ...]:
     """A key in every spelling that a provider may use; the last is how JSON may hold it."""
-    encoded = (base64.b64encode(text.encode()).decode() for text in (key, f"u:{key}", f"me:{key}", f"you:{key}"))
-    return (key, quote(key, safe=""), *encoded, "".join(f"\\u{ord(character):04x}" for character in key))
+    return (key, quote(key, safe=""), key.replace("/", "\\/"), "".join(f"\\u{ord(character):04x}" for character in key))
 
 
 class EchoingProvider(Provider):
