@@ -9,7 +9,6 @@ import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from fractions import Fraction
 
 from engine.errors import BudgetError
 from engine.llm.reasoning import count_max_tokens
@@ -63,23 +62,23 @@ class Budget:
     def __init__(self, max_usd: float | None, refuse: Callable[[float], BudgetError]) -> None:
         self.max_usd = max_usd
         self._refuse = refuse
-        # Exact, so that the order in which calls end makes no difference.
-        self._spent = Fraction(0)
+        # The sum, and what rounding it has lost: a million small costs add up to what they are.
+        self._spent = (0.0, 0.0)
         self._reserved: list[float] = []
         self._refusal: BudgetError | None = None
         self._ended = asyncio.Event()
 
     @property
     def spent_usd(self) -> float:
-        """What is spent, in USD; the order in which calls end makes no difference to it."""
-        return float(self._spent)
+        """What is spent, in USD."""
+        return self._spent[0]
 
     @property
     def left_usd(self) -> float:
         """What is neither spent nor reserved, in USD; infinite without a limit."""
         if self.max_usd is None:
             return math.inf
-        return max(0.0, self.max_usd - self.spent_usd - math.fsum(self._reserved))
+        return max(0.0, self.max_usd - self._sum_with(0.0))
 
     def set_aside(self, usd: float) -> None:
         """Reserves money for others to spend, until they ``settle``."""
@@ -93,7 +92,9 @@ class Budget:
 
     def spend(self, usd: float) -> None:
         """Counts what was paid, or may have been; nothing that is told of a call makes it less."""
-        self._spent += Fraction(max(0.0, usd))
+        parts = (*self._spent, max(0.0, usd))
+        total = math.fsum(parts)
+        self._spent = (total, math.fsum((*parts, -total)))
 
     @asynccontextmanager
     async def reserving(self, bound_usd: float) -> AsyncIterator[None]:
@@ -115,7 +116,7 @@ class Budget:
     async def _wait_for_room(self, bound_usd: float) -> None:
         if self.max_usd is None:
             return
-        while self._refusal or self.spent_usd + math.fsum(self._reserved) + bound_usd > self.max_usd + TINY_USD:
+        while self._refusal or self._sum_with(bound_usd) > self.max_usd + TINY_USD:
             if self._reserved and not self._refusal:
                 self._ended.clear()
                 await self._ended.wait()
@@ -123,6 +124,10 @@ class Budget:
             # A cheaper call might still fit, and would be cancelled in flight by the end of the run.
             self._refusal = self._refusal or self._refuse(bound_usd)
             raise self._refusal.with_traceback(None)
+
+    def _sum_with(self, usd: float) -> float:
+        """Adds an amount to what is spent or reserved."""
+        return math.fsum((*self._spent, *self._reserved, usd))
 
 
 class RunBudget:

@@ -1,8 +1,11 @@
 """The budget is never overdrawn, whoever asks, and who waits for room is let in as soon as there is some."""
 
 import asyncio
+from fractions import Fraction
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engine.errors import BudgetError, SharedBudgetError
 from engine.gateway.budget import Budget, RunBudget
@@ -77,3 +80,51 @@ async def test_call_that_broke_off_counts_at_its_most() -> None:
     RunBudget(4, 5.0, budget).count_unanswered(0.25)
 
     assert 0.25 == budget.spent_usd
+
+
+def test_a_million_small_costs_add_up_to_what_they_are() -> None:
+    budget = make_shared_budget(None)
+    budget.spend(1000.0)
+    for _ in range(1_000_000):
+        budget.spend(1e-7)
+
+    assert float(1000 + 1_000_000 * Fraction(1e-7)) == budget.spent_usd
+
+
+# Thousandths of a dollar, none of which a float is: their sums reach limits exactly, but for the last bits.
+USD = st.integers(1, 30).map(lambda thousandths: thousandths / 1000)
+
+
+@given(limit=USD, calls=st.lists(st.tuples(USD, st.sampled_from([0.0, 0.3, 1.0])), max_size=40))
+async def test_limit_is_never_passed_by_calls_that_end_in_any_order(
+    limit: float, calls: list[tuple[float, float]]
+) -> None:
+    budget, paid, highest = RunBudget(4, limit), [], Fraction(0)
+
+    async def ask(bound_usd: float, share: float) -> None:
+        nonlocal highest
+        async with budget.reserving(bound_usd):
+            # Cheap calls end first.
+            for _ in range(int(10 * share)):
+                await asyncio.sleep(0)
+            paid.append(Fraction(share * bound_usd))
+            budget.count(Reply("", "stop", cost_usd=share * bound_usd), reused=False)
+            highest = max(highest, sum(paid, Fraction(0)))
+
+    ended = await asyncio.gather(*(ask(*call) for call in calls), return_exceptions=True)
+
+    assert {BudgetError} >= {type(error) for error in ended if error is not None}
+    assert highest <= Fraction(limit) + Fraction(1e-11)
+    assert round(budget.spent_usd, 9) <= round(limit, 9)
+    assert float(sum(paid, Fraction(0))) == pytest.approx(budget.spent_usd, rel=1e-15, abs=0)
+
+
+@pytest.mark.parametrize(("cost", "times"), [(0.1, 3), (0.1, 10), (0.001, 1000), (1e-6, 7), (0.7, 3)])
+async def test_limit_that_costs_reach_exactly_is_spent_to_the_last_call(cost: float, times: int) -> None:
+    budget = RunBudget(1, float(f"{cost * times:.9f}"))
+    for _ in range(times):
+        await call(budget, cost, cost)
+    with pytest.raises(BudgetError, match="is reached"):
+        await call(budget, cost, cost)
+
+    assert f"{cost * times:.9f}" == f"{budget.spent_usd:.9f}"
