@@ -6,7 +6,7 @@ from engine.settings import Settings
 from engine.store.layout import DETACHED
 from engine.store.store import StoredSet, detach_set, find_detachable
 from engine.text.formatting import count_noun
-from flows.runs.exclusive import keep_runs_out
+from flows.runs.slot import keep_runs_out
 
 
 def detach_run(settings: Settings, run_id: str) -> StoredSet:

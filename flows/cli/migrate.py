@@ -4,7 +4,7 @@ import pyarrow as pa
 
 from engine.errors import ModelBusyError, StoreError
 from engine.store.migration import list_unmoved, move_ledgers, move_sets
-from flows.runs.exclusive import keep_runs_out
+from flows.runs.slot import keep_runs_out
 
 
 def migrate_store(samples_uri: str) -> list[str]:

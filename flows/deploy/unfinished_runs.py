@@ -17,8 +17,7 @@ from prefect.events.schemas.events import Event, RelatedResource, Resource
 
 from flows.deploy.automations import FLOW_NAMES, Watch
 from flows.runs.labels import AGAIN, LeaseLabels, read_lease_labels
-from flows.runs.process_identity import is_gone
-from flows.runs.slot import free_lease
+from flows.runs.lease_holders import free_lease, is_gone
 
 UNFINISHED = (StateType.RUNNING, StateType.PENDING, StateType.CANCELLING)
 PAGE = 200

@@ -15,7 +15,7 @@ from engine.settings import Settings
 from engine.store.retention import OldSet, list_old_sets, remove_old_set
 from engine.text.formatting import count_noun
 from flows.retention.old_runs import prune_runs
-from flows.runs.exclusive import keep_runs_out
+from flows.runs.slot import keep_runs_out
 
 Report = Callable[[str], None]
 

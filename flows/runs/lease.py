@@ -24,8 +24,7 @@ from prefect.runtime import flow_run
 from engine.errors import ModelBusyError, RunInterruptedError
 from flows.runs.cancellation import CancellationWatcher, explain_end
 from flows.runs.labels import NO_LEASE_LABELS, LeaseLabels, name_tag
-from flows.runs.lease_holders import Holder, list_dead_holders, list_holders, mark_crashed
-from flows.runs.process_identity import name_process
+from flows.runs.lease_holders import Holder, list_dead_holders, list_holders, mark_crashed, name_process
 from flows.runs.slot import Slot
 
 Logger = logging.Logger | logging.LoggerAdapter[logging.Logger]
@@ -102,8 +101,16 @@ class Lease:
         tag = name_tag(self._handle)
         if tag not in tags:
             self._client.update_flow_run(self._run_id, tags=[*tags, tag])
-        if not self._wait_until_held() and not self._stopping.is_set():
-            self._take_over_or_fail()
+        ends, waits = time.monotonic() + self._patience_seconds, False
+        while not self._try_to_hold() and not self._stopping.is_set():
+            holder = self._find_holder()
+            if time.monotonic() >= ends:
+                self._take_over(holder)
+                return
+            if not waits:
+                waits = True
+                self._logger.info("%s. Waiting up to %.0f s", self._describe(holder), self._patience_seconds)
+            self._stopping.wait(POLL_SECONDS)
 
     async def confirm(self) -> None:
         """Makes sure, before anything is attached, that this run still holds the lease. From here on the run is not
@@ -176,50 +183,41 @@ class Lease:
         except Exception as error:
             self._logger.warning("The lease of %s could not be given back and runs out: %s", self._handle, error)
 
-    def _wait_until_held(self) -> bool:
-        """Tries until this run holds the lease; False where its patience ran out first."""
-        begun, waits = time.monotonic(), False
-        while time.monotonic() < begun + self._patience_seconds:
-            if self._try_to_hold():
-                return True
-            if not waits:
-                waits = True
-                said = self._describe(self._find_holder())
-                self._logger.info("%s. Waiting up to %.0f s", said, self._patience_seconds)
-            if self._stopping.wait(POLL_SECONDS):
-                return False
-        return False
-
     def _try_to_hold(self) -> bool:
-        """Tries once; False where a later try may succeed."""
+        """Tries once; False where a later try may succeed.
+
+        Raises:
+            ModelBusyError: a run holds it whose process lives on this host.
+        """
         with self._turn:
             taken = self._take()
             holder = self._find_holder()
-            dead = [holder] if holder is not None and holder.gone else []
-            if holder is None and not taken:
-                dead = list_dead_holders(self._client, self._handle)
+            if holder is not None:
+                dead = [holder] if holder.gone else []
+            else:
+                dead = [] if taken else list_dead_holders(self._client, self._handle)
+            for gone in dead:
+                self._logger.warning("The process of %s is gone: its lease of %s is free", gone, self._handle)
+                mark_crashed(self._client, gone, self._run_id)
             if dead:
-                for gone in dead:
-                    self._logger.warning("The process of %s is gone: its lease of %s is free", gone, self._handle)
-                    mark_crashed(self._client, gone, self._run_id)
                 return self._try_to_hold()
             if holder is not None and holder.gone is False:
                 raise self._explain(holder)
             self._held = taken and holder is None
             return self._held
 
-    def _take_over_or_fail(self) -> None:
+    def _take_over(self, holder: Holder | None) -> None:
         """Takes over after waiting in vain, from a holder that has lost its slot; fails where it still has it."""
-        holder = self._find_holder()
-        if self._take():
-            # The other's own lease ran out long ago, or it would hold the slot: `confirm` stops it, should it live.
-            self._overruled |= {holder.process} if holder else set()
-        elif holder is not None:
-            raise self._explain(holder)
-        else:
-            self._slot.reset()
-        if not self._try_to_hold():
-            raise self._explain(self._find_holder())
+        with self._turn:
+            if self._stopping.is_set():
+                return
+            if self._take():
+                # The other's own lease ran out long ago, or it would hold the slot: `confirm` stops it, should it live.
+                self._overruled |= {holder.process} if holder else set()
+            elif holder is None:
+                self._slot.reset()
+            if not self._try_to_hold():
+                raise self._explain(self._find_holder())
 
     def _take(self) -> bool:
         """Occupies the slot and labels the run, before other holders are looked for."""
@@ -243,7 +241,9 @@ class Lease:
                 if self._stopping.is_set():
                     # It is being given back: the slot is nobody's to take or to free from here.
                     return
-                self._check_run()
+                # It was cancelled, or was silent for so long that it was taken for dead: it must attach nothing.
+                if (ended := explain_end(self._client.read_flow_run(self._run_id).state)) is not None:
+                    raise ended
                 taken = self._take()
                 holder = self._find_holder()
                 if holder is None and not taken:
@@ -256,14 +256,6 @@ class Lease:
             if not taken:
                 break
         raise self._explain(holder)
-
-    def _check_run(self) -> None:
-        """Raises where the run was cancelled, or was silent for so long that it was taken for dead: it must attach
-        nothing.
-        """
-        error = explain_end(self._client.read_flow_run(self._run_id).state)
-        if error is not None:
-            raise error
 
     def _renew(self, lose: Callable[[BaseException], object]) -> None:
         while not self._stopping.wait(self._renew_seconds):

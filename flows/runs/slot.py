@@ -1,15 +1,19 @@
 """The slot of a model in Prefect: a concurrency limit of one, created on first use and occupied with a lease."""
 
-from contextlib import suppress
-from uuid import UUID
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from uuid import UUID, uuid4
 
 import httpx
-from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate, GlobalConcurrencyLimitUpdate
 from prefect.client.schemas.objects import ConcurrencyLeaseHolder
 from prefect.exceptions import ObjectAlreadyExists
+from prefect.settings import PREFECT_API_URL
 
-from flows.runs.labels import LeaseLabels
+from engine.errors import ModelBusyError, OrchestratorError
+from flows.runs.labels import name_tag
+from flows.runs.lease_holders import list_holders
 
 # The least that Prefect's server grants.
 LEASE_SECONDS = 60.0
@@ -17,38 +21,26 @@ LOCKED, GONE = 423, 410
 
 
 class Slot:
-    """A slot as one flow run sees it; every method asks Prefect and blocks.
+    """A slot as one flow run, or one command, sees it; every method asks Prefect and blocks.
 
     Raises:
         httpx.HTTPError: Prefect does not answer, after its client's own retries.
     """
 
-    def __init__(self, client: SyncPrefectClient, name: str, run_id: UUID) -> None:
+    def __init__(self, client: SyncPrefectClient, name: str, owner: UUID) -> None:
         self._client = client
         self._name = name
-        self._holder = ConcurrencyLeaseHolder(type="flow_run", id=run_id)
+        self._holder = ConcurrencyLeaseHolder(type="flow_run", id=owner)
         self.lease_id: UUID | None = None
 
     def take(self) -> bool:
-        """Takes the slot; True where this run holds it now, also where it did before."""
-        if self.lease_id is None or not self.renew():
+        """Takes the slot, or renews its lease, for ``LEASE_SECONDS``; False where somebody else has it."""
+        if not self._renew():
             self.lease_id = self._occupy()
         return self.lease_id is not None
 
-    def renew(self) -> bool:
-        """Renews the lease for ``LEASE_SECONDS``; False where the server does not know it any more."""
-        if self.lease_id is None:
-            return False
-        try:
-            self._client.renew_concurrency_lease(self.lease_id, LEASE_SECONDS)
-        except httpx.HTTPStatusError as error:
-            if error.response.status_code != GONE:
-                raise
-            self.lease_id = None
-        return self.lease_id is not None
-
     def release(self) -> None:
-        """Releases the slot, where this run holds it."""
+        """Releases the slot, where it was taken."""
         if self.lease_id is not None:
             self._client.release_concurrency_slots_with_lease(self.lease_id)
             self.lease_id = None
@@ -58,6 +50,17 @@ class Slot:
         in memory.
         """
         self._client.update_global_concurrency_limit(self._name, GlobalConcurrencyLimitUpdate(active_slots=0))
+
+    def _renew(self) -> bool:
+        if self.lease_id is None:
+            return False
+        try:
+            self._client.renew_concurrency_lease(self.lease_id, LEASE_SECONDS)
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code != GONE:
+                raise
+            return False
+        return True
 
     def _occupy(self) -> UUID | None:
         for _ in range(2):
@@ -77,8 +80,36 @@ class Slot:
         return None
 
 
-def free_lease(client: SyncPrefectClient, run_id: UUID, labels: LeaseLabels) -> None:
-    """Frees the lease of a run whose process is gone and could not do so itself, and says so in its labels."""
-    if labels.lease_id:
-        client.release_concurrency_slots_with_lease(UUID(labels.lease_id))
-        client.update_flow_run_labels(run_id, dict(labels.released().to_labels()))
+@contextmanager
+def keep_runs_out(handle: str, undone: str) -> Iterator[None]:
+    """Holds the model's slot inside the block, where a Prefect server is configured: a run that begins meanwhile waits.
+
+    Args:
+        undone: what error messages say has not been done, such as "Nothing was detached".
+
+    Raises:
+        ModelBusyError: a run works on the model. OrchestratorError: Prefect cannot be asked whether one does.
+    """
+    if not PREFECT_API_URL.value():
+        yield
+        return
+    with get_client(sync_client=True) as client:
+        slot = Slot(client, name_tag(handle), uuid4())
+        try:
+            taken, holders = slot.take(), list_holders(client, handle)
+            if alive := [holder for holder in holders if holder.gone is not True]:
+                said = f"{alive[0]} works on {handle}. {undone}; do it when that run has ended"
+                raise ModelBusyError(said, str(alive[0].run_id))
+            if not taken and not holders:
+                raise ModelBusyError(f"The lease of {handle} is taken, so a run begins. {undone}; try again later")
+            yield
+        except httpx.HTTPError as error:
+            raise OrchestratorError(
+                f"Prefect's server at {PREFECT_API_URL.value()} cannot be asked whether a run works on {handle}: "
+                f"{error or type(error).__name__}. {undone}; start it, or unset PREFECT_API_URL where none "
+                "runs any more"
+            ) from error
+        finally:
+            # Where Prefect does not answer, the slot's lease runs out by itself.
+            with suppress(httpx.HTTPError):
+                slot.release()

@@ -215,7 +215,7 @@ def count_poles(frame: pd.DataFrame) -> dict[tuple[str, str], int]:
 def find_gone_process() -> str:
     """The name of a process of this host that has ended."""
     ended = subprocess.run(
-        [sys.executable, "-c", "from flows.runs.process_identity import name_process; print(name_process())"],
+        [sys.executable, "-c", "from flows.runs.lease_holders import name_process; print(name_process())"],
         capture_output=True,
         text=True,
         check=True,

@@ -22,7 +22,7 @@ from fakes.workspace import ROOT, find_gone_process, make_workspace
 from flows.deploy.automations import WATCHES
 from flows.deploy.unfinished_runs import GONE
 from flows.runs.labels import LeaseLabels, read_lease_labels
-from flows.runs.process_identity import name_process
+from flows.runs.lease_holders import name_process
 
 pytestmark = pytest.mark.slow
 

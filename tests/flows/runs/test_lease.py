@@ -21,7 +21,7 @@ from engine.errors import ModelBusyError, RunInterruptedError
 from flows.runs.cancellation import CancellationWatcher
 from flows.runs.labels import LeaseLabels, name_tag, read_lease_labels
 from flows.runs.lease import RENEW_SECONDS, Lease
-from flows.runs.process_identity import describe_process, is_gone, name_process
+from flows.runs.lease_holders import describe_process, is_gone, name_process
 
 LOGGER = logging.getLogger(__name__)
 
@@ -202,6 +202,18 @@ def test_slot_that_nobody_holds_is_freed(client: SyncPrefectClient, handle: str,
     enter().release()
 
     assert 0 == client.read_global_concurrency_limit_by_name(name_tag(handle)).active_slots
+
+
+def test_wait_that_is_given_up_frees_nobodys_slot(
+    client: SyncPrefectClient, handle: str, begin_run: Callable[[], UUID]
+) -> None:
+    client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name=name_tag(handle), limit=1, active_slots=1))
+    lease = Lease(client, handle, begin_run(), LOGGER, patience_seconds=0)
+    lease.give_up()
+    lease.acquire([])
+    lease.release()
+
+    assert 1 == client.read_global_concurrency_limit_by_name(name_tag(handle)).active_slots
 
 
 async def test_slot_that_came_free_too_early_lets_no_second_run_in(
