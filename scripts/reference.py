@@ -27,11 +27,16 @@ def _write_row(cells: Iterable[object]) -> str:
     return f"| {' | '.join(str(cell).replace('|', chr(92) + '|') for cell in cells)} |"
 
 
+def _stack(table: str) -> str:
+    """Marks a table that is shown as a list where the screen is narrow (``docs/assets/site.css``)."""
+    return f'<div class="stacked" markdown>\n\n{table}\n\n</div>'
+
+
 def write_settings(*prefixes: str) -> str:
     """Writes the settings whose names begin with one of the prefixes, in their order in the class."""
     fields = [(name, field) for name, field in Settings.model_fields.items() if name.startswith(prefixes)]
     rows = [[f"`EXEMPLARS_{name.upper()}`", _describe_setting(field)] for name, field in fields]
-    return f'<div class="settings" markdown>\n\n{write_table(["variable", ""], rows)}\n\n</div>'
+    return _stack(write_table(["variable", ""], rows))
 
 
 def _describe_setting(field: FieldInfo) -> str:
@@ -100,10 +105,10 @@ def write_suite(name: str) -> str:
     """Writes the expectations of a suite: whether each is critical, what it says, and what to do about a warning."""
     suite = json.loads((SHIPPED_ROOT / f"expectations/{name}.json").read_text(encoding="utf-8"))
     rows = [
-        [item["severity"], item["meta"]["says"], item["meta"].get("do", ""), f"`{item['type']}`"]
+        [item["meta"]["says"], item["severity"], item["meta"].get("do", ""), f"`{item['type']}`"]
         for item in suite["expectations"]
     ]
-    return write_table(["severity", "holds", "what to do", "expectation"], rows)
+    return _stack(write_table(["holds", "severity", "what to do", "expectation"], rows))
 
 
 def write_errors() -> str:
@@ -117,4 +122,4 @@ def write_errors() -> str:
         [error.exit_code, f"`{error.__name__}`", _flatten(error.__doc__).replace("``", "`")]
         for error in sorted(found, key=lambda error: (error.exit_code, error.__name__))
     ]
-    return write_table(["code", "error", "means"], rows)
+    return _stack(write_table(["code", "error", "means"], rows))
