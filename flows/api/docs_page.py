@@ -15,6 +15,8 @@ _PARAMETERS = {"tryItOutEnabled": True, "defaultModelsExpandDepth": -1}
 # On a phone the cells of Swagger UI's nested tables stand below each other.
 _STYLE = """
 .swagger-ui .info { margin: 24px 0 }
+.swagger-ui .renderedMarkdown p, .swagger-ui .renderedMarkdown li { line-height: 1.6 }
+.swagger-ui .renderedMarkdown code { padding: 1px 4px }
 .swagger-ui .scheme-container { margin: 0; padding: 8px 0; box-shadow: none }
 @media (max-width: 640px) {
   .swagger-ui table, .swagger-ui tbody, .swagger-ui tr { display: block }

@@ -28,9 +28,9 @@ def find_sink() -> "Sink | None":
     if not settings.sends:
         return None
     try:
-        from flows.observability.otlp import open_sink
+        from flows.observability.otlp import Sink
 
-        return open_sink(settings)
+        return Sink(settings)
     except Exception as error:
         # Wrong variables of OpenTelemetry are no reason for a run to fail.
         LOGGER.warning("No metrics are sent: OpenTelemetry's variables (OTEL_…) cannot be used: %s", error)

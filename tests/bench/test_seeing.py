@@ -82,9 +82,9 @@ def test_telling_costs_a_small_part_of_a_call(tmp_path: Path, monkeypatch: pytes
     error = RateLimitedError("slower")
     with serve_collector() as collector:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
-        from flows.observability.otlp import open_sink
+        from flows.observability.otlp import Sink
 
-        sink = open_sink(CollectorSettings())
+        sink = Sink(CollectorSettings())
         meter = RunMeter(sink.instruments)
         on = measure(lambda: meter.report(TRIED))
         whole_off = min(asyncio.run(ask_all(tmp_path / f"off{number}", lambda _: None)) for number in range(3))
