@@ -124,7 +124,9 @@ def test_python_of_the_page_reads_what_is_to_be_trained_on(
 
 def test_commands_of_the_pages_are_commands() -> None:
     written = "\n".join(path.read_text() for path in PAGES)
-    named = set(re.findall(r"^\$ (?:[A-Z_]+=\S+ )*\.venv/bin/exemplars (\w+)", written, re.MULTILINE))
+    named = set(
+        re.findall(r"^ *(?:\$ |as_exemplars )(?:[A-Z_]+=\S+ )*\.venv/bin/exemplars (\w+)", written, re.MULTILINE)
+    )
 
     every = {command.name for command in app.registered_commands} | {group.name for group in app.registered_groups}
     assert {"plan", "verify", "detach", "cache"} <= named <= every
@@ -149,7 +151,7 @@ def test_estimate_of_the_page_is_what_the_command_prints_but_for_its_numbers(
 def test_targets_of_the_pages_are_in_the_makefile() -> None:
     makefile = (PROJECT_ROOT / "Makefile").read_text()
     written = "\n".join(path.read_text() for path in PAGES)
-    targets = set(re.findall(r"^\$ make (\w+)", written, re.MULTILINE))
+    targets = set(re.findall(r"^ *(?:\$ |as_exemplars )make (\w+)", written, re.MULTILINE))
 
     assert {"run", "serve", "deploy"} <= targets
     assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets)
