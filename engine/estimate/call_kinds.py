@@ -136,13 +136,10 @@ def _make_exemplar_calls(plan: Plan, endpoint: Endpoint, trait: Trait, pole: Pol
         )
         for cell in cells
     )
-    replies = _expect_plain() if endpoint.style == "plain" else _expect_chat(plan, cells, examples)
+    plain: Spread[float] = Spread(*PLAIN_TOKENS, PLAIN_MAX_TOKENS)
+    replies = plain if endpoint.style == "plain" else _expect_chat(plan, cells, examples)
     name = f"exemplars: {trait.key} ({trait.type}), {pole}"
     return CallKind(name, endpoint, count_cells(plan, endpoint.draws), replies, examples)
-
-
-def _expect_plain() -> Spread[float]:
-    return Spread(*PLAIN_TOKENS, PLAIN_MAX_TOKENS)
 
 
 def _expect_chat(plan: Plan, cells: Sequence[Cell], examples: Sequence[Example]) -> Spread[float]:

@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine.estimate.call_kinds import OUTLOOKS, CallKind, Example, Outlook, Spread, list_calls
+from engine.estimate.call_kinds import OUTLOOKS, CallKind, Spread, list_calls
 from engine.gateway.budget import bound_call
 from engine.llm.prices import add_costs
 from engine.llm.request import Endpoint, Request
@@ -69,11 +69,12 @@ def estimate_plan(
 ) -> Estimate:
     """Estimates a plan's run; ``judge`` is the endpoint of the chat judge, None if there are no votes."""
     kinds = list_calls(plan, endpoint, judge)
+    amounts = tuple(estimate_kind(kind) for kind in kinds)
     bounds = [bound_call(example.request, kind.endpoint).usd for kind in kinds for example in kind.examples]
     return Estimate(
         kinds=kinds,
-        amounts=tuple(estimate_kind(kind) for kind in kinds),
-        total=estimate_run(kinds),
+        amounts=amounts,
+        total=add_amounts(amounts),
         max_call_usd=max((bound for bound in bounds if bound is not None), default=None),
         limit_usd=limit_usd,
         kept=kept,
@@ -82,21 +83,22 @@ def estimate_plan(
 
 def estimate_kind(kind: CallKind) -> Spread[Amount]:
     """Estimates the calls of one kind; tokens are rounded up."""
-    price = kind.endpoint.price
-    amounts = []
+    chars = sum(_count_chars(example.request) for example in kind.examples) / len(kind.examples)
+    # How much a model will think is not known beforehand: only the high outlook counts it, at its most.
+    thinking = Spread(0.0, 0.0, _mean_thinking_tokens(kind))
+    price, amounts = kind.endpoint.price, []
     for outlook in OUTLOOKS:
         calls = kind.calls.at(outlook)
-        tokens_in = math.ceil(calls * _mean_chars(kind.examples) / CHARS_PER_TOKEN.at(outlook))
-        tokens_out = math.ceil(calls * (kind.reply_tokens.at(outlook) + _count_thinking_tokens(kind, outlook)))
+        tokens_in = math.ceil(calls * chars / CHARS_PER_TOKEN.at(outlook))
+        tokens_out = math.ceil(calls * (kind.reply_tokens.at(outlook) + thinking.at(outlook)))
         cost = None if price is None else price.cost(tokens_in, tokens_out)
         amounts.append(Amount(calls, tokens_in, tokens_out, cost))
     return Spread(*amounts)
 
 
-def estimate_run(kinds: Sequence[CallKind]) -> Spread[Amount]:
+def add_amounts(amounts: Sequence[Spread[Amount]]) -> Spread[Amount]:
     """Adds up the estimates of all kinds of calls; the cost is that of the kinds whose price is known."""
-    each = [estimate_kind(kind) for kind in kinds]
-    return Spread(*(_add([estimate.at(outlook) for estimate in each]) for outlook in OUTLOOKS))
+    return Spread(*(_add([amount.at(outlook) for amount in amounts]) for outlook in OUTLOOKS))
 
 
 def estimate_rest(estimate: Estimate, spent_usd: float, kept: int, lacking: int) -> float | None:
@@ -130,24 +132,14 @@ def _add(amounts: Sequence[Amount]) -> Amount:
     )
 
 
-def _count_thinking_tokens(kind: CallKind, outlook: Outlook) -> float:
-    """Returns the most tokens that a model may use for thinking per call, for ``high`` only.
-
-    How many it will use is not known beforehand, so the other outlooks count none.
-    """
-    if outlook != "high":
-        return 0.0
-    bounds = [bound_call(example.request, kind.endpoint).tokens_out for example in kind.examples]
-    answers = [example.request.max_tokens for example in kind.examples]
-    return (sum(bounds) - sum(answers)) / len(kind.examples)
+def _mean_thinking_tokens(kind: CallKind) -> float:
+    """Returns the most tokens that a model may use for thinking, for a call on average."""
+    requests = [example.request for example in kind.examples]
+    tokens = sum(bound_call(request, kind.endpoint).tokens_out - request.max_tokens for request in requests)
+    return tokens / len(requests)
 
 
-def _mean_chars(examples: Sequence[Example]) -> float:
-    """Returns the mean number of characters of a prompt, with its schema."""
-    return sum(len(_write_prompt(example.request)) for example in examples) / len(examples)
-
-
-def _write_prompt(request: Request) -> str:
-    """Returns all text that a call sends, including its schema."""
+def _count_chars(request: Request) -> int:
+    """Counts the characters of all that a call sends, its schema included."""
     schema = json.dumps(request.schema) if request.schema else ""
-    return f"{request.prompt.system or ''}{request.prompt.user}{schema}"
+    return len(request.prompt.system or "") + len(request.prompt.user) + len(schema)

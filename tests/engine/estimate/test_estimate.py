@@ -7,7 +7,7 @@ from fakes.builders import make_level, make_test_plan
 from fakes.client import CHAT, PLAIN
 
 from engine.estimate.call_kinds import CallKind, Example, Spread, list_calls
-from engine.estimate.estimate import Amount, Estimate, estimate_kind, estimate_plan, estimate_rest, estimate_run
+from engine.estimate.estimate import Amount, Estimate, add_amounts, estimate_kind, estimate_plan, estimate_rest
 from engine.gateway.budget import bound_call
 from engine.llm.prices import FREE, Price
 from engine.llm.request import Prompt, Request
@@ -44,15 +44,15 @@ def test_prompts_count_by_their_mean_and_with_their_schema() -> None:
 
 def test_run_is_the_sum_of_its_kinds() -> None:
     kind = make_kind(make_example(88))
-    total = estimate_run([kind, kind])
+    total = add_amounts([estimate_kind(kind), estimate_kind(kind)])
 
     assert Amount(40, 800, 290, 2 * PRICE.cost(400, 145)) == total.likely
 
 
 def test_cost_is_that_of_the_kinds_whose_price_is_known() -> None:
     kind = make_kind(make_example(88))
-    total = estimate_run([kind, replace(kind, endpoint=PLAIN)])
-    unknown = estimate_run([replace(kind, endpoint=PLAIN)])
+    unpriced = estimate_kind(replace(kind, endpoint=PLAIN))
+    total, unknown = add_amounts([estimate_kind(kind), unpriced]), add_amounts([unpriced])
 
     assert (40, PRICE.cost(400, 145)) == (total.likely.calls, total.likely.cost_usd)
     assert [None, None, None] == [amount.cost_usd for amount in (unknown.low, unknown.likely, unknown.high)]
@@ -111,7 +111,7 @@ def test_rest_is_reckoned_by_what_kept_exemplars_cost_else_by_the_estimate(
 
 
 def test_small_plan_by_hand() -> None:
-    total = estimate_run(list_calls(make_test_plan(), PRICED))
+    total = estimate_plan(make_test_plan(), PRICED, None, None).total
 
     # One call for subjects and two poles; 296 + 2 × 8 × 29.75; 518 + 2 × ⌈12 × 43.1875⌉; 1,584 + 2 × 80 × 465.
     assert [(17, 772), (25, 1556), (161, 75984)] == [
