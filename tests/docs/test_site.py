@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import get_args
 
 import prefect.settings
 import pytest
@@ -15,7 +16,7 @@ import yaml
 from fakes.workspace import ROOT
 
 from engine.definitions.sources import QUALITY_WORDS
-from engine.domain.samples import SAMPLE_SCHEMA
+from engine.domain.samples import SAMPLE_SCHEMA, Reason
 from engine.settings import Settings
 
 DOCS = ROOT / "docs"
@@ -145,6 +146,15 @@ def test_every_setting_stands_in_the_table_once_with_its_description() -> None:
 
     assert sorted(Settings.model_fields) == sorted(name.lower() for name in named)
     assert [] == [name for name, field in Settings.model_fields.items() if not field.description]
+
+
+def test_every_reason_and_every_exit_code_is_described() -> None:
+    codes = re.findall(r"^\| (\d+) \|", read("reference/exit-codes.md").partition("[[[cog")[0], re.MULTILINE)
+    reasons = re.findall(r"^\| `(\w+)` \| \S", read("reference/reason-codes.md"), re.MULTILINE)
+    errors = set(re.findall(r"^\| (\d+) \| `\w+Error`", read("reference/exit-codes.md"), re.MULTILINE))
+
+    assert list(get_args(Reason)) == reasons
+    assert {"0"} | errors == set(codes)
 
 
 def test_every_column_and_every_quality_word_is_described() -> None:
