@@ -153,7 +153,7 @@ def test_every_reason_and_every_exit_code_is_described() -> None:
     reasons = re.findall(r"^\| `(\w+)` \| \S", read("reference/reason-codes.md"), re.MULTILINE)
     errors = set(re.findall(r"^\| (\d+) \| `\w+Error`", read("reference/exit-codes.md"), re.MULTILINE))
 
-    assert list(get_args(Reason)) == reasons
+    assert ["reason", *get_args(Reason)] == reasons
     assert {"0"} | errors == set(codes)
 
 
