@@ -23,7 +23,7 @@ SLOWEST = (
     "flows/deploy/test_deploy.py",
     "docs/test_http_walk.py",
     "flows/test_embedded.py",
-    "flows/serve/test_serve.py",
+    "flows/test_serve.py",
     "flows/test_languages.py",
     "flows/test_script.py",
     "flows/cli/test_interrupt.py",

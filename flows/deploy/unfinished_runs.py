@@ -21,12 +21,19 @@ from flows.runs.lease_holders import free_lease, is_gone
 
 UNFINISHED = (StateType.RUNNING, StateType.PENDING, StateType.CANCELLING)
 PAGE = 200
-GONE = f"The process of this run is gone: it was killed, or its machine went down. {AGAIN}"
+GONE = f"The process of this run is gone: it was killed, its worker was stopped, or its machine went down. {AGAIN}"
 
 
 def list_unfinished(client: SyncPrefectClient) -> list[FlowRun]:
     """Our runs that are running, pending or cancelling, on any machine."""
     return list(_read_pages(client))
+
+
+def end_gone_runs(client: SyncPrefectClient) -> tuple[int, list[FlowRun]]:
+    """Ends the unfinished runs whose process was on this host and is gone; returns how many, and the other ones."""
+    runs = list_unfinished(client)
+    others = [run for run in runs if not end_if_gone(client, run)]
+    return len(runs) - len(others), others
 
 
 def watch_run(client: SyncPrefectClient, run: FlowRun, watch: Watch) -> None:

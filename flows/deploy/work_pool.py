@@ -28,7 +28,7 @@ class Queue:
     limit: int | None = None
 
 
-# The limits together are less than what the worker of make serve takes at once (flows/serve/services.py), so that an
+# The limits together are less than what the worker of make serve takes at once (flows/serve.py), so that an
 # interactive run always finds room. Priority 2 is left to the pool's default queue, for runs that name no queue.
 QUEUES = (
     Queue("interactive", "Runs that somebody waits for: synthesize/on-demand, and what the HTTP door asks for.", 1),

@@ -19,7 +19,7 @@ from fakes.site import open_site
 from fakes.waiting import wait_until
 from fakes.workspace import Workspace, make_workspace
 
-from flows.serve.services import LEASES
+from flows.serve import LEASES
 
 LATENCY_SECONDS, FAULT_LATENCY_SECONDS = 0.2, 0.5
 # Else calls come and go in waves of as many as may be in flight.

@@ -1,42 +1,36 @@
-"""A program that supervises stand-ins: stages of parts as JSON, and the folder of the logs."""
+"""A program that serves stand-ins as ``make serve`` serves its services: their descriptions as JSON, and a folder."""
 
 import json
 import os
 import sys
-from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from engine.errors import ExemplarsError
-from flows.serve.ports import answers
-from flows.serve.service import Service
-from flows.serve.supervisor import supervise
+from engine.system.guard import run_guarded
+from flows.serve import GUARDED, Service, answers, run_services
 
 STAND_IN = Path(__file__).with_name("stand_in.py")
 
 
-def make_part(told: dict[str, Any]) -> Service:
-    port = told.get("port", 0)
-
-    def note_settled(runs: Collection[str]) -> None:
-        print(f"settled {told['name']}: {', '.join(sorted(runs))}", flush=True)
-
+def make_service(told: dict[str, Any]) -> Service:
+    arguments = (str(STAND_IN), str(told["port"]), *told["arguments"])
+    url = f"http://127.0.0.1:{told['port']}/"
     return Service(
         told["name"],
-        tuple(told.get("command") or (sys.executable, str(STAND_IN), str(port), *told["arguments"])),
+        arguments,
         dict(os.environ),
-        told.get("stop_seconds", 2.0),
-        told.get("start_seconds", 60.0),
-        once=told.get("once", False),
-        ask_ready=lambda _: answers(f"http://127.0.0.1:{port}/"),
-        settle=note_settled,
+        None if told.get("is_step") else lambda _: answers(url),
+        lambda: print(f"settled {told['name']}", flush=True),
     )
 
 
 def main() -> int:
-    stages = [[make_part(part) for part in stage] for stage in json.loads(sys.argv[2])]
+    if GUARDED not in sys.argv:
+        return run_guarded([sys.executable, "-m", "tests.fakes.supervised", *sys.argv[1:], GUARDED])
+    services = [make_service(told) for told in json.loads(sys.argv[2])]
     try:
-        supervise(stages, Path(sys.argv[1]), "all is up")
+        run_services(services, Path(sys.argv[1]), "all is up", float(sys.argv[3]))
     except ExemplarsError as error:
         print(f"exemplars: {error}", file=sys.stderr)
         return error.exit_code

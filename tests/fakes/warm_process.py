@@ -67,7 +67,7 @@ FORKED = frozenset(
         "engine.system.worker_process",
         "flows.api",
         "flows.deploy",
-        "flows.serve.service_process",
+        "flows.serve",
         "prefect",
     }
 )

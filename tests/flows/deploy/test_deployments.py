@@ -15,7 +15,7 @@ from prefect.flows import Flow
 from flows.backfills.parts import QUEUE
 from flows.deploy.deployments import PREFECT_FILE, keep_operator_settings, name_deployment, read_prefect_file
 from flows.deploy.work_pool import POOL, QUEUES
-from flows.serve.services import MAX_RUNS
+from flows.serve import MAX_RUNS
 
 CONTENT = read_prefect_file()
 ITEMS = {name_deployment(item): item for item in CONTENT["deployments"]}

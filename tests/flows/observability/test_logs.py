@@ -22,9 +22,7 @@ from fakes.waiting import wait_until
 from fakes.workspace import HANDLE, Workspace, make_workspace, read_kept, read_rejected
 
 from engine.errors import QuotaError
-from engine.settings import LogFormat
 from flows.observability.json_logs import PREFECT_JSON_VARIABLES, JsonConsole, JsonLines
-from flows.serve.services import Site
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -248,11 +246,3 @@ def test_console_keeps_its_form_whatever_prefect_configures() -> None:
 
     assert isinstance(console.formatter, JsonLines)
     assert logging.WARNING == console.level
-
-
-def test_make_serve_lets_all_its_parts_speak_json_where_that_is_wanted() -> None:
-    formats: list[LogFormat] = ["text", "json"]
-    sites = [Site("127.0.0.1", 4200, None, "127.0.0.1", 8000, wanted, {}) for wanted in formats]
-    spoken = [site.variables.get(name) for site in sites for name in PREFECT_JSON_VARIABLES]
-
-    assert [None, *PREFECT_JSON_VARIABLES.values()] == spoken

@@ -21,7 +21,7 @@ from fakes.surface import Surface, open_surface
 from fakes.waiting import wait_until
 
 from engine.store.layout import CARD, MANIFEST, REJECTED, REPORT, SAMPLES, VERDICT
-from flows.serve.services import LEASES
+from flows.serve import LEASES
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -262,7 +262,7 @@ def test_worker_is_stopped(stage: Stage) -> None:
     stage.killed_at = time.monotonic()
     worker.terminate()
     worker.wait(60)
-    # It kills its runs and says nothing of it; make serve asks the runs first (flows/serve/processes.py).
+    # It kills its runs and says nothing of it; make serve tells Prefect itself (flows/serve.py).
     free = stage.wait_until_free(AUTOMATION_SECONDS)
     ended, sets = stage.read_state(), stage.list_runs()
     stage.go_on()

@@ -1,0 +1,297 @@
+"""The command ``make serve``: runs Prefect's server, a worker and the HTTP door on this machine until Ctrl-C.
+
+It is two processes: the one that a person starts guards the other one, which runs the services until its standard input
+closes.
+"""
+
+import errno
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.exceptions import PrefectException
+from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_CLIENT_MAX_RETRIES,
+    PREFECT_SERVER_API_HOST,
+    PREFECT_SERVER_API_PORT,
+    temporary_settings,
+)
+
+from engine.errors import ExemplarsError, InputError, OrchestratorError, RunInterruptedError
+from engine.settings import PROJECT_ROOT, Settings, read_settings
+from engine.system.guard import leaving_no_process, run_guarded
+from flows.deploy.unfinished_runs import end_gone_runs
+from flows.deploy.work_pool import POOL
+from flows.exit_codes import print_any_character
+from flows.observability.json_logs import PREFECT_JSON_VARIABLES
+
+NEXT = ".venv/bin/python -m flows.api keys issue --namespace u22a8 --scope authoring"
+GUARDED = "--guarded"
+LOOK_SECONDS, ASK_SECONDS, START_SECONDS = 0.1, 2.0, 180.0
+# Three services may take so long each: a Ctrl-C takes ten seconds at most.
+STOP_SECONDS = 3.0
+LOG_TAIL_LINES = 12
+# Each run is a process that takes 7 CPU-seconds to import and 400 MB; more of them would stay pending for minutes.
+MAX_RUNS = 8
+# From memory a killed server would never release the leases that it had.
+LEASES = "prefect.server.concurrency.lease_storage.filesystem"
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A program that runs until everything is stopped or, without ``is_ready``, a step that ends before the next one.
+
+    ``is_ready`` is given the time of the start, in seconds since 1970. ``settle`` is called when it has been stopped.
+    """
+
+    name: str
+    arguments: tuple[str, ...]
+    environment: Mapping[str, str]
+    is_ready: Callable[[float], bool] | None = None
+    settle: Callable[[], None] = lambda: None
+
+
+@dataclass(frozen=True, slots=True)
+class RunningService:
+    """A service that was started, the file that it writes to, and when it was started, in seconds since 1970."""
+
+    service: Service
+    process: "subprocess.Popen[bytes]"
+    log: Path
+    since: float
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the next service may be started."""
+        asked = self.service.is_ready
+        return self.process.poll() == 0 if asked is None else asked(self.since)
+
+    def check(self, start_seconds: float | None = None) -> None:
+        """Raises an ``OrchestratorError`` if it has ended, or was started more than ``start_seconds`` ago."""
+        code = self.process.poll()
+        if code is not None and (code or self.service.is_ready):
+            how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        elif start_seconds is not None and time.time() - self.since > start_seconds:
+            how = f"was not ready after {start_seconds:g} s"
+        else:
+            return
+        lines = [line for line in self.log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+        said = "".join(f"\n  {line}" for line in lines[-LOG_TAIL_LINES:]) or " (nothing)"
+        raise OrchestratorError(
+            f"{self.service.name} {how}. The end of {shorten(self.log)}:{said}\nEverything is stopped."
+        )
+
+
+def main() -> int:
+    """Serves until a signal comes; returns 0 then, or the exit code of the error that ended it."""
+    print_any_character()
+    if GUARDED not in sys.argv:
+        code = run_guarded([sys.executable, "-m", "flows.serve", GUARDED])
+        if code < 0:
+            print(f"exemplars: killed by {signal.Signals(-code).name}. Everything is stopped", file=sys.stderr)
+        return code if code >= 0 else OrchestratorError.exit_code
+    try:
+        serve(read_settings())
+    except ExemplarsError as error:
+        print(f"exemplars: {error}", file=sys.stderr)
+        return error.exit_code
+    print("exemplars: everything is stopped", file=sys.stderr)
+    return 0
+
+
+def serve(settings: Settings) -> None:
+    """Runs all services. If ``PREFECT_API_URL`` is set, that Prefect server is used and none is started.
+
+    Raises:
+        ExemplarsError: a port is in use, or a service did not start or has ended.
+    """
+    host, port = PREFECT_SERVER_API_HOST.value(), PREFECT_SERVER_API_PORT.value()
+    configured = PREFECT_API_URL.value()
+    if not configured:
+        check_port(host, port, "PREFECT_SERVER_API_PORT")
+    check_port(settings.api_host, settings.api_port, "EXEMPLARS_API_PORT")
+    if settings.metrics_port:
+        check_port(settings.api_host, settings.metrics_port, "EXEMPLARS_METRICS_PORT")
+    logs = Path(settings.locate(settings.cache_dir)).parent / "logs"
+    print(f"exemplars: starting; the first start takes half a minute. Logs: {shorten(logs)}", file=sys.stderr)
+    api = configured or f"http://{name_host(host)}:{port}/api"
+    server, *others = list_services(settings, api, dict(os.environ))
+    ready = f"Prefect {api.removesuffix('/api')} · door {name_door(settings)}/v1 · logs {shorten(logs)} · next, a key: "
+    run_services(others if configured else [server, *others], logs, f"{ready}{NEXT}")
+
+
+def list_services(settings: Settings, api: str, environment: Mapping[str, str]) -> list[Service]:
+    """Prefect's server, which is to answer at ``api``, the deploy step, a worker and the HTTP door, in this order."""
+    door = name_door(settings)
+    defaults = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
+    defaults |= PREFECT_JSON_VARIABLES if settings.log_format == "json" else {}
+    variables = {**defaults, **environment, "PREFECT_API_URL": api}
+    host, port = PREFECT_SERVER_API_HOST.value(), PREFECT_SERVER_API_PORT.value()
+    worker = f"make serve on {socket.gethostname()}"
+    return [
+        Service(
+            "prefect",
+            ("-m", "prefect", "server", "start", "--host", host, "--port", str(port)),
+            {"PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES, "PREFECT_UI_API_URL": api, **variables},
+            lambda _: answers(f"{api}/health"),
+        ),
+        Service("deploy", ("-m", "flows.deploy"), variables),
+        Service(
+            "worker",
+            ("-m", "prefect", "worker", "start", "--pool", POOL, "--name", worker, "--limit", str(MAX_RUNS)),
+            # It asks for runs every second, so that a run starts within five.
+            {"PREFECT_WORKER_QUERY_SECONDS": "1", "EXEMPLARS_API_URL": door, **variables},
+            lambda since: has_worker(api, worker, since),
+            lambda: end_stopped_runs(api),
+        ),
+        Service("door", ("-m", "flows.api", "serve"), variables, lambda _: answers(f"{door}/v1/health")),
+    ]
+
+
+def run_services(services: Sequence[Service], logs: Path, ready: str, start_seconds: float = START_SECONDS) -> None:
+    """Starts the services in order, prints ``ready``, and returns when standard input has closed and all are stopped.
+
+    Args:
+        start_seconds: how long a service may take until it is ready.
+
+    Raises:
+        OrchestratorError: a service did not start, or has ended; the others are stopped.
+        RunInterruptedError: standard input closed before everything was up.
+    """
+    logs.mkdir(parents=True, exist_ok=True)
+    running: list[RunningService] = []
+    with leaving_no_process(), ExitStack() as stack:
+        for service in services:
+            running.append(stack.enter_context(run_service(service, logs)))
+            while not running[-1].is_ready:
+                for started in running:
+                    started.check(start_seconds if started is running[-1] else None)
+                if _stdin_closes(LOOK_SECONDS):
+                    raise RunInterruptedError("interrupted before everything was up. Everything is stopped")
+        print(ready, flush=True)
+        while not _stdin_closes(LOOK_SECONDS):
+            for started in running:
+                started.check()
+
+
+@contextmanager
+def run_service(service: Service, logs: Path) -> Iterator[RunningService]:
+    """Runs a service, whose output goes to a log of its own, while the block runs; then stops its process group."""
+    log = logs / f"{service.name}.log"
+    with log.open("wb") as stream:
+        process = subprocess.Popen(
+            [sys.executable, *service.arguments],
+            cwd=PROJECT_ROOT,
+            env=dict(service.environment),
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield RunningService(service, process, log, time.time())
+    finally:
+        _signal_group(process.pid, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_SECONDS)
+        _signal_group(process.pid, signal.SIGKILL)
+        process.wait()
+        service.settle()
+
+
+def check_port(host: str, port: int, variable: str) -> None:
+    """Checks that a server can listen at an address; ``variable`` names the setting of the port, for the message.
+
+    Raises:
+        OrchestratorError: another process listens there.
+        InputError: no process can, as with a host that is not of this machine or a port below 1024.
+    """
+    if port == 0:
+        raise InputError(f"{variable}=0 is not possible here, since others are told the address: choose a port")
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as listener:
+            # As servers do: old connections of a server that has just ended may still be closing.
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise InputError(f"{host}:{port} ({variable}): {error.strerror}. Choose another") from error
+        raise OrchestratorError(
+            f"port {port} is used by another program. Stop it, or choose another port: {variable}={port + 1}"
+        ) from error
+
+
+def answers(url: str) -> bool:
+    """Whether a GET of the address is answered with 200."""
+    try:
+        return httpx.get(url, timeout=ASK_SECONDS).status_code == httpx.codes.OK
+    except httpx.HTTPError:
+        return False
+
+
+def has_worker(api: str, name: str, since: float) -> bool:
+    """Whether the server has received a heartbeat of the worker of this name since that time."""
+    try:
+        with _open_client(api) as client:
+            workers = client.read_workers_for_work_pool(POOL)
+    except (httpx.HTTPError, PrefectException):
+        return False
+    heard = [worker.last_heartbeat_time for worker in workers if worker.name == name]
+    return any(moment is not None and moment.timestamp() >= since for moment in heard)
+
+
+def end_stopped_runs(api: str) -> None:
+    """Tells the server which runs ended with the worker; if that fails, the next deploy step does it."""
+    with suppress(httpx.HTTPError, PrefectException), _open_client(api) as client:
+        end_gone_runs(client)
+
+
+def name_door(settings: Settings) -> str:
+    """The address of the HTTP door."""
+    return f"http://{name_host(settings.api_host)}:{settings.api_port}"
+
+
+def name_host(host: str) -> str:
+    """A host as it stands in a URL; one that means every interface becomes the loopback address."""
+    reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    return f"[{reached}]" if ":" in reached else reached
+
+
+def shorten(path: Path) -> str:
+    """A path relative to the current folder if it lies below it."""
+    return str(path).removeprefix(f"{Path.cwd()}{os.sep}")
+
+
+@contextmanager
+def _open_client(api: str) -> Iterator[SyncPrefectClient]:
+    """A client without retries: the server may be starting or stopping, and nobody waits for it here."""
+    once = temporary_settings({PREFECT_API_URL: api, PREFECT_CLIENT_MAX_RETRIES: 0})
+    with once, get_client({"timeout": ASK_SECONDS}, sync_client=True) as client:
+        yield client
+
+
+def _stdin_closes(seconds: float) -> bool:
+    """Whether standard input closes within so many seconds."""
+    return bool(select.select([sys.stdin], [], [], seconds)[0])
+
+
+def _signal_group(group: int, number: signal.Signals) -> None:
+    # Where only an ended process is left of a group, macOS does not permit it.
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,1 +1,0 @@
-"""``make serve``: runs Prefect's server, the deploy step, a worker and the HTTP door on this machine."""
