@@ -1,92 +1,53 @@
-"""The automations on Prefect's server that end runs whose process is gone; the deploy step sets them up."""
+"""Brings the automations of automations.yaml up to date on a Prefect server."""
 
 import contextlib
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+from uuid import UUID
 
+import yaml
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import StateType
-from prefect.events.actions import ChangeFlowRunState
-from prefect.events.schemas.automations import Automation, AutomationCore, EventTrigger, Posture
-from prefect.events.schemas.events import ResourceSpecification
+from prefect.events.schemas.automations import Automation, AutomationCore
 from prefect.exceptions import ObjectNotFound
 
-from flows.runs.heartbeat import HEARTBEAT_SECONDS
-from flows.runs.labels import AGAIN
-
-FLOW_NAMES = ("synthesize", "backfill", "prune")
-# Three heartbeats. Prefect checks every 5 s, so a run is CRASHED within the two minutes that issue 5 asks for.
-SILENCE_SECONDS = 3 * HEARTBEAT_SECONDS
-STUCK_SECONDS = 120
-# For runs in containers, which may have to pull an image of 2 GB first.
+AUTOMATIONS_FILE = Path(__file__).with_name("automations.yaml")
+# They may have to pull an image of 2 GB first.
 CONTAINER_SECONDS = 900
-ENDS = ("Completed", "Failed", "Crashed", "Cancelled")
-WAITS = ("Scheduled", "Late", "AwaitingRetry", "AwaitingConcurrencySlot", "Paused", "Suspended")
 
 
-@dataclass(frozen=True, slots=True)
-class Watch:
-    """A run that enters ``state`` and then emits no ``expected`` event ``within_seconds`` is set to ``outcome``."""
+def read_automations(containers: bool) -> list[AutomationCore]:
+    """The automations that end runs whose process is gone.
 
-    name: str
-    description: str
-    state: StateType
-    begins: tuple[str, ...]
-    expected: tuple[str, ...]
-    within_seconds: int
-    outcome: StateType
-    message: str
-
-    @property
-    def left_event(self) -> str:
-        """The event that the deploy step emits for a run that it finds in this state, so that it is watched too."""
-        return f"exemplars.flow-run.left-{self.state.value.lower()}"
+    Args:
+        containers: whether runs are containers, which start slower than processes of a worker.
+    """
+    wanted = []
+    for told in _read_file()["automations"]:
+        trigger = dict(told["trigger"])
+        if containers and name_left_event(StateType.PENDING) in trigger["after"]:
+            trigger["within"] = CONTAINER_SECONDS
+        wanted.append(AutomationCore.model_validate({**told, "trigger": trigger}))
+    return wanted
 
 
-WATCHES = (
-    Watch(
-        "exemplars: a run whose heartbeats stop is CRASHED",
-        f"A run sends a heartbeat every {HEARTBEAT_SECONDS} s. If its process and its worker end together, nothing "
-        "else reports that the run is over.",
-        StateType.RUNNING,
-        ("Running", "Retrying", "heartbeat"),
-        ("heartbeat", "Cancelling", "Pending", *ENDS, *WAITS),
-        SILENCE_SECONDS,
-        StateType.CRASHED,
-        f"No heartbeat for {SILENCE_SECONDS} s: the run's process is gone, or its machine is. {AGAIN}",
-    ),
-    Watch(
-        "exemplars: a run that never starts is CRASHED",
-        "A worker that takes a run and ends before it has started it leaves the run pending.",
-        StateType.PENDING,
-        ("Pending", "Submitting", "InfrastructurePending"),
-        ("Submitting", "InfrastructurePending", "Running", "Retrying", "Cancelling", *ENDS, *WAITS),
-        STUCK_SECONDS,
-        StateType.CRASHED,
-        "Pending for too long: the worker that took the run ended before it had started it. No model was called. Check "
-        "that a worker runs, then start the run again.",
-    ),
-    Watch(
-        "exemplars: a run that nobody is left to cancel is CANCELLED",
-        "A run is cancelled by its worker; without its worker it would be cancelling for ever.",
-        StateType.CANCELLING,
-        ("Cancelling",),
-        ENDS,
-        STUCK_SECONDS,
-        StateType.CANCELLED,
-        f"Cancelling for {STUCK_SECONDS} s: the worker of the run is gone, so it was ended here. {AGAIN}",
-    ),
-)
+def read_alert(block_id: UUID, ui: str) -> AutomationCore:
+    """The automation that reports failed nightly runs by a webhook block, with links to the UI at an address."""
+    told = _read_file()["alert"]
+    [action] = told["actions"]
+    filled = {**action, "block_document_id": block_id, "payload": action["payload"].replace("UI/", f"{ui}/", 1)}
+    return AutomationCore.model_validate({**told, "actions": [filled]})
 
 
-def list_watches(containers: bool) -> tuple[Watch, ...]:
-    """The watches for runs that are processes of a worker or, with ``containers``, containers that start slower."""
-    if not containers:
-        return WATCHES
-    return tuple(
-        replace(watch, within_seconds=CONTAINER_SECONDS) if watch.state is StateType.PENDING else watch
-        for watch in WATCHES
-    )
+def name_alert() -> str:
+    """The name of the automation that reports failed nightly runs."""
+    return str(_read_file()["alert"]["name"])
+
+
+def name_left_event(state: StateType) -> str:
+    """The event that the deploy step emits for a run that it finds in a state, so that it is watched."""
+    return f"exemplars.flow-run.left-{state.value.lower()}"
 
 
 def ensure_automation(client: SyncPrefectClient, wanted: AutomationCore) -> str:
@@ -107,25 +68,10 @@ def ensure_automation(client: SyncPrefectClient, wanted: AutomationCore) -> str:
     return "changed"
 
 
-def describe_automation(watch: Watch) -> AutomationCore:
-    """The Prefect automation of a watch. It sets every field, because an update leaves out unset ones."""
-    trigger = EventTrigger(
-        type="event",
-        posture=Posture.Proactive,
-        match=ResourceSpecification.model_validate({"prefect.resource.id": "prefect.flow-run.*"}),
-        match_related=ResourceSpecification.model_validate(
-            {"prefect.resource.role": "flow", "prefect.resource.name": list(FLOW_NAMES)}
-        ),
-        after={watch.left_event, *(f"prefect.flow-run.{name}" for name in watch.begins)},
-        expect={f"prefect.flow-run.{name}" for name in watch.expected},
-        for_each={"prefect.resource.id"},
-        threshold=1,
-        within=timedelta(seconds=watch.within_seconds),
-    )
-    action = ChangeFlowRunState(type="change-flow-run-state", state=watch.outcome, message=watch.message)
-    return AutomationCore(
-        name=watch.name, description=watch.description, enabled=True, trigger=trigger, actions=[action]
-    )
+@cache
+def _read_file() -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load(AUTOMATIONS_FILE.read_text(encoding="utf-8"))
+    return content
 
 
 def _delete_duplicates(client: SyncPrefectClient, name: str) -> Automation | None:

@@ -1,7 +1,6 @@
 """Finds unfinished runs on a Prefect server, and watches them or, if their process is gone, ends them."""
 
-from collections.abc import Collection, Iterator
-from uuid import UUID
+from collections.abc import Iterator
 
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import (
@@ -15,63 +14,51 @@ from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.events.schemas.events import Event, RelatedResource, Resource
 
-from flows.deploy.automations import FLOW_NAMES, Watch
+from flows.deploy.automations import name_left_event
 from flows.runs.labels import AGAIN, LeaseLabels, read_lease_labels
 from flows.runs.lease_holders import free_lease, is_gone
 
+FLOW_NAMES = ("synthesize", "backfill", "prune")
 UNFINISHED = (StateType.RUNNING, StateType.PENDING, StateType.CANCELLING)
 PAGE = 200
 GONE = f"The process of this run is gone: it was killed, its worker was stopped, or its machine went down. {AGAIN}"
 
 
-def list_unfinished(client: SyncPrefectClient) -> list[FlowRun]:
-    """Our runs that are running, pending or cancelling, on any machine."""
-    return list(_read_pages(client))
-
-
 def end_gone_runs(client: SyncPrefectClient) -> tuple[int, list[FlowRun]]:
     """Ends the unfinished runs whose process was on this host and is gone; returns how many, and the other ones."""
-    runs = list_unfinished(client)
-    others = [run for run in runs if not end_if_gone(client, run)]
+    runs = list(_list_unfinished(client))
+    others = [run for run in runs if not _end_if_gone(client, run)]
     return len(runs) - len(others), others
 
 
-def watch_run(client: SyncPrefectClient, run: FlowRun, watch: Watch) -> None:
-    """Starts a watch for a run that is older than the watch, or whose watch was lost while no server ran."""
+def watch_run(client: SyncPrefectClient, run: FlowRun) -> None:
+    """Has the automations watch a run that is older than they are, or was left unwatched while no server ran."""
+    assert run.state is not None
     flow = {
         "prefect.resource.id": f"prefect.flow.{run.flow_id}",
         "prefect.resource.role": "flow",
         "prefect.resource.name": client.read_flow(run.flow_id).name,
     }
     event = Event(
-        event=watch.left_event,
+        event=name_left_event(run.state.type),
         resource=Resource({"prefect.resource.id": f"prefect.flow-run.{run.id}", "prefect.resource.name": run.name}),
         related=[RelatedResource(flow)],
     )
     client.request("POST", "/events", json=[event.model_dump(mode="json")]).raise_for_status()
 
 
-def end_if_gone(client: SyncPrefectClient, run: FlowRun) -> bool:
+def _end_if_gone(client: SyncPrefectClient, run: FlowRun) -> bool:
     """Ends a run whose process, on this host, is no more, and frees its lease; False where it may be alive."""
     labels = _find_lease_labels(run)
     if labels is None or not is_gone(labels.process):
         return False
     free_lease(client, run.id, labels)
-    end_runs(client, [str(run.id)], GONE)
+    # It may have ended by itself since it was listed.
+    state = client.read_flow_run(run.id).state
+    if state is not None and state.type in UNFINISHED:
+        outcome = StateType.CANCELLED if state.type is StateType.CANCELLING else StateType.CRASHED
+        client.set_flow_run_state(run.id, State(type=outcome, message=GONE), force=True)
     return True
-
-
-def end_runs(client: SyncPrefectClient, run_ids: Collection[str], message: str) -> None:
-    """Sets the final state of runs whose processes have been stopped, with a message.
-
-    Cancelling runs become cancelled; others become crashed, even if they have already reported a crash themselves. Runs
-    that have ended in another way are left alone.
-    """
-    for run_id in run_ids:
-        state = client.read_flow_run(UUID(run_id)).state
-        if state is not None and state.type in {*UNFINISHED, StateType.CRASHED}:
-            outcome = StateType.CANCELLED if state.type is StateType.CANCELLING else StateType.CRASHED
-            client.set_flow_run_state(UUID(run_id), State(type=outcome, message=message), force=True)
 
 
 def _find_lease_labels(run: FlowRun) -> LeaseLabels | None:
@@ -82,7 +69,8 @@ def _find_lease_labels(run: FlowRun) -> LeaseLabels | None:
     return None if state.type is StateType.RUNNING and labels.leased_at < state.timestamp else labels
 
 
-def _read_pages(client: SyncPrefectClient) -> Iterator[FlowRun]:
+def _list_unfinished(client: SyncPrefectClient) -> Iterator[FlowRun]:
+    """Our runs that are running, pending or cancelling, on any machine."""
     offset = 0
     while page := client.read_flow_runs(
         flow_filter=FlowFilter(name=FlowFilterName(any_=list(FLOW_NAMES))),

@@ -19,7 +19,8 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from pydantic import SecretStr
 
 from engine.store.layout import SAMPLES
-from flows.deploy.alerts import AUTOMATION, BLOCK, ensure_alerts
+from flows.deploy.alerts import BLOCK, ensure_alerts
+from flows.deploy.automations import name_alert
 
 pytestmark = pytest.mark.slow
 
@@ -128,7 +129,7 @@ def test_alerts_are_changed_by_another_address_and_stay_without_one(fleet: Fleet
     assert "webhook changed, automation there" == said[0] == said[1]
     assert "webhook there, automation there" == said[2]
     assert "unchanged since they were set up before (EXEMPLARS_ALERT_URL is not set now). To end them: " in said[3]
-    assert f"prefect automation delete '{AUTOMATION}' and prefect block delete webhook/{BLOCK}" in said[3]
+    assert f"prefect automation delete '{name_alert()}' and prefect block delete webhook/{BLOCK}" in said[3]
 
 
 def test_address_of_alerts_stands_nowhere_that_people_read(fleet: Fleet) -> None:

@@ -18,8 +18,9 @@ from fakes.provider import Behaviour, serve_provider
 from fakes.site import WRITABLE, Site, find_free_port, list_flow_processes, open_site
 from fakes.waiting import wait_until
 from fakes.workspace import ROOT, find_gone_process, make_workspace
+from prefect.events.actions import ChangeFlowRunState
 
-from flows.deploy.automations import WATCHES
+from flows.deploy.automations import read_automations
 from flows.deploy.unfinished_runs import GONE
 from flows.runs.labels import LeaseLabels, read_lease_labels
 from flows.runs.lease_holders import name_process
@@ -35,7 +36,7 @@ DEPLOYMENTS = (
     "synthesize/nightly",
     "synthesize/on-demand",
 )
-NAMES = sorted(watch.name for watch in WATCHES)
+NAMES = sorted(automation.name for automation in read_automations(containers=False))
 
 
 @pytest.fixture(scope="module")
@@ -334,8 +335,10 @@ def test_runs_whose_process_is_gone_are_over_within_two_minutes(dying: Dying) ->
     assert silent < timedelta(seconds=120)
     assert took < timedelta(seconds=150)
     assert site.read_state(dying.killed)[1].startswith("No heartbeat for 90 s: the run's process is gone")
-    for watch in WATCHES:
-        assert (watch.outcome.value, watch.message) == site.read_state(dying.left[watch.state.value])
+    for state, automation in zip(("RUNNING", "PENDING", "CANCELLING"), read_automations(containers=False), strict=True):
+        [action] = automation.actions
+        assert isinstance(action, ChangeFlowRunState)
+        assert (action.state.value, action.message) == site.read_state(dying.left[state])
     assert "RUNNING" == site.read_state(dying.living)[0]
 
 

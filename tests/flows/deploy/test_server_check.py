@@ -39,18 +39,18 @@ def test_server_that_refuses_names_the_settings(code: int) -> None:
 @pytest.mark.parametrize(("code", "body"), [(404, "{}"), (200, "<html>"), (200, '{"a": 1}'), (200, '"today"')])
 def test_what_is_no_prefect_server_is_said_to_be_none(code: int, body: str) -> None:
     with pytest.raises(
-        OrchestratorError, match=r"There is no Prefect API at .* \(PREFECT_API_URL, which ends in /api\)"
+        OrchestratorError, match=r"(is none: its version cannot be read|answers 404)\. .*PREFECT_API_URL is its address"
     ):
         ask(code, body)
 
 
 def test_broken_server_is_said_to_be_broken() -> None:
-    with pytest.raises(OrchestratorError, match=r"answers 500\. Its own logs may say why"):
+    with pytest.raises(OrchestratorError, match=r"answers 500\. Check .*; its own logs may say more"):
         ask(500, "oh")
 
 
 def test_nobody_there_is_said() -> None:
-    with pytest.raises(OrchestratorError, match=r"does not answer: ConnectError .*Check that it runs"):
+    with pytest.raises(OrchestratorError, match=r"does not answer: ConnectError .*Check that it runs, "):
         check(find_free_port())
 
 
