@@ -50,7 +50,7 @@ LEASES = "prefect.server.concurrency.lease_storage.filesystem"
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A program that runs until everything is stopped or, without ``is_ready``, a step that ends before the next one.
+    """A program that runs until everything is stopped or, without ``is_ready``, a step that has to end.
 
     ``is_ready`` is given the time of the start, in seconds since 1970. ``settle`` is called when it has been stopped.
     """
@@ -131,52 +131,55 @@ def serve(settings: Settings) -> None:
     run_services(others if configured else [server, *others], logs, f"{ready}{NEXT}")
 
 
-def list_services(settings: Settings, api: str, environment: Mapping[str, str]) -> list[Service]:
-    """Prefect's server, which is to answer at ``api``, the deploy step, a worker and the HTTP door, in this order."""
-    door = name_door(settings)
+def list_services(settings: Settings, api: str, environment: Mapping[str, str]) -> list[list[Service]]:
+    """Prefect's server, which is to answer at ``api``; then the deploy step; then a worker and the HTTP door."""
+    address = name_door(settings)
     defaults = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
     defaults |= PREFECT_JSON_VARIABLES if settings.log_format == "json" else {}
     variables = {**defaults, **environment, "PREFECT_API_URL": api}
     host, port = PREFECT_SERVER_API_HOST.value(), PREFECT_SERVER_API_PORT.value()
-    worker = f"make serve on {socket.gethostname()}"
-    return [
-        Service(
-            "prefect",
-            ("-m", "prefect", "server", "start", "--host", host, "--port", str(port)),
-            {"PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES, "PREFECT_UI_API_URL": api, **variables},
-            lambda _: answers(f"{api}/health"),
-        ),
-        Service("deploy", ("-m", "flows.deploy"), variables),
-        Service(
-            "worker",
-            ("-m", "prefect", "worker", "start", "--pool", POOL, "--name", worker, "--limit", str(MAX_RUNS)),
-            # It asks for runs every second, so that a run starts within five.
-            {"PREFECT_WORKER_QUERY_SECONDS": "1", "EXEMPLARS_API_URL": door, **variables},
-            lambda since: has_worker(api, worker, since),
-            lambda: end_stopped_runs(api),
-        ),
-        Service("door", ("-m", "flows.api", "serve"), variables, lambda _: answers(f"{door}/v1/health")),
-    ]
+    server = Service(
+        "prefect",
+        ("-m", "prefect", "server", "start", "--host", host, "--port", str(port)),
+        {"PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES, "PREFECT_UI_API_URL": api, **variables},
+        lambda _: answers(f"{api}/health"),
+    )
+    name = f"make serve on {socket.gethostname()}"
+    worker = Service(
+        "worker",
+        ("-m", "prefect", "worker", "start", "--pool", POOL, "--name", name, "--limit", str(MAX_RUNS)),
+        # It asks for runs every second, so that a run starts within five.
+        {"PREFECT_WORKER_QUERY_SECONDS": "1", "EXEMPLARS_API_URL": address, **variables},
+        lambda since: has_worker(api, name, since),
+        lambda: end_stopped_runs(api),
+    )
+    door = Service("door", ("-m", "flows.api", "serve"), variables, lambda _: answers(f"{address}/v1/health"))
+    return [[server], [Service("deploy", ("-m", "flows.deploy"), variables)], [worker, door]]
 
 
-def run_services(services: Sequence[Service], logs: Path, ready: str, start_seconds: float = START_SECONDS) -> None:
-    """Starts the services in order, prints ``ready``, and returns when standard input has closed and all are stopped.
+def run_services(
+    stages: Sequence[Sequence[Service]], logs: Path, ready: str, start_seconds: float = START_SECONDS
+) -> None:
+    """Starts the services, each stage when the one before is ready, prints ``ready``, and runs until stdin closes.
+
+    All are stopped then, as at an error, the last one first.
 
     Args:
         start_seconds: how long a service may take until it is ready.
 
     Raises:
-        OrchestratorError: a service did not start, or has ended; the others are stopped.
+        OrchestratorError: a service did not start, or has ended.
         RunInterruptedError: standard input closed before everything was up.
     """
     logs.mkdir(parents=True, exist_ok=True)
     running: list[RunningService] = []
     with leaving_no_process(), ExitStack() as stack:
-        for service in services:
-            running.append(stack.enter_context(run_service(service, logs)))
-            while not running[-1].is_ready:
+        for services in stages:
+            starting = [stack.enter_context(run_service(service, logs)) for service in services]
+            running += starting
+            while not all(started.is_ready for started in starting):
                 for started in running:
-                    started.check(start_seconds if started is running[-1] else None)
+                    started.check(start_seconds if started in starting else None)
                 if _stdin_closes(LOOK_SECONDS):
                     raise RunInterruptedError("interrupted before everything was up. Everything is stopped")
         print(ready, flush=True)

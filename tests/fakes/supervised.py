@@ -28,9 +28,9 @@ def make_service(told: dict[str, Any]) -> Service:
 def main() -> int:
     if GUARDED not in sys.argv:
         return run_guarded([sys.executable, "-m", "tests.fakes.supervised", *sys.argv[1:], GUARDED])
-    services = [make_service(told) for told in json.loads(sys.argv[2])]
+    stages = [[make_service(told) for told in stage] for stage in json.loads(sys.argv[2])]
     try:
-        run_services(services, Path(sys.argv[1]), "all is up", float(sys.argv[3]))
+        run_services(stages, Path(sys.argv[1]), "all is up", float(sys.argv[3]))
     except ExemplarsError as error:
         print(f"exemplars: {error}", file=sys.stderr)
         return error.exit_code

@@ -1,5 +1,6 @@
 """``make serve``: the order in which services start and stop, what is said of one that ends, and all of it whole."""
 
+import itertools
 import json
 import os
 import select
@@ -26,7 +27,7 @@ from flows.observability.json_logs import PREFECT_JSON_VARIABLES
 from flows.serve import check_port, list_services
 
 STOP_SECONDS = 60.0
-START_SECONDS = 120.0
+START_SECONDS = 240.0
 # A run of a POST starts within five seconds on a machine with nothing else to do.
 BEGIN_SECONDS = 120.0
 READY = "all is up\n"
@@ -110,12 +111,13 @@ class Served:
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Serves stand-ins, in their order."""
+    """Serves stand-ins, the later ones when the first one is ready."""
     workspace, houses = Workspace(tmp_path), list[House]()
 
     def begin(*services: dict[str, Any], start_seconds: float = 60.0) -> House:
         program = (sys.executable, "-m", "tests.fakes.supervised")
-        arguments = (str(workspace.folder / "logs"), json.dumps(services), str(start_seconds))
+        stages = [services[:1], services[1:]]
+        arguments = (str(workspace.folder / "logs"), json.dumps(stages), str(start_seconds))
         houses.append(House(workspace, workspace.start(*arguments, program=program, PYTHONPATH=str(ROOT))))
         return houses[-1]
 
@@ -181,10 +183,10 @@ def test_killed_inside_it_leaves_nothing(start: Start) -> None:
 
 
 def test_service_that_ends_at_its_start_is_explained_and_all_is_stopped(start: Start) -> None:
-    house = start(describe("server"), describe("worker", "--fails"), describe("door"))
+    house = start(describe("server"), describe("worker", "--fails"), describe("door", "--mute"))
     told, said = house.process.communicate(timeout=60)
 
-    assert (3, "settled worker\nsettled server\n") == (house.process.returncode, told)
+    assert (3, "settled door\nsettled worker\nsettled server\n") == (house.process.returncode, told)
     assert said == (
         f"exemplars: worker ended with exit code 4. The end of {house.logs / 'worker.log'}:\n"
         "  first words\n  the cellar is flooded\nEverything is stopped.\n"
@@ -272,15 +274,15 @@ def test_port_zero_is_an_input_error() -> None:
     ("wanted", "spoken"), [("text", [None] * len(PREFECT_JSON_VARIABLES)), ("json", [*PREFECT_JSON_VARIABLES.values()])]
 )
 def test_all_services_speak_json_where_that_is_wanted(wanted: LogFormat, spoken: list[str | None]) -> None:
-    services = list_services(Settings(log_format=wanted), "http://127.0.0.1:4200/api", {})
+    stages = list_services(Settings(log_format=wanted), "http://127.0.0.1:4200/api", {})
 
-    assert ["prefect", "deploy", "worker", "door"] == [service.name for service in services]
-    for service in services:
+    assert [["prefect"], ["deploy"], ["worker", "door"]] == [[service.name for service in stage] for stage in stages]
+    for service in itertools.chain(*stages):
         assert spoken == [service.environment.get(name) for name in PREFECT_JSON_VARIABLES]
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_serve_runs_a_flow_and_one_ctrl_c_ends_all_of_it(served: Served, provider: Provider) -> None:
     provider.behaviour = Behaviour(hold_after=4)
     served.start()
@@ -324,7 +326,7 @@ def test_serve_runs_a_flow_and_one_ctrl_c_ends_all_of_it(served: Served, provide
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_killed_serve_leaves_nothing_and_the_next_uses_the_server_that_is_configured(
     served: Served, provider: Provider
 ) -> None:
@@ -352,7 +354,7 @@ def test_killed_serve_leaves_nothing_and_the_next_uses_the_server_that_is_config
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_worker_that_is_killed_ends_all_and_its_run_is_over_at_the_next_start(
     served: Served, provider: Provider
 ) -> None:
