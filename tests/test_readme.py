@@ -1,8 +1,13 @@
 """The README is short, and what it shows of a run is what a run prints."""
 
 import re
+from pathlib import Path
 
-from engine.settings import PROJECT_ROOT
+import pytest
+
+from engine.estimate.wording import format_estimate
+from engine.settings import PROJECT_ROOT, read_settings
+from flows.cli.plan import make_preview
 
 README = (PROJECT_ROOT / "README.md").read_text()
 MOST_LINES = 120
@@ -18,6 +23,13 @@ def test_targets_of_the_readme_are_in_the_makefile() -> None:
 
     assert {"run", "serve"} <= targets
     assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets)
+
+
+def test_estimate_of_the_readme_is_what_the_run_prints_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("EXEMPLARS_SAMPLES_URI", str(tmp_path))
+    preview = make_preview(read_settings(), "u22a8.technical-writing", "from_traits", "low")
+
+    assert format_estimate(preview.estimate) in README.splitlines()
 
 
 def test_links_of_the_readme_lead_somewhere() -> None:
