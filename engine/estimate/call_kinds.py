@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar, get_args
 
 from engine.domain.model import POLES, Pole, Trait
-from engine.generation.cells import PLAIN_MAX_TOKENS, PROPOSED, make_request, make_subjects_request
 from engine.generation.prompts import JUDGE_SHOTS_PER_POLE
+from engine.generation.requests import PLAIN_MAX_TOKENS, PROPOSED, make_request, make_subjects_request
 from engine.llm.request import Endpoint, Request
 from engine.planning.plan import Cell, Plan, RoundHistory, count_scenarios, plan_round
 from engine.planning.scenarios import list_proposable

@@ -28,7 +28,7 @@ from fakes.site import Site, open_site
 from fakes.waiting import wait_until
 from fakes.workspace import ROOT, make_workspace
 
-from engine.generation.cells import make_chat_request
+from engine.generation.requests import make_chat_request
 from engine.llm.request import Prompt
 from engine.planning.plan import RoundHistory, plan_round
 

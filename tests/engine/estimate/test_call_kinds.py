@@ -8,7 +8,7 @@ from fakes.client import CHAT, PLAIN
 
 from engine.domain.model import Seed
 from engine.estimate.call_kinds import MEASURED_EXEMPLARS, CallKind, Spread, count_cells, list_calls, plan_examples
-from engine.generation.cells import make_request, make_subjects_request
+from engine.generation.requests import make_request, make_subjects_request
 from engine.llm.request import Endpoint
 from engine.planning.plan import Plan, RoundHistory, plan_round
 

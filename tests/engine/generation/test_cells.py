@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fakes.builders import make_cell, make_level, make_model, make_seeds, make_test_plan
+from fakes.builders import make_cell, make_model, make_seeds, make_test_plan
 from fakes.client import CHAT, PLAIN, Answer, FakeClient, HeardProgress
 
 from engine.domain.model import OwnScenarios, Pole, Seed
@@ -25,12 +25,11 @@ from engine.generation.cells import (
     cut_sentences,
     generate_cell,
     limit_words,
-    make_chat_request,
-    make_plain_request,
     propose_scenarios,
     read_reply,
 )
 from engine.generation.prompts import EXEMPLAR_SCHEMA, make_proposal_schema, write_words_only
+from engine.generation.requests import make_chat_request, make_plain_request
 from engine.llm.request import REFUSED, Endpoint, Prompt, Reply, Request
 from engine.planning.scenarios import NO_PROPOSAL, Proposal
 from engine.settings import RepliesPlace
@@ -213,25 +212,6 @@ async def test_embedded_model_goes_on_with_a_document(tmp_path: Path) -> None:
     assert make_plain_request(plan, cell) == request
     assert (None, None, ("\n",)) == (request.schema, request.prompt.system, request.stop)
     assert request.prompt.user.endswith(f"Topic: {cell.scenario.subject}\nClear:")
-
-
-def test_plain_seed_tells_cells_apart_and_is_the_same_again() -> None:
-    plan = make_test_plan(make_model(seeds=make_seeds()))
-    cells = [
-        make_cell(pole, index, draw=draw) for pole in ("positive", "negative") for index in (0, 1) for draw in (0, 1)
-    ]
-    seeds = [make_plain_request(plan, cell).seed for cell in cells]
-
-    assert 8 == len(set(seeds))
-    assert seeds == [make_plain_request(plan, cell).seed for cell in cells]
-
-
-def test_more_exemplars_a_call_and_longer_texts_get_more_tokens() -> None:
-    one = make_chat_request(make_test_plan(), make_cell(), "English")
-    five = make_chat_request(make_test_plan(level=make_level(exemplars_per_call=5)), make_cell(), "English")
-
-    assert 2 * 25 * 4 == five.max_tokens - one.max_tokens
-    assert "Write 5 texts" in five.prompt.user
 
 
 async def test_call_that_fails_for_good_is_a_failed_cell_while_others_succeed(tmp_path: Path) -> None:

@@ -16,7 +16,6 @@ import pytest
 from fakes.builders import make_cell, make_level, make_model, make_seeds, make_test_plan, make_trait
 
 from engine.domain.model import POLES, Brief, Pole, TraitType
-from engine.generation.cells import PROPOSED
 from engine.generation.prompts import (
     EXEMPLAR_SCHEMA,
     write_chat_prompt,
@@ -25,6 +24,7 @@ from engine.generation.prompts import (
     write_subjects_prompt,
     write_words_only,
 )
+from engine.generation.requests import PROPOSED
 from engine.llm.request import Prompt
 from engine.planning.plan import Plan
 

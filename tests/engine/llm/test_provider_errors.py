@@ -23,7 +23,7 @@ from engine.errors import (
     RateLimitedError,
     RetryableProviderError,
 )
-from engine.generation.cells import make_chat_request
+from engine.generation.requests import make_chat_request
 from engine.llm.client import LitellmClient
 from engine.llm.prices import find_price
 from engine.llm.provider_errors import _is_flagged, _may_be_billed, _parse_retry_after

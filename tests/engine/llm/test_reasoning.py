@@ -14,8 +14,9 @@ from engine.definitions.effort import Thinking
 from engine.errors import RequestRefusedError
 from engine.gateway.budget import RunBudget
 from engine.gateway.model_gateway import ModelGateway
-from engine.generation.cells import generate_cell, make_chat_request
+from engine.generation.cells import generate_cell
 from engine.generation.prompts import EXEMPLAR_SCHEMA
+from engine.generation.requests import make_chat_request
 from engine.llm.client import LitellmClient
 from engine.llm.reasoning import THINKING_TOKENS, write_options
 from engine.llm.request import Endpoint, Reply, Request

@@ -23,8 +23,8 @@ from fakes.word_vectors import WordVectors
 from engine.domain.model import POLES, Attached, Model, Pole, Seed, digest_text
 from engine.domain.samples import Exemplar
 from engine.errors import NoSeedsError
-from engine.generation.cells import make_chat_request, make_plain_request
 from engine.generation.prompts import VARIATION_SHOTS, write_chat_prompt, write_plain_prompt
+from engine.generation.requests import make_chat_request, make_plain_request
 from engine.planning.plan import Cell, Plan, RoundHistory, add_to_history, make_plan, plan_round
 from engine.planning.seed_variations import (
     AS_SEED,

@@ -11,7 +11,7 @@ from engine.definitions.loader import load_model
 from engine.domain.model import Model
 from engine.gateway.budget import RunBudget
 from engine.gateway.model_gateway import ModelGateway
-from engine.generation.cells import make_request
+from engine.generation.requests import make_request
 from engine.llm.request import Endpoint, Reply, Request
 from engine.run.job import Job
 from engine.run.pipeline import begin_rounds
