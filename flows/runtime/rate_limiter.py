@@ -154,10 +154,13 @@ class PrefectRateLimiter:
             if not calls:
                 # Others may give tokens back long before so many decay; and those who share must not come all at once.
                 return wait_seconds / (4 if limit.rate.counts_tokens else 1) + random.uniform(0.0, JITTER_SECONDS)
-        async with asyncio.timeout(LAPSE_SECONDS):
-            for limit in self._limits:
-                if not await limit.take(sum(limit.rate.count_units(call.tokens) for call in calls)):
-                    return JITTER_SECONDS
+        try:
+            async with asyncio.timeout(LAPSE_SECONDS):
+                for limit in self._limits:
+                    if not await limit.take(sum(limit.rate.count_units(call.tokens) for call in calls)):
+                        return JITTER_SECONDS
+        except TimeoutError as error:
+            raise TimeoutError(f"a permit took more than {LAPSE_SECONDS:.0f} s and may not be used any more") from error
         # A call that was cancelled meanwhile leaves its permit to the next.
         for call in self._list_waiting():
             needs = {limit: limit.rate.count_units(call.tokens) for limit in self._limits}
