@@ -35,7 +35,8 @@
     ├── ModelBusyError             exit 3   another run works on the model
     ├── OrchestratorError          exit 3   Prefect's server cannot be reached or started
     ├── AddressError               exit 3   the server cannot listen on an address
-    └── StoreError                 exit 3   a folder or file that cannot be read or written
+    └── StoreError                 exit 3   a folder, file or database that cannot be read or written
+        └── StoreAwayError                  may be temporary: a database that cannot be reached
 """
 
 from collections.abc import Sequence
@@ -246,6 +247,10 @@ class AddressError(ExemplarsError):
 
 
 class StoreError(ExemplarsError):
-    """A folder or file cannot be read or written."""
+    """A folder, file or database cannot be read or written."""
 
     exit_code = 3
+
+
+class StoreAwayError(StoreError):
+    """A database cannot be reached, or went away; that may be temporary."""

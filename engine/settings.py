@@ -2,7 +2,7 @@
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -28,6 +28,16 @@ LogFormat = Literal["text", "json"]
 SHOWN = 80
 # Of one part of a path: what Linux, macOS and Windows take.
 MAX_FILE_NAME_BYTES = 255
+# A character that ends a part of a URL is written as %40 and the like.
+DATABASE_URL = re.compile(
+    r"postgresql(\+[a-z0-9_]+)?://([^\s/@?#:]*(:[^\s/@?#:]*)?@)?[^\s/@?#]*/[^\s@#]+|sqlite:///[^\s?#]+"
+)
+SQLITE = "sqlite:///"
+# Variables of earlier versions: what to do where one is still set.
+GONE_VARIABLES = {
+    "EXEMPLARS_REPLIES_URI": "replies are kept in a database now: unset it, and let EXEMPLARS_REPLIES_URL name one "
+    "that all machines reach (postgresql://user:password@host/name)"
+}
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -84,28 +94,36 @@ def check_key(key: SecretStr) -> SecretStr:
     return key
 
 
+def check_database_url(url: SecretStr) -> SecretStr:
+    """Checks that a URL is one of PostgreSQL or SQLite; the error does not show it, since a password may be in it."""
+    if not DATABASE_URL.fullmatch(url.get_secret_value()):
+        raise ValueError(
+            "should be the URL of a database, as postgresql://user:password@host:5432/name or sqlite:///path; in a "
+            "user or a password, write : as %3A, / as %2F, @ as %40, # as %23 and ? as %3F"
+        )
+    return url
+
+
 # 4,096 characters are the longest path of Linux; nothing else is longer.
 Place = Annotated[str, Field(max_length=4096), AfterValidator(check_path)]
 Address = Annotated[str, Field(max_length=4096), AfterValidator(check_address)]
 Name = Annotated[str, Field(max_length=4096), AfterValidator(check_line)]
 ListedPrice = Annotated[str, AfterValidator(check_price)]
 Key = Annotated[SecretStr, AfterValidator(check_key)]
+DatabaseUrl = Annotated[SecretStr, Field(max_length=4096), AfterValidator(check_database_url)]
 
 
 @dataclass(frozen=True, slots=True)
 class RepliesPlace:
-    """Where replies are kept.
+    """The database that replies are kept in.
 
-    ``cache_dir`` has a folder for each plan. ``uri`` is a store that machines share; None if there is none.
+    ``url`` is SQLAlchemy's, and may hold a password; None for a SQLite file below ``cache_dir``. A database that goes
+    away while it is in use is waited for ``patience_seconds``.
     """
 
     cache_dir: str
-    uri: str | None = None
-
-    @property
-    def local(self) -> "RepliesPlace":
-        """The local folder alone, without the shared store."""
-        return RepliesPlace(self.cache_dir)
+    url: str | None = field(default=None, repr=False)
+    patience_seconds: float = 300.0
 
 
 class Settings(BaseSettings):
@@ -123,9 +141,10 @@ class Settings(BaseSettings):
     effort_file: Place = "data/effort.yaml"
     """The effort dial."""
     cache_dir: Place = "data/cache"
-    """The folder where this machine keeps replies."""
-    replies_uri: Place | None = None
-    """A store (`s3://…`) where kept replies outlive their machine."""
+    """The folder where this machine keeps replies, in one SQLite file, where no database is named."""
+    replies_url: DatabaseUrl | None = None
+    """The database of kept replies that all machines share: `postgresql://user:password@host:5432/name`. Unset, a
+    SQLite file in `EXEMPLARS_CACHE_DIR`."""
     # 64 bits, signed: what a database or a provider takes for a whole number.
     seed: int = Field(default=0, ge=-(2**63), lt=2**63)
     """Another seed makes another plan."""
@@ -160,7 +179,7 @@ class Settings(BaseSettings):
     tokens_per_minute: int | None = Field(default=None, ge=1, le=10**12)
     """The same for tokens."""
     patience_seconds: float = Field(default=300, ge=0, le=7 * DAY_SECONDS)
-    """How long a run waits for a provider that answers nothing."""
+    """How long a run waits for a provider that answers nothing, and for a database of kept replies that goes away."""
     cache_max_days: float = Field(default=90, gt=0, le=36_500)
     """Kept replies that were not used for so long are dropped."""
     cache_max_gb: float = Field(default=10, gt=0, le=10**6)
@@ -186,9 +205,11 @@ class Settings(BaseSettings):
 
     @property
     def replies_place(self) -> RepliesPlace:
-        """The places where replies are kept, as absolute paths."""
-        uri = None if self.replies_uri is None else self.locate(self.replies_uri).rstrip("/")
-        return RepliesPlace(self.locate(self.cache_dir), uri)
+        """The database that replies are kept in; a SQLite file's path is absolute."""
+        url = None if self.replies_url is None else self.replies_url.get_secret_value()
+        if url is not None and url.startswith(SQLITE):
+            url = SQLITE + self.locate(url.removeprefix(SQLITE))
+        return RepliesPlace(self.locate(self.cache_dir), url, self.patience_seconds)
 
     @property
     def fallbacks(self) -> tuple[str, ...]:
@@ -236,19 +257,28 @@ def read_settings() -> Settings:
     """Reads the settings of this process.
 
     Raises:
-        DefinitionError: variables have values that are not allowed; the error names all of them.
+        DefinitionError: variables have values that are not allowed, or are none any more; the error names all of them.
     """
+    problems = [
+        Problem("environment", None, name.upper(), "a variable of an earlier version", GONE_VARIABLES[name.upper()])
+        for name, given in os.environ.items()
+        if given and name.upper() in GONE_VARIABLES
+    ]
     try:
-        return Settings()
+        settings = Settings()
     except ValidationError as error:
-        raise DefinitionError("environment", [_name_variable(item) for item in error.errors()]) from None
+        problems += [_name_variable(item) for item in error.errors()]
+        raise DefinitionError("environment", problems) from None
+    if problems:
+        raise DefinitionError("environment", problems)
+    return settings
 
 
 def _name_variable(item: object) -> Problem:
     assert isinstance(item, dict)
     name, given = "_".join(str(part) for part in item["loc"]), str(item["input"])
     # An address may have a password before its @.
-    is_secret = name.endswith(("_key", "alert_url")) or "@" in given
+    is_secret = name.endswith(("_key", "alert_url", "replies_url")) or "@" in given
     said = str(item["msg"]).removeprefix("Value error, ")
     shown = "a secret" if is_secret else repr(given if len(given) <= SHOWN else f"{given[:SHOWN]}…")
     return Problem("environment", None, f"EXEMPLARS_{name.upper()}", shown, f"{said[:1].lower()}{said[1:]}")

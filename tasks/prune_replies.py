@@ -18,9 +18,9 @@ def prune_replies(settings: Settings, plan_ids: Sequence[str], now: datetime, lo
 
     Whatever goes wrong with that is logged as a warning.
     """
-    cache_dir, days, gb = settings.locate(settings.cache_dir), settings.cache_max_days, settings.cache_max_gb
+    days, gb = settings.cache_max_days, settings.cache_max_gb
     try:
-        pruned = prune_cache(cache_dir, days, gb, now, but_for=plan_ids)
+        pruned = prune_cache(settings.replies_place, days, gb, now, but_for=plan_ids)
     except StoreError as error:
         logger.warning("%s", error)
         return

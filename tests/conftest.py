@@ -11,6 +11,7 @@ import pytest
 from fakes.warm import SOCKET, serve_warm
 
 if TYPE_CHECKING:
+    from fakes.postgres import Postgres
     from fakes.s3 import S3
 
 _opened = ExitStack()
@@ -29,14 +30,12 @@ SLOWEST = (
     "flows/cli/test_interrupt.py",
     "flows/api/prefect_runs/test_races.py",
     "flows/observability/test_metrics.py",
-    "engine/replies/test_remote_replies.py",
     "flows/api/test_whole.py",
     "flows/test_synthesize.py",
     "flows/cli/test_app.py",
     "flows/api/openapi/test_document.py",
     "flows/observability/test_logs.py",
     "flows/test_deployed.py",
-    "engine/replies/test_lost_costs.py",
     "flows/retention/test_old_runs.py",
     "flows/test_strategies.py",
     "expectations/test_gate.py",
@@ -98,6 +97,15 @@ def s3_server() -> Iterator["S3"]:
 
     with serve_s3() as served:
         yield served
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Postgres"]:
+    """A PostgreSQL server, whose databases are the tests' own."""
+    from fakes.postgres import open_postgres
+
+    with open_postgres(tmp_path_factory.mktemp("postgres") / "own") as server:
+        yield server
 
 
 @pytest.fixture

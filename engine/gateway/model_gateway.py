@@ -75,7 +75,7 @@ class ModelGateway:
         """Keeps replies under this plan inside the block; nothing can be asked outside of one.
 
         Raises:
-            StoreError: they cannot be kept, or those that other machines have kept cannot be read.
+            StoreError: they cannot be kept, or those that are kept cannot be read.
         """
         async with open_replies(self._place, plan_id, handle, self._notice) as replies:
             self.budget.open_plan(plan_id, replies.kept_usd, replies.lost)
@@ -88,7 +88,7 @@ class ModelGateway:
     @asynccontextmanager
     async def holding(self, plan_id: str) -> AsyncIterator[None]:
         """Keeps the replies of another plan from being pruned inside the block."""
-        async with open_replies(self._place.local, plan_id):
+        async with open_replies(self._place, plan_id, notice=_say_nothing):
             yield
 
     async def complete(self, request: Request) -> Reply:
@@ -141,3 +141,7 @@ class ModelGateway:
 
     def _notice(self, text: str) -> None:
         self._progress.report(Noticed(text))
+
+
+def _say_nothing(_: str) -> None:
+    """What is to be told, the opening of the run's own plan tells."""

@@ -1,49 +1,54 @@
-"""Lists, prunes and clears the kept replies of all plans on this machine, for ``exemplars cache``."""
+"""Lists, prunes and clears the kept replies of all plans, for ``exemplars cache`` and at the beginning of runs."""
 
 import shutil
-import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
+from sqlalchemy import Connection, delete, exists, select
+
 from engine.errors import StoreError
-from engine.replies.database import read_plan_summary
-from engine.replies.plan_folder import REMOVED, TURN, InUseError, is_in_use, remove_folder
-from engine.replies.remote_admin import count_stored
-from engine.replies.tables import REPLIES
+from engine.replies.changes import DEAD_SECONDS
+from engine.replies.database import FILE, Database, name_database, read_database
+from engine.replies.tables import Clock, calls, openings, plans, replies
 from engine.settings import RepliesPlace
 
 BYTES_PER_GB = 10**9
+# Plans that are removed in one transaction.
+AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
 class CachedPlan:
     """A plan of which replies are kept.
 
-    ``handle`` is None where the replies are of a version that did not note it, or cannot be read; ``replies`` is None
-    where they cannot be counted. ``used_at`` is when a run or a replay last opened or left it.
+    ``handle`` is None where it is not known, ``replies`` where they are a file of an earlier version, which is
+    ``where`` then. ``used_at`` is when a run or a replay last opened or left it; it is in use up to a minute longer
+    than a process that was killed.
     """
 
-    folder: Path
+    plan_id: str
     handle: str | None
     replies: int | None
     bytes: int
     used_at: datetime
     in_use: bool
+    where: str
 
     @property
-    def plan_id(self) -> str:
-        """The name of its folder."""
-        return self.folder.name
+    def is_old(self) -> bool:
+        """Whether it is a folder of an earlier version."""
+        return self.replies is None
 
 
 @dataclass(frozen=True, slots=True)
 class Removed:
     """What was removed. What was to be, but is open in a live process, is ``in_use``; ``failed`` says why it could not.
 
-    ``replies`` counts those of the plans that could be read.
+    ``replies`` does not count those in files of earlier versions.
     """
 
     plans: int
@@ -54,28 +59,27 @@ class Removed:
 
 
 def count_kept_replies(place: RepliesPlace, plan_id: str) -> int | None:
-    """How many replies are kept of one plan, here or, where none are here, on the store; None where none can be read.
-
-    Nothing is opened for writing.
-    """
-    with suppress(sqlite3.Error, OSError):
-        return read_plan_summary(Path(place.cache_dir) / plan_id)[1]
+    """How many replies are kept of one plan; None where none are, or they cannot be read. Nothing is changed."""
+    count = select(plans.c.replies).where(plans.c.plan_id == plan_id)
     with suppress(StoreError):
-        return (count_stored(place.uri, plan_id) if place.uri else 0) or None
+        return read_database(place, lambda connection: connection.scalar(count), None)
     return None
 
 
-def list_cache(cache_dir: str) -> list[CachedPlan]:
-    """The plans of which replies are kept, the longest unused first.
+def list_cache(place: RepliesPlace) -> list[CachedPlan]:
+    """The plans of which replies are kept, the longest unused first; nothing is changed.
 
     Raises:
-        StoreError: the folder cannot be read.
+        StoreError: the database, or the cache folder, cannot be read.
     """
-    with _translate(cache_dir):
-        return sorted((_describe(folder) for folder in _list_folders(cache_dir)), key=lambda plan: plan.used_at)
+    name = name_database(place)
+    kept: list[CachedPlan] = read_database(place, lambda connection: _list_plans(connection, name), [])
+    return sorted([*kept, *_list_old(place)], key=lambda plan: (plan.used_at, plan.plan_id))
 
 
-def prune_cache(cache_dir: str, max_days: float, max_gb: float, now: datetime, but_for: Sequence[str] = ()) -> Removed:
+def prune_cache(
+    place: RepliesPlace, max_days: float, max_gb: float, now: datetime, but_for: Sequence[str] = ()
+) -> Removed:
     """Removes whole plans, the longest unused first: those unused for so many days, and as many as are over the size.
 
     One that is open somewhere stays, and so do those of the ids ``but_for``.
@@ -84,115 +88,117 @@ def prune_cache(cache_dir: str, max_days: float, max_gb: float, now: datetime, b
         max_gb: 10^9 bytes.
 
     Raises:
-        StoreError: the folder cannot be read.
+        StoreError: the database cannot be read or written.
     """
-    with _translate(cache_dir):
-        _remove_halves(Path(cache_dir))
-        return _remove_all(_choose_unused(cache_dir, max_days, max_gb, now, but_for))
+    return _remove(place, list_prunable(place, max_days, max_gb, now, but_for))
 
 
-def list_prunable(cache_dir: str, max_days: float, max_gb: float, now: datetime) -> list[CachedPlan]:
+def list_prunable(
+    place: RepliesPlace, max_days: float, max_gb: float, now: datetime, but_for: Sequence[str] = ()
+) -> list[CachedPlan]:
     """The plans that ``prune_cache`` would remove, the longest unused first; nothing is changed.
 
     Raises:
-        StoreError: the folder cannot be read.
+        StoreError: the database cannot be read.
     """
-    with _translate(cache_dir):
-        return [_describe(folder) for folder in _choose_unused(cache_dir, max_days, max_gb, now)]
-
-
-def clear_cache(cache_dir: str, handle: str | None) -> Removed:
-    """Removes the replies of one model, or, of None, all of them.
-
-    Raises:
-        StoreError: the folder cannot be read.
-    """
-    plans = list_cache(cache_dir)
-    with _translate(cache_dir):
-        return _remove_all([plan.folder for plan in plans if handle in (None, plan.handle)])
-
-
-def _choose_unused(
-    cache_dir: str, max_days: float, max_gb: float, now: datetime, but_for: Sequence[str] = ()
-) -> list[Path]:
-    sizes = {folder: _measure(folder) for folder in _list_folders(cache_dir)}
-    oldest = now - timedelta(days=max_days)
-    excess = sum(sizes.values()) - max_gb * BYTES_PER_GB
+    listed, oldest = list_cache(place), now - timedelta(days=max_days)
+    excess = sum(plan.bytes for plan in listed) - max_gb * BYTES_PER_GB
     chosen = []
-    for used_at, folder in sorted((_read_use(folder), folder) for folder in sizes):
-        if (used_at < oldest or excess > 0) and folder.name not in but_for and not is_in_use(folder):
-            chosen.append(folder)
-            excess -= sizes[folder]
+    for plan in listed:
+        if (plan.used_at < oldest or excess > 0) and plan.plan_id not in but_for and not plan.in_use:
+            chosen.append(plan)
+            excess -= plan.bytes
     return chosen
 
 
-def _remove_all(folders: Sequence[Path]) -> Removed:
-    plans = replies = size = 0
-    in_use, failed = [], []
-    for folder in folders:
-        plan = _describe(folder)
-        try:
-            remove_folder(folder)
-        except InUseError:
-            in_use.append(plan.plan_id)
-        except OSError as error:
-            failed.append(f"{folder}: {error.strerror or error}")
-        else:
-            plans, replies, size = plans + 1, replies + (plan.replies or 0), size + plan.bytes
-    return Removed(plans, replies, size, tuple(in_use), tuple(failed))
+def clear_cache(place: RepliesPlace, handle: str | None) -> Removed:
+    """Removes the replies of one model, or, of None, all of them.
+
+    Raises:
+        StoreError: the database cannot be read or written.
+    """
+    return _remove(place, [plan for plan in list_cache(place) if handle in (None, plan.handle)])
 
 
-def _list_folders(cache_dir: str) -> list[Path]:
-    """The folders of plans, and of nothing else that may lie there."""
-    folder = Path(cache_dir)
-    if not folder.exists():
-        return []
+def find_old_file(place: RepliesPlace, plan_id: str) -> Path | None:
+    """The file in which an earlier version kept a plan's replies, if there is one: a folder a plan."""
+    path = Path(place.cache_dir) / plan_id / FILE
+    return path if path.is_file() else None
+
+
+def _list_plans(connection: Connection, name: str) -> list[CachedPlan]:
+    beaten = select(openings.c.opening).where(
+        openings.c.plan_id == plans.c.plan_id, openings.c.beat_at > Clock() - DEAD_SECONDS
+    )
+    listed = select(plans.c.plan_id, plans.c.handle, plans.c.replies, plans.c.bytes, plans.c.used_at, exists(beaten))
     return [
-        plan
-        for plan in sorted(folder.iterdir())
-        if not plan.name.startswith(REMOVED) and any((plan / name).is_file() for name in (REPLIES, TURN))
+        CachedPlan(plan_id, handle, count, size, datetime.fromtimestamp(used_at, UTC), bool(in_use), name)
+        for plan_id, handle, count, size, used_at, in_use in connection.execute(listed)
     ]
 
 
-def _describe(folder: Path) -> CachedPlan:
-    handle, replies = None, None
-    # One that is damaged, or not made to its end, still has a size.
-    with suppress(sqlite3.Error):
-        handle, replies = read_plan_summary(folder)
-    return CachedPlan(folder, handle, replies, _measure(folder), _read_use(folder), is_in_use(folder))
-
-
-def _measure(folder: Path) -> int:
-    """Bytes; files go while a plan is in use."""
-    return sum(_stat_size(path) for path in folder.rglob("*"))
-
-
-def _stat_size(path: Path) -> int:
+def _list_old(place: RepliesPlace) -> list[CachedPlan]:
+    folder = Path(place.cache_dir)
     try:
-        return path.stat().st_size if path.is_file() else 0
-    except FileNotFoundError:
-        return 0
-
-
-def _read_use(folder: Path) -> datetime:
-    """Plans of older versions have no file that is touched by their use, and are as old as their replies."""
-    used = folder / TURN if (folder / TURN).exists() else folder / REPLIES
-    return datetime.fromtimestamp(used.stat().st_mtime, UTC)
-
-
-def _remove_halves(folder: Path) -> None:
-    """What a process has left that died while it removed a plan."""
-    if folder.exists():
-        for half in folder.glob(f"{REMOVED}*"):
-            shutil.rmtree(half, ignore_errors=True)
-
-
-@contextmanager
-def _translate(cache_dir: str) -> Iterator[None]:
-    try:
-        yield
+        folders = sorted(folder.iterdir()) if folder.exists() else []
+        return [_describe_old(path) for plan in folders if (path := plan / FILE).is_file()]
     except OSError as error:
         raise StoreError(
-            f"The kept replies in {cache_dir} cannot be listed: {error.strerror or error}. Permit reading, or point "
+            f"The kept replies in {folder} cannot be listed: {error.strerror or error}. Permit reading, or point "
             "EXEMPLARS_CACHE_DIR at another folder"
         ) from error
+
+
+def _describe_old(path: Path) -> CachedPlan:
+    sizes = [file.stat().st_size for file in path.parent.rglob("*") if file.is_file()]
+    used_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    return CachedPlan(path.parent.name, None, None, sum(sizes), used_at, False, str(path.parent))
+
+
+def _remove(place: RepliesPlace, chosen: Sequence[CachedPlan]) -> Removed:
+    old, new = [plan for plan in chosen if plan.is_old], [plan for plan in chosen if not plan.is_old]
+    failed = []
+    gone: list[CachedPlan] = []
+    for plan in old:
+        try:
+            shutil.rmtree(plan.where)
+            gone.append(plan)
+        except OSError as error:
+            failed.append(f"{plan.where}: {error.strerror or error}")
+    in_use: Sequence[str] = ()
+    if new:
+        in_use = _delete(place, [plan.plan_id for plan in new])
+        gone += [plan for plan in new if plan.plan_id not in in_use]
+    return Removed(
+        len(gone),
+        sum(plan.replies or 0 for plan in gone),
+        sum(plan.bytes for plan in gone),
+        tuple(in_use),
+        tuple(failed),
+    )
+
+
+def _delete(place: RepliesPlace, plan_ids: Sequence[str]) -> list[str]:
+    """Removes plans, but for those that are in use, whose ids it returns; a file gives its space back to the disk."""
+
+    def act(some: Sequence[str], connection: Connection) -> list[str]:
+        # An opening holds its plan's row first: after this one it is seen below, or comes when all is over.
+        connection.execute(select(plans.c.plan_id).where(plans.c.plan_id.in_(some)).with_for_update())
+        live = select(openings.c.plan_id).where(openings.c.beat_at > Clock() - DEAD_SECONDS)
+        in_use = set(connection.scalars(live))
+        going = [plan_id for plan_id in some if plan_id not in in_use]
+        for table in (replies, calls, openings, plans):
+            connection.execute(delete(table).where(table.c.plan_id.in_(going)))
+        return [plan_id for plan_id in some if plan_id in in_use]
+
+    database = Database(place)
+    try:
+        in_use = [plan_id for some in _split(plan_ids) for plan_id in database.change(partial(act, some))]
+        database.shrink()
+        return in_use
+    finally:
+        database.close()
+
+
+def _split(plan_ids: Sequence[str]) -> list[Sequence[str]]:
+    return [plan_ids[start : start + AT_ONCE] for start in range(0, len(plan_ids), AT_ONCE)]

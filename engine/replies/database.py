@@ -1,239 +1,249 @@
-"""The database of a plan's kept replies: SQLite with a write-ahead log, written in groups, repaired if damaged."""
+"""The database of kept replies: a SQLite file below the cache folder, or PostgreSQL by ``EXEMPLARS_REPLIES_URL``."""
 
 import logging
-import os
 import sqlite3
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from engine.errors import StoreError
-from engine.replies.plan_folder import PlanFolder
-from engine.replies.repair import is_damage, lacks_database, put_healed_in_place, write_healed
-from engine.replies.tables import BUSY_SECONDS, HANDLE, REPLIES, TABLES, connect, name_log, parse_reply, transaction
+from sqlalchemy import Connection, Engine, NullPool, QueuePool, create_engine, event, func, inspect, select
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import (
+    DBAPIError,
+    InterfaceError,
+    InternalError,
+    NoSuchModuleError,
+    OperationalError,
+    SQLAlchemyError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from engine.errors import StoreAwayError, StoreError
+from engine.llm.redaction import redact_message
+from engine.replies.sqlite_file import SqliteFile, connect_to_read, is_damage
+from engine.replies.statements import insert_into
+from engine.replies.tables import SCHEMA, metadata, schema
+from engine.settings import SQLITE, RepliesPlace
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-
-@dataclass(frozen=True, slots=True)
-class Begun:
-    """A call is about to be made and may cost so much; None where that is not known."""
-
-    number: int
-    bound_usd: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Dropped:
-    """A call that had begun came to nothing."""
-
-    number: int
+FILE = "replies.sqlite"
+# One writes, one opens plans.
+CONNECTIONS = 2
+# libpq's: else a machine that has vanished is waited for for minutes.
+CONNECT_ARGS = {
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "tcp_user_timeout": 30_000,
+    "application_name": "exemplars",
+}
+# Any number that nobody else locks by: two who make the tables at once would be in each other's way.
+MAKING_TABLES = 7_236_771
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A reply came; ``begun`` is the number of its call, where that was noted."""
+class Database:
+    """The database, open until ``close``; its tables are made where they are missing.
 
-    key: str
-    reply: str
-    begun: int | None
-
-
-Change = Begun | Dropped | Kept
-
-
-class RepliesFile:
-    """``<plan>/replies.sqlite``, open until ``close``; any number of processes may have it open.
-
-    Whatever fails is a ``StoreError``.
+    Raises:
+        StoreAwayError: it cannot be reached. StoreError: it cannot be written, or a newer version has made it.
     """
 
-    def __init__(self, folder: Path, handle: str = "", tables: Sequence[str] = TABLES) -> None:
-        self.path = folder / REPLIES
-        self._tables = tables
-        self._reading = threading.Lock()
-        self._connections: tuple[sqlite3.Connection, ...] = ()
-        self._opened: os.stat_result | None = None
+    def __init__(self, place: RepliesPlace) -> None:
+        self.name = name_database(place)
+        self._file: SqliteFile | None = None
+        self._is_prepared = False
+        self._url = None if place.url is None else make_url(place.url)
+        path = find_file(place)
         with self._translate():
-            self._folder = PlanFolder(folder)
-            try:
-                with self._folder.turn():
-                    self._mend(lambda: self._commit(lambda connection: _note_handle(connection, handle), durable=False))
-                    self._folder.sweep()
-            except BaseException:
-                self.close()
-                raise
+            self._file = None if path is None else SqliteFile(path)
+            self._engine = _make_file_engine(self._file) if self._file else _make_server_engine(self._url)
+        try:
+            self.change(lambda _: None)
+        except BaseException:
+            self.close()
+            raise
 
-    @property
-    def token(self) -> str:
-        """Tells this opening from all others."""
-        return self._folder.token
+    def change(self, act: Callable[[Connection], T]) -> T:
+        """Does all of something or none of it; it is on disk when this returns.
 
-    def is_live(self, token: str) -> bool:
-        """Whether that opening, of this folder, has not ended."""
-        return self._folder.is_live(token)
+        A SQLite file that turns out to be damaged is set aside, and it is done in a new one.
 
-    def find(self, key: str) -> dict[str, Any] | None:
-        """The fields of the reply that is kept under a key, if one is and can be read."""
-        return self.read(lambda connection: _find(connection, key))
-
-    def sum_costs(self) -> float:
-        """What all kept replies cost together in USD, without those of which no price was known."""
-        return self.read(_sum_costs)
-
-    def find_lost(self) -> tuple[int, float, int]:
-        """The calls that began and whose opening has ended: how many, the sum of their bounds, how many have none."""
-        counted = "SELECT owner, count(*), total(bound_usd), count(*) - count(bound_usd) FROM begun GROUP BY owner"
-        rows = self.read(lambda connection: connection.execute(counted).fetchall())
-        lost = [amounts for owner, *amounts in rows if not owner or not self.is_live(owner)]
-        calls, bound_usd, unpriced = (sum(part) for part in zip((0, 0.0, 0), *lost, strict=True))
-        return calls, bound_usd, unpriced
-
-    def write(self, changes: Sequence[Change]) -> list[dict[str, Any] | None]:
-        """Makes changes all or none; on disk when it returns, if a reply is among them, else safe from kill -9.
-
-        For each ``Kept`` the fields of the reply that stands in its place: the first of its key; None where it is new.
+        Raises:
+            StoreAwayError: the database went away, perhaps after it was done. StoreError: it cannot be done.
         """
-        durable = any(isinstance(change, Kept) for change in changes)
-        return self.change(lambda connection: [_apply(connection, item, self.token) for item in changes], durable)
-
-    def change(self, act: Callable[[sqlite3.Connection], T], durable: bool = False) -> T:
-        """Does all of something or none of it, in a turn; on disk when this returns, or else safe from kill -9."""
-        with self._translate(), self._folder.turn():
-            return self._mend(lambda: self._commit(act, durable))
-
-    def read(self, read: Callable[[sqlite3.Connection], T]) -> T:
-        """Reads as things are; where that comes upon damage, once more in a turn."""
         with self._translate():
-            try:
-                return self._read_once(read)
-            except sqlite3.DatabaseError as error:
-                if not is_damage(error):
-                    raise
-            with self._folder.turn():
-                return self._mend(lambda: self._read_once(read))
+            if self._file is None:
+                return self._transact(act)
+            with self._file.lock():
+                if self._file.has_changed():
+                    self._reconnect()
+                try:
+                    return self._transact(act)
+                except DBAPIError as error:
+                    if not is_damage(error.orig):
+                        raise
+                    self._set_aside(self._file, str(error.orig))
+                    return self._transact(act)
+
+    def shrink(self) -> None:
+        """Gives the space of what was deleted back to the disk, where the database is a file."""
+        if self._file is not None:
+            with self._translate(), self._file.lock(), self._engine.connect() as connection:
+                raw = connection.connection.driver_connection
+                assert isinstance(raw, sqlite3.Connection)
+                for pragma in ("PRAGMA incremental_vacuum", "PRAGMA wal_checkpoint(TRUNCATE)"):
+                    raw.execute(pragma).fetchall()
 
     def close(self) -> None:
-        """Closes the file; what was kept stays."""
-        with suppress(OSError), self._folder.turn():
-            self._disconnect()
-        self._disconnect()
-        self._folder.leave()
+        """Closes the connections."""
+        if self._file is None:
+            self._engine.dispose()
+            return
+        # Closing the last connection is a check-point.
+        with suppress(OSError), self._file.lock():
+            self._engine.dispose()
+        self._engine.dispose()
+        self._file.close()
 
-    def _read_once(self, read: Callable[[sqlite3.Connection], T]) -> T:
-        with self._reading:
-            if not self._connections:
-                raise sqlite3.ProgrammingError("it is closed")
-            return read(self._connections[0])
+    def _transact(self, act: Callable[[Connection], T]) -> T:
+        with self._engine.begin() as connection:
+            if not self._is_prepared:
+                prepare_tables(connection, self.name)
+            done = act(connection)
+        self._is_prepared = True
+        return done
 
-    def _commit(self, act: Callable[[sqlite3.Connection], T], durable: bool) -> T:
-        with transaction(self._connections[1], durable) as connection:
-            return act(connection)
+    def _reconnect(self) -> None:
+        """Lets go of a file that is no longer the one of its name: another process has set it aside."""
+        self._engine.dispose()
+        self._is_prepared = False
+        if self._file:
+            self._file.forget()
 
-    def _mend(self, act: Callable[[], T]) -> T:
-        """Does something with the file in a turn; once more with a healed one where it turns out to be damaged."""
-        try:
-            self._follow()
-            return act()
-        except sqlite3.DatabaseError as error:
-            if not is_damage(error):
-                raise
-            self._heal(str(error))
-            self._follow()
-            return act()
-
-    def _follow(self) -> None:
-        """Opens the file that has the name now: another process may have healed it since."""
-        with suppress(FileNotFoundError):
-            if self._opened and self._connections and os.path.samestat(self._opened, self.path.stat()):
-                return
-        self._disconnect()
-        put_healed_in_place(self.path)
-        if lacks_database(self.path):
-            self._heal("its log is there and it is not")
-        # The one reads, from any thread; the other writes, in a turn.
-        self._connections = tuple(connect(self.path) for _ in range(2))
-        for statement in ("PRAGMA journal_mode=WAL", "PRAGMA fullfsync=ON", *self._tables):
-            self._connections[1].execute(statement)
-        self._opened = self.path.stat()
-
-    def _heal(self, why: str) -> None:
-        """Carries over what can be read to a new file and sets the damaged one aside."""
-        saved = write_healed(self.path)
-        aside = put_healed_in_place(self.path)
-        # Not before: SQLite would write to a file that still has its name.
-        self._disconnect()
-        _log.warning("%s was damaged (%s): %d replies in it are saved; it is now %s", self.path, why, saved, aside)
-
-    def _disconnect(self) -> None:
-        with self._reading:
-            for connection in self._connections:
-                connection.close()
-            self._connections = ()
+    def _set_aside(self, file: SqliteFile, why: str) -> None:
+        # In this order: a connection that is closed changes a file that still has its name.
+        aside = file.set_aside()
+        self._reconnect()
+        _log.warning(
+            "%s was damaged (%s). It is now %s, and a new one is begun: replies that were in it are paid for again",
+            file.path,
+            why,
+            aside,
+        )
 
     @contextmanager
     def _translate(self) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.Error, OSError) as error:
-            raise StoreError(
-                f"The replies cannot be kept in {self.path}: {error}. Free space, or set EXEMPLARS_CACHE_DIR to a "
-                "folder that can be written. The replies that are kept already stay"
-            ) from error
+        except (SQLAlchemyError, sqlite3.Error, OSError) as error:
+            raise explain(error, self.name, self._url) from error
 
 
-def read_plan_summary(folder: Path) -> tuple[str | None, int]:
-    """The handle of a plan, None where it does not say, and how many replies are kept; it is left as it is.
+def find_file(place: RepliesPlace) -> Path | None:
+    """The path of a SQLite file; None where the database is a server's."""
+    if place.url is None:
+        return Path(place.cache_dir) / FILE
+    return Path(place.url.removeprefix(SQLITE)) if place.url.startswith(SQLITE) else None
+
+
+def name_database(place: RepliesPlace) -> str:
+    """What messages call it: a path, or a server's address, without a user and a password."""
+    if path := find_file(place):
+        return str(path)
+    url = make_url(str(place.url))
+    return f"{url.drivername}://{url.host or ''}{f':{url.port}' if url.port else ''}/{url.database}"
+
+
+def read_database(place: RepliesPlace, read: Callable[[Connection], T], nothing: T) -> T:
+    """What is read of the database, or ``nothing`` where there is none as yet; it is left as it is.
 
     Raises:
-        sqlite3.Error: it cannot be read.
+        StoreError: it is there and cannot be read.
     """
-    path = (folder / REPLIES).absolute()
-    # Where there is no log nobody writes, and SQLite need not make one to read.
-    how = "mode=ro" if name_log(path).exists() else "immutable=1"
-    connection = sqlite3.connect(f"{path.as_uri()}?{how}", uri=True, timeout=BUSY_SECONDS)
+    url, path = None if place.url is None else make_url(place.url), find_file(place)
     try:
-        [[count]] = connection.execute("SELECT count(*) FROM replies").fetchall()
-        if not connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'about'").fetchall():
-            return None, count
-        found = connection.execute("SELECT value FROM about WHERE name = ?", (HANDLE,)).fetchone()
-        return found[0] if found else None, count
-    finally:
-        connection.close()
+        if path is None:
+            engine = _make_server_engine(url)
+        elif path.exists():
+            engine = create_engine("sqlite://", creator=lambda: connect_to_read(path), poolclass=NullPool)
+        else:
+            return nothing
+        try:
+            with engine.connect() as connection:
+                if not inspect(connection).has_table(schema.name):
+                    return nothing
+                return read(connection)
+        finally:
+            engine.dispose()
+    except (SQLAlchemyError, sqlite3.Error, OSError) as error:
+        raise explain(error, name_database(place), url) from error
 
 
-def _note_handle(connection: sqlite3.Connection, handle: str) -> None:
-    if handle:
-        connection.execute("INSERT OR IGNORE INTO about VALUES (?, ?)", (HANDLE, handle))
+def prepare_tables(connection: Connection, name: str) -> None:
+    """Makes the tables where they are missing.
+
+    Raises:
+        StoreError: a newer version has made them.
+    """
+    if not inspect(connection).has_table(schema.name):
+        if connection.dialect.name == "postgresql":
+            connection.execute(select(func.pg_advisory_xact_lock(MAKING_TABLES)))
+        metadata.create_all(connection)
+        connection.execute(insert_into(connection.dialect.name, schema).values(number=SCHEMA).on_conflict_do_nothing())
+    number = connection.scalar(select(func.max(schema.c.number)))
+    if number is not None and number > SCHEMA:
+        raise StoreError(
+            f"The kept replies in {name} are of a newer version of Exemplars (schema {number}; this one knows {SCHEMA}"
+            "). Use that version, or keep replies elsewhere: EXEMPLARS_CACHE_DIR, EXEMPLARS_REPLIES_URL"
+        )
 
 
-def _apply(connection: sqlite3.Connection, change: Change, owner: str) -> dict[str, Any] | None:
-    if isinstance(change, Begun):
-        connection.execute("INSERT INTO begun VALUES (?, ?, ?)", (change.number, owner, change.bound_usd))
-        return None
-    if isinstance(change, Dropped):
-        connection.execute("DELETE FROM begun WHERE number = ?", (change.number,))
-        return None
-    if change.begun is not None:
-        connection.execute("DELETE FROM begun WHERE number = ?", (change.begun,))
-    if connection.execute("INSERT OR IGNORE INTO replies VALUES (?, ?)", (change.key, change.reply)).rowcount:
-        return None
-    standing = _find(connection, change.key)
-    if standing is None:
-        connection.execute("UPDATE replies SET reply = ? WHERE key = ?", (change.reply, change.key))
-    return standing
+def explain(error: Exception, name: str, url: URL | None) -> StoreError:
+    """The error to be raised for one of SQLAlchemy's, of SQLite's, or of the disk; it tells no secret."""
+    told = " ".join(str(getattr(error, "orig", None) or error).split())
+    if url is None or url.get_backend_name() == "sqlite":
+        return StoreError(
+            f"The replies cannot be kept in {name}: {told}. Free space, or set EXEMPLARS_CACHE_DIR to a folder that "
+            "can be written. The replies that are kept already stay"
+        )
+    told = redact_message(told, [url.password] if url.password else [])
+    if isinstance(error, OperationalError | InterfaceError | InternalError | PoolTimeoutError):
+        return StoreAwayError(
+            f"The database of kept replies, {name}, cannot be reached: {told}. Check that it runs and takes "
+            "connections from this machine, and the user and password in EXEMPLARS_REPLIES_URL"
+        )
+    return StoreError(
+        f"The replies cannot be kept in {name}: {told}. Its user in EXEMPLARS_REPLIES_URL must be allowed to create, "
+        "read and write tables there"
+    )
 
 
-def _find(connection: sqlite3.Connection, key: str) -> dict[str, Any] | None:
-    row = connection.execute("SELECT CAST(reply AS BLOB) FROM replies WHERE key = ?", (key,)).fetchone()
-    return parse_reply(row[0]) if row else None
+def _make_file_engine(file: SqliteFile) -> Engine:
+    # All that uses it is inside the file's lock.
+    engine = create_engine(
+        "sqlite://", creator=file.connect, poolclass=QueuePool, pool_size=1, max_overflow=0, hide_parameters=True
+    )
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+    return engine
 
 
-def _sum_costs(connection: sqlite3.Connection) -> float:
-    summed = "SELECT total(max(0, json_extract(reply, '$.cost_usd'))) FROM replies WHERE json_valid(reply)"
-    [[total]] = connection.execute(summed).fetchall()
-    return float(total)
+def _make_server_engine(url: URL | None) -> Engine:
+    assert url is not None
+    given = {name: value for name, value in CONNECT_ARGS.items() if name not in url.query}
+    try:
+        engine = create_engine(
+            url, connect_args=given, pool_size=CONNECTIONS, max_overflow=0, pool_pre_ping=True, hide_parameters=True
+        )
+    except (ImportError, NoSuchModuleError) as error:
+        raise StoreError(
+            f"EXEMPLARS_REPLIES_URL asks for {url.drivername}, whose driver is not installed here: write "
+            "postgresql://, or install the driver"
+        ) from error
+    if engine.dialect.is_async:
+        raise StoreError(
+            f"EXEMPLARS_REPLIES_URL asks for {url.drivername}, an asynchronous driver, which is of no use here: write "
+            "postgresql://"
+        )
+    return engine

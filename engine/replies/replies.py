@@ -1,28 +1,41 @@
-"""Keeps every finished reply of a plan on disk before it is used, so that no call is paid for twice."""
+"""Keeps every finished reply of a plan before it is used, so that no call is paid for twice."""
 
 import asyncio
-import itertools
 import json
 import logging
+import math
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from sqlalchemy import Connection, func, select
+
+from engine.errors import SharedBudgetError, StoreError
 from engine.llm.request import Reply
-from engine.replies.database import Begun, Change, Dropped, Kept, RepliesFile
-from engine.replies.remote_plan import PlanStore
-from engine.replies.remote_replies import SharedReplies
-from engine.replies.segments import NOTHING
-from engine.replies.tables import SHARED_TABLES, TABLES
-from engine.replies.uploader import Notice
-from engine.replies.writer import GroupWriter
+from engine.replies.admin import find_old_file
+from engine.replies.changes import (
+    Abandoned,
+    Begun,
+    Change,
+    Dropped,
+    Kept,
+    OpenPlan,
+    Outcome,
+    Refused,
+    SharedLimit,
+    parse_reply,
+)
+from engine.replies.tables import calls, replies
+from engine.replies.writer import Notice, Writer
 from engine.settings import RepliesPlace
 
 _log = logging.getLogger(__name__)
+CLOSED = "The replies are closed, and nothing is kept any more"
+# Until a shared limit is asked again, when calls of others may have ended.
+ROOM_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,80 +51,106 @@ class Lost:
 
 
 class ReplyStore:
-    """The replies of one plan, in ``<cache_dir>/<plan_id>/replies.sqlite``; several processes may share it.
+    """The replies of one plan; several openings, processes and machines may share it.
 
-    A reply is synced to the disk when ``keep`` returns, the note that a call begins survives ``kill -9`` when ``begin``
-    does. ``find`` and ``close`` need no event loop. Open it with ``with``; errors of the disk are ``StoreError``, and
-    after one that came of writing, each later ``begin``, ``keep`` and ``drop`` raises it at once.
+    A reply is on disk when ``keep`` returns, the note that a call begins when ``begin`` does. What was kept when the
+    plan was opened, and what is kept here, is found; ``find`` and ``close`` need no event loop. Open it with ``with``;
+    errors of the database are ``StoreError``, and after one that came of writing, each later ``begin``, ``keep`` and
+    ``drop`` raises it at once.
 
-    ``lost`` are the calls of the plan that began and did not end, in openings that had ended when this one was made,
-    and those that other machines may have made and of which no reply has come. They stay lost: every opening of the
-    plan tells them, be it the second of one process.
-
-    Where the place has a URI, what other machines have put there is kept here too when it is made, and what is kept
-    goes there a little later, by the end of ``close`` at the latest. Both take as long as the store does.
+    ``lost`` are the calls of the plan that had begun and not ended when this was opened, but for those of other live
+    openings of this process: what another process or machine has in flight may be lost for all that is known here.
+    Calls that stay open when their opening ends stay lost.
 
     Args:
         handle: the model, by which the replies can be cleared; empty where it is not known.
-        notice: is told, in a sentence or two, where the store cannot be written, from whichever thread.
+        notice: is told, in a sentence or two, where the database goes away, from whichever thread.
 
     Raises:
-        StoreError: the folder cannot be written, or the store cannot be read.
+        StoreError: the database cannot be reached or written.
     """
 
     def __init__(self, place: RepliesPlace, plan_id: str, handle: str = "", notice: Notice = _log.warning) -> None:
-        self._file = RepliesFile(Path(place.cache_dir) / plan_id, handle, SHARED_TABLES if place.uri else TABLES)
-        self.path = self._file.path
+        if (old := find_old_file(place, plan_id)) is not None:
+            notice(
+                f"{old} has this plan's replies as an earlier version kept them, which are not read any more: their "
+                "calls are made, and paid for, again. To use them, stop this run and let that version finish it; to "
+                f"be told no more, delete {old.parent}"
+            )
+        self._plan = OpenPlan(secrets.token_hex(8), plan_id, handle)
+        self._failure: str | None = None
+        self._is_closed = False
+        self._kept: dict[str, str] = {}
+        self._costs: list[float] = []
+        self._writer = Writer.share(place)
         try:
-            store = PlanStore(place.uri, plan_id, handle) if place.uri else None
-            self._shared = SharedReplies(self._file, store, notice) if store else None
-            self.lost = self._find_lost()
+            self.lost = self._writer.open(self._plan, notice, self._load)
         except BaseException:
-            self._file.close()
+            self._writer.release()
             raise
-        # Other openings count too: each begins at a number of its own.
-        self._numbers = itertools.count(secrets.randbits(30) << 32)
-        self._writer: GroupWriter[Change, Mapping[str, Any] | None] = GroupWriter(self._commit)
 
     @property
     def kept_usd(self) -> float:
         """What the replies that are kept by now cost together, without those of which no price was known."""
-        return self._file.sum_costs()
+        return math.fsum(self._costs)
 
     def find(self, key: str) -> Reply | None:
-        """The reply kept under a key, if there is one."""
-        found = self._file.find(key)
-        return None if found is None else _read_reply(found)
+        """The reply kept under a key, if there is one that can be read."""
+        if self._is_closed:
+            raise StoreError(CLOSED)
+        text = self._kept.get(key)
+        found = None if text is None else parse_reply(text)
+        return None if found is None else _make_reply(found)
 
-    async def begin(self, bound_usd: float | None) -> int:
-        """Notes that a call is about to be made, and what it may cost at most; None: nobody knows. Its number."""
-        if self._shared is not None:
-            await self._shared.cover(bound_usd)
-        number = next(self._numbers)
+    async def begin(self, bound_usd: float | None, limit: SharedLimit | None = None) -> int:
+        """Notes that a call is about to be made, and what it may cost at most; None: nobody knows. Its number.
+
+        Args:
+            limit: what the call counts under, beside all others of its budget. Where there is no room for it, the end
+                of the calls in flight is waited for, wherever they are made: they may cost less.
+
+        Raises:
+            SharedBudgetError: with this call more could be spent than the limit.
+        """
+        call = secrets.randbits(62)
         try:
-            await self._writer.write(Begun(number, bound_usd))
+            while isinstance(refused := await self._write(Begun(self._plan, call, bound_usd, limit)), Refused):
+                assert limit is not None
+                if refused.in_flight_usd <= 0.0:
+                    raise SharedBudgetError(_explain(limit, refused, bound_usd or 0.0))
+                await asyncio.sleep(ROOM_SECONDS)
         except asyncio.CancelledError:
             # The note will be written all the same, and the call never be made.
-            self._writer.hand(Dropped(number))
+            self._writer.hand(Dropped(call))
             raise
-        return number
+        return call
 
     async def keep(self, key: str, reply: Reply, begun: int | None = None) -> Reply:
         """Keeps a reply and returns the one that stands: the first, where two asked the same. Its call has ended."""
         text = json.dumps(asdict(reply), ensure_ascii=False)
-        standing = await self._writer.write(Kept(key, text, begun))
-        return reply if standing is None else _read_reply(standing)
+        cost_usd = None if reply.cost_usd is None else max(0.0, reply.cost_usd)
+        standing = await self._write(Kept(self._plan, key, text, cost_usd, begun))
+        if isinstance(standing, str):
+            self._kept[key] = standing
+            return _make_reply(parse_reply(standing) or {})
+        self._kept[key] = text
+        self._costs.append(cost_usd or 0.0)
+        return reply
 
     async def drop(self, begun: int) -> None:
         """Notes that a call ended and cannot have been billed."""
-        await self._writer.write(Dropped(begun))
+        await self._write(Dropped(begun))
+
+    def abandon(self, begun: int) -> None:
+        """Notes that a call ended without a reply and may have been billed: it is lost. Nobody waits for the note."""
+        self._writer.hand(Abandoned(begun))
 
     def close(self) -> None:
-        """Closes the file when all that is being written is; what was kept stays."""
-        self._writer.close()
-        if self._shared is not None:
-            self._shared.close()
-        self._file.close()
+        """Returns when all that is being written is, or does not get any further; what was kept stays."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._writer.close(self._plan)
+            self._writer.release()
 
     def __enter__(self) -> Self:
         return self
@@ -121,16 +160,27 @@ class ReplyStore:
     ) -> None:
         self.close()
 
-    def _find_lost(self) -> Lost:
-        calls, bound_usd, unpriced = self._file.find_lost()
-        elsewhere = self._shared.lost if self._shared else NOTHING
-        return Lost(calls + elsewhere.calls, bound_usd + elsewhere.usd, unpriced)
+    async def _write(self, change: Change) -> Outcome:
+        if refusal := CLOSED if self._is_closed else self._failure:
+            raise StoreError(refusal)
+        try:
+            return await self._writer.write(change)
+        except StoreError as error:
+            self._failure = str(error)
+            raise
 
-    def _commit(self, changes: Sequence[Change]) -> Sequence[Mapping[str, Any] | None]:
-        standing = self._file.write(changes)
-        if self._shared is not None:
-            self._shared.take(changes)
-        return standing
+    def _load(self, connection: Connection) -> Lost:
+        """Reads what is kept. The lost calls come first: one whose reply is kept meanwhile counts twice, not never."""
+        others = calls.c.opening.not_in(self._writer.list_openings())
+        counts = select(func.count(), func.coalesce(func.sum(calls.c.bound_usd), 0.0), func.count(calls.c.bound_usd))
+        mine = calls.c.plan_id == self._plan.plan_id
+        [[count, bound_usd, priced]] = connection.execute(counts.where(mine, others)).all()
+        kept = select(replies.c.key, replies.c.reply, replies.c.cost_usd).where(replies.c.plan_id == self._plan.plan_id)
+        self._kept, self._costs = {}, []
+        for key, text, cost_usd in connection.execute(kept):
+            self._kept[key] = text
+            self._costs.append(cost_usd or 0.0)
+        return Lost(count, bound_usd, count - priced)
 
 
 @asynccontextmanager
@@ -156,7 +206,15 @@ def _close_opened(opening: "asyncio.Future[ReplyStore]") -> None:
         opening.result().close()
 
 
-def _read_reply(found: Mapping[str, Any]) -> Reply:
+def _explain(limit: SharedLimit, refused: Refused, bound_usd: float) -> str:
+    return (
+        f"The backfill's limit of ${limit.max_usd:g} is reached: ${refused.committed_usd:.4f} of it is spent by all of "
+        f"its parts, and the next call could cost ${bound_usd:.4f}. Start it again with a higher limit: it does only "
+        "what is left, and the replies are kept and not paid twice"
+    )
+
+
+def _make_reply(found: Mapping[str, Any]) -> Reply:
     """A reply from its fields; those that a newer version has added are left out.
 
     An earlier version kept negative counts and costs as a provider told them; they count as not told.

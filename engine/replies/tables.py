@@ -1,62 +1,76 @@
-"""The tables of a database of kept replies, and what its readers and writers have in common."""
+"""The tables of the database of kept replies, the same on SQLite and PostgreSQL."""
 
-import json
-import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any
 
-REPLIES = "replies.sqlite"
-TABLES = (
-    "CREATE TABLE IF NOT EXISTS replies (key TEXT PRIMARY KEY, reply TEXT NOT NULL)",
-    # A call whose opening has ended has no owner any more.
-    "CREATE TABLE IF NOT EXISTS begun (number INTEGER PRIMARY KEY, owner TEXT NOT NULL, bound_usd REAL)",
-    "CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
+from sqlalchemy import BigInteger, Column, Double, Integer, MetaData, Table, Text
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+
+# Raised by whoever changes a table; a database of a higher number is left alone.
+SCHEMA = 1
+
+metadata = MetaData()
+schema = Table("exemplars_schema", metadata, Column("number", Integer, primary_key=True, autoincrement=False))
+# ``replies`` and ``bytes`` are running totals: counting a plan's replies anew would read all of them.
+plans = Table(
+    "exemplars_plans",
+    metadata,
+    Column("plan_id", Text, primary_key=True),
+    Column("handle", Text),
+    Column("used_at", Double, nullable=False),
+    Column("replies", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
 )
-# What a journal knows of the store that its replies are on too. ``sent`` has the segment of each, also of one that is
-# not there yet; ``segments`` those that are, with what they say of calls; ``openings`` those that may cost something.
-SHARED_TABLES = (
-    *TABLES,
-    "CREATE TABLE IF NOT EXISTS sent (key TEXT PRIMARY KEY, segment TEXT NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE IF NOT EXISTS segments (name TEXT PRIMARY KEY, bytes INTEGER NOT NULL, account TEXT NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS openings (token TEXT PRIMARY KEY)",
+# Who has a plan open. An opening says every few seconds that it lives: ``beat_at``.
+openings = Table(
+    "exemplars_openings",
+    metadata,
+    Column("opening", Text, primary_key=True),
+    Column("plan_id", Text, nullable=False),
+    Column("beat_at", Double, nullable=False),
 )
-# What ``about`` knows: whose replies these are, and on which store they are too.
-HANDLE, STORE = "handle", "store"
-BUSY_SECONDS = 30
+replies = Table(
+    "exemplars_replies",
+    metadata,
+    Column("plan_id", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("reply", Text, nullable=False),
+    Column("cost_usd", Double),
+)
+# Calls that have begun and of which no reply is kept; once its opening has ended, a call stays here for good.
+calls = Table(
+    "exemplars_calls",
+    metadata,
+    # SQLite has no second index for a key of this very type.
+    Column("call", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("plan_id", Text, nullable=False),
+    Column("opening", Text, nullable=False),
+    Column("bound_usd", Double),
+    Column("budget", Text),
+)
+# What several processes spend together: ``committed_usd`` is what is spent and what calls in flight may cost.
+budgets = Table(
+    "exemplars_budgets",
+    metadata,
+    Column("budget", Text, primary_key=True),
+    Column("committed_usd", Double, nullable=False),
+    Column("used_at", Double, nullable=False),
+)
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """A connection that any thread may use, one at a time."""
-    return sqlite3.connect(path, timeout=BUSY_SECONDS, check_same_thread=False, isolation_level=None)
+class Clock(FunctionElement[float]):
+    """The database's own clock, in seconds since the epoch: machines that share a database need not agree on theirs."""
+
+    type = Double()
+    inherit_cache = True
 
 
-@contextmanager
-def transaction(connection: sqlite3.Connection, durable: bool) -> Iterator[sqlite3.Connection]:
-    """A transaction; one that is durable is synced to the disk."""
-    connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield connection
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            with suppress(sqlite3.Error):
-                connection.execute("ROLLBACK")
-        raise
+@compiles(Clock, "sqlite")
+def _read_sqlite_clock(_: Clock, __: SQLCompiler, **___: Any) -> str:
+    return "((julianday('now') - 2440587.5) * 86400.0)"
 
 
-def parse_reply(reply: str | bytes) -> dict[str, Any] | None:
-    """The fields of a reply; None where it cannot be read."""
-    try:
-        fields = json.loads(reply)
-    except ValueError:
-        return None
-    whole = isinstance(fields, dict) and all(isinstance(fields.get(name), str) for name in ("text", "finish"))
-    return fields if whole else None
-
-
-def name_log(path: Path) -> Path:
-    """The write-ahead log of a file."""
-    return path.with_name(f"{path.name}-wal")
+@compiles(Clock, "postgresql")
+def _read_postgresql_clock(_: Clock, __: SQLCompiler, **___: Any) -> str:
+    return "extract(epoch FROM clock_timestamp())::double precision"

@@ -41,8 +41,10 @@ async def open_gateway(
     if is_embedded(level.synth_model):
         async with _serve(level.synth_model, shared) as endpoint:
             # Its server does not come back by itself.
-            impatient = settings.model_copy(update={"patience_seconds": EMBEDDED_PATIENCE_SECONDS})
-            async with _open([endpoint], impatient, progress, budget, shared=shared) as gateway:
+            patience = EMBEDDED_PATIENCE_SECONDS
+            async with _open(
+                [endpoint], settings, progress, budget, shared=shared, patience_seconds=patience
+            ) as gateway:
                 yield gateway
     else:
         endpoints = [describe_endpoint(settings, level), *describe_fallbacks(settings)]
@@ -89,6 +91,7 @@ async def _open(
     budget: RunBudget,
     rate_limiter: RateLimiter | None = None,
     shared: SharedModels | None = None,
+    patience_seconds: float | None = None,
 ) -> AsyncIterator[ModelGateway]:
     async with AsyncExitStack() as stack:
         clients = []
@@ -103,6 +106,6 @@ async def _open(
             budget,
             fallbacks=clients[1:],
             rate_limiter=rate_limiter,
-            patience_seconds=settings.patience_seconds,
+            patience_seconds=settings.patience_seconds if patience_seconds is None else patience_seconds,
             find_throttle=shared.find_throttle if shared else None,
         )

@@ -12,7 +12,6 @@ from engine.text.formatting import count_noun
 
 if TYPE_CHECKING:
     from engine.replies.admin import CachedPlan, Removed
-    from engine.replies.remote_admin import RemovedSegments, StoredPlan
     from engine.settings import RepliesPlace
 
 app = typer.Typer(no_args_is_help=True, help="Lists or clears the kept replies.")
@@ -24,17 +23,9 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print the same facts a
 def list_command(as_json: JsonOption = False) -> None:
     """Lists the plans that have kept replies, the longest unused first."""
     from engine.replies.admin import list_cache
-    from engine.replies.remote_admin import list_stored
 
-    place = _find_place()
-    plans, stored = list_cache(place.cache_dir), list_stored(place.uri) if place.uri else []
-    if as_json:
-        rows = [_describe(plan, place.cache_dir, plan.in_use) for plan in plans]
-        print(json.dumps([*rows, *(_describe(plan, str(place.uri), None) for plan in stored)]))
-    else:
-        print(format_plans(plans))
-        if place.uri:
-            print(f"\nOn {place.uri}:\n{format_plans(stored)}")
+    plans = list_cache(_find_place())
+    print(json.dumps([_describe(plan) for plan in plans]) if as_json else format_plans(plans))
 
 
 @app.command("clear")
@@ -46,39 +37,30 @@ def clear_command(
     """Drops kept replies: unfinished runs must pay for their calls again, and sets cannot be replayed."""
     from engine.domain.model import check_handle
     from engine.replies.admin import clear_cache, list_cache
-    from engine.replies.remote_admin import clear_stored
 
     if (handle is None) != everything:
         raise InputError(
             "Name the model whose replies are to be dropped: 'exemplars cache clear HANDLE', or --all for every model"
         )
     checked, place = None if handle is None else check_handle(handle), _find_place()
-    # The shared store first: the next run would copy its replies back to this machine.
-    used = [plan.plan_id for plan in list_cache(place.cache_dir) if plan.in_use]
-    stored = clear_stored(place.uri, checked, used) if place.uri else None
-    removed = clear_cache(place.cache_dir, checked)
-    unknown = 0 if handle is None else sum(plan.handle is None for plan in list_cache(place.cache_dir))
-    if as_json:
-        print(json.dumps(asdict(removed) | ({"stored": _summarise_removed(stored)} if stored else {})))
-    else:
-        print(format_removed(removed, handle, unknown))
-        if stored:
-            print(format_stored(stored, str(place.uri)))
+    removed = clear_cache(place, checked)
+    unknown = 0 if handle is None else sum(plan.handle is None for plan in list_cache(place))
+    print(json.dumps(asdict(removed)) if as_json else format_removed(removed, handle, unknown))
     if removed.in_use:
         raise ModelBusyError(
             f"These plans are in use by live runs, so their replies were not dropped: {', '.join(removed.in_use)}. "
             "Wait until the runs end, or cancel them, and clear again"
         )
-    if failed := [*removed.failed, *(stored.failed if stored else ())]:
-        raise StoreError(f"Not all could be dropped: {'; '.join(failed)}. Permit writing, and clear again")
+    if removed.failed:
+        raise StoreError(f"Not all could be dropped: {'; '.join(removed.failed)}. Permit writing, and clear again")
 
 
-def format_plans(plans: "Sequence[CachedPlan | StoredPlan]") -> str:
+def format_plans(plans: "Sequence[CachedPlan]") -> str:
     """A table with a line for each plan, and a line with the totals."""
     lines = [f"{'model':<36} {'replies':>8} {'MB':>8}  {'last used (UTC)':<16}  plan"]
     lines += [
         f"{plan.handle or 'unknown':<36} {'?' if plan.replies is None else plan.replies:>8} {plan.bytes / 1e6:>8.1f}  "
-        f"{plan.used_at:%Y-%m-%d %H:%M}  {plan.plan_id}{' (in use)' if getattr(plan, 'in_use', False) else ''}"
+        f"{plan.used_at:%Y-%m-%d %H:%M}  {plan.plan_id}{_remark(plan)}"
         for plan in plans
     ]
     total = (
@@ -108,33 +90,22 @@ def format_removed(removed: "Removed", handle: str | None, unknown: int) -> str:
     return said
 
 
-def format_stored(removed: "RemovedSegments", uri: str) -> str:
-    """What was dropped from the shared store."""
-    size = f"{count_noun(len(removed.plans), 'plan')}, {removed.bytes / 1e6:.1f} MB"
-    replies, segments = count_noun(removed.replies, "reply", "replies"), count_noun(removed.segments, "segment")
-    return f"On {uri}: dropped {replies} in {segments}: {size}"
+def _remark(plan: "CachedPlan") -> str:
+    if plan.is_old:
+        return f" (an earlier version's, not read any more: {plan.where})"
+    return " (in use)" if plan.in_use else ""
 
 
-def _summarise_removed(removed: "RemovedSegments") -> dict[str, object]:
-    return {
-        "plans": len(removed.plans),
-        "replies": removed.replies,
-        "segments": removed.segments,
-        "bytes": removed.bytes,
-        "failed": removed.failed,
-    }
-
-
-def _describe(plan: "CachedPlan | StoredPlan", where: str, in_use: bool | None) -> dict[str, object]:
-    """A plan for JSON; ``in_use`` is None for a plan on the shared store, where it is not known."""
+def _describe(plan: "CachedPlan") -> dict[str, object]:
+    """A plan for JSON."""
     return {
         "plan_id": plan.plan_id,
         "handle": plan.handle,
         "replies": plan.replies,
         "bytes": plan.bytes,
         "used_at": plan.used_at.isoformat(),
-        "in_use": in_use,
-        "where": where,
+        "in_use": plan.in_use,
+        "where": plan.where,
     }
 
 

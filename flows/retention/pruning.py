@@ -10,7 +10,6 @@ from prefect.settings import PREFECT_API_URL
 
 from engine.errors import ExemplarsError, ModelBusyError, StoreError
 from engine.replies.admin import list_prunable, prune_cache
-from engine.replies.remote_admin import prune_segments
 from engine.settings import Settings
 from engine.store.retention import OldSet, list_old_sets, remove_old_set
 from engine.text.formatting import count_noun
@@ -103,8 +102,8 @@ def _count_set(old: OldSet, pruned: Pruned, report: Report) -> None:
 
 
 def _prune_replies(settings: Settings, ages: Ages, now: datetime, pruned: Pruned, report: Report) -> None:
-    """Prunes the replies on this machine, by the same limits that every run applies once it has its plan."""
-    bounds = settings.locate(settings.cache_dir), settings.cache_max_days, settings.cache_max_gb, now
+    """Prunes the kept replies by the same limits that every run applies once it has its plan."""
+    bounds = settings.replies_place, settings.cache_max_days, settings.cache_max_gb, now
     plans = list_prunable(*bounds)
     for plan in plans:
         days = count_noun((now - plan.used_at).days, "day")
@@ -114,19 +113,6 @@ def _prune_replies(settings: Settings, ages: Ages, now: datetime, pruned: Pruned
         removed = prune_cache(*bounds)
         pruned.plans, pruned.plans_bytes = removed.plans, removed.bytes
         pruned.failed += [f"Kept replies could not be dropped: {failure}" for failure in removed.failed]
-    if settings.replies_uri is not None:
-        _prune_stored(settings, settings.locate(settings.replies_uri), now, pruned, report)
-
-
-def _prune_stored(settings: Settings, replies_uri: str, now: datetime, pruned: Pruned, report: Report) -> None:
-    """Prunes the replies on the store that all machines share."""
-    removed = prune_segments(replies_uri, settings.cache_max_days, now, pruned.dry_run)
-    for plan in removed.plans:
-        days = count_noun((now - plan.used_at).days, "day")
-        report(f"stored replies of {plan.handle or 'an unknown model'}, plan {plan.plan_id}: unused for {days}")
-    pruned.plans += len(removed.plans)
-    pruned.plans_bytes += removed.bytes
-    pruned.failed += [f"Stored replies could not be dropped: {failure}" for failure in removed.failed]
 
 
 def _prune_prefect(settings: Settings, ages: Ages, now: datetime, pruned: Pruned, report: Report) -> None:

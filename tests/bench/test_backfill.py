@@ -24,6 +24,7 @@ from fakes.slow_provider import Remote, start_provider
 from fakes.workspace import ROOT, read_manifest
 
 from engine.replies.admin import list_cache
+from engine.settings import RepliesPlace
 from engine.store.backfill_ledger import BACKFILLS, Ledger, parse_ledger
 
 MODELS = int(os.environ.get("MODELS", "300"))
@@ -133,7 +134,9 @@ def run_and_kill(bench: Round) -> None:
 def run_again(bench: Round) -> None:
     """The second start, to its end."""
     killed = bench.provider.read()
-    kept = sum(plan.replies or 0 for plan in list_cache(bench.site.workspace.variables["EXEMPLARS_CACHE_DIR"]))
+    kept = sum(
+        plan.replies or 0 for plan in list_cache(RepliesPlace(bench.site.workspace.variables["EXEMPLARS_CACHE_DIR"]))
+    )
     began = time.monotonic()
     process = bench.start()
     bench.watch(process)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from fakes.catalogue import NAMESPACE, make_catalogue, name_model
 from fakes.fleet import SAMPLES_URI, Fleet, open_fleet
-from fakes.postgres import serve_postgres
+from fakes.postgres import USER, open_postgres
 from fakes.s3 import serve_s3
 from fakes.slow_provider import start_provider
 from fakes.workspace import ROOT
@@ -32,12 +32,14 @@ ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_hundreds_of_models_on_machines_of_which_one_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with serve_s3() as s3, start_provider(SECONDS) as provider, serve_postgres(tmp_path / "postgres") as database:
+    with serve_s3() as s3, start_provider(SECONDS) as provider, open_postgres(tmp_path / "postgres") as postgres:
         s3.enter(monkeypatch)
         workspace = make_catalogue(tmp_path / "work", None, MODELS, BAD, **provider.variables)
         workspace.variables["EXEMPLARS_EFFORT_FILE"] = str(ROOT / "data" / "effort.yaml")
-        workspace.variables["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = database
-        with open_fleet(workspace, s3) as fleet:
+        workspace.variables["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = (
+            f"postgresql+asyncpg://{USER}@127.0.0.1:{postgres.port}/postgres"
+        )
+        with open_fleet(workspace, s3, postgres) as fleet:
             machines = ("first", "second", "third", "fourth")
             for name in machines:
                 fleet.start_machine(name)

@@ -1,27 +1,25 @@
 """Ways to keep replies, measured beside each other: how many a second, what the event loop waits, what the CPU does."""
 
 import asyncio
-import json
-import os
 import selectors
-import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from fakes.postgres import Postgres
 
 from engine.llm.request import Reply
 from engine.replies.replies import ReplyStore
-from engine.replies.writer import GroupWriter
 from engine.settings import RepliesPlace
 
 WRITERS = 32
 # How long a call takes, and how many are made: what is asked as fast as can be, and what a run asks.
-ROUNDS = {0.0: 3200, 0.2: 640}
-CHOSEN = "SQLite, FULL, by groups"
+ROUNDS = {0.0: 3200, 0.2: 1000}
+TIMES = 3
+BARE = "nothing kept"
 
 Keep = Callable[[str, Reply], Awaitable[object]]
 Way = Callable[[Path], AbstractContextManager[Keep]]
@@ -62,106 +60,17 @@ def keep_nothing(_: Path) -> Iterator[Keep]:
     yield keep
 
 
-def write_line(key: str, reply: Reply) -> bytes:
-    return f"{key} {json.dumps(asdict(reply), ensure_ascii=False)}\n".encode()
-
-
-@contextmanager
-def append_by_groups(folder: Path) -> Iterator[Keep]:
-    file = os.open(folder / "replies.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    places: dict[str, int] = {}
-
-    def commit(lines: object) -> list[None]:
-        assert isinstance(lines, list)
-        os.write(file, b"".join(lines))
-        os.fdatasync(file)
-        return [None] * len(lines)
-
-    writer: GroupWriter[bytes, None] = GroupWriter(commit)
-
-    async def keep(key: str, reply: Reply) -> None:
-        line = write_line(key, reply)
-        places[key] = len(line)
-        await writer.write(line)
-
-    yield keep
-    writer.close()
-    os.close(file)
-
-
-def sqlite_one_by_one(synchronous: str) -> Way:
+def keep_in(place: Callable[[Path], RepliesPlace], noted: bool) -> Way:
     @contextmanager
     def open_way(folder: Path) -> Iterator[Keep]:
-        connection = sqlite3.connect(folder / "replies.sqlite", isolation_level=None)
-        for statement in (
-            "PRAGMA journal_mode=WAL",
-            f"PRAGMA synchronous={synchronous}",
-            "CREATE TABLE replies (key TEXT PRIMARY KEY, reply TEXT NOT NULL)",
-        ):
-            connection.execute(statement)
+        with ReplyStore(place(folder), "plan") as kept:
 
-        async def keep(key: str, reply: Reply) -> None:
-            text = json.dumps(asdict(reply), ensure_ascii=False)
-            connection.execute("INSERT OR IGNORE INTO replies VALUES (?, ?)", (key, text))
+            async def keep(key: str, reply: Reply) -> None:
+                await kept.keep(key, reply, await kept.begin(0.001) if noted else None)
 
-        yield keep
-        connection.close()
+            yield keep
 
     return open_way
-
-
-@contextmanager
-def sqlite_by_groups(folder: Path) -> Iterator[Keep]:
-    with ReplyStore(RepliesPlace(str(folder)), "plan") as kept:
-        yield kept.keep
-
-
-@contextmanager
-def sqlite_by_groups_with_notes(folder: Path) -> Iterator[Keep]:
-    with ReplyStore(RepliesPlace(str(folder)), "plan") as kept:
-
-        async def keep(key: str, reply: Reply) -> None:
-            await kept.keep(key, reply, await kept.begin(0.001))
-
-        yield keep
-
-
-@contextmanager
-def file_each(folder: Path) -> Iterator[Keep]:
-    async def keep(key: str, reply: Reply) -> None:
-        file = os.open(folder / key, os.O_WRONLY | os.O_CREAT)
-        os.write(file, write_line(key, reply))
-        os.fsync(file)
-        os.close(file)
-
-    yield keep
-
-
-@contextmanager
-def file_each_in_threads(folder: Path) -> Iterator[Keep]:
-    with file_each(folder) as keep:
-
-        def keep_one(key: str, reply: Reply) -> None:
-            # It awaits nothing.
-            with pytest.raises(StopIteration):
-                keep(key, reply).__await__().send(None)
-
-        async def keep_in_thread(key: str, reply: Reply) -> None:
-            await asyncio.to_thread(keep_one, key, reply)
-
-        yield keep_in_thread
-
-
-WAYS: Mapping[str, Way] = {
-    "nothing kept": keep_nothing,
-    "one append-only file, by groups": append_by_groups,
-    "SQLite, NORMAL, one by one": sqlite_one_by_one("NORMAL"),
-    "SQLite, FULL, one by one": sqlite_one_by_one("FULL"),
-    CHOSEN: sqlite_by_groups,
-    "the same, each call noted before": sqlite_by_groups_with_notes,
-    "a file each, synced": file_each,
-    "a file each, synced, in threads": file_each_in_threads,
-}
 
 
 def make_reply(number: int) -> Reply:
@@ -201,17 +110,25 @@ def show(measured: Mapping[str, Measured], title: str) -> str:
         blocked, cpu = (1e3 * seconds / item.replies for seconds in (item.blocked_seconds, item.cpu_seconds))
         lines.append(
             f"{name:<36}{item.replies / item.seconds:>10,.0f}{blocked:>12.3f}{1e3 * item.longest_seconds:>12.1f}"
-            f"{cpu:>9.3f}{item.seconds / measured[CHOSEN].seconds:>11.2f}"
+            f"{cpu:>9.3f}{item.seconds / measured[BARE].seconds:>11.2f}"
         )
     return "\n".join(lines)
 
 
 @pytest.mark.parametrize(("call_seconds", "count"), ROUNDS.items())
-def test_ways_to_keep_replies(tmp_path: Path, call_seconds: float, count: int) -> None:
-    measured = {
-        name: measure(way, tmp_path / str(number), call_seconds, count)
-        for number, (name, way) in enumerate(WAYS.items())
+def test_ways_to_keep_replies(tmp_path: Path, postgres: Postgres, call_seconds: float, count: int) -> None:
+    places = {
+        "SQLite": lambda folder: RepliesPlace(str(folder)),
+        "PostgreSQL": lambda folder: RepliesPlace(str(folder), postgres.make_database()),
     }
-    print(show(measured, f"{WRITERS} writers, calls of {call_seconds:g} s"))
+    ways: dict[str, Way] = {BARE: keep_nothing}
+    for name, place in places.items():
+        ways |= {name: keep_in(place, noted=False), f"{name}, each call noted before": keep_in(place, noted=True)}
+    measured: dict[str, list[Measured]] = {name: [] for name in ways}
+    for number in range(TIMES):
+        for name, way in ways.items():
+            measured[name].append(measure(way, tmp_path / f"{number} {name}", call_seconds, count))
+    medians = {name: sorted(items, key=lambda item: item.seconds)[TIMES // 2] for name, items in measured.items()}
+    print(show(medians, f"{WRITERS} writers, calls of {call_seconds:g} s"))
 
-    assert {count} == {item.replies for item in measured.values()}
+    assert {count} == {item.replies for item in medians.values()}

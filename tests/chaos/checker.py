@@ -3,19 +3,19 @@
 import hashlib
 import json
 import math
-import sqlite3
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 from chaos.ledger import Entry
+from fakes.reply_tables import run_sql
 from fakes.workspace import TRAITS, Workspace, count_poles, read_kept, read_manifest, read_rejected
 
 from engine.domain.model import POLES
+from engine.replies.admin import list_cache
 from engine.replies.replies import ReplyStore
 from engine.settings import RepliesPlace
 from engine.store.layout import SAMPLES
@@ -85,19 +85,17 @@ def audit(workspace: Workspace, entries: Sequence[Entry], wanted: int, limit_usd
 
 def list_kept_texts(workspace: Workspace) -> Counter[str]:
     """The SHA-256 of the texts of all kept replies, with how often each is kept."""
-    found: Counter[str] = Counter()
-    for path in _list_plans(workspace):
-        with closing(sqlite3.connect(path)) as connection:
-            replies = [json.loads(row[0]) for row in connection.execute("SELECT reply FROM replies")]
-        found.update(hashlib.sha256(reply["text"].encode()).hexdigest() for reply in replies)
-    return found
+    if not list_cache(find_place(workspace)):
+        return Counter()
+    rows = run_sql(find_place(workspace), "SELECT reply FROM exemplars_replies")
+    return Counter(hashlib.sha256(json.loads(reply)["text"].encode()).hexdigest() for [reply] in rows)
 
 
 def read_record(workspace: Workspace) -> tuple[int, float]:
     """The calls that were lost, and what all calls cost at most, as the kept replies have it."""
     calls, costs = 0, []
-    for path in _list_plans(workspace):
-        with ReplyStore(RepliesPlace(str(path.parents[1])), path.parent.name) as kept:
+    for plan in list_cache(find_place(workspace)):
+        with ReplyStore(find_place(workspace), plan.plan_id) as kept:
             calls += kept.lost.calls
             costs += [kept.kept_usd, kept.lost.bound_usd]
     return calls, math.fsum(costs)
@@ -128,8 +126,9 @@ def _count_unused(billed: Sequence[Entry], rows: set[str]) -> int:
     return sum(entry.kind == "cell" and entry.digest not in used for entry in billed)
 
 
-def _list_plans(workspace: Workspace) -> list[Path]:
-    return sorted((workspace.folder / "cache").glob("*/replies.sqlite"))
+def find_place(workspace: Workspace) -> RepliesPlace:
+    """The database that a workspace's runs keep their replies in."""
+    return RepliesPlace(workspace.variables["EXEMPLARS_CACHE_DIR"], workspace.variables.get("EXEMPLARS_REPLIES_URL"))
 
 
 def _check_paid(account: Account, limit_usd: float | None) -> list[str]:

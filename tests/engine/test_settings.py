@@ -54,7 +54,7 @@ def test_defaults_are_those_of_the_design() -> None:
         "call_timeout_seconds": 120,
         "max_cost_usd": None,
         "cache_dir": "data/cache",
-        "replies_uri": None,
+        "replies_url": None,
     }.items() <= settings.model_dump().items()
 
 
@@ -65,7 +65,6 @@ def test_defaults_are_those_of_the_design() -> None:
         ("SAMPLES_URI", "/tmp/samples", "samples_uri", "/tmp/samples"),
         ("EFFORT_FILE", "my.yaml", "effort_file", "my.yaml"),
         ("CACHE_DIR", "kept", "cache_dir", "kept"),
-        ("REPLIES_URI", "s3://bucket/replies", "replies_uri", "s3://bucket/replies"),
         ("SEED", "-7", "seed", -7),
         ("SYNTH_MODEL", "openai/gpt", "synth_model", "openai/gpt"),
         ("SYNTH_API_BASE", "http://127.0.0.1:1", "synth_api_base", "http://127.0.0.1:1"),
@@ -120,12 +119,60 @@ def test_uri_and_absolute_path_stay_as_they_are(uri: str) -> None:
     assert uri == read_settings().locate(uri)
 
 
-def test_replies_are_kept_in_a_folder_and_where_one_is_named_on_a_store(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_replies_are_kept_in_a_file_or_where_a_url_says(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EXEMPLARS_CACHE_DIR", "/tmp/kept")
-    assert RepliesPlace("/tmp/kept") == read_settings().replies_place
-    for uri, located in (("s3://bucket/replies/", "s3://bucket/replies"), ("shared", str(PROJECT_ROOT / "shared"))):
-        monkeypatch.setenv("EXEMPLARS_REPLIES_URI", uri)
-        assert RepliesPlace("/tmp/kept", located) == read_settings().replies_place
+    monkeypatch.setenv("EXEMPLARS_PATIENCE_SECONDS", "7")
+    assert RepliesPlace("/tmp/kept", None, 7) == read_settings().replies_place
+    for url, located in (
+        ("postgresql://ann:p%40ss@db:5432/replies?sslmode=require",) * 2,
+        ("postgresql+psycopg:///replies?host=/run/postgresql",) * 2,
+        ("sqlite:////tmp/other.sqlite", "sqlite:////tmp/other.sqlite"),
+        ("sqlite:///other.sqlite", f"sqlite:///{PROJECT_ROOT}/other.sqlite"),
+    ):
+        monkeypatch.setenv("EXEMPLARS_REPLIES_URL", url)
+        assert RepliesPlace("/tmp/kept", located, 7) == read_settings().replies_place
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "s3://bucket/replies",
+        "mysql://ann:hush-hush@db/replies",
+        "sqlite+aiosqlite:///hush-hush",
+        "postgresql://ann:hush-hush@@db/replies",
+        "postgresql://ann:hush/hush-hush@db/replies",
+        "postgresql://ann:hush-hush@db",
+        "hush-hush",
+    ],
+)
+def test_url_that_is_none_of_a_database_is_refused_and_not_shown(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("EXEMPLARS_REPLIES_URL", url)
+    with pytest.raises(DefinitionError, match=r"EXEMPLARS_REPLIES_URL: found a secret; .*postgresql://user:") as caught:
+        read_settings()
+
+    assert "hush" not in str(caught.value)
+
+
+def test_url_of_a_database_is_shown_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXEMPLARS_REPLIES_URL", "postgresql://ann:hush-hush@db/replies")
+    settings = read_settings()
+
+    assert "hush" not in f"{settings!r} {settings} {settings.replies_place!r} {settings.model_dump()}"
+
+
+@pytest.mark.parametrize("name", ["EXEMPLARS_REPLIES_URI", "exemplars_replies_uri"])
+def test_variable_of_an_earlier_version_names_its_successor(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "s3://bucket/replies")
+    with pytest.raises(DefinitionError, match=r"EXEMPLARS_REPLIES_URI: .*EXEMPLARS_REPLIES_URL") as caught:
+        read_settings()
+    assert (1, 2) == (len(caught.value.problems), caught.value.exit_code)
+    monkeypatch.setenv("EXEMPLARS_SEED", "x")
+    with pytest.raises(DefinitionError) as caught:
+        read_settings()
+    assert 2 == len(caught.value.problems)
+    monkeypatch.setenv(name, "")
+    monkeypatch.setenv("EXEMPLARS_SEED", "1")
+    assert 1 == read_settings().seed
 
 
 def test_home_folder_is_resolved(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -227,7 +274,7 @@ HOSTILE = (
 )
 FIELDS = tuple(Settings.model_fields)
 NUMBERS = tuple(name for name, field in Settings.model_fields.items() if {int, float} & set(list_types(field)))
-PLACES = ("models_uri", "samples_uri", "effort_file", "cache_dir", "replies_uri", "keys_file")
+PLACES = ("models_uri", "samples_uri", "effort_file", "cache_dir", "keys_file")
 
 
 @pytest.mark.parametrize("value", HOSTILE, ids=lambda value: repr(value[:24]))

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from fakes.postgres import Postgres
 from fakes.s3 import BUCKET, S3
 from fakes.site import POOL, Site, open_site
 from fakes.warm import WarmPopen
@@ -18,14 +19,19 @@ from fakes.workspace import Workspace
 from engine.system.filesystem import open_folder, replace_file
 
 MACHINE = "EXEMPLARS_TEST_MACHINE"
-MODELS_URI, SAMPLES_URI, REPLIES_URI = (f"s3://{BUCKET}/{name}" for name in ("models", "samples", "replies"))
+MODELS_URI, SAMPLES_URI = (f"s3://{BUCKET}/{name}" for name in ("models", "samples"))
 
 
 class Fleet:
-    """Its catalogue, samples and replies are on the object store; the site's own workspace holds the server alone."""
+    """Its catalogue and samples are on the object store, its replies in a database.
 
-    def __init__(self, site: Site, s3: S3) -> None:
+    The site's own workspace holds the server alone.
+    """
+
+    def __init__(self, site: Site, s3: S3, postgres: Postgres) -> None:
         self.site = site
+        self._postgres = postgres
+        self._replies_url = postgres.make_database()
         self._s3 = s3
         self._folder = site.workspace.folder / "machines"
         self._machines: set[str] = set()
@@ -33,7 +39,7 @@ class Fleet:
     @property
     def variables(self) -> dict[str, str]:
         """What every machine is told of what all share."""
-        shared = {"MODELS_URI": MODELS_URI, "SAMPLES_URI": SAMPLES_URI, "REPLIES_URI": REPLIES_URI}
+        shared = {"MODELS_URI": MODELS_URI, "SAMPLES_URI": SAMPLES_URI, "REPLIES_URL": self._replies_url}
         return self._s3.variables | {f"EXEMPLARS_{name}": uri for name, uri in shared.items()}
 
     def upload_models(self) -> None:
@@ -71,13 +77,13 @@ class Fleet:
         shutil.rmtree(self._folder / name, ignore_errors=True)
 
     def forget(self) -> None:
-        """Loses all machines, and clears what they have left on Prefect's server and on the store."""
+        """Loses all machines, and clears what they have left on Prefect's server, on the store and in the database."""
         for name in list(self._machines):
             self.lose_machine(name)
         self.site.forget_runs()
-        for uri in (SAMPLES_URI, REPLIES_URI):
-            filesystem, path = open_folder(uri)
-            filesystem.delete_dir_contents(path, missing_dir_ok=True)
+        self._replies_url = self._postgres.make_database()
+        filesystem, path = open_folder(SAMPLES_URI)
+        filesystem.delete_dir_contents(path, missing_dir_ok=True)
 
     def list_processes(self, name: str) -> list[int]:
         """What runs on a machine and is not dead."""
@@ -111,10 +117,10 @@ class Fleet:
 
 
 @contextmanager
-def open_fleet(workspace: Workspace, s3: S3) -> Iterator[Fleet]:
+def open_fleet(workspace: Workspace, s3: S3, postgres: Postgres) -> Iterator[Fleet]:
     """A fleet without a machine as yet, whose Prefect server is up and deployed to."""
     with open_site(workspace) as site:
         site.start_deployed()
-        fleet = Fleet(site, s3)
+        fleet = Fleet(site, s3, postgres)
         fleet.upload_models()
         yield fleet

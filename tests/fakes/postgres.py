@@ -2,7 +2,9 @@
 
 import os
 import pwd
+import secrets
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -18,43 +20,77 @@ USER = "postgres"
 START_SECONDS = 60.0
 
 
+class Postgres:
+    """A server on a cluster of its own, which may be killed, stopped and started again."""
+
+    def __init__(self, folder: Path, programs: Path, *settings: str) -> None:
+        self._programs = programs
+        self._log = folder / "postgres.log"
+        data = folder / "cluster"
+        data.mkdir(parents=True)
+        self.port = find_free_port()
+        self._user = hand_over(data)
+        self._run("initdb", "-D", str(data), "-U", USER, "-A", "trust", "--no-sync", "-E", "UTF8")
+        where = ["-D", str(data), "-k", str(data), "-h", "127.0.0.1", "-p", str(self.port)]
+        options = ("fsync=off", "max_connections=200", *settings)
+        self._command = [str(programs / "postgres"), *where, *(part for name in options for part in ("-c", name))]
+        self._server: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    def start(self) -> None:
+        """Returns when connections are taken; one that was killed reads its log first."""
+        with self._log.open("ab") as log:
+            self._server = subprocess.Popen(
+                self._command, stdout=log, stderr=log, cwd="/", user=self._user, group=self._user
+            )
+        wait_ready(self._programs, self.port, self._server)
+
+    def end(self, how: signal.Signals = signal.SIGQUIT) -> None:
+        """Ends the server and all connections to it: at once, or with SIGTERM when they are closed."""
+        assert self._server
+        self._server.send_signal(how)
+        try:
+            self._server.wait(10)
+        except subprocess.TimeoutExpired:
+            self._server.kill()
+            self._server.wait()
+
+    def hang(self, signal_number: signal.Signals = signal.SIGSTOP) -> None:
+        """Stops all its processes, which keep their connections, or lets them go on with SIGCONT."""
+        assert self._server
+        listed = subprocess.run(["pgrep", "-P", str(self._server.pid)], capture_output=True, text=True, check=False)
+        for pid in (self._server.pid, *map(int, listed.stdout.split())):
+            os.kill(pid, signal_number)
+
+    def make_database(self) -> str:
+        """The URL of a new and empty database, as SQLAlchemy takes it."""
+        name = f"test_{secrets.token_hex(6)}"
+        self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", USER, name)
+        return f"postgresql://{USER}@127.0.0.1:{self.port}/{name}"
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [str(self._programs / program), *arguments]
+        subprocess.run(command, check=True, capture_output=True, cwd="/", user=self._user, group=self._user)
+
+
 @contextmanager
-def serve_postgres(folder: Path) -> Iterator[str]:
-    """The URL of an empty database, as Prefect takes it; skips where Debian's ``postgresql`` is not installed."""
+def open_postgres(folder: Path, *settings: str) -> Iterator[Postgres]:
+    """A server inside the block; skips where Debian's ``postgresql`` is not installed."""
     programs = find_programs()
     if programs is None:
         pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
-    data, port = folder / "cluster", find_free_port()
-    data.mkdir(parents=True)
-    user = hand_over(data)
-    subprocess.run(
-        [str(programs / "initdb"), "-D", str(data), "-U", USER, "-A", "trust", "--no-sync", "-E", "UTF8"],
-        check=True,
-        capture_output=True,
-        cwd="/",
-        user=user,
-        group=user,
-    )
-    where = ["-D", str(data), "-k", str(data), "-h", "127.0.0.1", "-p", str(port)]
-    with (folder / "postgres.log").open("wb") as log:
-        server = subprocess.Popen(
-            [str(programs / "postgres"), *where, "-c", "fsync=off", "-c", "max_connections=200"],
-            stdout=log,
-            stderr=log,
-            cwd="/",
-            user=user,
-            group=user,
-        )
+    server = Postgres(folder, programs, *settings)
     try:
-        wait_ready(programs, port, server)
-        yield f"postgresql+asyncpg://{USER}@127.0.0.1:{port}/postgres"
+        yield server
     finally:
-        server.terminate()
-        try:
-            server.wait(10)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
+        server.end(signal.SIGTERM)
+
+
+@contextmanager
+def serve_postgres(folder: Path) -> Iterator[str]:
+    """The URL of an empty database, as Prefect takes it."""
+    with open_postgres(folder) as server:
+        yield f"postgresql+asyncpg://{USER}@127.0.0.1:{server.port}/postgres"
 
 
 def find_programs() -> Path | None:

@@ -25,16 +25,15 @@ def make_reply(key: str) -> Reply:
 
 
 def start_writer(
-    folder: Path,
+    place: RepliesPlace,
     prefix: str = "",
     text: str = "",
     count: int = 1_000_000,
     max_bytes: int | None = None,
-    uri: str = "",
     call_seconds: float = 0.001,
 ) -> "subprocess.Popen[str]":
     """Starts it, with keys of that prefix; the replies are those of ``make_reply``, or all the same text."""
-    words = (str(folder), prefix, text, str(count), str(max_bytes or ""), uri, str(call_seconds))
+    words = (place.cache_dir, place.url or "", prefix, text, str(count), str(max_bytes or ""), str(call_seconds))
     return subprocess.Popen(
         [sys.executable, "-m", "fakes.reply_writer", *words],
         env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
@@ -76,12 +75,12 @@ def _say(*words: str) -> None:
     os.write(1, (" ".join(words) + "\n").encode())
 
 
-async def _main(folder: str, prefix: str, text: str, count: str, max_bytes: str, uri: str, call_seconds: str) -> None:
+async def _main(folder: str, url: str, prefix: str, text: str, count: str, max_bytes: str, call_seconds: str) -> None:
     if max_bytes:
         import resource
 
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(max_bytes), int(max_bytes)))
-    with ReplyStore(RepliesPlace(folder, uri or None), PLAN) as kept:
+    with ReplyStore(RepliesPlace(folder, url or None), PLAN) as kept:
         writers = (_write(kept, writer, prefix, text, int(count), float(call_seconds)) for writer in range(WRITERS))
         await asyncio.gather(*writers)
 

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -17,7 +17,7 @@ from uuid import UUID
 import pytest
 from fakes.catalogue import NAMESPACE, make_catalogue, name_model, write_model
 from fakes.provider import Behaviour, Provider, serve_provider
-from fakes.stored import age_files
+from fakes.reply_tables import age_plan
 from fakes.waiting import wait_until
 from fakes.workspace import HANDLE, Workspace, read_manifest
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -33,6 +33,7 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.states import Cancelling
 
 from engine.errors import BackfillError, UnsupportedError
+from engine.replies.admin import list_cache
 from engine.replies.replies import ReplyStore
 from engine.settings import RepliesPlace, read_settings
 from engine.store.backfill_ledger import BACKFILLS, Ledger, parse_ledger
@@ -152,12 +153,12 @@ def test_page_is_a_table_of_models_with_their_runs(done: Done, client: SyncPrefe
 
 
 def test_kept_replies_that_nobody_uses_are_dropped_on_the_way(sheds: Workspace) -> None:
-    cache_dir = sheds.variables["EXEMPLARS_CACHE_DIR"]
+    place = RepliesPlace(sheds.variables["EXEMPLARS_CACHE_DIR"])
     for plan_id in ("old", "new"):
-        ReplyStore(RepliesPlace(cache_dir), plan_id).close()
-    age_files(Path(cache_dir) / "old", timedelta(days=91))
+        ReplyStore(place, plan_id).close()
+    age_plan(place, "old", datetime.now(UTC) - timedelta(days=91))
     run_backfill(sheds, handles=[name_model(0)], namespace=None)
-    plans = {folder.name for folder in Path(cache_dir).iterdir() if folder.is_dir()}
+    plans = {plan.plan_id for plan in list_cache(place)}
 
     assert {"new"} == plans & {"old", "new"}
 

@@ -4,11 +4,12 @@ import asyncio
 import json
 import re
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
+from fakes.reply_tables import age_plan
 from fakes.stored import HANDLE, age_files, attach_set
 from fakes.workspace import Workspace
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -40,7 +41,8 @@ def site(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Site:
     rejected = Path(attach_set(workspace.samples, "rejected", age=OLD, status="rejected").folder)
     attached = Path(attach_set(workspace.samples, "attached", age=OLD).folder)
     asyncio.run(keep(workspace.folder / "cache"))
-    for folder in (rejected, attached, workspace.folder / "cache"):
+    age_plan(RepliesPlace(str(workspace.folder / "cache")), "plan-a", datetime.now(UTC) - OLD)
+    for folder in (rejected, attached):
         age_files(folder, OLD)
     return workspace, rejected, attached
 
@@ -57,7 +59,7 @@ def client() -> Iterator[SyncPrefectClient]:
 
 
 def list_plans(site: Site) -> list[str]:
-    return [plan.plan_id for plan in list_cache(str(site[0].folder / "cache"))]
+    return [plan.plan_id for plan in list_cache(RepliesPlace(str(site[0].folder / "cache")))]
 
 
 def read_page(client: SyncPrefectClient) -> str:

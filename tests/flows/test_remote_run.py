@@ -1,16 +1,20 @@
 """The main job with its models and its samples on an S3 server, which may break while the set is written."""
 
 import json
+import math
 import shutil
 import time
 
 import pytest
+from fakes.postgres import Postgres
 from fakes.provider import Behaviour, Provider
 from fakes.s3 import BUCKET, S3, list_keys
 from fakes.workspace import HANDLE, Workspace
 
-from engine.errors import StoreError
-from engine.replies.uploader import SEGMENT_REPLIES
+from engine.errors import BudgetError, StoreError
+from engine.replies.admin import list_cache
+from engine.replies.replies import ReplyStore
+from engine.settings import RepliesPlace
 from engine.store.layout import MANIFEST
 from engine.store.store import list_sets, read_attached
 from engine.system.filesystem import open_folder
@@ -19,7 +23,6 @@ from flows.cli.app import main
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 
 MODELS, SAMPLES_URI = f"s3://{BUCKET}/remote/models", f"s3://{BUCKET}/remote/out/samples"
-REPLIES_URI = f"s3://{BUCKET}/remote/replies"
 CONCURRENCY, ANSWERED = 6, 130
 
 
@@ -64,14 +67,21 @@ def test_run_survives_a_server_that_breaks_while_the_set_is_put(
     assert [] == list_sets(SAMPLES_URI, HANDLE, "train")
 
 
-def test_machine_that_is_lost_costs_the_last_segment_and_the_calls_in_flight(
+def test_machine_that_is_lost_costs_the_calls_in_flight(
     remote: Workspace,
     provider: Provider,
+    postgres: Postgres,
     prefect_server: str,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    remote.variables.update(EXEMPLARS_REPLIES_URI=REPLIES_URI, EXEMPLARS_CONCURRENCY=str(CONCURRENCY))
+    price = "0.40/1.60"
+    remote.variables.update(
+        EXEMPLARS_REPLIES_URL=postgres.make_database(),
+        EXEMPLARS_CONCURRENCY=str(CONCURRENCY),
+        EXEMPLARS_SYNTH_PRICE=price,
+        EXEMPLARS_MAX_COST_USD="1",
+    )
     remote.write_effort(exemplars_per_pole=20)
     provider.behaviour = Behaviour(seconds=0.05, hold_after=ANSWERED)
     process = remote.start(warm=True, PREFECT_API_URL=prefect_server)
@@ -80,19 +90,26 @@ def test_machine_that_is_lost_costs_the_last_segment_and_the_calls_in_flight(
         assert time.monotonic() < end
         assert process.poll() is None
         time.sleep(0.05)
-    # What has gathered gets to the store, however slow that is here.
-    time.sleep(1)
     process.kill()
     process.communicate()
-    shutil.rmtree(remote.folder / "cache")
+    shutil.rmtree(remote.folder / "cache", ignore_errors=True)
     answered = set(provider.answers)
     provider.forget()
     provider.behaviour = Behaviour()
     remote.variables["EXEMPLARS_CACHE_DIR"] = str(remote.folder / "another machine")
+    # What was in flight there counts at its most: no more is left of this limit than that takes away.
+    place = RepliesPlace(remote.variables["EXEMPLARS_CACHE_DIR"], remote.variables["EXEMPLARS_REPLIES_URL"])
+    spent_usd = measure_spent(place)
+    poor = Workspace(remote.folder, remote.variables | {"EXEMPLARS_MAX_COST_USD": f"{spent_usd:.9f}"})
+    poor.enter(monkeypatch)
+    with pytest.raises(BudgetError, match=rf"\${spent_usd:.4f} is spent .* for {CONCURRENCY} calls that broke off"):
+        poor.run()
+    assert 0 == provider.calls.total()
+    remote.enter(monkeypatch)
     result = remote.run()
 
     assert "attached" == result.status
-    assert len(answered & set(provider.calls)) <= SEGMENT_REPLIES
+    assert set() == answered & set(provider.calls)
     # A third machine, which has nothing of its own, makes the set again.
     provider.forget()
     remote.variables["EXEMPLARS_CACHE_DIR"] = str(remote.folder / "a third one")
@@ -101,3 +118,12 @@ def test_machine_that_is_lost_costs_the_last_segment_and_the_calls_in_flight(
     assert 0 == main(["replay", result.run_id])
     assert "byte for byte the same" in capsys.readouterr().out
     assert 0 == provider.calls.total()
+
+
+def measure_spent(place: RepliesPlace) -> float:
+    """What all plans have cost and may have cost."""
+    spent = []
+    for plan in list_cache(place):
+        with ReplyStore(place, plan.plan_id) as kept:
+            spent += [kept.kept_usd, kept.lost.bound_usd]
+    return math.fsum(spent)

@@ -45,9 +45,11 @@ from engine.errors import (
     StoreError,
     UnpricedError,
 )
+from engine.replies.admin import list_cache
 from engine.report.headline import state_headline
 from engine.report.remedies import HOPELESS_REMEDIES, REMEDIES
 from engine.report.summary import RunResult
+from engine.settings import RepliesPlace
 from engine.text.formatting import name_reason
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
@@ -292,7 +294,8 @@ def test_budget_stops_a_run_that_goes_on_when_it_is_raised(tmp_path: Path, provi
     needed = r"The rest would need about \$[\d.]+ more, a limit of \$[\d.]+ in all"
     with pytest.raises(BudgetError, match=rf"limit of \$0\.004 is reached.*EXEMPLARS_MAX_COST_USD.*{needed}"):
         poor.run()
-    plans = {path.name for path in (tmp_path / "cache").iterdir()}
+    place = RepliesPlace(str(tmp_path / "cache"))
+    plans = {plan.plan_id for plan in list_cache(place)}
     paid = provider.calls.total()
     sets = poor.list_sets()
     replace(poor, variables=poor.variables | {"EXEMPLARS_MAX_COST_USD": "1"}).run()
@@ -302,7 +305,7 @@ def test_budget_stops_a_run_that_goes_on_when_it_is_raised(tmp_path: Path, provi
     assert 1 < paid <= math.floor(0.004 / 0.000288)
     assert 0 == provider.repeated
     assert read_manifest(folder)["plan_id"] in plans
-    assert plans == {path.name for path in (tmp_path / "cache").iterdir()}
+    assert plans == {plan.plan_id for plan in list_cache(place)}
     assert {0.000288} == {round(cost, 9) for cost in read_kept(folder)["cost_usd"]}
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import json
-import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from fakes.client import CHAT, Answer, FakeClient, HeardProgress, labelled
+from fakes.reply_tables import run_sql
 
 from engine.domain.progress import CallAttempted, CallBegun, CallEnded, Noticed, WaitedForTurn
 from engine.errors import (
@@ -113,8 +113,7 @@ async def test_reply_is_on_disk_when_it_is_given(tmp_path: Path) -> None:
     gateway = make_gateway(FakeClient(lambda _: REPLY), tmp_path)
     async with gateway.keeping(PLAN):
         await gateway.complete(labelled("cell", REQUEST))
-        with sqlite3.connect(tmp_path / PLAN / "replies.sqlite") as other:
-            [[kept]] = other.execute("SELECT reply FROM replies").fetchall()
+        [[kept]] = run_sql(RepliesPlace(str(tmp_path)), "SELECT reply FROM exemplars_replies")
 
     assert REPLY == Reply(**json.loads(kept))
 
@@ -596,12 +595,12 @@ def put_file(folder: Path) -> Path:
     return folder / "cache"
 
 
-def put_file_in_place_of_the_plan(folder: Path) -> Path:
-    (folder / PLAN).write_text("a file")
+def put_folder_in_place_of_the_file(folder: Path) -> Path:
+    (folder / "replies.sqlite").mkdir()
     return folder
 
 
-@pytest.mark.parametrize("spoil", [put_file, put_file_in_place_of_the_plan])
+@pytest.mark.parametrize("spoil", [put_file, put_folder_in_place_of_the_file])
 async def test_replies_that_cannot_be_kept_are_an_error_before_anything_is_asked(
     tmp_path: Path, spoil: Callable[[Path], Path]
 ) -> None:

@@ -4,19 +4,19 @@ import asyncio
 import json
 import random
 import shutil
-import sqlite3
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from fakes.long import choose, longer
+from fakes.reply_tables import run_sql
 from fakes.reply_writer import PLAN, WRITERS, kill_after, make_reply, read_begun, read_kept, start_writer
 from fakes.workspace import mount_disk
 
 from engine.errors import StoreError
 from engine.llm.request import Reply
-from engine.replies.plan_folder import USERS
+from engine.replies.database import FILE
 from engine.replies.replies import Lost, ReplyStore
 from engine.settings import RepliesPlace
 
@@ -25,49 +25,49 @@ OTHER = Reply("two", "stop")
 ROUNDS = choose(once=3, at_length=100)
 
 
-async def keep_all(folder: Path, keys: list[str]) -> None:
-    with ReplyStore(RepliesPlace(str(folder)), PLAN, "u22a8.toolshed") as kept:
+async def keep_all(place: RepliesPlace, keys: list[str]) -> None:
+    with ReplyStore(place, PLAN, "u22a8.toolshed") as kept:
         await asyncio.gather(*(kept.keep(key, make_reply(key)) for key in keys))
 
 
-def find_all(folder: Path, keys: list[str]) -> dict[str, Reply]:
-    with ReplyStore(RepliesPlace(str(folder)), PLAN) as kept:
+def find_all(place: RepliesPlace, keys: list[str]) -> dict[str, Reply]:
+    with ReplyStore(place, PLAN) as kept:
         return {key: reply for key in keys if (reply := kept.find(key)) is not None}
 
 
-def read_lost(folder: Path) -> Lost:
-    with ReplyStore(RepliesPlace(str(folder)), PLAN) as kept:
+def read_lost(place: RepliesPlace) -> Lost:
+    with ReplyStore(place, PLAN) as kept:
         return kept.lost
 
 
-async def test_kept_reply_comes_back_whole_and_the_first_of_its_key_stands(tmp_path: Path) -> None:
+async def test_kept_reply_comes_back_whole_and_the_first_of_its_key_stands(place: RepliesPlace) -> None:
     reply = Reply("naïve “text” 🔑\n\x00", "stop", 1, 2, 0.1, {" good": -0.25, "bad": -1.5}, 40, "openai/other")
-    with ReplyStore(RepliesPlace(str(tmp_path)), PLAN) as kept:
+    with ReplyStore(place, PLAN) as kept:
         assert None is kept.find("key")
         assert reply == await kept.keep("key", reply)
         assert reply == await kept.keep("key", REPLY)
         assert reply == kept.find("key")
-    with ReplyStore(RepliesPlace(str(tmp_path)), PLAN) as kept:
+    with ReplyStore(place, PLAN) as kept:
         assert reply == kept.find("key")
 
 
-async def test_replies_kept_at_once_are_each_there(tmp_path: Path) -> None:
+async def test_replies_kept_at_once_are_each_there(place: RepliesPlace) -> None:
     keys = [str(number) for number in range(500)]
-    await keep_all(tmp_path, keys)
+    await keep_all(place, keys)
 
-    assert {key: make_reply(key) for key in keys} == find_all(tmp_path, keys)
+    assert {key: make_reply(key) for key in keys} == find_all(place, keys)
 
 
-async def test_reply_is_there_for_another_reader_when_it_is_kept(tmp_path: Path) -> None:
-    with ReplyStore(RepliesPlace(str(tmp_path)), PLAN) as kept:
+async def test_reply_is_there_for_another_reader_when_it_is_kept(place: RepliesPlace) -> None:
+    with ReplyStore(place, PLAN) as kept:
         await kept.keep("key", REPLY)
 
-        assert {"key": REPLY} == find_all(tmp_path, ["key"])
+        assert {"key": REPLY} == find_all(place, ["key"])
 
 
-async def test_two_openings_of_one_plan_agree_on_the_first_reply(tmp_path: Path) -> None:
+async def test_two_openings_of_one_plan_agree_on_the_first_reply(place: RepliesPlace) -> None:
     keys = [str(number) for number in range(100)]
-    with ReplyStore(RepliesPlace(str(tmp_path)), PLAN) as one, ReplyStore(RepliesPlace(str(tmp_path)), PLAN) as other:
+    with ReplyStore(place, PLAN) as one, ReplyStore(place, PLAN) as other:
         pairs = await asyncio.gather(
             *(asyncio.gather(one.keep(key, REPLY), other.keep(key, OTHER)) for key in keys),
         )
@@ -77,80 +77,85 @@ async def test_two_openings_of_one_plan_agree_on_the_first_reply(tmp_path: Path)
     assert [list(pair) for pair in found] == [list(pair) for pair in pairs]
 
 
-def test_reply_of_an_older_version_is_read(tmp_path: Path) -> None:
-    (tmp_path / PLAN).mkdir()
-    with closing(sqlite3.connect(tmp_path / PLAN / "replies.sqlite", isolation_level=None)) as old:
-        old.execute("PRAGMA journal_mode=WAL")
-        old.execute("CREATE TABLE replies (key TEXT PRIMARY KEY, reply TEXT NOT NULL)")
-        fields = {name: value for name, value in asdict(REPLY).items() if name not in {"cached_tokens", "model"}}
-        old.execute("INSERT INTO replies VALUES ('key', ?)", (json.dumps(fields),))
+async def test_fields_of_a_newer_version_are_left_out(place: RepliesPlace) -> None:
+    await put_text(place, json.dumps(asdict(REPLY) | {"mood": "good"}))
 
-    assert {"key": REPLY} == find_all(tmp_path, ["key"])
+    assert {"key": REPLY} == find_all(place, ["key"])
 
 
-async def test_fields_of_a_newer_version_are_left_out(tmp_path: Path) -> None:
-    await put_text(tmp_path, json.dumps(asdict(REPLY) | {"mood": "good"}).encode())
-
-    assert {"key": REPLY} == find_all(tmp_path, ["key"])
-
-
-async def test_costs_of_kept_replies_are_summed_without_those_that_have_no_price(tmp_path: Path) -> None:
-    with ReplyStore(RepliesPlace(str(tmp_path)), PLAN) as kept:
+async def test_costs_of_kept_replies_are_summed_without_those_that_have_no_price(place: RepliesPlace) -> None:
+    with ReplyStore(place, PLAN) as kept:
         assert 0.0 == kept.kept_usd
-        for key, cost_usd in (("a", 0.25), ("b", None), ("c", 0.5)):
+        for key, cost_usd in (("a", 0.25), ("b", None), ("c", 0.5), ("d", -1.0)):
             await kept.keep(key, Reply("one", "stop", cost_usd=cost_usd))
         assert 0.75 == kept.kept_usd
-    await put_text(tmp_path, b"{")
-    with ReplyStore(RepliesPlace(str(tmp_path)), PLAN) as kept:
-        assert 0.0 == kept.kept_usd
+    await put_text(place, "{")
+    with ReplyStore(place, PLAN) as kept:
+        # What was paid for is paid for, whether it can be read or not.
+        assert 0.75 == kept.kept_usd
 
 
-async def put_text(folder: Path, text: bytes) -> None:
+async def put_text(place: RepliesPlace, reply: str) -> None:
     """Keeps a reply and writes something else in its place."""
-    with ReplyStore(RepliesPlace(str(folder)), PLAN) as kept:
+    with ReplyStore(place, PLAN) as kept:
         await kept.keep("key", OTHER)
-        with closing(sqlite3.connect(kept.path, isolation_level=None)) as connection:
-            connection.execute("UPDATE replies SET reply = CAST(? AS TEXT)", (text,))
+    run_sql(place, "UPDATE exemplars_replies SET reply = :reply", reply=reply)
 
 
-@pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"text": "one"}', b'{"text": 1, "finish": "stop"}', b'"\xff"'])
-async def test_reply_that_cannot_be_read_is_none_and_gives_way(tmp_path: Path, text: bytes) -> None:
-    await put_text(tmp_path, text)
-    with ReplyStore(RepliesPlace(str(tmp_path)), PLAN) as kept:
+async def check_gives_way(place: RepliesPlace) -> None:
+    with ReplyStore(place, PLAN) as kept:
         assert None is kept.find("key")
         assert REPLY == await kept.keep("key", REPLY)
         assert REPLY == kept.find("key")
+    assert {"key": REPLY} == find_all(place, ["key"])
 
 
-async def test_call_that_ended_is_not_lost(tmp_path: Path) -> None:
-    with ReplyStore(RepliesPlace(str(tmp_path)), PLAN) as kept:
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"text": "one"}', '{"text": 1, "finish": "stop"}', '"\ufffd"'])
+async def test_reply_that_cannot_be_read_is_none_and_gives_way(place: RepliesPlace, text: str) -> None:
+    await put_text(place, text)
+    await check_gives_way(place)
+
+
+async def test_byte_that_is_none_of_a_text_spoils_one_reply_and_no_other(tmp_path: Path) -> None:
+    place = RepliesPlace(str(tmp_path))
+    await put_text(place, "{}")
+    spoiled = b'{"text": "one\xff", "finish": "stop"}'.hex()
+    run_sql(place, f"UPDATE exemplars_replies SET reply = CAST(x'{spoiled}' AS TEXT)")
+    await keep_all(place, ["other"])
+
+    assert {"other": make_reply("other")} == find_all(place, ["other", "key"])
+    await check_gives_way(place)
+
+
+async def test_call_that_ended_is_not_lost(place: RepliesPlace) -> None:
+    with ReplyStore(place, PLAN) as kept:
         await kept.keep("key", REPLY, await kept.begin(0.5))
         await kept.keep("key", OTHER, await kept.begin(0.5))
         await kept.drop(await kept.begin(None))
 
-    assert Lost() == read_lost(tmp_path)
+    assert Lost() == read_lost(place)
 
 
-async def test_call_that_did_not_end_is_lost_for_every_later_opening(tmp_path: Path) -> None:
-    with ReplyStore(RepliesPlace(str(tmp_path)), PLAN) as kept:
+async def test_call_that_did_not_end_is_lost_for_every_later_opening(place: RepliesPlace) -> None:
+    with ReplyStore(place, PLAN) as kept:
         for bound_usd in (0.5, None, 0.25, 1.0):
             await kept.begin(bound_usd)
         assert Lost() == kept.lost
 
-    assert [Lost(4, 1.75, 1)] * 2 == [read_lost(tmp_path) for _ in range(2)]
+    assert [Lost(4, 1.75, 1)] * 2 == [read_lost(place) for _ in range(2)]
 
 
-async def test_call_in_flight_elsewhere_is_not_lost(tmp_path: Path) -> None:
-    with ReplyStore(RepliesPlace(str(tmp_path)), PLAN) as kept:
+async def test_call_in_flight_elsewhere_is_not_lost(place: RepliesPlace) -> None:
+    with ReplyStore(place, PLAN) as kept:
         begun = await kept.begin(0.5)
-        assert Lost() == read_lost(tmp_path)
+        assert Lost() == read_lost(place)
         await kept.keep("key", REPLY, begun)
 
-    assert Lost() == read_lost(tmp_path)
+    assert Lost() == read_lost(place)
 
 
-async def test_call_that_is_given_up_before_it_is_noted_is_not_lost(tmp_path: Path) -> None:
-    with ReplyStore(RepliesPlace(str(tmp_path)), PLAN) as kept:
+async def test_call_that_is_given_up_before_it_is_noted_is_not_lost(place: RepliesPlace) -> None:
+    with ReplyStore(place, PLAN) as kept:
         for pauses in range(4):
             tasks = [asyncio.ensure_future(kept.begin(0.5)) for _ in range(20)]
             for _ in range(pauses):
@@ -162,55 +167,54 @@ async def test_call_that_is_given_up_before_it_is_noted_is_not_lost(tmp_path: Pa
                 if isinstance(number, int):
                     await kept.drop(number)
 
-    assert Lost() == read_lost(tmp_path)
+    assert Lost() == read_lost(place)
 
 
-async def test_reply_whose_keeping_was_cancelled_is_kept(tmp_path: Path) -> None:
-    with ReplyStore(RepliesPlace(str(tmp_path)), PLAN) as kept:
+async def test_reply_whose_keeping_was_cancelled_is_kept(place: RepliesPlace) -> None:
+    with ReplyStore(place, PLAN) as kept:
         task = asyncio.ensure_future(kept.keep("key", REPLY))
         await asyncio.sleep(0)
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
 
-    assert {"key": REPLY} == find_all(tmp_path, ["key"])
+    assert {"key": REPLY} == find_all(place, ["key"])
 
 
-async def test_nothing_is_kept_or_found_once_it_is_closed(tmp_path: Path) -> None:
-    with ReplyStore(RepliesPlace(str(tmp_path)), PLAN) as kept:
+async def test_nothing_is_kept_or_found_once_it_is_closed(place: RepliesPlace) -> None:
+    with ReplyStore(place, PLAN) as kept:
         pass
     with pytest.raises(StoreError, match="closed"):
         await kept.keep("key", REPLY)
     with pytest.raises(StoreError, match="closed"):
         kept.find("key")
 
-    assert [] == list((tmp_path / PLAN / USERS).iterdir())
+    assert [] == run_sql(place, "SELECT * FROM exemplars_openings")
 
 
 @longer
-def test_what_was_kept_outlives_a_kill_and_what_was_in_flight_is_lost(tmp_path: Path) -> None:
+def test_what_was_kept_outlives_a_kill_and_what_was_in_flight_is_lost(place: RepliesPlace) -> None:
     rng = random.Random(20261126)
     before = Lost()
     for number in range(ROUNDS):
-        said = kill_after(start_writer(tmp_path, f"{number}-"), rng.randrange(1, 600))
+        said = kill_after(start_writer(place, f"{number}-"), rng.randrange(1, 600))
         begun, kept = read_begun(said), read_kept(said)
-        found = find_all(tmp_path, begun)
-        lost = read_lost(tmp_path)
+        found = find_all(place, begun)
+        lost = read_lost(place)
 
         assert {key: make_reply(key) for key in kept} == {key: found.get(key) for key in kept}
         assert all(make_reply(key) == reply for key, reply in found.items())
         assert len(set(begun) - set(found)) <= lost.calls - before.calls <= WRITERS
         assert lost.calls == lost.bound_usd
-        assert [] == list((tmp_path / PLAN / USERS).iterdir())
         before = lost
 
 
-def test_processes_that_keep_the_same_keys_agree_though_one_is_killed(tmp_path: Path) -> None:
-    writers = [start_writer(tmp_path, text=text, count=400) for text in ("one", "two")]
-    said = [kill_after(start_writer(tmp_path, text="three", count=400), 100)]
+def test_processes_that_keep_the_same_keys_agree_though_one_is_killed(place: RepliesPlace) -> None:
+    writers = [start_writer(place, text=text, count=400) for text in ("one", "two")]
+    said = [kill_after(start_writer(place, text="three", count=400), 100)]
     said += [writer.communicate()[0] for writer in writers]
     keys = [str(number) for number in range(400)]
-    found = {key: reply.text for key, reply in find_all(tmp_path, keys).items()}
+    found = {key: reply.text for key, reply in find_all(place, keys).items()}
 
     assert [0, 0] == [writer.returncode for writer in writers]
     assert keys == list(found)
@@ -219,11 +223,12 @@ def test_processes_that_keep_the_same_keys_agree_though_one_is_killed(tmp_path: 
 
 
 def test_full_disk_is_an_error_and_what_was_kept_before_stays(tmp_path: Path) -> None:
-    with mount_disk(tmp_path / "disk", "size=600k") as disk:
+    with mount_disk(tmp_path / "disk", "size=900k") as disk:
         asyncio.run(check_full(disk))
 
 
 async def check_full(disk: Path) -> None:
+    place = RepliesPlace(str(disk))
     told: list[str] = []
 
     async def write(kept: ReplyStore, writer: int) -> None:
@@ -231,7 +236,7 @@ async def check_full(disk: Path) -> None:
             await kept.keep(str(number), make_reply(str(number)), await kept.begin(0.5))
             told.append(str(number))
 
-    with ReplyStore(RepliesPlace(str(disk)), PLAN) as kept:
+    with ReplyStore(place, PLAN) as kept:
         ended = await asyncio.gather(*(write(kept, writer) for writer in range(WRITERS)), return_exceptions=True)
         assert {StoreError} == {type(error) for error in ended}
         [words] = {str(error) for error in ended}
@@ -241,16 +246,17 @@ async def check_full(disk: Path) -> None:
         with pytest.raises(StoreError, match="full"):
             await kept.keep("other", REPLY)
     assert len(told) > 50
-    assert {key: make_reply(key) for key in told} == find_all(disk, told)
+    assert {key: make_reply(key) for key in told} == find_all(place, told)
 
 
 def test_file_that_may_not_grow_is_an_error_and_what_was_kept_before_stays(tmp_path: Path) -> None:
-    said, error = start_writer(tmp_path, max_bytes=300_000).communicate()
+    place = RepliesPlace(str(tmp_path))
+    said, error = start_writer(place, max_bytes=500_000).communicate()
     kept = read_kept(said)
 
     assert "engine.errors.StoreError: The replies cannot be kept in" in error
     assert len(kept) > 20
-    assert {key: make_reply(key) for key in kept} == find_all(tmp_path, list(kept))
+    assert {key: make_reply(key) for key in kept} == find_all(place, list(kept))
 
 
 def test_read_only_disk_is_an_error(tmp_path: Path) -> None:
@@ -259,8 +265,59 @@ def test_read_only_disk_is_an_error(tmp_path: Path) -> None:
 
 
 async def test_folder_that_is_removed_under_its_user_is_an_error(tmp_path: Path) -> None:
-    with ReplyStore(RepliesPlace(str(tmp_path)), PLAN) as kept:
+    place = RepliesPlace(str(tmp_path / "cache"))
+    with ReplyStore(place, PLAN) as kept:
         await kept.keep("key", REPLY)
-        shutil.rmtree(tmp_path / PLAN)
+        shutil.rmtree(tmp_path / "cache")
         with pytest.raises(StoreError, match="removed while it was in use"):
             await kept.keep("other", REPLY)
+
+
+async def test_failure_of_one_opening_is_not_that_of_the_next(tmp_path: Path) -> None:
+    place = RepliesPlace(str(tmp_path / "cache"))
+    with ReplyStore(place, PLAN) as kept:
+        file = tmp_path / "cache" / FILE
+        aside = file.rename(tmp_path / "aside")
+        with pytest.raises(StoreError, match="removed"):
+            await kept.keep("a", REPLY)
+        aside.rename(file)
+        with pytest.raises(StoreError, match="removed"):
+            await kept.keep("b", REPLY)
+        with ReplyStore(place, "other") as other:
+            assert REPLY == await other.keep("a", REPLY)
+
+
+async def test_reply_that_was_paid_for_twice_counts_twice_and_the_first_stands(place: RepliesPlace) -> None:
+    with ReplyStore(place, PLAN) as one, ReplyStore(place, PLAN) as other:
+        for kept, text, cost_usd in ((one, "one", 0.5), (other, "two", 0.25)):
+            begun = await kept.begin(1.0)
+            assert "one" == (await kept.keep("a", Reply(text, "stop", cost_usd=cost_usd), begun)).text
+    with ReplyStore(place, PLAN) as kept:
+        assert (0.5, Lost(1, 0.25)) == (kept.kept_usd, kept.lost)
+
+
+async def test_same_reply_of_two_calls_counts_twice(place: RepliesPlace) -> None:
+    with ReplyStore(place, PLAN) as kept:
+        for _ in range(2):
+            await kept.keep("a", REPLY, await kept.begin(1.0))
+    with ReplyStore(place, PLAN) as kept:
+        assert (0.01, Lost(1, 0.01)) == (kept.kept_usd, kept.lost)
+
+
+async def test_abandoned_call_is_lost_at_once(place: RepliesPlace) -> None:
+    with ReplyStore(place, PLAN) as kept:
+        kept.abandon(await kept.begin(0.5))
+        await kept.drop(await kept.begin(0.25))
+        assert Lost(1, 0.5) == read_lost(place)
+
+
+def test_call_in_flight_in_another_process_counts(place: RepliesPlace) -> None:
+    writer = start_writer(place, count=WRITERS, call_seconds=60)
+    assert writer.stdout
+    for _ in range(WRITERS):
+        writer.stdout.readline()
+    assert Lost(WRITERS, float(WRITERS)) == read_lost(place)
+    writer.kill()
+    writer.communicate()
+
+    assert Lost(WRITERS, float(WRITERS)) == read_lost(place)

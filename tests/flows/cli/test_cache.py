@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from fakes.postgres import Postgres
 
 from engine.llm.request import Reply
 from engine.replies.admin import list_cache
@@ -27,8 +28,8 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-async def keep(folder: Path, plan_id: str, handle: str) -> None:
-    with ReplyStore(RepliesPlace(str(folder)), plan_id, handle) as kept:
+async def keep(folder: Path, plan_id: str, handle: str, url: str | None = None) -> None:
+    with ReplyStore(RepliesPlace(str(folder), url), plan_id, handle) as kept:
         for number in range(7):
             await kept.keep(str(number), Reply("one", "stop"))
 
@@ -48,7 +49,7 @@ def command(capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
 
 
 def list_plans(cache: Path) -> set[str]:
-    return {plan.plan_id for plan in list_cache(str(cache))}
+    return {plan.plan_id for plan in list_cache(RepliesPlace(str(cache)))}
 
 
 def test_list_names_each_plan_with_its_model_replies_and_size(cache: Path, command: Command) -> None:
@@ -60,7 +61,7 @@ def test_list_names_each_plan_with_its_model_replies_and_size(cache: Path, comma
     assert lines[HANDLE].endswith("plan-a (in use)")
     assert ["7", "0.0"] == lines[OTHER].split()[1:3]
     assert lines["unknown"].endswith("plan-c")
-    assert said.endswith("3 plans, 21 replies, 0.1 MB\n")
+    assert said.endswith("3 plans, 21 replies, 0.0 MB\n")
 
 
 def test_list_as_json_is_one_line(cache: Path, command: Command) -> None:
@@ -72,10 +73,30 @@ def test_list_as_json_is_one_line(cache: Path, command: Command) -> None:
     assert {"plan_id", "handle", "replies", "bytes", "used_at", "in_use", "where"} == set(plans[0])
 
 
-def test_list_of_a_damaged_plan_has_a_question_mark(cache: Path, command: Command) -> None:
-    (cache / "plan-a" / "replies.sqlite").write_bytes(b"no database" * 1000)
+def test_list_of_a_damaged_file_says_so(cache: Path, command: Command) -> None:
+    (cache / "replies.sqlite").write_bytes(b"no database" * 1000)
+    code, _, error = command("list")
 
-    assert "unknown                                     ?" in command("list")[1]
+    assert (3, True) == (code, "file is not a database" in error)
+
+
+def test_folder_of_an_earlier_version_is_listed_and_cleared_with_all(cache: Path, command: Command) -> None:
+    folder = cache / "plan-old"
+    folder.mkdir()
+    (folder / "replies.sqlite").write_bytes(b"x" * 2_000_000)
+    said = command("list")[1]
+    assert "?      2.0  " in said
+    assert f"plan-old (an earlier version's, not read any more: {folder})\n" in said
+    assert [None, str(folder)] == [
+        row[name]
+        for row in json.loads(command("list", "--json")[1])
+        if row["plan_id"] == "plan-old"
+        for name in ("replies", "where")
+    ]
+    assert "2 plans of an older version without the name of a model: --all" in command("clear", HANDLE)[1]
+    assert folder.exists()
+    assert 0 == command("clear", "--all")[0]
+    assert not folder.exists()
 
 
 def test_clear_drops_the_replies_of_one_model_and_says_what_that_means(cache: Path, command: Command) -> None:
@@ -110,41 +131,34 @@ def test_clear_of_a_model_of_which_nothing_is_kept_is_no_error(cache: Path, comm
     assert (0, True) == (code, said.startswith("No replies of u22a8.nothing were dropped"))
 
 
-def test_what_is_on_the_store_is_listed_and_cleared_too(
-    cache: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+def test_database_of_a_url_is_listed_and_cleared(
+    tmp_path: Path, command: Command, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    uri = str(cache / "store")
-    monkeypatch.setenv("EXEMPLARS_REPLIES_URI", uri)
-    for plan_id, handle in (("plan-a", HANDLE), ("plan-b", OTHER), ("plan-d", HANDLE)):
-        with ReplyStore(RepliesPlace(str(cache), uri), plan_id, handle) as kept:
-            asyncio.run(kept.keep("new", Reply("one", "stop")))
-    _, said, _ = command("list")
-    here, there = said.split(f"On {uri}:\n")
-    assert "plan-d" in here
-    # What was kept before there was a store is there now too.
-    assert there.endswith("3 plans, 17 replies, 0.0 MB\n")
+    url = postgres.make_database()
+    monkeypatch.setenv("EXEMPLARS_REPLIES_URL", url)
+    monkeypatch.setenv("EXEMPLARS_CACHE_DIR", str(tmp_path))
+    for plan_id, handle in (("plan-a", HANDLE), ("plan-b", OTHER)):
+        asyncio.run(keep(tmp_path, plan_id, handle, url))
     rows = json.loads(command("list", "--json")[1])
-    assert 7 == len(rows)
-    assert [(uri, None)] * 3 == [(row["where"], row["in_use"]) for row in rows if row["where"] != str(cache)]
-    with ReplyStore(RepliesPlace(str(cache)), "plan-d"):
-        code, said, error = command("clear", HANDLE)
-    assert (3, True) == (code, said.splitlines()[2].startswith(f"On {uri}: dropped 8 replies in "))
-    assert "plan-d" in error
-    code, said, _ = command("clear", "--all", "--json")
-    told = json.loads(said)["stored"]
+    assert [(HANDLE, 7), (OTHER, 7)] == [(row["handle"], row["replies"]) for row in rows]
+    assert {url.replace("postgres@", "")} == {row["where"] for row in rows}
+    with ReplyStore(RepliesPlace(str(tmp_path), url), "plan-a"):
+        code, said, error = command("clear", "--all")
 
-    assert (0, 2, 9, []) == (code, *(told[name] for name in ("plans", "replies", "failed")))
-    assert [] == json.loads(command("list", "--json")[1])
+    assert (3, True) == (code, said.startswith("Dropped 7 replies of all models: 1 plan"))
+    assert "plan-a" in error
+    assert [HANDLE] == [row["handle"] for row in json.loads(command("list", "--json")[1])]
 
 
-def test_store_that_cannot_be_opened_leaves_all_as_it_is(
-    cache: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+def test_database_that_cannot_be_reached_is_an_error_without_its_password(
+    command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("EXEMPLARS_REPLIES_URI", "nowhere://bucket/replies")
-    code, _, error = command("clear", "--all")
+    monkeypatch.setenv("EXEMPLARS_REPLIES_URL", "postgresql://ann:hush-hush@127.0.0.1:1/replies")
+    code, said, error = command("clear", "--all")
 
-    assert (3, 3) == (code, len(list_plans(cache)))
-    assert "nowhere://bucket/replies cannot be opened" in error
+    assert (3, "") == (code, said)
+    assert "The database of kept replies, postgresql://127.0.0.1:1/replies, cannot be reached: " in error
+    assert "hush" not in error
 
 
 @pytest.mark.parametrize(
@@ -177,9 +191,10 @@ def test_clear_leaves_and_names_what_a_live_run_has_open(cache: Path, command: C
 
 
 def test_clear_names_what_cannot_be_removed(cache: Path, command: Command) -> None:
-    (cache / "plan-a" / "turn.lock").unlink()
-    (cache / "plan-a" / "turn.lock").mkdir()
-    code, _, error = command("clear", HANDLE)
+    (cache / "elsewhere").mkdir()
+    (cache / "elsewhere" / "replies.sqlite").touch()
+    (cache / "plan-d").symlink_to(cache / "elsewhere")
+    code, _, error = command("clear", "--all")
 
     assert 3 == code
-    assert f"Not all could be dropped: {cache}/plan-a: Is a directory. Permit writing" in error
+    assert f"Not all could be dropped: {cache}/plan-d: " in error

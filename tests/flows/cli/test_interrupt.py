@@ -2,10 +2,9 @@
 
 import os
 import signal
-import sqlite3
 import subprocess
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,9 @@ from fakes.database import lay_database
 from fakes.provider import Behaviour, Provider
 from fakes.waiting import wait_until
 from fakes.workspace import HANDLE, Workspace, make_workspace, read_kept, read_manifest, read_rejected
+
+from engine.replies.admin import list_cache
+from engine.settings import RepliesPlace
 
 pytestmark = pytest.mark.slow
 
@@ -88,12 +90,7 @@ def start(workspace: Workspace, prefect_home: str) -> Iterator[Started]:
 
 
 def count_kept_replies(workspace: Workspace) -> int:
-    counts = []
-    for path in (workspace.folder / "cache").glob("*/replies.sqlite"):
-        # The file is there a moment before its table.
-        with closing(sqlite3.connect(path)) as connection, suppress(sqlite3.OperationalError):
-            counts += connection.execute("SELECT count(*) FROM replies").fetchone()
-    return sum(counts)
+    return sum(plan.replies or 0 for plan in list_cache(RepliesPlace(str(workspace.folder / "cache"))))
 
 
 def count_servers(workspace: Workspace) -> tuple[int, int]:

@@ -2,16 +2,16 @@
 
 import asyncio
 import json
-import shutil
 from pathlib import Path
 
 import pytest
 from fakes.provider import Behaviour, Provider
+from fakes.reply_tables import run_sql
 from fakes.workspace import Workspace
 
 from engine.errors import InputError, ReplayError
 from engine.run.replay import Comparison
-from engine.settings import read_settings
+from engine.settings import RepliesPlace, read_settings
 from engine.store.layout import MANIFEST, REPORT, SAMPLES
 from engine.store.sample_set import seal
 from flows.cli.replay import describe_comparison, replay_run
@@ -106,7 +106,8 @@ def test_changed_definition_is_named(workspace: Workspace) -> None:
 def test_replies_that_are_gone_are_a_difference_and_no_call(workspace: Workspace, provider: Provider) -> None:
     run_id = workspace.run().run_id
     manifest = json.loads((workspace.list_sets()[0] / MANIFEST).read_text())
-    shutil.rmtree(Path(workspace.variables["EXEMPLARS_CACHE_DIR"]) / manifest["plan_id"])
+    place = RepliesPlace(workspace.variables["EXEMPLARS_CACHE_DIR"])
+    run_sql(place, "DELETE FROM exemplars_replies WHERE plan_id = :plan_id", plan_id=manifest["plan_id"])
     provider.forget()
     comparison = replay(workspace, run_id)
 

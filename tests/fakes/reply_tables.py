@@ -1,0 +1,26 @@
+"""The tables of kept replies as another program sees them, on SQLite and PostgreSQL."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import create_engine, text
+
+from engine.replies.database import find_file
+from engine.settings import RepliesPlace
+
+
+def run_sql(place: RepliesPlace, statement: str, **values: object) -> list[tuple[Any, ...]]:
+    """The rows of a statement, which is committed."""
+    url = place.url or f"sqlite:///{find_file(place)}"
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        result = connection.execute(text(statement), values)
+        rows = [tuple(row) for row in result] if result.returns_rows else []
+    engine.dispose()
+    return rows
+
+
+def age_plan(place: RepliesPlace, plan_id: str, used_at: datetime) -> None:
+    """Makes a plan look as if it had last been used at that moment."""
+    used = {"used_at": used_at.timestamp(), "plan_id": plan_id}
+    run_sql(place, "UPDATE exemplars_plans SET used_at = :used_at WHERE plan_id = :plan_id", **used)
