@@ -67,7 +67,8 @@ def hang_and_go_on(server: Postgres) -> None:
 async def test_database_that_is_away_for_a_while_is_waited_for(
     tmp_path: Path, frail: Postgres, outage: Callable[[Postgres], None]
 ) -> None:
-    place, said = RepliesPlace(str(tmp_path), frail.make_database()), []
+    place = RepliesPlace(str(tmp_path), frail.make_database())
+    said: list[str] = []
     with ReplyStore(place, PLAN, notice=said.append) as kept:
         timer = threading.Timer(0.5, outage, (frail,))
         timer.start()
