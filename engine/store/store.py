@@ -89,12 +89,12 @@ def check_writable(samples_uri: str, probe: bool = True) -> None:
     """
     filesystem, path = open_folder(samples_uri)
     with _translate_errors(samples_uri):
-        if isinstance(filesystem, fs.LocalFileSystem):
+        if probe:
+            _probe(filesystem, path)
+        elif isinstance(filesystem, fs.LocalFileSystem):
             check_folder_writable(Path(path))
         else:
             filesystem.get_file_info(path)
-        if probe:
-            _probe(filesystem, path)
 
 
 def write_set(samples_uri: str, sample_set: SampleSet) -> StoredSet:

@@ -223,12 +223,14 @@ def test_processes_that_keep_the_same_keys_agree_though_one_is_killed(place: Rep
 
 
 def test_full_disk_is_an_error_and_what_was_kept_before_stays(tmp_path: Path) -> None:
-    with mount_disk(tmp_path / "disk", "size=900k") as disk:
+    with mount_disk(tmp_path / "disk", "size=1m") as disk:
         asyncio.run(check_full(disk))
 
 
 async def check_full(disk: Path) -> None:
     place = RepliesPlace(str(disk))
+    ballast = disk / "ballast"
+    ballast.write_bytes(b"\0" * 100_000)
     told: list[str] = []
 
     async def write(kept: ReplyStore, writer: int) -> None:
@@ -245,6 +247,7 @@ async def check_full(disk: Path) -> None:
             await kept.begin(0.5)
         with pytest.raises(StoreError, match="full"):
             await kept.keep("other", REPLY)
+    ballast.unlink()
     assert len(told) > 50
     assert {key: make_reply(key) for key in told} == find_all(place, told)
 
