@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Double, Integer, MetaData, Table, Text
+from sqlalchemy import BigInteger, Column, Double, Index, Integer, MetaData, Table, Text
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -12,7 +12,8 @@ SCHEMA = 1
 
 metadata = MetaData()
 schema = Table("exemplars_schema", metadata, Column("number", Integer, primary_key=True, autoincrement=False))
-# ``replies`` and ``bytes`` are running totals: counting a plan's replies anew would read all of them.
+# ``replies`` and ``bytes`` are as of ``used_at``, noted every 20 s while a plan is open: listing and pruning count
+# nothing.
 plans = Table(
     "exemplars_plans",
     metadata,
@@ -37,7 +38,10 @@ replies = Table(
     Column("key", Text, primary_key=True),
     Column("reply", Text, nullable=False),
     Column("cost_usd", Double),
+    Column("bytes", Integer, nullable=False),
 )
+# A plan's replies are counted without reading them.
+Index("exemplars_replies_bytes", replies.c.plan_id, replies.c.bytes)
 # Calls that have begun and of which no reply is kept; once its opening has ended, a call stays here for good.
 calls = Table(
     "exemplars_calls",
@@ -47,15 +51,6 @@ calls = Table(
     Column("plan_id", Text, nullable=False),
     Column("opening", Text, nullable=False),
     Column("bound_usd", Double),
-    Column("budget", Text),
-)
-# What several processes spend together: ``committed_usd`` is what is spent and what calls in flight may cost.
-budgets = Table(
-    "exemplars_budgets",
-    metadata,
-    Column("budget", Text, primary_key=True),
-    Column("committed_usd", Double, nullable=False),
-    Column("used_at", Double, nullable=False),
 )
 
 

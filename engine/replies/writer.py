@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from engine.errors import StoreAwayError, StoreError
-from engine.replies.changes import DEAD_SECONDS, Change, OpenPlan, Outcome, apply_changes, beat, touch_plan
+from engine.replies.changes import DEAD_SECONDS, Change, OpenPlan, Outcome, apply_changes, beat, touch_plans
 from engine.replies.database import Database, find_file, name_database
 from engine.replies.tables import Clock, openings
 from engine.settings import RepliesPlace
@@ -102,7 +102,6 @@ class Writer:
         """
 
         def begin(connection: Connection) -> T:
-            touch_plan(connection, plan)
             connection.execute(delete(openings).where(openings.c.beat_at < Clock() - DEAD_SECONDS))
             beat(connection, [plan])
             return act(connection)
@@ -182,8 +181,9 @@ class Writer:
 
         def act(connection: Connection) -> list[Outcome]:
             outcomes = apply_changes(connection, [item.change for item in waiting])
+            if closing:
+                touch_plans(connection, [item.plan for item in closing])
             for item in closing:
-                touch_plan(connection, item.plan)
                 connection.execute(delete(openings).where(openings.c.opening == item.plan.opening))
             return outcomes
 
