@@ -59,10 +59,20 @@ class MeteredClient:
             await self._rate_limiter.acquire(bound.tokens)
             waited = CallAttempted(self.endpoint.name, self.endpoint.style, 0.0, time.monotonic() - waiting)
             begun = None if self.endpoint.price == FREE else await replies.begin(bound.usd)
+
+            def lose() -> None:
+                # It may be billed all the same, and other runs may spend from the same budget.
+                self._budget.count_unanswered(bound.usd)
+                if begun is not None:
+                    replies.abandon(begun)
+
             try:
-                reply = await self._finish(self._make(request, replies, bound, begun, waited), bound)
+                reply = await self._finish(self._make(request, replies, bound, begun, waited), lose)
             except ProviderError as error:
-                await self._settle(error, bound, begun, replies)
+                if error.maybe_billed:
+                    lose()
+                else:
+                    await self._settle(bound, begun, replies)
                 raise
         if reply.prompt_tokens:
             await self._rate_limiter.return_unused(bound.tokens - reply.prompt_tokens - reply.completion_tokens)
@@ -82,8 +92,8 @@ class MeteredClient:
         self._budget.count(reply, reused=False, endpoint=self.endpoint)
         return reply
 
-    async def _finish(self, call: Coroutine[Any, Any, Reply], bound: Bound) -> Reply:
-        """The reply of a call that is in flight.
+    async def _finish(self, call: Coroutine[Any, Any, Reply], lose: Callable[[], None]) -> Reply:
+        """The reply of a call that is in flight; ``lose`` counts it where none will come.
 
         If the error of another call ends the run, this call is awaited, since it is paid for; if somebody cancels the
         run, it is cancelled.
@@ -100,8 +110,7 @@ class MeteredClient:
                 with suppress(asyncio.CancelledError):
                     await asyncio.wait([task])
             if task.cancelled():
-                # It may be billed all the same, and other runs may spend from the same budget.
-                self._budget.count_unanswered(bound.usd)
+                lose()
             else:
                 task.exception()
             raise
@@ -116,11 +125,8 @@ class MeteredClient:
             reply = replace(reply, cost_usd=bound.usd)
         return replace(reply, model=self.endpoint.name) if self._stands_in else reply
 
-    async def _settle(self, error: ProviderError, bound: Bound, begun: int | None, replies: ReplyStore) -> None:
-        """Records a call that brought no reply: it cost nothing, or as much as it can have cost."""
-        if error.maybe_billed:
-            self._budget.count_unanswered(bound.usd)
-            return
+    async def _settle(self, bound: Bound, begun: int | None, replies: ReplyStore) -> None:
+        """Records a call that brought no reply and cost nothing."""
         if begun is not None:
             await replies.drop(begun)
         await self._rate_limiter.return_unused(bound.tokens)

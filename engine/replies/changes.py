@@ -1,15 +1,18 @@
 """What happens to the calls of a plan, and how the database takes it: every change may safely be made twice."""
 
 import json
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, func, select, update
 
-from engine.replies.statements import find_statements
-from engine.replies.tables import calls, replies
+from engine.replies.statements import find_statements, insert_into
+from engine.replies.tables import Clock, budgets, calls, openings, replies
 
+# For a limit that sums of prices reach exactly.
+TINY_USD = 1e-12
 # An opening that has said nothing for so long is taken for dead; a live one says something three times in that time.
 DEAD_SECONDS = 60.0
 # Whose a call is that is in flight no longer.
@@ -26,17 +29,33 @@ class OpenPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class SharedLimit:
+    """What all calls that name the same budget may cost together, whichever process or machine makes them."""
+
+    budget: str
+    max_usd: float
+
+
+@dataclass(frozen=True, slots=True)
 class Begun:
     """A call is about to be made and may cost so much; None where that is not known."""
 
     plan: OpenPlan
     call: int
     bound_usd: float | None
+    limit: SharedLimit | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
     """A call that had begun came to nothing."""
+
+    call: int
+
+
+@dataclass(frozen=True, slots=True)
+class Abandoned:
+    """A call ended without a reply and may have been billed: its bound counts for good."""
 
     call: int
 
@@ -52,35 +71,46 @@ class Kept:
     call: int | None
 
 
-Change = Begun | Dropped | Kept
+Change = Begun | Dropped | Abandoned | Kept
 
 
-Outcome = str | None
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A call that would break a shared limit; ``in_flight_usd`` is what others, still in flight, may yet give back."""
+
+    committed_usd: float
+    in_flight_usd: float
+
+
+Outcome = str | Refused | None
 
 
 def apply_changes(connection: Connection, changes: Sequence[Change]) -> list[Outcome]:
     """Makes changes in a transaction.
 
     Returns:
-        For each ``Kept`` whose key has a reply already, that reply, which stands; else None. Where a call was paid for
-        and another one's reply stands, what it cost stays on record.
+        For each change: of a ``Begun`` that breaks its limit, ``Refused``; of a ``Kept`` whose key has a reply already,
+        that reply, which stands; else None. Where a call was paid for and another one's reply stands, what it cost
+        stays on record.
     """
     outcomes: list[Outcome] = [None] * len(changes)
-    statements = find_statements(connection)
-    if begun := [
-        _make_row(change, change.bound_usd, change.plan.opening) for change in changes if isinstance(change, Begun)
-    ]:
-        connection.execute(statements.note_call, begun)
+    _note(connection, [change for change in changes if isinstance(change, Begun) and change.limit is None])
+    for number, change in enumerate(changes):
+        if isinstance(change, Begun) and change.limit is not None:
+            outcomes[number] = _note_within(connection, change, change.limit)
     kept = [(number, change) for number, change in enumerate(changes) if isinstance(change, Kept)]
     # In one order everywhere: else two machines with the same keys wait for each other.
     kept.sort(key=lambda item: (item[1].plan.plan_id, item[1].key))
+    doubles = set()
     for (number, change), is_new in zip(kept, _keep(connection, [change for _, change in kept]), strict=True):
         if not is_new:
             outcomes[number] = _find_standing(connection, change)
-            _note_double(connection, change)
-    ended = [{"ended": change.call} for change in changes if not isinstance(change, Begun) and change.call is not None]
-    if ended:
-        connection.execute(statements.end_call, ended)
+            doubles.add(change.call)
+    ended: dict[int, Kept | None] = {change.call: None for change in changes if isinstance(change, Dropped)}
+    ended |= {change.call: change for _, change in kept if change.call is not None}
+    _end_calls(connection, ended, doubles)
+    if abandoned := [change.call for change in changes if isinstance(change, Abandoned)]:
+        connection.execute(update(calls).where(calls.c.call.in_(abandoned)).values(opening=NOBODY))
     return outcomes
 
 
@@ -107,8 +137,39 @@ def parse_reply(text: str) -> dict[str, Any] | None:
     return fields if whole else None
 
 
-def _make_row(change: Begun | Kept, bound_usd: float | None, opening: str) -> dict[str, Any]:
-    return {"call": change.call, "plan_id": change.plan.plan_id, "opening": opening, "bound_usd": bound_usd}
+def _note(connection: Connection, begun: Sequence[Begun]) -> None:
+    rows = [_make_row(change, change.bound_usd, change.plan.opening) for change in begun]
+    if rows:
+        connection.execute(find_statements(connection).note_call, rows)
+
+
+def _make_row(change: Begun | Kept, bound_usd: float | None, opening: str, budget: str | None = None) -> dict[str, Any]:
+    return {
+        "call": change.call,
+        "plan_id": change.plan.plan_id,
+        "opening": opening,
+        "bound_usd": bound_usd,
+        "budget": budget,
+    }
+
+
+def _note_within(connection: Connection, change: Begun, limit: SharedLimit) -> Refused | None:
+    if connection.scalar(select(calls.c.call).where(calls.c.call == change.call)) is not None:
+        return None
+    bound_usd = change.bound_usd or 0.0
+    row = {"budget": limit.budget, "committed_usd": 0.0, "used_at": Clock()}
+    connection.execute(insert_into(connection.dialect.name, budgets).values(row).on_conflict_do_nothing())
+    raised = budgets.c.committed_usd + bound_usd
+    mine, fits = budgets.c.budget == limit.budget, raised <= limit.max_usd + TINY_USD
+    committed = update(budgets).where(mine, fits).values(committed_usd=raised, used_at=Clock())
+    if connection.execute(committed).rowcount:
+        noted = _make_row(change, change.bound_usd, change.plan.opening, limit.budget)
+        connection.execute(find_statements(connection).note_call, noted)
+        return None
+    committed_usd = connection.scalar(select(budgets.c.committed_usd).where(mine)) or 0.0
+    live = select(openings.c.opening).where(openings.c.beat_at > Clock() - DEAD_SECONDS)
+    in_flight = select(func.sum(calls.c.bound_usd)).where(calls.c.budget == limit.budget, calls.c.opening.in_(live))
+    return Refused(committed_usd, connection.scalar(in_flight) or 0.0)
 
 
 def _keep(connection: Connection, kept: Sequence[Kept]) -> list[bool]:
@@ -145,13 +206,23 @@ def _find_standing(connection: Connection, change: Kept) -> str | None:
     return None
 
 
-def _note_double(connection: Connection, change: Kept) -> None:
-    """Leaves a call that was paid for, and whose reply is not needed, on record with what it cost.
+def _end_calls(connection: Connection, ended: Mapping[int, Kept | None], doubles: Collection[int | None]) -> None:
+    """Crosses out calls that have ended, with the reply that each has brought, if any.
 
-    Where this is done a second time, no such call is on record any more.
+    One that was paid for and whose reply is not needed, since another's stands, stays with what it cost. Where this is
+    done a second time, no such call is on record any more.
     """
-    if change.call is None or not change.cost_usd:
+    if not ended:
         return
-    # Under a number of its own: its call is about to be crossed out.
-    mine = calls.c.call == change.call
-    connection.execute(update(calls).where(mine).values(opening=NOBODY, bound_usd=change.cost_usd, call=-change.call))
+    noted = connection.execute(find_statements(connection).end_calls, {"ended": list(ended)}).all()
+    settled: dict[str, float] = defaultdict(float)
+    for call, bound_usd, budget in noted:
+        change = ended[call]
+        cost_usd = change.cost_usd or 0.0 if change else 0.0
+        if budget is not None:
+            settled[budget] += cost_usd - (bound_usd or 0.0)
+        if change and cost_usd and call in doubles:
+            connection.execute(find_statements(connection).note_call, _make_row(change, cost_usd, NOBODY, budget))
+    for budget, usd in sorted(settled.items()):
+        spent = budgets.c.committed_usd + usd
+        connection.execute(update(budgets).where(budgets.c.budget == budget).values(committed_usd=spent))

@@ -13,16 +13,29 @@ from typing import Any, Self
 
 from sqlalchemy import Connection, func, select
 
-from engine.errors import StoreError
+from engine.errors import SharedBudgetError, StoreError
 from engine.llm.request import Reply
 from engine.replies.admin import find_old_file
-from engine.replies.changes import Begun, Change, Dropped, Kept, OpenPlan, Outcome, parse_reply
+from engine.replies.changes import (
+    Abandoned,
+    Begun,
+    Change,
+    Dropped,
+    Kept,
+    OpenPlan,
+    Outcome,
+    Refused,
+    SharedLimit,
+    parse_reply,
+)
 from engine.replies.tables import calls, replies
 from engine.replies.writer import Notice, Writer
 from engine.settings import RepliesPlace
 
 _log = logging.getLogger(__name__)
 CLOSED = "The replies are closed, and nothing is kept any more"
+# Until a shared limit is asked again, when calls of others may have ended.
+ROOM_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +102,23 @@ class ReplyStore:
         found = None if text is None else parse_reply(text)
         return None if found is None else _make_reply(found)
 
-    async def begin(self, bound_usd: float | None) -> int:
-        """Notes that a call is about to be made, and what it may cost at most; None: nobody knows. Its number."""
+    async def begin(self, bound_usd: float | None, limit: SharedLimit | None = None) -> int:
+        """Notes that a call is about to be made, and what it may cost at most; None: nobody knows. Its number.
+
+        Args:
+            limit: what the call counts under, beside all others of its budget. Where there is no room for it, the end
+                of the calls in flight is waited for, wherever they are made: they may cost less.
+
+        Raises:
+            SharedBudgetError: with this call more could be spent than the limit.
+        """
         call = secrets.randbits(62)
         try:
-            await self._write(Begun(self._plan, call, bound_usd))
+            while isinstance(refused := await self._write(Begun(self._plan, call, bound_usd, limit)), Refused):
+                assert limit is not None
+                if refused.in_flight_usd <= 0.0:
+                    raise SharedBudgetError(_explain(limit, refused, bound_usd or 0.0))
+                await asyncio.sleep(ROOM_SECONDS)
         except asyncio.CancelledError:
             # The note will be written all the same, and the call never be made.
             self._writer.hand(Dropped(call))
@@ -115,6 +140,10 @@ class ReplyStore:
     async def drop(self, begun: int) -> None:
         """Notes that a call ended and cannot have been billed."""
         await self._write(Dropped(begun))
+
+    def abandon(self, begun: int) -> None:
+        """Notes that a call ended without a reply and may have been billed: it is lost. Nobody waits for the note."""
+        self._writer.hand(Abandoned(begun))
 
     def close(self) -> None:
         """Returns when all that is being written is, or does not get any further; what was kept stays."""
@@ -175,6 +204,14 @@ async def open_replies(
 def _close_opened(opening: "asyncio.Future[ReplyStore]") -> None:
     if not opening.cancelled() and opening.exception() is None:
         opening.result().close()
+
+
+def _explain(limit: SharedLimit, refused: Refused, bound_usd: float) -> str:
+    return (
+        f"The backfill's limit of ${limit.max_usd:g} is reached: ${refused.committed_usd:.4f} of it is spent by all of "
+        f"its parts, and the next call could cost ${bound_usd:.4f}. Start it again with a higher limit: it does only "
+        "what is left, and the replies are kept and not paid twice"
+    )
 
 
 def _make_reply(found: Mapping[str, Any]) -> Reply:

@@ -14,12 +14,13 @@ from engine.replies.tables import Clock, calls, openings, plans, replies
 class Statements:
     """Each takes the columns of its table by name.
 
-    ``end_call`` takes ``ended``, the number of a call; ``keep_reply`` returns plan and key of a reply that is the first
-    of its key; ``touch_plan`` counts the plan's replies.
+    ``end_calls`` takes ``ended``, numbers of calls, and returns those that were noted with bound and budget;
+    ``keep_reply`` returns plan and key of a reply that is the first of its key; ``touch_plan`` counts the plan's
+    replies.
     """
 
     note_call: Executable
-    end_call: Executable
+    end_calls: Executable
     keep_reply: Executable
     touch_plan: Executable
     beat: Executable
@@ -37,6 +38,8 @@ def find_statements(connection: Connection) -> Statements:
 
 @cache
 def _make(dialect: str) -> Statements:
+    ended = calls.c.call.in_(bindparam("ended", expanding=True))
+    keeping = insert_into(dialect, replies).on_conflict_do_nothing()
     mine = replies.c.plan_id == bindparam("plan_id")
     touching = insert_into(dialect, plans).values(
         plan_id=bindparam("plan_id"),
@@ -52,8 +55,8 @@ def _make(dialect: str) -> Statements:
     )
     return Statements(
         note_call=insert_into(dialect, calls).on_conflict_do_nothing(),
-        end_call=delete(calls).where(calls.c.call == bindparam("ended")),
-        keep_reply=insert_into(dialect, replies).on_conflict_do_nothing().returning(replies.c.plan_id, replies.c.key),
+        end_calls=delete(calls).where(ended).returning(calls.c.call, calls.c.bound_usd, calls.c.budget),
+        keep_reply=keeping.returning(replies.c.plan_id, replies.c.key),
         touch_plan=touching.on_conflict_do_update(index_elements=[plans.c.plan_id], set_=touched),
         beat=beating.on_conflict_do_update(index_elements=[openings.c.opening], set_={"beat_at": Clock()}),
     )

@@ -51,6 +51,15 @@ calls = Table(
     Column("plan_id", Text, nullable=False),
     Column("opening", Text, nullable=False),
     Column("bound_usd", Double),
+    Column("budget", Text),
+)
+# What several processes spend together: ``committed_usd`` is what is spent and what calls in flight may cost.
+budgets = Table(
+    "exemplars_budgets",
+    metadata,
+    Column("budget", Text, primary_key=True),
+    Column("committed_usd", Double, nullable=False),
+    Column("used_at", Double, nullable=False),
 )
 
 

@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,9 @@ from fakes.postgres import Postgres, open_postgres
 from fakes.reply_tables import run_sql
 from fakes.reply_writer import PLAN, make_reply
 
-from engine.errors import StoreError
+from engine.errors import SharedBudgetError, StoreError
 from engine.llm.request import Reply
+from engine.replies.changes import DEAD_SECONDS, SharedLimit
 from engine.replies.replies import ReplyStore
 from engine.replies.tables import SCHEMA
 from engine.settings import RepliesPlace
@@ -191,3 +193,50 @@ def test_file_of_an_earlier_version_is_told_by_its_path(place: RepliesPlace) -> 
     [told] = said
     assert str(old) in told
     assert "paid for, again" in told
+
+
+async def test_shared_limit_holds_over_openings(place: RepliesPlace) -> None:
+    limit = SharedLimit("backfill-1", 1.0)
+    with ReplyStore(place, "one") as one, ReplyStore(place, "other") as other:
+        first, second = await one.begin(0.5, limit), await other.begin(0.5, limit)
+        waiting = asyncio.create_task(other.begin(0.3, limit))
+        await asyncio.sleep(0.1)
+        assert not waiting.done()
+        await one.keep("a", Reply("one", "stop", cost_usd=0.2), first)
+        third = await waiting
+        await other.drop(third)
+        other.abandon(second)
+        # What was paid and what was lost are 0.7: nothing is in flight any more that could make room.
+        with pytest.raises(SharedBudgetError, match=r"limit of \$1 is reached: \$0\.7000"):
+            await one.begin(0.4, limit)
+        assert await one.begin(0.3, limit)
+        assert await one.begin(9.0)
+
+
+async def test_what_a_lost_machine_had_in_flight_stays_committed(place: RepliesPlace) -> None:
+    limit = SharedLimit("backfill-1", 1.0)
+    lost = ReplyStore(replace(place, patience_seconds=301.0), "one")
+    await lost.begin(0.75, limit)
+    run_sql(place, f"UPDATE exemplars_openings SET beat_at = beat_at - {DEAD_SECONDS}")
+    with ReplyStore(place, "other") as kept:
+        with pytest.raises(SharedBudgetError):
+            await kept.begin(0.5, limit)
+        await kept.keep("a", REPLY, await kept.begin(0.25, limit))
+    lost.close()
+
+
+async def test_limit_is_never_passed_by_many_at_once(place: RepliesPlace) -> None:
+    limit, paid = SharedLimit("backfill-1", 1.0), []
+
+    async def call(kept: ReplyStore, number: int) -> None:
+        begun = await kept.begin(0.05, limit)
+        paid.append(0.02)
+        await asyncio.sleep(0.01)
+        await kept.keep(str(number), Reply("one", "stop", cost_usd=0.02), begun)
+
+    with ReplyStore(place, "one") as one, ReplyStore(place, "other") as other:
+        calls = (call(kept, number) for number in range(40) for kept in (one, other))
+        ended = await asyncio.gather(*calls, return_exceptions=True)
+
+    assert {SharedBudgetError, type(None)} == {type(outcome) for outcome in ended}
+    assert 0.9 < sum(paid) <= 1.0

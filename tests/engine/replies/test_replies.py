@@ -307,6 +307,13 @@ async def test_same_reply_of_two_calls_counts_twice(place: RepliesPlace) -> None
         assert (0.01, Lost(1, 0.01)) == (kept.kept_usd, kept.lost)
 
 
+async def test_abandoned_call_is_lost_at_once(place: RepliesPlace) -> None:
+    with ReplyStore(place, PLAN) as kept:
+        kept.abandon(await kept.begin(0.5))
+        await kept.drop(await kept.begin(0.25))
+        assert Lost(1, 0.5) == read_lost(place)
+
+
 def test_call_in_flight_in_another_process_counts(place: RepliesPlace) -> None:
     writer = start_writer(place, count=WRITERS, call_seconds=60)
     assert writer.stdout
