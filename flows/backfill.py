@@ -98,7 +98,7 @@ async def backfill(
         about = {"synth_type": synth_type, "effort": effort, "force": force, "max_cost_usd": max_cost_usd}
         async with publish_ledger(settings, ledger, about) as page:
             options = BackfillOptions(
-                models_at_once, part_size, make_shared_budget(max_cost_usd, earlier.spent_usd or 0.0)
+                models_at_once, part_size, make_shared_budget(settings, max_cost_usd, earlier.spent_usd or 0.0)
             )
             stopped = await work_through(settings, request, ledger, page, options)
     return conclude(ledger, stopped)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from engine.errors import BudgetError
 from engine.llm.reasoning import count_max_tokens
 from engine.llm.request import Endpoint, Reply, Request
+from engine.replies.changes import SharedLimit
 from engine.replies.replies import Lost
 from engine.text.formatting import count_noun
 
@@ -57,10 +58,15 @@ class Budget:
     Args:
         max_usd: None where there is no limit: then it only counts.
         refuse: makes the error for a call of this bound in USD, for which there is no money left.
+        limit: the same limit as it stands in the database of replies, for the processes that spend under it with this
+            one; None where there are none, or where each has a share of its own.
     """
 
-    def __init__(self, max_usd: float | None, refuse: Callable[[float], BudgetError]) -> None:
+    def __init__(
+        self, max_usd: float | None, refuse: Callable[[float], BudgetError], limit: SharedLimit | None = None
+    ) -> None:
         self.max_usd = max_usd
+        self.limit = limit
         self._refuse = refuse
         # The sum, and what rounding it has lost: a million small costs add up to what they are.
         self._spent = (0.0, 0.0)
@@ -157,6 +163,7 @@ class RunBudget:
         self._costs: list[float] = []
         self._own = Budget(max_cost_usd, lambda bound_usd: BudgetError(self._explain(bound_usd)))
         self._budgets = (self._own, shared) if shared else (self._own,)
+        self.shared_limit = shared.limit if shared else None
         self.ends = False
         self._plans: set[str] = set()
 

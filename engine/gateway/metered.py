@@ -58,7 +58,7 @@ class MeteredClient:
         async with self._budget.reserving(bound.usd):
             await self._rate_limiter.acquire(bound.tokens)
             waited = CallAttempted(self.endpoint.name, self.endpoint.style, 0.0, time.monotonic() - waiting)
-            begun = None if self.endpoint.price == FREE else await replies.begin(bound.usd)
+            begun = None if self.endpoint.price == FREE else await replies.begin(bound.usd, self._budget.shared_limit)
 
             def lose() -> None:
                 # It may be billed all the same, and other runs may spend from the same budget.

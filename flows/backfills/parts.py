@@ -34,13 +34,13 @@ from engine.run.backfill_targets import BackfillRequest
 from engine.store.backfill_ledger import Ledger, ModelRow, ModelState, read_ledger
 from engine.text.formatting import count_noun
 from flows.backfills.child_runs import read_runs
+from flows.backfills.resources import PART
 from flows.backfills.worker import BackfillWorker
 from flows.runs.lease import Logger
 
 DEPLOYMENT = "backfill/on-demand"
 # A queue of its own: where runs that queue parts filled the one of their parts, all would wait for ever.
 QUEUE = "parts"
-TAG = "part"
 CHECK_SECONDS = 3.0
 # A worker asks for runs every 10 s if not told otherwise.
 UNBEGUN_SECONDS = 60.0
@@ -52,12 +52,12 @@ AT_WORK = (StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING)
 
 @dataclass(slots=True)
 class Part:
-    """Some models; ``tries`` counts the workers that took them, ``limit_usd`` is what the part's run may spend."""
+    """Some models; ``tries`` counts the workers that took them, ``share_usd`` is what is set aside for them here."""
 
     handles: tuple[str, ...]
     tries: int = 0
     number: int = 0
-    limit_usd: float | None = None
+    share_usd: float | None = None
     queued_at: float = 0.0
     begun: bool = False
 
@@ -68,7 +68,8 @@ class PartDispatcher:
 
     Args:
         task_run_id: the task run that the parts' runs hang on.
-        budget: what all models may cost together, of which each part gets its share; None where nothing bounds it.
+        budget: what all models may cost together; None where nothing bounds it. Each part gets its share of it, or,
+            where the limit stands in the database of replies, the whole.
     """
 
     client: PrefectClient
@@ -134,14 +135,14 @@ class PartDispatcher:
     async def _adopt(self) -> None:
         """Takes over the parts that an earlier start of this run has queued and that still go on."""
         parent = FlowRunFilterParentFlowRunId(any_=[UUID(str(flow_run.get_id()))])
-        tags, states = FlowRunFilterTags(all_=[TAG]), FlowRunFilterStateType(any_=list(AT_WORK))
+        tags, states = FlowRunFilterTags(all_=[PART]), FlowRunFilterStateType(any_=list(AT_WORK))
         wanted = FlowRunFilter(parent_flow_run_id=parent, tags=tags, state=FlowRunFilterState(type=states))
         for run in await read_runs(self.client, wanted):
-            limit_usd = run.parameters["max_cost_usd"]
-            if self.budget is not None and limit_usd is not None:
-                self.budget.set_aside(limit_usd)
-            handles = tuple(run.parameters["handles"])
-            self._queued[run.id] = Part(handles, 1, limit_usd=limit_usd, queued_at=time.monotonic())
+            part = Part(tuple(run.parameters["handles"]), 1, queued_at=time.monotonic())
+            if self.budget is not None and self.budget.limit is None:
+                part.share_usd = run.parameters["max_cost_usd"]
+                self.budget.set_aside(part.share_usd)
+            self._queued[run.id] = part
 
     async def _check(self, is_idle: bool) -> None:
         """Queues what waits, takes in what others have done, and takes a part back where this process is idle.
@@ -166,11 +167,12 @@ class PartDispatcher:
                 # No money is left, but some may come back, and what is done here waits for that.
                 self._here.append(self._waiting.popleft())
                 continue
+            limit_usd = self.budget.max_usd if self.budget is not None and self.budget.limit else part.share_usd
             run = await self.client.create_flow_run_from_deployment(
                 self._deployment_id,
-                parameters={**self._parameters, "handles": list(part.handles), "max_cost_usd": part.limit_usd},
+                parameters={**self._parameters, "handles": list(part.handles), "max_cost_usd": limit_usd},
                 name=f"part {part.number}: {count_noun(len(part.handles), 'model')}",
-                tags=[TAG],
+                tags=[PART],
                 # A request whose answer was lost finds its run the next time.
                 idempotency_key=f"{flow_run.get_id()}/{flow_run.get_run_count()}/{part.number}",
                 parent_task_run_id=self.task_run_id,
@@ -181,13 +183,13 @@ class PartDispatcher:
 
     def _set_aside(self, part: Part) -> bool:
         """Numbers a part and sets its models' share of what is left aside; False where nothing is left."""
-        if self.budget is not None:
+        if self.budget is not None and self.budget.limit is None:
             elsewhere = self._list_elsewhere()
             here = sum(row.handle not in elsewhere for row in self.ledger.list_in("waits", "runs"))
-            part.limit_usd = self.budget.left_usd * len(part.handles) / here
-            if part.limit_usd <= 0:
+            part.share_usd = self.budget.left_usd * len(part.handles) / here
+            if part.share_usd <= 0:
                 return False
-            self.budget.set_aside(part.limit_usd)
+            self.budget.set_aside(part.share_usd)
         self._numbered += 1
         part.number = self._numbered
         return True
@@ -208,7 +210,7 @@ class PartDispatcher:
             if run.state is not None and run.state.is_final():
                 # Of one that died, or whose last word did not come, it is not known what it has spent since.
                 is_known = written.ended or not run.run_count
-                self._remove(run.id, written.spent_usd if is_known else part.limit_usd)
+                self._remove(run.id, written.spent_usd or 0.0, is_known)
                 self._close(run, part)
 
     async def _take_back(self) -> None:
@@ -241,13 +243,17 @@ class PartDispatcher:
         if answer.status is not SetStateStatus.ACCEPT:
             return False
         await self.client.set_flow_run_state(run_id, Cancelled(message="No worker had begun it"))
-        self._remove(run_id, 0.0)
+        self._remove(run_id)
         return True
 
-    def _remove(self, run_id: UUID, spent_usd: float | None) -> None:
-        part = self._queued.pop(run_id)
-        if self.budget is not None and part.limit_usd is not None:
-            self.budget.settle(part.limit_usd, min(spent_usd or 0.0, part.limit_usd))
+    def _remove(self, run_id: UUID, spent_usd: float = 0.0, is_known: bool = True) -> None:
+        """Removes a part and counts what it has spent; where that is not known, its whole share."""
+        share_usd = self._queued.pop(run_id).share_usd
+        if share_usd is not None and self.budget is not None:
+            self.budget.settle(share_usd, min(spent_usd, share_usd) if is_known else share_usd)
+        elif self.budget is not None:
+            # The limit is held by the database; here it is counted for the page.
+            self.budget.spend(spent_usd)
 
     def _close(self, run: FlowRun, part: Part) -> None:
         """Takes in the end of a part; where its process died, what it has not done is queued again."""

@@ -6,9 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
 
+from prefect.runtime import flow_run
+
 from engine.errors import InputError, SharedBudgetError
 from engine.gateway.budget import Budget
 from engine.gateway.shared import share_models
+from engine.replies.changes import SharedLimit
 from engine.run.backfill_targets import BackfillRequest, SkipReason, find_skip_reason
 from engine.settings import Settings
 from engine.system.worker_process import WorkerProcess
@@ -17,6 +20,8 @@ from flows.runs.lease import Logger
 from flows.runtime.resources import RunResources, open_run_resources
 
 SPARE_THREADS = 16
+# The tag of a run that is a part of another backfill.
+PART = "part"
 
 
 @asynccontextmanager
@@ -47,11 +52,16 @@ async def open_backfill_resources(
             yield resources
 
 
-def make_shared_budget(max_cost_usd: float | None, spent_usd: float) -> Budget | None:
-    """What a backfill may spend; an earlier start of the same run has spent ``spent_usd`` of it."""
+def make_shared_budget(settings: Settings, max_cost_usd: float | None, spent_usd: float) -> Budget | None:
+    """What a backfill may spend; an earlier start of the same run has spent ``spent_usd`` of it.
+
+    Where all machines keep their replies in one database, the limit stands there, for a backfill and all of its parts.
+    """
     if max_cost_usd is None:
         return None
-    budget = Budget(max_cost_usd, partial(_refuse, max_cost_usd))
+    whole = flow_run.get_parent_flow_run_id() if PART in flow_run.get_tags() else flow_run.get_id()
+    limit = SharedLimit(f"backfill {whole}", max_cost_usd) if settings.replies_url is not None else None
+    budget = Budget(max_cost_usd, partial(_refuse, max_cost_usd), limit)
     budget.spend(spent_usd)
     return budget
 

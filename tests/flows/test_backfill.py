@@ -16,10 +16,12 @@ from uuid import UUID
 
 import pytest
 from fakes.catalogue import NAMESPACE, make_catalogue, name_model, write_model
+from fakes.postgres import Postgres
 from fakes.provider import Behaviour, Provider, serve_provider
 from fakes.reply_tables import age_plan
 from fakes.waiting import wait_until
 from fakes.workspace import HANDLE, Workspace, read_manifest
+from prefect import flow, tags
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import (
     ArtifactFilter,
@@ -38,6 +40,7 @@ from engine.replies.replies import ReplyStore
 from engine.settings import RepliesPlace, read_settings
 from engine.store.backfill_ledger import BACKFILLS, Ledger, parse_ledger
 from flows.backfill import backfill
+from flows.backfills.resources import PART
 from flows.cli.replay import replay_run
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
@@ -281,6 +284,30 @@ def test_what_all_models_together_may_cost_is_never_passed(tmp_path: Path, provi
     assert ledger.list_in("waits")
     assert run_backfill(workspace, max_cost_usd=1000.0).is_completed()
     assert 0 == provider.repeated
+
+
+def test_what_parts_together_may_cost_stands_in_the_database_that_they_share(
+    tmp_path: Path, provider: Provider, postgres: Postgres
+) -> None:
+    workspace = make_catalogue(tmp_path, provider, 2, EXEMPLARS_SYNTH_PRICE="1000/1000")
+    workspace.variables["EXEMPLARS_REPLIES_URL"] = postgres.make_database()
+    workspace.write_effort(max_cost_usd=1000.0)
+    spent_a_call = (400 + 80) / 1000
+
+    @flow
+    async def hand_out() -> list[State[Any]]:
+        given: Any = {"effort": "low", "max_cost_usd": 25 * spent_a_call, "return_state": True}
+        with tags(PART):
+            return [await backfill(handles=[name_model(number)], **given) for number in range(2)]
+
+    with pytest.MonkeyPatch.context() as patch:
+        workspace.enter(patch)
+        [_, second] = asyncio.run(hand_out())
+
+    # Each of them alone would have stayed below it.
+    assert 1 == len(list_runs(workspace))
+    assert provider.calls.total() * spent_a_call <= 25 * spent_a_call
+    assert "limit of $12 is reached" in str(read_error(second))
 
 
 def test_backfill_ends_where_the_next_models_would_fail_as_well(sheds: Workspace, provider: Provider) -> None:

@@ -17,6 +17,7 @@ from prefect.states import Cancelled, Completed, Crashed, Failed, Pending, Runni
 
 from engine.errors import RunInterruptedError, SharedBudgetError
 from engine.gateway.budget import Budget
+from engine.replies.changes import SharedLimit
 from engine.run.backfill_targets import BackfillRequest
 from engine.store.backfill_ledger import Ledger, ModelRow, ModelState, write_ledger
 from flows.backfills import parts
@@ -118,10 +119,10 @@ class Worker:
 class Site:
     """A backfill of four models in parts of one."""
 
-    def __init__(self, folder: Path, max_usd: float | None = None) -> None:
+    def __init__(self, folder: Path, max_usd: float | None = None, limit: SharedLimit | None = None) -> None:
         self.ledger = Ledger(ModelRow(handle) for handle in HANDLES)
         self.server, self.worker = Server(str(folder)), Worker(self.ledger)
-        self.budget = None if max_usd is None else Budget(max_usd, lambda _: SharedBudgetError("spent"))
+        self.budget = None if max_usd is None else Budget(max_usd, lambda _: SharedBudgetError("spent"), limit)
         self._folder = folder
 
     def start(self) -> "asyncio.Task[None]":
@@ -325,6 +326,25 @@ async def test_limit_is_divided_and_what_is_not_spent_comes_back(tmp_path: Path,
     # Of one that died its whole share may be spent. What is left, 3.5, is for it and for the model here.
     assert 1.75 == again.parameters["max_cost_usd"]
     assert 0.5 + 2.0 + 0.25 + 0.25 == site.budget.spent_usd
+
+
+async def test_limit_that_stands_in_the_database_is_every_parts_own(tmp_path: Path, site: Site) -> None:
+    site = Site(tmp_path, max_usd=8.0, limit=SharedLimit("backfill", 8.0))
+    assert site.budget is not None
+    working = site.start()
+    await site.wait_for_queue()
+    left_usd = site.budget.left_usd
+    site.server.end(site.server.find(HANDLES[0]), Crashed(), "runs", spent_usd=0.5)
+    await site.wait_for_queue(1)
+    for handle in HANDLES[:3]:
+        site.server.end(site.server.find(handle), Completed(), "attached", spent_usd=0.25)
+    site.worker.may_work.set()
+    await working
+
+    assert [8.0] * 4 == list_limits(site.server.runs)
+    assert 8.0 == left_usd
+    # What its ledger has last said of the one that died.
+    assert 0.5 + 3 * 0.25 == site.budget.spent_usd
 
 
 def list_limits(runs: Mapping[UUID, FlowRun]) -> list[float]:
