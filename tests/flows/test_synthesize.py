@@ -234,7 +234,8 @@ async def test_run_page_has_the_verdict_first_a_picture_a_table_and_the_files(sh
 
 
 def test_calls_in_flight_stay_within_the_limit(large_run: Run) -> None:
-    assert 7 == large_run.provider.most_in_flight
+    # A call is noted in the database before it is made: on busy cores the seventh may come when the first has ended.
+    assert 5 <= large_run.provider.most_in_flight <= 7
 
 
 async def test_hundreds_of_cells_make_few_task_runs_each_with_a_name_and_counts(large_run: Run) -> None:
