@@ -154,14 +154,16 @@ def _make_row(change: Begun | Kept, bound_usd: float | None, opening: str, budge
 
 
 def _note_within(connection: Connection, change: Begun, limit: SharedLimit) -> Refused | None:
-    if connection.scalar(select(calls.c.call).where(calls.c.call == change.call)) is not None:
-        return None
     bound_usd = change.bound_usd or 0.0
     row = {"budget": limit.budget, "committed_usd": 0.0, "used_at": Clock()}
-    connection.execute(insert_into(connection.dialect.name, budgets).values(row).on_conflict_do_nothing())
+    using = insert_into(connection.dialect.name, budgets).values(row)
+    # It locks the row: where this very change is still being committed after it seemed lost, that is waited for.
+    connection.execute(using.on_conflict_do_update(index_elements=[budgets.c.budget], set_={"used_at": Clock()}))
+    if connection.scalar(select(calls.c.call).where(calls.c.call == change.call)) is not None:
+        return None
     raised = budgets.c.committed_usd + bound_usd
     mine, fits = budgets.c.budget == limit.budget, raised <= limit.max_usd + TINY_USD
-    committed = update(budgets).where(mine, fits).values(committed_usd=raised, used_at=Clock())
+    committed = update(budgets).where(mine, fits).values(committed_usd=raised)
     if connection.execute(committed).rowcount:
         noted = _make_row(change, change.bound_usd, change.plan.opening, limit.budget)
         connection.execute(find_statements(connection).note_call, noted)

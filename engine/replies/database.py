@@ -1,6 +1,7 @@
 """The database of kept replies: a SQLite file below the cache folder, or PostgreSQL by ``EXEMPLARS_REPLIES_URL``."""
 
 import logging
+import math
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -32,9 +33,10 @@ T = TypeVar("T")
 FILE = "replies.sqlite"
 # One writes, one opens plans.
 CONNECTIONS = 2
+# A server that says nothing for so long is away, or as long as the patience lasts; libpq takes no less than the least.
+SILENT_SECONDS, LEAST_SILENT_SECONDS = 10.0, 2.0
 # libpq's: else a machine that has vanished is waited for for minutes.
 CONNECT_ARGS = {
-    "connect_timeout": 10,
     "keepalives_idle": 30,
     "tcp_user_timeout": 30_000,
     "application_name": "exemplars",
@@ -58,7 +60,7 @@ class Database:
         path = find_file(place)
         with self._translate():
             self._file = None if path is None else SqliteFile(path)
-            self._engine = _make_file_engine(self._file) if self._file else _make_server_engine(self._url)
+            self._engine = _make_file_engine(self._file) if self._file else _make_server_engine(place)
         try:
             self.change(lambda _: None)
         except BaseException:
@@ -165,7 +167,7 @@ def read_database(place: RepliesPlace, read: Callable[[Connection], T], nothing:
     url, path = None if place.url is None else make_url(place.url), find_file(place)
     try:
         if path is None:
-            engine = _make_server_engine(url)
+            engine = _make_server_engine(place)
         elif path.exists():
             engine = create_engine("sqlite://", creator=lambda: connect_to_read(path), poolclass=NullPool)
         else:
@@ -229,13 +231,13 @@ def _make_file_engine(file: SqliteFile) -> Engine:
     return engine
 
 
-def _make_server_engine(url: URL | None) -> Engine:
-    assert url is not None
-    given = {name: value for name, value in CONNECT_ARGS.items() if name not in url.query}
+def _make_server_engine(place: RepliesPlace) -> Engine:
+    url = make_url(str(place.url))
+    silent_seconds = max(LEAST_SILENT_SECONDS, min(SILENT_SECONDS, place.patience_seconds))
+    connecting = {"connect_timeout": math.ceil(silent_seconds), **CONNECT_ARGS}
+    given = {name: value for name, value in connecting.items() if name not in url.query}
     try:
-        engine = create_engine(
-            url, connect_args=given, pool_size=CONNECTIONS, max_overflow=0, pool_pre_ping=True, hide_parameters=True
-        )
+        engine = create_engine(url, connect_args=given, pool_size=CONNECTIONS, max_overflow=0, hide_parameters=True)
     except (ImportError, NoSuchModuleError) as error:
         raise StoreError(
             f"EXEMPLARS_REPLIES_URL asks for {url.drivername}, whose driver is not installed here: write "
@@ -246,4 +248,9 @@ def _make_server_engine(url: URL | None) -> Engine:
             f"EXEMPLARS_REPLIES_URL asks for {url.drivername}, an asynchronous driver, which is of no use here: write "
             "postgresql://"
         )
+    if engine.dialect.driver == "psycopg":
+        # It takes a sixth of a second to import, and a file needs none.
+        from engine.replies.postgresql import connect
+
+        event.listen(engine, "do_connect", lambda _, __, ___, arguments: connect(silent_seconds, arguments))
     return engine

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, TypeVar
 
 from sqlalchemy import Connection, delete
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential
 
 from engine.errors import StoreAwayError, StoreError
 from engine.replies.changes import DEAD_SECONDS, Change, OpenPlan, Outcome, apply_changes, beat, touch_plans
@@ -24,8 +24,8 @@ Notice = Callable[[str], None]
 BEAT_SECONDS = DEAD_SECONDS / 3
 # Between two tries at a database that is away.
 MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.1, 2.0
-# A server that was stopped answers nothing: its thread waits for ever, and nobody else may.
-HUNG_SECONDS = 10.0
+# How long the end of a run waits for a database that is away.
+CLOSE_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,7 +63,8 @@ class Writer:
         self._openings: dict[OpenPlan, Notice] = {}
         self._connecting = threading.Lock()
         self._database: Database | None = None
-        self._is_away = False
+        self._away_since: float | None = None
+        self._is_told = False
         self._queue: queue.SimpleQueue[_Waiting | _Closing | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="reply-writer", daemon=True)
         self._thread.start()
@@ -86,7 +87,7 @@ class Writer:
                 return
             del self._shared[self._place.url or str(find_file(self._place))]
         self._queue.put(None)
-        self._thread.join(HUNG_SECONDS)
+        self._thread.join(CLOSE_SECONDS)
         if self._database and not self._thread.is_alive():
             self._database.close()
 
@@ -109,8 +110,7 @@ class Writer:
         self._openings[plan] = notice
         try:
             if self.name not in self._known:
-                with self._connecting:
-                    opened = self._connect().change(begin)
+                opened = self._connect().change(begin)
                 self._known.add(self.name)
                 return opened
             return self._persist(begin)
@@ -130,10 +130,7 @@ class Writer:
         """
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._queue.put(_Waiting(change, future))
-        try:
-            return await asyncio.wait_for(future, self._place.patience_seconds + HUNG_SECONDS)
-        except TimeoutError:
-            raise StoreError(self._describe_end("it does not answer")) from None
+        return await future
 
     def hand(self, change: Change) -> None:
         """Has a change made that nobody waits for."""
@@ -146,23 +143,24 @@ class Writer:
         """
         closing = _Closing(plan)
         self._queue.put(closing)
-        closing.done.wait(HUNG_SECONDS)
+        closing.done.wait(0.0 if self._is_patience_over() else CLOSE_SECONDS)
         self._openings.pop(plan, None)
 
     def _connect(self) -> Database:
-        if self._database is None:
-            self._database = Database(self._place)
-        return self._database
+        with self._connecting:
+            if self._database is None:
+                self._database = Database(self._place)
+            return self._database
 
     def _run(self) -> None:
         more, beaten_at = True, time.monotonic()
         while more:
             group, more = self._take()
-            if group:
-                self._write(group)
-            if time.monotonic() >= beaten_at + BEAT_SECONDS:
-                beaten_at = time.monotonic()
-                self._beat()
+            live: Sequence[OpenPlan] = ()
+            if self._database and time.monotonic() >= beaten_at + BEAT_SECONDS:
+                beaten_at, live = time.monotonic(), list(self._openings)
+            if group or live:
+                self._write(group, live)
 
     def _take(self) -> tuple[list[_Waiting | _Closing], bool]:
         """All that waits, once something does or it is time to say who lives; and whether more may come."""
@@ -175,12 +173,15 @@ class Writer:
             return group, False
         return group, True
 
-    def _write(self, group: Sequence[_Waiting | _Closing]) -> None:
+    def _write(self, group: Sequence[_Waiting | _Closing], live: Sequence[OpenPlan]) -> None:
+        """Commits a group, and says, where it is time to, which openings live."""
         waiting = [item for item in group if isinstance(item, _Waiting)]
         closing = [item for item in group if isinstance(item, _Closing)]
 
         def act(connection: Connection) -> list[Outcome]:
             outcomes = apply_changes(connection, [item.change for item in waiting])
+            if live:
+                beat(connection, live)
             if closing:
                 touch_plans(connection, [item.plan for item in closing])
             for item in closing:
@@ -194,20 +195,17 @@ class Writer:
             outcomes = [StoreError(str(error) or repr(error)) for _ in waiting]
         _wake(waiting, outcomes)
         for item in closing:
+            self._openings.pop(item.plan, None)
             item.done.set()
 
-    def _beat(self) -> None:
-        """Says which openings live; where that fails, it is said later."""
-        plans = list(self._openings)
-        if plans and self._database:
-            with suppress(StoreError):
-                self._database.change(lambda connection: beat(connection, plans))
-
     def _persist(self, act: Callable[[Connection], T]) -> T:
-        """Does something with a database that may be away, for as long as the patience lasts."""
+        """Does something with a database that may be away, for as long as the patience lasts.
+
+        Where it was away before, as long as is left: who waits behind another waits no longer than that one.
+        """
         trying = Retrying(
             retry=retry_if_exception_type(StoreAwayError),
-            stop=stop_after_delay(self._place.patience_seconds),
+            stop=self._gives_up,
             wait=wait_exponential(MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS),
             before_sleep=self._notice_away,
             reraise=True,
@@ -216,14 +214,23 @@ class Writer:
             done: T = trying(lambda: self._connect().change(act))
         except StoreAwayError as error:
             raise StoreError(self._describe_end(str(error))) from error
-        if self._is_away:
-            self._is_away = False
+        self._away_since = None
+        if self._is_told:
+            self._is_told = False
             self._tell(f"{self.name} answers again, and replies are kept: the run continues")
         return done
 
+    def _gives_up(self, _: RetryCallState) -> bool:
+        self._away_since = self._away_since or time.monotonic()
+        return self._is_patience_over()
+
+    def _is_patience_over(self) -> bool:
+        since = self._away_since
+        return since is not None and time.monotonic() >= since + self._place.patience_seconds
+
     def _notice_away(self, state: RetryCallState) -> None:
-        if not self._is_away:
-            self._is_away = True
+        if not self._is_told:
+            self._is_told = True
             why = state.outcome.exception() if state.outcome else None
             seconds = self._place.patience_seconds
             self._tell(f"{why}. No call begins meanwhile; it is waited for up to {seconds:g} s")

@@ -31,9 +31,11 @@ def start_writer(
     count: int = 1_000_000,
     max_bytes: int | None = None,
     call_seconds: float = 0.001,
+    patience_seconds: float = 300.0,
 ) -> "subprocess.Popen[str]":
     """Starts it, with keys of that prefix; the replies are those of ``make_reply``, or all the same text."""
-    words = (place.cache_dir, place.url or "", prefix, text, str(count), str(max_bytes or ""), str(call_seconds))
+    numbers = map(str, (count, max_bytes or "", call_seconds, patience_seconds))
+    words = (place.cache_dir, place.url or "", prefix, text, *numbers)
     return subprocess.Popen(
         [sys.executable, "-m", "fakes.reply_writer", *words],
         env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
@@ -75,12 +77,14 @@ def _say(*words: str) -> None:
     os.write(1, (" ".join(words) + "\n").encode())
 
 
-async def _main(folder: str, url: str, prefix: str, text: str, count: str, max_bytes: str, call_seconds: str) -> None:
+async def _main(
+    folder: str, url: str, prefix: str, text: str, count: str, max_bytes: str, call_seconds: str, patience_seconds: str
+) -> None:
     if max_bytes:
         import resource
 
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(max_bytes), int(max_bytes)))
-    with ReplyStore(RepliesPlace(folder, url or None), PLAN) as kept:
+    with ReplyStore(RepliesPlace(folder, url or None, float(patience_seconds)), PLAN) as kept:
         writers = (_write(kept, writer, prefix, text, int(count), float(call_seconds)) for writer in range(WRITERS))
         await asyncio.gather(*writers)
 

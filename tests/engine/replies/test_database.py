@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import queue
 import shutil
 import signal
 import threading
@@ -13,13 +14,15 @@ from pathlib import Path
 import pytest
 from fakes.postgres import Postgres, open_postgres
 from fakes.reply_tables import run_sql
-from fakes.reply_writer import PLAN, make_reply
+from fakes.reply_writer import PLAN, make_reply, read_begun, read_kept, start_writer
+from sqlalchemy import create_engine, select
 
 from engine.errors import SharedBudgetError, StoreError
 from engine.llm.request import Reply
-from engine.replies.changes import DEAD_SECONDS, SharedLimit
+from engine.replies.admin import clear_cache, list_cache
+from engine.replies.changes import DEAD_SECONDS, Begun, OpenPlan, SharedLimit, apply_changes
 from engine.replies.replies import ReplyStore
-from engine.replies.tables import SCHEMA
+from engine.replies.tables import SCHEMA, budgets, metadata
 from engine.settings import RepliesPlace
 
 REPLY = Reply("one", "stop", cost_usd=0.01)
@@ -112,6 +115,80 @@ async def test_database_that_stays_away_ends_the_run_with_what_to_do(tmp_path: P
     with ReplyStore(place, PLAN) as kept:
         assert (REPLY, None) == (kept.find("a"), kept.find("b"))
         assert (1, 0.5) == (kept.lost.calls, kept.lost.bound_usd)
+
+
+async def test_database_that_hangs_is_told_once_and_waited_for(tmp_path: Path, frail: Postgres) -> None:
+    place = RepliesPlace(str(tmp_path), frail.make_database(), patience_seconds=6.0)
+    said: queue.SimpleQueue[str] = queue.SimpleQueue()
+    with ReplyStore(place, PLAN, notice=said.put) as kept:
+        frail.hang()
+        writing = asyncio.ensure_future(keep_for(kept, 0.1))
+        try:
+            first = await asyncio.to_thread(said.get, timeout=60)
+        finally:
+            frail.hang(signal.SIGCONT)
+        told = await writing
+    with ReplyStore(place, PLAN) as kept:
+        assert {key: make_reply(key) for key in told} == {key: kept.find(key) for key in told}
+        assert 0 == kept.lost.calls
+    assert all(part in first for part in ("it has said nothing for 6 s", "waited for up to 6 s"))
+    assert "answers again" in said.get_nowait()
+    assert said.empty()
+
+
+async def test_database_that_hangs_on_ends_the_run_and_its_process(tmp_path: Path, frail: Postgres) -> None:
+    place = RepliesPlace(str(tmp_path), frail.make_database())
+    writer = start_writer(place, patience_seconds=3.0)
+    assert writer.stdout
+    said = "".join(writer.stdout.readline() for _ in range(50))
+    frail.hang()
+    try:
+        rest, error = await asyncio.wait_for(asyncio.to_thread(writer.communicate), 120)
+    finally:
+        frail.hang(signal.SIGCONT)
+        writer.kill()
+    begun, answered = read_begun(said + rest), read_kept(said + rest)
+    with ReplyStore(place, PLAN) as kept:
+        found = [key for key in begun if kept.find(key)]
+        assert set(answered) <= set(found)
+        assert len(begun) <= len(found) + kept.lost.calls
+
+    assert 1 == writer.returncode
+    assert "it has said nothing for 3 s" in error
+    assert "waited for 3 s (EXEMPLARS_PATIENCE_SECONDS). Start again when postgresql://" in error
+
+
+@pytest.mark.parametrize("act", [list_cache, lambda place: clear_cache(place, None)])
+async def test_cache_of_a_database_that_hangs_is_an_error(
+    tmp_path: Path, frail: Postgres, act: Callable[[RepliesPlace], object]
+) -> None:
+    place = RepliesPlace(str(tmp_path), frail.make_database(), patience_seconds=2.0)
+    ReplyStore(place, PLAN).close()
+    frail.hang()
+    try:
+        with pytest.raises(StoreError, match="cannot be reached"):
+            await asyncio.wait_for(asyncio.to_thread(act, place), 60)
+    finally:
+        frail.hang(signal.SIGCONT)
+
+
+async def test_call_whose_note_is_committed_late_counts_once(postgres: Postgres) -> None:
+    engine = create_engine(postgres.make_database().replace("postgresql:", "postgresql+psycopg:"))
+    begun = Begun(OpenPlan("opening", PLAN, ""), 1, 0.5, SharedLimit("backfill-1", 1.0))
+
+    def note_again() -> None:
+        with engine.begin() as connection:
+            apply_changes(connection, [begun])
+
+    metadata.create_all(engine)
+    with engine.begin() as connection:
+        apply_changes(connection, [begun])
+        again = asyncio.create_task(asyncio.to_thread(note_again))
+        await asyncio.sleep(0.5)
+    await again
+    with engine.connect() as connection:
+        assert 0.5 == connection.scalar(select(budgets.c.committed_usd))
+    engine.dispose()
 
 
 @pytest.mark.parametrize(
