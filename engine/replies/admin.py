@@ -1,4 +1,4 @@
-"""Lists, prunes and clears the kept replies of all plans, for ``exemplars cache`` and at the beginning of runs."""
+"""Lists, prunes and clears the kept replies of all plans, for ``exemplars cache`` and at the end of runs."""
 
 import shutil
 from collections.abc import Sequence
@@ -13,12 +13,13 @@ from sqlalchemy import Connection, delete, exists, select
 from engine.errors import StoreError
 from engine.replies.changes import DEAD_SECONDS
 from engine.replies.database import FILE, Database, name_database, read_database
-from engine.replies.tables import Clock, calls, openings, plans, replies
+from engine.replies.tables import Clock, budgets, calls, openings, plans, replies
 from engine.settings import RepliesPlace
 
 BYTES_PER_GB = 10**9
-# Plans that are removed in one transaction.
-AT_ONCE = 500
+IS_LIVE = openings.c.beat_at > Clock() - DEAD_SECONDS
+# Plans that are removed in one transaction: a server takes no 10 s for so many.
+AT_ONCE = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,8 @@ def prune_cache(
 ) -> Removed:
     """Removes whole plans, the longest unused first: those unused for so many days, and as many as are over the size.
 
-    One that is open somewhere stays, and so do those of the ids ``but_for``.
+    One that is open somewhere stays, and so do those of the ids ``but_for``. With the plans go the shared limits that
+    were unused for as long: what was spent under a limit counts as long as its backfill may be started again.
 
     Args:
         max_gb: 10^9 bytes.
@@ -90,7 +92,8 @@ def prune_cache(
     Raises:
         StoreError: the database cannot be read or written.
     """
-    return _remove(place, list_prunable(place, max_days, max_gb, now, but_for))
+    oldest = now - timedelta(days=max_days)
+    return _remove(place, list_prunable(place, max_days, max_gb, now, but_for), oldest.timestamp())
 
 
 def list_prunable(
@@ -127,9 +130,7 @@ def find_old_file(place: RepliesPlace, plan_id: str) -> Path | None:
 
 
 def _list_plans(connection: Connection, name: str) -> list[CachedPlan]:
-    beaten = select(openings.c.opening).where(
-        openings.c.plan_id == plans.c.plan_id, openings.c.beat_at > Clock() - DEAD_SECONDS
-    )
+    beaten = select(openings.c.opening).where(openings.c.plan_id == plans.c.plan_id, IS_LIVE)
     listed = select(plans.c.plan_id, plans.c.handle, plans.c.replies, plans.c.bytes, plans.c.used_at, exists(beaten))
     return [
         CachedPlan(plan_id, handle, count, size, datetime.fromtimestamp(used_at, UTC), bool(in_use), name)
@@ -155,7 +156,7 @@ def _describe_old(path: Path) -> CachedPlan:
     return CachedPlan(path.parent.name, None, None, sum(sizes), used_at, False, str(path.parent))
 
 
-def _remove(place: RepliesPlace, chosen: Sequence[CachedPlan]) -> Removed:
+def _remove(place: RepliesPlace, chosen: Sequence[CachedPlan], budgets_before: float | None = None) -> Removed:
     old, new = [plan for plan in chosen if plan.is_old], [plan for plan in chosen if not plan.is_old]
     failed = []
     gone: list[CachedPlan] = []
@@ -167,7 +168,7 @@ def _remove(place: RepliesPlace, chosen: Sequence[CachedPlan]) -> Removed:
             failed.append(f"{plan.where}: {error.strerror or error}")
     in_use: Sequence[str] = ()
     if new:
-        in_use = _delete(place, [plan.plan_id for plan in new])
+        in_use = _delete(place, [plan.plan_id for plan in new], budgets_before)
         gone += [plan for plan in new if plan.plan_id not in in_use]
     return Removed(
         len(gone),
@@ -178,14 +179,13 @@ def _remove(place: RepliesPlace, chosen: Sequence[CachedPlan]) -> Removed:
     )
 
 
-def _delete(place: RepliesPlace, plan_ids: Sequence[str]) -> list[str]:
+def _delete(place: RepliesPlace, plan_ids: Sequence[str], budgets_before: float | None) -> list[str]:
     """Removes plans, but for those that are in use, whose ids it returns; a file gives its space back to the disk."""
 
     def act(some: Sequence[str], connection: Connection) -> list[str]:
         # An opening holds its plan's row first: after this one it is seen below, or comes when all is over.
         connection.execute(select(plans.c.plan_id).where(plans.c.plan_id.in_(some)).with_for_update())
-        live = select(openings.c.plan_id).where(openings.c.beat_at > Clock() - DEAD_SECONDS)
-        in_use = set(connection.scalars(live))
+        in_use = set(connection.scalars(select(openings.c.plan_id).where(IS_LIVE)))
         going = [plan_id for plan_id in some if plan_id not in in_use]
         for table in (replies, calls, openings, plans):
             connection.execute(delete(table).where(table.c.plan_id.in_(going)))
@@ -194,10 +194,18 @@ def _delete(place: RepliesPlace, plan_ids: Sequence[str]) -> list[str]:
     database = Database(place)
     try:
         in_use = [plan_id for some in _split(plan_ids) for plan_id in database.change(partial(act, some))]
+        if budgets_before is not None:
+            database.change(partial(_delete_budgets, budgets_before))
         database.shrink()
         return in_use
     finally:
         database.close()
+
+
+def _delete_budgets(before: float, connection: Connection) -> None:
+    mine = (calls.c.budget == budgets.c.budget) & (calls.c.opening == openings.c.opening)
+    in_flight = exists(select(calls.c.call).where(mine, IS_LIVE).correlate(budgets))
+    connection.execute(delete(budgets).where(budgets.c.used_at < before, ~in_flight))
 
 
 def _split(plan_ids: Sequence[str]) -> list[Sequence[str]]:

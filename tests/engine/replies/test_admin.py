@@ -23,7 +23,7 @@ from engine.replies.admin import (
     list_prunable,
     prune_cache,
 )
-from engine.replies.changes import DEAD_SECONDS
+from engine.replies.changes import DEAD_SECONDS, SharedLimit
 from engine.replies.replies import ReplyStore
 from engine.settings import RepliesPlace
 
@@ -196,6 +196,30 @@ async def test_plan_that_goes_under_its_user_is_no_error_and_is_begun_anew(place
         assert Reply("one", "stop") == kept.find("a")
 
     assert [("plan", HANDLE, 1)] == [(plan.plan_id, plan.handle, plan.replies) for plan in list_cache(place)]
+
+
+async def test_shared_limit_goes_with_the_plans_once_it_was_unused_for_as_long(place: RepliesPlace) -> None:
+    moments = {
+        name: (NOW - timedelta(days=days)).timestamp() for name, days in (("old", 91), ("new", 89), ("used", 91))
+    }
+    with ReplyStore(place, "used") as used:
+        for name in moments:
+            with ReplyStore(place, name) as kept:
+                await (used if name == "used" else kept).begin(0.5, SharedLimit(name, 1.0))
+        for name, moment in moments.items():
+            for table, column in (("budgets", "budget"), ("plans", "plan_id")):
+                said = f"UPDATE exemplars_{table} SET used_at = :moment WHERE {column} = :name"
+                run_sql(place, said, moment=moment, name=name)
+        assert 0 == prune(place, max_days=92).plans
+        assert 3 == count_limits(place)
+        assert 1 == prune(place, max_days=90).plans
+        assert [("new",), ("used",)] == run_sql(place, "SELECT budget FROM exemplars_budgets ORDER BY budget")
+        clear_cache(place, None)
+    assert 2 == count_limits(place)
+
+
+def count_limits(place: RepliesPlace) -> int:
+    return len(run_sql(place, "SELECT budget FROM exemplars_budgets"))
 
 
 def test_clearing_takes_the_plans_of_one_model(place: RepliesPlace) -> None:
