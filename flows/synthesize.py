@@ -79,6 +79,7 @@ async def run_synthesis(
             sending_heartbeats(),
             observe_run(handle, synth_type, effort) as meter,
             nullcontext(shared) if shared else open_run_resources(read_settings(), get_run_logger()) as resources,
+            resources.pruning_replies(),
             resources.hold_lease(check_handle(handle)) as lease,
             resources.publish_progress(meter) as progress,
         ):
@@ -108,7 +109,7 @@ async def make_samples(
     async with resources.open_models(job.level, progress) as models:
         gateway, voting_judge = models.gateway, models.voting_judge
         rounds = await call(plan, settings, job, gateway, voting_judge, run_heavy)
-        await resources.prune_replies((rounds.plan.plan_id, rounds.subjects_plan_id))
+        resources.snapshot.plan_ids = (rounds.plan.plan_id, rounds.subjects_plan_id)
         expected = await estimate(settings, rounds, gateway, voting_judge, progress, resources.as_tasks)
         finished = await run_rounds(rounds, models, progress, expected, resources)
         bill = make_bill(gateway.budget, finished)

@@ -1,4 +1,4 @@
-"""Prunes the kept replies that are too old or too many; each run does so on its way."""
+"""Prunes the kept replies that are too old or too many; each run does so at its end."""
 
 import logging
 from collections.abc import Sequence

@@ -102,7 +102,7 @@ def _count_set(old: OldSet, pruned: Pruned, report: Report) -> None:
 
 
 def _prune_replies(settings: Settings, ages: Ages, now: datetime, pruned: Pruned, report: Report) -> None:
-    """Prunes the kept replies by the same limits that every run applies once it has its plan."""
+    """Prunes the kept replies by the same limits that every run applies at its end."""
     bounds = settings.replies_place, settings.cache_max_days, settings.cache_max_gb, now
     plans = list_prunable(*bounds)
     for plan in plans:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ from prefect.runtime import flow_run
 
 from engine.definitions.effort import Level
 from engine.domain.progress import Event, KeptCounted, Progress
-from engine.errors import ModelBusyError
+from engine.errors import ExemplarsError, ModelBusyError, RunInterruptedError, StoreError
 from engine.gateway.model_gateway import ModelGateway
 from engine.gateway.rate_limit import RateLimiter
 from engine.gateway.shared import SharedModels
@@ -49,6 +49,7 @@ class RunSnapshot:
 
     ``holds`` is whether it has its model's lease, or had it: from then on the lease tells it when it must stop.
     ``turned_away`` says that another run has the lease, ``skip_reason`` that another run has left nothing to do.
+    ``plan_ids`` are the run's own, whose kept replies are not pruned at its end.
     """
 
     kept: int | None = None
@@ -57,6 +58,7 @@ class RunSnapshot:
     holds: bool = False
     turned_away: bool = False
     skip_reason: SkipReason | None = None
+    plan_ids: tuple[str, ...] = ()
 
     def report(self, event: Event) -> None:
         """Takes one event of the run."""
@@ -162,10 +164,25 @@ class RunResources:
             finally:
                 self.snapshot.cost_usd = gateway.budget.cost_usd
 
-    async def prune_replies(self, plan_ids: Sequence[str]) -> None:
-        """Prunes the reply cache at most once per ``PRUNE_SECONDS`` for all runs; spares the replies of these plans."""
+    @asynccontextmanager
+    async def pruning_replies(self) -> AsyncIterator[None]:
+        """Prunes the reply cache after the block, at most once per ``PRUNE_SECONDS`` for all runs.
+
+        A run that was stopped does not, since its process may be about to end, nor does one whose store has failed.
+        """
+        try:
+            yield
+        except (RunInterruptedError, StoreError):
+            raise
+        except ExemplarsError:
+            await self._prune_replies()
+            raise
+        await self._prune_replies()
+
+    async def _prune_replies(self) -> None:
         if self._pruning.is_over():
-            await asyncio.to_thread(prune_replies, self.settings, plan_ids, datetime.now(UTC), self.logger)
+            mine = self.snapshot.plan_ids
+            await asyncio.to_thread(prune_replies, self.settings, mine, datetime.now(UTC), self.logger)
 
     async def _add_keys(self, level: Level) -> Settings:
         """The settings with the models' keys, read once for all runs of one pair of models."""

@@ -8,7 +8,9 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -16,6 +18,7 @@ from uuid import UUID
 import pandas as pd
 import pytest
 from fakes.provider import Behaviour, Provider, Style, answer, is_vote, serve_provider
+from fakes.reply_tables import age_plan
 from fakes.workspace import (
     HANDLE,
     TRAITS,
@@ -46,6 +49,7 @@ from engine.errors import (
     UnpricedError,
 )
 from engine.replies.admin import list_cache
+from engine.replies.replies import ReplyStore
 from engine.report.headline import state_headline
 from engine.report.remedies import HOPELESS_REMEDIES, REMEDIES
 from engine.report.summary import RunResult
@@ -547,6 +551,24 @@ def test_missing_key_ends_the_run_before_anything_is_asked(
         workspace.run()
 
     assert (0, []) == (provider.calls.total(), workspace.list_files())
+
+
+def test_run_ends_with_dropping_what_is_unused_and_spares_its_own_replies(
+    tmp_path: Path, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    workspace = make_workspace(tmp_path, provider, EXEMPLARS_CACHE_MAX_GB="0.000001")
+    place = RepliesPlace(str(tmp_path / "cache"))
+    # Without a key a run ends before it has a plan.
+    for key in ("", workspace.variables["EXEMPLARS_SYNTH_API_KEY"]):
+        ReplyStore(place, "old").close()
+        age_plan(place, "old", datetime(2026, 1, 1, tzinfo=UTC))
+        with nullcontext() if key else pytest.raises(CredentialsError):
+            replace(workspace, variables=workspace.variables | {"EXEMPLARS_SYNTH_API_KEY": key}).run()
+        assert "old" not in {plan.plan_id for plan in list_cache(place)}
+    [folder] = workspace.list_sets()
+
+    assert read_manifest(folder)["plan_id"] in {plan.plan_id for plan in list_cache(place)}
 
 
 def test_model_that_is_trained_while_a_run_goes_on_gets_nothing(workspace: Workspace, provider: Provider) -> None:

@@ -1,4 +1,4 @@
-"""Where a run begins, kept replies that are too old or too many are dropped, and a failure to do so is no failure."""
+"""Where a run ends, kept replies that are too old or too many are dropped, and a failure to do so is no failure."""
 
 import logging
 import os
