@@ -12,6 +12,7 @@ from fakes.database import lay_database
 from fakes.provider import COMPLETION_TOKENS, PROMPT_TOKENS, Behaviour, Provider
 from fakes.site import find_free_port
 from fakes.workspace import Workspace, make_workspace, read_kept, read_rejected
+from prefect.logging.configuration import setup_logging
 
 from engine.domain.progress import CallAttempted, KeptCounted, WaitedForTurn
 from engine.errors import CredentialsError, QuotaError
@@ -35,6 +36,8 @@ sys.exit(code)
 @pytest.fixture
 def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
     """Where this process sends its metrics while the test runs."""
+    # Prefect's first set-up of logs, else at the import of the first flow, takes pytest's handler from the root logger.
+    setup_logging()
     with serve_collector() as served:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", served.url)
         find_sink.cache_clear()
