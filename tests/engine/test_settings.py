@@ -126,6 +126,7 @@ def test_replies_are_kept_in_a_file_or_where_a_url_says(monkeypatch: pytest.Monk
     for url, located in (
         ("postgresql://ann:p%40ss@db:5432/replies?sslmode=require",) * 2,
         ("postgresql+psycopg:///replies?host=/run/postgresql",) * 2,
+        ("postgresql://ann@[::1]:5432/replies",) * 2,
         ("sqlite:////tmp/other.sqlite", "sqlite:////tmp/other.sqlite"),
         ("sqlite:///other.sqlite", f"sqlite:///{PROJECT_ROOT}/other.sqlite"),
     ):
@@ -142,6 +143,7 @@ def test_replies_are_kept_in_a_file_or_where_a_url_says(monkeypatch: pytest.Monk
         "postgresql://ann:hush-hush@@db/replies",
         "postgresql://ann:hush/hush-hush@db/replies",
         "postgresql://ann:hush-hush@db",
+        "postgresql://ann@db:hush-hush/replies",
         "hush-hush",
     ],
 )
