@@ -126,6 +126,11 @@ class RepliesPlace:
     url: str | None = field(default=None, repr=False)
     patience_seconds: float = 300.0
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether a server keeps the replies, for all machines together; each machine has SQLite files of its own."""
+        return self.url is not None and not self.url.startswith(SQLITE)
+
 
 class Settings(BaseSettings):
     """The settings of a process. Relative paths start at the project's root, whatever the working directory is."""

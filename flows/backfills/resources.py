@@ -60,7 +60,7 @@ def make_shared_budget(settings: Settings, max_cost_usd: float | None, spent_usd
     if max_cost_usd is None:
         return None
     whole = flow_run.get_parent_flow_run_id() if PART in flow_run.get_tags() else flow_run.get_id()
-    limit = SharedLimit(f"backfill {whole}", max_cost_usd) if settings.replies_url is not None else None
+    limit = SharedLimit(f"backfill {whole}", max_cost_usd) if settings.replies_place.is_shared else None
     budget = Budget(max_cost_usd, partial(_refuse, max_cost_usd), limit)
     budget.spend(spent_usd)
     return budget
