@@ -41,8 +41,7 @@ def put_aside(staging: Path, folder: Path) -> None:
 
 def list_stale(root: Path) -> list[Path]:
     """The staging folders and probes in and beside a store's root that have not changed for a day, sorted."""
-    found = [*_list_staging(root), *root.glob(f"{PROBE}*")]
-    return sorted(path for path in found if time.time() - path.lstat().st_mtime > STALE_SECONDS)
+    return sorted(filter(_is_stale, [*_list_staging(root), *root.glob(f"{PROBE}*")]))
 
 
 def sweep_stale(root: Path) -> list[Path]:
@@ -79,6 +78,14 @@ def _name_owner(pool: Path) -> str:
 def _list_staging(root: Path, owner: str = "") -> list[Path]:
     inside = [path for start in STAGINGS for path in root.glob(f"{start}{owner}*")]
     return [*inside, *root.parent.glob(f".{root.name}-staging-{owner}*")]
+
+
+def _is_stale(path: Path) -> bool:
+    try:
+        return time.time() - path.lstat().st_mtime > STALE_SECONDS
+    except FileNotFoundError:
+        # Its process has removed it meanwhile.
+        return False
 
 
 def _clear(root: Path, path: Path) -> bool:

@@ -1,6 +1,7 @@
 """What a dead process was making is found and taken away, by its model's next run at once, by another's after a day."""
 
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -101,6 +102,20 @@ def test_what_an_older_version_left_goes_after_a_day(tmp_path: Path, name: str) 
     assert [left] == list_stale(root)
     assert [str(left)] == sweep(root)
     assert [root] == list(tmp_path.iterdir())
+
+
+def test_what_its_process_takes_away_meanwhile_is_not_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tmp_path / "samples"
+    left = leave_staging(root)
+
+    def look_too_late(path: Path) -> os.stat_result:
+        shutil.rmtree(path)
+        return path.stat()
+
+    monkeypatch.setattr(Path, "lstat", look_too_late)
+
+    assert [] == list(StoreVerifier(str(root)).find_faults())
+    assert not left.exists()
 
 
 def test_sweep_waits_for_a_living_process_of_the_same_model(tmp_path: Path) -> None:
