@@ -218,7 +218,8 @@ class PartDispatcher:
         for run_id, part in reversed(self._queued.items()):
             is_late = part.queued_at < time.monotonic() - UNBEGUN_SECONDS
             if is_late and await self._cancel_unbegun(run_id, part):
-                self.logger.info("No worker has begun a part of %d models: they are done here", len(part.handles))
+                models = count_noun(len(part.handles), "model")
+                self.logger.info("No worker has begun a part of %s: it is done here", models)
                 self._here.append(part)
                 return
 
@@ -272,7 +273,8 @@ class PartDispatcher:
         for row in left:
             self.ledger.update(row.handle, **changes)
         if left and again is not None:
-            self.logger.warning("%s ended with %d models undone: %s", run.name, len(left), run.state.message)
+            models = count_noun(len(left), "model")
+            self.logger.warning("%s ended with %s undone: %s", run.name, models, run.state.message)
             again.append(Part(tuple(row.handle for row in left), part.tries))
 
     def _list_rows(self, part: Part, *states: ModelState) -> list[ModelRow]:

@@ -239,7 +239,7 @@ async def test_part_that_dies_is_queued_again_so_often_and_no_more(site: Site) -
     assert {"attached": 3, "failed": 1} == site.ledger.count()
 
 
-async def test_models_that_a_failed_part_left_are_done_here(site: Site) -> None:
+async def test_models_that_a_failed_part_left_are_done_here(site: Site, caplog: pytest.LogCaptureFixture) -> None:
     site.worker.may_work.set()
     working = site.start()
     await site.wait_for_queue()
@@ -248,6 +248,7 @@ async def test_models_that_a_failed_part_left_are_done_here(site: Site) -> None:
     site.server.end(site.server.find(HANDLES[2]), Failed(message="The limit is reached"), "waits")
     await working
 
+    assert "ended with 1 model undone: The limit is reached" in caplog.text
     assert [HANDLES[3], HANDLES[2]] == site.worker.done
     assert list(HANDLES[:3]) == site.server.list_queued()
 
