@@ -33,7 +33,7 @@ from flows.backfills.worker import BackfillWorker
 from flows.observability.logs import ignore_closed_output, set_up_logs
 from flows.runs.cancellation import CancellationWatcher, explain_cancelled
 from flows.runs.heartbeat import sending_heartbeats
-from flows.runtime.parameters import ChosenEffort, Glob, Handles, Namespace, PartSize, SharedLimit
+from flows.runtime.parameters import ChosenEffort, Glob, Handles, MaxCost, Namespace, PartSize
 from flows.runtime.schedule_events import release_events
 from flows.synthesize import run_synthesis
 
@@ -63,7 +63,7 @@ async def backfill(
     force: bool = False,
     models_at_once: Annotated[int, Field(ge=1, le=64)] = 8,
     part_size: PartSize = None,
-    max_cost_usd: SharedLimit = None,
+    max_cost_usd: MaxCost = None,
 ) -> dict[str, int] | State[Any]:
     """Makes labelled samples for many models, one run each; a model that has them already is passed over.
 

@@ -19,7 +19,6 @@ Pool = Literal["train", "eval"]
 POLES: tuple[Pole, Pole] = ("positive", "negative")
 POLES_BY_QUALITY: Mapping[float, Pole] = {1.0: "positive", 0.0: "negative"}
 TRAIT_TYPES: tuple[str, ...] = get_args(TraitType)
-AGGREGATIONS: tuple[str, ...] = get_args(Aggregation)
 EFFORTS: tuple[str, ...] = get_args(Effort)
 SYNTH_TYPES: tuple[str, ...] = get_args(SynthType)
 
@@ -31,7 +30,6 @@ _SIDE = "[a-z0-9][a-z0-9-]*"
 NAMESPACE_PATTERN = f"^{_SIDE}$"
 HANDLE_PATTERN = rf"^{_SIDE}\.{_SIDE}$"
 HANDLE_MAX_LENGTH = 200
-TRAIT_KEY_PATTERN = r"[a-z0-9_-]+"
 # JSON and YAML escapes can write half of a surrogate pair, which cannot be encoded as UTF-8.
 SURROGATE = re.compile("[\ud800-\udfff]")
 

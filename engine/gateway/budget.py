@@ -13,12 +13,10 @@ from dataclasses import dataclass
 from engine.errors import BudgetError
 from engine.llm.reasoning import count_max_tokens
 from engine.llm.request import Endpoint, Reply, Request
-from engine.replies.changes import SharedLimit
+from engine.replies.changes import TINY_USD, SharedLimit
 from engine.replies.replies import Lost
 from engine.text.formatting import count_noun
 
-# For a limit that sums of prices reach exactly.
-TINY_USD = 1e-12
 # What wraps the messages: roles, separators, the words around a schema. OpenAI counts 3 tokens a message and 3 a reply.
 WRAPPING_TOKENS = 400
 

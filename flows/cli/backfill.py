@@ -20,14 +20,14 @@ from engine.text.formatting import count_noun, format_cost
 from flows.backfills.worker import CHECKED_AT_ONCE
 from flows.cli.backfill_progress import BackfillProgress
 from flows.cli.plan import make_preview
-from flows.runtime.parameters import Glob, Namespace, SharedLimit
+from flows.runtime.parameters import Glob, MaxCost, Namespace
 
 # A plan takes up to some seconds to make, so a few stand for all.
 MAX_ESTIMATED = 5
 OPTIONS: Mapping[str, tuple[Any, str]] = {
     "--namespace": (Namespace, "a namespace, such as u22a8"),
     "--glob": (Glob, "a pattern of handles, such as 'u22a8.*-report'"),
-    "--max-cost-usd": (SharedLimit, "more than 0 US dollars, and at most a million"),
+    "--max-cost-usd": (MaxCost, "more than 0 US dollars, and at most a million"),
 }
 
 

@@ -79,5 +79,6 @@ def _ensure_queue(client: SyncPrefectClient, queue: Queue) -> str:
     if found.description == queue.description:
         return "there"
     wanted = {"description": queue.description, "priority": queue.priority, "concurrency_limit": queue.limit}
-    client.request("PATCH", f"/work_pools/{POOL}/queues/{queue.name}", json=wanted)  # type: ignore[arg-type]
+    place = {"work_pool_name": POOL, "name": queue.name}
+    client.request("PATCH", "/work_pools/{work_pool_name}/queues/{name}", path_params=place, json=wanted)
     return "changed"

@@ -15,7 +15,7 @@ from engine.settings import Settings
 
 Logger = logging.Logger | logging.LoggerAdapter[logging.Logger]
 
-SECRET = "secret"  # noqa: S105 (the block type)
+BLOCK_TYPE = "secret"
 SYNTH_BLOCK, JUDGE_BLOCK = "exemplars-synth-api-key", "exemplars-judge-api-key"
 
 
@@ -41,7 +41,7 @@ async def add_keys(settings: Settings, level: Level, logger: Logger) -> Settings
 async def _read_secret(client: PrefectClient, name: str, logger: Logger) -> SecretStr | None:
     """The text of a block; None where there is none, or where it may not be read."""
     try:
-        block = await client.read_block_document_by_name(name, SECRET, include_secrets=True)
+        block = await client.read_block_document_by_name(name, BLOCK_TYPE, include_secrets=True)
     except ObjectNotFound:
         return None
     except httpx.HTTPStatusError as error:

@@ -18,6 +18,6 @@ Glob = Annotated[str, Field(title="this", pattern=r"^[a-z0-9.*?\[\]!-]+$", max_l
 PartSize = (
     Annotated[int, Field(title="so many models a part", ge=1, le=500)] | Annotated[None, Field(title="one process")]
 )
-SharedLimit = (
+MaxCost = (
     Annotated[float, Field(title="so much", gt=0, le=MOST_USD)] | Annotated[None, Field(title="no limit together")]
 )

@@ -21,7 +21,7 @@ from engine.errors import InputError, StoreError
 from flows.api.keys.file import change_keys, read_keys
 from flows.api.keys.key import LABEL_MAX_LENGTH, SCOPES, Key, Scope
 
-SECRET_PREFIX = "exm_"  # noqa: S105  not a secret but what every secret begins with
+KEY_PREFIX = "exm_"
 ID_BYTES = 6
 SECRET_BYTES = 32
 # The secret of an unknown id is compared with this, so that it takes as long as a known id. No secret has this digest.
@@ -45,7 +45,7 @@ def issue_key(
     with change_keys(path) as keys:
         taken = {key.id for key in keys}
         made = next(made for made in iter(lambda: secrets.token_hex(ID_BYTES), None) if made not in taken)
-        secret = f"{SECRET_PREFIX}{made}_{secrets.token_urlsafe(SECRET_BYTES)}"
+        secret = f"{KEY_PREFIX}{made}_{secrets.token_urlsafe(SECRET_BYTES)}"
         key = Key(made, kind, owned, now.astimezone(UTC), digest_secret(secret), name)
         keys.append(key)
     return key, secret
@@ -67,7 +67,7 @@ def revoke_key(path: Path, key_id: str) -> Key:
         InputError: there is no such key.
         StoreError: the file cannot be used.
     """
-    if SECRET_PREFIX in key_id:
+    if KEY_PREFIX in key_id:
         # Not repeated in the message: it might be a secret that is in force.
         raise InputError(
             "That is a secret, not an id. The id is the 12 characters after its exm_; 'keys list' shows all"
@@ -106,7 +106,7 @@ class KeyRing:
         """The key of a secret; None if there is none. Never raises, whatever the text."""
         with self._lock:
             keys = self._read_changes()
-        begin = len(SECRET_PREFIX)
+        begin = len(KEY_PREFIX)
         key = keys.get(secret[begin : begin + 2 * ID_BYTES])
         kept = DUMMY_SHA256 if key is None else key.sha256
         return key if hmac.compare_digest(kept, digest_secret(secret)) else None
