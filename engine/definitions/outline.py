@@ -140,7 +140,7 @@ def _make_sources(
     for index, source in enumerate(entry.sources):
         path: Path = ("sources", index)
         if why := _skip_source(source, traits):
-            findings.skipped.append(Skipped(f"{source.type} source {source.path or f'source {index + 1}'}", why))
+            findings.skipped.append(Skipped(f"{source.type} source {source.path or index + 1}", why))
             continue
         mapping = _resolve_mapping(source, path, traits, findings)
         if named := _check_path(source, path, findings):

@@ -550,7 +550,7 @@ def test_every_source_that_is_not_read_here_is_named_as_skipped() -> None:
         Skipped("huggingface source org/set", why),
         Skipped("url source https://example.com/x", why),
         Skipped("file source ../../x.txt", why),
-        Skipped("noise source source 5", why),
+        Skipped("noise source 5", why),
     ) == parse(text).skipped
 
 
