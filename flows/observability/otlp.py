@@ -10,8 +10,9 @@ from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExp
 from opentelemetry.sdk.metrics import Counter, Histogram, MeterProvider
 from opentelemetry.sdk.metrics.export import AggregationTemporality, PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+from opentelemetry.util.re import parse_env_headers
 
-from engine.llm.redaction import redact_message
+from engine.llm.redaction import MARK, redact_message
 from engine.settings import CollectorSettings
 from flows.observability.instruments import Instruments
 
@@ -32,8 +33,9 @@ class Sink:
 
     def __init__(self, settings: CollectorSettings) -> None:
         chosen = settings.otel_exporter_otlp_metrics_temporality_preference
-        exporter = OTLPMetricExporter(preferred_temporality=None if chosen else dict(DELTA))
         logging.getLogger(OTLPMetricExporter.__module__).addFilter(_redact)
+        logging.getLogger(parse_env_headers.__module__).addFilter(_hide_quoted)
+        exporter = OTLPMetricExporter(preferred_temporality=None if chosen else dict(DELTA))
         named = Resource.create({"service.name": NAME, "service.version": version(NAME)})
         self._provider = MeterProvider(
             [PeriodicExportingMetricReader(exporter)],
@@ -68,4 +70,10 @@ class Sink:
 def _redact(record: logging.LogRecord) -> bool:
     """Redacts a line of the exporter's, since it may quote the collector's address with a key in it."""
     record.msg, record.args = redact_message(record.getMessage(), ()), None
+    return True
+
+
+def _hide_quoted(record: logging.LogRecord) -> bool:
+    """Hides the header that a line quotes since it cannot be read: there may be a key in it."""
+    record.args = (MARK,) * len(record.args or ())
     return True

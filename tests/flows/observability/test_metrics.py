@@ -206,6 +206,16 @@ async def test_key_in_the_collectors_address_is_in_no_line(
     assert "hunter2" not in caplog.text
 
 
+def test_key_in_a_header_that_cannot_be_read_is_in_no_line(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "authorization hunter2")
+    Sink(CollectorSettings()).close()
+
+    assert "Header format invalid" in caplog.text
+    assert "hunter2" not in caplog.text
+
+
 async def test_collector_that_comes_back_is_sent_what_comes_from_then_on(collector: Collector) -> None:
     sink = Sink(CollectorSettings())
     collector.status = 400
