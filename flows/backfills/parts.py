@@ -147,8 +147,14 @@ class PartDispatcher:
     async def _check(self, is_idle: bool) -> None:
         """Queues what waits, takes in what others have done, and takes a part back where this process is idle.
 
-        A server or a store that does not answer is asked again the next time.
+        A server or a store that does not answer is asked again the next time; after a cancellation for ``STOP_SECONDS``
+        at most.
         """
+        if self.worker.stopped is not None:
+            self._waiting.clear()
+            self._here.clear()
+        if self._is_cancelled:
+            self._end_by = self._end_by or time.monotonic() + STOP_SECONDS
         try:
             if self.worker.stopped is None:
                 await self._queue_waiting()
@@ -159,6 +165,12 @@ class PartDispatcher:
                 await self._take_back()
         except (httpx.HTTPError, PrefectException, StoreError) as error:
             self.logger.warning("The parts could not be looked at: %s", error)
+        if self._end_by is not None and time.monotonic() > self._end_by:
+            self._queued.clear()
+
+    @property
+    def _is_cancelled(self) -> bool:
+        return isinstance(self.worker.stopped, RunInterruptedError | Abort)
 
     async def _queue_waiting(self) -> None:
         while self._waiting and self.worker.stopped is None:
@@ -225,16 +237,11 @@ class PartDispatcher:
 
     async def _end_parts(self) -> None:
         """Ends the parts that no worker has begun, since this process has stopped; all, where it was cancelled."""
-        self._waiting.clear()
-        self._here.clear()
         for run_id, part in list(self._queued.items()):
-            if isinstance(self.worker.stopped, RunInterruptedError | Abort):
-                self._end_by = self._end_by or time.monotonic() + STOP_SECONDS
+            if self._is_cancelled:
                 await self.client.set_flow_run_state(run_id, Cancelling(message="Its parent was cancelled"))
             else:
                 await self._cancel_unbegun(run_id, part)
-        if self._end_by is not None and time.monotonic() > self._end_by:
-            self._queued.clear()
 
     async def _cancel_unbegun(self, run_id: UUID, part: Part) -> bool:
         """Takes a part out of the queue as a worker would: of all who ask for a run, Prefect lets one have it."""

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 from uuid import UUID, uuid4
 
+import httpx
 import pytest
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import FlowRunFilter
@@ -40,6 +41,7 @@ class Server:
         self.made = asyncio.Semaphore(0)
         # Whether it tells of no run what has become of it.
         self.is_blind = False
+        self.is_away = False
         self.may_create = asyncio.Event()
         self.may_create.set()
         self._samples_uri = samples_uri
@@ -72,6 +74,8 @@ class Server:
         return self.runs.setdefault(run_id, run)
 
     async def read_flow_runs(self, flow_run_filter: FlowRunFilter, offset: int, **_: object) -> list[FlowRun]:
+        if self.is_away:
+            raise httpx.ConnectError("All connection attempts failed")
         wanted = flow_run_filter.state.type if flow_run_filter.state else None
         assert wanted is not None
         ids = self.runs if flow_run_filter.id is None else flow_run_filter.id.any_ or ()
@@ -287,6 +291,20 @@ async def test_cancel_ends_all_parts_and_counts_nothing_for_those_that_never_beg
     assert site.budget is not None
     assert 2.0 == site.budget.spent_usd
     assert [] == site.worker.done
+
+
+async def test_cancelled_backfill_does_not_wait_for_ever_for_a_server_that_is_away(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts, "STOP_SECONDS", 5 * LOOK_SECONDS)
+    working = site.start()
+    await site.wait_for_queue()
+    site.server.is_away = True
+    site.worker.stopped = RunInterruptedError("The run was cancelled")
+    site.worker.may_work.set()
+    await asyncio.wait_for(working, 10)
+
+    assert {"waits": 4} == site.ledger.count()
 
 
 async def test_where_this_process_stops_begun_parts_are_waited_for_and_others_never_begin(site: Site) -> None:
