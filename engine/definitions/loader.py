@@ -16,6 +16,7 @@ from engine.errors import DefinitionError, NoTraitsError, Problem, StoreError, U
 from engine.system.filesystem import OutsideFolderError, list_folders, list_folders_with, read_inside
 
 MODEL_FILE = "model.yaml"
+MISNAMED_FILE = "model.yml"
 # Far above what a person writes; samples have files of their own.
 MAX_BYTES = 256 * 1024
 
@@ -131,17 +132,21 @@ def _read_definition(models_uri: str, handle: str) -> bytes:
 
 def _make_unknown_model_error(models_uri: str, handle: str) -> UnknownModelError:
     known = list_handles(models_uri)
-    near = difflib.get_close_matches(handle, known, n=3, cutoff=0.5)
-    names = {name.split(".", 1)[1]: name for name in known}
-    near += [
-        names[name]
-        for name in difflib.get_close_matches(handle.split(".", 1)[1], names, n=3, cutoff=NEAR_SPELLING_CUTOFF)
-    ]
-    offered = list(dict.fromkeys(near))[:3]
+    offered = difflib.get_close_matches(handle, [item for item in known if _is_named_alike(item, handle)], cutoff=0)
     hint = f"Did you mean {' or '.join(offered)}?" if offered else f"There are: {', '.join(known) or 'none'}"
     if handle in list_folders(models_uri):
-        hint = f"Its folder exists, but has no {MODEL_FILE}"
+        misnamed = list_folders_with(models_uri, [handle], MISNAMED_FILE)
+        remedy = f": rename its {MISNAMED_FILE} to {MODEL_FILE}" if misnamed else ""
+        hint = f"Its folder exists, but has no {MODEL_FILE}{remedy}"
     return UnknownModelError(f"No model {handle!r} in {models_uri}. {hint}")
+
+
+def _is_named_alike(one: str, other: str) -> bool:
+    """Whether two handles are alike in what follows the namespace, which all models of a team share."""
+    name, other_name = one.split(".", 1)[1], other.split(".", 1)[1]
+    if name.startswith(other_name) or other_name.startswith(name):
+        return True
+    return difflib.SequenceMatcher(None, name, other_name).ratio() >= NEAR_SPELLING_CUTOFF
 
 
 # Cached by content: reading a definition takes a hundredth of the time that parsing it takes.

@@ -58,6 +58,8 @@ class Findings:
         """Adds every mistake that pydantic found."""
         for item in error.errors(include_url=False):
             allowed, choices = _describe_allowed(item["type"], item.get("ctx", {}), item["msg"])
+            if allowed == _ALLOWED["tuple_type"] and isinstance(item["input"], Fields):
+                allowed = f"{allowed}, each entry of which begins with '- '"
             found = "nothing" if item["type"] == "missing" else format_value(item["input"])
             self.add(item["loc"], found, allowed, find_near_spelling(str(item["input"]), choices) if choices else None)
 

@@ -66,9 +66,7 @@ def parse_yaml(name: str, content: bytes) -> Document:
         raise _refuse(name, None, f"a byte that is not UTF-8 at offset {error.start}", "UTF-8 text") from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise _refuse(
-            name, mark.line + 1 if mark else None, _describe_error(error), "YAML with spaces, no anchors"
-        ) from None
+        raise _refuse(name, mark.line + 1 if mark else None, *_describe_error(error)) from None
     except yaml.YAMLError as error:
         raise _refuse(name, None, str(error).splitlines()[0], "YAML text") from None
     except RecursionError:
@@ -103,9 +101,15 @@ def _read_node(node: yaml.Node, path: Path, lines: dict[Path, int], problems: li
     return values
 
 
-def _describe_error(error: yaml.MarkedYAMLError) -> str:
+def _describe_error(error: yaml.MarkedYAMLError) -> tuple[str, str]:
+    """Describes what was found, and what is allowed."""
     problem = (error.problem or "text that is not YAML").replace("that cannot start any token", "")
-    return problem.removeprefix("found character ").replace("'\\t'", "a tab").strip()
+    if problem == "mapping values are not allowed here":
+        return (
+            "a colon where none can stand",
+            "a text with a colon in quotes, and the fields of an object in one column",
+        )
+    return problem.removeprefix("found character ").replace("'\\t'", "a tab").strip(), "YAML with spaces, no anchors"
 
 
 def _refuse(name: str, line: int | None, found: str, allowed: str) -> DefinitionError:

@@ -19,6 +19,7 @@ TRAIT_FIELDS = (
 )
 MODEL_FIELDS = "traits, description, effort, sources, additional_terms, upstream_sources, brief, scenarios, language"
 BRIEF_FIELDS = "intent, domain, exemplars_of_good, failure_modes, edge_cases, non_goals"
+A_LIST = "a list, each entry of which begins with '- '"
 SOURCE_TYPES = "jsonl, csv, github_csv, huggingface, url, file or noise"
 
 ONE_TRAIT = "traits:\n  - type: spectrum\n    key: clarity\n"
@@ -369,7 +370,7 @@ def test_every_mistake_of_form_is_named_at_once_in_the_order_of_the_lines() -> N
         f"{WHERE}:11: traits.2.kind: found 'intrinsic'; allowed: extrinsic. Did you mean 'extrinsic'?",
         f"{WHERE}:12: breif: found 'breif'; allowed: one of {MODEL_FIELDS}. Did you mean 'brief'?",
         f"{WHERE}:15: brief.intnet: found 'intnet'; allowed: one of {BRIEF_FIELDS}. Did you mean 'intent'?",
-        f"{WHERE}:16: brief.domain: found an object; allowed: a list.",
+        f"{WHERE}:16: brief.domain: found an object; allowed: {A_LIST}.",
         f"{WHERE}:17: brief.edge_cases.1: found ''; allowed: text that is not empty.",
         f"{WHERE}:21: sources.1.type: found 'jsonlines'; allowed: {SOURCE_TYPES}. Did you mean 'jsonl'?",
         f"{WHERE}:26: sources.2.mapping.a.triat: found 'triat'; allowed: one of trait. Did you mean 'trait'?",
@@ -424,7 +425,7 @@ def test_trait_whose_key_is_misspelt_is_not_reported_again_where_it_is_used() ->
         ("traits: []\n", 1, "a list of 0", "at least one entry"),
         ("# first\ntraits:\n", 2, "nothing", "this field is required"),
         ("traits: detect\n", 1, "'detect'", "a list"),
-        ("traits: {type: topic, key: a}\n", 1, "an object", "a list"),
+        ("traits: {type: topic, key: a}\n", 1, "an object", A_LIST),
         ("# first\ndescription: x\n", 2, "nothing", "this field is required"),
     ],
 )
@@ -652,6 +653,7 @@ def test_malformed_handle_is_refused_before_anything_is_read(tmp_path: Path) -> 
         ("u22a8.bug", "Did you mean u22a8.bug-report?"),
         ("a-namespace-of-quite-other-people.bug-reports", "Did you mean u22a8.bug-report?"),
         ("zz.qq", "There are: u22a8.bug-report, u22a8.commit-message"),
+        ("u22a8.nope", "There are: u22a8.bug-report, u22a8.commit-message"),
     ],
 )
 def test_unknown_handle_offers_the_nearest(tmp_path: Path, asked: str, offered: str) -> None:
@@ -677,6 +679,12 @@ def test_folder_without_a_definition_is_no_model_and_told(
         load(str(tmp_path), HANDLE)
 
     assert f"No model {HANDLE!r} in {tmp_path}. Its folder exists, but has no model.yaml" == str(caught.value)
+
+
+def test_definition_with_another_ending_is_told_with_the_name_that_it_needs(tmp_path: Path) -> None:
+    write_folder(tmp_path, HANDLE).joinpath("model.yaml").rename(tmp_path / HANDLE / "model.yml")
+    with pytest.raises(UnknownModelError, match=r"has no model\.yaml: rename its model\.yml to model\.yaml$"):
+        load_model(str(tmp_path), HANDLE)
 
 
 def test_file_that_is_named_like_a_handle_is_no_model(tmp_path: Path) -> None:

@@ -83,10 +83,8 @@ def test_tab_is_named_with_its_line() -> None:
 @pytest.mark.parametrize(
     ("content", "line"),
     [
-        (b"a: b: c\n", 1),
         (b"a: 1\nb: [1, 2\nc: 3\n", 3),
         (b"a: 'open\n", 2),
-        (b"a: 1\n b: 2\n", 2),
         (b"a: 1\n--- \nb: 2\n", 2),
         (b"a: 1\n@b: 2\n", 2),
         (b"a: %b\n", 1),
@@ -97,6 +95,13 @@ def test_broken_yaml_is_one_mistake_with_its_line(content: bytes, line: int) -> 
 
     assert ("model.yaml", line, "file", NO_ANCHORS) == (problem.file, problem.line, problem.field, problem.allowed)
     assert problem.found
+
+
+@pytest.mark.parametrize(("content", "line"), [(b"a: b: c\n", 1), (b"a: 1\n b: 2\n", 2)])
+def test_colon_in_a_text_is_told_with_the_quotes_that_it_wants(content: bytes, line: int) -> None:
+    allowed = "a text with a colon in quotes, and the fields of an object in one column"
+
+    assert (Problem("model.yaml", line, "file", "a colon where none can stand", allowed),) == find_problems(content)
 
 
 def test_control_character_is_refused() -> None:
