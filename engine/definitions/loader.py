@@ -1,7 +1,9 @@
 """Loads ``model.yaml`` and the samples that it names into one frozen ``Model`` (contract, section 2)."""
 
 import difflib
+import posixpath
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import lru_cache
 
 import pyarrow as pa
@@ -11,12 +13,20 @@ from engine.definitions.outline import Outline, Source, make_outline
 from engine.definitions.schema import ModelEntry
 from engine.definitions.sources import read_csv, read_jsonl
 from engine.definitions.yaml_document import parse_yaml
-from engine.domain.model import Model, Seed, check_handle, is_handle
+from engine.domain.model import Model, Seed, Skipped, check_handle, is_handle
 from engine.errors import DefinitionError, NoTraitsError, Problem, StoreError, UnknownModelError
-from engine.system.filesystem import OutsideFolderError, list_folders, list_folders_with, read_inside
+from engine.system.filesystem import (
+    OutsideFolderError,
+    list_below,
+    list_folders,
+    list_folders_with,
+    open_folder,
+    read_inside,
+)
 
 MODEL_FILE = "model.yaml"
 MISNAMED_FILE = "model.yml"
+SAMPLE_ENDINGS = (".jsonl", ".csv")
 # Far above what a person writes; samples have files of their own.
 MAX_BYTES = 256 * 1024
 
@@ -31,7 +41,14 @@ def load_model(models_uri: str, handle: str) -> Model:
         StoreError: the folder cannot be read.
     """
     content = _read_definition(models_uri, handle)
-    return parse_model(handle, content, lambda path: read_inside(locate_model(models_uri, handle), path))
+    model = parse_model(handle, content, lambda path: read_inside(locate_model(models_uri, handle), path))
+    named = {posixpath.normpath(source.path) for source in _read_outline(handle, content).sources}
+    unnamed = tuple(
+        Skipped(f"{handle}/{name}", "no entry of `sources` in model.yaml names it")
+        for name in _list_sample_files(locate_model(models_uri, handle))
+        if name not in named
+    )
+    return replace(model, skipped=model.skipped + unnamed)
 
 
 def load_outline(models_uri: str, handle: str) -> Outline:
@@ -128,6 +145,15 @@ def _read_definition(models_uri: str, handle: str) -> bytes:
         found = f"{len(content):,} bytes"
         raise DefinitionError(name, [Problem(name, None, "file", found, f"{MAX_BYTES:,} bytes at most")])
     return content
+
+
+def _list_sample_files(folder_uri: str) -> list[str]:
+    """Lists the files directly in a model's folder that may hold authored samples, sorted."""
+    try:
+        infos = list_below(*open_folder(folder_uri))
+    except (OSError, pa.ArrowException) as error:
+        raise StoreError(f"{folder_uri} cannot be listed: {error}") from error
+    return sorted(info.base_name for info in infos if info.is_file and info.base_name.endswith(SAMPLE_ENDINGS))
 
 
 def _make_unknown_model_error(models_uri: str, handle: str) -> UnknownModelError:

@@ -638,6 +638,17 @@ def test_model_is_loaded_from_its_folder(tmp_path: Path) -> None:
     assert (HANDLE, (Seed("clarity", "One.", 1.0, "u22a8.test/s.jsonl:1"),)) == (model.handle, model.seeds)
 
 
+def test_file_of_samples_that_no_source_names_is_told_as_skipped(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path, HANDLE, f"{ONE_TRAIT}sources: [{{type: jsonl, path: ./s.jsonl}}]\n")
+    for name in ("s.jsonl", "samples.jsonl", "old.csv", "notes.txt"):
+        (folder / name).write_text("")
+
+    why = "no entry of `sources` in model.yaml names it"
+    assert (Skipped(f"{HANDLE}/old.csv", why), Skipped(f"{HANDLE}/samples.jsonl", why)) == load_model(
+        str(tmp_path), HANDLE
+    ).skipped
+
+
 def test_malformed_handle_is_refused_before_anything_is_read(tmp_path: Path) -> None:
     write_folder(tmp_path, "x")
 
