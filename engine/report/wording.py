@@ -11,8 +11,8 @@ from engine.text.formatting import count_noun, name_plainly
 EXPLANATIONS: Mapping[Reason, str] = {
     "unreadable": "The reply could not be read as an exemplar: it was empty, or not in the form that was asked for.",
     "wrong_label": "It was asked for at one pole and reads as the other.",
-    "too_short": "It has fewer words than its scenario allows.",
-    "too_long": "It has more words than its scenario allows.",
+    "too_short": "It has less than half of the fewest words of its length, or too few for any text.",
+    "too_long": "It has more than one and a half times the most words of its length.",
     "truncated": "It breaks off before its end.",
     "meta_talk": "It talks about the task (“Here is an example …”) where it should be the example.",
     "placeholder": "It leaves a gap to be filled in, such as [name] or [TBD].",

@@ -53,8 +53,8 @@ class Context:
     ``length`` is None if the text's length is not checked against its scenario. ``instructions`` is the prompt without
     its shots. ``language`` is a tag of BCP 47. ``ends_marked`` says that the trait's seeds usually end in a terminal
     mark. ``own_words`` are what the author says about the trait, ``lifted`` the names of the patterns that do not hold
-    for the model.
-    mark. ``min_words`` is what any text needs: ``MIN_WORDS``, or fewer if the model's texts are shorter, as titles are.
+    for the model. ``min_words`` is what any text needs: ``MIN_WORDS``, or fewer if the model's texts are shorter, as
+    titles are.
     """
 
     trait: Trait

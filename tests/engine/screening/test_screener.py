@@ -23,6 +23,7 @@ from engine.domain.samples import Exemplar, Reason
 from engine.screening.screener import Screener
 from engine.selection.choice import Choice
 from engine.text.near_duplicates import DuplicatePair
+from engine.text.words import count_words
 
 TEXTS = (
     "The spare battery of the scanner lies in the second drawer, beside the charger.",
@@ -194,6 +195,24 @@ def test_length_of_the_scenario_is_asked_for_where_lengths_are_used() -> None:
 
     assert [None, "too_long", "too_short"] == list_reasons(make_screener(use_lengths=True).screen(given))
     assert [None, None, "too_short"] == list_reasons(make_screener().screen(given))
+
+
+@pytest.mark.parametrize("use_lengths", [True, False])
+def test_length_may_be_missed_by_half(use_lengths: bool) -> None:
+    scenario_pool = replace(SCENARIO_POOL, lengths=(Length("one sentence", 12, 14),))
+    screener = Screener(make_test_plan(scenario_pool=scenario_pool), use_lengths)
+    texts = (
+        "The battery lies there unused.",
+        "Somebody keeps spare keys near reception.",
+        "On Monday two engineers carried every old printer from our third floor down to a lorry that waited outside in "
+        "rain.",
+        "My neighbour grows tomatoes, beans and pumpkins behind his garage, although hardly any sun reaches that "
+        "narrow strip before four each afternoon.",
+    )
+    given = [make_exemplar(text, index=index) for index, text in enumerate(texts)]
+
+    assert [5, 6, 21, 22] == [count_words(text) for text in texts]
+    assert ["too_short", None, None, "too_long"] == list_reasons(screener.screen(given))
 
 
 @pytest.mark.parametrize("use_lengths", [True, False])
