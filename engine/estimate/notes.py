@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from engine.domain.model import MAX_SEEDS_PER_POLE, POLES, Trait
+from engine.domain.model import MAX_SEEDS_PER_POLE, POLES, Brief, Trait
 from engine.llm.embedded_model import is_embedded
 from engine.llm.request import Endpoint
 from engine.planning.plan import Plan
@@ -31,6 +31,11 @@ def list_notes(plan: Plan, endpoint: Endpoint) -> tuple[str, ...]:
         if item.by_text
     ]
     notes += _describe_scenarios(plan, endpoint)
+    if endpoint.style == "plain" and plan.model.brief != Brief():
+        notes.append(
+            "The synth model is not shown the brief. It goes by the seeds of each pole, and by its first paraphrase "
+            "or, without one, the trait's description."
+        )
     notes += [
         f"The samples of run {run_id} were altered since they were written, and count as they are now. `exemplars "
         f"verify` says what else is broken; `exemplars replay {run_id} --to FOLDER` makes them again."
@@ -110,7 +115,8 @@ def _describe_scenarios(plan: Plan, endpoint: Endpoint) -> list[str]:
         named = f" ({_join(chosen)})" if chosen and not why.startswith("from the pack") else ""
         grouped.setdefault(why, []).append(f"{part}{named}")
     said = "; ".join(f"{join_words(parts)} {why}" for why, parts in grouped.items())
-    seen = " The synth model is shown the subjects, not the forms and audiences." if endpoint.style == "plain" else ""
+    plain = endpoint.style == "plain"
+    seen = " The synth model is shown the subjects, not the forms, audiences and lengths." if plain else ""
     return [f"Scenarios: {said}.{seen}"]
 
 

@@ -74,6 +74,11 @@ class Shortcut:
         }
         return f"{said[self.kind]} (AUC {self.auc:.2f})"
 
+    @property
+    def is_in_single_texts(self) -> bool:
+        """Whether single texts carry the shortcut, so that they can be replaced; the others show in many texts only."""
+        return self.kind in ("word", "opening", "length")
+
     def appears_in(self, text: str) -> bool:
         """Whether a text carries the shortcut: it has the word, or a length outside the range that both poles have."""
         if self.kind == "word":

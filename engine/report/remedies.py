@@ -27,7 +27,10 @@ REMEDIES: Mapping[Reason, str] = {
     "truncated": _FOR_STRAYING,
     "meta_talk": _FOR_STRAYING,
     "placeholder": _FOR_STRAYING,
-    "label_leak": "add the words that give the pole away to the brief's failure_modes, or take a stronger synth model",
+    "label_leak": (
+        "take words that such texts need anyway out of the trait's labels and description, or take a stronger synth "
+        "model"
+    ),
     "prompt_echo": _FOR_STRAYING,
     "wrong_language": "say which is wanted in the field 'language' of model.yaml, or take a synth model that writes it",
     "duplicate": _FOR_REPETITION,

@@ -10,7 +10,7 @@ from engine.domain.model import POLES, Pole
 from engine.domain.samples import Exemplar, Reason
 from engine.planning.plan import Cell, CellHints, Plan, RoundHistory, add_to_history, plan_round
 from engine.planning.seed_variations import count_seed_uses
-from engine.quality.shortcuts import STRONG_AUC
+from engine.quality.shortcuts import STRONG_AUC, Shortcut
 from engine.screening.screener import Screener
 from engine.selection.choice import Choice, choose_exemplars, keep_earlier_choice
 from engine.selection.review import Decision, Review, decide, make_hints
@@ -28,10 +28,12 @@ MIN_HOPELESS = 8
 # What says nothing of the other replies: no reply came, or it is like another.
 NO_SIGN: frozenset[Reason] = frozenset({"cell_failed", "duplicate", "near_duplicate"})
 READ_THEM = "Read what the report's table marks, and leave out of training what has the wrong label."
-REPLACE_THEM = (
-    "A scorer may learn that in place of the trait: run at effort medium or higher, where such texts are replaced, "
-    "or name it in the brief's failure_modes."
-)
+LEARNED_INSTEAD = "A scorer may learn that in place of the trait"
+REPLACE_THEM = "run at effort medium or higher, where such texts are replaced"
+LEVEL_SEEDS = "rewrite the trait's seeds, whose manner the synth model takes over, so that both poles have it alike"
+ADD_SEEDS = "add seeds in which both poles have it alike"
+SAY_IN_BRIEF = "say in the brief's edge_cases that both poles may have it"
+NOT_SHOWN = "The synth model is not shown the brief."
 
 
 class Rounds:
@@ -39,7 +41,8 @@ class Rounds:
 
     Args:
         draws: calls for each scenario and pole, in every round.
-        strict: whether the synth model is so weak that only pairs are chosen that lie clearly the right way round.
+        strict: whether the synth model is one that completes plain text: it is not shown the brief, and so weak that
+            only pairs are chosen that lie clearly the right way round.
     """
 
     def __init__(self, plan: Plan, screener: Screener, draws: int, embedder: CachingEmbedder, strict: bool) -> None:
@@ -174,8 +177,22 @@ class Rounds:
         ]
         # The gate itself warns of lengths above this AUC.
         told = [item for item in self.review.shortcuts if not (item.kind == "length" and item.auc > STRONG_AUC)]
-        shortcuts = [f"{item.describe(traits[item.trait].label(item.pole))}. {REPLACE_THEM}" for item in told]
+        shortcuts = [f"{item.describe(traits[item.trait].label(item.pole))}. {self._advise(item)}" for item in told]
         return (*sentences, *shortcuts)
+
+    def _advise(self, shortcut: Shortcut) -> str:
+        """Says what to do about a shortcut: the ways that work for the run's effort, synth model and seeds."""
+        seeded = any(self.plan.model.seeds_at(shortcut.trait, pole) for pole in POLES)
+        ways = []
+        if shortcut.is_in_single_texts and not self.plan.level.replacement_rounds:
+            ways.append(REPLACE_THEM)
+        if seeded:
+            ways.append(LEVEL_SEEDS)
+        elif self._strict:
+            ways.append(ADD_SEEDS)
+        if not self._strict:
+            ways.append(SAY_IN_BRIEF)
+        return f"{LEARNED_INSTEAD}: {', or '.join(ways)}.{f' {NOT_SHOWN}' if self._strict else ''}"
 
     def _count_chosen(self, trait: str) -> int:
         return sum(exemplar.trait == trait for exemplar in self.choice.chosen)

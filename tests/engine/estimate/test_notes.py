@@ -7,7 +7,7 @@ import pytest
 from fakes.builders import SCENARIO_POOL, make_level, make_model, make_seeds, make_test_plan, make_trait
 from fakes.client import CHAT, PLAIN
 
-from engine.domain.model import POLES, Seed, Skipped
+from engine.domain.model import POLES, Brief, Seed, Skipped
 from engine.estimate.notes import list_notes
 from engine.llm.request import Endpoint
 from engine.planning.plan import Plan
@@ -46,7 +46,7 @@ def test_nothing_left_out_is_no_note() -> None:
 
 @pytest.mark.parametrize(
     ("endpoint", "seen"),
-    [(CHAT, ""), (PLAIN, " The synth model is shown the subjects, not the forms and audiences.")],
+    [(CHAT, ""), (PLAIN, " The synth model is shown the subjects, not the forms, audiences and lengths.")],
 )
 def test_scenarios_are_noted_with_their_reasons(endpoint: Endpoint, seen: str) -> None:
     reasons = {"subjects": "from the pack 'x', which fits", "audiences": "from the pack 'x', which fits"}
@@ -58,6 +58,16 @@ def test_scenarios_are_noted_with_their_reasons(endpoint: Endpoint, seen: str) -
     )
 
     assert (note,) == list_more(make_test_plan(make_model(), make_level(), scenario_pool), endpoint)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "brief", "noted"),
+    [(PLAIN, Brief(failure_modes=("Digits.",)), True), (PLAIN, Brief(), False), (CHAT, Brief(intent=("A.",)), False)],
+)
+def test_brief_that_the_synth_model_is_not_shown_is_noted(endpoint: Endpoint, brief: Brief, noted: bool) -> None:
+    notes = list_more(make_test_plan(make_model(brief=brief), make_level()), endpoint)
+
+    assert noted == any(note.startswith("The synth model is not shown the brief.") for note in notes)
 
 
 def test_skipped_parts_of_the_definition_are_noted() -> None:

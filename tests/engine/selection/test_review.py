@@ -8,14 +8,23 @@ import pytest
 from fakes.builders import make_exemplar, make_level, make_model, make_seeds, make_test_plan, make_trait
 from fakes.word_vectors import WordVectors
 
-from engine.domain.model import POLES, Pole
+from engine.domain.model import POLES, Pole, Seed
 from engine.domain.samples import Exemplar
 from engine.generation.prompts import write_chat_prompt, write_plain_prompt
 from engine.planning.plan import Plan, RoundHistory, plan_round
+from engine.quality.shortcuts import Shortcut
 from engine.screening.screener import Screener
 from engine.selection.choice import Choice
 from engine.selection.review import Review, choose_reviewed, make_choice_context, make_hints, review_choice
-from engine.selection.rounds import Rounds
+from engine.selection.rounds import (
+    ADD_SEEDS,
+    LEARNED_INSTEAD,
+    LEVEL_SEEDS,
+    NOT_SHOWN,
+    REPLACE_THEM,
+    SAY_IN_BRIEF,
+    Rounds,
+)
 
 WORDS = "page server cache key order user file link mail form table index report ticket folder".split()
 # Many words for each manner, so that none of them tells the poles apart by itself.
@@ -176,6 +185,35 @@ def test_rounds_are_spent_on_what_is_named_as_the_effort_has_them(replacement_ro
     assert expected == len(sizes)
     assert rounds.choice.complete
     assert any("'perhaps' at 'Obscure'" in sentence for sentence in rounds.explain_review())
+
+
+@pytest.mark.parametrize(
+    ("seeds", "strict", "replacement_rounds", "advice"),
+    [
+        ((), False, 0, f"{REPLACE_THEM}, or {SAY_IN_BRIEF}."),
+        ((), False, 1, f"{SAY_IN_BRIEF}."),
+        (make_seeds(), False, 1, f"{LEVEL_SEEDS}, or {SAY_IN_BRIEF}."),
+        (make_seeds(), True, 0, f"{REPLACE_THEM}, or {LEVEL_SEEDS}. {NOT_SHOWN}"),
+        ((), True, 1, f"{ADD_SEEDS}. {NOT_SHOWN}"),
+    ],
+)
+def test_shortcut_is_told_with_what_helps_the_model_and_effort_of_the_run(
+    seeds: tuple[Seed, ...], strict: bool, replacement_rounds: int, advice: str
+) -> None:
+    plan = make_test_plan(make_model(seeds=seeds), make_level(10, replacement_rounds=replacement_rounds))
+    rounds = make_rounds(plan, strict)
+    rounds.review = Review(shortcuts=(Shortcut("clarity", "word", "perhaps", "negative", 1.0),))
+    [sentence] = rounds.explain_review()
+
+    assert sentence.endswith(f"(AUC 1.00). {LEARNED_INSTEAD}: {advice}")
+
+
+def test_mark_that_no_single_text_carries_is_not_said_to_be_replaced() -> None:
+    rounds = make_rounds(plan_of(10, 0))
+    rounds.review = Review(shortcuts=(Shortcut("clarity", "punctuation", "digits", "negative", 1.0),))
+    [sentence] = rounds.explain_review()
+
+    assert REPLACE_THEM not in sentence
 
 
 def test_replacements_are_planned_for_the_pole_that_needs_them() -> None:

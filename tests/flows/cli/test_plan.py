@@ -204,7 +204,7 @@ def test_plan_says_which_scenarios_were_chosen_and_why(tmp_path: Path, dry: Dry)
 
     assert "note Scenarios: forms (a product review) given in model.yaml; " in printed
     assert "forms a product review given in model.yaml" in printed
-    assert "The synth model is shown the subjects, not the forms and audiences." in printed
+    assert "The synth model is shown the subjects, not the forms, audiences and lengths." in printed
 
 
 def test_plan_of_an_author_who_gives_all_asks_for_no_subjects(tmp_path: Path, dry: Dry) -> None:
