@@ -227,7 +227,7 @@ def _make_file_engine(file: SqliteFile) -> Engine:
     engine = create_engine(
         "sqlite://", creator=file.connect, poolclass=QueuePool, pool_size=1, max_overflow=0, hide_parameters=True
     )
-    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+    event.listen(engine, "begin", lambda connection: connection.connection.driver_connection.execute("BEGIN"))
     return engine
 
 

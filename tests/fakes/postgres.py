@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -58,9 +58,12 @@ class Postgres:
     def hang(self, signal_number: signal.Signals = signal.SIGSTOP) -> None:
         """Stops all its processes, which keep their connections, or lets them go on with SIGCONT."""
         assert self._server
+        # First of all the one that makes others; the process of a connection may just have ended.
+        self._server.send_signal(signal_number)
         listed = subprocess.run(["pgrep", "-P", str(self._server.pid)], capture_output=True, text=True, check=False)
-        for pid in (self._server.pid, *map(int, listed.stdout.split())):
-            os.kill(pid, signal_number)
+        for pid in map(int, listed.stdout.split()):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal_number)
 
     def make_database(self) -> str:
         """The URL of a new and empty database, as SQLAlchemy takes it."""
