@@ -34,7 +34,7 @@ from engine.screening.in_context_judge import judge_accepted
 from engine.screening.screener import Screener
 from engine.screening.voting_judge import VotingJudge
 from engine.selection.rounds import Rounds
-from engine.settings import PROJECT_ROOT
+from engine.settings import PROJECT_ROOT, RepliesPlace
 from engine.text.embedding import SentenceEncoder
 
 HERE = Path(__file__).parent
@@ -80,7 +80,7 @@ async def make_draw(handle: str, draw: int, asked: argparse.Namespace) -> None:
     if not asked.bare:
         tell_references(model, draw, yardsticks, tell)
     with serve_embedded("embedded") as endpoint:
-        gateway = ModelGateway(LitellmClient(endpoint, 120), asked.cache, LoggedProgress(), RunBudget(32))
+        gateway = ModelGateway(LitellmClient(endpoint, 120), RepliesPlace(asked.cache), LoggedProgress(), RunBudget(32))
         async with gateway.keeping(f"{handle}-{draw}"):
             for effort in asked.efforts:
                 await make_effort(replace(model, seeds=()) if asked.bare else model, effort, draw, gateway, asked, tell)
