@@ -108,7 +108,9 @@ def _describe_scenarios(plan: Plan, endpoint: Endpoint) -> list[str]:
     if not pool.reasons:
         return []
     lengths = [f"{length.min_words} to {length.max_words} words" for length in pool.lengths]
-    values = {"forms": pool.forms, "audiences": pool.audiences, "lengths": lengths, "subjects": ()}
+    # In quotes, since YAML parts a list at a comma that the author took for one of a phrase.
+    forms, audiences = ([f"“{value}”" for value in values] for values in (pool.forms, pool.audiences))
+    values = {"forms": forms, "audiences": audiences, "lengths": lengths, "subjects": ()}
     grouped: dict[str, list[str]] = {}
     for part, chosen in values.items():
         why = pool.reasons[part]

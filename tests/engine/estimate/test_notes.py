@@ -53,8 +53,8 @@ def test_scenarios_are_noted_with_their_reasons(endpoint: Endpoint, seen: str) -
     reasons |= {"forms": "given in model.yaml", "lengths": "those of the seeds"}
     scenario_pool = replace(SCENARIO_POOL, forms=("a", "b", "c", "d", "e"), reasons=reasons)
     note = (
-        "Scenarios: forms (a, b, c and 2 others) given in model.yaml; audiences and subjects from the pack 'x', which "
-        f"fits; lengths (8 to 25 words, 14 to 40 words) those of the seeds.{seen}"
+        "Scenarios: forms (“a”, “b”, “c” and 2 others) given in model.yaml; audiences and subjects from the pack 'x', "
+        f"which fits; lengths (8 to 25 words, 14 to 40 words) those of the seeds.{seen}"
     )
 
     assert (note,) == list_more(make_test_plan(make_model(), make_level(), scenario_pool), endpoint)

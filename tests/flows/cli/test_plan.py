@@ -202,7 +202,7 @@ def test_plan_says_which_scenarios_were_chosen_and_why(tmp_path: Path, dry: Dry)
     definition.write_text(f"{definition.read_text()}\nscenarios: {{forms: [a product review]}}\n")
     printed = unfold(dry(workspace, *LOW)[1])
 
-    assert "note Scenarios: forms (a product review) given in model.yaml; " in printed
+    assert "note Scenarios: forms (“a product review”) given in model.yaml; " in printed
     assert "forms a product review given in model.yaml" in printed
     assert "The synth model is shown the subjects, not the forms, audiences and lengths." in printed
 
