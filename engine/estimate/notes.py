@@ -119,7 +119,22 @@ def _describe_scenarios(plan: Plan, endpoint: Endpoint) -> list[str]:
     said = "; ".join(f"{join_words(parts)} {why}" for why, parts in grouped.items())
     plain = endpoint.style == "plain"
     seen = " The synth model is shown the subjects, not the forms, audiences and lengths." if plain else ""
-    return [f"Scenarios: {said}.{seen}"]
+    return [f"Scenarios: {said}.{seen}{_advise_on_packs(plan)}"]
+
+
+def _advise_on_packs(plan: Plan) -> str:
+    """Says that the pack was not chosen by the model's own words where these are not in the packs' language."""
+    model = plan.model
+    if (
+        model.scenarios.pack
+        or plan.language.code == "en"
+        or "from the pack" not in plan.scenario_pool.reasons["subjects"]
+    ):
+        return ""
+    return (
+        f" Packs are in English and chosen by English words: for texts in {plan.language.name} give `subjects` in "
+        "model.yaml, or name the pack that fits."
+    )
 
 
 def _join(values: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ import pytest
 from fakes.builders import SCENARIO_POOL, make_level, make_model, make_seeds, make_test_plan, make_trait
 from fakes.client import CHAT, PLAIN
 
-from engine.domain.model import POLES, Brief, Seed, Skipped
+from engine.domain.model import POLES, Brief, OwnScenarios, Seed, Skipped
 from engine.estimate.notes import list_notes
 from engine.llm.request import Endpoint
 from engine.planning.plan import Plan
@@ -58,6 +58,28 @@ def test_scenarios_are_noted_with_their_reasons(endpoint: Endpoint, seen: str) -
     )
 
     assert (note,) == list_more(make_test_plan(make_model(), make_level(), scenario_pool), endpoint)
+
+
+@pytest.mark.parametrize(
+    ("language", "scenarios", "why", "noted"),
+    [
+        ("de", OwnScenarios(), "from the pack 'x', because the model's own words point to no other", True),
+        ("de", OwnScenarios(pack="x"), "from the pack 'x', which model.yaml names", False),
+        ("de", OwnScenarios(), "proposed by the synth model", False),
+        ("en", OwnScenarios(), "from the pack 'x', because the model's own words point to no other", False),
+    ],
+)
+def test_pack_that_a_model_of_another_language_did_not_choose_is_noted(
+    language: str, scenarios: OwnScenarios, why: str, noted: bool
+) -> None:
+    scenario_pool = replace(SCENARIO_POOL, reasons=dict.fromkeys(("subjects", "audiences", "forms", "lengths"), why))
+    model = make_model(language=language, scenarios=scenarios)
+    [note] = list_more(make_test_plan(model, make_level(), scenario_pool))
+
+    assert noted == note.endswith(
+        " Packs are in English and chosen by English words: for texts in German give `subjects` in model.yaml, or name "
+        "the pack that fits."
+    )
 
 
 @pytest.mark.parametrize(
