@@ -6,6 +6,7 @@ from engine.domain.model import MAX_SEEDS_PER_POLE, POLES, Brief, Trait
 from engine.llm.embedded_model import is_embedded
 from engine.llm.request import Endpoint
 from engine.planning.plan import Plan
+from engine.planning.topic_subjects import MIN_OWN_SHARE
 from engine.quality.labels import find_label_fault
 from engine.quality.reference_axis import MIN_SEEDS_ALONE
 from engine.screening.patterns import list_lifted
@@ -31,6 +32,7 @@ def list_notes(plan: Plan, endpoint: Endpoint) -> tuple[str, ...]:
         if item.by_text
     ]
     notes += _describe_scenarios(plan, endpoint)
+    notes += _list_shared_topics(plan)
     if endpoint.style == "plain" and plan.model.brief != Brief():
         notes.append(
             "The synth model is not shown the brief. It goes by the seeds of each pole, and by its first paraphrase "
@@ -135,6 +137,19 @@ def _advise_on_packs(plan: Plan) -> str:
         f" Packs are in English and chosen by English words: for texts in {plan.language.name} give `subjects` in "
         "model.yaml, or name the pack that fits."
     )
+
+
+def _list_shared_topics(plan: Plan) -> list[str]:
+    """Says of which topics both poles get the author's subjects, since these lie too rarely inside the topic."""
+    if not plan.model.scenarios.subjects or not plan.language.encoder_has_say:
+        return []
+    return [
+        f"Both texts of a pair on {trait.name} have the same subject, because less than {MIN_OWN_SHARE:.0%} of the "
+        "`subjects` in model.yaml lie inside the topic. Give subjects inside it: negative texts then get others from "
+        "the packs."
+        for trait in plan.model.traits
+        if trait.type == "topic" and trait.key not in plan.scenario_pool.topic_subjects
+    ]
 
 
 def _join(values: Sequence[str]) -> str:

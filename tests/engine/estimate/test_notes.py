@@ -7,10 +7,11 @@ import pytest
 from fakes.builders import SCENARIO_POOL, make_level, make_model, make_seeds, make_test_plan, make_trait
 from fakes.client import CHAT, PLAIN
 
-from engine.domain.model import POLES, Brief, OwnScenarios, Seed, Skipped
+from engine.domain.model import POLES, Brief, OwnScenarios, Seed, Skipped, TraitType
 from engine.estimate.notes import list_notes
 from engine.llm.request import Endpoint
 from engine.planning.plan import Plan
+from engine.planning.scenarios import TopicSubjects
 from engine.quality.reference_axis import Basis, ReferenceAxis
 
 
@@ -79,6 +80,28 @@ def test_pack_that_a_model_of_another_language_did_not_choose_is_noted(
     assert noted == note.endswith(
         " Packs are in English and chosen by English words: for texts in German give `subjects` in model.yaml, or name "
         "the pack that fits."
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "subjects", "split", "noted"),
+    [
+        ("topic", ("a stone axe",), False, True),
+        ("topic", ("a stone axe",), True, False),
+        ("topic", (), False, False),
+        ("spectrum", ("a stone axe",), False, False),
+    ],
+)
+def test_topic_whose_poles_share_the_authors_subjects_is_noted(
+    kind: TraitType, subjects: tuple[str, ...], split: bool, noted: bool
+) -> None:
+    topic_subjects = {"tools": TopicSubjects((subjects,), (("a walk",),))} if split else {}
+    model = make_model(make_trait("tools", type=kind), scenarios=OwnScenarios(subjects=subjects))
+    notes = list_more(make_test_plan(model, make_level(), replace(SCENARIO_POOL, topic_subjects=topic_subjects)))
+
+    assert noted == any(
+        note.startswith("Both texts of a pair on Tools have the same subject, because less than 75% of")
+        for note in notes
     )
 
 
