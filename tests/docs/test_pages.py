@@ -6,6 +6,7 @@ import signal
 import textwrap
 from pathlib import Path
 
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import yaml
@@ -92,12 +93,16 @@ def test_python_of_the_guide_judges_a_set(
     real = [{"text": item["content"], "quality": item["clarity"]} for item in authored[1::2]]
     (tmp_path / "real.jsonl").write_text("\n".join(map(json.dumps, real)))
     monkeypatch.chdir(tmp_path)
-    [block] = find_blocks("guides/judge-a-set.md", "python")
-    exec(compile(block, "judge-a-set.md", "exec"), {})
+    (tmp_path / "wrong.txt").write_text(f"{rows[0]['text']}\n")
+    leave_out, judge = find_blocks("guides/judge-a-set.md", "python")
+    found: dict[str, pd.DataFrame] = {}
+    exec(compile(leave_out, "judge-a-set.md", "exec"), found)
+    exec(compile(judge, "judge-a-set.md", "exec"), {})
     said = capsys.readouterr().out
 
     [auc] = re.findall(rf"^AUC (\d\.\d\d) on {len(real)} real texts$", said, re.MULTILINE)
     assert 0.8 <= float(auc) <= 1
+    assert [row["text"] for row in rows[1:]] == list(found["samples"]["text"])
 
 
 @pytest.mark.parametrize(
