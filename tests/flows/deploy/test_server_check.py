@@ -8,9 +8,11 @@ from fakes.receiver import open_receiver
 from fakes.site import find_free_port
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
+from pydantic import SecretStr
 
 from engine.errors import OrchestratorError
 from flows.deploy.__main__ import check_server
+from flows.deploy.alerts import ensure_alerts
 
 OWN = version("prefect")
 
@@ -47,6 +49,16 @@ def test_what_is_no_prefect_server_is_said_to_be_none(code: int, body: str) -> N
 def test_broken_server_is_said_to_be_broken() -> None:
     with pytest.raises(OrchestratorError, match=r"answers 500\. Check .*; its own logs may say more"):
         ask(500, "oh")
+
+
+def test_block_that_the_server_cannot_decrypt_is_said_with_the_key_that_it_lacks() -> None:
+    with (
+        open_receiver(500, "{}") as receiver,
+        temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{receiver.port}/api"}),
+        get_client(sync_client=True) as client,
+        pytest.raises(OrchestratorError, match=r"webhook/exemplars-alert\. .*PREFECT_SERVER_ENCRYPTION_KEY is not the"),
+    ):
+        ensure_alerts(client, SecretStr("http://127.0.0.1:9/hook"))
 
 
 def test_nobody_there_is_said() -> None:
