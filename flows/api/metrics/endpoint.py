@@ -3,11 +3,14 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from prefect.client.orchestration import get_client
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector, start_http_server
 
 from engine.settings import Settings
+from flows.api.metrics.prefect_gauges import PrefectGauges
 from flows.api.metrics.store_gauges import StoreGauges
 from flows.api.middleware.request_metrics import RequestMetrics
+from flows.api.prefect_runs.client import TIMEOUT_SECONDS
 from flows.api.server import describe_refusal, write_address
 
 
@@ -32,12 +35,16 @@ def serve_metrics(settings: Settings) -> Iterator[tuple[RequestMetrics | None, s
         server, _ = start_http_server(port, host.strip("[]"), registry)
     except OSError as error:
         raise describe_refusal(error, host, port, "EXEMPLARS_METRICS_PORT") from error
-    stock = StoreGauges(settings.locate(settings.samples_uri))
-    registry.register(stock)
-    stock.start()
+    # Made here, since a thread does not see settings that hold in this context alone.
+    client = get_client(sync_client=True, httpx_settings={"timeout": TIMEOUT_SECONDS})
+    gauges = StoreGauges(settings.locate(settings.samples_uri)), PrefectGauges(client)
+    for each in gauges:
+        registry.register(each)
+        each.start()
     try:
         yield RequestMetrics(registry), f"{write_address(host, server.server_port)}/metrics"
     finally:
-        stock.stop()
+        for each in gauges:
+            each.stop()
         server.shutdown()
         server.server_close()
