@@ -30,7 +30,7 @@ SHOWN = 80
 MAX_FILE_NAME_BYTES = 255
 # A character that ends a part of a URL is written as %40 and the like.
 DATABASE_URL = re.compile(
-    r"postgresql(\+[a-z0-9_]+)?://([^\s/@?#:]*(:[^\s/@?#:]*)?@)?(\[[^\s/@?#]*\]|[^\s/@?#:]*)(:[0-9]{1,5})?/[^\s@#]+"
+    r"postgresql(\+psycopg)?://([^\s/@?#:]*(:[^\s/@?#:]*)?@)?(\[[^\s/@?#]*\]|[^\s/@?#:]*)(:[0-9]{1,5})?/[^\s@#]+"
     r"|sqlite:///[^\s?#]+"
 )
 SQLITE = "sqlite:///"

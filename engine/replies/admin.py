@@ -184,7 +184,9 @@ def _delete(place: RepliesPlace, plan_ids: Sequence[str], budgets_before: float 
 
     def act(some: Sequence[str], connection: Connection) -> list[str]:
         # An opening holds its plan's row first: after this one it is seen below, or comes when all is over.
-        connection.execute(select(plans.c.plan_id).where(plans.c.plan_id.in_(some)).with_for_update())
+        connection.execute(
+            select(plans.c.plan_id).where(plans.c.plan_id.in_(some)).order_by(plans.c.plan_id).with_for_update()
+        )
         in_use = set(connection.scalars(select(openings.c.plan_id).where(IS_LIVE)))
         going = [plan_id for plan_id in some if plan_id not in in_use]
         for table in (replies, calls, openings, plans):

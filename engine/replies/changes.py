@@ -116,8 +116,13 @@ def apply_changes(connection: Connection, changes: Sequence[Change]) -> list[Out
 
 def touch_plans(connection: Connection, plans: Sequence[OpenPlan]) -> None:
     """Notes that plans are used, and how many replies they have by now, of how many bytes."""
-    rows = [{"plan_id": plan.plan_id, "handle": plan.handle or None} for plan in plans]
+    # In one order everywhere: else two machines wait for each other.
+    rows = [{"plan_id": plan.plan_id, "handle": plan.handle or None} for plan in sorted(plans, key=_get_plan_id)]
     connection.execute(find_statements(connection).touch_plan, rows)
+
+
+def _get_plan_id(plan: OpenPlan) -> str:
+    return plan.plan_id
 
 
 def beat(connection: Connection, live: Sequence[OpenPlan]) -> None:

@@ -10,14 +10,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, NullPool, QueuePool, create_engine, event, func, inspect, select
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import (
-    DBAPIError,
-    InterfaceError,
-    InternalError,
-    NoSuchModuleError,
-    OperationalError,
-    SQLAlchemyError,
-)
+from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from engine.errors import StoreAwayError, StoreError
@@ -155,7 +148,9 @@ def name_database(place: RepliesPlace) -> str:
     if path := find_file(place):
         return str(path)
     url = make_url(str(place.url))
-    return f"{url.drivername}://{url.host or ''}{f':{url.port}' if url.port else ''}/{url.database}"
+    # A socket's folder is a parameter.
+    host = url.host or str(url.query.get("host", ""))
+    return f"postgresql://{f'[{host}]' if ':' in host else host}{f':{url.port}' if url.port else ''}/{url.database}"
 
 
 def read_database(place: RepliesPlace, read: Callable[[Connection], T], nothing: T) -> T:
@@ -236,21 +231,15 @@ def _make_server_engine(place: RepliesPlace) -> Engine:
     silent_seconds = max(LEAST_SILENT_SECONDS, min(SILENT_SECONDS, place.patience_seconds))
     connecting = {"connect_timeout": math.ceil(silent_seconds), **CONNECT_ARGS}
     given = {name: value for name, value in connecting.items() if name not in url.query}
-    try:
-        engine = create_engine(url, connect_args=given, pool_size=CONNECTIONS, max_overflow=0, hide_parameters=True)
-    except (ImportError, NoSuchModuleError) as error:
-        raise StoreError(
-            f"EXEMPLARS_REPLIES_URL asks for {url.drivername}, whose driver is not installed here: write "
-            "postgresql://, or install the driver"
-        ) from error
-    if engine.dialect.is_async:
-        raise StoreError(
-            f"EXEMPLARS_REPLIES_URL asks for {url.drivername}, an asynchronous driver, which is of no use here: write "
-            "postgresql://"
-        )
-    if engine.dialect.driver == "psycopg":
-        # It takes a sixth of a second to import, and a file needs none.
-        from engine.replies.postgresql import connect
+    engine = create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        connect_args=given,
+        pool_size=CONNECTIONS,
+        max_overflow=0,
+        hide_parameters=True,
+    )
+    # It takes a sixth of a second to import, and a file needs none.
+    from engine.replies.postgresql import connect
 
-        event.listen(engine, "do_connect", lambda _, __, ___, arguments: connect(silent_seconds, arguments))
+    event.listen(engine, "do_connect", lambda _, __, ___, arguments: connect(silent_seconds, arguments))
     return engine

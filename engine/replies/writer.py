@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, TypeVar
 
 from sqlalchemy import Connection, delete
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential
 
 from engine.errors import StoreAwayError, StoreError
 from engine.replies.changes import DEAD_SECONDS, Change, OpenPlan, Outcome, apply_changes, beat, touch_plans
@@ -102,8 +103,8 @@ class Writer:
         """
 
         def begin(connection: Connection) -> T:
-            connection.execute(delete(openings).where(openings.c.beat_at < Clock() - DEAD_SECONDS))
             beat(connection, [plan])
+            connection.execute(delete(openings).where(openings.c.beat_at < Clock() - DEAD_SECONDS))
             return act(connection)
 
         self._openings[plan] = notice
@@ -202,33 +203,37 @@ class Writer:
 
         Where it was away before, as long as is left: who waits behind another waits no longer than that one.
         """
-        pause_seconds = MIN_PAUSE_SECONDS
-        while True:
-            try:
-                done = self._connect().change(act)
-                break
-            except StoreAwayError as error:
-                self._away_since = self._away_since or time.monotonic()
-                if self._is_patience_over():
-                    raise StoreError(self._describe_end(str(error))) from error
-                self._tell_away(error)
-            time.sleep(pause_seconds)
-            pause_seconds = min(2 * pause_seconds, MAX_PAUSE_SECONDS)
+        trying = Retrying(
+            retry=retry_if_exception_type(StoreAwayError),
+            stop=self._gives_up,
+            wait=wait_exponential(MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS),
+            before_sleep=self._notice_away,
+            reraise=True,
+        )
+        try:
+            done: T = trying(lambda: self._connect().change(act))
+        except StoreAwayError as error:
+            raise StoreError(self._describe_end(str(error))) from error
         self._away_since = None
         if self._is_told:
             self._is_told = False
             self._tell(f"{self.name} answers again, and replies are kept: the run continues")
         return done
 
+    def _gives_up(self, _: RetryCallState) -> bool:
+        self._away_since = self._away_since or time.monotonic()
+        return self._is_patience_over()
+
     def _is_patience_over(self) -> bool:
         since = self._away_since
         return since is not None and time.monotonic() >= since + self._place.patience_seconds
 
-    def _tell_away(self, error: StoreAwayError) -> None:
+    def _notice_away(self, state: RetryCallState) -> None:
         if not self._is_told:
             self._is_told = True
+            why = state.outcome.exception() if state.outcome else None
             seconds = self._place.patience_seconds
-            self._tell(f"{error}. No call begins meanwhile; it is waited for up to {seconds:g} s")
+            self._tell(f"{why}. No call begins meanwhile; it is waited for up to {seconds:g} s")
 
     def _describe_end(self, why: str) -> str:
         return (

@@ -139,6 +139,7 @@ def test_replies_are_kept_in_a_file_or_where_a_url_says(monkeypatch: pytest.Monk
     [
         "s3://bucket/replies",
         "mysql://ann:hush-hush@db/replies",
+        "postgresql+asyncpg://ann:hush-hush@db/replies",
         "sqlite+aiosqlite:///hush-hush",
         "postgresql://ann:hush-hush@@db/replies",
         "postgresql://ann:hush/hush-hush@db/replies",
