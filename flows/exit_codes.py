@@ -28,6 +28,10 @@ def run_app(app: typer.Typer, arguments: Sequence[str] | None, typed: str) -> in
         print(f"exemplars: {error}", file=sys.stderr)
         return error.exit_code
     except Exception as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):
+            # An interrupt that meets pydantic at its work comes out of it as an error of pydantic's.
+            print("exemplars: interrupted", file=sys.stderr)
+            return RunInterruptedError.exit_code
         if type(error).__module__.startswith(("click", "typer")) and hasattr(error, "format_message"):
             if said := error.format_message().rstrip("."):
                 print(f"exemplars: {said}. '{typed} --help' shows the commands", file=sys.stderr)

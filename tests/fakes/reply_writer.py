@@ -50,7 +50,19 @@ def kill_after(process: "subprocess.Popen[str]", lines: int) -> str:
     assert process.stdout
     said = [process.stdout.readline() for _ in range(lines)]
     process.kill()
-    return "".join(said) + process.communicate()[0]
+    return "".join(said) + read_rest(process)[0]
+
+
+def read_rest(process: "subprocess.Popen[str]") -> tuple[str, str]:
+    """What a process still says, to its end, on stdout and on stderr.
+
+    ``communicate`` would lose the lines that were read ahead with those that were read before.
+    """
+    assert process.stdout
+    assert process.stderr
+    rest = process.stdout.read(), process.stderr.read()
+    process.wait()
+    return rest
 
 
 def read_begun(said: str) -> list[str]:

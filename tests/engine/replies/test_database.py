@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from fakes.postgres import Postgres, open_postgres
 from fakes.reply_tables import run_sql
-from fakes.reply_writer import PLAN, make_reply, read_begun, read_kept, start_writer
+from fakes.reply_writer import PLAN, make_reply, read_begun, read_kept, read_rest, start_writer
 from sqlalchemy import create_engine, select
 
 from engine.errors import SharedBudgetError, StoreError
@@ -143,7 +143,7 @@ async def test_database_that_hangs_on_ends_the_run_and_its_process(tmp_path: Pat
     said = "".join(writer.stdout.readline() for _ in range(50))
     frail.hang()
     try:
-        rest, error = await asyncio.wait_for(asyncio.to_thread(writer.communicate), 120)
+        rest, error = await asyncio.wait_for(asyncio.to_thread(read_rest, writer), 120)
     finally:
         frail.hang(signal.SIGCONT)
         writer.kill()

@@ -68,7 +68,10 @@ def dying(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dying]:
     """On a site of their own, where they are seen to be gone while the other tests go on."""
     with (
         serve_provider(Behaviour(hold_after=4)) as provider,
-        open_site(make_workspace(tmp_path_factory.mktemp("dying"), provider)) as site,
+        # The calls that are held back must not give up while the other tests go on.
+        open_site(
+            make_workspace(tmp_path_factory.mktemp("dying"), provider, EXEMPLARS_CALL_TIMEOUT_SECONDS="3600")
+        ) as site,
     ):
         shutil.copytree(site.workspace.model, site.workspace.model.with_name(LIVING))
         site.start_server()
