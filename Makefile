@@ -5,11 +5,12 @@
 HANDLE ?= u22a8.technical-writing
 SYNTH_TYPE ?= from_traits
 EFFORT ?= low
+MODEL ?=
 VENV := .venv
 BIN := $(VENV)/bin
 
 help:
-	@echo "make run     synthesize $(HANDLE) with the embedded model (HANDLE=… SYNTH_TYPE=… EFFORT=… for another)"
+	@echo "make run     synthesize $(HANDLE) with the embedded model (HANDLE=… SYNTH_TYPE=… EFFORT=… MODEL=… for another)"
 	@echo "make serve   Prefect's server and UI, a worker and the HTTP door on this machine, until Ctrl-C"
 	@echo "make deploy  work pool, queues, deployments and automations on the Prefect server at PREFECT_API_URL"
 	@echo "make docs    the documentation, with a search, into site/"
@@ -19,8 +20,10 @@ help:
 	@echo "make chaos   long races, kills and fuzzing; kills, faults, budgets and outages, a table of each: an hour and more"
 	@echo "make teaches the yardstick: do samples teach? Real texts, five draws, hours"
 
-run: $(VENV)/.run
-	@$(BIN)/exemplars synthesize "$(HANDLE)" --synth-type "$(SYNTH_TYPE)" --effort "$(EFFORT)"
+run: $(VENV)/.run $(if $(MODEL)$(EXEMPLARS_SYNTH_MODEL),,$(VENV)/.model)
+	@$(if $(MODEL),$(BIN)/exemplars models get "$(MODEL)" >/dev/null)
+	@$(if $(MODEL),EXEMPLARS_SYNTH_MODEL="embedded/$(MODEL)") \
+	$(BIN)/exemplars synthesize "$(HANDLE)" --synth-type "$(SYNTH_TYPE)" --effort "$(EFFORT)"
 
 serve: $(VENV)/.run
 	@$(BIN)/python -m flows.serve
@@ -59,6 +62,11 @@ teaches: $(VENV)/.teaches
 
 $(VENV)/.run: requirements.lock pyproject.toml scripts/set-up
 	@scripts/set-up $(VENV) requirements.lock
+	@touch $@
+
+# Once: without it, or without a network, SmolLM2 of the lock file writes.
+$(VENV)/.model: | $(VENV)/.run
+	@$(BIN)/exemplars models get qwen2.5-coder-0.5b --within 60
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.lock pyproject.toml scripts/set-up

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
+from platformdirs import user_cache_path
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -25,6 +26,7 @@ DAY_SECONDS = 86_400.0
 # No run costs a million: a limit above that is a slip of the keys.
 MOST_USD = 1e6
 LogFormat = Literal["text", "json"]
+Style = Literal["chat", "plain"]
 SHOWN = 80
 # Of one part of a path: what Linux, macOS and Windows take.
 MAX_FILE_NAME_BYTES = 255
@@ -132,6 +134,14 @@ class RepliesPlace:
         return self.url is not None and not self.url.startswith(SQLITE)
 
 
+@dataclass(frozen=True, slots=True)
+class EmbeddedPlace:
+    """Where the files of embedded models are; ``style`` is how all of them are asked, None: each in its own manner."""
+
+    folder: Path
+    style: Style | None = None
+
+
 class Settings(BaseSettings):
     """The settings of a process. Relative paths start at the project's root, whatever the working directory is."""
 
@@ -155,7 +165,10 @@ class Settings(BaseSettings):
     seed: int = Field(default=0, ge=-(2**63), lt=2**63)
     """Another seed makes another plan."""
     synth_model: Name | None = None
-    """A litellm name, `embedded`, or `embedded/<path of a GGUF file>`. Unset, the dial's."""
+    """A litellm name, `embedded`, `embedded/<name>` or `embedded/<path of a GGUF file>`. Unset, the dial's."""
+    synth_style: Style | None = None
+    """How an embedded model is asked: `chat`, or `plain`, a document that it goes on with. Unset, as the list of
+    embedded models says, and a file of your own by `chat` where it has a chat template and a billion parameters."""
     synth_api_base: Address | None = None
     """The address of the synth model's server, where it is not its provider's own."""
     synth_api_key: Key | None = None
@@ -190,6 +203,8 @@ class Settings(BaseSettings):
     """Kept replies that were not used for so long are dropped."""
     cache_max_gb: float = Field(default=10, gt=0, le=10**6)
     """Where kept replies are more than this, the longest unused are dropped."""
+    embedded_dir: Place | None = None
+    """The folder of the embedded models' files. Unset, one in the user's cache folder, which all clones share."""
     keys_file: Place = "data/keys.json"
     """The digests of the door's keys, mode 600. The door and the `keys` commands must be given the same file."""
     api_host: Name = "127.0.0.1"
@@ -216,6 +231,14 @@ class Settings(BaseSettings):
         if url is not None and url.startswith(SQLITE):
             url = SQLITE + self.locate(url.removeprefix(SQLITE))
         return RepliesPlace(self.locate(self.cache_dir), url, self.patience_seconds)
+
+    @property
+    def embedded_place(self) -> EmbeddedPlace:
+        """Where the files of embedded models are, and how they are asked."""
+        folder = user_cache_path("exemplars") / "models"
+        if self.embedded_dir is not None:
+            folder = Path(self.locate(self.embedded_dir))
+        return EmbeddedPlace(folder, self.synth_style)
 
     @property
     def fallbacks(self) -> tuple[str, ...]:

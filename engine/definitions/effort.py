@@ -1,12 +1,14 @@
 """Reads the effort dial, ``data/effort.yaml``, into the level that a run works at."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from pathlib import Path as FilePath
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
-from engine.definitions.mistakes import Entry, validate_document
+from engine.definitions.mistakes import Entry, check_entries, validate_document
 from engine.definitions.yaml_document import parse_yaml
 from engine.domain.model import EFFORTS, Effort
 from engine.errors import DefinitionError, Problem
@@ -15,6 +17,17 @@ from engine.settings import MOST_USD
 DEFAULT_EFFORT: Effort = "high"
 Size = Literal["small", "medium", "large"]
 Thinking = Literal["none", "low", "medium", "high"]
+
+
+Name = Annotated[str, Field(min_length=1)]
+
+
+def _list_names(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+# A model, or several, of which the first that can be asked is taken.
+Names = Annotated[tuple[Name, ...], BeforeValidator(_list_names), AfterValidator(check_entries)]
 
 
 class _Level(Entry):
@@ -35,10 +48,10 @@ class _Level(Entry):
 class _Models(Entry):
     closed: ClassVar[bool] = True
 
-    small: Annotated[str, Field(min_length=1)]
-    medium: Annotated[str, Field(min_length=1)]
-    large: Annotated[str, Field(min_length=1)]
-    judge: Annotated[str, Field(min_length=1)]
+    small: Names
+    medium: Names
+    large: Names
+    judge: Name
 
 
 class _Dial(Entry):
@@ -55,7 +68,8 @@ class Level:
     ``replacement_rounds`` is how many of the top-up rounds may be spent on replacing chosen exemplars that lie on the
     wrong side by the probe or carry a shortcut. With 0 nothing is asked for in their place: those with a shortcut are
     chosen last, those on the wrong side are only reported. ``ignored_per_call`` is what the dial says of exemplars a
-    call where the synth model writes one, whatever it is asked; else None.
+    call where the synth model writes one, whatever it is asked; else None. ``passed_over`` are the synth models that
+    the dial names first and that cannot be asked here.
     """
 
     effort: Effort
@@ -71,6 +85,7 @@ class Level:
     replacement_rounds: int = 0
     max_cost_usd: float | None = None
     ignored_per_call: int | None = None
+    passed_over: tuple[str, ...] = ()
 
     def ask_one_text(self) -> "Level":
         """Returns the level for a synth model that goes on with a document: it writes one exemplar a call."""
@@ -84,8 +99,11 @@ def choose_effort(asked: Effort | None, own: Effort | None) -> Effort:
     return asked or own or DEFAULT_EFFORT
 
 
-def load_level(path: str, effort: Effort) -> Level:
+def load_level(path: str, effort: Effort, choose: Callable[[Sequence[str]], str] = itemgetter(0)) -> Level:
     """Reads the level of an effort from the dial at ``path``.
+
+    Args:
+        choose: takes one of the synth models that the dial names for the level; the first where it is not given.
 
     Raises:
         DefinitionError: the file is missing or is not a valid dial; it carries every mistake found.
@@ -101,9 +119,12 @@ def load_level(path: str, effort: Effort) -> Level:
         findings.add(("levels",), f"no {effort!r}", ", ".join(EFFORTS))
         raise findings.make_error()
     level = dial.levels[effort]
+    names: tuple[str, ...] = getattr(dial.models, level.synth_model)
+    chosen = choose(names)
     return Level(
         effort=effort,
         **level.model_dump(exclude={"synth_model"}),
-        synth_model=str(getattr(dial.models, level.synth_model)),
+        synth_model=chosen,
         judge_model=dial.models.judge,
+        passed_over=names[: names.index(chosen)],
     )

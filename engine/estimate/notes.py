@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from engine.domain.model import MAX_SEEDS_PER_POLE, POLES, Brief, Trait
-from engine.llm.embedded_model import is_embedded
+from engine.llm.embedded_models import is_embedded
 from engine.llm.request import Endpoint
 from engine.planning.plan import Plan
 from engine.planning.topic_subjects import MIN_OWN_SHARE

@@ -8,6 +8,7 @@ from engine.gateway.budget import Budget
 from engine.gateway.throttle import AdaptiveThrottle
 from engine.llm.embedded_model import serve_embedded
 from engine.llm.request import Endpoint
+from engine.settings import EmbeddedPlace
 
 
 class SharedModels:
@@ -36,15 +37,18 @@ class SharedModels:
         self._served: dict[str, Endpoint] = {}
         self._starting = asyncio.Lock()
 
-    async def serve(self, name: str) -> Endpoint:
+    async def serve(self, name: str, place: EmbeddedPlace) -> Endpoint:
         """The endpoint of an embedded model, whose server is started when it is first asked for.
+
+        Args:
+            place: where the files of embedded models are.
 
         Raises:
             ModelNotFoundError, ProviderUnavailableError: as ``serve_embedded``.
         """
         async with self._starting:
             if name not in self._served:
-                self._served[name] = self._stack.enter_context(serve_embedded(name))
+                self._served[name] = self._stack.enter_context(serve_embedded(name, place))
             return self._served[name]
 
     def find_throttle(self, endpoint: Endpoint) -> AdaptiveThrottle:

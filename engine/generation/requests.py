@@ -12,9 +12,10 @@ from engine.generation.prompts import (
     write_subjects_prompt,
     write_words_only,
 )
-from engine.llm.request import Request, Style
+from engine.llm.request import Request
 from engine.planning.plan import Cell, Plan
 from engine.planning.scenarios import list_proposable
+from engine.settings import Style
 
 # Two tokens a word is generous for English; the rest is room for JSON and for thinking out of turn.
 TOKENS_PER_WORD = 2

@@ -6,7 +6,8 @@ from pydantic import SecretStr
 
 from engine.definitions.effort import Level
 from engine.errors import UnpricedError
-from engine.llm.embedded_model import describe_embedded, is_embedded
+from engine.llm.embedded_model import describe_embedded
+from engine.llm.embedded_models import is_embedded
 from engine.llm.prices import find_price, may_think, parse_price
 from engine.llm.redaction import redact_credentials
 from engine.llm.request import Endpoint
@@ -20,7 +21,7 @@ def describe_endpoint(settings: Settings, level: Level) -> Endpoint:
         ModelNotFoundError: the embedded model's file is missing.
     """
     if is_embedded(level.synth_model):
-        return describe_embedded(level.synth_model)
+        return describe_embedded(level.synth_model, settings.embedded_place)
     return _make_endpoint(level.synth_model, settings.synth_api_base, settings.synth_api_key, settings.synth_price)
 
 

@@ -4,12 +4,11 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Literal, Protocol
+from typing import Protocol
 
 from engine.definitions.effort import Thinking
 from engine.llm.prices import Price
-
-Style = Literal["chat", "plain"]
+from engine.settings import Style
 
 # The finish reason of a refused reply, as OpenAI names it.
 REFUSED = "content_filter"

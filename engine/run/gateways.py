@@ -10,12 +10,13 @@ from engine.gateway.model_gateway import ModelGateway
 from engine.gateway.rate_limit import RateLimiter
 from engine.gateway.shared import SharedModels
 from engine.llm.client import LitellmClient
-from engine.llm.embedded_model import is_embedded, serve_embedded
+from engine.llm.embedded_model import serve_embedded
+from engine.llm.embedded_models import is_embedded
 from engine.llm.endpoints import describe_endpoint, describe_fallbacks, describe_judge, limit_cost
 from engine.llm.redaction import RedactingClient
 from engine.llm.request import Endpoint
 from engine.screening.voting_judge import VotingJudge
-from engine.settings import Settings
+from engine.settings import EmbeddedPlace, Settings
 
 EMBEDDED_PATIENCE_SECONDS = 10.0
 
@@ -39,7 +40,7 @@ async def open_gateway(
     """
     budget = RunBudget(settings.concurrency, limit_cost(settings, level), shared.budget if shared else None)
     if is_embedded(level.synth_model):
-        async with _serve(level.synth_model, shared) as endpoint:
+        async with _serve(level.synth_model, settings.embedded_place, shared) as endpoint:
             # Its server does not come back by itself.
             patience = EMBEDDED_PATIENCE_SECONDS
             async with _open(
@@ -75,11 +76,11 @@ async def open_voting_judge(
 
 
 @asynccontextmanager
-async def _serve(name: str, shared: SharedModels | None) -> AsyncIterator[Endpoint]:
+async def _serve(name: str, place: EmbeddedPlace, shared: SharedModels | None) -> AsyncIterator[Endpoint]:
     if shared is not None:
-        yield await shared.serve(name)
+        yield await shared.serve(name, place)
         return
-    with serve_embedded(name) as endpoint:
+    with serve_embedded(name, place) as endpoint:
         yield endpoint
 
 

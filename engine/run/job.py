@@ -14,7 +14,7 @@ from engine.domain.language_tag import name_tag
 from engine.domain.model import EFFORTS, POLES, SYNTH_TYPES, Effort, Model, Pool, SynthType
 from engine.errors import UnsupportedError
 from engine.generation.prompts import prompts_version
-from engine.llm.embedded_model import find_gguf, is_embedded, list_embedded_languages
+from engine.llm.embedded_models import EmbeddedFile, choose_model, find_embedded, is_embedded
 from engine.llm.endpoints import check_prices
 from engine.planning.held_out import choose_pool, exclude_taken_subjects
 from engine.planning.plan import Plan, make_plan
@@ -81,16 +81,20 @@ def load_job(
         model = replace(model, skipped=(*model.skipped, *list_unusable_seeds(model)))
     if choose_pool(checked_type) == "train" and runs is None:
         check_draft(models_uri, handle)
-    level = load_level(settings.locate(settings.effort_file), choose_effort(checked_effort, model.effort))
+    level = load_level(
+        settings.locate(settings.effort_file),
+        choose_effort(checked_effort, model.effort),
+        lambda names: choose_model(names, settings.embedded_place),
+    )
     level = replace(
         level,
         synth_model=settings.synth_model or level.synth_model,
         judge_model=settings.judge_model or level.judge_model,
     )
     if is_embedded(level.synth_model):
-        find_gguf(level.synth_model)
-        level = level.ask_one_text()
-        check_written(level.synth_model, model)
+        file = find_embedded(level.synth_model, settings.embedded_place)
+        check_written(file, model)
+        level = level.ask_one_text() if file.style == "plain" else level
     if not dry:
         check_prices(settings, level)
     samples_uri = settings.locate(settings.samples_uri)
@@ -98,15 +102,15 @@ def load_job(
     return Job(read_pools(samples_uri, model, runs), checked_type, level)
 
 
-def check_written(synth_model: str, model: Model) -> None:
+def check_written(file: EmbeddedFile, model: Model) -> None:
     """Checks that an embedded model writes the language that the model's texts are to have.
 
     Raises:
         UnsupportedError: it does not.
     """
-    language, written = decide_language(model), list_embedded_languages(synth_model)
-    if written is not None and language.code not in written:
-        able = " and ".join(name_tag(code) for code in sorted(written))
+    language = decide_language(model)
+    if file.listed is not None and language.code not in file.listed.languages:
+        able = " and ".join(name_tag(code) for code in sorted(file.listed.languages))
         raise UnsupportedError(
             f"The texts of {model.handle} are to be in {language.name} ({language.why}), and the embedded model writes "
             f"{able} only. Name a model that writes {language.name} in EXEMPLARS_SYNTH_MODEL, or another language in "

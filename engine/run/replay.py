@@ -14,7 +14,7 @@ from engine.errors import InputError, ReplayError, RequestRefusedError, StoreErr
 from engine.gateway.budget import RunBudget
 from engine.gateway.model_gateway import ModelGateway
 from engine.llm.client import LitellmClient
-from engine.llm.embedded_model import is_embedded
+from engine.llm.embedded_models import is_embedded
 from engine.llm.endpoints import describe_endpoint, describe_judge
 from engine.llm.redaction import redact_credentials
 from engine.llm.request import Endpoint, Reply, Request

@@ -48,3 +48,8 @@ def format_cost(cost_usd: float | None) -> str:
     if cost_usd == 0 or cost_usd >= 0.1:
         return f"${cost_usd:,.2f}"
     return f"${cost_usd:.{max(4, 1 - math.floor(math.log10(cost_usd)))}f}"
+
+
+def format_bytes(number: float) -> str:
+    """A size in decimal units: ``491 MB``, ``1.1 GB``."""
+    return f"{number / 1e9:,.1f} GB" if number >= 1e9 else f"{number / 1e6:,.0f} MB"

@@ -16,6 +16,7 @@ import typer
 
 from engine.errors import ModelBusyError, RunInterruptedError
 from flows.cli.cache import app as cache_app
+from flows.cli.models import app as models_app
 from flows.exit_codes import run_app
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 app.add_typer(cache_app, name="cache")
+app.add_typer(models_app, name="models")
 
 HandleArgument = Annotated[
     str, typer.Argument(help="The model, as <namespace>.<name>, such as u22a8.technical-writing.")

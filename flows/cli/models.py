@@ -1,0 +1,131 @@
+"""The commands ``exemplars models list``, ``get`` and ``remove``: the files of embedded models."""
+
+import json
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from engine.errors import ExemplarsError, InputError
+from engine.text.formatting import format_bytes
+
+if TYPE_CHECKING:
+    from engine.llm.embedded_models import EmbeddedModel
+
+app = typer.Typer(no_args_is_help=True, help="Lists, gets and removes the files of embedded models.")
+
+NameArgument = Annotated[str, typer.Argument(help="A name of `exemplars models list`, such as qwen2.5-coder-0.5b.")]
+
+
+@app.command("list")
+def list_command(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the same facts as one line of JSON.")] = False,
+) -> None:
+    """Lists the embedded models that are known by name, and whether their files are here."""
+    from engine.llm.embedded_models import list_embedded_models
+    from engine.settings import read_settings
+
+    folder = read_settings().embedded_place.folder
+    rows = [
+        {
+            "name": name,
+            "bytes": model.bytes,
+            "licence": model.licence,
+            "style": model.style,
+            "languages": sorted(model.languages),
+            "sha256": model.sha256,
+            "path": str(path) if (path := model.find(folder)) else None,
+        }
+        for name, model in list_embedded_models().items()
+    ]
+    if as_json:
+        print(json.dumps(rows))
+        return
+    print(f"{'model':<22} {'size':>7}  {'licence':<12} file")
+    for row in rows:
+        where = row["path"] or f"not here: exemplars models get {row['name']}"
+        print(f"{row['name']!s:<22} {format_bytes(float(str(row['bytes']))):>7}  {row['licence']!s:<12} {where}")
+
+
+@app.command("get")
+def get_command(
+    name: NameArgument,
+    within: Annotated[
+        float | None,
+        typer.Option(min=1, help="Stop after so many seconds, and end well: another embedded model serves meanwhile."),
+    ] = None,
+) -> None:
+    """Gets the file of an embedded model. What was cut off goes on; a file with a wrong digest is never used."""
+    from engine.llm.model_download import get_model
+    from engine.settings import read_settings
+
+    model, folder = _find(name), read_settings().embedded_place.folder
+    try:
+        with _limit(within), _showing(name, model.bytes) as tell:
+            path = get_model(name, model, folder, tell)
+    except (TimeoutError, ExemplarsError) as error:
+        if within is None:
+            raise
+        why = f"it did not come whole in {within:g} s" if isinstance(error, TimeoutError) else str(error)
+        print(
+            f"{name} is not here: {why}. SmolLM2 writes meanwhile. 'exemplars models get {name}' goes on",
+            file=sys.stderr,
+        )
+        return
+    print(path, file=sys.stderr if within else sys.stdout)
+
+
+@app.command("remove")
+def remove_command(name: NameArgument) -> None:
+    """Removes the file of an embedded model."""
+    from engine.llm.model_download import remove_model
+    from engine.settings import read_settings
+
+    folder = read_settings().embedded_place.folder
+    removed = remove_model(_find(name), folder)
+    print(f"Removed {format_bytes(removed)} from {folder}" if removed else f"{name} is not in {folder}")
+
+
+def _find(name: str) -> "EmbeddedModel":
+    from engine.llm.embedded_models import list_embedded_models
+
+    models = list_embedded_models()
+    if name not in models:
+        raise InputError(f"{name!r} is not an embedded model. There are: {', '.join(models)}")
+    return models[name]
+
+
+@contextmanager
+def _limit(seconds: float | None) -> Iterator[None]:
+    """Ends what goes on inside after so many seconds, by a TimeoutError."""
+
+    def end(*_: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, seconds or 0.0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@contextmanager
+def _showing(name: str, size: int) -> Iterator[Callable[[int], None]]:
+    """Shows how much has come: a bar in a terminal, else one line at the beginning."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        print(f"Getting {name}, {format_bytes(size)}", file=sys.stderr, flush=True)
+        yield lambda _: None
+        return
+    columns = TextColumn("Getting {task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(name, total=size)
+        yield lambda come: progress.update(task, completed=come)
