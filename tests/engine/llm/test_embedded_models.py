@@ -1,0 +1,138 @@
+from pathlib import Path
+
+import pytest
+from fakes.model_sources import FILE, make_gguf, make_model
+
+from engine.errors import ModelNotFoundError
+from engine.llm import embedded_models
+from engine.llm.embedded_models import choose_model, find_embedded, is_embedded, list_embedded_models
+from engine.llm.gguf import CHAT_TEMPLATE
+from engine.settings import EmbeddedPlace
+
+BILLION = {"w": 10**9}
+TEMPLATE = {CHAT_TEMPLATE: "{{ messages }}"}
+SMOLLM2 = "embedded/smollm2-135m"
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> EmbeddedPlace:
+    return EmbeddedPlace(tmp_path)
+
+
+@pytest.fixture
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list with a small model in front of SmolLM2."""
+    models = {"stand-in": make_model(), "smollm2-135m": list_embedded_models()["smollm2-135m"]}
+    monkeypatch.setattr(embedded_models, "list_embedded_models", lambda: models)
+
+
+def put(place: EmbeddedPlace) -> None:
+    from fakes.model_sources import CONTENT
+
+    (place.folder / FILE).write_bytes(CONTENT)
+
+
+def test_the_list_names_three_models_and_where_they_come_from() -> None:
+    models = list_embedded_models()
+    sources = {name: (bool(item.installed), bool(item.hub), bool(item.packages)) for name, item in models.items()}
+
+    assert {
+        "qwen2.5-coder-0.5b": (False, True, True),
+        "smollm2-135m": (True, False, False),
+        "qwen2.5-coder-1.5b": (False, True, True),
+    } == sources
+    assert {"Apache-2.0"} == {item.licence for item in models.values()}
+
+
+def test_the_installed_model_is_the_one_of_the_list(place: EmbeddedPlace) -> None:
+    import hashlib
+
+    found = find_embedded(SMOLLM2, place)
+
+    assert found.sha256 == hashlib.sha256(found.path.read_bytes()).hexdigest()
+    assert (SMOLLM2, "plain") == (found.name, found.style)
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_bare_name_is_the_first_of_the_list_whose_file_is_there(place: EmbeddedPlace) -> None:
+    before = find_embedded("embedded", place).name
+    put(place)
+
+    assert (SMOLLM2, "embedded/stand-in") == (before, find_embedded("embedded", place).name)
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_file_that_is_not_whole_is_not_there(place: EmbeddedPlace) -> None:
+    put(place)
+    with (place.folder / FILE).open("r+b") as file:
+        file.truncate(100)
+
+    with pytest.raises(ModelNotFoundError, match=r"Get it .1 MB.: 'exemplars models get stand-in'"):
+        find_embedded("embedded/stand-in", place)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "texts", "style"),
+    [(BILLION, TEMPLATE, "chat"), ({"w": 10**9 - 1}, TEMPLATE, "plain"), (BILLION, {}, "plain")],
+)
+def test_own_file_is_asked_in_a_chat_where_it_has_learnt_that(
+    place: EmbeddedPlace, parameters: dict[str, int], texts: dict[str, str], style: str
+) -> None:
+    own = place.folder / "own.gguf"
+    own.write_bytes(make_gguf(parameters, texts))
+    found = find_embedded(f"embedded/{own}", place)
+
+    assert ("embedded/own.gguf", style, None) == (found.name, found.style, found.listed)
+
+
+@pytest.mark.parametrize(("asked", "name"), [("chat", SMOLLM2), ("plain", "embedded/{own}")])
+def test_setting_overrides_the_style(tmp_path: Path, asked: str, name: str) -> None:
+    own = tmp_path / "own.gguf"
+    own.write_bytes(make_gguf(BILLION, TEMPLATE))
+
+    assert asked == find_embedded(name.format(own=own), EmbeddedPlace(tmp_path, asked)).style  # type: ignore[arg-type]
+
+
+def test_own_file_is_read_anew_once_it_is_another(place: EmbeddedPlace) -> None:
+    own = place.folder / "own.gguf"
+    digests = set()
+    for texts in ({}, {"general.name": "a"}):
+        own.write_bytes(make_gguf(BILLION, texts))
+        digests.add(find_embedded(f"embedded/{own}", place).sha256)
+
+    assert 2 == len(digests)
+
+
+def test_name_that_is_no_file_and_not_in_the_list_is_one_message(place: EmbeddedPlace) -> None:
+    with pytest.raises(
+        ModelNotFoundError, match=r"'embedded/qwen': there is no file qwen\. .* one of qwen2\.5-coder-0\.5b"
+    ):
+        find_embedded("embedded/qwen", place)
+
+
+@pytest.mark.usefixtures("stand_in")
+@pytest.mark.parametrize(
+    ("names", "chosen"),
+    [
+        (("embedded/stand-in", "embedded"), "embedded"),
+        (("embedded/stand-in",), "embedded/stand-in"),
+        (("openai/x", "embedded"), "openai/x"),
+        (("embedded/stand-in", "openai/x"), "openai/x"),
+    ],
+)
+def test_first_model_that_can_be_asked_is_chosen(place: EmbeddedPlace, names: tuple[str, ...], chosen: str) -> None:
+    assert chosen == choose_model(names, place)
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_model_is_chosen_once_its_file_is_there(place: EmbeddedPlace) -> None:
+    put(place)
+
+    assert "embedded/stand-in" == choose_model(("embedded/stand-in", "embedded"), place)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("embedded", True), ("embedded/x", True), ("embedder", False), ("openai/embedded", False)]
+)
+def test_embedded_names_are_told_from_others(name: str, expected: bool) -> None:
+    assert expected == is_embedded(name)

@@ -1,0 +1,41 @@
+from pathlib import Path
+
+import pytest
+from fakes.model_sources import make_gguf
+
+from engine.errors import ModelNotFoundError
+from engine.llm.gguf import CHAT_TEMPLATE, Head, read_head
+
+
+def test_head_says_how_many_parameters_there_are_and_the_chat_template(tmp_path: Path) -> None:
+    (tmp_path / "a.gguf").write_bytes(make_gguf({"w": 7, "v": 5}, {CHAT_TEMPLATE: "{{ messages }}"}))
+
+    assert Head(12, "{{ messages }}") == read_head(tmp_path / "a.gguf")
+
+
+def test_template_is_none_where_the_file_has_none(tmp_path: Path) -> None:
+    (tmp_path / "a.gguf").write_bytes(make_gguf({}, {"general.name": "x"}))
+
+    assert Head(0, None) == read_head(tmp_path / "a.gguf")
+
+
+@pytest.mark.parametrize("keep", range(0, 180, 7))
+def test_file_that_is_cut_off_is_one_message(tmp_path: Path, keep: int) -> None:
+    whole = make_gguf({"w": 7}, {CHAT_TEMPLATE: "{{ messages }}"})
+    (tmp_path / "a.gguf").write_bytes(whole[: min(keep, len(whole) - 1)])
+
+    with pytest.raises(ModelNotFoundError, match=r"a\.gguf is not a whole GGUF file"):
+        read_head(tmp_path / "a.gguf")
+
+
+@pytest.mark.parametrize("content", [b"PK\3\4 a zip file", b"GGUF" + b"\xff" * 64, b"GGUF\3\0\0\0" + b"\1" * 64])
+def test_file_of_another_kind_is_one_message(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.gguf").write_bytes(content)
+
+    with pytest.raises(ModelNotFoundError, match=r"llama\.cpp reads no other"):
+        read_head(tmp_path / "a.gguf")
+
+
+def test_file_that_is_not_there_is_one_message(tmp_path: Path) -> None:
+    with pytest.raises(ModelNotFoundError, match="No such file"):
+        read_head(tmp_path / "a.gguf")

@@ -1,0 +1,123 @@
+"""Stand-ins for the sources of embedded models: a folder of wheels for pip, and a hub on loopback."""
+
+import hashlib
+import struct
+import threading
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from engine.llm.embedded_models import EmbeddedModel
+
+FILE = "stand-in.gguf"
+PROJECT, VERSION = "stand-in-part{number}", "0.1"
+
+
+def make_gguf(parameters: Mapping[str, int], texts: Mapping[str, str], rest: bytes = b"") -> bytes:
+    """A GGUF file of version 3 with these text values, and a tensor of one dimension for each of ``parameters``."""
+
+    def write(text: str) -> bytes:
+        return struct.pack("<Q", len(text.encode())) + text.encode()
+
+    head = b"GGUF" + struct.pack("<IQQ", 3, len(parameters), len(texts) + 2)
+    head += write("general.alignment") + struct.pack("<II", 4, 32)
+    # A list of texts, as a vocabulary is one.
+    head += write("tokenizer.ggml.tokens") + struct.pack("<IIQ", 9, 8, 2) + write("a") + write("ß")
+    for name, text in texts.items():
+        head += write(name) + struct.pack("<I", 8) + write(text)
+    for name, size in parameters.items():
+        head += write(name) + struct.pack("<IQIQ", 1, size, 0, 0)
+    return head + rest
+
+
+CONTENT = make_gguf({"w": 1000}, {"general.name": "stand-in"}, bytes(range(256)) * 4096)
+
+
+def make_model(content: bytes = CONTENT, **fields: object) -> EmbeddedModel:
+    """A model of the list whose file has this content."""
+    given = {
+        "file": FILE,
+        "bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "licence": "Apache-2.0",
+        "style": "plain",
+        "languages": ["en"],
+    }
+    return EmbeddedModel.model_validate(given | fields)
+
+
+def make_wheels(folder: Path, content: bytes = CONTENT, count: int = 3) -> dict[str, Any]:
+    """Wheels with the content in parts, for ``pip --find-links``; what the list says of them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    size, digests = len(content) // count + 1, []
+    for number in range(1, count + 1):
+        project = PROJECT.format(number=number).replace("-", "_")
+        wheel = folder / f"{project}-{VERSION}-py3-none-any.whl"
+        with zipfile.ZipFile(wheel, "w") as archive:
+            archive.writestr(f"{project}/__init__.py", "raise SystemExit('never imported')")
+            archive.writestr(f"{project}/data/part{number:02}.bin", content[(number - 1) * size : number * size])
+            info = f"{project}-{VERSION}.dist-info"
+            archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {project}\nVersion: {VERSION}\n")
+            archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+            archive.writestr(f"{info}/RECORD", "")
+        digests.append(hashlib.sha256(wheel.read_bytes()).hexdigest())
+    return {"packages": {"name": PROJECT, "version": VERSION, "sha256": digests}}
+
+
+@dataclass
+class Hub:
+    """A hub that has one file; it breaks a reply off after ``stop_after`` bytes, and answers late where ``late``."""
+
+    content: bytes = CONTENT
+    stop_after: int | None = None
+    late: threading.Event | None = None
+    url: str = ""
+    sent: list[int] = field(default_factory=list)
+
+
+@contextmanager
+def serve_hub(hub: Hub) -> Iterator[Hub]:
+    """Serves the file at ``/<repository>/resolve/main/<file>``, with ranges."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            if hub.late is not None:
+                hub.late.wait(60)
+            self._begin(200, len(hub.content))
+
+        def do_GET(self) -> None:
+            start = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").partition("-")[0])
+            self._begin(206 if start else 200, len(hub.content) - start, start)
+            body = hub.content[start:]
+            if hub.stop_after is not None:
+                body, hub.stop_after = body[: hub.stop_after], None
+            self.wfile.write(body)
+            hub.sent.append(len(body))
+            self.close_connection = True
+
+        def _begin(self, status: int, length: int, start: int = 0) -> None:
+            self.send_response(status)
+            self.send_header("ETag", f'"{hashlib.sha256(hub.content).hexdigest()}"')
+            self.send_header("X-Repo-Commit", "0" * 40)
+            self.send_header("Accept-Ranges", "bytes")
+            self.send_header("Content-Length", str(length))
+            if status == 206:
+                self.send_header("Content-Range", f"bytes {start}-{len(hub.content) - 1}/{len(hub.content)}")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        hub.url = f"http://127.0.0.1:{server.server_port}"
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield hub
+        finally:
+            if hub.late is not None:
+                hub.late.set()
+            server.shutdown()
