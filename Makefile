@@ -66,7 +66,7 @@ $(VENV)/.run: requirements.lock pyproject.toml scripts/set-up
 
 # Once: without it, or without a network, SmolLM2 of the lock file writes.
 $(VENV)/.model: | $(VENV)/.run
-	@$(BIN)/exemplars models get qwen2.5-coder-0.5b --within 60
+	@$(BIN)/exemplars models get qwen2.5-coder-0.5b --within 60 >/dev/null
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.lock pyproject.toml scripts/set-up

@@ -44,6 +44,8 @@ SLOWEST = (
 
 def pytest_configure(config: pytest.Config) -> None:
     """Before xdist's workers begin: one process for all of them, from which programs are forked."""
+    # What this machine has got of embedded models must not change a test.
+    os.environ["EXEMPLARS_EMBEDDED_DIR"] = "/nowhere"
     if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
         os.environ[SOCKET] = _opened.enter_context(serve_warm())
 

@@ -7,6 +7,7 @@ from pathlib import Path as FilePath
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_core import PydanticKnownError
 
 from engine.definitions.mistakes import Entry, check_entries, validate_document
 from engine.definitions.yaml_document import parse_yaml
@@ -23,6 +24,8 @@ Name = Annotated[str, Field(min_length=1)]
 
 
 def _list_names(value: object) -> object:
+    if value == "":
+        raise PydanticKnownError("string_too_short", {"min_length": 1})
     return (value,) if isinstance(value, str) else value
 
 

@@ -20,12 +20,16 @@ app = typer.Typer(no_args_is_help=True, help="Lists, gets and removes the files 
 NameArgument = Annotated[str, typer.Argument(help="A name of `exemplars models list`, such as qwen2.5-coder-0.5b.")]
 
 
+class _TimeIsUp(BaseException):
+    """As an interrupt is, none that a library may catch to try again."""
+
+
 @app.command("list")
 def list_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print the same facts as one line of JSON.")] = False,
 ) -> None:
     """Lists the embedded models that are known by name, and whether their files are here."""
-    from engine.llm.embedded_models import list_embedded_models
+    from engine.llm import embedded_models
     from engine.settings import read_settings
 
     folder = read_settings().embedded_place.folder
@@ -39,7 +43,7 @@ def list_command(
             "sha256": model.sha256,
             "path": str(path) if (path := model.find(folder)) else None,
         }
-        for name, model in list_embedded_models().items()
+        for name, model in embedded_models.list_embedded_models().items()
     ]
     if as_json:
         print(json.dumps(rows))
@@ -63,19 +67,22 @@ def get_command(
     from engine.settings import read_settings
 
     model, folder = _find(name), read_settings().embedded_place.folder
+    if path := model.find(folder):
+        print(path)
+        return
     try:
         with _limit(within), _showing(name, model.bytes) as tell:
             path = get_model(name, model, folder, tell)
-    except (TimeoutError, ExemplarsError) as error:
+    except (_TimeIsUp, ExemplarsError) as error:
         if within is None:
             raise
-        why = f"it did not come whole in {within:g} s" if isinstance(error, TimeoutError) else str(error)
+        why = f"it did not come whole in {within:g} s" if isinstance(error, _TimeIsUp) else str(error)
         print(
             f"{name} is not here: {why}. SmolLM2 writes meanwhile. 'exemplars models get {name}' goes on",
             file=sys.stderr,
         )
         return
-    print(path, file=sys.stderr if within else sys.stdout)
+    print(path)
 
 
 @app.command("remove")
@@ -84,15 +91,17 @@ def remove_command(name: NameArgument) -> None:
     from engine.llm.model_download import remove_model
     from engine.settings import read_settings
 
-    folder = read_settings().embedded_place.folder
-    removed = remove_model(_find(name), folder)
+    model, folder = _find(name), read_settings().embedded_place.folder
+    if model.installed is not None:
+        raise InputError(f"{name} came with the project's packages, and stays as long as these do")
+    removed = remove_model(model, folder)
     print(f"Removed {format_bytes(removed)} from {folder}" if removed else f"{name} is not in {folder}")
 
 
 def _find(name: str) -> "EmbeddedModel":
-    from engine.llm.embedded_models import list_embedded_models
+    from engine.llm import embedded_models
 
-    models = list_embedded_models()
+    models = embedded_models.list_embedded_models()
     if name not in models:
         raise InputError(f"{name!r} is not an embedded model. There are: {', '.join(models)}")
     return models[name]
@@ -100,10 +109,10 @@ def _find(name: str) -> "EmbeddedModel":
 
 @contextmanager
 def _limit(seconds: float | None) -> Iterator[None]:
-    """Ends what goes on inside after so many seconds, by a TimeoutError."""
+    """Ends what goes on inside after so many seconds."""
 
     def end(*_: object) -> None:
-        raise TimeoutError
+        raise _TimeIsUp
 
     before = signal.signal(signal.SIGALRM, end)
     signal.setitimer(signal.ITIMER_REAL, seconds or 0.0)

@@ -155,6 +155,7 @@ def make_workspace(folder: Path, provider: Provider | None = None, **variables: 
         "EXEMPLARS_MODELS_URI": str(folder / "models"),
         "EXEMPLARS_SAMPLES_URI": str(folder / "samples"),
         "EXEMPLARS_CACHE_DIR": str(folder / "cache"),
+        "EXEMPLARS_EMBEDDED_DIR": str(folder / "embedded"),
         "EXEMPLARS_EFFORT_FILE": str(folder / "effort.yaml"),
     }
     if provider is not None:

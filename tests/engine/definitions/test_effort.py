@@ -114,7 +114,24 @@ def test_committed_dial_has_every_effort_and_needs_no_key() -> None:
     dial: dict[str, Any] = yaml.safe_load(Path(COMMITTED).read_text())
 
     assert list(EFFORTS) == list(dial["levels"])
-    assert dict.fromkeys(("small", "medium", "large", "judge"), "embedded") == dial["models"]
+    better = ["embedded/qwen2.5-coder-1.5b", "embedded"]
+    assert {"small": "embedded", "medium": better, "large": better, "judge": "embedded"} == dial["models"]
+
+
+def test_of_a_list_of_models_one_is_chosen_and_those_before_it_are_known(tmp_path: Path) -> None:
+    path = tmp_path / "effort.yaml"
+    path.write_text(change("  small: openai/small\n", "  small: [embedded/a, embedded/b, openai/c]\n"))
+    level = load_level(str(path), "low", lambda names: names[1])
+
+    assert ("embedded/b", ("embedded/a",)) == (level.synth_model, level.passed_over)
+    assert "embedded/a" == load_level(str(path), "low").synth_model
+
+
+@pytest.mark.parametrize("given", ["[]", "[embedded, '']", "{a: b}"])
+def test_list_without_a_name_is_a_mistake(tmp_path: Path, given: str) -> None:
+    (problem,) = find_problems(tmp_path, change("  small: openai/small\n", f"  small: {given}\n"))
+
+    assert problem.field.startswith("models.small")
 
 
 def test_committed_low_level_is_the_one_of_the_design_page() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from fakes.builders import make_level
 from fakes.client import HeardProgress
+from fakes.model_sources import make_gguf
 from fakes.workspace import HANDLE, make_workspace
 
 from engine.errors import (
@@ -159,7 +160,7 @@ def test_embedded_model_writes_one_exemplar_a_call_whatever_the_dial_says(
 def test_language_that_the_embedded_model_does_not_write_is_refused_before_the_first_call(
     tmp_path: Path, dry: bool
 ) -> None:
-    settings = make_catalogue(tmp_path, "draft").model_copy(update={"synth_model": "embedded"})
+    settings = make_catalogue(tmp_path, "draft").model_copy(update={"synth_model": "embedded/smollm2-135m"})
     with (tmp_path / "models" / HANDLE / "model.yaml").open("a") as stream:
         stream.write("language: de\n")
     with pytest.raises(UnsupportedError) as caught:
@@ -175,7 +176,7 @@ def test_language_that_the_embedded_model_does_not_write_is_refused_before_the_f
 
 def test_language_of_a_file_of_ones_own_is_ones_own_affair(tmp_path: Path) -> None:
     own = tmp_path / "own.gguf"
-    own.write_bytes(b"GGUF")
+    own.write_bytes(make_gguf({}, {}))
     settings = make_catalogue(tmp_path, "draft").model_copy(update={"synth_model": f"embedded/{own}"})
     with (tmp_path / "models" / HANDLE / "model.yaml").open("a") as stream:
         stream.write("language: de\n")

@@ -131,7 +131,7 @@ def test_model_without_traits_has_no_plan(tmp_path: Path, dry: Dry) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("EXEMPLARS_SYNTH_MODEL", "embedded/nowhere.gguf", "nowhere.gguf cannot be read"),
+        ("EXEMPLARS_SYNTH_MODEL", "embedded/nowhere.gguf", "there is no file nowhere.gguf"),
         (
             "EXEMPLARS_SAMPLES_URI",
             "{folder}/effort.yaml/samples",
