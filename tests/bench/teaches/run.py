@@ -34,7 +34,7 @@ from engine.screening.in_context_judge import judge_accepted
 from engine.screening.screener import Screener
 from engine.screening.voting_judge import VotingJudge
 from engine.selection.rounds import Rounds
-from engine.settings import PROJECT_ROOT, RepliesPlace
+from engine.settings import PROJECT_ROOT, RepliesPlace, read_settings
 from engine.text.embedding import SentenceEncoder
 
 HERE = Path(__file__).parent
@@ -50,6 +50,7 @@ def main() -> None:
     parser.add_argument("--draws", type=lambda text: [int(part) for part in text.split(",")], default=list(range(5)))
     parser.add_argument("--models", type=lambda text: text.split(","), default=list(MODELS))
     parser.add_argument("--efforts", type=lambda text: text.split(","), default=["low", "medium", "high", "xhigh"])
+    parser.add_argument("--synth", default="embedded/smollm2-135m", help="the embedded model that writes")
     parser.add_argument("--bare", action="store_true", help="without the seeds")
     parser.add_argument("--parts", action="store_true", help="each part of the engine alone, too")
     parser.add_argument("--cache", default=str(PROJECT_ROOT / "data" / "cache" / "teaches"))
@@ -79,8 +80,10 @@ async def make_draw(handle: str, draw: int, asked: argparse.Namespace) -> None:
 
     if not asked.bare:
         tell_references(model, draw, yardsticks, tell)
-    with serve_embedded("embedded") as endpoint:
-        gateway = ModelGateway(LitellmClient(endpoint, 120), RepliesPlace(asked.cache), LoggedProgress(), RunBudget(32))
+    with serve_embedded(asked.synth, read_settings().embedded_place) as endpoint:
+        gateway = ModelGateway(
+            LitellmClient(endpoint, 600), RepliesPlace(asked.cache), LoggedProgress(), RunBudget(endpoint.slots or 8)
+        )
         async with gateway.keeping(f"{handle}-{draw}"):
             for effort in asked.efforts:
                 await make_effort(replace(model, seeds=()) if asked.bare else model, effort, draw, gateway, asked, tell)
