@@ -94,6 +94,8 @@ def load_job(
     if is_embedded(level.synth_model):
         file = find_embedded(level.synth_model, settings.embedded_place)
         check_written(file, model)
+        # From here on the same file is meant, whatever is got or removed meanwhile.
+        level = replace(level, synth_model=file.name if file.listed else level.synth_model)
         level = level.ask_one_text() if file.style == "plain" else level
     if not dry:
         check_prices(settings, level)
