@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _opened = ExitStack()
 TESTS = Path(__file__).parent
-# A minute and more each, the longest first: begun late, one of them alone would hold up the end.
+# Half a minute and more each, the longest first: begun late, one of them alone would hold up the end.
 SLOWEST = (
     "flows/api/prefect_runs/test_kills.py",
     "flows/backfills/test_fleet.py",
