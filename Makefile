@@ -5,12 +5,13 @@
 HANDLE ?= u22a8.technical-writing
 SYNTH_TYPE ?= from_traits
 EFFORT ?= low
-MODEL ?=
+# Of the command line alone: other programs have a variable of this name.
+override MODEL := $(if $(findstring command line,$(origin MODEL)),$(MODEL))
 VENV := .venv
 BIN := $(VENV)/bin
 
 help:
-	@echo "make run     synthesize $(HANDLE) with the embedded model (HANDLE=… SYNTH_TYPE=… EFFORT=… MODEL=… for another)"
+	@echo "make run     synthesize $(HANDLE) with an embedded model (HANDLE=… SYNTH_TYPE=… EFFORT=… MODEL=… for another)"
 	@echo "make serve   Prefect's server and UI, a worker and the HTTP door on this machine, until Ctrl-C"
 	@echo "make deploy  work pool, queues, deployments and automations on the Prefect server at PREFECT_API_URL"
 	@echo "make docs    the documentation, with a search, into site/"

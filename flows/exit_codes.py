@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 import typer
+from pydantic_core import PydanticSerializationError
 
 from engine.errors import ExemplarsError, RunInterruptedError
 
@@ -28,8 +29,8 @@ def run_app(app: typer.Typer, arguments: Sequence[str] | None, typed: str) -> in
         print(f"exemplars: {error}", file=sys.stderr)
         return error.exit_code
     except Exception as error:
-        if isinstance(error.__cause__, KeyboardInterrupt):
-            # An interrupt that meets pydantic at its work comes out of it as an error of pydantic's.
+        if isinstance(error, PydanticSerializationError) and "KeyboardInterrupt" in str(error):
+            # An interrupt that meets pydantic at its work comes out of it so, and without its cause.
             print("exemplars: interrupted", file=sys.stderr)
             return RunInterruptedError.exit_code
         if type(error).__module__.startswith(("click", "typer")) and hasattr(error, "format_message"):

@@ -1,6 +1,8 @@
 """The README is short, and what it shows of a run is what a run prints."""
 
+import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -37,3 +39,31 @@ def test_links_of_the_readme_lead_somewhere() -> None:
 
     assert len(links) > 20
     assert [] == [link for link in links if not (PROJECT_ROOT / link).is_file()]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "gets", "asks"),
+    [
+        ((), {}, "qwen2.5-coder-0.5b --within 60", None),
+        ((), {"EXEMPLARS_SYNTH_MODEL": "openai/x"}, None, None),
+        (
+            ("MODEL=qwen2.5-coder-1.5b",),
+            {},
+            '"qwen2.5-coder-1.5b"',
+            'EXEMPLARS_SYNTH_MODEL="embedded/qwen2.5-coder-1.5b"',
+        ),
+        ((), {"MODEL": "of-another-program"}, "qwen2.5-coder-0.5b --within 60", None),
+    ],
+)
+def test_make_run_gets_and_asks_the_model_that_was_named(
+    arguments: tuple[str, ...], environment: dict[str, str], gets: str | None, asks: str | None
+) -> None:
+    given = {name: value for name, value in os.environ.items() if not name.startswith(("EXEMPLARS_", "MAKE", "MFLAGS"))}
+    command = ["make", "-n", "run", "VENV=nowhere", *arguments]
+    said = subprocess.run(
+        command, cwd=PROJECT_ROOT, env=given | environment, capture_output=True, text=True, check=True
+    )
+    got = re.findall(r"exemplars models get ([^>]*?) ?(?:>|$)", said.stdout, re.MULTILINE)
+
+    assert ([] if gets is None else [gets]) == got
+    assert ([] if asks is None else [asks]) == re.findall(r'EXEMPLARS_SYNTH_MODEL="[^"]*"', said.stdout)

@@ -71,8 +71,7 @@ class Level:
     ``replacement_rounds`` is how many of the top-up rounds may be spent on replacing chosen exemplars that lie on the
     wrong side by the probe or carry a shortcut. With 0 nothing is asked for in their place: those with a shortcut are
     chosen last, those on the wrong side are only reported. ``ignored_per_call`` is what the dial says of exemplars a
-    call where the synth model writes one, whatever it is asked; else None. ``passed_over`` are the synth models that
-    the dial names first and that cannot be asked here.
+    call where the synth model writes one, whatever it is asked; else None.
     """
 
     effort: Effort
@@ -88,7 +87,6 @@ class Level:
     replacement_rounds: int = 0
     max_cost_usd: float | None = None
     ignored_per_call: int | None = None
-    passed_over: tuple[str, ...] = ()
 
     def ask_one_text(self) -> "Level":
         """Returns the level for a synth model that goes on with a document: it writes one exemplar a call."""
@@ -122,12 +120,9 @@ def load_level(path: str, effort: Effort, choose: Callable[[Sequence[str]], str]
         findings.add(("levels",), f"no {effort!r}", ", ".join(EFFORTS))
         raise findings.make_error()
     level = dial.levels[effort]
-    names: tuple[str, ...] = getattr(dial.models, level.synth_model)
-    chosen = choose(names)
     return Level(
         effort=effort,
         **level.model_dump(exclude={"synth_model"}),
-        synth_model=chosen,
+        synth_model=choose(getattr(dial.models, level.synth_model)),
         judge_model=dial.models.judge,
-        passed_over=names[: names.index(chosen)],
     )

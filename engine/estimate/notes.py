@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from engine.domain.model import MAX_SEEDS_PER_POLE, POLES, Brief, Trait
-from engine.llm.embedded_models import EMBEDDED, is_embedded
+from engine.llm.embedded_models import is_embedded
 from engine.llm.request import Endpoint
 from engine.planning.plan import Plan
 from engine.planning.topic_subjects import MIN_OWN_SHARE
@@ -44,11 +44,6 @@ def list_notes(plan: Plan, endpoint: Endpoint) -> tuple[str, ...]:
         for run_id in plan.model.altered_runs
     ]
     notes += [note for trait in plan.model.traits for note in _list_axis_notes(plan, trait)]
-    notes += [
-        f"The effort would take {name}, which is not here; {endpoint.name} writes. 'exemplars models get "
-        f"{name.removeprefix(f'{EMBEDDED}/')}' gets it."
-        for name in level.passed_over[:1]
-    ]
     if level.thinking != "none" and not endpoint.thinks:
         notes.append(f"The effort asks for {level.thinking} thinking; {endpoint.name} has none, so it was left out.")
     if level.ignored_per_call:

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +11,7 @@ from engine.errors import ProviderUnavailableError
 from engine.llm.embedded_models import EMBEDDED, find_embedded
 from engine.llm.prices import FREE
 from engine.llm.request import Endpoint
-from engine.settings import EmbeddedPlace
+from engine.settings import EmbeddedPlace, Style
 from engine.system.child_process import ChildServerError, run_child_server
 
 SERVER = Path(__file__).with_name("embedded_server.py")
@@ -19,7 +19,7 @@ SLOTS = 8
 # The model is cheap and its texts vary in quality: several drafts for each subject give the choice more to work with.
 DRAWS = 2
 # The in-context judge's ten examples a pole take about 1,100 tokens, a text up to 120.
-CONTEXT_TOKENS = 2048
+CONTEXT_TOKENS: Mapping[Style, int] = {"plain": 2048, "chat": 4096}
 START_SECONDS = 60.0
 MAX_THREADS = 8
 
@@ -32,9 +32,9 @@ def describe_embedded(name: str, place: EmbeddedPlace) -> Endpoint:
     """
     file = find_embedded(name, place)
     return Endpoint(
-        name=file.name,
+        name=f"{EMBEDDED}/{file.path.name}",
         model=f"{'openai' if file.style == 'chat' else 'text-completion-openai'}/{file.path.stem}",
-        identity=f"{EMBEDDED}:{file.sha256}",
+        identity=f"{EMBEDDED}:{file.sha256}{'' if file.style == 'plain' else f':{file.style}'}",
         style=file.style,
         api_key="none",
         slots=SLOTS,
@@ -53,9 +53,10 @@ def serve_embedded(name: str, place: EmbeddedPlace) -> Iterator[Endpoint]:
         ModelNotFoundError: there is no such model.
         ProviderUnavailableError: the server does not start.
     """
-    path = find_embedded(name, place).path
+    file = find_embedded(name, place)
+    path, context_tokens = file.path, CONTEXT_TOKENS[file.style]
     threads = max(1, min(MAX_THREADS, os.cpu_count() or 1))
-    command = [sys.executable, str(SERVER), str(path), str(SLOTS), str(CONTEXT_TOKENS), str(threads)]
+    command = [sys.executable, str(SERVER), str(path), str(SLOTS), str(context_tokens), str(threads)]
     # Threads that spin while they wait make calls up to twenty times slower on shared cores (docs/decisions/000).
     environment = {**os.environ, "GOMP_SPINCOUNT": "1000"}
     try:

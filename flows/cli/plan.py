@@ -7,11 +7,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from engine.definitions.effort import Level, load_level
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
 from engine.errors import UnpricedError
 from engine.estimate.call_kinds import OUTLOOKS, Example
 from engine.estimate.preview import Preview, describe_scenario_lists, preview_plan
 from engine.estimate.wording import ASSUMPTIONS, explain_estimate
+from engine.llm.embedded_models import EMBEDDED, list_embedded_models
 from engine.llm.endpoints import check_prices, describe_endpoint, describe_judge, limit_cost
 from engine.planning.scenarios import list_proposable
 from engine.quality.reference_axis import fit_reference_axes
@@ -41,7 +43,20 @@ def make_preview(settings: Settings, handle: str, synth_type: str, effort: str |
         check_prices(settings, job.level)
     except UnpricedError as error:
         refused = str(error)
-    return preview_plan(plan, endpoint, limit_cost(settings, job.level), judge, refused)
+    preview = preview_plan(plan, endpoint, limit_cost(settings, job.level), judge, refused)
+    return replace(preview, notes=(*preview.notes, *_name_better_model(settings, job.level)))
+
+
+def _name_better_model(settings: Settings, level: Level) -> list[str]:
+    """Names the embedded model that the dial would sooner take for a level, and how to get it."""
+    first = load_level(settings.locate(settings.effort_file), level.effort).synth_model
+    name = first.removeprefix(f"{EMBEDDED}/")
+    models = list_embedded_models()
+    if settings.synth_model is not None or name not in models or models[name].find(settings.embedded_place.folder):
+        return []
+    return [
+        f"Effort {level.effort} takes {name} where its file is here; it writes better: 'exemplars models get {name}'."
+    ]
 
 
 def show_preview(preview: Preview, shown: int) -> None:

@@ -11,9 +11,17 @@ class Interrupted(BaseModel):
         raise KeyboardInterrupt
 
 
-def test_interrupt_that_pydantic_wraps_is_an_interrupt(capsys: pytest.CaptureFixture[str]) -> None:
+class Outer(BaseModel):
+    inner: Interrupted = Interrupted()
+
+
+@pytest.mark.parametrize("model", [Interrupted(), Outer()])
+def test_interrupt_that_pydantic_wraps_is_an_interrupt(capsys: pytest.CaptureFixture[str], model: BaseModel) -> None:
     app = typer.Typer()
-    app.command()(lambda: Interrupted().model_dump())
+
+    @app.command()
+    def serialize() -> None:
+        model.model_dump()
 
     assert 130 == run_app(app, [], "it")
     assert ("", "exemplars: interrupted\n") == capsys.readouterr()

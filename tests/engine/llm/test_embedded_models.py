@@ -105,7 +105,7 @@ def test_own_file_is_read_anew_once_it_is_another(place: EmbeddedPlace) -> None:
 
 def test_name_that_is_no_file_and_not_in_the_list_is_one_message(place: EmbeddedPlace) -> None:
     with pytest.raises(
-        ModelNotFoundError, match=r"'embedded/qwen': there is no file qwen\. .* one of qwen2\.5-coder-0\.5b"
+        ModelNotFoundError, match=r"'embedded/qwen': qwen cannot be read .* one of qwen2\.5-coder-0\.5b"
     ):
         find_embedded("embedded/qwen", place)
 
@@ -136,3 +136,15 @@ def test_model_is_chosen_once_its_file_is_there(place: EmbeddedPlace) -> None:
 )
 def test_embedded_names_are_told_from_others(name: str, expected: bool) -> None:
     assert expected == is_embedded(name)
+
+
+def test_folder_that_may_not_be_searched_has_no_file(place: EmbeddedPlace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path, **_: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    model = make_model()
+    monkeypatch.setattr(Path, "stat", refuse)
+
+    assert model.find(place.folder) is None
+    with pytest.raises(ModelNotFoundError, match=r"own\.gguf cannot be read \(Permission denied\)"):
+        find_embedded(f"embedded/{place.folder}/own.gguf", place)

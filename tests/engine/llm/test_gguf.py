@@ -39,3 +39,10 @@ def test_file_of_another_kind_is_one_message(tmp_path: Path, content: bytes) -> 
 def test_file_that_is_not_there_is_one_message(tmp_path: Path) -> None:
     with pytest.raises(ModelNotFoundError, match="No such file"):
         read_head(tmp_path / "a.gguf")
+
+
+def test_vocabulary_need_not_be_text(tmp_path: Path) -> None:
+    content = make_gguf({"w": 7}, {CHAT_TEMPLATE: "x"}).replace("ß".encode(), b"\xff\xfe")
+    (tmp_path / "a.gguf").write_bytes(content)
+
+    assert Head(7, "x") == read_head(tmp_path / "a.gguf")

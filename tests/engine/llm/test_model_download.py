@@ -81,17 +81,41 @@ def test_hub_with_another_file_is_passed_over(tmp_path: Path, links: Path, hub: 
     assert CONTENT == get(make_model(hub="a/b", **make_wheels(links)), tmp_path / "models")
 
 
-def test_what_the_hub_has_sent_is_not_sent_again(tmp_path: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 1 << 16)
+def test_what_the_hub_has_sent_is_not_sent_again_by_the_next_start(tmp_path: Path, hub: Hub) -> None:
     hub.stop_after = 300_000
     folder, model = tmp_path / "models", make_model(hub="a/b")
-    try:
-        content = get(model, folder)
-    except ProviderUnavailableError:
-        content = get(model, folder)
+    with pytest.raises(ProviderUnavailableError, match="the hub, a/b: "):
+        get(model, folder)
 
-    assert CONTENT == content
-    assert sum(hub.sent) < len(CONTENT) + (1 << 16)
+    assert CONTENT == get(model, folder)
+    assert len(CONTENT) == sum(hub.sent)
+
+
+def test_what_came_before_an_interrupt_is_not_sent_again(tmp_path: Path, hub: Hub) -> None:
+    def interrupt(_: int) -> None:
+        raise KeyboardInterrupt
+
+    folder, model = tmp_path / "models", make_model(hub="a/b")
+    with pytest.raises(KeyboardInterrupt):
+        get_model("stand-in", model, folder, interrupt)
+    before = sum(hub.sent)
+
+    assert CONTENT == get(model, folder)
+    assert sum(hub.sent) - before < len(CONTENT)
+
+
+def test_hub_with_a_file_of_another_size_is_passed_over(tmp_path: Path, links: Path, hub: Hub) -> None:
+    hub.content = CONTENT + b"!"
+
+    assert CONTENT == get(make_model(hub="a/b", **make_wheels(links)), tmp_path / "models")
+    assert [] == hub.sent
+
+
+def test_file_that_somebody_has_put_there_is_checked(tmp_path: Path, links: Path) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / FILE).write_bytes(OTHER)
+
+    assert CONTENT == get(make_model(**make_wheels(links)), tmp_path / "models")
 
 
 def test_parts_that_have_come_are_not_got_again(tmp_path: Path, links: Path) -> None:

@@ -238,7 +238,7 @@ BAD_INPUTS: dict[str, tuple[Spoil, tuple[str, ...], int, str]] = {
         3,
         "'embedded/nowhere.gguf': nowhere.gguf cannot be read (No such file or directory). Give 'embedded'",
     ),
-    "no GGUF file": (name_a_text_as_model, LOW, 3, "model.gguf is not a GGUF file"),
+    "no GGUF file": (name_a_text_as_model, LOW, 3, "model.gguf is not a whole GGUF file"),
     "samples below a file": (
         set_variable("EXEMPLARS_SAMPLES_URI", "{folder}/effort.yaml/samples"),
         LOW,

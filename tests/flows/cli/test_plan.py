@@ -131,7 +131,7 @@ def test_model_without_traits_has_no_plan(tmp_path: Path, dry: Dry) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("EXEMPLARS_SYNTH_MODEL", "embedded/nowhere.gguf", "there is no file nowhere.gguf"),
+        ("EXEMPLARS_SYNTH_MODEL", "embedded/nowhere.gguf", "nowhere.gguf cannot be read"),
         (
             "EXEMPLARS_SAMPLES_URI",
             "{folder}/effort.yaml/samples",
@@ -269,6 +269,28 @@ def test_embedded_model_costs_nothing_and_shows_its_documents_and_its_judge(tmp_
     assert [0.0, 0.0, 0.0] == [found["total"][outlook]["cost_usd"] for outlook in ("low", "likely", "high")]
     # Two draws of each scenario; the quota of both poles of the one trait that has seeds, and its six seeds themselves.
     assert 4 * 16 + 8 + 6 == found["total"]["low"]["calls"]
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({}, True),
+        ({"EXEMPLARS_SYNTH_MODEL": "embedded/smollm2-135m"}, False),
+        ({"EXEMPLARS_SYNTH_MODEL": "openai/gpt-4.1-mini"}, False),
+    ],
+)
+def test_better_model_that_the_effort_would_take_is_named(
+    tmp_path: Path, dry: Dry, variables: dict[str, str], told: bool
+) -> None:
+    workspace = make_workspace(tmp_path)
+    workspace.variables.update(variables)
+    workspace.write_effort(synth_model="large")
+    dial = json.loads((tmp_path / "effort.yaml").read_text())
+    dial["models"]["large"] = ["embedded/qwen2.5-coder-1.5b", "embedded"]
+    (tmp_path / "effort.yaml").write_text(json.dumps(dial))
+    _, said, _ = dry(workspace, *LOW)
+
+    assert told == ("'exemplars models get qwen2.5-coder-1.5b'" in unfold(said))
 
 
 def test_cost_of_a_model_without_a_list_price_is_not_known(tmp_path: Path, dry: Dry) -> None:
