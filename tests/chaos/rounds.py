@@ -1,6 +1,6 @@
 """The long rounds: kills, faults, budgets and outages of runs of hundreds of calls, and tables of what came of them.
 
-``make chaos``, or some of them: ``PYTHONPATH=tests python -m chaos.rounds kills installation faults budgets outages``.
+``make chaos``, or some of them, as ``ROUNDS`` names them: ``PYTHONPATH=tests python -m chaos.rounds kills outages``.
 A broken invariant is a line under its table, and exit code 1. All is kept in a temporary folder.
 """
 
@@ -15,6 +15,7 @@ from chaos.book import CONCURRENCY, Book, Row
 from chaos.checker import list_differences, replay
 from chaos.faults import FAULTS, PASSING, Fault, Outage, Script
 from chaos.killer import Command, Installation
+from fakes.postgres import open_postgres
 from fakes.site import open_site
 from fakes.waiting import wait_until
 from fakes.workspace import Workspace, make_workspace
@@ -51,10 +52,14 @@ def main(names: Sequence[str]) -> int:
 
 def play_kills(book: Book) -> None:
     """Many kills of a run of about 1,000 calls, beside one that nobody kills."""
-    prefect = {"PREFECT_HOME": str(book.folder / "prefect")}
-    script = Script(latency_seconds=LATENCY_SECONDS, spread=SPREAD)
-    rows = [book.play("killed", LARGE, script, kills, lambda made: Command(made, prefect)) for kills in (0, KILLS)]
-    _add_kills(book, f"The command killed, {CONCURRENCY} calls in flight", rows)
+    _play_kills(book, f"The command killed, {CONCURRENCY} calls in flight", dict)
+
+
+def play_postgresql(book: Book) -> None:
+    """The same where the replies are kept in PostgreSQL."""
+    with open_postgres(book.folder / "postgresql") as server:
+        title = f"The command killed, {CONCURRENCY} calls in flight, replies in PostgreSQL"
+        _play_kills(book, title, lambda: {"EXEMPLARS_REPLIES_URL": server.make_database()})
 
 
 def play_installation(book: Book) -> None:
@@ -112,11 +117,22 @@ def play_outages(book: Book) -> None:
 
 ROUNDS: Mapping[str, Callable[[Book], None]] = {
     "kills": play_kills,
+    "postgresql": play_postgresql,
     "installation": play_installation,
     "faults": play_faults,
     "budgets": play_budgets,
     "outages": play_outages,
 }
+
+
+def _play_kills(book: Book, title: str, choose_variables: Callable[[], Mapping[str, str]]) -> None:
+    prefect = {"PREFECT_HOME": str(book.folder / "prefect")}
+    script = Script(latency_seconds=LATENCY_SECONDS, spread=SPREAD)
+    rows = [
+        book.play("killed", LARGE, script, kills, lambda made: Command(made, prefect), choose_variables())
+        for kills in (0, KILLS)
+    ]
+    _add_kills(book, title, rows)
 
 
 def _play_budget(
