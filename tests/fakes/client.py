@@ -14,22 +14,25 @@ Answer = Callable[[Request], Reply | Exception]
 
 
 class FakeClient:
-    """Answers each request by ``answer``; an exception that it returns is raised. ``most_in_flight`` is the peak."""
+    """Answers each request by ``answer``, after so many ``seconds`` in which others begin; an exception that it returns
+    is raised. ``most_in_flight`` is the peak.
+    """
 
-    def __init__(self, answer: Answer, endpoint: Endpoint = CHAT) -> None:
+    def __init__(self, answer: Answer, endpoint: Endpoint = CHAT, seconds: float = 0.001) -> None:
         self.endpoint = endpoint
         self.requests: list[Request] = []
         self.most_in_flight = 0
         self._answer = answer
+        self._seconds = seconds
         self._in_flight = 0
 
     async def complete(self, request: Request) -> Reply:
-        """One reply, after a millisecond in which others begin."""
+        """One reply."""
         self.requests.append(request)
         self._in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self._in_flight)
         try:
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(self._seconds)
             answer = self._answer(request)
         finally:
             self._in_flight -= 1

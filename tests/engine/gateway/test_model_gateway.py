@@ -162,7 +162,7 @@ async def test_runs_at_once_share_a_plan_and_the_first_reply_stands(tmp_path: Pa
 async def test_calls_in_flight_never_pass_the_limit(
     tmp_path: Path, concurrency: int, slots: int | None, expected: int
 ) -> None:
-    client = FakeClient(answer_each(), replace(CHAT, slots=slots))
+    client = FakeClient(answer_each(), replace(CHAT, slots=slots), seconds=0.05)
     replies = await ask_many(make_gateway(client, tmp_path, concurrency), 20)
 
     assert [f"reply to Write text {number}." for number in range(20)] == [
