@@ -183,7 +183,7 @@ class Settings(BaseSettings):
     concurrency: int = Field(default=32, ge=1, le=4096)
     """Calls in flight for one run, at most. A run slows down where the provider does, or refuses."""
     call_timeout_seconds: float = Field(default=120, gt=0, le=DAY_SECONDS)
-    """How long a call waits for its whole reply."""
+    """How long a call waits for its whole reply; an embedded model has at least ten minutes."""
     max_cost_usd: float | None = Field(default=None, gt=0, le=MOST_USD)
     """A run's hard limit on cost. Unset, the dial's. What was paid for is kept."""
     synth_fallbacks: Name = ""

@@ -19,6 +19,8 @@ from engine.screening.voting_judge import VotingJudge
 from engine.settings import EmbeddedPlace, Settings
 
 EMBEDDED_PATIENCE_SECONDS = 10.0
+# It runs on this machine, at whatever speed that leaves it: a slow reply is no sign that none will come.
+LEAST_EMBEDDED_CALL_SECONDS = 600.0
 
 
 @asynccontextmanager
@@ -97,7 +99,8 @@ async def _open(
     async with AsyncExitStack() as stack:
         clients = []
         for endpoint in endpoints:
-            client = LitellmClient(endpoint, settings.call_timeout_seconds)
+            least_seconds = LEAST_EMBEDDED_CALL_SECONDS if is_embedded(endpoint.name) else 0.0
+            client = LitellmClient(endpoint, max(settings.call_timeout_seconds, least_seconds))
             stack.push_async_callback(client.close)
             clients.append(RedactingClient(client))
         yield ModelGateway(

@@ -1,0 +1,39 @@
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes.builders import make_level
+from fakes.client import PLAIN, HeardProgress
+
+from engine.llm.client import LitellmClient
+from engine.run import gateways
+from engine.settings import Settings
+
+
+@pytest.mark.parametrize(
+    ("synth_model", "asked", "waits"),
+    [("embedded", 120, 600), ("embedded", 3600, 3600), ("openai/test", 120, 120), ("openai/test", 7, 7)],
+)
+async def test_embedded_model_may_be_slow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, synth_model: str, asked: float, waits: float
+) -> None:
+    seconds = []
+
+    class Client(LitellmClient):
+        def __init__(self, endpoint: Any, timeout_seconds: float) -> None:
+            super().__init__(endpoint, timeout_seconds)
+            seconds.append(timeout_seconds)
+
+    @contextmanager
+    def serve(*_: object) -> Iterator[Any]:
+        yield PLAIN
+
+    monkeypatch.setattr(gateways, "LitellmClient", Client)
+    monkeypatch.setattr(gateways, "serve_embedded", serve)
+    settings = Settings(cache_dir=str(tmp_path), call_timeout_seconds=asked)
+    async with gateways.open_gateway(settings, make_level(synth_model=synth_model), HeardProgress()):
+        pass
+
+    assert [waits] == seconds
