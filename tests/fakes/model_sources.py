@@ -70,13 +70,17 @@ def make_wheels(folder: Path, content: bytes = CONTENT, count: int = 3) -> dict[
 
 @dataclass
 class Hub:
-    """A hub that has one file; it breaks a reply off after ``stop_after`` bytes, and answers late where ``late``."""
+    """A hub that has one file; it breaks a reply off after ``stop_after`` bytes, and answers late where ``late``.
+
+    ``started`` are the bytes from which replies began, ``sent`` how many each had.
+    """
 
     content: bytes = CONTENT
     stop_after: int | None = None
     late: threading.Event | None = None
     url: str = ""
     sent: list[int] = field(default_factory=list)
+    started: list[int] = field(default_factory=list)
 
 
 @contextmanager
@@ -91,6 +95,7 @@ def serve_hub(hub: Hub) -> Iterator[Hub]:
 
         def do_GET(self) -> None:
             start = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").partition("-")[0])
+            hub.started.append(start)
             self._begin(206 if start else 200, len(hub.content) - start, start)
             body = hub.content[start:]
             if hub.stop_after is not None:
