@@ -170,7 +170,7 @@ def _get_from_hub(repository: str, model: EmbeddedModel, parts: Path, tell: Tell
         raise SourceError(f"no answer in {HUB_SECONDS:g} s")
     if met[0] != model.bytes:
         raise SourceError(_shorten(met[0]) if isinstance(met[0], Exception) else f"another file, of {met[0]} bytes")
-    # Its own download begins anew each time.
+    # What huggingface_hub 2.4 downloads by itself begins anew each time.
     come = parts / f"{model.file}.come"
     try:
         with come.open("ab") as file:

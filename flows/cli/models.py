@@ -21,7 +21,7 @@ NameArgument = Annotated[str, typer.Argument(help="A name of `exemplars models l
 
 
 class _TimeIsUp(BaseException):
-    """As an interrupt is, none that a library may catch to try again."""
+    """Passes through whatever a library catches to try again, as an interrupt does."""
 
 
 @app.command("list")
@@ -32,26 +32,20 @@ def list_command(
     from engine.llm import embedded_models
     from engine.settings import read_settings
 
-    folder = read_settings().embedded_place.folder
-    rows = [
-        {
-            "name": name,
-            "bytes": model.bytes,
-            "licence": model.licence,
-            "style": model.style,
-            "languages": sorted(model.languages),
-            "sha256": model.sha256,
-            "path": str(path) if (path := model.find(folder)) else None,
-        }
-        for name, model in embedded_models.list_embedded_models().items()
-    ]
+    folder, models = read_settings().embedded_place.folder, embedded_models.list_embedded_models()
     if as_json:
+        told = {"bytes", "licence", "style", "sha256"}
+        rows = [
+            {"name": name, **model.model_dump(include=told), "languages": sorted(model.languages)}
+            | {"path": str(path) if (path := model.find(folder)) else None}
+            for name, model in models.items()
+        ]
         print(json.dumps(rows))
         return
     print(f"{'model':<22} {'size':>7}  {'licence':<12} file")
-    for row in rows:
-        where = row["path"] or f"not here: exemplars models get {row['name']}"
-        print(f"{row['name']!s:<22} {format_bytes(float(str(row['bytes']))):>7}  {row['licence']!s:<12} {where}")
+    for name, model in models.items():
+        where = model.find(folder) or f"not here: exemplars models get {name}"
+        print(f"{name:<22} {format_bytes(model.bytes):>7}  {model.licence:<12} {where}")
 
 
 @app.command("get")

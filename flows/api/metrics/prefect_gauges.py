@@ -1,6 +1,5 @@
 """Prometheus gauges of what Prefect's server knows of workers and of runs that wait, asked in a background thread."""
 
-import threading
 from collections.abc import Iterator, Mapping
 
 import httpx
@@ -19,8 +18,8 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import WorkerStatus
 from prefect.exceptions import PrefectException
 from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.registry import Collector
 
+from flows.api.metrics.background_gauges import BackgroundGauges
 from flows.deploy.work_pool import POOL, QUEUES
 
 PAUSE_SECONDS = 30.0
@@ -29,7 +28,7 @@ LATE = FlowRunFilter(state=FlowRunFilterState(name=FlowRunFilterStateName(any_=[
 OUR_POOL = WorkPoolFilter(name=WorkPoolFilterName(any_=[POOL]))
 
 
-class PrefectGauges(Collector):
+class PrefectGauges(BackgroundGauges):
     """Exports whether Prefect's server answered when it was last asked, and then how many workers and late runs it has.
 
     A scrape itself does not ask. Before the first answer there is no gauge.
@@ -39,19 +38,15 @@ class PrefectGauges(Collector):
     """
 
     def __init__(self, client: SyncPrefectClient) -> None:
+        super().__init__()
         self._client = client
-        self._is_up: bool | None = None
         self._online = 0
         self._late: Mapping[str, int] = {}
-        self._stopping = threading.Event()
 
-    def start(self) -> None:
-        """Starts asking in a background thread."""
-        threading.Thread(target=self._ask_on, name="exemplars-prefect", daemon=True).start()
-
-    def stop(self) -> None:
-        """Stops asking; a question that is under way ends with the process."""
-        self._stopping.set()
+    @property
+    def pause_seconds(self) -> float:
+        """Always the same."""
+        return PAUSE_SECONDS
 
     def refresh(self) -> None:
         """Asks once."""
@@ -61,17 +56,17 @@ class PrefectGauges(Collector):
             self._online = sum(worker.status == WorkerStatus.ONLINE for worker in workers)
             self._late = {queue.name: self._count_late(queue.name) for queue in QUEUES}
         except (httpx.HTTPError, PrefectException):
-            self._is_up = False
+            self.is_up = False
         else:
-            self._is_up = True
+            self.is_up = True
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """The gauges; what only the server knows is missing while it does not answer."""
-        if self._is_up is None:
+        if self.is_up is None:
             return
         about = "1 where Prefect's server answered when it was last asked."
-        yield GaugeMetricFamily("exemplars_prefect_up", about, value=float(self._is_up))
-        if not self._is_up:
+        yield GaugeMetricFamily("exemplars_prefect_up", about, value=float(self.is_up))
+        if not self.is_up:
             return
         about = f"Workers of the pool {POOL} whose heartbeats arrive."
         yield GaugeMetricFamily("exemplars_workers_online", about, value=self._online)
@@ -80,16 +75,10 @@ class PrefectGauges(Collector):
             late.add_metric([queue], count)
         yield late
 
-    def describe(self) -> list[GaugeMetricFamily]:
-        """Empty: otherwise the registry would call ``collect`` on registration."""
-        return []
-
     def _count_late(self, queue: str) -> int:
         where = WorkQueueFilter(name=WorkQueueFilterName(any_=[queue]))
         return self._client.count_flow_runs(flow_run_filter=LATE, work_pool_filter=OUR_POOL, work_queue_filter=where)
 
-    def _ask_on(self) -> None:
+    def _look_on(self) -> None:
         with self._client:
-            while not self._stopping.is_set():
-                self.refresh()
-                self._stopping.wait(PAUSE_SECONDS)
+            super()._look_on()

@@ -1,41 +1,34 @@
 """Prometheus gauges of what the sample store holds, counted in a background thread."""
 
-import logging
-import threading
 import time
 from collections.abc import Iterator
 
 from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.registry import Collector
 
 from engine.errors import StoreError
 from engine.listing.statistics import StoreCounter, StoreStatistics
+from flows.api.metrics.background_gauges import LOGGER, BackgroundGauges
 
-LOGGER = logging.getLogger("flows.api")
 # The pause between two counts: at least so many seconds, and at least so many times the duration of the last count.
 PAUSE_SECONDS, PAUSE_TIMES = 60.0, 10.0
 LABELS = ["namespace", "pool", "synth_type", "effort", "status"]
 
 
-class StoreGauges(Collector):
+class StoreGauges(BackgroundGauges):
     """Exports the last count of a store, and whether it succeeded; a scrape itself does not read the store."""
 
     def __init__(self, samples_uri: str, pause_seconds: float = PAUSE_SECONDS) -> None:
+        super().__init__()
         self._counter = StoreCounter(samples_uri)
-        self._pause_seconds = pause_seconds
+        self._least_pause_seconds = pause_seconds
         self._tally: StoreStatistics | None = None
-        self._is_up = False
         self._took_seconds = 0.0
         self._counted_at = 0.0
-        self._stopping = threading.Event()
 
-    def start(self) -> None:
-        """Starts counting in a background thread."""
-        threading.Thread(target=self._count_on, name="exemplars-stock", daemon=True).start()
-
-    def stop(self) -> None:
-        """Stops counting; a count that is running ends with the process."""
-        self._stopping.set()
+    @property
+    def pause_seconds(self) -> float:
+        """The longer, the longer the last count took."""
+        return max(self._least_pause_seconds, PAUSE_TIMES * self._took_seconds)
 
     def refresh(self) -> None:
         """Counts once; if the store cannot be read, the last count stays."""
@@ -43,17 +36,17 @@ class StoreGauges(Collector):
         try:
             self._tally = self._counter.count()
         except StoreError as error:
-            if self._is_up or self._tally is None:
+            if self.is_up or self._tally is None:
                 LOGGER.warning("The sample store cannot be counted: %s", error)
-            self._is_up = False
+            self.is_up = False
         else:
-            self._is_up, self._counted_at = True, time.time()
+            self.is_up, self._counted_at = True, time.time()
         self._took_seconds = time.monotonic() - begun
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """The gauges; totals are missing until the store has been counted for the first time."""
         tally = self._tally
-        yield _make_gauge("up", "1 where the last count of the sample store succeeded.", float(self._is_up))
+        yield _make_gauge("up", "1 where the last count of the sample store succeeded.", float(self.is_up or False))
         yield _make_gauge("count_seconds", "How long the last count took.", self._took_seconds)
         if tally is None:
             return
@@ -64,19 +57,6 @@ class StoreGauges(Collector):
             for group, sums in tally.groups.items():
                 gauge.add_metric([getattr(group, label) for label in LABELS], getattr(sums, name))
             yield gauge
-
-    def describe(self) -> list[GaugeMetricFamily]:
-        """Empty: otherwise the registry would call ``collect`` on registration, before there is a count."""
-        return []
-
-    def _count_on(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                self.refresh()
-            except Exception:
-                self._is_up = False
-                LOGGER.exception("The sample store could not be counted")
-            self._stopping.wait(max(self._pause_seconds, PAUSE_TIMES * self._took_seconds))
 
 
 _SUMS = {

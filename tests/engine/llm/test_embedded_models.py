@@ -7,7 +7,7 @@ from engine.errors import ModelNotFoundError
 from engine.llm import embedded_models
 from engine.llm.embedded_models import choose_model, find_embedded, is_embedded, list_embedded_models
 from engine.llm.gguf import CHAT_TEMPLATE
-from engine.settings import EmbeddedPlace
+from engine.settings import EmbeddedPlace, Style
 
 BILLION = {"w": 10**9}
 TEMPLATE = {CHAT_TEMPLATE: "{{ messages }}"}
@@ -86,11 +86,11 @@ def test_own_file_is_asked_in_a_chat_where_it_has_learnt_that(
 
 
 @pytest.mark.parametrize(("asked", "name"), [("chat", SMOLLM2), ("plain", "embedded/{own}")])
-def test_setting_overrides_the_style(tmp_path: Path, asked: str, name: str) -> None:
+def test_setting_overrides_the_style(tmp_path: Path, asked: Style, name: str) -> None:
     own = tmp_path / "own.gguf"
     own.write_bytes(make_gguf(BILLION, TEMPLATE))
 
-    assert asked == find_embedded(name.format(own=own), EmbeddedPlace(tmp_path, asked)).style  # type: ignore[arg-type]
+    assert asked == find_embedded(name.format(own=own), EmbeddedPlace(tmp_path, asked)).style
 
 
 def test_own_file_is_read_anew_once_it_is_another(place: EmbeddedPlace) -> None:

@@ -2,8 +2,8 @@
 
 import asyncio
 import json
-import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,6 @@ from engine.llm.request import Reply
 from engine.replies.admin import list_cache
 from engine.replies.replies import ReplyStore
 from engine.settings import RepliesPlace
-from flows.cli.app import main
 
 HANDLE, OTHER = "u22a8.toolshed", "u22a8.kitchen"
 Command = Callable[..., tuple[int, str, str]]
@@ -35,17 +34,9 @@ async def keep(folder: Path, plan_id: str, handle: str, url: str | None = None) 
 
 
 @pytest.fixture
-def command(capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
-    """``exemplars cache`` in this process: its exit code, and what it says on stdout and stderr."""
-    terminate = signal.getsignal(signal.SIGTERM)
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        code = main(("cache", *arguments))
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    yield call
-    signal.signal(signal.SIGTERM, terminate)
+def command(run_command: Command) -> Command:
+    """``exemplars cache`` in this process."""
+    return partial(run_command, "cache")
 
 
 def list_plans(cache: Path) -> set[str]:

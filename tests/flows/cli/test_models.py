@@ -2,11 +2,11 @@
 
 import json
 import os
-import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,6 @@ from fakes.model_sources import CONTENT, FILE, make_model, make_wheels
 
 from engine.llm import embedded_models
 from engine.llm.embedded_models import list_embedded_models
-from flows.cli.app import main
 
 Command = Callable[..., tuple[int, str, str]]
 SMOLLM2 = "smollm2-135m"
@@ -32,17 +31,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def command(capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
-    """``exemplars models`` in this process: its exit code, and what it says on stdout and stderr."""
-    terminate = signal.getsignal(signal.SIGTERM)
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        code = main(("models", *arguments))
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    yield call
-    signal.signal(signal.SIGTERM, terminate)
+def command(run_command: Command) -> Command:
+    """``exemplars models`` in this process."""
+    return partial(run_command, "models")
 
 
 def test_list_says_what_is_here_and_how_to_get_the_rest(folder: Path, command: Command) -> None:
