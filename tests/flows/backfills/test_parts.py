@@ -187,13 +187,18 @@ async def test_part_whose_run_is_made_slowly_is_waited_for(site: Site) -> None:
 
 
 @pytest.mark.parametrize("works_here", [True, False])
-async def test_part_waits_for_a_worker_unless_nothing_is_to_do_here(site: Site, works_here: bool) -> None:
+async def test_part_waits_for_a_worker_unless_nothing_is_to_do_here(
+    site: Site, works_here: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts, "UNBEGUN_SECONDS", float("inf"))
     working = site.start()
     await site.wait_for_queue()
     begun = site.server.find(HANDLES[0])
     begun.state = Running()
     if not works_here:
         site.worker.may_work.set()
+    # All that are queued are late from the same moment on.
+    monkeypatch.setattr(parts, "UNBEGUN_SECONDS", 0.0)
     await asyncio.sleep(5 * UNBEGUN_SECONDS)
     taken_back = list(site.server.taken_back)
     site.worker.may_work.set()
