@@ -45,13 +45,27 @@ def score_held_out(vectors: Vectors, positive: Flags, groups: Sequence[str], fol
     places = np.zeros(len(vectors))
     for fold in _split_groups(groups, folds):
         rest = ~fold
-        if chosen[rest].all() or not chosen[rest].any():
-            continue
-        axis = fit_axis(vectors[rest], chosen[rest])
-        at = vectors[rest] @ axis
-        middle = (at[chosen[rest]].mean() + at[~chosen[rest]].mean()) / 2
-        places[fold] = vectors[fold] @ axis - middle
-    return np.asarray(np.round(places, DECIMALS), dtype=np.float64)
+        places[fold] = score_others(vectors[rest], chosen[rest], vectors[fold])
+    return places
+
+
+def score_others(vectors: Vectors, positive: Flags, others: Vectors) -> Numbers:
+    """Scores other texts on the axis that is fit to all texts of a set, in the unit of ``score_held_out``.
+
+    Args:
+        vectors: the set's texts, shape (n, d).
+        others: shape (m, d).
+
+    Returns:
+        Shape (m,); all 0 if a pole is empty.
+    """
+    chosen = np.asarray(positive, dtype=np.bool_)
+    if chosen.all() or not chosen.any():
+        return np.zeros(len(others))
+    axis = fit_axis(vectors, chosen)
+    at = vectors @ axis
+    middle = (at[chosen].mean() + at[~chosen].mean()) / 2
+    return np.asarray(np.round(others @ axis - middle, DECIMALS), dtype=np.float64)
 
 
 def measure_left_out(positive: Vectors, negative: Vectors) -> float | None:

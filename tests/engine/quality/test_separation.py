@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from engine.quality.separation import fit_axis, rank_auc, score_held_out
+from engine.quality.separation import fit_axis, rank_auc, score_held_out, score_others
 
 
 def test_axis_points_from_the_negative_to_the_positive_pole() -> None:
@@ -47,3 +47,9 @@ def test_fewer_groups_than_folds_are_folds_of_their_own() -> None:
     scores = score_held_out(vectors, [True, False, True, False], ["a", "a", "b", "b"])
     assert [True, False, True, False] == [place > 0 for place in scores]
     assert [0.0, 0.0] == list(score_held_out(vectors[:2], [True, False], ["a", "a"]))
+
+
+def test_other_text_is_scored_from_the_middle_between_the_poles() -> None:
+    vectors = np.array([[2.0, 1.0], [0.0, 1.0]])
+    assert [1.0, 0.0, -3.0] == list(score_others(vectors, [True, False], np.array([[2.0, 0.0], [1.0, 5], [-2.0, 1]])))
+    assert [0.0] == list(score_others(vectors, [True, True], vectors[:1]))
