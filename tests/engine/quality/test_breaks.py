@@ -56,11 +56,13 @@ def test_fewer_than_four_texts_at_a_pole_have_no_breaks() -> None:
 
 
 def test_few_texts_leave_it_unsure_and_more_decide() -> None:
-    above, below = np.linspace(0.0, 1.0, 8), np.linspace(-0.6, 0.4, 8)
+    def spread(low: float, count: int) -> list[float]:
+        return list(np.linspace(low, low + 1, count))
+
     assert "unsure" == _find(*APART).sureness
-    assert "unsure" == _find(list(above), list(below)).sureness
-    assert "apart" == _find(list(np.repeat(above, 40)), list(np.repeat(below, 40))).sureness
-    assert "overlapping" == _find(list(np.repeat(above - 0.3, 40)), list(np.repeat(below, 40))).sureness
+    assert "unsure" == _find(spread(0.0, 8), spread(-0.6, 8)).sureness
+    assert "apart" == _find(spread(0.0, 320), spread(-0.6, 320)).sureness
+    assert "overlapping" == _find(spread(0.0, 320), spread(-0.4, 320)).sureness
 
 
 def test_nine_intervals_of_ten_hold_the_true_gap() -> None:
