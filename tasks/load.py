@@ -20,6 +20,8 @@ def load(settings: Settings, handle: str, synth_type: str, effort: str | None) -
     logger.info(
         "%s: %d traits, %d seeds, %d attached", handle, len(model.traits), len(model.seeds), len(model.attached)
     )
+    if job.note:
+        logger.warning("%s", job.note)
     for skipped in model.skipped:
         logger.warning("Skipped: %s (%s)", skipped.what, skipped.why)
     return job

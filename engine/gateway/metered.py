@@ -11,6 +11,7 @@ from engine.domain.progress import CallAttempted, CallBegun, Event
 from engine.errors import ProviderError
 from engine.gateway.budget import Bound, RunBudget, bound_call
 from engine.gateway.rate_limit import RateLimiter
+from engine.llm.embedded_models import is_embedded
 from engine.llm.prices import FREE
 from engine.llm.request import REFUSED, Client, Reply, Request
 from engine.replies.replies import ReplyStore
@@ -88,7 +89,8 @@ class MeteredClient:
             self._report(replace(waited, seconds=time.monotonic() - began, error=type(error).__name__))
             raise
         self._report(_count_tokens(waited, reply, time.monotonic() - began))
-        reply = await replies.keep(request.key, reply, begun)
+        asked = self.endpoint.identity if is_embedded(self.endpoint.name) else None
+        reply = await replies.keep(request.key, reply, begun, asked)
         self._budget.count(reply, reused=False, endpoint=self.endpoint)
         return reply
 

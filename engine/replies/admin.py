@@ -1,6 +1,7 @@
 """Lists, prunes and clears the kept replies of all plans, for ``exemplars cache`` and at the end of runs."""
 
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from pathlib import Path
 from sqlalchemy import Connection, delete, exists, select
 
 from engine.errors import StoreError
-from engine.replies.changes import DEAD_SECONDS
+from engine.replies.changes import ASKED, DEAD_SECONDS, parse_reply
 from engine.replies.database import FILE, Database, name_database, read_database
 from engine.replies.tables import Clock, budgets, calls, openings, plans, replies
 from engine.settings import RepliesPlace
@@ -65,6 +66,25 @@ def count_kept_replies(place: RepliesPlace, plan_id: str) -> int | None:
     with suppress(StoreError):
         return read_database(place, lambda connection: connection.scalar(count), None)
     return None
+
+
+def count_asked(place: RepliesPlace, handle: str) -> dict[str, Counter[str]]:
+    """How many replies each embedded model has given to each plan of a model, by plan id and the identity of who gave.
+
+    Empty where none are kept, or they cannot be read. Nothing is changed.
+    """
+    kept = select(replies.c.plan_id, replies.c.reply).join(plans, plans.c.plan_id == replies.c.plan_id)
+    kept = kept.where(plans.c.handle == handle)
+    asked: dict[str, Counter[str]] = {}
+
+    def count(connection: Connection) -> None:
+        for plan_id, text in connection.execute(kept):
+            if identity := (parse_reply(text) or {}).get(ASKED):
+                asked.setdefault(plan_id, Counter())[identity] += 1
+
+    with suppress(StoreError):
+        read_database(place, count, None)
+    return asked
 
 
 def list_cache(place: RepliesPlace) -> list[CachedPlan]:

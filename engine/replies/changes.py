@@ -11,6 +11,8 @@ from sqlalchemy import Connection, func, select, update
 from engine.replies.statements import find_statements, insert_into
 from engine.replies.tables import Clock, budgets, calls, openings, replies
 
+# Beside a reply's own fields: which embedded model gave it.
+ASKED = "asked"
 # For a limit that sums of prices reach exactly.
 TINY_USD = 1e-12
 # An opening that has said nothing for so long is taken for dead; a live one says something three times in that time.

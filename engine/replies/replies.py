@@ -17,6 +17,7 @@ from engine.errors import SharedBudgetError, StoreError
 from engine.llm.request import Reply
 from engine.replies.admin import find_old_file
 from engine.replies.changes import (
+    ASKED,
     Abandoned,
     Begun,
     Change,
@@ -125,9 +126,13 @@ class ReplyStore:
             raise
         return call
 
-    async def keep(self, key: str, reply: Reply, begun: int | None = None) -> Reply:
-        """Keeps a reply and returns the one that stands: the first, where two asked the same. Its call has ended."""
-        text = json.dumps(asdict(reply), ensure_ascii=False)
+    async def keep(self, key: str, reply: Reply, begun: int | None = None, asked: str | None = None) -> Reply:
+        """Keeps a reply and returns the one that stands: the first, where two asked the same. Its call has ended.
+
+        Args:
+            asked: which embedded model gave it, by its endpoint's identity; None for a hosted one.
+        """
+        text = json.dumps(asdict(reply) | ({ASKED: asked} if asked else {}), ensure_ascii=False)
         cost_usd = None if reply.cost_usd is None else max(0.0, reply.cost_usd)
         standing = await self._write(Kept(self._plan, key, text, cost_usd, begun))
         if isinstance(standing, str):

@@ -2,14 +2,14 @@
 
 import json
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, get_args
 
 from engine.definitions.effort import Level, choose_effort, load_level
 from engine.definitions.lifecycle import check_draft
 from engine.definitions.loader import load_model
-from engine.definitions.scenario_packs import Packs
+from engine.definitions.scenario_packs import SCENARIOS_FOLDER, Packs, load_packs
 from engine.domain.language_tag import name_tag
 from engine.domain.model import EFFORTS, POLES, SYNTH_TYPES, Effort, Model, Pool, SynthType
 from engine.errors import UnsupportedError
@@ -24,6 +24,7 @@ from engine.planning.seed_variations import check_seeds, list_unusable_seeds
 from engine.planning.topic_subjects import split_by_topic
 from engine.report.headline import state_headline
 from engine.report.summary import RunResult
+from engine.run.unfinished import find_begun
 from engine.settings import Settings
 from engine.store.layout import REPORT, SAMPLES, VERDICT, name_file
 from engine.store.sample_set import read_manifest
@@ -37,17 +38,18 @@ from engine.store.store import (
     read_attached,
 )
 from engine.system.filesystem import read_bytes
-from engine.text.embedding import Embedder
+from engine.text.embedding import Embedder, SentenceEncoder
 from engine.text.language import decide_language
 
 
 class Job:
     """What a run was asked for. Not a dataclass: Prefect walks into those, and a model may hold a million samples."""
 
-    def __init__(self, model: Model, synth_type: SynthType, level: Level) -> None:
+    def __init__(self, model: Model, synth_type: SynthType, level: Level, note: str = "") -> None:
         self.model = model
         self.synth_type = synth_type
         self.level = level
+        self.note = note
 
 
 def load_job(
@@ -68,7 +70,7 @@ def load_job(
     Raises:
         HandleError, NoTraitsError, NoSeedsError, DefinitionError, UnsupportedError: what the user gave is wrong.
         FrozenModelError: the model is no draft, and the run would attach samples to it.
-        ModelNotFoundError: the embedded model's file is not there.
+        ModelNotFoundError: the embedded model's file is not there, or the one that an unfinished plan was begun with.
         UnpricedError: the run has a limit on cost, and one of its models no price.
         StoreError: the sample store cannot be read or written.
     """
@@ -81,27 +83,59 @@ def load_job(
         model = replace(model, skipped=(*model.skipped, *list_unusable_seeds(model)))
     if choose_pool(checked_type) == "train" and runs is None:
         check_draft(models_uri, handle)
-    level = load_level(
-        settings.locate(settings.effort_file),
-        choose_effort(checked_effort, model.effort),
-        lambda names: choose_model(names, settings.embedded_place),
-    )
-    level = replace(
-        level,
-        synth_model=settings.synth_model or level.synth_model,
-        judge_model=settings.judge_model or level.judge_model,
-    )
+    named: list[str] = []
+
+    def choose(names: Sequence[str]) -> str:
+        named[:] = [settings.synth_model] if settings.synth_model else names
+        return choose_model(named, settings.embedded_place)
+
+    level = load_level(settings.locate(settings.effort_file), choose_effort(checked_effort, model.effort), choose)
+    level = replace(level, judge_model=settings.judge_model or level.judge_model)
     if is_embedded(level.synth_model):
-        file = find_embedded(level.synth_model, settings.embedded_place)
-        check_written(file, model)
-        # From here on the same file is meant, whatever is got or removed meanwhile.
-        level = replace(level, synth_model=file.name if file.listed else level.synth_model)
-        level = level.ask_one_text() if file.style == "plain" else level
+        level = take_file(settings, model, level, level.synth_model)
     if not dry:
         check_prices(settings, level)
     samples_uri = settings.locate(settings.samples_uri)
     check_writable(samples_uri, probe=not dry)
-    return Job(read_pools(samples_uri, model, runs), checked_type, level)
+    job = Job(read_pools(samples_uri, model, runs), checked_type, level)
+    return job if runs is not None else resume_job(settings, job, named)
+
+
+def take_file(settings: Settings, model: Model, level: Level, name: str) -> Level:
+    """The level with an embedded model, which from here on is the same file, whatever is got or removed meanwhile.
+
+    Raises:
+        ModelNotFoundError: it is not there. UnsupportedError: as ``check_written``.
+    """
+    file = find_embedded(name, settings.embedded_place)
+    check_written(file, model)
+    level = replace(level, synth_model=file.name if file.listed else name)
+    return level.ask_one_text() if file.style == "plain" else level
+
+
+def resume_job(settings: Settings, job: Job, named: Sequence[str]) -> Job:
+    """The job with the embedded model that its plan, where that is unfinished, was begun with.
+
+    Args:
+        named: the models that the setting or the dial names.
+
+    Raises:
+        ModelNotFoundError, StoreError: as ``find_begun``.
+    """
+
+    def find_plan() -> str:
+        return plan_job(job, load_packs(SCENARIOS_FOLDER), settings.seed, SentenceEncoder()).plan_id
+
+    chosen = job.level.synth_model
+    begun = find_begun(settings, job.model.handle, named, chosen, find_plan)
+    if begun is None:
+        return job
+    level = take_file(settings, job.model, job.level, begun)
+    note = (
+        f"Goes on with {level.synth_model}, which this plan was begun with. The next plan is for {chosen}; to begin "
+        f"this one anew with it, set EXEMPLARS_SYNTH_MODEL={chosen}"
+    )
+    return Job(job.model, job.synth_type, level, note)
 
 
 def check_written(file: EmbeddedFile, model: Model) -> None:

@@ -44,7 +44,9 @@ def make_preview(settings: Settings, handle: str, synth_type: str, effort: str |
     except UnpricedError as error:
         refused = str(error)
     preview = preview_plan(plan, endpoint, limit_cost(settings, job.level), judge, refused)
-    return replace(preview, notes=(*preview.notes, *_name_better_model(settings, job.level)))
+    return replace(
+        preview, notes=(*preview.notes, *([job.note] if job.note else []), *_name_better_model(settings, job.level))
+    )
 
 
 def _name_better_model(settings: Settings, level: Level) -> list[str]:

@@ -173,6 +173,8 @@ def show_begin(job: Job, silent: bool) -> None:
         f"{model.handle}: {wanted} for each pole of {traits}, effort {level.effort}, synth model {level.synth_model}",
         file=sys.stderr,
     )
+    if job.note:
+        print(job.note, file=sys.stderr)
     for skipped in model.skipped:
         print(f"Skipped: {skipped.what} ({skipped.why})", file=sys.stderr)
 

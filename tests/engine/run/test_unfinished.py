@@ -1,0 +1,155 @@
+"""An unfinished plan goes on with the embedded model that has begun it, or names the file that is missing."""
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from fakes.client import FakeClient, HeardProgress
+from fakes.model_sources import CONTENT, FILE, make_gguf, make_model
+from fakes.workspace import HANDLE, LEVEL, make_workspace
+
+from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
+from engine.errors import ModelNotFoundError
+from engine.gateway.budget import RunBudget
+from engine.gateway.model_gateway import ModelGateway
+from engine.llm import embedded_models
+from engine.llm.embedded_models import list_embedded_models
+from engine.llm.endpoints import describe_endpoint
+from engine.llm.request import Prompt, Reply, Request
+from engine.run.job import Job, load_job, plan_job
+from engine.settings import Settings
+from engine.store.layout import MANIFEST
+from engine.store.sample_set import seal
+from engine.store.store import locate_set
+from engine.text.embedding import SentenceEncoder
+
+SMOLLM2, STAND_IN = "embedded/smollm2-135m", "embedded/stand-in"
+DIALS = (["embedded"], [STAND_IN, "embedded"], [STAND_IN, SMOLLM2])
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A catalogue, a dial, a store and kept replies; ``stand-in`` comes before SmolLM2 in the list of models."""
+
+    folder: Path
+    settings: Settings
+
+    @property
+    def file(self) -> Path:
+        return self.folder / "embedded" / FILE
+
+    def name(self, *names: str) -> None:
+        """Has the dial name these models."""
+        models = {key: list(names) for key in ("small", "medium", "large")} | {"judge": "embedded"}
+        (self.folder / "effort.yaml").write_text(json.dumps({"models": models, "levels": {"low": LEVEL}}))
+
+    def load(self, **settings: str) -> Job:
+        return load_job(self.settings.model_copy(update=settings), HANDLE, "from_traits", "low")
+
+    async def begin(self, **settings: str) -> str:
+        """A run that ends after its first reply; the id of its plan."""
+        job = self.load(**settings)
+        plan_id = plan_job(job, load_packs(SCENARIOS_FOLDER), self.settings.seed, SentenceEncoder()).plan_id
+        client = FakeClient(lambda _: Reply("a text", "stop"), describe_endpoint(self.settings, job.level))
+        gateway = ModelGateway(client, self.settings.replies_place, HeardProgress(), RunBudget(1))
+        async with gateway.keeping(plan_id, HANDLE):
+            await gateway.complete(Request(Prompt("Text:"), 10, 0.8))
+        return plan_id
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    models = {"stand-in": make_model(), "smollm2-135m": list_embedded_models()["smollm2-135m"]}
+    monkeypatch.setattr(embedded_models, "list_embedded_models", lambda: models)
+    variables = make_workspace(tmp_path).variables
+    settings = {name.removeprefix("EXEMPLARS_").lower(): value for name, value in variables.items()}
+    made = Machine(tmp_path, Settings.model_validate(settings))
+    made.file.parent.mkdir()
+    return made
+
+
+def take_asked(machine: Machine) -> tuple[str, str]:
+    job = machine.load()
+    return job.level.synth_model, job.note
+
+
+@pytest.mark.parametrize("named", DIALS)
+async def test_plan_goes_on_with_the_model_that_has_begun_it(machine: Machine, named: list[str]) -> None:
+    machine.name(*named)
+    await machine.begin()
+    machine.file.write_bytes(CONTENT)
+
+    assert (
+        SMOLLM2,
+        f"Goes on with {SMOLLM2}, which this plan was begun with. The next plan is for {STAND_IN}; to begin this one "
+        f"anew with it, set EXEMPLARS_SYNTH_MODEL={STAND_IN}",
+    ) == take_asked(machine)
+
+
+@pytest.mark.parametrize("named", DIALS)
+async def test_file_that_is_missing_is_named_with_what_to_do(machine: Machine, named: list[str]) -> None:
+    machine.name(*named)
+    machine.file.write_bytes(CONTENT)
+    await machine.begin()
+    machine.file.unlink()
+
+    with pytest.raises(ModelNotFoundError) as caught:
+        machine.load()
+    assert (
+        f"An unfinished plan of {HANDLE} was begun with stand-in, whose file is not in {machine.file.parent}. "
+        f"Get it: 'exemplars models get stand-in'; or begin anew by naming the model: EXEMPLARS_SYNTH_MODEL={SMOLLM2}"
+    ) == str(caught.value)
+    assert (SMOLLM2, "") == ((job := machine.load(synth_model=SMOLLM2)).level.synth_model, job.note)
+
+
+async def test_hosted_model_takes_no_plan_over_that_a_file_has_begun(machine: Machine) -> None:
+    machine.name(STAND_IN, "openai/gpt-4.1-mini")
+    machine.file.write_bytes(CONTENT)
+    await machine.begin()
+    machine.file.unlink()
+
+    with pytest.raises(ModelNotFoundError, match=r"EXEMPLARS_SYNTH_MODEL=openai/gpt-4\.1-mini"):
+        machine.load()
+
+
+async def test_file_of_ones_own_that_the_dial_names_goes_on(machine: Machine) -> None:
+    own = machine.folder / "own.gguf"
+    own.write_bytes(make_gguf({}, {}))
+    machine.name(STAND_IN, f"embedded/{own}")
+    await machine.begin()
+    machine.file.write_bytes(CONTENT)
+    asked = take_asked(machine)[0]
+    own.unlink()
+
+    assert f"embedded/{own}" == asked
+    with pytest.raises(
+        ModelNotFoundError, match=r"begun with a GGUF file of SHA-256 [0-9a-f]{64}, which .* Put it back"
+    ):
+        machine.load()
+
+
+async def end_with_a_set(machine: Machine, plan_id: str) -> None:
+    folder = Path(locate_set(str(machine.folder / "samples"), HANDLE, "train", "a-run"))
+    (folder / MANIFEST).parent.mkdir(parents=True)
+    (folder / MANIFEST).write_bytes(seal({"status": "rejected", "plan_id": plan_id}))
+
+
+async def begin_another_plan(machine: Machine, _: str) -> None:
+    (machine.folder / "models" / HANDLE / "samples.jsonl").write_text('{"content": "Another seed.", "clarity": 1}')
+
+
+async def begin_it_anew(machine: Machine, _: str) -> None:
+    await machine.begin(synth_model=STAND_IN)
+
+
+@pytest.mark.parametrize("happens", [end_with_a_set, begin_another_plan, begin_it_anew])
+async def test_plan_that_has_ended_or_is_another_asks_the_model_of_now(
+    machine: Machine, happens: Callable[[Machine, str], Awaitable[None]]
+) -> None:
+    plan_id = await machine.begin()
+    machine.file.write_bytes(CONTENT)
+    await happens(machine, plan_id)
+
+    assert (STAND_IN, "") == take_asked(machine)
