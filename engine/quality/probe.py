@@ -7,8 +7,11 @@ itself scores (``engine/quality/separation.py``).
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from engine.domain.samples import Exemplar
-from engine.quality.separation import rank_auc, score_held_out
+from engine.quality.breaks import Breaks, find_breaks
+from engine.quality.separation import Numbers, rank_auc, score_held_out
 from engine.text.embedding import Embedder
 
 # How far on the other pole's side a text has to lie to be reported, in halves of the distance between the poles' means.
@@ -26,12 +29,15 @@ class Probe:
     """The result of the probe for one trait.
 
     ``auc`` is the share of pairs of a positive and a negative exemplar that lie the right way round, in [0, 1]; None if
-    there are too few texts. ``wrong_side`` has the keys of the exemplars that lie on the other pole's side.
+    there are too few texts. ``wrong_side`` has the keys of the exemplars that lie on the other pole's side. ``scores``
+    has the held-out score of each exemplar, with whether it is a positive one, and ``breaks`` the breaks between them.
     """
 
     trait: str
     auc: float | None
     wrong_side: tuple[str, ...] = ()
+    breaks: Breaks | None = None
+    scores: tuple[tuple[bool, float], ...] = ()
 
 
 def probe_trait(trait: str, exemplars: Sequence[Exemplar], embedder: Embedder | None) -> Probe:
@@ -45,11 +51,19 @@ def probe_trait(trait: str, exemplars: Sequence[Exemplar], embedder: Embedder | 
         return Probe(trait, None)
     vectors = embedder.embed([exemplar.text or "" for exemplar in exemplars])
     scores = score_held_out(vectors, positive, [exemplar.pair_id for exemplar in exemplars])
-    auc = rank_auc(scores, positive)
-    if auc is None or auc < MIN_AUC:
-        return Probe(trait, _round(auc))
+    auc, chosen = rank_auc(scores, positive), np.array(positive)
+    return Probe(
+        trait=trait,
+        auc=None if auc is None else round(auc, 4),
+        wrong_side=_list_wrong_side(scores, exemplars) if auc is not None and auc >= MIN_AUC else (),
+        breaks=find_breaks(scores[chosen], scores[~chosen]),
+        scores=tuple(zip(positive, scores.tolist(), strict=True)),
+    )
+
+
+def _list_wrong_side(scores: Numbers, exemplars: Sequence[Exemplar]) -> tuple[str, ...]:
     sides = _measure_sides(dict(zip((item.key for item in exemplars), scores.tolist(), strict=True)), exemplars)
-    return Probe(trait, _round(auc), tuple(key for key, side in sides.items() if side < -WRONG_SIDE_MARGIN))
+    return tuple(key for key, side in sides.items() if side < -WRONG_SIDE_MARGIN)
 
 
 def _measure_sides(scores: Mapping[str, float], exemplars: Sequence[Exemplar]) -> dict[str, float]:
@@ -64,7 +78,3 @@ def _measure_sides(scores: Mapping[str, float], exemplars: Sequence[Exemplar]) -
     half = (means["positive"] - means["negative"]) / 2
     signs = {exemplar.key: 1.0 if exemplar.pole == "positive" else -1.0 for exemplar in exemplars}
     return {key: signs[key] * place / half for key, place in scores.items()} if half > 0 else {}
-
-
-def _round(auc: float | None) -> float | None:
-    return None if auc is None else round(auc, 4)

@@ -3,14 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from engine.quality.outlook import CLEARLY_AUC, PARTLY_AUC
 from engine.report.wording import TraitWords
 from engine.text.formatting import count_noun
 
 NOTHING = "–"
-# Below it the probe itself names no single text (engine/quality/probe.py).
-PARTLY_AUC = 0.7
-# Texts of another domain, labelled by people, reach .88 (docs/decisions/009).
-CLEARLY_AUC = 0.85
 
 MEANINGS = (
     (

@@ -1,11 +1,12 @@
 """Reviews a choice by the probe and the search for shortcuts, and chooses again without what they find."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from engine.domain.model import POLES, Model, Pole
 from engine.domain.samples import Exemplar
 from engine.planning.plan import CellHints, Plan
+from engine.quality.learning_curve import LearningCurve, draw_curve
 from engine.quality.pole_scores import measure_pole_scores
 from engine.quality.probe import Probe, probe_trait
 from engine.quality.shortcuts import Shortcut, find_shortcuts
@@ -22,11 +23,15 @@ MAX_OPENINGS = 12
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """The findings on a choice. ``carriers`` has the keys of chosen exemplars that carry a shortcut."""
+    """The findings on a choice.
+
+    ``carriers`` has the keys of chosen exemplars that carry a shortcut, ``curves`` the learning curves by trait key.
+    """
 
     probes: tuple[Probe, ...] = ()
     shortcuts: tuple[Shortcut, ...] = ()
     carriers: frozenset[str] = frozenset()
+    curves: Mapping[str, LearningCurve] = field(default_factory=dict)
 
     @property
     def wrong_side(self) -> frozenset[str]:
@@ -78,7 +83,7 @@ def decide(
     """Chooses among all exemplars and reviews the choice; a pure function that another process can call."""
     context = make_choice_context(plan, exemplars, judge_aucs, embedder, strict)
     choice, review = choose_reviewed(plan, exemplars, context, embedder)
-    return Decision(choice, review, context.pole_scores)
+    return Decision(choice, replace(review, curves=draw_curves(plan, choice, embedder)), context.pole_scores)
 
 
 def list_accepted_texts(model: Model, exemplars: Sequence[Exemplar]) -> list[list[str]]:
@@ -119,6 +124,19 @@ def review_choice(plan: Plan, choice: Choice, embedder: Embedder) -> Review:
         probes.append(probe)
         shortcuts += find_shortcuts(trait.key, trait.type, own, probe.auc, asked)
     return Review(tuple(probes), tuple(shortcuts), _find_carriers(choice.chosen, shortcuts))
+
+
+def draw_curves(plan: Plan, choice: Choice, embedder: Embedder) -> dict[str, LearningCurve]:
+    """Draws the learning curve of each trait with enough chosen exemplars; none where the encoder has no say."""
+    curves = {}
+    for trait in plan.model.traits if plan.language.encoder_has_say else ():
+        own = [exemplar for exemplar in choice.chosen if exemplar.trait == trait.key]
+        vectors = embedder.embed([exemplar.text or "" for exemplar in own])
+        positive = [exemplar.pole == "positive" for exemplar in own]
+        curve = draw_curve(vectors, positive, [exemplar.pair_id for exemplar in own])
+        if curve:
+            curves[trait.key] = curve
+    return curves
 
 
 def make_hints(

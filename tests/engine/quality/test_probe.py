@@ -52,3 +52,13 @@ def test_too_few_texts_are_not_probed() -> None:
 
 def test_encoder_that_does_not_know_the_language_has_no_say() -> None:
     assert Probe("clarity", None) == probe_trait("clarity", make_set(10), None)
+
+
+def test_breaks_lie_between_the_scores_of_the_two_poles() -> None:
+    probe = probe_trait("clarity", make_set(10), WordVectors())
+
+    assert [True, False] * 10 == [positive for positive, _ in probe.scores]
+    assert probe.breaks is not None
+    assert not probe.breaks.overlap
+    negative = [score for positive, score in probe.scores if not positive]
+    assert sum(score <= probe.breaks.developing for score in negative) >= 0.75 * len(negative)
