@@ -65,10 +65,10 @@ $(VENV)/.run: requirements.lock pyproject.toml scripts/set-up
 	@scripts/set-up $(VENV) requirements.lock
 	@touch $@
 
-# Once: without it, or without a network, SmolLM2 of the lock file writes.
+# Until it is there, SmolLM2 of the lock file writes. A machine without a network waits for it for long only once.
 $(VENV)/.model: | $(VENV)/.run
-	@$(BIN)/exemplars models get qwen2.5-coder-0.5b --within 60 >/dev/null
-	@touch $@
+	@$(BIN)/exemplars models get qwen2.5-coder-0.5b --within $(if $(wildcard $@-tried),15,60) >$@-tried
+	@test ! -s $@-tried || mv $@-tried $@
 
 $(VENV)/.dev: requirements-dev.lock pyproject.toml scripts/set-up
 	@scripts/set-up $(VENV) requirements-dev.lock

@@ -67,3 +67,25 @@ def test_make_run_gets_and_asks_the_model_that_was_named(
 
     assert ([] if gets is None else [gets]) == got
     assert ([] if asks is None else [asks]) == re.findall(r'EXEMPLARS_SYNTH_MODEL="[^"]*"', said.stdout)
+
+
+def test_make_run_tries_again_for_a_model_that_did_not_come(tmp_path: Path) -> None:
+    venv, said = tmp_path / "venv", tmp_path / "said"
+    (venv / "bin").mkdir(parents=True)
+    (venv / ".run").touch()
+    program = venv / "bin" / "exemplars"
+    program.write_text(
+        f'#!/bin/sh\necho "$@" >> {said}\n[ "$1" = models ] && cat {tmp_path}/path 2>/dev/null\nexit 0\n'
+    )
+    program.chmod(0o755)
+
+    def run() -> list[str]:
+        said.unlink(missing_ok=True)
+        subprocess.run(["make", "run", f"VENV={venv}"], cwd=PROJECT_ROOT, check=True)
+        return said.read_text().splitlines()[:-1]
+
+    first, second = run(), run()
+    (tmp_path / "path").write_text("the file's path\n")
+
+    get = "models get qwen2.5-coder-0.5b --within"
+    assert [[f"{get} 60"], [f"{get} 15"], [f"{get} 15"], []] == [first, second, run(), run()]
