@@ -76,6 +76,13 @@ def check_path(uri: str) -> str:
     return uri
 
 
+def check_local(path: str) -> str:
+    """Checks that a path is one of this machine."""
+    if "://" in path:
+        raise ValueError("should be a path on this machine; mount the object store, or copy what is in it")
+    return path
+
+
 def check_price(price: str) -> str:
     """Checks that a price is two plain numbers."""
     if not PRICE.fullmatch(price):
@@ -109,6 +116,7 @@ def check_database_url(url: SecretStr) -> SecretStr:
 
 # 4,096 characters are the longest path of Linux; nothing else is longer.
 Place = Annotated[str, Field(max_length=4096), AfterValidator(check_path)]
+LocalPlace = Annotated[Place, AfterValidator(check_local)]
 Address = Annotated[str, Field(max_length=4096), AfterValidator(check_address)]
 Name = Annotated[str, Field(max_length=4096), AfterValidator(check_line)]
 ListedPrice = Annotated[str, AfterValidator(check_price)]
@@ -154,9 +162,9 @@ class Settings(BaseSettings):
     """The catalogue: a local folder, `s3://…` or `gs://…`, with a folder for each model."""
     samples_uri: Place = "data/samples"
     """The sample store: a local folder, `s3://…` or `gs://…`."""
-    effort_file: Place = "data/effort.yaml"
+    effort_file: LocalPlace = "data/effort.yaml"
     """The effort dial."""
-    cache_dir: Place = "data/cache"
+    cache_dir: LocalPlace = "data/cache"
     """The folder where this machine keeps replies, in one SQLite file, where no database is named."""
     replies_url: DatabaseUrl | None = None
     """The database of kept replies that all machines share: `postgresql://user:password@host:5432/name`. Unset, a
@@ -203,9 +211,9 @@ class Settings(BaseSettings):
     """Kept replies that were not used for so long are dropped."""
     cache_max_gb: float = Field(default=10, gt=0, le=10**6)
     """Where kept replies are more than this, the longest unused are dropped."""
-    embedded_dir: Place | None = None
+    embedded_dir: LocalPlace | None = None
     """The folder of the embedded models' files. Unset, one in the user's cache folder, which all clones share."""
-    keys_file: Place = "data/keys.json"
+    keys_file: LocalPlace = "data/keys.json"
     """The digests of the door's keys, mode 600. The door and the `keys` commands must be given the same file."""
     api_host: Name = "127.0.0.1"
     """The address that the door listens on."""
