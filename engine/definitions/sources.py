@@ -108,6 +108,18 @@ def walk_csv(name: str, stream: BinaryIO, mapping: Labels, start: LinePosition =
         yield Line(lines.position, problems=error.args, final=True)
 
 
+def read_fields(stream: BinaryIO, is_csv: bool) -> list[str]:
+    """Reads the field names of a file's first line, CSV's header or a JSON object; none if it is neither."""
+    position = _seek_line(stream, FILE_START)
+    try:
+        if is_csv:
+            return next(_walk_rows("", _TextLines(stream, position)), (position, []))[1]
+        first = json.loads(next(filter(bytes.strip, stream), b"{}").decode())
+    except (_UnreadableError, ValueError, RecursionError):
+        return []
+    return list(first) if isinstance(first, dict) else []
+
+
 def parse_quality(value: object, trait: Trait) -> float | None:
     """Parses a quality in [0, 1] from a number, a quality word or a pole label; None if it is none of these."""
     if isinstance(value, bool):

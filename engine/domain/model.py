@@ -135,6 +135,7 @@ class Attached:
     quality: float
     subject: str
     seed_sha256: str | None = None
+    pair_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ UNREADABLE = (
     "not lost: the next start continues from them"
 )
 PROBE_CONTENT = b"\0" * 4096
-_READ_COLUMNS = ["trait", "text", "quality", "scenario", "seed_sha256"]
+_READ_COLUMNS = ["trait", "text", "quality", "scenario", "seed_sha256", "pair_id"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +263,7 @@ def _read_samples(stored: StoredSet) -> Iterator[Attached]:
                 quality=float(row["quality"]),
                 subject=json.loads(row["scenario"]).get("subject", ""),
                 seed_sha256=row["seed_sha256"],
+                pair_id=row["pair_id"],
             )
     except (OSError, pa.ArrowException, KeyError, ValueError, TypeError, AttributeError) as error:
         why = "the file is gone" if isinstance(error, FileNotFoundError) else str(error)

@@ -37,6 +37,8 @@ EffortOption = Annotated[
     str | None, typer.Option(help="low, medium, high, xhigh or max; else the model's own, or high.")
 ]
 
+TraitOption = Annotated[str | None, typer.Option(help="One trait by its key or name; else all of the model's.")]
+
 
 @app.callback()
 def describe() -> None:
@@ -232,6 +234,45 @@ def prune_command(
     from flows.retention.pruning import Ages
 
     prune_now(read_settings(), Ages(rejected_days, runs_days), dry_run, as_json)
+
+
+@app.command("test")
+def hold_command(
+    handle: HandleArgument,
+    real: Annotated[
+        str,
+        typer.Option(
+            metavar="FILE",
+            help="Labelled texts, CSV or JSONL as a model's sources are: `content`, and a field a trait; - for stdin.",
+        ),
+    ],
+    trait: TraitOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the same facts as one line of JSON.")] = False,
+) -> None:
+    """Holds a model's attached samples against texts that you have labelled. Calls no model and writes nothing."""
+    from engine.settings import read_settings
+    from flows.cli.real_texts import hold_samples, show_tests
+    from flows.cli.standard import load_standard
+
+    settings = read_settings()
+    standard = load_standard(settings, handle, trait)
+    show_tests(standard, real, hold_samples(settings, standard, real), as_json)
+
+
+@app.command("score")
+def score_command(
+    handle: HandleArgument,
+    text: Annotated[str, typer.Argument(help="The text; - for standard input.")],
+    trait: TraitOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the same facts as one line of JSON.")] = False,
+) -> None:
+    """Places a text on the axis of a model's attached samples, and grades it. Calls no model and writes nothing."""
+    from engine.settings import read_settings
+    from flows.cli.score import place_on_axes, show_placements
+    from flows.cli.standard import load_standard
+
+    standard = load_standard(read_settings(), handle, trait)
+    show_placements(standard, place_on_axes(standard, text), as_json)
 
 
 def run_flow(handle: str, synth_type: str, effort: str | None) -> "RunResult":

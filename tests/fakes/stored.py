@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from fakes.builders import make_exemplar, make_stamp
 
-from engine.domain.model import Pool
+from engine.domain.model import Pole, Pool
 from engine.domain.samples import SAMPLE_SCHEMA, make_row
 from engine.store.layout import MANIFEST, REPORT, SAMPLES
 from engine.store.sample_set import GROUP_ROWS, SampleSet, Status
@@ -26,6 +26,21 @@ traits:
   - {type: topic, key: safety}
 """
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
+PLAIN_TEXTS = (
+    "Press the green button and the door opens.",
+    "The job runs every hour and copies new files.",
+    "You can change your name on the profile page.",
+    "If the light blinks, wait a minute and try again.",
+    "We send you a mail when your parcel leaves.",
+)
+STIFF_TEXTS = (
+    "Actuation of the portal mechanism is contingent upon engagement of the control surface.",
+    "Replication of artefacts to secondary storage occurs pursuant to an hourly cadence.",
+    "Modification of identity attributes is facilitated via the administration interface.",
+    "In the event of intermittent luminosity, temporisation precedes reattempted initiation.",
+    "Notification eventuates upon egress of the consignment from the distribution locus.",
+)
+POLE_TEXTS: Mapping[str, Mapping[Pole, Sequence[str]]] = {"clarity": {"positive": PLAIN_TEXTS, "negative": STIFF_TEXTS}}
 
 
 def write_model(models: Path, *sources: tuple[str, str | bytes], handle: str = HANDLE) -> Path:
@@ -86,6 +101,19 @@ def attach_texts(samples: Path, handle: str, texts: Sequence[str], report: str =
         make_row(make_exemplar(text, "positive", number, "clarity"), stamp, None) for number, text in enumerate(texts)
     ]
     write_set(str(samples), SampleSet(stamp, "train", "attached", "plan", rows, [], {REPORT: report}, {}))
+    return stamp.run_id
+
+
+def attach_poles(samples: Path, texts: Mapping[str, Mapping[Pole, Sequence[str]]], handle: str = HANDLE) -> str:
+    """Attaches texts in a set of a run of their own, by trait and pole; those of one number are a pair."""
+    stamp = replace(make_stamp(str(uuid4())), handle=handle)
+    rows = [
+        make_row(make_exemplar(text, pole, number, trait), stamp, f"plan/{trait}/{number}")
+        for trait, poles in texts.items()
+        for pole, own in poles.items()
+        for number, text in enumerate(own)
+    ]
+    write_set(str(samples), SampleSet(stamp, "train", "attached", "plan", rows, [], {}, {}))
     return stamp.run_id
 
 

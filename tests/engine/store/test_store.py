@@ -613,7 +613,13 @@ def test_attached_samples_come_back_in_order(tmp_path: Path) -> None:
     samples = read_attached(list_sets(store, "u22a8.test", "train"))
 
     assert [
-        Attached("clarity", f"kept text number {number} of the run {run_id}", 1.0 - number, "rotating a key")
+        Attached(
+            "clarity",
+            f"kept text number {number} of the run {run_id}",
+            1.0 - number,
+            "rotating a key",
+            pair_id="plan/0",
+        )
         for run_id in run_ids(2)
         for number in range(2)
     ] == list(samples)

@@ -1,0 +1,182 @@
+"""Holds the axis of a trait's samples against texts that a user has labelled, and places single texts on it.
+
+The axis is the difference of the poles' means, as the platform itself scores (``engine/quality/separation.py``).
+"""
+
+import heapq
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from math import sqrt
+from typing import TypeVar
+
+import numpy as np
+
+from engine.domain.model import POLES, POLES_BY_QUALITY, Attached, Seed, digest_text
+from engine.quality.breaks import Breaks, Grade, measure_breaks
+from engine.quality.separation import Flags, Numbers, rank_auc, score_others
+from engine.text.embedding import Vectors
+from engine.text.words import drop_unseen, normalise
+
+# More texts at a pole hardly narrow the interval, and embedding them takes minutes: with 1,000 a pole and an AUC of .8
+# it is from .780 to .819.
+MAX_REAL_PER_POLE = 1_000
+# No longer text is placed: one of 20,000 characters takes the encoder about a second, and memory grows with the length.
+MAX_CHARACTERS = 20_000
+# The normal distribution's quantile of an interval of 95 %.
+Z_95 = 1.959964
+_BISECTIONS = 40
+Item = TypeVar("Item", Seed, Attached)
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """How many labelled texts of a trait are not held against the samples, by the reason why.
+
+    Args:
+        between: the quality is not that of a pole, as in the gate's balance.
+        contested: the same text is labelled as the other pole too.
+        long: the text has more than ``MAX_CHARACTERS``.
+        attached: the same text is an attached sample of the trait: it would be placed by itself.
+        authored: the same text is an authored sample of the trait: it would flatter what the authored samples reach.
+        surplus: there are more than ``MAX_REAL_PER_POLE`` at the pole.
+    """
+
+    between: int = 0
+    contested: int = 0
+    long: int = 0
+    attached: int = 0
+    authored: int = 0
+    surplus: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Labelled:
+    """Texts of one trait: their vectors, shape (n, d), and whether each is at the positive pole."""
+
+    vectors: Vectors
+    positive: Flags
+
+    @property
+    def has_both_poles(self) -> bool:
+        """Whether there are texts at both poles."""
+        return any(self.positive) and not all(self.positive)
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How well an axis tells labelled texts apart that it was not fit to: the AUC in [0, 1], its 95 % interval."""
+
+    auc: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Held:
+    """What real texts say of the axis of samples: how far it reaches, and the score of each, shape (n,)."""
+
+    reach: Reach
+    scores: Numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a text lies: its score, in the unit of ``score_others``, and its grade; None with too few samples."""
+
+    score: float
+    breaks: Breaks | None
+    grade: Grade | None
+
+
+def draw_at_poles(items: Sequence[Item], most: int) -> list[Item]:
+    """Draws at most so many texts at each pole, those with the least SHA-256, and returns them in their order."""
+    drawn: set[int] = set()
+    for quality in POLES_BY_QUALITY:
+        own = [item for item in items if item.quality == quality]
+        if len(own) > most:
+            own = heapq.nsmallest(most, own, key=lambda item: digest_text(item.text))
+        drawn |= set(map(id, own))
+    return [item for item in items if id(item) in drawn]
+
+
+def choose_real_texts(
+    real: Sequence[Seed], attached: Collection[str], authored: Collection[str]
+) -> tuple[list[Seed], LeftOut]:
+    """Chooses the labelled texts of one trait that count, in their order; of too many those with the least SHA-256.
+
+    Args:
+        attached: the attached samples of the trait. Texts are the same if their normal forms are.
+        authored: the authored ones.
+    """
+    taken = set(map(normalise, attached))
+    known = set(map(normalise, authored)) - taken
+    at_poles = [seed for seed in real if seed.pole]
+    sides = {pole: {drop_unseen(seed.text) for seed in at_poles if seed.pole == pole} for pole in POLES}
+    contested = sides["positive"] & sides["negative"]
+    agreed = [seed for seed in at_poles if drop_unseen(seed.text) not in contested]
+    short = [(normalise(seed.text), seed) for seed in agreed if len(seed.text) <= MAX_CHARACTERS]
+    new = [seed for form, seed in short if form not in taken and form not in known]
+    drawn = draw_at_poles(new, MAX_REAL_PER_POLE)
+    left_out = LeftOut(
+        between=len(real) - len(at_poles),
+        contested=len(at_poles) - len(agreed),
+        long=len(agreed) - len(short),
+        attached=sum(form in taken for form, _ in short),
+        authored=sum(form in known for form, _ in short),
+        surplus=len(new) - len(drawn),
+    )
+    return drawn, left_out
+
+
+def hold_against(samples: Labelled, real: Labelled) -> Held | None:
+    """Measures how well the axis of samples tells real texts apart, and scores each; None if a pole is empty."""
+    if not samples.has_both_poles:
+        return None
+    scores = score_others(samples.vectors, samples.positive, real.vectors)
+    auc = rank_auc(scores, real.positive)
+    if auc is None:
+        return None
+    count = int(np.sum(real.positive))
+    return Held(Reach(auc, *bound_auc(auc, count, len(scores) - count)), scores)
+
+
+def list_wrong_side(scores: Numbers, positive: Flags) -> list[int]:
+    """Lists the texts that lie on the other pole's side of the middle, the farthest first, by their index."""
+    sides = np.where(np.asarray(positive, dtype=bool), scores, -scores)
+    return [int(index) for index in np.argsort(sides, kind="stable") if sides[index] < 0]
+
+
+def bound_auc(auc: float, positives: int, negatives: int) -> tuple[float, float]:
+    """Returns the 95 % interval of an AUC: the values from which it lies less than 1.96 standard errors away.
+
+    The standard error is that of Hanley and McNeil (1982), at the bound itself and with both counts replaced by their
+    mean (Newcombe 2006, Statistics in Medicine 25:559, method 5). In 1,500 draws of two normal clusters, each with 5,
+    10, 20 and 40 texts a pole and true AUCs of .6, .8, .9 and .97, it held the true one in 94 to 98 of 100; the
+    intervals of DeLong (1988) and of Hanley and McNeil, which have no width at an AUC of 1, in 35 to 95.
+    """
+
+    def lies_near(bound: float) -> bool:
+        spread = (1 - bound) / (2 - bound) + bound / (1 + bound)
+        error = sqrt(bound * (1 - bound) * (1 + ((positives + negatives) / 2 - 1) * spread) / (positives * negatives))
+        return abs(bound - auc) <= Z_95 * error
+
+    bounds = []
+    for end in (0.0, 1.0):
+        near, far = auc, end
+        for _ in range(_BISECTIONS):
+            middle = (near + far) / 2
+            near, far = (middle, far) if lies_near(middle) else (near, middle)
+        bounds.append(near)
+    return bounds[0], bounds[1]
+
+
+def place_text(samples: Labelled, groups: Sequence[str], vector: Vectors) -> Placement:
+    """Places a text on the axis of a trait's samples, at both poles of which there are some.
+
+    Args:
+        groups: the group of each sample, such as its pair; see ``score_held_out``.
+        vector: the text's, shape (1, d).
+    """
+    score = float(score_others(samples.vectors, samples.positive, vector)[0])
+    breaks = measure_breaks(samples.vectors, samples.positive, groups)
+    return Placement(score, breaks, breaks.grade(score) if breaks else None)

@@ -1,0 +1,208 @@
+"""The work of ``exemplars test``: holds a model's attached samples against texts that a user has labelled."""
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from rich.text import Text
+
+from engine.definitions.labelled_file import read_labelled
+from engine.definitions.loader import load_outline
+from engine.domain.model import POLES, POLES_BY_QUALITY, Attached, Pole, Seed, Trait
+from engine.errors import InputError
+from engine.quality.real_texts import MAX_CHARACTERS, Reach, choose_real_texts, hold_against, list_wrong_side
+from engine.settings import Settings
+from engine.text.formatting import count_noun
+from flows.cli.standard import (
+    NOTHING,
+    STDIN,
+    Standard,
+    ask_for_samples,
+    check_language,
+    draw_attached,
+    label_texts,
+    make_console,
+    make_table,
+)
+
+SHOWN_WRONG = 5
+# Why a real text does not count, in the words of the report.
+REASONS = {
+    "contested": "labelled both ways",
+    "between": "between the poles",
+    "long": f"longer than {MAX_CHARACTERS:,} characters",
+    "attached": "an attached sample itself",
+    "authored": "an authored sample itself",
+    "surplus": "to spare",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class WrongText:
+    """A real text on the other pole's side: the line of its file, its label, and its score on the samples' axis."""
+
+    line: int
+    pole: Pole
+    score: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TraitTest:
+    """What real texts say of one trait's samples. ``samples``, ``seeds`` and ``texts`` are counts by pole.
+
+    Args:
+        attached: what the axis of the attached samples reaches; None, with ``why``, where it could not be measured.
+        authored: what the authored samples alone reach on the same texts; None if they lack a pole.
+        wrong_side: how many real texts lie on the other pole's side.
+        worst: those of them that lie farthest there.
+        left_out: how many real texts do not count, by the reason why.
+    """
+
+    trait: str
+    samples: Mapping[str, int]
+    seeds: Mapping[str, int]
+    texts: Mapping[str, int]
+    left_out: Mapping[str, int]
+    attached: Reach | None = None
+    authored: Reach | None = None
+    wrong_side: int = 0
+    worst: tuple[WrongText, ...] = ()
+    why: str | None = None
+
+
+def hold_samples(settings: Settings, standard: Standard, file: str) -> list[TraitTest]:
+    """Holds the attached samples of each trait against the labelled texts of a file.
+
+    Args:
+        file: a path, or ``-`` for standard input.
+
+    Raises:
+        InputError: the file cannot be used, or no trait can be measured by its texts.
+    """
+    labelled = _read_file(settings, standard, file)
+    tests = [_test_trait(standard, trait, labelled, file) for trait in standard.traits]
+    if not any(test.attached for test in tests):
+        begun = [test for test in tests if any(test.texts.values()) or test.left_out]
+        raise InputError(". ".join(test.why for test in begun or tests if test.why))
+    return tests
+
+
+def show_tests(standard: Standard, file: str, tests: Sequence[TraitTest], as_json: bool = False) -> None:
+    """Prints what each trait's samples reach on real texts, and the texts that they get most wrong."""
+    handle = standard.model.handle
+    if as_json:
+        print(json.dumps({"handle": handle, "file": file, "traits": [asdict(test) for test in tests]}))
+        return
+    console = make_console()
+    console.print(Text(f"{handle}: attached samples held against {file}", style="bold"), soft_wrap=True)
+    table = make_table("trait", "attached samples", "authored alone", "real texts")
+    for trait, test in zip(standard.traits, tests, strict=True):
+        counts = ", ".join(f"{test.texts[pole]:,} {trait.label(pole)}" for pole in POLES)
+        table.add_row(*map(Text, (trait.key, _format_reach(test.attached), _format_reach(test.authored), counts)))
+    console.print(table)
+    console.print(
+        "AUC and its 95 % interval: the share of pairs of a real text of each pole that lie the right way round"
+    )
+    for trait, test in zip(standard.traits, tests, strict=True):
+        for line in _explain_test(test):
+            console.print(Text(f"{trait.key}: {line}"))
+        width = max(len(trait.label(pole)) for pole in POLES)
+        for item in test.worst:
+            place = f"  line {item.line:<5,} {trait.label(item.pole):<{width}} {item.score:+.3f}  "
+            console.print(Text(place + " ".join(item.text.split())), no_wrap=True, overflow="ellipsis")
+
+
+def _read_file(settings: Settings, standard: Standard, file: str) -> list[Seed]:
+    outline = load_outline(settings.locate(settings.models_uri), standard.model.handle)
+    only = standard.traits[0] if len(standard.traits) == 1 else None
+    try:
+        if file == STDIN:
+            labelled = read_labelled(file, sys.stdin.buffer, outline, only)
+        else:
+            with Path(file).open("rb") as stream:
+                labelled = read_labelled(file, stream, outline, only)
+    except FileNotFoundError:
+        raise InputError(f"{file} is not there. Give --real a CSV or JSONL file of labelled texts") from None
+    except OSError as error:
+        raise InputError(f"{file} cannot be read: {error.strerror}. Give --real a file that you may read") from error
+    if not labelled:
+        raise InputError(f"{file} has no labelled texts. Write one a line, with its label")
+    check_language([seed.text for seed in labelled], f"{file}: the texts are")
+    return labelled
+
+
+def _test_trait(standard: Standard, trait: Trait, labelled: Sequence[Seed], file: str) -> TraitTest:
+    model = standard.model
+    chosen, left_out = choose_real_texts(
+        [seed for seed in labelled if seed.trait == trait.key],
+        [sample.text for sample in model.attached if sample.trait == trait.key],
+        [seed.text for seed in model.authored if seed.trait == trait.key],
+    )
+    drawn = draw_attached(standard, trait)
+    authored = [seed for pole in POLES for seed in model.draw_seeds_at(trait.key, pole)]
+    test = TraitTest(
+        trait.key,
+        samples=_count(drawn),
+        seeds=_count(authored),
+        texts=_count(chosen),
+        left_out={name: count for name, count in asdict(left_out).items() if count},
+    )
+    if why := _find_lack(standard, trait, test, file):
+        return replace(test, why=why)
+    texts = label_texts(standard, chosen)
+    held = hold_against(label_texts(standard, drawn), texts)
+    beside = hold_against(label_texts(standard, authored), texts)
+    if held is None:
+        return test
+    wrong = list_wrong_side(held.scores, texts.positive)
+    return replace(
+        test,
+        attached=held.reach,
+        authored=beside.reach if beside else None,
+        wrong_side=len(wrong),
+        worst=tuple(_quote(chosen[index], float(held.scores[index])) for index in wrong[:SHOWN_WRONG]),
+    )
+
+
+def _find_lack(standard: Standard, trait: Trait, test: TraitTest, file: str) -> str | None:
+    """Says what a trait lacks to be measured, and what to do; None if it lacks nothing."""
+    if not all(test.samples.values()):
+        return ask_for_samples(standard, trait)
+    if all(test.texts.values()):
+        return None
+    left = f" ({_list_left_out(test)} left out)" if test.left_out else ""
+    if not any(test.texts.values()):
+        return f"{file} has no texts for {trait.key} to hold its samples against{left}. Label some at both poles"
+    [pole] = [pole for pole in POLES if not test.texts[pole]]
+    return f"{file} has texts of one pole only for {trait.key}{left}. Add some that are {trait.label(pole)}"
+
+
+def _count(items: Sequence[Seed | Attached]) -> Mapping[str, int]:
+    found = Counter(POLES_BY_QUALITY[item.quality] for item in items)
+    return {pole: found[pole] for pole in POLES}
+
+
+def _quote(seed: Seed, score: float) -> WrongText:
+    return WrongText(int(seed.place.rpartition(":")[2]), POLES_BY_QUALITY[seed.quality], score, seed.text)
+
+
+def _format_reach(reach: Reach | None) -> str:
+    return f"{reach.auc:.2f} ({reach.low:.2f} to {reach.high:.2f})" if reach else NOTHING
+
+
+def _explain_test(test: TraitTest) -> Iterator[str]:
+    if test.why:
+        yield test.why
+        return
+    if test.left_out:
+        yield f"left out: {_list_left_out(test)}"
+    share = f"{test.wrong_side:,} of {count_noun(sum(test.texts.values()), 'real text')}"
+    yield f"{share} on the other pole's side{', the farthest of them:' if test.wrong_side else ''}"
+
+
+def _list_left_out(test: TraitTest) -> str:
+    return ", ".join(f"{count:,} {REASONS[name]}" for name, count in test.left_out.items())

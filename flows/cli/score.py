@@ -1,0 +1,112 @@
+"""The work of ``exemplars score``: places one text on the axis of each trait's attached samples."""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from rich.text import Text
+
+from engine.domain.model import Pole
+from engine.errors import InputError
+from engine.quality.breaks import MIN_TEXTS
+from engine.quality.real_texts import MAX_CHARACTERS, Placement, place_text
+from engine.text.formatting import count_noun
+from flows.cli.standard import (
+    NOTHING,
+    STDIN,
+    Standard,
+    ask_for_samples,
+    check_language,
+    draw_attached,
+    label_texts,
+    make_console,
+    make_table,
+)
+
+
+def place_on_axes(standard: Standard, text: str) -> dict[str, Placement]:
+    """Places a text on the axis of each trait that has samples at both poles, by trait key.
+
+    Args:
+        text: the text, or ``-`` for that of standard input.
+
+    Raises:
+        InputError: the text cannot be placed, or there are no samples to place it by.
+    """
+    given = (_read_standard_input() if text == STDIN else text).strip()
+    if not given:
+        raise InputError("The text is empty. Give at least a sentence")
+    if len(given) > MAX_CHARACTERS:
+        raise InputError(f"The text is longer than {MAX_CHARACTERS:,} characters. Give a part of it")
+    check_language([given], "The text is")
+    vector = standard.embedder.embed([given])
+    placements = {}
+    for trait in standard.traits:
+        drawn = draw_attached(standard, trait)
+        samples = label_texts(standard, drawn)
+        if samples.has_both_poles:
+            groups = [sample.pair_id or sample.seed_sha256 or sample.text for sample in drawn]
+            placements[trait.key] = place_text(samples, groups, vector)
+    if not placements:
+        raise InputError(". ".join(ask_for_samples(standard, trait) for trait in standard.traits))
+    return placements
+
+
+def show_placements(standard: Standard, placements: Mapping[str, Placement], as_json: bool = False) -> None:
+    """Prints where a text lies on the axis of each trait."""
+    handle = standard.model.handle
+    if as_json:
+        print(json.dumps({"handle": handle, "traits": [_describe(key, item) for key, item in placements.items()]}))
+        return
+    console = make_console()
+    table = make_table("trait", "score", "leans to", "grade", "confidence")
+    for key, item in placements.items():
+        pole = _find_side(item.score)
+        lean = standard.model.trait(key).label(pole) if pole else "neither pole"
+        band, confidence = (item.grade.band, item.grade.confidence) if item.grade else (None, None)
+        table.add_row(*map(Text, (key, f"{item.score:+.3f}", lean, band or NOTHING, confidence or NOTHING)))
+    console.print(table)
+    for key, item in placements.items():
+        for line in _explain_placement(item):
+            console.print(Text(f"{key}: {line}"))
+    console.print("Scores are differences of cosines; 0 is the middle between the poles")
+
+
+def _read_standard_input() -> str:
+    """Reads a text from standard input, no more of it than is needed to see that it is too long."""
+    content = sys.stdin.buffer.read(4 * MAX_CHARACTERS + 1)
+    try:
+        return content.decode("utf-8-sig") if len(content) <= 4 * MAX_CHARACTERS else content.decode(errors="replace")
+    except UnicodeDecodeError:
+        raise InputError("The text on standard input is not UTF-8. Write it as UTF-8") from None
+
+
+def _find_side(score: float) -> Pole | None:
+    return None if score == 0 else "positive" if score > 0 else "negative"
+
+
+def _explain_placement(placement: Placement) -> Iterator[str]:
+    breaks = placement.breaks
+    if breaks is None:
+        yield f"no grade, since a pole has fewer than {MIN_TEXTS} attached samples"
+        return
+    yield f"developing from {breaks.developing:+.3f}, solid from {breaks.solid:+.3f}, strong from {breaks.strong:+.3f}"
+    if breaks.overlap:
+        yield "no grade, since the attached samples of the two poles overlap"
+    elif breaks.sureness == "unsure":
+        yield f"with {count_noun(breaks.texts, 'attached sample')} a pole the breaks are not sure: more could move them"
+
+
+def _describe(key: str, placement: Placement) -> dict[str, Any]:
+    """Describes a placement for JSON."""
+    breaks, grade = placement.breaks, placement.grade
+    return {
+        "trait": key,
+        "score": placement.score,
+        "leans_to": _find_side(placement.score),
+        "grade": grade.band if grade else None,
+        "confidence": grade.confidence if grade else None,
+        "breaks": asdict(breaks) if breaks else None,
+    }

@@ -1,0 +1,117 @@
+"""Texts that a user has labelled are read as sources are; where there are no labels, it says where they may stand."""
+
+import io
+from collections.abc import Callable
+from typing import BinaryIO
+
+import pytest
+from fakes.builders import make_trait
+
+from engine.definitions.labelled_file import MOST_MISTAKES, read_labelled
+from engine.definitions.outline import Outline, Source
+from engine.domain.model import Trait
+from engine.errors import DefinitionError, InputError
+
+CLARITY, SAFETY = make_trait(), make_trait("safety", positive_label="Safe", negative_label="Risky")
+SOURCE = Source("csv", "a.csv", "a.csv", {"plain": CLARITY, "lost": None}, ("model.yaml", 1, "path"))
+OUTLINE = Outline("u22a8.test", (CLARITY, SAFETY), sources=(SOURCE,))
+BOTH = [("One.", "clarity", 1.0), ("Two.", "clarity", 0.0), ("Two.", "safety", 0.5)]
+
+
+class Pipe(io.BytesIO):
+    """A stream without a way back."""
+
+    def seekable(self) -> bool:
+        return False
+
+    def seek(self, *_: int) -> int:
+        raise io.UnsupportedOperation
+
+
+def read(
+    name: str, content: str | bytes, only: Trait | None = None, stream: Callable[[bytes], BinaryIO] = io.BytesIO
+) -> list[tuple[str, str, float]]:
+    raw = content if isinstance(content, bytes) else content.encode()
+    return [(seed.text, seed.trait, seed.quality) for seed in read_labelled(name, stream(raw), OUTLINE, only)]
+
+
+TABLE = "content,clarity,safety\nOne.,Clear,\nTwo.,obscure,0.5\n"
+LINES = '{"content": "One.", "clarity": 1}\n\n{"content": "Two.", "clarity": "no", "safety": "fair"}\n'
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", TABLE),
+        ("a.CSV", TABLE.replace("\n", "\r\n")),
+        ("a b.csv", b"\xef\xbb\xbf" + TABLE.encode()),
+        ("a.csv", TABLE.replace("clarity", "plain")),
+        ("a.jsonl", LINES),
+        ("a.ndjson", b"\xef\xbb\xbf" + LINES.replace("\n", "\r\n").encode()),
+        ("a", "\n" + LINES),
+        ("-", TABLE),
+    ],
+)
+@pytest.mark.parametrize("stream", [io.BytesIO, Pipe])
+def test_labels_of_all_traits_are_read(name: str, content: str | bytes, stream: Callable[[bytes], BinaryIO]) -> None:
+    assert BOTH == read(name, content, stream=stream)
+
+
+@pytest.mark.parametrize("field", ["quality", "label"])
+@pytest.mark.parametrize("form", ["a.csv", "a.jsonl"])
+def test_plain_field_labels_the_one_trait_that_is_meant(field: str, form: str) -> None:
+    content = f"content,{field}\nOne.,safe\n" if form == "a.csv" else f'{{"content": "One.", "{field}": "Safe"}}'
+
+    assert [("One.", "safety", 1.0)] == read(form, content, SAFETY)
+    with pytest.raises(DefinitionError, match=rf"found content, {field}; allowed: .*clarity, safety, .*--trait"):
+        read(form, content)
+
+
+def test_own_field_goes_before_a_plain_one() -> None:
+    assert [("One.", "safety", 0.0)] == read("a.csv", "content,quality,safety\nOne.,good,Risky\n", SAFETY)
+
+
+@pytest.mark.parametrize(("name", "content"), [("a.csv", TABLE.replace("Clear", "Cleer")), ("a.jsonl", LINES)])
+def test_labels_of_other_traits_are_passed_over(name: str, content: str) -> None:
+    assert [("Two.", "safety", 0.5)] == read(name, content, SAFETY)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.csv", "content,stars\nOne.,1\n", "a.csv:1: fields: found content, stars; allowed: labels for u22a8.test"),
+        ("a.csv", "content,clarty\nOne.,1\n", "Did you mean 'clarity'"),
+        ("a.csv", "text,clarity\nOne.,1\n", "a.csv:1: header: found text, clarity; allowed: a column 'content'"),
+        ("a.csv", "text,stars\nOne.,1\n", "allowed: the text, in 'content'"),
+        ("a.csv", "content,clarity\nOne.,Cleer\n", "a.csv:2: clarity: found 'Cleer'; .* Did you mean 'clear'"),
+        ("a.csv", "\xff\xfe", "allowed: a UTF-8 CSV file"),
+        ("a.csv", TABLE.encode("utf-16"), "allowed: a UTF-8 CSV file"),
+        ("a.jsonl", "[1]\n", "a.jsonl:1: line: found list; allowed: one JSON object a line"),
+        ("a.jsonl", "no\n", "allowed: one JSON object a line"),
+        ("a.jsonl", '{"content": "One.", "stars": 1}', "a.jsonl:1: fields: found content, stars"),
+        ("a.jsonl", '{"content": "", "clarity": 1}', "a text that is not empty"),
+    ],
+)
+def test_mistake_is_named_with_its_line(name: str, content: str | bytes, said: str) -> None:
+    raw = content.encode("latin-1") if isinstance(content, str) else content
+    with pytest.raises(DefinitionError, match=said):
+        read(name, raw)
+
+
+@pytest.mark.parametrize("name", ["a.xlsx", "a.json", "a.csv.gz", "a.tsv"])
+def test_other_form_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match=rf"{name}: labelled texts are read from CSV .* and JSONL"):
+        read(name, TABLE)
+
+
+def test_file_of_mistakes_is_not_read_to_its_end() -> None:
+    content = "content,clarity\n" + "One.,Cleer\n" * 1000
+    with pytest.raises(DefinitionError, match=f"read up to line {MOST_MISTAKES + 1}") as caught:
+        read("a.csv", content)
+
+    assert MOST_MISTAKES == len(caught.value.problems)
+
+
+def test_file_without_lines_has_no_labels() -> None:
+    assert [] == read("a.jsonl", "\n")
+    assert [] == read("a.csv", "content,clarity\n")

@@ -1,0 +1,147 @@
+"""The command ``score``: where one text lies on each trait's axis, and one message for whatever is wrong."""
+
+import io
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes.stored import HANDLE, PLAIN_TEXTS, POLE_TEXTS, STIFF_TEXTS, attach_poles, write_model
+
+from engine.quality.breaks import measure_breaks
+from engine.quality.real_texts import MAX_CHARACTERS
+from engine.quality.separation import score_others
+from engine.text.embedding import SentenceEncoder
+
+Command = Callable[..., tuple[int, str, str]]
+PLAIN = "Press Save and wait for the green tick."
+STIFF = "Modification persistence is contingent upon invocation of the commitment control."
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A model with attached samples of one of its two traits."""
+    write_model(tmp_path / "models")
+    attach_poles(tmp_path / "samples", POLE_TEXTS)
+    monkeypatch.setenv("EXEMPLARS_MODELS_URI", str(tmp_path / "models"))
+    monkeypatch.setenv("EXEMPLARS_SAMPLES_URI", str(tmp_path / "samples"))
+    monkeypatch.setenv("COLUMNS", "80")
+    return tmp_path
+
+
+def read_json(run_command: Command, *arguments: str) -> list[dict[str, Any]]:
+    code, out, err = run_command("score", HANDLE, *arguments, "--json")
+    assert (0, "", 1) == (code, err, out.count("\n"))
+    found: list[dict[str, Any]] = json.loads(out)["traits"]
+    return found
+
+
+@pytest.mark.usefixtures("folder")
+def test_json_has_score_pole_grade_and_breaks_of_each_trait_with_samples(run_command: Command) -> None:
+    [found] = read_json(run_command, PLAIN)
+    vectors = SentenceEncoder().embed([*PLAIN_TEXTS, *STIFF_TEXTS, PLAIN])
+    positive = [True] * 5 + [False] * 5
+    breaks = measure_breaks(vectors[:-1], positive, [*"abcde", *"abcde"])
+    [score] = score_others(vectors[:-1], positive, vectors[-1:])
+
+    assert breaks is not None
+    assert ("clarity", score, "positive") == (found["trait"], found["score"], found["leans_to"])
+    assert [breaks.developing, breaks.solid, breaks.strong] == [
+        found["breaks"][name] for name in ("developing", "solid", "strong")
+    ]
+    assert (breaks.grade(score).band, "high") == (found["grade"], found["confidence"])
+    assert "negative" == read_json(run_command, STIFF)[0]["leans_to"]
+
+
+@pytest.mark.usefixtures("folder")
+def test_terminal_has_a_line_for_each_trait(run_command: Command) -> None:
+    code, out, _ = run_command("score", HANDLE, STIFF, "--trait", "Clarity")
+    lines = out.splitlines()
+
+    assert 0 == code
+    assert ["clarity", "Obscure", "below", "developing", "high"] == [
+        word for word in lines[1].split() if not word.startswith("-0.")
+    ]
+    assert "developing from -0." in out
+    assert "with 5 attached samples a pole the breaks are not sure" in out
+    assert [] == [line for line in lines if len(line) > 80]
+
+
+@pytest.mark.parametrize(
+    ("plain", "stiff", "said"),
+    [
+        (PLAIN_TEXTS[:3], STIFF_TEXTS[:3], "no grade, since a pole has fewer than 4 attached samples"),
+        (PLAIN_TEXTS[:2] + STIFF_TEXTS[:3], STIFF_TEXTS[3:] + PLAIN_TEXTS[2:], "samples of the two poles overlap"),
+    ],
+)
+def test_without_a_grade_it_says_why(
+    folder: Path, run_command: Command, plain: tuple[str, ...], stiff: tuple[str, ...], said: str
+) -> None:
+    attach_poles(folder / "own", {"clarity": {"positive": plain, "negative": stiff}})
+    (folder / "samples").rename(folder / "away")
+    (folder / "own").rename(folder / "samples")
+    _, out, _ = run_command("score", HANDLE, PLAIN)
+
+    assert said in out
+    assert None is read_json(run_command, PLAIN)[0]["grade"]
+
+
+@pytest.mark.usefixtures("folder")
+def test_text_may_come_through_standard_input(run_command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    for content in (f"\n{PLAIN}\r\n".encode(), b"\xef\xbb\xbf" + PLAIN.encode()):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+
+        assert read_json(run_command, PLAIN) == read_json(run_command, "-")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "The text is empty. Give at least a sentence"),
+        (" \n", "The text is empty"),
+        ("a " * MAX_CHARACTERS, "The text is longer than 20,000 characters. Give a part of it"),
+        ("यह एक सरल वाक्य है जिसे हर कोई समझता है।", "The text is in Hindi. The offline encoder does not know"),
+    ],
+)
+@pytest.mark.parametrize("piped", [False, True])
+@pytest.mark.usefixtures("folder")
+def test_text_that_cannot_be_placed_is_one_message(
+    run_command: Command, monkeypatch: pytest.MonkeyPatch, text: str, said: str, piped: bool
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+    code, out, err = run_command("score", HANDLE, "-" if piped else text)
+
+    assert (2, "", 1) == (code, out, err.count("exemplars: "))
+    assert said in err
+
+
+@pytest.mark.parametrize(("content", "said"), [(b"\xff\xfe", "is not UTF-8"), (b"a " * 10**6, "longer than 20,000")])
+@pytest.mark.usefixtures("folder")
+def test_standard_input_that_is_no_text_is_one_message(
+    run_command: Command, monkeypatch: pytest.MonkeyPatch, content: bytes, said: str
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+    code, out, err = run_command("score", HANDLE, "-")
+
+    assert (2, "") == (code, out)
+    assert said in err
+
+
+def test_model_without_samples_is_told_how_to_get_some(folder: Path, run_command: Command) -> None:
+    (folder / "samples").rename(folder / "away")
+    code, out, err = run_command("score", HANDLE, PLAIN)
+
+    assert (2, "") == (code, out)
+    assert f"{HANDLE} has no attached samples in" in err
+    assert f"'exemplars synthesize {HANDLE}'" in err
+
+
+def test_samples_of_one_pole_place_nothing(folder: Path, run_command: Command) -> None:
+    (folder / "samples").rename(folder / "away")
+    attach_poles(folder / "samples", {"clarity": {"positive": PLAIN_TEXTS, "negative": ()}})
+    code, _, err = run_command("score", HANDLE, PLAIN, "--trait", "clarity")
+
+    assert 2 == code
+    assert "has no attached samples at both poles of clarity" in err
