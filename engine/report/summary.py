@@ -20,6 +20,7 @@ from engine.planning.plan import digest_definition
 from engine.planning.scenarios import measure_coverage
 from engine.quality.coherence import list_orderings, measure_seed_likeness, measure_word_order
 from engine.quality.diversity import PoleVariety, Variety, measure_texts
+from engine.quality.outlook import Outlook
 from engine.quality.pole_scores import measure_pole_positions
 from engine.quality.verdict import Verdict
 from engine.report.costs import Bill, describe_costs, make_bill, sum_costs
@@ -209,6 +210,9 @@ def list_review(rounds: Rounds) -> tuple[Separation, ...]:
                 if item.trait == probe.trait
             ),
             judge_auc=rounds.judge_aucs.get(probe.trait) if is_auc_measured(rounds.plan.model, probe.trait) else None,
+            outlook=None
+            if rounds.plan.synth_type == "enrich"
+            else Outlook(probe.auc, probe.breaks, rounds.review.curves.get(probe.trait), probe.scores),
         )
         for probe in rounds.review.probes
     )
