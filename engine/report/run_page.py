@@ -13,7 +13,7 @@ from engine.report.diversity_table import MEASURES, Measure, format_coverage, fo
 from engine.report.headline import NOTHING_ATTACHED, count_others, list_warnings, state_outcome
 from engine.report.remedies import explain_failure
 from engine.report.run_page_picture import MAX_TRAITS, draw_page
-from engine.report.separation_table import MEANINGS, describe_separation
+from engine.report.separation_table import GRADE_MEANING, MEANINGS, describe_separation
 from engine.report.summary import list_review
 from engine.report.wording import EXPLANATIONS
 from engine.selection.rounds import Rounds
@@ -132,7 +132,7 @@ def _write_separation(rounds: Rounds) -> str:
     lines = [f"- {escape(describe_separation(item, names[item.trait]))}" for item in list_review(rounds)]
     if not lines:
         return ""
-    meanings = [f"- **{name}**: {meaning}" for name, meaning in MEANINGS]
+    meanings = [f"- **{name}**: {meaning}" for name, meaning in (*MEANINGS, ("Will it grade?", GRADE_MEANING))]
     return "\n".join(["## Can the poles be told apart?", "", *lines, "", *meanings])
 
 

@@ -33,13 +33,12 @@ MEANINGS = (
         "has a say in what is chosen by as much as it tells. A dash: it was not asked, or was shown so many seeds that "
         "none were left to measure it on.",
     ),
-    (
-        "Will it grade?",
-        "What twice as many texts would bring by the learning curve, with its standard error, and where the two "
-        "clusters lie on the axis that the probe fits, 0 being the middle: a text is developing, solid or strong from "
-        "the three breaks on. Where the clusters overlap no grade is given. All of it is measured on the set's own "
-        "texts, each on an axis that has not seen it: real texts are harder.",
-    ),
+)
+GRADE_MEANING = (
+    "What twice as many texts would bring by the learning curve, with its standard error, and where the two "
+    "clusters lie on the axis that the probe fits, 0 being the middle: a text is developing, solid or strong from "
+    "the three breaks on. Where the clusters overlap no grade is given. All of it is measured on the set's own "
+    "texts, each on an axis that has not seen it: real texts are harder."
 )
 
 _ADVICE: Mapping[Advice, str] = {
@@ -72,7 +71,7 @@ class Separation:
 
 @dataclass(frozen=True, slots=True)
 class SeparationRow:
-    """One row of the table."""
+    """One row of the table; ``outlook`` stands below it, and is empty for texts that nothing is trained on."""
 
     trait: TraitWords
     told_apart: str
@@ -92,7 +91,7 @@ def list_separations(separations: Sequence[Separation], traits: Sequence[TraitWo
             len(item.wrong_side),
             item.shortcuts,
             format_auc(item.judge_auc, NOTHING),
-            describe_outlook(item.outlook),
+            describe_outlook(item.outlook) if item.outlook else "",
         )
         for item in separations
         if item.trait in by_key
@@ -117,13 +116,8 @@ def describe_separation(separation: Separation, name: str) -> str:
     return f"{name}: {'; '.join(found)}{outlook}"
 
 
-def describe_outlook(outlook: Outlook | None) -> str:
-    """Says in a few sentences what would help most, what twice as many texts would bring, and where the clusters lie.
-
-    A dash if there is no outlook.
-    """
-    if outlook is None:
-        return NOTHING
+def describe_outlook(outlook: Outlook) -> str:
+    """Says what would help most, what twice as many texts would bring, and where the clusters lie."""
     sentences = [_ADVICE[outlook.advice]]
     if outlook.curve:
         gain = f"{outlook.curve.gain:+.3f}, give or take {outlook.curve.gain_error:.3f}"
