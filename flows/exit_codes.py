@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 import typer
-from pydantic_core import PydanticSerializationError
+from pydantic_core import PydanticSerializationError, SchemaError
 
 from engine.errors import ExemplarsError, RunInterruptedError
 
@@ -29,7 +29,7 @@ def run_app(app: typer.Typer, arguments: Sequence[str] | None, typed: str) -> in
         print(f"exemplars: {error}", file=sys.stderr)
         return error.exit_code
     except Exception as error:
-        if isinstance(error, PydanticSerializationError) and "KeyboardInterrupt" in str(error):
+        if isinstance(error, PydanticSerializationError | SchemaError) and "KeyboardInterrupt" in str(error):
             # An interrupt that meets pydantic at its work comes out of it so, and without its cause.
             print("exemplars: interrupted", file=sys.stderr)
             return RunInterruptedError.exit_code

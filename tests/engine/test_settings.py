@@ -327,7 +327,7 @@ def test_numbers_are_found_by_their_types() -> None:
         ),
         *(
             (name, "s3://bucket/x", "should be a path on this machine; mount the object store, or copy what is in it")
-            for name in ("EMBEDDED_DIR", "CACHE_DIR", "KEYS_FILE", "EFFORT_FILE")
+            for name in ("EMBEDDED_DIR", "CACHE_DIR", "EFFORT_FILE")
         ),
         ("SAMPLES_URI", "x" * 256, "should be a path or a URI whose parts have at most 255 bytes each"),
         ("SYNTH_API_BASE", "localhost:8080", "should be an address that begins with http:// or https://"),
