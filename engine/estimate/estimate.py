@@ -142,4 +142,4 @@ def _mean_thinking_tokens(kind: CallKind) -> float:
 def _count_chars(request: Request) -> int:
     """Counts the characters of all that a call sends, its schema included."""
     schema = json.dumps(request.schema) if request.schema else ""
-    return len(request.prompt.system or "") + len(request.prompt.user) + len(schema)
+    return sum(len(text) for _, text in request.prompt.messages) + len(schema)

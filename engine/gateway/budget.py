@@ -43,7 +43,7 @@ def bound_call(request: Request, endpoint: Endpoint) -> Bound:
     wide; it is reserved only while the call is in flight.
     """
     schema = len(json.dumps(request.schema, ensure_ascii=False).encode()) if request.schema else 0
-    prompt = len((request.prompt.system or "").encode()) + len(request.prompt.user.encode())
+    prompt = sum(len(text.encode()) for _, text in request.prompt.messages)
     tokens_in = prompt + schema + WRAPPING_TOKENS
     tokens_out = count_max_tokens(request.max_tokens, request.thinking if endpoint.thinks else None)
     price = endpoint.price

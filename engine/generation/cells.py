@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 import regex
 from pydantic import BeforeValidator, model_validator
@@ -12,7 +12,7 @@ from engine.domain.model import Model
 from engine.domain.samples import Exemplar, Reason
 from engine.errors import RequestRefusedError, RetryableProviderError
 from engine.gateway.model_gateway import ModelGateway
-from engine.generation.reply_json import NoObjectError, ReplyShape, ignore_case, read_object
+from engine.generation.reply_json import NoObjectError, ReplyShape, read_object
 from engine.generation.requests import make_request, make_subjects_request
 from engine.llm.prices import add_costs
 from engine.llm.request import REFUSED, Prompt, Reply, Request
@@ -43,13 +43,19 @@ def _keep_phrases(said: object) -> tuple[str, ...]:
 _Phrases = Annotated[tuple[str, ...], BeforeValidator(_keep_phrases)]
 
 
-class _ExemplarReply(ReplyShape):
-    text: str
-    pole: Annotated[Literal["positive", "negative", "neither"], ignore_case("positive", "negative", "neither")]
+class _Texts(ReplyShape):
+    text: str | None = None
+    texts: tuple[str, ...] = ()
 
+    @model_validator(mode="after")
+    def _has_any(self) -> Self:
+        if self.text is None and not self.texts:
+            raise ValueError("neither a text nor texts")
+        return self
 
-class _Replies(ReplyShape):
-    exemplars: list[_ExemplarReply]
+    @property
+    def all(self) -> tuple[str, ...]:
+        return self.texts if self.text is None else (self.text,)
 
 
 class _Proposal(ReplyShape):
@@ -107,19 +113,16 @@ def read_reply(
     if gateway.endpoint.style == "plain":
         return [_read_plain(cell, gateway, prompt, reply, max_words)]
     try:
-        found = read_object(reply.text, _Replies).exemplars
+        texts = read_object(reply.text, _Texts).all
     except NoObjectError as error:
         if reply.finish == "length":
             return [_make(cell, gateway, prompt, reply, "truncated", TRUNCATED, reply.text)]
         reason: Reason = "truncated" if error.breaks_off else "unreadable"
         return [_make(cell, gateway, prompt, reply, reason, str(error), reply.text)]
-    if not found:
-        return [_make(cell, gateway, prompt, reply, "unreadable", "no exemplar in the reply", reply.text)]
-    made = [
-        _make(cell, gateway, prompt, reply, None, "", item.text, share=len(found), number=number)
-        for number, item in enumerate(found)
+    return [
+        _make(cell, gateway, prompt, reply, None, "", text, share=len(texts), number=number)
+        for number, text in enumerate(texts)
     ]
-    return [_judge_own_word(cell, item, exemplar) for item, exemplar in zip(found, made, strict=True)]
 
 
 def limit_words(model: Model, trait: str) -> int | None:
@@ -195,13 +198,6 @@ def _read_plain(cell: Cell, gateway: ModelGateway, prompt: Prompt, reply: Reply,
     if text:
         return _make(cell, gateway, prompt, reply, None, "", text)
     return _make(cell, gateway, prompt, reply, "truncated", TRUNCATED, whole)
-
-
-def _judge_own_word(cell: Cell, item: _ExemplarReply, exemplar: Exemplar) -> Exemplar:
-    if item.pole == cell.pole:
-        return exemplar
-    reason: Reason = "off_pole" if item.pole == "neither" else "wrong_label"
-    return replace(exemplar, reason=reason, detail=f"the synth model itself calls it {item.pole!r}")
 
 
 def _make(

@@ -5,13 +5,13 @@ import json
 import math
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from pathlib import Path
 
 import jinja2
 
-from engine.domain.model import Brief, Length, Model, Pole, Seed, Trait
+from engine.domain.model import POLES, Brief, Length, Model, Pole, Seed, Trait
 from engine.llm.request import Prompt
 from engine.planning.plan import Cell, Plan
 from engine.planning.scenarios import PROPOSABLE
@@ -37,25 +37,6 @@ BRIEF_TITLES: Mapping[str, str] = {
     "non_goals": "What does not count",
 }
 
-EXEMPLAR_SCHEMA: Mapping[str, object] = {
-    "type": "object",
-    "properties": {
-        "exemplars": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {
-                    "text": {"type": "string"},
-                    "pole": {"type": "string", "enum": ["positive", "negative", "neither"]},
-                },
-                "required": ["text", "pole"],
-                "additionalProperties": False,
-            },
-        }
-    },
-    "required": ["exemplars"],
-    "additionalProperties": False,
-}
 VOTE_SCHEMA: Mapping[str, object] = {
     "type": "object",
     "properties": {"answer": {"type": "string", "enum": ["A", "B", "neither"]}},
@@ -77,7 +58,8 @@ class Shot:
 def prompts_version() -> str:
     """The version of the prompts: a digest of all that they are made of, so that no change goes unnoticed."""
     fixed = json.dumps(
-        [EXEMPLAR_SCHEMA, make_proposal_schema(PROPOSABLE), VOTE_SCHEMA, BRIEF_TITLES, VERDICTS], sort_keys=True
+        [*map(make_text_schema, (1, 2)), make_proposal_schema(PROPOSABLE), VOTE_SCHEMA, BRIEF_TITLES, VERDICTS],
+        sort_keys=True,
     )
     digest = hashlib.sha256(fixed.encode())
     for path in sorted(FOLDER.glob("*.jinja")):
@@ -86,37 +68,43 @@ def prompts_version() -> str:
 
 
 def write_chat_prompt(plan: Plan, cell: Cell, language: str) -> Prompt:
-    """The prompt for a chat model: the trait, the brief, the scenario, a few authored texts of the same pole."""
-    trait = plan.model.trait(cell.trait)
-    other: Pole = "negative" if cell.pole == "positive" else "positive"
-    seeds = _pick(plan.model.seeds_at(trait.key, cell.pole), CHAT_SHOTS, f"{plan.seed}/{cell.pair_id}")
-    user = _render(
+    """The prompt for a chat model: what all cells of the trait and pole have in common, then authored texts of the pole
+    as turns of a conversation, then the scenario, so that a provider's cache knows all but the last message.
+    """
+    trait, pole = plan.model.trait(cell.trait), cell.pole
+    other: Pole = "negative" if pole == "positive" else "positive"
+    system = _render(
         "diversify.jinja" if cell.seed else f"{trait.type}.jinja",
         model=plan.model,
         trait=trait,
         cell=cell,
         brief_items=_list_brief(plan.model.brief),
-        label=trait.label(cell.pole),
+        ends=[{"label": trait.label(end), "paraphrase": trait.paraphrase(end)} for end in POLES],
+        label=trait.label(pole),
         other_label=trait.label(other),
-        paraphrase=trait.paraphrase(cell.pole),
-        other_paraphrase=trait.paraphrase(other),
-        length=(length := _choose_length(plan, cell)),
+        paraphrase=trait.paraphrase(pole),
+        language=language,
+        count=plan.level.exemplars_per_call,
+    )
+    length = _choose_length(plan, cell)
+    user = _render(
+        "variation.jinja" if cell.seed else "scenario.jinja",
+        trait=trait,
+        cell=cell,
+        label=trait.label(pole),
+        length=length,
         length_name=_name_length(plan, cell),
         characters=_say_in_characters(length, plan.language),
-        language=language,
-        shots=[seed.text for seed in seeds],
-        contrast=_pick_contrast(plan, cell, other),
-        count=plan.level.exemplars_per_call,
+        contrast=cell.hints.contrast,
         seed_words=count_words(cell.seed.text) if cell.seed else None,
     )
-    own_word = _render("own_word.jinja", pole=cell.pole)
-    return Prompt(f"{user}\n\n{own_word}", _render("system.jinja", language=language))
+    return Prompt(user, system, () if cell.seed else _chat_shots(plan, trait, cell))
 
 
 def write_words_only(prompt: Prompt, schema: Mapping[str, object]) -> Prompt:
     """The same prompt with the JSON schema asked for in words, for providers that take none."""
     in_words = _render("words_only.jinja", schema=json.dumps(schema))
-    return Prompt(f"{prompt.user}\n\n{in_words}", prompt.system)
+    return replace(prompt, user=f"{prompt.user}\n\n{in_words}")
 
 
 def write_plain_prompt(plan: Plan, cell: Cell) -> Prompt:
@@ -160,6 +148,13 @@ def write_vote_prompt(model: Model, trait: Trait, text: str, first: Pole, langua
     return Prompt(user, _render("vote_system.jinja"))
 
 
+def make_text_schema(count: int) -> Mapping[str, object]:
+    """The schema of a chat model's reply: one text, or exactly so many."""
+    text: Mapping[str, object] = {"type": "string"}
+    name, value = ("text", text) if count == 1 else ("texts", {"type": "array", "items": text, **_exactly(count)})
+    return {"type": "object", "properties": {name: value}, "required": [name], "additionalProperties": False}
+
+
 def make_proposal_schema(parts: Sequence[str]) -> Mapping[str, object]:
     """The schema of the reply in which a chat model proposes these parts of the scenarios, each a list of phrases."""
     return {
@@ -187,10 +182,8 @@ def write_subjects_prompt(model: Model, counts: Mapping[str, int], language: str
     )
 
 
-def _pick_contrast(plan: Plan, cell: Cell, other: Pole) -> str:
-    """A text of the other pole to keep away from: an authored one, else the best of earlier rounds."""
-    seeds = _pick(plan.model.seeds_at(cell.trait, other), 1, f"{plan.seed}/{cell.pair_id}/contrast")
-    return " ".join(seeds[0].text.split()) if seeds else cell.hints.contrast
+def _exactly(count: int) -> Mapping[str, int]:
+    return {"minItems": count, "maxItems": count}
 
 
 def _choose_length(plan: Plan, cell: Cell) -> Length:
@@ -214,6 +207,21 @@ def _say_in_characters(length: Length, language: Language) -> str:
     if each is None:
         return ""
     return f", which is {round(each * length.min_words)} to {round(each * length.max_words)} characters"
+
+
+def _chat_shots(plan: Plan, trait: Trait, cell: Cell) -> tuple[tuple[str, str], ...]:
+    """Authored texts of the pole, each as the answer to its own subject: the same in all cells of a round."""
+    texts = tuple(seed.text for seed in plan.model.draw_seeds_at(cell.trait, cell.pole))
+    subjects = list(zip(_name_subjects(texts), texts, strict=True))
+    key = f"{plan.seed}/{cell.round_no}/{cell.trait}/{cell.pole}"
+    shots = random.Random(key).sample(subjects, min(CHAT_SHOTS, len(subjects)))
+    return tuple(
+        (
+            _render("shot.jinja", trait=trait, pole=cell.pole, subject=subject, words=count_words(text)),
+            json.dumps({"text": text} if plan.level.exemplars_per_call == 1 else {"texts": [text]}, ensure_ascii=False),
+        )
+        for subject, text in shots
+    )
 
 
 def _plain_shots(model: Model, cell: Cell, key: str) -> list[Shot]:

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 from engine.definitions.effort import Thinking
 from engine.generation.prompts import (
-    EXEMPLAR_SCHEMA,
     make_proposal_schema,
+    make_text_schema,
     write_chat_prompt,
     write_plain_prompt,
     write_subjects_prompt,
@@ -55,14 +55,14 @@ def make_subjects_request(plan: Plan) -> Request:
 def make_chat_request(plan: Plan, cell: Cell, language: str, thinking: Thinking = "none") -> Request:
     """The request to a chat model for a cell, with the schema of its reply."""
     tokens = plan.length(cell).max_words * TOKENS_PER_WORD * plan.level.exemplars_per_call + CHAT_EXTRA_TOKENS
-    prompt = write_chat_prompt(plan, cell, language)
+    prompt, schema = write_chat_prompt(plan, cell, language), make_text_schema(plan.level.exemplars_per_call)
     return Request(
         prompt,
         tokens,
         plan.level.temperature,
-        EXEMPLAR_SCHEMA,
+        schema,
         thinking=thinking,
-        in_words=write_words_only(prompt, EXEMPLAR_SCHEMA),
+        in_words=write_words_only(prompt, schema),
         label=cell.id,
     )
 

@@ -39,6 +39,8 @@ class LitellmClient:
         )
         self._check_name()
         chat = endpoint.style == "chat"
+        # Others find by themselves what they have read before, or ask for an order of its own (Gemini).
+        self._marks_cached = "claude" in endpoint.model.lower()
         self._efforts = read_efforts(self._litellm, endpoint.model, endpoint.api_base) if chat else None
         self.endpoint = replace(endpoint, thinks=self._efforts is not None)
         self._is_counted = False
@@ -100,9 +102,11 @@ class LitellmClient:
             options |= {name: value for name, value in plain.items() if value is not None}
             options["client"] = self._open_plain(options["timeout"])
             return await self._litellm.atext_completion(model=endpoint.model, prompt=request.prompt.user, **options)
-        messages = [{"role": "user", "content": request.prompt.user}]
-        if request.prompt.system:
-            messages.insert(0, {"role": "system", "content": request.prompt.system})
+        messages: list[dict[str, Any]] = [{"role": role, "content": text} for role, text in request.prompt.messages]
+        if self._marks_cached and len(messages) > 1:
+            # All but the last message is the same in many requests.
+            text, mark = messages[-2]["content"], {"type": "ephemeral"}
+            messages[-2]["content"] = [{"type": "text", "text": text, "cache_control": mark}]
         if request.schema:
             json_schema = {"name": "reply", "strict": True, "schema": request.schema}
             options["response_format"] = {"type": "json_schema", "json_schema": json_schema}

@@ -16,15 +16,27 @@ REFUSED = "content_filter"
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What is sent: chat messages (``system`` and ``user``), or a document to be continued (``user`` alone)."""
+    """What is sent: chat messages, or a document to be continued (``user`` alone).
+
+    ``turns`` are what was said before, as it were: pairs of a user's message and the answer to it.
+    """
 
     user: str
     system: str | None = None
+    turns: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def messages(self) -> tuple[tuple[str, str], ...]:
+        """The messages in order, each with its role."""
+        system = (("system", self.system),) if self.system else ()
+        said = tuple(pair for asked, answer in self.turns for pair in (("user", asked), ("assistant", answer)))
+        return (*system, *said, ("user", self.user))
 
     @property
     def sha256(self) -> str:
         """SHA-256 of the whole prompt, in hexadecimal."""
-        return hashlib.sha256(f"{self.system or ''}\0{self.user}".encode()).hexdigest()
+        texts = [self.system or "", *(text for turn in self.turns for text in turn), self.user]
+        return hashlib.sha256("\0".join(texts).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +98,9 @@ class Request:
         sent = asdict(self)
         for name in ("in_words", "label", "key"):
             del sent[name]
+        # Left out where there are none, so that such requests keep the keys of earlier versions.
+        if not self.prompt.turns:
+            del sent["prompt"]["turns"]
         parts = [self.label, identity, json.dumps(sent, sort_keys=True, ensure_ascii=False)]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 

@@ -152,8 +152,9 @@ def _list_messages(example: Example, systems: dict[str, str]) -> Iterator[tuple[
         yield "Document to continue", prompt.user
         return
     known = systems.setdefault(prompt.system, example.title)
-    yield "System", prompt.system if known == example.title else f"(as for {known})"
-    yield "User", prompt.user
+    for role, text in prompt.messages:
+        is_known = role == "system" and known != example.title
+        yield role.capitalize(), f"(as for {known})" if is_known else text
 
 
 def _show_calls(console: Console, preview: Preview) -> None:

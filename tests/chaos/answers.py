@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from chaos.faults import Fault, Script
 from chaos.ledger import Kind
-from fakes.provider import ASKED_POLE, CHOICE, POSITIVE_LABELS, Behaviour, answer, is_vote, read_judged
+from fakes.provider import CHOICE, POSITIVE_LABELS, Behaviour, answer, is_vote, read_asked_pole, read_judged, read_texts
 
 from engine.llm.prices import Price
 
@@ -50,7 +50,6 @@ REFUSALS: Mapping[Fault, tuple[int, str, str, str]] = {
     "quota_402": (402, "insufficient_credits", "402", "Insufficient credits. Add more to go on."),
 }
 HTML = b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body><center>nginx</center></body>\r\n</html>\r\n"
-POLES = {"positive": "negative", "negative": "positive"}
 CHARS_PER_TOKEN = 4
 
 
@@ -99,7 +98,7 @@ def make_answer(
         return _refuse(fault, script, now)
     text = _vote(prompt, written) if is_vote(prompt) else answer(prompt, _choose_behaviour(fault))[0]
     if fault is None:
-        _note_written(prompt, text, written)
+        written |= dict.fromkeys(read_texts(text), read_asked_pole(prompt))
     return _break_off(fault, _wrap(fault, model, prompt, _spoil(fault, text), script))
 
 
@@ -139,8 +138,6 @@ def _spoil(fault: Fault | None, text: str) -> str:
         told = {"items": [{"content": item} for item in told.values()]}
     if fault == "extra_fields":
         told |= {"confidence": 0.97, "notes": "as asked"}
-    if fault == "wrong_pole" and "exemplars" in told:
-        told["exemplars"] = [item | {"pole": POLES[item["pole"]]} for item in told["exemplars"]]
     return json.dumps(told, ensure_ascii=False)
 
 
@@ -187,9 +184,3 @@ def _vote(prompt: str, written: Mapping[str, str]) -> str:
     positive_first = re.findall(CHOICE, prompt)[0] in POSITIVE_LABELS
     positive = written.get(read_judged(prompt)) == "positive"
     return json.dumps({"answer": "A" if positive_first == positive else "B"})
-
-
-def _note_written(prompt: str, text: str, written: dict[str, str]) -> None:
-    pole = re.search(ASKED_POLE, prompt)
-    if pole and text.startswith('{"exemplars":'):
-        written |= {exemplar["text"]: pole[1] for exemplar in json.loads(text)["exemplars"]}

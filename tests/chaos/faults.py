@@ -26,7 +26,6 @@ Fault = Literal[
     "no_choices",
     "not_json",
     "wrong_keys",
-    "wrong_pole",
     "extra_fields",
     "german",
     "filtered",

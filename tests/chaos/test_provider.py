@@ -35,7 +35,6 @@ CONTENTS: tuple[Fault, ...] = (
     "no_choices",
     "not_json",
     "wrong_keys",
-    "wrong_pole",
     "extra_fields",
     "german",
     "filtered",
@@ -49,7 +48,7 @@ SCRIPT = Script(
     retry_after_seconds=7,
     cached=1.0,
 )
-PROMPT = 'The text has the length of a note (10 to 20 words).\nWrite 1 text.\nSay "positive" as asked.'
+PROMPT = "Length: 10 to 20 words\nClarity: Clear"
 
 
 @pytest.fixture(scope="module")
@@ -94,18 +93,17 @@ def test_retry_after_is_absent_in_seconds_or_a_date(seen: dict[str, Any]) -> Non
 
 
 def test_spoiled_contents_are_whole_answers(seen: dict[str, Any]) -> None:
-    good = json.loads(read_choice(seen["none"])["message"]["content"])["exemplars"]
+    good = json.loads(read_choice(seen["none"])["message"]["content"])["text"]
     read = {fault: read_choice(seen[fault]) for fault in CONTENTS if fault != "no_choices"}
     texts = {fault: choice["message"]["content"] for fault, choice in read.items()}
 
     assert [200] * len(CONTENTS) == [seen[fault].status_code for fault in CONTENTS]
-    assert ["positive"] == [exemplar["pole"] for exemplar in good]
+    assert 10 <= len(good.split()) <= 20
     assert [] == seen["no_choices"].json()["choices"]
     assert ("length", "content_filter") == tuple(read[fault]["finish_reason"] for fault in ("cut_reply", "filtered"))
     assert ("", None, True) == (texts["empty"], texts["refusal"], bool(read["refusal"]["message"]["refusal"]))
-    assert "negative" == json.loads(texts["wrong_pole"])["exemplars"][0]["pole"]
     assert {"items"} == json.loads(texts["wrong_keys"]).keys()
-    assert {"exemplars"} < json.loads(texts["extra_fields"]).keys()
+    assert {"text"} < json.loads(texts["extra_fields"]).keys()
     assert "ich" in texts["german"] or "der" in texts["german"].lower()
     for fault in ("cut_reply", "not_json"):
         with pytest.raises(json.JSONDecodeError):

@@ -21,12 +21,12 @@ from fakes.manners import EVERY
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
-from engine.domain.model import POLES
+from engine.domain.model import POLES, Pole
 from engine.text.words import FUNCTION_WORDS
 
-SEED_SHOWN = re.compile(r"in the course of their work:\n\n(.+?)\n\nOn the trait", re.DOTALL)
+SEED_SHOWN = re.compile(r"\0The text: (.+?)\n\nAnother subject: ", re.DOTALL)
 Served = TypeVar("Served", bound="Provider")
-Style = Literal["prose", "german", "same", "one_pole", "empty", "no_json"]
+Style = Literal["prose", "german", "same", "empty", "no_json"]
 
 ESTABLISHED = "01"
 PROMPT_TOKENS = 400
@@ -43,10 +43,12 @@ REFUSALS = {
 }
 SAME_TEXT = "The old harbour crane lifts its last container before the storm closes the quay for the night."
 
-ASKED_POLE = r'"(positive|negative)" as asked'
+# Of the last message: the words that are asked for, and below them the trait with the label of the pole.
+ASKED = re.compile(r"^Length: .*?(\d+) to (\d+) words.*\n.+?: (.+)$", re.MULTILINE)
+COUNT = re.compile(r"answer with (\d+) texts")
 CHOICE = re.compile(r'^[AB]\. "(.+?)"', re.MULTILINE)
 # The labels of the positive poles of the workspace's model.
-POSITIVE_LABELS = ("Clear", "About safety")
+POSITIVE_LABELS = ("Clear", "About safety", *(spoken.labels[0] for spoken in SPOKEN.values()))
 
 SUBJECT_WORDS = (
     "sourdough ferry orchard violin glacier harbour lantern chimney compost tandem kiosk quarry beehive tunnel "
@@ -185,9 +187,7 @@ class Provider:
             self.in_flight -= 1
 
     def _note_written(self, prompt: str, text: str) -> None:
-        pole = re.search(ASKED_POLE, prompt)
-        if pole and text.startswith('{"exemplars":') and text.endswith("}"):
-            self.written |= {exemplar["text"]: pole[1] for exemplar in json.loads(text)["exemplars"]}
+        self.written |= dict.fromkeys(read_texts(text), read_asked_pole(prompt))
 
     def _vote(self, prompt: str) -> tuple[str, str]:
         """A judge's vote: what the text was written for, unless the behaviour has it otherwise for this text."""
@@ -344,21 +344,33 @@ def vary_text(seed: str, key: str) -> str:
     return re.sub(r"[A-Za-z]+", replace_word, seed)
 
 
+def read_asked_pole(prompt: str) -> Pole:
+    """The pole that the texts of a prompt are to stand at; without a meaning for other prompts."""
+    asked = ASKED.search(prompt.rpartition("\0")[2])
+    return "positive" if asked and asked[3] in POSITIVE_LABELS else "negative"
+
+
+def read_texts(reply: str) -> list[str]:
+    """The texts of a reply; none where it is not one with texts, or is spoiled."""
+    try:
+        told = json.loads(reply)
+    except ValueError:
+        return []
+    return [told["text"]] if "text" in told else list(told.get("texts", []))
+
+
 def _write_exemplars(prompt: str, behaviour: Behaviour) -> str:
-    words = re.search(r"(?:\(|- has )(\d+) to (\d+) words", prompt)
-    pole = re.search(ASKED_POLE, prompt)
-    count = re.search(r"Write (\d+) texts?", prompt)
-    if not words or not pole or not count:
+    asked = ASKED.search(prompt.rpartition("\0")[2])
+    if not asked:
         raise ValueError(f"not a prompt for exemplars: {prompt}")
-    said = "positive" if behaviour.style == "one_pole" else pole[1]
-    seed = SEED_SHOWN.search(prompt)
+    seed, count = SEED_SHOWN.search(prompt), COUNT.search(prompt)
     texts = [
         vary_text(seed[1], f"{prompt}/{number}")
         if seed and behaviour.style == "prose"
-        else _write(f"{prompt}/{number}", int(words[1]), int(words[2]), behaviour, pole[1])
-        for number in range(int(count[1]))
+        else _write(f"{prompt}/{number}", int(asked[1]), int(asked[2]), behaviour, read_asked_pole(prompt))
+        for number in range(int(count[1]) if count else 1)
     ]
-    return json.dumps({"exemplars": [{"text": text, "pole": said} for text in texts]}, ensure_ascii=False)
+    return json.dumps({"texts": texts} if count else {"text": texts[0]}, ensure_ascii=False)
 
 
 def _write(key: str, min_words: int, max_words: int, behaviour: Behaviour, pole: str) -> str:

@@ -78,8 +78,7 @@ def test_right_texts_are_attached_and_wrong_ones_rejected_with_their_reason(
     ]
     subjects, *exemplars = [list(body["messages"]) for body in provider.bodies]
     assert f"The texts will be in {spoken.name}" in subjects[-1]["content"]
-    assert all(f"wholly in {spoken.name}" in system["content"] for system, _ in exemplars)
-    assert all(f"- is in {spoken.name}\n" in user["content"] for _, user in exemplars)
+    assert all(f"wholly in {spoken.name}" in system["content"] for system, *_ in exemplars)
 
 
 def test_run_that_is_answered_in_another_language_ends_after_its_first_round(

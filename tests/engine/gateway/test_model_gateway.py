@@ -32,7 +32,7 @@ from engine.errors import (
 from engine.gateway.budget import RunBudget, bound_call
 from engine.gateway.model_gateway import ModelGateway
 from engine.gateway.retrying import MAX_ATTEMPTS, MAX_FIRST_ATTEMPTS
-from engine.generation.prompts import EXEMPLAR_SCHEMA, write_words_only
+from engine.generation.prompts import make_text_schema, write_words_only
 from engine.llm.prices import Price
 from engine.llm.request import REFUSED, Endpoint, Prompt, Reply, Request
 from engine.replies.replies import ReplyStore
@@ -40,7 +40,8 @@ from engine.settings import RepliesPlace
 from engine.system.task_groups import gather_or_cancel
 
 REQUEST = Request(Prompt("Write 1 text."), 100, 0.8)
-STRICT = replace(REQUEST, schema=EXEMPLAR_SCHEMA, in_words=write_words_only(REQUEST.prompt, EXEMPLAR_SCHEMA))
+TEXT_SCHEMA = make_text_schema(1)
+STRICT = replace(REQUEST, schema=TEXT_SCHEMA, in_words=write_words_only(REQUEST.prompt, TEXT_SCHEMA))
 REPLY = Reply("one", "stop", prompt_tokens=7, completion_tokens=3, cost_usd=0.01, odds={"good": -0.5})
 PLAN = "plan-1"
 
@@ -256,10 +257,10 @@ async def test_refused_schema_is_asked_for_in_words_and_remembered(tmp_path: Pat
     async with gateway.keeping(PLAN):
         assert [REPLY, REPLY] == [await gateway.complete(labelled(label, STRICT)) for label in ("one", "two")]
 
-    assert [EXEMPLAR_SCHEMA, None, None] == [request.schema for request in client.requests]
+    assert [TEXT_SCHEMA, None, None] == [request.schema for request in client.requests]
     in_words = client.requests[1]
     assert in_words.prompt.user.startswith(STRICT.prompt.user)
-    assert in_words.prompt.user.endswith(json.dumps(EXEMPLAR_SCHEMA))
+    assert in_words.prompt.user.endswith(json.dumps(TEXT_SCHEMA))
     assert (STRICT.max_tokens, STRICT.temperature) == (in_words.max_tokens, in_words.temperature)
 
 
@@ -286,7 +287,7 @@ async def test_request_that_is_refused_in_words_too_was_not_refused_for_its_sche
         await ask_once(gateway, STRICT, "one")
     await ask_once(gateway, STRICT, "two")
 
-    assert [EXEMPLAR_SCHEMA, None, EXEMPLAR_SCHEMA] == [request.schema for request in client.requests]
+    assert [TEXT_SCHEMA, None, TEXT_SCHEMA] == [request.schema for request in client.requests]
 
 
 async def test_refusal_is_an_answer_and_is_kept(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from engine.generation.cells import (
     propose_scenarios,
     read_reply,
 )
-from engine.generation.prompts import EXEMPLAR_SCHEMA, make_proposal_schema, write_words_only
+from engine.generation.prompts import make_proposal_schema, make_text_schema, write_words_only
 from engine.generation.requests import make_chat_request, make_plain_request
 from engine.llm.request import REFUSED, Endpoint, Prompt, Reply, Request
 from engine.planning.scenarios import NO_PROPOSAL, Proposal
@@ -48,8 +48,8 @@ def make_gateway(folder: Path, answer: Answer, endpoint: Endpoint = CHAT, concur
     )
 
 
-def write_reply(*texts: str, pole: str = "positive") -> str:
-    return json.dumps({"exemplars": [{"text": text, "pole": pole} for text in texts]})
+def write_reply(*texts: str) -> str:
+    return json.dumps({"text": texts[0]} if len(texts) == 1 else {"texts": texts})
 
 
 def read(text: str, finish: str = "stop", endpoint: Endpoint = CHAT, pole: Pole = "positive") -> list[Exemplar]:
@@ -63,7 +63,7 @@ def read_one(text: str, finish: str = "stop", endpoint: Endpoint = CHAT) -> tupl
 
 
 def test_json_is_read_from_wherever_it_stands() -> None:
-    assert (TEXT, None) == read_one(f"Here it is:\n```JSON\n{write_reply(TEXT, pole='Positive')}\n```\nEnjoy!")
+    assert (TEXT, None) == read_one(f"Here it is:\n```JSON\n{write_reply(TEXT)}\n```\nEnjoy!")
 
 
 def test_exemplar_knows_where_it_came_from() -> None:
@@ -99,12 +99,12 @@ def test_exemplar_knows_where_it_came_from() -> None:
         "[]",
         "null",
         "{}",
-        '{"exemplars": "one"}',
-        '{"exemplars": [{"text": "one"}]}',
-        '{"exemplars": [{"text": null, "pole": "positive"}]}',
-        '{"exemplars": [{"text": "one", "pole": "up"}]}',
-        '{"exemplars": [], "note": "mine"}',
-        '{"exemplars": [{"text": "lone \\ud83d half", "pole": "positive"}]}',
+        '{"texts": "one"}',
+        '{"texts": [{"content": "one"}]}',
+        '{"text": null}',
+        '{"text": 5}',
+        '{"texts": [], "note": "mine"}',
+        '{"text": "lone \\ud83d half"}',
     ],
 )
 def test_reply_that_is_not_as_asked_is_unreadable_and_kept(text: str) -> None:
@@ -112,9 +112,9 @@ def test_reply_that_is_not_as_asked_is_unreadable_and_kept(text: str) -> None:
 
 
 def test_reply_without_an_exemplar_is_unreadable() -> None:
-    [exemplar] = read('{"exemplars": []}')
+    [exemplar] = read('{"texts": []}')
 
-    assert ("unreadable", "no exemplar in the reply") == (exemplar.reason, exemplar.detail)
+    assert ("unreadable", "Value error, neither a text nor texts") == (exemplar.reason, exemplar.detail)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_json_that_breaks_off_is_truncated(cut: str) -> None:
 
 
 @pytest.mark.parametrize("endpoint", [CHAT, PLAIN])
-@pytest.mark.parametrize("text", [write_reply(TEXT)[:-2], "The battery lies in"])
+@pytest.mark.parametrize("text", [write_reply(TEXT)[:-4], "The battery lies in"])
 def test_reply_at_its_token_limit_is_truncated(endpoint: Endpoint, text: str) -> None:
     assert (text, "truncated") == read_one(text, "length", endpoint)
 
@@ -142,37 +142,12 @@ def test_reply_of_a_content_filter_is_refused_with_what_was_said(endpoint: Endpo
     assert "openai/test refuses this prompt: policy" == exemplar.detail
 
 
-@pytest.mark.parametrize(
-    ("asked", "said", "reason"),
-    [
-        ("positive", "positive", None),
-        ("negative", "negative", None),
-        ("positive", "negative", "wrong_label"),
-        ("negative", "positive", "wrong_label"),
-        ("positive", "neither", "off_pole"),
-        ("negative", "neither", "off_pole"),
-    ],
-)
-def test_models_own_word_on_the_pole_counts(asked: Pole, said: str, reason: Reason | None) -> None:
-    [exemplar] = read(write_reply(TEXT, pole=said), pole=asked)
-
-    assert (TEXT, reason, asked) == (exemplar.text, exemplar.reason, exemplar.pole)
-    assert ("" if reason is None else f"the synth model itself calls it {said!r}") == exemplar.detail
-
-
 def test_exemplars_of_one_reply_are_numbered_and_share_its_cost() -> None:
     exemplars = read(write_reply("one", "two", "three"))
 
     assert [("one", 0), ("two", 1), ("three", 2)] == [(item.text, item.number) for item in exemplars]
     assert [0.02] * 3 == [item.cost_usd for item in exemplars]
     assert 3 == len({item.key for item in exemplars})
-
-
-def test_each_exemplar_of_a_reply_has_its_own_reason() -> None:
-    items = [{"text": "one", "pole": "positive"}, {"text": "two", "pole": "neither"}]
-    exemplars = read(json.dumps({"exemplars": items}))
-
-    assert [None, "off_pole"] == [item.reason for item in exemplars]
 
 
 def test_unknown_cost_stays_unknown() -> None:
@@ -196,7 +171,7 @@ async def test_cell_is_asked_for_with_its_schema_and_becomes_exemplars(tmp_path:
 
     assert (TEXT, None) == (exemplar.text, exemplar.reason)
     assert [make_chat_request(plan, cell, "English")] == client.requests
-    assert EXEMPLAR_SCHEMA == client.requests[0].schema
+    assert make_text_schema(1) == client.requests[0].schema
     assert client.requests[0].prompt.sha256 == exemplar.prompt_sha256
 
 
@@ -368,11 +343,11 @@ GOOD = Reply(write_reply(TEXT), "stop", cost_usd=0.02)
 @pytest.mark.parametrize(
     ("first", "more_room"),
     [
-        (Reply('{"exemplars": [{"te', "length", cost_usd=0.01), True),
+        (Reply('{"te', "length", cost_usd=0.01), True),
         (Reply("", "stop", cost_usd=0.01), False),
         (Reply("Here it is: a text.", "stop", cost_usd=0.01), False),
-        (Reply('{"texts": ["a text"]}', "stop", cost_usd=0.01), False),
-        (Reply('{"exemplars": []}', "stop", cost_usd=0.01), False),
+        (Reply('{"content": "a text"}', "stop", cost_usd=0.01), False),
+        (Reply('{"texts": []}', "stop", cost_usd=0.01), False),
     ],
 )
 async def test_reply_that_is_no_use_is_asked_for_once_more_and_otherwise(
@@ -387,7 +362,7 @@ async def test_reply_that_is_no_use_is_asked_for_once_more_and_otherwise(
         kept = await generate_cell(plan, cell, gateway, "English")
 
     asked = make_chat_request(plan, cell, "English")
-    in_words = replace(asked, prompt=write_words_only(asked.prompt, EXEMPLAR_SCHEMA), schema=None)
+    in_words = replace(asked, prompt=write_words_only(asked.prompt, make_text_schema(1)), schema=None)
     assert [asked, replace(asked, max_tokens=2 * asked.max_tokens) if more_room else in_words] == client.requests
     assert (TEXT, None, 0.03) == (exemplar.text, exemplar.reason, exemplar.cost_usd)
     assert client.requests[1].prompt.sha256 == exemplar.prompt_sha256
@@ -415,10 +390,9 @@ async def test_first_reply_stands_where_a_second_does_not_come(tmp_path: Path) -
     assert ("unreadable", 0.01) == (exemplar.reason, exemplar.cost_usd)
 
 
-@pytest.mark.parametrize("reply", [Reply("", REFUSED), Reply(write_reply(TEXT, pole="negative"), "stop")])
-async def test_refusal_and_the_other_pole_are_answers(tmp_path: Path, reply: Reply) -> None:
+async def test_refusal_is_an_answer(tmp_path: Path) -> None:
     plan = make_test_plan()
-    client = FakeClient(lambda _: reply)
+    client = FakeClient(lambda _: Reply("", REFUSED))
     gateway = ModelGateway(client, RepliesPlace(str(tmp_path)), HeardProgress(), RunBudget(1))
     async with gateway.keeping(plan.plan_id):
         await generate_cell(plan, make_cell(), gateway, "English")

@@ -11,7 +11,6 @@ from types import ModuleType
 
 import pytest
 from fakes.builders import (
-    NEGATIVE_SEEDS,
     SCENARIO_POOL,
     make_cell,
     make_level,
@@ -27,11 +26,11 @@ from engine.definitions.scenario_packs import load_packs
 from engine.domain.model import POLES, Brief, Length, Model, Pole, Seed, Trait, TraitType
 from engine.generation.prompts import (
     CHAT_SHOTS,
-    EXEMPLAR_SCHEMA,
     FOLDER,
     JUDGE_SHOTS_PER_POLE,
     PLAIN_SHOTS,
     make_proposal_schema,
+    make_text_schema,
     prompts_version,
     write_chat_prompt,
     write_judge_prompt,
@@ -86,7 +85,15 @@ def ask(
         replace(make_cell(pole), **cell),  # type: ignore[arg-type]
         "English",
     )
-    return prompt.user
+    return read_whole(prompt)
+
+
+def read_whole(prompt: Prompt) -> str:
+    return "\n\n".join(text for _, text in prompt.messages)
+
+
+def list_shots(prompt: Prompt) -> list[str]:
+    return [json.loads(answer)["text"] for _, answer in prompt.turns]
 
 
 def make_many_seeds(count: int) -> tuple[Seed, ...]:
@@ -121,7 +128,7 @@ def test_prompt_of_the_catalogue_says_all_that_it_asks_for(handle: str, key: str
     prompt = write_chat_prompt(plan, cell, "English")
     length = plan.scenario_pool.length(cell.scenario.length)
     brief = model.brief
-    shots = [seed.text for seed in model.seeds_at(key, pole) if f"- {seed.text}" in prompt.user]
+    own = [seed.text for seed in model.seeds_at(key, pole)]
 
     for said in (
         model.description,
@@ -133,21 +140,20 @@ def test_prompt_of_the_catalogue_says_all_that_it_asks_for(handle: str, key: str
         *brief.exemplars_of_good,
         *brief.edge_cases,
         *brief.non_goals,
-        f"is about: {cell.scenario.subject}\n",
-        f"is written for: {cell.scenario.audience}\n",
-        f"is: {cell.scenario.form}\n",
-        f"{cell.scenario.length} ({length.min_words} to {length.max_words} words)\n",
-        "is in English",
-        "Write 1 text.",
-        f'"{pole}" as asked',
+        "answer with that one text.",
     ):
-        assert said in prompt.user
-    assert min(CHAT_SHOTS, len(model.seeds_at(key, pole))) == len(shots)
-    other = [seed.text for seed in model.seeds_at(key, OTHER[pole]) if seed.text in prompt.user]
-    assert other == [text for text in other if f"yours must be told from it by the scale alone: {text}" in prompt.user]
-    assert len(other) <= 1
-    assert prompt.system is not None
-    assert "{" not in prompt.user
+        assert said in (prompt.system or "")
+    for line in (
+        f"Subject: {cell.scenario.subject}",
+        f"Reader: {cell.scenario.audience}",
+        f"Form: {cell.scenario.form}",
+        f"Length: {cell.scenario.length}, {length.min_words} to {length.max_words} words",
+        f"{trait.name}: {trait.label(pole)}",
+    ):
+        assert line in prompt.user.splitlines()
+    assert min(CHAT_SHOTS, len(own)) == len(prompt.turns)
+    assert set(list_shots(prompt)) <= set(own)
+    assert "{" not in f"{prompt.system}{prompt.user}"
 
 
 @pytest.mark.parametrize("pole", POLES)
@@ -157,11 +163,11 @@ def test_prompt_of_the_catalogue_says_all_that_it_asks_for(handle: str, key: str
 def test_spectrum_prompt_of_the_catalogue_names_both_ends_and_asks_for_one(handle: str, key: str, pole: Pole) -> None:
     plan = plan_catalogue(handle)
     trait = plan.model.trait(key)
-    user = write_chat_prompt(plan, list_cells(plan, key, pole)[0], "English").user
+    system = write_chat_prompt(plan, list_cells(plan, key, pole)[0], "English").system or ""
 
-    assert f'One end reads as "{trait.label(pole)}": {trait.paraphrase(pole)[0]}' in user
-    assert f'The other end reads as "{trait.label(OTHER[pole])}": {trait.paraphrase(OTHER[pole])[0]}' in user
-    assert f'Write at the very end that reads as "{trait.label(pole)}"' in user
+    assert f'One end is "{trait.label("positive")}": {trait.paraphrase("positive")[0]}' in system
+    assert f'The other end is "{trait.label("negative")}": {trait.paraphrase("negative")[0]}' in system
+    assert f'Write at the very end "{trait.label(pole)}"' in system
 
 
 @pytest.mark.parametrize(("handle", "key"), TRAITS_OF_CATALOGUE)
@@ -170,7 +176,7 @@ def test_no_prompt_for_a_positive_of_the_catalogue_names_a_failure_mode(handle: 
     modes = plan.model.brief.failure_modes
     prompts = [write_chat_prompt(plan, cell, "English") for cell in list_cells(plan, key, "positive")]
 
-    assert [] == [mode for mode in modes for prompt in prompts if mode in prompt.user]
+    assert [] == [mode for mode in modes for prompt in prompts if mode in read_whole(prompt)]
 
 
 @pytest.mark.parametrize("handle", ["u22a8.technical-writing", "u22a8.security-triage", "u22a8.expense-note"])
@@ -181,7 +187,7 @@ def test_each_negative_of_the_catalogue_names_exactly_its_own_failure_mode(handl
 
     assert set(modes) == {cell.failure_mode for cell in cells}
     for cell in cells:
-        user = write_chat_prompt(plan, cell, "English").user
+        user = read_whole(write_chat_prompt(plan, cell, "English"))
         assert [cell.failure_mode] == [mode for mode in modes if mode in user]
 
 
@@ -206,7 +212,7 @@ def test_every_part_of_the_brief_but_the_failure_modes_steers_every_prompt(trait
 def test_model_without_a_brief_or_seeds_leaves_their_headings_out() -> None:
     user = ask("positive")
 
-    for heading in ("What ", "Where ", "Edge cases", "How such texts are written"):
+    for heading in ("What ", "Where ", "Edge cases"):
         assert heading not in user
 
 
@@ -220,14 +226,14 @@ def test_poles_are_asked_for_in_different_words(trait_type: TraitType) -> None:
 @pytest.mark.parametrize(
     ("trait_type", "pole", "words"),
     [
-        ("spectrum", "positive", 'Write at the very end that reads as "Clear"'),
-        ("spectrum", "negative", 'Write at the very end that reads as "Obscure"'),
+        ("spectrum", "positive", 'Write at the very end "Clear"'),
+        ("spectrum", "negative", 'Write at the very end "Obscure"'),
         ("topic", "positive", "must really be about this topic"),
-        ("topic", "negative", "must be ordinary content that is not about this topic"),
+        ("topic", "negative", "No text may be about this topic"),
         ("claim", "positive", "must agree with the claim"),
         ("claim", "negative", "must contradict the claim"),
-        ("outlier", "positive", "is unusual for this cohort"),
-        ("outlier", "negative", "is typical of this cohort"),
+        ("outlier", "positive", "Write what is unusual for this cohort"),
+        ("outlier", "negative", "Write what is typical of this cohort"),
     ],
 )
 def test_each_type_asks_its_own_question(trait_type: TraitType, pole: Pole, words: str) -> None:
@@ -241,20 +247,18 @@ def test_near_miss_of_a_topic_is_asked_for_in_other_words_than_ordinary_content(
     trait = make_trait(type="topic")
     near, far = ask("negative", trait, near_miss=True), ask("negative", trait, near_miss=False)
 
-    assert "must come close to it" in near
-    assert "a hasty reader might take it for the topic" in near
-    assert "come close" not in far
-    assert "ordinary content that is not about this topic at all" in far
-    assert "come close" not in ask("positive", trait, near_miss=True)
+    assert "Come close to the topic" in near
+    assert "a hasty reader might take it for\nthe topic" in near
+    assert "Come close" not in far
 
 
 def test_negative_of_a_claim_must_stay_on_the_claim() -> None:
     trait = make_trait(type="claim")
 
-    assert "must contradict the claim, by what it reports or argues, and stay on the claim" in ask("negative", trait)
+    assert "It must contradict the claim, by what it reports or argues, and stay on the claim" in ask("negative", trait)
     assert "merely\nneutral, is useless" in ask("negative", trait)
     for pole in POLES:
-        assert "The text must deal with this very claim." in ask(pole, trait)
+        assert "Every text must deal with this very claim." in ask(pole, trait)
 
 
 def test_paraphrase_of_a_claims_negative_does_not_explain_what_is_useless() -> None:
@@ -294,30 +298,45 @@ def test_all_paraphrases_of_the_pole_are_said(trait_type: TraitType, pole: Pole)
 
 def test_shots_are_authored_texts_of_the_same_pole() -> None:
     seeds = make_many_seeds(9)
-    user = ask("negative", seeds=seeds)
-    shown = [seed for seed in seeds if f"- {seed.text}\n" in f"{user}\n"]
+    prompt = write_chat_prompt(make_test_plan(make_model(seeds=seeds)), make_cell("negative"), "English")
 
-    assert CHAT_SHOTS == len(shown)
-    assert {"negative"} == {seed.pole for seed in shown}
+    assert CHAT_SHOTS == len(set(list_shots(prompt)))
+    assert set(list_shots(prompt)) <= {seed.text for seed in seeds if seed.pole == "negative"}
 
 
-def test_shots_change_with_the_pair_and_stay_with_it() -> None:
-    seeds = make_many_seeds(9)
+def test_all_but_the_last_message_stays_with_the_round() -> None:
+    plan = make_test_plan(make_model(seeds=make_many_seeds(9)))
+    cells = [
+        replace(make_cell("negative", index), round_no=round_no, failure_mode="Blame.")
+        for round_no in (1, 2)
+        for index in (0, 1)
+    ]
+    before = [write_chat_prompt(plan, cell, "English").messages[:-1] for cell in cells]
 
-    assert ask("negative", seeds=seeds) == ask("negative", seeds=seeds)
-    assert 1 < len({ask("negative", seeds=seeds, pair_id=f"clarity/{number:05d}") for number in range(8)})
+    assert before[0] == before[1] != before[2] == before[3]
+    assert before[0][0] == before[2][0]
+
+
+def test_poles_have_all_but_the_pole_itself_in_common() -> None:
+    common = {ask(pole, brief=BRIEF).partition("Write at the very end")[0] for pole in POLES}
+
+    assert 1 == len(common)
+    assert "NON-GOAL" in common.pop()
 
 
 @pytest.mark.parametrize(
     ("count", "words"),
-    [(1, "Write 1 text."), (3, "Write 3 texts, as different from one another as texts in one scenario can be.")],
+    [
+        (1, "answer with that one text."),
+        (3, "answer with 3 texts, as different from one another as texts in one scenario can be."),
+    ],
 )
 def test_count_of_texts_is_asked_for(count: int, words: str) -> None:
     assert words in ask("positive", level=make_level(exemplars_per_call=count))
 
 
 def test_language_is_asked_for() -> None:
-    assert "- is in German" in write_chat_prompt(make_test_plan(), make_cell(), "German").user
+    assert "Every text is wholly in German" in read_whole(write_chat_prompt(make_test_plan(), make_cell(), "German"))
 
 
 def test_braces_and_angle_brackets_of_a_model_stand_as_they_are_written() -> None:
@@ -326,7 +345,7 @@ def test_braces_and_angle_brackets_of_a_model_stand_as_they_are_written() -> Non
     assert "Uses {{ braces }}, {% tags %} & <b>marks</b>." in ask("positive", trait)
 
 
-@pytest.mark.parametrize("schema", [EXEMPLAR_SCHEMA, make_proposal_schema(PROPOSABLE)])
+@pytest.mark.parametrize("schema", [make_text_schema(1), make_text_schema(2), make_proposal_schema(PROPOSABLE)])
 def test_words_only_variant_contains_the_schema_and_the_whole_prompt(schema: dict[str, object]) -> None:
     prompt = Prompt("Ask {{ this }}.", "A system.")
     words = write_words_only(prompt, schema)
@@ -476,10 +495,10 @@ def test_subjects_prompt_shows_what_the_texts_are_like_and_asks_for_what_is_open
     assert ["Propose 3 forms", "Propose 2 audiences"] == re.findall(r"Propose \d+ \w+", prompt.user)
 
 
-def test_digest_of_a_prompt_is_of_both_its_parts() -> None:
-    digests = {Prompt("a").sha256, Prompt("b").sha256, Prompt("a", "b").sha256, Prompt("b", "a").sha256}
+def test_digest_of_a_prompt_is_of_all_its_parts() -> None:
+    prompts = (Prompt("a"), Prompt("b"), Prompt("a", "b"), Prompt("b", "a"), Prompt("a", "b", (("c", "d"),)))
 
-    assert 4 == len(digests)
+    assert 5 == len({prompt.sha256 for prompt in prompts})
     assert Prompt("a", "b").sha256 == Prompt("a", "b").sha256
 
 
@@ -510,31 +529,23 @@ def test_cells_of_the_plan_find_their_length() -> None:
 
     for cell in list_cells(plan, "clarity", "positive"):
         length = SCENARIO_POOL.length(cell.scenario.length)
-        assert f"({length.min_words} to {length.max_words} words)" in write_chat_prompt(plan, cell, "English").user
-
-
-def test_chat_prompt_shows_a_text_of_the_other_end_to_be_told_from() -> None:
-    plan = make_test_plan(make_model(seeds=make_seeds()))
-    user = write_chat_prompt(plan, make_cell("positive"), "English").user
-    shown = [text for text in NEGATIVE_SEEDS if f"must be told from it by the scale alone: {text}" in user]
-
-    assert 1 == len(shown)
+        assert f"{length.min_words} to {length.max_words} words" in write_chat_prompt(plan, cell, "English").user
 
 
 def test_without_authored_texts_the_best_of_the_other_end_is_shown() -> None:
     cell = replace(make_cell("positive"), hints=CellHints(contrast="Pursuant to the regime."))
 
-    assert "by the scale alone: Pursuant to the regime." in write_chat_prompt(make_test_plan(), cell, "English").user
-    assert "by the scale alone" not in write_chat_prompt(make_test_plan(), make_cell(), "English").user
+    assert "by the trait alone: Pursuant to the regime." in write_chat_prompt(make_test_plan(), cell, "English").user
+    assert "by the trait alone" not in write_chat_prompt(make_test_plan(), make_cell(), "English").user
 
 
 @pytest.mark.parametrize(
     ("name", "words", "said"),
     [
-        ("a note", None, "- has the length of a note (10 to 20 words)"),
-        ("10 to 20 words", None, "- has 10 to 20 words"),
-        ("a note", (14, 16), "- has the length of a note (13 to 17 words, no fewer and no more)"),
-        ("10 to 20 words", (14, 16), "- has 13 to 17 words, no fewer and no more"),
+        ("a note", None, "Length: a note, 10 to 20 words"),
+        ("10 to 20 words", None, "Length: 10 to 20 words"),
+        ("a note", (14, 16), "Length: a note, 13 to 17 words, no fewer and no more"),
+        ("10 to 20 words", (14, 16), "Length: 13 to 17 words, no fewer and no more"),
     ],
 )
 def test_length_is_said_once(name: str, words: tuple[int, int] | None, said: str) -> None:

@@ -21,4 +21,4 @@ def test_more_exemplars_a_call_and_longer_texts_get_more_tokens() -> None:
     five = make_chat_request(make_test_plan(level=make_level(exemplars_per_call=5)), make_cell(), "English")
 
     assert 2 * 25 * 4 == five.max_tokens - one.max_tokens
-    assert "Write 5 texts" in five.prompt.user
+    assert "answer with 5 texts" in (five.prompt.system or "")

@@ -17,7 +17,7 @@ from fakes.builders import make_cell, make_level, make_model, make_seeds, make_t
 
 from engine.domain.model import POLES, Brief, Pole, TraitType
 from engine.generation.prompts import (
-    EXEMPLAR_SCHEMA,
+    make_text_schema,
     write_chat_prompt,
     write_judge_prompt,
     write_plain_prompt,
@@ -85,13 +85,12 @@ KINDS: dict[str, Callable[[], Prompt]] = {
     "plain-without-seeds": lambda: write_plain_prompt(make_test_plan(), make_cell()),
     "judge": write_judge,
     "subjects": lambda: write_subjects_prompt(make_full_plan().model, PROPOSED),
-    "words-only": lambda: write_words_only(write_exemplar("spectrum", "positive"), EXEMPLAR_SCHEMA),
+    "words-only": lambda: write_words_only(write_exemplar("spectrum", "positive"), make_text_schema(1)),
 }
 
 
 def render(prompt: Prompt) -> bytes:
-    system = "" if prompt.system is None else f"--- system\n{prompt.system}\n"
-    return f"{system}--- user\n{prompt.user}\n".encode()
+    return "".join(f"--- {role}\n{text}\n" for role, text in prompt.messages).encode()
 
 
 def compare(path: Path, content: bytes) -> None:

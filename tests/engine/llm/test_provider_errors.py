@@ -60,7 +60,6 @@ ANSWERED: dict[Fault, tuple[str, bool]] = {
     "empty": ("stop", False),
     "not_json": ("stop", True),
     "wrong_keys": ("stop", True),
-    "wrong_pole": ("stop", True),
     "extra_fields": ("stop", True),
     "german": ("stop", True),
     "filtered": (REFUSED, False),

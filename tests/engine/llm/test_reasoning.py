@@ -15,7 +15,7 @@ from engine.errors import RequestRefusedError
 from engine.gateway.budget import RunBudget
 from engine.gateway.model_gateway import ModelGateway
 from engine.generation.cells import generate_cell
-from engine.generation.prompts import EXEMPLAR_SCHEMA
+from engine.generation.prompts import make_text_schema
 from engine.generation.requests import make_chat_request
 from engine.llm.client import LitellmClient
 from engine.llm.reasoning import THINKING_TOKENS, write_options
@@ -88,7 +88,7 @@ async def test_cell_is_asked_for_with_the_levels_thinking_where_there_is_any(
     tmp_path: Path, endpoint: Endpoint, expected: str
 ) -> None:
     plan = make_test_plan(level=make_level(thinking="medium"))
-    client = FakeClient(lambda _: Reply('{"exemplars": [{"text": "A text.", "pole": "positive"}]}', "stop"), endpoint)
+    client = FakeClient(lambda _: Reply('{"text": "A text."}', "stop"), endpoint)
     gateway = ModelGateway(client, RepliesPlace(str(tmp_path)), HeardProgress(), RunBudget(1))
     async with gateway.keeping(plan.plan_id):
         await generate_cell(plan, make_cell(), gateway, "English")
@@ -107,4 +107,4 @@ async def test_another_thinking_is_another_call_and_survives_a_refused_schema(tm
             await gateway.complete(labelled("cell", replace(REQUEST, thinking=thinking)))
 
     asked = [(request.schema, request.thinking) for request in client.requests]
-    assert [(EXEMPLAR_SCHEMA, "low"), (None, "low"), (None, "high")] == asked
+    assert [(make_text_schema(1), "low"), (None, "low"), (None, "high")] == asked

@@ -228,13 +228,14 @@ def test_chat_prompt_shows_the_seed_and_asks_for_its_length_and_another_subject(
     plan = plan_variations()
     for cell in plan_round(plan, 1, plan.full_shortfall(), RoundHistory({}))[:4]:
         assert cell.seed is not None
-        user = write_chat_prompt(plan, cell, "English").user
+        prompt = write_chat_prompt(plan, cell, "English")
+        user = prompt.user
         words = count_words(cell.seed.text)
 
-        assert f"\n\n{cell.seed.text}\n\n" in user
-        assert f"about another matter: {cell.scenario.subject}\n" in user
+        assert f"The text: {cell.seed.text}\n\n" in user
+        assert f"Another subject: {cell.scenario.subject}\n" in user
         assert f"{words} words or nearly so ({round(0.6 * words)} to {round(1.6 * words)} words)" in user
-        assert f'it reads as "{make_trait().label(cell.pole)}" just as clearly' in user
+        assert f'reads as "{make_trait().label(cell.pole)}" just as clearly' in (prompt.system or "")
         assert [] == [seed.text for seed in make_seeds() if seed != cell.seed and seed.text in user]
 
 

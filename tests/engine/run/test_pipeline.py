@@ -46,8 +46,8 @@ async def test_one_call_proposes_the_scenarios_in_which_texts_are_asked_for(tmp_
     assert {"a first-time buyer", "a returning customer"} == {cell.scenario.audience for cell in cells}
     assert {cell.scenario.subject for cell in cells} <= set(PROPOSED["subjects"])
     prompt = make_request(rounds.plan, cells[0], "chat", "English").prompt.user
-    assert f"- is: {cells[0].scenario.form}\n" in prompt
-    assert f"- is written for: {cells[0].scenario.audience}\n" in prompt
+    assert f"\nForm: {cells[0].scenario.form}\n" in prompt
+    assert f"\nReader: {cells[0].scenario.audience}\n" in prompt
 
 
 @pytest.mark.parametrize(("endpoint", "calls"), [(CHAT, 1), (PLAIN, 0)])

@@ -249,7 +249,7 @@ def test_language_is_that_of_the_seeds() -> None:
 
 
 def test_echo_of_the_prompts_own_instructions_is_rejected() -> None:
-    text = "You must say that a reader who knows the scale would place it there without hesitation."
+    text = "In subject, facts, length and tone it could as well stand at the other end of it."
 
     assert ["prompt_echo"] == list_reasons(screen(text))
 

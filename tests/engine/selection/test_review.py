@@ -101,8 +101,8 @@ def test_texts_that_begin_alike_at_one_pole_are_warned_of_and_countered() -> Non
     assert keys([item for item in made if item.pole == "negative"]) == review.carriers
     assert ("perhaps",) == hints["clarity", "negative"].banned
     assert () == hints["clarity", "positive"].banned
-    assert '- does without "perhaps": too many of these texts have it' in prompts["negative"]
-    assert "does without" not in prompts["positive"]
+    assert 'Do without "perhaps": too many of these texts have it' in prompts["negative"]
+    assert "Do without" not in prompts["positive"]
 
 
 def test_pole_that_is_longer_is_warned_of_and_both_poles_are_told_one_length() -> None:
@@ -112,14 +112,14 @@ def test_pole_that_is_longer_is_warned_of_and_both_poles_are_told_one_length() -
     hints = make_hints(plan, choice, review, {})
     cells = plan_round(plan, 2, plan.full_shortfall(), RoundHistory({"clarity": 10}, 20), hints=hints)
     lines = [
-        next(line for line in write_chat_prompt(plan, cell, "English").user.splitlines() if "words" in line)
+        next(line for line in write_chat_prompt(plan, cell, "English").user.splitlines() if line.startswith("Length: "))
         for cell in cells[:2]
     ]
 
     assert "length" in {item.kind for item in review.shortcuts}
     assert hints["clarity", "positive"].words == hints["clarity", "negative"].words is not None
     assert lines[0] == lines[1]
-    assert lines[0].endswith("words, no fewer and no more)")
+    assert lines[0].endswith("words, no fewer and no more")
 
 
 def test_carriers_make_room_for_texts_that_carry_nothing() -> None:
@@ -149,7 +149,7 @@ def test_openings_used_are_told_to_the_next_round() -> None:
     (cell, *_) = plan_round(plan, 2, plan.full_shortfall(), RoundHistory({}), hints=hints)
 
     assert ("Opening number 1", "Opening number 0") == hints["clarity", "positive"].openings
-    assert '- begins otherwise than "Opening number 1 …", "Opening number 0 …"' in (
+    assert 'Begin otherwise than "Opening number 1 …", "Opening number 0 …"' in (
         write_chat_prompt(plan, cell, "English").user
     )
 

@@ -244,7 +244,7 @@ def test_prompts_of_a_chat_model_are_shown_in_full(tmp_path: Path, dry: Dry) -> 
     assert 1 + 2 * 4 == len(prompts)
     assert [] == [prompt["title"] for prompt in prompts if unfold(prompt["user"]) not in printed]
     assert [] == [prompt["title"] for prompt in prompts if unfold(prompt["system"]) not in printed]
-    assert "must come close to it" in printed
+    assert "Come close to the topic" in printed
     assert "safety/00000/negative/0, near miss, to openai/gpt-4.1-mini" in printed
 
 
