@@ -95,7 +95,6 @@ def write_chat_prompt(plan: Plan, cell: Cell, language: str) -> Prompt:
         length=length,
         length_name=_name_length(plan, cell),
         characters=_say_in_characters(length, plan.language),
-        contrast=cell.hints.contrast,
         seed_words=count_words(cell.seed.text) if cell.seed else None,
     )
     return Prompt(user, system, () if cell.seed else _chat_shots(plan, trait, cell))
@@ -151,7 +150,8 @@ def write_vote_prompt(model: Model, trait: Trait, text: str, first: Pole, langua
 def make_text_schema(count: int) -> Mapping[str, object]:
     """The schema of a chat model's reply: one text, or exactly so many."""
     text: Mapping[str, object] = {"type": "string"}
-    name, value = ("text", text) if count == 1 else ("texts", {"type": "array", "items": text, **_exactly(count)})
+    several = {"type": "array", "items": text, "minItems": count, "maxItems": count}
+    name, value = ("text", text) if count == 1 else ("texts", several)
     return {"type": "object", "properties": {name: value}, "required": [name], "additionalProperties": False}
 
 
@@ -180,10 +180,6 @@ def write_subjects_prompt(model: Model, counts: Mapping[str, int], language: str
         ),
         _render("subjects_system.jinja"),
     )
-
-
-def _exactly(count: int) -> Mapping[str, int]:
-    return {"minItems": count, "maxItems": count}
 
 
 def _choose_length(plan: Plan, cell: Cell) -> Length:

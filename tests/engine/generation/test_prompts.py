@@ -537,6 +537,9 @@ def test_without_authored_texts_the_best_of_the_other_end_is_shown() -> None:
 
     assert "by the trait alone: Pursuant to the regime." in write_chat_prompt(make_test_plan(), cell, "English").user
     assert "by the trait alone" not in write_chat_prompt(make_test_plan(), make_cell(), "English").user
+    # The poles of a topic differ in their subjects too.
+    topic = make_test_plan(make_model(make_trait(type="topic")))
+    assert "Pursuant" not in write_chat_prompt(topic, cell, "English").user
 
 
 @pytest.mark.parametrize(
