@@ -11,7 +11,7 @@ import numpy as np
 
 from engine.domain.samples import Exemplar
 from engine.quality.breaks import Breaks, find_breaks
-from engine.quality.separation import Numbers, rank_auc, score_held_out
+from engine.quality.separation import Numbers, name_group, rank_auc, score_held_out
 from engine.text.embedding import Embedder
 
 # How far on the other pole's side a text has to lie to be reported, in halves of the distance between the poles' means.
@@ -50,7 +50,7 @@ def probe_trait(trait: str, exemplars: Sequence[Exemplar], embedder: Embedder | 
     if embedder is None or min(sum(positive), len(positive) - sum(positive)) < MIN_TEXTS:
         return Probe(trait, None)
     vectors = embedder.embed([exemplar.text or "" for exemplar in exemplars])
-    scores = score_held_out(vectors, positive, [exemplar.pair_id for exemplar in exemplars])
+    scores = score_held_out(vectors, positive, list_groups(exemplars))
     auc, chosen = rank_auc(scores, positive), np.array(positive)
     return Probe(
         trait=trait,
@@ -59,6 +59,17 @@ def probe_trait(trait: str, exemplars: Sequence[Exemplar], embedder: Embedder | 
         breaks=find_breaks(scores[chosen], scores[~chosen]),
         scores=tuple(zip(positive, scores.tolist(), strict=True)),
     )
+
+
+def list_groups(exemplars: Sequence[Exemplar]) -> list[str]:
+    """Lists the group of each exemplar of a choice: the same groups as those of its rows in the store."""
+    poles: dict[str, set[str]] = {}
+    for item in exemplars:
+        poles.setdefault(item.pair_id, set()).add(item.pole)
+    return [
+        name_group(item.pair_id if len(poles[item.pair_id]) > 1 else None, item.seed_sha256, item.text or "")
+        for item in exemplars
+    ]
 
 
 def _list_wrong_side(scores: Numbers, exemplars: Sequence[Exemplar]) -> tuple[str, ...]:

@@ -49,6 +49,11 @@ def score_held_out(vectors: Vectors, positive: Flags, groups: Sequence[str], fol
     return places
 
 
+def name_group(pair_id: str | None, seed_sha256: str | None, text: str) -> str:
+    """Names the group of a text for ``score_held_out``: its whole pair, else the seed that it varies, else itself."""
+    return pair_id or seed_sha256 or text
+
+
 def score_others(vectors: Vectors, positive: Flags, others: Vectors) -> Numbers:
     """Scores other texts on the axis that is fit to all texts of a set, in the unit of ``score_held_out``.
 

@@ -8,7 +8,7 @@ from engine.domain.samples import Exemplar
 from engine.planning.plan import CellHints, Plan
 from engine.quality.learning_curve import LearningCurve, draw_curve
 from engine.quality.pole_scores import measure_pole_scores
-from engine.quality.probe import Probe, probe_trait
+from engine.quality.probe import Probe, list_groups, probe_trait
 from engine.quality.shortcuts import Shortcut, find_shortcuts
 from engine.selection.choice import Choice, ChoiceContext, choose_exemplars
 from engine.text.embedding import Embedder
@@ -133,7 +133,7 @@ def draw_curves(plan: Plan, choice: Choice, embedder: Embedder) -> dict[str, Lea
         own = [exemplar for exemplar in choice.chosen if exemplar.trait == trait.key]
         vectors = embedder.embed([exemplar.text or "" for exemplar in own])
         positive = [exemplar.pole == "positive" for exemplar in own]
-        curve = draw_curve(vectors, positive, [exemplar.pair_id for exemplar in own])
+        curve = draw_curve(vectors, positive, list_groups(own))
         if curve:
             curves[trait.key] = curve
     return curves

@@ -12,6 +12,7 @@ from engine.domain.model import Pole
 from engine.errors import InputError
 from engine.quality.breaks import MIN_TEXTS
 from engine.quality.real_texts import MAX_CHARACTERS, Placement, place_text
+from engine.quality.separation import name_group
 from engine.text.formatting import count_noun
 from flows.cli.standard import (
     NOTHING,
@@ -47,7 +48,7 @@ def place_on_axes(standard: Standard, text: str) -> dict[str, Placement]:
         drawn = draw_attached(standard, trait)
         samples = label_texts(standard, drawn)
         if samples.has_both_poles:
-            groups = [sample.pair_id or sample.seed_sha256 or sample.text for sample in drawn]
+            groups = [name_group(sample.pair_id, sample.seed_sha256, sample.text) for sample in drawn]
             placements[trait.key] = place_text(samples, groups, vector)
     if not placements:
         raise InputError(". ".join(ask_for_samples(standard, trait) for trait in standard.traits))

@@ -1,11 +1,13 @@
 """The probe names what lies on the other pole's side, and nothing where it cannot tell."""
 
+from dataclasses import replace
+
 from fakes.builders import make_exemplar
 from fakes.word_vectors import WordVectors
 
 from engine.domain.model import POLES
 from engine.domain.samples import Exemplar
-from engine.quality.probe import MIN_TEXTS, Probe, probe_trait
+from engine.quality.probe import MIN_TEXTS, Probe, list_groups, probe_trait
 
 WORDS = {"positive": "plain short words", "negative": "long stilted clauses"}
 
@@ -52,6 +54,14 @@ def test_too_few_texts_are_not_probed() -> None:
 
 def test_encoder_that_does_not_know_the_language_has_no_say() -> None:
     assert Probe("clarity", None) == probe_trait("clarity", make_set(10), None)
+
+
+def test_texts_of_a_pair_are_one_group_and_single_texts_go_with_their_seed_or_alone() -> None:
+    pair = [make_exemplar("One.", "positive", 0), make_exemplar("Two.", "negative", 0)]
+    alone = [make_exemplar("Three.", "positive", 1), make_exemplar("Four.", "positive", 1, draw=1)]
+    varied = [replace(make_exemplar(f"Five {index}.", "positive", index), seed_sha256="seed") for index in (2, 3)]
+
+    assert ["clarity/00000"] * 2 + ["Three.", "Four."] + ["seed"] * 2 == list_groups([*pair, *alone, *varied])
 
 
 def test_breaks_lie_between_the_scores_of_the_two_poles() -> None:

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import random
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,9 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bench.teaches.measure import Yardstick
+from bench.teaches.real_texts import RealTexts
 from fakes.stored import HANDLE, PLAIN_TEXTS, POLE_TEXTS, STIFF_TEXTS, attach_poles, write_lines, write_model
 from fakes.workspace import ROOT
 
+from engine.domain.model import POLES, Pole
 from engine.quality.real_texts import Labelled, hold_against
 from engine.store.layout import SAMPLES
 from engine.text.embedding import SentenceEncoder
@@ -93,6 +97,31 @@ def test_json_has_what_the_axis_of_the_samples_and_of_the_seeds_reaches(folder: 
         safety["attached"],
         safety["why"].partition(". ")[0],
     )
+
+
+def test_auc_is_that_of_the_yardstick(folder: Path, run_command: Command) -> None:
+    """By the same encoder, for attached and authored samples; it gives them as a ratio to what 100 real texts reach."""
+    draw = random.Random(3)
+
+    def mix(pole: Pole, count: int) -> list[str]:
+        own, other = (REAL_PLAIN, REAL_STIFF) if pole == "positive" else (REAL_STIFF, REAL_PLAIN)
+        words = [" ".join(texts).split() for texts in (own, other)]
+        return [" ".join(draw.sample(words[0], 6) + draw.sample(words[1], 5)) for _ in range(count)]
+
+    texts = RealTexts({pole: mix(pole, 100) for pole in POLES}, {pole: mix(pole, 40) for pole in POLES})
+    yardstick = Yardstick(texts, SentenceEncoder())
+    labels: dict[Pole, str] = {"positive": "Clear", "negative": "Obscure"}
+    real = write_real("real.csv", *((text, labels[pole]) for pole in POLES for text in texts.tested[pole]))
+    found = read_json(run_command, "--real", real)["traits"][0]
+
+    seeds = [json.loads(line) for line in SEEDS.splitlines()]
+    authored: dict[Pole, list[str]] = {
+        pole: [seed["content"] for seed in seeds if seed["clarity"] == (pole == "positive")] for pole in POLES
+    }
+    attached = {pole: list(texts) for pole, texts in POLE_TEXTS["clarity"].items()}
+    for name, samples in (("attached", attached), ("authored", authored)):
+        assert 0.5 < found[name]["auc"] < 1
+        assert yardstick.rate(samples) == pytest.approx((found[name]["auc"] - 0.5) / (yardstick.full_auc - 0.5))
 
 
 def test_texts_that_are_got_most_wrong_are_shown_on_one_line_each(folder: Path, run_command: Command) -> None:

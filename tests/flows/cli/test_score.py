@@ -4,19 +4,31 @@ import io
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fakes.builders import make_exemplar, make_level, make_model, make_stamp, make_test_plan
 from fakes.stored import HANDLE, PLAIN_TEXTS, POLE_TEXTS, STIFF_TEXTS, attach_poles, write_model
 
 from engine.quality.breaks import measure_breaks
 from engine.quality.real_texts import MAX_CHARACTERS
 from engine.quality.separation import score_others
+from engine.report.summary import list_review, make_kept_rows
+from engine.screening.screener import Screener
+from engine.selection.rounds import Rounds
+from engine.store.sample_set import SampleSet
+from engine.store.store import write_set
 from engine.text.embedding import SentenceEncoder
 
 Command = Callable[..., tuple[int, str, str]]
 PLAIN = "Press Save and wait for the green tick."
+OTHER_WORDS = (
+    "It takes about as long as a walk round the lake.",
+    "Nobody has asked for it since the summer, and the shop sold out.",
+    "Mind the dog, the wet paint and the loose third step.",
+)
 STIFF = "Modification persistence is contingent upon invocation of the commitment control."
 
 
@@ -53,6 +65,34 @@ def test_json_has_score_pole_grade_and_breaks_of_each_trait_with_samples(run_com
     ]
     assert (breaks.grade(score).band, "high") == (found["grade"], found["confidence"])
     assert "negative" == read_json(run_command, STIFF)[0]["leans_to"]
+
+
+def test_breaks_are_those_of_the_report(folder: Path, run_command: Command) -> None:
+    """Of a run's set with pairs and single texts, read from the store again."""
+    made = [
+        make_exemplar(f"{text} {OTHER_WORDS[number]}", pole, 10 * number + index)
+        for number in range(3)
+        for pole, texts in POLE_TEXTS["clarity"].items()
+        for index, text in enumerate(texts)
+        if (number, index, pole) not in ((0, 1, "positive"), (1, 3, "negative"), (2, 0, "negative"))
+    ]
+    made.sort(key=lambda exemplar: exemplar.order)
+    plan = make_test_plan(make_model(), make_level(15))
+    rounds = Rounds(plan, Screener(plan, use_lengths=False), 1, SentenceEncoder(), strict=False)
+    rounds.take(made)
+    [separation] = list_review(rounds)
+    (folder / "samples").rename(folder / "away")
+    stamp = make_stamp()
+    write_set(
+        str(folder / "samples"),
+        SampleSet(stamp, "train", "attached", "plan", make_kept_rows(rounds, stamp), [], {}, {}),
+    )
+    [found] = read_json(run_command, PLAIN, "--trait", "clarity")
+
+    assert separation.outlook is not None
+    assert separation.outlook.breaks is not None
+    assert len(made) == len(separation.outlook.scores)
+    assert json.loads(json.dumps(asdict(separation.outlook.breaks))) == found["breaks"]
 
 
 @pytest.mark.usefixtures("folder")
