@@ -55,7 +55,9 @@ class LearningCurve:
         texts: the texts at each pole; those of the smaller one if the poles differ.
         points: for parts of the texts, how many at each pole the axes were fit to and their mean AUC on the others.
         auc: the curve's own for all texts.
-        gain: what twice as many texts would add to it.
+        gain: what twice as many texts would add to it, on average over all sets of that size.
+        change_error: how far from the gain the change may lie that is measured where a new set of twice as many texts
+            takes the place of these: beside the error of the gain, that of measuring both.
     """
 
     texts: int
@@ -64,6 +66,7 @@ class LearningCurve:
     auc_error: float
     gain: float
     gain_error: float
+    change_error: float
 
 
 def draw_curve(vectors: Vectors, positive: Flags, groups: Sequence[str]) -> LearningCurve | None:
@@ -82,7 +85,9 @@ def draw_curve(vectors: Vectors, positive: Flags, groups: Sequence[str]) -> Lear
     points = _measure_points(vectors[kept], chosen[kept], _number(groups)[kept])
     auc, auc_error, gain, gain_error = _extrapolate(points, texts)
     rounded = tuple((size, round(value, _FIGURES)) for size, value in points)
-    return LearningCurve(texts, rounded, auc, auc_error, gain, gain_error)
+    strays = _estimate_variance(np.array(auc), texts) + _estimate_variance(np.array(auc + gain), 2 * texts)
+    change_error = round(math.sqrt(gain_error**2 + float(strays)), _FIGURES)
+    return LearningCurve(texts, rounded, auc, auc_error, gain, gain_error, change_error)
 
 
 def _number(groups: Sequence[str]) -> Whole:

@@ -1,10 +1,12 @@
 """Words what the review found of how a trait's poles can be told apart, for the report's table and the run page."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine.quality.breaks import Breaks
-from engine.quality.outlook import CLEARLY_AUC, PARTLY_AUC, Advice, Outlook
+from engine.quality.breaks import MIN_TEXTS_TO_BE_SURE, Breaks
+from engine.quality.learning_curve import MIN_TEXTS, LearningCurve
+from engine.quality.outlook import CLEARLY_AUC, PARTLY_AUC, Outlook
+from engine.report.charts import ClusterPicture, draw_clusters
 from engine.report.wording import TraitWords
 from engine.text.formatting import count_noun
 
@@ -35,18 +37,15 @@ MEANINGS = (
     ),
 )
 GRADE_MEANING = (
-    "What twice as many texts would bring by the learning curve, with its standard error, and where the two "
-    "clusters lie on the axis that the probe fits, 0 being the middle: a text is developing, solid or strong from "
-    "the three breaks on. Where the clusters overlap no grade is given. All of it is measured on the set's own "
-    "texts, each on an axis that has not seen it: real texts are harder."
+    "What twice as many texts would bring, by the learning curve: the gain is off by more than its error in one case "
+    "of three. Then where the two clusters lie on the axis that the probe fits, 0 being the middle between the poles: "
+    "the platform grades a text by the three breaks, and not at all where the clusters overlap. All of it is measured "
+    "on the set's own texts, each on an axis that has not seen it. Real texts are harder: hold the set against some "
+    "that you have labelled (exemplars test)."
 )
+UNKNOWN_LANGUAGE = "the sentence encoder does not know the language"
 
-_ADVICE: Mapping[Advice, str] = {
-    "enough": "Enough.",
-    "more of the same": "More of the same: run once more at the same effort.",
-    "better seeds": "Better seeds, or a clearer description where there are none: more of the same would not help.",
-    "unknown": "Not known: there are too few texts, or the sentence encoder does not know the language.",
-}
+_SEEDS = "Better seeds, or a clearer description where there are none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +53,12 @@ class Separation:
     """How one trait's poles can be told apart.
 
     Args:
-        probe_auc: in [0, 1]; None if there are too few texts.
+        probe_auc: in [0, 1]; None if there are too few texts, or the encoder does not know the language.
         wrong_side: the row ids of kept exemplars on the other pole's side.
         shortcuts: clauses.
         judge_auc: in [0, 1]; None if the in-context judge was not measured.
         outlook: None for texts that nothing is trained on.
+        language_known: whether the encoder knows the language of the texts.
     """
 
     trait: str
@@ -67,18 +67,32 @@ class Separation:
     shortcuts: tuple[str, ...] = ()
     judge_auc: float | None = None
     outlook: Outlook | None = None
+    language_known: bool = True
+
+    @property
+    def lack(self) -> str:
+        """Why nothing was measured, where nothing was."""
+        return "too few texts" if self.language_known else UNKNOWN_LANGUAGE
 
 
 @dataclass(frozen=True, slots=True)
 class SeparationRow:
-    """One row of the table; ``outlook`` stands below it, and is empty for texts that nothing is trained on."""
+    """One row of the table. What stands below it is empty for texts that nothing is trained on.
+
+    Args:
+        advice: what would help most.
+        outlook: what twice as many texts would bring, and where the clusters lie.
+        clusters: the picture of that; None if there are no breaks.
+    """
 
     trait: TraitWords
     told_apart: str
     wrong_side: int
     shortcuts: tuple[str, ...]
     judge: str
+    advice: str
     outlook: str
+    clusters: ClusterPicture | None
 
 
 def list_separations(separations: Sequence[Separation], traits: Sequence[TraitWords]) -> tuple[SeparationRow, ...]:
@@ -87,11 +101,13 @@ def list_separations(separations: Sequence[Separation], traits: Sequence[TraitWo
     return tuple(
         SeparationRow(
             by_key[item.trait],
-            format_auc(item.probe_auc, "too few texts"),
+            format_auc(item.probe_auc, item.lack),
             len(item.wrong_side),
             item.shortcuts,
             format_auc(item.judge_auc, NOTHING),
+            give_advice(item.outlook, item.language_known) if item.outlook else "",
             describe_outlook(item.outlook) if item.outlook else "",
+            draw_clusters(by_key[item.trait], item.outlook.scores, item.outlook.breaks) if item.outlook else None,
         )
         for item in separations
         if item.trait in by_key
@@ -108,31 +124,75 @@ def format_auc(auc: float | None, nothing: str) -> str:
 def describe_separation(separation: Separation, name: str) -> str:
     """Describes one trait's separation in a line, for the run page."""
     found = [
-        f"told apart {format_auc(separation.probe_auc, 'not measured: too few texts')}",
+        f"told apart {format_auc(separation.probe_auc, f'not measured: {separation.lack}')}",
         f"{count_noun(len(separation.wrong_side), 'text')} like the other pole",
         f"{count_noun(len(separation.shortcuts), 'shortcut')}",
     ]
-    outlook = f". {describe_outlook(separation.outlook)}" if separation.outlook else ""
-    return f"{name}: {'; '.join(found)}{outlook}"
+    said = f"{name}: {'; '.join(found)}"
+    if outlook := separation.outlook:
+        said = f"{said}. {give_advice(outlook, separation.language_known)} {describe_outlook(outlook)}".rstrip()
+    return said
 
 
 def describe_outlook(outlook: Outlook) -> str:
-    """Says what would help most, what twice as many texts would bring, and where the clusters lie."""
-    sentences = [_ADVICE[outlook.advice]]
+    """Says what twice as many texts would bring, and where the clusters lie."""
+    sentences = []
     if outlook.curve:
-        gain = f"{outlook.curve.gain:+.3f}, give or take {outlook.curve.gain_error:.3f}"
-        sentences.append(f"Twice as many texts would change the AUC by {gain}.")
+        sentences.append(_describe_curve(outlook.curve))
     if outlook.breaks:
         sentences.append(_describe_breaks(outlook.breaks))
     return " ".join(sentences)
 
 
+def give_advice(outlook: Outlook, language_known: bool) -> str:
+    """Names what would help most, and why."""
+    match outlook.advice:
+        case "enough":
+            return "Enough, by its own texts."
+        case "more of the same" if outlook.rises:
+            return "More of the same: run once more at the same effort."
+        case "more of the same":
+            return "More of the same: so few texts cannot show that they are enough."
+        case "better seeds" if outlook.hardly_differs:
+            return f"{_SEEDS}: the poles hardly differ, and more of the same would leave them so."
+        case "better seeds":
+            return f"{_SEEDS}: more of the same would hardly help."
+    if not language_known:
+        return f"Not known: {UNKNOWN_LANGUAGE}."
+    return f"Not known: a pole has fewer than {MIN_TEXTS} texts. Run once more, or at a higher effort."
+
+
+def _describe_curve(curve: LearningCurve) -> str:
+    gain, error, change = (f"{figure:.3f}" for figure in (curve.gain, curve.gain_error, curve.change_error))
+    return (
+        f"Twice as many texts should add {gain} to the AUC, give or take {error}; by the luck of the draw, what a new "
+        f"set of that size shows may be off by {change}."
+    )
+
+
 def _describe_breaks(breaks: Breaks) -> str:
-    low, high = (f"{edge:+.2f}" for edge in breaks.gap_interval)
+    developing, solid, strong = map(_format_score, (breaks.developing, breaks.solid, breaks.strong))
     if breaks.overlap:
-        where = f"The clusters overlap, so no grade is given; the gap is {breaks.gap:+.2f}"
+        low = _format_score(breaks.developing + breaks.gap)
+        where = (
+            f"The clusters overlap, so no grade is given: a quarter of the positive texts lie below {low}, and a "
+            f"quarter of the negative ones above {developing}"
+        )
     else:
-        steps = f"developing {breaks.developing:+.2f}, solid {breaks.solid:+.2f}, strong {breaks.strong:+.2f}"
-        where = f"The clusters lie apart: {steps}; the gap is {breaks.gap:+.2f}"
-    sure = ", which few texts leave unsure" if breaks.sureness == "unsure" else ""
-    return f"{where}, in 9 cases of 10 from {low} to {high}{sure}."
+        where = (
+            f"The clusters lie apart: a text is developing from {developing}, solid from {solid}, strong from {strong}"
+        )
+    lowest, highest = map(_format_score, breaks.gap_interval)
+    gap = f"The gap between them is {_format_score(breaks.gap)}, in 9 cases of 10 from {lowest} to {highest}"
+    if breaks.texts < MIN_TEXTS_TO_BE_SURE:
+        sure = f": with {breaks.texts} texts a pole that is a guess"
+    elif breaks.sureness == "unsure":
+        sure = f", so they may {'lie apart' if breaks.overlap else 'overlap'} after all"
+    else:
+        sure = ""
+    return f"{where}. {gap}{sure}."
+
+
+def _format_score(score: float) -> str:
+    """Formats a score with its sign; without one for what rounds to 0."""
+    return f"{score:+.2f}" if abs(score) >= 0.005 else "0"

@@ -213,6 +213,7 @@ def list_review(rounds: Rounds) -> tuple[Separation, ...]:
             outlook=None
             if rounds.plan.synth_type == "enrich"
             else Outlook(probe.auc, probe.breaks, rounds.review.curves.get(probe.trait), probe.scores),
+            language_known=rounds.plan.language.encoder_has_say,
         )
         for probe in rounds.review.probes
     )

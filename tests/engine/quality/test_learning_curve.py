@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from engine.quality.learning_curve import LearningCurve, draw_curve
+from engine.quality.separation import rank_auc, score_held_out
 from engine.text.embedding import Vectors
 
 
@@ -36,6 +37,26 @@ def test_gain_of_twice_as_many_is_foretold_within_twice_its_error(count: int, di
     curves = [draw(make_texts(count, distance, dimensions, seed)) for seed in range(10)]
     assert all(abs(curve.gain - gain) <= 2 * curve.gain_error for curve in curves)
     assert all(abs(curve.auc - true_auc(count, distance, dimensions)) <= 3 * curve.auc_error for curve in curves)
+
+
+@pytest.mark.parametrize("count", [8, 20, 40])
+def test_change_that_a_new_set_of_twice_as_many_shows_lies_within_its_error(count: int) -> None:
+    """Once the error holds in about two cases of three, twice the error in about 19 of 20."""
+
+    def measure(vectors: Vectors) -> float:
+        positive = [True, False] * (len(vectors) // 2)
+        groups = [str(index // 2) for index in range(len(vectors))]
+        auc = rank_auc(score_held_out(vectors, positive, groups), positive)
+        assert auc is not None
+        return auc
+
+    off = []
+    for seed in range(100):
+        few, many = make_texts(count, 2.0, 20, seed), make_texts(2 * count, 2.0, 20, 1000 + seed)
+        curve = draw(few)
+        off.append(abs(measure(many) - measure(few) - curve.gain) / curve.change_error)
+    assert 0.55 <= np.mean(np.array(off) <= 1) <= 0.95
+    assert 0.9 <= np.mean(np.array(off) <= 2)
 
 
 def test_points_rise_with_the_texts_that_an_axis_is_fit_to() -> None:

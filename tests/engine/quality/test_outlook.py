@@ -11,7 +11,7 @@ OVERLAPPING = find_breaks([0.0, 0.1, 0.2, 0.3], [0.0, 0.1, 0.2, 0.3])
 
 
 def rise(gain: float, error: float = 0.002) -> LearningCurve:
-    return LearningCurve(40, ((35, 0.9),), 0.9, 0.02, gain, error)
+    return LearningCurve(40, ((35, 0.9),), 0.9, 0.02, gain, error, 0.04)
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,11 @@ def rise(gain: float, error: float = 0.002) -> LearningCurve:
     [
         (0.95, APART, rise(0.004), "enough"),
         (0.95, APART, rise(0.03), "more of the same"),
-        (0.95, APART, rise(0.012, 0.02), "enough"),
+        (0.95, APART, rise(0.004, 0.009), "enough"),
+        (0.95, APART, rise(0.004, 0.011), "more of the same"),
+        (0.95, APART, rise(0.012, 0.02), "more of the same"),
+        (0.95, OVERLAPPING, rise(0.004, 0.011), "more of the same"),
+        (0.6, APART, rise(0.004, 0.02), "better seeds"),
         (0.75, OVERLAPPING, rise(0.03), "more of the same"),
         (0.75, APART, rise(0.004), "better seeds"),
         (0.95, OVERLAPPING, rise(0.004), "better seeds"),

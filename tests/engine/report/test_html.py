@@ -15,8 +15,12 @@ from playwright.sync_api import Page, sync_playwright
 
 from engine.domain.samples import Reason, Row
 from engine.domain.votes import VoteCounts
+from engine.quality.breaks import find_breaks
 from engine.quality.diversity import Coverage, PoleVariety, Variety
+from engine.quality.learning_curve import LearningCurve
+from engine.quality.outlook import Outlook
 from engine.quality.verdict import ExpectationResult
+from engine.report.charts import MAX_MARKS
 from engine.report.costs import Attempt, Costs, PoleCost, Spending
 from engine.report.diversity_table import MEASURES
 from engine.report.html import PoleCount, ReportData, render_report
@@ -383,6 +387,50 @@ def test_trait_with_few_texts_is_not_called_good_or_bad() -> None:
     text = read_text(render_report(make_data(separations=(Separation("clarity", None),))))
 
     assert "Clarity too few texts none none –" in text
+
+
+def make_outlook(texts: int, distance: float) -> Outlook:
+    """Clusters of two stairs of scores, one above the other or not."""
+    scores = [(positive, (distance if positive else 0) + step / texts) for step in range(texts) for positive in (1, 0)]
+    above, below = ([score for positive, score in scores if positive == side] for side in (1, 0))
+    curve = LearningCurve(texts, (), 0.9, 0.05, 0.004, 0.01, 0.09)
+    return Outlook(0.95, find_breaks(above, below), curve, tuple((bool(positive), score) for positive, score in scores))
+
+
+def render_outlook(outlook: Outlook) -> str:
+    page = render_report(make_data(separations=(Separation("clarity", 0.95, outlook=outlook),)))
+    return page[page.index("Will it grade?") : page.index('id="between"')]
+
+
+def test_clusters_are_drawn_with_the_breaks_between_them() -> None:
+    page = render_outlook(make_outlook(10, 2.0))
+
+    assert (10, 10) == (page.count("<title>Clear, "), page.count("<title>Obscure, "))
+    assert ["developing", "solid", "strong"] == re.findall(r"<text [^>]*>(\w+)</text>", page)
+    assert "<title>Clear, +2.90</title>" in page
+    assert "Clarity: Enough, by its own texts." in read_text(page)
+    assert "exemplars test" in page
+
+
+def test_clusters_that_overlap_are_drawn_without_breaks() -> None:
+    page = render_outlook(make_outlook(10, 0.1))
+
+    assert ["overlap"] == re.findall(r"<text [^>]*>(\w+)</text>", page)
+    assert 'class="band overlap"' in page
+
+
+def test_of_very_many_scores_some_are_drawn_and_the_caption_says_so() -> None:
+    page = render_outlook(make_outlook(2_000, 2.0))
+
+    assert page.count("<circle") + page.count("<path") <= MAX_MARKS + 2
+    assert "Of 4,000 texts, 572 are drawn, evenly chosen." in read_text(page)
+
+
+def test_trait_without_breaks_has_no_picture_of_clusters() -> None:
+    page = render_outlook(Outlook())
+
+    assert "Clarity: Not known: a pole has fewer than 8 texts." in read_text(page)
+    assert "<svg" not in page
 
 
 def test_only_the_first_twenty_duplicates_are_shown() -> None:
