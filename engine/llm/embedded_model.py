@@ -1,6 +1,7 @@
 """Serves an embedded model, a GGUF file, from a child process that ends with the run."""
 
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +23,8 @@ DRAWS = 2
 CONTEXT_TOKENS: Mapping[Style, int] = {"plain": 2048, "chat": 4096}
 START_SECONDS = 60.0
 MAX_THREADS = 8
+# Of llama.cpp's log: when, the level, perhaps what part of the server, and the function.
+_ERROR_LINE = re.compile(r"[\d.]+ E (?:\w+ +)?\w+: (.*)")
 
 
 def describe_embedded(name: str, place: EmbeddedPlace) -> Endpoint:
@@ -64,6 +67,12 @@ def serve_embedded(name: str, place: EmbeddedPlace) -> Iterator[Endpoint]:
             yield replace(describe_embedded(name, place), api_base=f"{address}/v1")
     except ChildServerError as error:
         raise ProviderUnavailableError(
-            f"The embedded server did not start with {path}: {error}. Check that it is a GGUF file that llama.cpp can "
-            "read, and that there is enough memory for it"
+            f"The embedded server did not start with {path}: {_find_cause(error)}. Name a GGUF file of a model that "
+            "llama.cpp knows, and that this machine has the memory for"
         ) from error
+
+
+def _find_cause(error: ChildServerError) -> str:
+    """What llama.cpp says is wrong: its first error, of which those that follow only say that it ends the start."""
+    errors = (match[1] for line in error.lines if (match := _ERROR_LINE.match(line)))
+    return next(errors, str(error)).removeprefix("error loading model: ").rstrip(".")

@@ -10,9 +10,21 @@ from typing import Any
 from engine.errors import ModelNotFoundError
 
 CHAT_TEMPLATE = "tokenizer.chat_template"
+ALIGNMENT, DEFAULT_ALIGNMENT = "general.alignment", 32
 # By the number of a value's type; a string is 8, a list 9.
 _NUMBERS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _STRING, _LIST = 8, 9
+# How many numbers of a tensor are stored together and in how many bytes, by the number of its type (ggml.h). Of a type
+# that is not here only the beginning is checked.
+_WHOLE = {0: 4, 1: 2, 24: 1, 25: 2, 26: 4, 27: 8, 28: 8, 30: 2}
+_BY_32 = {2: 18, 3: 20, 6: 22, 7: 24, 8: 34, 9: 36, 20: 18, 39: 17}
+_BY_256 = {
+    **{10: 84, 11: 110, 12: 144, 13: 176, 14: 210, 15: 292, 16: 66, 17: 74, 18: 98, 19: 50, 21: 110, 22: 82, 23: 136},
+    **{29: 56, 34: 54, 35: 66},
+}
+_BLOCKS = {
+    kind: (count, size) for count, sizes in ((1, _WHOLE), (32, _BY_32), (256, _BY_256)) for kind, size in sizes.items()
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +35,12 @@ class Head:
     chat_template: str | None
 
 
+class _WrongFileError(Exception):
+    """The message says what the file is, and what to do."""
+
+
 def read_head(path: Path) -> Head:
-    """The head of a GGUF file.
+    """The head of a GGUF file, which is checked to be as long as its tensors are.
 
     Raises:
         ModelNotFoundError: the file cannot be read, is not a GGUF file, or is cut off.
@@ -34,10 +50,10 @@ def read_head(path: Path) -> Head:
             return _Reader(content).read()
     except OSError as error:
         raise ModelNotFoundError(f"{path} cannot be read ({error.strerror}). Give the path of a GGUF file") from None
+    except _WrongFileError as error:
+        raise ModelNotFoundError(f"{path} {error}") from None
     except (struct.error, KeyError, UnicodeDecodeError, ValueError, OverflowError):
-        raise ModelNotFoundError(
-            f"{path} is not a whole GGUF file, and llama.cpp reads no other. Copy it again, or name another"
-        ) from None
+        raise ModelNotFoundError(f"{path} is not a whole GGUF file. Copy it again, or name another") from None
 
 
 class _Reader:
@@ -47,20 +63,32 @@ class _Reader:
 
     def read(self) -> Head:
         if self._content[:4] != b"GGUF":
-            raise ValueError
+            raise _WrongFileError("is not a GGUF file, and llama.cpp reads no other. Name another")
         self._at = 8
         tensors, count = self._number("Q"), self._number("Q")
         values = {self._string(): self._value(self._number("I")) for _ in range(count)}
-        parameters = sum(self._read_size() for _ in range(tensors))
+        read = [self._read_tensor() for _ in range(tensors)]
+        self._check_length(values.get(ALIGNMENT, DEFAULT_ALIGNMENT), max((end for _, end in read), default=None))
         template = values.get(CHAT_TEMPLATE)
-        return Head(parameters, template if isinstance(template, str) else None)
+        return Head(sum(size for size, _ in read), template if isinstance(template, str) else None)
 
-    def _read_size(self) -> int:
+    def _read_tensor(self) -> tuple[int, int]:
+        """How many numbers a tensor has, and where it ends, in bytes after the head."""
         self._string()
         size: int = math.prod(self._number("Q") for _ in range(self._number("I")))
-        # Its type, and where it lies.
-        self._at += 4 + 8
-        return size
+        kind, begin = self._number("I"), self._number("Q")
+        count, stored = _BLOCKS.get(kind, (1, 0))
+        return size, begin + size // count * stored
+
+    def _check_length(self, alignment: int, end: int | None) -> None:
+        if end is None:
+            return
+        whole = math.ceil(self._at / alignment) * alignment + end
+        if whole > len(self._content):
+            raise _WrongFileError(
+                f"is not a whole GGUF file: it has {len(self._content):,} of {whole:,} bytes. Copy it again, or name "
+                "another"
+            )
 
     def _value(self, kind: int) -> Any:
         if kind == _STRING:

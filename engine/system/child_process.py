@@ -15,7 +15,11 @@ STOP_SECONDS = 3.0
 
 
 class ChildServerError(Exception):
-    """The server did not start; the message is the last line that it wrote to standard error."""
+    """The server did not start; ``lines`` is what it wrote to standard error, the message the last of it."""
+
+    def __init__(self, message: str, lines: Sequence[str] = ()) -> None:
+        super().__init__(message.rstrip("."))
+        self.lines = tuple(lines)
 
 
 @contextmanager
@@ -50,7 +54,7 @@ def _wait_for_address(process: "subprocess.Popen[bytes]", log: IO[str], start_se
         return address
     log.seek(0)
     lines = log.read().strip().splitlines()
-    raise ChildServerError(lines[-1] if lines else f"it printed no address within {start_seconds:g} s")
+    raise ChildServerError(lines[-1] if lines else f"it printed no address within {start_seconds:g} s", lines)
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:

@@ -17,8 +17,15 @@ FILE = "stand-in.gguf"
 PROJECT, VERSION = "stand-in-part{number}", "0.1"
 
 
-def make_gguf(parameters: Mapping[str, int], texts: Mapping[str, str], rest: bytes = b"") -> bytes:
-    """A GGUF file of version 3 with these text values, and a tensor of one dimension for each of ``parameters``."""
+# A tensor's type that nobody knows: the file need not have its numbers.
+NO_TYPE = 255
+
+
+def make_gguf(parameters: Mapping[str, int], texts: Mapping[str, str], rest: bytes = b"", kind: int = NO_TYPE) -> bytes:
+    """A GGUF file of version 3 with these text values, and a tensor of one dimension for each of ``parameters``.
+
+    All tensors begin where ``rest`` does.
+    """
 
     def write(text: str) -> bytes:
         return struct.pack("<Q", len(text.encode())) + text.encode()
@@ -30,8 +37,8 @@ def make_gguf(parameters: Mapping[str, int], texts: Mapping[str, str], rest: byt
     for name, text in texts.items():
         head += write(name) + struct.pack("<I", 8) + write(text)
     for name, size in parameters.items():
-        head += write(name) + struct.pack("<IQIQ", 1, size, 0, 0)
-    return head + rest
+        head += write(name) + struct.pack("<IQIQ", 1, size, kind, 0)
+    return head + bytes(-len(head) % 32) + rest
 
 
 CONTENT = make_gguf({"w": 1000}, {"general.name": "stand-in"}, bytes(range(256)) * 4096)
