@@ -57,6 +57,7 @@ class TraitTest:
     Args:
         attached: what the axis of the attached samples reaches; None, with ``why``, where it could not be measured.
         authored: what the authored samples alone reach on the same texts; None if they lack a pole.
+        together: what authored and attached samples reach together, as a model is trained on all of its samples.
         wrong_side: how many real texts lie on the other pole's side.
         worst: those of them that lie farthest there.
         left_out: how many real texts do not count, by the reason why.
@@ -69,6 +70,7 @@ class TraitTest:
     left_out: Mapping[str, int]
     attached: Reach | None = None
     authored: Reach | None = None
+    together: Reach | None = None
     wrong_side: int = 0
     worst: tuple[WrongText, ...] = ()
     why: str | None = None
@@ -99,16 +101,15 @@ def show_tests(standard: Standard, file: str, tests: Sequence[TraitTest], as_jso
         return
     console = make_console()
     console.print(Text(f"{handle}: attached samples held against {file}", style="bold"), soft_wrap=True)
-    table = make_table("trait", "attached samples", "authored alone", "real texts")
+    table = make_table("trait", "attached samples", "authored alone", "together")
     for trait, test in zip(standard.traits, tests, strict=True):
-        counts = ", ".join(f"{test.texts[pole]:,} {trait.label(pole)}" for pole in POLES)
-        table.add_row(*map(Text, (trait.key, _format_reach(test.attached), _format_reach(test.authored), counts)))
+        table.add_row(*map(Text, (trait.key, *map(_format_reach, (test.attached, test.authored, test.together)))))
     console.print(table)
     console.print(
         "AUC and its 95 % interval: the share of pairs of a real text of each pole that lie the right way round"
     )
     for trait, test in zip(standard.traits, tests, strict=True):
-        for line in _explain_test(test):
+        for line in _explain_test(trait, test):
             console.print(Text(f"{trait.key}: {line}"))
         width = max(len(trait.label(pole)) for pole in POLES)
         for item in test.worst:
@@ -154,8 +155,8 @@ def _test_trait(standard: Standard, trait: Trait, labelled: Sequence[Seed], file
     if why := _find_lack(standard, trait, test, file):
         return replace(test, why=why)
     texts = label_texts(standard, chosen)
-    held = hold_against(label_texts(standard, drawn), texts)
-    beside = hold_against(label_texts(standard, authored), texts)
+    sets: list[list[Seed | Attached]] = [[*drawn], [*authored], [*authored, *drawn]]
+    held, beside, both = (hold_against(label_texts(standard, samples), texts) for samples in sets)
     if held is None:
         return test
     wrong = list_wrong_side(held.scores, texts.positive)
@@ -163,6 +164,7 @@ def _test_trait(standard: Standard, trait: Trait, labelled: Sequence[Seed], file
         test,
         attached=held.reach,
         authored=beside.reach if beside else None,
+        together=both.reach if both else None,
         wrong_side=len(wrong),
         worst=tuple(_quote(chosen[index], float(held.scores[index])) for index in wrong[:SHOWN_WRONG]),
     )
@@ -194,13 +196,14 @@ def _format_reach(reach: Reach | None) -> str:
     return f"{reach.auc:.2f} ({reach.low:.2f} to {reach.high:.2f})" if reach else NOTHING
 
 
-def _explain_test(test: TraitTest) -> Iterator[str]:
+def _explain_test(trait: Trait, test: TraitTest) -> Iterator[str]:
     if test.why:
         yield test.why
         return
     if test.left_out:
         yield f"left out: {_list_left_out(test)}"
-    share = f"{test.wrong_side:,} of {count_noun(sum(test.texts.values()), 'real text')}"
+    counts = ", ".join(f"{test.texts[pole]:,} {trait.label(pole)}" for pole in POLES)
+    share = f"{test.wrong_side:,} of {count_noun(sum(test.texts.values()), 'real text')} ({counts})"
     yield f"{share} on the other pole's side{', the farthest of them:' if test.wrong_side else ''}"
 
 

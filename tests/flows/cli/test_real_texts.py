@@ -100,7 +100,7 @@ def test_json_has_what_the_axis_of_the_samples_and_of_the_seeds_reaches(folder: 
 
 
 def test_auc_is_that_of_the_yardstick(folder: Path, run_command: Command) -> None:
-    """By the same encoder, for attached and authored samples; it gives them as a ratio to what 100 real texts reach."""
+    """By the same encoder, for attached and authored samples and both; its ratio is to what 100 real texts reach."""
     draw = random.Random(3)
 
     def mix(pole: Pole, count: int) -> list[str]:
@@ -119,7 +119,8 @@ def test_auc_is_that_of_the_yardstick(folder: Path, run_command: Command) -> Non
         pole: [seed["content"] for seed in seeds if seed["clarity"] == (pole == "positive")] for pole in POLES
     }
     attached = {pole: list(texts) for pole, texts in POLE_TEXTS["clarity"].items()}
-    for name, samples in (("attached", attached), ("authored", authored)):
+    together = {pole: authored[pole] + attached[pole] for pole in POLES}
+    for name, samples in (("attached", attached), ("authored", authored), ("together", together)):
         assert 0.5 < found[name]["auc"] < 1
         assert yardstick.rate(samples) == pytest.approx((found[name]["auc"] - 0.5) / (yardstick.full_auc - 0.5))
 
@@ -135,7 +136,7 @@ def test_texts_that_are_got_most_wrong_are_shown_on_one_line_each(folder: Path, 
     assert " the door shuts, and do" in wrong
     assert wrong.endswith("…")
     assert [] == [line for line in lines if len(line) > 80]
-    assert any("7 real texts on the other pole's side" in line for line in lines)
+    assert any("7 real texts (3 Clear, 4 Obscure) on the other pole's" in line for line in lines)
     [worst] = read_json(run_command, "--real", "real.csv")["traits"][0]["worst"]
     assert (8, "negative") == (worst["line"], worst["pole"])
     assert rows[-1][0].strip() == worst["text"]
@@ -147,7 +148,8 @@ def test_seeds_that_lack_a_pole_are_a_dash(folder: Path, run_command: Command) -
     _, out, _ = run_command("test", HANDLE, "--real", real, "--trait", "Clarity")
 
     assert None is read_json(run_command, "--real", real)["traits"][0]["authored"]
-    assert any(line.split()[-5:] == ["–", "3", "Clear,", "3", "Obscure"] for line in out.splitlines())
+    assert any(line.split()[:1] == ["clarity"] and line.split()[5:6] == ["–"] for line in out.splitlines())
+    assert "real texts (3 Clear, 3 Obscure) on the other pole's side" in " ".join(out.split())
 
 
 def test_trait_that_is_named_needs_no_field_of_its_own(folder: Path, run_command: Command) -> None:
