@@ -238,6 +238,15 @@ def _make_verdict_document(rounds: Rounds, verdict: Verdict, report: ReportData)
             probe.trait: {"auc": probe.auc, "wrong_side": _list_ids(rounds, probe.wrong_side)}
             for probe in rounds.review.probes
         },
+        "outlook": {
+            item.trait: {
+                "advice": item.outlook.advice,
+                "curve": asdict(item.outlook.curve) if item.outlook.curve else None,
+                "breaks": asdict(item.outlook.breaks) if item.outlook.breaks else None,
+            }
+            for item in report.separations
+            if item.outlook
+        },
         "shortcuts": [
             {name: getattr(item, name) for name in ("trait", "kind", "what", "pole", "auc")}
             for item in rounds.review.shortcuts
