@@ -135,9 +135,12 @@ def describe_separation(separation: Separation, name: str) -> str:
 
 
 def describe_outlook(outlook: Outlook) -> str:
-    """Says what twice as many texts would bring, and where the clusters lie."""
+    """Says what twice as many texts would bring, and where the clusters lie.
+
+    Of poles that hardly differ nothing is foretold: the curve knows of none that do not differ at all.
+    """
     sentences = []
-    if outlook.curve:
+    if outlook.curve and not outlook.hardly_differs:
         sentences.append(_describe_curve(outlook.curve))
     if outlook.breaks:
         sentences.append(_describe_breaks(outlook.breaks))

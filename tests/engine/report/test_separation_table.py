@@ -61,6 +61,11 @@ def test_clusters_that_lie_apart_are_told_with_their_breaks() -> None:
     assert said.endswith(" in 9 cases of 10 from +0.60 to +0.88.")
 
 
+def test_nothing_is_foretold_of_poles_that_hardly_differ() -> None:
+    assert "Twice as many" in describe_outlook(Outlook(0.7, APART, RISING))
+    assert describe_outlook(Outlook(0.69, APART, RISING)).startswith("The clusters lie apart")
+
+
 def test_clusters_that_overlap_get_no_grade_and_few_texts_are_said_to_be_a_guess() -> None:
     said = describe_outlook(Outlook(0.75, OVERLAPPING, CURVE))
     assert (
