@@ -20,7 +20,6 @@ QUALITY_WORDS = {
     **dict.fromkeys(("poor", "no", "low", "weak", "bad", "negative"), 0.0),
 }
 ALLOWED_CSV = "a UTF-8 CSV file with a header row"
-ALLOWED_QUALITY = "a number in [0, 1], a quality word or a pole label"
 
 # Maps a field to the trait that it feeds; None for one that is already reported as unknown: its labels are not read.
 Labels = Mapping[str, Trait | None]
@@ -137,6 +136,11 @@ def parse_quality(value: object, trait: Trait) -> float | None:
     except ValueError:
         return None
     return number if 0 <= number <= 1 else None
+
+
+def list_qualities(trait: Trait) -> str:
+    """Lists for a message what ``parse_quality`` takes."""
+    return f"{trait.positive_label!r}, {trait.negative_label!r}, a number in [0, 1], or a word like good, mixed or poor"
 
 
 def _gather(lines: Iterable[Line]) -> tuple[list[Seed], list[Problem]]:
@@ -264,6 +268,6 @@ def _read_entry(reading: _Reading, entry: Mapping[str, object]) -> None:
         if quality is None:
             words = [*QUALITY_WORDS, trait.positive_label.casefold(), trait.negative_label.casefold()]
             hint = find_near_spelling(value, words) if isinstance(value, str) else None
-            reading.add(name, format_value(value), ALLOWED_QUALITY, hint)
+            reading.add(name, format_value(value), list_qualities(trait), hint)
         else:
             reading.seeds.append(Seed(trait.key, text.strip(), quality, place, source_url))

@@ -383,7 +383,7 @@ def test_every_mistake_of_meaning_and_of_the_samples_is_named_at_once_where_none
         "s.jsonl": b'{"content": "One.", "warm": "tepid"}\n{"content": "Two.", "true": "wrogn"}',
         "t.jsonl": b'\n{"content": "One.", "warmth": "hgih"}',
     }
-    quality = "allowed: a number in [0, 1], a quality word or a pole label."
+    rest = "a number in [0, 1], or a word like good, mixed or poor."
     packs = ", ".join(list_pack_names())
 
     assert [
@@ -396,8 +396,9 @@ def test_every_mistake_of_meaning_and_of_the_samples_is_named_at_once_where_none
         f"{WHERE}:19: sources.2.path: found 'missing.csv', which is not there; allowed: a file in the model's folder.",
         f"{WHERE}:23: sources.3.mapping.warm.trait: found 'wramth'; allowed: a trait of this model: warmth, truth. "
         "Did you mean 'warmth'?",
-        f"u22a8.test/s.jsonl:2: true: found 'wrogn'; {quality}",
-        f"u22a8.test/t.jsonl:2: warmth: found 'hgih'; {quality} Did you mean 'high'?",
+        f"u22a8.test/s.jsonl:2: true: found 'wrogn'; allowed: 'Right', 'right', {rest}",
+        f"u22a8.test/t.jsonl:2: warmth: found 'hgih'; allowed: 'About warmth', 'Not about warmth', {rest} "
+        "Did you mean 'high'?",
     ] == list_mistakes(MEANING, files)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 import pytest
 from fakes.builders import make_trait
 
-from engine.definitions.sources import ALLOWED_QUALITY, Line, parse_quality, read_csv, read_jsonl, walk_csv, walk_jsonl
+from engine.definitions.sources import Line, list_qualities, parse_quality, read_csv, read_jsonl, walk_csv, walk_jsonl
 from engine.domain.model import Seed, Trait
 from engine.errors import Problem
 
@@ -125,7 +125,7 @@ def test_null_labels_nothing_beside_another_label() -> None:
 def test_wrong_quality_is_named_with_its_line_and_field(written: bytes, shown: str) -> None:
     seeds, problems = read_lines(b"", b'{"content": "Dear you.", "warmth": ' + written + b"}")
 
-    assert ([], [Problem("s.jsonl", 2, "warmth", shown, ALLOWED_QUALITY)]) == (seeds, problems)
+    assert ([], [Problem("s.jsonl", 2, "warmth", shown, list_qualities(WARMTH))]) == (seeds, problems)
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_wrong_quality_is_named_with_its_line_and_field(written: bytes, shown: s
 def test_misspelt_quality_word_offers_the_nearest(written: str, nearest: str) -> None:
     _, problems = read_jsonl("s.jsonl", write_jsonl({"content": "Dear you.", "warmth": written}), MAPPING)
 
-    assert [Problem("s.jsonl", 1, "warmth", repr(written), ALLOWED_QUALITY, nearest)] == problems
+    assert [Problem("s.jsonl", 1, "warmth", repr(written), list_qualities(WARMTH), nearest)] == problems
 
 
 @pytest.mark.parametrize(
@@ -312,8 +312,8 @@ def test_wrong_quality_in_a_csv_is_named_with_its_column() -> None:
     _, problems = read_table("content,clarity,warmth\nOne.,1.5,\nTwo.,,NaN\n")
 
     assert [
-        Problem("s.csv", 2, "clarity", "'1.5'", ALLOWED_QUALITY),
-        Problem("s.csv", 3, "warmth", "'NaN'", ALLOWED_QUALITY),
+        Problem("s.csv", 2, "clarity", "'1.5'", list_qualities(MAPPING["clarity"])),
+        Problem("s.csv", 3, "warmth", "'NaN'", list_qualities(WARMTH)),
     ] == problems
 
 

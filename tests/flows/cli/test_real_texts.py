@@ -191,7 +191,8 @@ WRONG: dict[str, tuple[Callable[[Path], object], tuple[str, ...], str]] = {
     "a label that is no pole": (
         lambda _: write_real("real.csv", *label_all(), ("One.", "Cleer")),
         ("--real", "real.csv"),
-        "real.csv:8: clarity: found 'Cleer'; allowed: a number in [0, 1], a quality word or a pole label. Did you mean",
+        "real.csv:8: clarity: found 'Cleer'; allowed: 'Clear', 'Obscure', a number in [0, 1], or a word like good, "
+        "mixed or poor. Did you mean",
     ),
     "one label only": (
         lambda _: write_real("real.csv", *label_all()[:3]),
