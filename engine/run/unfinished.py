@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import get_args
 
 from engine.domain.model import Pool
-from engine.errors import ModelNotFoundError
+from engine.errors import InputError, ModelNotFoundError
 from engine.llm import embedded_models
 from engine.llm.embedded_models import EMBEDDED, find_embedded, is_embedded
 from engine.replies.admin import count_asked
@@ -69,7 +69,7 @@ def _list_there(names: Sequence[str], place: EmbeddedPlace) -> dict[str, str]:
         *(f"{EMBEDDED}/{known}" for known in embedded_models.list_embedded_models()),
         *filter(is_embedded, names),
     ):
-        with suppress(ModelNotFoundError):
+        with suppress(ModelNotFoundError, InputError):
             there.setdefault(find_embedded(name, place).sha256, name)
     return there
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engine.errors import ExemplarsError, InputError
+from engine.errors import ExemplarsError, InputError, ModelNotFoundError, ProviderUnavailableError
 from engine.text.formatting import format_bytes
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def list_command(
         return
     print(f"{'model':<22} {'size':>7}  {'licence':<12} file")
     for name, model in models.items():
-        where = model.find(folder) or f"not here: exemplars models get {name}"
+        where = model.find(folder) or f"not here: {model.say_how_to_get(name)}"
         print(f"{name:<22} {format_bytes(model.bytes):>7}  {model.licence:<12} {where}")
 
 
@@ -62,9 +62,15 @@ def get_command(
     from engine.settings import read_settings
 
     model, place = _find(name), read_settings().embedded_place
+    if model.installed is not None:
+        print(find_embedded(f"{EMBEDDED}/{name}", place).path)
+        return
+    there = model.find(place.folder)
     if path := find_checked(model, place.folder):
         print(path)
         return
+    if there is not None:
+        print(f"{there} had another SHA-256 than {name} has, and was deleted", file=sys.stderr)
     try:
         with _limit(within), _showing(name, model.bytes) as tell:
             path = get_model(name, model, place.folder, tell)
@@ -72,11 +78,12 @@ def get_command(
         if within is None:
             raise
         why = f"it did not come whole in {within:g} s" if isinstance(error, _TimeIsUp) else str(error)
-        other = find_embedded(EMBEDDED, place).name
-        print(
-            f"{name} is not here: {why}. {other} writes meanwhile. 'exemplars models get {name}' goes on",
-            file=sys.stderr,
-        )
+        lack = f"{name} is not here: {why}"
+        try:
+            other = find_embedded(EMBEDDED, place).name
+        except ModelNotFoundError:
+            raise ProviderUnavailableError(f"{lack}. No other embedded model is here") from error
+        print(f"{lack}. {other} writes meanwhile. 'exemplars models get {name}' goes on", file=sys.stderr)
         return
     print(path)
 

