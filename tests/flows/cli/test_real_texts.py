@@ -142,6 +142,21 @@ def test_texts_that_are_got_most_wrong_are_shown_on_one_line_each(folder: Path, 
     assert rows[-1][0].strip() == worst["text"]
 
 
+def test_samples_that_make_the_seeds_worse_are_told(folder: Path, run_command: Command) -> None:
+    real = write_real("real.csv", *label_all())
+    said = "clarity: the attached samples make the authored ones worse here: look at them before you train"
+    _, good, _ = run_command("test", HANDLE, "--real", real, "--trait", "clarity")
+    seeds = [{"content": f"{text} So.", "clarity": 1} for text in REAL_PLAIN]
+    seeds += [{"content": f"{text} So.", "clarity": 0} for text in REAL_STIFF]
+    write_model(folder / "models", ("seeds.jsonl", write_lines(*seeds)))
+    (folder / "samples").rename(folder / "away")
+    attach_poles(folder / "samples", {"clarity": {"positive": STIFF_TEXTS, "negative": PLAIN_TEXTS}})
+    _, bad, _ = run_command("test", HANDLE, "--real", real, "--trait", "clarity")
+
+    assert said not in " ".join(good.split())
+    assert said in " ".join(bad.split())
+
+
 def test_seeds_that_lack_a_pole_are_a_dash(folder: Path, run_command: Command) -> None:
     write_model(folder / "models", ("seeds.jsonl", SEEDS.splitlines(keepends=True)[0]))
     real = write_real("real.csv", *label_all())
