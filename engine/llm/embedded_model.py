@@ -23,8 +23,8 @@ DRAWS = 2
 CONTEXT_TOKENS: Mapping[Style, int] = {"plain": 2048, "chat": 4096}
 START_SECONDS = 60.0
 MAX_THREADS = 8
-# Of llama.cpp's log: when, the level, perhaps what part of the server, and the function.
-_ERROR_LINE = re.compile(r"[\d.]+ E (?:\w+ +)?\w+: (.*)")
+# Of llama.cpp's log: when, the level, perhaps what part of the server, and the function, once or twice.
+_ERROR_LINE = re.compile(r"[\d.]+ E (?:\w+ +)?(?:\w+: ){1,2}(.*)")
 
 
 def describe_embedded(name: str, place: EmbeddedPlace) -> Endpoint:

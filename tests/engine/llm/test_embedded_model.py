@@ -1,11 +1,13 @@
 """Why an embedded server does not start is said in llama.cpp's own words."""
 
+import re
 from pathlib import Path
 
 import pytest
 from fakes.model_sources import make_gguf
 
 from engine.errors import ProviderUnavailableError
+from engine.llm import embedded_model
 from engine.llm.embedded_model import serve_embedded
 from engine.settings import EmbeddedPlace
 
@@ -32,3 +34,28 @@ def test_server_that_does_not_start_is_one_message_with_its_cause(
         f"The embedded server did not start with {own}: {cause}. Name a GGUF file of a model that llama.cpp knows, and "
         "that this machine has the memory for"
     ) == str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "cause"),
+    [
+        (
+            "0.01.000.250 E srv          init: init: chat template parsing error: expected '}}'",
+            "chat template parsing error: expected '}}'",
+        ),
+        ("MemoryError.", "MemoryError"),
+    ],
+)
+def test_first_error_of_the_server_is_its_cause_else_its_last_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, cause: str
+) -> None:
+    own, server = tmp_path / "own.gguf", tmp_path / "server.py"
+    own.write_bytes(make_gguf({}, {}))
+    server.write_text(f"import sys\nsys.exit({line!r})\n")
+    monkeypatch.setattr(embedded_model, "SERVER", server)
+
+    with (
+        pytest.raises(ProviderUnavailableError, match=re.escape(f"{own}: {cause}. Name a GGUF file")),
+        serve_embedded(f"embedded/{own}", EmbeddedPlace(tmp_path)),
+    ):
+        pass
