@@ -37,12 +37,7 @@ BRIEF_TITLES: Mapping[str, str] = {
     "non_goals": "What does not count",
 }
 
-VOTE_SCHEMA: Mapping[str, object] = {
-    "type": "object",
-    "properties": {"answer": {"type": "string", "enum": ["A", "B", "neither"]}},
-    "required": ["answer"],
-    "additionalProperties": False,
-}
+NEITHER = "neither"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +53,13 @@ class Shot:
 def prompts_version() -> str:
     """The version of the prompts: a digest of all that they are made of, so that no change goes unnoticed."""
     fixed = json.dumps(
-        [*map(make_text_schema, (1, 2)), make_proposal_schema(PROPOSABLE), VOTE_SCHEMA, BRIEF_TITLES, VERDICTS],
+        [
+            *map(make_text_schema, (1, 2)),
+            make_proposal_schema(PROPOSABLE),
+            make_vote_schema(POLES),
+            BRIEF_TITLES,
+            VERDICTS,
+        ],
         sort_keys=True,
     )
     digest = hashlib.sha256(fixed.encode())
@@ -136,9 +137,7 @@ def write_judge_prompt(model: Model, trait: Trait, text: str, seed: int) -> Prom
 
 
 def write_vote_prompt(model: Model, trait: Trait, text: str, first: Pole, language: str = "English") -> Prompt:
-    """The blind form of a vote: the trait's question, the two poles as A and B, the text, and nothing of what was asked
-    for.
-    """
+    """The blind form of a vote: the trait's question, the two poles, the text, and nothing of what was asked for."""
     order: tuple[Pole, Pole] = ("positive", "negative") if first == "positive" else ("negative", "positive")
     brief_items = _list_brief(model.brief)
     user = _render(
@@ -153,6 +152,16 @@ def make_text_schema(count: int) -> Mapping[str, object]:
     several = {"type": "array", "items": text, "minItems": count, "maxItems": count}
     name, value = ("text", text) if count == 1 else ("texts", several)
     return {"type": "object", "properties": {name: value}, "required": [name], "additionalProperties": False}
+
+
+def make_vote_schema(labels: Sequence[str]) -> Mapping[str, object]:
+    """The schema of a vote: the label of a pole, or neither."""
+    return {
+        "type": "object",
+        "properties": {"answer": {"type": "string", "enum": [*labels, NEITHER]}},
+        "required": ["answer"],
+        "additionalProperties": False,
+    }
 
 
 def make_proposal_schema(parts: Sequence[str]) -> Mapping[str, object]:

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any, TypeVar
 
 import pyjson5
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 # A reply has one object; text that goes on opening others is not searched without an end.
 MOST_OBJECTS = 100
@@ -58,12 +58,6 @@ def read_object(text: str, shape: type[Shape]) -> Shape:
     if misfits:
         raise NoObjectError(_describe(misfits[0]), _breaks_off(text))
     raise NoObjectError("no JSON object that can be read in the reply", _breaks_off(text))
-
-
-def ignore_case(*words: str) -> BeforeValidator:
-    """Reads any of these words however it is capitalized, and with spaces around it."""
-    spelled = {word.casefold(): word for word in words}
-    return BeforeValidator(lambda said: spelled.get(said.strip().casefold(), said) if isinstance(said, str) else said)
 
 
 def _find_objects(text: str, decode: Callable[[str, int], object]) -> Iterator[object]:

@@ -8,16 +8,15 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Annotated, Literal
 
-from engine.domain.model import POLES, Pole
+from engine.domain.model import POLES, Pole, Trait
 from engine.domain.progress import CallsPlanned, Progress
 from engine.domain.samples import Exemplar
 from engine.domain.votes import Vote, VoteAnswer, decide
 from engine.errors import RequestRefusedError, RetryableProviderError
 from engine.gateway.model_gateway import ModelGateway
-from engine.generation.prompts import VOTE_SCHEMA, write_vote_prompt, write_words_only
-from engine.generation.reply_json import NoObjectError, ReplyShape, ignore_case, read_object
+from engine.generation.prompts import NEITHER, make_vote_schema, write_vote_prompt, write_words_only
+from engine.generation.reply_json import NoObjectError, ReplyShape, read_object
 from engine.llm.prices import add_costs
 from engine.llm.request import REFUSED, Endpoint, Reply, Request
 from engine.planning.plan import Plan
@@ -25,7 +24,7 @@ from engine.system.log_context import log_context
 from engine.system.task_groups import gather_or_cancel
 
 LOGGER = logging.getLogger("exemplars.votes")
-# A vote is one word in JSON; the rest is room for a code fence or a preamble.
+# A vote is a label in JSON; the rest is room for a code fence or a preamble.
 VOTE_TOKENS = 100
 # The first two votes, one in each order of the poles, are asked for at temperature 0. A later vote, or a second
 # attempt, has the same prompt as an earlier one: at temperature 0 its answer would be the same.
@@ -36,7 +35,7 @@ ATTEMPTS = 2
 
 
 class _Ballot(ReplyShape):
-    answer: Annotated[Literal["A", "B", "neither"], ignore_case("A", "B", "neither")]
+    answer: str
 
 
 class VotingJudge:
@@ -111,19 +110,20 @@ def choose_first(seed: int, key: str, number: int) -> Pole:
 
 def make_vote_request(plan: Plan, trait: str, text: str, first: Pole, temperature: float = 0.0) -> Request:
     """Makes the request for one vote on a text."""
-    prompt = write_vote_prompt(plan.model, plan.model.trait(trait), text, first, plan.language.name)
-    return Request(prompt, VOTE_TOKENS, temperature, VOTE_SCHEMA, in_words=write_words_only(prompt, VOTE_SCHEMA))
+    asked = plan.model.trait(trait)
+    prompt = write_vote_prompt(plan.model, asked, text, first, plan.language.name)
+    schema = make_vote_schema([asked.label(pole) for pole in POLES])
+    return Request(prompt, VOTE_TOKENS, temperature, schema, in_words=write_words_only(prompt, schema))
 
 
-def read_ballot(reply: Reply, first: Pole) -> VoteAnswer | None:
-    """Reads the pole that a reply votes for, or "neither"; None if it is not a valid vote."""
+def read_ballot(reply: Reply, trait: Trait) -> VoteAnswer | None:
+    """Reads the pole whose label a reply gives, or "neither"; None if it is not a valid vote."""
     try:
         answer = read_object(reply.text, _Ballot).answer
     except NoObjectError:
         return None
-    if answer == "neither":
-        return "neither"
-    return POLES[(POLES.index(first) + (answer == "B")) % 2]
+    known: dict[str, VoteAnswer] = {NEITHER: "neither", **{_fold(trait.label(pole)): pole for pole in POLES}}
+    return known.get(_fold(answer))
 
 
 async def _ask_vote(
@@ -140,9 +140,14 @@ async def _ask_vote(
         request = make_vote_request(plan, exemplar.trait, exemplar.text or "", first, temperature)
         reply = await gateway.complete(replace(request, label=f"vote/{exemplar.key}/{number}/{attempt}"))
         costs.append(reply.cost_usd)
-        said = read_ballot(reply, first)
+        said = read_ballot(reply, plan.model.trait(exemplar.trait))
         if said is not None:
             return Vote(gateway.endpoint.name, said, first)
         if reply.finish == REFUSED:
             break
     return Vote(gateway.endpoint.name, "invalid", first)
+
+
+def _fold(label: str) -> str:
+    """A label as it is compared: whatever its capitals and spaces."""
+    return " ".join(label.split()).casefold()

@@ -181,6 +181,6 @@ def _break_off(fault: Fault | None, whole: Answer) -> Answer:
 
 def _vote(prompt: str, written: Mapping[str, str]) -> str:
     """A judge's vote: the pole that the text was written for."""
-    positive_first = re.findall(CHOICE, prompt)[0] in POSITIVE_LABELS
     positive = written.get(read_judged(prompt)) == "positive"
-    return json.dumps({"answer": "A" if positive_first == positive else "B"})
+    said = next(label for label in re.findall(CHOICE, prompt)[-1] if (label in POSITIVE_LABELS) == positive)
+    return json.dumps({"answer": said})

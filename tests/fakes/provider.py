@@ -46,7 +46,8 @@ SAME_TEXT = "The old harbour crane lifts its last container before the storm clo
 # Of the last message: the words that are asked for, and below them the trait with the label of the pole.
 ASKED = re.compile(r"^Length: .*?(\d+) to (\d+) words.*\n.+?: (.+)$", re.MULTILINE)
 COUNT = re.compile(r"answer with (\d+) texts")
-CHOICE = re.compile(r'^[AB]\. "(.+?)"', re.MULTILINE)
+# The poles of a vote, as its last line gives them.
+CHOICE = re.compile(r'^.+?: "(.+)", "(.+)" or "neither"\?$', re.MULTILINE)
 # The labels of the positive poles of the workspace's model.
 POSITIVE_LABELS = ("Clear", "About safety", *(spoken.labels[0] for spoken in SPOKEN.values()))
 
@@ -193,14 +194,17 @@ class Provider:
         """A judge's vote: what the text was written for, unless the behaviour has it otherwise for this text."""
         text = read_judged(prompt)
         share, behaviour = draw(text, "judged"), self.behaviour
-        right = "A" if (re.findall(CHOICE, prompt)[0] in POSITIVE_LABELS) == (self.written[text] == "positive") else "B"
+        labels = re.findall(CHOICE, prompt)[-1]
+        right, wrong = sorted(
+            labels, key=lambda label: (label in POSITIVE_LABELS) != (self.written[text] == "positive")
+        )
         said = right
         if share < behaviour.misjudged:
-            said = "B" if right == "A" else "A"
+            said = wrong
         elif share < behaviour.misjudged + behaviour.undecided:
             said = "neither"
         elif share < behaviour.misjudged + behaviour.undecided + behaviour.placed:
-            said = "A"
+            said = labels[0]
         return json.dumps({"answer": said}), "stop"
 
     async def _wait(self, prompt: str) -> None:
@@ -278,7 +282,7 @@ def is_vote(prompt: str) -> bool:
 
 def read_judged(prompt: str) -> str:
     """The text that a judge is asked about."""
-    return prompt.split("<text>\n")[1].removesuffix("\n</text>")
+    return prompt.split("<text>\n")[1].split("\n</text>", maxsplit=1)[0]
 
 
 def draw(prompt: str, what: str) -> float:
@@ -363,10 +367,10 @@ def _write_exemplars(prompt: str, behaviour: Behaviour) -> str:
     asked = ASKED.search(prompt.rpartition("\0")[2])
     if not asked:
         raise ValueError(f"not a prompt for exemplars: {prompt}")
-    seed, count = SEED_SHOWN.search(prompt), COUNT.search(prompt)
+    seeds, count = SEED_SHOWN.findall(prompt), COUNT.search(prompt)
     texts = [
-        vary_text(seed[1], f"{prompt}/{number}")
-        if seed and behaviour.style == "prose"
+        vary_text(seeds[-1], f"{prompt}/{number}")
+        if seeds and behaviour.style == "prose"
         else _write(f"{prompt}/{number}", int(asked[1]), int(asked[2]), behaviour, read_asked_pole(prompt))
         for number in range(int(count[1]) if count else 1)
     ]

@@ -368,7 +368,7 @@ def test_judge_rejects_what_it_finds_at_another_pole_and_its_votes_stay_in_the_r
 ) -> None:
     workspace = make_workspace(tmp_path, provider, EXEMPLARS_JUDGE_MODEL="openai/test")
     workspace.write_effort(judge_votes=3)
-    provider.behaviour = Behaviour(misjudged=0.1, undecided=0.1, placed=0.1, malformed=0.05)
+    provider.behaviour = Behaviour(misjudged=0.1, undecided=0.1, placed=0.2, malformed=0.05)
     workspace.run()
     [folder] = workspace.list_sets()
     kept, rejected, judge = read_kept(folder), read_rejected(folder), read_verdict(folder)["judge"]

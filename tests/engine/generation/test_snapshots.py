@@ -22,6 +22,7 @@ from engine.generation.prompts import (
     write_judge_prompt,
     write_plain_prompt,
     write_subjects_prompt,
+    write_vote_prompt,
     write_words_only,
 )
 from engine.generation.requests import PROPOSED
@@ -62,6 +63,16 @@ def write_bare_exemplar() -> Prompt:
     return write_chat_prompt(make_test_plan(level=make_level(exemplars_per_call=3)), make_cell(), "German")
 
 
+def write_variation(pole: Pole) -> Prompt:
+    plan = make_full_plan()
+    return write_chat_prompt(plan, replace(make_cell(pole), seed=plan.model.seeds_at("clarity", pole)[0]), "English")
+
+
+def write_vote(trait_type: TraitType) -> Prompt:
+    model = make_full_plan(trait_type).model
+    return write_vote_prompt(model, model.traits[0], "The text to judge.", "positive")
+
+
 def write_plain(pole: Pole) -> Prompt:
     return write_plain_prompt(make_full_plan(), make_cell(pole))
 
@@ -81,6 +92,8 @@ KINDS: dict[str, Callable[[], Prompt]] = {
     },
     "exemplar-topic-near-miss": partial(write_exemplar, "topic", "negative", near_miss=True),
     "exemplars-without-brief-or-seeds": write_bare_exemplar,
+    **{f"variation-{pole}": partial(write_variation, pole) for pole in POLES},
+    **{f"vote-{trait_type}": partial(write_vote, trait_type) for trait_type in get_args(TraitType)},
     **{f"plain-{pole}": partial(write_plain, pole) for pole in POLES},
     "plain-without-seeds": lambda: write_plain_prompt(make_test_plan(), make_cell()),
     "judge": write_judge,

@@ -21,7 +21,7 @@ from engine.errors import BudgetError, CredentialsError, ProviderUnavailableErro
 from engine.gateway.budget import RunBudget
 from engine.gateway.model_gateway import ModelGateway
 from engine.gateway.retrying import MAX_ATTEMPTS
-from engine.generation.prompts import VOTE_SCHEMA, write_vote_prompt
+from engine.generation.prompts import make_vote_schema, write_vote_prompt
 from engine.llm.prices import Price
 from engine.llm.request import REFUSED, Endpoint, Reply, Request
 from engine.planning.plan import Plan
@@ -44,7 +44,7 @@ def say(answer: str) -> Reply:
 
 
 def stands_first(request: Request) -> Pole:
-    [first] = re.findall(r'^A\. "(Clear|Obscure)"', request.prompt.user, re.MULTILINE)
+    first, _ = re.findall(r'^- "(Clear|Obscure)"', request.prompt.user, re.MULTILINE)
     return "positive" if first == "Clear" else "negative"
 
 
@@ -52,7 +52,12 @@ def vote_for(said: VoteAnswer, request: Request) -> Reply:
     """A reply that votes for a pole wherever it stands; "invalid" is no answer."""
     if said == "invalid":
         return Reply("I cannot tell.", "stop")
-    return say("neither" if said == "neither" else "A" if said == stands_first(request) else "B")
+    return say("neither" if said == "neither" else TRAITS[0].label(said))
+
+
+def vote_for_first(request: Request) -> Reply:
+    """A reply that votes for what stands first, whatever it is."""
+    return vote_for(stands_first(request), request)
 
 
 def vote_in_turn(*said: VoteAnswer) -> Answer:
@@ -73,10 +78,15 @@ async def judge(voting_judge: VotingJudge, *exemplars: Exemplar, plan: Plan = PL
         return await voting_judge.judge(plan, exemplars, HeardProgress())
 
 
-def swap_places(prompt: str) -> str:
-    """The prompt with what stands at A and at B changed for one another."""
-    one, other = (re.findall(rf"^{letter}\. .*$", prompt, re.MULTILINE)[0] for letter in "AB")
-    return prompt.replace(f"{one}\n{other}", f"A. {other[3:]}\nB. {one[3:]}")
+def swap_places(prompt: str, trait: Trait = TRAITS[0]) -> str:
+    """The prompt with its two poles changed for one another, wherever it names them."""
+    one, other = re.findall(r'^- ".*$', prompt, re.MULTILINE)
+    swapped = prompt.replace(f"{one}\n{other}", f"{other}\n{one}")
+    positive, negative = (f'"{trait.label(pole)}"' for pole in POLES)
+    for between in (" or ", ", "):
+        there, back = f"{positive}{between}{negative}", f"{negative}{between}{positive}"
+        swapped = swapped.replace(there, back) if there in swapped else swapped.replace(back, there)
+    return swapped
 
 
 @pytest.mark.parametrize("trait", TRAITS, ids=[trait.type for trait in TRAITS])
@@ -85,12 +95,13 @@ def test_form_is_the_same_for_both_poles_but_for_their_order(trait: Trait) -> No
     one, other = (write_vote_prompt(model, trait, TEXT, first) for first in POLES)
 
     assert one != other
-    assert one.user == swap_places(other.user)
+    assert one.user == swap_places(other.user, trait)
     assert one.system == other.system
     for pole in POLES:
         assert f'"{trait.label(pole)}"' in one.user
         assert all(sentence in one.user for sentence in trait.paraphrase(pole))
-    assert one.user.endswith(f"<text>\n{TEXT}\n</text>")
+    either = f'"{trait.positive_label}", "{trait.negative_label}" or "neither"?'
+    assert one.user.endswith(f"<text>\n{TEXT}\n</text>\n\n{trait.name}: {either}")
 
 
 def test_form_has_the_question_and_the_brief_but_no_failure_mode() -> None:
@@ -128,24 +139,23 @@ def test_each_pole_stands_first_as_often_as_the_other() -> None:
     assert [choose_first(0, key, 0) for key in keys] != [choose_first(1, key, 0) for key in keys]
 
 
-@pytest.mark.parametrize("first", POLES)
 @pytest.mark.parametrize(
-    ("text", "place"),
+    ("text", "said"),
     [
-        ('{"answer": "A"}', 0),
-        ('I choose:\n```JSON\n{"answer": "b", "why": "it is {plainer}"}\n```', 1),
-        ('{"answer": "neither"}', None),
+        ('{"answer": "Clear"}', "positive"),
+        ('I choose:\n```JSON\n{"answer": " obscure", "why": "it is {plainer}"}\n```', "negative"),
+        ('{"answer": "neither"}', "neither"),
     ],
 )
-def test_ballot_is_read_by_place(first: Pole, text: str, place: int | None) -> None:
-    order = (first, "negative" if first == "positive" else "positive")
-
-    assert ("neither" if place is None else order[place]) == read_ballot(Reply(text, "stop"), first)
+def test_ballot_is_read_by_label(text: str, said: VoteAnswer) -> None:
+    assert said == read_ballot(Reply(text, "stop"), TRAITS[0])
 
 
-@pytest.mark.parametrize("text", ["", "A", '{"answer": "C"}', '{"answer": ["A"]}', '{"vote": "A"}', '{"ans'])
+@pytest.mark.parametrize(
+    "text", ["", "Clear", '{"answer": "A"}', '{"answer": ["Clear"]}', '{"vote": "Clear"}', '{"ans']
+)
 def test_what_is_no_ballot_is_none(text: str) -> None:
-    assert None is read_ballot(Reply(text, "stop"), "positive")
+    assert None is read_ballot(Reply(text, "stop"), TRAITS[0])
 
 
 @pytest.mark.parametrize(
@@ -180,7 +190,7 @@ async def test_majority_decides_and_the_votes_stay(
 
 
 async def test_place_that_is_voted_for_again_and_again_is_no_vote_for_a_pole(tmp_path: Path) -> None:
-    voting_judge, _, _ = make_jury(tmp_path, lambda _: say("A"))
+    voting_judge, _, _ = make_jury(tmp_path, vote_for_first)
     judged = await judge(voting_judge, *(make_exemplar(TEXT, pole, index) for pole in POLES for index in range(8)))
 
     assert {"off_pole"} == {exemplar.reason for exemplar in judged}
@@ -195,7 +205,7 @@ async def test_vote_is_one_short_call_with_its_schema_drawn_only_where_it_is_a_r
     voting_judge, client, _ = make_jury(tmp_path, vote_in_turn("negative", "positive", "positive"))
     await judge(voting_judge, make_exemplar(TEXT))
 
-    assert [VOTE_SCHEMA] * 3 == [request.schema for request in client.requests]
+    assert [make_vote_schema(("Clear", "Obscure"))] * 3 == [request.schema for request in client.requests]
     assert [VOTE_TOKENS] * 3 == [request.max_tokens for request in client.requests]
     assert [0.0, 0.0, 0.7] == [request.temperature for request in client.requests]
 
@@ -246,13 +256,13 @@ async def test_judge_that_refuses_the_key_is_an_error(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("exemplar", [make_exemplar(TEXT, reason="too_short"), make_exemplar(None, reason="refused")])
 async def test_what_does_not_stand_is_not_voted_on(tmp_path: Path, exemplar: Exemplar) -> None:
-    voting_judge, client, _ = make_jury(tmp_path, lambda _: say("A"))
+    voting_judge, client, _ = make_jury(tmp_path, lambda _: say("Clear"))
 
     assert ([exemplar], []) == (await judge(voting_judge, exemplar), client.requests)
 
 
 async def test_judge_without_a_gateway_or_votes_leaves_everything_as_it_is(tmp_path: Path) -> None:
-    silent, client, _ = make_jury(tmp_path, lambda _: say("A"), votes=0)
+    silent, client, _ = make_jury(tmp_path, lambda _: say("Clear"), votes=0)
 
     for voting_judge in (VotingJudge(None, 3), silent):
         assert [make_exemplar(TEXT)] == await judge(voting_judge, make_exemplar(TEXT))
@@ -272,7 +282,7 @@ async def test_votes_spend_from_what_the_synth_model_left(tmp_path: Path) -> Non
     budget.count(Reply("", "stop", cost_usd=0.001), reused=False)
     # A vote of 100 tokens can cost a tenth of a cent, which is what it does cost here.
     judge_at = replace(JUDGE, price=Price(0.0, 1e-5))
-    voting_judge, client, _ = make_jury(tmp_path, lambda _: say("A"), votes=1, budget=budget, endpoint=judge_at)
+    voting_judge, client, _ = make_jury(tmp_path, lambda _: say("Clear"), votes=1, budget=budget, endpoint=judge_at)
     with pytest.raises(BudgetError):
         await judge(voting_judge, *(make_exemplar(f"{TEXT} {index}", index=index) for index in range(20)))
 
@@ -292,7 +302,7 @@ async def test_as_many_calls_are_planned_as_end(tmp_path: Path, said: list[VoteA
 
 async def test_votes_are_part_of_what_the_text_cost(tmp_path: Path) -> None:
     unreadable = [Reply("no answer", "stop", cost_usd=0.001)]
-    voting_judge, client, _ = make_jury(tmp_path, lambda _: unreadable.pop() if unreadable else say("A"))
+    voting_judge, client, _ = make_jury(tmp_path, lambda _: unreadable.pop() if unreadable else say("Clear"))
     judged = await judge(
         voting_judge, replace(make_exemplar(TEXT), cost_usd=0.002), make_exemplar(f"{TEXT} Twice.", index=1)
     )
@@ -302,7 +312,7 @@ async def test_votes_are_part_of_what_the_text_cost(tmp_path: Path) -> None:
 
 
 async def test_votes_without_a_price_leave_the_cost_as_it_is(tmp_path: Path) -> None:
-    voting_judge, _, _ = make_jury(tmp_path, lambda _: replace(say("A"), cost_usd=None))
+    voting_judge, _, _ = make_jury(tmp_path, lambda _: replace(say("Clear"), cost_usd=None))
     [priced, unpriced] = await judge(
         voting_judge, replace(make_exemplar(TEXT), cost_usd=0.002), make_exemplar(f"{TEXT} 2")
     )
@@ -311,7 +321,7 @@ async def test_votes_without_a_price_leave_the_cost_as_it_is(tmp_path: Path) -> 
 
 
 async def test_votes_before_the_judge_fell_silent_are_paid_for(tmp_path: Path) -> None:
-    answers = [say("A")]
+    answers = [say("Clear")]
     voting_judge, _, _ = make_jury(
         tmp_path, lambda _: answers.pop() if answers else ProviderUnavailableError("openai/judge does not answer", 0.0)
     )
@@ -338,7 +348,7 @@ def judge_by_chance(labels: dict[str, Pole], right: float, seed: int) -> Answer:
     source = random.Random(seed)
 
     def answer(request: Request) -> Reply:
-        truth = labels[request.prompt.user.split("<text>\n")[1].removesuffix("\n</text>")]
+        truth = labels[request.prompt.user.split("<text>\n")[1].split("\n</text>")[0]]
         other: Pole = "negative" if truth == "positive" else "positive"
         return vote_for(truth if source.random() < right else other, request)
 
