@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--draws", type=lambda text: [int(part) for part in text.split(",")], default=list(range(5)))
     parser.add_argument("--models", type=lambda text: text.split(","), default=list(MODELS))
     parser.add_argument("--efforts", type=lambda text: text.split(","), default=["low", "medium", "high", "xhigh"])
-    parser.add_argument("--synth", default="embedded/smollm2-135m", help="the embedded model that writes")
+    parser.add_argument("--synth", default="embedded", help="the embedded model that writes")
     parser.add_argument("--bare", action="store_true", help="without the seeds")
     parser.add_argument("--parts", action="store_true", help="each part of the engine alone, too")
     parser.add_argument("--cache", default=str(PROJECT_ROOT / "data" / "cache" / "teaches"))
