@@ -34,6 +34,8 @@ FEATURE_ERRORS = 2.5
 OPENING_SHARE = 0.5
 OPENING_CHANCE = 0.03
 WORD_ERRORS = 4.0
+# These are defined by their words and subjects, which are therefore no shortcuts.
+DEFINED_BY_WORDS: frozenset[TraitType] = frozenset({"topic", "claim"})
 MARK_PATTERNS: Mapping[str, str] = {
     "exclamation marks": r"[!！]",
     "question marks": r"[?？؟]",
@@ -93,8 +95,6 @@ def find_shortcuts(
 ) -> tuple[Shortcut, ...]:
     """Finds the shortcuts of one trait's exemplars, the strongest first.
 
-    Topics and claims are defined by their words and subjects, so these are no shortcuts there.
-
     Args:
         text_auc: the probe's AUC on the whole text; None if there are too few texts, and then no shortcuts are found.
         embedder: None where the encoder does not know the language: subjects are then not compared, and only features
@@ -105,7 +105,7 @@ def find_shortcuts(
     fewest = min(sum(exemplar.pole == pole for exemplar in exemplars) for pole in POLES)
     if text_auc is None or fewest < MIN_TEXTS:
         return ()
-    defined_by_words = kind in ("topic", "claim")
+    defined_by_words = kind in DEFINED_BY_WORDS
     found = [
         *_check_length(trait, exemplars),
         *_check_punctuation(trait, exemplars),
