@@ -8,12 +8,14 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from engine.domain.model import POLES, Pole
+from engine.domain.model import POLES, Pole, Trait
 from engine.domain.samples import Exemplar, Reason
 from engine.planning.plan import Plan
 from engine.planning.seed_variations import pick_evenly
 from engine.planning.subjects import list_shared_words
+from engine.quality.shortcuts import DEFINED_BY_WORDS
 from engine.selection.diverse_subset import select_diverse
+from engine.selection.exchange import Pair, exchange_pairs
 from engine.text.embedding import Vectors
 from engine.text.words import count_words, list_content_words
 
@@ -38,6 +40,8 @@ class ChoiceContext:
         excluded: exemplars not to be chosen: the probe has found them on the other pole's side.
         shortcut_carriers: exemplars to be chosen last: they carry a shortcut.
         strict: whether only pairs are chosen whose poles lie clearly the right way round, as for a weak synth model.
+        exchanges: by trait key, how many chosen pairs may be exchanged for others as good where a word, an opening or
+            the length tells the poles apart.
     """
 
     pole_scores: Mapping[str, float] = field(default_factory=dict)
@@ -45,6 +49,7 @@ class ChoiceContext:
     excluded: frozenset[str] = frozenset()
     shortcut_carriers: frozenset[str] = frozenset()
     strict: bool = False
+    exchanges: Mapping[str, int] = field(default_factory=dict)
 
     def places(self, *exemplars: Exemplar) -> bool:
         """Whether it is known where each of these exemplars lies between the poles."""
@@ -102,7 +107,7 @@ def choose_exemplars(plan: Plan, exemplars: Sequence[Exemplar], context: ChoiceC
     for trait in plan.model.traits:
         accepted = [item for item in exemplars if item.trait == trait.key and item.is_accepted]
         open_to = [item for item in accepted if item.key not in context.excluded]
-        picked = _choose_trait(plan, trait.key, open_to, context)
+        picked = _choose_trait(plan, trait, open_to, context)
         if context.strict:
             verdicts |= _explain(open_to, context)
         chosen |= {exemplar.key: exemplar for exemplar in picked}
@@ -125,16 +130,21 @@ def keep_earlier_choice(earlier: Choice, later: Choice) -> Choice:
     return Choice(earlier.chosen, rejected, earlier.paired, earlier.shortfall)
 
 
-def _choose_trait(plan: Plan, trait: str, accepted: Sequence[Exemplar], context: ChoiceContext) -> list[Exemplar]:
-    pairs = [pair for group in _group(accepted).values() if (pair := _best_pair(group, context))]
-    pairs.sort(key=lambda pair: pair[0].order)
-    scores = [_score(*pair, context) for pair in pairs]
+def _choose_trait(plan: Plan, trait: Trait, accepted: Sequence[Exemplar], context: ChoiceContext) -> list[Exemplar]:
+    candidates = _list_pairs(accepted, context)
+    scores = [_score(*pair, context) for pair in candidates]
+    best = _find_best(candidates, scores)
     if plan.synth_type == "diversify":
         # The even use of seeds decides, which leaves little room to select for diversity.
-        ranked = [pairs[index] for index in sorted(range(len(pairs)), key=lambda index: (-scores[index], index))]
+        ranked = [candidates[index] for index in sorted(best, key=lambda index: -scores[index])]
         alone = [] if context.strict else [(exemplar,) for exemplar in _rank_singles(accepted, context)]
-        return _flatten(pick_evenly([*ranked, *alone], plan.wanted, plan.model, trait))
-    picked = [pairs[index] for index in select_diverse(scores, _stack(pairs, context), plan.wanted)[: plan.wanted]]
+        return _flatten(pick_evenly([*ranked, *alone], plan.wanted, plan.model, trait.key))
+    vectors = _stack([candidates[index] for index in best], context)
+    diverse = select_diverse([scores[index] for index in best], vectors, plan.wanted)[: plan.wanted]
+    chosen = [best[place] for place in diverse]
+    if most := context.exchanges.get(trait.key):
+        chosen = exchange_pairs(chosen, candidates, scores, most, trait.type not in DEFINED_BY_WORDS)
+    picked = [candidates[index] for index in chosen]
     single = [] if context.strict else _fill_up(accepted, _flatten(picked), plan.wanted, context)
     return sorted([*_flatten(picked), *single], key=lambda exemplar: exemplar.order)
 
@@ -160,7 +170,7 @@ def _rank_singles(accepted: Sequence[Exemplar], context: ChoiceContext) -> list[
     return sorted(accepted, key=lambda exemplar: (-_side(exemplar, context), exemplar.order))
 
 
-def _stack(pairs: Sequence[tuple[Exemplar, Exemplar]], context: ChoiceContext) -> Vectors:
+def _stack(pairs: Sequence[Pair], context: ChoiceContext) -> Vectors:
     """Returns a vector for each pair, its two texts' vectors joined; equally distant unit vectors if none are known."""
     if not context.vectors:
         return np.eye(len(pairs))
@@ -186,17 +196,28 @@ def _explain(accepted: Sequence[Exemplar], context: ChoiceContext) -> dict[str, 
     return reasons
 
 
-def _best_pair(group: Sequence[Exemplar], context: ChoiceContext) -> tuple[Exemplar, Exemplar] | None:
-    positives = [exemplar for exemplar in group if exemplar.pole == "positive"]
-    negatives = [exemplar for exemplar in group if exemplar.pole == "negative"]
-    pairs = list(itertools.product(positives, negatives))
+def _list_pairs(accepted: Sequence[Exemplar], context: ChoiceContext) -> list[Pair]:
+    """Lists each positive with each negative text of its subject, unless the context is strict and they lie too near.
+
+    They come in the order of the positive text, then of the negative one.
+    """
+    pairs = [
+        (positive, negative)
+        for group in _group(accepted).values()
+        for positive, negative in itertools.product(*([item for item in group if item.pole == pole] for pole in POLES))
+    ]
     if context.strict:
         pairs = [pair for pair in pairs if not context.places(*pair) or _margin(*pair, context) >= MIN_MARGIN]
-    return (
-        max(pairs, key=lambda pair: (_score(pair[0], pair[1], context), -pair[0].order, -pair[1].order))
-        if pairs
-        else None
-    )
+    return sorted(pairs, key=lambda pair: (pair[0].order, pair[1].order))
+
+
+def _find_best(candidates: Sequence[Pair], scores: Sequence[float]) -> list[int]:
+    """Finds the best pair of each subject, of equal ones the first; returns their indices, lowest first."""
+    best: dict[str, int] = {}
+    for index, pair in enumerate(candidates):
+        if scores[index] > scores[best.setdefault(pair[0].pair_id, index)]:
+            best[pair[0].pair_id] = index
+    return sorted(best.values())
 
 
 def _score(positive: Exemplar, negative: Exemplar, context: ChoiceContext) -> float:

@@ -16,6 +16,9 @@ from engine.text.words import take_opening
 
 # How often a choice is made again at most: what comes in place of a replaced exemplar is reviewed too.
 MAX_PASSES = 3
+# By how much the probe's AUC may fall where pairs are exchanged to counter a shortcut: at eight texts a pole, by one of
+# the 64 comparisons of two texts.
+MAX_PROBE_LOSS = 0.02
 SHOTS = 8
 OPENING_WORDS = 3
 MAX_OPENINGS = 12
@@ -50,7 +53,8 @@ def choose_reviewed(
     """Chooses among all exemplars and reviews the choice.
 
     The choice is made again with other exemplars before those that carry a shortcut, and, if the effort allows
-    replacements, without those on the other pole's side, as long as that does not leave fewer chosen.
+    replacements, without those on the other pole's side, as long as that does not leave fewer chosen. If it allows
+    none, pairs are exchanged that make a word, an opening or the length tell the poles apart.
     """
     choice = choose_exemplars(plan, exemplars, context)
     review = review_choice(plan, choice, embedder)
@@ -65,7 +69,9 @@ def choose_reviewed(
             break
         context, choice = stricter, other
         review = review_choice(plan, choice, embedder)
-    return choice, review
+    if plan.level.replacement_rounds:
+        return choice, review
+    return _exchange(plan, exemplars, context, embedder, review)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +154,21 @@ def make_hints(
         for trait in plan.model.traits
         for pole in POLES
     }
+
+
+def _exchange(
+    plan: Plan, exemplars: Sequence[Exemplar], context: ChoiceContext, embedder: Embedder, review: Review
+) -> tuple[Choice, Review]:
+    """Chooses with exchanges, fewer or none for the traits of which the probe would do worse than in ``review``."""
+    most = {trait.key: plan.wanted for trait in plan.model.traits}
+    least = {probe.trait: (probe.auc or 0.0) - MAX_PROBE_LOSS for probe in review.probes}
+    while True:
+        choice = choose_exemplars(plan, exemplars, replace(context, exchanges=most))
+        after = review_choice(plan, choice, embedder)
+        worse = {probe.trait for probe in after.probes if most[probe.trait] and (probe.auc or 0.0) < least[probe.trait]}
+        if not worse:
+            return choice, after
+        most = {trait: count // 2 if trait in worse else count for trait, count in most.items()}
 
 
 def _hint(

@@ -14,7 +14,7 @@ from engine.generation.prompts import write_chat_prompt, write_plain_prompt
 from engine.planning.plan import Plan, RoundHistory, plan_round
 from engine.quality.shortcuts import Shortcut
 from engine.screening.screener import Screener
-from engine.selection.choice import Choice
+from engine.selection.choice import Choice, ChoiceContext, choose_exemplars
 from engine.selection.review import (
     Review,
     choose_reviewed,
@@ -129,6 +129,37 @@ def test_carriers_make_room_for_texts_that_carry_nothing() -> None:
     assert () == review.shortcuts
     assert 10 == choice.count("clarity", "positive") == choice.count("clarity", "negative")
     assert sum(item.text.startswith("Perhaps") for item in choice.chosen if item.text) < 7
+
+
+def make_marked(count: int, start: int, marked: int, flipped: bool = False) -> list[Exemplar]:
+    """Pairs of which the first have a word, though not the first one, in the positive text alone."""
+    return [
+        replace(item, text=f"Page {'perhaps' if item.pole == 'positive' and place < 2 * marked else 'key'} {item.text}")
+        for place, item in enumerate(make_set(count, start, flipped=flipped))
+    ]
+
+
+def count_perhaps(choice: Choice) -> int:
+    return sum("perhaps" in (item.text or "") for item in choice.chosen)
+
+
+def test_word_that_eight_pairs_are_too_few_to_call_a_shortcut_is_exchanged_away() -> None:
+    made = [*make_marked(8, 0, marked=7), *make_marked(8, 8, marked=0)]
+    choice, review = review_made(plan_of(8, replacement_rounds=0), made)
+
+    assert 7 == count_perhaps(review_made(plan_of(8, replacement_rounds=0), made[:16])[0])
+    assert count_perhaps(choice) <= 4
+    assert 8 == len(choice.paired)
+    assert () == review.shortcuts
+
+
+@pytest.mark.parametrize("flipped", [True, False])
+def test_nothing_is_exchanged_where_the_probe_would_do_worse(flipped: bool) -> None:
+    plan = plan_of(8, replacement_rounds=0)
+    made = [*make_marked(8, 0, marked=7), *make_marked(8, 8, marked=0, flipped=flipped)]
+    choice, _ = choose_reviewed(plan, made, ChoiceContext(), WordVectors())
+
+    assert (choose_exemplars(plan, made).chosen == choice.chosen) == flipped
 
 
 @pytest.mark.parametrize("opening", ["Rude.", "Perhaps"])
