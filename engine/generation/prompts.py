@@ -11,11 +11,11 @@ from pathlib import Path
 
 import jinja2
 
-from engine.domain.model import POLES, Brief, Length, Model, Pole, Seed, Trait
+from engine.domain.model import MAX_SEEDS_PER_POLE, POLES, Brief, Length, Model, Pole, Seed, Trait
 from engine.llm.request import Prompt
 from engine.planning.plan import Cell, Plan
 from engine.planning.scenarios import PROPOSABLE
-from engine.planning.seed_variations import list_usable_seeds
+from engine.planning.seed_variations import bound_variation_length, list_usable_seeds
 from engine.planning.subjects import name_subjects
 from engine.text.language import Language
 from engine.text.stylometry import measure_distance
@@ -25,6 +25,7 @@ FOLDER = Path(__file__).parent / "templates"
 CHAT_SHOTS = 4
 PLAIN_SHOTS = 5
 VARIATION_SHOTS = 2
+VARIATION_TURNS = 2
 JUDGE_SHOTS_PER_POLE = 10
 VERDICTS: Mapping[Pole, str] = {"positive": "good", "negative": "bad"}
 
@@ -87,18 +88,20 @@ def write_chat_prompt(plan: Plan, cell: Cell, language: str) -> Prompt:
         language=language,
         count=plan.level.exemplars_per_call,
     )
+    if cell.seed:
+        asked = _ask_variation(plan, trait, pole, cell.seed, cell.scenario.subject, cell.seed)
+        return Prompt(asked, system, _variation_turns(plan, trait, pole, cell.seed))
     length = _choose_length(plan, cell)
     user = _render(
-        "variation.jinja" if cell.seed else "scenario.jinja",
+        "scenario.jinja",
         trait=trait,
         cell=cell,
         label=trait.label(pole),
         length=length,
         length_name=_name_length(plan, cell),
         characters=_say_in_characters(length, plan.language),
-        seed_words=count_words(cell.seed.text) if cell.seed else None,
     )
-    return Prompt(user, system, () if cell.seed else _chat_shots(plan, trait, cell))
+    return Prompt(user, system, _chat_shots(plan, trait, cell))
 
 
 def write_words_only(prompt: Prompt, schema: Mapping[str, object]) -> Prompt:
@@ -223,10 +226,42 @@ def _chat_shots(plan: Plan, trait: Trait, cell: Cell) -> tuple[tuple[str, str], 
     return tuple(
         (
             _render("shot.jinja", trait=trait, pole=cell.pole, subject=subject, words=count_words(text)),
-            json.dumps({"text": text} if plan.level.exemplars_per_call == 1 else {"texts": [text]}, ensure_ascii=False),
+            _write_answer(plan, text),
         )
         for subject, text in shots
     )
+
+
+def _variation_turns(plan: Plan, trait: Trait, pole: Pole, seed: Seed) -> tuple[tuple[str, str], ...]:
+    """Authored texts in pairs, each as the variation of another, the nearest to the seed last."""
+    # More would have to be named and measured for each cell.
+    seeds = list_usable_seeds(plan.model, trait.key, pole)[:MAX_SEEDS_PER_POLE]
+    near, subjects = _rank_by_style(seeds, seed)
+    pairs = [near[index : index + 2] for index in range(0, 2 * VARIATION_TURNS, 2)]
+    return tuple(
+        (_ask_variation(plan, trait, pole, shown, subjects[answer], answer), _write_answer(plan, answer.text))
+        for answer, shown in (pair for pair in reversed(pairs) if len(pair) == 2)
+    )
+
+
+def _ask_variation(plan: Plan, trait: Trait, pole: Pole, shown: Seed, subject: str, like: Seed) -> str:
+    """Asks for a variation of the text that is shown, on another subject and as long as another text."""
+    length = bound_variation_length(like)
+    return _render(
+        "variation.jinja",
+        trait=trait,
+        label=trait.label(pole),
+        shown=shown.text,
+        subject=subject,
+        words=count_words(like.text),
+        length=length,
+        characters=_say_in_characters(length, plan.language),
+    )
+
+
+def _write_answer(plan: Plan, text: str) -> str:
+    """An authored text as the model would have answered with it."""
+    return json.dumps({"text": text} if plan.level.exemplars_per_call == 1 else {"texts": [text]}, ensure_ascii=False)
 
 
 def _plain_shots(model: Model, cell: Cell, key: str) -> list[Shot]:
@@ -248,12 +283,17 @@ def _variation_shots(model: Model, trait: Trait, pole: Pole, seed: Seed, draw: i
     """Texts in the style of the seed, and the seed last, right before the text to be written
     (docs/decisions/012-strategies.md).
     """
-    seeds = list_usable_seeds(model, trait.key, pole)
-    subjects = dict(zip(seeds, _name_subjects(tuple(item.text for item in seeds)), strict=True))
-    others = sorted((item for item in seeds if item != seed), key=lambda item: measure_distance(seed.text, item.text))
+    others, subjects = _rank_by_style(list_usable_seeds(model, trait.key, pole), seed)
     near = others[draw * VARIATION_SHOTS :][:VARIATION_SHOTS] or others[:VARIATION_SHOTS]
     picked = [*reversed(near), seed]
     return [Shot(" ".join(item.text.split()), subject=_lead_to(trait, pole, subjects[item])) for item in picked]
+
+
+def _rank_by_style(seeds: Sequence[Seed], seed: Seed) -> tuple[list[Seed], Mapping[Seed, str]]:
+    """The other seeds, the nearest to the seed in style first, and the subject of each."""
+    subjects = dict(zip(seeds, _name_subjects(tuple(item.text for item in seeds)), strict=True))
+    others = sorted((item for item in seeds if item != seed), key=lambda item: measure_distance(seed.text, item.text))
+    return others, subjects
 
 
 def _lead_to(trait: Trait, pole: Pole, subject: str) -> str:

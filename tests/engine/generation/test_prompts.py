@@ -43,6 +43,7 @@ from engine.planning.plan import Cell, CellHints, Plan, RoundHistory, make_plan,
 from engine.planning.scenarios import PROPOSABLE, choose_scenario_pool
 from engine.planning.subjects import name_subjects
 from engine.settings import PROJECT_ROOT
+from engine.text.words import count_words
 
 MODELS = str(PROJECT_ROOT / "data" / "models")
 PACKS = load_packs(PROJECT_ROOT / "data" / "scenarios")
@@ -302,6 +303,27 @@ def test_shots_are_authored_texts_of_the_same_pole() -> None:
 
     assert CHAT_SHOTS == len(set(list_shots(prompt)))
     assert set(list_shots(prompt)) <= {seed.text for seed in seeds if seed.pole == "negative"}
+
+
+@pytest.mark.parametrize("pole", POLES)
+def test_variation_is_shown_by_other_authored_texts_of_the_pole(pole: Pole) -> None:
+    plan = make_test_plan(make_model(seeds=(*make_seeds(), Seed("clarity", "In between, the tap is left open.", 0.5))))
+    seeds = plan.model.seeds_at("clarity", pole)
+    prompt = write_chat_prompt(plan, replace(make_cell(pole), seed=seeds[0]), "English")
+    [(asked, answered)] = prompt.turns
+    answer = json.loads(answered)["text"]
+
+    assert {answer, *(seed.text for seed in seeds if seed.text in asked)} == {seed.text for seed in seeds[1:]}
+    assert f"Length: {count_words(answer)} words" in asked
+    assert f"Length: {count_words(seeds[0].text)} words" in prompt.user
+    assert prompt.user.startswith(f"The text: {seeds[0].text}\n")
+
+
+def test_variation_of_a_lone_seed_has_nothing_to_be_shown_by() -> None:
+    seed = make_seeds()[0]
+    prompt = write_chat_prompt(make_test_plan(make_model(seeds=(seed,))), replace(make_cell(), seed=seed), "English")
+
+    assert () == prompt.turns
 
 
 def test_all_but_the_last_message_stays_with_the_round() -> None:
