@@ -94,7 +94,7 @@ async def propose_scenarios(plan: Plan, gateway: ModelGateway) -> Proposal:
         return NO_PROPOSAL
     reply = await gateway.complete(make_subjects_request(plan))
     try:
-        found = read_object(reply.text, _Proposal)
+        found = read_object(_end_lists(reply.text) if reply.finish == "length" else reply.text, _Proposal)
     except NoObjectError:
         return NO_PROPOSAL
     return Proposal(**{part: getattr(found, part) for part in parts})
@@ -139,6 +139,11 @@ def cut_sentences(text: str, max_words: int | None) -> str:
         ends.append(len(whole))
     fitting = [end for end in ends if max_words is None or count_words(whole[:end]) <= max_words]
     return whole[: max([*ends[:1], *fitting], default=0)]
+
+
+def _end_lists(text: str) -> str:
+    """The JSON of a reply that was cut in a list of phrases, ended after the last phrase that a comma follows."""
+    return text[: text.rfind('",') + 1] + "]}"
 
 
 async def _generate(plan: Plan, cell: Cell, gateway: ModelGateway, language: str) -> list[Exemplar]:

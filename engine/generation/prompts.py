@@ -56,7 +56,7 @@ def prompts_version() -> str:
     fixed = json.dumps(
         [
             *map(make_text_schema, (1, 2)),
-            make_proposal_schema(PROPOSABLE),
+            make_proposal_schema(dict.fromkeys(PROPOSABLE, 1)),
             make_vote_schema(POLES),
             BRIEF_TITLES,
             VERDICTS,
@@ -167,12 +167,16 @@ def make_vote_schema(labels: Sequence[str]) -> Mapping[str, object]:
     }
 
 
-def make_proposal_schema(parts: Sequence[str]) -> Mapping[str, object]:
-    """The schema of the reply in which a chat model proposes these parts of the scenarios, each a list of phrases."""
+def make_proposal_schema(counts: Mapping[str, int]) -> Mapping[str, object]:
+    """The schema of the reply in which a chat model proposes these parts of the scenarios, each a list of phrases.
+
+    Where lists have no most, a small model does not end them.
+    """
+    phrases: Mapping[str, object] = {"type": "array", "items": {"type": "string"}}
     return {
         "type": "object",
-        "properties": {part: {"type": "array", "items": {"type": "string"}} for part in parts},
-        "required": list(parts),
+        "properties": {part: {**phrases, "maxItems": count} for part, count in counts.items()},
+        "required": list(counts),
         "additionalProperties": False,
     }
 

@@ -41,7 +41,7 @@ def make_subjects_request(plan: Plan) -> Request:
     """The request to a chat model for subjects, audiences and forms, with the schema of its reply."""
     counts = {part: PROPOSED[part] for part in list_proposable(plan.model)}
     prompt = write_subjects_prompt(plan.model, counts, plan.language.name)
-    schema = make_proposal_schema(list(counts))
+    schema = make_proposal_schema(counts)
     return Request(
         prompt,
         sum(counts.values()) * PHRASE_TOKENS + CHAT_EXTRA_TOKENS,

@@ -248,9 +248,25 @@ async def test_chat_model_proposes_subjects(tmp_path: Path) -> None:
     proposal, [request] = await propose(tmp_path, lambda _: Reply(json.dumps({"subjects": said}), "stop"))
 
     assert Proposal(("moving house", "a lost key", "x" * 80)) == proposal
-    assert make_proposal_schema(("subjects", "audiences", "forms")) == request.schema
+    assert make_proposal_schema({"subjects": 60, "audiences": 8, "forms": 6}) == request.schema
     assert "subjects" == request.label
     assert "Propose 60 subjects" in request.prompt.user
+
+
+@pytest.mark.parametrize(
+    ("cut", "proposal"),
+    [
+        ('{"subjects": ["a lost key", "moving house", "a ke', Proposal(("a lost key", "moving house"))),
+        (
+            '{"subjects": ["a lost key"], "audiences": ["a shopper", "a cook", "a',
+            Proposal(("a lost key",), ("a shopper", "a cook")),
+        ),
+        ('{"subjects": ["a lo', NO_PROPOSAL),
+        ("I would propose", NO_PROPOSAL),
+    ],
+)
+async def test_phrases_before_the_cut_are_proposed(tmp_path: Path, cut: str, proposal: Proposal) -> None:
+    assert proposal == (await propose(tmp_path, lambda _: Reply(cut, "length")))[0]
 
 
 async def test_forms_and_audiences_are_proposed_in_the_same_call(tmp_path: Path) -> None:
@@ -269,7 +285,7 @@ async def test_what_the_author_gives_is_not_asked_for(tmp_path: Path) -> None:
     proposal, [request] = await propose(tmp_path, lambda _: reply, scenarios=given)
 
     assert Proposal(audiences=("a shopper",)) == proposal
-    assert make_proposal_schema(("audiences",)) == request.schema
+    assert make_proposal_schema({"audiences": 8}) == request.schema
     assert ["Propose 8 audiences"] == re.findall(r"Propose \d+ \w+", request.prompt.user)
 
 

@@ -38,9 +38,10 @@ from engine.generation.prompts import (
     write_subjects_prompt,
     write_words_only,
 )
+from engine.generation.requests import PROPOSED
 from engine.llm.request import Prompt
 from engine.planning.plan import Cell, CellHints, Plan, RoundHistory, make_plan, plan_round
-from engine.planning.scenarios import PROPOSABLE, choose_scenario_pool
+from engine.planning.scenarios import choose_scenario_pool
 from engine.planning.subjects import name_subjects
 from engine.settings import PROJECT_ROOT
 from engine.text.words import count_words
@@ -367,7 +368,7 @@ def test_braces_and_angle_brackets_of_a_model_stand_as_they_are_written() -> Non
     assert "Uses {{ braces }}, {% tags %} & <b>marks</b>." in ask("positive", trait)
 
 
-@pytest.mark.parametrize("schema", [make_text_schema(1), make_text_schema(2), make_proposal_schema(PROPOSABLE)])
+@pytest.mark.parametrize("schema", [make_text_schema(1), make_text_schema(2), make_proposal_schema(PROPOSED)])
 def test_words_only_variant_contains_the_schema_and_the_whole_prompt(schema: dict[str, object]) -> None:
     prompt = Prompt("Ask {{ this }}.", "A system.")
     words = write_words_only(prompt, schema)
@@ -379,7 +380,7 @@ def test_words_only_variant_contains_the_schema_and_the_whole_prompt(schema: dic
 
 
 def test_words_only_variant_begins_the_schema_in_a_paragraph_of_its_own() -> None:
-    assert write_words_only(Prompt("Ask."), make_proposal_schema(PROPOSABLE)).user.startswith("Ask.\n\nAnswer with")
+    assert write_words_only(Prompt("Ask."), make_proposal_schema(PROPOSED)).user.startswith("Ask.\n\nAnswer with")
 
 
 @pytest.mark.parametrize("pole", POLES)
