@@ -236,9 +236,9 @@ BAD_INPUTS: dict[str, tuple[Spoil, tuple[str, ...], int, str]] = {
         set_variable("EXEMPLARS_SYNTH_MODEL", "embedded/nowhere.gguf"),
         LOW,
         3,
-        "'embedded/nowhere.gguf': nowhere.gguf cannot be read (No such file or directory). Give 'embedded'",
+        "nowhere.gguf cannot be read (No such file or directory). Give one of embedded",
     ),
-    "no GGUF file": (name_a_text_as_model, LOW, 3, "model.gguf is not a whole GGUF file"),
+    "no GGUF file": (name_a_text_as_model, LOW, 3, "model.gguf is not a GGUF file, and llama.cpp reads no other"),
     "samples below a file": (
         set_variable("EXEMPLARS_SAMPLES_URI", "{folder}/effort.yaml/samples"),
         LOW,
