@@ -38,7 +38,8 @@ BRIEF_TITLES: Mapping[str, str] = {
     "non_goals": "What does not count",
 }
 
-NEITHER = "neither"
+# A vote for no pole; the second where a label is the first.
+NEITHER = ("neither", "neither of them")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +145,21 @@ def write_vote_prompt(model: Model, trait: Trait, text: str, first: Pole, langua
     order: tuple[Pole, Pole] = ("positive", "negative") if first == "positive" else ("negative", "positive")
     brief_items = _list_brief(model.brief)
     user = _render(
-        "vote.jinja", model=model, trait=trait, brief_items=brief_items, order=order, text=text, language=language
+        "vote.jinja",
+        model=model,
+        trait=trait,
+        brief_items=brief_items,
+        order=order,
+        neither=name_neither([trait.label(pole) for pole in POLES]),
+        text=text,
+        language=language,
     )
     return Prompt(user, _render("vote_system.jinja"))
+
+
+def name_neither(labels: Sequence[str]) -> str:
+    """The answer that votes for neither pole: a word that is no label of theirs."""
+    return next(word for word in NEITHER if word not in [label.casefold().strip() for label in labels])
 
 
 def make_text_schema(count: int) -> Mapping[str, object]:
@@ -161,7 +174,7 @@ def make_vote_schema(labels: Sequence[str]) -> Mapping[str, object]:
     """The schema of a vote: the label of a pole, or neither."""
     return {
         "type": "object",
-        "properties": {"answer": {"type": "string", "enum": [*labels, NEITHER]}},
+        "properties": {"answer": {"type": "string", "enum": [*labels, name_neither(labels)]}},
         "required": ["answer"],
         "additionalProperties": False,
     }

@@ -15,7 +15,7 @@ from engine.domain.samples import Exemplar
 from engine.domain.votes import Vote, VoteAnswer, decide
 from engine.errors import RequestRefusedError, RetryableProviderError
 from engine.gateway.model_gateway import ModelGateway
-from engine.generation.prompts import NEITHER, make_vote_schema, write_vote_prompt, write_words_only
+from engine.generation.prompts import make_vote_schema, name_neither, write_vote_prompt, write_words_only
 from engine.generation.reply_json import NoObjectError, ReplyShape, read_object
 from engine.llm.prices import add_costs
 from engine.llm.request import REFUSED, Endpoint, Reply, Request
@@ -122,8 +122,8 @@ def read_ballot(reply: Reply, trait: Trait) -> VoteAnswer | None:
         answer = read_object(reply.text, _Ballot).answer
     except NoObjectError:
         return None
-    known: dict[str, VoteAnswer] = {NEITHER: "neither", **{_fold(trait.label(pole)): pole for pole in POLES}}
-    return known.get(_fold(answer))
+    known: dict[str, VoteAnswer] = {_fold(trait.label(pole)): pole for pole in POLES}
+    return known.get(_fold(answer), "neither" if _fold(answer) == name_neither([*known]) else None)
 
 
 async def _ask_vote(

@@ -25,7 +25,7 @@ from engine.generation.prompts import make_vote_schema, write_vote_prompt
 from engine.llm.prices import Price
 from engine.llm.request import REFUSED, Endpoint, Reply, Request
 from engine.planning.plan import Plan
-from engine.screening.voting_judge import VOTE_TOKENS, VotingJudge, choose_first, read_ballot
+from engine.screening.voting_judge import VOTE_TOKENS, VotingJudge, choose_first, make_vote_request, read_ballot
 from engine.settings import RepliesPlace
 
 TEXT = "The battery lies in the second drawer."
@@ -149,6 +149,17 @@ def test_each_pole_stands_first_as_often_as_the_other() -> None:
 )
 def test_ballot_is_read_by_label(text: str, said: VoteAnswer) -> None:
     assert said == read_ballot(Reply(text, "stop"), TRAITS[0])
+
+
+def test_label_that_says_neither_is_told_from_a_vote_for_no_pole() -> None:
+    trait = make_trait(positive_label="Both", negative_label=" Neither")
+    request = make_vote_request(make_test_plan(make_model(trait)), trait.key, TEXT, "positive")
+
+    assert [make_vote_schema(["Both", " Neither"])] == [request.schema]
+    assert '"Both", " Neither" or "neither of them"?' in request.prompt.user
+    assert ["negative", "neither"] == [
+        read_ballot(Reply(f'{{"answer": "{said}"}}', "stop"), trait) for said in ("neither", "Neither of them")
+    ]
 
 
 @pytest.mark.parametrize(
