@@ -25,7 +25,7 @@ from engine.llm.embedded_model import serve_embedded
 from engine.llm.request import Endpoint
 from engine.planning.repeated_seeds import settle_seeds
 from engine.quality.shortcuts import DEFINED_BY_WORDS
-from engine.run.job import Job
+from engine.run.job import Job, check_effort
 from engine.run.pipeline import begin_rounds, walk_rounds
 from engine.screening.voting_judge import VotingJudge
 from engine.selection.rounds import Rounds
@@ -36,7 +36,7 @@ from engine.text.words import count_words, split_words
 MODELS = PROJECT_ROOT / "data" / "models"
 CACHE = PROJECT_ROOT / "data" / "cache" / "shortcuts"
 SYNTH = os.environ.get("SYNTH", "embedded")
-EFFORT = os.environ.get("EFFORT", "low")
+EFFORT = check_effort(os.environ.get("EFFORT", "low")) or "low"
 FLIPS = 400
 
 Pair = tuple[Exemplar, Exemplar]
@@ -89,7 +89,7 @@ def test_best_shortcut_over_the_catalogue() -> None:
 
 async def walk(handle: str, endpoint: Endpoint) -> Rounds:
     """A run's rounds, with nothing attached."""
-    level = load_level(str(PROJECT_ROOT / "data" / "effort.yaml"), EFFORT).ask_one_text()  # type: ignore[arg-type]
+    level = load_level(str(PROJECT_ROOT / "data" / "effort.yaml"), EFFORT).ask_one_text()
     job = Job(settle_seeds(load_model(str(MODELS), handle)), "from_traits", level)
     gateway = ModelGateway(
         LitellmClient(endpoint, 600), RepliesPlace(str(CACHE)), LoggedProgress(), RunBudget(endpoint.slots or 8)

@@ -20,7 +20,7 @@ from bench.teaches.real_texts import load_real_texts
 from engine.definitions.effort import load_level
 from engine.definitions.loader import load_model
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
-from engine.domain.model import POLES, Model
+from engine.domain.model import POLES, Effort, Model
 from engine.domain.progress import LoggedProgress
 from engine.gateway.budget import RunBudget
 from engine.gateway.model_gateway import ModelGateway
@@ -28,7 +28,7 @@ from engine.llm.client import LitellmClient
 from engine.llm.embedded_model import serve_embedded
 from engine.quality.diversity import measure_texts
 from engine.quality.reference_axis import fit_reference_axes
-from engine.run.job import Job, plan_job
+from engine.run.job import Job, check_effort, plan_job
 from engine.run.pipeline import walk_rounds
 from engine.screening.in_context_judge import judge_accepted
 from engine.screening.screener import Screener
@@ -49,7 +49,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--draws", type=lambda text: [int(part) for part in text.split(",")], default=list(range(5)))
     parser.add_argument("--models", type=lambda text: text.split(","), default=list(MODELS))
-    parser.add_argument("--efforts", type=lambda text: text.split(","), default=["low", "medium", "high", "xhigh"])
+    parser.add_argument(
+        "--efforts",
+        type=lambda text: [check_effort(part) for part in text.split(",")],
+        default=["low", "medium", "high", "xhigh"],
+    )
     parser.add_argument("--synth", default="embedded", help="the embedded model that writes")
     parser.add_argument("--bare", action="store_true", help="without the seeds")
     parser.add_argument("--parts", action="store_true", help="each part of the engine alone, too")
@@ -97,10 +101,10 @@ def tell_references(model: Model, draw: int, yardsticks: dict[str, Yardstick], t
 
 
 async def make_effort(
-    model: Model, effort: str, draw: int, gateway: ModelGateway, asked: argparse.Namespace, tell: Tell
+    model: Model, effort: Effort, draw: int, gateway: ModelGateway, asked: argparse.Namespace, tell: Tell
 ) -> None:
     """The walk of one effort, and the parts alone from its first round."""
-    level = load_level(str(PROJECT_ROOT / "data" / "effort.yaml"), effort)  # type: ignore[arg-type]
+    level = load_level(str(PROJECT_ROOT / "data" / "effort.yaml"), effort)
     embedder = SentenceEncoder()
     plan = plan_job(Job(model, "from_traits", level), load_packs(SCENARIOS_FOLDER), draw, embedder)
     plan = replace(plan, axes=fit_reference_axes(plan.model, embedder))
