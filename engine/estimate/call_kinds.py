@@ -89,7 +89,7 @@ def list_calls(plan: Plan, endpoint: Endpoint, judge: Endpoint | None = None) ->
         judge: the endpoint of the chat judge; None if there are no votes.
     """
     traits = plan.model.traits
-    cells = plan_examples(plan, endpoint.draws, endpoint.style == "chat")
+    cells = plan_examples(plan, endpoint.draws)
     return (
         *_list_subject_calls(plan, endpoint),
         *(_make_exemplar_calls(plan, endpoint, trait, pole, cells) for trait in traits for pole in POLES),
@@ -98,11 +98,10 @@ def list_calls(plan: Plan, endpoint: Endpoint, judge: Endpoint | None = None) ->
     )
 
 
-def plan_examples(plan: Plan, draws: int, near_misses: bool = True) -> tuple[Cell, ...]:
+def plan_examples(plan: Plan, draws: int) -> tuple[Cell, ...]:
     """Plans the first cells of round 1, for at most ``MEASURED_EXEMPLARS`` exemplars of each trait and pole."""
     wanted = min(plan.wanted, MEASURED_EXEMPLARS)
-    shortfall = dict.fromkeys(plan.full_shortfall(), wanted)
-    return plan_round(plan, 1, shortfall, RoundHistory({}), draws, near_misses=near_misses)
+    return plan_round(plan, 1, dict.fromkeys(plan.full_shortfall(), wanted), RoundHistory({}), draws)
 
 
 def count_cells(plan: Plan, draws: int) -> Spread[int]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from engine.errors import ProviderUnavailableError
-from engine.llm.embedded_models import EMBEDDED, EmbeddedFile, find_embedded
+from engine.llm.embedded_models import EMBEDDED, find_embedded
 from engine.llm.prices import FREE
 from engine.llm.request import Endpoint
 from engine.settings import EmbeddedPlace, Style
@@ -17,8 +17,7 @@ from engine.system.child_process import ChildServerError, run_child_server
 
 SERVER = Path(__file__).with_name("embedded_server.py")
 SLOTS = 8
-# A file that is not in the list, asked for plain text, may be of a weak model: two drafts for each subject give the
-# choice more to work with.
+# The model is cheap and its texts vary in quality: several drafts for each subject give the choice more to work with.
 DRAWS = 2
 # The in-context judge's ten examples a pole take about 1,100 tokens, a text up to 120.
 CONTEXT_TOKENS: Mapping[Style, int] = {"plain": 2048, "chat": 4096}
@@ -42,7 +41,7 @@ def describe_embedded(name: str, place: EmbeddedPlace) -> Endpoint:
         style=file.style,
         api_key="none",
         slots=SLOTS,
-        draws=_count_drafts(file),
+        draws=1 if file.style == "chat" else DRAWS,
         price=FREE,
     )
 
@@ -77,9 +76,3 @@ def _find_cause(error: ChildServerError) -> str:
     """What llama.cpp says is wrong: its first error, of which those that follow only say that it ends the start."""
     errors = (match[1] for line in error.lines if (match := _ERROR_LINE.match(line)))
     return next(errors, str(error)).removeprefix("error loading model: ").rstrip(".")
-
-
-def _count_drafts(file: EmbeddedFile) -> int:
-    if file.style == "chat":
-        return 1
-    return file.listed.drafts if file.listed else DRAWS

@@ -45,7 +45,6 @@ class EmbeddedModel(Entry):
     sha256: Sha256
     licence: str
     style: Style
-    drafts: int = Field(ge=1)
     languages: frozenset[str]
     installed: str | None = None
     hub: str | None = None

@@ -169,7 +169,6 @@ def plan_round(
     history: RoundHistory,
     draws: int = 1,
     hints: Mapping[tuple[str, Pole], CellHints] | None = None,
-    near_misses: bool = True,
 ) -> tuple[Cell, ...]:
     """Plans the cells of one round: for each trait with a shortfall, new scenarios for the poles that have it.
 
@@ -179,7 +178,6 @@ def plan_round(
         history: what earlier rounds have used.
         draws: calls for each scenario and pole; several for a synth model from whose replies the best are to be chosen.
         hints: what the prompts take from earlier rounds, by trait key and pole.
-        near_misses: whether the synth model can write of a topic's subject and yet not about the topic.
     """
     hints = hints or {}
     cells: list[Cell] = []
@@ -199,7 +197,7 @@ def plan_round(
                 order = history.cells + len(cells)
                 cell = _make_cell(plan, trait, pole, scenario, index, draw, round_no, order)
                 cell = replace(cell, hints=hints.get((trait.key, pole), NO_HINTS))
-                if pole == "negative" and others and not (cell.near_miss and near_misses):
+                if pole == "negative" and others and not (cell.near_miss and draws == 1):
                     cell = replace(cell, scenario=replace(scenario, subject=others[index - start]), near_miss=False)
                 cells.append(_make_variation(cell, seeds[pole]) if pole in seeds else cell)
     return tuple(cells)
@@ -254,8 +252,8 @@ def _draw_scenarios(plan: Plan, trait: Trait, start: int, count: int) -> list[Sc
 def _draw_outside_subjects(plan: Plan, trait: Trait, start: int, count: int) -> list[str]:
     """Draws subjects outside a topic for its negative pole; returns none for traits whose pairs share their subjects.
 
-    A near miss keeps the subject of its pair, inside the topic, but not for a synth model that goes on with documents:
-    such a one is so weak that it writes about the topic whenever the subject lies inside it.
+    A near miss keeps the subject of its pair, inside the topic, but only if there is one draw for each cell: a synth
+    model that needs several draws is so weak that it writes about the topic whenever the subject lies inside it.
     """
     topic_subjects = plan.scenario_pool.topic_subjects.get(trait.key)
     if topic_subjects is None:

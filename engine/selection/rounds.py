@@ -74,7 +74,7 @@ class Rounds:
             return ()
         self.round_no += 1
         history = replace(self._history, kept=count_seed_uses(self.plan.model, self.choice.chosen))
-        cells = plan_round(self.plan, self.round_no, shortfall, history, self._draws, self._hints, not self._strict)
+        cells = plan_round(self.plan, self.round_no, shortfall, history, self._draws, self._hints)
         self._history = add_to_history(self._history, cells)
         return cells
 

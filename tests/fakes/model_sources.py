@@ -52,7 +52,6 @@ def make_model(content: bytes = CONTENT, **fields: object) -> EmbeddedModel:
         "sha256": hashlib.sha256(content).hexdigest(),
         "licence": "Apache-2.0",
         "style": "plain",
-        "drafts": 2,
         "languages": ["en"],
     }
     return EmbeddedModel.model_validate(given | fields)

@@ -73,7 +73,7 @@ def plan_topic() -> Plan:
 
 
 def test_poles_of_a_topic_have_subjects_of_their_own_and_all_else_in_common() -> None:
-    cells = plan_round(plan_topic(), 1, plan_topic().full_shortfall(), RoundHistory({}), 2, near_misses=False)
+    cells = plan_round(plan_topic(), 1, plan_topic().full_shortfall(), RoundHistory({}), draws=2)
     pairs: dict[str, dict[str, set[str]]] = {}
     for cell in cells:
         pairs.setdefault(cell.pair_id, {pole: set() for pole in POLES})[cell.pole].add(cell.scenario.subject)
@@ -85,7 +85,7 @@ def test_poles_of_a_topic_have_subjects_of_their_own_and_all_else_in_common() ->
 
 
 def test_near_miss_of_a_strong_model_keeps_its_pairs_subject() -> None:
-    cells = plan_round(plan_topic(), 1, plan_topic().full_shortfall(), RoundHistory({}))
+    cells = plan_round(plan_topic(), 1, plan_topic().full_shortfall(), RoundHistory({}), draws=1)
     negatives = [cell for cell in cells if cell.pole == "negative"]
 
     assert {"a rash", "a cough", "a scan"} >= {cell.scenario.subject for cell in negatives if cell.near_miss}
