@@ -59,7 +59,7 @@ def serve_embedded(name: str, place: EmbeddedPlace) -> Iterator[Endpoint]:
     file = find_embedded(name, place)
     path, context_tokens = file.path, CONTEXT_TOKENS[file.style]
     threads = max(1, min(MAX_THREADS, os.cpu_count() or 1))
-    command = [sys.executable, str(SERVER), str(path), str(SLOTS), str(context_tokens), str(threads)]
+    command = [sys.executable, str(SERVER), str(path), str(SLOTS), str(context_tokens), str(threads), file.style]
     # Threads that spin while they wait make calls up to twenty times slower on shared cores (docs/decisions/000).
     environment = {**os.environ, "GOMP_SPINCOUNT": "1000"}
     try:
@@ -74,5 +74,8 @@ def serve_embedded(name: str, place: EmbeddedPlace) -> Iterator[Endpoint]:
 
 def _find_cause(error: ChildServerError) -> str:
     """What llama.cpp says is wrong: its first error, of which those that follow only say that it ends the start."""
-    errors = (match[1] for line in error.lines if (match := _ERROR_LINE.match(line)))
-    return next(errors, str(error)).removeprefix("error loading model: ").rstrip(".")
+    errors = [match[1] for line in error.lines if (match := _ERROR_LINE.match(line))] or [str(error)]
+    cause = errors[0].removeprefix("error loading model: ").rstrip(".")
+    if any("chat template" in line for line in errors):
+        return f"its chat template cannot be read ({cause}). EXEMPLARS_SYNTH_STYLE=plain needs none"
+    return cause

@@ -1,7 +1,8 @@
 """The embedded model's server process: llama.cpp behind an OpenAI-compatible port, until standard input closes.
 
-Run as a program: ``python embedded_server.py <gguf> <slots> <context tokens a slot> <threads>``. It prints the address
-that it listens on. It ends when its parent ends, even if that is killed, since the pipe to standard input then closes.
+Run as a program: ``python embedded_server.py <gguf> <slots> <context tokens a slot> <threads> <style>``. It prints the
+address that it listens on. It ends when its parent ends, even if that is killed, since the pipe to standard input then
+closes.
 """
 
 import sys
@@ -11,7 +12,7 @@ def main() -> None:
     """Serves until standard input closes."""
     import xllamacpp
 
-    path, slots, context, threads = sys.argv[1], *map(int, sys.argv[2:5])
+    path, slots, context, threads, style = sys.argv[1], *map(int, sys.argv[2:5]), sys.argv[5]
     params = xllamacpp.CommonParams()
     params.model.path = path
     params.hostnames = ["127.0.0.1"]
@@ -23,6 +24,9 @@ def main() -> None:
     # Errors only: why a file cannot be loaded stands nowhere else.
     params.verbosity = 1
     params.ui = False
+    if style == "plain":
+        # Not the file's own, which need not be one that can be read: nothing is asked in a chat.
+        params.chat_template = "chatml"
     # A cache for prompts that a slot no longer holds: without it 128 calls read 23,364 prompt tokens and took 105 s,
     # with 256 MiB 6,300 and 41 s. The default of 8 GiB fills up: 1.7 GB after 600 calls.
     params.cache_ram_mib = 512

@@ -9,6 +9,7 @@ from fakes.model_sources import make_gguf
 from engine.errors import ProviderUnavailableError
 from engine.llm import embedded_model
 from engine.llm.embedded_model import serve_embedded
+from engine.llm.embedded_models import list_embedded_models
 from engine.settings import EmbeddedPlace
 
 
@@ -40,9 +41,12 @@ def test_server_that_does_not_start_is_one_message_with_its_cause(
     ("line", "cause"),
     [
         (
-            "0.01.000.250 E srv          init: init: chat template parsing error: expected '}}'",
-            "chat template parsing error: expected '}}'",
+            "0.00.303.165 E common_chat_templates_init: parser: Parser Error: Expected }} (Got }).\n"
+            "0.00.303.185 E srv          init: init: chat template parsing error: std::exception",
+            "its chat template cannot be read (Parser Error: Expected }} (Got })). EXEMPLARS_SYNTH_STYLE=plain "
+            "needs none",
         ),
+        ("0.01.000.250 E srv          init: exiting due to model loading error", "exiting due to model loading error"),
         ("MemoryError.", "MemoryError"),
     ],
 )
@@ -57,5 +61,19 @@ def test_first_error_of_the_server_is_its_cause_else_its_last_line(
     with (
         pytest.raises(ProviderUnavailableError, match=re.escape(f"{own}: {cause}. Name a GGUF file")),
         serve_embedded(f"embedded/{own}", EmbeddedPlace(tmp_path)),
+    ):
+        pass
+
+
+def test_template_that_cannot_be_read_matters_in_a_chat_alone(tmp_path: Path) -> None:
+    own, shipped = tmp_path / "own.gguf", list_embedded_models()["smollm2-135m"].find(tmp_path)
+    assert shipped
+    own.write_bytes(shipped.read_bytes().replace(b"{% for message", b"{{ for message", 1))
+
+    with serve_embedded(f"embedded/{own}", EmbeddedPlace(tmp_path)) as endpoint:
+        assert "plain" == endpoint.style
+    with (
+        pytest.raises(ProviderUnavailableError, match="its chat template cannot be read"),
+        serve_embedded(f"embedded/{own}", EmbeddedPlace(tmp_path, "chat")),
     ):
         pass
