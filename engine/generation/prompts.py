@@ -75,20 +75,9 @@ def write_chat_prompt(plan: Plan, cell: Cell, language: str) -> Prompt:
     as turns of a conversation, then the scenario, so that a provider's cache knows all but the last message.
     """
     trait, pole = plan.model.trait(cell.trait), cell.pole
-    other: Pole = "negative" if pole == "positive" else "positive"
-    system = _render(
-        "diversify.jinja" if cell.seed else f"{trait.type}.jinja",
-        model=plan.model,
-        trait=trait,
-        cell=cell,
-        brief_items=_list_brief(plan.model.brief),
-        ends=[{"label": trait.label(end), "paraphrase": trait.paraphrase(end)} for end in POLES],
-        label=trait.label(pole),
-        other_label=trait.label(other),
-        paraphrase=trait.paraphrase(pole),
-        language=language,
-        count=plan.level.exemplars_per_call,
-    )
+    template = "diversify.jinja" if cell.seed else f"{trait.type}.jinja"
+    description, brief, count = plan.model.description, plan.model.brief, plan.level.exemplars_per_call
+    system = _write_system(template, description, brief, trait, pole, language, count)
     if cell.seed:
         asked = _ask_variation(plan, trait, pole, cell.seed, cell.scenario.subject, cell.seed)
         return Prompt(asked, system, _variation_turns(plan, trait, pole, cell.seed))
@@ -107,8 +96,12 @@ def write_chat_prompt(plan: Plan, cell: Cell, language: str) -> Prompt:
 
 def write_words_only(prompt: Prompt, schema: Mapping[str, object]) -> Prompt:
     """The same prompt with the JSON schema asked for in words, for providers that take none."""
-    in_words = _render("words_only.jinja", schema=json.dumps(schema))
-    return replace(prompt, user=f"{prompt.user}\n\n{in_words}")
+    return replace(prompt, user=f"{prompt.user}\n\n{_ask_in_words(json.dumps(schema))}")
+
+
+@lru_cache(maxsize=64)
+def _ask_in_words(schema: str) -> str:
+    return _render("words_only.jinja", schema=schema)
 
 
 def write_plain_prompt(plan: Plan, cell: Cell) -> Prompt:
@@ -211,6 +204,27 @@ def write_subjects_prompt(model: Model, counts: Mapping[str, int], language: str
     )
 
 
+# It is the same in all cells of a trait and pole.
+@lru_cache(maxsize=256)
+def _write_system(
+    template: str, description: str, brief: Brief, trait: Trait, pole: Pole, language: str, count: int
+) -> str:
+    other: Pole = "negative" if pole == "positive" else "positive"
+    return _render(
+        template,
+        model={"description": description},
+        trait=trait,
+        cell={"pole": pole},
+        brief_items=_list_brief(brief),
+        ends=[{"label": trait.label(end), "paraphrase": trait.paraphrase(end)} for end in POLES],
+        label=trait.label(pole),
+        other_label=trait.label(other),
+        paraphrase=trait.paraphrase(pole),
+        language=language,
+        count=count,
+    )
+
+
 def _choose_length(plan: Plan, cell: Cell) -> Length:
     """The words that a cell asks for; only the middle of the range where length could tell the poles apart."""
     length = plan.length(cell)
@@ -237,13 +251,18 @@ def _say_in_characters(length: Length, language: Language) -> str:
 def _chat_shots(plan: Plan, trait: Trait, cell: Cell) -> tuple[tuple[str, str], ...]:
     """Authored texts of the pole, each as the answer to its own subject: the same in all cells of a round."""
     texts = tuple(seed.text for seed in plan.model.draw_seeds_at(cell.trait, cell.pole))
-    subjects = list(zip(_name_subjects(texts), texts, strict=True))
     key = f"{plan.seed}/{cell.round_no}/{cell.trait}/{cell.pole}"
+    return _write_shots(texts, key, trait, cell.pole, plan.level.exemplars_per_call)
+
+
+@lru_cache(maxsize=256)
+def _write_shots(texts: tuple[str, ...], key: str, trait: Trait, pole: Pole, count: int) -> tuple[tuple[str, str], ...]:
+    subjects = list(zip(_name_subjects(texts), texts, strict=True))
     shots = random.Random(key).sample(subjects, min(CHAT_SHOTS, len(subjects)))
     return tuple(
         (
-            _render("shot.jinja", trait=trait, pole=cell.pole, subject=subject, words=count_words(text)),
-            _write_answer(plan, text),
+            _render("shot.jinja", trait=trait, pole=pole, subject=subject, words=count_words(text)),
+            _write_answer(count, text),
         )
         for subject, text in shots
     )
@@ -254,9 +273,10 @@ def _variation_turns(plan: Plan, trait: Trait, pole: Pole, seed: Seed) -> tuple[
     # More would have to be named and measured for each cell.
     seeds = list_usable_seeds(plan.model, trait.key, pole)[:MAX_SEEDS_PER_POLE]
     near, subjects = _rank_by_style(seeds, seed)
+    count = plan.level.exemplars_per_call
     pairs = [near[index : index + 2] for index in range(0, 2 * VARIATION_TURNS, 2)]
     return tuple(
-        (_ask_variation(plan, trait, pole, shown, subjects[answer], answer), _write_answer(plan, answer.text))
+        (_ask_variation(plan, trait, pole, shown, subjects[answer], answer), _write_answer(count, answer.text))
         for answer, shown in (pair for pair in reversed(pairs) if len(pair) == 2)
     )
 
@@ -276,9 +296,9 @@ def _ask_variation(plan: Plan, trait: Trait, pole: Pole, shown: Seed, subject: s
     )
 
 
-def _write_answer(plan: Plan, text: str) -> str:
-    """An authored text as the model would have answered with it."""
-    return json.dumps({"text": text} if plan.level.exemplars_per_call == 1 else {"texts": [text]}, ensure_ascii=False)
+def _write_answer(count: int, text: str) -> str:
+    """An authored text as the model would have answered with it, who is asked for so many."""
+    return json.dumps({"text": text} if count == 1 else {"texts": [text]}, ensure_ascii=False)
 
 
 def _plain_shots(model: Model, cell: Cell, key: str) -> list[Shot]:
