@@ -19,9 +19,6 @@ from tasks.run_names import name_batch
 # a round the names of five rounds could not be read any more.
 MAX_BATCHES = 4
 BATCH = 100
-# Cells of a batch under way for each call that may be in flight, their prompts rendered: some wait until they are asked
-# again, and the others are not to wait for them.
-CELLS_PER_CALL = 4
 
 
 async def generate(
@@ -55,10 +52,7 @@ async def generate_batch(
     Args:
         part: the number of the batch, from 1, and how many there are.
     """
-    made = await gather_or_cancel(
-        (generate_cell(rounds.plan, cell, gateway, rounds.language) for cell in cells),
-        most=CELLS_PER_CALL * gateway.budget.concurrency,
-    )
+    made = await gather_or_cancel(generate_cell(rounds.plan, cell, gateway, rounds.language) for cell in cells)
     exemplars = [exemplar for cell in made for exemplar in cell]
     get_run_logger().info("%d cells, %d exemplars", len(cells), len(exemplars))
     return exemplars

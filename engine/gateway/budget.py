@@ -19,6 +19,9 @@ from engine.text.formatting import count_noun
 
 # What wraps the messages: roles, separators, the words around a schema. OpenAI counts 3 tokens a message and 3 a reply.
 WRAPPING_TOKENS = 400
+# Cells under way for each call that may be in flight: some wait until they are asked again, and the others are not to
+# wait for them.
+CELLS_PER_CALL = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +140,9 @@ class Budget:
 class RunBudget:
     """The limits of one run over all the models that it asks, and the counts of what it has used.
 
-    ``ends`` says that the error of a call ends the run: calls in flight are paid for, so they are waited for.
+    ``under_way`` is for cells, in the order in which they come: their prompts are written when they are about to be
+    asked, not all before the first. ``ends`` says that the error of a call ends the run: calls in flight are paid for,
+    so they are waited for.
 
     Args:
         concurrency: calls in flight, of all models together.
@@ -149,6 +154,7 @@ class RunBudget:
         self.concurrency = concurrency
         self.max_cost_usd = max_cost_usd
         self.in_flight = asyncio.Semaphore(concurrency)
+        self.under_way = asyncio.Semaphore(CELLS_PER_CALL * concurrency)
         self.calls = 0
         self.replies = 0
         self.tokens = 0

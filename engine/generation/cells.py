@@ -77,8 +77,9 @@ async def generate_cell(plan: Plan, cell: Cell, gateway: ModelGateway, language:
         ProviderError: no call will succeed (not for a call that failed while others succeed).
         BudgetError, StoreError: as ``ModelGateway.complete``.
     """
-    with log_context(trait=cell.trait, cell=cell.id, round=cell.round_no):
-        return await _generate(plan, cell, gateway, language)
+    async with gateway.budget.under_way:
+        with log_context(trait=cell.trait, cell=cell.id, round=cell.round_no):
+            return await _generate(plan, cell, gateway, language)
 
 
 async def propose_scenarios(plan: Plan, gateway: ModelGateway) -> Proposal:

@@ -8,25 +8,15 @@ from typing import Any, TypeVar
 Result = TypeVar("Result")
 
 
-async def gather_or_cancel(coroutines: Iterable[Coroutine[Any, Any, Result]], most: int | None = None) -> list[Result]:
+async def gather_or_cancel(coroutines: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
     """Runs coroutines concurrently and returns their results in order.
-
-    Args:
-        most: how many run at once; the next is taken from ``coroutines``, so begun, when one has ended. None: all.
 
     When one fails, the others are cancelled and awaited, and the first error is raised as itself. ``asyncio.TaskGroup``
     would raise an ``ExceptionGroup``, which hides the error's type, and callers decide by that type what to do.
     """
-    tasks: list[asyncio.Task[Result]] = []
-    # It is waited for after each begin, so that no coroutine is made that is never awaited.
-    room = asyncio.Semaphore(0 if most is None else most - 1)
     try:
         async with asyncio.TaskGroup() as group:
-            for coroutine in coroutines:
-                tasks.append(group.create_task(coroutine))
-                if most is not None:
-                    tasks[-1].add_done_callback(lambda _: room.release())
-                    await room.acquire()
+            tasks = [group.create_task(coroutine) for coroutine in coroutines]
     except BaseExceptionGroup as errors:
         raise _first(errors) from None
     return [task.result() for task in tasks]

@@ -18,7 +18,7 @@ from engine.errors import (
     ProviderUnavailableError,
     RequestRefusedError,
 )
-from engine.gateway.budget import RunBudget
+from engine.gateway.budget import CELLS_PER_CALL, RunBudget
 from engine.gateway.model_gateway import ModelGateway
 from engine.gateway.retrying import MAX_ATTEMPTS
 from engine.generation.cells import (
@@ -33,6 +33,7 @@ from engine.generation.requests import make_chat_request, make_plain_request
 from engine.llm.request import REFUSED, Endpoint, Prompt, Reply, Request
 from engine.planning.scenarios import NO_PROPOSAL, Proposal
 from engine.settings import RepliesPlace
+from engine.system.task_groups import gather_or_cancel
 
 PROMPT = Prompt("Write 1 text.")
 TEXT = "The battery lies in the second drawer."
@@ -424,6 +425,30 @@ async def test_fallback_that_answered_is_named_in_the_row(tmp_path: Path) -> Non
         [exemplar] = await generate_cell(plan, make_cell(), gateway, "English")
 
     assert "openai/spare" == exemplar.synth_model
+
+
+async def test_prompts_are_written_as_calls_end_in_the_order_of_the_cells(tmp_path: Path) -> None:
+    written = 0
+
+    class Counting(ModelGateway):
+        async def complete(self, request: Request) -> Reply:
+            nonlocal written
+            written += 1
+            return await super().complete(request)
+
+    def answer(_: Request) -> Reply:
+        ahead.append(written - len(client.requests))
+        return GOOD
+
+    ahead = list[int]()
+    plan, cells = make_test_plan(), [make_cell(index=index) for index in range(60)]
+    client = FakeClient(answer)
+    gateway = Counting(client, RepliesPlace(str(tmp_path)), HeardProgress(), RunBudget(2))
+    async with gateway.keeping(plan.plan_id):
+        await gather_or_cancel(generate_cell(plan, cell, gateway, "English") for cell in cells)
+
+    assert [cell.id for cell in cells] == [request.label for request in client.requests]
+    assert max(ahead) <= 2 * CELLS_PER_CALL < 60 - 2
 
 
 async def test_prompt_that_is_too_long_is_a_failed_cell_until_nothing_else_was_heard(tmp_path: Path) -> None:

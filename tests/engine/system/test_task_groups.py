@@ -1,8 +1,6 @@
 """Running together, and one to its end."""
 
 import asyncio
-from collections.abc import Coroutine, Iterator
-from typing import Any
 
 import pytest
 
@@ -22,42 +20,6 @@ async def test_results_come_in_order_and_the_first_error_as_itself() -> None:
     assert [0.02, 0.0] == await gather_or_cancel([wait(0.02), wait(0.0)])
     with pytest.raises(KeyError):
         await gather_or_cancel([wait(60), fail(KeyError("one"))])
-
-
-@pytest.mark.parametrize(("most", "peak"), [(1, 1), (3, 3), (None, 9)])
-async def test_no_more_are_begun_than_run_at_once(most: int | None, peak: int) -> None:
-    begun, running, peaks = 0, 0, list[int]()
-
-    async def wait(number: int) -> int:
-        nonlocal running
-        running += 1
-        peaks.append(running)
-        assert begun - number <= peak
-        await asyncio.sleep(0.001 * (number % 4))
-        running -= 1
-        return number
-
-    def begin() -> Iterator[Coroutine[Any, Any, int]]:
-        nonlocal begun
-        for number in range(9):
-            begun += 1
-            yield wait(number)
-
-    assert list(range(9)) == await gather_or_cancel(begin(), most)
-    assert peak == max(peaks)
-
-
-async def test_what_fails_stops_those_that_are_not_begun() -> None:
-    begun = []
-
-    def begin() -> Iterator[Coroutine[Any, Any, None]]:
-        for number in range(9):
-            begun.append(number)
-            yield fail(KeyError("two")) if number == 2 else asyncio.sleep(60)
-
-    with pytest.raises(KeyError):
-        await gather_or_cancel(begin(), most=3)
-    assert [0, 1, 2] == begun
 
 
 async def test_one_that_is_not_cancelled_gives_its_result_or_its_error() -> None:
