@@ -39,7 +39,8 @@ class OverlapIndex:
     def __init__(self, texts: Iterable[str]) -> None:
         self._near = NearTexts(Nearness(MIN_JACCARD, permutations=126, bands=42))
         self._runs: dict[tuple[str, ...], str] = {}
-        for number, text in enumerate(dict.fromkeys(texts)):
+        self._texts = tuple(dict.fromkeys(texts))
+        for number, text in enumerate(self._texts):
             self._near.add(str(number), text)
             self._runs.update(dict.fromkeys(word_runs(text, COMMON_RUN), text))
 
@@ -48,6 +49,9 @@ class OverlapIndex:
 
         Returns None if there is none.
         """
+        if not self._texts:
+            # Most runs have none, and a text's own hashes for this index take a tenth of its screening.
+            return None
         if match := self._near.find(text):
             return Overlap(match.text, match.similarity, f"{match.similarity:.2f} like: {match.text}")
         runs = word_runs(text, COMMON_RUN)

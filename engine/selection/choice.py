@@ -29,6 +29,10 @@ SAME_LENGTH = 1.2
 SHORTCUT = 2.0
 
 
+# Pairs, each by the keys of its exemplars, and their scores.
+Ranking = tuple[tuple[str, str, float], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class ChoiceContext:
     """What the choice knows of exemplars beside their texts, by their keys.
@@ -42,6 +46,8 @@ class ChoiceContext:
         strict: whether only pairs are chosen whose poles lie clearly the right way round, as for a weak synth model.
         exchanges: by trait key, how many chosen pairs may be exchanged for others as good where a word, an opening or
             the length tells the poles apart.
+        selections: by trait key, the best pairs with their scores and which of them were selected to differ, so that a
+            choice that differs in something else does not select again: of thousands that takes seconds.
     """
 
     pole_scores: Mapping[str, float] = field(default_factory=dict)
@@ -50,6 +56,7 @@ class ChoiceContext:
     shortcut_carriers: frozenset[str] = frozenset()
     strict: bool = False
     exchanges: Mapping[str, int] = field(default_factory=dict)
+    selections: dict[str, tuple[Ranking, list[int]]] = field(default_factory=dict, compare=False, repr=False)
 
     def places(self, *exemplars: Exemplar) -> bool:
         """Whether it is known where each of these exemplars lies between the poles."""
@@ -139,14 +146,23 @@ def _choose_trait(plan: Plan, trait: Trait, accepted: Sequence[Exemplar], contex
         ranked = [candidates[index] for index in sorted(best, key=lambda index: -scores[index])]
         alone = [] if context.strict else [(exemplar,) for exemplar in _rank_singles(accepted, context)]
         return _flatten(pick_evenly([*ranked, *alone], plan.wanted, plan.model, trait.key))
-    vectors = _stack([candidates[index] for index in best], context)
-    diverse = select_diverse([scores[index] for index in best], vectors, plan.wanted)[: plan.wanted]
+    pairs, values = [candidates[index] for index in best], [scores[index] for index in best]
+    diverse = _select_diverse(trait.key, pairs, values, plan.wanted, context)
     chosen = [best[place] for place in diverse]
     if most := context.exchanges.get(trait.key):
         chosen = exchange_pairs(chosen, candidates, scores, most, trait.type not in DEFINED_BY_WORDS)
     picked = [candidates[index] for index in chosen]
     single = [] if context.strict else _fill_up(accepted, _flatten(picked), plan.wanted, context)
     return sorted([*_flatten(picked), *single], key=lambda exemplar: exemplar.order)
+
+
+def _select_diverse(
+    trait: str, pairs: Sequence[Pair], scores: Sequence[float], wanted: int, context: ChoiceContext
+) -> list[int]:
+    ranking = tuple((one.key, other.key, score) for (one, other), score in zip(pairs, scores, strict=True))
+    if context.selections.get(trait, (None,))[0] != ranking:
+        context.selections[trait] = ranking, select_diverse(scores, _stack(pairs, context), wanted)[:wanted]
+    return context.selections[trait][1]
 
 
 def _flatten(groups: Sequence[tuple[Exemplar, ...]]) -> list[Exemplar]:

@@ -3,6 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -267,6 +268,19 @@ def test_of_pairs_as_good_those_far_from_one_another_are_chosen() -> None:
     assert list_keys([*made[:2], *made[4:]]) == list_keys(
         choose_exemplars(plan_of(2), made, ChoiceContext({}, vectors)).chosen
     )
+
+
+def test_what_was_selected_before_stands_for_the_same_pairs_only() -> None:
+    made = [exemplar for index in range(4) for exemplar in make_pair(index, 1.0, -1.0)]
+    vectors = {item.key: np.eye(8)[number] for number, item in enumerate(made)}
+    before = ChoiceContext({item.key: item.odds or 0.0 for item in made}, vectors)
+    choose_exemplars(plan_of(2), made, before)
+    carriers = frozenset(item.key for item in made[:4])
+
+    assert ["clarity"] == list(before.selections)
+    for changed in (replace(before, exchanges={"clarity": 2}), replace(before, shortcut_carriers=carriers)):
+        fresh = replace(changed, selections={})
+        assert choose_exemplars(plan_of(2), made, fresh) == choose_exemplars(plan_of(2), made, changed)
 
 
 def test_single_texts_fill_up_by_their_side_where_the_model_is_not_weak() -> None:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.selection import diverse_subset
 from engine.selection.diverse_subset import RIDGE, _score_to_quality, select_diverse
 from engine.text.embedding import Vectors, normalise_rows
 
@@ -51,6 +52,16 @@ def pick_by_determinants(scores: list[float], vectors: Vectors, count: int) -> l
             max(left, key=lambda index: float(np.linalg.det(kernel[np.ix_([*picked, index], [*picked, index])])))
         )
     return picked
+
+
+def test_picks_are_the_same_whether_or_not_what_is_picked_leaves_the_arrays(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = np.random.default_rng(0)
+    vectors = normalise_rows(generator.normal(size=(300, 40)))
+    scores = generator.normal(size=300).tolist()
+    picked = select_diverse(scores, vectors, 250)
+    monkeypatch.setattr(diverse_subset, "COMPACT_AFTER", 20)
+
+    assert picked == select_diverse(scores, vectors, 250)
 
 
 @pytest.mark.parametrize("count", [1, 5, 9])
