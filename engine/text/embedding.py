@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.system.task_groups import gather_or_cancel
 from engine.system.worker_process import RunHeavy
 
 Vectors = NDArray[np.float64]
@@ -23,6 +24,9 @@ ENCODER_LANGUAGES = frozenset("ar de en es fr it ja ko nl pl pt ru th tr zh".spl
 # Vectors are rounded to so many decimals: the last digits depend on the batch that a text is in, and no choice may
 # depend on that.
 DECIMALS = 5
+# So many texts of a trait are one piece of work: more than any effort of the dial has, since the last digits of vectors
+# depend on what they are computed with, and sets are to stay what they are.
+PIECE = 2048
 
 
 class Embedder(Protocol):
@@ -66,9 +70,15 @@ class SentenceEncoder:
 
 
 async def embed_ahead(embedder: CachingEmbedder, texts: Sequence[str], run_heavy: RunHeavy) -> None:
-    """Adds the vectors of texts to an embedder's cache in one batch, computed by ``run_heavy``, before their use."""
-    if new := embedder.list_new(texts):
-        embedder.learn(new, await run_heavy(partial(encode, new)))
+    """Adds the vectors of texts to an embedder's cache, computed by ``run_heavy``, before their use.
+
+    Many texts are several pieces of work, for a ``run_heavy`` that does more than one at a time.
+    """
+    new = embedder.list_new(texts)
+    pieces = [new[start : start + PIECE] for start in range(0, len(new), PIECE)]
+    vectors = await gather_or_cancel(run_heavy(partial(encode, piece)) for piece in pieces)
+    for piece, rows in zip(pieces, vectors, strict=True):
+        embedder.learn(piece, rows)
 
 
 def encode(texts: Sequence[str]) -> Vectors:
