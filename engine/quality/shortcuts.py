@@ -36,13 +36,13 @@ OPENING_CHANCE = 0.03
 WORD_ERRORS = 4.0
 # These are defined by their words and subjects, which are therefore no shortcuts.
 DEFINED_BY_WORDS: frozenset[TraitType] = frozenset({"topic", "claim"})
-MARK_PATTERNS: Mapping[str, str] = {
-    "exclamation marks": r"[!！]",
-    "question marks": r"[?？؟]",
-    "commas and semicolons": r"[,;:、，；：،؛]",
-    "quotation marks and brackets": r"[\"“”„«»()\[\]`「」『』（）]",
-    "digits": r"\d",
-    "capitals": r"\b\p{Lu}{2,}\b",
+MARK_PATTERNS: Mapping[str, regex.Pattern[str]] = {
+    "exclamation marks": regex.compile(r"[!！]"),
+    "question marks": regex.compile(r"[?？؟]"),
+    "commas and semicolons": regex.compile(r"[,;:、，；：،؛]"),
+    "quotation marks and brackets": regex.compile(r"[\"“”„«»()\[\]`「」『』（）]"),
+    "digits": regex.compile(r"\d"),
+    "capitals": regex.compile(r"\b\p{Lu}{2,}\b"),
 }
 
 
@@ -151,10 +151,10 @@ def _check_length(trait: str, exemplars: Sequence[Exemplar]) -> Iterator[Shortcu
 
 
 def _check_punctuation(trait: str, exemplars: Sequence[Exemplar]) -> Iterator[Shortcut]:
+    words = [max(1, count_words(exemplar.text or "")) for exemplar in exemplars]
     for what, pattern in MARK_PATTERNS.items():
         scores = [
-            len(regex.findall(pattern, exemplar.text or "")) / max(1, count_words(exemplar.text or ""))
-            for exemplar in exemplars
+            len(pattern.findall(exemplar.text or "")) / count for exemplar, count in zip(exemplars, words, strict=True)
         ]
         for pole, auc in _rank_poles(scores, exemplars):
             yield Shortcut(trait, "punctuation", what, pole, auc)
