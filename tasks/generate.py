@@ -10,6 +10,7 @@ from prefect.cache_policies import NO_CACHE
 from engine.domain.samples import Exemplar
 from engine.gateway.model_gateway import ModelGateway
 from engine.generation.cells import generate_cell
+from engine.generation.first_replies import FirstReplies
 from engine.planning.plan import Cell
 from engine.selection.rounds import Rounds
 from engine.system.task_groups import gather_or_cancel
@@ -30,8 +31,9 @@ async def generate(
         as_tasks: whether each batch of cells is a task of the run page.
     """
     call, split = generate_batch if as_tasks else generate_batch.fn, split_cells(cells)
+    first_replies = FirstReplies(cells)
     batches = await gather_or_cancel(
-        call(rounds, batch, gateway, (number, len(split))) for number, batch in enumerate(split, start=1)
+        call(rounds, batch, gateway, (number, len(split)), first_replies) for number, batch in enumerate(split, start=1)
     )
     return [exemplar for batch in batches for exemplar in batch]
 
@@ -45,14 +47,21 @@ def split_cells(cells: Sequence[Cell]) -> list[tuple[Cell, ...]]:
 
 @task(name="generate", task_run_name=name_batch, cache_policy=NO_CACHE, persist_result=False)
 async def generate_batch(
-    rounds: Rounds, cells: Sequence[Cell], gateway: ModelGateway, part: tuple[int, int] = (1, 1)
+    rounds: Rounds,
+    cells: Sequence[Cell],
+    gateway: ModelGateway,
+    part: tuple[int, int] = (1, 1),
+    first_replies: FirstReplies | None = None,
 ) -> list[Exemplar]:
     """The exemplars of one batch; the gateway bounds the calls in flight across all batches of the run.
 
     Args:
         part: the number of the batch, from 1, and how many there are.
+        first_replies: those of the round, which all batches share.
     """
-    made = await gather_or_cancel(generate_cell(rounds.plan, cell, gateway, rounds.language) for cell in cells)
+    made = await gather_or_cancel(
+        generate_cell(rounds.plan, cell, gateway, rounds.language, first_replies) for cell in cells
+    )
     exemplars = [exemplar for cell in made for exemplar in cell]
     get_run_logger().info("%d cells, %d exemplars", len(cells), len(exemplars))
     return exemplars

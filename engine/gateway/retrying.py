@@ -38,9 +38,9 @@ GONE = (ProviderDownError, QuotaSpentError, ModelNotFoundError)
 # Where there was never a connection there is no reason to think that there will be: give up sooner, by the number of
 # tries or, where one of them takes long, by the time since the first.
 MAX_FIRST_ATTEMPTS = 4
-# An answer that cannot be read may be billed, and seldom gets better: it is asked for once more, for what stands in
-# between may have stumbled.
-MAX_MALFORMED = 2
+# An answer that cannot be read may be billed, and seldom gets better where none ever could: it is asked once more, for
+# what stands in between may have stumbled. Where others can be read it is asked as often as a reply that is no use.
+MAX_MALFORMED_FIRST, MAX_MALFORMED = 2, 4
 
 
 @dataclass(slots=True)
@@ -148,7 +148,7 @@ class RetryingClient:
             self._throttle.note_answer()
             tries.failures += 1
             tries.malformed += 1
-            if answered or tries.malformed < MAX_MALFORMED:
+            if answered or tries.malformed < MAX_MALFORMED_FIRST:
                 return error
             return ProviderDownError(f"{error} (asked {tries.failures} times, no answer could be read)")
         if not isinstance(error, RetryableProviderError):

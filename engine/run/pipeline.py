@@ -8,6 +8,7 @@ from engine.domain.progress import CallsPlanned, Progress
 from engine.domain.samples import Exemplar
 from engine.gateway.model_gateway import ModelGateway
 from engine.generation.cells import generate_cell, propose_scenarios
+from engine.generation.first_replies import FirstReplies
 from engine.planning.scenarios import NO_PROPOSAL, Proposal, choose_scenario_pool
 from engine.planning.topic_subjects import list_topic_texts
 from engine.quality.reference_axis import prepare_axes
@@ -60,7 +61,10 @@ async def walk_rounds(
         ProviderError, BudgetError, StoreError: as ``ModelGateway.complete``.
     """
     while rounds.taken != most and (cells := rounds.next_cells()):
-        made = await gather_or_cancel(generate_cell(rounds.plan, cell, gateway, rounds.language) for cell in cells)
+        first_replies = FirstReplies(cells)
+        made = await gather_or_cancel(
+            generate_cell(rounds.plan, cell, gateway, rounds.language, first_replies) for cell in cells
+        )
         rounds.take(
             await judge_round(rounds, [item for cell in made for item in cell], gateway, voting_judge, progress)
         )

@@ -8,6 +8,7 @@ from functools import partial
 
 from engine.domain.model import POLES, Pole
 from engine.domain.samples import Exemplar, Reason
+from engine.generation.first_replies import MIN_HOPELESS
 from engine.planning.plan import Cell, CellHints, Plan, RoundHistory, add_to_history, plan_round
 from engine.planning.seed_variations import count_seed_uses
 from engine.quality.shortcuts import STRONG_AUC, Shortcut
@@ -21,10 +22,8 @@ from engine.text.near_duplicates import DuplicatePair
 # The share of the quota that one round may replace: a word that most texts of a pole have would otherwise make a round
 # ask for the whole quota once more.
 MAX_REPLACED = 0.25
-# What is wrong with a reply whatever was asked for. A weak model cuts 15 % of its replies: as many as this are all
-# rejected for such a reason once in four million rounds by chance.
+# What is wrong with a reply whatever was asked for.
 REPLY_REASONS: frozenset[Reason] = frozenset({"unreadable", "truncated", "refused", "wrong_language"})
-MIN_HOPELESS = 8
 # What says nothing of the other replies: no reply came, or it is like another.
 NO_SIGN: frozenset[Reason] = frozenset({"cell_failed", "duplicate", "near_duplicate"})
 READ_THEM = "Read what the report's table marks, and leave out of training what has the wrong label."

@@ -137,6 +137,8 @@ class Provider:
         self.limited: Counter[str] = Counter()
         self.broken: Counter[str] = Counter()
         self.roomier: Counter[str] = Counter()
+        self.spoiled: Counter[str] = Counter()
+        self._spoiled_last: set[str] = set()
         self._most_tokens: dict[str, int] = {}
         self.answers: Counter[str] = Counter()
         self.keys: set[str] = set()
@@ -149,8 +151,10 @@ class Provider:
 
     @property
     def repeated(self) -> int:
-        """Calls of a prompt after its first, but for those sent away with 429 or 500 and those with more room."""
-        again = self.limited.total() + self.broken.total() + self.roomier.total()
+        """Calls of a prompt after its first, but for those sent away with 429 or 500, those with more room, and those
+        after a spoiled reply.
+        """
+        again = self.limited.total() + self.broken.total() + self.roomier.total() + self.spoiled.total()
         return self.calls.total() - len(self.calls) - again
 
     def count_connections(self) -> int:
@@ -164,7 +168,10 @@ class Provider:
         prompt = "\0".join(message["content"] for message in body["messages"])
         self.calls[prompt] += 1
         room = body.get("max_tokens") or body.get("max_completion_tokens") or 0
-        self.roomier[prompt] += room > self._most_tokens.setdefault(prompt, room)
+        is_roomier = room > self._most_tokens.setdefault(prompt, room)
+        self.roomier[prompt] += is_roomier
+        self.spoiled[prompt] += prompt in self._spoiled_last and not is_roomier
+        self._spoiled_last.discard(prompt)
         self._most_tokens[prompt] = max(room, self._most_tokens[prompt])
         self.schemas.append("response_format" in body)
         self.bodies.append(body)
@@ -179,6 +186,8 @@ class Provider:
             self.answers[prompt] += 1
             text, finish = self._vote(prompt) if is_vote(prompt) else answer(prompt, self.behaviour)
             self._note_written(prompt, text)
+            if _is_spoiled(prompt, self.behaviour):
+                self._spoiled_last.add(prompt)
             if finish == "content_filter" and draw(prompt, "filter") < 0.5:
                 return _refuse(400, "Your request was rejected.", "content_policy_violation")
             said = _wrap(body["model"], text, finish)
@@ -361,6 +370,11 @@ def read_texts(reply: str) -> list[str]:
     except ValueError:
         return []
     return [told["text"]] if "text" in told else list(told.get("texts", []))
+
+
+def _is_spoiled(prompt: str, behaviour: Behaviour) -> bool:
+    """Whether the reply to a prompt cannot be read."""
+    return not is_vote(prompt) and draw(prompt, "spoiled") < behaviour.malformed + behaviour.truncated
 
 
 def _write_exemplars(prompt: str, behaviour: Behaviour) -> str:

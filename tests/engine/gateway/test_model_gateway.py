@@ -18,6 +18,7 @@ from engine.errors import (
     ContentRefusedError,
     CredentialsError,
     ExemplarsError,
+    MalformedAnswerError,
     ModelNotFoundError,
     ProviderDownError,
     ProviderError,
@@ -31,7 +32,7 @@ from engine.errors import (
 )
 from engine.gateway.budget import RunBudget, bound_call
 from engine.gateway.model_gateway import ModelGateway
-from engine.gateway.retrying import MAX_ATTEMPTS, MAX_FIRST_ATTEMPTS
+from engine.gateway.retrying import MAX_ATTEMPTS, MAX_FIRST_ATTEMPTS, MAX_MALFORMED
 from engine.generation.prompts import make_text_schema, write_words_only
 from engine.llm.prices import Price
 from engine.llm.request import REFUSED, Endpoint, Prompt, Reply, Request
@@ -179,6 +180,19 @@ async def test_failure_that_may_pass_is_asked_again(tmp_path: Path, kind: type[R
 
     assert REPLY == await ask_once(gateway)
     assert (3, 1) == (len(client.requests), gateway.budget.calls)
+
+
+@pytest.mark.parametrize(("spoiled", "is_answered"), [(MAX_MALFORMED - 1, True), (MAX_MALFORMED, False)])
+async def test_answer_that_cannot_be_read_is_asked_three_times_again_where_others_can(
+    tmp_path: Path, spoiled: int, is_answered: bool
+) -> None:
+    client = FakeClient(answer_in_turn(REPLY, *[MalformedAnswerError("no choices")] * spoiled, REPLY))
+    gateway = make_gateway(client, tmp_path)
+    async with gateway.keeping(PLAN):
+        await gateway.complete(labelled("first", REQUEST))
+        [found] = await asyncio.gather(gateway.complete(labelled("second", REQUEST)), return_exceptions=True)
+
+    assert (is_answered, 1 + MAX_MALFORMED) == (found == REPLY, len(client.requests))
 
 
 async def test_provider_is_not_asked_before_the_time_that_it_named(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from engine.generation.cells import (
     propose_scenarios,
     read_reply,
 )
+from engine.generation.first_replies import MIN_HOPELESS, FirstReplies
 from engine.generation.prompts import make_proposal_schema, make_text_schema, write_words_only
 from engine.generation.requests import make_chat_request, make_plain_request
 from engine.llm.request import REFUSED, Endpoint, Prompt, Reply, Request
@@ -386,14 +387,93 @@ async def test_reply_that_is_no_use_is_asked_for_once_more_and_otherwise(
     assert [exemplar] == kept
 
 
-async def test_reply_that_is_no_use_again_is_rejected_and_cost_what_both_did(tmp_path: Path) -> None:
+async def test_reply_that_is_no_use_is_asked_for_three_times_again_each_a_request_of_its_own(tmp_path: Path) -> None:
+    plan, cell = make_test_plan(), make_cell()
+    cut, spoiled = Reply('{"te', "length", cost_usd=0.01), Reply("no JSON", "stop", cost_usd=0.01)
+    rest = [spoiled, cut, spoiled, GOOD]
+    client = FakeClient(lambda _: rest.pop(0))
+    gateway = ModelGateway(client, RepliesPlace(str(tmp_path)), HeardProgress(), RunBudget(1))
+    async with gateway.keeping(plan.plan_id):
+        [exemplar] = await generate_cell(plan, cell, gateway, "English")
+        kept = await generate_cell(plan, cell, gateway, "English")
+
+    asked = make_chat_request(plan, cell, "English")
+    in_words = asked.without_schema()
+    roomier = replace(in_words, max_tokens=2 * asked.max_tokens)
+    assert [asked, in_words, roomier, roomier] == client.requests
+    assert ["", "/again", "/again/2", "/again/3"] == [item.label.removeprefix(cell.id) for item in client.requests]
+    assert 4 == len({item.digest(CHAT.identity) for item in client.requests})
+    assert (TEXT, None) == (exemplar.text, exemplar.reason)
+    assert pytest.approx(0.05) == exemplar.cost_usd
+    assert [exemplar] == kept
+
+
+async def test_reply_that_is_no_use_four_times_is_rejected_and_cost_what_all_did(tmp_path: Path) -> None:
     plan = make_test_plan()
     client = FakeClient(lambda _: Reply("no JSON", "stop", cost_usd=0.01))
     gateway = ModelGateway(client, RepliesPlace(str(tmp_path)), HeardProgress(), RunBudget(1))
     async with gateway.keeping(plan.plan_id):
         [exemplar] = await generate_cell(plan, make_cell(), gateway, "English")
 
-    assert ("unreadable", 0.02, 2) == (exemplar.reason, exemplar.cost_usd, len(client.requests))
+    assert ("unreadable", 0.04, 4) == (exemplar.reason, exemplar.cost_usd, len(client.requests))
+    assert (4, 0.04) == (gateway.budget.calls, gateway.budget.cost_usd)
+
+
+async def test_replies_of_a_version_that_asked_twice_give_what_they_gave(tmp_path: Path) -> None:
+    plan = make_test_plan()
+    rest = [Reply("no JSON", "stop", cost_usd=0.01), Reply("none again", "stop", cost_usd=0.02)]
+    client = FakeClient(lambda _: rest.pop(0) if rest else RequestRefusedError("a replay asks for none"))
+    gateway = ModelGateway(client, RepliesPlace(str(tmp_path)), HeardProgress(), RunBudget(1))
+    async with gateway.keeping(plan.plan_id):
+        [exemplar] = await generate_cell(plan, make_cell(), gateway, "English")
+
+    assert ("none again", "unreadable", 0.03) == (exemplar.text, exemplar.reason, exemplar.cost_usd)
+
+
+async def test_run_that_ended_between_two_replies_goes_on_with_the_next(tmp_path: Path) -> None:
+    plan, cell, spoiled = make_test_plan(), make_cell(), Reply("no JSON", "stop", cost_usd=0.01)
+    rest: list[Reply | Exception] = [spoiled, spoiled, CredentialsError("openai/test refuses the key"), GOOD]
+    clients = [FakeClient(lambda _: rest.pop(0)) for _ in range(2)]
+    first, second = (
+        ModelGateway(client, RepliesPlace(str(tmp_path)), HeardProgress(), RunBudget(1)) for client in clients
+    )
+    with pytest.raises(CredentialsError):
+        async with first.keeping(plan.plan_id):
+            await generate_cell(plan, cell, first, "English")
+    async with second.keeping(plan.plan_id):
+        [exemplar] = await generate_cell(plan, cell, second, "English")
+
+    assert [f"{cell.id}/again/2"] == [request.label for request in clients[1].requests]
+    assert (TEXT, 0.04, 1) == (exemplar.text, exemplar.cost_usd, second.budget.calls)
+
+
+async def ask_round(folder: Path, answer: Answer, cells: int = MIN_HOPELESS) -> tuple[list[Exemplar], list[Request]]:
+    plan, client, asked = make_test_plan(), FakeClient(answer), [make_cell(index=index) for index in range(cells)]
+    first_replies = FirstReplies(asked)
+    gateway = ModelGateway(client, RepliesPlace(str(folder)), HeardProgress(), RunBudget(2))
+    async with gateway.keeping(plan.plan_id):
+        made = await gather_or_cancel(generate_cell(plan, cell, gateway, "English", first_replies) for cell in asked)
+    return [exemplar for cell in made for exemplar in cell], client.requests
+
+
+@pytest.mark.parametrize(
+    ("cells", "calls"), [(MIN_HOPELESS - 1, 4 * (MIN_HOPELESS - 1)), (MIN_HOPELESS, 2 * MIN_HOPELESS)]
+)
+async def test_round_of_which_nothing_can_be_read_is_asked_for_twice(tmp_path: Path, cells: int, calls: int) -> None:
+    made, requests = await ask_round(tmp_path, lambda _: Reply("no JSON", "stop"), cells)
+
+    assert (["unreadable"] * cells, calls) == ([exemplar.reason for exemplar in made], len(requests))
+
+
+@pytest.mark.parametrize("readable", [0, MIN_HOPELESS - 1])
+async def test_one_reply_that_can_be_read_is_enough_whenever_it_comes(tmp_path: Path, readable: int) -> None:
+    label = f"{make_cell(index=readable).id}/again"
+    made, requests = await ask_round(
+        tmp_path, lambda request: GOOD if request.label == label else Reply("no JSON", "stop")
+    )
+
+    assert [readable] == [number for number, exemplar in enumerate(made) if exemplar.is_accepted]
+    assert 4 * (MIN_HOPELESS - 1) + 2 == len(requests)
 
 
 async def test_first_reply_stands_where_a_second_does_not_come(tmp_path: Path) -> None:

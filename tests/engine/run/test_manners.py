@@ -15,7 +15,7 @@ from fakes.workspace import HANDLE, Workspace, make_workspace
 
 from engine.domain.samples import Reason
 from engine.errors import ProviderDownError
-from engine.gateway.retrying import MAX_MALFORMED
+from engine.gateway.retrying import MAX_MALFORMED_FIRST
 from engine.quality.verdict import Verdict
 from engine.report.remedies import HOPELESS_REMEDIES, explain_failure
 from engine.run.gateways import open_gateway, open_voting_judge
@@ -128,7 +128,7 @@ def test_answer_that_cannot_be_read_ends_the_run_in_a_sentence(
         run(provider, manner)
     said = str(caught.value)
 
-    assert MAX_MALFORMED == provider.calls.total()
+    assert MAX_MALFORMED_FIRST == provider.calls.total()
     assert said.startswith(f"openai/test at {provider.url} answers, in a form that cannot be read: it ")
     assert MALFORMED[manner][1] in said
     assert said.endswith("(asked 2 times, no answer could be read)")

@@ -16,8 +16,9 @@ from fakes.word_vectors import WordVectors
 
 from engine.domain.model import Attached
 from engine.domain.samples import Exemplar, Reason
+from engine.generation.first_replies import MIN_HOPELESS
 from engine.screening.screener import Screener
-from engine.selection.rounds import MIN_HOPELESS, REPLY_REASONS, Rounds
+from engine.selection.rounds import REPLY_REASONS, Rounds
 
 OTHER = [Attached("clarity", f"text {number}", 1.0, "a shed") for number in range(3)]
 VARIATION = Attached("clarity", "a varied text", 1.0, "a shed", seed_sha256=make_seeds()[0].sha256)
