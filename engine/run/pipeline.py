@@ -1,6 +1,7 @@
 """The pipeline of the rounds: tasks call its steps one by one, a replay and the benchmarks call all of them."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import replace
 
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, Packs, load_packs
@@ -9,15 +10,16 @@ from engine.domain.samples import Exemplar
 from engine.gateway.model_gateway import ModelGateway
 from engine.generation.cells import generate_cell, propose_scenarios
 from engine.generation.first_replies import FirstReplies
+from engine.planning.plan import Plan
 from engine.planning.scenarios import NO_PROPOSAL, Proposal, choose_scenario_pool
 from engine.planning.topic_subjects import list_topic_texts
-from engine.quality.reference_axis import prepare_axes
+from engine.quality.reference_axis import ReferenceAxis, prepare_axes
 from engine.run.job import Job, plan_job
 from engine.screening.in_context_judge import MIN_AUC, judge_accepted, measure_judge_aucs
 from engine.screening.screener import Screener
 from engine.screening.voting_judge import VotingJudge
 from engine.selection.rounds import Rounds
-from engine.system.task_groups import gather_or_cancel
+from engine.system.task_groups import both_or_neither, gather_or_cancel
 from engine.system.worker_process import RunHeavy, run_here
 from engine.text.embedding import CachingEmbedder, embed_ahead
 
@@ -34,11 +36,13 @@ async def begin_rounds(
     await _embed_topics(job, packs, NO_PROPOSAL, embedder, run_heavy)
     draft = await asyncio.to_thread(plan_job, job, packs, seed, embedder)
     async with gateway.keeping(draft.plan_id, draft.model.handle):
-        proposed = await propose_scenarios(draft, gateway)
+        # While the lone call is in flight, what does not depend on its reply is done.
+        proposed, axes = await both_or_neither(
+            propose_scenarios(draft, gateway), _find_axes(draft, embedder, run_heavy)
+        )
     await _embed_topics(job, packs, proposed, embedder, run_heavy)
     plan = await asyncio.to_thread(plan_job, job, packs, seed, embedder, proposed)
-    if plan.language.encoder_has_say:
-        plan = replace(plan, axes=await run_heavy(prepare_axes(plan.model, embedder)))
+    plan = replace(plan, axes=axes)
     plain = gateway.endpoint.style == "plain"
     # On a thread, as planning above: with a hundred thousand seeds each takes seconds, and the loop has other runs.
     screener = await asyncio.to_thread(Screener, plan, use_lengths=not plain)
@@ -85,6 +89,11 @@ async def judge_round(
     trusted = {trait for trait, auc in rounds.judge_aucs.items() if auc >= MIN_AUC}
     progress.report(CallsPlanned(sum(exemplar.is_accepted and exemplar.trait in trusted for exemplar in screened)))
     return await judge_accepted(plan.model, screened, gateway, plan.seed, trusted)
+
+
+async def _find_axes(draft: Plan, embedder: CachingEmbedder, run_heavy: RunHeavy) -> Mapping[str, ReferenceAxis]:
+    """What places the texts of each trait between its poles; none where the encoder has no say."""
+    return await run_heavy(prepare_axes(draft.model, embedder)) if draft.language.encoder_has_say else {}
 
 
 async def _embed_topics(

@@ -1,7 +1,11 @@
 """A run begins with one call for what a chat model proposes; texts are asked for in the scenarios of its reply."""
 
+import asyncio
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fakes.builders import make_level
@@ -13,6 +17,7 @@ from engine.gateway.budget import RunBudget
 from engine.gateway.model_gateway import ModelGateway
 from engine.generation.requests import make_request
 from engine.llm.request import Endpoint, Reply, Request
+from engine.quality.reference_axis import fit_reference_axes
 from engine.run.job import Job
 from engine.run.pipeline import begin_rounds
 from engine.selection.rounds import Rounds
@@ -69,3 +74,31 @@ async def test_proposals_are_an_input_of_the_plan(tmp_path: Path) -> None:
 
     assert one.plan.plan_id == same.plan.plan_id
     assert one.plan.plan_id != other.plan.plan_id
+
+
+async def test_axes_are_found_while_the_proposal_is_in_flight(tmp_path: Path) -> None:
+    answered: list[Request] = []
+    asked = asyncio.Event()
+
+    class Client(FakeClient):
+        async def complete(self, request: Request) -> Reply:
+            asked.set()
+            return await super().complete(request)
+
+    def answer(request: Request) -> Reply:
+        answered.append(request)
+        return Reply(json.dumps(PROPOSED), "stop")
+
+    async def run_heavy(work: Callable[[], Any]) -> Any:
+        if isinstance(work, partial) and work.func is fit_reference_axes:
+            async with asyncio.timeout(10):
+                await asked.wait()
+            assert [] == answered
+        return work()
+
+    client = Client(answer, seconds=0.1)
+    gateway = ModelGateway(client, RepliesPlace(str(tmp_path)), HeardProgress(), RunBudget(1))
+    rounds = await begin_rounds(Job(REVIEWS, "from_traits", make_level(4)), 0, gateway, SentenceEncoder(), run_heavy)
+
+    assert 1 == len(answered)
+    assert {trait.key for trait in REVIEWS.traits} == set(rounds.plan.axes)
