@@ -1,6 +1,7 @@
 """Parses YAML as the catalogue uses it: all values as plain text, each with its line number."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import yaml
 
@@ -26,7 +27,7 @@ Value = str | None | list["Value"] | Fields
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The values of a file, every scalar as its text, and the line number of each path."""
+    """The values of a file, every scalar as its text, and the line number of each path; nobody changes them."""
 
     name: str
     value: Value
@@ -49,6 +50,8 @@ class _NoAliases(yaml.SafeLoader):
         return super().compose_node(parent, index)  # type: ignore[arg-type]
 
 
+# A run reads its model and the effort dial several times: reading takes a hundredth of the time that parsing takes.
+@lru_cache(maxsize=32)
 def parse_yaml(name: str, content: bytes) -> Document:
     """Parses a YAML file; nothing in it is evaluated, so a number stays the text that it is written as.
 

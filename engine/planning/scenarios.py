@@ -19,7 +19,13 @@ from engine.planning.genre import (
     read_forms,
     shares_field,
 )
-from engine.planning.subjects import list_shared_words, name_subjects, read_domains
+from engine.planning.subjects import (
+    find_used_words,
+    list_shared_words,
+    list_used_words,
+    name_subjects,
+    read_domains,
+)
 from engine.quality.diversity import Coverage
 from engine.text.words import count_words, list_content_words
 
@@ -130,11 +136,12 @@ def rank_packs(model: Model, packs: Packs) -> list[str]:
     commit titles.
     """
     forms = read_forms(model)
-    # Each word once: 23 packs look through them, and seeds may be many.
-    texts = [" ".join(dict.fromkeys(list_content_words(_model_texts(model))))]
-    scores = {name: len(list_shared_words(pack.words, texts)) for name, pack in packs.packs.items()}
+    # Each word once, and once for all packs: seeds may be many.
+    own = " ".join(dict.fromkeys(list_content_words(_model_texts(model))))
+    used, named = find_used_words([own]), find_used_words(forms)
+    scores = {name: len(list_used_words(pack.words, used)) for name, pack in packs.packs.items()}
     enough = MIN_WORDS_BESIDE_A_KIND if forms else MIN_WORDS
-    speaks = {name: bool(list_shared_words(pack.words, forms)) for name, pack in packs.packs.items()}
+    speaks = {name: bool(list_used_words(pack.words, named)) for name, pack in packs.packs.items()}
 
     def rank(name: str) -> tuple[int, bool, int, str]:
         pack = packs.packs[name]

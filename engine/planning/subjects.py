@@ -37,7 +37,16 @@ def read_domains(brief: Brief) -> list[str]:
 
 def list_shared_words(words: Sequence[str], texts: Sequence[str]) -> list[str]:
     """Lists the different words among ``words`` that the texts use; a plural counts like its singular."""
-    used = {_singular(word) for word in list_content_words(texts)}
+    return list_used_words(words, find_used_words(texts))
+
+
+def find_used_words(texts: Sequence[str]) -> frozenset[str]:
+    """Returns the different content words of texts in the singular, to hold several lists of words against."""
+    return frozenset(_singular(word) for word in list_content_words(texts))
+
+
+def list_used_words(words: Sequence[str], used: frozenset[str]) -> list[str]:
+    """Lists the different words among ``words`` that are used, as ``find_used_words`` gives them."""
     once = {_singular(word): word for word in reversed(words)}
     return [word for word in reversed(once.values()) if _singular(word) in used]
 

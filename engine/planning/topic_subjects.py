@@ -28,7 +28,7 @@ MIN_OWN_SHARE = 0.75
 
 def split_by_topic(model: Model, scenario_pool: ScenarioPool, packs: Packs, embedder: Embedder) -> ScenarioPool:
     """Returns the scenario pool with ``topic_subjects`` for each topic trait whose poles are to differ in subject."""
-    topics = _list_topics(model)
+    topics = list_topics(model)
     if not topics:
         return scenario_pool
     tiers = _list_tiers(model, scenario_pool, packs)
@@ -43,9 +43,14 @@ def split_by_topic(model: Model, scenario_pool: ScenarioPool, packs: Packs, embe
     )
 
 
+def list_topics(model: Model) -> list[Trait]:
+    """Lists the traits that are topics; without any, nothing is split."""
+    return [trait for trait in model.traits if trait.type == "topic"]
+
+
 def list_topic_texts(model: Model, scenario_pool: ScenarioPool, packs: Packs) -> list[list[str]]:
     """Lists the texts that ``split_by_topic`` embeds, in its batches and order; none if no trait is a topic."""
-    topics = _list_topics(model)
+    topics = list_topics(model)
     subjects = _flatten(_list_tiers(model, scenario_pool, packs)) if topics else []
     return [
         texts
@@ -101,10 +106,6 @@ def _score_subjects(model: Model, trait: Trait, subjects: Sequence[str], embedde
     others = embedder.embed(negative) if negative else vectors
     axis = topic.mean(axis=0) - others.mean(axis=0)
     return np.asarray(np.round(vectors @ axis, 6), dtype=np.float64)
-
-
-def _list_topics(model: Model) -> list[Trait]:
-    return [trait for trait in model.traits if trait.type == "topic"]
 
 
 def _list_tiers(model: Model, scenario_pool: ScenarioPool, packs: Packs) -> tuple[tuple[str, ...], ...]:

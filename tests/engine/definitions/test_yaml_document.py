@@ -27,6 +27,13 @@ def test_values_come_with_their_lines() -> None:
     assert 6 == document.line(("traits", 1, "key"))
 
 
+def test_content_that_was_parsed_before_is_not_parsed_again() -> None:
+    content = b"name: parsed once\n"
+
+    assert parse_yaml("model.yaml", content) is parse_yaml("model.yaml", content)
+    assert parse_yaml("model.yaml", content) is not parse_yaml("other.yaml", content)
+
+
 def test_field_that_is_not_there_has_the_line_of_what_should_hold_it() -> None:
     document = parse_yaml("model.yaml", b"name: x\ntraits:\n  - key: a\n")
 
