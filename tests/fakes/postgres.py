@@ -65,6 +65,16 @@ class Postgres:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal_number)
 
+    def read_cpu(self) -> float:
+        """Seconds of the processor that the server and all its connections have used by now."""
+        assert self._server
+        listed = subprocess.run(["pgrep", "-P", str(self._server.pid)], capture_output=True, text=True, check=False)
+        ticks = sum(_read_ticks(self._server.pid, ended_children=True))
+        for pid in map(int, listed.stdout.split()):
+            with suppress(OSError):
+                ticks += sum(_read_ticks(pid))
+        return ticks / os.sysconf("SC_CLK_TCK")
+
     def make_database(self) -> str:
         """The URL of a new and empty database, as SQLAlchemy takes it."""
         name = f"test_{secrets.token_hex(6)}"
@@ -101,6 +111,12 @@ def find_programs() -> Path | None:
     folders = sorted(Path("/").glob(PROGRAMS.lstrip("/")), key=lambda path: float(path.parent.name))
     found = shutil.which("initdb")
     return folders[-1] if folders else Path(found).parent if found else None
+
+
+def _read_ticks(pid: int, ended_children: bool = False) -> list[int]:
+    """What a process has used of the processor, and its children that have ended (proc(5), fields 14 to 17 of stat)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return [int(field) for field in fields[11 : 15 if ended_children else 13]]
 
 
 def hand_over(data: Path) -> int | None:
