@@ -108,7 +108,7 @@ async def make_samples(
     stamp = make_stamp(job)
     async with resources.open_models(job.level, progress) as models:
         gateway, voting_judge = models.gateway, models.voting_judge
-        rounds = await call(plan, settings, job, gateway, voting_judge, run_heavy)
+        rounds = await call(plan, settings, job, gateway, voting_judge, run_heavy, resources.common_batches)
         resources.snapshot.plan_ids = (rounds.plan.plan_id, rounds.subjects_plan_id)
         expected = await estimate(settings, rounds, gateway, voting_judge, progress, resources.as_tasks)
         finished = await run_rounds(rounds, models, progress, expected, resources)
@@ -116,7 +116,7 @@ async def make_samples(
     verdict = await call(check, settings, rounds, stamp, run_heavy)
     await lease.confirm()
     stored = call(write, settings, rounds, stamp, verdict, gateway, bill)
-    await report(rounds, verdict, stored, expected, bill, settings.api_url)
+    await report(rounds, verdict, stored, expected, bill, settings.api_url, alone=not resources.as_tasks)
     return conclude(rounds, stamp, verdict, stored)
 
 

@@ -20,17 +20,20 @@ MAX_DRAWS = 12
 MIDDLE = 1 << 127
 
 
-async def show(run_id: str, key: Key, data: str | float, description: str) -> UUID:
+async def show(run_id: str, key: Key, data: str | float, description: str, alone: bool = False) -> UUID:
     """Puts an artifact on the page of a flow run: markdown, or a percentage for ``progress``.
 
     A run that is retried has the artifact already; then it is changed.
+
+    Args:
+        alone: whether the run has no artifact as yet, so that none has to be looked for.
 
     Raises:
         httpx.HTTPError: the server is away, or refuses.
     """
     async with get_client() as client:
         its = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[UUID(run_id)]))
-        found = await client.read_artifacts(artifact_filter=its)
+        found = [] if alone else await client.read_artifacts(artifact_filter=its)
         for artifact in found:
             if artifact.key == key:
                 await _update(client, artifact.id, data, description)

@@ -14,22 +14,30 @@ from engine.screening.voting_judge import VotingJudge
 from engine.selection.rounds import Rounds
 from engine.settings import Settings
 from engine.system.worker_process import RunHeavy, run_here
-from engine.text.embedding import SentenceEncoder
+from engine.text.embedding import CommonBatches, SentenceEncoder
 from tasks.run_names import name_plan
 
 
 @task(name="plan", task_run_name=name_plan, cache_policy=NO_CACHE, persist_result=False)
 async def plan(
-    settings: Settings, job: Job, gateway: ModelGateway, voting_judge: VotingJudge, run_heavy: RunHeavy = run_here
+    settings: Settings,
+    job: Job,
+    gateway: ModelGateway,
+    voting_judge: VotingJudge,
+    run_heavy: RunHeavy = run_here,
+    common: CommonBatches | None = None,
 ) -> Rounds:
     """The rounds of a job, none of them begun.
+
+    Args:
+        common: the vectors of subjects that other runs of the process plan with; None for a run by itself.
 
     Raises:
         BudgetError: the limit is too low to ask for subjects; the message estimates what the run would cost.
     """
     budget, embedder = gateway.budget, SentenceEncoder()
     try:
-        rounds = await begin_rounds(job, settings.seed, gateway, embedder, run_heavy)
+        rounds = await begin_rounds(job, settings.seed, gateway, embedder, run_heavy, common)
     except BudgetError as error:
         draft = plan_job(job, load_packs(SCENARIOS_FOLDER), settings.seed, embedder)
         expected = estimate_plan(draft, gateway.endpoint, voting_judge.endpoint, budget.max_cost_usd)

@@ -16,16 +16,25 @@ from tasks.artifacts import show
 
 
 async def report(
-    rounds: Rounds, verdict: Verdict, stored: StoredSet, estimate: Estimate, bill: Bill, api_url: str | None = None
+    rounds: Rounds,
+    verdict: Verdict,
+    stored: StoredSet,
+    estimate: Estimate,
+    bill: Bill,
+    api_url: str | None = None,
+    alone: bool = False,
 ) -> None:
     """Puts the verdict on the run page as a markdown artifact, with a link to the report where there is an HTTP door.
 
     Not a task: an artifact that a task makes hangs on the task, one click further away from whoever looks at the run.
     The set is in the store by now, so a server that is away is no reason to call the run a failure.
+
+    Args:
+        alone: whether the verdict is the first artifact that the run shows.
     """
     headline, sentence = describe_verdict(rounds, verdict)
     page = write_page(rounds, verdict, stored, estimate, bill, api_url)
-    await _show_verdict(stored.run_id, page, headline, sentence)
+    await _show_verdict(stored.run_id, page, headline, sentence, alone)
 
 
 async def report_error(run_id: str, handle: str, error: ExemplarsError) -> None:
@@ -33,9 +42,9 @@ async def report_error(run_id: str, handle: str, error: ExemplarsError) -> None:
     await _show_verdict(run_id, write_error(handle, str(error)), NOTHING_ATTACHED, " ".join(str(error).split()))
 
 
-async def _show_verdict(run_id: str, page: str, headline: str, sentence: str) -> None:
+async def _show_verdict(run_id: str, page: str, headline: str, sentence: str, alone: bool = False) -> None:
     """Shows headline and sentence as paragraphs of their own: a card shows the first words of each."""
     try:
-        await show(run_id, "verdict", page, f"{capitalise(headline)}\n\n{escape(sentence)}")
+        await show(run_id, "verdict", page, f"{capitalise(headline)}\n\n{escape(sentence)}", alone)
     except httpx.HTTPError as error:
         get_run_logger().warning("The run page lacks its verdict: %s", error)

@@ -12,7 +12,7 @@ from engine.generation.cells import generate_cell, propose_scenarios
 from engine.generation.first_replies import FirstReplies
 from engine.planning.plan import Plan
 from engine.planning.scenarios import NO_PROPOSAL, Proposal, choose_scenario_pool
-from engine.planning.topic_subjects import list_topic_texts
+from engine.planning.topic_subjects import list_topic_texts, list_topics
 from engine.quality.reference_axis import ReferenceAxis, prepare_axes
 from engine.run.job import Job, plan_job
 from engine.screening.in_context_judge import MIN_AUC, judge_accepted, measure_judge_aucs
@@ -21,26 +21,34 @@ from engine.screening.voting_judge import VotingJudge
 from engine.selection.rounds import Rounds
 from engine.system.task_groups import both_or_neither, gather_or_cancel
 from engine.system.worker_process import RunHeavy, run_here
-from engine.text.embedding import CachingEmbedder, embed_ahead
+from engine.text.embedding import CachingEmbedder, CommonBatches, embed_ahead
 
 
 async def begin_rounds(
-    job: Job, seed: int, gateway: ModelGateway, embedder: CachingEmbedder, run_heavy: RunHeavy = run_here
+    job: Job,
+    seed: int,
+    gateway: ModelGateway,
+    embedder: CachingEmbedder,
+    run_heavy: RunHeavy = run_here,
+    common: CommonBatches | None = None,
 ) -> Rounds:
     """The rounds of a job, none of them begun; the reply in which the synth model proposes scenarios is kept.
+
+    Args:
+        common: the vectors of subjects that other runs of the process plan with; None for a run by itself.
 
     Raises:
         ProviderError, BudgetError, StoreError: as ``ModelGateway.complete``.
     """
     packs = load_packs(SCENARIOS_FOLDER)
-    await _embed_topics(job, packs, NO_PROPOSAL, embedder, run_heavy)
+    await _embed_topics(job, packs, NO_PROPOSAL, embedder, run_heavy, common)
     draft = await asyncio.to_thread(plan_job, job, packs, seed, embedder)
     async with gateway.keeping(draft.plan_id, draft.model.handle):
         # While the lone call is in flight, what does not depend on its reply is done.
         proposed, axes = await both_or_neither(
             propose_scenarios(draft, gateway), _find_axes(draft, embedder, run_heavy)
         )
-    await _embed_topics(job, packs, proposed, embedder, run_heavy)
+    await _embed_topics(job, packs, proposed, embedder, run_heavy, common)
     plan = await asyncio.to_thread(plan_job, job, packs, seed, embedder, proposed)
     plan = replace(plan, axes=axes)
     plain = gateway.endpoint.style == "plain"
@@ -97,9 +105,16 @@ async def _find_axes(draft: Plan, embedder: CachingEmbedder, run_heavy: RunHeavy
 
 
 async def _embed_topics(
-    job: Job, packs: Packs, proposed: Proposal, embedder: CachingEmbedder, run_heavy: RunHeavy
+    job: Job,
+    packs: Packs,
+    proposed: Proposal,
+    embedder: CachingEmbedder,
+    run_heavy: RunHeavy,
+    common: CommonBatches | None,
 ) -> None:
     """Embeds, ahead of planning, what planning splits into subjects within a topic and outside of it."""
+    if not list_topics(job.model):
+        return
     scenario_pool = choose_scenario_pool(job.model, packs, proposed)
     for texts in list_topic_texts(job.model, scenario_pool, packs):
-        await embed_ahead(embedder, texts, run_heavy)
+        await embed_ahead(embedder, texts, run_heavy, common)

@@ -5,6 +5,8 @@ Sentence Encoder 3 in plain numpy (Yang et al. 2019, arXiv 1907.04307). It was c
 compiled part, not for its speed (docs/decisions/009).
 """
 
+import asyncio
+from collections import OrderedDict
 from collections.abc import Sequence
 from functools import cache, partial
 from typing import Any, Protocol
@@ -27,6 +29,8 @@ DECIMALS = 5
 # So many texts of a trait are one piece of work: more than any effort of the dial has, since the last digits of vectors
 # depend on what they are computed with, and sets are to stay what they are.
 PIECE = 2048
+# 32 MB of vectors: a topic's subjects and those of the packs beside it are about 360.
+MOST_COMMON_TEXTS = 8_192
 
 
 class Embedder(Protocol):
@@ -69,14 +73,45 @@ class SentenceEncoder:
         self._seen.update(zip(texts, vectors, strict=True))
 
 
-async def embed_ahead(embedder: CachingEmbedder, texts: Sequence[str], run_heavy: RunHeavy) -> None:
+class CommonBatches:
+    """The vectors of batches that many runs of a process embed, such as the subjects of a scenario pack.
+
+    Each batch is encoded once, however many runs ask for it at once. It is found as a whole and not text by text, since
+    a vector's last digits depend on its batch: a run's texts are placed alike beside others and alone.
+    """
+
+    def __init__(self, most_texts: int = MOST_COMMON_TEXTS) -> None:
+        self._most_texts = most_texts
+        self._batches: OrderedDict[tuple[str, ...], Vectors] = OrderedDict()
+        self._turn = asyncio.Lock()
+
+    async def encode(self, texts: Sequence[str], run_heavy: RunHeavy) -> Vectors:
+        """Returns what ``encode`` does; the batches that were asked for longest ago are forgotten first."""
+        batch = tuple(texts)
+        async with self._turn:
+            if batch not in self._batches:
+                self._batches[batch] = await run_heavy(partial(encode, batch))
+            self._batches.move_to_end(batch)
+            while len(self._batches) > 1 and sum(map(len, self._batches)) > self._most_texts:
+                self._batches.popitem(last=False)
+            return self._batches[batch]
+
+
+async def embed_ahead(
+    embedder: CachingEmbedder, texts: Sequence[str], run_heavy: RunHeavy, common: CommonBatches | None = None
+) -> None:
     """Adds the vectors of texts to an embedder's cache, computed by ``run_heavy``, before their use.
 
     Many texts are several pieces of work, for a ``run_heavy`` that does more than one at a time.
+
+    Args:
+        common: where other runs of the process may have had the same batch encoded.
     """
     new = embedder.list_new(texts)
     pieces = [new[start : start + PIECE] for start in range(0, len(new), PIECE)]
-    vectors = await gather_or_cancel(run_heavy(partial(encode, piece)) for piece in pieces)
+    vectors = await gather_or_cancel(
+        common.encode(piece, run_heavy) if common else run_heavy(partial(encode, piece)) for piece in pieces
+    )
     for piece, rows in zip(pieces, vectors, strict=True):
         embedder.learn(piece, rows)
 

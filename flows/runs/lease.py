@@ -11,20 +11,28 @@ import contextvars
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import Abort
 from prefect.runtime import flow_run
 
 from engine.errors import ModelBusyError, RunInterruptedError
 from flows.runs.cancellation import CancellationWatcher, explain_end
 from flows.runs.labels import NO_LEASE_LABELS, LeaseLabels, name_tag
-from flows.runs.lease_holders import Holder, list_dead_holders, list_holders, mark_crashed, name_process
+from flows.runs.lease_holders import (
+    Holder,
+    list_dead_holders,
+    list_runs_at_work,
+    mark_crashed,
+    name_process,
+    select_holders,
+)
 from flows.runs.slot import Slot
 
 Logger = logging.Logger | logging.LoggerAdapter[logging.Logger]
@@ -39,19 +47,24 @@ CONFIRM_PAUSES = (0.5, 1.0, 2.0)
 
 @asynccontextmanager
 async def hold_lease(
-    handle: str, logger: Logger, client: SyncPrefectClient, watcher: CancellationWatcher
+    handle: str,
+    logger: Logger,
+    client: SyncPrefectClient,
+    watcher: CancellationWatcher,
+    slots: set[str] | None = None,
 ) -> AsyncIterator["Lease"]:
     """Inside the block this flow run, and no other, works on the model.
 
     Args:
         watcher: sees whether somebody has ended this run.
+        slots: as ``known`` of ``Slot``.
 
     Raises:
         ModelBusyError: another run does, or may do as far as can be known after ``PATIENCE_SECONDS``.
         RunInterruptedError: this run is being cancelled.
         Abort: this run is over already by what Prefect says, so its process has nothing more to say.
     """
-    lease = Lease(client, handle, UUID(str(flow_run.get_id())), logger)
+    lease = Lease(client, handle, UUID(str(flow_run.get_id())), logger, slots=slots)
     try:
         await asyncio.to_thread(lease.acquire, flow_run.get_tags())
         with lease.renewing(watcher):
@@ -74,12 +87,13 @@ class Lease:
         logger: Logger,
         patience_seconds: float = PATIENCE_SECONDS,
         renew_seconds: float = RENEW_SECONDS,
+        slots: set[str] | None = None,
     ) -> None:
         self._client = client
         self._handle = handle
         self._run_id = run_id
         self._logger = logger
-        self._slot = Slot(client, name_tag(handle), run_id)
+        self._slot = Slot(client, name_tag(handle), run_id, slots)
         self._labels = LeaseLabels("", datetime.now(UTC), name_process())
         self._patience_seconds = patience_seconds
         self._renew_seconds = renew_seconds
@@ -241,11 +255,12 @@ class Lease:
                 if self._stopping.is_set():
                     # It is being given back: the slot is nobody's to take or to free from here.
                     return
-                # It was cancelled, or was silent for so long that it was taken for dead: it must attach nothing.
-                if (ended := explain_end(self._client.read_flow_run(self._run_id).state)) is not None:
-                    raise ended
                 taken = self._take()
-                holder = self._find_holder()
+                at_work = list_runs_at_work(self._client, self._handle)
+                # It was cancelled, or was silent for so long that it was taken for dead: it must attach nothing.
+                if (ended := explain_end(self._find_own(at_work).state)) is not None:
+                    raise ended
+                holder = self._select_holder(at_work)
                 if holder is None and not taken:
                     # A server that forgets leases when it starts again leaves the slot to nobody.
                     self._slot.reset()
@@ -270,9 +285,17 @@ class Lease:
 
     def _find_holder(self) -> Holder | None:
         """Another process with lease labels, which may be an earlier attempt of this very run."""
+        return self._select_holder(list_runs_at_work(self._client, self._handle))
+
+    def _select_holder(self, at_work: Sequence[FlowRun]) -> Holder | None:
         ours = (self._run_id, self._labels.process)
-        holders = list_holders(self._client, self._handle)
+        holders = select_holders(at_work)
         return next((holder for holder in holders if holder.process not in {ours, *self._overruled}), None)
+
+    def _find_own(self, at_work: Sequence[FlowRun]) -> FlowRun:
+        """This run, which is not among those at work where it has ended, or where its tag was taken away."""
+        found = next((run for run in at_work if run.id == self._run_id), None)
+        return found or self._client.read_flow_run(self._run_id)
 
     def _explain(self, holder: Holder | None) -> ModelBusyError:
         run_id = None if holder is None else str(holder.run_id)

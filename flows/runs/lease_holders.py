@@ -5,6 +5,7 @@ run whose process is gone.
 import os
 import re
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
@@ -16,7 +17,7 @@ from prefect.client.schemas.filters import (
     FlowRunFilterStateType,
     FlowRunFilterTags,
 )
-from prefect.client.schemas.objects import StateType
+from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.states import Crashed
 
@@ -48,14 +49,29 @@ class Holder:
         return f"run {self.run_id} ({describe_process(self.labels.process)})"
 
 
+def list_runs_at_work(client: SyncPrefectClient, handle: str) -> list[FlowRun]:
+    """The runs of a model that have not ended, whether or not they have lease labels."""
+    return _read_runs(client, handle, AT_WORK)
+
+
+def select_holders(runs: Sequence[FlowRun], over: bool = False) -> list[Holder]:
+    """Those of some runs that have lease labels; ``over`` says that all of them have ended."""
+    return [
+        Holder(run.id, labels, is_gone(labels.process), over)
+        for run in runs
+        if (labels := read_lease_labels(run.labels)) is not None and labels.lease_id
+    ]
+
+
 def list_holders(client: SyncPrefectClient, handle: str) -> list[Holder]:
     """The runs of a model that have not ended and have lease labels."""
-    return _list_labelled(client, handle, AT_WORK)
+    return select_holders(list_runs_at_work(client, handle))
 
 
 def list_dead_holders(client: SyncPrefectClient, handle: str) -> list[Holder]:
     """Of the latest ended runs of a model, those that did not release their lease and whose process is gone."""
-    return [holder for holder in _list_labelled(client, handle, OVER, OVER_LOOKED_AT) if holder.gone]
+    ended = select_holders(_read_runs(client, handle, OVER, OVER_LOOKED_AT), over=True)
+    return [holder for holder in ended if holder.gone]
 
 
 def mark_crashed(client: SyncPrefectClient, holder: Holder, successor: UUID) -> None:
@@ -100,10 +116,10 @@ def is_gone(process: str) -> bool | None:
     return None if named["begin"] and not now else now != named["begin"]
 
 
-def _list_labelled(
+def _read_runs(
     client: SyncPrefectClient, handle: str, types: tuple[StateType, ...], limit: int | None = None
-) -> list[Holder]:
-    runs = client.read_flow_runs(
+) -> list[FlowRun]:
+    return client.read_flow_runs(
         flow_run_filter=FlowRunFilter(
             tags=FlowRunFilterTags(all_=[name_tag(handle)]),
             state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(types))),
@@ -111,11 +127,6 @@ def _list_labelled(
         sort=FlowRunSort.END_TIME_DESC if types == OVER else FlowRunSort.START_TIME_DESC,
         limit=limit,
     )
-    return [
-        Holder(run.id, labels, is_gone(labels.process), types == OVER)
-        for run in runs
-        if (labels := read_lease_labels(run.labels)) is not None and labels.lease_id
-    ]
 
 
 def _name_place() -> str:

@@ -23,8 +23,10 @@ from engine.run.gateways import open_gateway, open_voting_judge
 from engine.screening.voting_judge import VotingJudge
 from engine.settings import Settings
 from engine.system.worker_process import RunHeavy, run_here
+from engine.text.embedding import CommonBatches
 from flows.runs.cancellation import CancellationWatcher
 from flows.runs.lease import Lease, Logger, hold_lease
+from flows.runs.slot import list_slots
 from flows.runtime.credentials import add_keys
 from flows.runtime.progress_artifact import publish_progress
 from flows.runtime.rate_limiter import open_rate_limiter
@@ -92,6 +94,8 @@ class RunResources:
         run_heavy: does what holds Python's lock for long: embedding, the gate, a choice among many.
         as_tasks: whether steps are tasks of the run page, and progress and estimate artifacts of it.
         shared: embedded servers, throttles and the budget of all runs; None where a run has its own.
+        common_batches: the vectors of subjects that the runs plan with; None where a run has its process for itself.
+        slots: the names of the models' limits in Prefect that are there; None where nobody has looked.
         find_passed: why nothing is left to do for a model, asked once its lease is held; it may block.
     """
 
@@ -103,6 +107,8 @@ class RunResources:
     run_heavy: RunHeavy = run_here
     as_tasks: bool = True
     shared: SharedModels | None = None
+    common_batches: CommonBatches | None = None
+    slots: set[str] | None = None
     find_skip_reason: Callable[[str], SkipReason | None] = lambda _: None
     snapshots: dict[str, RunSnapshot] = field(default_factory=dict)
     _with_keys: dict[str, Settings] = field(default_factory=dict)
@@ -131,7 +137,7 @@ class RunResources:
         """
         snapshot = self.snapshot
         try:
-            async with hold_lease(handle, get_run_logger(), self.client, self.watcher) as lease:
+            async with hold_lease(handle, get_run_logger(), self.client, self.watcher, self.slots) as lease:
                 snapshot.holds = True
                 snapshot.skip_reason = await asyncio.to_thread(self.find_skip_reason, handle)
                 if snapshot.skip_reason is not None:
@@ -211,5 +217,15 @@ async def open_run_resources(
     with get_client(sync_client=True) as client, CancellationWatcher(client).open() as watcher:
         async with open_rate_limiter(settings, logger, yields) as rate_limiter:
             yield RunResources(
-                settings, logger, client, watcher, rate_limiter, run_heavy, as_tasks, shared, find_skip_reason
+                settings,
+                logger,
+                client,
+                watcher,
+                rate_limiter,
+                run_heavy,
+                as_tasks,
+                shared,
+                CommonBatches() if shared else None,
+                await asyncio.to_thread(list_slots, client) if shared else None,
+                find_skip_reason,
             )

@@ -68,3 +68,11 @@ async def test_artifact_is_changed_where_it_stands() -> None:
     [artifact] = await read_page(run_id)
 
     assert (artifact_id, 2.0, "Round 2") == (artifact.id, artifact.data, artifact.description)
+
+
+async def test_verdict_that_stands_alone_is_shown_without_a_look_at_others() -> None:
+    run_id = await begin()
+    await show(run_id, "verdict", "# First", "first", alone=True)
+    await show(run_id, "verdict", "# Second", "second", alone=True)
+
+    assert 2 == len(await read_page(run_id))

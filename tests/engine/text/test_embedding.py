@@ -1,14 +1,29 @@
 """The packaged sentence encoder."""
 
+import asyncio
 from collections.abc import Callable
-from typing import cast
+from typing import TypeVar, cast
 
 import numpy as np
 import pytest
 
 from engine.system.worker_process import RunHeavy
 from engine.text import embedding
-from engine.text.embedding import DIMENSIONS, SentenceEncoder, Vectors, embed_ahead, normalise_rows
+from engine.text.embedding import DIMENSIONS, CommonBatches, SentenceEncoder, Vectors, embed_ahead, normalise_rows
+
+Result = TypeVar("Result")
+
+
+class CountingWorker:
+    """Does each work after a while, and counts them."""
+
+    def __init__(self) -> None:
+        self.works = 0
+
+    async def __call__(self, work: Callable[[], Result]) -> Result:
+        self.works += 1
+        await asyncio.sleep(0)
+        return work()
 
 
 def test_texts_of_one_meaning_lie_nearer() -> None:
@@ -51,3 +66,20 @@ async def test_many_texts_are_several_pieces_of_work(monkeypatch: pytest.MonkeyP
     assert [3, 3, 1] == pieces
     assert [] == embedder.list_new(texts)
     assert np.allclose(SentenceEncoder().embed(texts), embedder.embed(texts), atol=2e-5)
+
+
+async def test_batch_that_runs_have_in_common_is_encoded_once() -> None:
+    subjects, worker, common = ["a leaking roof", "a late bus"], CountingWorker(), CommonBatches()
+    encoders = [SentenceEncoder() for _ in range(4)]
+    await asyncio.gather(*(embed_ahead(encoder, subjects, worker, common) for encoder in encoders))
+
+    assert 1 == worker.works
+    assert all(np.array_equal(SentenceEncoder().embed(subjects), encoder.embed(subjects)) for encoder in encoders)
+
+
+async def test_batches_asked_for_longest_ago_are_forgotten() -> None:
+    worker, common = CountingWorker(), CommonBatches(most_texts=3)
+    for batch in (["one", "two"], ["three"], ["one", "two"], ["four"], ["three"]):
+        await embed_ahead(SentenceEncoder(), batch, worker, common)
+
+    assert 4 == worker.works

@@ -22,6 +22,7 @@ from flows.runs.cancellation import CancellationWatcher
 from flows.runs.labels import LeaseLabels, name_tag, read_lease_labels
 from flows.runs.lease import RENEW_SECONDS, Lease
 from flows.runs.lease_holders import describe_process, is_gone, name_process
+from flows.runs.slot import Slot, list_slots
 
 LOGGER = logging.getLogger(__name__)
 
@@ -229,6 +230,35 @@ async def test_slot_that_came_free_too_early_lets_no_second_run_in(
 
     await lease.confirm()
     lease.release()
+
+
+async def test_to_confirm_asks_prefect_twice(client: SyncPrefectClient, enter: Enter) -> None:
+    lease = await asyncio.to_thread(enter)
+    asked: list[str] = []
+    client._client.event_hooks = {"request": [lambda request: asked.append(request.url.path.rpartition("/")[2])]}
+    await lease.confirm()
+    client._client.event_hooks = {}
+    lease.release()
+
+    assert ["renew", "filter"] == asked
+
+
+def test_slot_that_is_known_to_be_missing_is_made_before_it_is_asked_for(
+    client: SyncPrefectClient, handle: str, begin_run: Callable[[], UUID]
+) -> None:
+    known, asked = list_slots(client), list[str]()
+    client._client.event_hooks = {"request": [lambda request: asked.append(request.url.path.rpartition("/")[2])]}
+    first, second = (
+        Slot(client, name_tag(handle), begin_run(), known),
+        Slot(client, name_tag(handle), begin_run(), known),
+    )
+    taken = first.take(), second.take()
+    client._client.event_hooks = {}
+    first.release()
+
+    assert (True, False) == taken
+    assert ["", "increment-with-lease"] == list(dict.fromkeys(asked))
+    assert name_tag(handle) in known & list_slots(client)
 
 
 async def test_lease_that_a_server_forgot_is_taken_again(
