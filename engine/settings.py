@@ -241,6 +241,11 @@ class Settings(BaseSettings):
         return RepliesPlace(self.locate(self.cache_dir), url, self.patience_seconds)
 
     @property
+    def cache_place(self) -> Path:
+        """The absolute path of the cache folder."""
+        return Path(self.locate(self.cache_dir))
+
+    @property
     def embedded_place(self) -> EmbeddedPlace:
         """Where the files of embedded models are, and how they are asked."""
         folder = user_cache_path("exemplars") / "models"

@@ -1,10 +1,11 @@
 """Prepares the gate's check of a run: the frames that it sees, packed so that another process can run it too."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
-from engine.domain.model import Model
-from engine.domain.samples import SAMPLE_SCHEMA, RunStamp, make_sample_table
+from engine.domain.model import Model, SynthType
+from engine.domain.samples import SAMPLE_SCHEMA, Row, RunStamp, make_sample_table
 from engine.planning.held_out import make_sides_frame, restrict_to_pool
 from engine.quality.verdict import Verdict
 from engine.report.summary import make_kept_rows, make_whole_frame, measure_variety
@@ -29,16 +30,25 @@ def prepare_gate(rounds: Rounds, stamp: RunStamp, model: Model) -> GateWork:
         model: the model with the samples that are attached and held out now, which may be more than when the run was
             planned.
     """
-    rows = make_kept_rows(rounds, stamp)
     return partial(
-        check_rows,
-        run=make_sample_table(rows).to_pandas(),
-        whole=make_whole_frame(restrict_to_pool(model, stamp.synth_type), rows),
+        check_model,
+        make_kept_rows(rounds, stamp),
+        model,
+        stamp.synth_type,
         traits=[trait.key for trait in model.traits],
         wanted=rounds.plan.wanted,
         run_id=stamp.run_id,
         columns=SAMPLE_SCHEMA.names,
         variety=measure_variety(rounds, rounds.embedder),
-        sides=make_sides_frame(model, stamp.synth_type, rows),
         beside=model.stored_runs,
+    )
+
+
+def check_model(rows: Sequence[Row], model: Model, synth_type: SynthType, **said: Any) -> Verdict:
+    """Runs the gate over a run's rows beside a model's samples; ``said`` are further arguments of ``check_rows``."""
+    return check_rows(
+        run=make_sample_table(rows).to_pandas(),
+        whole=make_whole_frame(restrict_to_pool(model, synth_type), rows),
+        sides=make_sides_frame(model, synth_type, rows),
+        **said,
     )

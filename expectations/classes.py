@@ -110,7 +110,7 @@ class ExpectNoNearDuplicates(RowsExpectation):
 
     ``members`` says which pairs count: ``new`` for those with a row of this run, across traits; ``old`` for those
     without, within one trait (an authored line may label several). In a frame without a column ``origin`` all rows are
-    new.
+    new. A frame with a column ``near`` has been searched: there is the text that a row is near to, by ``similarity``.
     """
 
     members: str
@@ -119,7 +119,10 @@ class ExpectNoNearDuplicates(RowsExpectation):
 
     def find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
         """Observes the number of pairs; a fault is a pair with its similarity."""
-        found = _find_new_pairs(frame) if fields["members"] == "new" else _find_old_pairs(frame)
+        if "near" in frame:
+            found = _read_pairs(frame, fields["members"])
+        else:
+            found = _find_new_pairs(frame) if fields["members"] == "new" else _find_old_pairs(frame)
         near = [(one, other, share) for one, other, share in found if share >= fields["min_jaccard"]]
         return {"pairs": len(near)}, [f"{share:.2f}: {one[:80]!r} and {other[:80]!r}" for one, other, share in near]
 
@@ -127,7 +130,8 @@ class ExpectNoNearDuplicates(RowsExpectation):
 class ExpectTextsToBeApart(RowsExpectation):
     """No text of one ``side`` (``train`` or ``eval``) overlaps with one of the other (``engine.planning.held_out``).
 
-    ``members`` says which pairs count: ``new`` for those with a row of this run, ``old`` for those without.
+    ``members`` says which pairs count: ``new`` for those with a row of this run, ``old`` for those without. A frame
+    with a column ``overlap`` has been searched: it says what each row shares with the other side.
     """
 
     members: str
@@ -135,6 +139,12 @@ class ExpectTextsToBeApart(RowsExpectation):
 
     def find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
         """Observes the number of overlaps; a fault is a text with what it overlaps with."""
+        if "overlap" in frame:
+            rows = frame[frame["overlap"].notna() & ((frame["origin"] == "run") == (fields["members"] == "new"))]
+            said = [
+                f"{text[:80]!r}: {detail[:120]}" for text, detail in zip(rows["text"], rows["overlap"], strict=True)
+            ]
+            return {"overlaps": len(said)}, said
         near = []
         for rows, others in _pair_sides(frame, fields["members"]):
             other_side = OverlapIndex(str(text) for text in others["text"])
@@ -156,10 +166,10 @@ class ExpectSubjectsToBeApart(RowsExpectation):
         """Observes the number of subjects on both sides and of rows without one; a fault names a shared subject."""
         shared: set[str] = set()
         for rows, others in _pair_sides(frame, fields["members"]):
-            shared |= {normalise_subject(str(subject)) for subject in rows["subject"]} & {
-                normalise_subject(str(subject)) for subject in others["subject"]
+            shared |= {normalise_subject(str(subject)) for subject in rows["subject"].unique()} & {
+                normalise_subject(str(subject)) for subject in others["subject"].unique()
             }
-        nameless = int((frame.loc[frame["origin"] == "run", "subject"].map(str).map(normalise_subject) == "").sum())
+        nameless = sum(not normalise_subject(str(item)) for item in frame.loc[frame["origin"] == "run", "subject"])
         faults = [f"{subject!r} is a subject on both sides" for subject in sorted(shared - {""})]
         if fields["members"] == "new" and nameless:
             faults.append(f"{count_noun(nameless, 'row')} of this run without a subject")
@@ -192,6 +202,13 @@ def _pair_sides(frame: pd.DataFrame, members: str) -> list[tuple[pd.DataFrame, p
         old = frame[~own]
         return [(old[old["side"] == "eval"], old[old["side"] == "train"])]
     return [(frame[own & (frame["side"] == side)], frame[frame["side"] != side]) for side in ("train", "eval")]
+
+
+def _read_pairs(frame: pd.DataFrame, members: str) -> list[tuple[str, str, float]]:
+    rows = frame[frame["near"].notna() & ((frame["origin"] == "run") == (members == "new"))]
+    if members == "old":
+        rows = rows.sort_values("trait", kind="stable", key=lambda traits: traits.astype(str))
+    return list(zip(rows["text"], rows["near"], rows["similarity"].tolist(), strict=True))
 
 
 def _find_new_pairs(frame: pd.DataFrame) -> list[tuple[str, str, float]]:

@@ -20,7 +20,7 @@ from tasks.run_names import name_check
 @task(name="check", task_run_name=name_check, cache_policy=NO_CACHE, persist_result=False)
 async def check(settings: Settings, rounds: Rounds, stamp: RunStamp, run_heavy: RunHeavy = run_here) -> Verdict:
     """The gate's verdict over the run's rows and all that the store has by now, sets of other runs included."""
-    pools = read_pools(settings.locate(settings.samples_uri), rounds.plan.model)
+    pools = read_pools(settings.locate(settings.samples_uri), rounds.plan.model, cache=settings.cache_place)
     await embed_ahead(rounds.embedder, list_variety_texts(rounds), run_heavy)
     verdict = await run_heavy(prepare_gate(rounds, stamp, pools))
     logger = get_run_logger()

@@ -3,7 +3,7 @@
 import hashlib
 import heapq
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -160,9 +160,9 @@ class Model:
     skipped: tuple[Skipped, ...] = ()
     additional_terms: tuple[str, ...] = ()
     upstream_sources: tuple[str, ...] = ()
-    attached: tuple[Attached, ...] = ()
+    attached: Sequence[Attached] = ()
     attached_digests: tuple[str, ...] = ()
-    held_out: tuple[Attached, ...] = ()
+    held_out: Sequence[Attached] = ()
     held_out_digests: tuple[str, ...] = ()
     stored_runs: tuple[str, ...] = ()
     altered_runs: tuple[str, ...] = ()

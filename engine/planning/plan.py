@@ -22,6 +22,7 @@ from engine.planning.seed_variations import (
 )
 from engine.quality.reference_axis import ReferenceAxis
 from engine.text.language import ENGLISH, Language, decide_language
+from engine.text.stored_samples import as_stored
 
 Shortfall = Mapping[tuple[str, Pole], int]
 
@@ -265,7 +266,7 @@ def _draw_outside_subjects(plan: Plan, trait: Trait, start: int, count: int) -> 
 
 
 def _draw(plan: Plan, scenario_pool: ScenarioPool, trait: Trait, key: str, start: int, count: int) -> list[Scenario]:
-    used = [item.subject for item in plan.model.attached if item.trait == trait.key]
+    used = as_stored(plan.model.attached).count_subjects(trait.key)
     return list(itertools.islice(draw_scenarios(scenario_pool, key, used), start, start + count))
 
 

@@ -3,7 +3,8 @@
 import hashlib
 import heapq
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -160,10 +161,11 @@ def rank_packs(model: Model, packs: Packs) -> list[str]:
     return sorted(scores, key=rank)
 
 
-def draw_scenarios(scenario_pool: ScenarioPool, key: str, used_subjects: Sequence[str]) -> Iterator[Scenario]:
+def draw_scenarios(scenario_pool: ScenarioPool, key: str, used_subjects: Iterable[str]) -> Iterator[Scenario]:
     """Yields scenarios without end, from its arguments alone; each value is drawn as often as any other, ±1.
 
-    ``key`` seeds the order. Subjects that attached samples have used come after unused ones.
+    ``key`` seeds the order. Subjects that attached samples have used come after unused ones; ``used_subjects`` lists or
+    counts them.
     """
     subjects = _draw_tiers(scenario_pool.subjects, f"{key}/subject", used_subjects)
     audiences = _draw_tiers((scenario_pool.audiences,), f"{key}/audience", ())
@@ -270,10 +272,12 @@ def _name_length(low: int, high: int) -> Length:
     return Length(f"{low} to {high} words", low, high)
 
 
-def _draw_tiers(tiers: Sequence[Sequence[str]], key: str, used: Sequence[str]) -> Iterator[str]:
+def _draw_tiers(tiers: Sequence[Sequence[str]], key: str, used: Iterable[str]) -> Iterator[str]:
     """Yields the least used value next; equals come by tier, then in an order that changes with every use."""
     tier_of = {value: tier for tier, values in reversed(list(enumerate(tiers))) for value in values}
-    uses = {value: used.count(value) for value in tier_of}
+    # A counter stays as it is.
+    counted = Counter(used)
+    uses = {value: counted[value] for value in tier_of}
     heap = [(uses[value], tier, _rank(key, value, uses[value]), value) for value, tier in tier_of.items()]
     heapq.heapify(heap)
     while heap:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from engine.domain.model import POLES, Length, Model, Pole, Seed, Skipped, Trait
 from engine.domain.samples import Exemplar
 from engine.errors import NoSeedsError
+from engine.text.stored_samples import as_stored
 from engine.text.stylometry import (
     MAX_LENGTH,
     MIN_LENGTH,
@@ -122,9 +123,8 @@ class SeedUses:
 def count_seed_uses(model: Model, chosen: Iterable[Exemplar] = ()) -> Counter[SeedKey]:
     """Counts the variations of each seed that earlier runs have attached or that are chosen now."""
     uses: Counter[SeedKey] = Counter()
-    for item in model.attached:
-        if item.seed_sha256:
-            uses[item.trait, "positive" if item.quality == 1.0 else "negative", item.seed_sha256] += 1
+    for (trait, quality, seed), count in as_stored(model.attached).count_variations().items():
+        uses[trait, "positive" if quality == 1.0 else "negative", seed] += count
     for exemplar in chosen:
         if exemplar.seed_sha256:
             uses[exemplar.trait, exemplar.pole, exemplar.seed_sha256] += 1

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import cache
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from engine.domain.model import POLES, Model, Pole, digest_text
@@ -29,11 +30,14 @@ from engine.report.headline import list_warnings, state_outcome
 from engine.report.html import PoleCount, ReportData, render_report
 from engine.report.separation_table import Separation
 from engine.screening.in_context_judge import is_auc_measured
+from engine.screening.neighbours import add_neighbours, find_new_neighbours, find_old_neighbours
 from engine.selection.rounds import Rounds
 from engine.store.layout import CARD, REPORT, VERDICT
 from engine.store.sample_set import SampleSet
 from engine.text.embedding import Embedder
 from engine.text.formatting import capitalise
+from engine.text.stored_frames import join_columns, join_origins, join_texts
+from engine.text.stored_samples import as_stored
 
 PACKAGES = (
     *("prefect", "great-expectations", "litellm", "pandas", "pyarrow", "numpy", "rensa", "py3langid"),
@@ -79,13 +83,35 @@ def make_rejected_rows(rounds: Rounds, stamp: RunStamp, verdict: Verdict) -> lis
 def make_whole_frame(model: Model, rows: Sequence[Row]) -> pd.DataFrame:
     """Makes a frame of all samples that the model would have: ``trait``, ``text``, ``quality`` and ``origin``.
 
-    ``origin`` is ``authored``, ``attached`` or ``run``.
+    ``origin`` is ``authored``, ``attached`` or ``run``. ``near`` is the text that a row is a near duplicate of, or
+    null, and ``similarity`` their Jaccard index. Of attached rows only those have their text that are one; the others
+    have ``STORED_TEXT``, for a stored set without a text is refused when it is opened.
     """
-    columns = ["trait", "text", "quality", "origin"]
-    authored = [(seed.trait, seed.text, seed.quality, "authored") for seed in model.seeds]
-    attached = [(item.trait, item.text, item.quality, "attached") for item in model.attached]
-    new = [(row["trait"], row["text"], row["quality"], "run") for row in rows]
-    return pd.DataFrame([*authored, *attached, *new], columns=columns)
+    attached, texts = as_stored(model.attached), [str(row["text"]) for row in rows]
+    begins = len(model.seeds)
+    near = dict(find_old_neighbours(model.seeds, attached))
+    new = find_new_neighbours(texts, [seed.text for seed in model.seeds], attached)
+    near |= {begins + len(attached) + number: item for number, item in new.items()}
+    stored = {number: item.text for number, item in near.items() if begins <= number < begins + len(attached)}
+    frame = pd.DataFrame(
+        {
+            "trait": join_columns(
+                [seed.trait for seed in model.seeds], attached.columns["trait"], [row["trait"] for row in rows]
+            ),
+            "text": join_texts(
+                [seed.text for seed in model.seeds], len(attached), stored, [row["text"] for row in rows]
+            ),
+            "quality": np.concatenate(
+                [
+                    np.array([seed.quality for seed in model.seeds], float),
+                    attached.columns["quality"].to_numpy(),
+                    np.array([row["quality"] for row in rows], float),
+                ]
+            ),
+            "origin": join_origins(begins, len(attached), len(rows)),
+        }
+    )
+    return add_neighbours(frame, near)
 
 
 def measure_variety(rounds: Rounds, embedder: Embedder) -> tuple[PoleVariety, ...]:

@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, get_args
 
 from engine.definitions.effort import Level, choose_effort, load_level
@@ -35,8 +36,8 @@ from engine.store.store import (
     list_altered,
     list_sets,
     locate_set,
-    read_attached,
 )
+from engine.store.stored_texts import open_samples
 from engine.system.filesystem import read_bytes
 from engine.text.embedding import Embedder, SentenceEncoder
 from engine.text.language import decide_language
@@ -97,7 +98,7 @@ def load_job(
         check_prices(settings, level)
     samples_uri = settings.locate(settings.samples_uri)
     check_writable(samples_uri, probe=not dry)
-    job = Job(read_pools(samples_uri, model, runs), checked_type, level)
+    job = Job(read_pools(samples_uri, model, runs, settings.cache_place), checked_type, level)
     return job if runs is not None else resume_job(settings, job, named)
 
 
@@ -154,11 +155,12 @@ def check_written(file: EmbeddedFile, model: Model) -> None:
         )
 
 
-def read_pools(samples_uri: str, model: Model, runs: Collection[str] | None = None) -> Model:
+def read_pools(samples_uri: str, model: Model, runs: Collection[str] | None = None, cache: Path | None = None) -> Model:
     """The model with what the store has of it: what is attached, and what is held out for evaluation.
 
     Args:
         runs: the run ids of the sets that count, detached ones too; None for all that are attached.
+        cache: the folder that keeps hashes of sets that have none; None keeps none.
 
     Raises:
         StoreError: a set cannot be read.
@@ -168,9 +170,9 @@ def read_pools(samples_uri: str, model: Model, runs: Collection[str] | None = No
     train, held_out = ([item for item in pool if runs is None or item.run_id in runs] for pool in pools)
     return replace(
         model,
-        attached=read_attached(train),
+        attached=open_samples(train, cache),
         attached_digests=digest_sets(train),
-        held_out=read_attached(held_out),
+        held_out=open_samples(held_out, cache),
         held_out_digests=digest_sets(held_out),
         stored_runs=tuple(item.run_id for item in (*train, *held_out)),
         altered_runs=list_altered([*train, *held_out]),

@@ -161,7 +161,7 @@ def describe_changes(manifest: Mapping[str, Any]) -> tuple[str, ...]:
 
 def compare_set(stored: StoredSet, made: SampleSet) -> Comparison:
     """The set made again compared with the stored one, file by file; a detached one as it would be detached."""
-    files = render_files(made)
+    files = render_files(made, hashed="hashes_version" in stored.manifest)
     if stored.status == "detached" and SAMPLES in files:
         files[MANIFEST] = render_detached(unseal(files[MANIFEST]))
         files[DETACHED] = files.pop(SAMPLES)

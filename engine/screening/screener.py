@@ -6,13 +6,15 @@ from dataclasses import replace
 from engine.domain.model import Length, Model
 from engine.domain.samples import Exemplar, Reason
 from engine.generation.prompts import FOLDER as PROMPTS_FOLDER
-from engine.planning.held_out import OverlapIndex, list_other_pool_texts, restrict_to_pool
+from engine.planning.held_out import Overlap, OverlapIndex, list_other_pool_texts, restrict_to_pool
 from engine.planning.plan import Plan
 from engine.planning.seed_variations import VoiceCheck
 from engine.screening.label_leaks import collect_own_words
 from engine.screening.patterns import list_lifted
 from engine.screening.rules import MIN_WORDS, Context, find_fault
-from engine.text.near_duplicates import DuplicatePair, Match, NearTexts
+from engine.text.near_duplicates import DuplicatePair, Match, NearTexts, choose_nearest
+from engine.text.stored_samples import as_stored
+from engine.text.stored_search import find_nearest
 from engine.text.words import COMMON_RUN, ends_sentence, word_runs
 
 # From this share of seeds with a terminal mark, texts of the trait are expected to have one.
@@ -48,39 +50,45 @@ class Screener:
         self._seen = NearTexts()
         self._seeds = NearTexts()
         self._seed_runs: dict[tuple[str, ...], str] = {}
-        self._other_side = OverlapIndex(list_other_pool_texts(plan.model, plan.synth_type))
-        for number, item in enumerate(restrict_to_pool(plan.model, plan.synth_type).attached):
-            self._seen.add(f"attached/{number}", item.text)
+        self._other_side = OverlapIndex(*list_other_pool_texts(plan.model, plan.synth_type))
+        self._attached = as_stored(restrict_to_pool(plan.model, plan.synth_type).attached).texts
         for seed in plan.model.authored:
             self._seeds.add(seed.place, seed.text)
             self._seed_runs.update(dict.fromkeys(word_runs(seed.text, COMMON_RUN), seed.text))
 
     def screen(self, exemplars: Sequence[Exemplar]) -> list[Exemplar]:
         """Returns the exemplars in cell order; each is accepted, or has the reason for which it is rejected."""
-        return [
-            self._screen_one(exemplar)
+        ruled = [
+            self._apply_rules(exemplar)
             for exemplar in sorted(exemplars, key=lambda exemplar: (exemplar.order, exemplar.number))
         ]
+        # All at once: each search goes through the hashes of the whole pool.
+        texts = list(dict.fromkeys(item.text for item in ruled if item.text is not None and item.is_accepted))
+        near, overlaps = find_nearest(texts, self._attached), self._other_side.find_all(texts)
+        return [
+            self._compare(item, item.text, near.get(item.text), overlaps.get(item.text))
+            if item.text is not None and item.is_accepted
+            else item
+            for item in ruled
+        ]
 
-    def _screen_one(self, exemplar: Exemplar) -> Exemplar:
+    def _apply_rules(self, exemplar: Exemplar) -> Exemplar:
         if exemplar.reason is not None or exemplar.text is None:
             return exemplar
         finding = find_fault(exemplar.text, self._make_context(exemplar))
-        if finding:
-            return replace(exemplar, reason=finding.reason, detail=finding.detail)
-        return self._compare(exemplar, exemplar.text)
+        return replace(exemplar, reason=finding.reason, detail=finding.detail) if finding else exemplar
 
-    def _compare(self, exemplar: Exemplar, text: str) -> Exemplar:
+    def _compare(self, exemplar: Exemplar, text: str, near: Match | None, overlap: Overlap | None) -> Exemplar:
         if match := self._seeds.find(text):
             return self._reject(exemplar, text, "seed_copy", match)
         runs = word_runs(text, COMMON_RUN)
         if copied := next((self._seed_runs[run] for run in sorted(runs) if run in self._seed_runs), None):
             return replace(exemplar, reason="seed_copy", detail=f"{COMMON_RUN} words in a row of: {copied}")
-        if overlap := self._other_side.find(text):
+        if overlap:
             return replace(exemplar, reason="held_out_overlap", detail=overlap.detail)
         if drift := self._voice_check.find_drift(exemplar):
             return replace(exemplar, reason="voice_drift", detail=drift)
-        if match := self._seen.find(text):
+        if match := choose_nearest(near, self._seen.find(text)):
             return self._reject(exemplar, text, "duplicate" if match.exact else "near_duplicate", match)
         self._seen.add(exemplar.key, text)
         return exemplar

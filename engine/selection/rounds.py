@@ -18,6 +18,7 @@ from engine.selection.review import Decision, Review, decide, make_hints
 from engine.text.embedding import CachingEmbedder
 from engine.text.formatting import count_noun, name_reason
 from engine.text.near_duplicates import DuplicatePair
+from engine.text.stored_samples import as_stored
 
 # The share of the quota that one round may replace: a word that most texts of a pole have would otherwise make a round
 # ask for the whole quota once more.
@@ -199,7 +200,7 @@ class Rounds:
 
 def _without_pools(plan: Plan) -> Plan:
     """Returns the plan without samples that do not affect the choice: a model may have a million, and it is pickled."""
-    variations = tuple(item for item in plan.model.attached if item.seed_sha256)
+    variations = as_stored(plan.model.attached).list_variations()
     seeds = plan.model.seeds if plan.synth_type == "diversify" else ()
     return replace(plan, model=replace(plan.model, seeds=seeds, attached=variations, held_out=()))
 

@@ -17,6 +17,8 @@ REPORT = f"{RUN_FOLDER}/report.html"
 CARD = f"{RUN_FOLDER}/README.md"
 # The samples of a detached set are kept here, where no reader of samples looks.
 DETACHED = f"{RUN_FOLDER}/detached.pq"
+# What near-duplicate search needs of the samples, by the kind of hashes.
+HASHES: Mapping[str, str] = {name: f"{RUN_FOLDER}/hashes_{name}.pq" for name in ("near", "apart")}
 
 OLDER_FOLDER = "_run"
 OLDER_MANIFEST = "_manifest.json"

@@ -18,8 +18,10 @@ import pyarrow.parquet as pq
 from engine.domain.model import Pool
 from engine.domain.samples import Row, RunStamp, make_rejected_table, make_sample_table
 from engine.errors import StoreError
-from engine.store.layout import DETACHED, MANIFEST, MANIFESTS, REJECTED, SAMPLES
+from engine.store.layout import DETACHED, HASHES, MANIFEST, MANIFESTS, REJECTED, SAMPLES
+from engine.store.stored_hashes import render_hashes
 from engine.system.filesystem import open_folder
+from engine.text.signatures import HASHES_VERSION, KINDS
 
 # Rows in a Parquet row group. To read a page of samples, at most the rows before it in its group are read as well.
 GROUP_ROWS = 10_000
@@ -44,15 +46,25 @@ class SampleSet:
     inputs: Mapping[str, Any] = field(default_factory=dict)
 
 
-def render_files(sample_set: SampleSet) -> dict[str, bytes]:
-    """The bytes of every file of a set by its name, the manifest last."""
+def render_files(sample_set: SampleSet, hashed: bool = True) -> dict[str, bytes]:
+    """The bytes of every file of a set by its name, the manifest last.
+
+    Args:
+        hashed: whether an attached set has the hashes of its texts, as those of older versions have not.
+    """
+    hashed = hashed and sample_set.status == "attached"
     tables: dict[str, pa.Table] = {}
     if sample_set.status == "attached":
         tables[SAMPLES] = make_sample_table(sample_set.kept)
     tables[REJECTED] = make_rejected_table(sample_set.rejected)
     files = {name: _write_parquet(table) for name, table in tables.items()}
     files |= {name: text.encode() for name, text in sample_set.documents.items()}
-    files[MANIFEST] = _render_manifest(sample_set, files, {name: table.num_rows for name, table in tables.items()})
+    rows = {name: table.num_rows for name, table in tables.items()}
+    if hashed:
+        texts = [str(row["text"]) for row in sample_set.kept]
+        files |= {HASHES[kind.name]: render_hashes([texts], kind) for kind in KINDS}
+        rows |= dict.fromkeys(HASHES.values(), len(texts))
+    files[MANIFEST] = _render_manifest(sample_set, files, rows, hashed)
     return files
 
 
@@ -119,7 +131,7 @@ def unseal(content: bytes) -> Any:
     return value
 
 
-def _render_manifest(sample_set: SampleSet, files: Mapping[str, bytes], rows: Mapping[str, int]) -> bytes:
+def _render_manifest(sample_set: SampleSet, files: Mapping[str, bytes], rows: Mapping[str, int], hashed: bool) -> bytes:
     stamp = sample_set.stamp
     counts: dict[str, dict[str, int]] = {}
     for row in sample_set.kept if sample_set.status == "attached" else ():
@@ -141,6 +153,7 @@ def _render_manifest(sample_set: SampleSet, files: Mapping[str, bytes], rows: Ma
             name: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content), "rows": rows.get(name)}
             for name, content in files.items()
         },
+        **({"hashes_version": HASHES_VERSION} if hashed else {}),
         "versions": dict(sample_set.versions),
         "inputs": dict(sample_set.inputs),
     }

@@ -188,16 +188,21 @@ def list_altered(sets: Sequence[StoredSet]) -> tuple[str, ...]:
     Raises:
         StoreError: the store cannot be read.
     """
-    altered = []
-    for stored in sets:
-        filesystem, path = open_folder(stored.file(stored.rows_name))
-        name = name_file(stored.manifest, stored.rows_name)
-        expected = stored.manifest.get("files", {}).get(name, {}).get("bytes")
-        with _translate_errors(stored.folder, UNREADABLE):
-            size = filesystem.get_file_info(path).size
-        if expected not in (None, size):
-            altered.append(stored.run_id)
-    return tuple(altered)
+    return tuple(stored.run_id for stored in sets if is_altered(stored))
+
+
+def is_altered(stored: StoredSet) -> bool:
+    """Whether a set's samples have another size than its manifest says.
+
+    Raises:
+        StoreError: the store cannot be read.
+    """
+    filesystem, path = open_folder(stored.file(stored.rows_name))
+    name = name_file(stored.manifest, stored.rows_name)
+    expected = stored.manifest.get("files", {}).get(name, {}).get("bytes")
+    with _translate_errors(stored.folder, UNREADABLE):
+        size = filesystem.get_file_info(path).size
+    return expected not in (None, size)
 
 
 def digest_sets(sets: Sequence[StoredSet]) -> tuple[str, ...]:
@@ -251,9 +256,9 @@ def detach_set(stored: StoredSet) -> None:
 
 def _read_samples(stored: StoredSet) -> Iterator[Attached]:
     """Yields the samples of a set; the whole file is read first, so that what fails then lies in its content."""
-    place = stored.file(stored.rows_name)
-    try:
-        table = pq.read_table(pa.BufferReader(read_bytes(place)), page_checksum_verification=True)
+    with explain_damage(stored):
+        content = read_bytes(stored.file(stored.rows_name))
+        table = pq.read_table(pa.BufferReader(content), page_checksum_verification=True)
         for row in table.select(_READ_COLUMNS).to_pylist():
             if None in (row["trait"], row["text"]):
                 raise ValueError("a row without a trait or a text")
@@ -265,6 +270,14 @@ def _read_samples(stored: StoredSet) -> Iterator[Attached]:
                 seed_sha256=row["seed_sha256"],
                 pair_id=row["pair_id"],
             )
+
+
+@contextmanager
+def explain_damage(stored: StoredSet) -> Iterator[None]:
+    """Translates what fails while the samples of a set are read into a ``StoreError`` that says what helps."""
+    place = stored.file(stored.rows_name)
+    try:
+        yield
     except (OSError, pa.ArrowException, KeyError, ValueError, TypeError, AttributeError) as error:
         why = "the file is gone" if isinstance(error, FileNotFoundError) else str(error)
         raise StoreError(

@@ -28,12 +28,11 @@ from engine.store.layout import (
     name_file,
 )
 from engine.store.sample_set import read_manifest
-from engine.system.filesystem import list_below
+from engine.system.filesystem import list_below, open_whole
 from engine.text.formatting import count_noun
 
 CHUNK_BYTES = 1024 * 1024
 BATCH_ROWS = 10_000
-WHOLE_BYTES = 16 * 1024 * 1024
 BUFFER_BYTES = 256 * 1024
 STATUSES = {"attached": SAMPLES, "detached": DETACHED, "rejected": None}
 CHECKED_COLUMNS = ["id", "trait", "text", "quality", "pole", "provenance", "run_id", "content_sha256"]
@@ -145,7 +144,7 @@ def _check_file(
 ) -> Iterator[str]:
     """Describes what is wrong with the bytes of a file or, where they are as they were written, with its rows."""
     try:
-        with _open_file(filesystem, path) as source:
+        with open_whole(filesystem, path) as source:
             digest, size = _digest(source)
             facts.size_bytes += size
             if size != entry.get("bytes"):
@@ -159,15 +158,6 @@ def _check_file(
         yield "a file that is missing"
     except (OSError, pa.ArrowException) as error:
         yield f"a file that cannot be read: {error}"
-
-
-def _open_file(filesystem: fs.FileSystem, path: str) -> pa.NativeFile:
-    """Opens a file, and reads a small one whole: else each column of each row group is a request to an object store."""
-    source = filesystem.open_input_file(path)
-    if source.size() > WHOLE_BYTES:
-        return source
-    with source:
-        return pa.BufferReader(source.read_buffer())
 
 
 def _digest(source: pa.NativeFile) -> tuple[str, int]:

@@ -16,6 +16,9 @@ class OutsideFolderError(Exception):
     """A path leads, through a symbolic link, out of the folder that it should lie in."""
 
 
+WHOLE_BYTES = 16 * 1024 * 1024
+
+
 def open_folder(uri: str) -> tuple[fs.FileSystem, str]:
     """The file system of a URI and the path inside it.
 
@@ -125,6 +128,19 @@ def read_bytes(uri: str) -> bytes:
         raise FileNotFoundError(uri) from error
     except (pa.ArrowException, OSError) as error:
         raise StoreError(f"{uri} cannot be read: {error}") from error
+
+
+def open_whole(filesystem: fs.FileSystem, path: str) -> pa.NativeFile:
+    """Opens a file, and reads a small one whole: else each column of each row group is a request to an object store.
+
+    Raises:
+        OSError, pa.ArrowException: the file cannot be opened.
+    """
+    source = filesystem.open_input_file(path)
+    if source.size() > WHOLE_BYTES:
+        return source
+    with source:
+        return pa.BufferReader(source.read_buffer())
 
 
 def replace_file(uri: str, content: bytes) -> None:

@@ -9,35 +9,8 @@ from functools import lru_cache
 
 from rensa import RMinHash, RMinHashLSH
 
+from engine.text.signatures import HASH_SEED, NEAR, Nearness
 from engine.text.words import normalise, shingle
-
-# Published thresholds lie between .7 and .8 (FineWeb: 5-grams, 14 × 8 hashes; NeMo Curator: .8).
-NEAR_DUPLICATE_JACCARD = 0.7
-# A pair with Jaccard index s is proposed with probability 1 - (1 - s^5)^25: .99 at .7, .06 at .3. Bands of 8 hashes
-# would miss two of five pairs at .7, in screening and in the gate alike.
-PERMUTATIONS = 125
-BANDS = 25
-# The hashes' own estimate of the index has a standard deviation of .04: a pair whose estimate lies this far below the
-# threshold is not worth the exact comparison.
-ESTIMATE_ERROR = 0.2
-HASH_SEED = 42
-
-
-@dataclass(frozen=True, slots=True)
-class Nearness:
-    """The Jaccard index from which texts are near duplicates, and the MinHash parameters that propose such pairs.
-
-    With b bands of r hashes, a pair of index s is proposed with probability 1 - (1 - s^r)^b.
-    """
-
-    jaccard: float = NEAR_DUPLICATE_JACCARD
-    permutations: int = PERMUTATIONS
-    bands: int = BANDS
-
-    @property
-    def min_estimate(self) -> float:
-        """The estimate by the hashes from which a pair is compared exactly."""
-        return self.jaccard - ESTIMATE_ERROR
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +41,7 @@ class DuplicatePair:
 class NearTexts:
     """An index of texts that grows one text at a time and finds near duplicates; memory grows with the texts."""
 
-    def __init__(self, nearness: Nearness = Nearness()) -> None:
+    def __init__(self, nearness: Nearness = NEAR.nearness) -> None:
         self._nearness = nearness
         self._lsh = RMinHashLSH(nearness.jaccard, nearness.permutations, nearness.bands)
         self._texts: list[tuple[str, str]] = []
@@ -103,6 +76,11 @@ class NearTexts:
         # Texts of the same shingles in another order are near duplicates, not the same text.
         key, nearest = self._texts[-negated]
         return Match(key, nearest, min(similarity, 0.999))
+
+
+def choose_nearest(*matches: Match | None) -> Match | None:
+    """Chooses the most similar of some matches, of equals the first."""
+    return max((match for match in matches if match), key=lambda match: match.similarity, default=None)
 
 
 def jaccard(one: frozenset[str], other: frozenset[str]) -> float:

@@ -61,7 +61,9 @@ async def remake_set(settings: Settings, stored: StoredSet) -> SampleSet:
     place = rounds.plan.plan_id, rounds.plan.model.handle
     async with gateway.keeping(*place), voting_judge.keeping(*place):
         await walk_rounds(rounds, gateway, voting_judge, LoggedProgress(), inputs["rounds"])
-    model = read_pools(settings.locate(settings.samples_uri), rounds.plan.model, inputs["checked_beside"])
+    model = read_pools(
+        settings.locate(settings.samples_uri), rounds.plan.model, inputs["checked_beside"], settings.cache_place
+    )
     bill = restore_bill(gateway.budget, manifest)
     return make_sample_set(rounds, stamp, prepare_gate(rounds, stamp, model)(), gateway, bill)
 

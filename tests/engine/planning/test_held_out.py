@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fakes.builders import (
     POSITIVE_SEEDS,
@@ -131,8 +132,10 @@ def test_other_side_of_each_synth_type() -> None:
         str(name): choose_pool(name) for name in (*TRAIN, "enrich")
     }
     assert 3 == len(SYNTH_TYPES)
-    assert ((OTHER,), (OTHER,)) == tuple(list_other_pool_texts(model, name) for name in TRAIN)
-    assert {TEXT, *(seed.text for seed in make_seeds())} == set(list_other_pool_texts(model, "enrich"))
+    for synth_type, authored, stored in (*((name, [], OTHER) for name in TRAIN), ("enrich", make_seeds(), TEXT)):
+        texts, others = list_other_pool_texts(model, synth_type)
+        assert tuple(seed.text for seed in authored) == texts
+        assert [stored] == list(others.read(np.arange(len(others))).values())
 
 
 def test_pool_of_each_synth_type() -> None:

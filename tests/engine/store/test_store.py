@@ -41,7 +41,7 @@ from engine.domain.samples import (
 from engine.errors import StoreError
 from engine.report.dataset_card import render_card
 from engine.run.job import read_pools
-from engine.store.layout import CARD, MANIFEST, REJECTED, REPORT, SAMPLES, VERDICT
+from engine.store.layout import CARD, HASHES, MANIFEST, REJECTED, REPORT, SAMPLES, VERDICT
 from engine.store.sample_set import GROUP_ROWS, SampleSet, Status, read_manifest
 from engine.store.store import (
     check_writable,
@@ -112,7 +112,7 @@ def test_set_stands_where_the_contract_says_with_all_its_files(tmp_path: Path) -
     stored = write_set(f"{tmp_path}/samples/", make_set())
 
     assert f"{tmp_path}/samples/handle=u22a8.test/pool=train/run={RUN}" == stored.folder
-    assert {SAMPLES, REJECTED, VERDICT, REPORT, CARD, MANIFEST} == set(read_files(stored.folder))
+    assert {SAMPLES, REJECTED, VERDICT, REPORT, CARD, MANIFEST, *HASHES.values()} == set(read_files(stored.folder))
     assert stored.written
     assert f"{stored.folder}/{SAMPLES}" == stored.file(SAMPLES)
     assert DOCUMENTS[CARD] == Path(stored.file(CARD)).read_text()
@@ -235,7 +235,7 @@ def test_manifest_tells_the_truth_about_every_file(tmp_path: Path) -> None:
     for name, content in files.items():
         entry = manifest["files"][name]
         assert (hashlib.sha256(content).hexdigest(), len(content)) == (entry["sha256"], entry["bytes"])
-    assert {SAMPLES: ROWS, REJECTED: 2} == {
+    assert {SAMPLES: ROWS, REJECTED: 2, **dict.fromkeys(HASHES.values(), ROWS)} == {
         name: entry["rows"] for name, entry in manifest["files"].items() if entry["rows"] is not None
     }
 
@@ -333,7 +333,7 @@ def test_debris_of_the_run_makes_room(tmp_path: Path, put: Callable[[Path], None
     stored = write_set(str(tmp_path / "samples"), make_set())
 
     assert stored.written
-    assert {SAMPLES, REJECTED, VERDICT, REPORT, CARD, MANIFEST} == set(read_files(folder))
+    assert {SAMPLES, REJECTED, VERDICT, REPORT, CARD, MANIFEST, *HASHES.values()} == set(read_files(folder))
     assert [] == list_left_over(tmp_path / "samples")
 
 
@@ -467,7 +467,7 @@ def mount_small_disk(folder: Path, size: str) -> Iterator[Path]:
 
 
 def test_full_disk_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
-    with mount_small_disk(tmp_path / "samples", "64k") as store:
+    with mount_small_disk(tmp_path / "samples", "128k") as store:
         write_set(str(store), make_set(run_ids(1)[0], 4))
         big = replace(make_set(), documents={REPORT: "x" * 100_000})
         with pytest.raises(StoreError, match="No space left on device"):

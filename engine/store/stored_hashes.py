@@ -1,0 +1,172 @@
+"""The hashes of a set's texts: in the set where it has them, else made once and kept below the cache folder.
+
+Hashes are never trusted for what they say they are: their digest is that of the sealed manifest or, in the cache, part
+of the file's name, and their columns and version are those of this code. A run writes into no other run's set.
+"""
+
+import hashlib
+import io
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from engine.errors import StoreError
+from engine.system.filesystem import open_folder, read_bytes, write_whole
+from engine.text.formatting import count_noun
+from engine.text.signatures import HASHES_VERSION, HashColumn, HashKind, make_hash_table
+
+LOGGER = logging.getLogger("exemplars.store")
+GROUP_ROWS = 65_536
+FOLDER = "hashes"
+# Reasons that are shown for one set each; of more sets the rest is counted.
+SHOWN_SETS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class HashedSet:
+    """A set whose hashes are wanted.
+
+    Args:
+        run_id: the run that left it.
+        rows: the number of its samples.
+        digest: the SHA-256 of its samples as they lie in the store.
+        walk_texts: yields its texts in parts, in order.
+        stored: the path or URI and the SHA-256 of the hashes that its manifest names, by kind.
+        version: the version of those hashes; None without any.
+        is_remote: whether the set lies in an object store, from which the hashes are fetched once.
+        lacking: why no hashes of a kind are named.
+    """
+
+    run_id: str
+    rows: int
+    digest: Callable[[], str]
+    walk_texts: Callable[[], Iterator[Sequence[str]]]
+    stored: Mapping[str, tuple[str, str]]
+    version: object
+    is_remote: bool = False
+    lacking: str = "it has none"
+
+
+# A file on this disk, or its content where there is no cache folder.
+Hashes = str | bytes
+
+
+def render_hashes(parts: Iterable[Sequence[str]], kind: HashKind) -> bytes:
+    """The bytes of the file with the hashes of a set's texts, which come in parts."""
+    stream = io.BytesIO()
+    with pq.ParquetWriter(
+        stream,
+        kind.schema,
+        compression="NONE",
+        use_dictionary=False,
+        write_statistics=False,
+        write_page_checksum=True,
+    ) as writer:
+        for part in parts:
+            writer.write_table(make_hash_table(part, kind), row_group_size=GROUP_ROWS)
+    return stream.getvalue()
+
+
+def find_hashes(sets: Sequence[HashedSet], kind: HashKind, cache: Path | None) -> list[Hashes]:
+    """The hashes of each set; those that no set and no cache has are made now, which one line of the log says.
+
+    Args:
+        cache: the folder that keeps those that were made; None keeps none.
+    """
+    made: list[str] = []
+    found = [_find(item, kind, cache, made) for item in sets]
+    if made:
+        shown = "; ".join(made[:SHOWN_SETS])
+        rest = f"; and {len(made) - SHOWN_SETS} more" if len(made) > SHOWN_SETS else ""
+        LOGGER.warning("Made the hashes of %s (%s) anew: %s%s", count_noun(len(made), "set"), kind.name, shown, rest)
+    return found
+
+
+def walk_hashes(hashes: Hashes, column: HashColumn) -> Iterator[pa.Array]:
+    """Yields a column of hashes in parts."""
+    source = pa.BufferReader(hashes) if isinstance(hashes, bytes) else hashes
+    with pq.ParquetFile(source, pre_buffer=False, page_checksum_verification=True) as parquet:
+        for group in range(parquet.num_row_groups):
+            yield from parquet.read_row_group(group, columns=[column], use_threads=False)[column].chunks
+
+
+def _find(item: HashedSet, kind: HashKind, cache: Path | None, made: list[str]) -> Hashes:
+    """The hashes of one set; where they are made now, ``made`` gets the reason."""
+    hashes, why = (None, "") if item.is_remote else _find_stored(item, kind)
+    if hashes is not None:
+        return hashes
+    digest = item.digest()
+    if kept := _find_kept(digest, kind, item.rows, cache):
+        return kept
+    if item.is_remote:
+        hashes, why = _find_stored(item, kind)
+    if hashes is None:
+        made.append(f"run {item.run_id}: {why}")
+        hashes = render_hashes(item.walk_texts(), kind)
+    return _keep(hashes, digest, kind, cache)
+
+
+def _find_stored(item: HashedSet, kind: HashKind) -> tuple[Hashes | None, str]:
+    """The hashes in the set itself, or why there are none that can be trusted."""
+    if kind.name not in item.stored:
+        return None, item.lacking
+    if item.version != HASHES_VERSION:
+        return None, f"its own are of version {item.version}, and this is version {HASHES_VERSION}"
+    uri, expected = item.stored[kind.name]
+    try:
+        hashes: Hashes = read_bytes(uri) if item.is_remote else open_folder(uri)[1]
+        if _digest(hashes) != expected:
+            return None, "its own were altered since they were written"
+    except (OSError, StoreError):
+        return None, "its own cannot be read"
+    return (hashes, "") if _fits(hashes, kind, item.rows) else (None, "its own are not made as this version makes them")
+
+
+def _find_kept(digest: str, kind: HashKind, rows: int, cache: Path | None) -> Hashes | None:
+    if cache is None:
+        return None
+    for path in (cache / FOLDER).glob(f"{_name(digest, kind)}-*.pq"):
+        if path.stem.endswith(f"-{_digest(str(path))}") and _fits(str(path), kind, rows):
+            return str(path)
+        path.unlink(missing_ok=True)
+    return None
+
+
+def _keep(hashes: Hashes, digest: str, kind: HashKind, cache: Path | None) -> Hashes:
+    """Puts hashes into the cache; where its disk takes none, they are kept in memory."""
+    if cache is None or isinstance(hashes, str):
+        return hashes
+    path = cache / FOLDER / f"{_name(digest, kind)}-{_digest(hashes)}.pq"
+    try:
+        write_whole(fs.LocalFileSystem(), str(path), hashes)
+    except OSError as error:
+        LOGGER.warning("The hashes of a set cannot be kept in %s: %s", path.parent, error)
+        return hashes
+    return str(path)
+
+
+def _name(digest: str, kind: HashKind) -> str:
+    return f"{digest}-{kind.name}-{HASHES_VERSION}"
+
+
+def _fits(hashes: Hashes, kind: HashKind, rows: int) -> bool:
+    """Whether a file has the columns and the algorithm of a kind, and a row for each sample."""
+    try:
+        with pq.ParquetFile(pa.BufferReader(hashes) if isinstance(hashes, bytes) else hashes) as parquet:
+            return bool(parquet.schema_arrow.equals(kind.schema, check_metadata=True)) and (
+                parquet.metadata.num_rows == rows
+            )
+    except (OSError, pa.ArrowException):
+        return False
+
+
+def _digest(hashes: Hashes) -> str:
+    if isinstance(hashes, bytes):
+        return hashlib.sha256(hashes).hexdigest()
+    with Path(hashes).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

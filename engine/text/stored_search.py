@@ -1,0 +1,287 @@
+"""Searches stored texts by their hashes with arrays; only texts of proposed pairs are read, by their position."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from engine.text.near_duplicates import Match, jaccard
+from engine.text.signatures import (
+    APART,
+    NEAR,
+    HashColumn,
+    HashKind,
+    Nearness,
+    Signatures,
+    hash_runs,
+    make_hash_table,
+    read_signatures,
+    sign,
+)
+from engine.text.words import COMMON_RUN, normalise, shingle, word_runs
+
+Numbers = np.ndarray[tuple[int], np.dtype[np.int64]]
+# Rows that are searched at once: their signatures fit into a processor's cache.
+_BLOCK_ROWS = 8_192
+# The multiplicative hash of a band's beginning (Knuth, The Art of Computer Programming 3, 6.4).
+_MIN_SLOTS, _SLOTS_A_BAND = 1 << 20, 16
+_SLOT_FACTOR = np.uint32(2_654_435_761)
+_BAND_FACTOR = np.uint32(0x9E37_79B1 >> 3)
+# Pairs whose signatures are compared at once, 125 bytes each.
+_COMPARED_PAIRS = 65_536
+# Small sets are joined up to so many rows: each search has a cost of its own.
+_JOINED_ROWS = 65_536
+
+
+# Stored texts that are looked for at once, where stored ones are compared with each other.
+JOINED_TEXTS = 50_000
+# The position of a text, the text, an earlier one that it is too similar to, and their similarity.
+StoredPair = tuple[int, str, str, float]
+FindPairs = Callable[["StoredTexts", "StoredTexts", "Numbers"], list[StoredPair]]
+
+
+class StoredTexts(Protocol):
+    """The texts of a pool: ``walk_hashes`` yields their hashes part by part, ``read`` reads some of them."""
+
+    def __len__(self) -> int: ...
+
+    def walk_hashes(self, kind: HashKind, column: HashColumn) -> Iterator[pa.Array]:
+        """Yields a column of the table of a kind in parts, all rows in order."""
+
+    def read(self, rows: Numbers) -> Mapping[int, str]:
+        """Returns the texts at some positions, which are sorted and unique."""
+
+    def recall_pairs(self, name: str, others: "StoredTexts", find: FindPairs) -> list[StoredPair]:
+        """Returns what ``find`` gives for those of these texts and of the others that no gate has compared.
+
+        Args:
+            name: what is looked for; under this name it may be kept.
+            find: is given those texts, the others, and the positions of the former among all texts.
+        """
+
+
+class MemoryTexts:
+    """Texts in memory, as a few are and those of tests."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self._texts = texts
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    def walk_hashes(self, kind: HashKind, column: HashColumn) -> Iterator[pa.Array]:
+        """Yields one part, which is made now."""
+        yield from make_hash_table(self._texts, kind)[column].chunks
+
+    def read(self, rows: Numbers) -> Mapping[int, str]:
+        """Returns the texts at some positions."""
+        return {row: self._texts[row] for row in rows.tolist()}
+
+    def recall_pairs(self, name: str, others: StoredTexts, find: "FindPairs") -> list[StoredPair]:
+        """Returns what ``find`` gives for all texts."""
+        return find(self, others, np.arange(len(self))) if self._texts and len(others) else []
+
+
+NO_TEXTS = MemoryTexts(())
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMatch:
+    """A stored text, by its position ``row``, that is near to the text number ``query`` of those looked for.
+
+    ``similarity`` is the Jaccard index; 1 means the same normal form.
+    """
+
+    query: int
+    row: int
+    text: str
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRuns:
+    """A stored text, by its position ``row``, and the runs of words that it shares with the text number ``query``."""
+
+    query: int
+    row: int
+    text: str
+    runs: frozenset[tuple[str, ...]]
+
+
+def match_stored(texts: Sequence[str], stored: StoredTexts, kind: HashKind = NEAR) -> Iterator[StoredMatch]:
+    """Yields every stored text that is near to one of ``texts``, in the order of their positions."""
+    if not texts or not len(stored):
+        return
+    search = BandSearch(sign(texts, kind.nearness.permutations), kind.nearness)
+    forms: dict[int, tuple[str, frozenset[str]]] = {}
+    for begins, signatures in _walk(stored, kind, "signature"):
+        rows, queries = search.find(read_signatures(signatures))
+        if not rows.size:
+            continue
+        rows += begins
+        read = stored.read(np.unique(rows))
+        for row, query in zip(rows.tolist(), queries.tolist(), strict=True):
+            if query not in forms:
+                forms[query] = normalise(texts[query]), shingle(texts[query])
+            form, shingles = forms[query]
+            similarity = compare(form, shingles, read[row])
+            if similarity >= kind.nearness.jaccard:
+                yield StoredMatch(query, row, read[row], similarity)
+
+
+def find_nearest(texts: Sequence[str], stored: StoredTexts, kind: HashKind = NEAR) -> dict[str, Match]:
+    """Finds for each text the stored one that is nearest to it, of equals the first; texts without one are left out."""
+    found: dict[str, Match] = {}
+    for item in match_stored(texts, stored, kind):
+        text = texts[item.query]
+        if text not in found or item.similarity > found[text].similarity:
+            found[text] = Match(f"attached/{item.row}", item.text, item.similarity)
+    return found
+
+
+def compare(form: str, shingles: frozenset[str], other: str) -> float:
+    """Returns the Jaccard index of a text, given by its normal form and shingles, and another.
+
+    Texts of the same shingles in another order are near duplicates, not the same text.
+    """
+    return 1.0 if normalise(other) == form else min(jaccard(shingles, shingle(other)), 0.999)
+
+
+def find_pairs_within(texts: StoredTexts, traits: Numbers) -> list[StoredPair]:
+    """Finds each stored text that is a near duplicate of an earlier one of its trait, with the nearest one.
+
+    Args:
+        traits: a number for the trait of each text.
+    """
+    best: dict[int, StoredPair] = {}
+    signatures = np.concatenate([read_signatures(part) for part in texts.walk_hashes(NEAR, "signature")])
+    for begins in range(0, len(signatures), JOINED_TEXTS):
+        search = BandSearch(signatures[begins : begins + JOINED_TEXTS], NEAR.nearness)
+        rows, queries = search.find(signatures[begins:])
+        rows, queries = rows + begins, queries + begins
+        wanted = (queries < rows) & (traits[queries] == traits[rows])
+        rows, queries = rows[wanted], queries[wanted]
+        read = texts.read(np.unique(np.concatenate([rows, queries])))
+        for row, earlier in zip(rows.tolist(), queries.tolist(), strict=True):
+            text, other = read[row], read[earlier]
+            similarity = compare(normalise(text), shingle(text), other)
+            if similarity >= NEAR.nearness.jaccard and (row not in best or similarity > best[row][3]):
+                best[row] = row, text, other, similarity
+    return [best[row] for row in sorted(best)]
+
+
+def share_runs(texts: Sequence[str], stored: StoredTexts) -> Iterator[StoredRuns]:
+    """Yields every stored text that shares a run of words with one of ``texts``, in the order of their positions."""
+    asked = [(value, query) for query, text in enumerate(texts) for value in hash_runs(text)]
+    if not asked or not len(stored):
+        return
+    values = np.array(sorted({value for value, _ in asked}), np.uint32)
+    owners: dict[int, list[int]] = {}
+    for value, query in asked:
+        owners.setdefault(value, []).append(query)
+    runs = [word_runs(text, COMMON_RUN) for text in texts]
+    for begins, column in _walk(stored, APART, "runs"):
+        flat = column.flatten().to_numpy()
+        places = np.minimum(np.searchsorted(values, flat), len(values) - 1)
+        hits = np.flatnonzero(values[places] == flat)
+        if not hits.size:
+            continue
+        ends = column.offsets.to_numpy()[1:] - column.offsets[0].as_py()
+        rows = np.searchsorted(ends, hits, side="right") + begins
+        read = stored.read(np.unique(rows))
+        pairs = {
+            (row, query)
+            for row, value in zip(rows.tolist(), flat[hits].tolist(), strict=True)
+            for query in owners[value]
+        }
+        for row, query in sorted(pairs):
+            if shared := runs[query] & word_runs(read[row], COMMON_RUN):
+                yield StoredRuns(query, row, read[row], shared)
+
+
+class BandSearch:
+    """Finds the rows of signatures that share a band with one of the texts looked for, and are alike by estimate.
+
+    Args:
+        signatures: those of the texts looked for.
+    """
+
+    def __init__(self, signatures: Signatures, nearness: Nearness) -> None:
+        self._signatures = signatures
+        self._bands = nearness.bands
+        self._width = nearness.permutations // nearness.bands
+        self._least = nearness.min_estimate * nearness.permutations
+        count = len(signatures)
+        owners, bands = np.divmod(np.arange(count * self._bands), self._bands)
+        keys = self._make_keys(signatures, owners, bands)
+        order = np.argsort(keys, kind="stable")
+        self._keys, self._owners = keys[order], owners[order]
+        # A small table of what the bands begin with rules out most rows, before their bands are looked up whole.
+        self._shift = np.uint32(33 - max(_MIN_SLOTS, _SLOTS_A_BAND * len(keys)).bit_length())
+        self._slots = np.zeros(1 << (32 - int(self._shift)), np.bool_)
+        self._slots[self._hash_starts(signatures)] = True
+
+    def find(self, signatures: Signatures) -> tuple[Numbers, Numbers]:
+        """Returns pairs of a row of ``signatures`` and the number of a text looked for, sorted and unique."""
+        found = [
+            self._find_block(start, signatures[start : start + _BLOCK_ROWS])
+            for start in range(0, len(signatures), _BLOCK_ROWS)
+        ]
+        if not found:
+            return np.empty(0, np.int64), np.empty(0, np.int64)
+        return np.concatenate([rows for rows, _ in found]), np.concatenate([queries for _, queries in found])
+
+    def _find_block(self, start: int, block: Signatures) -> tuple[Numbers, Numbers]:
+        likely = self._slots.take(self._hash_starts(block))
+        rows, bands = np.divmod(np.flatnonzero(likely), self._bands)
+        keys = self._make_keys(block, rows, bands)
+        left, right = np.searchsorted(self._keys, keys), np.searchsorted(self._keys, keys, side="right")
+        counts = right - left
+        within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        owners = self._owners[np.repeat(left, counts) + within]
+        rows, queries = np.divmod(
+            np.unique(np.repeat(rows, counts) * len(self._signatures) + owners), len(self._signatures)
+        )
+        alike = np.zeros(len(rows), np.bool_)
+        for begin in range(0, len(rows), _COMPARED_PAIRS):
+            part = slice(begin, begin + _COMPARED_PAIRS)
+            same = block[rows[part]] == self._signatures[queries[part]]
+            alike[part] = np.count_nonzero(same, axis=1) >= self._least
+        return rows[alike] + start, queries[alike]
+
+    def _hash_starts(self, signatures: Signatures) -> np.ndarray[tuple[int, int], np.dtype[np.uint32]]:
+        """The slot of each band of each row: a hash of which band it is and of its first four bytes, or three."""
+        signatures = np.ascontiguousarray(signatures)
+        shape, strides = (len(signatures), self._bands), (signatures.shape[1], self._width)
+        starts = np.arange(self._bands, dtype=np.uint32) * _BAND_FACTOR
+        if self._width >= 4:
+            starts = starts + np.ndarray(shape, "<u4", signatures, strides=strides)
+        else:
+            starts = starts + np.ndarray(shape, "<u2", signatures, strides=strides)
+            starts += np.ndarray(shape, "u1", signatures, 2, strides).astype(np.uint32) << np.uint32(16)
+        starts *= _SLOT_FACTOR
+        starts >>= self._shift
+        return np.asarray(starts, np.uint32)
+
+    def _make_keys(
+        self, signatures: Signatures, rows: Numbers, bands: Numbers
+    ) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
+        """A number for each of some bands of some rows: the band's bytes, then which band it is."""
+        keys = bands.astype(np.uint64)
+        for place in range(self._width):
+            keys = (keys << np.uint64(8)) | signatures[rows, bands * self._width + place]
+        return keys
+
+
+def _walk(stored: StoredTexts, kind: HashKind, column: HashColumn) -> Iterator[tuple[int, pa.Array]]:
+    """Yields the parts of a column, small ones joined, each with the position of its first row."""
+    begins, waiting = 0, list[pa.Array]()
+    for part in stored.walk_hashes(kind, column):
+        waiting.append(part)
+        if (rows := sum(map(len, waiting))) >= _JOINED_ROWS:
+            yield begins, pa.concat_arrays(waiting)
+            begins, waiting = begins + rows, []
+    if waiting:
+        yield begins, pa.concat_arrays(waiting)

@@ -1,0 +1,146 @@
+"""What 1,000 new texts cost against N attached ones: plan and screen, and the gate; beside the same against none.
+
+``EXEMPLARS_BENCH_ATTACHED`` says how many are attached (100,000), and ``EXEMPLARS_BENCH_STORE`` a folder that keeps the
+store for the next time. Each part runs in a process of its own, so that its CPU time and its peak memory are its own.
+"""
+
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes.builders import make_exemplar, make_level, make_model, make_stamp, make_test_plan
+from fakes.word_vectors import WordVectors
+
+from engine.domain.model import POLES
+from engine.domain.samples import Exemplar, Scenario, make_row
+from engine.run.job import read_pools
+from engine.screening.screener import Screener
+from engine.selection.rounds import Rounds
+from engine.store.sample_set import SampleSet
+from engine.store.store import write_set
+
+ATTACHED = int(os.environ.get("EXEMPLARS_BENCH_ATTACHED", "100000"))
+STORE = os.environ.get("EXEMPLARS_BENCH_STORE")
+NEW = 1_000
+# Of the new texts so many are near duplicates of an attached one, and must be found.
+PLANTED = 100
+SET_ROWS = 50_000
+# Twice what was measured against 100,000 attached: 1.25 and 1.13 (docs/decisions/053-a-million.md).
+MAX_RATIOS = {"screen": 2.5, "gate": 2.3}
+SYLLABLES = [consonant + vowel for consonant in "bdfgklmnprstvz" for vowel in "aeiou"]
+_DRAWN = random.Random(1)
+WORDS = ["".join(_DRAWN.choices(SYLLABLES, k=_DRAWN.choice((1, 2, 2, 3, 3, 4)))) for _ in range(6_000)]
+# Words are as frequent as in a language (Zipf), so that hashes are alike by chance as often as there.
+FREQUENCIES = [1 / (rank + 20) for rank in range(len(WORDS))]
+
+
+def write_text(number: int) -> str:
+    """A sentence of 18 to 40 words that is a function of a number."""
+    rng = random.Random(number)
+    return " ".join(rng.choices(WORDS, FREQUENCIES, k=rng.randint(18, 40))).capitalize() + "."
+
+
+def write_new(number: int, attached: int) -> str:
+    """A new text; the first ``PLANTED`` are an attached one with another last word."""
+    if number < PLANTED and attached:
+        return write_text(number * (attached // PLANTED)).removesuffix(".") + " indeed."
+    return write_text(10**9 + number)
+
+
+def make_store(folder: Path, attached: int) -> None:
+    """A store of sets of ``SET_ROWS`` samples, as runs would have left them."""
+    for first in range(0, attached, SET_ROWS):
+        stamp = make_stamp(f"run-{first:09d}")
+        stamp = replace(stamp, created_at=stamp.created_at + timedelta(seconds=first))
+        rows = [
+            make_row(make_new(write_text(n), n), stamp, None) for n in range(first, min(first + SET_ROWS, attached))
+        ]
+        beside = [f"run-{before:09d}" for before in range(0, first, SET_ROWS)]
+        write_set(
+            str(folder),
+            SampleSet(stamp, "train", "attached", "plan", rows, [], {}, {}, {"checked_beside": beside}),
+        )
+
+
+def make_new(text: str, number: int) -> Exemplar:
+    made = make_exemplar(text, POLES[number % 2], number // 2)
+    return replace(made, scenario=Scenario(f"subject {number % 500}", f"reader {number % 7}", "a note", "short"))
+
+
+def run_part(part: str, folder: str, attached: int) -> dict[str, Any]:
+    """Does one part in this process; returns its CPU seconds without imports, and what came of it."""
+    begun = time.process_time()
+    pools = read_pools(folder, make_model(handle="u22a8.test"), cache=Path(folder).parent / "cache")
+    exemplars = [make_new(write_new(number, attached), number) for number in range(NEW)]
+    plan = make_test_plan(pools, make_level(NEW // 2))
+    rounds = Rounds(plan, Screener(plan, use_lengths=False), 1, WordVectors(), strict=False)
+    rounds.next_cells()
+    if part == "screen":
+        screened = rounds.screen(exemplars)
+        rejected = sum(item.reason in ("duplicate", "near_duplicate") for item in screened)
+        return {"cpu": time.process_time() - begun, "found": rejected}
+    from expectations.checking import check_model
+
+    rows = [make_row(item, make_stamp(), None) for item in exemplars]
+    verdict = check_model(
+        rows,
+        pools,
+        "from_traits",
+        traits=["clarity"],
+        wanted=NEW // 2,
+        run_id=make_stamp().run_id,
+        columns=[],
+        variety=[],
+    )
+    near = [item for item in verdict.results if item.suite == "whole" and "no new text" in item.name]
+    return {"cpu": time.process_time() - begun, "found": int("".join(filter(str.isdigit, near[0].observed)))}
+
+
+def measure(part: str, folder: Path, attached: int) -> dict[str, Any]:
+    """The CPU seconds and the peak memory of a process that does one part."""
+    command = [sys.executable, __file__, part, str(folder), str(attached)]
+    paths = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    answer = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    found: dict[str, Any] = json.loads(answer.stdout.splitlines()[-1])
+    return found
+
+
+@pytest.mark.parametrize("part", ["screen", "gate"])
+def test_new_texts_against_many_attached(part: str, tmp_path: Path) -> None:
+    folder = Path(STORE or tmp_path) / f"{ATTACHED}" / "samples"
+    if not folder.exists():
+        make_store(folder, ATTACHED)
+    none = measure(part, tmp_path / "none" / "samples", 0)
+    many = measure(part, folder, ATTACHED)
+    again = measure(part, folder, ATTACHED)
+    ratio = again["whole"] / none["whole"]
+    print(f"\n{part}: {NEW:,} new against   CPU s   of it work   peak MB")
+    for name, row in (("none", none), (f"{ATTACHED:,}", many), ("the same again", again)):
+        print(f"{name:>32}{row['whole']:8.2f}{row['cpu']:13.2f}{row['peak_mb']:10,}")
+    print(f"ratio {ratio:.2f}, {(again['cpu'] - none['cpu']) / ATTACHED * 1e6:.2f} CPU µs an attached text")
+
+    assert (0, PLANTED, PLANTED) == (none["found"], many["found"], again["found"])
+    assert ratio < MAX_RATIOS[part] or ATTACHED != 100_000
+
+
+def main(part: str, folder: str, attached: str) -> None:
+    """Prints the figures of one part, as ``measure`` reads them."""
+    found = run_part(part, folder, int(attached))
+    status = Path("/proc/self/status").read_text()
+    peak_kb = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
+    print(json.dumps({**found, "whole": time.process_time(), "peak_mb": peak_kb // 1024}))
+
+
+if __name__ == "__main__":
+    arguments: Sequence[str] = sys.argv[1:]
+    main(*arguments)

@@ -1,0 +1,186 @@
+"""Hashes of stored texts are found, made once or made anew, and never trusted where they are not what they should."""
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from fakes.builders import make_exemplar, make_model, make_stamp
+
+from engine.domain.model import Pool
+from engine.domain.samples import make_row
+from engine.errors import StoreError
+from engine.run.job import read_pools
+from engine.store.layout import HASHES, MANIFEST, SAMPLES
+from engine.store.sample_set import SampleSet, seal, unseal
+from engine.store.store import StoredSet, list_sets, write_set
+from engine.store.stored_texts import list_unchecked, open_samples
+from engine.text.signatures import KINDS, NEAR
+from engine.text.stored_search import find_nearest
+
+HANDLE = "u22a8.test"
+TEXTS = ("The spare key of the cellar hangs behind the blue door.", "Seven geese crossed our yard in the snow.")
+ASKED = "The spare key of the cellar hangs behind the blue door now."
+
+
+def attach(
+    folder: Path, run_id: str, texts: tuple[str, ...] = TEXTS, beside: tuple[str, ...] | None = (), pool: Pool = "train"
+) -> StoredSet:
+    stamp = replace(make_stamp(run_id), handle=HANDLE)
+    rows = [make_row(make_exemplar(text, index=number), stamp, None) for number, text in enumerate(texts)]
+    inputs = {} if beside is None else {"checked_beside": list(beside)}
+    return write_set(str(folder), SampleSet(stamp, pool, "attached", "plan", rows, [], {}, {}, inputs))
+
+
+def change_manifest(stored: StoredSet, change: Callable[[dict[str, object]], None]) -> None:
+    path = Path(stored.folder) / MANIFEST
+    manifest = unseal(path.read_bytes())
+    change(manifest)
+    path.write_bytes(seal(manifest))
+
+
+def drop_hashes(stored: StoredSet) -> None:
+    """As a version without hashes wrote it."""
+
+    def change(manifest: dict[str, object]) -> None:
+        del manifest["hashes_version"]
+        manifest["files"] = {
+            name: entry
+            for name, entry in json.loads(json.dumps(manifest["files"])).items()
+            if name not in HASHES.values()
+        }
+
+    change_manifest(stored, change)
+    for name in HASHES.values():
+        Path(stored.file(name)).unlink()
+
+
+def age_hashes(stored: StoredSet) -> None:
+    change_manifest(stored, lambda manifest: manifest.update(hashes_version=0))
+
+
+def alter_hashes(stored: StoredSet) -> None:
+    """Other hashes of the same size: with them nothing would be found."""
+    for name in HASHES.values():
+        path = Path(stored.file(name))
+        content = bytearray(path.read_bytes())
+        middle = 200
+        content[middle] ^= 0xFF
+        path.write_bytes(content)
+
+
+def alter_samples(stored: StoredSet) -> None:
+    """Another text in their place, which the set's own hashes know nothing of."""
+    path = Path(stored.file(SAMPLES))
+    table = pq.read_table(path)
+    texts = [ASKED, *table["text"].to_pylist()[1:]]
+    pq.write_table(table.set_column(2, table.schema.field("text"), [texts]), path)
+
+
+SPOILED: dict[str, Callable[[StoredSet], None]] = {
+    "it has none": drop_hashes,
+    "its own are of version 0, and this is version 1": age_hashes,
+    "its own were altered since they were written": alter_hashes,
+    "its samples were altered since they were written": alter_samples,
+}
+
+
+def find(folder: Path, cache: Path | None) -> dict[str, int]:
+    samples = open_samples(list_sets(str(folder), HANDLE, "train"), cache)
+    return {match.key: round(100 * match.similarity) for match in find_nearest([ASKED], samples.texts).values()}
+
+
+def test_hashes_of_the_set_itself_are_used(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    attach(tmp_path / "samples", "one")
+    found = find(tmp_path / "samples", tmp_path / "cache")
+
+    assert ["attached/0"] == list(found)
+    assert not (tmp_path / "cache").exists()
+    assert [] == caplog.messages
+
+
+@pytest.mark.parametrize("why", SPOILED)
+def test_hashes_that_cannot_be_trusted_are_made_anew_once_with_one_line(
+    tmp_path: Path, why: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    stored = attach(tmp_path / "samples", "one")
+    SPOILED[why](stored)
+    before = {path: path.read_bytes() for path in Path(stored.folder).rglob("*") if path.is_file()}
+    found = [find(tmp_path / "samples", tmp_path / "cache") for _ in range(2)]
+
+    assert ["attached/0"] == list(found[0])
+    assert found[0] == found[1] == find(tmp_path / "samples", None)
+    assert [f"Made the hashes of 1 set (near) anew: run one: {why}"] * 2 == caplog.messages
+    assert before == {path: path.read_bytes() for path in Path(stored.folder).rglob("*") if path.is_file()}
+
+
+def test_hashes_in_the_cache_that_were_altered_are_made_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    drop_hashes(attach(tmp_path / "samples", "one"))
+    find(tmp_path / "samples", tmp_path / "cache")
+    [kept] = (tmp_path / "cache" / "hashes").iterdir()
+    kept.write_bytes(kept.read_bytes()[::-1])
+
+    assert ["attached/0"] == list(find(tmp_path / "samples", tmp_path / "cache"))
+    assert 2 == len(caplog.messages)
+    assert [kept] == list((tmp_path / "cache" / "hashes").iterdir())
+
+
+def test_texts_are_read_by_their_position_across_sets(tmp_path: Path) -> None:
+    for number in range(3):
+        attach(tmp_path, f"run-{number}", (f"first of {number}", f"second of {number}"))
+    samples = open_samples(list_sets(str(tmp_path), HANDLE, "train"))
+
+    assert 6 == len(samples)
+    assert {1: "second of 0", 4: "first of 2"} == samples.texts.read(np.array([1, 4]))
+    assert ["first of 0", "second of 0"] == [item.text for item in samples][:2]
+    assert {"rotating a key": 3, "moving a database": 3} == samples.count_subjects("clarity")
+    assert samples.count_subjects("clarity") == samples.count_subjects()
+    assert {} == samples.count_subjects("safety")
+    assert [6, 6] == [sum(map(len, samples.texts.walk_hashes(kind, "signature"))) for kind in KINDS]
+
+
+def test_set_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    stored = attach(tmp_path, "one")
+    table = pq.read_table(stored.file(SAMPLES))
+    pq.write_table(table.drop_columns(["text"]), stored.file(SAMPLES))
+    with pytest.raises(StoreError, match="`exemplars detach one`"):
+        read_pools(str(tmp_path), make_model(handle=HANDLE))
+
+
+def test_sets_that_no_gate_has_held_against_each_other_are_listed(tmp_path: Path) -> None:
+    attach(tmp_path, "foreign", beside=None)
+    attach(tmp_path, "gated", beside=("foreign",))
+    attach(tmp_path, "other", beside=("gated",))
+    sets = {item.run_id: item for item in list_sets(str(tmp_path), HANDLE, "train")}
+
+    def list_for(*run_ids: str) -> list[str]:
+        own = [sets[run_id] for run_id in run_ids]
+        return [item.run_id for item in list_unchecked(own, own)[0]]
+
+    assert ["foreign"] == list_for("foreign", "gated")
+    assert [] == list_for("gated", "other")
+    assert ["foreign", "other"] == list_for("foreign", "gated", "other")
+    drop_hashes(sets["gated"])
+    sets = {item.run_id: item for item in list_sets(str(tmp_path), HANDLE, "train")}
+    assert ["gated"] == list_for("gated")
+
+
+def test_pairs_of_older_sets_are_found_once_and_kept(tmp_path: Path) -> None:
+    attach(tmp_path / "samples", "one", beside=None)
+    attach(tmp_path / "samples", "two", (ASKED, "Something else altogether stands in this one."), beside=None)
+    asked = []
+
+    def find_pairs(texts: object, others: object, rows: object) -> list[tuple[int, str, str, float]]:
+        asked.append(texts)
+        return [(2, ASKED, TEXTS[0], 0.9)]
+
+    for _ in range(2):
+        texts = open_samples(list_sets(str(tmp_path / "samples"), HANDLE, "train"), tmp_path / "cache").texts
+        assert [(2, ASKED, TEXTS[0], 0.9)] == texts.recall_pairs("duplicates", texts, find_pairs)
+    assert 1 == len(asked)
+    assert 4 == sum(map(len, texts.walk_hashes(NEAR, "signature")))
