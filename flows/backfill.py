@@ -32,7 +32,7 @@ from flows.backfills.resources import make_shared_budget, open_backfill_resource
 from flows.backfills.worker import BackfillWorker
 from flows.observability.logs import ignore_closed_output, set_up_logs
 from flows.runs.cancellation import CancellationWatcher, explain_cancelled
-from flows.runs.heartbeat import sending_heartbeats
+from flows.runs.heartbeat import sending_heartbeats, sending_none_twice
 from flows.runtime.parameters import ChosenEffort, Glob, Handles, MaxCost, Namespace, PartSize
 from flows.runtime.schedule_events import release_events
 from flows.synthesize import run_synthesis
@@ -117,7 +117,7 @@ async def work_through(
         worker = BackfillWorker(request, ledger, resources, children)
         page.updates.append(worker.record_progress)
         try:
-            with watch_for_end(resources.watcher, worker):
+            with watch_for_end(resources.watcher, worker), sending_none_twice():
                 if options.part_size is None:
                     await worker.work(ledger.rows, at_once)
                 else:

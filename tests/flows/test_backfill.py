@@ -1,6 +1,7 @@
 """A backfill, run for real: one run a model in one process, isolated, bounded, gone on with, and stopped as a whole."""
 
 import asyncio
+import itertools
 import json
 import os
 import signal
@@ -140,6 +141,25 @@ def test_each_set_is_made_again_byte_for_byte_by_one_process(done: Done, monkeyp
 
     assert COUNT == len(comparisons)
     assert {()} == {comparison.different for comparison in comparisons}
+
+
+def test_no_heartbeat_of_a_model_is_sent_twice(done: Done, client: SyncPrefectClient) -> None:
+    children = list_children(client, done.state)
+
+    def list_heartbeats(child: FlowRun) -> list[datetime]:
+        asked = {
+            "event": {"name": ["prefect.flow-run.heartbeat"]},
+            "resource": {"id": [f"prefect.flow-run.{child.id}"]},
+            "occurred": {"since": "2020-01-01T00:00:00Z"},
+        }
+        found = client._client.post("/events/filter", json={"filter": asked}).json()["events"]
+        return sorted(datetime.fromisoformat(event["occurred"]) for event in found)
+
+    wait_until(lambda: all(map(list_heartbeats, children)), 60, "each run has sent one")
+
+    for child in children:
+        times = list_heartbeats(child)
+        assert all((later - earlier).total_seconds() > 20 for earlier, later in itertools.pairwise(times)), times
 
 
 def test_page_is_a_table_of_models_with_their_runs(done: Done, client: SyncPrefectClient) -> None:
