@@ -34,8 +34,8 @@ NEW = 1_000
 # Of the new texts so many are near duplicates of an attached one, and must be found.
 PLANTED = 100
 SET_ROWS = 50_000
-# Twice what was measured against 100,000 attached: 1.25 and 1.13 (docs/decisions/053-a-million.md).
-MAX_RATIOS = {"screen": 2.5, "gate": 2.3}
+# Twice what was measured against 100,000 attached: 1.12 and 1.14 (docs/decisions/053-a-million.md).
+MAX_RATIOS = {"screen": 2.2, "gate": 2.3}
 SYLLABLES = [consonant + vowel for consonant in "bdfgklmnprstvz" for vowel in "aeiou"]
 _DRAWN = random.Random(1)
 WORDS = ["".join(_DRAWN.choices(SYLLABLES, k=_DRAWN.choice((1, 2, 2, 3, 3, 4)))) for _ in range(6_000)]
@@ -115,6 +115,7 @@ def measure(part: str, folder: Path, attached: int) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("part", ["screen", "gate"])
 def test_new_texts_against_many_attached(part: str, tmp_path: Path) -> None:
     folder = Path(STORE or tmp_path) / f"{ATTACHED}" / "samples"
