@@ -35,7 +35,7 @@ class LitellmClient:
     def __init__(self, endpoint: Endpoint, timeout_seconds: float) -> None:
         self.endpoint = endpoint
         self._timeout_seconds = timeout_seconds
-        self._litellm = _import_litellm()
+        self._litellm = import_litellm()
         self._errors = ErrorTranslator(
             endpoint.name, endpoint.api_base, endpoint.settings, timeout_seconds, self._litellm.exceptions
         )
@@ -192,7 +192,8 @@ class LitellmClient:
             ) from error
 
 
-def _import_litellm() -> Any:
+def import_litellm() -> Any:
+    """Imports litellm, which takes 2 CPU-seconds, as this project uses it: offline, and quiet."""
     # Without this litellm downloads its price list when it is imported.
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     import litellm

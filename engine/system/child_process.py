@@ -1,4 +1,4 @@
-"""Starts a server as a child process of this one and stops it when the block that uses it ends.
+"""Starts a server as a child process of this one and ends it when whoever uses it is done.
 
 The server prints its address once it listens, and serves until its standard input closes. That pipe closes when this
 process ends, so the server ends too, even after ``kill -9``.
@@ -9,7 +9,6 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import IO
 
 STOP_SECONDS = 3.0
 
@@ -29,40 +28,55 @@ def run_child_server(command: Sequence[str], environment: Mapping[str, str], sta
     Raises:
         ChildServerError: the server ended, or printed no address within ``start_seconds``.
     """
-    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log:
-        process = subprocess.Popen(
+    server = ChildServer(command, environment)
+    try:
+        yield server.wait_for_address(start_seconds)
+    finally:
+        server.stop()
+
+
+class ChildServer:
+    """A server that begins to start when this is made, so that this process can do other things meanwhile."""
+
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        self._log = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 (closed at its end)
+        self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=log,
+            stderr=self._log,
             env=dict(environment),
             # Ctrl-C goes to the whole foreground group. In a session of its own the server lives until it is stopped.
             start_new_session=True,
         )
-        with process:
-            try:
-                yield _wait_for_address(process, log, start_seconds)
-            finally:
-                _stop(process)
 
+    def wait_for_address(self, start_seconds: float) -> str:
+        """Waits until the server listens.
 
-def _wait_for_address(process: "subprocess.Popen[bytes]", log: IO[str], start_seconds: float) -> str:
-    assert process.stdout is not None
-    ready, _, _ = select.select([process.stdout], [], [], start_seconds)
-    address = process.stdout.readline().decode().strip() if ready else ""
-    if address.startswith("http"):
-        return address
-    log.seek(0)
-    lines = log.read().strip().splitlines()
-    raise ChildServerError(lines[-1] if lines else f"it printed no address within {start_seconds:g} s", lines)
+        Raises:
+            ChildServerError: it ended, or printed no address within ``start_seconds``.
+        """
+        assert self._process.stdout is not None
+        ready, _, _ = select.select([self._process.stdout], [], [], start_seconds)
+        address = self._process.stdout.readline().decode().strip() if ready else ""
+        if address.startswith("http"):
+            return address
+        self._log.seek(0)
+        lines = self._log.read().strip().splitlines()
+        raise ChildServerError(lines[-1] if lines else f"it printed no address within {start_seconds:g} s", lines)
 
+    def stop(self) -> None:
+        """Ends the server and waits until it is gone, killing it after ``STOP_SECONDS``."""
+        self.leave()
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
 
-def _stop(process: "subprocess.Popen[bytes]") -> None:
-    if process.stdin is not None:
-        with suppress(OSError):
-            process.stdin.close()
-    try:
-        process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+    def leave(self) -> None:
+        """Tells the server to end, which it does by itself; nobody waits for it. A second call has no effect."""
+        for stream in (self._process.stdin, self._process.stdout, self._log):
+            if stream is not None:
+                with suppress(OSError):
+                    stream.close()

@@ -21,6 +21,7 @@ from flows.exit_codes import run_app
 
 if TYPE_CHECKING:
     from engine.report.summary import RunResult
+    from engine.system.child_process import ChildServer
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 app.add_typer(cache_app, name="cache")
@@ -67,14 +68,17 @@ def synthesize_command(
     settings = read_settings()
     logs_json = settings.log_format == "json"
     quiet_libraries(verbose or logs_json, logs_json)
-    # Imported late: Prefect reads its settings on import, and a mistyped handle should not have to wait for that.
-    from engine.run.job import load_job
-    from flows.cli.terminal import show_begin, show_result, watch
+    from flows.cli.temporary_server import starting_server
 
-    job = load_job(settings, handle, synth_type, effort)
-    show_begin(job, as_json or logs_json)
-    with watch(job, as_json or verbose or logs_json):
-        result = run_flow(handle, synth_type, effort)
+    with starting_server() as server:
+        # Imported late: Prefect reads its settings on import, and a mistyped handle should not have to wait for that.
+        from engine.run.job import load_job
+        from flows.cli.terminal import show_begin, show_result, watch
+
+        job = load_job(settings, handle, synth_type, effort)
+        show_begin(job, as_json or logs_json)
+        with watch(job, as_json or verbose or logs_json):
+            result = run_flow(handle, synth_type, effort, server)
     if as_json:
         print(json.dumps({name: asdict(result)[name] for name in ("run_id", "status", "samples", "report")}))
     else:
@@ -110,6 +114,7 @@ def backfill_command(
     from engine.settings import read_settings
     from flows.cli.backfill import check_options, describe_begin, look_ahead, show_counts, telling_how_to_go_on
     from flows.cli.backfill_progress import BackfillProgress
+    from flows.cli.temporary_server import starting_server
 
     named = tuple(check_handle(handle) for handle in handles or ())
     type_, level = check_synth_type(synth_type), check_effort(effort)
@@ -129,8 +134,8 @@ def backfill_command(
         "max_cost_usd": max_cost_usd,
     }
     progress = BackfillProgress(outlook.selected, outlook.calls)
-    with telling_how_to_go_on(progress, context.obj), progress.showing(live=not verbose):
-        counts = run_in_process("flows.backfill:backfill", asked)
+    with starting_server() as server, telling_how_to_go_on(progress, context.obj), progress.showing(live=not verbose):
+        counts = run_in_process("flows.backfill:backfill", asked, server)
     show_counts(counts, as_json)
 
 
@@ -275,15 +280,18 @@ def score_command(
     show_placements(standard, place_on_axes(standard, text), as_json)
 
 
-def run_flow(handle: str, synth_type: str, effort: str | None) -> "RunResult":
+def run_flow(handle: str, synth_type: str, effort: str | None, server: "ChildServer | None") -> "RunResult":
     """Runs the main job to its end; see ``run_in_process``."""
     asked = {"handle": handle, "synth_type": synth_type, "effort": effort}
-    result: RunResult = run_in_process("flows.synthesize:synthesize", asked)
+    result: RunResult = run_in_process("flows.synthesize:synthesize", asked, server)
     return result
 
 
-def run_in_process(name: str, parameters: Mapping[str, Any]) -> Any:
+def run_in_process(name: str, parameters: Mapping[str, Any], server: "ChildServer | None") -> Any:
     """Runs the flow ``<module>:<name>`` to its end, on the configured Prefect server or else a temporary one.
+
+    Args:
+        server: what ``starting_server`` has started.
 
     Raises:
         ModelBusyError: another run works on the model.
@@ -296,7 +304,12 @@ def run_in_process(name: str, parameters: Mapping[str, Any]) -> Any:
 
         module, _, flow = name.partition(":")
         run: Any = getattr(importlib.import_module(module), flow)
-        with ensure_server():
+        if server is not None:
+            # Which the run needs, and the server takes as long to start.
+            from engine.llm.client import import_litellm
+
+            import_litellm()
+        with ensure_server(server):
             try:
                 return asyncio.run(run(**parameters))
             except CancelledRun as error:

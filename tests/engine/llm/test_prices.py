@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.llm.client import _import_litellm
+from engine.llm.client import import_litellm
 from engine.llm.prices import FREE, Price, add_costs, find_price, may_think, parse_price
 
 
@@ -22,7 +22,7 @@ from engine.llm.prices import FREE, Price, add_costs, find_price, may_think, par
     ],
 )
 def test_price_is_the_one_that_litellm_counts_by(name: str) -> None:
-    info = _import_litellm().get_model_info(name)
+    info = import_litellm().get_model_info(name)
 
     assert Price(
         info["input_cost_per_token"],
@@ -70,7 +70,7 @@ def test_bound_is_what_a_call_can_cost_whatever_is_cached() -> None:
 
 @pytest.mark.parametrize("name", ["openai/gpt-4.1-mini", "anthropic/claude-sonnet-4-5", "deepseek/deepseek-chat"])
 def test_cost_of_cached_tokens_is_what_litellm_reckons(name: str) -> None:
-    litellm = _import_litellm()
+    litellm = import_litellm()
     details = {"cached_tokens": 600}
     usage = litellm.Usage(prompt_tokens=1000, completion_tokens=50, prompt_tokens_details=details)
     response = litellm.ModelResponse(model=name, usage=usage)

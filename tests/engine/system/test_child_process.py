@@ -1,0 +1,79 @@
+"""A server as a child process: it starts beside its parent, and ends with it or when it is left."""
+
+import os
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from fakes.waiting import wait_until
+
+from engine.system.child_process import ChildServer, ChildServerError, run_child_server
+
+# It takes two seconds to end, as Prefect's does.
+SERVER = """
+import os, sys, time
+print(f"http://127.0.0.1/{os.getpid()}", flush=True)
+sys.stdin.read()
+time.sleep(2)
+"""
+PARENT = """
+import os, sys, time
+from engine.system.child_process import ChildServer
+server = ChildServer([sys.executable, "-c", sys.argv[1]], dict(os.environ))
+print(server.wait_for_address(60), flush=True)
+time.sleep(60)
+"""
+SECONDS = 60.0
+
+
+def is_there(pid: int) -> bool:
+    with suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
+    with suppress(OSError):
+        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    return False
+
+
+def read_pid(address: str) -> int:
+    return int(address.rpartition("/")[2])
+
+
+def test_server_that_is_left_is_not_waited_for_and_ends() -> None:
+    server = ChildServer([sys.executable, "-c", SERVER], dict(os.environ))
+    pid = read_pid(server.wait_for_address(SECONDS))
+    begun = time.monotonic()
+    server.leave()
+    server.leave()
+    left = is_there(pid)
+    lasted = time.monotonic() - begun
+
+    assert left
+    assert lasted < 1.5
+    wait_until(lambda: not is_there(pid), SECONDS, "the server has ended")
+
+
+def test_server_is_gone_when_its_block_has_ended() -> None:
+    with run_child_server([sys.executable, "-c", SERVER], dict(os.environ), SECONDS) as address:
+        pid = read_pid(address)
+        assert is_there(pid)
+
+    assert not is_there(pid)
+
+
+def test_server_ends_when_its_parent_is_killed() -> None:
+    with subprocess.Popen([sys.executable, "-c", PARENT, SERVER], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        pid = read_pid(parent.stdout.readline().strip())
+        parent.kill()
+
+    wait_until(lambda: not is_there(pid), SECONDS, "the server has ended")
+
+
+def test_server_that_ends_at_once_says_why() -> None:
+    server = ChildServer([sys.executable, "-c", "raise SystemExit('no room on this disk')"], dict(os.environ))
+    with pytest.raises(ChildServerError, match="no room on this disk"):
+        server.wait_for_address(SECONDS)
+    server.leave()

@@ -1,0 +1,81 @@
+"""A fresh PREFECT_HOME gets a copy of a migrated database; one that is there is never touched."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL, PREFECT_HOME, temporary_settings
+
+from flows.cli.server_database import DATABASE, find_template, keep_template, lay_template
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A fresh home, and no template as yet."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = tmp_path / "home"
+    url = f"sqlite+aiosqlite:///{folder / DATABASE}"
+    with temporary_settings({PREFECT_HOME: folder, PREFECT_API_DATABASE_CONNECTION_URL: url}):
+        yield folder
+
+
+def migrate(home: Path) -> None:
+    """What a server leaves in a fresh home, as far as it matters here."""
+    home.mkdir(exist_ok=True)
+    with closing(sqlite3.connect(home / DATABASE)) as database:
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("CREATE TABLE configuration (key, value)")
+        database.execute("CREATE TABLE block_type (name)")
+        database.execute("INSERT INTO configuration VALUES ('ENCRYPTION_KEY', 'secret')")
+        database.execute("INSERT INTO block_type VALUES ('Secret')")
+        database.commit()
+
+
+def read(database: Path, table: str) -> list[tuple[str, ...]]:
+    with closing(sqlite3.connect(database)) as opened:
+        return opened.execute(f"SELECT * FROM {table}").fetchall()
+
+
+def test_home_without_template_is_migrated_and_the_next_gets_a_copy(home: Path) -> None:
+    is_new = lay_template()
+    migrate(home)
+    keep_template()
+    for file in home.iterdir():
+        file.unlink()
+    is_new_again = lay_template()
+
+    assert (True, False) == (is_new, is_new_again)
+    assert [("Secret",)] == read(home / DATABASE, "block_type")
+    assert [DATABASE] == [file.name for file in home.iterdir()]
+
+
+def test_template_has_no_key_of_the_server_that_it_was_made_by(home: Path) -> None:
+    migrate(home)
+    keep_template()
+
+    assert [] == read(find_template(), "configuration")
+    assert [("ENCRYPTION_KEY", "secret")] == read(home / DATABASE, "configuration")
+
+
+@pytest.mark.parametrize("name", [DATABASE, f"{DATABASE}-wal"])
+def test_database_that_is_there_is_not_touched(home: Path, name: str) -> None:
+    find_template().parent.mkdir(parents=True)
+    find_template().write_bytes(b"a template")
+    home.mkdir()
+    (home / name).write_bytes(b"somebody's")
+
+    assert not lay_template()
+    assert {name: b"somebody's"} == {file.name: file.read_bytes() for file in home.iterdir()}
+
+
+def test_database_of_another_name_is_its_owners(home: Path, tmp_path: Path) -> None:
+    find_template().parent.mkdir(parents=True)
+    find_template().write_bytes(b"a template")
+    with temporary_settings({PREFECT_API_DATABASE_CONNECTION_URL: f"sqlite+aiosqlite:///{tmp_path / 'other.db'}"}):
+        is_new = lay_template()
+
+    assert not is_new
+    assert not (tmp_path / "other.db").exists()
+    assert not home.exists()
