@@ -1,5 +1,6 @@
 """Prepares the gate's check of a run: the frames that it sees, packed so that another process can run it too."""
 
+import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -18,9 +19,12 @@ GateWork = Callable[[], Verdict]
 
 
 def warm_up() -> None:
-    """Loads what takes seconds into the process that calls this: Great Expectations and the encoder."""
-    import_gx()
+    """Loads what takes seconds into the process that calls this: the encoder, and Great Expectations on a thread.
+
+    The encoder is wanted first, for the subjects of a topic; the gate, which comes last, waits for the thread's import.
+    """
     encode([""])
+    threading.Thread(target=import_gx, daemon=True).start()
 
 
 def prepare_gate(rounds: Rounds, stamp: RunStamp, model: Model) -> GateWork:

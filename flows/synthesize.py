@@ -33,7 +33,7 @@ from flows.runs.heartbeat import sending_heartbeats
 from flows.runs.labels import KEPT
 from flows.runs.lease import Lease
 from flows.runtime.parameters import ChosenEffort, Handle
-from flows.runtime.resources import LanguageModels, RunResources, open_run_resources
+from flows.runtime.resources import LanguageModels, RunResources, open_own_resources
 from flows.runtime.schedule_events import release_events
 from tasks.check import check
 from tasks.estimate import estimate
@@ -78,7 +78,7 @@ async def run_synthesis(
         async with (
             sending_heartbeats(),
             observe_run(handle, synth_type, effort) as meter,
-            nullcontext(shared) if shared else open_run_resources(read_settings(), get_run_logger()) as resources,
+            nullcontext(shared) if shared else open_own_resources(read_settings(), get_run_logger()) as resources,
             resources.pruning_replies(),
             resources.hold_lease(check_handle(handle)) as lease,
             resources.publish_progress(meter) as progress,
@@ -144,7 +144,7 @@ async def run_rounds(
             progress.report(StageBegun(f"Round {rounds.round_no}: {count_noun(len(cells), 'cell')}"))
             progress.report(CallsPlanned(len(cells)))
             try:
-                exemplars = await generate(rounds, cells, gateway, resources.as_tasks)
+                exemplars = await generate(rounds, cells, gateway, resources.as_tasks, resources.run_heavy)
                 await resources.call(screen, rounds, exemplars, gateway, voting_judge, progress, resources.run_heavy)
             except BudgetError as error:
                 if not rounds.improving:

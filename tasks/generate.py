@@ -12,8 +12,10 @@ from engine.gateway.model_gateway import ModelGateway
 from engine.generation.cells import generate_cell
 from engine.generation.first_replies import FirstReplies
 from engine.planning.plan import Cell
+from engine.run.screening_ahead import ScreeningAhead, screening_ahead
 from engine.selection.rounds import Rounds
 from engine.system.task_groups import gather_or_cancel
+from engine.system.worker_process import RunHeavy, run_here
 from tasks.run_names import name_batch
 
 # A task run costs the server 25 to 45 ms (docs/decisions/000), and the run page draws each as a bar: with eight of them
@@ -23,18 +25,26 @@ BATCH = 100
 
 
 async def generate(
-    rounds: Rounds, cells: Sequence[Cell], gateway: ModelGateway, as_tasks: bool = True
+    rounds: Rounds,
+    cells: Sequence[Cell],
+    gateway: ModelGateway,
+    as_tasks: bool = True,
+    run_heavy: RunHeavy = run_here,
 ) -> list[Exemplar]:
     """The exemplars of a round's cells, in cell order; raises what ``generate_cell`` raises.
+
+    What has come is screened and embedded while the rest is asked.
 
     Args:
         as_tasks: whether each batch of cells is a task of the run page.
     """
     call, split = generate_batch if as_tasks else generate_batch.fn, split_cells(cells)
     first_replies = FirstReplies(cells)
-    batches = await gather_or_cancel(
-        call(rounds, batch, gateway, (number, len(split)), first_replies) for number, batch in enumerate(split, start=1)
-    )
+    async with screening_ahead(rounds, run_heavy) as ahead:
+        batches = await gather_or_cancel(
+            call(rounds, batch, gateway, (number, len(split)), first_replies, ahead)
+            for number, batch in enumerate(split, start=1)
+        )
     return [exemplar for batch in batches for exemplar in batch]
 
 
@@ -52,16 +62,23 @@ async def generate_batch(
     gateway: ModelGateway,
     part: tuple[int, int] = (1, 1),
     first_replies: FirstReplies | None = None,
+    ahead: ScreeningAhead | None = None,
 ) -> list[Exemplar]:
     """The exemplars of one batch; the gateway bounds the calls in flight across all batches of the run.
 
     Args:
         part: the number of the batch, from 1, and how many there are.
         first_replies: those of the round, which all batches share.
+        ahead: takes each cell as it comes; None where nothing is screened ahead.
     """
-    made = await gather_or_cancel(
-        generate_cell(rounds.plan, cell, gateway, rounds.language, first_replies) for cell in cells
-    )
+
+    async def make(cell: Cell) -> list[Exemplar]:
+        made = await generate_cell(rounds.plan, cell, gateway, rounds.language, first_replies)
+        if ahead is not None:
+            ahead.take(made)
+        return made
+
+    made = await gather_or_cancel(make(cell) for cell in cells)
     exemplars = [exemplar for cell in made for exemplar in cell]
     get_run_logger().info("%d cells, %d exemplars", len(cells), len(exemplars))
     return exemplars

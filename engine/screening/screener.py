@@ -47,6 +47,7 @@ class Screener:
         )
         self._min_words = min(MIN_WORDS, self._any_length.min_words)
         self._voice_check = VoiceCheck(plan.model, plan.language.tag)
+        self._ahead: dict[str, Exemplar] = {}
         self._seen = NearTexts()
         self._seeds = NearTexts()
         self._seed_runs: dict[tuple[str, ...], str] = {}
@@ -57,9 +58,12 @@ class Screener:
             self._seed_runs.update(dict.fromkeys(word_runs(seed.text, COMMON_RUN), seed.text))
 
     def screen(self, exemplars: Sequence[Exemplar]) -> list[Exemplar]:
-        """Returns the exemplars in cell order; each is accepted, or has the reason for which it is rejected."""
+        """Returns the exemplars in cell order; each is accepted, or has the reason for which it is rejected.
+
+        The rules are not applied again to those that ``apply_rules_ahead`` was given.
+        """
         ruled = [
-            self._apply_rules(exemplar)
+            self._ahead.pop(exemplar.key) if exemplar.key in self._ahead else self._apply_rules(exemplar)
             for exemplar in sorted(exemplars, key=lambda exemplar: (exemplar.order, exemplar.number))
         ]
         # All at once: each search goes through the hashes of the whole pool.
@@ -71,6 +75,12 @@ class Screener:
             else item
             for item in ruled
         ]
+
+    def apply_rules_ahead(self, exemplars: Sequence[Exemplar]) -> list[Exemplar]:
+        """Applies the rules to exemplars while others are asked: what they find depends on no other text."""
+        ruled = [self._apply_rules(exemplar) for exemplar in exemplars]
+        self._ahead |= {exemplar.key: exemplar for exemplar in ruled}
+        return ruled
 
     def _apply_rules(self, exemplar: Exemplar) -> Exemplar:
         if exemplar.reason is not None or exemplar.text is None:

@@ -120,6 +120,11 @@ def find_other_language(text: str, expected: str) -> str | None:
     return _find_other(text, code, main)
 
 
+def load_identifier() -> None:
+    """Loads what tells languages of one script apart, which takes a moment, before it is needed."""
+    _identifier()
+
+
 def _list_evidence(model: Model) -> Iterator[tuple[list[str], str]]:
     yield [seed.text for seed in model.draw_seeds()], "the seeds are"
     traits = [

@@ -22,8 +22,9 @@ from engine.run.backfill_targets import SkipReason
 from engine.run.gateways import open_gateway, open_voting_judge
 from engine.screening.voting_judge import VotingJudge
 from engine.settings import Settings
-from engine.system.worker_process import RunHeavy, run_here
+from engine.system.worker_process import RunHeavy, WorkerProcess, run_here
 from engine.text.embedding import CommonBatches
+from expectations.checking import warm_up
 from flows.runs.cancellation import CancellationWatcher
 from flows.runs.lease import Lease, Logger, hold_lease
 from flows.runs.slot import list_slots
@@ -197,6 +198,17 @@ class RunResources:
             if pair not in self._with_keys:
                 self._with_keys[pair] = await add_keys(self.settings, level, self.logger)
             return self._with_keys[pair]
+
+
+@asynccontextmanager
+async def open_own_resources(settings: Settings, logger: Logger) -> AsyncIterator[RunResources]:
+    """Opens the resources of a run that has this process for itself, with a worker process for what is heavy.
+
+    That one imports Great Expectations and loads the encoder while this one asks.
+    """
+    with WorkerProcess(logger.warning, warm_up) as worker:
+        async with open_run_resources(settings, logger, worker.run) as resources:
+            yield resources
 
 
 @asynccontextmanager
