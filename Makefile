@@ -48,6 +48,7 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	@$(MAKE) --no-print-directory test
+	$(BIN)/pytest tests/bench -m short -s
 
 bench: $(VENV)/.dev
 	$(BIN)/pytest tests/bench -s
@@ -63,6 +64,7 @@ teaches: $(VENV)/.teaches
 
 $(VENV)/.run: requirements.lock pyproject.toml scripts/set-up
 	@scripts/set-up $(VENV) requirements.lock
+	@$(BIN)/python -m flows.cli.server_database
 	@touch $@
 
 # Until it is there, SmolLM2 of the lock file writes. A machine without a network waits for it for long only once.
@@ -72,6 +74,7 @@ $(VENV)/.model: | $(VENV)/.run
 
 $(VENV)/.dev: requirements-dev.lock pyproject.toml scripts/set-up
 	@scripts/set-up $(VENV) requirements-dev.lock
+	@$(BIN)/python -m flows.cli.server_database
 	@touch $(VENV)/.run $@
 
 $(VENV)/.teaches: requirements-teaches.lock pyproject.toml scripts/set-up
