@@ -50,10 +50,10 @@ class Round:
     def note(self, name: str, value: object) -> None:
         self.rows.append((name, str(value)))
 
-    def start(self, *handles: str) -> "subprocess.Popen[bytes]":
+    def start(self, *handles: str, at_once: int = AT_ONCE) -> "subprocess.Popen[bytes]":
         """The command, in a process group of its own, for all models where none are named."""
         which = handles or ("--namespace", NAMESPACE)
-        asked = ["backfill", *which, "--effort", "low", "--models-at-once", str(AT_ONCE)]
+        asked = ["backfill", *which, "--effort", "low", "--models-at-once", str(at_once)]
         return subprocess.Popen(
             [sys.executable, "-c", "import sys; from flows.cli.app import main; sys.exit(main(sys.argv[1:]))", *asked],
             cwd=ROOT,
@@ -136,10 +136,13 @@ def test_a_model_costs_the_same_with_one_two_and_four_backfills(tmp_path: Path) 
 
 
 def run_side_by_side(bench: Round, handles: Sequence[str], count: int) -> float:
-    """Shares models among so many backfills at once; what a model costs once all are under way, in seconds."""
+    """Shares models among so many backfills; what a model costs once all are under way, in seconds.
+
+    All together work on ``AT_ONCE`` at a time: the same work takes longer on cores that are busier.
+    """
     before = len(bench.site.workspace.list_sets())
-    processes = [bench.start(*handles[part::count]) for part in range(count)]
-    under_way = before + AT_ONCE * count
+    processes = [bench.start(*handles[part::count], at_once=AT_ONCE // count) for part in range(count)]
+    under_way = before + 2 * AT_ONCE
     wait_for_sets(bench, under_way, processes)
     began, used, first = time.monotonic(), bench.read_usage(*processes), len(bench.site.workspace.list_sets())
     # The last ones are no fair sample: fewer than usual are worked on at a time.
