@@ -144,7 +144,7 @@ async def run_rounds(
             progress.report(StageBegun(f"Round {rounds.round_no}: {count_noun(len(cells), 'cell')}"))
             progress.report(CallsPlanned(len(cells)))
             try:
-                exemplars = await generate(rounds, cells, gateway, resources.as_tasks, resources.run_heavy)
+                exemplars = await generate(rounds, cells, gateway, resources.as_tasks)
                 await resources.call(screen, rounds, exemplars, gateway, voting_judge, progress, resources.run_heavy)
             except BudgetError as error:
                 if not rounds.improving:

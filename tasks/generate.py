@@ -15,7 +15,6 @@ from engine.planning.plan import Cell
 from engine.run.screening_ahead import ScreeningAhead, screening_ahead
 from engine.selection.rounds import Rounds
 from engine.system.task_groups import gather_or_cancel
-from engine.system.worker_process import RunHeavy, run_here
 from tasks.run_names import name_batch
 
 # A task run costs the server 25 to 45 ms (docs/decisions/000), and the run page draws each as a bar: with eight of them
@@ -25,22 +24,18 @@ BATCH = 100
 
 
 async def generate(
-    rounds: Rounds,
-    cells: Sequence[Cell],
-    gateway: ModelGateway,
-    as_tasks: bool = True,
-    run_heavy: RunHeavy = run_here,
+    rounds: Rounds, cells: Sequence[Cell], gateway: ModelGateway, as_tasks: bool = True
 ) -> list[Exemplar]:
     """The exemplars of a round's cells, in cell order; raises what ``generate_cell`` raises.
 
-    What has come is screened and embedded while the rest is asked.
+    The rules are applied to what has come while the rest is asked.
 
     Args:
         as_tasks: whether each batch of cells is a task of the run page.
     """
     call, split = generate_batch if as_tasks else generate_batch.fn, split_cells(cells)
     first_replies = FirstReplies(cells)
-    async with screening_ahead(rounds, run_heavy) as ahead:
+    async with screening_ahead(rounds.screener) as ahead:
         batches = await gather_or_cancel(
             call(rounds, batch, gateway, (number, len(split)), first_replies, ahead)
             for number, batch in enumerate(split, start=1)

@@ -76,11 +76,9 @@ class Screener:
             for item in ruled
         ]
 
-    def apply_rules_ahead(self, exemplars: Sequence[Exemplar]) -> list[Exemplar]:
+    def apply_rules_ahead(self, exemplars: Sequence[Exemplar]) -> None:
         """Applies the rules to exemplars while others are asked: what they find depends on no other text."""
-        ruled = [self._apply_rules(exemplar) for exemplar in exemplars]
-        self._ahead |= {exemplar.key: exemplar for exemplar in ruled}
-        return ruled
+        self._ahead |= {exemplar.key: self._apply_rules(exemplar) for exemplar in exemplars}
 
     def _apply_rules(self, exemplar: Exemplar) -> Exemplar:
         if exemplar.reason is not None or exemplar.text is None:

@@ -22,7 +22,7 @@ from engine.run.backfill_targets import SkipReason
 from engine.run.gateways import open_gateway, open_voting_judge
 from engine.screening.voting_judge import VotingJudge
 from engine.settings import Settings
-from engine.system.worker_process import RunHeavy, WorkerProcess, run_here
+from engine.system.worker_process import BothProcesses, RunHeavy, WorkerProcess, run_here
 from engine.text.embedding import CommonBatches
 from expectations.checking import warm_up
 from flows.runs.cancellation import CancellationWatcher
@@ -207,7 +207,7 @@ async def open_own_resources(settings: Settings, logger: Logger) -> AsyncIterato
     That one imports Great Expectations and loads the encoder while this one asks.
     """
     with WorkerProcess(logger.warning, warm_up) as worker:
-        async with open_run_resources(settings, logger, worker.run) as resources:
+        async with open_run_resources(settings, logger, BothProcesses(worker.run)) as resources:
             yield resources
 
 
