@@ -33,7 +33,7 @@ from flows.runs.heartbeat import sending_heartbeats
 from flows.runs.labels import KEPT
 from flows.runs.lease import Lease
 from flows.runtime.parameters import ChosenEffort, Handle
-from flows.runtime.resources import LanguageModels, RunResources, open_own_resources
+from flows.runtime.resources import LanguageModels, RunResources, open_run_resources
 from flows.runtime.schedule_events import release_events
 from tasks.check import check
 from tasks.estimate import estimate
@@ -78,7 +78,7 @@ async def run_synthesis(
         async with (
             sending_heartbeats(),
             observe_run(handle, synth_type, effort) as meter,
-            nullcontext(shared) if shared else open_own_resources(read_settings(), get_run_logger()) as resources,
+            nullcontext(shared) if shared else open_run_resources(read_settings(), get_run_logger()) as resources,
             resources.pruning_replies(),
             resources.hold_lease(check_handle(handle)) as lease,
             resources.publish_progress(meter) as progress,
@@ -111,6 +111,7 @@ async def make_samples(
         rounds = await call(plan, settings, job, gateway, voting_judge, run_heavy, resources.common_batches)
         resources.snapshot.plan_ids = (rounds.plan.plan_id, rounds.subjects_plan_id)
         expected = await estimate(settings, rounds, gateway, voting_judge, progress, resources.as_tasks)
+        resources.import_ahead()
         finished = await run_rounds(rounds, models, progress, expected, resources)
         bill = make_bill(gateway.budget, finished)
     verdict = await call(check, settings, rounds, stamp, run_heavy)

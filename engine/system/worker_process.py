@@ -91,35 +91,6 @@ class WorkerProcess:
             child[0].wait()
 
 
-class BothProcesses:
-    """Does heavy work in a worker process and, while that is busy, on a thread of this one.
-
-    For a run that has both for itself: what holds Python's lock here holds up nobody else. Two pieces are done at a
-    time, and one alone is done in the worker process.
-
-    Args:
-        worker: does a piece of work elsewhere, such as ``WorkerProcess.run``.
-    """
-
-    def __init__(self, worker: RunHeavy) -> None:
-        self._places: asyncio.PriorityQueue[int] = asyncio.PriorityQueue()
-        self._runners: tuple[RunHeavy, RunHeavy] = (worker, _run_on_thread)
-        for place in range(len(self._runners)):
-            self._places.put_nowait(place)
-
-    async def __call__(self, work: Callable[[], Result]) -> Result:
-        """What the work gives or raises."""
-        place = await self._places.get()
-        try:
-            return await self._runners[place](work)
-        finally:
-            self._places.put_nowait(place)
-
-
-async def _run_on_thread(work: Callable[[], Result]) -> Result:
-    return await asyncio.to_thread(work)
-
-
 def _start() -> tuple[subprocess.Popen[bytes], "Connection[Any, Any]"]:
     ours, theirs = Pipe()
     with theirs:

@@ -14,7 +14,6 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.system.task_groups import gather_or_cancel
 from engine.system.worker_process import RunHeavy
 
 Vectors = NDArray[np.float64]
@@ -26,9 +25,6 @@ ENCODER_LANGUAGES = frozenset("ar de en es fr it ja ko nl pl pt ru th tr zh".spl
 # Vectors are rounded to so many decimals: the last digits depend on the batch that a text is in, and no choice may
 # depend on that.
 DECIMALS = 5
-# So many texts of a trait are one piece of work: more than any effort of the dial has, since the last digits of vectors
-# depend on what they are computed with, and sets are to stay what they are.
-PIECE = 2048
 # 32 MB of vectors: a topic's subjects and those of the packs beside it are about 360.
 MOST_COMMON_TEXTS = 8_192
 
@@ -100,20 +96,14 @@ class CommonBatches:
 async def embed_ahead(
     embedder: CachingEmbedder, texts: Sequence[str], run_heavy: RunHeavy, common: CommonBatches | None = None
 ) -> None:
-    """Adds the vectors of texts to an embedder's cache, computed by ``run_heavy``, before their use.
-
-    Many texts are several pieces of work, for a ``run_heavy`` that does more than one at a time.
+    """Adds the vectors of texts to an embedder's cache in one batch, computed by ``run_heavy``, before their use.
 
     Args:
         common: where other runs of the process may have had the same batch encoded.
     """
-    new = embedder.list_new(texts)
-    pieces = [new[start : start + PIECE] for start in range(0, len(new), PIECE)]
-    vectors = await gather_or_cancel(
-        common.encode(piece, run_heavy) if common else run_heavy(partial(encode, piece)) for piece in pieces
-    )
-    for piece, rows in zip(pieces, vectors, strict=True):
-        embedder.learn(piece, rows)
+    if new := embedder.list_new(texts):
+        vectors = await (common.encode(new, run_heavy) if common else run_heavy(partial(encode, new)))
+        embedder.learn(new, vectors)
 
 
 def encode(texts: Sequence[str]) -> Vectors:

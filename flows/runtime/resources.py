@@ -1,6 +1,7 @@
 """What a run needs of its process, which it may have for itself or share with the other runs of a backfill."""
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -22,9 +23,9 @@ from engine.run.backfill_targets import SkipReason
 from engine.run.gateways import open_gateway, open_voting_judge
 from engine.screening.voting_judge import VotingJudge
 from engine.settings import Settings
-from engine.system.worker_process import BothProcesses, RunHeavy, WorkerProcess, run_here
+from engine.system.worker_process import RunHeavy, run_here
 from engine.text.embedding import CommonBatches
-from expectations.checking import warm_up
+from expectations.gate import import_gx
 from flows.runs.cancellation import CancellationWatcher
 from flows.runs.lease import Lease, Logger, hold_lease
 from flows.runs.slot import list_slots
@@ -123,6 +124,11 @@ class RunResources:
         """
         return step(*args, **kwargs) if self.as_tasks else step.fn(*args, **kwargs)
 
+    def import_ahead(self) -> None:
+        """Imports Great Expectations on a thread while models are asked; a worker process has it already."""
+        if self.run_heavy is run_here:
+            threading.Thread(target=import_gx, name="great-expectations", daemon=True).start()
+
     @property
     def snapshot(self) -> RunSnapshot:
         """The snapshot of the flow run that this is called in."""
@@ -198,17 +204,6 @@ class RunResources:
             if pair not in self._with_keys:
                 self._with_keys[pair] = await add_keys(self.settings, level, self.logger)
             return self._with_keys[pair]
-
-
-@asynccontextmanager
-async def open_own_resources(settings: Settings, logger: Logger) -> AsyncIterator[RunResources]:
-    """Opens the resources of a run that has this process for itself, with a worker process for what is heavy.
-
-    That one imports Great Expectations and loads the encoder while this one asks.
-    """
-    with WorkerProcess(logger.warning, warm_up) as worker:
-        async with open_run_resources(settings, logger, BothProcesses(worker.run)) as resources:
-            yield resources
 
 
 @asynccontextmanager

@@ -5,10 +5,8 @@ import errno
 import os
 import signal
 import sys
-import threading
 import time
-from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -20,7 +18,7 @@ from fakes.workspace import ROOT
 
 from engine.domain.model import POLES
 from engine.domain.samples import SAMPLE_SCHEMA, make_row, make_sample_table
-from engine.system.worker_process import BothProcesses, WorkerProcess
+from engine.system.worker_process import WorkerProcess
 from expectations.checking import GateWork
 from expectations.gate import check_rows
 
@@ -160,31 +158,6 @@ async def test_many_who_ask_at_once_get_their_own_answers(worker: WorkerProcess)
     found = await asyncio.gather(*(worker.run(partial(round, number)) for number in range(50)))
 
     assert list(range(50)) == found
-
-
-async def test_second_piece_of_work_is_done_here_while_the_worker_is_busy() -> None:
-    places, both_begun = list[str](), threading.Barrier(2, timeout=10)
-
-    async def run_there(work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(there, work)
-
-    def note(meets: bool) -> None:
-        places.append(threading.current_thread().name.split("_")[0])
-        if meets:
-            both_begun.wait()
-
-    with ThreadPoolExecutor(1, "there") as there:
-        both = BothProcesses(run_there)
-        for _ in range(3):
-            await both(partial(note, meets=False))
-        await asyncio.gather(both(partial(note, meets=True)), both(partial(note, meets=True)))
-        with pytest.raises(ZeroDivisionError):
-            await both(lambda: 1 / 0)
-        await both(partial(note, meets=False))
-
-    assert ["there"] * 3 == places[:3]
-    assert ["asyncio", "there"] == sorted(places[3:5])
-    assert ["there"] == places[5:]
 
 
 async def test_what_a_library_prints_does_no_harm(worker: WorkerProcess) -> None:

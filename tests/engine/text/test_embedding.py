@@ -2,14 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import TypeVar, cast
+from typing import TypeVar
 
 import numpy as np
 import pytest
 
-from engine.system.worker_process import RunHeavy
-from engine.text import embedding
-from engine.text.embedding import DIMENSIONS, CommonBatches, SentenceEncoder, Vectors, embed_ahead, normalise_rows
+from engine.text.embedding import DIMENSIONS, CommonBatches, SentenceEncoder, embed_ahead, normalise_rows
 
 Result = TypeVar("Result")
 
@@ -48,24 +46,6 @@ def test_odd_texts_have_a_vector_of_numbers() -> None:
 
 def test_row_without_direction_becomes_nothing() -> None:
     assert [[0.0, 0.0], [0.6, 0.8]] == normalise_rows([[0.0, float("nan")], [3.0, 4.0]]).tolist()
-
-
-async def test_many_texts_are_several_pieces_of_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedding, "PIECE", 3)
-    texts = [f"The {word} was moved near the harbour." for word in "kettle lamp crate chair spoon jar bridge".split()]
-    pieces = list[int]()
-
-    async def run(work: Callable[[], Vectors]) -> Vectors:
-        made = work()
-        pieces.append(len(made))
-        return made
-
-    embedder = SentenceEncoder()
-    await embed_ahead(embedder, [*texts, texts[0]], cast("RunHeavy", run))
-
-    assert [3, 3, 1] == pieces
-    assert [] == embedder.list_new(texts)
-    assert np.allclose(SentenceEncoder().embed(texts), embedder.embed(texts), atol=2e-5)
 
 
 async def test_batch_that_runs_have_in_common_is_encoded_once() -> None:
