@@ -155,9 +155,11 @@ class Orchestrator:
         async with self.creation_lock.spaced():
             response = await self._request_run(body)
         answer = response.json()
-        # If the first response was lost and we sent the request again, the run exists already and is ours nevertheless.
-        ours = (answer.get("labels") or {}).get(REQUEST_LABEL) == request
-        return CreatedRun(read_run(answer, datetime.now(UTC)), ours or response.status_code == httpx.codes.CREATED)
+        # The status alone says too little: the server answers two requests of one instant with 201 both, and a request
+        # that is sent again, since its first response was lost, with 200.
+        creator = (answer.get("labels") or {}).get(REQUEST_LABEL)
+        is_new = creator == request if creator else response.status_code == httpx.codes.CREATED
+        return CreatedRun(read_run(answer, datetime.now(UTC)), is_new)
 
     async def _request_run(self, body: object) -> httpx.Response:
         """Looks up the deployment's id once, and again if it is gone: a deployment that is made anew has another id."""
