@@ -25,12 +25,8 @@ async def gather_or_cancel(coroutines: Iterable[Coroutine[Any, Any, Result]]) ->
 
 async def both_or_neither(one: Coroutine[Any, Any, Result], other: Coroutine[Any, Any, Other]) -> tuple[Result, Other]:
     """``gather_or_cancel`` for two coroutines that return different things."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            first, second = group.create_task(one), group.create_task(other)
-    except BaseExceptionGroup as errors:
-        raise _first(errors) from None
-    return first.result(), second.result()
+    results: list[Any] = await gather_or_cancel([one, other])
+    return results[0], results[1]
 
 
 async def cancel_once(coroutine: Coroutine[Any, Any, Result]) -> Result:

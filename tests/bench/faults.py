@@ -7,14 +7,9 @@ from pathlib import Path
 import pytest
 from chaos.faults import Fault, Script
 from chaos.provider import serve_chaos
-from fakes.client import HeardProgress
-from fakes.workspace import HANDLE, make_workspace
+from fakes.walk import walk_job
+from fakes.workspace import make_workspace
 
-from engine.run.gateways import open_gateway, open_voting_judge
-from engine.run.job import load_job
-from engine.run.pipeline import begin_rounds, walk_rounds
-from engine.selection.rounds import Rounds
-from engine.settings import read_settings
 from engine.text.embedding import SentenceEncoder
 
 # One call in ten is sent away, one in twenty brings what is not JSON, or not what was asked for.
@@ -39,7 +34,7 @@ def measure(folder: Path, script: Script, calls: int, concurrency: int) -> Run:
         workspace = make_workspace(folder / "work", None, **variables)
         workspace.write_effort(exemplars_per_pole=calls // (TRAITS * POLES), over_generation=1.0)
         workspace.enter(patch)
-        rounds = asyncio.run(_walk())
+        rounds, _ = asyncio.run(walk_job(SentenceEncoder()))
         entries = provider.read()
     seconds = max(entry.ended for entry in entries) - min(entry.begun for entry in entries)
     return Run(seconds, len(entries), rounds.taken, sum(rounds.choice.shortfall.values()))
@@ -51,17 +46,3 @@ def measure_pair(
     """A clean run and one through faults, of the same cells."""
     clean = measure(folder / "clean", replace(script, shares={}), calls, concurrency)
     return clean, measure(folder / "faulty", replace(script, shares=shares), calls, concurrency)
-
-
-async def _walk() -> Rounds:
-    settings, progress = read_settings(), HeardProgress()
-    job = load_job(settings, HANDLE, "from_traits", "low")
-    async with (
-        open_gateway(settings, job.level, progress) as gateway,
-        open_voting_judge(settings, job.level, progress, gateway.budget) as judge,
-    ):
-        rounds = await begin_rounds(job, settings.seed, gateway, SentenceEncoder())
-        place = rounds.plan.plan_id, HANDLE
-        async with gateway.keeping(*place), judge.keeping(*place):
-            await walk_rounds(rounds, gateway, judge, progress)
-        return rounds

@@ -32,6 +32,7 @@ from engine.generation.first_replies import MIN_HOPELESS, FirstReplies
 from engine.generation.prompts import make_proposal_schema, make_text_schema, write_words_only
 from engine.generation.requests import make_chat_request, make_plain_request
 from engine.llm.request import REFUSED, Endpoint, Prompt, Reply, Request
+from engine.planning.plan import Cell, Plan
 from engine.planning.scenarios import NO_PROPOSAL, Proposal
 from engine.settings import RepliesPlace
 from engine.system.task_groups import gather_or_cancel
@@ -358,6 +359,16 @@ def test_texts_may_be_as_long_as_the_seeds_and_four_tenths_more() -> None:
 GOOD = Reply(write_reply(TEXT), "stop", cost_usd=0.02)
 
 
+async def ask_twice(folder: Path, plan: Plan, cell: Cell, replies: list[Reply]) -> tuple[list[Request], Exemplar]:
+    """The requests for a cell that is generated twice, and its exemplar, which is the same both times."""
+    client = FakeClient(lambda _: replies.pop(0))
+    gateway = ModelGateway(client, RepliesPlace(str(folder)), HeardProgress(), RunBudget(1))
+    async with gateway.keeping(plan.plan_id):
+        [exemplar] = await generate_cell(plan, cell, gateway, "English")
+        assert [exemplar] == await generate_cell(plan, cell, gateway, "English")
+    return client.requests, exemplar
+
+
 @pytest.mark.parametrize(
     ("first", "more_room"),
     [
@@ -372,40 +383,28 @@ async def test_reply_that_is_no_use_is_asked_for_once_more_and_otherwise(
     tmp_path: Path, first: Reply, more_room: bool
 ) -> None:
     plan, cell = make_test_plan(), make_cell()
-    rest = [first, GOOD]
-    client = FakeClient(lambda _: rest.pop(0))
-    gateway = ModelGateway(client, RepliesPlace(str(tmp_path)), HeardProgress(), RunBudget(1))
-    async with gateway.keeping(plan.plan_id):
-        [exemplar] = await generate_cell(plan, cell, gateway, "English")
-        kept = await generate_cell(plan, cell, gateway, "English")
+    requests, exemplar = await ask_twice(tmp_path, plan, cell, [first, GOOD])
 
     asked = make_chat_request(plan, cell, "English")
     in_words = replace(asked, prompt=write_words_only(asked.prompt, make_text_schema(1)), schema=None)
-    assert [asked, replace(asked, max_tokens=2 * asked.max_tokens) if more_room else in_words] == client.requests
+    assert [asked, replace(asked, max_tokens=2 * asked.max_tokens) if more_room else in_words] == requests
     assert (TEXT, None, 0.03) == (exemplar.text, exemplar.reason, exemplar.cost_usd)
-    assert client.requests[1].prompt.sha256 == exemplar.prompt_sha256
-    assert [exemplar] == kept
+    assert requests[1].prompt.sha256 == exemplar.prompt_sha256
 
 
 async def test_reply_that_is_no_use_is_asked_for_three_times_again_each_a_request_of_its_own(tmp_path: Path) -> None:
     plan, cell = make_test_plan(), make_cell()
     cut, spoiled = Reply('{"te', "length", cost_usd=0.01), Reply("no JSON", "stop", cost_usd=0.01)
-    rest = [spoiled, cut, spoiled, GOOD]
-    client = FakeClient(lambda _: rest.pop(0))
-    gateway = ModelGateway(client, RepliesPlace(str(tmp_path)), HeardProgress(), RunBudget(1))
-    async with gateway.keeping(plan.plan_id):
-        [exemplar] = await generate_cell(plan, cell, gateway, "English")
-        kept = await generate_cell(plan, cell, gateway, "English")
+    requests, exemplar = await ask_twice(tmp_path, plan, cell, [spoiled, cut, spoiled, GOOD])
 
     asked = make_chat_request(plan, cell, "English")
     in_words = asked.without_schema()
     roomier = replace(in_words, max_tokens=2 * asked.max_tokens)
-    assert [asked, in_words, roomier, roomier] == client.requests
-    assert ["", "/again", "/again/2", "/again/3"] == [item.label.removeprefix(cell.id) for item in client.requests]
-    assert 4 == len({item.digest(CHAT.identity) for item in client.requests})
+    assert [asked, in_words, roomier, roomier] == requests
+    assert ["", "/again", "/again/2", "/again/3"] == [item.label.removeprefix(cell.id) for item in requests]
+    assert 4 == len({item.digest(CHAT.identity) for item in requests})
     assert (TEXT, None) == (exemplar.text, exemplar.reason)
     assert pytest.approx(0.05) == exemplar.cost_usd
-    assert [exemplar] == kept
 
 
 async def test_reply_that_is_no_use_four_times_is_rejected_and_cost_what_all_did(tmp_path: Path) -> None:

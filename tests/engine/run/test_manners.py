@@ -7,22 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from fakes.client import HeardProgress
 from fakes.manners import MALFORMED, MISCOUNTED, READABLE, UNREADABLE
 from fakes.provider import COMPLETION_TOKENS, PROMPT_TOKENS, Behaviour, Provider, serve_provider
+from fakes.walk import walk_job
 from fakes.word_vectors import WordVectors
-from fakes.workspace import HANDLE, Workspace, make_workspace
+from fakes.workspace import Workspace, make_workspace
 
 from engine.domain.samples import Reason
 from engine.errors import ProviderDownError
 from engine.gateway.retrying import MAX_MALFORMED_FIRST
 from engine.quality.verdict import Verdict
 from engine.report.remedies import HOPELESS_REMEDIES, explain_failure
-from engine.run.gateways import open_gateway, open_voting_judge
-from engine.run.job import load_job
-from engine.run.pipeline import begin_rounds, walk_rounds
 from engine.selection.rounds import Rounds
-from engine.settings import read_settings
 
 FAILED = Verdict(False, (), (), (), {}, ())
 PRICE = "1/2"
@@ -57,21 +53,7 @@ def run(provider: Provider, manner: str) -> Outcome:
     """A run without Prefect, from its first call to its last round; the provider forgets what came before."""
     provider.forget()
     provider.behaviour = Behaviour(manner=manner)
-    return asyncio.run(_run())
-
-
-async def _run() -> Outcome:
-    settings, progress = read_settings(), HeardProgress()
-    job = load_job(settings, HANDLE, "from_traits", "low")
-    async with (
-        open_gateway(settings, job.level, progress) as gateway,
-        open_voting_judge(settings, job.level, progress, gateway.budget) as judge,
-    ):
-        rounds = await begin_rounds(job, settings.seed, gateway, WordVectors())
-        place = rounds.plan.plan_id, HANDLE
-        async with gateway.keeping(*place), judge.keeping(*place):
-            await walk_rounds(rounds, gateway, judge, progress)
-        return Outcome(rounds, gateway.budget.spent_usd)
+    return Outcome(*asyncio.run(walk_job(WordVectors())))
 
 
 @pytest.mark.parametrize("manner", READABLE)
