@@ -158,6 +158,8 @@ def check_written(file: EmbeddedFile, model: Model) -> None:
 def read_pools(samples_uri: str, model: Model, runs: Collection[str] | None = None, cache: Path | None = None) -> Model:
     """The model with what the store has of it: what is attached, and what is held out for evaluation.
 
+    A model that has been read from the same sets keeps its samples.
+
     Args:
         runs: the run ids of the sets that count, detached ones too; None for all that are attached.
         cache: the folder that keeps hashes of sets that have none; None keeps none.
@@ -168,15 +170,16 @@ def read_pools(samples_uri: str, model: Model, runs: Collection[str] | None = No
     statuses = ("attached",) if runs is None else ("attached", "detached")
     pools = [list_sets(samples_uri, model.handle, pool, statuses) for pool in get_args(Pool)]
     train, held_out = ([item for item in pool if runs is None or item.run_id in runs] for pool in pools)
-    return replace(
+    found = replace(
         model,
-        attached=open_samples(train, cache),
         attached_digests=digest_sets(train),
-        held_out=open_samples(held_out, cache),
         held_out_digests=digest_sets(held_out),
         stored_runs=tuple(item.run_id for item in (*train, *held_out)),
         altered_runs=list_altered([*train, *held_out]),
     )
+    if found == model:
+        return model
+    return replace(found, attached=open_samples(train, cache), held_out=open_samples(held_out, cache))
 
 
 def check_synth_type(synth_type: str) -> SynthType:

@@ -152,6 +152,17 @@ def test_set_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         read_pools(str(tmp_path), make_model(handle=HANDLE))
 
 
+def test_samples_are_read_again_only_where_other_sets_are_attached(tmp_path: Path) -> None:
+    attach(tmp_path, "one")
+    first = read_pools(str(tmp_path), make_model(handle=HANDLE))
+    second = read_pools(str(tmp_path), first)
+    attach(tmp_path, "two", ("a text of the second set", "and one more of it"))
+    third = read_pools(str(tmp_path), second)
+
+    assert first.attached is second.attached
+    assert (2, 4) == (len(second.attached), len(third.attached))
+
+
 def test_sets_that_no_gate_has_held_against_each_other_are_listed(tmp_path: Path) -> None:
     attach(tmp_path, "foreign", beside=None)
     attach(tmp_path, "gated", beside=("foreign",))
