@@ -1,12 +1,14 @@
-"""What 1,000 new texts cost against N attached ones: plan and screen, and the gate; beside the same against none.
+"""What 1,000 new texts cost against N attached: plan and screen, the gate, and a run; beside the same against none.
 
 ``EXEMPLARS_BENCH_ATTACHED`` says how many are attached (100,000), and ``EXEMPLARS_BENCH_STORE`` a folder that keeps the
-store for the next time. Each part runs in a process of its own, so that its CPU time and its peak memory are its own.
+store for the next time. Each part runs in a process of its own, so that its CPU time and its peak memory are its own;
+those of a run are of all its processes. ROUNDS=n for more than one run of each.
 """
 
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -17,8 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bench.process_tree import Measured, measure_command
+from bench.test_process import EXEMPLARS, HEAD, ROUNDS, Contender, list_variables
+from chaos.faults import Script
+from chaos.provider import ChaosProvider, serve_chaos
 from fakes.builders import make_exemplar, make_level, make_model, make_stamp, make_test_plan
 from fakes.word_vectors import WordVectors
+from fakes.workspace import make_workspace
 
 from engine.domain.model import POLES
 from engine.domain.samples import Exemplar, Scenario, make_row
@@ -31,6 +38,8 @@ from engine.store.store import write_set
 ATTACHED = int(os.environ.get("EXEMPLARS_BENCH_ATTACHED", "100000"))
 STORE = os.environ.get("EXEMPLARS_BENCH_STORE")
 NEW = 1_000
+LATENCY_SECONDS = 0.02
+MODEL = make_stamp().handle
 # Of the new texts so many are near duplicates of an attached one, and must be found.
 PLANTED = 100
 SET_ROWS = 50_000
@@ -79,7 +88,7 @@ def make_new(text: str, number: int) -> Exemplar:
 def run_part(part: str, folder: str, attached: int) -> dict[str, Any]:
     """Does one part in this process; returns its CPU seconds without imports, and what came of it."""
     begun = time.process_time()
-    pools = read_pools(folder, make_model(handle="u22a8.test"), cache=Path(folder).parent / "cache")
+    pools = read_pools(folder, make_model(handle=MODEL), cache=Path(folder).parent / "cache")
     exemplars = [make_new(write_new(number, attached), number) for number in range(NEW)]
     plan = make_test_plan(pools, make_level(NEW // 2))
     rounds = Rounds(plan, Screener(plan, use_lengths=False), 1, WordVectors(), strict=False)
@@ -115,15 +124,47 @@ def measure(part: str, folder: Path, attached: int) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.timeout(3600)
-@pytest.mark.parametrize("part", ["screen", "gate"])
-def test_new_texts_against_many_attached(part: str, tmp_path: Path) -> None:
-    folder = Path(STORE or tmp_path) / f"{ATTACHED}" / "samples"
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The store with the attached samples."""
+    folder = Path(STORE or tmp_path_factory.mktemp("store")) / f"{ATTACHED}" / "samples"
     if not folder.exists():
         make_store(folder, ATTACHED)
+    return folder
+
+
+@pytest.mark.timeout(3600)
+def test_run_beside_many_attached(store: Path, tmp_path: Path) -> None:
+    none, many = Contender(), Contender()
+    with serve_chaos(tmp_path / "provider", Script(latency_seconds=LATENCY_SECONDS)) as provider:
+        for number in range(ROUNDS):
+            none.runs.append(run_beside(None, tmp_path / f"none {number}", provider))
+            many.runs.append(run_beside(store, tmp_path / f"many {number}", provider))
+    print(f"\nA run for {NEW:,} new, calls of {LATENCY_SECONDS:g} s\n{HEAD}")
+    print(none.show("none"), many.show(f"{ATTACHED:,}"), sep="\n")
+
+
+def run_beside(store: Path | None, folder: Path, provider: ChaosProvider) -> Measured:
+    """The command for a model that has what is in the store attached; the run's own set is written beside it."""
+    workspace = make_workspace(folder / "work", None, **provider.variables, EXEMPLARS_CONCURRENCY="32")
+    workspace.write_effort(exemplars_per_pole=NEW // 4, over_generation=1.0)
+    shutil.copytree(workspace.model, workspace.model.with_name(MODEL))
+    if store:
+        shutil.copytree(store, workspace.samples, copy_function=os.link)
+    command = [str(EXEMPLARS), "synthesize", MODEL, "--effort", "low", "--json"]
+    home = {"PREFECT_HOME": str(folder.parent / "home")}
+    measured = measure_command(command, list_variables(workspace) | home, memory=True)
+    assert 0 == measured.code, measured.output
+    return measured
+
+
+@pytest.mark.short
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("part", ["screen", "gate"])
+def test_new_texts_against_many_attached(part: str, store: Path, tmp_path: Path) -> None:
     none = measure(part, tmp_path / "none" / "samples", 0)
-    many = measure(part, folder, ATTACHED)
-    again = measure(part, folder, ATTACHED)
+    many = measure(part, store, ATTACHED)
+    again = measure(part, store, ATTACHED)
     ratio = again["whole"] / none["whole"]
     print(f"\n{part}: {NEW:,} new against   CPU s   of it work   peak MB")
     for name, row in (("none", none), (f"{ATTACHED:,}", many), ("the same again", again)):
