@@ -8,7 +8,9 @@ import hashlib
 import io
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -95,6 +97,20 @@ def walk_hashes(hashes: Hashes, column: HashColumn) -> Iterator[pa.Array]:
             yield from parquet.read_row_group(group, columns=[column], use_threads=False)[column].chunks
 
 
+def mark_used(path: Path) -> None:
+    """Notes that a file in the cache folder is in use, so that ``prune_hashes`` spares it."""
+    with suppress(OSError):
+        path.touch()
+
+
+def prune_hashes(cache: Path, before: datetime) -> None:
+    """Removes what the cache folder keeps of sets and was last used before a moment; what cannot be removed stays."""
+    for path in (cache / FOLDER).glob("*"):
+        with suppress(OSError):
+            if path.stat().st_mtime < before.timestamp():
+                path.unlink()
+
+
 def _find(item: HashedSet, kind: HashKind, cache: Path | None, made: list[str]) -> Hashes:
     """The hashes of one set; where they are made now, ``made`` gets the reason."""
     hashes, why = (None, "") if item.is_remote else _find_stored(item, kind)
@@ -132,6 +148,7 @@ def _find_kept(digest: str, kind: HashKind, rows: int, cache: Path | None) -> Ha
         return None
     for path in (cache / FOLDER).glob(f"{_name(digest, kind)}-*.pq"):
         if path.stem.endswith(f"-{_digest(str(path))}") and _fits(str(path), kind, rows):
+            mark_used(path)
             return str(path)
         path.unlink(missing_ok=True)
     return None

@@ -18,7 +18,7 @@ from pyarrow.fs import LocalFileSystem
 from engine.store.layout import HASHES, name_file
 from engine.store.sample_set import seal, unseal
 from engine.store.store import StoredSet, explain_damage, is_altered
-from engine.store.stored_hashes import FOLDER, HashedSet, Hashes, find_hashes, walk_hashes
+from engine.store.stored_hashes import FOLDER, HashedSet, Hashes, find_hashes, mark_used, walk_hashes
 from engine.system.filesystem import open_folder, open_whole, write_whole
 from engine.text.signatures import HASHES_VERSION, HashColumn, HashKind
 from engine.text.stored_samples import COLUMNS, StoredSamples
@@ -90,7 +90,9 @@ class StoreTexts:
             key = hashlib.sha256(json.dumps([name, HASHES_VERSION, digests]).encode()).hexdigest()
             place = self._cache / FOLDER / f"{name}-{key}.json"
             with suppress(OSError, ValueError, KeyError):
-                return [(row, text, other, share) for row, text, other, share in unseal(place.read_bytes())["pairs"]]
+                kept = unseal(place.read_bytes())["pairs"]
+                mark_used(place)
+                return [(row, text, other, share) for row, text, other, share in kept]
         found = find(texts, texts if others is self else others._restrict(theirs)[0], rows)
         pairs = [(int(rows[row]), text, other, similarity) for row, text, other, similarity in found]
         if place:

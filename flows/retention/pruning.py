@@ -12,6 +12,7 @@ from engine.errors import ExemplarsError, ModelBusyError, StoreError
 from engine.replies.admin import list_prunable, prune_cache
 from engine.settings import Settings
 from engine.store.retention import OldSet, list_old_sets, remove_old_set
+from engine.store.stored_hashes import prune_hashes
 from engine.text.formatting import count_noun
 from flows.retention.old_runs import prune_runs
 from flows.runs.slot import keep_runs_out
@@ -110,6 +111,7 @@ def _prune_replies(settings: Settings, ages: Ages, now: datetime, pruned: Pruned
         report(f"kept replies of {plan.handle or 'an unknown model'}, plan {plan.plan_id}: unused for {days}")
     pruned.plans, pruned.plans_bytes = len(plans), sum(plan.bytes for plan in plans)
     if not pruned.dry_run:
+        prune_hashes(settings.cache_place, now - timedelta(days=settings.cache_max_days))
         removed = prune_cache(*bounds)
         pruned.plans, pruned.plans_bytes = removed.plans, removed.bytes
         pruned.failed += [f"Kept replies could not be dropped: {failure}" for failure in removed.failed]

@@ -2,8 +2,10 @@
 
 import json
 import logging
+import os
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ from engine.run.job import read_pools
 from engine.store.layout import HASHES, MANIFEST, SAMPLES
 from engine.store.sample_set import SampleSet, seal, unseal
 from engine.store.store import StoredSet, list_sets, write_set
+from engine.store.stored_hashes import prune_hashes
 from engine.store.stored_texts import list_unchecked, open_samples
 from engine.text.signatures import KINDS, NEAR
 from engine.text.stored_search import find_nearest
@@ -128,6 +131,19 @@ def test_hashes_in_the_cache_that_were_altered_are_made_anew(tmp_path: Path, cap
     assert ["attached/0"] == list(find(tmp_path / "samples", tmp_path / "cache"))
     assert 2 == len(caplog.messages)
     assert [kept] == list((tmp_path / "cache" / "hashes").iterdir())
+
+
+def test_hashes_in_the_cache_go_when_they_are_no_longer_used(tmp_path: Path) -> None:
+    drop_hashes(attach(tmp_path / "samples", "one"))
+    find(tmp_path / "samples", tmp_path / "cache")
+    [kept] = (tmp_path / "cache" / "hashes").iterdir()
+    os.utime(kept, (0, 0))
+    find(tmp_path / "samples", tmp_path / "cache")
+    prune_hashes(tmp_path / "cache", datetime.now(UTC) - timedelta(days=1))
+    assert kept.exists()
+
+    prune_hashes(tmp_path / "cache", datetime.now(UTC) + timedelta(days=1))
+    assert not kept.exists()
 
 
 def test_texts_are_read_by_their_position_across_sets(tmp_path: Path) -> None:
