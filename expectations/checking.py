@@ -11,7 +11,7 @@ from engine.planning.held_out import make_sides_frame, restrict_to_pool
 from engine.quality.verdict import Verdict
 from engine.report.summary import make_kept_rows, make_whole_frame, measure_variety
 from engine.selection.rounds import Rounds
-from engine.text.embedding import encode
+from engine.text.embedding import load_encoder
 from expectations.gate import check_rows, import_gx
 
 # The gate together with its rows: it can be called here, or sent to another process.
@@ -23,8 +23,13 @@ def warm_up() -> None:
 
     The encoder is wanted first, for the subjects of a topic; the gate, which comes last, waits for the thread's import.
     """
-    encode([""])
-    threading.Thread(target=import_gx, daemon=True).start()
+    load_encoder()
+    begin_import()
+
+
+def begin_import() -> None:
+    """Imports Great Expectations on a thread of the process that calls this."""
+    threading.Thread(target=import_gx, name="great-expectations", daemon=True).start()
 
 
 def prepare_gate(rounds: Rounds, stamp: RunStamp, model: Model) -> GateWork:

@@ -13,6 +13,7 @@ import pandas as pd
 
 from engine.quality.diversity import PoleVariety
 from engine.quality.verdict import ExpectationResult, Verdict
+from engine.system.importing import importing
 
 FOLDER = Path(__file__).parent
 RUN_SUITE, WHOLE_SUITE, HELD_OUT_SUITE = "run", "whole", "held_out"
@@ -157,10 +158,11 @@ def import_gx() -> Any:
     """Imports Great Expectations and registers our expectations; in a function, since it takes 2 CPU-seconds."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     logging.getLogger("great_expectations").setLevel(logging.WARNING)
-    import great_expectations as gx
+    with importing():
+        import great_expectations as gx
 
-    import expectations.classes
-    import expectations.variety
+        import expectations.classes
+        import expectations.variety
 
     # This logger sets its own level when it is imported, and logs each temporary folder.
     logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)

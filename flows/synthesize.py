@@ -111,7 +111,7 @@ async def make_samples(
         rounds = await call(plan, settings, job, gateway, voting_judge, run_heavy, resources.common_batches)
         resources.snapshot.plan_ids = (rounds.plan.plan_id, rounds.subjects_plan_id)
         expected = await estimate(settings, rounds, gateway, voting_judge, progress, resources.as_tasks)
-        resources.import_ahead()
+        await resources.import_ahead()
         finished = await run_rounds(rounds, models, progress, expected, resources)
         bill = make_bill(gateway.budget, finished)
     verdict = await call(check, settings, rounds, stamp, run_heavy)

@@ -4,6 +4,7 @@ from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from engine.domain.samples import RunStamp
+from engine.quality.pole_scores import list_placed_texts
 from engine.quality.verdict import Verdict
 from engine.report.headline import list_warnings
 from engine.report.summary import list_variety_texts
@@ -21,7 +22,8 @@ from tasks.run_names import name_check
 async def check(settings: Settings, rounds: Rounds, stamp: RunStamp, run_heavy: RunHeavy = run_here) -> Verdict:
     """The gate's verdict over the run's rows and all that the store has by now, sets of other runs included."""
     pools = read_pools(settings.locate(settings.samples_uri), rounds.plan.model, cache=settings.cache_place)
-    await embed_ahead(rounds.embedder, list_variety_texts(rounds), run_heavy)
+    for texts in (list_variety_texts(rounds), *list_placed_texts(rounds.plan.axes, rounds.exemplars)):
+        await embed_ahead(rounds.embedder, texts, run_heavy)
     verdict = await run_heavy(prepare_gate(rounds, stamp, pools))
     logger = get_run_logger()
     warnings = list_warnings(rounds, verdict)

@@ -5,6 +5,7 @@ import inspect
 import logging
 import os
 import warnings
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -197,6 +198,10 @@ def import_litellm() -> Any:
     # Without this litellm downloads its price list when it is imported.
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     import litellm
+
+    with suppress(ImportError):
+        # Else the first call imports it.
+        pass
 
     # openai's client warns on stderr, with the reply in the warning, of fields that are not of their type.
     warnings.filterwarnings("ignore", message="Pydantic serializer warnings", category=UserWarning)

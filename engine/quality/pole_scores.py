@@ -59,6 +59,15 @@ def list_pole_names(trait: Trait, pole: Pole) -> list[str]:
     return [*named, *trait.paraphrase(pole)]
 
 
+def list_placed_texts(axes: Mapping[str, ReferenceAxis], exemplars: Sequence[Exemplar]) -> list[list[str]]:
+    """Lists the texts that ``measure_pole_positions`` embeds, a batch for each trait."""
+    return [
+        [exemplar.text or "" for exemplar in _list_with_text(exemplars, trait)]
+        for trait, axis in axes.items()
+        if axis.basis != "nothing"
+    ]
+
+
 def measure_pole_positions(
     axes: Mapping[str, ReferenceAxis], exemplars: Sequence[Exemplar], embedder: Embedder
 ) -> dict[str, float]:
@@ -72,10 +81,13 @@ def measure_pole_positions(
     """
     positions: dict[str, float] = {}
     for trait, axis in axes.items():
-        group = [exemplar for exemplar in exemplars if exemplar.trait == trait and exemplar.text]
-        scores = measure_pole_scores(axis, group, None, embedder)
+        scores = measure_pole_scores(axis, _list_with_text(exemplars, trait), None, embedder)
         positions |= {key: round(_logistic(STEEPNESS * place), 4) for key, place in scores.items()}
     return positions
+
+
+def _list_with_text(exemplars: Sequence[Exemplar], trait: str) -> list[Exemplar]:
+    return [exemplar for exemplar in exemplars if exemplar.trait == trait and exemplar.text]
 
 
 def _score_by_exemplars(exemplars: Sequence[Exemplar], vectors: Vectors) -> tuple[Numbers, float | None]:

@@ -5,17 +5,26 @@ used: they import the program's main module again, which may have no ``__main__`
 """
 
 import asyncio
+import ctypes
+import os
 import pickle
+import signal
 import subprocess
 import sys
+import threading
+import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, NoReturn, Protocol, Self, TypeVar
 
 Result = TypeVar("Result")
-STDIN, STDERR = 0, 2
+STDIN, STDOUT, STDERR = 0, 1, 2
+# From prctl(2).
+PR_SET_PDEATHSIG = 1
+NICENESS = 10
 
 
 class RunHeavy(Protocol):
@@ -30,17 +39,31 @@ async def run_here(work: Callable[[], Result]) -> Result:
     return work()
 
 
+class Process(Protocol):
+    """A child process."""
+
+    def kill(self) -> None:
+        """Sends it ``SIGKILL``."""
+
+    def wait(self) -> object:
+        """Waits until it has ended."""
+
+
+Child = tuple[Process, "Connection[Any, Any]"]
+
+
 class WorkerProcess:
     """A process that ends with the ``with`` block, and with this process, even if killed.
 
     Args:
         warn: called with a sentence, from another thread, when the process dies.
         prepare: the first work, such as slow imports: it begins at once, and only the next work waits for it.
+        child: the process, which ``fork_worker`` has made; None starts one.
     """
 
-    def __init__(self, warn: Callable[[str], None], prepare: Callable[[], object]) -> None:
+    def __init__(self, warn: Callable[[str], None], prepare: Callable[[], object], child: Child | None = None) -> None:
         self._warn = warn
-        self._child: tuple[subprocess.Popen[bytes], Connection[Any, Any]] | None = None
+        self._child = child
         self._closed = False
         # One piece of work at a time. It goes on if its caller is cancelled, so that nobody gets another's answer.
         self._thread = ThreadPoolExecutor(1, "worker-process")
@@ -91,7 +114,66 @@ class WorkerProcess:
             child[0].wait()
 
 
-def _start() -> tuple[subprocess.Popen[bytes], "Connection[Any, Any]"]:
+@dataclass(frozen=True, slots=True)
+class ForkedProcess:
+    """A fork of this process."""
+
+    pid: int
+
+    def kill(self) -> None:
+        """Sends it ``SIGKILL``."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+
+    def wait(self) -> None:
+        """Waits until it has ended."""
+        with suppress(ChildProcessError):
+            os.waitpid(self.pid, 0)
+
+
+def fork_worker() -> Child | None:
+    """Forks a worker off this process, which shares the memory of what is imported by now, and need not import it.
+
+    Returns:
+        None where that is not safe, since this process has threads of Python's or the system is not Linux, and where
+        the system gives no process.
+    """
+    if sys.platform != "linux" or threading.active_count() > 1:
+        return None
+    ours, theirs = Pipe()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    with warnings.catch_warnings():
+        # Of threads that are not Python's: Arrow's allocator has one, and is made for forks.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        try:
+            pid = os.fork()
+        except OSError:
+            return None
+    if not pid:
+        _serve_forked(theirs)
+    theirs.close()
+    return ForkedProcess(pid), ours
+
+
+def _serve_forked(pipe: "Connection[Any, Any]") -> NoReturn:
+    """Serves with no other file of its parent's open, gives way to others on busy cores, and ends with its parent."""
+    try:
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        # Ctrl-C is the parent's to hear.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.nice(NICENESS)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), STDIN)
+        os.dup2(STDERR, STDOUT)
+        os.closerange(STDERR + 1, pipe.fileno())
+        os.closerange(pipe.fileno() + 1, os.sysconf("SC_OPEN_MAX"))
+        serve(pipe)
+    finally:
+        os._exit(0)
+
+
+def _start() -> Child:
     ours, theirs = Pipe()
     with theirs:
         # In a session of its own: Ctrl-C is this process's to hear. What a library prints there goes to stderr.

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from engine.errors import ModelBusyError, RunInterruptedError
+from engine.system.importing import importing
 from flows.cli.cache import app as cache_app
 from flows.cli.models import app as models_app
 from flows.exit_codes import run_app
@@ -69,11 +70,13 @@ def synthesize_command(
     logs_json = settings.log_format == "json"
     quiet_libraries(verbose or logs_json, logs_json)
     from flows.cli.temporary_server import starting_server
+    from flows.runtime.own_worker import forking_worker
 
-    with starting_server() as server:
+    with starting_server() as server, forking_worker():
         # Imported late: Prefect reads its settings on import, and a mistyped handle should not have to wait for that.
-        from engine.run.job import load_job
-        from flows.cli.terminal import show_begin, show_result, watch
+        with importing():
+            from engine.run.job import load_job
+            from flows.cli.terminal import show_begin, show_result, watch
 
         job = load_job(settings, handle, synth_type, effort)
         show_begin(job, as_json or logs_json)
@@ -298,17 +301,20 @@ def run_in_process(name: str, parameters: Mapping[str, Any], server: "ChildServe
         RunInterruptedError: the run was interrupted or cancelled.
     """
     try:
-        from prefect.exceptions import Abort, CancelledRun
+        with importing():
+            from prefect.exceptions import Abort, CancelledRun
 
-        from flows.cli.temporary_server import ensure_server
+            from flows.cli.temporary_server import ensure_server
 
-        module, _, flow = name.partition(":")
-        run: Any = getattr(importlib.import_module(module), flow)
-        if server is not None:
-            # Which the run needs, and the server takes as long to start.
-            from engine.llm.client import import_litellm
+            module, _, flow = name.partition(":")
+            run: Any = getattr(importlib.import_module(module), flow)
+            if server is not None:
+                # Which the run needs, and the server takes as long to start.
+                from engine.llm.client import import_litellm
+                from engine.text.language import load_identifier
 
-            import_litellm()
+                import_litellm()
+                load_identifier()
         with ensure_server(server):
             try:
                 return asyncio.run(run(**parameters))

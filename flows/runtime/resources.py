@@ -1,7 +1,6 @@
 """What a run needs of its process, which it may have for itself or share with the other runs of a backfill."""
 
 import asyncio
-import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -25,11 +24,12 @@ from engine.screening.voting_judge import VotingJudge
 from engine.settings import Settings
 from engine.system.worker_process import RunHeavy, run_here
 from engine.text.embedding import CommonBatches
-from expectations.gate import import_gx
+from expectations.checking import begin_import
 from flows.runs.cancellation import CancellationWatcher
 from flows.runs.lease import Lease, Logger, hold_lease
 from flows.runs.slot import list_slots
 from flows.runtime.credentials import add_keys
+from flows.runtime.own_worker import OWN_WORKER
 from flows.runtime.progress_artifact import publish_progress
 from flows.runtime.rate_limiter import open_rate_limiter
 from tasks.prune_replies import prune_replies
@@ -124,10 +124,10 @@ class RunResources:
         """
         return step(*args, **kwargs) if self.as_tasks else step.fn(*args, **kwargs)
 
-    def import_ahead(self) -> None:
-        """Imports Great Expectations on a thread while models are asked; a worker process has it already."""
-        if self.run_heavy is run_here:
-            threading.Thread(target=import_gx, name="great-expectations", daemon=True).start()
+    async def import_ahead(self) -> None:
+        """Has Great Expectations imported while models are asked; the worker of many runs has it already."""
+        if self.shared is None:
+            await self.run_heavy(begin_import)
 
     @property
     def snapshot(self) -> RunSnapshot:
@@ -210,7 +210,7 @@ class RunResources:
 async def open_run_resources(
     settings: Settings,
     logger: Logger,
-    run_heavy: RunHeavy = run_here,
+    run_heavy: RunHeavy | None = None,
     as_tasks: bool = True,
     shared: SharedModels | None = None,
     find_skip_reason: Callable[[str], SkipReason | None] = lambda _: None,
@@ -219,6 +219,7 @@ async def open_run_resources(
     """Opens the resources for as long as the block runs; see ``RunResources``.
 
     Args:
+        run_heavy: None for that of this process (``flows.runtime.own_worker``).
         yields: whether a part of what the rate limits leave is for other processes, so that these never wait behind it.
     """
     with get_client(sync_client=True) as client, CancellationWatcher(client).open() as watcher:
@@ -229,7 +230,7 @@ async def open_run_resources(
                 client,
                 watcher,
                 rate_limiter,
-                run_heavy,
+                run_heavy or OWN_WORKER.get(),
                 as_tasks,
                 shared,
                 CommonBatches() if shared else None,

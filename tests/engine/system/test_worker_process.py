@@ -41,6 +41,40 @@ asyncio.run(main())
 """
 
 
+# Has a worker forked, one that was there before its threads; says what became of each work.
+FORKING = """
+import asyncio, os, signal, sys, threading
+from functools import partial
+from engine.system.worker_process import WorkerProcess, fork_worker
+
+def read_mark(): return sys.modules["sys"].mark, sys.stdin.read(), len(os.listdir("/proc/self/fd"))
+
+async def main():
+    with WorkerProcess(warnings.append, os.getpid, child) as worker:
+        pid = await worker.run(os.getpid)
+        print(pid, pid != os.getpid(), os.getpgid(pid) == os.getpgid(0), await worker.run(read_mark), flush=True)
+        os.kill(pid, signal.SIGINT)
+        print(await worker.run(partial(int, "7")), flush=True)
+        try:
+            await worker.run(partial(int, "seven"))
+        except ValueError as error:
+            print(error, flush=True)
+        if "stay" in sys.argv:
+            await asyncio.sleep(600)
+        os.kill(pid, signal.SIGKILL)
+        print(await worker.run(os.getpid) == os.getpid(), len(warnings), flush=True)
+        follower = await worker.run(os.getpid)
+        print(follower not in (pid, os.getpid()), len(warnings), flush=True)
+
+warnings, sys.mark = [], "what was imported"
+held = open(os.devnull), open(os.devnull)
+child = fork_worker()
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+print(fork_worker(), flush=True)
+asyncio.run(main())
+"""
+
+
 def prepare(count: int) -> GateWork:
     """The gate over two rows that differ, of which there ought to be so many at each pole."""
     stamp = make_stamp()
@@ -191,3 +225,33 @@ async def test_it_ends_with_a_parent_that_is_killed() -> None:
     wait_until_gone(pid)
 
     assert before
+
+
+async def test_forked_worker_has_what_is_imported_and_no_file_of_its_parents() -> None:
+    said = await start_forking()
+    out, _ = await said.communicate()
+    none, first, after_interrupt, error, here, follower = out.decode().splitlines()
+
+    assert "None" == none
+    assert first.endswith(" True True ('what was imported', '', 5)"), first
+    assert ("7", "invalid literal for int() with base 10: 'seven'") == (after_interrupt, error)
+    assert ("True 1", "True 1") == (here, follower)
+
+
+async def test_forked_worker_ends_with_a_parent_that_is_killed() -> None:
+    parent = await start_forking("stay")
+    assert parent.stdout is not None
+    lines = [await parent.stdout.readline() for _ in range(4)]
+    pid = int(lines[1].split()[0])
+    before = is_there(pid)
+    parent.kill()
+    await parent.wait()
+    wait_until_gone(pid)
+
+    assert before
+
+
+async def start_forking(*arguments: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-c", FORKING, *arguments, cwd=ROOT, stdout=asyncio.subprocess.PIPE
+    )

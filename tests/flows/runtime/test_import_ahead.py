@@ -1,4 +1,4 @@
-"""Great Expectations is imported while models are asked, where no other process has it."""
+"""Great Expectations is imported while models are asked, in the process that runs the gate."""
 
 import threading
 from collections.abc import Callable
@@ -6,20 +6,21 @@ from typing import Any, cast
 
 import pytest
 
-from engine.system.worker_process import RunHeavy, run_here
-from flows.runtime import resources
+from expectations import checking
 from flows.runtime.resources import RunResources
 
 
-async def run_elsewhere(work: Callable[[], Any]) -> Any:
-    return work()
+@pytest.mark.parametrize(("shared", "asked"), [(None, 1), (object(), 0)])
+async def test_it_is_imported_on_a_thread(monkeypatch: pytest.MonkeyPatch, shared: Any, asked: int) -> None:
+    called, works = threading.Event(), []
 
+    async def run_heavy(work: Callable[[], Any]) -> Any:
+        works.append(work)
+        return work()
 
-@pytest.mark.parametrize(("run_heavy", "imported"), [(run_here, True), (run_elsewhere, False)])
-def test_it_is_imported_on_a_thread(monkeypatch: pytest.MonkeyPatch, run_heavy: RunHeavy, imported: bool) -> None:
-    called = threading.Event()
-    monkeypatch.setattr(resources, "import_gx", called.set)
+    monkeypatch.setattr(checking, "import_gx", called.set)
     nothing = cast("Any", None)
-    RunResources(nothing, nothing, nothing, nothing, nothing, run_heavy).import_ahead()
+    await RunResources(nothing, nothing, nothing, nothing, nothing, run_heavy, shared=shared).import_ahead()
 
-    assert imported == called.wait(10 if imported else 0.05)
+    assert asked == len(works)
+    assert bool(asked) == called.wait(10 if asked else 0.05)

@@ -1,0 +1,40 @@
+"""Gives a command's only run a worker process, which loads the encoder while the command still starts.
+
+It is forked before Prefect is imported, and so shares pandas and Arrow with the run: a process that imports everything
+anew takes 240 MB and 2 to 4 CPU seconds more (docs/decisions/052).
+"""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from engine.system.importing import importing
+from engine.system.worker_process import RunHeavy, WorkerProcess, fork_worker, run_here
+
+LOGGER = logging.getLogger("exemplars.runs")
+# What does the heavy work of a run that has its process for itself.
+OWN_WORKER: ContextVar[RunHeavy] = ContextVar("own_worker", default=run_here)
+
+
+@contextmanager
+def forking_worker() -> Iterator[None]:
+    """Has the run inside the block work with a worker process; where none can be forked, the run does all itself."""
+    # Threads that numpy would start with the import, and that the encoder has no use for (engine/text/embedding.py).
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    with importing():
+        # Imported for what it imports itself: the worker will need it.
+        import expectations.checking  # noqa: F401
+        from engine.text.embedding import load_encoder
+
+    child = fork_worker()
+    if child is None:
+        yield
+        return
+    with WorkerProcess(LOGGER.warning, load_encoder, child) as worker:
+        token = OWN_WORKER.set(worker.run)
+        try:
+            yield
+        finally:
+            OWN_WORKER.reset(token)
