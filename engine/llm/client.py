@@ -1,6 +1,7 @@
 """Calls a language model through litellm; no other module imports it."""
 
 import asyncio
+import importlib
 import inspect
 import logging
 import os
@@ -201,7 +202,7 @@ def import_litellm() -> Any:
 
     with suppress(ImportError):
         # Else the first call imports it.
-        pass
+        importlib.import_module("litellm.proxy.openai_files_endpoints.common_utils")
 
     # openai's client warns on stderr, with the reply in the warning, of fields that are not of their type.
     warnings.filterwarnings("ignore", message="Pydantic serializer warnings", category=UserWarning)

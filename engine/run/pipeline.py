@@ -1,10 +1,12 @@
 """The pipeline of the rounds: tasks call its steps one by one, a replay and the benchmarks call all of them."""
 
 import asyncio
+import itertools
 from collections.abc import Mapping
 from dataclasses import replace
 
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, Packs, load_packs
+from engine.domain.model import POLES
 from engine.domain.progress import CallsPlanned, Progress
 from engine.domain.samples import Exemplar
 from engine.gateway.model_gateway import ModelGateway
@@ -101,7 +103,12 @@ async def judge_round(
 
 async def _find_axes(draft: Plan, embedder: CachingEmbedder, run_heavy: RunHeavy) -> Mapping[str, ReferenceAxis]:
     """What places the texts of each trait between its poles; none where the encoder has no say."""
-    return await run_heavy(prepare_axes(draft.model, embedder)) if draft.language.encoder_has_say else {}
+    if not draft.language.encoder_has_say:
+        return {}
+    for trait, pole in itertools.product(draft.model.traits, POLES):
+        # Here, since the report needs their vectors too.
+        await embed_ahead(embedder, [seed.text for seed in draft.model.draw_seeds_at(trait.key, pole)], run_heavy)
+    return await run_heavy(prepare_axes(draft.model, embedder))
 
 
 async def _embed_topics(

@@ -7,10 +7,11 @@ of the file's name, and their columns and version are those of this code. A run 
 import hashlib
 import io
 import logging
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -25,6 +26,8 @@ from engine.text.signatures import HASHES_VERSION, HashColumn, HashKind, make_ha
 LOGGER = logging.getLogger("exemplars.store")
 GROUP_ROWS = 65_536
 FOLDER = "hashes"
+# No run takes longer.
+SPARED = timedelta(days=2)
 # Reasons that are shown for one set each; of more sets the rest is counted.
 SHOWN_SETS = 3
 
@@ -99,15 +102,18 @@ def walk_hashes(hashes: Hashes, column: HashColumn) -> Iterator[pa.Array]:
 
 def mark_used(path: Path) -> None:
     """Notes that a file in the cache folder is in use, so that ``prune_hashes`` spares it."""
-    with suppress(OSError):
-        path.touch()
+    with suppress(PermissionError):
+        os.utime(path)
 
 
-def prune_hashes(cache: Path, before: datetime) -> None:
-    """Removes what the cache folder keeps of sets and was last used before a moment; what cannot be removed stays."""
+def prune_hashes(cache: Path, before: datetime, now: datetime) -> None:
+    """Removes what the cache folder keeps of sets and was last used before a moment, but nothing of the last days,
+    which a run may still read; what cannot be removed stays.
+    """
+    oldest = min(before, now - SPARED).timestamp()
     for path in (cache / FOLDER).glob("*"):
         with suppress(OSError):
-            if path.stat().st_mtime < before.timestamp():
+            if path.stat().st_mtime < oldest:
                 path.unlink()
 
 
@@ -147,9 +153,11 @@ def _find_kept(digest: str, kind: HashKind, rows: int, cache: Path | None) -> Ha
     if cache is None:
         return None
     for path in (cache / FOLDER).glob(f"{_name(digest, kind)}-*.pq"):
-        if path.stem.endswith(f"-{_digest(str(path))}") and _fits(str(path), kind, rows):
-            mark_used(path)
-            return str(path)
+        # Another run may just have removed it.
+        with suppress(FileNotFoundError):
+            if path.stem.endswith(f"-{_digest(str(path))}") and _fits(str(path), kind, rows):
+                mark_used(path)
+                return str(path)
         path.unlink(missing_ok=True)
     return None
 

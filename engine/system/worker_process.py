@@ -12,19 +12,20 @@ import signal
 import subprocess
 import sys
 import threading
+import traceback
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe
+from pathlib import Path
 from typing import Any, NoReturn, Protocol, Self, TypeVar
 
 Result = TypeVar("Result")
 STDIN, STDOUT, STDERR = 0, 1, 2
 # From prctl(2).
 PR_SET_PDEATHSIG = 1
-NICENESS = 10
 
 
 class RunHeavy(Protocol):
@@ -135,13 +136,15 @@ def fork_worker() -> Child | None:
     """Forks a worker off this process, which shares the memory of what is imported by now, and need not import it.
 
     Returns:
-        None where that is not safe, since this process has threads of Python's or the system is not Linux, and where
-        the system gives no process.
+        None where that is not safe, since this process has threads of Python's, no standard streams, or the system is
+        not Linux; and where the system gives no process.
     """
-    if sys.platform != "linux" or threading.active_count() > 1:
+    # A process that was started without them has other files in their places.
+    streams = [stream for stream in (sys.stdin, sys.stdout, sys.stderr) if stream is not None]
+    if sys.platform != "linux" or threading.active_count() > 1 or len(streams) <= STDERR:
         return None
     ours, theirs = Pipe()
-    for stream in (sys.stdout, sys.stderr):
+    for stream in streams[STDOUT:]:
         stream.flush()
     with warnings.catch_warnings():
         # Of threads that are not Python's: Arrow's allocator has one, and is made for forks.
@@ -157,17 +160,19 @@ def fork_worker() -> Child | None:
 
 
 def _serve_forked(pipe: "Connection[Any, Any]") -> NoReturn:
-    """Serves with no other file of its parent's open, gives way to others on busy cores, and ends with its parent."""
+    """Serves with no other file of its parent's open, and ends with its parent."""
     try:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        # Ctrl-C is the parent's to hear.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        os.nice(NICENESS)
+        # What stops a whole group of processes is the parent's to hear, which then ends this one.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
         os.dup2(os.open(os.devnull, os.O_RDONLY), STDIN)
         os.dup2(STDERR, STDOUT)
-        os.closerange(STDERR + 1, pipe.fileno())
-        os.closerange(pipe.fileno() + 1, os.sysconf("SC_OPEN_MAX"))
+        for file in [int(path.name) for path in Path("/proc/self/fd").iterdir()]:
+            if file > STDERR and file != pipe.fileno():
+                # The list's own is closed by now.
+                with suppress(OSError):
+                    os.close(file)
         serve(pipe)
     finally:
         os._exit(0)
@@ -188,10 +193,22 @@ def serve(pipe: "Connection[Any, Any]") -> None:
             work = pipe.recv_bytes()
             try:
                 # Safe to unpickle: both ends are this program, and no other process has the pipe.
-                answer = True, pickle.loads(work)()  # noqa: S301
+                answer = pickle.dumps((True, pickle.loads(work)()))  # noqa: S301
             except Exception as error:
-                answer = False, error
-            pipe.send(answer)
+                answer = _pack(error)
+            pipe.send_bytes(answer)
+
+
+def _pack(error: Exception) -> bytes:
+    """An error as an answer, with the place where it was raised; one that cannot be pickled as a ``RuntimeError``."""
+    place = traceback.format_exc()
+    error.add_note(place)
+    try:
+        answer = pickle.dumps((False, error))
+        pickle.loads(answer)  # noqa: S301
+    except Exception:
+        answer = pickle.dumps((False, RuntimeError(place)))
+    return answer
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ anew takes 240 MB and 2 to 4 CPU seconds more (docs/decisions/052).
 """
 
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -21,13 +20,15 @@ OWN_WORKER: ContextVar[RunHeavy] = ContextVar("own_worker", default=run_here)
 @contextmanager
 def forking_worker() -> Iterator[None]:
     """Has the run inside the block work with a worker process; where none can be forked, the run does all itself."""
-    # Threads that numpy would start with the import, and that the encoder has no use for (engine/text/embedding.py).
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with importing():
+        from threadpoolctl import threadpool_limits
+
         # Imported for what it imports itself: the worker will need it.
         import expectations.checking  # noqa: F401
         from engine.text.embedding import load_encoder
 
+    # Here as in the worker: they wait for each other by spinning (engine/text/embedding.py).
+    threadpool_limits(1, user_api="blas")
     child = fork_worker()
     if child is None:
         yield

@@ -137,12 +137,14 @@ def test_hashes_in_the_cache_go_when_they_are_no_longer_used(tmp_path: Path) -> 
     drop_hashes(attach(tmp_path / "samples", "one"))
     find(tmp_path / "samples", tmp_path / "cache")
     [kept] = (tmp_path / "cache" / "hashes").iterdir()
+    now = datetime.now(UTC)
     os.utime(kept, (0, 0))
     find(tmp_path / "samples", tmp_path / "cache")
-    prune_hashes(tmp_path / "cache", datetime.now(UTC) - timedelta(days=1))
+    prune_hashes(tmp_path / "cache", now - timedelta(days=3), now)
+    prune_hashes(tmp_path / "cache", now + timedelta(days=1), now)
     assert kept.exists()
 
-    prune_hashes(tmp_path / "cache", datetime.now(UTC) + timedelta(days=1))
+    prune_hashes(tmp_path / "cache", now + timedelta(days=1), now + timedelta(days=3))
     assert not kept.exists()
 
 

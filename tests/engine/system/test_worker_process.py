@@ -54,6 +54,7 @@ async def main():
         pid = await worker.run(os.getpid)
         print(pid, pid != os.getpid(), os.getpgid(pid) == os.getpgid(0), await worker.run(read_mark), flush=True)
         os.kill(pid, signal.SIGINT)
+        os.kill(pid, signal.SIGTERM)
         print(await worker.run(partial(int, "7")), flush=True)
         try:
             await worker.run(partial(int, "seven"))
@@ -146,6 +147,15 @@ async def test_work_that_raises_raises_here_and_the_next_is_done(worker: WorkerP
     assert (await worker.run(prepare(1))).success
 
 
+async def test_error_says_where_it_was_raised(worker: WorkerProcess) -> None:
+    with pytest.raises(ValueError, match="invalid literal") as caught:
+        await worker.run(partial(int, "seven"))
+    with pytest.raises(RuntimeError, match="Odd: one"):
+        await worker.run(partial(exec, "class Odd(Exception): pass\nraise Odd('one')"))
+
+    assert "Traceback" in caught.value.__notes__[0]
+
+
 async def test_process_that_is_killed_costs_no_verdict_and_is_followed_by_another(told: Told) -> None:
     with WorkerProcess(told, os.getpid) as worker:
         killed = await worker.run(os.getpid)
@@ -236,6 +246,16 @@ async def test_forked_worker_has_what_is_imported_and_no_file_of_its_parents() -
     assert first.endswith(" True True ('what was imported', '', 5)"), first
     assert ("7", "invalid literal for int() with base 10: 'seven'") == (after_interrupt, error)
     assert ("True 1", "True 1") == (here, follower)
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
+async def test_process_without_a_standard_stream_forks_none(closed: str) -> None:
+    code = (
+        "import os; from engine.system.worker_process import fork_worker; os._exit(7 if fork_worker() is None else 1)"
+    )
+    process = await asyncio.create_subprocess_shell(f"{sys.executable} -c '{code}' {closed}", cwd=ROOT)
+
+    assert 7 == await process.wait()
 
 
 async def test_forked_worker_ends_with_a_parent_that_is_killed() -> None:

