@@ -24,6 +24,8 @@ from engine.text.words import CHARACTERS_PER_WORD, count_words
 FOLDER = Path(__file__).parent / "templates"
 CHAT_SHOTS = 4
 PLAIN_SHOTS = 5
+# After so many rounds a pole without authored texts is shown the best of the earlier ones.
+ROUNDS_WITHOUT_SHOTS = 3
 VARIATION_SHOTS = 2
 VARIATION_TURNS = 2
 JUDGE_SHOTS_PER_POLE = 10
@@ -302,10 +304,15 @@ def _write_answer(count: int, text: str) -> str:
 
 
 def _plain_shots(model: Model, cell: Cell, key: str) -> list[Shot]:
-    """Authored texts of the pole, or the best of earlier rounds where there are none."""
+    """Authored texts of the pole; where there are none, none at first, then the best of earlier rounds.
+
+    What a model wrote itself it copies, so that such texts are alike and teach less (docs/decisions/009): it is for
+    what several rounds have left lacking.
+    """
     trait, pole = model.trait(cell.trait), cell.pole
     seeds = tuple(seed.text for seed in model.draw_seeds_at(trait.key, pole))
-    known = list(zip(_name_subjects(seeds), seeds, strict=True)) if seeds else list(cell.hints.shots)
+    earlier = list(cell.hints.shots) if cell.round_no > ROUNDS_WITHOUT_SHOTS else []
+    known = list(zip(_name_subjects(seeds), seeds, strict=True)) if seeds else earlier
     picked = random.Random(f"{key}/{trait.key}/{pole}").sample(known, min(PLAIN_SHOTS, len(known)))
     return [Shot(" ".join(text.split()), subject=_lead_to(trait, pole, subject)) for subject, text in picked]
 

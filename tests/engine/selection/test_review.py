@@ -185,18 +185,20 @@ def test_openings_used_are_told_to_the_next_round() -> None:
     )
 
 
-def test_best_texts_are_the_shots_of_a_pole_without_seeds() -> None:
+def test_best_texts_are_the_late_shots_of_a_pole_without_seeds() -> None:
     plan = plan_of(2)
     made = [make_exemplar(f"Text {index} of this.", pole, index) for index in range(2) for pole in POLES]
     pole_scores = {item.key: float(index) for index, item in enumerate(made)}
     choice, review = review_made(plan, made)
     hints = make_hints(plan, choice, review, pole_scores)
-    cell = plan_round(plan, 2, plan.full_shortfall(), RoundHistory({}), hints=hints)[0]
+    cells = [plan_round(plan, number, plan.full_shortfall(), RoundHistory({}), hints=hints)[0] for number in (3, 4)]
+    third, fourth = [write_plain_prompt(plan, cell).user for cell in cells]
 
     assert [("moving a database", "Text 1 of this."), ("rotating a key", "Text 0 of this.")] == list(
         hints["clarity", "positive"].shots
     )
-    assert "Topic: moving a database\nClear: Text 1 of this.\n" in write_plain_prompt(plan, cell).user
+    assert 1 == third.count("Topic:")
+    assert "Topic: moving a database\nClear: Text 1 of this.\n" in fourth
 
     seeded = replace(plan, model=make_model(seeds=make_seeds()))
     assert () == make_hints(seeded, choice, review, pole_scores)["clarity", "positive"].shots
