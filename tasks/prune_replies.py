@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from engine.errors import StoreError
@@ -20,7 +20,7 @@ def prune_replies(settings: Settings, plan_ids: Sequence[str], now: datetime, lo
     The hashes of sets that lie beside them go by the same age. Whatever goes wrong with that is logged as a warning.
     """
     days, gb = settings.cache_max_days, settings.cache_max_gb
-    prune_hashes(settings.cache_place, now - timedelta(days=days), now)
+    prune_hashes(settings.cache_place, days, now)
     try:
         pruned = prune_cache(settings.replies_place, days, gb, now, but_for=plan_ids)
     except StoreError as error:

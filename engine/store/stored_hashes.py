@@ -101,16 +101,26 @@ def walk_hashes(hashes: Hashes, column: HashColumn) -> Iterator[pa.Array]:
 
 
 def mark_used(path: Path) -> None:
-    """Notes that a file in the cache folder is in use, so that ``prune_hashes`` spares it."""
-    with suppress(PermissionError):
-        os.utime(path)
+    """Notes that a file in the cache folder is in use, so that ``prune_hashes`` spares it.
 
-
-def prune_hashes(cache: Path, before: datetime, now: datetime) -> None:
-    """Removes what the cache folder keeps of sets and was last used before a moment, but nothing of the last days,
-    which a run may still read; what cannot be removed stays.
+    Raises:
+        FileNotFoundError: it was removed meanwhile.
     """
-    oldest = min(before, now - SPARED).timestamp()
+    try:
+        os.utime(path)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        # A cache that may only be read is of use all the same.
+        return
+
+
+def prune_hashes(cache: Path, days: float, now: datetime) -> None:
+    """Removes what the cache folder keeps of sets and nobody has used for so many days; what cannot be removed stays.
+
+    What was used in the last two days stays too, since a run may still read it.
+    """
+    oldest = (now - max(timedelta(days=days), SPARED)).timestamp()
     for path in (cache / FOLDER).glob("*"):
         with suppress(OSError):
             if path.stat().st_mtime < oldest:

@@ -205,6 +205,7 @@ def _pack(error: Exception) -> bytes:
     error.add_note(place)
     try:
         answer = pickle.dumps((False, error))
+        # What was just written here: whether the other end can read it.
         pickle.loads(answer)  # noqa: S301
     except Exception:
         answer = pickle.dumps((False, RuntimeError(place)))

@@ -111,7 +111,7 @@ def _prune_replies(settings: Settings, ages: Ages, now: datetime, pruned: Pruned
         report(f"kept replies of {plan.handle or 'an unknown model'}, plan {plan.plan_id}: unused for {days}")
     pruned.plans, pruned.plans_bytes = len(plans), sum(plan.bytes for plan in plans)
     if not pruned.dry_run:
-        prune_hashes(settings.cache_place, now - timedelta(days=settings.cache_max_days), now)
+        prune_hashes(settings.cache_place, settings.cache_max_days, now)
         removed = prune_cache(*bounds)
         pruned.plans, pruned.plans_bytes = removed.plans, removed.bytes
         pruned.failed += [f"Kept replies could not be dropped: {failure}" for failure in removed.failed]

@@ -1,5 +1,6 @@
 """Hashes of stored texts are found, made once or made anew, and never trusted where they are not what they should."""
 
+import errno
 import json
 import logging
 import os
@@ -140,12 +141,23 @@ def test_hashes_in_the_cache_go_when_they_are_no_longer_used(tmp_path: Path) -> 
     now = datetime.now(UTC)
     os.utime(kept, (0, 0))
     find(tmp_path / "samples", tmp_path / "cache")
-    prune_hashes(tmp_path / "cache", now - timedelta(days=3), now)
-    prune_hashes(tmp_path / "cache", now + timedelta(days=1), now)
+    prune_hashes(tmp_path / "cache", 3, now)
+    prune_hashes(tmp_path / "cache", 0.01, now + timedelta(days=1))
     assert kept.exists()
 
-    prune_hashes(tmp_path / "cache", now + timedelta(days=1), now + timedelta(days=3))
+    prune_hashes(tmp_path / "cache", 2, now + timedelta(days=3))
     assert not kept.exists()
+
+
+def test_kept_hashes_in_a_cache_that_may_only_be_read_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: Path) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    drop_hashes(attach(tmp_path / "samples", "one"))
+    first = find(tmp_path / "samples", tmp_path / "cache")
+    monkeypatch.setattr(os, "utime", refuse)
+
+    assert first == find(tmp_path / "samples", tmp_path / "cache")
 
 
 def test_texts_are_read_by_their_position_across_sets(tmp_path: Path) -> None:
