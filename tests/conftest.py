@@ -42,7 +42,7 @@ SLOWEST = (
     "flows/api/test_whole.py",
     "engine/replies/test_replies.py",
     "engine/replies/test_database.py",
-    "flows/cli/test_backfill.py",
+    "flows/cli/runs/test_backfill.py",
     "engine/quality/test_coherence.py",
     "flows/test_ui.py",
     "flows/test_script.py",

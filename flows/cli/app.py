@@ -16,8 +16,8 @@ import typer
 
 from engine.errors import ModelBusyError, RunInterruptedError
 from engine.system.importing import importing
-from flows.cli.cache import app as cache_app
-from flows.cli.models import app as models_app
+from flows.cli.embedded.models import app as models_app
+from flows.cli.runs.cache import app as cache_app
 from flows.exit_codes import run_app
 
 if TYPE_CHECKING:
@@ -115,8 +115,8 @@ def backfill_command(
     from engine.run.backfill_targets import BackfillRequest
     from engine.run.job import check_effort, check_synth_type
     from engine.settings import read_settings
-    from flows.cli.backfill import check_options, describe_begin, look_ahead, show_counts, telling_how_to_go_on
-    from flows.cli.backfill_progress import BackfillProgress
+    from flows.cli.runs.backfill import check_options, describe_begin, look_ahead, show_counts, telling_how_to_go_on
+    from flows.cli.runs.backfill_progress import BackfillProgress
     from flows.cli.temporary_server import starting_server
 
     named = tuple(check_handle(handle) for handle in handles or ())
@@ -153,7 +153,7 @@ def plan_command(
     """Shows what a run would do: plan, some prompts, calls, tokens and cost. Calls no model and writes nothing."""
     from engine.estimate.preview import describe_preview
     from engine.settings import read_settings
-    from flows.cli.plan import make_preview, show_preview
+    from flows.cli.runs.plan import make_preview, show_preview
 
     preview = make_preview(read_settings(), handle, synth_type, effort)
     if as_json:
@@ -175,7 +175,7 @@ def replay_command(
     """Makes a run's set again from its kept replies and compares it byte for byte. Calls no model."""
     quiet_libraries(verbose=False)
     from engine.settings import read_settings
-    from flows.cli.replay import describe_comparison, replay_run
+    from flows.cli.sets.replay import describe_comparison, replay_run
 
     comparison = asyncio.run(replay_run(read_settings(), run_id, to))
     if as_json:
@@ -197,13 +197,13 @@ def verify_command(
     """Checks the whole sample store and says what is broken, where, and what to do. Changes nothing by itself."""
     quiet_libraries(verbose=False)
     from engine.settings import read_settings
-    from flows.cli.verify import verify_store
+    from flows.cli.sets.verify import verify_store
 
     settings = read_settings()
     samples_uri = settings.locate(settings.samples_uri)
     busy: list[str] = []
     if migrate:
-        from flows.cli.migrate import migrate_store
+        from flows.cli.sets.migrate import migrate_store
 
         busy = migrate_store(samples_uri)
     verify_store(samples_uri, as_json, busy)
@@ -219,7 +219,7 @@ def detach_command(
     """Detaches a set from a draft: no reader sees its samples any more. Its report and rows are kept."""
     quiet_libraries(verbose=False)
     from engine.settings import read_settings
-    from flows.cli.detach import detach_run, show_detached
+    from flows.cli.sets.detach import detach_run, show_detached
 
     show_detached(detach_run(read_settings(), run_id), as_json)
 
@@ -238,7 +238,7 @@ def prune_command(
     """Removes what is old: rejected sets, replies of unused plans, finished runs. Never an attached set."""
     quiet_libraries(verbose=False)
     from engine.settings import read_settings
-    from flows.cli.prune import prune_now
+    from flows.cli.runs.prune import prune_now
     from flows.retention.pruning import Ages
 
     prune_now(read_settings(), Ages(rejected_days, runs_days), dry_run, as_json)
@@ -259,8 +259,8 @@ def hold_command(
 ) -> None:
     """Holds a model's attached samples against texts that you have labelled. Calls no model and writes nothing."""
     from engine.settings import read_settings
-    from flows.cli.real_texts import hold_samples, show_tests
-    from flows.cli.standard import load_standard
+    from flows.cli.authoring.real_texts import hold_samples, show_tests
+    from flows.cli.authoring.standard import load_standard
 
     settings = read_settings()
     standard = load_standard(settings, handle, trait)
@@ -276,8 +276,8 @@ def score_command(
 ) -> None:
     """Places a text on the axis of a model's attached samples, and grades it. Calls no model and writes nothing."""
     from engine.settings import read_settings
-    from flows.cli.score import place_on_axes, show_placements
-    from flows.cli.standard import load_standard
+    from flows.cli.authoring.score import place_on_axes, show_placements
+    from flows.cli.authoring.standard import load_standard
 
     standard = load_standard(read_settings(), handle, trait)
     show_placements(standard, place_on_axes(standard, text), as_json)

@@ -42,7 +42,7 @@ from engine.settings import RepliesPlace, read_settings
 from engine.store.backfill_ledger import BACKFILLS, Ledger, parse_ledger
 from flows.backfill import backfill
 from flows.backfills.resources import PART
-from flows.cli.replay import replay_run
+from flows.cli.sets.replay import replay_run
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 

@@ -14,7 +14,7 @@ from engine.run.replay import Comparison
 from engine.settings import RepliesPlace, read_settings
 from engine.store.layout import MANIFEST, REPORT, SAMPLES
 from engine.store.sample_set import seal
-from flows.cli.replay import describe_comparison, replay_run
+from flows.cli.sets.replay import describe_comparison, replay_run
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 

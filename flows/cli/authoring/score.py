@@ -14,7 +14,7 @@ from engine.quality.breaks import MIN_TEXTS
 from engine.quality.real_texts import MAX_CHARACTERS, Placement, place_text
 from engine.quality.separation import name_group
 from engine.text.formatting import count_noun
-from flows.cli.standard import (
+from flows.cli.authoring.standard import (
     NOTHING,
     STDIN,
     Standard,

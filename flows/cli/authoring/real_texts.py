@@ -16,7 +16,7 @@ from engine.errors import InputError
 from engine.quality.real_texts import MAX_CHARACTERS, Reach, choose_real_texts, hold_against, list_wrong_side
 from engine.settings import Settings
 from engine.text.formatting import count_noun
-from flows.cli.standard import (
+from flows.cli.authoring.standard import (
     NOTHING,
     STDIN,
     Standard,

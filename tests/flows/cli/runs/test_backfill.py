@@ -21,8 +21,8 @@ from engine.settings import read_settings
 from engine.store.backfill_ledger import ModelRow
 from flows.backfills.worker import MODELS_LOGGER
 from flows.cli.app import main
-from flows.cli.backfill import describe_begin, look_ahead
-from flows.cli.backfill_progress import BackfillProgress, describe_row, format_seconds
+from flows.cli.runs.backfill import describe_begin, look_ahead
+from flows.cli.runs.backfill_progress import BackfillProgress, describe_row, format_seconds
 
 CLI = (sys.executable, "-c", "from flows.cli.app import run; run()", "backfill")
 

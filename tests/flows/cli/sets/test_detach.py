@@ -20,8 +20,8 @@ from engine.settings import read_settings
 from engine.store.layout import DETACHED, SAMPLES
 from engine.store.store import find_set
 from flows.cli.app import main
-from flows.cli.detach import detach_run
-from flows.cli.replay import replay_run
+from flows.cli.sets.detach import detach_run
+from flows.cli.sets.replay import replay_run
 from flows.runs.labels import name_tag
 from flows.runs.lease import Lease
 from flows.runs.slot import Slot

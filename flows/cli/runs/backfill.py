@@ -18,8 +18,8 @@ from engine.run.backfill_targets import BackfillRequest, find_skip_reason, list_
 from engine.settings import Settings
 from engine.text.formatting import count_noun, format_cost
 from flows.backfills.worker import CHECKED_AT_ONCE
-from flows.cli.backfill_progress import BackfillProgress
-from flows.cli.plan import make_preview
+from flows.cli.runs.backfill_progress import BackfillProgress
+from flows.cli.runs.plan import make_preview
 from flows.runtime.parameters import Glob, MaxCost, Namespace
 
 # A plan takes up to some seconds to make, so a few stand for all.

@@ -1,0 +1,1 @@
+"""Embedded models from the command line."""

@@ -1,0 +1,1 @@
+"""Sample sets from the command line: checked, made again, taken off."""
