@@ -9,6 +9,7 @@
     │   ├── DefinitionError                 model.yaml, a source or effort.yaml; carries every problem
     │   ├── NoTraitsError                   a model without trait definitions
     │   ├── NoSeedsError                    no authored samples to vary, or not at both poles
+    │   ├── SampleConflictError             a text that has another quality for the trait already
     │   ├── FrozenModelError                a trained or archived model takes no samples
     │   ├── UnpricedError                   a limit on cost for a model without a known price
     │   └── UnsupportedError                legal on the platform, but not supported here
@@ -73,6 +74,14 @@ class NoSeedsError(InputError):
 
 class FrozenModelError(InputError):
     """A model is not a draft; the samples of a trained or archived model are frozen."""
+
+
+class SampleConflictError(InputError):
+    """A sample's text has another quality for its trait already; `index` is its place among those to be added."""
+
+    def __init__(self, message: str, index: int) -> None:
+        super().__init__(message)
+        self.index = index
 
 
 class UnpricedError(InputError):

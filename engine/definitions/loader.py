@@ -9,8 +9,9 @@ from functools import lru_cache
 import pyarrow as pa
 
 from engine.definitions.mistakes import NEAR_SPELLING_CUTOFF, Findings, validate_document
-from engine.definitions.outline import Outline, Source, make_outline
+from engine.definitions.outline import ADDED_FILE, Outline, Source, make_added_source, make_outline
 from engine.definitions.schema import ModelEntry
+from engine.definitions.source_files import names_added
 from engine.definitions.sources import read_csv, read_jsonl
 from engine.definitions.yaml_document import parse_yaml
 from engine.domain.model import Model, Seed, Skipped, check_handle, is_handle
@@ -41,11 +42,13 @@ def load_model(models_uri: str, handle: str) -> Model:
         StoreError: the folder cannot be read.
     """
     content = _read_definition(models_uri, handle)
-    model = parse_model(handle, content, lambda path: read_inside(locate_model(models_uri, handle), path))
-    named = {posixpath.normpath(source.path) for source in _read_outline(handle, content).sources}
+    folder = locate_model(models_uri, handle)
+    files = _list_sample_files(folder)
+    model = parse_model(handle, content, lambda path: read_inside(folder, path), ADDED_FILE in files)
+    named = {ADDED_FILE, *(posixpath.normpath(source.path) for source in _read_outline(handle, content).sources)}
     unnamed = tuple(
         Skipped(f"{handle}/{name}", "no entry of `sources` in model.yaml names it")
-        for name in _list_sample_files(locate_model(models_uri, handle))
+        for name in files
         if name not in named
     )
     return replace(model, skipped=model.skipped + unnamed)
@@ -75,15 +78,20 @@ def check_traits(outline: Outline) -> None:
         )
 
 
-def parse_model(handle: str, content: bytes, read: Callable[[str], bytes]) -> Model:
-    """Parses the content of ``model.yaml`` into a model; ``read`` returns the bytes of a file in the model's folder.
+def parse_model(handle: str, content: bytes, read: Callable[[str], bytes], has_added: bool = False) -> Model:
+    """Parses the content of ``model.yaml`` into a model.
+
+    Args:
+        read: returns the bytes of a file in the model's folder.
+        has_added: whether that folder has a file of added samples, which then is read after all sources.
 
     Raises:
         NoTraitsError, DefinitionError: as ``load_model``.
     """
     outline, findings = _parse_outline(handle, content)
     check_traits(outline)
-    seeds = tuple(_read_sources(outline.sources, findings, read))
+    added = [make_added_source(outline)] if has_added and not names_added(outline) else []
+    seeds = tuple(_read_sources([*outline.sources, *added], findings, read))
     if findings.problems:
         raise findings.make_error()
     return Model(

@@ -8,11 +8,14 @@ from typing import Literal
 from engine.definitions.mistakes import Findings, find_near_spelling, format_names, format_value
 from engine.definitions.scenario_packs import list_pack_names
 from engine.definitions.schema import SKIPPED_SOURCES, ModelEntry, ScenariosEntry, SourceEntry, TraitEntry
+from engine.definitions.sources import CONTENT, SOURCE_URL
 from engine.definitions.yaml_document import Path
 from engine.domain.model import Brief, Effort, Length, OwnScenarios, Skipped, Trait
 from engine.errors import Problem
 from engine.system.filesystem import OutsideFolderError
 
+# What is added over HTTP: read as the last source, without an entry in `sources`.
+ADDED_FILE = "added.jsonl"
 INSIDE = "a path inside the model's own folder"
 
 
@@ -71,6 +74,18 @@ def make_outline(handle: str, entry: ModelEntry, findings: Findings) -> Outline:
         additional_terms=entry.additional_terms,
         upstream_sources=entry.upstream_sources,
     )
+
+
+def make_added_source(outline: Outline) -> Source:
+    """Makes the source of the file that holds added samples; a line of it labels one trait (``name_added_field``)."""
+    name = f"{outline.handle}/{ADDED_FILE}"
+    mapping = {name_added_field(trait.key): trait for trait in outline.traits}
+    return Source("jsonl", ADDED_FILE, name, mapping, (name, None, "file"))
+
+
+def name_added_field(trait: str) -> str:
+    """Names the field that labels a trait in ``ADDED_FILE``: its key, unless the line has another field so named."""
+    return f"trait {trait}" if trait in (CONTENT, SOURCE_URL) else trait
 
 
 def _make_traits(entry: ModelEntry, findings: Findings) -> dict[str, Trait]:

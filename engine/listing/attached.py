@@ -6,10 +6,10 @@ and a run that waited or was retried was due before runs that attached their set
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -28,7 +28,9 @@ BATCH_ROWS = 512
 # Rows are converted to Python values in smaller parts: this is most of the cost, and a page may end early in a batch.
 PART_ROWS = 64
 BUFFER_BYTES = 64 * 1024
+FOUND_ROWS = 65_536
 PREFIX = "run="
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -60,6 +62,22 @@ def walk_attached(
         first = start.row if (item.attached_ns, item.run_id) == (start.attached_ns, start.run_id) else 0
         for row, entry in _walk_set(item.folder, trait_key, first):
             yield AttachedPosition(item.attached_ns, item.run_id, row), ListedSample(**entry, source_url=None)
+
+
+def find_attached(samples_uri: str, handle: str, ids: Collection[int]) -> dict[int, set[float]]:
+    """The qualities that attached samples of a model have by their ids; of the given ids alone.
+
+    Raises:
+        StoreError: a set cannot be read.
+    """
+    wanted = pa.array(ids, pa.int64())
+    found: defaultdict[int, set[float]] = defaultdict(set)
+    for item in list_attached(samples_uri, handle):
+        if _read_counts(item.folder, (item.attached_ns, item.manifest_bytes)):
+            for batch in _read_set(item.folder, _walk_qualities):
+                for row in batch.filter(pc.is_in(batch["id"], wanted)).to_pylist():
+                    found[row["id"]].add(row["quality"])
+    return dict(found)
 
 
 def count_attached(samples_uri: str, handle: str) -> dict[str, SampleCount]:
@@ -146,6 +164,11 @@ def _make_version(info: fs.FileInfo) -> tuple[int, int]:
 
 def _walk_set(folder: str, trait_key: str | None, first: int) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yields the rows of a set from row ``first`` on, each with its number; only those of a trait if one is given."""
+    yield from _read_set(folder, lambda parquet: _walk_groups(parquet, trait_key, first))
+
+
+def _read_set(folder: str, walk: Callable[[pq.ParquetFile], Iterator[T]]) -> Iterator[T]:
+    """Yields what ``walk`` does of the samples of a set, nothing more where the set is removed in the meantime."""
     filesystem, path = open_folder(f"{folder}/{SAMPLES}")
     try:
         with (
@@ -155,11 +178,15 @@ def _walk_set(folder: str, trait_key: str | None, first: int) -> Iterator[tuple[
                 source, buffer_size=BUFFER_BYTES, pre_buffer=False, page_checksum_verification=True
             ) as parquet,
         ):
-            yield from _walk_groups(parquet, trait_key, first)
+            yield from walk(parquet)
     except (OSError, pa.ArrowException) as error:
         if isinstance(error, FileNotFoundError) and read_manifest(folder) is None:
             return
         raise StoreError(f"The sample set {folder} cannot be read: {error}") from error
+
+
+def _walk_qualities(parquet: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
+    return parquet.iter_batches(FOUND_ROWS, columns=["id", "quality"], use_threads=False)  # type: ignore[no-any-return]
 
 
 def _walk_groups(parquet: pq.ParquetFile, trait_key: str | None, first: int) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -1,24 +1,18 @@
 """Reads authored samples from their source files line by line, for a page of a listing or to count them."""
 
-import io
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import lru_cache
-
-import pyarrow as pa
 
 from engine.definitions.loader import locate_model
 from engine.definitions.outline import Outline, Source
-from engine.definitions.sources import FILE_START, Line, LinePosition, walk_csv, walk_jsonl
+from engine.definitions.source_files import list_sources, read_version, walk_source
+from engine.definitions.sources import LinePosition
 from engine.domain.model import Seed, digest_text
 from engine.domain.samples import make_id
-from engine.errors import DefinitionError, StoreError
 from engine.listing.page import AuthoredPosition, ListedSample, SampleCount
-from engine.system.filesystem import OutsideFolderError, locate_inside, open_folder
 
 PROVENANCE = "authored"
-BUFFER_BYTES = 64 * 1024
 
 
 def walk_authored(
@@ -31,11 +25,11 @@ def walk_authored(
         StoreError: a source cannot be read.
     """
     folder = locate_model(models_uri, outline.handle)
-    for index, source in enumerate(outline.sources[start.source :], start.source):
+    for index, source in enumerate(list_sources(folder, outline)[start.source :], start.source):
         if trait_key is not None and trait_key not in {trait.key for trait in source.mapping.values() if trait}:
             continue
         here = start if index == start.source else AuthoredPosition(index)
-        for line in _walk_source(folder, source, LinePosition(here.offset, here.line)):
+        for line in walk_source(folder, source, LinePosition(here.offset, here.line)):
             first = here.label if line.position.line == here.line else 0
             for label, seed in enumerate(line.seeds):
                 if label >= first and trait_key in (None, seed.trait):
@@ -50,8 +44,8 @@ def walk_seeds(models_uri: str, outline: Outline) -> Iterator[Seed]:
         DefinitionError, StoreError: as ``walk_authored``.
     """
     folder = locate_model(models_uri, outline.handle)
-    for source in outline.sources:
-        for line in _walk_source(folder, source, FILE_START):
+    for source in list_sources(folder, outline):
+        for line in walk_source(folder, source):
             yield from line.seeds
 
 
@@ -64,50 +58,24 @@ def count_authored(models_uri: str, outline: Outline) -> dict[str, SampleCount]:
     """
     folder = locate_model(models_uri, outline.handle)
     counts: dict[str, SampleCount] = defaultdict(SampleCount)
-    for source in outline.sources:
-        with _explain(source):
-            filesystem, path = open_folder(locate_inside(folder, source.path))
-            info = filesystem.get_file_info(path)
-        for trait, count in _count_source(folder, source, info.mtime_ns, info.size):
+    for source in list_sources(folder, outline):
+        for trait, count in _count_source(folder, source, read_version(folder, source)):
             counts[trait] += count
     return dict(counts)
 
 
 @lru_cache(maxsize=1024)
 def _count_source(
-    folder: str, source: Source, _mtime_ns: int | None, _size: int | None
+    folder: str, source: Source, _version: tuple[int | None, int | None]
 ) -> tuple[tuple[str, SampleCount], ...]:
     counts: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
-    for line in _walk_source(folder, source, FILE_START):
+    for line in walk_source(folder, source):
         for seed in line.seeds:
             count = counts[seed.trait]
             count[0] += 1
             count[1] += seed.pole == "positive"
             count[2] += seed.pole == "negative"
     return tuple((trait, SampleCount(*count)) for trait, count in counts.items())
-
-
-def _walk_source(folder: str, source: Source, start: LinePosition) -> Iterator[Line]:
-    walk = walk_jsonl if source.type == "jsonl" else walk_csv
-    with _explain(source):
-        filesystem, path = open_folder(locate_inside(folder, source.path))
-        with io.BufferedReader(filesystem.open_input_file(path), BUFFER_BYTES) as stream:
-            for line in walk(source.name, stream, source.mapping, start):
-                if line.problems:
-                    raise DefinitionError(source.name, line.problems)
-                yield line
-
-
-@contextmanager
-def _explain(source: Source) -> Iterator[None]:
-    """Translates errors of a source's file, with the same messages as when the definition is loaded."""
-    try:
-        yield
-    except (OutsideFolderError, FileNotFoundError) as error:
-        problem = source.explain(error)
-        raise DefinitionError(problem.file, [problem]) from error
-    except (OSError, pa.ArrowException) as error:
-        raise StoreError(f"{source.name} cannot be read: {error}") from error
 
 
 def _make_sample(handle: str, seed: Seed) -> ListedSample:

@@ -4,11 +4,10 @@ On a local disk a set is written in a staging folder beside the store and moved 
 rename: there the manifest, which holds the digests of all files, is written last.
 """
 
-import fcntl
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from engine.store.layout import DETACHED, MANIFEST, MANIFESTS, RUN_FOLDER, SAMPL
 from engine.store.local_files import link_file, sync, write_file
 from engine.store.sample_set import read_manifest, render_detached
 from engine.store.staging import make_staging, put_aside
-from engine.system.filesystem import open_folder
+from engine.system.filesystem import lock_folder, open_folder
 
 UNFINISHED = "samples.parquet.part"
 
@@ -37,7 +36,7 @@ def commit_set(folder: str, files: Mapping[str, bytes]) -> bool:
     pool = path.rpartition("/")[0]
     if isinstance(filesystem, fs.LocalFileSystem):
         _make_pool(Path(pool))
-    with lock_pool(filesystem, pool):
+    with lock_folder(filesystem, pool):
         if _is_attached(read_manifest(folder)):
             return False
         if isinstance(filesystem, fs.LocalFileSystem):
@@ -57,7 +56,7 @@ def detach_files(folder: str) -> bool:
         StoreError: the manifest cannot be read.
     """
     filesystem, path = open_folder(folder)
-    with lock_pool(filesystem, path.rpartition("/")[0]):
+    with lock_folder(filesystem, path.rpartition("/")[0]):
         manifest = read_manifest(folder)
         if manifest is None or not _is_attached(manifest):
             return False
@@ -78,25 +77,6 @@ def delete_set(filesystem: fs.FileSystem, path: str) -> None:
             filesystem.delete_file(f"{path}/{name}")
     with suppress(FileNotFoundError):
         filesystem.delete_dir(path)
-
-
-@contextmanager
-def lock_pool(filesystem: fs.FileSystem, pool: str) -> Iterator[None]:
-    """Locks the folder of a pool for one writer, on a local disk.
-
-    An object store has no locks, and some disks have none (NFS does not lock folders): there only the model's lease
-    keeps two writers apart.
-    """
-    if not isinstance(filesystem, fs.LocalFileSystem):
-        yield
-        return
-    descriptor = os.open(pool, os.O_RDONLY)
-    try:
-        with suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _is_attached(manifest: Mapping[str, Any] | None) -> bool:

@@ -11,12 +11,12 @@ from pyarrow import fs
 
 from engine.domain.model import Pool
 from engine.errors import StoreError
-from engine.store.commit import delete_set, lock_pool
+from engine.store.commit import delete_set
 from engine.store.layout import DETACHED, OLDER_DETACHED, SAMPLES, has_manifest
 from engine.store.sample_set import read_manifest
 from engine.store.staging import PROBE, STALE_SECONDS, sweep_staging, sweep_stale
 from engine.store.store import locate_pool
-from engine.system.filesystem import list_below, open_folder
+from engine.system.filesystem import list_below, lock_folder, open_folder
 
 
 def sweep_store(samples_uri: str, handle: str) -> tuple[str, ...]:
@@ -54,7 +54,7 @@ def _sweep(samples_uri: str, handle: str) -> Iterator[str]:
         _, pool = open_folder(uri)
         if is_local and not Path(pool).is_dir():
             continue
-        with lock_pool(filesystem, pool):
+        with lock_folder(filesystem, pool):
             for folder in sweep_staging(Path(pool)) if is_local else ():
                 yield f"{folder}: left by a process that is gone"
             for run, files in list_run_folders(filesystem, pool).items():

@@ -15,10 +15,9 @@ import yaml
 from pyarrow import fs
 
 from engine.store.backfill_ledger import BACKFILLS, OLDER_BACKFILLS
-from engine.store.commit import lock_pool
 from engine.store.layout import CARD, MANIFEST, NEWER_NAMES, OLDER_FOLDER, OLDER_MANIFEST, REPORT, RUN_FOLDER, SAMPLES
 from engine.store.sample_set import read_manifest_file, seal
-from engine.system.filesystem import list_below, open_folder, write_whole
+from engine.system.filesystem import list_below, lock_folder, open_folder, write_whole
 
 # An object store may tell times in whole seconds.
 SECOND = 1.0
@@ -89,7 +88,7 @@ def move_set(folder: str) -> bool:
         StoreError: a manifest cannot be read.
     """
     filesystem, path = open_folder(folder)
-    with lock_pool(filesystem, path.rpartition("/")[0]):
+    with lock_folder(filesystem, path.rpartition("/")[0]):
         manifest = read_manifest_file(f"{folder}/{OLDER_MANIFEST}")
         if manifest is None:
             return False

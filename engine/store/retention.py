@@ -12,12 +12,12 @@ import pyarrow as pa
 from pyarrow import fs
 
 from engine.errors import StoreError
-from engine.store.commit import delete_set, lock_pool
+from engine.store.commit import delete_set
 from engine.store.debris import list_run_folders
 from engine.store.layout import DETACHED, OLDER_DETACHED, SAMPLES, has_manifest
 from engine.store.sample_set import read_manifest
 from engine.store.store import list_pools
-from engine.system.filesystem import open_folder
+from engine.system.filesystem import lock_folder, open_folder
 
 Kind = Literal["rejected", "unfinished"]
 
@@ -72,7 +72,7 @@ def remove_old_set(old: OldSet) -> bool:
     """
     filesystem, path = open_folder(old.folder)
     try:
-        with lock_pool(filesystem, path.rpartition("/")[0]):
+        with lock_folder(filesystem, path.rpartition("/")[0]):
             if not _is_unchanged(old):
                 return False
             delete_set(filesystem, path)

@@ -1,9 +1,11 @@
 """Opens, lists, reads and writes files by URI: a local path, or ``s3://`` and ``gs://`` through ``pyarrow.fs``."""
 
 import errno
+import fcntl
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -183,6 +185,25 @@ def write_whole(filesystem: fs.FileSystem, path: str, content: bytes, modified_n
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def lock_folder(filesystem: fs.FileSystem, path: str) -> Iterator[None]:
+    """Locks a folder for one writer, on a local disk.
+
+    An object store has no locks, and some disks have none (NFS does not lock folders): there only the model's lease
+    keeps two writers apart.
+    """
+    if not isinstance(filesystem, fs.LocalFileSystem):
+        yield
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _move_query(uri: str) -> str:
