@@ -39,16 +39,7 @@ def render_card(
         verdict: the gate's verdict in one sentence.
     """
     pool = choose_pool(stamp.synth_type)
-    header = {
-        "pretty_name": f"{model.handle}, synthesized samples",
-        "license": NO_LICENCE,
-        "language": [language.code],
-        **({} if language.tag == language.code else {"language_bcp47": [language.tag]}),
-        "task_categories": ["text-classification"],
-        "size_categories": [next((name for limit, name in SIZES if len(kept) < limit), "n>1M")],
-        "tags": ["synthetic", "exemplars"],
-        "configs": [{"config_name": "default", "data_files": [{"split": SPLITS[pool], "path": f"../{SAMPLES}"}]}],
-    }
+    header = render_header(f"{model.handle}, synthesized samples", language, len(kept), {SPLITS[pool]: f"../{SAMPLES}"})
     shown = {
         (trait.key, pole): [row["text"] for row in kept if row["trait"] == trait.key and row["pole"] == pole][:SHOWN]
         for trait in model.traits
@@ -69,4 +60,30 @@ def render_card(
         verdict=verdict,
         columns=[(field.name, field.type, field.nullable) for field in SAMPLE_SCHEMA],
     )
-    return f"---\n{yaml.safe_dump(header, sort_keys=False, allow_unicode=True)}---\n\n{body}"
+    return f"{header}\n{body}"
+
+
+def render_header(name: str, language: Language | None, rows: int, files: Mapping[str, str]) -> str:
+    """Renders the YAML header of a card.
+
+    Args:
+        language: that of the texts; None if it is not known.
+        rows: how many samples there are in all splits.
+        files: the path of each split's file, as seen from the card.
+    """
+    header = {
+        "pretty_name": name,
+        "license": NO_LICENCE,
+        **({"language": [language.code]} if language else {}),
+        **({"language_bcp47": [language.tag]} if language and language.tag != language.code else {}),
+        "task_categories": ["text-classification"],
+        "size_categories": [next((size for limit, size in SIZES if rows < limit), "n>1M")],
+        "tags": ["synthetic", "exemplars"],
+        "configs": [
+            {
+                "config_name": "default",
+                "data_files": [{"split": split, "path": path} for split, path in files.items()],
+            }
+        ],
+    }
+    return f"---\n{yaml.safe_dump(header, sort_keys=False, allow_unicode=True)}---\n"

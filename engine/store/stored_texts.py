@@ -4,7 +4,7 @@ import bisect
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import partial
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -19,12 +19,12 @@ from engine.store.layout import HASHES, name_file
 from engine.store.sample_set import seal, unseal
 from engine.store.store import StoredSet, explain_damage, is_altered
 from engine.store.stored_hashes import FOLDER, HashedSet, Hashes, find_hashes, mark_used, walk_hashes
+from engine.store.stored_rows import open_rows
 from engine.system.filesystem import open_folder, open_whole, write_whole
 from engine.text.signatures import HASHES_VERSION, HashColumn, HashKind
 from engine.text.stored_samples import COLUMNS, StoredSamples
 from engine.text.stored_search import FindPairs, Numbers, StoredPair, StoredTexts
 
-_BUFFER_BYTES = 64 * 1024
 _CHUNK_BYTES = 1024 * 1024
 _FILE_COLUMNS = ["trait", "quality", "scenario", "seed_sha256"]
 # What `Scenario.to_json` writes first; other JSON is parsed.
@@ -156,7 +156,7 @@ def open_samples(sets: Sequence[StoredSet], cache: Path | None = None) -> Stored
 
 
 def _read_columns(stored: StoredSet) -> pa.Table:
-    with _open(stored, read_dictionary=[name for name in _FILE_COLUMNS if name != "quality"]) as parquet:
+    with open_rows(stored, read_dictionary=[name for name in _FILE_COLUMNS if name != "quality"]) as parquet:
         for name in (*_FILE_COLUMNS, "text"):
             if name not in parquet.schema_arrow.names:
                 raise KeyError(f'Field "{name}" does not exist in schema')
@@ -199,7 +199,7 @@ def _read_subjects(scenarios: pa.ChunkedArray) -> pa.ChunkedArray:
 def _read_texts(stored: StoredSet, rows: Numbers) -> list[str]:
     """The texts at some sorted positions in one set."""
     texts: list[str] = []
-    with _open(stored) as parquet:
+    with open_rows(stored) as parquet:
         begins = 0
         for group in range(parquet.num_row_groups):
             ends = begins + parquet.metadata.row_group(group).num_rows
@@ -212,18 +212,9 @@ def _read_texts(stored: StoredSet, rows: Numbers) -> list[str]:
 
 
 def _walk_texts(stored: StoredSet) -> Iterator[Sequence[str]]:
-    with _open(stored) as parquet:
+    with open_rows(stored) as parquet:
         for group in range(parquet.num_row_groups):
             yield parquet.read_row_group(group, columns=["text"], use_threads=False)["text"].to_pylist()
-
-
-@contextmanager
-def _open(stored: StoredSet, read_dictionary: Sequence[str] = ()) -> Iterator[pq.ParquetFile]:
-    filesystem, path = open_folder(stored.file(stored.rows_name))
-    with explain_damage(stored), open_whole(filesystem, path) as source:
-        options = {"buffer_size": _BUFFER_BYTES, "pre_buffer": False, "page_checksum_verification": True}
-        with pq.ParquetFile(source, read_dictionary=list(read_dictionary), **options) as parquet:
-            yield parquet
 
 
 def _describe(stored: StoredSet, rows: int) -> HashedSet:

@@ -5,6 +5,7 @@ import re
 import signal
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -12,12 +13,14 @@ import pytest
 import yaml
 from fakes.builders import make_exemplar, make_stamp
 from fakes.readers import TRAIN_ROWS, fill_store, stay_offline
+from fakes.stored import HANDLE, attach_set, write_model
 
 from engine.definitions.effort import load_level
 from engine.definitions.loader import parse_model
 from engine.definitions.schema import BriefEntry, LengthEntry, ModelEntry, ScenariosEntry, SourceEntry, TraitEntry
 from engine.domain.model import POLES_BY_QUALITY, TRAIT_TYPES
 from engine.domain.samples import make_row, make_sample_table
+from engine.handover.export import export_samples
 from engine.settings import PROJECT_ROOT
 from flows.cli.app import app, main
 
@@ -70,6 +73,26 @@ def test_dial_of_the_page_is_a_dial(tmp_path: Path) -> None:
     (tmp_path / "effort.yaml").write_text(yaml.safe_dump(yaml.safe_load(block) | {"levels": levels}))
 
     assert "openai/gpt-4.1" == load_level(str(tmp_path / "effort.yaml"), "high").synth_model
+
+
+def test_python_of_the_guide_reads_what_was_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stay_offline(monkeypatch, tmp_path)
+    write_model(tmp_path / "models")
+    attach_set(tmp_path / "samples", "one", TRAIN_ROWS)
+    monkeypatch.chdir(tmp_path)
+    loaded = []
+    for format_name, to, block in zip(
+        ("csv", "jsonl", "hub"),
+        ("samples.csv", "samples.jsonl", "technical-writing"),
+        find_blocks("guides/hand-sets-on.md", "python"),
+        strict=True,
+    ):
+        export_samples("models", "samples", HANDLE, to, format_name)
+        found: dict[str, Any] = {}
+        exec(compile(block, "hand-sets-on.md", "exec"), found)
+        loaded.append(len(found["samples"]["train"] if format_name == "hub" else found["samples"]))
+
+    assert [TRAIN_ROWS] * 3 == loaded
 
 
 def test_python_of_the_guide_judges_a_set(

@@ -1,0 +1,1 @@
+"""Hands a model's sample sets on: files that other programs read."""

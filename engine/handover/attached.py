@@ -1,0 +1,106 @@
+"""Finds the samples that are handed on: those of a model's attached sets, or of the set of one run."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from engine.definitions.loader import load_outline
+from engine.definitions.outline import Outline
+from engine.domain.model import Pool
+from engine.domain.samples import SAMPLE_SCHEMA
+from engine.errors import InputError
+from engine.store.sample_set import GROUP_ROWS
+from engine.store.store import StoredSet, find_set, list_sets
+from engine.store.stored_rows import walk_rows
+
+BATCH_ROWS = 1_000
+POOLS: tuple[Pool, Pool] = ("train", "eval")
+
+
+@dataclass(frozen=True, slots=True)
+class AttachedSamples:
+    """The samples of some attached sets of a model, read as they are asked for."""
+
+    outline: Outline
+    sets: tuple[StoredSet, ...]
+
+    def walk_rows(self, columns: Sequence[str] = SAMPLE_SCHEMA.names) -> Iterator[dict[str, Any]]:
+        """Yields the samples one by one, with some of their columns.
+
+        Raises:
+            StoreError: a set cannot be read.
+        """
+        for stored in self.sets:
+            for table in walk_rows(stored, columns, BATCH_ROWS):
+                yield from table.to_pylist()
+
+    def walk_tables(self) -> Iterator[pa.Table]:
+        """Yields all columns of the samples, at most a row group of the store at a time.
+
+        Raises:
+            StoreError: a set cannot be read.
+        """
+        for stored in self.sets:
+            yield from walk_rows(stored, SAMPLE_SCHEMA.names, GROUP_ROWS)
+
+    def count(self) -> int:
+        """How many there are, by the manifests."""
+        counts = (stored.manifest.get("counts", {}) for stored in self.sets)
+        return sum(sum(poles.values()) for traits in counts for poles in traits.values())
+
+    def in_pool(self, pool: Pool) -> "AttachedSamples":
+        """Those of one pool."""
+        return AttachedSamples(self.outline, tuple(item for item in self.sets if read_pool(item) == pool))
+
+
+def find_attached(
+    models_uri: str, samples_uri: str, handle: str, pools: Sequence[Pool], run_id: str | None = None
+) -> AttachedSamples:
+    """Finds the attached sets of a model in some pools, or of them the one of a run.
+
+    Raises:
+        HandleError, DefinitionError: as ``load_outline``.
+        InputError: nothing is attached, or the run's set is none of these.
+        StoreError: the store cannot be read.
+    """
+    outline = load_outline(models_uri, handle)
+    if run_id is not None:
+        return AttachedSamples(outline, (_find_run(samples_uri, handle, pools, run_id),))
+    sets = [stored for pool in pools for stored in list_sets(samples_uri, handle, pool)]
+    if not sets:
+        raise InputError(_explain_nothing(samples_uri, handle, pools))
+    return AttachedSamples(outline, tuple(sets))
+
+
+def read_pool(stored: StoredSet) -> str:
+    """The pool of a set, by its folder."""
+    return stored.folder.rpartition("/pool=")[2].partition("/")[0]
+
+
+def _find_run(samples_uri: str, handle: str, pools: Sequence[Pool], run_id: str) -> StoredSet:
+    stored = find_set(samples_uri, run_id)
+    if stored is None:
+        raise InputError(
+            f"{samples_uri} has no set of run {run_id!r}. The run id is the last part of a set's folder, run=<run id>. "
+            "Set EXEMPLARS_SAMPLES_URI to look in another store"
+        )
+    if stored.handle != handle:
+        raise InputError(f"The set of run {run_id} is of {stored.handle}, not of {handle}. Export {stored.handle}")
+    if stored.status != "attached":
+        raise InputError(f"The set of run {run_id} is {stored.status}, and only attached samples are handed on")
+    if read_pool(stored) not in pools:
+        raise InputError(
+            f"The set of run {run_id} is of the pool {read_pool(stored)}, and {' and '.join(pools)} is asked for. "
+            f"Name its pool: --pool {read_pool(stored)}"
+        )
+    return stored
+
+
+def _explain_nothing(samples_uri: str, handle: str, pools: Sequence[Pool]) -> str:
+    said = f"{handle} has no attached samples in the pool {' or '.join(pools)}, so there is nothing to hand on"
+    for other in (pool for pool in POOLS if pool not in pools):
+        if list_sets(samples_uri, handle, other):
+            return f"{said}. The pool {other} has some: --pool {other}"
+    return f"{said}. `exemplars synthesize {handle}` makes some"

@@ -1,0 +1,130 @@
+"""Exports a model's attached samples to a file or folder that another program reads."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from engine.definitions.mistakes import find_near_spelling
+from engine.domain.model import Pool
+from engine.errors import InputError
+from engine.handover.attached import POOLS, AttachedSamples, find_attached
+from engine.handover.hub import write_hub
+from engine.handover.lines import describe_source, write_bodies, write_lines, write_source
+from engine.handover.spreadsheet import write_csv
+from engine.handover.target import Target
+
+AskedPool = Literal["train", "eval", "all"]
+ASKED_POOLS: tuple[str, ...] = get_args(AskedPool)
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """How samples are written.
+
+    ``entries`` is the pattern of the paths in the folder that it makes, None for a single file. ``for_model`` says that
+    what it makes becomes training samples of a model, which no sample of the pool ``eval`` may.
+    """
+
+    write: Callable[[AttachedSamples, Path], int]
+    entries: re.Pattern[str] | None = None
+    for_model: bool = False
+    default_pool: AskedPool = "train"
+
+
+FORMATS: Mapping[str, Format] = {
+    "platform": Format(write_source, for_model=True),
+    "api": Format(write_bodies, re.compile(r"samples-\d{6}\.json"), for_model=True),
+    "csv": Format(write_csv),
+    "jsonl": Format(write_lines),
+    "hub": Format(write_hub, re.compile(r"README\.md|data|data/(train|test)\.parquet"), default_pool="all"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """What was exported: ``left_out`` samples are of traits that the model no longer has.
+
+    ``source`` is the entry of ``model.yaml`` that reads the file back, None where the format has none.
+    """
+
+    handle: str
+    format: str
+    to: str
+    pools: tuple[Pool, ...]
+    runs: int
+    samples: int
+    left_out: int
+    source: str | None
+
+
+def export_samples(
+    models_uri: str,
+    samples_uri: str,
+    handle: str,
+    to: str,
+    format_name: str,
+    pool: str | None = None,
+    run_id: str | None = None,
+    force: bool = False,
+) -> Export:
+    """Exports the attached samples of a model, or of one run; proposed, rejected and detached sets never.
+
+    Nothing is at ``to`` before it is whole.
+
+    Args:
+        to: a local path: a folder for the formats ``api`` and ``hub``, a file for the others.
+        pool: one of ``ASKED_POOLS``; None for the format's own.
+        force: replaces an earlier export.
+
+    Raises:
+        HandleError, DefinitionError: the model is unknown, or its definition has mistakes.
+        InputError: the format, the pool, the place or the run is wrong, or nothing is attached.
+        StoreError: the store cannot be read, or the place cannot be written.
+    """
+    chosen = _choose_format(format_name)
+    pools = _choose_pools(format_name, chosen, pool)
+    target = Target(_check_local(to), chosen.entries, force)
+    target.check()
+    samples = find_attached(models_uri, samples_uri, handle, pools, run_id)
+    with target.making() as part:
+        written = chosen.write(samples, part)
+    return Export(
+        handle=handle,
+        format=format_name,
+        to=str(target.place),
+        pools=tuple(item for item in pools if samples.in_pool(item).sets),
+        runs=len(samples.sets),
+        samples=written,
+        left_out=samples.count() - written if chosen.for_model else 0,
+        source=describe_source(samples.outline, target.place.name) if format_name == "platform" else None,
+    )
+
+
+def _choose_format(name: str) -> Format:
+    if name in FORMATS:
+        return FORMATS[name]
+    near = find_near_spelling(name, FORMATS)
+    meant = f" Did you mean {near}?" if near else ""
+    raise InputError(f"{name!r} is no format. There are: {', '.join(FORMATS)}.{meant}")
+
+
+def _choose_pools(format_name: str, chosen: Format, pool: str | None) -> tuple[Pool, ...]:
+    asked = pool or chosen.default_pool
+    if asked not in ASKED_POOLS:
+        raise InputError(f"{asked!r} is no pool. There are: {', '.join(ASKED_POOLS)}")
+    if chosen.for_model and asked != "train":
+        raise InputError(
+            f"What the format {format_name} makes become training samples of a model, and samples of the pool eval are "
+            "kept apart from those. Leave --pool out, or take csv, jsonl or hub"
+        )
+    return tuple(item for item in POOLS if asked in (item, "all"))
+
+
+def _check_local(to: str) -> Path:
+    if "://" in to:
+        raise InputError(
+            f"{to}: an export is written to this machine's disk. Give a local path, and copy it from there"
+        )
+    return Path(to)

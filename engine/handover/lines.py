@@ -1,0 +1,102 @@
+"""Writes samples as JSON: lines with all columns, lines of a ``model.yaml`` source, and bodies of requests."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from engine.definitions.outline import Outline
+from engine.definitions.sources import CONTENT, SOURCE_URL
+from engine.handover.attached import POOLS, AttachedSamples
+
+# The platform takes so many samples in one request, and the door so many bytes (contract, section 5).
+BODY_SAMPLES, BODY_BYTES = 500, 8 * 1024 * 1024
+BODY_COLUMNS = ("trait", "text", "quality", "content_sha256")
+_BODY_BEGINS, _BODY_ENDS = b'{"samples": [', b"]}"
+# Some readers take them for the end of a line, which in JSON they are not.
+_LINE_ENDS = {ord(character): f"\\u{ord(character):04x}" for character in "\x85\u2028\u2029"}
+
+
+def write_lines(samples: AttachedSamples, file: Path) -> int:
+    """Writes a line a sample, with ``handle``, ``pool`` and all columns, and returns how many."""
+    return _write(file, walk_entries(samples))
+
+
+def walk_entries(samples: AttachedSamples) -> Iterator[dict[str, Any]]:
+    """Yields all columns of the samples, after ``handle`` and ``pool``; times in ISO 8601."""
+    for pool in POOLS:
+        for row in samples.in_pool(pool).walk_rows():
+            moment: datetime = row["created_at"]
+            yield {"handle": samples.outline.handle, "pool": pool, **row, "created_at": moment.isoformat()}
+
+
+def write_source(samples: AttachedSamples, file: Path) -> int:
+    """Writes a line a sample as a source of ``model.yaml`` has it, and returns how many.
+
+    Samples of traits that the model no longer has are left out: no source could label them.
+    """
+    fields = name_fields(samples.outline)
+    rows = samples.walk_rows(("trait", "text", "quality"))
+    return _write(
+        file, ({CONTENT: row["text"], fields[row["trait"]]: row["quality"]} for row in rows if row["trait"] in fields)
+    )
+
+
+def describe_source(outline: Outline, path: str) -> str:
+    """Describes a file of ``write_source`` as the entry of ``sources`` that ``model.yaml`` has for it, in YAML."""
+    mapping = {name: {"trait": trait} for trait, name in name_fields(outline).items()}
+    entry = {"type": "jsonl", "path": path, "mapping": mapping}
+    return yaml.safe_dump({"sources": [entry]}, sort_keys=False, allow_unicode=True)
+
+
+def name_fields(outline: Outline) -> Mapping[str, str]:
+    """Names the field of each trait by its key; a key that is a field of its own gets a word more."""
+    return {
+        trait.key: f"{trait.key} quality" if trait.key in (CONTENT, SOURCE_URL) else trait.key
+        for trait in outline.traits
+    }
+
+
+def write_bodies(samples: AttachedSamples, folder: Path) -> int:
+    """Writes files of samples as ``POST /v1/models/{handle}/samples`` takes them, and returns how many samples.
+
+    Samples of traits that the model no longer has are left out: the platform refuses them.
+    """
+    traits = {trait.key for trait in samples.outline.traits}
+    written = 0
+    entries = (_to_json(row) for row in samples.walk_rows(BODY_COLUMNS) if row["trait"] in traits)
+    for number, body in enumerate(_pack(entries), 1):
+        content = _BODY_BEGINS + b", ".join(body) + _BODY_ENDS
+        (folder / f"samples-{number:06}.json").write_bytes(content)
+        written += len(body)
+    return written
+
+
+def _pack(entries: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """Packs entries into bodies of at most so many samples and bytes."""
+    body: list[bytes] = []
+    size = len(_BODY_BEGINS) + len(_BODY_ENDS)
+    for entry in entries:
+        if body and (len(body) == BODY_SAMPLES or size + len(entry) + 2 > BODY_BYTES):
+            yield body
+            body, size = [], len(_BODY_BEGINS) + len(_BODY_ENDS)
+        body.append(entry)
+        size += len(entry) + 2
+    if body:
+        yield body
+
+
+def _write(file: Path, entries: Iterable[Mapping[str, Any]]) -> int:
+    written = 0
+    with file.open("wb") as stream:
+        for entry in entries:
+            stream.write(_to_json(entry) + b"\n")
+            written += 1
+    return written
+
+
+def _to_json(entry: Mapping[str, Any]) -> bytes:
+    return json.dumps(entry, ensure_ascii=False).translate(_LINE_ENDS).encode()

@@ -1,0 +1,40 @@
+"""Reads the rows of a stored set batch by batch, however many there are."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from engine.domain.samples import SAMPLE_SCHEMA
+from engine.store.store import StoredSet, explain_damage
+from engine.system.filesystem import open_folder, open_whole
+
+_BUFFER_BYTES = 64 * 1024
+
+
+@contextmanager
+def open_rows(stored: StoredSet, read_dictionary: Sequence[str] = ()) -> Iterator[pq.ParquetFile]:
+    """Opens the Parquet file of a set's samples; a damaged page is an error.
+
+    Raises:
+        StoreError: the file is gone or cannot be read; inside the block too.
+    """
+    filesystem, path = open_folder(stored.file(stored.rows_name))
+    with explain_damage(stored), open_whole(filesystem, path) as source:
+        options = {"buffer_size": _BUFFER_BYTES, "pre_buffer": False, "page_checksum_verification": True}
+        with pq.ParquetFile(source, read_dictionary=list(read_dictionary), **options) as parquet:
+            yield parquet
+
+
+def walk_rows(stored: StoredSet, columns: Sequence[str], rows: int) -> Iterator[pa.Table]:
+    """Yields some columns of a set, with the types of ``SAMPLE_SCHEMA``, at most so many rows at a time.
+
+    Raises:
+        StoreError: as ``open_rows``.
+    """
+    schema = pa.schema([SAMPLE_SCHEMA.field(name) for name in columns])
+    with open_rows(stored) as parquet:
+        walk = parquet.iter_batches(rows, columns=list(columns), use_threads=False)
+        while (batch := next(walk, None)) is not None:
+            yield pa.Table.from_batches([batch]).select(columns).cast(schema)
