@@ -21,7 +21,8 @@ from flows.api.middleware.request_metrics import RequestMetrics, RequestMetricsM
 from flows.api.openapi.document import BY_PREFECT, add_document, describe_answers
 from flows.api.openapi.refusals import list_refusals
 from flows.api.prefect_runs.client import open_orchestrator
-from flows.api.routes import models, samples, synthesize
+from flows.api.routes import added_samples, models, samples, synthesize
+from flows.api.routes.changes import ChangeLocks
 from flows.api.routes.dependencies import get_orchestrator, locate_storage
 from flows.api.schemas import Health
 
@@ -31,8 +32,9 @@ Labelled text samples for models that have none, or too few: a model's trait def
 come out, screened, checked by a gate and attached with the provenance `synthesized`.
 
 Ask for a synthesis with `POST /v1/models/{{handle}}/samples/synthesize`, read `last_operation` of the model until its
-status is `succeeded`, then list the samples. A key is issued where the service runs, with
-`python -m flows.api keys issue`, and is sent as `Authorization: Bearer <key>`.
+status is `succeeded`, then list the samples. Samples of your own are added with `POST /v1/models/{{handle}}/samples`.
+A key is issued where the service runs, with `python -m flows.api keys issue`, and is sent as
+`Authorization: Bearer <key>`.
 
 Fields and query parameters that the door does not know are ignored, and `X-Ignored-Fields` names them: a mistyped
 `efort` starts a run at the effort that holds without it. Look for that header while you write a client.
@@ -56,6 +58,7 @@ shown once, when the key is issued.
 TAGS = [
     {"name": "Service", "description": "Whether it works."},
     {"name": "Synthesis", "description": "Samples for a model: what the service is for."},
+    {"name": "Changing", "description": "Samples of a draft, one by one."},
     {"name": "Reading", "description": "Models, their traits and samples, and what their runs left."},
 ]
 bearer = HTTPBearer(auto_error=False, scheme_name="bearer", description=KEYS)
@@ -99,8 +102,9 @@ def make_app(settings: Settings, counts: RequestMetrics | None = None) -> FastAP
         lifespan=_connect,
     )
     app.state.storage = locate_storage(settings)
+    app.state.change_locks = ChangeLocks()
     app.include_router(health, prefix=BASE, dependencies=[Depends(note_query)])
-    for module in (synthesize, models, samples):
+    for module in (synthesize, models, samples, added_samples):
         app.include_router(module.router, prefix=BASE, dependencies=[Security(bearer), Depends(note_query)])
     add_document(app)
     add_docs(app)

@@ -1,12 +1,14 @@
 """Translates exceptions of FastAPI, Starlette and the engine into errors of the HTTP API."""
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from typing import Any, NoReturn
 
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 
 from engine.errors import DefinitionError, ExemplarsError, NoSeedsError, NoTraitsError, OrchestratorError
 from flows.api.errors import ApiError, Code
@@ -28,6 +30,7 @@ _ENGINE_ERRORS: Mapping[type[ExemplarsError], tuple[int, Code]] = {
     DefinitionError: (422, "invalid_request"),
     OrchestratorError: (503, "orchestrator_unavailable"),
 }
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 RETRY_AFTER_SECONDS = 5
 UNKNOWN = "Something went wrong on our side. The log has it under this request id."
 
@@ -36,9 +39,21 @@ async def _let_through(request: Request, error: Exception) -> NoReturn:
     raise error
 
 
+async def _name_methods(request: Request, error: HTTPException) -> NoReturn:
+    """Passes the error on; where the method is wrong, with those of every route of the path, and not of the first."""
+    if error.status_code == 405:
+        error.headers = {**(error.headers or {}), "Allow": ", ".join(filter(partial(_is_allowed, request), _METHODS))}
+    raise error
+
+
+def _is_allowed(request: Request, method: str) -> bool:
+    scope = {**request.scope, "method": method}
+    return any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
+
+
 # FastAPI's own handlers would answer in another format; these pass all errors on to the ``Envelope`` middleware.
 EXCEPTION_HANDLERS: dict[int | type[Exception], Callable[[Request, Any], Coroutine[Any, Any, Response]]] = {
-    HTTPException: _let_through,
+    HTTPException: _name_methods,
     RequestValidationError: _let_through,
 }
 

@@ -125,6 +125,14 @@ class SampleAnswer(_Answer):
     created_at: datetime | None = Field(description="When it was made, in UTC; null for authored samples.")
 
 
+class AddedSamples(_Answer):
+    """The samples are there."""
+
+    ids: list[Annotated[int, Field(ge=0, lt=2**53)]] = Field(
+        description="The ids of the samples in the order of the request, of those that were there before too."
+    )
+
+
 class SamplePage(_Answer):
     """Samples: the authored ones first, then set by set in the order in which they were attached."""
 

@@ -12,8 +12,10 @@ OF_MODEL = (
     "GET /v1/models/{handle}",
     "GET /v1/models/{handle}/traits",
     "GET /v1/models/{handle}/samples",
+    "POST /v1/models/{handle}/samples",
     "POST /v1/models/{handle}/samples/synthesize",
 )
+ADDING = "POST /v1/models/{handle}/samples"
 SYNTHESIS = ("POST /v1/models/{handle}/samples/synthesize",)
 
 
@@ -32,6 +34,9 @@ def is_of_the_contract(operation: str, error: dict[str, Any]) -> bool:
     if operation in LISTINGS and code == "invalid_request" and details.get("field") == "cursor":
         return True
     # "422 for the model": what is wrong is the definition, of which the request says nothing.
-    if operation in SYNTHESIS and code in {"no_traits", "no_seed_samples"}:
+    if operation in (*SYNTHESIS, ADDING) and code in {"no_traits", "no_seed_samples"}:
+        return True
+    # A trait that the model has not, a digest that is not the text's, a text with two qualities.
+    if operation == ADDING and details.get("field") in {"trait", "content_sha256", "quality"} and "index" in details:
         return True
     return operation in OF_MODEL and code == "invalid_request" and "model.yaml" in str(details.get("problems"))

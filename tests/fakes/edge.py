@@ -115,6 +115,8 @@ ROUTES: tuple[tuple[str, str, Any], ...] = (
     ("GET", "/v1/models/{handle}/traits", read_traits),
     ("GET", "/v1/size", measure),
     ("POST", "/v1/size", measure),
+    ("POST", "/v1/models/{handle}/samples", measure),
+    ("POST", "/v1/models/{handle}/samples/synthesize", measure),
     ("POST", "/v1/body", take_body),
     ("GET", "/v1/raise/{what}", raise_error),
     ("GET", "/v1/half", answer_half),

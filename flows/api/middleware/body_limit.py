@@ -1,6 +1,7 @@
 """Middleware that reads a request's body whole, within a limit of its size and of its time."""
 
 import asyncio
+import re
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -10,6 +11,10 @@ from flows.api.errors import ApiError
 
 BODY_LIMIT_BYTES = 64 * 1024
 BODY_SECONDS = 10.0
+# Where samples are added: 500 at a time. The contract has the size.
+SAMPLES_PATH = re.compile(r"/v1/models/[^/]+/samples")
+SAMPLES_LIMIT_BYTES = 8 * 1024 * 1024
+SAMPLES_SECONDS = 60.0
 CLOSE = {"Connection": "close"}
 
 
@@ -19,11 +24,8 @@ class BodyLimit:
     Of a body that is refused uvicorn discards what still comes, so that a client which sends on gets its answer.
     """
 
-    def __init__(
-        self, app: ASGIApp, limit_bytes: int = BODY_LIMIT_BYTES, timeout_seconds: float = BODY_SECONDS
-    ) -> None:
+    def __init__(self, app: ASGIApp, timeout_seconds: float = BODY_SECONDS) -> None:
         self._app = app
-        self._limit_bytes = limit_bytes
         self._timeout_seconds = timeout_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -35,28 +37,19 @@ class BodyLimit:
             ClientDisconnect: the client closed the connection in the middle of the body.
         """
         if scope["type"] == "http":
+            adds = scope["method"] == "POST" and SAMPLES_PATH.fullmatch(scope["path"]) is not None
+            limit_bytes = SAMPLES_LIMIT_BYTES if adds else BODY_LIMIT_BYTES
+            timeout_seconds = SAMPLES_SECONDS if adds else self._timeout_seconds
             length = Headers(scope=scope).get("content-length", "")
-            self._check_size(int(length) if length.isdigit() else 0)
+            _check_size(int(length) if length.isdigit() else 0, limit_bytes)
             try:
-                async with asyncio.timeout(self._timeout_seconds):
-                    body = await self._read(Request(scope, receive))
+                async with asyncio.timeout(timeout_seconds):
+                    body = await _read(Request(scope, receive), limit_bytes)
             except TimeoutError:
-                message = f"The body did not arrive whole within {self._timeout_seconds:g} seconds."
+                message = f"The body did not arrive whole within {timeout_seconds:g} seconds."
                 raise ApiError(400, "invalid_json", message, headers=CLOSE) from None
             receive = _replay(body, receive)
         await self._app(scope, receive, send)
-
-    async def _read(self, request: Request) -> bytes:
-        body = bytearray()
-        async for piece in request.stream():
-            body += piece
-            self._check_size(len(body))
-        return bytes(body)
-
-    def _check_size(self, size: int) -> None:
-        if size > self._limit_bytes:
-            details = {"limit_bytes": self._limit_bytes}
-            raise ApiError(413, "body_too_large", f"The body is over {self._limit_bytes} bytes.", details)
 
 
 def check_framing(scope: Scope) -> None:
@@ -71,6 +64,20 @@ def check_framing(scope: Scope) -> None:
     if "transfer-encoding" in headers and "content-length" in headers:
         message = "A request may have Content-Length or Transfer-Encoding, not both."
         raise ApiError(400, "invalid_request", message, headers=CLOSE)
+
+
+async def _read(request: Request, limit_bytes: int) -> bytes:
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        _check_size(len(body), limit_bytes)
+    return bytes(body)
+
+
+def _check_size(size: int, limit_bytes: int) -> None:
+    if size > limit_bytes:
+        details = {"limit_bytes": limit_bytes}
+        raise ApiError(413, "body_too_large", f"The body is over {limit_bytes} bytes.", details)
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

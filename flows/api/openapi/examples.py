@@ -11,6 +11,7 @@ from flows.api.cursors import write_cursor
 from flows.api.schemas import (
     HANDLE_EXAMPLE,
     RUN_ID_EXAMPLE,
+    AddedSamples,
     Health,
     ModelAnswer,
     ModelPage,
@@ -26,7 +27,7 @@ _BEGUN = datetime(2026, 11, 25, 12, tzinfo=UTC)
 MODELS_CURSOR = write_cursor(("models", "u22a8", ""), [HANDLE_EXAMPLE])
 SAMPLES_CURSOR = write_cursor(("samples", HANDLE_EXAMPLE, ""), ["a", 0, 0, 1, 0])
 _DESCRIPTION = "Whether technical documentation is understood at once and tells readers what exactly to do."
-_TEXT = "Press the green button. The lamp turns off when the page is saved."
+TEXT_EXAMPLE = "Press the green button. The lamp turns off when the page is saved."
 
 
 def _make_model() -> ModelAnswer:
@@ -71,13 +72,13 @@ def _make_trait() -> TraitAnswer:
 
 def _make_sample() -> SampleAnswer:
     return SampleAnswer(
-        id=make_id(HANDLE_EXAMPLE, "clarity", _TEXT),
+        id=make_id(HANDLE_EXAMPLE, "clarity", TEXT_EXAMPLE),
         trait="clarity",
-        text=_TEXT,
+        text=TEXT_EXAMPLE,
         quality=1.0,
         provenance="synthesized",
         source_url=None,
-        content_sha256=digest_text(_TEXT),
+        content_sha256=digest_text(TEXT_EXAMPLE),
         created_at=_BEGUN,
     )
 
@@ -88,6 +89,7 @@ ANSWERS: Mapping[type[BaseModel], BaseModel] = {
     ModelAnswer: _make_model(),
     ModelPage: ModelPage(items=[_make_model()], next_cursor=MODELS_CURSOR, limit=1),
     TraitList: TraitList(traits=[_make_trait()]),
+    AddedSamples: AddedSamples(ids=[make_id(HANDLE_EXAMPLE, "clarity", TEXT_EXAMPLE)]),
     SamplePage: SamplePage(items=[_make_sample()], next_cursor=SAMPLES_CURSOR, limit=1),
 }
 PAGES: Mapping[str, str] = {

@@ -63,7 +63,8 @@ REFUSALS: Mapping[Refused, Refusal] = {
         _RUN,
     ),
     (409, "model_busy"): Refusal(
-        f"another run works on the model; `{RUN_ID}` and `details` have its run id",
+        f"another run works on the model; `{RUN_ID}` and `details` have its run id. Where samples are changed also "
+        "that another request changes them, which no run id tells",
         f"{HANDLE_EXAMPLE} is busy with run {RUN_ID_EXAMPLE} (from_traits, effort low), which is running. "
         "Ask again when it has ended.",
         _RUN,
@@ -75,7 +76,9 @@ REFUSALS: Mapping[Refused, Refusal] = {
         {"state": "ready"},
     ),
     (413, "body_too_large"): Refusal(
-        "the body is over 64 KiB", "The body is over 65536 bytes.", {"limit_bytes": 65536}
+        "the body is over 64 KiB, or over 8 MiB where samples are added",
+        "The body is over 65536 bytes.",
+        {"limit_bytes": 65536},
     ),
     (422, "invalid_handle"): Refusal(
         "the handle is malformed",
@@ -84,7 +87,8 @@ REFUSALS: Mapping[Refused, Refusal] = {
         {"handle": "Technical Writing"},
     ),
     (422, "invalid_request"): Refusal(
-        "a parameter, a field or the content type is not accepted, or the model's own definition has mistakes",
+        "a parameter, a field or the content type is not accepted, or the model's own definition has mistakes; "
+        "`details` have the `index` of a sample that is refused",
         "limit: Input should be greater than or equal to 1.",
         {"problems": [{"in": "query", "field": "limit", "message": "Input should be greater than or equal to 1"}]},
     ),
@@ -102,7 +106,7 @@ REFUSALS: Mapping[Refused, Refusal] = {
         "something went wrong on this side", "Something went wrong on our side. The log has it under this request id."
     ),
     (503, "orchestrator_unavailable"): Refusal(
-        "Prefect's server does not answer; nothing was enqueued unless the message says otherwise",
+        "Prefect's server does not answer; nothing was enqueued or changed unless the message says otherwise",
         "Prefect's server does not answer. Nothing was enqueued; ask again later",
     ),
     (503, "internal_error"): Refusal("the server is stopping", "The server is stopping. Ask again."),

@@ -73,14 +73,22 @@ def chain_key(handle: str, before: Run | None) -> str:
 def refuse_busy(live: Sequence[Run], synth_type: SynthType, effort: Effort, own: Effort | None) -> ApiError:
     """The 409 for a model with live runs: it names the run that does the same, else the one that works on the model."""
     same = next((run for run in live if (run.synth_type, run.uses_effort(own)) == (synth_type, effort)), None)
-    run = same or next((run for run in live if run.holds), live[0])
-    running = run.uses_effort(own)
-    details = {"run_id": run.run_id, "synth_type": run.synth_type, "effort": running, "status": run.status}
     if same is not None:
-        said = f"The same synthesis of {run.handle} is {run.status} already, as run {run.run_id}."
-        return ApiError(409, "already_running", said, details, {RUN_ID: run.run_id})
+        said = f"The same synthesis of {same.handle} is {same.status} already, as run {same.run_id}."
+        return ApiError(409, "already_running", said, _describe_run(same, own), {RUN_ID: same.run_id})
+    return refuse_change(live, own)
+
+
+def refuse_change(live: Sequence[Run], own: Effort | None) -> ApiError:
+    """The 409 for a model with live runs, whatever they do: it names the run that works on the model."""
+    run = next((run for run in live if run.holds), live[0])
     said = (
-        f"{run.handle} is busy with run {run.run_id} ({run.synth_type}, effort {running}), which is {run.status}. "
-        "Ask again when it has ended."
+        f"{run.handle} is busy with run {run.run_id} ({run.synth_type}, effort {run.uses_effort(own)}), which is "
+        f"{run.status}. Ask again when it has ended."
     )
-    return ApiError(409, "model_busy", said, details, {RUN_ID: run.run_id})
+    return ApiError(409, "model_busy", said, _describe_run(run, own), {RUN_ID: run.run_id})
+
+
+def _describe_run(run: Run, own: Effort | None) -> dict[str, object]:
+    effort = run.uses_effort(own)
+    return {"run_id": run.run_id, "synth_type": run.synth_type, "effort": effort, "status": run.status}

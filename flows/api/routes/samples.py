@@ -77,14 +77,17 @@ def find_trait(outline: Outline, wanted: str) -> str:
     Raises:
         ApiError: 404, if the model has no such trait.
     """
+    if (key := index_traits(outline).get(wanted)) is not None:
+        return key
     keys = [trait.key for trait in outline.traits]
-    names = {trait.name: trait.key for trait in reversed(outline.traits)}
-    if wanted in keys:
-        return wanted
-    if wanted in names:
-        return names[wanted]
     said = f"{outline.handle} has no such trait. It has: {', '.join(keys) or 'none'}."
     raise ApiError(404, "trait_not_found", said, {"trait": wanted, "traits": keys})
+
+
+def index_traits(outline: Outline) -> dict[str, str]:
+    """The key of each trait by all that it may be called: its key, and its name where no key is the same."""
+    names = {trait.name: trait.key for trait in reversed(outline.traits)}
+    return names | {trait.key: trait.key for trait in outline.traits}
 
 
 def write_position(listing: Sequence[str], position: Position) -> str:

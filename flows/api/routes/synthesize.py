@@ -1,7 +1,5 @@
 """The route that starts a synthesis: checks the request and the model, and enqueues one run."""
 
-import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, get_args
 
@@ -9,16 +7,15 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.concurrency import run_in_threadpool
 
 from engine.definitions.effort import choose_effort
-from engine.definitions.lifecycle import read_lifecycle
 from engine.definitions.loader import check_traits, load_model, load_outline
 from engine.domain.model import EFFORTS, Effort, SynthType
 from engine.listing.authored import walk_seeds
 from engine.planning.seed_variations import check_seeds, has_seeds
-from flows.api.errors import ApiError
 from flows.api.ignored_fields import note_ignored
 from flows.api.openapi.document import BY_PREFECT, OF_MODEL, describe_answers, link
 from flows.api.prefect_runs.enqueue import enqueue
-from flows.api.routes.dependencies import Storage, find_changeable_model, get_orchestrator, get_storage
+from flows.api.routes.dependencies import Storage, check_draft, find_changeable_model, get_orchestrator, get_storage
+from flows.api.routes.json_body import check_once, describe_value, parse_object, refuse_field
 from flows.api.schemas import SynthesizeAnswer
 
 router = APIRouter(tags=["Synthesis"])
@@ -122,13 +119,7 @@ def check_model(storage: Storage, handle: str, wanted: SynthesisRequest) -> Effo
     check_traits(outline)
     if wanted.synth_type == "diversify" and not has_seeds(outline.traits, walk_seeds(storage.models_uri, outline)):
         check_seeds(load_model(storage.models_uri, handle))
-    lifecycle = read_lifecycle(storage.models_uri, handle)
-    if not lifecycle.takes_samples:
-        said = (
-            f"{handle} is {lifecycle.state}, and samples may be added only while a model is a draft. A trained model's "
-            "samples are frozen."
-        )
-        raise ApiError(409, "model_not_draft", said, {"state": lifecycle.state})
+    check_draft(storage.models_uri, handle)
     return outline.effort
 
 
@@ -138,55 +129,10 @@ def parse_body(body: bytes, content_type: str | None) -> SynthesisRequest:
     Raises:
         ApiError: 400 if it is not JSON, 422 if it is JSON but not a valid request.
     """
-    value = _parse_json(body)
-    if not _is_json(content_type):
-        raise _refuse(f"The content type {content_type!r} is not accepted. Send application/json.", "content-type")
-    if not isinstance(value, _Object):
-        raise _refuse("The body must be a JSON object.", "body")
-    twice = [name for name in READ_FIELDS if value.names.count(name) > 1]
-    if twice:
-        raise _refuse(f"The body has {twice[0]} twice. Send it once.", twice[0])
+    value = parse_object(body, content_type, "Send a JSON object; {} is enough")
+    check_once("The body", value, READ_FIELDS)
     ignored = tuple(name for name in value.fields if name not in READ_FIELDS)
     return SynthesisRequest(_read_synth_type(value.fields), _read_effort(value.fields), ignored)
-
-
-@dataclass(frozen=True, slots=True)
-class _Object:
-    """A JSON object that also has its names in order, so that repeated names can be found."""
-
-    fields: dict[str, Any]
-    names: Sequence[str]
-
-
-def _parse_json(body: bytes) -> object:
-    """The JSON value. Numbers become floats, so that one of any length is accepted; no field that is read has one."""
-    if not body.strip():
-        raise ApiError(400, "invalid_json", "There is no body. Send a JSON object; {} is enough.")
-    try:
-        return json.loads(
-            body.decode("utf-8-sig"),
-            object_pairs_hook=lambda pairs: _Object(dict(pairs), [name for name, _ in pairs]),
-            parse_constant=_refuse_constant,
-            parse_int=float,
-        )
-    except RecursionError:
-        raise ApiError(400, "invalid_json", "The body is nested too deeply.") from None
-    except UnicodeDecodeError:
-        raise ApiError(400, "invalid_json", "The body is not UTF-8, which JSON is written in.") from None
-    except ValueError as error:
-        raise ApiError(400, "invalid_json", f"The body is not JSON: {error}.") from None
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a JSON number")
-
-
-def _is_json(content_type: str | None) -> bool:
-    """Whether a content type is ``application/json`` or a kind of it (RFC 6839); a missing one counts as JSON."""
-    if content_type is None:
-        return True
-    kind = content_type.partition(";")[0].strip().lower()
-    return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
 
 
 def _read_synth_type(fields: dict[str, Any]) -> SynthType:
@@ -196,8 +142,8 @@ def _read_synth_type(fields: dict[str, Any]) -> SynthType:
             return name
     allowed = " or ".join(HOSTED_TYPES)
     if value == "enrich":
-        raise _refuse(f"enrich is internal and not available over HTTP. Use {allowed}.", "synth_type")
-    raise _refuse(f"synth_type is {_show(value)}. Use {allowed}.", "synth_type")
+        raise refuse_field(f"enrich is internal and not available over HTTP. Use {allowed}.", "synth_type")
+    raise refuse_field(f"synth_type is {describe_value(value)}. Use {allowed}.", "synth_type")
 
 
 def _read_effort(fields: dict[str, Any]) -> Effort | None:
@@ -208,16 +154,6 @@ def _read_effort(fields: dict[str, Any]) -> Effort | None:
         if value == name:
             effort: Effort = name
             return effort
-    raise _refuse(f"effort is {_show(value)}. Use one of {', '.join(EFFORTS)}, or null for the default.", "effort")
-
-
-def _show(value: object) -> str:
-    """A value of the wrong type, described briefly."""
-    if isinstance(value, str):
-        return repr(value[:60])
-    kinds = {bool: "true or false", float: "a number", list: "a list", _Object: "an object", type(None): "null"}
-    return kinds.get(type(value), type(value).__name__)
-
-
-def _refuse(message: str, field: str) -> ApiError:
-    return ApiError(422, "invalid_request", message, {"field": field})
+    raise refuse_field(
+        f"effort is {describe_value(value)}. Use one of {', '.join(EFFORTS)}, or null for the default.", "effort"
+    )

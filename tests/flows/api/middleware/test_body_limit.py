@@ -8,7 +8,7 @@ import httpx
 import pytest
 from fakes.edge import Edge, is_closed_on, read_answers
 
-from flows.api.middleware.body_limit import BODY_LIMIT_BYTES
+from flows.api.middleware.body_limit import BODY_LIMIT_BYTES, SAMPLES_LIMIT_BYTES
 
 pytestmark = pytest.mark.slow
 
@@ -47,6 +47,22 @@ def test_body_over_the_limit_without_a_length_is_refused(edge: Edge, size: int) 
     answer = httpx.post(f"{edge.address}/v1/size", content=iter(pieces()), timeout=30)
 
     assert (413, "body_too_large") == (answer.status_code, answer.json()["error"]["code"])
+
+
+@pytest.mark.parametrize(
+    ("path", "limit"),
+    [
+        ("models/u22a8.a/samples", SAMPLES_LIMIT_BYTES),
+        ("models/u22a8.a/samples/synthesize", BODY_LIMIT_BYTES),
+    ],
+)
+def test_only_where_samples_are_added_a_body_may_be_larger(edge: Edge, path: str, limit: int) -> None:
+    taken, refused = (
+        httpx.post(f"{edge.address}/v1/{path}", content=b"x" * size, timeout=30) for size in (limit, limit + 1)
+    )
+
+    assert 413 != taken.status_code
+    assert (413, {"limit_bytes": limit}) == (refused.status_code, refused.json()["error"]["details"])
 
 
 def test_chunks_within_the_limit_go_through(edge: Edge) -> None:

@@ -18,6 +18,7 @@ from fakes.surface import PUBLIC, SEEDED, TRAINED, Surface
 from fakes.workspace import HANDLE
 from schemathesis.checks import CHECKS as KNOWN_CHECKS
 
+from engine.definitions.outline import ADDED_FILE
 from engine.settings import Settings
 from flows.api.app import make_app
 from flows.api.errors import Code
@@ -86,6 +87,7 @@ def test_operations_are_those_of_the_contract() -> None:
         ("get", "/v1/models", "list_models"),
         ("get", "/v1/models/{handle}", "read_model"),
         ("get", "/v1/models/{handle}/samples", "list_samples"),
+        ("post", "/v1/models/{handle}/samples", "add_samples"),
         ("post", "/v1/models/{handle}/samples/synthesize", "synthesize_samples"),
         ("get", "/v1/models/{handle}/traits", "list_traits"),
         ("get", "/v1/runs/{run_id}/report", "read_report"),
@@ -130,10 +132,11 @@ def test_key_is_asked_for_everywhere_but_for_health() -> None:
     assert "401" not in OPERATIONS["read_health"]["responses"]
 
 
-def test_body_has_examples_that_agree_with_its_schema() -> None:
-    content = OPERATIONS["synthesize_samples"]["requestBody"]["content"]["application/json"]
+@pytest.mark.parametrize(("name", "count"), [("synthesize_samples", 3), ("add_samples", 2)])
+def test_body_has_examples_that_agree_with_its_schema(name: str, count: int) -> None:
+    content = OPERATIONS[name]["requestBody"]["content"]["application/json"]
 
-    assert 3 == len(list_examples(content))
+    assert count == len(list_examples(content))
     assert [] == [
         problem for example in list_examples(content) for problem in find_problems(content["schema"], example)
     ]
@@ -185,13 +188,15 @@ def test_no_other_code_is_documented() -> None:
 
 @pytest.fixture
 def document(surface: Surface) -> Iterator[dict[str, Any]]:
-    """The door's document, about things that are there; the runs that come of it are ended, and the set is gone."""
+    """The door's document, about things that are there; runs that come of it are ended, sets and added samples gone."""
     samples = surface.door.workspace.samples
     run_id = attach_texts(samples, HANDLE, ["One.", "Two.", "Three."], "<p>Report</p>")
     yield read_document(surface, (HANDLE, SEEDED, TRAINED, PUBLIC), run_id)
     surface.end_runs()
     for folder in samples.rglob(f"run={run_id}"):
         shutil.rmtree(folder)
+    for added in surface.door.workspace.folder.rglob(ADDED_FILE):
+        added.unlink()
 
 
 def test_all_checks_are_on() -> None:

@@ -1,0 +1,89 @@
+"""Changes a model's samples while no run works on it: what adding and deleting them have in common."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import TypeVar
+from weakref import WeakValueDictionary
+
+from fastapi import Request
+from fastapi.concurrency import run_in_threadpool
+
+from engine.domain.model import Effort
+from engine.errors import ModelBusyError, OrchestratorError
+from flows.api.errors import RUN_ID, ApiError
+from flows.api.prefect_runs.enqueue import refuse_change
+from flows.api.routes.dependencies import check_draft, get_orchestrator, get_storage
+from flows.runs.slot import keep_runs_out
+
+# Another change takes less than a second; of a request that died the slot is free after its lease.
+WAIT_SECONDS = 10.0
+POLL_SECONDS = 0.2
+AWAY = "Prefect's server does not answer. Nothing was changed; ask again later."
+Result = TypeVar("Result")
+
+
+class ChangeLocks:
+    """One lock a model, for as long as somebody waits for it: requests at one door change a model one by one."""
+
+    def __init__(self) -> None:
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    def find(self, handle: str) -> asyncio.Lock:
+        """The lock of a model."""
+        return self._locks.setdefault(handle, asyncio.Lock())
+
+
+async def change_draft(request: Request, handle: str, own: Effort | None, change: Callable[[], Result]) -> Result:
+    """Does ``change`` in a thread while the slot of a draft is held, so that no run begins to work on the model.
+
+    Args:
+        own: the model's own effort, which runs without an effort of their own use.
+
+    Raises:
+        ApiError: 409, the model is not a draft, a run works on it, or others change it all the while.
+        OrchestratorError: Prefect's server does not answer; nothing was changed.
+    """
+    models_uri = get_storage(request).models_uri
+    await run_in_threadpool(check_draft, models_uri, handle)
+    live = (await get_orchestrator(request).list_live([handle]))[handle]
+    if live:
+        raise refuse_change(live, own)
+    locks = request.app.state.change_locks
+    assert isinstance(locks, ChangeLocks)
+    lock = locks.find(handle)
+    try:
+        async with asyncio.timeout(WAIT_SECONDS):
+            await lock.acquire()
+    except TimeoutError:
+        raise _refuse_crowd(handle) from None
+    try:
+        return await run_in_threadpool(_change_alone, models_uri, handle, change)
+    finally:
+        lock.release()
+
+
+def _change_alone(models_uri: str, handle: str, change: Callable[[], Result]) -> Result:
+    ends = time.monotonic() + WAIT_SECONDS
+    while True:
+        try:
+            with keep_runs_out(handle, "Nothing was changed"):
+                check_draft(models_uri, handle)
+                return change()
+        except OrchestratorError as error:
+            # On SQLite Prefect's server refuses a writer while another writes.
+            if time.monotonic() > ends:
+                # The error's own message has the server's address.
+                raise OrchestratorError(AWAY) from error
+        except ModelBusyError as error:
+            if error.run_id is not None:
+                said = f"{handle} is busy with run {error.run_id}. Ask again when it has ended."
+                raise ApiError(409, "model_busy", said, {"run_id": error.run_id}, {RUN_ID: error.run_id}) from None
+            if time.monotonic() > ends:
+                raise _refuse_crowd(handle) from None
+        time.sleep(POLL_SECONDS)
+
+
+def _refuse_crowd(handle: str) -> ApiError:
+    said = f"{handle} is being changed by another request, or a run begins. Nothing was changed; ask again in a moment."
+    return ApiError(409, "model_busy", said)

@@ -1,0 +1,257 @@
+"""`POST /v1/models/{handle}/samples`: each row of the contract, in its order; all or none, nothing twice or lost."""
+
+import json
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from fakes.stored import attach_texts
+from fakes.surface import (
+    ARCHIVED,
+    BARE,
+    BROKEN,
+    PRIVATE,
+    PUBLIC,
+    SEEDED,
+    TRAINED,
+    UNDISCOVERED,
+    UNKNOWN,
+    Surface,
+)
+from fakes.workspace import HANDLE
+from prefect.client.orchestration import get_client
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from engine.definitions.added_samples import MAX_TEXT_CHARACTERS
+from engine.definitions.outline import ADDED_FILE
+from engine.domain.model import digest_text
+from engine.domain.samples import make_id
+from flows.api.middleware.body_limit import SAMPLES_LIMIT_BYTES
+from flows.runs.labels import name_tag
+from flows.runs.slot import Slot
+
+pytestmark = pytest.mark.slow
+
+ONE = {"trait": "clarity", "text": "Press the button.", "quality": 1}
+AUTHORED = 6
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(surface: Surface) -> Iterator[None]:
+    """No run is under way, and what was added or attached is gone again."""
+    yield
+    surface.end_runs()
+    for added in surface.door.workspace.folder.rglob(ADDED_FILE):
+        added.unlink()
+
+
+def add(client: httpx.Client, *samples: object, handle: str = HANDLE, **options: Any) -> httpx.Response:
+    # Escaped, since httpx cannot encode half of a surrogate pair.
+    content = json.dumps(options.get("json", {"samples": samples})).encode()
+    return client.post(f"/models/{handle}/samples", content=options.get("content", content))
+
+
+def make(text: str, quality: object = 1.0, **fields: object) -> dict[str, object]:
+    return {"trait": "clarity", "text": text, "quality": quality, **fields}
+
+
+def list_added(surface: Surface, handle: str = HANDLE) -> list[dict[str, Any]]:
+    """The samples after those that the workspace's author wrote."""
+    items: list[dict[str, Any]] = []
+    query = {"limit": "500"}
+    while query:
+        page = surface.author.get(f"/models/{handle}/samples", params=query).json()
+        items += page["items"]
+        query = {**query, "cursor": page["next_cursor"]} if page["next_cursor"] else {}
+    return items[AUTHORED:]
+
+
+def read_refusal(answer: httpx.Response) -> tuple[int, str]:
+    error = answer.json()["error"]
+    assert answer.headers["X-Request-Id"] == error["request_id"]
+    return answer.status_code, error["code"]
+
+
+def test_samples_are_added_in_order_and_listed_after_the_authors(surface: Surface) -> None:
+    url, text = "https://example.org/manual", "  Actuate the control.\n"
+    answer = add(
+        surface.author,
+        ONE,
+        {"trait": "Safety", "text": text, "quality": 0.25, "source_url": url, "content_sha256": digest_text(text)},
+    )
+    expected = [
+        ("clarity", "Press the button.", 1.0, None),
+        ("safety", "Actuate the control.", 0.25, url),
+    ]
+    listed = list_added(surface)
+    [clarity, safety] = surface.author.get(f"/models/{HANDLE}/traits").json()["traits"]
+
+    assert 200 == answer.status_code, answer.text
+    assert {"ids": [make_id(HANDLE, trait, text) for trait, text, *_ in expected]} == answer.json()
+    assert expected == [tuple(item[name] for name in ("trait", "text", "quality", "source_url")) for item in listed]
+    assert {("authored", None)} == {(item["provenance"], item["created_at"]) for item in listed}
+    assert answer.json()["ids"] == [item["id"] for item in listed]
+    assert [digest_text(item["text"]) for item in listed] == [item["content_sha256"] for item in listed]
+    assert (AUTHORED + 1, 1) == (clarity["sample_count"], safety["sample_count"])
+
+
+def test_sample_that_is_there_answers_with_its_id(surface: Surface) -> None:
+    own = surface.author.get(f"/models/{HANDLE}/samples").json()["items"][0]
+    attach_texts(surface.door.workspace.samples, SEEDED, ["Attached."])
+    first = add(surface.author, make("Attached."), ONE, ONE, handle=SEEDED).json()["ids"]
+    again = add(surface.author, ONE, make("Attached."), handle=SEEDED).json()["ids"]
+    authored = add(surface.author, make(own["text"], own["quality"])).json()["ids"]
+
+    assert [make_id(SEEDED, "clarity", text) for text in ("Attached.", "Press the button.")] == first[:2]
+    assert (first[1], [first[1], first[0]]) == (first[2], again)
+    assert [own["id"]] == authored
+    assert [] == list_added(surface)
+
+
+@pytest.mark.parametrize(
+    ("sample", "field"),
+    [
+        (make("New.", 0.5), "quality"),
+        (make("Authored.", 0.5), "quality"),
+        (make("x", 1.5), "quality"),
+        (make("x", -0.1), "quality"),
+        (make("x", True), "quality"),
+        (make("x", "good"), "quality"),
+        (make("x", None), "quality"),
+        (make("x", 10**400), "quality"),
+        ({"trait": "clarity", "text": "x"}, "quality"),
+        (make(""), "text"),
+        (make(" \n"), "text"),
+        (make("\ud800"), "text"),
+        (make("x" * (MAX_TEXT_CHARACTERS + 1)), "text"),
+        ({"trait": "clarity", "quality": 1}, "text"),
+        (make("x", trait="warmth"), "trait"),
+        (make("x", trait=7), "trait"),
+        (make("x", source_url=" "), "source_url"),
+        (make("x", source_url=7), "source_url"),
+        (make("x", source_url="u" * 2049), "source_url"),
+        (make("x", content_sha256=digest_text("y")), "content_sha256"),
+        (make("x", content_sha256=digest_text("x").upper()), "content_sha256"),
+        (make("x", content_sha256=7), "content_sha256"),
+        ("x", "samples"),
+    ],
+)
+def test_one_bad_sample_refuses_all_with_its_index(surface: Surface, sample: object, field: str) -> None:
+    own = surface.author.get(f"/models/{HANDLE}/samples").json()["items"][0]["text"]
+    if isinstance(sample, dict) and sample.get("text") == "Authored.":
+        sample = {**sample, "text": own}
+    answer = add(surface.author, ONE, make("New."), sample)
+
+    assert (422, "invalid_request") == read_refusal(answer)
+    assert {"field": field, "index": 2} == answer.json()["error"]["details"]
+    assert "Sample 2" in answer.json()["error"]["message"]
+    assert [] == list_added(surface)
+
+
+@pytest.mark.parametrize("samples", [None, [], [ONE] * 501, {"0": ONE}, "x"])
+def test_number_of_samples_is_from_1_to_500(surface: Surface, samples: object) -> None:
+    assert (422, "invalid_request") == read_refusal(add(surface.author, json={"samples": samples}))
+
+
+def test_five_hundred_long_texts_are_within_the_limit(surface: Surface) -> None:
+    texts = [f"{number} " + "word " * 3200 for number in range(500)]
+    answer = add(surface.author, *(make(text) for text in texts))
+
+    assert 200 == answer.status_code, answer.text
+    assert [text.strip() for text in texts] == [item["text"] for item in list_added(surface)]
+
+
+def test_what_is_not_read_is_named_and_what_stands_twice_is_refused(surface: Surface) -> None:
+    answer = add(surface.author, json={"samples": [{**ONE, "note": 1, "source_url": None}], "efort": 1})
+    twice = add(surface.author, content=b'{"samples": [{"trait": "clarity", "text": "x", "quality": 1, "quality": 0}]}')
+
+    assert (200, "efort, samples.note") == (answer.status_code, answer.headers["X-Ignored-Fields"])
+    assert {"field": "quality", "index": 0} == twice.json()["error"]["details"]
+
+
+def test_refusals_come_in_the_order_of_the_contract(surface: Surface) -> None:
+    bad, large = {"json": {"samples": [make("x", 2)]}}, {"content": b"x" * (SAMPLES_LIMIT_BYTES + 1)}
+    good: dict[str, Any] = {"json": {"samples": [ONE]}}
+
+    assert (401, "unauthorized") == read_refusal(add(surface.nobody, handle="No", **large))
+    assert (413, "body_too_large") == read_refusal(add(surface.author, handle="No", **large))
+    assert (422, "invalid_handle") == read_refusal(add(surface.reader, handle="No", **bad))
+    for handle in (UNKNOWN, PRIVATE):
+        assert (404, "model_not_found") == read_refusal(add(surface.reader, handle=handle, **bad))
+    for client, handle in ((surface.reader, HANDLE), (surface.stranger, HANDLE), (surface.author, PUBLIC)):
+        assert (403, "forbidden") == read_refusal(add(client, handle=handle, **bad))
+    for content in (b"", b"{"):
+        assert (400, "invalid_json") == read_refusal(add(surface.author, handle=TRAINED, content=content))
+    assert (422, "invalid_request") == read_refusal(add(surface.author, handle=UNDISCOVERED, **bad))
+    assert (422, "no_traits") == read_refusal(add(surface.author, handle=UNDISCOVERED, **good))
+    assert (422, "invalid_request") == read_refusal(add(surface.author, handle=BROKEN, **good))
+    assert (422, "invalid_request") == read_refusal(add(surface.author, handle=TRAINED, **bad))
+    for handle in (TRAINED, ARCHIVED):
+        assert (409, "model_not_draft") == read_refusal(add(surface.author, handle=handle, **good))
+
+
+def test_other_methods_are_told_what_there_is(surface: Surface) -> None:
+    refused = surface.author.put(f"/models/{HANDLE}/samples")
+
+    assert (405, "GET, POST") == (refused.status_code, refused.headers["Allow"])
+
+
+def test_run_at_work_is_named_and_the_slot_is_free_afterwards(surface: Surface) -> None:
+    run_id = surface.synthesize(effort="low").json()["run_id"]
+    queued = add(surface.author, ONE)
+    surface.set_state(run_id, "RUNNING")
+    running = add(surface.author, ONE)
+    surface.end_runs()
+    after = add(surface.author, ONE)
+    run = surface.synthesize(effort="low")
+
+    for answer in (queued, running):
+        assert (409, "model_busy") == read_refusal(answer)
+        assert run_id == answer.headers["X-Run-Id"] == answer.json()["error"]["details"]["run_id"]
+    assert (200, 202) == (after.status_code, run.status_code)
+
+
+def test_slot_that_another_holds_is_waited_for_and_then_told(surface: Surface) -> None:
+    with temporary_settings({PREFECT_API_URL: surface.site.url}), get_client(sync_client=True) as client:
+        slot = Slot(client, name_tag(HANDLE), uuid4())
+        assert slot.take()
+        soon = threading.Timer(1.0, slot.release)
+        soon.start()
+        waited = add(surface.author, ONE)
+        soon.join()
+        slot.take()
+        refused = add(surface.author, make("Another."))
+        slot.release()
+
+    assert 200 == waited.status_code
+    assert (409, "model_busy") == read_refusal(refused)
+    assert "X-Run-Id" not in refused.headers
+
+
+def test_requests_at_once_lose_nothing_and_add_nothing_twice(surface: Surface) -> None:
+    batches = [[make(f"Text {number} of {start}.") for number in range(20)] for start in range(10)] * 2
+    with ThreadPoolExecutor(10) as pool:
+        answers = list(pool.map(lambda batch: add(surface.author, *batch, handle=BARE), batches))
+    listed = [item["text"] for item in surface.author.get(f"/models/{BARE}/samples?limit=500").json()["items"]]
+
+    assert {200} == {answer.status_code for answer in answers}
+    assert sorted({str(sample["text"]) for batch in batches for sample in batch}) == sorted(listed)
+
+
+def test_added_samples_are_seeds_to_vary(surface: Surface) -> None:
+    before = surface.synthesize(BARE, synth_type="diversify")
+    samples = [
+        make(f"In shed {number} the notes on {trait} are of quality {quality}.", quality, trait=trait)
+        for trait in ("clarity", "safety")
+        for quality in (0, 1)
+        for number in range(3)
+    ]
+    add(surface.author, *samples, handle=BARE)
+
+    assert (422, "no_seed_samples") == read_refusal(before)
+    after = surface.synthesize(BARE, synth_type="diversify")
+    assert 202 == after.status_code, after.text
