@@ -144,8 +144,8 @@ class Model:
 
     ``attached`` and ``held_out`` are the stored samples of the pools ``train`` and ``eval``; the digests are those of
     their sets, inputs of the plan id; ``stored_runs`` are the run ids of all these sets, ``altered_runs`` of those that
-    were altered since. ``contested`` are authored texts that stand at both poles of a trait, and so count for
-    neither.
+    were altered since, and ``stored_removals`` how often samples were taken off each, if ever. ``contested`` are
+    authored texts that stand at both poles of a trait, and so count for neither.
     """
 
     handle: str
@@ -166,6 +166,7 @@ class Model:
     held_out_digests: tuple[str, ...] = ()
     stored_runs: tuple[str, ...] = ()
     altered_runs: tuple[str, ...] = ()
+    stored_removals: tuple[tuple[str, int], ...] = ()
     _seeds_at: dict[tuple[str, Pole], tuple[Seed, ...]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )

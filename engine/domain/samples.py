@@ -32,6 +32,7 @@ Reason = Literal[
     "voice_drift",
     "off_pole",
     "surplus",
+    "removed",
 ]
 
 _TEXT = pa.string()

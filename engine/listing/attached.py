@@ -3,12 +3,17 @@
 The modification time of its manifest says when a set was attached. ``created_at`` cannot: it says when the run was due,
 and a run that waited or was retried was due before runs that attached their sets earlier. Two sets with the same time
 (possible within one second on an object store, never on a local disk) are ordered by run id.
+
+Samples may be removed from a set meanwhile. It keeps its place: on a local disk its manifest keeps its time, on an
+object store the manifest names it. A row keeps the number that it had when its set was attached.
 """
 
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -18,8 +23,9 @@ from pyarrow import fs
 
 from engine.errors import StoreError
 from engine.listing.page import AttachedPosition, ListedSample, SampleCount
-from engine.store.layout import MANIFEST, MANIFESTS, SAMPLES
-from engine.store.sample_set import read_manifest
+from engine.store.layout import ATTACHED_NS, MANIFEST, MANIFESTS, NEXT_MANIFEST, SAMPLES
+from engine.store.sample_set import read_manifest, read_manifest_file
+from engine.store.set_versions import Positions, list_removals, number_rows
 from engine.store.store import locate_pool
 from engine.system.filesystem import list_below, open_folder
 
@@ -31,6 +37,10 @@ BUFFER_BYTES = 64 * 1024
 FOUND_ROWS = 65_536
 PREFIX = "run="
 T = TypeVar("T")
+# What is yielded of a file's rows from one on, each with its number in the file.
+Walk = Callable[[pq.ParquetFile, int], Iterator[tuple[int, T]]]
+# How often a set may get another version while it is read.
+TRIES = 10
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -40,7 +50,28 @@ class AttachedSet:
     attached_ns: int
     run_id: str
     folder: str
-    manifest_bytes: int
+    version: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class SetVersion:
+    """What a listing needs of an attached set's manifest.
+
+    ``rows`` is None in one that was made by hand. ``removals`` are those of ``number_rows``.
+    """
+
+    counts: Mapping[str, SampleCount]
+    rows: int | None
+    attached_ns: int | None
+    removals: Sequence[Mapping[str, Any]]
+
+    def number_rows(self, count: int) -> Sequence[int] | Positions:
+        """The number that each of ``count`` rows had when the set was attached."""
+        return number_rows({"removals": self.removals}, count) if self.removals else range(count)
+
+
+class _ChangedError(Exception):
+    """The set has another version than the one that was looked for."""
 
 
 def walk_attached(
@@ -56,11 +87,11 @@ def walk_attached(
     for item in list_attached(samples_uri, handle):
         if (item.attached_ns, item.run_id) < (start.attached_ns, start.run_id):
             continue
-        counts = _read_counts(item.folder, (item.attached_ns, item.manifest_bytes))
-        if not counts or (trait_key is not None and trait_key not in counts):
+        version = _find_version(item)
+        if version is None or not version.counts or (trait_key is not None and trait_key not in version.counts):
             continue
         first = start.row if (item.attached_ns, item.run_id) == (start.attached_ns, start.run_id) else 0
-        for row, entry in _walk_set(item.folder, trait_key, first):
+        for row, entry in _walk_set(item, version, first, partial(_walk_groups, trait_key)):
             yield AttachedPosition(item.attached_ns, item.run_id, row), ListedSample(**entry, source_url=None)
 
 
@@ -73,10 +104,9 @@ def find_attached(samples_uri: str, handle: str, ids: Collection[int]) -> dict[i
     wanted = pa.array(ids, pa.int64())
     found: defaultdict[int, set[float]] = defaultdict(set)
     for item in list_attached(samples_uri, handle):
-        if _read_counts(item.folder, (item.attached_ns, item.manifest_bytes)):
-            for batch in _read_set(item.folder, _walk_qualities):
-                for row in batch.filter(pc.is_in(batch["id"], wanted)).to_pylist():
-                    found[row["id"]].add(row["quality"])
+        if version := _find_version(item):
+            for _, (known, quality) in _walk_set(item, version, 0, partial(_walk_wanted, wanted)):
+                found[known].add(quality)
     return dict(found)
 
 
@@ -88,8 +118,10 @@ def count_attached(samples_uri: str, handle: str) -> dict[str, SampleCount]:
     """
     counts: dict[str, SampleCount] = defaultdict(SampleCount)
     for item in list_attached(samples_uri, handle):
-        for trait, count in (_read_counts(item.folder, (item.attached_ns, item.manifest_bytes)) or {}).items():
-            counts[trait] += count
+        version = _find_version(item)
+        for trait, count in (version.counts if version else {}).items():
+            if count.sample_count:
+                counts[trait] += count
     return dict(counts)
 
 
@@ -105,11 +137,14 @@ def list_attached(samples_uri: str, handle: str) -> list[AttachedSet]:
         found = find_manifests(filesystem, path)
     except (OSError, pa.ArrowException) as error:
         raise StoreError(f"The sample store {parent} cannot be listed: {error}") from error
-    return sorted(
-        AttachedSet(moment, name.removeprefix(PREFIX), f"{parent}/{name}", size)
+    sets = [
+        AttachedSet(moment, name.removeprefix(PREFIX), f"{parent}/{name}", (moment, size))
         for name, (moment, size) in found.items()
         if name.startswith(PREFIX)
-    )
+    ]
+    if not isinstance(filesystem, fs.LocalFileSystem):
+        sets = [_place_by_manifest(item) for item in sets]
+    return sorted(sets)
 
 
 def find_manifests(filesystem: fs.FileSystem, path: str) -> dict[str, tuple[int, int]]:
@@ -134,21 +169,59 @@ def find_manifests(filesystem: fs.FileSystem, path: str) -> dict[str, tuple[int,
     return found
 
 
-# Safe to cache: a manifest is never changed in place. One that replaces it, as when its set is detached, has another
-# time or, within one second on an object store, another size.
+def _place_by_manifest(item: AttachedSet) -> AttachedSet:
+    """The set with the time of attachment that its manifest names, if any; it is read once for each version."""
+    version = _find_version(item)
+    attached_ns = version.attached_ns if version else None
+    return item if attached_ns is None else replace(item, attached_ns=attached_ns)
+
+
+def _find_version(item: AttachedSet) -> SetVersion | None:
+    """The version that a set has now; None if it is not attached, or gone.
+
+    Raises:
+        StoreError: the manifest cannot be read.
+    """
+    version = item.version
+    for _ in range(TRIES):
+        with suppress(_ChangedError):
+            return _read_manifest(item.folder, version)
+        version = _read_version(item.folder)
+    raise StoreError(f"{item.folder} changes faster than it can be read")
+
+
+# Safe to cache: a manifest is never changed in place, and one that replaces it has another time or another size. A
+# removal keeps the time on a local disk, and always adds more than it takes: an entry with two digests.
 @lru_cache(maxsize=16_384)
-def _read_counts(folder: str, version: tuple[int, int]) -> Mapping[str, SampleCount] | None:
-    """The samples of each trait in a set; None if it is not attached, or its manifest is no longer of that version."""
-    manifest = read_manifest(folder)
-    if manifest is None or manifest.get("status") != "attached" or _read_version(folder) != version:
-        return None
+def _read_manifest(folder: str, version: tuple[int, int]) -> SetVersion | None:
+    """What a manifest of that version says; None if the set is not attached, or gone.
+
+    Raises:
+        _ChangedError: the manifest has another version.
+        StoreError: it cannot be read.
+    """
     try:
-        return {
+        manifest = read_manifest(folder)
+    except StoreError:
+        # Of an object store the begin of one version may be read with the end of another.
+        if _read_version(folder) != version:
+            raise _ChangedError from None
+        raise
+    if manifest is not None and _read_version(folder) != version:
+        raise _ChangedError
+    return None if manifest is None or manifest.get("status") != "attached" else _describe(folder, manifest)
+
+
+def _describe(folder: str, manifest: Mapping[str, Any]) -> SetVersion:
+    try:
+        counts = {
             trait: SampleCount(poles["positive"] + poles["negative"], poles["positive"], poles["negative"])
             for trait, poles in manifest["counts"].items()
         }
     except (KeyError, TypeError, AttributeError) as error:
         raise StoreError(f"The manifest of {folder} has no counts of its samples") from error
+    rows = manifest.get("files", {}).get(SAMPLES, {}).get("rows")
+    return SetVersion(counts, rows, manifest.get(ATTACHED_NS), list_removals(manifest))
 
 
 def _read_version(folder: str) -> tuple[int, int]:
@@ -162,34 +235,83 @@ def _make_version(info: fs.FileInfo) -> tuple[int, int]:
     return info.mtime_ns or 0, info.size or 0
 
 
-def _walk_set(folder: str, trait_key: str | None, first: int) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yields the rows of a set from row ``first`` on, each with its number; only those of a trait if one is given."""
-    yield from _read_set(folder, lambda parquet: _walk_groups(parquet, trait_key, first))
+def _walk_set(item: AttachedSet, version: SetVersion, first: int, walk: Walk[T]) -> Iterator[tuple[int, T]]:
+    """Yields what ``walk`` does of the rows of a set from row ``first`` on, each with its number.
 
-
-def _read_set(folder: str, walk: Callable[[pq.ParquetFile], Iterator[T]]) -> Iterator[T]:
-    """Yields what ``walk`` does of the samples of a set, nothing more where the set is removed in the meantime."""
-    filesystem, path = open_folder(f"{folder}/{SAMPLES}")
-    try:
-        with (
-            filesystem.open_input_file(path) as source,
-            # Without a buffer, a column of a whole row group would be read at once.
-            pq.ParquetFile(
-                source, buffer_size=BUFFER_BYTES, pre_buffer=False, page_checksum_verification=True
-            ) as parquet,
-        ):
-            yield from walk(parquet)
-    except (OSError, pa.ArrowException) as error:
-        if isinstance(error, FileNotFoundError) and read_manifest(folder) is None:
+    If the set gets another version meanwhile, it goes on in that behind the last row.
+    """
+    for _ in range(TRIES):
+        try:
+            for number, entry in _walk_version(item.folder, version, first, walk):
+                yield number, entry
+                first = number + 1
             return
-        raise StoreError(f"The sample set {folder} cannot be read: {error}") from error
+        except (OSError, pa.ArrowException, _ChangedError) as error:
+            now = _find_version(replace(item, version=_read_version(item.folder)))
+            if now is None and isinstance(error, FileNotFoundError | _ChangedError):
+                return
+            if now is None or (now == version and not isinstance(error, _ChangedError)):
+                raise StoreError(f"The sample set {item.folder} cannot be read: {error}") from error
+            version = now
+    raise StoreError(f"The sample set {item.folder} has other samples than its manifest says: see `exemplars verify`")
 
 
-def _walk_qualities(parquet: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
-    return parquet.iter_batches(FOUND_ROWS, columns=["id", "quality"], use_threads=False)  # type: ignore[no-any-return]
+def _walk_version(folder: str, version: SetVersion, first: int, walk: Walk[T]) -> Iterator[tuple[int, T]]:
+    """Raises _ChangedError if the samples are those of another version, or in an object store become that meanwhile."""
+    filesystem, path = open_folder(f"{folder}/{SAMPLES}")
+    with filesystem.open_input_file(path) as source:
+        try:
+            yield from _walk_file(source, folder, version, first, walk)
+        except (OSError, pa.ArrowException) as error:
+            if filesystem.get_file_info(path).size != source.size():
+                raise _ChangedError from error
+            raise
 
 
-def _walk_groups(parquet: pq.ParquetFile, trait_key: str | None, first: int) -> Iterator[tuple[int, dict[str, Any]]]:
+def _walk_file(
+    source: pa.NativeFile, folder: str, version: SetVersion, first: int, walk: Walk[T]
+) -> Iterator[tuple[int, T]]:
+    # Without a buffer, a column of a whole row group would be read at once.
+    options = {"buffer_size": BUFFER_BYTES, "pre_buffer": False, "page_checksum_verification": True}
+    with pq.ParquetFile(source, **options) as parquet:
+        count = parquet.metadata.num_rows
+        if version.rows not in (None, count):
+            version = _read_next(folder, count)
+        numbers = version.number_rows(count)
+        for row, entry in walk(parquet, bisect_left(numbers, first)):
+            yield int(numbers[row]), entry
+
+
+def _read_next(folder: str, rows: int) -> SetVersion:
+    """The version that a set in an object store is about to get, if it has so many rows: its manifest is put last.
+
+    Raises:
+        _ChangedError: there is none.
+    """
+    # It may be taken away while it is read: its version is then there in full.
+    with suppress(StoreError):
+        manifest = read_manifest_file(f"{folder}/{NEXT_MANIFEST}")
+        if manifest and (version := _describe(folder, manifest)).rows == rows:
+            return version
+    raise _ChangedError
+
+
+def _walk_wanted(wanted: pa.Array, parquet: pq.ParquetFile, first: int) -> Iterator[tuple[int, tuple[int, float]]]:
+    """Yields the ids and qualities of those rows from ``first`` on whose ids are wanted."""
+    begins = 0
+    for batch in parquet.iter_batches(FOUND_ROWS, columns=["id", "quality"], use_threads=False):
+        rows = pa.array(range(begins, begins + batch.num_rows))
+        mask = pc.and_(pc.is_in(batch["id"], wanted), pc.greater_equal(rows, first))
+        found = batch.filter(mask)
+        columns = (rows.filter(mask), found["id"], found["quality"])
+        yield from (
+            (row, (known, quality)) for row, known, quality in zip(*map(pa.Array.to_pylist, columns), strict=True)
+        )
+        begins += batch.num_rows
+
+
+def _walk_groups(trait_key: str | None, parquet: pq.ParquetFile, first: int) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yields the rows from ``first`` on; only those of a trait if one is given."""
     begins = 0
     for number in range(parquet.num_row_groups):
         group = parquet.metadata.row_group(number)

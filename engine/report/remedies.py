@@ -42,6 +42,7 @@ REMEDIES: Mapping[Reason, str] = {
     "voice_drift": "add seeds in the voice that is wanted, or take a stronger synth model",
     "off_pole": _FOR_UNCLEAR_POLES,
     "surplus": _FOR_MORE_ROUNDS,
+    "removed": "fill up what is lacking with `exemplars synthesize --only-lacking`",
 }
 
 # For a first round of which every reply is so.

@@ -173,6 +173,7 @@ def make_sample_set(
             "rounds": rounds.taken,
             "planned_beside": list(model.stored_runs),
             "checked_beside": list(verdict.beside),
+            **({"removals_beside": dict(model.stored_removals)} if model.stored_removals else {}),
             "attempt": asdict(bill.attempt),
         },
     )

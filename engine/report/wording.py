@@ -31,6 +31,7 @@ EXPLANATIONS: Mapping[Reason, str] = {
         "It is to spare: nothing is wrong with it by itself, but it was not needed, its pair lacks the other half, or "
         "the set as a whole failed."
     ),
+    "removed": "A person took it off the set after it was attached.",
 }
 
 _SUITES: Mapping[str, str] = {

@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -28,7 +28,9 @@ from engine.report.summary import RunResult
 from engine.run.unfinished import find_begun
 from engine.settings import Settings
 from engine.store.layout import REPORT, SAMPLES, VERDICT, name_file
+from engine.store.removal import restore_version
 from engine.store.sample_set import read_manifest
+from engine.store.set_versions import list_removals
 from engine.store.store import (
     StoredSet,
     check_writable,
@@ -53,20 +55,42 @@ class Job:
         self.note = note
 
 
+@dataclass(frozen=True, slots=True)
+class EarlierSets:
+    """The sets that a run began from, as they were then: their run ids, and how often samples had been taken off them.
+
+    Args:
+        folder: where versions are put that a set no longer has.
+    """
+
+    runs: Collection[str]
+    removals: Mapping[str, int]
+    folder: Path
+
+    def restore(self, sets: Sequence[StoredSet]) -> list[StoredSet]:
+        """Those of a pool's sets that count, as they were.
+
+        Raises:
+            StoreError: a set cannot be read.
+        """
+        mine = [item for item in sets if item.run_id in self.runs]
+        return [restore_version(item, self.removals.get(item.run_id, 0), self.folder) for item in mine]
+
+
 def load_job(
     settings: Settings,
     handle: str,
     synth_type: str,
     effort: str | None,
     dry: bool = False,
-    runs: Collection[str] | None = None,
+    earlier: EarlierSets | None = None,
 ) -> Job:
     """The job of a request, when all its inputs can be used; no model is asked.
 
     Args:
         dry: leaves the sample store untouched, where a run tries to write a file, and accepts models without a price.
-        runs: the run ids of the stored sets that the run begins from; None for all. Given where a set is made again: it
-            is attached to nothing, so the model need not be a draft any more.
+        earlier: the stored sets that the run began from; None for all. Given where a set is made again: it is attached
+            to nothing, so the model need not be a draft any more.
 
     Raises:
         HandleError, NoTraitsError, NoSeedsError, DefinitionError, UnsupportedError: what the user gave is wrong.
@@ -82,7 +106,7 @@ def load_job(
     if checked_type == "diversify":
         check_seeds(model)
         model = replace(model, skipped=(*model.skipped, *list_unusable_seeds(model)))
-    if choose_pool(checked_type) == "train" and runs is None:
+    if choose_pool(checked_type) == "train" and earlier is None:
         check_draft(models_uri, handle)
     named: list[str] = []
 
@@ -98,8 +122,8 @@ def load_job(
         check_prices(settings, level)
     samples_uri = settings.locate(settings.samples_uri)
     check_writable(samples_uri, probe=not dry)
-    job = Job(read_pools(samples_uri, model, runs, settings.cache_place), checked_type, level)
-    return job if runs is not None else resume_job(settings, job, named)
+    job = Job(read_pools(samples_uri, model, earlier, settings.cache_place), checked_type, level)
+    return job if earlier is not None else resume_job(settings, job, named)
 
 
 def take_file(settings: Settings, model: Model, level: Level, name: str) -> Level:
@@ -155,27 +179,30 @@ def check_written(file: EmbeddedFile, model: Model) -> None:
         )
 
 
-def read_pools(samples_uri: str, model: Model, runs: Collection[str] | None = None, cache: Path | None = None) -> Model:
+def read_pools(samples_uri: str, model: Model, earlier: EarlierSets | None = None, cache: Path | None = None) -> Model:
     """The model with what the store has of it: what is attached, and what is held out for evaluation.
 
     A model that has been read from the same sets keeps its samples.
 
     Args:
-        runs: the run ids of the sets that count, detached ones too; None for all that are attached.
+        earlier: the sets that count, detached ones too; None for all that are attached.
         cache: the folder that keeps hashes of sets that have none; None keeps none.
 
     Raises:
         StoreError: a set cannot be read.
     """
-    statuses = ("attached",) if runs is None else ("attached", "detached")
+    statuses = ("attached",) if earlier is None else ("attached", "detached")
     pools = [list_sets(samples_uri, model.handle, pool, statuses) for pool in get_args(Pool)]
-    train, held_out = ([item for item in pool if runs is None or item.run_id in runs] for pool in pools)
+    train, held_out = (earlier.restore(pool) if earlier else pool for pool in pools)
     found = replace(
         model,
         attached_digests=digest_sets(train),
         held_out_digests=digest_sets(held_out),
         stored_runs=tuple(item.run_id for item in (*train, *held_out)),
         altered_runs=list_altered([*train, *held_out]),
+        stored_removals=tuple(
+            (item.run_id, count) for item in (*train, *held_out) if (count := len(list_removals(item.manifest)))
+        ),
     )
     if found == model:
         return model

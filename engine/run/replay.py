@@ -24,6 +24,7 @@ from engine.screening.voting_judge import VotingJudge
 from engine.settings import Settings
 from engine.store.layout import DETACHED, MANIFEST, NEWER_NAMES, SAMPLES
 from engine.store.sample_set import SampleSet, render_detached, render_files, unseal
+from engine.store.set_versions import repeat_removals
 from engine.store.store import StoredSet, find_set
 from engine.system.filesystem import read_bytes
 
@@ -160,8 +161,12 @@ def describe_changes(manifest: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def compare_set(stored: StoredSet, made: SampleSet) -> Comparison:
-    """The set made again compared with the stored one, file by file; a detached one as it would be detached."""
+    """The set made again compared with the stored one, file by file.
+
+    What was taken off the stored one is taken off it too, and a detached one is compared as it would be detached.
+    """
     files = render_files(made, hashed="hashes_version" in stored.manifest)
+    files = repeat_removals(files, stored.manifest)
     if stored.status == "detached" and SAMPLES in files:
         files[MANIFEST] = render_detached(unseal(files[MANIFEST]))
         files[DETACHED] = files.pop(SAMPLES)

@@ -1,7 +1,8 @@
-"""Commits a sample set to the store, and detaches one, so that a reader never sees a part of a set.
+"""Commits a sample set to the store, replaces or detaches one, so that a reader never sees a part of a set.
 
 On a local disk a set is written in a staging folder beside the store and moved in by one rename. An object store has no
-rename: there the manifest, which holds the digests of all files, is written last.
+rename: there the manifest, which holds the digests of all files, is written last. A version that takes the place of
+another is first put beside it in full, so that what is killed half-way can be finished from there.
 """
 
 import os
@@ -13,11 +14,11 @@ from typing import Any
 
 from pyarrow import fs
 
-from engine.store.layout import DETACHED, MANIFEST, MANIFESTS, RUN_FOLDER, SAMPLES
-from engine.store.local_files import link_file, sync, write_file
-from engine.store.sample_set import read_manifest, render_detached
+from engine.store.layout import DETACHED, MANIFEST, MANIFESTS, NEXT_MANIFEST, NEXT_VERSION, RUN_FOLDER, SAMPLES
+from engine.store.local_files import exchange_folders, link_file, sync, write_file
+from engine.store.sample_set import read_manifest, render_detached, unseal
 from engine.store.staging import make_staging, put_aside
-from engine.system.filesystem import lock_folder, open_folder
+from engine.system.filesystem import list_below, lock_folder, open_folder
 
 UNFINISHED = "samples.parquet.part"
 
@@ -37,7 +38,7 @@ def commit_set(folder: str, files: Mapping[str, bytes]) -> bool:
     if isinstance(filesystem, fs.LocalFileSystem):
         _make_pool(Path(pool))
     with lock_folder(filesystem, pool):
-        if _is_attached(read_manifest(folder)):
+        if is_attached(read_manifest(folder)):
             return False
         if isinstance(filesystem, fs.LocalFileSystem):
             _write_local(Path(path), files)
@@ -57,13 +58,57 @@ def detach_files(folder: str) -> bool:
     """
     filesystem, path = open_folder(folder)
     with lock_folder(filesystem, path.rpartition("/")[0]):
+        finish_replacing(filesystem, path)
         manifest = read_manifest(folder)
-        if manifest is None or not _is_attached(manifest):
+        if manifest is None or not is_attached(manifest):
             return False
         if isinstance(filesystem, fs.LocalFileSystem):
             _detach_local(Path(path), manifest)
         else:
             _detach_remote(filesystem, path, manifest)
+    return True
+
+
+def replace_files(filesystem: fs.FileSystem, path: str, files: Mapping[str, bytes]) -> None:
+    """Puts a new version of a set in the place of the old one: some files are new, its manifest among them.
+
+    The set keeps its time of attachment on a local disk. The caller must hold the pool's lock.
+
+    Raises:
+        OSError, pa.ArrowException: the store cannot be written; the set is as it was or, on an object store, is made
+            whole by ``finish_replacing``.
+    """
+    if isinstance(filesystem, fs.LocalFileSystem):
+        _replace_local(Path(path), files)
+        return
+    for name in sorted(files, key=lambda name: name == MANIFEST):
+        with filesystem.open_output_stream(_locate_next(path, name)) as stream:
+            stream.write(files[name])
+    finish_replacing(filesystem, path)
+
+
+def finish_replacing(filesystem: fs.FileSystem, path: str) -> bool:
+    """Finishes a replacement in an object store, or takes away what is there of one that had not begun; else False.
+
+    The manifest comes last. Until then the samples may be those of the next version, whose manifest names their number.
+
+    Raises:
+        OSError, pa.ArrowException: the store cannot be written.
+    """
+    if isinstance(filesystem, fs.LocalFileSystem):
+        return False
+    there = {info.path for info in list_below(filesystem, f"{path}/{NEXT_VERSION}")}
+    if not there:
+        return False
+    if f"{path}/{NEXT_MANIFEST}" in there:
+        with filesystem.open_input_file(f"{path}/{NEXT_MANIFEST}") as stream:
+            names = unseal(bytes(stream.read()))["files"]
+        # The rejected rows before the samples: no row is nowhere.
+        for name in (*sorted(names, key=lambda name: name == SAMPLES), MANIFEST):
+            if _locate_next(path, name) in there:
+                filesystem.copy_file(_locate_next(path, name), f"{path}/{name}")
+        filesystem.delete_file(f"{path}/{NEXT_MANIFEST}")
+    filesystem.delete_dir(f"{path}/{NEXT_VERSION}")
     return True
 
 
@@ -79,7 +124,8 @@ def delete_set(filesystem: fs.FileSystem, path: str) -> None:
         filesystem.delete_dir(path)
 
 
-def _is_attached(manifest: Mapping[str, Any] | None) -> bool:
+def is_attached(manifest: Mapping[str, Any] | None) -> bool:
+    """Whether a manifest is that of an attached set."""
     return manifest is not None and manifest.get("status") == "attached"
 
 
@@ -115,6 +161,30 @@ def _detach_local(folder: Path, manifest: Mapping[str, Any]) -> None:
                 link_file(folder / name, made / (DETACHED if name == SAMPLES else name))
         write_file(made / MANIFEST, render_detached(manifest))
         _swap(staging, folder)
+
+
+def _replace_local(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Builds the new version in staging, of new files and links to the others, and exchanges the two folders."""
+    with make_staging(folder.parent) as staging:
+        made = staging / "set"
+        (made / RUN_FOLDER).mkdir(parents=True)
+        for name in unseal(files[MANIFEST])["files"]:
+            if name not in files:
+                # Another file may be missing, as ``verify`` tells: it is missing then in the new version too.
+                with suppress(FileNotFoundError):
+                    link_file(folder / name, made / name)
+        for name, content in files.items():
+            write_file(made / (UNFINISHED if name == SAMPLES else name), content)
+        attached_ns = (folder / MANIFEST).stat().st_mtime_ns
+        os.utime(made / MANIFEST, ns=(attached_ns, attached_ns))
+        for path in (made / MANIFEST, made / RUN_FOLDER, made):
+            sync(path)
+        (made / UNFINISHED).rename(made / SAMPLES)
+        sync(made)
+        if not exchange_folders(made, folder):
+            put_aside(staging, folder)
+            made.rename(folder)
+        sync(folder.parent)
 
 
 def _swap(staging: Path, folder: Path) -> None:
@@ -157,6 +227,11 @@ def _check_whole(filesystem: fs.FileSystem, path: str, files: Mapping[str, bytes
     infos = filesystem.get_file_info([f"{path}/{name}" for name in names])
     if spoilt := [name for name, info in zip(names, infos, strict=True) if info.size != len(files[name])]:
         raise OSError(f"{', '.join(spoilt)} in {path} changed after writing: another process writes or clears this set")
+
+
+def _locate_next(path: str, name: str) -> str:
+    """Where a file of the next version waits, under a name that no reader of samples looks for."""
+    return f"{path}/{NEXT_VERSION}/{name.rpartition('/')[2].replace('.parquet', '.pq')}"
 
 
 def _detach_remote(filesystem: fs.FileSystem, path: str, manifest: Mapping[str, Any]) -> None:

@@ -11,8 +11,8 @@ from pyarrow import fs
 
 from engine.domain.model import Pool
 from engine.errors import StoreError
-from engine.store.commit import delete_set
-from engine.store.layout import DETACHED, OLDER_DETACHED, SAMPLES, has_manifest
+from engine.store.commit import delete_set, finish_replacing
+from engine.store.layout import DETACHED, NEXT_VERSION, OLDER_DETACHED, SAMPLES, has_manifest
 from engine.store.sample_set import read_manifest
 from engine.store.staging import PROBE, STALE_SECONDS, sweep_staging, sweep_stale
 from engine.store.store import locate_pool
@@ -73,6 +73,8 @@ def _sweep_set(filesystem: fs.FileSystem, path: str, uri: str, files: dict[str, 
     if not has_manifest(files) and read_manifest(uri) is None:
         delete_set(filesystem, path)
         yield f"{uri}: a set without a manifest, left unfinished by its run"
+    elif any(name.startswith(f"{NEXT_VERSION}/") for name in files) and finish_replacing(filesystem, path):
+        yield f"{uri}: a removal of samples that did not end, which is finished now"
     for detached in (DETACHED, OLDER_DETACHED):
         if {SAMPLES, detached} <= files.keys():
             yield from _finish_detaching(filesystem, path, uri, detached)

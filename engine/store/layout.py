@@ -20,6 +20,13 @@ DETACHED = f"{RUN_FOLDER}/detached.pq"
 # What near-duplicate search needs of the samples, by the kind of hashes.
 HASHES: Mapping[str, str] = {name: f"{RUN_FOLDER}/hashes_{name}.pq" for name in ("near", "apart")}
 
+# On an object store, the files of a set's next version, until all of them are in their places.
+NEXT_VERSION = f"{RUN_FOLDER}/next"
+NEXT_MANIFEST = f"{NEXT_VERSION}/manifest.json"
+
+# The field of a manifest that tells when its set was attached, where the file's own time no longer does.
+ATTACHED_NS = "attached_ns"
+
 OLDER_FOLDER = "_run"
 OLDER_MANIFEST = "_manifest.json"
 OLDER_DETACHED = f"{OLDER_FOLDER}/detached.parquet"

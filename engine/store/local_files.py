@@ -1,8 +1,15 @@
 """Writes and links single files of a set on a local disk, so that they survive a loss of power."""
 
+import ctypes
+import errno
 import os
 import shutil
 from pathlib import Path
+
+# Linux: both names change hands at once, and a path is taken as one of this process's folder.
+_RENAME_EXCHANGE = 2
+_AT_FDCWD = -100
+_CANNOT = (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP)
 
 
 def write_file(path: Path, content: bytes) -> None:
@@ -29,3 +36,23 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def exchange_folders(one: Path, other: Path) -> bool:
+    """Exchanges two folders in one step, so that both names are there at every moment.
+
+    Returns:
+        False where this system or this disk cannot do it.
+
+    Raises:
+        OSError: a folder is not there, or may not be moved.
+    """
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if rename is None:
+        return False
+    if rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in _CANNOT:
+        return False
+    raise OSError(number, os.strerror(number), str(one))

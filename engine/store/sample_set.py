@@ -8,7 +8,7 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -57,7 +57,7 @@ def render_files(sample_set: SampleSet, hashed: bool = True) -> dict[str, bytes]
     if sample_set.status == "attached":
         tables[SAMPLES] = make_sample_table(sample_set.kept)
     tables[REJECTED] = make_rejected_table(sample_set.rejected)
-    files = {name: _write_parquet(table) for name, table in tables.items()}
+    files = {name: write_parquet(table) for name, table in tables.items()}
     files |= {name: text.encode() for name, text in sample_set.documents.items()}
     rows = {name: table.num_rows for name, table in tables.items()}
     if hashed:
@@ -137,7 +137,6 @@ def _render_manifest(sample_set: SampleSet, files: Mapping[str, bytes], rows: Ma
     for row in sample_set.kept if sample_set.status == "attached" else ():
         trait = counts.setdefault(row["trait"], {"positive": 0, "negative": 0})
         trait[row["pole"]] += 1
-    ids = "\n".join(str(row["id"]) for row in sample_set.kept)
     manifest = {
         "status": sample_set.status,
         "run_id": stamp.run_id,
@@ -148,11 +147,8 @@ def _render_manifest(sample_set: SampleSet, files: Mapping[str, bytes], rows: Ma
         "plan_id": sample_set.plan_id,
         "created_at": stamp.created_at.isoformat(),
         "counts": counts,
-        "rows_sha256": hashlib.sha256(ids.encode()).hexdigest(),
-        "files": {
-            name: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content), "rows": rows.get(name)}
-            for name, content in files.items()
-        },
+        "rows_sha256": digest_ids([row["id"] for row in sample_set.kept]),
+        "files": {name: describe_file(content, rows.get(name)) for name, content in files.items()},
         **({"hashes_version": HASHES_VERSION} if hashed else {}),
         "versions": dict(sample_set.versions),
         "inputs": dict(sample_set.inputs),
@@ -160,7 +156,18 @@ def _render_manifest(sample_set: SampleSet, files: Mapping[str, bytes], rows: Ma
     return seal(manifest)
 
 
-def _write_parquet(table: pa.Table) -> bytes:
+def digest_ids(ids: Iterable[int]) -> str:
+    """The digest of a set's rows, ``rows_sha256`` in its manifest."""
+    return hashlib.sha256("\n".join(map(str, ids)).encode()).hexdigest()
+
+
+def describe_file(content: bytes, rows: int | None) -> dict[str, Any]:
+    """The entry of a file in its set's manifest; only a table has ``rows``."""
+    return {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content), "rows": rows}
+
+
+def write_parquet(table: pa.Table) -> bytes:
+    """The bytes of a table as every set has them; a table in one chunk has the same bytes wherever it comes from."""
     stream = io.BytesIO()
     pq.write_table(table, stream, compression="zstd", row_group_size=GROUP_ROWS, write_page_checksum=True)
     return stream.getvalue()

@@ -20,6 +20,7 @@ from engine.store.commit import commit_set, detach_files
 from engine.store.layout import DETACHED, MANIFEST, MANIFESTS, SAMPLES, is_older, name_file
 from engine.store.migration import move_set
 from engine.store.sample_set import SampleSet, read_manifest, read_manifest_file, render_files, unseal
+from engine.store.set_versions import list_removals, repeat_removals
 from engine.store.staging import PROBE
 from engine.system.filesystem import check_folder_writable, list_folders, open_folder, read_bytes
 
@@ -88,7 +89,7 @@ def check_writable(samples_uri: str, probe: bool = True) -> None:
         StoreError: the store cannot be written.
     """
     filesystem, path = open_folder(samples_uri)
-    with _translate_errors(samples_uri):
+    with translate_errors(samples_uri):
         if probe:
             _probe(filesystem, path)
         elif isinstance(filesystem, fs.LocalFileSystem):
@@ -100,13 +101,17 @@ def check_writable(samples_uri: str, probe: bool = True) -> None:
 def write_set(samples_uri: str, sample_set: SampleSet) -> StoredSet:
     """Commits a set to the store atomically; an attached set of the same run id is left unchanged.
 
+    What was taken off a detached set of that run id before does not come back with it.
+
     Raises:
         StoreError: the store cannot be written; nothing of the set is left in it.
     """
     stamp = sample_set.stamp
     folder = locate_set(samples_uri, stamp.handle, sample_set.pool, stamp.run_id)
     files = render_files(sample_set)
-    with _translate_errors(samples_uri):
+    if sample_set.status == "attached" and (removals := list_removals(read_manifest(folder) or {})):
+        files = repeat_removals(files, {"removals": removals})
+    with translate_errors(samples_uri):
         written = commit_set(folder, files)
     # What was written is not read again: if the store fails a moment later, the set is committed nevertheless.
     manifest = unseal(files[MANIFEST]) if written else read_manifest(folder) or {}
@@ -120,7 +125,7 @@ def detach_stored(stored: StoredSet) -> bool:
         StoreError: the store cannot be read or written; the set is then still attached, or the next run's sweep
             completes the detaching.
     """
-    with _translate_errors(stored.folder):
+    with translate_errors(stored.folder):
         if is_older(stored.manifest):
             move_set(stored.folder)
         return detach_files(stored.folder)
@@ -151,7 +156,7 @@ def list_pools(samples_uri: str) -> list[str]:
         StoreError: a folder cannot be listed.
     """
     root = samples_uri.rstrip("/")
-    with _translate_errors(samples_uri, UNREADABLE):
+    with translate_errors(samples_uri, UNREADABLE):
         handles = [name for name in list_folders(root) if name.startswith("handle=")]
         return [f"{root}/{name}/{pool}" for name in handles for pool in list_folders(f"{root}/{name}")]
 
@@ -164,7 +169,7 @@ def list_sets(samples_uri: str, handle: str, pool: Pool, statuses: Sequence[str]
     """
     parent = locate_pool(samples_uri, handle, pool)
     found = []
-    with _translate_errors(samples_uri, UNREADABLE):
+    with translate_errors(samples_uri, UNREADABLE):
         names = list_folders(parent)
     for name in names:
         manifest = read_manifest(f"{parent}/{name}") if name.startswith("run=") else None
@@ -200,7 +205,7 @@ def is_altered(stored: StoredSet) -> bool:
     filesystem, path = open_folder(stored.file(stored.rows_name))
     name = name_file(stored.manifest, stored.rows_name)
     expected = stored.manifest.get("files", {}).get(name, {}).get("bytes")
-    with _translate_errors(stored.folder, UNREADABLE):
+    with translate_errors(stored.folder, UNREADABLE):
         size = filesystem.get_file_info(path).size
     return expected not in (None, size)
 
@@ -302,7 +307,8 @@ def _probe(filesystem: fs.FileSystem, path: str) -> None:
 
 
 @contextmanager
-def _translate_errors(place: str, remedy: str = UNWRITABLE) -> Iterator[None]:
+def translate_errors(place: str, remedy: str = UNWRITABLE) -> Iterator[None]:
+    """Translates what the file system of a store raises into a ``StoreError`` that says what to do."""
     try:
         yield
     except (OSError, pa.ArrowException) as error:

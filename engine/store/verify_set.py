@@ -20,6 +20,7 @@ from engine.store.layout import (
     DETACHED,
     MANIFEST,
     NEWER_NAMES,
+    NEXT_VERSION,
     OLDER_MANIFEST,
     REJECTED,
     RUN_FOLDER,
@@ -41,6 +42,7 @@ QUALITIES = {"positive": 1.0, "negative": 0.0}
 DEBRIS = "The next run of this model removes it, unless the run that writes it is still running"
 RESTORE = "Restore it from a copy, or make the set again with `exemplars replay {run_id} --to FOLDER`"
 FINISH = "`exemplars verify --migrate` finishes the move"
+FINISH_REMOVAL = "The next run of this model, or `exemplars remove` of any of the set's samples, finishes it"
 LOST = (
     "Restore it from a copy, or move the set's folder out of the store: until then no run can use the model. The set "
     "cannot be made again, since its manifest says what it was made from"
@@ -93,6 +95,7 @@ def check_set(filesystem: fs.FileSystem, place: str, path: str) -> SetFacts:
         facts.faults.append(("a manifest that does not say what the set is", name, "Restore it from a copy"))
         return facts
     facts.faults += _check_listing(there, manifest, name)
+    facts.faults += [(what, name, RESTORE) for what in _check_removals(manifest)]
     # Rows are compared with the folder that they are in.
     manifest = {**manifest, **owner}
     in_doubt = {name for _, name, _ in facts.faults}
@@ -123,8 +126,25 @@ def _check_listing(there: set[str], manifest: Mapping[str, Any], manifest_name: 
     for name in sorted(there - {manifest_name, SAMPLES, *files}):
         if name in NEWER_NAMES or (manifest_name == OLDER_MANIFEST and name.startswith(f"{RUN_FOLDER}/")):
             yield "left by a move to the new layout that did not end", name, FINISH
+        elif name.startswith(f"{NEXT_VERSION}/"):
+            yield "left by a removal of samples that did not end", name, FINISH_REMOVAL
         else:
             yield "a file that the manifest does not name", name, REMOVE
+
+
+def _check_removals(manifest: Mapping[str, Any]) -> Iterator[str]:
+    """Whether the digests that removals name lead from one to the next, and to the samples that are there."""
+    removals = manifest.get("removals", [])
+    named = (SAMPLES, name_file(manifest, DETACHED))
+    now = next((entry.get("sha256") for name, entry in manifest["files"].items() if name in named), None)
+    try:
+        ends = [item["samples_sha256"]["before"] for item in removals[1:]] + [now] * bool(removals)
+        if [item["samples_sha256"]["after"] for item in removals] != ends:
+            yield "removals whose digests do not lead to its samples"
+        if any(len(item["ids"]) != len(item["rows"]) for item in removals):
+            yield "removals that do not say which rows they took"
+    except (KeyError, TypeError):
+        yield "removals that cannot be read"
 
 
 def _find_schema(manifest: Mapping[str, Any], name: str) -> pa.Schema | None:

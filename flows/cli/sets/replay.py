@@ -1,11 +1,15 @@
 """The work of ``exemplars replay``: makes a run's set again from its kept replies, without Prefect, and compares it."""
 
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
 from engine.domain.progress import LoggedProgress
 from engine.errors import ProviderError, ReplayError
 from engine.report.costs import restore_bill
 from engine.report.summary import make_sample_set
-from engine.run.job import load_job, plan_job, read_pools
+from engine.run.job import EarlierSets, load_job, plan_job, read_pools
 from engine.run.pipeline import begin_rounds, walk_rounds
 from engine.run.replay import (
     Comparison,
@@ -36,17 +40,23 @@ async def replay_run(settings: Settings, run_id: str, target: str | None = None)
         StoreError: the store or the kept replies cannot be read.
     """
     stored = find_replayable(settings.locate(settings.samples_uri), run_id)
-    made = await remake_set(settings, stored)
+    with TemporaryDirectory() as folder:
+        made = await remake_set(settings, stored, Path(folder))
     if target is not None:
         write_set(settings.locate(target), made)
     return compare_set(stored, made)
 
 
-async def remake_set(settings: Settings, stored: StoredSet) -> SampleSet:
-    """Makes the set of a run from its recorded inputs and its kept replies."""
+async def remake_set(settings: Settings, stored: StoredSet, folder: Path) -> SampleSet:
+    """Makes the set of a run from its recorded inputs and its kept replies.
+
+    Args:
+        folder: where the sets that it began from are put as they were, until the set is made.
+    """
     manifest = stored.manifest
     stamp, inputs = restore_stamp(manifest), manifest["inputs"]
-    job = load_job(settings, stamp.handle, stamp.synth_type, stamp.effort, dry=True, runs=inputs["planned_beside"])
+    planned = EarlierSets(inputs["planned_beside"], inputs.get("removals_beside", {}), folder)
+    job = load_job(settings, stamp.handle, stamp.synth_type, stamp.effort, dry=True, earlier=planned)
     job = restore_job(job, manifest)
     gateway, voting_judge = make_kept_gateways(settings, job.level)
     check_endpoint(manifest, gateway.endpoint)
@@ -61,9 +71,8 @@ async def remake_set(settings: Settings, stored: StoredSet) -> SampleSet:
     place = rounds.plan.plan_id, rounds.plan.model.handle
     async with gateway.keeping(*place), voting_judge.keeping(*place):
         await walk_rounds(rounds, gateway, voting_judge, LoggedProgress(), inputs["rounds"])
-    model = read_pools(
-        settings.locate(settings.samples_uri), rounds.plan.model, inputs["checked_beside"], settings.cache_place
-    )
+    checked = replace(planned, runs=inputs["checked_beside"])
+    model = read_pools(settings.locate(settings.samples_uri), rounds.plan.model, checked, settings.cache_place)
     bill = restore_bill(gateway.budget, manifest)
     return make_sample_set(rounds, stamp, prepare_gate(rounds, stamp, model)(), gateway, bill)
 

@@ -16,7 +16,7 @@ from engine.errors import DefinitionError, FrozenModelError, InputError
 from engine.listing.attached import count_attached
 from engine.listing.page import Page
 from engine.listing.samples import count_samples, list_samples
-from engine.run.job import read_pools
+from engine.run.job import EarlierSets, read_pools
 from engine.store.layout import DETACHED, MANIFEST, SAMPLES
 from engine.store.store import detach_set, find_detachable, find_set, list_sets
 from engine.store.verify import StoreVerifier
@@ -94,8 +94,9 @@ def test_run_that_was_planned_beside_a_detached_set_can_be_made_again(tmp_path: 
     model = Model(HANDLE, ())
 
     assert ("b",) == read_pools(str(store), model).stored_runs
-    assert ("a", "b") == read_pools(str(store), model, ["a", "b"]).stored_runs
-    assert 8 == len(read_pools(str(store), model, ["a", "b"]).attached)
+    both = EarlierSets(["a", "b"], {}, tmp_path / "earlier")
+    assert ("a", "b") == read_pools(str(store), model, both).stored_runs
+    assert 8 == len(read_pools(str(store), model, both).attached)
 
 
 @pytest.mark.parametrize("run_id", ["nowhere", "", "../run=a", "a/../run=a"])

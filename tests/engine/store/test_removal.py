@@ -1,0 +1,269 @@
+"""A set without some of its samples is the same set but for those rows; readers and cursors do not lose their place."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from fakes.builders import make_stamp
+from fakes.older import ATTACHED, put_older_store
+from fakes.older import HANDLE as OLDER_HANDLE
+from fakes.stored import HANDLE, attach_set, write_model
+
+from engine.definitions.loader import load_outline
+from engine.domain.model import Model
+from engine.domain.samples import make_id
+from engine.errors import StoreError
+from engine.listing.attached import count_attached, list_attached
+from engine.listing.page import Page, Position, SampleCount
+from engine.listing.samples import list_samples
+from engine.run.job import EarlierSets, read_pools
+from engine.store.layout import DETACHED, HASHES, MANIFEST, REJECTED, SAMPLES
+from engine.store.removal import find_samples, remove_stored, restore_version
+from engine.store.sample_set import SampleSet, render_files, seal
+from engine.store.set_versions import Removal
+from engine.store.store import StoredSet, detach_stored, digest_sets, find_set, list_sets
+from engine.store.verify import StoreVerifier
+
+NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
+
+
+def find(store: Path | str, run_id: str) -> StoredSet:
+    stored = find_set(str(store), run_id)
+    assert stored is not None
+    return stored
+
+
+def list_ids(stored: StoredSet) -> list[int]:
+    ids: list[int] = pq.read_table(stored.file(stored.rows_name), columns=["id"])["id"].to_pylist()
+    return ids
+
+
+def remove(store: Path | str, run_id: str, *rows: int, why: str = "") -> StoredSet:
+    """Removes the rows that a set has at some places now."""
+    stored = find(store, run_id)
+    ids = list_ids(stored)
+    assert remove_stored(stored, Removal(tuple(ids[row] for row in rows), NOW, why))
+    return find(store, run_id)
+
+
+def read_files(stored: StoredSet) -> dict[str, bytes]:
+    folder = Path(stored.folder)
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def name_faults(store: Path | str) -> list[str]:
+    return [fault.what for fault in StoreVerifier(str(store)).find_faults()]
+
+
+def list_texts(store: Path) -> list[str]:
+    return list(pd.read_parquet(store)["text"])
+
+
+def test_set_is_the_same_byte_for_byte_but_for_the_rows_that_went(tmp_path: Path) -> None:
+    store, stamp = tmp_path / "samples", make_stamp("a")
+    attach_set(store, "a", 6, traits=("clarity", "safety"), rejected=2, documents={"__run__/report.html": "page"})
+    before = read_files(find(store, "a"))
+    after = read_files(remove(store, "a", 1, 4, why="dull"))
+
+    rows = pq.read_table(Path(find(store, "a").folder, SAMPLES)).to_pylist()
+    assert [f"a {number}" for number in (0, 2, 3, 5)] == [row["text"] for row in rows]
+    expected = render_files(SampleSet(stamp, "train", "attached", "plan", rows, [], {}, {}))
+    for name in (SAMPLES, *HASHES.values()):
+        assert expected[name] == after[name]
+    assert before["__run__/report.html"] == after["__run__/report.html"]
+    rejected = pd.read_parquet(Path(find(store, "a").folder, REJECTED))
+    assert ["too_short", "too_short", "removed", "removed"] == list(rejected["reason"])
+    assert ["a refused 0", "a refused 1", "a 1", "a 4"] == list(rejected["text"])
+    then, now = json.loads(before[MANIFEST]), json.loads(after[MANIFEST])
+    assert {"clarity": {"positive": 2, "negative": 0}, "safety": {"positive": 0, "negative": 2}} == now["counts"]
+    changed = {"counts", "rows_sha256", "files", "removals", "manifest_sha256"}
+    assert changed == {name for name in now if now[name] != then.get(name)}
+    digests = {"before": then["files"][SAMPLES]["sha256"], "after": now["files"][SAMPLES]["sha256"]}
+    [entry] = now["removals"]
+    assert (digests, [1, 4], "dull") == (entry["samples_sha256"], entry["rows"], entry["why"])
+    assert [] == name_faults(store)
+    assert [store] == list(tmp_path.iterdir())
+
+
+def test_rows_keep_the_numbers_that_they_had_when_the_set_was_attached(tmp_path: Path) -> None:
+    store = tmp_path / "samples"
+    attach_set(store, "a", 6)
+    first = list_ids(find(store, "a"))
+    remove(store, "a", 0, 3)
+    stored = remove(store, "a", 1, 3)
+
+    assert [[0, 3], [2, 5]] == [entry["rows"] for entry in stored.manifest["removals"]]
+    assert [first[1], first[4]] == list_ids(stored)
+    assert [] == name_faults(store)
+    assert remove_stored(stored, Removal((first[0],), NOW))
+    assert stored == find(store, "a")
+    detach_stored(stored)
+    assert not remove_stored(stored, Removal((first[1],), NOW))
+
+
+def test_version_of_a_set_that_a_run_was_planned_beside_comes_back(tmp_path: Path) -> None:
+    store = tmp_path / "samples"
+    attach_set(store, "other")
+    versions = [attach_set(store, "a", 6, rejected=1)]
+    versions += [remove(store, "a", *rows) for rows in ((5, 0), (1,), (0, 1, 2))]
+    for count, version in enumerate(versions):
+        restored = restore_version(find(store, "a"), count, tmp_path / f"earlier-{count}")
+        assert digest_sets([version]) == digest_sets([restored])
+        assert version.manifest["files"][SAMPLES] == restored.manifest["files"][SAMPLES]
+    detach_stored(find(store, "a"))
+    model = read_pools(str(store), Model(HANDLE, ()), EarlierSets(["a"], {"a": 1}, tmp_path / "earlier"))
+
+    assert (digest_sets([versions[1]]), (("a", 1),)) == (model.attached_digests, model.stored_removals)
+    assert ["a 1", "a 2", "a 3", "a 4"] == [sample.text for sample in model.attached]
+
+
+def test_set_that_is_empty_is_still_attached_and_reads_well(tmp_path: Path) -> None:
+    """Detached instead, the next run would be planned as the first one was, and its kept replies bring all back."""
+    store = tmp_path / "samples"
+    attach_set(store, "a", 2)
+    stored = remove(store, "a", 0, 1)
+
+    assert ("attached", []) == (stored.status, list_texts(store))
+    assert {} == count_attached(str(store), HANDLE)
+    assert 0 == len(read_pools(str(store), Model(HANDLE, ()), cache=tmp_path / "cache").attached)
+    assert 1 == len(digest_sets(list_sets(str(store), HANDLE, "train")))
+    assert [] == name_faults(store)
+    attach_set(store, "b", 2)
+    pools = read_pools(str(store), Model(HANDLE, ()), cache=tmp_path / "cache")
+    assert ["b 0", "b 1"] == [sample.text for sample in pools.attached]
+
+
+def test_what_was_removed_does_not_come_back_with_its_run(tmp_path: Path) -> None:
+    store = tmp_path / "samples"
+    attach_set(store, "a")
+    removed = remove(store, "a", 2)
+    assert not attach_set(store, "a").written
+    assert removed == find(store, "a")
+    detach_stored(removed)
+    kept = read_files(find(store, "a"))[DETACHED]
+
+    assert attach_set(store, "a").written
+    assert kept == read_files(find(store, "a"))[SAMPLES]
+    assert ["a 0", "a 1", "a 3"] == list_texts(store)
+    assert [] == name_faults(store)
+
+
+def test_wanted_samples_are_found_where_they_are_or_were(tmp_path: Path) -> None:
+    store = tmp_path / "samples"
+    attach_set(store, "a")
+    attach_set(store, "b")
+    attach_set(store, "held", pool="eval")
+    attach_set(store, "failed", status="rejected")
+    ids = {run_id: list_ids(find(store, run_id)) for run_id in ("a", "b", "held")}
+    gone = ids["a"][0]
+    remove(store, "a", 0)
+    found = find_samples(str(store), HANDLE, [gone, ids["a"][1], ids["b"][3], ids["held"][0], -1, 2**70])
+
+    assert [("a", (ids["a"][1],)), ("b", (ids["b"][3],))] == [(stored.run_id, own) for stored, own in found.attached]
+    assert {gone: "a"} == found.removed
+    assert {ids["a"][1], ids["b"][3]} == found.ids
+    assert {ids["held"][0]} == find_samples(str(store), HANDLE, ids["held"][:1], ("train", "eval")).ids
+
+
+@pytest.mark.parametrize("name", [SAMPLES, REJECTED])
+def test_altered_set_is_refused_and_stays(tmp_path: Path, name: str) -> None:
+    store = tmp_path / "samples"
+    path = Path(attach_set(store, "a").folder, name)
+    before = path.read_bytes()
+    for content in (before[:-5] + bytes([before[-5] ^ 1]) + before[-4:], None):
+        path.write_bytes(content) if content else path.unlink()
+        with pytest.raises(StoreError, match="altered since it was written, or is gone"):
+            remove_stored(find(store, "a"), Removal((make_id(HANDLE, "clarity", "a 0"),), NOW))
+        assert "removals" not in find(store, "a").manifest
+        path.write_bytes(before)
+
+
+def test_removals_that_do_not_lead_to_the_samples_are_a_fault(tmp_path: Path) -> None:
+    store = tmp_path / "samples"
+    attach_set(store, "a")
+    manifest = remove(store, "a", 0).manifest
+    path = Path(find(store, "a").folder, MANIFEST)
+    [entry] = manifest["removals"]
+    doctored: Sequence[tuple[Mapping[str, object], str]] = (
+        (
+            {**entry, "samples_sha256": {"before": "x", "after": "y"}},
+            "removals whose digests do not lead to its samples",
+        ),
+        ({**entry, "rows": []}, "removals that do not say which rows they took"),
+        ({"ids": []}, "removals that cannot be read"),
+    )
+    for other, fault in doctored:
+        path.write_bytes(seal({**manifest, "removals": [other]}))
+        assert [fault] == name_faults(store)
+
+
+def test_set_of_the_older_layout_moves_before_its_samples_are_removed(tmp_path: Path) -> None:
+    store = str(put_older_store(tmp_path / "samples"))
+    before = list_attached(store, OLDER_HANDLE)
+    ids = list_ids(find(store, ATTACHED))
+    after = remove(store, ATTACHED, 0)
+
+    assert ids[1:] == list_ids(after)
+    assert Path(after.folder, MANIFEST).exists()
+    now = list_attached(store, OLDER_HANDLE)
+    assert [(item.attached_ns, item.run_id) for item in before] == [(item.attached_ns, item.run_id) for item in now]
+
+
+class Listing:
+    """The listing of a model whose sets are ``a``, ``b`` and ``c``, of six rows each."""
+
+    def __init__(self, folder: Path) -> None:
+        self.models, self.store = folder / "models", folder / "samples"
+        write_model(self.models)
+        for run_id in "abc":
+            attach_set(self.store, run_id, 6)
+
+    def page(self, position: Position | None = None, limit: int = 100) -> Page:
+        outline = load_outline(str(self.models), HANDLE)
+        return list_samples(str(self.models), str(self.store), outline, None, position, limit)
+
+    def rest(self, position: Position | None) -> list[str]:
+        return [sample.text for sample in self.page(position).samples]
+
+
+@pytest.mark.parametrize("limit", range(1, 18))
+def test_cursor_stands_between_its_neighbours_whatever_is_removed(tmp_path: Path, limit: int) -> None:
+    listing = Listing(tmp_path)
+    page = listing.page(limit=limit)
+    rest = listing.rest(page.next_position)
+    for run_id in "abc":
+        remove(listing.store, run_id, 0, 3)
+    gone = {f"{run_id} {number}" for run_id in "abc" for number in (0, 3)}
+
+    assert [text for text in rest if text not in gone] == listing.rest(page.next_position)
+    remove(listing.store, "b", 0, 1, 2, 3)
+    gone |= {f"b {number}" for number in range(6)}
+    assert [text for text in rest if text not in gone] == listing.rest(page.next_position)
+
+
+def test_set_keeps_its_place_in_the_listing_and_counts_are_those_of_now(tmp_path: Path) -> None:
+    listing = Listing(tmp_path)
+    places = [(item.attached_ns, item.run_id) for item in list_attached(str(listing.store), HANDLE)]
+    for left in range(5, -1, -1):
+        remove(listing.store, "a", 0)
+        assert places == [(item.attached_ns, item.run_id) for item in list_attached(str(listing.store), HANDLE)]
+        assert 12 + left == count_attached(str(listing.store), HANDLE)["clarity"].sample_count
+        assert ["b 0"] == listing.rest(None)[left : left + 1]
+    assert SampleCount(12, 6, 6) == count_attached(str(listing.store), HANDLE)["clarity"]
+
+
+def test_page_that_is_being_read_goes_on_in_the_version_that_it_began(tmp_path: Path) -> None:
+    """The listing holds the file of a set open; the next page reads the next version."""
+    listing = Listing(tmp_path)
+    read: list[str] = []
+    page = listing.page(limit=1)
+    while page.next_position:
+        read += [sample.text for sample in page.samples]
+        remove(listing.store, read[-1][0], 0)
+        page = listing.page(page.next_position, 1)
+
+    assert [f"{run_id} {number}" for run_id in "abc" for number in range(6)][:-1] == read

@@ -1,0 +1,253 @@
+"""Samples are removed one by one: a reader in a loop sees whole versions only, and so does one after a kill.
+
+``LONG=1 pytest tests/engine/store/test_removal_kills.py -s`` goes on for longer, and prints what was found.
+"""
+
+import multiprocessing
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from ctypes import c_int
+from datetime import UTC, datetime
+from multiprocessing.sharedctypes import Synchronized
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+import pytest
+from fakes.long import choose, longer
+from fakes.s3 import S3
+from fakes.stored import HANDLE, attach_set, write_model
+
+from engine.definitions.loader import load_outline
+from engine.domain.samples import make_id
+from engine.errors import StoreError
+from engine.listing.attached import count_attached
+from engine.listing.page import Position
+from engine.listing.samples import list_samples
+from engine.store.debris import sweep_store
+from engine.store.layout import SAMPLES
+from engine.store.removal import remove_stored
+from engine.store.set_versions import Removal
+from engine.store.store import StoredSet, find_set
+from engine.store.verify import StoreVerifier
+from engine.system.filesystem import open_folder
+
+NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
+REMOVED = choose(once=40, at_length=200)
+KILLS = choose(once=8, at_length=50)
+ROWS = 120
+PAGE = 17
+
+
+def find(store: Path | str, run_id: str) -> StoredSet:
+    stored = find_set(str(store), run_id)
+    assert stored is not None
+    return stored
+
+
+def draw_removals(count: int) -> list[tuple[str, str]]:
+    """The run and text of so many samples of the sets ``a`` and ``b``, in an order of its own."""
+    texts = [(run_id, f"{run_id} {number}") for run_id in "ab" for number in range(ROWS)]
+    return random.Random(20261128).sample(texts, count)
+
+
+def remove(store: Path | str, run_id: str, text: str) -> bool:
+    return remove_stored(find(store, run_id), Removal((make_id(HANDLE, "clarity", text),), NOW))
+
+
+def name_faults(store: Path | str) -> list[str]:
+    return [fault.what for fault in StoreVerifier(str(store)).find_faults()]
+
+
+class Watched:
+    """Removals that go on elsewhere; ``begun`` and ``done`` count them, and what is read is held against them."""
+
+    def __init__(self, store: Path | str, models: Path, count: int = REMOVED) -> None:
+        self.store, self.models = store, models
+        self.removals = draw_removals(count)
+        self.begun: Synchronized[int] = multiprocessing.Value(c_int, 0)
+        self.done: Synchronized[int] = multiprocessing.Value(c_int, 0)
+        write_model(models)
+        self.texts = [f"{run_id} {number}" for run_id in "ab" for number in range(ROWS)]
+        for run_id in "ab":
+            attach_set(store, run_id, ROWS)
+
+    def work(self) -> None:
+        for run_id, text in self.removals[self.done.value :]:
+            self.begun.value += 1
+            assert remove(self.store, run_id, text)
+            self.done.value += 1
+
+    def left(self, count: int) -> list[str]:
+        gone = {text for _, text in self.removals[:count]}
+        return [text for text in self.texts if text not in gone]
+
+    def check(self, read: Callable[[], Sequence[str]], whole: bool = True) -> None:
+        """What is read is one of the versions that were there meanwhile or, of pages, what all of them have, once."""
+        first = self.done.value
+        texts = list(read())
+        last = self.begun.value
+        if whole:
+            # Two sets are read one after the other, each in one of its versions.
+            for run_id in "ab":
+                own = [text for text in texts if text.startswith(run_id)]
+                versions = (
+                    [text for text in self.left(count) if text[0] == run_id] for count in range(first, last + 1)
+                )
+                assert own in versions
+        assert max(Counter(texts).values()) == 1
+        assert set(self.left(last)) <= set(texts) <= set(self.left(first))
+        assert texts == sorted(texts, key=self.texts.index)
+
+    def walk_pages(self) -> Iterator[str]:
+        outline = load_outline(str(self.models), HANDLE)
+        position: Position | None = None
+        while True:
+            page = list_samples(str(self.models), str(self.store), outline, None, position, PAGE)
+            yield from (sample.text for sample in page.samples)
+            if page.next_position is None:
+                return
+            position = page.next_position
+
+
+def read_duckdb(store: Path) -> list[str]:
+    with duckdb.connect() as connection:
+        query = (
+            f"SELECT text FROM read_parquet('{store}/**/*.parquet', filename=true) ORDER BY filename, file_row_number"
+        )
+        found = connection.execute(query.replace("filename=true", "filename=true, file_row_number=true")).fetchall()
+    return [text for (text,) in found]
+
+
+def list_readers(watched: Watched) -> dict[str, Callable[[], Sequence[str]]]:
+    store = watched.store
+    assert isinstance(store, Path)
+    return {
+        "pandas": lambda: list(pd.read_parquet(store)["text"]),
+        "pyarrow": lambda: list(ds.dataset(store, format="parquet").to_table(["text"])["text"].to_pylist()),
+        "duckdb": lambda: read_duckdb(store),
+    }
+
+
+@longer
+def test_readers_in_a_loop_see_whole_versions_and_pages_lose_and_double_nothing(tmp_path: Path) -> None:
+    watched = Watched(tmp_path / "samples", tmp_path / "models")
+    writer = multiprocessing.get_context("fork").Process(target=watched.work)
+    readers, looks = list_readers(watched), Counter[str]()
+    writer.start()
+    try:
+        while writer.is_alive():
+            for name, read in readers.items():
+                watched.check(read)
+                looks[name] += 1
+            watched.check(lambda: list(watched.walk_pages()), whole=False)
+            looks["pages"] += 1
+            count_attached(str(watched.store), HANDLE)
+    finally:
+        writer.kill()
+        writer.join()
+    assert len(watched.removals) == watched.done.value
+    for read in readers.values():
+        assert watched.left(len(watched.removals)) == list(read())
+    assert [] == name_faults(watched.store)
+    print(f"\n{len(watched.removals)} removals, looks: {dict(looks)}")
+
+
+@longer
+def test_removal_that_is_killed_at_any_instant_leaves_the_set_before_or_after_it(tmp_path: Path) -> None:
+    watched = Watched(tmp_path / "samples", tmp_path / "models", ROWS)
+    instants, swept, finished = random.Random(20261128), 0, 0
+    for _ in range(KILLS):
+        process = multiprocessing.get_context("fork").Process(target=watched.work)
+        process.start()
+        at = watched.done.value
+        while watched.begun.value == at and process.is_alive():
+            time.sleep(0.0005)
+        time.sleep(instants.uniform(0, 0.15))
+        process.kill()
+        process.join()
+        assert [] == name_faults(watched.store)
+        for read in (*list_readers(watched).values(), lambda: list(watched.walk_pages())):
+            watched.check(read)
+        swept += len(sweep_store(str(watched.store), HANDLE))
+        # It may have been killed between its last step and its word of it.
+        texts = list(watched.walk_pages())
+        finished += watched.begun.value > watched.done.value and texts == watched.left(watched.begun.value)
+        watched.done.value = watched.begun.value = len(watched.texts) - len(texts)
+        assert watched.left(watched.done.value) == texts
+        assert [] == name_faults(watched.store)
+        assert {"samples", "models"} == {path.name for path in tmp_path.iterdir()}
+    print(f"\n{KILLS} kills, {watched.done.value} removed, {finished} killed behind the exchange, {swept} swept")
+
+
+@pytest.mark.slow
+def test_server_that_breaks_after_any_request_leaves_the_set_before_or_after_it(
+    s3_uri: str, s3: S3, tmp_path: Path
+) -> None:
+    watched = Watched(s3_uri, tmp_path / "models", 40)
+    seen: set[str] = set()
+    for changes, (run_id, text) in enumerate(watched.removals):
+        s3.break_after(changes)
+        watched.begun.value += 1
+        try:
+            done = remove(s3_uri, run_id, text)
+        except StoreError:
+            done = False
+        finally:
+            s3.heal()
+        watched.check(lambda: list(watched.walk_pages()))
+        seen.add("before" if text in watched.walk_pages() else "after")
+        # Whoever comes next, a run or another removal, finishes what has begun.
+        if changes % 2:
+            sweep_store(s3_uri, HANDLE)
+            assert [] == name_faults(s3_uri)
+        assert remove(s3_uri, run_id, text)
+        watched.done.value += 1
+        assert watched.left(watched.done.value) == list(watched.walk_pages()) == list(pd.read_parquet(s3_uri)["text"])
+        assert [] == name_faults(s3_uri)
+        if done:
+            break
+    assert done
+    assert text not in pd.read_parquet(s3_uri)["text"].values
+    assert {"before", "after"} == seen
+    assert 8 <= changes
+
+
+@pytest.mark.slow
+def test_pages_of_an_object_store_lose_and_double_nothing_while_samples_are_removed(
+    s3_uri: str, s3: S3, tmp_path: Path
+) -> None:
+    """Other readers see half of a file where theirs is replaced between two of their requests; a page does not."""
+    watched = Watched(s3_uri, tmp_path / "models")
+    places = find(s3_uri, "a").folder, find(s3_uri, "b").folder
+    looks, torn = 0, 0
+    writer = threading.Thread(target=watched.work)
+    writer.start()
+    try:
+        while writer.is_alive():
+            watched.check(lambda: list(watched.walk_pages()), whole=False)
+            looks += 1
+            try:
+                watched.check(lambda: [text for place in places for text in read_at_once(place)])
+            except (OSError, pa.ArrowException):
+                torn += 1
+    finally:
+        writer.join()
+    assert len(watched.removals) == watched.done.value
+    assert watched.left(len(watched.removals)) == list(watched.walk_pages())
+    assert [] == name_faults(s3_uri)
+    print(f"\n{len(watched.removals)} removals, {looks} looks page by page; {torn} of as many whole reads torn")
+
+
+def read_at_once(place: str) -> list[Any]:
+    filesystem, path = open_folder(f"{place}/{SAMPLES}")
+    with filesystem.open_input_file(path) as source:
+        texts: list[Any] = pq.read_table(pa.BufferReader(source.read_buffer()), columns=["text"])["text"].to_pylist()
+    return texts
