@@ -30,6 +30,8 @@
     │   ├── RequestRefusedError             the provider does not accept the request
     │   │   └── ContextTooLongError         prompt and reply exceed the model's context
     │   └── ContentRefusedError             the content filter refused this prompt
+    ├── PlatformError              exit 3   a platform that samples are pushed to failed, or refuses the key
+    │   └── RetryablePlatformError          may be temporary: wait and ask again
     ├── BudgetError                exit 3   the hard limit on cost is reached
     │   └── SharedBudgetError               the limit of a backfill for all its models is reached
     ├── RunInterruptedError        exit 130 the run was stopped
@@ -215,6 +217,20 @@ class ContextTooLongError(RequestRefusedError):
 
 class ContentRefusedError(ProviderError):
     """The provider's content filter refused to answer this prompt."""
+
+
+class PlatformError(ExemplarsError):
+    """A platform that samples are pushed to failed, or refuses the key; what it has taken stays there."""
+
+    exit_code = 3
+
+
+class RetryablePlatformError(PlatformError):
+    """A platform's failure that may be temporary; `retry_after_seconds` is the wait that it asked for, if any."""
+
+    def __init__(self, message: str, retry_after_seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class BudgetError(ExemplarsError):

@@ -213,6 +213,8 @@ class Settings(BaseSettings):
     """Where kept replies are more than this, the longest unused are dropped."""
     embedded_dir: LocalPlace | None = None
     """The folder of the embedded models' files. Unset, one in the user's cache folder, which all clones share."""
+    platform_key: Key | None = None
+    """The key of the platform that `exemplars push` sends samples to, of the scope `authoring`."""
     keys_file: Place = "data/keys.json"
     """The digests of the door's keys, mode 600. The door and the `keys` commands must be given the same file."""
     api_host: Name = "127.0.0.1"

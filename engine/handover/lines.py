@@ -67,15 +67,14 @@ def write_bodies(samples: AttachedSamples, folder: Path) -> int:
     """
     traits = {trait.key for trait in samples.outline.traits}
     written = 0
-    entries = (_to_json(row) for row in samples.walk_rows(BODY_COLUMNS) if row["trait"] in traits)
-    for number, body in enumerate(_pack(entries), 1):
-        content = _BODY_BEGINS + b", ".join(body) + _BODY_ENDS
-        (folder / f"samples-{number:06}.json").write_bytes(content)
+    entries = (to_json(row) for row in samples.walk_rows(BODY_COLUMNS) if row["trait"] in traits)
+    for number, body in enumerate(pack_bodies(entries), 1):
+        (folder / f"samples-{number:06}.json").write_bytes(join_body(body))
         written += len(body)
     return written
 
 
-def _pack(entries: Iterable[bytes]) -> Iterator[list[bytes]]:
+def pack_bodies(entries: Iterable[bytes]) -> Iterator[list[bytes]]:
     """Packs entries into bodies of at most so many samples and bytes."""
     body: list[bytes] = []
     size = len(_BODY_BEGINS) + len(_BODY_ENDS)
@@ -89,14 +88,20 @@ def _pack(entries: Iterable[bytes]) -> Iterator[list[bytes]]:
         yield body
 
 
+def join_body(entries: Iterable[bytes]) -> bytes:
+    """Joins entries to the body of one request."""
+    return _BODY_BEGINS + b", ".join(entries) + _BODY_ENDS
+
+
+def to_json(entry: Mapping[str, Any]) -> bytes:
+    """Writes an object as JSON on one line, whatever a reader takes for the end of one."""
+    return json.dumps(entry, ensure_ascii=False).translate(_LINE_ENDS).encode()
+
+
 def _write(file: Path, entries: Iterable[Mapping[str, Any]]) -> int:
     written = 0
     with file.open("wb") as stream:
         for entry in entries:
-            stream.write(_to_json(entry) + b"\n")
+            stream.write(to_json(entry) + b"\n")
             written += 1
     return written
-
-
-def _to_json(entry: Mapping[str, Any]) -> bytes:
-    return json.dumps(entry, ensure_ascii=False).translate(_LINE_ENDS).encode()

@@ -158,11 +158,12 @@ def _read_retry_after(error: Exception) -> float | None:
     for headers in (getattr(getattr(error, "response", None), "headers", None), _litellm_headers(error)):
         value = headers.get("retry-after") if headers else None
         if value is not None:
-            return _parse_retry_after(str(value), datetime.now(UTC))
+            return parse_retry_after(str(value), datetime.now(UTC))
     return None
 
 
-def _parse_retry_after(value: str, now: datetime) -> float | None:
+def parse_retry_after(value: str, now: datetime) -> float | None:
+    """Parses the header's value into seconds from now on; None where it is neither a number nor a date."""
     try:
         seconds = float(value)
     except ValueError:

@@ -257,6 +257,23 @@ def export_command(
     show_export(export_samples(*places, handle, to, format_name, pool, run, force), as_json)
 
 
+@app.command("push")
+def push_command(
+    handle: HandleArgument,
+    to: Annotated[str, typer.Option(metavar="URL", help="The address of the platform's API, as https://…/v1.")],
+    pool: Annotated[str, typer.Option(help="train: no other pool's samples may become training samples.")] = "train",
+    run: Annotated[str | None, typer.Option(metavar="RUN_ID", help="Only the set of this run.")] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one line {handle, to, runs, sent, present, left_out}.")
+    ] = False,
+) -> None:
+    """Pushes a model's attached samples to a platform, with EXEMPLARS_PLATFORM_KEY. What is there is passed over."""
+    from engine.settings import read_settings
+    from flows.cli.sets.push import push_model, show_pushed
+
+    show_pushed(push_model(read_settings(), handle, to, pool, run), as_json)
+
+
 @app.command("prune")
 def prune_command(
     dry_run: Annotated[

@@ -26,7 +26,7 @@ from engine.errors import (
 from engine.generation.requests import make_chat_request
 from engine.llm.client import LitellmClient
 from engine.llm.prices import find_price
-from engine.llm.provider_errors import _is_flagged, _may_be_billed, _parse_retry_after
+from engine.llm.provider_errors import _is_flagged, _may_be_billed, parse_retry_after
 from engine.llm.request import REFUSED, Endpoint, Reply
 
 TIMEOUT_SECONDS = 2.0
@@ -139,7 +139,7 @@ def test_retry_after_is_read_as_seconds_and_as_a_date(outcomes: Mapping[Fault, R
     ],
 )
 def test_retry_after(value: str, seconds: float | None) -> None:
-    assert seconds == _parse_retry_after(value, NOW)
+    assert seconds == parse_retry_after(value, NOW)
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/v1", "http://nowhere.invalid/v1"])

@@ -1,0 +1,279 @@
+"""A push sends what is not there, in order and 500 a request, waits for what may pass, and says what does not."""
+
+import json
+import time
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes.platform import KEY, FakePlatform, cut_off, refuse, serve_platform
+from fakes.stored import HANDLE, attach_set, put_large_set, write_model
+from fastapi import Response
+
+from engine.errors import (
+    ExemplarsError,
+    FrozenModelError,
+    InputError,
+    ModelBusyError,
+    PlatformError,
+    UnknownModelError,
+)
+from engine.handover.attached import find_attached
+from engine.handover.platform import MAX_FIRST_ATTEMPTS, Platform, find_base
+from engine.handover.push import PushCounts, push_samples
+
+# Two sets of both traits, and those of a pool and a status that are not pushed.
+ROWS = (700, 520)
+
+
+@pytest.fixture
+def platform() -> FakePlatform:
+    return FakePlatform()
+
+
+@pytest.fixture
+def url(platform: FakePlatform) -> Iterator[str]:
+    with serve_platform(platform) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A catalogue and a store, which no test changes."""
+    folder = tmp_path_factory.mktemp("place")
+    write_model(folder / "models")
+    for run_id, rows in zip("ab", ROWS, strict=True):
+        attach_set(folder / "samples", run_id, rows, ("clarity", "safety"))
+    attach_set(folder / "samples", "held-out", 6, pool="eval")
+    attach_set(folder / "samples", "no", 0, status="rejected", rejected=5)
+    return folder
+
+
+def push(
+    place: Path, url: str, run_id: str | None = None, models: Path | None = None, **options: Any
+) -> tuple[PushCounts, list[str]]:
+    """What was counted, and what was told."""
+    samples = find_attached(str(models or place / "models"), str(place / "samples"), HANDLE, ["train"], run_id)
+    counts = PushCounts()
+    told: list[str] = []
+    given = {"timeout_seconds": 10.0, "patience_seconds": 5.0, "wait_seconds": 0.01} | options
+    with Platform(url, HANDLE, KEY, tell=told.append, **given) as platform:
+        push_samples(samples, platform, counts)
+    return counts, told
+
+
+def name_texts() -> list[str]:
+    return [f"{run_id} {number}" for run_id, rows in zip("ab", ROWS, strict=True) for number in range(rows)]
+
+
+def test_samples_go_in_order_500_a_request_with_the_key(place: Path, platform: FakePlatform, url: str) -> None:
+    counts, told = push(place, url)
+
+    assert (PushCounts(sent=sum(ROWS)), []) == (counts, told)
+    assert [500, 500, 220] == platform.added
+    assert name_texts() == [sample["text"] for sample in platform.samples.values()]
+    assert {f"Bearer {KEY}"} == platform.keys
+    first = next(iter(platform.samples.values()))
+    assert ("clarity", 1.0, {"trait", "text", "quality", "content_sha256"}) == (
+        first["trait"],
+        first["quality"],
+        set(first),
+    )
+
+
+@pytest.mark.parametrize("ending", ["", "/", "/v1", "/v1/"])
+def test_address_is_taken_with_or_without_its_version(
+    place: Path, platform: FakePlatform, url: str, ending: str
+) -> None:
+    assert 520 == push(place, url + ending, "b")[0].sent
+    assert PushCounts(present=520) == push(place, url + ending, "b")[0]
+
+
+def test_what_is_there_is_passed_over_by_trait_and_text(place: Path, platform: FakePlatform, url: str) -> None:
+    platform.page = 7
+    push(place, url)
+    kept = [sample for number, sample in enumerate(platform.samples.values()) if number % 3]
+    platform.samples = {(sample["trait"], sample["text"]): sample for sample in kept}
+    # The same text for another trait is another sample.
+    missing = next(text for text in name_texts() if ("clarity", text) not in platform.samples)
+    platform.samples["safety", missing] = {**kept[0], "trait": "safety", "text": missing}
+    platform.requests.clear()
+    counts = push(place, url)[0]
+
+    assert PushCounts(sent=sum(ROWS) - len(kept), present=len(kept)) == counts
+    assert {(sample["trait"], sample["text"]) for sample in kept} | {
+        ("safety", missing),
+        *((("clarity", "safety")[int(text.split()[1]) % 2], text) for text in name_texts()),
+    } == set(platform.samples)
+
+
+def test_samples_of_a_trait_that_is_gone_are_left_out(
+    place: Path, platform: FakePlatform, url: str, tmp_path: Path
+) -> None:
+    (write_model(tmp_path) / "model.yaml").write_text("traits:\n  - {type: topic, key: safety}\n")
+
+    assert PushCounts(sent=610, left_out=610) == push(place, url, models=tmp_path)[0]
+    assert {"safety"} == {trait for trait, _ in platform.samples}
+
+
+@pytest.mark.parametrize(
+    "fate",
+    [
+        Response("busy", 503),
+        refuse(500, "internal_error"),
+        refuse(429, "rate_limited", headers={"Retry-After": "0"}),
+        refuse(408, "timeout"),
+        refuse(409, "model_busy", "u22a8.test is busy with run r.", {"X-Run-Id": "r"}, run_id="r"),
+        cut_off,
+    ],
+    ids=["503", "500", "429", "408", "409", "cut off"],
+)
+@pytest.mark.parametrize("at", [0, 1, 2], ids=["listing", "first", "second"])
+def test_what_may_pass_is_waited_for_and_told(
+    place: Path, platform: FakePlatform, url: str, fate: Any, at: int
+) -> None:
+    platform.fates = [*([None] * at), fate, fate]
+    counts, told = push(place, url)
+
+    assert sum(ROWS) == counts.sent
+    assert name_texts() == [sample["text"] for sample in platform.samples.values()]
+    assert 2 == len(told)
+    assert all("again in" in line for line in told)
+
+
+def test_wait_that_is_asked_for_is_kept(place: Path, platform: FakePlatform, url: str) -> None:
+    platform.fates = [refuse(429, "rate_limited", headers={"Retry-After": "1"})]
+    begun = time.monotonic()
+    push(place, url)
+
+    assert 1.0 <= time.monotonic() - begun
+
+
+@pytest.mark.parametrize(
+    ("fate", "kind", "said"),
+    [
+        (refuse(401, "unauthorized"), PlatformError, "EXEMPLARS_PLATFORM_KEY a key that is in force"),
+        (refuse(403, "forbidden"), PlatformError, "scope authoring that owns u22a8"),
+        (refuse(404, "model_not_found"), UnknownModelError, f"Make {HANDLE} there first"),
+        (refuse(404, "not_found"), InputError, "Give the address of a platform's API"),
+        (Response("<h1>Not found</h1>", 404), InputError, "answered 404: <h1>Not found</h1>."),
+        (refuse(409, "model_not_draft", "It is ready."), FrozenModelError, "takes no samples: It is ready."),
+        (Response(status_code=301, headers={"Location": "https://x.test/"}), InputError, "leads to https://x.test/"),
+        (Response("welcome", 200), PlatformError, "no JSON"),
+        (Response("[]", 200), PlatformError, "no JSON object"),
+        (Response("{}", 200), PlatformError, "in a form that cannot be read"),
+    ],
+)
+@pytest.mark.parametrize("at", [0, 1], ids=["listing", "adding"])
+def test_what_does_not_pass_ends_the_push_with_its_remedy(
+    place: Path, platform: FakePlatform, url: str, fate: Any, kind: type[Exception], said: str, at: int
+) -> None:
+    platform.fates = [*([None] * at), fate]
+    with pytest.raises(ExemplarsError) as raised:
+        push(place, url)
+
+    assert kind is type(raised.value)
+    assert said in str(raised.value)
+    assert at + 1 == len(platform.requests)
+
+
+def test_refused_sample_is_shown(place: Path, platform: FakePlatform, url: str) -> None:
+    said = "Sample 3: its text has the quality 0 for safety already, not 1."
+    platform.fates = [None, None, refuse(422, "invalid_request", said, index=3, field="quality")]
+    with pytest.raises(InputError, match=r"The text 'a 503' for safety, of quality 0: Sample 3: ") as raised:
+        push(place, url)
+
+    assert InputError is type(raised.value)
+    assert 500 == len(platform.samples)
+
+
+def test_body_that_is_too_large_is_sent_in_halves(place: Path, platform: FakePlatform, url: str) -> None:
+    too_large = Response("<h1>Request Entity Too Large</h1>", 413)
+    platform.fates = [None, too_large, too_large]
+    push(place, url)
+
+    assert [500, 250, 125, 125, 250, 500, 220] == platform.added
+    assert name_texts() == [sample["text"] for sample in platform.samples.values()]
+
+    platform.samples.clear()
+    platform.fates = [None, *([too_large] * 20)]
+    with pytest.raises(InputError, match=r"The text 'a 0' for clarity, of quality 1 alone is too large"):
+        push(place, url)
+
+
+def test_patience_ends(place: Path, platform: FakePlatform, url: str) -> None:
+    platform.fates = [refuse(409, "model_busy", "It is busy with run r.")] * 1000
+    with pytest.raises(ModelBusyError, match="It is busy with run r"):
+        push(place, url, patience_seconds=0.3)
+    platform.fates = [None, *([Response("down", 503)] * 1000)]
+    with pytest.raises(PlatformError, match="answered 503: down"):
+        push(place, url, patience_seconds=0.3)
+
+
+def test_platform_that_never_answered_is_soon_given_up(place: Path) -> None:
+    with pytest.raises(PlatformError, match=r"does not answer \(ConnectError"):
+        push(place, "http://127.0.0.1:9", patience_seconds=600)
+
+
+def test_server_that_only_fails_is_soon_given_up(place: Path, platform: FakePlatform, url: str) -> None:
+    platform.fates = [Response("down", 503)] * 1000
+    with pytest.raises(PlatformError, match="503"):
+        push(place, url, patience_seconds=600)
+
+    assert MAX_FIRST_ATTEMPTS == len(platform.requests)
+
+
+def test_key_that_is_echoed_is_not_told(place: Path, platform: FakePlatform, url: str) -> None:
+    echo = f"No such key: {KEY}, {json.dumps(KEY)}"
+    platform.fates = [Response(echo, 503), Response(echo, 401)]
+    samples = find_attached(str(place / "models"), str(place / "samples"), HANDLE, ["train"])
+    told: list[str] = []
+    with Platform(url, HANDLE, KEY, 10, 5, told.append, 0.01) as opened, pytest.raises(PlatformError) as raised:
+        push_samples(samples, opened, PushCounts())
+
+    for said in (*told, str(raised.value)):
+        assert "No such key" in said
+        assert KEY[:12] not in said
+
+
+@pytest.mark.parametrize(
+    "url", ["platform.example", "ftp://x", "http://", "https://me:hunter2@x/v1", "https://x/v1?key=1", "https://x/#a"]
+)
+def test_address_that_is_none_is_refused_without_what_is_secret(url: str) -> None:
+    with pytest.raises(InputError, match="--to") as raised:
+        find_base(url)
+
+    assert "hunter2" not in str(raised.value)
+    assert "key=1" not in str(raised.value)
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_samples(tmp_path: Path) -> None:
+    write_model(tmp_path / "models")
+    peaks = []
+    for rows in (5_000, 20_000):
+        put_large_set(tmp_path / f"{rows}", rows)
+        samples = find_attached(str(tmp_path / "models"), str(tmp_path / f"{rows}"), HANDLE, ["train"])
+        counts = PushCounts()
+        tracemalloc.start()
+        push_samples(samples, _Taking(), counts)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert rows == counts.sent
+
+    assert peaks[1] < 1.2 * peaks[0]
+
+
+class _Taking(Platform):
+    """Takes whatever comes and keeps none of it."""
+
+    def __init__(self) -> None:
+        super().__init__("http://127.0.0.1:9", HANDLE, KEY, 1, 1, print)
+
+    def walk_samples(self) -> Iterator[tuple[str, str]]:
+        return iter(())
+
+    def add_samples(self, body: bytes, count: int) -> None:
+        assert body
