@@ -6,13 +6,14 @@ The caller holds the model's slot, so that no run works on the model meanwhile.
 import json
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
 from engine.definitions.loader import load_outline, locate_model
 from engine.definitions.outline import ADDED_FILE, Outline, Source, make_added_source, name_added_field
-from engine.definitions.source_files import list_sources, names_added, read_version, walk_source
+from engine.definitions.source_files import Version, list_sources, names_added, read_version, walk_source
 from engine.definitions.sources import CONTENT, SOURCE_URL
 from engine.domain.model import Seed
 from engine.domain.samples import make_id
@@ -45,7 +46,9 @@ def add_samples(models_uri: str, handle: str, samples: Sequence[Seed], attached:
         if new:
             content = _read_added(folder)
             gap = b"" if content.endswith(b"\n") or not content else b"\n"
-            replace_file(f"{folder}/{ADDED_FILE}", content + gap + b"".join(map(_write_line, new)))
+            content += gap + b"".join(map(_write_line, new))
+            replace_file(f"{folder}/{ADDED_FILE}", content)
+            _extend_index(folder, outline, new, len(content))
     return [make_id(handle, sample.trait, sample.text) for sample in samples]
 
 
@@ -85,7 +88,7 @@ def find_authored(models_uri: str, outline: Outline, ids: Collection[int]) -> de
     wanted = np.fromiter(ids, np.int64, len(ids))
     found: defaultdict[int, set[float]] = defaultdict(set)
     for source in list_sources(folder, outline):
-        known, qualities = _index_source(folder, outline.handle, source, read_version(folder, source))
+        known, qualities = _read_index(folder, outline.handle, source)
         for place in np.flatnonzero(np.isin(known, wanted)):
             found[int(known[place])].add(float(qualities[place]))
     return found
@@ -118,9 +121,37 @@ def remove_added(models_uri: str, handle: str, ids: Collection[int]) -> frozense
     return frozenset(removed)
 
 
+@dataclass(slots=True)
+class _KeptIndex:
+    """The index of a file, and the version of the file that it is of."""
+
+    known: tuple[Version, _Index] | None = None
+
+
 @lru_cache(maxsize=64)
-def _index_source(folder: str, handle: str, source: Source, _version: tuple[int | None, int | None]) -> _Index:
-    seeds = [seed for line in walk_source(folder, source) for seed in line.seeds]
+def _keep_index(_folder: str, _handle: str, _source: Source) -> _KeptIndex:
+    return _KeptIndex()
+
+
+def _read_index(folder: str, handle: str, source: Source) -> _Index:
+    kept, version = _keep_index(folder, handle, source), read_version(folder, source)
+    known = kept.known
+    if known is None or known[0] != version:
+        seeds = (seed for line in walk_source(folder, source) for seed in line.seeds)
+        known = kept.known = version, _make_index(handle, list(seeds))
+    return known[1]
+
+
+def _extend_index(folder: str, outline: Outline, new: Sequence[Seed], size: int) -> None:
+    """Adds what was just written to the index, so that adding to a large file does not parse all of it each time."""
+    source = make_added_source(outline)
+    kept, version = _keep_index(folder, outline.handle, source), read_version(folder, source)
+    if kept.known is not None and version[1] == size:
+        (ids, qualities), (new_ids, new_qualities) = kept.known[1], _make_index(outline.handle, new)
+        kept.known = version, (np.concatenate([ids, new_ids]), np.concatenate([qualities, new_qualities]))
+
+
+def _make_index(handle: str, seeds: Sequence[Seed]) -> _Index:
     ids = (make_id(handle, seed.trait, seed.text) for seed in seeds)
     return np.fromiter(ids, np.int64, len(seeds)), np.array([seed.quality for seed in seeds], np.float64)
 

@@ -13,6 +13,8 @@ from engine.errors import DefinitionError, StoreError
 from engine.system.filesystem import OutsideFolderError, list_folders_with, locate_inside, open_folder
 
 BUFFER_BYTES = 64 * 1024
+# The modification time of a file in nanoseconds, and its size in bytes: another version, another content.
+Version = tuple[int | None, int | None]
 
 
 def list_sources(folder: str, outline: Outline) -> tuple[Source, ...]:
@@ -56,8 +58,8 @@ def walk_source(folder: str, source: Source, start: LinePosition = FILE_START) -
                 yield line
 
 
-def read_version(folder: str, source: Source) -> tuple[int | None, int | None]:
-    """The modification time of a source's file in nanoseconds and its size in bytes: another one, another content.
+def read_version(folder: str, source: Source) -> Version:
+    """The version of a source's file.
 
     Raises:
         DefinitionError, StoreError: as ``walk_source``.

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from engine.definitions.loader import locate_model
 from engine.definitions.outline import Outline, Source
-from engine.definitions.source_files import list_sources, read_version, walk_source
+from engine.definitions.source_files import Version, list_sources, read_version, walk_source
 from engine.definitions.sources import LinePosition
 from engine.domain.model import Seed, digest_text
 from engine.domain.samples import make_id
@@ -65,9 +65,7 @@ def count_authored(models_uri: str, outline: Outline) -> dict[str, SampleCount]:
 
 
 @lru_cache(maxsize=1024)
-def _count_source(
-    folder: str, source: Source, _version: tuple[int | None, int | None]
-) -> tuple[tuple[str, SampleCount], ...]:
+def _count_source(folder: str, source: Source, _version: Version) -> tuple[tuple[str, SampleCount], ...]:
     counts: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
     for line in walk_source(folder, source):
         for seed in line.seeds:

@@ -38,10 +38,13 @@ def draw_kills(seed: int, count: int, most_requests_between: int) -> list[Kill]:
 
 @dataclass
 class Way:
-    """``kill`` is called with what is due; ``done`` has the kills that were made, with the request each was at."""
+    """``kill`` is called with what is due, and says whether there was something to kill; else it is due once more.
+
+    ``done`` has the kills that were made, with the request each was at.
+    """
 
     port: int
-    kill: Callable[[Kill], None]
+    kill: Callable[[Kill], bool]
     kills: list[Kill] = field(default_factory=list)
     done: list[tuple[str, str, str]] = field(default_factory=list)
     requests: int = 0
@@ -63,13 +66,12 @@ class Way:
         """The door's answer; None where it is lost."""
         body = request.rfile.read(int(request.headers.get("Content-Length", "0")))
         due = self.take()
-        if due is not None:
-            self.done.append((due.victim, due.moment, request.command))
         if due is not None and due.moment == "before":
-            self.kill(due)
+            self._kill(due, request.command)
             return None
+        within = threading.Timer(random.random() * WITHIN_SECONDS, self._kill, [due, request.command])
         if due is not None and due.moment == "within":
-            threading.Timer(random.random() * WITHIN_SECONDS, self.kill, [due]).start()
+            within.start()
         headers = {name: text for name, text in request.headers.items() if name.lower() not in HOP_BY_HOP}
         door = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
@@ -77,13 +79,23 @@ class Way:
             answer = door.getresponse()
             found = answer.status, answer.getheaders(), answer.read()
         except (OSError, http.client.HTTPException):
+            if due is not None and due.moment == "after":
+                self.kills.append(due)
             return None
         finally:
             door.close()
+            if within.ident is not None:
+                within.join()
         if due is not None and due.moment == "after":
-            self.kill(due)
+            self._kill(due, request.command)
             return None
         return found
+
+    def _kill(self, due: Kill, method: str) -> None:
+        if self.kill(due):
+            self.done.append((due.victim, due.moment, method))
+        else:
+            self.kills.append(due)
 
 
 @contextmanager

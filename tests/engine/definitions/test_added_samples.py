@@ -115,6 +115,21 @@ def test_writers_at_once_lose_nothing(models: str) -> None:
     }
 
 
+def test_many_batches_stand_once_each_also_where_a_person_edits_between(models: str) -> None:
+    batches = [[Seed("clarity", f"Text {number} {part}.", 1.0) for part in range(3)] for number in range(6)]
+    for batch in batches:
+        add_samples(models, HANDLE, [*batches[0], *batch], {})
+    added = Path(models, HANDLE, ADDED_FILE)
+    added.write_text("".join(line for line in added.read_text().splitlines(keepends=True) if "2." not in line))
+    for batch in batches:
+        add_samples(models, HANDLE, batch, {})
+    with pytest.raises(SampleConflictError):
+        add_samples(models, HANDLE, [Seed("clarity", "Text 5 2.", 0.0)], {})
+    texts = [text for _, text, *_ in list_texts(models)]
+
+    assert sorted(["Own.", *(seed.text for batch in batches for seed in batch)]) == sorted(texts)
+
+
 def test_model_without_added_samples_has_the_same_plan(models: str) -> None:
     before = digest_definition(load_model(models, HANDLE))
     [added] = add_samples(models, HANDLE, [ONE], {})

@@ -85,14 +85,18 @@ class Killer:
         """Where the door listens."""
         return self._port
 
-    def kill(self, due: Kill) -> None:
+    def kill(self, due: Kill) -> bool:
+        """Whether there was something to kill."""
         if due.victim == "push":
             assert self.push is not None
+            was_alive = self.push.poll() is None
             self.push.kill()
-            return
-        with self._lock:
-            self._surface.door.stop(9)
+            return was_alive
+        # It is held until the door is back, so that each kill meets one.
+        self._lock.acquire()
+        self._surface.door.stop(9)
         threading.Thread(target=self._restart).start()
+        return True
 
     def wait(self) -> None:
         """Until the door answers again."""
@@ -105,10 +109,12 @@ class Killer:
             return False
 
     def _restart(self) -> None:
-        with self._lock:
+        try:
             if not LONG:
                 free_slot(self._surface.site)
             self._surface.door.start(self._port)
+        finally:
+            self._lock.release()
 
 
 @longer
