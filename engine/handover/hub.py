@@ -12,6 +12,7 @@ from engine.domain.model import POLES, Pool
 from engine.domain.samples import SAMPLE_SCHEMA
 from engine.handover.attached import POOLS, AttachedSamples
 from engine.report.dataset_card import SHOWN, SPLITS, render_header
+from engine.store.store import StoredSet
 from engine.text.language import Language, detect_language
 from engine.text.markdown import render_markdown
 
@@ -81,11 +82,17 @@ def _render_card(samples: AttachedSamples, facts: _Facts) -> str:
         shown=facts.shown,
         poles=POLES,
         gone=sorted({trait for _, trait, _ in facts.counts} - {trait.key for trait in outline.traits}),
-        runs=[stored.manifest for stored in samples.sets],
+        runs=[_describe_run(stored) for stored in samples.sets],
         synth_models=sorted(facts.synth_models),
         columns=[(column.name, column.type, column.nullable) for column in SAMPLE_SCHEMA],
     )
     return f"{header}\n{body}"
+
+
+def _describe_run(stored: StoredSet) -> str:
+    manifest = stored.manifest
+    about = f"`{manifest.get('synth_type')}`, effort `{manifest.get('effort')}`"
+    return f"`{stored.run_id}`: {about}, {str(manifest.get('created_at', ''))[:10]}"
 
 
 def _find_language(outline: Outline, texts: list[str]) -> Language | None:

@@ -17,7 +17,7 @@ import pytest
 import yaml
 from fakes.builders import make_exemplar, make_stamp
 from fakes.readers import stay_offline
-from fakes.stored import HANDLE, attach_set, write_lines, write_model
+from fakes.stored import HANDLE, attach_set, attach_texts, write_lines, write_model
 
 from engine.definitions.loader import load_model
 from engine.domain.samples import SAMPLE_SCHEMA, make_row
@@ -141,13 +141,13 @@ def test_bodies_have_what_the_endpoint_takes_and_no_more_of_it(models: Path, sam
     assert {("trait", "text", "quality", "content_sha256")} == {tuple(entry) for entry in entries}
 
 
-def test_bodies_stay_below_what_the_door_takes(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    attach_set(tmp_path / "samples", "one", 40)
-    monkeypatch.setattr("engine.handover.lines.BODY_BYTES", 1_000)
+def test_bodies_stay_below_what_the_door_takes(models: Path, tmp_path: Path) -> None:
+    attach_texts(tmp_path / "samples", HANDLE, [f"{number} {'long ' * 60_000}" for number in range(60)])
     export(models, tmp_path / "samples", tmp_path / "bodies", "api")
-    sizes = [path.stat().st_size for path in (tmp_path / "bodies").iterdir()]
+    sizes = [path.stat().st_size for path in sorted((tmp_path / "bodies").iterdir())]
 
-    assert 700 < sum(sizes) / len(sizes) <= max(sizes) <= 1_000
+    assert [27, 27, 6] == [round(size / 300_000) for size in sizes]
+    assert max(sizes) <= 8 * 1024 * 1024
 
 
 def test_csv_reads_back_with_pandas_and_the_csv_module(models: Path, samples: Path, tmp_path: Path) -> None:
