@@ -1,4 +1,4 @@
-"""Writes the run page as markdown: the verdict, a picture, counts, samples to read, files, costs and diversity."""
+"""Writes the run page as markdown: the verdict, what to do next, a picture, counts, samples, files, costs, variety."""
 
 import base64
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ from engine.report.cost_tables import NOTHING, describe_spending, format_tokens,
 from engine.report.costs import Bill, Costs, sum_costs
 from engine.report.diversity_table import MEASURES, Measure, format_coverage, format_figure, format_seeds_figure
 from engine.report.headline import NOTHING_ATTACHED, count_others, list_warnings, state_outcome
+from engine.report.next_steps import write_next_steps
 from engine.report.remedies import explain_failure
 from engine.report.run_page_picture import MAX_TRAITS, draw_page
 from engine.report.separation_table import GRADE_MEANING, MEANINGS, describe_separation
@@ -43,10 +44,12 @@ def write_page(
     """Writes the page of a run that has a verdict; ``api_url`` is the HTTP API's address, None if there is none."""
     sections = [
         _write_verdict(rounds, verdict),
+        write_next_steps(rounds, verdict, stored, api_url),
+        _write_findings(rounds, verdict),
         _write_picture(rounds),
         _write_counts(rounds),
         *(_write_samples(rounds) if verdict.success else ()),
-        _write_files(verdict, stored, api_url),
+        _write_files(verdict, stored),
         _write_separation(rounds),
         _write_reasons(rounds),
         _write_costs(rounds, sum_costs(rounds, bill), estimate),
@@ -70,12 +73,18 @@ def escape(text: str) -> str:
 
 def _write_verdict(rounds: Rounds, verdict: Verdict) -> str:
     headline, sentence = map(escape, describe_verdict(rounds, verdict))
-    lines = [f"# {rounds.plan.model.handle}: {headline}", "", f"**{sentence}**"]
+    return f"# {rounds.plan.model.handle}: {headline}\n\n**{sentence}**"
+
+
+def _write_findings(rounds: Rounds, verdict: Verdict) -> str:
+    """Writes what is lacking or was found, and the warnings."""
     found = () if verdict.success else rounds.explain_shortfall() or verdict.failed
-    for title, sentences in (("", found), ("Warnings:", list_warnings(rounds, verdict))):
-        if sentences:
-            lines += ["", title, "", *(f"- {escape(item)}" for item in sentences)]
-    return "\n".join(lines)
+    sections = (("Why:", found), ("Warnings:", list_warnings(rounds, verdict)))
+    return "\n\n".join(
+        "\n".join([title, "", *(f"- {escape(item)}" for item in sentences)])
+        for title, sentences in sections
+        if sentences
+    )
 
 
 def _write_picture(rounds: Rounds) -> str:
@@ -188,16 +197,9 @@ def _write_samples(rounds: Rounds) -> Sequence[str]:
     return sections
 
 
-def _write_files(verdict: Verdict, stored: StoredSet, api_url: str | None) -> str:
+def _write_files(verdict: Verdict, stored: StoredSet) -> str:
     lines = [f"- samples: `{stored.file(SAMPLES)}`"] if verdict.success else []
-    lines.append(f"- report: `{stored.file(REPORT)}`")
-    if api_url:
-        # A browser does not follow a link to a file out of this page.
-        address = f"{api_url.rstrip('/')}/v1/runs/{stored.run_id}/report"
-        lines.append(
-            f"- [the report in the browser]({address}): in its dialog, enter a key as the password and any user name"
-        )
-    return "\n".join(["## Files", "", *lines])
+    return "\n".join(["## Files", "", *lines, f"- report: `{stored.file(REPORT)}`"])
 
 
 def _cell(text: str) -> str:

@@ -1,0 +1,91 @@
+"""What to do next: first on the run page, and true when it is pasted."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import typer
+from fakes.builders import make_exemplar, make_level, make_test_plan
+from fakes.stored import attach_set
+from fakes.word_vectors import WordVectors
+
+from engine.domain.model import POLES
+from engine.domain.samples import Exemplar
+from engine.generation.first_replies import MIN_HOPELESS
+from engine.quality.verdict import Verdict
+from engine.report.next_steps import format_command, write_next_steps, write_reading
+from engine.screening.screener import Screener
+from engine.selection.rounds import Rounds
+from engine.store.store import StoredSet
+from flows.cli.app import app
+
+PASSED = Verdict(True, (), (), (), {}, ())
+FAILED = Verdict(False, ("Expected that no text occurs twice: 1 of them.",), (), (), {}, ())
+STORED = StoredSet("samples/run=1", {"run_id": "1"})
+
+
+def make_rounds(*exemplars: Exemplar) -> Rounds:
+    plan = make_test_plan(level=make_level(1))
+    rounds = Rounds(plan, Screener(plan, use_lengths=False), 1, WordVectors(), strict=False)
+    rounds.next_cells()
+    rounds.take(exemplars or [make_exemplar(f"A text that is {pole}.", pole) for pole in POLES])
+    return rounds
+
+
+def test_lines_load_the_samples_when_they_are_pasted(tmp_path: Path) -> None:
+    stored = attach_set(tmp_path / 'a "b" \\ ü', "one", 6)
+    page = write_next_steps(make_rounds(), PASSED, stored, None)
+    code = page.split("```python\n")[1].split("\n```")[0]
+    found: dict[str, Any] = {}
+    exec(compile(code, "page", "exec"), found)
+
+    assert 2 == len(code.splitlines())
+    assert 6 == len(found["samples"])
+
+
+def test_arrow_s_own_query_is_not_given_to_pandas() -> None:
+    place = "s3://bucket/samples?endpoint_override=host:9000&scheme=http/handle=a.b/samples.parquet"
+
+    assert 'samples = pd.read_parquet("s3://bucket/samples/handle=a.b/samples.parquet")' == write_reading(place)[1]
+    assert 'samples = pd.read_parquet("/what?/samples.parquet")' == write_reading("/what?/samples.parquet")[1]
+
+
+def test_report_is_a_link_where_there_is_a_door_and_a_path_where_there_is_none() -> None:
+    linked = write_next_steps(make_rounds(), PASSED, STORED, "https://door.test/")
+
+    assert "[Open the report](https://door.test/v1/runs/1/report)" in linked
+    assert "`samples/run=1/__run__/report.html`" in write_next_steps(make_rounds(), PASSED, STORED, None)
+
+
+def test_warnings_are_to_be_read_before_samples_are_used() -> None:
+    warned = replace(PASSED, warnings=("Few forms.",))
+
+    assert "**Use** the samples:" in write_next_steps(make_rounds(), PASSED, STORED, None)
+    assert "**Use** the samples, once you have read the warnings below:" in write_next_steps(
+        make_rounds(), warned, STORED, None
+    )
+
+
+def test_rejected_run_names_the_command_that_goes_on() -> None:
+    page = write_next_steps(make_rounds(), FAILED, STORED, None)
+
+    assert "```sh\nexemplars synthesize u22a8.test --synth-type from_traits --effort low\n```" in page
+    assert "pandas" not in page
+
+
+def test_run_of_which_nothing_can_be_used_says_how_to_ask_the_same_model_anew() -> None:
+    rounds = make_rounds(*(make_exemplar(None, reason="unreadable", index=index) for index in range(MIN_HOPELESS)))
+    page = write_next_steps(rounds, FAILED, STORED, None)
+
+    assert "```sh\nexemplars cache clear u22a8.test\nexemplars synthesize u22a8.test --" in page
+
+
+def test_command_is_one_that_there_is() -> None:
+    words = format_command(make_test_plan().model, "enrich", "max").split()
+    root: Any = typer.main.get_command(app)
+    given = root.commands[words[1]].make_context("exemplars", words[2:]).params
+
+    assert ("exemplars", "u22a8.test", "enrich", "max") == (
+        words[0],
+        *(given[name] for name in ("handle", "synth_type", "effort")),
+    )
