@@ -53,7 +53,7 @@ async def synthesize(
 
     Args:
         handle: The model, as namespace.name, in lower-case letters, digits and hyphens: u22a8.technical-writing. It is
-            a folder of the catalogue (data/models).
+            a folder of the catalogue (data/models). One that was made since the last deploy is typed, under another.
         synth_type: What the samples are for. from_traits: made from what the traits mean. diversify: the model's
             authored samples varied, each in its own voice, about other subjects. enrich: a pool for evaluation, which
             is kept apart from all that is attached and never listed as samples.

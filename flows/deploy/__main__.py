@@ -104,8 +104,9 @@ def _set_up(client: SyncPrefectClient, settings: Settings) -> Iterator[tuple[str
     yield "work pool", f"{POOL} ({pool.type}) {how}"
     image = _find_image(pool, settings)
     yield "queues", _format_outcomes(ensure_queues(client))
-    deployments, outcomes = deploy_all(client, image)
+    deployments, outcomes, offered = deploy_all(client, image, settings.locate(settings.models_uri))
     yield "deployments", _format_outcomes(outcomes)
+    yield "forms offer", offered
     yield "schedules", _format_schedules(deployments)
     hows = [ensure_automation(client, wanted) for wanted in read_automations(pool.type in CONTAINERS)]
     yield "automations", ", ".join(f"{hows.count(how)} {how}" for how in sorted(set(hows)))

@@ -16,6 +16,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.settings import get_current_settings
 
 from engine.errors import OrchestratorError
+from flows.deploy.offered_handles import offer_handles
 
 # A link to the file in the project's root, so that a wheel has the file too.
 PREFECT_FILE = Path(__file__).with_name("prefect.yaml")
@@ -35,21 +36,26 @@ UNCOMPARED_FIELDS = {
 Deployments = Mapping[str, DeploymentResponse]
 
 
-def deploy_all(client: SyncPrefectClient, image: str | None) -> tuple[Deployments, Mapping[str, str]]:
+def deploy_all(
+    client: SyncPrefectClient, image: str | None, models_uri: str
+) -> tuple[Deployments, Mapping[str, str], str]:
     """Makes all deployments or brings them up to date.
 
     Args:
         image: the image of the runs' containers; None if runs are processes of a worker.
+        models_uri: the catalogue whose handles the forms offer.
 
     Returns:
-        The deployments by name, as ``synthesize/nightly``, and for each name ``made``, ``changed`` or ``there``.
+        The deployments by name, as ``synthesize/nightly``; for each name ``made``, ``changed`` or ``there``; and what
+        the forms offer.
     """
     content = read_prefect_file()
     names = sorted(name_deployment(item) for item in content["deployments"])
     before = find_deployments(client, names)
     _run_prefect_deploy(keep_operator_settings(content, before, image))
+    offered = offer_handles(client, models_uri)
     after = find_deployments(client, names)
-    return after, {name: _compare(before.get(name), found) for name, found in after.items()}
+    return after, {name: _compare(before.get(name), found) for name, found in after.items()}, offered
 
 
 def find_deployments(client: SyncPrefectClient, names: Collection[str]) -> Deployments:

@@ -13,7 +13,7 @@ from fakes.provider import serve_provider
 from fakes.receiver import Receiver, open_receiver
 from fakes.site import Site, open_site
 from fakes.waiting import wait_until
-from fakes.workspace import make_workspace
+from fakes.workspace import HANDLE, make_workspace
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from pydantic import SecretStr
@@ -104,7 +104,7 @@ def test_only_nightly_runs_of_a_deployment_are_told_whatever_their_message(fleet
     site, words = fleet.site, 'a "quote", {{ braces }}, <b> and\na line with ümlaut'
     flow = site.ask("POST", "/flows/", name="synthesize")["id"]
     child = site.ask("POST", "/flow_runs/", flow_id=flow, name="a backfill's own", tags=["exemplars", "nightly"])
-    asked = make_run(site, "synthesize/on-demand")
+    asked = make_run(site, "synthesize/on-demand", handle=HANDLE)
     crashed = make_run(site, "backfill/nightly")
     for run in (child, asked, crashed):
         site.ask("POST", f"/flow_runs/{run['id']}/set_state", state={"type": "CRASHED", "message": words}, force=True)
@@ -146,10 +146,10 @@ def name_address(receiver: Receiver) -> str:
     return f"http://127.0.0.1:{receiver.port}/hook?token={TOKEN}"
 
 
-def make_run(site: Site, deployment: str) -> dict[str, Any]:
+def make_run(site: Site, deployment: str, **parameters: object) -> dict[str, Any]:
     """A run of a deployment that no worker takes for a day."""
     tomorrow = {"scheduled_time": (datetime.now(UTC) + timedelta(days=1)).isoformat()}
     state = {"type": "SCHEDULED", "state_details": tomorrow}
     path = f"/deployments/{site.find_deployment(deployment)['id']}/create_flow_run"
-    run: dict[str, Any] = site.ask("POST", path, name=str(uuid.uuid4()), state=state)
+    run: dict[str, Any] = site.ask("POST", path, name=str(uuid.uuid4()), state=state, parameters=parameters)
     return run

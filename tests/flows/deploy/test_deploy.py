@@ -17,7 +17,7 @@ import pytest
 from fakes.provider import Behaviour, serve_provider
 from fakes.site import WRITABLE, Site, find_free_port, list_flow_processes, open_site
 from fakes.waiting import wait_until
-from fakes.workspace import ROOT, find_gone_process, make_workspace
+from fakes.workspace import HANDLE, ROOT, find_gone_process, make_workspace
 from prefect.events.actions import ChangeFlowRunState
 
 from flows.deploy.automations import read_automations
@@ -102,6 +102,7 @@ def test_second_deploy_changes_nothing(site: Site) -> None:
         "  work pool: exemplars (process) made",
         "  queues: interactive, backfill, parts made",
         f"  deployments: {', '.join(DEPLOYMENTS)} made",
+        "  forms offer: 1 handle; others can be typed",
         "  schedules: backfill/nightly, prune/nightly, synthesize/nightly off (switch them on in the UI)",
         "  automations: 3 made",
         "  alerts of failed nightly runs: off (EXEMPLARS_ALERT_URL is not set)",
@@ -126,6 +127,28 @@ def test_deploy_makes_again_what_is_gone_and_puts_right_what_differs(site: Site)
     assert "automations: 1 changed, 1 made, 1 there" in said
     assert [what for _, what in before["automations"]] == [what for _, what in describe(site)["automations"]]
     assert "exemplars" == site.ask("GET", "/deployments/name/synthesize/on-demand")["work_pool_name"]
+
+
+def test_forms_offer_the_handles_that_there_are_now_and_take_any_other(site: Site) -> None:
+    ensure_deployed(site)
+    form = site.find_deployment("synthesize/on-demand")
+    site.workspace.model.with_name("u22a8.newer").mkdir()
+    shutil.copy(site.workspace.model / "model.yaml", site.workspace.model.with_name("u22a8.newer") / "model.yaml")
+    said = site.deploy()
+    shutil.rmtree(site.workspace.model.with_name("u22a8.newer"))
+    offered = [
+        site.find_deployment(name)["parameter_openapi_schema"]["properties"]["handle"]["anyOf"][0]["enum"]
+        for name in ("synthesize/on-demand", "synthesize/nightly")
+    ]
+    later = site.start_run(handle="u22a8.later-still")
+
+    assert "forms offer: 2 handles; others can be typed" in said
+    assert "; synthesize/nightly, synthesize/on-demand changed" in said
+    assert [sorted((HANDLE, "u22a8.newer"))] * 2 == offered
+    # The file's own default is no model of this catalogue.
+    assert {"synth_type", "effort"} == set(form["parameters"])
+    assert "u22a8.later-still" == site.ask("GET", f"/flow_runs/{later}")["parameters"]["handle"]
+    site.ask("DELETE", f"/flow_runs/{later}")
 
 
 def test_deploy_leaves_one_of_two_automations_of_a_name(site: Site) -> None:
@@ -221,7 +244,8 @@ def test_run_that_somebody_waits_for_comes_before_a_backfill_s_however_many_thes
     ensure_deployed(site)
     backfill, interactive = (site.find_deployment(f"{name}/on-demand")["id"] for name in ("backfill", "synthesize"))
     asked = [site.ask("POST", f"/deployments/{backfill}/create_flow_run", name=f"{number}") for number in range(8)]
-    asked.append(site.ask("POST", f"/deployments/{interactive}/create_flow_run", name="waited for"))
+    given = {"name": "waited for", "parameters": {"handle": HANDLE}}
+    asked.append(site.ask("POST", f"/deployments/{interactive}/create_flow_run", **given))
     taken = site.ask("POST", "/work_pools/exemplars/get_scheduled_flow_runs")
     for run in asked:
         site.ask("DELETE", f"/flow_runs/{run['id']}")

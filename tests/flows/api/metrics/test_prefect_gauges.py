@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from fakes.site import Site, find_free_port, open_site
 from fakes.waiting import wait_until
-from fakes.workspace import make_workspace
+from fakes.workspace import HANDLE, make_workspace
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prometheus_client.core import CollectorRegistry
@@ -52,7 +52,7 @@ def test_server_that_nobody_has_set_up_has_neither(tmp_path: Path) -> None:
 def leave_late_run(site: Site) -> None:
     """A run of the queue ``interactive`` that Prefect has found to be late."""
     deployment = site.find_deployment("synthesize/on-demand")["id"]
-    run = site.ask("POST", f"/deployments/{deployment}/create_flow_run", name="waits")
+    run = site.ask("POST", f"/deployments/{deployment}/create_flow_run", name="waits", parameters={"handle": HANDLE})
     due = (datetime.now(UTC) - timedelta(minutes=5)).isoformat()
     late = {"type": "SCHEDULED", "name": "Late", "state_details": {"scheduled_time": due}}
     site.ask("POST", f"/flow_runs/{run['id']}/set_state", state=late, force=True)
