@@ -60,8 +60,11 @@ def read_lifecycle(models_uri: str, handle: str) -> Lifecycle:
         raise findings.make_error() from None
 
 
-def check_draft(models_uri: str, handle: str) -> None:
-    """Checks that samples may be added to a model (the platform's contract, section 3).
+def check_draft(models_uri: str, handle: str, undone: str = "Nothing was attached") -> None:
+    """Checks that samples may be added to a model, or taken off it (the platform's contract, section 3).
+
+    Args:
+        undone: what the message says has not been done.
 
     Raises:
         FrozenModelError: the model is not a draft.
@@ -71,5 +74,5 @@ def check_draft(models_uri: str, handle: str) -> None:
     if not lifecycle.takes_samples:
         raise FrozenModelError(
             f"{handle} is {lifecycle.state!r}, not a draft ({LIFECYCLE_FILE}). Samples may be added only while a model "
-            "is a draft; a trained model's samples are frozen. Nothing was attached"
+            f"is a draft; a trained model's samples are frozen. {undone}"
         )

@@ -21,7 +21,7 @@ from flows.api.middleware.request_metrics import RequestMetrics, RequestMetricsM
 from flows.api.openapi.document import BY_PREFECT, add_document, describe_answers
 from flows.api.openapi.refusals import list_refusals
 from flows.api.prefect_runs.client import open_orchestrator
-from flows.api.routes import added_samples, models, samples, synthesize
+from flows.api.routes import added_samples, deleted_sample, models, samples, synthesize
 from flows.api.routes.changes import ChangeLocks
 from flows.api.routes.dependencies import get_orchestrator, locate_storage
 from flows.api.schemas import Health
@@ -104,7 +104,7 @@ def make_app(settings: Settings, counts: RequestMetrics | None = None) -> FastAP
     app.state.storage = locate_storage(settings)
     app.state.change_locks = ChangeLocks()
     app.include_router(health, prefix=BASE, dependencies=[Depends(note_query)])
-    for module in (synthesize, models, samples, added_samples):
+    for module in (synthesize, models, samples, added_samples, deleted_sample):
         app.include_router(module.router, prefix=BASE, dependencies=[Security(bearer), Depends(note_query)])
     add_document(app)
     add_docs(app)

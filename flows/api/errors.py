@@ -12,6 +12,8 @@ Code = Literal[
     "not_found",
     "model_not_found",
     "trait_not_found",
+    "sample_not_found",
+    "sample_authored",
     "method_not_allowed",
     "body_too_large",
     "invalid_json",

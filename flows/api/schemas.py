@@ -133,6 +133,13 @@ class AddedSamples(_Answer):
     )
 
 
+class DeletedSample(_Answer):
+    """The sample is gone."""
+
+    handle: str = Field(description="The model that had it.", examples=[HANDLE_EXAMPLE])
+    deleted: Literal[True] = Field(description="Always true.")
+
+
 class SamplePage(_Answer):
     """Samples: the authored ones first, then set by set in the order in which they were attached."""
 

@@ -13,6 +13,7 @@ OF_MODEL = (
     "GET /v1/models/{handle}/traits",
     "GET /v1/models/{handle}/samples",
     "POST /v1/models/{handle}/samples",
+    "DELETE /v1/models/{handle}/samples/{sample_id}",
     "POST /v1/models/{handle}/samples/synthesize",
 )
 ADDING = "POST /v1/models/{handle}/samples"

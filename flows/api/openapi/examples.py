@@ -12,6 +12,7 @@ from flows.api.schemas import (
     HANDLE_EXAMPLE,
     RUN_ID_EXAMPLE,
     AddedSamples,
+    DeletedSample,
     Health,
     ModelAnswer,
     ModelPage,
@@ -27,6 +28,7 @@ _BEGUN = datetime(2026, 11, 25, 12, tzinfo=UTC)
 MODELS_CURSOR = write_cursor(("models", "u22a8", ""), [HANDLE_EXAMPLE])
 SAMPLES_CURSOR = write_cursor(("samples", HANDLE_EXAMPLE, ""), ["a", 0, 0, 1, 0])
 _DESCRIPTION = "Whether technical documentation is understood at once and tells readers what exactly to do."
+SAMPLE_ID_EXAMPLE = 8028196843172301
 TEXT_EXAMPLE = "Press the green button. The lamp turns off when the page is saved."
 
 
@@ -89,6 +91,7 @@ ANSWERS: Mapping[type[BaseModel], BaseModel] = {
     ModelAnswer: _make_model(),
     ModelPage: ModelPage(items=[_make_model()], next_cursor=MODELS_CURSOR, limit=1),
     TraitList: TraitList(traits=[_make_trait()]),
+    DeletedSample: DeletedSample(handle=HANDLE_EXAMPLE, deleted=True),
     AddedSamples: AddedSamples(ids=[make_id(HANDLE_EXAMPLE, "clarity", TEXT_EXAMPLE)]),
     SamplePage: SamplePage(items=[_make_sample()], next_cursor=SAMPLES_CURSOR, limit=1),
 }

@@ -53,6 +53,9 @@ REFUSALS: Mapping[Refused, Refusal] = {
         f"{HANDLE_EXAMPLE} has no such trait. It has: clarity, actionability.",
         {"trait": "warmth", "traits": ["clarity", "actionability"]},
     ),
+    (404, "sample_not_found"): Refusal(
+        "the model has no sample of this id", f"{HANDLE_EXAMPLE} has no such sample.", {"sample_id": 8028196843172301}
+    ),
     (405, "method_not_allowed"): Refusal(
         "the path allows other methods, which the header `Allow` names",
         "This path does not allow this method. It allows: GET.",
@@ -74,6 +77,11 @@ REFUSALS: Mapping[Refused, Refusal] = {
         f"{HANDLE_EXAMPLE} is ready, and samples may be added only while a model is a draft. A trained model's samples "
         "are frozen.",
         {"state": "ready"},
+    ),
+    (409, "sample_authored"): Refusal(
+        "the sample stands in a file that an author wrote, which the message names",
+        "Sample 8028196843172301 stands in samples.jsonl:3, which its author wrote. Take it out there.",
+        {"sample_id": 8028196843172301},
     ),
     (413, "body_too_large"): Refusal(
         "the body is over 64 KiB, or over 8 MiB where samples are added",

@@ -17,9 +17,9 @@ from flows.api.openapi.refusals import REFUSALS, Refused
 
 # The platform's contract, section 5.
 CONTRACT = (
-    "unauthorized forbidden not_found model_not_found trait_not_found method_not_allowed body_too_large invalid_json "
-    "invalid_handle invalid_request no_traits no_seed_samples already_running model_busy model_not_draft "
-    "orchestrator_unavailable internal_error"
+    "unauthorized forbidden not_found model_not_found trait_not_found sample_not_found sample_authored "
+    "method_not_allowed body_too_large invalid_json invalid_handle invalid_request no_traits no_seed_samples "
+    "already_running model_busy model_not_draft orchestrator_unavailable internal_error"
 ).split()
 
 
@@ -32,6 +32,11 @@ def synthesize_after_another(surface: Surface, effort: str) -> httpx.Response:
     return surface.synthesize(effort=effort)
 
 
+def delete_authored(surface: Surface) -> httpx.Response:
+    [sample] = surface.author.get(f"/models/{HANDLE}/samples?limit=1").json()["items"]
+    return surface.author.delete(f"/models/{HANDLE}/samples/{sample['id']}")
+
+
 TRIGGERS: Mapping[Refused, Callable[[Surface], httpx.Response]] = {
     (400, "invalid_request"): lambda surface: surface.author.get("/models", headers={"Host": "example.org"}),
     (400, "invalid_json"): lambda surface: surface.author.post(f"/models/{HANDLE}/samples/synthesize", content="{"),
@@ -40,10 +45,12 @@ TRIGGERS: Mapping[Refused, Callable[[Surface], httpx.Response]] = {
     (404, "not_found"): lambda surface: surface.author.get("/nothing"),
     (404, "model_not_found"): lambda surface: surface.author.get(f"/models/{UNKNOWN}"),
     (404, "trait_not_found"): lambda surface: surface.author.get(f"/models/{HANDLE}/samples?trait=warmth"),
+    (404, "sample_not_found"): lambda surface: surface.author.delete(f"/models/{HANDLE}/samples/1"),
     (405, "method_not_allowed"): lambda surface: surface.author.delete("/models"),
     (409, "already_running"): lambda surface: synthesize_after_another(surface, "low"),
     (409, "model_busy"): lambda surface: synthesize_after_another(surface, "high"),
     (409, "model_not_draft"): lambda surface: post(surface.author, TRAINED),
+    (409, "sample_authored"): delete_authored,
     (413, "body_too_large"): lambda surface: post(surface.author, HANDLE, note="x" * 70_000),
     (422, "invalid_handle"): lambda surface: surface.author.get("/models/Technical%20Writing"),
     (422, "invalid_request"): lambda surface: surface.author.get("/models?limit=0"),

@@ -89,6 +89,7 @@ def test_operations_are_those_of_the_contract() -> None:
         ("get", "/v1/models/{handle}/samples", "list_samples"),
         ("post", "/v1/models/{handle}/samples", "add_samples"),
         ("post", "/v1/models/{handle}/samples/synthesize", "synthesize_samples"),
+        ("delete", "/v1/models/{handle}/samples/{sample_id}", "delete_sample"),
         ("get", "/v1/models/{handle}/traits", "list_traits"),
         ("get", "/v1/runs/{run_id}/report", "read_report"),
     ] == sorted(

@@ -1,0 +1,98 @@
+"""The route that takes one sample off a draft: one that a run attached, or one that was added over HTTP."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Request
+from fastapi.concurrency import run_in_threadpool
+from pydantic import BeforeValidator
+
+from engine.listing.places import Places, find_places, remove_samples
+from engine.store.set_versions import Removal
+from flows.api.errors import ApiError
+from flows.api.openapi.document import BY_PREFECT, OF_MODEL, describe_answers, link
+from flows.api.openapi.examples import SAMPLE_ID_EXAMPLE
+from flows.api.routes.changes import change_draft
+from flows.api.routes.dependencies import Storage, find_changeable_model, get_storage, read_outline
+from flows.api.schemas import DeletedSample
+
+router = APIRouter(tags=["Changing"])
+# Python converts no more than some thousand digits.
+MOST_DIGITS = 400
+
+
+def read_id(value: object) -> int:
+    """The integer in a path.
+
+    Raises:
+        ValueError: the text is not an integer in digits.
+    """
+    if not isinstance(value, str) or not re.fullmatch(f"-?[0-9]{{1,{MOST_DIGITS}}}", value):
+        raise ValueError("an integer, in digits")
+    return int(value)
+
+
+@router.delete(
+    "/models/{handle}/samples/{sample_id}",
+    operation_id="delete_sample",
+    responses=describe_answers(
+        DeletedSample,
+        *OF_MODEL,
+        (403, "forbidden"),
+        (404, "sample_not_found"),
+        (422, "invalid_request"),
+        (409, "sample_authored"),
+        (409, "model_busy"),
+        (409, "model_not_draft"),
+        *BY_PREFECT,
+        links={"samples": link("list_samples", "The samples that are left.", handle="$request.path.handle")},
+    ),
+    summary="Delete a sample",
+)
+async def delete_model_sample(
+    request: Request,
+    handle: Annotated[str, Depends(find_changeable_model)],
+    sample_id: Annotated[
+        int,
+        BeforeValidator(read_id),
+        Path(description="The id of a sample, as listings show it.", examples=[SAMPLE_ID_EXAMPLE]),
+    ],
+) -> DeletedSample:
+    """Takes a sample off a draft: one that a run attached, or one that was added.
+
+    The row of an attached one is kept beside its set as removed, where no listing shows it. A sample that stands in a
+    file that an author wrote is 409, with the file and the line in the message: it is taken out there.
+    """
+    storage = get_storage(request)
+    await run_in_threadpool(find_sample, storage, handle, sample_id)
+    own = (await run_in_threadpool(read_outline, storage.models_uri, handle)).effort
+    await change_draft(request, handle, own, _make_deletion(storage, handle, sample_id))
+    return DeletedSample(handle=handle, deleted=True)
+
+
+def find_sample(storage: Storage, handle: str, sample_id: int) -> Places:
+    """Where a sample stands that may go.
+
+    Raises:
+        ApiError: 404, there is none; 409, an author wrote it.
+        DefinitionError: a file of the model has mistakes.
+    """
+    places = find_places(storage.models_uri, storage.samples_uri, handle, [sample_id])
+    details = {"sample_id": sample_id}
+    if place := places.authored.get(sample_id):
+        said = f"Sample {sample_id} stands in {place}, which its author wrote. Take it out there."
+        raise ApiError(409, "sample_authored", said, details)
+    if sample_id not in places.removable:
+        raise ApiError(404, "sample_not_found", f"{handle} has no such sample.", details)
+    return places
+
+
+def _make_deletion(storage: Storage, handle: str, sample_id: int) -> Callable[[], None]:
+    def delete() -> None:
+        # Another request may have deleted it while this one waited.
+        places = find_sample(storage, handle, sample_id)
+        remove_samples(storage.models_uri, handle, places, Removal((sample_id,), datetime.now(UTC)))
+
+    return delete
