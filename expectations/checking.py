@@ -8,6 +8,7 @@ from typing import Any
 from engine.domain.model import Model, SynthType
 from engine.domain.samples import SAMPLE_SCHEMA, Row, RunStamp, make_sample_table
 from engine.planning.held_out import make_sides_frame, restrict_to_pool
+from engine.planning.plan import nest_counts
 from engine.quality.verdict import Verdict
 from engine.report.summary import make_kept_rows, make_whole_frame, measure_variety
 from engine.selection.rounds import Rounds
@@ -45,7 +46,7 @@ def prepare_gate(rounds: Rounds, stamp: RunStamp, model: Model) -> GateWork:
         model,
         stamp.synth_type,
         traits=[trait.key for trait in model.traits],
-        wanted=rounds.plan.wanted,
+        wanted=rounds.plan.wanted if rounds.plan.lacking is None else nest_counts(rounds.plan.lacking),
         run_id=stamp.run_id,
         columns=SAMPLE_SCHEMA.names,
         variety=measure_variety(rounds, rounds.embedder),

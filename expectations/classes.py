@@ -62,10 +62,13 @@ class RowsExpectation(BatchExpectation):
 
 
 class ExpectPoleCountsToEqual(RowsExpectation):
-    """Every one of ``traits`` has exactly ``wanted`` rows at each pole, and no other trait has any."""
+    """Every one of ``traits`` has exactly ``wanted`` rows at each pole, and no other trait has any.
+
+    ``wanted`` is one number, or one by trait and pole for a run that fills up.
+    """
 
     traits: list[str] | Parameter
-    wanted: int | Parameter
+    wanted: int | dict[str, dict[str, int]] | Parameter
     success_keys: ClassVar[tuple[str, ...]] = ("traits", "wanted")
 
     def find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
@@ -74,8 +77,11 @@ class ExpectPoleCountsToEqual(RowsExpectation):
             "/".join(map(str, key)): int(size)
             for key, size in Counter(zip(frame["trait"], frame["pole"], strict=True)).items()
         }
+        wanted = fields["wanted"]
         expected = {
-            f"{trait}/{pole}": fields["wanted"] for trait in fields["traits"] for pole in ("positive", "negative")
+            f"{trait}/{pole}": wanted if isinstance(wanted, int) else wanted[trait][pole]
+            for trait in fields["traits"]
+            for pole in ("positive", "negative")
         }
         faults = [
             f"{key} has {counts.get(key, 0)} of {count}"

@@ -24,7 +24,7 @@ def check_rows(
     run: pd.DataFrame,
     whole: pd.DataFrame,
     traits: Sequence[str],
-    wanted: int,
+    wanted: int | dict[str, dict[str, int]],
     run_id: str,
     columns: Sequence[str],
     variety: Sequence[PoleVariety],
@@ -38,7 +38,7 @@ def check_rows(
         run: the run's rows, with the columns of ``samples.parquet``.
         whole: all samples: ``trait``, ``text``, ``quality`` and ``origin`` (``authored``, ``attached`` or ``run``).
         traits: the keys of the traits that have a quota.
-        wanted: the quota of each trait and pole.
+        wanted: the quota of each trait and pole, or the quotas by trait and pole.
         columns: the column names that ``run`` must have, in order.
         variety: the diversity figures of the run's rows, for every trait and pole.
         folder: the folder of the suites' JSON files.
@@ -49,7 +49,7 @@ def check_rows(
     parameters = {
         "traits": list(traits),
         "wanted": wanted,
-        "row_floor": max(1, 2 * wanted * len(traits)),
+        "row_floor": max(1, _count_rows(wanted, traits)),
         "run_ids": [run_id],
         "columns": list(columns),
         "variety": {f"{item.trait}/{item.pole}": asdict(item.exemplars) for item in variety},
@@ -57,6 +57,13 @@ def check_rows(
     frames = {RUN_SUITE: run, WHOLE_SUITE: whole} | ({} if sides is None else {HELD_OUT_SUITE: sides})
     outcomes = [run_suite(folder / f"{suite}.json", frame, parameters) for suite, frame in frames.items()]
     return replace(join_outcomes(outcomes), variety=tuple(variety), beside=tuple(beside))
+
+
+def _count_rows(wanted: int | dict[str, dict[str, int]], traits: Sequence[str]) -> int:
+    """How many rows all quotas are together."""
+    if isinstance(wanted, int):
+        return 2 * wanted * len(traits)
+    return sum(sum(poles.values()) for poles in wanted.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,10 @@ from tasks.write import write
 
 @flow(name="synthesize", flow_run_name="{handle} {synth_type}", validate_parameters=False)
 async def synthesize(
-    handle: Handle, synth_type: SynthType = "from_traits", effort: ChosenEffort = None
+    handle: Handle,
+    synth_type: SynthType = "from_traits",
+    effort: ChosenEffort = None,
+    only_lacking: bool = False,
 ) -> RunResult | State[Any]:
     """Makes labelled samples for a model and attaches them, when the gate passes, with provenance `synthesized`.
 
@@ -60,14 +63,20 @@ async def synthesize(
         effort: How many samples for each pole of each trait: low 8, medium 20, high 40, xhigh 80, max 160. More of it
             also takes a larger synth model, more thinking and more votes: data/effort.yaml has the numbers. The
             model's own: what its model.yaml says, or high.
+        only_lacking: Fills up: of each trait and pole only so many as the effort asks for less what earlier runs have
+            left. Where nothing is lacking nothing is asked.
     """
     ignore_closed_output()
     await release_events(get_run_logger())
-    return await run_synthesis(handle, synth_type, effort)
+    return await run_synthesis(handle, synth_type, effort, only_lacking=only_lacking)
 
 
 async def run_synthesis(
-    handle: str, synth_type: SynthType, effort: Effort | None, shared: RunResources | None = None
+    handle: str,
+    synth_type: SynthType,
+    effort: Effort | None,
+    shared: RunResources | None = None,
+    only_lacking: bool = False,
 ) -> RunResult | State[Any]:
     """The work of a flow run of this flow, which may be one of many in its process.
 
@@ -83,7 +92,7 @@ async def run_synthesis(
             resources.hold_lease(check_handle(handle)) as lease,
             resources.publish_progress(meter) as progress,
         ):
-            result = await make_samples(handle, synth_type, effort, lease, progress, resources)
+            result = await make_samples(handle, synth_type, effort, lease, progress, resources, only_lacking)
     except (ModelBusyError, RunInterruptedError) as error:
         return Cancelled(message=str(error))
     except GateError as error:
@@ -96,15 +105,23 @@ async def run_synthesis(
 
 
 async def make_samples(
-    handle: str, synth_type: SynthType, effort: Effort | None, lease: Lease, progress: Progress, resources: RunResources
+    handle: str,
+    synth_type: SynthType,
+    effort: Effort | None,
+    lease: Lease,
+    progress: Progress,
+    resources: RunResources,
+    only_lacking: bool = False,
 ) -> RunResult:
     """The walk of a run that holds its model's lease, step by step."""
     settings, call, run_heavy = resources.settings, resources.call, resources.run_heavy
     if done := find_finished(settings.locate(settings.samples_uri), handle, synth_type, str(flow_run.get_id())):
         get_run_logger().info("This run has attached its set before: %s. Nothing is asked again", done.samples)
         return done
-    job = call(load, settings, handle, synth_type, effort)
+    job = call(load, settings, handle, synth_type, effort, only_lacking)
     add_log_context(effort=job.level.effort)
+    if job.lacks_nothing:
+        return find_nothing_lacking(job)
     stamp = make_stamp(job)
     async with resources.open_models(job.level, progress) as models:
         gateway, voting_judge = models.gateway, models.voting_judge
@@ -119,6 +136,14 @@ async def make_samples(
     stored = call(write, settings, rounds, stamp, verdict, gateway, bill)
     await report(rounds, verdict, stored, expected, bill, settings.api_url, alone=not resources.as_tasks)
     return conclude(rounds, stamp, verdict, stored)
+
+
+def find_nothing_lacking(job: Job) -> RunResult:
+    """The result of a run that was to fill up where there is nothing to fill."""
+    wanted = job.level.exemplars_per_pole
+    headline = f"nothing is lacking: {job.model.handle} has {count_noun(wanted, 'exemplar')} or more of each pole"
+    get_run_logger().info("%s. Nothing is asked", capitalise(headline))
+    return RunResult(str(flow_run.get_id()), "not_needed", "", "", wanted, {}, headline=headline)
 
 
 def make_stamp(job: Job) -> RunStamp:
@@ -138,7 +163,7 @@ async def run_rounds(
     """
     gateway, voting_judge = models.gateway, models.voting_judge
     finished = read_spending(gateway.budget)
-    progress.report(KeptCounted(rounds.count_kept(), rounds.plan.wanted))
+    progress.report(KeptCounted(rounds.count_kept(), rounds.plan.wanted, quotas=rounds.plan.lacking))
     place = rounds.plan.plan_id, rounds.plan.model.handle
     async with gateway.holding(rounds.subjects_plan_id), gateway.keeping(*place), voting_judge.keeping(*place):
         while cells := rounds.next_cells():
@@ -156,7 +181,7 @@ async def run_rounds(
                 break
             finished = read_spending(gateway.budget)
             reasons = rounds.choice.count_reasons()
-            progress.report(KeptCounted(rounds.count_kept(), rounds.plan.wanted, reasons))
+            progress.report(KeptCounted(rounds.count_kept(), rounds.plan.wanted, reasons, rounds.plan.lacking))
     return finished
 
 

@@ -10,12 +10,12 @@ from tasks.run_names import name_load
 
 
 @task(name="load", task_run_name=name_load, cache_policy=NO_CACHE, persist_result=False)
-def load(settings: Settings, handle: str, synth_type: str, effort: str | None) -> Job:
+def load(settings: Settings, handle: str, synth_type: str, effort: str | None, only_lacking: bool = False) -> Job:
     """The job of a request, in a store without the debris of earlier runs; raises what ``load_job`` raises."""
     logger = get_run_logger()
     for swept in sweep_store(settings.locate(settings.samples_uri), handle):
         logger.warning("Taken away from the store: %s", swept)
-    job = load_job(settings, handle, synth_type, effort)
+    job = load_job(settings, handle, synth_type, effort, only_lacking=only_lacking)
     model = job.model
     logger.info(
         "%s: %d traits, %d seeds, %d attached", handle, len(model.traits), len(model.seeds), len(model.attached)

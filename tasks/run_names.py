@@ -26,6 +26,8 @@ def name_load(parameters: Parameters) -> str:
 def name_plan(parameters: Parameters) -> str:
     """“plan 40 for each pole of 2 traits”."""
     job: Job = parameters["job"]
+    if job.lacking is not None:
+        return f"plan {count_noun(sum(job.lacking.values()), 'lacking exemplar')}"
     return f"plan {job.level.exemplars_per_pole} for each pole of {count_noun(len(job.model.traits), 'trait')}"
 
 

@@ -77,12 +77,24 @@ class CallAttempted:
 class KeptCounted:
     """How many exemplars are chosen so far by trait key and pole, and how many rejected by reason.
 
-    ``wanted`` is the quota of each trait and pole.
+    ``wanted`` is the quota of each trait and pole, or the largest of ``quotas`` where these differ.
     """
 
     kept: Mapping[tuple[str, Pole], int]
     wanted: int
     rejected: Mapping[Reason, int] = field(default_factory=dict)
+    quotas: Mapping[tuple[str, Pole], int] | None = None
+
+    @property
+    def total(self) -> int:
+        """All quotas together."""
+        return self.wanted * len(self.kept) if self.quotas is None else sum(self.quotas.values())
+
+    @property
+    def is_met(self) -> bool:
+        """Whether every quota is met."""
+        quotas = dict.fromkeys(self.kept, self.wanted) if self.quotas is None else self.quotas
+        return bool(self.kept) and all(self.kept[key] >= quota for key, quota in quotas.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +146,7 @@ class ProgressFraction:
             self._expected = self._expected or 2 * event.count
         elif isinstance(event, CallEnded):
             self._done += 1
-        elif isinstance(event, KeptCounted) and event.kept and min(event.kept.values()) >= event.wanted:
+        elif isinstance(event, KeptCounted) and event.is_met:
             self._raise_to(self.CALLS_WEIGHT)
         if calls := max(self._planned, self._expected):
             self._raise_to(self.CALLS_WEIGHT * min(1.0, self._done / calls))

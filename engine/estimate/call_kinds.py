@@ -92,7 +92,12 @@ def list_calls(plan: Plan, endpoint: Endpoint, judge: Endpoint | None = None) ->
     cells = plan_examples(plan, endpoint.draws)
     return (
         *_list_subject_calls(plan, endpoint),
-        *(_make_exemplar_calls(plan, endpoint, trait, pole, cells) for trait in traits for pole in POLES),
+        *(
+            _make_exemplar_calls(plan, endpoint, trait, pole, cells)
+            for trait in traits
+            for pole in POLES
+            if plan.quotas[trait.key, pole]
+        ),
         *(_make_vote_calls(plan, endpoint, judge, trait) for trait in traits if judge),
         *(kind for trait in traits for kind in _list_judge_calls(plan, endpoint, trait)),
     )

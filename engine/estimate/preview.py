@@ -123,7 +123,7 @@ def _describe_length(length: Length) -> str:
 def _list_quotas(plan: Plan, endpoint: Endpoint) -> tuple[Quota, ...]:
     cells = count_cells(plan, endpoint.draws).low
     return tuple(
-        Quota(trait.key, trait.type, pole, trait.label(pole), plan.wanted, cells)
+        Quota(trait.key, trait.type, pole, trait.label(pole), plan.quotas[trait.key, pole], cells)
         for trait in plan.model.traits
         for pole in POLES
     )

@@ -76,7 +76,8 @@ class Cell:
 class Plan:
     """What a run is to make. ``plan_id`` is a digest of the inputs that ``make_plan`` names.
 
-    ``language`` is the one that its texts are to have.
+    ``language`` is the one that its texts are to have. ``lacking`` are the quotas of a run that only fills up what is
+    lacking, by trait key and pole; None where each is the effort's.
     ``axes`` are what places the texts of each trait between its poles, by trait key; none where the encoder has no say.
     """
 
@@ -87,16 +88,24 @@ class Plan:
     scenario_pool: ScenarioPool
     seed: int
     language: Language = ENGLISH
+    lacking: Shortfall | None = None
     axes: Mapping[str, ReferenceAxis] = field(default_factory=dict, compare=False)
 
     @property
     def wanted(self) -> int:
-        """The quota: how many exemplars are wanted of each trait at each pole."""
-        return self.level.exemplars_per_pole
+        """The largest quota; without ``lacking`` it is that of each trait at each pole."""
+        return max(self.quotas.values()) if self.lacking is not None else self.level.exemplars_per_pole
+
+    @property
+    def quotas(self) -> Shortfall:
+        """How many exemplars are wanted, by trait key and pole."""
+        if self.lacking is not None:
+            return self.lacking
+        return {(trait.key, pole): self.level.exemplars_per_pole for trait in self.model.traits for pole in POLES}
 
     def full_shortfall(self) -> Shortfall:
-        """Returns the shortfall before the first round: the whole quota of every trait and pole."""
-        return {(trait.key, pole): self.wanted for trait in self.model.traits for pole in POLES}
+        """Returns the shortfall before the first round: every quota."""
+        return self.quotas
 
     def length(self, cell: Cell) -> Length:
         """Returns the range of words for a cell's texts: its scenario's, or one around the seed that it varies."""
@@ -121,7 +130,13 @@ class RoundHistory:
 
 
 def make_plan(
-    model: Model, synth_type: SynthType, level: Level, scenario_pool: ScenarioPool, seed: int, prompts_version: str
+    model: Model,
+    synth_type: SynthType,
+    level: Level,
+    scenario_pool: ScenarioPool,
+    seed: int,
+    prompts_version: str,
+    lacking: Shortfall | None = None,
 ) -> Plan:
     """Makes the plan of these inputs.
 
@@ -154,8 +169,18 @@ def make_plan(
         },
         "seed": seed,
         "prompts": prompts_version,
+        # Likewise left out of a plan for the whole quota.
+        **({} if lacking is None else {"lacking": nest_counts(lacking)}),
     }
-    return Plan(_digest(inputs), model, synth_type, level, scenario_pool, seed, language)
+    return Plan(_digest(inputs), model, synth_type, level, scenario_pool, seed, language, lacking)
+
+
+def nest_counts(counts: Shortfall) -> dict[str, dict[str, int]]:
+    """Returns counts by trait key and pole as JSON has them: by trait, then by pole."""
+    nested: dict[str, dict[str, int]] = {}
+    for (trait, pole), count in counts.items():
+        nested.setdefault(trait, {})[pole] = count
+    return nested
 
 
 def digest_definition(model: Model) -> str:

@@ -173,7 +173,7 @@ def make_seed_key(seed: Seed, pole: Pole) -> SeedKey:
 
 
 def pick_evenly(
-    groups: Sequence[Sequence[Exemplar]], wanted: int, model: Model, trait: str
+    groups: Sequence[Sequence[Exemplar]], wanted: Mapping[Pole, int], model: Model, trait: str
 ) -> list[tuple[Exemplar, ...]]:
     """Picks groups of variations so that all seeds are used equally often.
 
@@ -184,11 +184,11 @@ def pick_evenly(
     Args:
         groups: in order of preference, each a pair or a single exemplar; an exemplar may be in several groups, of which
             one at most is picked.
-        wanted: how many exemplars to pick at each pole, at most.
+        wanted: how many exemplars to pick at each pole, at most, by pole.
     """
     uses, own = count_seed_uses(model), Counter[SeedKey]()
     seeds = {pole: [make_seed_key(seed, pole) for seed in list_usable_seeds(model, trait, pole)] for pole in POLES}
-    left = dict.fromkeys(POLES, wanted)
+    left = dict(wanted)
     waiting = [(tuple(group), _keys(group), {exemplar.key for exemplar in group}) for group in groups]
     picked: list[tuple[Exemplar, ...]] = []
     while True:

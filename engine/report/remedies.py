@@ -100,7 +100,7 @@ def _quote(item: Exemplar) -> str:
 def _explain_shortfall(rounds: Rounds, lacking: int) -> str:
     """Explains a shortfall by its most frequent reason; what is to spare counts only if nothing was rejected."""
     shortfall = rounds.choice.shortfall
-    wanted = rounds.plan.wanted * len(shortfall)
+    wanted = sum(rounds.plan.quotas.values())
     after = count_noun(rounds.round_no, "round")
     said = f"{lacking:,} of {count_noun(wanted, 'exemplar')} {'is' if lacking == 1 else 'are'} lacking after {after}"
     others = [item for item in rounds.choice.rejected if shortfall[item.trait, item.pole]]

@@ -34,8 +34,12 @@ def describe_verdict(rounds: Rounds, verdict: Verdict) -> tuple[str, str]:
     headline = state_outcome(rounds, verdict)
     if not verdict.success:
         return headline, explain_failure(rounds, verdict)
-    traits = count_noun(len(rounds.plan.model.traits), "trait")
-    return headline, f"{rounds.plan.wanted} for each pole of {traits}; {count_others(rounds.choice)}."
+    plan = rounds.plan
+    if plan.lacking is None:
+        made = f"{plan.wanted} for each pole of {count_noun(len(plan.model.traits), 'trait')}"
+    else:
+        made = f"{sum(plan.quotas.values()):,} that had been lacking"
+    return headline, f"{made}; {count_others(rounds.choice)}."
 
 
 def write_page(
@@ -104,7 +108,7 @@ def _write_counts(rounds: Rounds) -> str:
     rows = ["| trait | pole | reads as | kept of wanted |", "|---|---|---|--:|"]
     for trait in rounds.plan.model.traits:
         for pole in POLES:
-            count = f"{kept[trait.key, pole]} of {rounds.plan.wanted}"
+            count = f"{kept[trait.key, pole]} of {rounds.plan.quotas[trait.key, pole]}"
             rows.append(f"| {_cell(trait.name)} | {pole} | {_cell(trait.label(pole))} | {count} |")
     return "\n".join(rows)
 

@@ -58,7 +58,8 @@ def _draw_trait(
     parts = [f'<text class="name" x="{_LEFT}" y="16">{_cut(trait.name)}</text>']
     for number, pole in enumerate(POLES):
         count = rounds.choice.count(trait.key, pole)
-        parts.append(_draw_bar(trait.label(pole), pole, count, rounds.plan.wanted, _NAME_HEIGHT + number * _BAR_HEIGHT))
+        wanted, top = rounds.plan.quotas[trait.key, pole], _NAME_HEIGHT + number * _BAR_HEIGHT
+        parts.append(_draw_bar(trait.label(pole), pole, count, wanted, top))
     bars = _NAME_HEIGHT + len(POLES) * _BAR_HEIGHT
     if len({positions[exemplar.key] for exemplar in own}) < 2:
         # All texts have one position: there are no seeds or names by which to tell them apart.
@@ -69,7 +70,7 @@ def _draw_trait(
 
 
 def _draw_bar(label: str, pole: Pole, count: int, wanted: int, y: int) -> str:
-    filled = round(_BAR * min(1.0, count / wanted), 1)
+    filled = round(_BAR * min(1.0, count / max(1, wanted)), 1)
     return (
         f'<text class="small" x="{_LEFT}" y="{y + 12}">{_cut(label)}: {count} of {wanted}</text>'
         f'<rect class="empty" x="{_LEFT}" y="{y + 17}" width="{_BAR}" height="8" rx="2"/>'

@@ -17,7 +17,7 @@ from engine.estimate.notes import list_notes
 from engine.gateway.model_gateway import ModelGateway
 from engine.generation.prompts import prompts_version
 from engine.planning.held_out import choose_pool
-from engine.planning.plan import digest_definition
+from engine.planning.plan import digest_definition, nest_counts
 from engine.planning.scenarios import measure_coverage
 from engine.quality.coherence import list_orderings, measure_seed_likeness, measure_word_order
 from engine.quality.diversity import PoleVariety, Variety, measure_texts
@@ -51,8 +51,9 @@ PACKAGES = (
 class RunResult:
     """The result of a run: where its files are, and how many exemplars were kept and rejected.
 
-    ``wanted`` is the quota of each trait and pole; ``kept`` is by trait key and pole. ``rejected`` does not count what
-    is to spare. ``headline`` says the same in a line, see ``engine.report.headline``.
+    ``status`` is ``attached``, or ``not_needed`` where nothing was lacking and there is no set. ``wanted`` is the quota
+    of each trait and pole, or the largest; ``kept`` is by trait key and pole. ``rejected`` does not count what is to
+    spare. ``headline`` says the same in a line, see ``engine.report.headline``.
     """
 
     run_id: str
@@ -175,6 +176,7 @@ def make_sample_set(
             "checked_beside": list(verdict.beside),
             **({"removals_beside": dict(model.stored_removals)} if model.stored_removals else {}),
             "attempt": asdict(bill.attempt),
+            **({} if rounds.plan.lacking is None else {"lacking": nest_counts(rounds.plan.lacking)}),
         },
     )
 
@@ -193,6 +195,7 @@ def make_report_data(
     counts = rounds.count_kept()
     positions = measure_pole_positions(rounds.plan.axes, rounds.exemplars, rounds.embedder)
     rows = {exemplar.key: _make_row(rounds, stamp, exemplar)["id"] for exemplar in rounds.exemplars}
+    quotas = rounds.plan.quotas
     return ReportData(
         handle=model.handle,
         description=model.description,
@@ -206,7 +209,7 @@ def make_report_data(
         warnings=list_warnings(rounds, verdict),
         notes=list_notes(rounds.plan, gateway.endpoint),
         counts=tuple(
-            PoleCount(trait.key, trait.name, pole, trait.label(pole), counts[trait.key, pole], rounds.plan.wanted)
+            PoleCount(trait.key, trait.name, pole, trait.label(pole), counts[trait.key, pole], quotas[trait.key, pole])
             for trait in model.traits
             for pole in POLES
         ),

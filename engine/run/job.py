@@ -12,7 +12,7 @@ from engine.definitions.lifecycle import check_draft
 from engine.definitions.loader import load_model
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, Packs, load_packs
 from engine.domain.language_tag import name_tag
-from engine.domain.model import EFFORTS, POLES, SYNTH_TYPES, Effort, Model, Pool, SynthType
+from engine.domain.model import EFFORTS, POLES, SYNTH_TYPES, Effort, Model, Pole, Pool, SynthType
 from engine.errors import UnsupportedError
 from engine.generation.prompts import prompts_version
 from engine.llm.embedded_models import EmbeddedFile, choose_model, find_embedded, is_embedded
@@ -46,13 +46,29 @@ from engine.text.language import decide_language
 
 
 class Job:
-    """What a run was asked for. Not a dataclass: Prefect walks into those, and a model may hold a million samples."""
+    """What a run was asked for. Not a dataclass: Prefect walks into those, and a model may hold a million samples.
 
-    def __init__(self, model: Model, synth_type: SynthType, level: Level, note: str = "") -> None:
+    ``lacking`` are the quotas of a run that only fills up, by trait key and pole; None where each is the effort's.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        synth_type: SynthType,
+        level: Level,
+        note: str = "",
+        lacking: Mapping[tuple[str, Pole], int] | None = None,
+    ) -> None:
         self.model = model
         self.synth_type = synth_type
         self.level = level
         self.note = note
+        self.lacking = lacking
+
+    @property
+    def lacks_nothing(self) -> bool:
+        """Whether it only fills up, and there is nothing to fill."""
+        return self.lacking is not None and not any(self.lacking.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +100,7 @@ def load_job(
     effort: str | None,
     dry: bool = False,
     earlier: EarlierSets | None = None,
+    only_lacking: bool = False,
 ) -> Job:
     """The job of a request, when all its inputs can be used; no model is asked.
 
@@ -91,6 +108,7 @@ def load_job(
         dry: leaves the sample store untouched, where a run tries to write a file, and accepts models without a price.
         earlier: the stored sets that the run began from; None for all. Given where a set is made again: it is attached
             to nothing, so the model need not be a draft any more.
+        only_lacking: whether each quota is the effort's less what is in the store already.
 
     Raises:
         HandleError, NoTraitsError, NoSeedsError, DefinitionError, UnsupportedError: what the user gave is wrong.
@@ -122,7 +140,8 @@ def load_job(
         check_prices(settings, level)
     samples_uri = settings.locate(settings.samples_uri)
     check_writable(samples_uri, probe=not dry)
-    job = Job(read_pools(samples_uri, model, earlier, settings.cache_place), checked_type, level)
+    lacking = count_lacking(samples_uri, model, checked_type, level) if only_lacking else None
+    job = Job(read_pools(samples_uri, model, earlier, settings.cache_place), checked_type, level, lacking=lacking)
     return job if earlier is not None else resume_job(settings, job, named)
 
 
@@ -160,7 +179,7 @@ def resume_job(settings: Settings, job: Job, named: Sequence[str]) -> Job:
         f"Goes on with {level.synth_model}, which this plan was begun with. The next plan is for {chosen}; to begin "
         f"this one anew with it, set EXEMPLARS_SYNTH_MODEL={chosen}"
     )
-    return Job(job.model, job.synth_type, level, note)
+    return Job(job.model, job.synth_type, level, note, job.lacking)
 
 
 def check_written(file: EmbeddedFile, model: Model) -> None:
@@ -209,6 +228,20 @@ def read_pools(samples_uri: str, model: Model, earlier: EarlierSets | None = Non
     return replace(found, attached=open_samples(train, cache), held_out=open_samples(held_out, cache))
 
 
+def count_lacking(samples_uri: str, model: Model, synth_type: SynthType, level: Level) -> dict[tuple[str, Pole], int]:
+    """How many exemplars each trait and pole lacks of the level's number, by the manifests of the synth type's pool.
+
+    Raises:
+        StoreError: a set cannot be read.
+    """
+    there: Counter[tuple[str, str]] = Counter()
+    for stored in list_sets(samples_uri, model.handle, choose_pool(synth_type)):
+        for trait, poles in stored.manifest["counts"].items():
+            there.update({(trait, pole): count for pole, count in poles.items()})
+    wanted = level.exemplars_per_pole
+    return {(trait.key, pole): max(0, wanted - there[trait.key, pole]) for trait in model.traits for pole in POLES}
+
+
 def check_synth_type(synth_type: str) -> SynthType:
     """The synth type itself, where it is one.
 
@@ -243,7 +276,7 @@ def plan_job(job: Job, packs: Packs, seed: int, embedder: Embedder, proposed: Pr
     scenario_pool = exclude_taken_subjects(
         scenario_pool, job.model, job.synth_type, packs, job.level.exemplars_per_pole
     )
-    return make_plan(job.model, job.synth_type, job.level, scenario_pool, seed, prompts_version())
+    return make_plan(job.model, job.synth_type, job.level, scenario_pool, seed, prompts_version(), job.lacking)
 
 
 def find_finished(samples_uri: str, handle: str, synth_type: SynthType, run_id: str) -> RunResult | None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from engine.definitions.effort import Level
-from engine.domain.model import digest_text
+from engine.domain.model import POLES, digest_text
 from engine.domain.progress import LoggedProgress
 from engine.domain.samples import RunStamp
 from engine.errors import InputError, ReplayError, RequestRefusedError, StoreError
@@ -77,7 +77,7 @@ def find_replayable(samples_uri: str, run_id: str) -> StoredSet:
 
 
 def restore_job(job: Job, manifest: Mapping[str, Any]) -> Job:
-    """The job at the level that the run had, whatever the effort file says now.
+    """The job at the level and with the quotas that the run had, whatever the effort file says now.
 
     Raises:
         ReplayError: a set that the run was planned or checked beside is no longer in the store.
@@ -88,7 +88,14 @@ def restore_job(job: Job, manifest: Mapping[str, Any]) -> Job:
             f"Run {manifest['run_id']} cannot be made again: it was planned beside the sets of {', '.join(gone)}, "
             "which are no longer in the store"
         )
-    return Job(job.model, job.synth_type, Level(**inputs["level"]))
+    named = inputs.get("lacking")
+    # A trait that the definition did not have then changes the plan's id, which tells of it.
+    lacking = (
+        None
+        if named is None
+        else {(trait.key, pole): named.get(trait.key, {}).get(pole, 0) for trait in job.model.traits for pole in POLES}
+    )
+    return Job(job.model, job.synth_type, Level(**inputs["level"]), lacking=lacking)
 
 
 def check_endpoint(manifest: Mapping[str, Any], endpoint: Endpoint) -> None:

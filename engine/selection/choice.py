@@ -120,7 +120,8 @@ def choose_exemplars(plan: Plan, exemplars: Sequence[Exemplar], context: ChoiceC
         chosen |= {exemplar.key: exemplar for exemplar in picked}
         paired |= _find_whole_pairs(picked)
         for pole in POLES:
-            shortfall[trait.key, pole] = plan.wanted - sum(exemplar.pole == pole for exemplar in picked)
+            chosen_at = sum(exemplar.pole == pole for exemplar in picked)
+            shortfall[trait.key, pole] = plan.quotas[trait.key, pole] - chosen_at
     rejected = tuple(
         exemplar if exemplar.reason else replace(exemplar, reason=verdicts.get(exemplar.key, "surplus"))
         for exemplar in exemplars
@@ -138,6 +139,9 @@ def keep_earlier_choice(earlier: Choice, later: Choice) -> Choice:
 
 
 def _choose_trait(plan: Plan, trait: Trait, accepted: Sequence[Exemplar], context: ChoiceContext) -> list[Exemplar]:
+    quotas = {pole: plan.quotas[trait.key, pole] for pole in POLES}
+    # Where only pairs are chosen, the half that is not wanted goes again below.
+    pairs_wanted = max(quotas.values()) if context.strict else min(quotas.values())
     candidates = _list_pairs(accepted, context)
     scores = [_score(*pair, context) for pair in candidates]
     best = _find_best(candidates, scores)
@@ -145,15 +149,23 @@ def _choose_trait(plan: Plan, trait: Trait, accepted: Sequence[Exemplar], contex
         # The even use of seeds decides, which leaves little room to select for diversity.
         ranked = [candidates[index] for index in sorted(best, key=lambda index: -scores[index])]
         alone = [] if context.strict else [(exemplar,) for exemplar in _rank_singles(accepted, context)]
-        return _flatten(pick_evenly([*ranked, *alone], plan.wanted, plan.model, trait.key))
+        left = dict.fromkeys(POLES, pairs_wanted) if context.strict else quotas
+        return _cut(_flatten(pick_evenly([*ranked, *alone], left, plan.model, trait.key)), quotas)
     pairs, values = [candidates[index] for index in best], [scores[index] for index in best]
-    diverse = _select_diverse(trait.key, pairs, values, plan.wanted, context)
+    diverse = _select_diverse(trait.key, pairs, values, pairs_wanted, context)
     chosen = [best[place] for place in diverse]
     if most := context.exchanges.get(trait.key):
         chosen = exchange_pairs(chosen, candidates, scores, most, trait.type not in DEFINED_BY_WORDS)
     picked = [candidates[index] for index in chosen]
-    single = [] if context.strict else _fill_up(accepted, _flatten(picked), plan.wanted, context)
-    return sorted([*_flatten(picked), *single], key=lambda exemplar: exemplar.order)
+    single = [] if context.strict else _fill_up(accepted, _flatten(picked), quotas, context)
+    return _cut(sorted([*_flatten(picked), *single], key=lambda exemplar: exemplar.order), quotas)
+
+
+def _cut(picked: Sequence[Exemplar], quotas: Mapping[Pole, int]) -> list[Exemplar]:
+    """At most the quota of each pole, the first in cell order."""
+    places = {pole: [exemplar for exemplar in picked if exemplar.pole == pole][: quotas[pole]] for pole in POLES}
+    kept = {exemplar.key for own in places.values() for exemplar in own}
+    return [exemplar for exemplar in picked if exemplar.key in kept]
 
 
 def _select_diverse(
@@ -170,14 +182,14 @@ def _flatten(groups: Sequence[tuple[Exemplar, ...]]) -> list[Exemplar]:
 
 
 def _fill_up(
-    accepted: Sequence[Exemplar], picked: Sequence[Exemplar], wanted: int, context: ChoiceContext
+    accepted: Sequence[Exemplar], picked: Sequence[Exemplar], quotas: Mapping[Pole, int], context: ChoiceContext
 ) -> list[Exemplar]:
     """Picks single texts for what is lacking after the pairs, first those farthest on their own pole's side."""
     taken = {exemplar.key for exemplar in picked}
     left = [exemplar for exemplar in _rank_singles(accepted, context) if exemplar.key not in taken]
     filled: list[Exemplar] = []
     for pole in POLES:
-        lacking = wanted - sum(exemplar.pole == pole for exemplar in picked)
+        lacking = quotas[pole] - sum(exemplar.pole == pole for exemplar in picked)
         filled += [exemplar for exemplar in left if exemplar.pole == pole][:lacking]
     return filled
 

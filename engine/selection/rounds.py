@@ -9,7 +9,7 @@ from functools import partial
 from engine.domain.model import POLES, Pole
 from engine.domain.samples import Exemplar, Reason
 from engine.generation.first_replies import MIN_HOPELESS
-from engine.planning.plan import Cell, CellHints, Plan, RoundHistory, add_to_history, plan_round
+from engine.planning.plan import Cell, CellHints, Plan, RoundHistory, Shortfall, add_to_history, plan_round
 from engine.planning.seed_variations import count_seed_uses
 from engine.quality.shortcuts import STRONG_AUC, Shortcut
 from engine.screening.screener import Screener
@@ -127,8 +127,8 @@ class Rounds:
     def _find_shortfall(self) -> dict[tuple[str, Pole], int]:
         """Returns what is lacking; if nothing is, what should be replaced, while replacement rounds are left."""
         if self.round_no == 0:
-            return dict(self.plan.full_shortfall())
-        shortfall = dict(self.choice.shortfall)
+            return self._pair_up(self.plan.full_shortfall())
+        shortfall = self._pair_up(self.choice.shortfall)
         if any(shortfall.values()) or self._replaced >= self.plan.level.replacement_rounds:
             return shortfall
         self._replaced += 1
@@ -139,6 +139,12 @@ class Rounds:
             for pole in (POLES if self._strict else (exemplar.pole,))
         )
         return shortfall | {key: self._bound_replacement(count) for key, count in to_replace.items()}
+
+    def _pair_up(self, shortfall: Shortfall) -> dict[tuple[str, Pole], int]:
+        """Returns a shortfall where both poles lack as much, if only pairs are chosen and the quotas differ."""
+        if not self._strict or self.plan.lacking is None:
+            return dict(shortfall)
+        return {(trait, pole): max(shortfall[trait, each] for each in POLES) for trait, pole in shortfall}
 
     def _bound_replacement(self, count: int) -> int:
         """Returns how many of ``count`` exemplars a round replaces: a quarter of the quota at most.
@@ -154,12 +160,11 @@ class Rounds:
         sentences = []
         for trait in self.plan.model.traits:
             for pole in POLES:
-                lacking = self.choice.shortfall[trait.key, pole]
+                lacking, wanted = self.choice.shortfall[trait.key, pole], self.plan.quotas[trait.key, pole]
                 if lacking:
                     rejected = [item for item in self.choice.rejected if item.trait == trait.key and item.pole == pole]
-                    kept = self.plan.wanted - lacking
                     sentences.append(
-                        f"{trait.key}, {pole} ({trait.label(pole)}): {kept} of {self.plan.wanted}, {lacking} lacking "
+                        f"{trait.key}, {pole} ({trait.label(pole)}): {wanted - lacking} of {wanted}, {lacking} lacking "
                         f"after {count_noun(self.round_no, 'round')}. {_explain_reasons(rejected)}"
                     )
         return tuple(sentences)

@@ -59,10 +59,13 @@ def synthesize_command(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only show what a run would do and cost, as `exemplars plan` does.")
     ] = False,
+    only_lacking: Annotated[
+        bool, typer.Option("--only-lacking", help="Fill up: the effort's number of each pole less what is there.")
+    ] = False,
 ) -> None:
     """Synthesizes samples for one model, checks them, and attaches them where nothing critical is found."""
     if dry_run:
-        plan_command(handle, synth_type, effort, as_json=as_json)
+        plan_command(handle, synth_type, effort, as_json=as_json, only_lacking=only_lacking)
         return
     from engine.settings import read_settings
 
@@ -78,10 +81,10 @@ def synthesize_command(
             from engine.run.job import load_job
             from flows.cli.terminal import show_begin, show_result, watch
 
-        job = load_job(settings, handle, synth_type, effort)
+        job = load_job(settings, handle, synth_type, effort, only_lacking=only_lacking)
         show_begin(job, as_json or logs_json)
         with watch(job, as_json or verbose or logs_json):
-            result = run_flow(handle, synth_type, effort, server)
+            result = run_flow(handle, synth_type, effort, server, only_lacking)
     if as_json:
         print(json.dumps({name: asdict(result)[name] for name in ("run_id", "status", "samples", "report")}))
     else:
@@ -149,13 +152,16 @@ def plan_command(
     effort: EffortOption = None,
     prompts: Annotated[int, typer.Option(min=0, help="How many prompts of each kind to show.")] = 2,
     as_json: Annotated[bool, typer.Option("--json", help="Print the same facts as one line of JSON.")] = False,
+    only_lacking: Annotated[
+        bool, typer.Option("--only-lacking", help="Fill up: the effort's number of each pole less what is there.")
+    ] = False,
 ) -> None:
     """Shows what a run would do: plan, some prompts, calls, tokens and cost. Calls no model and writes nothing."""
     from engine.estimate.preview import describe_preview
     from engine.settings import read_settings
     from flows.cli.runs.plan import make_preview, show_preview
 
-    preview = make_preview(read_settings(), handle, synth_type, effort)
+    preview = make_preview(read_settings(), handle, synth_type, effort, only_lacking)
     if as_json:
         print(json.dumps(describe_preview(preview, prompts)))
     else:
@@ -222,6 +228,23 @@ def detach_command(
     from flows.cli.sets.detach import detach_run, show_detached
 
     show_detached(detach_run(read_settings(), run_id), as_json)
+
+
+@app.command("remove")
+def remove_command(
+    handle: HandleArgument,
+    ids: Annotated[list[int], typer.Argument(metavar="ID...", help="The samples, by the ids that listings show.")],
+    why: Annotated[str, typer.Option(help="A word of why, which is kept with them.")] = "",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one line {handle, removed, runs, added, removed_before}.")
+    ] = False,
+) -> None:
+    """Takes single samples off a draft: no reader sees them any more. Their rows are kept as removed."""
+    quiet_libraries(verbose=False)
+    from engine.settings import read_settings
+    from flows.cli.sets.remove import remove_ids, show_removed
+
+    show_removed(handle, remove_ids(read_settings(), handle, ids, why), as_json)
 
 
 @app.command("export")
@@ -333,9 +356,11 @@ def score_command(
     show_placements(standard, place_on_axes(standard, text), as_json)
 
 
-def run_flow(handle: str, synth_type: str, effort: str | None, server: "ChildServer | None") -> "RunResult":
+def run_flow(
+    handle: str, synth_type: str, effort: str | None, server: "ChildServer | None", only_lacking: bool = False
+) -> "RunResult":
     """Runs the main job to its end; see ``run_in_process``."""
-    asked = {"handle": handle, "synth_type": synth_type, "effort": effort}
+    asked = {"handle": handle, "synth_type": synth_type, "effort": effort, "only_lacking": only_lacking}
     result: RunResult = run_in_process("flows.synthesize:synthesize", asked, server)
     return result
 

@@ -144,7 +144,7 @@ def draw_progress(counters: Counters, job: Job, now: float) -> Group:
     for trait in job.model.traits:
         for pole in POLES:
             kept = counters.kept.get((trait.key, pole), 0)
-            wanted = job.level.exemplars_per_pole
+            wanted = job.level.exemplars_per_pole if job.lacking is None else job.lacking[trait.key, pole]
             bar = ProgressBar(total=wanted, completed=kept, width=24, complete_style=COLOURS[pole])
             table.add_row(trait.name, Text(trait.label(pole), style=COLOURS[pole]), bar, f"{kept} of {wanted}")
     calls = Text(counters.describe_calls(now), style="dim")
@@ -169,10 +169,10 @@ def show_begin(job: Job, silent: bool) -> None:
         return
     level, model = job.level, job.model
     wanted, traits = count_noun(level.exemplars_per_pole, "exemplar"), count_noun(len(model.traits), "trait")
-    print(
-        f"{model.handle}: {wanted} for each pole of {traits}, effort {level.effort}, synth model {level.synth_model}",
-        file=sys.stderr,
-    )
+    made = f"{wanted} for each pole of {traits}"
+    if job.lacking is not None:
+        made += f", of which {sum(job.lacking.values()):,} are lacking"
+    print(f"{model.handle}: {made}, effort {level.effort}, synth model {level.synth_model}", file=sys.stderr)
     if job.note:
         print(job.note, file=sys.stderr)
     for skipped in model.skipped:
@@ -182,6 +182,9 @@ def show_begin(job: Job, silent: bool) -> None:
 def show_result(job: Job, result: RunResult) -> None:
     """Prints a few samples of both poles side by side, the headline, each warning, and the paths of the files."""
     console = Console()
+    if not result.samples:
+        console.print(f"{capitalise(result.headline)}. Nothing was asked.", highlight=False)
+        return
     rows = pq.read_table(result.samples, columns=["trait", "pole", "text", "pair_id"]).to_pylist()
     for trait in job.model.traits:
         table = Table(title=trait.name, title_justify="left", title_style="bold", expand=True, show_lines=True)
@@ -199,7 +202,8 @@ def show_result(job: Job, result: RunResult) -> None:
         console.print(Padding(Text(f"! {warning}", style="yellow"), (0, 0, 0, 2)))
     counts = ", ".join(f"{trait}/{pole} {count}" for (trait, pole), count in result.kept.items())
     others = describe_others(result.rejected, result.spare)
-    console.print(f"kept of {result.wanted}: {counts}; {others}", highlight=False)
+    kept = "kept" if job.lacking is not None else f"kept of {result.wanted}"
+    console.print(f"{kept}: {counts}; {others}", highlight=False)
     for name, path in (("samples", result.samples), ("report", result.report)):
         console.print(f"{name:8} {shorten_path(path)}", highlight=False, soft_wrap=True)
 

@@ -35,7 +35,7 @@ class PublishedProgress(LoggedProgress):
         if isinstance(event, StageBegun):
             self._stage = event.text
         elif isinstance(event, KeptCounted):
-            self._kept = f", {sum(event.kept.values()):,} of {event.wanted * len(event.kept):,} kept"
+            self._kept = f", {sum(event.kept.values()):,} of {event.total:,} kept"
         elif isinstance(event, Noticed):
             self._run_logger.warning("%s", event.text)
 

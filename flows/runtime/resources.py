@@ -68,7 +68,7 @@ class RunSnapshot:
         """Takes one event of the run."""
         if isinstance(event, KeptCounted):
             self.kept = sum(event.kept.values())
-            self.wanted = event.wanted * len(event.kept)
+            self.wanted = event.total
 
 
 class Cooldown:

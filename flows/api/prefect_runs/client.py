@@ -147,7 +147,7 @@ class Orchestrator:
         request = uuid4().hex
         body = {
             "name": f"{handle} {synth_type}",
-            "parameters": {"handle": handle, "synth_type": synth_type, "effort": effort},
+            "parameters": {"handle": handle, "synth_type": synth_type, "effort": effort, "only_lacking": False},
             "tags": [name_tag(handle), DOOR_TAG],
             "labels": {REQUEST_LABEL: request},
             "idempotency_key": key,

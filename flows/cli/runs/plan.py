@@ -26,13 +26,15 @@ from engine.text.formatting import count_noun, format_cost, join_words
 SHOWN_VALUES = 4
 
 
-def make_preview(settings: Settings, handle: str, synth_type: str, effort: str | None) -> Preview:
+def make_preview(
+    settings: Settings, handle: str, synth_type: str, effort: str | None, only_lacking: bool = False
+) -> Preview:
     """The preview of a request. If the run would be refused because a price is unknown, the preview says so.
 
     Raises:
         InputError, ProviderError, StoreError: as ``load_job``.
     """
-    job = load_job(settings, handle, synth_type, effort, dry=True)
+    job = load_job(settings, handle, synth_type, effort, dry=True, only_lacking=only_lacking)
     embedder = SentenceEncoder()
     plan = plan_job(job, load_packs(SCENARIOS_FOLDER), settings.seed, embedder)
     if plan.language.encoder_has_say:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from engine.definitions.effort import Level
 from engine.domain.model import POLES, Attached, Brief, Length, Model, Pole, SynthType, TraitType
-from engine.planning.plan import Cell, Plan, RoundHistory, add_to_history, make_plan, plan_round
+from engine.planning.plan import Cell, Plan, RoundHistory, add_to_history, make_plan, nest_counts, plan_round
 from engine.planning.scenarios import ScenarioPool
 
 MODES = ("Verbs turned into nouns.", "Two dates for one thing.", "Blame.", "Advice without an object.", "Hedges.")
@@ -357,3 +357,26 @@ def test_rounds_ask_for_what_is_lacking_in_whole_scenarios(
         history = add_to_history(history, cells)
     assert list(range(len(orders))) == orders
     assert len(pairs) == sum(history.scenarios.values())
+
+
+def test_lacking_quotas_are_inputs_of_the_plan_and_the_only_ones_that_it_asks_for() -> None:
+    lacking: dict[tuple[str, Pole], int] = {
+        ("clarity", "positive"): 3,
+        ("clarity", "negative"): 0,
+        ("warmth", "positive"): 0,
+        ("warmth", "negative"): 0,
+    }
+    whole = make_plan(TWO_TRAITS, "from_traits", make_level(), SCENARIO_POOL, 0, "prompts-1")
+    plans = [
+        make_plan(TWO_TRAITS, "from_traits", make_level(), SCENARIO_POOL, 0, "prompts-1", quotas)
+        for quotas in (lacking, {**lacking, ("clarity", "positive"): 2}, whole.full_shortfall())
+    ]
+
+    assert name_plan() == whole.plan_id
+    assert 4 == len({whole.plan_id, *(plan.plan_id for plan in plans)})
+    assert (3, 4) == (plans[0].wanted, whole.wanted)
+    assert {("clarity", "positive")} == {(cell.trait, cell.pole) for cell in plan_first(plans[0])}
+    assert nest_counts(lacking) == {
+        "clarity": {"positive": 3, "negative": 0},
+        "warmth": {"positive": 0, "negative": 0},
+    }

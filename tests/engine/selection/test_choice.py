@@ -434,3 +434,20 @@ def test_reasons_are_counted_from_the_most_frequent() -> None:
         Choice((), rejected, frozenset(), {}).count_reasons().items()
     )
     assert {} == Choice((make_exemplar("a text"),), (), frozenset(), {}).count_reasons()
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_quotas_of_the_poles_may_differ(strict: bool) -> None:
+    """A weak model's texts are held against their pairs nevertheless, and the half that is not wanted is to spare."""
+    made = [item for index in range(4) for item in make_pair(index, 2.0, -2.0 if index else 2.0)]
+    quotas: dict[tuple[str, Pole], int] = {("clarity", "positive"): 3, ("clarity", "negative"): 1}
+    plan = replace(plan_of(4), lacking=quotas)
+    choice = choose_judged(plan, made) if strict else choose_exemplars(plan, made)
+
+    assert [3, 1] == [choice.count("clarity", pole) for pole in POLES]
+    assert choice.complete
+    assert 1 == len(choice.paired)
+    assert {"surplus"} <= {exemplar.reason for exemplar in choice.rejected}
+    assert not strict or "positive 0" not in [exemplar.text for exemplar in choice.chosen]
+    none = replace(plan, lacking=dict.fromkeys(quotas, 0))
+    assert ((), True) == ((empty := choose_exemplars(none, made)).chosen, empty.complete)
