@@ -28,6 +28,8 @@ router = APIRouter(tags=["Changing"])
 
 MOST_SAMPLES = 500
 MAX_URL_CHARACTERS = 2048
+# What Python calls space and JSON Schema's regular expressions do not, too.
+NOT_BLANK = r"[^\s\x1c-\x1f\x85]"
 READ_FIELDS = ("trait", "text", "quality", "source_url", "content_sha256")
 BODY = {
     "required": True,
@@ -53,7 +55,7 @@ BODY = {
                                     "type": "string",
                                     "minLength": 1,
                                     "maxLength": MAX_TEXT_CHARACTERS,
-                                    "pattern": r"\S",
+                                    "pattern": NOT_BLANK,
                                     "description": "The text; it is kept without the space around it.",
                                 },
                                 "quality": {
@@ -64,7 +66,7 @@ BODY = {
                                 },
                                 "source_url": {
                                     "anyOf": [
-                                        {"type": "string", "maxLength": MAX_URL_CHARACTERS, "pattern": r"\S"},
+                                        {"type": "string", "maxLength": MAX_URL_CHARACTERS, "pattern": NOT_BLANK},
                                         {"type": "null"},
                                     ],
                                     "description": "Where the text was found.",

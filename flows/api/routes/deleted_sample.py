@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Request
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BeforeValidator
+from starlette.convertors import StringConvertor, register_url_convertor
 
 from engine.listing.places import Places, find_places, remove_samples
 from engine.store.set_versions import Removal
@@ -23,6 +24,15 @@ router = APIRouter(tags=["Changing"])
 MOST_DIGITS = 400
 
 
+class SampleConvertor(StringConvertor):
+    """Any part of a path but the one that is an endpoint of its own: another method than that one's is 405 there."""
+
+    regex = "(?!synthesize$)[^/]+"
+
+
+register_url_convertor("sample", SampleConvertor())
+
+
 def read_id(value: object) -> int:
     """The integer in a path.
 
@@ -35,7 +45,7 @@ def read_id(value: object) -> int:
 
 
 @router.delete(
-    "/models/{handle}/samples/{sample_id}",
+    "/models/{handle}/samples/{sample_id:sample}",
     operation_id="delete_sample",
     responses=describe_answers(
         DeletedSample,

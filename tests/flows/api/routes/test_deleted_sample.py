@@ -106,6 +106,13 @@ def test_refusals_come_in_the_order_of_the_contract(surface: Surface) -> None:
     assert one in list_ids(surface)
 
 
+def test_endpoint_beside_the_samples_is_no_sample(surface: Surface) -> None:
+    for method in ("DELETE", "PATCH"):
+        answer = surface.author.request(method, f"/models/{HANDLE}/samples/synthesize")
+        assert (405, "method_not_allowed") == read_refusal(answer)
+        assert "POST" == answer.headers["Allow"]
+
+
 def test_run_at_work_is_named_and_a_slot_that_is_held_is_told(surface: Surface) -> None:
     [one, *_] = attach(surface)
     run_id = surface.synthesize(effort="low").json()["run_id"]
