@@ -1,6 +1,7 @@
 """`POST /v1/models/{handle}/samples`: each row of the contract, in its order; all or none, nothing twice or lost."""
 
 import json
+import shutil
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -101,10 +102,12 @@ def test_samples_are_added_in_order_and_listed_after_the_authors(surface: Surfac
 
 def test_sample_that_is_there_answers_with_its_id(surface: Surface) -> None:
     own = surface.author.get(f"/models/{HANDLE}/samples").json()["items"][0]
-    attach_texts(surface.door.workspace.samples, SEEDED, ["Attached."])
+    run_id = attach_texts(surface.door.workspace.samples, SEEDED, ["Attached."])
     first = add(surface.author, make("Attached."), ONE, ONE, handle=SEEDED).json()["ids"]
     again = add(surface.author, ONE, make("Attached."), handle=SEEDED).json()["ids"]
     authored = add(surface.author, make(own["text"], own["quality"])).json()["ids"]
+    for folder in surface.door.workspace.samples.rglob(f"run={run_id}"):
+        shutil.rmtree(folder)
 
     assert [make_id(SEEDED, "clarity", text) for text in ("Attached.", "Press the button.")] == first[:2]
     assert (first[1], [first[1], first[0]]) == (first[2], again)

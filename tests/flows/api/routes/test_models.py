@@ -358,6 +358,7 @@ def test_openapi_is_3_1_and_open(surface: Surface) -> None:
         "/v1/models/{handle}",
         "/v1/models/{handle}/samples",
         "/v1/models/{handle}/samples/synthesize",
+        "/v1/models/{handle}/samples/{sample_id}",
         "/v1/models/{handle}/traits",
         "/v1/runs/{run_id}/report",
     ] == sorted(document["paths"])
