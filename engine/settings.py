@@ -209,6 +209,8 @@ class Settings(BaseSettings):
     """How long a run waits for a provider that answers nothing, and for a database of kept replies that goes away."""
     cache_max_days: float = Field(default=90, gt=0, le=36_500)
     """Kept replies that were not used for so long are dropped."""
+    review_days: float = Field(default=14, gt=0, le=3_650)
+    """How long a proposed set waits for a person's word; then it is rejected."""
     cache_max_gb: float = Field(default=10, gt=0, le=10**6)
     """Where kept replies are more than this, the longest unused are dropped."""
     embedded_dir: LocalPlace | None = None

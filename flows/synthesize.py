@@ -1,6 +1,7 @@
 """The main job: a model's handle, a synth type and an effort become a checked Parquet sample set."""
 
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,20 +21,26 @@ from engine.report.costs import Spending, make_bill, read_spending
 from engine.report.headline import list_warnings, state_outcome
 from engine.report.remedies import explain_failure
 from engine.report.summary import RunResult
-from engine.run.job import Job, find_finished
+from engine.run.job import Job, find_finished, go_on, read_result
+from engine.run.replay import restore_stamp
+from engine.run.taken_up import PersonReview
 from engine.selection.rounds import Rounds
 from engine.settings import read_settings
-from engine.store.layout import REPORT, SAMPLES
+from engine.store.decisions import read_decision_file
+from engine.store.layout import REPORT
+from engine.store.proposals import read_deadline, reject_proposal
 from engine.store.store import StoredSet
 from engine.system.log_context import add_log_context
 from engine.text.formatting import capitalise, count_noun
 from flows.observability.logs import ignore_closed_output
 from flows.observability.run_outcome import observe_run
+from flows.runs.expiry import EXPIRED
 from flows.runs.heartbeat import sending_heartbeats
 from flows.runs.labels import KEPT
 from flows.runs.lease import Lease
 from flows.runtime.parameters import ChosenEffort, Handle
 from flows.runtime.resources import LanguageModels, RunResources, open_run_resources
+from flows.runtime.review import ask_person, describe_review, expire_proposals, find_proposal, keep_to_one
 from flows.runtime.schedule_events import release_events
 from tasks.check import check
 from tasks.estimate import estimate
@@ -51,6 +58,7 @@ async def synthesize(
     synth_type: SynthType = "from_traits",
     effort: ChosenEffort = None,
     only_lacking: bool = False,
+    review: bool = False,
 ) -> RunResult | State[Any]:
     """Makes labelled samples for a model and attaches them, when the gate passes, with provenance `synthesized`.
 
@@ -65,10 +73,12 @@ async def synthesize(
             model's own: what its model.yaml says, or high.
         only_lacking: Fills up: of each trait and pole only so many as the effort asks for less what earlier runs have
             left. Where nothing is lacking nothing is asked.
+        review: Whether the set waits for a person before anything is attached. The run is then suspended, and its page
+            has a form to attach or reject what was made.
     """
     ignore_closed_output()
     await release_events(get_run_logger())
-    return await run_synthesis(handle, synth_type, effort, only_lacking=only_lacking)
+    return await run_synthesis(handle, synth_type, effort, only_lacking=only_lacking, review=review)
 
 
 async def run_synthesis(
@@ -77,22 +87,34 @@ async def run_synthesis(
     effort: Effort | None,
     shared: RunResources | None = None,
     only_lacking: bool = False,
+    review: bool = False,
 ) -> RunResult | State[Any]:
     """The work of a flow run of this flow, which may be one of many in its process.
 
     Args:
+        review: whether the set waits for a person's word; a run that has it begins from its proposal.
         shared: what the runs of this process share; None for a run that has its process for itself.
     """
     try:
+        proposal = find_proposal(read_settings(), check_handle(handle), synth_type, get_run_id()) if review else None
+        word = await ask_person(proposal) if proposal else None
+        if proposal and word is None:
+            waiting = read_result(proposal)
+            return Completed(message=capitalise(waiting.headline), data=waiting)
         async with (
             sending_heartbeats(),
             observe_run(handle, synth_type, effort) as meter,
             nullcontext(shared) if shared else open_run_resources(read_settings(), get_run_logger()) as resources,
             resources.pruning_replies(),
-            resources.hold_lease(check_handle(handle)) as lease,
+            resources.hold_lease(check_handle(handle), waits=word is not None) as lease,
             resources.publish_progress(meter) as progress,
         ):
-            result = await make_samples(handle, synth_type, effort, lease, progress, resources, only_lacking)
+            if proposal and word:
+                result = await finish_review(proposal, word, lease, progress, resources)
+            else:
+                result = await make_samples(
+                    handle, synth_type, effort, lease, progress, resources, only_lacking, review
+                )
     except (ModelBusyError, RunInterruptedError) as error:
         return Cancelled(message=str(error))
     except GateError as error:
@@ -100,6 +122,11 @@ async def run_synthesis(
     except ExemplarsError as error:
         await report_error(str(flow_run.get_id()), handle, error)
         return Failed(message=str(error), data=error)
+    if result.status == "rejected":
+        return Cancelled(message=capitalise(result.headline))
+    if result.status == "proposed" and (made := find_proposal(read_settings(), handle, synth_type, get_run_id())):
+        # Suspends the run, where Prefect suspends it: nothing of it holds a process until a person has spoken.
+        await ask_person(made)
     # Whoever calls the flow is given the result; the state's message is what the UI shows of it first.
     return Completed(message=capitalise(result.headline), data=result)
 
@@ -112,17 +139,47 @@ async def make_samples(
     progress: Progress,
     resources: RunResources,
     only_lacking: bool = False,
+    review: bool = False,
 ) -> RunResult:
     """The walk of a run that holds its model's lease, step by step."""
-    settings, call, run_heavy = resources.settings, resources.call, resources.run_heavy
-    if done := find_finished(settings.locate(settings.samples_uri), handle, synth_type, str(flow_run.get_id())):
+    settings = resources.settings
+    if done := find_finished(settings.locate(settings.samples_uri), handle, synth_type, get_run_id()):
         get_run_logger().info("This run has attached its set before: %s. Nothing is asked again", done.samples)
         return done
-    job = call(load, settings, handle, synth_type, effort, only_lacking)
-    add_log_context(effort=job.level.effort)
+    expire_proposals(settings, handle, resources.client, get_run_logger())
+    if review:
+        keep_to_one(settings, handle, get_run_id())
+    job = resources.call(load, settings, handle, synth_type, effort, only_lacking)
     if job.lacks_nothing:
         return find_nothing_lacking(job)
-    stamp = make_stamp(job)
+    return await make_set(job, make_stamp(job), lease, progress, resources, proposal_no=1 if review else None)
+
+
+async def finish_review(
+    proposal: StoredSet, word: PersonReview, lease: Lease, progress: Progress, resources: RunResources
+) -> RunResult:
+    """The walk of a run that holds its model's lease and has a person's word on its proposal."""
+    settings, stamp = resources.settings, restore_stamp(proposal.manifest)
+    if not word.attach or read_deadline(proposal) <= datetime.now(UTC):
+        why = word.why if not word.attach else EXPIRED
+        return read_result(reject_proposal(proposal, why, not word.attach, read_decision_file(proposal)))
+    settings = settings.model_copy(update={"seed": proposal.manifest["inputs"]["seed"]})
+    job = go_on(resources.call(load, settings, stamp.handle, stamp.synth_type, stamp.effort), proposal, word)
+    number = proposal.manifest["review"]["number"] + 1
+    again = number if word.again and job.taken_up and job.taken_up.lacks else None
+    return await make_set(job, stamp, lease, progress, replace(resources, settings=settings), proposal_no=again)
+
+
+async def make_set(
+    job: Job, stamp: RunStamp, lease: Lease, progress: Progress, resources: RunResources, proposal_no: int | None
+) -> RunResult:
+    """The steps from the job to the set in the store.
+
+    Args:
+        proposal_no: which proposal of its run the set is, from 1; None where it is attached if the gate passes.
+    """
+    settings, call, run_heavy = resources.settings, resources.call, resources.run_heavy
+    add_log_context(effort=job.level.effort)
     async with resources.open_models(job.level, progress) as models:
         gateway, voting_judge = models.gateway, models.voting_judge
         rounds = await call(plan, settings, job, gateway, voting_judge, run_heavy, resources.common_batches)
@@ -131,9 +188,10 @@ async def make_samples(
         await resources.import_ahead()
         finished = await run_rounds(rounds, models, progress, expected, resources)
         bill = make_bill(gateway.budget, finished)
-    verdict = await call(check, settings, rounds, stamp, run_heavy)
+    verdict = await call(check, settings, rounds, stamp, run_heavy, proposal_no is not None)
     await lease.confirm()
-    stored = call(write, settings, rounds, stamp, verdict, gateway, bill)
+    review = describe_review(settings, job, proposal_no if verdict.proposed else None)
+    stored = call(write, settings, rounds, stamp, verdict, gateway, bill, review)
     await report(rounds, verdict, stored, expected, bill, settings.api_url, alone=not resources.as_tasks)
     return conclude(rounds, stamp, verdict, stored)
 
@@ -143,14 +201,19 @@ def find_nothing_lacking(job: Job) -> RunResult:
     wanted = job.level.exemplars_per_pole
     headline = f"nothing is lacking: {job.model.handle} has {count_noun(wanted, 'exemplar')} or more of each pole"
     get_run_logger().info("%s. Nothing is asked", capitalise(headline))
-    return RunResult(str(flow_run.get_id()), "not_needed", "", "", wanted, {}, headline=headline)
+    return RunResult(get_run_id(), "not_needed", "", "", wanted, {}, headline=headline)
+
+
+def get_run_id() -> str:
+    """The id of the flow run that this is called in."""
+    return str(flow_run.get_id())
 
 
 def make_stamp(job: Job) -> RunStamp:
     """What all rows of this run have in common; the moment is the flow run's first expected start."""
     moment = flow_run.get_scheduled_start_time() or datetime.now(UTC)
     created_at = datetime.fromisoformat(str(moment)).astimezone(UTC)
-    return RunStamp(str(flow_run.get_id()), job.model.handle, job.synth_type, job.level.effort, created_at)
+    return RunStamp(get_run_id(), job.model.handle, job.synth_type, job.level.effort, created_at)
 
 
 async def run_rounds(
@@ -194,8 +257,8 @@ def conclude(rounds: Rounds, stamp: RunStamp, verdict: Verdict, stored: StoredSe
     if verdict.success:
         result = RunResult(
             run_id=stamp.run_id,
-            status="attached",
-            samples=stored.file(SAMPLES),
+            status=verdict.status,
+            samples=stored.file(stored.rows_name),
             report=stored.file(REPORT),
             wanted=rounds.plan.wanted,
             kept=rounds.count_kept(),

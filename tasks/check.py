@@ -1,5 +1,7 @@
 """Step 6, check: the gate over what would be attached, together with what is attached."""
 
+from dataclasses import replace
+
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
@@ -19,12 +21,19 @@ from tasks.run_names import name_check
 
 
 @task(name="check", task_run_name=name_check, cache_policy=NO_CACHE, persist_result=False)
-async def check(settings: Settings, rounds: Rounds, stamp: RunStamp, run_heavy: RunHeavy = run_here) -> Verdict:
-    """The gate's verdict over the run's rows and all that the store has by now, sets of other runs included."""
+async def check(
+    settings: Settings, rounds: Rounds, stamp: RunStamp, run_heavy: RunHeavy = run_here, proposes: bool = False
+) -> Verdict:
+    """The gate's verdict over the run's rows and all that the store has by now, sets of other runs included.
+
+    Args:
+        proposes: whether what passes waits for a person's word.
+    """
     pools = read_pools(settings.locate(settings.samples_uri), rounds.plan.model, cache=settings.cache_place)
     for texts in (list_variety_texts(rounds), *list_placed_texts(rounds.plan.axes, rounds.exemplars)):
         await embed_ahead(rounds.embedder, texts, run_heavy)
     verdict = await run_heavy(prepare_gate(rounds, stamp, pools))
+    verdict = replace(verdict, proposed=proposes and verdict.success)
     logger = get_run_logger()
     warnings = list_warnings(rounds, verdict)
     told = {"gate": "passed" if verdict.success else "failed", "warnings": len(warnings)}

@@ -144,8 +144,10 @@ class Model:
 
     ``attached`` and ``held_out`` are the stored samples of the pools ``train`` and ``eval``; the digests are those of
     their sets, inputs of the plan id; ``stored_runs`` are the run ids of all these sets, ``altered_runs`` of those that
-    were altered since, and ``stored_removals`` how often samples were taken off each, if ever. ``contested`` are
-    authored texts that stand at both poles of a trait, and so count for neither.
+    were altered since, and ``stored_removals`` how often samples were taken off each, if ever. ``proposed`` are the
+    samples of sets that wait for a person's word, of both pools, and ``proposed_digests`` these sets' run ids and
+    digests; ``refused`` are texts that a person has refused, sorted. ``contested`` are authored texts that stand at
+    both poles of a trait, and so count for neither.
     """
 
     handle: str
@@ -164,6 +166,9 @@ class Model:
     attached_digests: tuple[str, ...] = ()
     held_out: Sequence[Attached] = ()
     held_out_digests: tuple[str, ...] = ()
+    proposed: Sequence[Attached] = ()
+    proposed_digests: tuple[tuple[str, str], ...] = ()
+    refused: tuple[str, ...] = ()
     stored_runs: tuple[str, ...] = ()
     altered_runs: tuple[str, ...] = ()
     stored_removals: tuple[tuple[str, int], ...] = ()

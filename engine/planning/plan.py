@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
 from engine.definitions.effort import Level
-from engine.domain.model import POLES, Length, Model, Pole, Seed, SynthType, Trait
+from engine.domain.model import POLES, Length, Model, Pole, Seed, SynthType, Trait, digest_text
 from engine.domain.samples import Scenario
 from engine.planning.scenarios import ScenarioPool, draw_scenarios
 from engine.planning.seed_variations import (
@@ -137,11 +137,15 @@ def make_plan(
     seed: int,
     prompts_version: str,
     lacking: Shortfall | None = None,
+    standing: Sequence[int] = (),
 ) -> Plan:
     """Makes the plan of these inputs.
 
     Limits (rounds, cost) and the name of the synth model are not part of the plan id, so that a run that stopped at a
     limit goes on under the same ``plan_id`` once the limit is raised.
+
+    Args:
+        standing: the ids of the rows that stand already, of a proposal that a person has reviewed.
     """
     language = decide_language(model)
     inputs = {
@@ -150,6 +154,10 @@ def make_plan(
         **({} if language.tag == "en" else {"language": language.tag}),
         "attached": list(model.attached_digests),
         "held_out": list(model.held_out_digests),
+        # As the language: only what is there.
+        **({"proposed": [digest for _, digest in model.proposed_digests]} if model.proposed_digests else {}),
+        **({"refused": [digest_text(text) for text in model.refused]} if model.refused else {}),
+        **({"standing": list(standing)} if standing else {}),
         "synth_type": synth_type,
         "effort": level.effort,
         "exemplars_per_pole": level.exemplars_per_pole,

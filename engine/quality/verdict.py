@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from engine.quality.diversity import PoleVariety
 
@@ -29,7 +29,8 @@ class Verdict:
     """The gate's decision. ``failed`` has a sentence for each critical failure, ``suites`` GX's own results by suite.
 
     ``variety`` has the diversity figures that the gate was given, for every trait and pole; ``beside`` the run ids of
-    the stored sets whose samples were checked together with the run's rows.
+    the stored sets whose samples were checked together with the run's rows. ``proposed`` says that what passed
+    waits for a person's word.
     """
 
     success: bool
@@ -39,3 +40,11 @@ class Verdict:
     suites: Mapping[str, Mapping[str, Any]]
     variety: tuple[PoleVariety, ...] = ()
     beside: tuple[str, ...] = ()
+    proposed: bool = False
+
+    @property
+    def status(self) -> Literal["attached", "proposed", "rejected"]:
+        """The status of the set that it is the verdict of."""
+        if not self.success:
+            return "rejected"
+        return "proposed" if self.proposed else "attached"

@@ -14,6 +14,8 @@ from engine.store.store import StoredSet
 def write_next_steps(rounds: Rounds, verdict: Verdict, stored: StoredSet, api_url: str | None) -> str:
     """Writes the steps as markdown; ``api_url`` is the HTTP API's address, None if there is none."""
     report = _write_report_step(stored, api_url)
+    if verdict.proposed:
+        return "\n\n".join(["## Next", *_write_review_steps(stored, report, api_url)])
     if verdict.success:
         use = "**Evaluate** with the samples" if rounds.plan.synth_type == "enrich" else "**Use** the samples"
         first = ", once you have read the warnings below" if list_warnings(rounds, verdict) else ""
@@ -45,6 +47,17 @@ def _write_report_step(stored: StoredSet, api_url: str | None) -> str:
         address = f"{api_url.rstrip('/')}/v1/runs/{stored.run_id}/report"
         return f"**[Open the report]({address})**: in its dialog, enter a key as the password and any user name."
     return f"**Open the report** in a browser: `{stored.file(REPORT)}`"
+
+
+def _write_review_steps(stored: StoredSet, report: str, api_url: str | None) -> list[str]:
+    """Writes how a proposed set is read, and the ways to attach or reject it."""
+    read = report
+    if api_url:
+        address = f"{api_url.rstrip('/')}/v1/runs/{stored.run_id}/review"
+        read = f"**[Review the samples]({address})**: in its dialog, enter a key as the password and any user name."
+    commands = [f"exemplars review {stored.run_id} {word}" for word in ("--attach", "--reject")]
+    said = "**Then attach or reject them**: there, by this page's *Resume* while the run is suspended, or by a command:"
+    return [read, said if api_url else said.replace("there, ", ""), _write_code("sh", *commands)]
 
 
 def _write_code(language: str, *lines: str) -> str:

@@ -43,6 +43,8 @@ REMEDIES: Mapping[Reason, str] = {
     "off_pole": _FOR_UNCLEAR_POLES,
     "surplus": _FOR_MORE_ROUNDS,
     "removed": "fill up what is lacking with `exemplars synthesize --only-lacking`",
+    "left_out": _FOR_MORE_ROUNDS,
+    "refused_before": _FOR_REPETITION,
 }
 
 # For a first round of which every reply is so.

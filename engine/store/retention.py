@@ -1,6 +1,6 @@
 """Finds and removes old rejected sets and old leftovers of dead runs, for ``exemplars prune``.
 
-An attached or detached set is never removed, nor any other folder that has samples.
+An attached, proposed or detached set is never removed, nor any other folder that has samples.
 """
 
 from collections.abc import Iterator

@@ -18,14 +18,16 @@ import pyarrow.parquet as pq
 from engine.domain.model import Pool
 from engine.domain.samples import Row, RunStamp, make_rejected_table, make_sample_table
 from engine.errors import StoreError
-from engine.store.layout import DETACHED, HASHES, MANIFEST, MANIFESTS, REJECTED, SAMPLES
+from engine.store.layout import DETACHED, HASHES, MANIFEST, MANIFESTS, PROPOSED, REJECTED, SAMPLES
 from engine.store.stored_hashes import render_hashes
 from engine.system.filesystem import open_folder
 from engine.text.signatures import HASHES_VERSION, KINDS
 
 # Rows in a Parquet row group. To read a page of samples, at most the rows before it in its group are read as well.
 GROUP_ROWS = 10_000
-Status = Literal["attached", "rejected"]
+Status = Literal["attached", "rejected", "proposed"]
+# Where a set of each status has its samples.
+SAMPLES_NAMES: Mapping[str, str] = {"attached": SAMPLES, "detached": DETACHED, "proposed": PROPOSED}
 DIGEST_FIELD = "manifest_sha256"
 _END = b"\n}\n"
 _SEALED_END = re.compile(rb',\n  "' + DIGEST_FIELD.encode() + rb'": "([0-9a-f]{64})"\n}\n\Z')
@@ -33,7 +35,11 @@ _SEALED_END = re.compile(rb',\n  "' + DIGEST_FIELD.encode() + rb'": "([0-9a-f]{6
 
 @dataclass(frozen=True, slots=True)
 class SampleSet:
-    """What one run writes: the rows, and ``documents``, the text files beside them, by their name in the set."""
+    """What one run writes: the rows, and ``documents``, the text files beside them, by their name in the set.
+
+    ``review`` is what the manifest says of a person's review, where there is one; ``carried`` are files of the proposal
+    that stay as they are, by their name.
+    """
 
     stamp: RunStamp
     pool: Pool
@@ -44,21 +50,24 @@ class SampleSet:
     documents: Mapping[str, str]
     versions: Mapping[str, str]
     inputs: Mapping[str, Any] = field(default_factory=dict)
+    review: Mapping[str, Any] = field(default_factory=dict)
+    carried: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def render_files(sample_set: SampleSet, hashed: bool = True) -> dict[str, bytes]:
     """The bytes of every file of a set by its name, the manifest last.
 
     Args:
-        hashed: whether an attached set has the hashes of its texts, as those of older versions have not.
+        hashed: whether a set with samples has the hashes of its texts, as those of older versions have not.
     """
-    hashed = hashed and sample_set.status == "attached"
+    hashed = hashed and sample_set.status in SAMPLES_NAMES
     tables: dict[str, pa.Table] = {}
-    if sample_set.status == "attached":
-        tables[SAMPLES] = make_sample_table(sample_set.kept)
+    if name := SAMPLES_NAMES.get(sample_set.status):
+        tables[name] = make_sample_table(sample_set.kept)
     tables[REJECTED] = make_rejected_table(sample_set.rejected)
     files = {name: write_parquet(table) for name, table in tables.items()}
     files |= {name: text.encode() for name, text in sample_set.documents.items()}
+    files |= sample_set.carried
     rows = {name: table.num_rows for name, table in tables.items()}
     if hashed:
         texts = [str(row["text"]) for row in sample_set.kept]
@@ -134,7 +143,7 @@ def unseal(content: bytes) -> Any:
 def _render_manifest(sample_set: SampleSet, files: Mapping[str, bytes], rows: Mapping[str, int], hashed: bool) -> bytes:
     stamp = sample_set.stamp
     counts: dict[str, dict[str, int]] = {}
-    for row in sample_set.kept if sample_set.status == "attached" else ():
+    for row in sample_set.kept if sample_set.status in SAMPLES_NAMES else ():
         trait = counts.setdefault(row["trait"], {"positive": 0, "negative": 0})
         trait[row["pole"]] += 1
     manifest = {
@@ -152,6 +161,7 @@ def _render_manifest(sample_set: SampleSet, files: Mapping[str, bytes], rows: Ma
         **({"hashes_version": HASHES_VERSION} if hashed else {}),
         "versions": dict(sample_set.versions),
         "inputs": dict(sample_set.inputs),
+        **({"review": dict(sample_set.review)} if sample_set.review else {}),
     }
     return seal(manifest)
 

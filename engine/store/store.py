@@ -3,7 +3,7 @@
 import json
 import tempfile
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +17,9 @@ from engine.definitions.lifecycle import LIFECYCLE_FILE, Lifecycle, read_lifecyc
 from engine.domain.model import Attached, Pool
 from engine.errors import FrozenModelError, InputError, StoreError
 from engine.store.commit import commit_set, detach_files
-from engine.store.layout import DETACHED, MANIFEST, MANIFESTS, SAMPLES, is_older, name_file
+from engine.store.layout import MANIFEST, MANIFESTS, SAMPLES, is_older, name_file
 from engine.store.migration import move_set
-from engine.store.sample_set import SampleSet, read_manifest, read_manifest_file, render_files, unseal
+from engine.store.sample_set import SAMPLES_NAMES, SampleSet, read_manifest, read_manifest_file, render_files, unseal
 from engine.store.set_versions import list_removals, repeat_removals
 from engine.store.staging import PROBE
 from engine.system.filesystem import check_folder_writable, list_folders, open_folder, read_bytes
@@ -56,13 +56,13 @@ class StoredSet:
 
     @property
     def status(self) -> str:
-        """``attached``, ``rejected`` or ``detached``."""
+        """``attached``, ``proposed``, ``rejected`` or ``detached``."""
         return str(self.manifest.get("status", ""))
 
     @property
     def rows_name(self) -> str:
         """The name of the Parquet file with its samples."""
-        return DETACHED if self.status == "detached" else SAMPLES
+        return SAMPLES_NAMES.get(self.status, SAMPLES)
 
     def file(self, name: str) -> str:
         """The path or URI of one of its files, given by the name that it has in this version's layout."""
@@ -111,7 +111,16 @@ def write_set(samples_uri: str, sample_set: SampleSet) -> StoredSet:
     files = render_files(sample_set)
     if sample_set.status == "attached" and (removals := list_removals(read_manifest(folder) or {})):
         files = repeat_removals(files, {"removals": removals})
-    with translate_errors(samples_uri):
+    return write_files(folder, files)
+
+
+def write_files(folder: str, files: Mapping[str, bytes]) -> StoredSet:
+    """Commits the files of a set atomically, as ``write_set`` does.
+
+    Raises:
+        StoreError: the store cannot be written; what was there before is unchanged.
+    """
+    with translate_errors(folder.partition("/handle=")[0]):
         written = commit_set(folder, files)
     # What was written is not read again: if the store fails a moment later, the set is committed nevertheless.
     manifest = unseal(files[MANIFEST]) if written else read_manifest(folder) or {}
@@ -161,7 +170,7 @@ def list_pools(samples_uri: str) -> list[str]:
         return [f"{root}/{name}/{pool}" for name in handles for pool in list_folders(f"{root}/{name}")]
 
 
-def list_sets(samples_uri: str, handle: str, pool: Pool, statuses: Sequence[str] = ("attached",)) -> list[StoredSet]:
+def list_sets(samples_uri: str, handle: str, pool: Pool, statuses: Collection[str] = ("attached",)) -> list[StoredSet]:
     """The sets of a model in one pool that have one of these statuses, in the order of their creation.
 
     Raises:

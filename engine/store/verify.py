@@ -33,7 +33,9 @@ class StoreVerifier:
 
     samples_uri: str
     models: int = 0
-    sets: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("attached", "rejected", "detached"), 0))
+    sets: dict[str, int] = field(
+        default_factory=lambda: dict.fromkeys(("attached", "proposed", "rejected", "detached"), 0)
+    )
     samples: int = 0
     size_bytes: int = 0
     older_sets: int = 0

@@ -17,11 +17,13 @@ from engine.domain.model import digest_text
 from engine.domain.samples import REJECTED_SCHEMA, SAMPLE_SCHEMA, make_id
 from engine.errors import StoreError
 from engine.store.layout import (
+    DECISIONS,
     DETACHED,
     MANIFEST,
     NEWER_NAMES,
     NEXT_VERSION,
     OLDER_MANIFEST,
+    PROPOSED,
     REJECTED,
     RUN_FOLDER,
     SAMPLES,
@@ -35,7 +37,7 @@ from engine.text.formatting import count_noun
 CHUNK_BYTES = 1024 * 1024
 BATCH_ROWS = 10_000
 BUFFER_BYTES = 256 * 1024
-STATUSES = {"attached": SAMPLES, "detached": DETACHED, "rejected": None}
+STATUSES = {"attached": SAMPLES, "detached": DETACHED, "proposed": PROPOSED, "rejected": None}
 CHECKED_COLUMNS = ["id", "trait", "text", "quality", "pole", "provenance", "run_id", "content_sha256"]
 QUALITIES = {"positive": 1.0, "negative": 0.0}
 
@@ -128,7 +130,7 @@ def _check_listing(there: set[str], manifest: Mapping[str, Any], manifest_name: 
             yield "left by a move to the new layout that did not end", name, FINISH
         elif name.startswith(f"{NEXT_VERSION}/"):
             yield "left by a removal of samples that did not end", name, FINISH_REMOVAL
-        else:
+        elif not name.startswith(DECISIONS):
             yield "a file that the manifest does not name", name, REMOVE
 
 
@@ -149,7 +151,7 @@ def _check_removals(manifest: Mapping[str, Any]) -> Iterator[str]:
 
 def _find_schema(manifest: Mapping[str, Any], name: str) -> pa.Schema | None:
     """The schema of a file that is a table; None of another file."""
-    if name in (SAMPLES, name_file(manifest, DETACHED)):
+    if name == name_file(manifest, STATUSES[manifest["status"]] or SAMPLES):
         return SAMPLE_SCHEMA
     return REJECTED_SCHEMA if name == name_file(manifest, REJECTED) else None
 

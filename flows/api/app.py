@@ -21,7 +21,7 @@ from flows.api.middleware.request_metrics import RequestMetrics, RequestMetricsM
 from flows.api.openapi.document import BY_PREFECT, add_document, describe_answers
 from flows.api.openapi.refusals import list_refusals
 from flows.api.prefect_runs.client import open_orchestrator
-from flows.api.routes import added_samples, deleted_sample, models, samples, synthesize
+from flows.api.routes import added_samples, deleted_sample, models, review, samples, synthesize
 from flows.api.routes.changes import ChangeLocks
 from flows.api.routes.dependencies import get_orchestrator, locate_storage
 from flows.api.schemas import Health
@@ -59,6 +59,7 @@ TAGS = [
     {"name": "Service", "description": "Whether it works."},
     {"name": "Synthesis", "description": "Samples for a model: what the service is for."},
     {"name": "Changing", "description": "Samples of a draft, one by one."},
+    {"name": "Review", "description": "A person's word on a set before it is attached."},
     {"name": "Reading", "description": "Models, their traits and samples, and what their runs left."},
 ]
 bearer = HTTPBearer(auto_error=False, scheme_name="bearer", description=KEYS)
@@ -104,7 +105,7 @@ def make_app(settings: Settings, counts: RequestMetrics | None = None) -> FastAP
     app.state.storage = locate_storage(settings)
     app.state.change_locks = ChangeLocks()
     app.include_router(health, prefix=BASE, dependencies=[Depends(note_query)])
-    for module in (synthesize, models, samples, added_samples, deleted_sample):
+    for module in (synthesize, models, samples, added_samples, deleted_sample, review):
         app.include_router(module.router, prefix=BASE, dependencies=[Security(bearer), Depends(note_query)])
     add_document(app)
     add_docs(app)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from engine.errors import ModelBusyError, RunInterruptedError
+from engine.errors import InputError, ModelBusyError, RunInterruptedError
 from engine.system.importing import importing
 from flows.cli.embedded.models import app as models_app
 from flows.cli.runs.cache import app as cache_app
@@ -52,6 +52,9 @@ def synthesize_command(
     handle: HandleArgument,
     synth_type: SynthTypeOption = "from_traits",
     effort: EffortOption = None,
+    review: Annotated[
+        bool, typer.Option("--review", help="Attach nothing until you have reviewed the set (`exemplars review`).")
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one last line {run_id, status, samples, report}.")
     ] = False,
@@ -84,7 +87,7 @@ def synthesize_command(
         job = load_job(settings, handle, synth_type, effort, only_lacking=only_lacking)
         show_begin(job, as_json or logs_json)
         with watch(job, as_json or verbose or logs_json):
-            result = run_flow(handle, synth_type, effort, server, only_lacking)
+            result = run_flow(handle, synth_type, effort, server, only_lacking, review)
     if as_json:
         print(json.dumps({name: asdict(result)[name] for name in ("run_id", "status", "samples", "report")}))
     else:
@@ -356,11 +359,61 @@ def score_command(
     show_placements(standard, place_on_axes(standard, text), as_json)
 
 
+@app.command("review")
+def review_command(
+    run_id: Annotated[str, typer.Argument(help="The run that proposed the set.")],
+    attach: Annotated[bool, typer.Option("--attach", help="Attach what stands.")] = False,
+    reject: Annotated[bool, typer.Option("--reject", help="Reject all of it.")] = False,
+    leave_out: Annotated[
+        list[int] | None, typer.Option(metavar="ID", help="A sample to leave out; another is made in its place.")
+    ] = None,
+    other_pole: Annotated[
+        list[int] | None, typer.Option(metavar="ID", help="A sample that reads as the other pole.")
+    ] = None,
+    why: Annotated[str, typer.Option(help="A word of why, kept with the set.")] = "",
+    propose_again: Annotated[
+        bool, typer.Option("--propose-again", help="Show the set again when others have taken their places.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one last line {run_id, status, samples, report}.")
+    ] = False,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Show what Prefect and the libraries say.")] = False,
+) -> None:
+    """Gives your word on a set that a run has proposed: attach what stands, or reject all of it."""
+    if attach == reject:
+        raise InputError("Say either --attach or --reject")
+    from engine.settings import read_settings
+
+    quiet_libraries(verbose)
+    from flows.cli.sets.review import resume_run, show_reviewed
+    from flows.cli.temporary_server import starting_server
+
+    asked = {
+        "decision": "attach" if attach else "reject",
+        "leave_out": leave_out or [],
+        "other_pole": other_pole or [],
+        "why": why,
+        "propose_again": propose_again,
+    }
+    with starting_server() as server:
+        if resume_run(read_settings(), run_id, asked):
+            show_reviewed(run_id, None, as_json)
+            return
+        result = run_in_process("flows.review:review", {"run_id": run_id, **asked}, server)
+    show_reviewed(run_id, result, as_json)
+
+
 def run_flow(
-    handle: str, synth_type: str, effort: str | None, server: "ChildServer | None", only_lacking: bool = False
+    handle: str,
+    synth_type: str,
+    effort: str | None,
+    server: "ChildServer | None",
+    only_lacking: bool = False,
+    review: bool = False,
 ) -> "RunResult":
     """Runs the main job to its end; see ``run_in_process``."""
-    asked = {"handle": handle, "synth_type": synth_type, "effort": effort, "only_lacking": only_lacking}
+    asked: dict[str, object] = {"handle": handle, "synth_type": synth_type, "effort": effort}
+    asked |= {"only_lacking": only_lacking, "review": review}
     result: RunResult = run_in_process("flows.synthesize:synthesize", asked, server)
     return result
 

@@ -206,6 +206,10 @@ def show_result(job: Job, result: RunResult) -> None:
     console.print(f"{kept}: {counts}; {others}", highlight=False)
     for name, path in (("samples", result.samples), ("report", result.report)):
         console.print(f"{name:8} {shorten_path(path)}", highlight=False, soft_wrap=True)
+    if result.status == "proposed":
+        console.print("Read the report, then attach the set, or reject it:", highlight=False)
+        for what in ("--attach [--leave-out ID ...]", "--reject"):
+            console.print(Text(f"  exemplars review {result.run_id} {what}"), soft_wrap=True)
 
 
 def shorten_path(path: str) -> str:

@@ -1,20 +1,23 @@
 """Prunes the sample store, the kept replies and Prefect's runs: removes what is old and no longer needed."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import groupby
 
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.settings import PREFECT_API_URL
 
 from engine.errors import ExemplarsError, ModelBusyError, StoreError
 from engine.replies.admin import list_prunable, prune_cache
 from engine.settings import Settings
+from engine.store.proposals import list_expired, list_waiting
 from engine.store.retention import OldSet, list_old_sets, remove_old_set
 from engine.store.stored_hashes import prune_hashes
 from engine.text.formatting import count_noun
 from flows.retention.old_runs import prune_runs
+from flows.runs.expiry import EXPIRED, expire_proposal
 from flows.runs.slot import keep_runs_out
 
 Report = Callable[[str], None]
@@ -37,6 +40,7 @@ class Pruned:
     """
 
     dry_run: bool
+    proposals: int = 0
     sets: int = 0
     sets_bytes: int = 0
     plans: int = 0
@@ -51,9 +55,11 @@ class Pruned:
         gone = "Would be removed" if self.dry_run else "Removed"
         sets, plans = count_noun(self.sets, "rejected or unfinished set"), count_noun(self.plans, "plan")
         runs, old = count_noun(self.runs, "finished run"), count_noun(self.runs_kept, "old one")
+        proposals = f"{count_noun(self.proposals, 'proposal')} rejected, " if self.proposals else ""
+        sizes = [f"({size / 1e6:.1f} MB)" for size in (self.sets_bytes, self.plans_bytes)]
         return (
-            f"{gone}: {sets} ({self.sets_bytes / 1e6:.1f} MB), kept replies of {plans} ({self.plans_bytes / 1e6:.1f} "
-            f"MB), {runs} ({old} kept, for the state of a model or the next request for it)"
+            f"{gone}: {proposals}{sets} {sizes[0]}, kept replies of {plans} {sizes[1]}, {runs} ({old} kept, for the "
+            "state of a model or the next request for it)"
         )
 
 
@@ -63,12 +69,30 @@ def prune_all(settings: Settings, ages: Ages, now: datetime, dry_run: bool, repo
     Runs are pruned only if a Prefect server is configured.
     """
     pruned = Pruned(dry_run)
-    for prune in (_prune_sets, _prune_replies, _prune_prefect):
+    for prune in (_expire_proposals, _prune_sets, _prune_replies, _prune_prefect):
         try:
             prune(settings, ages, now, pruned, report)
         except ExemplarsError as error:
             pruned.failed.append(str(error))
     return pruned
+
+
+def _expire_proposals(settings: Settings, ages: Ages, now: datetime, pruned: Pruned, report: Report) -> None:
+    """Rejects the proposals that nobody has reviewed in time."""
+    for stored in list_expired(list_waiting(settings.locate(settings.samples_uri)), now):
+        if not pruned.dry_run:
+            try:
+                with keep_runs_out(stored.handle, "Its proposal still waits"), _open_client() as client:
+                    expire_proposal(stored, client)
+            except ModelBusyError as error:
+                pruned.busy.append(stored.handle)
+                report(str(error))
+                continue
+            except StoreError as error:
+                pruned.failed.append(str(error))
+                continue
+        pruned.proposals += 1
+        report(f"proposal of {stored.handle}, run {stored.run_id}: {EXPIRED}")
 
 
 def _prune_sets(settings: Settings, ages: Ages, now: datetime, pruned: Pruned, report: Report) -> None:
@@ -115,6 +139,16 @@ def _prune_replies(settings: Settings, ages: Ages, now: datetime, pruned: Pruned
         removed = prune_cache(*bounds)
         pruned.plans, pruned.plans_bytes = removed.plans, removed.bytes
         pruned.failed += [f"Kept replies could not be dropped: {failure}" for failure in removed.failed]
+
+
+@contextmanager
+def _open_client() -> Iterator[SyncPrefectClient | None]:
+    """A client of Prefect's server; None where none is configured."""
+    if not PREFECT_API_URL.value():
+        yield None
+        return
+    with get_client(sync_client=True) as client:
+        yield client
 
 
 def _prune_prefect(settings: Settings, ages: Ages, now: datetime, pruned: Pruned, report: Report) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from engine.definitions.effort import DEFAULT_EFFORT
 from engine.domain.model import Effort
-from flows.runs.labels import LIVE_TYPES, LeaseLabels, read_lease_labels
+from flows.runs.labels import LIVE_TYPES, SUSPENDED, LeaseLabels, read_lease_labels
 
 Status = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 
@@ -32,7 +32,7 @@ class Run:
     """One flow run of the main job.
 
     ``live`` says that it has, or may take, its model's lease (docs/decisions/017-idempotency.md), ``over`` that it has
-    ended. A run that is scheduled for later is neither.
+    ended. A run that is scheduled for later, or suspended until a person has spoken, is neither.
     """
 
     run_id: str
@@ -83,7 +83,7 @@ def read_run(answer: Mapping[str, Any], now: datetime) -> Run:
         synth_type=str(parameters.get("synth_type") or "from_traits"),
         effort=parameters.get("effort"),
         status=STATUSES.get(state_type, "queued"),
-        live=state_type in LIVE_TYPES and due,
+        live=state_type in LIVE_TYPES and due and (answer.get("state_name") != SUSPENDED),
         over=state_type in ENDED_TYPES,
         # Prefect gives a start also to what was ended before it began.
         started_at=read_time(answer.get("start_time")) if answer.get("run_count") else None,

@@ -12,6 +12,8 @@ FLOW = "synthesize"
 KEPT = "The rejected rows and the report are kept"
 AGAIN = "The replies so far are kept: a new run of this model asks only for what is missing."
 LIVE_TYPES = ("SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING")
+# The name of a paused run's state that holds no process.
+SUSPENDED = "Suspended"
 # Runs that the HTTP door asked for: its chain of idempotency keys goes over these alone.
 DOOR_TAG = "http"
 # SQLite's json_array takes 127 arguments, which is what Prefect makes of a list of tags.

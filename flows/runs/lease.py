@@ -9,6 +9,7 @@ restarted or two runs took over at once, lets in none.
 import asyncio
 import contextvars
 import logging
+import math
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -52,19 +53,22 @@ async def hold_lease(
     client: SyncPrefectClient,
     watcher: CancellationWatcher,
     slots: set[str] | None = None,
+    waits: bool = False,
 ) -> AsyncIterator["Lease"]:
     """Inside the block this flow run, and no other, works on the model.
 
     Args:
         watcher: sees whether somebody has ended this run.
         slots: as ``known`` of ``Slot``.
+        waits: whether it waits for another run to end, however long that takes.
 
     Raises:
         ModelBusyError: another run does, or may do as far as can be known after ``PATIENCE_SECONDS``.
         RunInterruptedError: this run is being cancelled.
         Abort: this run is over already by what Prefect says, so its process has nothing more to say.
     """
-    lease = Lease(client, handle, UUID(str(flow_run.get_id())), logger, slots=slots)
+    patience = math.inf if waits else PATIENCE_SECONDS
+    lease = Lease(client, handle, UUID(str(flow_run.get_id())), logger, patience, slots=slots)
     try:
         await asyncio.to_thread(lease.acquire, flow_run.get_tags())
         with lease.renewing(watcher):
@@ -106,6 +110,11 @@ class Lease:
         self._turn = threading.RLock()
         self._renewal: threading.Thread | None = None
 
+    @property
+    def _waits(self) -> bool:
+        """Whether another run is waited for until it ends."""
+        return self._patience_seconds == math.inf
+
     def acquire(self, tags: list[str]) -> None:
         """Takes the slot, if need be from a holder whose process is gone, and labels the run.
 
@@ -123,7 +132,8 @@ class Lease:
                 return
             if not waits:
                 waits = True
-                self._logger.info("%s. Waiting up to %.0f s", self._describe(holder), self._patience_seconds)
+                most = "" if self._waits else f" up to {self._patience_seconds:.0f} s"
+                self._logger.info("%s. Waiting%s", self._describe(holder), most)
             self._stopping.wait(POLL_SECONDS)
 
     async def confirm(self) -> None:
@@ -215,7 +225,7 @@ class Lease:
                 mark_crashed(self._client, gone, self._run_id)
             if dead:
                 return self._try_to_hold()
-            if holder is not None and holder.gone is False:
+            if holder is not None and holder.gone is False and not self._waits:
                 raise self._explain(holder)
             self._held = taken and holder is None
             return self._held

@@ -135,8 +135,11 @@ class RunResources:
         return self.snapshots.setdefault(str(flow_run.get_id()), RunSnapshot())
 
     @asynccontextmanager
-    async def hold_lease(self, handle: str) -> AsyncIterator[Lease]:
+    async def hold_lease(self, handle: str, waits: bool = False) -> AsyncIterator[Lease]:
         """Holds the model's lease inside the block.
+
+        Args:
+            waits: whether it waits for another run to end, however long that takes.
 
         Raises:
             ModelBusyError: another run works on the model, or has just left nothing to do.
@@ -144,7 +147,8 @@ class RunResources:
         """
         snapshot = self.snapshot
         try:
-            async with hold_lease(handle, get_run_logger(), self.client, self.watcher, self.slots) as lease:
+            client, watcher = self.client, self.watcher
+            async with hold_lease(handle, get_run_logger(), client, watcher, self.slots, waits) as lease:
                 snapshot.holds = True
                 snapshot.skip_reason = await asyncio.to_thread(self.find_skip_reason, handle)
                 if snapshot.skip_reason is not None:

@@ -70,6 +70,7 @@ def attach_set(
     handle: str = HANDLE,
     rejected: int = 0,
     documents: Mapping[str, str] = MappingProxyType({}),
+    review: Mapping[str, object] = MappingProxyType({}),
 ) -> StoredSet:
     """A set of ``count`` rows, by turns positive and negative, and of each trait in turn; its run was due at noon.
 
@@ -86,12 +87,12 @@ def attach_set(
         )
         for number in range(count)
     ]
-    kept = rows if status == "attached" else []
+    kept = rows if status != "rejected" else []
     refused = [
         make_row(make_exemplar(f"{run_id} refused {number}", index=number, reason="too_short"), stamp, None)
         for number in range(rejected)
     ]
-    return write_set(str(samples), SampleSet(stamp, pool, status, "plan", kept, refused, documents, {}))
+    return write_set(str(samples), SampleSet(stamp, pool, status, "plan", kept, refused, documents, {}, {}, review))
 
 
 def attach_texts(samples: Path, handle: str, texts: Sequence[str], report: str = "") -> str:

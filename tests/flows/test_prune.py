@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 from fakes.reply_tables import age_plan
 from fakes.stored import HANDLE, age_files, attach_set
-from fakes.workspace import Workspace
+from fakes.workspace import Workspace, read_manifest
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.client.schemas.sorting import ArtifactSort
@@ -31,6 +31,7 @@ from flows.runs.slot import Slot
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 
 OLD = timedelta(days=100)
+SOON = (datetime.now(UTC) + timedelta(days=1)).isoformat()
 Site = tuple[Workspace, Path, Path]
 
 
@@ -184,3 +185,21 @@ def test_command_without_its_server_does_the_rest_and_ends_with_three(
 def test_days_that_are_none_are_bad_input(site: Site, arguments: list[str]) -> None:
     assert 2 == main(["prune", *arguments])
     assert site[1].exists()
+
+
+def test_proposal_whose_time_is_over_is_rejected_and_a_dry_run_says_so(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workspace, _, _ = site
+    late = {"until": (datetime.now(UTC) - timedelta(days=1)).isoformat(), "number": 1}
+    folder = Path(attach_set(workspace.samples, str(uuid4()), status="proposed", review=late).folder)
+    kept = Path(attach_set(workspace.samples, str(uuid4()), status="proposed", review={**late, "until": SOON}).folder)
+    assert 0 == main(["prune", "--dry-run", "--json"])
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    before = read_manifest(folder)["status"]
+    assert 0 == main(["prune"])
+    said = capsys.readouterr().out
+
+    assert (1, "proposed") == (told["proposals"], before)
+    assert "1 proposal rejected" in said
+    assert ["rejected", "proposed"] == [read_manifest(item)["status"] for item in (folder, kept)]

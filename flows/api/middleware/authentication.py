@@ -13,14 +13,15 @@ from flows.api.keys.key import Key
 BASE = "/v1"
 OPEN_PATHS = frozenset({"/v1/health", "/v1/openapi.json", "/v1/docs"})
 OPEN_FOLDER = "/v1/docs/files/"
-REPORT_PATH = re.compile(r"/v1/runs/[^/]+/report")
+# What people open in a browser.
+PAGE_PATH = re.compile(r"/v1/runs/[^/]+/(report|review(/decisions)?)")
 
 
 class Authentication:
     """Authenticates a request and puts its ``Key`` into ``scope["state"]``.
 
-    People open a run's report in a browser, which can send a key only as the password of its dialog. So for reports,
-    and only there, HTTP Basic is accepted too, with any user name.
+    People open a run's report and its review in a browser, which can send a key only as the password of its dialog. So
+    for these, and only there, HTTP Basic is accepted too, with any user name.
     """
 
     def __init__(self, app: ASGIApp, find_key: Callable[[str], Key | None]) -> None:
@@ -34,7 +35,7 @@ class Authentication:
             ApiError: 401, without a valid key.
         """
         if scope["type"] == "http" and is_closed(scope["path"]):
-            has_dialog = REPORT_PATH.fullmatch(scope["path"]) is not None
+            has_dialog = PAGE_PATH.fullmatch(scope["path"]) is not None
             scope.setdefault("state", {})["key"] = self._authenticate(scope, has_dialog)
         await self._app(scope, receive, send)
 

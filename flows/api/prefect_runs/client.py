@@ -15,9 +15,10 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, w
 
 from engine.errors import OrchestratorError
 from flows.runs.flow_runs import DUE_MARGIN, ENDED_TYPES, Run, read_run
-from flows.runs.labels import DOOR_TAG, FLOW, LIVE_TYPES, TAGS_AT_ONCE, name_tag
+from flows.runs.labels import DOOR_TAG, FLOW, LIVE_TYPES, SUSPENDED, TAGS_AT_ONCE, name_tag
 
 DEPLOYMENT = f"{FLOW}/on-demand"
+REVIEW_DEPLOYMENT = "review/on-demand"
 PAGE = 200
 ENDED_SHOWN = 20
 TIMEOUT_SECONDS = 5.0
@@ -44,6 +45,10 @@ class _BusyServerError(Exception):
 
 class _NoDeploymentError(OrchestratorError):
     """The deployment does not exist, or no longer has that id."""
+
+
+class _UnknownRunError(OrchestratorError):
+    """Prefect knows no run of that id."""
 
 
 class UnsureError(OrchestratorError):
@@ -147,7 +152,14 @@ class Orchestrator:
         request = uuid4().hex
         body = {
             "name": f"{handle} {synth_type}",
-            "parameters": {"handle": handle, "synth_type": synth_type, "effort": effort, "only_lacking": False},
+            # Whatever the deployment's own defaults say.
+            "parameters": {
+                "handle": handle,
+                "synth_type": synth_type,
+                "effort": effort,
+                "only_lacking": False,
+                "review": False,
+            },
             "tags": [name_tag(handle), DOOR_TAG],
             "labels": {REQUEST_LABEL: request},
             "idempotency_key": key,
@@ -160,6 +172,39 @@ class Orchestrator:
         creator = (answer.get("labels") or {}).get(REQUEST_LABEL)
         is_new = creator == request if creator else response.status_code == httpx.codes.CREATED
         return CreatedRun(read_run(answer, datetime.now(UTC)), is_new)
+
+    async def resume(self, run_id: str, run_input: Mapping[str, Any]) -> bool:
+        """Has a suspended run go on with what a person has said; False where it is not suspended, or unknown.
+
+        Raises:
+            OrchestratorError: Prefect does not accept it, or does not answer.
+        """
+        try:
+            run = (await self._request("GET", f"/flow_runs/{run_id}")).json()
+            if (run.get("state") or {}).get("name") != SUSPENDED:
+                return False
+            # A second request finds the run resumed already.
+            answer = (
+                await self._request("POST", f"/flow_runs/{run_id}/resume", {"run_input": dict(run_input)}, changes=True)
+            ).json()
+        except _UnknownRunError:
+            return False
+        if answer.get("status") != "ACCEPT":
+            reason = (answer.get("details") or {}).get("reason") or "no reason is known"
+            raise OrchestratorError(f"Prefect did not resume run {run_id}: {reason}")
+        return True
+
+    async def create_review(self, parameters: Mapping[str, Any]) -> str:
+        """Enqueues a run of ``review/on-demand``, and returns its id.
+
+        Raises:
+            OrchestratorError: nothing was enqueued.
+        """
+        found = (await self._request("GET", f"/deployments/name/{REVIEW_DEPLOYMENT}")).json()
+        made = await self._request(
+            "POST", f"/deployments/{found['id']}/create_flow_run", {"parameters": dict(parameters)}, changes=True
+        )
+        return str(made.json()["id"])
 
     async def _request_run(self, body: object) -> httpx.Response:
         """Looks up the deployment's id once, and again if it is gone: a deployment that is made anew has another id."""
@@ -296,10 +341,13 @@ def _translate_error(error: Exception, path: str, unsure: bool) -> OrchestratorE
         return UnsureError(UNSURE)
     if isinstance(error, httpx.HTTPStatusError):
         if error.response.status_code == httpx.codes.NOT_FOUND and path.startswith("/deployments/"):
+            name = path.removeprefix("/deployments/name/") if "/name/" in path else DEPLOYMENT
             return _NoDeploymentError(
-                f"Prefect's server has no deployment {DEPLOYMENT}. 'make serve' makes it, and so does "
+                f"Prefect's server has no deployment {name}. 'make serve' makes it, and so does "
                 "'python -m flows.deploy'."
             )
+        if error.response.status_code == httpx.codes.NOT_FOUND and path.startswith("/flow_runs/"):
+            return _UnknownRunError("Prefect's server knows no such run.")
         return OrchestratorError(f"Prefect's server answered with an unexpected {error.response.status_code}.")
     said = str(error) if isinstance(error, _BusyServerError) else type(error).__name__
     return OrchestratorError(f"Prefect's server does not answer ({said}).")

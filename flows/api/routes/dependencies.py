@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import Depends, Path, Request
 from pydantic import BeforeValidator
@@ -164,3 +165,11 @@ def get_storage(request: Request) -> Storage:
     storage = request.app.state.storage
     assert isinstance(storage, Storage)
     return storage
+
+
+def is_run_id(text: str) -> bool:
+    """Whether a text is a UUID, as Prefect's run ids are; nothing else may become part of a path."""
+    try:
+        return str(UUID(text)) == text
+    except ValueError:
+        return False

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
-from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -30,6 +29,7 @@ from flows.api.routes.dependencies import (
     get_key,
     get_orchestrator,
     get_storage,
+    is_run_id,
     list_readable,
     redact_samples,
 )
@@ -198,7 +198,7 @@ def read_report(
     is the password of its dialog, with any user name.
     """
     storage = get_storage(request)
-    stored = find_set(storage.samples_uri, run_id) if _is_run_id(run_id) else None
+    stored = find_set(storage.samples_uri, run_id) if is_run_id(run_id) else None
     try:
         # The owner is taken from the set's folder, not from a file in it.
         page = read_inside(stored.folder, REPORT) if stored and get_key(request).owns(stored.handle) else None
@@ -263,14 +263,6 @@ def prefers_markdown(accept: str) -> bool:
     others = [weights[name] for name in (JSON, "application/*", "*/*") if name in weights]
     # Beside a wildcard of equal weight, markdown is preferred because it is named.
     return markdown > 0 and (JSON not in weights or markdown > weights[JSON]) and markdown >= max(others, default=0.0)
-
-
-def _is_run_id(text: str) -> bool:
-    """Whether a text is a UUID, as Prefect's run ids are; nothing else may become part of a path."""
-    try:
-        return str(UUID(text)) == text
-    except ValueError:
-        return False
 
 
 def _read_range(text: str) -> tuple[str, float]:

@@ -19,6 +19,7 @@ from engine.run.replay import (
     find_replayable,
     make_kept_gateways,
     restore_job,
+    restore_review,
     restore_stamp,
 )
 from engine.settings import Settings
@@ -55,9 +56,15 @@ async def remake_set(settings: Settings, stored: StoredSet, folder: Path) -> Sam
     """
     manifest = stored.manifest
     stamp, inputs = restore_stamp(manifest), manifest["inputs"]
-    planned = EarlierSets(inputs["planned_beside"], inputs.get("removals_beside", {}), folder)
+    planned = EarlierSets(
+        inputs["planned_beside"],
+        inputs.get("removals_beside", {}),
+        folder,
+        inputs.get("proposed_beside", ()),
+        inputs.get("refused", ()),
+    )
     job = load_job(settings, stamp.handle, stamp.synth_type, stamp.effort, dry=True, earlier=planned)
-    job = restore_job(job, manifest)
+    job = restore_job(job, stored)
     gateway, voting_judge = make_kept_gateways(settings, job.level)
     check_endpoint(manifest, gateway.endpoint)
     embedder = SentenceEncoder()
@@ -74,7 +81,8 @@ async def remake_set(settings: Settings, stored: StoredSet, folder: Path) -> Sam
     checked = replace(planned, runs=inputs["checked_beside"])
     model = read_pools(settings.locate(settings.samples_uri), rounds.plan.model, checked, settings.cache_place)
     bill = restore_bill(gateway.budget, manifest)
-    return make_sample_set(rounds, stamp, prepare_gate(rounds, stamp, model)(), gateway, bill)
+    verdict = replace(prepare_gate(rounds, stamp, model)(), proposed=stored.status == "proposed")
+    return make_sample_set(rounds, stamp, verdict, gateway, bill, *restore_review(job, stored))
 
 
 def describe_comparison(run_id: str, comparison: Comparison) -> str:

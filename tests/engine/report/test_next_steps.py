@@ -89,3 +89,13 @@ def test_command_is_one_that_there_is() -> None:
         words[0],
         *(given[name] for name in ("handle", "synth_type", "effort")),
     )
+
+
+def test_proposed_samples_are_to_be_reviewed_first() -> None:
+    proposed = replace(PASSED, proposed=True)
+    linked, plain = (write_next_steps(make_rounds(), proposed, STORED, door) for door in ("https://door.test/", None))
+
+    assert "[Review the samples](https://door.test/v1/runs/1/review)" in linked
+    assert "exemplars review 1 --attach\nexemplars review 1 --reject" in linked
+    assert "read_parquet" not in linked + plain
+    assert "report.html" in plain

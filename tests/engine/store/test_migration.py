@@ -96,7 +96,7 @@ def test_older_sets_are_read_checked_and_counted_as_they_are(older: str) -> None
     faults, verifier = verify(older)
 
     assert [] == faults
-    assert {"attached": 2, "rejected": 1, "detached": 1} == verifier.sets
+    assert {"attached": 2, "proposed": 0, "rejected": 1, "detached": 1} == verifier.sets
     assert (4, True) == (verifier.older_sets, verifier.has_older_ledgers)
     assert read_ledger(older, "1").ended
     assert 4 == sum(totals.sets for totals in StoreCounter(older).count().groups.values())

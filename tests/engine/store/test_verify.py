@@ -91,7 +91,7 @@ def test_whole_store_has_no_faults_and_is_counted(store: Path) -> None:
     found, faults = walk(store)
 
     assert [] == faults
-    assert {"attached": 3, "rejected": 1, "detached": 1} == found.sets
+    assert {"attached": 3, "proposed": 0, "rejected": 1, "detached": 1} == found.sets
     assert (1, 12, 0) == (found.models, found.samples, found.broken)
     assert sum(path.stat().st_size for path in store.rglob("*.p*q*")) == found.size_bytes
 

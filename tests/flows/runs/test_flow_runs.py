@@ -41,6 +41,13 @@ def run(state_type: str, minutes: int | None = None, held: bool = False, **field
     return read_run(answer(state_type, **fields), NOW)
 
 
+def test_run_that_is_suspended_until_a_person_has_spoken_is_neither_live_nor_over() -> None:
+    suspended, paused = run("PAUSED", state_name="Suspended"), run("PAUSED", state_name="Paused")
+
+    assert (False, False) == (suspended.live, suspended.over)
+    assert (True, False) == (paused.live, paused.over)
+
+
 @pytest.mark.parametrize(
     ("state_type", "status", "live", "over"),
     [

@@ -81,7 +81,7 @@ def test_verify_names_each_broken_thing_and_ends_with_three(
     assert "2 things are broken" in said.err
     assert 3 == main(["verify", "--json"])
     summary = json.loads(capsys.readouterr().out)
-    assert {"attached": 1, "rejected": 0, "detached": 0} == summary["sets"]
+    assert {"attached": 1, "proposed": 0, "rejected": 0, "detached": 0} == summary["sets"]
     assert {f"{folder}/{SAMPLES}", f"{folder}/beside"} == {fault["where"] for fault in summary["broken"]}
 
 

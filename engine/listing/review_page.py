@@ -1,0 +1,74 @@
+"""Renders the page on which a person reviews a proposed set, one file with everything in it."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from engine.domain.samples import Row
+from engine.store.decisions import Said, read_decisions, sum_up
+from engine.store.layout import PROPOSED, REVIEW_DATA
+from engine.store.proposals import read_deadline, read_rows
+from engine.store.store import StoredSet
+from engine.system.filesystem import read_bytes
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def render_review_page(stored: StoredSet) -> str:
+    """The page of a proposal; markup in texts is escaped.
+
+    Raises:
+        StoreError: the proposal cannot be read.
+    """
+    data = json.loads(read_bytes(stored.file(REVIEW_DATA)))
+    packed = {
+        "run": stored.run_id,
+        "traits": data["traits"],
+        "rows": _pack_rows(read_rows(stored, PROPOSED), data["samples"]),
+        "decisions": {str(sample_id): said for sample_id, said in sum_up(read_decisions(stored)).items()},
+    }
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("review.html.jinja").render(
+        handle=stored.handle,
+        run_id=stored.run_id,
+        count=len(packed["rows"]),
+        until=f"{read_deadline(stored):%Y-%m-%d}",
+        # Only "<" is escaped, as it could end the script element or open a comment.
+        packed=Markup(json.dumps(packed, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")),  # noqa: S704
+    )
+
+
+def list_decided(decisions: Mapping[int, Said], said: Said) -> list[int]:
+    """The ids of the samples of which that was said, sorted."""
+    return sorted(sample_id for sample_id, found in decisions.items() if found == said)
+
+
+def _pack_rows(rows: Sequence[Row], samples: Mapping[str, Any]) -> list[dict[str, Any]]:
+    packed = []
+    for row in rows:
+        scenario, shown = json.loads(row["scenario"]), samples.get(str(row["id"]), {})
+        packed.append(
+            {
+                # As text: a reader of JSON in a browser keeps 53 bits, and so all of an id, but a key is a text anyway.
+                "id": str(row["id"]),
+                "trait": row["trait"],
+                "pole": row["pole"],
+                "text": row["text"],
+                "pair": row["pair_id"],
+                "subject": scenario.get("subject", ""),
+                "position": shown.get("position"),
+                "side": shown.get("side"),
+                "nearest": [str(shown["nearest"][0]), shown["nearest"][1]] if shown.get("nearest") else None,
+            }
+        )
+    return packed

@@ -1,0 +1,199 @@
+"use strict";
+const data = JSON.parse(document.getElementById("data").textContent);
+const decisions = new Map(Object.entries(data.decisions));
+const byId = new Map(data.rows.map((row) => [row.id, row]));
+const pairs = new Map();
+for (const row of data.rows) if (row.pair) pairs.set(row.pair, [...(pairs.get(row.pair) || []), row]);
+const WORDS = {accept: "accepted", refuse: "refused", other_pole: "other pole"};
+const BUTTONS = [["accept", "Accept"], ["refuse", "Refuse"], ["other_pole", "Other pole"]];
+const at = (id) => document.getElementById(id);
+const undone = [];
+let shown = [];
+let place = 0;
+let sending = Promise.resolve();
+let over = false;
+
+function make(tag, fields = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(fields)) {
+    if (name === "text") element.textContent = value;
+    else if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (value !== null) element.setAttribute(name, value);
+  }
+  element.append(...children.filter(Boolean));
+  return element;
+}
+
+function say(text, bad = false) {
+  at("said").textContent = text;
+  at("said").classList.toggle("bad", bad);
+}
+
+const label = (row, pole = row.pole) => data.traits[row.trait][pole];
+const other = (row) => (row.pole === "positive" ? "negative" : "positive");
+const partner = (row) => (pairs.get(row.pair) || []).find((one) => one.id !== row.id);
+
+function filter(keep) {
+  const [trait, pole, show, order] = ["trait", "pole", "show", "order"].map((id) => at(id).value);
+  shown = data.rows.filter((row) => (!trait || row.trait === trait) && (!pole || row.pole === pole) &&
+    (show === "all" || (show === "open" ? !decisions.has(row.id) : decisions.get(row.id) === show)));
+  if (order === "doubt") shown.sort((one, two) => (one.side ?? Infinity) - (two.side ?? Infinity));
+  place = Math.max(0, keep ? shown.findIndex((row) => row.id === keep) : shown.findIndex((row) => !decisions.has(row.id)));
+  draw();
+}
+
+function count() {
+  const found = {accept: 0, refuse: 0, other_pole: 0};
+  for (const said of decisions.values()) found[said] += 1;
+  const left = data.rows.length - decisions.size;
+  at("counts").textContent = `${left} left; ${found.accept} accepted, ${found.refuse} refused, ${found.other_pole} of the other pole`;
+  at("meter").setAttribute("aria-valuenow", decisions.size);
+  at("meter").firstElementChild.style.width = `${100 * decisions.size / Math.max(data.rows.length, 1)}%`;
+  const stands = data.rows.length - found.refuse - found.other_pole;
+  at("sum").textContent = `${stands} of ${data.rows.length} stand` + (left ? `, ${left} of them not looked at` : "") +
+    (found.refuse ? `; ${found.refuse} are left out, and others are made in their places` : "") +
+    (found.other_pole ? `; ${found.other_pole} go to the other pole where that one lacks a text` : "") + ".";
+}
+
+function drawAxis(row) {
+  if (row.position === null) return null;
+  const pair = partner(row);
+  const mark = (one, kind) => one && one.position !== null &&
+    make("i", {class: kind, style: `left:${(100 * one.position).toFixed(1)}%`});
+  return make("div", {},
+    make("div", {class: "axis", role: "img", "aria-label": `Lies at ${Math.round(100 * row.position)} of 100 from ${label(row, "negative")} to ${label(row, "positive")}`}, mark(pair, "pair"), mark(row, "")),
+    make("div", {class: "ends"}, make("span", {text: label(row, "negative")}), make("span", {text: label(row, "positive")})));
+}
+
+function drawButtons(row) {
+  return BUTTONS.map(([said, words]) => make("button", {type: "button", class: said, text: words,
+    "aria-pressed": String(decisions.get(row.id) === said), onclick: () => decide(row, said)}));
+}
+
+function drawMark(row) {
+  const said = decisions.get(row.id);
+  return make("span", {class: `mark ${said || ""}`, text: said ? WORDS[said] : "not decided"});
+}
+
+function drawOne() {
+  const row = shown[place];
+  if (!row) return make("p", {class: "muted", text: "No text is like that. Choose others above."});
+  const pair = partner(row);
+  const near = row.nearest && byId.get(row.nearest[0]);
+  return make("article", {class: `card ${row.pole}`, "aria-label": `Text ${place + 1} of ${shown.length}`},
+    make("h2", {}, make("span", {}, make("span", {class: "pole", text: label(row)}), ` · ${data.traits[row.trait].name} · ${place + 1} of ${shown.length}`), drawMark(row)),
+    make("p", {class: "text", text: row.text}),
+    make("p", {class: "muted", text: `About ${row.subject}. Id ${row.id}`}),
+    drawAxis(row),
+    make("div", {class: "row"}, ...drawButtons(row),
+      make("button", {type: "button", text: "Undo", onclick: undo}),
+      make("button", {type: "button", text: "Back", onclick: () => move(-1)}),
+      make("button", {type: "button", text: "Next", onclick: () => move(1)})),
+    make("div", {class: "beside"},
+      pair && make("section", {class: pair.pole}, make("h3", {}, "Its pair: ", make("span", {class: "pole", text: label(pair)})), make("p", {text: pair.text})),
+      near && make("section", {}, make("h3", {text: `Most like it (${row.nearest[1].toFixed(2)})`}), make("p", {text: near.text}))));
+}
+
+function drawTable() {
+  const body = make("tbody");
+  for (const row of shown) body.append(drawLine(row));
+  return make("table", {}, make("caption", {text: `${shown.length} texts`}),
+    make("thead", {}, make("tr", {}, ...["Pole", "Text", "Decision"].map((text) => make("th", {scope: "col", text})))), body);
+}
+
+function drawLine(row) {
+  return make("tr", {class: row.pole, id: `row-${row.id}`}, make("td", {}, make("span", {class: "pole", text: label(row)})),
+    make("td", {text: row.text}), make("td", {}, drawMark(row), make("div", {class: "row"}, ...drawButtons(row))));
+}
+
+function draw() {
+  count();
+  at("stage").replaceChildren(at("view").value === "table" ? drawTable() : drawOne());
+}
+
+function move(step) {
+  place = Math.min(Math.max(place + step, 0), Math.max(shown.length - 1, 0));
+  draw();
+}
+
+function nextPair() {
+  const pair = shown[place] && shown[place].pair;
+  const after = shown.findIndex((row, index) => index > place && (!pair || row.pair !== pair));
+  if (after >= 0) place = after;
+  draw();
+}
+
+async function send(path, body) {
+  const response = await fetch(`/v1/runs/${data.run}/review${path}`, {method: "POST", credentials: "same-origin",
+    headers: {"Content-Type": "application/json"}, body: JSON.stringify(body)});
+  const answer = await response.json();
+  if (!response.ok) throw new Error(answer.error.message);
+  return answer;
+}
+
+function keep(row, said) {
+  const before = decisions.get(row.id);
+  if (said === "undecided") decisions.delete(row.id); else decisions.set(row.id, said);
+  sending = sending.then(() => send("/decisions", {sample_id: row.id, said})).catch((error) => {
+    if (before) decisions.set(row.id, before); else decisions.delete(row.id);
+    draw();
+    say(`Not kept: ${error.message}`, true);
+  });
+}
+
+function decide(row, said) {
+  if (over) return;
+  undone.push([row, decisions.get(row.id) || "undecided"]);
+  keep(row, said);
+  say(`${WORDS[said][0].toUpperCase()}${WORDS[said].slice(1)}${said === "other_pole" ? `: ${label(row, other(row))}` : ""}.`);
+  if (at("view").value === "table") {
+    count();
+    const line = at(`row-${row.id}`);
+    const index = [...line.querySelectorAll("button")].findIndex((button) => button === document.activeElement);
+    line.replaceWith(drawLine(row));
+    if (index >= 0) at(`row-${row.id}`).querySelectorAll("button")[index].focus();
+  } else move(1);
+}
+
+function undo() {
+  const last = undone.pop();
+  if (!last || over) return say("There is nothing to undo.");
+  keep(...last);
+  place = Math.max(0, shown.findIndex((row) => row.id === last[0].id));
+  draw();
+  say("Taken back.");
+}
+
+const KEYS = {a: () => shown[place] && decide(shown[place], "accept"), r: () => shown[place] && decide(shown[place], "refuse"),
+  o: () => shown[place] && decide(shown[place], "other_pole"), u: undo, b: () => move(-1), n: nextPair,
+  ArrowLeft: () => move(-1), ArrowRight: () => move(1)};
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.matches("select, input:not([type=checkbox])");
+  const act = KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+  if (!act || typing || event.ctrlKey || event.metaKey || event.altKey || at("view").value === "table") return;
+  event.preventDefault();
+  act();
+});
+
+async function finish(decision) {
+  for (const button of [at("attach"), at("reject")]) button.disabled = true;
+  await sending;
+  try {
+    const answer = await send("", {decision, why: at("why").value, propose_again: at("again").checked});
+    over = true;
+    say(answer.message);
+    at("said").scrollIntoView({block: "center"});
+  } catch (error) {
+    say(`Nothing was changed: ${error.message}`, true);
+    for (const button of [at("attach"), at("reject")]) button.disabled = false;
+  }
+}
+at("end").addEventListener("submit", (event) => { event.preventDefault(); finish("attach"); });
+at("reject").addEventListener("click", () => { if (confirm("Reject all of it? Its texts stay known as refused.")) finish("reject"); });
+
+at("trait").append(make("option", {value: "", text: "all"}),
+  ...Object.entries(data.traits).map(([key, trait]) => make("option", {value: key, text: trait.name})));
+at("pole").append(make("option", {value: "positive", text: "positive"}), make("option", {value: "negative", text: "negative"}));
+at("filters").addEventListener("change", () => filter(at("view").value === "one" && shown[place] ? shown[place].id : null));
+at("filters").addEventListener("submit", (event) => event.preventDefault());
+filter(null);

@@ -1,0 +1,146 @@
+"""Proposed sets in the store, which wait for a person's word, and the texts that a person has refused."""
+
+import io
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import get_args
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from engine.domain.model import Pool, digest_text
+from engine.domain.samples import Reason, Row, make_rejected_table
+from engine.store.debris import list_run_folders
+from engine.store.layout import HASHES, MANIFEST, PROPOSED, REJECTED, SAMPLES
+from engine.store.sample_set import describe_file, digest_ids, read_manifest, seal, write_parquet
+from engine.store.store import StoredSet, explain_damage, list_pools, list_sets, write_files
+from engine.system.filesystem import open_folder, read_bytes
+
+# The reasons of rows that a person has refused.
+LEFT_OUT: Reason = "left_out"
+REFUSALS = (LEFT_OUT, "removed")
+# So much of a text's SHA-256 tells it from others in a manifest.
+DIGEST_CHARS = 16
+
+
+def list_proposals(samples_uri: str, handle: str, runs: Collection[str] | None = None) -> list[StoredSet]:
+    """The proposals of a model in both pools, as they were made, in the order of their creation.
+
+    Args:
+        runs: the run ids of the proposals that count, whatever has become of them; None for all that wait.
+
+    Raises:
+        StoreError: a folder or manifest cannot be read.
+    """
+    statuses = ("proposed",) if runs is None else ("proposed", "attached", "detached", "rejected")
+    return [
+        _as_proposed(stored)
+        for stored in _list_all(samples_uri, handle, statuses)
+        if PROPOSED in stored.manifest.get("files", {}) and (runs is None or stored.run_id in runs)
+    ]
+
+
+def list_waiting(samples_uri: str) -> Iterator[StoredSet]:
+    """Yields all proposals of a store that wait, model by model; of other sets no manifest is read.
+
+    Raises:
+        StoreError: the store cannot be listed, or a manifest cannot be read.
+    """
+    for pool in list_pools(samples_uri):
+        filesystem, path = open_folder(pool)
+        for name, files in sorted(list_run_folders(filesystem, path).items()):
+            if PROPOSED in files and SAMPLES not in files:
+                manifest = read_manifest(f"{pool}/{name}")
+                if manifest is not None and manifest.get("status") == "proposed":
+                    yield StoredSet(f"{pool}/{name}", manifest, written=False)
+
+
+def list_expired(proposals: Iterable[StoredSet], now: datetime) -> list[StoredSet]:
+    """Those of some proposals whose time for a person's word is over."""
+    return [stored for stored in proposals if read_deadline(stored) <= now]
+
+
+def read_deadline(stored: StoredSet) -> datetime:
+    """Until when a proposal waits."""
+    return datetime.fromisoformat(str(stored.manifest["review"]["until"]))
+
+
+def read_refused(samples_uri: str, handle: str, digests: Collection[str] | None = None) -> tuple[str, ...]:
+    """The texts of a model that a person has refused, sorted: left out of a proposal, or removed later.
+
+    Args:
+        digests: of the texts that count (``digest_refused``); None for all.
+
+    Raises:
+        StoreError: a folder, a manifest or the rejected rows cannot be read.
+    """
+    texts: set[str] = set()
+    for stored in _list_all(samples_uri, handle, ("attached", "detached", "rejected")):
+        if stored.manifest.get("review", {}).get("refused") or stored.manifest.get("removals"):
+            with explain_damage(stored):
+                content = read_bytes(stored.file(REJECTED))
+                table = pq.read_table(io.BytesIO(content), columns=["text", "reason"], page_checksum_verification=True)
+                rows = table.filter(pc.is_in(table["reason"], pa.array(REFUSALS)))
+                texts.update(text for text in rows["text"].to_pylist() if text)
+    return tuple(sorted(text for text in texts if digests is None or digest_refused(text) in digests))
+
+
+def digest_refused(text: str) -> str:
+    """What a manifest keeps of a refused text."""
+    return digest_text(text)[:DIGEST_CHARS]
+
+
+def read_rows(stored: StoredSet, name: str) -> list[Row]:
+    """The rows of a proposal, or those that its run has rejected: ``PROPOSED`` or ``REJECTED``.
+
+    Raises:
+        StoreError: the file cannot be read.
+    """
+    with explain_damage(stored):
+        content = read_bytes(stored.file(name))
+        rows = pq.read_table(io.BytesIO(content), page_checksum_verification=True).to_pylist()
+    # On an object store a later version's rows may have been put there, after these, by a run that then ended.
+    rows = rows[: stored.manifest["files"][name]["rows"]]
+    return [Row(**{"reason": None, **row}) for row in rows]  # type: ignore[typeddict-item]
+
+
+def reject_proposal(stored: StoredSet, why: str, refused: bool, decisions: Mapping[str, bytes]) -> StoredSet:
+    """Ends a proposal as rejected: its rows become rejected ones, and its report stays.
+
+    Args:
+        refused: whether a person has refused its texts, which then stay known; else nobody has looked at them.
+        decisions: what was decided one by one, as ``read_decision_file`` has it.
+
+    Raises:
+        StoreError: the set cannot be read or written; it then still waits.
+    """
+    reason: Reason = LEFT_OUT if refused else "surplus"
+    rows = read_rows(stored, PROPOSED)
+    rejected = [*read_rows(stored, REJECTED), *(Row(**{**row, "reason": reason}) for row in rows)]
+    kept = [name for name in stored.manifest["files"] if name not in {REJECTED, *HASHES.values()}]
+    files = {name: read_bytes(stored.file(name)) for name in kept} | dict(decisions)
+    files[REJECTED] = write_parquet(make_rejected_table(rejected))
+    counts = {PROPOSED: len(rows), REJECTED: len(rejected)}
+    review = {**stored.manifest["review"], "why": why, **({"refused": len(rows)} if refused else {})}
+    manifest = {name: value for name, value in stored.manifest.items() if name != "hashes_version"} | {
+        "status": "rejected",
+        "counts": {},
+        "rows_sha256": digest_ids([]),
+        "files": {name: describe_file(content, counts.get(name)) for name, content in files.items()},
+        "review": review,
+    }
+    return write_files(stored.folder, files | {MANIFEST: seal(manifest)})
+
+
+def _list_all(samples_uri: str, handle: str, statuses: Collection[str]) -> list[StoredSet]:
+    return [stored for pool in get_args(Pool) for stored in list_sets(samples_uri, handle, pool, statuses)]
+
+
+def _as_proposed(stored: StoredSet) -> StoredSet:
+    """A set as it was when it was proposed; its hashes are those of what became of it."""
+    if stored.status == "proposed":
+        return stored
+    files = {name: entry for name, entry in stored.manifest["files"].items() if name not in HASHES.values()}
+    return replace(stored, manifest={**stored.manifest, "status": "proposed", "files": files})

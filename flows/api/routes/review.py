@@ -1,0 +1,174 @@
+"""The page on which the owner of a model reviews a proposed set in a browser, and what the page sends."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Path, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from engine.errors import InputError
+from engine.listing.review_page import list_decided, render_review_page
+from engine.store.decisions import Said, keep_decision, read_decisions, sum_up
+from engine.store.layout import PROPOSED
+from engine.store.proposals import read_rows
+from engine.store.store import StoredSet, find_set
+from flows.api.errors import ApiError
+from flows.api.openapi.document import BY_PREFECT, describe_answers
+from flows.api.routes.dependencies import get_key, get_orchestrator, get_storage, is_run_id
+from flows.api.schemas import RUN_ID_EXAMPLE
+
+router = APIRouter(tags=["Review"])
+PAGE_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
+    "img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+}
+RunId = Annotated[
+    str,
+    Path(description="The run that proposed the set.", examples=[RUN_ID_EXAMPLE], json_schema_extra={"format": "uuid"}),
+]
+
+
+class DecisionBody(BaseModel):
+    """What a person says of one sample; the latest decision counts."""
+
+    model_config = ConfigDict(extra="ignore")
+    sample_id: int = Field(ge=0, lt=2**53, description="The sample's id.", examples=[4312533008105896])
+    said: Said = Field(description="`undecided` takes an earlier decision back.", examples=["refuse"])
+
+
+class DecisionAnswer(BaseModel):
+    """A decision that is kept; `left` counts the samples that nobody has decided on."""
+
+    sample_id: int
+    said: Said
+    left: int
+
+
+class ReviewBody(BaseModel):
+    """A person's word on the whole set; what was refused and what reads as the other pole was said before."""
+
+    model_config = ConfigDict(extra="ignore")
+    decision: Literal["attach", "reject"] = Field("attach", description="Attach what stands, or reject all of it.")
+    why: str = Field("", max_length=1000, description="A word of why, kept with the set.")
+    propose_again: bool = Field(
+        False, description="Propose the set once more when others have taken the places of refused samples."
+    )
+
+
+class ReviewAnswer(BaseModel):
+    """What happens now: the run goes on (`resumed`), or another one finishes the set (`enqueued`)."""
+
+    state: Literal["resumed", "enqueued"]
+    run_id: str
+    message: str
+
+
+@router.get(
+    "/runs/{run_id}/review",
+    response_class=Response,
+    responses=describe_answers("text/html", (404, "not_found")),
+    summary="Review a proposed set in a browser",
+)
+def read_review(request: Request, run_id: RunId) -> Response:
+    """The page on which a person reads a proposed set, for a key that owns the model's namespace.
+
+    For a browser the key is the password of its dialog, with any user name.
+    """
+    return Response(render_review_page(_find_proposal(request, run_id)), media_type="text/html", headers=PAGE_HEADERS)
+
+
+@router.post(
+    "/runs/{run_id}/review/decisions",
+    responses=describe_answers(
+        DecisionAnswer, (403, "forbidden"), (404, "not_found"), (404, "sample_not_found"), (422, "invalid_request")
+    ),
+    summary="Decide on one sample",
+)
+def decide(request: Request, run_id: RunId, body: DecisionBody) -> DecisionAnswer:
+    """Keeps a decision on one sample of a proposed set, the moment that it is made.
+
+    A browser sends its key by itself, so its request needs an `Origin` of this service.
+    """
+    stored = _find_changeable(request, run_id)
+    ids = {row["id"] for row in read_rows(stored, PROPOSED)}
+    if body.sample_id not in ids:
+        said = f"The proposal of run {run_id} has no sample {body.sample_id}."
+        raise ApiError(404, "sample_not_found", said, {"sample_id": body.sample_id})
+    try:
+        kept = keep_decision(stored, body.sample_id, body.said, get_key(request).id)
+    except InputError as error:
+        raise ApiError(404, "not_found", f"{error}.", {"run_id": run_id}) from None
+    decided = sum_up(read_decisions(stored))
+    return DecisionAnswer(sample_id=kept.sample_id, said=kept.said, left=len(ids - decided.keys()))
+
+
+@router.post(
+    "/runs/{run_id}/review",
+    status_code=202,
+    responses=describe_answers(
+        ReviewAnswer,
+        (403, "forbidden"),
+        (404, "not_found"),
+        (422, "invalid_request"),
+        *BY_PREFECT,
+        success=202,
+    ),
+    summary="Attach or reject a proposed set",
+)
+async def finish(request: Request, run_id: RunId, body: ReviewBody) -> ReviewAnswer:
+    """Has the suspended run go on with what was decided; where none is suspended, `review/on-demand` finishes the set.
+
+    Samples that nobody has decided on stand.
+    """
+    stored = await run_in_threadpool(_find_changeable, request, run_id)
+    decided = sum_up(await run_in_threadpool(read_decisions, stored))
+    word: dict[str, Any] = {
+        "decision": body.decision,
+        "leave_out": list_decided(decided, "refuse"),
+        "other_pole": list_decided(decided, "other_pole"),
+        "why": body.why,
+        "propose_again": body.propose_again,
+    }
+    orchestrator = get_orchestrator(request)
+    if await orchestrator.resume(run_id, word):
+        return ReviewAnswer(
+            state="resumed", run_id=run_id, message=f"Run {run_id} goes on: its page shows what comes of it."
+        )
+    made = await orchestrator.create_review({"run_id": run_id, **word})
+    return ReviewAnswer(
+        state="enqueued", run_id=made, message=f"Run {made} finishes the set: its page shows what comes of it."
+    )
+
+
+def _find_proposal(request: Request, run_id: str) -> StoredSet:
+    """The proposal of a run, for a key that owns the model's namespace.
+
+    Raises:
+        ApiError: 404, if there is none that waits, or the key may not see it, which answer alike.
+    """
+    stored = find_set(get_storage(request).samples_uri, run_id) if is_run_id(run_id) else None
+    if stored is None or stored.status != "proposed" or not get_key(request).owns(stored.handle):
+        raise ApiError(404, "not_found", f"No set of run {run_id} waits for a review.", {"run_id": run_id})
+    return stored
+
+
+def _find_changeable(request: Request, run_id: str) -> StoredSet:
+    """The proposal, for a key that may change the model, in a request that no other site has made.
+
+    Raises:
+        ApiError: as ``_find_proposal``; 403 for a key of the scope ``scoring`` or a foreign ``Origin``.
+    """
+    origin = request.headers.get("origin")
+    is_basic = request.headers.get("authorization", "").lower().startswith("basic")
+    if (is_basic or origin is not None) and origin != f"{request.url.scheme}://{request.headers.get('host')}":
+        said = "A browser's request needs an Origin of this service. Send the key as 'Authorization: Bearer <key>'."
+        raise ApiError(403, "forbidden", said, {"origin": origin})
+    stored = _find_proposal(request, run_id)
+    key = get_key(request)
+    if key.scope != "authoring":
+        raise ApiError(403, "forbidden", "This needs a key of the scope authoring.", {"scope": key.scope})
+    return stored

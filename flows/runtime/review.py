@@ -1,0 +1,145 @@
+"""Waits for a person's word on a proposed set: the run is suspended, and begins again when somebody has given it."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Literal
+
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.flow_runs import asuspend_flow_run
+from prefect.input import RunInput
+from pydantic import Field
+
+from engine.domain.model import SynthType
+from engine.errors import InputError, ModelBusyError
+from engine.planning.held_out import choose_pool
+from engine.report.summary import Review
+from engine.run.job import Job
+from engine.run.taken_up import PersonReview
+from engine.settings import Settings
+from engine.store.layout import PROPOSED, REPORT
+from engine.store.proposals import list_expired, list_proposals, read_deadline
+from engine.store.sample_set import read_manifest
+from engine.store.store import StoredSet, find_set, locate_set
+from engine.text.formatting import count_noun
+from flows.runs.expiry import EXPIRED, expire_proposal
+from flows.runs.lease import Logger
+
+
+class ReviewForm(RunInput):
+    """The form that the page of a suspended run shows."""
+
+    decision: Annotated[Literal["attach", "reject"], Field(description="Attach what stands, or reject all of it.")] = (
+        "attach"
+    )
+    leave_out: Annotated[
+        list[int],
+        Field(default_factory=list, description="The ids of samples to leave out: the report shows the id of each."),
+    ]
+    other_pole: Annotated[
+        list[int], Field(default_factory=list, description="The ids of samples that read as the other pole.")
+    ]
+    why: Annotated[str, Field(max_length=1000, description="A word of why, kept with the set.")] = ""
+    propose_again: Annotated[
+        bool, Field(description="Show me the set again when other samples have taken the places of these.")
+    ] = False
+
+    def read(self) -> PersonReview:
+        """The person's word."""
+        return PersonReview(
+            self.decision == "attach", tuple(self.leave_out), tuple(self.other_pole), self.why, self.propose_again
+        )
+
+
+def find_proposal(settings: Settings, handle: str, synth_type: SynthType, run_id: str) -> StoredSet | None:
+    """The set that a run has proposed and that still waits; None where there is none.
+
+    Raises:
+        StoreError: the store cannot be read.
+    """
+    folder = locate_set(settings.locate(settings.samples_uri), handle, choose_pool(synth_type), run_id)
+    manifest = read_manifest(folder)
+    if manifest is None or manifest.get("status") != "proposed":
+        return None
+    return StoredSet(folder, manifest, written=False)
+
+
+def find_reviewable(settings: Settings, run_id: str) -> StoredSet:
+    """The proposal of a run that waits for a person's word.
+
+    Raises:
+        InputError: the run has proposed nothing that still waits. StoreError: the store cannot be read.
+    """
+    samples_uri = settings.locate(settings.samples_uri)
+    stored = find_set(samples_uri, run_id)
+    if stored is None:
+        raise InputError(
+            f"{samples_uri} has no set of run {run_id!r}. The run id is the last part of a set's folder, run=<run id>"
+        )
+    if stored.status != "proposed":
+        raise InputError(f"The set of run {run_id} is {stored.status}: it does not wait for a review")
+    return stored
+
+
+async def ask_person(stored: StoredSet) -> PersonReview | None:
+    """A person's word on a proposal; suspends the run until there is one.
+
+    Returns:
+        None where Prefect does not suspend the run: it has no deployment, or is part of another.
+
+    Raises:
+        prefect.exceptions.Pause: the run is suspended; its process has nothing more to do.
+    """
+    samples = count_noun(stored.manifest["files"][PROPOSED]["rows"], "sample")
+    until = f"{read_deadline(stored):%Y-%m-%d %H:%M} UTC"
+    form = ReviewForm.with_initial_data(
+        description=(
+            f"**{samples} of {stored.handle} wait for you**, until {until}; then they are rejected.\n\n"
+            f"Read them in the report: `{stored.file(REPORT)}`"
+        )
+    )
+    number = stored.manifest["review"]["number"]
+    try:
+        given = await asuspend_flow_run(wait_for_input=form, key=f"review-{number}")
+    except RuntimeError:
+        return None
+    return None if given is None else given.read()
+
+
+def describe_review(settings: Settings, job: Job, proposal_no: int | None) -> Review:
+    """What the manifest of a set says of its review, and the files of an earlier proposal that stay in it.
+
+    Args:
+        proposal_no: which proposal of its run the set is, from 1; None for one that waits for nobody.
+    """
+    earlier = dict(job.taken_up.entry) if job.taken_up else {}
+    if proposal_no is None:
+        return earlier, job.taken_up.carried if job.taken_up else {}
+    until = datetime.now(UTC) + timedelta(days=settings.review_days)
+    return {**earlier, "until": until.isoformat(timespec="seconds"), "number": proposal_no}, {}
+
+
+def keep_to_one(settings: Settings, handle: str, run_id: str) -> None:
+    """Makes sure that no other proposal of the model waits.
+
+    Raises:
+        ModelBusyError: one does; it names the run.
+    """
+    for stored in list_proposals(settings.locate(settings.samples_uri), handle):
+        if stored.run_id != run_id:
+            raise ModelBusyError(
+                f"The set of run {stored.run_id} waits for a review, until {read_deadline(stored):%Y-%m-%d}: {handle} "
+                "has one at a time. Review that one first: 'exemplars review "
+                f"{stored.run_id} --attach' or '--reject'. This run asked nothing",
+                stored.run_id,
+            )
+
+
+def expire_proposals(settings: Settings, handle: str, client: SyncPrefectClient, logger: Logger) -> None:
+    """Rejects the model's proposals whose time is over. The caller must hold the model's lease.
+
+    Raises:
+        StoreError: the store cannot be read or written.
+    """
+    waiting = list_proposals(settings.locate(settings.samples_uri), handle)
+    for stored in list_expired(waiting, datetime.now(UTC)):
+        expire_proposal(stored, client)
+        logger.warning("The proposal of run %s is rejected: %s", stored.run_id, EXPIRED)

@@ -1,0 +1,92 @@
+"""A set that is proposed on the command line, and what ``exemplars review`` makes of it."""
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from fakes.provider import Provider
+from fakes.workspace import HANDLE, Workspace, read_manifest
+
+from engine.store.layout import PROPOSED, REJECTED, SAMPLES
+from engine.store.store import find_set
+from flows.cli.app import main
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
+
+
+@pytest.fixture
+def entered(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    workspace.enter(monkeypatch)
+    return workspace
+
+
+def propose(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
+    assert 0 == main(["synthesize", HANDLE, "--effort", "low", "--review", "--json"])
+    told: dict[str, str] = json.loads(capsys.readouterr().out.splitlines()[-1])
+    return told
+
+
+def locate(workspace: Workspace, run_id: str) -> Path:
+    stored = find_set(str(workspace.samples), run_id)
+    assert stored is not None
+    return Path(stored.folder)
+
+
+def test_reviewed_set_keeps_what_stands_and_is_made_again_byte_for_byte(
+    entered: Workspace, provider: Provider, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = propose(capsys)
+    run_id, folder = told["run_id"], locate(entered, told["run_id"])
+    proposed = pq.read_table(told["samples"]).to_pylist()
+    second = main(["synthesize", HANDLE, "--effort", "low", "--review"])
+    turned_away = capsys.readouterr().err
+    wrong = main(["review", run_id, "--attach", "--leave-out", "12"])
+    unsaid = main(["review", run_id])
+    capsys.readouterr()
+    replayed_before = main(["replay", run_id])
+    provider.forget()
+    refused = [str(row["id"]) for row in proposed[:2]]
+    code = main(["review", run_id, "--attach", "--leave-out", refused[0], "--leave-out", refused[1], "--json"])
+    said = json.loads(capsys.readouterr().out.splitlines()[-1])
+    rows = pq.read_table(folder / SAMPLES).to_pylist()
+    rejected = pq.read_table(folder / REJECTED).to_pylist()
+    asked = provider.calls.total()
+
+    assert ("proposed", str(folder / PROPOSED)) == (told["status"], told["samples"])
+    assert 3 == second
+    assert f"The set of run {run_id} waits for a review" in turned_away
+    assert (2, 2) == (wrong, unsaid)
+    assert (0, 0) == (replayed_before, code)
+    assert ("attached", run_id) == (said["status"], said["run_id"])
+    assert len(proposed) == len(rows)
+    assert {row["id"] for row in proposed[2:]} < {row["id"] for row in rows}
+    assert {*refused} == {str(row["id"]) for row in rejected if row["reason"] == "left_out"}
+    assert 0 < asked < len(proposed)
+    assert 2 == read_manifest(folder)["review"]["refused"]
+    assert 0 == main(["replay", run_id])
+    assert 0 == main(["verify"])
+    assert 2 == main(["review", run_id, "--reject"])
+    assert "is attached: it does not wait for a review" in capsys.readouterr().err
+
+
+def test_whole_proposal_is_attached_without_a_call_or_rejected_for_good(
+    entered: Workspace, provider: Provider, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = propose(capsys)["run_id"]
+    provider.forget()
+    assert 0 == main(["review", first, "--attach"])
+    attached = capsys.readouterr().out
+    asked = provider.calls.total()
+    second = propose(capsys)["run_id"]
+    texts = {row["text"] for row in pq.read_table(locate(entered, second) / PROPOSED).to_pylist()}
+    assert 0 == main(["review", second, "--reject", "--why", "another voice"])
+    rejected = capsys.readouterr().out
+    third = propose(capsys)["run_id"]
+    again = {row["text"] for row in pq.read_table(locate(entered, third) / PROPOSED).to_pylist()}
+
+    assert "16 attached" in attached
+    assert 0 == asked
+    assert "rejected by a review (another voice)" in rejected.lower()
+    assert not (locate(entered, second) / SAMPLES).exists()
+    assert texts.isdisjoint(again)
