@@ -6,10 +6,12 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from engine.definitions.lifecycle import State
+from engine.store.decisions import Said
 from flows.api.errors import Code
 from flows.runs.flow_runs import Status
 
 RUN_ID_EXAMPLE = "9babac40-1978-4ae0-b765-f30fdb6eb7a4"
+SAMPLE_ID_EXAMPLE = 8028196843172301
 HANDLE_EXAMPLE = "u22a8.technical-writing"
 
 
@@ -43,6 +45,24 @@ class SynthesizeAnswer(_Answer):
 
     state: State = Field(description="The model's state after the call.", examples=["busy"])
     run_id: str | None = Field(description="The id of the Prefect flow run.", examples=[RUN_ID_EXAMPLE])
+
+
+class DecisionAnswer(_Answer):
+    """A decision on a sample is kept."""
+
+    sample_id: int = Field(description="The sample's id.", examples=[SAMPLE_ID_EXAMPLE])
+    said: Said = Field(description="What counts for it now.", examples=["refuse"])
+    left: int = Field(description="How many samples of the proposal nobody has decided on.", examples=[159])
+
+
+class ReviewAnswer(_Answer):
+    """A proposed set is attached or rejected by a run."""
+
+    state: Literal["resumed", "enqueued"] = Field(
+        description="`resumed`: the run that proposed it goes on. `enqueued`: another one finishes the set."
+    )
+    run_id: str = Field(description="The id of the Prefect flow run that does it.", examples=[RUN_ID_EXAMPLE])
+    message: str = Field(description="The same as a sentence for a person.")
 
 
 class Operation(_Answer):

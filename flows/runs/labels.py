@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 FLOW = "synthesize"
+REVIEW = "review"
 # In the last line of a failed run's message, before a path on the machine that it ran on.
 KEPT = "The rejected rows and the report are kept"
 AGAIN = "The replies so far are kept: a new run of this model asks only for what is missing."

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from fakes.provider import Behaviour, Provider
+from fakes.provider import Behaviour, Provider, serve_provider
 from fakes.site import Site, open_site
 from fakes.waiting import wait_until
 from fakes.workspace import HANDLE, make_workspace, read_manifest
@@ -21,9 +21,15 @@ pytestmark = pytest.mark.slow
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
 
-@pytest.fixture
-def site(tmp_path: Path, provider: Provider) -> Iterator[Site]:
-    with open_site(make_workspace(tmp_path, provider)) as opened:
+@pytest.fixture(scope="module")
+def served() -> Iterator[Provider]:
+    with serve_provider() as provider:
+        yield provider
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, served: Provider) -> Iterator[Site]:
+    with open_site(make_workspace(tmp_path_factory.mktemp("site"), served)) as opened:
         opened.start_deployed()
         opened.start_worker(limit=2)
         yield opened
@@ -56,7 +62,7 @@ def go_on(site: Site, run_id: str, **fields: Any) -> None:
     wait_until(lambda: resume(site, run_id, **fields) == "ACCEPT", 30, "it is resumed")
 
 
-def test_suspended_run_outlives_all_and_goes_on_with_what_a_person_let_stand(site: Site, provider: Provider) -> None:
+def test_suspended_run_outlives_all_and_goes_on_with_what_a_person_let_stand(site: Site) -> None:
     run_id, folder = suspend(site)
     proposed = pq.read_table(folder / PROPOSED).to_pylist()
     wait_until(
@@ -88,17 +94,17 @@ def test_suspended_run_outlives_all_and_goes_on_with_what_a_person_let_stand(sit
     assert not {*refused} & {row["id"] for row in rows}
 
 
-def test_resumed_run_waits_for_the_one_that_holds_the_lease_and_proposes_again(site: Site, provider: Provider) -> None:
+def test_resumed_run_waits_for_the_one_that_holds_the_lease_and_proposes_again(site: Site, served: Provider) -> None:
     run_id, folder = suspend(site)
     first = pq.read_table(folder / PROPOSED).to_pylist()
-    provider.behaviour = Behaviour(hold_after=0)
+    served.behaviour = Behaviour(hold_after=0)
     holder = site.start_run()
-    wait_until(lambda: provider.in_flight, 60, "the other run asks")
+    wait_until(lambda: served.in_flight, 60, "the other run asks")
     go_on(site, run_id, decision="attach", leave_out=[first[0]["id"]], propose_again=True)
     wait_until(lambda: site.read_state(run_id)[0] == "RUNNING", 60, "it is resumed")
     time.sleep(3)
     waiting = site.read_state(run_id)[0]
-    provider.behaviour = Behaviour()
+    served.behaviour = Behaviour()
     attached = wait_for_end(site, holder)
     wait_until(lambda: read_manifest(folder)["review"]["number"] == 2, 120, "it proposes again")
     wait_until(lambda: name_state(site, run_id) == "Suspended", 60, "it waits again")

@@ -11,12 +11,15 @@ from flows.api.cursors import write_cursor
 from flows.api.schemas import (
     HANDLE_EXAMPLE,
     RUN_ID_EXAMPLE,
+    SAMPLE_ID_EXAMPLE,
     AddedSamples,
+    DecisionAnswer,
     DeletedSample,
     Health,
     ModelAnswer,
     ModelPage,
     Operation,
+    ReviewAnswer,
     SampleAnswer,
     SamplePage,
     SynthesizeAnswer,
@@ -28,7 +31,6 @@ _BEGUN = datetime(2026, 11, 25, 12, tzinfo=UTC)
 MODELS_CURSOR = write_cursor(("models", "u22a8", ""), [HANDLE_EXAMPLE])
 SAMPLES_CURSOR = write_cursor(("samples", HANDLE_EXAMPLE, ""), ["a", 0, 0, 1, 0])
 _DESCRIPTION = "Whether technical documentation is understood at once and tells readers what exactly to do."
-SAMPLE_ID_EXAMPLE = 8028196843172301
 TEXT_EXAMPLE = "Press the green button. The lamp turns off when the page is saved."
 
 
@@ -88,6 +90,12 @@ def _make_sample() -> SampleAnswer:
 ANSWERS: Mapping[type[BaseModel], BaseModel] = {
     Health: Health(status="ok"),
     SynthesizeAnswer: SynthesizeAnswer(state="busy", run_id=RUN_ID_EXAMPLE),
+    DecisionAnswer: DecisionAnswer(sample_id=SAMPLE_ID_EXAMPLE, said="refuse", left=159),
+    ReviewAnswer: ReviewAnswer(
+        state="resumed",
+        run_id=RUN_ID_EXAMPLE,
+        message=f"Run {RUN_ID_EXAMPLE} goes on: its page shows what comes of it.",
+    ),
     ModelAnswer: _make_model(),
     ModelPage: ModelPage(items=[_make_model()], next_cursor=MODELS_CURSOR, limit=1),
     TraitList: TraitList(traits=[_make_trait()]),

@@ -15,10 +15,10 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, w
 
 from engine.errors import OrchestratorError
 from flows.runs.flow_runs import DUE_MARGIN, ENDED_TYPES, Run, read_run
-from flows.runs.labels import DOOR_TAG, FLOW, LIVE_TYPES, SUSPENDED, TAGS_AT_ONCE, name_tag
+from flows.runs.labels import DOOR_TAG, FLOW, LIVE_TYPES, REVIEW, SUSPENDED, TAGS_AT_ONCE, name_tag
 
 DEPLOYMENT = f"{FLOW}/on-demand"
-REVIEW_DEPLOYMENT = "review/on-demand"
+REVIEW_DEPLOYMENT = f"{REVIEW}/on-demand"
 PAGE = 200
 ENDED_SHOWN = 20
 TIMEOUT_SECONDS = 5.0
@@ -174,16 +174,17 @@ class Orchestrator:
         return CreatedRun(read_run(answer, datetime.now(UTC)), is_new)
 
     async def resume(self, run_id: str, run_input: Mapping[str, Any]) -> bool:
-        """Has a suspended run go on with what a person has said; False where it is not suspended, or unknown.
+        """Has a suspended run go on with what a person has said; True also where it goes on already.
+
+        False where it has ended, or Prefect does not know it.
 
         Raises:
             OrchestratorError: Prefect does not accept it, or does not answer.
         """
         try:
             run = (await self._request("GET", f"/flow_runs/{run_id}")).json()
-            if (run.get("state") or {}).get("name") != SUSPENDED:
-                return False
-            # A second request finds the run resumed already.
+            if run.get("state_name") != SUSPENDED:
+                return run.get("state_type") not in ENDED_TYPES
             answer = (
                 await self._request("POST", f"/flow_runs/{run_id}/resume", {"run_input": dict(run_input)}, changes=True)
             ).json()
@@ -234,9 +235,12 @@ class Orchestrator:
         runs = dict(conditions)
         if types:
             runs["state"] = {"type": {"any_": list(types)}}
+        flows = [FLOW]
         if types == LIVE_TYPES:
             runs |= _due_at(now)
-        body = {"flows": {"name": {"any_": [FLOW]}}, "flow_runs": runs, "sort": sort, "limit": limit}
+            # What finishes a proposed set holds the model's lease too.
+            flows.append(REVIEW)
+        body = {"flows": {"name": {"any_": flows}}, "flow_runs": runs, "sort": sort, "limit": limit}
         answer = await self._request("POST", "/flow_runs/filter", body)
         return [read_run(item, now) for item in answer.json()]
 

@@ -14,10 +14,9 @@ from engine.listing.places import Places, find_places, remove_samples
 from engine.store.set_versions import Removal
 from flows.api.errors import ApiError
 from flows.api.openapi.document import BY_PREFECT, OF_MODEL, describe_answers, link
-from flows.api.openapi.examples import SAMPLE_ID_EXAMPLE
 from flows.api.routes.changes import change_draft
 from flows.api.routes.dependencies import Storage, find_changeable_model, get_storage, read_outline
-from flows.api.schemas import DeletedSample
+from flows.api.schemas import SAMPLE_ID_EXAMPLE, DeletedSample
 
 router = APIRouter(tags=["Changing"])
 # Python converts no more than some thousand digits.

@@ -16,7 +16,7 @@ from engine.store.store import StoredSet, find_set
 from flows.api.errors import ApiError
 from flows.api.openapi.document import BY_PREFECT, describe_answers
 from flows.api.routes.dependencies import get_key, get_orchestrator, get_storage, is_run_id
-from flows.api.schemas import RUN_ID_EXAMPLE
+from flows.api.schemas import RUN_ID_EXAMPLE, SAMPLE_ID_EXAMPLE, DecisionAnswer, ReviewAnswer
 
 router = APIRouter(tags=["Review"])
 PAGE_HEADERS = {
@@ -36,16 +36,8 @@ class DecisionBody(BaseModel):
     """What a person says of one sample; the latest decision counts."""
 
     model_config = ConfigDict(extra="ignore")
-    sample_id: int = Field(ge=0, lt=2**53, description="The sample's id.", examples=[4312533008105896])
+    sample_id: int = Field(ge=0, lt=2**53, description="The sample's id.", examples=[SAMPLE_ID_EXAMPLE])
     said: Said = Field(description="`undecided` takes an earlier decision back.", examples=["refuse"])
-
-
-class DecisionAnswer(BaseModel):
-    """A decision that is kept; `left` counts the samples that nobody has decided on."""
-
-    sample_id: int
-    said: Said
-    left: int
 
 
 class ReviewBody(BaseModel):
@@ -57,14 +49,6 @@ class ReviewBody(BaseModel):
     propose_again: bool = Field(
         False, description="Propose the set once more when others have taken the places of refused samples."
     )
-
-
-class ReviewAnswer(BaseModel):
-    """What happens now: the run goes on (`resumed`), or another one finishes the set (`enqueued`)."""
-
-    state: Literal["resumed", "enqueued"]
-    run_id: str
-    message: str
 
 
 @router.get(
@@ -83,6 +67,7 @@ def read_review(request: Request, run_id: RunId) -> Response:
 
 @router.post(
     "/runs/{run_id}/review/decisions",
+    operation_id="decide_on_sample",
     responses=describe_answers(
         DecisionAnswer, (403, "forbidden"), (404, "not_found"), (404, "sample_not_found"), (422, "invalid_request")
     ),
@@ -108,6 +93,7 @@ def decide(request: Request, run_id: RunId, body: DecisionBody) -> DecisionAnswe
 
 @router.post(
     "/runs/{run_id}/review",
+    operation_id="finish_review",
     status_code=202,
     responses=describe_answers(
         ReviewAnswer,

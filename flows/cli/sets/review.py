@@ -40,7 +40,8 @@ def resume_run(settings: Settings, run_id: str, asked: Mapping[str, Any]) -> boo
         with get_client(sync_client=True) as client:
             state = client.read_flow_run(UUID(run_id)).state
             if state is None or state.name != SUSPENDED:
-                return False
+                # One that somebody has resumed a moment ago goes on already.
+                return state is not None and not state.is_final()
             answer = client.resume_flow_run(UUID(run_id), run_input=dict(asked))
     except (ObjectNotFound, ValueError):
         return False

@@ -66,7 +66,13 @@ def test_mistyped_field_is_named_with_the_run_that_it_starts(surface: Surface) -
     again = surface.synthesize(efort="low")
 
     assert (202, "efort") == (answer.status_code, answer.headers[IGNORED])
-    assert {"handle": HANDLE, "synth_type": "from_traits", "effort": "high", "only_lacking": False} == run["parameters"]
+    assert {
+        "handle": HANDLE,
+        "synth_type": "from_traits",
+        "effort": "high",
+        "only_lacking": False,
+        "review": False,
+    } == run["parameters"]
     assert (409, "efort") == (again.status_code, again.headers[IGNORED])
     wait_until(lambda: f"{again.headers['X-Request-Id']} ignored: efort" in surface.door.read_log(), 10, "it is logged")
 

@@ -11,6 +11,7 @@ from flows.backfill import backfill
 from flows.deploy.automations import CONTAINER_SECONDS, name_left_event, read_alert, read_automations
 from flows.deploy.unfinished_runs import FLOW_NAMES, UNFINISHED
 from flows.prune import prune
+from flows.review import review
 from flows.runs.heartbeat import EVENT, HEARTBEAT_SECONDS
 from flows.runs.labels import AGAIN
 from flows.synthesize import synthesize
@@ -23,7 +24,7 @@ def dump(automation: AutomationCore) -> Any:
 
 
 def test_watches_are_of_our_flows_alone() -> None:
-    assert {synthesize.name, backfill.name, prune.name} == set(FLOW_NAMES)
+    assert {synthesize.name, backfill.name, prune.name, review.name} == set(FLOW_NAMES)
     assert [{"prefect.resource.role": "flow", "prefect.resource.name": list(FLOW_NAMES)}] * 3 == [
         dump(automation)["trigger"]["match_related"] for automation in AUTOMATIONS.values()
     ]

@@ -33,6 +33,7 @@ DEPLOYMENTS = (
     "backfill/nightly",
     "backfill/on-demand",
     "prune/nightly",
+    "review/on-demand",
     "synthesize/nightly",
     "synthesize/on-demand",
 )

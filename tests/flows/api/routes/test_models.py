@@ -361,6 +361,8 @@ def test_openapi_is_3_1_and_open(surface: Surface) -> None:
         "/v1/models/{handle}/samples/{sample_id}",
         "/v1/models/{handle}/traits",
         "/v1/runs/{run_id}/report",
+        "/v1/runs/{run_id}/review",
+        "/v1/runs/{run_id}/review/decisions",
     ] == sorted(document["paths"])
     assert {"type": "http", "scheme": "bearer"}.items() <= document["components"]["securitySchemes"]["bearer"].items()
 

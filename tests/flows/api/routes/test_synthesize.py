@@ -45,7 +45,13 @@ def test_run_is_enqueued(surface: Surface) -> None:
 
     assert 202 == answer.status_code
     assert {"state": "busy", "run_id": run["id"]} == answer.json()
-    assert {"handle": HANDLE, "synth_type": "from_traits", "effort": "low", "only_lacking": False} == run["parameters"]
+    assert {
+        "handle": HANDLE,
+        "synth_type": "from_traits",
+        "effort": "low",
+        "only_lacking": False,
+        "review": False,
+    } == run["parameters"]
     assert f"model:{HANDLE}" in run["tags"]
     assert "SCHEDULED" == run["state_type"]
     assert answer.headers["X-Request-Id"]

@@ -41,7 +41,7 @@ def test_older_sets_are_no_fault_and_are_told_until_they_are_moved(
     assert 0 == main(["verify", "--migrate"])
     said = capsys.readouterr().out
     assert "older layout" not in said
-    assert "sets: 2 attached, 1 rejected, 1 detached" in said
+    assert "sets: 2 attached, 0 proposed, 1 rejected, 1 detached" in said
     assert 0 == main(["verify", "--json"])
     assert 0 == json.loads(capsys.readouterr().out)["older"]
     assert [] == list(store.rglob("_manifest.json"))

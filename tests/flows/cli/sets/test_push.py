@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -106,6 +107,8 @@ def test_interrupt_ends_with_130_and_the_rest_is_sent_next_time(
 ) -> None:
     def interrupt(own: Response) -> Response:
         os.kill(os.getpid(), signal.SIGINT)
+        # The answer comes when the command has heard of it.
+        time.sleep(1)
         return own
 
     platform.fates = [None, interrupt]
