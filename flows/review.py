@@ -1,9 +1,13 @@
 """The flow ``review``: a person's word on a proposed set whose own run Prefect could not suspend."""
 
+from contextlib import suppress
 from typing import Any, Literal
+from uuid import UUID
 
+import httpx
 from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
+from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled, Completed, Failed
 
 from engine.errors import ExemplarsError, GateError, ModelBusyError, RunInterruptedError
@@ -13,6 +17,7 @@ from engine.settings import read_settings
 from engine.text.formatting import capitalise
 from flows.observability.logs import ignore_closed_output
 from flows.observability.run_outcome import observe_run
+from flows.runs.expiry import end_suspended
 from flows.runs.heartbeat import sending_heartbeats
 from flows.runtime.resources import open_run_resources
 from flows.runtime.review import find_reviewable
@@ -54,8 +59,10 @@ async def review(
             resources.hold_lease(handle, waits=True) as lease,
             resources.publish_progress(meter) as progress,
         ):
-            # Somebody else may have reviewed it while this run waited for the lease.
-            result = await finish_review(find_reviewable(settings, run_id), word, lease, progress, resources)
+            result = await finish_review(proposal, word, lease, progress, resources)
+            # Its own run may be suspended still, where Prefect has no form for it.
+            with suppress(ObjectNotFound, httpx.HTTPError, ValueError):
+                end_suspended(resources.client, UUID(run_id), f"{capitalise(result.headline)}, by another run")
     except (ModelBusyError, RunInterruptedError) as error:
         return Cancelled(message=str(error))
     except GateError as error:

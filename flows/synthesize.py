@@ -23,24 +23,31 @@ from engine.report.remedies import explain_failure
 from engine.report.summary import RunResult
 from engine.run.job import Job, find_finished, go_on, read_result
 from engine.run.replay import restore_stamp
-from engine.run.taken_up import PersonReview
+from engine.run.taken_up import PersonReview, add_decisions
 from engine.selection.rounds import Rounds
 from engine.settings import read_settings
-from engine.store.decisions import read_decision_file
+from engine.store.decisions import closing_decisions, read_decision_file
 from engine.store.layout import REPORT
-from engine.store.proposals import read_deadline, reject_proposal
+from engine.store.proposals import reject_proposal
 from engine.store.store import StoredSet
 from engine.system.log_context import add_log_context
 from engine.text.formatting import capitalise, count_noun
 from flows.observability.logs import ignore_closed_output
 from flows.observability.run_outcome import observe_run
-from flows.runs.expiry import EXPIRED
 from flows.runs.heartbeat import sending_heartbeats
 from flows.runs.labels import KEPT
 from flows.runs.lease import Lease
 from flows.runtime.parameters import ChosenEffort, Handle
 from flows.runtime.resources import LanguageModels, RunResources, open_run_resources
-from flows.runtime.review import ask_person, describe_review, expire_proposals, find_proposal, keep_to_one
+from flows.runtime.review import (
+    ask_person,
+    check_waiting,
+    describe_review,
+    expire_proposals,
+    find_ended,
+    find_proposal,
+    keep_to_one,
+)
 from flows.runtime.schedule_events import release_events
 from tasks.check import check
 from tasks.estimate import estimate
@@ -111,6 +118,8 @@ async def run_synthesis(
         ):
             if proposal and word:
                 result = await finish_review(proposal, word, lease, progress, resources)
+            elif review and (ended := find_ended(resources.settings, handle, synth_type, get_run_id())):
+                result = ended
             else:
                 result = await make_samples(
                     handle, synth_type, effort, lease, progress, resources, only_lacking, review
@@ -159,15 +168,17 @@ async def finish_review(
     proposal: StoredSet, word: PersonReview, lease: Lease, progress: Progress, resources: RunResources
 ) -> RunResult:
     """The walk of a run that holds its model's lease and has a person's word on its proposal."""
+    check_waiting(proposal)
     settings, stamp = resources.settings, restore_stamp(proposal.manifest)
-    if not word.attach or read_deadline(proposal) <= datetime.now(UTC):
-        why = word.why if not word.attach else EXPIRED
-        return read_result(reject_proposal(proposal, why, not word.attach, read_decision_file(proposal)))
-    settings = settings.model_copy(update={"seed": proposal.manifest["inputs"]["seed"]})
-    job = go_on(resources.call(load, settings, stamp.handle, stamp.synth_type, stamp.effort), proposal, word)
-    number = proposal.manifest["review"]["number"] + 1
-    again = number if word.again and job.taken_up and job.taken_up.lacks else None
-    return await make_set(job, stamp, lease, progress, replace(resources, settings=settings), proposal_no=again)
+    with closing_decisions(proposal):
+        if not word.attach:
+            return read_result(reject_proposal(proposal, word.why, True, read_decision_file(proposal)))
+        settings = settings.model_copy(update={"seed": proposal.manifest["inputs"]["seed"]})
+        job = resources.call(load, settings, stamp.handle, stamp.synth_type, stamp.effort)
+        job = go_on(job, proposal, add_decisions(word, proposal))
+        number = proposal.manifest["review"]["number"] + 1
+        again = number if word.again and job.taken_up and job.taken_up.lacks else None
+        return await make_set(job, stamp, lease, progress, replace(resources, settings=settings), proposal_no=again)
 
 
 async def make_set(
@@ -189,6 +200,10 @@ async def make_set(
         finished = await run_rounds(rounds, models, progress, expected, resources)
         bill = make_bill(gateway.budget, finished)
     verdict = await call(check, settings, rounds, stamp, run_heavy, proposal_no is not None)
+    if job.taken_up and not verdict.success:
+        lacking = rounds.explain_shortfall()
+        said = f"{stamp.handle}: {explain_failure(rounds, verdict)} The proposal still waits, with all decisions"
+        raise (QuotaError if lacking else GateError)("\n".join([said, *(f"  {line}" for line in lacking)]))
     await lease.confirm()
     review = describe_review(settings, job, proposal_no if verdict.proposed else None)
     stored = call(write, settings, rounds, stamp, verdict, gateway, bill, review)

@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from engine.domain.samples import Row
-from engine.store.decisions import Said, read_decisions, sum_up
+from engine.store.decisions import read_decisions, sum_up
 from engine.store.layout import PROPOSED, REVIEW_DATA
 from engine.store.proposals import read_deadline, read_rows
 from engine.store.store import StoredSet
@@ -25,11 +25,15 @@ def render_review_page(stored: StoredSet) -> str:
         StoreError: the proposal cannot be read.
     """
     data = json.loads(read_bytes(stored.file(REVIEW_DATA)))
+    rows = read_rows(stored, PROPOSED)
+    ids = {row["id"] for row in rows}
     packed = {
         "run": stored.run_id,
         "traits": data["traits"],
-        "rows": _pack_rows(read_rows(stored, PROPOSED), data["samples"]),
-        "decisions": {str(sample_id): said for sample_id, said in sum_up(read_decisions(stored)).items()},
+        "rows": _pack_rows(rows, data["samples"]),
+        "decisions": {
+            str(sample_id): said for sample_id, said in sum_up(read_decisions(stored)).items() if sample_id in ids
+        },
     }
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -46,11 +50,6 @@ def render_review_page(stored: StoredSet) -> str:
         # Only "<" is escaped, as it could end the script element or open a comment.
         packed=Markup(json.dumps(packed, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")),  # noqa: S704
     )
-
-
-def list_decided(decisions: Mapping[int, Said], said: Said) -> list[int]:
-    """The ids of the samples of which that was said, sorted."""
-    return sorted(sample_id for sample_id, found in decisions.items() if found == said)
 
 
 def _pack_rows(rows: Sequence[Row], samples: Mapping[str, Any]) -> list[dict[str, Any]]:

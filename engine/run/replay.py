@@ -72,6 +72,8 @@ def find_replayable(samples_uri: str, run_id: str) -> StoredSet:
             f"No set of run {run_id!r} is in {samples_uri}. A run id is the last part of a set's folder, run=<run id>; "
             "EXEMPLARS_SAMPLES_URI says where to look"
         )
+    if stored.status == "proposed" and stored.manifest["review"]["number"] > 1:
+        raise InputError(f"The set of run {run_id} is proposed anew: it can be made again once it is attached")
     if stored.status == "rejected" and stored.manifest.get("review"):
         raise InputError(f"The set of run {run_id} was proposed, and rejected by a review: there is none to make again")
     if "inputs" not in stored.manifest:
@@ -88,7 +90,8 @@ def restore_job(job: Job, stored: StoredSet) -> Job:
         ReplayError: a set that the run was planned or checked beside is no longer in the store.
     """
     manifest, inputs = stored.manifest, stored.manifest["inputs"]
-    if gone := sorted({*inputs["planned_beside"]} - {*job.model.stored_runs}):
+    beside = {*job.model.stored_runs, *(run for run, _ in job.model.proposed_digests)}
+    if gone := sorted({*inputs["planned_beside"], *inputs.get("proposed_beside", ())} - beside):
         raise ReplayError(
             f"Run {manifest['run_id']} cannot be made again: it was planned beside the sets of {', '.join(gone)}, "
             "which are no longer in the store"

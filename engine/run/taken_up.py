@@ -10,7 +10,7 @@ from engine.domain.model import POLES, Model, Pole
 from engine.domain.samples import STORED, Exemplar, Row, read_exemplar
 from engine.errors import InputError
 from engine.planning.plan import RoundHistory
-from engine.store.decisions import read_decision_file
+from engine.store.decisions import list_decided, read_decision_file, read_decisions, sum_up
 from engine.store.layout import PROPOSED, REJECTED
 from engine.store.proposals import LEFT_OUT, read_rows
 from engine.store.store import StoredSet
@@ -119,6 +119,21 @@ def take_up(stored: StoredSet, review: PersonReview, model: Model) -> TakenUp:
         lacks=any(counts[cell] < quota for cell, quota in quotas.items()),
         entry=entry,
         carried={PROPOSED: content, **read_decision_file(stored)},
+    )
+
+
+def add_decisions(review: PersonReview, stored: StoredSet) -> PersonReview:
+    """The review with what was decided sample by sample; what the review itself names counts first.
+
+    Raises:
+        StoreError: the decisions, or the proposal, cannot be read.
+    """
+    named, ids = {*review.left_out, *review.other_pole}, {row["id"] for row in read_rows(stored, PROPOSED)}
+    decided = {key: said for key, said in sum_up(read_decisions(stored)).items() if key in ids - named}
+    return replace(
+        review,
+        left_out=(*review.left_out, *list_decided(decided, "refuse")),
+        other_pole=(*review.other_pole, *list_decided(decided, "other_pole")),
     )
 
 

@@ -77,7 +77,7 @@ class Rounds:
         """
         self.standing = frozenset(exemplar.key for exemplar in standing)
         self.rejected_before, self._history = tuple(rejected), history
-        self.screener.know(standing)
+        self.screener.know(standing, [row["text"] or "" for row in rejected if row["reason"] == "left_out"])
         choice = self.take(standing)
         self.taken = 0
         return choice

@@ -216,18 +216,20 @@ def _write_remote(filesystem: fs.FileSystem, path: str, files: Mapping[str, byte
     """Writes file by file: the samples late, since some readers ignore the manifest, and the manifest last of all.
 
     Args:
-        replaces: whether a proposal is there, which waits until the manifest says otherwise.
+        replaces: whether a proposal is there, which waits until all of what comes of it is in the store.
     """
-    if not replaces:
-        delete_set(filesystem, path)
+    if replaces:
+        replace_files(filesystem, path, files)
+        for info in list_below(filesystem, path, recursive=True):
+            if info.type == fs.FileType.File and info.path.removeprefix(f"{path}/") not in files:
+                filesystem.delete_file(info.path)
+        return
+    delete_set(filesystem, path)
     for name in sorted(files, key=lambda name: (name == MANIFEST, name == SAMPLES)):
         if name == MANIFEST:
             _check_whole(filesystem, path, files)
         with filesystem.open_output_stream(f"{path}/{name}") as stream:
             stream.write(files[name])
-    for info in list_below(filesystem, path, recursive=True) if replaces else ():
-        if info.type == fs.FileType.File and info.path.removeprefix(f"{path}/") not in files:
-            filesystem.delete_file(info.path)
 
 
 def _check_whole(filesystem: fs.FileSystem, path: str, files: Mapping[str, bytes]) -> None:

@@ -4,13 +4,16 @@ On a local disk a line of a file for each decision, appended and synced; on an o
 object for each. The latest decision on a sample counts.
 """
 
+import errno
 import json
 import os
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Literal
 
 import pyarrow as pa
@@ -18,10 +21,13 @@ from pyarrow import fs
 
 from engine.errors import InputError, StoreError
 from engine.store.layout import DECISIONS, DECISIONS_FILE
+from engine.store.local_files import sync
 from engine.store.sample_set import read_manifest
 from engine.store.store import StoredSet
 from engine.system.filesystem import list_below, lock_folder, open_folder
 
+# Below the name of the decisions, which `verify` passes over.
+CLOSED = f"{DECISIONS}.closed"
 Said = Literal["accept", "refuse", "other_pole", "undecided"]
 
 
@@ -48,8 +54,8 @@ def keep_decision(stored: StoredSet, sample_id: int, said: Said, key: str) -> De
         # Under the lock of the pool: the set does not become another one meanwhile.
         with lock_folder(filesystem, path.rpartition("/")[0]):
             manifest = read_manifest(stored.folder)
-            if manifest is None or manifest.get("status") != "proposed":
-                raise InputError(f"The set of run {stored.run_id} does not wait for a review any more")
+            if manifest is None or manifest.get("status") != "proposed" or is_closed(stored):
+                raise InputError(f"The set of run {stored.run_id} takes no more decisions: a run finishes it, or has")
             if isinstance(filesystem, fs.LocalFileSystem):
                 _append(f"{path}/{DECISIONS_FILE}", line)
             else:
@@ -75,9 +81,9 @@ def read_decisions(stored: StoredSet) -> list[Decision]:
             found = list_below(filesystem, f"{path}/{DECISIONS}")
             names += sorted(f"{DECISIONS}/{info.base_name}" for info in found if info.type == fs.FileType.File)
         content = b"".join(_read(filesystem, f"{path}/{name}") for name in names)
-        # A line without an end was cut by a loss of power, before anybody was told that it is kept.
-        return [Decision(**json.loads(line)) for line in content.splitlines(keepends=True) if line.endswith(b"\n")]
-    except (OSError, pa.ArrowException, ValueError, TypeError) as error:
+        # A line that was cut, by a full disk or a loss of power, was never told to be kept.
+        return [decision for line in content.splitlines() if (decision := _read_line(line))]
+    except (OSError, pa.ArrowException) as error:
         raise StoreError(f"The decisions on the set {stored.folder} cannot be read: {error}") from error
 
 
@@ -87,6 +93,32 @@ def read_decision_file(stored: StoredSet) -> dict[str, bytes]:
     return {DECISIONS_FILE: "".join(lines).encode()} if lines else {}
 
 
+@contextmanager
+def closing_decisions(stored: StoredSet) -> Iterator[None]:
+    """Takes no more decisions while the block finishes the set; should it fail, decisions are taken again.
+
+    Raises:
+        StoreError: the set cannot be closed.
+    """
+    filesystem, path = open_folder(stored.folder)
+    try:
+        with lock_folder(filesystem, path.rpartition("/")[0]), filesystem.open_output_stream(f"{path}/{CLOSED}"):
+            pass
+    except (OSError, pa.ArrowException) as error:
+        raise StoreError(f"The set {stored.folder} cannot be closed for decisions: {error}") from error
+    try:
+        yield
+    finally:
+        with suppress(OSError, pa.ArrowException):
+            filesystem.delete_file(f"{path}/{CLOSED}")
+
+
+def is_closed(stored: StoredSet) -> bool:
+    """Whether a run finishes the set, or was killed while it did: it takes no more decisions."""
+    filesystem, path = open_folder(stored.folder)
+    return bool(filesystem.get_file_info(f"{path}/{CLOSED}").type == fs.FileType.File)
+
+
 def sum_up(decisions: Sequence[Decision]) -> dict[int, Said]:
     """The latest decision on each sample that has one, by its id."""
     latest = {item.sample_id: item.said for item in decisions}
@@ -94,12 +126,25 @@ def sum_up(decisions: Sequence[Decision]) -> dict[int, Said]:
 
 
 def _append(path: str, line: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
     try:
-        os.write(descriptor, line)
+        size = os.fstat(descriptor).st_size
+        if size and os.pread(descriptor, 1, size - 1) != b"\n":
+            line = b"\n" + line
+        if os.write(descriptor, line) != len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+    if not size:
+        sync(Path(path).parent)
+
+
+def _read_line(line: bytes) -> Decision | None:
+    try:
+        return Decision(**json.loads(line))
+    except (ValueError, TypeError):
+        return None
 
 
 def _read(filesystem: fs.FileSystem, path: str) -> bytes:
@@ -109,3 +154,8 @@ def _read(filesystem: fs.FileSystem, path: str) -> bytes:
             return content
     except FileNotFoundError:
         return b""
+
+
+def list_decided(decisions: Mapping[int, Said], said: Said) -> list[int]:
+    """The ids of the samples of which that was said, sorted."""
+    return sorted(sample_id for sample_id, found in decisions.items() if found == said)

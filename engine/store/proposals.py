@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from engine.domain.model import Pool, digest_text
 from engine.domain.samples import Reason, Row, make_rejected_table
 from engine.store.debris import list_run_folders
-from engine.store.layout import HASHES, MANIFEST, PROPOSED, REJECTED, SAMPLES
+from engine.store.layout import HASHES, MANIFEST, PROPOSED, REJECTED
 from engine.store.sample_set import describe_file, digest_ids, read_manifest, seal, write_parquet
 from engine.store.store import StoredSet, explain_damage, list_pools, list_sets, write_files
 from engine.system.filesystem import open_folder, read_bytes
@@ -51,7 +51,7 @@ def list_waiting(samples_uri: str) -> Iterator[StoredSet]:
     for pool in list_pools(samples_uri):
         filesystem, path = open_folder(pool)
         for name, files in sorted(list_run_folders(filesystem, path).items()):
-            if PROPOSED in files and SAMPLES not in files:
+            if PROPOSED in files:
                 manifest = read_manifest(f"{pool}/{name}")
                 if manifest is not None and manifest.get("status") == "proposed":
                     yield StoredSet(f"{pool}/{name}", manifest, written=False)

@@ -103,6 +103,9 @@ def _is_unchanged(old: OldSet, before: datetime | None = None) -> bool:
         return old.kind == "unfinished"
     if old.kind == "unfinished" or manifest.get("status") != "rejected":
         return False
+    # What a person has refused stays known.
+    if manifest.get("review", {}).get("refused"):
+        return False
     # Both dates have to be old: copying a store makes new files, and a retried run keeps its old date of creation.
     return before is None or _read_date(manifest.get("created_at")) < before
 

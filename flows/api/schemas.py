@@ -52,7 +52,6 @@ class DecisionAnswer(_Answer):
 
     sample_id: int = Field(description="The sample's id.", examples=[SAMPLE_ID_EXAMPLE])
     said: Said = Field(description="What counts for it now.", examples=["refuse"])
-    left: int = Field(description="How many samples of the proposal nobody has decided on.", examples=[159])
 
 
 class ReviewAnswer(_Answer):

@@ -83,7 +83,8 @@ def _expire_proposals(settings: Settings, ages: Ages, now: datetime, pruned: Pru
         if not pruned.dry_run:
             try:
                 with keep_runs_out(stored.handle, "Its proposal still waits"), _open_client() as client:
-                    expire_proposal(stored, client)
+                    if not expire_proposal(stored, client):
+                        continue
             except ModelBusyError as error:
                 pruned.busy.append(stored.handle)
                 report(str(error))

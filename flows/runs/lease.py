@@ -9,7 +9,6 @@ restarted or two runs took over at once, lets in none.
 import asyncio
 import contextvars
 import logging
-import math
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -67,8 +66,7 @@ async def hold_lease(
         RunInterruptedError: this run is being cancelled.
         Abort: this run is over already by what Prefect says, so its process has nothing more to say.
     """
-    patience = math.inf if waits else PATIENCE_SECONDS
-    lease = Lease(client, handle, UUID(str(flow_run.get_id())), logger, patience, slots=slots)
+    lease = Lease(client, handle, UUID(str(flow_run.get_id())), logger, slots=slots, waits=waits)
     try:
         await asyncio.to_thread(lease.acquire, flow_run.get_tags())
         with lease.renewing(watcher):
@@ -92,7 +90,9 @@ class Lease:
         patience_seconds: float = PATIENCE_SECONDS,
         renew_seconds: float = RENEW_SECONDS,
         slots: set[str] | None = None,
+        waits: bool = False,
     ) -> None:
+        self._waits = waits
         self._client = client
         self._handle = handle
         self._run_id = run_id
@@ -110,11 +110,6 @@ class Lease:
         self._turn = threading.RLock()
         self._renewal: threading.Thread | None = None
 
-    @property
-    def _waits(self) -> bool:
-        """Whether another run is waited for until it ends."""
-        return self._patience_seconds == math.inf
-
     def acquire(self, tags: list[str]) -> None:
         """Takes the slot, if need be from a holder whose process is gone, and labels the run.
 
@@ -128,8 +123,13 @@ class Lease:
         while not self._try_to_hold() and not self._stopping.is_set():
             holder = self._find_holder()
             if time.monotonic() >= ends:
-                self._take_over(holder)
-                return
+                try:
+                    self._take_over(holder)
+                    return
+                except ModelBusyError:
+                    if not self._waits:
+                        raise
+                    ends += self._patience_seconds
             if not waits:
                 waits = True
                 most = "" if self._waits else f" up to {self._patience_seconds:.0f} s"

@@ -11,8 +11,8 @@ from pydantic import Field
 from engine.domain.model import SynthType
 from engine.errors import InputError, ModelBusyError
 from engine.planning.held_out import choose_pool
-from engine.report.summary import Review
-from engine.run.job import Job
+from engine.report.summary import Review, RunResult
+from engine.run.job import Job, read_result
 from engine.run.taken_up import PersonReview
 from engine.settings import Settings
 from engine.store.layout import PROPOSED, REPORT
@@ -60,6 +60,35 @@ def find_proposal(settings: Settings, handle: str, synth_type: SynthType, run_id
     if manifest is None or manifest.get("status") != "proposed":
         return None
     return StoredSet(folder, manifest, written=False)
+
+
+def find_ended(settings: Settings, handle: str, synth_type: SynthType, run_id: str) -> RunResult | None:
+    """The result of a run whose proposal was rejected; None for one that has proposed nothing yet.
+
+    Raises:
+        StoreError: the store cannot be read.
+    """
+    folder = locate_set(settings.locate(settings.samples_uri), handle, choose_pool(synth_type), run_id)
+    manifest = read_manifest(folder)
+    if manifest is None or manifest.get("status") != "rejected" or "review" not in manifest:
+        return None
+    return read_result(StoredSet(folder, manifest, written=False))
+
+
+def check_waiting(proposal: StoredSet) -> None:
+    """Makes sure, once the lease is held, that a proposal is still the one that a word was given on.
+
+    Raises:
+        ModelBusyError: it was reviewed, or its time was over, while the lease was waited for.
+    """
+    manifest = read_manifest(proposal.folder)
+    if manifest is None or manifest.get("status") != "proposed" or manifest["review"] != proposal.manifest["review"]:
+        status = "gone" if manifest is None else manifest.get("status")
+        raise ModelBusyError(
+            f"The set of run {proposal.run_id} is {status} by now: another run reviewed it, or its time was over, "
+            "while this one waited. Nothing was changed",
+            proposal.run_id,
+        )
 
 
 def find_reviewable(settings: Settings, run_id: str) -> StoredSet:
@@ -110,11 +139,13 @@ def describe_review(settings: Settings, job: Job, proposal_no: int | None) -> Re
     Args:
         proposal_no: which proposal of its run the set is, from 1; None for one that waits for nobody.
     """
-    earlier = dict(job.taken_up.entry) if job.taken_up else {}
+    earlier, carried = (dict(job.taken_up.entry), job.taken_up.carried) if job.taken_up else ({}, {})
     if proposal_no is None:
-        return earlier, job.taken_up.carried if job.taken_up else {}
+        return earlier, carried
+    # The rows of the earlier proposal give way to the new ones; what was decided stays.
+    carried = {name: content for name, content in carried.items() if name != PROPOSED}
     until = datetime.now(UTC) + timedelta(days=settings.review_days)
-    return {**earlier, "until": until.isoformat(timespec="seconds"), "number": proposal_no}, {}
+    return {**earlier, "until": until.isoformat(timespec="seconds"), "number": proposal_no}, carried
 
 
 def keep_to_one(settings: Settings, handle: str, run_id: str) -> None:
@@ -141,5 +172,5 @@ def expire_proposals(settings: Settings, handle: str, client: SyncPrefectClient,
     """
     waiting = list_proposals(settings.locate(settings.samples_uri), handle)
     for stored in list_expired(waiting, datetime.now(UTC)):
-        expire_proposal(stored, client)
-        logger.warning("The proposal of run %s is rejected: %s", stored.run_id, EXPIRED)
+        if expire_proposal(stored, client):
+            logger.warning("The proposal of run %s is rejected: %s", stored.run_id, EXPIRED)

@@ -74,6 +74,8 @@ def fuzz(
         *("--no-color", "--config-file", "schemathesis.toml", "run", "openapi.json"),
         *("--checks", ",".join(CHECKS), "--phases", ",".join(phases)),
         *("--seed", str(seed), "--max-examples", str(max_examples), "--generation-database", "none"),
+        # On a busy machine drawing a body takes longer than Hypothesis likes.
+        *("--suppress-health-check", "too_slow"),
         *("--continue-on-failure", "--report", "json", "--report-json-path", "report.json"),
     ]
     ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)

@@ -90,7 +90,7 @@ def _make_sample() -> SampleAnswer:
 ANSWERS: Mapping[type[BaseModel], BaseModel] = {
     Health: Health(status="ok"),
     SynthesizeAnswer: SynthesizeAnswer(state="busy", run_id=RUN_ID_EXAMPLE),
-    DecisionAnswer: DecisionAnswer(sample_id=SAMPLE_ID_EXAMPLE, said="refuse", left=159),
+    DecisionAnswer: DecisionAnswer(sample_id=SAMPLE_ID_EXAMPLE, said="refuse"),
     ReviewAnswer: ReviewAnswer(
         state="resumed",
         run_id=RUN_ID_EXAMPLE,

@@ -174,9 +174,10 @@ class Orchestrator:
         return CreatedRun(read_run(answer, datetime.now(UTC)), is_new)
 
     async def resume(self, run_id: str, run_input: Mapping[str, Any]) -> bool:
-        """Has a suspended run go on with what a person has said; True also where it goes on already.
+        """Has a suspended run go on with what a person has said.
 
-        False where it has ended, or Prefect does not know it.
+        False where it is not suspended, Prefect does not know it, or has no form for it: a run of ``review`` then
+        finishes its set.
 
         Raises:
             OrchestratorError: Prefect does not accept it, or does not answer.
@@ -184,16 +185,16 @@ class Orchestrator:
         try:
             run = (await self._request("GET", f"/flow_runs/{run_id}")).json()
             if run.get("state_name") != SUSPENDED:
-                return run.get("state_type") not in ENDED_TYPES
-            answer = (
-                await self._request("POST", f"/flow_runs/{run_id}/resume", {"run_input": dict(run_input)}, changes=True)
-            ).json()
+                return False
+            body = {"run_input": dict(run_input)}
+            answer = (await self._request("POST", f"/flow_runs/{run_id}/resume", body, changes=True)).json()
+            if answer.get("status") == "ACCEPT":
+                return True
+            # Where the answer to the first of two requests was lost, the run goes on.
+            run = (await self._request("GET", f"/flow_runs/{run_id}")).json()
         except _UnknownRunError:
             return False
-        if answer.get("status") != "ACCEPT":
-            reason = (answer.get("details") or {}).get("reason") or "no reason is known"
-            raise OrchestratorError(f"Prefect did not resume run {run_id}: {reason}")
-        return True
+        return run.get("state_name") != SUSPENDED and run.get("state_type") not in ENDED_TYPES
 
     async def create_review(self, parameters: Mapping[str, Any]) -> str:
         """Enqueues a run of ``review/on-demand``, and returns its id.
@@ -202,9 +203,9 @@ class Orchestrator:
             OrchestratorError: nothing was enqueued.
         """
         found = (await self._request("GET", f"/deployments/name/{REVIEW_DEPLOYMENT}")).json()
-        made = await self._request(
-            "POST", f"/deployments/{found['id']}/create_flow_run", {"parameters": dict(parameters)}, changes=True
-        )
+        # A request that is sent again, since its answer was lost, makes no second run.
+        body = {"parameters": dict(parameters), "idempotency_key": uuid4().hex}
+        made = await self._request("POST", f"/deployments/{found['id']}/create_flow_run", body, changes=True)
         return str(made.json()["id"])
 
     async def _request_run(self, body: object) -> httpx.Response:

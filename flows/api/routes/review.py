@@ -1,6 +1,7 @@
 """The page on which the owner of a model reviews a proposed set in a browser, and what the page sends."""
 
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Path, Request
 from fastapi.concurrency import run_in_threadpool
@@ -8,8 +9,8 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from engine.errors import InputError
-from engine.listing.review_page import list_decided, render_review_page
-from engine.store.decisions import Said, keep_decision, read_decisions, sum_up
+from engine.listing.review_page import render_review_page
+from engine.store.decisions import Said, keep_decision
 from engine.store.layout import PROPOSED
 from engine.store.proposals import read_rows
 from engine.store.store import StoredSet, find_set
@@ -69,7 +70,12 @@ def read_review(request: Request, run_id: RunId) -> Response:
     "/runs/{run_id}/review/decisions",
     operation_id="decide_on_sample",
     responses=describe_answers(
-        DecisionAnswer, (403, "forbidden"), (404, "not_found"), (404, "sample_not_found"), (422, "invalid_request")
+        DecisionAnswer,
+        (403, "forbidden"),
+        (404, "not_found"),
+        (404, "sample_not_found"),
+        (409, "model_busy"),
+        (422, "invalid_request"),
     ),
     summary="Decide on one sample",
 )
@@ -86,9 +92,8 @@ def decide(request: Request, run_id: RunId, body: DecisionBody) -> DecisionAnswe
     try:
         kept = keep_decision(stored, body.sample_id, body.said, get_key(request).id)
     except InputError as error:
-        raise ApiError(404, "not_found", f"{error}.", {"run_id": run_id}) from None
-    decided = sum_up(read_decisions(stored))
-    return DecisionAnswer(sample_id=kept.sample_id, said=kept.said, left=len(ids - decided.keys()))
+        raise ApiError(409, "model_busy", f"{error}.", {"run_id": run_id}) from None
+    return DecisionAnswer(sample_id=kept.sample_id, said=kept.said)
 
 
 @router.post(
@@ -110,12 +115,12 @@ async def finish(request: Request, run_id: RunId, body: ReviewBody) -> ReviewAns
 
     Samples that nobody has decided on stand.
     """
-    stored = await run_in_threadpool(_find_changeable, request, run_id)
-    decided = sum_up(await run_in_threadpool(read_decisions, stored))
+    await run_in_threadpool(_find_changeable, request, run_id)
+    # What was decided sample by sample is read by the run that finishes the set.
     word: dict[str, Any] = {
         "decision": body.decision,
-        "leave_out": list_decided(decided, "refuse"),
-        "other_pole": list_decided(decided, "other_pole"),
+        "leave_out": [],
+        "other_pole": [],
         "why": body.why,
         "propose_again": body.propose_again,
     }
@@ -150,7 +155,9 @@ def _find_changeable(request: Request, run_id: str) -> StoredSet:
     """
     origin = request.headers.get("origin")
     is_basic = request.headers.get("authorization", "").lower().startswith("basic")
-    if (is_basic or origin is not None) and origin != f"{request.url.scheme}://{request.headers.get('host')}":
+    # By the authority alone: a proxy in front may end TLS, and a browser writes the header itself.
+    own = origin is not None and urlsplit(origin).netloc == request.headers.get("host")
+    if (is_basic or origin is not None) and not own:
         said = "A browser's request needs an Origin of this service. Send the key as 'Authorization: Bearer <key>'."
         raise ApiError(403, "forbidden", said, {"origin": origin})
     stored = _find_proposal(request, run_id)

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
-from fakes.long import choose, longer
+from fakes.long import choose, long, longer
 from fakes.s3 import S3
 from fakes.stored import HANDLE, attach_set, write_model
 
@@ -42,8 +42,6 @@ from engine.system.filesystem import open_folder
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 REMOVED = choose(once=24, at_length=200)
 KILLS = choose(once=8, at_length=50)
-# The server breaks after each request, or after each third.
-EACH = choose(once=3, at_length=1)
 ROWS = 120
 PAGE = 17
 
@@ -193,14 +191,14 @@ def test_removal_that_is_killed_at_any_instant_leaves_the_set_before_or_after_it
     print(f"\n{KILLS} kills, {watched.done.value} removed, {finished} killed behind the exchange, {swept} swept")
 
 
+@long
 @pytest.mark.slow
 def test_server_that_breaks_after_any_request_leaves_the_set_before_or_after_it(
     s3_uri: str, s3: S3, tmp_path: Path
 ) -> None:
     watched = Watched(s3_uri, tmp_path / "models", 40)
     seen: set[str] = set()
-    for number, (run_id, text) in enumerate(watched.removals):
-        changes = number * EACH
+    for changes, (run_id, text) in enumerate(watched.removals):
         s3.break_after(changes)
         watched.begun.value += 1
         try:
@@ -212,7 +210,7 @@ def test_server_that_breaks_after_any_request_leaves_the_set_before_or_after_it(
         watched.check(lambda: list(watched.walk_pages()))
         seen.add("before" if text in watched.walk_pages() else "after")
         # Whoever comes next, a run or another removal, finishes what has begun.
-        if number % 2:
+        if changes % 2:
             sweep_store(s3_uri, HANDLE)
             assert [] == name_faults(s3_uri)
         assert remove(s3_uri, run_id, text)
@@ -227,6 +225,7 @@ def test_server_that_breaks_after_any_request_leaves_the_set_before_or_after_it(
     assert 8 <= changes
 
 
+@long
 @pytest.mark.slow
 def test_pages_of_an_object_store_lose_and_double_nothing_while_samples_are_removed(
     s3_uri: str, s3: S3, tmp_path: Path

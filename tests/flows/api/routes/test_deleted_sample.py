@@ -1,5 +1,6 @@
 """`DELETE /v1/models/{handle}/samples/{sample_id}`: each row of the contract, in its order; each goes once."""
 
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
@@ -27,9 +28,13 @@ AUTHORED = 6
 
 @pytest.fixture(autouse=True)
 def nothing_is_left(surface: Surface) -> Iterator[None]:
-    """No run is under way, and what was added is gone again."""
+    """No run is under way, and what was attached and added is gone again."""
+    samples = surface.door.workspace.samples
+    before = {*samples.rglob("run=*")}
     yield
     surface.end_runs()
+    for folder in {*samples.rglob("run=*")} - before:
+        shutil.rmtree(folder)
     for added in surface.door.workspace.folder.rglob(ADDED_FILE):
         added.unlink()
 

@@ -112,7 +112,12 @@ def test_interrupt_ends_with_130_and_the_rest_is_sent_next_time(
         return own
 
     platform.fates = [None, interrupt]
-    assert 130 == main(["push", HANDLE, "--to", url])
+    # Tests before this one may have left another answer to Ctrl-C.
+    earlier = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert 130 == main(["push", HANDLE, "--to", url])
+    finally:
+        signal.signal(signal.SIGINT, earlier)
     assert "The same command goes on from there" in capsys.readouterr().err
     assert 0 == main(["push", HANDLE, "--to", url])
     assert 4 == len(platform.samples)

@@ -5,12 +5,15 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from fakes.provider import Provider
+from fakes.provider import Behaviour, Provider
 from fakes.workspace import HANDLE, Workspace, read_manifest
 
-from engine.store.layout import PROPOSED, REJECTED, SAMPLES
+from engine.settings import read_settings
+from engine.store.decisions import keep_decision
+from engine.store.layout import DECISIONS_FILE, PROPOSED, REJECTED, SAMPLES
 from engine.store.store import find_set
 from flows.cli.app import main
+from flows.runtime.review import find_reviewable
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 
@@ -90,3 +93,31 @@ def test_whole_proposal_is_attached_without_a_call_or_rejected_for_good(
     assert "rejected by a review (another voice)" in rejected.lower()
     assert not (locate(entered, second) / SAMPLES).exists()
     assert texts.isdisjoint(again)
+
+
+def test_decisions_count_and_what_fails_the_gate_leaves_the_proposal_waiting(
+    entered: Workspace, provider: Provider, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = propose(capsys)
+    run_id, folder = told["run_id"], locate(entered, told["run_id"])
+    stored = find_reviewable(read_settings(), run_id)
+    first, second = (row["id"] for row in pq.read_table(told["samples"]).to_pylist()[:2])
+    keep_decision(stored, first, "refuse", "key")
+    keep_decision(stored, second, "accept", "key")
+    provider.behaviour = Behaviour(malformed=1.0)
+    failed = main(["review", run_id, "--attach"])
+    said = capsys.readouterr().err
+    waiting = read_manifest(folder)["status"]
+    provider.behaviour = Behaviour()
+    main(["cache", "clear", HANDLE])
+    assert 0 == main(["review", run_id, "--attach"])
+    ids = {row["id"] for row in pq.read_table(folder / SAMPLES).to_pylist()}
+
+    assert (1, "proposed") == (failed, waiting)
+    assert "The proposal still waits" in said
+    assert first not in ids
+    assert second in ids
+    assert [first] == read_manifest(folder)["review"]["left_out"]
+    assert 2 == len((folder / DECISIONS_FILE).read_text().splitlines())
+    assert 0 == main(["replay", run_id])
+    assert 0 == main(["verify"])
