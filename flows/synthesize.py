@@ -155,10 +155,12 @@ async def make_samples(
     if done := find_finished(settings.locate(settings.samples_uri), handle, synth_type, get_run_id()):
         get_run_logger().info("This run has attached its set before: %s. Nothing is asked again", done.samples)
         return done
-    expire_proposals(settings, handle, resources.client, get_run_logger())
-    if review:
-        keep_to_one(settings, handle, get_run_id())
     job = resources.call(load, settings, handle, synth_type, effort, only_lacking)
+    if job.model.proposed_digests:
+        if expire_proposals(settings, handle, resources.client, get_run_logger()):
+            job = resources.call(load, settings, handle, synth_type, effort, only_lacking)
+        if review:
+            keep_to_one(settings, handle, get_run_id())
     if job.lacks_nothing:
         return find_nothing_lacking(job)
     return await make_set(job, make_stamp(job), lease, progress, resources, proposal_no=1 if review else None)

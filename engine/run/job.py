@@ -29,7 +29,7 @@ from engine.run.taken_up import PersonReview, TakenUp, read_quotas, take_up
 from engine.run.unfinished import find_begun
 from engine.settings import Settings
 from engine.store.layout import PROPOSED, REPORT, VERDICT, name_file
-from engine.store.proposals import list_proposals, read_refused
+from engine.store.proposals import list_all, read_refused, select_proposals
 from engine.store.removal import restore_version
 from engine.store.sample_set import read_manifest
 from engine.store.set_versions import list_removals
@@ -238,9 +238,13 @@ def read_pools(samples_uri: str, model: Model, earlier: EarlierSets | None = Non
         StoreError: a set cannot be read.
     """
     statuses = ("attached",) if earlier is None else ("attached", "detached")
-    pools = [list_sets(samples_uri, model.handle, pool, statuses) for pool in get_args(Pool)]
+    sets = list_all(samples_uri, model.handle)
+    pools = [
+        [item for item in sets if f"/pool={pool}/" in item.folder and item.status in statuses]
+        for pool in get_args(Pool)
+    ]
     train, held_out = (earlier.restore(pool) if earlier else pool for pool in pools)
-    proposed = list_proposals(samples_uri, model.handle, earlier.proposed if earlier else None)
+    proposed = select_proposals(sets, earlier.proposed if earlier else None)
     found = replace(
         model,
         attached_digests=digest_sets(train),
@@ -250,7 +254,7 @@ def read_pools(samples_uri: str, model: Model, earlier: EarlierSets | None = Non
         stored_removals=tuple(
             (item.run_id, count) for item in (*train, *held_out) if (count := len(list_removals(item.manifest)))
         ),
-        refused=read_refused(samples_uri, model.handle, earlier.refused if earlier else None),
+        refused=read_refused(sets, earlier.refused if earlier else None),
         proposed_digests=tuple((item.run_id, item.manifest["files"][PROPOSED]["sha256"]) for item in proposed),
     )
     if found == model:

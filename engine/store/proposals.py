@@ -4,7 +4,7 @@ import io
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import get_args
+from typing import cast, get_args
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,6 +18,7 @@ from engine.store.sample_set import describe_file, digest_ids, read_manifest, se
 from engine.store.store import StoredSet, explain_damage, list_pools, list_sets, write_files
 from engine.system.filesystem import open_folder, read_bytes
 
+STATUSES = ("attached", "proposed", "rejected", "detached")
 # The reasons of rows that a person has refused.
 LEFT_OUT: Reason = "left_out"
 REFUSALS = (LEFT_OUT, "removed")
@@ -34,11 +35,16 @@ def list_proposals(samples_uri: str, handle: str, runs: Collection[str] | None =
     Raises:
         StoreError: a folder or manifest cannot be read.
     """
-    statuses = ("proposed",) if runs is None else ("proposed", "attached", "detached", "rejected")
+    return select_proposals(list_all(samples_uri, handle), runs)
+
+
+def select_proposals(sets: Iterable[StoredSet], runs: Collection[str] | None = None) -> list[StoredSet]:
+    """What ``list_proposals`` does, of all sets of a model."""
     return [
         _as_proposed(stored)
-        for stored in _list_all(samples_uri, handle, statuses)
-        if PROPOSED in stored.manifest.get("files", {}) and (runs is None or stored.run_id in runs)
+        for stored in sets
+        if PROPOSED in stored.manifest.get("files", {})
+        and (stored.status == "proposed" if runs is None else stored.run_id in runs)
     ]
 
 
@@ -67,18 +73,20 @@ def read_deadline(stored: StoredSet) -> datetime:
     return datetime.fromisoformat(str(stored.manifest["review"]["until"]))
 
 
-def read_refused(samples_uri: str, handle: str, digests: Collection[str] | None = None) -> tuple[str, ...]:
+def read_refused(sets: Iterable[StoredSet], digests: Collection[str] | None = None) -> tuple[str, ...]:
     """The texts of a model that a person has refused, sorted: left out of a proposal, or removed later.
 
     Args:
+        sets: all sets of the model; of those without a refused text only the manifest is looked at.
         digests: of the texts that count (``digest_refused``); None for all.
 
     Raises:
-        StoreError: a folder, a manifest or the rejected rows cannot be read.
+        StoreError: the rejected rows of a set cannot be read.
     """
     texts: set[str] = set()
-    for stored in _list_all(samples_uri, handle, ("attached", "detached", "rejected")):
-        if stored.manifest.get("review", {}).get("refused") or stored.manifest.get("removals"):
+    for stored in sets:
+        review = stored.manifest.get("review", {}) if stored.status != "proposed" else {}
+        if review.get("refused") or stored.manifest.get("removals"):
             with explain_damage(stored):
                 content = read_bytes(stored.file(REJECTED))
                 table = pq.read_table(io.BytesIO(content), columns=["text", "reason"], page_checksum_verification=True)
@@ -103,7 +111,7 @@ def read_rows(stored: StoredSet, name: str) -> list[Row]:
         rows = pq.read_table(io.BytesIO(content), page_checksum_verification=True).to_pylist()
     # On an object store a later version's rows may have been put there, after these, by a run that then ended.
     rows = rows[: stored.manifest["files"][name]["rows"]]
-    return [Row(**{"reason": None, **row}) for row in rows]  # type: ignore[typeddict-item]
+    return [cast(Row, {"reason": None, **row}) for row in rows]
 
 
 def reject_proposal(stored: StoredSet, why: str, refused: bool, decisions: Mapping[str, bytes]) -> StoredSet:
@@ -134,8 +142,13 @@ def reject_proposal(stored: StoredSet, why: str, refused: bool, decisions: Mappi
     return write_files(stored.folder, files | {MANIFEST: seal(manifest)})
 
 
-def _list_all(samples_uri: str, handle: str, statuses: Collection[str]) -> list[StoredSet]:
-    return [stored for pool in get_args(Pool) for stored in list_sets(samples_uri, handle, pool, statuses)]
+def list_all(samples_uri: str, handle: str) -> list[StoredSet]:
+    """All sets of a model, whatever their status, pool by pool.
+
+    Raises:
+        StoreError: a folder or manifest cannot be read.
+    """
+    return [stored for pool in get_args(Pool) for stored in list_sets(samples_uri, handle, pool, STATUSES)]
 
 
 def _as_proposed(stored: StoredSet) -> StoredSet:

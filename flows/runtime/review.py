@@ -164,13 +164,14 @@ def keep_to_one(settings: Settings, handle: str, run_id: str) -> None:
             )
 
 
-def expire_proposals(settings: Settings, handle: str, client: SyncPrefectClient, logger: Logger) -> None:
-    """Rejects the model's proposals whose time is over. The caller must hold the model's lease.
+def expire_proposals(settings: Settings, handle: str, client: SyncPrefectClient, logger: Logger) -> bool:
+    """Rejects the model's proposals whose time is over, and says whether there was one. The caller holds the lease.
 
     Raises:
         StoreError: the store cannot be read or written.
     """
     waiting = list_proposals(settings.locate(settings.samples_uri), handle)
-    for stored in list_expired(waiting, datetime.now(UTC)):
-        if expire_proposal(stored, client):
-            logger.warning("The proposal of run %s is rejected: %s", stored.run_id, EXPIRED)
+    ended = [stored for stored in list_expired(waiting, datetime.now(UTC)) if expire_proposal(stored, client)]
+    for stored in ended:
+        logger.warning("The proposal of run %s is rejected: %s", stored.run_id, EXPIRED)
+    return bool(ended)

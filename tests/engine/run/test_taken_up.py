@@ -19,6 +19,7 @@ from engine.selection.rounds import Rounds
 from engine.store.layout import MANIFEST, PROPOSED, REJECTED, SAMPLES
 from engine.store.proposals import (
     digest_refused,
+    list_all,
     list_expired,
     list_proposals,
     list_waiting,
@@ -141,7 +142,8 @@ def test_proposal_is_no_sample_is_verified_and_keeps_later_runs_away(tmp_path: P
 
     assert [] == list(verifier.find_faults())
     assert (1, 0) == (verifier.sets["proposed"], verifier.samples)
-    assert not Path(stored.file(SAMPLES)).exists() or PROPOSED in stored.file(SAMPLES)
+    assert not Path(stored.file(SAMPLES)).exists()
+    assert Path(stored.file(PROPOSED)).exists()
     assert ((), 8) == (tuple(model.attached), len(model.proposed))
     assert "duplicate" == near.reason
     assert make_test_plan(make_model(handle=STAMP.handle)).plan_id != plan.plan_id
@@ -151,7 +153,7 @@ def test_proposal_is_no_sample_is_verified_and_keeps_later_runs_away(tmp_path: P
 def test_rejected_proposal_keeps_its_rows_and_only_a_person_refuses_texts(tmp_path: Path, refused: bool) -> None:
     store = str(tmp_path / "samples")
     ended = reject_proposal(make_proposal(tmp_path / "samples"), "no", refused, {})
-    rows, texts = read_rows(ended, REJECTED), read_refused(store, STAMP.handle)
+    rows, texts = read_rows(ended, REJECTED), read_refused(list_all(store, STAMP.handle))
     plan = make_test_plan(read_pools(store, make_model(handle=STAMP.handle)))
     [again] = Screener(plan, use_lengths=False).screen([make_exemplar(STIFF[0], "negative")])
 
@@ -161,7 +163,7 @@ def test_rejected_proposal_keeps_its_rows_and_only_a_person_refuses_texts(tmp_pa
     assert ["too_short", *["left_out" if refused else "surplus"] * 8] == [row["reason"] for row in rows]
     assert (sorted([*PLAIN, *STIFF]) if refused else []) == list(texts)
     assert ("refused_before" if refused else None) == again.reason
-    assert (PLAIN[0],) * refused == read_refused(store, STAMP.handle, [digest_refused(PLAIN[0])])
+    assert (PLAIN[0],) * refused == read_refused(list_all(store, STAMP.handle), [digest_refused(PLAIN[0])])
 
 
 def test_deadline_is_that_of_the_manifest(tmp_path: Path) -> None:
