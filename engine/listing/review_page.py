@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from engine.domain.samples import Row
 from engine.store.decisions import read_decisions, sum_up
@@ -14,6 +13,7 @@ from engine.store.layout import PROPOSED, REVIEW_DATA
 from engine.store.proposals import read_deadline, read_rows
 from engine.store.store import StoredSet
 from engine.system.filesystem import read_bytes
+from engine.text.embedded_json import embed_json
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -47,8 +47,7 @@ def render_review_page(stored: StoredSet) -> str:
         run_id=stored.run_id,
         count=len(packed["rows"]),
         until=f"{read_deadline(stored):%Y-%m-%d}",
-        # Only "<" is escaped, as it could end the script element or open a comment.
-        packed=Markup(json.dumps(packed, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")),  # noqa: S704
+        packed=embed_json(packed),
     )
 
 

@@ -29,6 +29,7 @@ from engine.report.diversity_table import MEASURES, draw_variety
 from engine.report.headline import describe_others, state_headline
 from engine.report.separation_table import GRADE_MEANING, MEANINGS, Separation, list_separations
 from engine.report.wording import EXPLANATIONS, TraitWords, describe_votes, name_suite
+from engine.text.embedded_json import embed_json
 from engine.text.formatting import capitalise, count_noun, name_plainly, name_reason
 from engine.text.near_duplicates import DuplicatePair
 from engine.text.words import count_words
@@ -157,7 +158,7 @@ def _rank_expectation(result: ExpectationResult) -> tuple[bool, int]:
 
 
 def _pack_table(data: ReportData, traits: list[TraitWords]) -> Markup:
-    """Packs the rows as JSON for a script element; only ``<`` is escaped, as it could end it or open a comment."""
+    """Packs the rows for the page's script."""
     wrong_side = {number for separation in data.separations for number in separation.wrong_side}
     table = {
         "traits": {trait.key: {"name": trait.name, **trait.labels} for trait in traits},
@@ -168,7 +169,7 @@ def _pack_table(data: ReportData, traits: list[TraitWords]) -> Markup:
             for row in (*data.kept, *data.rejected)
         ],
     }
-    return Markup(json.dumps(table, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c"))  # noqa: S704
+    return embed_json(table)
 
 
 def _pack_row(row: Row, position: float | None, wrong_side: bool) -> dict[str, object]:

@@ -21,6 +21,7 @@ from fakes.warm import WarmPopen
 
 from engine.report.summary import RunResult
 from engine.store.layout import MANIFEST, REJECTED, SAMPLES
+from engine.store.store import find_set
 
 ROOT = Path(__file__).parents[2]
 HANDLE = "u22a8.toolshed"
@@ -114,6 +115,12 @@ class Workspace:
                 text=True,
                 start_new_session=True,
             )
+
+    def find_set(self, run_id: str) -> Path:
+        """The folder of a run's set."""
+        stored = find_set(str(self.samples), run_id)
+        assert stored is not None
+        return Path(stored.folder)
 
     def list_sets(self) -> list[Path]:
         """The folders of the sets in the store, the oldest first."""

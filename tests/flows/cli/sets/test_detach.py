@@ -18,7 +18,6 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from engine.errors import ModelBusyError, OrchestratorError
 from engine.settings import read_settings
 from engine.store.layout import DETACHED, SAMPLES
-from engine.store.store import find_set
 from flows.cli.app import main
 from flows.cli.sets.detach import detach_run
 from flows.cli.sets.replay import replay_run
@@ -29,30 +28,18 @@ from flows.runs.slot import Slot
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 
 
-@pytest.fixture
-def entered(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    workspace.enter(monkeypatch)
-    return workspace
-
-
-def locate(workspace: Workspace, run_id: str) -> Path:
-    stored = find_set(str(workspace.samples), run_id)
-    assert stored is not None
-    return Path(stored.folder)
-
-
 def test_detached_run_is_told_kept_replayed_and_not_planned_beside(
     entered: Workspace, provider: Provider, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first, second = entered.run().run_id, entered.run().run_id
     capsys.readouterr()
-    samples = (locate(entered, first) / SAMPLES).read_bytes()
+    samples = (entered.find_set(first) / SAMPLES).read_bytes()
 
     assert 0 == main(["detach", first])
     said = capsys.readouterr().out
     for part in (f"16 samples of run {first}", "clarity: 4 positive, 4 negative", DETACHED, "EXEMPLARS_SEED"):
         assert part in said
-    assert samples == (locate(entered, first) / DETACHED).read_bytes()
+    assert samples == (entered.find_set(first) / DETACHED).read_bytes()
     assert 2 == main(["detach", first])
     assert "is detached: none of its samples" in capsys.readouterr().err
     provider.forget()

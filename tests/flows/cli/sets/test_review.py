@@ -1,7 +1,6 @@
 """A set that is proposed on the command line, and what ``exemplars review`` makes of it."""
 
 import json
-from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
@@ -11,17 +10,10 @@ from fakes.workspace import HANDLE, Workspace, read_manifest
 from engine.settings import read_settings
 from engine.store.decisions import keep_decision
 from engine.store.layout import DECISIONS_FILE, PROPOSED, REJECTED, SAMPLES
-from engine.store.store import find_set
 from flows.cli.app import main
 from flows.runtime.review import find_reviewable
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
-
-
-@pytest.fixture
-def entered(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    workspace.enter(monkeypatch)
-    return workspace
 
 
 def propose(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
@@ -30,17 +22,11 @@ def propose(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
     return told
 
 
-def locate(workspace: Workspace, run_id: str) -> Path:
-    stored = find_set(str(workspace.samples), run_id)
-    assert stored is not None
-    return Path(stored.folder)
-
-
 def test_reviewed_set_keeps_what_stands_and_is_made_again_byte_for_byte(
     entered: Workspace, provider: Provider, capsys: pytest.CaptureFixture[str]
 ) -> None:
     told = propose(capsys)
-    run_id, folder = told["run_id"], locate(entered, told["run_id"])
+    run_id, folder = told["run_id"], entered.find_set(told["run_id"])
     proposed = pq.read_table(told["samples"]).to_pylist()
     second = main(["synthesize", HANDLE, "--effort", "low", "--review"])
     turned_away = capsys.readouterr().err
@@ -82,16 +68,16 @@ def test_whole_proposal_is_attached_without_a_call_or_rejected_for_good(
     attached = capsys.readouterr().out
     asked = provider.calls.total()
     second = propose(capsys)["run_id"]
-    texts = {row["text"] for row in pq.read_table(locate(entered, second) / PROPOSED).to_pylist()}
+    texts = {row["text"] for row in pq.read_table(entered.find_set(second) / PROPOSED).to_pylist()}
     assert 0 == main(["review", second, "--reject", "--why", "another voice"])
     rejected = capsys.readouterr().out
     third = propose(capsys)["run_id"]
-    again = {row["text"] for row in pq.read_table(locate(entered, third) / PROPOSED).to_pylist()}
+    again = {row["text"] for row in pq.read_table(entered.find_set(third) / PROPOSED).to_pylist()}
 
     assert "16 attached" in attached
     assert 0 == asked
     assert "rejected by a review (another voice)" in rejected.lower()
-    assert not (locate(entered, second) / SAMPLES).exists()
+    assert not (entered.find_set(second) / SAMPLES).exists()
     assert texts.isdisjoint(again)
 
 
@@ -99,7 +85,7 @@ def test_decisions_count_and_what_fails_the_gate_leaves_the_proposal_waiting(
     entered: Workspace, provider: Provider, capsys: pytest.CaptureFixture[str]
 ) -> None:
     told = propose(capsys)
-    run_id, folder = told["run_id"], locate(entered, told["run_id"])
+    run_id, folder = told["run_id"], entered.find_set(told["run_id"])
     stored = find_reviewable(read_settings(), run_id)
     first, second = (row["id"] for row in pq.read_table(told["samples"]).to_pylist()[:2])
     keep_decision(stored, first, "refuse", "key")
