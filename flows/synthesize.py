@@ -201,6 +201,7 @@ async def make_set(
         await resources.import_ahead()
         finished = await run_rounds(rounds, models, progress, expected, resources)
         bill = make_bill(gateway.budget, finished)
+        bill = bill.after(job.taken_up.spent) if job.taken_up else bill
     verdict = await call(check, settings, rounds, stamp, run_heavy, proposal_no is not None)
     if job.taken_up and not verdict.success:
         lacking = rounds.explain_shortfall()

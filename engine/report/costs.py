@@ -1,7 +1,7 @@
 """Adds up what a run's replies cost, by trait and pole, with the shared rest; the report and verdict.json show it."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from engine.domain.model import POLES, Pole
@@ -73,6 +73,10 @@ class Bill:
 
     finished: Spending = Spending()
     attempt: Attempt = Attempt()
+
+    def after(self, earlier: Spending) -> "Bill":
+        """The bill of a set that goes on with a proposal, for which so much had been spent."""
+        return replace(self, finished=earlier.plus(self.finished))
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,9 +155,14 @@ def make_bill(budget: RunBudget, finished: Spending | None = None) -> Bill:
 
 def restore_bill(budget: RunBudget, manifest: Mapping[str, Any]) -> Bill:
     """Makes the bill of a set that is made again: its replies are counted again, the rest is read from the manifest."""
-    fields = dict(manifest["inputs"].get("attempt", {}))
-    parsed = {"unpriced": tuple(fields.get("unpriced", ())), "unfinished": Spending(**fields.get("unfinished", {}))}
-    return Bill(read_spending(budget), Attempt(**fields | parsed))
+    given = dict(manifest["inputs"].get("attempt", {}))
+    parsed = {"unpriced": tuple(given.get("unpriced", ())), "unfinished": Spending(**given.get("unfinished", {}))}
+    return Bill(read_spending(budget), Attempt(**given | parsed))
+
+
+def read_total(document: Mapping[str, Any]) -> Spending:
+    """What was spent for a set, by the costs in its ``verdict.json``."""
+    return Spending(**{item.name: document[item.name] for item in fields(Spending)})
 
 
 def sum_costs(rounds: Rounds, bill: Bill) -> Costs:
@@ -185,6 +194,7 @@ def describe_costs(costs: Costs) -> dict[str, Any]:
 
 def _sum_pole(rounds: Rounds, trait: str, pole: Pole) -> PoleCost:
     own = [item.cost_usd for item in rounds.exemplars if item.trait == trait and item.pole == pole]
+    own += [row["cost_usd"] for row in rounds.rejected_before if row["trait"] == trait and row["pole"] == pole]
     return PoleCost(trait, pole, add_costs(*own), rounds.choice.count(trait, pole))
 
 

@@ -1,8 +1,9 @@
 """A proposal taken up again with a person's word on it: what stands stays, and what then lacks is asked for."""
 
+import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from engine.definitions.effort import Level
@@ -10,8 +11,9 @@ from engine.domain.model import POLES, Model, Pole
 from engine.domain.samples import STORED, Exemplar, Row, read_exemplar
 from engine.errors import InputError
 from engine.planning.plan import RoundHistory
+from engine.report.costs import Spending, read_total
 from engine.store.decisions import list_decided, read_decision_file, read_decisions, sum_up
-from engine.store.layout import PROPOSED, REJECTED
+from engine.store.layout import PROPOSED, REJECTED, VERDICT
 from engine.store.proposals import LEFT_OUT, read_rows
 from engine.store.store import StoredSet
 from engine.system.filesystem import read_bytes
@@ -50,6 +52,7 @@ class TakenUp:
         rejected: the rows that the run has rejected by now, those that the person left out last.
         lacks: whether some trait and pole has fewer than its quota.
         entry: what the manifest says of the review from here on.
+        spent: what had been spent for the proposal.
         carried: the files of the proposal that stay in the set: its rows, and what was decided one by one.
     """
 
@@ -58,6 +61,7 @@ class TakenUp:
     history: RoundHistory
     lacks: bool
     entry: Mapping[str, Any]
+    spent: Spending
     carried: Mapping[str, bytes]
 
     @property
@@ -104,8 +108,10 @@ def take_up(stored: StoredSet, review: PersonReview, model: Model) -> TakenUp:
     left_out: list[Row] = [{**row, "reason": LEFT_OUT} for row, item in placed if item.cell_id not in kept]
     earlier = stored.manifest["review"]
     history = RoundHistory(earlier["history"]["scenarios"], earlier["history"]["cells"])
+    spent = _read_spent(stored)
     entry = {
         **review.to_entry(),
+        "spent": asdict(spent),
         "refused": len(left_out),
         "number": earlier["number"],
         "history": earlier["history"],
@@ -118,6 +124,7 @@ def take_up(stored: StoredSet, review: PersonReview, model: Model) -> TakenUp:
         history=history,
         lacks=any(counts[cell] < quota for cell, quota in quotas.items()),
         entry=entry,
+        spent=spent,
         carried={PROPOSED: content, **read_decision_file(stored)},
     )
 
@@ -150,6 +157,15 @@ def check_ids(run_id: str, known: Collection[int], named: Sequence[int]) -> None
             f"The proposal of run {run_id} has no sample {first}{more}. Its report shows the id of each sample. "
             "Nothing was changed"
         )
+
+
+def _read_spent(stored: StoredSet) -> Spending:
+    """What had been spent for a proposal: by its verdict or, in what has come of it, by the manifest."""
+    if stored.status != "proposed":
+        return Spending(**stored.manifest["review"].get("spent", {}))
+    if VERDICT not in stored.manifest["files"]:
+        return Spending()
+    return read_total(json.loads(read_bytes(stored.file(VERDICT)))["cost"])
 
 
 def _move(exemplar: Exemplar, sample_id: int) -> Exemplar:

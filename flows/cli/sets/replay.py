@@ -81,6 +81,7 @@ async def remake_set(settings: Settings, stored: StoredSet, folder: Path) -> Sam
     checked = replace(planned, runs=inputs["checked_beside"])
     model = read_pools(settings.locate(settings.samples_uri), rounds.plan.model, checked, settings.cache_place)
     bill = restore_bill(gateway.budget, manifest)
+    bill = bill.after(job.taken_up.spent) if job.taken_up else bill
     verdict = replace(prepare_gate(rounds, stamp, model)(), proposed=stored.status == "proposed")
     return make_sample_set(rounds, stamp, verdict, gateway, bill, *restore_review(job, stored))
 

@@ -9,7 +9,7 @@ from fakes.workspace import HANDLE, Workspace, read_manifest
 
 from engine.settings import read_settings
 from engine.store.decisions import keep_decision
-from engine.store.layout import DECISIONS_FILE, PROPOSED, REJECTED, SAMPLES
+from engine.store.layout import DECISIONS_FILE, PROPOSED, REJECTED, SAMPLES, VERDICT
 from flows.cli.app import main
 from flows.runtime.review import find_reviewable
 
@@ -79,6 +79,26 @@ def test_whole_proposal_is_attached_without_a_call_or_rejected_for_good(
     assert "rejected by a review (another voice)" in rejected.lower()
     assert not (entered.find_set(second) / SAMPLES).exists()
     assert texts.isdisjoint(again)
+
+
+def test_costs_of_the_proposal_and_of_what_came_after_add_up(
+    entered: Workspace, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EXEMPLARS_SYNTH_PRICE", "0.40/1.60")
+    told = propose(capsys)
+    run_id, folder = told["run_id"], entered.find_set(told["run_id"])
+    before = json.loads((folder / VERDICT).read_text())["cost"]
+    first = str(pq.read_table(told["samples"])["id"][0])
+    assert 0 == main(["review", run_id, "--attach", "--leave-out", first])
+    after = json.loads((folder / VERDICT).read_text())["cost"]
+    rows = [*pq.read_table(folder / SAMPLES).to_pylist(), *pq.read_table(folder / REJECTED).to_pylist()]
+    poles = [pole["usd"] for trait in after["by_trait"].values() for pole in trait.values()]
+
+    assert after["replies"] > before["replies"]
+    assert after["usd"] > before["usd"] > 0
+    assert after["shared_usd"] >= 0
+    assert sum(row["cost_usd"] for row in rows) == pytest.approx(sum(poles))
+    assert 0 == main(["replay", run_id])
 
 
 def test_decisions_count_and_what_fails_the_gate_leaves_the_proposal_waiting(
