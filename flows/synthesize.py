@@ -104,7 +104,7 @@ async def run_synthesis(
     """
     try:
         proposal = find_proposal(read_settings(), check_handle(handle), synth_type, get_run_id()) if review else None
-        word = await ask_person(proposal) if proposal else None
+        word = await ask_person(read_settings(), proposal) if proposal else None
         if proposal and word is None:
             waiting = read_result(proposal)
             return Completed(message=capitalise(waiting.headline), data=waiting)
@@ -135,7 +135,7 @@ async def run_synthesis(
         return Cancelled(message=capitalise(result.headline))
     if result.status == "proposed" and (made := find_proposal(read_settings(), handle, synth_type, get_run_id())):
         # Suspends the run, where Prefect suspends it: nothing of it holds a process until a person has spoken.
-        await ask_person(made)
+        await ask_person(read_settings(), made)
     # Whoever calls the flow is given the result; the state's message is what the UI shows of it first.
     return Completed(message=capitalise(result.headline), data=result)
 

@@ -108,7 +108,7 @@ def find_reviewable(settings: Settings, run_id: str) -> StoredSet:
     return stored
 
 
-async def ask_person(stored: StoredSet) -> PersonReview | None:
+async def ask_person(settings: Settings, stored: StoredSet) -> PersonReview | None:
     """A person's word on a proposal; suspends the run until there is one.
 
     Returns:
@@ -119,11 +119,12 @@ async def ask_person(stored: StoredSet) -> PersonReview | None:
     """
     samples = count_noun(stored.manifest["files"][PROPOSED]["rows"], "sample")
     until = f"{read_deadline(stored):%Y-%m-%d %H:%M} UTC"
+    read = f"Read them in the report: `{stored.file(REPORT)}`"
+    if settings.api_url:
+        page = f"{settings.api_url.rstrip('/')}/v1/runs/{stored.run_id}/review"
+        read = f"[Read them, and decide on each]({page}): what you decide there counts here."
     form = ReviewForm.with_initial_data(
-        description=(
-            f"**{samples} of {stored.handle} wait for you**, until {until}; then they are rejected.\n\n"
-            f"Read them in the report: `{stored.file(REPORT)}`"
-        )
+        description=f"**{samples} of {stored.handle} wait for you**, until {until}; then they are rejected.\n\n{read}"
     )
     number = stored.manifest["review"]["number"]
     try:
