@@ -146,8 +146,9 @@ class Model:
     their sets, inputs of the plan id; ``stored_runs`` are the run ids of all these sets, ``altered_runs`` of those that
     were altered since, and ``stored_removals`` how often samples were taken off each, if ever. ``proposed`` are the
     samples of sets that wait for a person's word, of both pools, and ``proposed_digests`` these sets' run ids and
-    digests; ``refused`` are texts that a person has refused, sorted. ``contested`` are authored texts that stand at
-    both poles of a trait, and so count for neither.
+    digests; ``refused`` are texts that a person has refused, sorted, and ``reviewed`` those that a person has accepted
+    one by one, at the pole that the person gave them. ``contested`` are authored texts that stand at both poles of a
+    trait, and so count for neither.
     """
 
     handle: str
@@ -169,6 +170,7 @@ class Model:
     proposed: Sequence[Attached] = ()
     proposed_digests: tuple[tuple[str, str], ...] = ()
     refused: tuple[str, ...] = ()
+    reviewed: tuple[Seed, ...] = ()
     stored_runs: tuple[str, ...] = ()
     altered_runs: tuple[str, ...] = ()
     stored_removals: tuple[tuple[str, int], ...] = ()
@@ -216,6 +218,17 @@ class Model:
             drawn = heapq.nsmallest(MAX_SEEDS_PER_POLE, seeds, key=lambda seed: seed.sha256)
             self._drawn_at[trait, pole] = tuple(drawn)
         return self._drawn_at[trait, pole]
+
+    def examples_at(self, trait: str, pole: Pole) -> tuple[Seed, ...]:
+        """Returns what ``seeds_at`` does, and after it what a person has accepted there in earlier reviews."""
+        return (*self.seeds_at(trait, pole), *self._reviewed_at(trait, pole))
+
+    def draw_examples_at(self, trait: str, pole: Pole) -> tuple[Seed, ...]:
+        """Returns what ``examples_at`` does, at most ``MAX_SEEDS_PER_POLE``, as ``draw_seeds_at`` draws them."""
+        return (*self.draw_seeds_at(trait, pole), *self._reviewed_at(trait, pole))[:MAX_SEEDS_PER_POLE]
+
+    def _reviewed_at(self, trait: str, pole: Pole) -> tuple[Seed, ...]:
+        return tuple(seed for seed in self.reviewed if (seed.trait, seed.pole) == (trait, pole))
 
     def draw_seeds(self) -> tuple[Seed, ...]:
         """Returns all seeds; of those of traits and poles that have too many, only those of ``draw_seeds_at``."""

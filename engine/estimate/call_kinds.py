@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar, get_args
 
 from engine.domain.model import POLES, Pole, Trait
-from engine.generation.prompts import JUDGE_SHOTS_PER_POLE
 from engine.generation.requests import PLAIN_MAX_TOKENS, PROPOSED, make_request, make_subjects_request
 from engine.llm.request import Endpoint, Request
 from engine.planning.plan import Cell, Plan, RoundHistory, count_scenarios, plan_round
 from engine.planning.scenarios import list_proposable
-from engine.screening.in_context_judge import list_auditions, make_judge_request
+from engine.screening.in_context_judge import is_auc_measured, list_auditions, make_judge_request
 from engine.screening.voting_judge import make_vote_request
 
 Outlook = Literal["low", "likely", "high"]
@@ -180,13 +179,12 @@ def _list_judge_calls(plan: Plan, endpoint: Endpoint, trait: Trait) -> tuple[Cal
 
     With few seeds the judge is also asked once for each seed, to measure its AUC.
     """
-    seeds = plan.model.seeds_at(trait.key, "positive")
+    seeds = plan.model.examples_at(trait.key, "positive")
     request = make_judge_request(plan.model, trait.key, seeds[0].text, plan.seed) if seeds else None
     if endpoint.style != "plain" or request is None:
         return ()
     example = Example("judge", request, "An authored text stands in for the exemplar.")
-    authored = [len(plan.model.seeds_at(trait.key, pole)) for pole in POLES]
-    judged_seeds = len(list_auditions(plan.model, trait.key)) if min(authored) < JUDGE_SHOTS_PER_POLE else 0
+    judged_seeds = len(list_auditions(plan.model, trait.key)) if is_auc_measured(plan.model, trait.key) else 0
     cells = count_cells(plan, endpoint.draws)
     calls = Spread(*(judged_seeds + count * len(POLES) for count in (plan.wanted, cells.likely, cells.high)))
     return (CallKind(f"judge: {trait.key}", endpoint, calls, Spread(1, 1, 1), (example,)),)

@@ -43,6 +43,12 @@ def list_notes(plan: Plan, endpoint: Endpoint) -> tuple[str, ...]:
         f"verify` says what else is broken; `exemplars replay {run_id} --to FOLDER` makes them again."
         for run_id in plan.model.altered_runs
     ]
+    if plan.model.reviewed:
+        notes.append(
+            f"Beside the seeds count texts that a person accepted in earlier reviews ({len(plan.model.reviewed):,}): "
+            "in prompts, for the judge and for the axis between the poles. EXEMPLARS_REVIEWS_TEACH=false leaves them "
+            "out."
+        )
     notes += [note for trait in plan.model.traits for note in _list_axis_notes(plan, trait)]
     if level.thinking != "none" and not endpoint.thinks:
         notes.append(f"The effort asks for {level.thinking} thinking; {endpoint.name} has none, so it was left out.")
@@ -81,7 +87,7 @@ def _list_axis_notes(plan: Plan, trait: Trait) -> list[str]:
     axis = plan.axes.get(trait.key)
     if axis is None or axis.basis != "nothing":
         return notes
-    if min(counts) >= MIN_SEEDS_ALONE:
+    if min(len(plan.model.examples_at(trait.key, pole)) for pole in POLES) >= MIN_SEEDS_ALONE:
         why = f"placed by one another, its seeds have an AUC of {axis.seeds_auc or 0:.2f}"
         remedy = "Look whether they stand at the right poles. An embedding sees manner and subject, not facts."
     else:

@@ -124,10 +124,10 @@ def write_plain_prompt(plan: Plan, cell: Cell) -> Prompt:
 
 
 def write_judge_prompt(model: Model, trait: Trait, text: str, seed: int) -> Prompt | None:
-    """The document whose next word is the verdict; None where a pole has no authored texts to show."""
+    """The document whose next word is the verdict; None where a pole has no text to show, authored or accepted."""
     shots: list[Shot] = []
     for pole, word in VERDICTS.items():
-        seeds = model.seeds_at(trait.key, pole)
+        seeds = model.examples_at(trait.key, pole)
         if not seeds:
             return None
         shots += [Shot(item.text, word=word) for item in _pick(seeds, JUDGE_SHOTS_PER_POLE, f"{seed}/judge/{pole}")]
@@ -252,7 +252,7 @@ def _say_in_characters(length: Length, language: Language) -> str:
 
 def _chat_shots(plan: Plan, trait: Trait, cell: Cell) -> tuple[tuple[str, str], ...]:
     """Authored texts of the pole, each as the answer to its own subject: the same in all cells of a round."""
-    texts = tuple(seed.text for seed in plan.model.draw_seeds_at(cell.trait, cell.pole))
+    texts = tuple(seed.text for seed in plan.model.draw_examples_at(cell.trait, cell.pole))
     key = f"{plan.seed}/{cell.round_no}/{cell.trait}/{cell.pole}"
     return _write_shots(texts, key, trait, cell.pole, plan.level.exemplars_per_call)
 
@@ -310,7 +310,7 @@ def _plain_shots(model: Model, cell: Cell, key: str) -> list[Shot]:
     what several rounds have left lacking.
     """
     trait, pole = model.trait(cell.trait), cell.pole
-    seeds = tuple(seed.text for seed in model.draw_seeds_at(trait.key, pole))
+    seeds = tuple(seed.text for seed in model.draw_examples_at(trait.key, pole))
     earlier = list(cell.hints.shots) if cell.round_no > ROUNDS_WITHOUT_SHOTS else []
     known = list(zip(_name_subjects(seeds), seeds, strict=True)) if seeds else earlier
     picked = random.Random(f"{key}/{trait.key}/{pole}").sample(known, min(PLAIN_SHOTS, len(known)))

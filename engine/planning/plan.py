@@ -157,6 +157,7 @@ def make_plan(
         # As the language: only what is there.
         **({"proposed": [digest for _, digest in model.proposed_digests]} if model.proposed_digests else {}),
         **({"refused": [digest_text(text) for text in model.refused]} if model.refused else {}),
+        **({"reviewed": _describe_seeds(model.reviewed)} if model.reviewed else {}),
         **({"standing": list(standing)} if standing else {}),
         "synth_type": synth_type,
         "effort": level.effort,
@@ -266,9 +267,13 @@ def _describe_definition(model: Model) -> dict[str, object]:
         "description": model.description,
         "traits": [asdict(trait) for trait in model.traits],
         "brief": asdict(model.brief),
-        "seeds": [[item.trait, item.quality, item.sha256] for item in model.seeds],
+        "seeds": _describe_seeds(model.seeds),
         **({"contested": [[item.trait, item.sha256] for item in model.contested]} if model.contested else {}),
     }
+
+
+def _describe_seeds(seeds: Sequence[Seed]) -> list[object]:
+    return [[item.trait, item.quality, item.sha256] for item in seeds]
 
 
 def _digest(inputs: Mapping[str, object]) -> str:

@@ -68,7 +68,7 @@ def fit_reference_axis(model: Model, trait: Trait, embedder: Embedder) -> Refere
     To few seeds the paraphrases, or else labels that are neither negated nor bare, are added where they agree. Without
     seeds at both poles the paraphrases are the axis where the labels or other paraphrases agree.
     """
-    seeds = {pole: embedder.embed([seed.text for seed in model.draw_seeds_at(trait.key, pole)]) for pole in POLES}
+    seeds = {pole: embedder.embed([seed.text for seed in model.draw_examples_at(trait.key, pole)]) for pole in POLES}
     count = min(map(len, seeds.values()))
     if not count:
         return _fit_to_words(trait, embedder)

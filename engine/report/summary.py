@@ -34,7 +34,7 @@ from engine.screening.in_context_judge import is_auc_measured
 from engine.screening.neighbours import add_neighbours, find_new_neighbours, find_old_neighbours
 from engine.selection.rounds import Rounds
 from engine.store.layout import CARD, REPORT, REVIEW_DATA, VERDICT
-from engine.store.proposals import digest_refused
+from engine.store.proposals import digest_refused, digest_reviewed
 from engine.store.sample_set import SampleSet
 from engine.text.embedding import Embedder
 from engine.text.formatting import capitalise
@@ -194,6 +194,7 @@ def make_sample_set(
             **({} if rounds.plan.lacking is None else {"lacking": nest_counts(rounds.plan.lacking)}),
             **({"proposed_beside": [run for run, _ in model.proposed_digests]} if model.proposed_digests else {}),
             **({"refused": list(map(digest_refused, model.refused))} if model.refused else {}),
+            **({"reviewed": list(map(digest_reviewed, model.reviewed))} if model.reviewed else {}),
         },
         review={**(review or {}), **_describe_history(rounds, verdict)},
         carried=carried or {},

@@ -29,7 +29,7 @@ from engine.run.taken_up import PersonReview, TakenUp, read_quotas, take_up
 from engine.run.unfinished import find_begun
 from engine.settings import Settings
 from engine.store.layout import PROPOSED, REPORT, VERDICT, name_file
-from engine.store.proposals import list_all, read_refused, select_proposals
+from engine.store.proposals import list_all, read_refused, read_reviewed, select_proposals
 from engine.store.removal import restore_version
 from engine.store.sample_set import read_manifest
 from engine.store.set_versions import list_removals
@@ -84,6 +84,7 @@ class EarlierSets:
         folder: where versions are put that a set no longer has.
         proposed: the run ids of the proposals that waited then, whatever has become of them.
         refused: digests of the texts that a person had refused by then.
+        reviewed: digests of the texts that a person had accepted by then, and that counted.
     """
 
     runs: Collection[str]
@@ -91,6 +92,7 @@ class EarlierSets:
     folder: Path
     proposed: Collection[str] = ()
     refused: Collection[str] = ()
+    reviewed: Collection[str] = ()
 
     def restore(self, sets: Sequence[StoredSet]) -> list[StoredSet]:
         """Those of a pool's sets that count, as they were.
@@ -150,7 +152,8 @@ def load_job(
     samples_uri = settings.locate(settings.samples_uri)
     check_writable(samples_uri, probe=not dry)
     lacking = count_lacking(samples_uri, model, checked_type, level) if only_lacking else None
-    job = Job(read_pools(samples_uri, model, earlier, settings.cache_place), checked_type, level, lacking=lacking)
+    model = read_pools(samples_uri, model, earlier, settings.cache_place, settings.reviews_teach)
+    job = Job(model, checked_type, level, lacking=lacking)
     return job if earlier is not None else resume_job(settings, job, named)
 
 
@@ -225,14 +228,21 @@ def check_written(file: EmbeddedFile, model: Model) -> None:
         )
 
 
-def read_pools(samples_uri: str, model: Model, earlier: EarlierSets | None = None, cache: Path | None = None) -> Model:
-    """The model with what the store has of it: what is attached, held out for evaluation, or proposed.
+def read_pools(
+    samples_uri: str,
+    model: Model,
+    earlier: EarlierSets | None = None,
+    cache: Path | None = None,
+    reviews_teach: bool = True,
+) -> Model:
+    """The model with what the store has of it: what is attached, held out, proposed, or was decided in reviews.
 
     A model that has been read from the same sets keeps its samples.
 
     Args:
         earlier: the sets that count, detached ones too; None for all that are attached.
         cache: the folder that keeps hashes of sets that have none; None keeps none.
+        reviews_teach: whether texts count that a person has accepted; ``earlier`` says which, where it is given.
 
     Raises:
         StoreError: a set cannot be read.
@@ -255,6 +265,7 @@ def read_pools(samples_uri: str, model: Model, earlier: EarlierSets | None = Non
             (item.run_id, count) for item in (*train, *held_out) if (count := len(list_removals(item.manifest)))
         ),
         refused=read_refused(sets, earlier.refused if earlier else None),
+        reviewed=read_reviewed(sets, earlier.reviewed if earlier else None) if earlier or reviews_teach else (),
         proposed_digests=tuple((item.run_id, item.manifest["files"][PROPOSED]["sha256"]) for item in proposed),
     )
     if found == model:

@@ -117,7 +117,7 @@ async def _find_axes(draft: Plan, embedder: CachingEmbedder, run_heavy: RunHeavy
         return {}
     for trait, pole in itertools.product(draft.model.traits, POLES):
         # Here, since the report needs their vectors too.
-        await embed_ahead(embedder, [seed.text for seed in draft.model.draw_seeds_at(trait.key, pole)], run_heavy)
+        await embed_ahead(embedder, [seed.text for seed in draft.model.draw_examples_at(trait.key, pole)], run_heavy)
     return await run_heavy(prepare_axes(draft.model, embedder))
 
 

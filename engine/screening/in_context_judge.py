@@ -83,12 +83,12 @@ async def judge_accepted(
 
 def is_auc_measured(model: Model, trait: str) -> bool:
     """Whether the judge's AUC for a trait is measured: if a pole has fewer seeds than the judge can be shown."""
-    return any(len(model.seeds_at(trait, pole)) < JUDGE_SHOTS_PER_POLE for pole in POLES)
+    return any(len(model.examples_at(trait, pole)) < JUDGE_SHOTS_PER_POLE for pole in POLES)
 
 
 def list_auditions(model: Model, trait: str) -> list[Seed]:
     """Lists the seeds by which the judge's AUC is measured; of more than ``MAX_AUDITIONS`` a pole the first."""
-    return [seed for pole in POLES for seed in model.seeds_at(trait, pole)[:MAX_AUDITIONS]]
+    return [seed for pole in POLES for seed in model.examples_at(trait, pole)[:MAX_AUDITIONS]]
 
 
 def can_judge(model: Model, trait: str, gateway: ModelGateway) -> bool:
@@ -108,7 +108,10 @@ async def _judge_seed(
     model: Model, item: Seed, gateway: ModelGateway, seed: int, slots: asyncio.Semaphore
 ) -> float | None:
     """Judges a seed by the other seeds; returns its odds, or None if its pole has no other seed or the call fails."""
-    others = replace(model, seeds=tuple(other for other in model.seeds if other.text != item.text))
+    seeds, reviewed = (
+        tuple(other for other in examples if other.text != item.text) for examples in (model.seeds, model.reviewed)
+    )
+    others = replace(model, seeds=seeds, reviewed=reviewed)
     request = make_judge_request(others, item.trait, item.text, seed)
     if request is None:
         return None

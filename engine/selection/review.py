@@ -188,7 +188,7 @@ def _hint(
     own = [shortcut for shortcut in review.shortcuts if shortcut.trait == trait]
     lengths = [shortcut.words for shortcut in own if shortcut.kind == "length"]
     return CellHints(
-        shots=() if plan.model.seeds_at(trait, pole) else _pick_shots(chosen, pole, pole_scores),
+        shots=() if plan.model.examples_at(trait, pole) else _pick_shots(chosen, pole, pole_scores),
         contrast=_pick_contrast(plan, choice, trait, pole, pole_scores),
         openings=_list_openings(chosen),
         banned=tuple(
@@ -210,7 +210,7 @@ def _pick_shots(
 def _pick_contrast(plan: Plan, choice: Choice, trait: str, pole: Pole, pole_scores: Mapping[str, float]) -> str:
     """Picks the other pole's text that lies farthest on its own side; empty if that pole has authored texts."""
     other: Pole = "negative" if pole == "positive" else "positive"
-    if plan.model.seeds_at(trait, other):
+    if plan.model.examples_at(trait, other):
         return ""
     own = [exemplar for exemplar in choice.chosen if (exemplar.trait, exemplar.pole) == (trait, other)]
     shots = _pick_shots(own, other, pole_scores)

@@ -236,7 +236,8 @@ def _without_pools(plan: Plan) -> Plan:
     """Returns the plan without samples that do not affect the choice: a model may have a million, and it is pickled."""
     variations = as_stored(plan.model.attached).list_variations()
     seeds = plan.model.seeds if plan.synth_type == "diversify" else ()
-    return replace(plan, model=replace(plan.model, seeds=seeds, attached=variations, held_out=(), proposed=()))
+    model = replace(plan.model, seeds=seeds, reviewed=(), attached=variations, held_out=(), proposed=())
+    return replace(plan, model=model)
 
 
 def _explain_reasons(rejected: Sequence[Exemplar]) -> str:

@@ -1,4 +1,4 @@
-"""Proposed sets in the store, which wait for a person's word, and the texts that a person has refused."""
+"""Proposed sets in the store, which wait for a person's word, and the texts that a person has refused or accepted."""
 
 import io
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -10,11 +10,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from engine.domain.model import Pool, digest_text
+from engine.domain.model import Pool, Seed, digest_text
 from engine.domain.samples import Reason, Row, make_rejected_table
 from engine.store.debris import list_run_folders
+from engine.store.decisions import list_decided, read_decisions, sum_up
 from engine.store.layout import HASHES, MANIFEST, PROPOSED, REJECTED
 from engine.store.sample_set import describe_file, digest_ids, read_manifest, seal, write_parquet
+from engine.store.set_versions import list_removals
 from engine.store.store import StoredSet, explain_damage, list_pools, list_sets, write_files
 from engine.system.filesystem import open_folder, read_bytes
 
@@ -100,6 +102,37 @@ def digest_refused(text: str) -> str:
     return digest_text(text)[:DIGEST_CHARS]
 
 
+def read_reviewed(sets: Iterable[StoredSet], digests: Collection[str] | None = None) -> tuple[Seed, ...]:
+    """The texts that a person has accepted one by one in reviews, at the poles that the person gave them.
+
+    Those of attached training sets, in the order of the sets and of their rows, each once. What was attached without a
+    look at it, and what was removed later, teaches nothing. A text that reads as the other pole counts there, even
+    where that pole's quota had no room for it.
+
+    Args:
+        sets: all sets of the model; of those without a review only the manifest is looked at.
+        digests: of the texts that count, removed or not (``digest_reviewed``); None for all.
+
+    Raises:
+        StoreError: a proposal or its decisions cannot be read.
+    """
+    counting = ("attached",) if digests is None else ("attached", "detached")
+    mine = [stored for stored in sets if "/pool=train/" in stored.folder and stored.status in counting]
+    removed = {number for stored in mine for entry in list_removals(stored.manifest) for number in entry["ids"]}
+    found: dict[tuple[str, str], Seed] = {}
+    for stored in mine:
+        if "proposal" in stored.manifest.get("review", {}):
+            for number, seed in _list_accepted(stored):
+                if number not in removed if digests is None else digest_reviewed(seed) in digests:
+                    found[seed.trait, seed.text] = seed
+    return tuple(found.values())
+
+
+def digest_reviewed(seed: Seed) -> str:
+    """What a manifest keeps of a text that counted since a person had accepted it."""
+    return digest_text(f"{seed.trait}/{seed.pole}/{seed.text}")[:DIGEST_CHARS]
+
+
 def read_rows(stored: StoredSet, name: str) -> list[Row]:
     """The rows of a proposal, or those that its run has rejected: ``PROPOSED`` or ``REJECTED``.
 
@@ -149,6 +182,18 @@ def list_all(samples_uri: str, handle: str) -> list[StoredSet]:
         StoreError: a folder or manifest cannot be read.
     """
     return [stored for pool in get_args(Pool) for stored in list_sets(samples_uri, handle, pool, STATUSES)]
+
+
+def _list_accepted(stored: StoredSet) -> Iterator[tuple[int, Seed]]:
+    """The id and the text of each sample that was accepted, or marked as the other pole, in a set's last review."""
+    word = stored.manifest["review"]
+    left_out, moved = set(word["left_out"]), set(word["other_pole"])
+    accepted = set(list_decided(sum_up(read_decisions(stored)), "accept"))
+    for row in read_rows(stored, PROPOSED):
+        number, quality = row["id"], row["quality"]
+        if number in (accepted | moved) - left_out and row["text"] is not None and quality is not None:
+            given = 1 - quality if number in moved else quality
+            yield number, Seed(str(row["trait"]), row["text"], given, f"run {stored.run_id}")
 
 
 def _as_proposed(stored: StoredSet) -> StoredSet:

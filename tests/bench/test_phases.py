@@ -1,11 +1,14 @@
 """Where the seconds of ``exemplars synthesize`` go, step by step, and how many cores are busy meanwhile: CALLS=n.
 
+With ``EXEMPLARS_BENCH_ATTACHED`` and ``EXEMPLARS_BENCH_STORE`` the model has what ``test_million.py`` has put there.
+
 A core and more that is busy while a step waits is what overlaps with it: the temporary server's start and end, Great
 Expectations' import, the rules that are applied to what has come.
 """
 
 import json
 import os
+import shutil
 import subprocess
 import threading
 import time
@@ -15,6 +18,7 @@ from pathlib import Path
 
 import pytest
 from bench.process_tree import list_below
+from bench.test_million import ATTACHED, MODEL, STORE
 from bench.test_process import CONCURRENCY, EXEMPLARS, LATENCY_SECONDS, list_variables
 from chaos.faults import Script
 from chaos.provider import ChaosProvider, serve_chaos
@@ -26,7 +30,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 # How the message begins that a run logs when a step is over.
 STEPS = {
     "Beginning flow run": "start: imports, temporary server",
-    f"{HANDLE}: ": "load",
+    f"{MODEL}: " if STORE else f"{HANDLE}: ": "load",
     "Plan ": "plan, with the call for subjects",
     "Estimate": "estimate",
     "Round 1": "ask, screen and choose",
@@ -70,17 +74,23 @@ def test_seconds_of_each_step(tmp_path: Path) -> None:
 def run_command(folder: Path, home: Path, provider: ChaosProvider) -> tuple[float, float, Mapping[str, float], Watched]:
     """Runs it; the moments of its begin and end, those at which each step was over, and the CPU seconds meanwhile."""
     variables = {"EXEMPLARS_CONCURRENCY": str(CONCURRENCY), "EXEMPLARS_LOG_FORMAT": "json"}
+    variables |= {"EXEMPLARS_MAX_COST_USD": "1000"}
     workspace = make_workspace(folder, None, **provider.variables | variables)
-    workspace.write_effort(exemplars_per_pole=max(CALLS // 4, 1), over_generation=1.0)
+    workspace.write_effort(exemplars_per_pole=max(CALLS // 4, 1), over_generation=1.0, max_cost_usd=1000.0)
+    handle = HANDLE
+    if STORE:
+        handle = MODEL
+        shutil.copytree(workspace.model, workspace.model.with_name(MODEL))
+        shutil.copytree(Path(STORE, str(ATTACHED), "samples"), workspace.samples, copy_function=os.link)
     begun, over, watched = time.time(), threading.Event(), Watched()
     process = subprocess.Popen(
-        [str(EXEMPLARS), "synthesize", HANDLE, "--effort", "low", "--json"],
+        [str(EXEMPLARS), "synthesize", handle, "--effort", "low", "--json"],
         env=list_variables(workspace) | {"PREFECT_HOME": str(home)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
-    watching = threading.Thread(target=watch, args=(process.pid, watched, over))
+    watching = threading.Thread(target=watch, args=(process.pid, watched, over), daemon=True)
     watching.start()
     told: dict[str, float] = {}
     assert process.stdout is not None

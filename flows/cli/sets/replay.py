@@ -62,6 +62,7 @@ async def remake_set(settings: Settings, stored: StoredSet, folder: Path) -> Sam
         folder,
         inputs.get("proposed_beside", ()),
         inputs.get("refused", ()),
+        inputs.get("reviewed", ()),
     )
     job = load_job(settings, stamp.handle, stamp.synth_type, stamp.effort, dry=True, earlier=planned)
     job = restore_job(job, stored)

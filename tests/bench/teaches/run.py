@@ -104,13 +104,9 @@ async def make_effort(
     model: Model, effort: Effort, draw: int, gateway: ModelGateway, asked: argparse.Namespace, tell: Tell
 ) -> None:
     """The walk of one effort, and the parts alone from its first round."""
-    level = load_level(str(PROJECT_ROOT / "data" / "effort.yaml"), effort)
     embedder = SentenceEncoder()
-    plan = plan_job(Job(model, "from_traits", level), load_packs(SCENARIOS_FOLDER), draw, embedder)
-    plan = replace(plan, axes=fit_reference_axes(plan.model, embedder))
-    rounds = Rounds(plan, Screener(plan, use_lengths=False), gateway.endpoint.draws, embedder, strict=True)
-    progress = LoggedProgress()
-    await walk_rounds(rounds, gateway, VotingJudge(None, 0), progress)
+    rounds = await walk(model, effort, draw, gateway, embedder)
+    plan = rounds.plan
     bare = ", no seeds" if not model.seeds else ""
     tell(f"{effort}{bare}", take_chosen(rounds.choice.chosen))
     if bare:
@@ -123,6 +119,16 @@ async def make_effort(
         for arm, texts in list_parts(plan, first, judged, embedder).items():
             tell(arm, texts)
     print(handle_line(rounds), flush=True)
+
+
+async def walk(model: Model, effort: Effort, draw: int, gateway: ModelGateway, embedder: SentenceEncoder) -> Rounds:
+    """All rounds of one effort."""
+    level = load_level(str(PROJECT_ROOT / "data" / "effort.yaml"), effort)
+    plan = plan_job(Job(model, "from_traits", level), load_packs(SCENARIOS_FOLDER), draw, embedder)
+    plan = replace(plan, axes=fit_reference_axes(plan.model, embedder))
+    rounds = Rounds(plan, Screener(plan, use_lengths=False), gateway.endpoint.draws, embedder, strict=True)
+    await walk_rounds(rounds, gateway, VotingJudge(None, 0), LoggedProgress())
+    return rounds
 
 
 def handle_line(rounds: Rounds) -> str:

@@ -233,23 +233,42 @@ def test_pages_of_an_object_store_lose_and_double_nothing_while_samples_are_remo
     """Other readers see half of a file where theirs is replaced between two of their requests; a page does not."""
     watched = Watched(s3_uri, tmp_path / "models")
     places = find(s3_uri, "a").folder, find(s3_uri, "b").folder
-    looks, torn = 0, 0
+    readers: dict[str, Callable[[], Sequence[str]]] = {
+        "whole files": lambda: [text for place in places for text in read_at_once(place)],
+        "pandas": lambda: list(pd.read_parquet(s3_uri)["text"]),
+        "duckdb": lambda: read_duckdb_over_arrow(s3_uri),
+    }
+    looks, torn = Counter[str](), Counter[str]()
     writer = threading.Thread(target=watched.work)
     writer.start()
     try:
         while writer.is_alive():
             watched.check(lambda: list(watched.walk_pages()), whole=False)
-            looks += 1
-            try:
-                watched.check(lambda: [text for place in places for text in read_at_once(place)])
-            except (OSError, pa.ArrowException):
-                torn += 1
+            looks["pages"] += 1
+            for name, read in readers.items():
+                try:
+                    watched.check(read)
+                    looks[name] += 1
+                except (OSError, pa.ArrowException, duckdb.Error):
+                    torn[name] += 1
     finally:
         writer.join()
+    for read in readers.values():
+        assert watched.left(len(watched.removals)) == list(read())
     assert len(watched.removals) == watched.done.value
     assert watched.left(len(watched.removals)) == list(watched.walk_pages())
     assert [] == name_faults(s3_uri)
-    print(f"\n{len(watched.removals)} removals, {looks} looks page by page; {torn} of as many whole reads torn")
+    print(f"\n{len(watched.removals)} removals, looks: {dict(looks)}, told to read again: {dict(torn)}")
+
+
+def read_duckdb_over_arrow(store: str) -> list[str]:
+    """Its own reader of object stores is an extension that it downloads."""
+    filesystem, path = open_folder(store)
+    samples = ds.dataset(path, filesystem=filesystem, format="parquet")
+    with duckdb.connect() as connection:
+        return [
+            text for (text,) in connection.register("samples", samples).execute("SELECT text FROM samples").fetchall()
+        ]
 
 
 def read_at_once(place: str) -> list[Any]:

@@ -127,3 +127,33 @@ def test_decisions_count_and_what_fails_the_gate_leaves_the_proposal_waiting(
     assert 2 == len((folder / DECISIONS_FILE).read_text().splitlines())
     assert 0 == main(["replay", run_id])
     assert 0 == main(["verify"])
+
+
+def test_accepted_texts_are_examples_of_later_runs_which_are_made_again_whatever_is_set(
+    entered: Workspace, provider: Provider, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = propose(capsys)
+    stored = find_reviewable(read_settings(), told["run_id"])
+    rows = pq.read_table(told["samples"]).to_pylist()
+    accepted = [next(row for row in rows if row["pole"] == pole) for pole in ("positive", "negative")]
+    for row in accepted:
+        keep_decision(stored, row["id"], "accept", "key")
+    assert 0 == main(["review", told["run_id"], "--attach"])
+    plans = {}
+    for teach in ("false", "true"):
+        monkeypatch.setenv("EXEMPLARS_REVIEWS_TEACH", teach)
+        capsys.readouterr()
+        assert 0 == main(["plan", HANDLE, "--effort", "low", "--json"])
+        plans[teach] = json.loads(capsys.readouterr().out)
+    provider.bodies.clear()
+    assert 0 == main(["synthesize", HANDLE, "--effort", "low", "--json"])
+    second = json.loads(capsys.readouterr().out.splitlines()[-1])["run_id"]
+    shown = json.dumps(provider.bodies)
+    monkeypatch.setenv("EXEMPLARS_REVIEWS_TEACH", "false")
+
+    assert plans["true"]["plan_id"] != plans["false"]["plan_id"]
+    assert [False, True] == ["in earlier reviews (2)" in json.dumps(plans[teach]) for teach in ("false", "true")]
+    assert all(row["text"] in shown for row in accepted)
+    assert 2 == len(read_manifest(entered.find_set(second))["inputs"]["reviewed"])
+    assert 0 == main(["remove", HANDLE, str(accepted[0]["id"])])
+    assert 0 == main(["replay", second])
