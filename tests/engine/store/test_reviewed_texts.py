@@ -16,7 +16,7 @@ from engine.store.proposals import digest_reviewed
 from engine.store.removal import remove_stored
 from engine.store.sample_set import SampleSet, Status, write_parquet
 from engine.store.set_versions import Removal
-from engine.store.store import list_sets, write_set
+from engine.store.store import detach_stored, list_sets, write_set
 
 HANDLE = make_stamp().handle
 MODEL = make_model(make_trait("clarity"), handle=HANDLE)
@@ -67,7 +67,9 @@ def test_nothing_counts_where_reviews_are_not_to_teach(tmp_path: Path) -> None:
 
 
 def test_detached_held_out_and_rejected_sets_teach_nothing(tmp_path: Path) -> None:
-    attach_reviewed(tmp_path, {0: "accept"}, "a", status="detached")
+    attach_reviewed(tmp_path, {0: "accept"}, "a")
+    [first] = list_sets(str(tmp_path), HANDLE, "train")
+    detach_stored(first)
     attach_reviewed(tmp_path, {1: "accept"}, "b", pool="eval")
     attach_reviewed(tmp_path, {2: "accept"}, "c", status="rejected")
 
