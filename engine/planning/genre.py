@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from engine.domain.model import Model
-from engine.text.words import FUNCTION_WORDS
+from engine.text.function_words import FUNCTION_WORDS
 
 # Nouns that name a kind of text. "Text", "sentence" and "paragraph" are not among them: every text is one.
 KINDS = frozenset(

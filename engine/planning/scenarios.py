@@ -28,7 +28,8 @@ from engine.planning.subjects import (
     read_domains,
 )
 from engine.quality.diversity import Coverage
-from engine.text.words import count_words, list_content_words
+from engine.text.function_words import list_content_words
+from engine.text.words import count_words
 
 # A pack is taken for the field of a model if at least so many of its words are among the model's own. Where the model
 # names its kind of text, more is asked: two words in common gave product reviews the lists of a help desk.

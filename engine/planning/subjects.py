@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import regex
 
 from engine.domain.model import Brief
-from engine.text.words import FUNCTION_WORDS, list_content_words, split_words, take_opening
+from engine.text.function_words import FUNCTION_WORDS, list_content_words
+from engine.text.words import split_words, take_opening
 
 MAX_SUBJECT_WORDS = 6
 

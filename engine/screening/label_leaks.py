@@ -8,7 +8,8 @@ from itertools import chain
 
 from engine.domain.model import Model, Trait
 from engine.screening.patterns import MOST_SEEDS
-from engine.text.words import COMMON_RUN, list_content_words, normalise, word_runs
+from engine.text.function_words import list_content_words
+from engine.text.words import COMMON_RUN, normalise, word_runs
 
 # Four content words in a row are not chance: of 5,654 real texts one shared three with one of 21 traits, none four
 # (docs/decisions/030-what-gives-a-pole-away.md).

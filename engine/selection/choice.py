@@ -17,7 +17,8 @@ from engine.quality.shortcuts import DEFINED_BY_WORDS
 from engine.selection.diverse_subset import select_diverse
 from engine.selection.exchange import Pair, exchange_pairs
 from engine.text.embedding import Vectors
-from engine.text.words import count_words, list_content_words
+from engine.text.function_words import list_content_words
+from engine.text.words import count_words
 
 # By how many standard deviations the pole score of a pair's positive has to exceed that of its negative.
 MIN_MARGIN = 0.5

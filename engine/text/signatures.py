@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from rensa import RMinHash
 
-from engine.text.words import COMMON_RUN, shingle, word_runs
+from engine.text.words import APART_JACCARD, COMMON_RUN, shingle, word_runs
 
 # Published thresholds lie between .7 and .8 (FineWeb: 5-grams, 14 × 8 hashes; NeMo Curator: .8).
 NEAR_DUPLICATE_JACCARD = 0.7
@@ -67,10 +67,6 @@ class HashKind:
         return pa.schema(fields, {"hashes_version": str(HASHES_VERSION), "algorithm": str(RMinHash.ALGORITHM_VERSION)})
 
 
-# At .7 an authored text with every eighth word replaced is found in 35 of 100 cases; at .4 one with every fourth word
-# replaced is found in 90. The most similar of 58,992 pairs of different authored texts has .25
-# (docs/decisions/012-strategies.md).
-APART_JACCARD = 0.4
 NEAR = HashKind("near", Nearness())
 APART = HashKind("apart", Nearness(APART_JACCARD, permutations=126, bands=42), has_runs=True)
 KINDS = (NEAR, APART)

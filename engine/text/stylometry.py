@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from engine.domain.language_tag import find_code
-from engine.text.words import FUNCTION_WORDS, count_words, list_content_words, split_words
+from engine.text.function_words import FUNCTION_WORDS, list_content_words
+from engine.text.words import count_words, split_words
 
 # A variation is about as long as its seed: 99 % of the authored texts have .80 to 1.25 times the words of another text
 # of their pole, and a new subject may need some room.

@@ -22,7 +22,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
 from engine.domain.model import POLES, Pole
-from engine.text.words import FUNCTION_WORDS
+from engine.text.function_words import FUNCTION_WORDS
 
 SEED_SHOWN = re.compile(r"\0The text: (.+?)\n\nAnother subject: ", re.DOTALL)
 Served = TypeVar("Served", bound="Provider")

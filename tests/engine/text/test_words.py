@@ -6,8 +6,6 @@ from engine.text.near_duplicates import NearTexts
 from engine.text.words import (
     count_words,
     ends_sentence,
-    list_content_words,
-    list_function_words,
     normalise,
     split_words,
     take_opening,
@@ -126,11 +124,3 @@ def test_an_opening_is_the_first_words_as_they_are_written() -> None:
 def test_runs_of_words_are_found_without_spaces() -> None:
     assert word_runs(JAPANESE, 8) & word_runs(f"なお、{JAPANESE}", 8)
     assert not word_runs(JAPANESE, 8) & word_runs(CHINESE, 8)
-
-
-def test_content_words_are_those_of_their_language() -> None:
-    german = ["Die Gärtnerin und der Müller gehen über die Brücke"]
-    assert ["gärtnerin", "müller", "brücke"] == [word for word in list_content_words(german, "de") if word != "gehen"]
-    assert "die" in list_content_words(german)
-    assert {"言語", "設定"} <= set(list_content_words([JAPANESE], "ja"))
-    assert frozenset() == list_function_words("tlh")
