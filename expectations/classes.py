@@ -1,5 +1,6 @@
 """Defines the gate's own Expectations; importing this module registers them with Great Expectations."""
 
+import json
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -12,11 +13,10 @@ from great_expectations.expectations.expectation import BatchExpectation
 from great_expectations.expectations.metrics.metric_provider import metric_value
 from great_expectations.expectations.metrics.table_metric_provider import TableMetricProvider
 
-from engine.planning.held_out import OverlapIndex, normalise_subject
 from engine.quality.separation import rank_auc
 from engine.text.formatting import count_noun
-from engine.text.near_duplicates import find_pairs, jaccard
-from engine.text.words import count_words, shingle
+from engine.text.words import count_words, normalise
+from expectations.exact_search import find_overlaps, find_similar
 
 ROWS = "exemplars.rows"
 Parameter = SuiteParameterDict[str, str]
@@ -117,6 +117,7 @@ class ExpectNoNearDuplicates(RowsExpectation):
     ``members`` says which pairs count: ``new`` for those with a row of this run, across traits; ``old`` for those
     without, within one trait (an authored line may label several). In a frame without a column ``origin`` all rows are
     new. A frame with a column ``near`` has been searched: there is the text that a row is near to, by ``similarity``.
+    Any other is searched here.
     """
 
     members: str
@@ -125,11 +126,13 @@ class ExpectNoNearDuplicates(RowsExpectation):
 
     def find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
         """Observes the number of pairs; a fault is a pair with its similarity."""
+        least = fields["min_jaccard"]
         if "near" in frame:
             found = _read_pairs(frame, fields["members"])
         else:
-            found = _find_new_pairs(frame) if fields["members"] == "new" else _find_old_pairs(frame)
-        near = [(one, other, share) for one, other, share in found if share >= fields["min_jaccard"]]
+            find_pairs = _find_new_pairs if fields["members"] == "new" else _find_old_pairs
+            found = find_pairs(frame, least)
+        near = [(one, other, share) for one, other, share in found if share >= least]
         return {"pairs": len(near)}, [f"{share:.2f}: {one[:80]!r} and {other[:80]!r}" for one, other, share in near]
 
 
@@ -153,16 +156,17 @@ class ExpectTextsToBeApart(RowsExpectation):
             return {"overlaps": len(said)}, said
         near = []
         for rows, others in _pair_sides(frame, fields["members"]):
-            other_side = OverlapIndex(str(text) for text in others["text"])
-            found = [(str(text), other_side.find(str(text))) for text in rows["text"]]
-            near += [f"{text[:80]!r}: {overlap.detail[:120]}" for text, overlap in found if overlap]
+            texts = [str(text) for text in rows["text"]]
+            found = find_overlaps(texts, [str(text) for text in others["text"]])
+            near += [f"{text[:80]!r}: {found[text][:120]}" for text in texts if text in found]
         return {"overlaps": len(near)}, near
 
 
 class ExpectSubjectsToBeApart(RowsExpectation):
     """No subject is on both sides (``train`` and ``eval``), and every row of this run names its subject.
 
-    ``members`` is ``new`` or ``old`` as in ``ExpectTextsToBeApart``. Only authored rows have no subject.
+    ``members`` is ``new`` or ``old`` as in ``ExpectTextsToBeApart``. Only authored rows have no subject. In a frame
+    without a column ``subject`` it is that of ``scenario``.
     """
 
     members: str
@@ -171,11 +175,12 @@ class ExpectSubjectsToBeApart(RowsExpectation):
     def find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
         """Observes the number of subjects on both sides and of rows without one; a fault names a shared subject."""
         shared: set[str] = set()
+        frame = frame if "subject" in frame else frame.assign(subject=frame["scenario"].map(_read_subject))
         for rows, others in _pair_sides(frame, fields["members"]):
-            shared |= {normalise_subject(str(subject)) for subject in rows["subject"].unique()} & {
-                normalise_subject(str(subject)) for subject in others["subject"].unique()
+            shared |= {normalise(str(subject)) for subject in rows["subject"].unique()} & {
+                normalise(str(subject)) for subject in others["subject"].unique()
             }
-        nameless = sum(not normalise_subject(str(item)) for item in frame.loc[frame["origin"] == "run", "subject"])
+        nameless = sum(not normalise(str(item)) for item in frame.loc[frame["origin"] == "run", "subject"])
         faults = [f"{subject!r} is a subject on both sides" for subject in sorted(shared - {""})]
         if fields["members"] == "new" and nameless:
             faults.append(f"{count_noun(nameless, 'row')} of this run without a subject")
@@ -217,23 +222,22 @@ def _read_pairs(frame: pd.DataFrame, members: str) -> list[tuple[str, str, float
     return list(zip(rows["text"], rows["near"], rows["similarity"].tolist(), strict=True))
 
 
-def _find_new_pairs(frame: pd.DataFrame) -> list[tuple[str, str, float]]:
+def _find_new_pairs(frame: pd.DataFrame, min_jaccard: float) -> list[tuple[str, str, float]]:
     origins = frame["origin"] if "origin" in frame else pd.Series("run", index=frame.index)
-    ordered = [*frame.index[origins != "run"], *frame.index[origins == "run"]]
-    new = set(frame.index[origins == "run"])
-    texts = {index: str(frame.at[index, "text"]) for index in ordered}
-    found = find_pairs((str(index), texts[index]) for index in ordered)
-    by_name = {str(index): index for index in ordered}
-    return [
-        (texts[by_name[key]], match.text, jaccard(shingle(texts[by_name[key]]), shingle(match.text)))
-        for key, match in found
-        if by_name[key] in new
-    ]
+    old, new = ([str(text) for text in frame.loc[rows, "text"]] for rows in (origins != "run", origins == "run"))
+    found = find_similar(new, old, min_jaccard, among=True)
+    return [(new[number], item.text, item.similarity) for number, item in found.items()]
 
 
-def _find_old_pairs(frame: pd.DataFrame) -> list[tuple[str, str, float]]:
+def _find_old_pairs(frame: pd.DataFrame, min_jaccard: float) -> list[tuple[str, str, float]]:
     pairs = []
     for _, rows in frame[frame["origin"] != "run"].groupby("trait"):
-        texts = {str(index): str(text) for index, text in rows["text"].items()}
-        pairs += [(texts[key], match.text, match.similarity) for key, match in find_pairs(texts.items())]
+        texts = [str(text) for text in rows["text"]]
+        found = find_similar(texts, [], min_jaccard, among=True)
+        pairs += [(texts[number], item.text, item.similarity) for number, item in found.items()]
     return pairs
+
+
+def _read_subject(scenario: object) -> str:
+    """The subject of a row's scenario; empty for an authored row, which has none."""
+    return str(json.loads(scenario).get("subject", "")) if isinstance(scenario, str) else ""
