@@ -164,6 +164,9 @@ class Settings(BaseSettings):
     """The sample store: a local folder, `s3://…` or `gs://…`."""
     effort_file: LocalPlace = "data/effort.yaml"
     """The effort dial."""
+    expectations_uri: Place = "data/expectations"
+    """Suites of Great Expectations that every run's gate runs beside its own, a file `*.json` each: a local folder,
+    `s3://…` or `gs://…`. The default need not be there."""
     cache_dir: LocalPlace = "data/cache"
     """The folder where this machine keeps replies, in one SQLite file, where no database is named."""
     replies_url: DatabaseUrl | None = None

@@ -51,6 +51,7 @@ def prepare_gate(rounds: Rounds, stamp: RunStamp, model: Model) -> GateWork:
         columns=SAMPLE_SCHEMA.names,
         variety=measure_variety(rounds, rounds.embedder),
         beside=model.stored_runs,
+        own_suites=model.own_suites,
     )
 
 

@@ -4,19 +4,27 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from engine.domain.suites import GATE_SUITES, OwnSuite
 from engine.quality.diversity import PoleVariety
-from engine.quality.verdict import ExpectationResult, Verdict
+from engine.quality.verdict import Verdict
 from engine.system.importing import importing
+from expectations.results import Outcome, join_outcomes, number_expectations, read_outcome
 
 FOLDER = Path(__file__).parent
-RUN_SUITE, WHOLE_SUITE, HELD_OUT_SUITE = "run", "whole", "held_out"
+RUN_SUITE, WHOLE_SUITE, HELD_OUT_SUITE = GATE_SUITES
+# The plan does not depend on the author's suites, so what a second start asks for is what was kept.
+OWN_REMEDY = (
+    "The same start makes the same texts: say it in the brief of model.yaml, set another EXEMPLARS_SEED, or change the "
+    "suite, for which nothing is asked again."
+)
 _PER_THREAD = threading.local()
 
 
@@ -31,6 +39,7 @@ def check_rows(
     folder: Path = FOLDER,
     sides: pd.DataFrame | None = None,
     beside: Sequence[str] = (),
+    own_suites: Sequence[OwnSuite] = (),
 ) -> Verdict:
     """Checks a run's rows, and all samples that the model would have with them.
 
@@ -45,75 +54,89 @@ def check_rows(
         sides: ``text``, ``subject``, ``side`` and ``origin`` of all texts for training and for evaluation; None if
             nothing is held out.
         beside: the run ids of the stored sets whose samples are in the frames.
+        own_suites: the author's suites, each of which is held against ``run``.
     """
-    parameters = {
+    figures = {f"{item.trait}/{item.pole}": asdict(item.exemplars) for item in variety}
+    parameters = make_parameters(traits, wanted, run_id, columns, figures)
+    frames = {RUN_SUITE: run, WHOLE_SUITE: whole} | ({} if sides is None else {HELD_OUT_SUITE: sides})
+    outcomes = [run_suite(folder / f"{suite}.json", frame, parameters) for suite, frame in frames.items()]
+    outcomes += [run_own_suite(suite, run, parameters) for suite in own_suites]
+    return replace(join_outcomes(outcomes), variety=tuple(variety), beside=tuple(beside))
+
+
+def make_parameters(
+    traits: Sequence[str],
+    wanted: int | Mapping[str, Mapping[str, int]],
+    run_id: str,
+    columns: Sequence[str],
+    variety: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Any]:
+    """Makes the parameters that suites may name as ``{"$PARAMETER": name}``.
+
+    Args:
+        wanted: as in ``check_rows``.
+        variety: the diversity figures by ``trait/pole``.
+    """
+    return {
         "traits": list(traits),
         "wanted": wanted,
         "row_floor": max(1, _count_rows(wanted, traits)),
         "run_ids": [run_id],
         "columns": list(columns),
-        "variety": {f"{item.trait}/{item.pole}": asdict(item.exemplars) for item in variety},
+        "variety": variety,
     }
-    frames = {RUN_SUITE: run, WHOLE_SUITE: whole} | ({} if sides is None else {HELD_OUT_SUITE: sides})
-    outcomes = [run_suite(folder / f"{suite}.json", frame, parameters) for suite, frame in frames.items()]
-    return replace(join_outcomes(outcomes), variety=tuple(variety), beside=tuple(beside))
 
 
-def _count_rows(wanted: int | dict[str, dict[str, int]], traits: Sequence[str]) -> int:
+def list_parameters(arguments: object) -> Iterator[str]:
+    """Yields the names of the parameters that the arguments of an expectation name."""
+    if isinstance(arguments, Mapping):
+        if "$PARAMETER" in arguments:
+            yield str(arguments["$PARAMETER"])
+        for item in arguments.values():
+            yield from list_parameters(item)
+    elif isinstance(arguments, list):
+        for item in arguments:
+            yield from list_parameters(item)
+
+
+def _count_rows(wanted: int | Mapping[str, Mapping[str, int]], traits: Sequence[str]) -> int:
     """How many rows all quotas are together."""
     if isinstance(wanted, int):
         return 2 * wanted * len(traits)
     return sum(sum(poles.values()) for poles in wanted.values())
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """One suite's results, GX's own result, and sentences on what is ``broken`` about the suite itself."""
-
-    suite: str
-    results: tuple[ExpectationResult, ...]
-    broken: tuple[str, ...]
-    result: Mapping[str, Any]
-
-
-def join_outcomes(outcomes: Iterable[Outcome]) -> Verdict:
-    """Joins the outcomes of suites into one verdict, which fails on any broken suite or critical failure."""
-    outcomes = tuple(outcomes)
-    results = tuple(result for outcome in outcomes for result in outcome.results)
-    broken = [sentence for outcome in outcomes for sentence in outcome.broken]
-    missed = [result for result in results if not result.success]
-    failed = (*broken, *(_describe_result(result) for result in missed if result.severity == "critical"))
-    warnings = tuple(_describe_result(result) for result in missed if result.severity != "critical")
-    suites = {outcome.suite: outcome.result for outcome in outcomes}
-    return Verdict(not failed, failed, warnings, results, suites)
-
-
 def run_suite(path: Path, frame: pd.DataFrame, parameters: Mapping[str, Any]) -> Outcome:
-    """Runs one suite over one frame; the results are in the file's order.
+    """Runs the suite of a file over one frame; the results are in the file's order.
 
     Anything that keeps an expectation from being checked is a failure, never a pass: a file that is not a suite or has
     no expectations, an expectation that GX does not know (GX logs that and drops it), one that raises, or too few
     results.
     """
-    name = path.stem
+    return _run(path.stem, lambda: json.loads(path.read_text(encoding="utf-8")), frame, parameters)
+
+
+def run_own_suite(suite: OwnSuite, frame: pd.DataFrame, parameters: Mapping[str, Any]) -> Outcome:
+    """Runs a suite of the author's over one frame, as ``run_suite`` does."""
+    return _run(suite.name, partial(json.loads, suite.content), frame, parameters, OWN_REMEDY)
+
+
+def _run(
+    name: str,
+    load: Callable[[], Mapping[str, Any]],
+    frame: pd.DataFrame,
+    parameters: Mapping[str, Any],
+    remedy: str = "",
+) -> Outcome:
     try:
-        spec = json.loads(path.read_text(encoding="utf-8"))
+        spec = load()
         wanted = list(spec["expectations"])
         if not wanted:
             raise ValueError("it names no expectations")
         result, dropped = _validate(spec, frame, parameters)
+        return read_outcome(name, len(wanted), result, dropped, remedy)
     except Exception as error:  # whatever goes wrong here, the gate has not passed
         return Outcome(name, (), (f"The suite {name!r} could not be run: {type(error).__name__}: {error}",), {})
-    results = tuple(_read_result(name, item) for item in result["results"])
-    broken = list(dropped)
-    if len(results) != len(wanted):
-        broken.append(f"The suite {name!r} gave {len(results)} results for {len(wanted)} expectations.")
-    broken += [
-        f"The expectation {item['expectation_config']['type']!r} of the suite {name!r} raised: {message}"
-        for item in result["results"]
-        if (message := _find_exception(item.get("exception_info")))
-    ]
-    return Outcome(name, results, tuple(broken), result)
 
 
 def _validate(
@@ -126,7 +149,7 @@ def _validate(
         if not _is_known(item["type"])
     ]
     batch = _find_batches(gx).get_batch({"dataframe": frame})
-    suite = gx.ExpectationSuite(**_number_expectations(spec))
+    suite = gx.ExpectationSuite(**number_expectations(spec))
     if len(suite.expectations) != len(spec["expectations"]):
         dropped.append(f"The suite {spec['name']!r} was loaded with only {len(suite.expectations)} expectations.")
     used = {name: value for name, value in parameters.items() if f'"{name}"' in json.dumps(spec)}
@@ -150,15 +173,6 @@ def _find_batches(gx: Any) -> Any:
         asset = context.data_sources.add_pandas("frames").add_dataframe_asset("rows")
         _PER_THREAD.batches = asset.add_batch_definition_whole_dataframe("all")
     return _PER_THREAD.batches
-
-
-def _number_expectations(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """Adds to each expectation its position in the file, since GX returns results in an order of its own."""
-    numbered = [
-        {**item, "meta": {**item.get("meta", {}), "position": position}}
-        for position, item in enumerate(spec["expectations"], start=1)
-    ]
-    return {**spec, "expectations": numbered}
 
 
 def import_gx() -> Any:
@@ -188,44 +202,3 @@ def _is_known(kind: str) -> bool:
     except ExpectationNotFoundError:
         return False
     return True
-
-
-def _read_result(suite: str, item: Mapping[str, Any]) -> ExpectationResult:
-    config, result = item["expectation_config"], item.get("result") or {}
-    observed = result.get("observed_value")
-    if observed is None and "unexpected_count" in result:
-        observed = f"{result['unexpected_count']} of {result.get('element_count', '?')} rows unexpected"
-    raised = _find_exception(item.get("exception_info"))
-    return ExpectationResult(
-        suite=suite,
-        name=str((config.get("meta") or {}).get("says") or config["type"]),
-        success=bool(item["success"]) and raised is None,
-        severity=str(config.get("severity") or "critical"),
-        observed=raised or _shorten(observed),
-        faults=tuple((result.get("details") or {}).get("faults", ())),
-        remedy=str((config.get("meta") or {}).get("do") or ""),
-    )
-
-
-def _find_exception(info: Any) -> str | None:
-    """Finds the message of an exception in either form of GX's ``exception_info``: flat, or one for each metric."""
-    if not isinstance(info, Mapping):
-        return None
-    if info.get("raised_exception"):
-        return str(info.get("exception_message") or "an exception without a message")
-    return next((message for value in info.values() if (message := _find_exception(value))), None)
-
-
-def _describe_result(result: ExpectationResult) -> str:
-    faults = "; ".join(result.faults[:5]) or result.observed
-    return f"Expected that {result.name}: {faults}. {result.remedy}".rstrip()
-
-
-def _shorten(value: Any) -> str:
-    if isinstance(value, Mapping):
-        text = ", ".join(f"{name} {item}" for name, item in value.items())
-    elif isinstance(value, list):
-        text = f"{len(value)} of them"
-    else:
-        text = "" if value is None else str(value)
-    return text if len(text) <= 200 else f"{text[:199]}…"

@@ -3,6 +3,7 @@
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from prefect import flow, get_run_logger
@@ -32,6 +33,7 @@ from engine.store.proposals import reject_proposal
 from engine.store.store import StoredSet
 from engine.system.log_context import add_log_context
 from engine.text.formatting import capitalise, count_noun
+from expectations.own_suites import find_mistakes, raise_mistakes
 from flows.observability.logs import ignore_closed_output
 from flows.observability.run_outcome import observe_run
 from flows.runs.heartbeat import sending_heartbeats
@@ -163,6 +165,7 @@ async def make_samples(
             keep_to_one(settings, handle, get_run_id())
     if job.lacks_nothing:
         return find_nothing_lacking(job)
+    await check_suites(job, resources)
     return await make_set(job, make_stamp(job), lease, progress, resources, proposal_no=1 if review else None)
 
 
@@ -177,6 +180,7 @@ async def finish_review(
             return read_result(reject_proposal(proposal, word.why, True, read_decision_file(proposal)))
         settings = settings.model_copy(update={"seed": proposal.manifest["inputs"]["seed"]})
         job = resources.call(load, settings, stamp.handle, stamp.synth_type, stamp.effort)
+        await check_suites(job, resources)
         job = go_on(job, proposal, add_decisions(word, proposal))
         number = proposal.manifest["review"]["number"] + 1
         again = number if word.again and job.taken_up and job.taken_up.lacks else None
@@ -212,6 +216,16 @@ async def make_set(
     stored = call(write, settings, rounds, stamp, verdict, gateway, bill, review)
     await report(rounds, verdict, stored, expected, bill, settings.api_url, alone=not resources.as_tasks)
     return conclude(rounds, stamp, verdict, stored)
+
+
+async def check_suites(job: Job, resources: RunResources) -> None:
+    """Checks, before anything is paid, that the gate can run the author's suites.
+
+    Raises:
+        DefinitionError: it cannot run some.
+    """
+    if job.model.own_suites:
+        raise_mistakes(await resources.run_heavy(partial(find_mistakes, job.model.own_suites)))
 
 
 def find_nothing_lacking(job: Job) -> RunResult:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from engine.domain.suites import OwnSuite
 from engine.errors import HandleError
 
 Pole = Literal["positive", "negative"]
@@ -148,7 +149,8 @@ class Model:
     samples of sets that wait for a person's word, of both pools, and ``proposed_digests`` these sets' run ids and
     digests; ``refused`` are texts that a person has refused, sorted, and ``reviewed`` those that a person has accepted
     one by one, at the pole that the person gave them. ``contested`` are authored texts that stand at both poles of a
-    trait, and so count for neither.
+    trait, and so count for neither. ``own_suites`` decide with the gate whether a set is attached, and so change
+    nothing of a plan.
     """
 
     handle: str
@@ -158,6 +160,7 @@ class Model:
     language: str | None = None
     brief: Brief = field(default_factory=Brief)
     scenarios: OwnScenarios = field(default_factory=OwnScenarios)
+    own_suites: tuple[OwnSuite, ...] = ()
     seeds: tuple[Seed, ...] = ()
     contested: tuple[Seed, ...] = ()
     skipped: tuple[Skipped, ...] = ()

@@ -195,6 +195,7 @@ def make_sample_set(
             **({"proposed_beside": [run for run, _ in model.proposed_digests]} if model.proposed_digests else {}),
             **({"refused": list(map(digest_refused, model.refused))} if model.refused else {}),
             **({"reviewed": list(map(digest_reviewed, model.reviewed))} if model.reviewed else {}),
+            **({"expectations": {suite.name: suite.sha256 for suite in model.own_suites}} if model.own_suites else {}),
         },
         review={**(review or {}), **_describe_history(rounds, verdict)},
         carried=carried or {},

@@ -10,6 +10,7 @@ from typing import Any, get_args
 from engine.definitions.effort import Level, choose_effort, load_level
 from engine.definitions.lifecycle import check_draft
 from engine.definitions.loader import load_model
+from engine.definitions.own_suites import read_own_suites
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, Packs, load_packs
 from engine.domain.language_tag import name_tag
 from engine.domain.model import EFFORTS, POLES, SYNTH_TYPES, Effort, Model, Pole, Pool, SynthType
@@ -123,6 +124,7 @@ def load_job(
 
     Raises:
         HandleError, NoTraitsError, NoSeedsError, DefinitionError, UnsupportedError: what the user gave is wrong.
+            Whether Great Expectations knows what the author's suites name is told by ``expectations.own_suites``.
         FrozenModelError: the model is no draft, and the run would attach samples to it.
         ModelNotFoundError: the embedded model's file is not there, or the one that an unfinished plan was begun with.
         UnpricedError: the run has a limit on cost, and one of its models no price.
@@ -132,6 +134,7 @@ def load_job(
     checked_effort = check_effort(effort)
     models_uri = settings.locate(settings.models_uri)
     model = settle_seeds(load_model(models_uri, handle))
+    model = replace(model, own_suites=read_own_suites(settings, handle))
     if checked_type == "diversify":
         check_seeds(model)
         model = replace(model, skipped=(*model.skipped, *list_unusable_seeds(model)))

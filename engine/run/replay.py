@@ -1,7 +1,7 @@
 """Replay: a set is made again from the kept replies alone, and compared with the one in the store."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -84,7 +84,8 @@ def find_replayable(samples_uri: str, run_id: str) -> StoredSet:
 def restore_job(job: Job, stored: StoredSet) -> Job:
     """The job at the level and with the quotas that the run had, whatever the effort file says now.
 
-    That of a reviewed set begins with its proposal.
+    Of the author's suites it has those that the run had, as they are now. That of a reviewed set begins with its
+    proposal.
 
     Raises:
         ReplayError: a set that the run was planned or checked beside is no longer in the store.
@@ -99,12 +100,14 @@ def restore_job(job: Job, stored: StoredSet) -> Job:
     # A trait that the definition did not have then changes the plan's id, which tells of it.
     lacking = read_quotas(inputs, job.model)
     review, level = manifest.get("review", {}), Level(**inputs["level"])
+    had = inputs.get("expectations", {})
+    model = replace(job.model, own_suites=tuple(suite for suite in job.model.own_suites if suite.name in had))
     if "proposal" not in review:
-        return Job(job.model, job.synth_type, level, lacking=lacking)
+        return Job(model, job.synth_type, level, lacking=lacking)
     files = {**manifest["files"], REJECTED: {"rows": review["rejected_before"]}}
     earlier = replace(stored, manifest={**manifest, **review["proposal"], "files": files})
     word = PersonReview(left_out=tuple(review["left_out"]), other_pole=tuple(review["other_pole"]), why=review["why"])
-    return Job(job.model, job.synth_type, level, lacking=lacking, taken_up=take_up(earlier, word, job.model))
+    return Job(model, job.synth_type, level, lacking=lacking, taken_up=take_up(earlier, word, model))
 
 
 def restore_review(job: Job, stored: StoredSet) -> Review:
@@ -204,7 +207,18 @@ def compare_set(stored: StoredSet, made: SampleSet) -> Comparison:
         same.append(MANIFEST)
     names: Sequence[str] = list(dict.fromkeys((*expected, *digests, MANIFEST)))
     different = tuple(name for name in names if name not in same)
-    return Comparison(tuple(same), different, altered, describe_changes(stored.manifest))
+    changes = (*describe_changes(stored.manifest), *_describe_suite_changes(stored.manifest["inputs"], made.inputs))
+    return Comparison(tuple(same), different, altered, changes)
+
+
+def _describe_suite_changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """Yields a phrase for each suite of the author's that expects something else now than when the set was made."""
+    digests = now.get("expectations", {})
+    for name, digest in then.get("expectations", {}).items():
+        if name not in digests:
+            yield f"the suite {name!r} of the author's is gone"
+        elif digests[name] != digest:
+            yield f"the suite {name!r} of the author's expects something else"
 
 
 def _digest_stored(stored: StoredSet, name: str) -> str | None:

@@ -21,6 +21,7 @@ from engine.run.job import load_job, plan_job
 from engine.settings import Settings
 from engine.text.embedding import SentenceEncoder
 from engine.text.formatting import count_noun, format_cost, join_words
+from expectations.own_suites import check_own_suites
 
 # So many values of a list are shown; the rest are counted.
 SHOWN_VALUES = 4
@@ -35,6 +36,7 @@ def make_preview(
         InputError, ProviderError, StoreError: as ``load_job``.
     """
     job = load_job(settings, handle, synth_type, effort, dry=True, only_lacking=only_lacking)
+    check_own_suites(job.model.own_suites)
     embedder = SentenceEncoder()
     plan = plan_job(job, load_packs(SCENARIOS_FOLDER), settings.seed, embedder)
     if plan.language.encoder_has_say:
@@ -92,6 +94,7 @@ def _show_plan(console: Console, preview: Preview) -> None:
         ("synth model", preview.endpoint.name),
         ("plan id", plan.plan_id),
         ("prompts", preview.prompts_version),
+        *(("own suites", suite.name) for suite in plan.model.own_suites),
         *(("note", sentence) for sentence in preview.notes),
     ):
         facts.add_row(Text(name, style="dim"), Text(value))

@@ -27,6 +27,7 @@ from engine.store.sample_set import SampleSet
 from engine.store.store import StoredSet, write_set
 from engine.text.embedding import SentenceEncoder
 from expectations.checking import prepare_gate
+from expectations.own_suites import check_own_suites
 
 
 async def replay_run(settings: Settings, run_id: str, target: str | None = None) -> Comparison:
@@ -66,6 +67,7 @@ async def remake_set(settings: Settings, stored: StoredSet, folder: Path) -> Sam
     )
     job = load_job(settings, stamp.handle, stamp.synth_type, stamp.effort, dry=True, earlier=planned)
     job = restore_job(job, stored)
+    check_own_suites(job.model.own_suites)
     gateway, voting_judge = make_kept_gateways(settings, job.level)
     check_endpoint(manifest, gateway.endpoint)
     embedder = SentenceEncoder()

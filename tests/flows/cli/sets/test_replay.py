@@ -9,10 +9,10 @@ from fakes.provider import Behaviour, Provider
 from fakes.reply_tables import run_sql
 from fakes.workspace import Workspace
 
-from engine.errors import InputError, ReplayError
+from engine.errors import DefinitionError, GateError, InputError, ReplayError
 from engine.run.replay import Comparison
 from engine.settings import RepliesPlace, read_settings
-from engine.store.layout import MANIFEST, REPORT, SAMPLES
+from engine.store.layout import MANIFEST, REPORT, SAMPLES, VERDICT
 from engine.store.sample_set import seal
 from flows.cli.sets.replay import describe_comparison, replay_run
 
@@ -141,3 +141,63 @@ def test_set_without_inputs_cannot_be_made_again(workspace: Workspace) -> None:
 
     with pytest.raises(InputError, match="does not say what it was made from"):
         replay(workspace, run_id)
+
+
+def write_suite(workspace: Workspace, pattern: str, severity: str = "critical", name: str = "house") -> None:
+    """Has the workspace's runs held against a suite of the author's: no text matches the pattern."""
+    folder = workspace.folder / "suites"
+    folder.mkdir(exist_ok=True)
+    workspace.variables["EXEMPLARS_EXPECTATIONS_URI"] = str(folder)
+    item = {
+        "type": "expect_column_values_to_not_match_regex",
+        "kwargs": {"column": "text", "regex": pattern},
+        "severity": severity,
+        "meta": {"says": "no text names a competitor"},
+    }
+    (folder / f"{name}.json").write_text(json.dumps({"name": name, "expectations": [item]}))
+
+
+def test_set_is_made_again_with_the_suites_that_its_run_had_and_a_changed_one_is_named(workspace: Workspace) -> None:
+    write_suite(workspace, "Globex")
+    run_id = workspace.run().run_id
+    folder = workspace.list_sets()[0]
+    write_suite(workspace, ".", name="later")
+    same = replay(workspace, run_id)
+    write_suite(workspace, "Globex", severity="warning")
+    other = replay(workspace, run_id)
+
+    assert ["run", "whole", "house"] == list(json.loads((folder / VERDICT).read_text())["suites"])
+    assert ["house"] == list(json.loads((folder / MANIFEST).read_text())["inputs"]["expectations"])
+    assert ((), ()) == (same.different, same.changes)
+    assert SAMPLES in other.same
+    assert {VERDICT, MANIFEST} <= set(other.different)
+    assert ("the suite 'house' of the author's expects something else",) == other.changes
+
+
+def test_suite_that_is_not_met_keeps_the_set_back_and_one_that_is_corrected_asks_nothing(
+    workspace: Workspace, provider: Provider
+) -> None:
+    write_suite(workspace, "(?i)the")
+    with pytest.raises(GateError, match=r"The suite 'house' expected that no text names a competitor: \d+ of 16 rows"):
+        workspace.run()
+    [folder] = workspace.list_sets()
+    provider.forget()
+    write_suite(workspace, "(?i)the", severity="warning")
+    result = workspace.run()
+
+    assert not list(folder.rglob(SAMPLES))
+    assert "no text names a competitor" in (folder / REPORT).read_text().lower()
+    assert 0 == provider.calls.total()
+    assert any(warning.startswith("The suite 'house' expected that") for warning in result.warnings)
+
+
+def test_suite_with_an_unknown_expectation_ends_the_run_before_anything_is_asked(
+    workspace: Workspace, provider: Provider
+) -> None:
+    write_suite(workspace, "Globex")
+    path = workspace.folder / "suites/house.json"
+    path.write_text(path.read_text().replace("not_match_regex", "not_match_regexp"))
+    with pytest.raises(DefinitionError, match="Did you mean 'expect_column_values_to_not_match_regex'"):
+        workspace.run()
+
+    assert (0, []) == (provider.calls.total(), workspace.list_sets())

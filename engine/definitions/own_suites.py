@@ -1,0 +1,202 @@
+"""Reads the suites of expectations that authors write: those of the whole catalogue, and that of one model."""
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Annotated, Any, ClassVar, Literal
+
+import pyarrow as pa
+from pyarrow import fs
+from pydantic import AfterValidator, Field
+
+from engine.definitions.loader import locate_model
+from engine.definitions.mistakes import Entry, Findings, check_entries, format_value, validate_document
+from engine.definitions.yaml_document import Document, Fields, Path
+from engine.domain.model import SURROGATE
+from engine.domain.suites import GATE_SUITES, OwnSuite
+from engine.errors import DefinitionError, InputError, Problem, StoreError
+from engine.settings import Settings
+from engine.system.filesystem import OutsideFolderError, list_below, open_folder, read_bytes, read_inside
+
+# The suite of one model, in its folder.
+MODEL_SUITE = "expectations.json"
+# It becomes a part of the names of files.
+SUITE_NAME = re.compile(r"\w[\w -]{0,79}")
+MAX_BYTES = 1024 * 1024
+
+
+# Pydantic's plugin for mypy calls its own catch-all ``kwargs`` too.
+class ExpectationEntry(Entry):  # type: ignore[no-redef]
+    """One expectation, as Great Expectations writes it too; the last four fields are passed over."""
+
+    closed: ClassVar[bool] = True
+
+    type: str = Field(min_length=1)
+    kwargs: dict[str, Any] = Field(default_factory=dict)
+    severity: Literal["critical", "warning", "info"] = "critical"
+    meta: dict[str, Any] = Field(default_factory=dict)
+    description: str | None = None
+    id: Any = None
+    notes: Any = None
+    rendered_content: Any = None
+    expectation_context: Any = None
+
+
+class SuiteEntry(Entry):
+    """A suite, as Great Expectations writes it too; the last four fields are passed over."""
+
+    closed: ClassVar[bool] = True
+
+    name: str
+    expectations: Annotated[tuple[ExpectationEntry, ...], AfterValidator(check_entries)]
+    id: Any = None
+    meta: Any = None
+    notes: Any = None
+    suite_parameters: Any = None
+
+
+def read_own_suites(settings: Settings, handle: str) -> tuple[OwnSuite, ...]:
+    """Reads the suites that a model's runs are held against: the catalogue's by their file names, then its own.
+
+    Only their form is looked at; ``expectations.own_suites`` asks Great Expectations whether it knows them.
+
+    Raises:
+        DefinitionError: a file is no suite; the error carries all mistakes of the first such file.
+        InputError: two suites have one name, or the folder that the setting names is not there.
+        StoreError: a file or folder cannot be read.
+    """
+    suites = [*read_catalogue_suites(settings), *read_model_suite(settings, handle)]
+    for number, suite in enumerate(suites):
+        for other in suites[:number]:
+            if suite.name == other.name:
+                raise InputError(
+                    f"{other.place} and {suite.place} are two suites of the name {suite.name!r}. Rename one"
+                )
+    return tuple(suites)
+
+
+def read_catalogue_suites(settings: Settings) -> list[OwnSuite]:
+    """Reads the suites of the whole catalogue, by their file names.
+
+    Raises:
+        DefinitionError, InputError, StoreError: as ``read_own_suites``.
+    """
+    uri = settings.locate(settings.expectations_uri)
+    try:
+        filesystem, path = open_folder(uri)
+        if filesystem.get_file_info(path).type != fs.FileType.Directory:
+            if "expectations_uri" not in settings.model_fields_set:
+                return []
+            raise InputError(
+                f"EXEMPLARS_EXPECTATIONS_URI names {uri}, which is no folder. Make it, or unset the variable"
+            )
+        infos = list_below(filesystem, path)
+    except (OSError, pa.ArrowException) as error:
+        raise StoreError(f"The suites in {uri} cannot be listed: {error}") from error
+    names = sorted(info.base_name for info in infos if info.is_file and info.base_name.endswith(".json"))
+    places = [f"{uri.rstrip('/')}/{name}" for name in names if not name.startswith(".")]
+    return [parse_suite(place, read_bytes(place)) for place in places]
+
+
+def read_model_suite(settings: Settings, handle: str) -> list[OwnSuite]:
+    """Reads the suite in a model's folder; none if there is no such file.
+
+    Raises:
+        DefinitionError, StoreError: as ``read_own_suites``.
+    """
+    place = f"{handle}/{MODEL_SUITE}"
+    try:
+        content = read_inside(locate_model(settings.locate(settings.models_uri), handle), MODEL_SUITE)
+    except FileNotFoundError:
+        return []
+    except OutsideFolderError:
+        raise _refuse(place, "a link to elsewhere", "a file") from None
+    return [parse_suite(place, content)]
+
+
+def parse_suite(place: str, content: bytes) -> OwnSuite:
+    """Parses the content of a file into a suite.
+
+    Raises:
+        DefinitionError: it is no suite; the error carries all mistakes of form.
+    """
+    value = _parse_json(place, content)
+    if isinstance(value, Fields) and isinstance(value.get("expectations"), Fields):
+        raise DefinitionError(place, [Problem(place, None, "expectations", "an object", "a list of expectations")])
+    entry, findings = validate_document(Document(place, value, {}), SuiteEntry)
+    if entry.name in GATE_SUITES:
+        findings.add(
+            ("name",), repr(entry.name), f"a name that the gate's own suites do not have ({', '.join(GATE_SUITES)})"
+        )
+    elif not SUITE_NAME.fullmatch(entry.name):
+        findings.add(("name",), format_value(entry.name), "at most 80 letters, digits, spaces, '_' and '-'")
+    expectations = [_describe(number, item, findings) for number, item in enumerate(entry.expectations)]
+    if findings.problems:
+        raise findings.make_error()
+    spec = {"name": entry.name, "expectations": expectations}
+    return OwnSuite(entry.name, place, json.dumps(spec, sort_keys=True, ensure_ascii=False))
+
+
+def _parse_json(place: str, content: bytes) -> Any:
+    """Parses JSON; each object knows its path, for messages."""
+    if len(content) > MAX_BYTES:
+        raise _refuse(place, f"{len(content):,} bytes", f"{MAX_BYTES:,} bytes at most")
+    twice: list[str] = []
+    try:
+        value = json.loads(
+            content.decode("utf-8-sig"),
+            object_pairs_hook=lambda pairs: _collect(pairs, twice),
+            parse_constant=_refuse_constant,
+        )
+    except UnicodeDecodeError as error:
+        raise _refuse(place, f"a byte that is not UTF-8 at offset {error.start}", "UTF-8 text") from None
+    except json.JSONDecodeError as error:
+        raise _refuse(place, f"{error.msg[:1].lower()}{error.msg[1:]}", "one object of JSON", error.lineno) from None
+    except (ValueError, RecursionError) as error:
+        raise _refuse(place, str(error) or "nesting deeper than can be read", "one object of JSON") from None
+    if twice:
+        raise _refuse(place, f"{twice[0]!r} a second time in one object", "each field once")
+    if SURROGATE.search(json.dumps(value, ensure_ascii=False)):
+        raise _refuse(place, "half of a surrogate pair", "whole Unicode characters")
+    return _give_paths(value, ())
+
+
+def _collect(pairs: Iterable[tuple[str, Any]], twice: list[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            twice.append(name)
+        found[name] = value
+    return found
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name}, which JSON does not know")
+
+
+def _give_paths(value: Any, path: Path) -> Any:
+    if isinstance(value, list):
+        return [_give_paths(item, (*path, number)) for number, item in enumerate(value)]
+    if not isinstance(value, dict):
+        return value
+    fields = Fields(path)
+    fields.update({name: _give_paths(item, (*path, name)) for name, item in value.items()})
+    return fields
+
+
+def _describe(number: int, entry: ExpectationEntry, findings: Findings) -> dict[str, Any]:
+    """The expectation as the gate and its digest have it."""
+    for word in ("says", "do"):
+        if not isinstance(entry.meta.get(word, ""), str):
+            findings.add(("expectations", number, "meta", word), format_value(entry.meta[word]), "text")
+    return {
+        "type": entry.type,
+        "kwargs": dict(entry.kwargs),
+        "severity": entry.severity,
+        "meta": dict(entry.meta),
+        **({"description": entry.description} if entry.description else {}),
+    }
+
+
+def _refuse(place: str, found: str, allowed: str, line: int | None = None) -> DefinitionError:
+    return DefinitionError(place, [Problem(place, line, "file", found, allowed)])

@@ -1,0 +1,184 @@
+"""Asks Great Expectations, before a run pays for anything, whether it can hold an author's suites against its rows.
+
+It logs and drops an expectation that it does not know, and a suite that got shorter passes; arguments and columns that
+are wrong show only when rows are there. So each suite is held against a few made-up rows first.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+import pandas as pd
+
+from engine.definitions.mistakes import find_near_spelling, format_names, format_value
+from engine.domain.model import POLES
+from engine.domain.samples import SAMPLE_SCHEMA, Exemplar, RunStamp, Scenario, make_row, make_sample_table
+from engine.domain.suites import OwnSuite
+from engine.domain.votes import Vote
+from engine.errors import DefinitionError, Problem
+from expectations.gate import import_gx, list_parameters, make_parameters, run_own_suite
+from expectations.results import find_exception
+
+# Arguments that name one column.
+COLUMN_ARGUMENTS = ("column", "column_A", "column_B")
+# What every expectation takes beside its own arguments.
+COMMON_ARGUMENTS = frozenset(
+    "id meta notes result_format description catch_exceptions rendered_content severity windows batch_id "
+    "condition_parser".split()
+)
+TRIAL_TRAIT, TRIAL_RUN = "clarity", "11111111-1111-1111-1111-111111111111"
+TRIAL_TEXTS = (
+    "Press the green button and the door opens.",
+    "Actuation of the portal is contingent upon engagement of the control.",
+    "The job runs every hour and copies new files.",
+    "Replication of artefacts occurs pursuant to an hourly cadence.",
+    "You can change your name on the profile page.",
+    "Modification of identity attributes is facilitated by the interface.",
+    "If the light blinks, wait a minute and try again.",
+    "In the event of intermittent luminosity, temporisation is advised.",
+)
+
+
+def check_own_suites(suites: Sequence[OwnSuite]) -> None:
+    """Checks that suites can be held against a run's rows.
+
+    Raises:
+        DefinitionError: some cannot; the error carries all mistakes.
+    """
+    raise_mistakes(find_mistakes(suites))
+
+
+def raise_mistakes(problems: Sequence[Problem]) -> None:
+    """Raises what ``find_mistakes`` has found, if anything.
+
+    Raises:
+        DefinitionError: there are mistakes.
+    """
+    if problems:
+        raise DefinitionError("The author's expectations", problems)
+
+
+def find_mistakes(suites: Sequence[OwnSuite]) -> tuple[Problem, ...]:
+    """Finds what keeps suites from being held against a run's rows; loads Great Expectations if there are any."""
+    return tuple(problem for suite in suites for problem in _find_suite_mistakes(suite))
+
+
+# A backfill's runs share the catalogue's suites.
+@lru_cache(maxsize=256)
+def _find_suite_mistakes(suite: OwnSuite) -> tuple[Problem, ...]:
+    import_gx()
+    items: list[dict[str, Any]] = json.loads(suite.content)["expectations"]
+    problems = [
+        problem for number, item in enumerate(items) for problem in _find_written_mistakes(suite.place, number, item)
+    ]
+    # An expectation that is not written right would only raise.
+    return tuple(problems) or tuple(_try_out(suite))
+
+
+def _find_written_mistakes(place: str, number: int, item: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yields what can be told of an expectation without rows: its name, its arguments, its columns and parameters."""
+    from great_expectations.expectations.registry import list_registered_expectation_implementations
+
+    at, kind, kwargs = f"expectations.{number}", item["type"], item["kwargs"]
+    known = sorted(list_registered_expectation_implementations())
+    if kind not in known:
+        allowed = "an expectation that Great Expectations knows, or one of the gate's own"
+        yield Problem(place, None, f"{at}.type", repr(kind), allowed, find_near_spelling(kind, known))
+        return
+    yield from _find_wrong_arguments(place, f"{at}.kwargs", item)
+    columns = SAMPLE_SCHEMA.names
+    for name in COLUMN_ARGUMENTS:
+        if isinstance(column := kwargs.get(name), str) and column not in columns:
+            allowed = f"a column of samples.parquet: {format_names(columns)}"
+            yield Problem(
+                place, None, f"{at}.kwargs.{name}", repr(column), allowed, find_near_spelling(column, columns)
+            )
+    for parameter in list_parameters(kwargs):
+        if parameter not in (names := [*_make_trial_parameters()]):
+            yield Problem(place, None, f"{at}.kwargs.$PARAMETER", format_value(parameter), ", ".join(names))
+
+
+def _find_wrong_arguments(place: str, at: str, item: Mapping[str, Any]) -> Iterator[Problem]:
+    from great_expectations.compatibility.pydantic import ValidationError
+    from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
+
+    try:
+        ExpectationConfiguration(**item).to_domain_obj()
+    except ValidationError as error:
+        by_argument: dict[str, list[Mapping[str, Any]]] = {}
+        for mistake in error.errors():
+            by_argument.setdefault(str(mistake["loc"][0]), []).append(mistake)
+        for name, mistakes in by_argument.items():
+            yield _describe_argument(place, at, name, mistakes, item)
+    except Exception as error:  # of validators that raise another one
+        yield Problem(place, None, at, _shorten(error), f"arguments of {item['type']}")
+
+
+def _describe_argument(
+    place: str, at: str, name: str, mistakes: Sequence[Mapping[str, Any]], item: Mapping[str, Any]
+) -> Problem:
+    if name == "__root__":
+        return Problem(place, None, at, "these arguments", "; ".join(str(mistake["msg"]) for mistake in mistakes))
+    kinds, given = {mistake["type"] for mistake in mistakes}, item["kwargs"]
+    if "value_error.extra" in kinds:
+        known = _list_arguments(item["type"])
+        allowed = f"one of {', '.join(known)}"
+        return Problem(
+            place, None, f"{at}.{name}", format_value(given.get(name)), allowed, find_near_spelling(name, known)
+        )
+    if "value_error.missing" in kinds:
+        return Problem(place, None, f"{at}.{name}", "nothing", "this field is required")
+    said = "; ".join(dict.fromkeys(str(mistake["msg"]) for mistake in mistakes))
+    return Problem(place, None, f"{at}.{name}", format_value(given.get(name)), said)
+
+
+def _list_arguments(kind: str) -> list[str]:
+    from great_expectations.expectations.registry import get_expectation_impl
+
+    return [name for name in get_expectation_impl(kind).__fields__ if name not in COMMON_ARGUMENTS]
+
+
+def _try_out(suite: OwnSuite) -> Iterator[Problem]:
+    """Yields what goes wrong, other than that an expectation is not met, when a suite is held against made-up rows."""
+    outcome = run_own_suite(suite, _make_trial_rows(), _make_trial_parameters())
+    raised = [(number, find_exception(item)) for number, item in enumerate(outcome.result.get("results", ()))]
+    found = [(f"expectations.{number}", message) for number, message in raised if message]
+    if not found and outcome.broken:
+        found = [("expectations", outcome.broken[0])]
+    for at, message in found:
+        allowed = "an expectation that can be held against the rows of a run, a frame of pandas as in samples.parquet"
+        yield Problem(suite.place, None, at, f"one that raised on rows made for trial ({_shorten(message)})", allowed)
+
+
+def _make_trial_parameters() -> dict[str, Any]:
+    return make_parameters([TRIAL_TRAIT], len(TRIAL_TEXTS) // 2, TRIAL_RUN, SAMPLE_SCHEMA.names, {})
+
+
+def _make_trial_rows() -> pd.DataFrame:
+    """Makes rows as a run has them, with a value in every column."""
+    stamp = RunStamp(TRIAL_RUN, "u22a8.trial", "from_traits", "low", datetime(2026, 1, 1, tzinfo=UTC))
+    scenario = Scenario("a green button", "a visitor", "a note", "one sentence")
+    exemplar = Exemplar("trial", 0, 0, TRIAL_TRAIT, "positive", scenario, "trial/0", "", None)
+    exemplar = replace(
+        exemplar,
+        synth_model="openai/trial",
+        prompt_sha256="0" * 64,
+        cost_usd=0.0001,
+        odds=1.0,
+        votes=(Vote("openai/trial", "positive", "positive"),),
+        seed_sha256="0" * 64,
+    )
+    rows = [
+        make_row(replace(exemplar, text=text, pole=POLES[number % 2]), stamp, f"trial/{number // 2}")
+        for number, text in enumerate(TRIAL_TEXTS)
+    ]
+    frame: pd.DataFrame = make_sample_table(rows).to_pandas()
+    return frame
+
+
+def _shorten(message: object) -> str:
+    said = " ".join(str(message).split())
+    return said if len(said) <= 200 else f"{said[:199]}…"

@@ -1,0 +1,146 @@
+"""Reads what Great Expectations has found of a suite as results of the gate, and joins them into its verdict."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from engine.domain.suites import GATE_SUITES
+from engine.quality.verdict import ExpectationResult, Verdict
+
+# The entry of a suite's ``meta`` that says how many expectations it has, for one that is loaded with fewer.
+COUNT = "expectations"
+# So many values that are not as expected are quoted, each so far.
+QUOTED, QUOTED_CHARS = 2, 80
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One suite's results, GX's own result, and sentences on what is ``broken`` about the suite itself."""
+
+    suite: str
+    results: tuple[ExpectationResult, ...]
+    broken: tuple[str, ...]
+    result: Mapping[str, Any]
+
+
+def join_outcomes(outcomes: Iterable[Outcome]) -> Verdict:
+    """Joins the outcomes of suites into one verdict, which fails on any broken suite or critical failure."""
+    outcomes = tuple(outcomes)
+    results = tuple(result for outcome in outcomes for result in outcome.results)
+    broken = [sentence for outcome in outcomes for sentence in outcome.broken]
+    missed = [result for result in results if not result.success]
+    failed = (*broken, *(_describe_result(result) for result in missed if result.severity == "critical"))
+    warnings = tuple(_describe_result(result) for result in missed if result.severity != "critical")
+    suites = {outcome.suite: outcome.result for outcome in outcomes}
+    return Verdict(not failed, failed, warnings, results, suites)
+
+
+def read_outcome(
+    suite: str, wanted: int, result: Mapping[str, Any], broken: Iterable[str] = (), remedy: str = ""
+) -> Outcome:
+    """Reads the result of a suite, in the order of its file.
+
+    Too few results, or an expectation that raised, is a failure whatever its severity: what it expects was not checked.
+
+    Args:
+        wanted: how many expectations the suite names.
+        broken: sentences on what is wrong with the suite itself.
+        remedy: what to do where a critical expectation is not met that says nothing about it itself.
+    """
+    items = sorted(result["results"], key=_find_position)
+    results = tuple(_read_result(suite, item, remedy) for item in items)
+    sentences = list(broken)
+    if len(results) != wanted:
+        sentences.append(f"The suite {suite!r} gave {len(results)} results for {wanted} expectations.")
+    sentences += [
+        f"The expectation {item['expectation_config']['type']!r} of the suite {suite!r} raised: {message}"
+        for item in items
+        if (message := find_exception(item))
+    ]
+    return Outcome(suite, results, tuple(sentences), result)
+
+
+def number_expectations(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Adds to each expectation its position in the file, since GX returns results in an order of its own."""
+    numbered = [
+        {**item, "meta": {**(item.get("meta") or {}), "position": position}}
+        for position, item in enumerate(spec["expectations"], start=1)
+    ]
+    return {**spec, "expectations": numbered}
+
+
+def find_exception(item: Mapping[str, Any]) -> str | None:
+    """Finds why an expectation was not held against the rows; None for one that was."""
+    return _find_message(item.get("exception_info"))
+
+
+def _find_position(item: Mapping[str, Any]) -> int:
+    """The position that ``number_expectations`` gave; an expectation that somebody added elsewhere has none."""
+    return int((item["expectation_config"].get("meta") or {}).get("position", 0))
+
+
+def _read_result(suite: str, item: Mapping[str, Any], remedy: str) -> ExpectationResult:
+    config, result = item["expectation_config"], item.get("result") or {}
+    meta, severity = config.get("meta") or {}, str(config.get("severity") or "critical")
+    observed = result.get("observed_value")
+    if observed is None and "unexpected_count" in result:
+        observed = _describe_unexpected(result)
+    raised = find_exception(item)
+    return ExpectationResult(
+        suite=suite,
+        name=str(meta.get("says") or config.get("description") or _name_expectation(config)),
+        success=bool(item["success"]) and raised is None,
+        severity=severity,
+        observed=raised or _shorten(observed),
+        faults=tuple((result.get("details") or {}).get("faults", ())),
+        remedy=str(meta.get("do") or (remedy if severity == "critical" else "")),
+    )
+
+
+def _name_expectation(config: Mapping[str, Any]) -> str:
+    """A clause for an expectation that has none: “expect_… holds (column text, regex …)”."""
+    kwargs = [
+        f"{name} {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
+        for name, value in config["kwargs"].items()
+        if name != "batch_id"
+    ]
+    return _shorten(f"{config['type']} holds" + (f" ({', '.join(kwargs)})" if kwargs else ""))
+
+
+def _describe_unexpected(result: Mapping[str, Any]) -> str:
+    """Counts the rows that are not as expected, and quotes the first of their values."""
+    counted = f"{result['unexpected_count']} of {result.get('element_count', '?')} rows unexpected"
+    quoted = dict.fromkeys(_quote(value) for value in result.get("partial_unexpected_list") or ())
+    return f"{counted}, such as {' and '.join([*quoted][:QUOTED])}" if quoted else counted
+
+
+def _quote(value: object) -> str:
+    said = " ".join(value.split()) if isinstance(value, str) else value
+    text = repr(said)
+    return text if len(text) <= QUOTED_CHARS else f"{text[: QUOTED_CHARS - 1]}…"
+
+
+def _find_message(info: Any) -> str | None:
+    """Finds the message of an exception in either form of GX's ``exception_info``: flat, or one for each metric."""
+    if not isinstance(info, Mapping):
+        return None
+    if info.get("raised_exception"):
+        return str(info.get("exception_message") or "an exception without a message")
+    return next((message for value in info.values() if (message := _find_message(value))), None)
+
+
+def _describe_result(result: ExpectationResult) -> str:
+    faults = "; ".join(result.faults[:5]) or result.observed
+    expected = "Expected" if result.suite in GATE_SUITES else f"The suite {result.suite!r} expected"
+    return f"{expected} that {result.name}: {faults}. {result.remedy}".rstrip()
+
+
+def _shorten(value: Any) -> str:
+    if isinstance(value, Mapping):
+        text = ", ".join(f"{name} {item}" for name, item in value.items())
+    elif isinstance(value, list):
+        text = f"{len(value)} of them"
+    else:
+        text = "" if value is None else str(value)
+    return text if len(text) <= 200 else f"{text[:199]}…"

@@ -1,0 +1,91 @@
+"""What would keep an author's suite from being held against a run's rows is told before there are any."""
+
+import json
+from typing import Any
+
+import pytest
+
+from engine.domain.suites import OwnSuite
+from engine.errors import DefinitionError
+from expectations.own_suites import check_own_suites, find_mistakes
+
+PLACE = "data/expectations/house.json"
+
+
+def make_suite(kind: str, name: str = "house", **kwargs: Any) -> OwnSuite:
+    item = {"type": kind, "kwargs": kwargs, "severity": "critical", "meta": {}}
+    return OwnSuite(name, PLACE, json.dumps({"name": name, "expectations": [item]}))
+
+
+@pytest.mark.parametrize(
+    ("kind", "kwargs"),
+    [
+        ("expect_column_values_to_not_match_regex", {"column": "text", "regex": r"(?i)\bacme\b"}),
+        ("expect_column_value_lengths_to_be_between", {"column": "text", "min_value": 10, "mostly": 0.9}),
+        ("expect_column_values_to_be_null", {"column": "judge_votes"}),
+        ("expect_column_max_to_be_between", {"column": "cost_usd", "max_value": 0.01}),
+        ("expect_column_proportion_of_unique_values_to_be_between", {"column": "pair_id", "max_value": 0.5}),
+        ("expect_table_row_count_to_be_between", {"min_value": {"$PARAMETER": "row_floor"}}),
+        ("expect_column_values_to_be_in_set", {"column": "trait", "value_set": {"$PARAMETER": "traits"}}),
+        ("expect_no_near_duplicates", {"members": "new", "min_jaccard": 0.5}),
+        ("expect_compound_columns_to_be_unique", {"column_list": ["trait", "text"]}),
+    ],
+)
+def test_suite_that_can_be_held_against_rows_has_no_mistake_whether_or_not_it_is_met(
+    kind: str, kwargs: dict[str, Any]
+) -> None:
+    assert () == find_mistakes([make_suite(kind, **kwargs)])
+
+
+@pytest.mark.parametrize(
+    ("kind", "kwargs", "field", "said"),
+    [
+        (
+            "expect_colum_values_to_not_match_regex",
+            {},
+            "type",
+            "Did you mean 'expect_column_values_to_not_match_regex'?",
+        ),
+        ("expect_nothing_in_particular", {}, "type", "allowed: an expectation that Great Expectations knows"),
+        ("expect_column_values_to_not_match_regex", {"column": "text"}, "kwargs.regex", "this field is required"),
+        (
+            "expect_column_values_to_not_match_regex",
+            {"colum": "text", "column": "text", "regex": "a"},
+            "kwargs.colum",
+            "Did you mean 'column'?",
+        ),
+        ("expect_column_values_to_not_match_regex", {"column": "txt", "regex": "a"}, "kwargs.column", "'text'?"),
+        (
+            "expect_column_values_to_not_match_regex",
+            {"column": "text", "regex": "("},
+            "",
+            "raised on rows made for trial",
+        ),
+        ("expect_column_value_lengths_to_be_between", {"column": "text", "mostly": 7}, "kwargs.mostly", "found 7"),
+        ("expect_column_mean_to_be_between", {"column": "text", "min_value": 1}, "", "raised on rows made for trial"),
+        ("expect_compound_columns_to_be_unique", {"column_list": ["trait", "txt"]}, "", "txt"),
+        ("unexpected_rows_expectation", {"unexpected_rows_query": "SELECT * FROM {batch}"}, "", "raised on rows"),
+        (
+            "expect_table_row_count_to_be_between",
+            {"min_value": {"$PARAMETER": "rows"}},
+            "kwargs.$PARAMETER",
+            "allowed: traits, wanted, row_floor",
+        ),
+    ],
+)
+def test_suite_that_cannot_be_held_against_rows_is_told_by_its_place(
+    kind: str, kwargs: dict[str, Any], field: str, said: str
+) -> None:
+    [problem, *_] = find_mistakes([make_suite(kind, **kwargs)])
+
+    assert (PLACE, f"expectations.0{'.' if field else ''}{field}") == (problem.file, problem.field)
+    assert said in str(problem)
+    assert len(str(problem)) < 900
+
+
+def test_mistakes_of_all_suites_are_raised_together() -> None:
+    with pytest.raises(DefinitionError, match=r"The author's expectations: 2 mistakes\.") as refusal:
+        check_own_suites([make_suite("expect_a"), make_suite("expect_b", "other")])
+
+    assert 2 == refusal.value.exit_code
+    check_own_suites([])
