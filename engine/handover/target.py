@@ -19,12 +19,14 @@ class Target:
     """Where an export goes.
 
     ``entries`` is the pattern of the paths in a folder that an export writes, None if it writes a single file.
-    ``force`` replaces what an earlier export has left: a file, or a folder with nothing else in it.
+    ``force`` replaces what an earlier export has left: a file, or a folder with nothing else in it. ``option`` is what
+    the place is given as, for messages.
     """
 
     place: Path
     entries: re.Pattern[str] | None
     force: bool
+    option: str = "--to"
 
     def check(self) -> None:
         """Checks the place before anything is read.
@@ -36,25 +38,29 @@ class Target:
             self._check()
         except (OSError, ValueError) as error:
             said = getattr(error, "strerror", None) or str(error)
-            raise InputError(f"{self.place} is no place for an export: {said}. Give another --to") from error
+            raise InputError(f"{self.place} is no place for an export: {said}. Give another {self.option}") from error
 
     def _check(self) -> None:
         kind = "file" if self.entries is None else "folder"
         if not self.place.name:
-            raise InputError(f"{self.place} is no place for an export. Give --to a new {kind}")
+            raise InputError(f"{self.place} is no place for an export. Give a new {kind} as {self.option}")
         if not self.place.parent.is_dir():
-            raise InputError(f"There is no folder {self.place.parent} to write to. Make it, or give another --to")
+            raise InputError(
+                f"There is no folder {self.place.parent} to write to. Make it, or give another {self.option}"
+            )
         if not (self.place.exists() or self.place.is_symlink()):
             return
         if not self.force:
-            raise InputError(f"{self.place} exists. Give --to a new {kind}, or replace it with --force")
+            raise InputError(f"{self.place} exists. Give a new {kind} as {self.option}, or replace it with --force")
         is_kind = self.place.is_file() if self.entries is None else self.place.is_dir() and not self.place.is_symlink()
         if not is_kind:
-            raise InputError(f"{self.place} is no {kind}, and what this format makes is one. Give --to a new {kind}")
+            raise InputError(
+                f"{self.place} is no {kind}, and what this format makes is one. Give a new {kind} as {self.option}"
+            )
         if other := self._find_other():
             raise InputError(
-                f"{self.place} holds {other}, which no export of this format wrote, so it is not replaced. Give --to a "
-                f"new {kind}"
+                f"{self.place} holds {other}, which no export of this format wrote, so it is not replaced. Give a new "
+                f"{kind} as {self.option}"
             )
 
     def _find_other(self) -> str | None:
@@ -86,8 +92,8 @@ class Target:
         except (OSError, pa.ArrowException) as error:
             said = getattr(error, "strerror", None) or str(error)
             raise StoreError(
-                f"{self.place} cannot be written: {said}. Free space or permit writing there, or give another --to. "
-                "Nothing of it was left"
+                f"{self.place} cannot be written: {said}. Free space or permit writing there, or give another "
+                f"{self.option}. Nothing of it was left"
             ) from error
         finally:
             _delete(part)

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from engine.quality.diversity import PoleVariety
+# A project of ``exemplars gx-context`` brings this module, and not what the figures are measured with.
+if TYPE_CHECKING:
+    from engine.quality.diversity import PoleVariety
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class Verdict:
     warnings: tuple[str, ...]
     results: tuple[ExpectationResult, ...]
     suites: Mapping[str, Mapping[str, Any]]
-    variety: tuple[PoleVariety, ...] = ()
+    variety: "tuple[PoleVariety, ...]" = ()
     beside: tuple[str, ...] = ()
     proposed: bool = False
 

@@ -359,6 +359,23 @@ def score_command(
     show_placements(standard, place_on_axes(standard, text), as_json)
 
 
+@app.command("gx-context")
+def gx_context_command(
+    folder: Annotated[str, typer.Argument(help="A new folder for the project.")],
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace an earlier project, with all that was added to it.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one line {place, models, sets, checks, notes}.")
+    ] = False,
+) -> None:
+    """Writes a project of Great Expectations over the sample store, with the gate's suites and those of your own."""
+    from engine.settings import read_settings
+    from flows.cli.authoring.gx_context import show_written, write_gx_context
+
+    show_written(write_gx_context(read_settings(), folder, force), as_json)
+
+
 @app.command("review")
 def review_command(
     run_id: Annotated[str, typer.Argument(help="The run that proposed the set.")],

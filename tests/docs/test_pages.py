@@ -153,7 +153,7 @@ def test_python_of_the_page_reads_what_is_to_be_trained_on(
 def test_commands_of_the_pages_are_commands() -> None:
     written = "\n".join(path.read_text() for path in PAGES)
     named = set(
-        re.findall(r"^ *(?:\$ |as_exemplars )(?:[A-Z_]+=\S+ )*\.venv/bin/exemplars (\w+)", written, re.MULTILINE)
+        re.findall(r"^ *(?:\$ |as_exemplars )(?:[A-Z_]+=\S+ )*\.venv/bin/exemplars ([\w-]+)", written, re.MULTILINE)
     )
 
     every = {command.name for command in app.registered_commands} | {group.name for group in app.registered_groups}

@@ -252,7 +252,7 @@ def test_two_exports_of_the_same_sets_are_the_same_bytes(
         ((HANDLE, "away/a", "csv"), "There is no folder"),
         ((HANDLE, "s3://bucket/a", "csv"), "Give a local path, and copy it from there"),
         ((HANDLE, "", "csv"), "is no place for an export"),
-        ((HANDLE, "there", "csv"), "there exists. Give --to a new file, or replace it with --force"),
+        ((HANDLE, "there", "csv"), "there exists. Give a new file as --to, or replace it with --force"),
     ],
 )
 def test_what_is_wrong_is_said_and_nothing_is_left(

@@ -1,0 +1,47 @@
+"""What a project brings of our code needs nothing else of ours, and reads Unicode as the gate does."""
+
+import ast
+import re
+import sys
+from pathlib import Path
+
+import regex
+
+from engine.text import words
+from expectations.gx_project.code import OPENED, OURS, collect_modules, list_imports, write_out
+
+# What a project may ask for, and what is stood in for.
+INSTALLED, STOOD_IN = {"great_expectations", "numpy", "pandas"}, {"regex", "icu4py"}
+
+
+def test_copied_modules_need_nothing_that_is_not_there() -> None:
+    modules = collect_modules(OPENED)
+    needed = {name.split(".")[0] for source in modules.values() for name in list_imports(source)}
+
+    assert needed <= INSTALLED | STOOD_IN | set(OURS) | sys.stdlib_module_names
+    assert len(modules) <= 12
+
+
+def test_copied_modules_import_nothing_of_ours_within_a_function() -> None:
+    late = [
+        (name, ast.unparse(node))
+        for name, source in collect_modules(OPENED).items()
+        for function in ast.walk(ast.parse(source))
+        if isinstance(function, ast.FunctionDef)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+
+    assert [] == late
+
+
+def test_patterns_that_are_written_out_find_the_same_characters() -> None:
+    every = "".join(map(chr, (*range(0x1FFFF), *range(0x20000, 0x110000, 97))))
+    source = Path(words.__file__).read_text(encoding="utf-8")
+    patterns = re.findall(r'regex\.compile\(r"(.*)"\)', source)
+
+    assert 6 == len(patterns)
+    for pattern in (item.replace(r"\"", '"') for item in patterns):
+        found, expected = re.compile(write_out(pattern)), regex.compile(pattern)
+        assert [match.span() for match in expected.finditer(every)] == [match.span() for match in found.finditer(every)]
+        assert expected.pattern == pattern
