@@ -1,11 +1,10 @@
 """The job: what one run was asked for, checked before anything is paid."""
 
-import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 from engine.definitions.effort import Level, choose_effort, load_level
 from engine.definitions.lifecycle import check_draft
@@ -29,7 +28,7 @@ from engine.report.summary import RunResult
 from engine.run.taken_up import PersonReview, TakenUp, read_quotas, take_up
 from engine.run.unfinished import find_begun
 from engine.settings import Settings
-from engine.store.layout import PROPOSED, REPORT, VERDICT, name_file
+from engine.store.layout import PROPOSED, REPORT
 from engine.store.proposals import list_all, read_refused, read_reviewed, select_proposals
 from engine.store.removal import restore_version
 from engine.store.sample_set import read_manifest
@@ -41,9 +40,9 @@ from engine.store.store import (
     list_altered,
     list_sets,
     locate_set,
+    read_verdict,
 )
 from engine.store.stored_texts import open_samples
-from engine.system.filesystem import read_bytes
 from engine.text.embedding import Embedder, SentenceEncoder
 from engine.text.language import decide_language
 
@@ -357,7 +356,7 @@ def read_result(stored: StoredSet) -> RunResult:
     """
     manifest, is_proposed = stored.manifest, stored.status == "proposed"
     kept = {(trait, pole): int(counts[pole]) for trait, counts in manifest["counts"].items() for pole in POLES}
-    found = _read_verdict(stored)
+    found = read_verdict(stored)
     reasons, warnings = Counter(found.get("reasons", {})), tuple(found.get("warnings", ()))
     spare = reasons["surplus"]
     headline = state_headline(sum(kept.values()), len(warnings), manifest["synth_type"], is_proposed)
@@ -375,11 +374,3 @@ def read_result(stored: StoredSet) -> RunResult:
         warnings=warnings,
         headline=f"{headline}: rejected by a review{f' ({why})' if why else ''}" if not kept else headline,
     )
-
-
-def _read_verdict(stored: StoredSet) -> Mapping[str, Any]:
-    """Reads verdict.json; empty for a set without one."""
-    if name_file(stored.manifest, VERDICT) not in stored.manifest["files"]:
-        return {}
-    found: Mapping[str, Any] = json.loads(read_bytes(stored.file(VERDICT)))
-    return found

@@ -17,7 +17,7 @@ from engine.definitions.lifecycle import LIFECYCLE_FILE, Lifecycle, read_lifecyc
 from engine.domain.model import Attached, Pool
 from engine.errors import FrozenModelError, InputError, StoreError
 from engine.store.commit import commit_set, detach_files
-from engine.store.layout import MANIFEST, MANIFESTS, SAMPLES, is_older, name_file
+from engine.store.layout import MANIFEST, MANIFESTS, SAMPLES, VERDICT, is_older, name_file
 from engine.store.migration import move_set
 from engine.store.sample_set import SAMPLES_NAMES, SampleSet, read_manifest, read_manifest_file, render_files, unseal
 from engine.store.set_versions import list_removals, repeat_removals
@@ -194,6 +194,19 @@ def read_attached(sets: Sequence[StoredSet]) -> tuple[Attached, ...]:
         StoreError: the store cannot be read, or a set's file is missing or can no longer be read.
     """
     return tuple(sample for stored in sets for sample in _read_samples(stored))
+
+
+def read_verdict(stored: StoredSet) -> Mapping[str, Any]:
+    """The verdict of a set; empty for a set without one.
+
+    Raises:
+        StoreError: it cannot be read.
+    """
+    if name_file(stored.manifest, VERDICT) not in stored.manifest["files"]:
+        return {}
+    with translate_errors(stored.folder, UNREADABLE):
+        found: Mapping[str, Any] = json.loads(read_bytes(stored.file(VERDICT)))
+    return found
 
 
 def list_altered(sets: Sequence[StoredSet]) -> tuple[str, ...]:
