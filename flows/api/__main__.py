@@ -12,13 +12,13 @@ import typer
 from engine.errors import StoreError
 from engine.settings import read_settings
 from flows.api.keys.file import locate_keys
-from flows.api.keys.key import PUBLIC_NAMESPACES, Key
+from flows.api.keys.key import Key
 from flows.api.keys.keyring import issue_key, list_keys, revoke_key
 from flows.exit_codes import run_app
 
 # As people type it in the project's folder when the virtual environment is not activated.
 COMMAND = ".venv/bin/python -m flows.api"
-DEFAULT_PREFECT = "http://127.0.0.1:4200/api"
+
 COLUMNS = ("id", "scope", "namespaces", "created", "label")
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -41,6 +41,7 @@ def serve_command() -> None:
 
     from flows.api.app import make_app
     from flows.api.metrics.endpoint import serve_metrics
+    from flows.api.prefect_runs.client import DEFAULT_PREFECT
     from flows.api.server import serve
     from flows.observability.logs import set_up_logs
 
@@ -83,7 +84,7 @@ def issue_command(
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise StoreError(f"The secret cannot be printed ({error.strerror}), so the key was revoked") from error
     print(
-        f"Key {key.id}: {describe_rights(key)}. The line on stdout is its secret: it is not kept and not shown again. "
+        f"Key {key.id}: {key.rights}. The line on stdout is its secret: it is not kept and not shown again. "
         f"'{COMMAND} keys revoke {key.id}' revokes it",
         file=sys.stderr,
     )
@@ -109,13 +110,6 @@ def revoke_command(key_id: Annotated[str, typer.Argument(metavar="ID", help="The
     """Revokes a key: the door refuses it from its next request on."""
     key = revoke_key(locate_keys(read_settings()), key_id)
     print(f"Key {key.id} is revoked: the door refuses it from now on", file=sys.stderr)
-
-
-def describe_rights(key: Key) -> str:
-    """What a key may do, as a phrase."""
-    others = [name for name in PUBLIC_NAMESPACES if name not in key.namespaces]
-    own = f"{'reads and changes' if key.scope == 'authoring' else 'reads'} {', '.join(key.namespaces)}"
-    return f"{own}; reads {', '.join(others)} like every key" if others else own
 
 
 def describe_key(key: Key) -> dict[str, object]:

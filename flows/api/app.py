@@ -1,6 +1,6 @@
 """Builds the FastAPI application: the routes, and around them the middleware that every request passes."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Security
@@ -12,6 +12,7 @@ from flows.api.docs_page import add_docs
 from flows.api.exception_handlers import EXCEPTION_HANDLERS
 from flows.api.ignored_fields import note_query
 from flows.api.keys.file import locate_keys
+from flows.api.keys.key import Key
 from flows.api.keys.keyring import KeyRing
 from flows.api.middleware.authentication import Authentication
 from flows.api.middleware.body_limit import BodyLimit
@@ -73,13 +74,20 @@ async def read_health(request: Request) -> Health:
     return Health(status="ok")
 
 
-def make_app(settings: Settings, counts: RequestMetrics | None = None) -> FastAPI:
+def make_app(
+    settings: Settings,
+    counts: RequestMetrics | None = None,
+    find_key: Callable[[str], Key | None] | None = None,
+    further: Sequence[APIRouter] = (),
+) -> FastAPI:
     """Makes the application; between two requests it keeps no state but connections and metrics.
 
     Requests are checked in the order that the contract sets: first the key, then the size of the body, then the rest.
 
     Args:
         counts: the request metrics, or None if they are not served.
+        find_key: finds the key of a secret; None for the keys that the settings' file has.
+        further: routes besides the door's own; like those they need a key.
     """
     app = FastAPI(
         title="Exemplars",
@@ -96,7 +104,7 @@ def make_app(settings: Settings, counts: RequestMetrics | None = None) -> FastAP
         middleware=[
             *([Middleware(RequestMetricsMiddleware, counts=counts, base=BASE)] if counts else []),
             Middleware(Envelope),
-            Middleware(Authentication, find_key=KeyRing(locate_keys(settings)).find),
+            Middleware(Authentication, find_key=find_key or KeyRing(locate_keys(settings)).find),
             Middleware(BodyLimit),
             Middleware(HostCheck, allowed_hosts=settings.allowed_hosts),
         ],
@@ -105,8 +113,9 @@ def make_app(settings: Settings, counts: RequestMetrics | None = None) -> FastAP
     app.state.storage = locate_storage(settings)
     app.state.change_locks = ChangeLocks()
     app.include_router(health, prefix=BASE, dependencies=[Depends(note_query)])
-    for module in (synthesize, models, samples, added_samples, deleted_sample, review):
-        app.include_router(module.router, prefix=BASE, dependencies=[Security(bearer), Depends(note_query)])
+    own = [module.router for module in (synthesize, models, samples, added_samples, deleted_sample, review)]
+    for router in (*own, *further):
+        app.include_router(router, prefix=BASE, dependencies=[Security(bearer), Depends(note_query)])
     add_document(app)
     add_docs(app)
     return app

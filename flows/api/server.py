@@ -25,6 +25,8 @@ KEEP_ALIVE_SECONDS = 10
 LIMIT_CONCURRENCY = 512
 FILES = 8192
 
+CHOSEN_BY = "EXEMPLARS_API_PORT (0 takes a free port) and EXEMPLARS_API_HOST"
+
 _LOGGERS = {"flows.api": logging.INFO, "uvicorn.error": logging.WARNING}
 
 
@@ -35,6 +37,7 @@ def serve(
     announce: Callable[[str], None],
     stop_seconds: int = STOP_SECONDS,
     log_format: LogFormat = "text",
+    chosen_by: str = CHOSEN_BY,
 ) -> None:
     """Serves until SIGTERM or SIGINT, and then gives requests in flight ``stop_seconds`` to finish.
 
@@ -45,6 +48,7 @@ def serve(
     Args:
         port: 0 takes a free one.
         announce: called with the address once requests are answered.
+        chosen_by: what chooses another address, for the message where this one cannot be used.
 
     Raises:
         AddressError: the address is in use, not of this machine, or malformed.
@@ -52,7 +56,7 @@ def serve(
     """
     raise_file_limit()
     log_to_stderr(log_format)
-    listener = open_listener(host, port)
+    listener = open_listener(host, port, chosen_by)
     address = write_address(host, listener.getsockname()[1])
     config = uvicorn.Config(
         app,
@@ -77,29 +81,29 @@ def serve(
         _Server(config, lambda: announce(address)).run(sockets=[listener])
 
 
-def open_listener(host: str, port: int) -> socket.socket:
+def open_listener(host: str, port: int, chosen_by: str = CHOSEN_BY) -> socket.socket:
     """Opens the listening socket.
 
     Raises:
-        AddressError: the address cannot be used; the message says why, and which settings choose another.
+        AddressError: the address cannot be used; the message says why, and what chooses another.
     """
     bare = host.strip("[]")
     try:
         family = socket.getaddrinfo(bare, port, type=socket.SOCK_STREAM)[0][0]
         listener = socket.create_server((bare, port), family=family, backlog=2048)
     except OSError as error:
-        raise describe_refusal(error, host, port, "EXEMPLARS_API_PORT") from error
+        raise describe_refusal(error, host, port, chosen_by) from error
     # asyncio sets this only on sockets that it makes itself; without it every request took 44 ms instead of 1 ms.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
 
-def describe_refusal(error: OSError, host: str, port: int, variable: str) -> AddressError:
-    """The error for an address that the system refuses; ``variable`` names the setting of its port."""
+def describe_refusal(error: OSError, host: str, port: int, chosen_by: str) -> AddressError:
+    """The error for an address that the system refuses; ``chosen_by`` says what chooses another."""
     reason = "another program listens there" if error.errno == errno.EADDRINUSE else str(error.strerror).lower()
     return AddressError(
         f"cannot listen on {write_address(host, port)}: {reason}. Stop what listens there, or choose another "
-        f"address with {variable} (0 takes a free port) and EXEMPLARS_API_HOST"
+        f"address with {chosen_by}"
     )
 
 

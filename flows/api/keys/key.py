@@ -35,6 +35,13 @@ class Key:
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] = field(repr=False)
     label: _Label | None = None
 
+    @property
+    def rights(self) -> str:
+        """What it may do, as a phrase."""
+        others = [name for name in PUBLIC_NAMESPACES if name not in self.namespaces]
+        own = f"{'reads and changes' if self.scope == 'authoring' else 'reads'} {', '.join(self.namespaces)}"
+        return f"{own}; reads {', '.join(others)} like every key" if others else own
+
     def owns(self, handle: str) -> bool:
         """Whether the key owns a namespace, given as such or by a handle; it may list samples only there."""
         return handle.partition(".")[0] in self.namespaces

@@ -13,6 +13,8 @@ from flows.api.middleware.request_metrics import RequestMetrics
 from flows.api.prefect_runs.client import TIMEOUT_SECONDS
 from flows.api.server import describe_refusal, write_address
 
+CHOSEN_BY = "EXEMPLARS_METRICS_PORT (0 takes a free port) and EXEMPLARS_API_HOST"
+
 
 @contextmanager
 def serve_metrics(settings: Settings) -> Iterator[tuple[RequestMetrics | None, str]]:
@@ -34,7 +36,7 @@ def serve_metrics(settings: Settings) -> Iterator[tuple[RequestMetrics | None, s
     try:
         server, _ = start_http_server(port, host.strip("[]"), registry)
     except OSError as error:
-        raise describe_refusal(error, host, port, "EXEMPLARS_METRICS_PORT") from error
+        raise describe_refusal(error, host, port, CHOSEN_BY) from error
     # Made here, since a thread does not see settings that hold in this context alone.
     client = get_client(sync_client=True, httpx_settings={"timeout": TIMEOUT_SECONDS})
     gauges = StoreGauges(settings.locate(settings.samples_uri)), PrefectGauges(client)

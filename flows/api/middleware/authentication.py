@@ -22,11 +22,20 @@ class Authentication:
 
     People open a run's report and its review in a browser, which can send a key only as the password of its dialog. So
     for these, and only there, HTTP Basic is accepted too, with any user name.
+
+    Args:
+        needs_key: says of a path whether it needs a key; None for those of the door.
     """
 
-    def __init__(self, app: ASGIApp, find_key: Callable[[str], Key | None]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        find_key: Callable[[str], Key | None],
+        needs_key: Callable[[str], bool] | None = None,
+    ) -> None:
         self._app = app
         self._find_key = find_key
+        self._needs_key = needs_key or is_closed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes the request on.
@@ -34,7 +43,7 @@ class Authentication:
         Raises:
             ApiError: 401, without a valid key.
         """
-        if scope["type"] == "http" and is_closed(scope["path"]):
+        if scope["type"] == "http" and self._needs_key(scope["path"]):
             has_dialog = PAGE_PATH.fullmatch(scope["path"]) is not None
             scope.setdefault("state", {})["key"] = self._authenticate(scope, has_dialog)
         await self._app(scope, receive, send)

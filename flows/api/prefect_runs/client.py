@@ -17,6 +17,8 @@ from engine.errors import OrchestratorError
 from flows.runs.flow_runs import DUE_MARGIN, ENDED_TYPES, Run, read_run
 from flows.runs.labels import DOOR_TAG, FLOW, LIVE_TYPES, REVIEW, SUSPENDED, TAGS_AT_ONCE, name_tag
 
+# Where Prefect's server listens when nothing else is said: 'make serve' starts it there.
+DEFAULT_PREFECT = "http://127.0.0.1:4200/api"
 DEPLOYMENT = f"{FLOW}/on-demand"
 REVIEW_DEPLOYMENT = f"{REVIEW}/on-demand"
 PAGE = 200
@@ -125,6 +127,14 @@ class Orchestrator:
         conditions = {"tags": {"all_": [name_tag(handle), DOOR_TAG]}, **_due_at(now)}
         found = await self._filter_runs((), conditions, limit=1)
         return found[0] if found else None
+
+    async def find_run(self, run_id: str) -> Run | None:
+        """The run of an id, which has to be a UUID; None if Prefect knows none."""
+        try:
+            answer = await self._request("GET", f"/flow_runs/{run_id}")
+        except _UnknownRunError:
+            return None
+        return read_run(answer.json(), datetime.now(UTC))
 
     async def read_progress(self, run_ids: Sequence[str]) -> dict[str, float]:
         """The progress in [0, 1] of each run that has published any, by run id."""

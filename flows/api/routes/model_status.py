@@ -64,6 +64,11 @@ def make_operation(run: Run | None, progress: float | None) -> Operation | None:
     )
 
 
+def hide_folders(text: str) -> str:
+    """The text without the folders of this machine; the names of files stay."""
+    return _PATH.sub("…/", text)
+
+
 def _read_files(storage: Storage, handles: Sequence[str]) -> list[tuple[Outline, Lifecycle]]:
     return [
         (read_outline(storage.models_uri, handle), _read_lifecycle(storage.models_uri, handle)) for handle in handles
@@ -112,5 +117,5 @@ def _make_error_message(run: Run) -> str:
     said = run.message
     if said.startswith(RAISED):
         said = said.removeprefix(RAISED).partition(": ")[2]
-    lines = [_PATH.sub("…/", line.strip()) for line in said.splitlines() if KEPT not in line]
+    lines = [hide_folders(line.strip()) for line in said.splitlines() if KEPT not in line]
     return "\n".join(lines).strip() or f"The run ended as {run.status}."
