@@ -223,6 +223,9 @@ class Settings(BaseSettings):
     """The folder of the embedded models' files. Unset, one in the user's cache folder, which all clones share."""
     platform_key: Key | None = None
     """The key of the platform that `exemplars push` sends samples to, of the scope `authoring`."""
+    mcp_key: Key | None = None
+    """The key of a session of `exemplars mcp` by standard input and output: one that this machine's door issued. Unset,
+    the session is this machine's own user and may do everything."""
     keys_file: Place = "data/keys.json"
     """The digests of the door's keys, mode 600. The door and the `keys` commands must be given the same file."""
     api_host: Name = "127.0.0.1"

@@ -300,6 +300,33 @@ def push_command(
     show_pushed(push_model(read_settings(), handle, to, pool, run), as_json)
 
 
+@app.command("mcp")
+def mcp_command(
+    http: Annotated[
+        bool,
+        typer.Option("--http", help="Serve streamable HTTP on this machine; each request needs a key of the door."),
+    ] = False,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="The port of --http; 0, or none given, takes a free one.")
+    ] = None,
+) -> None:
+    """Serves models, samples and synthesis to an agent as MCP tools, by standard input and output or over HTTP."""
+    if port is not None and not http:
+        raise InputError("--port is the port of --http: say both, or neither to serve standard input and output")
+    from engine.settings import read_settings
+
+    settings = read_settings()
+    quiet_libraries(verbose=False, logs_json=settings.log_format == "json")
+    # The door asks again by itself, with a backoff in tenths of a second.
+    os.environ.setdefault("PREFECT_CLIENT_MAX_RETRIES", "0")
+    # By name, as flows are: it stands above the commands, and uses one.
+    sessions: Any = importlib.import_module("flows.tools_server.sessions")
+    if http:
+        sessions.serve_http(settings, port or 0)
+    else:
+        sessions.serve_stdio(settings)
+
+
 @app.command("prune")
 def prune_command(
     dry_run: Annotated[

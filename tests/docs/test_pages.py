@@ -23,6 +23,7 @@ from engine.domain.samples import make_row, make_sample_table
 from engine.handover.export import export_samples
 from engine.settings import PROJECT_ROOT
 from flows.cli.app import app, main
+from flows.tools_server.tools import TOOLS
 
 DOCS = PROJECT_ROOT / "docs"
 PAGES = [path for path in sorted(DOCS.rglob("*.md")) if path.parent.name != "decisions"]
@@ -158,6 +159,10 @@ def test_commands_of_the_pages_are_commands() -> None:
 
     every = {command.name for command in app.registered_commands} | {group.name for group in app.registered_groups}
     assert {"plan", "verify", "detach", "cache"} <= named <= every
+
+
+def test_every_tool_stands_on_its_page_in_order() -> None:
+    assert [entry.name for entry in TOOLS] == re.findall(r"^\| `(\w+)` \|", read("guides/agents.md"), re.MULTILINE)
 
 
 def test_estimate_of_the_page_is_what_the_command_prints_but_for_its_numbers(

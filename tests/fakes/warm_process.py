@@ -36,6 +36,7 @@ OURS = (
     "flows.deploy",
     "flows.runs",
     "flows.runtime",
+    "flows.tools_server",
     "tasks",
 )
 OTHERS = (

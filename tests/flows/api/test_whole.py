@@ -1,15 +1,21 @@
 """A whole synthesis as a program meets it: ask, wait, list; with a real worker, and a provider on loopback."""
 
+import asyncio
 import time
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
+from fakes.agent import Agent, open_agent, read_settings_of
 from fakes.provider import Behaviour, Provider, serve_provider
 from fakes.surface import SEEDED, Surface, open_surface
 from fakes.workspace import LEVEL
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from engine.store.layout import REPORT
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -130,3 +136,45 @@ def test_failed_run_says_why_and_the_model_can_be_synthesized_again(working: Sur
     assert "sk-test" not in failed["last_operation"]["error"]
     assert str(working.door.workspace.folder) not in failed["last_operation"]["error"]
     assert ("draft", "succeeded") == (recovered["state"], recovered["last_operation"]["status"])
+
+
+async def test_agent_gets_the_samples_that_it_asked_for(working: Surface, provider: Provider) -> None:
+    """By the tools, in a session of the SDK's own client."""
+    provider.behaviour = Behaviour()
+    text = "Hang the rake up with its teeth to the wall."
+    settings = read_settings_of(working.door.workspace)
+    with temporary_settings({PREFECT_API_URL: working.site.url}):
+        async with open_agent(settings) as agent:
+            listed = await agent.call("list_models", limit=250)
+            sample = {"trait": "Clarity", "text": text, "quality": 1, "labels": ["x"]}
+            added = await agent.call("add_samples", handle=SEEDED, samples=[sample])
+            begun = await agent.call("synthesize_samples", handle=SEEDED, effort="low")
+            again = await agent.fail("synthesize_samples", handle=SEEDED, effort="low")
+            run = await follow(agent, begun["run_id"])
+            model = await agent.call("get_model", handle=SEEDED)
+            page = await agent.call("list_samples", handle=SEEDED, limit=500)
+            deleted = await agent.call("delete_sample", handle=SEEDED, sample_id=added["ids"][0])
+            unknown = await agent.fail("get_run", run_id=str(uuid4()))
+
+    assert {"acme", "live", "u22a8"} == set(listed["namespaces"])
+    assert SEEDED in {item["handle"] for item in listed["items"]}
+    assert ["samples.labels"] == added["ignored_fields"]
+    assert ("busy", True) == (begun["state"], begun["run_id"] in begun["next"])
+    assert ("already_running", begun["run_id"]) == (again["code"], again["details"]["run_id"])
+    assert ("succeeded", "attached", 1.0) == (run["status"], run["outcome"], run["progress"]), run
+    assert {trait: {"positive": QUOTA, "negative": QUOTA} for trait in ("clarity", "safety")} == run["counts"]
+    assert str(working.site.workspace.find_set(begun["run_id"]) / REPORT) == run["report"]
+    assert begun["run_id"] == model["last_operation"]["run_id"]
+    assert [text] == [item["text"] for item in page["items"] if item["id"] == added["ids"][0]]
+    assert {"handle": SEEDED, "deleted": True} == deleted
+    assert "not_found" == unknown["code"]
+
+
+async def follow(agent: Agent, run_id: str) -> dict[str, Any]:
+    """What a run says of itself when it is over."""
+    async with asyncio.timeout(120):
+        while True:
+            run: dict[str, Any] = await agent.call("get_run", run_id=run_id)
+            if run["status"] not in ("queued", "running"):
+                return run
+            await asyncio.sleep(0.4)

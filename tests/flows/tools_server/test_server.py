@@ -1,0 +1,233 @@
+"""The tools and resources in a session of the SDK's own client: schemas, answers, and the door's words for refusals."""
+
+from typing import Any
+
+import httpx
+import pytest
+from fakes.agent import open_agent, read_settings_of
+from fakes.surface import ARCHIVED, BARE, BROKEN, PRIVATE, PUBLIC, SEEDED, UNDISCOVERED, UNKNOWN
+from fakes.workspace import HANDLE, Workspace
+from jsonschema import Draft202012Validator
+from mcp.shared.exceptions import MCPError
+from mcp.types import INVALID_PARAMS
+
+from engine.domain.model import EFFORTS
+from engine.settings import Settings
+from flows.api.app import make_app
+from flows.tools_server.identity import identify
+
+PLATFORMS_OWN = (
+    "list_models",
+    "get_model",
+    "list_traits",
+    "list_samples",
+    "add_samples",
+    "delete_sample",
+    "synthesize_samples",
+)
+OURS = ("plan_synthesis", "get_run", "validate_model")
+RUN_ID = "9babac40-1978-4ae0-b765-f30fdb6eb7a4"
+ONE = {"trait": "clarity", "text": "Press the button.", "quality": 1}
+# A tool, its arguments, and how the door is asked the same.
+SAME_AS_THE_DOOR: list[tuple[str, dict[str, Any], tuple[str, str, Any]]] = [
+    ("get_model", {"handle": UNKNOWN}, ("GET", f"/models/{UNKNOWN}", None)),
+    ("get_model", {"handle": "Not A Handle"}, ("GET", "/models/Not%20A%20Handle", None)),
+    ("list_traits", {"handle": "u22a8/x"}, ("GET", "/models/u22a8%2Fx/traits", None)),
+    ("list_traits", {"handle": ".."}, ("GET", "/models/%2E%2E/traits", None)),
+    ("list_traits", {"handle": BROKEN}, ("GET", f"/models/{BROKEN}/traits", None)),
+    ("list_models", {"limit": 0}, ("GET", "/models?limit=0", None)),
+    ("list_models", {"limit": True}, ("GET", "/models?limit=true", None)),
+    ("list_models", {"state": "asleep"}, ("GET", "/models?state=asleep", None)),
+    ("list_samples", {"handle": HANDLE, "trait": "x"}, ("GET", f"/models/{HANDLE}/samples?trait=x", None)),
+    ("list_samples", {"handle": HANDLE, "cursor": "x"}, ("GET", f"/models/{HANDLE}/samples?cursor=x", None)),
+    ("add_samples", {"handle": HANDLE}, ("POST", f"/models/{HANDLE}/samples", {})),
+    (
+        "add_samples",
+        {"handle": HANDLE, "samples": [ONE, {**ONE, "quality": 2}]},
+        ("POST", f"/models/{HANDLE}/samples", {"samples": [ONE, {**ONE, "quality": 2}]}),
+    ),
+    ("delete_sample", {"handle": HANDLE, "sample_id": "x"}, ("DELETE", f"/models/{HANDLE}/samples/x", None)),
+    ("delete_sample", {"handle": HANDLE, "sample_id": 5.0}, ("DELETE", f"/models/{HANDLE}/samples/5", None)),
+    *(
+        ("synthesize_samples", {"handle": handle, **body}, ("POST", f"/models/{handle}/samples/synthesize", body))
+        for handle, body in (
+            (HANDLE, {"effort": "huge"}),
+            (HANDLE, {"synth_type": "enrich"}),
+            (HANDLE, {"synth_type": None}),
+            (HANDLE, {"effort": 3}),
+            (BARE, {"synth_type": "diversify"}),
+            (UNDISCOVERED, {}),
+            (ARCHIVED, {}),
+            # Prefect's server is away.
+            (HANDLE, {}),
+        )
+    ),
+]
+
+
+async def test_tools_have_the_platforms_names_and_schemas_that_say_what_is_what(settings: Settings) -> None:
+    async with open_agent(settings) as agent:
+        tools = {tool.name: tool for tool in (await agent.client.list_tools()).tools}
+        instructions = agent.client.instructions or ""
+    asked = tools["synthesize_samples"].input_schema
+    for tool in tools.values():
+        for schema in (tool.input_schema, tool.output_schema):
+            assert schema is not None
+            Draft202012Validator.check_schema(schema)
+            assert "object" == schema["type"]
+            assert "components" not in str(schema)
+        undescribed = [name for name, told in tool.input_schema["properties"].items() if not told.get("description")]
+        assert [] == undescribed, tool.name
+
+    assert {*PLATFORMS_OWN, *OURS} == set(tools)
+    assert ["handle"] == asked["required"]
+    assert ["handle", "synth_type", "effort"] == list(asked["properties"])
+    assert list(EFFORTS) == asked["properties"]["effort"]["anyOf"][0]["enum"]
+    assert "u22a8.technical-writing" in asked["properties"]["handle"]["description"]
+    assert ["trait", "text", "quality"] == tools["add_samples"].input_schema["properties"]["samples"]["items"][
+        "required"
+    ]
+    changing = {name for name, tool in tools.items() if tool.annotations and not tool.annotations.read_only_hint}
+    assert {"add_samples", "delete_sample", "synthesize_samples"} == changing
+    assert instructions.endswith("This session reads and changes every namespace.")
+
+
+async def test_machines_user_reads_every_namespace(settings: Settings) -> None:
+    async with open_agent(settings) as agent:
+        traits = await agent.call("list_traits", handle=PRIVATE)
+        first = await agent.call("list_samples", handle=PRIVATE, trait="clarity", limit=2)
+        second = await agent.call("list_samples", handle=PRIVATE, trait="clarity", limit=2, cursor=first["next_cursor"])
+
+    assert ["clarity", "safety"] == [trait["key"] for trait in traits["traits"]]
+    assert 4 == len({item["id"] for page in (first, second) for item in page["items"]})
+
+
+async def test_refusals_are_the_doors_to_the_letter(settings: Settings) -> None:
+    """The door itself is asked the same over HTTP."""
+    identity = identify(settings)
+    app = make_app(settings, find_key=identity.find_key)
+    headers = {"Authorization": f"Bearer {identity.secret}"}
+    said, expected = [], []
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1", headers=headers) as door,
+        open_agent(settings) as agent,
+    ):
+        for tool, arguments, (method, path, body) in SAME_AS_THE_DOOR:
+            error = await agent.fail(tool, **arguments)
+            same = (await door.request(method, f"/v1{path}", json=body)).json()["error"]
+            said.append((tool, error["code"], error["message"], error["details"]))
+            expected.append((tool, same["code"], same["message"], same["details"]))
+
+    assert expected == said
+    assert "orchestrator_unavailable" == said[-1][1]
+    assert "Nothing was enqueued" in said[-1][2]
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "code", "message"),
+    [
+        ("synthesize_samples", {"handle": HANDLE, "efort": "low"}, "invalid_request", "has no argument 'efort'"),
+        ("get_model", {}, "invalid_request", "handle is missing"),
+        ("get_model", {"handle": ""}, "invalid_handle", "'' is not a handle"),
+        ("get_model", {"handle": ["u22a8"]}, "invalid_request", "handle is a list. Send a text"),
+        ("list_samples", {"handle": HANDLE, "trait": {}}, "invalid_request", "trait is an object. Send a text"),
+        ("get_run", {"run_id": "x"}, "not_found", "There is no run x"),
+        ("get_run", {"run_id": RUN_ID}, "orchestrator_unavailable", "does not answer"),
+        ("plan_synthesis", {"handle": HANDLE, "effort": "huge"}, "invalid_request", "effort is 'huge'"),
+        ("plan_synthesis", {"handle": ARCHIVED}, "model_not_draft", "is archived"),
+    ],
+)
+async def test_what_the_door_is_not_asked_is_refused_in_its_manner(
+    settings: Settings, tool: str, arguments: dict[str, Any], code: str, message: str
+) -> None:
+    async with open_agent(settings) as agent:
+        error = await agent.fail(tool, **arguments)
+
+    assert code == error["code"]
+    assert message in error["message"]
+
+
+async def test_key_permits_here_what_it_permits_at_the_door(reader_settings: Settings) -> None:
+    async with open_agent(reader_settings) as agent:
+        codes = [
+            (await agent.fail(tool, **arguments))["code"]
+            for tool, arguments in (
+                ("synthesize_samples", {"handle": HANDLE}),
+                ("add_samples", {"handle": HANDLE, "samples": [ONE]}),
+                ("list_traits", {"handle": PRIVATE}),
+                ("list_samples", {"handle": PUBLIC}),
+                ("plan_synthesis", {"handle": PUBLIC}),
+                ("validate_model", {"handle": PUBLIC}),
+            )
+        ]
+        own = await agent.call("list_samples", handle=HANDLE, limit=1)
+        cards = {card.name for card in (await agent.client.list_resources()).resources}
+        with pytest.raises(MCPError, match="model_not_found: There is no model"):
+            await agent.client.read_resource(f"exemplars://models/{PRIVATE}")
+        instructions = agent.client.instructions or ""
+
+    assert [*2 * ["forbidden"], "model_not_found", *3 * ["forbidden"]] == codes
+    assert 1 == len(own["items"])
+    assert {HANDLE, PUBLIC} < cards
+    assert PRIVATE not in cards
+    assert instructions.endswith("This session reads u22a8; reads live, bench like every key.")
+
+
+async def test_key_that_is_revoked_is_refused_at_once(workspace: Workspace, reader_settings: Settings) -> None:
+    path = workspace.folder / "keys.json"
+    before = path.read_bytes()
+    async with open_agent(reader_settings) as agent:
+        await agent.call("list_traits", handle=HANDLE)
+        path.write_text('{"keys": []}')
+        error = await agent.fail("list_traits", handle=HANDLE)
+    path.write_bytes(before)
+
+    assert "unauthorized" == error["code"]
+
+
+async def test_cards_are_resources(settings: Settings) -> None:
+    async with open_agent(settings) as agent:
+        listed = {card.uri: card for card in (await agent.client.list_resources()).resources}
+        [template] = (await agent.client.list_resource_templates()).resource_templates
+        [card] = (await agent.client.read_resource(f"exemplars://models/{HANDLE}")).contents
+        with pytest.raises(MCPError) as refused:
+            await agent.client.read_resource("exemplars://runs/1")
+
+    assert {PRIVATE, HANDLE, BROKEN} < {card.name for card in listed.values()}
+    assert "Whether notes about the work in a shed" in (listed[f"exemplars://models/{HANDLE}"].description or "")
+    assert "exemplars://models/{handle}" == template.uri_template
+    assert "text/markdown" == card.mime_type
+    assert f"# {HANDLE}" in getattr(card, "text", "")
+    assert (INVALID_PARAMS, True) == (refused.value.code, "There is no resource" in refused.value.message)
+
+
+async def test_plan_tells_the_cost_and_what_a_run_would_fail_at(workspace: Workspace) -> None:
+    priced = read_settings_of(workspace, {"EXEMPLARS_SYNTH_MODEL": "openai/gpt-4.1-mini"})
+    missing = read_settings_of(workspace, {"EXEMPLARS_SYNTH_MODEL": "embedded//nowhere/at/all.gguf"})
+    async with open_agent(priced) as agent:
+        plan = await agent.call("plan_synthesis", handle=SEEDED, effort="low")
+    async with open_agent(missing) as agent:
+        error = await agent.fail("plan_synthesis", handle=SEEDED, effort="low")
+
+    assert 0 < plan["cost_usd"]["low"] <= plan["cost_usd"]["likely"] <= plan["cost_usd"]["high"]
+    assert [("clarity", "positive", 4), ("clarity", "negative", 4)] == [
+        (quota["trait"], quota["pole"], quota["wanted"]) for quota in plan["quotas"][:2]
+    ]
+    assert plan["summary"].startswith("Estimate: ")
+    assert "synthesize_samples" in plan["next"]
+    assert [] == list(workspace.samples.rglob("*"))
+    assert "invalid_request" == error["code"]
+    assert "…/all.gguf cannot be read" in error["message"]
+
+
+async def test_validation_lists_every_mistake(settings: Settings) -> None:
+    async with open_agent(settings) as agent:
+        right, wrong, undiscovered = [
+            await agent.call("validate_model", handle=handle) for handle in (HANDLE, BROKEN, UNDISCOVERED)
+        ]
+
+    assert (True, []) == (right["valid"], right["mistakes"])
+    assert not wrong["valid"]
+    assert [(f"{BROKEN}/model.yaml", "traits")] == [(item["file"], item["field"]) for item in wrong["mistakes"]]
+    assert "discover" in undiscovered["mistakes"][0]["message"]
