@@ -5,23 +5,25 @@ and nothing (docs/decisions/029-an-axis-by-what-it-shows.md).
 """
 
 import itertools
-import re
 import unicodedata
 from typing import Literal
 
+import regex
+
 LabelFault = Literal["negated", "bare"]
 
-# What separates the words of a label. A hyphen does, since "non-urgent" negates as "not urgent" does.
-_SEPARATORS = re.compile(r"[^\w'’]+")
+# What separates the words of a label. A hyphen does, since "non-urgent" negates as "not urgent" does. A mark, as most
+# vowels of Hindi are, belongs to its letter.
+_SEPARATORS = regex.compile(r"[^\w\p{M}'’]+")
 # Words by which the languages of the sentence encoder negate others.
 _NEGATING = frozenset(
     # English, German, French, Spanish, Portuguese, Italian
     "no not non never none neither nor without lacks cannot can't don't doesn't isn't aren't "
     "nicht kein keine keinen keiner ohne nie niemals pas sans aucun aucune jamais ne "
     "sin nunca ningún ninguna jamás não sem nenhum nenhuma senza nessuno nessuna mai "
-    # Dutch, Polish, Russian, Turkish, Arabic, Korean
+    # Dutch, Polish, Russian, Turkish, Arabic, Korean; and Hindi, which the encoder does not know
     "niet geen zonder nooit nie bez brak не нет без ни değil yok لا ليس ليست غير بدون عدم "
-    "않다 않은 않음 않는 없다 없음 없는 아니다 아님 아닌 안".split()
+    "않다 않은 않음 않는 없다 없음 없는 아니다 아님 아닌 안 नहीं न बिना".split()
 )
 # The same at the ends of Japanese words and at the start of Thai ones, whose labels have no spaces.
 _NEGATING_ENDS = ("くない", "ではない", "でない", "じゃない", "がない", "しない", "ません", "なし")
@@ -40,7 +42,7 @@ _BARE = frozenset(
     "да нет правда ложь высокий низкий высокая низкая больше меньше evet hayır doğru yanlış yüksek düşük çok az "
     "نعم لا صحيح خطأ مرتفع منخفض "
     "はい いいえ 真 偽 高い 低い 高 低 多い 少ない 是 否 对 错 假 多 少 예 네 아니요 아니오 참 거짓 높음 낮음 "
-    "ใช่ จริง เท็จ สูง ต่ำ".split()
+    "ใช่ จริง เท็จ สูง ต่ำ हाँ हां नहीं सही गलत ग़लत उच्च निम्न अधिक कम ज़्यादा".split()
 )
 _JOINING = frozenset("a an the of very is it and or than to der die das le la el il о и".split())
 # Two words are of one stem if one of them begins or ends with the other, or if they begin with the same letters, so
@@ -77,6 +79,11 @@ def is_negation(positive: str, negative: str) -> bool:
     """
     one, two = _split_label(positive), _split_label(negative)
     return any(all(map(_negates, _drop_shared(*pair))) for pair in ((one, two), (two, one)))
+
+
+def has_negation(text: str) -> bool:
+    """Whether a text has a word that negates others: "Not rude", but not "Unclear"."""
+    return any(map(_negates, _split_label(text)))
 
 
 def _split_label(label: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.quality.labels import LabelFault, find_label_fault, is_bare, is_negation
+from engine.quality.labels import LabelFault, find_label_fault, has_negation, is_bare, is_negation
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,8 @@ from engine.quality.labels import LabelFault, find_label_fault, is_bare, is_nega
         ("礼貌", "不礼貌"),
         ("친절함", "친절하지 않음"),
         ("สุภาพ", "ไม่สุภาพ"),
+        ("ดี", "ไม่ดี"),
+        ("विनम्र", "विनम्र नहीं"),
         ("", "Rude"),
     ],
 )
@@ -56,6 +58,7 @@ def test_label_that_negates_the_other_is_no_direction(positive: str, negative: s
         ("Да", "Нет"),
         ("はい", "いいえ"),
         ("高い", "低い"),
+        ("हाँ", "नहीं"),
     ],
 )
 def test_label_that_answers_or_grades_is_no_direction(positive: str, negative: str) -> None:
@@ -90,3 +93,19 @@ def test_paraphrase_may_negate_something_beside_what_it_says() -> None:
 
 def test_label_without_a_word_of_its_own_is_bare() -> None:
     assert [True, True, True, False] == [is_bare(label) for label in ("", "Yes", "10", "Very rude")]
+
+
+@pytest.mark.parametrize(
+    ("text", "negates"),
+    [
+        ("Not rude", True),
+        ("Unclear", False),
+        ("ไม่ดี", True),
+        ("丁寧ではない", True),
+        ("विनम्र नहीं", True),
+        ("विनम्र", False),
+        ("", False),
+    ],
+)
+def test_word_that_negates_is_told_from_one_that_is_the_opposite(text: str, negates: bool) -> None:
+    assert negates == has_negation(text)
