@@ -12,8 +12,9 @@ from functools import lru_cache
 import numpy as np
 
 from engine.definitions.loader import load_outline, locate_model
-from engine.definitions.outline import ADDED_FILE, Outline, Source, make_added_source, name_added_field
+from engine.definitions.outline import ADDED_FILE, Outline, make_added_source, name_added_field
 from engine.definitions.source_files import Version, list_sources, names_added, read_version, walk_source
+from engine.definitions.source_kinds.entries import Source
 from engine.definitions.sources import CONTENT, SOURCE_URL
 from engine.domain.model import Seed
 from engine.domain.samples import make_id

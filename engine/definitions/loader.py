@@ -1,18 +1,21 @@
 """Loads ``model.yaml`` and the samples that it names into one frozen ``Model`` (contract, section 2)."""
 
 import difflib
+import io
 import posixpath
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
 import pyarrow as pa
 
 from engine.definitions.mistakes import NEAR_SPELLING_CUTOFF, Findings, validate_document
-from engine.definitions.outline import ADDED_FILE, Outline, Source, make_added_source, make_outline
+from engine.definitions.outline import ADDED_FILE, Outline, make_added_source, make_outline
 from engine.definitions.schema import ModelEntry
-from engine.definitions.source_files import names_added
-from engine.definitions.sources import read_csv, read_jsonl
+from engine.definitions.source_files import names_added, walk_stream
+from engine.definitions.source_kinds.entries import Source
+from engine.definitions.source_kinds.ordinary import walk_ordinary
+from engine.definitions.sources import Line, gather_lines
 from engine.definitions.yaml_document import parse_yaml
 from engine.domain.model import Model, Seed, Skipped, check_handle, is_handle
 from engine.errors import DefinitionError, NoTraitsError, Problem, StoreError, UnknownModelError
@@ -30,6 +33,8 @@ MISNAMED_FILE = "model.yml"
 SAMPLE_ENDINGS = (".jsonl", ".csv")
 # Far above what a person writes; samples have files of their own.
 MAX_BYTES = 256 * 1024
+# More lines are counted, and not named one by one.
+MOST_NAMED = 5
 
 
 def load_model(models_uri: str, handle: str) -> Model:
@@ -103,7 +108,7 @@ def parse_model(handle: str, content: bytes, read: Callable[[str], bytes], has_a
         brief=outline.brief,
         scenarios=outline.scenarios,
         seeds=seeds,
-        skipped=outline.skipped,
+        skipped=tuple(findings.skipped),
         additional_terms=outline.additional_terms,
         upstream_sources=outline.upstream_sources,
     )
@@ -202,14 +207,30 @@ def _parse_outline(handle: str, content: bytes) -> tuple[Outline, Findings]:
     return make_outline(handle, entry, findings), findings
 
 
-def _read_sources(sources: Iterable[Source], findings: Findings, read: Callable[[str], bytes]) -> Iterable[Seed]:
+def _read_sources(sources: Iterable[Source], findings: Findings, read: Callable[[str], bytes]) -> Iterator[Seed]:
     for source in sources:
         try:
-            content = read(source.path)
+            lines = _walk_whole(source, read)
         except (OutsideFolderError, FileNotFoundError) as error:
             findings.problems.append(source.explain(error))
         else:
-            reader = read_jsonl if source.type == "jsonl" else read_csv
-            seeds, problems = reader(source.name, content, source.mapping)
+            seeds, problems, empty = gather_lines(lines)
             findings.problems += problems
+            findings.skipped += _name_left_out(source, empty)
             yield from seeds
+
+
+def _walk_whole(source: Source, read: Callable[[str], bytes]) -> Iterator[Line]:
+    if source.type == "noise":
+        return walk_ordinary(source.name, source.texts, source.labels)
+    return walk_stream(source, io.BytesIO(read(source.path)))
+
+
+def _name_left_out(source: Source, lines: Sequence[int]) -> list[Skipped]:
+    """Names the lines of a text file that are no passages."""
+    if source.type != "file" or not lines:
+        return []
+    more = f" and {len(lines) - MOST_NAMED:,} more" if len(lines) > MOST_NAMED else ""
+    numbers = f"{'line' if len(lines) == 1 else 'lines'} {', '.join(map(str, lines[:MOST_NAMED]))}{more}"
+    why = "headings and what has no letters are no passages; with `split: lines` every line is one"
+    return [Skipped(f"{source.name}, {numbers}", why)]

@@ -1,43 +1,16 @@
 """Builds a model's outline: what ``model.yaml`` says, before any of the files that hold its samples is read."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
-from typing import Literal
 
-from engine.definitions.mistakes import Findings, find_near_spelling, format_names, format_value
+from engine.definitions.mistakes import Findings, find_near_spelling, format_value
 from engine.definitions.scenario_packs import list_pack_names
-from engine.definitions.schema import SKIPPED_SOURCES, ModelEntry, ScenariosEntry, SourceEntry, TraitEntry
+from engine.definitions.schema import ModelEntry, ScenariosEntry, TraitEntry
+from engine.definitions.source_kinds.entries import Source, make_sources
 from engine.definitions.sources import CONTENT, SOURCE_URL
-from engine.definitions.yaml_document import Path
 from engine.domain.model import Brief, Effort, Length, OwnScenarios, Skipped, Trait
-from engine.errors import Problem
-from engine.system.filesystem import OutsideFolderError
 
 # What is added over HTTP: read as the last source, without an entry in `sources`.
 ADDED_FILE = "added.jsonl"
-INSIDE = "a path inside the model's own folder"
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A file of authored samples.
-
-    ``mapping`` says which field of a line feeds which trait; a field whose trait is reported as unknown feeds None.
-    ``name`` is what messages call the file; ``place`` is the file, line and field of ``model.yaml`` that names it.
-    """
-
-    type: Literal["jsonl", "csv"]
-    path: str
-    name: str
-    mapping: Mapping[str, Trait | None] = field(hash=False)
-    place: tuple[str, int | None, str]
-
-    def explain(self, error: OutsideFolderError | FileNotFoundError) -> Problem:
-        """Reports a file that cannot be found as a mistake in ``model.yaml``."""
-        away = isinstance(error, OutsideFolderError)
-        found = "a link to elsewhere" if away else "which is not there"
-        return Problem(*self.place, f"{self.path!r}, {found}", INSIDE if away else "a file in the model's folder")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +33,7 @@ class Outline:
 def make_outline(handle: str, entry: ModelEntry, findings: Findings) -> Outline:
     """Builds an outline from fields of the right form, and adds the mistakes of meaning in them to ``findings``."""
     traits = _make_traits(entry, findings)
-    sources = _make_sources(handle, entry, traits, findings)
+    sources = make_sources(handle, entry, traits, findings)
     return Outline(
         handle=handle,
         traits=tuple(traits.values()),
@@ -146,52 +119,3 @@ def _make_scenarios(entry: ScenariosEntry, findings: Findings) -> OwnScenarios:
             findings.add(("scenarios", "lengths", index, "max_words"), repr(str(item.max_words)), allowed)
         lengths[item.name] = Length(item.name, item.min_words, item.max_words)
     return OwnScenarios(entry.pack, entry.subjects, entry.audiences, entry.forms, tuple(lengths.values()))
-
-
-def _make_sources(
-    handle: str, entry: ModelEntry, traits: Mapping[str, Trait], findings: Findings
-) -> tuple[Source, ...]:
-    sources = []
-    for index, source in enumerate(entry.sources):
-        path: Path = ("sources", index)
-        if why := _skip_source(source, traits):
-            findings.skipped.append(Skipped(f"{source.type} source {source.path or index + 1}", why))
-            continue
-        mapping = _resolve_mapping(source, path, traits, findings)
-        if named := _check_path(source, path, findings):
-            kind: Literal["jsonl", "csv"] = "csv" if source.type == "csv" else "jsonl"
-            place = (findings.document.name, findings.document.line((*path, "path")), f"sources.{index}.path")
-            sources.append(Source(kind, named, f"{handle}/{named}", mapping, place))
-    return tuple(sources)
-
-
-def _skip_source(source: SourceEntry, traits: Mapping[str, Trait]) -> str | None:
-    """Says why a source is not read; None if it is read."""
-    if source.type in SKIPPED_SOURCES:
-        return "legal on the platform, not read here"
-    return None if traits else "it labels nothing while the traits are to be discovered"
-
-
-def _resolve_mapping(
-    source: SourceEntry, path: Path, traits: Mapping[str, Trait], findings: Findings
-) -> Mapping[str, Trait | None]:
-    """Resolves which field of a line feeds which trait; without a mapping, each trait's own key is the field."""
-    if source.mapping is None:
-        return traits
-    for field_name, target in source.mapping.items():
-        if target.trait not in traits:
-            allowed = f"a trait of this model: {format_names(traits)}"
-            place = (*path, "mapping", field_name, "trait")
-            findings.add(place, format_value(target.trait), allowed, find_near_spelling(target.trait, traits))
-    return {field_name: traits.get(target.trait) for field_name, target in source.mapping.items()}
-
-
-def _check_path(source: SourceEntry, path: Path, findings: Findings) -> str | None:
-    if not source.path:
-        findings.add((*path, "path"), "nothing", "the path of a file in the model's folder")
-        return None
-    parts = PurePosixPath(source.path)
-    if parts.is_absolute() or ".." in parts.parts or "\\" in source.path or "\0" in source.path:
-        findings.add((*path, "path"), format_value(source.path), INSIDE)
-        return None
-    return source.path

@@ -1,19 +1,33 @@
-"""Defines the fields of ``model.yaml``."""
+"""Defines the fields of ``model.yaml``, and of a line of authored samples.
 
-from typing import Annotated, Literal
+The text below a field is its description in the JSON Schema and in the file that ``exemplars new`` writes.
+"""
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidatorFunctionWrapHandler, WrapValidator
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidatorFunctionWrapHandler,
+    WithJsonSchema,
+    WrapValidator,
+)
 from pydantic_core import PydanticCustomError
 
 from engine.definitions.mistakes import Entry, check_entries
+from engine.definitions.sources import QUALITY_WORDS
 from engine.domain.language_tag import parse_tag
 from engine.domain.model import Aggregation, Effort, TraitType
 
-SKIPPED_SOURCES = ("github_csv", "huggingface", "url", "file", "noise")
+SKIPPED_SOURCES = ("github_csv", "huggingface", "url")
 # The longest phrase of a scenario, in characters: prompts and reports put it on one line.
 MAX_PHRASE = 200
 # More words than a model writes in one reply.
 MAX_WORDS = 5000
+# Of the committed ordinary texts as many as there are subjects: one of each.
+DEFAULT_NOISE, MAX_NOISE = 12, 100
 
 
 def _as_texts(value: object) -> object:
@@ -27,67 +41,155 @@ def _fold_spaces(value: str) -> str:
     return folded
 
 
+def _as_tag(value: str) -> str:
+    try:
+        return parse_tag(value)
+    except ValueError as error:
+        raise PydanticCustomError("language_tag", "{allowed}", {"allowed": str(error)}) from None
+
+
+_Text = Annotated[str, Field(min_length=1)]
+_Texts = Annotated[tuple[_Text, ...], BeforeValidator(_as_texts, json_schema_input_type=_Text | list[_Text])]
 _Phrase = Annotated[str, AfterValidator(_fold_spaces), Field(max_length=MAX_PHRASE)]
-_Texts = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_as_texts)]
-_Phrases = Annotated[tuple[_Phrase, ...], BeforeValidator(_as_texts)]
+_PhraseText = Annotated[str, Field(max_length=MAX_PHRASE)]
+_Phrases = Annotated[
+    tuple[_Phrase, ...], BeforeValidator(_as_texts, json_schema_input_type=_PhraseText | list[_PhraseText])
+]
+_LABEL = (
+    "A trait's value, where the field is its key or mapped to it: a number from 0 to 1, one of the words "
+    f"{', '.join(QUALITY_WORDS)}, or a label of the trait. Any other field is passed over."
+)
+_Tag = Annotated[str, AfterValidator(_as_tag)]
+# All scalars of a file are read as text: a number too.
+_Quality = Annotated[
+    str, WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"type": "string"}]})
+]
 
 
-class TraitEntry(Entry):
-    """A trait object as written in the file."""
+class DescribedEntry(Entry):
+    """An object of fields, each with its description below it."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+
+class TraitEntry(DescribedEntry):
+    """One axis of judgment, from its negative pole to its positive one."""
 
     type: TraitType
+    """spectrum: where on a scale? topic: is this about X? claim: does this confirm a statement? outlier: is this
+    unusual for its kind?"""
     key: str = Field(pattern=r"^[a-z0-9_-]+$", max_length=100)
+    """Its name in files: lower-case letters, digits, '_' and '-'."""
     name: str | None = None
+    """Its name for people. Without it the key: personal_data becomes "Personal Data"."""
     description: str | None = None
+    """The question that a judge would be asked, and what does not count. The field that matters most."""
     positive_label: str | None = None
+    """The positive pole, quality 1, in a word or two."""
     negative_label: str | None = None
+    """The negative pole, quality 0. Name what stands there ("Obscure"), not only what is missing ("Not clear")."""
     kind: Literal["extrinsic"] | None = None
+    """The platform's word for a trait that an author defines: extrinsic, or left out."""
     aggregation: Aggregation = "mean"
+    """How a platform sums up the scores of many texts; samples do not depend on it."""
     positive_paraphrase: _Texts = ()
+    """What a text at the positive pole is like, in other words: one text or a list."""
     negative_paraphrase: _Texts = ()
+    """The same for the negative pole. The two should differ in the trait, and in nothing else."""
 
 
-class MappingEntry(Entry):
+class MappingEntry(DescribedEntry):
     """The trait that a field of a source feeds."""
 
     trait: str
+    """The key of a trait of this model."""
+    quality: _Quality | None = None
+    """Of a source of the type file alone: the quality of all its texts, from 0 to 1, a quality word or a label of the
+    trait. Without it 1, the positive pole."""
 
 
-class SourceEntry(Entry):
-    """A source as written in the file; if its type is not read here, only its type and path."""
+class SourceEntry(DescribedEntry):
+    """Where authored samples come from. Of one whose type is not read here only the type and the path are looked at."""
 
     type: Literal["jsonl", "csv", "github_csv", "huggingface", "url", "file", "noise"]
+    """jsonl and csv: labelled texts, one a line. file: a text file, each passage of which is a sample. noise: ordinary
+    texts that come with the code, as negative samples of a topic. The others are legal and skipped."""
     path: str | None = None
+    """A file in the model's own folder; noise has none."""
     mapping: Annotated[dict[str, MappingEntry], AfterValidator(check_entries)] | None = None
+    """Which field or column labels which trait. Without it each trait's own key. Of a file the names stand for nothing,
+    and without a mapping its texts label the model's only trait; of noise they label every topic."""
+    split: Literal["paragraphs", "lines"] | None = None
+    """Of a file: whether a passage is a paragraph, between blank lines, as when nothing is said, or a line."""
+    count: int | None = Field(default=None, ge=1, le=MAX_NOISE)
+    """Of noise: how many texts, 12 when nothing is said."""
+    without: _Texts = ()
+    """Of noise: subjects that lie inside the topic and are left out, such as cooking."""
+    language: _Tag | None = None
+    """Of noise: the language of the texts, the model's own when nothing is said."""
 
 
-class BriefEntry(Entry):
-    """The brief as written in the file: each field is a text or a list of texts."""
+class SkippedSourceEntry(DescribedEntry):
+    """A source that is legal and not read here; its other fields are not looked at."""
+
+    type: Literal["github_csv", "huggingface", "url"]
+    """Where it would come from."""
+
+
+class BriefEntry(DescribedEntry):
+    """What is to be judged: each field is a text or a list of texts, and steers the prompts of a chat model."""
 
     intent: _Texts = ()
+    """What the model is for."""
     domain: _Texts = ()
+    """What kind of texts, and where they come from."""
     exemplars_of_good: _Texts = ()
+    """What a good text does."""
     failure_modes: _Texts = ()
+    """How real texts fail: as important as what is good."""
     edge_cases: _Texts = ()
+    """Texts that are hard to place: where they belong, and why."""
     non_goals: _Texts = ()
+    """What must not be judged."""
 
 
-class LengthEntry(Entry):
-    """A length as written in the file, in words."""
+class LengthEntry(DescribedEntry):
+    """A length of texts, in words."""
 
     name: _Phrase
+    """Its name, such as one sentence."""
     min_words: int = Field(ge=1, le=MAX_WORDS)
+    """The fewest words."""
     max_words: int = Field(ge=1, le=MAX_WORDS)
+    """The most words."""
 
 
-class ScenariosEntry(Entry):
-    """The scenarios as written in the file: a pack, values of the model's own, or both."""
+class ScenariosEntry(DescribedEntry):
+    """What texts are about, and for whom: both texts of a pair share it, so that only the trait separates them."""
 
     pack: str | None = None
+    """A file of data/scenarios, such as releases, for what is not said here."""
     subjects: _Phrases = ()
+    """What a text is about."""
     audiences: _Phrases = ()
+    """Who reads it."""
     forms: _Phrases = ()
+    """What kind of text it is."""
     lengths: tuple[LengthEntry, ...] = ()
+    """How long it is, in words."""
+
+
+# It says the form; engine/definitions/sources.py reads lines without it, since there may be a million of them.
+class SampleEntry(DescribedEntry):
+    """An authored sample, as a line of JSONL: its text, and a field for each trait that the line labels."""
+
+    model_config = ConfigDict(extra="allow", json_schema_extra={"additionalProperties": {"description": _LABEL}})
+    __pydantic_extra__: dict[str, Any]
+
+    content: str = Field(min_length=1, pattern=r"\S")
+    """The text."""
+    source_url: str | None = None
+    """The page that the text was taken from."""
 
 
 def _read_traits(value: object, validate: ValidatorFunctionWrapHandler) -> tuple[TraitEntry, ...]:
@@ -107,22 +209,37 @@ def _name_as_pack(value: object) -> object:
     return {"pack": value} if isinstance(value, str) else value
 
 
-def _as_tag(value: str) -> str:
-    try:
-        return parse_tag(value)
-    except ValueError as error:
-        raise PydanticCustomError("language_tag", "{allowed}", {"allowed": str(error)}) from None
+_Traits = Annotated[
+    tuple[TraitEntry, ...],
+    WrapValidator(
+        _read_traits,
+        json_schema_input_type=Annotated[list[TraitEntry], Field(min_length=1)] | Literal["discover"],
+    ),
+]
+_Source = Annotated[SourceEntry, BeforeValidator(_keep_place, json_schema_input_type=SourceEntry | SkippedSourceEntry)]
+_Scenarios = Annotated[ScenariosEntry, BeforeValidator(_name_as_pack, json_schema_input_type=ScenariosEntry | str)]
 
 
-class ModelEntry(Entry):
-    """The whole file as written; it has no traits while they are to be discovered."""
+class ModelEntry(DescribedEntry):
+    """A model: one standard of judgment, made of traits. It has none while they are to be discovered."""
 
-    traits: Annotated[tuple[TraitEntry, ...], WrapValidator(_read_traits)]
+    traits: _Traits
+    """The axes of judgment; each gets samples of its own."""
     description: str | None = None
+    """One line on what the model judges; it goes into the prompts."""
     effort: Effort | None = None
-    sources: tuple[Annotated[SourceEntry, BeforeValidator(_keep_place)], ...] = ()
+    """The effort of runs that name none; without it high."""
+    sources: tuple[_Source, ...] = ()
+    """Where authored samples come from. Six or more a pole make the embedded model far better."""
     additional_terms: _Texts = ()
+    """Shown on the model's card and on that of its sets, such as terms of use: a text or a list."""
     upstream_sources: _Texts = ()
+    """Shown likewise: where the definition or the samples come from."""
     brief: BriefEntry = Field(default_factory=BriefEntry)
-    scenarios: Annotated[ScenariosEntry, BeforeValidator(_name_as_pack)] = Field(default_factory=ScenariosEntry)
-    language: Annotated[str, AfterValidator(_as_tag)] | None = None
+    """What is good, and what goes wrong."""
+    scenarios: _Scenarios = Field(default_factory=ScenariosEntry)
+    """What texts are about and for whom, or the name of a scenario pack. What is left out is chosen by the model's own
+    words."""
+    language: _Tag | None = None
+    """The language of the texts, a tag of BCP 47 such as de, pt-BR or hi. Without it the samples decide, else labels
+    and descriptions, else the brief, else English."""

@@ -1,13 +1,17 @@
-"""Reads the files of a model's authored samples line by line: those that ``sources`` names, and what was added."""
+"""Reads a model's authored samples line by line: what ``sources`` names, and what was added."""
 
 import io
 import posixpath
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import BinaryIO
 
 import pyarrow as pa
 
-from engine.definitions.outline import ADDED_FILE, Outline, Source, make_added_source
+from engine.definitions.outline import ADDED_FILE, Outline, make_added_source
+from engine.definitions.source_kinds.entries import Source
+from engine.definitions.source_kinds.ordinary import walk_ordinary
+from engine.definitions.source_kinds.passages import walk_passages
 from engine.definitions.sources import FILE_START, Line, LinePosition, walk_csv, walk_jsonl
 from engine.errors import DefinitionError, StoreError
 from engine.system.filesystem import OutsideFolderError, list_folders_with, locate_inside, open_folder
@@ -48,22 +52,33 @@ def walk_source(folder: str, source: Source, start: LinePosition = FILE_START) -
         DefinitionError: a line that was read is wrong, or the source cannot be found.
         StoreError: the source cannot be read.
     """
-    walk = walk_jsonl if source.type == "jsonl" else walk_csv
+    if source.type == "noise":
+        yield from walk_ordinary(source.name, source.texts, source.labels, start)
+        return
     with _explain(source):
         filesystem, path = open_folder(locate_inside(folder, source.path))
         with io.BufferedReader(filesystem.open_input_file(path), BUFFER_BYTES) as stream:
-            for line in walk(source.name, stream, source.mapping, start):
+            for line in walk_stream(source, stream, start):
                 if line.problems:
                     raise DefinitionError(source.name, line.problems)
                 yield line
 
 
+def walk_stream(source: Source, stream: BinaryIO, start: LinePosition = FILE_START) -> Iterator[Line]:
+    """Yields the lines of a source's file, right ones and wrong ones, from the line at ``start``."""
+    if source.type == "file":
+        return walk_passages(source.name, stream, source.labels, source.by_line, start)
+    return (walk_csv if source.type == "csv" else walk_jsonl)(source.name, stream, source.mapping, start)
+
+
 def read_version(folder: str, source: Source) -> Version:
-    """The version of a source's file.
+    """The version of a source's file; of ordinary texts, which come with the code, there is one.
 
     Raises:
         DefinitionError, StoreError: as ``walk_source``.
     """
+    if source.type == "noise":
+        return None, None
     with _explain(source):
         filesystem, path = open_folder(locate_inside(folder, source.path))
         info = filesystem.get_file_info(path)

@@ -35,9 +35,10 @@ class LinePosition:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line that is not blank (in CSV a row): where it begins, its seeds, and every mistake in it.
+    """A line that is not blank, in CSV a row, in a text file a paragraph: where it begins, its seeds, and its mistakes.
 
-    ``final`` says that the mistake concerns the whole file, so that nothing after it can be read.
+    A paragraph may have neither, since a heading is no sample. ``final`` says that the mistake concerns the whole file,
+    so that nothing after it can be read.
     """
 
     position: LinePosition
@@ -70,19 +71,9 @@ class _Reading:
         return Line(self.position, tuple(self.seeds), tuple(self.problems))
 
 
-def read_jsonl(name: str, content: bytes, mapping: Labels) -> tuple[list[Seed], list[Problem]]:
-    """Reads the seeds of a JSONL file and every mistake in it; blank lines are skipped."""
-    return _gather(walk_jsonl(name, io.BytesIO(content), mapping))
-
-
-def read_csv(name: str, content: bytes, mapping: Labels) -> tuple[list[Seed], list[Problem]]:
-    """Reads the seeds of a CSV file with a header row and every mistake in it; an empty cell labels nothing."""
-    return _gather(walk_csv(name, io.BytesIO(content), mapping))
-
-
 def walk_jsonl(name: str, stream: BinaryIO, mapping: Labels, start: LinePosition = FILE_START) -> Iterator[Line]:
-    """Yields the lines of a JSONL file one by one from the line at ``start``."""
-    position = _seek_line(stream, start)
+    """Yields the lines of a JSONL file one by one from the line at ``start``; blank lines are skipped."""
+    position = seek_line(stream, start)
     for raw in iter(stream.readline, b""):
         if position.line >= start.line and raw.strip():
             yield _read_object(_Reading(name, position, mapping), raw.removesuffix(b"\n"))
@@ -90,8 +81,11 @@ def walk_jsonl(name: str, stream: BinaryIO, mapping: Labels, start: LinePosition
 
 
 def walk_csv(name: str, stream: BinaryIO, mapping: Labels, start: LinePosition = FILE_START) -> Iterator[Line]:
-    """Yields the rows of a CSV file one by one from the row at ``start``; the header is always read first."""
-    lines = _TextLines(stream, _seek_line(stream, FILE_START))
+    """Yields the rows of a CSV file one by one from the row at ``start``; the header is always read first.
+
+    An empty cell labels nothing.
+    """
+    lines = TextLines(stream, seek_line(stream, FILE_START))
     try:
         rows = _walk_rows(name, lines)
         _, header = next(rows, (FILE_START, []))
@@ -99,7 +93,7 @@ def walk_csv(name: str, stream: BinaryIO, mapping: Labels, start: LinePosition =
             yield Line(FILE_START, problems=problems, final=True)
             return
         if start.offset > lines.position.offset:
-            rows = _walk_rows(name, _TextLines(stream, _seek_line(stream, start)))
+            rows = _walk_rows(name, TextLines(stream, seek_line(stream, start)))
         for position, row in rows:
             if position.line >= start.line:
                 yield _read_row(_Reading(name, position, mapping), header, row)
@@ -107,12 +101,27 @@ def walk_csv(name: str, stream: BinaryIO, mapping: Labels, start: LinePosition =
         yield Line(lines.position, problems=error.args, final=True)
 
 
+def gather_lines(lines: Iterable[Line]) -> tuple[list[Seed], list[Problem], list[int]]:
+    """Collects all seeds, all mistakes, and the numbers of lines with neither; after a final mistake that alone."""
+    seeds: list[Seed] = []
+    problems: list[Problem] = []
+    empty: list[int] = []
+    for line in lines:
+        if line.final:
+            return [], list(line.problems), []
+        seeds += line.seeds
+        problems += line.problems
+        if not line.seeds and not line.problems:
+            empty.append(line.position.line)
+    return seeds, problems, empty
+
+
 def read_fields(stream: BinaryIO, is_csv: bool) -> list[str]:
     """Reads the field names of a file's first line, CSV's header or a JSON object; none if it is neither."""
-    position = _seek_line(stream, FILE_START)
+    position = seek_line(stream, FILE_START)
     try:
         if is_csv:
-            return next(_walk_rows("", _TextLines(stream, position)), (position, []))[1]
+            return next(_walk_rows("", TextLines(stream, position)), (position, []))[1]
         first = json.loads(next(filter(bytes.strip, stream), b"{}").decode())
     except (_UnreadableError, ValueError, RecursionError):
         return []
@@ -143,19 +152,7 @@ def list_qualities(trait: Trait) -> str:
     return f"{trait.positive_label!r}, {trait.negative_label!r}, a number in [0, 1], or a word like good, mixed or poor"
 
 
-def _gather(lines: Iterable[Line]) -> tuple[list[Seed], list[Problem]]:
-    """Collects all seeds and mistakes; after a final mistake, only that mistake."""
-    seeds: list[Seed] = []
-    problems: list[Problem] = []
-    for line in lines:
-        if line.final:
-            return [], list(line.problems)
-        seeds += line.seeds
-        problems += line.problems
-    return seeds, problems
-
-
-def _seek_line(stream: BinaryIO, start: LinePosition) -> LinePosition:
+def seek_line(stream: BinaryIO, start: LinePosition) -> LinePosition:
     """Seeks the beginning of a line and returns its position.
 
     If no line begins at ``start``, because the file has changed, this is the first line of the file, and the caller
@@ -172,8 +169,8 @@ def _seek_line(stream: BinaryIO, start: LinePosition) -> LinePosition:
     return LinePosition(offset, 1)
 
 
-class _TextLines:
-    """The lines of a stream as the csv module wants them; a lone carriage return ends a line too.
+class TextLines:
+    """The lines of a UTF-8 stream with their ends; a lone carriage return ends a line too.
 
     ``position`` is where the next line begins.
     """
@@ -191,7 +188,7 @@ class _TextLines:
                 yield line
 
 
-def _walk_rows(name: str, lines: _TextLines) -> Iterator[tuple[LinePosition, list[str]]]:
+def _walk_rows(name: str, lines: TextLines) -> Iterator[tuple[LinePosition, list[str]]]:
     """Yields the rows that are not empty, each with the position of its first line: a quoted cell may span several.
 
     Raises:

@@ -1,12 +1,13 @@
-"""Reads authored samples from their source files line by line, for a page of a listing or to count them."""
+"""Reads authored samples from their sources line by line, for a page of a listing or to count them."""
 
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import lru_cache
 
 from engine.definitions.loader import locate_model
-from engine.definitions.outline import Outline, Source
+from engine.definitions.outline import Outline
 from engine.definitions.source_files import Version, list_sources, read_version, walk_source
+from engine.definitions.source_kinds.entries import Source
 from engine.definitions.sources import LinePosition
 from engine.domain.model import Seed, digest_text
 from engine.domain.samples import make_id
@@ -26,7 +27,7 @@ def walk_authored(
     """
     folder = locate_model(models_uri, outline.handle)
     for index, source in enumerate(list_sources(folder, outline)[start.source :], start.source):
-        if trait_key is not None and trait_key not in {trait.key for trait in source.mapping.values() if trait}:
+        if trait_key is not None and trait_key not in source.trait_keys:
             continue
         here = start if index == start.source else AuthoredPosition(index)
         for line in walk_source(folder, source, LinePosition(here.offset, here.line)):

@@ -86,4 +86,4 @@ def _find_authored(
             if number in wanted and is_added:
                 added.add(number)
             elif number in wanted:
-                authored.setdefault(number, seed.place)
+                authored.setdefault(number, source.locate(seed))

@@ -8,7 +8,8 @@ import pytest
 from fakes.builders import make_trait
 
 from engine.definitions.labelled_file import MOST_MISTAKES, read_labelled
-from engine.definitions.outline import Outline, Source
+from engine.definitions.outline import Outline
+from engine.definitions.source_kinds.entries import Source
 from engine.domain.model import Trait
 from engine.errors import DefinitionError, InputError
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from engine.definitions.loader import list_handles, load_model, load_outline, parse_model
-from engine.definitions.outline import Outline, Source
+from engine.definitions.outline import Outline
 from engine.definitions.scenario_packs import list_pack_names
+from engine.definitions.source_kinds.entries import Source
 from engine.domain.model import Brief, Length, Model, OwnScenarios, Seed, Skipped, Trait
 from engine.errors import DefinitionError, HandleError, NoTraitsError, StoreError, UnknownModelError
 
@@ -373,7 +374,7 @@ def test_every_mistake_of_form_is_named_at_once_in_the_order_of_the_lines() -> N
         f"{WHERE}:16: brief.domain: found an object; allowed: {A_LIST}.",
         f"{WHERE}:17: brief.edge_cases.1: found ''; allowed: text that is not empty.",
         f"{WHERE}:21: sources.1.type: found 'jsonlines'; allowed: {SOURCE_TYPES}. Did you mean 'jsonl'?",
-        f"{WHERE}:26: sources.2.mapping.a.triat: found 'triat'; allowed: one of trait. Did you mean 'trait'?",
+        f"{WHERE}:26: sources.2.mapping.a.triat: found 'triat'; allowed: one of trait, quality. Did you mean 'trait'?",
         f"{WHERE}:26: sources.2.mapping.a.trait: found nothing; allowed: this field is required.",
     ] == list_mistakes(FORM)
 
@@ -542,8 +543,6 @@ def test_every_source_that_is_not_read_here_is_named_as_skipped() -> None:
         "  - {type: github_csv, path: org/repo/x.csv, mapping: {a: {trait: zzz}}}\n"
         "  - {type: huggingface, path: org/set, split: [train, test], mapping: {text: content}}\n"
         "  - {type: url, url: 'https://example.com/x', pth: y}\n"
-        "  - {type: file, path: ../../x.txt}\n"
-        "  - {type: noise, path: [a]}\n"
     )
 
     why = "legal on the platform, not read here"
@@ -551,8 +550,6 @@ def test_every_source_that_is_not_read_here_is_named_as_skipped() -> None:
         Skipped("github_csv source org/repo/x.csv", why),
         Skipped("huggingface source org/set", why),
         Skipped("url source https://example.com/x", why),
-        Skipped("file source ../../x.txt", why),
-        Skipped("noise source 5", why),
     ) == parse(text).skipped
 
 

@@ -7,7 +7,15 @@ from collections.abc import Callable, Iterator, Mapping
 import pytest
 from fakes.builders import make_trait
 
-from engine.definitions.sources import Line, list_qualities, parse_quality, read_csv, read_jsonl, walk_csv, walk_jsonl
+from engine.definitions.sources import (
+    Labels,
+    Line,
+    gather_lines,
+    list_qualities,
+    parse_quality,
+    walk_csv,
+    walk_jsonl,
+)
 from engine.domain.model import Seed, Trait
 from engine.errors import Problem
 
@@ -19,6 +27,16 @@ ONE_OBJECT = "one JSON object a line"
 
 def write_jsonl(*entries: Mapping[str, object]) -> bytes:
     return "".join(json.dumps(entry) + "\n" for entry in entries).encode()
+
+
+def read_jsonl(name: str, content: bytes, mapping: Labels) -> tuple[list[Seed], list[Problem]]:
+    seeds, problems, _ = gather_lines(walk_jsonl(name, io.BytesIO(content), mapping))
+    return seeds, problems
+
+
+def read_csv(name: str, content: bytes, mapping: Labels) -> tuple[list[Seed], list[Problem]]:
+    seeds, problems, _ = gather_lines(walk_csv(name, io.BytesIO(content), mapping))
+    return seeds, problems
 
 
 def read_lines(*lines: bytes) -> tuple[list[Seed], list[Problem]]:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from fakes.stored import HANDLE, NOON, attach_set, link_sets, put_large_set, write_lines, write_model
+from fakes.stored import HANDLE, MODEL, NOON, attach_set, link_sets, put_large_set, write_lines, write_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -145,6 +145,27 @@ def test_listed_samples_are_those_that_loading_reads(house: House) -> None:
     assert [(seed.trait, seed.text, seed.quality) for seed in seeds] == [
         (sample.trait, sample.text, sample.quality) for sample in house.walk(limit=1)
     ]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5, 100])
+def test_passages_of_a_text_file_and_ordinary_texts_are_listed_as_loading_reads_them(
+    tmp_path: Path, limit: int
+) -> None:
+    folder = write_model(tmp_path / "models")
+    sources = (
+        "sources:\n  - {type: file, path: a.txt, mapping: {x: {trait: clarity}, y: {trait: safety, quality: 0}}}\n"
+    )
+    (folder / "model.yaml").write_text(f"{MODEL}{sources}  - {{type: noise, count: 5}}\n")
+    (folder / "a.txt").write_text("Heading\n\nOne.\n\nTwo\nlines.\n\n" + "Many sentences. " * 100)
+    house = House(tmp_path)
+    loaded = load_model(str(house.models), HANDLE).seeds
+    listed = house.walk(limit)
+
+    assert [(seed.trait, seed.text, seed.quality) for seed in loaded] == [
+        (sample.trait, sample.text, sample.quality) for sample in listed
+    ]
+    assert [seed.text for seed in loaded if seed.trait == "clarity"] == name_texts(house.walk(limit, "clarity"))
+    assert {"clarity": SampleCount(4, 4, 0), "safety": SampleCount(9, 0, 9)} == house.count()
 
 
 def test_run_that_was_due_early_and_attached_late_comes_last(house: House) -> None:

@@ -1,0 +1,206 @@
+"""Entries of `sources`: text files and ordinary texts are read, what is wrong is named, the rest is told as skipped."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from engine.definitions.loader import parse_model
+from engine.definitions.source_kinds.ordinary import read_ordinary
+from engine.domain.model import Model, Skipped
+from engine.errors import DefinitionError
+
+WHERE = "u22a8.test/model.yaml"
+SCALE = "traits:\n  - {type: spectrum, key: clarity, positive_label: Clear, negative_label: Obscure}\n"
+TOPIC = "traits:\n  - {type: topic, key: food}\n"
+TWO = f"{SCALE}  - {{type: topic, key: food}}\n"
+TEXT = b"First chapter\n\nOne sentence.\n\nAnother sentence.\n"
+
+
+def parse(text: str, files: Mapping[str, bytes] | None = None) -> Model:
+    given = files or {}
+
+    def read(path: str) -> bytes:
+        if path not in given:
+            raise FileNotFoundError(path)
+        return given[path]
+
+    return parse_model("u22a8.test", text.encode(), read)
+
+
+def list_mistakes(text: str, files: Mapping[str, bytes] | None = None) -> list[str]:
+    with pytest.raises(DefinitionError) as caught:
+        parse(text, files)
+    return [str(problem).removeprefix(f"{WHERE}:") for problem in caught.value.problems]
+
+
+def test_passages_of_a_text_file_are_samples_of_the_only_trait_at_its_positive_pole() -> None:
+    model = parse(f"{SCALE}sources: [{{type: file, path: a.txt}}]\n", {"a.txt": TEXT})
+
+    assert [("clarity", "One sentence.", 1.0), ("clarity", "Another sentence.", 1.0)] == [
+        (seed.trait, seed.text, seed.quality) for seed in model.seeds
+    ]
+    assert "u22a8.test/a.txt:3" == model.seeds[0].place
+
+
+def test_heading_of_a_text_file_is_told_as_skipped() -> None:
+    model = parse(f"{SCALE}sources: [{{type: file, path: a.txt}}]\n", {"a.txt": TEXT})
+    why = "headings and what has no letters are no passages; with `split: lines` every line is one"
+    many = parse(f"{SCALE}sources: [{{type: file, path: a.txt}}]\n", {"a.txt": b"A\n\n" * 8})
+
+    assert (Skipped("u22a8.test/a.txt, line 1", why),) == model.skipped
+    assert (Skipped("u22a8.test/a.txt, lines 1, 3, 5, 7, 9 and 3 more", why),) == many.skipped
+
+
+@pytest.mark.parametrize(
+    ("written", "quality"), [("0", 0.0), ("0.25", 0.25), ("poor", 0.0), ("obscure", 0.0), ("1.0", 1.0)]
+)
+def test_mapping_of_a_text_file_says_its_quality(written: str, quality: float) -> None:
+    source = f"{{type: file, path: a.txt, mapping: {{x: {{trait: clarity, quality: {written}}}}}}}"
+
+    assert {quality} == {seed.quality for seed in parse(f"{TWO}sources: [{source}]\n", {"a.txt": TEXT}).seeds}
+
+
+def test_text_file_may_label_several_traits_line_by_line() -> None:
+    mapping = "{a: {trait: clarity, quality: 0}, b: {trait: food}}"
+    model = parse(
+        f"{TWO}sources:\n  - {{type: file, path: a.txt, split: lines, mapping: {mapping}}}\n", {"a.txt": b"One\nTwo\n"}
+    )
+
+    assert [("clarity", "One", 0.0), ("food", "One", 1.0), ("clarity", "Two", 0.0), ("food", "Two", 1.0)] == [
+        (seed.trait, seed.text, seed.quality) for seed in model.seeds
+    ]
+
+
+def test_text_file_of_a_model_with_several_traits_has_to_say_which() -> None:
+    assert [
+        "4: sources.0.mapping: found nothing; allowed: the trait that its passages are samples of, as "
+        "{x: {trait: clarity}}."
+    ] == list_mistakes(f"{TWO}sources: [{{type: file, path: a.txt}}]\n", {"a.txt": TEXT})
+
+
+@pytest.mark.parametrize(
+    ("mapping", "mistake"),
+    [
+        (
+            "{x: {trait: claritty}}",
+            "sources.0.mapping.x.trait: found 'claritty'; allowed: a trait of this model: clarity. "
+            "Did you mean 'clarity'?",
+        ),
+        (
+            "{x: {trait: clarity, quality: 2}}",
+            "sources.0.mapping.x.quality: found '2'; allowed: 'Clear', 'Obscure', a number in [0, 1], or a word like "
+            "good, mixed or poor.",
+        ),
+        (
+            "{x: {trait: clarity}, y: {trait: clarity, quality: 0}}",
+            "sources.0.mapping.y.trait: found 'clarity'; allowed: each trait once: a passage has one quality for it.",
+        ),
+    ],
+)
+def test_wrong_mapping_of_a_text_file_is_named(mapping: str, mistake: str) -> None:
+    text = f"{SCALE}sources: [{{type: file, path: a.txt, mapping: {mapping}}}]\n"
+
+    assert [f"3: {mistake}"] == list_mistakes(text, {"a.txt": TEXT})
+
+
+@pytest.mark.parametrize(("path", "type_"), [("a.jsonl", "jsonl"), ("b/a.CSV", "csv"), ("a.ndjson", "jsonl")])
+def test_labelled_lines_are_no_text_file(path: str, type_: str) -> None:
+    assert [
+        f"3: sources.0.type: found 'file'; allowed: {type_} for {path}, whose lines have labels of their own."
+    ] == list_mistakes(f"{SCALE}sources: [{{type: file, path: {path}}}]\n")
+
+
+def test_text_file_that_is_not_there_or_is_no_text_is_named() -> None:
+    text = f"{SCALE}sources: [{{type: file, path: a.pdf}}]\n"
+    [absent], [foreign] = list_mistakes(text), list_mistakes(text, {"a.pdf": b"%PDF\xe2\x00"})
+
+    assert "3: sources.0.path: found 'a.pdf', which is not there; allowed: a file in the model's folder." == absent
+    assert "u22a8.test/a.pdf:1: file: found a byte that is not UTF-8 at offset 4; " in foreign
+
+
+def test_noise_is_negative_samples_of_each_topic() -> None:
+    model = parse(f"{TWO}sources: [{{type: noise}}]\n")
+
+    assert {("food", 0.0)} == {(seed.trait, seed.quality) for seed in model.seeds}
+    assert 12 == len({seed.text for seed in model.seeds})
+    assert all(seed.place.startswith("data/noise/en.yaml:") for seed in model.seeds)
+
+
+@pytest.mark.parametrize(
+    ("own", "given", "code"),
+    [
+        ("", "", "en"),
+        ("language: de\n", "", "de"),
+        ("language: de\n", ", language: hi", "hi"),
+        ("", ", language: fr-CA", "fr"),
+    ],
+)
+def test_noise_is_in_the_language_of_the_model_or_its_own(own: str, given: str, code: str) -> None:
+    model = parse(f"{own}{TOPIC}sources: [{{type: noise{given}}}]\n")
+
+    assert {seed.text for seed in model.seeds} <= {item.text for item in read_ordinary(code)}
+
+
+def test_noise_leaves_out_subjects_and_has_as_many_texts_as_it_says() -> None:
+    inside = {item.text for item in read_ordinary("en") if item.subject in ("cooking", "garden")}
+    [few, all_] = (
+        parse(f"{TOPIC}sources: [{{type: noise, count: {count}, without: [cooking, garden]}}]\n") for count in (3, 20)
+    )
+
+    assert (3, 20) == (len(few.seeds), len(all_.seeds))
+    assert set() == inside & {seed.text for seed in (*few.seeds, *all_.seeds)}
+
+
+@pytest.mark.parametrize(
+    ("fields", "mistake"),
+    [
+        ("without: [coking]", "sources.0.without.0: found 'coking'; allowed: a subject of the ordinary texts: "),
+        ("count: 25", "sources.0.count: found '25'; allowed: at most 24: so many there are in English."),
+        ("count: 0", "sources.0.count: found '0'; allowed: a whole number of at least 1."),
+        ("language: xx", "sources.0.language: found 'xx'; allowed: a language tag"),
+        (
+            "mapping: {x: {trait: fod}}",
+            "sources.0.mapping.x.trait: found 'fod'; allowed: a trait of this model: food. Did",
+        ),
+    ],
+)
+def test_wrong_noise_is_named(fields: str, mistake: str) -> None:
+    [found] = list_mistakes(f"{TOPIC}sources: [{{type: noise, {fields}}}]\n")
+
+    assert found.startswith(f"3: {mistake}"), found
+
+
+@pytest.mark.parametrize(
+    ("text", "skipped"),
+    [
+        (f"{SCALE}sources: [{{type: noise}}]\n", "the model has no topic that ordinary texts could lie outside of"),
+        (f"language: th\n{TOPIC}sources: [{{type: noise}}]\n", "there are no ordinary texts in Thai here, only in "),
+    ],
+)
+def test_noise_that_cannot_be_read_is_told_as_skipped(text: str, skipped: str) -> None:
+    [found] = parse(text).skipped
+
+    assert "noise source 1" == found.what
+    assert found.why.startswith(skipped)
+
+
+def test_noise_for_another_type_of_trait_is_told_as_skipped() -> None:
+    model = parse(f"{TWO}sources: [{{type: noise, mapping: {{a: {{trait: clarity}}, b: {{trait: food}}}}}}]\n")
+
+    assert (Skipped("noise for clarity", "texts outside of a topic say nothing of a spectrum"),) == model.skipped
+    assert {"food"} == {seed.trait for seed in model.seeds}
+
+
+def test_field_of_another_type_of_source_is_told_as_skipped() -> None:
+    text = (
+        f"{TOPIC}sources:\n"
+        "  - {type: jsonl, path: s.jsonl, split: lines, without: [music], mapping: {food: {trait: food, quality: 1}}}\n"
+        "  - {type: noise, path: x.txt}\n"
+    )
+
+    assert {
+        Skipped(f"field 'split' ({WHERE}:4)", "not a field of a jsonl source"),
+        Skipped(f"field 'without' ({WHERE}:4)", "not a field of a jsonl source"),
+        Skipped(f"field 'quality' ({WHERE}:4)", "not a field of a jsonl source"),
+        Skipped(f"field 'path' ({WHERE}:5)", "not a field of a noise source"),
+    } == set(parse(text, {"s.jsonl": b""}).skipped)

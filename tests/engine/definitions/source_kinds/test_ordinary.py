@@ -1,0 +1,67 @@
+"""The ordinary texts of all languages are alike in kind, and few of them are drawn from all subjects."""
+
+import pytest
+from fakes.builders import make_trait
+
+from engine.definitions.source_kinds.ordinary import (
+    OrdinaryText,
+    draw_ordinary,
+    list_noise_languages,
+    read_ordinary,
+    walk_ordinary,
+)
+from engine.definitions.source_kinds.passages import FixedLabel
+from engine.definitions.sources import LinePosition
+from engine.domain.model import Seed
+from engine.text.language import detect_language
+from engine.text.near_duplicates import find_pairs
+from engine.text.words import count_words, ends_sentence
+
+LANGUAGES = list_noise_languages()
+SUBJECTS = list(dict.fromkeys(item.subject for item in read_ordinary("en")))
+
+
+def test_there_are_languages() -> None:
+    assert {"en", "de", "hi", "ja"} <= set(LANGUAGES)
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_texts_are_in_their_language_two_a_subject_and_of_several_lengths(code: str) -> None:
+    texts = read_ordinary(code)
+    words = [count_words(item.text) for item in texts]
+
+    assert [subject for subject in SUBJECTS for _ in range(2)] == [item.subject for item in texts]
+    assert code == detect_language([item.text for item in texts])
+    assert all(ends_sentence(item.text) for item in texts)
+    assert [] == find_pairs((str(item.line), item.text) for item in texts)
+    assert min(words) < 15
+    assert max(words) > 25
+    assert sorted({item.line for item in texts}) == [item.line for item in texts]
+
+
+def test_as_many_of_each_subject_are_drawn_as_can_be() -> None:
+    drawn = draw_ordinary(read_ordinary("en"), len(SUBJECTS))
+
+    assert SUBJECTS == [item.subject for item in drawn]
+    assert min(count_words(item.text) for item in drawn) < 20 < max(count_words(item.text) for item in drawn)
+
+
+def test_more_than_there_are_cannot_be_drawn() -> None:
+    texts = (OrdinaryText(1, "a", "One."), OrdinaryText(2, "a", "Two."), OrdinaryText(3, "b", "Three."))
+
+    assert texts == draw_ordinary(texts, 9)
+    assert (texts[0], texts[2]) == draw_ordinary(texts, 2)
+    assert () == draw_ordinary((), 3)
+
+
+def test_walk_goes_on_from_a_line() -> None:
+    texts = (OrdinaryText(3, "a", "One."), OrdinaryText(8, "b", "Two."))
+    lines = list(walk_ordinary("noise.yaml", texts, (FixedLabel(make_trait(), 0.0),)))
+
+    assert [(Seed("clarity", "One.", 0.0, "noise.yaml:3"),), (Seed("clarity", "Two.", 0.0, "noise.yaml:8"),)] == [
+        line.seeds for line in lines
+    ]
+    for number, line in enumerate(lines):
+        walked = walk_ordinary("noise.yaml", texts, (FixedLabel(make_trait(), 0.0),), line.position)
+        assert lines[number:] == list(walked)
+    assert LinePosition(0, 3) == lines[0].position

@@ -1,0 +1,128 @@
+"""A text file becomes passages: paragraphs of a sensible size, or lines; headings are told apart."""
+
+import io
+
+import pytest
+from fakes.builders import make_trait
+
+from engine.definitions.source_kinds.passages import ALLOWED, MAX_PASSAGE_BYTES, FixedLabel, walk_passages
+from engine.definitions.sources import FILE_START, Line, LinePosition
+from engine.domain.model import Seed
+from engine.errors import Problem
+
+LABELS = (FixedLabel(make_trait(), 1.0),)
+
+
+def walk(text: str | bytes, by_line: bool = False, start: LinePosition = FILE_START) -> list[Line]:
+    content = text.encode() if isinstance(text, str) else text
+    return list(walk_passages("a.txt", io.BytesIO(content), LABELS, by_line, start))
+
+
+def list_texts(text: str, by_line: bool = False) -> list[str]:
+    return [seed.text for line in walk(text, by_line) for seed in line.seeds]
+
+
+def test_paragraph_is_a_passage_with_its_lines_joined() -> None:
+    text = "One line\nand another.\n\n\n  Second paragraph.  \n"
+
+    assert ["One line and another.", "Second paragraph."] == list_texts(text)
+    assert ["a.txt:1", "a.txt:5"] == [seed.place for line in walk(text) for seed in line.seeds]
+
+
+def test_passage_has_the_quality_of_each_label() -> None:
+    other = make_trait("warmth")
+    [line] = walk_passages("a.txt", io.BytesIO(b"One."), (*LABELS, FixedLabel(other, 0.25)), False)
+
+    assert (Seed("clarity", "One.", 1.0, "a.txt:1"), Seed("warmth", "One.", 0.25, "a.txt:1")) == line.seeds
+
+
+@pytest.mark.parametrize(
+    "heading", ["CHAPTER I", "# Install", "## Install it.", "* * *", "-----", "1.", "第一章", "पहला अध्याय", "He said:"]
+)
+def test_heading_is_no_passage(heading: str) -> None:
+    assert ["A sentence."] == list_texts(f"{heading}\n\nA sentence.\n")
+
+
+def test_heading_above_a_paragraph_is_left_out_of_it() -> None:
+    assert ["A sentence."] == list_texts("# Install\nA sentence.\n")
+
+
+@pytest.mark.parametrize("text", ["One sentence.", "#fun is what we had.", "「はい。」", "हम आए।", "“Yes!”", "x" * 81])
+def test_paragraph_of_one_line_is_no_heading_where_it_ends_a_sentence_or_is_long(text: str) -> None:
+    assert [text] == list_texts(text)
+
+
+def test_every_line_is_a_passage_where_it_says_so() -> None:
+    assert ["Fix the build", "# Not a heading", "-"] == list_texts(
+        "Fix the build\n\n# Not a heading\n-\n", by_line=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("sentence", "joint"),
+    [
+        ("This sentence is one of many in a paragraph.", " "),
+        ("この文は段落の中の一つの文である。", ""),
+        ("यह अनुच्छेद का एक वाक्य है।", " "),
+    ],
+)
+def test_long_paragraph_is_divided_at_the_ends_of_sentences(sentence: str, joint: str) -> None:
+    count = 3 * MAX_PASSAGE_BYTES // len(sentence.encode())
+    text = joint.join([sentence] * count)
+    passages = list_texts(text)
+
+    assert text == joint.join(passages)
+    assert 3 <= len(passages) <= 4
+    assert all(len(passage.encode()) <= MAX_PASSAGE_BYTES + len(sentence.encode()) for passage in passages)
+    assert min(len(passage) for passage in passages) > max(len(passage) for passage in passages) / 2
+    assert all(passage.endswith(sentence[-1]) for passage in passages)
+
+
+def test_long_sentence_stays_whole() -> None:
+    text = "word " * MAX_PASSAGE_BYTES + "end."
+
+    assert [text] == list_texts(text)
+
+
+def test_wrapped_lines_of_a_script_without_spaces_are_joined_without_one() -> None:
+    assert ["長い文は\n次の行に続く。".replace("\n", "")] == list_texts("長い文は\n次の行に続く。\n")
+    assert ["긴 문장은 다음 줄로 이어진다."] == list_texts("긴 문장은\n다음 줄로 이어진다.\n")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_may_end_as_anywhere_and_a_byte_order_mark_is_no_text(end: str) -> None:
+    text = f"\ufeffOne.{end}{end}Two{end}three.{end}"
+
+    assert ["One.", "Two three."] == list_texts(text)
+    assert [1, 3] == [line.position.line for line in walk(text)]
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "  \n\t\n"])
+def test_empty_file_has_no_passages(text: str) -> None:
+    assert [] == walk(text)
+
+
+def test_file_that_is_no_text_is_named_with_the_line_of_its_first_foreign_byte() -> None:
+    [*before, last] = walk("One.\n\nCafé.\n".encode("latin-1"))
+
+    assert [["One."]] == [[seed.text for seed in line.seeds] for line in before]
+    assert last.final
+    assert (Problem("a.txt", 3, "file", "a byte that is not UTF-8 at offset 9", ALLOWED),) == last.problems
+
+
+@pytest.mark.parametrize("by_line", [False, True])
+def test_walk_goes_on_from_where_a_passage_begins(by_line: bool) -> None:
+    text = "\ufeffÉins.\nzwei.\n\nHeading\n\nDrei.\n\n\nVier.\n"
+    lines = walk(text, by_line)
+
+    assert ([1, 2, 4, 6, 9] if by_line else [1, 4, 6, 9]) == [line.position.line for line in lines]
+    for number, line in enumerate(lines):
+        assert lines[number:] == walk(text, by_line, line.position)
+
+
+def test_walk_of_a_file_that_has_changed_goes_on_by_the_number_of_the_line() -> None:
+    assert ["Three."] == [
+        seed.text
+        for line in walk("One is longer.\n\nTwo.\n\nThree.\n", start=LinePosition(7, 5))
+        for seed in line.seeds
+    ]

@@ -1,0 +1,33 @@
+"""Where a sample stands is told so that its author finds it: by file and line, or by the entry that draws it."""
+
+from pathlib import Path
+
+import pytest
+from fakes.stored import HANDLE, MODEL, write_model
+
+from engine.definitions.source_kinds.ordinary import read_ordinary
+from engine.domain.samples import make_id
+from engine.listing.places import find_places
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("Two.", f"{HANDLE}/a.txt:3"),
+        (
+            read_ordinary("en")[0].text,
+            f"{HANDLE}/model.yaml:7 (sources.1 draws data/noise/en.yaml:{read_ordinary('en')[0].line})",
+        ),
+    ],
+)
+def test_sample_of_a_text_file_and_an_ordinary_text_are_authored(tmp_path: Path, text: str, place: str) -> None:
+    folder = write_model(tmp_path / "models")
+    source = "{type: file, path: a.txt, mapping: {x: {trait: safety}}}"
+    (folder / "model.yaml").write_text(f"{MODEL}sources:\n  - {source}\n  - {{type: noise}}\n")
+    (folder / "a.txt").write_text("One.\n\nTwo.\n")
+    number = make_id(HANDLE, "safety", text)
+    places = find_places(str(tmp_path / "models"), str(tmp_path / "samples"), HANDLE, [number])
+
+    assert {number: place} == places.authored
+    assert () == places.unknown
+    assert frozenset() == places.removable
