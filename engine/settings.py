@@ -282,11 +282,13 @@ class Settings(BaseSettings):
 
         Files that come with the code (the effort dial, the catalogue) are taken from there if the root has none.
         """
-        if "://" in uri:
-            return uri
-        path = Path(uri).expanduser()
-        own, shipped = PROJECT_ROOT / path, SHIPPED_ROOT / path
-        return str(shipped if shipped.exists() and not own.exists() else own)
+        own = self.locate_own(uri)
+        shipped = SHIPPED_ROOT / Path(uri).expanduser()
+        return str(shipped) if "://" not in uri and shipped.exists() and not Path(own).exists() else own
+
+    def locate_own(self, uri: str) -> str:
+        """Returns what ``locate`` does, but never a place among the files that come with the code."""
+        return uri if "://" in uri else str(PROJECT_ROOT / Path(uri).expanduser())
 
 
 class CollectorSettings(BaseSettings):

@@ -40,6 +40,32 @@ def test_wheel_says_its_licence_and_brings_its_text(tmp_path: Path) -> None:
     )
 
 
+def test_installed_command_begins_a_model_at_home_which_editors_can_complete(tmp_path: Path) -> None:
+    code, home = build_wheel(tmp_path / "wheel"), tmp_path / "home"
+    home.mkdir()
+    begin = "from flows.cli.app import main; print(main(['new', 'acme.food']))"
+    ended = subprocess.run(
+        [sys.executable, "-c", begin],
+        cwd=home,
+        env={**clear_environment(), "PYTHONPATH": str(code), "HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+    models = home / "exemplars" / "data" / "models"
+    definition = models / "acme.food" / "model.yaml"
+
+    assert [
+        str(definition),
+        "0",
+    ] == ended.stdout.splitlines()
+    assert f"those that come with the code are in {code / 'engine' / 'data' / 'models'}" in ended.stderr
+    assert "# yaml-language-server: $schema=../model.schema.json" == definition.read_text().splitlines()[0]
+    assert (models / "model.schema.json").is_file()
+    assert (code / "engine" / "data" / "noise" / "en.yaml").is_file()
+
+
 def test_wheel_brings_the_catalogue_the_dial_and_the_deployments(tmp_path: Path) -> None:
     code, home = build_wheel(tmp_path / "wheel"), tmp_path / "home"
     home.mkdir()

@@ -347,6 +347,29 @@ def prune_command(
     prune_now(read_settings(), Ages(rejected_days, runs_days), dry_run, as_json)
 
 
+@app.command("new")
+def new_command(
+    handle: Annotated[str, typer.Argument(help="The new model, as <namespace>.<name>, such as acme.reviews.")],
+    blank: Annotated[bool, typer.Option("--blank", help="Ask nothing, at a terminal too.")] = False,
+) -> None:
+    """Begins a model: model.yaml with every field explained, and samples.jsonl. Asks four questions at a terminal."""
+    from engine.settings import read_settings
+    from flows.cli.authoring.new import begin_model, show_new
+
+    settings = read_settings()
+    show_new(settings, begin_model(settings, handle, blank))
+
+
+@app.command("schema")
+def schema_command(
+    name: Annotated[str, typer.Argument(metavar="[model|sample]", help="model.yaml, or a line of samples.")] = "model",
+) -> None:
+    """Prints the JSON Schema of model.yaml or, as `exemplars schema sample`, of a line of samples."""
+    from flows.cli.authoring.schema import show_schema
+
+    show_schema(name)
+
+
 @app.command("test")
 def hold_command(
     handle: HandleArgument,

@@ -1,0 +1,111 @@
+"""The work of ``exemplars new``: writes a model to begin with, after four questions at a terminal."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from engine.authoring.answers import EXAMPLE, Answers, PoleAnswer, clean_answer, read_pole, read_trait
+from engine.authoring.new_model import NewModel, check_new, write_new_model
+from engine.errors import InputError, RunInterruptedError
+from engine.settings import PROJECT_ROOT, SHIPPED_ROOT, Settings
+
+EXAMPLES_PER_POLE = 3
+Read = TypeVar("Read")
+
+
+def begin_model(settings: Settings, handle: str, blank: bool = False) -> NewModel:
+    """Writes a new model into the catalogue.
+
+    Args:
+        blank: asks no questions, at a terminal too.
+
+    Raises:
+        InputError: the handle is malformed, the model is there, or the catalogue is an object store.
+        RunInterruptedError: the questions were broken off; nothing is written.
+        StoreError: it cannot be written.
+    """
+    models = _locate_models(settings)
+    check_new(models, handle)
+    asks = not blank and sys.stdin.isatty() and sys.stdout.isatty()
+    return write_new_model(models, handle, _ask(handle) if asks else EXAMPLE)
+
+
+def show_new(settings: Settings, new: NewModel) -> None:
+    """Prints the path of the new ``model.yaml``, and says what to do next."""
+    print(new.definition)
+    said = [
+        f"Edit it, and put labelled texts into {new.samples.name} beside it. Then:",
+        f"  exemplars validate {new.handle}",
+        f"  exemplars plan {new.handle} --effort low",
+    ]
+    if SHIPPED_ROOT != PROJECT_ROOT and "://" not in settings.models_uri:
+        said.append(
+            f"Models are read from {new.definition.parent.parent} now; those that come with the code are in "
+            f"{SHIPPED_ROOT / 'data/models'}"
+        )
+    print("\n".join(said), file=sys.stderr)
+
+
+def _locate_models(settings: Settings) -> Path:
+    """Locates the catalogue as a folder that may be written to.
+
+    Raises:
+        InputError: it is an object store.
+    """
+    uri = settings.models_uri
+    if "://" in uri:
+        raise InputError(
+            f"EXEMPLARS_MODELS_URI is {uri}, and a new model is written for you to edit: begin it in a folder of this "
+            f"machine (EXEMPLARS_MODELS_URI=data/models exemplars new …), and copy that to {uri} when it is right"
+        )
+    return Path(settings.locate_own(uri))
+
+
+def _ask(handle: str) -> Answers:
+    """Puts the four questions; the first without an answer leaves the example.
+
+    Raises:
+        RunInterruptedError: they were broken off.
+    """
+    # Imported for its effect: arrow keys, and corrections on the line.
+    import readline  # noqa: F401
+
+    print(f"{handle}: four questions, and its model.yaml is filled in. Enter alone leaves an example in it.")
+    try:
+        print("1. What are the texts? (Replies to customers)")
+        if not (texts := _put("   > ", str)):
+            return EXAMPLE
+        print("2. What is to be judged? A word or two; after a colon the question, and what does not count.")
+        print("   (Warmth: does the reply treat the customer as a person?)")
+        trait, question = _put("   > ", read_trait)
+        print("3. The two ends, each in a word or two; after a colon what a text there does.")
+        positive = _put("   positive (Warm: thanks, and offers help) > ", read_pole)
+        negative = _put("   negative (Cold: speaks in rules) > ", partial(read_pole, other=positive))
+        print(f"4. {EXAMPLES_PER_POLE} texts for each end, one a line. Enter alone leaves one out.")
+        return Answers(texts, trait, _ask_examples(positive), _ask_examples(negative), question)
+    except EOFError:
+        print()
+        raise RunInterruptedError("broken off at a question. Nothing was written") from None
+
+
+def _ask_examples(pole: PoleAnswer) -> PoleAnswer:
+    texts = [_put(f"   {pole.label}, {number} > ", str) for number in range(1, EXAMPLES_PER_POLE + 1)]
+    return replace(pole, examples=tuple(filter(None, texts)))
+
+
+def _put(prompt: str, read: Callable[[str], Read]) -> Read:
+    """Puts a question until its answer can be read.
+
+    Raises:
+        EOFError: there is no more input.
+    """
+    while True:
+        try:
+            return read(clean_answer(input(prompt)))
+        except UnicodeDecodeError:
+            print("   That has bytes that are no characters. Type it again")
+        except ValueError as error:
+            print(f"   {error}")

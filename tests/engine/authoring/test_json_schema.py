@@ -1,0 +1,132 @@
+"""The committed schemas are those of the code, and say of a file what the reader says."""
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from fakes.builders import make_trait
+
+from engine.authoring.answers import EXAMPLE
+from engine.authoring.json_schema import SCHEMAS, format_schema, make_schema
+from engine.authoring.new_model import render_definition
+from engine.definitions.loader import parse_model
+from engine.definitions.sources import gather_lines, walk_jsonl
+from engine.errors import DefinitionError
+from engine.settings import PROJECT_ROOT
+
+MODELS = PROJECT_ROOT / "data" / "models"
+TRAIT = "traits: [{type: spectrum, key: clarity}]\n"
+
+
+def is_allowed(name: str, value: Any) -> bool:
+    return bool(jsonschema.Draft202012Validator(make_schema(name)).is_valid(value))
+
+
+def can_be_read(text: str) -> bool:
+    try:
+        parse_model("u22a8.test", text.encode(), lambda _: b"")
+    except DefinitionError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_committed_schema_is_that_of_the_code(name: str) -> None:
+    path = PROJECT_ROOT / "docs/reference/schemas" / f"{name}.schema.json"
+
+    assert format_schema(name) == path.read_text(encoding="utf-8"), f"exemplars schema {name} > {path}"
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_schema_is_one_of_its_dialect(name: str) -> None:
+    jsonschema.Draft202012Validator.check_schema(make_schema(name))
+
+
+@pytest.mark.parametrize("path", sorted(MODELS.glob("*/model.yaml")), ids=lambda path: path.parent.name)
+def test_models_of_the_catalogue_fit_the_schema(path: Path) -> None:
+    assert is_allowed("model", yaml.safe_load(path.read_text(encoding="utf-8")))
+
+
+def test_samples_of_the_catalogue_fit_the_schema() -> None:
+    lines = [line for path in MODELS.glob("*/*.jsonl") for line in path.read_text(encoding="utf-8").splitlines()]
+    validator = jsonschema.Draft202012Validator(make_schema("sample"))
+
+    assert len(lines) > 100
+    assert [] == [line for line in lines if not validator.is_valid(json.loads(line))]
+
+
+def test_new_file_fits_the_schema() -> None:
+    assert is_allowed("model", yaml.safe_load(render_definition("acme.new", EXAMPLE, "model.schema.json")))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "traits: discover\n",
+        "traits: []\n",
+        "traits: yes\n",
+        "effort: high\n",
+        "traits: [{type: spektrum, key: a}]\n",
+        "traits: [{type: topic}]\n",
+        "traits: [{type: topic, key: A}]\n",
+        f"{TRAIT}effort: huge\n",
+        f"{TRAIT}scenarios: releases\n",
+        f"{TRAIT}scenarios: {{forms: a note}}\n",
+        f"{TRAIT}scenarios: {{lengths: [{{name: a, min_words: 0, max_words: 3}}]}}\n",
+        f"{TRAIT}scenarios: {{lengths: [{{name: a, min_words: 2, max_words: 3}}]}}\n",
+        f"{TRAIT}brief: {{intent: a, domain: [b, c]}}\n",
+        f"{TRAIT}brief: {{intent: {{a: b}}}}\n",
+        f"{TRAIT}brief: sharp\n",
+        f"{TRAIT}sources: [{{type: jsonl, path: s.jsonl, mapping: {{a: {{trait: clarity}}}}}}]\n",
+        f"{TRAIT}sources: [{{type: jsonl, path: s.jsonl, mapping: {{a: clarity}}}}]\n",
+        f"{TRAIT}sources: [{{type: file, path: s.txt, mapping: {{a: {{trait: clarity, quality: 0.5}}}}}}]\n",
+        f"{TRAIT}sources: [{{type: file, path: s.txt, split: pages}}]\n",
+        f"{TRAIT}sources: [{{type: huggingface, path: [a], mapping: {{text: content}}}}]\n",
+        f"{TRAIT}sources: [{{type: parquet, path: a}}]\n",
+        f"{TRAIT}sources: {{type: jsonl}}\n",
+        f"{TRAIT}tags: [a]\n",
+        "traits: [{type: topic, key: food}]\nsources: [{type: noise, count: 3, without: [money], language: hi}]\n",
+        "traits: [{type: topic, key: food}]\nsources: [{type: noise, count: 0}]\n",
+    ],
+)
+def test_schema_allows_what_can_be_read_and_nothing_else_of_form(text: str) -> None:
+    # That traits are to be discovered is no mistake of form.
+    readable = text.startswith("traits: discover") or can_be_read(text)
+
+    assert readable == is_allowed("model", yaml.safe_load(text))
+
+
+@pytest.mark.parametrize(
+    ("line", "allowed"),
+    [
+        ({"content": "A text.", "clarity": 1}, True),
+        ({"content": "A text.", "clarity": "good", "id": [7], "source_url": "https://example.org"}, True),
+        ({"content": "", "clarity": 1}, False),
+        ({"content": " \n", "clarity": 1}, False),
+        ({"content": 3, "clarity": 1}, False),
+        ({"clarity": 1}, False),
+        (["A text.", 1], False),
+    ],
+)
+def test_schema_of_a_sample_allows_what_the_reader_does(line: Any, allowed: bool) -> None:
+    content = (json.dumps(line) + "\n").encode()
+    seeds, problems, _ = gather_lines(walk_jsonl("s.jsonl", io.BytesIO(content), {"clarity": make_trait()}))
+
+    assert allowed == bool(seeds and not problems)
+    assert allowed == is_allowed("sample", line)
+
+
+def test_every_field_is_described() -> None:
+    def list_undescribed(schema: Any, path: str = "") -> list[str]:
+        if isinstance(schema, list):
+            return [found for item in schema for found in list_undescribed(item, path)]
+        if not isinstance(schema, dict):
+            return []
+        own = [f"{path}.{name}" for name, item in schema.get("properties", {}).items() if not item.get("description")]
+        return own + [found for name, item in schema.items() for found in list_undescribed(item, f"{path}.{name}")]
+
+    assert [] == [found for name in SCHEMAS for found in list_undescribed(make_schema(name))]

@@ -1,0 +1,215 @@
+"""A new model can be used as it is written, explains every field, and overwrites nothing."""
+
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from engine.authoring.answers import EXAMPLE, Answers, PoleAnswer
+from engine.authoring.json_schema import format_schema
+from engine.authoring.new_model import COMMITTED_SCHEMA, SCHEMA_FILE, locate_schema, render_definition, write_new_model
+from engine.definitions.loader import load_model, parse_model
+from engine.definitions.schema import (
+    BriefEntry,
+    LengthEntry,
+    MappingEntry,
+    ModelEntry,
+    ScenariosEntry,
+    SourceEntry,
+    TraitEntry,
+)
+from engine.domain.model import TRAIT_TYPES
+from engine.errors import HandleError, InputError, StoreError
+from engine.settings import PROJECT_ROOT
+
+HANDLE = "acme.reviews"
+ENTRIES = (ModelEntry, TraitEntry, SourceEntry, MappingEntry, BriefEntry, ScenariosEntry, LengthEntry)
+SPOKEN = {
+    "en": Answers(
+        "Replies: to 'customers', and \"others\" # all of them",
+        "Warmth",
+        PoleAnswer("Warm", "thanks: and offers help", ("Thank you!", 'He said "no" \\ yes.', "- a list?")),
+        PoleAnswer("yes", "", ("Closed.",)),
+        "Is it kind?",
+    ),
+    "de": Answers(
+        "Antworten an Kundinnen", "Höflichkeit", PoleAnswer("Höflich", "dankt"), PoleAnswer("Schroff", "droht")
+    ),
+    "ja": Answers(
+        "お客様への返信", "丁寧さ", PoleAnswer("丁寧", "お礼を言う", ("ありがとうございます。",)), PoleAnswer("失礼")
+    ),
+    "hi": Answers("ग्राहकों के उत्तर", "विनम्रता", PoleAnswer("विनम्र", "धन्यवाद"), PoleAnswer("रूखा", "डाँटता है", ("जाइए।",))),
+    "null": Answers("~", "null", PoleAnswer("null"), PoleAnswer("true"), "[x]"),
+}
+
+
+def uncomment(text: str) -> str:
+    """Takes "# " off all fields that stand in a comment, but for those of the three other types of trait."""
+    return re.sub(r"^( *)# ((?: *- |  +)?(?:#|[\w]+:(?: |$)|- ).*)$", r"\1\2", text, flags=re.MULTILINE)
+
+
+def cut_block(text: str, begin: str) -> str:
+    """One of the blocks in a comment, as it is without its comment."""
+    [block] = re.findall(rf"^( *# {begin}\n(?: *# +.*\n)*)", text, re.MULTILINE)
+    return re.sub(r"^( *)# ", r"\1", block, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("language", SPOKEN)
+def test_answers_of_any_language_are_what_the_model_has(tmp_path: Path, language: str) -> None:
+    answers = SPOKEN[language]
+    write_new_model(tmp_path, HANDLE, answers)
+    model = load_model(str(tmp_path), HANDLE)
+    [trait] = model.traits
+
+    assert (answers.trait, answers.positive.label, answers.negative.label, answers.description) == (
+        trait.name,
+        trait.positive_label,
+        trait.negative_label,
+        trait.description,
+    )
+    assert [answers.positive.paraphrase][: bool(answers.positive.paraphrase)] == [*trait.positive_paraphrase]
+    assert (answers.summary, (answers.texts,)) == (model.description, model.brief.domain)
+    assert {
+        (text, float(answer is answers.positive))
+        for answer in (answers.positive, answers.negative)
+        for text in answer.examples
+    } == {(seed.text, seed.quality) for seed in model.seeds}
+    assert () == model.skipped
+
+
+def test_example_is_a_model_without_samples(tmp_path: Path) -> None:
+    new = write_new_model(tmp_path / "not" / "there", HANDLE)
+
+    assert b"" == new.samples.read_bytes()
+    assert EXAMPLE.trait == load_model(str(tmp_path / "not" / "there"), HANDLE).traits[0].name
+
+
+def test_every_field_has_its_description_before_it() -> None:
+    text = render_definition(HANDLE, EXAMPLE, "model.schema.json")
+    words = " ".join(re.sub(r"^[ #]+", "", line) for line in text.splitlines())
+
+    for entry in ENTRIES:
+        for name, field in entry.model_fields.items():
+            assert re.search(rf"^[ #-]*\b{name}:|[{{ ]{name}: ", text, re.MULTILINE), name
+            assert " ".join((field.description or "?").split()) in words, name
+    assert max(map(len, text.splitlines())) <= 120
+
+
+def test_trait_of_each_type_can_be_chosen() -> None:
+    text = render_definition(HANDLE, EXAMPLE, "x")
+    types = [re.sub(r"^ *# ", "", line) for line in text.splitlines() if re.match(r" *# - type: (?!file|noise)", line)]
+    blocks = [cut_block(text, re.escape(line)) for line in types]
+    model = parse_model(HANDLE, ("traits:\n" + "".join(blocks)).encode(), lambda _: b"")
+
+    assert set(TRAIT_TYPES) == {"spectrum", *(trait.type for trait in model.traits)}
+    assert () == model.skipped
+
+
+def test_other_sources_can_be_chosen() -> None:
+    text = render_definition(HANDLE, EXAMPLE, "x")
+    blocks = [cut_block(text, f"- type: {kind}") for kind in ("file", "noise")]
+    traits = "traits:\n  - {type: spectrum, key: warmth}\n  - {type: topic, key: refund}\n"
+    model = parse_model(HANDLE, f"{traits}sources:\n{''.join(blocks)}".encode(), lambda _: b"One sentence.\n")
+
+    assert ({"warmth": 1, "refund": 12}, ()) == (
+        {key: sum(seed.trait == key for seed in model.seeds) for key in ("warmth", "refund")},
+        model.skipped,
+    )
+
+
+def test_fields_in_comments_can_be_used() -> None:
+    text = render_definition(HANDLE, EXAMPLE, "x")
+    begin = text.index("# What is good, and what goes wrong.")
+    scenarios = cut_block(text, "scenarios:")
+    rest = uncomment(re.sub(r"^# scenarios:\n(?:#.*\n)*", "", text[begin:], flags=re.MULTILINE))
+    model = parse_model(HANDLE, f"traits: [{{type: spectrum, key: warmth}}]\n{scenarios}{rest}".encode(), lambda _: b"")
+
+    assert (2, 1, 1) == (len(model.brief.failure_modes), len(model.brief.non_goals), len(model.scenarios.lengths))
+    assert ("en", "high", "support") == (model.language, model.effort, model.scenarios.pack)
+    assert () == model.skipped
+
+
+def test_editors_find_the_schema_of_the_checkout() -> None:
+    models = PROJECT_ROOT / "data" / "models"
+    line = render_definition(HANDLE, EXAMPLE, os.path.relpath(locate_schema(models), models / HANDLE)).splitlines()[0]
+
+    assert "# yaml-language-server: $schema=../../../docs/reference/schemas/model.schema.json" == line
+    assert COMMITTED_SCHEMA.is_file()
+
+
+def test_schema_is_written_beside_models_that_are_elsewhere(tmp_path: Path) -> None:
+    new = write_new_model(tmp_path, HANDLE)
+
+    assert "# yaml-language-server: $schema=../model.schema.json" == new.definition.read_text().splitlines()[0]
+    assert format_schema("model") == (tmp_path / SCHEMA_FILE).read_text()
+
+
+@pytest.mark.parametrize(
+    ("there", "replaced"), [(json.dumps({"title": "model.yaml of Exemplars"}), True), ("mine", False)]
+)
+def test_only_a_schema_of_an_earlier_version_is_replaced(tmp_path: Path, there: str, replaced: bool) -> None:
+    (tmp_path / SCHEMA_FILE).write_text(there)
+    write_new_model(tmp_path, HANDLE)
+
+    assert replaced == (format_schema("model") == (tmp_path / SCHEMA_FILE).read_text())
+
+
+@pytest.mark.parametrize("name", ["model.yaml", "model.yml"])
+def test_definition_that_is_there_stays(tmp_path: Path, name: str) -> None:
+    (tmp_path / HANDLE).mkdir()
+    (tmp_path / HANDLE / name).write_text("mine")
+    with pytest.raises(InputError, match=rf"{name} is there already, and stays as it is\. Edit it"):
+        write_new_model(tmp_path, HANDLE)
+
+    assert ["mine"] == [path.read_text() for path in (tmp_path / HANDLE).iterdir()]
+
+
+def test_samples_that_are_there_stay(tmp_path: Path) -> None:
+    (tmp_path / HANDLE).mkdir()
+    (tmp_path / HANDLE / "samples.jsonl").write_text('{"content": "Mine.", "warmth": 1}\n')
+    write_new_model(tmp_path, HANDLE)
+
+    assert ["Mine."] == [seed.text for seed in load_model(str(tmp_path), HANDLE).seeds]
+
+
+def test_link_to_nowhere_and_a_file_in_the_folders_place_are_refused(tmp_path: Path) -> None:
+    (tmp_path / HANDLE).mkdir()
+    (tmp_path / HANDLE / "model.yaml").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "acme.other").write_text("")
+    with pytest.raises(InputError, match="is there already"):
+        write_new_model(tmp_path, HANDLE)
+    with pytest.raises(InputError, match="is not a folder"):
+        write_new_model(tmp_path, "acme.other")
+
+    assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.parametrize("handle", ["reviews", "Acme.Reviews", "../x", "acme.reviews.more", "a b.c", "", "acme.日本"])
+def test_malformed_handle_writes_nothing(tmp_path: Path, handle: str) -> None:
+    with pytest.raises(HandleError):
+        write_new_model(tmp_path / "models", handle)
+
+    assert not (tmp_path / "models").exists()
+
+
+def test_what_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "models").write_text("")
+    with pytest.raises(StoreError, match=r"cannot be written: .*EXEMPLARS_MODELS_URI"):
+        write_new_model(tmp_path / "models", HANDLE)
+
+    assert "" == (tmp_path / "models").read_text()
+
+
+def test_half_written_model_is_taken_away(tmp_path: Path) -> None:
+    if os.geteuid() == 0:
+        # Root may write anywhere: a name that is too long fails as well.
+        (tmp_path / SCHEMA_FILE).mkdir()
+    else:
+        tmp_path.chmod(0o555)
+    with pytest.raises(StoreError):
+        write_new_model(tmp_path, HANDLE)
+    tmp_path.chmod(0o755)
+
+    assert not (tmp_path / HANDLE).exists()
