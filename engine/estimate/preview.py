@@ -2,29 +2,26 @@
 
 from dataclasses import asdict, dataclass
 
-from engine.domain.model import POLES, Length, Pole
+from engine.domain.model import POLES, Length
 from engine.domain.samples import Scenario
-from engine.estimate.call_kinds import OUTLOOKS, CallKind, Spread, count_cells, plan_examples
-from engine.estimate.estimate import Amount, Estimate, estimate_plan
+from engine.estimate.call_kinds import CallKind, count_cells, plan_examples
+from engine.estimate.estimate import Estimate, estimate_plan
 from engine.estimate.notes import list_notes
+from engine.estimate.planned_run import (
+    PlannedCalls,
+    PlannedPrompt,
+    PlannedRun,
+    PlannedScenario,
+    Quota,
+    ScenarioList,
+    SubjectSource,
+)
 from engine.generation.prompts import prompts_version
 from engine.llm.request import Endpoint
 from engine.planning.plan import Plan
 from engine.planning.scenarios import ScenarioPool, list_proposable
 
 SHOWN_SCENARIOS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Quota:
-    """The quota of one trait at one pole: how many exemplars are wanted, and how many cells round 1 has."""
-
-    trait: str
-    type: str
-    pole: Pole
-    label: str
-    wanted: int
-    cells: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,38 +68,42 @@ def describe_preview(preview: Preview, shown: int) -> dict[str, object]:
     Args:
         shown: how many prompts of each kind are included, at most.
     """
+    return asdict(make_planned_run(preview, shown))
+
+
+def make_planned_run(preview: Preview, shown: int) -> PlannedRun:
+    """Makes the plain values of a preview; ``shown`` as in ``describe_preview``."""
     plan, level, estimate = preview.plan, preview.plan.level, preview.estimate
-    price = preview.endpoint.price
-    return {
-        "handle": plan.model.handle,
-        "synth_type": plan.synth_type,
-        "effort": level.effort,
-        "synth_model": preview.endpoint.name,
-        "plan_id": plan.plan_id,
-        "prompts_version": preview.prompts_version,
-        "seed": plan.seed,
-        "top_up_rounds": level.top_up_rounds,
-        "quotas": [asdict(quota) for quota in preview.quotas],
-        "subjects": {"pack": plan.scenario_pool.pack, "shown_from": "lists", "proposed_by": preview.proposed_by},
-        "scenario_lists": {
-            part: {"values": values, "why": plan.scenario_pool.reasons.get(part)}
-            for part, values in describe_scenario_lists(plan.scenario_pool).items()
+    lists = describe_scenario_lists(plan.scenario_pool)
+    return PlannedRun(
+        handle=plan.model.handle,
+        synth_type=plan.synth_type,
+        effort=level.effort,
+        synth_model=preview.endpoint.name,
+        plan_id=plan.plan_id,
+        prompts_version=preview.prompts_version,
+        seed=plan.seed,
+        top_up_rounds=level.top_up_rounds,
+        quotas=preview.quotas,
+        subjects=SubjectSource(plan.scenario_pool.pack, "lists", preview.proposed_by),
+        scenario_lists={
+            part: ScenarioList(tuple(values), plan.scenario_pool.reasons.get(part)) for part, values in lists.items()
         },
-        "scenarios": [{"trait": trait, **asdict(scenario)} for trait, scenario in preview.scenarios],
-        "prompts": [prompt for kind in estimate.kinds for prompt in _describe_prompts(kind, shown)],
-        "calls": [
-            {"kind": kind.name, "model": kind.endpoint.name, **_describe_amounts(amounts)}
+        scenarios=tuple(PlannedScenario(trait, **asdict(scenario)) for trait, scenario in preview.scenarios),
+        prompts=tuple(prompt for kind in estimate.kinds for prompt in _list_prompts(kind, shown)),
+        calls=tuple(
+            PlannedCalls(kind.name, kind.endpoint.name, amounts.low, amounts.likely, amounts.high)
             for kind, amounts in zip(estimate.kinds, estimate.amounts, strict=True)
-        ],
-        "total": _describe_amounts(estimate.total),
-        "price": None if price is None else asdict(price),
-        "unpriced": list(estimate.unpriced),
-        "dearest_call_usd": estimate.max_call_usd,
-        "max_cost_usd": estimate.limit_usd,
-        "refused": preview.refused or None,
-        "skipped": [asdict(skipped) for skipped in plan.model.skipped],
-        "notes": list(preview.notes),
-    }
+        ),
+        total=estimate.total,
+        price=preview.endpoint.price,
+        unpriced=estimate.unpriced,
+        dearest_call_usd=estimate.max_call_usd,
+        max_cost_usd=estimate.limit_usd,
+        refused=preview.refused or None,
+        skipped=plan.model.skipped,
+        notes=preview.notes,
+    )
 
 
 def describe_scenario_lists(scenario_pool: ScenarioPool) -> dict[str, list[str]]:
@@ -138,20 +139,19 @@ def _list_scenarios(plan: Plan) -> tuple[tuple[str, Scenario], ...]:
     return tuple((trait, scenario) for trait, every in drawn.items() for scenario in list(every)[:SHOWN_SCENARIOS])
 
 
-def _describe_prompts(kind: CallKind, shown: int) -> list[dict[str, object]]:
+def _list_prompts(kind: CallKind, shown: int) -> list[PlannedPrompt]:
     return [
-        {
-            "kind": kind.name,
-            "title": example.title,
-            "note": example.note or None,
-            **asdict(example.request.prompt),
-            "max_tokens": example.request.max_tokens,
-            "temperature": example.request.temperature,
-            "schema": example.request.schema,
-        }
+        PlannedPrompt(
+            kind.name,
+            example.title,
+            example.note or None,
+            prompt.user,
+            prompt.system,
+            prompt.turns,
+            example.request.max_tokens,
+            example.request.temperature,
+            example.request.schema,
+        )
         for example in kind.examples[:shown]
+        for prompt in (example.request.prompt,)
     ]
-
-
-def _describe_amounts(amounts: Spread[Amount]) -> dict[str, object]:
-    return {outlook: asdict(amounts.at(outlook)) for outlook in OUTLOOKS}
