@@ -7,6 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from engine.domain.samples import SAMPLE_SCHEMA
+from engine.errors import StoreError
+from engine.store.sample_set import GROUP_ROWS, read_manifest
 from engine.store.store import StoredSet, explain_damage
 from engine.system.filesystem import open_folder, open_whole
 
@@ -38,3 +40,22 @@ def walk_rows(stored: StoredSet, columns: Sequence[str], rows: int) -> Iterator[
         walk = parquet.iter_batches(rows, columns=list(columns), use_threads=False)
         while (batch := next(walk, None)) is not None:
             yield pa.Table.from_batches([batch]).select(columns).cast(schema)
+
+
+def read_whole_sets(sets: Sequence[StoredSet]) -> pa.Table:
+    """Reads all rows and columns of some attached sets, in order, into memory.
+
+    A set that was detached after it was listed has none.
+
+    Raises:
+        StoreError: a set cannot be read.
+    """
+    tables = [SAMPLE_SCHEMA.empty_table()]
+    for stored in sets:
+        try:
+            tables += walk_rows(stored, SAMPLE_SCHEMA.names, GROUP_ROWS)
+        except StoreError:
+            manifest = read_manifest(stored.folder)
+            if manifest is not None and manifest.get("status") == "attached":
+                raise
+    return pa.concat_tables(tables)
