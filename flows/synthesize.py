@@ -4,7 +4,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
@@ -68,7 +68,7 @@ async def synthesize(
     effort: ChosenEffort = None,
     only_lacking: bool = False,
     review: bool = False,
-) -> RunResult | State[Any]:
+) -> RunResult:
     """Makes labelled samples for a model and attaches them, when the gate passes, with provenance `synthesized`.
 
     Args:
@@ -87,7 +87,8 @@ async def synthesize(
     """
     ignore_closed_output()
     await release_events(get_run_logger())
-    return await run_synthesis(handle, synth_type, effort, only_lacking=only_lacking, review=review)
+    # Prefect takes the state, and gives its caller what that carries: the result, or the error to raise.
+    return cast(RunResult, await run_synthesis(handle, synth_type, effort, only_lacking=only_lacking, review=review))
 
 
 async def run_synthesis(
