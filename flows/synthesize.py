@@ -39,6 +39,7 @@ from flows.observability.run_outcome import observe_run
 from flows.runs.heartbeat import sending_heartbeats
 from flows.runs.labels import KEPT
 from flows.runs.lease import Lease
+from flows.runs.set_events import emit_written
 from flows.runtime.parameters import ChosenEffort, Handle
 from flows.runtime.resources import LanguageModels, RunResources, open_run_resources
 from flows.runtime.review import (
@@ -178,7 +179,9 @@ async def finish_review(
     settings, stamp = resources.settings, restore_stamp(proposal.manifest)
     with closing_decisions(proposal):
         if not word.attach:
-            return read_result(reject_proposal(proposal, word.why, True, read_decision_file(proposal)))
+            rejected = reject_proposal(proposal, word.why, True, read_decision_file(proposal))
+            emit_written(rejected)
+            return read_result(rejected)
         settings = settings.model_copy(update={"seed": proposal.manifest["inputs"]["seed"]})
         job = resources.call(load, settings, stamp.handle, stamp.synth_type, stamp.effort)
         await check_suites(job, resources)
@@ -215,6 +218,7 @@ async def make_set(
     await lease.confirm()
     review = describe_review(settings, job, proposal_no if verdict.proposed else None)
     stored = call(write, settings, rounds, stamp, verdict, gateway, bill, review)
+    emit_written(stored)
     await report(rounds, verdict, stored, expected, bill, settings.api_url, alone=not resources.as_tasks)
     return conclude(rounds, stamp, verdict, stored)
 

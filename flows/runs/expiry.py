@@ -13,6 +13,7 @@ from engine.store.decisions import read_decision_file
 from engine.store.proposals import reject_proposal
 from engine.store.sample_set import read_manifest
 from engine.store.store import StoredSet
+from flows.runs.set_events import emit_written
 
 EXPIRED = "nobody reviewed it in time"
 
@@ -31,7 +32,7 @@ def expire_proposal(stored: StoredSet, client: SyncPrefectClient | None) -> bool
     manifest = read_manifest(stored.folder)
     if manifest is None or manifest.get("status") != "proposed" or (client and _goes_on(client, stored.run_id)):
         return False
-    reject_proposal(stored, EXPIRED, False, read_decision_file(stored))
+    emit_written(reject_proposal(stored, EXPIRED, False, read_decision_file(stored)))
     # A server that is away has the run suspended still; resumed, it finds the proposal rejected and ends.
     with suppress(ObjectNotFound, httpx.HTTPError, ValueError):
         if client is not None:

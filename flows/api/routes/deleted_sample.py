@@ -17,6 +17,7 @@ from flows.api.openapi.document import BY_PREFECT, OF_MODEL, describe_answers, l
 from flows.api.routes.changes import change_draft
 from flows.api.routes.dependencies import Storage, find_changeable_model, get_storage, read_outline
 from flows.api.schemas import SAMPLE_ID_EXAMPLE, DeletedSample
+from flows.runs.set_events import emitting_removals
 
 router = APIRouter(tags=["Changing"])
 # Python converts no more than some thousand digits.
@@ -102,6 +103,7 @@ def _make_deletion(storage: Storage, handle: str, sample_id: int) -> Callable[[]
     def delete() -> None:
         # Another request may have deleted it while this one waited.
         places = find_sample(storage, handle, sample_id)
-        remove_samples(storage.models_uri, handle, places, Removal((sample_id,), datetime.now(UTC)))
+        with emitting_removals([stored for stored, _ in places.stored.attached]):
+            remove_samples(storage.models_uri, handle, places, Removal((sample_id,), datetime.now(UTC)))
 
     return delete

@@ -6,6 +6,7 @@ from engine.settings import Settings
 from engine.store.layout import DETACHED
 from engine.store.store import StoredSet, detach_set, find_detachable
 from engine.text.formatting import count_noun
+from flows.runs.set_events import emitting_removals
 from flows.runs.slot import keep_runs_out
 
 
@@ -18,7 +19,7 @@ def detach_run(settings: Settings, run_id: str) -> StoredSet:
         OrchestratorError: Prefect's server cannot be asked whether a run does.
     """
     stored = find_detachable(settings.locate(settings.models_uri), settings.locate(settings.samples_uri), run_id)
-    with keep_runs_out(stored.handle, "Nothing was detached"):
+    with keep_runs_out(stored.handle, "Nothing was detached"), emitting_removals([stored]):
         detach_set(stored)
     return stored
 

@@ -12,6 +12,7 @@ from engine.listing.places import Places, find_places, remove_samples
 from engine.settings import Settings
 from engine.store.set_versions import Removal
 from engine.text.formatting import count_noun
+from flows.runs.set_events import emitting_removals
 from flows.runs.slot import keep_runs_out
 
 UNDONE = "Nothing was removed"
@@ -33,7 +34,8 @@ def remove_ids(settings: Settings, handle: str, ids: Sequence[int], why: str = "
     check_draft(models_uri, check_handle(handle), UNDONE)
     places = find_places(models_uri, samples_uri, handle, ids, ("train", "eval"))
     check_places(handle, places)
-    with keep_runs_out(handle, UNDONE):
+    sets = [stored for stored, _ in places.stored.attached]
+    with keep_runs_out(handle, UNDONE), emitting_removals(sets):
         check_draft(models_uri, handle, UNDONE)
         remove_samples(models_uri, handle, places, Removal(tuple(ids), datetime.now(UTC), why))
     return places

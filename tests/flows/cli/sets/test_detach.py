@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from fakes.provider import Provider
+from fakes.set_events import read_set_events
 from fakes.stored import HANDLE, attach_set
 from fakes.workspace import Workspace
 from prefect import flow
@@ -29,7 +30,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 
 
 def test_detached_run_is_told_kept_replayed_and_not_planned_beside(
-    entered: Workspace, provider: Provider, capsys: pytest.CaptureFixture[str]
+    entered: Workspace, provider: Provider, prefect_server: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first, second = entered.run().run_id, entered.run().run_id
     capsys.readouterr()
@@ -37,6 +38,8 @@ def test_detached_run_is_told_kept_replayed_and_not_planned_beside(
 
     assert 0 == main(["detach", first])
     said = capsys.readouterr().out
+    *_, told = read_set_events(prefect_server, entered.samples, 3)
+    assert ("exemplars.set.removed", 16) == (told["event"], told["payload"]["removed"])
     for part in (f"16 samples of run {first}", "clarity: 4 positive, 4 negative", DETACHED, "EXEMPLARS_SEED"):
         assert part in said
     assert samples == (entered.find_set(first) / DETACHED).read_bytes()

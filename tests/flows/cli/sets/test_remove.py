@@ -8,6 +8,7 @@ from uuid import uuid4
 import pandas as pd
 import pytest
 from fakes.provider import Provider
+from fakes.set_events import read_set_events
 from fakes.stored import HANDLE, attach_set, write_lines, write_model
 from fakes.workspace import Workspace
 from prefect.client.orchestration import get_client
@@ -47,11 +48,15 @@ def list_texts(settings: Settings, pool: str = "train") -> list[str]:
     return list(pd.read_parquet(Path(settings.samples_uri) / f"handle={HANDLE}/pool={pool}")["text"])
 
 
-def test_samples_of_several_sets_go_at_once_and_a_second_start_does_the_rest(settings: Settings) -> None:
+def test_samples_of_several_sets_go_at_once_and_a_second_start_does_the_rest(
+    settings: Settings, prefect_server: str
+) -> None:
     first = name_ids("a 1", "b 0", "b 3", "held 2", "Added.")
     places = remove_ids(settings, HANDLE, first, "dull")
     again = remove_ids(settings, HANDLE, [*first[:2], *name_ids("a 0")])
+    payloads = [event["payload"] for event in read_set_events(prefect_server, settings.samples_uri, 4)]
 
+    assert [("a", 1), ("b", 2), ("held", 1), ("a", 1)] == [(item["run_id"], item["removed"]) for item in payloads]
     assert frozenset(first) == places.removable
     assert (frozenset(name_ids("a 0")), {*first[:2]}) == (again.removable, set(again.stored.removed))
     assert ["a 2", "a 3", "b 1", "b 2"] == list_texts(settings)

@@ -5,6 +5,7 @@ import json
 import pyarrow.parquet as pq
 import pytest
 from fakes.provider import Behaviour, Provider
+from fakes.set_events import capture_set_events
 from fakes.workspace import HANDLE, Workspace, read_manifest
 
 from engine.settings import read_settings
@@ -62,18 +63,21 @@ def test_reviewed_set_keeps_what_stands_and_is_made_again_byte_for_byte(
 def test_whole_proposal_is_attached_without_a_call_or_rejected_for_good(
     entered: Workspace, provider: Provider, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    first = propose(capsys)["run_id"]
-    provider.forget()
-    assert 0 == main(["review", first, "--attach"])
-    attached = capsys.readouterr().out
-    asked = provider.calls.total()
-    second = propose(capsys)["run_id"]
-    texts = {row["text"] for row in pq.read_table(entered.find_set(second) / PROPOSED).to_pylist()}
-    assert 0 == main(["review", second, "--reject", "--why", "another voice"])
-    rejected = capsys.readouterr().out
+    with capture_set_events() as events:
+        first = propose(capsys)["run_id"]
+        provider.forget()
+        assert 0 == main(["review", first, "--attach"])
+        attached = capsys.readouterr().out
+        asked = provider.calls.total()
+        second = propose(capsys)["run_id"]
+        texts = {row["text"] for row in pq.read_table(entered.find_set(second) / PROPOSED).to_pylist()}
+        assert 0 == main(["review", second, "--reject", "--why", "another voice"])
+        rejected = capsys.readouterr().out
+        told = [(event.event.rpartition(".")[2], event.payload["run_id"]) for event in events()]
     third = propose(capsys)["run_id"]
     again = {row["text"] for row in pq.read_table(entered.find_set(third) / PROPOSED).to_pylist()}
 
+    assert [("proposed", first), ("attached", first), ("proposed", second), ("rejected", second)] == told
     assert "16 attached" in attached
     assert 0 == asked
     assert "rejected by a review (another voice)" in rejected.lower()
