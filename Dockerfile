@@ -26,6 +26,7 @@ RUN scripts/set-up .venv requirements.lock
 
 COPY --chown=exemplars:exemplars prefect.yaml ./
 COPY --chown=exemplars:exemplars data data
+COPY --chown=exemplars:exemplars exemplars exemplars
 COPY --chown=exemplars:exemplars engine engine
 COPY --chown=exemplars:exemplars expectations expectations
 COPY --chown=exemplars:exemplars tasks tasks

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pytest
 from fakes.workspace import ROOT
 
-FILES = [file for folder in ("engine", "expectations", "flows", "tasks") for file in (ROOT / folder).rglob("*.py")]
+CODE = ("engine", "exemplars", "expectations", "flows", "tasks")
+FILES = [file for folder in CODE for file in (ROOT / folder).rglob("*.py")]
 
 
 def list_places(code: str) -> Iterator[int]:

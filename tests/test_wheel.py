@@ -81,3 +81,4 @@ def test_wheel_brings_the_catalogue_the_dial_and_the_deployments(tmp_path: Path)
     assert "" == ended.stderr
     assert ["8 2 True True", "True", str(home / "exemplars" / "data" / "samples")] == ended.stdout.splitlines()
     assert (code / "expectations" / "run.json").is_file()
+    assert [] == [name for name in ("engine", "exemplars", "flows") if not (code / name / "py.typed").is_file()]

@@ -1,0 +1,80 @@
+"""``import exemplars`` costs nothing, has all public names, and says where another package stands in our way."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from fakes.site import clear_environment
+from fakes.workspace import ROOT
+
+import engine.errors
+import exemplars
+import flows.synthesize
+from engine.report.summary import RunResult
+
+MOST_SECONDS = 0.3
+MEASURE = """
+import sys, time
+begun = time.process_time()
+import exemplars
+print(time.process_time() - begun, *{"pandas", "numpy", "pyarrow", "pydantic", "prefect", "litellm"} & {*sys.modules})
+"""
+USE = """
+import exemplars
+print(exemplars.list_models()[0].handle)
+exemplars.synthesize
+"""
+
+
+def run(*command: str, cwd: Path, **variables: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=cwd,
+        env={**clear_environment(), "PYTHONPATH": str(ROOT), **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_import_takes_no_time_and_loads_no_large_package(tmp_path: Path) -> None:
+    seconds, *loaded = run("-c", MEASURE, cwd=tmp_path).stdout.split()
+
+    assert [] == loaded
+    assert float(seconds) < MOST_SECONDS
+
+
+def test_all_names_are_there_when_they_are_used() -> None:
+    errors = {name for name, value in vars(engine.errors).items() if isinstance(value, type)}
+
+    assert errors - {"Sequence"} <= set(exemplars.__all__) <= set(dir(exemplars))
+    assert [] == [name for name in exemplars.__all__ if not hasattr(exemplars, name)]
+    assert exemplars.synthesize is flows.synthesize.synthesize
+    assert exemplars.RunResult is RunResult
+    with pytest.raises(AttributeError, match="no attribute 'sythesize'"):
+        print(exemplars.sythesize)  # type: ignore[attr-defined]
+
+
+def test_package_of_somebody_else_is_named_where_ours_is_needed(tmp_path: Path) -> None:
+    (tmp_path / "tasks.py").touch()
+    (tmp_path / "use.py").write_text(USE)
+    ended = run("use.py", cwd=tmp_path)
+
+    assert "u22a8.bug-report\n" == ended.stdout
+    last = ended.stderr.splitlines()[-1]
+    assert last.startswith("ImportError: Exemplars has a package 'tasks'")
+    assert f"finds another of that name first: {tmp_path}/tasks.py. " in last
+    assert "Rename that one" in last
+
+
+def test_command_as_a_module_is_the_command_and_names_a_package_in_its_way(tmp_path: Path) -> None:
+    (tmp_path / "flows").mkdir()
+    (tmp_path / "flows" / "__init__.py").touch()
+    (tmp_path / "free").mkdir()
+    helped = run("-m", "exemplars", "--help", cwd=tmp_path / "free")
+    refused = run("-m", "exemplars", "--help", cwd=tmp_path)
+
+    assert (0, True) == (helped.returncode, "synthesize" in helped.stdout)
+    assert (2, 1) == (refused.returncode, refused.stderr.count("\n"))
+    assert refused.stderr.startswith("exemplars: Exemplars has a package 'flows'")
