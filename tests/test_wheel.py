@@ -43,7 +43,7 @@ def test_wheel_says_its_licence_and_brings_its_text(tmp_path: Path) -> None:
 def test_installed_command_begins_a_model_at_home_which_editors_can_complete(tmp_path: Path) -> None:
     code, home = build_wheel(tmp_path / "wheel"), tmp_path / "home"
     home.mkdir()
-    begin = "from flows.cli.app import main; print(main(['new', 'acme.food']))"
+    begin = "from flows.cli.app import main; print(main(['new', 'acme.food']), main(['validate', '--no-hints']))"
     ended = subprocess.run(
         [sys.executable, "-c", begin],
         cwd=home,
@@ -58,7 +58,9 @@ def test_installed_command_begins_a_model_at_home_which_editors_can_complete(tmp
 
     assert [
         str(definition),
-        "0",
+        "acme.food: no mistakes, 0 samples",
+        "1 model: no mistakes",
+        "0 0",
     ] == ended.stdout.splitlines()
     assert f"those that come with the code are in {code / 'engine' / 'data' / 'models'}" in ended.stderr
     assert "# yaml-language-server: $schema=../model.schema.json" == definition.read_text().splitlines()[0]

@@ -360,6 +360,24 @@ def new_command(
     show_new(settings, begin_model(settings, handle, blank))
 
 
+@app.command("validate")
+def validate_command(
+    handles: Annotated[list[str] | None, typer.Argument(help="Models by name; all where none is named.")] = None,
+    hints: Annotated[
+        bool, typer.Option("--hints/--no-hints", help="Whether to look for what is no mistake, and worth knowing.")
+    ] = True,
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="Print one line {models: [{handle, valid, mistakes, hints…}], strays, valid}."),
+    ] = False,
+) -> None:
+    """Checks models with their samples: every mistake with its line, then hints. Calls no model and writes nothing."""
+    from engine.settings import read_settings
+    from flows.cli.authoring.validate import validate_catalogue
+
+    raise typer.Exit(validate_catalogue(read_settings(), handles or [], hints, as_json))
+
+
 @app.command("schema")
 def schema_command(
     name: Annotated[str, typer.Argument(metavar="[model|sample]", help="model.yaml, or a line of samples.")] = "model",

@@ -1,5 +1,6 @@
 """The command ``new``: four questions at a terminal, an example elsewhere, and one message for whatever is wrong."""
 
+import json
 import os
 import pty
 import select
@@ -134,3 +135,12 @@ def test_enter_alone_or_blank_leaves_the_example(tmp_path: Path) -> None:
     assert (tmp_path / "a" / HANDLE / "model.yaml").read_bytes() == (
         tmp_path / "b" / HANDLE / "model.yaml"
     ).read_bytes()
+
+
+def test_new_model_is_valid_as_it_is(models: Path, run_command: Command) -> None:
+    run_command("new", HANDLE)
+    code, out, _ = run_command("validate", HANDLE, "--json")
+    [found] = json.loads(out)["models"]
+
+    assert models.is_dir()
+    assert (0, True, ["example_left", "few_seeds"]) == (code, found["valid"], [hint["kind"] for hint in found["hints"]])

@@ -1,0 +1,159 @@
+"""Finds what is amiss in how a trait's poles are named: labels that say nothing, and what else tells them apart."""
+
+import unicodedata
+from collections.abc import Iterator, Sequence
+
+from engine.authoring.hint import Examined, Hint, HintKind
+from engine.authoring.lexicon import FORMS, LENGTH_NAMES, LONG, PARTS_OF_TEXTS, SHORT
+from engine.domain.model import POLES, Pole, Trait
+from engine.quality.labels import find_label_fault, has_negation, is_bare, is_negation
+from engine.text.formatting import join_words
+from engine.text.words import normalise, split_words
+
+# What a paraphrase says of whole texts, it says at its beginning: "Short replies that …", "A letter that …".
+LENGTH_WORDS, FORM_WORDS = 2, 4
+# Before a word that names a length they make another thing of it: "how long", "no longer", "as short as".
+_OTHERWISE = frozenset("how as no so too not wie so zu nicht kein trop aussi tan no demasiado".split())
+# What is found: its kind, the field of the trait, and a message.
+_Found = Iterator[tuple[HintKind, str, str]]
+_SCRIPTS = {"HIRAGANA": "CJK", "KATAKANA": "CJK", "HALFWIDTH": "CJK", "FULLWIDTH": "LATIN"}
+
+
+def list_pole_hints(examined: Examined) -> Iterator[Hint]:
+    """Lists the hints on descriptions, labels and paraphrases, trait by trait."""
+    for index, trait in examined.walk_traits():
+        found = [
+            *_find_no_description(trait),
+            # Of a weak label the missing paraphrase is told already.
+            *(list(_find_weak_labels(trait, examined.has_few_seeds(trait))) or _find_weak_paraphrases(trait, examined)),
+            *_find_other_differences(trait),
+        ]
+        for kind, field, message in found:
+            yield Hint(kind, examined.locate("traits", index, field), message, trait.key)
+
+
+def _find_no_description(trait: Trait) -> _Found:
+    if not trait.description.strip():
+        said = (
+            "it has no description, the field that matters most: say what is asked of a text, and what does not count"
+        )
+        yield "no_description", "description", said
+
+
+def _find_weak_labels(trait: Trait, has_few_seeds: bool) -> _Found:
+    """Finds labels of a scale that say too little, where nothing else says what stands at the pole.
+
+    The labels of the other types are ordinarily bare: "Confirmed", "Unrelated", "Typical".
+    """
+    if trait.type != "spectrum":
+        return
+    without = [pole for pole in POLES if not trait.paraphrase(pole)]
+    negating = [pole for pole in without if has_negation(trait.label(pole))]
+    fault = find_label_fault(trait.positive_label, trait.negative_label)
+    if fault == "negated" and negating:
+        pole = negating[0]
+        yield (
+            "weak_label",
+            f"{pole}_label",
+            f"{trait.label(pole)!r} says only what is missing. Name in {pole}_label what stands there instead, as "
+            f"'Obscure' does beside 'Clear', or describe it in {pole}_paraphrase",
+        )
+    elif fault and without and has_few_seeds:
+        labels = f"{trait.positive_label!r} and {trait.negative_label!r}"
+        is_empty = fault == "bare" or is_bare(trait.positive_label) or is_bare(trait.negative_label)
+        why = "say nothing by themselves" if is_empty else "differ by a negation, which no encoder sees"
+        yield (
+            "bare_labels",
+            "positive_label",
+            f"{labels} {why}. Describe both poles in paraphrases, or give more samples",
+        )
+
+
+def _find_weak_paraphrases(trait: Trait, examined: Examined) -> _Found:
+    positive, negative = trait.positive_paraphrase, trait.negative_paraphrase
+    if not positive or not negative:
+        if (positive or negative) and trait.type != "topic" and examined.has_few_seeds(trait):
+            given, lacking = ("positive", "negative") if positive else ("negative", "positive")
+            said = f"{given}_paraphrase counts as a measure only beside a {lacking}_paraphrase. Add that"
+            yield "one_sided_paraphrase", f"{given}_paraphrase", said
+        return
+    field = "negative_paraphrase"
+    if set(map(normalise, positive)) & set(map(normalise, negative)):
+        yield "same_paraphrase", field, "the same text paraphrases both poles"
+    elif is_negation(" ".join(positive), " ".join(negative)):
+        yield "weak_paraphrase", field, "the paraphrases differ by a negation alone. Say what a text at that pole does"
+    elif _are_swapped(trait, examined):
+        yield (
+            "swapped_paraphrases",
+            field,
+            f"positive_paraphrase speaks of {trait.negative_label!r} and negative_paraphrase of "
+            f"{trait.positive_label!r}: they seem to stand at each other's pole",
+        )
+
+
+def _are_swapped(trait: Trait, examined: Examined) -> bool:
+    """Whether each pole's paraphrases have the other pole's label, and not their own."""
+    own, said = ({pole: examined.stem(words) for pole, words in of.items()} for of in (_labels(trait), _phrases(trait)))
+    only = {"positive": own["positive"] - own["negative"], "negative": own["negative"] - own["positive"]}
+    if any(map(has_negation, (*trait.positive_paraphrase, *trait.negative_paraphrase))) or not all(only.values()):
+        return False
+    crossed = said["positive"] & only["negative"] and said["negative"] & only["positive"]
+    return bool(crossed) and not any(said[pole] & only[pole] for pole in POLES)
+
+
+def _labels(trait: Trait) -> dict[Pole, Sequence[str]]:
+    return {pole: [trait.label(pole)] for pole in POLES}
+
+
+def _phrases(trait: Trait) -> dict[Pole, Sequence[str]]:
+    return {pole: trait.paraphrase(pole) for pole in POLES}
+
+
+def _find_other_differences(trait: Trait) -> _Found:
+    """Finds what labels and paraphrases say beside the trait: the script, how long texts are, what kind they are."""
+    scripts = {pole: _list_scripts(trait.label(pole)) for pole in POLES}
+    if all(scripts.values()) and not scripts["positive"] & scripts["negative"]:
+        labels = f"{trait.positive_label!r} and {trait.negative_label!r}"
+        yield "differs_in_script", "negative_label", f"{labels} are in two scripts. Name both poles in one language"
+    # What the trait itself is about may well differ.
+    told = {*split_words(" ".join((trait.name, trait.description, trait.positive_label, trait.negative_label)))}
+    lengths = {pole: _find_length(trait.paraphrase(pole)) for pole in POLES}
+    if lengths["positive"] != lengths["negative"] and not told & (LENGTH_NAMES | SHORT | LONG):
+        said = join_words([f"{pole}_paraphrase speaks of {length} texts" for pole, length in lengths.items() if length])
+        yield (
+            "differs_in_length",
+            f"{'positive' if lengths['positive'] else 'negative'}_paraphrase",
+            f"{said}: then length tells the poles apart. Say the same of both, or nothing of length",
+        )
+    forms = {pole: _find_forms(trait.paraphrase(pole)) for pole in POLES}
+    both = forms["positive"] | forms["negative"]
+    if trait.type == "topic" or not all(forms.values()) or forms["positive"] & forms["negative"]:
+        return
+    if not any(FORMS[form] & told for form in both):
+        kinds = join_words([f"{min(found)} in {pole}_paraphrase" for pole, found in forms.items()])
+        yield (
+            "differs_in_form",
+            "negative_paraphrase",
+            f"the texts are {kinds}: then their kind tells the poles apart. Speak of the same kind at both",
+        )
+
+
+def _list_scripts(label: str) -> frozenset[str]:
+    names = (unicodedata.name(letter, "").split(" ")[0] for letter in label if letter.isalpha())
+    return frozenset(_SCRIPTS.get(name, name) for name in names if name)
+
+
+def _find_length(paraphrases: Sequence[str]) -> str:
+    """Finds whether paraphrases speak of short or of long texts; "" for neither, or both."""
+    found = set()
+    for text in paraphrases:
+        words = split_words(text)
+        if not PARTS_OF_TEXTS & {*words[: 3 * LENGTH_WORDS]} and words[:1] and words[0] not in _OTHERWISE:
+            found |= {"short" for word in words[:LENGTH_WORDS] if word in SHORT}
+            found |= {"long" for word in words[:LENGTH_WORDS] if word in LONG}
+    return found.pop() if len(found) == 1 else ""
+
+
+def _find_forms(paraphrases: Sequence[str]) -> frozenset[str]:
+    begun = {word for text in paraphrases for word in split_words(text)[:FORM_WORDS]}
+    return frozenset(kind for kind, names in FORMS.items() if names & begun)

@@ -1,0 +1,168 @@
+"""Authored samples: too few, doubled, in another language, on the wrong side; and those that are as they should be."""
+
+import json
+
+import pytest
+from fakes.examined import FILE, make_examined
+from fakes.word_vectors import WordVectors
+
+from engine.authoring.hint import Hint
+from engine.authoring.seed_hints import MOST_PLACED, draw_spread, list_seed_hints, list_side_hints
+from engine.definitions.loader import parse_model
+from engine.definitions.source_kinds.ordinary import read_ordinary
+from engine.domain.model import Seed
+
+TEXT = """\
+traits:
+  - type: {type}
+    key: warmth
+    description: Whether the reply is kind.
+    positive_label: Warm
+    negative_label: Cold
+sources: [{{type: jsonl, path: s.jsonl}}]
+"""
+SCALE = TEXT.format(type="spectrum")
+WORDS = {1: "thanks gladly sorry", 0: "rules forms refused"}
+
+
+def write(*labels: tuple[str, float]) -> list[str]:
+    return [json.dumps({"content": text, "warmth": quality}) for text, quality in labels]
+
+
+def write_poles(count: int) -> list[str]:
+    """So many texts a pole: three words of the pole and one of its own."""
+    return write(*((f"{WORDS[pole]} matter{pole}{number}", pole) for pole in (1, 0) for number in range(count)))
+
+
+def list_found(lines: list[str], text: str = SCALE, is_embedded: bool = False) -> list[Hint]:
+    authored = parse_model("u22a8.test", text.encode(), lambda _: "\n".join(lines).encode()).seeds
+    return list(list_seed_hints(make_examined(text, lines), authored, is_embedded))
+
+
+def list_sides(lines: list[str], text: str = SCALE) -> list[Hint]:
+    return list(list_side_hints(make_examined(text, lines), WordVectors()))
+
+
+@pytest.mark.parametrize(("counts", "named"), [((0, 0), True), ((5, 0), True), ((3, 9), True), ((4, 4), False)])
+def test_fewer_than_four_a_pole_are_few_for_the_embedded_model(counts: tuple[int, int], named: bool) -> None:
+    topics = "abcdefghi"
+    lines = write(
+        *(
+            (f"Some {WORDS[pole]} about {topics[number] * 5}", pole)
+            for pole, count in zip((1, 0), counts, strict=True)
+            for number in range(count)
+        )
+    )
+    found = [hint for hint in list_found(lines, is_embedded=True) if hint.kind == "few_seeds"]
+
+    assert named == bool(found)
+    assert [] == [hint for hint in list_found(lines) if hint.kind == "few_seeds"]
+    if found:
+        shown = f"it has {counts[0]} samples labelled 'Warm' and " if any(counts) else "it has no samples: "
+        assert found[0].message.startswith(shown)
+        assert (f"{FILE}:2", "warmth") == (found[0].place, found[0].trait) or not any(counts)
+
+
+def test_text_with_both_labels_is_contested_and_one_that_is_there_twice_is_doubled() -> None:
+    lines = write(
+        ("Thank you.", 1), ("Case closed.", 0), ("Thank  you.", 0), ("Case closed!", 0), ("Case  closed.", 0.2)
+    )
+    found = {(hint.kind, hint.place): hint.message for hint in list_found(lines)}
+
+    assert {
+        (
+            "contested_seed",
+            "u22a8.test/s.jsonl:1",
+        ): "'Thank you.' has the quality 1 here and 0 in u22a8.test/s.jsonl:3, so "
+        "neither is used. Take out the wrong one",
+        (
+            "doubled_seed",
+            "u22a8.test/s.jsonl:4",
+        ): "'Case closed!' stands in u22a8.test/s.jsonl:2 already, so it counts once",
+        (
+            "doubled_seed",
+            "u22a8.test/s.jsonl:5",
+        ): "'Case closed.' stands in u22a8.test/s.jsonl:2 already, with the quality 0 and not 0.2, so it counts once",
+    } == found
+
+
+def test_texts_of_one_pole_that_say_nearly_the_same_are_named_and_a_pair_of_two_poles_is_not() -> None:
+    long = "We have looked into the matter of your order with great care and will send another one today"
+    lines = write((f"{long}.", 1), (f"{long}, dear.", 1), (f"{long}, perhaps.", 0))
+    [hint] = list_found(lines)
+
+    assert ("near_duplicate", "u22a8.test/s.jsonl:2") == (hint.kind, hint.place)
+    assert "says nearly the same as u22a8.test/s.jsonl:1" in hint.message
+
+
+def test_samples_in_another_language_than_the_file_says_are_named() -> None:
+    german = write(
+        ("Vielen Dank für Ihre Geduld, wir schicken Ihnen heute noch Ersatz.", 1),
+        ("Ihr Antrag wurde nach den geltenden Regeln abgelehnt, lesen Sie das Formular.", 0),
+    )
+    [hint] = list_found(german, f"language: en\n{SCALE}")
+
+    assert ("other_language", "u22a8.test/s.jsonl:1") == (hint.kind, hint.place)
+    assert "these samples are in German, and the texts are to be in English (model.yaml says so)" in hint.message
+    assert [] == list_found(german)
+    assert [] == list_found(german, f"language: de\n{SCALE}")
+
+
+def test_ordinary_texts_in_another_language_than_the_samples_are_named() -> None:
+    topic = TEXT.format(type="topic").replace("path: s.jsonl}", "path: s.jsonl}, {type: noise}")
+    german = write(
+        *(
+            (f"{text} Dafür danken wir Ihnen im Namen aller Kolleginnen und Kollegen sehr herzlich.", 1)
+            for text in ("Das Paket ist da.", "Der Brief kam an.", "Die Rechnung stimmt.", "Alles läuft wieder.")
+        )
+    )
+    kinds = [(hint.kind, hint.place.split(":")[0]) for hint in list_found(german, f"language: de\n{topic}")]
+    english = [
+        hint.kind for hint in list_found(german, f"language: de\n{topic.replace('noise', 'noise, language: en')}")
+    ]
+
+    assert ("other_language", "data/noise/de.yaml") not in kinds
+    assert "other_language" in english
+
+
+def test_sample_among_those_of_the_other_pole_is_named() -> None:
+    lines = [*write_poles(8), *write(("rules forms refused altogether", 1))]
+    [hint] = list_sides(lines)
+
+    assert ("wrong_side", "u22a8.test/s.jsonl:17") == (hint.kind, hint.place)
+    assert "'rules forms refused altogether' is labelled 'Warm', and reads like those labelled 'Cold'" == hint.message
+
+
+def test_samples_at_their_poles_get_no_hint() -> None:
+    assert [] == list_sides(write_poles(8))
+    assert [] == list_sides(write_poles(3))
+    assert [] == list_sides([])
+
+
+@pytest.mark.parametrize(("type_", "named"), [("spectrum", True), ("topic", True), ("outlier", True), ("claim", False)])
+def test_samples_that_an_encoder_tells_apart_by_chance_are_named_but_for_claims(type_: str, named: bool) -> None:
+    mixed = write(*((f"{WORDS[(number // 2) % 2]} matter{number}", number % 2) for number in range(16)))
+    kinds = [hint.kind for hint in list_sides(mixed, TEXT.format(type=type_))]
+
+    assert (["seeds_hardly_differ"] if named else []) == kinds
+
+
+def test_ordinary_text_inside_the_topic_is_named_with_the_way_to_leave_it_out() -> None:
+    topic = TEXT.format(type="topic").replace("path: s.jsonl}", "path: s.jsonl}, {type: noise, count: 24}")
+    inside = next(item.text for item in read_ordinary("en") if item.subject == "cooking")
+    lines = write(
+        *((f"{inside} {word}", 1) for word in ("salt", "bread", "rice", "beans", "soup", "milk", "jam", "corn"))
+    )
+    found = list_sides(lines, topic)
+
+    assert ["wrong_side"] == [hint.kind for hint in found]
+    assert found[0].place.startswith("data/noise/en.yaml:")
+    assert found[0].message.endswith(". Leave its subject out: `without: [cooking]`")
+
+
+def test_seeds_are_drawn_evenly_and_no_more_than_may_be() -> None:
+    seeds = [Seed("warmth", str(number), 1.0) for number in range(10)]
+
+    assert seeds == draw_spread(seeds, 10)
+    assert ["0", "4", "8"] == [seed.text for seed in draw_spread(seeds, 3)]
+    assert len(draw_spread(seeds * 5_000, MOST_PLACED)) <= MOST_PLACED

@@ -1,0 +1,58 @@
+"""A text among those of the other pole is named, and none where the axis says nothing."""
+
+import numpy as np
+import pytest
+
+from engine.authoring.seed_sides import MAX_SHARE, MIN_TEXTS, find_wrong_sides
+from engine.quality.separation import Numbers
+
+
+def make_poles(count: int, distance: float = 1.0, seed: int = 0) -> tuple[Numbers, list[bool]]:
+    """So many texts a pole, whose means lie so far from one another; the first half is positive."""
+    drawn = np.random.default_rng(seed).normal(0, 0.25, (2 * count, 8))
+    drawn[:count, 0] += distance
+    return drawn, [True] * count + [False] * count
+
+
+@pytest.mark.parametrize("count", [MIN_TEXTS, 12, 100])
+def test_texts_at_their_poles_are_not_named(count: int) -> None:
+    found = find_wrong_sides(*make_poles(count))
+
+    assert found is not None
+    assert not found.wrong.any()
+    assert 1.0 == pytest.approx(found.sides.mean(), abs=0.2)
+
+
+@pytest.mark.parametrize("flipped", [0, 7, 19])
+def test_text_with_the_other_label_is_named(flipped: int) -> None:
+    vectors, positive = make_poles(10, 2.0)
+    positive[flipped] = not positive[flipped]
+    found = find_wrong_sides(vectors, positive)
+
+    assert found is not None
+    assert [flipped] == np.flatnonzero(found.wrong).tolist()
+    assert found.sides[flipped] < -0.8
+
+
+def test_poles_that_hardly_differ_name_nothing() -> None:
+    assert find_wrong_sides(*make_poles(20, 0.05)) is None
+
+
+def test_where_many_texts_are_on_the_other_side_none_is_named() -> None:
+    vectors, positive = make_poles(10, 2.0)
+    for flipped in range(int(10 * MAX_SHARE) + 1):
+        positive[flipped] = False
+        positive[10 + flipped] = True
+
+    assert find_wrong_sides(vectors, positive) is None
+
+
+def test_few_texts_are_not_placed() -> None:
+    vectors, positive = make_poles(MIN_TEXTS - 1, 2.0)
+
+    assert find_wrong_sides(vectors, positive) is None
+    assert find_wrong_sides(np.zeros((0, 8)), []) is None
+
+
+def test_texts_that_are_all_alike_are_not_placed() -> None:
+    assert find_wrong_sides(np.ones((12, 8)), [True, False] * 6) is None

@@ -1,0 +1,64 @@
+"""Validation goes through many models, and names few of what is there often."""
+
+from pathlib import Path
+
+import yaml
+from fakes.word_vectors import WordVectors
+
+from engine.authoring.validation import MOST_NAMED, Hinting, validate_models
+from engine.domain.model import Skipped
+
+
+def write_model(models: Path, handle: str, traits: int, samples: str = "") -> None:
+    listed = [
+        {"type": "spectrum", "key": f"k{number}", "positive_label": "A", "negative_label": "B"}
+        for number in range(traits)
+    ]
+    (models / handle).mkdir(parents=True)
+    source = {"type": "jsonl", "path": "s.jsonl", "mapping": {"label": {"trait": "k0"}}}
+    (models / handle / "model.yaml").write_text(yaml.safe_dump({"traits": listed, "sources": [source], "tags": 1}))
+    (models / handle / "s.jsonl").write_text(samples)
+
+
+def test_of_many_hints_of_one_kind_the_first_are_named_and_the_rest_counted(tmp_path: Path) -> None:
+    write_model(tmp_path, "acme.many", 9)
+    [found] = validate_models(str(tmp_path), ["acme.many"], Hinting())
+    kinds = [hint.kind for hint in found.hints]
+    last = [hint for hint in found.hints if hint.kind == "no_description"][-1]
+
+    assert {"no_description": MOST_NAMED + 1, "bare_labels": MOST_NAMED + 1, "few_seeds": 1} == {
+        kind: kinds.count(kind) for kind in kinds
+    }
+    assert ("from here on 4 more of the kind no_description", None) == (last.message, last.trait)
+
+
+def test_model_without_samples_is_told_so_once(tmp_path: Path) -> None:
+    write_model(tmp_path, "acme.none", 3)
+    [found] = validate_models(str(tmp_path), ["acme.none"], Hinting())
+
+    assert 1 == sum(hint.kind == "few_seeds" and hint.message.startswith("it has no samples: ") for hint in found.hints)
+
+
+def test_encoder_is_loaded_once_for_all_models_and_only_where_there_are_samples(tmp_path: Path) -> None:
+    loaded = []
+
+    def load() -> WordVectors:
+        loaded.append(1)
+        return WordVectors()
+
+    line = '{"content": "Good afternoon, and welcome to the house.", "label": 1}\n'
+    for handle, samples in (("acme.a", ""), ("acme.b", line), ("acme.c", line), ("acme.d", "wrong")):
+        write_model(tmp_path, handle, 1, samples)
+    found = list(validate_models(str(tmp_path), ["acme.a", "acme.b", "acme.c", "acme.d"], Hinting(("en",), load)))
+    list(validate_models(str(tmp_path), ["acme.a"], Hinting(("en",), load)))
+
+    assert [1] == loaded
+    assert [True, True, True, False] == [item.is_valid for item in found]
+
+
+def test_without_hinting_there_are_mistakes_and_what_is_skipped_alone(tmp_path: Path) -> None:
+    write_model(tmp_path, "acme.bare", 2)
+    [found] = validate_models(str(tmp_path), ["acme.bare"])
+
+    assert ((), True, 0) == (found.hints, found.is_valid, found.exit_code)
+    assert (Skipped("field 'tags' (acme.bare/model.yaml:7)", "not a field that is read here"),) == found.skipped
