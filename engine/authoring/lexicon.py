@@ -50,6 +50,13 @@ FORMS: Mapping[str, frozenset[str]] = {
         "a headline": "headline headlines schlagzeile schlagzeilen titular titulares 見出し",
     }.items()
 }
+# What tells the name of a kind of text from a verb of the same letters: an article before it, or a word after it.
+ARTICLES = frozenset(
+    "a an the ein eine einen einem einer der die das un une le la les l' el los las uno una il lo um uma".split()
+)
+LINKS = frozenset("of from with full by to mit von voller aus de des du avec con por para di da".split())
+RELATIVES = frozenset("that which who in die der das welche in qui dont où que donde che".split())
+VERBS = frozenset("emails mails posts tweets reviews reports chats contracts headlines".split())
 # What the brief speaks of whatever it says: texts, and the act of judging them.
 GENERIC = frozenset(
     "text texts reply replies answer answers message messages letter letters mail mails note notes "

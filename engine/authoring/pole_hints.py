@@ -4,7 +4,17 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 
 from engine.authoring.hint import Examined, Hint, HintKind
-from engine.authoring.lexicon import FORMS, LENGTH_NAMES, LONG, PARTS_OF_TEXTS, SHORT
+from engine.authoring.lexicon import (
+    ARTICLES,
+    FORMS,
+    LENGTH_NAMES,
+    LINKS,
+    LONG,
+    PARTS_OF_TEXTS,
+    RELATIVES,
+    SHORT,
+    VERBS,
+)
 from engine.domain.model import POLES, Pole, Trait
 from engine.quality.labels import find_label_fault, has_negation, is_bare, is_negation
 from engine.text.formatting import join_words
@@ -16,6 +26,7 @@ LENGTH_WORDS, FORM_WORDS = 2, 4
 _OTHERWISE = frozenset("how as no so too not wie so zu nicht kein trop aussi tan no demasiado".split())
 # What is found: its kind, the field of the trait, and a message.
 _Found = Iterator[tuple[HintKind, str, str]]
+_LAST_LATIN = "\u024f"
 _SCRIPTS = {"HIRAGANA": "CJK", "KATAKANA": "CJK", "HALFWIDTH": "CJK", "FULLWIDTH": "LATIN"}
 
 
@@ -48,9 +59,10 @@ def _find_weak_labels(trait: Trait, has_few_seeds: bool) -> _Found:
     if trait.type != "spectrum":
         return
     without = [pole for pole in POLES if not trait.paraphrase(pole)]
+    labels = trait.positive_label, trait.negative_label
+    is_empty = any(map(is_bare, labels)) or find_label_fault(*labels) == "bare"
     negating = [pole for pole in without if has_negation(trait.label(pole))]
-    fault = find_label_fault(trait.positive_label, trait.negative_label)
-    if fault == "negated" and negating:
+    if negating and not is_empty and is_negation(*labels):
         pole = negating[0]
         yield (
             "weak_label",
@@ -58,15 +70,10 @@ def _find_weak_labels(trait: Trait, has_few_seeds: bool) -> _Found:
             f"{trait.label(pole)!r} says only what is missing. Name in {pole}_label what stands there instead, as "
             f"'Obscure' does beside 'Clear', or describe it in {pole}_paraphrase",
         )
-    elif fault and without and has_few_seeds:
-        labels = f"{trait.positive_label!r} and {trait.negative_label!r}"
-        is_empty = fault == "bare" or is_bare(trait.positive_label) or is_bare(trait.negative_label)
+    elif without and has_few_seeds and (is_empty or is_negation(*labels)):
         why = "say nothing by themselves" if is_empty else "differ by a negation, which no encoder sees"
-        yield (
-            "bare_labels",
-            "positive_label",
-            f"{labels} {why}. Describe both poles in paraphrases, or give more samples",
-        )
+        said = f"{labels[0]!r} and {labels[1]!r} {why}. Describe both poles in paraphrases, or give more samples"
+        yield "bare_labels", "positive_label", said
 
 
 def _find_weak_paraphrases(trait: Trait, examined: Examined) -> _Found:
@@ -139,6 +146,9 @@ def _find_other_differences(trait: Trait) -> _Found:
 
 
 def _list_scripts(label: str) -> frozenset[str]:
+    """Lists the scripts of a label; none of an abbreviation, which any language may write in Latin letters."""
+    if label.isascii() and label.upper() == label:
+        return frozenset()
     names = (unicodedata.name(letter, "").split(" ")[0] for letter in label if letter.isalpha())
     return frozenset(_SCRIPTS.get(name, name) for name in names if name)
 
@@ -155,5 +165,16 @@ def _find_length(paraphrases: Sequence[str]) -> str:
 
 
 def _find_forms(paraphrases: Sequence[str]) -> frozenset[str]:
-    begun = {word for text in paraphrases for word in split_words(text)[:FORM_WORDS]}
+    begun = {word for text in paraphrases for word in _list_nouns(split_words(text)[: FORM_WORDS + 1])}
     return frozenset(kind for kind, names in FORMS.items() if names & begun)
+
+
+def _list_nouns(words: Sequence[str]) -> list[str]:
+    """Lists the words that are no verbs by what stands beside them: "a report", "letters that"; not "reports that"."""
+    return [
+        word
+        for index, word in enumerate(words[:FORM_WORDS])
+        if word[0] > _LAST_LATIN
+        or ARTICLES & {*words[:index]}
+        or (index + 1 < len(words) and words[index + 1] in (LINKS if word in VERBS else LINKS | RELATIVES))
+    ]

@@ -58,8 +58,9 @@ def list_side_hints(examined: Examined, embedder: Embedder) -> Iterator[Hint]:
             yield Hint(
                 "seeds_hardly_differ",
                 examined.locate("traits", index),
-                f"placed by one another, its samples have an AUC of {auc:.2f}, where chance has .50. Look whether they "
-                "stand at the right poles, and whether they differ in what the description asks",
+                f"placed by one another, its samples have an AUC of {auc:.2f}, where chance has .50: the encoder does "
+                "not tell its poles apart, and has no say in which texts are chosen. More samples may help, if these "
+                "stand at the right poles",
                 trait.key,
             )
         wrong = _list_wrong(vectors, positive, seeds)

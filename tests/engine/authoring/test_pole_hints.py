@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import pytest
 import yaml
+from bench.label_pairs import FILES, LabelPair, list_label_pairs
 from fakes.examined import FILE, make_examined
 
 from engine.authoring.pole_hints import list_pole_hints
@@ -27,6 +28,17 @@ def both(positive: object, negative: object) -> dict[str, object]:
 
 def labels(positive: str | None, negative: str | None) -> dict[str, object]:
     return {"positive_label": positive, "negative_label": negative}
+
+
+@pytest.mark.parametrize(
+    "pair", [pair for file in FILES for pair in list_label_pairs(file)], ids=lambda pair: pair.name
+)
+def test_paraphrases_that_people_wrote_in_six_languages_get_no_hint(pair: LabelPair) -> None:
+    said = {"name": pair.name, "description": pair.description}
+
+    assert [] == list_kinds(
+        said, labels(*pair.labels), both([*pair.paraphrases["positive"]], [*pair.paraphrases["negative"]])
+    )
 
 
 def test_trait_without_a_description_is_named() -> None:
@@ -87,6 +99,8 @@ def test_default_labels_of_other_types_are_fine(type_: str) -> None:
     ("positive", "negative"),
     [
         ("Warm", "Cold"),
+        ("Needs action now", "No hurry"),
+        ("Can't wait", "Whenever there is time"),
         ("Zugewandt", "Abweisend"),
         ("嬉しい", "悲しい"),
         ("विनम्र", "रूखा"),
@@ -127,6 +141,8 @@ def test_paraphrases_that_do_not_tell_the_trait_are_named(positive: object, nega
         ("Short replies that thank people.", "Short replies that snap at people."),
         ("A letter that thanks people.", "A letter that snaps at people."),
         ("A letter that thanks people.", "Snaps at people."),
+        ("Reports that it went well.", "A story about rules."),
+        ("Reviews the trouble and thanks people.", "A tweet of rules."),
         ("Knows how long people wait.", "Takes no note of people."),
         ("No longer kind to people.", "As short as a rule, but kind."),
         ("How long a reply is does not matter.", "Snaps at people."),
@@ -163,7 +179,8 @@ def test_labels_in_two_scripts_are_named(positive: str, negative: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("positive", "negative"), [("ひらがな", "カタカナ"), ("Ｗarm", "Cold"), ("1", "Cold"), ("良い", "わるい")]
+    ("positive", "negative"),
+    [("ひらがな", "カタカナ"), ("Ｗarm", "Cold"), ("1", "Cold"), ("AI", "人間"), ("良い", "わるい")],
 )
 def test_scripts_of_one_language_are_one(positive: str, negative: str) -> None:
     assert "differs_in_script" not in list_kinds(labels(positive, negative), seeds=True)
