@@ -7,8 +7,8 @@ from typing import Literal
 from engine.definitions.yaml_document import Document
 from engine.domain.model import POLES, Model, Trait
 from engine.quality.reference_axis import MIN_SEEDS_ALONE
+from engine.text.function_words import list_content_words
 from engine.text.language import Language
-from engine.text.words import list_content_words
 
 # The words by which programs know hints. docs/guides/validate.md says what each means.
 HintKind = Literal[

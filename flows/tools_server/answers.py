@@ -98,6 +98,7 @@ class ValidationAnswer(_Answer):
     handle: str = Field(description="The model.", examples=[HANDLE_EXAMPLE])
     valid: bool = Field(description="Whether there are no mistakes.")
     mistakes: list[Mistake] = Field(description="All mistakes of form; where there are none, all of meaning.")
+    hints: list[str] = Field(description="What is no mistake, and makes better samples where it is mended.")
     skipped: list[str] = Field(description="What is legal and not read here, each with the reason.")
 
 

@@ -1,12 +1,12 @@
-"""The operation that lists the mistakes in a model's definition and in its authored samples."""
+"""The operation that lists the mistakes in a model's definition and in its authored samples, and hints."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 
-from engine.definitions.loader import MODEL_FILE, load_model
-from engine.errors import DefinitionError, NoTraitsError, Problem
-from engine.planning.repeated_seeds import settle_seeds
+from engine.authoring.validation import Hinting, validate_models
+from engine.definitions.loader import MODEL_FILE
+from engine.errors import Problem
 from flows.api.openapi.document import OF_MODEL, describe_answers
 from flows.api.routes.dependencies import find_own_model, get_storage
 from flows.tools_server.answers import Mistake, ValidationAnswer
@@ -16,25 +16,22 @@ router = APIRouter()
 
 @router.get("/models/{handle}/mistakes", responses=describe_answers(ValidationAnswer, *OF_MODEL, (403, "forbidden")))
 def validate_model(request: Request, handle: Annotated[str, Depends(find_own_model)]) -> ValidationAnswer:
-    """All mistakes of form in a model's files, or else of meaning, for a key that owns the namespace."""
-    mistakes, skipped = list_mistakes(get_storage(request).models_uri, handle)
-    return ValidationAnswer(handle=handle, valid=not mistakes, mistakes=mistakes, skipped=skipped)
+    """All mistakes of form in a model's files, or else of meaning, and hints, for a key that owns the namespace.
 
-
-def list_mistakes(models_uri: str, handle: str) -> tuple[list[Mistake], list[str]]:
-    """The mistakes of a model; where there are none, what of it is legal and not read.
-
-    Raises:
-        StoreError: the model's folder cannot be read.
+    As `exemplars validate`, without the hints for which texts would have to be embedded.
     """
-    try:
-        model = settle_seeds(load_model(models_uri, handle))
-    except DefinitionError as error:
-        return [_describe(problem) for problem in error.problems], []
-    except NoTraitsError as error:
-        file = f"{handle}/{MODEL_FILE}"
-        return [Mistake(file=file, line=None, field="traits", message=str(error).removeprefix(f"{file}: "))], []
-    return [], [f"{skipped.what}: {skipped.why}" for skipped in model.skipped]
+    [found] = validate_models(get_storage(request).models_uri, [handle], Hinting(embedded=None))
+    file = f"{handle}/{MODEL_FILE}"
+    mistakes = [_describe(problem) for problem in found.mistakes]
+    if found.refusal:
+        mistakes.append(Mistake(file=file, line=None, field="traits", message=found.refusal.removeprefix(f"{file}: ")))
+    return ValidationAnswer(
+        handle=handle,
+        valid=found.is_valid,
+        mistakes=mistakes,
+        hints=[str(hint) for hint in found.hints],
+        skipped=[f"{skipped.what}: {skipped.why}" for skipped in found.skipped],
+    )
 
 
 def _describe(problem: Problem) -> Mistake:
