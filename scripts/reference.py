@@ -1,7 +1,8 @@
 """Writes the tables of ``docs/reference`` from the code that they describe; cog puts them into the pages."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -123,3 +124,21 @@ def write_errors() -> str:
         for error in sorted(found, key=lambda error: (error.exit_code, error.__name__))
     ]
     return _stack(write_table(["code", "error", "means"], rows))
+
+
+def write_notebook(path: str) -> str:
+    """Writes the cells of a notebook, each with what it has shown below it; its title is left to the page."""
+    cells = json.loads(Path(path).read_text(encoding="utf-8"))["cells"]
+    written = [part for cell in cells for part in _write_cell(cell)]
+    return "\n\n".join(written).partition("\n\n")[2]
+
+
+def _write_cell(cell: Mapping[str, Any]) -> Iterator[str]:
+    source = "".join(cell["source"])
+    if cell["cell_type"] == "markdown":
+        yield from source.split("\n\n")
+        return
+    yield f"```python\n{source}\n```"
+    shown = ["".join(item.get("text") or item["data"]["text/plain"]) for item in cell["outputs"]]
+    if shown:
+        yield f"```text\n{''.join(shown).rstrip()}\n```"

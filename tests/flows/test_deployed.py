@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from fakes.blocks import find_blocks
 from fakes.elsewhere import build_wheel, start_worker_elsewhere
 from fakes.provider import serve_provider
 from fakes.receiver import Receiver, open_receiver
 from fakes.site import Site, open_site
 from fakes.waiting import wait_until
-from fakes.workspace import HANDLE, make_workspace
+from fakes.workspace import HANDLE, ROOT, make_workspace
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from pydantic import SecretStr
@@ -55,13 +57,31 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
         yield Fleet(site, receiver, said, home)
 
 
-def test_run_goes_on_where_neither_folder_nor_home_is_that_of_the_deploy_step(fleet: Fleet) -> None:
+@pytest.fixture(scope="module")
+def training(fleet: Fleet) -> str:
+    """The id of a deployment that the automation of the guide starts, and that no worker takes runs of."""
+    [block] = [block for block in find_blocks((ROOT / "docs/guides/events.md").read_text()) if block.language == "yaml"]
+    flow = fleet.site.ask("POST", "/flows/", name="train")["id"]
+    training: str = fleet.site.ask("POST", "/deployments/", name="on-attached", flow_id=flow)["id"]
+    automation = yaml.safe_load(block.text)
+    automation["actions"][0]["deployment_id"] = training
+    fleet.site.ask("POST", "/automations/", **automation)
+    return training
+
+
+def test_run_goes_on_where_neither_folder_nor_home_is_that_of_the_deploy_step_and_a_training_begins(
+    fleet: Fleet, training: str
+) -> None:
     run = fleet.site.start_run()
     wait_until(lambda: fleet.site.read_state(run)[0] in ("COMPLETED", "FAILED", "CRASHED"), 120, "the run is over")
     [kept] = (fleet.home / "exemplars" / "data" / "samples").rglob(SAMPLES)
 
     assert "COMPLETED" == fleet.site.read_state(run)[0], fleet.site.read_state(run)
     assert f"run={run}" == kept.parent.name
+    own = {"deployments": {"id": {"any_": [training]}}}
+    wait_until(lambda: fleet.site.ask("POST", "/flow_runs/filter", **own), 30, "the automation has started a training")
+    [begun] = fleet.site.ask("POST", "/flow_runs/filter", **own)
+    assert {"handle": HANDLE, "run_id": run} == begun["parameters"]
 
 
 def test_nightly_run_is_fired_by_its_schedule_and_its_failure_arrives(fleet: Fleet) -> None:
