@@ -83,7 +83,7 @@ def render_report(data: ReportData) -> str:
     strips = [draw_pole_positions(trait, data.kept, data.rejected, data.positions) for trait in traits]
     top_words, lengths = draw_lengths(traits, data.kept)
     return (
-        _make_environment()
+        make_environment()
         .get_template("report.html.jinja")
         .render(
             data=data,
@@ -109,6 +109,27 @@ def render_report(data: ReportData) -> str:
             table=_pack_table(data, traits),
         )
     )
+
+
+@cache
+def make_environment() -> Environment:
+    """The templates of the report, of which other pages have their parts too."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(WIDTH=WIDTH, EDGE=EDGE)
+    environment.filters.update(
+        count_noun=count_noun,
+        name_plainly=name_plainly,
+        name_reason=name_reason,
+        name_suite=name_suite,
+        split_by_difference=split_by_difference,
+    )
+    return environment
 
 
 def _name_traits(data: ReportData) -> list[TraitWords]:
@@ -186,23 +207,3 @@ def _pack_row(row: Row, position: float | None, wrong_side: bool) -> dict[str, o
         "lean": None if position is None else round(position, 3),
         "wrong_side": wrong_side,
     }
-
-
-@cache
-def _make_environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals.update(WIDTH=WIDTH, EDGE=EDGE)
-    environment.filters.update(
-        count_noun=count_noun,
-        name_plainly=name_plainly,
-        name_reason=name_reason,
-        name_suite=name_suite,
-        split_by_difference=split_by_difference,
-    )
-    return environment

@@ -51,7 +51,7 @@ class StoreTexts:
         """
         if kind.name not in self._hashes:
             counts = np.diff([0, *self._ends]).tolist()
-            described = [_describe(stored, count) for stored, count in zip(self._sets, counts, strict=True)]
+            described = [describe_set(stored, count) for stored, count in zip(self._sets, counts, strict=True)]
             self._hashes[kind.name] = find_hashes(described, kind, self._cache)
         for hashes in self._hashes[kind.name]:
             yield from walk_hashes(hashes, column)
@@ -84,7 +84,7 @@ class StoreTexts:
         if not own or not theirs:
             return []
         texts, rows = self._restrict(own)
-        digests = [[_describe(stored, 0).digest() for stored in sets] for sets in (own, theirs)]
+        digests = [[describe_set(stored, 0).digest() for stored in sets] for sets in (own, theirs)]
         place = None
         if self._cache:
             key = hashlib.sha256(json.dumps([name, HASHES_VERSION, digests]).encode()).hexdigest()
@@ -130,6 +130,24 @@ def list_unchecked(sets: Sequence[StoredSet], others: Sequence[StoredSet]) -> tu
     pairs = [(one, other) for one in sets for other in others if not is_checked(one, other)]
     own, theirs = {one.folder for one, _ in pairs}, {other.folder for _, other in pairs}
     return [item for item in sets if item.folder in own], [item for item in others if item.folder in theirs]
+
+
+def describe_set(stored: StoredSet, rows: int) -> HashedSet:
+    """What is to be known of a set to find its hashes. Those that it has are of its samples as they were written."""
+    altered = is_altered(stored)
+    files = stored.manifest.get("files", {})
+    named = {kind: (stored.file(name), files[name]["sha256"]) for kind, name in HASHES.items() if name in files}
+    expected = files.get(name_file(stored.manifest, stored.rows_name), {}).get("sha256")
+    return HashedSet(
+        run_id=stored.run_id,
+        rows=rows,
+        digest=partial(_digest_samples, stored) if altered or not expected else partial(str, expected),
+        walk_texts=partial(_walk_texts, stored),
+        stored={} if altered else named,
+        version=stored.manifest.get("hashes_version"),
+        is_remote="://" in stored.folder,
+        lacking="its samples were altered since they were written" if altered else "it has none",
+    )
 
 
 def _list_beside(stored: StoredSet) -> frozenset[str]:
@@ -215,24 +233,6 @@ def _walk_texts(stored: StoredSet) -> Iterator[Sequence[str]]:
     with open_rows(stored) as parquet:
         for group in range(parquet.num_row_groups):
             yield parquet.read_row_group(group, columns=["text"], use_threads=False)["text"].to_pylist()
-
-
-def _describe(stored: StoredSet, rows: int) -> HashedSet:
-    """What is to be known of a set to find its hashes. Those that it has are of its samples as they were written."""
-    altered = is_altered(stored)
-    files = stored.manifest.get("files", {})
-    named = {kind: (stored.file(name), files[name]["sha256"]) for kind, name in HASHES.items() if name in files}
-    expected = files.get(name_file(stored.manifest, stored.rows_name), {}).get("sha256")
-    return HashedSet(
-        run_id=stored.run_id,
-        rows=rows,
-        digest=partial(_digest_samples, stored) if altered or not expected else partial(str, expected),
-        walk_texts=partial(_walk_texts, stored),
-        stored={} if altered else named,
-        version=stored.manifest.get("hashes_version"),
-        is_remote="://" in stored.folder,
-        lacking="its samples were altered since they were written" if altered else "it has none",
-    )
 
 
 def _digest_samples(stored: StoredSet) -> str:

@@ -12,6 +12,7 @@ from pyarrow import fs
 from engine.domain.model import Pool
 from engine.errors import StoreError
 from engine.store.backfill_ledger import BACKFILLS, OLDER_BACKFILLS
+from engine.store.layout import CATALOGUE
 from engine.store.sample_set import read_manifest
 from engine.store.staging import PROBE, STAGINGS, list_stale
 from engine.store.verify_set import Ids, SetFacts, check_set
@@ -64,7 +65,7 @@ class StoreVerifier:
                 yield from self._walk_model(filesystem, f"{root}/{info.base_name}")
             elif info.base_name == OLDER_BACKFILLS:
                 self.has_older_ledgers = True
-            elif not info.base_name.startswith((*STAGINGS, PROBE, BACKFILLS)):
+            elif not info.base_name.startswith((*STAGINGS, PROBE, BACKFILLS, CATALOGUE)):
                 yield _make_stray_fault(f"{root}/{info.base_name}")
 
     def _walk_model(self, filesystem: fs.FileSystem, uri: str) -> Iterator[Fault]:

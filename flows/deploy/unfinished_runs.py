@@ -18,7 +18,7 @@ from flows.deploy.automations import name_left_event
 from flows.runs.labels import AGAIN, LeaseLabels, read_lease_labels
 from flows.runs.lease_holders import free_lease, is_gone
 
-FLOW_NAMES = ("synthesize", "backfill", "prune", "review")
+FLOW_NAMES = ("synthesize", "backfill", "prune", "review", "catalogue")
 UNFINISHED = (StateType.RUNNING, StateType.PENDING, StateType.CANCELLING)
 PAGE = 200
 GONE = f"The process of this run is gone: it was killed, its worker was stopped, or its machine went down. {AGAIN}"

@@ -5,23 +5,21 @@ state ``failed`` comes, and the newest run that was requested over HTTP, from wh
 derived (docs/decisions/017-idempotency.md). Without the latter, two requests at one instant could make two runs.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from datetime import datetime
 
 import httpx
 from prefect.client.orchestration import SyncPrefectClient
 
 from engine.errors import OrchestratorError
-from flows.runs.flow_runs import ENDED_TYPES, Run, choose_operation, read_run
-from flows.runs.labels import DOOR_TAG, TAGS_AT_ONCE, name_tag
+from flows.runs.flow_runs import ENDED_TYPES, Run, choose_operation
+from flows.runs.labels import DOOR_TAG, TAGS_AT_ONCE
+from flows.runs.newest_runs import PAGE, Conditions, filter_runs, list_newest, post
 
-FLOWS = ("synthesize", "backfill", "prune")
-PAGE = 200
+FLOWS = ("synthesize", "backfill", "prune", "catalogue")
 # How many runs Prefect's server deletes in one request.
 DELETED_AT_ONCE = 50
-Conditions = Mapping[str, Any]
 
 
 @dataclass(slots=True)
@@ -42,7 +40,7 @@ def prune_runs(client: SyncPrefectClient, before: datetime, dry_run: bool, repor
     pruned, skipped = PrunedRuns(), 0
     old = {"state": {"type": {"any_": list(ENDED_TYPES)}}, "end_time": {"before_": before.isoformat()}}
     try:
-        while page := _filter_runs(client, old, "EXPECTED_START_TIME_ASC", PAGE, skipped):
+        while page := filter_runs(client, FLOWS, old, "EXPECTED_START_TIME_ASC", PAGE, skipped):
             needed = find_needed(client, [run.handle for run in page if run.handle])
             chosen = [run for run in page if run.run_id not in needed]
             gone = 0
@@ -68,59 +66,21 @@ def find_needed(client: SyncPrefectClient, handles: Sequence[str]) -> set[str]:
     needed: set[str] = set()
     every = list(dict.fromkeys(handles))
     for part in (every[start : start + TAGS_AT_ONCE] for start in range(0, len(every), TAGS_AT_ONCE)):
-        for runs in _list_newest(client, part, {"state": {"type": {"any_": list(ENDED_TYPES)}}}, "END_TIME_DESC"):
+        for runs in list_newest(client, FLOWS, part, {"state": {"type": {"any_": list(ENDED_TYPES)}}}, "END_TIME_DESC"):
             shown = choose_operation((), runs)
             needed |= {shown.run_id} if shown else set()
         asked_for = {"tags": {"all_": [DOOR_TAG]}}
-        for runs in _list_newest(client, part, asked_for, "EXPECTED_START_TIME_DESC"):
+        for runs in list_newest(client, FLOWS, part, asked_for, "EXPECTED_START_TIME_DESC"):
             needed.add(runs[0].run_id)
     return needed
-
-
-def _list_newest(
-    client: SyncPrefectClient, handles: Sequence[str], conditions: Conditions, sort: str
-) -> Iterator[list[Run]]:
-    """The newest runs of each of the models that has any."""
-    found: dict[str, list[Run]] = {handle: [] for handle in handles}
-    page = _filter_runs(client, _add_tags(conditions, "any_", handles), sort)
-    for run in page:
-        found.setdefault(run.handle, []).append(run)
-    for handle, runs in found.items():
-        if runs:
-            yield runs
-        elif len(page) == PAGE and (own := _filter_runs(client, _add_tags(conditions, "all_", [handle]), sort, 20)):
-            # The page was full of other models' runs.
-            yield own
-
-
-def _add_tags(conditions: Conditions, how: str, handles: Sequence[str]) -> Conditions:
-    before = conditions.get("tags", {})
-    tags = [*before.get(how, ()), *map(name_tag, handles)]
-    return {**conditions, "tags": {**before, how: tags}}
 
 
 def _delete(client: SyncPrefectClient, runs: Sequence[Run], conditions: Conditions) -> Iterator[Run]:
     """Yields the runs that were deleted. The server checks the conditions again, since a run may have been retried."""
     for part in (runs[start : start + DELETED_AT_ONCE] for start in range(0, len(runs), DELETED_AT_ONCE)):
         body = {"flow_runs": {**conditions, "id": {"any_": [run.run_id for run in part]}}, "limit": DELETED_AT_ONCE}
-        deleted = set(_post(client, "/flow_runs/bulk_delete", body)["deleted"])
+        deleted = set(post(client, "/flow_runs/bulk_delete", body)["deleted"])
         yield from (run for run in part if run.run_id in deleted)
-
-
-def _filter_runs(
-    client: SyncPrefectClient, conditions: Conditions, sort: str, limit: int = PAGE, offset: int = 0
-) -> list[Run]:
-    body = {"flows": {"name": {"any_": list(FLOWS)}}, "flow_runs": conditions, "sort": sort}
-    now = datetime.now(UTC)
-    return [
-        read_run(item, now) for item in _post(client, "/flow_runs/filter", {**body, "limit": limit, "offset": offset})
-    ]
-
-
-def _post(client: SyncPrefectClient, path: Any, body: Mapping[str, Any]) -> Any:
-    response = client.request("POST", path, json=body)
-    response.raise_for_status()
-    return response.json()
 
 
 def _format_day(moment: datetime | None) -> str:

@@ -100,7 +100,7 @@ def test_nightly_run_is_fired_by_its_schedule_and_its_failure_arrives(fleet: Fle
     fleet.receiver.messages.clear()
 
     assert f"{SAID}webhook made, automation made" in fleet.said
-    assert "schedules: synthesize/nightly on; backfill/nightly, prune/nightly off" in said
+    assert "schedules: synthesize/nightly on; backfill/nightly, catalogue/nightly, prune/nightly off" in said
     assert f"{SAID}webhook there, automation there" in said
     assert (True, "FAILED") == (run["auto_scheduled"], run["state_type"])
     assert f"/hook?token={TOKEN}" == fleet.receiver.path

@@ -1,4 +1,4 @@
-"""Pruning as people meet it: the flow with its page, and the command; a dry run tells all of it and does nothing."""
+"""What looks after the store at night: pruning, whose dry run tells all of it and does nothing, and the catalogue."""
 
 import asyncio
 import json
@@ -11,22 +11,26 @@ from uuid import UUID, uuid4
 import pytest
 from fakes.reply_tables import age_plan
 from fakes.stored import HANDLE, age_files, attach_set
+from fakes.workspace import HANDLE as TOOLSHED
 from fakes.workspace import Workspace, read_manifest
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.client.schemas.sorting import ArtifactSort
 from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.states import Failed
 
 from engine.errors import StoreError
 from engine.llm.request import Reply
 from engine.replies.admin import list_cache
 from engine.replies.replies import ReplyStore
 from engine.settings import RepliesPlace
-from engine.store.layout import SAMPLES
+from engine.store.layout import CATALOGUE_PAGE, SAMPLES
+from flows.catalogue import catalogue
 from flows.cli.app import main
 from flows.prune import SHOWN_LINES, prune
-from flows.runs.labels import name_tag
+from flows.runs.labels import RAISED, name_tag
 from flows.runs.slot import Slot
+from flows.synthesize import synthesize
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 
@@ -63,10 +67,10 @@ def list_plans(site: Site) -> list[str]:
     return [plan.plan_id for plan in list_cache(RepliesPlace(str(site[0].folder / "cache")))]
 
 
-def read_page(client: SyncPrefectClient) -> str:
-    """The artifact of the last pruning."""
+def read_page(client: SyncPrefectClient, key: str = "pruned") -> str:
+    """The artifact of the last run."""
     [page] = client.read_artifacts(
-        artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=["pruned"])), sort=ArtifactSort.CREATED_DESC, limit=1
+        artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=[key])), sort=ArtifactSort.CREATED_DESC, limit=1
     )
     return str(page.data)
 
@@ -203,3 +207,22 @@ def test_proposal_whose_time_is_over_is_rejected_and_a_dry_run_says_so(
     assert (1, "proposed") == (told["proposals"], before)
     assert "1 proposal rejected" in said
     assert ["rejected", "proposed"] == [read_manifest(item)["status"] for item in (folder, kept)]
+
+
+def test_catalogue_is_a_page_of_all_models_with_runs_that_left_no_set(
+    site: Site, client: SyncPrefectClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    workspace, _, _ = site
+    run = client.create_flow_run(synthesize, parameters={"handle": TOOLSHED}, tags=[name_tag(TOOLSHED)])
+    client.set_flow_run_state(run.id, Failed(message=f"{RAISED}StoreError: The disk is full. Free space"), force=True)
+    asyncio.run(catalogue())
+    page, file = read_page(client, "catalogue"), workspace.samples / CATALOGUE_PAGE
+
+    assert page.startswith("# 2 of 2 models need a person")
+    assert f"## {TOOLSHED}\n\n**Last run failed**: Run {run.id} attached nothing: The disk is full" in page
+    assert f"exemplars synthesize {TOOLSHED} --synth-type from\\_traits" not in page
+    assert f"\nexemplars synthesize {TOOLSHED} --synth-type from_traits\n" in page
+    assert f"## {HANDLE}\n\n**Samples without a model**: " in page
+    assert str(file) in page
+    assert "The disk is full" in file.read_text()
+    assert "The forms offer nothing, since the deployments are not on this server" in caplog.text

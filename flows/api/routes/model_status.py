@@ -13,12 +13,10 @@ from flows.api.prefect_runs.client import Orchestrator
 from flows.api.routes.dependencies import Storage, read_outline
 from flows.api.schemas import ModelAnswer, Operation
 from flows.runs.flow_runs import Run, choose_operation
-from flows.runs.labels import KEPT
+from flows.runs.labels import KEPT, RAISED
 
 # The folders of an absolute path; the path of a URL does not match.
 _PATH = re.compile(r"(?<![\w:/.])/(?:[^\s/:'\"]+/)+")
-# Prefect's prefix for the message of a run that raised; the class of the error and a colon follow it.
-RAISED = "Flow run encountered an exception: "
 
 
 async def describe_models(orchestrator: Orchestrator, storage: Storage, handles: Sequence[str]) -> list[ModelAnswer]:

@@ -8,6 +8,7 @@ from prefect.events.actions import CallWebhook
 from prefect.events.schemas.automations import AutomationCore
 
 from flows.backfill import backfill
+from flows.catalogue import catalogue
 from flows.deploy.automations import CONTAINER_SECONDS, name_left_event, read_alert, read_automations
 from flows.deploy.unfinished_runs import FLOW_NAMES, UNFINISHED
 from flows.prune import prune
@@ -24,7 +25,7 @@ def dump(automation: AutomationCore) -> Any:
 
 
 def test_watches_are_of_our_flows_alone() -> None:
-    assert {synthesize.name, backfill.name, prune.name, review.name} == set(FLOW_NAMES)
+    assert {synthesize.name, backfill.name, prune.name, review.name, catalogue.name} == set(FLOW_NAMES)
     assert [{"prefect.resource.role": "flow", "prefect.resource.name": list(FLOW_NAMES)}] * 3 == [
         dump(automation)["trigger"]["match_related"] for automation in AUTOMATIONS.values()
     ]

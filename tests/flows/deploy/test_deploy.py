@@ -32,11 +32,13 @@ LIVING = "u22a8.living"
 DEPLOYMENTS = (
     "backfill/nightly",
     "backfill/on-demand",
+    "catalogue/nightly",
     "prune/nightly",
     "review/on-demand",
     "synthesize/nightly",
     "synthesize/on-demand",
 )
+NIGHTLY = [name for name in DEPLOYMENTS if name.endswith("/nightly")]
 NAMES = sorted(automation.name for automation in read_automations(containers=False))
 
 
@@ -104,7 +106,7 @@ def test_second_deploy_changes_nothing(site: Site) -> None:
         "  queues: interactive, backfill, parts made",
         f"  deployments: {', '.join(DEPLOYMENTS)} made",
         "  forms offer: 1 handle; others can be typed",
-        "  schedules: backfill/nightly, prune/nightly, synthesize/nightly off (switch them on in the UI)",
+        f"  schedules: {', '.join(NIGHTLY)} off (switch them on in the UI)",
         "  automations: 3 made",
         "  alerts of failed nightly runs: off (EXEMPLARS_ALERT_URL is not set)",
     ] == first.splitlines()
@@ -183,7 +185,7 @@ def test_what_people_have_set_up_stays(site: Site) -> None:
         site.ask("DELETE", f"/deployments/{site.find_deployment(name)['id']}")
     site.ask("DELETE", "/work_pools/exemplars/queues/backfill")
 
-    assert "schedules: synthesize/nightly on; backfill/nightly, prune/nightly off" in said
+    assert "schedules: synthesize/nightly on; backfill/nightly, catalogue/nightly, prune/nightly off" in said
     assert before == after
     assert 2 == len(after[1])
     assert all(active for _, _, active in after[1])
@@ -290,7 +292,7 @@ def test_pool_of_containers_gets_an_image_and_time_to_pull_it(site: Site) -> Non
     assert (3, True) == (code, "Build one from the Dockerfile" in refused and "set EXEMPLARS_IMAGE" in refused)
     assert "work pool: exemplars (docker) there" in said
     # Deployments outlive their pool, and so does what was set up at them.
-    assert "schedules: backfill/nightly on; prune/nightly, synthesize/nightly off" in said
+    assert "schedules: backfill/nightly on; catalogue/nightly, prune/nightly, synthesize/nightly off" in said
     assert ("registry/exemplars:1", "6") == (given["image"], given["env"]["PREFECT_CLIENT_MAX_RETRIES"])
     assert {90, 900, 120} == seconds
     assert "automations: 1 changed, 2 there" in back

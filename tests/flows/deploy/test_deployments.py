@@ -24,7 +24,14 @@ NIGHTLY = "backfill/nightly"
 
 
 def test_deployments_have_the_names_that_others_rely_on() -> None:
-    wanted = {"synthesize/on-demand", "synthesize/nightly", "backfill/on-demand", NIGHTLY, "prune/nightly"}
+    wanted = {
+        "synthesize/on-demand",
+        "synthesize/nightly",
+        "backfill/on-demand",
+        NIGHTLY,
+        "prune/nightly",
+        "catalogue/nightly",
+    }
 
     assert ROOT / "prefect.yaml" == PREFECT_FILE.resolve()
     assert wanted <= set(ITEMS)

@@ -17,8 +17,9 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from engine.errors import OrchestratorError
-from flows.retention.old_runs import PAGE, PrunedRuns, prune_runs
+from flows.retention.old_runs import PrunedRuns, prune_runs
 from flows.runs.labels import name_tag
+from flows.runs.newest_runs import PAGE
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

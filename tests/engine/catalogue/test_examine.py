@@ -1,0 +1,259 @@
+"""A model is examined whole, whatever is wrong with it, and measured again only where something has changed."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from fakes.builders import make_exemplar, make_stamp
+from fakes.stored import HANDLE, NOON, POLE_TEXTS, attach_poles, attach_set, write_lines, write_model
+from fakes.word_vectors import WordVectors
+
+from engine.catalogue.condition import Counts, LastRun, ModelCondition
+from engine.catalogue.examine import Examined, Places, examine_model
+from engine.catalogue.kept import FOLDER
+from engine.definitions.loader import load_model
+from engine.domain.samples import make_row
+from engine.planning.plan import digest_definition
+from engine.store.layout import MANIFEST, SAMPLES, VERDICT
+from engine.store.sample_set import SampleSet
+from engine.store.store import find_set, write_set
+from engine.text.embedding import Vectors
+
+SEEDS = write_lines(
+    {"content": "You can do it now.", "clarity": 1.0},
+    {"content": "Effectuation is possible.", "clarity": 0.0},
+    {"content": "It is so.", "clarity": 0.4},
+)
+
+
+class Counting(WordVectors):
+    """Counts how often something is embedded."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        self.calls += 1
+        return super().embed(texts)
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Places:
+    write_model(tmp_path / "models", ("samples.jsonl", SEEDS))
+    return Places(str(tmp_path / "models"), str(tmp_path / "samples"), tmp_path / "cache")
+
+
+def examine(places: Places, handle: str = HANDLE, embedder: Counting | None = None) -> Examined:
+    return examine_model(places, embedder or Counting(), handle)
+
+
+def look(places: Places, handle: str = HANDLE, embedder: Counting | None = None) -> ModelCondition:
+    return examine(places, handle, embedder).condition
+
+
+def store(places: Places) -> Path:
+    return Path(places.samples_uri)
+
+
+def attach_with(places: Places, run_id: str, definition: str | None, **verdict: object) -> None:
+    """A set whose manifest names a definition, with a verdict."""
+    stamp = make_stamp(run_id)
+    rows = [make_row(make_exemplar(f"{run_id} text"), stamp, None)]
+    inputs = {"definition": definition} if definition else {}
+    documents = {VERDICT: json.dumps(verdict)}
+    write_set(places.samples_uri, SampleSet(stamp, "train", "attached", "plan", rows, [], documents, {}, inputs))
+
+
+def test_samples_are_counted_by_trait_pole_and_provenance(places: Places) -> None:
+    attach_set(store(places), "one", 6, ("clarity", "safety", "gone"))
+    attach_set(store(places), "held-out", 2, pool="eval")
+    clarity, safety, gone = look(places).traits
+
+    assert (Counts(1, 1, 1), Counts(1, 1), Counts(1, 1)) == (clarity.authored, clarity.attached, clarity.held_out)
+    assert {"positive": "Clear", "negative": "Obscure"} == clarity.labels
+    assert ("safety", True, "gone", False) == (safety.key, safety.defined, gone.key, gone.defined)
+    assert 2 == gone.attached.total
+
+
+def test_last_run_is_that_of_the_newest_set_whatever_came_of_it(places: Places) -> None:
+    attach_set(store(places), "attached", age=NOON - NOON)
+    documents = {VERDICT: json.dumps({"failed": ["3 exemplars are lacking"], "cost": {"usd": 0.5}})}
+    newer = replace(make_stamp("rejected"), created_at=NOON.replace(hour=13))
+    write_set(places.samples_uri, SampleSet(newer, "train", "rejected", "plan", [], [], documents, {}))
+    found = look(places)
+
+    assert LastRun("rejected", "rejected", NOON.replace(hour=13), "from_traits", "low", "3 exemplars are lacking") == (
+        found.last
+    )
+    assert ({"attached": 1, "rejected": 1}, 0.5) == (found.sets, found.cost_usd)
+
+
+def test_set_that_a_person_turned_down_did_not_fail(places: Places) -> None:
+    attach_set(store(places), "one", status="rejected", review={"why": "dull", "refused": 4})
+    last = look(places).last
+
+    assert last is not None
+    assert ("turned down", "dull") == (last.status, last.said)
+
+
+def test_proposed_set_waits_and_its_samples_do_not_count(places: Places) -> None:
+    attach_set(store(places), "one", status="proposed")
+    found = look(places)
+
+    assert (("one",), 0) == (found.proposed, found.traits[0].attached.total)
+    assert () == examine(places).signed
+
+
+def test_sets_for_another_definition_are_told_from_those_for_todays(places: Places) -> None:
+    attach_with(places, "today", digest_definition(load_model(places.models_uri, HANDLE)))
+    attach_with(places, "before", "another")
+    attach_with(places, "unknown", None)
+
+    assert ("before",) == look(places).changed
+
+
+def test_what_has_not_changed_is_not_measured_again(places: Places) -> None:
+    attach_poles(store(places), POLE_TEXTS)
+    embedder = Counting()
+    first, again = (look(places, embedder=embedder) for _ in range(2))
+
+    assert (1, True, False) == (embedder.calls, first.fresh, again.fresh)
+    assert replace(first, fresh=False) == again
+    assert again.traits[0].measure is not None
+    assert again.traits[0].measure.auc is not None
+
+
+@pytest.mark.parametrize("change", ["set", "definition", "cache"])
+def test_what_has_changed_is_measured_again(places: Places, change: str) -> None:
+    attach_poles(store(places), POLE_TEXTS)
+    embedder = Counting()
+    look(places, embedder=embedder)
+    if change == "set":
+        attach_set(store(places), "another")
+    elif change == "definition":
+        write_model(Path(places.models_uri), ("samples.jsonl", SEEDS + write_lines({"content": "Go.", "clarity": 1})))
+    else:
+        assert places.cache is not None
+        [kept] = (places.cache / FOLDER).iterdir()
+        kept.write_text("{}")
+
+    assert look(places, embedder=embedder).fresh
+    assert 2 == embedder.calls
+
+
+def test_rejected_set_does_not_have_the_texts_measured_again(places: Places) -> None:
+    attach_poles(store(places), POLE_TEXTS)
+    look(places)
+    attach_set(store(places), "rejected", status="rejected")
+
+    assert not look(places).fresh
+
+
+def test_language_that_the_encoder_does_not_know_is_not_measured(places: Places) -> None:
+    path = Path(places.models_uri) / HANDLE / "model.yaml"
+    path.write_text(path.read_text() + "language: hi\n")
+    attach_poles(store(places), POLE_TEXTS)
+    embedder = Counting()
+    found = look(places, embedder=embedder)
+
+    assert found.measures is not None
+    assert ("hi", False, 0) == (found.measures.language, found.measures.language_known, embedder.calls)
+
+
+@pytest.mark.parametrize("content", ["traits: {", "traits: [{type: spectrum}]", "\x00", "- 1\n- 2\n", ""])
+def test_definition_with_mistakes_is_a_fault_and_the_sets_count_all_the_same(places: Places, content: str) -> None:
+    attach_set(store(places), "one", 4)
+    (Path(places.models_uri) / HANDLE / "model.yaml").write_text(content)
+    found = look(places)
+
+    [fault] = found.faults
+    assert f"{HANDLE}/model.yaml" in fault.said
+    assert (f"exemplars plan {HANDLE}",) == fault.commands
+    assert [Counts(2, 2)] == [trait.attached for trait in found.traits]
+
+
+def test_source_that_is_gone_is_a_fault(places: Places) -> None:
+    (Path(places.models_uri) / HANDLE / "samples.jsonl").unlink()
+
+    assert "which is not there" in look(places).faults[0].said
+
+
+def test_traits_that_are_still_to_be_written_are_no_fault(places: Places) -> None:
+    (Path(places.models_uri) / HANDLE / "model.yaml").write_text("traits: discover\n")
+    found = look(places)
+
+    assert () == found.faults
+    assert "traits is 'discover'" in found.unwritten
+
+
+def test_lifecycle_that_cannot_be_read_is_a_fault(places: Places) -> None:
+    (Path(places.models_uri) / HANDLE / "lifecycle.json").write_text('{"state": "asleep"}')
+    found = look(places)
+
+    assert "unknown" == found.state
+    assert "lifecycle.json" in found.faults[0].said
+
+
+def test_manifest_that_cannot_be_read_is_a_fault_and_the_other_sets_count(places: Places) -> None:
+    attach_set(store(places), "good", 4)
+    broken = Path(attach_set(store(places), "broken", 4).folder)
+    (broken / MANIFEST).write_text("{")
+    found = look(places)
+
+    assert ["exemplars verify"] == [command for fault in found.faults for command in fault.commands]
+    assert Counts(2, 2) == found.traits[0].attached
+
+
+@pytest.mark.parametrize("damage", ["gone", "altered", "cut"])
+def test_samples_that_were_damaged_are_a_fault(places: Places, damage: str) -> None:
+    samples = Path(attach_set(store(places), "one", 4).folder) / SAMPLES
+    look(places)
+    if damage == "gone":
+        samples.unlink()
+    elif damage == "cut":
+        samples.write_bytes(samples.read_bytes()[:-40])
+    else:
+        other = attach_set(store(places), "two", 8)
+        samples.write_bytes((Path(other.folder) / SAMPLES).read_bytes())
+    found = look(places)
+
+    assert "one" in found.faults[0].said
+    assert "exemplars detach one" in found.faults[0].commands
+
+
+def test_damaged_page_is_a_fault_when_the_texts_are_measured(places: Places) -> None:
+    samples = Path(attach_set(store(places), "one", 4).folder) / SAMPLES
+    content = bytearray(samples.read_bytes())
+    content[100:400] = bytes(300)
+    samples.write_bytes(bytes(content))
+    found = look(places)
+
+    assert (("exemplars verify",),) == tuple(fault.commands for fault in found.faults)
+    assert found.measures is None
+
+
+def test_model_of_which_only_the_store_knows_is_missing(places: Places) -> None:
+    attach_set(store(places), "one", 4, handle="u22a8.gone")
+    found = look(places, "u22a8.gone")
+
+    assert ("missing", ()) == (found.state, found.faults)
+    assert [Counts(2, 2)] == [trait.attached for trait in found.traits]
+
+
+def test_attached_sets_are_signed_by_the_hashes_that_they_have(places: Places) -> None:
+    attach_set(store(places), "one", 4)
+    attach_set(store(places), "held-out", 2, pool="eval")
+    signed = examine(places).signed
+
+    assert [("one", "train", 4), ("held-out", "eval", 2)] == [
+        (item.run_id, item.pool, len(item.signatures)) for item in signed
+    ]
+
+
+def test_store_without_any_set_is_well(places: Places) -> None:
+    found = look(places)
+
+    assert ((), None, {}, None) == (found.faults, found.last, found.sets, found.cost_usd)
+    assert find_set(places.samples_uri, "one") is None

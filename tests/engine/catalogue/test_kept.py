@@ -1,0 +1,76 @@
+"""What was measured is read again as it was, and what was damaged or is another version's counts as nothing."""
+
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from fakes.conditions import make_drift, make_measure, make_measures
+
+from engine.catalogue.condition import TraitAngle
+from engine.catalogue.kept import FOLDER, Record, RunFacts, name_record, prune_records, read_record, write_record
+
+NAME = name_record("models", "samples", "u22a8.test")
+RECORD = Record(
+    "key",
+    make_measures(
+        make_measure(drift=make_drift(0.9, None)),
+        make_measure("safety", None, None),
+        angles=(TraitAngle("clarity", "safety", -0.25, 0.125),),
+    ),
+    {"run-1": RunFacts("digest", None, ""), "run-2": RunFacts("other", 0.25, "3 exemplars are lacking")},
+)
+
+
+def test_record_is_read_as_it_was_written(tmp_path: Path) -> None:
+    write_record(tmp_path, NAME, RECORD)
+
+    assert read_record(tmp_path, NAME) == RECORD
+
+
+def test_catalogues_and_stores_that_share_a_cache_have_records_of_their_own() -> None:
+    assert 4 == len({NAME, name_record("m", "samples", "u22a8.test"), name_record("models", "s", "u22a8.test"), "x"})
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{}", "[]", '{"record": {"key": 1}}', '{"record": {"key": "k", "x": 1}}', "\x00"]
+)
+def test_record_that_cannot_be_read_is_none(tmp_path: Path, content: str) -> None:
+    (tmp_path / FOLDER).mkdir()
+    (tmp_path / FOLDER / NAME).write_text(content)
+
+    assert Record().measures == read_record(tmp_path, NAME).measures
+
+
+def test_record_that_was_altered_is_none(tmp_path: Path) -> None:
+    write_record(tmp_path, NAME, RECORD)
+    path = tmp_path / FOLDER / NAME
+    path.write_text(path.read_text().replace("-0.25", "0.75"))
+
+    assert Record() == read_record(tmp_path, NAME)
+
+
+def test_without_a_cache_nothing_is_kept(tmp_path: Path) -> None:
+    write_record(None, NAME, RECORD)
+
+    assert Record() == read_record(None, NAME)
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_folder_that_takes_nothing_stops_nobody(tmp_path: Path) -> None:
+    (tmp_path / FOLDER).write_text("a file")
+    write_record(tmp_path, NAME, RECORD)
+
+    assert Record() == read_record(tmp_path, NAME)
+
+
+def test_records_that_nobody_uses_go(tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    old = (now - timedelta(days=100)).timestamp()
+    for name in ("used.json", "unused.json"):
+        write_record(tmp_path, name, RECORD)
+        os.utime(tmp_path / FOLDER / name, (old, old))
+    read_record(tmp_path, "used.json")
+    prune_records(tmp_path, 90, now)
+
+    assert ["used.json"] == [path.name for path in (tmp_path / FOLDER).iterdir()]

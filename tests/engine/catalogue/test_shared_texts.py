@@ -1,0 +1,73 @@
+"""Texts that another model has too are found, however many models have them, and those of one model alone are not."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+from fakes.stored import attach_texts
+
+from engine.catalogue.examine import SignedSet
+from engine.catalogue.shared_texts import MOST_IDS, find_shared_texts
+from engine.domain.samples import make_id
+from engine.store.layout import SAMPLES
+from engine.store.store import locate_set
+from engine.text.signatures import NEAR, sign
+
+A, B, C = "u22a8.a", "u22a8.b", "u22a8.c"
+TEXT = "Each page stays in the cache for ten minutes, and then the server builds it again from its parts."
+NEAR_TEXT = "Each page stays in the cache for ten minutes, and then the server builds it again from its pieces."
+OTHERS = (
+    "A reset link works once and lasts for one hour after we have sent it.",
+    "Backups run every night at two, and we keep seven of them.",
+    "Press the green button and the door opens.",
+    "If the light blinks, wait a minute and try again.",
+)
+
+
+def attach(samples: Path, texts: Mapping[str, Sequence[str]]) -> list[SignedSet]:
+    return [
+        SignedSet(handle, "train", attach_texts(samples, handle, own), sign(own, NEAR.nearness.permutations))
+        for handle, own in texts.items()
+    ]
+
+
+def test_near_duplicate_of_another_model_is_found_with_its_id(tmp_path: Path) -> None:
+    signed = attach(tmp_path, {A: [TEXT, OTHERS[0]], B: [OTHERS[1], NEAR_TEXT]})
+    [found] = find_shared_texts(str(tmp_path), signed).values()
+
+    assert (B, {A: 1}, (make_id(B, "clarity", NEAR_TEXT),)) == (found.handle, found.others, found.ids)
+    assert (NEAR_TEXT, A, TEXT) == (found.text, found.other, found.other_text)
+    assert 0.7 < found.similarity < 1
+
+
+def test_same_text_in_many_models_is_that_of_the_first(tmp_path: Path) -> None:
+    found = find_shared_texts(str(tmp_path), attach(tmp_path, {A: [TEXT], B: [TEXT, TEXT.upper()], C: [TEXT]}))
+
+    assert {B: {A: 2}, C: {A: 1}} == {handle: item.others for handle, item in found.items()}
+    assert {1.0} == {item.similarity for item in found.values()}
+
+
+def test_model_may_share_texts_with_several(tmp_path: Path) -> None:
+    texts = {A: [TEXT], B: OTHERS[:2], C: [*OTHERS[:2], NEAR_TEXT]}
+    found = find_shared_texts(str(tmp_path), attach(tmp_path, texts))
+
+    assert {C: {B: 2, A: 1}} == {handle: item.others for handle, item in found.items()}
+
+
+@pytest.mark.parametrize("texts", [{A: [TEXT, NEAR_TEXT, TEXT]}, {A: [TEXT, OTHERS[0]], B: OTHERS[1:]}, {A: []}, {}])
+def test_texts_of_one_model_alone_are_not(tmp_path: Path, texts: Mapping[str, Sequence[str]]) -> None:
+    assert {} == find_shared_texts(str(tmp_path), attach(tmp_path, texts))
+
+
+def test_of_many_ids_the_first_are_named(tmp_path: Path) -> None:
+    texts = [f"{TEXT} That is what number {number} of the texts has to say." for number in range(MOST_IDS + 5)]
+    [found] = find_shared_texts(str(tmp_path), attach(tmp_path, {A: texts, B: texts})).values()
+
+    assert (MOST_IDS + 5, MOST_IDS) == (found.count, len(found.ids))
+
+
+def test_set_that_is_gone_meanwhile_shares_nothing(tmp_path: Path) -> None:
+    signed = attach(tmp_path, {A: [TEXT], B: [TEXT]})
+    (Path(locate_set(str(tmp_path), A, "train", signed[0].run_id)) / SAMPLES).unlink()
+
+    assert {} == find_shared_texts(str(tmp_path), signed)

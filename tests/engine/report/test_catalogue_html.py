@@ -1,0 +1,135 @@
+"""The page is one inert, offline file that shows every model, and says first which need a person."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from html import unescape
+from pathlib import Path
+
+import pytest
+from fakes.conditions import (
+    make_condition,
+    make_drift,
+    make_last,
+    make_measure,
+    make_measures,
+    make_trait_condition,
+    survey,
+)
+from playwright.sync_api import Page, sync_playwright
+
+from engine.catalogue.condition import Counts, Fault, TraitAngle
+from engine.catalogue.survey import Survey
+from engine.report.catalogue_html import OPEN_MODELS, render_catalogue
+
+HOSTILE = "</script><img src=x onerror=alert(1)>"
+CHROMIUM = shutil.which("chromium")
+TWO = (make_trait_condition("clarity"), make_trait_condition("safety"))
+
+
+def make_survey() -> Survey:
+    broken = make_condition(handle="u22a8.broken", faults=(Fault(f"model.yaml: {HOSTILE}", ("exemplars plan x",)),))
+    entangled = make_condition(
+        *TWO, handle="u22a8.entangled", measures=make_measures(angles=(TraitAngle("clarity", "safety", 0.97, 0.05),))
+    )
+    drifted = make_trait_condition(measure=make_measure(drift=make_drift()), held_out=Counts(3, 3))
+    empty = make_condition(
+        make_trait_condition(attached=Counts(), measure=None),
+        handle="u22a8.empty",
+        last=None,
+        sets={},
+        attached_runs=(),
+    )
+    gone = make_trait_condition("gone", defined=False)
+    return survey(
+        broken,
+        entangled,
+        make_condition(drifted, gone, handle="u22a8.drifted", state="ready", last=make_last("attached", said="")),
+        empty,
+        make_condition(cost_usd=0.25),
+        notes=("No Prefect server is configured.",),
+    )
+
+
+def read_words(page: str) -> str:
+    body = re.sub(r"<(script|style)\b.*?</\1>", " ", page, flags=re.DOTALL)
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", body)).split())
+
+
+def test_page_begins_with_how_many_models_need_a_person() -> None:
+    words = read_words(render_catalogue(make_survey()))
+
+    assert "✕ 3 of 5 models need a person" in words
+    assert "1 note No Prefect server is configured." in words
+    assert "Clarity and Safety: 14° between their axes (cosine 0.97 ± 0.05)." in words
+    assert "exemplars synthesize u22a8.entangled" in words
+    assert "0.97, drifted" in words
+    assert "3 held out" not in words
+    assert "6 more held out for evaluation" in words
+    assert "Gone not in model.yaml" in words
+    assert "2 + 8" in words
+
+
+def test_same_survey_gives_the_same_page() -> None:
+    assert render_catalogue(make_survey()) == render_catalogue(make_survey())
+
+
+def test_texts_are_inert_and_nothing_is_fetched() -> None:
+    page = render_catalogue(make_survey())
+
+    assert HOSTILE not in page
+    assert "default-src 'none'" in page
+    assert [] == re.findall(r"(?:src|href)=[\"']?(?:https?:)?//", page)
+
+
+def test_page_of_no_models_says_so() -> None:
+    assert "There are no models" in read_words(render_catalogue(survey()))
+
+
+def test_only_the_first_that_need_a_person_are_open() -> None:
+    broken = [make_condition(handle=f"u22a8.b-{n}", faults=(Fault("x", ()),)) for n in range(OPEN_MODELS + 3)]
+
+    assert OPEN_MODELS == render_catalogue(survey(*broken)).count('" open>')
+    assert 0 == render_catalogue(survey(make_condition())).count('" open>')
+
+
+@pytest.fixture(scope="module")
+def browser_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed (apt install chromium)")
+    file = tmp_path_factory.mktemp("page") / "catalogue.html"
+    file.write_text(render_catalogue(make_survey()))
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page()
+        page.goto(Path(file).as_uri())
+        yield page
+        browser.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [1280, 400])
+def test_nothing_is_wider_than_the_screen(browser_page: Page, width: int) -> None:
+    browser_page.set_viewport_size({"width": width, "height": 900})
+
+    assert width >= browser_page.evaluate("document.documentElement.scrollWidth")
+
+
+@pytest.mark.slow
+def test_models_are_searched_and_filtered_by_what_was_found(browser_page: Page) -> None:
+    def list_shown() -> list[str]:
+        return [
+            item.inner_text().split()[1] for item in browser_page.locator("details.model:not([hidden]) .name").all()
+        ]
+
+    browser_page.set_viewport_size({"width": 1280, "height": 900})
+    assert 5 == len(list_shown())
+    browser_page.locator("a[data-kind=entangled]").click()
+    entangled = list_shown()
+    browser_page.locator("#controls button").click()
+    browser_page.locator("#search").fill("DRIFTED run-1")
+    found = list_shown()
+    browser_page.locator("#search").fill("nowhere")
+
+    assert (["u22a8.entangled"], ["u22a8.drifted"], []) == (entangled, found, list_shown())
+    assert browser_page.locator("#nothing").is_visible()

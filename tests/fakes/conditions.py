@@ -1,0 +1,76 @@
+"""Conditions of models, for the tests of what is found and shown, with defaults for what a test does not speak of."""
+
+from datetime import UTC, datetime
+
+from engine.catalogue.condition import (
+    Counts,
+    Drift,
+    LastRun,
+    Measures,
+    ModelCondition,
+    TraitAngle,
+    TraitCondition,
+    TraitMeasure,
+)
+from engine.catalogue.findings import list_findings
+from engine.catalogue.survey import Survey, SurveyedModel
+from engine.domain.model import POLES
+from engine.quality.breaks import Sureness
+
+HANDLE = "u22a8.test"
+NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
+
+
+def make_measure(
+    trait: str = "clarity",
+    auc: float | None = 0.95,
+    sureness: Sureness | None = "apart",
+    texts: int = 20,
+    drift: Drift | None = None,
+) -> TraitMeasure:
+    return TraitMeasure(trait, auc, sureness, {"positive": texts, "negative": texts}, drift)
+
+
+def make_trait_condition(key: str = "clarity", **fields: object) -> TraitCondition:
+    """A trait with ten samples at each pole, whose poles are told apart."""
+    given: dict[str, object] = {
+        "name": key.title(),
+        "labels": {"positive": f"Much {key}", "negative": f"No {key}"},
+        "authored": Counts(2, 2),
+        "attached": Counts(8, 8),
+        "held_out": Counts(),
+        "measure": make_measure(key),
+    }
+    return TraitCondition(key=key, **(given | fields))  # type: ignore[arg-type]
+
+
+def make_condition(*traits: TraitCondition, handle: str = HANDLE, **fields: object) -> ModelCondition:
+    """A model of one trait with one attached set, of which nothing needs a person."""
+    own = traits or (make_trait_condition(),)
+    given: dict[str, object] = {
+        "last": make_last(),
+        "sets": {"attached": 1},
+        "attached_runs": ("run-1",),
+        "measures": make_measures(*(trait.measure for trait in own if trait.measure)),
+    }
+    return ModelCondition(handle=handle, traits=own, **(given | fields))  # type: ignore[arg-type]
+
+
+def make_drift(told_apart: float = 0.97, graded: float | None = 0.9, own: float | None = 0.95) -> Drift:
+    """That of sets with enough texts, the same at both poles."""
+    return Drift("run-2", dict.fromkeys(POLES, told_apart), dict.fromkeys(POLES, 0.08), graded, own)
+
+
+def make_measures(*measures: TraitMeasure, angles: tuple[TraitAngle, ...] = (), known: bool = True) -> Measures:
+    return Measures("en", known, measures, angles)
+
+
+def make_last(status: str = "attached", run_id: str = "run-1", **fields: object) -> LastRun:
+    given: dict[str, object] = {"at": NOON, "synth_type": "from_traits", "effort": "low"}
+    return LastRun(run_id=run_id, status=status, **(given | fields))  # type: ignore[arg-type]
+
+
+def survey(*conditions: ModelCondition, notes: tuple[str, ...] = ()) -> Survey:
+    """The survey of some models, in the order given."""
+    models = tuple(SurveyedModel(condition, tuple(list_findings(condition))) for condition in conditions)
+    return Survey(models, NOON, notes)
