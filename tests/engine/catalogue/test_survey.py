@@ -60,9 +60,11 @@ def test_texts_of_two_models_are_held_against_each_other(places: Places) -> None
         attach_texts(Path(places.samples_uri), handle, [*PLAIN_TEXTS])
     shared = {model.handle: model.condition.shared for model in survey(places).models}
 
+    found = shared[HANDLE]
+
     assert shared[OTHER] is None
-    assert shared[HANDLE] is not None
-    assert {OTHER: len(PLAIN_TEXTS)} == shared[HANDLE].others
+    assert found is not None
+    assert {OTHER: len(PLAIN_TEXTS)} == found.others
 
 
 def test_two_processes_find_what_one_does(places: Places) -> None:

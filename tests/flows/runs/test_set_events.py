@@ -20,7 +20,7 @@ from engine.store.set_versions import Removal
 from engine.store.store import detach_set
 from flows.runs.set_events import emit_written, emitting_removals
 
-Posted = list[dict[str, Any]]
+Posted = list[Any]
 # What Prefect's client asks a server for before it changes anything there.
 TOKEN = '{"token": "t", "client": "c", "expiration": "2100-01-01T00:00:00Z"}'
 
