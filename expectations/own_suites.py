@@ -29,6 +29,15 @@ COMMON_ARGUMENTS = frozenset(
     "id meta notes result_format description catch_exceptions rendered_content severity windows batch_id "
     "condition_parser".split()
 )
+# What an argument may be, by pydantic's name of the mistake.
+KINDS = {
+    "type_error.integer": "a whole number",
+    "type_error.float": "a number",
+    "type_error.str": "text",
+    "type_error.list": "a list",
+    "value_error.strictbool": "true or false",
+    "value_error.datetime": "a date",
+}
 TRIAL_TRAIT, TRIAL_RUN = "clarity", "11111111-1111-1111-1111-111111111111"
 TRIAL_TEXTS = (
     "Press the green button and the door opens.",
@@ -120,9 +129,10 @@ def _find_wrong_arguments(place: str, at: str, item: Mapping[str, Any]) -> Itera
 def _describe_argument(
     place: str, at: str, name: str, mistakes: Sequence[Mapping[str, Any]], item: Mapping[str, Any]
 ) -> Problem:
+    said = "; ".join(dict.fromkeys(str(mistake["msg"]) for mistake in mistakes))
     if name == "__root__":
-        return Problem(place, None, at, "these arguments", "; ".join(str(mistake["msg"]) for mistake in mistakes))
-    kinds, given = {mistake["type"] for mistake in mistakes}, item["kwargs"]
+        return Problem(place, None, at, said, f"arguments of {item['type']} that go together")
+    kinds, given = [str(mistake["type"]) for mistake in mistakes], item["kwargs"]
     if "value_error.extra" in kinds:
         known = _list_arguments(item["type"])
         allowed = f"one of {', '.join(known)}"
@@ -131,8 +141,10 @@ def _describe_argument(
         )
     if "value_error.missing" in kinds:
         return Problem(place, None, f"{at}.{name}", "nothing", "this field is required")
-    said = "; ".join(dict.fromkeys(str(mistake["msg"]) for mistake in mistakes))
-    return Problem(place, None, f"{at}.{name}", format_value(given.get(name)), said)
+    found, allowed = format_value(given.get(name)), [KINDS[kind] for kind in dict.fromkeys(kinds) if kind in KINDS]
+    if not allowed:
+        return Problem(place, None, f"{at}.{name}", f"{found} ({said})", f"what {item['type']} takes")
+    return Problem(place, None, f"{at}.{name}", found, " or ".join(allowed))
 
 
 def _list_arguments(kind: str) -> list[str]:

@@ -116,9 +116,9 @@ def _describe_unexpected(result: Mapping[str, Any]) -> str:
 
 
 def _quote(value: object) -> str:
-    said = " ".join(value.split()) if isinstance(value, str) else value
-    text = repr(said)
-    return text if len(text) <= QUOTED_CHARS else f"{text[: QUOTED_CHARS - 1]}…"
+    said = " ".join(value.split()) if isinstance(value, str) else repr(value)
+    text = said if len(said) <= QUOTED_CHARS else f"{said[: QUOTED_CHARS - 1]}…"
+    return f"“{text}”" if isinstance(value, str) else text
 
 
 def _find_message(info: Any) -> str | None:

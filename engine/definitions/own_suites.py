@@ -1,6 +1,7 @@
 """Reads the suites of expectations that authors write: those of the whole catalogue, and that of one model."""
 
 import json
+import os
 import re
 from collections.abc import Iterable
 from typing import Annotated, Any, ClassVar, Literal
@@ -81,21 +82,19 @@ def read_catalogue_suites(settings: Settings) -> list[OwnSuite]:
     Raises:
         DefinitionError, InputError, StoreError: as ``read_own_suites``.
     """
-    uri = settings.locate(settings.expectations_uri)
+    uri = settings.locate(settings.expectations_uri).rstrip("/")
     try:
         filesystem, path = open_folder(uri)
-        if filesystem.get_file_info(path).type != fs.FileType.Directory:
-            if "expectations_uri" not in settings.model_fields_set:
-                return []
-            raise InputError(
-                f"EXEMPLARS_EXPECTATIONS_URI names {uri}, which is no folder. Make it, or unset the variable"
-            )
-        infos = list_below(filesystem, path)
+        kind = filesystem.get_file_info(path).type
+        if kind == fs.FileType.NotFound and "expectations_uri" not in settings.model_fields_set:
+            return []
+        if kind != fs.FileType.Directory:
+            raise InputError(f"EXEMPLARS_EXPECTATIONS_URI is {uri}, which is no folder. Make it, or unset the variable")
+        infos = sorted(list_below(filesystem, path), key=lambda info: info.base_name)
+        found = [info for info in infos if info.base_name.endswith(".json") and not info.base_name.startswith(".")]
+        return [_read_suite(f"{uri}/{info.base_name}", info.is_file) for info in found]
     except (OSError, pa.ArrowException) as error:
-        raise StoreError(f"The suites in {uri} cannot be listed: {error}") from error
-    names = sorted(info.base_name for info in infos if info.is_file and info.base_name.endswith(".json"))
-    places = [f"{uri.rstrip('/')}/{name}" for name in names if not name.startswith(".")]
-    return [parse_suite(place, read_bytes(place)) for place in places]
+        raise StoreError(f"The suites in {uri} cannot be read: {error}") from error
 
 
 def read_model_suite(settings: Settings, handle: str) -> list[OwnSuite]:
@@ -104,10 +103,12 @@ def read_model_suite(settings: Settings, handle: str) -> list[OwnSuite]:
     Raises:
         DefinitionError, StoreError: as ``read_own_suites``.
     """
-    place = f"{handle}/{MODEL_SUITE}"
+    place, folder = f"{handle}/{MODEL_SUITE}", locate_model(settings.locate(settings.models_uri), handle)
     try:
-        content = read_inside(locate_model(settings.locate(settings.models_uri), handle), MODEL_SUITE)
+        content = read_inside(folder, MODEL_SUITE)
     except FileNotFoundError:
+        if "://" not in folder and os.path.lexists(f"{folder}/{MODEL_SUITE}"):
+            raise _refuse(place, "a folder, or a link to nothing", "a file") from None
         return []
     except OutsideFolderError:
         raise _refuse(place, "a link to elsewhere", "a file") from None
@@ -135,6 +136,12 @@ def parse_suite(place: str, content: bytes) -> OwnSuite:
         raise findings.make_error()
     spec = {"name": entry.name, "expectations": expectations}
     return OwnSuite(entry.name, place, json.dumps(spec, sort_keys=True, ensure_ascii=False))
+
+
+def _read_suite(place: str, is_file: bool) -> OwnSuite:
+    if not is_file:
+        raise _refuse(place, "a folder, or a link to nothing", "a file")
+    return parse_suite(place, read_bytes(place))
 
 
 def _parse_json(place: str, content: bytes) -> Any:

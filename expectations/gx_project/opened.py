@@ -25,7 +25,7 @@ def read_verdict(result: CheckpointResult) -> Verdict:
     """Reads what a checkpoint has found as the gate does: a warning that is not met does not fail it.
 
     Returns:
-        ``success``; ``failed`` and ``warnings``, a sentence each; ``results`` and ``suites``, by suite and data asset.
+        ``success``; ``failed`` and ``warnings``, a sentence each; ``results`` and ``suites``, by checkpoint and asset.
     """
     counts = {
         item.suite.name: item.suite.meta.get(COUNT, 0) for item in result.checkpoint_config.validation_definitions
@@ -33,6 +33,6 @@ def read_verdict(result: CheckpointResult) -> Verdict:
     outcomes = []
     for found in result.run_results.values():
         document: dict[str, Any] = found.to_json_dict()  # type: ignore[no-untyped-call]
-        name = f"{found.suite_name}: {found.asset_name}"
+        name = f"{result.name}: {found.asset_name}"
         outcomes.append(read_outcome(name, max(counts.get(found.suite_name, 0), len(document["results"])), document))
     return join_outcomes(outcomes)

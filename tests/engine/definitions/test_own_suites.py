@@ -10,6 +10,7 @@ from engine.definitions.own_suites import MODEL_SUITE, parse_suite, read_own_sui
 from engine.domain.suites import GATE_SUITES, OwnSuite
 from engine.errors import DefinitionError, InputError, Problem
 from engine.settings import Settings
+from engine.system.filesystem import replace_file
 
 HANDLE = "u22a8.test"
 PLACE = "data/expectations/house.json"
@@ -144,7 +145,7 @@ def test_folder_of_the_setting_must_be_there_and_the_default_need_not(tmp_path: 
     missing = make_settings(tmp_path, expectations_uri=str(tmp_path / "suites"))
 
     assert () == read_own_suites(make_settings(tmp_path), HANDLE)
-    with pytest.raises(InputError, match=r"EXEMPLARS_EXPECTATIONS_URI names .*/suites, which is no folder"):
+    with pytest.raises(InputError, match=r"EXEMPLARS_EXPECTATIONS_URI is .*/suites, which is no folder"):
         read_own_suites(missing, HANDLE)
 
 
@@ -166,3 +167,24 @@ def test_link_out_of_the_models_folder_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(DefinitionError, match="a link to elsewhere"):
         read_own_suites(make_settings(tmp_path), HANDLE)
+
+
+def test_what_is_no_file_is_refused_and_never_passed_over(tmp_path: Path) -> None:
+    suites, folder = tmp_path / "suites", tmp_path / "models" / HANDLE
+    for place in (suites / "a.json", folder / MODEL_SUITE):
+        place.parent.mkdir(parents=True)
+        place.symlink_to(place.parent / "gone.json")
+    for settings in (make_settings(tmp_path, expectations_uri=str(suites)), make_settings(tmp_path)):
+        with pytest.raises(DefinitionError, match=r"json: file: found a folder, or a link to nothing; allowed: a file"):
+            read_own_suites(settings, HANDLE)
+
+
+def test_suites_of_an_object_store_are_read(s3_uri: str, tmp_path: Path) -> None:
+    replace_file(f"{s3_uri}/suites/house.json", make_suite().encode())
+    replace_file(f"{s3_uri}/models/{HANDLE}/{MODEL_SUITE}", make_suite("own").encode())
+    settings = Settings(models_uri=f"{s3_uri}/models", expectations_uri=f"{s3_uri}/suites/")
+
+    assert ["house", "own"] == [suite.name for suite in read_own_suites(settings, HANDLE)]
+    assert ["house"] == [suite.name for suite in read_own_suites(settings, "u22a8.other")]
+    with pytest.raises(InputError, match="which is no folder"):
+        read_own_suites(make_settings(tmp_path, expectations_uri=f"{s3_uri}/nowhere"), HANDLE)
