@@ -215,8 +215,8 @@ class Settings(BaseSettings):
     review_days: float = Field(default=14, gt=0, le=3_650)
     """How long a proposed set waits for a person's word; then it is rejected."""
     reviews_teach: bool = True
-    """Whether texts that were accepted one by one in reviews count in later runs as authored ones do: as examples in
-    prompts, for the judge and for the axis between the poles."""
+    """Whether texts that were accepted one by one in reviews count in later runs as authored ones do: as examples for
+    chat models, for the judge and for the axis between the poles."""
     cache_max_gb: float = Field(default=10, gt=0, le=10**6)
     """Where kept replies are more than this, the longest unused are dropped."""
     embedded_dir: LocalPlace | None = None

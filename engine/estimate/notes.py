@@ -46,8 +46,8 @@ def list_notes(plan: Plan, endpoint: Endpoint) -> tuple[str, ...]:
     if plan.model.reviewed:
         notes.append(
             f"Beside the seeds count texts that a person accepted in earlier reviews ({len(plan.model.reviewed):,}): "
-            "in prompts, for the judge and for the axis between the poles. EXEMPLARS_REVIEWS_TEACH=false leaves them "
-            "out."
+            "as examples for chat models, for the judge and for the axis between the poles. "
+            "EXEMPLARS_REVIEWS_TEACH=false leaves them out."
         )
     notes += [note for trait in plan.model.traits for note in _list_axis_notes(plan, trait)]
     if level.thinking != "none" and not endpoint.thinks:

@@ -304,15 +304,17 @@ def _write_answer(count: int, text: str) -> str:
 
 
 def _plain_shots(model: Model, cell: Cell, key: str) -> list[Shot]:
-    """Authored texts of the pole; where there are none, none at first, then the best of earlier rounds.
+    """Authored texts of the pole; where there are none, none at first, then accepted or the best earlier ones.
 
-    What a model wrote itself it copies, so that such texts are alike and teach less (docs/decisions/009): it is for
-    what several rounds have left lacking.
+    What a model wrote itself it copies, so that such texts are alike and teach less (docs/decisions/009), accepted by a
+    person or not: it is for what several rounds have left lacking.
     """
     trait, pole = model.trait(cell.trait), cell.pole
-    seeds = tuple(seed.text for seed in model.draw_examples_at(trait.key, pole))
-    earlier = list(cell.hints.shots) if cell.round_no > ROUNDS_WITHOUT_SHOTS else []
-    known = list(zip(_name_subjects(seeds), seeds, strict=True)) if seeds else earlier
+    late = cell.round_no > ROUNDS_WITHOUT_SHOTS
+    seeds = model.draw_seeds_at(trait.key, pole) or (model.draw_examples_at(trait.key, pole) if late else ())
+    texts = tuple(seed.text for seed in seeds)
+    earlier = list(cell.hints.shots) if late else []
+    known = list(zip(_name_subjects(texts), texts, strict=True)) if texts else earlier
     picked = random.Random(f"{key}/{trait.key}/{pole}").sample(known, min(PLAIN_SHOTS, len(known)))
     return [Shot(" ".join(text.split()), subject=_lead_to(trait, pole, subject)) for subject, text in picked]
 
