@@ -141,10 +141,10 @@ def _describe_argument(
         )
     if "value_error.missing" in kinds:
         return Problem(place, None, f"{at}.{name}", "nothing", "this field is required")
-    found, allowed = format_value(given.get(name)), [KINDS[kind] for kind in dict.fromkeys(kinds) if kind in KINDS]
-    if not allowed:
+    found, wanted = format_value(given.get(name)), [KINDS[kind] for kind in dict.fromkeys(kinds) if kind in KINDS]
+    if not wanted:
         return Problem(place, None, f"{at}.{name}", f"{found} ({said})", f"what {item['type']} takes")
-    return Problem(place, None, f"{at}.{name}", found, " or ".join(allowed))
+    return Problem(place, None, f"{at}.{name}", found, " or ".join(wanted))
 
 
 def _list_arguments(kind: str) -> list[str]:
