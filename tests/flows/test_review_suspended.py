@@ -8,7 +8,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from fakes.long import long
 from fakes.provider import Behaviour, Provider, serve_provider
+from fakes.set_events import read_set_events
 from fakes.site import Site, open_site
 from fakes.waiting import wait_until
 from fakes.workspace import HANDLE, make_workspace, read_manifest
@@ -94,6 +96,7 @@ def test_suspended_run_outlives_all_and_goes_on_with_what_a_person_let_stand(sit
     assert not {*refused} & {row["id"] for row in rows}
 
 
+@long
 def test_resumed_run_waits_for_the_one_that_holds_the_lease_and_proposes_again(site: Site, served: Provider) -> None:
     run_id, folder = suspend(site)
     first = pq.read_table(folder / PROPOSED).to_pylist()
@@ -128,7 +131,13 @@ def test_rejected_and_expired_proposals_attach_nothing_and_their_runs_end(site: 
     (second / MANIFEST).write_bytes(seal(manifest))
     after = site.start_run()
     attached, over = wait_for_end(site, after), wait_for_end(site, expired)
+    ends = {("exemplars.set.rejected", run_id) for run_id in (rejected, expired)}
 
+    def list_told() -> set[tuple[str, str]]:
+        events = read_set_events(site.url, site.workspace.samples, 1)
+        return {(event["event"], event["payload"]["run_id"]) for event in events}
+
+    wait_until(lambda: ends <= list_told(), 30, "both are told")
     assert "CANCELLED" == told[0]
     assert "not ours" in told[1]
     assert ["rejected"] * 2 == [read_manifest(folder)["status"] for folder in (first, second)]

@@ -10,6 +10,7 @@ from typing import Any
 import nbformat
 import pytest
 from fakes.blocks import find_blocks
+from fakes.long import long
 from fakes.site import CLIENT, clear_environment
 from fakes.waiting import wait_until
 from fakes.workspace import HANDLE, ROOT, Workspace, make_workspace
@@ -31,6 +32,7 @@ def write_program(folder: Path, text: str) -> tuple[str, str]:
     return sys.executable, str(file)
 
 
+@long
 def test_embedded_model_leaves_no_connection_open_at_the_end_of_a_script(prefect_server: str, tmp_path: Path) -> None:
     workspace = make_workspace(tmp_path)
     workspace.write_effort(exemplars_per_pole=1)

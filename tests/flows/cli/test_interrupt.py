@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from fakes.database import lay_database
+from fakes.long import long
 from fakes.provider import Behaviour, Provider
 from fakes.waiting import wait_until
 from fakes.workspace import HANDLE, Workspace, make_workspace, read_kept, read_manifest, read_rejected
@@ -154,6 +155,7 @@ def test_killed_run_takes_its_servers_along(embedded: Started) -> None:
     assert ((1, 1), {}) == (servers, embedded.kill())
 
 
+@long
 def test_interrupted_run_takes_its_servers_along(embedded: Started) -> None:
     servers = count_servers(embedded.workspace)
     said, left = embedded.interrupt()

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from fakes.set_events import read_set_events
 from fakes.stored import attach_texts
 from fakes.surface import ARCHIVED, BROKEN, PRIVATE, PUBLIC, TRAINED, UNKNOWN, Surface
 from fakes.workspace import HANDLE
@@ -66,11 +67,13 @@ def test_attached_sample_is_gone_and_the_page_after_it_goes_on(surface: Surface)
     first = surface.author.get(f"/models/{HANDLE}/samples", params={"limit": str(list_ids(surface).index(ids[1]))})
     answer = delete(surface.author, ids[0])
     rest = surface.author.get(f"/models/{HANDLE}/samples", params={"cursor": first.json()["next_cursor"]}).json()
+    told = read_set_events(surface.site.url, surface.door.workspace.samples, 1)
 
     assert (200, {"handle": HANDLE, "deleted": True}) == (answer.status_code, answer.json())
     assert ids[1:] == [item["id"] for item in rest["items"]][:2]
     assert ids[0] not in list_ids(surface)
     assert (404, "sample_not_found") == read_refusal(delete(surface.author, ids[0]))
+    assert ("exemplars.set.removed", 1) in [(event["event"], event["payload"]["removed"]) for event in told]
     assert [] == list(StoreVerifier(str(surface.door.workspace.samples)).find_faults())
 
 

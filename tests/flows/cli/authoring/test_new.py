@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import select
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -66,6 +67,8 @@ def type_at_terminal(folder: Path, answers: Sequence[bytes], *arguments: str) ->
     child, terminal = pty.fork()
     if child == 0:
         os.chdir(ROOT)
+        # Whoever runs the tests in the background has it ignored.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         start = "from flows.cli.app import run; run()"
         os.execve(sys.executable, [sys.executable, "-c", start, "new", *arguments], environment)
     shown, waiting = b"", list(answers)
@@ -81,6 +84,8 @@ def type_at_terminal(folder: Path, answers: Sequence[bytes], *arguments: str) ->
             answer = waiting.pop(0)
             shown += b"|"
             os.write(terminal, answer)
+    else:
+        os.kill(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
     os.close(terminal)
     return os.waitstatus_to_exitcode(status), shown.decode()
