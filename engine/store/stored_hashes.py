@@ -193,11 +193,11 @@ def _fits(hashes: Hashes, kind: HashKind, rows: int) -> bool:
     """Whether a file has the columns and the algorithm of a kind, and a row for each sample."""
     try:
         with pq.ParquetFile(pa.BufferReader(hashes) if isinstance(hashes, bytes) else hashes) as parquet:
-            return bool(parquet.schema_arrow.equals(kind.schema, check_metadata=True)) and (
-                parquet.metadata.num_rows == rows
-            )
+            found, rows_found = parquet.schema_arrow, parquet.metadata.num_rows
     except (OSError, pa.ArrowException):
         return False
+    # Not ``check_metadata``, which compares the name of a list's field too: Parquet has one of its own for it.
+    return bool(found.equals(kind.schema)) and found.metadata == kind.schema.metadata and rows_found == rows
 
 
 def _digest(hashes: Hashes) -> str:

@@ -23,7 +23,7 @@ from engine.store.sample_set import SampleSet, seal, unseal
 from engine.store.store import StoredSet, list_sets, write_set
 from engine.store.stored_hashes import prune_hashes
 from engine.store.stored_texts import list_unchecked, open_samples
-from engine.text.signatures import KINDS, NEAR
+from engine.text.signatures import KINDS, NEAR, HashKind
 from engine.text.stored_search import find_nearest
 
 HANDLE = "u22a8.test"
@@ -93,14 +93,15 @@ SPOILED: dict[str, Callable[[StoredSet], None]] = {
 }
 
 
-def find(folder: Path, cache: Path | None) -> dict[str, int]:
+def find(folder: Path, cache: Path | None, kind: HashKind = NEAR) -> dict[str, int]:
     samples = open_samples(list_sets(str(folder), HANDLE, "train"), cache)
-    return {match.key: round(100 * match.similarity) for match in find_nearest([ASKED], samples.texts).values()}
+    return {match.key: round(100 * match.similarity) for match in find_nearest([ASKED], samples.texts, kind).values()}
 
 
-def test_hashes_of_the_set_itself_are_used(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_hashes_of_the_set_itself_are_used(tmp_path: Path, kind: HashKind, caplog: pytest.LogCaptureFixture) -> None:
     attach(tmp_path / "samples", "one")
-    found = find(tmp_path / "samples", tmp_path / "cache")
+    found = find(tmp_path / "samples", tmp_path / "cache", kind)
 
     assert ["attached/0"] == list(found)
     assert not (tmp_path / "cache").exists()
