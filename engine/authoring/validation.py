@@ -67,16 +67,23 @@ class Hinting:
     load_embedder: Callable[[], Embedder] | None = None
 
 
-def validate_models(models_uri: str, handles: Sequence[str], hinting: Hinting | None = None) -> Iterator[Validation]:
+def validate_models(
+    models_uri: str,
+    handles: Sequence[str],
+    hinting: Hinting | None = None,
+    check_suites: Callable[[str], None] = lambda _: None,
+) -> Iterator[Validation]:
     """Validates models one by one; one that has mistakes does not stop the others.
 
     Args:
         hinting: None looks for mistakes alone.
+        check_suites: raises what is wrong with the expectations that a model's author wrote, given its handle.
     """
     embedder: Embedder | None = None
     for handle in handles:
         try:
             model = load_valid(models_uri, handle)
+            check_suites(handle)
         except DefinitionError as error:
             yield Validation(handle, error.problems, exit_code=error.exit_code)
             continue

@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 import pyarrow as pa
@@ -66,14 +66,23 @@ def read_own_suites(settings: Settings, handle: str) -> tuple[OwnSuite, ...]:
         InputError: two suites have one name, or the folder that the setting names is not there.
         StoreError: a file or folder cannot be read.
     """
-    suites = [*read_catalogue_suites(settings), *read_model_suite(settings, handle)]
+    return join_suites(read_catalogue_suites(settings), read_model_suite(settings.locate(settings.models_uri), handle))
+
+
+def join_suites(catalogue: Sequence[OwnSuite], own: Sequence[OwnSuite]) -> tuple[OwnSuite, ...]:
+    """Joins the catalogue's suites and a model's.
+
+    Raises:
+        InputError: two suites have one name.
+    """
+    suites = (*catalogue, *own)
     for number, suite in enumerate(suites):
         for other in suites[:number]:
             if suite.name == other.name:
                 raise InputError(
                     f"{other.place} and {suite.place} are two suites of the name {suite.name!r}. Rename one"
                 )
-    return tuple(suites)
+    return suites
 
 
 def read_catalogue_suites(settings: Settings) -> list[OwnSuite]:
@@ -97,13 +106,13 @@ def read_catalogue_suites(settings: Settings) -> list[OwnSuite]:
         raise StoreError(f"The suites in {uri} cannot be read: {error}") from error
 
 
-def read_model_suite(settings: Settings, handle: str) -> list[OwnSuite]:
+def read_model_suite(models_uri: str, handle: str) -> list[OwnSuite]:
     """Reads the suite in a model's folder; none if there is no such file.
 
     Raises:
         DefinitionError, StoreError: as ``read_own_suites``.
     """
-    place, folder = f"{handle}/{MODEL_SUITE}", locate_model(settings.locate(settings.models_uri), handle)
+    place, folder = f"{handle}/{MODEL_SUITE}", locate_model(models_uri, handle)
     try:
         content = read_inside(folder, MODEL_SUITE)
     except FileNotFoundError:

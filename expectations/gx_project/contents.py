@@ -97,7 +97,7 @@ def find_models(settings: Settings) -> tuple[list[StoredModel], list[str]]:
         sets = {pool: list_sets(samples_uri, handle, pool) for pool in get_args(Pool)}
         if any(sets.values()):
             model, note = _read_model(settings, handle)
-            own = read_model_suite(settings, handle) if model else []
+            own = read_model_suite(settings.locate(settings.models_uri), handle) if model else []
             found.append(StoredModel(handle, model, sets, [*catalogue, *own]))
             notes += [note] if note else []
     if not found:

@@ -1,4 +1,4 @@
-"""The work of ``exemplars validate``: checks models, prints what is wrong with them, and then hints."""
+"""The work of ``exemplars validate``: checks models and authors' expectations, prints mistakes, and then hints."""
 
 import json
 from collections.abc import Sequence
@@ -8,7 +8,9 @@ from typing import Any
 from engine.authoring.hint import Hint
 from engine.authoring.validation import Hinting, Validation, choose_handles, list_strays, validate_models
 from engine.definitions.effort import DEFAULT_EFFORT, load_level
-from engine.errors import ExemplarsError
+from engine.definitions.own_suites import join_suites, read_catalogue_suites, read_model_suite
+from engine.domain.suites import OwnSuite
+from engine.errors import DefinitionError, ExemplarsError
 from engine.llm.embedded_models import choose_model, find_embedded, is_embedded
 from engine.settings import Settings
 from engine.text.embedding import SentenceEncoder
@@ -28,19 +30,46 @@ def validate_catalogue(settings: Settings, handles: Sequence[str], with_hints: b
     models_uri = settings.locate(settings.models_uri)
     chosen = choose_handles(models_uri, handles)
     hinting = Hinting(_find_embedded_languages(settings), SentenceEncoder) if with_hints else None
+    suites, shared = _validate_shared_suites(settings)
+
+    def check_suites(handle: str) -> None:
+        _check(join_suites(suites, read_model_suite(models_uri, handle)))
+
+    if not as_json and not shared.is_valid:
+        _show(shared)
     found = []
-    for validation in validate_models(models_uri, chosen, hinting):
+    for validation in validate_models(models_uri, chosen, hinting, check_suites):
         found.append(validation)
         if not as_json:
             _show(validation)
     strays = [] if handles else list_strays(models_uri)
     if as_json:
-        print(json.dumps(_describe(found, strays), ensure_ascii=False))
+        print(json.dumps(_describe(found, shared, strays), ensure_ascii=False))
     else:
         for stray in strays:
             print(f"hint: {stray}")
-        print(_summarise(found, len(strays)))
-    return max(validation.exit_code for validation in found)
+        print(_summarise(found, shared, len(strays)))
+    return max(validation.exit_code for validation in (shared, *found))
+
+
+def _validate_shared_suites(settings: Settings) -> tuple[Sequence[OwnSuite], Validation]:
+    """Returns the suites that hold for all models, none where some are wrong, and what is wrong with them."""
+    place = settings.locate(settings.expectations_uri)
+    try:
+        _check(suites := read_catalogue_suites(settings))
+    except DefinitionError as error:
+        return (), Validation(place, error.problems, exit_code=error.exit_code)
+    except ExemplarsError as error:
+        return (), Validation(place, refusal=str(error), exit_code=error.exit_code)
+    return suites, Validation(place)
+
+
+def _check(suites: Sequence[OwnSuite]) -> None:
+    if suites:
+        # Great Expectations and pandas take seconds.
+        from expectations.own_suites import check_own_suites
+
+        check_own_suites(suites)
 
 
 def _find_embedded_languages(settings: Settings) -> frozenset[str] | None:
@@ -77,28 +106,39 @@ def _count_hints(validation: Validation) -> list[str]:
     return [count_noun(len(validation.hints), "hint")] if validation.hints else []
 
 
-def _summarise(found: Sequence[Validation], strays: int) -> str:
+def _summarise(found: Sequence[Validation], shared: Validation, strays: int) -> str:
     wrong = sum(not validation.is_valid for validation in found)
     hints = sum(len(validation.hints) for validation in found) + strays
-    said = ["no mistakes" if not wrong else f"{wrong:,} with mistakes", *([count_noun(hints, "hint")] if hints else [])]
+    said = [
+        "no mistakes" if not wrong else f"{wrong:,} with mistakes",
+        *([] if shared.is_valid else ["mistakes in the catalogue's expectations"]),
+        *([count_noun(hints, "hint")] if hints else []),
+    ]
     return f"{count_noun(len(found), 'model')}: {', '.join(said)}"
 
 
-def _describe(found: Sequence[Validation], strays: Sequence[Hint]) -> dict[str, Any]:
+def _describe(found: Sequence[Validation], shared: Validation, strays: Sequence[Hint]) -> dict[str, Any]:
     """Describes what was found for programs."""
     return {
+        "expectations": _describe_mistakes(shared),
         "models": [
             {
                 "handle": validation.handle,
-                "valid": validation.is_valid,
                 "samples": validation.samples,
-                "mistakes": [asdict(mistake) for mistake in validation.mistakes],
-                "refusal": validation.refusal or None,
+                **_describe_mistakes(validation),
                 "hints": [asdict(hint) for hint in validation.hints],
                 "skipped": [asdict(skipped) for skipped in validation.skipped],
             }
             for validation in found
         ],
         "strays": [asdict(stray) for stray in strays],
-        "valid": all(validation.is_valid for validation in found),
+        "valid": all(validation.is_valid for validation in (shared, *found)),
+    }
+
+
+def _describe_mistakes(validation: Validation) -> dict[str, Any]:
+    return {
+        "valid": validation.is_valid,
+        "mistakes": [asdict(mistake) for mistake in validation.mistakes],
+        "refusal": validation.refusal or None,
     }

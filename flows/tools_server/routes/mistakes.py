@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, Request
 
 from engine.authoring.validation import Hinting, validate_models
 from engine.definitions.loader import MODEL_FILE
+from engine.definitions.own_suites import read_model_suite
 from engine.errors import Problem
 from flows.api.openapi.document import OF_MODEL, describe_answers
 from flows.api.routes.dependencies import find_own_model, get_storage
@@ -16,11 +17,20 @@ router = APIRouter()
 
 @router.get("/models/{handle}/mistakes", responses=describe_answers(ValidationAnswer, *OF_MODEL, (403, "forbidden")))
 def validate_model(request: Request, handle: Annotated[str, Depends(find_own_model)]) -> ValidationAnswer:
-    """All mistakes of form in a model's files, or else of meaning, and hints, for a key that owns the namespace.
+    """All mistakes of form in a model's files, or else of meaning, or else of its own expectations, and hints.
 
-    As `exemplars validate`, without the hints for which texts would have to be embedded.
+    For a key that owns the namespace. As `exemplars validate`, without the hints for which texts would be embedded.
     """
-    [found] = validate_models(get_storage(request).models_uri, [handle], Hinting(embedded=None))
+    models_uri = get_storage(request).models_uri
+
+    def check_suite(handle: str) -> None:
+        if suites := read_model_suite(models_uri, handle):
+            # Great Expectations takes seconds.
+            from expectations.own_suites import check_own_suites
+
+            check_own_suites(suites)
+
+    [found] = validate_models(models_uri, [handle], Hinting(embedded=None), check_suite)
     file = f"{handle}/{MODEL_FILE}"
     mistakes = [_describe(problem) for problem in found.mistakes]
     if found.refusal:

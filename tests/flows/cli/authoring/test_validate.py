@@ -113,6 +113,38 @@ def test_all_models_are_checked_and_a_wrong_one_stops_none(models: Path, run_com
     assert "acme.e-state/lifecycle.json" == by_handle["acme.e-state"]["mistakes"][0]["file"]
 
 
+def write_suite(path: Path, kind: str) -> None:
+    suite = {"name": path.stem, "expectations": [{"type": kind, "kwargs": {"column": "text"}}]}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(suite))
+
+
+def test_authors_expectations_are_checked_those_of_all_models_once(
+    models: Path, run_command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EXEMPLARS_EXPECTATIONS_URI", str(models.parent / "rules"))
+    write_suite(models.parent / "rules" / "house.json", "expect_column_values_to_not_be_nul")
+    for handle in ("acme.a", "acme.b"):
+        write_model(models, handle)
+    write_suite(models / "acme.a" / "expectations.json", "expect_column_values_to_not_be_null")
+    write_suite(models / "acme.b" / "expectations.json", "expect_text_to_be_kind")
+    code, out, _ = run_command("validate", "--no-hints")
+    lines = out.splitlines()
+
+    assert 2 == code
+    assert 1 == out.count("rules/house.json: expectations.0.type: found 'expect_column_values_to_not_be_nul'")
+    assert f"{models.parent}/rules: 1 mistake" == lines[0]
+    assert ["acme.a: no mistakes, 6 samples", "acme.b: 1 mistake"] == [line for line in lines if line[:5] == "acme."]
+    assert "acme.b/expectations.json: expectations.0.type: found 'expect_text_to_be_kind'" in out
+    assert "2 models: 1 with mistakes, mistakes in the catalogue's expectations" == lines[-1]
+    (models.parent / "rules" / "house.json").unlink()
+    write_suite(models.parent / "rules" / "expectations.json", "expect_column_values_to_not_be_null")
+    _, found = read_json(run_command)
+
+    assert (False, {"valid": True, "mistakes": [], "refusal": None}) == (found["valid"], found["expectations"])
+    assert "two suites of the name" in found["models"][0]["refusal"]
+
+
 def test_name_that_no_model_has_is_told_and_the_others_are_checked(models: Path, run_command: Command) -> None:
     write_model(models, "acme.good")
     code, out, _ = run_command("validate", "acme.goo", "no handle", "acme.good")
