@@ -33,7 +33,8 @@ STEPS = {
     f"{MODEL}: " if STORE else f"{HANDLE}: ": "load",
     "Plan ": "plan, with the call for subjects",
     "Estimate": "estimate",
-    "Round 1": "ask, screen and choose",
+    # The last round's: each later one overwrites it.
+    "Round ": "ask, screen and choose",
     "Checked": "check",
     "attached": "write",
     "Finished in state Completed('": "report",
