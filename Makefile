@@ -1,6 +1,6 @@
 # Every target sets up what it needs; a second call installs nothing.
 .DEFAULT_GOAL := help
-.PHONY: help run serve deploy docs test check bench chaos teaches
+.PHONY: help run serve deploy docs test types check bench chaos teaches
 
 HANDLE ?= u22a8.technical-writing
 SYNTH_TYPE ?= from_traits
@@ -42,13 +42,16 @@ docs: $(VENV)/.dev
 test: $(VENV)/.dev
 	$(BIN)/pytest tests --ignore=tests/bench -n 6 --dist loadfile --no-loadscope-reorder
 
+# Types beside the tests, since they take one core for a minute.
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	@$(MAKE) --no-print-directory test
+	@$(MAKE) --no-print-directory -j 2 types test
 	$(BIN)/pytest tests/bench -m short -s
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
 
 bench: $(VENV)/.dev
 	$(BIN)/pytest tests/bench -s

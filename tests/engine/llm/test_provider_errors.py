@@ -29,7 +29,8 @@ from engine.llm.prices import find_price
 from engine.llm.provider_errors import _is_flagged, _may_be_billed, parse_retry_after
 from engine.llm.request import REFUSED, Endpoint, Reply
 
-TIMEOUT_SECONDS = 2.0
+# Of a fault that does not answer; the others have all the time that a busy machine takes.
+TIMEOUT_SECONDS, LONG_TIMEOUT_SECONDS = 2.0, 60.0
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 
 # The type, whether the call may have been billed, and what the message says.
@@ -54,6 +55,7 @@ RAISED: dict[Fault, tuple[type[ProviderError], bool, str]] = {
     "quota_429": (QuotaSpentError, False, "has no credit left: You exceeded your current quota"),
     "quota_402": (QuotaSpentError, False, "has no credit left: Insufficient credits"),
 }
+SILENT = ("hang", "drip")
 # How the reply ended, and whether it has a text.
 ANSWERED: dict[Fault, tuple[str, bool]] = {
     "cut_reply": ("length", True),
@@ -73,15 +75,17 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Mapping[Fault, Reply |
     turns = tuple(Turn(fault, number, number) for number, fault in enumerate(FAULTS, 1))
 
     async def ask_all(url: str) -> dict[Fault, Reply | Exception]:
-        return {fault: await call(url) for fault in FAULTS}
+        return {
+            fault: await call(url, TIMEOUT_SECONDS if fault in SILENT else LONG_TIMEOUT_SECONDS) for fault in FAULTS
+        }
 
     with serve_chaos(tmp_path_factory.mktemp("provider"), Script(turns=turns)) as provider:
         return asyncio.run(ask_all(provider.url))
 
 
-async def call(url: str) -> Reply | Exception:
+async def call(url: str, timeout_seconds: float) -> Reply | Exception:
     endpoint = Endpoint(MODEL, MODEL, "", api_base=url, api_key="test", price=find_price(MODEL))
-    client = LitellmClient(endpoint, TIMEOUT_SECONDS)
+    client = LitellmClient(endpoint, timeout_seconds)
     try:
         return await client.complete(make_chat_request(make_test_plan(), make_cell(), "English"))
     except ProviderError as error:
@@ -144,7 +148,7 @@ def test_retry_after(value: str, seconds: float | None) -> None:
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/v1", "http://nowhere.invalid/v1"])
 async def test_where_nobody_listens_nothing_was_billed(url: str) -> None:
-    error = await call(url)
+    error = await call(url, LONG_TIMEOUT_SECONDS)
 
     assert isinstance(error, ProviderUnavailableError)
     assert (False, None) == (error.maybe_billed, error.retry_after_seconds)
