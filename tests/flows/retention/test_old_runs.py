@@ -150,16 +150,16 @@ def test_requests_during_a_pruning_make_one_run(surface: Surface, client: SyncPr
 
 
 def test_pages_are_walked_to_their_end(surface: Surface, client: SyncPrefectClient) -> None:
-    handles = [f"{PRIVATE}-{number}" for number in range(20)]
+    handles = [f"{PRIVATE}-{number}" for number in range(5)]
     make_many(surface, handles, 2)
-    make_many(surface, [HANDLE], PAGE + 20)
+    make_many(surface, [HANDLE], PAGE + 5)
     dry, said = prune(client, dry_run=True)
     pruned, _ = prune(client)
 
-    assert 40 + PAGE + 20 == dry.deleted + dry.kept
-    assert (dry.deleted, dry.kept) == (pruned.deleted, pruned.kept) == (20 + PAGE + 19, 21)
+    assert 10 + PAGE + 5 == dry.deleted + dry.kept
+    assert (dry.deleted, dry.kept) == (pruned.deleted, pruned.kept) == (5 + PAGE + 4, 6)
     assert dry.deleted == len(set(said))
-    assert 21 == len(list_runs(surface))
+    assert 6 == len(list_runs(surface))
 
 
 def make_many(surface: Surface, handles: list[str], count: int) -> None:
@@ -181,12 +181,12 @@ def make_many(surface: Surface, handles: list[str], count: int) -> None:
 
 
 def test_killed_in_the_middle_the_second_start_goes_on(surface: Surface, client: SyncPrefectClient) -> None:
-    make_many(surface, [HANDLE, SEEDED], 75)
+    make_many(surface, [HANDLE, SEEDED], 40)
     before = look(surface)
     code = (
         "import os, signal, sys\nfrom datetime import UTC, datetime, timedelta\n"
         "from prefect.client.orchestration import get_client\nfrom flows.retention.old_runs import prune_runs\n"
-        "left = [60]\ndef tell(line):\n    left[0] -= 1\n"
+        "left = [20]\ndef tell(line):\n    left[0] -= 1\n"
         "    if not left[0]: os.kill(os.getpid(), signal.SIGKILL)\n"
         "with get_client(sync_client=True) as client:\n"
         "    prune_runs(client, datetime.now(UTC) + timedelta(hours=1), False, tell)\n"
@@ -198,7 +198,7 @@ def test_killed_in_the_middle_the_second_start_goes_on(surface: Surface, client:
     pruned, _ = prune(client)
 
     assert -signal.SIGKILL == killed.returncode
-    assert 2 < left < 150
+    assert 2 < left < 80
     assert (left - 2, 2) == (pruned.deleted, pruned.kept)
     assert before == look(surface)
 
