@@ -1,6 +1,6 @@
 # Every target sets up what it needs; a second call installs nothing.
 .DEFAULT_GOAL := help
-.PHONY: help run serve deploy docs test types check bench chaos teaches
+.PHONY: help run install serve deploy docs test types check bench chaos teaches
 
 HANDLE ?= u22a8.technical-writing
 SYNTH_TYPE ?= from_traits
@@ -12,6 +12,7 @@ BIN := $(VENV)/bin
 
 help:
 	@echo "make run     synthesize $(HANDLE) with an embedded model (HANDLE=… SYNTH_TYPE=… EFFORT=… MODEL=… for another)"
+	@echo "make install only what make run sets up: the program in .venv, with its packages"
 	@echo "make serve   Prefect's server and UI, a worker and the HTTP door on this machine, until Ctrl-C"
 	@echo "make deploy  work pool, queues, deployments and automations on the Prefect server at PREFECT_API_URL"
 	@echo "make docs    the documentation, with a search, into site/"
@@ -25,6 +26,8 @@ run: $(VENV)/.run $(if $(MODEL)$(EXEMPLARS_SYNTH_MODEL),,$(VENV)/.model)
 	@$(if $(MODEL),$(BIN)/exemplars models get "$(MODEL)" >/dev/null)
 	@$(if $(MODEL),EXEMPLARS_SYNTH_MODEL="embedded/$(MODEL)") \
 	$(BIN)/exemplars synthesize "$(HANDLE)" --synth-type "$(SYNTH_TYPE)" --effort "$(EFFORT)"
+
+install: $(VENV)/.run
 
 serve: $(VENV)/.run
 	@$(BIN)/python -m flows.serve

@@ -45,7 +45,7 @@ def find_similar(
         sharing = np.concatenate([lists[numbers[item]] for item in own])
         common = np.bincount(sharing, minlength=earlier)[:earlier]
         similarities = common / (len(own) + sizes[:earlier] - common)
-        nearest = int(similarities.argmax())
+        nearest = int(np.argmax(similarities))
         if similarities[nearest] >= min_jaccard:
             found[number - len(others)] = Similar(every[nearest], float(similarities[nearest]))
     return found

@@ -24,6 +24,8 @@ HintKind = Literal[
     "differs_in_form",
     "differs_in_script",
     "brief_contradicts",
+    "borrowed_subjects",
+    "one_value",
     "few_seeds",
     "seeds_hardly_differ",
     "wrong_side",

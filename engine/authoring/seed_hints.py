@@ -21,7 +21,7 @@ from engine.text.near_duplicates import find_pairs
 MOST_PLACED = 300
 SHOWN = 60
 _NO_POLES = "without some at both poles the embedded model has no judge, and no manner to write in"
-_ADVICE = "Six a pole make it far better; a hosted one does without"
+_ADVICE = "Six of each pole make it far better; a hosted model does without"
 
 
 def list_seed_hints(examined: Examined, authored: Sequence[Seed], is_embedded: bool) -> Iterator[Hint]:
@@ -129,7 +129,10 @@ def _find_few(examined: Examined, index: int, trait: Trait) -> Iterator[Hint]:
     few = join_words([f"{count_noun(counts[pole], 'sample')} labelled {trait.label(pole)!r}" for pole in POLES])
     why = _NO_POLES
     if min(counts.values()) > 0:
-        why = f"the embedded model is shown {PLAIN_SHOTS} of a pole, and fewer than {MIN_SEEDS_ALONE} are no measure"
+        why = (
+            f"the embedded model is shown up to {PLAIN_SHOTS} of each, and from fewer than {MIN_SEEDS_ALONE} nothing "
+            "tells at which pole a text lies"
+        )
     said = f"it has {few}: {why}. {_ADVICE}"
     yield Hint("few_seeds", examined.locate("traits", index), said, trait.key)
 

@@ -11,9 +11,11 @@ from engine.authoring.answers import EXAMPLE
 from engine.authoring.brief_hints import list_brief_hints
 from engine.authoring.hint import Examined, Hint
 from engine.authoring.pole_hints import list_pole_hints
+from engine.authoring.scenario_hints import list_scenario_hints
 from engine.authoring.seed_hints import list_seed_hints, list_side_hints
 from engine.definitions.lifecycle import read_lifecycle
 from engine.definitions.loader import MISNAMED_FILE, MODEL_FILE, list_handles, load_model, locate_model
+from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
 from engine.definitions.yaml_document import parse_yaml
 from engine.domain.model import Model, Skipped, is_handle
 from engine.errors import DefinitionError, ExemplarsError, InputError, Problem
@@ -162,6 +164,7 @@ def _list_hints(examined: Examined, model: Model, hinting: Hinting, embedder: Em
     yield from _find_unwritten_language(examined, hinting.embedded)
     embedded = hinting.embedded
     writes = embedded is not None and (not embedded or examined.language.code in embedded)
+    yield from list_scenario_hints(examined, load_packs(SCENARIOS_FOLDER), writes)
     yield from list_seed_hints(examined, model.seeds, writes)
     if _can_be_placed(examined) and embedder is not None:
         yield from list_side_hints(examined, embedder)

@@ -222,8 +222,11 @@ def _check_header(name: str, header: list[str], mapping: Labels) -> tuple[Proble
 def _read_object(reading: _Reading, raw: bytes) -> Line:
     try:
         entry = json.loads(raw.decode())
-    except (ValueError, RecursionError):
-        reading.add("line", repr(raw[:40].decode(errors="replace")), "one JSON object a line")
+    except (ValueError, RecursionError) as error:
+        shown = repr(raw[:40].decode(errors="replace"))
+        if isinstance(error, json.JSONDecodeError):
+            shown += f" ({error.msg.lower()} at character {error.colno:,})"
+        reading.add("line", shown, "one JSON object a line")
     else:
         if isinstance(entry, dict):
             _read_entry(reading, entry)
@@ -243,7 +246,9 @@ def _read_row(reading: _Reading, header: list[str], row: list[str]) -> Line:
 def _read_entry(reading: _Reading, entry: Mapping[str, object]) -> None:
     text = entry.get(CONTENT)
     if not isinstance(text, str) or not text.strip():
-        reading.add(CONTENT, format_value(text), "a text that is not empty")
+        others = [] if CONTENT in entry else [name for name in entry if name not in reading.mapping]
+        found = f"nothing, but {format_names(others)}" if others else format_value(text)
+        reading.add(CONTENT, found, "a text that is not empty")
         return
     if SURROGATE.search(text):
         reading.add(CONTENT, "half of a surrogate pair", "whole Unicode characters")
@@ -263,7 +268,7 @@ def _read_entry(reading: _Reading, entry: Mapping[str, object]) -> None:
             continue
         quality = parse_quality(value, trait)
         if quality is None:
-            words = [*QUALITY_WORDS, trait.positive_label.casefold(), trait.negative_label.casefold()]
+            words = [*QUALITY_WORDS, trait.positive_label, trait.negative_label]
             hint = find_near_spelling(value, words) if isinstance(value, str) else None
             reading.add(name, format_value(value), list_qualities(trait), hint)
         else:

@@ -6,6 +6,7 @@ from engine.domain.model import MAX_SEEDS_PER_POLE, POLES, Brief, Trait
 from engine.llm.embedded_models import is_embedded
 from engine.llm.request import Endpoint
 from engine.planning.plan import Plan
+from engine.planning.scenarios import GIVE_SUBJECTS, MADE_FOR
 from engine.planning.topic_subjects import MIN_OWN_SHARE
 from engine.quality.labels import find_label_fault
 from engine.quality.reference_axis import MIN_SEEDS_ALONE
@@ -25,6 +26,11 @@ def list_notes(plan: Plan, endpoint: Endpoint) -> tuple[str, ...]:
     """
     level = plan.level
     notes = [*_describe_language(plan.language)]
+    if is_embedded(endpoint.name):
+        notes.append(
+            f"{endpoint.name} is a small model: some of what it writes makes no sense, which no figure sees. Read the "
+            "texts first."
+        )
     notes += [f"Skipped: {skipped.what} ({skipped.why})." for skipped in plan.model.skipped]
     notes += [
         f"The rule against {item.name} does not hold here: {item.place} has {item.found!r}."
@@ -92,7 +98,7 @@ def _list_axis_notes(plan: Plan, trait: Trait) -> list[str]:
         remedy = "Look whether they stand at the right poles. An embedding sees manner and subject, not facts."
     else:
         why = _explain_labels(trait)
-        remedy = "Add four examples a pole, or two paraphrases of each."
+        remedy = f"Give each pole {MIN_SEEDS_ALONE} examples or more, or two paraphrases."
     return [
         *notes,
         f"Nothing known places the texts of {trait.name} between its poles ({why}), so its pairs are chosen without an "
@@ -131,14 +137,12 @@ def _describe_scenarios(plan: Plan, endpoint: Endpoint) -> list[str]:
 
 
 def _advise_on_packs(plan: Plan) -> str:
-    """Says that the pack was not chosen by the model's own words where these are not in the packs' language."""
-    model = plan.model
-    if (
-        model.scenarios.pack
-        or plan.language.code == "en"
-        or "from the pack" not in plan.scenario_pool.reasons["subjects"]
-    ):
+    """Says what to do where the subjects are those of a pack that may be about other things than the model's texts."""
+    model, why = plan.model, plan.scenario_pool.reasons["subjects"]
+    if model.scenarios.pack or "from the pack" not in why:
         return ""
+    if plan.language.code == "en":
+        return "" if MADE_FOR in why else f" {GIVE_SUBJECTS}"
     return (
         f" Packs are in English and chosen by English words: for texts in {plan.language.name} give `subjects` in "
         "model.yaml, or name the pack that fits."

@@ -58,6 +58,13 @@ class Proposal:
 
 NO_PROPOSAL = Proposal()
 PROPOSABLE = ("subjects", "audiences", "forms")
+# Why a pack was chosen that suits the texts.
+MADE_FOR = "which is made for what the model judges"
+# What to do where one was chosen that may not.
+GIVE_SUBJECTS = (
+    "Where your texts are about other things, give eight or more `subjects` under `scenarios` in model.yaml: they "
+    "decide what the texts are about."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +198,7 @@ def _explain_pack(model: Model, name: str, pack: Pack, forms: Sequence[str]) -> 
         return f"from the pack {name!r}, which model.yaml names"
     made_for = [form for form in forms if any(is_same_kind(form, kind) for kind in pack.kinds)]
     if made_for:
-        return f"from the pack {name!r}, which is made for what the model judges: {made_for[0]}"
+        return f"from the pack {name!r}, {MADE_FOR}: {made_for[0]}"
     shared = list_shared_words(pack.words, _model_texts(model))
     if shared:
         return f"from the pack {name!r}, which has words of the model's own: {', '.join(shared[:4])}"

@@ -28,7 +28,7 @@ from engine.report.costs import Costs
 from engine.report.diversity_table import MEASURES, draw_variety
 from engine.report.headline import describe_others, state_headline
 from engine.report.separation_table import GRADE_MEANING, MEANINGS, Separation, list_separations
-from engine.report.wording import EXPLANATIONS, TraitWords, describe_votes, name_suite
+from engine.report.wording import EXPLANATIONS, TraitWords, describe_votes, name_suite, pick_pairs
 from engine.text.embedded_json import embed_json
 from engine.text.formatting import capitalise, count_noun, name_plainly, name_reason
 from engine.text.near_duplicates import DuplicatePair
@@ -90,6 +90,7 @@ def render_report(data: ReportData) -> str:
             headline=_state_headline(data),
             quotas=_describe_quotas(data),
             facts=_list_facts(data),
+            pairs=[(trait, shown) for trait in traits if (shown := pick_pairs(data.kept, trait.key))],
             most_wanted=max((max(count.kept, count.wanted) for count in data.counts), default=0),
             strips=[strip for strip in strips if strip],
             top_words=top_words,

@@ -11,6 +11,7 @@ from engine.report.wording import TraitWords
 from engine.text.formatting import count_noun
 
 NOTHING = "–"
+CHANCE_AUC = 0.5
 
 MEANINGS = (
     (
@@ -26,8 +27,9 @@ MEANINGS = (
     ),
     (
         "Shortcuts",
-        "What tells the poles apart without reading, such as a length or one word. None is good; a scorer would learn "
-        "it in place of the trait.",
+        "What tells the poles apart without reading, such as a length or one word, and more surely than chance would. "
+        "None is good; a scorer would learn it in place of the trait. The gate warns of lengths from an AUC of .8 on, "
+        "chance or not.",
     ),
     (
         "In-context judge",
@@ -118,6 +120,8 @@ def format_auc(auc: float | None, nothing: str) -> str:
     """Formats an AUC with a word on how good it is: “0.93, clearly”."""
     if auc is None:
         return nothing
+    if auc < CHANCE_AUC:
+        return f"{auc:.2f}, not at all"
     return f"{auc:.2f}, {'clearly' if auc >= CLEARLY_AUC else 'partly' if auc >= PARTLY_AUC else 'hardly'}"
 
 

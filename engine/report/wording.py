@@ -1,13 +1,16 @@
 """Explains reason codes, names suites, and describes votes, for the report and the run page."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from engine.domain.model import Pole
+from engine.domain.model import POLES, Pole
 from engine.domain.samples import Reason
 from engine.domain.votes import VoteCounts
 from engine.text.formatting import count_noun, name_plainly
 
+# Pairs of texts of a trait that are shown before all figures.
+SHOWN_PAIRS = 3
 EXPLANATIONS: Mapping[Reason, str] = {
     "unreadable": "The reply could not be read as an exemplar: it was empty, or not in the form that was asked for.",
     "wrong_label": "It was asked for at one pole and reads as the other.",
@@ -50,6 +53,23 @@ class TraitWords:
     key: str
     name: str
     labels: Mapping[Pole, str]
+
+
+def pick_pairs(rows: Iterable[Mapping[str, Any]], trait: str) -> list[Mapping[Pole, str]]:
+    """Picks the first texts of a trait, one of each pole side by side.
+
+    Args:
+        rows: with ``trait``, ``pole`` and ``text``.
+    """
+    texts: dict[Pole, list[str]] = {pole: [] for pole in POLES}
+    for row in rows:
+        if row["trait"] == trait:
+            texts[row["pole"]].append(row["text"])
+    pairs: list[Mapping[Pole, str]] = [
+        {"positive": positive, "negative": negative}
+        for positive, negative in zip(texts["positive"], texts["negative"], strict=False)
+    ]
+    return pairs[:SHOWN_PAIRS]
 
 
 def explain_reason(code: str) -> str:

@@ -30,10 +30,10 @@ from engine.domain.progress import (
 )
 from engine.report.headline import describe_others
 from engine.report.summary import RunResult
+from engine.report.wording import pick_pairs
 from engine.run.job import Job
 from engine.text.formatting import capitalise, count_noun
 
-SHOWN_SAMPLES = 3
 PLAIN_INTERVAL_SECONDS = 10.0
 COLOURS: dict[Pole, str] = {"positive": "cyan", "negative": "yellow"}
 
@@ -190,11 +190,8 @@ def show_result(job: Job, result: RunResult) -> None:
         table = Table(title=trait.name, title_justify="left", title_style="bold", expand=True, show_lines=True)
         for pole in POLES:
             table.add_column(trait.label(pole), ratio=1, header_style=COLOURS[pole])
-        texts = {
-            pole: [row["text"] for row in rows if row["trait"] == trait.key and row["pole"] == pole] for pole in POLES
-        }
-        for positive, negative in list(zip(texts["positive"], texts["negative"], strict=False))[:SHOWN_SAMPLES]:
-            table.add_row(Text(positive), Text(negative))
+        for texts in pick_pairs(rows, trait.key):
+            table.add_row(*(Text(texts[pole]) for pole in POLES))
         console.print(table)
     colour = "yellow" if result.warnings else "green"
     console.print(Text(f"\n{capitalise(result.headline)}", style=f"bold {colour}"))

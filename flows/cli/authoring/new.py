@@ -1,5 +1,6 @@
 """The work of ``exemplars new``: writes a model to begin with, after four questions at a terminal."""
 
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -36,10 +37,12 @@ def begin_model(settings: Settings, handle: str, blank: bool = False) -> NewMode
 def show_new(settings: Settings, new: NewModel) -> None:
     """Prints the path of the new ``model.yaml``, and says what to do next."""
     print(new.definition)
+    command, filled = _name_command(), new.samples.stat().st_size
     said = [
-        f"Edit it, and put labelled texts into {new.samples.name} beside it. Then:",
-        f"  exemplars validate {new.handle}",
-        f"  exemplars plan {new.handle} --effort low",
+        f"Look at it{'' if filled else f', and put labelled texts into {new.samples.name} beside it'}. Then:",
+        f"  {command} validate {new.handle}",
+        f"  {command} plan {new.handle} --effort low",
+        f"  {command} synthesize {new.handle} --effort low",
     ]
     if SHIPPED_ROOT != PROJECT_ROOT and "://" not in settings.models_uri:
         said.append(
@@ -47,6 +50,12 @@ def show_new(settings: Settings, new: NewModel) -> None:
             f"{SHIPPED_ROOT / 'data/models'}"
         )
     print("\n".join(said), file=sys.stderr)
+
+
+def _name_command() -> str:
+    """The command as it can be typed again: by its path, where it is not on the shell's."""
+    typed = Path(sys.argv[0])
+    return str(typed) if typed.name == "exemplars" and not shutil.which("exemplars") else "exemplars"
 
 
 def _locate_models(settings: Settings) -> Path:
@@ -86,7 +95,7 @@ def _ask(handle: str) -> Answers:
         negative = _put("   negative (Cold: speaks in rules) > ", partial(read_pole, other=positive))
         print(f"4. {EXAMPLES_PER_POLE} texts for each end, one a line. Enter alone leaves one out.")
         return Answers(texts, trait, _ask_examples(positive), _ask_examples(negative), question)
-    except EOFError:
+    except (EOFError, KeyboardInterrupt):
         print()
         raise RunInterruptedError("broken off at a question. Nothing was written") from None
 

@@ -84,7 +84,7 @@ def test_labels_of_other_traits_are_passed_over(name: str, content: str) -> None
         ("a.csv", "content,clarty\nOne.,1\n", "Did you mean 'clarity'"),
         ("a.csv", "text,clarity\nOne.,1\n", "a.csv:1: header: found text, clarity; allowed: a column 'content'"),
         ("a.csv", "text,stars\nOne.,1\n", "allowed: the text, in 'content'"),
-        ("a.csv", "content,clarity\nOne.,Cleer\n", "a.csv:2: clarity: found 'Cleer'; .* Did you mean 'clear'"),
+        ("a.csv", "content,clarity\nOne.,Cleer\n", "a.csv:2: clarity: found 'Cleer'; .* Did you mean 'Clear'"),
         ("a.csv", "\xff\xfe", "allowed: a UTF-8 CSV file"),
         ("a.csv", TABLE.encode("utf-16"), "allowed: a UTF-8 CSV file"),
         ("a.jsonl", "[1]\n", "a.jsonl:1: line: found list; allowed: one JSON object a line"),

@@ -147,7 +147,7 @@ def test_wrong_quality_is_named_with_its_line_and_field(written: bytes, shown: s
 
 
 @pytest.mark.parametrize(
-    ("written", "nearest"), [("goood", "good"), ("Excelent", "excellent"), ("very wram", "very warm"), ("colt", "cold")]
+    ("written", "nearest"), [("goood", "good"), ("Excelent", "excellent"), ("very wram", "Very Warm"), ("colt", "Cold")]
 )
 def test_misspelt_quality_word_offers_the_nearest(written: str, nearest: str) -> None:
     _, problems = read_jsonl("s.jsonl", write_jsonl({"content": "Dear you.", "warmth": written}), MAPPING)
@@ -158,9 +158,15 @@ def test_misspelt_quality_word_offers_the_nearest(written: str, nearest: str) ->
 @pytest.mark.parametrize(
     ("line", "found"),
     [
-        (b"not json", "'not json'"),
-        (b'{"content": "a", "clarity": 1', '\'{"content": "a", "clarity": 1\''),
-        (b"{'content': 'a'}", "\"{'content': 'a'}\""),
+        (b"not json", "'not json' (expecting value at character 1)"),
+        (
+            b'{"content": "a", "clarity": 1',
+            '\'{"content": "a", "clarity": 1\' (expecting \',\' delimiter at character 30)',
+        ),
+        (
+            b"{'content': 'a'}",
+            "\"{'content': 'a'}\" (expecting property name enclosed in double quotes at character 2)",
+        ),
         (b'["a", 1]', "list"),
         (b'"a"', "str"),
         (b"3", "int"),

@@ -11,13 +11,22 @@ from engine.domain.model import POLES, Brief, OwnScenarios, Seed, Skipped, Trait
 from engine.estimate.notes import list_notes
 from engine.llm.request import Endpoint
 from engine.planning.plan import Plan
-from engine.planning.scenarios import TopicSubjects
+from engine.planning.scenarios import GIVE_SUBJECTS, TopicSubjects
 from engine.quality.reference_axis import Basis, ReferenceAxis
 
 
 def list_more(plan: Plan, endpoint: Endpoint = CHAT) -> tuple[str, ...]:
-    """The notes after the one on the language, which every plan has."""
-    return list_notes(plan, endpoint)[1:]
+    """The notes after those on the language and on a small model, which every plan has that is about one."""
+    return tuple(note for note in list_notes(plan, endpoint)[1:] if "is a small model" not in note)
+
+
+def test_model_that_writes_nonsense_now_and_then_is_said_to() -> None:
+    said = [
+        [note for note in list_notes(make_test_plan(), endpoint) if "Read the texts first." in note]
+        for endpoint in (PLAIN, CHAT)
+    ]
+
+    assert [1, 0] == list(map(len, said))
 
 
 @pytest.mark.parametrize(
@@ -55,7 +64,7 @@ def test_scenarios_are_noted_with_their_reasons(endpoint: Endpoint, seen: str) -
     scenario_pool = replace(SCENARIO_POOL, forms=("a", "b", "c", "d", "e"), reasons=reasons)
     note = (
         "Scenarios: forms (“a”, “b”, “c” and 2 others) given in model.yaml; audiences and subjects from the pack 'x', "
-        f"which fits; lengths (8 to 25 words, 14 to 40 words) those of the seeds.{seen}"
+        f"which fits; lengths (8 to 25 words, 14 to 40 words) those of the seeds.{seen} {GIVE_SUBJECTS}"
     )
 
     assert (note,) == list_more(make_test_plan(make_model(), make_level(), scenario_pool), endpoint)
@@ -176,7 +185,7 @@ def test_trait_that_nothing_places_is_noted_with_what_to_add(labels: tuple[str, 
 
     assert (
         f"Nothing known places the texts of Tone between its poles ({why}), so its pairs are chosen without an axis. "
-        "Add four examples a pole, or two paraphrases of each.",
+        "Give each pole 4 examples or more, or two paraphrases.",
     ) == list_more(plan)
 
 

@@ -386,7 +386,7 @@ def test_what_tells_the_poles_apart_stands_in_words_with_a_link_to_the_rows() ->
 def test_trait_with_few_texts_is_not_called_good_or_bad() -> None:
     text = read_text(render_report(make_data(separations=(Separation("clarity", None),))))
 
-    assert "Clarity too few texts none none –" in text
+    assert "Clarity too few texts none none beyond chance –" in text
 
 
 def make_outlook(texts: int, distance: float) -> Outlook:

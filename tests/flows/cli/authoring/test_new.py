@@ -148,4 +148,8 @@ def test_new_model_is_valid_as_it_is(models: Path, run_command: Command) -> None
     [found] = json.loads(out)["models"]
 
     assert models.is_dir()
-    assert (0, True, ["example_left", "few_seeds"]) == (code, found["valid"], [hint["kind"] for hint in found["hints"]])
+    assert (0, True, ["example_left", "borrowed_subjects", "few_seeds"]) == (
+        code,
+        found["valid"],
+        [hint["kind"] for hint in found["hints"]],
+    )

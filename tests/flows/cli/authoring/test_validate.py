@@ -55,8 +55,8 @@ def test_right_model_has_no_mistakes_and_hints_change_no_exit_code(models: Path,
 
     assert (0, "") == (code, err)
     assert [
-        "acme.good: no mistakes, 6 samples, 1 hint",
-        "1 model: no mistakes, 1 hint",
+        "acme.good: no mistakes, 6 samples, 2 hints",
+        "1 model: no mistakes, 2 hints",
     ] == [line for line in out.splitlines() if not line.startswith("  ")]
     assert (
         "  hint: acme.good/model.yaml:2: warmth: it has 3 samples labelled 'Warm' and 3 samples labelled 'Cold': "
