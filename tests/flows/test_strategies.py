@@ -3,7 +3,7 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -226,17 +226,29 @@ def test_page_and_card_say_that_the_set_is_set_aside(held: Run) -> None:
     assert "16 set aside for evaluation" in (held_out / REPORT).read_text()
 
 
+@pytest.fixture(scope="module")
+def tried(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """What a run of each strategy keeps where nothing is in the store.
+
+    The prompts, and so the provider's texts, are the same whatever is in there.
+    """
+    kept = {}
+    with serve_provider() as provider:
+        for synth_type in ("from_traits", "diversify", "enrich"):
+            workspace = seed_both_traits(make_workspace(tmp_path_factory.mktemp(synth_type), provider))
+            workspace.run(synth_type)
+            kept[synth_type] = list(read_kept(workspace.list_sets()[0])["text"])
+    return kept
+
+
 @pytest.mark.parametrize("synth_type", ["from_traits", "diversify", "enrich"])
-@pytest.mark.parametrize("change", [str, spoil_text])
 def test_planted_overlap_is_rejected_in_both_directions(
-    tmp_path: Path, provider: Provider, synth_type: str, change: Callable[[str], str]
+    workspace: Workspace, tried: dict[str, list[str]], synth_type: str
 ) -> None:
     """What a run would make, or something near it, stands across the line before: it takes other texts."""
-    trial, workspace = (seed_both_traits(make_workspace(tmp_path / name, provider)) for name in ("trial", "real"))
-    trial.run(synth_type)
-    # The prompts, and so the provider's texts, are the same whatever is in the store.
-    planted = list(read_kept(trial.list_sets()[0])["text"])[:3]
-    plant(workspace, across(synth_type), [change(text) for text in planted])
+    seed_both_traits(workspace)
+    planted = tried[synth_type][:6]
+    plant(workspace, across(synth_type), [*planted[:3], *map(spoil_text, planted[3:])])
     workspace.run(synth_type)
     _, made = workspace.list_sets()
     rejected = read_rejected(made)
@@ -248,19 +260,16 @@ def test_planted_overlap_is_rejected_in_both_directions(
 
 @pytest.mark.parametrize("synth_type", ["from_traits", "enrich"])
 def test_gate_catches_what_came_across_the_line_while_the_run_was_going(
-    tmp_path: Path, provider: Provider, synth_type: str
+    workspace: Workspace, provider: Provider, tried: dict[str, list[str]], synth_type: str
 ) -> None:
     """The store is read again before anything is attached: another run may have filled the other pool meanwhile."""
-    trial, workspace = (make_workspace(tmp_path / name, provider) for name in ("trial", "real"))
-    trial.run(synth_type)
-    texts = list(read_kept(trial.list_sets()[0])["text"])[:2]
-    provider.forget()
+    seed_both_traits(workspace)
     provider.behaviour = Behaviour(hold_after=3)
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(workspace.run, synth_type)
         while provider.calls.total() < 4:
             time.sleep(0.05)
-        plant(workspace, across(synth_type), texts)
+        plant(workspace, across(synth_type), tried[synth_type][:2])
         provider.behaviour = Behaviour()
         with pytest.raises(GateError, match="no new text is near to one across the line"):
             running.result()
