@@ -60,7 +60,7 @@ STAT_ARGUMENTS = 47
 TEXT = "The old harbour crane lifts its last container before the storm closes the quay for the night."
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 # What sets variables of Prefect's before it imports Prefect.
-LATE = ("flows.api",)
+LATE = ("flows.api", "ipykernel_launcher")
 RUNS = "prefect.runner._workspace_supervisor"
 FORKED = frozenset(
     {
@@ -70,6 +70,7 @@ FORKED = frozenset(
         "flows.deploy",
         "flows.serve",
         "prefect",
+        "tests.fakes.supervised",
     }
 )
 SERVER = str(Path(__file__).parents[2] / "flows/cli/temporary_server_process.py")
@@ -121,7 +122,7 @@ def serve(listener: socket.socket, parent: int) -> Start:
                 if (start := take_start(connection)) is None:
                     continue
                 _load()
-                if not (pid := _fork()):
+                if not (pid := _fork_program(start)):
                     return start
                 for file in start.files:
                     os.close(file)
@@ -144,8 +145,6 @@ def run(start: Start) -> NoReturn:
     for number, file in enumerate(start.files):
         os.dup2(file, number)
     os.closerange(3, 4096)
-    if start.session:
-        os.setsid()
     os.chdir(start.folder)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
@@ -193,6 +192,20 @@ def _fork() -> int:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         return os.fork()
+
+
+def _fork_program(start: Start) -> int:
+    """Does the same for a program; it is in its own session, where it is to have one, before its id is given."""
+    if not start.session:
+        return _fork()
+    reading, writing = os.pipe()
+    pid = _fork()
+    if not pid:
+        os.setsid()
+    os.close(writing)
+    os.read(reading, 1)
+    os.close(reading)
+    return pid
 
 
 def _become(command: Sequence[str], environment: Mapping[str, str]) -> None:
@@ -337,6 +350,8 @@ def _fork_what_it_starts() -> None:
         ours.close()
         # It belongs to nobody: who looks for the program's processes does not find it.
         _become([sys.executable], {})
+        # A Ctrl-C goes to the program's whole group, which this process is in; what it forks is interrupted as usual.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         run(_serve_program(theirs))
     theirs.close()
     # What is forked for this process, and not by it, becomes its child all the same.
@@ -365,7 +380,7 @@ def _serve_program(connection: socket.socket) -> Start:
     while start := take_start(connection):
         reading, writing = os.pipe()
         if not (between := _fork()):
-            if not (pid := _fork()):
+            if not (pid := _fork_program(start)):
                 return start
             os.write(writing, str(pid).encode())
             os._exit(0)

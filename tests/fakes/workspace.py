@@ -222,14 +222,10 @@ def count_poles(frame: pd.DataFrame) -> dict[tuple[str, str], int]:
 
 def find_gone_process() -> str:
     """The name of a process of this host that has ended."""
-    ended = subprocess.run(
-        [sys.executable, "-c", "from flows.runs.lease_holders import name_process; print(name_process())"],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=ROOT,
-    )
-    return ended.stdout.strip()
+    program = "from flows.runs.lease_holders import name_process; print(name_process())"
+    with WarmPopen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        told, _ = process.communicate()
+    return str(told).strip()
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
+from fakes.database import lay_database
 from fakes.provider import Behaviour, Provider
 from fakes.site import POOL, Site, answers, find_free_port
 from fakes.waiting import wait_until
@@ -118,7 +119,8 @@ def start(tmp_path: Path) -> Iterator[Start]:
         program = (sys.executable, "-m", "tests.fakes.supervised")
         stages = [services[:1], services[1:]]
         arguments = (str(workspace.folder / "logs"), json.dumps(stages), str(start_seconds))
-        houses.append(House(workspace, workspace.start(*arguments, program=program, PYTHONPATH=str(ROOT))))
+        process = workspace.start(*arguments, program=program, warm=True, PYTHONPATH=str(ROOT))
+        houses.append(House(workspace, process))
         return houses[-1]
 
     yield begin
@@ -294,7 +296,7 @@ def test_serve_runs_a_flow_and_one_ctrl_c_ends_all_of_it(served: Served, provide
     run = site.start_run()
     wait_until(lambda: site.read_state(run)[0] == "RUNNING", BEGIN_SECONDS, "the run runs")
     wait_until(lambda: provider.in_flight > 0, 60, "it asks")
-    second = served.start()
+    second = served.start(warm=True)
     refused = second.communicate(timeout=60), second.returncode
     served.processes.pop()
     code, told, said, left = served.stop()
@@ -359,6 +361,7 @@ def test_worker_that_is_killed_ends_all_and_its_run_is_over_at_the_next_start(
     served: Served, provider: Provider
 ) -> None:
     provider.behaviour = Behaviour(hold_after=4)
+    lay_database(Path(served.variables["PREFECT_HOME"]))
     served.start(warm=True)
     served.wait_until_ready()
     run = served.site.start_run()
@@ -378,7 +381,7 @@ def test_worker_that_is_killed_ends_all_and_its_run_is_over_at_the_next_start(
 @pytest.mark.slow
 def test_port_of_the_door_that_is_taken_is_named_before_anything_starts(served: Served) -> None:
     with socket.create_server(("127.0.0.1", served.door_port)):
-        process = served.start()
+        process = served.start(warm=True)
         told, said = process.communicate(timeout=60)
 
     assert (3, "") == (process.returncode, told)
@@ -390,7 +393,7 @@ def test_port_of_the_door_that_is_taken_is_named_before_anything_starts(served: 
 @pytest.mark.slow
 def test_deploy_that_fails_is_explained_and_all_is_stopped(served: Served) -> None:
     gone = f"http://127.0.0.1:{find_free_port()}/api"
-    process = served.start(PREFECT_API_URL=gone)
+    process = served.start(warm=True, PREFECT_API_URL=gone)
     _, said = process.communicate(timeout=120)
 
     assert 3 == process.returncode
@@ -402,7 +405,7 @@ def test_deploy_that_fails_is_explained_and_all_is_stopped(served: Served) -> No
 
 @pytest.mark.slow
 def test_wrong_setting_is_named(served: Served) -> None:
-    process = served.start(EXEMPLARS_API_PORT="many")
+    process = served.start(warm=True, EXEMPLARS_API_PORT="many")
 
     assert "EXEMPLARS_API_PORT: found 'many'" in process.communicate(timeout=60)[1]
     assert 2 == process.returncode
