@@ -61,7 +61,8 @@ def test_script_s_run_is_crashed_when_it_is_killed_and_not_while_it_works(
 
 def start(site: Site, file: Path, handle: str) -> "subprocess.Popen[str]":
     program = (sys.executable, str(file))
-    return site.workspace.start(handle, program=program, PYTHONPATH=str(ROOT), PREFECT_API_URL=site.url)
+    variables = {"PYTHONPATH": str(ROOT), "PREFECT_API_URL": site.url}
+    return site.workspace.start(handle, program=program, warm=True, **variables)
 
 
 def find_runs(site: Site) -> dict[str, str]:
