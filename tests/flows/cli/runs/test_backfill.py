@@ -150,4 +150,4 @@ def test_interrupted_command_says_how_many_are_done_and_what_to_type(
 
 
 def start(workspace: Workspace, server: str, *options: str) -> "subprocess.Popen[str]":
-    return workspace.start(*options, program=CLI, PREFECT_API_URL=server)
+    return workspace.start(*options, program=CLI, warm=True, PREFECT_API_URL=server)
