@@ -13,7 +13,9 @@ from fakes.blocks import find_blocks
 from fakes.long import long
 from fakes.site import CLIENT, clear_environment
 from fakes.waiting import wait_until
+from fakes.warm import WarmPopen
 from fakes.workspace import HANDLE, ROOT, Workspace, make_workspace
+from jupyter_client import launcher
 from nbclient import NotebookClient
 
 pytestmark = pytest.mark.slow
@@ -62,8 +64,8 @@ def test_flow_is_a_step_of_another_flow_and_its_samples_are_loaded(
         told.append(started.communicate(timeout=120))
 
     assert [(f"{ATTACHED}\n", ""), (f"{HANDLE} {ATTACHED} 2\n", "")] == told
-    [parent] = list_runs(prefect_server, "refresh")
-    [child] = [run for run in list_runs(prefect_server, "synthesize") if run["parent_task_run_id"]]
+    [parent] = list_runs(prefect_server, flows={"name": {"any_": ["refresh"]}})
+    [child] = list_runs(prefect_server, flow_runs={"parent_flow_run_id": {"any_": [parent["id"]]}})
     assert ("COMPLETED", HANDLE) == (parent["state_type"], child["parameters"]["handle"])
 
 
@@ -84,7 +86,10 @@ def test_flow_is_served(prefect_server: str, workspace: Workspace, tmp_path: Pat
     assert workspace.find_set(ended["id"]).is_dir()
 
 
-def test_notebook_goes_from_a_model_to_a_classifier(prefect_server: str, workspace: Workspace, tmp_path: Path) -> None:
+def test_notebook_goes_from_a_model_to_a_classifier(
+    prefect_server: str, workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launcher, "Popen", WarmPopen)
     workspace.model.rename(workspace.model.with_name(SHOWN))
     notebook = nbformat.reads(NOTEBOOK.read_text(), as_version=4)  # type: ignore[no-untyped-call]
     shown = list_printed(notebook)
@@ -104,10 +109,8 @@ def test_notebook_goes_from_a_model_to_a_classifier(prefect_server: str, workspa
         assert 0 <= float(auc) <= 1
 
 
-def list_runs(server: str, flow: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = CLIENT.post(
-        f"{server}/flow_runs/filter", json={"flows": {"name": {"any_": [flow]}}}
-    ).json()
+def list_runs(server: str, **wanted: object) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = CLIENT.post(f"{server}/flow_runs/filter", json=wanted).json()
     return found
 
 
