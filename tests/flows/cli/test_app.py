@@ -450,7 +450,7 @@ def successes(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> 
     with serve_provider() as provider:
         workspace = make_workspace(tmp_path_factory.mktemp("successes"), provider)
         as_json = finish(workspace.start("--json", program=EXEMPLARS, PREFECT_API_URL=prefect_server))
-        verbose = finish(workspace.start("-v", PREFECT_API_URL=prefect_server))
+        verbose = finish(workspace.start("-v", warm=True, PREFECT_API_URL=prefect_server))
         yield Successes(workspace, as_json, verbose)
 
 

@@ -57,12 +57,15 @@ def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture
-def asking(tmp_path: Path, provider: Provider, prefect_home: str) -> Iterator[Started]:
-    """A run in mid-generation: the provider has answered twenty calls and sits on the six that are in flight."""
+def asking(tmp_path: Path, provider: Provider, prefect_home: str, request: pytest.FixtureRequest) -> Iterator[Started]:
+    """A run in mid-generation: the provider has answered twenty calls and sits on the six that are in flight.
+
+    It is forked, unless the test is given the parameter ``executed``.
+    """
     provider.behaviour = Behaviour(seconds=0.05, hold_after=ANSWERED)
     workspace = make_workspace(tmp_path / "stopped", provider, EXEMPLARS_CONCURRENCY=str(CONCURRENCY))
     workspace.write_effort(exemplars_per_pole=8)
-    with start(workspace, prefect_home) as started:
+    with start(workspace, prefect_home, warm=getattr(request, "param", "forked") == "forked") as started:
         wait_until(
             lambda: (ANSWERED, CONCURRENCY) == (provider.answers.total(), provider.in_flight), process=started.process
         )
@@ -74,14 +77,15 @@ def embedded(tmp_path: Path, prefect_home: str) -> Iterator[Started]:
     """A run with the embedded model in mid-generation."""
     workspace = make_workspace(tmp_path)
     workspace.write_effort(exemplars_per_pole=40)
-    with start(workspace, prefect_home) as started:
-        wait_until(lambda: count_kept_replies(workspace) > 0, process=started.process)
+    with start(workspace, prefect_home, warm=True) as started:
+        # The model has only what other tests leave of the cores.
+        wait_until(lambda: count_kept_replies(workspace) > 0, 240, process=started.process)
         yield started
 
 
 @contextmanager
-def start(workspace: Workspace, prefect_home: str) -> Iterator[Started]:
-    process = workspace.start(PREFECT_HOME=prefect_home)
+def start(workspace: Workspace, prefect_home: str, warm: bool = False) -> Iterator[Started]:
+    process = workspace.start(warm=warm, PREFECT_HOME=prefect_home)
     try:
         yield Started(workspace, process)
     finally:
@@ -100,6 +104,7 @@ def count_servers(workspace: Workspace) -> tuple[int, int]:
     return prefect, sum("embedded_server.py" in line for line in lines)
 
 
+@pytest.mark.parametrize("asking", ["executed"], indirect=True)
 def test_interrupt_ends_all_and_a_second_start_goes_on(
     prefect_server: str, asking: Started, provider: Provider
 ) -> None:
