@@ -603,15 +603,14 @@ def test_run_after_a_finished_one_plans_anew_and_adds_a_second_set(workspace: Wo
     assert 4 * 8 == pd.read_parquet(workspace.samples)["id"].nunique()
 
 
-def test_two_runs_of_one_plan_differ_in_run_id_and_moment_only(tmp_path: Path, provider: Provider) -> None:
-    one, other = make_workspace(tmp_path / "one", provider), make_workspace(tmp_path / "other", provider)
-    provider.behaviour = replace(SHAKY, seconds=0.0)
-    one.run()
-    # The replies come in another order now.
+def test_two_runs_of_one_plan_differ_in_run_id_and_moment_only(
+    shaky_run: Run, workspace: Workspace, provider: Provider
+) -> None:
+    # The replies come in another order than those of the first run.
     provider.behaviour = replace(SHAKY, seconds=0.2)
-    provider.forget()
-    other.run()
-    [first], [second] = one.list_sets(), other.list_sets()
+    workspace.write_effort(exemplars_per_pole=8)
+    workspace.run()
+    first, [second] = shaky_run.folder, workspace.list_sets()
 
     assert read_manifest(first)["plan_id"] == read_manifest(second)["plan_id"]
     assert read_manifest(first)["run_id"] != read_manifest(second)["run_id"]

@@ -223,6 +223,7 @@ def test_run_that_fails_ends_with_a_line_that_says_how(
     prefect_server: str, workspace: Workspace, provider: Provider
 ) -> None:
     provider.behaviour = Behaviour(style="same")
+    workspace.write_effort(exemplars_per_pole=2, top_up_rounds=1)
     with listen() as stream, pytest.raises(QuotaError):
         workspace.run()
     lines = [json.loads(line) for line in stream.getvalue().splitlines()]

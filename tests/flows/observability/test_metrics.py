@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from fakes.collector import DELTA, Collector, serve_collector
-from fakes.database import lay_database
 from fakes.provider import COMPLETION_TOKENS, PROMPT_TOKENS, Behaviour, Provider
 from fakes.site import find_free_port
 from fakes.workspace import Workspace, make_workspace, read_kept, read_rejected
@@ -116,6 +115,7 @@ def test_second_run_of_a_process_adds_to_the_first_and_counts_kept_replies_apart
     prefect_server: str, priced: Workspace, provider: Provider, collector: Collector
 ) -> None:
     provider.behaviour = Behaviour(style="same")
+    priced.write_effort(exemplars_per_pole=2, top_up_rounds=1)
     for _ in range(2):
         with pytest.raises(QuotaError):
             priced.run()
@@ -158,6 +158,7 @@ def test_collector_that_is_away_costs_no_run_and_is_warned_of(
 ) -> None:
     if fault == "is not there":
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{find_free_port()}")
+    priced.write_effort(exemplars_per_pole=1)
     collector.hold_seconds = 20.0 if fault == "hangs" else 0.0
     collector.status = 400
     results = [priced.run(), priced.run()]
@@ -250,6 +251,7 @@ def test_garbage_in_the_variables_fails_no_run(
     value: str,
 ) -> None:
     monkeypatch.setenv(name, value)
+    workspace.write_effort(exemplars_per_pole=1)
     result = workspace.run()
     heard = [record for record in caplog.records if record.name.startswith(("opentelemetry", "exemplars.telemetry"))]
 
@@ -283,11 +285,9 @@ async def test_counts_of_a_meter_are_those_of_its_events(collector: Collector) -
     assert 7.0 == collector.sum("exemplars.run.duration", outcome="attached")
 
 
-def test_run_without_a_collector_imports_nothing_of_it(workspace: Workspace, tmp_path: Path) -> None:
-    home = tmp_path / "prefect"
-    lay_database(home)
+def test_run_without_a_collector_imports_nothing_of_it(prefect_server: str, workspace: Workspace) -> None:
     program = (sys.executable, "-c", NOTHING, "synthesize", "u22a8.toolshed", "--effort", "low", "--json")
-    process = workspace.start(program=program, PREFECT_HOME=str(home))
+    process = workspace.start(program=program, PREFECT_API_URL=prefect_server)
     out, err = process.communicate(timeout=180)
 
     assert (0, 1) == (process.returncode, out.count("attached")), err
