@@ -210,7 +210,7 @@ BAD_INPUTS: dict[str, tuple[Spoil, tuple[str, ...], int, str]] = {
         write_line("{'content': 1}"),
         LOW,
         2,
-        "samples.jsonl:7: line: found \"{'content': 1}\"; allowed: one JSON",
+        "samples.jsonl:7: line: found \"{'content': 1}\" (expecting property name",
     ),
     "line without a label": (write_line('{"content": "A text.", "clarty": 1}'), LOW, 2, "Did you mean 'clarity'?"),
     "quality of 1.5": (
