@@ -1,0 +1,48 @@
+"""Near duplicates among a run's own rows, which nobody has searched, beside cutting their texts into shingles: TEXTS=n.
+
+The texts are of few words, so that each shingle is in many of them, as in those of a small model.
+"""
+
+import os
+import random
+import time
+
+import pytest
+
+from engine.text.near_duplicates import NearTexts
+from engine.text.words import shingle
+from expectations.exact_search import find_similar
+
+TEXTS = int(os.environ.get("TEXTS", "3000"))
+WORDS, LENGTH = 200, 18
+# The figure at 3,000 texts; it grows with their number, since each is compared with all before it.
+USUAL_RATIO = 8.5
+
+
+def write_texts() -> list[str]:
+    draw = random.Random(1)
+    words = ["".join(draw.choices("abcdefghilmnoprstu", k=draw.randint(3, 8))) for _ in range(WORDS)]
+    return [" ".join(draw.choices(words, k=LENGTH)) for _ in range(TEXTS)]
+
+
+@pytest.mark.short
+def test_search_of_a_runs_own_rows() -> None:
+    texts = write_texts()
+    begun = time.process_time()
+    for text in texts:
+        shingle(text)
+    cut = time.process_time()
+    find_similar(texts, [], 0.7, among=True)
+    found = time.process_time()
+    index = NearTexts()
+    for text in texts:
+        index.find(text)
+        index.add(text, text)
+    hashed = time.process_time()
+    ratio = (found - cut) / (cut - begun)
+    print(
+        f"\n{TEXTS:,} texts: shingles {cut - begun:.2f} CPU-s, exact search {found - cut:.2f}, {ratio:.1f} times that"
+    )
+    print(f"by hashes, one by one: {hashed - found:.2f}")
+
+    assert ratio <= 2 * USUAL_RATIO or os.environ.get("TEXTS")
