@@ -1,16 +1,15 @@
 """Brings the automations of automations.yaml up to date on a Prefect server."""
 
-import contextlib
 from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import httpx
 import yaml
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import StateType
 from prefect.events.schemas.automations import Automation, AutomationCore
-from prefect.exceptions import ObjectNotFound
 
 AUTOMATIONS_FILE = Path(__file__).with_name("automations.yaml")
 # They may have to pull an image of 2 GB first.
@@ -78,6 +77,10 @@ def _delete_duplicates(client: SyncPrefectClient, name: str) -> Automation | Non
     """The automation of a name, the same one for every caller; duplicates are deleted."""
     found = sorted(client.read_automations_by_name(name), key=lambda item: item.id)
     for double in found[1:]:
-        with contextlib.suppress(ObjectNotFound):
+        try:
             client.delete_automation(double.id)
+        except httpx.HTTPStatusError as error:
+            # Another deploy may have deleted it meanwhile.
+            if error.response.status_code != httpx.codes.NOT_FOUND:
+                raise
     return found[0] if found else None

@@ -19,9 +19,10 @@ from fakes.site import WRITABLE, Site, find_free_port, list_flow_processes, open
 from fakes.waiting import wait_until
 from fakes.warm import WarmPopen
 from fakes.workspace import HANDLE, ROOT, find_gone_process, make_workspace
+from prefect.client.orchestration import SyncPrefectClient
 from prefect.events.actions import ChangeFlowRunState
 
-from flows.deploy.automations import read_automations
+from flows.deploy.automations import ensure_automation, read_automations
 from flows.deploy.unfinished_runs import GONE
 from flows.runs.labels import LeaseLabels, read_lease_labels
 from flows.runs.lease_holders import name_process
@@ -206,6 +207,20 @@ def test_two_that_deploy_at_once_to_an_empty_server_leave_one_of_everything(site
     assert NAMES == sorted(name for name, _ in found["automations"])
     assert len(DEPLOYMENTS) == len(found["deployments"])
     assert 4 == len(found["queues"])
+
+
+def test_double_that_another_deploy_has_deleted_meanwhile_is_no_failure(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [wanted, *_] = read_automations(containers=False)
+    with SyncPrefectClient(site.url) as client:
+        client.create_automation(wanted)
+        seen = client.read_automations_by_name(wanted.name)
+        client.delete_automation(max(item.id for item in seen))
+        monkeypatch.setattr(client, "read_automations_by_name", lambda _: seen)
+
+        assert 2 == len(seen)
+        assert "there" == ensure_automation(client, wanted)
 
 
 def test_server_of_an_older_version_is_brought_up_to_date(site: Site) -> None:
