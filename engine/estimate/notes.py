@@ -26,7 +26,7 @@ def list_notes(plan: Plan, endpoint: Endpoint) -> tuple[str, ...]:
     """
     level = plan.level
     notes = [*_describe_language(plan.language)]
-    if is_embedded(endpoint.name):
+    if is_embedded(endpoint.name) and endpoint.style == "plain":
         notes.append(
             f"{endpoint.name} is a small model: some of what it writes makes no sense, which no figure sees. Read the "
             "texts first."
