@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from engine.domain.model import Pole
+from engine.domain.model import Pole, TraitType
 from engine.quality.breaks import Sureness
 
 
@@ -97,6 +97,7 @@ class TraitCondition:
     Args:
         held_out: the samples of the pool for evaluation.
         measure: None where nothing was measured.
+        type: None for a trait that is not defined any more.
     """
 
     key: str
@@ -107,6 +108,7 @@ class TraitCondition:
     held_out: Counts
     defined: bool = True
     measure: TraitMeasure | None = None
+    type: TraitType | None = None
 
 
 @dataclass(frozen=True, slots=True)

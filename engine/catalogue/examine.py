@@ -189,6 +189,7 @@ def _list_traits(model: Model | None, stored: SetsOfModel, measures: Measures | 
             attached=attached.pop(trait.key, none),
             held_out=held_out.pop(trait.key, none),
             measure=known.get(trait.key),
+            type=trait.type,
         )
     for key in sorted({*attached, *held_out}):
         labels: dict[Pole, str] = {pole: pole for pole in POLES}

@@ -45,6 +45,11 @@ ONE_SIDED = 1.645
 DRIFT_AUC = 0.85
 # With fewer standard deviations of chance, of 1,000 models several would drift by the luck of the draw.
 DRIFT_DEVIATIONS = 3.0
+APART_REMEDY = "Say in its description and its seeds what separates the poles, then make samples anew"
+CLAIM_REMEDY = (
+    "An encoder sees subject and manner, and not whether a text affirms the claim or denies it: read ten texts of each "
+    "pole, and where they are wrong make samples anew with a stronger synth model"
+)
 FAILED = ("failed", "rejected")
 MOST_SAID, MOST_QUOTED = 300, 120
 # Sets that are named one by one.
@@ -115,10 +120,8 @@ def _find_in_texts(model: ModelCondition) -> Iterator[Finding]:
     again = _for_draft(model, f"exemplars synthesize {model.handle}")
     for trait in model.traits:
         if is_hardly_apart(trait):
-            said = (
-                f"{trait.name}: {describe_apart(trait)}. Say in its description and its seeds what separates the poles"
-            )
-            yield Finding("hardly apart", f"{said}, then make samples anew", again)
+            remedy = CLAIM_REMEDY if trait.type == "claim" else APART_REMEDY
+            yield Finding("hardly apart", f"{trait.name}: {describe_apart(trait)}. {remedy}", again)
     names = {trait.key: trait.name for trait in model.traits}
     for angle in list_entangled(model):
         turned = ", one turned round" if angle.cosine < 0 else ""

@@ -88,6 +88,12 @@ def test_poles_that_are_hardly_told_apart_are_found_where_there_are_texts_to_tel
     assert ["hardly apart"] * is_found == [finding.kind for finding in found]
 
 
+def test_of_a_claim_no_better_description_is_asked_for() -> None:
+    [found] = list_findings(make_condition(make_trait_condition(type="claim", measure=make_measure(auc=0.3))))
+
+    assert "read ten texts of each pole" in found.said
+
+
 def test_few_samples_beside_seeds_that_hardly_differ_are_not_judged() -> None:
     few = make_trait_condition(attached=Counts(7, 8), authored=Counts(20, 20), measure=make_measure(auc=0.3))
 
