@@ -73,7 +73,9 @@ class Fleet:
         self._machines.remove(name)
         while doomed := self.list_processes(name):
             for pid in doomed:
-                os.kill(pid, signal.SIGKILL)
+                # It may end by itself meanwhile.
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
         shutil.rmtree(self._folder / name, ignore_errors=True)
 
     def forget(self) -> None:
