@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Literal
 
 import pytest
+from fakes.site import find_free_port
 from pyarrow import fs
 
 from engine.system.filesystem import open_folder
@@ -161,9 +162,7 @@ def _read_body(request: BaseHTTPRequestHandler) -> bytes:
 @contextmanager
 def serve_s3() -> Iterator[S3]:
     """A server with an empty bucket, ``BUCKET``, for as long as the block lasts."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = find_free_port()
     program = "import sys; from moto.server import main; main(sys.argv[1:])"
     process = subprocess.Popen(
         [sys.executable, "-c", program, "-H", "127.0.0.1", "-p", str(port)],

@@ -1,5 +1,6 @@
 """A site: a Prefect server of a test's own, with a worker where one is wanted, all gone when the test is over."""
 
+import itertools
 import os
 import signal
 import socket
@@ -24,6 +25,10 @@ POOL = "exemplars"
 DATABASE = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
 # Connections are not kept, since servers are killed; a client for each request would be five times dearer.
 CLIENT = httpx.Client(timeout=60, limits=httpx.Limits(max_keepalive_connections=0))
+# Those of one process of xdist's.
+PORTS = 1_000
+_first_port = 12_000 + PORTS * int(os.environ.get("PYTEST_XDIST_WORKER", "gw9").removeprefix("gw"))
+_ports = itertools.cycle(range(_first_port, _first_port + PORTS))
 # What of an automation may be written.
 WRITABLE = ("name", "description", "enabled", "trigger", "actions", "actions_on_trigger", "actions_on_resolve")
 
@@ -181,10 +186,19 @@ def answers(url: str) -> bool:
 
 
 def find_free_port() -> int:
-    """A port of this machine that nobody listens on."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
+    """A port of this machine that nobody listens on.
+
+    It is below those that the kernel gives to outgoing connections, each once, and of this process of xdist's alone:
+    some moments pass before a server takes it.
+    """
+    for port in _ports:
+        with socket.socket() as tried:
+            try:
+                tried.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("all ports are taken")
 
 
 def clear_environment() -> dict[str, str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from fakes.model_sources import CONTENT, FILE, Hub, make_model, make_wheels, serve_hub
+from fakes.waiting import wait_until
 
 from engine.errors import ProviderUnavailableError, StoreError
 from engine.llm import model_sources
@@ -89,6 +90,8 @@ def test_what_the_hub_has_sent_is_not_sent_again_by_the_next_start(tmp_path: Pat
         get(model, folder)
 
     assert CONTENT == get(model, folder)
+    # The hub counts after the last byte is on its way.
+    wait_until(lambda: len(hub.sent) == 2, 60, "the hub has counted")
     assert len(CONTENT) == sum(hub.sent)
 
 

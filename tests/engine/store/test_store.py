@@ -349,6 +349,9 @@ def test_twenty_processes_that_write_one_run_leave_one_whole_set(tmp_path: Path,
         write_set(str(store), make_set(status=before))
     with multiprocessing.get_context("fork").Pool(20) as pool:
         written = pool.map(write_at_once, [(str(store), f"writer{number}") for number in range(20)], chunksize=1)
+        # Told to end, and not by a signal, whose handlers they have from this process.
+        pool.close()
+        pool.join()
 
     assert 1 == sum(written)
     [stored] = list_sets(str(store), "u22a8.test", "train")
