@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from engine.authoring.hint import Examined, Hint
 from engine.definitions.scenario_packs import Packs
-from engine.planning.scenarios import GIVE_SUBJECTS, MADE_FOR, PROPOSABLE, choose_scenario_pool
+from engine.planning.scenarios import GIVE_SUBJECTS, PROPOSABLE, borrows_subjects, choose_scenario_pool
 from engine.text.formatting import join_words
 
 SHOWN_SUBJECTS = 3
@@ -22,14 +22,10 @@ def list_scenario_hints(examined: Examined, packs: Packs, is_embedded: bool) -> 
         if len(values) == 1 and "," in values[0]:
             said = f"{part} has one value, {values[0]!r}. If that is several, make it a list: [one, another]"
             yield Hint("one_value", examined.locate("scenarios", part), said)
-    if is_embedded and not scenarios.subjects and not scenarios.pack:
-        yield from _find_borrowed(examined, packs)
-
-
-def _find_borrowed(examined: Examined, packs: Packs) -> Iterator[Hint]:
+    if not is_embedded:
+        return
     pool = choose_scenario_pool(examined.model, packs)
-    why = pool.reasons["subjects"]
-    if why.startswith("from the pack") and MADE_FOR not in why:
+    if borrows_subjects(examined.model, pool):
         shown = [f"“{subject}”" for subject in packs.packs[pool.pack].subjects[:SHOWN_SUBJECTS]]
-        said = f"its subjects are {why}: {join_words(shown)} and such. {GIVE_SUBJECTS}"
+        said = f"its subjects are {pool.reasons['subjects']}: {join_words(shown)} and such. {GIVE_SUBJECTS}"
         yield Hint("borrowed_subjects", examined.locate("scenarios"), said)

@@ -86,11 +86,8 @@ def validate_models(
         try:
             model = load_valid(models_uri, handle)
             check_suites(handle)
-        except DefinitionError as error:
-            yield Validation(handle, error.problems, exit_code=error.exit_code)
-            continue
         except ExemplarsError as error:
-            yield Validation(handle, refusal=str(error), exit_code=error.exit_code)
+            yield describe_refusal(handle, error)
             continue
         hints: tuple[Hint, ...] = ()
         if hinting is not None:
@@ -99,6 +96,12 @@ def validate_models(
                 embedder = hinting.load_embedder()
             hints = tuple(_limit(_list_hints(examined, model, hinting, embedder)))
         yield Validation(handle, hints=hints, skipped=model.skipped, samples=len(model.seeds))
+
+
+def describe_refusal(name: str, error: ExemplarsError) -> Validation:
+    """Describes why what was validated cannot be used: its mistakes, or else what the error says."""
+    mistakes = error.problems if isinstance(error, DefinitionError) else ()
+    return Validation(name, tuple(mistakes), "" if mistakes else str(error), error.exit_code)
 
 
 def load_valid(models_uri: str, handle: str) -> Model:

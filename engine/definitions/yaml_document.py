@@ -44,6 +44,7 @@ class _NoAliases(yaml.SafeLoader):
     """Refuses anchors and aliases: with them a small file can expand into a huge one ("billion laughs")."""
 
     def compose_node(self, parent: yaml.Node | None, index: object) -> yaml.Node | None:
+        # PyYAML's stubs leave the one untyped, and say of the other's index that it is always a number.
         event = self.peek_event()  # type: ignore[no-untyped-call]
         if getattr(event, "anchor", None):
             raise yaml.composer.ComposerError(None, None, "anchors and aliases are not read here", event.start_mark)

@@ -58,8 +58,8 @@ class Proposal:
 
 NO_PROPOSAL = Proposal()
 PROPOSABLE = ("subjects", "audiences", "forms")
-# Why a pack was chosen that suits the texts.
-MADE_FOR = "which is made for what the model judges"
+# How the reasons say that a pack was taken, and that it suits the texts.
+FROM_A_PACK, MADE_FOR = "from the pack", "which is made for what the model judges"
 # What to do where one was chosen that may not.
 GIVE_SUBJECTS = (
     "Where your texts are about other things, give eight or more `subjects` under `scenarios` in model.yaml: they "
@@ -129,6 +129,12 @@ def choose_scenario_pool(model: Model, packs: Packs, proposed: Proposal = NO_PRO
     )
 
 
+def borrows_subjects(model: Model, scenario_pool: ScenarioPool) -> bool:
+    """Whether the subjects are those of a pack that nobody has named, and that is not made for this kind of text."""
+    why = scenario_pool.reasons["subjects"]
+    return not model.scenarios.pack and FROM_A_PACK in why and MADE_FOR not in why
+
+
 def list_proposable(model: Model) -> tuple[str, ...]:
     """Lists what a chat model is asked to propose: all that the author's ``scenarios`` leave open."""
     said = model.scenarios
@@ -195,14 +201,14 @@ def _is_foreign(pack: Pack, forms: Sequence[str]) -> bool:
 
 def _explain_pack(model: Model, name: str, pack: Pack, forms: Sequence[str]) -> str:
     if name == model.scenarios.pack:
-        return f"from the pack {name!r}, which model.yaml names"
+        return f"{FROM_A_PACK} {name!r}, which model.yaml names"
     made_for = [form for form in forms if any(is_same_kind(form, kind) for kind in pack.kinds)]
     if made_for:
-        return f"from the pack {name!r}, {MADE_FOR}: {made_for[0]}"
+        return f"{FROM_A_PACK} {name!r}, {MADE_FOR}: {made_for[0]}"
     shared = list_shared_words(pack.words, _model_texts(model))
     if shared:
-        return f"from the pack {name!r}, which has words of the model's own: {', '.join(shared[:4])}"
-    return f"from the pack {name!r}, because the model's own words point to no other"
+        return f"{FROM_A_PACK} {name!r}, which has words of the model's own: {', '.join(shared[:4])}"
+    return f"{FROM_A_PACK} {name!r}, because the model's own words point to no other"
 
 
 def _choose_subjects(

@@ -32,6 +32,7 @@ def read_verdict(result: CheckpointResult) -> Verdict:
     }
     outcomes = []
     for found in result.run_results.values():
+        # Great Expectations has no type for it.
         document: dict[str, Any] = found.to_json_dict()  # type: ignore[no-untyped-call]
         name = f"{result.name}: {found.asset_name}"
         outcomes.append(read_outcome(name, max(counts.get(found.suite_name, 0), len(document["results"])), document))

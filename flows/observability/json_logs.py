@@ -47,7 +47,7 @@ class JsonConsole(logging.StreamHandler[TextIO]):
         self.setLevel(level)
         super().setFormatter(JsonLines())
 
-    def setFormatter(self, fmt: logging.Formatter | None) -> None:  # noqa: N802
+    def setFormatter(self, fmt: logging.Formatter | None) -> None:  # noqa: N802 (the name is that of logging)
         """Ignores the formatter for people that Prefect's configuration gives to each handler."""
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 try:
     from icu4py.breakers import WordBreaker
 except ImportError:
-
+    # In the place of the one that is not there.
     class WordBreaker:  # type: ignore[no-redef]
         """Refuses, so that an expectation which has to count such words fails, and says what to install."""
 

@@ -6,11 +6,18 @@ from dataclasses import asdict
 from typing import Any
 
 from engine.authoring.hint import Hint
-from engine.authoring.validation import Hinting, Validation, choose_handles, list_strays, validate_models
+from engine.authoring.validation import (
+    Hinting,
+    Validation,
+    choose_handles,
+    describe_refusal,
+    list_strays,
+    validate_models,
+)
 from engine.definitions.effort import DEFAULT_EFFORT, load_level
 from engine.definitions.own_suites import join_suites, read_catalogue_suites, read_model_suite
 from engine.domain.suites import OwnSuite
-from engine.errors import DefinitionError, ExemplarsError
+from engine.errors import ExemplarsError
 from engine.llm.embedded_models import choose_model, find_embedded, is_embedded
 from engine.settings import Settings
 from engine.text.embedding import SentenceEncoder
@@ -57,10 +64,8 @@ def _validate_shared_suites(settings: Settings) -> tuple[Sequence[OwnSuite], Val
     place = settings.locate(settings.expectations_uri)
     try:
         _check(suites := read_catalogue_suites(settings))
-    except DefinitionError as error:
-        return (), Validation(place, error.problems, exit_code=error.exit_code)
     except ExemplarsError as error:
-        return (), Validation(place, refusal=str(error), exit_code=error.exit_code)
+        return (), describe_refusal(place, error)
     return suites, Validation(place)
 
 
