@@ -8,7 +8,6 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from fakes.long import long
 from fakes.provider import Behaviour, Provider, serve_provider
 from fakes.set_events import read_set_events
 from fakes.site import Site, open_site
@@ -96,7 +95,6 @@ def test_suspended_run_outlives_all_and_goes_on_with_what_a_person_let_stand(sit
     assert not {*refused} & {row["id"] for row in rows}
 
 
-@long
 def test_resumed_run_waits_for_the_one_that_holds_the_lease_and_proposes_again(site: Site, served: Provider) -> None:
     run_id, folder = suspend(site)
     first = pq.read_table(folder / PROPOSED).to_pylist()

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import pytest
 from fakes.catalogue import NAMESPACE, make_catalogue, name_model
 from fakes.fleet import SAMPLES_URI, Fleet, open_fleet
-from fakes.long import long
 from fakes.postgres import Postgres
 from fakes.provider import COMPLETION_TOKENS, PROMPT_TOKENS, Behaviour, Provider, serve_provider
 from fakes.s3 import S3
@@ -95,7 +94,6 @@ def test_machine_that_is_lost_loses_no_model_and_one_that_is_added_takes_its_sha
     assert provider.repeated <= 2 * 32
 
 
-@long
 def test_pool_without_another_worker_costs_time_and_nothing_else(fleet: Fleet, provider: Provider) -> None:
     fleet.start_machine("alone")
     run_id = fleet.start_backfill(namespace=NAMESPACE, effort="low", part_size=3, max_cost_usd=1.0)
