@@ -36,11 +36,6 @@ DATABASE_URL = re.compile(
     r"|sqlite:///[^\s?#]+"
 )
 SQLITE = "sqlite:///"
-# Variables of earlier versions: what to do where one is still set.
-GONE_VARIABLES = {
-    "EXEMPLARS_REPLIES_URI": "replies are kept in a database now: unset it, and let EXEMPLARS_REPLIES_URL name one "
-    "that all machines reach (postgresql://user:password@host/name)"
-}
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -314,21 +309,12 @@ def read_settings() -> Settings:
     """Reads the settings of this process.
 
     Raises:
-        DefinitionError: variables have values that are not allowed, or are none any more; the error names all of them.
+        DefinitionError: variables have values that are not allowed; the error names all of them.
     """
-    problems = [
-        Problem("environment", None, name.upper(), "a variable of an earlier version", GONE_VARIABLES[name.upper()])
-        for name, given in os.environ.items()
-        if given and name.upper() in GONE_VARIABLES
-    ]
     try:
-        settings = Settings()
+        return Settings()
     except ValidationError as error:
-        problems += [_name_variable(item) for item in error.errors()]
-        raise DefinitionError("environment", problems) from None
-    if problems:
-        raise DefinitionError("environment", problems)
-    return settings
+        raise DefinitionError("environment", [_name_variable(item) for item in error.errors()]) from None
 
 
 def _name_variable(item: object) -> Problem:

@@ -29,5 +29,3 @@ def prune_replies(settings: Settings, plan_ids: Sequence[str], now: datetime, lo
     if pruned.plans:
         said = "Dropped the kept replies of %s (%.1f MB), unused for %g days or more than %g GB together"
         logger.info(said, count_noun(pruned.plans, "plan"), pruned.bytes / 1e6, days, gb)
-    for failure in pruned.failed:
-        logger.warning("Kept replies could not be dropped: %s", failure)

@@ -41,7 +41,6 @@ SLOWEST = (
     "flows/cli/sets/test_review.py",
     "flows/cli/sets/test_remove.py",
     "flows/runs/test_heartbeat.py",
-    "engine/store/test_migration.py",
     "flows/retention/test_old_runs.py",
     "docs/test_http_walk.py",
     "engine/replies/test_admin.py",

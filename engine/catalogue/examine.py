@@ -23,7 +23,6 @@ from engine.domain.model import POLES, Model, Pole, Pool
 from engine.errors import DefinitionError, InputError, NoTraitsError, StoreError
 from engine.planning.plan import digest_definition
 from engine.planning.repeated_seeds import settle_seeds
-from engine.store.layout import name_file
 from engine.store.store import StoredSet, is_altered
 from engine.store.stored_rows import open_rows
 from engine.store.stored_texts import StoreTexts, describe_set
@@ -140,8 +139,7 @@ def _sign(stored: SetsOfModel, cache: Path | None, faults: list[Fault]) -> tuple
 
 
 def _count_rows(stored: StoredSet) -> int:
-    name = name_file(stored.manifest, stored.rows_name)
-    rows = stored.manifest.get("files", {}).get(name, {}).get("rows")
+    rows = stored.manifest.get("files", {}).get(stored.rows_name, {}).get("rows")
     if rows is None or is_altered(stored):
         with open_rows(stored) as parquet:
             return int(parquet.metadata.num_rows)

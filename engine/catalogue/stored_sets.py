@@ -9,7 +9,7 @@ from engine.catalogue.condition import Counts, Fault
 from engine.catalogue.kept import RunFacts
 from engine.domain.model import POLES, Pool
 from engine.errors import StoreError
-from engine.store.layout import VERDICT, name_file
+from engine.store.layout import VERDICT
 from engine.store.sample_set import read_manifest
 from engine.store.store import StoredSet, locate_pool, translate_errors
 from engine.system.filesystem import list_folders, read_bytes
@@ -78,7 +78,7 @@ def read_facts(sets: Iterable[StoredSet], known: Mapping[str, RunFacts]) -> dict
 
 def _walk_facts(sets: Iterable[StoredSet], known: Mapping[str, RunFacts]) -> Iterator[tuple[StoredSet, RunFacts]]:
     for stored in sets:
-        entry = stored.manifest.get("files", {}).get(name_file(stored.manifest, VERDICT), {})
+        entry = stored.manifest.get("files", {}).get(VERDICT, {})
         digest = str(entry.get("sha256", ""))
         before = known.get(stored.run_id)
         if before is not None and before.digest == digest:

@@ -215,10 +215,8 @@ async def _ask_again(cell: Cell, gateway: ModelGateway, asked: _Asked) -> _Asked
     """The same cell asked once more; where no reply comes, what came before stands."""
     assert asked.reply is not None
     request, number = _ask_otherwise(asked, asked.reply), asked.times_again + 1
-    # The first label is that of earlier versions.
-    label = f"{cell.id}/again" if number == 1 else f"{cell.id}/again/{number}"
     try:
-        reply = await gateway.complete(replace(request, label=label))
+        reply = await gateway.complete(replace(request, label=f"{cell.id}/again/{number}"))
     except (RetryableProviderError, RequestRefusedError):
         return replace(asked, reply=None)
     read = read_reply(cell, gateway, request.prompt, reply)

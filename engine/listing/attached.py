@@ -23,7 +23,7 @@ from pyarrow import fs
 
 from engine.errors import StoreError
 from engine.listing.page import AttachedPosition, ListedSample, SampleCount
-from engine.store.layout import ATTACHED_NS, MANIFEST, MANIFESTS, NEXT_MANIFEST, SAMPLES
+from engine.store.layout import ATTACHED_NS, MANIFEST, NEXT_MANIFEST, SAMPLES
 from engine.store.sample_set import read_manifest, read_manifest_file
 from engine.store.set_versions import Positions, list_removals, number_rows
 from engine.store.store import locate_pool
@@ -154,18 +154,13 @@ def find_manifests(filesystem: fs.FileSystem, path: str) -> dict[str, tuple[int,
     """
     is_local = isinstance(filesystem, fs.LocalFileSystem)
     infos = list_below(filesystem, path, recursive=not is_local)
+    if is_local:
+        infos = filesystem.get_file_info([f"{info.path}/{MANIFEST}" for info in infos])
     found: dict[str, tuple[int, int]] = {}
-    # A set may move to this version's layout between the first two rounds.
-    for name in (*MANIFESTS, MANIFEST):
-        if is_local:
-            missing = [info.path for info in infos if info.base_name not in found]
-            entries = filesystem.get_file_info([f"{folder}/{name}" for folder in missing])
-        else:
-            entries = infos
-        for info in entries:
-            folder, _, rest = info.path.removeprefix(f"{path}/").partition("/")
-            if rest == name and info.type == fs.FileType.File:
-                found.setdefault(folder, _make_version(info))
+    for info in infos:
+        folder, _, rest = info.path.removeprefix(f"{path}/").partition("/")
+        if rest == MANIFEST and info.type == fs.FileType.File:
+            found[folder] = _make_version(info)
     return found
 
 
@@ -226,8 +221,7 @@ def _describe(folder: str, manifest: Mapping[str, Any]) -> SetVersion:
 
 def _read_version(folder: str) -> tuple[int, int]:
     filesystem, path = open_folder(folder)
-    infos = filesystem.get_file_info([f"{path}/{name}" for name in MANIFESTS])
-    return next((_make_version(info) for info in infos if info.type == fs.FileType.File), (0, 0))
+    return _make_version(filesystem.get_file_info(f"{path}/{MANIFEST}"))
 
 
 def _make_version(info: fs.FileInfo) -> tuple[int, int]:

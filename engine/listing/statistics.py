@@ -11,7 +11,7 @@ from pyarrow import fs
 
 from engine.errors import StoreError
 from engine.listing.attached import find_manifests
-from engine.store.layout import MANIFESTS, REJECTED, VERDICT, name_file
+from engine.store.layout import MANIFEST, REJECTED, VERDICT
 from engine.store.sample_set import read_manifest
 from engine.store.store import list_pools
 from engine.system.filesystem import list_below, open_folder, read_bytes
@@ -104,14 +104,10 @@ def list_manifests(samples_uri: str) -> Iterator[tuple[str, Version]]:
 
 
 def _list_remote(filesystem: fs.FileSystem, root: str, samples_uri: str) -> Iterator[tuple[str, Version]]:
-    found: dict[str, Version] = {}
     for info in list_below(filesystem, root, recursive=True):
         parts = info.path.removeprefix(f"{root}/").split("/", 3)
-        if parts[0].startswith("handle=") and len(parts) == 4 and parts[3] in MANIFESTS:
-            folder = "/".join([samples_uri, *parts[:3]])
-            # Of a set that is being moved both are there, and the new one, whose name sorts first, counts.
-            found.setdefault(folder, (info.mtime_ns or 0, info.size or 0))
-    yield from found.items()
+        if parts[0].startswith("handle=") and len(parts) == 4 and parts[3] == MANIFEST:
+            yield "/".join([samples_uri, *parts[:3]]), (info.mtime_ns or 0, info.size or 0)
 
 
 def _count_set(folder: str) -> tuple[SetGroup, SetTotals] | None:
@@ -131,9 +127,8 @@ def _name_group(folder: str, manifest: Mapping[str, Any]) -> SetGroup:
 
 def _total_set(folder: str, manifest: Mapping[str, Any]) -> SetTotals:
     kept = sum(poles["positive"] + poles["negative"] for poles in manifest["counts"].values())
-    rejected_name, verdict_name = (name_file(manifest, name) for name in (REJECTED, VERDICT))
-    rejected = manifest["files"].get(rejected_name, {}).get("rows") or 0
-    # A set made by hand or by an early version has no verdict, or a verdict without a cost.
-    verdict = json.loads(read_bytes(f"{folder}/{verdict_name}")) if verdict_name in manifest["files"] else {}
+    rejected = manifest["files"].get(REJECTED, {}).get("rows") or 0
+    # A set made by hand has no verdict, or a verdict without a cost.
+    verdict = json.loads(read_bytes(f"{folder}/{VERDICT}")) if VERDICT in manifest["files"] else {}
     cost_usd = (verdict.get("cost") or {}).get("usd") or 0.0
     return SetTotals(1, int(kept), int(rejected), float(cost_usd))

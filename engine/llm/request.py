@@ -97,11 +97,7 @@ class Request:
         """SHA-256 of its label, of who is asked (``Endpoint.identity``) and of all that is sent, in hexadecimal."""
         # By hand: ``dataclasses.asdict`` copies all of it, which takes longer than the digest.
         sent = {name: getattr(self, name) for name in SENT}
-        prompt: dict[str, object] = {"user": self.prompt.user, "system": self.prompt.system}
-        # Left out where there are none, so that such requests keep the keys of earlier versions.
-        if self.prompt.turns:
-            prompt["turns"] = self.prompt.turns
-        sent["prompt"] = prompt
+        sent["prompt"] = {"user": self.prompt.user, "system": self.prompt.system, "turns": self.prompt.turns}
         parts = [self.label, identity, json.dumps(sent, sort_keys=True, ensure_ascii=False)]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 

@@ -150,29 +150,26 @@ def make_plan(
     language = decide_language(model)
     inputs = {
         **_describe_definition(model),
-        # Left out where it is English, so that most models keep the plan ids of earlier versions.
-        **({} if language.tag == "en" else {"language": language.tag}),
+        "language": language.tag,
         "attached": list(model.attached_digests),
         "held_out": list(model.held_out_digests),
-        # As the language: only what is there.
-        **({"proposed": [digest for _, digest in model.proposed_digests]} if model.proposed_digests else {}),
-        **({"refused": [digest_text(text) for text in model.refused]} if model.refused else {}),
-        **({"reviewed": _describe_seeds(model.reviewed)} if model.reviewed else {}),
-        **({"standing": list(standing)} if standing else {}),
+        "proposed": [digest for _, digest in model.proposed_digests],
+        "refused": [digest_text(text) for text in model.refused],
+        "reviewed": _describe_seeds(model.reviewed),
+        "standing": list(standing),
         "synth_type": synth_type,
         "effort": level.effort,
         "exemplars_per_pole": level.exemplars_per_pole,
         "over_generation": level.over_generation,
         "exemplars_per_call": level.exemplars_per_call,
         "temperature": level.temperature,
-        # The names of earlier versions, here and for "matters": others would change every plan id.
-        "lists": [
+        "scenarios": [
             scenario_pool.subjects,
             scenario_pool.audiences,
             scenario_pool.forms,
             [asdict(length) for length in scenario_pool.lengths],
         ],
-        "matters": {
+        "topic_subjects": {
             key: [topic_subjects.inside, topic_subjects.outside]
             for key, topic_subjects in scenario_pool.topic_subjects.items()
         },
@@ -259,16 +256,14 @@ def add_to_history(history: RoundHistory, cells: Sequence[Cell]) -> RoundHistory
 
 
 def _describe_definition(model: Model) -> dict[str, object]:
-    # Only what is said: models that say nothing keep the ids of earlier versions.
-    said = {name: value for name, value in asdict(model.scenarios).items() if value}
     return {
-        **({"scenarios": said} if said else {}),
+        "own_scenarios": asdict(model.scenarios),
         "handle": model.handle,
         "description": model.description,
         "traits": [asdict(trait) for trait in model.traits],
         "brief": asdict(model.brief),
         "seeds": _describe_seeds(model.seeds),
-        **({"contested": [[item.trait, item.sha256] for item in model.contested]} if model.contested else {}),
+        "contested": [[item.trait, item.sha256] for item in model.contested],
     }
 
 

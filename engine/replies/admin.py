@@ -1,19 +1,17 @@
 """Lists, prunes and clears the kept replies of all plans, for ``exemplars cache`` and at the end of runs."""
 
-import shutil
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import Path
 
 from sqlalchemy import Connection, delete, exists, select
 
 from engine.errors import StoreError
 from engine.replies.changes import ASKED, DEAD_SECONDS, parse_reply
-from engine.replies.database import FILE, Database, name_database, read_database
+from engine.replies.database import Database, name_database, read_database
 from engine.replies.tables import Clock, budgets, calls, openings, plans, replies
 from engine.settings import RepliesPlace
 
@@ -27,37 +25,27 @@ AT_ONCE = 50
 class CachedPlan:
     """A plan of which replies are kept.
 
-    ``handle`` is None where it is not known, ``replies`` where they are a file of an earlier version, which is
-    ``where`` then. ``used_at`` is when a run or a replay last opened or left it; it is in use up to a minute longer
-    than a process that was killed.
+    ``used_at`` is when a run or a replay last opened or left it; it is in use up to a minute longer than a process
+    that was killed.
     """
 
     plan_id: str
     handle: str | None
-    replies: int | None
+    replies: int
     bytes: int
     used_at: datetime
     in_use: bool
     where: str
 
-    @property
-    def is_old(self) -> bool:
-        """Whether it is a folder of an earlier version."""
-        return self.replies is None
-
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """What was removed. What was to be, but is open in a live process, is ``in_use``; ``failed`` says why it could not.
-
-    ``replies`` does not count those in files of earlier versions.
-    """
+    """What was removed; plans that were to be, but are open in a live process, are ``in_use``."""
 
     plans: int
     replies: int
     bytes: int
     in_use: tuple[str, ...] = ()
-    failed: tuple[str, ...] = ()
 
 
 def count_kept_replies(place: RepliesPlace, plan_id: str) -> int | None:
@@ -91,11 +79,11 @@ def list_cache(place: RepliesPlace) -> list[CachedPlan]:
     """The plans of which replies are kept, the longest unused first; nothing is changed.
 
     Raises:
-        StoreError: the database, or the cache folder, cannot be read.
+        StoreError: the database cannot be read.
     """
     name = name_database(place)
     kept: list[CachedPlan] = read_database(place, lambda connection: _list_plans(connection, name), [])
-    return sorted([*kept, *_list_old(place)], key=lambda plan: (plan.used_at, plan.plan_id))
+    return sorted(kept, key=lambda plan: (plan.used_at, plan.plan_id))
 
 
 def prune_cache(
@@ -143,12 +131,6 @@ def clear_cache(place: RepliesPlace, handle: str | None) -> Removed:
     return _remove(place, [plan for plan in list_cache(place) if handle in (None, plan.handle)])
 
 
-def find_old_file(place: RepliesPlace, plan_id: str) -> Path | None:
-    """The file in which an earlier version kept a plan's replies, if there is one: a folder a plan."""
-    path = Path(place.cache_dir) / plan_id / FILE
-    return path if path.is_file() else None
-
-
 def _list_plans(connection: Connection, name: str) -> list[CachedPlan]:
     beaten = select(openings.c.opening).where(openings.c.plan_id == plans.c.plan_id, IS_LIVE)
     listed = select(plans.c.plan_id, plans.c.handle, plans.c.replies, plans.c.bytes, plans.c.used_at, exists(beaten))
@@ -158,45 +140,10 @@ def _list_plans(connection: Connection, name: str) -> list[CachedPlan]:
     ]
 
 
-def _list_old(place: RepliesPlace) -> list[CachedPlan]:
-    folder = Path(place.cache_dir)
-    try:
-        folders = sorted(folder.iterdir()) if folder.exists() else []
-        return [_describe_old(path) for plan in folders if (path := plan / FILE).is_file()]
-    except OSError as error:
-        raise StoreError(
-            f"The kept replies in {folder} cannot be listed: {error.strerror or error}. Permit reading, or point "
-            "EXEMPLARS_CACHE_DIR at another folder"
-        ) from error
-
-
-def _describe_old(path: Path) -> CachedPlan:
-    sizes = [file.stat().st_size for file in path.parent.rglob("*") if file.is_file()]
-    used_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
-    return CachedPlan(path.parent.name, None, None, sum(sizes), used_at, False, str(path.parent))
-
-
 def _remove(place: RepliesPlace, chosen: Sequence[CachedPlan], budgets_before: float | None = None) -> Removed:
-    old, new = [plan for plan in chosen if plan.is_old], [plan for plan in chosen if not plan.is_old]
-    failed = []
-    gone: list[CachedPlan] = []
-    for plan in old:
-        try:
-            shutil.rmtree(plan.where)
-            gone.append(plan)
-        except OSError as error:
-            failed.append(f"{plan.where}: {error.strerror or error}")
-    in_use: Sequence[str] = ()
-    if new:
-        in_use = _delete(place, [plan.plan_id for plan in new], budgets_before)
-        gone += [plan for plan in new if plan.plan_id not in in_use]
-    return Removed(
-        len(gone),
-        sum(plan.replies or 0 for plan in gone),
-        sum(plan.bytes for plan in gone),
-        tuple(in_use),
-        tuple(failed),
-    )
+    in_use = _delete(place, [plan.plan_id for plan in chosen], budgets_before) if chosen else []
+    gone = [plan for plan in chosen if plan.plan_id not in in_use]
+    return Removed(len(gone), sum(plan.replies for plan in gone), sum(plan.bytes for plan in gone), tuple(in_use))
 
 
 def _delete(place: RepliesPlace, plan_ids: Sequence[str], budgets_before: float | None) -> list[str]:

@@ -163,10 +163,9 @@ def read_database(place: RepliesPlace, read: Callable[[Connection], T], nothing:
     try:
         if path is None:
             engine = _make_server_engine(place)
-        elif path.exists():
-            engine = create_engine("sqlite://", creator=lambda: connect_to_read(path), poolclass=NullPool)
         else:
-            return nothing
+            path.stat()
+            engine = create_engine("sqlite://", creator=lambda: connect_to_read(path), poolclass=NullPool)
         try:
             with engine.connect() as connection:
                 if not inspect(connection).has_table(schema.name):
@@ -174,6 +173,8 @@ def read_database(place: RepliesPlace, read: Callable[[Connection], T], nothing:
                 return read(connection)
         finally:
             engine.dispose()
+    except FileNotFoundError:
+        return nothing
     except (SQLAlchemyError, sqlite3.Error, OSError) as error:
         raise explain(error, name_database(place), url) from error
 

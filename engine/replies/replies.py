@@ -15,7 +15,6 @@ from sqlalchemy import Connection, func, select
 
 from engine.errors import SharedBudgetError, StoreError
 from engine.llm.request import Reply
-from engine.replies.admin import find_old_file
 from engine.replies.changes import (
     ASKED,
     Abandoned,
@@ -72,12 +71,6 @@ class ReplyStore:
     """
 
     def __init__(self, place: RepliesPlace, plan_id: str, handle: str = "", notice: Notice = _log.warning) -> None:
-        if (old := find_old_file(place, plan_id)) is not None:
-            notice(
-                f"{old} has this plan's replies as an earlier version kept them, which are not read any more: their "
-                "calls are made, and paid for, again. To use them, stop this run and let that version finish it; to "
-                f"be told no more, delete {old.parent}"
-            )
         self._plan = OpenPlan(secrets.token_hex(8), plan_id, handle)
         self._failure: str | None = None
         self._is_closed = False
@@ -220,10 +213,5 @@ def _explain(limit: SharedLimit, refused: Refused, bound_usd: float) -> str:
 
 
 def _make_reply(found: Mapping[str, Any]) -> Reply:
-    """A reply from its fields; those that a newer version has added are left out.
-
-    An earlier version kept negative counts and costs as a provider told them; they count as not told.
-    """
-    kept = {field.name: found[field.name] for field in fields(Reply) if field.name in found}
-    told = {name: 0 for name, value in kept.items() if isinstance(value, int | float) and value < 0}
-    return Reply(**kept | told)
+    """A reply from its fields, beside which the identity of who was asked may stand."""
+    return Reply(**{field.name: found[field.name] for field in fields(Reply) if field.name in found})

@@ -23,7 +23,7 @@ from engine.run.job import Job
 from engine.run.taken_up import PersonReview, read_quotas, take_up
 from engine.screening.voting_judge import VotingJudge
 from engine.settings import Settings
-from engine.store.layout import DETACHED, MANIFEST, NEWER_NAMES, REJECTED, SAMPLES
+from engine.store.layout import DETACHED, MANIFEST, REJECTED, SAMPLES
 from engine.store.sample_set import SampleSet, render_detached, render_files, unseal
 from engine.store.set_versions import repeat_removals
 from engine.store.store import StoredSet, find_set
@@ -194,13 +194,13 @@ def compare_set(stored: StoredSet, made: SampleSet) -> Comparison:
 
     What was taken off the stored one is taken off it too, and a detached one is compared as it would be detached.
     """
-    files = render_files(made, hashed="hashes_version" in stored.manifest)
+    files = render_files(made)
     files = repeat_removals(files, stored.manifest)
     if stored.status == "detached" and SAMPLES in files:
         files[MANIFEST] = render_detached(unseal(files[MANIFEST]))
         files[DETACHED] = files.pop(SAMPLES)
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items() if name != MANIFEST}
-    expected = {NEWER_NAMES.get(name, name): entry["sha256"] for name, entry in stored.manifest["files"].items()}
+    expected = {name: entry["sha256"] for name, entry in stored.manifest["files"].items()}
     altered = tuple(name for name in expected if _digest_stored(stored, name) != expected[name])
     same = [name for name in expected if digests.get(name) == expected[name] and name not in altered]
     if unseal(files[MANIFEST]) == stored.manifest:

@@ -9,9 +9,8 @@ from typing import Any, Literal, get_args
 from engine.system.filesystem import read_bytes, replace_file
 from engine.text.formatting import count_noun
 
-# A folder in the root of the sample store that readers of whole folders pass over, and where older versions had it.
+# A folder in the root of the sample store that readers of whole folders pass over.
 BACKFILLS = "__backfills__"
-OLDER_BACKFILLS = "_backfills"
 ModelState = Literal["waits", "runs", "attached", "skipped", "failed", "busy elsewhere", "cancelled"]
 MODEL_STATES: tuple[ModelState, ...] = get_args(ModelState)
 # A backfill that is started again does the models in these states.
@@ -104,9 +103,9 @@ def describe_state(row: ModelRow) -> str:
     return f"{row.state}, with {count_noun(row.warnings, 'warning')}" if row.warnings else row.state
 
 
-def locate_ledger(samples_uri: str, run_id: str, folder: str = BACKFILLS) -> str:
+def locate_ledger(samples_uri: str, run_id: str) -> str:
     """The file of a backfill's ledger."""
-    return f"{samples_uri.rstrip('/')}/{folder}/{run_id}.json"
+    return f"{samples_uri.rstrip('/')}/{BACKFILLS}/{run_id}.json"
 
 
 def read_ledger(samples_uri: str, run_id: str) -> Ledger:
@@ -115,14 +114,10 @@ def read_ledger(samples_uri: str, run_id: str) -> Ledger:
     Raises:
         StoreError: the file exists but cannot be read.
     """
-    for folder in (BACKFILLS, OLDER_BACKFILLS):
-        try:
-            return parse_ledger(read_bytes(locate_ledger(samples_uri, run_id, folder)))
-        except FileNotFoundError:
-            continue
-        except (ValueError, KeyError, TypeError):
-            break
-    return Ledger(())
+    try:
+        return parse_ledger(read_bytes(locate_ledger(samples_uri, run_id)))
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return Ledger(())
 
 
 def write_ledger(samples_uri: str, run_id: str, ledger: Ledger, about: Mapping[str, Any]) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from pyarrow import fs
 
-from engine.store.layout import DETACHED, MANIFEST, MANIFESTS, NEXT_MANIFEST, NEXT_VERSION, RUN_FOLDER, SAMPLES
+from engine.store.layout import DETACHED, MANIFEST, NEXT_MANIFEST, NEXT_VERSION, RUN_FOLDER, SAMPLES
 from engine.store.local_files import exchange_folders, link_file, sync, write_file
 from engine.store.sample_set import read_manifest, render_detached, unseal
 from engine.store.staging import make_staging, put_aside
@@ -50,8 +50,6 @@ def commit_set(folder: str, files: Mapping[str, bytes]) -> bool:
 
 def detach_files(folder: str) -> bool:
     """Moves the samples of an attached set to a file that no reader looks for; False if it is no longer attached.
-
-    The set must be in this version's layout.
 
     Raises:
         OSError, pa.ArrowException: the store cannot be written; the set is then unchanged.
@@ -118,9 +116,8 @@ def delete_set(filesystem: fs.FileSystem, path: str) -> None:
     if isinstance(filesystem, fs.LocalFileSystem) and not Path(path).is_dir():
         Path(path).unlink(missing_ok=True)
         return
-    for name in MANIFESTS:
-        with suppress(FileNotFoundError):
-            filesystem.delete_file(f"{path}/{name}")
+    with suppress(FileNotFoundError):
+        filesystem.delete_file(f"{path}/{MANIFEST}")
     with suppress(FileNotFoundError):
         filesystem.delete_dir(path)
 
@@ -207,9 +204,8 @@ def _swap(staging: Path, folder: Path) -> None:
 def _list_commit_times(pool: Path) -> Iterator[int]:
     """The times of the sets that are there: a clock that was set back must not put a new set before them."""
     for entry in pool.iterdir():
-        for name in MANIFESTS:
-            with suppress(FileNotFoundError, NotADirectoryError):
-                yield (entry / name).stat().st_mtime_ns
+        with suppress(FileNotFoundError, NotADirectoryError):
+            yield (entry / MANIFEST).stat().st_mtime_ns
 
 
 def _write_remote(filesystem: fs.FileSystem, path: str, files: Mapping[str, bytes], replaces: bool) -> None:

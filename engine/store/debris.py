@@ -12,7 +12,7 @@ from pyarrow import fs
 from engine.domain.model import Pool
 from engine.errors import StoreError
 from engine.store.commit import delete_set, finish_replacing
-from engine.store.layout import DETACHED, NEXT_VERSION, OLDER_DETACHED, SAMPLES, has_manifest
+from engine.store.layout import DETACHED, MANIFEST, NEXT_VERSION, SAMPLES
 from engine.store.sample_set import read_manifest
 from engine.store.staging import PROBE, STALE_SECONDS, sweep_staging, sweep_stale
 from engine.store.store import locate_pool
@@ -70,21 +70,20 @@ def _sweep_probes(filesystem: fs.FileSystem, root: str) -> Iterator[str]:
 
 
 def _sweep_set(filesystem: fs.FileSystem, path: str, uri: str, files: dict[str, fs.FileInfo]) -> Iterator[str]:
-    if not has_manifest(files) and read_manifest(uri) is None:
+    if MANIFEST not in files and read_manifest(uri) is None:
         delete_set(filesystem, path)
         yield f"{uri}: a set without a manifest, left unfinished by its run"
     elif any(name.startswith(f"{NEXT_VERSION}/") for name in files) and finish_replacing(filesystem, path):
         yield f"{uri}: a removal of samples that did not end, which is finished now"
-    for detached in (DETACHED, OLDER_DETACHED):
-        if {SAMPLES, detached} <= files.keys():
-            yield from _finish_detaching(filesystem, path, uri, detached)
+    if {SAMPLES, DETACHED} <= files.keys():
+        yield from _finish_detaching(filesystem, path, uri)
 
 
-def _finish_detaching(filesystem: fs.FileSystem, path: str, uri: str, detached: str) -> Iterator[str]:
+def _finish_detaching(filesystem: fs.FileSystem, path: str, uri: str) -> Iterator[str]:
     manifest = read_manifest(uri)
     if manifest is not None and manifest.get("status") == "detached":
         filesystem.delete_file(f"{path}/{SAMPLES}")
         yield f"{uri}/{SAMPLES}: samples of a set that was detached"
     elif manifest is not None:
-        filesystem.delete_file(f"{path}/{detached}")
-        yield f"{uri}/{detached}: a copy for a set that was not detached after all"
+        filesystem.delete_file(f"{path}/{DETACHED}")
+        yield f"{uri}/{DETACHED}: a copy for a set that was not detached after all"

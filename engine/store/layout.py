@@ -1,12 +1,11 @@
-"""Where the files of a sample set lie, in the sets of this version and in those that older versions wrote.
+"""Where the files of a sample set lie.
 
 Beside the samples there is one folder, and nothing in it ends in ``.parquet``. So readers of whole folders find samples
 and nothing else: ``datasets`` passes over folders named ``__…``, pandas and pyarrow over names that begin with ``_``,
 and DuckDB and polars are given ``**/*.parquet``.
 """
 
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 RUN_FOLDER = "__run__"
 SAMPLES = "samples.parquet"
@@ -37,32 +36,3 @@ NEXT_MANIFEST = f"{NEXT_VERSION}/manifest.json"
 
 # The field of a manifest that tells when its set was attached, where the file's own time no longer does.
 ATTACHED_NS = "attached_ns"
-
-OLDER_FOLDER = "_run"
-OLDER_MANIFEST = "_manifest.json"
-OLDER_DETACHED = f"{OLDER_FOLDER}/detached.parquet"
-OLDER_NAMES: Mapping[str, str] = {
-    MANIFEST: OLDER_MANIFEST,
-    REJECTED: f"{OLDER_FOLDER}/rejected.parquet",
-    VERDICT: f"{OLDER_FOLDER}/verdict.json",
-    REPORT: f"{OLDER_FOLDER}/report.html",
-    CARD: f"{OLDER_FOLDER}/README.md",
-    DETACHED: OLDER_DETACHED,
-}
-NEWER_NAMES: Mapping[str, str] = {older: name for name, older in OLDER_NAMES.items()}
-MANIFESTS = (MANIFEST, OLDER_MANIFEST)
-
-
-def is_older(manifest: Mapping[str, Any]) -> bool:
-    """Whether a manifest is that of a set in the older layout."""
-    return any(name in NEWER_NAMES for name in manifest.get("files", ()))
-
-
-def name_file(manifest: Mapping[str, Any], name: str) -> str:
-    """The name that a file of this version's layout has in the set of a manifest."""
-    return OLDER_NAMES.get(name, name) if is_older(manifest) else name
-
-
-def has_manifest(names: Collection[str]) -> bool:
-    """Whether the names of a folder's files include a manifest."""
-    return any(name in names for name in MANIFESTS)

@@ -15,8 +15,7 @@ from pyarrow import fs
 from engine.domain.model import Pool
 from engine.errors import StoreError
 from engine.store.commit import finish_replacing, is_attached, replace_files
-from engine.store.layout import ATTACHED_NS, MANIFEST, REJECTED, SAMPLES, is_older
-from engine.store.migration import move_set
+from engine.store.layout import ATTACHED_NS, MANIFEST, REJECTED, SAMPLES
 from engine.store.sample_set import describe_file, digest_ids, read_manifest, write_parquet
 from engine.store.set_versions import Removal, list_removals, number_rows, read_table, remove_rows
 from engine.store.store import StoredSet, explain_damage, list_sets, translate_errors
@@ -68,20 +67,17 @@ def remove_stored(stored: StoredSet, removal: Removal) -> bool:
         StoreError: the set cannot be read or written, or was altered since it was written; no reader sees a half of it.
     """
     filesystem, path = open_folder(stored.folder)
-    with translate_errors(stored.folder):
-        if is_older(stored.manifest):
-            move_set(stored.folder)
-        with lock_folder(filesystem, path.rpartition("/")[0]):
-            finish_replacing(filesystem, path)
-            manifest = read_manifest(stored.folder)
-            if manifest is None or not is_attached(manifest):
-                return False
-            if not isinstance(filesystem, fs.LocalFileSystem):
-                manifest = {**manifest, ATTACHED_NS: _read_attached_ns(filesystem, path, manifest)}
-            files = {name: _read_sealed(stored.folder, name, manifest) for name in (SAMPLES, REJECTED)}
-            if changed := remove_rows(manifest, files, removal):
-                replace_files(filesystem, path, changed)
-            return True
+    with translate_errors(stored.folder), lock_folder(filesystem, path.rpartition("/")[0]):
+        finish_replacing(filesystem, path)
+        manifest = read_manifest(stored.folder)
+        if manifest is None or not is_attached(manifest):
+            return False
+        if not isinstance(filesystem, fs.LocalFileSystem):
+            manifest = {**manifest, ATTACHED_NS: _read_attached_ns(filesystem, path, manifest)}
+        files = {name: _read_sealed(stored.folder, name, manifest) for name in (SAMPLES, REJECTED)}
+        if changed := remove_rows(manifest, files, removal):
+            replace_files(filesystem, path, changed)
+        return True
 
 
 def restore_version(stored: StoredSet, count: int, folder: Path) -> StoredSet:

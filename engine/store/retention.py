@@ -14,7 +14,7 @@ from pyarrow import fs
 from engine.errors import StoreError
 from engine.store.commit import delete_set
 from engine.store.debris import list_run_folders
-from engine.store.layout import DETACHED, OLDER_DETACHED, SAMPLES, has_manifest
+from engine.store.layout import DETACHED, MANIFEST, SAMPLES
 from engine.store.sample_set import read_manifest
 from engine.store.store import list_pools
 from engine.system.filesystem import lock_folder, open_folder
@@ -83,13 +83,13 @@ def remove_old_set(old: OldSet) -> bool:
 
 def _classify_folder(folder: str, files: dict[str, fs.FileInfo], before: datetime) -> OldSet | None:
     """Classifies a folder by its files and, where needed, its manifest; None if the folder must stay."""
-    if not files or {SAMPLES, DETACHED, OLDER_DETACHED} & files.keys():
+    if not files or {SAMPLES, DETACHED} & files.keys():
         return None
     written_at = datetime.fromtimestamp(max((info.mtime_ns or 0) / 1e9 for info in files.values()), UTC)
     if written_at >= before:
         return None
     size = sum(info.size or 0 for info in files.values())
-    found = OldSet(folder, "rejected" if has_manifest(files) else "unfinished", size, written_at)
+    found = OldSet(folder, "rejected" if MANIFEST in files else "unfinished", size, written_at)
     return found if _is_unchanged(found, before) else None
 
 

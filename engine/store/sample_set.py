@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from engine.domain.model import Pool
 from engine.domain.samples import Row, RunStamp, make_rejected_table, make_sample_table
 from engine.errors import StoreError
-from engine.store.layout import DETACHED, HASHES, MANIFEST, MANIFESTS, PROPOSED, REJECTED, SAMPLES
+from engine.store.layout import DETACHED, HASHES, MANIFEST, PROPOSED, REJECTED, SAMPLES
 from engine.store.stored_hashes import render_hashes
 from engine.system.filesystem import open_folder
 from engine.text.signatures import HASHES_VERSION, KINDS
@@ -54,13 +54,9 @@ class SampleSet:
     carried: Mapping[str, bytes] = field(default_factory=dict)
 
 
-def render_files(sample_set: SampleSet, hashed: bool = True) -> dict[str, bytes]:
-    """The bytes of every file of a set by its name, the manifest last.
-
-    Args:
-        hashed: whether a set with samples has the hashes of its texts, as those of older versions have not.
-    """
-    hashed = hashed and sample_set.status in SAMPLES_NAMES
+def render_files(sample_set: SampleSet) -> dict[str, bytes]:
+    """The bytes of every file of a set by its name, the manifest last."""
+    hashed = sample_set.status in SAMPLES_NAMES
     tables: dict[str, pa.Table] = {}
     if name := SAMPLES_NAMES.get(sample_set.status):
         tables[name] = make_sample_table(sample_set.kept)
@@ -84,16 +80,12 @@ def render_detached(manifest: Mapping[str, Any]) -> bytes:
 
 
 def read_manifest(folder: str) -> Mapping[str, Any] | None:
-    """The manifest of a set, in either layout; None if there is none: the set then does not exist for readers.
+    """The manifest of a set; None if there is none: the set then does not exist for readers.
 
     Raises:
         StoreError: the manifest cannot be read, is truncated, or was altered after it was written.
     """
-    # The set may move to this version's layout between the first two reads.
-    for name in (*MANIFESTS, MANIFEST):
-        if (manifest := read_manifest_file(f"{folder}/{name}")) is not None:
-            return manifest
-    return None
+    return read_manifest_file(f"{folder}/{MANIFEST}")
 
 
 def read_manifest_file(uri: str) -> Mapping[str, Any] | None:
@@ -126,14 +118,12 @@ def seal(fields: Mapping[str, Any]) -> bytes:
 
 
 def unseal(content: bytes) -> Any:
-    """Parses what ``seal`` rendered and checks its digest; an object without a digest, as older versions wrote, passes.
+    """Parses what ``seal`` rendered and checks its digest.
 
     Raises:
         ValueError: it is not JSON, or it was altered after it was sealed.
     """
     value = json.loads(content)
-    if not isinstance(value, dict) or DIGEST_FIELD not in value:
-        return value
     sealed = _SEALED_END.search(content)
     if sealed is None or sealed[1].decode() != hashlib.sha256(content[: sealed.start()] + _END).hexdigest():
         raise ValueError(f"it was altered since it was written: {DIGEST_FIELD} does not match the content")

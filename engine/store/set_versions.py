@@ -51,9 +51,8 @@ def remove_rows(manifest: Mapping[str, Any], files: Mapping[str, bytes], removal
     tables = {SAMPLES: left, REJECTED: pa.concat_tables([rejected, refused]).combine_chunks()}
     changed = {name: write_parquet(table) for name, table in tables.items()}
     rows = {name: table.num_rows for name, table in tables.items()}
-    if hashed := "hashes_version" in manifest:
-        changed |= {HASHES[kind.name]: render_hashes([left["text"].to_pylist()], kind) for kind in KINDS}
-        rows |= dict.fromkeys(HASHES.values(), left.num_rows)
+    changed |= {HASHES[kind.name]: render_hashes([left["text"].to_pylist()], kind) for kind in KINDS}
+    rows |= dict.fromkeys(HASHES.values(), left.num_rows)
     entries = {name: describe_file(content, rows[name]) for name, content in changed.items()}
     entry = {
         "removed_at": removal.removed_at.isoformat(),
@@ -71,7 +70,7 @@ def remove_rows(manifest: Mapping[str, Any], files: Mapping[str, bytes], removal
             "counts": _count_rows(manifest["counts"], left),
             "rows_sha256": digest_ids(left["id"].to_pylist()),
             "files": {**manifest["files"], **entries},
-            **({"hashes_version": HASHES_VERSION} if hashed else {}),
+            "hashes_version": HASHES_VERSION,
             "removals": [*list_removals(manifest), entry],
         }
     )

@@ -13,8 +13,8 @@ from pathlib import Path
 
 STALE_SECONDS = 24 * 3600.0
 PROBE = "_probe-"
-# Readers of whole folders pass over a folder of this name; the second name is that of older versions.
-STAGINGS = ("__staging-", "_staging-")
+# Readers of whole folders pass over a folder of this name.
+STAGING = "__staging-"
 
 
 @contextmanager
@@ -66,7 +66,7 @@ def _make_folder(root: Path, owner: str) -> Path:
             staging.rmdir()
             raise OSError("the store is a mount of its own")
     except OSError:
-        staging = Path(tempfile.mkdtemp(prefix=f"{STAGINGS[0]}{owner}", dir=root))
+        staging = Path(tempfile.mkdtemp(prefix=f"{STAGING}{owner}", dir=root))
     return staging
 
 
@@ -76,8 +76,7 @@ def _name_owner(pool: Path) -> str:
 
 
 def _list_staging(root: Path, owner: str = "") -> list[Path]:
-    inside = [path for start in STAGINGS for path in root.glob(f"{start}{owner}*")]
-    return [*inside, *root.parent.glob(f".{root.name}-staging-{owner}*")]
+    return [*root.glob(f"{STAGING}{owner}*"), *root.parent.glob(f".{root.name}-staging-{owner}*")]
 
 
 def _is_stale(path: Path) -> bool:

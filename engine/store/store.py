@@ -17,9 +17,8 @@ from engine.definitions.lifecycle import LIFECYCLE_FILE, Lifecycle, read_lifecyc
 from engine.domain.model import Attached, Pool
 from engine.errors import FrozenModelError, InputError, StoreError
 from engine.store.commit import commit_set, detach_files
-from engine.store.layout import MANIFEST, MANIFESTS, SAMPLES, VERDICT, is_older, name_file
-from engine.store.migration import move_set
-from engine.store.sample_set import SAMPLES_NAMES, SampleSet, read_manifest, read_manifest_file, render_files, unseal
+from engine.store.layout import MANIFEST, SAMPLES, VERDICT
+from engine.store.sample_set import SAMPLES_NAMES, SampleSet, read_manifest, render_files, unseal
 from engine.store.set_versions import list_removals, repeat_removals
 from engine.store.staging import PROBE
 from engine.system.filesystem import check_folder_writable, list_folders, open_folder, read_bytes
@@ -65,8 +64,8 @@ class StoredSet:
         return SAMPLES_NAMES.get(self.status, SAMPLES)
 
     def file(self, name: str) -> str:
-        """The path or URI of one of its files, given by the name that it has in this version's layout."""
-        return f"{self.folder}/{name_file(self.manifest, name)}"
+        """The path or URI of one of its files."""
+        return f"{self.folder}/{name}"
 
 
 def locate_set(samples_uri: str, handle: str, pool: Pool, run_id: str) -> str:
@@ -135,8 +134,6 @@ def detach_stored(stored: StoredSet) -> bool:
             completes the detaching.
     """
     with translate_errors(stored.folder):
-        if is_older(stored.manifest):
-            move_set(stored.folder)
         return detach_files(stored.folder)
 
 
@@ -148,13 +145,9 @@ def find_set(samples_uri: str, run_id: str) -> StoredSet | None:
     """
     if "/" in run_id:
         return None
-    pools = list_pools(samples_uri)
-    # The set may move to this version's layout between the first two rounds.
-    for name in (*MANIFESTS, MANIFEST):
-        for pool in pools:
-            manifest = read_manifest_file(f"{pool}/run={run_id}/{name}")
-            if manifest is not None:
-                return StoredSet(f"{pool}/run={run_id}", manifest, written=False)
+    for pool in list_pools(samples_uri):
+        if (manifest := read_manifest(f"{pool}/run={run_id}")) is not None:
+            return StoredSet(f"{pool}/run={run_id}", manifest, written=False)
     return None
 
 
@@ -202,7 +195,7 @@ def read_verdict(stored: StoredSet) -> Mapping[str, Any]:
     Raises:
         StoreError: it cannot be read.
     """
-    if name_file(stored.manifest, VERDICT) not in stored.manifest["files"]:
+    if VERDICT not in stored.manifest["files"]:
         return {}
     with translate_errors(stored.folder, UNREADABLE):
         found: Mapping[str, Any] = json.loads(read_bytes(stored.file(VERDICT)))
@@ -225,8 +218,7 @@ def is_altered(stored: StoredSet) -> bool:
         StoreError: the store cannot be read.
     """
     filesystem, path = open_folder(stored.file(stored.rows_name))
-    name = name_file(stored.manifest, stored.rows_name)
-    expected = stored.manifest.get("files", {}).get(name, {}).get("bytes")
+    expected = stored.manifest.get("files", {}).get(stored.rows_name, {}).get("bytes")
     with translate_errors(stored.folder, UNREADABLE):
         size = filesystem.get_file_info(path).size
     return expected not in (None, size)

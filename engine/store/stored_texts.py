@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow.fs import LocalFileSystem
 
-from engine.store.layout import HASHES, name_file
+from engine.store.layout import HASHES
 from engine.store.sample_set import seal, unseal
 from engine.store.store import StoredSet, explain_damage, is_altered
 from engine.store.stored_hashes import FOLDER, HashedSet, Hashes, find_hashes, mark_used, walk_hashes
@@ -137,7 +137,7 @@ def describe_set(stored: StoredSet, rows: int) -> HashedSet:
     altered = is_altered(stored)
     files = stored.manifest.get("files", {})
     named = {kind: (stored.file(name), files[name]["sha256"]) for kind, name in HASHES.items() if name in files}
-    expected = files.get(name_file(stored.manifest, stored.rows_name), {}).get("sha256")
+    expected = files.get(stored.rows_name, {}).get("sha256")
     return HashedSet(
         run_id=stored.run_id,
         rows=rows,

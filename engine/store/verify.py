@@ -11,10 +11,10 @@ from pyarrow import fs
 
 from engine.domain.model import Pool
 from engine.errors import StoreError
-from engine.store.backfill_ledger import BACKFILLS, OLDER_BACKFILLS
+from engine.store.backfill_ledger import BACKFILLS
 from engine.store.layout import CATALOGUE
 from engine.store.sample_set import read_manifest
-from engine.store.staging import PROBE, STAGINGS, list_stale
+from engine.store.staging import PROBE, STAGING, list_stale
 from engine.store.verify_set import Ids, SetFacts, check_set
 from engine.system.filesystem import list_below, open_folder
 
@@ -39,8 +39,6 @@ class StoreVerifier:
     )
     samples: int = 0
     size_bytes: int = 0
-    older_sets: int = 0
-    has_older_ledgers: bool = False
     broken: int = 0
     _runs: dict[str, str] = field(default_factory=dict)
 
@@ -63,9 +61,7 @@ class StoreVerifier:
         for info in _list_sorted(filesystem, path):
             if info.base_name.startswith("handle=") and info.type == fs.FileType.Directory:
                 yield from self._walk_model(filesystem, f"{root}/{info.base_name}")
-            elif info.base_name == OLDER_BACKFILLS:
-                self.has_older_ledgers = True
-            elif not info.base_name.startswith((*STAGINGS, PROBE, BACKFILLS, CATALOGUE)):
+            elif not info.base_name.startswith((STAGING, PROBE, BACKFILLS, CATALOGUE)):
                 yield _make_stray_fault(f"{root}/{info.base_name}")
 
     def _walk_model(self, filesystem: fs.FileSystem, uri: str) -> Iterator[Fault]:
@@ -101,7 +97,6 @@ class StoreVerifier:
             self.sets[facts.status] += 1
         self.samples += len(facts.ids) if facts.status == "attached" else 0
         self.size_bytes += facts.size_bytes
-        self.older_sets += facts.is_older
         return facts
 
     def _check_run_id(self, place: str) -> Iterator[Fault]:

@@ -20,15 +20,10 @@ from engine.store.layout import (
     DECISIONS,
     DETACHED,
     MANIFEST,
-    NEWER_NAMES,
     NEXT_VERSION,
-    OLDER_MANIFEST,
     PROPOSED,
     REJECTED,
-    RUN_FOLDER,
     SAMPLES,
-    has_manifest,
-    name_file,
 )
 from engine.store.sample_set import read_manifest
 from engine.system.filesystem import list_below, open_whole
@@ -43,7 +38,6 @@ QUALITIES = {"positive": 1.0, "negative": 0.0}
 
 DEBRIS = "The next run of this model removes it, unless the run that writes it is still running"
 RESTORE = "Restore it from a copy, or make the set again with `exemplars replay {run_id} --to FOLDER`"
-FINISH = "`exemplars verify --migrate` finishes the move"
 FINISH_REMOVAL = "The next run of this model, or `exemplars remove` of any of the set's samples, finishes it"
 LOST = (
     "Restore it from a copy, or move the set's folder out of the store: until then no run can use the model. The set "
@@ -57,10 +51,9 @@ Ids = np.ndarray[Any, np.dtype[np.int64]]
 
 @dataclass(slots=True)
 class SetFacts:
-    """The result of checking one set; ``ids`` are the ids of its samples, ``is_older`` says that it is to be moved."""
+    """The result of checking one set; ``ids`` are the ids of its samples."""
 
     status: str = ""
-    is_older: bool = False
     faults: list[FoundFault] = field(default_factory=list)
     ids: Ids = field(default_factory=lambda: np.empty(0, np.int64))
     size_bytes: int = 0
@@ -76,12 +69,10 @@ def check_set(filesystem: fs.FileSystem, place: str, path: str) -> SetFacts:
     facts = SetFacts()
     infos = list_below(filesystem, path, recursive=True)
     there = {info.path.removeprefix(f"{path}/") for info in infos if info.type == fs.FileType.File}
-    facts.is_older = has_manifest(there) and MANIFEST not in there
-    name = OLDER_MANIFEST if facts.is_older else MANIFEST
     try:
         manifest = read_manifest(place)
     except StoreError as error:
-        facts.faults.append((_shorten(error), name, LOST))
+        facts.faults.append((_shorten(error), MANIFEST, LOST))
         return facts
     if manifest is None:
         if filesystem.get_file_info(path).type != fs.FileType.NotFound:
@@ -92,12 +83,12 @@ def check_set(filesystem: fs.FileSystem, place: str, path: str) -> SetFacts:
     for key, value in owner.items():
         if manifest.get(key) != value:
             said = f"{key} is {manifest.get(key)!r}, but the folder says {value!r}"
-            facts.faults.append((said, name, "Move the folder to the place that its manifest says"))
+            facts.faults.append((said, MANIFEST, "Move the folder to the place that its manifest says"))
     if facts.status not in STATUSES or not _is_nested(manifest.get("files")) or not _is_nested(manifest.get("counts")):
-        facts.faults.append(("a manifest that does not say what the set is", name, "Restore it from a copy"))
+        facts.faults.append(("a manifest that does not say what the set is", MANIFEST, "Restore it from a copy"))
         return facts
-    facts.faults += _check_listing(there, manifest, name)
-    facts.faults += [(what, name, RESTORE) for what in _check_removals(manifest)]
+    facts.faults += _check_listing(there, manifest)
+    facts.faults += [(what, MANIFEST, RESTORE) for what in _check_removals(manifest)]
     # Rows are compared with the folder that they are in.
     manifest = {**manifest, **owner}
     in_doubt = {name for _, name, _ in facts.faults}
@@ -118,17 +109,15 @@ def _is_nested(value: object) -> TypeGuard[dict[str, dict[str, Any]]]:
     return isinstance(value, dict) and all(isinstance(entry, dict) for entry in value.values())
 
 
-def _check_listing(there: set[str], manifest: Mapping[str, Any], manifest_name: str) -> Iterator[FoundFault]:
+def _check_listing(there: set[str], manifest: Mapping[str, Any]) -> Iterator[FoundFault]:
     status, files = manifest["status"], manifest["files"]
     samples = STATUSES[status]
-    if samples is not None and name_file(manifest, samples) not in files:
-        yield "the manifest names no samples, but a set of this status has some", manifest_name, RESTORE
+    if samples is not None and samples not in files:
+        yield "the manifest names no samples, but a set of this status has some", MANIFEST, RESTORE
     if samples != SAMPLES and SAMPLES in there:
         yield f"samples of a set that is {status}", SAMPLES, REMOVE
-    for name in sorted(there - {manifest_name, SAMPLES, *files}):
-        if name in NEWER_NAMES or (manifest_name == OLDER_MANIFEST and name.startswith(f"{RUN_FOLDER}/")):
-            yield "left by a move to the new layout that did not end", name, FINISH
-        elif name.startswith(f"{NEXT_VERSION}/"):
+    for name in sorted(there - {MANIFEST, SAMPLES, *files}):
+        if name.startswith(f"{NEXT_VERSION}/"):
             yield "left by a removal of samples that did not end", name, FINISH_REMOVAL
         elif not name.startswith(DECISIONS):
             yield "a file that the manifest does not name", name, REMOVE
@@ -137,7 +126,7 @@ def _check_listing(there: set[str], manifest: Mapping[str, Any], manifest_name: 
 def _check_removals(manifest: Mapping[str, Any]) -> Iterator[str]:
     """Whether the digests that removals name lead from one to the next, and to the samples that are there."""
     removals = manifest.get("removals", [])
-    named = (SAMPLES, name_file(manifest, DETACHED))
+    named = (SAMPLES, DETACHED)
     now = next((entry.get("sha256") for name, entry in manifest["files"].items() if name in named), None)
     try:
         ends = [item["samples_sha256"]["before"] for item in removals[1:]] + [now] * bool(removals)
@@ -151,9 +140,9 @@ def _check_removals(manifest: Mapping[str, Any]) -> Iterator[str]:
 
 def _find_schema(manifest: Mapping[str, Any], name: str) -> pa.Schema | None:
     """The schema of a file that is a table; None of another file."""
-    if name == name_file(manifest, STATUSES[manifest["status"]] or SAMPLES):
+    if name == (STATUSES[manifest["status"]] or SAMPLES):
         return SAMPLE_SCHEMA
-    return REJECTED_SCHEMA if name == name_file(manifest, REJECTED) else None
+    return REJECTED_SCHEMA if name == REJECTED else None
 
 
 def _check_file(

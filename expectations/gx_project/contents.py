@@ -19,7 +19,7 @@ from engine.errors import InputError
 from engine.planning.repeated_seeds import settle_seeds
 from engine.quality.diversity import Variety
 from engine.settings import Settings
-from engine.store.layout import VERDICT, name_file
+from engine.store.layout import VERDICT
 from engine.store.store import StoredSet, list_pools, list_sets
 from engine.system.filesystem import read_bytes
 from expectations.gate import FOLDER, HELD_OUT_SUITE, RUN_SUITE, WHOLE_SUITE, list_parameters, make_parameters
@@ -155,12 +155,11 @@ def make_name(*parts: str) -> str:
 def read_parameters(stored: StoredSet) -> dict[str, Any]:
     """Reads the parameters of a suite that is held against a set as it is now.
 
-    The diversity figures are those that its run measured; they are left out where rows have been taken off since, or an
-    older version has measured others.
+    The diversity figures are those that its run measured; they are left out where rows have been taken off since.
     """
     counts = stored.manifest["counts"]
     parameters = make_parameters(list(counts), counts, stored.run_id, SAMPLE_SCHEMA.names, {})
-    if name_file(stored.manifest, VERDICT) in stored.manifest["files"]:
+    if VERDICT in stored.manifest["files"]:
         variety = json.loads(read_bytes(stored.file(VERDICT))).get("variety", {})
         figures = {f"{trait}/{pole}": item for trait, poles in variety.items() for pole, item in poles.items()}
         expected = {f"{trait}/{pole}": count for trait, poles in counts.items() for pole, count in poles.items()}

@@ -197,10 +197,7 @@ def replay_command(
 @app.command("verify")
 def verify_command(
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print one line {models, sets, samples, bytes, older, broken}.")
-    ] = False,
-    migrate: Annotated[
-        bool, typer.Option("--migrate", help="First move the sets that an older version wrote to the new layout.")
+        bool, typer.Option("--json", help="Print one line {models, sets, samples, bytes, broken}.")
     ] = False,
 ) -> None:
     """Checks the whole sample store and says what is broken, where, and what to do. Changes nothing by itself."""
@@ -209,13 +206,7 @@ def verify_command(
     from flows.cli.sets.verify import verify_store
 
     settings = read_settings()
-    samples_uri = settings.locate(settings.samples_uri)
-    busy: list[str] = []
-    if migrate:
-        from flows.cli.sets.migrate import migrate_store
-
-        busy = migrate_store(samples_uri)
-    verify_store(samples_uri, as_json, busy)
+    verify_store(settings.locate(settings.samples_uri), as_json)
 
 
 @app.command("detach")

@@ -141,7 +141,6 @@ def _prune_replies(settings: Settings, ages: Ages, now: datetime, pruned: Pruned
         prune_records(settings.cache_place, settings.cache_max_days, now)
         removed = prune_cache(*bounds)
         pruned.plans, pruned.plans_bytes = removed.plans, removed.bytes
-        pruned.failed += [f"Kept replies could not be dropped: {failure}" for failure in removed.failed]
 
 
 @contextmanager

@@ -163,21 +163,6 @@ def test_url_of_a_database_is_shown_nowhere(monkeypatch: pytest.MonkeyPatch) -> 
     assert "hush" not in f"{settings!r} {settings} {settings.replies_place!r} {settings.model_dump()}"
 
 
-@pytest.mark.parametrize("name", ["EXEMPLARS_REPLIES_URI", "exemplars_replies_uri"])
-def test_variable_of_an_earlier_version_names_its_successor(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setenv(name, "s3://bucket/replies")
-    with pytest.raises(DefinitionError, match=r"EXEMPLARS_REPLIES_URI: .*EXEMPLARS_REPLIES_URL") as caught:
-        read_settings()
-    assert (1, 2) == (len(caught.value.problems), caught.value.exit_code)
-    monkeypatch.setenv("EXEMPLARS_SEED", "x")
-    with pytest.raises(DefinitionError) as caught:
-        read_settings()
-    assert 2 == len(caught.value.problems)
-    monkeypatch.setenv(name, "")
-    monkeypatch.setenv("EXEMPLARS_SEED", "1")
-    assert 1 == read_settings().seed
-
-
 def test_home_folder_is_resolved(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
 

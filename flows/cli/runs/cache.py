@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engine.errors import InputError, ModelBusyError, StoreError
+from engine.errors import InputError, ModelBusyError
 from engine.text.formatting import count_noun
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def clear_command(
 ) -> None:
     """Drops kept replies: unfinished runs must pay for their calls again, and sets cannot be replayed."""
     from engine.domain.model import check_handle
-    from engine.replies.admin import clear_cache, list_cache
+    from engine.replies.admin import clear_cache
 
     if (handle is None) != everything:
         raise InputError(
@@ -44,56 +44,37 @@ def clear_command(
         )
     checked, place = None if handle is None else check_handle(handle), _find_place()
     removed = clear_cache(place, checked)
-    unknown = 0 if handle is None else sum(plan.handle is None for plan in list_cache(place))
-    print(json.dumps(asdict(removed)) if as_json else format_removed(removed, handle, unknown))
+    print(json.dumps(asdict(removed)) if as_json else format_removed(removed, handle))
     if removed.in_use:
         raise ModelBusyError(
             f"These plans are in use by live runs, so their replies were not dropped: {', '.join(removed.in_use)}. "
             "Wait until the runs end, or cancel them, and clear again"
         )
-    if removed.failed:
-        raise StoreError(f"Not all could be dropped: {'; '.join(removed.failed)}. Permit writing, and clear again")
 
 
 def format_plans(plans: "Sequence[CachedPlan]") -> str:
     """A table with a line for each plan, and a line with the totals."""
     lines = [f"{'model':<36} {'replies':>8} {'MB':>8}  {'last used (UTC)':<16}  plan"]
     lines += [
-        f"{plan.handle or 'unknown':<36} {'?' if plan.replies is None else plan.replies:>8} {plan.bytes / 1e6:>8.1f}  "
-        f"{plan.used_at:%Y-%m-%d %H:%M}  {plan.plan_id}{_remark(plan)}"
+        f"{plan.handle or 'unknown':<36} {plan.replies:>8} {plan.bytes / 1e6:>8.1f}  "
+        f"{plan.used_at:%Y-%m-%d %H:%M}  {plan.plan_id}{' (in use)' if plan.in_use else ''}"
         for plan in plans
     ]
-    total = (
-        f"{count_noun(len(plans), 'plan')}, {count_noun(sum(plan.replies or 0 for plan in plans), 'reply', 'replies')}"
-    )
+    total = f"{count_noun(len(plans), 'plan')}, {count_noun(sum(plan.replies for plan in plans), 'reply', 'replies')}"
     return "\n".join([*lines, f"{total}, {sum(plan.bytes for plan in plans) / 1e6:.1f} MB"])
 
 
-def format_removed(removed: "Removed", handle: str | None, unknown: int) -> str:
-    """What was dropped, and what it prevents from now on.
-
-    Args:
-        unknown: the number of plans that do not name their model, and stay.
-    """
+def format_removed(removed: "Removed", handle: str | None) -> str:
+    """What was dropped, and what it prevents from now on."""
     whose = f"of {handle}" if handle else "of all models"
     if removed.plans:
         replies, plans = count_noun(removed.replies, "reply", "replies"), count_noun(removed.plans, "plan")
         what = f"{replies} {whose}: {plans}, {removed.bytes / 1e6:.1f} MB"
-        said = (
+        return (
             f"Dropped {what}. Sets that were made from them can no longer be replayed, and a run that did not finish "
             "has to make all of its calls again"
         )
-    else:
-        said = f"No replies {whose} were dropped"
-    if unknown:
-        said += f"\n{count_noun(unknown, 'plan')} of an older version without the name of a model: --all drops them too"
-    return said
-
-
-def _remark(plan: "CachedPlan") -> str:
-    if plan.is_old:
-        return f" (an earlier version's, not read any more: {plan.where})"
-    return " (in use)" if plan.in_use else ""
+    return f"No replies {whose} were dropped"
 
 
 def _describe(plan: "CachedPlan") -> dict[str, object]:

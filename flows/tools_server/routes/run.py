@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Request
 from fastapi.concurrency import run_in_threadpool
 
 from engine.settings import Settings
-from engine.store.layout import REPORT, name_file
+from engine.store.layout import REPORT
 from engine.store.store import StoredSet, find_set, read_verdict
 from flows.api.errors import ApiError
 from flows.api.keys.key import Key
@@ -92,7 +92,7 @@ def _read_outcome(stored: StoredSet | None) -> Outcome | None:
 
 def _locate_report(settings: Settings, key: Key, stored: StoredSet) -> str | None:
     """The report's file for this machine's own user, else its address, or where that is not known its path, there."""
-    if name_file(stored.manifest, REPORT) not in stored.manifest["files"]:
+    if REPORT not in stored.manifest["files"]:
         return None
     if isinstance(key, MachineUser):
         return stored.file(REPORT)

@@ -401,7 +401,7 @@ async def test_reply_that_is_no_use_is_asked_for_three_times_again_each_a_reques
     in_words = asked.without_schema()
     roomier = replace(in_words, max_tokens=2 * asked.max_tokens)
     assert [asked, in_words, roomier, roomier] == requests
-    assert ["", "/again", "/again/2", "/again/3"] == [item.label.removeprefix(cell.id) for item in requests]
+    assert ["", "/again/1", "/again/2", "/again/3"] == [item.label.removeprefix(cell.id) for item in requests]
     assert 4 == len({item.digest(CHAT.identity) for item in requests})
     assert (TEXT, None) == (exemplar.text, exemplar.reason)
     assert pytest.approx(0.05) == exemplar.cost_usd
@@ -466,7 +466,7 @@ async def test_round_of_which_nothing_can_be_read_is_asked_for_twice(tmp_path: P
 
 @pytest.mark.parametrize("readable", [0, MIN_HOPELESS - 1])
 async def test_one_reply_that_can_be_read_is_enough_whenever_it_comes(tmp_path: Path, readable: int) -> None:
-    label = f"{make_cell(index=readable).id}/again"
+    label = f"{make_cell(index=readable).id}/again/1"
     made, requests = await ask_round(
         tmp_path, lambda request: GOOD if request.label == label else Reply("no JSON", "stop")
     )

@@ -26,7 +26,7 @@ from engine.errors import DefinitionError, StoreError
 from engine.listing.page import AttachedPosition, AuthoredPosition, ListedSample, Page, Position, SampleCount
 from engine.listing.samples import count_samples, list_samples
 from engine.store.layout import MANIFEST, SAMPLES
-from engine.store.sample_set import GROUP_ROWS
+from engine.store.sample_set import GROUP_ROWS, seal
 from engine.store.store import locate_set
 
 AUTHORED = (
@@ -270,7 +270,7 @@ def test_rejected_and_held_out_and_half_written_sets_are_not_listed(house: House
     Path(half, MANIFEST).unlink()
     # What a writer that was killed has left, and then failed: its samples are there, but the manifest says no.
     failed = attach_set(house.samples, "failed").folder
-    Path(failed, MANIFEST).write_text(json.dumps({"status": "rejected", "counts": {}}))
+    Path(failed, MANIFEST).write_bytes(seal({"status": "rejected", "counts": {}}))
     Path(half).with_name("notes").mkdir()
     Path(half).with_name("run=file").write_text("a file")
 

@@ -1,7 +1,6 @@
 """The cache is bounded in age and size, whole plan by whole plan, and no plan goes while somebody uses it."""
 
 import asyncio
-import os
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -46,17 +45,6 @@ def keep(place: RepliesPlace, plan_id: str, days: float = 0, handle: str = HANDL
     age_plan(place, plan_id, NOW - timedelta(days=days))
 
 
-def keep_old_version(place: RepliesPlace, plan_id: str, days: float = 0) -> Path:
-    """A plan in a folder of its own, as earlier versions had it."""
-    folder = Path(place.cache_dir) / plan_id
-    (folder / "users").mkdir(parents=True)
-    (folder / "replies.sqlite").write_bytes(b"x" * 5000)
-    (folder / "turn.lock").touch()
-    moment = (NOW - timedelta(days=days)).timestamp()
-    os.utime(folder / "replies.sqlite", (moment, moment))
-    return folder
-
-
 def prune(place: RepliesPlace, max_days: float = 1000, max_gb: float = 1000, but_for: tuple[str, ...] = ()) -> Removed:
     return prune_cache(place, max_days, max_gb, NOW, but_for)
 
@@ -80,7 +68,7 @@ def test_listing_has_the_longest_unused_first_with_what_is_known_of_each(place: 
         (plan.plan_id, plan.handle, plan.replies) for plan in plans
     ]
     assert [timedelta(days=days) for days in (7, 5, 1)] == [NOW - plan.used_at for plan in plans]
-    assert not any(plan.in_use or plan.is_old for plan in plans)
+    assert not any(plan.in_use for plan in plans)
 
 
 def test_bytes_are_those_of_replies_and_keys(place: RepliesPlace) -> None:
@@ -277,37 +265,6 @@ async def test_plan_that_is_removed_as_it_is_opened_is_whole_or_new(place: Repli
             assert (removed.plans == 0) == (found is not None)
             assert Reply("two", "stop") == await opened.keep("other", Reply("two", "stop"))
         clear_cache(place, None)
-
-
-def test_plans_of_an_earlier_version_are_listed_pruned_and_cleared(place: RepliesPlace) -> None:
-    folder = keep_old_version(place, "old", 91)
-    keep_old_version(place, "less old", 3)
-    keep(place, "new", 1)
-    old = find_plan(place, "old")
-
-    assert (None, None, 5000, False, True) == (old.handle, old.replies, old.bytes, old.in_use, old.is_old)
-    assert str(folder) == old.where
-    assert Removed(1, 0, 5000) == prune(place, max_days=90)
-    assert ["less old", "new"] == list_plans(place)
-    assert 1 == clear_cache(place, HANDLE).plans
-    assert Removed(1, 0, 5000) == clear_cache(place, None)
-    assert not folder.exists()
-
-
-def test_folder_that_cannot_be_removed_is_named_and_the_others_go(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    place = RepliesPlace(str(tmp_path / "cache"))
-    stuck = keep_old_version(place, "stuck", 9)
-    keep_old_version(place, "loose", 8)
-    keep(place, "new", 7)
-    stuck.rename(tmp_path / "elsewhere")
-    stuck.symlink_to(tmp_path / "elsewhere")
-    removed = prune(place, max_days=1)
-
-    assert 2 == removed.plans
-    [failed] = removed.failed
-    assert failed.startswith(f"{stuck}: ")
 
 
 def test_what_is_no_plan_stays(tmp_path: Path) -> None:

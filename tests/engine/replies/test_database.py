@@ -257,20 +257,6 @@ async def test_file_that_another_process_has_replaced_is_followed(tmp_path: Path
         assert (None, REPLY) == (kept.find("a"), kept.find("b"))
 
 
-def test_file_of_an_earlier_version_is_told_by_its_path(place: RepliesPlace) -> None:
-    old = Path(place.cache_dir) / PLAN / "replies.sqlite"
-    old.parent.mkdir(parents=True)
-    old.touch()
-    said: list[str] = []
-    ReplyStore(place, "other", notice=said.append).close()
-    assert [] == said
-    ReplyStore(place, PLAN, notice=said.append).close()
-
-    [told] = said
-    assert str(old) in told
-    assert "paid for, again" in told
-
-
 async def test_shared_limit_holds_over_openings(place: RepliesPlace) -> None:
     limit = SharedLimit("backfill-1", 1.0)
     with ReplyStore(place, "one") as one, ReplyStore(place, "other") as other:

@@ -9,8 +9,6 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from fakes.builders import make_stamp
-from fakes.older import ATTACHED, put_older_store
-from fakes.older import HANDLE as OLDER_HANDLE
 from fakes.stored import HANDLE, attach_set, write_model
 
 from engine.definitions.loader import load_outline
@@ -199,18 +197,6 @@ def test_removals_that_do_not_lead_to_the_samples_are_a_fault(tmp_path: Path) ->
     for other, fault in doctored:
         path.write_bytes(seal({**manifest, "removals": [other]}))
         assert [fault] == name_faults(store)
-
-
-def test_set_of_the_older_layout_moves_before_its_samples_are_removed(tmp_path: Path) -> None:
-    store = str(put_older_store(tmp_path / "samples"))
-    before = list_attached(store, OLDER_HANDLE)
-    ids = list_ids(find(store, ATTACHED))
-    after = remove(store, ATTACHED, 0)
-
-    assert ids[1:] == list_ids(after)
-    assert Path(after.folder, MANIFEST).exists()
-    now = list_attached(store, OLDER_HANDLE)
-    assert [(item.attached_ns, item.run_id) for item in before] == [(item.attached_ns, item.run_id) for item in now]
 
 
 class Listing:

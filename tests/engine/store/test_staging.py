@@ -13,7 +13,7 @@ from fakes.workspace import mount_disk
 
 from engine.errors import StoreError
 from engine.store.debris import sweep_store
-from engine.store.staging import PROBE, STAGINGS, STALE_SECONDS, list_stale, make_staging, put_aside
+from engine.store.staging import PROBE, STAGING, STALE_SECONDS, list_stale, make_staging, put_aside
 from engine.store.store import check_writable, list_sets, locate_pool
 from engine.store.verify import StoreVerifier
 
@@ -52,7 +52,7 @@ def sweep(root: Path, handle: str = HANDLE) -> list[str]:
 def test_what_a_dead_process_left_is_taken_away_beside_and_inside_the_store(tmp_path: Path) -> None:
     root = tmp_path / "samples"
     beside = [leave_staging(root), leave_staging(root, pool="eval")]
-    inside = root / f"{STAGINGS[0]}{beside[0].name.partition('-staging-')[2]}"
+    inside = root / f"{STAGING}{beside[0].name.partition('-staging-')[2]}"
     inside.mkdir()
     (inside / "file").write_text("half")
 
@@ -81,12 +81,11 @@ def test_what_a_run_of_another_model_left_stays_for_a_day(tmp_path: Path, handle
     [
         "samples/_probe-0123456789ab-0",
         "samples/__staging-0123456789ab-x",
-        "samples/_staging-0123456789ab-x",
         ".samples-staging-0123456789ab-x",
         ".samples-staging-x",
     ],
 )
-def test_what_an_older_version_left_goes_after_a_day(tmp_path: Path, name: str) -> None:
+def test_what_a_dead_process_left_goes_after_a_day(tmp_path: Path, name: str) -> None:
     root = tmp_path / "samples"
     root.mkdir()
     left = tmp_path / name
