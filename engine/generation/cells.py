@@ -2,17 +2,16 @@
 
 import logging
 from dataclasses import dataclass, replace
-from typing import Annotated, Self
 
 import regex
-from pydantic import BeforeValidator, model_validator
 
 from engine.domain.model import Model
 from engine.domain.samples import Exemplar, Reason
 from engine.errors import RequestRefusedError, RetryableProviderError
 from engine.gateway.model_gateway import ModelGateway
 from engine.generation.first_replies import FirstReplies
-from engine.generation.reply_json import NoObjectError, ReplyShape, read_object
+from engine.generation.reply_json import UnreadableError, find_objects
+from engine.generation.reply_texts import read_texts
 from engine.generation.requests import make_request, make_subjects_request
 from engine.llm.prices import add_costs
 from engine.llm.request import REFUSED, Prompt, Reply, Request
@@ -35,43 +34,6 @@ SENTENCE_END = regex.compile(
 MAX_ASKED_AGAIN = 3
 MALFORMED: frozenset[Reason | None] = frozenset({"truncated", "unreadable"})
 TRUNCATED = "the reply was cut at its token limit"
-
-
-def _keep_phrases(said: object) -> tuple[str, ...]:
-    """The texts of a list that are phrases, each once; none of what is no list."""
-    folded = [" ".join(item.split()) for item in said if isinstance(item, str)] if isinstance(said, list) else []
-    return tuple(dict.fromkeys(phrase for phrase in folded if 0 < len(phrase) <= MAX_PHRASE))
-
-
-# One wrong entry, or a list that is none, costs itself and not the rest of the reply.
-_Phrases = Annotated[tuple[str, ...], BeforeValidator(_keep_phrases)]
-
-
-class _Texts(ReplyShape):
-    text: str | None = None
-    texts: tuple[str, ...] = ()
-
-    @model_validator(mode="after")
-    def _has_any(self) -> Self:
-        if self.text is None and not self.texts:
-            raise ValueError("neither a text nor texts")
-        return self
-
-    @property
-    def all(self) -> tuple[str, ...]:
-        return self.texts if self.text is None else (self.text,)
-
-
-class _Proposal(ReplyShape):
-    subjects: _Phrases = ()
-    audiences: _Phrases = ()
-    forms: _Phrases = ()
-
-    @model_validator(mode="after")
-    def _has_any(self) -> Self:
-        if not (self.subjects or self.audiences or self.forms):
-            raise ValueError("neither subjects nor audiences nor forms")
-        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,18 +90,20 @@ async def propose_scenarios(plan: Plan, gateway: ModelGateway) -> Proposal:
         return NO_PROPOSAL
     reply = await gateway.complete(make_subjects_request(plan))
     try:
-        found = read_object(_end_lists(reply.text) if reply.finish == "length" else reply.text, _Proposal)
-    except NoObjectError:
+        objects = find_objects(_end_lists(reply.text) if reply.finish == "length" else reply.text)
+    except UnreadableError:
         return NO_PROPOSAL
-    return Proposal(**{part: getattr(found, part) for part in parts})
+    found = [{part: _keep_phrases(fields.get(part)) for part in parts} for fields in objects]
+    return next((Proposal(**phrases) for phrases in reversed(found) if any(phrases.values())), NO_PROPOSAL)
 
 
 def read_reply(
-    cell: Cell, gateway: ModelGateway, prompt: Prompt, reply: Reply, max_words: int | None = None
+    cell: Cell, gateway: ModelGateway, prompt: Prompt, reply: Reply, count: int = 1, max_words: int | None = None
 ) -> list[Exemplar]:
-    """The exemplars of a reply; one that cannot be used has its reason: refused, truncated, unreadable or wrong label.
+    """The exemplars of a reply; one that cannot be used has its reason: refused, truncated or unreadable.
 
     Args:
+        count: how many texts a chat model was asked for.
         max_words: where a plain-text reply, which has no end of its own, is cut, at the end of a sentence.
     """
     if reply.finish == REFUSED:
@@ -147,8 +111,8 @@ def read_reply(
     if gateway.endpoint.style == "plain":
         return [_read_plain(cell, gateway, prompt, reply, max_words)]
     try:
-        texts = read_object(reply.text, _Texts).all
-    except NoObjectError as error:
+        texts = read_texts(reply.text, count)
+    except UnreadableError as error:
         if reply.finish == "length":
             return [_make(cell, gateway, prompt, reply, "truncated", TRUNCATED, reply.text)]
         reason: Reason = "truncated" if error.breaks_off else "unreadable"
@@ -175,6 +139,12 @@ def cut_sentences(text: str, max_words: int | None) -> str:
     return whole[: max([*ends[:1], *fitting], default=0)]
 
 
+def _keep_phrases(said: object) -> tuple[str, ...]:
+    """The texts of a list that are phrases, each once: a wrong entry, or a list that is none, costs itself alone."""
+    folded = [" ".join(item.split()) for item in said if isinstance(item, str)] if isinstance(said, list) else []
+    return tuple(dict.fromkeys(phrase for phrase in folded if 0 < len(phrase) <= MAX_PHRASE))
+
+
 def _end_lists(text: str) -> str:
     """The JSON of a reply that was cut in a list of phrases, ended after the last phrase that a comma follows."""
     return text[: text.rfind('",') + 1] + "]}"
@@ -186,15 +156,15 @@ async def _generate(
     async with gateway.budget.under_way:
         asked = await _ask(plan, cell, gateway, language)
         if asked.may_go_on:
-            asked = await _ask_again(cell, gateway, asked)
+            asked = await _ask_again(plan, cell, gateway, asked)
         first_replies.note(cell, any(exemplar.is_accepted for exemplar in asked.made))
         while asked.may_go_on and first_replies.is_any_read:
-            asked = await _ask_again(cell, gateway, asked)
+            asked = await _ask_again(plan, cell, gateway, asked)
     # Other cells are waited for outside, since they may not be under way yet.
     if asked.may_go_on and await first_replies.are_readable():
         async with gateway.budget.under_way:
             while asked.may_go_on:
-                asked = await _ask_again(cell, gateway, asked)
+                asked = await _ask_again(plan, cell, gateway, asked)
     return asked.made
 
 
@@ -207,11 +177,11 @@ async def _ask(plan: Plan, cell: Cell, gateway: ModelGateway, language: str) -> 
         told = {"reason": "cell_failed", "model": gateway.endpoint.name, "error": type(error).__name__}
         LOGGER.warning("Nothing came for %s: %s", cell.id, error, extra=told)
         return _Asked(request, request, None, [_make(cell, gateway, request.prompt, None, "cell_failed", str(error))])
-    made = read_reply(cell, gateway, request.prompt, reply, _limit_cell(plan, cell))
+    made = read_reply(cell, gateway, request.prompt, reply, plan.level.exemplars_per_call, _limit_cell(plan, cell))
     return _Asked(request, request, reply, made, reply.cost_usd)
 
 
-async def _ask_again(cell: Cell, gateway: ModelGateway, asked: _Asked) -> _Asked:
+async def _ask_again(plan: Plan, cell: Cell, gateway: ModelGateway, asked: _Asked) -> _Asked:
     """The same cell asked once more; where no reply comes, what came before stands."""
     assert asked.reply is not None
     request, number = _ask_otherwise(asked, asked.reply), asked.times_again + 1
@@ -219,7 +189,7 @@ async def _ask_again(cell: Cell, gateway: ModelGateway, asked: _Asked) -> _Asked
         reply = await gateway.complete(replace(request, label=f"{cell.id}/again/{number}"))
     except (RetryableProviderError, RequestRefusedError):
         return replace(asked, reply=None)
-    read = read_reply(cell, gateway, request.prompt, reply)
+    read = read_reply(cell, gateway, request.prompt, reply, plan.level.exemplars_per_call)
     share = None if asked.paid_usd is None else asked.paid_usd / len(read)
     made = [replace(item, cost_usd=add_costs(item.cost_usd, share)) for item in read]
     return _Asked(asked.first, request, reply, made, add_costs(asked.paid_usd, reply.cost_usd), number)

@@ -1,96 +1,139 @@
-"""Reads the JSON of a chat model's reply from wherever it stands in it: exemplars, subjects and votes alike."""
+"""Finds the JSON of a chat model's reply wherever it stands in it: for exemplars, subjects and votes alike."""
 
 import json
 import re
-from collections.abc import Callable, Iterator
-from itertools import islice
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping
 
 import pyjson5
-from pydantic import BaseModel, ConfigDict, ValidationError
 
-# A reply has one object; text that goes on opening others is not searched without an end.
-MOST_OBJECTS = 100
+# A reply has one value, or as many as texts; text that goes on with others is not searched without an end.
+MOST_VALUES = 200
 # Models of which the server does not separate the thoughts write them before the answer, some without the first tag.
 THOUGHTS = re.compile(r".*?</(?:think|thinking|thought|reasoning)>", re.DOTALL | re.IGNORECASE)
 UNENDED_THOUGHTS = re.compile(r"\s*<(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
+# What begins an object or a list with something in it; other braces and brackets are prose.
+_OPENING = re.compile(r"""\{(?=\s*(?:["']|/[/*]|[\w$]+\s*:\s*["'\[{\d-]|\Z))|\[(?=\s*["'\[{])""")
+_TOKEN = re.compile(r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|//[^\n]*|/\*.*?\*/|[\[\]{}]""", re.DOTALL)
+_ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
+_KNOWN_ESCAPES = '"\\/bfnrt'
+# Half a surrogate pair, which no file can hold, and what no text has but is left of \beta, \frac, \rho, x \times y,
+# $\theta or C:\temp where the backslash is not doubled.
+_WRONG = re.compile(r"[\ud800-\udfff\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|\r(?!\n)|(?:\S |[$({]|\b[A-Za-z]:)\t(?=[a-z])")
+_FENCE = re.compile(r"^\s*```\w*|```\s*$")
 
 
-class ReplyShape(BaseModel):
-    """What a reply has to be; fields that nobody asked for are ignored."""
+class UnreadableError(ValueError):
+    """A reply, or a value in it, cannot be read; ``breaks_off`` says that it begins and does not end."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-
-Shape = TypeVar("Shape", bound=ReplyShape)
-
-
-class NoObjectError(ValueError):
-    """No object of a reply fits the shape; ``breaks_off`` says that one begins and does not end."""
-
-    def __init__(self, message: str, breaks_off: bool) -> None:
+    def __init__(self, message: str, breaks_off: bool = False) -> None:
         super().__init__(message)
         self.breaks_off = breaks_off
 
 
-def read_object(text: str, shape: type[Shape]) -> Shape:
-    """The first object in a reply that fits a shape: as JSON or, where none does, as JSON5.
+def find_values(text: str) -> list[object]:
+    """The objects and lists of a reply in order, but for those inside another, or the one string that it is.
 
-    JSON5 (json5.org) has trailing commas, single quotes, bare keys and comments, which models write, and guesses
-    nothing: docs/decisions/033-replies.md has why no library is taken that repairs. What stands in thoughts before the
-    answer does not count.
+    Fields are named in small letters. JSON5 (json5.org) has trailing commas, single quotes, bare keys and comments,
+    which models write, and guesses nothing: docs/decisions/033-replies.md has why no library is taken that repairs.
+    Where a value cannot be read an ``UnreadableError`` stands in its place.
 
     Raises:
-        NoObjectError: no object fits.
+        UnreadableError: there is nothing but thoughts, or no end of values.
     """
+    rest = drop_thoughts(text)
+    if text.strip() and not rest.strip():
+        raise UnreadableError("nothing but thoughts in the reply")
+    values: list[object] = []
+    end = 0
+    while opening := _OPENING.search(rest, end):
+        value, end = _decode(rest, opening.start())
+        values.append(value)
+        if len(values) > MOST_VALUES:
+            raise UnreadableError(f"more than {MOST_VALUES} JSON values in the reply")
+    bare = _FENCE.sub("", rest).strip("\ufeff \t\r\n")
+    if not values and bare.startswith('"'):
+        value, end = _decode(bare, 0)
+        return [value] if end == len(bare) else []
+    return values
+
+
+def find_objects(text: str) -> list[Mapping[str, object]]:
+    """The objects of a reply in order, an outer one before those inside it.
+
+    Raises:
+        UnreadableError: there is none, or the reply's last value cannot be read.
+    """
+    values = find_values(text)
+    if values and isinstance(values[-1], UnreadableError):
+        raise values[-1]
+    objects = [*_walk_objects(values)]
+    if not objects:
+        raise UnreadableError("no JSON object in the reply")
+    return objects
+
+
+def drop_thoughts(text: str) -> str:
+    """A reply without the thoughts before its answer."""
     thoughts = THOUGHTS.match(text)
-    text = text[thoughts.end() :] if thoughts else text
-    if UNENDED_THOUGHTS.match(text):
-        raise NoObjectError("nothing but thoughts in the reply", breaks_off=False)
-    misfits: list[ValidationError] = []
-    for decode in (_decode_json, _decode_json5):
-        for found in _find_objects(text, decode):
-            try:
-                # Not as it is: JSON is refused where half a surrogate pair stands in it, which no file can hold.
-                return shape.model_validate_json(json.dumps(found))
-            except ValidationError as error:
-                misfits.append(error)
-    if misfits:
-        raise NoObjectError(_describe(misfits[0]), _breaks_off(text))
-    raise NoObjectError("no JSON object that can be read in the reply", _breaks_off(text))
+    rest = text[thoughts.end() :] if thoughts else text
+    return "" if UNENDED_THOUGHTS.match(rest) else rest
 
 
-def _find_objects(text: str, decode: Callable[[str, int], object]) -> Iterator[object]:
-    """The objects of a text in the order in which they begin, so an outer one before those inside it."""
-    for brace in islice(re.finditer(r"\{", text), MOST_OBJECTS):
+def _decode(text: str, start: int) -> tuple[object, int]:
+    """The value that begins at a place, or why it cannot be read, and where it ends."""
+    end = len(text)
+    try:
         try:
-            yield decode(text, brace.start())
-        except (ValueError, RecursionError, pyjson5.Json5DecoderException):
-            continue
+            # Models write line breaks into strings as they are.
+            value, end = json.JSONDecoder(strict=False).raw_decode(text, start)
+        except (ValueError, RecursionError):
+            end = _find_end(text, start)
+            value = pyjson5.decode(_TOKEN.sub(_check_escapes, text[start:end]))
+        return _clean(value), end
+    except UnreadableError as error:
+        return error, end
+    except (RecursionError, pyjson5.Json5DecoderException):
+        return UnreadableError("no JSON object that can be read in the reply"), end
 
 
-def _decode_json(text: str, start: int) -> object:
-    # Models write line breaks into strings as they are.
-    return json.JSONDecoder(strict=False).raw_decode(text, start)[0]
+def _find_end(text: str, start: int) -> int:
+    """Where the value that begins at a place ends, by its brackets."""
+    depth = 0
+    for token in _TOKEN.finditer(text, start):
+        depth += (token[0] in "[{") - (token[0] in "]}")
+        if depth == 0:
+            return token.end()
+    raise UnreadableError("a JSON object begins in the reply and does not end", breaks_off=True)
 
 
-def _decode_json5(text: str, start: int) -> object:
-    return pyjson5.decode(text[start:], some=True)
+def _check_escapes(token: re.Match[str]) -> str:
+    """A string of JSON5 with its line breaks escaped. JSON5 drops a backslash that it does not know, and a text with
+    such a one may mean others of its backslashes as they stand.
+    """
+    quote = token[0][0]
+    if quote not in "\"'":
+        return token[0]
+    for escape in _ESCAPE.findall(token[0]):
+        if len(escape) == 1 and escape not in _KNOWN_ESCAPES and not escape == quote == "'":
+            raise UnreadableError(f"a backslash before {escape!r}, which JSON does not know: it has to be doubled")
+    return token[0].replace("\n", "\\n").replace("\r", "\\r")
 
 
-def _breaks_off(text: str) -> bool:
-    """Whether an object of a text begins and does not end."""
-    for brace in islice(re.finditer(r"\{", text), MOST_OBJECTS):
-        try:
-            _decode_json5(text, brace.start())
-        except pyjson5.Json5EOF:
-            return True
-        except pyjson5.Json5DecoderException:
-            continue
-    return False
+def _clean(value: object) -> object:
+    """The value, its fields named in small letters."""
+    if isinstance(value, dict):
+        return {name.strip().casefold(): _clean(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_clean(item) for item in value]
+    if isinstance(value, str) and (wrong := _WRONG.search(value)):
+        found = f"a control character or half a surrogate pair (U+{ord(wrong[0][-1]):04X}) in a text"
+        raise UnreadableError(f"{found}: a backslash has to be doubled")
+    return value
 
 
-def _describe(error: ValidationError) -> str:
-    first: Any = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"])
-    return f"{place}: {first['msg']}" if place else str(first["msg"])
+def _walk_objects(value: object) -> Iterator[Mapping[str, object]]:
+    if isinstance(value, dict):
+        yield value
+    if isinstance(value, list | dict):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _walk_objects(item)

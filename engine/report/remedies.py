@@ -3,10 +3,11 @@
 from collections import Counter
 from collections.abc import Mapping
 
-from engine.domain.samples import Exemplar, Reason
+from engine.domain.samples import Reason
+from engine.domain.votes import count_votes
 from engine.quality.verdict import Verdict
 from engine.selection.rounds import REPLY_REASONS, Rounds
-from engine.text.formatting import capitalise, count_noun, name_reason, shorten
+from engine.text.formatting import capitalise, count_noun, name_reason, quote_reply
 
 _FOR_REPETITION = "the synth model repeats itself, so take a stronger one or a higher temperature (data/effort.yaml)"
 _FOR_STRAYING = "the synth model does not keep to what it is asked for, so take a stronger one (data/effort.yaml)"
@@ -16,6 +17,7 @@ _FOR_UNCLEAR_POLES = (
 _FOR_MORE_ROUNDS = (
     "give the effort more top_up_rounds (data/effort.yaml): what was asked is kept and not paid for again"
 )
+_FOR_UNREAD_VOTES = "most of the judge's votes on them cannot be read, so take another judge (EXEMPLARS_JUDGE_MODEL)"
 
 _SEE_GATE = "see the gate's results in the report, and fix the samples or the suite that they name"
 
@@ -64,7 +66,6 @@ HOPELESS_REMEDIES: Mapping[Reason, str] = {
     ),
 }
 QUOTED = 2
-QUOTED_CHARS = 120
 
 
 def explain_failure(rounds: Rounds, verdict: Verdict) -> str:
@@ -86,17 +87,13 @@ def _explain_hopeless(rounds: Rounds) -> str:
     listed = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     reasons = ", ".join(f"{count:,} {name_reason(reason)}" for reason, count in listed)
     first = next(reason for reason, _ in listed if reason in REPLY_REASONS)
-    quoted = list(dict.fromkeys(_quote(item) for item in rejected if item.reason == first))[:QUOTED]
+    told = (item.detail if item.text is None else item.text for item in rejected if item.reason == first)
+    quoted = [quote_reply(said) for said in dict.fromkeys(told)][:QUOTED]
     return (
         f"none of the {len(rejected):,} replies of the first round can be used ({reasons}), such as "
         f"{' and '.join(quoted)}; no more was asked, since {HOPELESS_REMEDIES[first]}. The replies are kept and not "
         f"paid for again; to ask the same model anew, type 'exemplars cache clear {rounds.plan.model.handle}' first."
     )
-
-
-def _quote(item: Exemplar) -> str:
-    said = " ".join((item.detail if item.text is None else item.text).split())
-    return f"“{shorten(said, QUOTED_CHARS)}”" if said else "an empty one"
 
 
 def _explain_shortfall(rounds: Rounds, lacking: int) -> str:
@@ -113,4 +110,6 @@ def _explain_shortfall(rounds: Rounds, lacking: int) -> str:
     if not counts:
         return f"{said}, since nothing came back; see the log for what the provider said, and start again."
     reason, count = min(counts.items(), key=lambda item: (-item[1], item[0]))
-    return f"{said}; {counts.total():,} rejected there, {count:,} of them as {name_reason(reason)}: {REMEDIES[reason]}."
+    unread = sum(count_votes([item.votes]).invalid > len(item.votes) / 2 for item in others if item.reason == reason)
+    remedy = _FOR_UNREAD_VOTES if unread > count / 2 else REMEDIES[reason]
+    return f"{said}; {counts.total():,} rejected there, {count:,} of them as {name_reason(reason)}: {remedy}."

@@ -13,15 +13,17 @@ from engine.domain.model import POLES, Pole, Trait
 from engine.domain.progress import CallsPlanned, Progress
 from engine.domain.samples import Exemplar
 from engine.domain.votes import Vote, VoteAnswer, decide
-from engine.errors import RequestRefusedError, RetryableProviderError
+from engine.errors import ProviderError, RequestRefusedError, RetryableProviderError
 from engine.gateway.model_gateway import ModelGateway
+from engine.generation.first_replies import MIN_HOPELESS
 from engine.generation.prompts import make_vote_schema, name_neither, write_vote_prompt, write_words_only
-from engine.generation.reply_json import NoObjectError, ReplyShape, read_object
 from engine.llm.prices import add_costs
 from engine.llm.request import REFUSED, Endpoint, Reply, Request
 from engine.planning.plan import Plan
+from engine.screening.ballot import read_answer
 from engine.system.log_context import log_context
 from engine.system.task_groups import gather_or_cancel
+from engine.text.formatting import quote_reply
 
 LOGGER = logging.getLogger("exemplars.votes")
 # A vote is a label in JSON; the rest is room for a code fence or a preamble.
@@ -30,12 +32,11 @@ VOTE_TOKENS = 100
 # attempt, has the same prompt as an earlier one: at temperature 0 its answer would be the same.
 LATER_TEMPERATURE = 0.7
 SWAPPED_ONCE = 2
+# Where so many texts have no vote that can be read, none will have: with 15 % unreadable replies that is once in four
+# million runs by chance.
+FIRST_TEXTS = 4
 # After a reply that is not a valid vote, the judge is asked once more.
 ATTEMPTS = 2
-
-
-class _Ballot(ReplyShape):
-    answer: str
 
 
 class VotingJudge:
@@ -44,6 +45,9 @@ class VotingJudge:
     def __init__(self, gateway: ModelGateway | None, votes: int) -> None:
         self.gateway = gateway
         self.votes = votes if gateway else 0
+        self._is_any_read = False
+        # By the labels of their requests.
+        self._unread: dict[str, str] = {}
 
     @property
     def endpoint(self) -> Endpoint | None:
@@ -65,15 +69,25 @@ class VotingJudge:
         The reason is ``wrong_label`` if the votes decide for the other pole, ``off_pole`` if they decide for neither,
         ``cell_failed`` if the judge fails for good.
 
+        Until a vote could be read, the first texts are voted on before the others.
+
         Raises:
-            ProviderError, BudgetError, StoreError: as ``ModelGateway.complete``.
+            ProviderError: none of the judge's first answers is a vote; also, like BudgetError and StoreError, as
+                ``ModelGateway.complete``.
         """
         gateway = self.gateway
         if gateway is None or not self.votes:
             return list(exemplars)
         least = self.votes // 2 + 1
         progress.report(CallsPlanned(least * sum(exemplar.is_accepted for exemplar in exemplars)))
-        return await gather_or_cancel(self._judge(plan, exemplar, gateway, progress) for exemplar in exemplars)
+        standing = [number for number, exemplar in enumerate(exemplars, start=1) if exemplar.is_accepted]
+        end = 0 if self._is_any_read else max(standing[:FIRST_TEXTS], default=0)
+        judged: list[Exemplar] = []
+        for part in (exemplars[:end], exemplars[end:]):
+            judged += await gather_or_cancel(self._judge(plan, exemplar, gateway, progress) for exemplar in part)
+            if not self._is_any_read and len(self._unread) >= MIN_HOPELESS:
+                raise ProviderError(self._explain_unread(plan, gateway.endpoint))
+        return judged
 
     async def _judge(self, plan: Plan, exemplar: Exemplar, gateway: ModelGateway, progress: Progress) -> Exemplar:
         with log_context(trait=exemplar.trait, cell=exemplar.cell_id, round=exemplar.round_no):
@@ -88,7 +102,7 @@ class VotingJudge:
             while (outcome := decide(votes, self.votes)) is None:
                 if len(votes) > self.votes // 2:
                     progress.report(CallsPlanned(1))
-                votes.append(await _ask_vote(plan, exemplar, gateway, len(votes), costs))
+                votes.append(await self._ask_vote(plan, exemplar, gateway, len(votes), costs))
         except (RetryableProviderError, RequestRefusedError) as error:
             told = {"reason": "cell_failed", "model": gateway.endpoint.name, "error": type(error).__name__}
             LOGGER.warning("No vote came on %s: %s", exemplar.key, error, extra=told)
@@ -100,6 +114,42 @@ class VotingJudge:
             return judged
         detail = f"the judge's votes: {', '.join(vote.answer for vote in votes)}"
         return replace(judged, reason="off_pole" if outcome == "neither" else "wrong_label", detail=detail)
+
+    async def _ask_vote(
+        self, plan: Plan, exemplar: Exemplar, gateway: ModelGateway, number: int, costs: list[float | None]
+    ) -> Vote:
+        """Asks for one vote; it is "invalid" if no reply is valid. What the provider refuses is not asked for again.
+
+        The cost of each reply is added to ``costs`` at once, so that it counts even if a later call fails.
+        """
+        first = choose_first(plan.seed, exemplar.key, number)
+        for attempt in range(ATTEMPTS):
+            first_of_its_kind = number < SWAPPED_ONCE and attempt == 0
+            temperature = 0.0 if first_of_its_kind else LATER_TEMPERATURE
+            request = make_vote_request(plan, exemplar.trait, exemplar.text or "", first, temperature)
+            label = f"vote/{exemplar.key}/{number}/{attempt}"
+            reply = await gateway.complete(replace(request, label=label))
+            costs.append(reply.cost_usd)
+            said = read_ballot(reply, plan.model.trait(exemplar.trait))
+            if said is not None:
+                self._is_any_read = True
+                return Vote(gateway.endpoint.name, said, first)
+            self._unread[label] = reply.text
+            if reply.finish == REFUSED:
+                break
+        return Vote(gateway.endpoint.name, "invalid", first)
+
+    def _explain_unread(self, plan: Plan, endpoint: Endpoint) -> str:
+        """Says that no vote can be read, with two of the answers, in the order of the texts."""
+        quoted = [quote_reply(said) for said in dict.fromkeys(self._unread[label] for label in sorted(self._unread))][
+            :2
+        ]
+        return (
+            f"The judge {endpoint.name} casts no vote that can be read: none of its first {len(self._unread)} answers "
+            f"names one of the labels it is given, or neither, such as {' and '.join(quoted)}; no more was asked. Take "
+            f"another judge ({endpoint.settings}_MODEL). The replies are kept and not paid for again; to ask the same "
+            f"judge anew, type 'exemplars cache clear {plan.model.handle}' first"
+        )
 
 
 def choose_first(seed: int, key: str, number: int) -> Pole:
@@ -118,36 +168,7 @@ def make_vote_request(plan: Plan, trait: str, text: str, first: Pole, temperatur
 
 def read_ballot(reply: Reply, trait: Trait) -> VoteAnswer | None:
     """Reads the pole whose label a reply gives, or "neither"; None if it is not a valid vote."""
-    try:
-        answer = read_object(reply.text, _Ballot).answer
-    except NoObjectError:
-        return None
-    known: dict[str, VoteAnswer] = {_fold(trait.label(pole)): pole for pole in POLES}
-    return known.get(_fold(answer), "neither" if _fold(answer) == name_neither([*known]) else None)
-
-
-async def _ask_vote(
-    plan: Plan, exemplar: Exemplar, gateway: ModelGateway, number: int, costs: list[float | None]
-) -> Vote:
-    """Asks for one vote; it is "invalid" if no reply is valid. What the provider refuses is not asked for again.
-
-    The cost of each reply is added to ``costs`` at once, so that it counts even if a later call fails.
-    """
-    first = choose_first(plan.seed, exemplar.key, number)
-    for attempt in range(ATTEMPTS):
-        first_of_its_kind = number < SWAPPED_ONCE and attempt == 0
-        temperature = 0.0 if first_of_its_kind else LATER_TEMPERATURE
-        request = make_vote_request(plan, exemplar.trait, exemplar.text or "", first, temperature)
-        reply = await gateway.complete(replace(request, label=f"vote/{exemplar.key}/{number}/{attempt}"))
-        costs.append(reply.cost_usd)
-        said = read_ballot(reply, plan.model.trait(exemplar.trait))
-        if said is not None:
-            return Vote(gateway.endpoint.name, said, first)
-        if reply.finish == REFUSED:
-            break
-    return Vote(gateway.endpoint.name, "invalid", first)
-
-
-def _fold(label: str) -> str:
-    """A label as it is compared: whatever its capitals and spaces."""
-    return " ".join(label.split()).casefold()
+    poles: dict[str, VoteAnswer] = {trait.label(pole): pole for pole in POLES}
+    neither = name_neither([*poles])
+    answer = read_answer(reply, [*poles, neither])
+    return None if answer is None else poles.get(answer, "neither")

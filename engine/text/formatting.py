@@ -4,6 +4,8 @@ import math
 import re
 from collections.abc import Sequence
 
+QUOTED_CHARS = 120
+
 
 def name_plainly(name: str) -> str:
     """Turns an identifier into words: ``ExpectNoDuplicates`` and ``expect_no_duplicates`` → “Expect no duplicates”.
@@ -29,6 +31,12 @@ def name_reason(code: str) -> str:
 def shorten(text: str, most_chars: int) -> str:
     """Cuts a text at so many characters, with “…” as the last of them."""
     return text if len(text) <= most_chars else f"{text[: most_chars - 1]}…"
+
+
+def quote_reply(said: str) -> str:
+    """Quotes the beginning of a model's reply in one line; “an empty one” where there is nothing in it."""
+    folded = " ".join(said.split())
+    return f"“{shorten(folded, QUOTED_CHARS)}”" if folded else "an empty one"
 
 
 def count_noun(number: int, noun: str, plural: str | None = None) -> str:

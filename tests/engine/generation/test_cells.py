@@ -9,7 +9,7 @@ import pytest
 from fakes.builders import make_cell, make_model, make_seeds, make_test_plan
 from fakes.client import CHAT, PLAIN, Answer, FakeClient, HeardProgress
 
-from engine.domain.model import OwnScenarios, Pole, Seed
+from engine.domain.model import OwnScenarios, Seed
 from engine.domain.samples import Exemplar, Reason
 from engine.errors import (
     ContextTooLongError,
@@ -55,9 +55,9 @@ def write_reply(*texts: str) -> str:
     return json.dumps({"text": texts[0]} if len(texts) == 1 else {"texts": texts})
 
 
-def read(text: str, finish: str = "stop", endpoint: Endpoint = CHAT, pole: Pole = "positive") -> list[Exemplar]:
+def read(text: str, finish: str = "stop", endpoint: Endpoint = CHAT, count: int = 1) -> list[Exemplar]:
     gateway = make_gateway(Path("nowhere"), lambda _: AssertionError("nothing is asked"), endpoint)
-    return read_reply(make_cell(pole), gateway, PROMPT, Reply(text, finish, cost_usd=0.06))
+    return read_reply(make_cell(), gateway, PROMPT, Reply(text, finish, cost_usd=0.06), count)
 
 
 def read_one(text: str, finish: str = "stop", endpoint: Endpoint = CHAT) -> tuple[str | None, Reason | None]:
@@ -94,30 +94,9 @@ def test_exemplar_knows_where_it_came_from() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        TEXT,
-        "",
-        "[]",
-        "null",
-        "{}",
-        '{"texts": "one"}',
-        '{"texts": [{"content": "one"}]}',
-        '{"text": null}',
-        '{"text": 5}',
-        '{"texts": [], "note": "mine"}',
-        '{"text": "lone \\ud83d half"}',
-    ],
-)
+@pytest.mark.parametrize("text", [TEXT, "", '{"content": "one"}', r'{"text": "It is in C:\data\new.",}'])
 def test_reply_that_is_not_as_asked_is_unreadable_and_kept(text: str) -> None:
     assert (text, "unreadable") == read_one(text)
-
-
-def test_reply_without_an_exemplar_is_unreadable() -> None:
-    [exemplar] = read('{"texts": []}')
-
-    assert ("unreadable", "Value error, neither a text nor texts") == (exemplar.reason, exemplar.detail)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +125,7 @@ def test_reply_of_a_content_filter_is_refused_with_what_was_said(endpoint: Endpo
 
 
 def test_exemplars_of_one_reply_are_numbered_and_share_its_cost() -> None:
-    exemplars = read(write_reply("one", "two", "three"))
+    exemplars = read(write_reply("one", "two", "three"), count=3)
 
     assert [("one", 0), ("two", 1), ("three", 2)] == [(item.text, item.number) for item in exemplars]
     assert [0.02] * 3 == [item.cost_usd for item in exemplars]

@@ -9,11 +9,12 @@ from fakes.word_vectors import WordVectors
 
 from engine.domain.model import POLES
 from engine.domain.samples import Exemplar, Reason
+from engine.domain.votes import Vote
 from engine.quality.verdict import Verdict
-from engine.report.remedies import HOPELESS_REMEDIES, QUOTED_CHARS, REMEDIES, explain_failure
+from engine.report.remedies import HOPELESS_REMEDIES, REMEDIES, explain_failure
 from engine.screening.screener import Screener
 from engine.selection.rounds import REPLY_REASONS, Rounds
-from engine.text.formatting import name_reason
+from engine.text.formatting import QUOTED_CHARS, name_reason
 
 FAILED = Verdict(False, ("Expected that every row has a text: 2 of 8 rows unexpected.",), (), (), {}, ())
 
@@ -39,6 +40,15 @@ def test_lack_is_explained_by_the_commonest_reason_and_its_remedy(reason: Reason
         f"2 of 2 exemplars are lacking after 1 round; 5 rejected there, 4 of them as "
         f"{name_reason(reason)}: {REMEDIES[reason]}."
     ) == explain_failure(rounds, FAILED)
+
+
+def test_votes_that_cannot_be_read_are_no_fault_of_the_trait() -> None:
+    votes = (Vote("openai/judge", "invalid", "positive"),)
+    unread = [replace(make_exemplar("A text.", pole, reason="off_pole"), votes=votes) for pole in POLES]
+
+    said = explain_failure(make_rounds(*unread), FAILED)
+    assert "2 of them as off pole: most of the judge's votes on them cannot be read, so take another judge" in said
+    assert "description" not in said
 
 
 def test_reasons_are_counted_where_something_is_lacking_only() -> None:

@@ -17,7 +17,7 @@ from engine.domain.model import POLES, Brief, Model, Pole, Trait
 from engine.domain.progress import CallEnded, CallsPlanned
 from engine.domain.samples import Exemplar, make_row
 from engine.domain.votes import VoteAnswer, count_votes
-from engine.errors import BudgetError, CredentialsError, ProviderUnavailableError
+from engine.errors import BudgetError, CredentialsError, ProviderError, ProviderUnavailableError
 from engine.gateway.budget import RunBudget
 from engine.gateway.model_gateway import ModelGateway
 from engine.gateway.retrying import MAX_ATTEMPTS
@@ -30,7 +30,7 @@ from engine.settings import RepliesPlace
 
 TEXT = "The battery lies in the second drawer."
 PLAN = make_test_plan()
-JUDGE = replace(CHAT, name="openai/judge", identity="openai/judge@")
+JUDGE = replace(CHAT, name="openai/judge", identity="openai/judge@", settings="EXEMPLARS_JUDGE")
 TRAITS = (
     make_trait(positive_paraphrase=("Plain at once.",), negative_paraphrase=("Tangled up.",)),
     make_trait("safety", type="topic", positive_label="About safety", negative_label="Not about safety"),
@@ -139,18 +139,6 @@ def test_each_pole_stands_first_as_often_as_the_other() -> None:
     assert [choose_first(0, key, 0) for key in keys] != [choose_first(1, key, 0) for key in keys]
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ('{"answer": "Clear"}', "positive"),
-        ('I choose:\n```JSON\n{"answer": " obscure", "why": "it is {plainer}"}\n```', "negative"),
-        ('{"answer": "neither"}', "neither"),
-    ],
-)
-def test_ballot_is_read_by_label(text: str, said: VoteAnswer) -> None:
-    assert said == read_ballot(Reply(text, "stop"), TRAITS[0])
-
-
 def test_label_that_says_neither_is_told_from_a_vote_for_no_pole() -> None:
     trait = make_trait(positive_label="Both", negative_label=" Neither")
     request = make_vote_request(make_test_plan(make_model(trait)), trait.key, TEXT, "positive")
@@ -160,13 +148,6 @@ def test_label_that_says_neither_is_told_from_a_vote_for_no_pole() -> None:
     assert ["negative", "neither"] == [
         read_ballot(Reply(f'{{"answer": "{said}"}}', "stop"), trait) for said in ("neither", "Neither of them")
     ]
-
-
-@pytest.mark.parametrize(
-    "text", ["", "Clear", '{"answer": "A"}', '{"answer": ["Clear"]}', '{"vote": "Clear"}', '{"ans']
-)
-def test_what_is_no_ballot_is_none(text: str) -> None:
-    assert None is read_ballot(Reply(text, "stop"), TRAITS[0])
 
 
 @pytest.mark.parametrize(
@@ -236,6 +217,43 @@ async def test_vote_that_is_unreadable_twice_is_invalid_and_for_no_pole(tmp_path
 
     assert ("off_pole", ["invalid"]) == (judged.reason, [vote.answer for vote in judged.votes])
     assert 2 == len(client.requests)
+
+
+@pytest.mark.parametrize(("votes", "asked"), [(1, 8), (3, 16)])
+async def test_judge_whose_first_votes_cannot_be_read_ends_the_run(tmp_path: Path, votes: int, asked: int) -> None:
+    voting_judge, client, _ = make_jury(
+        tmp_path, lambda request: Reply(f"Reads {stands_first(request)}.", "stop"), votes
+    )
+    rejected = make_exemplar(None, reason="refused")
+    with pytest.raises(ProviderError) as caught:
+        await judge(voting_judge, rejected, *(make_exemplar(f"{TEXT} {index}", index=index) for index in range(20)))
+
+    assert asked == len(client.requests)
+    assert f"The judge openai/judge casts no vote that can be read: none of its first {asked}" in str(caught.value)
+    for part in (
+        "“Reads positive.”",
+        "“Reads negative.”",
+        "EXEMPLARS_JUDGE_MODEL",
+        "cache clear u22a8.test",
+    ):
+        assert part in str(caught.value)
+    assert "description" not in str(caught.value)
+
+
+async def test_one_vote_that_can_be_read_is_enough(tmp_path: Path) -> None:
+    answers = [say("Clear")]
+    voting_judge, _, _ = make_jury(tmp_path, lambda _: answers.pop() if answers else Reply("Hm.", "stop"), votes=1)
+    judged = await judge(voting_judge, *(make_exemplar(f"{TEXT} {index}", index=index) for index in range(20)))
+
+    assert Counter({"off_pole": 19, None: 1}) == Counter(exemplar.reason for exemplar in judged)
+
+
+async def test_two_texts_without_a_readable_vote_say_nothing_yet(tmp_path: Path) -> None:
+    voting_judge, _, _ = make_jury(tmp_path, lambda _: Reply("Hm.", "stop"), votes=1)
+    for _ in range(3):
+        await judge(voting_judge, make_exemplar(TEXT))
+    with pytest.raises(ProviderError, match="none of its first 8 answers"):
+        await judge(voting_judge, *(make_exemplar(f"{TEXT} {index}", index=index) for index in range(1, 4)))
 
 
 async def test_refused_vote_is_invalid_and_not_asked_for_again(tmp_path: Path) -> None:
