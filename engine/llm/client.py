@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
 LOGGER = logging.getLogger("exemplars.calls")
+# The providers that take nothing but a key, or a token under a variable of their own name.
+KEYED = frozenset({"openai", "anthropic", "gemini", "mistral", "groq", "deepseek", "xai"})
 
 
 class LitellmClient:
@@ -73,6 +75,31 @@ class LitellmClient:
         except Exception as error:
             raise self._errors.translate(error) from error
         return self._read(response)
+
+    async def check(self) -> None:
+        """Finds out what can be known of the endpoint without a call that costs anything.
+
+        Raises:
+            CredentialsError: no key is set. ProviderUnavailableError: nothing takes a connection at its address.
+        """
+        import httpx
+
+        name, key, base = self.endpoint.model, self.endpoint.api_key, self.endpoint.api_base
+        _, provider, found, _ = self._litellm.get_llm_provider(name, api_base=base, api_key=key)
+        # A variable that begins so may be another way to sign in.
+        others = [known for known in os.environ if known.startswith(f"{provider.upper()}_") and "BASE" not in known]
+        lacking = self._litellm.validate_environment(name)["missing_keys"]
+        if provider in KEYED and lacking and not (key or found or others):
+            raise self._errors.make_keyless()
+        if base is None:
+            return
+        # Nothing secret is sent, so whoever answers will do; what else is wrong the first call tells.
+        with suppress(httpx.HTTPError, httpx.InvalidURL):
+            async with httpx.AsyncClient(verify=False, timeout=CONNECT_SECONDS) as client:  # noqa: S501
+                try:
+                    await client.head(base)
+                except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+                    raise self._errors.make_unavailable(str(error), error) from error
 
     async def close(self) -> None:
         """Closes litellm's connections if no other client in this process is open; the client can be used again."""

@@ -73,6 +73,13 @@ class ErrorTranslator:
         said = f"{self.name}{self._where} answers, in a form that cannot be read: it {does}. {remedy}"
         return MalformedAnswerError(said, maybe_billed=True)
 
+    def make_keyless(self) -> CredentialsError:
+        """The error for a model whose key is missing."""
+        return CredentialsError(
+            f"{self.name}{self._where} needs a key and none is set. Set {self.settings}_API_KEY, or the provider's own "
+            "variable (OPENAI_API_KEY and the like); for a server that checks no key, set it to any word"
+        )
+
     @property
     def _where(self) -> str:
         return f" at {self.api_base}" if self.api_base else ""
@@ -105,10 +112,7 @@ class ErrorTranslator:
                 "variable (OPENAI_API_KEY and the like)"
             )
         if _lacks_key(error):
-            return CredentialsError(
-                f"{self.name}{where} needs a key and none is set. Set {self.settings}_API_KEY, or the provider's own "
-                "variable (OPENAI_API_KEY and the like); for a server that checks no key, set it to any word"
-            )
+            return self.make_keyless()
         if isinstance(error, exceptions.NotFoundError):
             return ModelNotFoundError(
                 f"{self.name} is not available{where}: {message}. Check {self.settings}_MODEL and "
@@ -125,19 +129,20 @@ class ErrorTranslator:
             return RateLimitedError(f"{self.name}{self._where} limits the rate: {message}", _read_retry_after(error))
         if isinstance(error, exceptions.Timeout | TimeoutError) and _find_status(error) is None:
             if _cannot_connect(error):
-                return self._make_unavailable(f"no connection in {CONNECT_SECONDS:g} s", error)
+                return self.make_unavailable(f"no connection in {CONNECT_SECONDS:g} s", error)
             return self._make_timeout()
         came = _find_status(error) is None and describe_malformed((error, *_walk_causes(error)), self.settings)
         if came:
             return self.make_malformed(*came)
         passing = exceptions.ServiceUnavailableError | exceptions.InternalServerError | exceptions.BadGatewayError
         if isinstance(error, passing | exceptions.APIConnectionError | exceptions.APIResponseValidationError):
-            return self._make_unavailable(message, error)
+            return self.make_unavailable(message, error)
         if status is not None and (status >= 500 or status in TEMPORARY_STATUSES):
-            return self._make_unavailable(message, error)
+            return self.make_unavailable(message, error)
         return ProviderError(f"{self.name}{self._where} failed: {message}", maybe_billed=_may_be_billed(error))
 
-    def _make_unavailable(self, message: str, error: Exception) -> ProviderUnavailableError:
+    def make_unavailable(self, message: str, error: Exception) -> ProviderUnavailableError:
+        """The error for a model that does not answer."""
         return ProviderUnavailableError(
             f"{self.name}{self._where} does not answer: {message}. Check {self.settings}_API_BASE and the network",
             _read_retry_after(error),

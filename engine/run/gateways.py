@@ -66,13 +66,19 @@ async def open_voting_judge(
 ) -> AsyncIterator[VotingJudge]:
     """The chat judge, within the budget of the run; it casts no votes where the level has no judge.
 
+    It is asked when the first texts are paid for, so what can be known of it before is found out here.
+
     Raises:
         ModelNotFoundError: litellm does not know the judge model's provider.
+        CredentialsError, ProviderUnavailableError: as ``LitellmClient.check``.
     """
     endpoint = describe_judge(settings, level)
     if endpoint is None:
         yield VotingJudge(None, 0)
         return
+    # Where it is the synth model itself, the first call of the run tells.
+    if (endpoint.model, endpoint.api_base) != (level.synth_model, settings.synth_api_base):
+        await LitellmClient(endpoint, settings.call_timeout_seconds).check()
     async with _open([endpoint], settings, progress, budget, rate_limiter, shared) as gateway:
         yield VotingJudge(gateway, level.judge_votes)
 

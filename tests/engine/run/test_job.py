@@ -1,6 +1,7 @@
 """A job is refused before anything is paid, and the judge is asked where its settings say, never with another's key."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,12 @@ from fakes.model_sources import make_gguf
 from fakes.workspace import HANDLE, make_workspace
 
 from engine.errors import (
+    CredentialsError,
     FrozenModelError,
     ModelNotFoundError,
     NoSeedsError,
+    ProviderError,
+    ProviderUnavailableError,
     UnknownModelError,
     UnpricedError,
     UnsupportedError,
@@ -61,7 +65,9 @@ def test_judge_has_the_synth_models_address_and_key_only_where_it_is_the_same(
 )
 async def test_hosted_judge_casts_the_levels_votes_and_the_embedded_one_none(votes: int, judge: str, cast: int) -> None:
     budget, level = RunBudget(4), make_level(judge_votes=votes, judge_model=judge)
-    async with open_voting_judge(make_settings(), level, HeardProgress(), budget) as voting_judge:
+    async with open_voting_judge(
+        make_settings(judge_api_key="sk-judge"), level, HeardProgress(), budget
+    ) as voting_judge:
         assert (cast, cast > 0) == (voting_judge.votes, voting_judge.gateway is not None)
         assert None is voting_judge.gateway or budget is voting_judge.gateway.budget
 
@@ -71,6 +77,51 @@ async def test_judge_of_an_unknown_provider_is_refused_by_its_setting() -> None:
     with pytest.raises(ModelNotFoundError, match=r"'nobody/judge' .* set EXEMPLARS_JUDGE_MODEL"):
         async with open_voting_judge(make_settings(), level, HeardProgress(), RunBudget(4)):
             raise AssertionError("it was opened")
+
+
+@pytest.mark.parametrize(
+    ("model", "fields", "error", "said"),
+    [
+        (OTHER, {}, CredentialsError, r"openai/judge needs a key and none is set\. Set EXEMPLARS_JUDGE_API_KEY"),
+        ("gemini/gemini-2.0-flash", {}, CredentialsError, "gemini/gemini-2.0-flash needs a key"),
+        ("anthropic/claude-3-5-haiku-latest", {}, CredentialsError, "needs a key and none is set"),
+        (
+            OTHER,
+            {"judge_api_base": "http://127.0.0.1:1/v1", "judge_api_key": "sk-judge"},
+            ProviderUnavailableError,
+            r"openai/judge at http://127\.0\.0\.1:1/v1 does not answer: .*\. Check EXEMPLARS_JUDGE_API_BASE",
+        ),
+    ],
+)
+async def test_judge_that_cannot_be_asked_is_told_when_it_is_opened(
+    model: str, fields: dict[str, str], error: type[ProviderError], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in os.environ if name.startswith(("OPENAI_", "GEMINI_", "GOOGLE_", "ANTHROPIC_"))]:
+        monkeypatch.delenv(name)
+    level = make_level(judge_votes=1, judge_model=model)
+    with pytest.raises(error, match=said):
+        async with open_voting_judge(make_settings(**fields), level, HeardProgress(), RunBudget(4)):
+            raise AssertionError("it was opened")
+
+
+@pytest.mark.parametrize(
+    ("model", "variable"),
+    [
+        (OTHER, "OPENAI_API_KEY"),
+        ("anthropic/claude-3-5-haiku-latest", "ANTHROPIC_FEDERATION_RULE_ID"),
+        ("mistral/mistral-small-latest", "MISTRAL_AZURE_API_KEY"),
+        ("openrouter/some/judge", "OR_API_KEY"),
+        ("bedrock/anthropic.claude-3-haiku-20240307-v1:0", "HOME"),
+        ("ollama/judge", "HOME"),
+    ],
+)
+async def test_judge_that_may_sign_in_otherwise_is_opened(
+    model: str, variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, "known")
+    level = make_level(judge_votes=1, judge_model=model)
+    async with open_voting_judge(make_settings(), level, HeardProgress(), RunBudget(4)) as voting_judge:
+        assert 1 == voting_judge.votes
 
 
 @pytest.mark.parametrize(
