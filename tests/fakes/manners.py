@@ -57,6 +57,10 @@ def _stream(body: Body) -> Response:
     return Response("".join(f"data: {line}\n\n" for line in (*lines, "[DONE]")), media_type="text/event-stream")
 
 
+def _list_texts(text: str) -> list[str]:
+    return list(json.loads(text).get("texts", []))
+
+
 def _call_tool(text: str) -> Body:
     function = {"name": "reply", "arguments": text}
     return {"role": "assistant", "content": None, "tool_calls": [{"id": "1", "type": "function", "function": function}]}
@@ -74,6 +78,8 @@ READABLE: Mapping[str, Manner] = {
     "trailing commas": _say(lambda text: text.replace("}]", "},]").replace('"]', '",]')),
     "single quotes": _say(lambda text: text.replace("'", "\\'").replace('"', "'")),
     "comments": _say(lambda text: f"{{ // as asked\n{text[1:]}"),
+    "a draft before": _say(lambda text: f'{{"text": "A draft."}}\nBetter:\n{text}'),
+    "the form before": _say(lambda text: f'It has the form {{"text": <the text>}}.\n{text}'),
     "thoughts": _say(lambda text: f"<think>Perhaps {{}}?</think>\n{text}"),
     "thoughts, end only": _say(lambda text: f"Perhaps {{}}?\n</think>\n{text}"),
     "tool call": _put_message(_call_tool, "tool_calls"),
@@ -82,10 +88,27 @@ READABLE: Mapping[str, Manner] = {
     "usage as texts": _count(str),
     "usage as floats": _count(float),
 }
+# Several texts, otherwise than in one list.
+SEVERAL: Mapping[str, Manner] = {
+    "lines": _say(lambda text: "\n".join(json.dumps({"text": each}) for each in _list_texts(text)) or text),
+    "list of objects": _say(
+        lambda text: json.dumps([{"text": each} for each in _list_texts(text)] or json.loads(text))
+    ),
+    "objects in texts": _say(
+        lambda text: json.dumps(json.loads(text) | {"texts": [{"text": each} for each in _list_texts(text)]})
+    ),
+}
+# What a judge says instead of JSON.
+LABEL_ALONE, NO_LABEL = "the label alone", "no label"
+VOTES: Mapping[str, Manner] = {
+    LABEL_ALONE: _say(lambda text: f"**{vote}.**" if (vote := json.loads(text).get("answer")) else text),
+    NO_LABEL: _say(lambda text: f"It reads rather {vote}ish." if (vote := json.loads(text).get("answer")) else text),
+}
 # No exemplar, and why.
 UNREADABLE: Mapping[str, tuple[Manner, str]] = {
     "refusal in prose": (_say(lambda _: "I'm sorry, but I can't help with that."), "unreadable"),
     "no JSON": (_say(lambda text: text.strip("{}").replace('"', "")), "unreadable"),
+    "single backslashes": (_say(lambda text: text.replace('"}', ' C:\\data\\new",}')), "unreadable"),
     "empty": (_say(lambda _: ""), "unreadable"),
     "thoughts alone": (
         _put_message(lambda _: {"role": "assistant", "content": None, "reasoning_content": "Let me think."}),
@@ -131,5 +154,7 @@ MALFORMED: Mapping[str, tuple[Manner, str]] = {
 }
 EVERY: Mapping[str, Manner] = {
     **READABLE,
+    **SEVERAL,
+    **VOTES,
     **{name: manner for part in (UNREADABLE, MISCOUNTED, MALFORMED) for name, (manner, _) in part.items()},
 }

@@ -537,12 +537,25 @@ def test_provider_that_answers_nothing_ends_the_run(
     assert [] == workspace.list_files()
 
 
+@pytest.mark.parametrize(
+    ("variables", "model", "settings"),
+    [
+        ({"EXEMPLARS_SYNTH_API_KEY": ""}, "openai/test", "EXEMPLARS_SYNTH"),
+        ({"EXEMPLARS_JUDGE_MODEL": "openai/judge", "EXEMPLARS_JUDGE_PRICE": "0/0"}, "openai/judge", "EXEMPLARS_JUDGE"),
+    ],
+)
 def test_missing_key_ends_the_run_before_anything_is_asked(
-    tmp_path: Path, provider: Provider, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    provider: Provider,
+    monkeypatch: pytest.MonkeyPatch,
+    variables: dict[str, str],
+    model: str,
+    settings: str,
 ) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    workspace = make_workspace(tmp_path, provider, EXEMPLARS_SYNTH_API_KEY="")
-    with pytest.raises(CredentialsError, match=r"needs a key and none is set\. Set EXEMPLARS_SYNTH_API_KEY"):
+    workspace = make_workspace(tmp_path, provider, **variables)
+    workspace.write_effort(judge_votes=1)
+    with pytest.raises(CredentialsError, match=rf"{model}.* needs a key and none is set\. Set {settings}_API_KEY"):
         workspace.run()
 
     assert (0, []) == (provider.calls.total(), workspace.list_files())

@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from fakes.manners import MALFORMED, MISCOUNTED, READABLE, UNREADABLE
+from fakes.manners import LABEL_ALONE, MALFORMED, MISCOUNTED, NO_LABEL, READABLE, SEVERAL, UNREADABLE
 from fakes.provider import COMPLETION_TOKENS, PROMPT_TOKENS, Behaviour, Provider, serve_provider
 from fakes.walk import walk_job
 from fakes.word_vectors import WordVectors
 from fakes.workspace import Workspace, make_workspace
 
 from engine.domain.samples import Reason
-from engine.errors import ProviderDownError
+from engine.errors import ProviderDownError, ProviderError
 from engine.gateway.retrying import MAX_MALFORMED_FIRST
+from engine.generation.first_replies import MIN_HOPELESS
 from engine.quality.verdict import Verdict
 from engine.report.remedies import HOPELESS_REMEDIES, explain_failure
 from engine.selection.rounds import Rounds
@@ -125,14 +126,42 @@ def test_server_that_stumbles_once_is_asked_again(workspace: Workspace, provider
     assert SUBJECTS + CELLS == provider.calls.total()
 
 
-def test_votes_are_read_from_wherever_they_stand(
-    workspace: Workspace, provider: Provider, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("manner", SEVERAL)
+def test_all_texts_of_a_reply_are_read(workspace: Workspace, provider: Provider, manner: str) -> None:
+    workspace.write_effort(exemplars_per_pole=2, exemplars_per_call=2)
+    made = run(provider, manner).rounds.exemplars
+
+    assert SUBJECTS + CELLS / 2 == provider.calls.total()
+    assert CELLS == len({exemplar.text for exemplar in made if exemplar.text})
+
+
+@pytest.fixture
+def judged(workspace: Workspace, provider: Provider, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     workspace.write_effort(exemplars_per_pole=2, judge_votes=1)
     for name, value in (("MODEL", "openai/test"), ("API_BASE", provider.url), ("API_KEY", "sk-test"), ("PRICE", PRICE)):
         monkeypatch.setenv(f"EXEMPLARS_JUDGE_{name}", value)
-    outcome = run(provider, "prose around")
+    return workspace
+
+
+@pytest.mark.parametrize("manner", ["prose around", LABEL_ALONE])
+def test_votes_are_read_from_wherever_they_stand(judged: Workspace, provider: Provider, manner: str) -> None:
+    outcome = run(provider, manner)
 
     assert outcome.rounds.choice.complete
     assert {1} == {len(exemplar.votes) for exemplar in outcome.rounds.choice.chosen}
     assert SUBJECTS + 2 * CELLS >= provider.calls.total()
+
+
+def test_judge_without_a_vote_that_can_be_read_ends_the_run_after_eight_answers(
+    judged: Workspace, provider: Provider
+) -> None:
+    with pytest.raises(ProviderError) as caught:
+        run(provider, NO_LABEL)
+    asked = provider.calls.total()
+    with pytest.raises(ProviderError) as again:
+        run(provider, NO_LABEL)
+
+    assert SUBJECTS + CELLS + MIN_HOPELESS == asked
+    assert "The judge openai/test casts no vote that can be read: none of its first 8 answers" in str(caught.value)
+    assert "such as “It reads rather " in str(caught.value)
+    assert (str(caught.value), 0) == (str(again.value), provider.calls.total())
