@@ -93,8 +93,8 @@ async def propose_scenarios(plan: Plan, gateway: ModelGateway) -> Proposal:
         objects = find_objects(_end_lists(reply.text) if reply.finish == "length" else reply.text)
     except UnreadableError:
         return NO_PROPOSAL
-    found = [{part: _keep_phrases(fields.get(part)) for part in parts} for fields in objects]
-    return next((Proposal(**phrases) for phrases in reversed(found) if any(phrases.values())), NO_PROPOSAL)
+    said = {part: [_keep_phrases(fields.get(part)) for fields in objects] for part in parts}
+    return Proposal(**{part: next(filter(None, reversed(phrases)), ()) for part, phrases in said.items()})
 
 
 def read_reply(
@@ -146,8 +146,10 @@ def _keep_phrases(said: object) -> tuple[str, ...]:
 
 
 def _end_lists(text: str) -> str:
-    """The JSON of a reply that was cut in a list of phrases, ended after the last phrase that a comma follows."""
-    return text[: text.rfind('",') + 1] + "]}"
+    """The JSON of a reply that was cut in a list of phrases, ended after the last phrase that a comma follows; of
+    brackets that close nothing there is no reading.
+    """
+    return text[: text.rfind('",') + 1] + "]}}}"
 
 
 async def _generate(

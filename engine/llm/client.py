@@ -40,8 +40,9 @@ class LitellmClient:
         self.endpoint = endpoint
         self._timeout_seconds = timeout_seconds
         self._litellm = import_litellm()
+        where = redact_credentials(endpoint.api_base) if endpoint.api_base else None
         self._errors = ErrorTranslator(
-            endpoint.name, endpoint.api_base, endpoint.settings, timeout_seconds, self._litellm.exceptions
+            endpoint.name, where, endpoint.settings, timeout_seconds, self._litellm.exceptions
         )
         self._check_name()
         chat = endpoint.style == "chat"
@@ -93,11 +94,11 @@ class LitellmClient:
             raise self._errors.make_keyless()
         if base is None:
             return
-        # Nothing secret is sent, so whoever answers will do; what else is wrong the first call tells.
+        # Of the address only the host is sent, so whoever answers will do; what else is wrong the first call tells.
         with suppress(httpx.HTTPError, httpx.InvalidURL):
             async with httpx.AsyncClient(verify=False, timeout=CONNECT_SECONDS) as client:  # noqa: S501
                 try:
-                    await client.head(base)
+                    await client.head(httpx.URL(base).copy_with(userinfo=b"", raw_path=b"/"))
                 except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                     raise self._errors.make_unavailable(str(error), error) from error
 

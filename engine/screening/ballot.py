@@ -11,7 +11,7 @@ from engine.llm.request import REFUSED, Reply
 # A named answer becomes one of these characters, which no label has after folding.
 _FIRST_SIGN = 0xE000
 _UNSEEN = regex.compile(r"[\p{Cf}\p{Co}\ufe0e\ufe0f]")
-_SEPARATORS = regex.compile(r"[.!;:()\[\]{}<>|。]+|\s\p{Pd}\s|—")
+_SEPARATORS = regex.compile(r"[.!;:()\[\]{}<>|。\n]+|\s\p{Pd}\s|—")
 _MARKS = regex.compile(r"[\p{Pi}\p{Pf}\p{Ps}\p{Pe}\p{Pd}\"'*_`~#•·]+")
 _REASON = regex.compile(r"\b(?:because|since)\b.*", regex.DOTALL)
 _NEGATION = regex.compile(r"\b(?:not|no|never|nor|cannot|hardly|barely|\w+n['’]t)\b")
@@ -27,8 +27,8 @@ def read_answer(reply: Reply, answers: Sequence[str]) -> str | None:
 
     It may be any case and width, with marks around it, in a sentence of words that turn none round, before a reason.
     """
-    said = normalize("NFKC", _UNSEEN.sub("", _find_said(reply))).casefold()
-    names = {_write_pattern(answer): answer for answer in answers}
+    said = _fold(_find_said(reply))
+    names = {_write_pattern(words): answer for answer in answers if (words := _fold(answer).split())}
     # The longest first, since one may contain another.
     ordered = sorted(names, key=len, reverse=True)
     for number, pattern in enumerate(ordered):
@@ -37,13 +37,9 @@ def read_answer(reply: Reply, answers: Sequence[str]) -> str | None:
     if len(named) != 1:
         return None
     [sign] = named
-    parts = [
-        part
-        for line in said.splitlines()
-        if not _NEGATION.search(line.partition(sign)[0])
-        for part in _SEPARATORS.split(line)
-    ]
-    is_alone = any(sign in part and _AROUND.issuperset(_list_words(part.replace(sign, " "))) for part in parts)
+    lines = [line for line in said.splitlines() if not _NEGATION.search(line.partition(sign)[0])]
+    parts = [part for part in _SEPARATORS.split("\n".join(lines)) if sign in part]
+    is_alone = any(_AROUND.issuperset(_list_words(part.replace(sign, " "))) for part in parts)
     return names[ordered[ord(sign) - _FIRST_SIGN]] if is_alone else None
 
 
@@ -60,13 +56,14 @@ def _find_said(reply: Reply) -> str:
     return "\n".join(item for item in (said if isinstance(said, list) else [said]) if isinstance(item, str))
 
 
-def _write_pattern(answer: str) -> str:
+def _fold(text: str) -> str:
+    return normalize("NFKC", _UNSEEN.sub("", text)).casefold()
+
+
+def _write_pattern(words: Sequence[str]) -> str:
     """The pattern of an answer that is no part of a longer word, or of a longer row of its sign."""
-    words = normalize("NFKC", _UNSEEN.sub("", answer)).casefold().split()
-    first, last = (
-        r"\w" if regex.match(r"\w", character) else regex.escape(character)
-        for character in (words[0][0], words[-1][-1])
-    )
+    ends = words[0][0], words[-1][-1]
+    first, last = (r"\w" if regex.match(r"\w", end) else regex.escape(end) for end in ends)
     return rf"(?<!{first})" + r"\s+".join(map(regex.escape, words)) + rf"(?!{last})"
 
 

@@ -108,7 +108,7 @@ VOTES: Mapping[str, Manner] = {
 UNREADABLE: Mapping[str, tuple[Manner, str]] = {
     "refusal in prose": (_say(lambda _: "I'm sorry, but I can't help with that."), "unreadable"),
     "no JSON": (_say(lambda text: text.strip("{}").replace('"', "")), "unreadable"),
-    "single backslashes": (_say(lambda text: text.replace('"}', ' C:\\data\\new",}')), "unreadable"),
+    "single backslashes": (_say(lambda text: text.replace('"}', ' It is in C:\\data\\new.",}')), "unreadable"),
     "empty": (_say(lambda _: ""), "unreadable"),
     "thoughts alone": (
         _put_message(lambda _: {"role": "assistant", "content": None, "reasoning_content": "Let me think."}),

@@ -243,6 +243,7 @@ async def test_chat_model_proposes_subjects(tmp_path: Path) -> None:
             '{"subjects": ["a lost key"], "audiences": ["a shopper", "a cook", "a',
             Proposal(("a lost key",), ("a shopper", "a cook")),
         ),
+        ('{"answer": {"subjects": ["a lost key", "mo', Proposal(("a lost key",))),
         ('{"subjects": ["a lo', NO_PROPOSAL),
         ("I would propose", NO_PROPOSAL),
     ],
@@ -279,10 +280,10 @@ async def test_author_who_gives_all_saves_the_call(tmp_path: Path, given: OwnSce
 
 
 async def test_subjects_are_read_from_wherever_they_stand(tmp_path: Path) -> None:
-    said = 'Sure!\n```json\n{"subjects": ["moving house"], "note": "mine"}\n```'
+    said = 'Sure!\n```json\n{"Subjects": ["moving house"], "note": "mine"}\n```\n```json\n{"forms": ["a note"]}\n```'
     proposal, _ = await propose(tmp_path, lambda _: Reply(said, "stop"))
 
-    assert ("moving house",) == proposal.subjects
+    assert Proposal(("moving house",), forms=("a note",)) == proposal
 
 
 @pytest.mark.parametrize("forms", ["null", "[]", '"a review"', '[1, " "]', '[{"form": "a review"}]'])

@@ -87,9 +87,9 @@ async def test_judge_of_an_unknown_provider_is_refused_by_its_setting() -> None:
         ("anthropic/claude-3-5-haiku-latest", {}, CredentialsError, "needs a key and none is set"),
         (
             OTHER,
-            {"judge_api_base": "http://127.0.0.1:1/v1", "judge_api_key": "sk-judge"},
+            {"judge_api_base": "http://me:a-password@127.0.0.1:1/v1", "judge_api_key": "sk-judge"},
             ProviderUnavailableError,
-            r"openai/judge at http://127\.0\.0\.1:1/v1 does not answer: .*\. Check EXEMPLARS_JUDGE_API_BASE",
+            r"openai/judge at http://\[redacted\]@127\.0\.0\.1:1/v1 does not answer: .*EXEMPLARS_JUDGE_API_BASE",
         ),
     ],
 )
