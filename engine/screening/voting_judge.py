@@ -8,6 +8,7 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from itertools import islice
 
 from engine.domain.model import POLES, Pole, Trait
 from engine.domain.progress import CallsPlanned, Progress
@@ -134,16 +135,16 @@ class VotingJudge:
             if said is not None:
                 self._is_any_read = True
                 return Vote(gateway.endpoint.name, said, first)
-            self._unread[label] = reply.text
+            if not self._is_any_read:
+                self._unread[label] = reply.text
             if reply.finish == REFUSED:
                 break
         return Vote(gateway.endpoint.name, "invalid", first)
 
     def _explain_unread(self, plan: Plan, endpoint: Endpoint) -> str:
         """Says that no vote can be read, with two of the answers, in the order of the texts."""
-        quoted = [quote_reply(said) for said in dict.fromkeys(self._unread[label] for label in sorted(self._unread))][
-            :2
-        ]
+        different = dict.fromkeys(self._unread[label] for label in sorted(self._unread))
+        quoted = [quote_reply(said) for said in islice(different, 2)]
         return (
             f"The judge {endpoint.name} casts no vote that can be read: none of its first {len(self._unread)} answers "
             f"names one of the labels it is given, or neither, such as {' and '.join(quoted)}; no more was asked. Take "
