@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 import pyarrow as pa
@@ -24,6 +24,8 @@ MODEL_SUITE = "expectations.json"
 # It becomes a part of the names of files.
 SUITE_NAME = re.compile(r"\w[\w -]{0,79}")
 MAX_BYTES = 1024 * 1024
+_JSON_STRING = r'"(?:[^"\\]|\\.)*"'
+_JSON_TOKEN = re.compile(rf"(?P<field>{_JSON_STRING})\s*:|{_JSON_STRING}|[\[\]{{}}]")
 
 
 # Pydantic's plugin for mypy calls its own catch-all ``kwargs`` too.
@@ -157,33 +159,36 @@ def _parse_json(place: str, content: bytes) -> Any:
     """Parses JSON; each object knows its path, for messages."""
     if len(content) > MAX_BYTES:
         raise _refuse(place, f"{len(content):,} bytes", f"{MAX_BYTES:,} bytes at most")
-    twice: list[str] = []
     try:
-        value = json.loads(
-            content.decode("utf-8-sig"),
-            object_pairs_hook=lambda pairs: _collect(pairs, twice),
-            parse_constant=_refuse_constant,
-        )
+        text = content.decode("utf-8-sig")
+        value = json.loads(text, parse_constant=_refuse_constant)
     except UnicodeDecodeError as error:
         raise _refuse(place, f"a byte that is not UTF-8 at offset {error.start}", "UTF-8 text") from None
     except json.JSONDecodeError as error:
         raise _refuse(place, f"{error.msg[:1].lower()}{error.msg[1:]}", "one object of JSON", error.lineno) from None
     except (ValueError, RecursionError) as error:
         raise _refuse(place, str(error) or "nesting deeper than can be read", "one object of JSON") from None
-    if twice:
-        raise _refuse(place, f"{twice[0]!r} a second time in one object", "each field once")
+    if twice := _find_twice(text):
+        raise _refuse(place, f"{twice[0]!r} a second time in one object", "each field once", twice[1])
     if SURROGATE.search(json.dumps(value, ensure_ascii=False)):
         raise _refuse(place, "half of a surrogate pair", "whole Unicode characters")
     return _give_paths(value, ())
 
 
-def _collect(pairs: Iterable[tuple[str, Any]], twice: list[str]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in found:
-            twice.append(name)
-        found[name] = value
-    return found
+def _find_twice(text: str) -> tuple[str, int] | None:
+    """Finds the first field that stands twice in one object of a text of JSON, with its line."""
+    fields: list[set[str]] = []
+    for token in _JSON_TOKEN.finditer(text):
+        if token[0] in "[{":
+            fields.append(set())
+        elif token[0] in "]}":
+            fields.pop()
+        elif token["field"]:
+            name = json.loads(token["field"])
+            if name in fields[-1]:
+                return name, text.count("\n", 0, token.start()) + 1
+            fields[-1].add(name)
+    return None
 
 
 def _refuse_constant(name: str) -> Any:
@@ -205,6 +210,9 @@ def _describe(number: int, entry: ExpectationEntry, findings: Findings) -> dict[
     for word in ("says", "do"):
         if not isinstance(entry.meta.get(word, ""), str):
             findings.add(("expectations", number, "meta", word), format_value(entry.meta[word]), "text")
+    if "severity" in entry.kwargs:
+        allowed = "no severity here: it stands beside kwargs, as type does"
+        findings.add(("expectations", number, "kwargs", "severity"), format_value(entry.kwargs["severity"]), allowed)
     return {
         "type": entry.type,
         "kwargs": dict(entry.kwargs),

@@ -96,6 +96,10 @@ def test_digest_is_that_of_what_is_expected_not_of_the_layout() -> None:
         (make_suite("a", {**LENGTH, "severtiy": "info"}), ("expectations.0.severtiy", "'severtiy'", None)),
         (make_suite("a", {"expectation_type": "x"}), ("expectations.0.type", "nothing", "this field is required")),
         (make_suite("a", {**LENGTH, "meta": {"says": 3}}), ("expectations.0.meta.says", "3", "text")),
+        (
+            make_suite("a", {**LENGTH, "kwargs": {"column": "text", "severity": "info"}}),
+            ("expectations.0.kwargs.severity", "'info'", "no severity here: it stands beside kwargs, as type does"),
+        ),
         (make_suite("../a"), ("name", "'../a'", None)),
         (make_suite("a.b"), ("name", "'a.b'", None)),
         ('{"name": "a", "name": "b"}', ("file", "'name' a second time in one object", "each field once")),
@@ -127,6 +131,21 @@ def test_line_of_broken_json_is_named() -> None:
         parse('{"name": "a",\n "expectations": [}')
 
     assert [Problem(PLACE, 2, "file", "expecting value", "one object of JSON")] == list(refusal.value.problems)
+
+
+def test_line_of_a_field_that_stands_twice_is_named() -> None:
+    content = (
+        '{"name": "{\\"a\\": [", "expectations": [\n'
+        ' {"type": "x", "meta": {"type": 1}},\n'
+        ' {"type": "x",\n'
+        ' "t\\u0079pe": "y"}]}'
+    )
+    with pytest.raises(DefinitionError) as refusal:
+        parse(content)
+
+    assert [Problem(PLACE, 4, "file", "'type' a second time in one object", "each field once")] == list(
+        refusal.value.problems
+    )
 
 
 def test_catalogues_suites_come_by_file_name_before_the_models_own(tmp_path: Path) -> None:
