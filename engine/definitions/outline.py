@@ -6,7 +6,8 @@ from engine.definitions.mistakes import Findings, find_near_spelling, format_val
 from engine.definitions.scenario_packs import list_pack_names
 from engine.definitions.schema import ModelEntry, ScenariosEntry, TraitEntry
 from engine.definitions.source_kinds.entries import Source, make_sources
-from engine.definitions.sources import CONTENT, SOURCE_URL
+from engine.definitions.sources import CONTENT, SOURCE_URL, parse_number
+from engine.domain.folding import fold_name
 from engine.domain.model import Brief, Effort, Length, OwnScenarios, Skipped, Trait
 
 # What is added over HTTP: read as the last source, without an entry in `sources`.
@@ -64,15 +65,27 @@ def name_added_field(trait: str) -> str:
 def _make_traits(entry: ModelEntry, findings: Findings) -> dict[str, Trait]:
     """Makes the traits by their keys."""
     traits: dict[str, Trait] = {}
+    names: set[str] = set()
     for index, item in enumerate(entry.traits):
         if item.key in traits:
             findings.add(("traits", index, "key"), repr(item.key), "a key that no other trait of the model has")
             continue
         name = item.name or item.key.replace("_", " ").replace("-", " ").title()
+        if fold_name(name) in names:
+            findings.add(("traits", index, "name"), format_value(name), "a name that no other trait of the model has")
+        names.add(fold_name(name))
         positive, negative = _name_poles(item, name)
-        if positive.casefold() == negative.casefold():
+        for field_name, label, quality in (("positive_label", positive, 1.0), ("negative_label", negative, 0.0)):
+            if parse_number(label) not in (None, quality):
+                allowed = f"a label in words, since a number reads as a quality, which is {quality:g} here"
+                findings.add(("traits", index, field_name), format_value(label), allowed)
+        if fold_name(positive) == fold_name(negative):
             allowed = "a label that differs from positive_label"
             findings.add(("traits", index, "negative_label"), format_value(negative), allowed)
+        for text in item.negative_paraphrase:
+            if fold_name(text) in map(fold_name, item.positive_paraphrase):
+                allowed = "a text that is not said of the positive pole too"
+                findings.add(("traits", index, "negative_paraphrase"), format_value(text), allowed)
         traits[item.key] = Trait(
             key=item.key,
             name=name,

@@ -18,6 +18,7 @@ from pydantic_core import PydanticCustomError
 
 from engine.definitions.mistakes import Entry, check_entries
 from engine.definitions.sources import QUALITY_WORDS
+from engine.domain.folding import is_blank
 from engine.domain.language_tag import parse_tag
 from engine.domain.model import Aggregation, Effort, TraitType
 
@@ -34,11 +35,14 @@ def _as_texts(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
 
-def _fold_spaces(value: str) -> str:
-    folded = " ".join(value.split())
-    if not folded:
+def _check_seen(value: str) -> str:
+    if is_blank(value):
         raise PydanticCustomError("no_text", "text that is not empty")
-    return folded
+    return value
+
+
+def _fold_spaces(value: str) -> str:
+    return " ".join(_check_seen(value).split())
 
 
 def _as_tag(value: str) -> str:
@@ -48,7 +52,7 @@ def _as_tag(value: str) -> str:
         raise PydanticCustomError("language_tag", "{allowed}", {"allowed": str(error)}) from None
 
 
-_Text = Annotated[str, Field(min_length=1)]
+_Text = Annotated[str, Field(min_length=1), AfterValidator(_check_seen)]
 _Texts = Annotated[tuple[_Text, ...], BeforeValidator(_as_texts, json_schema_input_type=_Text | list[_Text])]
 _Phrase = Annotated[str, AfterValidator(_fold_spaces), Field(max_length=MAX_PHRASE)]
 _PhraseText = Annotated[str, Field(max_length=MAX_PHRASE)]
@@ -78,15 +82,15 @@ class TraitEntry(DescribedEntry):
     type: TraitType
     """spectrum: where on a scale? topic: is this about X? claim: does this confirm a statement? outlier: is this
     unusual for its kind?"""
-    key: str = Field(pattern=r"^[a-z0-9_-]+$", max_length=100)
+    key: str = Field(pattern=r"^[_-]*[a-z0-9][a-z0-9_-]*$", max_length=100)
     """Its name in files: lower-case letters, digits, '_' and '-'."""
-    name: str | None = None
+    name: _Text | None = None
     """Its name for people. Without it the key: personal_data becomes "Personal Data"."""
     description: str | None = None
     """The question that a judge would be asked, and what does not count. The field that matters most."""
-    positive_label: str | None = None
-    """The positive pole, quality 1, in a word or two."""
-    negative_label: str | None = None
+    positive_label: _Text | None = None
+    """The positive pole, quality 1, in a word or two, not in a number."""
+    negative_label: _Text | None = None
     """The negative pole, quality 0. Name what stands there ("Obscure"), not only what is missing ("Not clear")."""
     kind: Literal["extrinsic"] | None = None
     """The platform's word for a trait that an author defines: extrinsic, or left out."""

@@ -4,11 +4,14 @@ import codecs
 import csv
 import io
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import BinaryIO
 
 from engine.definitions.mistakes import find_near_spelling, format_names, format_value
+from engine.domain.folding import fold_name
 from engine.domain.model import SURROGATE, Seed, Trait
 from engine.errors import Problem
 
@@ -52,6 +55,10 @@ FILE_START = LinePosition()
 
 class _UnreadableError(Exception):
     """The rest of a file cannot be read; the only argument is the ``Problem``."""
+
+
+class _TwiceError(Exception):
+    """A field stands twice in one object; the only argument is its name."""
 
 
 @dataclass(slots=True)
@@ -129,27 +136,30 @@ def read_fields(stream: BinaryIO, is_csv: bool) -> list[str]:
 
 
 def parse_quality(value: object, trait: Trait) -> float | None:
-    """Parses a quality in [0, 1] from a number, a quality word or a pole label; None if it is none of these."""
-    if isinstance(value, bool):
+    """Parses a quality in [0, 1] from a number, a pole label or a quality word; None if it is none of these.
+
+    JSON and CSV mean the same: 1 and "1", true and "true". Of a trait with a label that is a quality word of something
+    else ("Low" as the positive one), no quality word counts but its labels.
+    """
+    if not isinstance(value, str | int | float):
         return None
-    if isinstance(value, int | float):
-        return float(value) if 0 <= value <= 1 else None
-    if not isinstance(value, str):
-        return None
-    word = value.strip().casefold()
-    own = {trait.negative_label.casefold(): 0.0, trait.positive_label.casefold(): 1.0}
-    if word in own or word in QUALITY_WORDS:
-        return own.get(word, QUALITY_WORDS.get(word))
+    word, known = fold_name(str(value)), _name_qualities(trait)
+    number = known[word] if word in known else parse_number(word)
+    return number if number is not None and 0 <= number <= 1 else None
+
+
+def parse_number(word: str) -> float | None:
+    """Parses what reads as a number in any script; None if it is none."""
     try:
-        number = float(word)
+        return float(fold_name(word))
     except ValueError:
         return None
-    return number if 0 <= number <= 1 else None
 
 
 def list_qualities(trait: Trait) -> str:
     """Lists for a message what ``parse_quality`` takes."""
-    return f"{trait.positive_label!r}, {trait.negative_label!r}, a number in [0, 1], or a word like good, mixed or poor"
+    words = ", or a word like good, mixed or poor" if "good" in _name_qualities(trait) else ""
+    return f"{trait.positive_label!r}, {trait.negative_label!r}, a number in [0, 1]{words}"
 
 
 def seek_line(stream: BinaryIO, start: LinePosition) -> LinePosition:
@@ -188,6 +198,14 @@ class TextLines:
                 yield line
 
 
+@lru_cache(maxsize=256)
+def _name_qualities(trait: Trait) -> Mapping[str, float]:
+    """The words that name a quality of a trait, folded."""
+    own = {fold_name(trait.negative_label): 0.0, fold_name(trait.positive_label): 1.0}
+    is_turned = any(QUALITY_WORDS.get(label, quality) != quality for label, quality in own.items())
+    return own if is_turned else QUALITY_WORDS | own
+
+
 def _walk_rows(name: str, lines: TextLines) -> Iterator[tuple[LinePosition, list[str]]]:
     """Yields the rows that are not empty, each with the position of its first line: a quoted cell may span several.
 
@@ -211,7 +229,8 @@ def _walk_rows(name: str, lines: TextLines) -> Iterator[tuple[LinePosition, list
 
 
 def _check_header(name: str, header: list[str], mapping: Labels) -> tuple[Problem, ...]:
-    problems = []
+    twice = [column for column, times in Counter(header).items() if times > 1 and column.strip()]
+    problems = [Problem(name, 1, "header", f"{column!r} a second time", "each column once") for column in twice]
     for column in (CONTENT, *mapping):
         if column not in header:
             found, allowed = format_names(header) or "nothing", f"a column {column!r}"
@@ -219,9 +238,18 @@ def _check_header(name: str, header: list[str], mapping: Labels) -> tuple[Proble
     return tuple(problems)
 
 
+def _take_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        raise _TwiceError(Counter(name for name, _ in pairs).most_common(1)[0][0])
+    return fields
+
+
 def _read_object(reading: _Reading, raw: bytes) -> Line:
     try:
-        entry = json.loads(raw.decode())
+        entry = json.loads(raw.decode(), object_pairs_hook=_take_once)
+    except _TwiceError as error:
+        reading.add(str(error), "a second time in one line", "each field once")
     except (ValueError, RecursionError) as error:
         shown = repr(raw[:40].decode(errors="replace"))
         if isinstance(error, json.JSONDecodeError):

@@ -13,6 +13,8 @@ from functools import lru_cache
 import regex
 from icu4py.breakers import WordBreaker
 
+from engine.domain.folding import UNSEEN, fold
+
 # A run of 8 words in common is what PaLM counts as contamination (Chowdhery et al. 2022, section 8).
 COMMON_RUN = 8
 # The Jaccard index from which two texts are too near for one to train on and the other to evaluate with. At .7 an
@@ -30,9 +32,6 @@ _DENSE = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}]")
 _FIRST_DENSE = "\u2e80"
 _ASCII_WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 _WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+(?:['’-][\p{L}\p{M}\p{N}]+)*")
-# What is not seen: zero-width characters, soft hyphens, marks of direction, variation selectors (Unicode 5.21,
-# Default_Ignorable_Code_Point), and the Arabic tatweel, which only stretches a word.
-_UNSEEN = regex.compile(r"[\p{Default_Ignorable_Code_Point}\u0640]+")
 # What no word has, and marks that have lost their letter.
 _BETWEEN = regex.compile(r"[^\w\p{N}\s]|(?<![\w\p{N}])\p{M}+")
 # Characters a word of ICU, in languages without spaces: of the tests' Japanese samples, and of plain Chinese and Thai.
@@ -46,13 +45,13 @@ def split_words(text: str) -> list[str]:
     """Splits a text into lower-case words; apostrophes and hyphens inside a word stay, combining marks belong to it."""
     if text.isascii():
         return _ASCII_WORD.findall(text.lower())
-    words = _WORD.findall(_UNSEEN.sub("", unicodedata.normalize("NFC", text)).lower())
+    words = _WORD.findall(UNSEEN.sub("", unicodedata.normalize("NFC", text)).lower())
     return [part for word in words for part in _segment(word)]
 
 
 def drop_unseen(text: str) -> str:
     """Returns a text as it is seen: without zero-width characters and soft hyphens, with single spaces."""
-    return " ".join(_UNSEEN.sub("", unicodedata.normalize("NFC", text)).split())
+    return " ".join(UNSEEN.sub("", unicodedata.normalize("NFC", text)).split())
 
 
 def count_words(text: str) -> int:
@@ -72,8 +71,7 @@ def normalise(text: str) -> str:
     """
     if text.isascii():
         return " ".join(re.sub(r"[^\w\s]", " ", text.casefold()).split())
-    folded = unicodedata.normalize("NFKC", _UNSEEN.sub("", text)).casefold()
-    return " ".join(_BETWEEN.sub(" ", unicodedata.normalize("NFC", folded)).split())
+    return " ".join(_BETWEEN.sub(" ", fold(text)).split())
 
 
 def shingle(text: str) -> frozenset[str]:
@@ -101,7 +99,7 @@ def is_spaceless(word: str) -> bool:
 
 def ends_sentence(text: str) -> bool:
     """Whether a text ends in a terminal mark of any script, which quotation marks and brackets may follow."""
-    return _END.search(_UNSEEN.sub("", text).rstrip()) is not None
+    return _END.search(UNSEEN.sub("", text).rstrip()) is not None
 
 
 def take_opening(text: str, count: int) -> str:

@@ -1,6 +1,6 @@
 """Reads the entries of ``sources`` in ``model.yaml``: which files of samples there are, and which traits they label."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Literal
@@ -134,18 +134,25 @@ def _resolve_mapping(
     """Resolves which field of a line feeds which trait; without a mapping, each trait's own key is the field."""
     if source.mapping is None:
         return traits
-    for field_name, target in source.mapping.items():
-        _check_target(target, (*path, "mapping", field_name), traits, findings)
-    return {field_name: traits.get(target.trait) for field_name, target in source.mapping.items()}
+    targets = dict(_walk_targets(source.mapping, path, traits, findings))
+    return {field_name: targets.get(field_name) for field_name in source.mapping}
 
 
-def _check_target(target: MappingEntry, path: Path, traits: Mapping[str, Trait], findings: Findings) -> Trait | None:
-    """Finds the trait that a mapping names, which is reported where there is none."""
-    if target.trait not in traits:
-        allowed = f"a trait of this model: {format_names(traits)}"
-        near = find_near_spelling(target.trait, traits)
-        findings.add((*path, "trait"), format_value(target.trait), allowed, near)
-    return traits.get(target.trait)
+def _walk_targets(
+    mapping: Mapping[str, MappingEntry], path: Path, traits: Mapping[str, Trait], findings: Findings
+) -> Iterator[tuple[str, Trait]]:
+    """Yields the fields of a mapping with their traits; an unknown trait, and one that stands twice, is a mistake."""
+    seen: set[str] = set()
+    for name, target in mapping.items():
+        place: Path = (*path, "mapping", name, "trait")
+        if target.trait in seen:
+            findings.add(place, format_value(target.trait), "each trait once: a text has one quality for it")
+        elif target.trait in traits:
+            yield name, traits[target.trait]
+        else:
+            allowed = f"a trait of this model: {format_names(traits)}"
+            findings.add(place, format_value(target.trait), allowed, find_near_spelling(target.trait, traits))
+        seen.add(target.trait)
 
 
 def _resolve_labels(
@@ -158,22 +165,15 @@ def _resolve_labels(
             findings.add((*path, "mapping"), "nothing", allowed)
             return ()
         return tuple(FixedLabel(trait, 1.0) for trait in traits.values())
-    labels: dict[str, FixedLabel] = {}
-    for name, target in source.mapping.items():
-        place: Path = (*path, "mapping", name)
-        trait = _check_target(target, place, traits, findings)
-        if trait is None:
-            continue
-        quality = 1.0 if target.quality is None else parse_quality(target.quality, trait)
+    labels = []
+    for name, trait in _walk_targets(source.mapping, path, traits, findings):
+        said = source.mapping[name].quality
+        quality = 1.0 if said is None else parse_quality(said, trait)
         if quality is None:
-            findings.add((*place, "quality"), format_value(target.quality), list_qualities(trait))
-        elif trait.key in labels:
-            findings.add(
-                (*place, "trait"), format_value(trait.key), "each trait once: a passage has one quality for it"
-            )
+            findings.add((*path, "mapping", name, "quality"), format_value(said), list_qualities(trait))
         else:
-            labels[trait.key] = FixedLabel(trait, quality)
-    return tuple(labels.values())
+            labels.append(FixedLabel(trait, quality))
+    return tuple(labels)
 
 
 def _check_path(source: SourceEntry, path: Path, findings: Findings) -> str | None:
@@ -228,12 +228,11 @@ def _resolve_topics(
     """Resolves the topics that ordinary texts lie outside of: all of the model's, or those that the mapping names."""
     if source.mapping is None:
         return tuple(FixedLabel(trait, 0.0) for trait in traits.values() if trait.type == "topic")
-    labels: dict[str, FixedLabel] = {}
-    for name, target in source.mapping.items():
-        trait = _check_target(target, (*path, "mapping", name), traits, findings)
-        if trait is not None and trait.type == "topic":
-            labels[trait.key] = FixedLabel(trait, 0.0)
-        elif trait is not None:
+    labels = []
+    for _, trait in _walk_targets(source.mapping, path, traits, findings):
+        if trait.type == "topic":
+            labels.append(FixedLabel(trait, 0.0))
+        else:
             why = f"texts outside of a topic say nothing of a {trait.type}"
             findings.skipped.append(Skipped(f"noise for {trait.key}", why))
-    return tuple(labels.values())
+    return tuple(labels)

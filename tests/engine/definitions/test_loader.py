@@ -293,12 +293,70 @@ def test_source_without_a_mapping_uses_the_trait_keys() -> None:
     assert (Seed("clarity", "One.", 1.0, "u22a8.test/s.jsonl:1"),) == model.seeds
 
 
-def test_two_fields_may_feed_one_trait() -> None:
-    mapping = "{a: {trait: clarity}, b: {trait: clarity}}"
-    files = {"s.jsonl": b'{"content": "One.", "a": 1}\n{"content": "Two.", "b": 0}\n'}
-    model = parse(f"{ONE_TRAIT}sources: [{{type: jsonl, path: s.jsonl, mapping: {mapping}}}]\n", files)
+def list_trait_mistakes(*traits: str) -> list[tuple[str, str]]:
+    """The fields of the traits that are wrong, each with what is found there."""
+    with pytest.raises(DefinitionError) as refusal:
+        parse("traits:\n" + "".join(f"  - {{type: spectrum, {trait}}}\n" for trait in traits))
+    assert [f"{WHERE}:{len(traits) + 1}"] * len(refusal.value.problems) == [
+        f"{problem.file}:{problem.line}" for problem in refusal.value.problems
+    ]
+    return [(problem.field, problem.found) for problem in refusal.value.problems]
 
-    assert [("One.", 1.0), ("Two.", 0.0)] == [(seed.text, seed.quality) for seed in model.seeds]
+
+@pytest.mark.parametrize(
+    "nothing", ['""', '" "', r'"\u200b"', r'"\u2800"', r'"\u3164\u200f"', r'"\t\u00a0"', r'"\u202e\u2066"']
+)
+@pytest.mark.parametrize("field", ["name", "positive_label", "negative_label", "positive_paraphrase"])
+def test_name_or_label_of_nothing_is_a_mistake(field: str, nothing: str) -> None:
+    (mistake,) = list_trait_mistakes(f"key: tax, {field}: {nothing}")
+
+    assert f"traits.0.{field}" == mistake[0].removesuffix(".0")
+
+
+@pytest.mark.parametrize("key", ["_", "-", "--_"])
+def test_key_of_nothing_is_a_mistake(key: str) -> None:
+    assert [("traits.0.key", repr(key))] == list_trait_mistakes(f'key: "{key}"')
+
+
+@pytest.mark.parametrize(
+    "same", ["warm", "WARM", " Warm ", "Ｗａｒｍ", r"W\u00adarm", r"\u200fWarm\u200e", r"War\u200bm", r"Warm\ufe0f"]
+)
+def test_labels_names_and_paraphrases_that_read_the_same_are_a_mistake(same: str) -> None:
+    labels = list_trait_mistakes(f'key: tone, positive_label: Warm, negative_label: "{same}"')
+    names = list_trait_mistakes("key: tone, name: Warm", f'key: other, name: "{same}"')
+    said = list_trait_mistakes(f'key: tone, positive_paraphrase: Warm, negative_paraphrase: [Cold, "{same}"]')
+
+    assert ["traits.0.negative_label"] == [field for field, _ in labels]
+    assert ["traits.1.name"] == [field for field, _ in names]
+    assert ["traits.0.negative_paraphrase"] == [field for field, _ in said]
+
+
+@pytest.mark.parametrize(
+    "pair", [("İyi", "iyi"), ("Straße", "STRASSE"), ("δρόμος", "ΔΡΌΜΟΣ"), ("ガス", "ｶﾞｽ"), ("é", r"e\u0301")]
+)
+def test_labels_are_the_same_in_any_script(pair: tuple[str, str]) -> None:
+    assert list_trait_mistakes('key: tone, positive_label: "{}", negative_label: "{}"'.format(*pair))
+
+
+@pytest.mark.parametrize("keys", [("a_b", "a-b"), ("tone", "tone_")])
+def test_names_made_of_keys_may_not_be_the_same_either(keys: tuple[str, str]) -> None:
+    assert ["traits.1.name"] == [field for field, _ in list_trait_mistakes(*(f"key: {key}" for key in keys))]
+
+
+@pytest.mark.parametrize("number", ["0", "0.5", "5", "1e3", "-1", "１０", "٣", "②", "nan"])
+def test_label_that_reads_as_another_quality_is_a_mistake(number: str) -> None:
+    assert [("traits.0.positive_label", repr(number))] == list_trait_mistakes(f"key: tone, positive_label: {number}")
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "file", "noise"])
+def test_mapping_names_each_trait_once(kind: str) -> None:
+    text = f"traits: [{{type: topic, key: tax}}]\nsources:\n  - type: {kind}\n    path: s.x\n    mapping:\n"
+    with pytest.raises(DefinitionError) as refusal:
+        parse(f"{text}      a: {{trait: tax}}\n      b: {{trait: tax}}\n", {"s.x": b"content,a\n"})
+
+    assert (7, "sources.0.mapping.b.trait", "'tax'") in [
+        (problem.line, problem.field, problem.found) for problem in refusal.value.problems
+    ]
 
 
 FORM = """\

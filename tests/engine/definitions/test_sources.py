@@ -77,6 +77,50 @@ def test_own_pole_label_goes_before_a_quality_word() -> None:
 
 
 @pytest.mark.parametrize(
+    ("labels", "values", "quality"),
+    [
+        (("Low", "High"), ("good", "poor", "yes", "mixed"), None),
+        (("Fine", "Mixed"), ("good", "low"), None),
+        (("Bad", "Good"), ("bad",), 1.0),
+        (("High", "Low"), ("good", "yes"), 1.0),
+        (("True", "False"), (True, "true", " TRUE"), 1.0),
+        (("1", "0"), (1, "1", "１", 1.0), 1.0),
+        (("Very Warm", "Cold"), ("very  warm", "Ｖｅｒｙ Ｗａｒｍ", "ve\u200bry warm"), 1.0),
+        (("Nazik", "İyi"), ("iyi", "İYİ"), 0.0),
+    ],
+)
+def test_label_means_one_thing_however_it_is_written(
+    labels: tuple[str, str], values: tuple[object, ...], quality: float | None
+) -> None:
+    """A word of the contract does not count where one of the labels turns its meaning round."""
+    trait = make_trait("tone", positive_label=labels[0], negative_label=labels[1])
+
+    assert {quality} == {parse_quality(value, trait) for value in values}
+    assert ("good" in list_qualities(trait)) is (parse_quality("good", trait) is not None)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"content": "One.", "clarity": 1, "clarity": 0}',
+        b'{"content": "One.", "cl\\u0061rity": 1, "clarity": 1}',
+    ],
+)
+def test_field_that_stands_twice_in_a_line_is_a_mistake(line: bytes) -> None:
+    seeds, problems = read_lines(b'{"content": "Zero.", "clarity": 1}', line)
+
+    assert [Problem("s.jsonl", 2, "clarity", "a second time in one line", "each field once")] == problems
+    assert ["Zero."] == [seed.text for seed in seeds]
+
+
+@pytest.mark.parametrize("column", ["content", "clarity", "note"])
+def test_column_that_stands_twice_is_a_mistake(column: str) -> None:
+    seeds, problems = read_table(f"content,clarity,warmth,note,{column},,\nOne.,good,cold,x,y,,\n")
+
+    assert ([], [Problem("s.csv", 1, "header", f"{column!r} a second time", "each column once")]) == (seeds, problems)
+
+
+@pytest.mark.parametrize(
     ("value", "quality"),
     [(0, 0.0), (1, 1.0), (0.0, 0.0), (1.0, 1.0), (0.25, 0.25), ("0.75", 0.75), ("1", 1.0), ("0", 0.0), (" 1.0 ", 1.0)],
 )

@@ -351,10 +351,10 @@ def test_counts_are_those_of_the_file_as_it_stands(house: House) -> None:
 
     assert SampleCount(3, 1, 1) == house.count()["clarity"]
     house.models.joinpath(HANDLE, "model.yaml").write_text(
-        "traits: [{type: topic, key: clarity}]\n"
-        "sources: [{type: jsonl, path: s.jsonl, mapping: {safety: {trait: clarity}, clarity: {trait: clarity}}}]\n"
+        "traits: [{type: topic, key: clarity}, {type: topic, key: other}]\n"
+        "sources: [{type: jsonl, path: s.jsonl, mapping: {safety: {trait: clarity}, clarity: {trait: other}}}]\n"
     )
-    assert {"clarity": SampleCount(5, 2, 2)} == house.count()
+    assert {"clarity": SampleCount(2, 1, 1), "other": SampleCount(3, 1, 1)} == house.count()
 
 
 def test_counts_need_no_parquet(house: House) -> None:

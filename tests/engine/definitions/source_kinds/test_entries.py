@@ -93,7 +93,7 @@ def test_text_file_of_a_model_with_several_traits_has_to_say_which() -> None:
         ),
         (
             "{x: {trait: clarity}, y: {trait: clarity, quality: 0}}",
-            "sources.0.mapping.y.trait: found 'clarity'; allowed: each trait once: a passage has one quality for it.",
+            "sources.0.mapping.y.trait: found 'clarity'; allowed: each trait once: a text has one quality for it.",
         ),
     ],
 )
