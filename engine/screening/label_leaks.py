@@ -1,11 +1,13 @@
 """Finds labels, and the author's own words about a trait, in a text: a scorer would learn them and not the trait."""
 
-import re
-import unicodedata
+import html
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from itertools import chain
 
+import regex
+
+from engine.domain.folding import fold, fold_name, is_blank
 from engine.domain.model import Model, Trait
 from engine.screening.patterns import MOST_SEEDS
 from engine.text.function_words import list_content_words
@@ -23,16 +25,28 @@ _PARTICLES = frozenset(
     "yes no true false ok okay ja nein oui non si sí não sim da nie tak evet hayır да нет はい いいえ 是 否 对 不 "
     "네 아니요 हाँ हां नहीं نعم لا".split()
 )
-_MARK = r"(?:\s*[.,!?;:…—–|。、،؛؟।॥]|\s+-|-\s|\s*[\r\n])"
-_OPEN, _CLOSE = r"[(\[{<（【〔「『]", r"[)\]}>）】〕」』]"
-_WRAP = r"[\"'“”’»*_`~)\]}）】」』]*"
+# Where what went before ends, in any script: a mark, a dash or an arrow between spaces, a new line. A comma may also
+# stand in the sentence that a field's word begins: "Tom: Good, and you?".
+_BREAK = r"(?:\s*[[\p{Terminal_Punctuation}…—–|→·]--[,،、]]|\s+[-/=•]|-\s|\s*\n)"
+_MARK = rf"(?:{_BREAK}|\s*[,،、])"
+_OPEN, _CLOSE = r"[\p{Ps}<]", r"[\p{Pe}>]"
+_QUOTE = r"[\p{Pe}\p{Pf}\p{Pi}\"'*_`~]"
+_WRAP = rf"{_QUOTE}{{0,6}}"
 # Bounded, so that a reply of nothing but brackets or dashes costs no more time than any other.
 _FEW = r"[\W_]{0,12}"
-_NOT = r"(?:(?:not|non|nicht|kein\w*|pas|no|niet|nie|не|غير)[\s-]+|[不非])?"
-_FIELDS = (
-    "label|rating|tone|verdict|category|class|sentiment|score|pole|quality|style|bewertung|ton|étiquette|etiqueta"
-    "|tono|etichetta|ラベル|标签|標籤"
-)
+# A field's name is one or two words of any language, or what is about as long where words have no spaces between them.
+_FIELD = r"(?:(?!\p{Ideographic}{7})[\w'’]{1,20}(?:[^\S\n]+[\w'’]{1,20})?)"
+_JOINT = rf"{_WRAP}(?:\s*[:=|→–—]|\s+-\s|\s*[-=]>){_FEW}"
+# "Not rude:", "Sehr höflich:", "不礼貌：".
+_BEFORE = r"(?:\w{1,5}[\s-]+|\p{Ideographic}{1,2})?"
+# An inflected form of a label with so many letters is a heading too: "Rudely:", "Unhöfliche:".
+_MIN_BENT = 4
+# No more of a text's end is looked at, beside what the label and the trait's name take.
+_TAIL = 120
+_TAG = regex.compile(r"</?([a-z][\w-]*)\b[^<>]{0,200}>")
+_INLINE_TAGS = frozenset("a b code em font i mark s small span strong sub sup u".split())
+# A label that is not made of words alone: what its words are is none of it.
+_NO_WORDS = regex.compile(r"[\p{S}#*@%/\\]|\A\P{L}*\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,49 +92,64 @@ def collect_own_words(model: Model, trait: Trait, language: str) -> OwnWords:
 def find_label(text: str, trait: Trait) -> str | None:
     """Says where a text names a label of a trait; None if it does not.
 
-    A label leaks at the start before a mark, in brackets at either end, and alone in the last sentence or line; one of
-    a spectrum or an outlier also next to the trait's name, and one of several words anywhere. The labels of a topic or
-    claim name what its texts are about.
+    By form, in any language: a label leaks at the start before a mark, in brackets at either end, alone in the last
+    sentence or line, and after a field's name at either end. A symbol (★, 👍, 5/5) needs no mark beside it. A label of
+    words leaks also next to the trait's name, and one of several words anywhere; those of a topic or a claim name what
+    its texts are about. Tags, marks of emphasis and what is not seen do not count.
     """
-    shown = unicodedata.normalize("NFKC", text)
+    shown = fold(html.unescape(text))
+    bare = _TAG.sub(lambda tag: "" if tag[1] in _INLINE_TAGS else "\n", shown)
     for label in (trait.positive_label, trait.negative_label):
-        word = normalise(label)
-        if not word:
+        if is_blank(label) or fold_name(label).split()[0] not in shown:
             continue
         starts, ends = _compile_places(label, trait.name)
-        if starts.search(shown):
-            return f"begins with the label {label!r}"
-        if ends.search(shown):
-            return f"ends with the label {label!r}"
-        if trait.type not in ("topic", "claim") and _is_named(normalise(text), word, normalise(trait.name)):
+        for form in {shown: None, bare: None}:
+            if starts.match(form):
+                return f"begins with the label {label!r}"
+            if ends.search(form[-_TAIL - len(label) - len(trait.name) :]):
+                return f"ends with the label {label!r}"
+        if trait.type not in ("topic", "claim") and not _NO_WORDS.search(label) and _is_named(text, label, trait.name):
             return f"names the label {label!r}"
     return None
 
 
-def _is_named(form: str, word: str, name: str) -> bool:
-    beside = rf"\b(?:{re.escape(name)} (?:\w+ ){{0,2}}{re.escape(word)}|{re.escape(word)} {re.escape(name)})\b"
-    return bool(re.search(beside, form)) or (len(word.split()) > 1 and f" {word} " in f" {form} ")
+def _is_named(text: str, label: str, name: str) -> bool:
+    form, word, title = normalise(text), normalise(label), regex.escape(normalise(name))
+    beside = rf"\b(?:{title} (?:\w+ ){{0,2}}{regex.escape(word)}|{regex.escape(word)} {title})\b"
+    return bool(regex.search(beside, form)) or (len(word.split()) > 1 and f" {word} " in f" {form} ")
 
 
 @lru_cache(maxsize=256)
-def _compile_places(label: str, name: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
-    """Compiles where a label leaks at the start and at the end of a text."""
-    shown = unicodedata.normalize("NFKC", label)
-    word = r"\s+".join(re.escape(part) for part in shown.split())
-    fields = "|".join((_FIELDS, re.escape(unicodedata.normalize("NFKC", name))))
-    field = rf"(?:{fields})\s*[:=–—-]{_FEW}"
-    particle = normalise(label) in _PARTICLES
-    # An inflected form is a heading too: "Rudely:", "Unhöfliche:". A word of that form before a comma is none.
-    bent = rf"{word}(?:e[nmrs]?|s|ly|ness)?" if len(shown) >= 4 and word[-1].isalpha() else word
-    # A hyphen with no space beside it makes another word: "Clear-cut", "No-one".
-    starts = [rf"{_NOT}{bent}{_WRAP}\s*[:|]", rf"{field}{_NOT}{word}{_WRAP}(?:{_MARK}|$)"]
-    ends = [rf"{_OPEN}{_FEW}(?:{field})?{_NOT}{bent}{_FEW}{_CLOSE}{_FEW}$", rf"(?:^|[\W_]){field}{_NOT}{word}{_FEW}$"]
-    if not particle:
-        starts.append(rf"{_NOT}{word}{_WRAP}{_MARK}")
-        ends.append(rf"(?:[.!?…。\n\r]|\s[–—-]){_FEW}{_NOT}{word}{_FEW}$")
-    bracketed = rf"^[\s\"'“”*_>#]*{_OPEN}{_FEW}(?:{field})?{_NOT}{bent}{_FEW}{_CLOSE}"
-    start = rf"{bracketed}|^[\W_]*(?:{'|'.join(starts)})"
-    return re.compile(start, re.IGNORECASE), re.compile("|".join(ends), re.IGNORECASE)
+def _compile_places(label: str, name: str) -> tuple[regex.Pattern[str], regex.Pattern[str]]:
+    """Compiles where a label leaks at the start and at the end of a text that is folded."""
+    folded = fold_name(label)
+    word = _escape(label)
+    # One star is none of five.
+    word = word if folded[0].isalnum() else rf"(?<!{regex.escape(folded[0])}){word}"
+    word = word if folded[-1].isalnum() else rf"{word}(?!{regex.escape(folded[-1])})"
+    bent = rf"{word}\w{{0,4}}" if len(folded) >= _MIN_BENT and folded[-1].isalpha() else word
+    own = f"{_escape(name)}{_JOINT}"
+    field = f"(?:{own}|{_FIELD}{_JOINT})"
+    bracketed = f"{_OPEN}{_FEW}{field}?{_BEFORE}{bent}{_FEW}{_CLOSE}"
+    starts = [bracketed, rf"{bent}{_WRAP}\s*[:|]", f"{own}{word}{_WRAP}(?:{_MARK}|$)"]
+    ends = [bracketed, f"(?:^|{_MARK}){_FEW}{own}{word}"]
+    if normalise(label) not in _PARTICLES:
+        # A hyphen with no space beside it makes another word: "Clear-cut", "No-one".
+        starts += [rf"{_BEFORE}{bent}{_WRAP}\s*[:|]", f"{word}{_WRAP}{_MARK}"]
+        starts.append(f"{field}{word}(?:{_WRAP}(?:{_BREAK}|$)|{_QUOTE}{_WRAP}{_MARK})")
+        ends.append(f"(?:^|{_MARK}){_FEW}{field}{word}")
+        # Signs of sentences and lists, such as "!" and "+", are alone in a line of theirs only.
+        is_sign = folded.isascii() and not any(map(str.isalnum, folded))
+        ends.append(rf"\n\s*{word}" if is_sign else rf"(?:[\p{{Sentence_Terminal}}…\n]|\s[–—|-]){_FEW}{word}")
+        if not is_sign and not any(map(str.isalpha, folded)):
+            starts.append(rf"{word}(?!\w)")
+            ends.append(rf"(?<!\w){word}")
+    start = rf"{_FEW}(?:\d{{1,2}}[.)]\s*)?(?:{'|'.join(starts)})"
+    return regex.compile(start, regex.V1), regex.compile(f"(?:{'|'.join(ends)}){_FEW}$", regex.V1)
+
+
+def _escape(name: str) -> str:
+    return r"\s+".join(map(regex.escape, fold_name(name).split()))
 
 
 def _list_content_runs(text: str, language: str) -> list[tuple[str, ...]]:
