@@ -82,10 +82,6 @@ def _make_traits(entry: ModelEntry, findings: Findings) -> dict[str, Trait]:
         if fold_name(positive) == fold_name(negative):
             allowed = "a label that differs from positive_label"
             findings.add(("traits", index, "negative_label"), format_value(negative), allowed)
-        for text in item.negative_paraphrase:
-            if fold_name(text) in map(fold_name, item.positive_paraphrase):
-                allowed = "a text that is not said of the positive pole too"
-                findings.add(("traits", index, "negative_paraphrase"), format_value(text), allowed)
         traits[item.key] = Trait(
             key=item.key,
             name=name,

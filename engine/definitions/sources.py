@@ -57,10 +57,6 @@ class _UnreadableError(Exception):
     """The rest of a file cannot be read; the only argument is the ``Problem``."""
 
 
-class _TwiceError(Exception):
-    """A field stands twice in one object; the only argument is its name."""
-
-
 @dataclass(slots=True)
 class _Reading:
     """Collects the seeds and mistakes of the line that is being read."""
@@ -239,17 +235,18 @@ def _check_header(name: str, header: list[str], mapping: Labels) -> tuple[Proble
 
 
 def _take_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Raises a ``KeyError`` with the name of a field that stands twice."""
     fields = dict(pairs)
     if len(fields) < len(pairs):
-        raise _TwiceError(Counter(name for name, _ in pairs).most_common(1)[0][0])
+        raise KeyError(Counter(name for name, _ in pairs).most_common(1)[0][0])
     return fields
 
 
 def _read_object(reading: _Reading, raw: bytes) -> Line:
     try:
         entry = json.loads(raw.decode(), object_pairs_hook=_take_once)
-    except _TwiceError as error:
-        reading.add(str(error), "a second time in one line", "each field once")
+    except KeyError as error:
+        reading.add(error.args[0], "a second time in one line", "each field once")
     except (ValueError, RecursionError) as error:
         shown = repr(raw[:40].decode(errors="replace"))
         if isinstance(error, json.JSONDecodeError):

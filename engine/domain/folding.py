@@ -12,11 +12,11 @@ _SEEN = regex.compile(r"[^\p{C}\p{Z}\s]")
 
 
 def fold(text: str) -> str:
-    """Folds case, width and what is not seen (NFKC, case folding); white space stays. Turkish's two i count as one."""
+    """Folds case, width, apostrophes and what is not seen (NFKC); white space stays. Turkish's two i count as one."""
     if text.isascii():
         return text.casefold()
     folded = unicodedata.normalize("NFKC", UNSEEN.sub("", text)).casefold()
-    return unicodedata.normalize("NFC", folded).replace("i\u0307", "i").replace("ı", "i")
+    return unicodedata.normalize("NFC", folded).replace("i\u0307", "i").replace("ı", "i").replace("’", "'")
 
 
 def fold_name(name: str) -> str:

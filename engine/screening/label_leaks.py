@@ -35,7 +35,7 @@ _WRAP = rf"{_QUOTE}{{0,6}}"
 # Bounded, so that a reply of nothing but brackets or dashes costs no more time than any other.
 _FEW = r"[\W_]{0,12}"
 # A field's name is one or two words of any language, or what is about as long where words have no spaces between them.
-_FIELD = r"(?:(?!\p{Ideographic}{7})[\w'’]{1,20}(?:[^\S\n]+[\w'’]{1,20})?)"
+_FIELD = r"(?:(?!\p{Ideographic}{7})[\w']{1,20}(?:[^\S\n]+[\w']{1,20})?)"
 _JOINT = rf"{_WRAP}(?:\s*[:=|→–—]|\s+-\s|\s*[-=]>){_FEW}"
 # "Not rude:", "Sehr höflich:", "不礼貌：".
 _BEFORE = r"(?:\w{1,5}[\s-]+|\p{Ideographic}{1,2})?"
@@ -100,7 +100,7 @@ def find_label(text: str, trait: Trait) -> str | None:
     shown = fold(html.unescape(text))
     bare = _TAG.sub(lambda tag: "" if tag[1] in _INLINE_TAGS else "\n", shown)
     for label in (trait.positive_label, trait.negative_label):
-        if is_blank(label) or fold_name(label).split()[0] not in shown:
+        if is_blank(label) or regex.split(r"(?<=\w)\W", fold_name(label))[0] not in shown:
             continue
         starts, ends = _compile_places(label, trait.name)
         for form in {shown: None, bare: None}:

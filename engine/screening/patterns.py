@@ -62,7 +62,7 @@ def _compile(name: str, reason: Reason, form: str, genre: re.Pattern[str] | None
 # Anchored patterns pass over quotation marks, brackets and marks of emphasis at the start.
 _START = r"^[\s\"'“”„«「『*_#>(\[]*"
 PATTERNS: tuple[Pattern, ...] = (
-    _compile("a text that is handed over", "meta_talk", f"{_START}{ASSENT}(?:{'|'.join(HANDING_OVER.values())})"),
+    _compile("a text that is handed over", "meta_talk", f"{_START}(?:{HANDING_OVER})"),
     _compile(
         "an offer to write",
         "meta_talk",

@@ -10,6 +10,7 @@ from engine.planning.held_out import Overlap, OverlapIndex, list_other_pool_text
 from engine.planning.plan import Plan
 from engine.planning.seed_variations import VoiceCheck
 from engine.screening.label_leaks import collect_own_words
+from engine.screening.openings import Openings
 from engine.screening.patterns import list_lifted
 from engine.screening.rules import MIN_WORDS, Context, find_fault
 from engine.text.near_duplicates import DuplicatePair, Match, NearTexts, choose_nearest
@@ -48,6 +49,7 @@ class Screener:
         self._min_words = min(MIN_WORDS, self._any_length.min_words)
         self._voice_check = VoiceCheck(plan.model, plan.language.tag)
         self._ahead: dict[str, Exemplar] = {}
+        self._openings = Openings(plan.model)
         self._seen = NearTexts()
         self._seeds = NearTexts()
         self._seed_runs: dict[tuple[str, ...], str] = {}
@@ -77,6 +79,7 @@ class Screener:
             self._ahead.pop(exemplar.key) if exemplar.key in self._ahead else self._apply_rules(exemplar)
             for exemplar in sorted(exemplars, key=lambda exemplar: (exemplar.order, exemplar.number))
         ]
+        self._openings.add(ruled)
         # All at once: each search goes through the hashes of the whole pool.
         texts = list(dict.fromkeys(item.text for item in ruled if item.text is not None and item.is_accepted))
         near, overlaps = find_nearest(texts, self._attached), self._other_side.find_all(texts)
@@ -101,6 +104,8 @@ class Screener:
         return replace(exemplar, reason=finding.reason, detail=finding.detail) if finding else exemplar
 
     def _compare(self, exemplar: Exemplar, text: str, near: Match | None, overlap: Overlap | None) -> Exemplar:
+        if opening := self._openings.find(exemplar):
+            return replace(exemplar, reason="meta_talk", detail=opening)
         if match := self._seeds.find(text):
             return self._reject(exemplar, text, "seed_copy", match)
         if match := self._refused.find(text):

@@ -89,6 +89,106 @@ def test_label_is_found_in_other_languages(text: str, trait: Trait) -> None:
 
 
 @pytest.mark.parametrize(
+    ("label", "text"),
+    [
+        ("Cordial", "Tom: Cordial. Obrigado pela mensagem."),
+        ("친절함", "라벨: 친절함. 연락 주셔서 감사합니다."),
+        ("친절함", "연락 주셔서 감사합니다. 라벨: 친절함"),
+        ("Вежливо", "Тон — вежливо. Спасибо за письмо."),
+        ("Вежливо", "Спасибо за письмо. (Тон: вежливо)"),
+        ("مهذب", "\u200fالتصنيف: \u202bمهذب\u202c. شكرا لرسالتك."),
+        ("מנומס", "סגנון: מנומס. תודה על פנייתך."),
+        ("สุภาพ", "ป้ายกำกับ: สุภาพ. ขอบคุณที่ติดต่อเรา"),
+        ("สุภาพ", "สุภาพ\nขอบคุณที่ติดต่อเรา"),
+        ("विनम्र", "आपके संदेश के लिए धन्यवाद। लेबल: विनम्र"),
+        ("Ευγενικός", "ΕΥΓΕΝΙΚΌΣ· ευχαριστούμε για το μήνυμα."),
+        ("Lịch sự", "Giọng điệu: Lịch sự. Cảm ơn bạn đã liên hệ."),
+        ("iyi", "Etiket: İYİ. Mesajınız için teşekkürler."),
+        ("粗鲁", "语气评价：粗鲁。取消是你自己的错。"),
+        ("粗鲁", "取消是你自己的错。标签：粗鲁"),
+        ("礼貌", "很礼貌：感谢您的来信。"),
+        ("Unhöflich", "Bewertungskategorie: Unhöflich – das ist Ihre Schuld."),
+        ("Unhöflich", "Unhöflichkeit: Das ist Ihre Schuld."),
+        ("Uprzejmy", "Poziom: Uprzejmy. Dziękujemy."),
+    ],
+)
+def test_field_before_a_label_is_known_by_its_form(label: str, text: str) -> None:
+    assert find_label(text, make_trait("tone", positive_label=label, negative_label="?"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<b>Rude</b>: {}",
+        "<p>Rude</p><p>{}</p>",
+        "Rude<br/>{}",
+        "<label>Rude</label> {}",
+        "<rude>{}</rude>",
+        "&lt;i&gt;Rude&lt;/i&gt;: {}",
+        "{} <i>Rude</i>",
+        "**Label**: Rude. {}",
+        "**Label:** Rude. {}",
+        "Ru\u200bde\u2060: {}",
+        "\ufeffRude\u00ad. {}",
+        "{}\u200b\u200bRude",
+        '{{"label": "rude", "text": "{}"}}',
+        "1. Rude: {}",
+        "| Rude | {} |",
+        "Rude → {}",
+        "Tone = Rude; {}",
+        "Text 1 — Rude: {}",
+    ],
+)
+def test_label_is_found_in_any_markup(text: str) -> None:
+    assert find_label(text.format("The cancellation was your own fault."), RUDE)
+
+
+@pytest.mark.parametrize(
+    ("label", "text"),
+    [
+        *(("★★★★★", text) for text in ("★★★★★ {}", "{} ★★★★★", "★★★★★: {}")),
+        *(("👍", text) for text in ("👍 {}", "👍🏽 {}", "{}👍", "(👍) {}")),
+        *(("5/5", text) for text in ("5/5 {}", "{} 5/5", "Rating: 5/5. {}")),
+        *(("+", text) for text in ("+: {}", "(+) {}", "Rating: +\n{}", "{} (+)", "{}\n+")),
+        *(("A+", text) for text in ("A+. {}", "Grade: A+\n{}", "{} (A+)", "A+ - {}")),
+        ("C++", "C++: {}"),
+        ("✓", "✓ {}"),
+    ],
+)
+def test_label_of_signs_is_found(label: str, text: str) -> None:
+    trait = make_trait("tone", name="Tone", positive_label=label, negative_label="Cold")
+
+    assert find_label(text.format("The room was ready when we came."), trait)
+
+
+@pytest.mark.parametrize(
+    ("label", "text"),
+    [
+        ("Clear", "Clear skies are expected."),
+        ("Clear", "Crystal-clear. That is what the water was."),
+        ("Warm", "Thank you for coming.\nWarm regards,\nAnna"),
+        ("Warm", "Dear Ms Warm: thank you for the letter."),
+        ("Warm", "It is late. Stay warm!"),
+        ("Good", "Note: good cables cost more."),
+        ("Good", "Tom: Good, and you?"),
+        ("Right", "Tom: All right. I am coming."),
+        ("Yes", "Anna: Yes. I know."),
+        ("No", "Oh no: the key broke."),
+        ("Polite", "Policy: keep the lid on."),
+        ("A+", "The tone is a tone of its own."),
+        ("5/5", "He paid 5 5 times."),
+        ("★", "★★★★★ is what we aim at."),
+        ("+", "+ a dark mode\n+ a quicker start"),
+        ("-", "- the key is changed once a month"),
+        ("!", "Quel bruit !"),
+        ("丁寧", "お客様各位：丁寧な対応を心がけます。"),
+    ],
+)
+def test_ordinary_text_with_the_words_or_signs_of_a_label_stands(label: str, text: str) -> None:
+    assert None is find_label(text, make_trait("tone", name="Tone", positive_label=label, negative_label="zzz"))
+
+
+@pytest.mark.parametrize(
     ("text", "trait"),
     [
         ("Rude words were said on both sides of the counter.", RUDE),

@@ -102,6 +102,8 @@ MATTER = [
     "次は東京です。お出口は左側です。",
     "以下の手順で鍵を交換します。",
     "这是我昨天说的那家书店，周末也开门。",
+    "I just got a text from Anna: the train is late.",
+    "Me mandó este texto: llego tarde.",
     "वह यहाँ हर सुबह अखबार पढ़ता है।",
 ]
 

@@ -18,7 +18,7 @@ from fakes.builders import (
     make_trait,
 )
 
-from engine.domain.model import Attached, Length, Model, Seed
+from engine.domain.model import Attached, Length, Model, Pole, Seed
 from engine.domain.samples import Exemplar, Reason
 from engine.screening.screener import Screener
 from engine.selection.choice import Choice
@@ -252,6 +252,55 @@ def test_echo_of_the_prompts_own_instructions_is_rejected() -> None:
     text = "In subject, facts, length and tone it could as well stand at the other end of it."
 
     assert ["prompt_echo"] == list_reasons(screen(text))
+
+
+ABOUT = "order drawer porter lamp shop scanner winter hall engine lorry".split()
+
+
+def open_with(opening: str, times: int, pole: Pole = "positive") -> list[Exemplar]:
+    """Ten texts of a pole, so many of which begin alike; no two are about the same."""
+    return [
+        make_exemplar(f"{opening if index < times else ''}The {word} of a {ABOUT[index - 3]} is here.", pole, index)
+        for index, word in enumerate(ABOUT)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("opening", "times"),
+    [
+        ("Claro! Segue a mensagem: ", 3),
+        ("**Sure, here is the note:** ", 3),
+        ("好的，以下是消息：", 3),
+        ("네, 메시지입니다: ", 3),
+        ("بالتأكيد، إليك الرسالة: ", 3),
+        ("Segue a mensagem: ", 5),
+        ("Đây là tin nhắn: ", 5),
+        ("Mensagem pedida\n\n", 5),
+    ],
+)
+def test_opening_of_many_texts_of_a_pole_is_the_models(opening: str, times: int) -> None:
+    fewer = make_screener().screen(open_with(opening, times - 1) + open_with("", 0, "negative"))
+    both = make_screener().screen(open_with(opening, times) + open_with(opening, times - 1, "negative"))
+    own = make_model(seeds=(Seed("clarity", f"{opening}The bell rings at noon.", 0.0, "s.jsonl:1"),))
+
+    assert "meta_talk" not in list_reasons(fewer)
+    assert times == sum(not item.is_accepted for item in both if item.pole == "positive")
+    assert "meta_talk" not in list_reasons(item for item in both if item.pole == "negative")
+    assert "meta_talk" not in list_reasons(make_screener(own).screen(open_with(opening, times)))
+
+
+def test_openings_are_counted_over_the_rounds() -> None:
+    screener, made = make_screener(), open_with("Segue a mensagem: ", 10)
+    reasons = [list_reasons(screener.screen(part)) for part in (made[:4], made[4:])]
+
+    assert [[None] * 4, ["meta_talk"] * 6] == reasons
+
+
+@pytest.mark.parametrize(
+    "opening", ["Dear customer,\n", "Добрый день!\n", "Note: ", "At 10:30 ", "See https://a.b/c: ", ""]
+)
+def test_greeting_or_first_word_that_many_texts_share_stands(opening: str) -> None:
+    assert "meta_talk" not in list_reasons(make_screener().screen(open_with(opening, 10)))
 
 
 def test_pairs_are_kept_for_the_report() -> None:
