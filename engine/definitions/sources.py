@@ -293,7 +293,7 @@ def _read_entry(reading: _Reading, entry: Mapping[str, object]) -> None:
             continue
         quality = parse_quality(value, trait)
         if quality is None:
-            words = [*QUALITY_WORDS, trait.positive_label, trait.negative_label]
+            words = [*_name_qualities(trait), trait.positive_label, trait.negative_label]
             hint = find_near_spelling(value, words) if isinstance(value, str) else None
             reading.add(name, format_value(value), list_qualities(trait), hint)
         else:
