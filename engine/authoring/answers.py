@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from yaml.reader import Reader
 
-from engine.definitions.sources import CONTENT, SOURCE_URL
+from engine.definitions.sources import CONTENT, SOURCE_URL, parse_number
+from engine.domain.folding import fold_name, is_blank
 from engine.domain.model import POLES, Pole
 from engine.text.formatting import capitalise
 
@@ -104,12 +105,14 @@ def read_pole(text: str, other: PoleAnswer | None = None) -> PoleAnswer:
         other: the other pole, if that is known.
 
     Raises:
-        ValueError: it has no label, one that is a sentence, or that of the other pole.
+        ValueError: it has no label, one that is a sentence or a number, or that of the other pole.
     """
     label, paraphrase = _split_answer(
         text, "Begin with a word or two for this end; after a colon say what a text there does"
     )
-    if other and label.casefold() == other.label.casefold():
+    if parse_number(label) is not None:
+        raise ValueError(f"{label} would read as a quality. Say in a word or two what stands at this end")
+    if other and fold_name(label) == fold_name(other.label):
         raise ValueError(f"{other.label!r} is the other end already")
     return PoleAnswer(label, paraphrase)
 
@@ -118,7 +121,7 @@ def _split_answer(text: str, asked: str) -> tuple[str, str]:
     """Splits "Warm: thanks and offers help" at its first colon."""
     first, _, rest = text.replace("：", ":", 1).partition(":")
     name = first.strip()
-    if not name or len(name) > MAX_LABEL_CHARACTERS or len(name.split()) > MAX_LABEL_WORDS:
+    if is_blank(name) or len(name) > MAX_LABEL_CHARACTERS or len(name.split()) > MAX_LABEL_WORDS:
         raise ValueError(asked)
     return name, _finish(rest.strip())
 

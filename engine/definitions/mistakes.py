@@ -25,7 +25,7 @@ MAX_QUOTED, MAX_LISTED = 80, 300
 # What is allowed, in plain words, by pydantic's name of the mistake. Mistakes of our own validators say it themselves.
 _ALLOWED = {
     "missing": "this field is required",
-    "string_pattern_mismatch": "lower-case letters and digits, with '_' and '-' beside them",
+    "string_pattern_mismatch": "lower-case letters and digits, '_' and '-' beside them",
     "string_type": "text",
     "string_too_short": "text that is not empty",
     "string_too_long": "text of at most {max_length} characters",

@@ -17,7 +17,7 @@ EXPLANATIONS: Mapping[Reason, str] = {
     "too_short": "It has less than half of the fewest words of its length, or too few for any text.",
     "too_long": "It has more than one and a half times the most words of its length.",
     "truncated": "It breaks off before its end.",
-    "meta_talk": "It talks about the task (“Here is an example …”), or begins as many others do (“Sure, here is the note:”).",
+    "meta_talk": "It talks about the task (“Here is an example …”), or begins as many others do (“Sure, here is …”).",
     "placeholder": "It leaves a gap to be filled in, such as [name] or [TBD].",
     "label_leak": "It names the trait or the pole, or repeats the definition, so that a scorer learns those words.",
     "prompt_echo": "It repeats the instructions that the model was given.",

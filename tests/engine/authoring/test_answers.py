@@ -43,7 +43,7 @@ def test_pole_is_a_label_with_what_stands_behind_the_colon(typed: str, label: st
     assert PoleAnswer(label, paraphrase) == read_pole(typed)
 
 
-@pytest.mark.parametrize("typed", ["", ": thanks", "It thanks the customer and helps", "x" * 41])
+@pytest.mark.parametrize("typed", ["", ": thanks", "\u200b: thanks", "It thanks the customer and helps", "x" * 41])
 def test_pole_without_a_label_is_asked_again(typed: str) -> None:
     with pytest.raises(ValueError, match=r"^Begin with a word or two"):
         read_pole(typed)
@@ -53,7 +53,13 @@ def test_pole_without_a_label_is_asked_again(typed: str) -> None:
 
 def test_both_ends_cannot_have_one_label() -> None:
     with pytest.raises(ValueError, match=r"^'Warm' is the other end already$"):
-        read_pole("warm: hugs", PoleAnswer("Warm"))
+        read_pole("Ｗarm\u200b: hugs", PoleAnswer("Warm"))
+
+
+@pytest.mark.parametrize("typed", ["5", "0.5: none", "１", "٣"])
+def test_number_is_no_label(typed: str) -> None:
+    with pytest.raises(ValueError, match=r" would read as a quality\. Say in a word or two"):
+        read_pole(typed)
 
 
 @pytest.mark.parametrize(

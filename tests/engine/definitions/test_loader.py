@@ -421,7 +421,7 @@ def test_every_mistake_of_form_is_named_at_once_in_the_order_of_the_lines() -> N
         f"{WHERE}:2: effort: found 'hihg'; allowed: low, medium, high, xhigh or max. Did you mean 'high'?",
         f"{WHERE}:4: traits.0.type: found 'spectrun'; allowed: spectrum, topic, claim or outlier. "
         "Did you mean 'spectrum'?",
-        f"{WHERE}:5: traits.0.key: found 'Clarity'; allowed: lower-case letters and digits, with '_' and '-' beside them.",
+        f"{WHERE}:5: traits.0.key: found 'Clarity'; allowed: lower-case letters and digits, '_' and '-' beside them.",
         f"{WHERE}:8: traits.1.agregation: found 'agregation'; allowed: one of {TRAIT_FIELDS}. "
         "Did you mean 'aggregation'?",
         f"{WHERE}:11: traits.2.kind: found 'intrinsic'; allowed: extrinsic. Did you mean 'extrinsic'?",
@@ -523,7 +523,7 @@ def test_trait_key_of_other_characters_is_refused(key: str) -> None:
     (mistake,) = list_mistakes(f'traits:\n  - type: topic\n    key: "{key}"\n')
 
     assert mistake.startswith(f"{WHERE}:3: traits.0.key: found '")
-    assert mistake.endswith("'; allowed: lower-case letters and digits, with '_' and '-' beside them.")
+    assert mistake.endswith("'; allowed: lower-case letters and digits, '_' and '-' beside them.")
 
 
 @pytest.mark.parametrize(("field", "nearest"), [("type: spektrum", "spectrum"), ("aggregation: maximum", "max")])
