@@ -16,7 +16,6 @@
     ├── GateError                  exit 1   a critical expectation failed, nothing attached
     │   └── QuotaError                      a pole lacks exemplars after the last round
     ├── BackfillError              exit 1   some models of a backfill did not get their set
-    ├── ReplayError                exit 1   a set cannot be made again as it was
     ├── ProviderError              exit 3   the provider of a model, or the model itself, failed
     │   ├── RetryableProviderError          may be temporary: wait and ask again
     │   │   ├── RateLimitedError
@@ -133,12 +132,6 @@ class QuotaError(GateError):
 
 class BackfillError(ExemplarsError):
     """Some models of a backfill did not get their set; starting it again does only what is left."""
-
-    exit_code = 1
-
-
-class ReplayError(ExemplarsError):
-    """A set cannot be made again as it was, since something that it depends on has changed."""
 
     exit_code = 1
 

@@ -23,8 +23,7 @@ from engine.report.headline import list_warnings, state_outcome
 from engine.report.remedies import explain_failure
 from engine.report.summary import RunResult
 from engine.run.job import Job, find_finished, go_on, read_result
-from engine.run.replay import restore_stamp
-from engine.run.taken_up import PersonReview, add_decisions
+from engine.run.taken_up import PersonReview, add_decisions, restore_stamp
 from engine.selection.rounds import Rounds
 from engine.settings import read_settings
 from engine.store.decisions import closing_decisions, read_decision_file

@@ -46,7 +46,7 @@ def list_notes(plan: Plan, endpoint: Endpoint) -> tuple[str, ...]:
         )
     notes += [
         f"The samples of run {run_id} were altered since they were written, and count as they are now. `exemplars "
-        f"verify` says what else is broken; `exemplars replay {run_id} --to FOLDER` makes them again."
+        f"verify` says what else is broken; `exemplars detach {run_id}` takes them off."
         for run_id in plan.model.altered_runs
     ]
     if plan.model.reviewed:

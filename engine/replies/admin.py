@@ -25,8 +25,7 @@ AT_ONCE = 50
 class CachedPlan:
     """A plan of which replies are kept.
 
-    ``used_at`` is when a run or a replay last opened or left it; it is in use up to a minute longer than a process
-    that was killed.
+    ``used_at`` is when a run last opened or left it; it is in use up to a minute longer than a process that was killed.
     """
 
     plan_id: str

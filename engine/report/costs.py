@@ -153,13 +153,6 @@ def make_bill(budget: RunBudget, finished: Spending | None = None) -> Bill:
     return Bill(taken, attempt)
 
 
-def restore_bill(budget: RunBudget, manifest: Mapping[str, Any]) -> Bill:
-    """Makes the bill of a set that is made again: its replies are counted again, the rest is read from the manifest."""
-    given = dict(manifest["inputs"].get("attempt", {}))
-    parsed = {"unpriced": tuple(given.get("unpriced", ())), "unfinished": Spending(**given.get("unfinished", {}))}
-    return Bill(read_spending(budget), Attempt(**given | parsed))
-
-
 def read_total(document: Mapping[str, Any]) -> Spending:
     """What was spent for a set, by the costs in its ``verdict.json``."""
     return Spending(**{item.name: document[item.name] for item in fields(Spending)})

@@ -34,7 +34,6 @@ from engine.screening.in_context_judge import is_auc_measured
 from engine.screening.neighbours import add_neighbours, find_new_neighbours, find_old_neighbours
 from engine.selection.rounds import Rounds
 from engine.store.layout import CARD, REPORT, REVIEW_DATA, VERDICT
-from engine.store.proposals import digest_refused, digest_reviewed
 from engine.store.sample_set import SampleSet
 from engine.text.embedding import Embedder
 from engine.text.formatting import capitalise
@@ -189,12 +188,8 @@ def make_sample_set(
             "rounds": rounds.taken,
             "planned_beside": list(model.stored_runs),
             "checked_beside": list(verdict.beside),
-            **({"removals_beside": dict(model.stored_removals)} if model.stored_removals else {}),
             "attempt": asdict(bill.attempt),
             **({} if rounds.plan.lacking is None else {"lacking": nest_counts(rounds.plan.lacking)}),
-            **({"proposed_beside": [run for run, _ in model.proposed_digests]} if model.proposed_digests else {}),
-            **({"refused": list(map(digest_refused, model.refused))} if model.refused else {}),
-            **({"reviewed": list(map(digest_reviewed, model.reviewed))} if model.reviewed else {}),
             **({"expectations": {suite.name: suite.sha256 for suite in model.own_suites}} if model.own_suites else {}),
         },
         review={**(review or {}), **_describe_history(rounds, verdict)},

@@ -1,1 +1,1 @@
-"""A run as a whole: the job, the pipeline of its rounds, replay, and which models a backfill is about."""
+"""A run as a whole: the job, the pipeline of its rounds, and which models a backfill is about."""

@@ -1,8 +1,8 @@
 """The job: what one run was asked for, checked before anything is paid."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -29,10 +29,8 @@ from engine.run.taken_up import PersonReview, TakenUp, read_quotas, take_up
 from engine.run.unfinished import find_begun
 from engine.settings import Settings
 from engine.store.layout import PROPOSED, REPORT
-from engine.store.proposals import list_all, read_refused, read_reviewed, select_proposals
-from engine.store.removal import restore_version
+from engine.store.proposals import list_all, read_refused, read_reviewed
 from engine.store.sample_set import read_manifest
-from engine.store.set_versions import list_removals
 from engine.store.store import (
     StoredSet,
     check_writable,
@@ -76,49 +74,18 @@ class Job:
         return self.lacking is not None and not any(self.lacking.values())
 
 
-@dataclass(frozen=True, slots=True)
-class EarlierSets:
-    """The sets that a run began from, as they were then: their run ids, and how often samples had been taken off them.
-
-    Args:
-        folder: where versions are put that a set no longer has.
-        proposed: the run ids of the proposals that waited then, whatever has become of them.
-        refused: digests of the texts that a person had refused by then.
-        reviewed: digests of the texts that a person had accepted by then, and that counted.
-    """
-
-    runs: Collection[str]
-    removals: Mapping[str, int]
-    folder: Path
-    proposed: Collection[str] = ()
-    refused: Collection[str] = ()
-    reviewed: Collection[str] = ()
-
-    def restore(self, sets: Sequence[StoredSet]) -> list[StoredSet]:
-        """Those of a pool's sets that count, as they were.
-
-        Raises:
-            StoreError: a set cannot be read.
-        """
-        mine = [item for item in sets if item.run_id in self.runs]
-        return [restore_version(item, self.removals.get(item.run_id, 0), self.folder) for item in mine]
-
-
 def load_job(
     settings: Settings,
     handle: str,
     synth_type: str,
     effort: str | None,
     dry: bool = False,
-    earlier: EarlierSets | None = None,
     only_lacking: bool = False,
 ) -> Job:
     """The job of a request, when all its inputs can be used; no model is asked.
 
     Args:
         dry: leaves the sample store untouched, where a run tries to write a file, and accepts models without a price.
-        earlier: the stored sets that the run began from; None for all. Given where a set is made again: it is attached
-            to nothing, so the model need not be a draft any more.
         only_lacking: whether each quota is the effort's less what is in the store already.
 
     Raises:
@@ -137,7 +104,7 @@ def load_job(
     if checked_type == "diversify":
         check_seeds(model)
         model = replace(model, skipped=(*model.skipped, *list_unusable_seeds(model)))
-    if choose_pool(checked_type) == "train" and earlier is None:
+    if choose_pool(checked_type) == "train":
         check_draft(models_uri, handle)
     named: list[str] = []
 
@@ -154,9 +121,8 @@ def load_job(
     samples_uri = settings.locate(settings.samples_uri)
     check_writable(samples_uri, probe=not dry)
     lacking = count_lacking(samples_uri, model, checked_type, level) if only_lacking else None
-    model = read_pools(samples_uri, model, earlier, settings.cache_place, settings.reviews_teach)
-    job = Job(model, checked_type, level, lacking=lacking)
-    return job if earlier is not None else resume_job(settings, job, named)
+    model = read_pools(samples_uri, model, settings.cache_place, settings.reviews_teach)
+    return resume_job(settings, Job(model, checked_type, level, lacking=lacking), named)
 
 
 def go_on(job: Job, stored: StoredSet, review: PersonReview) -> Job:
@@ -230,44 +196,32 @@ def check_written(file: EmbeddedFile, model: Model) -> None:
         )
 
 
-def read_pools(
-    samples_uri: str,
-    model: Model,
-    earlier: EarlierSets | None = None,
-    cache: Path | None = None,
-    reviews_teach: bool = True,
-) -> Model:
+def read_pools(samples_uri: str, model: Model, cache: Path | None = None, reviews_teach: bool = True) -> Model:
     """The model with what the store has of it: what is attached, held out, proposed, or was decided in reviews.
 
     A model that has been read from the same sets keeps its samples.
 
     Args:
-        earlier: the sets that count, detached ones too; None for all that are attached.
         cache: the folder that keeps hashes of sets that have none; None keeps none.
-        reviews_teach: whether texts count that a person has accepted; ``earlier`` says which, where it is given.
+        reviews_teach: whether texts count that a person has accepted.
 
     Raises:
         StoreError: a set cannot be read.
     """
-    statuses = ("attached",) if earlier is None else ("attached", "detached")
     sets = list_all(samples_uri, model.handle)
-    pools = [
-        [item for item in sets if f"/pool={pool}/" in item.folder and item.status in statuses]
+    train, held_out = (
+        [item for item in sets if f"/pool={pool}/" in item.folder and item.status == "attached"]
         for pool in get_args(Pool)
-    ]
-    train, held_out = (earlier.restore(pool) if earlier else pool for pool in pools)
-    proposed = select_proposals(sets, earlier.proposed if earlier else None)
+    )
+    proposed = [item for item in sets if item.status == "proposed"]
     found = replace(
         model,
         attached_digests=digest_sets(train),
         held_out_digests=digest_sets(held_out),
         stored_runs=tuple(item.run_id for item in (*train, *held_out)),
         altered_runs=list_altered([*train, *held_out]),
-        stored_removals=tuple(
-            (item.run_id, count) for item in (*train, *held_out) if (count := len(list_removals(item.manifest)))
-        ),
-        refused=read_refused(sets, earlier.refused if earlier else None),
-        reviewed=read_reviewed(sets, earlier.reviewed if earlier else None) if earlier or reviews_teach else (),
+        refused=read_refused(sets),
+        reviewed=read_reviewed(sets) if reviews_teach else (),
         proposed_digests=tuple((item.run_id, item.manifest["files"][PROPOSED]["sha256"]) for item in proposed),
     )
     if found == model:

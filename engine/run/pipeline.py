@@ -1,4 +1,4 @@
-"""The pipeline of the rounds: tasks call its steps one by one, a replay and the benchmarks call all of them."""
+"""The pipeline of the rounds: tasks call its steps one by one, the tests and benchmarks call all of them."""
 
 import asyncio
 import itertools

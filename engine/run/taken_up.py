@@ -4,11 +4,12 @@ import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from engine.definitions.effort import Level
 from engine.domain.model import POLES, Model, Pole
-from engine.domain.samples import STORED, Exemplar, Row, read_exemplar
+from engine.domain.samples import STORED, Exemplar, Row, RunStamp, read_exemplar
 from engine.errors import InputError
 from engine.planning.plan import RoundHistory
 from engine.report.costs import Spending, read_total
@@ -68,6 +69,17 @@ class TakenUp:
     def ids(self) -> tuple[int, ...]:
         """The ids of the samples that stand, as they were proposed."""
         return tuple(int(item.cell_id.rpartition("/")[2]) for item in self.standing)
+
+
+def restore_stamp(manifest: Mapping[str, Any]) -> RunStamp:
+    """What all rows of the run have in common."""
+    return RunStamp(
+        run_id=manifest["run_id"],
+        handle=manifest["handle"],
+        synth_type=manifest["synth_type"],
+        effort=manifest["effort"],
+        created_at=datetime.fromisoformat(manifest["created_at"]),
+    )
 
 
 def read_quotas(inputs: Mapping[str, Any], model: Model) -> dict[tuple[str, Pole], int] | None:

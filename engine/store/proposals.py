@@ -1,8 +1,7 @@
 """Proposed sets in the store, which wait for a person's word, and the texts that a person has refused or accepted."""
 
 import io
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import cast, get_args
 
@@ -10,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from engine.domain.model import Pool, Seed, digest_text
+from engine.domain.model import Pool, Seed
 from engine.domain.samples import Reason, Row, make_rejected_table
 from engine.store.debris import list_run_folders
 from engine.store.decisions import list_decided, read_decisions, sum_up
@@ -24,30 +23,15 @@ STATUSES = ("attached", "proposed", "rejected", "detached")
 # The reasons of rows that a person has refused.
 LEFT_OUT: Reason = "left_out"
 REFUSALS = (LEFT_OUT, "removed")
-# So much of a text's SHA-256 tells it from others in a manifest.
-DIGEST_CHARS = 16
 
 
-def list_proposals(samples_uri: str, handle: str, runs: Collection[str] | None = None) -> list[StoredSet]:
-    """The proposals of a model in both pools, as they were made, in the order of their creation.
-
-    Args:
-        runs: the run ids of the proposals that count, whatever has become of them; None for all that wait.
+def list_proposals(samples_uri: str, handle: str) -> list[StoredSet]:
+    """The proposals of a model that wait, in both pools, in the order of their creation.
 
     Raises:
         StoreError: a folder or manifest cannot be read.
     """
-    return select_proposals(list_all(samples_uri, handle), runs)
-
-
-def select_proposals(sets: Iterable[StoredSet], runs: Collection[str] | None = None) -> list[StoredSet]:
-    """What ``list_proposals`` does, of all sets of a model."""
-    return [
-        _as_proposed(stored)
-        for stored in sets
-        if PROPOSED in stored.manifest.get("files", {})
-        and (stored.status == "proposed" if runs is None else stored.run_id in runs)
-    ]
+    return [stored for stored in list_all(samples_uri, handle) if stored.status == "proposed"]
 
 
 def list_waiting(samples_uri: str) -> Iterator[StoredSet]:
@@ -75,12 +59,11 @@ def read_deadline(stored: StoredSet) -> datetime:
     return datetime.fromisoformat(str(stored.manifest["review"]["until"]))
 
 
-def read_refused(sets: Iterable[StoredSet], digests: Collection[str] | None = None) -> tuple[str, ...]:
+def read_refused(sets: Iterable[StoredSet]) -> tuple[str, ...]:
     """The texts of a model that a person has refused, sorted: left out of a proposal, or removed later.
 
     Args:
         sets: all sets of the model; of those without a refused text only the manifest is looked at.
-        digests: of the texts that count (``digest_refused``); None for all.
 
     Raises:
         StoreError: the rejected rows of a set cannot be read.
@@ -94,15 +77,10 @@ def read_refused(sets: Iterable[StoredSet], digests: Collection[str] | None = No
                 table = pq.read_table(io.BytesIO(content), columns=["text", "reason"], page_checksum_verification=True)
                 rows = table.filter(pc.is_in(table["reason"], pa.array(REFUSALS)))
                 texts.update(text for text in rows["text"].to_pylist() if text)
-    return tuple(sorted(text for text in texts if digests is None or digest_refused(text) in digests))
+    return tuple(sorted(texts))
 
 
-def digest_refused(text: str) -> str:
-    """What a manifest keeps of a refused text."""
-    return digest_text(text)[:DIGEST_CHARS]
-
-
-def read_reviewed(sets: Iterable[StoredSet], digests: Collection[str] | None = None) -> tuple[Seed, ...]:
+def read_reviewed(sets: Iterable[StoredSet]) -> tuple[Seed, ...]:
     """The texts that a person has accepted one by one in reviews, at the poles that the person gave them.
 
     Those of attached training sets, in the order of the sets and of their rows, each once. What was attached without a
@@ -111,26 +89,19 @@ def read_reviewed(sets: Iterable[StoredSet], digests: Collection[str] | None = N
 
     Args:
         sets: all sets of the model; of those without a review only the manifest is looked at.
-        digests: of the texts that count, removed or not (``digest_reviewed``); None for all.
 
     Raises:
         StoreError: a proposal or its decisions cannot be read.
     """
-    counting = ("attached",) if digests is None else ("attached", "detached")
-    mine = [stored for stored in sets if "/pool=train/" in stored.folder and stored.status in counting]
+    mine = [stored for stored in sets if "/pool=train/" in stored.folder and stored.status == "attached"]
     removed = {number for stored in mine for entry in list_removals(stored.manifest) for number in entry["ids"]}
     found: dict[tuple[str, str], Seed] = {}
     for stored in mine:
         if "proposal" in stored.manifest.get("review", {}):
             for number, seed in _list_accepted(stored):
-                if number not in removed if digests is None else digest_reviewed(seed) in digests:
+                if number not in removed:
                     found[seed.trait, seed.text] = seed
     return tuple(found.values())
-
-
-def digest_reviewed(seed: Seed) -> str:
-    """What a manifest keeps of a text that counted since a person had accepted it."""
-    return digest_text(f"{seed.trait}/{seed.pole}/{seed.text}")[:DIGEST_CHARS]
 
 
 def read_rows(stored: StoredSet, name: str) -> list[Row]:
@@ -194,11 +165,3 @@ def _list_accepted(stored: StoredSet) -> Iterator[tuple[int, Seed]]:
         if number in (accepted | moved) - left_out and row["text"] is not None and quality is not None:
             given = 1 - quality if number in moved else quality
             yield number, Seed(str(row["trait"]), row["text"], given, f"run {stored.run_id}")
-
-
-def _as_proposed(stored: StoredSet) -> StoredSet:
-    """A set as it was when it was proposed; its hashes are those of what became of it."""
-    if stored.status == "proposed":
-        return stored
-    files = {name: entry for name, entry in stored.manifest["files"].items() if name not in HASHES.values()}
-    return replace(stored, manifest={**stored.manifest, "status": "proposed", "files": files})

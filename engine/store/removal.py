@@ -1,12 +1,10 @@
-"""Takes single samples off attached sets, each set in one move, and gives back the version that a set had before."""
+"""Takes single samples off attached sets, each set in one move."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -16,8 +14,8 @@ from engine.domain.model import Pool
 from engine.errors import StoreError
 from engine.store.commit import finish_replacing, is_attached, replace_files
 from engine.store.layout import ATTACHED_NS, MANIFEST, REJECTED, SAMPLES
-from engine.store.sample_set import describe_file, digest_ids, read_manifest, write_parquet
-from engine.store.set_versions import Removal, list_removals, number_rows, read_table, remove_rows
+from engine.store.sample_set import read_manifest
+from engine.store.set_versions import Removal, list_removals, remove_rows
 from engine.store.store import StoredSet, explain_damage, list_sets, translate_errors
 from engine.system.filesystem import lock_folder, open_folder, read_bytes
 
@@ -78,39 +76,6 @@ def remove_stored(stored: StoredSet, removal: Removal) -> bool:
         if changed := remove_rows(manifest, files, removal):
             replace_files(filesystem, path, changed)
         return True
-
-
-def restore_version(stored: StoredSet, count: int, folder: Path) -> StoredSet:
-    """The set as it was after its first ``count`` removals: what a run that was planned beside it then has seen.
-
-    Args:
-        folder: where its samples are put, if it is another version than the one that is there.
-
-    Raises:
-        StoreError: the set cannot be read.
-    """
-    removals = list_removals(stored.manifest)
-    if len(removals) <= count:
-        return stored
-    with explain_damage(stored):
-        left, rejected = (read_table(read_bytes(stored.file(name))) for name in (stored.rows_name, REJECTED))
-        rows = [number for entry in removals[count:] for number in entry["rows"]]
-        # Each removal appended its rows.
-        back = rejected.slice(rejected.num_rows - len(rows)).select(left.column_names).cast(left.schema)
-        order = np.argsort(np.concatenate([number_rows(stored.manifest, left.num_rows), rows]))
-        table = pa.concat_tables([left, back]).take(order).combine_chunks()
-    content = write_parquet(table)
-    place = Path(folder, *stored.folder.split("/")[-3:])
-    place.mkdir(parents=True, exist_ok=True)
-    (place / SAMPLES).write_bytes(content)
-    manifest = {
-        **stored.manifest,
-        "status": "attached",
-        "rows_sha256": digest_ids(table["id"].to_pylist()),
-        "files": {SAMPLES: describe_file(content, table.num_rows)},
-        "removals": removals[:count],
-    }
-    return StoredSet(str(place), manifest, written=False)
 
 
 def _find_ids(stored: StoredSet, ids: Collection[int]) -> tuple[int, ...]:

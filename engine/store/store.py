@@ -301,9 +301,8 @@ def explain_damage(stored: StoredSet) -> Iterator[None]:
         why = "the file is gone" if isinstance(error, FileNotFoundError) else str(error)
         raise StoreError(
             f"The samples of run {stored.run_id}, attached to {stored.handle}, cannot be read: {place}: {why}. They "
-            "were altered or damaged since they were written. Restore the file from a copy, make the set again with "
-            f"`exemplars replay {stored.run_id} --to FOLDER`, or take it off the model with `exemplars detach "
-            f"{stored.run_id}`; then start again"
+            "were altered or damaged since they were written. Restore the file from a copy, or take the set off "
+            f"the model with `exemplars detach {stored.run_id}`; then start again"
         ) from error
 
 

@@ -37,7 +37,7 @@ CHECKED_COLUMNS = ["id", "trait", "text", "quality", "pole", "provenance", "run_
 QUALITIES = {"positive": 1.0, "negative": 0.0}
 
 DEBRIS = "The next run of this model removes it, unless the run that writes it is still running"
-RESTORE = "Restore it from a copy, or make the set again with `exemplars replay {run_id} --to FOLDER`"
+RESTORE = "Restore it from a copy, or take the set off its model with `exemplars detach {run_id}`"
 FINISH_REMOVAL = "The next run of this model, or `exemplars remove` of any of the set's samples, finishes it"
 LOST = (
     "Restore it from a copy, or move the set's folder out of the store: until then no run can use the model. The set "

@@ -171,29 +171,6 @@ def plan_command(
         show_preview(preview, prompts)
 
 
-@app.command("replay")
-def replay_command(
-    run_id: Annotated[str, typer.Argument(help="The run, as the last part of its set's folder has it: run=<run id>.")],
-    to: Annotated[
-        str | None, typer.Option(help="A folder or URI to write the set to, laid out like the sample store.")
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one line {run_id, same, different, altered, changes}.")
-    ] = False,
-) -> None:
-    """Makes a run's set again from its kept replies and compares it byte for byte. Calls no model."""
-    quiet_libraries(verbose=False)
-    from engine.settings import read_settings
-    from flows.cli.sets.replay import describe_comparison, replay_run
-
-    comparison = asyncio.run(replay_run(read_settings(), run_id, to))
-    if as_json:
-        print(json.dumps({"run_id": run_id, **asdict(comparison)}))
-    said = describe_comparison(run_id, comparison)
-    if not as_json:
-        print(said)
-
-
 @app.command("verify")
 def verify_command(
     as_json: Annotated[

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import math
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -111,13 +110,6 @@ def list_differences(one: Path, other: Path) -> list[str]:
         except AssertionError as error:
             differences.append(f"{name}: {str(error).splitlines()[0]}")
     return differences
-
-
-def replay(workspace: Workspace, run_id: str) -> str:
-    """What the command says of a set that it makes again from the kept replies: which files are the same bytes."""
-    code = "import sys; from flows.cli.app import main; sys.exit(main(['replay', *sys.argv[1:]]))"
-    said, complaint = workspace.start(run_id, program=(sys.executable, "-c", code), warm=True).communicate()
-    return (said + complaint).strip()
 
 
 def _count_unused(billed: Sequence[Entry], rows: set[str]) -> int:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from chaos.book import CONCURRENCY, Book, Row
-from chaos.checker import list_differences, replay
+from chaos.checker import list_differences
 from chaos.faults import FAULTS, PASSING, Fault, Outage, Script
 from chaos.killer import Command, Installation
 from fakes.postgres import open_postgres
@@ -71,7 +71,6 @@ def play_installation(book: Book) -> None:
         with open_site(workspace) as site:
             killed = book.run("killed", LARGE, workspace, provider, INSTALLATION_KILLS, lambda _: Installation(site))
     _add_kills(book, "Server, worker and run killed together", [straight, killed])
-    book.say(f"Replay of the killed run: {replay(workspace, str(killed.ending.told['run_id']))}")
 
 
 def play_faults(book: Book) -> None:

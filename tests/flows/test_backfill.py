@@ -38,11 +38,10 @@ from prefect.states import Cancelling
 from engine.errors import BackfillError, UnsupportedError
 from engine.replies.admin import list_cache
 from engine.replies.replies import ReplyStore
-from engine.settings import RepliesPlace, read_settings
+from engine.settings import RepliesPlace
 from engine.store.backfill_ledger import BACKFILLS, Ledger, parse_ledger
 from flows.backfill import backfill
 from flows.backfills.resources import PART
-from flows.cli.sets.replay import replay_run
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 
@@ -139,15 +138,6 @@ def test_every_model_gets_its_set_by_a_run_of_its_own(done: Done, client: SyncPr
     assert {"COMPLETED": COUNT} == Counter(child.state_type.value for child in children if child.state_type)
     assert {("attached", 8, 8)} == {(row.state, row.kept, row.wanted) for row in ledger.rows}
     assert {f"{handle} from_traits" for handle in handles} == {child.name for child in children}
-
-
-def test_each_set_is_made_again_byte_for_byte_by_one_process(done: Done, monkeypatch: pytest.MonkeyPatch) -> None:
-    done.workspace.enter(monkeypatch)
-    run_ids = [run_id for [run_id] in list_runs(done.workspace).values()]
-    comparisons = [asyncio.run(replay_run(read_settings(), run_id)) for run_id in run_ids]
-
-    assert COUNT == len(comparisons)
-    assert {()} == {comparison.different for comparison in comparisons}
 
 
 def test_no_heartbeat_of_a_model_is_sent_twice(done: Done, client: SyncPrefectClient) -> None:

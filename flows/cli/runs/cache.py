@@ -34,7 +34,7 @@ def clear_command(
     everything: Annotated[bool, typer.Option("--all", help="Drop the replies of every model.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Drops kept replies: unfinished runs must pay for their calls again, and sets cannot be replayed."""
+    """Drops kept replies: unfinished runs must pay for their calls again."""
     from engine.domain.model import check_handle
     from engine.replies.admin import clear_cache
 
@@ -70,10 +70,7 @@ def format_removed(removed: "Removed", handle: str | None) -> str:
     if removed.plans:
         replies, plans = count_noun(removed.replies, "reply", "replies"), count_noun(removed.plans, "plan")
         what = f"{replies} {whose}: {plans}, {removed.bytes / 1e6:.1f} MB"
-        return (
-            f"Dropped {what}. Sets that were made from them can no longer be replayed, and a run that did not finish "
-            "has to make all of its calls again"
-        )
+        return f"Dropped {what}. A run that did not finish has to make all of its calls again"
     return f"No replies {whose} were dropped"
 
 

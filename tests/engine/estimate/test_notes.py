@@ -219,4 +219,4 @@ def test_sets_that_were_altered_are_named_with_the_command_that_makes_them_again
     [note] = list_more(replace(make_test_plan(model), axes={}))
 
     assert note.startswith("The samples of run a-run were altered since they were written, and count as they are now.")
-    assert "`exemplars replay a-run --to FOLDER`" in note
+    assert "`exemplars detach a-run`" in note

@@ -401,7 +401,7 @@ async def test_reply_that_is_no_use_four_times_is_rejected_and_cost_what_all_did
 async def test_replies_of_a_version_that_asked_twice_give_what_they_gave(tmp_path: Path) -> None:
     plan = make_test_plan()
     rest = [Reply("no JSON", "stop", cost_usd=0.01), Reply("none again", "stop", cost_usd=0.02)]
-    client = FakeClient(lambda _: rest.pop(0) if rest else RequestRefusedError("a replay asks for none"))
+    client = FakeClient(lambda _: rest.pop(0) if rest else RequestRefusedError("none is left"))
     gateway = ModelGateway(client, RepliesPlace(str(tmp_path)), HeardProgress(), RunBudget(1))
     async with gateway.keeping(plan.plan_id):
         [exemplar] = await generate_cell(plan, make_cell(), gateway, "English")

@@ -1,8 +1,6 @@
 """The costs of a run: what stands in its rows and what they share are together all that was spent."""
 
-import json
-from dataclasses import asdict, replace
-from typing import Any
+from dataclasses import replace
 
 import pytest
 from fakes.builders import make_exemplar, make_level, make_test_plan
@@ -20,7 +18,6 @@ from engine.report.costs import (
     describe_costs,
     make_bill,
     read_spending,
-    restore_bill,
     sum_costs,
 )
 from engine.screening.screener import Screener
@@ -91,30 +88,6 @@ def test_replies_of_a_round_that_was_cut_short_are_shared() -> None:
 
     assert (2, 0.07, 2.0) == (bill.attempt.unfinished.replies, costs.shared_usd, bill.attempt.limit_usd)
     assert (7, 0.57) == (costs.total.replies, describe_costs(costs)["usd"])
-
-
-@pytest.mark.parametrize("costs", [(0.1, 0.2, 0.3), (None, None, None), (None, 0.2, 0.3), (0.1, None, None)])
-def test_bill_is_the_same_from_the_replies_of_the_rounds_and_the_manifest(costs: tuple[float | None, ...]) -> None:
-    budget, again = RunBudget(4, max_cost_usd=2.0), RunBudget(4)
-    finished = spend(budget, *costs[:2])
-    spend(budget, *costs[2:])
-    bill = make_bill(budget, finished)
-    bill = replace(bill, attempt=replace(bill.attempt, unpriced=("openai/judge",), unanswered_calls=1))
-    spend(again, *costs[:2])
-    restored = restore_bill(again, {"inputs": {"attempt": flatten(bill.attempt)}})
-
-    assert bill == restored
-    assert describe_costs(sum_costs(make_rounds(), bill)) == describe_costs(sum_costs(make_rounds(), restored))
-
-
-def flatten(attempt: Attempt) -> dict[str, Any]:
-    """The attempt as a manifest gives it back."""
-    fields: dict[str, Any] = json.loads(json.dumps(asdict(attempt)))
-    return fields
-
-
-def test_manifest_of_before_has_no_attempt() -> None:
-    assert Bill(Spending(usd=None)) == restore_bill(RunBudget(4), {"inputs": {}})
 
 
 def test_document_names_everything_that_money_went_to() -> None:

@@ -26,7 +26,7 @@ from engine.gateway.budget import RunBudget
 from engine.llm.endpoints import check_prices, describe_endpoint, describe_judge
 from engine.planning.plan import count_scenarios
 from engine.run.gateways import open_voting_judge
-from engine.run.job import EarlierSets, load_job
+from engine.run.job import load_job
 from engine.settings import Settings
 
 HERE, THERE = "http://127.0.0.1:1/v1", "http://127.0.0.1:2/v1"
@@ -272,12 +272,10 @@ def test_draft_and_failed_model_take_a_run(tmp_path: Path, state: str) -> None:
     assert HANDLE == load_job(make_catalogue(tmp_path, state), HANDLE, "from_traits", "low").model.handle
 
 
-def test_trained_model_may_be_evaluated_and_a_set_of_it_made_again(tmp_path: Path) -> None:
+def test_trained_model_may_be_evaluated(tmp_path: Path) -> None:
     settings = make_catalogue(tmp_path, "ready")
 
     assert "enrich" == load_job(settings, HANDLE, "enrich", "low").synth_type
-    none = EarlierSets([], {}, tmp_path)
-    assert "from_traits" == load_job(settings, HANDLE, "from_traits", "low", dry=True, earlier=none).synth_type
 
 
 def test_what_is_wrong_with_the_model_is_told_before_that_it_is_frozen(tmp_path: Path) -> None:

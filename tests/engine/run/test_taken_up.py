@@ -18,7 +18,6 @@ from engine.screening.screener import Screener
 from engine.selection.rounds import Rounds
 from engine.store.layout import MANIFEST, PROPOSED, REJECTED, SAMPLES
 from engine.store.proposals import (
-    digest_refused,
     list_all,
     list_expired,
     list_proposals,
@@ -159,11 +158,9 @@ def test_rejected_proposal_keeps_its_rows_and_only_a_person_refuses_texts(tmp_pa
 
     assert [] == list(StoreVerifier(store).find_faults())
     assert [] == [*list_proposals(store, STAMP.handle), *list_waiting(store)]
-    assert [ended.run_id] == [item.run_id for item in list_proposals(store, STAMP.handle, [ended.run_id])]
     assert ["too_short", *["left_out" if refused else "surplus"] * 8] == [row["reason"] for row in rows]
     assert (sorted([*PLAIN, *STIFF]) if refused else []) == list(texts)
     assert ("refused_before" if refused else None) == again.reason
-    assert (PLAIN[0],) * refused == read_refused(list_all(store, STAMP.handle), [digest_refused(PLAIN[0])])
 
 
 def test_deadline_is_that_of_the_manifest(tmp_path: Path) -> None:

@@ -11,12 +11,11 @@ from fakes.stored import HANDLE, attach_set, write_lines, write_model
 from fakes.workspace import mount_disk
 
 from engine.definitions.loader import load_outline
-from engine.domain.model import Model, Pool
+from engine.domain.model import Pool
 from engine.errors import DefinitionError, FrozenModelError, InputError
 from engine.listing.attached import count_attached
 from engine.listing.page import Page
 from engine.listing.samples import count_samples, list_samples
-from engine.run.job import EarlierSets, read_pools
 from engine.store.layout import DETACHED, MANIFEST, SAMPLES
 from engine.store.store import detach_set, find_detachable, find_set, list_sets
 from engine.store.verify import StoreVerifier
@@ -84,19 +83,6 @@ def test_run_that_is_written_again_attaches_its_set_again(tmp_path: Path) -> Non
     assert attach_set(store, "a").written
     assert ["a"] == [stored.run_id for stored in list_sets(str(store), HANDLE, "train")]
     assert [] == list(StoreVerifier(str(store)).find_faults())
-
-
-def test_run_that_was_planned_beside_a_detached_set_can_be_made_again(tmp_path: Path) -> None:
-    store = tmp_path / "samples"
-    attach_set(store, "a")
-    attach_set(store, "b")
-    detach(store, "a")
-    model = Model(HANDLE, ())
-
-    assert ("b",) == read_pools(str(store), model).stored_runs
-    both = EarlierSets(["a", "b"], {}, tmp_path / "earlier")
-    assert ("a", "b") == read_pools(str(store), model, both).stored_runs
-    assert 8 == len(read_pools(str(store), model, both).attached)
 
 
 @pytest.mark.parametrize("run_id", ["nowhere", "", "../run=a", "a/../run=a"])

@@ -18,9 +18,9 @@ from engine.errors import StoreError
 from engine.listing.attached import count_attached, list_attached
 from engine.listing.page import Page, Position, SampleCount
 from engine.listing.samples import list_samples
-from engine.run.job import EarlierSets, read_pools
+from engine.run.job import read_pools
 from engine.store.layout import DETACHED, HASHES, MANIFEST, REJECTED, SAMPLES
-from engine.store.removal import find_samples, remove_stored, restore_version
+from engine.store.removal import find_samples, remove_stored
 from engine.store.sample_set import SampleSet, render_files, seal
 from engine.store.set_versions import Removal
 from engine.store.store import StoredSet, detach_stored, digest_sets, find_set, list_sets
@@ -101,22 +101,6 @@ def test_rows_keep_the_numbers_that_they_had_when_the_set_was_attached(tmp_path:
     assert stored == find(store, "a")
     detach_stored(stored)
     assert not remove_stored(stored, Removal((first[1],), NOW))
-
-
-def test_version_of_a_set_that_a_run_was_planned_beside_comes_back(tmp_path: Path) -> None:
-    store = tmp_path / "samples"
-    attach_set(store, "other")
-    versions = [attach_set(store, "a", 6, rejected=1)]
-    versions += [remove(store, "a", *rows) for rows in ((5, 0), (1,), (0, 1, 2))]
-    for count, version in enumerate(versions):
-        restored = restore_version(find(store, "a"), count, tmp_path / f"earlier-{count}")
-        assert digest_sets([version]) == digest_sets([restored])
-        assert version.manifest["files"][SAMPLES] == restored.manifest["files"][SAMPLES]
-    detach_stored(find(store, "a"))
-    model = read_pools(str(store), Model(HANDLE, ()), EarlierSets(["a"], {"a": 1}, tmp_path / "earlier"))
-
-    assert (digest_sets([versions[1]]), (("a", 1),)) == (model.attached_digests, model.stored_removals)
-    assert ["a 1", "a 2", "a 3", "a 4"] == [sample.text for sample in model.attached]
 
 
 def test_set_that_is_empty_is_still_attached_and_reads_well(tmp_path: Path) -> None:

@@ -10,9 +10,8 @@ from fakes.builders import make_exemplar, make_model, make_stamp, make_trait
 from engine.domain.model import Model, Pool, Seed
 from engine.domain.samples import Row, make_row, make_sample_table
 from engine.planning.plan import digest_definition
-from engine.run.job import EarlierSets, read_pools
+from engine.run.job import read_pools
 from engine.store.layout import DECISIONS_FILE, PROPOSED
-from engine.store.proposals import digest_reviewed
 from engine.store.removal import remove_stored
 from engine.store.sample_set import SampleSet, Status, write_parquet
 from engine.store.set_versions import Removal
@@ -49,8 +48,8 @@ def attach_reviewed(
     return rows
 
 
-def read(store: Path, earlier: EarlierSets | None = None, teach: bool = True) -> dict[str, float]:
-    found = read_pools(str(store), MODEL, earlier, None, teach).reviewed
+def read(store: Path, teach: bool = True) -> dict[str, float]:
+    found = read_pools(str(store), MODEL, None, teach).reviewed
     return {seed.text: seed.quality for seed in found}
 
 
@@ -76,16 +75,12 @@ def test_detached_held_out_and_rejected_sets_teach_nothing(tmp_path: Path) -> No
     assert {} == read(tmp_path)
 
 
-def test_removed_text_teaches_no_more_but_counts_in_a_set_that_is_made_again(tmp_path: Path) -> None:
+def test_removed_text_teaches_no_more(tmp_path: Path) -> None:
     rows = attach_reviewed(tmp_path, {0: "accept", 3: "accept"})
-    digests = [digest_reviewed(Seed("clarity", text, 1.0)) for text in (TEXTS[0], TEXTS[3])]
     [stored] = list_sets(str(tmp_path), HANDLE, "train")
     remove_stored(stored, Removal((rows[0]["id"],), datetime.now(UTC)))
-    then = EarlierSets(["run"], {}, tmp_path / "earlier", reviewed=digests)
 
     assert {TEXTS[3]: 1.0} == read(tmp_path)
-    assert {TEXTS[0]: 1.0, TEXTS[3]: 1.0} == read(tmp_path, then, teach=False)
-    assert {} == read(tmp_path, replace(then, reviewed=()))
 
 
 def test_examples_are_the_seeds_and_then_what_was_accepted() -> None:

@@ -1,6 +1,5 @@
 """The commands on the store: what they print, the codes they end with, and that no set goes from under a run."""
 
-import asyncio
 import json
 import logging
 from pathlib import Path
@@ -21,7 +20,6 @@ from engine.settings import read_settings
 from engine.store.layout import DETACHED, SAMPLES
 from flows.cli.app import main
 from flows.cli.sets.detach import detach_run
-from flows.cli.sets.replay import replay_run
 from flows.runs.labels import name_tag
 from flows.runs.lease import Lease
 from flows.runs.slot import Slot
@@ -29,27 +27,22 @@ from flows.runs.slot import Slot
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 
 
-def test_detached_run_is_told_kept_replayed_and_not_planned_beside(
+def test_detached_run_is_told_and_kept(
     entered: Workspace, provider: Provider, prefect_server: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    first, second = entered.run().run_id, entered.run().run_id
+    first = entered.run().run_id
     capsys.readouterr()
     samples = (entered.find_set(first) / SAMPLES).read_bytes()
 
     assert 0 == main(["detach", first])
     said = capsys.readouterr().out
-    *_, told = read_set_events(prefect_server, entered.samples, 3)
+    *_, told = read_set_events(prefect_server, entered.samples, 2)
     assert ("exemplars.set.removed", 16) == (told["event"], told["payload"]["removed"])
     for part in (f"16 samples of run {first}", "clarity: 4 positive, 4 negative", DETACHED, "EXEMPLARS_SEED"):
         assert part in said
     assert samples == (entered.find_set(first) / DETACHED).read_bytes()
     assert 2 == main(["detach", first])
     assert "is detached: none of its samples" in capsys.readouterr().err
-    provider.forget()
-    for run_id in (first, second):
-        comparison = asyncio.run(replay_run(read_settings(), run_id))
-        assert () == comparison.different
-    assert 0 == provider.calls.total()
     assert 0 == main(["verify"])
     assert "nothing is broken" in capsys.readouterr().out
 
