@@ -260,7 +260,10 @@ HOSTILE = (
     "1/1e9",
     "1" * 400 + "/1",
 )
-FIELDS = tuple(Settings.model_fields)
+# One setting of each type: its validators are those of all others of the type.
+FIELDS = tuple(
+    {str(field.annotation) + str(field.metadata): name for name, field in Settings.model_fields.items()}.values()
+)
 NUMBERS = tuple(name for name, field in Settings.model_fields.items() if {int, float} & set(list_types(field)))
 PLACES = ("models_uri", "samples_uri", "effort_file", "cache_dir", "keys_file")
 

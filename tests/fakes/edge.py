@@ -20,7 +20,6 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect
-from starlette.responses import StreamingResponse
 
 from flows.api.docs_page import add_docs
 from flows.api.errors import ApiError
@@ -90,14 +89,6 @@ async def raise_error(what: str, request: Request) -> None:
     raise make_error(what, request)
 
 
-def answer_half() -> StreamingResponse:
-    async def stream() -> Any:
-        yield b"half"
-        raise ValueError("in the middle")
-
-    return StreamingResponse(stream())
-
-
 async def answer_slowly(seconds: float) -> dict[str, str]:
     print("asked", flush=True)
     await anyio.sleep(seconds)
@@ -119,7 +110,6 @@ ROUTES: tuple[tuple[str, str, Any], ...] = (
     ("POST", "/v1/models/{handle}/samples/synthesize", measure),
     ("POST", "/v1/body", take_body),
     ("GET", "/v1/raise/{what}", raise_error),
-    ("GET", "/v1/half", answer_half),
     ("GET", "/v1/slow", answer_slowly),
     ("GET", "/v1/stuck", sit_in_a_thread),
 )

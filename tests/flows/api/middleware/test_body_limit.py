@@ -155,37 +155,6 @@ def test_body_in_drops_does_not_win_time(edge: Edge) -> None:
         assert is_closed_on(connection)
 
 
-def test_client_that_leaves_in_the_middle_does_no_harm(edge: Edge) -> None:
-    with edge.connect() as connection:
-        connection.sendall(HEAD + b"Content-Length: 9\r\n\r\nabc")
-
-    assert 200 == httpx.get(f"{edge.address}/v1/health").status_code
-
-
-@pytest.mark.parametrize(
-    "headers",
-    [
-        b"Content-Length: -1\r\n",
-        b"Content-Length: abc\r\n",
-        b"Content-Length: 1\r\nContent-Length: 2\r\n",
-        b"Content-Length: 999999999999999999999999\r\n",
-        b"Transfer-Encoding: gzip\r\n",
-    ],
-)
-def test_nonsense_about_the_length_is_refused(edge: Edge, headers: bytes) -> None:
-    with edge.connect() as connection:
-        connection.sendall(HEAD + headers + b"\r\nabc")
-
-        assert b"HTTP/1.1 400 " == connection.recv(13)
-
-
-def test_nonsense_among_the_chunks_is_refused(edge: Edge) -> None:
-    with edge.connect() as connection:
-        connection.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nzz\r\n")
-
-        assert b"HTTP/1.1 400 " == connection.recv(13)
-
-
 def test_body_with_two_lengths_is_refused_and_what_follows_is_no_request(edge: Edge) -> None:
     hidden = b"GET /v1/size HTTP/1.1\r\nHost: localhost\r\n\r\n"
     with edge.connect() as connection:
