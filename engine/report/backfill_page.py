@@ -5,7 +5,7 @@ from typing import Any
 
 from engine.report.run_page import escape
 from engine.store.backfill_ledger import UNFINISHED_STATES, Ledger, ModelRow, ModelState, describe_state
-from engine.text.formatting import count_noun, format_cost
+from engine.text.formatting import count_noun, format_cost, shorten
 
 # More rows are slow to draw and nobody reads them. Failed models come first, so that none of them is missed.
 MAX_ROWS = 300
@@ -93,9 +93,8 @@ def _write_notes(state: ModelState, rows: Sequence[ModelRow]) -> str:
         return ""
     lines = [f"## {TITLES[state]}: {len(rows):,}", ""]
     for row in rows[:MAX_FAILED]:
-        note = " ".join(row.note.split()) or "no reason is known"
-        said = note if len(note) <= NOTE_LENGTH else f"{note[: NOTE_LENGTH - 1]}…"
-        lines.append(f"- **{_link(row, row.handle)}**: {escape(said)}")
+        said = escape(shorten(" ".join(row.note.split()), NOTE_LENGTH))
+        lines.append(f"- **{_link(row, row.handle)}**: {said or 'no reason is known'}")
     if len(rows) > MAX_FAILED:
         lines.append(f"- … and {len(rows) - MAX_FAILED:,} more")
     return "\n".join(lines)

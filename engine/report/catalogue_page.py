@@ -222,7 +222,7 @@ def _write_model(model: SurveyedModel) -> str:
 
 
 def _write_finding(finding: Finding) -> str:
-    said = f"**{KIND_NAMES[finding.kind].capitalize()}**: {escape(' '.join(finding.sentence.split()))}"
+    said = f"**{KIND_NAMES[finding.kind].capitalize()}**: {escape(finding.sentence)}"
     if not finding.commands:
         return said
     return "\n".join([said, "", "```sh", *finding.commands, "```"])

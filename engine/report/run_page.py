@@ -1,6 +1,7 @@
 """Writes the run page as markdown: the verdict, what to do next, a picture, counts, samples, files, costs, variety."""
 
 import base64
+import re
 from collections.abc import Sequence
 
 from engine.domain.model import POLES
@@ -27,6 +28,8 @@ BAR_CELLS = 16
 
 # Backslashes, since one of Prefect's two pages shows character references literally.
 _MARKUP = str.maketrans({character: f"\\{character}" for character in "\\`*_[]<>#|&~"})
+# What opens a list, a rule or an underline.
+_OPENER = re.compile(r"^(?:(?=[-+=])|(\d{1,9})(?=[.)](?:\s|$)))")
 
 
 def describe_verdict(rounds: Rounds, verdict: Verdict) -> tuple[str, str]:
@@ -66,13 +69,13 @@ def write_error(handle: str, message: str) -> str:
     """Writes the page of a run that an error ended: the first line, which says what to do, and the details."""
     first, *details = message.splitlines() or ["no reason is known"]
     return "\n".join(
-        [f"# {handle}: {NOTHING_ATTACHED}", "", f"**{escape(first)}**", "", *(f"- {_cell(line)}" for line in details)]
+        [f"# {handle}: {NOTHING_ATTACHED}", "", f"**{escape(first)}**", "", *(f"- {escape(line)}" for line in details)]
     )
 
 
 def escape(text: str) -> str:
-    """Escapes markdown in a text, which may come from a language model."""
-    return text.translate(_MARKUP)
+    """Puts a text, which may come from a language model, on one line, and escapes all markdown in it."""
+    return _OPENER.sub(r"\1\\", " ".join(text.split()).translate(_MARKUP))
 
 
 def _write_verdict(rounds: Rounds, verdict: Verdict) -> str:
@@ -109,7 +112,7 @@ def _write_counts(rounds: Rounds) -> str:
     for trait in rounds.plan.model.traits:
         for pole in POLES:
             count = f"{kept[trait.key, pole]} of {rounds.plan.quotas[trait.key, pole]}"
-            rows.append(f"| {_cell(trait.name)} | {pole} | {_cell(trait.label(pole))} | {count} |")
+            rows.append(f"| {escape(trait.name)} | {pole} | {escape(trait.label(pole))} | {count} |")
     return "\n".join(rows)
 
 
@@ -128,7 +131,7 @@ def _write_costs(rounds: Rounds, costs: Costs, estimate: Estimate) -> str:
     for pole in costs.poles:
         trait = traits[pole.trait]
         figures = f"{_format_usd(pole.usd)} | {pole.kept} | {_format_usd(pole.usd_per_kept)}"
-        rows.append(f"| {_cell(trait.name)} | {_cell(trait.label(pole.pole))} | {figures} |")
+        rows.append(f"| {escape(trait.name)} | {escape(trait.label(pole.pole))} | {figures} |")
     rows.append(f"| shared by all | | {_format_usd(costs.shared_usd)} | | |")
     kept = sum(pole.kept for pole in costs.poles)
     rows.append(f"| **together** | | {_format_usd(costs.total.usd)} | {kept} | {_format_usd(costs.per_kept_usd)} |")
@@ -159,7 +162,7 @@ def _write_reasons(rounds: Rounds) -> str:
         bar = "█" * max(1, round(BAR_CELLS * count / most))
         rows.append(f"| {name_reason(reason)} | {count} | `{bar}` |")
     # The page does not wrap a table's cells, so the meanings of the reasons are below it.
-    meanings = [f"- **{name_reason(reason)}**: {_cell(EXPLANATIONS[reason])}" for reason in reasons]
+    meanings = [f"- **{name_reason(reason)}**: {escape(EXPLANATIONS[reason])}" for reason in reasons]
     return "\n".join([*rows, "", *meanings])
 
 
@@ -173,10 +176,10 @@ def _write_variety(rounds: Rounds, verdict: Verdict) -> str:
         measured = [item for item in verdict.variety if item.trait == trait.key and item.exemplars.count]
         if not measured:
             continue
-        poles = [_cell(trait.label(pole)) for pole in POLES for item in measured if item.pole == pole]
+        poles = [escape(trait.label(pole)) for pole in POLES for item in measured if item.pole == pole]
         rows = [[measure.name.lower(), *(_format_measure(measure, item) for item in measured)] for measure in MEASURES]
         rows.append(["scenarios used", *(format_coverage(item.coverage) for item in measured)])
-        head = [f"| {_cell(trait.name)} | {' | '.join(poles)} |", "|---" * (len(poles) + 1) + "|"]
+        head = [f"| {escape(trait.name)} | {' | '.join(poles)} |", "|---" * (len(poles) + 1) + "|"]
         tables.append("\n".join([*head, *(f"| {' | '.join(row)} |" for row in rows)]))
     if not tables:
         return ""
@@ -196,7 +199,7 @@ def _write_samples(rounds: Rounds) -> Sequence[str]:
         for pole in POLES:
             chosen = [item for item in rounds.choice.chosen if item.trait == trait.key and item.pole == pole]
             lines += ["", f"**{escape(trait.label(pole))}**", ""]
-            lines += [f"- {escape(' '.join((item.text or '').split()))}" for item in chosen[:SHOWN_SAMPLES]]
+            lines += [f"- {escape(item.text or '')}" for item in chosen[:SHOWN_SAMPLES]]
         sections.append("\n".join(lines))
     return sections
 
@@ -204,7 +207,3 @@ def _write_samples(rounds: Rounds) -> Sequence[str]:
 def _write_files(verdict: Verdict, stored: StoredSet) -> str:
     lines = [f"- samples: `{stored.file(stored.rows_name)}`"] if verdict.success else []
     return "\n".join(["## Files", "", *lines, f"- report: `{stored.file(REPORT)}`"])
-
-
-def _cell(text: str) -> str:
-    return escape(" ".join(text.split()))

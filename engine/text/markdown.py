@@ -6,8 +6,8 @@ from pathlib import Path
 
 import jinja2
 
-# What within a line makes HTML, a link or an image of a text (CommonMark, section 6).
-_INLINE = re.compile(r"<(?=[A-Za-z/!?])|(?<=!)\[|\](?=[(\[])")
+# What within a line makes HTML, a link or an image, and a backslash, lest it escape ours (CommonMark, 2.4 and 6).
+_INLINE = re.compile(r"\\|<(?=[A-Za-z/!?])|(?<=!)\[|\](?=[(\[])")
 # What opens a block at the start of a line (CommonMark, sections 4 and 5): a heading, a quote, a list, a fence, a rule,
 # an underline, a table, HTML. In a numbered list the mark comes after the number.
 _OPENER = re.compile(r"(?=#{1,6}(?:\s|$)|[>|<]|[-+*](?:\s|$)|```|~~~|[-=*_\s]+$|\[[^\]]*\]:)")

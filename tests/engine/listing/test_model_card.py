@@ -1,5 +1,7 @@
 """The model card tells what a model is, and no text of its author changes the page around it."""
 
+from collections.abc import Callable
+
 import pytest
 from fakes.builders import make_trait
 from markdown_it import MarkdownIt
@@ -8,6 +10,7 @@ from engine.definitions.outline import Outline
 from engine.domain.model import Brief, Skipped
 from engine.listing.model_card import render_model_card
 from engine.listing.page import SampleCount
+from engine.report.run_page import escape
 from engine.text.markdown import as_cell, as_line
 
 COUNTS = {"clarity": SampleCount(7, 4, 2), "safety": SampleCount()}
@@ -93,6 +96,37 @@ def test_no_text_opens_a_block_of_its_own(text: str) -> None:
 )
 def test_plain_text_stays_as_it_is(text: str) -> None:
     assert text == as_line(text)
+
+
+LINK = "[x](http://e.test)"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        rf"\{LINK}",
+        rf"\\{LINK}",
+        rf"!\{LINK}",
+        r"![x\](http://e.test)",
+        r"\<b>x</b>",
+        r"\<http://e.test>",
+        r"a \| b",
+        "x \\",
+    ],
+)
+@pytest.mark.parametrize("write", [as_line, as_cell, escape], ids=["line", "cell", "run page"])
+def test_text_with_backslashes_reads_as_it_is(write: Callable[[str], str], text: str) -> None:
+    page = f"- {write(text)}" if write is as_line else f"| a | b |\n|---|---|\n| x | {write(text)} |"
+    *_, last = [token for token in MarkdownIt("commonmark").enable("table").parse(page) if token.type == "inline"]
+    parts = last.children or []
+
+    assert {part.type for part in parts} <= {"text", "text_special"}
+    assert text == "".join(part.content for part in parts)
+
+
+@pytest.mark.parametrize("text", [*HOSTILE, "[b]: c", "***"])
+def test_text_on_the_run_page_is_one_item_of_its_list(text: str) -> None:
+    assert list_blocks("- plain") == list_blocks(f"- {escape(text)}")
 
 
 def test_cell_keeps_within_its_bars() -> None:
