@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 from engine.definitions.mistakes import find_near_spelling, format_names, format_value
 from engine.domain.folding import fold_name
+from engine.domain.formulas import unquote_formulas
 from engine.domain.model import SURROGATE, Seed, Trait
 from engine.errors import Problem
 
@@ -22,6 +23,8 @@ QUALITY_WORDS = {
     **dict.fromkeys(("fair", "moderate", "mixed", "medium"), 0.5),
     **dict.fromkeys(("poor", "no", "low", "weak", "bad", "negative"), 0.0),
 }
+# A column of the CSV that `exemplars export` writes, in which formulas are quoted.
+EXPORTED = "content_sha256"
 ALLOWED_CSV = "a UTF-8 CSV file with a header row"
 
 # Maps a field to the trait that it feeds; None for one that is already reported as unknown: its labels are not read.
@@ -264,7 +267,8 @@ def _read_row(reading: _Reading, header: list[str], row: list[str]) -> Line:
     if len(row) > len(header):
         reading.add("line", f"{len(row)} cells", f"{len(header)}, as in the header; quote a comma")
     else:
-        _read_entry(reading, {key: cell for key, cell in zip(header, row, strict=False) if cell.strip()})
+        cells = map(unquote_formulas, row) if EXPORTED in header else row
+        _read_entry(reading, {key: cell for key, cell in zip(header, cells, strict=False) if cell.strip()})
     return reading.finish()
 
 

@@ -10,7 +10,7 @@ from engine.text.formatting import count_noun
 USES = {
     "platform": "Put it into a model's folder, and this into its model.yaml:",
     "api": "Each file is the body of one POST /v1/models/{handle}/samples.",
-    "csv": "Texts that a spreadsheet would run, or that begin with a single quote, have one single quote before them.",
+    "csv": "Where a spreadsheet would run a formula, a single quote stands before it.",
     "jsonl": "One object a line, with all columns.",
     "hub": "It loads with datasets.load_dataset, and uploads as it is. Choose the licence in its README.md first.",
 }

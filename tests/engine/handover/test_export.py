@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import random
 import re
 import resource
 from collections.abc import Iterator, Sequence
@@ -20,11 +21,12 @@ from fakes.readers import stay_offline
 from fakes.stored import HANDLE, attach_set, attach_texts, write_lines, write_model
 
 from engine.definitions.loader import load_model
+from engine.definitions.sources import gather_lines, walk_csv
+from engine.domain.formulas import quote_formulas, unquote_formulas
 from engine.domain.samples import SAMPLE_SCHEMA, make_row
 from engine.errors import ExemplarsError, InputError, StoreError, UnknownModelError
 from engine.handover.export import FORMATS, Export, export_samples
 from engine.handover.lines import BODY_SAMPLES
-from engine.handover.spreadsheet import QUOTE
 from engine.store.sample_set import SampleSet
 from engine.store.store import detach_stored, write_set
 
@@ -42,6 +44,10 @@ HOSTILE = (
     "'=1+1",
     "''tis",
     'a "b", c;=1',
+    'a;"=1+1"',
+    "a;'=1",
+    "a\t =1|+1,@SUM(1)\n-2",
+    "He said, 'no': run(['ls','-l'])",
     "two\nlines\r\nand\rmore",
     "one\u2028line\x85only",
     "Ärger ☃ 🦊 עברית",
@@ -162,14 +168,44 @@ def test_csv_reads_back_with_pandas_and_the_csv_module(models: Path, samples: Pa
     assert {"train": 10 + len(HOSTILE), "eval": 2} == frame["pool"].value_counts().to_dict()
     wanted = sorted(list_texts(samples) + list_texts(samples, "eval"))
     assert (
-        wanted
-        == sorted(frame["text"].str.removeprefix(QUOTE))
-        == sorted(row["text"].removeprefix(QUOTE) for row in rows)
+        wanted == sorted(map(unquote_formulas, frame["text"])) == sorted(unquote_formulas(row["text"]) for row in rows)
     )
-    for row in rows:
-        for cell in row.values():
-            assert not re.match(r"\s*[=+\-@＝＋－＠]|[\t\r\n]", cell)
-    assert 10 == sum(cell.startswith(QUOTE) for cell in frame["text"])
+
+
+@pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_NONE], ids=["quoted", "quotes ignored"])
+@pytest.mark.parametrize("separator", list(",;\t|"))
+def test_no_cell_of_the_csv_is_a_formula_by_any_separator(
+    models: Path, samples: Path, tmp_path: Path, separator: str, quoting: Any
+) -> None:
+    attach_hostile(samples)
+    export(models, samples, tmp_path / "a.csv", "csv")
+    text = io.StringIO((tmp_path / "a.csv").read_bytes().decode(), newline="")
+    cells = [cell for row in csv.reader(text, delimiter=separator, quoting=quoting) for cell in row]
+
+    assert len(cells) > len(HOSTILE)
+    assert [] == [cell for cell in cells if re.match(r'[\s"]*[=+\-@＝＋－＠]', cell)]
+
+
+def test_our_own_readers_of_csv_get_the_texts_back(models: Path, samples: Path, tmp_path: Path) -> None:
+    attach_hostile(samples)
+    export(models, samples, tmp_path / "a.csv", "csv", "train", "hostile")
+    content = (tmp_path / "a.csv").read_bytes().replace(b",text,", b",content,", 1)
+    labels = {"quality": load_model(str(models), HANDLE).traits[0]}
+    foreign = "content,quality\r\n\"run(['ls','-l'])\",1\r\n"
+
+    read = [seed.text for seed in gather_lines(walk_csv("a.csv", io.BytesIO(content), labels))[0]]
+    assert [text.strip() for text in HOSTILE] == read
+    # A file that no export wrote is read as it stands.
+    assert ["run(['ls','-l'])"] == [
+        seed.text for seed in gather_lines(walk_csv("b.csv", io.BytesIO(foreign.encode()), labels))[0]
+    ]
+
+
+def test_quoted_formulas_come_back_whatever_the_text_is() -> None:
+    draw = random.Random(1)
+    for _ in range(20_000):
+        text = "".join(draw.choices("=+-@＝;,|\t\n\r'\" ax", k=8))
+        assert text == unquote_formulas(quote_formulas(text))
 
 
 def test_jsonl_has_all_columns_as_they_are(models: Path, samples: Path, tmp_path: Path) -> None:
@@ -200,7 +236,7 @@ def test_hub_folder_loads_with_datasets_split_by_pool(
     assert SAMPLE_SCHEMA.names == found["train"].column_names
     assert list_texts(samples) == sorted(found["train"]["text"])
     assert ("unknown", ["n<1K"]) == (header["license"], header["size_categories"])
-    assert "| `clarity` | positive | Clear | 13 | 1 |" in card
+    assert "| `clarity` | positive | Clear | 15 | 1 |" in card
     assert "split `test` was set aside" in card
     assert "```python\nfrom datasets import load_dataset\n" in card
 
