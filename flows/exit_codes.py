@@ -5,11 +5,13 @@ import shlex
 import signal
 import sys
 from collections.abc import Sequence
+from typing import Any, TextIO
 
 import typer
 from pydantic_core import PydanticSerializationError, SchemaError
 
 from engine.errors import ExemplarsError, RunInterruptedError
+from engine.text.formatting import show_controls
 
 
 def run_app(app: typer.Typer, arguments: Sequence[str] | None, typed: str) -> int:
@@ -20,7 +22,7 @@ def run_app(app: typer.Typer, arguments: Sequence[str] | None, typed: str) -> in
         typed: what a person types to start the command, for the hint after a mistyped one. With the command line it is
             the ``obj`` of the command's context, for messages that say what to type.
     """
-    print_any_character()
+    guard_output()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         given = list(sys.argv[1:] if arguments is None else arguments)
@@ -44,8 +46,25 @@ def run_app(app: typer.Typer, arguments: Sequence[str] | None, typed: str) -> in
     return code if isinstance(code, int) else 0
 
 
-def print_any_character() -> None:
-    """Has stdout and stderr write what their encoding lacks as an escape (``\\u2026``), where Python would raise."""
-    for stream in (sys.stdout, sys.stderr):
+def guard_output() -> None:
+    """Has stdout and stderr write what a terminal obeys, or their encoding lacks, as an escape (``\\u001b``)."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
         if isinstance(stream, io.TextIOWrapper) and not stream.encoding.lower().startswith("utf"):
             stream.reconfigure(errors="backslashreplace")
+        if stream is not None and not isinstance(stream, _Guarded):
+            setattr(sys, name, _Guarded(stream))
+
+
+class _Guarded:
+    """A stream that writes no control character. rich, whose colours are some, finds the stream behind it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.rich_proxied_file = stream
+
+    def write(self, text: str) -> int:
+        self.rich_proxied_file.write(show_controls(text))
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.rich_proxied_file, name)

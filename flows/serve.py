@@ -33,7 +33,7 @@ from engine.settings import PROJECT_ROOT, Settings, read_settings
 from engine.system.guard import leaving_no_process, run_guarded
 from flows.deploy.unfinished_runs import end_gone_runs
 from flows.deploy.work_pool import POOL
-from flows.exit_codes import print_any_character
+from flows.exit_codes import guard_output
 from flows.observability.json_logs import PREFECT_JSON_VARIABLES
 
 NEXT = ".venv/bin/python -m flows.api keys issue --namespace u22a8 --scope authoring"
@@ -95,7 +95,7 @@ class RunningService:
 
 def main() -> int:
     """Serves until a signal comes; returns 0 then, or the exit code of the error that ended it."""
-    print_any_character()
+    guard_output()
     if GUARDED not in sys.argv:
         code = run_guarded([sys.executable, "-m", "flows.serve", GUARDED])
         if code < 0:

@@ -4,12 +4,12 @@ import logging
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow.parquet as pq
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.padding import Padding
 from rich.progress_bar import ProgressBar
@@ -33,6 +33,7 @@ from engine.report.summary import RunResult
 from engine.report.wording import pick_pairs
 from engine.run.job import Job
 from engine.text.formatting import capitalise, count_noun
+from flows.cli.console import make_console, make_live
 
 PLAIN_INTERVAL_SECONDS = 10.0
 COLOURS: dict[Pole, str] = {"positive": "cyan", "negative": "yellow"}
@@ -89,13 +90,12 @@ class Counters:
 
 
 class _Listener(logging.Handler):
-    """Receives the run's events from the progress logger and shows them as a live table or as plain lines."""
+    """Receives the run's events from the progress logger, counts them, and without a live table prints lines."""
 
-    def __init__(self, counters: Counters, live: Live | None, job: Job) -> None:
+    def __init__(self, counters: Counters, live: Live | None) -> None:
         super().__init__()
         self.counters = counters
         self._live = live
-        self._job = job
         self._printed_at = 0.0
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -105,11 +105,13 @@ class _Listener(logging.Handler):
             return
         now = time.monotonic()
         self.counters.add(event, now)
-        if isinstance(event, EstimateMade):
+        if isinstance(event, EstimateMade) and self._live is not None:
+            self._live.console.print(event.text, soft_wrap=True)
+        elif isinstance(event, EstimateMade):
             print(event.text, file=sys.stderr, flush=True)
-        elif self._live is not None:
-            self._live.update(draw_progress(self.counters, self._job, now))
-        elif isinstance(event, StageBegun | KeptCounted | Noticed) or now - self._printed_at > PLAIN_INTERVAL_SECONDS:
+        elif self._live is None and (
+            isinstance(event, StageBegun | KeptCounted | Noticed) or now - self._printed_at > PLAIN_INTERVAL_SECONDS
+        ):
             self._printed_at = now
             print(describe_plainly(self.counters, event, now), file=sys.stderr, flush=True)
 
@@ -120,20 +122,18 @@ def watch(job: Job, silent: bool) -> Iterator[None]:
     if silent:
         yield
         return
-    console = Console(stderr=True)
+    console = make_console(stderr=True)
     counters = Counters()
     logger = logging.getLogger(PROGRESS_LOGGER)
     logger.setLevel(logging.DEBUG)
     logger.propagate = False
-    live = Live(draw_progress(counters, job, 0.0), console=console, transient=True) if console.is_terminal else None
-    listener = _Listener(counters, live, job)
+    drawn = make_live(console, lambda: draw_progress(counters, job, time.monotonic()))
+    live = drawn if console.is_terminal else None
+    listener = _Listener(counters, live)
     logger.addHandler(listener)
     try:
-        if live is None:
+        with live or nullcontext():
             yield
-        else:
-            with live:
-                yield
     finally:
         logger.removeHandler(listener)
 
@@ -181,9 +181,9 @@ def show_begin(job: Job, silent: bool) -> None:
 
 def show_result(job: Job, result: RunResult) -> None:
     """Prints a few samples of both poles side by side, the headline, each warning, and the paths of the files."""
-    console = Console()
+    console = make_console()
     if not result.samples:
-        console.print(f"{capitalise(result.headline)}. Nothing was asked.", highlight=False)
+        console.print(f"{capitalise(result.headline)}. Nothing was asked.")
         return
     rows = pq.read_table(result.samples, columns=["trait", "pole", "text", "pair_id"]).to_pylist()
     for trait in job.model.traits:
@@ -200,11 +200,11 @@ def show_result(job: Job, result: RunResult) -> None:
     counts = ", ".join(f"{trait}/{pole} {count}" for (trait, pole), count in result.kept.items())
     others = describe_others(result.rejected, result.spare)
     kept = "kept" if job.lacking is not None else f"kept of {result.wanted}"
-    console.print(f"{kept}: {counts}; {others}", highlight=False)
+    console.print(f"{kept}: {counts}; {others}")
     for name, path in (("samples", result.samples), ("report", result.report)):
-        console.print(f"{name:8} {shorten_path(path)}", highlight=False, soft_wrap=True)
+        console.print(f"{name:8} {shorten_path(path)}", soft_wrap=True)
     if result.status == "proposed":
-        console.print("Read the report, then attach the set, or reject it:", highlight=False)
+        console.print("Read the report, then attach the set, or reject it:")
         for what in ("--attach [--leave-out ID ...]", "--reject"):
             console.print(Text(f"  exemplars review {result.run_id} {what}"), soft_wrap=True)
 

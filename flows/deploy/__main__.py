@@ -21,7 +21,7 @@ from flows.deploy.automations import ensure_automation, read_automations
 from flows.deploy.deployments import Deployments, deploy_all
 from flows.deploy.unfinished_runs import end_gone_runs, watch_run
 from flows.deploy.work_pool import CONTAINERS, POOL, ensure_pool, ensure_queues
-from flows.exit_codes import print_any_character
+from flows.exit_codes import guard_output
 
 ADDRESS_REMEDY = "Check that it runs, and that PREFECT_API_URL is its address, which ends in /api"
 AUTH_REMEDY = (
@@ -31,7 +31,7 @@ AUTH_REMEDY = (
 
 def main() -> int:
     """Deploys, prints what it did, and returns the exit code."""
-    print_any_character()
+    guard_output()
     try:
         print(deploy(read_settings()))
     except ExemplarsError as error:

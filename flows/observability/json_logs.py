@@ -7,6 +7,7 @@ from pythonjsonlogger.json import JsonFormatter
 
 from engine.settings import LogFormat
 from engine.system.log_context import read_log_context
+from engine.text.formatting import show_controls
 
 # ``flow_run_id`` is written as ``run_id``, the project's one word for it; the others are meant for handlers.
 _LEFT_OUT = ("flow_run_id", "send_to_api", "event")
@@ -22,6 +23,10 @@ class JsonLines(JsonFormatter):
             timestamp="time",
             json_ensure_ascii=False,
         )
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Writes one line, without a character that a terminal obeys."""
+        return show_controls(super().format(record))
 
     def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
         """Puts the fields in order and drops empty ones."""
@@ -54,6 +59,23 @@ class JsonConsole(logging.StreamHandler[TextIO]):
 PREFECT_JSON_VARIABLES = {"PREFECT_LOGGING_HANDLERS_CONSOLE_CLASS": f"{__name__}.{JsonConsole.__qualname__}"}
 
 
+class PlainLines(logging.Formatter):
+    """Formats as another formatter does, but with no control characters, and with further lines of a record indented.
+
+    So no text that is logged can colour, hide or overwrite what a terminal shows, or look like a record of its own.
+    """
+
+    def __init__(self, other: logging.Formatter | None) -> None:
+        super().__init__()
+        self._other = other or logging.Formatter()
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Writes one record."""
+        return show_controls(self._other.format(record)).replace("\n", "\n  ")
+
+
 def choose_formatter(log_format: LogFormat) -> logging.Formatter:
     """The formatter for log lines that do not go through Prefect's handlers."""
-    return JsonLines() if log_format == "json" else logging.Formatter("%(asctime)s %(levelname)s %(message)s")
+    if log_format == "json":
+        return JsonLines()
+    return PlainLines(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))

@@ -1,4 +1,4 @@
-"""Sets up the logs of a process: the engine's log level, and text or JSON on the console."""
+"""Sets up the logs of a process: the engine's log level, and plain text or JSON on the console."""
 
 import logging
 from functools import partial
@@ -9,23 +9,26 @@ from rich.console import Console
 
 from engine.domain.progress import PROGRESS_LOGGER
 from engine.settings import LogFormat
-from flows.observability.json_logs import JsonConsole
+from flows.observability.json_logs import JsonConsole, PlainLines
 
 # The engine's logger. With PREFECT_LOGGING_EXTRA_LOGGERS=exemplars its lines also go to the run page.
 ENGINE_LOGGER = "exemplars"
 
 
 def set_up_logs(log_format: LogFormat) -> None:
-    """Gives the engine's logger Prefect's log level, and replaces text by JSON on the console if that is configured.
+    """Gives the engine's logger Prefect's log level, and the console plain text, or JSON if that is configured.
 
     What is sent to Prefect's server does not change. A second call has no effect.
     """
     logging.getLogger(ENGINE_LOGGER).setLevel(PREFECT_LOGGING_LEVEL.value())
     # Its records are events for handlers, not lines of a log.
     logging.getLogger(PROGRESS_LOGGER).propagate = False
-    if log_format == "json":
-        for name in (None, *logging.root.manager.loggerDict):
-            _use_json(logging.getLogger(name))
+    for logger, handler in _list_consoles():
+        if log_format == "json":
+            logger.removeHandler(handler)
+            logger.addHandler(JsonConsole(handler.stream, handler.level))
+        elif not isinstance(handler.formatter, PlainLines):
+            handler.setFormatter(PlainLines(handler.formatter))
 
 
 def ignore_closed_output() -> None:
@@ -34,17 +37,15 @@ def ignore_closed_output() -> None:
     Otherwise rich ends the thread that prints next: silently the one that renews the lease, or the main thread and with
     it the run.
     """
-    for name in (None, *logging.root.manager.loggerDict):
-        for handler in logging.getLogger(name).handlers:
-            if isinstance(handler, PrefectConsoleHandler):
-                handler.console.on_broken_pipe = partial(_silence, handler.console)  # type: ignore[method-assign]
+    for _, handler in _list_consoles():
+        handler.console.on_broken_pipe = partial(_silence, handler.console)  # type: ignore[method-assign]
 
 
-def _use_json(logger: logging.Logger) -> None:
-    for handler in list(logger.handlers):
-        if isinstance(handler, PrefectConsoleHandler):
-            logger.removeHandler(handler)
-            logger.addHandler(JsonConsole(handler.stream, handler.level))
+def _list_consoles() -> list[tuple[logging.Logger, PrefectConsoleHandler]]:
+    loggers = [logging.getLogger(name) for name in (None, *logging.root.manager.loggerDict)]
+    return [
+        (item, handler) for item in loggers for handler in item.handlers if isinstance(handler, PrefectConsoleHandler)
+    ]
 
 
 def _silence(console: Console) -> None:

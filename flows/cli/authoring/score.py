@@ -22,9 +22,9 @@ from flows.cli.authoring.standard import (
     check_language,
     draw_attached,
     label_texts,
-    make_console,
     make_table,
 )
+from flows.cli.console import make_console
 
 
 def place_on_axes(standard: Standard, text: str) -> dict[str, Placement]:

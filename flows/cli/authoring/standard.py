@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from rich.console import Console
 from rich.table import Table
 
 from engine.definitions.loader import load_model
@@ -80,11 +79,6 @@ def check_language(texts: Sequence[str], what: str) -> None:
     code = detect_language(texts)
     if code is not None and code not in ENCODER_LANGUAGES:
         raise _refuse_language(f"{what} in {name_tag(code)}")
-
-
-def make_console() -> Console:
-    """A console that prints texts as they are."""
-    return Console(highlight=False, markup=False, emoji=False)
 
 
 def make_table(*columns: str) -> Table:

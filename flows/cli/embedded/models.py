@@ -129,10 +129,11 @@ def _limit(seconds: float | None) -> Iterator[None]:
 @contextmanager
 def _showing(name: str, size: int) -> Iterator[Callable[[int], None]]:
     """Shows how much has come: a bar in a terminal, else one line at the beginning."""
-    from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-    console = Console(stderr=True)
+    from flows.cli.console import make_console
+
+    console = make_console(stderr=True)
     if not console.is_terminal:
         print(f"Getting {name}, {format_bytes(size)}", file=sys.stderr, flush=True)
         yield lambda _: None

@@ -8,18 +8,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
-from rich.live import Live
 from rich.text import Text
 
 from engine.domain.progress import PROGRESS_LOGGER, CallEnded, CallsPlanned
 from engine.store.backfill_ledger import MODEL_STATES, ModelRow, ModelState, describe_state
 from engine.text.formatting import count_noun
 from flows.backfills.worker import MODELS_LOGGER
+from flows.cli.console import make_console, make_live
 
 # Where there is no terminal: a log of a night's backfill has some sixty such lines.
 FIRST_INTERVAL_SECONDS, LONGEST_INTERVAL_SECONDS = 10.0, 600.0
-REFRESHES_A_SECOND = 2
 MINUTE_SECONDS, HOUR_SECONDS = 60, 3600
 # Below this many seconds they are shown as such.
 MAX_SHOWN_SECONDS = 90
@@ -40,7 +38,7 @@ class BackfillProgress(logging.Handler):
         self._states: dict[str, ModelState] = {}
         self._planned = self._calls = self._failed_calls = 0
         self._begun: float | None = None
-        self._console = Console(stderr=True, highlight=False, markup=False, emoji=False)
+        self._console = make_console(stderr=True)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Takes a row of the ledger, printed where its model has ended, or an event of a run; it must not raise."""
@@ -70,7 +68,8 @@ class BackfillProgress(logging.Handler):
             logger.setLevel(logging.DEBUG)
             logger.propagate = False
         try:
-            with self._follow_live() if live and self._console.is_terminal else self._follow_plainly():
+            drawn = make_live(self._console, lambda: Text(self.describe(time.monotonic()), style="bold"))
+            with drawn if live and self._console.is_terminal else self._follow_plainly():
                 yield
         finally:
             for logger, (level, propagate) in zip(loggers, before, strict=True):
@@ -106,14 +105,6 @@ class BackfillProgress(logging.Handler):
         if self._expected_calls:
             share = max(share, self._calls / max(self._expected_calls, self._planned))
         return (now - self._begun) * (1 - share) / share if self._begun is not None and 0 < share < 1 else None
-
-    @contextmanager
-    def _follow_live(self) -> Iterator[None]:
-        def draw() -> Text:
-            return Text(self.describe(time.monotonic()), style="bold")
-
-        with Live(get_renderable=draw, console=self._console, transient=True, refresh_per_second=REFRESHES_A_SECOND):
-            yield
 
     @contextmanager
     def _follow_plainly(self) -> Iterator[None]:

@@ -22,6 +22,7 @@ from engine.report.catalogue_page import KIND_NAMES, describe_model, describe_su
 from engine.settings import Settings
 from engine.system.filesystem import check_folder_writable, replace_file
 from engine.text.formatting import count_noun
+from flows.cli.console import make_console
 from flows.cli.terminal import shorten_path
 from flows.runs.last_runs import read_last_runs
 
@@ -76,7 +77,7 @@ def show_survey(survey: Survey, file: str, as_json: bool) -> None:
         return
     for note in survey.notes:
         print(note, file=sys.stderr)
-    console = Console(highlight=False, markup=False, emoji=False)
+    console = make_console()
     headline, sentence = describe_survey(survey)
     needing = [model for model in survey.models if model.needs_person]
     for model in needing[:SHOWN_MODELS]:
@@ -115,7 +116,7 @@ def _show_model(console: Console, model: SurveyedModel) -> None:
 @contextmanager
 def _showing_progress() -> Iterator[Report]:
     """Shows a bar on stderr while the models are looked at, where that is a terminal."""
-    console = Console(stderr=True)
+    console = make_console(stderr=True)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task("Looking at models", total=None)

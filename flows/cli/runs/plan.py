@@ -22,6 +22,7 @@ from engine.settings import Settings
 from engine.text.embedding import SentenceEncoder
 from engine.text.formatting import count_noun, format_cost, join_words
 from expectations.own_suites import check_own_suites
+from flows.cli.console import make_console
 
 # So many values of a list are shown; the rest are counted.
 SHOWN_VALUES = 4
@@ -71,7 +72,7 @@ def show_preview(preview: Preview, shown: int) -> None:
     Args:
         shown: how many prompts of each kind to show at most.
     """
-    console = Console(highlight=False, markup=False, emoji=False)
+    console = make_console()
     console.print(f"{preview.plan.model.handle}: a dry run, no model is called and nothing is written", style="bold")
     _show_plan(console, preview)
     _show_scenarios(console, preview)

@@ -4,14 +4,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fakes.builders import make_level, make_model
+from fakes.builders import make_level, make_model, make_trait
 from fakes.stored import attach_set
 
 from engine.report.headline import state_headline
 from engine.report.summary import RunResult
 from engine.run.job import Job
 from engine.store.layout import REPORT, SAMPLES
-from flows.cli.terminal import show_result
+from flows.cli.console import make_console
+from flows.cli.terminal import Counters, draw_progress, show_result
 
 WARNINGS = ("clarity: 1 of its 8 exemplars reads like the other pole. Read it.", "clarity: one word tells. Replace it.")
 
@@ -41,3 +42,17 @@ def test_set_without_warnings_is_attached_and_nothing_more(tmp_path: Path, capsy
 
     assert "\n8 attached\nkept of 4: " in said
     assert "gate" not in said
+
+
+@pytest.mark.parametrize("said", ["[/]", "[/bold]", "[red]x", "[b]x[/b]", ":smile:", "\\[x]"])
+def test_nothing_of_a_user_is_markup(tmp_path: Path, capsys: pytest.CaptureFixture[str], said: str) -> None:
+    (folder := tmp_path / "[id]").mkdir()
+    result = replace(make_result(folder), warnings=(said,))
+    model = make_model(make_trait(name=said, positive_label=said))
+    job = Job(model, "from_traits", make_level(4))
+    show_result(job, result)
+    make_console().print(draw_progress(Counters(), job, 0.0))
+    printed = capsys.readouterr().out
+
+    assert 6 == printed.count(said)
+    assert result.samples in printed

@@ -1,0 +1,30 @@
+"""The console that every command prints tables and progress on: a text on it is no markup and moves no cursor."""
+
+from collections.abc import Callable, Iterable
+
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.live import Live
+from rich.segment import Segment
+from rich.text import Text
+
+from engine.text.formatting import show_controls
+
+
+def make_console(stderr: bool = False) -> Console:
+    """A console that prints texts as they are."""
+    return _PlainConsole(stderr=stderr, highlight=False, markup=False, emoji=False)
+
+
+def make_live(console: Console, draw: Callable[[], RenderableType]) -> Live:
+    """A display that is drawn again and again, and vanishes. What others print meanwhile goes through the guard."""
+    return Live(console=console, get_renderable=draw, transient=True, redirect_stdout=False, redirect_stderr=False)
+
+
+class _PlainConsole(Console):
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Renders with control characters shown; a text that has some loses its inner styles."""
+        if isinstance(renderable, str):
+            renderable = show_controls(renderable)
+        elif isinstance(renderable, Text) and (shown := show_controls(renderable.plain)) != renderable.plain:
+            renderable = renderable.blank_copy(shown)
+        return super().render(renderable, options)

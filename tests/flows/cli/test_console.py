@@ -1,0 +1,125 @@
+"""What a user, a model, a provider or a platform wrote is printed as text, of which a terminal obeys nothing."""
+
+import io
+import json
+import logging
+import re
+import sys
+import unicodedata
+from collections.abc import Callable
+
+import pytest
+import typer
+from prefect.logging.handlers import PrefectConsoleHandler
+from rich.table import Table
+from rich.text import Text
+
+from engine.errors import ProviderError
+from engine.settings import LogFormat
+from flows.cli.console import make_console, make_live
+from flows.exit_codes import guard_output, run_app
+from flows.observability.json_logs import choose_formatter
+from flows.observability.logs import set_up_logs
+
+OBEYED = {
+    "colour": "\x1b[31m",
+    "link": "\x1b]8;;http://e.test\x1b\\here\x1b]8;;\x1b\\",
+    "clipboard": "\x1b]52;c;aGk=\x07",
+    "8-bit control": "\x9b2J\x85",
+    "overwritten": "right\rwrong\x08\x7f\x00",
+    "turned round": "\u202etxt.exe\u2066",
+    "line of its own": "\u2028exemplars: attached",
+    "bytes of a file's name": "\udcff",
+}
+EVERY = pytest.mark.parametrize("text", OBEYED.values(), ids=OBEYED)
+
+
+def is_plain(text: str) -> bool:
+    """Whether a terminal writes every character where it stands, and does nothing else."""
+    return not any(
+        letter not in "\n\t"
+        and (
+            unicodedata.category(letter) in {"Cc", "Cs", "Zl", "Zp"}
+            or unicodedata.bidirectional(letter) in {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+        )
+        for letter in text
+    )
+
+
+def print_on_console(text: str) -> None:
+    console = make_console()
+    table = Table(text, title=text)
+    table.add_row(Text(text))
+    for item in (table, text, Text.assemble((text, "bold"), text)):
+        console.print(item, soft_wrap=True)
+
+
+def fail(text: str) -> None:
+    app = typer.Typer()
+
+    @app.command()
+    def ask() -> None:
+        print(text, file=sys.stderr)
+        raise ProviderError(text)
+
+    assert 3 == run_app(app, [], "it")
+
+
+@EVERY
+@pytest.mark.parametrize("way", [print_on_console, fail])
+def test_what_a_terminal_obeys_is_shown_as_an_escape(
+    capsys: pytest.CaptureFixture[str], way: Callable[[str], None], text: str
+) -> None:
+    way(text)
+    said = "".join(capsys.readouterr())
+
+    assert is_plain(said)
+    assert re.search(r"\\u[0-9a-f]{4}", said)
+
+
+def test_live_display_at_a_terminal_keeps_its_own_colours(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    guard_output()
+    shown = Text.assemble(("green", "green"))
+    with make_live(make_console(stderr=True), lambda: shown) as live:
+        live.console.print(f"odd {OBEYED['clipboard']}")
+        make_console().print(shown)
+        print(OBEYED["link"], file=sys.stderr)
+    out, err = capsys.readouterr()
+
+    assert out == "\x1b[32mgreen\x1b[0m\n"
+    assert "\x1b[32mgreen\x1b[0m" in err
+    assert "odd \\u001b]52;c;aGk=\n" in err
+    assert "\\u001b]8;;http://e.test" in err
+
+
+@EVERY
+def test_json_is_plain_and_the_same(capsys: pytest.CaptureFixture[str], text: str) -> None:
+    guard_output()
+    print(json.dumps({"said": text}, ensure_ascii=False))
+    said = capsys.readouterr().out
+
+    assert is_plain(said)
+    assert {"said": text} == json.loads(said)
+
+
+@EVERY
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_record_of_a_log_is_plain_and_looks_like_no_other(log_format: LogFormat, text: str) -> None:
+    forged = f"{text}\n2026-12-01 12:00:00,000 INFO all is well"
+    logger, stream = logging.getLogger("test.console"), io.StringIO()
+    logger.propagate = False
+    logger.addHandler(PrefectConsoleHandler(stream))
+    try:
+        set_up_logs(log_format)
+        logger.error("%s", forged, exc_info=(ProviderError, ProviderError(forged), None))
+    finally:
+        logger.handlers.clear()
+    record = logging.makeLogRecord({"msg": forged})
+
+    for said in (stream.getvalue(), choose_formatter(log_format).format(record)):
+        assert is_plain(said)
+        assert "all is well" in said
+        assert [] == [line for line in said.splitlines()[1:] if not line.startswith("  ")]
