@@ -4,6 +4,8 @@ Each request is safe to send again, since a sample that is there already is not 
 pass is waited for: too many requests, a server that fails or is away, a model that a run works on.
 """
 
+import json
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -14,6 +16,7 @@ import httpx
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_random_exponential
 
 from engine.errors import (
+    ExemplarsError,
     FrozenModelError,
     InputError,
     ModelBusyError,
@@ -24,6 +27,7 @@ from engine.errors import (
 from engine.llm.provider_errors import CONNECT_SECONDS, parse_retry_after
 from engine.llm.redaction import redact_message
 from engine.settings import check_address
+from engine.text.formatting import shorten
 
 BASE = "/v1"
 PAGE_SAMPLES = 500
@@ -31,7 +35,19 @@ MAX_WAIT_SECONDS = 60.0
 # Where there was never an answer there is no reason to think that there will be one.
 MAX_FIRST_ATTEMPTS = 4
 TEMPORARY_STATUSES = frozenset({408, 425, 429})
+LOOPBACK = re.compile(r"localhost|127(\.\d+){3}|::1")
+# A page of 500 samples has a few megabytes.
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
 SHOWN = 300
+WRONG_ADDRESS = InputError, "Give the address of a platform's API, as https://platform.example/v1"
+REMEDIES: Mapping[int, tuple[type[ExemplarsError], str]] = {
+    401: (PlatformError, "Give EXEMPLARS_PLATFORM_KEY a key that is in force there"),
+    402: (PlatformError, "The account there lacks money or quota: see to that, and push again"),
+    404: WRONG_ADDRESS,
+    405: WRONG_ADDRESS,
+    407: (PlatformError, "A proxy on the way asks for a password: give it in HTTPS_PROXY"),
+    410: WRONG_ADDRESS,
+}
 
 
 class SampleRefusedError(InputError):
@@ -75,6 +91,7 @@ class Platform:
         self.url = find_base(url)
         self._handle = handle
         self._key = key
+        self._timeout_seconds = timeout_seconds
         self._patience_seconds = patience_seconds
         self._tell = tell
         self._wait = wait_random_exponential(multiplier=wait_seconds, max=MAX_WAIT_SECONDS)
@@ -91,16 +108,22 @@ class Platform:
     def __exit__(self, *_: object) -> None:
         self._client.close()
 
-    def walk_samples(self) -> Iterator[tuple[str, str]]:
-        """Yields the trait and the ``content_sha256`` of each sample that the model has there."""
+    def walk_samples(self) -> Iterator[tuple[str, str, float]]:
+        """Yields the trait, the ``content_sha256`` and the quality of each sample that the model has there."""
         query: dict[str, str] = {"limit": str(PAGE_SAMPLES)}
+        seen: set[object] = set()
         while query:
             page = self._ask("GET", params=query)
             try:
-                found = [(str(item["trait"]), str(item["content_sha256"])) for item in page["items"]]
-                cursor = page["next_cursor"]
-            except (KeyError, TypeError) as error:
-                raise self._explain_shape(f"a page without {error}") from error
+                items, cursor = page["items"], page["next_cursor"]
+                found = [(str(item["trait"]), str(item["content_sha256"]), float(item["quality"])) for item in items]
+            except (KeyError, TypeError, ValueError) as error:
+                fields = "next_cursor, and items with trait, content_sha256 and quality"
+                raise self._explain_shape(f"a page without {fields}") from error
+            marks = {str(cursor), *found[:1]} if cursor else set()
+            if cursor and (not found or seen & marks):
+                raise self._explain_shape("pages that go round in a circle, or on without samples")
+            seen |= marks
             yield from found
             query = {**query, "cursor": str(cursor)} if cursor else {}
 
@@ -112,15 +135,15 @@ class Platform:
             BodyTooLargeError: fewer samples at a time may be taken.
         """
         ids = self._ask("POST", content=body).get("ids")
-        if not isinstance(ids, list) or len(ids) != count:
-            raise self._explain_shape(f"another number of ids than the {count} samples that were sent")
+        if not isinstance(ids, list) or len(ids) != count or not all(type(found) is int for found in ids):
+            raise self._explain_shape(f"something else than an id for each of the {count} samples that were sent")
 
     def _ask(self, method: str, **options: Any) -> Mapping[str, Any]:
         begun = time.monotonic()
 
         def is_over(state: RetryCallState) -> bool:
             hopeless = not self._answered and state.attempt_number >= MAX_FIRST_ATTEMPTS
-            return hopeless or time.monotonic() - begun > self._patience_seconds
+            return hopeless or time.monotonic() - begun + state.upcoming_sleep > self._patience_seconds
 
         retrying = Retrying(
             retry=retry_if_exception_type((RetryablePlatformError, ModelBusyError)),
@@ -133,35 +156,45 @@ class Platform:
 
     def _try(self, method: str, **options: Any) -> Mapping[str, Any]:
         try:
-            answer = self._client.request(method, self._path, headers={"Content-Type": "application/json"}, **options)
+            answer, body = self._request(method, **options)
         except httpx.TransportError as error:
             raise RetryablePlatformError(
-                f"{self.url} does not answer ({self._hide(f'{type(error).__name__}: {error}')}). Start it, or see that "
-                "the address is right"
+                f"{self.url} does not answer ({self._quote(f'{type(error).__name__}: {error}')}). Start it, or see "
+                "that the address is right"
             ) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise PlatformError(f"{self.url} cannot be asked: {self._hide(str(error))}") from error
+            raise PlatformError(f"{self.url} cannot be asked: {self._quote(str(error))}") from error
         if answer.status_code < 500:
             self._answered = True
         if not answer.is_success:
-            raise self._explain(answer)
+            raise self._explain(answer, body)
         try:
-            value = answer.json()
-        except ValueError as error:
+            value = json.loads(body)
+        except (ValueError, RecursionError) as error:
             raise self._explain_shape("no JSON") from error
         if not isinstance(value, dict):
             raise self._explain_shape("no JSON object")
         return value
 
-    def _explain(self, answer: httpx.Response) -> Exception:
+    def _request(self, method: str, **options: Any) -> tuple[httpx.Response, bytes]:
+        """Makes a request, and reads its answer unless that has no end."""
+        until, body = time.monotonic() + self._timeout_seconds, bytearray()
+        with self._client.stream(method, self._path, headers={"Content-Type": "application/json"}, **options) as answer:
+            for chunk in answer.iter_bytes():
+                body += chunk
+                if len(body) > MAX_ANSWER_BYTES or time.monotonic() > until:
+                    raise self._explain_shape(
+                        f"no end after {len(body):,} bytes and {self._timeout_seconds:g} s at most"
+                    )
+        return answer, bytes(body)
+
+    def _explain(self, answer: httpx.Response, body: bytes) -> Exception:
         """The error for a refusal."""
-        code, said, details = self._read_error(answer)
+        code, said, details = self._read_error(answer, body)
         status, handle = answer.status_code, self._handle
         namespace = handle.partition(".")[0]
         told = f"{self.url} answered {status}: {said}"
         match status:
-            case 401:
-                return PlatformError(f"{told} Give EXEMPLARS_PLATFORM_KEY a key that is in force there")
             case 403:
                 return PlatformError(
                     f"{told} EXEMPLARS_PLATFORM_KEY needs a key of the scope authoring that owns {namespace}"
@@ -180,20 +213,26 @@ class Platform:
                 index = details.get("index")
                 return SampleRefusedError(said, index if isinstance(index, int) else None)
         if status >= 500 or status in TEMPORARY_STATUSES:
-            asked = answer.headers.get("Retry-After")
-            return RetryablePlatformError(told, parse_retry_after(asked, datetime.now(UTC)) if asked else None)
+            asked = parse_retry_after(answer.headers.get("Retry-After", ""), datetime.now(UTC))
+            if asked is not None and asked > self._patience_seconds:
+                return PlatformError(
+                    f"{told} It asks to wait {asked:,.0f} s, and EXEMPLARS_PATIENCE_SECONDS is "
+                    f"{self._patience_seconds:g}: push again then"
+                )
+            return RetryablePlatformError(told, asked)
         if answer.has_redirect_location:
-            return InputError(f"{told} It leads to {self._hide(answer.headers['Location'])}: give the address there")
-        return InputError(f"{told} Give the address of a platform's API, as https://platform.example/v1")
+            return InputError(f"{told} It leads to {self._quote(answer.headers['Location'])}: give the address there")
+        kind, remedy = REMEDIES.get(status, (PlatformError, "It takes no such request: ask who runs the platform why"))
+        return kind(f"{told} {remedy}")
 
-    def _read_error(self, answer: httpx.Response) -> tuple[str, str, Mapping[str, Any]]:
+    def _read_error(self, answer: httpx.Response, body: bytes) -> tuple[str, str, Mapping[str, Any]]:
         """The code, the message and the details of an error; where it is not in the envelope, its first words."""
         try:
-            error = answer.json()["error"]
+            error = json.loads(body)["error"]
             code, said, details = str(error["code"]), str(error["message"]), error["details"]
-        except (ValueError, KeyError, TypeError):
-            code, said, details = "", " ".join(answer.text.split())[:SHOWN] or answer.reason_phrase, {}
-        said = self._hide(said)
+        except (ValueError, KeyError, TypeError, RecursionError):
+            code, said, details = "", body.decode(errors="replace"), {}
+        said = self._quote(said) or answer.reason_phrase
         return code, said if said.endswith(".") else f"{said}.", details if isinstance(details, dict) else {}
 
     def _explain_shape(self, found: str) -> PlatformError:
@@ -207,7 +246,7 @@ class Platform:
         asked = error.retry_after_seconds if isinstance(error, RetryablePlatformError) else None
         if asked is not None:
             # Jitter is added on top, so that those who were sent away do not all come back at once.
-            return min(asked, MAX_WAIT_SECONDS) + self._wait(state) / 10
+            return asked + self._wait(state) / 10
         return self._wait(state)
 
     def _tell_wait(self, state: RetryCallState) -> None:
@@ -216,8 +255,9 @@ class Platform:
         most = f"for up to {self._patience_seconds:.0f} s" if self._answered else f"{MAX_FIRST_ATTEMPTS} times in all"
         self._tell(f"{str(error).rstrip('.')}. Asking {most}, again in {wait_seconds:.1f} s")
 
-    def _hide(self, text: str) -> str:
-        return redact_message(text, (self._key,))
+    def _quote(self, text: str) -> str:
+        """Quotes a foreign text in one line of bounded length, without the key."""
+        return shorten(redact_message(" ".join(text[: 9 * SHOWN].split()), (self._key,)), SHOWN)
 
 
 def find_base(url: str) -> str:
@@ -234,5 +274,7 @@ def find_base(url: str) -> str:
         raise InputError("--to has a user or a password in it. Leave it out: the key is in EXEMPLARS_PLATFORM_KEY")
     if parts.query or parts.fragment:
         raise InputError(f"--to {parts.scheme}://{parts.netloc}{parts.path} has a query after it. Leave it out")
+    if parts.scheme == "http" and not LOOPBACK.fullmatch(parts.hostname or ""):
+        raise InputError(f"--to {url} would send EXEMPLARS_PLATFORM_KEY readable by all on the way. Give https://…")
     base = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
     return base if base.endswith(BASE) else f"{base}{BASE}"

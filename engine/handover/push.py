@@ -1,23 +1,23 @@
 """Pushes a model's attached samples to a platform: what is not there yet, in order, 500 a request."""
 
+import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from engine.domain.model import digest_text
 from engine.errors import InputError
 from engine.handover.attached import BATCH_ROWS, AttachedSamples
 from engine.handover.lines import BODY_COLUMNS, join_body, pack_bodies, to_json
 from engine.handover.platform import BodyTooLargeError, Platform, SampleRefusedError
 from engine.store.stored_rows import walk_rows
+from engine.text.formatting import shorten
 
-# A trait and a text, by half of a SHA-256: a million take 16 MB, and no two are alike by chance.
-MARK = np.dtype("S16")
-Marks = npt.NDArray[np.bytes_]
-SHOWN = 60
+# The quality of a trait and a text, by half of their SHA-256: no two are alike by chance, and a million take 150 MB.
+Present = dict[bytes, float]
+MARK_BYTES = 16
+SHOWN, SHOWN_CONFLICTS = 60, 20
 
 
 @dataclass(slots=True)
@@ -29,51 +29,66 @@ class PushCounts:
     left_out: int = 0
 
 
-def push_samples(
-    samples: AttachedSamples, platform: Platform, counts: PushCounts, note: Callable[[], None] = lambda: None
-) -> None:
+def push_samples(samples: AttachedSamples, platform: Platform, counts: PushCounts) -> None:
     """Sends the samples that the platform does not have; begun again after a kill at any instant, it sends the rest.
 
     Args:
-        counts: counted up as it goes, so that they are known when it is interrupted.
-        note: called after each request.
+        counts: counted up as it goes, so that they are known meanwhile, and when it is interrupted.
 
     Raises:
-        InputError: the platform does not take a sample; those before it stay there.
+        InputError: the platform has some with another quality, and nothing was sent; or it does not take a sample, and
+            those before it stay there.
         UnknownModelError, FrozenModelError, ModelBusyError, PlatformError: as ``Platform``.
         StoreError: a set cannot be read.
     """
-    present = read_present(platform, note)
+    present = {_mark(trait, digest): quality for trait, digest, quality in platform.walk_samples()}
+    _check_qualities(samples, present, platform.url)
     for entries in pack_bodies(_walk_missing(samples, present, counts)):
         _send(platform, entries)
         counts.sent += len(entries)
-        note()
 
 
-def read_present(platform: Platform, note: Callable[[], None] = lambda: None) -> Marks:
-    """The marks of all samples that the platform has, sorted."""
-    marks = bytearray()
-    for number, (trait, digest) in enumerate(platform.walk_samples()):
-        marks += _mark(trait, digest)
-        if number % BATCH_ROWS == 0:
-            note()
-    return np.sort(np.frombuffer(bytes(marks), MARK))
+def _check_qualities(samples: AttachedSamples, present: Present, url: str) -> None:
+    """Checks that no sample is present with another quality.
+
+    Raises:
+        InputError: some are; it names the first of them, a line each.
+    """
+    conflicts = (
+        f"  sample {row['id']} of run {row['run_id']} for {row['trait']}: quality {row['quality']:g} here, {there:g} "
+        f"there: {shorten(row['text'], SHOWN)!r}"
+        for row, there in _walk(samples, present, ("id", "run_id", *BODY_COLUMNS))
+        if there is not None and there != row["quality"]
+    )
+    if lines := list(islice(conflicts, SHOWN_CONFLICTS)):
+        more = ["  and perhaps more"] if len(lines) == SHOWN_CONFLICTS else []
+        said = (
+            f"{url} has some of the samples with another label, so nothing was sent. Remove them at one of the two "
+            f"(here: 'exemplars remove {samples.outline.handle} ID ...'), and push again:"
+        )
+        raise InputError("\n".join([said, *lines, *more]))
 
 
-def _walk_missing(samples: AttachedSamples, present: Marks, counts: PushCounts) -> Iterator[bytes]:
+def _walk_missing(samples: AttachedSamples, present: Present, counts: PushCounts) -> Iterator[bytes]:
     """Yields the entries of the samples that are not present."""
     traits = {trait.key for trait in samples.outline.traits}
+    for row, there in _walk(samples, present, BODY_COLUMNS):
+        if there is not None:
+            counts.present += 1
+        elif row["trait"] not in traits:
+            counts.left_out += 1
+        else:
+            yield to_json(row)
+
+
+def _walk(
+    samples: AttachedSamples, present: Present, columns: Sequence[str]
+) -> Iterator[tuple[dict[str, Any], float | None]]:
+    """Yields the samples, each with the quality that it has at the platform, None where it is not present."""
     for stored in samples.sets:
-        for table in walk_rows(stored, BODY_COLUMNS, BATCH_ROWS):
-            rows = table.to_pylist()
-            is_present = _find(present, [_mark(row["trait"], row["content_sha256"]) for row in rows])
-            for row, there in zip(rows, is_present, strict=True):
-                if there:
-                    counts.present += 1
-                elif row["trait"] not in traits:
-                    counts.left_out += 1
-                else:
-                    yield to_json(row)
+        for table in walk_rows(stored, columns, BATCH_ROWS):
+            for row in table.to_pylist():
+                yield row, present.get(_mark(row["trait"], row["content_sha256"]))
 
 
 def _send(platform: Platform, entries: Sequence[bytes]) -> None:
@@ -97,18 +112,9 @@ def _send(platform: Platform, entries: Sequence[bytes]) -> None:
 def _describe(entry: bytes) -> str:
     fields = json.loads(entry)
     text = fields["text"]
-    shown = text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
-    return f"The text {shown!r} for {fields['trait']}, of quality {fields['quality']:g}"
+    return f"The text {shorten(text, SHOWN)!r} for {fields['trait']}, of quality {fields['quality']:g}"
 
 
 def _mark(trait: str, content_sha256: str) -> bytes:
-    return bytes.fromhex(digest_text(f"{trait}\n{content_sha256}")[:32])
-
-
-def _find(present: Marks, marks: Iterable[bytes]) -> npt.NDArray[np.bool_]:
-    """Whether each mark is among those that are present."""
-    wanted = np.array(list(marks), MARK)
-    if not len(present):
-        return np.zeros(len(wanted), np.bool_)
-    places = np.minimum(np.searchsorted(present, wanted), len(present) - 1)
-    return np.asarray(present[places] == wanted)
+    # JSON can escape half of a surrogate pair.
+    return hashlib.sha256(f"{trait}\n{content_sha256}".encode(errors="surrogatepass")).digest()[:MARK_BYTES]

@@ -1,22 +1,19 @@
 """The work of ``exemplars push``: shows how far it is, and says what came of it."""
 
 import json
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 
-from rich.console import Console
-from rich.live import Live
 from rich.text import Text
 
 from engine.domain.model import check_handle
 from engine.errors import InputError, RunInterruptedError
-from engine.handover.attached import AttachedSamples, find_attached
+from engine.handover.attached import find_attached
 from engine.handover.platform import Platform, find_base
 from engine.handover.push import PushCounts, push_samples
 from engine.settings import Settings
 from engine.text.formatting import count_noun
+from flows.cli.console import make_console, make_live
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,23 +53,32 @@ def push_model(settings: Settings, handle: str, to: str, pool: str = "train", ru
         )
     models_uri, samples_uri = settings.locate(settings.models_uri), settings.locate(settings.samples_uri)
     samples = find_attached(models_uri, samples_uri, handle, ["train"], run_id)
-    counts = PushCounts()
-    with _showing(samples, url, counts) as progress:
-        platform = Platform(
-            url,
-            handle,
-            settings.platform_key.get_secret_value(),
-            settings.call_timeout_seconds,
-            settings.patience_seconds,
-            progress.tell,
+    counts, console = PushCounts(), make_console(stderr=True)
+
+    def draw() -> Text:
+        done = counts.sent + counts.present + counts.left_out
+        return Text(
+            f"{done:,} of {samples.count():,} samples, {counts.sent:,} sent to {url}"
+            if done
+            else f"Reading what {url} has"
         )
-        try:
-            with platform:
-                push_samples(samples, platform, counts, progress.show)
-        except KeyboardInterrupt:
-            raise RunInterruptedError(
-                f"interrupted: {count_noun(counts.sent, 'sample')} sent. The same command goes on from there"
-            ) from None
+
+    platform = Platform(
+        url,
+        handle,
+        settings.platform_key.get_secret_value(),
+        settings.call_timeout_seconds,
+        settings.patience_seconds,
+        lambda text: console.print(Text(text, style="yellow"), soft_wrap=True),
+    )
+    live = make_live(console, draw) if console.is_terminal else nullcontext()
+    try:
+        with live, platform:
+            push_samples(samples, platform, counts)
+    except KeyboardInterrupt:
+        raise RunInterruptedError(
+            f"interrupted: {count_noun(counts.sent, 'sample')} sent. The same command goes on from there"
+        ) from None
     return Pushed(handle, url, len(samples.sets), counts.sent, counts.present, counts.left_out)
 
 
@@ -86,42 +92,3 @@ def show_pushed(pushed: Pushed, as_json: bool = False) -> None:
     print(f"Pushed {sent} of {count_noun(pushed.runs, 'run')} of {pushed.handle} to {pushed.to}{there}")
     if pushed.left_out:
         print(f"Left out: {count_noun(pushed.left_out, 'sample')} of traits that the model no longer has.")
-
-
-class _Progress:
-    """A line that tells how far it is, at a terminal; what is waited for is told in any case."""
-
-    def __init__(self, total: int, url: str, counts: PushCounts, console: Console, live: Live | None) -> None:
-        self._total, self._url, self._counts = total, url, counts
-        self._console, self._live = console, live
-
-    def show(self) -> None:
-        """Shows the counts as they are now."""
-        if self._live is not None:
-            self._live.update(self.draw())
-
-    def tell(self, text: str) -> None:
-        """Prints a sentence above the line."""
-        if self._live is not None:
-            self._console.print(Text(text, style="yellow"))
-        else:
-            print(text, file=sys.stderr, flush=True)
-
-    def draw(self) -> Text:
-        """The line."""
-        done = self._counts.sent + self._counts.present + self._counts.left_out
-        if not done:
-            return Text(f"Reading what {self._url} has")
-        return Text(f"{done:,} of {self._total:,} samples, {self._counts.sent:,} sent to {self._url}")
-
-
-@contextmanager
-def _showing(samples: AttachedSamples, url: str, counts: PushCounts) -> Iterator[_Progress]:
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield _Progress(samples.count(), url, counts, console, None)
-        return
-    with Live(console=console, transient=True) as live:
-        progress = _Progress(samples.count(), url, counts, console, live)
-        progress.show()
-        yield progress

@@ -1,9 +1,9 @@
 """A push sends what is not there, in order and 500 a request, waits for what may pass, and says what does not."""
 
 import json
-import time
+import re
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,9 @@ import pytest
 from fakes.platform import KEY, FakePlatform, cut_off, refuse, serve_platform
 from fakes.stored import HANDLE, attach_set, put_large_set, write_model
 from fastapi import Response
+from fastapi.responses import JSONResponse, StreamingResponse
 
+from engine.domain.samples import make_id
 from engine.errors import (
     ExemplarsError,
     FrozenModelError,
@@ -123,12 +125,17 @@ def test_samples_of_a_trait_that_is_gone_are_left_out(
     [
         Response("busy", 503),
         refuse(500, "internal_error"),
-        refuse(429, "rate_limited", headers={"Retry-After": "0"}),
+        refuse(429, "rate_limited"),
+        *(
+            refuse(429, "slow", headers={"Retry-After": asked})
+            for asked in ("0", "-5", "a day", "Wed, 21 Oct 2015 07:28:00 GMT")
+        ),
         refuse(408, "timeout"),
         refuse(409, "model_busy", "u22a8.test is busy with run r.", {"X-Run-Id": "r"}, run_id="r"),
+        Response("busy", 409),
         cut_off,
     ],
-    ids=["503", "500", "429", "408", "409", "cut off"],
+    ids=["503", "500", "429", "zero", "negative", "no number", "past", "408", "409", "409 in text", "cut off"],
 )
 @pytest.mark.parametrize("at", [0, 1, 2], ids=["listing", "first", "second"])
 def test_what_may_pass_is_waited_for_and_told(
@@ -145,23 +152,31 @@ def test_what_may_pass_is_waited_for_and_told(
 
 def test_wait_that_is_asked_for_is_kept(place: Path, platform: FakePlatform, url: str) -> None:
     platform.fates = [refuse(429, "rate_limited", headers={"Retry-After": "1"})]
-    begun = time.monotonic()
-    push(place, url)
+    [told] = push(place, url)[1]
 
-    assert 1.0 <= time.monotonic() - begun
+    assert re.search(r"again in 1\.\d s$", told)
 
 
 @pytest.mark.parametrize(
     ("fate", "kind", "said"),
     [
         (refuse(401, "unauthorized"), PlatformError, "EXEMPLARS_PLATFORM_KEY a key that is in force"),
+        (refuse(402, "payment_required", "Pay."), PlatformError, "402: Pay. The account there lacks money or quota"),
         (refuse(403, "forbidden"), PlatformError, "scope authoring that owns u22a8"),
+        (Response("", 405), InputError, "Give the address of a platform's API"),
+        (Response("", 407), PlatformError, "A proxy on the way asks for a password"),
+        (Response("", 418), PlatformError, "ask who runs the platform why"),
+        (refuse(429, "slow", headers={"Retry-After": "86400"}), PlatformError, "wait 86,400 s, and EXEMPLARS_PATIENCE"),
+        (refuse(400, "odd", "Two\nlines " + "and more " * 99), PlatformError, "answered 400: Two lines and more and"),
         (refuse(404, "model_not_found"), UnknownModelError, f"Make {HANDLE} there first"),
         (refuse(404, "not_found"), InputError, "Give the address of a platform's API"),
         (Response("<h1>Not found</h1>", 404), InputError, "answered 404: <h1>Not found</h1>."),
         (refuse(409, "model_not_draft", "It is ready."), FrozenModelError, "takes no samples: It is ready."),
         (Response(status_code=301, headers={"Location": "https://x.test/"}), InputError, "leads to https://x.test/"),
-        (Response("welcome", 200), PlatformError, "no JSON"),
+        (Response(status_code=308, headers={"Location": f"http://x.test/{KEY}"}), InputError, "x.test/[redacted]"),
+        (Response("<h1>Welcome</h1>", 200), PlatformError, "no JSON"),
+        (Response("[" * 100_000, 200), PlatformError, "no JSON"),
+        (Response(status_code=204), PlatformError, "no JSON"),
         (Response("[]", 200), PlatformError, "no JSON object"),
         (Response("{}", 200), PlatformError, "in a form that cannot be read"),
     ],
@@ -177,6 +192,77 @@ def test_what_does_not_pass_ends_the_push_with_its_remedy(
     assert kind is type(raised.value)
     assert said in str(raised.value)
     assert at + 1 == len(platform.requests)
+
+
+def page(*items: object, cursor: object = None) -> Response:
+    return JSONResponse({"items": list(items), "next_cursor": cursor})
+
+
+def make_item(number: int, **fields: object) -> dict[str, object]:
+    return {"trait": "clarity", "content_sha256": f"{number:064x}", "quality": 1.0} | fields
+
+
+@pytest.mark.parametrize(
+    ("fates", "said"),
+    [
+        (
+            [page(make_item(1), cursor="a"), page(make_item(2), cursor="b"), page(make_item(3), cursor="a")],
+            "in a circle",
+        ),
+        ([page(make_item(1), cursor="a"), page(make_item(1), cursor="b")], "in a circle"),
+        ([page(make_item(1), cursor=1), page(cursor=2)], "on without samples"),
+        ([page({"trait": "clarity"})], "a page without"),
+        ([page(make_item(1, quality=None))], "a page without"),
+        ([page("clarity")], "a page without"),
+        ([None, JSONResponse({"ids": ["a"] * 500})], "something else than an id"),
+        ([None, JSONResponse({"ids": [1]})], "something else than an id"),
+    ],
+)
+def test_platform_that_answers_oddly_ends_the_push(
+    place: Path, platform: FakePlatform, url: str, fates: list[Any], said: str
+) -> None:
+    platform.fates = list(fates)
+    with pytest.raises(PlatformError, match="in a form that cannot be read") as raised:
+        push(place, url)
+
+    assert said in str(raised.value)
+    assert len(fates) == len(platform.requests)
+
+
+def test_answer_without_end_is_not_read_to_it(place: Path, platform: FakePlatform, url: str) -> None:
+    async def run_on() -> AsyncIterator[bytes]:
+        while True:
+            yield b" " * 1_000_000
+
+    platform.fates = [StreamingResponse(run_on())]
+    with pytest.raises(PlatformError, match="no end after 6"):
+        push(place, url)
+
+
+def test_lone_surrogate_of_a_platform_is_another_sample(place: Path, platform: FakePlatform, url: str) -> None:
+    platform.fates = [Response(json.dumps({"items": [make_item(1, trait="\ud800")], "next_cursor": None}))]
+
+    assert sum(ROWS) == push(place, url)[0].sent
+
+
+def test_sample_that_is_there_with_another_label_is_named_and_nothing_is_sent(
+    place: Path, platform: FakePlatform, url: str
+) -> None:
+    push(place, url)
+    for text, quality in (("a 0", 0.0), ("b 2", 0.5)):
+        platform.samples["clarity", text]["quality"] = quality
+    del platform.samples["safety", "a 1"]
+    platform.requests.clear()
+    with pytest.raises(InputError) as raised:
+        push(place, url)
+    first, *lines = str(raised.value).splitlines()
+
+    assert "with another label, so nothing was sent. Remove them at one of the two (here: 'exemplars remove" in first
+    assert [
+        f"  sample {make_id(HANDLE, 'clarity', 'a 0')} of run a for clarity: quality 1 here, 0 there: 'a 0'",
+        f"  sample {make_id(HANDLE, 'clarity', 'b 2')} of run b for clarity: quality 1 here, 0.5 there: 'b 2'",
+    ] == lines
+    assert [] == platform.added
 
 
 def test_refused_sample_is_shown(place: Path, platform: FakePlatform, url: str) -> None:
@@ -239,7 +325,19 @@ def test_key_that_is_echoed_is_not_told(place: Path, platform: FakePlatform, url
 
 
 @pytest.mark.parametrize(
-    "url", ["platform.example", "ftp://x", "http://", "https://me:hunter2@x/v1", "https://x/v1?key=1", "https://x/#a"]
+    "url",
+    [
+        "platform.example",
+        "ftp://x",
+        "http://",
+        "https://me:hunter2@x/v1",
+        "https://x/v1?key=1",
+        "https://x/#a",
+        "http://platform.example/v1",
+        "http://127.0.0.1.example",
+        "http://localhost.example",
+        "http://10.0.0.1/v1",
+    ],
 )
 def test_address_that_is_none_is_refused_without_what_is_secret(url: str) -> None:
     with pytest.raises(InputError, match="--to") as raised:
@@ -272,7 +370,7 @@ class _Taking(Platform):
     def __init__(self) -> None:
         super().__init__("http://127.0.0.1:9", HANDLE, KEY, 1, 1, print)
 
-    def walk_samples(self) -> Iterator[tuple[str, str]]:
+    def walk_samples(self) -> Iterator[tuple[str, str, float]]:
         return iter(())
 
     def add_samples(self, body: bytes, count: int) -> None:
