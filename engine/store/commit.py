@@ -7,7 +7,7 @@ another is first put beside it in full, so that what is killed half-way can be f
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,33 +18,37 @@ from engine.store.layout import DETACHED, MANIFEST, NEXT_MANIFEST, NEXT_VERSION,
 from engine.store.local_files import exchange_folders, link_file, sync, write_file
 from engine.store.sample_set import read_manifest, render_detached, unseal
 from engine.store.staging import make_staging, put_aside
-from engine.system.filesystem import list_below, lock_folder, open_folder
+from engine.store.writers import lock_model
+from engine.system.filesystem import list_below, open_folder
 
 UNFINISHED = "samples.parquet.part"
 
 
-def commit_set(folder: str, files: Mapping[str, bytes]) -> bool:
+def commit_set(folder: str, files: Mapping[str, bytes], may_enter: Callable[[], bool] = lambda: True) -> bool:
     """Puts the files of a set into its folder; False if an attached set of this run id is there already.
 
     The modification time of the manifest is the time of attachment. Within one model and pool these times strictly
     increase, since paged listings sort by them. A rejected or detached set of the same run, or debris, is replaced.
+
+    Args:
+        may_enter: whether the set may still be put there, asked while nobody else adds to the model; else False too.
 
     Raises:
         OSError, pa.ArrowException: the store cannot be written; on a local disk nothing of the set is left in it.
         StoreError: the manifest that is there already cannot be read.
     """
     filesystem, path = open_folder(folder)
-    pool = path.rpartition("/")[0]
     if isinstance(filesystem, fs.LocalFileSystem):
-        _make_pool(Path(pool))
-    with lock_folder(filesystem, pool):
+        _make_pool(Path(path).parent)
+    with lock_model(folder) as confirm:
         earlier = read_manifest(folder)
-        if is_attached(earlier):
+        if is_attached(earlier) or not may_enter():
             return False
         if isinstance(filesystem, fs.LocalFileSystem):
             _write_local(Path(path), files)
         else:
-            _write_remote(filesystem, path, files, replaces=earlier is not None and earlier["status"] == "proposed")
+            replaces = earlier is not None and earlier["status"] == "proposed"
+            _write_remote(filesystem, path, files, replaces, confirm)
     return True
 
 
@@ -56,7 +60,7 @@ def detach_files(folder: str) -> bool:
         StoreError: the manifest cannot be read.
     """
     filesystem, path = open_folder(folder)
-    with lock_folder(filesystem, path.rpartition("/")[0]):
+    with lock_model(folder):
         finish_replacing(filesystem, path)
         manifest = read_manifest(folder)
         if manifest is None or not is_attached(manifest):
@@ -71,7 +75,7 @@ def detach_files(folder: str) -> bool:
 def replace_files(filesystem: fs.FileSystem, path: str, files: Mapping[str, bytes]) -> None:
     """Puts a new version of a set in the place of the old one: some files are new, its manifest among them.
 
-    The set keeps its time of attachment on a local disk. The caller must hold the pool's lock.
+    The set keeps its time of attachment on a local disk. The caller must hold the model's lock.
 
     Raises:
         OSError, pa.ArrowException: the store cannot be written; the set is as it was or, on an object store, is made
@@ -208,13 +212,17 @@ def _list_commit_times(pool: Path) -> Iterator[int]:
             yield (entry / MANIFEST).stat().st_mtime_ns
 
 
-def _write_remote(filesystem: fs.FileSystem, path: str, files: Mapping[str, bytes], replaces: bool) -> None:
+def _write_remote(
+    filesystem: fs.FileSystem, path: str, files: Mapping[str, bytes], replaces: bool, confirm: Callable[[], None]
+) -> None:
     """Writes file by file: the samples late, since some readers ignore the manifest, and the manifest last of all.
 
     Args:
         replaces: whether a proposal is there, which waits until all of what comes of it is in the store.
+        confirm: as ``lock_model`` yields it.
     """
     if replaces:
+        confirm()
         replace_files(filesystem, path, files)
         for info in list_below(filesystem, path, recursive=True):
             if info.type == fs.FileType.File and info.path.removeprefix(f"{path}/") not in files:
@@ -223,17 +231,9 @@ def _write_remote(filesystem: fs.FileSystem, path: str, files: Mapping[str, byte
     delete_set(filesystem, path)
     for name in sorted(files, key=lambda name: (name == MANIFEST, name == SAMPLES)):
         if name == MANIFEST:
-            _check_whole(filesystem, path, files)
+            confirm()
         with filesystem.open_output_stream(f"{path}/{name}") as stream:
             stream.write(files[name])
-
-
-def _check_whole(filesystem: fs.FileSystem, path: str, files: Mapping[str, bytes]) -> None:
-    """Checks that every file is still there in full: without a lease, another writer's sweep may have deleted some."""
-    names = [name for name in files if name != MANIFEST]
-    infos = filesystem.get_file_info([f"{path}/{name}" for name in names])
-    if spoilt := [name for name, info in zip(names, infos, strict=True) if info.size != len(files[name])]:
-        raise OSError(f"{', '.join(spoilt)} in {path} changed after writing: another process writes or clears this set")
 
 
 def _locate_next(path: str, name: str) -> str:

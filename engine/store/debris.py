@@ -16,7 +16,8 @@ from engine.store.layout import DETACHED, MANIFEST, NEXT_VERSION, SAMPLES
 from engine.store.sample_set import read_manifest
 from engine.store.staging import PROBE, STALE_SECONDS, sweep_staging, sweep_stale
 from engine.store.store import locate_pool
-from engine.system.filesystem import list_below, lock_folder, open_folder
+from engine.store.writers import lock_model
+from engine.system.filesystem import list_below, open_folder
 
 
 def sweep_store(samples_uri: str, handle: str) -> tuple[str, ...]:
@@ -49,12 +50,13 @@ def _sweep(samples_uri: str, handle: str) -> Iterator[str]:
     is_local = isinstance(filesystem, fs.LocalFileSystem)
     for left in sweep_stale(Path(root)) if is_local else _sweep_probes(filesystem, root):
         yield f"{left}: left by a process that is gone"
-    for name in get_args(Pool):
-        uri = locate_pool(samples_uri, handle, name)
-        _, pool = open_folder(uri)
-        if is_local and not Path(pool).is_dir():
-            continue
-        with lock_folder(filesystem, pool):
+    model = f"{samples_uri}/handle={handle}"
+    if is_local and not Path(model).is_dir():
+        return
+    with lock_model(model):
+        for name in get_args(Pool):
+            uri = locate_pool(samples_uri, handle, name)
+            _, pool = open_folder(uri)
             for folder in sweep_staging(Path(pool)) if is_local else ():
                 yield f"{folder}: left by a process that is gone"
             for run, files in list_run_folders(filesystem, pool).items():

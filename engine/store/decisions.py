@@ -24,7 +24,8 @@ from engine.store.layout import DECISIONS, DECISIONS_FILE
 from engine.store.local_files import sync
 from engine.store.sample_set import read_manifest
 from engine.store.store import StoredSet
-from engine.system.filesystem import list_below, lock_folder, open_folder
+from engine.store.writers import lock_model
+from engine.system.filesystem import list_below, open_folder
 
 # Below the name of the decisions, which `verify` passes over.
 CLOSED = f"{DECISIONS}.closed"
@@ -51,8 +52,8 @@ def keep_decision(stored: StoredSet, sample_id: int, said: Said, key: str) -> De
     line = (json.dumps(asdict(decision)) + "\n").encode()
     filesystem, path = open_folder(stored.folder)
     try:
-        # Under the lock of the pool: the set does not become another one meanwhile.
-        with lock_folder(filesystem, path.rpartition("/")[0]):
+        # The set does not become another one meanwhile.
+        with lock_model(stored.folder):
             manifest = read_manifest(stored.folder)
             if manifest is None or manifest.get("status") != "proposed" or is_closed(stored):
                 raise InputError(f"The set of run {stored.run_id} takes no more decisions: a run finishes it, or has")
@@ -102,7 +103,7 @@ def closing_decisions(stored: StoredSet) -> Iterator[None]:
     """
     filesystem, path = open_folder(stored.folder)
     try:
-        with lock_folder(filesystem, path.rpartition("/")[0]), filesystem.open_output_stream(f"{path}/{CLOSED}"):
+        with lock_model(stored.folder), filesystem.open_output_stream(f"{path}/{CLOSED}"):
             pass
     except (OSError, pa.ArrowException) as error:
         raise StoreError(f"The set {stored.folder} cannot be closed for decisions: {error}") from error

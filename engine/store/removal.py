@@ -17,7 +17,8 @@ from engine.store.layout import ATTACHED_NS, MANIFEST, REJECTED, SAMPLES
 from engine.store.sample_set import read_manifest
 from engine.store.set_versions import Removal, list_removals, remove_rows
 from engine.store.store import StoredSet, explain_damage, list_sets, translate_errors
-from engine.system.filesystem import lock_folder, open_folder, read_bytes
+from engine.store.writers import lock_model
+from engine.system.filesystem import open_folder, read_bytes
 
 # An id has 53 bits.
 MAX_ID = 1 << 53
@@ -65,7 +66,7 @@ def remove_stored(stored: StoredSet, removal: Removal) -> bool:
         StoreError: the set cannot be read or written, or was altered since it was written; no reader sees a half of it.
     """
     filesystem, path = open_folder(stored.folder)
-    with translate_errors(stored.folder), lock_folder(filesystem, path.rpartition("/")[0]):
+    with translate_errors(stored.folder), lock_model(stored.folder):
         finish_replacing(filesystem, path)
         manifest = read_manifest(stored.folder)
         if manifest is None or not is_attached(manifest):

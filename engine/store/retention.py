@@ -17,7 +17,8 @@ from engine.store.debris import list_run_folders
 from engine.store.layout import DETACHED, MANIFEST, SAMPLES
 from engine.store.sample_set import read_manifest
 from engine.store.store import list_pools
-from engine.system.filesystem import lock_folder, open_folder
+from engine.store.writers import lock_model
+from engine.system.filesystem import open_folder
 
 Kind = Literal["rejected", "unfinished"]
 
@@ -72,7 +73,7 @@ def remove_old_set(old: OldSet) -> bool:
     """
     filesystem, path = open_folder(old.folder)
     try:
-        with lock_folder(filesystem, path.rpartition("/")[0]):
+        with lock_model(old.folder):
             if not _is_unchanged(old):
                 return False
             delete_set(filesystem, path)

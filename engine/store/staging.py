@@ -22,7 +22,7 @@ def make_staging(pool: Path) -> Iterator[Path]:
     """Yields a new folder on the store's disk, outside the store if possible, and removes it at the end.
 
     Outside, since DuckDB's ``**`` descends into every folder of the store. A set that was put aside in it
-    (``put_aside``) moves back to its place if that place is empty at the end. The caller must hold the pool's lock.
+    (``put_aside``) moves back to its place if that place is empty at the end. The caller must hold the model's lock.
     """
     root = pool.parents[1]
     staging = _make_folder(root, _name_owner(pool))
@@ -52,8 +52,8 @@ def sweep_stale(root: Path) -> list[Path]:
 def sweep_staging(pool: Path) -> list[Path]:
     """Removes the staging folders of a pool, whatever their age, and returns those that are gone.
 
-    A set that was put aside in one moves back to its place in the store. The caller must hold the model's lease and the
-    pool's lock, so that nobody works in them.
+    A set that was put aside in one moves back to its place in the store. The caller must hold the model's lease and
+    lock, so that nobody works in them.
     """
     root = pool.parents[1]
     return [path for path in sorted(_list_staging(root, _name_owner(pool))) if _clear(root, path)]

@@ -3,11 +3,11 @@
 import json
 import tempfile
 import uuid
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,7 +16,7 @@ from pyarrow import fs
 from engine.definitions.lifecycle import LIFECYCLE_FILE, Lifecycle, read_lifecycle
 from engine.domain.model import Attached, Pool
 from engine.errors import FrozenModelError, InputError, StoreError
-from engine.store.commit import commit_set, detach_files
+from engine.store.commit import commit_set, detach_files, is_attached
 from engine.store.layout import MANIFEST, SAMPLES, VERDICT
 from engine.store.sample_set import SAMPLES_NAMES, SampleSet, read_manifest, render_files, unseal
 from engine.store.set_versions import list_removals, repeat_removals
@@ -97,10 +97,13 @@ def check_writable(samples_uri: str, probe: bool = True) -> None:
             filesystem.get_file_info(path)
 
 
-def write_set(samples_uri: str, sample_set: SampleSet) -> StoredSet:
+def write_set(samples_uri: str, sample_set: SampleSet, may_enter: Callable[[], bool] = lambda: True) -> StoredSet:
     """Commits a set to the store atomically; an attached set of the same run id is left unchanged.
 
     What was taken off a detached set of that run id before does not come back with it.
+
+    Args:
+        may_enter: as for ``commit_set``.
 
     Raises:
         StoreError: the store cannot be written; nothing of the set is left in it.
@@ -110,20 +113,31 @@ def write_set(samples_uri: str, sample_set: SampleSet) -> StoredSet:
     files = render_files(sample_set)
     if sample_set.status == "attached" and (removals := list_removals(read_manifest(folder) or {})):
         files = repeat_removals(files, {"removals": removals})
-    return write_files(folder, files)
+    return write_files(folder, files, may_enter)
 
 
-def write_files(folder: str, files: Mapping[str, bytes]) -> StoredSet:
+def write_files(folder: str, files: Mapping[str, bytes], may_enter: Callable[[], bool] = lambda: True) -> StoredSet:
     """Commits the files of a set atomically, as ``write_set`` does.
 
     Raises:
         StoreError: the store cannot be written; what was there before is unchanged.
     """
     with translate_errors(folder.partition("/handle=")[0]):
-        written = commit_set(folder, files)
+        written = commit_set(folder, files, may_enter)
     # What was written is not read again: if the store fails a moment later, the set is committed nevertheless.
     manifest = unseal(files[MANIFEST]) if written else read_manifest(folder) or {}
     return StoredSet(folder, manifest, written)
+
+
+def list_newer(samples_uri: str, handle: str, known: Collection[str]) -> tuple[str, ...]:
+    """The runs with an attached set of a model, in either pool, that are not among the known ones.
+
+    Raises:
+        OSError, pa.ArrowException, StoreError: a folder or manifest cannot be read.
+    """
+    pools = [locate_pool(samples_uri, handle, pool) for pool in get_args(Pool)]
+    runs = {name.removeprefix("run="): f"{pool}/{name}" for pool in pools for name in list_folders(pool)}
+    return tuple(run for run in runs if run not in known and is_attached(read_manifest(runs[run])))
 
 
 def detach_stored(stored: StoredSet) -> bool:

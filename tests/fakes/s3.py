@@ -7,15 +7,17 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import MappingProxyType
 from typing import Literal
 
 import pytest
 from fakes.site import find_free_port
 from pyarrow import fs
 
+from engine.store.writers import WRITERS
 from engine.system.filesystem import open_folder
 
 BUCKET = "shed"
@@ -35,6 +37,7 @@ class S3:
         self.changes_left: int | None = None
         self.fate: Literal["refused", "dropped"] = "refused"
         self._upstream = port
+        self._announced: set[str] = set()
         self._lock = threading.Lock()
         owner = self
 
@@ -67,9 +70,15 @@ class S3:
         self.changes_left, self.fate = changes, fate
 
     def heal(self) -> None:
-        """Everything is let through again."""
+        """Everything is let through again, and so much later that nobody waits for a writer that died."""
         self.changes_left = None
         self.changes = 0
+        self.forget_writers()
+
+    def forget_writers(self) -> None:
+        """Takes away what keeps writers out, as the next one does where a writer counts as dead."""
+        while self._announced:
+            self._ask("DELETE", self._announced.pop(), headers={"Authorization": "AWS test:test"})
 
     def let_through(self, method: str) -> bool:
         """Whether a request may pass."""
@@ -86,9 +95,16 @@ class S3:
         """The server's answer to a request."""
         body = _read_body(request)
         headers = {name: text for name, text in request.headers.items() if name.lower() not in HOP_BY_HOP}
+        if request.command == "PUT" and f"/{WRITERS}/" in request.path:
+            self._announced.add(request.path)
+        return self._ask(request.command, request.path, body, headers)
+
+    def _ask(
+        self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] = MappingProxyType({})
+    ) -> tuple[int, Sequence[tuple[str, str]], bytes]:
         upstream = http.client.HTTPConnection("127.0.0.1", self._upstream, timeout=60)
         try:
-            upstream.request(request.command, request.path, body, headers)
+            upstream.request(method, path, body, dict(headers))
             answer = upstream.getresponse()
             return answer.status, answer.getheaders(), answer.read()
         finally:
