@@ -1,5 +1,6 @@
 """The main job: a model's handle, a synth type and an effort become a checked Parquet sample set."""
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -22,16 +23,16 @@ from engine.report.costs import Spending, make_bill, read_spending
 from engine.report.headline import list_warnings, state_outcome
 from engine.report.remedies import explain_failure
 from engine.report.summary import RunResult
-from engine.run.job import Job, find_finished, go_on, read_result
+from engine.run.job import Job, count_lacking, find_finished, go_on, read_result
 from engine.run.taken_up import PersonReview, add_decisions, restore_stamp
 from engine.selection.rounds import Rounds
-from engine.settings import read_settings
+from engine.settings import Settings, read_settings
 from engine.store.decisions import closing_decisions, read_decision_file
 from engine.store.layout import REPORT
 from engine.store.proposals import reject_proposal
 from engine.store.store import StoredSet
 from engine.system.log_context import add_log_context
-from engine.text.formatting import capitalise, count_noun
+from engine.text.formatting import capitalise, count_noun, join_words, shorten
 from expectations.own_suites import find_mistakes, raise_mistakes
 from flows.observability.logs import ignore_closed_output
 from flows.observability.run_outcome import observe_run
@@ -59,6 +60,8 @@ from tasks.plan import plan
 from tasks.report import report, report_error
 from tasks.screen import screen
 from tasks.write import write
+
+QUOTED_CHARS = 240
 
 
 @flow(name="synthesize", flow_run_name="{handle} {synth_type}", validate_parameters=False)
@@ -209,17 +212,44 @@ async def make_set(
         finished = await run_rounds(rounds, models, progress, expected, resources)
         bill = make_bill(gateway.budget, finished)
         bill = bill.after(job.taken_up.spent) if job.taken_up else bill
-    verdict = await call(check, settings, rounds, stamp, run_heavy, proposal_no is not None)
-    if job.taken_up and not verdict.success:
-        lacking = rounds.explain_shortfall()
-        said = f"{stamp.handle}: {explain_failure(rounds, verdict)} The proposal still waits, with all decisions"
-        raise (QuotaError if lacking else GateError)("\n".join([said, *(f"  {line}" for line in lacking)]))
-    await lease.confirm()
-    review = describe_review(settings, job, proposal_no if verdict.proposed else None)
-    stored = call(write, settings, rounds, stamp, verdict, gateway, bill, review)
+    newer: tuple[str, ...] = ()
+    while True:
+        verdict = await call(check, settings, rounds, stamp, run_heavy, proposal_no is not None)
+        if job.taken_up and not verdict.success:
+            lacking = rounds.explain_shortfall()
+            said = f"{stamp.handle}: {explain_failure(rounds, verdict)} The proposal still waits, with all decisions"
+            raise (QuotaError if lacking else GateError)("\n".join([said, *(f"  {line}" for line in lacking)]))
+        check_beside(job, verdict, newer, settings)
+        await lease.confirm()
+        review = describe_review(settings, job, proposal_no if verdict.proposed else None)
+        stored = call(write, settings, rounds, stamp, verdict, gateway, bill, review)
+        if isinstance(stored, StoredSet):
+            break
+        newer = stored
+        get_run_logger().warning("A set of run %s came in since: the gate checks beside it", join_words(newer))
     emit_written(stored)
     await report(rounds, verdict, stored, expected, bill, settings.api_url, alone=not resources.as_tasks)
     return conclude(rounds, stamp, verdict, stored)
+
+
+def check_beside(job: Job, verdict: Verdict, newer: Sequence[str], settings: Settings) -> None:
+    """Checks that a set still fits where others came in since the gate had passed it.
+
+    Raises:
+        ModelBusyError: it does not: it has texts of theirs, or fills up what is no longer lacking.
+    """
+    why = verdict.failed[0] if verdict.failed else ""
+    if newer and not why and job.lacking is not None and not job.taken_up:
+        place = settings.locate(settings.samples_uri)
+        is_same = job.lacking == count_lacking(place, job.model, job.synth_type, job.level)
+        why = "" if is_same else "what it was to fill up is there by now"
+    if newer and why:
+        raise ModelBusyError(
+            f"{job.model.handle}: a set of run {join_words(newer)} came in while this run was at work, and beside it "
+            f"this one does not pass: {shorten(why, QUOTED_CHARS).rstrip('.')}. Nothing was attached, and the replies "
+            "are kept. Start again: the next run is planned beside what is there now",
+            newer[0],
+        )
 
 
 async def check_suites(job: Job, resources: RunResources) -> None:

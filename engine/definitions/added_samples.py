@@ -1,12 +1,13 @@
 """Adds samples to a model, and removes them: ``added.jsonl`` of its folder, which nobody writes by hand.
 
-The caller holds the model's slot, so that no run works on the model meanwhile.
+The caller holds the model's slot, so that no run works on the model meanwhile, and adds inside ``lock_model`` of the
+store, so that none of another Prefect server attaches meanwhile what is added.
 """
 
 import json
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -93,6 +94,18 @@ def find_authored(models_uri: str, outline: Outline, ids: Collection[int]) -> de
         for place in np.flatnonzero(np.isin(known, wanted)):
             found[int(known[place])].add(float(qualities[place]))
     return found
+
+
+def find_added(models_uri: str, handle: str, ids: Collection[int]) -> frozenset[int]:
+    """Those of the ids that added samples have.
+
+    Raises:
+        DefinitionError, StoreError: as ``add_samples``.
+    """
+    outline = load_outline(models_uri, handle)
+    return (
+        frozenset() if names_added(outline) else frozenset(find_authored(models_uri, replace(outline, sources=()), ids))
+    )
 
 
 def remove_added(models_uri: str, handle: str, ids: Collection[int]) -> frozenset[int]:

@@ -15,6 +15,8 @@ from engine.domain.model import SURROGATE, Effort, Seed, digest_text
 from engine.domain.samples import make_id
 from engine.errors import SampleConflictError
 from engine.listing.attached import find_attached
+from engine.store.store import translate_errors
+from engine.store.writers import lock_model
 from flows.api.ignored_fields import note_ignored
 from flows.api.openapi.document import BY_PREFECT, OF_MODEL, describe_answers, link
 from flows.api.openapi.examples import TEXT_EXAMPLE
@@ -233,7 +235,9 @@ def _find_traits(outline: Outline, samples: Sequence[Seed]) -> list[Seed]:
 
 
 def _add(storage: Storage, handle: str, samples: Sequence[Seed]) -> list[int]:
-    with _refusing_conflicts():
+    place = f"{storage.samples_uri.rstrip('/')}/handle={handle}"
+    # A run of another Prefect server may be about to attach the same text.
+    with _refusing_conflicts(), translate_errors(place, "Permit writing; nothing was added"), lock_model(place):
         return add_samples(storage.models_uri, handle, samples, _find_attached(storage, handle, samples))
 
 

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from fakes.stored import attach_texts
+from fakes.stored import attach_texts, slip_in, wait_for_waiting
 from fakes.surface import (
     ARCHIVED,
     BARE,
@@ -31,6 +31,7 @@ from engine.definitions.added_samples import MAX_TEXT_CHARACTERS
 from engine.definitions.outline import ADDED_FILE
 from engine.domain.model import digest_text
 from engine.domain.samples import make_id
+from engine.store.writers import lock_model
 from flows.api.middleware.body_limit import SAMPLES_LIMIT_BYTES
 from flows.runs.labels import name_tag
 from flows.runs.slot import Slot
@@ -233,6 +234,18 @@ def test_slot_that_another_holds_is_waited_for_and_then_told(surface: Surface) -
     assert 200 == waited.status_code
     assert (409, "model_busy") == read_refusal(refused)
     assert "X-Run-Id" not in refused.headers
+
+
+def test_text_that_a_run_of_another_prefect_server_attaches_meanwhile_is_seen(surface: Surface) -> None:
+    samples = surface.door.workspace.samples
+    model = samples / f"handle={BARE}"
+    with ThreadPoolExecutor(1) as pool, lock_model(str(model)):
+        waiting = pool.submit(add, surface.author, make("Attached at this moment.", 0.0), handle=BARE)
+        wait_for_waiting(model, waiting)
+        slip_in(samples, {"clarity": {"positive": ["Attached at this moment."], "negative": []}}, BARE, "train")
+    shutil.rmtree(model)
+
+    assert (422, "invalid_request") == read_refusal(waiting.result())
 
 
 def test_requests_at_once_lose_nothing_and_add_nothing_twice(surface: Surface) -> None:
