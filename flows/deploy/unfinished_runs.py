@@ -1,6 +1,7 @@
 """Finds unfinished runs on a Prefect server, and watches them or, if their process is gone, ends them."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import (
@@ -12,15 +13,18 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.sorting import FlowRunSort
+from prefect.events.filters import EventFilter, EventNameFilter, EventOccurredFilter, EventResourceFilter
 from prefect.events.schemas.events import Event, RelatedResource, Resource
 
 from flows.deploy.automations import name_left_event
+from flows.runs.heartbeat import EVENT, HEARTBEAT_SECONDS
 from flows.runs.labels import AGAIN, LeaseLabels, read_lease_labels
 from flows.runs.lease_holders import free_lease, is_gone
 
 FLOW_NAMES = ("synthesize", "backfill", "prune", "review", "catalogue")
 UNFINISHED = (StateType.RUNNING, StateType.PENDING, StateType.CANCELLING)
 PAGE = 200
+SILENCE = timedelta(seconds=3 * HEARTBEAT_SECONDS)
 GONE = f"The process of this run is gone: it was killed, its worker was stopped, or its machine went down. {AGAIN}"
 
 
@@ -29,6 +33,24 @@ def end_gone_runs(client: SyncPrefectClient) -> tuple[int, list[FlowRun]]:
     runs = list(_list_unfinished(client))
     others = [run for run in runs if not _end_if_gone(client, run)]
     return len(runs) - len(others), others
+
+
+def is_silent(client: SyncPrefectClient, run: FlowRun) -> bool:
+    """Whether nothing was heard of a run for three heartbeats.
+
+    The server that hears one watches it by itself. That need not be the server that is asked: the temporary one of a
+    command may share its database, and the events in it, and no heartbeat of the command's runs would come here.
+    """
+    since = datetime.now(UTC) - SILENCE
+    assert run.state is not None
+    if run.state.timestamp > since:
+        return False
+    heard = EventFilter(
+        occurred=EventOccurredFilter(since=since),
+        event=EventNameFilter(name=[EVENT]),
+        resource=EventResourceFilter(id=[f"prefect.flow-run.{run.id}"]),
+    )
+    return not client.read_events(heard, limit=1).events
 
 
 def watch_run(client: SyncPrefectClient, run: FlowRun) -> None:

@@ -3,9 +3,11 @@
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
@@ -21,9 +23,11 @@ from fakes.warm import WarmPopen
 from fakes.workspace import HANDLE, ROOT, find_gone_process, make_workspace
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.events.actions import ChangeFlowRunState
+from prefect.events.schemas.events import Event, Resource
 
 from flows.deploy.automations import ensure_automation, read_automations
 from flows.deploy.unfinished_runs import GONE
+from flows.runs.heartbeat import EVENT
 from flows.runs.labels import LeaseLabels, read_lease_labels
 from flows.runs.lease_holders import name_process
 
@@ -351,18 +355,21 @@ def test_deploy_ends_runs_whose_process_on_this_host_is_gone(site: Site) -> None
         ("RUNNING", elsewhere): ("RUNNING", ""),
     }
     runs = {what: leave_run(site, what[0], what[1]) for what in marked}
+    # A heartbeat that another server on the same database has heard, and one that had no time to come.
+    heard, young = leave_run(site, "RUNNING", elsewhere), leave_run(site, "RUNNING", elsewhere, ago=timedelta())
+    send_heartbeat(site, heard)
     site.ask("POST", "/v2/concurrency_limits/", name="model:u22a8.dead", limit=1)
     lease_id = take_lease(site, "model:u22a8.dead")
     leased = leave_run(site, "RUNNING", gone, lease_id)
-    again = leave_run(site, "RUNNING", gone, begun=datetime.now(UTC) - timedelta(minutes=1))
+    again = leave_run(site, "RUNNING", gone, begun=datetime.now(UTC) - timedelta(hours=1))
     said = site.deploy()
     states = {what: site.read_state(run_id) for what, run_id in runs.items()}
     [mark] = [read_lease_labels(site.ask("GET", f"/flow_runs/{leased}")["labels"])]
     limit = site.ask("GET", "/v2/concurrency_limits/model:u22a8.dead")
-    for run_id in (*runs.values(), again):
+    for run_id in (*runs.values(), heard, young, again):
         site.ask("DELETE", f"/flow_runs/{run_id}")
 
-    assert "\n  ended: 3 runs whose process is gone\n  watched: 4 unfinished runs\n" in said
+    assert "\n  ended: 3 runs whose process is gone\n  watched: 4 unfinished runs that nothing was heard of\n" in said
     assert marked == {what: (kind, message.replace("None", "")) for what, (kind, message) in states.items()}
     assert mark is not None
     assert ("", 0) == (mark.lease_id, limit["active_slots"])
@@ -397,9 +404,14 @@ def ensure_deployed(site: Site) -> None:
 
 
 def leave_run(
-    site: Site, state: str, process: str | None = None, lease_id: str = "", begun: datetime | None = None
+    site: Site,
+    state: str,
+    process: str | None = None,
+    lease_id: str = "",
+    begun: datetime | None = None,
+    ago: timedelta = timedelta(minutes=10),
 ) -> str:
-    """A run of the flow in a state that no process has put it in, or will take it out of.
+    """A run of the flow in a state, since some time, that no process has put it in, or will take it out of.
 
     With a ``process`` it is marked with that, as of a lease that was taken when it had ``begun``, now where not given.
     """
@@ -411,7 +423,20 @@ def leave_run(
     if process is not None:
         mark = LeaseLabels(lease_id, begun or datetime.now(UTC), process)
         site.ask("PATCH", f"/flow_runs/{run['id']}/labels", **mark.to_labels())
+    since = f"{datetime.now(UTC) - ago:%Y-%m-%d %H:%M:%S.%f}"
+    with closing(sqlite3.connect(site.workspace.folder / "prefect" / "prefect.db", timeout=60)) as database, database:
+        of_state = "id = (SELECT state_id FROM flow_run WHERE id = ?)"
+        database.execute(f"UPDATE flow_run_state SET timestamp = ? WHERE {of_state}", (since, run["id"]))
     return str(run["id"])
+
+
+def send_heartbeat(site: Site, run_id: str) -> None:
+    """A heartbeat that the server has written down."""
+    of_run = {"prefect.resource.id": f"prefect.flow-run.{run_id}"}
+    beat = Event(event=EVENT, resource=Resource(of_run)).model_dump(mode="json")
+    httpx.post(f"{site.url}/events", json=[beat]).raise_for_status()
+    wanted = {"event": {"name": [EVENT]}, "resource": {"id": list(of_run.values())}}
+    wait_until(lambda: site.ask("POST", "/events/filter", filter=wanted)["events"], 30, "it is written down")
 
 
 def make_older_version(site: Site) -> dict[str, Any]:
