@@ -31,10 +31,10 @@ KEYED = frozenset({"openai", "anthropic", "gemini", "mistral", "groq", "deepseek
 class LitellmClient:
     """Calls one endpoint through litellm. Import and first call cost about 5 CPU-seconds (docs/decisions/000).
 
-    litellm shares its connections within the process, so closing the last client closes them.
+    litellm shares its connections within an event loop, so closing the last client in use there closes them.
     """
 
-    _open: ClassVar[int] = 0
+    _in_use: ClassVar[set["LitellmClient"]] = set()
 
     def __init__(self, endpoint: Endpoint, timeout_seconds: float) -> None:
         self.endpoint = endpoint
@@ -53,7 +53,7 @@ class LitellmClient:
         # Without its wrappers, a third of litellm's CPU time: they feed callbacks and look up the price of each reply,
         # which nobody uses (docs/decisions/051-calls-a-second.md).
         self._acompletion = inspect.unwrap(self._litellm.acompletion)
-        self._is_counted = False
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._plain: AsyncOpenAI | None = None
         self._is_warned = False
 
@@ -66,9 +66,8 @@ class LitellmClient:
             RequestRefusedError: the provider does not accept the request in this form.
             CredentialsError, ModelNotFoundError, ProviderError: a retry would fail too.
         """
-        if not self._is_counted:
-            self._is_counted = True
-            LitellmClient._open += 1
+        self._loop = asyncio.get_running_loop()
+        self._in_use.add(self)
         try:
             # The HTTP client's timeout applies to each read: a reply that drips slowly would never reach it.
             async with asyncio.timeout(self._timeout_seconds + 1):
@@ -103,16 +102,20 @@ class LitellmClient:
                     raise self._errors.make_unavailable(str(error), error) from error
 
     async def close(self) -> None:
-        """Closes litellm's connections if no other client in this process is open; the client can be used again."""
-        LitellmClient._open -= self._is_counted
-        self._is_counted = False
+        """Closes litellm's connections if no other client in this event loop is in use; it can be used again."""
         if self._plain is not None:
             await self._plain.close()
             self._plain = None
-        if LitellmClient._open == 0:
-            await self._litellm.close_litellm_async_clients()
-            # litellm caches closed clients, and would reuse them for the next call to the same address.
-            self._litellm.in_memory_llm_clients_cache.flush_cache()
+        self._in_use.discard(self)
+        # Others may be added by another thread.
+        if any(client._loop is self._loop for client in list(self._in_use)):
+            return
+        # Taken out of litellm's cache at once: who begins to ask while these close opens others.
+        cache = self._litellm.in_memory_llm_clients_cache
+        mark = cache.update_cache_key_with_event_loop("")
+        for connections in [cache.cache_dict.pop(key) for key in list(cache.cache_dict) if key.endswith(mark)]:
+            with suppress(Exception):
+                await connections.close()
 
     async def _send(self, request: Request) -> Any:
         import httpx

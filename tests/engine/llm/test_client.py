@@ -1,5 +1,6 @@
 """What litellm makes of a provider's usage comes through: cached tokens, those of thoughts, and so the cost."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -85,3 +86,35 @@ async def test_tokens_cost_and_thinking_come_through(
     )
     assert cost_usd == pytest.approx(reply.cost_usd)
     assert "reasoning_effort" in body or "thinking" in body
+
+
+async def test_run_that_ends_closes_nothing_that_another_of_the_process_opens_or_uses() -> None:
+    app = FastAPI()
+
+    @app.post("/{path:path}")
+    async def complete(path: str, body: dict[str, Any]) -> dict[str, Any]:
+        return CLAUDE if path.endswith("messages") else OPENAI
+
+    with serve_app(app) as url:
+
+        async def run(provider: str, place: str, begins: asyncio.Event, ends: asyncio.Event) -> str:
+            model = f"{provider}/test"
+            client = LitellmClient(Endpoint(model, model, model, api_base=f"{url}/{place}", api_key="sk-test"), 60)
+            await begins.wait()
+            reply = await client.complete(Request(Prompt("Is it?"), 100, 0.8))
+            ends.set()
+            await client.close()
+            return reply.text
+
+        at_once, first, last = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        at_once.set()
+        said = await asyncio.gather(
+            run("openai", "first", at_once, first),
+            *[
+                run(provider, place, first, last)
+                for provider in ("openai", "anthropic")
+                for place in ("first", "other")
+            ],
+        )
+
+    assert ["Yes."] * 5 == said
