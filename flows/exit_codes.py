@@ -42,6 +42,8 @@ def run_app(app: typer.Typer, arguments: Sequence[str] | None, typed: str) -> in
         raise
     # typer ends with this exit code when it is interrupted outside a run.
     if code == RunInterruptedError.exit_code:
+        # From here on Python would let a second one kill the process.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         print("exemplars: interrupted", file=sys.stderr)
     return code if isinstance(code, int) else 0
 

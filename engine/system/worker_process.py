@@ -22,6 +22,8 @@ from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import Any, NoReturn, Protocol, Self, TypeVar
 
+from engine.system.guard import SIGNALS
+
 Result = TypeVar("Result")
 STDIN, STDOUT, STDERR = 0, 1, 2
 # From prctl(2).
@@ -164,7 +166,7 @@ def _serve_forked(pipe: "Connection[Any, Any]") -> NoReturn:
     try:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         # What stops a whole group of processes is the parent's to hear, which then ends this one.
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)
         os.dup2(os.open(os.devnull, os.O_RDONLY), STDIN)
         os.dup2(STDERR, STDOUT)

@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -498,12 +499,17 @@ def run_in_process(name: str, parameters: Mapping[str, Any], server: "ChildServe
         ModelBusyError: another run works on the model.
         RunInterruptedError: the run was interrupted or cancelled.
     """
-    try:
+    from flows.cli.ending import ending_once
+
+    with ending_once() as run_to_its_end:
         with importing():
+            from prefect import flow_engine
             from prefect.exceptions import Abort, CancelledRun
 
             from flows.cli.temporary_server import ensure_server
 
+            # Prefect would take SIGTERM, and have each one raise an error wherever the run is.
+            setattr(flow_engine, "capture_sigterm", nullcontext)  # noqa: B010 (not exported, says mypy)
             module, _, flow = name.partition(":")
             run: Any = getattr(importlib.import_module(module), flow)
             if server is not None:
@@ -515,15 +521,11 @@ def run_in_process(name: str, parameters: Mapping[str, Any], server: "ChildServe
                 load_identifier()
         with ensure_server(server):
             try:
-                return asyncio.run(run(**parameters))
+                return run_to_its_end(run(**parameters))
             except CancelledRun as error:
                 raise ModelBusyError(str(error)) from error
             except Abort as error:
                 raise RunInterruptedError(str(error)) from error
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        raise RunInterruptedError(
-            "interrupted. The replies so far are kept: the next start continues from them"
-        ) from None
 
 
 def quiet_libraries(verbose: bool, logs_json: bool = False) -> None:
