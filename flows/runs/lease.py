@@ -27,6 +27,7 @@ from flows.runs.cancellation import CancellationWatcher, explain_end
 from flows.runs.labels import NO_LEASE_LABELS, LeaseLabels, name_tag
 from flows.runs.lease_holders import (
     Holder,
+    describe_process,
     list_dead_holders,
     list_runs_at_work,
     mark_crashed,
@@ -225,7 +226,7 @@ class Lease:
                 mark_crashed(self._client, gone, self._run_id)
             if dead:
                 return self._try_to_hold()
-            if holder is not None and holder.gone is False and not self._waits:
+            if holder is not None and holder.gone is False and (self._is_own(holder) or not self._waits):
                 raise self._explain(holder)
             self._held = taken and holder is None
             return self._held
@@ -307,7 +308,10 @@ class Lease:
         found = next((run for run in at_work if run.id == self._run_id), None)
         return found or self._client.read_flow_run(self._run_id)
 
-    def _explain(self, holder: Holder | None) -> ModelBusyError:
+    def _explain(self, holder: Holder | None) -> ModelBusyError | Abort:
+        if self._is_own(holder):
+            # The run's state is the other start's to set.
+            return Abort(f"{self._describe(holder)}. This start attached nothing, and ends")
         run_id = None if holder is None else str(holder.run_id)
         return ModelBusyError(
             f"{self._describe(holder)}. This run attached nothing; start it again when that one has ended", run_id
@@ -316,4 +320,11 @@ class Lease:
     def _describe(self, holder: Holder | None) -> str:
         if holder is None:
             return f"The lease of {self._handle} is taken, and no run says that it holds it"
+        if self._is_own(holder):
+            where = describe_process(holder.labels.process)
+            return f"This run works on {self._handle} already: it was begun twice, and {where} was first"
         return f"Another run works on {self._handle} already: {holder}"
+
+    def _is_own(self, holder: Holder | None) -> bool:
+        """Whether it is this very run, begun a second time in another process."""
+        return holder is not None and holder.run_id == self._run_id

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
@@ -25,6 +26,8 @@ from flows.runs.lease_holders import describe_process, is_gone, name_process
 from flows.runs.slot import Slot, list_slots
 
 LOGGER = logging.getLogger(__name__)
+# The first process of every system: it lives, and is not this one.
+LIVING = f"{name_process().rsplit('/', 2)[0]}/1/{Path('/proc/1/stat').read_text().rpartition(')')[2].split()[19]}"
 
 
 @flow(name="leasing")
@@ -165,6 +168,27 @@ def test_run_takes_over_from_its_own_process_that_is_gone(
     enter(retried).release()
 
     assert "RUNNING" == read_run(client, retried).state_type.value  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("waits", [False, True], ids=["synthesis", "review"])
+@pytest.mark.parametrize("process", [LIVING, "elsewhere/1/1"], ids=["here", "elsewhere"])
+def test_run_that_is_begun_twice_is_left_to_its_first_start_and_names_no_other(
+    client: SyncPrefectClient, handle: str, begin_run: Callable[[], UUID], enter: Enter, process: str, waits: bool
+) -> None:
+    run_id = begin_run()
+    first = enter(run_id)
+    mark = read_lease_labels(read_run(client, run_id).labels)
+    assert mark is not None
+    mark_run(client, run_id, handle, process, mark.lease_id)
+    second = Lease(client, handle, run_id, LOGGER, 1.5, waits=waits)
+    with pytest.raises(Abort, match=r"begun twice, and process 1 on .* was first") as caught:
+        second.acquire([])
+    second.release()
+    after = read_run(client, run_id)
+    first.release()
+
+    assert str(run_id) not in str(caught.value)
+    assert ("RUNNING", mark.lease_id) == (after.state_type.value, after.labels["exemplars.lease"])  # type: ignore[union-attr]
 
 
 def test_holder_on_another_host_is_waited_for_and_named(
