@@ -28,7 +28,7 @@ from tasks.report import report_error
 @flow(name="review", flow_run_name="{decision} {run_id}", validate_parameters=False)
 async def review(
     run_id: str,
-    decision: Literal["attach", "reject"] = "attach",
+    decision: Literal["attach", "reject"],
     leave_out: list[int] | None = None,
     other_pole: list[int] | None = None,
     why: str = "",

@@ -3,10 +3,11 @@
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
+from prefect import get_run_logger
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.flow_runs import asuspend_flow_run
 from prefect.input import RunInput
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from engine.domain.model import SynthType
 from engine.errors import InputError, ModelBusyError
@@ -27,9 +28,8 @@ from flows.runs.lease import Logger
 class ReviewForm(RunInput):
     """The form that the page of a suspended run shows."""
 
-    decision: Annotated[Literal["attach", "reject"], Field(description="Attach what stands, or reject all of it.")] = (
-        "attach"
-    )
+    # Without a default: to press the button is no word.
+    decision: Annotated[Literal["attach", "reject"], Field(description="Attach what stands, or reject all of it.")]
     leave_out: Annotated[
         list[int],
         Field(default_factory=list, description="The ids of samples to leave out: the report shows the id of each."),
@@ -127,11 +127,19 @@ async def ask_person(settings: Settings, stored: StoredSet) -> PersonReview | No
         description=f"**{samples} of {stored.handle} wait for you**, until {until}; then they are rejected.\n\n{read}"
     )
     number = stored.manifest["review"]["number"]
-    try:
-        given = await asuspend_flow_run(wait_for_input=form, key=f"review-{number}")
-    except RuntimeError:
-        return None
-    return None if given is None else given.read()
+    resumed = 0
+    while True:
+        try:
+            given = await asuspend_flow_run(wait_for_input=form, key=f"review-{number}-{resumed}")
+            return None if given is None else given.read()
+        except RuntimeError:
+            return None
+        except ValidationError:
+            # A state that somebody sets resumes a run past its form.
+            get_run_logger().warning(
+                "The run was resumed without a decision: nothing was changed, and its set waits on"
+            )
+            resumed += 1
 
 
 def describe_review(settings: Settings, job: Job, proposal_no: int | None) -> Review:

@@ -58,6 +58,11 @@ def resume(site: Site, run_id: str, **fields: Any) -> str:
     return str(site.ask("POST", f"/flow_runs/{run_id}/resume", run_input=fields)["status"])
 
 
+def read_logs(site: Site, run_id: str) -> str:
+    asked = {"flow_run_id": {"any_": [run_id]}}
+    return "\n".join(line["message"] for line in site.ask("POST", "/logs/filter", logs=asked))
+
+
 def go_on(site: Site, run_id: str, **fields: Any) -> None:
     """Resumes it; a moment after a run is suspended Prefect does not have its form yet, and sends one away."""
     wait_until(lambda: resume(site, run_id, **fields) == "ACCEPT", 30, "it is resumed")
@@ -78,7 +83,12 @@ def test_suspended_run_outlives_all_and_goes_on_with_what_a_person_let_stand(sit
     site.start_server()
     site.start_worker(limit=2)
     refused = [row["id"] for row in proposed[:2]]
-    unknown = resume(site, run_id, decision="maybe")
+    # A state that somebody sets starts it past its form.
+    site.ask("POST", f"/flow_runs/{run_id}/set_state", state={"type": "SCHEDULED"})
+    wait_until(lambda: "waits on" in read_logs(site, run_id), 90, "it says that nobody has decided")
+    wait_until(lambda: name_state(site, run_id) == "Suspended", 30, "it waits on")
+    untouched = read_manifest(folder)["status"]
+    no_word = [resume(site, run_id, **form) for form in ({}, {"decision": None}, {"why": "so"}, {"decision": "maybe"})]
     accepted = resume(site, run_id, decision="attach", leave_out=refused, why="no")
     ended = wait_for_end(site, run_id)
     rows = pq.read_table(folder / SAMPLES).to_pylist()
@@ -88,7 +98,7 @@ def test_suspended_run_outlives_all_and_goes_on_with_what_a_person_let_stand(sit
     assert "COMPLETED" == attached[0], attached
     assert "CANCELLED" == turned_away[0]
     assert run_id in turned_away[1]
-    assert ("REJECT", "ACCEPT") == (unknown, accepted)
+    assert ("proposed", ["REJECT"] * 4, "ACCEPT") == (untouched, no_word, accepted)
     assert "COMPLETED" == ended[0], ended
     assert len(proposed) == len(rows)
     assert {row["id"] for row in proposed[2:]} < {row["id"] for row in rows}

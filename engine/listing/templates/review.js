@@ -8,6 +8,9 @@ const WORDS = {accept: "accepted", refuse: "refused", other_pole: "other pole"};
 const BUTTONS = [["accept", "Accept"], ["refuse", "Refuse"], ["other_pole", "Other pole"]];
 const at = (id) => document.getElementById(id);
 const undone = [];
+// What the door has, and of what was decided since what it did not take, with the reason.
+const kept = new Map(decisions);
+const unkept = new Map();
 let shown = [];
 let place = 0;
 let sending = Promise.resolve();
@@ -36,7 +39,7 @@ const partner = (row) => (pairs.get(row.pair) || []).find((one) => one.id !== ro
 function filter(keep) {
   const [trait, pole, show, order] = ["trait", "pole", "show", "order"].map((id) => at(id).value);
   shown = data.rows.filter((row) => (!trait || row.trait === trait) && (!pole || row.pole === pole) &&
-    (show === "all" || (show === "open" ? !decisions.has(row.id) : decisions.get(row.id) === show)));
+    (show === "all" || (show === "open" ? !decisions.has(row.id) : show === "unkept" ? unkept.has(row.id) : decisions.get(row.id) === show)));
   if (order === "doubt") shown.sort((one, two) => (one.side ?? Infinity) - (two.side ?? Infinity));
   place = Math.max(0, keep ? shown.findIndex((row) => row.id === keep) : shown.findIndex((row) => !decisions.has(row.id)));
   draw();
@@ -125,20 +128,34 @@ function nextPair() {
 
 async function send(path, body) {
   const response = await fetch(`/v1/runs/${data.run}/review${path}`, {method: "POST", credentials: "same-origin",
-    headers: {"Content-Type": "application/json"}, body: JSON.stringify(body)});
-  const answer = await response.json();
-  if (!response.ok) throw new Error(answer.error.message);
+    headers: {"Content-Type": "application/json"}, body: JSON.stringify(body), signal: AbortSignal.timeout(60000)});
+  // What stands between may answer with a page of its own, and with 200 too.
+  const answer = await response.json().catch(() => null);
+  if (!response.ok || !answer) throw new Error(answer?.error?.message || `the answer (${response.status}) is not the door's.`);
   return answer;
 }
 
+function set(row, said) {
+  if (!said || said === "undecided") decisions.delete(row.id); else decisions.set(row.id, said);
+}
+
 function keep(row, said) {
-  const before = decisions.get(row.id);
-  if (said === "undecided") decisions.delete(row.id); else decisions.set(row.id, said);
-  sending = sending.then(() => send("/decisions", {sample_id: row.id, said})).catch((error) => {
-    if (before) decisions.set(row.id, before); else decisions.delete(row.id);
+  set(row, said);
+  sending = sending.then(() => send("/decisions", {sample_id: row.id, said})).then(() => {
+    kept.set(row.id, said);
+    unkept.delete(row.id);
+  }, (error) => {
+    unkept.set(row.id, error.message);
+    set(row, kept.get(row.id));
     draw();
-    say(`Not kept: ${error.message}`, true);
-  });
+  }).then(tellUnkept);
+}
+
+function tellUnkept() {
+  const texts = unkept.size === 1 ? "one text" : `${unkept.size} texts`;
+  at("unkept").hidden = !unkept.size;
+  at("unkept").textContent = unkept.size &&
+    `Not kept: what you decided on ${texts} (Show: not kept). Decide again before you attach. ${[...new Set(unkept.values())].join(" ")}`;
 }
 
 function decide(row, said) {
@@ -176,17 +193,21 @@ document.addEventListener("keydown", (event) => {
 });
 
 async function finish(decision) {
-  for (const button of [at("attach"), at("reject")]) button.disabled = true;
+  const buttons = [at("attach"), at("reject")];
+  for (const button of buttons) button.disabled = true;
+  over = true;
+  say("Waiting until what you decided is kept.");
   await sending;
   try {
-    const answer = await send("", {decision, why: at("why").value, propose_again: at("again").checked});
-    over = true;
-    say(answer.message);
-    at("said").scrollIntoView({block: "center"});
+    if (decision === "attach" && unkept.size) throw new Error("something that you decided was not kept.");
+    say((await send("", {decision, why: at("why").value, propose_again: at("again").checked})).message);
   } catch (error) {
-    say(`Nothing was changed: ${error.message}`, true);
-    for (const button of [at("attach"), at("reject")]) button.disabled = false;
+    over = false;
+    // An error of fetch's own: the word may have arrived, and its answer not.
+    say(error.name === "Error" ? `Not done: ${error.message}` : `No answer came (${error.message}). The run's page says whether it goes on.`, true);
+    for (const button of buttons) button.disabled = false;
   }
+  at("said").scrollIntoView({block: "center"});
 }
 at("end").addEventListener("submit", (event) => { event.preventDefault(); finish("attach"); });
 at("reject").addEventListener("click", () => { if (confirm("Reject all of it? Its texts stay known as refused.")) finish("reject"); });

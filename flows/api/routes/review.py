@@ -45,7 +45,7 @@ class ReviewBody(BaseModel):
     """A person's word on the whole set; what was refused and what reads as the other pole was said before."""
 
     model_config = ConfigDict(extra="ignore")
-    decision: Literal["attach", "reject"] = Field("attach", description="Attach what stands, or reject all of it.")
+    decision: Literal["attach", "reject"] = Field(description="Attach what stands, or reject all of it.")
     why: str = Field("", max_length=1000, description="A word of why, kept with the set.")
     propose_again: bool = Field(
         False, description="Propose the set once more when others have taken the places of refused samples."

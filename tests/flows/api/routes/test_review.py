@@ -2,7 +2,8 @@
 
 import base64
 import json
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ import pytest
 from fakes.builders import make_exemplar, make_level, make_stamp
 from fakes.surface import Surface
 from fakes.workspace import HANDLE
+from playwright.sync_api import Page, Route, expect, sync_playwright
 
 from engine.domain.model import POLES
 from engine.domain.samples import make_row
@@ -26,6 +28,7 @@ from engine.store.store import StoredSet, write_set
 from engine.store.verify import StoreVerifier
 
 pytestmark = pytest.mark.slow
+CHROMIUM = shutil.which("chromium")
 TEXTS = ("Press the button and <b>the door</b> opens.", "We send you a mail.", "The job </script> runs.", "Wait.")
 
 
@@ -137,10 +140,111 @@ def test_word_on_the_whole_is_a_run_of_the_deployment_where_none_is_suspended(
 ) -> None:
     stored, ids = proposed
     surface.author.post(f"/runs/{stored.run_id}/review/decisions", json={"sample_id": ids[2], "said": "other_pole"})
-    answer = surface.author.post(f"/runs/{stored.run_id}/review", json={"why": "so"})
+    empty = [surface.author.post(f"/runs/{stored.run_id}/review", json=body) for body in ({}, {"why": "so"})]
+    answer = surface.author.post(f"/runs/{stored.run_id}/review", json={"decision": "attach", "why": "so"})
     made = surface.site.ask("GET", f"/flow_runs/{answer.json()['run_id']}")
     surface.end_runs()
 
+    assert [422, 422] == [item.status_code for item in empty]
     assert (202, "enqueued") == (answer.status_code, answer.json()["state"]), answer.text
     wanted = {"run_id": stored.run_id, "decision": "attach", "leave_out": [], "other_pole": [], "why": "so"}
     assert wanted == {name: made["parameters"][name] for name in wanted}
+
+
+class Door:
+    """A browser on the page of a proposal, and a door that takes decisions only as it is told to."""
+
+    def __init__(self, page: Page, stored: StoredSet) -> None:
+        self.page = page
+        self.decided: list[tuple[int, str]] = []
+        self.words: list[str] = []
+        self.answers: list[Callable[[Route], None]] = []
+        self.held: list[Route] = []
+        page.route("**/review", self._answer_page(render_review_page(stored)))
+        page.route("**/decisions", self._decide)
+        page.goto(f"http://door.test/v1/runs/{stored.run_id}/review")
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self.page.keyboard.press(key)
+
+    def _answer_page(self, html: str) -> Callable[[Route], None]:
+        def answer(route: Route) -> None:
+            if route.request.method == "POST":
+                self.words.append(json.loads(route.request.post_data or "")["decision"])
+                route.fulfill(status=202, json={"message": "It goes on."})
+            else:
+                route.fulfill(body=html, content_type="text/html")
+
+        return answer
+
+    def _decide(self, route: Route) -> None:
+        if self.answers:
+            self.answers.pop(0)(route)
+            return
+        self.keep(route)
+
+    def keep(self, route: Route) -> None:
+        said = json.loads(route.request.post_data or "")
+        self.decided.append((said["sample_id"], said["said"]))
+        route.fulfill(json=said)
+
+
+@pytest.fixture
+def door(tmp_path: Path) -> Iterator[Door]:
+    if CHROMIUM is None:
+        pytest.skip("needs the Debian package chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield Door(browser.new_page(viewport={"width": 900, "height": 600}), propose(tmp_path)[0])
+        browser.close()
+
+
+@pytest.mark.parametrize(
+    ("fail", "why"),
+    [
+        (lambda route: route.fulfill(status=409, json={"error": {"message": "It is over."}}), "It is over."),
+        (lambda route: route.fulfill(status=502, body="<h1>Bad gateway</h1>"), "the answer (502) is not the door's"),
+        (lambda route: route.fulfill(status=200, body="<h1>Sign in</h1>"), "the answer (200) is not the door's"),
+        (lambda route: route.abort(), "Failed to fetch"),
+    ],
+    ids=["refused", "gateway", "sign-in", "away"],
+)
+def test_decision_that_was_not_kept_stays_in_sight_and_bars_the_attaching(
+    door: Door, fail: Callable[[Route], None], why: str
+) -> None:
+    said, attach = door.page.locator("#unkept"), door.page.get_by_role("button", name="Attach what stands")
+    door.answers.append(fail)
+    door.press("r", "a", "a")
+    expect(said).to_contain_text(
+        f"Not kept: what you decided on one text (Show: not kept). Decide again before you attach. {why}"
+    )
+    attach.click()
+    expect(door.page.locator("#said")).to_have_text("Not done: something that you decided was not kept.")
+    expect(said).to_be_in_viewport()
+    attach.scroll_into_view_if_needed()
+    expect(said).to_be_in_viewport()
+    barred = [*door.words]
+    door.page.locator("#show").select_option("not kept")
+    expect(door.page.locator("article h2")).to_contain_text("1 of 1not decided")
+    door.page.locator("h1").click()
+    door.press("r")
+    expect(said).to_be_hidden()
+    attach.click()
+    expect(door.page.locator("#said")).to_have_text("It goes on.")
+
+    assert ([], ["attach"]) == (barred, door.words)
+    assert ["accept", "accept", "refuse"] == [word for _, word in door.decided]
+
+
+def test_refusal_on_its_way_is_waited_for_and_none_comes_after_the_word(door: Door) -> None:
+    door.answers.append(door.held.append)
+    door.press("r")
+    door.page.get_by_role("button", name="Attach what stands").click()
+    expect(door.page.locator("#said")).to_have_text("Waiting until what you decided is kept.")
+    door.press("a", "a")
+    before = [*door.words]
+    door.keep(door.held[0])
+    expect(door.page.locator("#said")).to_have_text("It goes on.")
+
+    assert ([], ["attach"], ["refuse"]) == (before, door.words, [word for _, word in door.decided])
