@@ -14,10 +14,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from engine.errors import DefinitionError, Problem
 
 _PACKAGE = Path(__file__).resolve().parent
-IS_CHECKOUT = (_PACKAGE.parent / "pyproject.toml").is_file()
+# A wheel has the files that come with the code beside this module; a pyproject.toml there may be anybody's.
+IS_CHECKOUT = not (_PACKAGE / "data").is_dir()
 # Relative paths start here: at the checkout, or, if the package was installed from a wheel, in a folder of the user's.
 PROJECT_ROOT = _PACKAGE.parent if IS_CHECKOUT else Path.home() / "exemplars"
-# The files that come with the code are here; in a wheel pyproject.toml puts them beside this module.
+# The files that come with the code are here.
 SHIPPED_ROOT = _PACKAGE.parent if IS_CHECKOUT else _PACKAGE
 # Price in USD per million tokens in and out: "0.40/1.60".
 PRICE = re.compile(r"\d{1,9}(\.\d{1,12})?/\d{1,9}(\.\d{1,12})?", re.ASCII)

@@ -68,9 +68,13 @@ def test_installed_command_begins_a_model_at_home_which_editors_can_complete(tmp
     assert (code / "engine" / "data" / "noise" / "en.yaml").is_file()
 
 
-def test_wheel_brings_the_catalogue_the_dial_and_the_deployments(tmp_path: Path) -> None:
+def test_wheel_brings_the_catalogue_the_dial_and_the_deployments_whatever_lies_around_it(tmp_path: Path) -> None:
     code, home = build_wheel(tmp_path / "wheel"), tmp_path / "home"
-    home.mkdir()
+    # Of a package that brings its own into site-packages, of a project that this is installed into, and of the one
+    # that a person works in.
+    for folder in (code, code.parent, home):
+        (folder / "data" / "models").mkdir(parents=True)
+        (folder / "pyproject.toml").write_text("[project]\nname = 'other'\n")
     ended = subprocess.run(
         [sys.executable, "-c", LOOK],
         cwd=home,
