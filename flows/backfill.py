@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
@@ -33,6 +34,8 @@ from flows.backfills.worker import BackfillWorker
 from flows.observability.logs import ignore_closed_output, set_up_logs
 from flows.runs.cancellation import CancellationWatcher, explain_cancelled
 from flows.runs.heartbeat import sending_heartbeats, sending_none_twice
+from flows.runs.labels import LeaseLabels
+from flows.runs.lease_holders import name_process
 from flows.runtime.parameters import ChosenEffort, Glob, Handles, MaxCost, Namespace, PartSize
 from flows.runtime.schedule_events import release_events
 from flows.synthesize import run_synthesis
@@ -113,6 +116,9 @@ async def work_through(
         get_client() as client,
         open_backfill_resources(settings, request, at_once, options.shared_budget, logger) as resources,
     ):
+        # By which the deploy step sees whether the process is gone.
+        mark = LeaseLabels("", datetime.now(UTC), name_process())
+        await client.update_flow_run_labels(UUID(str(flow_run.get_id())), dict(mark.to_labels()))
         children = await open_children(client, partial(run_synthesis, shared=resources), len(ledger.rows))
         worker = BackfillWorker(request, ledger, resources, children)
         page.updates.append(worker.record_progress)

@@ -1,6 +1,5 @@
 """Defines the command ``exemplars`` and its subcommands, which print for people, or with ``--json`` for programs."""
 
-import asyncio
 import atexit
 import gc
 import importlib

@@ -42,6 +42,8 @@ from engine.settings import RepliesPlace
 from engine.store.backfill_ledger import BACKFILLS, Ledger, parse_ledger
 from flows.backfill import backfill
 from flows.backfills.resources import PART
+from flows.runs.labels import read_lease_labels
+from flows.runs.lease_holders import is_gone
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 
@@ -348,7 +350,9 @@ def test_two_backfills_at_once_make_no_model_twice(sheds: Workspace, prefect_ser
     }
 
 
-def test_backfill_that_is_killed_is_gone_on_with(tmp_path: Path, provider: Provider, prefect_server: str) -> None:
+def test_backfill_that_is_killed_is_known_to_be_and_gone_on_with(
+    tmp_path: Path, provider: Provider, prefect_server: str, client: SyncPrefectClient
+) -> None:
     provider.behaviour = Behaviour(hold_after=45)
     workspace = make_catalogue(tmp_path, provider, COUNT, EXEMPLARS_CONCURRENCY="4")
     asked = json.dumps({"namespace": NAMESPACE, "effort": "low", "models_at_once": 2})
@@ -357,9 +361,13 @@ def test_backfill_that_is_killed_is_gone_on_with(tmp_path: Path, provider: Provi
     os.killpg(started.pid, signal.SIGKILL)
     started.communicate()
     in_flight, before = provider.in_flight, list_runs(workspace)
+    [file] = (workspace.samples / BACKFILLS).glob("*.json")
+    mark = read_lease_labels(client.read_flow_run(UUID(file.stem)).labels)
     provider.behaviour = Behaviour()
     state = run_backfill(workspace)
 
+    assert mark is not None
+    assert is_gone(mark.process)
     assert state.is_completed()
     assert before.items() <= list_runs(workspace).items()
     assert {name_model(number): 1 for number in range(COUNT)} == {
