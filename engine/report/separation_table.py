@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.quality.breaks import MIN_TEXTS_TO_BE_SURE, Breaks
-from engine.quality.learning_curve import MIN_TEXTS, LearningCurve
 from engine.quality.outlook import CLEARLY_AUC, PARTLY_AUC, Outlook
 from engine.report.charts import ClusterPicture, draw_clusters
 from engine.report.wording import TraitWords
@@ -39,8 +38,7 @@ MEANINGS = (
     ),
 )
 GRADE_MEANING = (
-    "What twice as many texts would bring, by the learning curve: the gain is off by more than its error in one case "
-    "of three. Then where the two clusters lie on the axis that the probe fits, 0 being the middle between the poles: "
+    "Where the two clusters lie on the axis that the probe fits, 0 being the middle between the poles: "
     "the platform grades a text by the three breaks, and not at all where the clusters overlap. All of it is measured "
     "on the set's own texts, each on an axis that has not seen it. Real texts are harder: hold the set against some "
     "that you have labelled (exemplars test)."
@@ -83,7 +81,7 @@ class SeparationRow:
 
     Args:
         advice: what would help most.
-        outlook: what twice as many texts would bring, and where the clusters lie.
+        outlook: where the clusters lie.
         clusters: the picture of that; None if there are no breaks.
     """
 
@@ -139,16 +137,8 @@ def describe_separation(separation: Separation, name: str) -> str:
 
 
 def describe_outlook(outlook: Outlook) -> str:
-    """Says what twice as many texts would bring, and where the clusters lie.
-
-    Of poles that hardly differ nothing is foretold: the curve knows of none that do not differ at all.
-    """
-    sentences = []
-    if outlook.curve and not outlook.hardly_differs:
-        sentences.append(_describe_curve(outlook.curve))
-    if outlook.breaks:
-        sentences.append(_describe_breaks(outlook.breaks))
-    return " ".join(sentences)
+    """Says where the clusters lie."""
+    return _describe_breaks(outlook.breaks) if outlook.breaks else ""
 
 
 def give_advice(outlook: Outlook, language_known: bool) -> str:
@@ -156,25 +146,15 @@ def give_advice(outlook: Outlook, language_known: bool) -> str:
     match outlook.advice:
         case "enough":
             return "Enough, by its own texts."
-        case "more of the same" if outlook.rises:
-            return "More of the same: run once more at the same effort."
         case "more of the same":
-            return "More of the same: so few texts cannot show that they are enough."
+            return "More of the same: so few texts cannot show that they are enough. Run once more at the same effort."
         case "better seeds" if outlook.hardly_differs:
             return f"{_SEEDS}: the poles hardly differ, and more of the same would leave them so."
         case "better seeds":
             return f"{_SEEDS}: more of the same would hardly help."
     if not language_known:
         return f"Not known: {UNKNOWN_LANGUAGE}."
-    return f"Not known: a pole has fewer than {MIN_TEXTS} texts. Run once more, or at a higher effort."
-
-
-def _describe_curve(curve: LearningCurve) -> str:
-    gain, error, change = (f"{figure:.3f}" for figure in (curve.gain, curve.gain_error, curve.change_error))
-    return (
-        f"Twice as many texts should add {gain} to the AUC, give or take {error}; by the luck of the draw, what a new "
-        f"set of that size shows may be off by {change}."
-    )
+    return f"Not known: a pole has fewer than {MIN_TEXTS_TO_BE_SURE} texts. Run once more, or at a higher effort."
 
 
 def _describe_breaks(breaks: Breaks) -> str:

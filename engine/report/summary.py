@@ -263,9 +263,7 @@ def list_review(rounds: Rounds) -> tuple[Separation, ...]:
                 if item.trait == probe.trait
             ),
             judge_auc=rounds.judge_aucs.get(probe.trait) if is_auc_measured(rounds.plan.model, probe.trait) else None,
-            outlook=None
-            if rounds.plan.synth_type == "enrich"
-            else Outlook(probe.auc, probe.breaks, rounds.review.curves.get(probe.trait), probe.scores),
+            outlook=None if rounds.plan.synth_type == "enrich" else Outlook(probe.auc, probe.breaks, probe.scores),
             language_known=rounds.plan.language.encoder_has_say,
         )
         for probe in rounds.review.probes
@@ -294,7 +292,6 @@ def _make_verdict_document(rounds: Rounds, verdict: Verdict, report: ReportData)
         "outlook": {
             item.trait: {
                 "advice": item.outlook.advice,
-                "curve": asdict(item.outlook.curve) if item.outlook.curve else None,
                 "breaks": asdict(item.outlook.breaks) if item.outlook.breaks else None,
             }
             for item in report.separations

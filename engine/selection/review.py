@@ -1,14 +1,13 @@
 """Reviews a choice by the probe and the search for shortcuts, and chooses again without what they find."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from engine.domain.model import POLES, Model, Pole
 from engine.domain.samples import Exemplar
 from engine.planning.plan import CellHints, Plan
-from engine.quality.learning_curve import LearningCurve, draw_curve
 from engine.quality.pole_scores import measure_pole_scores
-from engine.quality.probe import Probe, list_groups, probe_trait
+from engine.quality.probe import Probe, probe_trait
 from engine.quality.shortcuts import Shortcut, find_shortcuts
 from engine.selection.choice import Choice, ChoiceContext, choose_exemplars
 from engine.text.embedding import Embedder
@@ -28,13 +27,12 @@ MAX_OPENINGS = 12
 class Review:
     """The findings on a choice.
 
-    ``carriers`` has the keys of chosen exemplars that carry a shortcut, ``curves`` the learning curves by trait key.
+    ``carriers`` has the keys of chosen exemplars that carry a shortcut.
     """
 
     probes: tuple[Probe, ...] = ()
     shortcuts: tuple[Shortcut, ...] = ()
     carriers: frozenset[str] = frozenset()
-    curves: Mapping[str, LearningCurve] = field(default_factory=dict)
 
     @property
     def wrong_side(self) -> frozenset[str]:
@@ -99,7 +97,7 @@ def decide(
     context = make_choice_context(plan, exemplars, judge_aucs, embedder, strict)
     context = replace(context, standing=standing)
     choice, review = choose_reviewed(plan, exemplars, context, embedder)
-    return Decision(choice, replace(review, curves=draw_curves(plan, choice, embedder)), context.pole_scores)
+    return Decision(choice, review, context.pole_scores)
 
 
 def list_accepted_texts(model: Model, exemplars: Sequence[Exemplar]) -> list[list[str]]:
@@ -140,19 +138,6 @@ def review_choice(plan: Plan, choice: Choice, embedder: Embedder) -> Review:
         probes.append(probe)
         shortcuts += find_shortcuts(trait.key, trait.type, own, probe.auc, asked)
     return Review(tuple(probes), tuple(shortcuts), _find_carriers(choice.chosen, shortcuts))
-
-
-def draw_curves(plan: Plan, choice: Choice, embedder: Embedder) -> dict[str, LearningCurve]:
-    """Draws the learning curve of each trait with enough chosen exemplars; none where the encoder has no say."""
-    curves = {}
-    for trait in plan.model.traits if plan.language.encoder_has_say else ():
-        own = [exemplar for exemplar in choice.chosen if exemplar.trait == trait.key]
-        vectors = embedder.embed([exemplar.text or "" for exemplar in own])
-        positive = [exemplar.pole == "positive" for exemplar in own]
-        curve = draw_curve(vectors, positive, list_groups(own))
-        if curve:
-            curves[trait.key] = curve
-    return curves
 
 
 def make_hints(

@@ -17,7 +17,6 @@ from engine.domain.samples import Reason, Row
 from engine.domain.votes import VoteCounts
 from engine.quality.breaks import find_breaks
 from engine.quality.diversity import Coverage, PoleVariety, Variety
-from engine.quality.learning_curve import LearningCurve
 from engine.quality.outlook import Outlook
 from engine.quality.verdict import ExpectationResult
 from engine.report.charts import MAX_MARKS
@@ -393,8 +392,7 @@ def make_outlook(texts: int, distance: float) -> Outlook:
     """Clusters of two stairs of scores, one above the other or not."""
     scores = [(positive, (distance if positive else 0) + step / texts) for step in range(texts) for positive in (1, 0)]
     above, below = ([score for positive, score in scores if positive == side] for side in (1, 0))
-    curve = LearningCurve(texts, (), 0.9, 0.05, 0.004, 0.01, 0.09)
-    return Outlook(0.95, find_breaks(above, below), curve, tuple((bool(positive), score) for positive, score in scores))
+    return Outlook(0.95, find_breaks(above, below), tuple((bool(positive), score) for positive, score in scores))
 
 
 def render_outlook(outlook: Outlook) -> str:
@@ -403,11 +401,11 @@ def render_outlook(outlook: Outlook) -> str:
 
 
 def test_clusters_are_drawn_with_the_breaks_between_them() -> None:
-    page = render_outlook(make_outlook(10, 2.0))
+    page = render_outlook(make_outlook(20, 2.0))
 
-    assert (10, 10) == (page.count("<title>Clear, "), page.count("<title>Obscure, "))
+    assert (20, 20) == (page.count("<title>Clear, "), page.count("<title>Obscure, "))
     assert ["developing", "solid", "strong"] == re.findall(r"<text [^>]*>(\w+)</text>", page)
-    assert "<title>Clear, +2.90</title>" in page
+    assert "<title>Clear, +2.95</title>" in page
     assert "Clarity: Enough, by its own texts." in read_text(page)
     assert "exemplars test" in page
 

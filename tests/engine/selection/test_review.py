@@ -18,7 +18,6 @@ from engine.selection.choice import Choice, ChoiceContext, choose_exemplars
 from engine.selection.review import (
     Review,
     choose_reviewed,
-    decide,
     make_choice_context,
     make_hints,
     review_choice,
@@ -32,7 +31,6 @@ from engine.selection.rounds import (
     SAY_IN_BRIEF,
     Rounds,
 )
-from engine.text.language import Language
 
 WORDS = "page server cache key order user file link mail form table index report ticket folder".split()
 # Many words for each manner, so that none of them tells the poles apart by itself.
@@ -320,17 +318,3 @@ def test_rounds_that_only_make_a_complete_set_better_are_told_from_those_that_it
 
     assert (False, True) == (needed, rounds.improving)
     assert rounds.next_cells()
-
-
-def test_decision_has_the_learning_curve_of_what_was_chosen() -> None:
-    plan = plan_of(10)
-    decision = decide(plan, make_set(12), {}, WordVectors(), strict=False)
-
-    assert {"clarity": 10} == {trait: curve.texts for trait, curve in decision.review.curves.items()}
-    assert {} == decide(plan_of(4), make_set(4), {}, WordVectors(), strict=False).review.curves
-
-
-def test_decision_in_a_language_that_the_encoder_does_not_know_has_no_curve() -> None:
-    plan = replace(plan_of(10), language=Language("hi"))
-
-    assert {} == decide(plan, make_set(12), {}, WordVectors(), strict=False).review.curves
