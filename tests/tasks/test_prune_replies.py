@@ -1,7 +1,6 @@
 """Where a run ends, kept replies that are too old or too many are dropped, and a failure to do so is no failure."""
 
 import logging
-import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -37,18 +36,6 @@ def test_nothing_is_told_where_nothing_is_dropped(tmp_path: Path, caplog: pytest
         drop(tmp_path, datetime.now(UTC))
 
     assert ([], 2) == (caplog.messages, len(list_cache(RepliesPlace(str(tmp_path)))))
-
-
-def test_plan_that_cannot_be_dropped_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "elsewhere" / "replies.sqlite").touch()
-    os.utime(tmp_path / "elsewhere" / "replies.sqlite", (0, 0))
-    (tmp_path / "cache").mkdir()
-    (tmp_path / "cache" / "stuck").symlink_to(tmp_path / "elsewhere")
-    drop(tmp_path / "cache", datetime.now(UTC))
-
-    [warning] = caplog.messages
-    assert warning.startswith(f"Kept replies could not be dropped: {tmp_path}/cache/stuck: ")
 
 
 def test_cache_that_cannot_be_listed_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

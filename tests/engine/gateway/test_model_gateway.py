@@ -278,10 +278,10 @@ async def test_refused_schema_is_asked_for_in_words_and_remembered(tmp_path: Pat
     assert (STRICT.max_tokens, STRICT.temperature) == (in_words.max_tokens, in_words.temperature)
 
 
-def test_key_of_a_reply_is_made_of_what_is_sent_and_stays_from_version_to_version() -> None:
+def test_key_of_a_reply_is_made_of_what_is_sent() -> None:
     sent = (
-        '{"logprobs": null, "max_tokens": 100, "prompt": {"system": null, "user": "Write 1 text."}, "sampler": null, '
-        '"schema": null, "seed": null, "stop": [], "temperature": 0.8, "thinking": "none"}'
+        '{"logprobs": null, "max_tokens": 100, "prompt": {"system": null, "turns": [], "user": "Write 1 text."}, '
+        '"sampler": null, "schema": null, "seed": null, "stop": [], "temperature": 0.8, "thinking": "none"}'
     )
     key = hashlib.sha256(f"cell\0openai/test@\0{sent}".encode()).hexdigest()
 

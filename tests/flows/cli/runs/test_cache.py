@@ -75,7 +75,7 @@ def test_clear_drops_the_replies_of_one_model_and_says_what_that_means(cache: Pa
     code, said, _ = command("clear", HANDLE)
 
     assert 0 == code
-    assert said.startswith(f"Dropped 7 replies of {HANDLE}: 1 plan, 0.0 MB. Sets that were made from them can no")
+    assert said.startswith(f"Dropped 7 replies of {HANDLE}: 1 plan, 0.0 MB. A run that did not finish has to")
     assert {"plan-b", "plan-c"} == list_plans(cache)
 
 
