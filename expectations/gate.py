@@ -16,6 +16,7 @@ from engine.domain.suites import GATE_SUITES, OwnSuite
 from engine.quality.diversity import PoleVariety
 from engine.quality.verdict import Verdict
 from engine.system.importing import importing
+from expectations.patterns import find_endless_pattern
 from expectations.results import Outcome, join_outcomes, number_expectations, read_outcome
 
 FOLDER = Path(__file__).parent
@@ -40,6 +41,7 @@ def check_rows(
     sides: pd.DataFrame | None = None,
     beside: Sequence[str] = (),
     own_suites: Sequence[OwnSuite] = (),
+    pattern_seconds: float = 60.0,
 ) -> Verdict:
     """Checks a run's rows, and all samples that the model would have with them.
 
@@ -55,12 +57,18 @@ def check_rows(
             nothing is held out.
         beside: the run ids of the stored sets whose samples are in the frames.
         own_suites: the author's suites, each of which is held against ``run``.
+        pattern_seconds: of the processor, that the patterns of such a suite have.
     """
     figures = {f"{item.trait}/{item.pole}": asdict(item.exemplars) for item in variety}
     parameters = make_parameters(traits, wanted, run_id, columns, figures)
     frames = {RUN_SUITE: run, WHOLE_SUITE: whole} | ({} if sides is None else {HELD_OUT_SUITE: sides})
     outcomes = [run_suite(folder / f"{suite}.json", frame, parameters) for suite, frame in frames.items()]
-    outcomes += [run_own_suite(suite, run, parameters) for suite in own_suites]
+    for suite in own_suites:
+        if endless := find_endless_pattern(suite, run, pattern_seconds):
+            said = f"The suite {suite.name!r} was not held against the texts: {endless} {OWN_REMEDY}"
+            outcomes.append(Outcome(suite.name, (), (said,), {}))
+        else:
+            outcomes.append(run_own_suite(suite, run, parameters))
     return replace(join_outcomes(outcomes), variety=tuple(variety), beside=tuple(beside))
 
 

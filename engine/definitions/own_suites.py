@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field
 
 from engine.definitions.loader import locate_model
 from engine.definitions.mistakes import Entry, Findings, check_entries, format_value, validate_document
+from engine.definitions.suite_arguments import check_arguments
 from engine.definitions.yaml_document import Document, Fields, Path
 from engine.domain.model import SURROGATE
 from engine.domain.suites import GATE_SUITES, OwnSuite
@@ -26,6 +27,7 @@ SUITE_NAME = re.compile(r"\w[\w -]{0,79}")
 MAX_BYTES = 1024 * 1024
 _JSON_STRING = r'"(?:[^"\\]|\\.)*"'
 _JSON_TOKEN = re.compile(rf"(?P<field>{_JSON_STRING})\s*:|{_JSON_STRING}|[\[\]{{}}]")
+MAX_DEPTH = 100
 
 
 # Pydantic's plugin for mypy calls its own catch-all ``kwargs`` too.
@@ -61,7 +63,8 @@ class SuiteEntry(Entry):
 def read_own_suites(settings: Settings, handle: str) -> tuple[OwnSuite, ...]:
     """Reads the suites that a model's runs are held against: the catalogue's by their file names, then its own.
 
-    Only their form is looked at; ``expectations.own_suites`` asks Great Expectations whether it knows them.
+    Here it is told that they are data, and nothing that they say is evaluated; ``expectations.own_suites`` asks Great
+    Expectations whether it knows them.
 
     Raises:
         DefinitionError: a file is no suite; the error carries all mistakes of the first such file.
@@ -161,18 +164,21 @@ def _parse_json(place: str, content: bytes) -> Any:
         raise _refuse(place, f"{len(content):,} bytes", f"{MAX_BYTES:,} bytes at most")
     try:
         text = content.decode("utf-8-sig")
-        value = json.loads(text, parse_constant=_refuse_constant)
+        found = json.loads(text, parse_constant=_refuse_constant)
+        value, written = _give_paths(found, ()), json.dumps(found, ensure_ascii=False)
     except UnicodeDecodeError as error:
         raise _refuse(place, f"a byte that is not UTF-8 at offset {error.start}", "UTF-8 text") from None
     except json.JSONDecodeError as error:
         raise _refuse(place, f"{error.msg[:1].lower()}{error.msg[1:]}", "one object of JSON", error.lineno) from None
-    except (ValueError, RecursionError) as error:
-        raise _refuse(place, str(error) or "nesting deeper than can be read", "one object of JSON") from None
+    except RecursionError:
+        raise _refuse(place, "nesting deeper than can be read", "one object of JSON") from None
+    except ValueError as error:
+        raise _refuse(place, str(error), "one object of JSON") from None
     if twice := _find_twice(text):
         raise _refuse(place, f"{twice[0]!r} a second time in one object", "each field once", twice[1])
-    if SURROGATE.search(json.dumps(value, ensure_ascii=False)):
+    if SURROGATE.search(written):
         raise _refuse(place, "half of a surrogate pair", "whole Unicode characters")
-    return _give_paths(value, ())
+    return value
 
 
 def _find_twice(text: str) -> tuple[str, int] | None:
@@ -196,6 +202,8 @@ def _refuse_constant(name: str) -> Any:
 
 
 def _give_paths(value: Any, path: Path) -> Any:
+    if len(path) > MAX_DEPTH:
+        raise RecursionError
     if isinstance(value, list):
         return [_give_paths(item, (*path, number)) for number, item in enumerate(value)]
     if not isinstance(value, dict):
@@ -213,6 +221,8 @@ def _describe(number: int, entry: ExpectationEntry, findings: Findings) -> dict[
     if "severity" in entry.kwargs:
         allowed = "no severity here: it stands beside kwargs, as type does"
         findings.add(("expectations", number, "kwargs", "severity"), format_value(entry.kwargs["severity"]), allowed)
+    arguments = {name: value for name, value in entry.kwargs.items() if name != "severity"}
+    check_arguments(arguments, ("expectations", number, "kwargs"), findings)
     return {
         "type": entry.type,
         "kwargs": dict(entry.kwargs),

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 # What they are about is said in expectations/*.json.
 GATE_SUITES = ("run", "whole", "held_out")
+# What a suite may name as ``{"$PARAMETER": name}``; ``expectations.gate.make_parameters`` has their values.
+PARAMETERS = ("traits", "wanted", "row_floor", "run_ids", "columns", "variety")
 
 
 @dataclass(frozen=True, slots=True)

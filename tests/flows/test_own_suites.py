@@ -52,13 +52,20 @@ def test_suite_that_is_not_met_keeps_the_set_back_and_one_that_is_corrected_asks
     assert any(warning.startswith("The suite 'house' expected that") for warning in result.warnings)
 
 
-def test_suite_with_an_unknown_expectation_ends_the_run_before_anything_is_asked(
-    workspace: Workspace, provider: Provider
+@pytest.mark.parametrize(
+    ("right", "wrong", "said"),
+    [
+        ("not_match_regex", "not_match_regexp", "Did you mean 'expect_column_values_to_not_match_regex'"),
+        ('"regex"', '"row_condition": "@pd", "regex"', r"kwargs\.row_condition: found '@pd'; allowed: a condition"),
+    ],
+)
+def test_suite_with_a_mistake_ends_the_run_before_anything_is_asked(
+    workspace: Workspace, provider: Provider, right: str, wrong: str, said: str
 ) -> None:
     write_suite(workspace, "Globex")
     path = workspace.folder / "suites/house.json"
-    path.write_text(path.read_text().replace("not_match_regex", "not_match_regexp"))
-    with pytest.raises(DefinitionError, match="Did you mean 'expect_column_values_to_not_match_regex'"):
+    path.write_text(path.read_text().replace(right, wrong))
+    with pytest.raises(DefinitionError, match=said):
         workspace.run()
 
     assert (0, []) == (provider.calls.total(), workspace.list_sets())

@@ -81,7 +81,10 @@ def test_digest_is_that_of_what_is_expected_not_of_the_layout() -> None:
         ("", ("file", "expecting value", "one object of JSON")),
         ("{", ("file", "expecting property name enclosed in double quotes", "one object of JSON")),
         (b"\xff", ("file", "a byte that is not UTF-8 at offset 0", "UTF-8 text")),
-        ("[" * 100_000, ("file", None, "one object of JSON")),
+        *(
+            (f"{'[' * depth}{']' * depth}", ("file", "nesting deeper than can be read", "one object of JSON"))
+            for depth in (102, 2_000, 100_000)
+        ),
         ("[]", ("file", "a list of 0", "an object of fields: name, expectations, id, meta, notes, suite_parameters")),
         ('{"expectations": []}', ("name", "nothing", "this field is required")),
         ('{"name": "a", "expectations": []}', ("expectations", "a list of 0", "at least one entry")),

@@ -211,6 +211,13 @@ def test_every_part_of_the_brief_but_the_failure_modes_steers_every_prompt(trait
     assert "FAILURE" not in user
 
 
+def test_what_an_author_writes_is_no_template() -> None:
+    written = "{{ 7 * 7 }} {% include 'vote.jinja' %} {0.__class__} {name} %s $HOME"
+    user = ask("positive", make_trait(description=written), brief=replace(BRIEF, intent=(written,)))
+
+    assert 2 == user.count(written)
+
+
 def test_model_without_a_brief_or_seeds_leaves_their_headings_out() -> None:
     user = ask("positive")
 

@@ -1,0 +1,73 @@
+"""Tries the patterns of an author's suite before Great Expectations does, in a process that the system ends in time.
+
+Python's patterns go back and try again, some without an end, and hold Python's lock meanwhile: nothing in the same
+process could end them. What comes to its end there comes to its end here too, since both take the same steps.
+"""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+
+from engine.definitions.mistakes import format_value
+from engine.domain.suites import OwnSuite
+from engine.errors import Problem
+
+# The process has its seconds of the processor, however busy the machine is, and none after its parent has ended. An
+# error of a pattern is Great Expectations' to tell.
+PROGRAM = """
+import ctypes, json, re, signal, sys, warnings
+if sys.platform == "linux":
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+warnings.simplefilter("ignore")
+signal.signal(signal.SIGPROF, signal.SIG_DFL)
+seconds, texts, patterns = json.load(sys.stdin)
+signal.setitimer(signal.ITIMER_PROF, seconds)
+for number, (column, pattern) in enumerate(patterns):
+    print(number, flush=True)
+    try:
+        for text in texts[column]:
+            re.search(pattern, text)
+    except Exception:
+        continue
+"""
+
+
+def find_endless_pattern(suite: OwnSuite, frame: pd.DataFrame, seconds: float) -> Problem | None:
+    """Finds the pattern at which a suite does not come to its end over a frame; None if it does.
+
+    Args:
+        seconds: of the processor, that all patterns of the suite have together.
+    """
+    patterns = [found for found in _list_patterns(json.loads(suite.content)) if found[1] in frame]
+    if not patterns:
+        return None
+    # As Great Expectations matches: what is no text, as the text that pandas makes of it.
+    texts = {column: frame[column].dropna().astype(str).unique().tolist() for _, column, _ in patterns}
+    work = json.dumps([seconds, texts, [found[1:] for found in patterns]])
+    ended = subprocess.run([sys.executable, "-ISc", PROGRAM], input=work, capture_output=True, text=True, check=False)
+    if ended.returncode == 0:
+        return None
+    place, _, pattern = patterns[int(ended.stdout.split()[-1])]
+    why = f"was not done with the texts after {seconds:g} s"
+    if ended.returncode != -signal.SIGPROF:
+        why = f"ended the process that tried it ({ended.returncode}: {ended.stderr[-200:].strip()})"
+    found = f"{format_value(pattern)}, which {why}"
+    return Problem(suite.place, None, place, found, "a pattern with no repetition inside a repetition, such as (a+)+")
+
+
+def _list_patterns(spec: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Yields each pattern of a suite: its place, its column and itself."""
+    for number, item in enumerate(spec["expectations"]):
+        arguments = item["kwargs"]
+        at, column = f"expectations.{number}.kwargs", str(arguments.get("column"))
+        if isinstance(pattern := arguments.get("regex"), str):
+            yield f"{at}.regex", column, pattern
+        listed = arguments.get("regex_list")
+        for place, pattern in enumerate(listed if isinstance(listed, list) else ()):
+            if isinstance(pattern, str):
+                yield f"{at}.regex_list.{place}", column, pattern

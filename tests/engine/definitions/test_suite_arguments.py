@@ -1,0 +1,130 @@
+"""What an author's expectation says is data: what could be evaluated, fetched or opened is refused as it is read."""
+
+import json
+from typing import Any
+
+import pytest
+
+from engine.definitions.own_suites import parse_suite
+from engine.definitions.suite_arguments import ARGUMENTS, GUIDE
+from engine.errors import DefinitionError, Problem
+from engine.settings import PROJECT_ROOT
+
+LENGTHS = "expect_column_value_lengths_to_be_between"
+RUNS = "@pd.io.common.os.system('touch ran') == 0"
+TRAIT: dict[str, Any] = {"type": "comparison", "column": {"name": "trait"}, "operator": "==", "parameter": "warmth"}
+
+
+def read(kind: str, **kwargs: Any) -> None:
+    parse_suite(
+        "house.json", json.dumps({"name": "house", "expectations": [{"type": kind, "kwargs": kwargs}]}).encode()
+    )
+
+
+def find(kind: str, **kwargs: Any) -> list[Problem]:
+    with pytest.raises(DefinitionError) as refusal:
+        read(kind, **kwargs)
+    return [*refusal.value.problems]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "value", "near"),
+    [
+        (LENGTHS, "condition_parser", "pandas", None),
+        (LENGTHS, "result_format", {"result_format": "COMPLETE"}, None),
+        (LENGTHS, "batch_id", "x", None),
+        (LENGTHS, "windows", [], None),
+        (LENGTHS, "max_valu", 3, "max_value"),
+        ("unexpected_rows_expectation", "unexpected_rows_query", "SELECT * FROM {batch}", None),
+        ("expect_query_results_to_match_comparison", "base_query", "SELECT 1", None),
+        ("expect_table_row_count_to_equal_other_table", "other_table_name", "rows", None),
+        ("expect_column_values_to_match_json_schema", "json_schema", {"$ref": "http://127.0.0.1:9/a"}, None),
+        ("expect_column_values_to_match_like_pattern", "like_pattern", "%", None),
+    ],
+)
+def test_argument_that_is_not_known_to_be_data_is_refused(
+    kind: str, name: str, value: object, near: str | None
+) -> None:
+    [problem] = find(kind, **{name: value})
+
+    assert (f"expectations.0.kwargs.{name}", near) == (problem.field, problem.suggestion)
+    assert "an argument that evaluates, fetches and opens nothing" in problem.allowed
+
+
+@pytest.mark.parametrize(
+    ("condition", "field"),
+    [
+        (RUNS, ""),
+        ([TRAIT], ""),
+        ({}, ""),
+        ({"$PARAMETER": "traits"}, ""),
+        ({"type": "pass_through", "pass_through_filter": RUNS}, ""),
+        ({**TRAIT, "type": ["comparison"]}, ""),
+        ({**TRAIT, "pass_through_filter": RUNS}, ""),
+        (
+            {"type": "and", "conditions": [TRAIT, {"type": "pass_through", "pass_through_filter": RUNS}]},
+            ".conditions.1",
+        ),
+        ({"type": "or", "conditions": RUNS}, ".conditions.0"),
+        ({**TRAIT, "column": {"name": f"trait` == 1 or {RUNS} or `trait"}}, ".column.name"),
+        ({**TRAIT, "column": {"name": "trait", "more": 1}}, ".column.name"),
+        ({"type": "nullity", "is_null": True, "column": {"name": ["trait"]}}, ".column.name"),
+        ({**TRAIT, "operator": f"== 1 or {RUNS} or 1 =="}, ".operator"),
+        ({**TRAIT, "operator": ["=="]}, ".operator"),
+        ({**TRAIT, "parameter": {"type": "pass_through"}}, ".parameter"),
+        ({**TRAIT, "parameter": [["a"], "b"]}, ".parameter"),
+        ({**TRAIT, "parameter": None}, ".parameter"),
+        # With a text "a\\" before it, pandas reads what follows the two backticks as code.
+        ({**TRAIT, "operator": "IN", "parameter": ["a\\", f"it's `` ] or {RUNS} #"]}, ".parameter"),
+    ],
+)
+def test_condition_that_could_be_code_is_refused(condition: object, field: str) -> None:
+    [problem] = find(LENGTHS, column="text", max_value=9, row_condition=condition)
+
+    assert f"expectations.0.kwargs.row_condition{field}" == problem.field
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "field"),
+    [
+        ({"column": "txt"}, "column"),
+        ({"column": ["text"]}, "column"),
+        ({"column_A": "text", "column_B": "Text"}, "column_B"),
+        ({"min_value": {"$PARAMETER": "rows"}}, "min_value"),
+        ({"min_value": {"$PARAMETER": "row_floor - 1"}}, "min_value"),
+        ({"min_value": {"$PARAMETER": "now()"}}, "min_value"),
+        ({"min_value": {"$PARAMETER": "urn:great_expectations:validations:a:b"}}, "min_value"),
+        ({"min_value": {"$PARAMETER": ["traits"]}}, "min_value"),
+        ({"min_value": {"$PARAMETER": "traits", "$PARAMETER.traits": 3}}, "min_value"),
+        ({"value_set": ["a", {"$PARAMETER": "1+1"}]}, "value_set.1"),
+    ],
+)
+def test_column_or_parameter_that_is_not_there_is_refused(kwargs: dict[str, Any], field: str) -> None:
+    [problem] = find(LENGTHS, **kwargs)
+
+    assert f"expectations.0.kwargs.{field}" == problem.field
+
+
+@pytest.mark.parametrize(
+    "kwargs",
+    [
+        {"column": "text", "regex": "a", "row_condition": None},
+        {"column": "text", "row_condition": TRAIT},
+        {"column": "text", "row_condition": {**TRAIT, "operator": "IN", "parameter": ["a", "\\", "'\"", "@pd"]}},
+        {"column": "text", "row_condition": {"type": "nullity", "column": {"name": "pair_id"}, "is_null": False}},
+        {
+            "column": "text",
+            "row_condition": {"type": "or", "conditions": [TRAIT, {"type": "and", "conditions": [TRAIT]}]},
+        },
+        {"min_value": {"$PARAMETER": "row_floor"}, "value_set": {"$PARAMETER": "traits"}},
+    ],
+)
+def test_data_is_read(kwargs: dict[str, Any]) -> None:
+    read(LENGTHS, **kwargs)
+
+
+def test_guide_lists_the_arguments() -> None:
+    told = (PROJECT_ROOT / GUIDE).read_text(encoding="utf-8")
+    limits = (PROJECT_ROOT / "expectations/run.json").read_text(encoding="utf-8")
+
+    assert [] == [name for name in sorted(ARGUMENTS) if f"`{name}`" not in told and f'"{name}"' not in limits]
