@@ -1,6 +1,7 @@
 """Reads a model's lifecycle state, which whoever trains or archives the model writes beside its definition."""
 
 import json
+import os
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -9,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from engine.definitions.mistakes import Findings
 from engine.definitions.yaml_document import Document
 from engine.errors import DefinitionError, FrozenModelError, Problem
-from engine.system.filesystem import read_bytes
+from engine.system.filesystem import OutsideFolderError, read_inside
 
 LIFECYCLE_FILE = "lifecycle.json"
 State = Literal["draft", "busy", "ready", "failed", "archived"]
@@ -41,11 +42,15 @@ def read_lifecycle(models_uri: str, handle: str) -> Lifecycle:
             for a draft.
         StoreError: the file cannot be read.
     """
+    name, folder = f"{handle}/{LIFECYCLE_FILE}", f"{models_uri.rstrip('/')}/{handle}"
     try:
-        content = read_bytes(f"{models_uri.rstrip('/')}/{handle}/{LIFECYCLE_FILE}")
+        content = read_inside(folder, LIFECYCLE_FILE)
+    except OutsideFolderError:
+        raise DefinitionError(name, [Problem(name, None, "file", "a link to elsewhere", "a file")]) from None
     except FileNotFoundError:
+        if "://" not in folder and os.path.lexists(f"{folder}/{LIFECYCLE_FILE}"):
+            raise DefinitionError(name, [Problem(name, None, "file", "what is no file", "a file")]) from None
         return Lifecycle("draft")
-    name = f"{handle}/{LIFECYCLE_FILE}"
     try:
         value = json.loads(content)
     except (ValueError, RecursionError):

@@ -19,6 +19,8 @@ class OutsideFolderError(Exception):
 
 
 WHOLE_BYTES = 16 * 1024 * 1024
+# No file that an author writes is larger: a million samples have some 200 MB.
+MOST_BYTES = 1024**3
 
 
 def open_folder(uri: str) -> tuple[fs.FileSystem, str]:
@@ -49,9 +51,9 @@ def read_inside(folder_uri: str, path: str) -> bytes:
 
     Raises:
         OutsideFolderError, FileNotFoundError: as ``locate_inside``.
-        StoreError: the file exists but cannot be read.
+        StoreError: the file exists but cannot be read, or has more than ``MOST_BYTES``.
     """
-    return read_bytes(locate_inside(folder_uri, path))
+    return read_bytes(locate_inside(folder_uri, path), MOST_BYTES)
 
 
 def locate_inside(folder_uri: str, path: str) -> str:
@@ -115,16 +117,18 @@ def check_folder_writable(folder: Path) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
-def read_bytes(uri: str) -> bytes:
+def read_bytes(uri: str, most_bytes: int | None = None) -> bytes:
     """The whole content of one file.
 
     Raises:
         FileNotFoundError: there is no such file.
-        StoreError: the file exists but cannot be read.
+        StoreError: the file exists but cannot be read, or has more than ``most_bytes``.
     """
     filesystem, path = open_folder(uri)
     try:
         with filesystem.open_input_file(path) as stream:
+            if most_bytes is not None and stream.size() > most_bytes:
+                raise StoreError(f"{uri} has {stream.size():,} bytes, and {most_bytes:,} at most are read. Divide it")
             return bytes(stream.read())
     except (FileNotFoundError, NotADirectoryError) as error:
         raise FileNotFoundError(uri) from error

@@ -1,12 +1,15 @@
 """A lifecycle that cannot be understood is an error, never a draft; and only a draft takes samples."""
 
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from engine.definitions.lifecycle import STATES, Lifecycle, check_draft, read_lifecycle
 from engine.errors import DefinitionError, FrozenModelError, Problem, StoreError
+from engine.system.filesystem import MOST_BYTES
 
 HANDLE = "u22a8.test"
 NAME = f"{HANDLE}/lifecycle.json"
@@ -79,12 +82,6 @@ def test_every_mistake_is_named_at_once(tmp_path: Path) -> None:
         read_lifecycle(str(tmp_path), HANDLE)
 
 
-def test_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / HANDLE / "lifecycle.json").mkdir(parents=True)
-    with pytest.raises(StoreError, match=r"lifecycle\.json cannot be read"):
-        read_lifecycle(str(tmp_path), HANDLE)
-
-
 @pytest.mark.parametrize("state", STATES)
 def test_only_a_draft_and_a_failed_model_take_samples(tmp_path: Path, state: str) -> None:
     write(tmp_path, json.dumps({"state": state}))
@@ -98,3 +95,29 @@ def test_only_a_draft_and_a_failed_model_take_samples(tmp_path: Path, state: str
         f"{HANDLE} is {state!r}, not a draft (lifecycle.json). Samples may be added only while a model is a draft; "
         "a trained model's samples are frozen. Nothing was attached"
     ) == str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("make", "found"),
+    [
+        (lambda path: path.symlink_to("/dev/zero"), "a link to elsewhere"),
+        (lambda path: path.symlink_to("gone.json"), "what is no file"),
+        (os.mkfifo, "what is no file"),
+        (os.mkdir, "what is no file"),
+    ],
+)
+def test_what_is_no_file_of_the_folder_is_a_mistake_and_never_a_draft(
+    tmp_path: Path, make: Callable[[Path], None], found: str
+) -> None:
+    (tmp_path / HANDLE).mkdir()
+    make(tmp_path / HANDLE / "lifecycle.json")
+    with pytest.raises(DefinitionError, match=f"found {found}; allowed: a file"):
+        read_lifecycle(str(tmp_path), HANDLE)
+
+
+def test_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
+    write(tmp_path, "{}")
+    os.truncate(tmp_path / HANDLE / "lifecycle.json", MOST_BYTES + 1)
+
+    with pytest.raises(StoreError, match="1,073,741,824 at most are read"):
+        read_lifecycle(str(tmp_path), HANDLE)
