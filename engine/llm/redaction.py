@@ -25,7 +25,7 @@ _USER_INFO = re.compile(r"(?<=://)[^/?#\s\"'<>]+(?=@)")
 _KEY_SHAPES = (
     re.compile(r"\b(?:sk|rk|pk|gsk|xai|hf|r8|nvapi|pplx|key)[-_][\w-]{16,}"),
     re.compile(r"\bAIza[\w-]{30,}"),
-    re.compile(r"\beyJ[\w-]{10,}\.[\w-]{5,}\.[\w-]+"),
+    re.compile(r"\beyJ[\w-]{10,500}\.[\w-]{5,}\.[\w-]+"),
 )
 _KEY_FIELD = re.compile(
     rf"(?i)(\b(?:bearer|basic)\s+|\b(?:{_KEY_NAMES}|authorization)[\"']*\s*[:=]\s*[\"']*(?:bearer\s+|basic\s+)?)"

@@ -3,7 +3,7 @@
 Hand-overs that come again and again are found by their form (``openings``); these are of single texts.
 """
 
-ASSENT = r"(?:(?:sure(?: thing)?|certainly|of course|absolutely|okay|ok|great|yes|good|はい)\s*[,.!:;–—、]*\s*)?"
+ASSENT = r"(?:(?:sure(?: thing)?|certainly|of course|absolutely|okay|ok|great|yes|good|はい)\s*(?:[,.!:;–—、]+\s*)?)?"
 UP_TO = r"(?:[\w'’-]+\s+){0,5}?"
 # A word for the text itself, after "an example of a …". Only "text" and its like are never the matter of a text.
 WRITING = r"(?:texts?|exemplars?|sentences?|paragraphs?|passages?)"

@@ -107,19 +107,19 @@ PATTERNS: tuple[Pattern, ...] = (
         )
         for prefixes in "|".join(_PREFIXES).split("|")
     ),
-    _compile("a gap for the reader", "placeholder", r"(?<!\w)\[(?:your|insert|enter|fill\s+in)\b[^\]]*\](?!\()"),
+    _compile("a gap for the reader", "placeholder", r"(?<!\w)\[(?:your|insert|enter|fill\s+in)\b[^\]]{0,200}\](?!\()"),
     _compile(
         "a gap in brackets",
         "placeholder",
-        r"(?<!\w)\[(?:name|company|date|product|customer|user|recipient|x+|link|phone|email|address|number|tbd|tbc)\b[^\]]*\]"
+        r"(?<!\w)\[(?:name|company|date|product|customer|user|recipient|x+|link|phone|email|address|number|tbd|tbc)\b[^\]]{0,200}\]"
         r"(?!\()",
     ),
-    _compile("a text left out", "placeholder", r"\[redacted\b[^\]]*\](?!\()"),
-    _compile("a template's variable", "placeholder", r"\{\{.*?\}\}"),
+    _compile("a text left out", "placeholder", r"\[redacted\b[^\]]{0,200}\](?!\()"),
+    _compile("a template's variable", "placeholder", r"\{\{.{0,200}?\}\}"),
     _compile(
         "a gap in angle brackets",
         "placeholder",
-        r"<(?P<tag>insert|your|name|placeholder)\b[^>]*>(?!.*</(?P=tag)>)",
+        r"<(?P<tag>insert|your|name|placeholder)\b[^>]{0,200}>(?!.{0,5000}</(?P=tag)>)",
     ),
     _compile("filler", "placeholder", r"\blorem\s+ipsum\b"),
     _compile(

@@ -38,7 +38,7 @@ _PAST = frozenset(
 )
 _CONTRACTION = re.compile(r"n't$|'(?:s|re|ve|ll|d|m)$")
 _NOUN_FROM_VERB = re.compile(r"\w{3,}(?:tion|sion|ment|ity|ance|ence|ness|ism|ive|ate|ised|ized)s?$")
-_SENTENCE_END = re.compile(r"[.!?…؟।۔]+(?:\s+|$)|[。！？]+|\n+")
+_SENTENCE_END = re.compile(r"(?<![.!?…؟।۔])[.!?…؟।۔]+(?:\s+|$)|[。！？]+|\n+")
 _MARKS = re.compile(r"(?<!\w)[-–—]|[-–—](?!\w)|[,;:()\"“”\[\]、，；：،؛「」『』]")
 _EMPHASIS = re.compile(r"[!?@#&…！？؟]|\.\.\.")
 _CAPITALS = re.compile(r"[#@]?[A-Z]{2,}\W*")

@@ -20,7 +20,7 @@ ALLOWED = "a UTF-8 text file; of another document give its text, such as a PDF's
 _CLOSING = r"[\p{Pe}\p{Pf}\p{Pi}\"'”’]"
 _END = regex.compile(rf"[\p{{Sentence_Terminal}}…]{_CLOSING}*\Z")
 _BREAK = regex.compile(
-    rf"(?V1)(?<=[\p{{Sentence_Terminal}}…]{_CLOSING}*)\s+|(?<=[。！？]{_CLOSING}*)(?!{_CLOSING}|[。！？\s]|\Z)"
+    rf"(?V1)(?<=[\p{{Sentence_Terminal}}…]{_CLOSING}{{0,8}})\s+|(?<=[。！？]{_CLOSING}{{0,8}})(?!{_CLOSING}|[。！？\s]|\Z)"
 )
 _HEADING = regex.compile(r"#{1,6}\s")
 _FIRST_DENSE = "\u2e80"

@@ -146,3 +146,9 @@ def test_credentials_in_any_url_of_the_environment_are_secrets_in_every_spelling
 )
 def test_value_of_the_environment_that_is_no_url_with_credentials_is_no_secret(value: str) -> None:
     assert () == find_secrets(None, None, {"SOMETHING": value})
+
+
+def test_long_message_is_searched_in_one_pass() -> None:
+    said = "eyJ-" * 250_000
+
+    assert said == redact_message(said, [])

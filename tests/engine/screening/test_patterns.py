@@ -220,3 +220,13 @@ def test_what_people_write_to_one_another_may_assent_and_hope_to_help(model: Mod
 
 def test_each_pattern_has_a_name_of_its_own() -> None:
     assert len(PATTERNS) == len({pattern.name for pattern in PATTERNS})
+
+
+# Of each, a pattern that tries again at every character makes hours or years, which the limit of a test ends.
+@pytest.mark.parametrize(
+    "text",
+    [f"voici {'a' * 1000}", f"ecco {'a' * 1000}", f"sure{' ' * 1_000_000}x", "{{" * 500_000],
+    ids=lambda text: text[:6],
+)
+def test_long_text_is_searched_in_one_pass(text: str) -> None:
+    assert [None, None] == [find_pattern(text, reason, NONE) for reason in ("meta_talk", "placeholder")]

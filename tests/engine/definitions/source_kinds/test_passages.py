@@ -126,3 +126,7 @@ def test_walk_of_a_file_that_has_changed_goes_on_by_the_number_of_the_line() -> 
         for line in walk("One is longer.\n\nTwo.\n\nThree.\n", start=LinePosition(7, 5))
         for seed in line.seeds
     ]
+
+
+def test_long_run_of_quotation_marks_is_divided_in_one_pass() -> None:
+    assert ["a" + '"' * 1_000_000] == list_texts("a" + '"' * 1_000_000)
