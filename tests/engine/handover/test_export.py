@@ -206,6 +206,8 @@ def test_quoted_formulas_come_back_whatever_the_text_is() -> None:
     for _ in range(20_000):
         text = "".join(draw.choices("=+-@＝;,|\t\n\r'\" ax", k=8))
         assert text == unquote_formulas(quote_formulas(text))
+    # Searched again from each line break, these would take hours, which the limit of a test ends.
+    assert "\n" * 1_000_000 == unquote_formulas(quote_formulas("\n" * 1_000_000))
 
 
 def test_jsonl_has_all_columns_as_they_are(models: Path, samples: Path, tmp_path: Path) -> None:
