@@ -1,7 +1,5 @@
 """What a reader is told of a trait before he trains on it."""
 
-from dataclasses import replace
-
 import pytest
 
 from engine.quality.breaks import Breaks, find_breaks
@@ -17,6 +15,7 @@ from engine.report.wording import TraitWords
 
 APART = find_breaks([0.5, 0.6, 0.7, 0.8] * 2, [-0.4, -0.3, -0.2, -0.1] * 2)
 OVERLAPPING = find_breaks([0.0, 0.1, 0.2, 0.3], [0.0, 0.1, 0.2, 0.3])
+MANY = Breaks(-0.17, 0.57, 0.72, 0.74, (0.6, 0.88), texts=40)
 UNSURE = Breaks(0.0, 0.1, 0.5, 0.1, (-0.2, 0.2), texts=40)
 CLARITY = TraitWords("clarity", "Clarity", {"positive": "Clear", "negative": "Obscure"})
 
@@ -24,7 +23,7 @@ CLARITY = TraitWords("clarity", "Clarity", {"positive": "Clear", "negative": "Ob
 @pytest.mark.parametrize(
     ("outlook", "language_known", "said"),
     [
-        (Outlook(0.95, replace(APART, texts=40)), True, "Enough, by its own texts."),
+        (Outlook(0.95, MANY), True, "Enough, by its own texts."),
         (
             Outlook(0.95, UNSURE),
             True,
@@ -37,7 +36,7 @@ CLARITY = TraitWords("clarity", "Clarity", {"positive": "Clear", "negative": "Ob
             "same would leave them so.",
         ),
         (
-            Outlook(0.75, replace(APART, texts=40)),
+            Outlook(0.75, MANY),
             True,
             "Better seeds, or a clearer description where there are none: more of the same would hardly help.",
         ),
