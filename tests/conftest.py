@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from fakes.warm import SOCKET, serve_warm
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from fakes.postgres import Postgres
@@ -58,6 +59,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Before xdist's workers begin: one process for all of them, from which programs are forked."""
     # What this machine has got of embedded models must not change a test.
     os.environ["EXEMPLARS_EMBEDDED_DIR"] = "/nowhere"
+    # No test needs a quick machine; what is set in CI stays.
+    settings.register_profile("any machine", settings(), deadline=None)
+    settings.load_profile("any machine")
     if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
         os.environ[SOCKET] = _opened.enter_context(serve_warm())
 

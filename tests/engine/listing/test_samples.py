@@ -493,7 +493,7 @@ Steps = st.lists(
 
 
 @given(Steps, st.sampled_from([None, "clarity", "safety"]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_whatever_comes_and_goes_between_pages_no_sample_is_repeated_or_skipped(
     steps: list[tuple[str, int]], trait: str | None
 ) -> None:

@@ -334,7 +334,7 @@ SHORTFALLS = st.dictionaries(
     draws=st.integers(1, 3),
     seed=st.integers(0, 3),
 )
-@settings(max_examples=60, deadline=None, database=None, derandomize=True)
+@settings(max_examples=60, database=None, derandomize=True)
 def test_rounds_ask_for_what_is_lacking_in_whole_scenarios(
     shortfalls: list[dict[tuple[str, Pole], int]], over_generation: float, per_call: int, draws: int, seed: int
 ) -> None:

@@ -61,7 +61,7 @@ def packs() -> Packs:
 
 
 @given(st.integers(1, 60), st.integers(0, 5), st.integers(1, 9))
-@settings(max_examples=40, deadline=None, database=None, derandomize=True)
+@settings(max_examples=40, database=None, derandomize=True)
 def test_each_value_is_drawn_as_often_as_any_other(count: int, seed: int, subjects: int) -> None:
     scenario_pool = ScenarioPool(
         "x", (tuple(f"subject {number}" for number in range(subjects)),), AUDIENCES, FORMS, LENGTHS

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from fakes.builders import make_exemplar, make_level, make_model, make_test_plan, make_trait
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.domain.model import POLES, Pole
@@ -340,7 +340,6 @@ def _draw_one(draw: st.DrawFn, trait: str, index: int, pole: Pole, number: int, 
 
 
 @given(draw_exemplars(), st.integers(1, 4))
-@settings(deadline=None)
 def test_every_exemplar_is_chosen_or_rejected_exactly_once(made: list[Exemplar], wanted: int) -> None:
     choice = choose_exemplars(plan_of(wanted, "clarity", "tone"), made)
 
@@ -350,7 +349,6 @@ def test_every_exemplar_is_chosen_or_rejected_exactly_once(made: list[Exemplar],
 
 
 @given(draw_exemplars(), st.integers(1, 4))
-@settings(deadline=None)
 def test_no_quota_is_passed_and_lack_is_what_is_missing(made: list[Exemplar], wanted: int) -> None:
     choice = choose_exemplars(plan_of(wanted, "clarity", "tone"), made)
 
@@ -361,7 +359,6 @@ def test_no_quota_is_passed_and_lack_is_what_is_missing(made: list[Exemplar], wa
 
 
 @given(draw_exemplars(), st.integers(1, 4))
-@settings(deadline=None)
 def test_judged_choice_is_made_of_pairs_the_right_way_round(made: list[Exemplar], wanted: int) -> None:
     choice = choose_judged(plan_of(wanted, "clarity", "tone"), made)
     pairs: dict[str, list[Exemplar]] = {}
@@ -376,7 +373,6 @@ def test_judged_choice_is_made_of_pairs_the_right_way_round(made: list[Exemplar]
 
 
 @given(draw_exemplars(), st.integers(1, 4), st.randoms(use_true_random=False))
-@settings(deadline=None)
 def test_choice_does_not_depend_on_the_order_of_arrival(made: list[Exemplar], wanted: int, rng: random.Random) -> None:
     plan = plan_of(wanted, "clarity", "tone")
     one = choose_exemplars(plan, made)

@@ -32,7 +32,7 @@ def test_quality_decides_between_candidates_as_far_apart() -> None:
 
 
 @given(st.integers(0, 10_000))
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_each_pick_has_the_greatest_determinant(seed: int) -> None:
     """The update gives what trying every candidate by its determinant gives (Chen et al. 2018)."""
     generator = np.random.default_rng(seed)

@@ -123,7 +123,6 @@ def test_texts_shorter_than_a_shingle_are_compared_too(short: str) -> None:
 @given(some_texts)
 @example("ŉ ǰ ß ﬁ İ")
 @example("STRASSE straße Straße")
-@settings(deadline=None)
 def test_text_is_a_duplicate_of_itself_in_capitals(text: str) -> None:
     for variant in (text.swapcase(), text.upper(), text.casefold()):
         match = find_in(variant, text)
@@ -132,7 +131,6 @@ def test_text_is_a_duplicate_of_itself_in_capitals(text: str) -> None:
 
 
 @given(some_texts, st.lists(st.sampled_from(".,;:!?…—–()\"“”«»'’ \n\t"), max_size=8), st.randoms(use_true_random=False))
-@settings(deadline=None)
 def test_text_is_a_duplicate_of_itself_with_other_punctuation(text: str, marks: list[str], rng: random.Random) -> None:
     # A mark inside a word parts it: marks are put where one stands already, or white space does.
     places = [index for index, character in enumerate(text) if not (character.isalnum() or character == "_")]
@@ -147,7 +145,6 @@ def test_text_is_a_duplicate_of_itself_with_other_punctuation(text: str, marks: 
 
 
 @given(some_texts, some_texts)
-@settings(deadline=None)
 def test_index_is_symmetric_and_a_share(one: str, other: str) -> None:
     assert measure(one, other) == measure(other, one)
     assert 0.0 <= measure(one, other) <= 1.0
@@ -157,7 +154,7 @@ def test_index_is_symmetric_and_a_share(one: str, other: str) -> None:
 
 
 @given(st.lists(some_texts, max_size=6))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_pairs_depend_on_nothing_but_the_texts(texts: list[str]) -> None:
     keyed = [(str(number), text) for number, text in enumerate(texts)]
 
