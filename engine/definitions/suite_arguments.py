@@ -4,6 +4,7 @@ Great Expectations makes every condition an expression of ``DataFrame.query``, w
 JSON schemas that name addresses. So what an expectation may take is a closed list, and a condition has one form.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,6 +37,7 @@ CONDITION_FIELDS = {
     "or": {"type", "conditions"},
 }
 GUIDE = "docs/guides/own-expectations.md"
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 
 def check_arguments(arguments: Mapping[str, Any], path: Path, findings: Findings) -> None:
@@ -49,8 +51,15 @@ def check_arguments(arguments: Mapping[str, Any], path: Path, findings: Findings
             _check_condition(value, at, findings)
         elif name in COLUMN_ARGUMENTS:
             _check_column(value, at, findings)
+        elif name in ("regex", "regex_list") and _CONTROL.search("".join(_list_texts(value))):
+            allowed = "a pattern whose backslashes are doubled, since JSON reads one before b as a control character"
+            findings.add(at, format_value(value), allowed)
         else:
             _check_parameters(value, at, findings)
+
+
+def _list_texts(value: Any) -> list[str]:
+    return [item for item in (value if isinstance(value, list) else [value]) if isinstance(item, str)]
 
 
 def _check_condition(value: Any, at: Path, findings: Findings) -> None:
@@ -59,16 +68,22 @@ def _check_condition(value: Any, at: Path, findings: Findings) -> None:
         allowed = f"a condition of the type comparison, nullity, and, or, with its fields alone ({GUIDE})"
         findings.add(at, format_value(value), allowed)
     elif "conditions" in value:
-        parts = value["conditions"] if isinstance(value["conditions"], list) else [value["conditions"]]
-        for number, part in enumerate(parts):
+        if not isinstance(value["conditions"], list):
+            findings.add((*at, "conditions"), format_value(value["conditions"]), "a list of conditions")
+            return
+        for number, part in enumerate(value["conditions"]):
             _check_condition(part, (*at, "conditions", number), findings)
     else:
         column = value["column"]
-        named = column["name"] if isinstance(column, dict) and {*column} == {"name"} else column
-        _check_column(named, (*at, "column", "name"), findings)
+        if isinstance(column, dict) and {*column} == {"name"}:
+            _check_column(column["name"], (*at, "column", "name"), findings)
+        else:
+            findings.add((*at, "column"), format_value(column), '{"name": …}, a column of samples.parquet')
         if value.get("operator", "==") not in OPERATORS:
             findings.add((*at, "operator"), format_value(value["operator"]), ", ".join(OPERATORS))
         compared = value.get("parameter", "")
+        if value.get("operator") in ("IN", "NOT_IN") and not isinstance(compared, list):
+            findings.add((*at, "parameter"), format_value(compared), "a list, of texts or numbers")
         # pandas takes what stands between two backticks for a name before it reads the texts around it: with a quote in
         # between, the rest of a text becomes code. All else is written as Python writes it.
         for item in compared if isinstance(compared, list) else [compared]:

@@ -13,12 +13,16 @@ THOUGHTS = re.compile(r".*?</(?:think|thinking|thought|reasoning)>", re.DOTALL |
 UNENDED_THOUGHTS = re.compile(r"\s*<(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
 # What begins an object or a list with something in it; other braces and brackets are prose.
 _OPENING = re.compile(r"""\{(?=\s*(?:["']|/[/*]|[\w$]+\s*:\s*["'\[{\d-]|\Z))|\[(?=\s*["'\[{])""")
-_TOKEN = re.compile(r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|//[^\n]*|/\*.*?\*/|[\[\]{}]""", re.DOTALL)
+_TOKEN = re.compile(
+    r""""(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+'|(?P<unended>["'])|//[^\n]*|/\*.*?(?:\*/|\Z)|[\[\]{}]""", re.DOTALL
+)
+_BRACKET = re.compile(r"[\[\]{}]")
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
 _KNOWN_ESCAPES = '"\\/bfnrt'
 # Half a surrogate pair, which no file can hold, and what no text has but is left of \beta, \frac, \rho, x \times y,
 # $\theta or C:\temp where the backslash is not doubled.
 _WRONG = re.compile(r"[\ud800-\udfff\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|\r(?!\n)|(?:\S |[$({]|\b[A-Za-z]:)\t(?=[a-z])")
+UNREADABLE = "no JSON object that can be read in the reply"
 _FENCE = re.compile(r"^\s*```\w*|```\s*$")
 
 
@@ -74,7 +78,7 @@ def find_objects(text: str) -> list[Mapping[str, object]]:
 
 def drop_thoughts(text: str) -> str:
     """A reply without the thoughts before its answer."""
-    thoughts = THOUGHTS.match(text)
+    thoughts = None if text.lstrip().startswith(("{", "[")) else THOUGHTS.match(text)
     rest = text[thoughts.end() :] if thoughts else text
     return "" if UNENDED_THOUGHTS.match(rest) else rest
 
@@ -93,7 +97,7 @@ def _decode(text: str, start: int) -> tuple[object, int]:
     except UnreadableError as error:
         return error, end
     except (RecursionError, pyjson5.Json5DecoderException):
-        return UnreadableError("no JSON object that can be read in the reply"), end
+        return UnreadableError(UNREADABLE), end
 
 
 def _find_end(text: str, start: int) -> int:
@@ -103,6 +107,13 @@ def _find_end(text: str, start: int) -> int:
         depth += (token[0] in "[{") - (token[0] in "]}")
         if depth == 0:
             return token.end()
+        if token["unended"]:
+            # No string ends any more. One that is searched for from each quotation mark would take for ever.
+            break
+    for bracket in _BRACKET.finditer(text, token.end()):
+        depth += 1 if bracket[0] in "[{" else -1
+        if depth == 0:
+            return bracket.end()
     raise UnreadableError("a JSON object begins in the reply and does not end", breaks_off=True)
 
 
@@ -110,6 +121,8 @@ def _check_escapes(token: re.Match[str]) -> str:
     """A string of JSON5 with its line breaks escaped. JSON5 drops a backslash that it does not know, and a text with
     such a one may mean others of its backslashes as they stand.
     """
+    if token["unended"]:
+        raise UnreadableError(UNREADABLE)
     quote = token[0][0]
     if quote not in "\"'":
         return token[0]

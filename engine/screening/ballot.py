@@ -12,12 +12,13 @@ from engine.llm.request import REFUSED, Reply
 _FIRST_SIGN = 0xE000
 _UNSEEN = regex.compile(r"[\p{Cf}\p{Co}\ufe0e\ufe0f]")
 _SEPARATORS = regex.compile(r"[.!;:()\[\]{}<>|。\n]+|\s\p{Pd}\s|—")
-_MARKS = regex.compile(r"[\p{Pi}\p{Pf}\p{Ps}\p{Pe}\p{Pd}\"'*_`~#•·]+")
+# A question is none of the words that may stand around an answer.
+_WORD = regex.compile(r"\w+(?:['’]\w+)?|[?？]")
 _REASON = regex.compile(r"\b(?:because|since)\b.*", regex.DOTALL)
 _NEGATION = regex.compile(r"\b(?:not|no|never|nor|cannot|hardly|barely|\w+n['’]t)\b")
 # What may stand around an answer in its sentence, and turns none round.
 _AROUND = frozenset(
-    "a an the i'd i would say choose pick vote judge my this it text passage answer verdict choice label final "
+    "a an the i'd it's i would say choose pick vote judge my this it text passage answer verdict choice label final "
     "correct best is as for that to be reads stands at end so therefore thus of them these two".split()
 )
 
@@ -68,4 +69,4 @@ def _write_pattern(words: Sequence[str]) -> str:
 
 
 def _list_words(part: str) -> list[str]:
-    return _MARKS.sub(" ", _REASON.sub("", part)).split()
+    return [word.replace("’", "'") for word in _WORD.findall(_REASON.sub("", part).replace("_", " "))]

@@ -27,7 +27,7 @@ _PARTICLES = frozenset(
 )
 # Where what went before ends, in any script: a mark, a dash or an arrow between spaces, a new line. A comma may also
 # stand in the sentence that a field's word begins: "Tom: Good, and you?".
-_BREAK = r"(?:\s*[[\p{Terminal_Punctuation}…—–|→·]--[,،、]]|\s+[-/=•]|-\s|\s*\n)"
+_BREAK = r"(?:\s*[[\p{Terminal_Punctuation}…—–|→·]--[,،、]]|\s+[-/=•]|-\s|\s*[\n\r\v\x85\u2028\u2029])"
 _MARK = rf"(?:{_BREAK}|\s*[,،、])"
 _OPEN, _CLOSE = r"[\p{Ps}<]", r"[\p{Pe}>]"
 _QUOTE = r"[\p{Pe}\p{Pf}\p{Pi}\"'*_`~]"
@@ -39,6 +39,8 @@ _FIELD = r"(?:(?!\p{Ideographic}{7})[\w']{1,20}(?:[^\S\n]+[\w']{1,20})?)"
 _JOINT = rf"{_WRAP}(?:\s*[:=|→–—]|\s+-\s|\s*[-=]>){_FEW}"
 # "Not rude:", "Sehr höflich:", "不礼貌：".
 _BEFORE = r"(?:\w{1,5}[\s-]+|\p{Ideographic}{1,2})?"
+# Beside one character others make another word: "你好：".
+_BEFORE_ONE = r"(?:\w{1,5}[\s-]+|[不非没無无未])?"
 # An inflected form of a label with so many letters is a heading too: "Rudely:", "Unhöfliche:".
 _MIN_BENT = 4
 # No more of a text's end is looked at, beside what the label and the trait's name take.
@@ -127,21 +129,25 @@ def _compile_places(label: str, name: str) -> tuple[regex.Pattern[str], regex.Pa
     # One star is none of five.
     word = word if folded[0].isalnum() else rf"(?<!{regex.escape(folded[0])}){word}"
     word = word if folded[-1].isalnum() else rf"{word}(?!{regex.escape(folded[-1])})"
-    bent = rf"{word}\w{{0,4}}" if len(folded) >= _MIN_BENT and folded[-1].isalpha() else word
+    # More letters after four would make other words: "Later:", "Reality:".
+    bends = r"\w{0,4}" if len(folded) > _MIN_BENT else r"(?:\w\w)?"
+    bent = f"{word}{bends}" if len(folded) >= _MIN_BENT and folded[-1].isalpha() else word
+    before = _BEFORE if len(folded) > 1 else _BEFORE_ONE
     own = f"{_escape(name)}{_JOINT}"
     field = f"(?:{own}|{_FIELD}{_JOINT})"
-    bracketed = f"{_OPEN}{_FEW}{field}?{_BEFORE}{bent}{_FEW}{_CLOSE}"
+    bracketed = f"{_OPEN}{_FEW}{field}?{before}{bent}{_FEW}{_CLOSE}"
     starts = [bracketed, rf"{bent}{_WRAP}\s*[:|]", f"{own}{word}{_WRAP}(?:{_MARK}|$)"]
     ends = [bracketed, f"(?:^|{_MARK}){_FEW}{own}{word}"]
     if normalise(label) not in _PARTICLES:
         # A hyphen with no space beside it makes another word: "Clear-cut", "No-one".
-        starts += [rf"{_BEFORE}{bent}{_WRAP}\s*[:|]", f"{word}{_WRAP}{_MARK}"]
+        starts += [rf"{before}{bent}{_WRAP}\s*[:|]", f"{word}{_WRAP}{_MARK}"]
         starts.append(f"{field}{word}(?:{_WRAP}(?:{_BREAK}|$)|{_QUOTE}{_WRAP}{_MARK})")
         ends.append(f"(?:^|{_MARK}){_FEW}{field}{word}")
         # Signs of sentences and lists, such as "!" and "+", are alone in a line of theirs only.
         is_sign = folded.isascii() and not any(map(str.isalnum, folded))
         ends.append(rf"\n\s*{word}" if is_sign else rf"(?:[\p{{Sentence_Terminal}}…\n]|\s[–—|-]){_FEW}{word}")
-        if not is_sign and not any(map(str.isalpha, folded)):
+        starts.append(rf"{word}[*_`]{{1,3}}(?=[\s\w])")
+        if not (is_sign or any(map(str.isalpha, folded)) or folded.isdecimal()):
             starts.append(rf"{word}(?!\w)")
             ends.append(rf"(?<!\w){word}")
     start = rf"{_FEW}(?:\d{{1,2}}[.)]\s*)?(?:{'|'.join(starts)})"

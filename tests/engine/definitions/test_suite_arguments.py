@@ -51,6 +51,12 @@ def test_argument_that_is_not_known_to_be_data_is_refused(
     assert "an argument that evaluates, fetches and opens nothing" in problem.allowed
 
 
+def test_pattern_in_which_json_has_read_a_backslash_is_refused() -> None:
+    [problem] = find("expect_column_values_to_not_match_regex", column="text", regex="\bDear\b")
+
+    assert problem.allowed.startswith("a pattern whose backslashes are doubled")
+
+
 @pytest.mark.parametrize(
     ("condition", "field"),
     [
@@ -65,9 +71,11 @@ def test_argument_that_is_not_known_to_be_data_is_refused(
             {"type": "and", "conditions": [TRAIT, {"type": "pass_through", "pass_through_filter": RUNS}]},
             ".conditions.1",
         ),
-        ({"type": "or", "conditions": RUNS}, ".conditions.0"),
+        ({"type": "or", "conditions": RUNS}, ".conditions"),
         ({**TRAIT, "column": {"name": f"trait` == 1 or {RUNS} or `trait"}}, ".column.name"),
-        ({**TRAIT, "column": {"name": "trait", "more": 1}}, ".column.name"),
+        ({**TRAIT, "column": {"name": "trait", "more": 1}}, ".column"),
+        ({**TRAIT, "column": "trait"}, ".column"),
+        ({**TRAIT, "operator": "IN"}, ".parameter"),
         ({"type": "nullity", "is_null": True, "column": {"name": ["trait"]}}, ".column.name"),
         ({**TRAIT, "operator": f"== 1 or {RUNS} or 1 =="}, ".operator"),
         ({**TRAIT, "operator": ["=="]}, ".operator"),

@@ -77,6 +77,8 @@ def test_what_stands_there_is_read_as_it_was_written(text: str, read: list[objec
         ("null", "no JSON object in the reply"),
         (f"<think>It is {WHOLE}, I think.", "nothing but thoughts in the reply"),
         ('{"a": 1}' * (MOST_VALUES + 1), f"more than {MOST_VALUES} JSON values"),
+        # Searched for an end from each quotation mark this would take hours.
+        ('{"text":"' + r"\"" * 150_000 + "}", "no JSON object that can be read in the reply"),
     ],
 )
 def test_what_cannot_be_read_as_it_was_written_is_said(text: str, said: str) -> None:

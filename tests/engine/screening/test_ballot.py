@@ -49,6 +49,11 @@ SCHEMA = '{"properties": {"answer": {"type": "string", "enum": ["Clear", "Obscur
         "{answer: Clear}",
         f'{SCHEMA}\n{{"answer": "Clear"}}',
         '{"answer": "Obscure"}\nOn second thoughts:\n{"answer": "Clear"}',
+        "Clear, because it says what to do.",
+        "I'd say Clear",
+        "It’s clear.",
+        "→ **Clear** ✅",
+        "answer=Clear",
     ],
 )
 def test_label_that_stands_alone_is_a_vote(text: str) -> None:

@@ -137,6 +137,9 @@ def test_field_before_a_label_is_known_by_its_form(label: str, text: str) -> Non
         "Rude → {}",
         "Tone = Rude; {}",
         "Text 1 — Rude: {}",
+        "**Rude** {}",
+        "`Rude` {}",
+        "Rude\u2028{}",
     ],
 )
 def test_label_is_found_in_any_markup(text: str) -> None:
@@ -182,6 +185,11 @@ def test_label_of_signs_is_found(label: str, text: str) -> None:
         ("-", "- the key is changed once a month"),
         ("!", "Quel bruit !"),
         ("丁寧", "お客様各位：丁寧な対応を心がけます。"),
+        ("好", "你好：请问几点开门？"),
+        ("Real", "Reality: nobody came."),
+        ("Late", "Later: we ate."),
+        ("1", "Take bus 1"),
+        ("0", "0 errors, 1 warning"),
     ],
 )
 def test_ordinary_text_with_the_words_or_signs_of_a_label_stands(label: str, text: str) -> None:
