@@ -188,3 +188,11 @@ def test_targets_of_the_pages_are_in_the_makefile() -> None:
 
     assert {"run", "serve", "deploy"} <= targets
     assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets)
+
+
+def test_each_promise_names_a_test_that_there_is() -> None:
+    tests = PROJECT_ROOT / "tests"
+    named = re.findall(r"`([\w/]+\.py)::(\w+)`", (tests / "README.md").read_text())
+
+    assert 30 < len(named)
+    assert [] == [name for file, name in named if f"def {name}(" not in (tests / file).read_text()]
