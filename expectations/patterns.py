@@ -49,7 +49,9 @@ def find_endless_pattern(suite: OwnSuite, frame: pd.DataFrame, seconds: float) -
     # As Great Expectations matches: what is no text, as the text that pandas makes of it.
     texts = {column: frame[column].dropna().astype(str).unique().tolist() for _, column, _ in patterns}
     work = json.dumps([seconds, texts, [found[1:] for found in patterns]])
-    ended = subprocess.run([sys.executable, "-ISc", PROGRAM], input=work, capture_output=True, text=True, check=False)
+    ended = subprocess.run(
+        [sys.executable, "-ISc", PROGRAM], input=work, capture_output=True, encoding="utf-8", check=False
+    )
     if ended.returncode == 0:
         return None
     place, _, pattern = patterns[int(ended.stdout.split()[-1])]
