@@ -50,11 +50,14 @@ class WarmPopen(subprocess.Popen[Any]):
         if self._told is None:
             waited: tuple[int, int] = super()._try_wait(flags)  # type: ignore[misc]
             return waited
-        self._told.setblocking(not flags & os.WNOHANG)
         try:
+            self._told.setblocking(not flags & os.WNOHANG)
             line = self._told.recv(LINE_BYTES)
         except BlockingIOError:
             return 0, 0
+        except OSError:
+            # Collected by Python, which may close the socket first: nobody waits for the process any more.
+            line = b""
         self._told.close()
         # Where the process that forks is gone, so is all that it has forked.
         return self.pid, int(line or signal.SIGKILL)

@@ -6,12 +6,13 @@ import signal
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import nbformat
 import pytest
 from fakes.blocks import find_blocks
 from fakes.long import long
-from fakes.site import CLIENT, clear_environment
+from fakes.site import CLIENT, Site, clear_environment
 from fakes.waiting import wait_until
 from fakes.warm import WarmPopen
 from fakes.workspace import HANDLE, ROOT, Workspace, make_workspace
@@ -75,7 +76,8 @@ def test_flow_is_served(prefect_server: str, workspace: Workspace, tmp_path: Pat
     )
     place = f"{prefect_server}/deployments/name/synthesize/here"
     wait_until(lambda: CLIENT.get(place).is_success, 60, "it is served", process=started)
-    made = CLIENT.post(f"{prefect_server}/deployments/{CLIENT.get(place).json()['id']}/create_flow_run", json={}).json()
+    site, deployment = Site(workspace, urlsplit(prefect_server).port or 0), CLIENT.get(place).json()
+    made = site.ask("POST", f"/deployments/{deployment['id']}/create_flow_run", name="asked for")
     run = f"{prefect_server}/flow_runs/{made['id']}"
     wait_until(lambda: CLIENT.get(run).json()["state_type"] in ("COMPLETED", "FAILED", "CRASHED"), 120, "it ends")
     ended = CLIENT.get(run).json()
