@@ -54,7 +54,7 @@ def find_endless_pattern(suite: OwnSuite, frame: pd.DataFrame, seconds: float) -
     )
     if ended.returncode == 0:
         return None
-    place, _, pattern = patterns[int(ended.stdout.split()[-1])]
+    place, _, pattern = patterns[int((ended.stdout.split() or ["0"])[-1])]
     why = f"was not done with the texts after {seconds:g} s"
     if ended.returncode != -signal.SIGPROF:
         why = f"ended the process that tried it ({ended.returncode}: {ended.stderr[-200:].strip()})"
