@@ -16,7 +16,7 @@ from fakes.conditions import (
     make_trait_condition,
     survey,
 )
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 
 from engine.catalogue.condition import Counts, Fault, TraitAngle
 from engine.catalogue.survey import Survey
@@ -117,19 +117,15 @@ def test_nothing_is_wider_than_the_screen(browser_page: Page, width: int) -> Non
 
 @pytest.mark.slow
 def test_models_are_searched_and_filtered_by_what_was_found(browser_page: Page) -> None:
-    def list_shown() -> list[str]:
-        return [
-            item.inner_text().split()[1] for item in browser_page.locator("details.model:not([hidden]) .name").all()
-        ]
-
+    shown = browser_page.locator("details.model:not([hidden]) .name")
     browser_page.set_viewport_size({"width": 1280, "height": 900})
-    assert 5 == len(list_shown())
+    expect(shown).to_have_count(5)
+
     browser_page.locator("a[data-kind=entangled]").click()
-    entangled = list_shown()
+    expect(shown).to_contain_text(["u22a8.entangled"])
     browser_page.locator("#controls button").click()
     browser_page.locator("#search").fill("DRIFTED run-1")
-    found = list_shown()
+    expect(shown).to_contain_text(["u22a8.drifted"])
     browser_page.locator("#search").fill("nowhere")
-
-    assert (["u22a8.entangled"], ["u22a8.drifted"], []) == (entangled, found, list_shown())
-    assert browser_page.locator("#nothing").is_visible()
+    expect(shown).to_have_count(0)
+    expect(browser_page.locator("#nothing")).to_be_visible()

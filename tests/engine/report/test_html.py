@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 from engine.domain.samples import Reason, Row
 from engine.domain.votes import VoteCounts
@@ -483,41 +483,43 @@ def browser_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     assert [path.as_uri()] == complaints
 
 
-def read_first(page: Page) -> str:
-    return page.locator("table.rows tbody tr td.text").first.inner_text()
+def first_text(page: Page) -> Locator:
+    return page.locator("table.rows tbody tr td.text").first
 
 
 def test_table_is_searched_filtered_sorted_and_paged(browser_page: Page) -> None:
     page, count = browser_page, browser_page.locator("#count")
-    assert "showing 100 of 10,000" == count.inner_text()
+    expect(count).to_have_text("showing 100 of 10,000")
     assert page.evaluate("document.documentElement.scrollWidth") <= 400
 
     page.get_by_role("button", name="Show 100 more").click()
-    assert "showing 200 of 10,000" == count.inner_text()
+    expect(count).to_have_text("showing 200 of 10,000")
 
     page.get_by_label("Search", exact=True).fill("NUMBER 4999. text")
-    assert "showing 1 of 10,000" == count.inner_text()
-    assert "Text number 4999." == read_first(page)
+    expect(count).to_have_text("showing 1 of 10,000")
+    expect(first_text(page)).to_have_text("Text number 4999.")
 
     page.get_by_role("button", name="Show all").click()
     page.get_by_role("link", name="to spare").click()
-    assert "showing 100 of 6,000 that match, of 10,000 in all" == count.inner_text()
+    expect(count).to_have_text("showing 100 of 6,000 that match, of 10,000 in all")
 
     page.get_by_role("link", name="2 texts").click()
-    assert "showing 2 of 10,000" == count.inner_text()
-    assert 2 == page.get_by_text("! reads like the other pole", exact=True).count()
-    assert "reads like the other pole (2)" == page.locator("#status option:checked").inner_text()
+    expect(count).to_have_text("showing 2 of 10,000")
+    expect(page.get_by_text("! reads like the other pole", exact=True)).to_have_count(2)
+    expect(page.locator("#status option:checked")).to_have_text("reads like the other pole (2)")
 
     page.get_by_label("Status", exact=True).select_option("rejected")
-    assert "showing 0 of 10,000" == count.inner_text()
+    expect(count).to_have_text("showing 0 of 10,000")
     page.get_by_label("Trait", exact=True).select_option("")
     page.get_by_label("Status", exact=True).select_option("surplus")
     text = page.get_by_role("columnheader", name="Text")
     page.get_by_role("button", name="Text").press("Enter")
-    assert ("ascending", "Text number 4000.") == (text.get_attribute("aria-sort"), read_first(page))
+    expect(text).to_have_attribute("aria-sort", "ascending")
+    expect(first_text(page)).to_have_text("Text number 4000.")
     page.get_by_role("button", name="Text").press("Enter")
-    assert ("descending", "Text number 9999.") == (text.get_attribute("aria-sort"), read_first(page))
+    expect(text).to_have_attribute("aria-sort", "descending")
+    expect(first_text(page)).to_have_text("Text number 9999.")
 
     page.get_by_label("Pole", exact=True).select_option("negative")
-    assert "showing 0 of 10,000" == count.inner_text()
-    assert "No exemplar matches all of that." == page.locator("#nothing").inner_text()
+    expect(count).to_have_text("showing 0 of 10,000")
+    expect(page.locator("#nothing")).to_have_text("No exemplar matches all of that.")
