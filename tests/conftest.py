@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from fakes.warm import SOCKET, serve_warm
+from fakes.shared import open_session
 from hypothesis import settings
 
 if TYPE_CHECKING:
-    from fakes.postgres import Postgres
+    from fakes.postgres import Databases
     from fakes.s3 import S3
 
 _opened = ExitStack()
@@ -56,25 +56,28 @@ SLOWEST = (
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Before xdist's workers begin: one process for all of them, from which programs are forked."""
+    """Before xdist's workers begin: one folder for what all of them share."""
     # What this machine has got of embedded models must not change a test.
     os.environ["EXEMPLARS_EMBEDDED_DIR"] = "/nowhere"
     # No test needs a quick machine; what is set in CI stays.
     settings.register_profile("any machine", settings(), deadline=None)
     settings.load_profile("any machine")
-    if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
-        os.environ[SOCKET] = _opened.enter_context(serve_warm())
+    if not hasattr(config, "workerinput"):
+        _opened.enter_context(open_session())
 
 
 def pytest_unconfigure() -> None:
-    """What was opened for the workers is closed after them."""
+    """What the workers shared is ended after them."""
     _opened.close()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts the files that take longest first; the order inside a file stays."""
+    """Puts the files that take longest first; the order inside a file stays, and the stack has one process."""
     places = {TESTS / name: place for place, name in enumerate(SLOWEST)}
     items.sort(key=lambda item: places.get(item.path, len(places)))
+    for item in items:
+        if TESTS / "stack" in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("stack"))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -91,26 +94,24 @@ def pytest_runtest_makereport(
 
 
 @pytest.fixture(scope="session")
-def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of the Prefect server that flows in this process run against."""
-    from fakes.site import open_site
-    from fakes.workspace import Workspace
+def prefect_server() -> Iterator[str]:
+    """The address of the session's Prefect server, against which flows in this process run."""
+    from fakes.site import share_site
     from prefect.context import _temporary_global_settings_context, get_settings_context
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
-    with open_site(Workspace(tmp_path_factory.mktemp("prefect"))) as site:
-        site.start_server()
-        with (
-            temporary_settings({PREFECT_API_URL: site.url}),
-            # As Prefect's own harness does: also where the context is none of this fixture's.
-            _temporary_global_settings_context(get_settings_context()),
-        ):
-            yield site.url
+    site = share_site()
+    with (
+        temporary_settings({PREFECT_API_URL: site.url}),
+        # As Prefect's own harness does: also where the context is none of this fixture's.
+        _temporary_global_settings_context(get_settings_context()),
+    ):
+        yield site.url
 
 
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator["S3"]:
-    """The S3 server of this process's tests; a test wants ``s3``."""
+    """This process's way to the session's S3 server; a test wants ``s3``."""
     from fakes.s3 import serve_s3
 
     with serve_s3() as served:
@@ -118,12 +119,11 @@ def s3_server() -> Iterator["S3"]:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Postgres"]:
-    """A PostgreSQL server, whose databases are the tests' own."""
-    from fakes.postgres import open_postgres
+def postgres() -> "Databases":
+    """The session's PostgreSQL server, where a test makes databases of its own."""
+    from fakes.postgres import share_databases
 
-    with open_postgres(tmp_path_factory.mktemp("postgres") / "own") as server:
-        yield server
+    return share_databases()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from fakes.postgres import Postgres
+from fakes.postgres import Databases
 
 from engine.llm.request import Reply
 from engine.replies.replies import ReplyStore
@@ -116,7 +116,7 @@ def show(measured: Mapping[str, Measured], title: str) -> str:
 
 
 @pytest.mark.parametrize(("call_seconds", "count"), ROUNDS.items())
-def test_ways_to_keep_replies(tmp_path: Path, postgres: Postgres, call_seconds: float, count: int) -> None:
+def test_ways_to_keep_replies(tmp_path: Path, postgres: Databases, call_seconds: float, count: int) -> None:
     places = {
         "SQLite": lambda folder: RepliesPlace(str(folder)),
         "PostgreSQL": lambda folder: RepliesPlace(str(folder), postgres.make_database()),

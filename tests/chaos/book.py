@@ -49,7 +49,7 @@ class Row:
 
 @dataclass
 class Book:
-    """Where nothing else is said, runs are commands, started warm, on the Prefect server of this address."""
+    """Where nothing else is said, runs are commands on the Prefect server of this address."""
 
     folder: Path
     prefect_url: str
@@ -95,7 +95,7 @@ class Book:
         limit_usd: float | None = None,
     ) -> Row:
         """A run of a workspace, through so many kills, to its end."""
-        target = aim(workspace) if aim else Command(workspace, {"PREFECT_API_URL": self.prefect_url}, warm=True)
+        target = aim(workspace) if aim else Command(workspace, {"PREFECT_API_URL": self.prefect_url})
         try:
             ending = run_through(target, provider, kills, 8 * wanted, SEED)
         finally:

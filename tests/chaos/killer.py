@@ -72,18 +72,14 @@ class Target(Protocol):
 
 @dataclass
 class Command:
-    """The main job as a command in a process of its own, with the temporary server that it brings or the one given.
-
-    It is executed, unless ``warm``.
-    """
+    """The main job as a command in a process of its own, with the temporary server that it brings or the one given."""
 
     workspace: Workspace
     prefect: dict[str, str]
-    warm: bool = False
     process: "subprocess.Popen[str] | None" = None
 
     def start(self) -> None:
-        self.process = self.workspace.start("--json", warm=self.warm, **self.prefect)
+        self.process = self.workspace.start("--json", **self.prefect)
 
     def has_ended(self) -> bool:
         assert self.process is not None

@@ -48,7 +48,7 @@ def play(
 ) -> Run:
     limited = {} if limit_usd is None else {"EXEMPLARS_MAX_COST_USD": f"{limit_usd:.9f}"}
     bound = Workspace(workspace.folder, workspace.variables | limited)
-    target = Command(bound, {"PREFECT_API_URL": prefect_url}, warm=True)
+    target = Command(bound, {"PREFECT_API_URL": prefect_url})
     ending = run_through(target, provider, kills, CALLS, seed=1)
     entries = provider.read()
     tolls = count_tolls(entries, ending.kills)

@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("--call-seconds", type=float, default=1.0)
     told = parser.parse_args()
     counter = Counter()
-    # A process that was forked from a warm one has handlers already, and has been told to keep httpx quiet.
+    # Imports have told httpx to keep quiet.
     logging.basicConfig(level=logging.INFO, handlers=[counter], force=True)
     logging.getLogger("httpx").setLevel(logging.INFO)
     logging.getLogger("callers").addHandler(logging.StreamHandler())

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
-from fakes.warm import WarmPopen
 from fakes.workspace import ROOT, Workspace
 
 from flows.api.keys.keyring import issue_key
@@ -52,7 +51,7 @@ class Door:
             "PYTHONUNBUFFERED": "1",
         }
         log = (self.workspace.folder / "door.log").open("a")
-        self.process = WarmPopen(
+        self.process = subprocess.Popen(
             [sys.executable, "-m", "flows.api", "serve"],
             cwd=ROOT,
             env=variables,

@@ -10,10 +10,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from fakes.postgres import Postgres
+from fakes.postgres import Databases
 from fakes.s3 import BUCKET, S3
 from fakes.site import POOL, Site, open_site
-from fakes.warm import WarmPopen
 from fakes.workspace import Workspace
 
 from engine.system.filesystem import open_folder, replace_file
@@ -28,7 +27,7 @@ class Fleet:
     The site's own workspace holds the server alone.
     """
 
-    def __init__(self, site: Site, s3: S3, postgres: Postgres) -> None:
+    def __init__(self, site: Site, s3: S3, postgres: Databases) -> None:
         self.site = site
         self._postgres = postgres
         self._replies_url = postgres.make_database()
@@ -57,7 +56,7 @@ class Fleet:
         own = {"HOME": str(place), "PREFECT_HOME": str(place / "prefect"), MACHINE: str(place)}
         asked = [part for queue in queues for part in ("--work-queue", queue)]
         with (place / "worker.log").open("ab") as log:
-            self.site.processes[name] = WarmPopen(
+            self.site.processes[name] = subprocess.Popen(
                 [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--limit", str(limit), *asked],
                 cwd=place,
                 env={**self.site.variables, **self.variables, **own, "EXEMPLARS_CACHE_DIR": str(place / "cache")},
@@ -119,7 +118,7 @@ class Fleet:
 
 
 @contextmanager
-def open_fleet(workspace: Workspace, s3: S3, postgres: Postgres) -> Iterator[Fleet]:
+def open_fleet(workspace: Workspace, s3: S3, postgres: Databases) -> Iterator[Fleet]:
     """A fleet without a machine as yet, whose Prefect server is up and deployed to."""
     with open_site(workspace) as site:
         site.start_deployed()

@@ -1,4 +1,4 @@
-"""PostgreSQL of a test's own: a cluster in a scratch folder, on loopback, gone when the test is over."""
+"""PostgreSQL in a scratch folder, on loopback: one for the whole session of tests, or one of a test's own."""
 
 import os
 import pwd
@@ -12,7 +12,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from fakes.shared import share
 from fakes.site import find_free_port
+from fakes.workspace import MARK
 
 # Debian keeps the programs of each version apart and out of PATH; its package makes this user.
 PROGRAMS = "/usr/lib/postgresql/*/bin"
@@ -20,16 +22,33 @@ USER = "postgres"
 START_SECONDS = 60.0
 
 
-class Postgres:
+class Databases:
+    """A server that takes connections at a port, where a test makes databases."""
+
+    def __init__(self, programs: Path, port: int, user: int | None) -> None:
+        self.port = port
+        self._programs = programs
+        self._user = user
+
+    def make_database(self) -> str:
+        """The URL of a new and empty database, as SQLAlchemy takes it."""
+        name = f"test_{secrets.token_hex(6)}"
+        self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", USER, name)
+        return f"postgresql://{USER}@127.0.0.1:{self.port}/{name}"
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [str(self._programs / program), *arguments]
+        subprocess.run(command, check=True, capture_output=True, cwd="/", user=self._user, group=self._user)
+
+
+class Postgres(Databases):
     """A server on a cluster of its own, which may be killed, stopped and started again."""
 
     def __init__(self, folder: Path, programs: Path, *settings: str) -> None:
-        self._programs = programs
-        self._log = folder / "postgres.log"
+        self._log, self._mark = folder / "postgres.log", {**os.environ, MARK: str(folder)}
         data = folder / "cluster"
         data.mkdir(parents=True)
-        self.port = find_free_port()
-        self._user = hand_over(data)
+        super().__init__(programs, find_free_port(), hand_over(data))
         self._run("initdb", "-D", str(data), "-U", USER, "-A", "trust", "--no-sync", "-E", "UTF8")
         where = ["-D", str(data), "-k", str(data), "-h", "127.0.0.1", "-p", str(self.port)]
         options = ("fsync=off", "max_connections=200", *settings)
@@ -41,7 +60,14 @@ class Postgres:
         """Returns when connections are taken; one that was killed reads its log first."""
         with self._log.open("ab") as log:
             self._server = subprocess.Popen(
-                self._command, stdout=log, stderr=log, cwd="/", user=self._user, group=self._user
+                self._command,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                env=self._mark,
+                user=self._user,
+                group=self._user,
+                start_new_session=True,
             )
         wait_ready(self._programs, self.port, self._server)
 
@@ -75,24 +101,18 @@ class Postgres:
                 ticks += sum(_read_ticks(pid))
         return ticks / os.sysconf("SC_CLK_TCK")
 
-    def make_database(self) -> str:
-        """The URL of a new and empty database, as SQLAlchemy takes it."""
-        name = f"test_{secrets.token_hex(6)}"
-        self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", USER, name)
-        return f"postgresql://{USER}@127.0.0.1:{self.port}/{name}"
 
-    def _run(self, program: str, *arguments: str) -> None:
-        command = [str(self._programs / program), *arguments]
-        subprocess.run(command, check=True, capture_output=True, cwd="/", user=self._user, group=self._user)
+def share_databases() -> Databases:
+    """The server of the whole session of tests; skips where Debian's ``postgresql`` is not installed."""
+    programs = _require_programs()
+    told = share("postgresql", lambda folder: {"port": Postgres(folder, programs).port})
+    return Databases(programs, told["port"], _find_user())
 
 
 @contextmanager
 def open_postgres(folder: Path, *settings: str) -> Iterator[Postgres]:
     """A server inside the block; skips where Debian's ``postgresql`` is not installed."""
-    programs = find_programs()
-    if programs is None:
-        pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
-    server = Postgres(folder, programs, *settings)
+    server = Postgres(folder, _require_programs(), *settings)
     try:
         yield server
     finally:
@@ -113,6 +133,18 @@ def find_programs() -> Path | None:
     return folders[-1] if folders else Path(found).parent if found else None
 
 
+def _require_programs() -> Path:
+    programs = find_programs()
+    if programs is None:
+        pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
+    return programs
+
+
+def _find_user() -> int | None:
+    """Who the server runs as: not root, as which PostgreSQL will not run; None for whoever is asking."""
+    return pwd.getpwnam(USER).pw_uid if os.geteuid() == 0 else None
+
+
 def _read_ticks(pid: int, ended_children: bool = False) -> list[int]:
     """What a process has used of the processor, and its children that have ended (proc(5), fields 14 to 17 of stat)."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -120,15 +152,15 @@ def _read_ticks(pid: int, ended_children: bool = False) -> list[int]:
 
 
 def hand_over(data: Path) -> int | None:
-    """PostgreSQL will not run as root: then the folder is given to its user, who has to get to it."""
-    if os.geteuid() != 0:
+    """Gives the folder to the server's user, who has to get to it, and returns the user."""
+    user = _find_user()
+    if user is None:
         return None
-    user = pwd.getpwnam(USER)
-    os.chown(data, user.pw_uid, user.pw_gid)
+    os.chown(data, user, pwd.getpwuid(user).pw_gid)
     for parent in data.parents:
         if parent.stat().st_uid == 0 and not parent.stat().st_mode & 0o001:
             parent.chmod(parent.stat().st_mode | 0o011)
-    return user.pw_uid
+    return user
 
 
 def wait_ready(programs: Path, port: int, server: "subprocess.Popen[bytes]") -> None:

@@ -10,11 +10,14 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
 import pytest
+from fakes.shared import Told, share
 from fakes.site import find_free_port
+from fakes.workspace import MARK
 from pyarrow import fs
 
 from engine.store.writers import WRITERS
@@ -177,25 +180,12 @@ def _read_body(request: BaseHTTPRequestHandler) -> bytes:
 
 @contextmanager
 def serve_s3() -> Iterator[S3]:
-    """A server with an empty bucket, ``BUCKET``, for as long as the block lasts."""
-    port = find_free_port()
-    program = "import sys; from moto.server import main; main(sys.argv[1:])"
-    process = subprocess.Popen(
-        [sys.executable, "-c", program, "-H", "127.0.0.1", "-p", str(port)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env={name: text for name, text in os.environ.items() if not name.startswith("WERKZEUG_")},
-    )
+    """A way to the session's server, of this process alone, for as long as the block lasts."""
+    s3 = S3(share("s3", _start_server)["port"])
     try:
-        _make_bucket(port)
-        s3 = S3(port)
-        try:
-            yield s3
-        finally:
-            s3.close()
+        yield s3
     finally:
-        process.kill()
-        process.wait()
+        s3.close()
 
 
 def list_keys(uri: str) -> list[str]:
@@ -203,6 +193,22 @@ def list_keys(uri: str) -> list[str]:
     filesystem, path = open_folder(uri)
     infos = filesystem.get_file_info(fs.FileSelector(path, recursive=True, allow_not_found=True))
     return sorted(info.path.removeprefix(f"{path}/") for info in infos if info.type == fs.FileType.File)
+
+
+def _start_server(folder: Path) -> Told:
+    """Starts a server with an empty bucket, ``BUCKET``."""
+    port = find_free_port()
+    program = "import sys; from moto.server import main; main(sys.argv[1:])"
+    given = {name: text for name, text in os.environ.items() if not name.startswith("WERKZEUG_")}
+    subprocess.Popen(
+        [sys.executable, "-c", program, "-H", "127.0.0.1", "-p", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**given, MARK: str(folder)},
+        start_new_session=True,
+    )
+    _make_bucket(port)
+    return {"port": port}
 
 
 def _make_bucket(port: int) -> None:

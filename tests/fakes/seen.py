@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fakes.site import clear_environment
-from fakes.warm import WarmPopen
 from fakes.workspace import ROOT
 
 CALLERS = Path(__file__).with_name("callers.py")
@@ -70,7 +69,7 @@ class Seen:
 def start_callers(api: str, *arguments: str, **settings: str) -> "subprocess.Popen[str]":
     """Starts a process that calls through the rate limiter; ``settings`` are EXEMPLARS_ variables, unprefixed."""
     ours = {f"EXEMPLARS_{name.upper()}": value for name, value in settings.items()}
-    return WarmPopen(
+    return subprocess.Popen(
         [sys.executable, str(CALLERS), *arguments],
         cwd=ROOT,
         env={**clear_environment(), **ours, "PREFECT_API_URL": api, "PYTHONPATH": str(ROOT)},

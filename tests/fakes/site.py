@@ -8,16 +8,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
 from fakes.database import keep_deployed, lay_database, lay_deployed
+from fakes.shared import Told, share
 from fakes.waiting import wait_until
-from fakes.warm import WarmPopen
-from fakes.workspace import HANDLE, MARK, ROOT, Workspace
+from fakes.workspace import HANDLE, MARK, ROOT, Workspace, make_workspace
 
 START_SECONDS = 120.0
 POOL = "exemplars"
@@ -35,7 +35,7 @@ WRITABLE = ("name", "description", "enabled", "trigger", "actions", "actions_on_
 
 @dataclass
 class Site:
-    """``variables`` is the environment in which all of the site's processes run; they are started warm."""
+    """``variables`` is the environment in which all of the site's processes run."""
 
     workspace: Workspace
     port: int
@@ -68,23 +68,17 @@ class Site:
         if is_file:
             keep_deployed(home)
 
-    def start_worker(self, name: str = "worker", limit: int = 1, warm: bool = True) -> None:
-        """Starts a worker of the pool; it picks runs, so many at a time, as soon as it is up.
-
-        Where it is not started ``warm`` neither are its runs.
-        """
+    def start_worker(self, name: str = "worker", limit: int = 1) -> None:
+        """Starts a worker of the pool; it picks runs, so many at a time, as soon as it is up."""
         words = ("-m", "prefect", "worker", "start", "--pool", POOL, "--limit", str(limit))
-        self._start(name, *words, warm=warm)
+        self._start(name, *words)
 
     def deploy(self, **variables: str) -> str:
         """Runs the deploy step and returns what it says."""
         command, given = [sys.executable, "-m", "flows.deploy"], {**self.variables, **variables}
-        with WarmPopen(
-            command, cwd=ROOT, env=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        ) as process:
-            told, said = process.communicate()
-        assert 0 == process.returncode, said
-        return str(told)
+        done = subprocess.run(command, cwd=ROOT, env=given, capture_output=True, text=True, check=False)
+        assert 0 == done.returncode, done.stderr
+        return done.stdout
 
     def shorten_silence(self, seconds: int) -> None:
         """Calls a run CRASHED that was silent for so long, more than the 30 s between heartbeats, and not for 90 s."""
@@ -133,6 +127,14 @@ class Site:
         for pid in doomed:
             os.kill(pid, signal.SIGKILL)
 
+    def end(self) -> None:
+        """Kills all processes of the site and of its runs."""
+        for left in self.workspace.list_processes():
+            with suppress(ProcessLookupError):
+                os.kill(left, signal.SIGKILL)
+        for process in self.processes.values():
+            process.wait()
+
     def _prefect(self) -> dict[str, str]:
         return {
             "PREFECT_HOME": str(self.workspace.folder / "prefect"),
@@ -145,9 +147,9 @@ class Site:
             MARK: str(self.workspace.folder),
         }
 
-    def _start(self, name: str, *arguments: str, warm: bool = True) -> None:
+    def _start(self, name: str, *arguments: str) -> None:
         with (self.workspace.folder / f"{name}.log").open("ab") as log:
-            self.processes[name] = (WarmPopen if warm else subprocess.Popen)(
+            self.processes[name] = subprocess.Popen(
                 [sys.executable, *arguments],
                 cwd=ROOT,
                 env=self.variables,
@@ -158,6 +160,15 @@ class Site:
             )
 
 
+def share_site() -> Site:
+    """The Prefect server of the whole session of tests, deployed to by nobody as yet.
+
+    Its database is PostgreSQL's where that is installed: SQLite sends a second writer away.
+    """
+    told = share("prefect", _start_shared)
+    return Site(Workspace(Path(told["folder"]), dict(told["variables"])), told["port"])
+
+
 @contextmanager
 def open_site(workspace: Workspace) -> Iterator[Site]:
     """A site without a server as yet; every process of the workspace is gone afterwards."""
@@ -165,16 +176,24 @@ def open_site(workspace: Workspace) -> Iterator[Site]:
     try:
         yield site
     finally:
-        for left in workspace.list_processes():
-            os.kill(left, signal.SIGKILL)
-        for process in site.processes.values():
-            process.wait()
+        site.end()
 
 
 def list_flow_processes(workspace: Workspace) -> dict[int, str]:
     """The command lines of the workspace's processes that belong to a flow run of a worker."""
     processes = workspace.list_processes().items()
     return {pid: line for pid, line in processes if b"PREFECT__FLOW_RUN_ID=" in _read_environment(pid)}
+
+
+def _start_shared(folder: Path) -> Told:
+    from fakes.postgres import find_programs, share_databases
+
+    given = {}
+    if find_programs() is not None:
+        given[DATABASE] = share_databases().make_database().replace("postgresql:", "postgresql+asyncpg:")
+    site = Site(make_workspace(folder, **given), find_free_port())
+    site.start_server()
+    return {"folder": str(folder), "variables": site.workspace.variables, "port": site.port}
 
 
 def answers(url: str) -> bool:

@@ -17,7 +17,6 @@ import pandas as pd
 import pytest
 from fakes.builders import NEGATIVE_SEEDS, POSITIVE_SEEDS
 from fakes.provider import Provider
-from fakes.warm import WarmPopen
 
 from engine.report.summary import RunResult
 from engine.store.layout import MANIFEST, REJECTED, SAMPLES
@@ -95,17 +94,14 @@ class Workspace:
         for name, value in self.variables.items():
             patch.setenv(name, value)
 
-    def start(
-        self, *arguments: str, program: Sequence[str] = PROGRAM, warm: bool = False, **prefect: str
-    ) -> "subprocess.Popen[str]":
+    def start(self, *arguments: str, program: Sequence[str] = PROGRAM, **prefect: str) -> "subprocess.Popen[str]":
         """Starts the command in a process group of its own, one that may be interrupted.
 
         ``prefect`` has Prefect's own variables; the workspace's MARK is handed down to all that the command starts.
-        It is executed, unless ``warm``: then it is forked (``fakes.warm``).
         """
         ours = {name: text for name, text in os.environ.items() if not name.startswith(("PREFECT_", "EXEMPLARS_"))}
         with _accept_interrupts():
-            return (WarmPopen if warm else subprocess.Popen)(
+            return subprocess.Popen(
                 [*program, *arguments],
                 cwd=ROOT,
                 env={**ours, **self.variables, **prefect, MARK: str(self.folder)},
@@ -136,17 +132,7 @@ class Workspace:
 
     def list_processes(self) -> dict[int, str]:
         """The command lines of all processes that a command of this workspace has left or has running."""
-        marked = f"{MARK}={self.folder}".encode()
-        found = {}
-        for folder in Path("/proc").glob("[0-9]*"):
-            try:
-                if marked in (folder / "environ").read_bytes().split(b"\0"):
-                    words = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-                    if words:
-                        found[int(folder.name)] = words
-            except OSError:
-                continue
-        return found
+        return list_marked(self.folder)
 
     def wait_for_no_process(self, seconds: float) -> dict[int, str]:
         """The processes that are still there after so many seconds, none where all have ended."""
@@ -198,6 +184,21 @@ def mount_disk(folder: Path, options: str) -> Iterator[Path]:
         subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
+def list_marked(folder: Path) -> dict[int, str]:
+    """The command lines of all processes whose mark is this folder, or one in it."""
+    marked = f"\0{MARK}={folder}".encode()
+    found = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            _, mark, rest = (b"\0" + (process / "environ").read_bytes()).partition(marked)
+            words = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except OSError:
+            continue
+        if mark and rest[:1] in (b"\0", b"/") and words:
+            found[int(process.name)] = words
+    return found
+
+
 def read_manifest(folder: Path) -> Mapping[str, Any]:
     """The manifest of a set."""
     manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
@@ -223,9 +224,8 @@ def count_poles(frame: pd.DataFrame) -> dict[tuple[str, str], int]:
 def find_gone_process() -> str:
     """The name of a process of this host that has ended."""
     program = "from flows.runs.lease_holders import name_process; print(name_process())"
-    with WarmPopen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
-        told, _ = process.communicate()
-    return str(told).strip()
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True)
+    return done.stdout.strip()
 
 
 @contextmanager

@@ -5,14 +5,7 @@ from pathlib import Path
 
 import pytest
 from fakes.provider import Provider, serve_provider
-from fakes.warm import forking_side_processes
 from fakes.workspace import Workspace, make_workspace, mount_disk
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _warm() -> Iterator[None]:
-    with forking_side_processes():
-        yield
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from uuid import UUID
 
 import pytest
 from fakes.catalogue import NAMESPACE, make_catalogue, name_model, write_model
-from fakes.postgres import Postgres
+from fakes.postgres import Databases
 from fakes.provider import Behaviour, Provider, serve_provider
 from fakes.reply_tables import age_plan
 from fakes.waiting import wait_until
@@ -307,7 +307,7 @@ def test_what_all_models_together_may_cost_is_never_passed(tmp_path: Path, provi
 
 
 def test_what_parts_together_may_cost_stands_in_the_database_that_they_share(
-    tmp_path: Path, provider: Provider, postgres: Postgres
+    tmp_path: Path, provider: Provider, postgres: Databases
 ) -> None:
     workspace = make_catalogue(tmp_path, provider, 2, EXEMPLARS_SYNTH_PRICE="1000/1000")
     workspace.variables["EXEMPLARS_REPLIES_URL"] = postgres.make_database()
@@ -342,7 +342,7 @@ def test_backfill_ends_where_the_next_models_would_fail_as_well(sheds: Workspace
 def test_two_backfills_at_once_make_no_model_twice(sheds: Workspace, prefect_server: str) -> None:
     asked = json.dumps({"namespace": NAMESPACE, "effort": "low", "models_at_once": 2})
     with ThreadPoolExecutor(2) as pool:
-        started = [sheds.start(asked, program=PROGRAM, warm=True, PREFECT_API_URL=prefect_server) for _ in range(2)]
+        started = [sheds.start(asked, program=PROGRAM, PREFECT_API_URL=prefect_server) for _ in range(2)]
         list(pool.map(lambda process: process.communicate(timeout=200), started))
 
     assert {name_model(number): 1 for number in range(COUNT)} == {
@@ -356,7 +356,7 @@ def test_backfill_that_is_killed_is_known_to_be_and_gone_on_with(
     provider.behaviour = Behaviour(hold_after=45)
     workspace = make_catalogue(tmp_path, provider, COUNT, EXEMPLARS_CONCURRENCY="4")
     asked = json.dumps({"namespace": NAMESPACE, "effort": "low", "models_at_once": 2})
-    started = workspace.start(asked, program=PROGRAM, warm=True, PREFECT_API_URL=prefect_server)
+    started = workspace.start(asked, program=PROGRAM, PREFECT_API_URL=prefect_server)
     wait_until(lambda: provider.in_flight >= 4, process=started)
     os.killpg(started.pid, signal.SIGKILL)
     started.communicate()
@@ -382,7 +382,7 @@ def test_cancel_stops_all_of_it_and_leaves_no_model_busy(
     provider.behaviour = Behaviour(hold_after=45)
     workspace = make_catalogue(tmp_path, provider, COUNT)
     asked = json.dumps({"namespace": NAMESPACE, "effort": "low", "models_at_once": 2})
-    started = workspace.start(asked, program=PROGRAM, warm=True, PREFECT_API_URL=prefect_server)
+    started = workspace.start(asked, program=PROGRAM, PREFECT_API_URL=prefect_server)
     wait_until(lambda: provider.in_flight > 0, process=started)
     [file] = (workspace.samples / BACKFILLS).glob("*.json")
     run_id = UUID(file.stem)

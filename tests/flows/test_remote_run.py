@@ -6,7 +6,7 @@ import shutil
 import time
 
 import pytest
-from fakes.postgres import Postgres
+from fakes.postgres import Databases
 from fakes.provider import Behaviour, Provider
 from fakes.s3 import BUCKET, S3, list_keys
 from fakes.workspace import HANDLE, Workspace
@@ -68,7 +68,7 @@ def test_run_survives_a_server_that_breaks_while_the_set_is_put(
 def test_machine_that_is_lost_costs_the_calls_in_flight(
     remote: Workspace,
     provider: Provider,
-    postgres: Postgres,
+    postgres: Databases,
     prefect_server: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -81,7 +81,7 @@ def test_machine_that_is_lost_costs_the_calls_in_flight(
     )
     remote.write_effort(exemplars_per_pole=20)
     provider.behaviour = Behaviour(seconds=0.05, hold_after=ANSWERED)
-    process = remote.start(warm=True, PREFECT_API_URL=prefect_server)
+    process = remote.start(PREFECT_API_URL=prefect_server)
     end = time.monotonic() + 120
     while (ANSWERED, CONCURRENCY) != (provider.answers.total(), provider.in_flight):
         assert time.monotonic() < end

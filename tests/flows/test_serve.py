@@ -90,9 +90,9 @@ class Served:
             "PYTHONPATH": str(ROOT),
         }
 
-    def start(self, warm: bool = False, **variables: str) -> "subprocess.Popen[str]":
+    def start(self, **variables: str) -> "subprocess.Popen[str]":
         program = (sys.executable, "-m", "flows.serve")
-        self.processes.append(self.workspace.start(program=program, warm=warm, **{**self.variables, **variables}))
+        self.processes.append(self.workspace.start(program=program, **{**self.variables, **variables}))
         return self.processes[-1]
 
     def wait_until_ready(self) -> str:
@@ -119,7 +119,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         program = (sys.executable, "-m", "tests.fakes.supervised")
         stages = [services[:1], services[1:]]
         arguments = (str(workspace.folder / "logs"), json.dumps(stages), str(start_seconds))
-        process = workspace.start(*arguments, program=program, warm=True, PYTHONPATH=str(ROOT))
+        process = workspace.start(*arguments, program=program, PYTHONPATH=str(ROOT))
         houses.append(House(workspace, process))
         return houses[-1]
 
@@ -296,7 +296,7 @@ def test_serve_runs_a_flow_and_one_ctrl_c_ends_all_of_it(served: Served, provide
     run = site.start_run()
     wait_until(lambda: site.read_state(run)[0] == "RUNNING", BEGIN_SECONDS, "the run runs")
     wait_until(lambda: provider.in_flight > 0, 60, "it asks")
-    second = served.start(warm=True)
+    second = served.start()
     refused = second.communicate(timeout=60), second.returncode
     served.processes.pop()
     code, told, said, left = served.stop()
@@ -335,7 +335,7 @@ def test_killed_serve_leaves_nothing_and_the_next_uses_the_server_that_is_config
     provider.behaviour = Behaviour(hold_after=4)
     site = served.site
     site.start_server()
-    served.start(warm=True, PREFECT_API_URL=site.url)
+    served.start(PREFECT_API_URL=site.url)
     line = served.wait_until_ready()
     run = site.start_run()
     wait_until(lambda: provider.in_flight > 0, 90, "it asks")
@@ -343,7 +343,7 @@ def test_killed_serve_leaves_nothing_and_the_next_uses_the_server_that_is_config
     served.processes[-1].kill()
     wait_until(lambda: [server] == list(served.workspace.list_processes()), STOP_SECONDS, "only the server is left")
     provider.behaviour = Behaviour()
-    served.start(warm=True, PREFECT_API_URL=site.url)
+    served.start(PREFECT_API_URL=site.url)
     again = served.wait_until_ready()
     # When it was stopped, or by the deploy step.
     wait_until(lambda: site.read_state(run)[0] == "CRASHED", 30, "the run is over")
@@ -362,7 +362,7 @@ def test_worker_that_is_killed_ends_all_and_its_run_is_over_at_the_next_start(
 ) -> None:
     provider.behaviour = Behaviour(hold_after=4)
     lay_database(Path(served.variables["PREFECT_HOME"]))
-    served.start(warm=True)
+    served.start()
     served.wait_until_ready()
     run = served.site.start_run()
     wait_until(lambda: provider.in_flight > 0, 90, "it asks")
@@ -370,7 +370,7 @@ def test_worker_that_is_killed_ends_all_and_its_run_is_over_at_the_next_start(
     os.kill(worker, signal.SIGKILL)
     _, said = served.processes[-1].communicate(timeout=60)
     left = served.workspace.list_processes()
-    served.start(warm=True)
+    served.start()
     served.wait_until_ready()
 
     assert (3, {}) == (served.processes[0].returncode, left)
@@ -381,7 +381,7 @@ def test_worker_that_is_killed_ends_all_and_its_run_is_over_at_the_next_start(
 @pytest.mark.slow
 def test_port_of_the_door_that_is_taken_is_named_before_anything_starts(served: Served) -> None:
     with socket.create_server(("127.0.0.1", served.door_port)):
-        process = served.start(warm=True)
+        process = served.start()
         told, said = process.communicate(timeout=60)
 
     assert (3, "") == (process.returncode, told)
@@ -393,7 +393,7 @@ def test_port_of_the_door_that_is_taken_is_named_before_anything_starts(served: 
 @pytest.mark.slow
 def test_deploy_that_fails_is_explained_and_all_is_stopped(served: Served) -> None:
     gone = f"http://127.0.0.1:{find_free_port()}/api"
-    process = served.start(warm=True, PREFECT_API_URL=gone)
+    process = served.start(PREFECT_API_URL=gone)
     _, said = process.communicate(timeout=120)
 
     assert 3 == process.returncode
@@ -405,7 +405,7 @@ def test_deploy_that_fails_is_explained_and_all_is_stopped(served: Served) -> No
 
 @pytest.mark.slow
 def test_wrong_setting_is_named(served: Served) -> None:
-    process = served.start(warm=True, EXEMPLARS_API_PORT="many")
+    process = served.start(EXEMPLARS_API_PORT="many")
 
     assert "EXEMPLARS_API_PORT: found 'many'" in process.communicate(timeout=60)[1]
     assert 2 == process.returncode

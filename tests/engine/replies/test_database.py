@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fakes.postgres import Postgres, open_postgres
+from fakes.postgres import Databases, Postgres, open_postgres
 from fakes.reply_tables import run_sql
 from fakes.reply_writer import PLAN, make_reply, read_begun, read_kept, read_rest, start_writer
 from sqlalchemy import create_engine, select
@@ -172,7 +172,7 @@ async def test_cache_of_a_database_that_hangs_is_an_error(
         frail.hang(signal.SIGCONT)
 
 
-async def test_call_whose_note_is_committed_late_counts_once(postgres: Postgres) -> None:
+async def test_call_whose_note_is_committed_late_counts_once(postgres: Databases) -> None:
     engine = create_engine(postgres.make_database().replace("postgresql:", "postgresql+psycopg:"))
     begun = Begun(OpenPlan("opening", PLAN, ""), 1, 0.5, SharedLimit("backfill-1", 1.0))
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from fakes.catalogue import NAMESPACE, make_catalogue, name_model
 from fakes.fleet import SAMPLES_URI, Fleet, open_fleet
-from fakes.postgres import Postgres
+from fakes.postgres import Databases
 from fakes.provider import COMPLETION_TOKENS, PROMPT_TOKENS, Behaviour, Provider, serve_provider
 from fakes.s3 import S3
 from fakes.waiting import wait_until
@@ -38,7 +38,9 @@ def provider() -> Iterator[Provider]:
 
 
 @pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory, provider: Provider, s3: S3, postgres: Postgres) -> Iterator[Fleet]:
+def opened(
+    tmp_path_factory: pytest.TempPathFactory, provider: Provider, s3: S3, postgres: Databases
+) -> Iterator[Fleet]:
     """The fleet itself; a test wants ``fleet``."""
     workspace = make_catalogue(tmp_path_factory.mktemp("fleet"), provider, COUNT, EXEMPLARS_SYNTH_PRICE="0.4/1.6")
     with open_fleet(workspace, s3, postgres) as fleet:

@@ -19,7 +19,6 @@ import pytest
 from fakes.provider import Behaviour, serve_provider
 from fakes.site import WRITABLE, Site, find_free_port, list_flow_processes, open_site
 from fakes.waiting import wait_until
-from fakes.warm import WarmPopen
 from fakes.workspace import HANDLE, ROOT, find_gone_process, make_workspace
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.events.actions import ChangeFlowRunState
@@ -203,7 +202,7 @@ def test_two_that_deploy_at_once_to_an_empty_server_leave_one_of_everything(site
         for found in site.ask("POST", f"/{kind}/filter"):
             site.ask("DELETE", f"/{kind}/{found[key]}")
     command = [sys.executable, "-m", "flows.deploy"]
-    both = [WarmPopen(command, cwd=ROOT, env=site.variables, stderr=subprocess.PIPE) for _ in range(2)]
+    both = [subprocess.Popen(command, cwd=ROOT, env=site.variables, stderr=subprocess.PIPE) for _ in range(2)]
     said = [process.communicate(timeout=120)[1].decode() for process in both]
     found = describe(site)
 
@@ -484,7 +483,7 @@ def find_process(site: Site, run_id: str) -> int:
 
 def run_deploy(variables: dict[str, str]) -> tuple[int, str]:
     command = [sys.executable, "-m", "flows.deploy"]
-    with WarmPopen(
+    with subprocess.Popen(
         command, cwd=ROOT, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         told, said = process.communicate()

@@ -162,7 +162,7 @@ def test_worker_speaks_json_from_its_first_line_and_the_run_page_has_text(tmp_pa
     workspace = make_workspace(tmp_path / "site", provider, EXEMPLARS_LOG_FORMAT="json", **PREFECT_JSON_VARIABLES)
     with open_site(workspace) as site:
         site.start_deployed()
-        site.start_worker(warm=False)
+        site.start_worker()
         run_id = site.start_run()
         wait_until(lambda: site.read_state(run_id)[0] in ("COMPLETED", "FAILED", "CRASHED"), 180, "it has ended")
         log = (workspace.folder / "worker.log").read_text().splitlines()

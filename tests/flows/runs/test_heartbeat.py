@@ -62,7 +62,7 @@ def test_script_s_run_is_crashed_when_it_is_killed_and_not_while_it_works(
 def start(site: Site, file: Path, handle: str) -> "subprocess.Popen[str]":
     program = (sys.executable, str(file))
     variables = {"PYTHONPATH": str(ROOT), "PREFECT_API_URL": site.url}
-    return site.workspace.start(handle, program=program, warm=True, **variables)
+    return site.workspace.start(handle, program=program, **variables)
 
 
 def find_runs(site: Site) -> dict[str, str]:

@@ -376,7 +376,7 @@ def test_run_that_passed_for_dead_attaches_nothing_and_does_not_end_twice(
     workspace: Workspace, provider: Provider, prefect_server: str, client: SyncPrefectClient
 ) -> None:
     provider.behaviour = Behaviour(hold_after=3)
-    started = workspace.start(program=PROGRAM, warm=True, PREFECT_API_URL=prefect_server)
+    started = workspace.start(program=PROGRAM, PREFECT_API_URL=prefect_server)
     while provider.in_flight == 0 or len(provider.answers) < 3:
         assert started.poll() is None
     tag = FlowRunFilter(tags=FlowRunFilterTags(all_=[name_tag(HANDLE)]))
@@ -419,7 +419,7 @@ def test_of_runs_at_once_one_attaches_and_the_others_end_as_cancelled(
 
 def test_killed_run_is_taken_over_at_once(workspace: Workspace, provider: Provider, prefect_server: str) -> None:
     provider.behaviour = Behaviour(hold_after=3)
-    killed = workspace.start(program=PROGRAM, warm=True, PREFECT_API_URL=prefect_server)
+    killed = workspace.start(program=PROGRAM, PREFECT_API_URL=prefect_server)
     while provider.in_flight == 0 or len(provider.answers) < 3:
         assert killed.poll() is None
     killed.kill()

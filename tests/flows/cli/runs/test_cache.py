@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from fakes.postgres import Postgres
+from fakes.postgres import Databases
 
 from engine.llm.request import Reply
 from engine.replies.admin import list_cache
@@ -102,7 +102,7 @@ def test_clear_of_a_model_of_which_nothing_is_kept_is_no_error(cache: Path, comm
 
 
 def test_database_of_a_url_is_listed_and_cleared(
-    tmp_path: Path, command: Command, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, command: Command, postgres: Databases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = postgres.make_database()
     monkeypatch.setenv("EXEMPLARS_REPLIES_URL", url)
