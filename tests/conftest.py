@@ -94,19 +94,24 @@ def pytest_runtest_makereport(
 
 
 @pytest.fixture(scope="session")
-def prefect_server() -> Iterator[str]:
-    """The address of the session's Prefect server, against which flows in this process run."""
-    from fakes.site import share_site
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the Prefect server that flows in this process run against.
+
+    No other process shares it: their runs are of the same model, and one run a model is what a server sees to.
+    """
+    from fakes.site import open_site
+    from fakes.workspace import Workspace
     from prefect.context import _temporary_global_settings_context, get_settings_context
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
-    site = share_site()
-    with (
-        temporary_settings({PREFECT_API_URL: site.url}),
-        # As Prefect's own harness does: also where the context is none of this fixture's.
-        _temporary_global_settings_context(get_settings_context()),
-    ):
-        yield site.url
+    with open_site(Workspace(tmp_path_factory.mktemp("prefect"))) as site:
+        site.start_server()
+        with (
+            temporary_settings({PREFECT_API_URL: site.url}),
+            # As Prefect's own harness does: also where the context is none of this fixture's.
+            _temporary_global_settings_context(get_settings_context()),
+        ):
+            yield site.url
 
 
 @pytest.fixture(scope="session")

@@ -15,9 +15,8 @@ from typing import Any
 
 import httpx
 from fakes.database import keep_deployed, lay_database, lay_deployed
-from fakes.shared import Told, share
 from fakes.waiting import wait_until
-from fakes.workspace import HANDLE, MARK, ROOT, Workspace, make_workspace
+from fakes.workspace import HANDLE, MARK, ROOT, Workspace
 
 START_SECONDS = 120.0
 POOL = "exemplars"
@@ -160,15 +159,6 @@ class Site:
             )
 
 
-def share_site() -> Site:
-    """The Prefect server of the whole session of tests, deployed to by nobody as yet.
-
-    Its database is PostgreSQL's where that is installed: SQLite sends a second writer away.
-    """
-    told = share("prefect", _start_shared)
-    return Site(Workspace(Path(told["folder"]), dict(told["variables"])), told["port"])
-
-
 @contextmanager
 def open_site(workspace: Workspace) -> Iterator[Site]:
     """A site without a server as yet; every process of the workspace is gone afterwards."""
@@ -183,17 +173,6 @@ def list_flow_processes(workspace: Workspace) -> dict[int, str]:
     """The command lines of the workspace's processes that belong to a flow run of a worker."""
     processes = workspace.list_processes().items()
     return {pid: line for pid, line in processes if b"PREFECT__FLOW_RUN_ID=" in _read_environment(pid)}
-
-
-def _start_shared(folder: Path) -> Told:
-    from fakes.postgres import find_programs, share_databases
-
-    given = {}
-    if find_programs() is not None:
-        given[DATABASE] = share_databases().make_database().replace("postgresql:", "postgresql+asyncpg:")
-    site = Site(make_workspace(folder, **given), find_free_port())
-    site.start_server()
-    return {"folder": str(folder), "variables": site.workspace.variables, "port": site.port}
 
 
 def answers(url: str) -> bool:

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import httpx
 from fakes.door import Door, open_door
+from fakes.postgres import find_programs, share_databases
 from fakes.provider import Provider, serve_provider
-from fakes.site import Site, share_site
+from fakes.site import DATABASE, Site, open_site
 from fakes.waiting import wait_until
 from fakes.workspace import Workspace, make_workspace
 
@@ -60,15 +61,16 @@ class Stack:
 
 @contextmanager
 def open_stack(folder: Path) -> Iterator[Stack]:
-    """The stack on the session's Prefect server, deployed to; its own processes are gone afterwards."""
-    with serve_provider() as provider:
-        workspace = make_workspace(folder, provider)
-        shared = share_site()
-        site = Site(workspace, shared.port)
-        try:
-            site.deploy()
-            site.start_worker(limit=RUNS_AT_ONCE)
-            with open_door(workspace, site.variables) as door:
-                yield Stack(site, door, provider, door.open_client(), door.open_client(door.issue("acme")))
-        finally:
-            site.end()
+    """The stack, whose processes are gone afterwards.
+
+    The server's database is PostgreSQL where that is installed: on SQLite a writer may be sent away, and the form of
+    Prefect's UI would not come again.
+    """
+    given = {}
+    if find_programs() is not None:
+        given[DATABASE] = share_databases().make_database().replace("postgresql:", "postgresql+asyncpg:")
+    with serve_provider() as provider, open_site(make_workspace(folder, provider, **given)) as site:
+        site.start_deployed()
+        site.start_worker(limit=RUNS_AT_ONCE)
+        with open_door(site.workspace, site.variables) as door:
+            yield Stack(site, door, provider, door.open_client(), door.open_client(door.issue("acme")))

@@ -1,11 +1,10 @@
 """The strategies beside ``from_traits``, called for real: variations of seeds, and a pool that is held out."""
 
 import json
-import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,8 @@ from typing import Any
 import pandas as pd
 import pytest
 from fakes.builders import make_exemplar
-from fakes.provider import Behaviour, Provider, serve_provider
+from fakes.provider import Behaviour, Provider
+from fakes.waiting import wait_until
 from fakes.workspace import (
     HANDLE,
     TRAITS,
@@ -47,16 +47,6 @@ SAFETY_SEEDS = (
 )
 
 
-@dataclass(frozen=True)
-class Run:
-    workspace: Workspace
-    provider: Provider
-
-    @property
-    def folder(self) -> Path:
-        return self.workspace.list_sets()[-1]
-
-
 def seed_both_traits(workspace: Workspace) -> Workspace:
     """Adds seeds for the trait that has none, one of them between the poles."""
     path = workspace.model / "samples.jsonl"
@@ -83,63 +73,6 @@ def count_seeds(frame: pd.DataFrame) -> dict[tuple[str, str], list[int]]:
 
 def list_subjects(frame: pd.DataFrame) -> set[str]:
     return set(frame["scenario"].map(lambda text: str(json.loads(text)["subject"])))
-
-
-@pytest.fixture(scope="module")
-def varied(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    """Two traits diversified with eight variations a pole, by a provider of which a tenth is malformed."""
-    with serve_provider(Behaviour(malformed=0.1)) as provider:
-        workspace = seed_both_traits(make_workspace(tmp_path_factory.mktemp("varied"), provider))
-        workspace.write_effort(exemplars_per_pole=8)
-        workspace.run("diversify")
-        yield Run(workspace, provider)
-
-
-def test_variations_are_attached_with_exact_quotas(varied: Run) -> None:
-    manifest = read_manifest(varied.folder)
-
-    assert ("attached", "train", "diversify") == (manifest["status"], manifest["pool"], manifest["synth_type"])
-    assert {(trait, pole): 8 for trait in TRAITS for pole in sorted(POLES)} == count_poles(read_kept(varied.folder))
-
-
-def test_each_variation_points_at_a_seed_of_its_trait_and_pole(varied: Run) -> None:
-    seeds, kept = read_seeds(varied.workspace), read_kept(varied.folder)
-    near_positive, near_negative = digest_text(SAFETY_SEEDS[2][0]), digest_text(SAFETY_SEEDS[4][0])
-    poles = set(zip(kept["seed_sha256"], kept["pole"], strict=True))
-
-    assert set(kept["seed_sha256"]) == set(seeds) - {digest_text(SAFETY_SEEDS[6][0])}
-    assert len(poles) == kept["seed_sha256"].nunique()
-    assert {(near_positive, "positive"), (near_negative, "negative")} <= poles
-
-
-def test_seeds_of_each_trait_and_pole_are_used_equally_often(varied: Run) -> None:
-    assert {(trait, pole): [2, 3, 3] for trait in TRAITS for pole in POLES} == count_seeds(read_kept(varied.folder))
-
-
-def test_variations_keep_the_voice_and_change_the_subject(varied: Run) -> None:
-    seeds = read_seeds(varied.workspace)
-    for row in read_kept(varied.folder).itertuples():
-        scenario = json.loads(str(row.scenario))
-
-        assert find_drift(seeds[str(row.seed_sha256)], str(row.text)) is None
-        assert row.text not in seeds.values()
-        assert (AS_SEED, AS_SEED) == (scenario["form"], scenario["length"])
-
-
-def test_two_of_a_pair_share_their_subject(varied: Run) -> None:
-    kept = read_kept(varied.folder)
-    pairs = kept[kept["pair_id"].notna()].groupby("pair_id")
-
-    assert {2} == set(pairs.size())
-    assert {1} == set(pairs["scenario"].nunique())
-
-
-def test_second_run_goes_on_with_the_seeds_that_were_used_least(varied: Run) -> None:
-    varied.workspace.run("diversify")
-    every = pd.read_parquet(varied.workspace.samples)
-
-    assert {(trait, pole): [5, 5, 6] for trait in TRAITS for pole in POLES} == count_seeds(every)
-    assert len(every) == every["text"].nunique() == 64
 
 
 def list_folders(workspace: Workspace, pool: str) -> list[Path]:
@@ -170,84 +103,79 @@ def across(synth_type: str) -> Pool:
     return "train" if synth_type == "enrich" else "eval"
 
 
-@pytest.fixture(scope="module")
-def held(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    """A set from traits, a held-out set, another set from traits, and another held-out set of one model."""
-    with serve_provider() as provider:
-        workspace = make_workspace(tmp_path_factory.mktemp("held"), provider)
-        for synth_type in ("from_traits", "enrich", "from_traits", "enrich"):
-            workspace.run(synth_type)
-        yield Run(workspace, provider)
+def test_variations_are_attached_with_exact_quotas_and_use_each_seed_equally_often(
+    workspace: Workspace, provider: Provider
+) -> None:
+    provider.behaviour = Behaviour(malformed=0.1)
+    seed_both_traits(workspace)
+    workspace.write_effort(exemplars_per_pole=8)
+    workspace.run("diversify")
+    [folder] = workspace.list_sets()
+    seeds, kept, manifest = read_seeds(workspace), read_kept(folder), read_manifest(folder)
+    poles = set(zip(kept["seed_sha256"], kept["pole"], strict=True))
+    pairs = kept[kept["pair_id"].notna()].groupby("pair_id")
+
+    assert ("attached", "train", "diversify") == (manifest["status"], manifest["pool"], manifest["synth_type"])
+    assert {(trait, pole): 8 for trait in TRAITS for pole in sorted(POLES)} == count_poles(kept)
+    # The one between the poles is no example of either; those near a pole are.
+    assert set(kept["seed_sha256"]) == set(seeds) - {digest_text(SAFETY_SEEDS[6][0])}
+    assert len(poles) == kept["seed_sha256"].nunique()
+    near = {(digest_text(SAFETY_SEEDS[2][0]), "positive"), (digest_text(SAFETY_SEEDS[4][0]), "negative")}
+    assert near <= poles
+    assert {(trait, pole): [2, 3, 3] for trait in TRAITS for pole in POLES} == count_seeds(kept)
+    assert ({2}, {1}) == (set(pairs.size()), set(pairs["scenario"].nunique()))
+    for row in kept.itertuples():
+        scenario = json.loads(str(row.scenario))
+        assert find_drift(seeds[str(row.seed_sha256)], str(row.text)) is None
+        assert row.text not in seeds.values()
+        assert (AS_SEED, AS_SEED) == (scenario["form"], scenario["length"])
+
+    # The next run goes on with the seeds that were used least.
+    workspace.run("diversify")
+    every = pd.read_parquet(workspace.samples)
+    assert {(trait, pole): [5, 5, 6] for trait in TRAITS for pole in POLES} == count_seeds(every)
+    assert len(every) == every["text"].nunique() == 64
 
 
-def test_held_out_sets_lie_in_their_own_pool_with_exact_quotas(held: Run) -> None:
-    train, held_out = (list_folders(held.workspace, pool) for pool in ("train", "eval"))
+def test_held_out_sets_lie_in_a_pool_of_their_own_and_share_no_subject(workspace: Workspace) -> None:
+    for synth_type in ("from_traits", "enrich", "from_traits", "enrich"):
+        workspace.run(synth_type)
+    train, held_out = (list_folders(workspace, pool) for pool in ("train", "eval"))
+    listed = [Path(stored.folder) for stored in list_sets(str(workspace.samples), HANDLE, "train")]
+    first, second, third, fourth = (list_subjects(read_kept(folder)) for folder in (*train, *held_out))
 
-    assert (2, 2) == (len(train), len(held_out))
+    assert ({*train}, 2, 2) == ({*listed}, len(listed), len(held_out))
+    assert {"train": 32, "eval": 32} == Counter(pd.read_parquet(workspace.samples)["pool"])
+    assert set() == (first | second) & (third | fourth)
+    assert set() == third & fourth
     for folder in held_out:
         manifest = read_manifest(folder)
         assert ("attached", "eval", "enrich") == (manifest["status"], manifest["pool"], manifest["synth_type"])
         assert {(trait, pole): 4 for trait in TRAITS for pole in sorted(POLES)} == count_poles(read_kept(folder))
-
-
-def test_held_out_sets_are_never_listed_as_samples(held: Run) -> None:
-    listed = [Path(stored.folder) for stored in list_sets(str(held.workspace.samples), HANDLE, "train")]
-    every = pd.read_parquet(held.workspace.samples)
-
-    assert sorted(list_folders(held.workspace, "train")) == sorted(listed)
-    assert {"train": 32, "eval": 32} == Counter(every["pool"])
-
-
-def test_no_subject_is_on_both_sides_nor_in_two_held_out_sets(held: Run) -> None:
-    first, second, third, fourth = (
-        list_subjects(read_kept(folder)) for pool in ("train", "eval") for folder in list_folders(held.workspace, pool)
-    )
-
-    assert set() == (first | second) & (third | fourth)
-    assert set() == third & fourth
-
-
-def test_disjointness_is_in_the_verdict_where_something_is_held_out(held: Run) -> None:
-    train, held_out = (list_folders(held.workspace, pool) for pool in ("train", "eval"))
-
     assert ["run", "whole"] == list(read_verdict(train[0])["suites"])
     for folder in (train[1], *held_out):
         suite = read_verdict(folder)["suites"]["held_out"]
         assert (True, 7) == (suite["success"], len(suite["results"]))
+    cards = [(folder / CARD).read_text() for folder in (train[0], held_out[0])]
+    assert ["split: train" in cards[0], "set aside" in cards[0]] == [True, False]
+    assert ["split: test" in cards[1], "set aside for evaluation" in cards[1]] == [True, True]
+    assert "16 set aside for evaluation" in (held_out[0] / REPORT).read_text()
 
 
-def test_page_and_card_say_that_the_set_is_set_aside(held: Run) -> None:
-    [train, _], [held_out, _] = (list_folders(held.workspace, pool) for pool in ("train", "eval"))
-
-    assert "split: test" in (held_out / CARD).read_text()
-    assert "set aside for evaluation" in (held_out / CARD).read_text()
-    assert "split: train" in (train / CARD).read_text()
-    assert "set aside" not in (train / CARD).read_text()
-    assert "16 set aside for evaluation" in (held_out / REPORT).read_text()
-
-
-@pytest.fixture(scope="module")
-def tried(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
-    """What a run of each strategy keeps where nothing is in the store.
-
-    The prompts, and so the provider's texts, are the same whatever is in there.
-    """
-    kept = {}
-    with serve_provider() as provider:
-        for synth_type in ("from_traits", "diversify", "enrich"):
-            workspace = seed_both_traits(make_workspace(tmp_path_factory.mktemp(synth_type), provider))
-            workspace.run(synth_type)
-            kept[synth_type] = list(read_kept(workspace.list_sets()[0])["text"])
-    return kept
+def try_out(folder: Path, provider: Provider, synth_type: str) -> list[str]:
+    """What a run of a strategy keeps where nothing is in the store: its prompts are the same whatever is in there."""
+    tried = seed_both_traits(make_workspace(folder / "tried", provider))
+    tried.run(synth_type)
+    return list(read_kept(tried.list_sets()[0])["text"])
 
 
 @pytest.mark.parametrize("synth_type", ["from_traits", "diversify", "enrich"])
 def test_planted_overlap_is_rejected_in_both_directions(
-    workspace: Workspace, tried: dict[str, list[str]], synth_type: str
+    workspace: Workspace, provider: Provider, tmp_path: Path, synth_type: str
 ) -> None:
     """What a run would make, or something near it, stands across the line before: it takes other texts."""
     seed_both_traits(workspace)
-    planted = tried[synth_type][:6]
+    planted = try_out(tmp_path, provider, synth_type)[:6]
     plant(workspace, across(synth_type), [*planted[:3], *map(spoil_text, planted[3:])])
     workspace.run(synth_type)
     _, made = workspace.list_sets()
@@ -260,16 +188,17 @@ def test_planted_overlap_is_rejected_in_both_directions(
 
 @pytest.mark.parametrize("synth_type", ["from_traits", "enrich"])
 def test_gate_catches_what_came_across_the_line_while_the_run_was_going(
-    workspace: Workspace, provider: Provider, tried: dict[str, list[str]], synth_type: str
+    workspace: Workspace, provider: Provider, tmp_path: Path, synth_type: str
 ) -> None:
     """The store is read again before anything is attached: another run may have filled the other pool meanwhile."""
+    tried = try_out(tmp_path, provider, synth_type)
+    provider.forget()
     seed_both_traits(workspace)
     provider.behaviour = Behaviour(hold_after=3)
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(workspace.run, synth_type)
-        while provider.calls.total() < 4:
-            time.sleep(0.05)
-        plant(workspace, across(synth_type), tried[synth_type][:2])
+        wait_until(lambda: provider.calls.total() >= 4 or running.done(), what="the run asks")
+        plant(workspace, across(synth_type), tried[:2])
         provider.behaviour = Behaviour()
         with pytest.raises(GateError, match="no new text is near to one across the line"):
             running.result()

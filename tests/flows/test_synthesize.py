@@ -1,15 +1,12 @@
 """The main job, called for real: a Prefect server, the gate, Parquet, and a provider over HTTP that is told to fail."""
 
-import asyncio
 import hashlib
 import json
 import math
-import time
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,8 +14,9 @@ from uuid import UUID
 
 import pandas as pd
 import pytest
-from fakes.provider import Behaviour, Provider, Style, answer, is_vote, serve_provider
+from fakes.provider import Behaviour, Provider, Style, answer, is_vote
 from fakes.reply_tables import age_plan
+from fakes.waiting import wait_until
 from fakes.workspace import (
     HANDLE,
     TRAITS,
@@ -31,7 +29,7 @@ from fakes.workspace import (
 )
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, FlowRunFilter, FlowRunFilterId
-from prefect.client.schemas.objects import Artifact
+from prefect.client.schemas.objects import Artifact, FlowRun
 from prefect.client.schemas.sorting import ArtifactSort
 
 from engine.domain.model import POLES
@@ -41,10 +39,8 @@ from engine.errors import (
     CredentialsError,
     ExemplarsError,
     FrozenModelError,
-    ModelNotFoundError,
     ProviderError,
     QuotaError,
-    RequestRefusedError,
     StoreError,
     UnpricedError,
 )
@@ -52,7 +48,6 @@ from engine.replies.admin import list_cache
 from engine.replies.replies import ReplyStore
 from engine.report.headline import state_headline
 from engine.report.remedies import HOPELESS_REMEDIES, REMEDIES
-from engine.report.summary import RunResult
 from engine.settings import RepliesPlace
 from engine.text.formatting import name_reason
 
@@ -61,48 +56,13 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 SHAKY = Behaviour(malformed=0.1, truncated=0.05, limited=0.1, seconds=0.02)
 MAX_TASKS_A_ROUND = 16
 STEPS_BESIDE_GENERATE = len(("load", "plan", "screen", "check", "write"))
-
-
 IN_WORDS = "\n\nAnswer with one JSON object"
-
-
-@dataclass(frozen=True)
-class Run:
-    """A finished run, and the provider as it stood at its end."""
-
-    workspace: Workspace
-    provider: Provider
-    result: RunResult
-
-    @property
-    def folder(self) -> Path:
-        return self.workspace.list_sets()[-1]
-
-
-@pytest.fixture(scope="module")
-def shaky_run(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    """Two traits at effort low with a provider of which 10 % is malformed, 5 % truncated and 10 % refused with 429."""
-    with serve_provider(SHAKY) as provider:
-        workspace = make_workspace(tmp_path_factory.mktemp("shaky"), provider)
-        workspace.write_effort(exemplars_per_pole=8)
-        yield Run(workspace, provider, workspace.run())
-
-
-@pytest.fixture(scope="module")
-def large_run(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    """Hundreds of cells, at most seven calls in flight."""
-    with serve_provider(Behaviour(seconds=0.02)) as provider:
-        workspace = make_workspace(tmp_path_factory.mktemp("large"), provider, EXEMPLARS_CONCURRENCY="7")
-        workspace.write_effort(exemplars_per_pole=60)
-        yield Run(workspace, provider, workspace.run())
+# A call of the provider's 400 and 80 tokens costs $0.000288 at this model's price.
+PRICED, CALL_USD = "openai/gpt-4.1-mini", 0.000288
 
 
 def expect_counts(wanted: int) -> dict[tuple[str, str], int]:
     return {(trait, pole): wanted for trait in TRAITS for pole in sorted(POLES)}
-
-
-def digest(prompt: str) -> str:
-    return hashlib.sha256(prompt.encode()).hexdigest()
 
 
 def list_cell_prompts(provider: Provider) -> list[str]:
@@ -130,126 +90,108 @@ def list_subjects(frame: pd.DataFrame) -> set[str]:
     return set(frame["scenario"].map(lambda text: str(json.loads(text)["subject"])))
 
 
-async def list_task_runs(run_id: str) -> list[str]:
-    """The names of the task runs, once the last one has come in: the server takes them in some time later."""
-    one = FlowRunFilter(id=FlowRunFilterId(any_=[UUID(run_id)]))
-    names: list[str] = []
-    async with get_client() as client:
-        for _ in range(100):
-            names = [run.name for run in await client.read_task_runs(flow_run_filter=one, limit=200)]
-            if any(name.startswith("write ") for name in names):
-                break
-            await asyncio.sleep(0.2)
-    return names
+def read_flow_run(run_id: str) -> FlowRun:
+    with get_client(sync_client=True) as client:
+        return client.read_flow_run(UUID(run_id))
 
 
-def test_quotas_are_exact_where_a_quarter_of_the_calls_fails(shaky_run: Run) -> None:
-    assert "attached" == shaky_run.result.status
-    assert expect_counts(8) == count_poles(read_kept(shaky_run.folder)) == dict(shaky_run.result.kept)
-
-
-def test_every_planned_cell_ends_in_a_kept_or_a_rejected_row(shaky_run: Run) -> None:
-    rows = pd.concat([read_kept(shaky_run.folder), read_rejected(shaky_run.folder)])
-
-    assert {digest(prompt) for prompt in list_last_prompts(shaky_run.provider)} == set(rows["prompt_sha256"])
-    assert 4 * 8 * 2 <= len(rows) == rows["prompt_sha256"].nunique()
-
-
-def test_spoiled_replies_are_rejected_for_what_is_wrong_with_them(shaky_run: Run) -> None:
-    finishes = [answer(prompt, SHAKY) for prompt in list_last_prompts(shaky_run.provider)]
-    malformed = sum(finish == "stop" and not text.startswith('{"text":') for text, finish in finishes)
-    truncated = sum(finish == "length" for _, finish in finishes)
-    rejected = read_rejected(shaky_run.folder)
-    # Of whole replies the text alone is kept; what the rules reject of them is another matter.
-    reasons = Counter(rejected["reason"][rejected["text"].str.startswith("{")])
-
-    assert {"unreadable": malformed, "truncated": truncated} == {
-        name: reasons[name] for name in ("unreadable", "truncated")
-    }
-    assert truncated > 0
-
-
-def test_reply_that_is_no_use_is_asked_for_otherwise(shaky_run: Run) -> None:
-    prompts = list_cell_prompts(shaky_run.provider)
-    spoiled = [prompt for prompt in prompts if not answer(prompt, SHAKY)[0].startswith('{"text":')]
-    in_words = [prompt for prompt in prompts if IN_WORDS in prompt]
-
-    assert 0 < len(in_words) == len([prompt for prompt in spoiled if IN_WORDS not in prompt])
-    assert 0 < shaky_run.provider.roomier.total()
-
-
-def test_no_call_is_made_twice_but_for_those_sent_away(shaky_run: Run) -> None:
-    provider = shaky_run.provider
-
-    assert 0 == provider.repeated
-    again = provider.calls.total() - len(provider.calls) - provider.roomier.total() - provider.spoiled.total()
-    assert 0 < provider.limited.total() == again
-
-
-def test_store_reads_as_kept_rows_and_nothing_else(shaky_run: Run) -> None:
-    frame = pd.read_parquet(shaky_run.workspace.samples)
-
-    assert 4 * 8 == len(frame)
-    assert set(read_kept(shaky_run.folder)["id"]) == set(frame["id"])
-    assert {"synthesized"} == set(frame["provenance"])
-
-
-async def read_page(run_id: str) -> dict[str, Artifact]:
+def read_page(run_id: str) -> dict[str, Artifact]:
     """The artifacts of a run by their keys, in the order of the run page."""
     its = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[UUID(run_id)]))
-    async with get_client() as client:
-        found = await client.read_artifacts(artifact_filter=its, sort=ArtifactSort.ID_DESC)
+    with get_client(sync_client=True) as client:
+        found = client.read_artifacts(artifact_filter=its, sort=ArtifactSort.ID_DESC)
     return {artifact.key: artifact for artifact in found if artifact.key}
 
 
-async def test_completed_run_says_its_headline_and_gives_the_caller_its_result(shaky_run: Run) -> None:
-    result, verdict = shaky_run.result, read_verdict(shaky_run.folder)
-    async with get_client() as client:
-        run = await client.read_flow_run(UUID(result.run_id))
+def list_task_runs(run_id: str) -> list[str]:
+    """The names of the task runs, once the last one has come in: the server takes them in some time later."""
+    one = FlowRunFilter(id=FlowRunFilterId(any_=[UUID(run_id)]))
+    names: list[str] = []
 
-    assert isinstance(result, RunResult)
-    assert run.state is not None
-    assert ("COMPLETED", result.headline) == (run.state.type.value, run.state.message)
-    assert state_headline(32, len(verdict["warnings"]), "from_traits") == result.headline
-    assert tuple(verdict["warnings"]) == result.warnings
-    assert result.rejected + result.spare == len(read_rejected(shaky_run.folder))
-    assert 0 < result.spare == sum(read_rejected(shaky_run.folder)["reason"] == "surplus")
+    def are_in() -> bool:
+        names[:] = [run.name for run in client.read_task_runs(flow_run_filter=one, limit=200)]
+        return any(name.startswith("write ") for name in names)
+
+    with get_client(sync_client=True) as client:
+        wait_until(are_in, what="all task runs are in")
+    return names
 
 
-async def test_run_page_has_the_verdict_first_a_picture_a_table_and_the_files(shaky_run: Run) -> None:
-    result = shaky_run.result
-    found = await read_page(result.run_id)
+def test_quotas_are_exact_where_a_quarter_of_the_calls_fails(workspace: Workspace, provider: Provider) -> None:
+    provider.behaviour = SHAKY
+    workspace.write_effort(exemplars_per_pole=8)
+    result = workspace.run()
+    [folder] = workspace.list_sets()
+    kept, rejected, prompts = read_kept(folder), read_rejected(folder), list_last_prompts(provider)
+    rows = pd.concat([kept, rejected])
+    store = pd.read_parquet(workspace.samples)
+
+    assert ("attached", expect_counts(8)) == (result.status, dict(result.kept))
+    assert expect_counts(8) == count_poles(kept)
+    assert {hashlib.sha256(prompt.encode()).hexdigest() for prompt in prompts} == set(rows["prompt_sha256"])
+    assert 4 * 8 * 2 <= len(rows) == rows["prompt_sha256"].nunique()
+    assert (32, set(kept["id"]), {"synthesized"}) == (len(store), set(store["id"]), set(store["provenance"]))
+
+    # Of whole replies the text alone is kept; what the rules reject of them is another matter.
+    finishes = [answer(prompt, SHAKY) for prompt in prompts]
+    truncated = sum(finish == "length" for _, finish in finishes)
+    malformed = sum(finish == "stop" and not text.startswith('{"text":') for text, finish in finishes)
+    reasons = Counter(rejected["reason"][rejected["text"].str.startswith("{")])
+    assert (malformed, truncated) == (reasons["unreadable"], reasons["truncated"])
+    assert truncated > 0
+
+    # What is no use is asked for otherwise; nothing else is asked twice but what was sent away.
+    asked = list_cell_prompts(provider)
+    spoiled = [prompt for prompt in asked if not answer(prompt, SHAKY)[0].startswith('{"text":')]
+    in_words = [prompt for prompt in asked if IN_WORDS in prompt]
+    again = provider.calls.total() - len(provider.calls) - provider.roomier.total() - provider.spoiled.total()
+    assert 0 < len(in_words) == len([prompt for prompt in spoiled if IN_WORDS not in prompt])
+    assert 0 < provider.roomier.total()
+    assert (0, provider.limited.total()) == (provider.repeated, again)
+    assert again > 0
+
+
+def test_what_a_run_says_of_itself_agrees_on_its_page_and_to_its_caller(
+    workspace: Workspace, provider: Provider
+) -> None:
+    provider.behaviour = SHAKY
+    result = workspace.run()
+    [folder] = workspace.list_sets()
+    verdict, rejected, state = read_verdict(folder), read_rejected(folder), read_flow_run(result.run_id).state
+    found = read_page(result.run_id)
     page, estimate = str(found["verdict"].data), str(found["estimate"].data)
 
-    assert "verdict" == next(iter(found))
-    assert {"verdict", "estimate", "progress"} == set(found)
-    assert ["markdown", "markdown", "progress"] == [found[key].type for key in ("verdict", "estimate", "progress")]
+    assert state is not None
+    assert ("COMPLETED", result.headline) == (state.type.value, state.message)
+    assert state_headline(16, len(verdict["warnings"]), "from_traits") == result.headline
+    assert tuple(verdict["warnings"]) == result.warnings
+    assert result.rejected + result.spare == len(rejected)
+    assert 0 < result.spare == sum(rejected["reason"] == "surplus")
+    assert ("verdict", {"verdict", "estimate", "progress"}) == (next(iter(found)), set(found))
     assert (100.0, "Done") == (float(str(found["progress"].data)), found["progress"].description)
-
     assert "| likely |" in estimate
     assert "openai/test costs nothing." in estimate
-    assert "## Cost: nothing" in page
-    assert f"# {HANDLE}: {result.headline}\n\n**8 for each pole of 2 traits; " in page
-    assert result.headline.startswith("32 attached")
+    assert f"# {HANDLE}: {result.headline}\n\n**4 for each pole of 2 traits; " in page
     assert "](data:image/svg+xml;base64," in page
-    assert "| Clarity | negative | Obscure | 8 of 8 |" in page
-    assert "## Variety" in page
-    assert [f"`{result.samples}`" in page, f"`{result.report}`" in page] == [True, True]
+    assert "| Clarity | negative | Obscure | 4 of 4 |" in page
+    assert f"`{result.samples}`" in page
+    assert f"`{result.report}`" in page
 
 
-def test_calls_in_flight_stay_within_the_limit(large_run: Run) -> None:
-    # A call is noted in the database before it is made: on busy cores the seventh may come when the first has ended.
-    assert 5 <= large_run.provider.most_in_flight <= 7
-
-
-async def test_hundreds_of_cells_make_few_task_runs_each_with_a_name_and_counts(large_run: Run) -> None:
-    rows = pd.concat([read_kept(large_run.folder), read_rejected(large_run.folder)])
+def test_hundreds_of_cells_make_few_task_runs_and_few_calls_at_once(tmp_path: Path, provider: Provider) -> None:
+    provider.behaviour = Behaviour(seconds=0.02)
+    workspace = make_workspace(tmp_path, provider, EXEMPLARS_CONCURRENCY="7")
+    workspace.write_effort(exemplars_per_pole=60)
+    result = workspace.run()
+    [folder] = workspace.list_sets()
+    rows = pd.concat([read_kept(folder), read_rejected(folder)])
     rounds, first = int(rows["attempt"].max()), int((rows["attempt"] == 1).sum())
-    names = await list_task_runs(large_run.result.run_id)
+    names = list_task_runs(result.run_id)
     batches = [name for name in names if ": generate " in name]
 
-    calls = large_run.provider.calls
-    assert 4 * 60 * 2 <= sum(calls[prompt] for prompt in list_cell_prompts(large_run.provider))
+    assert expect_counts(60) == count_poles(read_kept(folder))
+    # A call is noted in the database before it is made: on busy cores the seventh may come when the first has ended.
+    assert 5 <= provider.most_in_flight <= 7
     assert len(batches) <= MAX_TASKS_A_ROUND * rounds
     assert STEPS_BESIDE_GENERATE + rounds - 1 == len(names) - len(batches)
     assert len(names) == len(set(names))
@@ -261,10 +203,6 @@ async def test_hundreds_of_cells_make_few_task_runs_each_with_a_name_and_counts(
         "check 240 exemplars",
         "write 240 exemplars",
     } <= set(names)
-
-
-def test_quotas_are_exact_at_hundreds(large_run: Run) -> None:
-    assert expect_counts(60) == count_poles(read_kept(large_run.folder))
 
 
 def test_provider_that_takes_no_schema_is_asked_in_words(workspace: Workspace, provider: Provider) -> None:
@@ -291,10 +229,7 @@ def test_server_errors_are_retried_and_refused_prompts_are_rows(workspace: Works
 
 
 def test_budget_stops_a_run_that_goes_on_when_it_is_raised(tmp_path: Path, provider: Provider) -> None:
-    # A call of the provider's 400 and 80 tokens costs $0.000288 at this model's price.
-    poor = make_workspace(
-        tmp_path, provider, EXEMPLARS_SYNTH_MODEL="openai/gpt-4.1-mini", EXEMPLARS_MAX_COST_USD="0.004"
-    )
+    poor = make_workspace(tmp_path, provider, EXEMPLARS_SYNTH_MODEL=PRICED, EXEMPLARS_MAX_COST_USD="0.004")
     provider.behaviour = Behaviour(seconds=0.1)
     needed = r"The rest would need about \$[\d.]+ more, a limit of \$[\d.]+ in all"
     with pytest.raises(BudgetError, match=rf"limit of \$0\.004 is reached.*EXEMPLARS_MAX_COST_USD.*{needed}"):
@@ -307,17 +242,15 @@ def test_budget_stops_a_run_that_goes_on_when_it_is_raised(tmp_path: Path, provi
     [folder] = poor.list_sets()
 
     assert [] == sets
-    assert 1 < paid <= math.floor(0.004 / 0.000288)
+    assert 1 < paid <= math.floor(0.004 / CALL_USD)
     assert 0 == provider.repeated
     assert read_manifest(folder)["plan_id"] in plans
     assert plans == {plan.plan_id for plan in list_cache(place)}
-    assert {0.000288} == {round(cost, 9) for cost in read_kept(folder)["cost_usd"]}
+    assert {CALL_USD} == {round(cost, 9) for cost in read_kept(folder)["cost_usd"]}
 
 
 def test_limit_that_is_too_low_for_the_first_call_tells_what_would_do(tmp_path: Path, provider: Provider) -> None:
-    poor = make_workspace(
-        tmp_path, provider, EXEMPLARS_SYNTH_MODEL="openai/gpt-4.1-mini", EXEMPLARS_MAX_COST_USD="0.00001"
-    )
+    poor = make_workspace(tmp_path, provider, EXEMPLARS_SYNTH_MODEL=PRICED, EXEMPLARS_MAX_COST_USD="0.00001")
     with pytest.raises(BudgetError, match=r"The rest would need about \$0\.0\d+ more"):
         poor.run()
 
@@ -353,8 +286,8 @@ def test_rows_with_their_votes_and_what_they_share_are_the_whole_cost(tmp_path: 
     rows = pd.concat([kept, read_rejected(folder)]).groupby(["trait", "pole"])["cost_usd"].sum()
 
     # One call and one vote for each kept text, and a second vote where the first could not be read; the subjects.
-    assert {0.000576} <= {round(paid, 9) for paid in kept["cost_usd"]} <= {0.000576, 0.000864}
-    assert 0.000288 == cost["shared_usd"]
+    assert {2 * CALL_USD} <= {round(paid, 9) for paid in kept["cost_usd"]} <= {2 * CALL_USD, 0.000864}
+    assert CALL_USD == cost["shared_usd"]
     assert cost["usd"] == pytest.approx(rows.sum() + cost["shared_usd"])
     assert {pair: round(usd, 9) for pair, usd in rows.items()} == {
         (trait, pole): figures["usd"] for trait, poles in cost["by_trait"].items() for pole, figures in poles.items()
@@ -401,7 +334,7 @@ def test_second_start_of_a_judged_run_asks_nothing_and_judges_alike(tmp_path: Pa
 
 
 def test_votes_come_out_of_the_one_budget_of_the_run(tmp_path: Path, provider: Provider) -> None:
-    priced = dict.fromkeys(("EXEMPLARS_SYNTH_MODEL", "EXEMPLARS_JUDGE_MODEL"), "openai/gpt-4.1-mini")
+    priced = dict.fromkeys(("EXEMPLARS_SYNTH_MODEL", "EXEMPLARS_JUDGE_MODEL"), PRICED)
     workspace = make_workspace(tmp_path, provider, EXEMPLARS_MAX_COST_USD="0.011", **priced)
     workspace.write_effort(judge_votes=1, top_up_rounds=0)
     with pytest.raises(BudgetError, match=r"limit of \$0\.011 is reached"):
@@ -409,8 +342,8 @@ def test_votes_come_out_of_the_one_budget_of_the_run(tmp_path: Path, provider: P
     votes = sum(provider.calls[prompt] for prompt in provider.calls if is_vote(prompt))
 
     # What the next call could cost at most, by the bytes of its prompt, is not known here; what it did cost is.
-    assert 0 < votes < provider.calls.total() <= math.floor(0.011 / 0.000288)
-    assert 0.009 < provider.calls.total() * 0.000288
+    assert 0 < votes < provider.calls.total() <= math.floor(0.011 / CALL_USD)
+    assert 0.009 < provider.calls.total() * CALL_USD
 
 
 def test_embedded_judge_casts_no_votes_and_the_report_says_so(workspace: Workspace, provider: Provider) -> None:
@@ -422,23 +355,6 @@ def test_embedded_judge_casts_no_votes_and_the_report_says_so(workspace: Workspa
     assert read_kept(folder)["judge_votes"].isna().all()
     assert "the judge model (embedded) casts none" in page
     assert "The effort asks for low thinking; openai/test has none, so it was left out." in page
-
-
-def test_judge_that_refuses_the_key_is_named_by_its_own_settings(tmp_path: Path, provider: Provider) -> None:
-    with serve_provider(Behaviour(status=401)) as judge:
-        workspace = make_workspace(
-            tmp_path,
-            provider,
-            EXEMPLARS_JUDGE_MODEL="openai/judge",
-            EXEMPLARS_JUDGE_API_BASE=judge.url,
-            EXEMPLARS_JUDGE_API_KEY="sk-judge",
-            EXEMPLARS_JUDGE_PRICE="0/0",
-        )
-        workspace.write_effort(exemplars_per_pole=1, judge_votes=1)
-        with pytest.raises(CredentialsError, match=r"openai/judge at .* Set EXEMPLARS_JUDGE_API_KEY"):
-            workspace.run()
-
-    assert [] == workspace.list_files()
 
 
 def test_replies_of_no_use_end_in_a_failed_run_that_keeps_its_rejected_rows(
@@ -474,7 +390,6 @@ def test_replies_of_no_use_end_in_a_failed_run_that_keeps_its_rejected_rows(
     [
         ("german", "clarity, positive (Clear): 0 of 2, 2 lacking after 1 round.", "wrong_language"),
         ("empty", "safety, positive (About safety): 0 of 2, 2 lacking after 1 round.", "unreadable"),
-        ("no_json", "clarity, negative (Obscure): 0 of 2, 2 lacking after 1 round.", "unreadable"),
     ],
 )
 def test_first_round_of_which_nothing_can_be_used_ends_the_run_and_is_not_paid_for_again(
@@ -494,35 +409,19 @@ def test_first_round_of_which_nothing_can_be_used_ends_the_run_and_is_not_paid_f
     assert f"; no more was asked, since {HOPELESS_REMEDIES[reason]}" in str(failure.value)
     assert {reason} == set(rejected["reason"]) - {"duplicate", "near_duplicate"}
     assert 1 + 16 * (1 if style == "german" else 2) == asked == provider.calls.total()
+    state = read_flow_run(str(read_manifest(workspace.list_sets()[0])["run_id"])).state
+    assert state is not None
+    assert "FAILED" == state.type.value
+    assert str(state.message).startswith(f"{HANDLE}: nothing attached: none of the 16 replies of the first round can ")
+    assert "\n" not in str(state.message)
     # Below the reasons stands the report's own path.
     assert str(failure.value).partition("The rejected rows")[0] == str(again.value).partition("The rejected rows")[0]
-
-
-async def test_failed_quota_is_a_failed_flow_run(workspace: Workspace, provider: Provider) -> None:
-    provider.behaviour = Behaviour(style="empty")
-    workspace.write_effort(exemplars_per_pole=1, top_up_rounds=0)
-    with pytest.raises(QuotaError):
-        await asyncio.to_thread(workspace.run)
-    async with get_client() as client:
-        run = await client.read_flow_run(read_manifest(workspace.list_sets()[0])["run_id"])
-
-    assert run.state is not None
-    assert "FAILED" == run.state.type.value
-    assert str(run.state.message).startswith(
-        f"{HANDLE}: nothing attached: none of the 8 replies of the first round can be used (8 unreadable), such as an "
-    )
-    assert "\n" not in str(run.state.message)
-    assert "Flow run encountered an exception" not in str(run.state.message)
 
 
 @pytest.mark.parametrize(
     ("status", "kind", "remedy"),
     [
-        (400, RequestRefusedError, "does not accept the request"),
         (401, CredentialsError, "Set EXEMPLARS_SYNTH_API_KEY"),
-        (403, CredentialsError, "Set EXEMPLARS_SYNTH_API_KEY"),
-        (404, ModelNotFoundError, "Check EXEMPLARS_SYNTH_MODEL and EXEMPLARS_SYNTH_API_BASE"),
-        (429, ProviderError, "asked 8 times, no call has been answered"),
         (503, ProviderError, "asked 8 times, no call has been answered"),
     ],
 )
@@ -584,8 +483,7 @@ def test_model_that_is_trained_while_a_run_goes_on_gets_nothing(workspace: Works
     provider.behaviour = Behaviour(hold_after=0)
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(workspace.run)
-        while not provider.calls and not running.done():
-            time.sleep(0.01)
+        wait_until(lambda: provider.calls or running.done(), what="the run asks")
         (workspace.model / "lifecycle.json").write_text('{"state": "ready", "version_id": 1, "version_no": 1}')
         provider.behaviour = Behaviour()
         with pytest.raises(FrozenModelError, match=f"{HANDLE} is 'ready', not a draft"):
@@ -614,19 +512,3 @@ def test_run_after_a_finished_one_plans_anew_and_adds_a_second_set(workspace: Wo
     assert expect_counts(4) == count_poles(read_kept(second))
     assert expect_counts(8) == count_poles(pd.read_parquet(workspace.samples))
     assert 4 * 8 == pd.read_parquet(workspace.samples)["id"].nunique()
-
-
-def test_two_runs_of_one_plan_differ_in_run_id_and_moment_only(
-    shaky_run: Run, workspace: Workspace, provider: Provider
-) -> None:
-    # The replies come in another order than those of the first run.
-    provider.behaviour = replace(SHAKY, seconds=0.2)
-    workspace.write_effort(exemplars_per_pole=8)
-    workspace.run()
-    first, [second] = shaky_run.folder, workspace.list_sets()
-
-    assert read_manifest(first)["plan_id"] == read_manifest(second)["plan_id"]
-    assert read_manifest(first)["run_id"] != read_manifest(second)["run_id"]
-    for read in (read_kept, read_rejected):
-        expected, actual = (read(folder).drop(columns=["run_id", "created_at"]) for folder in (first, second))
-        pd.testing.assert_frame_equal(expected, actual)

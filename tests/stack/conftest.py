@@ -8,7 +8,7 @@ from fakes.stack import Stack, open_stack
 
 
 @pytest.fixture(scope="session")
-def whole_stack(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def whole_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The stack; a test wants ``stack``."""
     with open_stack(tmp_path_factory.mktemp("stack")) as opened:
         yield opened
