@@ -1,8 +1,6 @@
 """The provider of the chaos rounds: what each fault looks like to a client, and what the ledger says of it."""
 
-import json
 from collections.abc import Iterator
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +8,7 @@ import httpx
 import pytest
 from chaos.faults import Fault, Outage, Script, Turn, load_script
 from chaos.ledger import GONE, Entry
-from chaos.provider import IN_WORDS, ChaosProvider, serve_chaos
+from chaos.provider import ChaosProvider, serve_chaos
 from fakes.waiting import wait_until
 
 # A fault for each call in turn, as the timeline has it.
@@ -60,8 +58,8 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         return answers | {"entries": {entry.fate: entry for entry in provider.read()}}
 
 
-def ask(provider: ChaosProvider, prompt: str = "", more: str = "") -> httpx.Response | httpx.HTTPError:
-    messages = [{"role": "system", "content": prompt}, {"role": "user", "content": PROMPT + more}]
+def ask(provider: ChaosProvider, prompt: str = "") -> httpx.Response | httpx.HTTPError:
+    messages = [{"role": "system", "content": prompt}, {"role": "user", "content": PROMPT}]
     try:
         body = {"model": "gpt-4.1-mini", "messages": messages}
         return httpx.post(f"{provider.url}/chat/completions", json=body, timeout=0.5)
@@ -69,53 +67,14 @@ def ask(provider: ChaosProvider, prompt: str = "", more: str = "") -> httpx.Resp
         return error
 
 
-def is_refused(answer: httpx.Response | httpx.HTTPError) -> bool:
-    return isinstance(answer, httpx.Response) and answer.status_code == 400
-
-
-def read_choice(response: httpx.Response) -> dict[str, Any]:
-    choice: dict[str, Any] = response.json()["choices"][0]
-    return choice
-
-
-def test_statuses_are_those_of_the_faults(seen: dict[str, Any]) -> None:
-    assert STATUSES == {fault: seen[fault].status_code for fault in STATUSES}
-    assert "insufficient_quota" == seen["quota_429"].json()["error"]["code"]
-    assert "text/html" == seen["error_502"].headers["content-type"]
-
-
-def test_retry_after_is_absent_in_seconds_or_a_date(seen: dict[str, Any]) -> None:
-    date = parsedate_to_datetime(seen["limited_date"].headers["retry-after"])
-
-    assert "retry-after" not in seen["limited"].headers
-    assert "7" == seen["limited_seconds"].headers["retry-after"]
-    assert 7 <= date.timestamp() - seen["entries"]["limited_date"].ended + 0.1 <= 8.1
-
-
-def test_spoiled_contents_are_whole_answers(seen: dict[str, Any]) -> None:
-    good = json.loads(read_choice(seen["none"])["message"]["content"])["text"]
-    read = {fault: read_choice(seen[fault]) for fault in CONTENTS if fault != "no_choices"}
-    texts = {fault: choice["message"]["content"] for fault, choice in read.items()}
-
-    assert [200] * len(CONTENTS) == [seen[fault].status_code for fault in CONTENTS]
-    assert 10 <= len(good.split()) <= 20
-    assert [] == seen["no_choices"].json()["choices"]
-    assert ("length", "content_filter") == tuple(read[fault]["finish_reason"] for fault in ("cut_reply", "filtered"))
-    assert ("", None, True) == (texts["empty"], texts["refusal"], bool(read["refusal"]["message"]["refusal"]))
-    assert {"items"} == json.loads(texts["wrong_keys"]).keys()
-    assert {"text"} < json.loads(texts["extra_fields"]).keys()
-    assert "ich" in texts["german"] or "der" in texts["german"].lower()
-    for fault in ("cut_reply", "not_json"):
-        with pytest.raises(json.JSONDecodeError):
-            json.loads(texts[fault])
-
-
-def test_broken_lines_are_errors_of_the_transport(seen: dict[str, Any]) -> None:
+def test_faults_are_what_they_are_called(seen: dict[str, Any]) -> None:
     kinds = {fault: type(seen[fault]) for fault in (*BROKEN, *SILENT)}
 
-    assert issubclass(kinds["reset_before"], httpx.ReadError | httpx.RemoteProtocolError)
-    assert issubclass(kinds["reset_middle"], httpx.ReadError | httpx.RemoteProtocolError)
-    assert httpx.RemoteProtocolError is kinds["cut_body"]
+    assert STATUSES == {fault: seen[fault].status_code for fault in STATUSES}
+    assert [200] * len(CONTENTS) == [seen[fault].status_code for fault in CONTENTS]
+    assert "insufficient_quota" == seen["quota_429"].json()["error"]["code"]
+    assert {False, True} == {"retry-after" in seen[fault].headers for fault in ("limited", "limited_seconds")}
+    assert all(issubclass(kinds[fault], httpx.ReadError | httpx.RemoteProtocolError) for fault in BROKEN)
     assert [httpx.ReadTimeout] * 2 == [kinds[fault] for fault in SILENT]
 
 
@@ -142,17 +101,6 @@ def test_faults_are_drawn_by_seed_prompt_and_attempt() -> None:
     assert drawn != [script.choose(str(digest), 2, 9) for digest in range(2000)]
     assert 0.17 < drawn.count("limited") / 2000 < 0.23
     assert "empty" == script.choose("0", 1, 5)
-
-
-def test_prompt_that_is_refused_is_refused_again_in_other_words_too(tmp_path: Path) -> None:
-    script = Script(shares={"too_long": 0.3, "limited": 0.3})
-    with serve_chaos(tmp_path, script) as provider:
-        prompts = [str(number) for number in range(20)]
-        first, again, in_words = ([ask(provider, prompt, more) for prompt in prompts] for more in ("", "", IN_WORDS))
-
-    refused = [{number for number, answer in enumerate(answers) if is_refused(answer)} for answers in (first, again)]
-    assert 0 < len(refused[0]) < 20
-    assert refused[0] == refused[1] == {number for number, answer in enumerate(in_words) if is_refused(answer)}
 
 
 @pytest.fixture

@@ -17,12 +17,10 @@ from fakes.collector import serve_collector
 from fakes.database import lay_database
 from fakes.echo import EchoingProvider, spell
 from fakes.provider import Behaviour, Provider, serve, serve_provider
-from fakes.site import open_site
-from fakes.waiting import wait_until
 from fakes.workspace import HANDLE, Workspace, make_workspace, read_kept, read_rejected
 
 from engine.errors import QuotaError
-from flows.observability.json_logs import PREFECT_JSON_VARIABLES, JsonConsole, JsonLines
+from flows.observability.json_logs import JsonConsole, JsonLines
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -53,15 +51,13 @@ class Told:
         """Every line of stderr: one that is no JSON object is an error here."""
         return [json.loads(line) for line in self.err.splitlines()]
 
-    def of(self, logger: str) -> list[Line]:
-        """The lines of one logger."""
-        return [line for line in self.lines if line["logger"] == logger]
+    def of(self, *loggers: str) -> list[Line]:
+        """The lines of some loggers."""
+        return [line for line in self.lines if line["logger"] in loggers]
 
 
-@pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
+def run_with_all_lines(folder: Path) -> Told:
     """A run with all lines that there are, of a provider that tells its key to everybody."""
-    folder = tmp_path_factory.mktemp("told")
     behaviour = Behaviour(unwelcome=0.2, limited=0.1, malformed=0.1)
     with serve(EchoingProvider(behaviour, KEY)) as provider, serve_collector() as collector:
         workspace = make_workspace(folder / "workspace", provider, EXEMPLARS_SYNTH_API_KEY=KEY)
@@ -78,103 +74,52 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
         out, err = process.communicate(timeout=300)
         assert 0 == process.returncode, err
         assert "" == "".join(f"{point}" for point in collector.points if KEY in f"{point}")
-        yield Told(workspace, out, err)
+    return Told(workspace, out, err)
 
 
-def test_every_line_is_one_object_with_time_level_logger_and_message(told: Told) -> None:
-    heads = [list(line)[:4] for line in told.lines]
+def test_every_line_is_an_object_that_says_whose_it_is_and_none_has_a_key(tmp_path: Path) -> None:
+    told = run_with_all_lines(tmp_path)
+    [folder] = told.workspace.list_sets()
+    kept, rejected, result = read_kept(folder), read_rejected(folder), json.loads(told.out)
 
-    assert len(heads) > 50
-    assert [["time", "level", "logger", "message"]] * len(heads) == heads
+    assert {"run_id", "status", "samples", "report"} == set(result)
+    assert len(told.lines) > 50
+    assert {("time", "level", "logger", "message")} == {tuple(list(line)[:4]) for line in told.lines}
     assert {"UTC"} == {str(datetime.fromisoformat(line["time"]).tzinfo) for line in told.lines}
+    assert [] == [needle for needle in (KEY[:12], *spell(KEY), json.dumps(KEY)[1:-1]) if needle in told.err + told.out]
+    assert "[redacted]" in told.err
 
-
-def test_result_stays_the_one_line_of_stdout(told: Told) -> None:
-    assert {"run_id", "status", "samples", "report"} == set(json.loads(told.out))
-
-
-def test_lines_of_the_run_say_which_run_and_model(told: Told) -> None:
-    run_id = json.loads(told.out)["run_id"]
+    whose = {"run_id": result["run_id"], "handle": HANDLE, "synth_type": "from_traits", "effort": "low"}
     ours = [line for line in told.lines if line["logger"].startswith("exemplars.")]
-    prefects = told.of("prefect.task_runs") + told.of("prefect.flow_runs")
-
-    expected = {"run_id": run_id, "handle": HANDLE, "synth_type": "from_traits", "effort": "low"}
-    assert [expected] * len(ours) == [{name: line.get(name) for name in expected} for line in ours]
-    assert {run_id} == {line["run_id"] for line in prefects}
+    assert [whose] * len(ours) == [{name: line.get(name) for name in whose} for line in ours]
+    assert {result["run_id"]} == {line["run_id"] for line in told.of("prefect.task_runs", "prefect.flow_runs")}
     assert [] == [line for line in told.lines if "flow_run_id" in line]
 
-
-def test_call_that_is_tried_again_is_found_by_its_cell(told: Told) -> None:
+    # A call that is tried again is found by its cell, and a cell that failed has a warning and a row.
     again = [line for line in told.of("exemplars.calls") if "attempt" in line]
-
     assert again
     for line in again:
         assert line["error"] in {"RateLimitedError", "ProviderUnavailableError", "RetryableProviderError"}
-        assert (1, "openai/test") == (line["attempt"], line["model"])
-        assert line["wait_seconds"] >= 0
+        assert (1, "openai/test", True) == (line["attempt"], line["model"], line["wait_seconds"] >= 0)
         assert line["call"].startswith(line.get("cell", "subjects"))
         assert line.get("trait", "") == ("" if line["call"] == "subjects" else line["cell"].split("/")[0])
+    failed = [(line["level"], line["reason"], line["error"]) for line in told.of("exemplars.cells")]
+    assert {("WARNING", "cell_failed", "RequestRefusedError")} == set(failed)
+    assert len(failed) == sum(rejected["reason"] == "cell_failed")
 
-
-def test_cell_that_failed_has_a_warning_and_a_row(told: Told) -> None:
-    [folder] = told.workspace.list_sets()
-    rows = read_rejected(folder)
-    failed = told.of("exemplars.cells")
-
-    assert 0 < len(failed) == sum(rows["reason"] == "cell_failed")
-    assert {"WARNING"} == {line["level"] for line in failed}
-    assert {("cell_failed", "RequestRefusedError")} == {(line["reason"], line["error"]) for line in failed}
-
-
-def test_each_rejection_of_a_round_has_a_line_at_debug(told: Told) -> None:
-    [folder] = told.workspace.list_sets()
+    # Each rejection of a round has a line at debug; rounds, gate and end say their counts.
     found = {(line["trait"], line["pole"], line["reason"]) for line in told.of("exemplars.rejections")}
-    rows = read_rejected(folder)
-
+    spare = {(trait, pole, "surplus") for trait, pole, _ in found}
     assert {"DEBUG"} == {line["level"] for line in told.of("exemplars.rejections")}
-    assert set(zip(rows["trait"], rows["pole"], rows["reason"], strict=True)) <= found | {
-        (trait, pole, "surplus") for trait, pole, _ in found
-    }
-
-
-def test_round_gate_and_end_say_their_counts_in_fields(told: Told) -> None:
-    [folder] = told.workspace.list_sets()
+    assert set(zip(rejected["trait"], rejected["pole"], rejected["reason"], strict=True)) <= found | spare
     rounds = [line for line in told.lines if "chosen" in line]
     [gate] = [line["gate"] for line in told.lines if "gate" in line]
     [written] = [line for line in told.lines if "rejected_rows" in line]
     [end] = told.of("exemplars.runs")
-
     assert list(range(1, len(rounds) + 1)) == [line["round"] for line in rounds]
-    assert len(read_rejected(folder)) == sum(rounds[-1]["rejected"].values()) == written["rejected_rows"]
-    assert len(read_kept(folder)) == written["kept"]
-    assert ("passed", "attached") == (gate, end["outcome"])
+    assert len(rejected) == sum(rounds[-1]["rejected"].values()) == written["rejected_rows"]
+    assert (len(kept), "passed", "attached") == (written["kept"], gate, end["outcome"])
     assert end["seconds"] > 0
-
-
-def test_no_key_is_in_any_line(told: Told) -> None:
-    needles = (KEY[:12], *spell(KEY), json.dumps(KEY)[1:-1])
-
-    assert [] == [needle for needle in needles if needle in told.err + told.out]
-    assert "[redacted]" in told.err
-
-
-def test_worker_speaks_json_from_its_first_line_and_the_run_page_has_text(tmp_path: Path, provider: Provider) -> None:
-    workspace = make_workspace(tmp_path / "site", provider, EXEMPLARS_LOG_FORMAT="json", **PREFECT_JSON_VARIABLES)
-    with open_site(workspace) as site:
-        site.start_deployed()
-        site.start_worker()
-        run_id = site.start_run()
-        wait_until(lambda: site.read_state(run_id)[0] in ("COMPLETED", "FAILED", "CRASHED"), 180, "it has ended")
-        log = (workspace.folder / "worker.log").read_text().splitlines()
-        found = {"flow_run_id": {"any_": [run_id]}}
-        wait_until(lambda: "16 attached" in json.dumps(site.ask("POST", "/logs/filter", logs=found)), 30, "logged")
-        page = [line["message"] for line in site.ask("POST", "/logs/filter", logs=found)]
-
-    plain = [line for line in log if not line.startswith("{")]
-    assert [] == [line for line in plain if line and not line.startswith(("Discovered type", "Worker "))]
-    assert any(json.loads(line).get("gate") == "passed" for line in log if line.startswith("{"))
-    assert any(line.startswith("16 attached") for line in page)
-    assert [] == [line for line in page if line.startswith("{")]
 
 
 def test_two_runs_of_one_process_keep_their_lines_apart(tmp_path: Path, prefect_server: str) -> None:

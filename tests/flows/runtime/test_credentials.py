@@ -60,28 +60,15 @@ def test_key_of_a_block_is_sent_where_none_is_set(
     assert {OTHER} == provider.keys
 
 
-def test_each_model_has_its_own_block(save_block: Callable[[str, Any], None]) -> None:
+def test_block_is_read_for_a_hosted_model_without_a_key(
+    prefect_server: str, save_block: Callable[[str, Any], None]
+) -> None:
+    before = find_keys()
     save_block(SYNTH_BLOCK, KEY)
     save_block(JUDGE_BLOCK, OTHER)
 
-    assert (KEY, OTHER) == find_keys()
-
-
-def test_key_that_is_set_comes_first(save_block: Callable[[str, Any], None]) -> None:
-    save_block(SYNTH_BLOCK, KEY)
-    save_block(JUDGE_BLOCK, OTHER)
-
+    assert ((None, None), (KEY, OTHER)) == (before, find_keys())
     assert ("sk-synth", "sk-judge") == find_keys(synth_api_key="sk-synth", judge_api_key="sk-judge")
-
-
-def test_block_that_is_not_there_is_no_error(prefect_server: str) -> None:
-    assert (None, None) == find_keys()
-
-
-def test_blocks_are_not_read_where_no_hosted_model_is_asked(save_block: Callable[[str, Any], None]) -> None:
-    save_block(SYNTH_BLOCK, KEY)
-    save_block(JUDGE_BLOCK, OTHER)
-
     assert (None, None) == find_keys(make_level(synth_model="embedded", judge_model="embedded", judge_votes=1))
     assert (KEY, None) == find_keys(replace(HOSTED, judge_votes=0))
 
