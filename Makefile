@@ -40,10 +40,9 @@ docs: $(VENV)/.dev
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "Open site/index.html"
 
-# Much of the slow tests is waiting: six at a time, each file's in one process since they share servers, and
-# the files in the order of tests/conftest.py, the slowest first.
+# Much of the slow tests is waiting: four at a time, those that share a stack in one process (tests/conftest.py).
 test: $(VENV)/.dev
-	$(BIN)/pytest tests --ignore=tests/bench -n 6 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest tests --ignore=tests/bench -n 4 --dist loadgroup --no-loadscope-reorder
 
 # Types beside the tests, since they take one core for a minute.
 check: $(VENV)/.dev

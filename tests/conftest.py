@@ -1,5 +1,6 @@
 """What holds for every test: the slowest come first, in CI a skip is a failure, and servers are shared."""
 
+import json
 import os
 import re
 from collections.abc import Generator, Iterator
@@ -17,42 +18,9 @@ if TYPE_CHECKING:
 
 _opened = ExitStack()
 TESTS = Path(__file__).parent
-# Half a minute and more each, the longest first: begun late, one of them alone would hold up the end.
-SLOWEST = (
-    "flows/test_serve.py",
-    "flows/cli/test_interrupt.py",
-    "flows/backfills/test_fleet.py",
-    "flows/observability/test_metrics.py",
-    "flows/test_synthesize.py",
-    "flows/test_backfill.py",
-    "flows/test_embedded.py",
-    "flows/deploy/test_deploy.py",
-    "flows/cli/test_app.py",
-    "flows/observability/test_logs.py",
-    "flows/api/prefect_runs/test_kills.py",
-    "flows/test_strategies.py",
-    "flows/api/openapi/test_document.py",
-    "expectations/test_gate.py",
-    "flows/api/prefect_runs/test_races.py",
-    "flows/test_deployed.py",
-    "flows/test_review_suspended.py",
-    "engine/store/test_removal_kills.py",
-    "flows/api/test_pushing.py",
-    "flows/cli/test_temporary_server.py",
-    "flows/cli/sets/test_review.py",
-    "flows/cli/sets/test_remove.py",
-    "flows/runs/test_heartbeat.py",
-    "flows/retention/test_old_runs.py",
-    "docs/test_http_walk.py",
-    "engine/replies/test_admin.py",
-    "flows/api/test_whole.py",
-    "engine/replies/test_replies.py",
-    "engine/replies/test_database.py",
-    "flows/cli/runs/test_backfill.py",
-    "engine/quality/test_coherence.py",
-    "flows/test_ui.py",
-    "flows/test_script.py",
-)
+# How long each test took the last time.
+DURATIONS = TESTS.parent / ".pytest_cache" / "durations.json"
+_durations: dict[str, float] = {}
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -72,12 +40,27 @@ def pytest_unconfigure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts the files that take longest first; the order inside a file stays, and the stack has one process."""
-    places = {TESTS / name: place for place, name in enumerate(SLOWEST)}
-    items.sort(key=lambda item: places.get(item.path, len(places)))
+    """Puts what takes longest first: begun late it would hold up the end. The stack, in one process, is longest."""
+    took = json.loads(DURATIONS.read_text()) if DURATIONS.exists() else {}
+    stack = TESTS / "stack"
+    # What was never timed is guessed by where it is.
+    items.sort(key=lambda item: (stack not in item.path.parents, -took.get(item.nodeid, "flows" in item.path.parts)))
     for item in items:
-        if TESTS / "stack" in item.path.parents:
+        if stack in item.path.parents:
             item.add_marker(pytest.mark.xdist_group("stack"))
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Notes what a test took, set-up included."""
+    node = report.nodeid.partition("@")[0]
+    _durations[node] = round(_durations.get(node, 0.0) + report.duration, 2)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Keeps what the tests took for the next session's order."""
+    if not hasattr(session.config, "workerinput") and DURATIONS.parent.exists():
+        before = json.loads(DURATIONS.read_text()) if DURATIONS.exists() else {}
+        DURATIONS.write_text(json.dumps(before | _durations))
 
 
 @pytest.hookimpl(wrapper=True)

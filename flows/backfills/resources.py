@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from functools import partial
 
 from prefect.runtime import flow_run
@@ -17,6 +17,7 @@ from engine.settings import Settings
 from engine.system.worker_process import WorkerProcess
 from expectations.checking import warm_up
 from flows.runs.lease import Logger
+from flows.runtime.own_worker import OWN_WORKER
 from flows.runtime.resources import RunResources, open_run_resources
 
 SPARE_THREADS = 16
@@ -36,13 +37,14 @@ async def open_backfill_resources(
     # Each run may wait a minute for its lease in a thread, and must keep no other from giving its own back.
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(2 * runs_at_once + SPARE_THREADS))
     calls_at_once = settings.concurrency * runs_at_once
-    with WorkerProcess(logger.warning, warm_up) as worker:
+    with ExitStack() as opened:
+        run_heavy = OWN_WORKER.get() or opened.enter_context(WorkerProcess(logger.warning, warm_up)).run
         async with (
             share_models(calls_at_once, settings.patience_seconds, budget, logger.warning) as shared,
             open_run_resources(
                 settings,
                 logger,
-                worker.run,
+                run_heavy,
                 as_tasks=False,
                 shared=shared,
                 find_skip_reason=partial(_find_skip_reason, settings, request),

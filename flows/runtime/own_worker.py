@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 from engine.system.importing import importing
-from engine.system.worker_process import RunHeavy, WorkerProcess, fork_worker, run_here
+from engine.system.worker_process import RunHeavy, WorkerProcess, fork_worker
 
 LOGGER = logging.getLogger("exemplars.runs")
-# What does the heavy work of a run that has its process for itself.
-OWN_WORKER: ContextVar[RunHeavy] = ContextVar("own_worker", default=run_here)
+# What does the heavy work of this process's runs; None where nobody has said so.
+OWN_WORKER: ContextVar[RunHeavy | None] = ContextVar("own_worker", default=None)
 
 
 @contextmanager

@@ -234,7 +234,7 @@ async def open_run_resources(
                 client,
                 watcher,
                 rate_limiter,
-                run_heavy or OWN_WORKER.get(),
+                run_heavy or OWN_WORKER.get() or run_here,
                 as_tasks,
                 shared,
                 CommonBatches() if shared else None,

@@ -70,7 +70,7 @@ def start_callers(api: str, *arguments: str, **settings: str) -> "subprocess.Pop
     """Starts a process that calls through the rate limiter; ``settings`` are EXEMPLARS_ variables, unprefixed."""
     ours = {f"EXEMPLARS_{name.upper()}": value for name, value in settings.items()}
     return subprocess.Popen(
-        [sys.executable, str(CALLERS), *arguments],
+        [sys.executable, "-P", str(CALLERS), *arguments],
         cwd=ROOT,
         env={**clear_environment(), **ours, "PREFECT_API_URL": api, "PYTHONPATH": str(ROOT)},
         stdin=subprocess.DEVNULL,

@@ -79,7 +79,7 @@ def test_run_tells_what_its_provider_saw_by_few_attributes_in_documented_units(
     attributes = {name for point in collector.points for name in point.attributes}
 
     assert {
-        *("gen_ai.request.model", "gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.token.type"),
+        *("gen_ai.request.model", "gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.token.type", "error.type"),
         *("exemplars.synth_type", "exemplars.effort", "exemplars.outcome", "exemplars.reason", "exemplars.waits_for"),
     } == attributes
     assert {
