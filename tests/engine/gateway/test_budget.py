@@ -1,6 +1,7 @@
 """The budget is never overdrawn, whoever asks, and who waits for room is let in as soon as there is some."""
 
 import asyncio
+import itertools
 from fractions import Fraction
 
 import pytest
@@ -58,16 +59,17 @@ async def test_call_waits_for_those_of_other_runs_that_may_cost_less() -> None:
     assert pytest.approx(0.3) == budget.spent_usd
 
 
-async def test_money_that_is_set_aside_for_others_is_taken_back_but_for_what_they_spent() -> None:
+def test_what_is_set_aside_comes_back_but_for_what_is_spent_and_a_call_that_broke_off_counts_at_its_most() -> None:
     budget = make_shared_budget(1.0)
     budget.set_aside(0.7)
     left = budget.left_usd
     budget.settle(0.7, 0.2)
+    RunBudget(4, 5.0, budget).count_unanswered(0.25)
 
-    assert pytest.approx([0.3, 0.8, 0.2]) == [left, budget.left_usd, budget.spent_usd]
+    assert pytest.approx([0.3, 0.55, 0.45]) == [left, budget.left_usd, budget.spent_usd]
 
 
-async def test_kept_replies_cost_the_plan_and_not_the_shared_budget() -> None:
+def test_kept_replies_cost_the_plan_and_not_the_shared_budget() -> None:
     shared = make_shared_budget(1.0)
     budget = RunBudget(4, 5.0, shared)
     budget.count(Reply("", "stop", cost_usd=0.4), reused=True)
@@ -75,20 +77,25 @@ async def test_kept_replies_cost_the_plan_and_not_the_shared_budget() -> None:
     assert (0.0, 0.4) == (shared.spent_usd, budget.cost_usd)
 
 
-async def test_call_that_broke_off_counts_at_its_most() -> None:
-    budget = make_shared_budget(1.0)
-    RunBudget(4, 5.0, budget).count_unanswered(0.25)
+def spend(*costs: float | None) -> float | None:
+    budget = RunBudget(4)
+    for cost in costs:
+        budget.count(Reply("", "stop", cost_usd=cost), reused=False)
+    return budget.cost_usd
 
-    assert 0.25 == budget.spent_usd
+
+def test_costs_come_to_one_sum_in_any_order_and_those_without_a_price_to_none() -> None:
+    assert 1 == len({spend(*order) for order in itertools.permutations((0.1, 0.2, 0.3, 1e-9))})
+    assert [None, 0.2, 0.0] == [spend(None, None), spend(None, 0.2), spend(0.0)]
 
 
-def test_a_million_small_costs_add_up_to_what_they_are() -> None:
+def test_many_small_costs_add_up_to_what_they_are() -> None:
     budget = make_shared_budget(None)
     budget.spend(1000.0)
-    for _ in range(1_000_000):
+    for _ in range(50_000):
         budget.spend(1e-7)
 
-    assert float(1000 + 1_000_000 * Fraction(1e-7)) == budget.spent_usd
+    assert float(1000 + 50_000 * Fraction(1e-7)) == budget.spent_usd
 
 
 # Thousandths of a dollar, none of which a float is: their sums reach limits exactly, but for the last bits.
@@ -119,7 +126,7 @@ async def test_limit_is_never_passed_by_calls_that_end_in_any_order(
     assert float(sum(paid, Fraction(0))) == pytest.approx(budget.spent_usd, rel=1e-15, abs=0)
 
 
-@pytest.mark.parametrize(("cost", "times"), [(0.1, 3), (0.1, 10), (0.001, 1000), (1e-6, 7), (0.7, 3)])
+@pytest.mark.parametrize(("cost", "times"), [(0.1, 3), (0.001, 1000), (1e-6, 7)])
 async def test_limit_that_costs_reach_exactly_is_spent_to_the_last_call(cost: float, times: int) -> None:
     budget = RunBudget(1, float(f"{cost * times:.9f}"))
     for _ in range(times):

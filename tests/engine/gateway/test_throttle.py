@@ -111,26 +111,21 @@ def test_window_comes_back_when_the_limit_is_gone() -> None:
     assert 32 == round(throttle.window)
 
 
-def test_replies_that_get_slow_narrow_the_window() -> None:
-    throttle, _, _ = make_throttle()
-    for _ in range(200):
-        throttle.take_reply(0.5)
-    for _ in range(64):
-        throttle.take_reply(5.0)
-
-    assert throttle.window < 24
-
-
-def test_replies_that_differ_as_texts_do_leave_it_as_it_is() -> None:
-    throttle, _, _ = make_throttle()
+def test_replies_that_get_slow_narrow_the_window_and_those_that_differ_as_texts_do_leave_it() -> None:
+    slow, usual = make_throttle()[0], make_throttle()[0]
     source = random.Random(2)
+    for _ in range(200):
+        slow.take_reply(0.5)
+    for _ in range(64):
+        slow.take_reply(5.0)
     for _ in range(500):
-        throttle.take_reply(source.lognormvariate(1.0, 0.5))
+        usual.take_reply(source.lognormvariate(1.0, 0.5))
 
-    assert 32 == throttle.window
+    assert slow.window < 24
+    assert 32 == usual.window
 
 
-async def lock_pool(throttle: AdaptiveThrottle, log: list[str], name: str, failures: int = 0) -> None:
+async def hold_a_place(throttle: AdaptiveThrottle, log: list[str], name: str, failures: int = 0) -> None:
     async with throttle.turn(failures):
         log.append(name)
         await asyncio.sleep(0)
@@ -140,7 +135,7 @@ async def test_no_more_calls_are_in_flight_than_the_window_has_and_those_that_fa
     throttle, _, _ = make_throttle(most=1)
     log: list[str] = []
     await asyncio.gather(
-        *(lock_pool(throttle, log, name, failures) for name, failures in [("a", 0), ("b", 0), ("c", 1), ("d", 2)])
+        *(hold_a_place(throttle, log, name, failures) for name, failures in [("a", 0), ("b", 0), ("c", 1), ("d", 2)])
     )
 
     assert ["a", "d", "c", "b"] == log
@@ -151,11 +146,11 @@ async def test_cancelled_call_leaves_its_place_to_the_next() -> None:
     throttle, _, _ = make_throttle(most=1)
     log: list[str] = []
     async with throttle.turn():
-        waiting = [asyncio.create_task(lock_pool(throttle, log, name)) for name in ("a", "b")]
+        waiting = [asyncio.create_task(hold_a_place(throttle, log, name)) for name in ("a", "b")]
         await asyncio.sleep(0)
         waiting[0].cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
-    await lock_pool(throttle, log, "c")
+    await hold_a_place(throttle, log, "c")
 
     assert (["b", "c"], 0) == (log, throttle.in_flight)
 
@@ -180,21 +175,17 @@ def test_circuit_opens_where_nothing_is_answered_and_closes_with_the_first_reply
     assert "for 300 s at most" in notices[0]
 
 
-def test_one_call_that_fails_again_and_again_opens_nothing() -> None:
+def test_neither_one_call_that_fails_again_and_again_nor_replies_in_between_open_it() -> None:
     throttle, _, _ = make_throttle()
     for _ in range(10 * SILENT_CALLS):
         throttle.take_failure(DOWN, "the same")
-
     assert not throttle.is_open
 
-
-def test_replies_in_between_keep_it_closed() -> None:
     throttle, _, _ = make_throttle()
     for number in range(10 * SILENT_CALLS):
         throttle.take_failure(DOWN, number)
         if number % 5 == 4:
             throttle.take_reply(0.2)
-
     assert not throttle.is_open
 
 
@@ -254,7 +245,7 @@ async def test_provider_that_stays_away_is_down_for_all_who_wait() -> None:
     throttle, clock, _ = make_throttle(patience=20)
     fail_all(throttle)
     log: list[str] = []
-    waiting = [asyncio.create_task(lock_pool(throttle, log, str(number))) for number in range(3)]
+    waiting = [asyncio.create_task(hold_a_place(throttle, log, str(number))) for number in range(3)]
     await asyncio.sleep(0)
     clock.now = 15.0
     with pytest.raises(ProviderDownError, match=r"answered nothing for 17 s.*EXEMPLARS_PATIENCE_SECONDS"):
