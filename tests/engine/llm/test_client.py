@@ -1,6 +1,8 @@
-"""What litellm makes of a provider's usage comes through: cached tokens, those of thoughts, and so the cost."""
+"""What litellm sends of a prompt, and what it makes of a provider's usage: marks for a cache, tokens, and the cost."""
 
 import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -11,9 +13,11 @@ from engine.llm.client import LitellmClient
 from engine.llm.prices import Price
 from engine.llm.request import Endpoint, Prompt, Reply, Request
 
+GPT, CLAUDE = "openai/gpt-5-mini", "anthropic/claude-sonnet-4-5"
 # USD a token: plain prompt, reply, prompt from the cache, prompt into the cache.
 PRICE = Price(1.0, 10.0, 0.1, 2.0)
-OPENAI: dict[str, Any] = {
+ASKED = Request(Prompt("Is it?"), 100, 0.8)
+GPT_ANSWER: dict[str, Any] = {
     "id": "chatcmpl-1",
     "object": "chat.completion",
     "created": 0,
@@ -33,7 +37,7 @@ OPENAI: dict[str, Any] = {
         "completion_tokens_details": {"reasoning_tokens": 20},
     },
 }
-CLAUDE: dict[str, Any] = {
+CLAUDE_ANSWER: dict[str, Any] = {
     "id": "msg_1",
     "type": "message",
     "role": "assistant",
@@ -49,33 +53,43 @@ CLAUDE: dict[str, Any] = {
 }
 
 
-async def ask(model: str, path: str, answer: dict[str, Any]) -> tuple[Reply, dict[str, Any]]:
-    app, bodies = FastAPI(), list[dict[str, Any]]()
+@dataclass
+class Both:
+    """A server that answers like OpenAI and like Anthropic, and keeps what it was sent."""
 
-    @app.post(path)
-    async def complete(body: dict[str, Any]) -> dict[str, Any]:
-        bodies.append(body)
-        return answer
+    url: str
+    bodies: list[dict[str, Any]] = field(default_factory=list)
 
-    with serve_app(app) as url:
-        base = f"{url}{path.removesuffix('/chat/completions').removesuffix('/v1/messages')}"
+    async def ask(self, model: str, request: Request = ASKED, place: str = "v1") -> Reply:
+        """One call below an address of its own."""
+        base = f"{self.url}/{place}"
         client = LitellmClient(Endpoint(model, model, model, api_base=base, api_key="sk-test", price=PRICE), 60)
-        reply = await client.complete(Request(Prompt("Is it?"), 100, 0.8, thinking="low"))
-        await client.close()
-    return reply, bodies[0]
+        try:
+            return await client.complete(request)
+        finally:
+            await client.close()
+
+
+@pytest.fixture(scope="module")
+def both() -> Iterator[Both]:
+    app = FastAPI()
+    with serve_app(app) as url:
+        served = Both(url)
+
+        @app.post("/{path:path}")
+        async def complete(path: str, body: dict[str, Any]) -> dict[str, Any]:
+            served.bodies.append(body)
+            return CLAUDE_ANSWER if path.endswith("messages") else GPT_ANSWER
+
+        yield served
 
 
 @pytest.mark.parametrize(
-    ("model", "path", "answer", "cost_usd"),
-    [
-        ("openai/gpt-5-mini", "/v1/chat/completions", OPENAI, 40 + 60 * 0.1 + 30 * 10),
-        ("anthropic/claude-sonnet-4-5", "/v1/messages", CLAUDE, 20 + 60 * 0.1 + 20 * 2 + 30 * 10),
-    ],
+    ("model", "cost_usd", "thinking"),
+    [(GPT, 40 + 60 * 0.1 + 30 * 10, "reasoning_effort"), (CLAUDE, 20 + 60 * 0.1 + 20 * 2 + 30 * 10, "thinking")],
 )
-async def test_tokens_cost_and_thinking_come_through(
-    model: str, path: str, answer: dict[str, Any], cost_usd: float
-) -> None:
-    reply, body = await ask(model, path, answer)
+async def test_tokens_cost_and_thinking_come_through(both: Both, model: str, cost_usd: float, thinking: str) -> None:
+    reply = await both.ask(model, Request(ASKED.prompt, 100, 0.8, thinking="low"))
 
     assert ("Yes.", "stop", 100, 30, 60) == (
         reply.text,
@@ -85,36 +99,51 @@ async def test_tokens_cost_and_thinking_come_through(
         reply.cached_tokens,
     )
     assert cost_usd == pytest.approx(reply.cost_usd)
-    assert "reasoning_effort" in body or "thinking" in body
+    assert thinking in both.bodies[-1]
 
 
-async def test_run_that_ends_closes_nothing_that_another_of_the_process_opens_or_uses() -> None:
-    app = FastAPI()
+async def test_run_that_ends_closes_nothing_that_another_of_the_process_opens_or_uses(both: Both) -> None:
+    first = asyncio.Event()
 
-    @app.post("/{path:path}")
-    async def complete(path: str, body: dict[str, Any]) -> dict[str, Any]:
-        return CLAUDE if path.endswith("messages") else OPENAI
+    async def begin() -> Reply:
+        reply = await both.ask("openai/test", place="first")
+        first.set()
+        return reply
 
-    with serve_app(app) as url:
+    async def follow(model: str, place: str) -> Reply:
+        await first.wait()
+        return await both.ask(model, place=place)
 
-        async def run(provider: str, place: str, begins: asyncio.Event, ends: asyncio.Event) -> str:
-            model = f"{provider}/test"
-            client = LitellmClient(Endpoint(model, model, model, api_base=f"{url}/{place}", api_key="sk-test"), 60)
-            await begins.wait()
-            reply = await client.complete(Request(Prompt("Is it?"), 100, 0.8))
-            ends.set()
-            await client.close()
-            return reply.text
+    others = [follow(model, place) for model in ("openai/test", CLAUDE) for place in ("first", "other")]
 
-        at_once, first, last = asyncio.Event(), asyncio.Event(), asyncio.Event()
-        at_once.set()
-        said = await asyncio.gather(
-            run("openai", "first", at_once, first),
-            *[
-                run(provider, place, first, last)
-                for provider in ("openai", "anthropic")
-                for place in ("first", "other")
-            ],
-        )
+    assert ["Yes."] * 5 == [reply.text for reply in await asyncio.gather(begin(), *others)]
 
-    assert ["Yes."] * 5 == said
+
+# What many requests have in common is marked for Claude, which keeps only what is marked, and for nobody else.
+MARK = {"type": "ephemeral"}
+USER = "Length: 10 to 20 words\nClarity: Clear"
+ALONE = Prompt(USER, "You write.")
+AFTER_TURNS = Prompt(USER, "You write.", (("Subject: a kiosk", '{"text": "It is shut."}'),))
+
+
+@pytest.mark.parametrize(
+    ("prompt", "system", "turns"),
+    [(ALONE, MARK, [("user", None)]), (AFTER_TURNS, None, [("user", None), ("assistant", MARK), ("user", None)])],
+)
+async def test_last_turn_else_the_system_message_is_marked_for_claude(
+    both: Both, prompt: Prompt, system: object, turns: list[tuple[str, object]]
+) -> None:
+    await both.ask(CLAUDE, Request(prompt, 100, 0.8))
+    body = both.bodies[-1]
+
+    assert [("You write.", system)] == [(part["text"], part.get("cache_control")) for part in body["system"]]
+    assert turns == [
+        (message["role"], part.get("cache_control")) for message in body["messages"] for part in message["content"]
+    ]
+
+
+@pytest.mark.parametrize("prompt", [ALONE, AFTER_TURNS])
+async def test_others_get_the_messages_as_they_are(both: Both, prompt: Prompt) -> None:
+    await both.ask("openai/test", Request(prompt, 100, 0.8))
+
+    assert [{"role": role, "content": text} for role, text in prompt.messages] == both.bodies[-1]["messages"]

@@ -13,33 +13,15 @@ from engine.llm.embedded_models import list_embedded_models
 from engine.settings import EmbeddedPlace
 
 
-@pytest.mark.parametrize(
-    ("texts", "cause"),
-    [
-        ({"general.architecture": "nope"}, "unknown model architecture: 'nope'"),
-        (
-            {"general.architecture": "llama"},
-            "error loading model hyperparameters: key not found in model: llama.context_length",
-        ),
-    ],
-)
-def test_server_that_does_not_start_is_one_message_with_its_cause(
-    tmp_path: Path, texts: dict[str, str], cause: str
-) -> None:
-    own = tmp_path / "own.gguf"
-    own.write_bytes(make_gguf({"w": 8}, texts, bytes(32), kind=0))
-    with pytest.raises(ProviderUnavailableError) as caught, serve_embedded(f"embedded/{own}", EmbeddedPlace(tmp_path)):
-        pass
-
-    assert (
-        f"The embedded server did not start with {own}: {cause}. Name a GGUF file of a model that llama.cpp knows, and "
-        "that this machine has the memory for"
-    ) == str(caught.value)
-
-
+# As llama.cpp writes it.
 @pytest.mark.parametrize(
     ("line", "cause"),
     [
+        (
+            "0.00.074.510 E llama_model_load: error loading model: unknown model architecture: 'nope'\n"
+            "0.00.074.514 E srv    load_model: failed to load model\nRuntimeError: Failed to init server.",
+            "unknown model architecture: 'nope'",
+        ),
         (
             "0.00.303.165 E common_chat_templates_init: parser: Parser Error: Expected }} (Got }).\n"
             "0.00.303.185 E srv          init: init: chat template parsing error: std::exception",
@@ -65,6 +47,7 @@ def test_first_error_of_the_server_is_its_cause_else_its_last_line(
         pass
 
 
+# The one test with llama.cpp itself. Which of its lines it gets written before it ends is up to the machine.
 def test_template_that_cannot_be_read_matters_in_a_chat_alone(tmp_path: Path) -> None:
     own, shipped = tmp_path / "own.gguf", list_embedded_models()["smollm2-135m"].find(tmp_path)
     assert shipped
@@ -73,7 +56,7 @@ def test_template_that_cannot_be_read_matters_in_a_chat_alone(tmp_path: Path) ->
     with serve_embedded(f"embedded/{own}", EmbeddedPlace(tmp_path)) as endpoint:
         assert "plain" == endpoint.style
     with (
-        pytest.raises(ProviderUnavailableError, match="its chat template cannot be read"),
+        pytest.raises(ProviderUnavailableError, match=r"The embedded server did not start with .*own\.gguf: "),
         serve_embedded(f"embedded/{own}", EmbeddedPlace(tmp_path, "chat")),
     ):
         pass

@@ -8,18 +8,7 @@ from engine.llm.prices import FREE, Price, add_costs, find_price, may_think, par
 
 @pytest.mark.parametrize(
     "name",
-    [
-        "openai/gpt-4.1-mini",
-        "openai/gpt-4.1",
-        "gpt-4.1",
-        "anthropic/claude-sonnet-4-5",
-        "gemini/gemini-2.5-flash",
-        "vertex_ai/gemini-2.5-pro",
-        "mistral/mistral-small-latest",
-        "azure/gpt-4.1",
-        "deepseek/deepseek-chat",
-        "bedrock/anthropic.claude-haiku-4-5-20251001-v1:0",
-    ],
+    ["openai/gpt-4.1", "gpt-4.1", "gemini/gemini-2.5-flash", "bedrock/anthropic.claude-haiku-4-5-20251001-v1:0"],
 )
 def test_price_is_the_one_that_litellm_counts_by(name: str) -> None:
     info = import_litellm().get_model_info(name)
@@ -32,25 +21,18 @@ def test_price_is_the_one_that_litellm_counts_by(name: str) -> None:
     ) == find_price(name)
 
 
+# Of nobody, of another provider, of no name, of something else, and of half a price.
 @pytest.mark.parametrize(
-    "name", ["openai/my-model", "nobody/gpt-4.1", "anthropic/gpt-4.1", "", "openai/", "openai/text-embedding-9"]
+    "name",
+    ["nobody/gpt-4.1", "anthropic/gpt-4.1", "", "openai/", "openai/text-embedding-9", "github_copilot/gpt-4o"],
 )
-def test_model_that_is_not_on_the_list_has_no_price(name: str) -> None:
-    assert None is find_price(name)
-
-
-def test_model_with_half_a_price_has_none() -> None:
-    assert None is find_price("sample_spec/nothing")
-    assert None is find_price("github_copilot/gpt-4o")
+def test_model_that_is_not_on_the_list_with_both_prices_has_none(name: str) -> None:
+    assert find_price(name) is None
 
 
 def test_price_of_the_settings_is_for_a_million_tokens() -> None:
     assert 2.0 == pytest.approx(parse_price("0.40/1.60").cost(1_000_000, 1_000_000))
     assert 0.0 == parse_price("0/0").bound_cost(1000, 1000)
-
-
-def test_cost_is_of_both_directions() -> None:
-    assert 18.0 == Price(3e-6, 15e-6).cost(1_000_000, 1_000_000)
 
 
 def test_cached_and_written_tokens_have_prices_of_their_own() -> None:
@@ -68,16 +50,16 @@ def test_bound_is_what_a_call_can_cost_whatever_is_cached() -> None:
     assert 0.0 == FREE.bound_cost(10, 4)
 
 
-@pytest.mark.parametrize("name", ["openai/gpt-4.1-mini", "anthropic/claude-sonnet-4-5", "deepseek/deepseek-chat"])
+@pytest.mark.parametrize("name", ["openai/gpt-4.1-mini", "anthropic/claude-sonnet-4-5"])
 def test_cost_of_cached_tokens_is_what_litellm_reckons(name: str) -> None:
     litellm = import_litellm()
-    details = {"cached_tokens": 600}
-    usage = litellm.Usage(prompt_tokens=1000, completion_tokens=50, prompt_tokens_details=details)
-    response = litellm.ModelResponse(model=name, usage=usage)
+    usage = litellm.Usage(prompt_tokens=1000, completion_tokens=50, prompt_tokens_details={"cached_tokens": 600})
     price = find_price(name)
 
     assert price is not None
-    assert litellm.completion_cost(response, model=name) == pytest.approx(price.cost(1000, 50, cached=600))
+    assert litellm.completion_cost(litellm.ModelResponse(model=name, usage=usage), model=name) == pytest.approx(
+        price.cost(1000, 50, cached=600)
+    )
 
 
 @pytest.mark.parametrize(
@@ -87,11 +69,8 @@ def test_costs_that_are_not_known_are_not_added(costs: tuple[float | None, ...],
     assert total == add_costs(*costs)
 
 
-@pytest.mark.parametrize(
-    "model", ["openai/gpt-5-mini", "openai/gpt-4.1", "anthropic/claude-sonnet-4-5", "openai/o3", "openai/my-model"]
-)
+@pytest.mark.parametrize("model", ["openai/gpt-5-mini", "openai/gpt-4.1", "openai/my-model"])
 def test_what_the_list_says_of_thinking_is_what_litellm_says(model: str) -> None:
-    import litellm
-
+    litellm = import_litellm()
     name, provider, *_ = litellm.get_llm_provider(model)
     assert litellm.supports_reasoning(name, provider) == may_think(model)

@@ -40,14 +40,11 @@ async def send(provider: Provider, model: str, thinking: Thinking) -> tuple[bool
     return client.endpoint.thinks, provider.bodies[-1]
 
 
-@pytest.mark.parametrize("thinking", ["low", "medium", "high"])
-async def test_thinking_is_the_reasoning_effort_with_room_for_the_thoughts(
-    provider: Provider, thinking: Thinking
-) -> None:
-    thinks, body = await send(provider, "openai/gpt-5-mini", thinking)
+async def test_thinking_is_the_reasoning_effort_with_room_for_the_thoughts(provider: Provider) -> None:
+    thinks, body = await send(provider, "openai/gpt-5-mini", "medium")
 
-    assert (True, thinking) == (thinks, body["reasoning_effort"])
-    assert 500 + THINKING_TOKENS[thinking] == body["max_completion_tokens"]
+    assert (True, "medium") == (thinks, body["reasoning_effort"])
+    assert 500 + THINKING_TOKENS["medium"] == body["max_completion_tokens"]
     assert "temperature" not in body
     assert "response_format" in body
 
@@ -65,7 +62,7 @@ async def test_model_that_thinks_by_itself_is_asked_for_the_least(
     assert 500 + THINKING_TOKENS["none"] == body["max_completion_tokens"]
 
 
-@pytest.mark.parametrize("model", ["openai/gpt-4.1-mini", "openai/gpt-5-chat-latest", "openai/a-model-of-my-own"])
+@pytest.mark.parametrize("model", ["openai/gpt-5-chat-latest", "openai/a-model-of-my-own"])
 async def test_thinking_is_left_out_where_the_model_has_none(provider: Provider, model: str) -> None:
     thinks, body = await send(provider, model, "high")
 
