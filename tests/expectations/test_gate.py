@@ -4,7 +4,7 @@ import json
 import shutil
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,10 @@ from engine.domain.model import POLES
 from engine.domain.samples import SAMPLE_SCHEMA, make_row, make_sample_table
 from engine.quality.diversity import PoleVariety, Variety, measure_texts
 from engine.quality.verdict import ExpectationResult, Verdict
-from expectations.gate import FOLDER, check_rows, run_suite
+from expectations.gate import FOLDER, check_rows, make_parameters, run_suite
+from expectations.results import join_outcomes
+
+pytestmark = pytest.mark.xdist_group("great-expectations")
 
 TRAITS = ("clarity", "tone")
 WANTED = 3
@@ -80,13 +83,31 @@ def make_sides(run: Frame, side: str = "eval") -> Frame:
     return pd.DataFrame([*old, *new], columns=["text", "subject", "side", "origin"])
 
 
-def check(
-    run: Frame | None = None, whole: Frame | None = None, folder: Path = FOLDER, sides: Frame | None = None
-) -> Verdict:
+def check(run: Frame | None = None, whole: Frame | None = None, folder: Path = FOLDER) -> Verdict:
+    """The verdict on all frames of a run."""
     run = make_run() if run is None else run
     whole = make_whole(make_run()) if whole is None else whole
-    sides = make_sides(make_run()) if sides is None else sides
+    sides = make_sides(make_run())
     return check_rows(run, whole, TRAITS, WANTED, RUN, SAMPLE_SCHEMA.names, measure(run), folder, sides)
+
+
+MAKERS: Mapping[str, Callable[[Frame], Frame]] = {"run": lambda run: run, "whole": make_whole, "held_out": make_sides}
+
+
+def check_one(suite: str, spoil: Spoil = lambda frame: frame, folder: Path = FOLDER, run_id: str = RUN) -> Verdict:
+    """The verdict of one suite alone on its frame, which is spoiled."""
+    return check_frame(suite, spoil(MAKERS[suite](make_run())), folder, run_id)
+
+
+def check_frame(suite: str, frame: Frame, folder: Path = FOLDER, run_id: str = RUN) -> Verdict:
+    figures = {f"{item.trait}/{item.pole}": asdict(item.exemplars) for item in measure(frame)}
+    parameters = make_parameters(TRAITS, WANTED, run_id, SAMPLE_SCHEMA.names, figures)
+    return join_outcomes([run_suite(folder / f"{suite}.json", frame, parameters)])
+
+
+@pytest.fixture(scope="module")
+def good() -> Verdict:
+    return check()
 
 
 def measure(run: Frame) -> list[PoleVariety]:
@@ -107,13 +128,6 @@ def measure_pole(texts: list[str]) -> Variety:
     """
     order = float(not any(text.startswith(".") for text in texts))
     return replace(measure_texts(texts, WordVectors()), word_order=order)
-
-
-def check_one(suite: str, spoil: Spoil, folder: Path = FOLDER) -> Verdict:
-    """The verdict where the frame of one suite is spoiled."""
-    frames = {"run": make_run(), "whole": make_whole(make_run()), "held_out": make_sides(make_run())}
-    frames[suite] = spoil(frames[suite])
-    return check(frames["run"], frames["whole"], folder, frames["held_out"])
 
 
 def put(column: str, row: int, value: Any) -> Spoil:
@@ -285,12 +299,10 @@ def find_result(verdict: Verdict, suite: str, says: str) -> ExpectationResult:
     return result
 
 
-def test_good_rows_meet_every_expectation() -> None:
-    verdict = check()
-
-    assert [] == [result for result in verdict.results if not result.success]
-    assert (True, (), ()) == (verdict.success, verdict.failed, verdict.warnings)
-    assert sum(map(len, SUITES.values())) == len(verdict.results)
+def test_good_rows_meet_every_expectation(good: Verdict) -> None:
+    assert [] == [result for result in good.results if not result.success]
+    assert (True, (), ()) == (good.success, good.failed, good.warnings)
+    assert list(SUITES) == list(good.suites)
 
 
 def test_every_expectation_has_a_case_here() -> None:
@@ -345,33 +357,26 @@ def test_severities_are_those_of_the_design() -> None:
 
 
 def test_failure_says_what_was_found() -> None:
-    failed = check(drop_rows(0)(make_run())).failed
+    failed = check_one("run", drop_rows(0)).failed
+    near = find_result(check_one("run", copy_text(0, 7, make_near)), "run", list(RUN_FAULTS)[9])
 
     assert "Expected that every trait has exactly its quota at both poles: clarity/positive has 2 of 3." in failed
     assert "Expected that there are as many rows as the quotas add up to, and at least one: 11." in failed
-
-
-def test_near_duplicates_are_shown_side_by_side() -> None:
-    run = copy_text(0, 7, make_near)(make_run())
-    result = find_result(check(run), "run", list(RUN_FAULTS)[9])
-
-    [fault] = result.faults
+    [fault] = near.faults
     assert repr(TEXTS[0]) in fault
     assert repr(make_near(TEXTS[0])) in fault
     assert 0.7 <= float(fault.split(":")[0]) < 1.0
 
 
-def test_qualities_between_the_poles_do_not_count_in_the_balance() -> None:
-    whole = make_whole(make_run())
-    between = pd.DataFrame(
-        [("tone", f"Between {text.lower()}", 0.9, "authored") for text in TEXTS], columns=list(whole.columns)
-    ).assign(text=lambda frame: [f"{number * 7919} {text[::-1]}" for number, text in enumerate(frame["text"])])
-
-    assert () == check(whole=pd.concat([whole, between], ignore_index=True)).warnings
+def add_qualities_between_the_poles(whole: Frame) -> Frame:
+    between = [("tone", f"{number * 7919} {text[::-1]}", 0.9, "authored") for number, text in enumerate(TEXTS)]
+    return pd.concat([whole, pd.DataFrame(between, columns=list(whole.columns))], ignore_index=True)
 
 
-def test_one_line_may_label_several_traits() -> None:
-    assert () == check(whole=copy_text(0, 3)(make_whole(make_run()))).warnings
+# Qualities between the poles do not count in their balance, and a line may label several traits.
+@pytest.mark.parametrize("spoil", [add_qualities_between_the_poles, copy_text(0, 3)])
+def test_authored_rows_that_are_as_they_may_be_are_no_warning(spoil: Spoil) -> None:
+    assert () == check_one("whole", spoil).warnings
 
 
 @pytest.mark.parametrize("suite", list(SUITES))
@@ -382,42 +387,35 @@ def test_empty_frame_fails(suite: str) -> None:
     assert any("rows" in sentence for sentence in verdict.failed)
 
 
-@pytest.mark.parametrize("column", ["trait", "text", "quality", "pole", "id", "content_sha256", "provenance", "run_id"])
-def test_missing_column_of_the_run_fails(column: str) -> None:
-    verdict = check(make_run().drop(columns=[column]))
+@pytest.mark.parametrize(
+    ("suite", "column"),
+    [
+        *(
+            ("run", name)
+            for name in ("trait", "text", "quality", "pole", "id", "content_sha256", "provenance", "run_id")
+        ),
+        *(("whole", name) for name in ("trait", "text", "quality", "origin")),
+        *(("held_out", name) for name in ("text", "subject", "side", "origin")),
+    ],
+)
+def test_missing_column_fails(suite: str, column: str) -> None:
+    verdict = check_one(suite, lambda frame: frame.drop(columns=[column]))
 
     assert not verdict.success
     assert any("raised" in sentence or "could not be run" in sentence for sentence in verdict.failed)
 
 
-@pytest.mark.parametrize("column", ["trait", "text", "quality", "origin"])
-def test_missing_column_of_the_whole_fails(column: str) -> None:
-    verdict = check(whole=make_whole(make_run()).drop(columns=[column]))
-
-    assert not verdict.success
-
-
-@pytest.mark.parametrize("column", ["text", "subject", "side", "origin"])
-def test_missing_column_of_the_sides_fails(column: str) -> None:
-    assert not check(sides=make_sides(make_run()).drop(columns=[column])).success
-
-
 @pytest.mark.parametrize("side", ["train", "eval"])
-@pytest.mark.parametrize("row", [0, 1, 2, 3])
-def test_overlap_is_found_whichever_side_the_run_is_on(side: str, row: int) -> None:
-    sides = copy_text(row, 15)(make_sides(make_run(), side))
-    across = sides.loc[row, "side"] != side
+def test_text_and_subject_across_the_line_are_found_whichever_side_the_run_is_on(side: str) -> None:
+    sides = make_sides(make_run(), side)
+    for row in range(4):
+        across = sides.loc[row, "side"] != side
+        near = copy_text(row, 15)(sides.copy())
+        about_the_same = put("subject", 15, sides.loc[row, "subject"])(sides.copy())
 
-    assert across == (not check(sides=sides).success)
-
-
-@pytest.mark.parametrize(("row", "side"), [(1, "train"), (2, "eval")])
-def test_subject_is_found_whichever_side_the_run_is_on(row: int, side: str) -> None:
-    for own in ("train", "eval"):
-        sides = make_sides(make_run(), own)
-        sides = put("subject", 15, list(sides["subject"])[row])(sides)
-
-        assert (own != side) == (not check(sides=sides).success)
+        assert across == (not check_frame("held_out", near).success)
+        # A row without a subject fails whatever is across.
+        assert (across or row == 0) == (not check_frame("held_out", about_the_same).success)
 
 
 def test_suite_for_held_out_texts_is_left_out_where_there_are_none() -> None:
@@ -425,7 +423,6 @@ def test_suite_for_held_out_texts_is_left_out_where_there_are_none() -> None:
     verdict = check_rows(run, make_whole(run), TRAITS, WANTED, RUN, SAMPLE_SCHEMA.names, measure(run))
 
     assert (True, ["run", "whole"]) == (verdict.success, list(verdict.suites))
-    assert ["run", "whole", "held_out"] == list(check().suites)
 
 
 def copy_suites(folder: Path) -> Path:
@@ -443,12 +440,7 @@ def change_suite(folder: Path, name: str, change: Callable[[dict[str, Any]], obj
     return folder
 
 
-def test_copy_of_the_suites_passes_like_themselves(tmp_path: Path) -> None:
-    assert check().results == check(folder=copy_suites(tmp_path)).results
-
-
-@pytest.mark.parametrize("name", list(SUITES))
-@pytest.mark.parametrize("position", [0, 2, -1])
+@pytest.mark.parametrize(("name", "position"), [("run", 0), ("whole", 2), ("held_out", -1)])
 def test_unknown_expectation_fails_and_is_named(tmp_path: Path, name: str, position: int) -> None:
     def rename(spec: dict[str, Any]) -> None:
         spec["expectations"][position]["type"] = "expect_nothing_in_particular"
@@ -461,40 +453,30 @@ def test_unknown_expectation_fails_and_is_named(tmp_path: Path, name: str, posit
     assert any("with only" in sentence or "results for" in sentence for sentence in verdict.failed)
 
 
-@pytest.mark.parametrize("name", list(SUITES))
 @pytest.mark.parametrize(
     "content",
     [
-        "",
+        None,
         "{",
         "[]",
-        "{}",
         '"run"',
         '{"name": "run"}',
         '{"expectations": []}',
         '{"name": "run", "expectations": []}',
         '{"name": "run", "expectations": {}}',
-        '{"name": "run", "expectations": "none"}',
         '{"name": "run", "expectations": [{}]}',
     ],
 )
-def test_file_that_is_no_suite_fails(tmp_path: Path, name: str, content: str) -> None:
-    (copy_suites(tmp_path) / f"{name}.json").write_text(content)
-    verdict = check(folder=tmp_path)
+def test_file_that_is_missing_or_no_suite_fails(tmp_path: Path, content: str | None) -> None:
+    (copy_suites(tmp_path) / "run.json").unlink()
+    if content is not None:
+        (tmp_path / "run.json").write_text(content)
+    verdict = check_one("run", folder=tmp_path)
 
     assert not verdict.success
     [sentence] = verdict.failed
-    assert sentence.startswith(f"The suite {name!r} could not be run: ")
-
-
-@pytest.mark.parametrize("name", list(SUITES))
-def test_missing_suite_fails(tmp_path: Path, name: str) -> None:
-    (copy_suites(tmp_path) / f"{name}.json").unlink()
-    verdict = check(folder=tmp_path)
-
-    assert not verdict.success
-    [sentence] = verdict.failed
-    assert f"The suite {name!r} could not be run: FileNotFoundError" in sentence
+    assert sentence.startswith("The suite 'run' could not be run: ")
+    assert (content is None) == ("FileNotFoundError" in sentence)
 
 
 def rename_column(spec: dict[str, Any]) -> None:
@@ -517,95 +499,62 @@ def break_severity(spec: dict[str, Any]) -> None:
     spec["expectations"][0]["severity"] = "whatever"
 
 
-@pytest.mark.parametrize("change", [rename_column, rename_parameter, drop_field, break_kind, break_severity])
+def break_a_warning(spec: dict[str, Any]) -> None:
+    spec["expectations"][3]["severity"] = "warning"
+    rename_column(spec)
+
+
+@pytest.mark.parametrize(
+    "change", [rename_column, rename_parameter, drop_field, break_kind, break_severity, break_a_warning]
+)
 def test_expectation_that_cannot_be_held_against_the_rows_fails(
     tmp_path: Path, change: Callable[[dict[str, Any]], object]
 ) -> None:
-    verdict = check(folder=change_suite(tmp_path, "run", change))
+    verdict = check_one("run", folder=change_suite(tmp_path, "run", change))
 
     assert not verdict.success
     assert any("'run'" in sentence for sentence in verdict.failed)
 
 
-def test_warning_that_raises_fails_closed(tmp_path: Path) -> None:
-    """Whatever its severity, an expectation that was not held against the rows has not been met."""
-
-    def change(spec: dict[str, Any]) -> None:
-        spec["expectations"][3]["severity"] = "warning"
-        rename_column(spec)
-
-    assert not check(folder=change_suite(tmp_path, "run", change)).success
-
-
-def test_committed_suites_name_known_expectations_only() -> None:
-    from great_expectations.expectations.registry import list_registered_expectation_implementations
-
-    import expectations.classes
-
-    assert expectations.classes.ROWS
-    known = set(list_registered_expectation_implementations())
-    assert [] == [item["type"] for items in SUITES.values() for item in items if item["type"] not in known]
-
-
-def test_results_stand_in_the_order_of_the_file() -> None:
-    verdict = check()
-
+def test_results_stand_in_the_order_of_the_file(good: Verdict) -> None:
     for name, items in SUITES.items():
         assert [item["meta"]["says"] for item in items] == [
-            result.name for result in verdict.results if result.suite == name
+            result.name for result in good.results if result.suite == name
         ]
-        found = verdict.suites[name]["results"]
+        found = good.suites[name]["results"]
         assert [item["type"] for item in items] == [result["expectation_config"]["type"] for result in found]
 
 
-def test_results_are_plain_json() -> None:
-    verdict = check(copy_text(0, 1)(make_run()))
+def test_results_are_plain_json_and_frames_are_left_as_they_are() -> None:
+    run, whole = copy_text(0, 1)(make_run()), make_whole(make_run())
+    verdict = check(run, whole)
 
     assert verdict.suites == json.loads(json.dumps(verdict.suites))
     assert (False, True) == (verdict.suites["run"]["success"], verdict.suites["whole"]["success"])
-
-
-def test_frames_are_left_as_they_are() -> None:
-    run, whole = make_run(), make_whole(make_run())
-    check(run, whole)
-
-    pd.testing.assert_frame_equal(make_run(), run)
+    pd.testing.assert_frame_equal(copy_text(0, 1)(make_run()), run)
     pd.testing.assert_frame_equal(make_whole(make_run()), whole)
 
 
 def test_order_of_the_rows_does_not_matter() -> None:
-    bad = copy_text(4, 6, make_near)(make_whole(make_run()))
-
-    assert check().success
-    assert check(whole=make_whole(make_run()).iloc[::-1]).success
-    assert not check(whole=bad).success
-    assert not check(whole=bad.iloc[::-1]).success
+    assert check_one("whole", lambda whole: whole.iloc[::-1]).success
+    assert not check_one("whole", lambda whole: copy_text(4, 6, make_near)(whole).iloc[::-1]).success
 
 
 def test_threads_at_once_each_get_the_verdict_on_their_own_rows() -> None:
-    spoils: list[Spoil | None] = [None, drop_rows(0), None, put("quality", 0, 0.5), None, copy_text(0, 1), None, None]
-    asked = [(number, spoils[number % len(spoils)]) for number in range(40)]
+    spoils: list[Spoil] = [lambda run: run, drop_rows(0), put("quality", 0, 0.5), copy_text(0, 1)]
 
-    def check_one(case: tuple[int, Spoil | None]) -> tuple[bool, tuple[str, ...]]:
-        number, spoil = case
-        run_id = f"{number:08d}"
-        run = make_run().assign(run_id=run_id)
-        frame = run if spoil is None else spoil(run)
-        verdict = check_rows(frame, make_whole(make_run()), TRAITS, WANTED, run_id, SAMPLE_SCHEMA.names, measure(frame))
-        return verdict.success, verdict.failed
+    def check_own(number: int) -> tuple[str, ...]:
+        run_id, spoil = f"{number:08d}", spoils[number % len(spoils)]
+        return check_one("run", lambda run: spoil(run.assign(run_id=run_id)), run_id=run_id).failed
 
-    expected = [check_one(case) for case in asked[: len(spoils)]]
-    assert [spoil is None for spoil in spoils] == [success for success, _ in expected]
+    expected = [check_own(number) for number in range(len(spoils))]
+    assert [True, False, False, False] == [failed == () for failed in expected]
     with ThreadPoolExecutor(8) as pool:
-        assert expected * 5 == list(pool.map(check_one, asked))
+        assert expected * 4 == list(pool.map(check_own, range(16)))
 
 
-def test_suite_says_what_became_of_it() -> None:
-    parameters = {"row_floor": 3}
-    outcome = run_suite(FOLDER / "whole.json", make_whole(make_run()), parameters)
-    lacking = run_suite(FOLDER / "whole.json", make_whole(make_run()), {})
+def test_suite_without_a_parameter_that_it_names_is_broken() -> None:
+    outcomes = [run_suite(FOLDER / "whole.json", make_whole(make_run()), given) for given in ({"row_floor": 3}, {})]
 
-    assert ("whole", ()) == (outcome.suite, outcome.broken)
-    assert len(SUITES["whole"]) == len(outcome.results)
-    assert lacking.broken
-    assert replace(outcome, broken=lacking.broken) != outcome
+    assert [("whole", True), ("whole", False)] == [(outcome.suite, outcome.broken == ()) for outcome in outcomes]
+    assert len(SUITES["whole"]) == len(outcomes[0].results)

@@ -11,6 +11,8 @@ from expectations.gate import check_rows
 from expectations.own_suites import find_mistakes
 from expectations.patterns import find_endless_pattern
 
+pytestmark = pytest.mark.xdist_group("great-expectations")
+
 PLACE = "u22a8.test/expectations.json"
 ENDLESS = r"^(\w+\s?)*$"
 # Of the processor: enough for what ends, on any machine.
@@ -35,9 +37,7 @@ def make_suite(*patterns: str | list[str], column: str = "text") -> OwnSuite:
     ("patterns", "place"),
     [
         ((ENDLESS,), "0.kwargs.regex"),
-        (("a", r"(a|a)*$"), "1.kwargs.regex"),
         (("a", ["b", r"(a+)+$"]), "1.kwargs.regex_list.1"),
-        ((r"(.*a){25}",), "0.kwargs.regex"),
         (("(", "a", r"^(a?){40}a{41}$"), "2.kwargs.regex"),
     ],
 )

@@ -19,6 +19,8 @@ from engine.text.embedding import SentenceEncoder
 from expectations.gate import FOLDER
 from expectations.variety import ExpectTextsToBeCoherent, ExpectVarietyToBeAtLeast
 
+pytestmark = pytest.mark.xdist_group("great-expectations")
+
 [LIMITS] = [
     item["kwargs"]
     for item in json.loads((FOLDER / "run.json").read_text())["expectations"]
@@ -26,14 +28,6 @@ from expectations.variety import ExpectTextsToBeCoherent, ExpectVarietyToBeAtLea
 ]
 ENCODER = SentenceEncoder()
 CATALOGUE = str(PROJECT_ROOT / "data" / "models")
-SEEDS = {
-    f"{handle}/{trait.key}/{pole}": [seed.text for seed in model.seeds_at(trait.key, pole)]
-    for handle in list_handles(CATALOGUE)
-    for model in [load_model(CATALOGUE, handle)]
-    for trait, pole in itertools.product(model.traits, POLES)
-}
-# Of many subjects and both poles: what a varied set is like.
-HUMAN = [text for texts in SEEDS.values() for text in texts]
 NOUNS = (
     "kettle lamp bicycle printer folder umbrella violin ladder blanket scanner window garden ticket bridge wallet "
     "camera server router invoice carpet pillow bottle engine mirror hammer saddle basket guitar candle wagon"
@@ -44,6 +38,23 @@ PARTS = (
     ("last night", "during the night", "overnight", "late yesterday evening"),
     ("because the disk was full.", "as the disk had no space left.", "since there was no room on the disk."),
 )
+
+
+@pytest.fixture(scope="module")
+def seeds() -> dict[str, list[str]]:
+    """The authored texts of the catalogue, by model, trait and pole."""
+    return {
+        f"{handle}/{trait.key}/{pole}": [seed.text for seed in model.seeds_at(trait.key, pole)]
+        for handle in list_handles(CATALOGUE)
+        for model in [load_model(CATALOGUE, handle)]
+        for trait, pole in itertools.product(model.traits, POLES)
+    }
+
+
+@pytest.fixture(scope="module")
+def human(seeds: dict[str, list[str]]) -> list[str]:
+    """Of many subjects and both poles: what a varied set is like."""
+    return [text for texts in seeds.values() for text in texts]
 
 
 def find_faults(texts: Sequence[str], **figures: Any) -> list[str]:
@@ -57,14 +68,16 @@ def draw(texts: Sequence[str], count: int) -> list[str]:
     return random.Random(count).sample(list(texts), count)
 
 
-@pytest.mark.parametrize("group", [group for group, texts in SEEDS.items() if len(texts) >= SUBSET_SIZE])
-def test_seeds_of_the_catalogue_pass(group: str) -> None:
-    assert [] == find_faults(SEEDS[group])
+def test_seeds_of_the_catalogue_pass(seeds: dict[str, list[str]]) -> None:
+    groups = {group: texts for group, texts in seeds.items() if len(texts) >= SUBSET_SIZE}
+
+    assert groups
+    assert {} == {group: faults for group, texts in groups.items() if (faults := find_faults(texts))}
 
 
 @pytest.mark.parametrize("count", [SUBSET_SIZE, 40, 160])
-def test_human_texts_pass_at_every_effort(count: int) -> None:
-    assert [] == find_faults(draw(HUMAN, count))
+def test_human_texts_pass_at_every_effort(human: list[str], count: int) -> None:
+    assert [] == find_faults(draw(human, count))
 
 
 @pytest.mark.parametrize("count", [SUBSET_SIZE, 28])
@@ -83,14 +96,14 @@ def test_near_paraphrases_are_told_by_meaning(count: int) -> None:
 
 
 @pytest.mark.parametrize("count", [SUBSET_SIZE, 40])
-def test_one_opening_everywhere_is_told_by_the_opening_alone(count: int) -> None:
+def test_one_opening_everywhere_is_told_by_the_opening_alone(human: list[str], count: int) -> None:
     assert ["clarity/positive: 100% of eight texts open like another"] == find_faults(
-        [f"I think that {text}" for text in draw(HUMAN, count)]
+        [f"I think that {text}" for text in draw(human, count)]
     )
 
 
-def test_half_of_the_openings_is_too_much_in_many_texts_and_not_in_few() -> None:
-    texts = [f"I think that {text}" if number % 2 else text for number, text in enumerate(draw(HUMAN, 40))]
+def test_half_of_the_openings_is_too_much_in_many_texts_and_not_in_few(human: list[str]) -> None:
+    texts = [f"I think that {text}" if number % 2 else text for number, text in enumerate(draw(human, 40))]
 
     assert [] == find_faults(texts[:SUBSET_SIZE])
     assert ["clarity/positive: 50% of eight texts open like another"] == find_faults(texts)
