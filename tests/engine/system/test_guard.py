@@ -49,21 +49,16 @@ def start(workspace: Workspace) -> "subprocess.Popen[str]":
     return process
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_signal_has_the_command_stop_in_its_own_way(workspace: Workspace, number: signal.Signals) -> None:
+@pytest.mark.parametrize("numbers", [[signal.SIGINT], [signal.SIGTERM], [signal.SIGHUP], [signal.SIGINT] * 2])
+def test_signal_has_the_command_stop_in_its_own_way_and_a_second_one_changes_nothing(
+    workspace: Workspace, numbers: list[signal.Signals]
+) -> None:
     process = start(workspace)
-    process.send_signal(number)
+    for number in numbers:
+        process.send_signal(number)
 
     assert ("stopped in its own way\n7\n", "") == process.communicate(timeout=SECONDS)
     assert {} == workspace.list_processes()
-
-
-def test_second_signal_changes_nothing(workspace: Workspace) -> None:
-    process = start(workspace)
-    process.send_signal(signal.SIGINT)
-    process.send_signal(signal.SIGINT)
-
-    assert ("stopped in its own way\n7\n", "") == process.communicate(timeout=SECONDS)
 
 
 def test_command_that_is_killed_leaves_nothing(workspace: Workspace) -> None:

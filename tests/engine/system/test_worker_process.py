@@ -1,4 +1,7 @@
-"""Work beside this process comes to what it comes to here; neither a death there nor one here leaves a trace."""
+"""Work beside this process comes to what it comes to here; neither a death there nor one here leaves a trace.
+
+All of it is about processes, so there are some: one for all tests that leave it whole, and one for each that does not.
+"""
 
 import asyncio
 import errno
@@ -7,29 +10,23 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 import pytest_asyncio
-from fakes.builders import make_exemplar, make_stamp
+from fakes.waiting import wait_until
 from fakes.workspace import ROOT
 
-from engine.domain.model import POLES
-from engine.domain.samples import SAMPLE_SCHEMA, make_row, make_sample_table
 from engine.system.worker_process import WorkerProcess
-from expectations.checking import GateWork
-from expectations.gate import check_rows
-
-T = TypeVar("T")
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 SECONDS = 60.0
 # Says the id of the process beside it, and waits to be killed.
-PARENT = """
-import asyncio, os, sys
+STARTING = """
+import asyncio, os
 from engine.system.worker_process import WorkerProcess
 
 async def main():
@@ -39,9 +36,7 @@ async def main():
 
 asyncio.run(main())
 """
-
-
-# Has a worker forked, one that was there before its threads; says what became of each work.
+# Has a worker forked, one that was there before its threads; says what became of each work, and waits to be killed.
 FORKING = """
 import asyncio, os, signal, sys, threading
 from functools import partial
@@ -76,170 +71,110 @@ asyncio.run(main())
 """
 
 
-def prepare(count: int) -> GateWork:
-    """The gate over two rows that differ, of which there ought to be so many at each pole."""
-    stamp = make_stamp()
-    texts = ("Take tram nine to Harbour Street and walk up.", "Ownership is indicated in the pertinent field.")
-    rows = [make_row(make_exemplar(text, pole), stamp, None) for text, pole in zip(texts, POLES, strict=True)]
-    run = make_sample_table(rows).to_pandas()
-    whole = run[["trait", "text", "quality"]].assign(origin="run")
-    return partial(check_rows, run, whole, ["clarity"], count, stamp.run_id, SAMPLE_SCHEMA.names, ())
-
-
-class Told(list[str]):
-    """The warnings."""
-
-    def __call__(self, warning: str) -> None:
-        self.append(warning)
-
-
-@pytest.fixture
-def told() -> Told:
-    return Told()
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def worker() -> AsyncIterator[WorkerProcess]:
     """One for all tests that leave it whole."""
-    with WorkerProcess(Told(), os.getpid) as opened:
+    with WorkerProcess(print, os.getpid) as opened:
         yield opened
 
 
 def is_there(pid: int) -> bool:
-    try:
+    with suppress(FileNotFoundError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def list_children() -> list[int]:
-    """The worker processes."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            if parent == os.getpid() and b"engine.system.worker_process" in (folder / "cmdline").read_bytes():
-                found.append(int(folder.name))
-        except OSError:
-            continue
-    return found
+    return False
 
 
 def wait_until_gone(pid: int) -> None:
-    end = time.monotonic() + SECONDS
-    while is_there(pid):
-        assert time.monotonic() < end, f"process {pid} is still there"
-        time.sleep(0.05)
+    wait_until(lambda: not is_there(pid), SECONDS, f"process {pid} is gone")
 
 
-async def test_verdict_is_that_of_the_gate_here(worker: WorkerProcess) -> None:
-    passed, failed = prepare(1), prepare(2)
-    found = await worker.run(passed), await worker.run(failed)
-
-    assert (passed(), failed()) == found
-    assert [True, False] == [verdict.success for verdict in found]
-    assert os.getpid() != await worker.run(os.getpid)
+async def start(program: str, *arguments: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, *arguments, cwd=ROOT, stdout=asyncio.subprocess.PIPE
+    )
 
 
-async def test_work_that_raises_raises_here_and_the_next_is_done(worker: WorkerProcess) -> None:
-    with pytest.raises(ValueError, match="invalid literal"):
-        await worker.run(partial(int, "seven"))
-    assert (await worker.run(prepare(1))).success
+async def test_work_is_done_in_another_process_whose_interrupts_are_its_own(worker: WorkerProcess) -> None:
+    pid = await worker.run(os.getpid)
+    # What a library prints does no harm.
+    await worker.run(partial(print, "Hello.", flush=True))
+
+    assert (pid != os.getpid(), os.getpgid(pid) != os.getpgid(0)) == (True, True)
+    assert list(range(50)) == await asyncio.gather(*(worker.run(partial(round, number)) for number in range(50)))
 
 
-async def test_error_says_where_it_was_raised(worker: WorkerProcess) -> None:
+async def test_work_that_raises_raises_here_and_says_where_and_the_next_is_done(worker: WorkerProcess) -> None:
     with pytest.raises(ValueError, match="invalid literal") as caught:
         await worker.run(partial(int, "seven"))
     with pytest.raises(RuntimeError, match="Odd: one"):
         await worker.run(partial(exec, "class Odd(Exception): pass\nraise Odd('one')"))
 
     assert "Traceback" in caught.value.__notes__[0]
+    assert 7 == await worker.run(partial(int, "7"))
 
 
-async def test_process_that_is_killed_costs_no_verdict_and_is_followed_by_another(told: Told) -> None:
-    with WorkerProcess(told, os.getpid) as worker:
+async def test_one_who_is_cancelled_leaves_the_next_its_own_answer(worker: WorkerProcess, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    cancelled = asyncio.create_task(worker.run(partial(Path.read_text, pipe)))
+    # Writing waits for who reads.
+    with await asyncio.to_thread(pipe.open, "w") as writing:
+        cancelled.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await cancelled
+        following = asyncio.create_task(worker.run(partial(int, "7")))
+        writing.write("the answer of the first")
+
+    assert 7 == await following
+
+
+async def test_process_that_is_killed_costs_no_work_and_is_followed_by_another() -> None:
+    told: list[str] = []
+    with WorkerProcess(told.append, os.getpid) as worker:
         killed = await worker.run(os.getpid)
         os.kill(killed, signal.SIGKILL)
         wait_until_gone(killed)
-        verdict = await worker.run(prepare(1))
+        done_by = await worker.run(os.getpid)
         follower = await worker.run(os.getpid)
     wait_until_gone(follower)
 
-    assert prepare(1)() == verdict
-    assert 1 == len(told)
-    assert told[0].startswith("The worker process failed, perhaps because memory ran out. ")
+    assert os.getpid() == done_by
+    [warning] = told
+    assert warning.startswith("The worker process failed, perhaps because memory ran out. ")
     assert follower not in {killed, os.getpid()}
 
 
-async def test_machine_that_gives_no_process_costs_no_verdict(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_machine_that_gives_no_process_costs_no_work(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
 
+    told: list[str] = []
     monkeypatch.setattr("subprocess.Popen", refuse)
-    with WorkerProcess(told, os.getpid) as worker:
-        verdict = await worker.run(prepare(1))
+    with WorkerProcess(told.append, os.getpid) as worker:
+        assert os.getpid() == await worker.run(os.getpid)
 
-    assert verdict.success
     assert told[0].endswith("Resource temporarily unavailable")
 
 
-async def test_interrupt_of_the_terminal_is_not_its_own(worker: WorkerProcess) -> None:
-    assert os.getpgid(await worker.run(os.getpid)) != os.getpgid(0)
-
-
-async def test_one_who_is_cancelled_leaves_the_next_its_own_answer(worker: WorkerProcess) -> None:
-    await worker.run(os.getpid)
-    cancelled = asyncio.create_task(worker.run(partial(time.sleep, 0.3)))
-    await asyncio.sleep(0.1)
-    cancelled.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await cancelled
-
-    assert (await worker.run(prepare(1))).success
-
-
-async def test_many_who_ask_at_once_get_their_own_answers(worker: WorkerProcess) -> None:
-    found = await asyncio.gather(*(worker.run(partial(round, number)) for number in range(50)))
-
-    assert list(range(50)) == found
-
-
-async def test_what_a_library_prints_does_no_harm(worker: WorkerProcess) -> None:
-    await worker.run(partial(print, "Hello.", flush=True))
-
-    assert (await worker.run(prepare(1))).success
+def list_children() -> set[str]:
+    return {pid for file in Path("/proc/self/task").glob("*/children") for pid in file.read_text().split()}
 
 
 async def test_those_who_wait_when_it_is_closed_start_no_other() -> None:
     before = list_children()
-    with WorkerProcess(Told(), os.getpid) as worker:
+    with WorkerProcess(print, os.getpid) as worker:
         pid = await worker.run(os.getpid)
         waiting = [asyncio.create_task(worker.run(partial(time.sleep, 600))) for _ in range(3)]
         await asyncio.sleep(0.1)
     ended = await asyncio.gather(*waiting, return_exceptions=True)
 
     wait_until_gone(pid)
-    assert [True] * 3 == [isinstance(error, BrokenPipeError) for error in ended]
+    assert [BrokenPipeError] * 3 == [type(error) for error in ended]
     assert before == list_children()
 
 
-async def test_it_ends_with_a_parent_that_is_killed() -> None:
-    parent = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", PARENT, cwd=ROOT, stdout=asyncio.subprocess.PIPE
-    )
-    assert parent.stdout is not None
-    pid = int(await parent.stdout.readline())
-    before = is_there(pid)
-    parent.kill()
-    await parent.wait()
-    wait_until_gone(pid)
-
-    assert before
-
-
 async def test_forked_worker_has_what_is_imported_and_no_file_of_its_parents() -> None:
-    said = await start_forking()
-    out, _ = await said.communicate()
+    out, _ = await (await start(FORKING)).communicate()
     none, first, after_interrupt, error, here, follower = out.decode().splitlines()
 
     assert "None" == none
@@ -248,30 +183,24 @@ async def test_forked_worker_has_what_is_imported_and_no_file_of_its_parents() -
     assert ("True 1", "True 1") == (here, follower)
 
 
-@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
-async def test_process_without_a_standard_stream_forks_none(closed: str) -> None:
+async def test_process_without_a_standard_stream_forks_none() -> None:
     code = (
         "import os; from engine.system.worker_process import fork_worker; os._exit(7 if fork_worker() is None else 1)"
     )
-    process = await asyncio.create_subprocess_shell(f"{sys.executable} -c '{code}' {closed}", cwd=ROOT)
+    process = await asyncio.create_subprocess_shell(f"{sys.executable} -c '{code}' >&-", cwd=ROOT)
 
     assert 7 == await process.wait()
 
 
-async def test_forked_worker_ends_with_a_parent_that_is_killed() -> None:
-    parent = await start_forking("stay")
+@pytest.mark.parametrize(("program", "lines"), [(STARTING, 1), (FORKING, 2)])
+async def test_worker_ends_with_a_parent_that_is_killed(program: str, lines: int) -> None:
+    parent = await start(program, "stay")
     assert parent.stdout is not None
-    lines = [await parent.stdout.readline() for _ in range(4)]
-    pid = int(lines[1].split()[0])
+    said = [await parent.stdout.readline() for _ in range(lines)]
+    pid = int(said[-1].split()[0])
     before = is_there(pid)
     parent.kill()
     await parent.wait()
     wait_until_gone(pid)
 
     assert before
-
-
-async def start_forking(*arguments: str) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        sys.executable, "-c", FORKING, *arguments, cwd=ROOT, stdout=asyncio.subprocess.PIPE
-    )
