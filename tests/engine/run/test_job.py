@@ -83,8 +83,6 @@ async def test_judge_of_an_unknown_provider_is_refused_by_its_setting() -> None:
     ("model", "fields", "error", "said"),
     [
         (OTHER, {}, CredentialsError, r"openai/judge needs a key and none is set\. Set EXEMPLARS_JUDGE_API_KEY"),
-        ("gemini/gemini-2.0-flash", {}, CredentialsError, "gemini/gemini-2.0-flash needs a key"),
-        ("anthropic/claude-3-5-haiku-latest", {}, CredentialsError, "needs a key and none is set"),
         (
             OTHER,
             {"judge_api_base": "http://me:a-password@127.0.0.1:1/v1", "judge_api_key": "sk-judge"},
@@ -104,14 +102,13 @@ async def test_judge_that_cannot_be_asked_is_told_when_it_is_opened(
             raise AssertionError("it was opened")
 
 
+# By the provider's own variable, another of it, and one that needs none.
 @pytest.mark.parametrize(
     ("model", "variable"),
     [
         (OTHER, "OPENAI_API_KEY"),
         ("anthropic/claude-3-5-haiku-latest", "ANTHROPIC_FEDERATION_RULE_ID"),
-        ("mistral/mistral-small-latest", "MISTRAL_AZURE_API_KEY"),
         ("openrouter/some/judge", "OR_API_KEY"),
-        ("bedrock/anthropic.claude-3-haiku-20240307-v1:0", "HOME"),
         ("ollama/judge", "HOME"),
     ],
 )
@@ -185,7 +182,7 @@ def test_run_without_a_limit_or_with_all_prices_goes_ahead(fields: dict[str, str
 
 
 def test_job_of_a_model_without_a_price_is_refused_unless_it_is_only_tried(tmp_path: Path) -> None:
-    settings = make_catalogue(tmp_path, "draft").model_copy(update={"synth_price": None})
+    settings = make_catalogue(tmp_path, synth_price=None)
     with pytest.raises(UnpricedError, match=r"openai/test: .*EXEMPLARS_SYNTH_PRICE"):
         load_job(settings, HANDLE, "from_traits", "low")
 
@@ -197,10 +194,10 @@ def test_job_of_a_model_without_a_price_is_refused_unless_it_is_only_tried(tmp_p
 def test_embedded_model_writes_one_exemplar_a_call_whatever_the_dial_says(
     tmp_path: Path, synth_model: str, counts: int, ignored: int | None
 ) -> None:
-    settings = make_catalogue(tmp_path, "draft").model_copy(update={"synth_model": synth_model})
     other = make_workspace(tmp_path / "dial")
     other.write_effort(exemplars_per_call=4)
-    settings = settings.model_copy(update={"effort_file": other.variables["EXEMPLARS_EFFORT_FILE"]})
+    dial = other.variables["EXEMPLARS_EFFORT_FILE"]
+    settings = make_catalogue(tmp_path, synth_model=synth_model, effort_file=dial)
     level = load_job(settings, HANDLE, "from_traits", "low").level
 
     assert (counts, ignored) == (level.exemplars_per_call, level.ignored_per_call)
@@ -211,26 +208,19 @@ def test_embedded_model_writes_one_exemplar_a_call_whatever_the_dial_says(
 def test_language_that_the_embedded_model_does_not_write_is_refused_before_the_first_call(
     tmp_path: Path, dry: bool
 ) -> None:
-    settings = make_catalogue(tmp_path, "draft").model_copy(update={"synth_model": "embedded/smollm2-135m"})
-    with (tmp_path / "models" / HANDLE / "model.yaml").open("a") as stream:
-        stream.write("language: de\n")
-    with pytest.raises(UnsupportedError) as caught:
+    settings = make_catalogue(tmp_path, synth_model="embedded/smollm2-135m")
+    add_line(tmp_path / "models" / HANDLE / "model.yaml", "language: de")
+    with pytest.raises(UnsupportedError, match=r"in German \(model\.yaml says so\), .* writes English only\. Name a"):
         load_job(settings, HANDLE, "from_traits", "low", dry=dry)
 
-    assert (
-        f"The texts of {HANDLE} are to be in German (model.yaml says so), and the embedded model writes English only. "
-        "Name a model that writes German in EXEMPLARS_SYNTH_MODEL, or another language in the field 'language' of its "
-        "model.yaml"
-    ) == str(caught.value)
     assert not (tmp_path / "samples").exists()
 
 
 def test_language_of_a_file_of_ones_own_is_ones_own_affair(tmp_path: Path) -> None:
     own = tmp_path / "own.gguf"
     own.write_bytes(make_gguf({}, {}))
-    settings = make_catalogue(tmp_path, "draft").model_copy(update={"synth_model": f"embedded/{own}"})
-    with (tmp_path / "models" / HANDLE / "model.yaml").open("a") as stream:
-        stream.write("language: de\n")
+    settings = make_catalogue(tmp_path, synth_model=f"embedded/{own}")
+    add_line(tmp_path / "models" / HANDLE / "model.yaml", "language: de")
 
     assert "de" == load_job(settings, HANDLE, "from_traits", "low").model.language
 
@@ -240,42 +230,42 @@ def test_price_list_tells_what_thinks_before_litellm_is_there(model: str, thinks
     assert thinks == describe_endpoint(make_settings(), make_level(synth_model=model)).thinks
 
 
-def make_catalogue(folder: Path, state: str) -> Settings:
+def make_catalogue(folder: Path, state: str = "draft", **fields: str | None) -> Settings:
     """The settings of a workspace whose model has been brought into a state."""
     workspace = make_workspace(folder)
     (workspace.model / "lifecycle.json").write_text(json.dumps({"state": state}))
-    return Settings(
-        models_uri=str(folder / "models"),
-        samples_uri=str(folder / "samples"),
-        effort_file=str(folder / "effort.yaml"),
-        synth_model="openai/test",
-        synth_price="0/0",
-    )
+    places = {name: str(folder / place) for name, place in (("models_uri", "models"), ("samples_uri", "samples"))}
+    given = {**places, "effort_file": str(folder / "effort.yaml"), "synth_model": SAME, "synth_price": "0/0", **fields}
+    return Settings(**given)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("dry", [False, True])
-@pytest.mark.parametrize("state", ["busy", "ready", "archived"])
-@pytest.mark.parametrize("synth_type", ["from_traits", "diversify"])
+def add_line(path: Path, line: str) -> None:
+    with path.open("a") as stream:
+        stream.write(f"\n{line}\n")
+
+
+@pytest.mark.parametrize(
+    ("synth_type", "state", "dry"),
+    [("from_traits", "busy", False), ("from_traits", "ready", True), ("diversify", "archived", False)],
+)
 def test_samples_of_a_model_that_is_no_draft_are_frozen(tmp_path: Path, synth_type: str, state: str, dry: bool) -> None:
     settings = make_catalogue(tmp_path, state)
-    seeds = [json.dumps({"content": f"Text {number} is about the saw.", "safety": number % 2}) for number in range(4)]
-    with (tmp_path / "models" / HANDLE / "samples.jsonl").open("a") as file:
-        file.write("\n" + "\n".join(seeds))
+    for number in range(4):
+        seed = json.dumps({"content": f"Text {number} is about the saw.", "safety": number % 2})
+        add_line(tmp_path / "models" / HANDLE / "samples.jsonl", seed)
     with pytest.raises(FrozenModelError, match=f"{HANDLE} is '{state}', not a draft"):
         load_job(settings, HANDLE, synth_type, "low", dry)
 
     assert not (tmp_path / "samples").exists()
 
 
-@pytest.mark.parametrize("state", ["draft", "failed"])
-def test_draft_and_failed_model_take_a_run(tmp_path: Path, state: str) -> None:
-    assert HANDLE == load_job(make_catalogue(tmp_path, state), HANDLE, "from_traits", "low").model.handle
-
-
-def test_trained_model_may_be_evaluated(tmp_path: Path) -> None:
-    settings = make_catalogue(tmp_path, "ready")
-
-    assert "enrich" == load_job(settings, HANDLE, "enrich", "low").synth_type
+@pytest.mark.parametrize(
+    ("state", "synth_type"), [("draft", "from_traits"), ("failed", "from_traits"), ("ready", "enrich")]
+)
+def test_draft_and_failed_model_take_a_run_and_a_trained_one_may_be_evaluated(
+    tmp_path: Path, state: str, synth_type: str
+) -> None:
+    assert synth_type == load_job(make_catalogue(tmp_path, state), HANDLE, synth_type, "low").synth_type
 
 
 def test_what_is_wrong_with_the_model_is_told_before_that_it_is_frozen(tmp_path: Path) -> None:
@@ -288,7 +278,7 @@ def test_what_is_wrong_with_the_model_is_told_before_that_it_is_frozen(tmp_path:
 
 
 def test_seeds_that_contradict_each_other_are_left_out_of_a_job_and_named(tmp_path: Path) -> None:
-    settings = make_catalogue(tmp_path, "draft")
+    settings = make_catalogue(tmp_path)
     path = tmp_path / "models" / HANDLE / "samples.jsonl"
     said = "The saw stands still before anybody reaches for the blade."
     lines = [(said, 1), ("Text two is about the saw.", 0), (f" {said}", 0), ("Text two is about the saw.", 0)]

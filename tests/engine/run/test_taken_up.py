@@ -1,6 +1,6 @@
 """What a person leaves of a proposal: what stands, what is refused, and what may read as the other pole."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -48,7 +48,7 @@ def make_proposal(store: Path, wanted: int = 4) -> StoredSet:
         for pole, texts in zip(POLES, (PLAIN, STIFF), strict=True)
         for index, text in enumerate(texts)
     ]
-    inputs = {"level": {**vars_of_level(wanted)}, "seed": 0, "planned_beside": [], "checked_beside": []}
+    inputs = {"level": asdict(make_level(wanted)), "seed": 0, "planned_beside": [], "checked_beside": []}
     review = {
         "until": (datetime.now(UTC) + timedelta(days=1)).isoformat(),
         "number": 1,
@@ -58,11 +58,6 @@ def make_proposal(store: Path, wanted: int = 4) -> StoredSet:
     rows = [make_row(item, STAMP, f"plan/{item.pair_id}") for item in exemplars]
     made = SampleSet(STAMP, "train", "proposed", "a" * 32, rows, [rejected], {}, {}, inputs, review)
     return write_set(str(store), made)
-
-
-def vars_of_level(wanted: int) -> dict[str, object]:
-    level = make_level(wanted)
-    return {name: getattr(level, name) for name in level.__dataclass_fields__}
 
 
 def name_id(text: str) -> int:
@@ -173,28 +168,16 @@ def test_deadline_is_that_of_the_manifest(tmp_path: Path) -> None:
 
 
 def test_attached_set_takes_the_place_of_its_proposal_and_keeps_it(tmp_path: Path) -> None:
-    stored = make_proposal(tmp_path)
-    taken = take(stored, PersonReview())
+    taken = take(make_proposal(tmp_path), PersonReview())
     rows = [make_row(item, STAMP, item.pair_id) for item in taken.standing]
     made = SampleSet(
-        STAMP,
-        "train",
-        "attached",
-        "b" * 32,
-        rows,
-        list(taken.rejected),
-        {},
-        {},
-        {},
-        taken.entry,
-        taken.carried,
+        STAMP, "train", "attached", "b" * 32, rows, list(taken.rejected), {}, {}, {}, taken.entry, taken.carried
     )
     written = write_set(str(tmp_path), made)
     [found] = list_sets(str(tmp_path), STAMP.handle, "train")
 
-    assert written.written
-    assert "attached" == found.status
+    assert (True, "attached") == (written.written, found.status)
     assert [] == list(StoreVerifier(str(tmp_path)).find_faults())
     assert taken.carried[PROPOSED] == Path(found.file(PROPOSED)).read_bytes()
-    assert Path(f"{found.folder}/{MANIFEST}").exists()
-    assert [read_exemplar(row, -1).text for row in read_rows(found, PROPOSED)] == [*PLAIN, *STIFF]
+    assert Path(found.file(MANIFEST)).exists()
+    assert [*PLAIN, *STIFF] == [read_exemplar(row, -1).text for row in read_rows(found, PROPOSED)]

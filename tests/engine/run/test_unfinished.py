@@ -80,27 +80,27 @@ async def test_plan_goes_on_with_the_model_that_has_begun_it(machine: Machine, n
     machine.name(*named)
     await machine.begin()
     machine.file.write_bytes(CONTENT)
+    model, note = take_asked(machine)
 
-    assert (
-        SMOLLM2,
-        f"Goes on with {SMOLLM2}, which this plan was begun with. The next plan is for {STAND_IN}; to begin this one "
-        f"anew with it, set EXEMPLARS_SYNTH_MODEL={STAND_IN}",
-    ) == take_asked(machine)
+    assert SMOLLM2 == model
+    assert note.startswith(f"Goes on with {SMOLLM2}, which this plan was begun with. ")
+    assert note.endswith(f"set EXEMPLARS_SYNTH_MODEL={STAND_IN}")
 
 
-@pytest.mark.parametrize("named", DIALS)
-async def test_file_that_is_missing_is_named_with_what_to_do(machine: Machine, named: list[str]) -> None:
-    machine.name(*named)
+async def test_file_that_is_missing_is_named_with_what_to_do(machine: Machine) -> None:
+    machine.name(STAND_IN, "embedded")
     machine.file.write_bytes(CONTENT)
     await machine.begin()
     machine.file.unlink()
 
     with pytest.raises(ModelNotFoundError) as caught:
         machine.load()
-    assert (
-        f"An unfinished plan of {HANDLE} was begun with stand-in, whose file is not in {machine.file.parent}. "
-        f"Get it: 'exemplars models get stand-in'; or begin anew by naming the model: EXEMPLARS_SYNTH_MODEL={SMOLLM2}"
-    ) == str(caught.value)
+    for part in (
+        f"An unfinished plan of {HANDLE} was begun with stand-in, whose file is not in {machine.file.parent}. ",
+        "Get it: 'exemplars models get stand-in'",
+        f"EXEMPLARS_SYNTH_MODEL={SMOLLM2}",
+    ):
+        assert part in str(caught.value)
     assert (SMOLLM2, "") == ((job := machine.load(synth_model=SMOLLM2)).level.synth_model, job.note)
 
 
