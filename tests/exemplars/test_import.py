@@ -13,12 +13,11 @@ import exemplars
 import flows.synthesize
 from engine.report.summary import RunResult
 
-MOST_SECONDS = 0.3
-MEASURE = """
-import sys, time
-begun = time.process_time()
+LOADED = """
+import sys
 import exemplars
-print(time.process_time() - begun, *{"pandas", "numpy", "pyarrow", "pydantic", "prefect", "litellm"} & {*sys.modules})
+big = {"pandas", "numpy", "pyarrow", "pydantic", "prefect", "litellm", "fastapi", "great_expectations"}
+print(*big & {*sys.modules})
 """
 USE = """
 import exemplars
@@ -38,11 +37,8 @@ def run(*command: str, cwd: Path, **variables: str) -> "subprocess.CompletedProc
     )
 
 
-def test_import_takes_no_time_and_loads_no_large_package(tmp_path: Path) -> None:
-    seconds, *loaded = run("-c", MEASURE, cwd=tmp_path).stdout.split()
-
-    assert [] == loaded
-    assert float(seconds) < MOST_SECONDS
+def test_import_loads_no_large_package(tmp_path: Path) -> None:
+    assert "\n" == run("-c", LOADED, cwd=tmp_path).stdout
 
 
 def test_all_names_are_there_when_they_are_used() -> None:

@@ -18,7 +18,8 @@ def test_models_are_listed_and_one_with_mistakes_says_what_is_wrong(
     broken, undefined, known = list_models()
 
     assert ("acme.broken", "draft", ()) == (broken.handle, broken.state, broken.traits)
-    assert {"efort", "spektrum"} <= {word for word in ("efort", "spektrum") if word in broken.mistakes}
+    assert "efort" in broken.mistakes
+    assert "spektrum" in broken.mistakes
     assert ModelSummary("acme.undefined", effort="max") == undefined
     assert (HANDLE, "ready", "") == (known.handle, known.state, known.mistakes)
     assert [("clarity", "Clear", "Obscure"), ("safety", "About safety", "Not about safety")] == [

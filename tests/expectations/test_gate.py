@@ -1,10 +1,12 @@
 """Every expectation of the gate fails the rows that it is for, and whatever goes wrong with the gate fails the run."""
 
 import json
+import pickle
 import shutil
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -525,10 +527,12 @@ def test_results_stand_in_the_order_of_the_file(good: Verdict) -> None:
         assert [item["type"] for item in items] == [result["expectation_config"]["type"] for result in found]
 
 
-def test_results_are_plain_json_and_frames_are_left_as_they_are() -> None:
+def test_results_are_plain_json_and_reach_another_process_and_frames_are_left_as_they_are() -> None:
     run, whole = copy_text(0, 1)(make_run()), make_whole(make_run())
-    verdict = check(run, whole)
+    work = partial(check, run, whole)
+    verdict = work()
 
+    assert verdict == pickle.loads(pickle.dumps(work, protocol=5))() == pickle.loads(pickle.dumps(verdict))
     assert verdict.suites == json.loads(json.dumps(verdict.suites))
     assert (False, True) == (verdict.suites["run"]["success"], verdict.suites["whole"]["success"])
     pd.testing.assert_frame_equal(copy_text(0, 1)(make_run()), run)
