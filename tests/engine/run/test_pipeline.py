@@ -77,28 +77,26 @@ async def test_proposals_are_an_input_of_the_plan(tmp_path: Path) -> None:
 
 
 async def test_axes_are_found_while_the_proposal_is_in_flight(tmp_path: Path) -> None:
-    answered: list[Request] = []
-    asked = asyncio.Event()
+    asked, fitting = asyncio.Event(), asyncio.Event()
 
     class Client(FakeClient):
         async def complete(self, request: Request) -> Reply:
             asked.set()
+            await fitting.wait()
             return await super().complete(request)
-
-    def answer(request: Request) -> Reply:
-        answered.append(request)
-        return Reply(json.dumps(PROPOSED), "stop")
 
     async def run_heavy(work: Callable[[], Any]) -> Any:
         if isinstance(work, partial) and work.func is fit_reference_axes:
-            async with asyncio.timeout(60):
-                await asked.wait()
-            assert [] == answered
+            await asked.wait()
+            fitting.set()
         return work()
 
-    client = Client(answer, seconds=0.1)
+    client = Client(lambda _: Reply(json.dumps(PROPOSED), "stop"))
     gateway = ModelGateway(client, RepliesPlace(str(tmp_path)), HeardProgress(), RunBudget(1))
-    rounds = await begin_rounds(Job(REVIEWS, "from_traits", make_level(4)), 0, gateway, SentenceEncoder(), run_heavy)
+    job = Job(REVIEWS, "from_traits", make_level(4))
+    # Each waits for the other.
+    async with asyncio.timeout(60):
+        rounds = await begin_rounds(job, 0, gateway, SentenceEncoder(), run_heavy)
 
-    assert 1 == len(answered)
+    assert 1 == len(client.requests)
     assert {trait.key for trait in REVIEWS.traits} == set(rounds.plan.axes)
