@@ -45,7 +45,11 @@ PLACES = ("models_uri", "samples_uri", "effort_file", "cache_dir", "keys_file")
 
 
 def test_defaults_are_those_of_the_design() -> None:
-    defaults = {"models_uri": "data/models", "samples_uri": "data/samples", "effort_file": "data/effort.yaml"}
+    defaults: dict[str, object] = {
+        "models_uri": "data/models",
+        "samples_uri": "data/samples",
+        "effort_file": "data/effort.yaml",
+    }
     defaults |= {"cache_dir": "data/cache", "seed": 0, "concurrency": 32, "call_timeout_seconds": 120}
     unset = {"synth_model", "synth_api_base", "synth_api_key", "judge_model", "judge_api_base", "judge_api_key"}
     settings = read_settings().model_dump()
@@ -218,12 +222,12 @@ def test_secret_is_there_to_use_and_not_to_see(monkeypatch: pytest.MonkeyPatch, 
 
 
 HOSTILE = ("nan", "-1e400", "9" * 5000, "~nouser-of-that-name/x", "a\nb", " ", "\u202e", "\x7f", "x" * 300)
-HOSTILE += ("http://host:99999", "http://[::1", "ftp://host/x", "1/1e9", "1" * 400 + "/1")
+HOSTILE_URLS = ("http://host:99999", "http://[::1", "ftp://host/x", "1/1e9", "1" * 400 + "/1")
 
 
 @pytest.mark.parametrize("name", FIELDS)
 def test_hostile_value_is_refused_in_words_or_harmless(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    for value in HOSTILE:
+    for value in (*HOSTILE, *HOSTILE_URLS):
         monkeypatch.setenv(f"EXEMPLARS_{name.upper()}", value)
         settings, refused = try_to_read()
         if settings is not None:

@@ -61,7 +61,11 @@ def place(tmp_path: Path) -> RepliesPlace:
 
 def make_gateway(client: FakeClient, place: RepliesPlace, concurrency: int = 4, **given: Any) -> ModelGateway:
     """A gateway that waits for next to nothing; ``given`` are further arguments of ``ModelGateway``."""
-    others = {"progress": HeardProgress(), "budget": RunBudget(concurrency), "wait_seconds": 0.001} | given
+    others: dict[str, Any] = {
+        "progress": HeardProgress(),
+        "budget": RunBudget(concurrency),
+        "wait_seconds": 0.001,
+    } | given
     return ModelGateway(client, place, **others)
 
 
@@ -118,8 +122,9 @@ async def test_reply_is_asked_for_once_and_counted_each_time(place: RepliesPlace
     found.append(await ask_once(next_run))
 
     assert ([REPLY] * 3, [REQUEST]) == (found, client.requests)
-    assert [(1, 2, 6, 0.02), (0, 1, 3, 0.01)] == [
-        (budget.calls, budget.replies, budget.tokens, budget.cost_usd) for budget in (gateway.budget, next_run.budget)
+    assert [(1, 2, 6, 14, 0.02), (0, 1, 3, 7, 0.01)] == [
+        (budget.calls, budget.replies, budget.tokens, budget.prompt_tokens, budget.cost_usd)
+        for budget in (gateway.budget, next_run.budget)
     ]
 
 

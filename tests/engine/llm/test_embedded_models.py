@@ -1,8 +1,9 @@
+import hashlib
 import os
 from pathlib import Path
 
 import pytest
-from fakes.model_sources import FILE, make_gguf, make_model
+from fakes.model_sources import CONTENT, FILE, make_gguf, make_model
 
 from engine.errors import InputError, ModelNotFoundError
 from engine.llm import embedded_models
@@ -10,7 +11,6 @@ from engine.llm.embedded_models import choose_model, find_embedded, is_embedded,
 from engine.llm.gguf import CHAT_TEMPLATE
 from engine.settings import EmbeddedPlace, Style
 
-BILLION = {"w": 10**9}
 TEMPLATE = {CHAT_TEMPLATE: "{{ messages }}"}
 SMOLLM2 = "embedded/smollm2-135m"
 
@@ -28,30 +28,16 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def put(place: EmbeddedPlace) -> None:
-    from fakes.model_sources import CONTENT
-
     (place.folder / FILE).write_bytes(CONTENT)
 
 
-def test_the_list_names_three_models_and_where_they_come_from() -> None:
-    models = list_embedded_models()
-    sources = {name: (bool(item.installed), bool(item.hub), bool(item.packages)) for name, item in models.items()}
+def test_list_says_where_each_model_comes_from_and_one_is_installed(place: EmbeddedPlace) -> None:
+    models, found = list_embedded_models(), find_embedded(SMOLLM2, place)
 
-    assert {
-        "qwen2.5-coder-0.5b": (False, True, True),
-        "smollm2-135m": (True, False, False),
-        "qwen2.5-coder-1.5b": (False, True, True),
-    } == sources
-    assert {"Apache-2.0"} == {item.licence for item in models.values()}
-
-
-def test_the_installed_model_is_the_one_of_the_list(place: EmbeddedPlace) -> None:
-    import hashlib
-
-    found = find_embedded(SMOLLM2, place)
-
-    assert found.sha256 == hashlib.sha256(found.path.read_bytes()).hexdigest()
+    assert ["smollm2-135m"] == [name for name, item in models.items() if item.installed]
+    assert all(bool(item.installed) != bool(item.hub and item.packages) for item in models.values())
     assert (SMOLLM2, "plain") == (found.name, found.style)
+    assert found.sha256 == hashlib.sha256(found.path.read_bytes()).hexdigest()
 
 
 @pytest.mark.usefixtures("stand_in")
@@ -75,61 +61,61 @@ def test_file_that_is_not_whole_is_not_there(place: EmbeddedPlace) -> None:
 
 
 @pytest.mark.parametrize(
-    ("parameters", "texts", "style"),
-    [(BILLION, TEMPLATE, "chat"), ({"w": 10**9 - 1}, TEMPLATE, "plain"), (BILLION, {}, "plain")],
+    ("parameters", "texts", "asked", "style"),
+    [
+        (10**9, TEMPLATE, None, "chat"),
+        (10**9 - 1, TEMPLATE, None, "plain"),
+        (10**9, {}, None, "plain"),
+        (10**9, TEMPLATE, "plain", "plain"),
+        (1, TEMPLATE, "chat", "chat"),
+    ],
 )
-def test_own_file_is_asked_in_a_chat_where_it_has_learnt_that(
-    place: EmbeddedPlace, parameters: dict[str, int], texts: dict[str, str], style: str
+def test_own_file_is_asked_in_a_chat_where_it_has_learnt_that_or_as_the_setting_says(
+    tmp_path: Path, parameters: int, texts: dict[str, str], asked: Style | None, style: str
 ) -> None:
-    own = place.folder / "own.gguf"
-    own.write_bytes(make_gguf(parameters, texts))
-    found = find_embedded(f"embedded/{own}", place)
+    own = tmp_path / "own.gguf"
+    own.write_bytes(make_gguf({"w": parameters}, texts))
+    found = find_embedded(f"embedded/{own}", EmbeddedPlace(tmp_path, asked))
 
     assert ("embedded/own.gguf", style, None) == (found.name, found.style, found.listed)
+    assert "chat" == find_embedded(SMOLLM2, EmbeddedPlace(tmp_path, "chat")).style
 
 
-@pytest.mark.parametrize(("asked", "name"), [("chat", SMOLLM2), ("plain", "embedded/{own}")])
-def test_setting_overrides_the_style(tmp_path: Path, asked: Style, name: str) -> None:
+def test_own_file_without_a_chat_template_cannot_be_asked_in_a_chat(tmp_path: Path) -> None:
     own = tmp_path / "own.gguf"
-    own.write_bytes(make_gguf(BILLION, TEMPLATE))
-
-    assert asked == find_embedded(name.format(own=own), EmbeddedPlace(tmp_path, asked)).style
+    own.write_bytes(make_gguf({"w": 10**9}, {}))
+    with pytest.raises(InputError, match=r"own\.gguf has no chat template, .* Unset EXEMPLARS_SYNTH_STYLE, or name a"):
+        find_embedded(f"embedded/{own}", EmbeddedPlace(tmp_path, "chat"))
 
 
 def test_own_file_is_read_anew_once_it_is_another(place: EmbeddedPlace) -> None:
     own = place.folder / "own.gguf"
     digests = set()
     for texts in ({}, {"general.name": "a"}):
-        own.write_bytes(make_gguf(BILLION, texts))
+        own.write_bytes(make_gguf({}, texts))
         digests.add(find_embedded(f"embedded/{own}", place).sha256)
 
     assert 2 == len(digests)
 
 
-def test_name_that_is_no_file_and_not_in_the_list_is_one_message(place: EmbeddedPlace) -> None:
-    with pytest.raises(
-        ModelNotFoundError,
-        match=r"embedded/qwen2\.5-coder is no embedded model: /.*/qwen2\.5-coder cannot be read \(No such file .*\)\. "
-        r"Give one of embedded/qwen2\.5-coder-0\.5b, .*\. Did you mean embedded/qwen2\.5-coder-",
-    ):
-        find_embedded("embedded/qwen2.5-coder", place)
-
-
-@pytest.mark.parametrize("given", ["", "{folder}", "{folder}/fifo", "~no-such-person/own.gguf"])
-def test_path_of_no_file_is_one_message(place: EmbeddedPlace, given: str) -> None:
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            "qwen2.5-coder",
+            r": /.*/qwen2\.5-coder cannot be read \(No such file .*\)\. .* Did you mean embedded/qwen2\.5-",
+        ),
+        ("", r"\. Give one of embedded/qwen2\.5-coder-0\.5b, "),
+        ("{folder}", r": /.* cannot be read \(not a file\)\. Give one of"),
+        ("{folder}/fifo", r": /.* cannot be read \(not a file\)\. Give one of"),
+        ("~no-such-person/own.gguf", r": /.* cannot be read \(nobody here has that home folder\)\. Give one of"),
+    ],
+)
+def test_path_of_no_file_is_one_message(place: EmbeddedPlace, given: str, said: str) -> None:
     os.mkfifo(place.folder / "fifo")
 
-    with pytest.raises(ModelNotFoundError, match=r"is no embedded model(: /.* cannot be read \(.+\))?\. Give one of"):
+    with pytest.raises(ModelNotFoundError, match=f"is no embedded model{said}"):
         find_embedded(f"embedded/{given.format(folder=place.folder)}", place)
-
-
-def test_own_file_without_a_chat_template_cannot_be_asked_in_a_chat(tmp_path: Path) -> None:
-    own = tmp_path / "own.gguf"
-    own.write_bytes(make_gguf(BILLION, {}))
-
-    assert "plain" == find_embedded(f"embedded/{own}", EmbeddedPlace(tmp_path, "plain")).style
-    with pytest.raises(InputError, match=r"own\.gguf has no chat template, .* Unset EXEMPLARS_SYNTH_STYLE, or name a"):
-        find_embedded(f"embedded/{own}", EmbeddedPlace(tmp_path, "chat"))
 
 
 def test_model_whose_package_is_not_installed_is_got_by_pip(
@@ -147,23 +133,21 @@ def test_model_whose_package_is_not_installed_is_got_by_pip(
 
 @pytest.mark.usefixtures("stand_in")
 @pytest.mark.parametrize(
-    ("names", "chosen"),
+    ("names", "chosen", "then"),
     [
-        (("embedded/stand-in", "embedded"), "embedded"),
-        (("embedded/stand-in",), "embedded/stand-in"),
-        (("openai/x", "embedded"), "openai/x"),
-        (("embedded/stand-in", "openai/x"), "openai/x"),
+        (("embedded/stand-in", "embedded"), "embedded", "embedded/stand-in"),
+        (("embedded/stand-in",), "embedded/stand-in", "embedded/stand-in"),
+        (("openai/x", "embedded"), "openai/x", "openai/x"),
+        (("embedded/stand-in", "openai/x"), "openai/x", "embedded/stand-in"),
     ],
 )
-def test_first_model_that_can_be_asked_is_chosen(place: EmbeddedPlace, names: tuple[str, ...], chosen: str) -> None:
-    assert chosen == choose_model(names, place)
-
-
-@pytest.mark.usefixtures("stand_in")
-def test_model_is_chosen_once_its_file_is_there(place: EmbeddedPlace) -> None:
+def test_first_model_that_can_be_asked_is_chosen(
+    place: EmbeddedPlace, names: tuple[str, ...], chosen: str, then: str
+) -> None:
+    before = choose_model(names, place)
     put(place)
 
-    assert "embedded/stand-in" == choose_model(("embedded/stand-in", "embedded"), place)
+    assert (chosen, then) == (before, choose_model(names, place))
 
 
 @pytest.mark.parametrize(

@@ -7,19 +7,17 @@ from typing import Any
 
 import pytest
 from fakes.builders import make_cell, make_level, make_test_plan
-from fakes.client import CHAT, PLAIN, FakeClient, HeardProgress, labelled
+from fakes.client import CHAT, PLAIN, FakeClient, HeardProgress
 from fakes.provider import Provider, serve_provider
 
 from engine.definitions.effort import Thinking
-from engine.errors import RequestRefusedError
 from engine.gateway.budget import RunBudget
 from engine.gateway.model_gateway import ModelGateway
 from engine.generation.cells import generate_cell
-from engine.generation.prompts import make_text_schema
 from engine.generation.requests import make_chat_request
 from engine.llm.client import LitellmClient
 from engine.llm.reasoning import THINKING_TOKENS, write_options
-from engine.llm.request import Endpoint, Reply, Request
+from engine.llm.request import Endpoint, Reply
 from engine.settings import RepliesPlace
 
 REQUEST = replace(make_chat_request(make_test_plan(), make_cell(), "English"), max_tokens=500)
@@ -91,17 +89,3 @@ async def test_cell_is_asked_for_with_the_levels_thinking_where_there_is_any(
         await generate_cell(plan, make_cell(), gateway, "English")
 
     assert [expected] == [request.thinking for request in client.requests]
-
-
-async def test_another_thinking_is_another_call_and_survives_a_refused_schema(tmp_path: Path) -> None:
-    def answer(request: Request) -> Reply | Exception:
-        return RequestRefusedError("no response_format") if request.schema else Reply("", "stop")
-
-    client = FakeClient(answer)
-    gateway = ModelGateway(client, RepliesPlace(str(tmp_path)), HeardProgress(), RunBudget(1))
-    async with gateway.keeping("plan-1"):
-        for thinking in ("low", "high", "low"):
-            await gateway.complete(labelled("cell", replace(REQUEST, thinking=thinking)))
-
-    asked = [(request.schema, request.thinking) for request in client.requests]
-    assert [(make_text_schema(1), "low"), (None, "low"), (None, "high")] == asked

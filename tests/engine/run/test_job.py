@@ -155,12 +155,11 @@ def test_models_without_a_price_are_refused_under_a_limit(
     ("own", "dial", "said"),
     [
         (None, 1.0, r"limit of \$1 .*\(max_cost_usd of effort low in data/effort\.yaml\)"),
-        ("0.5", None, r"limit of \$0\.5 .*\(EXEMPLARS_MAX_COST_USD\)"),
         ("0.5", 1.0, r"limit of \$0\.5 .*\(EXEMPLARS_MAX_COST_USD, and \$1 by max_cost_usd of effort low in "),
         ("5", 1.0, r"limit of \$1 .*\(max_cost_usd of effort low in data/effort\.yaml, and \$5 by EXEMPLARS_MAX_"),
     ],
 )
-def test_refusal_says_where_the_limit_stands(own: str | None, dial: float | None, said: str) -> None:
+def test_refusal_says_where_the_limit_stands(own: str | None, dial: float, said: str) -> None:
     fields = {} if own is None else {"max_cost_usd": own}
     with pytest.raises(UnpricedError, match=said):
         check_prices(make_settings(**fields), make_level(max_cost_usd=dial))
