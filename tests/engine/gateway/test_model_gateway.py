@@ -32,6 +32,7 @@ from engine.errors import (
     StoreError,
 )
 from engine.gateway.budget import RunBudget, bound_call
+from engine.gateway.metered import ENDING_SECONDS
 from engine.gateway.model_gateway import ModelGateway
 from engine.gateway.retrying import MAX_ATTEMPTS, MAX_FIRST_ATTEMPTS, MAX_MALFORMED
 from engine.gateway.throttle import SILENT_CALLS
@@ -516,8 +517,9 @@ async def test_calls_in_flight_are_cut_off_where_somebody_cancels_the_run(place:
         asking = asyncio.create_task(ask_together(gateway))
         await client.full.wait()
         asking.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await asking
+        # As long as they are given where another's error ends the run, less a while.
+        await asyncio.wait([asking], timeout=0.9 * ENDING_SECONDS)
+        assert asking.cancelled()
 
     assert (0, 8) == (gateway.budget.calls, gateway.budget.unanswered_calls)
 

@@ -99,7 +99,8 @@ async def test_work_is_done_in_another_process_whose_interrupts_are_its_own(work
     # What a library prints does no harm.
     await worker.run(partial(print, "Hello.", flush=True))
 
-    assert (pid != os.getpid(), os.getpgid(pid) != os.getpgid(0)) == (True, True)
+    assert pid != os.getpid()
+    assert os.getpgid(pid) != os.getpgid(0)
     assert list(range(50)) == await asyncio.gather(*(worker.run(partial(round, number)) for number in range(50)))
 
 
@@ -157,7 +158,12 @@ async def test_machine_that_gives_no_process_costs_no_work(monkeypatch: pytest.M
 
 
 def list_children() -> set[str]:
-    return {pid for file in Path("/proc/self/task").glob("*/children") for pid in file.read_text().split()}
+    """Of all threads, of which one may end meanwhile."""
+    found = set[str]()
+    for file in Path("/proc/self/task").glob("*/children"):
+        with suppress(OSError):
+            found |= {*file.read_text().split()}
+    return found
 
 
 async def test_those_who_wait_when_it_is_closed_start_no_other() -> None:
