@@ -370,13 +370,19 @@ def test_failure_says_what_was_found() -> None:
     assert 0.7 <= float(fault.split(":")[0]) < 1.0
 
 
-def add_qualities_between_the_poles(whole: Frame) -> Frame:
-    between = [("tone", f"{number * 7919} {text[::-1]}", 0.9, "authored") for number, text in enumerate(TEXTS)]
-    return pd.concat([whole, pd.DataFrame(between, columns=list(whole.columns))], ignore_index=True)
+def add_to_tone(*qualities: float) -> Spoil:
+    """Adds authored samples to the five positive and four negative ones of a trait."""
+    added = [
+        ("tone", f"{number * 7919} {text[::-1]}", quality, "authored")
+        for number, (text, quality) in enumerate(zip(TEXTS, qualities, strict=False))
+    ]
+    return lambda whole: pd.concat([whole, pd.DataFrame(added, columns=list(whole.columns))], ignore_index=True)
 
 
-# Qualities between the poles do not count in their balance, and a line may label several traits.
-@pytest.mark.parametrize("spoil", [add_qualities_between_the_poles, copy_text(0, 3)])
+# Between the poles, 60 % and 40 % of them positive, and a line that labels two traits.
+@pytest.mark.parametrize(
+    "spoil", [add_to_tone(*[0.9] * 12), add_to_tone(1.0), add_to_tone(1.0, *[0.0] * 5), copy_text(0, 3)]
+)
 def test_authored_rows_that_are_as_they_may_be_are_no_warning(spoil: Spoil) -> None:
     assert () == check_one("whole", spoil).warnings
 
