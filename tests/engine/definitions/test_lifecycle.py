@@ -22,33 +22,34 @@ def write(models: Path, content: str | bytes) -> None:
     (folder / "lifecycle.json").write_bytes(content if isinstance(content, bytes) else content.encode())
 
 
-def test_model_without_a_file_is_a_draft(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (None, Lifecycle("draft", None, None, ())),
+        (
+            '{"state": "ready", "version_id": 3, "version_no": 1, "version_tags": ["a", "b"], "by": "trainer"}',
+            Lifecycle("ready", 3, 1, ("a", "b")),
+        ),
+        ('{"state": "archived", "version_id": null}', Lifecycle("archived")),
+    ],
+)
+def test_state_is_what_the_file_says_and_a_draft_where_there_is_none(
+    tmp_path: Path, content: str | None, expected: Lifecycle
+) -> None:
     (tmp_path / HANDLE).mkdir()
+    if content is not None:
+        write(tmp_path, content)
 
-    assert Lifecycle("draft", None, None, ()) == read_lifecycle(f"{tmp_path}/", HANDLE)
-
-
-def test_every_field_is_read(tmp_path: Path) -> None:
-    write(tmp_path, '{"state": "ready", "version_id": 3, "version_no": 1, "version_tags": ["a", "b"], "by": "trainer"}')
-
-    assert Lifecycle("ready", 3, 1, ("a", "b")) == read_lifecycle(str(tmp_path), HANDLE)
-
-
-def test_version_that_is_null_or_not_there_is_none(tmp_path: Path) -> None:
-    write(tmp_path, '{"state": "archived", "version_id": null}')
-
-    assert Lifecycle("archived") == read_lifecycle(str(tmp_path), HANDLE)
+    assert expected == read_lifecycle(f"{tmp_path}/", HANDLE)
 
 
 @pytest.mark.parametrize(
     ("content", "field", "found", "allowed"),
     [
         ("", "file", "''", "one JSON object"),
-        ("{", "file", "'{'", "one JSON object"),
         (b"\xff\xfe", "file", "'\ufffd\ufffd'", "one JSON object"),
         ("[" * 100_000, "file", repr("[" * 40), "one JSON object"),
         ("[]", "file", "a list of 0", "an object of fields"),
-        ('"ready"', "file", "'ready'", "an object of fields"),
         ("{}", "state", "nothing", "this field is required"),
         ('{"state": null}', "state", "nothing", ALLOWED),
         ('{"state": "new"}', "state", "'new'", ALLOWED),
@@ -63,23 +64,20 @@ def test_file_that_does_not_say_the_state_is_an_error_that_names_the_field(
     tmp_path: Path, content: str | bytes, field: str, found: str, allowed: str
 ) -> None:
     write(tmp_path, content)
-    for read in (read_lifecycle, check_draft):
-        with pytest.raises(DefinitionError) as caught:
-            read(str(tmp_path), HANDLE)
+    with pytest.raises(DefinitionError) as caught:
+        check_draft(str(tmp_path), HANDLE)
 
-        assert (Problem(NAME, None, field, found, allowed),) == caught.value.problems
+    assert (Problem(NAME, None, field, found, allowed),) == caught.value.problems
 
 
-def test_state_that_is_nearly_one_is_offered(tmp_path: Path) -> None:
-    write(tmp_path, '{"state": "Ready"}')
-    with pytest.raises(DefinitionError, match=r"found 'Ready'; allowed: .* Did you mean 'ready'\?"):
+def test_every_mistake_is_named_at_once_with_the_state_that_was_nearly_written(tmp_path: Path) -> None:
+    write(tmp_path, json.dumps({"state": "Ready", "version_id": "3"}))
+    with pytest.raises(DefinitionError) as caught:
         read_lifecycle(str(tmp_path), HANDLE)
 
-
-def test_every_mistake_is_named_at_once(tmp_path: Path) -> None:
-    write(tmp_path, json.dumps({"state": "trained", "version_id": "3"}))
-    with pytest.raises(DefinitionError, match=r"lifecycle\.json: 2 mistakes"):
-        read_lifecycle(str(tmp_path), HANDLE)
+    assert [("state", "ready"), ("version_id", None)] == [
+        (problem.field, problem.suggestion) for problem in caught.value.problems
+    ]
 
 
 @pytest.mark.parametrize("state", STATES)
@@ -88,13 +86,8 @@ def test_only_a_draft_and_a_failed_model_take_samples(tmp_path: Path, state: str
     if state in ("draft", "failed"):
         check_draft(str(tmp_path), HANDLE)
         return
-    with pytest.raises(FrozenModelError) as caught:
-        check_draft(str(tmp_path), HANDLE)
-
-    assert (
-        f"{HANDLE} is {state!r}, not a draft (lifecycle.json). Samples may be added only while a model is a draft; "
-        "a trained model's samples are frozen. Nothing was attached"
-    ) == str(caught.value)
+    with pytest.raises(FrozenModelError, match=rf"^{HANDLE} is '{state}', not a draft .* Nothing was removed$"):
+        check_draft(str(tmp_path), HANDLE, "Nothing was removed")
 
 
 @pytest.mark.parametrize(

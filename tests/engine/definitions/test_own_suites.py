@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from engine.definitions.own_suites import MODEL_SUITE, parse_suite, read_own_suites
+from engine.definitions.own_suites import MAX_BYTES, MODEL_SUITE, parse_suite, read_own_suites
 from engine.domain.suites import GATE_SUITES, OwnSuite
 from engine.errors import DefinitionError, InputError, Problem
 from engine.settings import Settings
@@ -28,11 +28,10 @@ def parse(content: str | bytes) -> OwnSuite:
     return parse_suite(PLACE, content if isinstance(content, bytes) else content.encode())
 
 
-def list_problems(content: str | bytes) -> list[tuple[str, str, str]]:
+def list_problems(content: str | bytes) -> list[Problem]:
     with pytest.raises(DefinitionError) as refusal:
         parse(content)
-    assert {PLACE} == {problem.file for problem in refusal.value.problems}
-    return [(problem.field, problem.found, problem.allowed) for problem in refusal.value.problems]
+    return [*refusal.value.problems]
 
 
 def make_settings(folder: Path, **fields: str) -> Settings:
@@ -53,102 +52,82 @@ def test_suite_has_what_the_file_says_and_the_severity_of_great_expectations() -
     )
 
 
-def test_what_great_expectations_writes_besides_is_passed_over() -> None:
+def test_digest_is_that_of_what_is_expected_not_of_the_layout_or_of_what_great_expectations_writes_besides() -> None:
+    besides = {"id": "1", "notes": "n", "rendered_content": [], "severity": "critical", "meta": {}}
     written = {
         "name": "house",
         "id": "6f1e3c9e-5f0f-4c39-8d1b-2f6a6a1e6c11",
         "meta": {"great_expectations_version": "1.24.1"},
         "notes": None,
-        "expectations": [
-            {**LENGTH, "id": "1", "notes": "n", "rendered_content": [], "severity": "critical", "meta": {}}
-        ],
+        "expectations": [LENGTH | besides],
     }
 
-    assert parse(make_suite()) == parse(json.dumps(written))
+    assert parse(make_suite()).sha256 == parse("\ufeff" + json.dumps(written, indent=4, sort_keys=True)).sha256
+    assert parse(make_suite()).sha256 != parse(make_suite("house", {**LENGTH, "severity": "warning"})).sha256
+    assert parse(make_suite()).sha256 != parse(make_suite("house", {**LENGTH, "description": "Short."})).sha256
 
 
-def test_digest_is_that_of_what_is_expected_not_of_the_layout() -> None:
-    spaced = json.dumps(json.loads(make_suite()), indent=4, sort_keys=True)
-    other = make_suite("house", {**LENGTH, "severity": "warning"})
-
-    assert parse(make_suite()).sha256 == parse("\ufeff" + spaced).sha256
-    assert parse(make_suite()).sha256 != parse(other).sha256
+NO_JSON = "one object of JSON"
+TWICE = """{"name": "{\\"a\\": [", "expectations": [
+ {"type": "x", "meta": {"type": 1}},
+ {"type": "x",
+ "t\\u0079pe": "y"}]}"""
 
 
 @pytest.mark.parametrize(
-    ("content", "expected"),
+    ("content", "line", "field", "found", "allowed"),
     [
-        ("", ("file", "expecting value", "one object of JSON")),
-        ("{", ("file", "expecting property name enclosed in double quotes", "one object of JSON")),
-        (b"\xff", ("file", "a byte that is not UTF-8 at offset 0", "UTF-8 text")),
-        *(
-            (f"{'[' * depth}{']' * depth}", ("file", "nesting deeper than can be read", "one object of JSON"))
-            for depth in (102, 2_000, 100_000)
-        ),
-        ("[]", ("file", "a list of 0", "an object of fields: name, expectations, id, meta, notes, suite_parameters")),
-        ('{"expectations": []}', ("name", "nothing", "this field is required")),
-        ('{"name": "a", "expectations": []}', ("expectations", "a list of 0", "at least one entry")),
-        ('{"name": "a", "expectations": {}}', ("expectations", "an object", "a list of expectations")),
-        ('{"name": "a", "expectations": [{}]}', ("expectations.0.type", "nothing", "this field is required")),
-        ('{"name": "a", "expectations": ["x"]}', ("expectations.0", "'x'", None)),
-        (
-            make_suite("a", {**LENGTH, "severity": "fatal"}),
-            ("expectations.0.severity", "'fatal'", "critical, warning or info"),
-        ),
-        (make_suite("a", {**LENGTH, "kwargs": []}), ("expectations.0.kwargs", "a list of 0", "an object of fields")),
-        (make_suite("a", {**LENGTH, "severtiy": "info"}), ("expectations.0.severtiy", "'severtiy'", None)),
-        (make_suite("a", {"expectation_type": "x"}), ("expectations.0.type", "nothing", "this field is required")),
-        (make_suite("a", {**LENGTH, "meta": {"says": 3}}), ("expectations.0.meta.says", "3", "text")),
+        ("", 1, "file", "expecting value", NO_JSON),
+        ('{"name": "a",\n "expectations": [}', 2, "file", "expecting value", NO_JSON),
+        (b"\xff", None, "file", "a byte that is not UTF-8 at offset 0", "UTF-8 text"),
+        ("[]".rjust(MAX_BYTES + 1), None, "file", "1,048,577 bytes", "1,048,576 bytes at most"),
+        (f"{'[' * 101}{']' * 101}", None, "file", "a list of 1", None),
+        (f"{'[' * 102}{']' * 102}", None, "file", "nesting deeper than can be read", NO_JSON),
+        (f"{'[' * 100_000}{']' * 100_000}", None, "file", "nesting deeper than can be read", NO_JSON),
+        ("[]", None, "file", "a list of 0", None),
+        ('{"name": "a", "expectations": []}', None, "expectations", "a list of 0", "at least one entry"),
+        ('{"name": "a", "expectations": {}}', None, "expectations", "an object", "a list of expectations"),
+        ('{"name": "a", "expectations": ["x"]}', None, "expectations.0", "'x'", None),
+        (make_suite("a", {**LENGTH, "kwargs": []}), None, "expectations.0.kwargs", "a list of 0", None),
+        (make_suite("a", {**LENGTH, "severtiy": "info"}), None, "expectations.0.severtiy", "'severtiy'", None),
+        (make_suite("a", {**LENGTH, "meta": {"says": 3}}), None, "expectations.0.meta.says", "3", "text"),
         (
             make_suite("a", {**LENGTH, "kwargs": {"column": "text", "severity": "info"}}),
-            ("expectations.0.kwargs.severity", "'info'", "no severity here: it stands beside kwargs, as type does"),
+            None,
+            "expectations.0.kwargs.severity",
+            "'info'",
+            "no severity here: it stands beside kwargs, as type does",
         ),
-        (make_suite("../a"), ("name", "'../a'", None)),
-        (make_suite("a.b"), ("name", "'a.b'", None)),
-        ('{"name": "a", "name": "b"}', ("file", "'name' a second time in one object", "each field once")),
-        ('{"name": NaN}', ("file", "NaN, which JSON does not know", "one object of JSON")),
-        ('{"name": "\\ud800"}', ("file", "half of a surrogate pair", "whole Unicode characters")),
-        *((make_suite(name), ("name", repr(name), None)) for name in GATE_SUITES),
+        (make_suite("../a"), None, "name", "'../a'", None),
+        (make_suite("a.b"), None, "name", "'a.b'", None),
+        (TWICE, 4, "file", "'type' a second time in one object", "each field once"),
+        ('{"name": NaN}', None, "file", "NaN, which JSON does not know", NO_JSON),
+        ('{"name": "\\ud800"}', None, "file", "half of a surrogate pair", "whole Unicode characters"),
+        *((make_suite(name), None, "name", repr(name), None) for name in GATE_SUITES),
     ],
 )
 def test_file_that_is_no_suite_is_refused_with_its_mistake(
-    content: str | bytes, expected: tuple[str, str | None, str | None]
+    content: str | bytes, line: int | None, field: str, found: str, allowed: str | None
 ) -> None:
-    found = list_problems(content)
+    [problem] = list_problems(content)
 
-    assert any(all(want in (None, has) for want, has in zip(expected, problem, strict=True)) for problem in found), (
-        found
-    )
+    assert (PLACE, line, field, found) == (problem.file, problem.line, problem.field, problem.found)
+    assert allowed in (None, problem.allowed)
 
 
 def test_all_mistakes_of_form_are_told_at_once() -> None:
-    content = make_suite("house", {"type": 3}, {**LENGTH, "severity": "fatal"}, {"kwargs": {}})
-
-    assert ["expectations.0.type", "expectations.1.severity", "expectations.2.type"] == [
-        field for field, _, _ in list_problems(content)
-    ]
-
-
-def test_line_of_broken_json_is_named() -> None:
-    with pytest.raises(DefinitionError) as refusal:
-        parse('{"name": "a",\n "expectations": [}')
-
-    assert [Problem(PLACE, 2, "file", "expecting value", "one object of JSON")] == list(refusal.value.problems)
-
-
-def test_line_of_a_field_that_stands_twice_is_named() -> None:
-    content = (
-        '{"name": "{\\"a\\": [", "expectations": [\n'
-        ' {"type": "x", "meta": {"type": 1}},\n'
-        ' {"type": "x",\n'
-        ' "t\\u0079pe": "y"}]}'
+    content = json.dumps(
+        {"expectations": [{"type": 3}, {**LENGTH, "severity": "fatal"}, {"kwargs": {}}, {"expectation_type": "x"}]}
     )
-    with pytest.raises(DefinitionError) as refusal:
-        parse(content)
 
-    assert [Problem(PLACE, 4, "file", "'type' a second time in one object", "each field once")] == list(
-        refusal.value.problems
-    )
+    assert [
+        ("expectations.3.expectation_type", "'expectation_type'"),
+        ("name", "nothing"),
+        ("expectations.0.type", "3"),
+        ("expectations.1.severity", "'fatal'"),
+        ("expectations.2.type", "nothing"),
+        ("expectations.3.type", "nothing"),
+    ] == [(problem.field, problem.found) for problem in list_problems(content)]
 
 
 def test_catalogues_suites_come_by_file_name_before_the_models_own(tmp_path: Path) -> None:
