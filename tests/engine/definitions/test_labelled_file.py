@@ -45,7 +45,6 @@ LINES = '{"content": "One.", "clarity": 1}\n\n{"content": "Two.", "clarity": "no
     [
         ("a.csv", TABLE),
         ("a.CSV", TABLE.replace("\n", "\r\n")),
-        ("a b.csv", b"\xef\xbb\xbf" + TABLE.encode()),
         ("a.csv", TABLE.replace("clarity", "plain")),
         ("a.jsonl", LINES),
         ("a.ndjson", b"\xef\xbb\xbf" + LINES.replace("\n", "\r\n").encode()),
@@ -58,14 +57,17 @@ def test_labels_of_all_traits_are_read(name: str, content: str | bytes, stream: 
     assert BOTH == read(name, content, stream=stream)
 
 
-@pytest.mark.parametrize("field", ["quality", "label"])
-@pytest.mark.parametrize("form", ["a.csv", "a.jsonl"])
-def test_plain_field_labels_the_one_trait_that_is_meant(field: str, form: str) -> None:
-    content = f"content,{field}\nOne.,safe\n" if form == "a.csv" else f'{{"content": "One.", "{field}": "Safe"}}'
-
-    assert [("One.", "safety", 1.0)] == read(form, content, SAFETY)
+@pytest.mark.parametrize(
+    ("name", "content", "field"),
+    [
+        ("a.csv", "content,quality\nOne.,safe\n", "quality"),
+        ("a.jsonl", '{"content": "One.", "label": "Safe"}', "label"),
+    ],
+)
+def test_plain_field_labels_the_one_trait_that_is_meant(name: str, content: str, field: str) -> None:
+    assert [("One.", "safety", 1.0)] == read(name, content, SAFETY)
     with pytest.raises(DefinitionError, match=rf"found content, {field}; allowed: .*clarity, safety, .*--trait"):
-        read(form, content)
+        read(name, content)
 
 
 def test_own_field_goes_before_a_plain_one() -> None:
@@ -86,31 +88,30 @@ def test_labels_of_other_traits_are_passed_over(name: str, content: str) -> None
         ("a.csv", "text,stars\nOne.,1\n", "allowed: the text, in 'content'"),
         ("a.csv", "content,clarity\nOne.,Cleer\n", "a.csv:2: clarity: found 'Cleer'; .* Did you mean 'Clear'"),
         ("a.csv", "\xff\xfe", "allowed: a UTF-8 CSV file"),
-        ("a.csv", TABLE.encode("utf-16"), "allowed: a UTF-8 CSV file"),
         ("a.jsonl", "[1]\n", "a.jsonl:1: line: found list; allowed: one JSON object a line"),
         ("a.jsonl", "no\n", "allowed: one JSON object a line"),
         ("a.jsonl", '{"content": "One.", "stars": 1}', "a.jsonl:1: fields: found content, stars"),
-        ("a.jsonl", '{"content": "", "clarity": 1}', "a text that is not empty"),
     ],
 )
-def test_mistake_is_named_with_its_line(name: str, content: str | bytes, said: str) -> None:
-    raw = content.encode("latin-1") if isinstance(content, str) else content
+def test_mistake_is_named_with_its_line(name: str, content: str, said: str) -> None:
     with pytest.raises(DefinitionError, match=said):
-        read(name, raw)
+        read(name, content.encode("latin-1"))
 
 
-@pytest.mark.parametrize("name", ["a.xlsx", "a.json", "a.csv.gz", "a.tsv"])
+@pytest.mark.parametrize("name", ["a.json", "a.csv.gz"])
 def test_other_form_is_refused(name: str) -> None:
     with pytest.raises(InputError, match=rf"{name}: labelled texts are read from CSV .* and JSONL"):
         read(name, TABLE)
 
 
-def test_file_of_mistakes_is_not_read_to_its_end() -> None:
-    content = "content,clarity\n" + "One.,Cleer\n" * 1000
-    with pytest.raises(DefinitionError, match=f"read up to line {MOST_MISTAKES + 1}") as caught:
-        read("a.csv", content)
+@pytest.mark.parametrize(
+    ("lines", "told"), [(MOST_MISTAKES - 1, r"^a\.csv: "), (1000, f"read up to line {MOST_MISTAKES + 1}")]
+)
+def test_file_of_mistakes_is_not_read_to_its_end(lines: int, told: str) -> None:
+    with pytest.raises(DefinitionError, match=told) as caught:
+        read("a.csv", "content,clarity\n" + "One.,Cleer\n" * lines)
 
-    assert MOST_MISTAKES == len(caught.value.problems)
+    assert min(lines, MOST_MISTAKES) == len(caught.value.problems)
 
 
 def test_file_without_lines_has_no_labels() -> None:
