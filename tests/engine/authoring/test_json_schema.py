@@ -2,7 +2,6 @@
 
 import io
 import json
-from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -38,29 +37,19 @@ def can_be_read(text: str) -> bool:
 def test_committed_schema_is_that_of_the_code(name: str) -> None:
     path = PROJECT_ROOT / "docs/reference/schemas" / f"{name}.schema.json"
 
+    jsonschema.Draft202012Validator.check_schema(make_schema(name))
     assert format_schema(name) == path.read_text(encoding="utf-8"), f"exemplars schema {name} > {path}"
 
 
-@pytest.mark.parametrize("name", SCHEMAS)
-def test_schema_is_one_of_its_dialect(name: str) -> None:
-    jsonschema.Draft202012Validator.check_schema(make_schema(name))
-
-
-@pytest.mark.parametrize("path", sorted(MODELS.glob("*/model.yaml")), ids=lambda path: path.parent.name)
-def test_models_of_the_catalogue_fit_the_schema(path: Path) -> None:
-    assert is_allowed("model", yaml.safe_load(path.read_text(encoding="utf-8")))
-
-
-def test_samples_of_the_catalogue_fit_the_schema() -> None:
+def test_catalogue_and_a_new_file_fit_the_schemas() -> None:
     lines = [line for path in MODELS.glob("*/*.jsonl") for line in path.read_text(encoding="utf-8").splitlines()]
-    validator = jsonschema.Draft202012Validator(make_schema("sample"))
+    validators = {name: jsonschema.Draft202012Validator(make_schema(name)) for name in SCHEMAS}
+    texts = {path.parent.name: path.read_text(encoding="utf-8") for path in MODELS.glob("*/model.yaml")}
+    texts["new"] = render_definition("acme.new", EXAMPLE, "model.schema.json")
 
     assert len(lines) > 100
-    assert [] == [line for line in lines if not validator.is_valid(json.loads(line))]
-
-
-def test_new_file_fits_the_schema() -> None:
-    assert is_allowed("model", yaml.safe_load(render_definition("acme.new", EXAMPLE, "model.schema.json")))
+    assert [] == [line for line in lines if not validators["sample"].is_valid(json.loads(line))]
+    assert [] == [name for name, text in texts.items() if not validators["model"].is_valid(yaml.safe_load(text))]
 
 
 @pytest.mark.parametrize(
@@ -68,26 +57,20 @@ def test_new_file_fits_the_schema() -> None:
     [
         "traits: discover\n",
         "traits: []\n",
-        "traits: yes\n",
         "effort: high\n",
         "traits: [{type: spektrum, key: a}]\n",
-        "traits: [{type: topic}]\n",
         "traits: [{type: topic, key: A}]\n",
         f"{TRAIT}effort: huge\n",
         f"{TRAIT}scenarios: releases\n",
-        f"{TRAIT}scenarios: {{forms: a note}}\n",
         f"{TRAIT}scenarios: {{lengths: [{{name: a, min_words: 0, max_words: 3}}]}}\n",
         f"{TRAIT}scenarios: {{lengths: [{{name: a, min_words: 2, max_words: 3}}]}}\n",
         f"{TRAIT}brief: {{intent: a, domain: [b, c]}}\n",
         f"{TRAIT}brief: {{intent: {{a: b}}}}\n",
-        f"{TRAIT}brief: sharp\n",
         f"{TRAIT}sources: [{{type: jsonl, path: s.jsonl, mapping: {{a: {{trait: clarity}}}}}}]\n",
         f"{TRAIT}sources: [{{type: jsonl, path: s.jsonl, mapping: {{a: clarity}}}}]\n",
         f"{TRAIT}sources: [{{type: file, path: s.txt, mapping: {{a: {{trait: clarity, quality: 0.5}}}}}}]\n",
         f"{TRAIT}sources: [{{type: file, path: s.txt, split: pages}}]\n",
         f"{TRAIT}sources: [{{type: huggingface, path: [a], mapping: {{text: content}}}}]\n",
-        f"{TRAIT}sources: [{{type: parquet, path: a}}]\n",
-        f"{TRAIT}sources: {{type: jsonl}}\n",
         f"{TRAIT}tags: [a]\n",
         "traits: [{type: topic, key: food}]\nsources: [{type: noise, count: 3, without: [money], language: hi}]\n",
         "traits: [{type: topic, key: food}]\nsources: [{type: noise, count: 0}]\n",
@@ -105,7 +88,6 @@ def test_schema_allows_what_can_be_read_and_nothing_else_of_form(text: str) -> N
     [
         ({"content": "A text.", "clarity": 1}, True),
         ({"content": "A text.", "clarity": "good", "id": [7], "source_url": "https://example.org"}, True),
-        ({"content": "", "clarity": 1}, False),
         ({"content": " \n", "clarity": 1}, False),
         ({"content": 3, "clarity": 1}, False),
         ({"clarity": 1}, False),

@@ -43,47 +43,42 @@ def list_sides(lines: list[str], text: str = SCALE) -> list[Hint]:
     return list(list_side_hints(make_examined(text, lines), WordVectors()))
 
 
-@pytest.mark.parametrize(("counts", "named"), [((0, 0), True), ((5, 0), True), ((3, 9), True), ((4, 4), False)])
-def test_fewer_than_four_a_pole_are_few_for_the_embedded_model(counts: tuple[int, int], named: bool) -> None:
-    topics = "abcdefghi"
+@pytest.mark.parametrize(
+    ("counts", "told"),
+    [
+        ((0, 0), f"{FILE}:7: it has no samples: "),
+        ((5, 0), f"{FILE}:2: warmth: it has 5 samples labelled 'Warm' and "),
+        ((3, 9), f"{FILE}:2: warmth: it has 3 samples labelled 'Warm' and "),
+        ((4, 4), None),
+    ],
+)
+def test_fewer_than_four_a_pole_are_few_for_the_embedded_model(counts: tuple[int, int], told: str | None) -> None:
     lines = write(
         *(
-            (f"Some {WORDS[pole]} about {topics[number] * 5}", pole)
-            for pole, count in zip((1, 0), counts, strict=True)
-            for number in range(count)
+            (f"Some {WORDS[pole]} about {letter * 5}", pole)
+            for pole in (1, 0)
+            for letter in "abcdefghi"[: counts[1 - pole]]
         )
     )
     found = [hint for hint in list_found(lines, is_embedded=True) if hint.kind == "few_seeds"]
 
-    assert named == bool(found)
-    assert [] == [hint for hint in list_found(lines) if hint.kind == "few_seeds"]
-    if found:
-        shown = f"it has {counts[0]} samples labelled 'Warm' and " if any(counts) else "it has no samples: "
-        assert found[0].message.startswith(shown)
-        assert (f"{FILE}:2", "warmth") == (found[0].place, found[0].trait) or not any(counts)
+    assert (told is not None) == bool(found)
+    assert all(str(hint).startswith(str(told)) for hint in found)
+    assert "few_seeds" not in [hint.kind for hint in list_found(lines)]
 
 
 def test_text_with_both_labels_is_contested_and_one_that_is_there_twice_is_doubled() -> None:
     lines = write(
         ("Thank you.", 1), ("Case closed.", 0), ("Thank  you.", 0), ("Case closed!", 0), ("Case  closed.", 0.2)
     )
-    found = {(hint.kind, hint.place): hint.message for hint in list_found(lines)}
+    contested, doubled, other = list_found(lines)
 
-    assert {
-        (
-            "contested_seed",
-            "u22a8.test/s.jsonl:1",
-        ): "'Thank you.' has the quality 1 here and 0 in u22a8.test/s.jsonl:3, so "
-        "neither is used. Take out the wrong one",
-        (
-            "doubled_seed",
-            "u22a8.test/s.jsonl:4",
-        ): "'Case closed!' stands in u22a8.test/s.jsonl:2 already, so it counts once",
-        (
-            "doubled_seed",
-            "u22a8.test/s.jsonl:5",
-        ): "'Case closed.' stands in u22a8.test/s.jsonl:2 already, with the quality 0 and not 0.2, so it counts once",
-    } == found
+    assert ("contested_seed", "u22a8.test/s.jsonl:1") == (contested.kind, contested.place)
+    assert "'Thank you.' has the quality 1 here and 0 in u22a8.test/s.jsonl:3" in contested.message
+    assert ("doubled_seed", "u22a8.test/s.jsonl:4") == (doubled.kind, doubled.place)
+    assert "'Case closed!' stands in u22a8.test/s.jsonl:2 already, so" in doubled.message
+    assert ("doubled_seed", "u22a8.test/s.jsonl:5") == (other.kind, other.place)
+    assert "already, with the quality 0 and not 0.2, so" in other.message
 
 
 def test_texts_of_one_pole_that_say_nearly_the_same_are_named_and_a_pair_of_two_poles_is_not() -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from engine.authoring.seed_sides import MAX_SHARE, MIN_TEXTS, find_wrong_sides
+from engine.authoring.seed_sides import MIN_TEXTS, find_wrong_sides
 from engine.quality.separation import Numbers
 
 
@@ -34,25 +34,16 @@ def test_text_with_the_other_label_is_named(flipped: int) -> None:
     assert found.sides[flipped] < -0.8
 
 
-def test_poles_that_hardly_differ_name_nothing() -> None:
-    assert find_wrong_sides(*make_poles(20, 0.05)) is None
-
-
-def test_where_many_texts_are_on_the_other_side_none_is_named() -> None:
-    vectors, positive = make_poles(10, 2.0)
-    for flipped in range(int(10 * MAX_SHARE) + 1):
-        positive[flipped] = False
-        positive[10 + flipped] = True
-
+@pytest.mark.parametrize(
+    ("vectors", "positive"),
+    [
+        make_poles(20, 0.05),
+        make_poles(MIN_TEXTS - 1, 2.0),
+        (np.zeros((0, 8)), []),
+        (np.ones((12, 8)), [True, False] * 6),
+        (make_poles(10, 2.0)[0], [False] * 3 + [True] * 10 + [False] * 7),
+    ],
+    ids=["poles that hardly differ", "few", "none", "all alike", "many on the other side"],
+)
+def test_where_the_axis_says_nothing_no_text_is_placed(vectors: Numbers, positive: list[bool]) -> None:
     assert find_wrong_sides(vectors, positive) is None
-
-
-def test_few_texts_are_not_placed() -> None:
-    vectors, positive = make_poles(MIN_TEXTS - 1, 2.0)
-
-    assert find_wrong_sides(vectors, positive) is None
-    assert find_wrong_sides(np.zeros((0, 8)), []) is None
-
-
-def test_texts_that_are_all_alike_are_not_placed() -> None:
-    assert find_wrong_sides(np.ones((12, 8)), [True, False] * 6) is None
