@@ -121,33 +121,25 @@ def read_text(page: str) -> str:
     return " ".join(re.sub(r"<[^>]*>", " ", visible).split())
 
 
-def test_headline_says_first_that_the_set_has_warnings() -> None:
-    page = render_report(make_data())
+def test_verdict_stands_first_and_what_is_to_spare_is_counted_apart_from_what_was_rejected() -> None:
+    page = render_report(make_data(reasons={"surplus": 87, "too_short": 9}))
     text = read_text(page)
 
-    assert "! 4 attached, with 1 warning: look before you train 2 for each pole of 1 trait; 2 rejected." in text
+    headline = "4 attached, with 1 warning: look before you train"
+    assert f"! {headline} 2 for each pole of 1 trait; 9 rejected, 87 to spare." in text
     assert text.index("4 attached") < text.index("1 warning The share of") < text.index("Kept of wanted")
-    assert "<title>u22a8.technical-writing: 4 attached, with 1 warning: look before you train</title>" in page
+    assert f"<title>u22a8.technical-writing: {headline}</title>" in page
+    assert "✓ 4 attached 2 for each" in read_text(render_report(make_data(warnings=())))
 
 
-def test_headline_of_a_set_without_warnings_is_short() -> None:
-    text = read_text(render_report(make_data(warnings=())))
-
-    assert "✓ 4 attached 2 for each pole of 1 trait; 2 rejected." in text
-
-
-def test_what_is_to_spare_is_counted_apart_from_what_was_rejected() -> None:
-    text = read_text(render_report(make_data(reasons={"surplus": 87, "too_short": 9})))
-
-    assert "2 for each pole of 1 trait; 9 rejected, 87 to spare." in text
-    assert "96" not in text
-
-
-def test_failure_says_that_nothing_was_attached_and_why() -> None:
-    text = read_text(render_report(make_data(success=False, failed=("Clarity lacks 3.", "Clarity doubles 1."))))
+def test_failure_says_that_nothing_was_attached_and_why_and_what_each_pole_lacks() -> None:
+    counts = (PoleCount("clarity", "Clarity", "negative", "Obscure", 5, 8),)
+    failed = ("Clarity lacks 3.", "Clarity doubles 1.")
+    text = read_text(render_report(make_data(success=False, failed=failed, counts=counts)))
 
     assert "Nothing attached Clarity lacks 3. Clarity doubles 1." in text
-    assert "4 attached" not in text
+    assert "Obscure 5 of 8 ✕ 3 short" in text
+    assert "5 attached" not in text
 
 
 def make_costs(*unpriced: str) -> Costs:
@@ -156,52 +148,29 @@ def make_costs(*unpriced: str) -> Costs:
     return Costs(total, poles, 0.02, Attempt(1.0, unpriced))
 
 
-def test_costs_are_a_table_with_its_sums_and_remarks() -> None:
-    text = read_text(render_report(make_data(costs=make_costs())))
+def test_facts_and_costs_are_told_with_their_units() -> None:
+    votes = VoteCounts("openai/judge", texts=40, votes=85, disagreements=5, ties=2, invalid=1, position_flips=3)
+    text = read_text(render_report(make_data(costs=make_costs("openai/<judge>"), votes=votes)))
 
-    assert "Tokens 120,000 in, 3,072 of them cached, 24,000 out Cost $0.52" in text
-    assert "Clarity Clear $0.30 2 $0.15 Clarity Obscure $0.20 2 $0.10" in text
-    assert "Shared by all $0.0200 Together $0.52 4 $0.13 The run&#39;s limit was $1.00." in text
-
-
-@pytest.mark.parametrize("usd", [0.0, None])
-def test_run_that_was_free_or_has_no_price_has_no_table_of_costs(usd: float | None) -> None:
-    text = read_text(render_report(make_data(costs=Costs(Spending(usd=usd), make_costs().poles))))
-
-    assert "What it cost" not in text
-    assert f"Cost {'not known' if usd is None else 'nothing'}" in text
-
-
-def test_model_without_a_price_is_named() -> None:
-    costs = make_costs("openai/<judge>")
-    told = read_text(render_report(make_data(costs=costs)))
-    untold = render_report(make_data(costs=replace(costs, total=Spending())))
-
-    assert "Cost $0.52 without openai/&lt;judge&gt;" in told
-    assert "No price is known for openai/&lt;judge&gt;: its cost is not counted." in told
-    assert "not known for openai/&lt;judge&gt;" in untold
-    assert "What it cost" in untold
-    assert '<table class="costs"' not in untold
+    for told in (
+        "Started 2025-01-02 03:04:05 UTC",
+        "Judge openai/judge: 85 votes on 40 texts; 5 texts divided, 2 votes for neither pole, 1 unreadable, 3 for the "
+        "same position after the poles were swapped",
+        "Replies 300 Tokens 120,000 in, 3,072 of them cached, 24,000 out Cost $0.52 without openai/&lt;judge&gt;",
+        "Clarity Clear $0.30 2 $0.15 Clarity Obscure $0.20 2 $0.10 Shared by all $0.0200 Together $0.52 4 $0.13",
+        "No price is known for openai/&lt;judge&gt;: its cost is not counted.",
+    ):
+        assert told in text
 
 
-def test_held_out_pool_is_not_called_attached() -> None:
-    text = read_text(render_report(make_data(synth_type="enrich")))
+def test_run_that_was_free_or_has_no_price_has_no_table_of_costs() -> None:
+    free = render_report(make_data(costs=Costs(Spending(usd=0.0), make_costs().poles)))
+    unpriced = render_report(make_data(costs=replace(make_costs("openai/judge"), total=Spending())))
 
-    assert "4 set aside for evaluation, with 1 warning: look before you evaluate" in text
-    assert "4 attached" not in text
-
-
-def test_facts_are_told_with_their_units() -> None:
-    text = read_text(render_report(make_data(costs=Costs(Spending(None, 1_234, 400, 0, 0.0, 56_789)))))
-
-    assert "Started 2025-01-02 03:04:05 UTC" in text
-    assert "Replies 1,234 Tokens 400 in, 56,789 out Cost not known" in text
-
-
-def test_missing_exemplars_are_told_per_pole() -> None:
-    counts = (PoleCount("clarity", "Clarity", "negative", "Obscure", 5, 8),)
-
-    assert "Obscure 5 of 8 ✕ 3 short" in read_text(render_report(make_data(counts=counts)))
+    assert "What it cost" not in free
+    assert "What it cost" in unpriced
+    assert '<table class="costs"' not in unpriced
+    assert "Judge" not in read_text(free)
 
 
 def test_hostile_texts_are_inert_wherever_they_stand() -> None:
@@ -229,13 +198,15 @@ def test_hostile_texts_are_inert_wherever_they_stand() -> None:
     assert HOSTILE == read_table(page)["rows"][0]["text"]
 
 
-def test_page_asks_nothing_of_a_network() -> None:
-    page = render_report(make_data(description='See <a href="https://example.com">this</a>.'))
-    table = re.compile(r'<script type="application/json".*?</script>', re.DOTALL)
+def test_page_asks_nothing_of_a_network_and_is_the_same_for_the_same_data() -> None:
+    data = make_data(description='See <a href="https://example.com">this</a>.')
+    page = render_report(data)
+    code = re.sub(r'<script type="application/json".*?</script>', "", page, flags=re.DOTALL)
 
     assert "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:" in page
-    assert {"#exemplars", "data:,"} == set(re.findall(r'(?:src|href|action)\s*=\s*["\']([^"\']*)', table.sub("", page)))
-    assert [] == re.findall(r"@import|url\(|fetch\(|XMLHttpRequest|<(?:iframe|object|embed|base)", table.sub("", page))
+    assert {"#exemplars", "data:,"} == set(re.findall(r'(?:src|href|action)\s*=\s*["\']([^"\']*)', code))
+    assert [] == re.findall(r"@import|url\(|fetch\(|XMLHttpRequest|<(?:iframe|object|embed|base)", code)
+    assert page == render_report(data)
 
 
 def test_every_row_is_in_the_table() -> None:
@@ -261,50 +232,22 @@ def test_every_row_is_in_the_table() -> None:
     assert None is rows[5]["text"]
 
 
-def test_votes_of_the_judge_are_told_where_there_are_any() -> None:
-    votes = VoteCounts("openai/judge", texts=40, votes=85, disagreements=5, ties=2, invalid=1, position_flips=3)
-
-    assert (
-        "openai/judge: 85 votes on 40 texts; 5 texts divided, 2 votes for neither pole, 1 unreadable, 3 for the same "
-        "position after the poles were swapped"
-    ) in read_text(render_report(make_data(votes=votes)))
-    assert "Judge" not in read_text(render_report(make_data()))
-
-
-def test_run_that_brought_nothing_renders() -> None:
+def test_run_that_brought_nothing_and_one_of_no_trait_render() -> None:
     page = render_report(make_empty())
 
     assert [] == read_table(page)["rows"]
     for sentence in ("Nothing attached Every call failed.", "Nothing was left out.", "The gate did not run."):
         assert sentence in read_text(page)
-
-
-def test_run_of_no_trait_renders() -> None:
     assert "No trait was asked for." in render_report(replace(make_empty(), counts=()))
 
 
-def test_ten_thousand_rows_are_in_the_page_and_the_pictures_stay_small() -> None:
-    page = render_report(make_large())
-
-    assert 10_000 == len(read_table(page)["rows"])
-    assert page.count("<circle") + page.count("<path") < 2_000
-
-
-def test_same_data_make_the_same_page() -> None:
-    assert render_report(make_data()) == render_report(make_data())
-
-
-def test_every_reason_is_explained() -> None:
+def test_every_reason_is_explained_and_they_stand_from_most_to_fewest() -> None:
     assert set(get_args(Reason)) == set(EXPLANATIONS)
     page = render_report(make_data(reasons={str(reason): 1 for reason in get_args(Reason)}))
-    for sentence in EXPLANATIONS.values():
-        assert sentence in page
+    few = render_report(make_data(separations=(), reasons={"refused": 0, "too_long": 2, "surplus": 9}))
 
-
-def test_reasons_stand_from_most_to_fewest_and_none_that_did_not_occur() -> None:
-    page = render_report(make_data(separations=(), reasons={"refused": 0, "too_long": 2, "surplus": 9}))
-
-    assert ["surplus", "too_long"] == re.findall(r'data-status="(\w+)"', page)
+    assert [] == [sentence for sentence in EXPLANATIONS.values() if sentence not in page]
+    assert ["surplus", "too_long"] == re.findall(r'data-status="(\w+)"', few)
 
 
 def test_sample_is_drawn_by_pole_and_standing() -> None:
@@ -313,9 +256,6 @@ def test_sample_is_drawn_by_pole_and_standing() -> None:
     assert "Kept and on their own side of the middle: 1 of 2 Clear, 2 of 2 Obscure." in read_text(page)
     assert 1 == len(re.findall(r'<circle class="positive rejected".*<title>Clear, too short, at 0.50: Too short', page))
     assert 2 == len(re.findall(r'<path class="negative kept".*<title>Obscure, kept, at 0.\d0', page))
-
-
-def test_strip_is_left_out_where_nothing_was_placed() -> None:
     assert "so there is no picture" in render_report(make_data(positions={}))
 
 
@@ -324,38 +264,32 @@ def make_variety(**changes: Any) -> Variety:
     return replace(figures, **changes)
 
 
-def test_variety_of_exemplars_stands_beside_that_of_the_seeds() -> None:
+def test_variety_of_exemplars_stands_beside_that_of_the_seeds_with_each_figure_explained() -> None:
     seeds = make_variety(count=10, vendi=8.7, vendi_of_eight=6.2, mean_cosine=0.18, shared_openings_of_eight=0.0)
     seeds = replace(seeds, word_order=0.58, seed_likeness=None)
     item = PoleVariety("clarity", "positive", make_variety(), seeds, {"subject": Coverage(39, 40)})
     page = render_report(make_data(variety=(item,)))
+    text = read_text(page)
 
     assert (
         "Clarity Clear 6.0 seeds 6.2 24.6 of 40 seeds 8.7 of 10 0.21 seeds 0.18 98% seeds 98% 3% seeds 0% "
-        "0.64 seeds 0.58 91% 39 of 40" in read_text(page)
+        "0.64 seeds 0.58 91% 39 of 40" in text
     )
     assert '<rect class="positive" width="74.5" height="10"/>' in page
     assert '<line class="tick" x1="77.5" x2="77.5" y1="-6" y2="16"/>' in page
-
-
-def test_every_figure_of_variety_is_explained() -> None:
-    text = read_text(render_report(make_data(variety=(PoleVariety("clarity", "positive", make_variety(), None, {}),))))
-
     assert [] == [measure.name for measure in MEASURES if f"{measure.name} {measure.meaning}" not in text]
 
 
-def test_figure_that_needs_more_texts_is_a_dash() -> None:
+def test_figure_that_needs_more_texts_is_a_dash_and_variety_of_nothing_is_not_shown() -> None:
     few = make_variety(count=3, vendi=2.5, vendi_of_eight=None, shared_openings_of_eight=None)
-    text = read_text(render_report(make_data(variety=(PoleVariety("clarity", "negative", few, None, {}),))))
+    none = Variety(0, None, None, None, None, 0.0, None, None, None, None)
+    text, empty = (
+        read_text(render_report(make_data(variety=(PoleVariety("clarity", "negative", found, None, {}),))))
+        for found in (few, none)
+    )
 
     assert "Clarity Obscure – 2.5 of 3 0.21 98% – 0.64 91% –" in text
-
-
-def test_variety_of_nothing_is_not_shown() -> None:
-    nothing = Variety(0, None, None, None, None, 0.0, None, None, None, None)
-    page = render_report(make_data(variety=(PoleVariety("clarity", "positive", nothing, nothing, {}),)))
-
-    assert "so there is no variety to measure" in read_text(page)
+    assert "so there is no variety to measure" in empty
 
 
 def test_lengths_are_told_by_pole() -> None:
@@ -364,28 +298,27 @@ def test_lengths_are_told_by_pole() -> None:
     assert "Clear: median 6, from 4 to 8, 3 samples." in read_text(render_report(make_data(kept=kept)))
 
 
-def test_duplicates_stand_side_by_side_with_what_differs() -> None:
+def test_first_twenty_duplicates_stand_side_by_side_with_what_differs() -> None:
     text = " ".join(render_report(make_data()).split())
+    pairs = tuple(DuplicatePair("duplicate", "clarity", f"pair{n}", f"pair{n}", 1.0) for n in range(25))
+    many = render_report(make_data(duplicates=pairs))
 
-    assert "one two <u>three</u>" in text
-    assert "one two <u>four</u>" in text
-    assert "0.93" in text
+    for told in ("one two <u>three</u>", "one two <u>four</u>", "0.93"):
+        assert told in text
+    assert (True, False) == ("pair19" in many, "pair20" in many)
+    assert "These are the first 20 of 25 pairs." in many
 
 
 def test_what_tells_the_poles_apart_stands_in_words_with_a_link_to_the_rows() -> None:
     page = render_report(make_data())
     text = read_text(page)
+    few = read_text(render_report(make_data(separations=(Separation("clarity", None),))))
 
     assert "Clarity 0.91, clearly 2 texts the first word alone tells the poles apart 0.78, partly" in text
     assert [] == [name for name, meaning in MEANINGS if f"{name} {meaning}" not in unescape(text)]
     assert 'data-status="wrong_side" data-trait="clarity">2 texts</a>' in page
     assert [0, 2] == [row["id"] for row in read_table(page)["rows"] if row["wrong_side"]]
-
-
-def test_trait_with_few_texts_is_not_called_good_or_bad() -> None:
-    text = read_text(render_report(make_data(separations=(Separation("clarity", None),))))
-
-    assert "Clarity too few texts none none beyond chance –" in text
+    assert "Clarity too few texts none none beyond chance –" in few
 
 
 def make_outlook(texts: int, distance: float) -> Outlook:
@@ -410,34 +343,22 @@ def test_clusters_are_drawn_with_the_breaks_between_them() -> None:
     assert "exemplars test" in page
 
 
-def test_clusters_that_overlap_are_drawn_without_breaks() -> None:
-    page = render_outlook(make_outlook(10, 0.1))
+def test_clusters_that_overlap_are_drawn_without_breaks_and_a_trait_without_any_not_at_all() -> None:
+    overlapping, unknown = render_outlook(make_outlook(10, 0.1)), render_outlook(Outlook())
 
-    assert ["overlap"] == re.findall(r"<text [^>]*>(\w+)</text>", page)
-    assert 'class="band overlap"' in page
-
-
-def test_of_very_many_scores_some_are_drawn_and_the_caption_says_so() -> None:
-    page = render_outlook(make_outlook(2_000, 2.0))
-
-    assert page.count("<circle") + page.count("<path") <= MAX_MARKS + 2
-    assert "Of 4,000 texts, 572 are drawn, evenly chosen." in read_text(page)
+    assert ["overlap"] == re.findall(r"<text [^>]*>(\w+)</text>", overlapping)
+    assert 'class="band overlap"' in overlapping
+    assert "Clarity: Not known: a pole has fewer than 8 texts." in read_text(unknown)
+    assert "<svg" not in unknown
 
 
-def test_trait_without_breaks_has_no_picture_of_clusters() -> None:
-    page = render_outlook(Outlook())
+def test_of_very_many_texts_all_rows_are_in_the_page_and_some_are_drawn() -> None:
+    large, clusters = render_report(make_large()), render_outlook(make_outlook(2_000, 2.0))
 
-    assert "Clarity: Not known: a pole has fewer than 8 texts." in read_text(page)
-    assert "<svg" not in page
-
-
-def test_only_the_first_twenty_duplicates_are_shown() -> None:
-    pairs = tuple(DuplicatePair("duplicate", "clarity", f"pair{n}", f"pair{n}", 1.0) for n in range(25))
-    page = render_report(make_data(duplicates=pairs))
-
-    assert "pair19" in page
-    assert "pair20" not in page
-    assert "These are the first 20 of 25 pairs." in page
+    assert 10_000 == len(read_table(large)["rows"])
+    assert large.count("<circle") + large.count("<path") < 2_000
+    assert clusters.count("<circle") + clusters.count("<path") <= MAX_MARKS + 2
+    assert "Of 4,000 texts, 572 are drawn, evenly chosen." in read_text(clusters)
 
 
 def test_gate_lists_what_was_not_met_first_in_plain_words() -> None:
@@ -447,20 +368,14 @@ def test_gate_lists_what_was_not_met_first_in_plain_words() -> None:
     assert "! not met neither pole is under 0.40 All that is attached warning 0.38 ✓ met Expect no dup" in text
 
 
-@pytest.mark.parametrize(
-    ("name", "plain"),
-    [
-        ("expect_no_duplicates", "Expect no duplicates"),
-        ("ExpectNoDuplicates", "Expect no duplicates"),
-        ("clarity: both poles", "clarity: both poles"),
-    ],
-)
-def test_identifier_reads_as_words(name: str, plain: str) -> None:
-    assert plain == name_plainly(name)
+def test_identifiers_and_costs_read_as_words() -> None:
+    names = ("expect_no_duplicates", "ExpectNoDuplicates", "clarity: both poles")
+    costs = (None, 0, 2.88e-7, 0.000288, 0.0012, 0.0999, 12.5)
 
-    told = [format_cost(usd) for usd in (None, 0, 2.88e-7, 0.000288, 0.0012, 0.0999, 12.5)]
-
-    assert ["not known", "$0.00", "$0.00000029", "$0.00029", "$0.0012", "$0.0999", "$12.50"] == told
+    assert ["Expect no duplicates"] * 2 + ["clarity: both poles"] == [name_plainly(name) for name in names]
+    assert ["not known", "$0.00", "$0.00000029", "$0.00029", "$0.0012", "$0.0999", "$12.50"] == [
+        format_cost(usd) for usd in costs
+    ]
 
 
 @pytest.fixture(scope="module")
