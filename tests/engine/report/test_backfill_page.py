@@ -50,10 +50,6 @@ def test_page_begins_with_the_verdict_then_what_failed_and_the_table_with_failed
     ) in page
 
 
-def test_model_without_a_run_is_no_link() -> None:
-    assert "| u22a8.waits-0 | waits | – | – | – | – | – |" in write(*make_rows("waits", 1), ended=False)
-
-
 def test_thousands_of_models_make_a_page_that_says_what_is_not_shown_and_where_it_is() -> None:
     failed = make_rows("failed", 60, note="x" * 1000)
     page = write(*make_rows("attached", 2940), *failed)
@@ -66,7 +62,8 @@ def test_thousands_of_models_make_a_page_that_says_what_is_not_shown_and_where_i
     assert len(page) < 100_000
 
 
-def test_what_was_asked_for_stands_below() -> None:
-    page = write(*make_rows("attached", 1))
+def test_model_without_a_run_is_no_link_and_what_was_asked_for_stands_below() -> None:
+    page = write(*make_rows("waits", 1), ended=False)
 
+    assert "| u22a8.waits-0 | waits | – | – | – | – | – |" in page
     assert page.endswith(f"## Asked for\n\n- synth_type: `from_traits`\n- all rows: `{FILE}`")

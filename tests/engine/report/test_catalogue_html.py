@@ -2,7 +2,6 @@
 
 import re
 import shutil
-from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from fakes.conditions import (
     make_trait_condition,
     survey,
 )
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from engine.catalogue.condition import Counts, Fault, TraitAngle
 from engine.catalogue.survey import Survey
@@ -58,32 +57,29 @@ def read_words(page: str) -> str:
 
 def test_page_begins_with_how_many_models_need_a_person() -> None:
     words = read_words(render_catalogue(make_survey()))
+    said = (
+        "✕ 3 of 5 models need a person",
+        "1 note No Prefect server is configured.",
+        "Clarity and Safety: 14° between their axes (cosine 0.97 ± 0.05).",
+        "exemplars synthesize u22a8.entangled",
+        "0.97, drifted",
+        "6 more held out for evaluation",
+        "Gone not in model.yaml",
+        "2 + 8",
+    )
 
-    assert "✕ 3 of 5 models need a person" in words
-    assert "1 note No Prefect server is configured." in words
-    assert "Clarity and Safety: 14° between their axes (cosine 0.97 ± 0.05)." in words
-    assert "exemplars synthesize u22a8.entangled" in words
-    assert "0.97, drifted" in words
+    assert [] == [line for line in said if line not in words]
     assert "3 held out" not in words
-    assert "6 more held out for evaluation" in words
-    assert "Gone not in model.yaml" in words
-    assert "2 + 8" in words
+    assert "There are no models" in read_words(render_catalogue(survey()))
 
 
-def test_same_survey_gives_the_same_page() -> None:
-    assert render_catalogue(make_survey()) == render_catalogue(make_survey())
-
-
-def test_texts_are_inert_and_nothing_is_fetched() -> None:
+def test_texts_are_inert_nothing_is_fetched_and_the_same_survey_gives_the_same_page() -> None:
     page = render_catalogue(make_survey())
 
     assert HOSTILE not in page
     assert "default-src 'none'" in page
     assert [] == re.findall(r"(?:src|href)=[\"']?(?:https?:)?//", page)
-
-
-def test_page_of_no_models_says_so() -> None:
-    assert "There are no models" in read_words(render_catalogue(survey()))
+    assert page == render_catalogue(make_survey())
 
 
 def test_only_the_first_that_need_a_person_are_open() -> None:
@@ -93,39 +89,26 @@ def test_only_the_first_that_need_a_person_are_open() -> None:
     assert 0 == render_catalogue(survey(make_condition())).count('" open>')
 
 
-@pytest.fixture(scope="module")
-def browser_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+@pytest.mark.slow
+def test_models_are_searched_and_filtered_in_a_page_no_wider_than_the_screen(tmp_path: Path) -> None:
     if CHROMIUM is None:
         pytest.skip("chromium is not installed (apt install chromium)")
-    file = tmp_path_factory.mktemp("page") / "catalogue.html"
+    file = tmp_path / "catalogue.html"
     file.write_text(render_catalogue(make_survey()))
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page()
-        page.goto(Path(file).as_uri())
-        yield page
-        browser.close()
+        page = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"]).new_page()
+        page.goto(file.as_uri())
+        shown = page.locator("details.model:not([hidden]) .name")
+        for width in (400, 1280):
+            page.set_viewport_size({"width": width, "height": 900})
+            assert width >= page.evaluate("document.documentElement.scrollWidth")
 
-
-@pytest.mark.slow
-@pytest.mark.parametrize("width", [1280, 400])
-def test_nothing_is_wider_than_the_screen(browser_page: Page, width: int) -> None:
-    browser_page.set_viewport_size({"width": width, "height": 900})
-
-    assert width >= browser_page.evaluate("document.documentElement.scrollWidth")
-
-
-@pytest.mark.slow
-def test_models_are_searched_and_filtered_by_what_was_found(browser_page: Page) -> None:
-    shown = browser_page.locator("details.model:not([hidden]) .name")
-    browser_page.set_viewport_size({"width": 1280, "height": 900})
-    expect(shown).to_have_count(5)
-
-    browser_page.locator("a[data-kind=entangled]").click()
-    expect(shown).to_contain_text(["u22a8.entangled"])
-    browser_page.locator("#controls button").click()
-    browser_page.locator("#search").fill("DRIFTED run-1")
-    expect(shown).to_contain_text(["u22a8.drifted"])
-    browser_page.locator("#search").fill("nowhere")
-    expect(shown).to_have_count(0)
-    expect(browser_page.locator("#nothing")).to_be_visible()
+        expect(shown).to_have_count(5)
+        page.locator("a[data-kind=entangled]").click()
+        expect(shown).to_have_text([re.compile("u22a8.entangled")])
+        page.locator("#controls button").click()
+        page.locator("#search").fill("DRIFTED run-1")
+        expect(shown).to_have_text([re.compile("u22a8.drifted")])
+        page.locator("#search").fill("nowhere")
+        expect(shown).to_have_count(0)
+        expect(page.locator("#nothing")).to_be_visible()

@@ -42,7 +42,7 @@ def test_headline_says_how_many_need_a_person_and_the_sentence_how_much_there_is
     )
     assert "2 of 2 models need a person" == describe_survey(survey(BROKEN, BROKEN))[0]
     assert "No model needs a person" == describe_survey(survey(make_condition()))[0]
-    assert "There are no models" == describe_survey(survey())[0]
+    assert write_catalogue_page(survey(), FILE).startswith("# There are no models\n\n**The catalogue is empty")
 
 
 def test_every_kind_has_a_name_and_an_explanation() -> None:
@@ -70,20 +70,13 @@ def test_thousands_of_models_make_a_page_that_says_what_is_not_shown() -> None:
     assert "7 more models in the HTML page." in page
 
 
-def test_page_of_no_models_says_so() -> None:
-    assert write_catalogue_page(survey(), FILE).startswith("# There are no models\n\n**The catalogue is empty")
-
-
-def test_figure_that_there_is_not_says_why() -> None:
+def test_figure_says_what_it_means_and_one_that_there_is_not_says_why() -> None:
     few = make_trait_condition(measure=make_measure(auc=None, sureness=None, texts=2))
     unknown = make_condition(few, measures=make_measures(known=False))
 
     assert "too few texts" == format_apart(make_condition(few), few)
     assert "the sentence encoder does not know the language" == format_apart(unknown, few)
     assert "–" == format_drift(few)
-
-
-def test_figure_says_what_it_means() -> None:
     overlapping = make_trait_condition(measure=make_measure(auc=0.8, sureness="overlapping"))
     drifted = make_trait_condition(measure=make_measure(drift=make_drift()))
 

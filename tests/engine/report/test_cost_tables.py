@@ -1,5 +1,7 @@
 """The report's words on money: never a number for what is not known, and nothing where nothing was paid."""
 
+import pytest
+
 from engine.report.cost_tables import (
     CostRow,
     CostSum,
@@ -34,6 +36,7 @@ def test_what_was_free_or_has_no_price_has_no_table() -> None:
 def test_limit_cache_calls_without_reply_and_models_without_a_price_are_remarked() -> None:
     spending = Spending(usd=0.52, cached_tokens=2048, saved_usd=0.004)
     attempt = Attempt(1.0, ("openai/judge",), unanswered_calls=2, unanswered_usd=0.01)
+    unpriced = Costs(Spending(cached_tokens=2048), attempt=Attempt(unanswered_calls=1))
 
     assert [
         "The run's limit was $1.00.",
@@ -42,31 +45,24 @@ def test_limit_cache_calls_without_reply_and_models_without_a_price_are_remarked
         "counted here.",
         "No price is known for openai/judge: its cost is not counted.",
     ] == list_remarks(Costs(spending, attempt=attempt))
-
-
-def test_one_call_without_reply_and_without_a_price_is_remarked() -> None:
     assert [
         "Of the tokens in, 2,048 were in the provider's cache.",
         "1 call had no reply. The provider may have billed it all the same; it is not counted here.",
-    ] == list_remarks(Costs(Spending(cached_tokens=2048), attempt=Attempt(unanswered_calls=1)))
+    ] == list_remarks(unpriced)
 
 
-def test_cost_is_told_in_a_few_words() -> None:
-    told = [
-        FREE,
-        PAID,
-        Costs(Spending(usd=0.52), attempt=Attempt(unpriced=("openai/judge",))),
-        Costs(attempt=Attempt(unpriced=("openai/test", "openai/judge"))),
-        Costs(),
-    ]
-
-    assert [
-        "nothing",
-        "$0.52",
-        "$0.52 without openai/judge",
-        "not known for openai/test, openai/judge",
-        "not known",
-    ] == [describe_spending(costs) for costs in told]
+@pytest.mark.parametrize(
+    ("costs", "told"),
+    [
+        (FREE, "nothing"),
+        (PAID, "$0.52"),
+        (Costs(Spending(usd=0.52), attempt=Attempt(unpriced=("openai/judge",))), "$0.52 without openai/judge"),
+        (Costs(attempt=Attempt(unpriced=("openai/a", "openai/b"))), "not known for openai/a, openai/b"),
+        (Costs(), "not known"),
+    ],
+)
+def test_cost_is_told_in_a_few_words(costs: Costs, told: str) -> None:
+    assert told == describe_spending(costs)
 
 
 def test_tokens_are_told_with_those_that_were_cached() -> None:

@@ -48,21 +48,15 @@ def test_rows_and_what_they_share_are_together_the_whole() -> None:
     ]
     assert 0.02 == costs.shared_usd
     assert (0.13, 0.15) == (costs.per_kept_usd, round(costs.poles[0].usd_per_kept or 0.0, 9))
-
-
-def test_nothing_is_shared_where_the_rows_are_all() -> None:
     # 5 × 0.1 in floats is a hair off 0.5 when it is added up in two parts.
     assert "0.0" == str(sum_costs(make_rounds(), Bill(Spending(usd=0.5))).shared_usd)
 
 
-def test_costs_without_a_price_are_not_known() -> None:
+def test_costs_without_a_price_and_those_for_each_kept_where_none_was_are_not_known() -> None:
     costs = sum_costs(make_rounds(None), Bill(Spending(replies=5), Attempt(unpriced=("openai/test",))))
 
     assert [None, None] == [pole.usd for pole in costs.poles]
     assert (None, None, False) == (costs.shared_usd, costs.per_kept_usd, costs.is_free)
-
-
-def test_cost_for_each_kept_is_not_known_where_none_was() -> None:
     assert None is PoleCost("clarity", "positive", 0.2, kept=0).usd_per_kept
     assert None is Costs(Spending(usd=1.0)).per_kept_usd
 

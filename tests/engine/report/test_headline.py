@@ -22,6 +22,11 @@ def test_headline_says_what_is_attached_and_that_there_are_warnings(
     assert headline == state_headline(attached, warnings, synth_type)
 
 
+def test_proposed_set_waits_for_a_person() -> None:
+    assert "8 proposed: nothing is attached until they are reviewed" == state_headline(8, 0, "enrich", proposed=True)
+    assert state_headline(8, 1, "enrich", proposed=True).startswith("8 proposed, with 1 warning: nothing is attached")
+
+
 def test_what_is_to_spare_is_not_rejected() -> None:
     assert "9 rejected, 87 to spare" == describe_others(9, 87)
     assert "9 rejected" == describe_others(9, 0)

@@ -6,14 +6,18 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 from html import unescape
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from fakes.builders import make_exemplar, make_stamp
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 
-from engine.domain.samples import Reason, Row
+from engine.domain.model import POLES, Pole
+from engine.domain.samples import Reason, Row, Scenario
+from engine.domain.samples import make_row as sample_row
 from engine.domain.votes import VoteCounts
 from engine.quality.breaks import find_breaks
 from engine.quality.diversity import Coverage, PoleVariety, Variety
@@ -32,32 +36,10 @@ HOSTILE = "</script><img src=x onerror=alert(1)><!-- \"quoted\" & 'so'"
 CHROMIUM = shutil.which("chromium")
 
 
-def make_row(number: int, trait: str = "clarity", pole: str = "positive", **changes: Any) -> Row:
-    scenario = {"subject": f"subject {number}", "audience": "new users", "form": "note", "length": "one sentence"}
-    row = Row(
-        id=number,
-        trait=trait,
-        text=f"Text number {number}.",
-        quality=1.0 if pole == "positive" else 0.0,
-        pole=pole,
-        provenance="synthesized",
-        synth_type="from_traits",
-        effort="low",
-        run_id="run-1",
-        scenario=json.dumps(scenario),
-        pair_id=None,
-        seed_sha256=None,
-        synth_model="embedded",
-        prompt_sha256="",
-        attempt=1,
-        judge_votes=None,
-        cost_usd=None,
-        content_sha256=None,
-        created_at=datetime(2025, 1, 2, tzinfo=UTC),
-        reason=None,
-    )
-    row.update(changes)  # type: ignore[typeddict-item]
-    return row
+def make_row(number: int, pole: Pole = "positive", **changes: Any) -> Row:
+    scenario = Scenario(f"subject {number}", "new users", "note", "one sentence")
+    made = replace(make_exemplar(f"Text number {number}.", pole, number), scenario=scenario)
+    return sample_row(made, make_stamp(), None) | {"id": number, **changes}  # type: ignore[return-value]
 
 
 def make_data(**changes: Any) -> ReportData:
@@ -77,7 +59,7 @@ def make_data(**changes: Any) -> ReportData:
             PoleCount("clarity", "Clarity", "positive", "Clear", 2, 2),
             PoleCount("clarity", "Clarity", "negative", "Obscure", 2, 2),
         ),
-        kept=tuple(make_row(number, pole=pole) for number, pole in enumerate(["positive", "negative"] * 2)),
+        kept=tuple(make_row(number, pole) for number, pole in enumerate(POLES * 2)),
         rejected=(
             make_row(10, reason="too_short", text="Too short."),
             make_row(11, reason="cell_failed", text=None, pole="negative"),
@@ -101,11 +83,12 @@ def make_empty() -> ReportData:
     return make_data(success=False, failed=failed, counts=counts, reasons={}, positions={}, **nothing)
 
 
-def make_large() -> ReportData:
-    kept = tuple(make_row(number, pole=("positive", "negative")[number % 2]) for number in range(4_000))
+@cache
+def render_large() -> str:
+    kept = tuple(make_row(number, POLES[number % 2]) for number in range(4_000))
     rejected = tuple(make_row(number, reason="surplus") for number in range(4_000, 10_000))
     positions = {number: number % 97 / 96 for number in range(10_000)}
-    return make_data(kept=kept, rejected=rejected, reasons={"surplus": 6_000}, positions=positions)
+    return render_report(make_data(kept=kept, rejected=rejected, reasons={"surplus": 6_000}, positions=positions))
 
 
 def read_table(page: str) -> dict[str, Any]:
@@ -353,7 +336,7 @@ def test_clusters_that_overlap_are_drawn_without_breaks_and_a_trait_without_any_
 
 
 def test_of_very_many_texts_all_rows_are_in_the_page_and_some_are_drawn() -> None:
-    large, clusters = render_report(make_large()), render_outlook(make_outlook(2_000, 2.0))
+    large, clusters = render_large(), render_outlook(make_outlook(2_000, 2.0))
 
     assert 10_000 == len(read_table(large)["rows"])
     assert large.count("<circle") + large.count("<path") < 2_000
@@ -384,7 +367,7 @@ def browser_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     if CHROMIUM is None:
         pytest.skip("needs the Debian package chromium")
     path: Path = tmp_path_factory.mktemp("report") / "report.html"
-    path.write_text(render_report(make_large()), encoding="utf-8")
+    path.write_text(render_large(), encoding="utf-8")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_page(viewport={"width": 400, "height": 800})

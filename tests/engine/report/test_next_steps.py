@@ -1,5 +1,6 @@
 """What to do next: first on the run page, and true when it is pasted."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from flows.cli.app import app
 
 PASSED = Verdict(True, (), (), (), {}, ())
 FAILED = Verdict(False, ("Expected that no text occurs twice: 1 of them.",), (), (), {}, ())
+DOOR = "https://door.test/"
 STORED = StoredSet("samples/run=1", {"run_id": "1"})
 
 
@@ -50,34 +52,37 @@ def test_arrow_s_own_query_is_not_given_to_pandas() -> None:
     assert 'samples = pd.read_parquet("/what?/samples.parquet")' == write_reading("/what?/samples.parquet")[1]
 
 
-def test_report_is_a_link_where_there_is_a_door_and_a_path_where_there_is_none() -> None:
-    linked = write_next_steps(make_rounds(), PASSED, STORED, "https://door.test/")
-
-    assert "[Open the report](https://door.test/v1/runs/1/report)" in linked
-    assert "`samples/run=1/__run__/report.html`" in write_next_steps(make_rounds(), PASSED, STORED, None)
+def write(verdict: Verdict, api_url: str | None = None, made: Sequence[Exemplar] = ()) -> str:
+    return write_next_steps(make_rounds(*made), verdict, STORED, api_url)
 
 
-def test_warnings_are_to_be_read_before_samples_are_used() -> None:
+def test_samples_are_used_once_the_report_and_its_warnings_are_read() -> None:
     warned = replace(PASSED, warnings=("Few forms.",))
 
-    assert "**Use** the samples:" in write_next_steps(make_rounds(), PASSED, STORED, None)
-    assert "**Use** the samples, once you have read the warnings below:" in write_next_steps(
-        make_rounds(), warned, STORED, None
+    assert "[Open the report](https://door.test/v1/runs/1/report)" in write(PASSED, DOOR)
+    assert "`samples/run=1/__run__/report.html`" in write(PASSED)
+    assert "**Use** the samples:" in write(PASSED)
+    assert "**Use** the samples, once you have read the warnings below:" in write(warned)
+
+
+def test_rejected_run_names_the_command_that_goes_on_or_asks_anew_where_nothing_can_be_used() -> None:
+    unreadable = [make_exemplar(None, reason="unreadable", index=index) for index in range(MIN_HOPELESS)]
+
+    assert "```sh\nexemplars synthesize u22a8.test --synth-type from_traits --effort low\n```" in write(FAILED)
+    assert "pandas" not in write(FAILED)
+    assert "```sh\nexemplars cache clear u22a8.test\nexemplars synthesize u22a8.test --" in write(
+        FAILED, None, unreadable
     )
 
 
-def test_rejected_run_names_the_command_that_goes_on() -> None:
-    page = write_next_steps(make_rounds(), FAILED, STORED, None)
+def test_proposed_samples_are_to_be_reviewed_first() -> None:
+    proposed = replace(PASSED, proposed=True)
+    linked, plain = write(proposed, DOOR), write(proposed)
 
-    assert "```sh\nexemplars synthesize u22a8.test --synth-type from_traits --effort low\n```" in page
-    assert "pandas" not in page
-
-
-def test_run_of_which_nothing_can_be_used_says_how_to_ask_the_same_model_anew() -> None:
-    rounds = make_rounds(*(make_exemplar(None, reason="unreadable", index=index) for index in range(MIN_HOPELESS)))
-    page = write_next_steps(rounds, FAILED, STORED, None)
-
-    assert "```sh\nexemplars cache clear u22a8.test\nexemplars synthesize u22a8.test --" in page
+    assert "[Review the samples](https://door.test/v1/runs/1/review)" in linked
+    assert "exemplars review 1 --attach\nexemplars review 1 --reject" in linked
+    assert "read_parquet" not in linked + plain
+    assert "report.html" in plain
 
 
 def test_command_is_one_that_there_is() -> None:
@@ -89,13 +94,3 @@ def test_command_is_one_that_there_is() -> None:
         words[0],
         *(given[name] for name in ("handle", "synth_type", "effort")),
     )
-
-
-def test_proposed_samples_are_to_be_reviewed_first() -> None:
-    proposed = replace(PASSED, proposed=True)
-    linked, plain = (write_next_steps(make_rounds(), proposed, STORED, door) for door in ("https://door.test/", None))
-
-    assert "[Review the samples](https://door.test/v1/runs/1/review)" in linked
-    assert "exemplars review 1 --attach\nexemplars review 1 --reject" in linked
-    assert "read_parquet" not in linked + plain
-    assert "report.html" in plain

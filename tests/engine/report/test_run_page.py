@@ -4,7 +4,6 @@ from dataclasses import replace
 
 from fakes.builders import make_exemplar, make_level, make_model, make_test_plan, make_trait
 from fakes.client import CHAT, PLAIN
-from fakes.site import find_free_port
 from fakes.word_vectors import WordVectors
 from prefect.logging import disable_run_logger
 from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -43,10 +42,14 @@ def make_rounds(wanted: int = 1, model: Model | None = None) -> Rounds:
 
 
 def summarize(
-    endpoint: Endpoint = PRICED, bill: Bill = NO_HISTORY, rounds: Rounds | None = None, verdict: Verdict = VERDICT
+    endpoint: Endpoint = PRICED,
+    bill: Bill = NO_HISTORY,
+    rounds: Rounds | None = None,
+    verdict: Verdict = VERDICT,
+    api_url: str | None = None,
 ) -> str:
     rounds = rounds or make_rounds()
-    return write_page(rounds, verdict, STORED, estimate_plan(rounds.plan, endpoint, None, 1.0), bill)
+    return write_page(rounds, verdict, STORED, estimate_plan(rounds.plan, endpoint, None, 1.0), bill, api_url)
 
 
 def test_passed_gate_is_told_first_then_the_picture_the_counts_the_samples_and_the_files() -> None:
@@ -65,6 +68,8 @@ def test_passed_gate_is_told_first_then_the_picture_the_counts_the_samples_and_t
     ]
 
     assert sorted(places) == places
+    assert "](http" not in page
+    assert f"(https://door.test/v1/runs/{STORED.run_id}/report)" in summarize(api_url="https://door.test/")
 
 
 def test_lack_is_told_first_with_what_to_do_and_then_pole_by_pole() -> None:
@@ -85,15 +90,6 @@ def test_finding_of_the_gate_is_told_first_where_nothing_is_lacking() -> None:
     assert "\n- Another.\n" in page
 
 
-def test_report_in_the_browser_is_linked_where_there_is_a_door() -> None:
-    rounds = make_rounds()
-    expected = estimate_plan(rounds.plan, PRICED, None, 1.0)
-    linked = write_page(rounds, VERDICT, STORED, expected, Bill(), "https://door.test/")
-
-    assert f"(https://door.test/v1/runs/{STORED.run_id}/report)" in linked
-    assert "](http" not in summarize()
-
-
 def test_page_of_many_traits_draws_six_and_says_how_many_more_there_are() -> None:
     model = make_model(*(make_trait(f"trait-{number}") for number in range(9)))
     page = summarize(rounds=make_rounds(model=model))
@@ -102,47 +98,34 @@ def test_page_of_many_traits_draws_six_and_says_how_many_more_there_are() -> Non
     assert 9 == page.count("| positive | Clear | ")
 
 
-def test_error_is_told_first_with_its_details_below() -> None:
+def test_error_is_told_first_with_its_details_below_and_markup_as_it_is_written() -> None:
     page = write_error("u22a8.test", "model.yaml: 2 mistakes.\n  line 3: *no*\n  line 4: none")
 
     assert page.startswith("# u22a8.test: nothing attached\n\n**model.yaml: 2 mistakes.**\n\n")
     assert page.endswith("\n- line 3: \\*no\\*\n- line 4: none")
-
-
-def test_markup_of_a_text_is_shown_as_it_is_written() -> None:
     assert r"\<img src=x\> \[a\](b) \*c\* too\_short" == escape("<img src=x> [a](b) *c* too_short")
     assert r"\`d\` \| \&lt; \\ \~\~ \#" == escape(r"`d` | &lt; \ ~~ #")
 
 
 def test_cost_stands_beside_the_estimate_with_a_row_for_each_pole_and_the_sums() -> None:
-    bill = Bill(Spending(0.22, 3, 1200, 0, 0.0, 240), Attempt(limit_usd=1.0))
-    summary = summarize(PRICED, bill)
+    page = summarize(PRICED, Bill(Spending(0.22, 3, 1200, 0, 0.0, 240), Attempt(limit_usd=1.0)))
+    free = summarize(replace(PLAIN, price=FREE), Bill(Spending(usd=0.0, replies=3)))
+    unpriced = summarize(CHAT, Bill(Spending(replies=3), Attempt(unpriced=("openai/test",))))
 
-    assert "## Cost: $0.22, likely $0.00" in summary
-    assert "Replies: 3, likely 13. Tokens: 1,200 in, 240 out." in summary
-    assert "The run's limit was $1.00." in summary
-    assert "| Clarity | Clear | $0.10 | 1 | $0.10 |" in summary
-    assert "| shared by all | | $0.0200 | | |" in summary
-    assert "| **together** | | $0.22 | 2 | $0.11 |" in summary
-
-
-def test_run_that_cost_nothing_says_so_and_no_more() -> None:
-    summary = summarize(replace(PLAIN, price=FREE), Bill(Spending(usd=0.0, replies=3)))
-
-    assert "## Cost: nothing" in summary
-    assert "$" not in summary
-
-
-def test_model_without_a_price_is_named_and_has_no_table_of_costs() -> None:
-    summary = summarize(CHAT, Bill(Spending(replies=3), Attempt(unpriced=("openai/test",))))
-
-    assert "## Cost: not known for openai/test\n" in summary
-    assert "No price is known for openai/test: its cost is not counted." in summary
-    assert "for each kept" not in summary
+    assert "## Cost: $0.22, likely $0.00" in page
+    assert "Replies: 3, likely 13. Tokens: 1,200 in, 240 out." in page
+    assert "The run's limit was $1.00." in page
+    assert "| Clarity | Clear | $0.10 | 1 | $0.10 |" in page
+    assert "| shared by all | | $0.0200 | | |\n| **together** | | $0.22 | 2 | $0.11 |" in page
+    assert "## Cost: nothing" in free
+    assert "$" not in free
+    assert "## Cost: not known for openai/test\n" in unpriced
+    assert "for each kept" not in unpriced
 
 
 async def test_server_that_is_away_fails_no_run_whose_set_is_in_the_store() -> None:
     rounds = make_rounds()
-    away = {PREFECT_API_URL: f"http://127.0.0.1:{find_free_port()}/api"}
+    # Nobody listens there: the discard port of this machine.
+    away = {PREFECT_API_URL: "http://127.0.0.1:9/api"}
     with temporary_settings(away), disable_run_logger():
         await report(rounds, VERDICT, STORED, estimate_plan(rounds.plan, PRICED, None, 1.0), Bill())

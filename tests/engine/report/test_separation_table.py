@@ -8,6 +8,7 @@ from engine.report.separation_table import (
     Separation,
     describe_outlook,
     describe_separation,
+    format_auc,
     give_advice,
     list_separations,
 )
@@ -48,37 +49,46 @@ def test_advice_says_why(outlook: Outlook, language_known: bool, said: str) -> N
     assert said == give_advice(outlook, language_known)
 
 
-def test_clusters_that_lie_apart_are_told_with_their_breaks() -> None:
-    said = describe_outlook(Outlook(0.95, APART))
-    assert said.startswith(
-        "The clusters lie apart: a text is developing from -0.17, solid from +0.57, strong from +0.72."
-    )
-    assert said.endswith(" in 9 cases of 10 from +0.60 to +0.88.")
-
-
-def test_clusters_that_overlap_get_no_grade_and_few_texts_are_said_to_be_a_guess() -> None:
-    said = describe_outlook(Outlook(0.75, OVERLAPPING))
-    assert (
-        "The clusters overlap, so no grade is given: a quarter of the positive texts lie below +0.08, and a quarter "
-        "of the negative ones above +0.23. The gap between them is -0.15, "
-    ) in said
-    assert said.endswith(": with 4 texts a pole that is a guess.")
+@pytest.mark.parametrize(
+    ("breaks", "said"),
+    [
+        (
+            APART,
+            "The clusters lie apart: a text is developing from -0.17, solid from +0.57, strong from +0.72.",
+        ),
+        (APART, " in 9 cases of 10 from +0.60 to +0.88."),
+        (
+            OVERLAPPING,
+            "The clusters overlap, so no grade is given: a quarter of the positive texts lie below +0.08, and a "
+            "quarter of the negative ones above +0.23. The gap between them is -0.15, ",
+        ),
+        (OVERLAPPING, ": with 4 texts a pole that is a guess."),
+        (Breaks(0.0, 0.1, 0.5, 0.1, (-0.2, 0.2), texts=40), "so they may overlap after all."),
+        (Breaks(0.0, 0.0, 0.5, -0.1, (-0.2, 0.2), texts=40), "so they may lie apart after all."),
+        (Breaks(-0.001, 0.1, 0.5, 0.101, (0.004, 0.2), texts=40), "a text is developing from 0, solid from +0.10"),
+        (Breaks(-0.001, 0.1, 0.5, 0.101, (0.004, 0.2), texts=40), "from 0 to +0.20."),
+    ],
+)
+def test_clusters_are_told_with_their_breaks_or_why_there_are_none_and_how_sure_that_is(
+    breaks: Breaks, said: str
+) -> None:
+    assert said in describe_outlook(Outlook(0.95, breaks))
 
 
 @pytest.mark.parametrize(
-    ("gap", "said"),
-    [(0.1, "so they may overlap after all."), (-0.1, "so they may lie apart after all.")],
+    ("auc", "said"),
+    [
+        (None, "too few"),
+        (0.49, "0.49, not at all"),
+        (0.5, "0.50, hardly"),
+        (0.69, "0.69, hardly"),
+        (0.7, "0.70, partly"),
+        (0.84, "0.84, partly"),
+        (0.85, "0.85, clearly"),
+    ],
 )
-def test_gap_that_may_be_none_or_one_is_said_to_be_unsure(gap: float, said: str) -> None:
-    breaks = Breaks(0.0, max(gap, 0.0), 0.5, gap, (-0.2, 0.2), texts=40)
-    assert describe_outlook(Outlook(0.8, breaks)).endswith(said)
-
-
-def test_score_that_rounds_to_nothing_has_no_sign() -> None:
-    breaks = Breaks(-0.001, 0.1, 0.5, 0.101, (0.004, 0.2), texts=40)
-    said = describe_outlook(Outlook(0.9, breaks))
-    assert "a text is developing from 0, solid from +0.10" in said
-    assert "from 0 to +0.20." in said
+def test_area_under_the_curve_is_told_with_a_word_on_how_good_it_is(auc: float | None, said: str) -> None:
+    assert said == format_auc(auc, "too few")
 
 
 def test_trait_that_was_not_measured_is_told_why_and_an_evaluation_pool_has_no_outlook() -> None:

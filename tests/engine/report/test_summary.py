@@ -95,14 +95,9 @@ def make_gateway(folder: Path) -> ModelGateway:
     return ModelGateway(client, RepliesPlace(str(folder)), HeardProgress(), RunBudget(1))
 
 
-def test_pole_without_seeds_has_none_beside_it() -> None:
-    assert [None, None] == [item.seeds for item in measure_variety(make_rounds(seeded=False), WordVectors())]
-
-
-def test_pole_without_exemplars_is_measured_as_nothing() -> None:
+def test_pole_without_seeds_has_none_beside_it_and_one_without_exemplars_is_measured_as_nothing() -> None:
     plan = make_test_plan()
-    found = measure_variety(
-        Rounds(plan, Screener(plan, use_lengths=False), 1, WordVectors(), strict=False), WordVectors()
-    )
+    empty = Rounds(plan, Screener(plan, use_lengths=False), 1, WordVectors(), strict=False)
 
-    assert [0, 0] == [item.exemplars.count for item in found]
+    assert [None, None] == [item.seeds for item in measure_variety(make_rounds(seeded=False), WordVectors())]
+    assert [0, 0] == [item.exemplars.count for item in measure_variety(empty, WordVectors())]
