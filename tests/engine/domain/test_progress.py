@@ -1,6 +1,6 @@
 """Progress: what the events of a run add up to."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.domain.model import Pole
@@ -38,12 +38,7 @@ def test_quotas_that_are_met_are_most_of_the_way() -> None:
     assert 0.0 == add_up(KeptCounted({}, 8))
 
 
-def test_further_rounds_do_not_turn_it_back() -> None:
-    first: list[Event] = [CallsPlanned(10), *[CallEnded()] * 20]
-
-    assert add_up(*first) == add_up(*first, CallsPlanned(100))
-
-
+@settings(max_examples=50, database=None, derandomize=True)
 @given(events=st.lists(EVENTS, max_size=50))
 def test_share_only_grows_and_stays_below_one(events: list[Event]) -> None:
     share, seen = ProgressFraction(), [0.0]

@@ -18,37 +18,29 @@ def cast(said: str, swapped: bool = True) -> list[Vote]:
     ("said", "wanted", "outcome"),
     [
         ("p", 1, "positive"),
-        ("n", 1, "negative"),
-        ("0", 1, "neither"),
         ("x", 1, "neither"),
-        ("pp", 2, "positive"),
         ("p0", 2, "neither"),
         ("pp", 3, "positive"),
-        ("nn", 3, "negative"),
-        ("npp", 3, "positive"),
         ("p0p", 3, "positive"),
         ("xnn", 3, "negative"),
         ("0n0", 3, "neither"),
-        ("p0n", 3, "neither"),
         ("npnn", 5, "negative"),
-        ("pnpp", 5, "positive"),
-        ("ppn0p", 5, "positive"),
         ("pn0x", 5, "neither"),
         ("ppnn", 4, "neither"),
+        ("00", 3, "neither"),
+        ("0", 2, "neither"),
+        ("ppp", 5, "positive"),
     ],
 )
-def test_pole_needs_more_than_half_of_the_votes_wanted(said: str, wanted: int, outcome: Outcome | None) -> None:
+def test_pole_needs_more_than_half_of_the_votes_wanted_and_no_vote_that_cannot_change_it(
+    said: str, wanted: int, outcome: Outcome | None
+) -> None:
     assert outcome == decide(cast(said), wanted)
 
 
 @pytest.mark.parametrize(("said", "wanted"), [("", 1), ("", 3), ("p", 3), ("0", 3), ("np", 3), ("p0", 3), ("ppn", 5)])
 def test_nothing_is_decided_while_a_vote_can_change_it(said: str, wanted: int) -> None:
     assert None is decide(cast(said), wanted)
-
-
-@pytest.mark.parametrize(("said", "wanted"), [("00", 3), ("0x", 3), ("pp", 3), ("0", 1), ("0", 2), ("ppp", 5)])
-def test_decision_needs_no_vote_that_cannot_change_it(said: str, wanted: int) -> None:
-    assert None is not decide(cast(said), wanted)
 
 
 @pytest.mark.parametrize("said", ["pnp", "npn"])
@@ -66,9 +58,6 @@ def test_votes_are_counted() -> None:
     assert VoteCounts(
         judge="openai/judge", texts=6, votes=12, disagreements=3, ties=2, invalid=1, position_flips=3
     ) == count_votes(ballots)
-
-
-def test_no_votes_count_as_nothing() -> None:
     assert VoteCounts() == count_votes([[], []])
 
 
