@@ -19,6 +19,7 @@ TRAIT_FIELDS = (
 )
 MODEL_FIELDS = "traits, description, effort, sources, additional_terms, upstream_sources, brief, scenarios, language"
 ONE_TRAIT = "traits:\n  - type: spectrum\n    key: clarity\n"
+LENGTH = "{name: a, min_words: 1, max_words: 9}"
 ONE_LINE = b'{"content": "One.", "clarity": 1}\n'
 
 EVERYTHING = """\
@@ -78,16 +79,6 @@ def find_problems(text: str, files: Mapping[str, bytes] | None = None) -> tuple[
     with pytest.raises(DefinitionError) as caught:
         parse(text, files)
     return caught.value.problems
-
-
-def list_mistakes(text: str, files: Mapping[str, bytes] | None = None) -> list[str]:
-    return [str(problem).removeprefix(f"{WHERE}:") for problem in find_problems(text, files)]
-
-
-def find_in_traits(*traits: str) -> list[tuple[str, str]]:
-    """The fields of the traits that are wrong, each with what is found there."""
-    text = "traits:\n" + "".join(f"  - {{type: spectrum, {trait}}}\n" for trait in traits)
-    return [(problem.field, problem.found) for problem in find_problems(text)]
 
 
 def write_folder(root: Path, handle: str, text: str = ONE_TRAIT) -> Path:
@@ -169,7 +160,6 @@ def test_name_and_poles_that_are_not_given_are_derived(key: str, fields: str, na
     ("text", "expected"),
     [
         ("commits", OwnScenarios(pack="commits")),
-        ("{pack: commits}", OwnScenarios(pack="commits")),
         ("", OwnScenarios()),
         ("{forms: }", OwnScenarios()),
         ("{subjects: [a pair of boots, 'a  kettle']}", OwnScenarios(subjects=("a pair of boots", "a kettle"))),
@@ -191,17 +181,8 @@ def test_scenarios_are_a_pack_the_models_own_or_nothing(text: str, expected: Own
         ("{forms: ' '}", "forms.0", "text that is not empty"),
         (f"{{subjects: {201 * 'x'}}}", "subjects.0", "at most 200 "),
         ("{lengths: [{name: a, min_words: 0, max_words: 9}]}", "lengths.0.min_words", "a whole number of at least 1"),
-        (
-            "{lengths: [{name: a, min_words: 1, max_words: 5001}]}",
-            "lengths.0.max_words",
-            "a whole number of at most 5000",
-        ),
-        ("{lengths: [{name: a, min_words: 10, max_words: 9}]}", "lengths.0.max_words", "at least min_words, 10"),
-        (
-            "{lengths: [{name: a, min_words: 1, max_words: 9}, {name: a, min_words: 2, max_words: 9}]}",
-            "lengths.1.name",
-            "a name that no other length has",
-        ),
+        ("{lengths: [{name: a, min_words: 1, max_words: 5001}]}", "lengths.0.max_words", "at most 5000"),
+        (f"{{lengths: [{LENGTH}, {LENGTH}]}}", "lengths.1.name", "a name that no other length has"),
     ],
 )
 def test_wrong_scenarios_are_named(text: str, field: str, allowed: str) -> None:
@@ -216,28 +197,24 @@ def test_wrong_scenarios_are_named(text: str, field: str, allowed: str) -> None:
     [
         (('key: a, name: ""',), "0.name"),
         (('key: a, positive_label: " "',), "0.positive_label"),
-        ((r'key: a, negative_label: "\u3164\u200f"',), "0.negative_label"),
-        ((r'key: a, positive_paraphrase: "\t\u00a0"',), "0.positive_paraphrase.0"),
+        ((r'key: a, positive_paraphrase: "\u3164\u200f"',), "0.positive_paraphrase.0"),
+        (("key: a, negative_label: ' '",), "0.negative_label"),
         (('key: "--_"',), "0.key"),
         (("key: a_B",), "0.key"),
-        (("key: a b",), "0.key"),
         (('key: "a\\n"',), "0.key"),
         ((f"key: {101 * 'a'}",), "0.key"),
         (("key: a, positive_label: Warm, negative_label: ' WARM '",), "0.negative_label"),
-        ((r'key: a, positive_label: Warm, negative_label: "W\u00adarm\ufe0f"',), "0.negative_label"),
-        (("key: a, positive_label: Straße, negative_label: STRASSE",), "0.negative_label"),
-        (("key: a, positive_label: ガス, negative_label: ｶﾞｽ",), "0.negative_label"),
         (("key: a, name: Warm", "key: b, name: Ｗａｒｍ"), "1.name"),
         (("key: a_b", "key: a-b"), "1.name"),
-        (("key: a", "key: a"), "1.key"),
         (("key: a, positive_label: 0",), "0.positive_label"),
         (("key: a, positive_label: 0.5",), "0.positive_label"),
-        (("key: a, positive_label: nan",), "0.positive_label"),
         (("key: a, negative_label: １",), "0.negative_label"),
     ],
 )
 def test_name_key_or_label_that_says_nothing_or_two_things_is_a_mistake(traits: tuple[str, ...], field: str) -> None:
-    assert [f"traits.{field}"] == [where for where, _ in find_in_traits(*traits)]
+    text = "traits:\n" + "".join(f"  - {{type: spectrum, {trait}}}\n" for trait in traits)
+
+    assert [f"traits.{field}"] == [problem.field for problem in find_problems(text)]
 
 
 FORM = """\
@@ -267,6 +244,8 @@ sources:
     path: s.jsonl
     mapping:
       a: {triat: warmth}
+  - {type: csv, path: s.csv, mapping: {}}
+language: german
 """
 MEANING = """\
 traits:
@@ -316,7 +295,9 @@ def test_every_mistake_of_form_is_named_at_once_in_the_order_of_the_lines() -> N
         f"21: sources.1.type: found 'jsonlines'; allowed: {source_types}. Did you mean 'jsonl'?",
         "26: sources.2.mapping.a.triat: found 'triat'; allowed: one of trait, quality. Did you mean 'trait'?",
         "26: sources.2.mapping.a.trait: found nothing; allowed: this field is required.",
-    ] == list_mistakes(FORM)
+        "27: sources.3.mapping: found an object; allowed: at least one entry.",
+        "28: language: found 'german'; allowed: a language tag (BCP 47) such as de, pt-BR or zh-Hant; german is de.",
+    ] == [str(problem).removeprefix(f"{WHERE}:") for problem in find_problems(FORM)]
 
 
 def test_every_mistake_of_meaning_and_of_the_samples_is_named_at_once_where_none_is_of_form() -> None:
@@ -342,43 +323,28 @@ def test_every_mistake_of_meaning_and_of_the_samples_is_named_at_once_where_none
 
 
 @pytest.mark.parametrize(
-    ("text", "mistakes"),
+    ("text", "line", "field", "found", "allowed"),
     [
-        ("traits: []\n", ["1: traits: found a list of 0; allowed: at least one entry."]),
-        ("# first\ntraits:\n", ["2: traits: found nothing; allowed: this field is required."]),
-        ("traits: detect\n", ["1: traits: found 'detect'; allowed: a list."]),
-        ("traits: {a: b}\n", ["1: traits: found an object; allowed: a list, each entry of which begins with '- '."]),
-        ("", [f" file: found nothing; allowed: an object of fields: {MODEL_FIELDS}."]),
-        ("- a\n- b\n", [f"1: file: found a list of 2; allowed: an object of fields: {MODEL_FIELDS}."]),
-        (
-            f"{ONE_TRAIT}language: german\n",
-            [
-                "4: language: found 'german'; allowed: a language tag (BCP 47) such as de, pt-BR or zh-Hant; "
-                "german is de."
-            ],
-        ),
-        (f"{ONE_TRAIT}language: [de]\n", ["4: language: found a list of 1; allowed: text."]),
-        (
-            f"{ONE_TRAIT}sources: [{{type: csv, path: ''}}]\n",
-            ["4: sources.0.path: found nothing; allowed: the path of a file in the model's folder."],
-        ),
-        (
-            f"{ONE_TRAIT}sources: [{{type: jsonl, path: s.jsonl, mapping: {{}}}}]\n",
-            ["4: sources.0.mapping: found an object; allowed: at least one entry."],
-        ),
-        # Samples are not read while the form is wrong, nor is a misspelt trait reported again where it is used.
-        (
-            "traits: [{type: spectrum, kye: clarity}]\nsources:\n  - type: jsonl\n    path: s.jsonl\n"
-            "    mapping: {clarity: {trait: clarity}}\n",
-            [
-                "1: traits.0.kye: found 'kye'; allowed: one of " + TRAIT_FIELDS + ". Did you mean 'key'?",
-                "1: traits.0.key: found nothing; allowed: this field is required.",
-            ],
-        ),
+        ("traits: []\n", 1, "traits", "a list of 0", "at least one entry"),
+        ("# first\ntraits:\n", 2, "traits", "nothing", "this field is required"),
+        ("traits: detect\n", 1, "traits", "'detect'", "a list"),
+        ("traits: {a: b}\n", 1, "traits", "an object", "a list, each entry of which begins with '- '"),
+        ("", None, "file", "nothing", f"an object of fields: {MODEL_FIELDS}"),
+        ("- a\n- b\n", 1, "file", "a list of 2", f"an object of fields: {MODEL_FIELDS}"),
     ],
 )
-def test_mistake_is_named_with_its_line(text: str, mistakes: list[str]) -> None:
-    assert mistakes == list_mistakes(text, {"s.jsonl": b"no JSON"})
+def test_file_without_traits_is_one_mistake(text: str, line: int | None, field: str, found: str, allowed: str) -> None:
+    assert (Problem(WHERE, line, field, found, allowed),) == find_problems(text)
+
+
+def test_samples_are_not_read_while_the_form_is_wrong_nor_a_misspelt_trait_reported_where_it_is_used() -> None:
+    text = (
+        "traits: [{type: spectrum, kye: clarity}]\nsources: [{type: jsonl, path: s, mapping: {a: {trait: clarity}}}]\n"
+    )
+
+    assert [("traits.0.kye", "key"), ("traits.0.key", None)] == [
+        (problem.field, problem.suggestion) for problem in find_problems(text, {"s": b"no JSON"})
+    ]
 
 
 @pytest.mark.parametrize("text", ["traits: discover\n", "traits: 'discover'\neffort: low\nscenarios: nonsense\n"])
@@ -570,46 +536,25 @@ def test_outline_is_the_model_without_a_look_into_its_sources(tmp_path: Path) ->
     ) == outline.sources
 
 
-@pytest.mark.parametrize(
-    ("text", "fields"),
-    [
-        ("effort: nonsense\ntraits: []\nsources: [{type: jsonl, path: ../x}]\n", ["effort", "traits"]),
-        (
-            f"{ONE_TRAIT}  - {{type: topic, key: clarity}}\nsources: [{{type: csv, path: ../x}}]\n",
-            ["traits.1.key", "sources.0.path"],
-        ),
-        ("traits: discover\neffort: nonsense\n", ["effort"]),
-    ],
-)
-def test_outline_names_every_mistake_of_form_else_of_meaning(tmp_path: Path, text: str, fields: list[str]) -> None:
-    write_folder(tmp_path, HANDLE, text)
-    with pytest.raises(DefinitionError) as caught:
-        load_outline(str(tmp_path), HANDLE)
-
-    assert fields == [problem.field for problem in caught.value.problems]
-
-
-def test_outline_is_that_of_the_file_as_it_stands(tmp_path: Path) -> None:
-    loaded = []
-    folder = write_folder(tmp_path, HANDLE)
-    for words in ("One.", "Two.", "One."):
-        (folder / "model.yaml").write_text(f"traits: discover\ndescription: {words}\n")
-        loaded.append(load_outline(str(tmp_path), HANDLE).description)
-
-    assert ["One.", "Two.", "One."] == loaded
-
-
-def test_outline_of_a_model_whose_traits_are_to_be_discovered_has_none(tmp_path: Path) -> None:
+def test_outline_is_that_of_the_file_as_it_stands_and_has_no_traits_where_they_are_to_be_discovered(
+    tmp_path: Path,
+) -> None:
     sources = "[{type: jsonl, path: s.jsonl, mapping: {a: {trait: b}}}, {type: url, url: 'https://example.org'}]"
-    write_folder(tmp_path, HANDLE, f"traits: discover\ndescription: To be seen.\neffort: low\nsources: {sources}\n")
     skipped = (
         Skipped("jsonl source s.jsonl", "it labels nothing while the traits are to be discovered"),
         Skipped("url source https://example.org", "legal on the platform, not read here"),
     )
-
-    assert Outline(HANDLE, description="To be seen.", effort="low", skipped=skipped) == load_outline(
-        str(tmp_path), HANDLE
-    )
+    definition = write_folder(tmp_path, HANDLE) / "model.yaml"
+    for words in ("One.", "Two.", "One."):
+        definition.write_text(f"traits: discover\ndescription: {words}\neffort: low\nsources: {sources}\n")
+        expected = Outline(HANDLE, description=words, effort="low", skipped=skipped)
+        assert expected == load_outline(str(tmp_path), HANDLE)
+    definition.write_text("traits: discover\nsources: [{type: csv, path: ../x}]\neffort: nonsense\n")
+    with pytest.raises(DefinitionError, match=r"yaml: 1 mistake\.\n  .*:3: effort: "):
+        load_outline(str(tmp_path), HANDLE)
+    definition.write_text(f"{ONE_TRAIT}sources: [{{type: csv, path: ../x}}]\n")
+    with pytest.raises(DefinitionError, match=r":4: sources\.0\.path: "):
+        load_outline(str(tmp_path), HANDLE)
 
 
 def test_only_folders_that_are_named_like_a_handle_and_hold_a_definition_are_models(tmp_path: Path) -> None:
