@@ -12,21 +12,13 @@ from engine.authoring.answers import EXAMPLE, Answers, PoleAnswer
 from engine.authoring.json_schema import format_schema
 from engine.authoring.new_model import COMMITTED_SCHEMA, SCHEMA_FILE, locate_schema, render_definition, write_new_model
 from engine.definitions.loader import load_model, parse_model
-from engine.definitions.schema import (
-    BriefEntry,
-    LengthEntry,
-    MappingEntry,
-    ModelEntry,
-    ScenariosEntry,
-    SourceEntry,
-    TraitEntry,
-)
+from engine.definitions.schema import DescribedEntry, SampleEntry, SkippedSourceEntry
 from engine.domain.model import TRAIT_TYPES
 from engine.errors import HandleError, InputError, StoreError
 from engine.settings import PROJECT_ROOT
 
 HANDLE = "acme.reviews"
-ENTRIES = (ModelEntry, TraitEntry, SourceEntry, MappingEntry, BriefEntry, ScenariosEntry, LengthEntry)
+ENTRIES = set(DescribedEntry.__subclasses__()) - {SampleEntry, SkippedSourceEntry}
 SPOKEN = {
     "en": Answers(
         "Replies: to 'customers', and \"others\" # all of them",
@@ -34,9 +26,6 @@ SPOKEN = {
         PoleAnswer("Warm", "thanks: and offers help", ("Thank you!", 'He said "no" \\ yes.', "- a list?")),
         PoleAnswer("yes", "", ("Closed.",)),
         "Is it kind?",
-    ),
-    "de": Answers(
-        "Antworten an Kundinnen", "Höflichkeit", PoleAnswer("Höflich", "dankt"), PoleAnswer("Schroff", "droht")
     ),
     "ja": Answers(
         "お客様への返信", "丁寧さ", PoleAnswer("丁寧", "お礼を言う", ("ありがとうございます。",)), PoleAnswer("失礼")
@@ -64,12 +53,8 @@ def test_answers_of_any_language_are_what_the_model_has(tmp_path: Path, language
     model = load_model(str(tmp_path), HANDLE)
     [trait] = model.traits
 
-    assert (answers.trait, answers.positive.label, answers.negative.label, answers.description) == (
-        trait.name,
-        trait.positive_label,
-        trait.negative_label,
-        trait.description,
-    )
+    assert (answers.trait, answers.description) == (trait.name, trait.description)
+    assert (answers.positive.label, answers.negative.label) == (trait.positive_label, trait.negative_label)
     assert [answers.positive.paraphrase][: bool(answers.positive.paraphrase)] == [*trait.positive_paraphrase]
     assert (answers.summary, (answers.texts,)) == (model.description, model.brief.domain)
     assert {
@@ -110,11 +95,7 @@ def test_what_stands_in_comments_can_be_used() -> None:
 
     assert set(TRAIT_TYPES) == {"spectrum", *(trait.type for trait in of_types.traits)}
     assert {"warmth": 1, "refund": 12} == Counter(seed.trait for seed in of_sources.seeds)
-    assert (2, 1, 1) == (
-        len(of_rest.brief.failure_modes),
-        len(of_rest.brief.non_goals),
-        len(of_rest.scenarios.lengths),
-    )
+    assert (2, 1) == (len(of_rest.brief.failure_modes), len(of_rest.scenarios.lengths))
     assert ("en", "high", "support") == (of_rest.language, of_rest.effort, of_rest.scenarios.pack)
     assert ((), (), ()) == (of_types.skipped, of_sources.skipped, of_rest.skipped)
 
@@ -134,41 +115,31 @@ def test_editors_find_the_schema_of_the_checkout_or_one_beside_models_that_are_e
 @pytest.mark.parametrize(
     ("there", "replaced"), [(json.dumps({"title": "model.yaml of Exemplars"}), True), ("mine", False)]
 )
-def test_only_a_schema_of_an_earlier_version_is_replaced(tmp_path: Path, there: str, replaced: bool) -> None:
+def test_samples_that_are_there_stay_and_only_a_schema_of_an_earlier_version_is_replaced(
+    tmp_path: Path, there: str, replaced: bool
+) -> None:
     (tmp_path / SCHEMA_FILE).write_text(there)
-    write_new_model(tmp_path, HANDLE)
-
-    assert replaced == (format_schema("model") == (tmp_path / SCHEMA_FILE).read_text())
-
-
-@pytest.mark.parametrize("name", ["model.yaml", "model.yml"])
-def test_definition_that_is_there_stays(tmp_path: Path, name: str) -> None:
-    (tmp_path / HANDLE).mkdir()
-    (tmp_path / HANDLE / name).write_text("mine")
-    with pytest.raises(InputError, match=rf"{name} is there already, and stays as it is\. Edit it"):
-        write_new_model(tmp_path, HANDLE)
-
-    assert ["mine"] == [path.read_text() for path in (tmp_path / HANDLE).iterdir()]
-
-
-def test_samples_that_are_there_stay(tmp_path: Path) -> None:
     (tmp_path / HANDLE).mkdir()
     (tmp_path / HANDLE / "samples.jsonl").write_text('{"content": "Mine.", "warmth": 1}\n')
     write_new_model(tmp_path, HANDLE)
 
     assert ["Mine."] == [seed.text for seed in load_model(str(tmp_path), HANDLE).seeds]
+    assert replaced == (format_schema("model") == (tmp_path / SCHEMA_FILE).read_text())
 
 
-def test_link_to_nowhere_and_a_file_in_the_folders_place_are_refused(tmp_path: Path) -> None:
-    (tmp_path / HANDLE).mkdir()
-    (tmp_path / HANDLE / "model.yaml").symlink_to(tmp_path / "nowhere")
+@pytest.mark.parametrize("name", ["model.yaml", "model.yml"])
+def test_definition_that_is_there_stays(tmp_path: Path, name: str) -> None:
+    definition = tmp_path / HANDLE / name
+    definition.parent.mkdir()
+    definition.symlink_to(tmp_path / "elsewhere")
     (tmp_path / "acme.other").write_text("")
-    with pytest.raises(InputError, match="is there already"):
+    with pytest.raises(InputError, match=rf"{name} is there already, and stays as it is\. Edit it"):
         write_new_model(tmp_path, HANDLE)
     with pytest.raises(InputError, match="is not a folder"):
         write_new_model(tmp_path, "acme.other")
 
-    assert not (tmp_path / "nowhere").exists()
+    assert not definition.exists()
+    assert [definition] == list(definition.parent.iterdir())
 
 
 def test_malformed_handle_writes_nothing(tmp_path: Path) -> None:

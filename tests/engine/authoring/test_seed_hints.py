@@ -90,48 +90,29 @@ def test_texts_of_one_pole_that_say_nearly_the_same_are_named_and_a_pair_of_two_
     assert "says nearly the same as u22a8.test/s.jsonl:1" in hint.message
 
 
-def test_samples_in_another_language_than_the_file_says_are_named() -> None:
+def test_samples_in_another_language_than_the_file_says_are_named_and_ordinary_texts_in_another_than_they() -> None:
     german = write(
         ("Vielen Dank für Ihre Geduld, wir schicken Ihnen heute noch Ersatz.", 1),
         ("Ihr Antrag wurde nach den geltenden Regeln abgelehnt, lesen Sie das Formular.", 0),
     )
     [hint] = list_found(german, f"language: en\n{SCALE}")
+    topic = TEXT.format(type="topic").replace("path: s.jsonl}", "path: s.jsonl}, {type: noise, language: en}")
+    [noise] = list_found(german, f"language: de\n{topic}")
 
     assert ("other_language", "u22a8.test/s.jsonl:1") == (hint.kind, hint.place)
     assert "these samples are in German, and the texts are to be in English (model.yaml says so)" in hint.message
+    assert ("other_language", True) == (noise.kind, noise.place.startswith("data/noise/en.yaml:"))
     assert [] == list_found(german)
     assert [] == list_found(german, f"language: de\n{SCALE}")
 
 
-def test_ordinary_texts_in_another_language_than_the_samples_are_named() -> None:
-    topic = TEXT.format(type="topic").replace("path: s.jsonl}", "path: s.jsonl}, {type: noise}")
-    german = write(
-        *(
-            (f"{text} Dafür danken wir Ihnen im Namen aller Kolleginnen und Kollegen sehr herzlich.", 1)
-            for text in ("Das Paket ist da.", "Der Brief kam an.", "Die Rechnung stimmt.", "Alles läuft wieder.")
-        )
-    )
-    kinds = [(hint.kind, hint.place.split(":")[0]) for hint in list_found(german, f"language: de\n{topic}")]
-    english = [
-        hint.kind for hint in list_found(german, f"language: de\n{topic.replace('noise', 'noise, language: en')}")
-    ]
-
-    assert ("other_language", "data/noise/de.yaml") not in kinds
-    assert "other_language" in english
-
-
 def test_sample_among_those_of_the_other_pole_is_named() -> None:
-    lines = [*write_poles(8), *write(("rules forms refused altogether", 1))]
-    [hint] = list_sides(lines)
+    [hint] = list_sides([*write_poles(8), *write(("rules forms refused altogether", 1))])
 
     assert ("wrong_side", "u22a8.test/s.jsonl:17") == (hint.kind, hint.place)
     assert "'rules forms refused altogether' is labelled 'Warm', and reads like those labelled 'Cold'" == hint.message
-
-
-def test_samples_at_their_poles_get_no_hint() -> None:
-    assert [] == list_sides(write_poles(8))
-    assert [] == list_sides(write_poles(3))
-    assert [] == list_sides([])
+    for count in (8, 3, 0):
+        assert [] == list_sides(write_poles(count))
 
 
 @pytest.mark.parametrize(("type_", "named"), [("spectrum", True), ("topic", True), ("outlier", True), ("claim", False)])
