@@ -113,6 +113,8 @@ def test_verdict_stands_first_and_what_is_to_spare_is_counted_apart_from_what_wa
     assert text.index("4 attached") < text.index("1 warning The share of") < text.index("Kept of wanted")
     assert f"<title>u22a8.technical-writing: {headline}</title>" in page
     assert "✓ 4 attached 2 for each" in read_text(render_report(make_data(warnings=())))
+    assert "1 of 2 expectations met." in text
+    assert "! not met neither pole is under 0.40 All that is attached warning 0.38 ✓ met Expect no dup" in text
 
 
 def test_failure_says_that_nothing_was_attached_and_why_and_what_each_pole_lacks() -> None:
@@ -194,24 +196,13 @@ def test_page_asks_nothing_of_a_network_and_is_the_same_for_the_same_data() -> N
 
 def test_every_row_is_in_the_table() -> None:
     rows = read_table(render_report(make_data()))["rows"]
+    scenario = {"subject": "subject 10", "audience": "new users", "form": "note", "length": "one sentence"}
+    row = {"id": 10, "reason": "too_short", "trait": "clarity", "pole": "positive", "text": "Too short."}
+    figures = {"round": 1, "words": 2, "lean": 0.5, "wrong_side": False}
 
     assert [0, 1, 2, 3, 10, 11] == [row["id"] for row in rows]
     assert [None] * 4 + ["too_short", "cell_failed"] == [row["reason"] for row in rows]
-    assert {
-        "id": 10,
-        "reason": "too_short",
-        "trait": "clarity",
-        "pole": "positive",
-        "text": "Too short.",
-        "subject": "subject 10",
-        "audience": "new users",
-        "form": "note",
-        "length": "one sentence",
-        "round": 1,
-        "words": 2,
-        "lean": 0.5,
-        "wrong_side": False,
-    } == rows[4]
+    assert row | scenario | figures == rows[4]
     assert None is rows[5]["text"]
 
 
@@ -233,13 +224,15 @@ def test_every_reason_is_explained_and_they_stand_from_most_to_fewest() -> None:
     assert ["surplus", "too_long"] == re.findall(r'data-status="(\w+)"', few)
 
 
-def test_sample_is_drawn_by_pole_and_standing() -> None:
+def test_samples_are_drawn_by_pole_and_standing_and_their_lengths_told() -> None:
     page = render_report(make_data())
+    lengths = render_report(make_data(kept=tuple(make_row(number, text="word " * number) for number in (4, 8, 6))))
 
     assert "Kept and on their own side of the middle: 1 of 2 Clear, 2 of 2 Obscure." in read_text(page)
     assert 1 == len(re.findall(r'<circle class="positive rejected".*<title>Clear, too short, at 0.50: Too short', page))
     assert 2 == len(re.findall(r'<path class="negative kept".*<title>Obscure, kept, at 0.\d0', page))
     assert "so there is no picture" in render_report(make_data(positions={}))
+    assert "Clear: median 6, from 4 to 8, 3 samples." in read_text(lengths)
 
 
 def make_variety(**changes: Any) -> Variety:
@@ -273,12 +266,6 @@ def test_figure_that_needs_more_texts_is_a_dash_and_variety_of_nothing_is_not_sh
 
     assert "Clarity Obscure – 2.5 of 3 0.21 98% – 0.64 91% –" in text
     assert "so there is no variety to measure" in empty
-
-
-def test_lengths_are_told_by_pole() -> None:
-    kept = tuple(make_row(number, text="word " * number) for number in (4, 8, 6))
-
-    assert "Clear: median 6, from 4 to 8, 3 samples." in read_text(render_report(make_data(kept=kept)))
 
 
 def test_first_twenty_duplicates_stand_side_by_side_with_what_differs() -> None:
@@ -342,13 +329,6 @@ def test_of_very_many_texts_all_rows_are_in_the_page_and_some_are_drawn() -> Non
     assert large.count("<circle") + large.count("<path") < 2_000
     assert clusters.count("<circle") + clusters.count("<path") <= MAX_MARKS + 2
     assert "Of 4,000 texts, 572 are drawn, evenly chosen." in read_text(clusters)
-
-
-def test_gate_lists_what_was_not_met_first_in_plain_words() -> None:
-    text = read_text(render_report(make_data()))
-
-    assert "1 of 2 expectations met." in text
-    assert "! not met neither pole is under 0.40 All that is attached warning 0.38 ✓ met Expect no dup" in text
 
 
 def test_identifiers_and_costs_read_as_words() -> None:

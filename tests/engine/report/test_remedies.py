@@ -85,14 +85,13 @@ def test_first_round_of_which_nothing_can_be_used_quotes_two_replies(reason: Rea
     replies = [f"Sure!\n Text {number // 2} of them" for number in range(6)]
     made = [make_exemplar(text, "positive", index, reason=reason) for index, text in enumerate(replies)]
     rounds = make_rounds(*made, *(make_exemplar("", "negative", index, reason="truncated") for index in range(2)))
+    said = explain_failure(rounds, FAILED)
+    counts = "8 truncated" if reason == "truncated" else f"6 {name_reason(reason)}, 2 truncated"
 
     assert rounds.is_hopeless
-    counts = "8 truncated" if reason == "truncated" else f"6 {name_reason(reason)}, 2 truncated"
-    assert (
-        f"none of the 8 replies of the first round can be used ({counts}), such as “Sure! Text 0 of them” and “Sure! "
-        f"Text 1 of them”; no more was asked, since {HOPELESS_REMEDIES[reason]}. The replies are kept and not paid for "
-        f"again; to ask the same model anew, type 'exemplars cache clear {rounds.plan.model.handle}' first."
-    ) == explain_failure(rounds, FAILED)
+    assert said.startswith(f"none of the 8 replies of the first round can be used ({counts}), such as “Sure! Text 0 ")
+    assert f" and “Sure! Text 1 of them”; no more was asked, since {HOPELESS_REMEDIES[reason]}." in said
+    assert f"'exemplars cache clear {rounds.plan.model.handle}'" in said
 
 
 def test_replies_are_quoted_shortened_and_by_their_detail_where_they_have_no_text() -> None:

