@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
+from fakes.builders import make_level
 
 from engine.definitions.effort import Level, choose_effort, load_level
 from engine.domain.model import EFFORTS, Effort
@@ -32,19 +33,7 @@ levels:
     replacement_rounds: 0
     max_cost_usd: 1.0
 """
-LEVEL = Level(
-    effort="low",
-    exemplars_per_pole=8,
-    synth_model="openai/small",
-    judge_model="openai/judge",
-    thinking="none",
-    judge_votes=0,
-    top_up_rounds=4,
-    over_generation=2.0,
-    exemplars_per_call=1,
-    temperature=0.8,
-    max_cost_usd=1.0,
-)
+LEVEL = make_level(8, synth_model="openai/small", judge_model="openai/judge", top_up_rounds=4, max_cost_usd=1.0)
 LEVEL_FIELDS = (
     "exemplars_per_pole, synth_model, thinking, judge_votes, top_up_rounds, over_generation, exemplars_per_call, "
     "temperature, replacement_rounds, max_cost_usd"
@@ -52,13 +41,13 @@ LEVEL_FIELDS = (
 REQUIRED = "this field is required"
 
 
-def load(folder: Path, content: str | bytes, effort: Effort = "low") -> Level:
+def load(folder: Path, content: str, effort: Effort = "low") -> Level:
     path = folder / "effort.yaml"
-    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    path.write_text(content)
     return load_level(str(path), effort)
 
 
-def find_problems(folder: Path, content: str | bytes, effort: Effort = "low") -> tuple[Problem, ...]:
+def find_problems(folder: Path, content: str, effort: Effort = "low") -> tuple[Problem, ...]:
     with pytest.raises(DefinitionError) as caught:
         load(folder, content, effort)
     assert str(caught.value).startswith("effort.yaml: ")
@@ -215,7 +204,7 @@ def test_number_of_the_dial_is_finite(tmp_path: Path, field: str, value: str) ->
     ],
 )
 def test_mistake_of_form_is_named_with_its_line(
-    tmp_path: Path, content: str | bytes, expected: tuple[int | None, str, str, str, str | None]
+    tmp_path: Path, content: str, expected: tuple[int | None, str, str, str, str | None]
 ) -> None:
     assert (Problem("effort.yaml", *expected),) == find_problems(tmp_path, content)
 

@@ -55,6 +55,7 @@ LINES = '{"content": "One.", "clarity": 1}\n\n{"content": "Two.", "clarity": "no
 @pytest.mark.parametrize("stream", [io.BytesIO, Pipe])
 def test_labels_of_all_traits_are_read(name: str, content: str | bytes, stream: Callable[[bytes], BinaryIO]) -> None:
     assert BOTH == read(name, content, stream=stream)
+    assert [] == read("a.jsonl", "\n", stream=stream) == read("a.csv", "content,clarity\n", stream=stream)
 
 
 @pytest.mark.parametrize(
@@ -66,12 +67,9 @@ def test_labels_of_all_traits_are_read(name: str, content: str | bytes, stream: 
 )
 def test_plain_field_labels_the_one_trait_that_is_meant(name: str, content: str, field: str) -> None:
     assert [("One.", "safety", 1.0)] == read(name, content, SAFETY)
+    assert [("One.", "safety", 0.0)] == read("a.csv", f"content,{field},safety\nOne.,good,Risky\n", SAFETY)
     with pytest.raises(DefinitionError, match=rf"found content, {field}; allowed: .*clarity, safety, .*--trait"):
         read(name, content)
-
-
-def test_own_field_goes_before_a_plain_one() -> None:
-    assert [("One.", "safety", 0.0)] == read("a.csv", "content,quality,safety\nOne.,good,Risky\n", SAFETY)
 
 
 @pytest.mark.parametrize(("name", "content"), [("a.csv", TABLE.replace("Clear", "Cleer")), ("a.jsonl", LINES)])
@@ -112,8 +110,3 @@ def test_file_of_mistakes_is_not_read_to_its_end(lines: int, told: str) -> None:
         read("a.csv", "content,clarity\n" + "One.,Cleer\n" * lines)
 
     assert min(lines, MOST_MISTAKES) == len(caught.value.problems)
-
-
-def test_file_without_lines_has_no_labels() -> None:
-    assert [] == read("a.jsonl", "\n")
-    assert [] == read("a.csv", "content,clarity\n")

@@ -140,6 +140,11 @@ def test_catalogues_suites_come_by_file_name_before_the_models_own(tmp_path: Pat
 
     assert ["a", "b", "own"] == [suite.name for suite in read_own_suites(settings, HANDLE)]
     assert ["a", "b"] == [suite.name for suite in read_own_suites(settings, "u22a8.other")]
+    write(tmp_path / "suites/c.json", make_suite("own"))
+    with pytest.raises(
+        InputError, match=rf"suites/c\.json and {HANDLE}/{MODEL_SUITE} are two suites of the name 'own'"
+    ):
+        read_own_suites(settings, HANDLE)
 
 
 def test_folder_of_the_setting_must_be_there_and_the_default_need_not(tmp_path: Path) -> None:
@@ -150,34 +155,19 @@ def test_folder_of_the_setting_must_be_there_and_the_default_need_not(tmp_path: 
         read_own_suites(missing, HANDLE)
 
 
-def test_two_suites_of_one_name_are_refused(tmp_path: Path) -> None:
-    write(tmp_path / "suites/a.json", make_suite("own"))
-    write(tmp_path / f"models/{HANDLE}/{MODEL_SUITE}", make_suite("own"))
-
-    with pytest.raises(
-        InputError, match=rf"suites/a\.json and {HANDLE}/{MODEL_SUITE} are two suites of the name 'own'"
-    ):
-        read_own_suites(make_settings(tmp_path, expectations_uri=str(tmp_path / "suites")), HANDLE)
-
-
-def test_link_out_of_the_models_folder_is_refused(tmp_path: Path) -> None:
+def test_what_is_no_file_of_the_folder_is_refused_and_never_passed_over(tmp_path: Path) -> None:
+    suites, own = tmp_path / "suites" / "a.json", tmp_path / "models" / HANDLE / MODEL_SUITE
     write(tmp_path / "elsewhere.json", make_suite())
-    folder = tmp_path / "models" / HANDLE
-    folder.mkdir(parents=True)
-    (folder / MODEL_SUITE).symlink_to(tmp_path / "elsewhere.json")
-
-    with pytest.raises(DefinitionError, match="a link to elsewhere"):
-        read_own_suites(make_settings(tmp_path), HANDLE)
-
-
-def test_what_is_no_file_is_refused_and_never_passed_over(tmp_path: Path) -> None:
-    suites, folder = tmp_path / "suites", tmp_path / "models" / HANDLE
-    for place in (suites / "a.json", folder / MODEL_SUITE):
+    for place in (suites, own):
         place.parent.mkdir(parents=True)
         place.symlink_to(place.parent / "gone.json")
-    for settings in (make_settings(tmp_path, expectations_uri=str(suites)), make_settings(tmp_path)):
+    for settings in (make_settings(tmp_path, expectations_uri=str(suites.parent)), make_settings(tmp_path)):
         with pytest.raises(DefinitionError, match=r"json: file: found a folder, or a link to nothing; allowed: a file"):
             read_own_suites(settings, HANDLE)
+    own.unlink()
+    own.symlink_to(tmp_path / "elsewhere.json")
+    with pytest.raises(DefinitionError, match="a link to elsewhere"):
+        read_own_suites(make_settings(tmp_path), HANDLE)
 
 
 def test_suites_of_an_object_store_are_read(s3_uri: str, tmp_path: Path) -> None:

@@ -15,13 +15,6 @@ LENGTHS_TEXT = "- {name: short, min_words: 5, max_words: 20}\n"
 PACK_TEXT = "words: [apple, pear]\nsubjects: [a tree]\naudiences: [a friend]\nforms: [a note]\n"
 
 
-def write_packs(folder: Path, **texts: str) -> Path:
-    everyday = PACK_TEXT.replace("apple, pear", "")
-    for name, text in ({"lengths": LENGTHS_TEXT, "everyday": everyday} | texts).items():
-        (folder / f"{name}.yaml").write_text(text)
-    return folder
-
-
 @pytest.fixture(scope="module")
 def packs() -> Packs:
     return load_packs(SCENARIOS_FOLDER)
@@ -59,17 +52,17 @@ def test_committed_lengths_grow(packs: Packs) -> None:
         ({"fruit": PACK_TEXT.replace("forms: [a note]\n", "")}, r"fruit\.yaml:1: forms: found nothing"),
         ({"fruit": PACK_TEXT + "colour: red\n"}, r"fruit\.yaml:5: colour: found 'colour'; allowed: one of kinds, "),
         ({"lengths": "- {name: short, min_words: few, max_words: 3}\n"}, r"lengths\.yaml:1: 0\.min_words: found 'few'"),
-        ({"lengths": "[]"}, r"lengths\.yaml and everyday\.yaml"),
+        ({"lengths": "[]"}, r"allowed: lengths\.yaml and everyday\.yaml"),
+        ({"lengths": None}, r"allowed: lengths\.yaml and everyday\.yaml"),
+        ({"everyday": None}, r"allowed: lengths\.yaml and everyday\.yaml"),
     ],
 )
-def test_broken_pack_is_named_with_its_field(tmp_path: Path, texts: dict[str, str], message: str) -> None:
+def test_broken_or_missing_pack_is_named_with_its_field(
+    tmp_path: Path, texts: dict[str, str | None], message: str
+) -> None:
+    whole = {"lengths": LENGTHS_TEXT, "everyday": PACK_TEXT.replace("apple, pear", "")}
+    for name, text in (whole | texts).items():
+        if text is not None:
+            (tmp_path / f"{name}.yaml").write_text(text)
     with pytest.raises(DefinitionError, match=message):
-        load_packs(write_packs(tmp_path, **texts))
-
-
-@pytest.mark.parametrize("missing", ["lengths.yaml", "everyday.yaml"])
-def test_folder_without_its_main_files_is_refused(tmp_path: Path, missing: str) -> None:
-    (write_packs(tmp_path) / missing).unlink()
-
-    with pytest.raises(DefinitionError, match=r"allowed: lengths\.yaml and everyday\.yaml"):
         load_packs(tmp_path)

@@ -89,16 +89,6 @@ def test_wrong_entry_of_a_text_file_is_named(model: str, source: str, field: str
     assert allowed in problem.allowed
 
 
-def test_text_file_that_is_no_text_is_named() -> None:
-    [problem] = find_problems(f"{SCALE}sources: [{{type: file, path: a.pdf}}]\n", {"a.pdf": b"%PDF\xe2\x00"})
-
-    assert ("u22a8.test/a.pdf", 1, "a byte that is not UTF-8 at offset 4") == (
-        problem.file,
-        problem.line,
-        problem.found,
-    )
-
-
 def test_noise_is_negative_samples_of_each_topic() -> None:
     model = parse(f"{TWO}sources: [{{type: noise}}]\n")
 

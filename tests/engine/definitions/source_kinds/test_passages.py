@@ -74,12 +74,6 @@ def test_long_paragraph_is_divided_at_the_ends_of_sentences(sentence: str, joint
     assert all(passage.endswith(sentence[-1]) for passage in passages)
 
 
-def test_long_sentence_stays_whole() -> None:
-    text = "word " * MAX_PASSAGE_BYTES + "end."
-
-    assert [text] == list_texts(text)
-
-
 def test_wrapped_lines_of_a_script_without_spaces_are_joined_without_one() -> None:
     assert ["長い文は\n次の行に続く。".replace("\n", "")] == list_texts("長い文は\n次の行に続く。\n")
     assert ["긴 문장은 다음 줄로 이어진다."] == list_texts("긴 문장은\n다음 줄로 이어진다.\n")
@@ -110,15 +104,12 @@ def test_walk_goes_on_from_where_a_passage_begins(by_line: bool) -> None:
     assert ([1, 2, 4, 6, 9] if by_line else [1, 4, 6, 9]) == [line.position.line for line in lines]
     for number, line in enumerate(lines):
         assert lines[number:] == walk(text, by_line, line.position)
+        # Of a file that has changed meanwhile it goes on by the number of the line.
+        assert lines[number:] == walk(text, by_line, LinePosition(7, line.position.line))
 
 
-def test_walk_of_a_file_that_has_changed_goes_on_by_the_number_of_the_line() -> None:
-    assert ["Three."] == [
-        seed.text
-        for line in walk("One is longer.\n\nTwo.\n\nThree.\n", start=LinePosition(7, 5))
-        for seed in line.seeds
-    ]
+def test_long_sentence_and_a_long_run_of_quotation_marks_stay_whole_and_are_read_in_one_pass() -> None:
+    long = "word " * MAX_PASSAGE_BYTES + "end."
 
-
-def test_long_run_of_quotation_marks_is_divided_in_one_pass() -> None:
     assert ["a" + '"' * 100_000] == list_texts("a" + '"' * 100_000)
+    assert [long] == list_texts(long)
