@@ -100,15 +100,3 @@ def test_schema_of_a_sample_allows_what_the_reader_does(line: Any, allowed: bool
 
     assert allowed == bool(seeds and not problems)
     assert allowed == is_allowed("sample", line)
-
-
-def test_every_field_is_described() -> None:
-    def list_undescribed(schema: Any, path: str = "") -> list[str]:
-        if isinstance(schema, list):
-            return [found for item in schema for found in list_undescribed(item, path)]
-        if not isinstance(schema, dict):
-            return []
-        own = [f"{path}.{name}" for name, item in schema.get("properties", {}).items() if not item.get("description")]
-        return own + [found for name, item in schema.items() for found in list_undescribed(item, f"{path}.{name}")]
-
-    assert [] == [found for name in SCHEMAS for found in list_undescribed(make_schema(name))]

@@ -1,5 +1,6 @@
 """The verdict on the run page: what it says first, what is drawn, what it says of money, and a server that is away."""
 
+import socket
 from dataclasses import replace
 
 from fakes.builders import make_exemplar, make_level, make_model, make_test_plan, make_trait
@@ -125,7 +126,9 @@ def test_cost_stands_beside_the_estimate_with_a_row_for_each_pole_and_the_sums()
 
 async def test_server_that_is_away_fails_no_run_whose_set_is_in_the_store() -> None:
     rounds = make_rounds()
-    # Nobody listens there: the discard port of this machine.
-    away = {PREFECT_API_URL: "http://127.0.0.1:9/api"}
-    with temporary_settings(away), disable_run_logger():
-        await report(rounds, VERDICT, STORED, estimate_plan(rounds.plan, PRICED, None, 1.0), Bill())
+    with socket.socket() as unheard:
+        # Bound and not listening: whoever connects is refused, and nobody else gets the port meanwhile.
+        unheard.bind(("127.0.0.1", 0))
+        away = {PREFECT_API_URL: f"http://127.0.0.1:{unheard.getsockname()[1]}/api"}
+        with temporary_settings(away), disable_run_logger():
+            await report(rounds, VERDICT, STORED, estimate_plan(rounds.plan, PRICED, None, 1.0), Bill())
