@@ -154,12 +154,6 @@ def test_line_that_is_wrong_is_named_and_those_around_it_are_read(
     assert [("\U0001f600", "s.jsonl:1"), ("Two.", "s.jsonl:4")] == [(seed.text, seed.place) for seed in seeds]
 
 
-def test_every_mistake_of_a_file_is_named() -> None:
-    _, problems = read_jsonl(b"x", b"", b'{"content": "a", "clarity": 7}', b'{"clarity": 1}', b'{"content": "b"}')
-
-    assert [(1, "line"), (3, "clarity"), (4, "content"), (5, "line")] == [(item.line, item.field) for item in problems]
-
-
 def test_jsonl_of_windows_is_read_like_any_other_and_only_a_newline_ends_a_line() -> None:
     content = '\ufeff{"content": "One\u2028two\x85three.", "clarity": 1}\r\n \r\n{"content": "Two.", "clarity": 0}\r\n'
     expected = [
