@@ -47,9 +47,7 @@ async def judge(gateway: ModelGateway, *exemplars: Exemplar, model: Model = MODE
     ("tokens", "expected"),
     [
         ({"good": -0.5, "bad": -2.0}, 1.5),
-        ({" good": -3.0, " bad": -1.0}, -2.0),
-        ({" Good": -1.0, "BAD ": -1.0}, 0.0),
-        ({" good": -4.0, "good": -1.0, " Good": -2.0, "bad": -1.5}, 0.5),
+        ({" good": -4.0, "good": -1.0, " Good": -2.0, "BAD ": -1.5}, 0.5),
         ({"good": -0.5, "fine": -1.0}, -0.5 - FLOOR),
         ({"bad": -0.5}, FLOOR + 0.5),
         ({"good": -20.0, "bad": -1.0}, FLOOR + 1.0),
@@ -86,38 +84,42 @@ async def test_judge_is_shown_the_seeds_and_the_text_and_never_the_asked_pole(tm
         assert f"Text: {seed.text}\nVerdict: {'good' if seed.pole == 'positive' else 'bad'}\n" in positive
 
 
-@pytest.mark.parametrize(
-    "exemplar",
-    [
+async def test_what_is_rejected_or_judged_or_of_a_trait_that_is_not_trusted_is_left_as_it_is(tmp_path: Path) -> None:
+    gateway, client = make_gateway(tmp_path, answer_odds(-1.0, -2.0))
+    left = [
         make_exemplar(TEXT, reason="too_short"),
         make_exemplar(None, reason="cell_failed"),
         make_exemplar(TEXT, odds=2.5),
+        make_exemplar(TEXT, trait="tone"),
+    ]
+
+    assert left == await judge(gateway, *left)
+    assert [] == client.requests
+
+
+@pytest.mark.parametrize(
+    ("seeds", "endpoint"),
+    [
+        ((), PLAIN),
+        (make_seeds()[:3], PLAIN),
+        (make_seeds()[3:], PLAIN),
+        (make_seeds("tone"), PLAIN),
+        (make_seeds(), CHAT),
     ],
+    ids=["no seeds", "positive", "negative", "of another trait", "an endpoint that tells no odds"],
 )
-async def test_rejected_or_judged_exemplar_is_left_as_it_is(tmp_path: Path, exemplar: Exemplar) -> None:
-    gateway, client = make_gateway(tmp_path, answer_odds(-1.0, -2.0))
+async def test_without_seeds_of_both_poles_or_odds_there_is_no_judge(
+    tmp_path: Path, seeds: tuple[Seed, ...], endpoint: Endpoint
+) -> None:
+    model = make_model(seeds=seeds)
+    gateway, client = make_gateway(tmp_path, answer_odds(-1.0, -2.0), endpoint)
 
-    assert [exemplar] == await judge(gateway, exemplar)
-    assert [] == client.requests
-
-
-@pytest.mark.parametrize("seeds", [(), make_seeds()[:3], make_seeds()[3:], make_seeds("tone")])
-async def test_trait_without_seeds_of_both_poles_gets_no_odds(tmp_path: Path, seeds: tuple[object, ...]) -> None:
-    model = make_model(seeds=seeds)  # type: ignore[arg-type]
-    gateway, client = make_gateway(tmp_path, answer_odds(-1.0, -2.0))
-
-    assert [make_exemplar(TEXT)] == await judge(gateway, make_exemplar(TEXT), model=model)
-    assert [] == client.requests
     assert not can_judge(model, "clarity", gateway)
-
-
-async def test_endpoint_that_tells_no_odds_is_no_judge(tmp_path: Path) -> None:
-    gateway, client = make_gateway(tmp_path, answer_odds(-1.0, -2.0), CHAT)
-
     async with gateway.keeping("plan-1"):
-        assert {} == await measure_judge_aucs(MODEL, gateway, 0, HeardProgress())
+        assert {} == await measure_judge_aucs(model, gateway, 0, HeardProgress())
+        if endpoint == PLAIN:
+            assert [make_exemplar(TEXT)] == await judge_accepted(model, [make_exemplar(TEXT)], gateway, 0, ["clarity"])
     assert [] == client.requests
-    assert not can_judge(MODEL, "clarity", gateway)
 
 
 async def test_auc_counts_how_often_unseen_seeds_are_told_apart(tmp_path: Path) -> None:
@@ -132,7 +134,9 @@ async def test_auc_counts_how_often_unseen_seeds_are_told_apart(tmp_path: Path) 
 
     gateway, client = make_gateway(tmp_path, answer)
     async with gateway.keeping("plan-1"):
-        aucs = await measure_judge_aucs(MODEL, gateway, 0, HeardProgress())
+        aucs = await measure_judge_aucs(
+            make_model(make_trait(), make_trait("tone"), seeds=make_seeds()), gateway, 0, HeardProgress()
+        )
 
     assert {"clarity": pytest.approx(2 / 3 + 1 / 6, abs=1e-4)} == aucs
     assert 6 == len(client.requests)
@@ -141,26 +145,13 @@ async def test_auc_counts_how_often_unseen_seeds_are_told_apart(tmp_path: Path) 
 async def test_judge_with_all_the_seeds_that_it_can_be_shown_is_not_measured(tmp_path: Path) -> None:
     seeds = tuple(Seed("clarity", f"A text of number {index}.", float(index % 2), str(index)) for index in range(20))
     gateway, client = make_gateway(tmp_path, answer_odds(-1.0, -2.0))
+    model = make_model(seeds=seeds)
     async with gateway.keeping("plan-1"):
-        assert {"clarity": ASSUMED_AUC} == await measure_judge_aucs(
-            make_model(seeds=seeds), gateway, 0, HeardProgress()
-        )
+        assert {"clarity": ASSUMED_AUC} == await measure_judge_aucs(model, gateway, 0, HeardProgress())
     assert [] == client.requests
-    assert (False, True) == (is_auc_measured(make_model(seeds=seeds), "clarity"), is_auc_measured(MODEL, "clarity"))
-
-
-async def test_trait_that_the_judge_is_not_trusted_with_is_left_unjudged(tmp_path: Path) -> None:
-    gateway, client = make_gateway(tmp_path, answer_odds(-1.0, -2.0))
-    async with gateway.keeping("plan-1"):
-        assert [make_exemplar(TEXT)] == await judge_accepted(MODEL, [make_exemplar(TEXT)], gateway, 0, ())
-    assert [] == client.requests
-
-
-def test_there_is_a_judge_by_trait(tmp_path: Path) -> None:
-    gateway, _ = make_gateway(tmp_path, answer_odds(-1.0, -2.0))
-    model = make_model(make_trait(), make_trait("tone"), seeds=make_seeds())
-
-    assert [True, False] == [can_judge(model, trait, gateway) for trait in ("clarity", "tone")]
+    assert [False, True, True] == [
+        is_auc_measured(known, "clarity") for known in (model, make_model(seeds=seeds[1:]), MODEL)
+    ]
 
 
 async def test_verdicts_are_kept(tmp_path: Path) -> None:

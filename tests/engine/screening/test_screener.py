@@ -1,6 +1,5 @@
 """Screening keeps or rejects every exemplar with a reason, and of two alike the first in cell order stays."""
 
-import itertools
 import random
 from collections import Counter
 from collections.abc import Iterable
@@ -21,9 +20,7 @@ from fakes.builders import (
 from engine.domain.model import Attached, Length, Model, Pole, Seed
 from engine.domain.samples import Exemplar, Reason
 from engine.screening.screener import Screener
-from engine.selection.choice import Choice
 from engine.text.near_duplicates import DuplicatePair
-from engine.text.words import count_words
 
 TEXTS = (
     "The spare battery of the scanner lies in the second drawer, beside the charger.",
@@ -32,133 +29,124 @@ TEXTS = (
     "Two of the lamps in the hall were replaced last spring and still work well.",
 )
 NEAR = TEXTS[0].replace("charger", "chargers")
+SEEDED = make_model(seeds=make_seeds())
 
 
 def make_screener(model: Model | None = None, use_lengths: bool = False) -> Screener:
     return Screener(make_test_plan(model), use_lengths)
 
 
+def make_exemplars(*texts: str) -> list[Exemplar]:
+    return [make_exemplar(text, index=index) for index, text in enumerate(texts)]
+
+
 def screen(*texts: str, model: Model | None = None) -> list[Exemplar]:
-    return make_screener(model).screen([make_exemplar(text, index=index) for index, text in enumerate(texts)])
+    return make_screener(model).screen(make_exemplars(*texts))
 
 
 def list_reasons(exemplars: Iterable[Exemplar]) -> list[Reason | None]:
     return [exemplar.reason for exemplar in exemplars]
 
 
-def attach(text: str, trait: str = "clarity") -> Model:
-    return make_model(attached=(Attached(trait, text, 1.0, "a subject"),))
+def test_texts_that_break_no_rule_stand_as_they_came_and_others_get_reason_and_detail() -> None:
+    given = make_exemplars(*TEXTS, "Dear [Your Name], the battery lies in the second drawer.")
+    *kept, rejected = make_screener().screen(given)
+
+    assert given[:-1] == kept
+    assert replace(given[-1], reason="placeholder", detail="[Your Name]") == rejected
 
 
-def test_texts_that_break_no_rule_stand_as_they_came() -> None:
-    given = [make_exemplar(text, index=index) for index, text in enumerate(TEXTS)]
+@pytest.mark.parametrize(
+    ("text", "reason", "detail"),
+    [
+        (TEXTS[0].upper().replace(",", " –"), "duplicate", f"1.00 like: {TEXTS[0]}"),
+        (NEAR, "near_duplicate", f"0.99 like: {TEXTS[0]}"),
+    ],
+)
+def test_text_that_is_the_same_or_nearly_is_a_duplicate(text: str, reason: Reason, detail: str) -> None:
+    kept, rejected = screen(TEXTS[0], text)
 
-    assert given == make_screener().screen(given)
-
-
-def test_rule_gives_its_reason_and_detail() -> None:
-    [rejected] = screen("Dear [Your Name], the battery lies in the second drawer.")
-
-    assert ("placeholder", "[Your Name]") == (rejected.reason, rejected.detail)
-
-
-def test_same_text_is_a_duplicate_whatever_its_case_and_marks() -> None:
-    kept, rejected = screen(TEXTS[0], TEXTS[0].upper().replace(",", " –"))
-
-    assert (None, "duplicate") == (kept.reason, rejected.reason)
-    assert f"1.00 like: {TEXTS[0]}" == rejected.detail
-
-
-def test_text_that_is_nearly_the_same_is_a_near_duplicate() -> None:
-    kept, rejected = screen(TEXTS[0], NEAR)
-
-    assert (None, "near_duplicate") == (kept.reason, rejected.reason)
-    assert rejected.detail.endswith(f" like: {TEXTS[0]}")
-    assert rejected.detail.startswith("0.9")
+    assert (None, reason, detail) == (kept.reason, rejected.reason, rejected.detail)
 
 
 def test_rejected_text_is_nothing_to_be_a_duplicate_of() -> None:
-    leak = f"Clear: {TEXTS[0]}"
-
-    assert ["label_leak", None] == list_reasons(screen(leak, TEXTS[0]))
+    assert ["label_leak", None] == list_reasons(screen(f"Clear: {TEXTS[0]}", TEXTS[0]))
 
 
-def test_duplicates_are_found_across_poles_and_traits() -> None:
-    model = make_model(make_trait(), make_trait("tone", positive_label="Warm", negative_label="Cold"))
-    given = [
-        make_exemplar(TEXTS[0]),
-        make_exemplar(TEXTS[0], "negative", index=1),
-        make_exemplar(NEAR, trait="tone", index=2),
-    ]
+def test_duplicates_are_found_across_poles_traits_and_rounds() -> None:
+    screener = make_screener(make_model(make_trait(), make_trait("tone", positive_label="Warm", negative_label="Cold")))
+    first = [make_exemplar(TEXTS[0]), make_exemplar(TEXTS[0], "negative", index=1)]
+    second = [make_exemplar(NEAR, trait="tone", index=2), make_exemplar(TEXTS[0], index=3)]
 
-    assert [None, "duplicate", "near_duplicate"] == list_reasons(make_screener(model).screen(given))
+    assert [None, "duplicate"] == list_reasons(screener.screen(first))
+    assert ["near_duplicate", "duplicate"] == list_reasons(screener.screen(second))
 
 
-def test_duplicates_are_found_across_rounds() -> None:
-    screener = make_screener()
-    first = screener.screen([make_exemplar(TEXTS[0])])
-    second = screener.screen([make_exemplar(TEXTS[0], index=1), make_exemplar(NEAR, index=2)])
-
-    assert [None] == list_reasons(first)
-    assert ["duplicate", "near_duplicate"] == list_reasons(second)
-
-
-@pytest.mark.parametrize(("text", "reason"), [(TEXTS[0], "duplicate"), (NEAR, "near_duplicate")])
 @pytest.mark.parametrize("trait", ["clarity", "another"])
-def test_attached_sample_of_any_trait_is_not_made_again(text: str, reason: str, trait: str) -> None:
-    assert [reason] == list_reasons(screen(text, model=attach(TEXTS[0], trait)))
+def test_attached_sample_of_any_trait_is_not_made_again(trait: str) -> None:
+    model = make_model(attached=(Attached(trait, TEXTS[0], 1.0, "a subject"),))
+
+    assert ["duplicate", "near_duplicate", None] == list_reasons(screen(TEXTS[0], NEAR, TEXTS[1], model=model))
 
 
-def test_other_text_than_the_attached_one_stands() -> None:
-    assert [None] == list_reasons(screen(TEXTS[1], model=attach(TEXTS[0])))
+def test_what_is_known_stands_and_what_was_refused_is_not_made_again() -> None:
+    screener = make_screener(make_model(refused=(TEXTS[2],)))
+    screener.know(make_exemplars(TEXTS[0]), [TEXTS[1]])
+
+    assert ["near_duplicate", "refused_before", "refused_before", None] == list_reasons(
+        screener.screen(make_exemplars(NEAR, TEXTS[1], TEXTS[2], TEXTS[3]))
+    )
+
+
+def test_rules_that_were_applied_ahead_are_not_applied_again() -> None:
+    screener, given = make_screener(), make_exemplars("Too short", TEXTS[0])
+    screener.apply_rules_ahead(given)
+
+    assert ["too_short", None] == list_reasons(screener.screen([replace(item, text=TEXTS[0]) for item in given]))
+    assert ["duplicate"] == list_reasons(screener.screen([replace(given[0], text=TEXTS[0])]))
 
 
 @pytest.mark.parametrize("text", [POSITIVE_SEEDS[2].lower(), POSITIVE_SEEDS[2].replace("seven", "eleven")])
 def test_copy_of_an_authored_sample_is_rejected(text: str) -> None:
-    [rejected] = screen(text, model=make_model(seeds=make_seeds()))
+    copies = screen(text, text, model=SEEDED)
 
-    assert "seed_copy" == rejected.reason
-    assert rejected.detail.endswith(f" like: {POSITIVE_SEEDS[2]}")
+    assert ["seed_copy", "seed_copy"] == list_reasons(copies)
+    assert copies[0].detail.endswith(f" like: {POSITIVE_SEEDS[2]}")
 
 
 def test_eight_words_in_a_row_of_an_authored_sample_are_a_copy() -> None:
-    model = make_model(seeds=make_seeds())
     eight = "Nobody in the office knew that the cache for ten minutes, and then THE server was all that stood."
     seven = "Nobody in the office knew that the cache for ten minutes, and then a server was all that stood."
+    [copied] = screen(eight, model=SEEDED)
 
-    [copied] = screen(eight, model=model)
-    assert "seed_copy" == copied.reason
-    assert f"8 words in a row of: {POSITIVE_SEEDS[0]}" == copied.detail
-    assert [None] == list_reasons(screen(seven, model=model))
-
-
-def test_authored_sample_between_the_poles_is_not_to_be_copied_either() -> None:
-    model = make_model(seeds=(Seed("clarity", TEXTS[0], 0.5, "samples.jsonl:1"),))
-
-    assert ["seed_copy"] == list_reasons(screen(NEAR, model=model))
+    assert ("seed_copy", f"8 words in a row of: {POSITIVE_SEEDS[0]}") == (copied.reason, copied.detail)
+    assert [None] == list_reasons(screen(seven, model=SEEDED))
 
 
-def test_seed_copy_is_said_before_near_duplicate() -> None:
-    copy = NEGATIVE_SEEDS[2].replace("throughout", "everywhere")
-
-    assert ["seed_copy", "seed_copy"] == list_reasons(screen(copy, copy, model=make_model(seeds=make_seeds())))
+@pytest.mark.parametrize(
+    "model",
+    [
+        make_model(seeds=(Seed("clarity", TEXTS[0], 0.5, "samples.jsonl:1"),)),
+        make_model(
+            contested=(Seed("clarity", TEXTS[0], 1.0, "s.jsonl:1"), Seed("clarity", TEXTS[0], 0.0, "s.jsonl:2"))
+        ),
+    ],
+    ids=["between the poles", "contested"],
+)
+def test_authored_sample_at_no_pole_is_not_to_be_copied_either(model: Model) -> None:
+    assert ["seed_copy", None] == list_reasons(screen(NEAR, TEXTS[1], model=model))
 
 
 def test_first_in_cell_order_stays_whatever_came_first() -> None:
-    given = [make_exemplar(text, index=index) for index, text in enumerate((TEXTS[0], NEAR, TEXTS[1], TEXTS[0]))]
+    given = make_exemplars(TEXTS[0], NEAR, TEXTS[1], TEXTS[0])
+    numbered = [replace(make_exemplar(text), number=number) for number, text in enumerate((TEXTS[0], NEAR))]
     expected = make_screener().screen(given)
+
     assert [None, "near_duplicate", None, "duplicate"] == list_reasons(expected)
-
-    for arrived in itertools.permutations(given):
+    for arrived in (given[::-1], [given[number] for number in (2, 0, 3, 1)]):
         assert expected == make_screener().screen(arrived)
-
-
-def test_exemplars_of_one_cell_are_taken_by_their_number() -> None:
-    given = [replace(make_exemplar(text), number=number) for number, text in enumerate((TEXTS[0], NEAR))]
-
-    for arrived in (given, given[::-1]):
-        screened = make_screener().screen(arrived)
-        assert [(0, None), (1, "near_duplicate")] == [(item.number, item.reason) for item in screened]
+    for arrived in (numbered, numbered[::-1]):
+        assert [None, "near_duplicate"] == list_reasons(make_screener().screen(arrived))
 
 
 def test_nothing_disappears() -> None:
@@ -166,19 +154,13 @@ def test_nothing_disappears() -> None:
     broken = ["", "Sure, here it is for you.", "Too short", "x" * 30, *TEXTS, NEAR, *POSITIVE_SEEDS]
     given = [make_exemplar(rng.choice(broken), index=index) for index in range(60)]
     given += [make_exemplar(None, index=60 + index, reason="cell_failed") for index in range(5)]
-    shuffled = rng.sample(given, len(given))
-    screened = make_screener(make_model(seeds=make_seeds())).screen(shuffled)
+    screened = make_screener(SEEDED).screen(rng.sample(given, len(given)))
 
-    assert [item.key for item in given] == [item.key for item in screened]
-    assert [item.text for item in given] == [item.text for item in screened]
-    assert (
-        Counter(item.reason for item in screened if item.reason)
-        == Choice((), tuple(screened), frozenset(), {}).count_reasons()
-    )
+    assert [(item.key, item.text) for item in given] == [(item.key, item.text) for item in screened]
     assert len(TEXTS) == sum(item.is_accepted for item in screened)
 
 
-@pytest.mark.parametrize("reason", ["cell_failed", "refused", "truncated", "unreadable", "wrong_label", "off_pole"])
+@pytest.mark.parametrize("reason", ["cell_failed", "truncated", "wrong_label"])
 def test_reason_that_was_set_before_stays(reason: Reason) -> None:
     text = None if reason == "cell_failed" else TEXTS[0]
     given = replace(make_exemplar(text, reason=reason), detail="said before")
@@ -189,62 +171,59 @@ def test_reason_that_was_set_before_stays(reason: Reason) -> None:
 
 
 def test_length_of_the_scenario_is_asked_for_where_lengths_are_used() -> None:
-    short = "The battery lies in the drawer."
-    long = " ".join(TEXTS)
-    given = [make_exemplar(text, index=index) for index, text in enumerate((short, long, "In the drawer."))]
+    given = make_exemplars("The battery lies in the drawer.", " ".join(TEXTS), "In the drawer.")
 
     assert [None, "too_long", "too_short"] == list_reasons(make_screener(use_lengths=True).screen(given))
     assert [None, None, "too_short"] == list_reasons(make_screener().screen(given))
 
 
 @pytest.mark.parametrize("use_lengths", [True, False])
-def test_length_may_be_missed_by_half(use_lengths: bool) -> None:
-    scenario_pool = replace(SCENARIO_POOL, lengths=(Length("one sentence", 12, 14),))
-    screener = Screener(make_test_plan(scenario_pool=scenario_pool), use_lengths)
-    texts = (
-        "The battery lies there unused.",
-        "Somebody keeps spare keys near reception.",
-        "On Monday two engineers carried every old printer from our third floor down to a lorry that waited outside in "
-        "rain.",
-        "My neighbour grows tomatoes, beans and pumpkins behind his garage, although hardly any sun reaches that "
-        "narrow strip before four each afternoon.",
-    )
-    given = [make_exemplar(text, index=index) for index, text in enumerate(texts)]
+@pytest.mark.parametrize(
+    ("length", "texts"),
+    [
+        (
+            Length("one sentence", 12, 14),
+            {
+                "The battery lies there unused.": "too_short",
+                "Somebody keeps spare keys near reception.": None,
+                "On Monday two engineers carried every old printer from our third floor down to a lorry that waited "
+                "outside in rain.": None,
+                "My neighbour grows tomatoes, beans and pumpkins behind his garage, although hardly any sun reaches "
+                "that narrow strip before four each afternoon.": "too_long",
+            },
+        ),
+        (Length("one sentence", 3, 9), {"Retry uploads twice.": None, "Fix it.": "too_short", TEXTS[0]: "too_long"}),
+    ],
+    ids=["sentences", "titles"],
+)
+def test_length_may_be_missed_by_half_and_titles_may_be_short(
+    use_lengths: bool, length: Length, texts: dict[str, Reason | None]
+) -> None:
+    plan = make_test_plan(scenario_pool=replace(SCENARIO_POOL, lengths=(length,)))
 
-    assert [5, 6, 21, 22] == [count_words(text) for text in texts]
-    assert ["too_short", None, None, "too_long"] == list_reasons(screener.screen(given))
-
-
-@pytest.mark.parametrize("use_lengths", [True, False])
-def test_titles_may_be_as_short_as_the_models_titles_are(use_lengths: bool) -> None:
-    scenario_pool = replace(SCENARIO_POOL, lengths=(Length("one sentence", 3, 9),))
-    screener = Screener(make_test_plan(scenario_pool=scenario_pool), use_lengths)
-    given = [
-        make_exemplar(text, index=index) for index, text in enumerate(("Retry uploads twice.", "Fix it.", TEXTS[0]))
-    ]
-
-    assert [None, "too_short", "too_long"] == list_reasons(screener.screen(given))
+    assert [*texts.values()] == list_reasons(Screener(plan, use_lengths).screen(make_exemplars(*texts)))
 
 
 def test_unmarked_end_is_truncated_only_where_nearly_all_seeds_of_the_trait_end_marked() -> None:
-    text = TEXTS[0].removesuffix(".")
-    marked = make_seeds()
-    unmarked = tuple(replace(seed, text=seed.text.removesuffix(".")) for seed in marked[:1]) + marked[1:]
+    marked = tuple(Seed("clarity", f"Seed number {number} of ten.", 1.0, str(number)) for number in range(10))
+    nine, eight = (
+        tuple(replace(seed, text=seed.text.removesuffix(".")) for seed in marked[:count]) + marked[count:]
+        for count in (1, 2)
+    )
+    other = tuple(replace(seed, trait="another") for seed in marked)
+    models = [make_model(seeds=seeds) for seeds in (marked, nine, eight, other)]
 
-    assert ["truncated"] == list_reasons(screen(text, model=make_model(seeds=marked)))
-    assert [None] == list_reasons(screen(text, model=make_model(seeds=unmarked)))
-    assert [None] == list_reasons(screen(text, model=make_model(seeds=make_seeds("another"))))
+    assert [["truncated"], ["truncated"], [None], [None]] == [
+        list_reasons(screen(TEXTS[0].removesuffix("."), model=model)) for model in models
+    ]
 
 
 def test_language_is_that_of_the_seeds() -> None:
-    german = [
-        "Der Schlüssel wird einmal im Monat gewechselt und danach sicher abgelegt.",
-        "Die Sicherung läuft jede Nacht um zwei Uhr, und wir behalten sieben davon.",
-    ]
-    model = make_model(seeds=tuple(Seed("clarity", text, 1.0) for text in german))
+    seed = "Der Schlüssel wird einmal im Monat gewechselt und danach sicher abgelegt."
     text = "Am Freitag schließt der Laden schon um zwölf, weil danach niemand mehr kommt."
+    german = make_model(seeds=(Seed("clarity", seed, 1.0),))
 
-    assert [None, "wrong_language"] == list_reasons(screen(text, TEXTS[2], model=model))
+    assert [None, "wrong_language"] == list_reasons(screen(text, TEXTS[2], model=german))
     assert ["wrong_language", None] == list_reasons(screen(text, TEXTS[2]))
 
 
@@ -271,10 +250,8 @@ def open_with(opening: str, times: int, pole: Pole = "positive") -> list[Exempla
         ("Claro! Segue a mensagem: ", 3),
         ("**Sure, here is the note:** ", 3),
         ("好的，以下是消息：", 3),
-        ("네, 메시지입니다: ", 3),
         ("بالتأكيد، إليك الرسالة: ", 3),
         ("Segue a mensagem: ", 5),
-        ("Đây là tin nhắn: ", 5),
         ("Mensagem pedida\n\n", 5),
     ],
 )
@@ -296,25 +273,17 @@ def test_openings_are_counted_over_the_rounds() -> None:
     assert [[None] * 4, ["meta_talk"] * 6] == reasons
 
 
-@pytest.mark.parametrize(
-    "opening", ["Dear customer,\n", "Добрый день!\n", "Note: ", "At 10:30 ", "See https://a.b/c: ", ""]
-)
+@pytest.mark.parametrize("opening", ["Dear customer,\n", "Note: ", "At 10:30 ", "See https://a.b/c: ", ""])
 def test_greeting_or_first_word_that_many_texts_share_stands(opening: str) -> None:
     assert "meta_talk" not in list_reasons(make_screener().screen(open_with(opening, 10)))
 
 
 def test_pairs_are_kept_for_the_report() -> None:
-    screener = make_screener(make_model(seeds=make_seeds()))
-    texts = (TEXTS[0], TEXTS[0], POSITIVE_SEEDS[1])
-    screener.screen([make_exemplar(text, index=index) for index, text in enumerate(texts)])
+    screener = make_screener(SEEDED)
+    screener.screen(make_exemplars(TEXTS[0], TEXTS[0], POSITIVE_SEEDS[1], NEGATIVE_SEEDS[0]))
 
+    assert {"duplicate": 1, "seed_copy": 2} == Counter(pair.reason for pair in screener.duplicates)
     assert [
         DuplicatePair("duplicate", "clarity", TEXTS[0], TEXTS[0], 1.0),
         DuplicatePair("seed_copy", "clarity", POSITIVE_SEEDS[1], POSITIVE_SEEDS[1], 1.0),
-    ] == screener.duplicates
-
-
-def test_copy_of_a_text_that_the_author_contests_is_no_exemplar() -> None:
-    contested = (Seed("clarity", TEXTS[0], 1.0, "s.jsonl:1"), Seed("clarity", TEXTS[0], 0.0, "s.jsonl:2"))
-
-    assert ["seed_copy", None] == list_reasons(screen(NEAR, TEXTS[1], model=make_model(contested=contested)))
+    ] == screener.duplicates[:2]

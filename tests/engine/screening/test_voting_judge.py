@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import random
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -13,7 +12,7 @@ import pytest
 from fakes.builders import make_exemplar, make_model, make_stamp, make_test_plan, make_trait
 from fakes.client import CHAT, Answer, FakeClient, HeardProgress
 
-from engine.domain.model import POLES, Brief, Model, Pole, Trait
+from engine.domain.model import POLES, Brief, Pole, Trait
 from engine.domain.progress import CallEnded, CallsPlanned
 from engine.domain.samples import Exemplar, make_row
 from engine.domain.votes import VoteAnswer, count_votes
@@ -24,7 +23,6 @@ from engine.gateway.retrying import MAX_ATTEMPTS
 from engine.generation.prompts import make_vote_schema, write_vote_prompt
 from engine.llm.prices import Price
 from engine.llm.request import REFUSED, Endpoint, Reply, Request
-from engine.planning.plan import Plan
 from engine.screening.voting_judge import VOTE_TOKENS, VotingJudge, choose_first, make_vote_request, read_ballot
 from engine.settings import RepliesPlace
 
@@ -73,9 +71,15 @@ def make_jury(
     return VotingJudge(gateway, votes), client, progress
 
 
-async def judge(voting_judge: VotingJudge, *exemplars: Exemplar, plan: Plan = PLAN) -> list[Exemplar]:
-    async with voting_judge.keeping(plan.plan_id):
-        return await voting_judge.judge(plan, exemplars, HeardProgress())
+async def judge(
+    voting_judge: VotingJudge, *exemplars: Exemplar, progress: HeardProgress | None = None
+) -> list[Exemplar]:
+    async with voting_judge.keeping(PLAN.plan_id):
+        return await voting_judge.judge(PLAN, exemplars, progress or HeardProgress())
+
+
+def number_texts(count: int) -> list[Exemplar]:
+    return [make_exemplar(f"{TEXT} {index}", index=index) for index in range(count)]
 
 
 def swap_places(prompt: str, trait: Trait = TRAITS[0]) -> str:
@@ -113,6 +117,7 @@ def test_form_has_the_question_and_the_brief_but_no_failure_mode() -> None:
     assert "- To rank guides." in prompt
     assert "Whether guides help." in prompt
     assert "Verbs turned into nouns." not in prompt
+    assert write_vote_prompt(make_model(), TRAITS[0], TEXT, "positive").user.startswith("The question: ")
 
 
 async def test_votes_on_one_text_are_the_same_whichever_pole_was_asked_for(tmp_path: Path) -> None:
@@ -158,27 +163,28 @@ def test_label_that_says_neither_is_told_from_a_vote_for_no_pole() -> None:
         (1, ["neither"], "off_pole"),
         (2, ["positive", "positive"], None),
         (2, ["positive", "negative"], "off_pole"),
-        (3, ["positive", "positive"], None),
         (3, ["negative", "negative"], "wrong_label"),
-        (3, ["neither", "neither"], "off_pole"),
         (3, ["negative", "positive", "positive"], None),
-        (3, ["positive", "neither", "positive"], None),
-        (3, ["neither", "negative", "negative"], "wrong_label"),
         (3, ["positive", "neither", "negative"], "off_pole"),
     ],
 )
 async def test_majority_decides_and_the_votes_stay(
     tmp_path: Path, votes: int, said: list[VoteAnswer], reason: str | None
 ) -> None:
-    voting_judge, client, _ = make_jury(tmp_path, vote_in_turn(*said), votes)
-    [judged] = await judge(voting_judge, make_exemplar(TEXT))
+    voting_judge, client, progress = make_jury(tmp_path, vote_in_turn(*said), votes)
+    [judged, left] = await judge(
+        voting_judge, make_exemplar(TEXT), make_exemplar(None, reason="refused"), progress=progress
+    )
 
-    assert reason == judged.reason
+    assert (reason, make_exemplar(None, reason="refused")) == (judged.reason, left)
     assert said == [vote.answer for vote in judged.votes]
     assert (f"the judge's votes: {', '.join(said)}" if reason else "") == judged.detail
     firsts = [stands_first(request) for request in client.requests]
     assert firsts == [vote.first for vote in judged.votes]
     assert all(one != other for one, other in itertools.pairwise(firsts))
+    # As many calls are planned as end.
+    assert len(said) == sum(event.count for event in progress.events if isinstance(event, CallsPlanned))
+    assert len(said) == sum(isinstance(event, CallEnded) for event in progress.events)
 
 
 async def test_place_that_is_voted_for_again_and_again_is_no_vote_for_a_pole(tmp_path: Path) -> None:
@@ -202,21 +208,26 @@ async def test_vote_is_one_short_call_with_its_schema_drawn_only_where_it_is_a_r
     assert [0.0, 0.0, 0.7] == [request.temperature for request in client.requests]
 
 
-async def test_vote_that_cannot_be_read_is_asked_for_once_more(tmp_path: Path) -> None:
-    voting_judge, client, _ = make_jury(tmp_path, vote_in_turn("invalid", "positive"), votes=1)
+@pytest.mark.parametrize(
+    ("replies", "answer", "temperatures"),
+    [
+        ([Reply("I cannot tell.", "stop"), say("Clear")], "positive", [0.0, 0.7]),
+        ([Reply("I cannot tell.", "stop")] * 2, "invalid", [0.0, 0.7]),
+        ([Reply("no", REFUSED)], "invalid", [0.0]),
+    ],
+    ids=["unreadable once", "unreadable twice", "refused"],
+)
+async def test_vote_that_cannot_be_read_is_asked_for_once_more(
+    tmp_path: Path, replies: list[Reply], answer: VoteAnswer, temperatures: list[float]
+) -> None:
+    rest = list(replies)
+    voting_judge, client, _ = make_jury(tmp_path, lambda _: rest.pop(0), votes=1)
     [judged] = await judge(voting_judge, make_exemplar(TEXT))
 
-    assert (None, ["positive"]) == (judged.reason, [vote.answer for vote in judged.votes])
-    assert [0.0, 0.7] == [request.temperature for request in client.requests]
+    assert [answer] == [vote.answer for vote in judged.votes]
+    assert (None if answer == "positive" else "off_pole") == judged.reason
+    assert temperatures == [request.temperature for request in client.requests]
     assert 1 == len({request.prompt for request in client.requests})
-
-
-async def test_vote_that_is_unreadable_twice_is_invalid_and_for_no_pole(tmp_path: Path) -> None:
-    voting_judge, client, _ = make_jury(tmp_path, vote_in_turn("invalid", "invalid"), votes=1)
-    [judged] = await judge(voting_judge, make_exemplar(TEXT))
-
-    assert ("off_pole", ["invalid"]) == (judged.reason, [vote.answer for vote in judged.votes])
-    assert 2 == len(client.requests)
 
 
 @pytest.mark.parametrize(("votes", "asked"), [(1, 8), (3, 16)])
@@ -226,7 +237,7 @@ async def test_judge_whose_first_votes_cannot_be_read_ends_the_run(tmp_path: Pat
     )
     rejected = make_exemplar(None, reason="refused")
     with pytest.raises(ProviderError) as caught:
-        await judge(voting_judge, rejected, *(make_exemplar(f"{TEXT} {index}", index=index) for index in range(20)))
+        await judge(voting_judge, rejected, *number_texts(20))
 
     assert asked == len(client.requests)
     assert f"The judge openai/judge casts no vote that can be read: none of its first {asked}" in str(caught.value)
@@ -243,7 +254,7 @@ async def test_judge_whose_first_votes_cannot_be_read_ends_the_run(tmp_path: Pat
 async def test_one_vote_that_can_be_read_is_enough(tmp_path: Path) -> None:
     answers = [say("Clear")]
     voting_judge, _, _ = make_jury(tmp_path, lambda _: answers.pop() if answers else Reply("Hm.", "stop"), votes=1)
-    judged = await judge(voting_judge, *(make_exemplar(f"{TEXT} {index}", index=index) for index in range(20)))
+    judged = await judge(voting_judge, *number_texts(20))
 
     assert Counter({"off_pole": 19, None: 1}) == Counter(exemplar.reason for exemplar in judged)
 
@@ -253,26 +264,21 @@ async def test_two_texts_without_a_readable_vote_say_nothing_yet(tmp_path: Path)
     for _ in range(3):
         await judge(voting_judge, make_exemplar(TEXT))
     with pytest.raises(ProviderError, match="none of its first 8 answers"):
-        await judge(voting_judge, *(make_exemplar(f"{TEXT} {index}", index=index) for index in range(1, 4)))
+        await judge(voting_judge, *number_texts(4)[1:])
 
 
-async def test_refused_vote_is_invalid_and_not_asked_for_again(tmp_path: Path) -> None:
-    voting_judge, client, _ = make_jury(tmp_path, lambda _: Reply("no", REFUSED), votes=1)
-    [judged] = await judge(voting_judge, make_exemplar(TEXT))
-
-    assert ("off_pole", ["invalid"], 1) == (judged.reason, [v.answer for v in judged.votes], len(client.requests))
-
-
-async def test_vote_that_fails_for_good_is_a_failed_cell_with_the_votes_so_far(tmp_path: Path) -> None:
+async def test_vote_that_fails_for_good_is_a_failed_cell_with_the_votes_so_far_which_are_paid_for(
+    tmp_path: Path,
+) -> None:
     answers: list[Callable[[Request], Reply]] = [lambda request: vote_for("positive", request)]
 
     def answer(request: Request) -> Reply | Exception:
         return answers.pop()(request) if answers else ProviderUnavailableError("openai/judge does not answer", 0.0)
 
     voting_judge, client, _ = make_jury(tmp_path, answer)
-    [judged] = await judge(voting_judge, make_exemplar(TEXT))
+    [judged] = await judge(voting_judge, replace(make_exemplar(TEXT), cost_usd=0.002))
 
-    assert ("cell_failed", ["positive"]) == (judged.reason, [vote.answer for vote in judged.votes])
+    assert ("cell_failed", ["positive"], 0.003) == (judged.reason, [v.answer for v in judged.votes], judged.cost_usd)
     assert "the judge did not answer: openai/judge does not answer" == judged.detail
     assert 1 + MAX_ATTEMPTS == len(client.requests)
 
@@ -283,19 +289,19 @@ async def test_judge_that_refuses_the_key_is_an_error(tmp_path: Path) -> None:
         await judge(voting_judge, make_exemplar(TEXT))
 
 
-@pytest.mark.parametrize("exemplar", [make_exemplar(TEXT, reason="too_short"), make_exemplar(None, reason="refused")])
-async def test_what_does_not_stand_is_not_voted_on(tmp_path: Path, exemplar: Exemplar) -> None:
-    voting_judge, client, _ = make_jury(tmp_path, lambda _: say("Clear"))
-
-    assert ([exemplar], []) == (await judge(voting_judge, exemplar), client.requests)
-
-
-async def test_judge_without_a_gateway_or_votes_leaves_everything_as_it_is(tmp_path: Path) -> None:
+async def test_what_does_not_stand_and_what_no_judge_is_there_for_is_left_as_it_is(tmp_path: Path) -> None:
     silent, client, _ = make_jury(tmp_path, lambda _: say("Clear"), votes=0)
+    jury, asked, _ = make_jury(tmp_path, lambda _: say("Clear"))
+    left = [make_exemplar(TEXT, reason="too_short"), make_exemplar(None, reason="refused"), make_exemplar(None)]
 
-    for voting_judge in (VotingJudge(None, 3), silent):
-        assert [make_exemplar(TEXT)] == await judge(voting_judge, make_exemplar(TEXT))
-    assert [] == client.requests
+    for voting_judge, exemplars in (
+        (VotingJudge(None, 3), [make_exemplar(TEXT)]),
+        (silent, [make_exemplar(TEXT)]),
+        (jury, left),
+    ):
+        assert exemplars == await judge(voting_judge, *exemplars)
+    assert [] == client.requests + asked.requests
+    assert (None, JUDGE) == (VotingJudge(None, 3).endpoint, jury.endpoint)
 
 
 async def test_votes_are_kept_and_the_same_again(tmp_path: Path) -> None:
@@ -313,50 +319,22 @@ async def test_votes_spend_from_what_the_synth_model_left(tmp_path: Path) -> Non
     judge_at = replace(JUDGE, price=Price(0.0, 1e-5))
     voting_judge, client, _ = make_jury(tmp_path, lambda _: say("Clear"), votes=1, budget=budget, endpoint=judge_at)
     with pytest.raises(BudgetError):
-        await judge(voting_judge, *(make_exemplar(f"{TEXT} {index}", index=index) for index in range(20)))
+        await judge(voting_judge, *number_texts(20))
 
     assert 4 == len(client.requests)
     assert 0.005 == pytest.approx(budget.cost_usd)
 
 
-@pytest.mark.parametrize("said", [["positive"] * 2, ["negative", "positive", "positive"], ["neither"] * 2])
-async def test_as_many_calls_are_planned_as_end(tmp_path: Path, said: list[VoteAnswer]) -> None:
-    voting_judge, _, progress = make_jury(tmp_path, vote_in_turn(*said))
-    async with voting_judge.keeping(PLAN.plan_id):
-        await voting_judge.judge(PLAN, [make_exemplar(TEXT), make_exemplar(None, reason="refused")], progress)
-
-    assert len(said) == sum(event.count for event in progress.events if isinstance(event, CallsPlanned))
-    assert len(said) == sum(isinstance(event, CallEnded) for event in progress.events)
-
-
-async def test_votes_are_part_of_what_the_text_cost(tmp_path: Path) -> None:
+async def test_votes_are_part_of_what_the_text_cost_where_they_have_a_price(tmp_path: Path) -> None:
     unreadable = [Reply("no answer", "stop", cost_usd=0.001)]
-    voting_judge, client, _ = make_jury(tmp_path, lambda _: unreadable.pop() if unreadable else say("Clear"))
-    judged = await judge(
-        voting_judge, replace(make_exemplar(TEXT), cost_usd=0.002), make_exemplar(f"{TEXT} Twice.", index=1)
-    )
+    voting_judge, client, _ = make_jury(tmp_path / "a", lambda _: unreadable.pop() if unreadable else say("Clear"))
+    free, _, _ = make_jury(tmp_path / "b", lambda _: replace(say("Clear"), cost_usd=None))
+    given = replace(make_exemplar(TEXT), cost_usd=0.002), make_exemplar(f"{TEXT} Twice.", index=1)
+    judged = await judge(voting_judge, *given)
 
     assert len(client.requests) * 0.001 + 0.002 == pytest.approx(sum(item.cost_usd or 0.0 for item in judged))
     assert all(item.cost_usd for item in judged)
-
-
-async def test_votes_without_a_price_leave_the_cost_as_it_is(tmp_path: Path) -> None:
-    voting_judge, _, _ = make_jury(tmp_path, lambda _: replace(say("Clear"), cost_usd=None))
-    [priced, unpriced] = await judge(
-        voting_judge, replace(make_exemplar(TEXT), cost_usd=0.002), make_exemplar(f"{TEXT} 2")
-    )
-
-    assert (0.002, None) == (priced.cost_usd, unpriced.cost_usd)
-
-
-async def test_votes_before_the_judge_fell_silent_are_paid_for(tmp_path: Path) -> None:
-    answers = [say("Clear")]
-    voting_judge, _, _ = make_jury(
-        tmp_path, lambda _: answers.pop() if answers else ProviderUnavailableError("openai/judge does not answer", 0.0)
-    )
-    [judged] = await judge(voting_judge, replace(make_exemplar(TEXT), cost_usd=0.002))
-
-    assert ("cell_failed", 0.003) == (judged.reason, judged.cost_usd)
+    assert [0.002, None] == [item.cost_usd for item in await judge(free, *given)]
 
 
 async def test_row_has_the_votes_beside_the_odds(tmp_path: Path) -> None:
@@ -372,37 +350,16 @@ async def test_row_has_the_votes_beside_the_odds(tmp_path: Path) -> None:
     assert {first, second} == {"positive first", "negative first"}
 
 
-def judge_by_chance(labels: dict[str, Pole], right: float, seed: int) -> Answer:
-    """A judge that knows the truth and says it so often, by lot."""
-    source = random.Random(seed)
-
-    def answer(request: Request) -> Reply:
-        truth = labels[request.prompt.user.split("<text>\n")[1].split("\n</text>")[0]]
-        other: Pole = "negative" if truth == "positive" else "positive"
-        return vote_for(truth if source.random() < right else other, request)
-
-    return answer
-
-
 @pytest.mark.parametrize("votes", [1, 3])
 async def test_planted_wrong_labels_are_found_by_a_judge_that_is_always_right(tmp_path: Path, votes: int) -> None:
-    exemplars, labels = plant(100, flipped=10)
-    voting_judge, client, _ = make_jury(tmp_path, judge_by_chance(labels, 1.0, 0), votes)
+    exemplars = [make_exemplar(f"{TEXT} Number {index}.", POLES[index % 2], index) for index in range(20)]
+    truth = {item.text: POLES[(index + (index < 4)) % 2] for index, item in enumerate(exemplars)}
+
+    def answer(request: Request) -> Reply:
+        return vote_for(truth[request.prompt.user.split("<text>\n")[1].split("\n</text>")[0]], request)
+
+    voting_judge, client, _ = make_jury(tmp_path, answer, votes)
     judged = await judge(voting_judge, *exemplars)
 
-    assert Counter({None: 90, "wrong_label": 10}) == Counter(exemplar.reason for exemplar in judged)
-    assert all((exemplar.reason is None) == (exemplar.pole == labels[exemplar.text or ""]) for exemplar in judged)
-    assert 100 * (votes // 2 + 1) == len(client.requests)
-
-
-def plant(count: int, flipped: int) -> tuple[list[Exemplar], dict[str, Pole]]:
-    """Exemplars of both poles, of which the first so many stand at the other one, and the truth about each text."""
-    exemplars = [make_exemplar(f"{TEXT} Number {index}.", POLES[index % 2], index) for index in range(count)]
-    truth = {exemplar.text or "": POLES[(index + (index < flipped)) % 2] for index, exemplar in enumerate(exemplars)}
-    return exemplars, truth
-
-
-def test_model_without_a_description_has_a_form_too() -> None:
-    model: Model = make_model()
-
-    assert write_vote_prompt(model, model.traits[0], TEXT, "positive").user.startswith("The question: ")
+    assert ["wrong_label"] * 4 + [None] * 16 == [exemplar.reason for exemplar in judged]
+    assert 20 * (votes // 2 + 1) == len(client.requests)
