@@ -3,8 +3,8 @@
 import itertools
 import random
 
-import numpy as np
 import pytest
+from fakes.long import choose
 from fakes.word_vectors import WordVectors
 
 from engine.definitions.loader import list_handles, load_model
@@ -16,12 +16,13 @@ from engine.text.embedding import SentenceEncoder
 ENCODER = SentenceEncoder()
 CATALOGUE = str(PROJECT_ROOT / "data" / "models")
 MODELS = [load_model(CATALOGUE, handle) for handle in list_handles(CATALOGUE)]
-GROUPS = {
+ALL_GROUPS = {
     f"{model.handle}/{trait.key}/{pole}": (model, trait.key, pole)
     for model in MODELS
     for trait, pole in itertools.product(model.traits, POLES)
     if len(model.seeds_at(trait.key, pole)) >= MIN_TEXTS
 }
+GROUPS = dict(list(ALL_GROUPS.items())[: choose(3, len(ALL_GROUPS))])
 # As in expectations/run.json.
 MIN_WORD_ORDER, MIN_SEED_LIKENESS = 0.1, 0.55
 STORY = (
@@ -34,16 +35,7 @@ STORY = (
     "Far below in the valley a wolf was singing to the seven sleeping goats.",
     "And so the prince climbed onto the glass mountain and was never seen again.",
 )
-GERMAN = (
-    "Der Zug nach Hamburg fällt heute aus, bitte nehmen Sie den nächsten um halb zehn.",
-    "Wir haben die Rechnung geprüft und den doppelten Betrag bereits zurück überwiesen.",
-    "Die Bibliothek schließt am Freitag früher, weil die Heizung gewartet wird.",
-    "Nach dem Regen standen die Felder unter Wasser und niemand konnte mehr pflügen.",
-    "Meine Großmutter hat jeden Sonntag Kuchen gebacken und alle Nachbarn eingeladen.",
-    "Bitte legen Sie den Schlüssel nach der Arbeit wieder in den Kasten am Eingang.",
-    "Das neue Gerät lässt sich leicht bedienen, aber die Anleitung ist schwer zu verstehen.",
-    "Im Winter fahren wir selten ans Meer, weil der Wind dort zu kalt ist.",
-)
+NUMBERED = [f"one two three {number}" for number in range(50)]
 
 
 def list_seeds(model: Model, trait: str, *poles: str) -> list[str]:
@@ -55,69 +47,57 @@ def shuffle(text: str) -> str:
     return " ".join(random.Random(text).sample(words, len(words)))
 
 
-def measure_order(*texts: str, language: str = "en") -> float:
-    found = measure_word_order(texts, language, ENCODER)
-    assert found is not None
-    return found
-
-
 @pytest.mark.parametrize("group", GROUPS)
 def test_authored_texts_of_a_pole_are_told_from_the_same_words_shuffled(group: str) -> None:
-    model, trait, pole = GROUPS[group]
-    texts = list_seeds(model, trait, pole)
+    texts = list_seeds(*GROUPS[group])
+    order, none = (measure_word_order(item, "en", ENCODER) for item in (texts, [shuffle(text) for text in texts]))
 
-    assert measure_order(*texts) > MIN_WORD_ORDER
-
-
-def test_shuffled_words_of_all_authored_texts_say_nothing() -> None:
-    texts = [shuffle(text) for group in GROUPS.values() for text in list_seeds(*group)]
-    found = [measure_order(*texts[start : start + 20]) for start in range(0, len(texts) - 20, 20)]
-
-    assert np.quantile(found, 0.9) < MIN_WORD_ORDER
-
-
-def test_order_is_read_in_another_language() -> None:
-    assert measure_order(*GERMAN, language="de") > 2 * MIN_WORD_ORDER
-    assert measure_order(*map(shuffle, GERMAN), language="de") < MIN_WORD_ORDER
-
-
-@pytest.mark.parametrize("language", ["hi", "ja", "ar"])
-def test_language_whose_order_the_encoder_does_not_read_has_no_figure(language: str) -> None:
-    assert measure_word_order(GERMAN, language, ENCODER) is None
-
-
-def test_few_texts_and_texts_of_one_word_have_no_figure() -> None:
-    assert measure_word_order(GERMAN[:7], "de", ENCODER) is None
-    assert measure_word_order([f"word{number}" for number in range(8)], "en", WordVectors()) is None
-    assert measure_seed_likeness(STORY[:7], STORY, STORY, ENCODER) is None
-    assert measure_seed_likeness(STORY, GERMAN[:3], GERMAN, ENCODER) is None
+    assert order is not None
+    assert none is not None
+    assert order > max(MIN_WORD_ORDER, 2 * none)
 
 
 @pytest.mark.parametrize("group", GROUPS)
-def test_texts_of_another_kind_are_far_less_like_the_seeds_than_these_are(group: str) -> None:
-    model, trait, pole = GROUPS[group]
-    likeness = measure_seed_likeness(STORY, list_seeds(model, trait, pole), list_seeds(model, trait, *POLES), ENCODER)
-
-    assert likeness is not None
-    assert likeness < MIN_SEED_LIKENESS
-
-
-@pytest.mark.parametrize("group", GROUPS)
-def test_one_half_of_the_seeds_is_of_the_kind_of_the_other(group: str) -> None:
+def test_half_of_the_seeds_is_of_the_kind_of_the_other_and_a_story_is_not(group: str) -> None:
     model, trait, pole = GROUPS[group]
     own, both = list_seeds(model, trait, pole), list_seeds(model, trait, *POLES)
-    texts = own[::2]
-    rest = [text for text in both if text not in texts]
-    likeness = measure_seed_likeness((texts * 2)[:8], own[1::2], rest, ENCODER)
+    rest = [text for text in both if text not in own[::2]]
+    alike = measure_seed_likeness((own[::2] * 2)[:8], own[1::2], rest, ENCODER)
+    story = measure_seed_likeness(STORY, own, both, ENCODER)
 
-    assert likeness is not None
-    assert likeness > MIN_SEED_LIKENESS
+    assert alike is not None
+    assert story is not None
+    assert story < MIN_SEED_LIKENESS < alike
+
+
+def test_likeness_is_the_mean_cosine_with_the_three_nearest_seeds_over_that_of_the_seeds() -> None:
+    """A seed of the pole has .5 with each of the others, a text .5 with two seeds and nothing with the rest."""
+    own, other = [f"red {name}" for name in ("fox", "hen", "cat", "dog")], ["blue sea", "blue sky"]
+    texts = [f"fox thing{number}" for number in range(4)] + [f"red thing{number}" for number in range(4)]
+    likeness = measure_seed_likeness(texts, own, [*own, *other], WordVectors())
+
+    # Of the first four texts one of three cosines is .5, of the others all three are.
+    assert pytest.approx((0.5 / 3 + 0.5) / 2 / 0.5, abs=1e-3) == likeness
+
+
+def test_few_texts_and_those_whose_order_says_nothing_have_no_figure() -> None:
+    words = [f"word{number}" for number in range(8)]
+
+    assert measure_word_order(STORY[:7], "en", ENCODER) is None
+    assert measure_word_order(words, "en", WordVectors()) is None
+    assert [None] * 3 == [measure_word_order(STORY, language, ENCODER) for language in ("hi", "ja", "ar")]
+    assert measure_word_order(STORY, "de", ENCODER) is not None
+    assert measure_seed_likeness(STORY[:7], STORY, STORY, WordVectors()) is None
+    assert measure_seed_likeness(STORY, words[:3], words, WordVectors()) is None
+    # No word is shared by two seeds.
+    assert measure_seed_likeness(STORY, words[:4], words, WordVectors()) is None
 
 
 def test_same_texts_have_the_same_shuffles_and_no_more_than_24_are_looked_at() -> None:
-    orderings = list_orderings([f"one two three {number}" for number in range(50)])
+    orderings = list_orderings(NUMBERED)
 
     assert 24 * 6 == len(orderings)
-    assert orderings == list_orderings([f"one two three {number}" for number in range(50)])
+    assert orderings == list_orderings(NUMBERED)
     assert "one two three 0" == orderings[0]
     assert {"0", "one", "three", "two"} == set(orderings[1].split())
+    assert len(set(orderings[:6])) > 3

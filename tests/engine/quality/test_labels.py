@@ -2,88 +2,72 @@
 
 import pytest
 
-from engine.quality.labels import LabelFault, find_label_fault, has_negation, is_bare, is_negation
+from engine.quality.labels import find_label_fault, has_negation, is_bare, is_negation
+
+NEGATED = """
+Rude | Not rude
+Urgent | Non-urgent
+Clear | Unclear
+Formal | Informal
+Harmful | Harmless
+Yes, rude | No
+Freundlich | Nicht freundlich
+Höflich | Unhöflich
+Educado | Mal-educado
+Uprzejmy | Nieuprzejmy
+Вежливый | Не вежливый
+Kibar | Kibar değil
+مهذب | غير مهذب
+丁寧 | 丁寧ではない
+緊急 | 急がない
+礼貌 | 不礼貌
+친절함 | 친절하지 않음
+ดี | ไม่ดี
+विनम्र | विनम्र नहीं
+ | Rude
+"""
+BARE = """
+Yes | No
+1 | 0
+A | B
+High risk | Low risk
+5 stars | 1 star
+Agrees | Contradicts
+Vulnerability | Unrelated
+Élevé | Faible
+Да | Нет
+はい | いいえ
+高い | 低い
+"""
+NAMED = """
+Rude | Polite
+Urgent | Can wait
+Positive | Negative
+Easy to understand | Hard to understand
+Explains why | Says only what
+Höflich | Grob
+安全 | 危ない
+礼貌 | 粗鲁
+"""
 
 
-@pytest.mark.parametrize(
-    ("positive", "negative"),
-    [
-        ("Rude", "Not rude"),
-        ("Urgent", "Non-urgent"),
-        ("Clear", "Unclear"),
-        ("Formal", "Informal"),
-        ("Harmful", "Harmless"),
-        ("Yes, rude", "No"),
-        ("Freundlich", "Nicht freundlich"),
-        ("Höflich", "Unhöflich"),
-        ("Poli", "Pas poli"),
-        ("Urgent", "Non urgent"),
-        ("Amable", "No amable"),
-        ("Educado", "Mal-educado"),
-        ("Cortese", "Scortese"),
-        ("Beleefd", "Niet beleefd"),
-        ("Uprzejmy", "Nieuprzejmy"),
-        ("Вежливый", "Не вежливый"),
-        ("Kibar", "Kibar değil"),
-        ("مهذب", "غير مهذب"),
-        ("丁寧", "丁寧ではない"),
-        ("緊急", "急がない"),
-        ("礼貌", "不礼貌"),
-        ("친절함", "친절하지 않음"),
-        ("สุภาพ", "ไม่สุภาพ"),
-        ("ดี", "ไม่ดี"),
-        ("विनम्र", "विनम्र नहीं"),
-        ("", "Rude"),
-    ],
-)
+def split_pairs(text: str) -> list[list[str]]:
+    return [line.split(" | ") for line in text.strip("\n").splitlines()]
+
+
+@pytest.mark.parametrize(("positive", "negative"), split_pairs(NEGATED))
 def test_label_that_negates_the_other_is_no_direction(positive: str, negative: str) -> None:
     assert "negated" == find_label_fault(positive, negative) == find_label_fault(negative, positive)
 
 
-@pytest.mark.parametrize(
-    ("positive", "negative"),
-    [
-        ("Yes", "No"),
-        ("True", "False"),
-        ("1", "0"),
-        ("A", "B"),
-        ("High", "Low"),
-        ("High risk", "Low risk"),
-        ("5 stars", "1 star"),
-        ("Agrees", "Contradicts"),
-        ("Unusual", "Typical"),
-        ("Vulnerability", "Unrelated"),
-        ("Ja", "Nein"),
-        ("Élevé", "Faible"),
-        ("Да", "Нет"),
-        ("はい", "いいえ"),
-        ("高い", "低い"),
-        ("हाँ", "नहीं"),
-    ],
-)
+@pytest.mark.parametrize(("positive", "negative"), split_pairs(BARE))
 def test_label_that_answers_or_grades_is_no_direction(positive: str, negative: str) -> None:
-    assert "bare" == find_label_fault(positive, negative)
+    assert "bare" == find_label_fault(positive, negative) == find_label_fault(negative, positive)
 
 
-@pytest.mark.parametrize(
-    ("positive", "negative"),
-    [
-        ("Rude", "Polite"),
-        ("Urgent", "Can wait"),
-        ("Positive", "Negative"),
-        ("Easy to understand", "Hard to understand"),
-        ("Decisions captured", "Decisions lost"),
-        ("Explains why", "Says only what"),
-        ("Höflich", "Grob"),
-        ("安全", "危ない"),
-        ("礼貌", "粗鲁"),
-        ("안전", "위험"),
-    ],
-)
+@pytest.mark.parametrize(("positive", "negative"), split_pairs(NAMED))
 def test_opposite_that_names_something_may_be_a_direction(positive: str, negative: str) -> None:
-    fault: LabelFault | None = find_label_fault(positive, negative)
-
-    assert fault is None
+    assert None is find_label_fault(positive, negative)
 
 
 def test_paraphrase_may_negate_something_beside_what_it_says() -> None:
@@ -97,15 +81,7 @@ def test_label_without_a_word_of_its_own_is_bare() -> None:
 
 @pytest.mark.parametrize(
     ("text", "negates"),
-    [
-        ("Not rude", True),
-        ("Unclear", False),
-        ("ไม่ดี", True),
-        ("丁寧ではない", True),
-        ("विनम्र नहीं", True),
-        ("विनम्र", False),
-        ("", False),
-    ],
+    [("Not rude", True), ("Unclear", False), ("ไม่ดี", True), ("丁寧ではない", True), ("विनम्र नहीं", True), ("", False)],
 )
 def test_word_that_negates_is_told_from_one_that_is_the_opposite(text: str, negates: bool) -> None:
     assert negates == has_negation(text)

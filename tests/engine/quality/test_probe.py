@@ -46,13 +46,10 @@ def test_probe_that_cannot_tell_the_poles_apart_names_nobody() -> None:
     assert () == probe.wrong_side
 
 
-def test_too_few_texts_are_not_probed() -> None:
+def test_too_few_texts_and_a_language_that_the_encoder_does_not_know_are_not_probed() -> None:
     assert probe_trait("clarity", make_set(MIN_TEXTS - 1), WordVectors()).auc is None
     assert probe_trait("clarity", make_set(MIN_TEXTS), WordVectors()).auc is not None
     assert probe_trait("clarity", [], WordVectors()).auc is None
-
-
-def test_encoder_that_does_not_know_the_language_has_no_say() -> None:
     assert Probe("clarity", None) == probe_trait("clarity", make_set(10), None)
 
 

@@ -9,10 +9,8 @@ from engine.quality.separation import fit_axis, rank_auc, score_held_out, score_
 def test_axis_points_from_the_negative_to_the_positive_pole() -> None:
     vectors = np.array([[1.0, 0.0], [1.0, 0.2], [-1.0, 0.0], [-1.0, 0.2]])
     assert [1.0, 0.0] == pytest.approx(fit_axis(vectors, [True, True, False, False]))
-
-
-def test_axis_of_one_pole_is_nothing() -> None:
     assert [0.0, 0.0] == list(fit_axis(np.eye(2), [True, True]))
+    assert [0.0, 0.0] == list(fit_axis(np.ones((2, 2)), [True, False]))
 
 
 def test_auc_counts_ties_half() -> None:
