@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from engine.text.near_duplicates import Match, NearTexts, find_pairs, jaccard
 from engine.text.signatures import NEAR_DUPLICATE_JACCARD
-from engine.text.words import normalise, shingle
+from engine.text.words import shingle
 
 # So many that no 5-gram occurs twice by chance; Chinese characters would be compared by 2-grams.
 LETTERS = [chr(code) for code in range(0xAC00, 0xBC00)]
@@ -35,24 +35,17 @@ def make_chain(shared: int, own: int, seed: int) -> tuple[str, str]:
     return "".join(common + one), "".join(common + other)
 
 
-def test_nothing_is_near_the_first_text() -> None:
-    assert None is NearTexts().find(TEXT)
-
-
-def test_same_text_is_an_exact_match_of_the_first_that_had_it() -> None:
+def test_same_text_is_an_exact_match_of_the_first_that_had_it_and_another_is_none() -> None:
     match = find_in(TEXT, "Something else altogether stands here.", TEXT, TEXT)
 
     assert Match("1", TEXT, 1.0) == match
     assert match.exact
-
-
-def test_texts_of_nothing_in_common_do_not_match() -> None:
+    assert None is find_in(TEXT)
     assert None is find_in(TEXT, *NEGATIVE_SEEDS, *POSITIVE_SEEDS[1:])
 
 
 @pytest.mark.parametrize(
-    ("shared", "own", "expected"),
-    [(70, 15, True), (69, 15, False), (700, 150, True), (699, 150, False), (140, 30, True), (139, 30, False)],
+    ("shared", "own", "expected"), [(70, 15, True), (69, 15, False), (700, 150, True), (699, 150, False)]
 )
 def test_threshold_decides_on_both_sides(shared: int, own: int, expected: bool) -> None:
     one, other = make_chain(shared, own, seed=1)
@@ -60,42 +53,28 @@ def test_threshold_decides_on_both_sides(shared: int, own: int, expected: bool) 
     assert similarity == measure(one, other)
     assert expected == (similarity >= NEAR_DUPLICATE_JACCARD)
 
-    found = [find_in(*make_chain(shared, own, seed)) for seed in range(50)]
+    found = [find_in(*make_chain(shared, own, seed)) for seed in range(20)]
     # The hashes propose .99 of the pairs at the threshold, by their formula.
-    assert sum(match is not None for match in found) >= 46 if expected else not any(found)
+    assert sum(match is not None for match in found) >= 18 if expected else not any(found)
     assert {similarity} >= {match.similarity for match in found if match}
 
 
-def test_proposed_pair_below_the_threshold_is_not_flagged() -> None:
-    # At .66 the hashes propose .96 of the pairs, by their formula, and none of them is a near duplicate.
-    pairs = [make_chain(66, 17, seed) for seed in range(200)]
-    assert {0.66} == {measure(one, other) for one, other in pairs}
+@pytest.mark.parametrize(("shared", "own", "similarity"), [(66, 17, None), (80, 10, 0.8)])
+def test_pair_clearly_above_the_threshold_is_found_and_one_below_that_the_hashes_propose_is_not(
+    shared: int, own: int, similarity: float | None
+) -> None:
+    """At .66 the hashes propose .96 of the pairs, by their formula, and none of them is a near duplicate."""
+    found = [find_in(*make_chain(shared, own, seed)) for seed in range(60)]
 
-    assert [None] * 200 == [find_in(one, other) for one, other in pairs]
-
-
-def test_nearly_all_pairs_clearly_above_the_threshold_are_found() -> None:
-    found = [find_in(*make_chain(80, 10, seed)) for seed in range(200)]
-
-    assert 200 == sum(match is not None for match in found)
-    assert {0.8} == {match.similarity for match in found if match}
+    assert [similarity] * 60 == [match.similarity if match else None for match in found]
 
 
-def test_nearest_of_several_is_named() -> None:
-    near = TEXT.replace("ten minutes", "two minutes")
-    nearest = TEXT.replace("again", "anew")
-    match = find_in(TEXT, near, nearest)
+def test_nearest_of_several_is_named_and_of_two_equally_near_the_first() -> None:
+    near, nearest = TEXT.replace("ten minutes", "two minutes"), TEXT.replace("again", "anew1")
+    match = find_in(TEXT, near, nearest, TEXT.replace("again", "anew2"))
 
-    assert match is not None
-    assert ("1", nearest) == (match.key, match.text)
-    assert measure(TEXT, nearest) == match.similarity > measure(TEXT, near) >= NEAR_DUPLICATE_JACCARD
-
-
-def test_first_of_two_equally_near_is_named() -> None:
-    match = find_in(TEXT, TEXT.replace("again", "anew1"), TEXT.replace("again", "anew2"))
-
-    assert match is not None
-    assert "0" == match.key
+    assert Match("1", nearest, measure(TEXT, nearest)) == match
+    assert measure(TEXT, nearest) > measure(TEXT, near) >= NEAR_DUPLICATE_JACCARD
 
 
 def test_same_shingles_in_another_order_are_not_the_same_text() -> None:
@@ -120,16 +99,16 @@ def test_texts_shorter_than_a_shingle_are_compared_too(short: str) -> None:
     assert None is find_in(short, "something else")
 
 
+@settings(max_examples=30)
 @given(some_texts)
 @example("ŉ ǰ ß ﬁ İ")
 @example("STRASSE straße Straße")
 def test_text_is_a_duplicate_of_itself_in_capitals(text: str) -> None:
     for variant in (text.swapcase(), text.upper(), text.casefold()):
-        match = find_in(variant, text)
-        assert match is not None
-        assert match.exact
+        assert Match("0", text, 1.0) == find_in(variant, text)
 
 
+@settings(max_examples=30)
 @given(some_texts, st.lists(st.sampled_from(".,;:!?…—–()\"“”«»'’ \n\t"), max_size=8), st.randoms(use_true_random=False))
 def test_text_is_a_duplicate_of_itself_with_other_punctuation(text: str, marks: list[str], rng: random.Random) -> None:
     # A mark inside a word parts it: marks are put where one stands already, or white space does.
@@ -138,25 +117,13 @@ def test_text_is_a_duplicate_of_itself_with_other_punctuation(text: str, marks: 
     for mark in marks:
         if places:
             changed[rng.choice(places)] += mark
-    match = find_in("".join(changed) + "!", text)
 
-    assert match is not None
-    assert match.exact
+    assert Match("0", text, 1.0) == find_in("".join(changed) + "!", text)
 
 
+@settings(max_examples=30)
 @given(some_texts, some_texts)
 def test_index_is_symmetric_and_a_share(one: str, other: str) -> None:
     assert measure(one, other) == measure(other, one)
     assert 0.0 <= measure(one, other) <= 1.0
     assert 1.0 == measure(one, one)
-    if normalise(one) == normalise(other):
-        assert 1.0 == measure(one, other)
-
-
-@given(st.lists(some_texts, max_size=6))
-@settings(max_examples=50)
-def test_pairs_depend_on_nothing_but_the_texts(texts: list[str]) -> None:
-    keyed = [(str(number), text) for number, text in enumerate(texts)]
-
-    assert find_pairs(keyed) == find_pairs(keyed)
-    assert all(match.similarity >= NEAR_DUPLICATE_JACCARD for _, match in find_pairs(keyed))
