@@ -8,6 +8,7 @@ from fakes.builders import make_model, make_seeds
 from fakes.stored import HANDLE, attach_poles, attach_set
 
 from engine.catalogue.drawn_texts import DrawnText, draw_texts, find_last_sets
+from engine.domain.model import POLES, Pole
 from engine.errors import StoreError
 from engine.store.layout import SAMPLES
 from engine.store.store import list_sets
@@ -17,25 +18,17 @@ def draw(samples: Path, most: int = 50) -> dict[str, list[DrawnText]]:
     return draw_texts(make_model(seeds=make_seeds()), list_sets(str(samples), HANDLE, "train"), most)
 
 
-def attach_pairs(samples: Path, count: int) -> None:
-    poles = {pole: [f"{pole} text {number}" for number in range(count)] for pole in ("positive", "negative")}
-    attach_poles(samples, {"clarity": poles})  # type: ignore[dict-item]
-
-
 def test_texts_are_authored_or_of_the_last_set_or_of_earlier_ones(tmp_path: Path) -> None:
     attach_set(tmp_path, "b-last", 4)
     attach_set(tmp_path, "a-earlier", 6)
-    # Both were due at one time: then the folders' names decide.
-    found = Counter((item.origin, item.pole) for item in draw(tmp_path)["clarity"])
+    attach_set(tmp_path, "a-gone", 4, ("gone",))
+    # All were due at one time: then the folders' names decide.
+    drawn = draw(tmp_path)
 
+    assert ["clarity"] == list(drawn)
     assert {
-        ("authored", "positive"): 3,
-        ("authored", "negative"): 3,
-        ("earlier", "positive"): 3,
-        ("earlier", "negative"): 3,
-        ("last", "positive"): 2,
-        ("last", "negative"): 2,
-    } == found
+        (origin, pole): count for origin, count in (("authored", 3), ("earlier", 3), ("last", 2)) for pole in POLES
+    } == (Counter((item.origin, item.pole) for item in drawn["clarity"]))
 
 
 def test_last_set_is_that_which_has_samples_of_the_trait(tmp_path: Path) -> None:
@@ -46,18 +39,13 @@ def test_last_set_is_that_which_has_samples_of_the_trait(tmp_path: Path) -> None
 
 
 def test_of_many_the_same_are_drawn_both_halves_of_a_pair_together(tmp_path: Path) -> None:
-    attach_pairs(tmp_path, 40)
+    texts: dict[Pole, list[str]] = {pole: [f"{pole} text {number}" for number in range(40)] for pole in POLES}
+    attach_poles(tmp_path, {"clarity": texts})
     drawn = [item for item in draw(tmp_path, 10)["clarity"] if item.origin == "last"]
     pairs = Counter(item.group for item in drawn)
 
     assert {2: 10} == Counter(pairs.values())
     assert drawn == [item for item in draw(tmp_path, 10)["clarity"] if item.origin == "last"]
-
-
-def test_samples_of_a_trait_that_the_definition_no_longer_has_are_not_drawn(tmp_path: Path) -> None:
-    attach_set(tmp_path, "a", 4, ("gone",))
-
-    assert ["clarity"] == list(draw(tmp_path))
 
 
 def test_set_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -11,16 +12,17 @@ from fakes.stored import HANDLE, NOON, POLE_TEXTS, attach_poles, attach_set, wri
 from fakes.word_vectors import WordVectors
 
 from engine.catalogue.condition import Counts, LastRun, ModelCondition
-from engine.catalogue.examine import Examined, Places, examine_model
+from engine.catalogue.examine import Places, examine_model
 from engine.catalogue.kept import FOLDER
 from engine.definitions.loader import load_model
 from engine.domain.samples import make_row
 from engine.planning.plan import digest_definition
 from engine.store.layout import MANIFEST, SAMPLES, VERDICT
 from engine.store.sample_set import SampleSet
-from engine.store.store import find_set, write_set
+from engine.store.store import write_set
 from engine.text.embedding import Vectors
 
+HOUR = timedelta(hours=1)
 SEEDS = write_lines(
     {"content": "You can do it now.", "clarity": 1.0},
     {"content": "Effectuation is possible.", "clarity": 0.0},
@@ -31,8 +33,7 @@ SEEDS = write_lines(
 class Counting(WordVectors):
     """Counts how often something is embedded."""
 
-    def __init__(self) -> None:
-        self.calls = 0
+    calls = 0
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         self.calls += 1
@@ -45,12 +46,8 @@ def places(tmp_path: Path) -> Places:
     return Places(str(tmp_path / "models"), str(tmp_path / "samples"), tmp_path / "cache")
 
 
-def examine(places: Places, handle: str = HANDLE, embedder: Counting | None = None) -> Examined:
-    return examine_model(places, embedder or Counting(), handle)
-
-
 def look(places: Places, handle: str = HANDLE, embedder: Counting | None = None) -> ModelCondition:
-    return examine(places, handle, embedder).condition
+    return examine_model(places, embedder or Counting(), handle).condition
 
 
 def store(places: Places) -> Path:
@@ -90,20 +87,15 @@ def test_last_run_is_that_of_the_newest_set_whatever_came_of_it(places: Places) 
     assert ({"attached": 1, "rejected": 1}, 0.5) == (found.sets, found.cost_usd)
 
 
-def test_set_that_a_person_turned_down_did_not_fail(places: Places) -> None:
-    attach_set(store(places), "one", status="rejected", review={"why": "dull", "refused": 4})
-    last = look(places).last
+def test_set_that_a_person_turned_down_did_not_fail_and_a_proposed_one_waits(places: Places) -> None:
+    attach_set(store(places), "two", status="proposed")
+    attach_set(store(places), "one", status="rejected", review={"why": "dull", "refused": 4}, age=-HOUR)
+    examined = examine_model(places, Counting(), HANDLE)
+    found = examined.condition
 
-    assert last is not None
-    assert ("turned down", "dull") == (last.status, last.said)
-
-
-def test_proposed_set_waits_and_its_samples_do_not_count(places: Places) -> None:
-    attach_set(store(places), "one", status="proposed")
-    found = look(places)
-
-    assert (("one",), 0) == (found.proposed, found.traits[0].attached.total)
-    assert () == examine(places).signed
+    assert found.last is not None
+    assert ("turned down", "dull") == (found.last.status, found.last.said)
+    assert (("two",), 0, ()) == (found.proposed, found.traits[0].attached.total, examined.signed)
 
 
 def test_sets_for_another_definition_are_told_from_those_for_todays(places: Places) -> None:
@@ -117,10 +109,12 @@ def test_sets_for_another_definition_are_told_from_those_for_todays(places: Plac
 def test_what_has_not_changed_is_not_measured_again(places: Places) -> None:
     attach_poles(store(places), POLE_TEXTS)
     embedder = Counting()
-    first, again = (look(places, embedder=embedder) for _ in range(2))
+    first = look(places, embedder=embedder)
+    attach_set(store(places), "rejected", status="rejected")
+    again = look(places, embedder=embedder)
 
     assert (1, True, False) == (embedder.calls, first.fresh, again.fresh)
-    assert replace(first, fresh=False) == again
+    assert first.measures == again.measures
     assert again.traits[0].measure is not None
     assert again.traits[0].measure.auc is not None
 
@@ -143,14 +137,6 @@ def test_what_has_changed_is_measured_again(places: Places, change: str) -> None
     assert 2 == embedder.calls
 
 
-def test_rejected_set_does_not_have_the_texts_measured_again(places: Places) -> None:
-    attach_poles(store(places), POLE_TEXTS)
-    look(places)
-    attach_set(store(places), "rejected", status="rejected")
-
-    assert not look(places).fresh
-
-
 def test_language_that_the_encoder_does_not_know_is_not_measured(places: Places) -> None:
     path = Path(places.models_uri) / HANDLE / "model.yaml"
     path.write_text(path.read_text() + "language: hi\n")
@@ -162,22 +148,30 @@ def test_language_that_the_encoder_does_not_know_is_not_measured(places: Places)
     assert ("hi", False, 0) == (found.measures.language, found.measures.language_known, embedder.calls)
 
 
-@pytest.mark.parametrize("content", ["traits: {", "traits: [{type: spectrum}]", "\x00", "- 1\n- 2\n", ""])
-def test_definition_with_mistakes_is_a_fault_and_the_sets_count_all_the_same(places: Places, content: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "content", "said", "state"),
+    [
+        ("model.yaml", "traits: {", f"{HANDLE}/model.yaml", "draft"),
+        ("model.yaml", "traits: [{type: spectrum}]", f"{HANDLE}/model.yaml", "draft"),
+        ("samples.jsonl", None, "which is not there", "draft"),
+        ("lifecycle.json", '{"state": "asleep"}', "lifecycle.json", "unknown"),
+    ],
+)
+def test_file_with_mistakes_is_a_fault_and_the_sets_count_all_the_same(
+    places: Places, name: str, content: str | None, said: str, state: str
+) -> None:
     attach_set(store(places), "one", 4)
-    (Path(places.models_uri) / HANDLE / "model.yaml").write_text(content)
+    path = Path(places.models_uri) / HANDLE / name
+    if content is None:
+        path.unlink()
+    else:
+        path.write_text(content)
     found = look(places)
 
     [fault] = found.faults
-    assert f"{HANDLE}/model.yaml" in fault.said
-    assert (f"exemplars plan {HANDLE}",) == fault.commands
-    assert [Counts(2, 2)] == [trait.attached for trait in found.traits]
-
-
-def test_source_that_is_gone_is_a_fault(places: Places) -> None:
-    (Path(places.models_uri) / HANDLE / "samples.jsonl").unlink()
-
-    assert "which is not there" in look(places).faults[0].said
+    assert said in fault.said
+    assert ((f"exemplars plan {HANDLE}",), state) == (fault.commands, found.state)
+    assert Counts(2, 2) == found.traits[0].attached
 
 
 def test_traits_that_are_still_to_be_written_are_no_fault(places: Places) -> None:
@@ -186,14 +180,6 @@ def test_traits_that_are_still_to_be_written_are_no_fault(places: Places) -> Non
 
     assert () == found.faults
     assert "traits is 'discover'" in found.unwritten
-
-
-def test_lifecycle_that_cannot_be_read_is_a_fault(places: Places) -> None:
-    (Path(places.models_uri) / HANDLE / "lifecycle.json").write_text('{"state": "asleep"}')
-    found = look(places)
-
-    assert "unknown" == found.state
-    assert "lifecycle.json" in found.faults[0].said
 
 
 def test_manifest_that_cannot_be_read_is_a_fault_and_the_other_sets_count(places: Places) -> None:
@@ -243,17 +229,12 @@ def test_model_of_which_only_the_store_knows_is_missing(places: Places) -> None:
 
 
 def test_attached_sets_are_signed_by_the_hashes_that_they_have(places: Places) -> None:
+    found = look(places)
+    assert ((), None, {}, None) == (found.faults, found.last, found.sets, found.cost_usd)
+
     attach_set(store(places), "one", 4)
     attach_set(store(places), "held-out", 2, pool="eval")
-    signed = examine(places).signed
-
+    signed = examine_model(places, Counting(), HANDLE).signed
     assert [("one", "train", 4), ("held-out", "eval", 2)] == [
         (item.run_id, item.pool, len(item.signatures)) for item in signed
     ]
-
-
-def test_store_without_any_set_is_well(places: Places) -> None:
-    found = look(places)
-
-    assert ((), None, {}, None) == (found.faults, found.last, found.sets, found.cost_usd)
-    assert find_set(places.samples_uri, "one") is None

@@ -9,193 +9,158 @@ from fakes.conditions import HANDLE, make_condition, make_last, make_measure, ma
 from fakes.workspace import ROOT
 
 from engine.catalogue.condition import Counts, Drift, Fault, ModelCondition, SharedTexts, TraitAngle, TraitCondition
-from engine.catalogue.findings import (
-    ENTANGLED_COSINE,
-    KINDS,
-    MIN_POLE_SHARE,
-    MOST_SETS,
-    Finding,
-    list_findings,
-)
+from engine.catalogue.findings import ENTANGLED_COSINE, KINDS, MIN_POLE_SHARE, MOST_SETS, Finding, list_findings
 from engine.domain.model import POLES
 
 AGAIN = f"exemplars synthesize {HANDLE}"
-TWO = (make_trait_condition("clarity"), make_trait_condition("safety"))
-BOTH = {"positive": 0.97, "negative": 0.95}
-DRIFT = Drift("run-2", BOTH, {"positive": 0.1, "negative": 0.1}, graded=0.9, own=0.95)  # type: ignore[arg-type]
+LACKING = f"{AGAIN} --only-lacking"
+DRIFT = Drift("run-2", dict.fromkeys(POLES, 0.96), dict.fromkeys(POLES, 0.1), graded=0.9, own=0.95)
+SHARED = SharedTexts(HANDLE, {"u22a8.a": 3}, (11, 12), "The text.", "u22a8.a", "A text.", 0.9)
+RUNS = tuple(f"run-{number}" for number in range(MOST_SETS + 1))
 
 
-def find(condition: ModelCondition) -> Finding:
-    [finding] = list_findings(condition)
-    return finding
+def with_trait(**fields: Any) -> ModelCondition:
+    return make_condition(make_trait_condition(**fields))
 
 
-def with_measure(**fields: Any) -> TraitCondition:
-    return make_trait_condition(measure=make_measure(**fields))
+def with_measure(**fields: Any) -> ModelCondition:
+    return with_trait(measure=make_measure(**fields))
+
+
+def with_counts(attached: Counts, authored: Counts) -> ModelCondition:
+    return with_trait(attached=attached, authored=authored)
+
+
+def with_drift(told_apart: tuple[float, float] = (0.5, 0.5), error: float = 0.1, **fields: Any) -> ModelCondition:
+    told, errors = dict(zip(POLES, told_apart, strict=True)), dict.fromkeys(POLES, error)
+    return with_measure(drift=replace(DRIFT, told_apart=told, errors=errors, **fields))
 
 
 def with_angle(cosine: float, error: float = 0.05) -> ModelCondition:
-    angle = TraitAngle("clarity", "safety", cosine, error)
-    return make_condition(*TWO, measures=make_measures(angles=(angle,)))
-
-
-def test_nothing_is_found_of_a_model_that_is_well() -> None:
-    assert [] == list_findings(make_condition())
-
-
-def test_what_cannot_be_read_is_broken() -> None:
-    found = find(make_condition(faults=(Fault("model.yaml: 1 mistake", ("exemplars plan u22a8.test",)),)))
-
-    assert Finding("broken", "model.yaml: 1 mistake", ("exemplars plan u22a8.test",)) == found
-
-
-@pytest.mark.parametrize("status", ["failed", "rejected"])
-def test_run_that_attached_nothing_is_named_with_its_reason_and_started_again(status: str) -> None:
-    found = find(make_condition(last=make_last(status, said="3 exemplars\n are lacking")))
-
-    assert "failed" == found.kind
-    assert "Run run-1 attached nothing: 3 exemplars are lacking" == found.said
-    assert (f"{AGAIN} --synth-type from_traits --effort low",) == found.commands
-
-
-@pytest.mark.parametrize("status", ["attached", "turned down", "detached", "running", "cancelled", "succeeded"])
-def test_run_that_did_not_fail_needs_nobody(status: str) -> None:
-    assert [] == list_findings(make_condition(last=make_last(status)))
-
-
-def test_proposed_set_waits_for_both_words() -> None:
-    found = find(make_condition(proposed=("run-9",)))
-
-    assert "waits" == found.kind
-    assert ("exemplars review run-9 --attach", "exemplars review run-9 --reject") == found.commands
+    traits: list[TraitCondition] = [make_trait_condition("clarity"), make_trait_condition("safety")]
+    return make_condition(*traits, measures=make_measures(angles=(TraitAngle("clarity", "safety", cosine, error),)))
 
 
 @pytest.mark.parametrize(
-    ("fields", "is_found"),
+    ("condition", "kind", "said", "commands"),
     [
-        ({"auc": 0.69}, True),
-        ({"auc": 0.71}, False),
-        ({"auc": 0.9, "sureness": "overlapping"}, True),
-        ({"auc": 0.9, "sureness": "unsure"}, False),
-        ({"auc": None, "sureness": None, "texts": 3}, False),
+        (make_condition(faults=(Fault("1 mistake", ("exemplars plan",)),)), "broken", "1 mistake", ("exemplars plan",)),
+        (make_condition(unwritten="No traits."), "unwritten", "No traits.", (f"exemplars plan {HANDLE}",)),
+        (
+            make_condition(last=make_last("failed", said="3 exemplars\n are lacking")),
+            "failed",
+            "Run run-1 attached nothing: 3 exemplars are lacking",
+            (f"{AGAIN} --synth-type from_traits --effort low",),
+        ),
+        (
+            make_condition(last=make_last("rejected", synth_type="enrich", effort=None), state="ready"),
+            "failed",
+            "Run run-1 attached nothing",
+            (f"{AGAIN} --synth-type enrich",),
+        ),
+        (
+            make_condition(proposed=("run-9",)),
+            "waits",
+            "report of run run-9",
+            ("exemplars review run-9 --attach", "exemplars review run-9 --reject"),
+        ),
+        (with_measure(auc=0.69), "hardly apart", "Clarity: AUC 0.69. Say in", (AGAIN,)),
+        (with_measure(auc=0.9, sureness="overlapping"), "hardly apart", "AUC 0.90, and their clusters", (AGAIN,)),
+        (with_trait(type="claim", measure=make_measure(auc=0.3)), "hardly apart", "read ten texts", (AGAIN,)),
+        (with_angle(ENTANGLED_COSINE), "entangled", "Clarity and Safety: 37° between their axes", (AGAIN,)),
+        (with_angle(-1.0), "entangled", "(cosine -1.00 ± 0.05), one turned round", (AGAIN,)),
+        (with_drift((0.97, 0.5)), "drift", "its Much clarity texts are told from", ("exemplars detach run-2",)),
+        (with_drift((0.93, 0.93), 0.2), "drift", "its texts are told from", ("exemplars detach run-2",)),
+        (with_drift(graded=0.69, own=0.85), "drift", "(AUC 0.69, theirs 0.85)", ("exemplars detach run-2",)),
+        (
+            make_condition(changed=RUNS),
+            "changed",
+            "6 attached sets were made for other traits",
+            (*(f"exemplars detach {run}" for run in RUNS[:MOST_SETS]), AGAIN),
+        ),
+        (with_counts(Counts(8, 0), Counts(2, 9)), "lacking", "Clarity: none is No clarity", (LACKING,)),
+        (with_counts(Counts(12, 4), Counts(2, 2)), "unbalanced", "14 Much clarity and 6 No clarity", (LACKING,)),
+        # What is unbalanced by its authored samples is outweighed by more of both poles.
+        (with_counts(Counts(8, 8), Counts(20, 0)), "unbalanced", "28 Much clarity and 8 No clarity", (AGAIN,)),
+        (
+            make_condition(make_trait_condition(attached=Counts(), measure=None), last=None, sets={}),
+            "empty",
+            "No run of it",
+            (AGAIN,),
+        ),
+        (
+            make_condition(state="missing", changed=("run-1",)),
+            "orphaned",
+            "16 samples in the store",
+            ("exemplars detach run-1",),
+        ),
+        (
+            make_condition(shared=SHARED),
+            "shared",
+            "3 texts are near duplicates of u22a8.a’s, such as “The text.” (0.90 of u22a8.a’s). The first 2 of them",
+            (f"exemplars remove {HANDLE} 11 12",),
+        ),
+        (
+            make_condition(shared=replace(SHARED, others={"u22a8.b": 1, "u22a8.a": 1})),
+            "shared",
+            "2 texts are near duplicates of those of 2 models, mostly u22a8.b’s, such as “The text.”",
+            (f"exemplars remove {HANDLE} 11 12",),
+        ),
     ],
 )
-def test_poles_that_are_hardly_told_apart_are_found_where_there_are_texts_to_tell(
-    fields: dict[str, Any], is_found: bool
+def test_what_needs_a_person_is_found_with_what_to_type(
+    condition: ModelCondition, kind: str, said: str, commands: tuple[str, ...]
 ) -> None:
-    found = list_findings(make_condition(with_measure(**fields)))
+    [found] = list_findings(condition)
 
-    assert ["hardly apart"] * is_found == [finding.kind for finding in found]
-
-
-def test_of_a_claim_no_better_description_is_asked_for() -> None:
-    [found] = list_findings(make_condition(make_trait_condition(type="claim", measure=make_measure(auc=0.3))))
-
-    assert "read ten texts of each pole" in found.said
-
-
-def test_few_samples_beside_seeds_that_hardly_differ_are_not_judged() -> None:
-    few = make_trait_condition(attached=Counts(7, 8), authored=Counts(20, 20), measure=make_measure(auc=0.3))
-
-    assert [] == list_findings(make_condition(few))
-
-
-@pytest.mark.parametrize("cosine", [ENTANGLED_COSINE, 1.0])
-def test_traits_with_one_axis_are_entangled(cosine: float) -> None:
-    found = find(with_angle(cosine))
-
-    assert "entangled" == found.kind
-    assert found.said.startswith("Clarity and Safety: ")
-    assert (AGAIN,) == found.commands
-
-
-def test_traits_that_say_the_opposite_are_entangled_too() -> None:
-    assert "0° between their axes (cosine -1.00 ± 0.05), one turned round" in find(with_angle(-1.0)).said
-
-
-@pytest.mark.parametrize(("cosine", "error"), [(ENTANGLED_COSINE - 0.01, 0.0), (1.0, 0.31)])
-def test_traits_with_axes_of_their_own_or_weak_ones_are_not(cosine: float, error: float) -> None:
-    assert [] == list_findings(with_angle(cosine, error))
-
-
-def test_set_that_is_unlike_the_earlier_ones_has_drifted() -> None:
-    found = find(make_condition(with_measure(drift=DRIFT)))
-
-    assert "drift" == found.kind
-    assert (
-        "Clarity: the last set is that of run run-2; its texts are told from earlier ones in 96% of pairs" in found.said
-    )
-    assert ("exemplars detach run-2",) == found.commands
-
-
-def test_set_that_the_earlier_ones_do_not_grade_has_drifted() -> None:
-    drift = replace(DRIFT, told_apart=dict.fromkeys(POLES, 0.5), graded=0.6)
-
-    assert (
-        "hardly tells its poles apart (AUC 0.60, theirs 0.95)" in find(make_condition(with_measure(drift=drift))).said
-    )
+    assert (kind, commands) == (found.kind, found.commands)
+    assert said in found.said
+    assert (kind in ("unwritten", "empty")) == found.is_calm
+    assert found.sentence.startswith(found.said)
+    assert found.sentence.endswith(".")
 
 
 @pytest.mark.parametrize(
-    ("told_apart", "error", "drifted"),
+    "condition",
     [
-        ((0.97, 0.5), 0.1, "its Much clarity texts are told from earlier ones in 97% of pairs"),
-        ((0.93, 0.93), 0.2, "its texts are told from earlier ones in 93% of pairs"),
-        ((0.97, 0.5), 0.2, ""),
-        ((0.84, 0.84), 0.01, ""),
+        make_condition(),
+        *(make_condition(last=make_last(status)) for status in ("attached", "turned down", "cancelled")),
+        with_measure(auc=0.7),
+        with_measure(auc=0.9, sureness="unsure"),
+        with_measure(auc=None, sureness=None, texts=3),
+        # Few samples beside seeds that hardly differ.
+        with_trait(attached=Counts(7, 8), authored=Counts(20, 20), measure=make_measure(auc=0.3)),
+        with_angle(ENTANGLED_COSINE - 0.01, 0.0),
+        with_angle(1.0, 0.31),
+        with_drift((0.97, 0.5), 0.2),
+        with_drift((0.84, 0.84), 0.01),
+        with_drift(graded=0.7, own=0.95),
+        with_drift(graded=0.6, own=0.84),
+        with_drift(graded=None, own=None),
+        with_counts(Counts(12, 8), Counts()),
+        make_condition(make_trait_condition(attached=Counts()), state="missing"),
     ],
 )
-def test_drift_is_that_of_one_pole_or_both_and_more_than_chance(
-    told_apart: tuple[float, float], error: float, drifted: str
-) -> None:
-    drift = replace(DRIFT, told_apart=dict(zip(POLES, told_apart, strict=True)), errors=dict.fromkeys(POLES, error))
-    said = [finding.said for finding in list_findings(make_condition(with_measure(drift=drift)))]
-
-    assert bool(drifted) == bool(said)
-    assert drifted in "".join(said)
+def test_nothing_is_found_where_nothing_is_wrong(condition: ModelCondition) -> None:
+    assert [] == list_findings(condition)
 
 
-@pytest.mark.parametrize("fields", [{}, {"graded": 0.6, "own": 0.7}, {"graded": None, "own": None}])
-def test_set_that_is_like_the_earlier_ones_has_not(fields: dict[str, Any]) -> None:
-    drift = replace(DRIFT, told_apart=dict.fromkeys(POLES, 0.6), **fields)
+def test_most_pressing_comes_first_and_a_trained_model_is_asked_for_nothing_that_it_refuses() -> None:
+    condition = replace(
+        with_measure(auc=0.5, drift=DRIFT),
+        faults=(Fault("broken", ()),),
+        changed=("run-1",),
+        proposed=("run-2",),
+        last=make_last("failed"),
+        state="ready",
+    )
+    found = list_findings(condition)
+    kinds = [finding.kind for finding in found]
 
-    assert [] == list_findings(make_condition(with_measure(drift=drift)))
-
-
-def test_sets_for_another_definition_are_taken_off_and_made_anew() -> None:
-    runs = tuple(f"run-{number}" for number in range(MOST_SETS + 1))
-    found = find(make_condition(changed=runs))
-
-    assert "changed" == found.kind
-    assert (*(f"exemplars detach {run}" for run in runs[:MOST_SETS]), AGAIN) == found.commands
-
-
-def test_trained_model_is_told_of_and_asked_for_nothing_that_it_refuses() -> None:
-    condition = make_condition(with_measure(auc=0.5, drift=DRIFT), changed=("run-1",), state="ready")
-
-    assert [()] * 3 == [finding.commands for finding in list_findings(condition)]
-
-
-def test_pole_without_samples_is_lacking() -> None:
-    found = find(make_condition(make_trait_condition(attached=Counts(8, 0), authored=Counts(2, 9))))
-
-    assert "lacking" == found.kind
-    assert "Clarity: none is No clarity" == found.said
-    assert (f"{AGAIN} --only-lacking",) == found.commands
-
-
-def test_pole_with_too_small_a_share_is_unbalanced() -> None:
-    found = find(make_condition(make_trait_condition(attached=Counts(12, 4), authored=Counts(2, 2))))
-
-    assert "unbalanced" == found.kind
-    assert "Clarity: 14 Much clarity and 6 No clarity" == found.said
-    assert (f"{AGAIN} --only-lacking",) == found.commands
-
-
-def test_authored_samples_that_are_unbalanced_are_outweighed() -> None:
-    found = find(make_condition(make_trait_condition(attached=Counts(8, 8), authored=Counts(20, 0))))
-
-    assert (AGAIN,) == found.commands
+    assert ["broken", "failed", "waits", "drift", "hardly apart", "changed"] == kinds
+    assert sorted(kinds, key=KINDS.index) == kinds
+    assert ["waits"] == [finding.kind for finding in found if finding.commands]
+    assert Finding("broken", "broken") == found[0]
 
 
 def test_share_is_that_of_the_gate() -> None:
@@ -203,46 +168,3 @@ def test_share_is_that_of_the_gate() -> None:
     [share] = [item["kwargs"]["min_share"] for item in suite["expectations"] if "min_share" in item["kwargs"]]
 
     assert share == MIN_POLE_SHARE
-
-
-def test_model_without_samples_is_calm() -> None:
-    none = make_trait_condition(attached=Counts(), measure=None)
-    found = find(make_condition(none, last=None, sets={}, attached_runs=()))
-
-    assert ("empty", True, (AGAIN,)) == (found.kind, found.is_calm, found.commands)
-
-
-def test_samples_of_a_model_that_is_gone_are_orphaned() -> None:
-    found = find(make_condition(state="missing", changed=("run-1",)))
-
-    assert ("orphaned", ("exemplars detach run-1",)) == (found.kind, found.commands)
-    assert [] == list_findings(make_condition(make_trait_condition(attached=Counts()), state="missing"))
-
-
-@pytest.mark.parametrize(
-    ("others", "said"),
-    [
-        ({"u22a8.a": 3}, "3 texts are near duplicates of u22a8.a’s"),
-        ({"u22a8.b": 3, "u22a8.a": 1}, "4 texts are near duplicates of those of 2 models, mostly u22a8.b’s"),
-    ],
-)
-def test_texts_that_other_models_have_are_named_by_their_ids(others: dict[str, int], said: str) -> None:
-    shared = SharedTexts(HANDLE, others, (11, 12), "The text.", "u22a8.a", "A text.", 0.9)
-    found = find(make_condition(shared=shared))
-
-    assert f"{said}, such as “The text.” (0.90 of u22a8.a’s). The first 2 of them are named here" == found.said
-    assert (f"exemplars remove {HANDLE} 11 12",) == found.commands
-
-
-def test_most_pressing_comes_first() -> None:
-    condition = make_condition(
-        with_measure(auc=0.5, drift=DRIFT),
-        faults=(Fault("broken", ()),),
-        changed=("run-1",),
-        proposed=("run-2",),
-        last=make_last("failed"),
-    )
-    kinds = [finding.kind for finding in list_findings(condition)]
-
-    assert ["broken", "failed", "waits", "drift", "hardly apart", "changed"] == kinds
-    assert sorted(kinds, key=KINDS.index) == kinds

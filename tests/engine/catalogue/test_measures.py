@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 from fakes.word_vectors import WordVectors
 
-from engine.catalogue.condition import Measures, TraitMeasure
+from engine.catalogue.condition import Drift, Measures, TraitMeasure
 from engine.catalogue.drawn_texts import DrawnText, Origin
 from engine.catalogue.measures import MIN_COMPARED, measure_texts
 from engine.domain.model import POLES, Pole
@@ -44,26 +44,16 @@ def measure_one(texts: list[DrawnText]) -> TraitMeasure:
     return found
 
 
-def test_poles_of_different_words_are_told_apart() -> None:
-    found = measure_one(make_texts(PLAIN, STIFF))
+def test_poles_of_different_words_are_told_apart_and_those_of_the_same_are_not() -> None:
+    apart = measure_one(make_texts(PLAIN, STIFF))
+    same = measure_one([*write(PLAIN, 20, "positive"), *write(PLAIN, 20, "negative", start=100)])
+    few = measure_one(make_texts(PLAIN, STIFF, 3))
 
-    assert (1.0, "apart") == (found.auc, found.sureness)
-    assert {"positive": 20, "negative": 20} == found.texts
-
-
-def test_poles_of_the_same_words_are_not() -> None:
-    found = measure_one([*write(PLAIN, 20, "positive"), *write(PLAIN, 20, "negative", start=100)])
-
-    assert found.auc is not None
-    assert found.auc < 0.7
-    assert "overlapping" == found.sureness
-
-
-@pytest.mark.parametrize("count", [0, 3])
-def test_too_few_texts_give_no_figures(count: int) -> None:
-    found = measure_one(make_texts(PLAIN, STIFF, count))
-
-    assert (None, None, None) == (found.auc, found.sureness, found.drift)
+    assert (1.0, "apart", {"positive": 20, "negative": 20}) == (apart.auc, apart.sureness, apart.texts)
+    assert same.auc is not None
+    assert same.auc < 0.7
+    assert "overlapping" == same.sureness
+    assert (None, None, None) == (few.auc, few.sureness, few.drift)
 
 
 def test_traits_of_one_kind_have_one_axis_and_others_their_own() -> None:
@@ -75,41 +65,27 @@ def test_traits_of_one_kind_have_one_axis_and_others_their_own() -> None:
     assert 1.0 == pytest.approx(same.cosine, abs=0.05)
     assert -1.0 == pytest.approx(turned.cosine, abs=0.05)
     assert 0.0 == pytest.approx(other.cosine, abs=0.1)
-
-
-def test_few_texts_have_no_angle() -> None:
     few = make_texts(SAFE, RISKY, MIN_COMPARED - 1)
-
     assert () == measure(clarity=make_texts(PLAIN, STIFF), safety=few).angles
 
 
-def test_last_set_of_the_same_kind_has_not_drifted() -> None:
-    texts = [*make_texts(PLAIN, STIFF), *make_texts(PLAIN, STIFF, origin="last", start=50)]
-    drift = measure_one(texts).drift
-
-    assert drift is not None
-    assert ("run-2", 1.0, 1.0) == (drift.run_id, drift.graded, drift.own)
-    assert max(drift.told_apart.values()) < 0.8
-    assert {"positive": 0.125, "negative": 0.125} == drift.errors
+def measure_drift(positive: Sequence[str], negative: Sequence[str], origin: Origin = "earlier") -> Drift | None:
+    """That of a last set of the words, beside others that are plain and stiff."""
+    return measure_one(
+        [*make_texts(PLAIN, STIFF, origin=origin), *make_texts(positive, negative, origin="last", start=50)]
+    ).drift
 
 
-def test_last_set_of_other_words_has_drifted() -> None:
-    texts = [*make_texts(PLAIN, STIFF), *make_texts(OTHER, SAFE, origin="last", start=50)]
-    drift = measure_one(texts).drift
+def test_last_set_of_other_words_or_with_its_poles_turned_round_has_drifted() -> None:
+    same, other, turned = measure_drift(PLAIN, STIFF), measure_drift(OTHER, SAFE), measure_drift(STIFF, PLAIN)
 
-    assert drift is not None
-    assert min(drift.told_apart.values()) > 0.95
-
-
-def test_last_set_with_the_poles_turned_round_is_not_graded() -> None:
-    texts = [*make_texts(PLAIN, STIFF), *make_texts(STIFF, PLAIN, origin="last", start=50)]
-    drift = measure_one(texts).drift
-
-    assert drift is not None
-    assert (0.0, 1.0) == (drift.graded, drift.own)
-
-
-def test_authored_texts_are_no_earlier_set() -> None:
-    texts = [*make_texts(PLAIN, STIFF, origin="authored"), *make_texts(OTHER, SAFE, origin="last", start=50)]
-
-    assert measure_one(texts).drift is None
+    assert same is not None
+    assert other is not None
+    assert turned is not None
+    assert ("run-2", 1.0, 1.0) == (same.run_id, same.graded, same.own)
+    assert {"positive": 0.125, "negative": 0.125} == same.errors
+    assert max(same.told_apart.values()) < 0.8
+    assert min(other.told_apart.values()) > 0.95
+    assert (0.0, 1.0) == (turned.graded, turned.own)
+    # Authored texts are no earlier set.
+    assert measure_drift(OTHER, SAFE, "authored") is None

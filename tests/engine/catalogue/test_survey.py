@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from fakes.conditions import NOON, make_last
+from fakes.long import long
 from fakes.stored import HANDLE, PLAIN_TEXTS, POLE_TEXTS, attach_poles, attach_set, attach_texts, write_model
 from fakes.word_vectors import WordVectors
 
@@ -67,6 +68,7 @@ def test_texts_of_two_models_are_held_against_each_other(places: Places) -> None
     assert {OTHER: len(PLAIN_TEXTS)} == found.others
 
 
+@long
 def test_two_processes_find_what_one_does(places: Places) -> None:
     attach_poles(Path(places.samples_uri), POLE_TEXTS)
     without = Places(places.models_uri, places.samples_uri)
@@ -91,17 +93,14 @@ def test_of_the_run_of_the_newest_set_the_set_counts() -> None:
     assert choose_last(None, None) is None
 
 
-def test_catalogue_and_store_that_are_not_there_have_no_models(tmp_path: Path) -> None:
-    assert () == survey(Places(str(tmp_path / "models"), str(tmp_path / "samples"))).models
-
-
-def test_what_else_lies_in_the_store_is_no_model(places: Places) -> None:
+def test_what_else_lies_in_the_store_is_no_model_nor_is_what_is_not_there(places: Places, tmp_path: Path) -> None:
     for name in (CATALOGUE_PAGE, "handle=Not A Handle/pool=train/x", "__backfills__/1.json"):
         path = Path(places.samples_uri) / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("")
 
     assert {HANDLE, OTHER} == {model.handle for model in survey(places).models}
+    assert () == survey(Places(str(tmp_path / "none"), str(tmp_path / "nothing"))).models
 
 
 def test_store_that_is_a_file_is_an_error(places: Places, tmp_path: Path) -> None:
