@@ -50,9 +50,12 @@ def list_reasons(exemplars: Iterable[Exemplar]) -> list[Reason | None]:
 
 def test_texts_that_break_no_rule_stand_as_they_came_and_others_get_reason_and_detail() -> None:
     given = make_exemplars(*TEXTS, "Dear [Your Name], the battery lies in the second drawer.")
+    echo = "In subject, facts, length and tone it could as well stand at the other end of it."
     *kept, rejected = make_screener().screen(given)
 
     assert given[:-1] == kept
+    # The prompts' own instructions are known.
+    assert ["prompt_echo"] == list_reasons(screen(echo))
     assert replace(given[-1], reason="placeholder", detail="[Your Name]") == rejected
 
 
@@ -225,12 +228,6 @@ def test_language_is_that_of_the_seeds() -> None:
 
     assert [None, "wrong_language"] == list_reasons(screen(text, TEXTS[2], model=german))
     assert ["wrong_language", None] == list_reasons(screen(text, TEXTS[2]))
-
-
-def test_echo_of_the_prompts_own_instructions_is_rejected() -> None:
-    text = "In subject, facts, length and tone it could as well stand at the other end of it."
-
-    assert ["prompt_echo"] == list_reasons(screen(text))
 
 
 ABOUT = "order drawer porter lamp shop scanner winter hall engine lorry".split()

@@ -53,11 +53,6 @@ def vote_for(said: VoteAnswer, request: Request) -> Reply:
     return say("neither" if said == "neither" else TRAITS[0].label(said))
 
 
-def vote_for_first(request: Request) -> Reply:
-    """A reply that votes for what stands first, whatever it is."""
-    return vote_for(stands_first(request), request)
-
-
 def vote_in_turn(*said: VoteAnswer) -> Answer:
     rest = list(said)
     return lambda request: vote_for(rest.pop(0), request)
@@ -182,13 +177,17 @@ async def test_majority_decides_and_the_votes_stay(
     firsts = [stands_first(request) for request in client.requests]
     assert firsts == [vote.first for vote in judged.votes]
     assert all(one != other for one, other in itertools.pairwise(firsts))
+    short = (VOTE_TOKENS, make_vote_schema(("Clear", "Obscure")))
+    assert [short] * len(said) == [(request.max_tokens, request.schema) for request in client.requests]
+    # What was asked before, in this order, is drawn.
+    assert [0.0, 0.0, 0.7][: len(said)] == [request.temperature for request in client.requests]
     # As many calls are planned as end.
     assert len(said) == sum(event.count for event in progress.events if isinstance(event, CallsPlanned))
     assert len(said) == sum(isinstance(event, CallEnded) for event in progress.events)
 
 
 async def test_place_that_is_voted_for_again_and_again_is_no_vote_for_a_pole(tmp_path: Path) -> None:
-    voting_judge, _, _ = make_jury(tmp_path, vote_for_first)
+    voting_judge, _, _ = make_jury(tmp_path, lambda request: vote_for(stands_first(request), request))
     judged = await judge(voting_judge, *(make_exemplar(TEXT, pole, index) for pole in POLES for index in range(8)))
 
     assert {"off_pole"} == {exemplar.reason for exemplar in judged}
@@ -197,15 +196,6 @@ async def test_place_that_is_voted_for_again_and_again_is_no_vote_for_a_pole(tmp
         counts.votes,
         counts.position_flips,
     )
-
-
-async def test_vote_is_one_short_call_with_its_schema_drawn_only_where_it_is_a_repetition(tmp_path: Path) -> None:
-    voting_judge, client, _ = make_jury(tmp_path, vote_in_turn("negative", "positive", "positive"))
-    await judge(voting_judge, make_exemplar(TEXT))
-
-    assert [make_vote_schema(("Clear", "Obscure"))] * 3 == [request.schema for request in client.requests]
-    assert [VOTE_TOKENS] * 3 == [request.max_tokens for request in client.requests]
-    assert [0.0, 0.0, 0.7] == [request.temperature for request in client.requests]
 
 
 @pytest.mark.parametrize(
@@ -241,30 +231,21 @@ async def test_judge_whose_first_votes_cannot_be_read_ends_the_run(tmp_path: Pat
 
     assert asked == len(client.requests)
     assert f"The judge openai/judge casts no vote that can be read: none of its first {asked}" in str(caught.value)
-    for part in (
-        "“Reads positive.”",
-        "“Reads negative.”",
-        "EXEMPLARS_JUDGE_MODEL",
-        "cache clear u22a8.test",
-    ):
+    for part in ("“Reads positive.”", "“Reads negative.”", "EXEMPLARS_JUDGE_MODEL", "cache clear u22a8.test"):
         assert part in str(caught.value)
-    assert "description" not in str(caught.value)
 
 
-async def test_one_vote_that_can_be_read_is_enough(tmp_path: Path) -> None:
+async def test_one_vote_that_can_be_read_is_enough_and_two_texts_without_one_say_nothing_yet(tmp_path: Path) -> None:
     answers = [say("Clear")]
-    voting_judge, _, _ = make_jury(tmp_path, lambda _: answers.pop() if answers else Reply("Hm.", "stop"), votes=1)
-    judged = await judge(voting_judge, *number_texts(20))
+    some, _, _ = make_jury(tmp_path / "a", lambda _: answers.pop() if answers else Reply("Hm.", "stop"), votes=1)
+    none, _, _ = make_jury(tmp_path / "b", lambda _: Reply("Hm.", "stop"), votes=1)
+    judged = await judge(some, *number_texts(20))
 
     assert Counter({"off_pole": 19, None: 1}) == Counter(exemplar.reason for exemplar in judged)
-
-
-async def test_two_texts_without_a_readable_vote_say_nothing_yet(tmp_path: Path) -> None:
-    voting_judge, _, _ = make_jury(tmp_path, lambda _: Reply("Hm.", "stop"), votes=1)
     for _ in range(3):
-        await judge(voting_judge, make_exemplar(TEXT))
+        await judge(none, make_exemplar(TEXT))
     with pytest.raises(ProviderError, match="none of its first 8 answers"):
-        await judge(voting_judge, *number_texts(4)[1:])
+        await judge(none, *number_texts(4)[1:])
 
 
 async def test_vote_that_fails_for_good_is_a_failed_cell_with_the_votes_so_far_which_are_paid_for(
@@ -350,16 +331,15 @@ async def test_row_has_the_votes_beside_the_odds(tmp_path: Path) -> None:
     assert {first, second} == {"positive first", "negative first"}
 
 
-@pytest.mark.parametrize("votes", [1, 3])
-async def test_planted_wrong_labels_are_found_by_a_judge_that_is_always_right(tmp_path: Path, votes: int) -> None:
-    exemplars = [make_exemplar(f"{TEXT} Number {index}.", POLES[index % 2], index) for index in range(20)]
+async def test_planted_wrong_labels_are_found_by_a_judge_that_is_always_right(tmp_path: Path) -> None:
+    exemplars = [replace(item, pole=POLES[index % 2]) for index, item in enumerate(number_texts(20))]
     truth = {item.text: POLES[(index + (index < 4)) % 2] for index, item in enumerate(exemplars)}
 
     def answer(request: Request) -> Reply:
         return vote_for(truth[request.prompt.user.split("<text>\n")[1].split("\n</text>")[0]], request)
 
-    voting_judge, client, _ = make_jury(tmp_path, answer, votes)
+    voting_judge, client, _ = make_jury(tmp_path, answer)
     judged = await judge(voting_judge, *exemplars)
 
     assert ["wrong_label"] * 4 + [None] * 16 == [exemplar.reason for exemplar in judged]
-    assert 20 * (votes // 2 + 1) == len(client.requests)
+    assert 20 * 2 == len(client.requests)
