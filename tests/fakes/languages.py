@@ -1,11 +1,9 @@
-"""Models and texts of four languages: help-desk replies that are kind or curt, made of sentences written by hand."""
+"""Models and texts of three languages: help-desk replies that are kind or curt, made of sentences written by hand."""
 
 import hashlib
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-import yaml
 
 from engine.domain.language_tag import name_tag
 from engine.domain.model import Pole
@@ -17,15 +15,35 @@ ENGLISH = (
 )
 
 
+MODEL = """
+description: {description}
+traits:
+  - type: spectrum
+    key: {trait}
+    name: {trait_name}
+    description: {description}
+    positive_label: {labels[0]}
+    negative_label: {labels[1]}
+sources:
+  - {{type: jsonl, path: samples.jsonl, mapping: {{{trait}: {{trait: {trait}}}}}}}
+brief:
+  intent: [Replies of a help desk are scored, and the worst of them are written again by a colleague.]
+"""
+
+
 @dataclass(frozen=True)
 class Spoken:
     """What one language gives to a model and to the texts of its poles: ``seeds`` and ``sentences`` by pole.
 
-    ``joint`` stands between two sentences.
+    ``trait`` is the key of the model's one trait, ``labels`` are those of its poles; ``joint`` stands between two
+    sentences.
     """
 
     tag: str
-    model: str
+    trait: str
+    trait_name: str
+    description: str
+    labels: tuple[str, str]
     seeds: Mapping[Pole, Sequence[str]]
     sentences: Mapping[Pole, Sequence[str]]
     joint: str = " "
@@ -36,15 +54,9 @@ class Spoken:
         return name_tag(self.tag)
 
     @property
-    def trait(self) -> str:
-        """The key of the model's one trait."""
-        return str(yaml.safe_load(self.model)["traits"][0]["key"])
-
-    @property
-    def labels(self) -> tuple[str, str]:
-        """The labels of its positive and its negative pole."""
-        trait = yaml.safe_load(self.model)["traits"][0]
-        return trait["positive_label"], trait["negative_label"]
+    def model(self) -> str:
+        """The definition, whose brief is in English."""
+        return MODEL.format_map(vars(self))
 
     def write(self, pole: Pole, key: str, min_words: int, max_words: int) -> str:
         """Writes a text of a length in the range; another key, other sentences."""
@@ -70,20 +82,10 @@ class Spoken:
 
 GERMAN = Spoken(
     "de",
-    """
-description: Ob Antworten des Kundendienstes den Menschen am anderen Ende freundlich behandeln.
-traits:
-  - type: spectrum
-    key: ton
-    name: Freundlichkeit
-    description: Wie zugewandt und hilfsbereit die Antwort klingt.
-    positive_label: Zugewandt
-    negative_label: Schroff
-sources:
-  - {type: jsonl, path: samples.jsonl, mapping: {ton: {trait: ton}}}
-brief:
-  intent: [Replies of a help desk are scored, and the worst of them are written again by a colleague.]
-""",
+    "ton",
+    "Freundlichkeit",
+    "Ob Antworten des Kundendienstes den Menschen am anderen Ende freundlich behandeln.",
+    ("Zugewandt", "Schroff"),
     {
         "positive": (
             "Schön, dass Sie fragen, ich schaue mir das gleich in Ruhe an.",
@@ -132,18 +134,10 @@ brief:
 
 JAPANESE = Spoken(
     "ja",
-    """
-description: お客様への返信がどれだけ思いやりのあるものか。
-traits:
-  - type: spectrum
-    key: tone
-    name: 思いやり
-    description: 読んだ人が大切にされていると感じるかどうか。
-    positive_label: あたたかい
-    negative_label: つめたい
-sources:
-  - {type: jsonl, path: samples.jsonl, mapping: {tone: {trait: tone}}}
-""",
+    "tone",
+    "思いやり",
+    "お客様への返信がどれだけ思いやりのあるものか。",
+    ("あたたかい", "つめたい"),
     {
         "positive": (
             "ご連絡をくださり、誠にありがとうございます。すぐにお調べします。",
@@ -193,18 +187,10 @@ sources:
 
 HINDI = Spoken(
     "hi",
-    """
-description: ग्राहक सेवा के उत्तर पढ़ने वाले से कितनी आत्मीयता से बात करते हैं।
-traits:
-  - type: spectrum
-    key: tone
-    name: आत्मीयता
-    description: पढ़ने वाले को लगता है या नहीं कि उसकी परवाह की जा रही है।
-    positive_label: अपनापन
-    negative_label: रूखापन
-sources:
-  - {type: jsonl, path: samples.jsonl, mapping: {tone: {trait: tone}}}
-""",
+    "tone",
+    "आत्मीयता",
+    "ग्राहक सेवा के उत्तर पढ़ने वाले से कितनी आत्मीयता से बात करते हैं।",
+    ("अपनापन", "रूखापन"),
     {
         "positive": (
             "आपने लिखा, इसके लिए दिल से धन्यवाद, मैं अभी देखता हूँ।",
@@ -251,64 +237,4 @@ sources:
     },
 )
 
-ARABIC = Spoken(
-    "ar",
-    """
-description: مدى لطف ردود خدمة العملاء مع من يقرؤها.
-traits:
-  - type: spectrum
-    key: tone
-    name: اللطف
-    description: هل يشعر القارئ بأن أحداً يهتم به ويريد مساعدته.
-    positive_label: ودود
-    negative_label: جاف
-sources:
-  - {type: jsonl, path: samples.jsonl, mapping: {tone: {trait: tone}}}
-""",
-    {
-        "positive": (
-            "شكراً جزيلاً على رسالتك، سأنظر في الأمر حالاً بكل سرور.",
-            "نعتذر بصدق عما حدث، وسنصلحه قبل مساء اليوم.",
-            "لا تقلق أبداً، سنجد معاً حلاً يناسبك.",
-            "يسعدني أن تتصل بي في أي وقت تحتاج فيه إلى مساعدة.",
-        ),
-        "negative": (
-            "كل شيء مكتوب في الدليل، اقرأه قبل أن تسأل.",
-            "هذا ليس من شأننا، ابحث عن جهة أخرى.",
-            "لن نفعل شيئاً من دون إيصال، فلا تكرر الطلب.",
-            "لا تضيّع وقتنا بمثل هذه الأمور التافهة.",
-        ),
-    },
-    {
-        "positive": (
-            "وجدنا طردك قبل قليل وسيصلك صباح الغد إن شاء الله.",
-            "نقدّر صبرك الطويل، وأرفقنا لك قسيمتين هدية بسيطة منا.",
-            "يمكنك استبدال المصباح مجاناً ومن دون أي استمارة.",
-            "أفهم تماماً كم كان تأخر الموعد مزعجاً لك ولعائلتك.",
-            "سرّنا كثيراً أن الكتب نالت إعجاب ابنتك الصغيرة.",
-            "إن بدت لك خطوات الإعداد صعبة فسأشرحها لك هاتفياً خطوة خطوة.",
-            "خذ وقتك كاملاً في التفكير، فقد مددنا المهلة أسبوعاً آخر.",
-            "بفضل ملاحظتك سنبقي مكتب الاستقبال مفتوحاً حتى المساء.",
-            "نرسل إليك الأوراق إلى البيت حتى لا تتعب وأنت مريض.",
-            "ممتنون لقدومك إلينا تحت المطر، وأهلاً بك دائماً.",
-            "الإصلاح هذه المرة على حسابنا لأنك من أقدم زبائننا.",
-            "في زيارتك القادمة ستجد الطاولة الهادئة قرب النافذة محجوزة باسمك.",
-        ),
-        "negative": (
-            "انتهت المدة منذ زمن ولن تُعاد إليك أي نقود.",
-            "الطلبات الناقصة نرميها في السلة من غير قراءة.",
-            "أنت من كسر الجهاز، فادفع ثمن إصلاحه كاملاً.",
-            "أجبنا عن هذا السؤال ثلاث مرات ويكفي ذلك.",
-            "سيأتي الفني متى شاء، فتوقف عن الاتصال كل ساعة.",
-            "إن لم يعجبك الأمر فاشترِ من متجر آخر.",
-            "كتبتَ الرقم خطأ، وهذه مشكلتك وحدك.",
-            "سدّد ما عليك قبل الاثنين وإلا قطعنا الخدمة.",
-            "لا فائدة من شرح النظام لمن لا يفهم شيئاً.",
-            "تأخر يوم واحد لا يستحق كل هذه الضجة.",
-            "القوانين تسري على الجميع والشكوى لن تغيّر شيئاً.",
-            "رُفض اعتراضك وأُغلق الملف نهائياً هذا الصباح.",
-        ),
-    },
-)
-
-SPOKEN = {spoken.tag: spoken for spoken in (GERMAN, JAPANESE, HINDI, ARABIC)}
+SPOKEN = {spoken.tag: spoken for spoken in (GERMAN, JAPANESE, HINDI)}

@@ -2,39 +2,22 @@
 
 import itertools
 import math
-import random
 from statistics import fmean
 
-import pytest
-from fakes.builders import NEGATIVE_SEEDS, POSITIVE_SEEDS, SCENARIO_POOL
+from fakes.builders import SCENARIO_POOL
 from fakes.word_vectors import WordVectors
 
 from engine.domain.samples import Scenario
 from engine.planning.scenarios import measure_coverage
 from engine.quality.diversity import SAMPLED_NGRAMS, SUBSET_SIZE, Coverage, Variety, measure_texts
-from engine.text.embedding import SentenceEncoder
 
 NAMES = "Anna Bert Clara David Emma Farid Greta Henry Ingrid Jonas Karin Louis Maria Nadia Oscar Paula".split()
-THINGS = "kettle chair envelope battery ladder apple lamp ticket blanket bicycle violin honey printer tile".split()
-PLACES = "bakery harbour attic bridge school market river chapel tram pharmacy cellar garden".split()
 WORDS = [f"w{number}" for number in range(SAMPLED_NGRAMS + 1)]
 FIGURES = [name for name in Variety.__slots__ if name not in ("count", "vendi")]
 
 
 def measure(*texts: str) -> Variety:
     return measure_texts(texts, WordVectors())
-
-
-def write_varied(count: int) -> list[str]:
-    """Texts of four words that are a function of their number."""
-    rng = random.Random(1)
-    return [f"{rng.choice(NAMES)} {rng.choice(THINGS)} {rng.choice(PLACES)} {rng.choice(NAMES)}" for _ in range(count)]
-
-
-def write_from_template(count: int) -> list[str]:
-    """One sentence with the noun changed."""
-    nouns = itertools.islice(itertools.product(THINGS, PLACES), count)
-    return [f"Please check the {' '.join(noun)} before anybody else sees it" for noun in nouns]
 
 
 def test_distinct_words_are_those_expected_among_fifty() -> None:
@@ -107,51 +90,13 @@ def test_few_texts_have_the_figures_that_need_no_more() -> None:
     assert (known.distinct_2, known.shared_openings) == (unknown.distinct_2, unknown.shared_openings)
 
 
-@pytest.mark.parametrize("count", [SUBSET_SIZE, 160])
-def test_collapsed_set_has_lower_figures_than_a_varied_one(count: int) -> None:
-    varied, collapsed = (measure(*write(count)) for write in (write_varied, write_from_template))
-
-    assert (varied.vendi_of_eight or 0) > 2.5 * (collapsed.vendi_of_eight or 8)
-    assert varied.vendi > 2 * collapsed.vendi
-    assert (varied.mean_cosine or 1) < 0.5 * (collapsed.mean_cosine or 0)
-    assert (varied.shared_openings_of_eight or 0) < 0.1
-    assert 1.0 == collapsed.shared_openings_of_eight
-
-
-def test_comparable_figures_of_forty_lie_near_those_of_the_whole_while_raw_ones_do_not() -> None:
-    texts = write_varied(160)
-    few, many = measure(*texts[:40]), measure(*texts)
-
-    for name in ("distinct_1", "distinct_2", "vendi_of_eight"):
-        assert getattr(many, name) == pytest.approx(getattr(few, name), rel=0.05)
-    assert many.shared_openings_of_eight == pytest.approx(few.shared_openings_of_eight, abs=0.03)
-    assert many.mean_cosine == pytest.approx(few.mean_cosine, abs=0.03)
-    assert many.vendi > 1.3 * few.vendi
-
-
 def test_order_of_the_texts_does_not_matter_and_the_figures_are_rounded() -> None:
-    found = measure(*write_varied(50))
+    texts = [f"{one} {other} {one}" for one, other in itertools.combinations(NAMES[:10], 2)]
+    found = measure(*texts)
 
-    assert found == measure(*reversed(write_varied(50)))
+    assert found == measure(*reversed(texts))
     figures = [value for name in Variety.__slots__ if (value := getattr(found, name)) is not None]
     assert [] == [value for value in figures if value != round(value, 4)]
-
-
-def test_packaged_encoder_sees_paraphrases_that_words_do_not() -> None:
-    paraphrases = [
-        "The server went down last night.",
-        "Our machine crashed overnight.",
-        "During the night the host stopped working.",
-        "Yesterday evening the computer failed.",
-        "The system was not reachable after midnight.",
-        "Late in the evening our server broke down.",
-        "The host crashed in the night.",
-        "Overnight the machine was unavailable.",
-    ]
-    varied = [*POSITIVE_SEEDS, *NEGATIVE_SEEDS, "I baked an apple cake.", "Harbour trams run until one."]
-    one, other = (measure_texts(texts, SentenceEncoder()).vendi_of_eight for texts in (paraphrases, varied))
-
-    assert (one or 0) < 0.6 * (other or 0)
 
 
 def test_coverage_counts_what_is_used_of_what_so_many_texts_can_use() -> None:
