@@ -93,32 +93,27 @@ def test_pairs_name_the_later_text_by_its_key() -> None:
     assert [("c", Match("a", TEXT, measure(TEXT, near))), ("d", Match("a", TEXT, 1.0))] == pairs
 
 
-@pytest.mark.parametrize("short", ["a", "ab!", "?", ""])
+@pytest.mark.parametrize("short", ["ab!", "?", ""])
 def test_texts_shorter_than_a_shingle_are_compared_too(short: str) -> None:
     assert Match("0", short, 1.0) == find_in(short, short)
     assert None is find_in(short, "something else")
 
 
-@settings(max_examples=30)
-@given(some_texts)
-@example("ŉ ǰ ß ﬁ İ")
-@example("STRASSE straße Straße")
-def test_text_is_a_duplicate_of_itself_in_capitals(text: str) -> None:
-    for variant in (text.swapcase(), text.upper(), text.casefold()):
-        assert Match("0", text, 1.0) == find_in(variant, text)
-
-
-@settings(max_examples=30)
+@settings(max_examples=40)
 @given(some_texts, st.lists(st.sampled_from(".,;:!?…—–()\"“”«»'’ \n\t"), max_size=8), st.randoms(use_true_random=False))
-def test_text_is_a_duplicate_of_itself_with_other_punctuation(text: str, marks: list[str], rng: random.Random) -> None:
+@example("ŉ ǰ ß ﬁ İ", [], random.Random(1))
+@example("STRASSE straße Straße", [], random.Random(1))
+def test_text_is_a_duplicate_of_itself_in_capitals_and_with_other_punctuation(
+    text: str, marks: list[str], rng: random.Random
+) -> None:
     # A mark inside a word parts it: marks are put where one stands already, or white space does.
     places = [index for index, character in enumerate(text) if not (character.isalnum() or character == "_")]
     changed = list(text)
-    for mark in marks:
-        if places:
-            changed[rng.choice(places)] += mark
+    for mark in marks if places else ():
+        changed[rng.choice(places)] += mark
 
-    assert Match("0", text, 1.0) == find_in("".join(changed) + "!", text)
+    for variant in ("".join(changed) + "!", text.swapcase(), text.upper(), text.casefold()):
+        assert Match("0", text, 1.0) == find_in(variant, text)
 
 
 @settings(max_examples=30)

@@ -40,20 +40,13 @@ def drift(text: str, seed: str = SEED) -> str:
     return find_drift(seed, text) or ""
 
 
-def test_variation_in_the_same_voice_has_not_drifted() -> None:
+def test_registers_are_told_apart_either_way_by_a_feature_and_both_values() -> None:
+    drifted = [find_drift(*pair) for pair in itertools.permutations([TWEET, LEGAL, NOVEL, SEED], 2)]
+
+    assert all(drifted)
+    assert drift(TWEET).startswith("informal marks: 0.")
+    assert "the seed has 0.00 (" in drift(TWEET)
     assert find_drift(SEED, VARIATION) is None
-
-
-@pytest.mark.parametrize(("seed", "text"), list(itertools.permutations([TWEET, LEGAL, NOVEL, SEED], 2)))
-def test_registers_are_told_apart_either_way(seed: str, text: str) -> None:
-    assert find_drift(seed, text) is not None
-
-
-def test_sentence_names_the_feature_and_both_values() -> None:
-    said = drift(TWEET)
-
-    assert said.startswith("informal marks: 0.")
-    assert "the seed has 0.00 (" in said
 
 
 @pytest.mark.parametrize(
@@ -103,14 +96,9 @@ def test_wording_of_the_seed_has_drifted_from_it_and_a_few_shared_words_have_not
     assert drift(near, seed).startswith("wording: ")
     assert measure_shared_content(seed, far) < MAX_SHARED_CONTENT < measure_shared_content(seed, near)
     assert "" == drift(far, seed)
-
-
-def test_shared_content_is_counted_in_the_shorter_text() -> None:
-    assert (1.0, 0.5, 0.0) == (
-        measure_shared_content("red barrel", "a red barrel in the yellow yard"),
-        measure_shared_content("red barrel", "blue barrel"),
-        measure_shared_content("red barrel", ""),
-    )
+    # Counted in the shorter text.
+    others = ("a red barrel in the yellow yard", "blue barrel", "")
+    assert [1.0, 0.5, 0.0] == [measure_shared_content("red barrel", other) for other in others]
 
 
 def test_habits_of_one_text_are_narrower_than_the_general_ones_and_of_many_their_own() -> None:
@@ -120,6 +108,9 @@ def test_habits_of_one_text_are_narrower_than_the_general_ones_and_of_many_their
     assert all(own < general for own, general in zip(one.spreads, GENERAL_SPREADS.spreads, strict=True))
     assert all(own < prior for own, prior in zip(alike.spreads, one.spreads, strict=True))
     assert measure_spreads([]) == one
+    # Varied habits allow more.
+    assert find_drift(NOVEL, TOLD, measure_spreads([NOVEL] * 12)) is not None
+    assert find_drift(NOVEL, TOLD, measure_spreads([TWEET, LEGAL, NOVEL, SEED] * 3)) is None
 
 
 def test_one_word_of_a_kind_is_chance_and_two_are_not() -> None:
@@ -130,13 +121,6 @@ def test_one_word_of_a_kind_is_chance_and_two_are_not() -> None:
 
     assert find_drift(seed, one, spreads) is None
     assert (find_drift(seed, two, spreads) or "").startswith("abstract nouns: 0.13, the seed has 0.00")
-
-
-def test_varied_habits_allow_more() -> None:
-    loose = measure_spreads([TWEET, LEGAL, NOVEL, SEED] * 3)
-
-    assert find_drift(NOVEL, TOLD, measure_spreads([NOVEL] * 12)) is not None
-    assert find_drift(NOVEL, TOLD, loose) is None
 
 
 @pytest.mark.parametrize("text", ["", "…", "Ahem"])
