@@ -18,7 +18,7 @@ from fakes.database import keep_deployed, lay_database, lay_deployed
 from fakes.waiting import wait_until
 from fakes.workspace import HANDLE, MARK, ROOT, Workspace
 
-START_SECONDS = 120.0
+START_SECONDS = 240.0
 POOL = "exemplars"
 # Prefect's variable for another database than SQLite's, which is a file.
 DATABASE = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
@@ -54,7 +54,8 @@ class Site:
         """Starts the server and waits until it answers."""
         lay_database(Path(self.variables["PREFECT_HOME"]))
         self._start("server", "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.port))
-        wait_until(lambda: answers(f"{self.url}/health"), START_SECONDS, "the Prefect server answers")
+        server = self.processes["server"]
+        wait_until(lambda: answers(f"{self.url}/health"), START_SECONDS, "the Prefect server answers", process=server)
 
     def start_deployed(self) -> None:
         """Starts the server as it is after the deploy step, which is taken once in a session of tests."""

@@ -28,7 +28,7 @@ def wait_until(
     while not condition():
         waited = time.monotonic() - begun
         if process is not None and process.poll() is not None:
-            raise AssertionError(f"the process ended before: {what}: {process.communicate()[1]}")
+            raise AssertionError(f"the process ended before: {what}: {process.communicate()[1] or process.returncode}")
         assert waited < seconds, f"not within {seconds:g} s: {what}"
         time.sleep(min(max(waited / 20, 0.02), 0.5))
 
