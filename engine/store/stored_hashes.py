@@ -1,4 +1,4 @@
-"""The hashes of a set's texts: in the set where it has them, else made once and kept below the cache folder.
+"""The hashes of a set's texts: in the set or, where that was altered since, made once and kept below the cache folder.
 
 Hashes are never trusted for what they say they are: their digest is that of the sealed manifest or, in the cache, part
 of the file's name, and their columns and version are those of this code. A run writes into no other run's set.
@@ -41,20 +41,17 @@ class HashedSet:
         rows: the number of its samples.
         digest: the SHA-256 of its samples as they lie in the store.
         walk_texts: yields its texts in parts, in order.
-        stored: the path or URI and the SHA-256 of the hashes that its manifest names, by kind.
-        version: the version of those hashes; None without any.
+        stored: the path or URI and the SHA-256 of the hashes that its manifest names, by kind; None where its samples
+            were altered since, of which these say nothing.
         is_remote: whether the set lies in an object store, from which the hashes are fetched once.
-        lacking: why no hashes of a kind are named.
     """
 
     run_id: str
     rows: int
     digest: Callable[[], str]
     walk_texts: Callable[[], Iterator[Sequence[str]]]
-    stored: Mapping[str, tuple[str, str]]
-    version: object
+    stored: Mapping[str, tuple[str, str]] | None
     is_remote: bool = False
-    lacking: str = "it has none"
 
 
 # A file on this disk, or its content where there is no cache folder.
@@ -78,7 +75,7 @@ def render_hashes(parts: Iterable[Sequence[str]], kind: HashKind) -> bytes:
 
 
 def find_hashes(sets: Sequence[HashedSet], kind: HashKind, cache: Path | None) -> list[Hashes]:
-    """The hashes of each set; those that no set and no cache has are made now, which one line of the log says.
+    """The hashes of each set; those that cannot be trusted are made anew, which one line of the log says.
 
     Args:
         cache: the folder that keeps those that were made; None keeps none.
@@ -145,10 +142,8 @@ def _find(item: HashedSet, kind: HashKind, cache: Path | None, made: list[str]) 
 
 def _find_stored(item: HashedSet, kind: HashKind) -> tuple[Hashes | None, str]:
     """The hashes in the set itself, or why there are none that can be trusted."""
-    if kind.name not in item.stored:
-        return None, item.lacking
-    if item.version != HASHES_VERSION:
-        return None, f"its own are of version {item.version}, and this is version {HASHES_VERSION}"
+    if item.stored is None:
+        return None, "its samples were altered since they were written"
     uri, expected = item.stored[kind.name]
     try:
         hashes: Hashes = read_bytes(uri) if item.is_remote else open_folder(uri)[1]

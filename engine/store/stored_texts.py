@@ -133,20 +133,23 @@ def list_unchecked(sets: Sequence[StoredSet], others: Sequence[StoredSet]) -> tu
 
 
 def describe_set(stored: StoredSet, rows: int) -> HashedSet:
-    """What is to be known of a set to find its hashes. Those that it has are of its samples as they were written."""
+    """What is to be known of a set to find its hashes. Those that it has are of its samples as they were written.
+
+    Raises:
+        StoreError: its manifest does not name them.
+    """
     altered = is_altered(stored)
     files = stored.manifest.get("files", {})
-    named = {kind: (stored.file(name), files[name]["sha256"]) for kind, name in HASHES.items() if name in files}
-    expected = files.get(stored.rows_name, {}).get("sha256")
+    with explain_damage(stored):
+        if lacking := {stored.rows_name, *HASHES.values()} - files.keys():
+            raise ValueError(f"the manifest does not name {', '.join(sorted(lacking))}")
     return HashedSet(
         run_id=stored.run_id,
         rows=rows,
-        digest=partial(_digest_samples, stored) if altered or not expected else partial(str, expected),
+        digest=partial(_digest_samples, stored) if altered else partial(str, files[stored.rows_name]["sha256"]),
         walk_texts=partial(_walk_texts, stored),
-        stored={} if altered else named,
-        version=stored.manifest.get("hashes_version"),
+        stored=None if altered else {kind: (stored.file(name), files[name]["sha256"]) for kind, name in HASHES.items()},
         is_remote="://" in stored.folder,
-        lacking="its samples were altered since they were written" if altered else "it has none",
     )
 
 
@@ -162,7 +165,7 @@ def open_samples(sets: Sequence[StoredSet], cache: Path | None = None) -> Stored
     """The samples of some sets, in order, as they lie in the store; ``list_altered`` names sets that were altered.
 
     Args:
-        cache: the folder that keeps hashes of sets that have none; None keeps them in memory.
+        cache: the folder that keeps hashes that are made anew; None keeps them in memory.
 
     Raises:
         StoreError: the store cannot be read, or a set's file is missing or can no longer be read.

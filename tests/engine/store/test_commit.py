@@ -11,7 +11,7 @@ from pyarrow import fs
 
 from engine.listing.attached import find_manifests, list_attached
 from engine.store.layout import MANIFEST
-from engine.store.store import locate_pool
+from engine.store.store import list_sets, locate_pool
 
 
 def list_runs(samples: Path) -> list[str]:
@@ -22,50 +22,39 @@ def read_moment(folder: str) -> int:
     return Path(folder, MANIFEST).stat().st_mtime_ns
 
 
-def test_set_has_the_moment_of_its_commit(tmp_path: Path) -> None:
+def test_set_has_the_moment_of_its_commit_and_keeps_it(tmp_path: Path) -> None:
+    rejected = read_moment(attach_set(tmp_path, "a", status="rejected").folder)
     before = time.time_ns()
     moment = read_moment(attach_set(tmp_path, "a").folder)
 
-    assert before <= moment <= time.time_ns()
+    assert rejected < before <= moment <= time.time_ns()
     assert [moment] == [item.attached_ns for item in list_attached(f"{tmp_path}/", HANDLE)]
-
-
-def test_set_comes_after_those_that_are_there_though_the_clock_was_set_back(tmp_path: Path) -> None:
-    ahead = time.time_ns() + 3_600 * 10**9
-    os.utime(Path(attach_set(tmp_path, "b").folder, MANIFEST), ns=(ahead, ahead))
-
-    assert ahead + 1 == read_moment(attach_set(tmp_path, "a").folder)
-    assert ["b", "a"] == list_runs(tmp_path)
-
-
-def test_set_that_is_written_again_keeps_its_moment(tmp_path: Path) -> None:
-    first = read_moment(attach_set(tmp_path, "a").folder)
     attach_set(tmp_path, "b")
-
-    assert first == read_moment(attach_set(tmp_path, "a").folder)
+    assert moment == read_moment(attach_set(tmp_path, "a").folder)
     assert ["a", "b"] == list_runs(tmp_path)
 
 
-def test_set_that_takes_the_place_of_a_rejected_one_has_a_later_moment(tmp_path: Path) -> None:
-    rejected = read_moment(attach_set(tmp_path, "a", status="rejected").folder)
+@pytest.mark.parametrize("status", ["attached", "rejected"])
+def test_set_comes_after_those_that_are_there_though_the_clock_was_set_back(tmp_path: Path, status: str) -> None:
+    ahead = time.time_ns() + 3_600 * 10**9
+    other = "b" if status == "attached" else "a"
+    os.utime(Path(attach_set(tmp_path, other, status=status).folder, MANIFEST), ns=(ahead, ahead))  # type: ignore[arg-type]
+    (Path(locate_pool(str(tmp_path), HANDLE, "train")) / "notes").write_text("a file that is in nobody's way")
 
-    assert rejected < read_moment(attach_set(tmp_path, "a").folder)
+    assert ahead + 1 == read_moment(attach_set(tmp_path, "a").folder)
+    assert (["b", "a"] if status == "attached" else ["a"]) == list_runs(tmp_path)
 
 
-def test_no_two_sets_that_are_written_at_once_have_the_same_moment(tmp_path: Path) -> None:
+def test_twenty_threads_that_write_their_own_runs_leave_twenty_sets_each_with_its_moment(tmp_path: Path) -> None:
+    store = tmp_path / "samples"
     with ThreadPoolExecutor(20) as pool:
-        folders = list(pool.map(lambda number: attach_set(tmp_path, str(number)).folder, range(20)))
+        stored = list(pool.map(lambda number: attach_set(store, str(number)), range(20)))
 
-    assert 20 == len({read_moment(folder) for folder in folders})
-
-
-def test_file_beside_the_sets_is_in_nobodys_way(tmp_path: Path) -> None:
-    pool = Path(locate_pool(str(tmp_path), HANDLE, "train"))
-    pool.mkdir(parents=True)
-    (pool / "notes").write_text("a file")
-    attach_set(tmp_path, "a")
-
-    assert ["a"] == list_runs(tmp_path)
+    assert all(item.written for item in stored)
+    assert {item.folder for item in stored} == {item.folder for item in list_sets(str(store), HANDLE, "train")}
+    assert 20 == len({read_moment(item.folder) for item in stored})
+    assert [store] == list(tmp_path.iterdir())
+    assert [f"handle={HANDLE}"] == [path.name for path in store.iterdir()]
 
 
 def test_object_store_tells_the_same_manifests_as_a_local_disk(tmp_path: Path) -> None:
@@ -82,8 +71,4 @@ def test_object_store_tells_the_same_manifests_as_a_local_disk(tmp_path: Path) -
 
     assert {"run=a", "run=b"} == set(local)
     assert local == find_manifests(remote, path)
-
-
-@pytest.mark.parametrize("filesystem", [fs.LocalFileSystem(), fs.SubTreeFileSystem("/", fs.LocalFileSystem())])
-def test_folder_that_is_not_there_has_no_manifests(tmp_path: Path, filesystem: fs.FileSystem) -> None:
-    assert {} == find_manifests(filesystem, f"{tmp_path}/none")
+    assert {} == find_manifests(fs.LocalFileSystem(), f"{tmp_path}/none") == find_manifests(remote, "none")

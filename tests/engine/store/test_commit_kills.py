@@ -3,61 +3,49 @@
 ``LONG=1 pytest tests/engine/store/test_commit_kills.py -s`` kills more often, and prints what was found.
 """
 
-import multiprocessing
 import os
 import random
 import subprocess
 import time
 from collections import Counter
-from multiprocessing.connection import Connection
+from collections.abc import Callable
 from pathlib import Path
-from uuid import UUID
 
 import pandas as pd
 import pytest
 from fakes.long import choose, longer
+from fakes.store_writers import (
+    CONTEXT,
+    SECONDS,
+    detach_at_once,
+    name_run,
+    open_pool,
+    run_apart,
+    write_at_once,
+    write_sets,
+)
 from fakes.stored import HANDLE, attach_set
 from fakes.workspace import mount_disk
 
 from engine.domain.model import Attached
 from engine.errors import StoreError
-from engine.store.commit import detach_files
 from engine.store.debris import sweep_store
 from engine.store.sample_set import Status
 from engine.store.store import StoredSet, detach_stored, find_set, list_sets, locate_pool, locate_set, read_attached
 from engine.store.verify import StoreVerifier
 
-ROUNDS = choose(once=8, at_length=400)
+ROUNDS = choose(once=6, at_length=400)
 ROWS = 4
-
-
-def name_run(number: int) -> str:
-    return str(UUID(int=number))
-
-
-def write_sets(store: Path, begin: int, told: Connection, count: int = 10_000) -> None:
-    """Sets one after another: every second comes after a rejected one, every third is detached again."""
-    for number in range(begin, begin + count):
-        if number % 2:
-            attach_set(store, name_run(number), ROWS, status="rejected")
-        stored = attach_set(store, name_run(number), ROWS)
-        told.send((number, "attached"))
-        if number % 3 == 0:
-            detach_stored(stored)
-            told.send((number, "detached"))
 
 
 def kill_writer(store: Path, begin: int, after_seconds: float) -> dict[int, str]:
     """What a writer said of its sets until it was killed, so many seconds after its first word."""
-    context = multiprocessing.get_context("fork")
-    heard, told = context.Pipe(duplex=False)
-    process = context.Process(target=write_sets, args=(store, begin, told))
-    process.start()
-    told.close()
-    said = dict([heard.recv()])
-    time.sleep(after_seconds)
-    process.kill()
-    process.join()
+    heard, told = CONTEXT.Pipe(duplex=False)
+    with run_apart(write_sets, store, begin, ROWS, told):
+        told.close()
+        assert heard.poll(SECONDS)
+        said = dict([heard.recv()])
+        time.sleep(after_seconds)
     try:
         while heard.poll():
             said |= dict([heard.recv()])
@@ -107,11 +95,13 @@ def test_disk_that_is_full_at_any_byte_leaves_what_was_there(tmp_path: Path, bef
             attach_set(store, "old", ROWS)
             stored = attach_set(store, "new", ROWS, status=before) if before else None
             free = os.statvfs(disk)
-            filler = free.f_bavail - pages
-            (disk / "filler").write_bytes(b"x" * free.f_bsize * max(0, filler))
+            (disk / "filler").write_bytes(b"x" * free.f_bsize * max(0, free.f_bavail - pages))
             was = find_set(str(store), "new")
             try:
-                change_set(store, stored if before == "attached" else None)
+                if stored is not None and before == "attached":
+                    detach_stored(stored)
+                else:
+                    attach_set(store, "new", ROWS)
             except StoreError:
                 failed += 1
                 assert was == find_set(str(store), "new")
@@ -121,60 +111,34 @@ def test_disk_that_is_full_at_any_byte_leaves_what_was_there(tmp_path: Path, bef
     assert 0 < failed < 20
 
 
-def change_set(store: Path, stored: StoredSet | None) -> None:
-    if stored is None:
-        attach_set(store, "new", ROWS)
-    else:
-        detach_stored(stored)
-
-
-def write_at_once(arguments: tuple[str, str]) -> bool:
-    store, run_id = arguments
-    return attach_set(Path(store), run_id, ROWS).written
-
-
+@pytest.mark.parametrize(
+    ("act", "before"), [(write_at_once, "rejected"), (detach_at_once, "attached")], ids=["write", "detach"]
+)
 @longer
-def test_two_writers_of_one_run_leave_the_set_of_the_first(tmp_path: Path) -> None:
-    """Each run was rejected before, so that both find a set which makes room: neither may take the other's for it."""
+def test_of_two_who_change_one_set_at_once_one_does(
+    tmp_path: Path, act: Callable[[str, str], bool], before: Status
+) -> None:
+    """Both writers find a rejected set, which makes room: neither may take the other's for it."""
     store = tmp_path / "samples"
-    with multiprocessing.get_context("fork").Pool(2) as pool:
+    with open_pool(2) as pool:
         for number in range(ROUNDS):
-            attach_set(store, name_run(number), ROWS, status="rejected")
-            arguments = [(str(store), name_run(number))] * 2
-            assert 1 == sum(pool.map(write_at_once, arguments, chunksize=1))
+            attach_set(store, name_run(number), ROWS, status=before)
+            assert 1 == sum(pool.map(act, [str(store)] * 2, [name_run(number)] * 2, timeout=SECONDS))
 
     assert Counter() == find_faults(store)
-    assert dict.fromkeys(map(name_run, range(ROUNDS)), ROWS) == count_rows(store)
-
-
-def detach_at_once(arguments: tuple[str, str]) -> bool:
-    store, run_id = arguments
-    stored = find_set(store, run_id)
-    assert stored is not None
-    return stored.status == "attached" and detach_files(stored.folder)
-
-
-@longer
-def test_two_who_detach_one_set_do_it_once(tmp_path: Path) -> None:
-    store = tmp_path / "samples"
-    with multiprocessing.get_context("fork").Pool(2) as pool:
-        for number in range(ROUNDS):
-            attach_set(store, name_run(number), ROWS)
-            arguments = [(str(store), name_run(number))] * 2
-            assert 1 == sum(pool.map(detach_at_once, arguments, chunksize=1))
-
-    assert Counter() == find_faults(store)
+    attached = range(ROUNDS) if act is write_at_once else ()
+    assert [name_run(number) for number in attached] == [
+        stored.run_id for stored in list_sets(str(store), HANDLE, "train")
+    ]
 
 
 @longer
 def test_our_readers_and_verify_see_each_set_whole_or_not_while_sets_come_and_go(tmp_path: Path) -> None:
     store = tmp_path / "samples"
     attach_set(store, "stays", ROWS)
-    _, told = multiprocessing.get_context("fork").Pipe(duplex=False)
-    writer = multiprocessing.get_context("fork").Process(target=write_sets, args=(store, 0, told, 4 * ROUNDS))
-    writer.start()
+    heard, told = CONTEXT.Pipe(duplex=False)
     looks = 0
-    try:
+    with run_apart(write_sets, store, 0, ROWS, told, 4 * ROUNDS) as writer:
         while writer.is_alive():
             sets = list_sets(str(store), HANDLE, "train")
             texts = [sample.text.split()[0] for sample in read_those_there(sets)]
@@ -182,9 +146,9 @@ def test_our_readers_and_verify_see_each_set_whole_or_not_while_sets_come_and_go
             assert "stays" in texts
             assert Counter() == find_faults(store)
             looks += 1
-    finally:
-        writer.kill()
-        writer.join()
+            while heard.poll():
+                heard.recv()
+        assert 0 == writer.exitcode
     assert looks
     print(f"\n{looks} looks at {4 * ROUNDS} sets that came and went")
 
@@ -224,7 +188,12 @@ def remount(disk: Path, option: str) -> None:
 @pytest.mark.parametrize("what", ["folder", "file"])
 def test_set_without_a_manifest_is_debris_that_the_next_run_of_its_model_takes_away(tmp_path: Path, what: str) -> None:
     store = tmp_path / "samples"
-    attach_set(store, "whole", ROWS)
+    attach_set(store, "rejected", ROWS, status="rejected")
+    attach_set(store, "held-out", ROWS, pool="eval")
+    detach_stored(attach_set(store, "detached", ROWS))
+    before = sorted(store.rglob("*"))
+    assert () == sweep_store(str(store), HANDLE)
+    assert () == sweep_store(str(tmp_path / "nowhere"), HANDLE)
     debris = Path(locate_set(str(store), HANDLE, "train", "half"))
     if what == "folder":
         Path(attach_set(store, "half", ROWS).folder, "__run__/manifest.json").unlink()
@@ -235,17 +204,6 @@ def test_set_without_a_manifest_is_debris_that_the_next_run_of_its_model_takes_a
     assert debris.exists()
     [said] = sweep_store(str(store), HANDLE)
     assert said.startswith(f"{debris}: a set without a manifest")
-    assert ["run=whole"] == [path.name for path in Path(locate_pool(str(store), HANDLE, "train")).iterdir()]
-    assert [store] == list(tmp_path.iterdir())
-
-
-def test_rejected_and_detached_sets_are_no_debris(tmp_path: Path) -> None:
-    store = tmp_path / "samples"
-    attach_set(store, "rejected", ROWS, status="rejected")
-    attach_set(store, "held-out", ROWS, pool="eval")
-    detach_stored(attach_set(store, "detached", ROWS))
-    before = sorted(store.rglob("*"))
-
-    assert () == sweep_store(str(store), HANDLE)
     assert before == sorted(store.rglob("*"))
-    assert () == sweep_store(str(tmp_path / "nowhere"), HANDLE)
+    assert debris.parent == Path(locate_pool(str(store), HANDLE, "train"))
+    assert [store] == list(tmp_path.iterdir())

@@ -3,14 +3,12 @@
 ``LONG=1 pytest tests/engine/store/test_removal_kills.py -s`` goes on for longer, and prints what was found.
 """
 
-import multiprocessing
 import random
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from ctypes import c_int
-from datetime import UTC, datetime
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 from typing import Any
@@ -23,43 +21,29 @@ import pyarrow.parquet as pq
 import pytest
 from fakes.long import choose, long, longer
 from fakes.s3 import S3
+from fakes.store_writers import CONTEXT, find, remove_in_turn, remove_text, run_apart
 from fakes.stored import HANDLE, attach_set, write_model
 
 from engine.definitions.loader import load_outline
-from engine.domain.samples import make_id
 from engine.errors import StoreError
 from engine.listing.attached import count_attached
 from engine.listing.page import Position
 from engine.listing.samples import list_samples
 from engine.store.debris import sweep_store
 from engine.store.layout import SAMPLES
-from engine.store.removal import remove_stored
-from engine.store.set_versions import Removal
-from engine.store.store import StoredSet, find_set
 from engine.store.verify import StoreVerifier
 from engine.system.filesystem import open_folder
 
-NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
-REMOVED = choose(once=24, at_length=200)
-KILLS = choose(once=8, at_length=50)
+REMOVED = choose(once=20, at_length=200)
+KILLS = choose(once=5, at_length=50)
 ROWS = 120
 PAGE = 17
-
-
-def find(store: Path | str, run_id: str) -> StoredSet:
-    stored = find_set(str(store), run_id)
-    assert stored is not None
-    return stored
 
 
 def draw_removals(count: int) -> list[tuple[str, str]]:
     """The run and text of so many samples of the sets ``a`` and ``b``, in an order of its own."""
     texts = [(run_id, f"{run_id} {number}") for run_id in "ab" for number in range(ROWS)]
     return random.Random(20261128).sample(texts, count)
-
-
-def remove(store: Path | str, run_id: str, text: str) -> bool:
-    return remove_stored(find(store, run_id), Removal((make_id(HANDLE, "clarity", text),), NOW))
 
 
 def name_faults(store: Path | str) -> list[str]:
@@ -72,18 +56,17 @@ class Watched:
     def __init__(self, store: Path | str, models: Path, count: int = REMOVED) -> None:
         self.store, self.models = store, models
         self.removals = draw_removals(count)
-        self.begun: Synchronized[int] = multiprocessing.Value(c_int, 0)
-        self.done: Synchronized[int] = multiprocessing.Value(c_int, 0)
+        self.begun: Synchronized[int] = CONTEXT.Value(c_int, 0)
+        self.done: Synchronized[int] = CONTEXT.Value(c_int, 0)
         write_model(models)
         self.texts = [f"{run_id} {number}" for run_id in "ab" for number in range(ROWS)]
         for run_id in "ab":
             attach_set(store, run_id, ROWS)
 
-    def work(self) -> None:
-        for run_id, text in self.removals[self.done.value :]:
-            self.begun.value += 1
-            assert remove(self.store, run_id, text)
-            self.done.value += 1
+    @property
+    def work(self) -> tuple[Path | str, Sequence[tuple[str, str]], "Synchronized[int]", "Synchronized[int]"]:
+        """What ``remove_in_turn`` is given."""
+        return self.store, self.removals, self.begun, self.done
 
     def left(self, count: int) -> list[str]:
         gone = {text for _, text in self.removals[:count]}
@@ -139,10 +122,8 @@ def list_readers(watched: Watched) -> dict[str, Callable[[], Sequence[str]]]:
 @longer
 def test_readers_in_a_loop_see_whole_versions_and_pages_lose_and_double_nothing(tmp_path: Path) -> None:
     watched = Watched(tmp_path / "samples", tmp_path / "models")
-    writer = multiprocessing.get_context("fork").Process(target=watched.work)
     readers, looks = list_readers(watched), Counter[str]()
-    writer.start()
-    try:
+    with run_apart(remove_in_turn, *watched.work) as writer:
         while writer.is_alive():
             for name, read in readers.items():
                 try:
@@ -154,9 +135,6 @@ def test_readers_in_a_loop_see_whole_versions_and_pages_lose_and_double_nothing(
             watched.check(lambda: list(watched.walk_pages()), whole=False)
             looks["pages"] += 1
             count_attached(str(watched.store), HANDLE)
-    finally:
-        writer.kill()
-        writer.join()
     assert len(watched.removals) == watched.done.value
     for read in readers.values():
         assert watched.left(len(watched.removals)) == list(read())
@@ -169,14 +147,11 @@ def test_removal_that_is_killed_at_any_instant_leaves_the_set_before_or_after_it
     watched = Watched(tmp_path / "samples", tmp_path / "models", ROWS)
     instants, swept, finished = random.Random(20261128), 0, 0
     for _ in range(KILLS):
-        process = multiprocessing.get_context("fork").Process(target=watched.work)
-        process.start()
         at = watched.done.value
-        while watched.begun.value == at and process.is_alive():
-            time.sleep(0.0005)
-        time.sleep(instants.uniform(0, 0.15))
-        process.kill()
-        process.join()
+        with run_apart(remove_in_turn, *watched.work) as process:
+            while watched.begun.value == at and process.is_alive():
+                time.sleep(0.0005)
+            time.sleep(instants.uniform(0, 0.15))
         assert [] == name_faults(watched.store)
         for read in (*list_readers(watched).values(), lambda: list(watched.walk_pages())):
             watched.check(read)
@@ -202,7 +177,7 @@ def test_server_that_breaks_after_any_request_leaves_the_set_before_or_after_it(
         s3.break_after(changes)
         watched.begun.value += 1
         try:
-            done = remove(s3_uri, run_id, text)
+            done = remove_text(s3_uri, run_id, text)
         except StoreError:
             done = False
         finally:
@@ -213,7 +188,7 @@ def test_server_that_breaks_after_any_request_leaves_the_set_before_or_after_it(
         if changes % 2:
             sweep_store(s3_uri, HANDLE)
             assert [] == name_faults(s3_uri)
-        assert remove(s3_uri, run_id, text)
+        assert remove_text(s3_uri, run_id, text)
         watched.done.value += 1
         assert watched.left(watched.done.value) == list(watched.walk_pages()) == list(pd.read_parquet(s3_uri)["text"])
         assert [] == name_faults(s3_uri)
@@ -239,7 +214,7 @@ def test_pages_of_an_object_store_lose_and_double_nothing_while_samples_are_remo
         "duckdb": lambda: read_duckdb_over_arrow(s3_uri),
     }
     looks, torn = Counter[str](), Counter[str]()
-    writer = threading.Thread(target=watched.work)
+    writer = threading.Thread(target=remove_in_turn, args=watched.work)
     writer.start()
     try:
         while writer.is_alive():

@@ -2,20 +2,19 @@
 
 import os
 import shutil
-import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
-from fakes.stored import HANDLE, attach_set
-from fakes.workspace import mount_disk
+from fakes.stored import HANDLE, attach_set, wait_for_waiting
 
-from engine.errors import StoreError
 from engine.store.debris import sweep_store
+from engine.store.sample_set import Status
 from engine.store.staging import PROBE, STAGING, STALE_SECONDS, list_stale, make_staging, put_aside
-from engine.store.store import check_writable, list_sets, locate_pool
+from engine.store.store import list_sets, locate_pool
 from engine.store.verify import StoreVerifier
+from engine.store.writers import lock_model
 
 OTHER = "u22a8.other"
 # A model whose handle begins as that of the other does, and one with which it ends.
@@ -78,12 +77,7 @@ def test_what_a_run_of_another_model_left_stays_for_a_day(tmp_path: Path, handle
 
 @pytest.mark.parametrize(
     "name",
-    [
-        "samples/_probe-0123456789ab-0",
-        "samples/__staging-0123456789ab-x",
-        ".samples-staging-0123456789ab-x",
-        ".samples-staging-x",
-    ],
+    [f"samples/{PROBE}0123456789ab-0", "samples/__staging-0123456789ab-x", ".samples-staging-x"],
 )
 def test_what_a_dead_process_left_goes_after_a_day(tmp_path: Path, name: str) -> None:
     root = tmp_path / "samples"
@@ -118,37 +112,17 @@ def test_what_its_process_takes_away_meanwhile_is_not_missed(tmp_path: Path, mon
 
 
 def test_sweep_waits_for_a_living_process_of_the_same_model(tmp_path: Path) -> None:
-    """Two runs of a model that no lease keeps apart: whoever commits holds the pool's lock, and is not disturbed."""
+    """Two runs of a model that no lease keeps apart: whoever commits holds the model's lock, and is not disturbed."""
     root = tmp_path / "samples"
-    attach_set(root, "stays")
-    read_end, write_end = os.pipe()
-    if not (child := os.fork()):
-        attach_set_slowly(root, write_end)
-    try:
-        assert b"s" == os.read(read_end, 1)
-        swept = sweep(root)
-    finally:
-        _, status = os.waitpid(child, 0)
+    model = Path(attach_set(root, "stays").folder).parents[1]
+    with ThreadPoolExecutor(1) as pool, lock_model(str(model)):
+        left = leave_staging(root)
+        swept = pool.submit(sweep, root)
+        wait_for_waiting(model, swept)
+        assert not swept.done()
+        shutil.rmtree(left)
 
-    assert (0, []) == (status, swept)
-    assert ["slow", "stays"] == sorted(stored.run_id for stored in list_sets(str(root), HANDLE, "train"))
-
-
-def attach_set_slowly(root: Path, write_end: int) -> None:
-    """Commits a set, and tells in the midst of it; ends the process."""
-    sync = os.fsync
-
-    def sync_slowly(fd: Any) -> None:
-        os.write(write_end, b"s")
-        time.sleep(0.1)
-        sync(fd)
-
-    os.fsync = sync_slowly
-    status = 1
-    try:
-        status = int(not attach_set(root, "slow").written)
-    finally:
-        os._exit(status)
+    assert [] == swept.result()
 
 
 def test_process_whose_folder_was_taken_away_commits_no_part_of_a_set(tmp_path: Path) -> None:
@@ -166,26 +140,18 @@ def test_process_whose_folder_was_taken_away_commits_no_part_of_a_set(tmp_path: 
     assert ["a"] == [stored.run_id for stored in list_sets(str(root), HANDLE, "train")]
 
 
-def test_set_that_was_put_aside_goes_back_where_nothing_took_its_place(tmp_path: Path) -> None:
+@pytest.mark.parametrize("status", ["attached", "rejected"])
+def test_set_that_was_put_aside_goes_back_where_nothing_took_its_place(tmp_path: Path, status: Status) -> None:
     root = tmp_path / "samples"
-    folder = Path(attach_set(root, "a").folder)
+    folder = Path(attach_set(root, "a", status=status).folder)
     left = leave_staging(root)
     put_aside(left, folder)
-    assert [] == list_sets(str(root), HANDLE, "train")
+    assert not folder.exists()
+    if status == "rejected":
+        attach_set(root, "a")
 
     assert [str(left)] == sweep(root)
     assert [str(folder)] == [stored.folder for stored in list_sets(str(root), HANDLE, "train")]
-
-
-def test_set_that_was_put_aside_does_not_come_back_where_another_took_its_place(tmp_path: Path) -> None:
-    root = tmp_path / "samples"
-    folder = Path(attach_set(root, "a", status="rejected").folder)
-    left = leave_staging(root)
-    put_aside(left, folder)
-    attach_set(root, "a")
-    sweep(root)
-
-    assert ["a"] == [stored.run_id for stored in list_sets(str(root), HANDLE, "train")]
     assert [root] == list(tmp_path.iterdir())
 
 
@@ -215,31 +181,3 @@ def test_what_cannot_go_back_is_kept_until_it_can(tmp_path: Path) -> None:
     assert 1 == len(sweep(root))
     assert folder.is_dir()
     assert {"samples", "away"} == {path.name for path in tmp_path.iterdir()}
-
-
-def test_killed_commit_is_cleaned_up_by_the_next_run_of_its_model_alone(tmp_path: Path) -> None:
-    root = tmp_path / "samples"
-    attach_set(root, "a")
-    if not (child := os.fork()):
-        os.fsync = lambda fd: os.kill(os.getpid(), signal.SIGKILL)
-        attach_set(root, "b")
-        os._exit(0)
-    _, status = os.waitpid(child, 0)
-
-    assert signal.SIGKILL == os.WTERMSIG(status)
-    assert 2 == len(list(tmp_path.iterdir()))
-    assert [] == list(StoreVerifier(str(root)).find_faults())
-    assert [] == sweep(root, OTHER)
-    assert 1 == len(sweep(root))
-    assert [root] == list(tmp_path.iterdir())
-
-
-def test_probe_leaves_nothing_and_tells_what_is_wrong(tmp_path: Path) -> None:
-    check_writable(str(tmp_path / "new" / "samples"))
-    with mount_disk(tmp_path / "full", "size=4k") as disk:
-        (disk / "filler").write_bytes(b"x" * 4096)
-        with pytest.raises(StoreError, match="No space"):
-            check_writable(str(disk))
-        assert ["filler"] == [path.name for path in disk.iterdir()]
-
-    assert [] == list((tmp_path / "new" / "samples").iterdir())

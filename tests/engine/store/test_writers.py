@@ -1,7 +1,6 @@
 """Writers that share no Prefect server: one at a time gets in, on a disk and on S3, and a dead one keeps nobody out."""
 
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,6 @@ from engine.store.writers import WRITERS, lock_model
 from engine.system.filesystem import replace_file
 
 pytestmark = pytest.mark.slow
-PROCESSES = 4
 # What is put before samples.parquet: the writer's own object, the rejected rows, two files of hashes.
 BEFORE_SAMPLES = 4
 
@@ -25,9 +23,10 @@ BEFORE_SAMPLES = 4
 def test_of_many_that_would_attach_one_text_to_either_pool_one_does(
     tmp_path: Path, request: pytest.FixtureRequest, kind: str
 ) -> None:
+    """Threads here: each opens the folder anew, so that their locks keep them apart as those of processes do."""
     store = str(tmp_path / "samples") if kind == "disk" else request.getfixturevalue("s3_uri")
-    runs = [f"{number}-{pool}" for number in range(PROCESSES) for pool in ("train", "eval")]
-    with ProcessPoolExecutor(PROCESSES, get_context("spawn")) as pool:
+    runs = [f"{number}-{pool}" for number in range(4) for pool in ("train", "eval")]
+    with ThreadPoolExecutor(len(runs)) as pool:
         written = dict(zip(runs, pool.map(attach_alone, [store] * len(runs), runs), strict=True))
 
     [one] = [run for run, done in written.items() if done]
