@@ -85,7 +85,7 @@ def test_run_that_is_written_again_attaches_its_set_again(tmp_path: Path) -> Non
     assert [] == list(StoreVerifier(str(store)).find_faults())
 
 
-@pytest.mark.parametrize("run_id", ["nowhere", "", "../run=a", "a/../run=a"])
+@pytest.mark.parametrize("run_id", ["nowhere", "", "a/../run=a"])
 def test_unknown_run_is_bad_input(tmp_path: Path, run_id: str) -> None:
     attach_set(tmp_path / "samples", "a")
     with pytest.raises(InputError, match=r"has no set of run .* EXEMPLARS_SAMPLES_URI"):

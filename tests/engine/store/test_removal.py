@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from fakes.builders import make_stamp
+from fakes.store_writers import find
 from fakes.stored import HANDLE, attach_set, write_model
 
 from engine.definitions.loader import load_outline
@@ -23,16 +24,10 @@ from engine.store.layout import DETACHED, HASHES, MANIFEST, REJECTED, SAMPLES
 from engine.store.removal import find_samples, remove_stored
 from engine.store.sample_set import SampleSet, render_files, seal
 from engine.store.set_versions import Removal
-from engine.store.store import StoredSet, detach_stored, digest_sets, find_set, list_sets
+from engine.store.store import StoredSet, detach_stored, digest_sets, list_sets
 from engine.store.verify import StoreVerifier
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
-
-
-def find(store: Path | str, run_id: str) -> StoredSet:
-    stored = find_set(str(store), run_id)
-    assert stored is not None
-    return stored
 
 
 def list_ids(stored: StoredSet) -> list[int]:
@@ -184,13 +179,13 @@ def test_removals_that_do_not_lead_to_the_samples_are_a_fault(tmp_path: Path) ->
 
 
 class Listing:
-    """The listing of a model whose sets are ``a``, ``b`` and ``c``, of six rows each."""
+    """The listing of a model whose sets are ``a``, ``b`` and ``c``."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, rows: int = 6) -> None:
         self.models, self.store = folder / "models", folder / "samples"
         write_model(self.models)
         for run_id in "abc":
-            attach_set(self.store, run_id, 6)
+            attach_set(self.store, run_id, rows)
 
     def page(self, position: Position | None = None, limit: int = 100) -> Page:
         outline = load_outline(str(self.models), HANDLE)
@@ -200,7 +195,7 @@ class Listing:
         return [sample.text for sample in self.page(position).samples]
 
 
-@pytest.mark.parametrize("limit", range(1, 18))
+@pytest.mark.parametrize("limit", [1, 5, 6, 7, 12, 17])
 def test_cursor_stands_between_its_neighbours_whatever_is_removed(tmp_path: Path, limit: int) -> None:
     listing = Listing(tmp_path)
     page = listing.page(limit=limit)
@@ -216,19 +211,19 @@ def test_cursor_stands_between_its_neighbours_whatever_is_removed(tmp_path: Path
 
 
 def test_set_keeps_its_place_in_the_listing_and_counts_are_those_of_now(tmp_path: Path) -> None:
-    listing = Listing(tmp_path)
+    listing = Listing(tmp_path, 2)
     places = [(item.attached_ns, item.run_id) for item in list_attached(str(listing.store), HANDLE)]
-    for left in range(5, -1, -1):
+    for left in (1, 0):
         remove(listing.store, "a", 0)
         assert places == [(item.attached_ns, item.run_id) for item in list_attached(str(listing.store), HANDLE)]
-        assert 12 + left == count_attached(str(listing.store), HANDLE)["clarity"].sample_count
+        assert 4 + left == count_attached(str(listing.store), HANDLE)["clarity"].sample_count
         assert ["b 0"] == listing.rest(None)[left : left + 1]
-    assert SampleCount(12, 6, 6) == count_attached(str(listing.store), HANDLE)["clarity"]
+    assert SampleCount(4, 2, 2) == count_attached(str(listing.store), HANDLE)["clarity"]
 
 
 def test_page_that_is_being_read_goes_on_in_the_version_that_it_began(tmp_path: Path) -> None:
     """The listing holds the file of a set open; the next page reads the next version."""
-    listing = Listing(tmp_path)
+    listing = Listing(tmp_path, 3)
     read: list[str] = []
     page = listing.page(limit=1)
     while page.next_position:
@@ -236,4 +231,4 @@ def test_page_that_is_being_read_goes_on_in_the_version_that_it_began(tmp_path: 
         remove(listing.store, read[-1][0], 0)
         page = listing.page(page.next_position, 1)
 
-    assert [f"{run_id} {number}" for run_id in "abc" for number in range(6)][:-1] == read
+    assert [f"{run_id} {number}" for run_id in "abc" for number in range(3)][:-1] == read

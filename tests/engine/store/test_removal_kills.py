@@ -4,24 +4,20 @@
 """
 
 import random
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from ctypes import c_int
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pandas as pd
-import pyarrow as pa
 import pyarrow.dataset as ds
-import pyarrow.parquet as pq
 import pytest
 from fakes.long import choose, long, longer
 from fakes.s3 import S3
-from fakes.store_writers import CONTEXT, find, remove_in_turn, remove_text, run_apart
+from fakes.store_writers import CONTEXT, remove_in_turn, remove_text, run_apart
 from fakes.stored import HANDLE, attach_set, write_model
 
 from engine.definitions.loader import load_outline
@@ -30,9 +26,7 @@ from engine.listing.attached import count_attached
 from engine.listing.page import Position
 from engine.listing.samples import list_samples
 from engine.store.debris import sweep_store
-from engine.store.layout import SAMPLES
 from engine.store.verify import StoreVerifier
-from engine.system.filesystem import open_folder
 
 REMOVED = choose(once=20, at_length=200)
 KILLS = choose(once=5, at_length=50)
@@ -198,56 +192,3 @@ def test_server_that_breaks_after_any_request_leaves_the_set_before_or_after_it(
     assert text not in pd.read_parquet(s3_uri)["text"].values
     assert {"before", "after"} == seen
     assert 8 <= changes
-
-
-@long
-@pytest.mark.slow
-def test_pages_of_an_object_store_lose_and_double_nothing_while_samples_are_removed(
-    s3_uri: str, s3: S3, tmp_path: Path
-) -> None:
-    """Other readers see half of a file where theirs is replaced between two of their requests; a page does not."""
-    watched = Watched(s3_uri, tmp_path / "models")
-    places = find(s3_uri, "a").folder, find(s3_uri, "b").folder
-    readers: dict[str, Callable[[], Sequence[str]]] = {
-        "whole files": lambda: [text for place in places for text in read_at_once(place)],
-        "pandas": lambda: list(pd.read_parquet(s3_uri)["text"]),
-        "duckdb": lambda: read_duckdb_over_arrow(s3_uri),
-    }
-    looks, torn = Counter[str](), Counter[str]()
-    writer = threading.Thread(target=remove_in_turn, args=watched.work)
-    writer.start()
-    try:
-        while writer.is_alive():
-            watched.check(lambda: list(watched.walk_pages()), whole=False)
-            looks["pages"] += 1
-            for name, read in readers.items():
-                try:
-                    watched.check(read)
-                    looks[name] += 1
-                except (OSError, pa.ArrowException, duckdb.Error):
-                    torn[name] += 1
-    finally:
-        writer.join()
-    for read in readers.values():
-        assert watched.left(len(watched.removals)) == list(read())
-    assert len(watched.removals) == watched.done.value
-    assert watched.left(len(watched.removals)) == list(watched.walk_pages())
-    assert [] == name_faults(s3_uri)
-    print(f"\n{len(watched.removals)} removals, looks: {dict(looks)}, told to read again: {dict(torn)}")
-
-
-def read_duckdb_over_arrow(store: str) -> list[str]:
-    """Its own reader of object stores is an extension that it downloads."""
-    filesystem, path = open_folder(store)
-    samples = ds.dataset(path, filesystem=filesystem, format="parquet")
-    with duckdb.connect() as connection:
-        return [
-            text for (text,) in connection.register("samples", samples).execute("SELECT text FROM samples").fetchall()
-        ]
-
-
-def read_at_once(place: str) -> list[Any]:
-    filesystem, path = open_folder(f"{place}/{SAMPLES}")
-    with filesystem.open_input_file(path) as source:
-        texts: list[Any] = pq.read_table(pa.BufferReader(source.read_buffer()), columns=["text"])["text"].to_pylist()
-    return texts

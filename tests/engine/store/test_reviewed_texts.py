@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fakes.builders import make_exemplar, make_model, make_stamp, make_trait
 
-from engine.domain.model import Model, Pool, Seed
+from engine.domain.model import Pool, Seed
 from engine.domain.samples import Row, make_row, make_sample_table
 from engine.planning.plan import digest_definition
 from engine.run.job import read_pools
@@ -57,11 +57,6 @@ def test_accepted_text_counts_at_its_pole_and_one_of_the_other_pole_there(tmp_pa
     attach_reviewed(tmp_path, {0: "accept", 1: "refuse", 2: "other_pole"})
 
     assert {TEXTS[0]: 1.0, TEXTS[2]: 0.0} == read(tmp_path)
-
-
-def test_nothing_counts_where_reviews_are_not_to_teach(tmp_path: Path) -> None:
-    attach_reviewed(tmp_path, {0: "accept"})
-
     assert {} == read(tmp_path, teach=False)
 
 
@@ -83,16 +78,12 @@ def test_removed_text_teaches_no_more(tmp_path: Path) -> None:
     assert {TEXTS[3]: 1.0} == read(tmp_path)
 
 
-def test_examples_are_the_seeds_and_then_what_was_accepted() -> None:
+def test_examples_are_the_seeds_and_then_what_was_accepted_which_changes_no_definition() -> None:
     seeds = (Seed("clarity", "authored", 1.0), Seed("clarity", "between", 0.5))
-    model = replace(MODEL, seeds=seeds, reviewed=(Seed("clarity", "accepted", 1.0), Seed("clarity", "other", 0.0)))
+    plain = replace(MODEL, seeds=seeds)
+    model = replace(plain, reviewed=(Seed("clarity", "accepted", 1.0), Seed("clarity", "other", 0.0)))
 
     assert ["authored", "accepted"] == [seed.text for seed in model.draw_examples_at("clarity", "positive")]
     assert ["authored"] == [seed.text for seed in model.seeds_at("clarity", "positive")]
     assert ["other"] == [seed.text for seed in model.examples_at("clarity", "negative")]
-
-
-def test_definition_is_the_same_whatever_was_accepted() -> None:
-    taught: Model = replace(MODEL, reviewed=(Seed("clarity", "accepted", 1.0),))
-
-    assert digest_definition(MODEL) == digest_definition(taught)
+    assert digest_definition(plain) == digest_definition(model)

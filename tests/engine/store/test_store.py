@@ -26,7 +26,7 @@ from fakes.workspace import mount_disk
 from engine.domain.model import Attached
 from engine.domain.samples import REJECTED_SCHEMA, SAMPLE_SCHEMA, Row, make_id, make_row, make_sample_table
 from engine.errors import StoreError
-from engine.report.dataset_card import render_card
+from engine.report.dataset_card import render_card, render_header
 from engine.run.job import read_pools
 from engine.store.layout import CARD, HASHES, MANIFEST, REJECTED, REPORT, SAMPLES, VERDICT
 from engine.store.sample_set import GROUP_ROWS, SampleSet, Status, read_manifest, write_parquet
@@ -506,32 +506,11 @@ def test_manifest_that_is_not_json_is_an_error(tmp_path: Path) -> None:
         list_sets(store, HANDLE, "train")
 
 
-def read_header(card: str) -> dict[str, Any]:
-    _, header, _ = card.split("---\n", 2)
-    found: dict[str, Any] = yaml.safe_load(header)
-    return found
-
-
 @pytest.mark.parametrize(
-    ("rows", "size"), [(0, "n<1K"), (999, "n<1K"), (1_000, "1K<n<10K"), (10_000, "10K<n<100K"), (1_000_000, "n>1M")]
+    ("rows", "size"), [(0, "n<1K"), (999, "n<1K"), (1_000, "1K<n<10K"), (99_999, "10K<n<100K"), (1_000_000, "n>1M")]
 )
-def test_card_opens_with_a_header_that_the_hub_reads(rows: int, size: str) -> None:
-    counts: dict[Any, int] = {("clarity", "positive"): 1, ("clarity", "negative"): 1}
-    kept = make_rows(RUN, 2)[:1] * rows
-    card = render_card(make_model(), make_stamp(), kept, counts, "openai/test", Language(), "8 attached.")
-
-    assert card.startswith("---\n")
-    assert {
-        "pretty_name": "u22a8.test, synthesized samples",
-        "license": "unknown",
-        "language": ["en"],
-        "task_categories": ["text-classification"],
-        "size_categories": [size],
-        "tags": ["synthetic", "exemplars"],
-        "configs": [
-            {"config_name": "default", "data_files": [{"split": "train", "path": "../samples.parquet"}]},
-        ],
-    } == read_header(card)
+def test_card_names_its_size_as_the_hub_does(rows: int, size: str) -> None:
+    assert f"size_categories:\n- {size}\n" in render_header("x", None, rows, {})
 
 
 def test_card_shows_counts_texts_and_columns_and_no_word_of_it_breaks_the_header() -> None:
@@ -545,12 +524,27 @@ def test_card_shows_counts_texts_and_columns_and_no_word_of_it_breaks_the_header
     rows[0]["text"] = "--- first\nsecond: {{ third }} <b>"
     counts: dict[Any, int] = {("clarity", "positive"): 4, ("clarity", "negative"): 3}
     card = render_card(model, make_stamp(), rows, counts, "openai/test", Language(), "8 attached.")
+    first, header, _ = card.split("---\n", 2)
 
-    assert ["en"] == read_header(card)["language"]
-    assert "| `clarity` | --- | 4 | Obscure | 3 |" in card
-    assert "> --- first second: {{ third }} \\<b>" in card
+    assert "" == first
+    assert {
+        "pretty_name": "u22a8.test, synthesized samples",
+        "license": "unknown",
+        "language": ["en"],
+        "task_categories": ["text-classification"],
+        "size_categories": ["n<1K"],
+        "tags": ["synthetic", "exemplars"],
+        "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": "../samples.parquet"}]}],
+    } == yaml.safe_load(header)
     assert 6 == card.count("\n> ")
-    for field in SAMPLE_SCHEMA:
-        assert f"- `{field.name}`: {field.type}" in card
-    for part in (f"run `{RUN}`", "8 attached.", "`openai/test`", "- Do not resell.", "- Our own."):
+    for part in (
+        "| `clarity` | --- | 4 | Obscure | 3 |",
+        "> --- first second: {{ third }} \\<b>",
+        f"run `{RUN}`",
+        "8 attached.",
+        "`openai/test`",
+        "- Do not resell.",
+        "- Our own.",
+        *(f"- `{field.name}`: {field.type}" for field in SAMPLE_SCHEMA),
+    ):
         assert part in card

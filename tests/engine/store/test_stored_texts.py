@@ -1,13 +1,13 @@
-"""Hashes of stored texts are found, made once or made anew, and never trusted where they are not what they should."""
+"""Hashes of stored texts are never trusted where they are not what they should be, but made anew."""
 
 import errno
-import json
 import logging
 import os
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -19,7 +19,7 @@ from engine.domain.samples import make_row
 from engine.errors import StoreError
 from engine.run.job import read_pools
 from engine.store.layout import HASHES, MANIFEST, SAMPLES
-from engine.store.sample_set import SampleSet, seal, unseal
+from engine.store.sample_set import SampleSet, describe_file, seal, unseal
 from engine.store.store import StoredSet, list_sets, write_set
 from engine.store.stored_hashes import prune_hashes
 from engine.store.stored_texts import list_unchecked, open_samples
@@ -47,24 +47,19 @@ def change_manifest(stored: StoredSet, change: Callable[[dict[str, object]], Non
     path.write_bytes(seal(manifest))
 
 
+def age_hashes(stored: StoredSet) -> None:
+    """As another version made them."""
+    entries = {}
+    for name in HASHES.values():
+        path = Path(stored.file(name))
+        pq.write_table(pq.read_table(path).replace_schema_metadata({"hashes_version": "0"}), path)
+        entries[name] = describe_file(path.read_bytes(), len(TEXTS))
+    change_manifest(stored, lambda manifest: cast(dict[str, object], manifest["files"]).update(entries))
+
+
 def drop_hashes(stored: StoredSet) -> None:
-    """As a version without hashes wrote it."""
-
-    def change(manifest: dict[str, object]) -> None:
-        del manifest["hashes_version"]
-        manifest["files"] = {
-            name: entry
-            for name, entry in json.loads(json.dumps(manifest["files"])).items()
-            if name not in HASHES.values()
-        }
-
-    change_manifest(stored, change)
     for name in HASHES.values():
         Path(stored.file(name)).unlink()
-
-
-def age_hashes(stored: StoredSet) -> None:
-    change_manifest(stored, lambda manifest: manifest.update(hashes_version=0))
 
 
 def alter_hashes(stored: StoredSet) -> None:
@@ -86,8 +81,8 @@ def alter_samples(stored: StoredSet) -> None:
 
 
 SPOILED: dict[str, Callable[[StoredSet], None]] = {
-    "it has none": drop_hashes,
-    "its own are of version 0, and this is version 1": age_hashes,
+    "its own cannot be read": drop_hashes,
+    "its own are not made as this version makes them": age_hashes,
     "its own were altered since they were written": alter_hashes,
     "its samples were altered since they were written": alter_samples,
 }
@@ -120,45 +115,44 @@ def test_hashes_that_cannot_be_trusted_are_made_anew_once_with_one_line(
 
     assert ["attached/0"] == list(found[0])
     assert found[0] == found[1] == find(tmp_path / "samples", None)
-    assert [f"Made the hashes of 1 set (near) anew: run one: {why}"] * 2 == caplog.messages
+    assert 2 == sum(why in said for said in caplog.messages)
     assert before == {path: path.read_bytes() for path in Path(stored.folder).rglob("*") if path.is_file()}
 
 
-def test_hashes_in_the_cache_that_were_altered_are_made_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    drop_hashes(attach(tmp_path / "samples", "one"))
-    find(tmp_path / "samples", tmp_path / "cache")
-    [kept] = (tmp_path / "cache" / "hashes").iterdir()
-    kept.write_bytes(kept.read_bytes()[::-1])
+def test_set_whose_manifest_names_no_hashes_is_refused(tmp_path: Path) -> None:
+    def forget(manifest: dict[str, object]) -> None:
+        cast(dict[str, object], manifest["files"]).pop(HASHES["near"])
 
-    assert ["attached/0"] == list(find(tmp_path / "samples", tmp_path / "cache"))
+    change_manifest(attach(tmp_path / "samples", "one"), forget)
+    with pytest.raises(StoreError, match=r"does not name __run__/hashes_near\.pq.*`exemplars detach one`"):
+        find(tmp_path / "samples", tmp_path / "cache")
+
+
+def test_hashes_in_the_cache_are_used_until_they_are_altered_or_long_unused(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Path) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    alter_hashes(attach(tmp_path / "samples", "one"))
+    first = find(tmp_path / "samples", tmp_path / "cache")
+    [kept] = (tmp_path / "cache" / "hashes").iterdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "utime", refuse)
+        assert first == find(tmp_path / "samples", tmp_path / "cache")
+    assert 1 == len(caplog.messages)
+    kept.write_bytes(kept.read_bytes()[::-1])
+    assert first == find(tmp_path / "samples", tmp_path / "cache")
     assert 2 == len(caplog.messages)
     assert [kept] == list((tmp_path / "cache" / "hashes").iterdir())
-
-
-def test_hashes_in_the_cache_go_when_they_are_no_longer_used(tmp_path: Path) -> None:
-    drop_hashes(attach(tmp_path / "samples", "one"))
-    find(tmp_path / "samples", tmp_path / "cache")
-    [kept] = (tmp_path / "cache" / "hashes").iterdir()
     now = datetime.now(UTC)
     os.utime(kept, (0, 0))
     find(tmp_path / "samples", tmp_path / "cache")
     prune_hashes(tmp_path / "cache", 3, now)
     prune_hashes(tmp_path / "cache", 0.01, now + timedelta(days=1))
     assert kept.exists()
-
     prune_hashes(tmp_path / "cache", 2, now + timedelta(days=3))
     assert not kept.exists()
-
-
-def test_kept_hashes_in_a_cache_that_may_only_be_read_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_: Path) -> None:
-        raise OSError(errno.EROFS, "Read-only file system")
-
-    drop_hashes(attach(tmp_path / "samples", "one"))
-    first = find(tmp_path / "samples", tmp_path / "cache")
-    monkeypatch.setattr(os, "utime", refuse)
-
-    assert first == find(tmp_path / "samples", tmp_path / "cache")
 
 
 def test_texts_are_read_by_their_position_across_sets(tmp_path: Path) -> None:
@@ -207,7 +201,7 @@ def test_sets_that_no_gate_has_held_against_each_other_are_listed(tmp_path: Path
     assert ["foreign"] == list_for("foreign", "gated")
     assert [] == list_for("gated", "other")
     assert ["foreign", "other"] == list_for("foreign", "gated", "other")
-    drop_hashes(sets["gated"])
+    change_manifest(sets["gated"], lambda manifest: manifest.update(hashes_version=0))
     sets = {item.run_id: item for item in list_sets(str(tmp_path), HANDLE, "train")}
     assert ["gated"] == list_for("gated")
 
