@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import json
 import random
 import re
@@ -96,10 +97,8 @@ def list_left(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-@pytest.mark.parametrize("hostile", [False, True])
-def test_platform_lines_are_a_source_that_gives_the_same_samples(models: Path, samples: Path, hostile: bool) -> None:
-    if hostile:
-        attach_hostile(samples)
+def test_platform_lines_are_a_source_that_gives_the_same_samples(models: Path, samples: Path) -> None:
+    attach_hostile(samples)
     model = models / HANDLE
     done = export(models, samples, model / "handed.jsonl", "platform")
     definition = yaml.safe_load((model / "model.yaml").read_text())
@@ -110,7 +109,7 @@ def test_platform_lines_are_a_source_that_gives_the_same_samples(models: Path, s
 
     assert () == loaded.skipped
     assert 1 == len(loaded.seeds) - len(handed)
-    assert 10 + len(HOSTILE) * hostile == done.samples == len(handed)
+    assert 10 + len(HOSTILE) == done.samples == len(handed)
     wanted = [text.strip() for text in list_texts(samples)]
     assert sorted(wanted) == sorted(seed.text for seed in handed)
     assert {("clarity", 1.0), ("clarity", 0.0), ("safety", 0.0)} >= {(seed.trait, seed.quality) for seed in handed}
@@ -148,7 +147,7 @@ def test_bodies_have_what_the_endpoint_takes_and_no_more_of_it(models: Path, sam
 
 
 def test_bodies_stay_below_what_the_door_takes(models: Path, tmp_path: Path) -> None:
-    attach_texts(tmp_path / "samples", HANDLE, [f"{number} {'long ' * 60_000}" for number in range(60)])
+    attach_texts(tmp_path / "samples", HANDLE, [f"{number} {'x' * 300_000}" for number in range(60)])
     export(models, tmp_path / "samples", tmp_path / "bodies", "api")
     sizes = [path.stat().st_size for path in sorted((tmp_path / "bodies").iterdir())]
 
@@ -172,18 +171,16 @@ def test_csv_reads_back_with_pandas_and_the_csv_module(models: Path, samples: Pa
     )
 
 
-@pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_NONE], ids=["quoted", "quotes ignored"])
-@pytest.mark.parametrize("separator", list(",;\t|"))
-def test_no_cell_of_the_csv_is_a_formula_by_any_separator(
-    models: Path, samples: Path, tmp_path: Path, separator: str, quoting: Any
-) -> None:
+def test_no_cell_of_the_csv_is_a_formula_by_any_separator(models: Path, samples: Path, tmp_path: Path) -> None:
     attach_hostile(samples)
     export(models, samples, tmp_path / "a.csv", "csv")
-    text = io.StringIO((tmp_path / "a.csv").read_bytes().decode(), newline="")
-    cells = [cell for row in csv.reader(text, delimiter=separator, quoting=quoting) for cell in row]
+    content = (tmp_path / "a.csv").read_bytes().decode()
+    for separator, quoting in itertools.product(",;\t|", (csv.QUOTE_MINIMAL, csv.QUOTE_NONE)):
+        rows = csv.reader(io.StringIO(content, newline=""), delimiter=separator, quoting=quoting)
+        cells = [cell for row in rows for cell in row]
 
-    assert len(cells) > len(HOSTILE)
-    assert [] == [cell for cell in cells if re.match(r'[\s"]*[=+\-@＝＋－＠]', cell)]
+        assert len(cells) > len(HOSTILE)
+        assert [] == [cell for cell in cells if re.match(r'[\s"]*[=+\-@＝＋－＠]', cell)]
 
 
 def test_our_own_readers_of_csv_get_the_texts_back(models: Path, samples: Path, tmp_path: Path) -> None:
@@ -203,7 +200,7 @@ def test_our_own_readers_of_csv_get_the_texts_back(models: Path, samples: Path, 
 
 def test_quoted_formulas_come_back_whatever_the_text_is() -> None:
     draw = random.Random(1)
-    for _ in range(20_000):
+    for _ in range(5_000):
         text = "".join(draw.choices("=+-@＝;,|\t\n\r'\" ax", k=8))
         assert text == unquote_formulas(quote_formulas(text))
     # Searched again from each line break, these would take hours, which the limit of a test ends.
@@ -241,31 +238,20 @@ def test_hub_folder_loads_with_datasets_split_by_pool(
     assert "| `clarity` | positive | Clear | 15 | 1 |" in card
     assert "split `test` was set aside" in card
     assert "```python\nfrom datasets import load_dataset\n" in card
-
-
-def test_hub_folder_of_one_pool_has_one_split(models: Path, samples: Path, tmp_path: Path) -> None:
-    export(models, samples, tmp_path / "hub", "hub", "train")
-
-    assert ["README.md", "data", "data/train.parquet"] == sorted(
-        path.relative_to(tmp_path / "hub").as_posix() for path in (tmp_path / "hub").rglob("*")
-    )
-    assert "set aside" not in (tmp_path / "hub/README.md").read_text()
+    export(models, samples, tmp_path / "train", "hub", "train")
+    files = sorted(str(path.relative_to(tmp_path / "train")) for path in (tmp_path / "train").rglob("*.*"))
+    assert ["README.md", "data/train.parquet"] == files
+    assert "set aside" not in (tmp_path / "train/README.md").read_text()
 
 
 @EVERY_FORMAT
-def test_one_run_is_exported_alone(models: Path, samples: Path, tmp_path: Path, format_name: str) -> None:
-    done = export(models, samples, tmp_path / "a", format_name, None, "two")
-
-    assert (4, 1, ("train",)) == (done.samples, done.runs, done.pools)
-
-
-@EVERY_FORMAT
-def test_two_exports_of_the_same_sets_are_the_same_bytes(
+def test_two_exports_of_one_run_are_the_same_bytes(
     models: Path, samples: Path, tmp_path: Path, format_name: str
 ) -> None:
     read = []
     for name in ("a", "b"):
-        export(models, samples, tmp_path / name, format_name)
+        done = export(models, samples, tmp_path / name, format_name, None, "two")
+        assert (4, 1, ("train",)) == (done.samples, done.runs, done.pools)
         files = [tmp_path / name] if (tmp_path / name).is_file() else sorted((tmp_path / name).rglob("*.*"))
         read.append([path.read_bytes() for path in files])
 
@@ -307,18 +293,15 @@ def test_what_is_wrong_is_said_and_nothing_is_left(
     assert "mine" == (tmp_path / "there").read_text()
 
 
-def test_pool_that_has_samples_is_named_where_the_other_has_none(models: Path, tmp_path: Path) -> None:
+def test_pool_or_model_that_has_the_samples_is_named(models: Path, tmp_path: Path) -> None:
     attach_set(tmp_path / "samples", "held", pool="eval")
     with pytest.raises(InputError, match="The pool eval has some: --pool eval"):
         export(models, tmp_path / "samples", tmp_path / "a", "csv")
-
-
-def test_set_of_another_model_is_not_exported(models: Path, samples: Path, tmp_path: Path) -> None:
-    attach_set(samples, "other", handle="u22a8.other")
+    attach_set(tmp_path / "samples", "other", handle="u22a8.other")
     with pytest.raises(InputError, match=r"is of u22a8\.other, not of u22a8\.test\. Export u22a8\.other"):
-        export(models, samples, tmp_path / "a", "csv", None, "other")
+        export(models, tmp_path / "samples", tmp_path / "a", "csv", None, "other")
     with pytest.raises(UnknownModelError):
-        export_samples(str(models), str(samples), "u22a8.other", str(tmp_path / "a"), "csv")
+        export_samples(str(models), str(tmp_path / "samples"), "u22a8.other", str(tmp_path / "a"), "csv")
 
 
 @EVERY_FORMAT

@@ -8,13 +8,14 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from fakes.long import choose
 from fakes.stored import HANDLE, MODEL, NOON, attach_set, link_sets, put_large_set, write_lines, write_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -89,44 +90,32 @@ def name_rows(run_id: str, count: int = 4) -> list[str]:
     return [f"{run_id} {number}" for number in range(count)]
 
 
-def test_authored_sample_is_shown_as_the_contract_has_it(house: House) -> None:
-    first, *_, last = house.page().samples
-
-    assert (
-        ListedSample(
-            id=make_id(HANDLE, "clarity", "One."),
-            trait="clarity",
-            text="One.",
-            quality=1.0,
-            provenance="authored",
-            source_url=None,
-            content_sha256=digest_text("One."),
-            created_at=None,
-        )
-        == first
-    )
-    assert ("safety", "https://example.org/three") == (last.trait, last.source_url)
-
-
-def test_attached_sample_is_shown_as_its_row_has_it(house: House) -> None:
+def test_samples_are_shown_as_the_contract_has_them(house: House) -> None:
     attach_set(house.samples, "run-1", 1)
-    sample = house.page().samples[-1]
-
-    assert (
-        ListedSample(
-            id=make_id(HANDLE, "clarity", "run-1 0"),
-            trait="clarity",
-            text="run-1 0",
-            quality=1.0,
-            provenance="synthesized",
-            source_url=None,
-            content_sha256=digest_text("run-1 0"),
-            created_at=NOON,
-        )
-        == sample
+    first, *_, last_authored, attached = house.page().samples
+    authored = ListedSample(
+        id=make_id(HANDLE, "clarity", "One."),
+        trait="clarity",
+        text="One.",
+        quality=1.0,
+        provenance="authored",
+        source_url=None,
+        content_sha256=digest_text("One."),
+        created_at=None,
     )
-    assert sample.created_at is not None
-    assert timedelta() == sample.created_at.utcoffset()
+
+    assert authored == first
+    assert ("safety", "https://example.org/three") == (last_authored.trait, last_authored.source_url)
+    assert attached.created_at is not None
+    assert timedelta() == attached.created_at.utcoffset()
+    assert attached == replace(
+        authored,
+        id=make_id(HANDLE, "clarity", "run-1 0"),
+        text="run-1 0",
+        provenance="synthesized",
+        content_sha256=digest_text("run-1 0"),
+        created_at=NOON,
+    )
 
 
 def test_samples_come_authored_first_in_the_order_of_sources_and_lines(tmp_path: Path) -> None:
@@ -139,15 +128,7 @@ def test_samples_come_authored_first_in_the_order_of_sources_and_lines(tmp_path:
     assert [1.0, 0.0, 0.5, 1.0, 1.0, 0.2] == [sample.quality for sample in house.walk()[:6]]
 
 
-def test_listed_samples_are_those_that_loading_reads(house: House) -> None:
-    seeds = load_model(str(house.models), HANDLE).seeds
-
-    assert [(seed.trait, seed.text, seed.quality) for seed in seeds] == [
-        (sample.trait, sample.text, sample.quality) for sample in house.walk(limit=1)
-    ]
-
-
-@pytest.mark.parametrize("limit", [1, 2, 5, 100])
+@pytest.mark.parametrize("limit", [1, 5])
 def test_passages_of_a_text_file_and_ordinary_texts_are_listed_as_loading_reads_them(
     tmp_path: Path, limit: int
 ) -> None:
@@ -168,17 +149,7 @@ def test_passages_of_a_text_file_and_ordinary_texts_are_listed_as_loading_reads_
     assert {"clarity": SampleCount(4, 4, 0), "safety": SampleCount(9, 0, 9)} == house.count()
 
 
-def test_run_that_was_due_early_and_attached_late_comes_last(house: House) -> None:
-    attach_set(house.samples, "b-on-time")
-    page = house.page(limit=6)
-    attach_set(house.samples, "a-retried", age=timedelta(days=3))
-
-    assert [*name_rows("b-on-time")[2:], *name_rows("a-retried")] == name_texts(
-        house.walk(limit=3, position=page.next_position)
-    )
-
-
-@pytest.mark.parametrize("limit", range(1, 15))
+@pytest.mark.parametrize("limit", [1, 2, 3, 4, 7, 13, 14])
 def test_walk_of_any_page_size_equals_one_big_page(house: House, limit: int) -> None:
     for run_id in ("c", "a", "b"):
         attach_set(house.samples, run_id, 3, ("clarity", "safety"))
@@ -191,37 +162,31 @@ def test_walk_of_any_page_size_equals_one_big_page(house: House, limit: int) -> 
 
 
 def test_two_sets_attached_between_two_pages_come_at_the_end(house: House) -> None:
+    """Also where a run was due before the others."""
     attach_set(house.samples, "first")
     for limit in (2, 4, 6, 8):
         page = house.page(limit=limit)
         for number in (1, 2):
-            attach_set(house.samples, f"{limit}-{number}")
+            attach_set(house.samples, f"{limit}-{number}", age=timedelta(days=number))
         whole = name_texts(house.walk())
 
         assert whole[:limit] == name_texts(page.samples)
         assert whole[limit:] == name_texts(house.walk(limit=3, position=page.next_position))
 
 
-def test_page_that_ends_where_the_authored_samples_end_goes_on_with_the_first_set(house: House) -> None:
+def test_page_that_ends_where_a_part_ends_goes_on_with_the_next_and_the_last_has_no_next(house: House) -> None:
     assert None is house.page(limit=4).next_position
-    attach_set(house.samples, "a")
-    page = house.page(limit=4)
-
-    assert AUTHORED_TEXTS == name_texts(page.samples)
-    assert isinstance(page.next_position, AttachedPosition)
-    assert ("a", 0) == (page.next_position.run_id, page.next_position.row)
-    assert name_rows("a") == name_texts(house.page(page.next_position).samples)
-
-
-def test_page_that_ends_where_a_set_ends_goes_on_with_the_next_and_the_last_has_no_next(house: House) -> None:
     for run_id in ("b", "a"):
         attach_set(house.samples, run_id)
-    page = house.page(limit=8)
+    authored = house.page(limit=4)
+    assert AUTHORED_TEXTS == name_texts(authored.samples)
+    assert isinstance(authored.next_position, AttachedPosition)
+    assert ("b", 0) == (authored.next_position.run_id, authored.next_position.row)
+    first = house.page(authored.next_position, limit=4)
+    last = house.page(first.next_position, limit=4)
 
-    assert name_rows("b") == name_texts(page.samples[4:])
-    assert page.next_position is not None
-    last = house.page(page.next_position, limit=4)
-    assert (name_rows("a"), None) == (name_texts(last.samples), last.next_position)
+    assert [name_rows("b"), name_rows("a")] == [name_texts(page.samples) for page in (first, last)]
+    assert None is last.next_position
 
 
 def test_set_that_is_taken_away_between_two_pages_moves_no_other_sample(house: House) -> None:
@@ -244,15 +209,6 @@ def test_line_with_two_labels_may_be_parted_by_a_page(house: House) -> None:
     assert [("safety", "One."), ("clarity", "Two.")] == [
         (sample.trait, sample.text) for sample in house.page(page.next_position, limit=2).samples
     ]
-
-
-def test_line_that_is_there_twice_is_two_samples_with_one_id(tmp_path: Path) -> None:
-    write_model(tmp_path / "models", ("s.jsonl", write_lines(AUTHORED[1], AUTHORED[1])))
-    house = House(tmp_path)
-
-    assert ["Two.", "Two."] == name_texts(house.walk(limit=1))
-    assert 1 == len({sample.id for sample in house.walk()})
-    assert 2 == house.count()["clarity"].sample_count
 
 
 def test_model_without_any_sample_has_one_empty_page(tmp_path: Path) -> None:
@@ -285,8 +241,11 @@ def test_samples_of_one_trait_are_listed_without_a_look_into_sets_that_have_none
 
     assert ["One.", "Three.", *name_rows("mine")] == name_texts(house.walk(limit=2, trait="safety"))
     assert [] == house.walk(trait="unknown")
-    with pytest.raises(StoreError, match="run=other cannot be read"):
-        house.walk(trait="clarity")
+    assert 6 == house.count()["clarity"].sample_count
+    for spoil in (lambda: None, Path(other.file(SAMPLES)).unlink):
+        spoil()
+        with pytest.raises(StoreError, match="run=other cannot be read"):
+            house.walk(trait="clarity")
 
 
 def test_source_that_feeds_another_trait_is_not_read_for_this_one(house: House) -> None:
@@ -299,21 +258,6 @@ def test_source_that_feeds_another_trait_is_not_read_for_this_one(house: House) 
     assert ["One.", "Two."] == name_texts(house.walk(trait="clarity"))
     with pytest.raises(DefinitionError, match=r"t\.jsonl:1"):
         house.walk(trait="safety")
-
-
-def test_rejected_set_that_makes_room_for_an_attached_one_is_listed_then(house: House) -> None:
-    attach_set(house.samples, "a", status="rejected")
-    assert AUTHORED_TEXTS == name_texts(house.walk())
-    attach_set(house.samples, "a")
-
-    assert [*AUTHORED_TEXTS, *name_rows("a")] == name_texts(house.walk())
-    assert 6 == house.count()["clarity"].sample_count
-
-
-def test_set_whose_samples_are_gone_though_its_manifest_stands_is_an_error(house: House) -> None:
-    Path(attach_set(house.samples, "a").file(SAMPLES)).unlink()
-    with pytest.raises(StoreError, match="run=a cannot be read"):
-        house.page()
 
 
 @pytest.mark.parametrize("content", ["{", '{"status": "attached"}', '{"status": "attached", "counts": {"clarity": 1}}'])
@@ -357,17 +301,10 @@ def test_counts_are_those_of_the_file_as_it_stands(house: House) -> None:
     assert {"clarity": SampleCount(2, 1, 1), "other": SampleCount(3, 1, 1)} == house.count()
 
 
-def test_counts_need_no_parquet(house: House) -> None:
-    Path(attach_set(house.samples, "a").file(SAMPLES)).write_bytes(b"no parquet")
-
-    assert 6 == house.count()["clarity"].sample_count
-
-
 @pytest.mark.parametrize(
     ("name", "content"),
     [
         ("s.jsonl", '{"content": "One.", "clarity": 1}\n\n{"content": "Two.", "clarity": "hgih"}\n'),
-        ("s.jsonl", '{"content": "One.", "clarity": 1}\n\nTwo.\n'),
         ("s.csv", 'content,clarity,safety\n"One\ntwo.",1,\nTwo.,hgih,\n'),
         ("s.csv", "content,clarty\nOne.,1\n"),
         ("s.csv", "content,clarity,safety\nOne.,1,\n\nCafé.,1,\n".encode("latin-1")),
@@ -411,16 +348,14 @@ LINES = [json.dumps({"content": text, "clarity": 1}, ensure_ascii=False) for tex
 ROWS = ['"Naïve, ""so"" to\nspeak.",1,', "Two\u2028lines.,1,", '"Three\r\n\r\nlines.",,1']
 
 
-@pytest.mark.parametrize("end", ["\n", "\r\n"])
-@pytest.mark.parametrize("mark", ["", "\ufeff"])
-@pytest.mark.parametrize("blank", ["", "\n", " \r\n\n"])
-@pytest.mark.parametrize("last", ["", "\n"])
+@pytest.mark.parametrize(
+    ("end", "mark", "blank", "last"),
+    [("\n", "", "", "\n"), ("\r\n", "\ufeff", "\r\n\n", ""), ("\n", "\ufeff", "\n", ""), ("\r\n", "", "", "\r\n")],
+)
 @pytest.mark.parametrize(("name", "lines"), [("s.jsonl", LINES), ("s.csv", ["content,clarity,safety", *ROWS])])
 def test_page_begins_right_whatever_the_lines_end_with(
     tmp_path: Path, name: str, lines: list[str], end: str, mark: str, blank: str, last: str
 ) -> None:
-    if name == "s.csv" and blank.startswith(" "):
-        blank = "\r\n\n"
     content = mark + (end + blank).join(lines) + last
     write_model(tmp_path / "models", (name, content.encode()))
     seeds = load_model(str(tmp_path / "models"), HANDLE).seeds
@@ -493,7 +428,7 @@ Steps = st.lists(
 
 
 @given(Steps, st.sampled_from([None, "clarity", "safety"]))
-@settings(max_examples=40)
+@settings(max_examples=choose(once=15, at_length=200))
 def test_whatever_comes_and_goes_between_pages_no_sample_is_repeated_or_skipped(
     steps: list[tuple[str, int]], trait: str | None
 ) -> None:
@@ -542,9 +477,9 @@ def test_reader_at_work_while_sets_come_in_misses_none_that_was_there_and_repeat
     with ThreadPoolExecutor(1) as pool:
         looking = pool.submit(look)
         try:
-            for number in range(25):
-                attach_set(house.samples, f"{number * 7 % 25}", age=timedelta(days=number * 3 % 25))
-                attached.append(f"{number * 7 % 25}")
+            for number in range(12):
+                attach_set(house.samples, f"{number * 7 % 12}", age=timedelta(days=number * 5 % 12))
+                attached.append(f"{number * 7 % 12}")
         finally:
             done.set()
         assert looking.result() > 0
@@ -569,11 +504,6 @@ def write_many_lines(folder: Path, rows: int) -> None:
     write_model(folder / "models", ("s.jsonl", "".join(lines)))
 
 
-def write_many_rows_of_csv(folder: Path, rows: int) -> None:
-    lines = (f'"large {number}, a text of a few words more",1,\n' for number in range(rows))
-    write_model(folder / "models", ("s.csv", "content,clarity,safety\n" + "".join(lines)))
-
-
 def write_one_set(folder: Path, rows: int) -> None:
     write_model(folder / "models")
     put_large_set(folder / "samples", rows)
@@ -585,13 +515,7 @@ def write_many_sets(folder: Path, rows: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("write", "rows"),
-    [
-        (write_many_lines, 200_000),
-        (write_many_rows_of_csv, 200_000),
-        (write_one_set, 200_000),
-        (write_many_sets, 1_000_000),
-    ],
+    ("write", "rows"), [(write_many_lines, 100_000), (write_one_set, 100_000), (write_many_sets, 500_000)]
 )
 def test_page_of_a_large_model_takes_no_more_memory_than_one_of_a_small(
     tmp_path: Path, write: Callable[[Path, int], None], rows: int

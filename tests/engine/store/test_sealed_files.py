@@ -9,7 +9,7 @@ from engine.store.sample_set import DIGEST_FIELD, seal, unseal
 
 FIELDS = {"status": "attached", "counts": {"clarity": {"positive": 4}}, "note": "Grüße, \u2028 and more"}
 ODD = ("", "manifest_sha256", "\n}\n", ',\n  "manifest_sha256": "', "\u2028", "🦊")
-VALUES = (None, True, 1, -0.5, [], {}, *ODD, [{"a": text} for text in ODD])
+VALUES: tuple[object, ...] = (None, True, 1, -0.5, [], {}, *ODD, [{"a": text} for text in ODD])
 
 
 @pytest.mark.parametrize("name", ["status", "\n}\n", "Grüße", ""])
