@@ -19,7 +19,7 @@ import pytest
 import yaml
 from fakes.builders import make_exemplar, make_stamp
 from fakes.readers import stay_offline
-from fakes.stored import HANDLE, attach_set, attach_texts, write_lines, write_model
+from fakes.stored import HANDLE, attach_set, write_lines, write_model
 
 from engine.definitions.loader import load_model
 from engine.definitions.sources import gather_lines, walk_csv
@@ -27,7 +27,7 @@ from engine.domain.formulas import quote_formulas, unquote_formulas
 from engine.domain.samples import SAMPLE_SCHEMA, make_row
 from engine.errors import ExemplarsError, InputError, StoreError, UnknownModelError
 from engine.handover.export import FORMATS, Export, export_samples
-from engine.handover.lines import BODY_SAMPLES
+from engine.handover.lines import BODY_BYTES, BODY_SAMPLES, join_body, pack_bodies
 from engine.store.sample_set import SampleSet
 from engine.store.store import detach_stored, write_set
 
@@ -146,13 +146,14 @@ def test_bodies_have_what_the_endpoint_takes_and_no_more_of_it(models: Path, sam
     assert {("trait", "text", "quality", "content_sha256")} == {tuple(entry) for entry in entries}
 
 
-def test_bodies_stay_below_what_the_door_takes(models: Path, tmp_path: Path) -> None:
-    attach_texts(tmp_path / "samples", HANDLE, [f"{number} {'x' * 300_000}" for number in range(60)])
-    export(models, tmp_path / "samples", tmp_path / "bodies", "api")
-    sizes = [path.stat().st_size for path in sorted((tmp_path / "bodies").iterdir())]
+@pytest.mark.parametrize(("more", "packed"), [(0, [2, 1]), (1, [1, 2])])
+def test_bodies_stay_below_what_the_door_takes(more: int, packed: list[int]) -> None:
+    half = (BODY_BYTES - len(join_body([]))) // 2 - 2
+    left = BODY_BYTES - len(join_body([])) - 2 * 2 - half
+    bodies = list(pack_bodies([b"x" * half, b"x" * (left + more), b"x"]))
 
-    assert [27, 27, 6] == [round(size / 300_000) for size in sizes]
-    assert max(sizes) <= 8 * 1024 * 1024
+    assert packed == [len(body) for body in bodies]
+    assert all(len(join_body(body)) <= BODY_BYTES for body in bodies)
 
 
 def test_csv_reads_back_with_pandas_and_the_csv_module(models: Path, samples: Path, tmp_path: Path) -> None:
@@ -175,7 +176,8 @@ def test_no_cell_of_the_csv_is_a_formula_by_any_separator(models: Path, samples:
     attach_hostile(samples)
     export(models, samples, tmp_path / "a.csv", "csv")
     content = (tmp_path / "a.csv").read_bytes().decode()
-    for separator, quoting in itertools.product(",;\t|", (csv.QUOTE_MINIMAL, csv.QUOTE_NONE)):
+    ways: Any = itertools.product(",;\t|", (csv.QUOTE_MINIMAL, csv.QUOTE_NONE))
+    for separator, quoting in ways:
         rows = csv.reader(io.StringIO(content, newline=""), delimiter=separator, quoting=quoting)
         cells = [cell for row in rows for cell in row]
 

@@ -22,7 +22,7 @@ from engine.settings import RepliesPlace
 
 REPLY = Reply("one", "stop", prompt_tokens=7, completion_tokens=3, cost_usd=0.01, odds={"good": -0.5})
 OTHER = Reply("two", "stop")
-ROUNDS = choose(once=3, at_length=100)
+ROUNDS = choose(once=1, at_length=100)
 
 
 async def keep_all(place: RepliesPlace, keys: list[str]) -> None:
@@ -47,22 +47,15 @@ async def test_kept_reply_comes_back_whole_and_the_first_of_its_key_stands(place
         assert reply == await kept.keep("key", reply)
         assert reply == await kept.keep("key", REPLY)
         assert reply == kept.find("key")
-    with ReplyStore(place, PLAN) as kept:
-        assert reply == kept.find("key")
+        assert {"key": reply} == find_all(place, ["key"])
+    assert {"key": reply} == find_all(place, ["key"])
 
 
 async def test_replies_kept_at_once_are_each_there(place: RepliesPlace) -> None:
-    keys = [str(number) for number in range(500)]
+    keys = [str(number) for number in range(200)]
     await keep_all(place, keys)
 
     assert {key: make_reply(key) for key in keys} == find_all(place, keys)
-
-
-async def test_reply_is_there_for_another_reader_when_it_is_kept(place: RepliesPlace) -> None:
-    with ReplyStore(place, PLAN) as kept:
-        await kept.keep("key", REPLY)
-
-        assert {"key": REPLY} == find_all(place, ["key"])
 
 
 async def test_two_openings_of_one_plan_agree_on_the_first_reply(place: RepliesPlace) -> None:
@@ -110,7 +103,7 @@ async def check_gives_way(place: RepliesPlace) -> None:
     assert {"key": REPLY} == find_all(place, ["key"])
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"text": "one"}', '{"text": 1, "finish": "stop"}', '"\ufffd"'])
+@pytest.mark.parametrize("text", ["{", "[]", '{"text": "one"}', '{"text": 1, "finish": "stop"}'])
 async def test_reply_that_cannot_be_read_is_none_and_gives_way(place: RepliesPlace, text: str) -> None:
     await put_text(place, text)
     await check_gives_way(place)
@@ -128,8 +121,11 @@ async def test_byte_that_is_none_of_a_text_spoils_one_reply_and_no_other(tmp_pat
 
 
 async def test_call_that_ended_is_not_lost(place: RepliesPlace) -> None:
+    """Nor is one in flight elsewhere."""
     with ReplyStore(place, PLAN) as kept:
-        await kept.keep("key", REPLY, await kept.begin(0.5))
+        begun = await kept.begin(0.5)
+        assert Lost() == read_lost(place)
+        await kept.keep("key", REPLY, begun)
         await kept.keep("key", OTHER, await kept.begin(0.5))
         await kept.drop(await kept.begin(None))
 
@@ -143,15 +139,6 @@ async def test_call_that_did_not_end_is_lost_for_every_later_opening(place: Repl
         assert Lost() == kept.lost
 
     assert [Lost(4, 1.75, 1)] * 2 == [read_lost(place) for _ in range(2)]
-
-
-async def test_call_in_flight_elsewhere_is_not_lost(place: RepliesPlace) -> None:
-    with ReplyStore(place, PLAN) as kept:
-        begun = await kept.begin(0.5)
-        assert Lost() == read_lost(place)
-        await kept.keep("key", REPLY, begun)
-
-    assert Lost() == read_lost(place)
 
 
 async def test_call_that_is_given_up_before_it_is_noted_is_not_lost(place: RepliesPlace) -> None:
@@ -210,10 +197,10 @@ def test_what_was_kept_outlives_a_kill_and_what_was_in_flight_is_lost(place: Rep
 
 
 def test_processes_that_keep_the_same_keys_agree_though_one_is_killed(place: RepliesPlace) -> None:
-    writers = [start_writer(place, text=text, count=400) for text in ("one", "two")]
-    said = [kill_after(start_writer(place, text="three", count=400), 100)]
+    writers = [start_writer(place, text=text, count=100) for text in ("one", "two")]
+    said = [kill_after(start_writer(place, text="three", count=100), 50)]
     said += [writer.communicate()[0] for writer in writers]
-    keys = [str(number) for number in range(400)]
+    keys = [str(number) for number in range(100)]
     found = {key: reply.text for key, reply in find_all(place, keys).items()}
 
     assert [0, 0] == [writer.returncode for writer in writers]
@@ -252,24 +239,13 @@ async def check_full(disk: Path) -> None:
     assert {key: make_reply(key) for key in told} == find_all(place, told)
 
 
-def test_file_that_may_not_grow_is_an_error_and_what_was_kept_before_stays(tmp_path: Path) -> None:
-    place = RepliesPlace(str(tmp_path))
-    said, error = start_writer(place, max_bytes=500_000).communicate()
-    kept = read_kept(said)
-
-    assert "engine.errors.StoreError: The replies cannot be kept in" in error
-    assert len(kept) > 20
-    assert {key: make_reply(key) for key in kept} == find_all(place, list(kept))
-
-
 def test_read_only_disk_is_an_error(tmp_path: Path) -> None:
     with mount_disk(tmp_path / "disk", "size=100k,ro") as disk, pytest.raises(StoreError, match="Read-only"):
         ReplyStore(RepliesPlace(str(disk)), PLAN)
 
 
 async def test_folder_that_is_removed_under_its_user_is_an_error(tmp_path: Path) -> None:
-    place = RepliesPlace(str(tmp_path / "cache"))
-    with ReplyStore(place, PLAN) as kept:
+    with ReplyStore(RepliesPlace(str(tmp_path / "cache")), PLAN) as kept:
         await kept.keep("key", REPLY)
         shutil.rmtree(tmp_path / "cache")
         with pytest.raises(StoreError, match="removed while it was in use"):
@@ -281,7 +257,7 @@ async def test_failure_of_one_opening_is_not_that_of_the_next(tmp_path: Path) ->
     with ReplyStore(place, PLAN) as kept:
         file = tmp_path / "cache" / FILE
         aside = file.rename(tmp_path / "aside")
-        with pytest.raises(StoreError, match="removed"):
+        with pytest.raises(StoreError, match="removed while it was in use"):
             await kept.keep("a", REPLY)
         aside.rename(file)
         with pytest.raises(StoreError, match="removed"):
@@ -292,19 +268,12 @@ async def test_failure_of_one_opening_is_not_that_of_the_next(tmp_path: Path) ->
 
 async def test_reply_that_was_paid_for_twice_counts_twice_and_the_first_stands(place: RepliesPlace) -> None:
     with ReplyStore(place, PLAN) as one, ReplyStore(place, PLAN) as other:
-        for kept, text, cost_usd in ((one, "one", 0.5), (other, "two", 0.25)):
+        # The second time with another reply, the third time with the same.
+        for kept, text, cost_usd in ((one, "one", 0.5), (other, "two", 0.25), (one, "one", 0.5)):
             begun = await kept.begin(1.0)
             assert "one" == (await kept.keep("a", Reply(text, "stop", cost_usd=cost_usd), begun)).text
     with ReplyStore(place, PLAN) as kept:
-        assert (0.5, Lost(1, 0.25)) == (kept.kept_usd, kept.lost)
-
-
-async def test_same_reply_of_two_calls_counts_twice(place: RepliesPlace) -> None:
-    with ReplyStore(place, PLAN) as kept:
-        for _ in range(2):
-            await kept.keep("a", REPLY, await kept.begin(1.0))
-    with ReplyStore(place, PLAN) as kept:
-        assert (0.01, Lost(1, 0.01)) == (kept.kept_usd, kept.lost)
+        assert (0.5, Lost(2, 0.75)) == (kept.kept_usd, kept.lost)
 
 
 async def test_abandoned_call_is_lost_at_once(place: RepliesPlace) -> None:
