@@ -6,7 +6,7 @@ from fakes.builders import make_exemplar, make_level, make_model, make_test_plan
 from engine.domain.model import TraitType
 from engine.selection.choice import ChoiceContext, choose_exemplars
 from engine.selection.exchange import MAX_LOSS, Pair, exchange_pairs
-from engine.text.words import count_words, split_words
+from engine.text.words import split_words
 
 NOUNS = (
     "kettle harbour lamp violin ladder basket chimney garden ticket mirror bridge window candle saddle anchor barrel"
@@ -31,10 +31,26 @@ def count_marked(pairs: list[Pair], chosen: list[int]) -> int:
     return sum("you" in split_words(pairs[index][0].text or "") for index in chosen)
 
 
-def test_word_that_marks_one_pole_goes_until_chance_would_do_as_much() -> None:
-    pairs = make_marked(8, 8)
+def make_opened(begins: str, index: int) -> Pair:
+    """A pair that differs in the first word alone."""
+    noun = NOUNS.split()[index]
+    return (
+        make_exemplar(f"{begins} {noun} please now", "positive", index),
+        make_exemplar(f"Now {noun} please now", "negative", index),
+    )
 
-    assert 4 == count_marked(pairs, exchange_pairs(range(8), pairs, [0.0] * 16, 8))
+
+@pytest.mark.parametrize(
+    "pairs",
+    [
+        make_marked(8, 8),
+        [make_opened("Please" if index < 8 else "Now", index) for index in range(16)],
+        [make_pair(index, "it " * (9 if index < 8 else 3), "it " * 3) for index in range(16)],
+    ],
+    ids=["word", "opening", "length"],
+)
+def test_mark_of_one_pole_goes_until_chance_would_do_as_much(pairs: list[Pair]) -> None:
+    assert 4 == sum(index < 8 for index in exchange_pairs(range(8), pairs, [0.0] * 16, 8))
 
 
 def test_pairs_stay_where_nothing_tells_the_poles_apart_beyond_chance() -> None:
@@ -72,26 +88,6 @@ def test_no_more_are_exchanged_than_may_be(most: int, left: int) -> None:
     pairs = make_marked(8, 8)
 
     assert left == count_marked(pairs, exchange_pairs(range(8), pairs, [0.0] * 16, most))
-
-
-def test_opening_that_marks_one_pole_is_exchanged_away() -> None:
-    pairs = [
-        (
-            make_exemplar(f"{'Please' if index < 8 else 'Now'} {noun} please now", "positive", index),
-            make_exemplar(f"Now {noun} please now", "negative", index),
-        )
-        for index, noun in enumerate(NOUNS.split())
-    ]
-    chosen = exchange_pairs(range(8), pairs, [0.0] * 16, 8)
-
-    assert 4 == sum((pairs[index][0].text or "").startswith("Please") for index in chosen)
-
-
-def test_length_that_tells_the_poles_apart_is_exchanged_away() -> None:
-    pairs = [make_pair(index, "it " * (9 if index < 8 else 3), "it " * 3) for index in range(16)]
-    chosen = exchange_pairs(range(8), pairs, [0.0] * 16, 8)
-
-    assert 4 == sum(count_words(pairs[index][0].text or "") > 9 for index in chosen)
 
 
 @pytest.mark.parametrize(("kind", "exchanged"), [("spectrum", True), ("topic", False)])

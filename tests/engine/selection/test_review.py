@@ -11,8 +11,8 @@ from fakes.word_vectors import WordVectors
 from engine.domain.model import POLES, Pole, Seed
 from engine.domain.samples import Exemplar
 from engine.generation.prompts import write_chat_prompt, write_plain_prompt
-from engine.planning.plan import Plan, RoundHistory, plan_round
-from engine.quality.shortcuts import Shortcut
+from engine.planning.plan import CellHints, Plan, RoundHistory, plan_round
+from engine.quality.shortcuts import Kind, Shortcut
 from engine.screening.screener import Screener
 from engine.selection.choice import Choice, ChoiceContext, choose_exemplars
 from engine.selection.review import (
@@ -65,59 +65,79 @@ def keys(exemplars: list[Exemplar]) -> set[str]:
     return {exemplar.key for exemplar in exemplars}
 
 
-def test_pair_on_the_wrong_side_is_replaced_by_one_that_is_not() -> None:
+def test_pair_on_the_wrong_side_is_replaced_by_one_that_is_not_where_the_effort_does() -> None:
     good, flipped, spare = make_set(9), make_set(1, start=9, flipped=True), make_set(1, start=10)
     plan = plan_of(10)
     without, review = review_made(plan, [*good, *flipped])
     choice, after = review_made(plan, [*good, *flipped, *spare])
+    named, only_named = review_made(plan_of(10, replacement_rounds=0), [*good, *flipped, *spare])
 
     assert keys(flipped) == review.wrong_side
     assert keys([*good, *flipped]) == keys(list(without.chosen))
     assert keys([*good, *spare]) == keys(list(choice.chosen))
     assert ["wrong_label"] * 2 == [item.reason for item in choice.rejected]
     assert frozenset() == after.to_replace
+    assert 20 == len(named.chosen)
+    assert ["surplus"] * 2 == [item.reason for item in named.rejected]
+    assert only_named.wrong_side <= keys([*good, *flipped])
 
 
-def test_effort_without_replacement_only_names_them() -> None:
-    made = [*make_set(9), *make_set(1, start=9, flipped=True), *make_set(1, start=10)]
-    choice, review = review_made(plan_of(10, replacement_rounds=0), made[:20] + made[20:])
-
-    assert 20 == len(choice.chosen)
-    assert not any(item.reason == "wrong_label" for item in choice.rejected)
-    assert review.wrong_side <= keys(made)
-
-
-def test_texts_that_begin_alike_at_one_pole_are_warned_of_and_countered() -> None:
-    plan = plan_of(10)
-    made = make_set(10, first={"negative": "Perhaps"})
+def write_next(plan: Plan, made: list[Exemplar]) -> tuple[Review, dict[tuple[str, Pole], CellHints], dict[Pole, str]]:
+    """The review of these, what it hints at for the next round, and the prompts of its first cells."""
     choice, review = review_made(plan, made)
     hints = make_hints(plan, choice, review, {})
     cells = plan_round(plan, 2, plan.full_shortfall(), RoundHistory({"clarity": 10}, 20), hints=hints)
-    prompts = {cell.pole: write_chat_prompt(plan, cell, "English").user for cell in cells}
+    return review, hints, {cell.pole: write_chat_prompt(plan, cell, "English").user for cell in cells[:2]}
+
+
+def test_texts_that_begin_alike_at_one_pole_are_warned_of_and_countered() -> None:
+    made = make_set(10, first={"negative": "Perhaps"})
+    review, hints, prompts = write_next(plan_of(10), made)
 
     assert "opening" in {item.kind for item in review.shortcuts}
     assert keys([item for item in made if item.pole == "negative"]) == review.carriers
-    assert ("perhaps",) == hints["clarity", "negative"].banned
-    assert () == hints["clarity", "positive"].banned
+    assert [(), ("perhaps",)] == [hints["clarity", pole].banned for pole in POLES]
     assert 'Do without "perhaps": too many of these texts have it' in prompts["negative"]
     assert "Do without" not in prompts["positive"]
 
 
 def test_pole_that_is_longer_is_warned_of_and_both_poles_are_told_one_length() -> None:
-    plan = plan_of(10)
-    made = make_set(10, first={"positive": "This one goes on for quite some time before it says what it says, and so"})
-    choice, review = review_made(plan, made)
-    hints = make_hints(plan, choice, review, {})
-    cells = plan_round(plan, 2, plan.full_shortfall(), RoundHistory({"clarity": 10}, 20), hints=hints)
-    lines = [
-        next(line for line in write_chat_prompt(plan, cell, "English").user.splitlines() if line.startswith("Length: "))
-        for cell in cells[:2]
-    ]
+    begins = "This one goes on for quite some time before it says what it says, and so"
+    review, hints, prompts = write_next(plan_of(10), make_set(10, first={"positive": begins}))
+    one, other = ([line for line in prompts[pole].splitlines() if line.startswith("Length: ")] for pole in POLES)
 
     assert "length" in {item.kind for item in review.shortcuts}
     assert hints["clarity", "positive"].words == hints["clarity", "negative"].words is not None
-    assert lines[0] == lines[1]
-    assert lines[0].endswith("words, no fewer and no more")
+    assert one == other
+    assert one[0].endswith("words, no fewer and no more")
+
+
+def test_openings_used_are_told_to_the_next_round() -> None:
+    made = [make_exemplar(f"Opening number {index} of these.", pole, index) for index in range(2) for pole in POLES]
+    _, hints, prompts = write_next(plan_of(2), made)
+
+    assert ("Opening number 1", "Opening number 0") == hints["clarity", "positive"].openings
+    assert 'Begin otherwise than "Opening number 1 …", "Opening number 0 …"' in prompts["positive"]
+
+
+def test_best_texts_are_the_late_shots_of_a_pole_without_seeds_and_the_contrast_of_the_other() -> None:
+    plan = plan_of(2)
+    made = [make_exemplar(f"Text {index} of {pole}.", pole, index) for index in range(2) for pole in POLES]
+    pole_scores = {item.key: index * (1.0 if item.pole == "positive" else -1.0) for index, item in enumerate(made)}
+    choice, review = review_made(plan, made)
+    hints = make_hints(plan, choice, review, pole_scores)
+    cells = [plan_round(plan, number, plan.full_shortfall(), RoundHistory({}), hints=hints)[0] for number in (3, 4)]
+    third, fourth = [write_plain_prompt(plan, cell).user for cell in cells]
+
+    assert [("moving a database", "Text 1 of positive."), ("rotating a key", "Text 0 of positive.")] == list(
+        hints["clarity", "positive"].shots
+    )
+    assert ["Text 1 of negative.", "Text 1 of positive."] == [hints["clarity", pole].contrast for pole in POLES]
+    assert 1 == third.count("Topic:")
+    assert "Topic: moving a database\nClear: Text 1 of positive.\n" in fourth
+    seeded = replace(plan, model=make_model(seeds=make_seeds()))
+    seeded_hints = make_hints(seeded, choice, review, pole_scores).values()
+    assert [((), "")] * 2 == [(item.shots, item.contrast) for item in seeded_hints]
 
 
 def test_carriers_make_room_for_texts_that_carry_nothing() -> None:
@@ -170,118 +190,80 @@ def test_opening_of_one_pole_is_avoided_at_eight_a_pole_without_replacement_roun
     assert sum(item.text.startswith(opening) for item in choice.chosen if item.text) < 5
 
 
-def test_openings_used_are_told_to_the_next_round() -> None:
-    plan = plan_of(2)
-    made = [make_exemplar(f"Opening number {index} of these.", pole, index) for index in range(2) for pole in POLES]
-    choice, review = review_made(plan, made)
-    hints = make_hints(plan, choice, review, {})
-    (cell, *_) = plan_round(plan, 2, plan.full_shortfall(), RoundHistory({}), hints=hints)
-
-    assert ("Opening number 1", "Opening number 0") == hints["clarity", "positive"].openings
-    assert 'Begin otherwise than "Opening number 1 …", "Opening number 0 …"' in (
-        write_chat_prompt(plan, cell, "English").user
-    )
-
-
-def test_best_texts_are_the_late_shots_of_a_pole_without_seeds() -> None:
-    plan = plan_of(2)
-    made = [make_exemplar(f"Text {index} of this.", pole, index) for index in range(2) for pole in POLES]
-    pole_scores = {item.key: float(index) for index, item in enumerate(made)}
-    choice, review = review_made(plan, made)
-    hints = make_hints(plan, choice, review, pole_scores)
-    cells = [plan_round(plan, number, plan.full_shortfall(), RoundHistory({}), hints=hints)[0] for number in (3, 4)]
-    third, fourth = [write_plain_prompt(plan, cell).user for cell in cells]
-
-    assert [("moving a database", "Text 1 of this."), ("rotating a key", "Text 0 of this.")] == list(
-        hints["clarity", "positive"].shots
-    )
-    assert 1 == third.count("Topic:")
-    assert "Topic: moving a database\nClear: Text 1 of this.\n" in fourth
-
-    seeded = replace(plan, model=make_model(seeds=make_seeds()))
-    assert () == make_hints(seeded, choice, review, pole_scores)["clarity", "positive"].shots
-
-
-def run_rounds(rounds: Rounds, replies: list[list[Exemplar]]) -> list[int]:
-    """Walks the rounds with what is to come back in each; how many cells each had."""
-    sizes = []
-    while cells := rounds.next_cells():
-        sizes.append(len(cells))
-        rounds.take(replies[len(sizes) - 1] if len(sizes) <= len(replies) else [])
-    return sizes
-
-
 def make_rounds(plan: Plan, strict: bool = False) -> Rounds:
-    return Rounds(plan, Screener(plan, use_lengths=False), 1, WordVectors(), strict)
+    """Rounds whose first one is planned."""
+    rounds = Rounds(plan, Screener(plan, use_lengths=False), 1, WordVectors(), strict)
+    rounds.next_cells()
+    return rounds
 
 
-@pytest.mark.parametrize(("replacement_rounds", "expected"), [(0, 1), (1, 2), (2, 3)])
-def test_rounds_are_spent_on_what_is_named_as_the_effort_has_them(replacement_rounds: int, expected: int) -> None:
-    plan = plan_of(10, replacement_rounds)
-    rounds = make_rounds(plan)
-    sizes = run_rounds(rounds, [make_set(10, first={"negative": "Perhaps"})])
+def make_told_plan(wanted: int) -> Plan:
+    """A plan whose trait is placed by its paraphrases, which have the words of the poles' manners."""
+    positive, negative = ((" ".join(MANNERS[pole]),) for pole in POLES)
+    trait = make_trait(positive_paraphrase=positive, negative_paraphrase=negative)
+    return make_test_plan(make_model(trait), make_level(wanted))
 
-    assert expected == len(sizes)
+
+@pytest.mark.parametrize("replacement_rounds", [0, 1, 2])
+def test_rounds_are_spent_on_what_is_named_as_the_effort_has_them(replacement_rounds: int) -> None:
+    rounds = make_rounds(plan_of(10, replacement_rounds))
+    needed, followed = rounds.improving, 0
+    rounds.take(make_set(10, first={"negative": "Perhaps"}))
+    while cells := rounds.next_cells():
+        followed += 1
+        assert rounds.improving
+        assert {"negative"} == {cell.pole for cell in cells}
+        rounds.take([])
+
+    assert not needed
+    assert replacement_rounds == followed
     assert rounds.choice.complete
     assert any("'perhaps' at 'Obscure'" in sentence for sentence in rounds.explain_review())
 
 
 @pytest.mark.parametrize(
-    ("seeds", "strict", "replacement_rounds", "advice"),
+    ("kind", "seeds", "strict", "replacement_rounds", "advice"),
     [
-        ((), False, 0, f"{REPLACE_THEM}, or {SAY_IN_BRIEF}."),
-        ((), False, 1, f"{SAY_IN_BRIEF}."),
-        (make_seeds(), False, 1, f"{LEVEL_SEEDS}, or {SAY_IN_BRIEF}."),
-        (make_seeds(), True, 0, f"{REPLACE_THEM}, or {LEVEL_SEEDS}. {NOT_SHOWN}"),
-        ((), True, 1, f"{ADD_SEEDS}. {NOT_SHOWN}"),
+        ("word", (), False, 0, f"{REPLACE_THEM}, or {SAY_IN_BRIEF}."),
+        # No single text carries it.
+        ("punctuation", (), False, 0, f"{SAY_IN_BRIEF}."),
+        ("word", (), False, 1, f"{SAY_IN_BRIEF}."),
+        ("word", make_seeds(), False, 1, f"{LEVEL_SEEDS}, or {SAY_IN_BRIEF}."),
+        ("word", make_seeds(), True, 0, f"{REPLACE_THEM}, or {LEVEL_SEEDS}. {NOT_SHOWN}"),
+        ("word", (), True, 1, f"{ADD_SEEDS}. {NOT_SHOWN}"),
     ],
 )
 def test_shortcut_is_told_with_what_helps_the_model_and_effort_of_the_run(
-    seeds: tuple[Seed, ...], strict: bool, replacement_rounds: int, advice: str
+    kind: Kind, seeds: tuple[Seed, ...], strict: bool, replacement_rounds: int, advice: str
 ) -> None:
     plan = make_test_plan(make_model(seeds=seeds), make_level(10, replacement_rounds=replacement_rounds))
     rounds = make_rounds(plan, strict)
-    rounds.review = Review(shortcuts=(Shortcut("clarity", "word", "perhaps", "negative", 1.0),))
+    rounds.review = Review(shortcuts=(Shortcut("clarity", kind, "perhaps", "negative", 1.0),))
     [sentence] = rounds.explain_review()
 
     assert sentence.endswith(f"(AUC 1.00). {LEARNED_INSTEAD}: {advice}")
 
 
-def test_mark_that_no_single_text_carries_is_not_said_to_be_replaced() -> None:
-    rounds = make_rounds(plan_of(10, 0))
-    rounds.review = Review(shortcuts=(Shortcut("clarity", "punctuation", "digits", "negative", 1.0),))
-    [sentence] = rounds.explain_review()
-
-    assert REPLACE_THEM not in sentence
-
-
-def test_replacements_are_planned_for_the_pole_that_needs_them() -> None:
-    rounds = make_rounds(plan_of(10))
-    rounds.next_cells()
-    rounds.take(make_set(10, first={"negative": "Perhaps"}))
-
-    assert {"negative"} == {cell.pole for cell in rounds.next_cells()}
-
-
 def test_weak_model_without_seeds_takes_its_later_rounds_shots_from_the_best_so_far() -> None:
-    positive, negative = ((" ".join(MANNERS[pole]),) for pole in POLES)
-    trait = make_trait(positive_paraphrase=positive, negative_paraphrase=negative)
-    rounds = make_rounds(make_test_plan(make_model(trait), make_level(12)), strict=True)
-    first = rounds.next_cells()
+    rounds = make_rounds(make_told_plan(12), strict=True)
     rounds.take(make_set(8))
     second = rounds.next_cells()
 
-    assert all(cell.hints.shots == () for cell in first)
     assert second
     assert all(cell.hints.shots for cell in second)
 
 
-def test_model_without_seeds_needs_no_second_round() -> None:
-    rounds = make_rounds(plan_of(4, replacement_rounds=0))
-    rounds.next_cells()
-    rounds.take(make_set(8))
+def test_set_that_was_complete_stays_when_a_later_round_makes_it_less() -> None:
+    """What comes later lies so far apart that the margins of before become too narrow by comparison."""
+    rounds = make_rounds(make_told_plan(4), strict=True)
+    first = rounds.take(make_set(8))
+    second = rounds.take(
+        [make_exemplar(" ".join(MANNERS["positive"] * 4) + f" {index}", index=100 + index) for index in range(20)]
+    )
 
-    assert () == rounds.next_cells()
+    assert first.complete
+    assert second.complete
+    assert len(rounds.exemplars) == len(second.chosen) + len(second.rejected)
 
 
 def test_review_of_nothing_says_nothing() -> None:
@@ -289,32 +271,3 @@ def test_review_of_nothing_says_nothing() -> None:
 
     assert Review().to_replace == frozenset()
     assert () == review_choice(plan, make_rounds(plan).choice, WordVectors()).shortcuts
-
-
-def test_set_that_was_complete_stays_when_a_later_round_makes_it_less() -> None:
-    """What comes later lies so far apart that the margins of before become too narrow by comparison."""
-    positive, negative = ((" ".join(MANNERS[pole]),) for pole in POLES)
-    trait = make_trait(positive_paraphrase=positive, negative_paraphrase=negative)
-    rounds = make_rounds(make_test_plan(make_model(trait), make_level(4)), strict=True)
-    rounds.next_cells()
-    first = rounds.take(make_set(8))
-    far = [
-        make_exemplar(" ".join(MANNERS[pole] * 4) + f" {index}", pole, 100 + index)
-        for index in range(20)
-        for pole in POLES[:1]
-    ]
-    second = rounds.take(far)
-
-    assert first.complete
-    assert second.complete
-    assert len(rounds.exemplars) == len(second.chosen) + len(second.rejected)
-
-
-def test_rounds_that_only_make_a_complete_set_better_are_told_from_those_that_it_needs() -> None:
-    rounds = make_rounds(plan_of(10))
-    rounds.next_cells()
-    needed = rounds.improving
-    rounds.take(make_set(10, first={"negative": "Perhaps"}))
-
-    assert (False, True) == (needed, rounds.improving)
-    assert rounds.next_cells()

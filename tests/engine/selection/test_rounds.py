@@ -1,4 +1,4 @@
-"""What a round chooses is the same wherever it is chosen."""
+"""What a round chooses is the same wherever it is chosen, and another follows where that may help."""
 
 import pickle
 
@@ -10,13 +10,15 @@ from fakes.builders import (
     make_level,
     make_model,
     make_seeds,
+    make_stamp,
     make_test_plan,
 )
 from fakes.word_vectors import WordVectors
 
-from engine.domain.model import Attached
-from engine.domain.samples import Exemplar, Reason
+from engine.domain.model import POLES, Attached
+from engine.domain.samples import Exemplar, Reason, make_row
 from engine.generation.first_replies import MIN_HOPELESS
+from engine.planning.plan import RoundHistory
 from engine.screening.screener import Screener
 from engine.selection.rounds import REPLY_REASONS, Rounds
 
@@ -27,71 +29,87 @@ VARIATION = Attached("clarity", "a varied text", 1.0, "a shed", seed_sha256=make
 def make_rounds() -> Rounds:
     model = make_model(seeds=make_seeds(), attached=(*OTHER, VARIATION), held_out=tuple(OTHER))
     plan = make_test_plan(model, make_level(2))
-    rounds = Rounds(plan, Screener(plan, use_lengths=False), 1, WordVectors(), strict=False)
-    rounds.next_cells()
-    return rounds
+    return Rounds(plan, Screener(plan, use_lengths=False), 1, WordVectors(), strict=False)
 
 
 def make_exemplars() -> list[Exemplar]:
-    positive = [make_exemplar(f"{text} Indeed.", "positive", index) for index, text in enumerate(POSITIVE_SEEDS)]
-    negative = [make_exemplar(f"{text} Indeed.", "negative", index) for index, text in enumerate(NEGATIVE_SEEDS)]
-    return [*positive, *negative]
+    texts = dict(zip(POLES, (POSITIVE_SEEDS, NEGATIVE_SEEDS), strict=True))
+    return [make_exemplar(f"{text} Indeed.", pole, index) for pole in POLES for index, text in enumerate(texts[pole])]
+
+
+def take(rounds: Rounds, *reasons: Reason) -> None:
+    """One round, of which all is rejected."""
+    rounds.next_cells()
+    rounds.take([make_exemplar("A text.", "positive", index, reason=reason) for index, reason in enumerate(reasons)])
 
 
 def test_choice_that_another_process_makes_is_the_one_that_is_made_here() -> None:
     here, elsewhere = make_rounds(), make_rounds()
+    for rounds in (here, elsewhere):
+        rounds.next_cells()
     here.take(make_exemplars())
-    elsewhere.settle(pickle.loads(pickle.dumps(elsewhere.add(make_exemplars())))())
+    sent = pickle.dumps(elsewhere.add(make_exemplars()))
+    elsewhere.settle(pickle.loads(sent)())
 
     assert 4 == len(here.choice.chosen)
     assert (here.choice, here.review) == (elsewhere.choice, elsewhere.review)
     assert here.next_cells() == elsewhere.next_cells()
-
-
-def test_samples_that_say_nothing_of_a_choice_are_not_sent_along() -> None:
-    rounds = make_rounds()
-    sent = pickle.dumps(rounds.add(make_exemplars()))
-
+    # Samples that say nothing of a choice are not sent along.
     assert [False, True] == [text.encode() in sent for text in (OTHER[0].text, str(VARIATION.seed_sha256))]
-    assert (4, 3) == (len(rounds.plan.model.attached), len(rounds.plan.model.held_out))
+    assert (4, 3) == (len(elsewhere.plan.model.attached), len(elsewhere.plan.model.held_out))
 
 
-@pytest.mark.parametrize("reason", sorted(REPLY_REASONS))
-def test_no_round_follows_a_first_one_of_which_no_reply_can_be_used(reason: Reason) -> None:
-    rounds = make_rounds()
-    rounds.take([make_exemplar("A text.", "positive", index, reason=reason) for index in range(MIN_HOPELESS)])
-
-    assert (True, ()) == (rounds.is_hopeless, rounds.next_cells())
+HOPELESS: list[Reason] = ["wrong_language"] * MIN_HOPELESS
 
 
 @pytest.mark.parametrize(
-    ("first", "others"),
-    [("unreadable", []), ("unreadable", ["cell_failed"]), ("unreadable", ["duplicate"]), ("too_short", ["too_short"])],
+    ("reasons", "hopeless"),
+    [
+        *(([reason] * MIN_HOPELESS, True) for reason in sorted(REPLY_REASONS)),
+        ([*HOPELESS, "duplicate", "near_duplicate", "cell_failed"], True),
+        (HOPELESS[:-1], False),
+        ([*HOPELESS[:-1], "cell_failed"], False),
+        ([*HOPELESS[:-1], "duplicate"], False),
+        ([*HOPELESS, "too_short"], False),
+    ],
 )
-def test_another_round_follows_where_that_may_help(first: Reason, others: list[Reason]) -> None:
-    reasons: list[Reason] = [first] * (MIN_HOPELESS - 1) + others
+def test_no_round_follows_a_first_one_of_which_no_reply_can_be_used(reasons: list[Reason], hopeless: bool) -> None:
     rounds = make_rounds()
-    rounds.take([make_exemplar("A text.", "positive", index, reason=reason) for index, reason in enumerate(reasons)])
+    take(rounds, *reasons)
 
-    assert not rounds.is_hopeless
-    assert rounds.next_cells()
-
-
-def test_reply_that_repeats_another_is_no_reason_to_go_on() -> None:
-    repeated: list[Reason] = ["duplicate", "near_duplicate", "cell_failed"]
-    reasons: list[Reason] = ["wrong_language"] * MIN_HOPELESS
-    rounds = make_rounds()
-    rounds.take(
-        [make_exemplar("A text.", "positive", index, reason=reason) for index, reason in enumerate(reasons + repeated)]
-    )
-
-    assert rounds.is_hopeless
+    assert hopeless == rounds.is_hopeless
+    assert hopeless == (() == rounds.next_cells())
 
 
 def test_later_rounds_go_on_though_none_of_their_replies_can_be_used() -> None:
     rounds = make_rounds()
-    rounds.take([make_exemplar("A text.", "positive", reason="duplicate")])
-    rounds.next_cells()
-    rounds.take([make_exemplar("A text.", "positive", index, reason="truncated") for index in range(2 * MIN_HOPELESS)])
+    take(rounds, "duplicate")
+    take(rounds, *HOPELESS, *HOPELESS)
 
     assert rounds.next_cells()
+
+
+def test_what_lacks_is_explained_with_its_reasons_and_counted() -> None:
+    rounds = make_rounds()
+    take(rounds, "too_short", "too_short", "cell_failed")
+    positive, negative = rounds.explain_shortfall()
+
+    assert positive.startswith("clarity, positive (Clear): 0 of 2, 2 lacking after 1 round. 3 rejected: 2 × ")
+    assert negative.endswith("Nothing came back for it.")
+    assert {"too_short": 2, "cell_failed": 1} == rounds.count_reasons()
+    assert {("clarity", pole): 0 for pole in POLES} == rounds.count_kept()
+
+
+def test_run_that_begins_from_what_stands_keeps_it_and_asks_for_the_rest() -> None:
+    rounds, standing = make_rounds(), make_exemplars()[:1]
+    left_out = make_row(make_exemplar("Left out.", reason="left_out"), make_stamp(), None)
+    rounds.begin_from(standing, [left_out], RoundHistory({"clarity": 8}, 16))
+    cells = rounds.next_cells()
+
+    assert {("clarity", "positive"): 1, ("clarity", "negative"): 0} == rounds.count_kept()
+    assert {"left_out": 1} == rounds.count_reasons()
+    assert {*POLES} == {cell.pole for cell in cells}
+    assert (16, "clarity/00008") == (cells[0].order, cells[0].pair_id)
+    take(rounds, *HOPELESS)
+    assert not rounds.is_hopeless
+    assert rounds.history.cells > 16
