@@ -6,7 +6,7 @@ import pytest
 from fakes.builders import make_level, make_test_plan
 from fakes.client import CHAT, PLAIN
 
-from engine.estimate.call_kinds import CallKind, Example, Spread, list_calls
+from engine.estimate.call_kinds import OUTLOOKS, CallKind, Example, Spread, list_calls
 from engine.estimate.estimate import Amount, Estimate, add_amounts, estimate_kind, estimate_plan, estimate_rest
 from engine.gateway.budget import bound_call
 from engine.llm.prices import FREE, Price
@@ -38,37 +38,36 @@ def test_tokens_are_calls_times_characters_by_the_ratio_and_calls_times_replies(
 def test_prompts_count_by_their_mean_and_with_their_schema() -> None:
     short, long = make_example(40), make_example(34, schema={"type": "object"})
 
-    # (40 + 34 + 18 of {"type": "object"}) ÷ 2 = 46 characters.
-    assert 20 * 46 / 4.4 < estimate_kind(make_kind(short, long)).likely.tokens_in == 210
+    # (40 + 34 + 18 of {"type": "object"}) ÷ 2 = 46 characters; 20 × 46 ÷ 4.4 = 209.1.
+    assert 210 == estimate_kind(make_kind(short, long)).likely.tokens_in
 
 
-def test_run_is_the_sum_of_its_kinds() -> None:
+def test_run_is_the_sum_of_its_kinds_and_costs_what_those_do_whose_price_is_known() -> None:
     kind = make_kind(make_example(88))
-    total = add_amounts([estimate_kind(kind), estimate_kind(kind)])
+    priced, unpriced = estimate_kind(kind), estimate_kind(replace(kind, endpoint=PLAIN))
 
-    assert Amount(40, 800, 290, 2 * PRICE.cost(400, 145)) == total.likely
-
-
-def test_cost_is_that_of_the_kinds_whose_price_is_known() -> None:
-    kind = make_kind(make_example(88))
-    unpriced = estimate_kind(replace(kind, endpoint=PLAIN))
-    total, unknown = add_amounts([estimate_kind(kind), unpriced]), add_amounts([unpriced])
-
-    assert (40, PRICE.cost(400, 145)) == (total.likely.calls, total.likely.cost_usd)
-    assert [None, None, None] == [amount.cost_usd for amount in (unknown.low, unknown.likely, unknown.high)]
+    assert Amount(40, 800, 290, 2 * PRICE.cost(400, 145)) == add_amounts([priced, priced]).likely
+    assert Amount(40, 800, 290, PRICE.cost(400, 145)) == add_amounts([priced, unpriced]).likely
+    assert {None} == {add_amounts([unpriced]).at(outlook).cost_usd for outlook in OUTLOOKS}
 
 
-def test_models_without_a_price_are_named_and_never_free() -> None:
-    judge = replace(CHAT, name="openai/judge")
-    plan = make_test_plan(level=make_level(judge_votes=1))
-    known, unknown = replace(judge, price=FREE), replace(CHAT, price=FREE)
+@pytest.mark.parametrize(
+    ("synth", "judge", "unpriced", "free"),
+    [
+        (None, None, ("openai/test", "openai/judge"), False),
+        (PRICE, None, ("openai/judge",), False),
+        (FREE, None, ("openai/judge",), False),
+        (PRICE, FREE, (), False),
+        (FREE, FREE, (), True),
+    ],
+)
+def test_models_without_a_price_are_named_and_never_free(
+    synth: Price | None, judge: Price | None, unpriced: tuple[str, ...], free: bool
+) -> None:
+    endpoints = replace(CHAT, price=synth), replace(CHAT, name="openai/judge", price=judge)
+    estimate = estimate_plan(make_test_plan(level=make_level(judge_votes=1)), *endpoints, None)
 
-    assert ("openai/test", "openai/judge") == estimate_plan(plan, CHAT, judge, None).unpriced
-    assert ("openai/judge",) == estimate_plan(plan, PRICED, judge, None).unpriced
-    assert [False, False, True] == [
-        estimate_plan(plan, synth, vote, None).is_free
-        for synth, vote in ((unknown, judge), (PRICED, known), (unknown, known))
-    ]
+    assert (unpriced, free) == (estimate.unpriced, estimate.is_free)
 
 
 @pytest.mark.parametrize(("thinking", "room"), [("none", 2048), ("low", 4096), ("high", 16384)])
@@ -96,10 +95,6 @@ def test_limit_below_the_dearest_call_is_hopeless(share: float | None, hopeless:
     assert not estimate_plan(plan, CHAT, None, limit).is_limit_too_low
 
 
-def make_estimate(likely: float, high: float) -> Estimate:
-    return Estimate((), (), Spread(*(Amount(1, 1, 1, usd) for usd in (0.0, likely, high))), max_call_usd=0.25)
-
-
 @pytest.mark.parametrize(
     ("spent", "kept", "lacking", "needed"),
     [(1.0, 4, 8, 2.25), (0.5, 0, 12, 1.75), (2.0, 0, 12, 6.25), (8.0, 0, 12, None)],
@@ -107,7 +102,9 @@ def make_estimate(likely: float, high: float) -> Estimate:
 def test_rest_is_reckoned_by_what_kept_exemplars_cost_else_by_the_estimate(
     spent: float, kept: int, lacking: int, needed: float | None
 ) -> None:
-    assert needed == estimate_rest(make_estimate(likely=2.0, high=8.0), spent, kept, lacking)
+    total = Spread(*(Amount(1, 1, 1, usd) for usd in (0.0, 2.0, 8.0)))
+
+    assert needed == estimate_rest(Estimate((), (), total, max_call_usd=0.25), spent, kept, lacking)
 
 
 def test_small_plan_by_hand() -> None:

@@ -1,5 +1,6 @@
 """Notes tell what was left out, and nothing where nothing was."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -7,12 +8,18 @@ import pytest
 from fakes.builders import SCENARIO_POOL, make_level, make_model, make_seeds, make_test_plan, make_trait
 from fakes.client import CHAT, PLAIN
 
-from engine.domain.model import POLES, Brief, OwnScenarios, Seed, Skipped, TraitType
+from engine.domain.model import POLES, Brief, Model, OwnScenarios, Seed, Skipped
 from engine.estimate.notes import list_notes
 from engine.llm.request import Endpoint
 from engine.planning.plan import Plan
 from engine.planning.scenarios import GIVE_SUBJECTS, TopicSubjects
-from engine.quality.reference_axis import Basis, ReferenceAxis
+from engine.quality.reference_axis import ReferenceAxis
+
+FOUR_EACH = tuple(
+    Seed("clarity", f"text {pole} {number}", float(pole == "positive")) for pole in POLES for number in "1234"
+)
+PLACED = {"clarity": ReferenceAxis("seeds", np.zeros(512))}
+NOT_PLACED = {"clarity": ReferenceAxis("nothing", np.zeros(512), seeds_auc=0.22)}
 
 
 def list_more(plan: Plan, endpoint: Endpoint = CHAT) -> tuple[str, ...]:
@@ -20,38 +27,81 @@ def list_more(plan: Plan, endpoint: Endpoint = CHAT) -> tuple[str, ...]:
     return tuple(note for note in list_notes(plan, endpoint)[1:] if "is a small model" not in note)
 
 
-def test_model_that_writes_nonsense_now_and_then_is_said_to() -> None:
-    said = [
-        [note for note in list_notes(make_test_plan(), endpoint) if "Read the texts first." in note]
-        for endpoint in (PLAIN, CHAT)
-    ]
+def label(positive: str, negative: str) -> Model:
+    return make_model(make_trait(positive_label=positive, negative_label=negative))
 
-    assert [1, 0] == list(map(len, said))
+
+@pytest.mark.parametrize(("endpoint", "noted"), [(PLAIN, True), (CHAT, False)])
+def test_model_that_writes_nonsense_now_and_then_is_said_to(endpoint: Endpoint, noted: bool) -> None:
+    assert noted == any("Read the texts first." in note for note in list_notes(make_test_plan(), endpoint))
 
 
 @pytest.mark.parametrize(
     ("language", "notes"),
     [
-        (None, ["The texts are to be in English (en): the seeds are."]),
-        ("pt-BR", ["The texts are to be in Portuguese (Brazil) (pt-BR): model.yaml says so."]),
-        (
-            "hi",
-            [
-                "The texts are to be in Hindi (hi): model.yaml says so.",
-                "The sentence encoder does not know Hindi: the place between the poles, the probe, the subjects and "
-                "the diversity of meanings have no say in choice and gate, so look at the texts before you train.",
-            ],
-        ),
+        (None, ["in English (en): the seeds are."]),
+        ("pt-BR", ["in Portuguese (Brazil) (pt-BR): model.yaml says so."]),
+        ("hi", ["in Hindi (hi): model.yaml says so.", "The sentence encoder does not know Hindi"]),
     ],
 )
 def test_language_is_said_with_what_decided_it(language: str | None, notes: list[str]) -> None:
-    plan = replace(make_test_plan(make_model(language=language, seeds=make_seeds())), axes={})
+    listed = list_notes(replace(make_test_plan(make_model(language=language, seeds=make_seeds())), axes={}), CHAT)
 
-    assert notes == list(list_notes(plan, CHAT))
+    assert [True] * len(notes) == [part in note for part, note in zip(notes, listed, strict=True)]
 
 
-def test_nothing_left_out_is_no_note() -> None:
-    assert () == list_more(make_test_plan(make_model(), make_level()))
+@pytest.mark.parametrize(
+    ("model", "level", "endpoint", "axes", "said"),
+    [
+        (make_model(), {}, CHAT, {}, None),
+        (make_model(skipped=(Skipped("web source 2", "not read"),)), {}, CHAT, {}, "Skipped: web source 2 (not read)."),
+        (
+            make_model(seeds=(Seed("clarity", "Answer: yes, two of them fit.", 1.0, "samples.jsonl:3"),)),
+            {},
+            CHAT,
+            {},
+            "'answer' before a text does not hold here: samples.jsonl:3 has 'Answer:'.",
+        ),
+        (make_model(altered_runs=("a-run",)), {}, CHAT, {}, "`exemplars detach a-run`"),
+        (make_model(reviewed=make_seeds()), {}, CHAT, {}, "accepted in earlier reviews (6)"),
+        # The brief, which a plain-text model is not shown.
+        (make_model(brief=Brief(failure_modes=("Digits.",))), {}, PLAIN, {}, "The synth model is not shown the brief."),
+        (make_model(brief=Brief(failure_modes=("Digits.",))), {}, CHAT, {}, None),
+        (make_model(), {}, PLAIN, {}, None),
+        # What the effort asks for and the models cannot do.
+        (make_model(), {"thinking": "low"}, CHAT, {}, "The effort asks for low thinking; openai/test has none"),
+        (make_model(), {"thinking": "low"}, replace(CHAT, thinks=True), {}, None),
+        (make_model(), {"thinking": "none"}, replace(CHAT, thinks=True), {}, None),
+        (make_model(), {"ignored_per_call": 4}, CHAT, {}, "The effort asks for 4 exemplars a call; openai/test writes"),
+        (make_model(), {"judge_votes": 1, "judge_model": "openai/judge"}, CHAT, {}, None),
+        (make_model(), {"judge_votes": 0, "judge_model": "embedded"}, CHAT, {}, None),
+        (make_model(), {"judge_votes": 1, "judge_model": "embedded"}, CHAT, {}, "1 judge vote on each text"),
+        (make_model(), {"judge_votes": 3, "judge_model": "embedded/x.gguf"}, CHAT, {}, "(embedded/x.gguf) casts none"),
+        # What places the texts between the poles.
+        (make_model(seeds=make_seeds()), {}, CHAT, PLACED, None),
+        (label("Clear", "Not clear"), {}, CHAT, NOT_PLACED, "(of Clear and Not clear one only negates the other)"),
+        (label("Yes", "No"), {}, CHAT, NOT_PLACED, "(Yes and No say nothing by themselves)"),
+        (label("Rude", "Polite"), {}, CHAT, NOT_PLACED, "Give each pole 4 examples or more"),
+        (make_model(seeds=FOUR_EACH), {}, CHAT, NOT_PLACED, "its seeds have an AUC of 0.22)"),
+        (make_model(seeds=FOUR_EACH[1:]), {}, CHAT, NOT_PLACED, "Give each pole 4 examples or more"),
+    ],
+)
+def test_what_is_left_out_is_noted_and_nothing_else(
+    model: Model, level: dict[str, object], endpoint: Endpoint, axes: Mapping[str, ReferenceAxis], said: str | None
+) -> None:
+    notes = list_more(replace(make_test_plan(model, make_level(**level)), axes=axes), endpoint)
+
+    assert (0 if said is None else 1) == len(notes)
+    assert said is None or said in notes[0]
+
+
+@pytest.mark.parametrize(("count", "noted"), [(2_000, False), (2_001, True)])
+def test_seeds_that_are_not_embedded_are_noted(count: int, noted: bool) -> None:
+    model = make_model(seeds=tuple(Seed("clarity", f"text {number}", 1.0) for number in range(count)))
+    notes = list_more(replace(make_test_plan(), model=model))
+
+    assert noted == bool(notes)
+    assert all("Of the 2,001 seeds of Clarity at Clear, 2,000 are embedded" in note for note in notes)
 
 
 @pytest.mark.parametrize(
@@ -67,29 +117,26 @@ def test_scenarios_are_noted_with_their_reasons(endpoint: Endpoint, seen: str) -
         f"which fits; lengths (8 to 25 words, 14 to 40 words) those of the seeds.{seen} {GIVE_SUBJECTS}"
     )
 
-    assert (note,) == list_more(make_test_plan(make_model(), make_level(), scenario_pool), endpoint)
+    assert (note,) == list_more(make_test_plan(scenario_pool=scenario_pool), endpoint)
 
 
 @pytest.mark.parametrize(
-    ("language", "scenarios", "why", "noted"),
+    ("language", "pack", "why", "noted"),
     [
-        ("de", OwnScenarios(), "from the pack 'x', because the model's own words point to no other", True),
-        ("de", OwnScenarios(pack="x"), "from the pack 'x', which model.yaml names", False),
-        ("de", OwnScenarios(), "proposed by the synth model", False),
-        ("en", OwnScenarios(), "from the pack 'x', because the model's own words point to no other", False),
+        ("de", None, "from the pack 'x', because the model's own words point to no other", True),
+        ("de", "x", "from the pack 'x', which model.yaml names", False),
+        ("de", None, "proposed by the synth model", False),
+        ("en", None, "from the pack 'x', because the model's own words point to no other", False),
     ],
 )
 def test_pack_that_a_model_of_another_language_did_not_choose_is_noted(
-    language: str, scenarios: OwnScenarios, why: str, noted: bool
+    language: str, pack: str | None, why: str, noted: bool
 ) -> None:
     scenario_pool = replace(SCENARIO_POOL, reasons=dict.fromkeys(("subjects", "audiences", "forms", "lengths"), why))
-    model = make_model(language=language, scenarios=scenarios)
-    [note] = list_more(make_test_plan(model, make_level(), scenario_pool))
+    model = make_model(language=language, scenarios=OwnScenarios(pack=pack))
+    [note] = list_more(make_test_plan(model, scenario_pool=scenario_pool))
 
-    assert noted == note.endswith(
-        " Packs are in English and chosen by English words: for texts in German give `subjects` in model.yaml, or name "
-        "the pack that fits."
-    )
+    assert noted == ("for texts in German give `subjects` in model.yaml" in note)
 
 
 @pytest.mark.parametrize(
@@ -102,121 +149,10 @@ def test_pack_that_a_model_of_another_language_did_not_choose_is_noted(
     ],
 )
 def test_topic_whose_poles_share_the_authors_subjects_is_noted(
-    kind: TraitType, subjects: tuple[str, ...], split: bool, noted: bool
+    kind: str, subjects: tuple[str, ...], split: bool, noted: bool
 ) -> None:
     topic_subjects = {"tools": TopicSubjects((subjects,), (("a walk",),))} if split else {}
     model = make_model(make_trait("tools", type=kind), scenarios=OwnScenarios(subjects=subjects))
-    notes = list_more(make_test_plan(model, make_level(), replace(SCENARIO_POOL, topic_subjects=topic_subjects)))
+    notes = list_more(make_test_plan(model, scenario_pool=replace(SCENARIO_POOL, topic_subjects=topic_subjects)))
 
-    assert noted == any(
-        note.startswith("Both texts of a pair on Tools have the same subject, because less than 75% of")
-        for note in notes
-    )
-
-
-@pytest.mark.parametrize(
-    ("endpoint", "brief", "noted"),
-    [(PLAIN, Brief(failure_modes=("Digits.",)), True), (PLAIN, Brief(), False), (CHAT, Brief(intent=("A.",)), False)],
-)
-def test_brief_that_the_synth_model_is_not_shown_is_noted(endpoint: Endpoint, brief: Brief, noted: bool) -> None:
-    notes = list_more(make_test_plan(make_model(brief=brief), make_level()), endpoint)
-
-    assert noted == any(note.startswith("The synth model is not shown the brief.") for note in notes)
-
-
-def test_skipped_parts_of_the_definition_are_noted() -> None:
-    model = make_model(skipped=(Skipped("web source 2", "not read here"),))
-
-    assert ("Skipped: web source 2 (not read here).",) == list_more(make_test_plan(model, make_level()))
-
-
-def test_rule_that_does_not_hold_for_a_model_is_noted_with_the_line_that_has_it() -> None:
-    seed = Seed("clarity", "Answer: yes, two of them fit.", 1.0, "u22a8.test/samples.jsonl:3")
-    note = "The rule against 'answer' before a text does not hold here: u22a8.test/samples.jsonl:3 has 'Answer:'."
-
-    assert note == list_more(make_test_plan(make_model(seeds=(seed,)), make_level()))[0]
-
-
-def test_exemplars_a_call_that_do_not_count_are_noted() -> None:
-    level = make_level(exemplars_per_call=4).ask_one_text()
-
-    assert (f"The effort asks for 4 exemplars a call; {CHAT.name} writes one, so it counts as 1.",) == list_more(
-        make_test_plan(level=level)
-    )
-
-
-@pytest.mark.parametrize(
-    ("thinking", "thinks", "notes"),
-    [
-        ("none", False, ()),
-        ("none", True, ()),
-        ("low", True, ()),
-        ("low", False, ("The effort asks for low thinking; openai/test has none, so it was left out.",)),
-    ],
-)
-def test_thinking_that_the_model_has_not_is_noted(thinking: str, thinks: bool, notes: tuple[str, ...]) -> None:
-    assert notes == list_more(make_test_plan(make_model(), make_level(thinking=thinking)), replace(CHAT, thinks=thinks))
-
-
-@pytest.mark.parametrize(
-    ("votes", "judge", "noted"),
-    [(0, "embedded", False), (1, "openai/judge", False), (1, "embedded", True), (3, "embedded/other.gguf", True)],
-)
-def test_votes_that_nobody_casts_are_noted(votes: int, judge: str, noted: bool) -> None:
-    notes = list_more(make_test_plan(make_model(), make_level(judge_votes=votes, judge_model=judge)))
-
-    assert noted == bool(notes)
-    for note in notes:
-        assert f"The effort asks for {votes} judge vote" in note
-        assert f"but the judge model ({judge}) casts none. Name one that does in EXEMPLARS_JUDGE_MODEL." in note
-
-
-@pytest.mark.parametrize(
-    ("labels", "why"),
-    [
-        (("Rude", "Not rude"), "of Rude and Not rude one only negates the other"),
-        (("Yes", "No"), "Yes and No say nothing by themselves"),
-        (("Rude", "Polite"), "Rude and Polite alone are no measure"),
-    ],
-)
-def test_trait_that_nothing_places_is_noted_with_what_to_add(labels: tuple[str, str], why: str) -> None:
-    model = make_model(make_trait("tone", positive_label=labels[0], negative_label=labels[1]))
-    plan = replace(make_test_plan(model), axes={"tone": ReferenceAxis("nothing", np.zeros(512))})
-
-    assert (
-        f"Nothing known places the texts of Tone between its poles ({why}), so its pairs are chosen without an axis. "
-        "Give each pole 4 examples or more, or two paraphrases.",
-    ) == list_more(plan)
-
-
-def test_seeds_that_do_not_place_each_other_are_noted_with_their_auc() -> None:
-    seeds = tuple(
-        Seed("clarity", f"text {pole} {number}", float(pole == "positive")) for pole in POLES for number in "1234"
-    )
-    axes = {"clarity": ReferenceAxis("nothing", np.zeros(512), seeds_auc=0.22)}
-    [note] = list_more(replace(make_test_plan(make_model(seeds=seeds)), axes=axes))
-
-    assert "(placed by one another, its seeds have an AUC of 0.22)" in note
-    assert "Add four examples" not in note
-
-
-@pytest.mark.parametrize("basis", ["seeds", "paraphrases", "exemplars"])
-def test_trait_that_is_placed_is_no_note(basis: Basis) -> None:
-    axes = {"clarity": ReferenceAxis(basis, np.zeros(512))}
-
-    assert () == list_more(replace(make_test_plan(make_model(seeds=make_seeds())), axes=axes))
-
-
-def test_seeds_that_are_not_embedded_are_noted() -> None:
-    seeds = tuple(Seed("clarity", f"text {number}", 1.0) for number in range(2_001))
-    plan = replace(make_test_plan(), model=make_model(seeds=seeds))
-
-    assert ("Of the 2,001 seeds of Clarity at Clear, 2,000 are embedded, drawn by their SHA-256.",) == list_more(plan)
-
-
-def test_sets_that_were_altered_are_named_with_the_command_that_makes_them_again() -> None:
-    model = replace(make_model(seeds=make_seeds()), altered_runs=("a-run",))
-    [note] = list_more(replace(make_test_plan(model), axes={}))
-
-    assert note.startswith("The samples of run a-run were altered since they were written, and count as they are now.")
-    assert "`exemplars detach a-run`" in note
+    assert noted == any(note.startswith("Both texts of a pair on Tools have the same subject") for note in notes)
