@@ -1,20 +1,21 @@
 """What a run will come to is said in one line, with its limit, and with the names of what has no price."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from fakes.builders import make_level, make_test_plan
 from fakes.client import CHAT, PLAIN
 
-from engine.errors import BudgetError
+from engine.errors import BudgetError, SharedBudgetError
 from engine.estimate.call_kinds import Spread
 from engine.estimate.estimate import Amount, Estimate, estimate_plan
 from engine.estimate.wording import explain_budget, explain_estimate, format_estimate
 from engine.llm.prices import FREE, Price
+from engine.llm.request import Endpoint
 
 PRICED = replace(CHAT, name="openai/priced", price=Price(4e-7, 1.6e-6))
 JUDGE = replace(CHAT, name="openai/judge")
-VOTED = make_test_plan(level=make_level(judge_votes=1))
 AMOUNTS = (
     Amount(321, 299_083, 4_560, 0.14),
     Amount(385, 391_398, 26_484, 0.2),
@@ -34,32 +35,36 @@ def test_estimate_is_one_line() -> None:
     ) == format_estimate(make_estimate(limit_usd=10.0, kept=57))
 
 
-@pytest.mark.parametrize("kept", [None, 0])
-def test_neither_limit_nor_kept_replies_are_told_where_there_are_none(kept: int | None) -> None:
-    assert format_estimate(make_estimate(kept=kept)).endswith("; $0.14 to $11.91, likely $0.20")
+@pytest.mark.parametrize(
+    ("fields", "ends"),
+    [
+        ({"kept": None}, "; $0.14 to $11.91, likely $0.20"),
+        ({"kept": 0}, "; $0.14 to $11.91, likely $0.20"),
+        ({"limit_usd": 0.003}, "; the limit is $0.0030"),
+        ({"limit_usd": 0.002}, "The limit of $0.0020 is too low for a single call, which may cost $0.0030"),
+    ],
+)
+def test_limit_and_kept_replies_are_told_where_there_are_any(fields: dict[str, object], ends: str) -> None:
+    estimate = make_estimate(**fields)
+
+    assert format_estimate(estimate).endswith(ends)
+    assert ("too low" in ends) == any(ends in sentence for sentence in explain_estimate(estimate))
 
 
-def test_limit_that_is_too_low_for_one_call_is_told() -> None:
-    low = make_estimate(limit_usd=0.002)
-    said = "The limit of $0.0020 is too low for a single call, which may cost $0.0030"
+@pytest.mark.parametrize(
+    ("synth", "unpriced", "costs"),
+    [(PRICED, "openai/judge: its", True), (CHAT, "openai/test, openai/judge: their", False)],
+)
+def test_models_without_a_price_are_named_beside_the_cost_of_the_others(
+    synth: Endpoint, unpriced: str, costs: bool
+) -> None:
+    estimate = estimate_plan(make_test_plan(level=make_level(judge_votes=1)), synth, JUDGE, 1.0)
+    line, explained = format_estimate(estimate), explain_estimate(estimate)
 
-    assert format_estimate(low).endswith(said)
-    assert f"{said}." in explain_estimate(low)
-
-
-def test_model_without_a_price_is_named_beside_the_cost_of_the_others() -> None:
-    estimate = estimate_plan(VOTED, PRICED, JUDGE, None)
-
-    assert ", likely $" in format_estimate(estimate)
-    assert format_estimate(estimate).endswith("; no price is known for openai/judge: its cost is not counted")
-    assert "No price is known for openai/judge: its cost is not counted." in explain_estimate(estimate)
-
-
-def test_cost_of_nothing_but_models_without_a_price_is_no_number() -> None:
-    line = format_estimate(estimate_plan(VOTED, CHAT, JUDGE, None))
-
-    assert "$" not in line
-    assert line.endswith("; no price is known for openai/test, openai/judge: their cost is not counted")
+    assert costs == (", likely $" in line)
+    assert f"; no price is known for {unpriced} cost is not counted" in line
+    assert f"No price is known for {unpriced} cost is not counted." in explained
+    assert not any("its limit" in sentence for sentence in explained)
 
 
 def test_free_model_costs_nothing_and_has_no_use_for_a_limit() -> None:
@@ -70,23 +75,26 @@ def test_free_model_costs_nothing_and_has_no_use_for_a_limit() -> None:
 
 
 def test_prices_limit_and_thinking_are_explained() -> None:
-    estimate = estimate_plan(make_test_plan(), replace(PRICED, thinks=True), None, 10.0)
+    price, limit, thinking = explain_estimate(estimate_plan(make_test_plan(), replace(PRICED, thinks=True), None, 10.0))
 
-    assert (
-        "Price of openai/priced: $0.40 in and $1.60 out for a million tokens.",
-        "A run ends before it passes its limit of $10.00.",
-        "What openai/priced may think before an answer is billed like the answer: high counts all of it, low and "
-        "likely count none.",
-    ) == explain_estimate(estimate)
+    assert "Price of openai/priced: $0.40 in and $1.60 out for a million tokens." == price
+    assert "A run ends before it passes its limit of $10.00." == limit
+    assert thinking.startswith("What openai/priced may think")
 
 
-def test_need_is_told_as_more_and_as_a_limit() -> None:
-    reached = BudgetError("The limit is reached")
-    told = [explain_budget(reached, make_estimate(), *so_far) for so_far in ((1.5, 6, 2), (0.05,), (20.0,))]
+@pytest.mark.parametrize(
+    ("so_far", "said"),
+    [
+        # $1.50 for six is $0.25 each; $0.20 are likely, and $20.00 more than all that was thought of.
+        ((1.5, 6, 2), "about $0.50 more, a limit of $2.00 in all"),
+        ((0.05,), "about $0.15 more, a limit of $0.20 in all"),
+        ((20.0,), "is not known: nothing has been kept so far"),
+    ],
+)
+def test_need_is_told_as_more_and_as_a_limit_unless_others_share_it(so_far: tuple[Any, ...], said: str) -> None:
+    reached, shared = BudgetError("The limit is reached"), SharedBudgetError("The limit of all is reached")
+    told = str(explain_budget(reached, make_estimate(), *so_far))
 
-    # $1.50 for six is $0.25 each; $0.20 are likely, and $20.00 more than all that was thought of.
-    assert [
-        "The limit is reached. The rest would need about $0.50 more, a limit of $2.00 in all",
-        "The limit is reached. The rest would need about $0.15 more, a limit of $0.20 in all",
-        "The limit is reached. How much the rest would need is not known: nothing has been kept so far",
-    ] == [str(error) for error in told]
+    assert told.startswith("The limit is reached. ")
+    assert told.endswith(said)
+    assert shared is explain_budget(shared, make_estimate(), *so_far)

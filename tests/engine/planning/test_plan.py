@@ -241,7 +241,4 @@ def test_lacking_quotas_are_inputs_of_the_plan_and_the_only_ones_that_it_asks_fo
     assert plans[0].plan_id != plans[1].plan_id
     assert (3, 4) == (plans[0].wanted, whole.wanted)
     assert {("clarity", "positive")} == {(cell.trait, cell.pole) for cell in plan_first(plans[0])}
-    assert nest_counts(lacking) == {
-        "clarity": {"positive": 3, "negative": 0},
-        "warmth": {"positive": 0, "negative": 0},
-    }
+    assert nest_counts(lacking) == {"clarity": {"positive": 3, "negative": 0}, "warmth": {"positive": 0, "negative": 0}}

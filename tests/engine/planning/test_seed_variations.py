@@ -65,17 +65,9 @@ def find_seed(cell: Cell) -> Seed:
 def vary_cell(cell: Cell, text: str | None = None) -> Exemplar:
     """What a good synth model makes of a cell."""
     seed = find_seed(cell)
-    return Exemplar(
-        cell_id=cell.id,
-        number=0,
-        order=cell.order,
-        trait=cell.trait,
-        pole=cell.pole,
-        scenario=cell.scenario,
-        pair_id=cell.pair_id,
-        text=vary_text(seed.text, cell.id) if text is None else text,
-        reason=None,
-        seed_sha256=seed.sha256,
+    made = make_exemplar(vary_text(seed.text, cell.id) if text is None else text, cell.pole)
+    return replace(
+        made, cell_id=cell.id, order=cell.order, scenario=cell.scenario, pair_id=cell.pair_id, seed_sha256=seed.sha256
     )
 
 
@@ -94,14 +86,7 @@ def count_chosen(plan: Plan, exemplars: Sequence[Exemplar]) -> dict[Pole, list[i
 
 @pytest.mark.parametrize(
     ("quality", "pole"),
-    [
-        (0.0, "negative"),
-        (0.25, "negative"),
-        (0.26, None),
-        (0.74, None),
-        (0.75, "positive"),
-        (1.0, "positive"),
-    ],
+    [(0.0, "negative"), (0.25, "negative"), (0.26, None), (0.74, None), (0.75, "positive"), (1.0, "positive")],
 )
 def test_seed_goes_to_the_nearer_pole_where_it_is_clear(quality: float, pole: Pole | None) -> None:
     assert pole == find_seed_pole(Seed("clarity", LONG_ENOUGH, quality))

@@ -15,13 +15,7 @@ from engine.planning.plan import CellHints, Plan, RoundHistory, plan_round
 from engine.quality.shortcuts import Kind, Shortcut
 from engine.screening.screener import Screener
 from engine.selection.choice import Choice, ChoiceContext, choose_exemplars
-from engine.selection.review import (
-    Review,
-    choose_reviewed,
-    make_choice_context,
-    make_hints,
-    review_choice,
-)
+from engine.selection.review import Review, choose_reviewed, make_choice_context, make_hints, review_choice
 from engine.selection.rounds import (
     ADD_SEEDS,
     LEARNED_INSTEAD,
