@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -87,7 +88,7 @@ def test_language_is_said_with_what_decided_it(language: str | None, notes: list
     ],
 )
 def test_what_is_left_out_is_noted_and_nothing_else(
-    model: Model, level: dict[str, object], endpoint: Endpoint, axes: Mapping[str, ReferenceAxis], said: str | None
+    model: Model, level: dict[str, Any], endpoint: Endpoint, axes: Mapping[str, ReferenceAxis], said: str | None
 ) -> None:
     notes = list_more(replace(make_test_plan(model, make_level(**level)), axes=axes), endpoint)
 

@@ -67,7 +67,8 @@ async def generate(
         requests = [*client.requests]
         if not isinstance(answers[-1], Exception):
             budget = gateway.budget
-            assert (len(requests), pytest.approx(exemplar.cost_usd)) == (budget.calls, budget.cost_usd)
+            assert len(requests) == budget.calls
+            assert pytest.approx(exemplar.cost_usd) == budget.cost_usd
             assert [exemplar] == await generate_cell(plan, make_cell(), gateway, "English")
             assert requests == client.requests
     return exemplar, requests

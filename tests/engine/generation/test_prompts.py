@@ -236,7 +236,7 @@ def test_plain_shots_change_with_the_draw_and_the_round_and_not_with_the_scenari
 
 def write_judge(model: Model, text: str = "This one.") -> str | None:
     prompt = write_judge_prompt(model, model.traits[0], text, 0)
-    return prompt and prompt.user
+    return prompt.user if prompt else None
 
 
 def test_judge_shows_texts_with_the_word_of_their_pole_in_mixed_order_the_same_for_every_text() -> None:

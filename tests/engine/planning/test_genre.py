@@ -47,12 +47,23 @@ def test_form_is_the_kind_of_text_that_the_description_names(description: str, f
     assert forms == read_forms(say(description))
 
 
-def test_handle_then_domain_then_intent_name_the_form_where_the_description_does_not() -> None:
-    told = "Is it rude?"
-
-    assert ("a cover letter",) == read_forms(say(told, "From all over the world", handle="ns.cover-letters"))
-    assert ("an email", "a chat") == read_forms(say(told, "Emails and chats to a bank", "Sort reviews"))
-    assert ("a review",) == read_forms(say(told, "From all over the world", "Sort reviews"))
+@pytest.mark.parametrize(
+    ("words", "forms"),
+    [
+        # Where the description names none: the handle, then the domain, then the intent.
+        (("Is it rude?", "From all over", "", "ns.cover-letters"), ("a cover letter",)),
+        (("Is it rude?", "Emails and chats to a bank", "Sort reviews"), ("an email", "a chat")),
+        (("Is it rude?", "From all over the world", "Sort reviews"), ("a review",)),
+        # A bare kind gives way to one that says more.
+        (("How rude a message is.", "Direct messages of gamers"), ("a direct message",)),
+        (("How rude the message is.", "", "", "ns.chat-messages"), ("a chat message",)),
+        # The domain adds kinds only where it begins with them.
+        (("Whether a letter is clear.", "Letters and notices to citizens"), ("a letter", "a notice")),
+        (("Whether a letter is clear.", "Subscriptions, invoices and refunds"), ("a letter",)),
+    ],
+)
+def test_form_is_that_of_description_handle_domain_and_intent(words: tuple[str, ...], forms: tuple[str, ...]) -> None:
+    assert forms == read_forms(say(*words))
 
 
 def test_form_of_most_traits_is_the_last_resort() -> None:
@@ -60,18 +71,6 @@ def test_form_of_most_traits_is_the_last_resort() -> None:
 
     assert ("a letter",) == read_forms(make_model(*traits, handle="ns.x"))
     assert () == read_forms(make_model(traits[0], make_trait("a"), make_trait("b"), handle="ns.x"))
-
-
-def test_bare_kind_gives_way_to_one_that_says_more() -> None:
-    assert ("a direct message",) == read_forms(say("How rude a message is.", "Direct messages of gamers"))
-    assert ("a chat message",) == read_forms(say("How rude the message is.", handle="ns.chat-messages"))
-
-
-def test_domain_adds_kinds_only_where_it_begins_with_them() -> None:
-    said = "Whether a letter is clear."
-
-    assert ("a letter", "a notice") == read_forms(say(said, "Letters and notices to citizens"))
-    assert ("a letter",) == read_forms(say(said, "Subscriptions, invoices and refunds"))
 
 
 @pytest.mark.parametrize(
@@ -90,25 +89,28 @@ def test_audience_is_whom_the_texts_are_for(description: str, domain: str, audie
     assert audiences == read_audiences(say(description, domain))
 
 
-def test_kinds_are_the_same_whatever_their_number_and_order() -> None:
-    assert is_same_kind("a product review", "reviews of products")
-    assert not is_same_kind("a product review", "a review")
-    assert not is_same_kind("a love letter", "letter")
-
-
-def test_field_is_shared_by_what_stands_before_the_kind() -> None:
-    assert shares_field("a commit title", "commit message")
-    assert not shares_field("a chat message", "commit message")
-
-
 def test_phrases_of_a_brief_become_subjects_without_their_kind_of_text() -> None:
     phrases = ["short poems about love", "job ads for nurses", "shoppers on a budget", "travel and hotel bookings"]
 
     assert ["love", "travel and hotel bookings"] == list(drop_kinds(phrases))
 
 
-def test_titles_are_one_line_and_messages_short() -> None:
-    assert [True, True, False] == [
-        is_one_line(form) for form in ("a headline", "a title of a commit", "a chat message")
-    ]
-    assert [True, True, False] == [is_short(form) for form in ("a headline", "a chat message", "a product review")]
+def test_kinds_are_held_against_each_other_by_their_words() -> None:
+    assert is_same_kind("a product review", "reviews of products")
+    assert not is_same_kind("a product review", "a review")
+    assert not is_same_kind("a love letter", "letter")
+    assert shares_field("a commit title", "commit message")
+    assert not shares_field("a chat message", "commit message")
+
+
+@pytest.mark.parametrize(
+    ("form", "one_line", "short"),
+    [
+        ("a headline", True, True),
+        ("a title of a commit", True, True),
+        ("a chat message", False, True),
+        ("a review", False, False),
+    ],
+)
+def test_titles_are_one_line_and_messages_short(form: str, one_line: bool, short: bool) -> None:
+    assert (one_line, short) == (is_one_line(form), is_short(form))

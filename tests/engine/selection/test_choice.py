@@ -32,8 +32,10 @@ def make_pair(
     return [make_exemplar(f"{pole} {index}", pole, index, trait, draw=draw, odds=odds[pole]) for pole in POLES]
 
 
-def make_pairs(count: int, *odds: float, trait: str = "clarity") -> list[Exemplar]:
-    return [exemplar for index in range(count) for exemplar in make_pair(index, *odds, trait=trait)]
+def make_pairs(
+    count: int, positive: float | None = None, negative: float | None = None, trait: str = "clarity"
+) -> list[Exemplar]:
+    return [exemplar for index in range(count) for exemplar in make_pair(index, positive, negative, trait)]
 
 
 def score(made: Sequence[Exemplar]) -> dict[str, float]:
