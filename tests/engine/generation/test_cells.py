@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fakes.builders import make_cell, make_level, make_model, make_seeds, make_test_plan
+from fakes.builders import make_cell, make_exemplar, make_level, make_model, make_seeds, make_test_plan
 from fakes.client import CHAT, PLAIN, Answer, FakeClient, HeardProgress
 
 from engine.domain.model import OwnScenarios, Seed
@@ -80,25 +80,9 @@ def read(reply: Reply, endpoint: Endpoint = CHAT, count: int = 1) -> list[Exempl
 
 
 def test_exemplar_knows_where_it_came_from() -> None:
-    cell = make_cell(index=3, order=7)
+    made = make_exemplar(TEXT, index=3, order=7)
 
-    assert [
-        Exemplar(
-            cell_id=cell.id,
-            number=0,
-            order=7,
-            trait="clarity",
-            pole="positive",
-            scenario=cell.scenario,
-            pair_id=cell.pair_id,
-            text=TEXT,
-            reason=None,
-            synth_model=CHAT.name,
-            prompt_sha256=PROMPT.sha256,
-            round_no=1,
-            cost_usd=0.02,
-        )
-    ] == read(GOOD)
+    assert [replace(made, synth_model=CHAT.name, prompt_sha256=PROMPT.sha256, round_no=1, cost_usd=0.02)] == read(GOOD)
     assert read(replace(GOOD, cost_usd=None))[0].cost_usd is None
     assert "openai/spare" == read(replace(GOOD, model="openai/spare"))[0].synth_model
 

@@ -20,7 +20,6 @@ from engine.generation.prompts import (
     FOLDER,
     JUDGE_SHOTS_PER_POLE,
     PLAIN_SHOTS,
-    make_proposal_schema,
     make_text_schema,
     prompts_version,
     write_chat_prompt,
@@ -28,7 +27,6 @@ from engine.generation.prompts import (
     write_plain_prompt,
     write_words_only,
 )
-from engine.generation.requests import PROPOSED
 from engine.llm.request import Prompt
 from engine.planning.plan import Cell, CellHints, RoundHistory, make_plan, plan_round
 from engine.planning.scenarios import choose_scenario_pool
@@ -167,8 +165,8 @@ def test_all_but_the_last_message_stays_with_the_round() -> None:
     assert before[0][0] == before[2][0]
 
 
-@pytest.mark.parametrize("schema", [make_text_schema(1), make_text_schema(2), make_proposal_schema(PROPOSED)])
-def test_words_only_variant_contains_the_schema_and_the_whole_prompt(schema: dict[str, object]) -> None:
+def test_words_only_variant_contains_the_schema_and_the_whole_prompt() -> None:
+    schema = make_text_schema(2)
     words = write_words_only(Prompt("Ask {{ this }}.", "A system."), schema)
 
     assert words.user.startswith("Ask {{ this }}.\n\nAnswer with")

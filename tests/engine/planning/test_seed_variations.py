@@ -3,7 +3,7 @@
 import itertools
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -71,17 +71,10 @@ def vary_cell(cell: Cell, text: str | None = None) -> Exemplar:
     )
 
 
-def count_seeds(used: Sequence[tuple[Pole, str | None]]) -> dict[Pole, list[int]]:
+def count_seeds(used: Iterable[Cell | Exemplar]) -> dict[Pole, list[int]]:
     """How often the seeds of each pole are used, in ascending order."""
-    return {pole: sorted(Counter(seed for own, seed in used if own == pole).values()) for pole in POLES}
-
-
-def count_asked(cells: Sequence[Cell]) -> dict[Pole, list[int]]:
-    return count_seeds([(cell.pole, find_seed(cell).sha256) for cell in cells])
-
-
-def count_chosen(plan: Plan, exemplars: Sequence[Exemplar]) -> dict[Pole, list[int]]:
-    return count_seeds([(item.pole, item.seed_sha256) for item in choose_exemplars(plan, exemplars).chosen])
+    seeds = [(item.pole, item.seed if isinstance(item, Cell) else item.seed_sha256) for item in used]
+    return {pole: sorted(Counter(seed for own, seed in seeds if own == pole).values()) for pole in POLES}
 
 
 @pytest.mark.parametrize(
@@ -134,7 +127,7 @@ def test_every_pole_without_seeds_to_vary_is_named(seeds: Sequence[Seed], said: 
 
 @pytest.mark.parametrize(("wanted", "expected"), [(1, [1, 1]), (2, [1, 1, 2]), (7, [4, 5, 5])])
 def test_every_seed_is_asked_for_equally_often(wanted: int, expected: list[int]) -> None:
-    assert {"positive": expected, "negative": expected} == count_asked(plan_first(plan_variations(wanted=wanted)))
+    assert {"positive": expected, "negative": expected} == count_seeds(plan_first(plan_variations(wanted=wanted)))
 
 
 def test_seeds_are_asked_for_equally_often_across_rounds_where_none_is_kept() -> None:
@@ -144,7 +137,7 @@ def test_seeds_are_asked_for_equally_often_across_rounds_where_none_is_kept() ->
         history = add_to_history(history, cells)
         asked += cells
 
-    assert {"positive": [8, 8, 8], "negative": [8, 8, 8]} == count_asked(asked)
+    assert {"positive": [8, 8, 8], "negative": [8, 8, 8]} == count_seeds(asked)
 
 
 def test_later_round_asks_for_the_seeds_that_have_nothing_kept() -> None:
@@ -247,23 +240,30 @@ def test_drifted_text_is_nothing_to_be_a_duplicate_of() -> None:
 
 
 @pytest.mark.parametrize("judged", [True, False])
-@pytest.mark.parametrize(("wanted", "counts"), [(2, [1, 1]), (4, [1, 1, 2]), (8, [2, 3, 3])])
-def test_seeds_are_kept_equally_often(judged: bool, wanted: int, counts: list[int]) -> None:
-    plan, source = plan_variations(wanted=wanted, over_generation=4.0), random.Random(1)
-    exemplars = [vary_cell(cell) for cell in plan_first(plan)]
-    if judged:
-        signs = {"positive": 1, "negative": -1}
-        exemplars = [replace(item, odds=signs[item.pole] * source.uniform(1, 9)) for item in exemplars]
+@pytest.mark.parametrize(
+    ("wanted", "used", "lacking", "positive", "negative"),
+    [
+        (2, (), (), [1, 1], [1, 1]),
+        (4, (), (), [1, 1, 2], [1, 1, 2]),
+        (8, (), (), [2, 3, 3], [2, 3, 3]),
+        # A seed is not used again while another has nothing.
+        (4, (), SEEDS[1:2], [1, 1], [1, 1, 2]),
+        # Two of three were used before: after the third has had its turn it is not the one that is used again.
+        (3, (*SEEDS[:2], *SEEDS[3:5]), (), [1, 1, 1], [1, 1, 1]),
+    ],
+)
+def test_seeds_are_kept_equally_often(
+    judged: bool, wanted: int, used: Sequence[Seed], lacking: Sequence[Seed], positive: list[int], negative: list[int]
+) -> None:
+    attached = tuple(Attached("clarity", f"A text {seed.sha256}.", seed.quality, "", seed.sha256) for seed in used)
+    plan = plan_variations(make_model(seeds=SEEDS, attached=attached), wanted=wanted, over_generation=6.0)
+    source, signs = random.Random(1), {"positive": 1, "negative": -1}
+    made = [vary_cell(cell) for cell in plan_first(plan) if cell.seed not in lacking]
+    made = [replace(item, odds=signs[item.pole] * source.uniform(1, 9) if judged else None) for item in made]
+    choice = choose_exemplars(plan, made)
 
-    assert {"positive": counts, "negative": counts} == count_chosen(plan, exemplars)
-
-
-def test_seed_is_not_used_again_while_another_has_nothing() -> None:
-    plan, lacking = plan_variations(wanted=4), digest_text(POSITIVE_SEEDS[1])
-    exemplars = [item for cell in plan_first(plan) if (item := vary_cell(cell)).seed_sha256 != lacking]
-
-    assert [1, 1] == count_chosen(plan, exemplars)["positive"]
-    assert 2 == choose_exemplars(plan, exemplars).shortfall["clarity", "positive"]
+    assert {"positive": positive, "negative": negative} == count_seeds(choice.chosen)
+    assert wanted - sum(positive) == choice.shortfall["clarity", "positive"]
 
 
 def test_pairs_are_preferred_where_nobody_judges() -> None:
@@ -272,15 +272,6 @@ def test_pairs_are_preferred_where_nobody_judges() -> None:
     choice = choose_exemplars(plan, [vary_cell(cell) for cell in cells if cell.id != cells[1].id])
 
     assert (2, 4) == (len(choice.paired), len(choice.chosen))
-
-
-def test_run_that_fills_up_an_earlier_one_is_even_by_itself_too() -> None:
-    """Two of three seeds were used before: after the third has had its turn it is not the one that is used again."""
-    used = [*SEEDS[:2], *SEEDS[3:5]]
-    attached = tuple(Attached("clarity", f"A text {seed.sha256}.", seed.quality, "", seed.sha256) for seed in used)
-    plan = plan_variations(make_model(seeds=SEEDS, attached=attached), wanted=3, over_generation=6.0)
-
-    assert {"positive": [1, 1, 1], "negative": [1, 1, 1]} == count_chosen(plan, [*map(vary_cell, plan_first(plan))])
 
 
 def test_rounds_go_on_until_every_seed_has_its_share() -> None:
@@ -292,5 +283,5 @@ def test_rounds_go_on_until_every_seed_has_its_share() -> None:
         rounds.take(rounds.screen([item for item in made if rounds.round_no >= 3 or item.seed_sha256 != stubborn]))
 
     assert rounds.choice.complete
-    assert {"positive": [2, 2, 2], "negative": [2, 2, 2]} == count_chosen(plan, rounds.exemplars)
+    assert {"positive": [2, 2, 2], "negative": [2, 2, 2]} == count_seeds(rounds.choice.chosen)
     assert 3 == rounds.round_no

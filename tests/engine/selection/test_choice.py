@@ -153,12 +153,14 @@ def test_margin_of_a_pair_decides_between_kept_level_and_the_wrong_way_round(mar
 
 
 def test_judged_half_pair_is_surplus_and_its_pole_lacks() -> None:
-    made = [make_exemplar("alone", "positive", 0, odds=9.0), *make_pair(1, 2.0, -2.0)]
-    choice = choose_judged(plan_of(2), made)
+    halves = [make_exemplar("half", pole, index, "tone", odds=2.0) for index, pole in enumerate(POLES)]
+    made, plan = [make_exemplar("alone", odds=9.0), *make_pair(1, 2.0, -2.0), *halves], plan_of(2, "clarity", "tone")
+    choice = choose_judged(plan, made)
 
-    assert list_keys(made[1:]) == list_keys(choice.chosen)
-    assert ["surplus"] == reasons_of(choice, made[:1])
-    assert dict.fromkeys(CLARITY.values(), 1) == choice.shortfall
+    assert list_keys(made[1:3]) == list_keys(choice.chosen)
+    assert ["surplus"] * 3 == reasons_of(choice, [made[0], *halves])
+    assert [1, 1, 2, 2] == [*choice.shortfall.values()]
+    assert list_keys(made) == list_keys(choose_exemplars(plan, made).chosen)
 
 
 def test_exemplar_is_held_against_the_best_of_the_other_pole() -> None:
@@ -171,14 +173,6 @@ def test_exemplar_is_held_against_the_best_of_the_other_pole() -> None:
 
     assert list_keys([made[0], negative]) == list_keys(choice.chosen)
     assert ["off_pole", "wrong_label"] == reasons_of(choice, made[1:])
-
-
-def test_traits_are_chosen_each_by_itself() -> None:
-    halves = [make_exemplar("half", pole, index, "tone", odds=2.0) for index, pole in enumerate(POLES)]
-    made, plan = [*make_pair(0, 2.0, -2.0), *halves], plan_of(1, "clarity", "tone")
-
-    assert list_keys(made[:2]) == list_keys(choose_judged(plan, made).chosen)
-    assert list_keys(made) == list_keys(choose_exemplars(plan, made).chosen)
 
 
 def test_barred_exemplar_is_on_the_wrong_side_and_its_place_is_filled_unless_a_person_let_it_stand() -> None:
