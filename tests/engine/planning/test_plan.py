@@ -51,15 +51,6 @@ def test_cells_of_a_pair_are_there_for_each_pole_and_draw_and_share_all_else() -
         assert 1 == len({(cell.scenario, cell.trait, cell.round_no) for cell in cells})
 
 
-def test_cells_are_numbered_in_order_and_named_once() -> None:
-    plan = make_test_plan(TWO_TRAITS)
-    rounds = plan_rounds(plan, dict(plan.full_shortfall()), {("warmth", "negative"): 2}, dict(plan.full_shortfall()))
-    cells = [cell for cells in rounds for cell in cells]
-
-    assert list(range(len(cells))) == [cell.order for cell in cells]
-    assert len(cells) == len({cell.id for cell in cells})
-
-
 def test_same_inputs_make_the_same_plan_and_each_trait_has_its_own_order_of_scenarios() -> None:
     one, other = (make_test_plan(SEEDED, make_level(30)) for _ in range(2))
     cells = plan_first(one, draws=2)
@@ -113,17 +104,11 @@ def test_each_input_makes_a_plan_id_of_its_own() -> None:
     assert 32 == len(name_plan())
 
 
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [("top_up_rounds", 9), ("max_cost_usd", 0.01), ("synth_model", "openai/other"), ("judge_model", "openai/other")],
-)
-def test_limits_and_the_models_that_are_asked_do_not_change_the_plan_id(field: str, value: Any) -> None:
-    assert name_plan() == name_plan(level=replace(make_level(), **{field: value}))
-
-
-def test_place_of_a_seed_and_the_models_own_effort_do_not_change_the_plan_id() -> None:
+def test_limits_asked_models_and_places_of_seeds_do_not_change_the_plan_id() -> None:
+    level = {"top_up_rounds": 9, "max_cost_usd": 0.01, "synth_model": "openai/other", "judge_model": "openai/other"}
     moved = tuple(replace(seed, place="elsewhere.csv:9") for seed in SEEDS)
 
+    assert name_plan() == name_plan(level=make_level(**level))  # type: ignore[arg-type]
     assert name_plan(model=SEEDED) == name_plan(model=replace(SEEDED, seeds=moved, effort="max"))
 
 
@@ -159,15 +144,18 @@ def test_near_misses_are_half_of_the_negatives_of_a_topic_and_of_each_of_its_fai
     assert dict.fromkeys(MODES[:2], 2) == Counter(cell.failure_mode for cell in with_modes if cell.near_miss)
 
 
-def test_later_rounds_use_new_scenarios() -> None:
+def test_later_rounds_use_new_scenarios_and_cells_are_numbered_in_order_and_named_once() -> None:
     subjects = tuple(f"subject {number}" for number in range(100))
     plan = make_test_plan(level=make_level(4), scenario_pool=replace(SCENARIO_POOL, subjects=(subjects,)))
     shortfall = dict(plan.full_shortfall())
     rounds = plan_rounds(plan, shortfall, {("clarity", "positive"): 2}, shortfall)
     seen = [{cell.scenario.subject for cell in cells} for cells in rounds]
+    cells = [*itertools.chain(*rounds)]
 
     assert [8, 8, 24] == [len(subjects) for subjects in seen]
     assert 40 == len(set().union(*seen))
+    assert [*range(16 + 8 + 48)] == [cell.order for cell in cells]
+    assert len(cells) == len({cell.id for cell in cells})
 
 
 def test_subjects_of_attached_samples_come_last_for_their_own_trait() -> None:

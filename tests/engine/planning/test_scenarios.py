@@ -121,6 +121,10 @@ def test_subject_of_two_tiers_stays_in_the_first_whatever_its_case() -> None:
     assert tuple(subject for subject in subjects if subject not in (lower, capital)) == scenario_pool.subjects[1]
 
 
+def test_length_is_found_by_its_name() -> None:
+    assert LENGTHS[1] == SCENARIO_POOL.length("two")
+
+
 def test_author_s_values_come_before_all_others_then_those_of_the_pack_that_the_author_names() -> None:
     given = OwnScenarios(None, ("a kettle",), ("a shopper",), ("a product review",), (Length("one line", 3, 9),))
     model = make_model(handle="ns.poems", description="Whether a poem is good.", scenarios=given)
