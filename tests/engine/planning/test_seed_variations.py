@@ -140,6 +140,12 @@ def test_seeds_are_asked_for_equally_often_across_rounds_where_none_is_kept() ->
     assert {"positive": [8, 8, 8], "negative": [8, 8, 8]} == count_seeds(asked)
 
 
+def test_seed_is_asked_for_once_however_many_draws_there_are() -> None:
+    cells = plan_first(plan_variations(wanted=3), draws=2)
+
+    assert {2} == {*add_to_history(NO_HISTORY, cells).asked.values()}
+
+
 def test_later_round_asks_for_the_seeds_that_have_nothing_kept() -> None:
     kept = {make_seed_key(seed, "positive"): 1 for seed in SEEDS[:2]}
     cells = plan_round(plan_variations(wanted=3), 2, {("clarity", "positive"): 1}, RoundHistory({}, kept=kept))
