@@ -242,7 +242,7 @@ def open_round(folder: Path, database: str, bad: Sequence[int] = BAD) -> Iterato
         workspace = make_catalogue(folder / "work", None, count, bad, **provider.variables)
         workspace.variables["EXEMPLARS_EFFORT_FILE"] = str(ROOT / "data" / "effort.yaml")
         site = stack.enter_context(open_site(workspace))
-        postgres = stack.enter_context(open_postgres(folder / "postgres")) if database == "PostgreSQL" else None
+        postgres = stack.enter_context(open_postgres()) if database == "PostgreSQL" else None
         if postgres is not None:
             url = f"postgresql+asyncpg://{USER}@127.0.0.1:{postgres.port}/postgres"
             workspace.variables["PREFECT_API_DATABASE_CONNECTION_URL"] = url

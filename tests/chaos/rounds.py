@@ -57,7 +57,7 @@ def play_kills(book: Book) -> None:
 
 def play_postgresql(book: Book) -> None:
     """The same where the replies are kept in PostgreSQL."""
-    with open_postgres(book.folder / "postgresql") as server:
+    with open_postgres() as server:
         title = f"The command killed, {CONCURRENCY} calls in flight, replies in PostgreSQL"
         _play_kills(book, title, lambda: {"EXEMPLARS_REPLIES_URL": server.make_database()})
 

@@ -6,6 +6,7 @@ import secrets
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -42,58 +43,40 @@ class Databases:
 
 
 class Postgres(Databases):
-    """A server on a cluster of its own, which may be killed, stopped and started again."""
+    """A server on a cluster of its own, which takes connections once it is made."""
 
     def __init__(self, folder: Path, programs: Path, *settings: str) -> None:
-        self._log, self._mark = folder / "postgres.log", {**os.environ, MARK: str(folder)}
         data = folder / "cluster"
         data.mkdir(parents=True)
         super().__init__(programs, find_free_port(), hand_over(data))
         self._run("initdb", "-D", str(data), "-U", USER, "-A", "trust", "--no-sync", "-E", "UTF8")
         where = ["-D", str(data), "-k", str(data), "-h", "127.0.0.1", "-p", str(self.port)]
         options = ("fsync=off", "max_connections=200", *settings)
-        self._command = [str(programs / "postgres"), *where, *(part for name in options for part in ("-c", name))]
-        self._server: subprocess.Popen[bytes] | None = None
-        self.start()
-
-    def start(self) -> None:
-        """Returns when connections are taken; one that was killed reads its log first."""
-        with self._log.open("ab") as log:
+        command = [str(programs / "postgres"), *where, *(part for name in options for part in ("-c", name))]
+        with (folder / "postgres.log").open("ab") as log:
             self._server = subprocess.Popen(
-                self._command,
+                command,
                 stdout=log,
                 stderr=log,
                 cwd="/",
-                env=self._mark,
+                env={**os.environ, MARK: str(folder)},
                 user=self._user,
                 group=self._user,
                 start_new_session=True,
             )
         wait_ready(self._programs, self.port, self._server)
 
-    def end(self, how: signal.Signals = signal.SIGQUIT) -> None:
-        """Ends the server and all connections to it: at once, or with SIGTERM when they are closed."""
-        assert self._server
-        self._server.send_signal(how)
+    def end(self) -> None:
+        """Ends the server, when its connections are closed or after a while."""
+        self._server.send_signal(signal.SIGTERM)
         try:
             self._server.wait(10)
         except subprocess.TimeoutExpired:
             self._server.kill()
             self._server.wait()
 
-    def hang(self, signal_number: signal.Signals = signal.SIGSTOP) -> None:
-        """Stops all its processes, which keep their connections, or lets them go on with SIGCONT."""
-        assert self._server
-        # First of all the one that makes others; the process of a connection may just have ended.
-        self._server.send_signal(signal_number)
-        listed = subprocess.run(["pgrep", "-P", str(self._server.pid)], capture_output=True, text=True, check=False)
-        for pid in map(int, listed.stdout.split()):
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal_number)
-
     def read_cpu(self) -> float:
         """Seconds of the processor that the server and all its connections have used by now."""
-        assert self._server
         listed = subprocess.run(["pgrep", "-P", str(self._server.pid)], capture_output=True, text=True, check=False)
         ticks = sum(_read_ticks(self._server.pid, ended_children=True))
         for pid in map(int, listed.stdout.split()):
@@ -110,19 +93,22 @@ def share_databases() -> Databases:
 
 
 @contextmanager
-def open_postgres(folder: Path, *settings: str) -> Iterator[Postgres]:
+def open_postgres(*settings: str) -> Iterator[Postgres]:
     """A server inside the block; skips where Debian's ``postgresql`` is not installed."""
-    server = Postgres(folder, _require_programs(), *settings)
-    try:
-        yield server
-    finally:
-        server.end(signal.SIGTERM)
+    programs = _require_programs()
+    # Not in pytest's own folder, which the server's user may not enter.
+    with tempfile.TemporaryDirectory(prefix="exemplars-postgresql-", ignore_cleanup_errors=True) as folder:
+        server = Postgres(Path(folder), programs, *settings)
+        try:
+            yield server
+        finally:
+            server.end()
 
 
 @contextmanager
-def serve_postgres(folder: Path) -> Iterator[str]:
+def serve_postgres() -> Iterator[str]:
     """The URL of an empty database, as Prefect takes it."""
-    with open_postgres(folder) as server:
+    with open_postgres() as server:
         yield f"postgresql+asyncpg://{USER}@127.0.0.1:{server.port}/postgres"
 
 

@@ -2,7 +2,6 @@
 
 import http.client
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -12,7 +11,6 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
 
 import pytest
 from fakes.shared import Told, share
@@ -32,13 +30,12 @@ HOP_BY_HOP = {"connection", "transfer-encoding", "content-length", "keep-alive",
 class S3:
     """What stands between pyarrow's client and the server: it counts what changes something, and lets so much through.
 
-    With ``changes_left`` at 0 nothing gets through, be it ``refused`` or its connection ``dropped``; None lets all.
+    With ``changes_left`` at 0 nothing gets through, it is refused; None lets all.
     """
 
     def __init__(self, port: int) -> None:
         self.changes = 0
         self.changes_left: int | None = None
-        self.fate: Literal["refused", "dropped"] = "refused"
         self._upstream = port
         self._announced: set[str] = set()
         self._lock = threading.Lock()
@@ -68,9 +65,9 @@ class S3:
         for name, value in self.variables.items():
             patch.setenv(name, value)
 
-    def break_after(self, changes: int, fate: Literal["refused", "dropped"] = "refused") -> None:
+    def break_after(self, changes: int) -> None:
         """So many more requests that change something are let through, and then none at all."""
-        self.changes_left, self.fate = changes, fate
+        self.changes_left = changes
 
     def heal(self) -> None:
         """Everything is let through again, and so much later that nobody waits for a writer that died."""
@@ -140,9 +137,6 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         if not self.s3.let_through(self.command):
             self.close_connection = True
-            if self.s3.fate == "dropped":
-                self.connection.shutdown(socket.SHUT_RDWR)
-                return
             _read_body(self)
             self._send(403, [("Content-Type", "application/xml")], REFUSAL)
             return

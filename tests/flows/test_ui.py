@@ -92,7 +92,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         pytest.skip("needs the Debian package chromium")
     folder = tmp_path_factory.mktemp("desk")
     with (
-        serve_postgres(folder / "postgres") as database,
+        serve_postgres() as database,
         serve_provider(Behaviour(seconds=0.05)) as provider,
         open_site(
             make_workspace(folder / "site", provider, PREFECT_SERVER_DATABASE_CONNECTION_URL=database),

@@ -35,7 +35,7 @@ def serve_database(name: str, folder: Path) -> Iterator[dict[str, str]]:
     if name == "sqlite":
         yield {}
     else:
-        with serve_postgres(folder / "postgres") as url:
+        with serve_postgres() as url:
             yield {"PREFECT_SERVER_DATABASE_CONNECTION_URL": url}
 
 
