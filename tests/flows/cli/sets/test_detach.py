@@ -6,7 +6,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
-from fakes.provider import Provider
+from fakes.commands import Command
 from fakes.set_events import read_set_events
 from fakes.stored import HANDLE, attach_set
 from fakes.workspace import Workspace
@@ -15,10 +15,9 @@ from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from engine.errors import ModelBusyError, OrchestratorError
+from engine.errors import ModelBusyError
 from engine.settings import read_settings
 from engine.store.layout import DETACHED, SAMPLES
-from flows.cli.app import main
 from flows.cli.sets.detach import detach_run
 from flows.runs.labels import name_tag
 from flows.runs.lease import Lease
@@ -27,72 +26,38 @@ from flows.runs.slot import Slot
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 
 
-def test_detached_run_is_told_and_kept(
-    entered: Workspace, provider: Provider, prefect_server: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    first = entered.run().run_id
-    capsys.readouterr()
-    samples = (entered.find_set(first) / SAMPLES).read_bytes()
+def test_detached_run_is_told_and_kept(entered: Workspace, prefect_server: str, run_command: Command) -> None:
+    folder = Path(attach_set(entered.samples, "first").folder)
+    samples = (folder / SAMPLES).read_bytes()
+    told = run_command("detach", "first")
+    [event] = read_set_events(prefect_server, entered.samples, 1)
+    again, verified = run_command("detach", "first"), run_command("verify")
 
-    assert 0 == main(["detach", first])
-    said = capsys.readouterr().out
-    *_, told = read_set_events(prefect_server, entered.samples, 2)
-    assert ("exemplars.set.removed", 16) == (told["event"], told["payload"]["removed"])
-    for part in (f"16 samples of run {first}", "clarity: 4 positive, 4 negative", DETACHED, "EXEMPLARS_SEED"):
-        assert part in said
-    assert samples == (entered.find_set(first) / DETACHED).read_bytes()
-    assert 2 == main(["detach", first])
-    assert "is detached: none of its samples" in capsys.readouterr().err
-    assert 0 == main(["verify"])
-    assert "nothing is broken" in capsys.readouterr().out
+    assert ("exemplars.set.removed", 4) == (event["event"], event["payload"]["removed"])
+    for part in ("4 samples of run first", "clarity: 2 positive, 2 negative", DETACHED, "EXEMPLARS_SEED"):
+        assert part in told.out
+    assert samples == (folder / DETACHED).read_bytes()
+    assert (2, True) == (again.code, "is detached: none of its samples" in again.message)
+    assert (0, True) == (verified.code, "nothing is broken" in verified.out)
 
 
-def test_verify_names_each_broken_thing_and_ends_with_three(
-    entered: Workspace, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_verify_names_each_broken_thing_and_ends_with_three(entered: Workspace, run_command: Command) -> None:
     folder = Path(attach_set(entered.samples, "a").folder)
     content = bytearray((folder / SAMPLES).read_bytes())
     content[len(content) // 2] ^= 1
     (folder / SAMPLES).write_bytes(content)
+    one = run_command("verify")
     (folder / "beside").write_text("beside")
-    capsys.readouterr()
+    two, as_json = run_command("verify"), run_command("verify", "--json")
+    summary = json.loads(as_json.out)
 
-    assert 3 == main(["verify"])
-    said = capsys.readouterr()
-    assert f"{folder}/{SAMPLES}: a file that was altered" in said.out
-    assert f"{folder}/beside: a file that the manifest does not name" in said.out
-    assert "2 things are broken" in said.err
-    assert 3 == main(["verify", "--json"])
-    summary = json.loads(capsys.readouterr().out)
+    assert [3, 3, 3] == [one.code, two.code, as_json.code]
+    assert f"{folder}/{SAMPLES}: a file that was altered" in one.out
+    assert "1 thing is broken" in one.err
+    assert f"{folder}/beside: a file that the manifest does not name" in two.out
+    assert "2 things are broken" in two.err
     assert {"attached": 1, "proposed": 0, "rejected": 0, "detached": 0} == summary["sets"]
     assert {f"{folder}/{SAMPLES}", f"{folder}/beside"} == {fault["where"] for fault in summary["broken"]}
-
-
-def test_set_stays_while_a_run_has_the_lease_or_prefect_is_away(
-    entered: Workspace, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = Path(attach_set(entered.samples, "a").folder)
-    with get_client(sync_client=True) as client:
-        slot = Slot(client, name_tag(HANDLE), uuid4())
-        assert slot.take()
-        try:
-            with pytest.raises(ModelBusyError, match=r"The lease of .* is taken"):
-                detach_run(read_settings(), "a")
-        finally:
-            slot.release()
-    with (
-        temporary_settings({PREFECT_API_URL: "http://127.0.0.1:1/api"}),
-        pytest.raises(OrchestratorError, match="Nothing was detached"),
-    ):
-        detach_run(read_settings(), "a")
-    assert (folder / SAMPLES).exists()
-    capsys.readouterr()
-
-    with temporary_settings(restore_defaults={PREFECT_API_URL}):
-        assert 0 == main(["detach", "a", "--json"])
-    told = json.loads(capsys.readouterr().out)
-    assert ("a", HANDLE, "train", 4) == tuple(told[name] for name in ("run_id", "handle", "pool", "samples"))
-    assert str(folder / DETACHED) == told["kept"]
 
 
 @flow
@@ -110,9 +75,25 @@ def hold_while_detaching(run_id: str) -> str:
     return "detached"
 
 
-def test_run_that_works_on_the_model_is_named(entered: Workspace) -> None:
-    attach_set(entered.samples, "a")
+def test_set_stays_while_a_run_has_the_lease_or_prefect_is_away(entered: Workspace, run_command: Command) -> None:
+    folder = Path(attach_set(entered.samples, "a").folder)
+    with get_client(sync_client=True) as client:
+        slot = Slot(client, name_tag(HANDLE), uuid4())
+        assert slot.take()
+        try:
+            taken = run_command("detach", "a")
+        finally:
+            slot.release()
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:1/api"}):
+        away = run_command("detach", "a")
     named, holder = hold_while_detaching("a").split()
+    is_there = (folder / SAMPLES).exists()
+    with temporary_settings(restore_defaults={PREFECT_API_URL}):
+        told = run_command("detach", "a", "--json").facts
 
+    assert (3, True) == (taken.code, "is taken" in taken.message)
+    assert (3, True) == (away.code, "Nothing was detached" in away.message)
     assert holder == named
-    detach_run(read_settings(), "a")
+    assert is_there
+    assert ("a", HANDLE, "train", 4) == tuple(told[name] for name in ("run_id", "handle", "pool", "samples"))
+    assert str(folder / DETACHED) == told["kept"]

@@ -1,13 +1,11 @@
 """The command that exports: what it prints for people and for programs, and the codes that it ends with."""
 
-import json
 from pathlib import Path
 
 import pytest
+from fakes.commands import Command
 from fakes.stored import HANDLE, attach_set, write_model
 from fakes.workspace import mount_disk
-
-from flows.cli.app import main
 
 
 @pytest.fixture(autouse=True)
@@ -22,8 +20,10 @@ def catalogue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_person_is_told_what_was_exported_and_how_it_is_read(capsys: pytest.CaptureFixture[str]) -> None:
-    assert 0 == main(["export", HANDLE, "--to", "synthesized.jsonl", "--format", "platform"])
+def test_what_was_exported_is_told_and_how_it_is_read(run_command: Command) -> None:
+    told = run_command("export", HANDLE, "--to", "synthesized.jsonl", "--format", "platform")
+    plain = run_command("export", HANDLE, "--to", "a.jsonl", "--format", "jsonl", "--run", "one")
+
     assert [
         "Exported from u22a8.test: 4 samples of 2 runs, pool train: synthesized.jsonl",
         "Left out: 2 samples of traits that the model no longer has.",
@@ -37,11 +37,9 @@ def test_person_is_told_what_was_exported_and_how_it_is_read(capsys: pytest.Capt
         "      trait: clarity",
         "    safety:",
         "      trait: safety",
-    ] == capsys.readouterr().out.splitlines()
-
-
-def test_program_is_told_the_same_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    assert 0 == main(["export", HANDLE, "--to", "a.csv", "--format", "csv", "--run", "one", "--json"])
+    ] == told.out.splitlines()
+    assert plain.out.startswith("Exported from u22a8.test: 4 samples of 1 run, pool train: a.jsonl\n")
+    assert "Left out" not in plain.out
     assert {
         "handle": HANDLE,
         "format": "csv",
@@ -51,18 +49,19 @@ def test_program_is_told_the_same_in_one_line(capsys: pytest.CaptureFixture[str]
         "samples": 4,
         "left_out": 0,
         "source": None,
-    } == json.loads(capsys.readouterr().out)
+    } == run_command("export", HANDLE, "--to", "a.csv", "--format", "csv", "--run", "one", "--json").facts
 
 
 def test_what_is_wrong_ends_with_two_and_a_place_that_cannot_be_written_with_three(
-    catalogue: Path, capsys: pytest.CaptureFixture[str]
+    catalogue: Path, run_command: Command
 ) -> None:
-    assert 2 == main(["export", HANDLE, "--to", "a", "--format", "xlsx"])
-    assert "exemplars: 'xlsx' is no format" in capsys.readouterr().err
-    assert 2 == main(["export", HANDLE, "--to", "a" * 256, "--format", "csv"])
-    assert "is no place for an export: File name too long. Give another --to" in capsys.readouterr().err
+    unknown = run_command("export", HANDLE, "--to", "a", "--format", "xlsx")
+    long = run_command("export", HANDLE, "--to", "a" * 256, "--format", "csv")
     with mount_disk(catalogue / "disk", "ro") as disk:
-        assert 3 == main(["export", HANDLE, "--to", f"{disk}/a", "--format", "hub"])
-    assert "disk/a cannot be written: Read-only file system. Free space" in capsys.readouterr().err
+        closed = run_command("export", HANDLE, "--to", f"{disk}/a", "--format", "hub")
     (catalogue / "disk").rmdir()
+
+    assert (2, True) == (unknown.code, "'xlsx' is no format" in unknown.message)
+    assert (2, True) == (long.code, "is no place for an export: File name too long" in long.message)
+    assert (3, True) == (closed.code, "disk/a cannot be written: Read-only file system. Free space" in closed.message)
     assert ["models", "samples"] == sorted(path.name for path in catalogue.iterdir())

@@ -1,18 +1,16 @@
 """``exemplars push``: what it prints, and the codes that it ends with."""
 
-import json
 import os
 import signal
-import time
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fakes.commands import Command
 from fakes.platform import KEY, FakePlatform, refuse, serve_platform
 from fakes.stored import HANDLE, attach_set, write_model
 from fastapi import Response
-
-from flows.cli.app import main
 
 
 @pytest.fixture
@@ -33,15 +31,15 @@ def url(platform: FakePlatform) -> Iterator[str]:
         yield served
 
 
-def test_push_says_what_it_sent_and_what_was_there(url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert 0 == main(["push", HANDLE, "--to", url])
-    assert f"Pushed 4 samples of 1 run of {HANDLE} to {url}/v1\n" == capsys.readouterr().out
-    assert 0 == main(["push", HANDLE, "--to", url, "--run", "a"])
-    assert "Pushed 0 samples of 1 run" in (said := capsys.readouterr().out)
-    assert "4 were there already" in said
-    assert 0 == main(["push", HANDLE, "--to", f"{url}/v1", "--json"])
-    said = capsys.readouterr().out
-    assert {"handle": HANDLE, "to": f"{url}/v1", "runs": 1, "sent": 0, "present": 4, "left_out": 0} == json.loads(said)
+def test_push_says_what_it_sent_and_what_was_there(url: str, run_command: Command) -> None:
+    first = run_command("push", HANDLE, "--to", url)
+    second = run_command("push", HANDLE, "--to", url, "--run", "a")
+    third = run_command("push", HANDLE, "--to", f"{url}/v1", "--json").facts
+
+    assert (0, f"Pushed 4 samples of 1 run of {HANDLE} to {url}/v1\n") == (first.code, first.out)
+    assert "Pushed 0 samples of 1 run" in second.out
+    assert "4 were there already" in second.out
+    assert {"handle": HANDLE, "to": f"{url}/v1", "runs": 1, "sent": 0, "present": 4, "left_out": 0} == third
 
 
 @pytest.mark.parametrize(
@@ -56,68 +54,65 @@ def test_push_says_what_it_sent_and_what_was_there(url: str, capsys: pytest.Capt
     ],
 )
 def test_refusal_is_one_message_and_a_code(
-    platform: FakePlatform, url: str, capsys: pytest.CaptureFixture[str], fate: Response, code: int, said: str
+    platform: FakePlatform, url: str, run_command: Command, fate: Response, code: int, said: str
 ) -> None:
     platform.fates = [None, fate]
+    ended = run_command("push", HANDLE, "--to", url)
 
-    assert code == main(["push", HANDLE, "--to", url])
-    told = capsys.readouterr()
-    assert "" == told.out
-    assert told.err.startswith("exemplars: ")
-    assert 1 == told.err.count("\n")
-    assert said in told.err
-    assert KEY not in told.err
+    assert (code, 1) == (ended.code, ended.err.count("\n"))
+    assert said in ended.message
+    assert KEY not in ended.err
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "key", "said"),
     [
-        (["push", HANDLE], "--to"),
-        (["push", HANDLE, "--to", "platform"], "http://"),
-        (["push", "No", "--to", "http://127.0.0.1:9"], "is not a handle"),
-        (["push", "u22a8.no", "--to", "http://127.0.0.1:9"], "No model"),
-        (["push", HANDLE, "--to", "http://127.0.0.1:9", "--run", "b"], "has no set of run 'b'"),
-        (["push", HANDLE, "--to", "http://127.0.0.1:9", "--pool", "eval"], "kept apart"),
+        ((HANDLE,), KEY, "--to"),
+        ((HANDLE, "--to", "platform"), KEY, "http://"),
+        (("u22a8.no", "--to", "http://127.0.0.1:9"), KEY, "No model"),
+        ((HANDLE, "--to", "http://127.0.0.1:9", "--run", "b"), KEY, "has no set of run 'b'"),
+        ((HANDLE, "--to", "http://127.0.0.1:9", "--pool", "eval"), KEY, "kept apart"),
+        ((HANDLE, "--to", "http://127.0.0.1:9"), None, "EXEMPLARS_PLATFORM_KEY is not set"),
+        ((HANDLE, "--to", "http://127.0.0.1:9"), "two words", "EXEMPLARS_PLATFORM_KEY: found a secret"),
     ],
 )
 def test_what_is_wrong_here_is_told_before_anything_is_asked(
-    platform: FakePlatform, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
-) -> None:
-    assert 2 == main(arguments)
-    assert said in capsys.readouterr().err
-
-
-def test_key_is_asked_for(
-    platform: FakePlatform, url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    platform: FakePlatform,
+    run_command: Command,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    key: str | None,
+    said: str,
 ) -> None:
     monkeypatch.delenv("EXEMPLARS_PLATFORM_KEY")
+    if key:
+        monkeypatch.setenv("EXEMPLARS_PLATFORM_KEY", key)
+    ended = run_command("push", *arguments)
 
-    assert 2 == main(["push", HANDLE, "--to", url])
-    assert "EXEMPLARS_PLATFORM_KEY is not set" in capsys.readouterr().err
-    monkeypatch.setenv("EXEMPLARS_PLATFORM_KEY", "two words")
-    assert 2 == main(["push", HANDLE, "--to", url])
-    told = capsys.readouterr().err
-    assert "EXEMPLARS_PLATFORM_KEY: found a secret" in told
-    assert "two words" not in told
-    assert [] == platform.requests
+    assert (2, []) == (ended.code, platform.requests)
+    assert said in ended.message
+    assert "two words" not in ended.err
 
 
 def test_interrupt_ends_with_130_and_the_rest_is_sent_next_time(
-    platform: FakePlatform, url: str, capsys: pytest.CaptureFixture[str]
+    platform: FakePlatform, url: str, run_command: Command
 ) -> None:
+    heard = threading.Event()
+
+    def strike(*_: object) -> None:
+        heard.set()
+        raise KeyboardInterrupt
+
     def interrupt(own: Response) -> Response:
         os.kill(os.getpid(), signal.SIGINT)
         # The answer comes when the command has heard of it.
-        time.sleep(1)
+        heard.wait(60)
         return own
 
     platform.fates = [None, interrupt]
-    # Tests before this one may have left another answer to Ctrl-C.
-    earlier = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        assert 130 == main(["push", HANDLE, "--to", url])
-    finally:
-        signal.signal(signal.SIGINT, earlier)
-    assert "The same command goes on from there" in capsys.readouterr().err
-    assert 0 == main(["push", HANDLE, "--to", url])
-    assert 4 == len(platform.samples)
+    signal.signal(signal.SIGINT, strike)
+    ended = run_command("push", HANDLE, "--to", url)
+    again = run_command("push", HANDLE, "--to", url)
+
+    assert (130, True) == (ended.code, "The same command goes on from there" in ended.err)
+    assert (0, 4) == (again.code, len(platform.samples))
