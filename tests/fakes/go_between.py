@@ -47,7 +47,8 @@ def serve_go_between(api: str) -> Iterator[GoBetween]:
     )
     listener = socket.create_server(("127.0.0.1", 0))
     between.url = f"http://127.0.0.1:{listener.getsockname()[1]}/api"
-    config = uvicorn.Config(app, log_level="critical", lifespan="off", timeout_graceful_shutdown=1)
+    # uvicorn's own configuration of logging would close Prefect's handlers, and wait 5 s for each to send what it has.
+    config = uvicorn.Config(app, log_config=None, log_level="critical", lifespan="off", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()

@@ -271,7 +271,8 @@ def serve_app(app: FastAPI) -> Iterator[str]:
     listener = socket.create_server(("127.0.0.1", 0), backlog=512)
     # asyncio does so only for sockets that it makes itself; without it every answer comes 40 ms late.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    config = uvicorn.Config(app, log_level="critical", lifespan="off", timeout_graceful_shutdown=1)
+    # uvicorn's own configuration of logging would close Prefect's handlers, and wait 5 s for each to send what it has.
+    config = uvicorn.Config(app, log_config=None, log_level="critical", lifespan="off", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()

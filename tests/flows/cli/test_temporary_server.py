@@ -1,41 +1,49 @@
-"""A command ends before its temporary server has; the next one does not mind."""
+"""A temporary server is for who has configured none, and says why where it does not start."""
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from fakes.provider import Provider
-from fakes.workspace import HANDLE, make_workspace
+from fakes.site import clear_environment
+from fakes.workspace import ROOT
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
-pytestmark = pytest.mark.slow
-
-PROGRAM = (sys.executable, "-c", "from flows.cli.app import run; run()", "synthesize", HANDLE, "--effort", "low")
-
-
-def test_second_command_begins_while_the_first_server_ends(tmp_path: Path, provider: Provider) -> None:
-    workspace, home = make_workspace(tmp_path, provider), str(tmp_path / "home")
-    with workspace.start(program=PROGRAM, warm=True, PREFECT_HOME=home) as first:
-        said = [first.communicate()[1]]
-    with workspace.start(program=PROGRAM, warm=True, PREFECT_HOME=home) as second:
-        said.append(second.communicate()[1])
-    left = workspace.wait_for_no_process(60)
-
-    assert [0, 0] == [first.returncode, second.returncode], said
-    assert 2 == len(workspace.list_sets())
-    assert {} == left
+from engine.errors import OrchestratorError
+from engine.system.child_process import ChildServer
+from flows.cli.temporary_server import PROCESS, ensure_server, starting_server
 
 
-def test_profile_that_names_a_server_needs_no_other(tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    home.mkdir()
-    url = "http://127.0.0.1:9/api"
-    (home / "profiles.toml").write_text(f'active = "there"\n[profiles.there]\nPREFECT_API_URL = "{url}"\n')
-    workspace = make_workspace(tmp_path / "work", EXEMPLARS_SYNTH_MODEL="openai/test", EXEMPLARS_SYNTH_PRICE="0/0")
-    with workspace.start(program=PROGRAM, warm=True, PREFECT_HOME=str(home)) as process:
-        said = process.communicate()[1]
-    left = workspace.wait_for_no_process(60)
+def test_process_ends_by_itself_where_a_profile_names_a_server(tmp_path: Path) -> None:
+    (tmp_path / "profiles.toml").write_text(
+        'active = "there"\n[profiles.there]\nPREFECT_API_URL = "http://127.0.0.1:9/api"\n'
+    )
+    with subprocess.Popen(
+        [sys.executable, str(PROCESS), "--unless-configured"],
+        env={**clear_environment(), "PREFECT_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        told = process.stdout.read()
+        # Its input is still open.
+        code = process.wait()
 
-    assert 3 == process.returncode
-    assert f"The Prefect server at {url} does not answer" in said
-    assert not (home / "prefect.db").exists()
-    assert {} == left
+    assert (0, b"") == (code, told)
+    assert not (tmp_path / "prefect.db").exists()
+
+
+def test_server_that_is_configured_needs_no_other() -> None:
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}), starting_server() as server:
+        assert None is server
+
+
+def test_server_that_does_not_start_is_an_error_that_says_why() -> None:
+    server = ChildServer([sys.executable, "-c", "raise SystemExit('no room')"], dict(os.environ))
+    with (
+        temporary_settings(restore_defaults={PREFECT_API_URL}),
+        pytest.raises(OrchestratorError, match=r"did not start: no room\. Check that PREFECT_HOME"),
+        ensure_server(server),
+    ):
+        pytest.fail("it goes on")
