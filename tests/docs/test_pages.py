@@ -2,7 +2,6 @@
 
 import json
 import re
-import signal
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from fakes.builders import make_exemplar, make_stamp
+from fakes.commands import commanding
 from fakes.readers import TRAIN_ROWS, fill_store, stay_offline
 from fakes.stored import HANDLE, attach_set, write_model
 
@@ -22,7 +22,7 @@ from engine.domain.model import POLES_BY_QUALITY, TRAIT_TYPES
 from engine.domain.samples import make_row, make_sample_table
 from engine.handover.export import export_samples
 from engine.settings import PROJECT_ROOT
-from flows.cli.app import app, main
+from flows.cli.app import app
 from flows.tools_server.tools import TOOLS
 
 DOCS = PROJECT_ROOT / "docs"
@@ -43,29 +43,19 @@ def hide_numbers(line: str) -> str:
     return " ".join(re.sub(r"\d[\d,.]*", "#", line).split())
 
 
-def test_model_of_the_page_loads_with_its_sample() -> None:
+def test_models_of_the_pages_load_and_have_every_field_and_every_type_of_trait() -> None:
     [definition], [line] = (find_blocks("start/author-a-model.md", language) for language in ("yaml", "json"))
     model = parse_model("u22a8.readme", definition.encode(), lambda _: line.encode())
-
-    assert ["relevance"] == [trait.key for trait in model.traits]
-    assert [1.0] == [seed.quality for seed in model.seeds]
-    assert 2 == len(model.brief.failure_modes)
-    assert () == model.skipped
-
-
-def test_page_has_every_field_of_a_model() -> None:
     entries = (ModelEntry, TraitEntry, SourceEntry, BriefEntry, ScenariosEntry, LengthEntry)
     fields = {name for entry in entries for name in entry.model_fields}
-
-    assert set() == fields - set(re.findall(r"`(\w+)`", read("start/author-a-model.md")))
-
-
-def test_every_type_of_trait_has_a_definition_that_loads() -> None:
-    models = [
-        parse_model("u22a8.page", block.encode(), lambda _: b"") for block in find_blocks("start/traits.md", "yaml")
+    others = [
+        parse_model("u22a8.page", text.encode(), lambda _: b"") for text in find_blocks("start/traits.md", "yaml")
     ]
 
-    assert list(TRAIT_TYPES) == [trait.type for model in models for trait in model.traits]
+    assert ["relevance"] == [trait.key for trait in model.traits]
+    assert ([1.0], 2, ()) == ([seed.quality for seed in model.seeds], len(model.brief.failure_modes), model.skipped)
+    assert set() == fields - set(re.findall(r"`(\w+)`", read("start/author-a-model.md")))
+    assert list(TRAIT_TYPES) == [trait.type for other in others for trait in other.traits]
 
 
 def test_dial_of_the_page_is_a_dial(tmp_path: Path) -> None:
@@ -151,14 +141,16 @@ def test_python_of_the_page_reads_what_is_to_be_trained_on(
     assert 2 * [("negative", "2")] + 2 * [("positive", "2")] == sorted(re.findall(r"(positive|negative)\W+(\d+)", said))
 
 
-def test_commands_of_the_pages_are_commands() -> None:
+def test_commands_and_targets_of_the_pages_are_there() -> None:
     written = "\n".join(path.read_text() for path in PAGES)
-    named = set(
-        re.findall(r"^ *(?:\$ |as_exemplars )(?:[A-Z_]+=\S+ )*\.venv/bin/exemplars ([\w-]+)", written, re.MULTILINE)
-    )
-
+    typed = r"^ *(?:\$ |as_exemplars )(?:[A-Z_]+=\S+ )*"
+    named = set(re.findall(rf"{typed}\.venv/bin/exemplars ([\w-]+)", written, re.MULTILINE))
     every = {command.name for command in app.registered_commands} | {group.name for group in app.registered_groups}
+    targets = set(re.findall(r"^ *(?:\$ |as_exemplars )make (\w+)", written, re.MULTILINE))
+    makefile = (PROJECT_ROOT / "Makefile").read_text()
+
     assert {"plan", "verify", "detach", "cache"} <= named <= every
+    assert {"run", "serve", "deploy"} <= targets <= set(re.findall(r"^(\w+):", makefile, re.MULTILINE))
 
 
 def test_every_tool_stands_on_its_page_in_order() -> None:
@@ -171,23 +163,13 @@ def test_estimate_of_the_page_is_what_the_command_prints_but_for_its_numbers(
     monkeypatch.setenv("EXEMPLARS_SYNTH_MODEL", "openai/gpt-4.1-mini")
     monkeypatch.setenv("EXEMPLARS_SAMPLES_URI", str(tmp_path / "samples"))
     monkeypatch.setenv("COLUMNS", "80")
-    terminate = signal.getsignal(signal.SIGTERM)
-    code = main(["plan", "u22a8.technical-writing", "--effort", "high"])
-    signal.signal(signal.SIGTERM, terminate)
+    with commanding(capsys) as run_command:
+        said = run_command("plan", "u22a8.technical-writing", "--effort", "high")
     [block] = [text for text in find_blocks("guides/dry-run.md", "text") if "supposed" in text]
-    printed = {hide_numbers(line) for line in capsys.readouterr().out.splitlines()}
+    printed = {hide_numbers(line) for line in said.out.splitlines()}
 
-    assert 0 == code
+    assert 0 == said.code
     assert [] == [line for line in block.splitlines() if hide_numbers(line) not in printed]
-
-
-def test_targets_of_the_pages_are_in_the_makefile() -> None:
-    makefile = (PROJECT_ROOT / "Makefile").read_text()
-    written = "\n".join(path.read_text() for path in PAGES)
-    targets = set(re.findall(r"^ *(?:\$ |as_exemplars )make (\w+)", written, re.MULTILINE))
-
-    assert {"run", "serve", "deploy"} <= targets
-    assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets)
 
 
 def test_each_promise_names_a_test_that_there_is() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 COMMANDS = ("sh", "console")
 OUTPUTS = ("text", "json", "http", "markdown")
 SEPARATOR = "\036"
-SHELL_SECONDS = 400
+SHELL_SECONDS = 1_500
 UNSTABLE = {
     r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b": "<uuid>",
     r"\b[0-9a-f]{32}\b": "<request id>",

@@ -30,7 +30,8 @@ class Terminal(io.TextIOWrapper):
     """A stream of a terminal, at which something may be typed; Ctrl-C is typed as ``^C``."""
 
     def __init__(self, typed: bytes = b"") -> None:
-        super().__init__(io.BytesIO(typed), encoding="utf-8", write_through=True)
+        self._bytes = io.BytesIO(typed)
+        super().__init__(self._bytes, encoding="utf-8", write_through=True)
 
     def isatty(self) -> bool:
         """It is one."""
@@ -38,7 +39,7 @@ class Terminal(io.TextIOWrapper):
 
     def readline(self, size: int = -1, /) -> str:  # type: ignore[override]
         """The next line; one that is no UTF-8 is lost alone."""
-        line = self.buffer.readline(size)
+        line = self._bytes.readline(size)
         if b"^C" in line:
             raise KeyboardInterrupt
         return line.decode()
@@ -46,8 +47,7 @@ class Terminal(io.TextIOWrapper):
     @property
     def shown(self) -> str:
         """What has been written to it."""
-        assert isinstance(self.buffer, io.BytesIO)
-        return self.buffer.getvalue().decode()
+        return self._bytes.getvalue().decode()
 
 
 @pytest.fixture
