@@ -14,24 +14,16 @@ STEPS = [line for line in re.sub(r"\\\n\s*", "", DOCKERFILE).splitlines() if lin
 IGNORED = (ROOT / ".dockerignore").read_text().splitlines()
 
 
-def test_all_that_is_copied_is_there_and_is_let_through() -> None:
+def test_all_that_is_needed_is_copied_and_let_through_and_what_a_run_leaves_and_keys_stay_outside() -> None:
     copied = list_copied()
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    left = [line for line in (ROOT / ".gitignore").read_text().splitlines() if line.startswith("data/")]
+    kept_out = [line for line in IGNORED if line.startswith("data/")]
 
     assert [] == [name for name in copied if not (ROOT / name).exists()]
     assert sorted(copied) == sorted(line[1:] for line in IGNORED if line.startswith("!"))
     assert "*" in IGNORED
-
-
-def test_all_packages_and_data_are_copied() -> None:
-    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
-
-    assert {path.split("/")[0] for path in wheel["only-include"]} <= set(list_copied())
-
-
-def test_what_a_run_leaves_and_keys_stay_outside() -> None:
-    left = [line for line in (ROOT / ".gitignore").read_text().splitlines() if line.startswith("data/")]
-    kept_out = [line for line in IGNORED if line.startswith("data/")]
-
+    assert {path.split("/")[0] for path in wheel["only-include"]} <= set(copied)
     assert [] == [name for name in left if not any(fnmatch(name.rstrip("/"), pattern) for pattern in kept_out)]
 
 

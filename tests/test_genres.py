@@ -35,13 +35,20 @@ def test_every_genre_is_expected_here() -> None:
 
 
 @pytest.mark.parametrize("handle", sorted(EXPECTED))
-def test_model_gets_scenarios_of_its_own_kind(handle: str) -> None:
-    pool = choose(handle)
+def test_model_gets_scenarios_of_its_own_kind_in_the_plan_of_each_strategy(handle: str) -> None:
+    model, pool = load_model(GENRES, handle), choose(handle)
     pack, forms, audiences, longest = EXPECTED[handle]
+    kind = forms[0].split()[-1]
 
     assert (pack, forms) == (pool.pack, pool.forms)
     assert set(audiences or PACKS.packs[pack].audiences) <= set(pool.audiences)
     assert longest == max(length.max_words for length in pool.lengths)
+    # The kind of text is no subject.
+    assert [] == [subject for tier in pool.subjects[:-2] for subject in tier if kind in subject]
+    for synth_type in ("from_traits", "enrich") if not model.seeds else ("from_traits", "diversify", "enrich"):
+        plan = plan_job(Job(model, synth_type, make_level(8)), PACKS, 0, SentenceEncoder())
+        assert forms == plan.scenario_pool.forms
+        assert sum(map(len, plan.scenario_pool.subjects)) >= 16
 
 
 def test_review_is_never_an_answer_in_a_help_forum() -> None:
@@ -49,20 +56,3 @@ def test_review_is_never_an_answer_in_a_help_forum() -> None:
 
     assert {"a product review"} == forms
     assert "an answer in the help forum" in PACKS.packs["support"].forms
-
-
-@pytest.mark.parametrize("handle", sorted(EXPECTED))
-def test_kind_of_text_is_no_subject(handle: str) -> None:
-    kind = EXPECTED[handle][1][0].split()[-1]
-
-    assert [] == [subject for tier in choose(handle).subjects[:-2] for subject in tier if kind in subject]
-
-
-@pytest.mark.parametrize("handle", sorted(EXPECTED))
-def test_plan_of_each_strategy_has_the_scenarios(handle: str) -> None:
-    model = load_model(GENRES, handle)
-    for synth_type in ("from_traits", "enrich") if not model.seeds else ("from_traits", "diversify", "enrich"):
-        plan = plan_job(Job(model, synth_type, make_level(8)), PACKS, 0, SentenceEncoder())
-
-        assert EXPECTED[handle][1] == plan.scenario_pool.forms
-        assert sum(map(len, plan.scenario_pool.subjects)) >= 16
