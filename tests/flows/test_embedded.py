@@ -1,16 +1,15 @@
 """The whole walk with the embedded model: no key, no provider, real texts."""
 
 import json
-import subprocess
-import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from fakes.long import LONG, long
-from fakes.workspace import ROOT, Workspace, count_poles, make_workspace, read_kept, read_manifest
+from fakes.long import LONG
+from fakes.waiting import wait_until
+from fakes.workspace import MARK, ROOT, Workspace, count_poles, make_workspace, read_kept, read_manifest
 
 pytestmark = pytest.mark.slow
 
@@ -30,88 +29,60 @@ LISTENING = "0A"
 LOOPBACK = "0100007F"
 
 
-@dataclass(frozen=True)
-class Runs:
-    """Runs one after the other, one but with LONG=1, and where the embedded server of the first one listened."""
+@pytest.fixture
+def clear(tmp_path: Path) -> Workspace:
+    """A model of one trait with the authored seeds of technical writing; what its runs start has the workspace's mark.
 
-    workspace: Workspace
-    codes: list[int]
-    listening: list[str]
-
-
-@pytest.fixture(scope="module")
-def runs(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> Runs:
-    """A model of one trait with the authored seeds of technical writing: two a pole are wanted, then one more."""
-    # Any seed will do; with this one a round is enough, which halves the time.
-    workspace = make_workspace(tmp_path_factory.mktemp("embedded"), EXEMPLARS_SEED="2")
+    Any seed will do; with this one a round is enough, which halves the time.
+    """
+    workspace = make_workspace(tmp_path, EXEMPLARS_SEED="2", **{MARK: str(tmp_path)})
     (workspace.model / "model.yaml").write_text(MODEL)
     seeds = (ROOT / "data/models/u22a8.technical-writing/samples.jsonl").read_text().splitlines()
     (workspace.model / "samples.jsonl").write_text("\n".join(line for line in seeds if "clarity" in json.loads(line)))
-    workspace.write_effort(exemplars_per_pole=2, top_up_rounds=6, over_generation=1.0)
-    first = workspace.start(warm=True, PREFECT_API_URL=prefect_server)
-    listening = find_listening(workspace, first)
-    codes = [finish(first)]
-    if LONG:
-        workspace.write_effort(exemplars_per_pole=1, top_up_rounds=6, over_generation=1.0)
-        codes.append(finish(workspace.start(warm=True, PREFECT_API_URL=prefect_server)))
-    return Runs(workspace, codes, listening)
+    return workspace
 
 
-def finish(process: "subprocess.Popen[str]") -> int:
-    process.communicate(timeout=240)
-    return process.returncode
+def list_listening(workspace: Workspace) -> list[str]:
+    """The local addresses, in the kernel's hexadecimal, of the sockets on which the embedded server listens."""
+    found = []
+    for number, words in workspace.list_processes().items():
+        if "embedded_server.py" in words:
+            with suppress(OSError):
+                found += list_addresses(Path(f"/proc/{number}"))
+    return found
 
 
-def find_listening(workspace: Workspace, process: "subprocess.Popen[str]") -> list[str]:
-    """The addresses that the embedded server of a run listens on, once it does."""
-    while process.poll() is None:
-        for number, line in workspace.list_processes().items():
-            if "embedded_server.py" in line and (found := list_listening(number)):
-                return found
-        time.sleep(0.2)
-    return []
-
-
-def list_listening(number: int) -> list[str]:
-    """The local addresses, in the kernel's hexadecimal, of the sockets on which a process listens."""
-    folder = Path(f"/proc/{number}")
-    links = []
-    for path in (folder / "fd").iterdir():
-        with suppress(OSError):
-            links.append(str(path.readlink()))
-    rows = [row.split() for name in ("tcp", "tcp6") for row in (folder / "net" / name).read_text().splitlines()[1:]]
+def list_addresses(process: Path) -> list[str]:
+    links = [str(path.readlink()) for path in (process / "fd").iterdir()]
+    rows = [row.split() for name in ("tcp", "tcp6") for row in (process / "net" / name).read_text().splitlines()[1:]]
     return [row[1].split(":")[0] for row in rows if row[3] == LISTENING and f"socket:[{row[9]}]" in links]
 
 
-def test_embedded_model_meets_its_quota_exactly(runs: Runs) -> None:
-    counts = [count_poles(read_kept(folder)) for folder in runs.workspace.list_sets()]
+def test_embedded_model_meets_its_quota_exactly_listens_on_loopback_only_and_leaves_no_process(
+    prefect_server: str, clear: Workspace
+) -> None:
+    clear.write_effort(exemplars_per_pole=2, top_up_rounds=6, over_generation=1.0)
+    listening: list[str] = []
+    with ThreadPoolExecutor() as pool:
+        watching = pool.submit(wait_until, lambda: listening.extend(list_listening(clear)) or listening)
+        clear.run()
+        watching.result()
+    left = clear.wait_for_no_process(60)
+    [folder] = clear.list_sets()
+    frame = read_kept(folder)
 
-    assert {0} == {*runs.codes}
-    assert [
-        {("clarity", "negative"): wanted, ("clarity", "positive"): wanted} for wanted in (2, 1)[: len(runs.codes)]
-    ] == counts
-
-
-def test_embedded_server_listens_on_loopback_only(runs: Runs) -> None:
-    assert [LOOPBACK] == runs.listening
-
-
-@long
-def test_second_run_adds_a_second_set(runs: Runs) -> None:
-    first, second = runs.workspace.list_sets()
-    frame = pd.read_parquet(runs.workspace.samples)
-
-    assert read_manifest(first)["plan_id"] != read_manifest(second)["plan_id"]
-    assert 6 == len(frame) == frame["content_sha256"].nunique()
-    assert {f"run={run_id}" for run_id in frame["run_id"]} == {first.name, second.name}
-
-
-def test_every_kept_text_was_judged_and_came_in_a_pair(runs: Runs) -> None:
-    frame = pd.read_parquet(runs.workspace.samples)
-
+    assert [LOOPBACK] == listening
+    assert {} == left
+    assert {("clarity", "negative"): 2, ("clarity", "positive"): 2} == count_poles(frame)
+    # Each was judged, and came in a pair.
     assert frame["judge_votes"].notna().all()
     assert {2} == {*frame["pair_id"].value_counts()}
-
-
-def test_embedded_runs_leave_no_process(runs: Runs) -> None:
-    assert {} == runs.workspace.wait_for_no_process(5)
+    if not LONG:
+        return
+    clear.write_effort(exemplars_per_pole=1, top_up_rounds=6, over_generation=1.0)
+    clear.run()
+    first, second = clear.list_sets()
+    both = pd.read_parquet(clear.samples)
+    assert read_manifest(first)["plan_id"] != read_manifest(second)["plan_id"]
+    assert 6 == len(both) == both["content_sha256"].nunique()
+    assert {f"run={run_id}" for run_id in both["run_id"]} == {first.name, second.name}

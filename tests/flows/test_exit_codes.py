@@ -1,7 +1,10 @@
+"""How a command ends: an interrupt is one wherever it comes from, and an error of nobody's is not hidden."""
+
 from collections.abc import Callable
 
 import pytest
 import typer
+from fakes.commands import commanding
 from pydantic import BaseModel, model_serializer
 from pydantic_core import SchemaValidator, core_schema
 
@@ -28,15 +31,29 @@ def build_schema() -> None:
     SchemaValidator(core_schema.union_schema([core_schema.enum_schema(int, [Member()])]))
 
 
-@pytest.mark.parametrize("work", [Interrupted().model_dump, Outer().model_dump, build_schema])
-def test_interrupt_that_pydantic_wraps_is_an_interrupt(
-    capsys: pytest.CaptureFixture[str], work: Callable[[], object]
-) -> None:
+def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+def call(work: Callable[[], object]) -> int:
     app = typer.Typer()
 
     @app.command()
-    def serialize() -> None:
+    def command() -> None:
         work()
 
-    assert 130 == run_app(app, [], "it")
+    return run_app(app, [], "it")
+
+
+@pytest.mark.parametrize("work", [interrupt, Interrupted().model_dump, Outer().model_dump, build_schema])
+def test_interrupt_is_told_also_where_pydantic_wraps_it(
+    capsys: pytest.CaptureFixture[str], work: Callable[[], object]
+) -> None:
+    with commanding(capsys):
+        assert 130 == call(work)
     assert ("", "exemplars: interrupted\n") == capsys.readouterr()
+
+
+def test_error_that_is_none_of_ours_is_raised(capsys: pytest.CaptureFixture[str]) -> None:
+    with commanding(capsys), pytest.raises(ZeroDivisionError):
+        call(lambda: 1 / 0)

@@ -41,6 +41,9 @@ def set_variable(name: str, value: str) -> Spoil:
 
 WITHOUT_SEEDS = MODEL.replace("sources:\n  - {type: jsonl, path: samples.jsonl}\n", "")
 DIVERSIFY = (*LOW, "--synth-type", "diversify")
+PLAN = ("plan", *LOW[1:])
+NO_FILE = set_variable("EXEMPLARS_SYNTH_MODEL", "embedded/nowhere.gguf")
+BELOW_FILE = set_variable("EXEMPLARS_SAMPLES_URI", "{folder}/effort.yaml/samples")
 
 # What is spoiled, the arguments, the exit code, and what the message has to say.
 BAD_INPUTS: dict[str, tuple[Spoil, tuple[str, ...], int, str]] = {
@@ -61,24 +64,19 @@ BAD_INPUTS: dict[str, tuple[Spoil, tuple[str, ...], int, str]] = {
     "traits to be discovered": (write_model("traits: discover"), LOW, 2, "traits is 'discover', so there are no trait"),
     "line no JSON": (add_line("{'content': 1}"), LOW, 2, "samples.jsonl:7: line: found \"{'content': 1}\" (expecting"),
     "setting out of range": (set_variable("EXEMPLARS_CONCURRENCY", "0"), LOW, 2, "EXEMPLARS_CONCURRENCY: found '0'"),
-    "no file of the embedded model": (
-        set_variable("EXEMPLARS_SYNTH_MODEL", "embedded/nowhere.gguf"),
-        LOW,
-        3,
-        "nowhere.gguf cannot be read (No such file or directory). Give one of embedded",
-    ),
-    "samples below a file": (
-        set_variable("EXEMPLARS_SAMPLES_URI", "{folder}/effort.yaml/samples"),
-        LOW,
-        3,
-        "{folder}/effort.yaml/samples cannot be used: Not a directory. Free space or permit writing, or point",
-    ),
+    "no file of the embedded model": (NO_FILE, LOW, 3, "nowhere.gguf cannot be read (No such file or directory). Give"),
+    "samples below a file": (BELOW_FILE, LOW, 3, "{folder}/effort.yaml/samples cannot be used: Not a directory. Free"),
     "samples in an unknown place": (
         set_variable("EXEMPLARS_SAMPLES_URI", "ftp://example.org/samples"),
         LOW,
         3,
         "ftp://example.org/samples cannot be opened",
     ),
+    # What would fail a run before its first call fails the dry run.
+    "dry run without a handle": (keep, ("plan",), 2, "Missing argument 'handle'"),
+    "dry run of fewer prompts than none": (keep, (*PLAN, "--prompts", "-1"), 2, "Invalid value for '--prompts'"),
+    "dry run by no model": (NO_FILE, PLAN, 3, "nowhere.gguf cannot be read"),
+    "dry run below a file": (BELOW_FILE, PLAN, 3, "{folder}/effort.yaml/samples cannot be used: Not a directory"),
 }
 
 

@@ -38,10 +38,11 @@ def read(database: Path, table: str) -> list[tuple[str, ...]]:
         return opened.execute(f"SELECT * FROM {table}").fetchall()
 
 
-def test_home_without_template_is_migrated_and_the_next_gets_a_copy(home: Path) -> None:
+def test_home_without_template_is_migrated_and_the_next_gets_a_copy_without_its_key(home: Path) -> None:
     is_new = lay_template()
     migrate(home)
     keep_template()
+    kept = read(home / DATABASE, "configuration")
     for file in home.iterdir():
         file.unlink()
     is_new_again = lay_template()
@@ -49,33 +50,21 @@ def test_home_without_template_is_migrated_and_the_next_gets_a_copy(home: Path) 
     assert (True, False) == (is_new, is_new_again)
     assert [("Secret",)] == read(home / DATABASE, "block_type")
     assert [DATABASE] == [file.name for file in home.iterdir()]
-
-
-def test_template_has_no_key_of_the_server_that_it_was_made_by(home: Path) -> None:
-    migrate(home)
-    keep_template()
-
+    assert [("ENCRYPTION_KEY", "secret")] == kept
     assert [] == read(find_template(), "configuration")
-    assert [("ENCRYPTION_KEY", "secret")] == read(home / DATABASE, "configuration")
 
 
-@pytest.mark.parametrize("name", [DATABASE, f"{DATABASE}-wal"])
-def test_database_that_is_there_is_not_touched(home: Path, name: str) -> None:
+@pytest.mark.parametrize("name", [DATABASE, f"{DATABASE}-wal", None])
+def test_database_that_is_there_or_is_another_is_not_touched(home: Path, tmp_path: Path, name: str | None) -> None:
     find_template().parent.mkdir(parents=True)
     find_template().write_bytes(b"a template")
+    other = {PREFECT_API_DATABASE_CONNECTION_URL: f"sqlite+aiosqlite:///{tmp_path / 'other.db'}"}
     home.mkdir()
-    (home / name).write_bytes(b"somebody's")
-
-    assert not lay_template()
-    assert {name: b"somebody's"} == {file.name: file.read_bytes() for file in home.iterdir()}
-
-
-def test_database_of_another_name_is_its_owners(home: Path, tmp_path: Path) -> None:
-    find_template().parent.mkdir(parents=True)
-    find_template().write_bytes(b"a template")
-    with temporary_settings({PREFECT_API_DATABASE_CONNECTION_URL: f"sqlite+aiosqlite:///{tmp_path / 'other.db'}"}):
+    if name:
+        (home / name).write_bytes(b"somebody's")
+    with temporary_settings({} if name else other):
         is_new = lay_template()
 
     assert not is_new
+    assert ({name: b"somebody's"} if name else {}) == {file.name: file.read_bytes() for file in home.iterdir()}
     assert not (tmp_path / "other.db").exists()
-    assert not home.exists()

@@ -50,12 +50,6 @@ class Terminal(io.TextIOWrapper):
         return self._bytes.getvalue().decode()
 
 
-@pytest.fixture
-def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("EXEMPLARS_MODELS_URI", str(tmp_path / "models"))
-    return tmp_path / "models"
-
-
 def type_at_terminal(monkeypatch: pytest.MonkeyPatch, typed: bytes) -> Terminal:
     """Returns the terminal that the command writes to."""
     shown = Terminal()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from fakes.commands import Command
-from fakes.stored import HANDLE, PLAIN_TEXTS, POLE_TEXTS, STIFF_TEXTS, attach_poles, write_lines, write_model
+from fakes.stored import HANDLE, PLAIN_TEXTS, STIFF_TEXTS, attach_poles, write_lines, write_model
 
 from engine.quality.real_texts import Labelled, hold_against
 from engine.store.layout import SAMPLES
@@ -25,7 +25,6 @@ REAL_STIFF = (
     "Remediation of connectivity degradation may be realised by power-state cycling.",
 )
 OWN_PLAIN, OWN_STIFF = "Open the page and press Save.", "Persistence is effected via the interface."
-SEEDS = write_lines({"content": OWN_PLAIN, "clarity": 1}, {"content": OWN_STIFF, "clarity": 0})
 LABELLED: list[tuple[str, object]] = [
     *((text, "Clear") for text in REAL_PLAIN),
     *((text, "Obscure") for text in REAL_STIFF),
@@ -33,16 +32,10 @@ LABELLED: list[tuple[str, object]] = [
 REAL = ("test", HANDLE, "--real", "real.csv")
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A model with seeds and attached samples of one of its two traits, in the current folder, and labelled texts."""
-    write_model(tmp_path / "models", ("seeds.jsonl", SEEDS))
-    attach_poles(tmp_path / "samples", POLE_TEXTS)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("EXEMPLARS_MODELS_URI", str(tmp_path / "models"))
-    monkeypatch.setenv("EXEMPLARS_SAMPLES_URI", str(tmp_path / "samples"))
+@pytest.fixture(autouse=True)
+def _real(folder: Path) -> None:
+    """Labelled texts in the current folder."""
     write_real(*LABELLED)
-    return tmp_path
 
 
 def write_real(*rows: tuple[str, object], field: str = "clarity") -> None:
@@ -115,7 +108,7 @@ def test_samples_that_make_the_seeds_worse_are_told(folder: Path, run_command: C
 def test_seeds_that_lack_a_pole_are_a_dash_and_a_trait_that_is_named_needs_no_field_of_its_own(
     folder: Path, run_command: Command
 ) -> None:
-    write_model(folder / "models", ("seeds.jsonl", SEEDS.splitlines(keepends=True)[0]))
+    write_model(folder / "models", ("seeds.jsonl", write_lines({"content": OWN_PLAIN, "clarity": 1})))
     write_real(*LABELLED, field="label")
     told = run_command(*REAL, "--trait", "Clarity")
     [found] = run_command(*REAL, "--trait", "clarity", "--json").facts["traits"]
@@ -134,26 +127,12 @@ def test_file_may_come_through_standard_input(
     assert run_command(*REAL, "--json").facts["traits"] == piped
 
 
-def test_german_texts_are_held_against_english_samples(folder: Path, run_command: Command) -> None:
-    write_real(
-        ("Speichern Sie die Datei und laden Sie die Seite neu.", "Clear"),
-        ("Die Einstellung des Druckbetriebs erfolgt bei Erschöpfung des Medienbehältnisses.", "Obscure"),
-    )
-
-    assert 1 == run_command(*REAL, "--json").facts["traits"][0]["attached"]["auc"]
-
-
 HINDI = "यह एक सरल वाक्य है जिसे हर कोई आसानी से समझता है।"
 CLARITY = ("--real", "real.csv", "--trait", "clarity")
 WRONG: dict[str, tuple[Callable[[Path], object], tuple[str, ...], str]] = {
     "no file": (lambda _: None, ("--real", "nowhere.csv"), "nowhere.csv is not there. Give --real a CSV or JSONL file"),
     "a folder": (lambda _: None, ("--real", "models"), "models cannot be read: Is a directory"),
     "no file is named": (lambda _: None, (), "Missing option '--real'"),
-    "a label that is no pole": (
-        lambda _: write_real(*LABELLED, ("One.", "Cleer")),
-        ("--real", "real.csv"),
-        "real.csv:8: clarity: found 'Cleer'; allowed: 'Clear', 'Obscure', a number",
-    ),
     "one label only": (
         lambda _: write_real(*LABELLED[:3]),
         CLARITY,

@@ -27,12 +27,6 @@ HINDI_TEXTS = [("आपके धैर्य के लिए बहुत ध�
 MEANING = f"{GOOD}scenarios: moonshine\n"
 
 
-@pytest.fixture
-def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("EXEMPLARS_MODELS_URI", str(tmp_path / "models"))
-    return tmp_path / "models"
-
-
 def write_model(models: Path, handle: str, text: str = GOOD, samples: str | None = None) -> Path:
     folder = models / handle
     folder.mkdir(parents=True)

@@ -65,15 +65,13 @@ def test_server_that_is_away_is_noted(entered: Workspace, run_command: Command) 
     assert "Prefect's server at http://127.0.0.1:1/api does not answer" in notes
 
 
-@pytest.mark.parametrize("to", ["models", "effort.yaml/page.html"])
-def test_page_that_cannot_be_written_is_bad_input(entered: Workspace, run_command: Command, to: str) -> None:
-    refused = run_command("catalogue", "--to", str(entered.folder / to))
-
-    assert (2, True) == (refused.code, refused.message.startswith("exemplars: --to "))
-
-
-def test_catalogue_that_cannot_be_listed_ends_with_three(entered: Workspace, run_command: Command) -> None:
+def test_what_cannot_be_written_is_bad_input_and_what_cannot_be_listed_ends_with_three(
+    entered: Workspace, run_command: Command
+) -> None:
     models = entered.folder / "models"
+    for place in (models, entered.folder / "effort.yaml/page.html"):
+        refused = run_command("catalogue", "--to", str(place))
+        assert (2, True) == (refused.code, refused.message.startswith("exemplars: --to "))
     models.rename(entered.folder / "moved")
     models.write_text("no folder")
 

@@ -75,33 +75,6 @@ def test_nothing_is_asked_started_written_or_imported(tmp_path: Path) -> None:
     assert before == sorted(tmp_path.rglob("*"))
 
 
-@pytest.mark.parametrize(
-    ("variables", "arguments", "code", "said"),
-    [
-        ({}, ("plan", "u22a8.tolshed"), 2, "No model 'u22a8.tolshed' in"),
-        ({}, (*PLAN, "--prompts", "-1"), 2, "Invalid value for '--prompts'"),
-        ({}, ("plan",), 2, "Missing argument 'handle'"),
-        ({NAME: "embedded/nowhere.gguf"}, PLAN, 3, "nowhere.gguf cannot be read"),
-        ({"EXEMPLARS_SAMPLES_URI": "{folder}/effort.yaml/samples"}, PLAN, 3, "samples cannot be used: Not a directory"),
-    ],
-)
-def test_what_would_fail_a_run_before_its_first_call_fails_the_dry_run(
-    small: Workspace,
-    run_command: Command,
-    monkeypatch: pytest.MonkeyPatch,
-    variables: dict[str, str],
-    arguments: tuple[str, ...],
-    code: int,
-    said: str,
-) -> None:
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value.format(folder=small.folder))
-    ended = run_command(*arguments)
-
-    assert code == ended.code
-    assert said in ended.message
-
-
 def test_json_has_the_plan_and_the_numbers_of_a_small_plan(hosted: Workspace, run_command: Command) -> None:
     found = run_command(*PLAN, "--json").facts
     amount = found["total"]["likely"]
@@ -219,40 +192,6 @@ def test_cost_of_a_model_without_a_price_is_not_known_and_its_run_would_be_refus
     assert [None, None, None] == [found["total"][outlook]["cost_usd"] for outlook in OUTLOOKS]
     assert ([], None) == (priced["unpriced"], priced["refused"])
     assert " Price of openai/my-model: $0.40 in" in run_command(*PLAN).text
-
-
-def test_judge_without_a_price_is_named_beside_the_cost_of_the_rest(
-    hosted: Workspace, run_command: Command, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("EXEMPLARS_JUDGE_MODEL", "openai/judge")
-    hosted.write_effort(judge_votes=1, max_cost_usd=None)
-    printed, found = run_command(*PLAN).text, run_command(*PLAN, "--json").facts
-
-    assert "No price is known for openai/judge: its cost is not counted." in printed
-    assert "would be refused" not in printed
-    assert found["total"]["likely"]["cost_usd"] > 0
-    assert ["openai/judge"] == found["unpriced"]
-
-
-def test_limit_that_is_too_low_for_one_call_is_told(
-    hosted: Workspace, run_command: Command, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("EXEMPLARS_MAX_COST_USD", "0.0001")
-
-    assert "The limit of $0.00010 is too low for a single call, which may cost $0.00" in run_command(*PLAN).text
-    assert run_command(*PLAN, "--json").facts["dearest_call_usd"] > 0.0001
-
-
-def test_thoughts_are_counted_in_high_and_it_says_so(
-    small: Workspace, run_command: Command, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(NAME, "openai/gpt-5-mini")
-    small.write_effort(thinking="low")
-    total = run_command(*PLAN, "--json").facts["total"]
-
-    assert "What openai/gpt-5-mini may think before an answer is billed like" in run_command(*PLAN).text
-    # 480 calls for exemplars with room for 4,096 tokens of thoughts.
-    assert total["high"]["tokens_out"] > 480 * 4096 > 10 * total["likely"]["tokens_out"]
 
 
 def test_synthesize_with_the_flag_prints_the_same_each_time(hosted: Workspace, run_command: Command) -> None:

@@ -46,10 +46,6 @@ def test_push_says_what_it_sent_and_what_was_there(url: str, run_command: Comman
     ("fate", "code", "said"),
     [
         (refuse(401, "unauthorized"), 3, "EXEMPLARS_PLATFORM_KEY"),
-        (refuse(409, "model_busy", "Run r works on it."), 3, "Run r works on it"),
-        (Response("down", 503), 3, "answered 503"),
-        (refuse(409, "model_not_draft", "It is ready."), 2, "takes no samples: It is ready."),
-        (refuse(404, "model_not_found"), 2, "there first"),
         (refuse(422, "invalid_request", "Sample 1: no trait.", index=1), 2, "The text 'a 1'"),
     ],
 )
@@ -67,7 +63,6 @@ def test_refusal_is_one_message_and_a_code(
 @pytest.mark.parametrize(
     ("arguments", "key", "said"),
     [
-        ((HANDLE,), KEY, "--to"),
         ((HANDLE, "--to", "platform"), KEY, "http://"),
         (("u22a8.no", "--to", "http://127.0.0.1:9"), KEY, "No model"),
         ((HANDLE, "--to", "http://127.0.0.1:9", "--run", "b"), KEY, "has no set of run 'b'"),
