@@ -139,34 +139,25 @@ def test_catalogue_without_models_is_bad_input(models: Path, run_command: Comman
     assert f"There are no models in {models}. 'exemplars new HANDLE' begins one" in refused.message
 
 
-@pytest.mark.parametrize(
-    ("synth_model", "text", "samples", "kinds"),
-    [
-        (None, GOOD, None, {"few_seeds", "borrowed_subjects"}),
-        # One that needs fewer samples and finds its own subjects.
-        ("openai/gpt-4.1-mini", GOOD, None, set()),
-        # One whose languages are not known.
-        ("embedded/nowhere.gguf", GOOD, None, {"few_seeds", "borrowed_subjects"}),
-        (None, HINDI, HINDI_TEXTS, {"language_not_written", "not_looked_at", "near_duplicate"}),
-    ],
-)
 def test_hints_are_those_for_the_model_that_would_write_and_for_the_language(
-    models: Path,
-    run_command: Command,
-    monkeypatch: pytest.MonkeyPatch,
-    synth_model: str | None,
-    text: str,
-    samples: list[tuple[str, object]] | None,
-    kinds: set[str],
+    models: Path, run_command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if synth_model:
-        monkeypatch.setenv("EXEMPLARS_SYNTH_MODEL", synth_model)
-    lines = [json.dumps({"content": f"{text} {n}", "warmth": label}) for n, (text, label) in enumerate(samples or ())]
-    write_model(models, "acme.good", text, "\n".join(lines) if lines else None)
-    [model] = run_command("validate", "--json").facts["models"]
+    lines = [{"content": f"{text} {number}", "warmth": label} for number, (text, label) in enumerate(HINDI_TEXTS)]
+    write_model(models, "acme.good")
+    write_model(models, "acme.hindi", HINDI, "\n".join(map(json.dumps, lines)))
 
-    assert (True, len(lines) or 6) == (model["valid"], model["samples"])
-    assert kinds == {hint["kind"] for hint in model["hints"]}
+    def list_kinds(synth_model: str | None = None) -> list[set[str]]:
+        if synth_model:
+            monkeypatch.setenv("EXEMPLARS_SYNTH_MODEL", synth_model)
+        found = run_command("validate", "--json").facts["models"]
+        assert [(True, 6), (True, 8)] == [(model["valid"], model["samples"]) for model in found]
+        return [{hint["kind"] for hint in model["hints"]} for model in found]
+
+    few, always = {"few_seeds", "borrowed_subjects"}, {"not_looked_at", "near_duplicate"}
+    assert [few, {"language_not_written", *always}] == list_kinds()
+    # One whose languages are not known, and one that needs fewer samples and finds its own subjects.
+    assert few == list_kinds("embedded/nowhere.gguf")[0]
+    assert [set(), always] == list_kinds("openai/gpt-4.1-mini")
 
 
 def test_models_of_the_catalogue_are_valid_and_get_few_hints(run_command: Command) -> None:

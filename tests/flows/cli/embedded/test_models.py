@@ -42,12 +42,16 @@ def test_list_says_what_is_here_and_how_to_get_the_rest(folder: Path, run_comman
     code, said, _ = run_command("models", "list")
     lines = {line.split()[0]: line for line in said.splitlines()}
     stand_in, other = run_command("models", "list", "--json").facts
+    unknown = [run_command("models", verb, "stand") for verb in ("get", "remove")]
 
     assert 0 == code
     assert lines["stand-in"].endswith("1 MB  Apache-2.0   not here: exemplars models get stand-in")
     assert lines[SMOLLM2].endswith(".gguf")
     assert ("stand-in", len(CONTENT), None) == (stand_in["name"], stand_in["bytes"], stand_in["path"])
     assert lines[SMOLLM2].endswith(other["path"])
+    for ended in unknown:
+        assert 2 == ended.code
+        assert "'stand' is not an embedded model. There are: stand-in, smollm2-135m" in ended.message
 
 
 def test_get_prints_the_path_of_a_checked_file_and_remove_takes_it_away(folder: Path, run_command: Command) -> None:
@@ -64,14 +68,6 @@ def test_get_prints_the_path_of_a_checked_file_and_remove_takes_it_away(folder: 
     assert (0, f"{folder / FILE}\n", "") == again
     assert (0, f"Removed 1 MB from {folder}\n", "") == removed
     assert (0, f"stand-in is not in {folder}\n", "") == run_command("models", "remove", "stand-in")
-
-
-@pytest.mark.parametrize("verb", ["get", "remove"])
-def test_unknown_name_is_one_message(folder: Path, run_command: Command, verb: str) -> None:
-    ended = run_command("models", verb, "stand")
-
-    assert 2 == ended.code
-    assert "'stand' is not an embedded model. There are: stand-in, smollm2-135m" in ended.message
 
 
 def test_installed_model_is_got_already_and_stays_and_one_of_a_package_that_is_not_there_is_got_by_pip(
