@@ -84,10 +84,10 @@ def test_every_block_prints_what_is_shown(served: Served) -> None:
     [start] = [block for block in BLOCKS if block.language == "console"]
     [recipe] = re.findall(r"^serve:.*\n\t@(.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
     commands = ASK_OF_UI.text.replace("$ ", "", 1).replace("\n$ ", "\n")
-    *printed, asked = served.run_blocks([*(block.text for block in WALK), commands])
 
     assert ("$ make serve\n", "$(BIN)/python -m flows.serve") == (start.text, recipe)
     assert settle(start.shown) == settle(served.restore(served.said))
+    *printed, asked = served.run_blocks([*(block.text for block in WALK), commands])
     for block, told in zip(WALK, printed, strict=True):
         assert settle(block.shown) == settle(told), block.text
     assert re.search(r'{"state":"busy","run_id":"[0-9a-f-]{36}"}', asked), asked

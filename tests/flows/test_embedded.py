@@ -11,7 +11,7 @@ from fakes.long import LONG
 from fakes.waiting import wait_until
 from fakes.workspace import MARK, ROOT, Workspace, count_poles, make_workspace, read_kept, read_manifest
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 MODEL = """
 traits:
@@ -35,7 +35,7 @@ def clear(tmp_path: Path) -> Workspace:
 
     Any seed will do; with this one a round is enough, which halves the time.
     """
-    workspace = make_workspace(tmp_path, EXEMPLARS_SEED="2", **{MARK: str(tmp_path)})
+    workspace = make_workspace(tmp_path, None, EXEMPLARS_SEED="2", **{MARK: str(tmp_path)})
     (workspace.model / "model.yaml").write_text(MODEL)
     seeds = (ROOT / "data/models/u22a8.technical-writing/samples.jsonl").read_text().splitlines()
     (workspace.model / "samples.jsonl").write_text("\n".join(line for line in seeds if "clarity" in json.loads(line)))
@@ -63,8 +63,13 @@ def test_embedded_model_meets_its_quota_exactly_listens_on_loopback_only_and_lea
 ) -> None:
     clear.write_effort(exemplars_per_pole=2, top_up_rounds=6, over_generation=1.0)
     listening: list[str] = []
+
+    def is_listening() -> bool:
+        listening[:] = list_listening(clear)
+        return bool(listening)
+
     with ThreadPoolExecutor() as pool:
-        watching = pool.submit(wait_until, lambda: listening.extend(list_listening(clear)) or listening)
+        watching = pool.submit(wait_until, is_listening, 600)
         clear.run()
         watching.result()
     left = clear.wait_for_no_process(60)
