@@ -22,6 +22,7 @@ from flows.api.middleware.request_metrics import RequestMetrics, RequestMetricsM
 from flows.api.openapi.document import BY_PREFECT, add_document, describe_answers
 from flows.api.openapi.refusals import list_refusals
 from flows.api.prefect_runs.client import open_orchestrator
+from flows.api.prefect_runs.orchestrator import Orchestrator
 from flows.api.routes import added_samples, deleted_sample, models, review, samples, synthesize
 from flows.api.routes.changes import ChangeLocks
 from flows.api.routes.dependencies import get_orchestrator, locate_storage
@@ -79,6 +80,7 @@ def make_app(
     counts: RequestMetrics | None = None,
     find_key: Callable[[str], Key | None] | None = None,
     further: Sequence[APIRouter] = (),
+    orchestrator: Orchestrator | None = None,
 ) -> FastAPI:
     """Makes the application; between two requests it keeps no state but connections and metrics.
 
@@ -88,6 +90,7 @@ def make_app(
         counts: the request metrics, or None if they are not served.
         find_key: finds the key of a secret; None for the keys that the settings' file has.
         further: routes besides the door's own; like those they need a key.
+        orchestrator: holds the runs; None for Prefect's server, whose client is opened in the application's lifespan.
     """
     app = FastAPI(
         title="Exemplars",
@@ -108,9 +111,10 @@ def make_app(
             Middleware(BodyLimit),
             Middleware(HostCheck, allowed_hosts=settings.allowed_hosts),
         ],
-        lifespan=_connect,
+        lifespan=_connect if orchestrator is None else None,
     )
     app.state.storage = locate_storage(settings)
+    app.state.orchestrator = orchestrator
     app.state.change_locks = ChangeLocks()
     app.include_router(health, prefix=BASE, dependencies=[Depends(note_query)])
     own = [module.router for module in (synthesize, models, samples, added_samples, deleted_sample, review)]

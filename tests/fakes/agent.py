@@ -1,17 +1,15 @@
 """An agent: a client of the protocol's own SDK, in one session with the tools of a workspace."""
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import pytest
-from fakes.workspace import Workspace
 from mcp import Client
 from mcp.types import TextContent
 
-from engine.settings import Settings, read_settings
+from engine.settings import Settings
 from flows.tools_server.sessions import make_own_server
 
 
@@ -46,12 +44,3 @@ async def open_agent(settings: Settings) -> AsyncIterator[Agent]:
     """A session in this process."""
     async with Client(make_own_server(settings)) as client:
         yield Agent(client)
-
-
-def read_settings_of(workspace: Workspace, variables: Mapping[str, str] = {}) -> Settings:
-    """The settings of a workspace, with further variables."""
-    with pytest.MonkeyPatch.context() as patch:
-        workspace.enter(patch)
-        for name, value in variables.items():
-            patch.setenv(name, value)
-        return read_settings()

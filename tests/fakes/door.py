@@ -1,17 +1,24 @@
-"""A door: the real program on a free port, with keys of its own, against a site's Prefect server."""
+"""A door: the real program on a free port, with keys of its own, against a site's Prefect server.
+
+What the routes answer is asked of the application in this process (``fakes.surface``); this is for kills and benches.
+"""
 
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
-from fakes.workspace import ROOT, Workspace
+from fakes.provider import Provider
+from fakes.site import Site, open_site
+from fakes.surface import fill_catalogue
+from fakes.workspace import HANDLE, ROOT, Workspace, make_workspace
 
 from flows.api.keys.keyring import issue_key
 
@@ -102,3 +109,47 @@ def open_door(workspace: Workspace, variables: dict[str, str]) -> Iterator[Door]
             door.stop(signal.SIGKILL)
             assert door.process.stdout is not None
             door.process.stdout.close()
+
+
+@dataclass
+class Served:
+    """A door and Prefect's server behind it, without a worker; the clients' keys are as in ``fakes.surface``."""
+
+    site: Site
+    door: Door
+    author: httpx.Client
+    reader: httpx.Client
+    stranger: httpx.Client
+    nobody: httpx.Client
+
+    def end_runs(self, state: str = "COMPLETED", message: str | None = None) -> None:
+        """Ends all runs that are not over, as a worker would."""
+        body = {"flow_runs": {"state": {"type": {"any_": ["SCHEDULED", "PENDING", "RUNNING"]}}}}
+        for run in self.site.ask("POST", "/flow_runs/filter", **body):
+            self.set_state(run["id"], state, message)
+
+    def set_state(self, run_id: str, state: str, message: str | None = None) -> None:
+        """Puts a run into a state."""
+        self.site.ask("POST", f"/flow_runs/{run_id}/set_state", state={"type": state, "message": message}, force=True)
+
+    def synthesize(self, handle: str = HANDLE, **body: Any) -> httpx.Response:
+        """Asks for a synthesis with the author's key."""
+        return self.author.post(f"/models/{handle}/samples/synthesize", json=body)
+
+
+@contextmanager
+def open_served(folder: Path, provider: Provider | None = None, variables: Mapping[str, str] = {}) -> Iterator[Served]:
+    """A door for a workspace of its own; its runs, should a worker be started, ask the provider."""
+    workspace = make_workspace(folder, provider, **variables)
+    fill_catalogue(workspace)
+    with open_site(workspace) as site:
+        site.start_deployed()
+        with open_door(workspace, site.variables) as door:
+            yield Served(
+                site,
+                door,
+                author=door.open_client(),
+                reader=door.open_client(door.issue("u22a8", scope="scoring")),
+                stranger=door.open_client(door.issue("acme")),
+                nobody=door.open_client(""),
+            )

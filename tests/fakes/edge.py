@@ -1,5 +1,6 @@
-"""A small application behind the edge of the HTTP door, in a process of its own, and raw sockets to it."""
+"""The edge of the HTTP door: a small application behind it, asked by messages of ASGI or in a process of its own."""
 
+import asyncio
 import json
 import re
 import signal
@@ -8,18 +9,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import unquote
 
 import anyio
 from fastapi import FastAPI, Request
-from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message
 
 from flows.api.docs_page import add_docs
 from flows.api.errors import ApiError
@@ -31,21 +33,10 @@ from flows.api.server import serve
 
 ROOT = Path(__file__).parents[2]
 HOSTS = ("127.0.0.1", "localhost", "[::1]", "testserver")
+HOST = (b"host", b"localhost")
 BODY_SECONDS_SHORT = 1.0
 STOP_SECONDS = 2
 KEY = "Bearer exk_a-secret-of-the-tests"
-
-
-class Doorkeeper:
-    """Refuses with 401 where the header ``X-Refuse`` is sent: a stand-in for authentication, outside of the rest."""
-
-    def __init__(self, app: Any) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http" and "x-refuse" in Headers(scope=scope):
-            raise ApiError(401, "unauthorized", "A key is needed.", headers={"WWW-Authenticate": "Bearer"})
-        await self._app(scope, receive, send)
 
 
 def make_app(body_seconds: float = BODY_SECONDS) -> FastAPI:
@@ -58,9 +49,8 @@ def make_app(body_seconds: float = BODY_SECONDS) -> FastAPI:
         exception_handlers=EXCEPTION_HANDLERS,
         middleware=[
             Middleware(Envelope),
-            Middleware(Doorkeeper),
-            Middleware(HostCheck, allowed_hosts=HOSTS),
             Middleware(BodyLimit, timeout_seconds=body_seconds),
+            Middleware(HostCheck, allowed_hosts=HOSTS),
         ],
     )
     add_docs(app)
@@ -75,10 +65,6 @@ def read_health() -> dict[str, str]:
 
 def read_traits(handle: str, limit: int = 1) -> dict[str, Any]:
     return {"handle": handle, "limit": limit}
-
-
-async def measure(request: Request) -> dict[str, int]:
-    return {"bytes": len(await request.body())}
 
 
 def take_body(body: dict[str, int]) -> dict[str, int]:
@@ -104,10 +90,6 @@ def sit_in_a_thread(seconds: float) -> dict[str, str]:
 ROUTES: tuple[tuple[str, str, Any], ...] = (
     ("GET", "/v1/health", read_health),
     ("GET", "/v1/models/{handle}/traits", read_traits),
-    ("GET", "/v1/size", measure),
-    ("POST", "/v1/size", measure),
-    ("POST", "/v1/models/{handle}/samples", measure),
-    ("POST", "/v1/models/{handle}/samples/synthesize", measure),
     ("POST", "/v1/body", take_body),
     ("GET", "/v1/raise/{what}", raise_error),
     ("GET", "/v1/slow", answer_slowly),
@@ -130,6 +112,42 @@ def make_error(what: str, request: Request) -> Exception:
     return errors[what]
 
 
+def drive(
+    app: ASGIApp,
+    *messages: Message,
+    method: str = "POST",
+    target: str = "/",
+    headers: Sequence[tuple[bytes, bytes]] = (HOST,),
+) -> list[Message]:
+    """What an application sends for a request of which these messages come in, and then nothing any more."""
+    path, _, query = target.partition("?")
+    scope = {
+        "type": "http",
+        "method": method,
+        "path": unquote(path),
+        "raw_path": path.encode(),
+        "query_string": query.encode(),
+        "headers": [*headers],
+    }
+    coming, sent = [*messages], list[Message]()
+
+    async def receive() -> Message:
+        if not coming:
+            await asyncio.Event().wait()
+        return coming.pop(0)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    asyncio.run(app(scope, receive, send))
+    return sent
+
+
+def read_told(sent: Sequence[Message]) -> tuple[int, str]:
+    """Status and code of the refusal in what was sent."""
+    return sent[0]["status"], json.loads(sent[1]["body"])["error"]["code"]
+
+
 @dataclass(frozen=True)
 class Edge:
     """The running process; ``address`` is what it announced, ``log`` what it writes to stderr."""
@@ -143,18 +161,16 @@ class Edge:
         return int(self.address.rpartition(":")[2])
 
     def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=20)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=60)
 
-    def ask(self, data: bytes, count: int = 1) -> list["Answer"]:
-        """The answers to what is sent on one connection, until there are so many or the server closes it."""
-        with self.connect() as connection:
-            connection.sendall(data)
-            return read_answers(connection, count)
+    def wait_until_asked(self) -> None:
+        assert self.process.stdout is not None
+        assert "asked\n" == self.process.stdout.readline()
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, str]:
         """Stops it: its exit code and all that it logged."""
         self.process.send_signal(number)
-        code = self.process.wait(timeout=20)
+        code = self.process.wait(timeout=60)
         self.log.seek(0)
         return code, self.log.read()
 
@@ -164,17 +180,6 @@ class Answer:
     status: int
     headers: dict[str, str]
     body: str
-
-    @property
-    def error(self) -> Any:
-        return json.loads(self.body)["error"]
-
-    @property
-    def told(self) -> tuple[int, str]:
-        """Status and code of an error; the envelope's request id is the header's."""
-        assert self.headers["x-request-id"] == self.error["request_id"]
-        assert {"code", "message", "request_id", "details"} == set(self.error)
-        return self.status, self.error["code"]
 
 
 @contextmanager
@@ -197,12 +202,8 @@ def serve_edge() -> Iterator[Edge]:
             process.communicate()
 
 
-def wait_until_asked(edge: Edge) -> None:
-    assert edge.process.stdout is not None
-    assert "asked\n" == edge.process.stdout.readline()
-
-
 def read_answers(connection: socket.socket, count: int = 1) -> list[Answer]:
+    """So many answers, or fewer where the server closes the connection before."""
     received = b""
     while len(answers := parse_answers(received)) < count:
         try:
@@ -213,18 +214,6 @@ def read_answers(connection: socket.socket, count: int = 1) -> list[Answer]:
             break
         received += piece
     return answers
-
-
-def is_closed_on(connection: socket.socket, limit_seconds: float = 10) -> bool:
-    """Whether the server closes in time on a client that sends a byte every now and then."""
-    end = time.monotonic() + limit_seconds
-    while time.monotonic() < end:
-        try:
-            connection.sendall(b"x")
-        except OSError:
-            return True
-        time.sleep(0.05)
-    return False
 
 
 def parse_answers(received: bytes) -> list[Answer]:

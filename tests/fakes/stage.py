@@ -10,8 +10,8 @@ from itertools import groupby
 from typing import Any
 
 import httpx
+from fakes.door import Served
 from fakes.provider import Behaviour, Provider
-from fakes.surface import Surface
 from fakes.waiting import wait_until
 from fakes.workspace import read_manifest
 
@@ -66,7 +66,7 @@ class Client:
 class Stage:
     """The surface with a worker, a model of a test's own, and a client that watches it."""
 
-    surface: Surface
+    surface: Served
     provider: Provider
     client: Client
     run_id: str = ""

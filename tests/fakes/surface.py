@@ -1,19 +1,29 @@
-"""The surface: a door with a catalogue of models in every state, and Prefect's server behind it, without a worker."""
+"""The surface: the application in this process, a catalogue of models in every state, and runs in memory."""
 
 import json
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
-from fakes.door import Door, open_door
-from fakes.provider import Provider
-from fakes.site import Site, open_site
+import pytest
+from fakes.orchestrator import FakeOrchestrator
 from fakes.workspace import HANDLE, Workspace, make_workspace
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+from starlette.testclient import TestClient
 
+from engine.definitions.outline import ADDED_FILE
+from engine.settings import Settings, read_settings
+from flows.api.app import make_app
+from flows.api.keys.keyring import issue_key
+from flows.api.middleware.request_metrics import RequestMetrics
+
+ADDRESS = "http://127.0.0.1"
 SEEDED = "u22a8.seeded"
 BARE, UNDISCOVERED, BROKEN = "u22a8.bare", "u22a8.undiscovered", "u22a8.broken"
 TRAINED, ARCHIVED = "u22a8.trained", "u22a8.archived"
@@ -28,24 +38,36 @@ LIFECYCLES = {
 
 @dataclass
 class Surface:
-    """``author`` owns ``u22a8``; ``reader`` too, with the scope ``scoring``; ``stranger`` owns ``acme`` alone."""
+    """``author`` owns ``u22a8``; ``reader`` too, with the scope ``scoring``; ``stranger`` owns ``acme`` alone.
 
-    site: Site
-    door: Door
-    author: httpx.Client
-    reader: httpx.Client
-    stranger: httpx.Client
-    nobody: httpx.Client
+    ``secret`` is the author's.
+    """
 
-    def end_runs(self, state: str = "COMPLETED", message: str | None = None) -> None:
-        """Ends all runs that are not over, as a worker would."""
-        body = {"flow_runs": {"state": {"type": {"any_": ["SCHEDULED", "PENDING", "RUNNING"]}}}}
-        for run in self.site.ask("POST", "/flow_runs/filter", **body):
-            self.set_state(run["id"], state, message)
+    workspace: Workspace
+    app: FastAPI
+    orchestrator: FakeOrchestrator
+    registry: CollectorRegistry
+    secret: str
+    author: TestClient
+    reader: TestClient
+    stranger: TestClient
+    nobody: TestClient
 
-    def set_state(self, run_id: str, state: str, message: str | None = None) -> None:
-        """Puts a run into a state."""
-        self.site.ask("POST", f"/flow_runs/{run_id}/set_state", state={"type": state, "message": message}, force=True)
+    @property
+    def samples(self) -> Path:
+        """The root of the store."""
+        return self.workspace.samples
+
+    def find_model(self, handle: str = HANDLE) -> Path:
+        """The folder of a model."""
+        return self.workspace.model.with_name(handle)
+
+    def forget(self) -> None:
+        """Forgets all runs, sets and added samples, for the next test."""
+        vars(self.orchestrator).update(vars(FakeOrchestrator()))
+        shutil.rmtree(self.samples, ignore_errors=True)
+        for added in self.workspace.folder.rglob(ADDED_FILE):
+            added.unlink()
 
     def synthesize(self, handle: str = HANDLE, **body: Any) -> httpx.Response:
         """Asks for a synthesis with the author's key."""
@@ -53,23 +75,53 @@ class Surface:
 
 
 @contextmanager
-def open_surface(
-    folder: Path, provider: Provider | None = None, variables: Mapping[str, str] = {}
-) -> Iterator[Surface]:
-    """The surface of a workspace of its own; its runs, should a worker be started, ask the provider."""
-    workspace = make_workspace(folder, provider, **variables)
+def open_surface(folder: Path) -> Iterator[Surface]:
+    """The surface of a workspace of its own; all of its clients ask on one event loop."""
+    keys = folder / "keys.json"
+    workspace = make_workspace(folder, None, EXEMPLARS_KEYS_FILE=str(keys))
     fill_catalogue(workspace)
-    with open_site(workspace) as site:
-        site.start_deployed()
-        with open_door(workspace, site.variables) as door:
-            yield Surface(
-                site,
-                door,
-                author=door.open_client(),
-                reader=door.open_client(door.issue("u22a8", scope="scoring")),
-                stranger=door.open_client(door.issue("acme")),
-                nobody=door.open_client(""),
-            )
+    orchestrator, registry = FakeOrchestrator(), CollectorRegistry()
+    app = make_app(read_settings_of(workspace), RequestMetrics(registry), orchestrator=orchestrator)
+    secrets = [
+        issue_key(keys, [namespace], scope, datetime.now(UTC))[1]
+        for namespace, scope in (("u22a8", "authoring"), ("u22a8", "scoring"), ("acme", "authoring"))
+    ]
+    author, reader, stranger = (_make_client(app, {"Authorization": f"Bearer {secret}"}) for secret in secrets)
+    nobody = _make_client(app, {})
+    with author:
+        for other in (reader, stranger, nobody):
+            other.portal = author.portal
+        yield Surface(workspace, app, orchestrator, registry, secrets[0], author, reader, stranger, nobody)
+
+
+def read_settings_of(workspace: Workspace, variables: Mapping[str, str] = {}) -> Settings:
+    """The settings of a workspace, with further variables."""
+    with pytest.MonkeyPatch.context() as patch:
+        workspace.enter(patch)
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        return read_settings()
+
+
+def read_refusal(answer: httpx.Response) -> tuple[int, str]:
+    """Status and code of an answer that is the envelope and nothing else."""
+    assert ["error"] == list(answer.json())
+    error = answer.json()["error"]
+    assert ["code", "details", "message", "request_id"] == sorted(error)
+    assert answer.headers["X-Request-Id"] == error["request_id"]
+    assert isinstance(error["details"], dict)
+    assert error["message"]
+    return answer.status_code, error["code"]
+
+
+def list_all(client: httpx.Client, path: str, **parameters: Any) -> list[dict[str, Any]]:
+    """All items of a listing, page by page."""
+    page = client.get(path, params=parameters).json()
+    items: list[dict[str, Any]] = page["items"]
+    while page["next_cursor"]:
+        page = client.get(path, params={**parameters, "cursor": page["next_cursor"]}).json()
+        items += page["items"]
+    return items
 
 
 def fill_catalogue(workspace: Workspace) -> None:
@@ -87,3 +139,9 @@ def fill_catalogue(workspace: Workspace) -> None:
     for handle, text in ((UNDISCOVERED, "traits: discover\n"), (BROKEN, "traits: {}\n")):
         workspace.model.with_name(handle).mkdir()
         (workspace.model.with_name(handle) / "model.yaml").write_text(text)
+
+
+def _make_client(app: FastAPI, headers: dict[str, str]) -> TestClient:
+    # As a real client does: a redirect is an answer, and an error of the application no exception of its own.
+    options: Any = {"raise_server_exceptions": False, "follow_redirects": False}
+    return TestClient(app, f"{ADDRESS}/v1", headers=headers, **options)

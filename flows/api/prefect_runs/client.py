@@ -1,10 +1,8 @@
 """Asks Prefect's server for the runs of models and creates new ones; it caches nothing about runs."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -14,8 +12,11 @@ from prefect.client.orchestration import PrefectClient, get_client
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from engine.errors import OrchestratorError
+from flows.api.prefect_runs.creation_lock import RunCreationLock
+from flows.api.prefect_runs.orchestrator import UNSURE, CreatedRun, UnsureError
 from flows.runs.flow_runs import DUE_MARGIN, ENDED_TYPES, Run, read_run
 from flows.runs.labels import DOOR_TAG, FLOW, LIVE_TYPES, REVIEW, SUSPENDED, TAGS_AT_ONCE, name_tag
+from flows.runs.slot import keep_runs_out
 
 # Where Prefect's server listens when nothing else is said: 'make serve' starts it there.
 DEFAULT_PREFECT = "http://127.0.0.1:4200/api"
@@ -27,18 +28,10 @@ TIMEOUT_SECONDS = 5.0
 PING_SECONDS = 2.0
 MAX_CONCURRENT_REQUESTS = 12
 REQUEST_LABEL = "exemplars.request"
-UNSURE = (
-    "Prefect's server went away while the run was being enqueued. Whether it was enqueued is not known: read the model "
-    "when the server is back, or send the request again, which makes no second run."
-)
 # On SQLite twenty writers at once leave nineteen with an instant 503 (docs/decisions/000-measured.md).
 RETRY_SECONDS = 15.0
 RETRY_STATUSES = frozenset({429, 502, 503})
 _BROKEN = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
-# After it has created a run, Prefect's server writes once more. On SQLite a request that arrives meanwhile is refused,
-# after up to two seconds: 32 runs took 57 s. With 20 ms or more between two runs none was refused
-# (docs/decisions/017-idempotency.md).
-SPACING_SECONDS = 0.05
 
 
 class _BusyServerError(Exception):
@@ -53,34 +46,26 @@ class _UnknownRunError(OrchestratorError):
     """Prefect knows no run of that id."""
 
 
-class UnsureError(OrchestratorError):
-    """Prefect's server went away while a run was being created: whether the run exists is not known."""
-
-
-@dataclass(frozen=True, slots=True)
-class CreatedRun:
-    """The run of an idempotency key, and whether this request created it."""
-
-    run: Run
-    new: bool
-
-
 @asynccontextmanager
-async def open_orchestrator() -> AsyncIterator["Orchestrator"]:
+async def open_orchestrator() -> AsyncIterator["PrefectOrchestrator"]:
     """Opens a client of Prefect's server at ``PREFECT_API_URL``; the server need not answer yet."""
     async with get_client(httpx_settings={"timeout": TIMEOUT_SECONDS}) as client:
-        yield Orchestrator(client)
+        yield PrefectOrchestrator(client)
 
 
-class Orchestrator:
-    """A client of Prefect's server; every method sends a request.
+class PrefectOrchestrator:
+    """The ``Orchestrator`` that is a client of Prefect's server; every method sends a request.
+
+    Args:
+        retry_seconds: how long a request is repeated while the server is busy or away.
 
     Raises:
         OrchestratorError: from every method, if the server does not answer or answers unexpectedly.
     """
 
-    def __init__(self, client: PrefectClient) -> None:
+    def __init__(self, client: PrefectClient, retry_seconds: float = RETRY_SECONDS) -> None:
         self._client = client
+        self._retry_seconds = retry_seconds
         # Prefect's server creates at best one run at a time, and on SQLite it refuses all writers but one.
         self.creation_lock = RunCreationLock()
         self._deployment_id = ""
@@ -218,6 +203,10 @@ class Orchestrator:
         made = await self._request("POST", f"/deployments/{found['id']}/create_flow_run", body, changes=True)
         return str(made.json()["id"])
 
+    def keep_runs_out(self, handle: str) -> AbstractContextManager[None]:
+        """Holds the model's slot inside the block, so that a run which begins meanwhile waits."""
+        return keep_runs_out(handle, "Nothing was changed")
+
     async def _request_run(self, body: object) -> httpx.Response:
         """Looks up the deployment's id once, and again if it is gone: a deployment that is made anew has another id."""
         try:
@@ -263,13 +252,13 @@ class Orchestrator:
         changes: bool = False,
         timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> httpx.Response:
-        """Sends a request, and retries for up to ``RETRY_SECONDS`` while the server is busy or away.
+        """Sends a request, and retries for up to ``retry_seconds`` while the server is busy or away.
 
         Creating a run can be retried safely, because of its idempotency key. A read that timed out is not retried.
         """
         unsure = False
         try:
-            async for attempt in _make_retrying():
+            async for attempt in _make_retrying(self._retry_seconds):
                 with attempt:
                     try:
                         async with self._slots:
@@ -291,39 +280,6 @@ class Orchestrator:
         raise AssertionError("tenacity returns or raises")
 
 
-class RunCreationLock:
-    """Lets one request at a time look up a model's newest run and create its successor.
-
-    Once the server has refused a writer because it was busy, successive creations are also spaced in time.
-    """
-
-    def __init__(self, spacing_seconds: float = SPACING_SECONDS) -> None:
-        self._spacing_seconds = spacing_seconds
-        self._is_spaced = False
-        self._lock = asyncio.Lock()
-        self._made_at = time.monotonic()
-
-    @asynccontextmanager
-    async def acquire(self) -> AsyncIterator[None]:
-        """Holds the lock inside the block."""
-        async with self._lock:
-            yield
-
-    @asynccontextmanager
-    async def spaced(self) -> AsyncIterator[None]:
-        """Wraps the request that creates a run; first waits for the spacing if that is enabled."""
-        if self._is_spaced:
-            await asyncio.sleep(self._made_at + self._spacing_seconds - time.monotonic())
-        try:
-            yield
-        finally:
-            self._made_at = time.monotonic()
-
-    def enable_spacing(self) -> None:
-        """Spaces creations from now on, because the server refuses concurrent writers."""
-        self._is_spaced = True
-
-
 def _split(handles: Sequence[str]) -> list[Sequence[str]]:
     return [handles[start : start + TAGS_AT_ONCE] for start in range(0, len(handles), TAGS_AT_ONCE)]
 
@@ -341,10 +297,10 @@ def _read_share(data: object) -> float | None:
     return round(share, 4) if 0 <= share <= 1 else None
 
 
-def _make_retrying() -> AsyncRetrying:
+def _make_retrying(retry_seconds: float) -> AsyncRetrying:
     return AsyncRetrying(
         retry=retry_if_exception_type(_BusyServerError),
-        stop=stop_after_delay(RETRY_SECONDS),
+        stop=stop_after_delay(retry_seconds),
         wait=wait_random_exponential(multiplier=0.05, max=1.0),
         reraise=True,
     )

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from engine.domain.model import Effort, SynthType
 from engine.errors import OrchestratorError
 from flows.api.errors import RUN_ID, ApiError
-from flows.api.prefect_runs.client import UNSURE, Orchestrator, UnsureError
+from flows.api.prefect_runs.orchestrator import UNSURE, Orchestrator, UnsureError
 from flows.runs.flow_runs import Run
 from flows.runs.labels import name_tag
 

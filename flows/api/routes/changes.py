@@ -13,8 +13,8 @@ from engine.domain.model import Effort
 from engine.errors import ModelBusyError, OrchestratorError
 from flows.api.errors import RUN_ID, ApiError
 from flows.api.prefect_runs.enqueue import refuse_change
+from flows.api.prefect_runs.orchestrator import Orchestrator
 from flows.api.routes.dependencies import check_draft, get_orchestrator, get_storage
-from flows.runs.slot import keep_runs_out
 
 # Another change takes less than a second; of a request that died the slot is free after its lease.
 WAIT_SECONDS = 10.0
@@ -24,9 +24,14 @@ Result = TypeVar("Result")
 
 
 class ChangeLocks:
-    """One lock a model, for as long as somebody waits for it: requests at one door change a model one by one."""
+    """One lock a model, for as long as somebody waits for it: requests at one door change a model one by one.
 
-    def __init__(self) -> None:
+    Args:
+        wait_seconds: how long a request waits for the lock, and then for the model's slot.
+    """
+
+    def __init__(self, wait_seconds: float = WAIT_SECONDS) -> None:
+        self.wait_seconds = wait_seconds
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def find(self, handle: str) -> asyncio.Lock:
@@ -46,28 +51,31 @@ async def change_draft(request: Request, handle: str, own: Effort | None, change
     """
     models_uri = get_storage(request).models_uri
     await run_in_threadpool(check_draft, models_uri, handle)
-    live = (await get_orchestrator(request).list_live([handle]))[handle]
+    orchestrator = get_orchestrator(request)
+    live = (await orchestrator.list_live([handle]))[handle]
     if live:
         raise refuse_change(live, own)
     locks = request.app.state.change_locks
     assert isinstance(locks, ChangeLocks)
     lock = locks.find(handle)
     try:
-        async with asyncio.timeout(WAIT_SECONDS):
+        async with asyncio.timeout(locks.wait_seconds):
             await lock.acquire()
     except TimeoutError:
         raise _refuse_crowd(handle) from None
     try:
-        return await run_in_threadpool(_change_alone, models_uri, handle, change)
+        return await run_in_threadpool(_change_alone, orchestrator, models_uri, handle, locks.wait_seconds, change)
     finally:
         lock.release()
 
 
-def _change_alone(models_uri: str, handle: str, change: Callable[[], Result]) -> Result:
-    ends = time.monotonic() + WAIT_SECONDS
+def _change_alone(
+    orchestrator: Orchestrator, models_uri: str, handle: str, wait_seconds: float, change: Callable[[], Result]
+) -> Result:
+    ends = time.monotonic() + wait_seconds
     while True:
         try:
-            with keep_runs_out(handle, "Nothing was changed"):
+            with orchestrator.keep_runs_out(handle):
                 check_draft(models_uri, handle)
                 return change()
         except OrchestratorError as error:

@@ -18,7 +18,7 @@ from engine.errors import DefinitionError, HandleError, StoreError
 from engine.settings import Settings
 from flows.api.errors import ApiError
 from flows.api.keys.key import Key
-from flows.api.prefect_runs.client import Orchestrator
+from flows.api.prefect_runs.orchestrator import Orchestrator
 from flows.api.schemas import HANDLE_EXAMPLE
 
 
@@ -154,9 +154,8 @@ def get_key(request: Request) -> Key:
 
 
 def get_orchestrator(request: Request) -> Orchestrator:
-    """The application's client of Prefect's server."""
-    orchestrator = request.app.state.orchestrator
-    assert isinstance(orchestrator, Orchestrator)
+    """Whoever the application asks about runs."""
+    orchestrator: Orchestrator = request.app.state.orchestrator
     return orchestrator
 
 

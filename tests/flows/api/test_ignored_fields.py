@@ -1,13 +1,13 @@
 """The hint about ignored fields: one header and one log line, whatever the fields are called."""
 
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import unquote
 
 import httpx
 import pytest
-from fakes.surface import BARE, Surface
-from fakes.waiting import wait_until
+from fakes.surface import TRAINED, Surface
 from fakes.workspace import HANDLE
 from hypothesis import given
 from hypothesis import strategies as st
@@ -52,33 +52,20 @@ def test_any_names_are_short_ascii_of_one_line(names: list[str]) -> None:
     assert all(MAX_NAME_LENGTH >= len(unquote(name)) for name in written.split(", "))
 
 
-@pytest.fixture
-def _nothing_runs(surface: Surface) -> Iterator[None]:
-    yield
-    surface.end_runs()
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("_nothing_runs")
-def test_mistyped_field_is_named_with_the_run_that_it_starts(surface: Surface) -> None:
+def test_mistyped_field_is_named_with_the_run_that_it_starts_and_once_in_the_log(
+    surface: Surface, caplog: pytest.LogCaptureFixture
+) -> None:
     answer = surface.synthesize(efort="low")
-    run = surface.site.ask("GET", f"/flow_runs/{answer.json()['run_id']}")
-    again = surface.synthesize(efort="low")
+    [run] = surface.orchestrator.runs.values()
+    with caplog.at_level(logging.INFO, "flows.api"):
+        again = surface.synthesize(efort="low")
 
     assert (202, "efort") == (answer.status_code, answer.headers[IGNORED])
-    assert {
-        "handle": HANDLE,
-        "synth_type": "from_traits",
-        "effort": "high",
-        "only_lacking": False,
-        "review": False,
-    } == run["parameters"]
+    assert {"handle": HANDLE, "synth_type": "from_traits", "effort": "high"} == run["parameters"]
     assert (409, "efort") == (again.status_code, again.headers[IGNORED])
-    wait_until(lambda: f"{again.headers['X-Request-Id']} ignored: efort" in surface.door.read_log(), 10, "it is logged")
+    assert 1 == caplog.text.count(f"{again.headers['X-Request-Id']} ignored: efort")
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("_nothing_runs")
 def test_field_with_a_line_break_makes_no_header_of_its_own(surface: Surface) -> None:
     body = {"x\r\nX-Run-Id: forged": 1, "effort": "low"}
     answer = surface.author.post(f"/models/{HANDLE}/samples/synthesize", json=body)
@@ -87,8 +74,6 @@ def test_field_with_a_line_break_makes_no_header_of_its_own(surface: Surface) ->
     assert "X-Run-Id" not in answer.headers
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("_nothing_runs")
 def test_request_that_is_read_whole_has_no_such_header(surface: Surface) -> None:
     asked: list[httpx.Response] = [
         surface.synthesize(synth_type="from_traits", effort="low"),
@@ -101,7 +86,6 @@ def test_request_that_is_read_whole_has_no_such_header(surface: Surface) -> None
     assert [] == [answer.request.url for answer in asked if IGNORED in answer.headers]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "ignored"),
     [
@@ -117,13 +101,14 @@ def test_mistyped_parameter_is_named(surface: Surface, path: str, ignored: str) 
     assert ignored == surface.author.get(path).headers[IGNORED]
 
 
-@pytest.mark.slow
-def test_card_and_refusals_name_them_too_and_secrets_stay_out(surface: Surface) -> None:
+def test_card_and_refusals_name_them_too_and_secrets_stay_out(
+    surface: Surface, caplog: pytest.LogCaptureFixture
+) -> None:
     card = surface.author.get(f"/models/{HANDLE}?format=md", headers={"Accept": "text/markdown"})
-    refused = surface.author.post(f"/models/{BARE}/samples/synthesize?effort=low&{surface.door.secret}", json={})
-    wait_until(lambda: refused.headers["X-Request-Id"] in surface.door.read_log(), 10, "it is logged")
-    surface.end_runs()
+    with caplog.at_level(logging.INFO, "flows.api"):
+        refused = surface.author.post(f"/models/{TRAINED}/samples/synthesize?effort=low&{surface.secret}", json={})
 
     assert ("text/markdown", "format") == (card.headers["Content-Type"].partition(";")[0], card.headers[IGNORED])
-    assert "effort" == refused.headers[IGNORED]
-    assert surface.door.secret not in surface.door.read_log()
+    assert (409, "effort") == (refused.status_code, refused.headers[IGNORED])
+    assert refused.headers["X-Request-Id"] in caplog.text
+    assert surface.secret not in caplog.text

@@ -11,7 +11,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from fakes.surface import BARE, PRIVATE, SEEDED, Surface, open_surface
+from fakes.door import Served as Surface
+from fakes.door import open_served as open_surface
+from fakes.surface import BARE, PRIVATE, SEEDED
 from fakes.workspace import HANDLE, ROOT
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings

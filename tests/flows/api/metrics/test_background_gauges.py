@@ -1,3 +1,5 @@
+"""A look in the background that fails is not the last."""
+
 import threading
 from collections.abc import Iterable
 
@@ -27,8 +29,8 @@ def test_look_that_fails_is_logged_and_not_the_last(caplog: pytest.LogCaptureFix
     gauges = Failing()
     gauges.start()
     try:
-        assert all(gauges.looked.acquire(timeout=30) for _ in range(2))
-        wait_until(lambda: gauges.is_up is False, 30)
+        assert all(gauges.looked.acquire(timeout=60) for _ in range(2))
+        wait_until(lambda: gauges.is_up is False)
     finally:
         gauges.stop()
 

@@ -1,66 +1,44 @@
-"""What the door exports of Prefect's server, asked of a real one: is it there, does anybody take runs, do runs wait."""
+"""What the door exports of Prefect's server: is it there, does anybody take runs, do runs wait."""
 
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+import json
+from datetime import UTC, datetime
+from uuid import uuid4
 
-import pytest
-from fakes.site import Site, find_free_port, open_site
-from fakes.waiting import wait_until
-from fakes.workspace import HANDLE, make_workspace
-from prefect.client.orchestration import get_client
-from prefect.settings import PREFECT_API_URL, temporary_settings
+import httpx
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prometheus_client.core import CollectorRegistry
 
 from flows.api.metrics.prefect_gauges import PrefectGauges
 
-pytestmark = pytest.mark.slow
+NOW = datetime.now(UTC).isoformat()
+STATUSES = ("ONLINE", "OFFLINE", "ONLINE")
+LATE = {"interactive": 2, "backfill": 0, "parts": 1}
 
 
-def test_workers_and_late_runs_are_counted_and_missing_while_the_server_is_away(tmp_path: Path) -> None:
-    with open_site(make_workspace(tmp_path)) as site:
-        site.start_deployed()
-        leave_late_run(site)
-        with (
-            temporary_settings({PREFECT_API_URL: site.url}),
-            get_client(sync_client=True) as client,
-        ):
-            gauges = PrefectGauges(client)
-            before, lonely = read(gauges), ask(gauges)
-            site.start_worker()
-            wait_until(lambda: ask(gauges)["exemplars_workers_online"], 60, "the worker is counted")
-            attended = read(gauges)
-            site.kill("server")
-            away = ask(gauges)
+class Server:
+    """Prefect's server, with three workers of the pool, one of them silent, and runs that wait."""
 
-    assert {} == before
-    assert {
-        "exemplars_prefect_up": 1,
-        "exemplars_workers_online": 0,
-        "interactive": 1,
-        "backfill": 0,
-        "parts": 0,
-    } == lonely
-    assert 1 == attended["exemplars_workers_online"]
-    assert {"exemplars_prefect_up": 0} == away
+    is_away = False
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        if self.is_away:
+            raise httpx.ConnectError("away")
+        if request.url.path == "/api/csrf-token":
+            return httpx.Response(404)
+        asked = json.loads(request.content)
+        if request.url.path == "/api/work_pools/exemplars/workers/filter":
+            return httpx.Response(200, json=[make_worker(status) for status in STATUSES])
+        assert "/api/flow_runs/count" == request.url.path
+        assert {"any_": ["Late"]} == asked["flow_runs"]["state"]["name"]
+        assert {"any_": ["exemplars"]} == asked["work_pools"]["name"]
+        [queue] = asked["work_pool_queues"]["name"]["any_"]
+        return httpx.Response(200, json=LATE[queue])
 
 
-def test_server_that_nobody_has_set_up_has_neither(tmp_path: Path) -> None:
-    with temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{find_free_port()}/api"}):
-        assert {"exemplars_prefect_up": 0} == ask(PrefectGauges(get_client(sync_client=True)))
-
-
-def leave_late_run(site: Site) -> None:
-    """A run of the queue ``interactive`` that Prefect has found to be late."""
-    deployment = site.find_deployment("synthesize/on-demand")["id"]
-    run = site.ask("POST", f"/deployments/{deployment}/create_flow_run", name="waits", parameters={"handle": HANDLE})
-    due = (datetime.now(UTC) - timedelta(minutes=5)).isoformat()
-    late = {"type": "SCHEDULED", "name": "Late", "state_details": {"scheduled_time": due}}
-    site.ask("POST", f"/flow_runs/{run['id']}/set_state", state=late, force=True)
-
-
-def ask(gauges: PrefectGauges) -> dict[str, float]:
-    gauges.refresh()
-    return read(gauges)
+def make_worker(status: str) -> dict[str, object]:
+    ids = {name: str(uuid4()) for name in ("id", "work_pool_id")}
+    return {**ids, "name": status, "status": status, "created": NOW, "updated": NOW, "last_heartbeat_time": NOW}
 
 
 def read(gauges: PrefectGauges) -> dict[str, float]:
@@ -70,3 +48,23 @@ def read(gauges: PrefectGauges) -> dict[str, float]:
     return {
         sample.labels.get("queue", sample.name): sample.value for each in registry.collect() for sample in each.samples
     }
+
+
+def test_workers_and_late_runs_are_counted_and_missing_while_the_server_is_away() -> None:
+    server = Server()
+    transport = httpx.MockTransport(server.answer)
+    with (
+        temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}),
+        SyncPrefectClient("http://prefect.test/api", httpx_settings={"transport": transport}) as client,
+    ):
+        gauges = PrefectGauges(client)
+        before = read(gauges)
+        gauges.refresh()
+        there = read(gauges)
+        server.is_away = True
+        gauges.refresh()
+        away = read(gauges)
+
+    assert {} == before
+    assert {"exemplars_prefect_up": 1, "exemplars_workers_online": 2, **LATE} == there
+    assert {"exemplars_prefect_up": 0} == away

@@ -1,18 +1,25 @@
 """Every answer carries its id, and every error comes in the envelope."""
 
 import asyncio
+import io
 import json
 import logging
 import re
 from typing import Any
 
 import pytest
-from fakes.edge import KEY
+from fakes.edge import KEY, drive, make_app, read_told
 from starlette.testclient import TestClient
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from flows.api.errors import ApiError
 from flows.api.middleware.envelope import Envelope
+from flows.observability.json_logs import choose_formatter
+
+
+@pytest.fixture
+def client() -> TestClient:
+    return TestClient(make_app())
 
 
 def tell(client: TestClient, path: str, method: str = "GET", **asked: Any) -> tuple[int, str]:
@@ -151,42 +158,45 @@ def test_refusal_takes_one_line_of_the_log_without_its_query(
     assert re.fullmatch(r"GET /v1/nothing%0Anew 404 \d+ ms mine", line)
 
 
-def test_client_that_is_gone_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
-    sent = run_alone(read_all, [{"type": "http.disconnect"}])
+def test_line_of_json_has_the_request_and_what_came_of_it(client: TestClient) -> None:
+    stream, logger = io.StringIO(), logging.getLogger("flows.api")
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(choose_formatter("json"))
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    asked = [client.get(path, headers={"Authorization": KEY}) for path in ("/v1/health?trait=x", "/v1/raise/leak")]
+    logger.removeHandler(handler)
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    told = [line for line in lines if "path" in line]
 
-    assert [] == sent
+    assert [
+        (answer.headers["X-Request-Id"], answer.status_code, "GET", answer.request.url.path) for answer in asked
+    ] == [(line["request_id"], line["status"], line["method"], line["path"]) for line in told]
+    assert all(0 <= line["seconds"] < 60 for line in told)
+    assert {("INFO", "flows.api")} == {(line["level"], line["logger"]) for line in told}
+    assert not {"trait=x", KEY.split()[1]} & set(stream.getvalue().replace('"', " ").split())
+
+
+def test_client_that_is_gone_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    assert [] == drive(Envelope(read_all), {"type": "http.disconnect"})
     assert [] == [record for record in caplog.records if record.levelno > logging.INFO]
 
 
 def test_answer_that_has_begun_is_not_begun_again() -> None:
-    sent = run_alone(fail_in_the_middle, [])
+    sent = drive(Envelope(fail_in_the_middle))
 
     assert ["http.response.start", "http.response.body"] == [message["type"] for message in sent]
 
 
 def test_cancelled_request_is_told_that_the_server_stops() -> None:
-    sent = run_alone(be_cancelled, [])
+    sent = drive(Envelope(be_cancelled))
 
-    assert [503, "internal_error"] == [sent[0]["status"], json.loads(sent[1]["body"])["error"]["code"]]
+    assert (503, "internal_error") == read_told(sent)
     assert (b"retry-after", b"5") in sent[0]["headers"]
 
 
-def test_other_scopes_go_through() -> None:
-    seen: list[str] = []
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        seen.append(scope["type"])
-
-    asyncio.run(Envelope(app)({"type": "lifespan"}, receive_from([]), collect([])))
-
-    assert ["lifespan"] == seen
-
-
 def test_error_before_the_body_has_come_is_answered_without_it() -> None:
-    body: list[Message] = [{"type": "http.request", "body": b"x" * 10, "more_body": True}]
-    sent = run_alone(refuse, body, headers=[(b"content-length", b"20")])
-
-    assert [401, 1] == [sent[0]["status"], len(body)]
+    assert (401, "unauthorized") == read_told(drive(Envelope(refuse), headers=[(b"content-length", b"20")]))
 
 
 async def read_all(scope: Scope, receive: Receive, send: Send) -> None:
@@ -207,25 +217,3 @@ async def be_cancelled(scope: Scope, receive: Receive, send: Send) -> None:
 
 async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
     raise ApiError(401, "unauthorized", "A key is needed.")
-
-
-def run_alone(app: Any, messages: list[Message], headers: list[tuple[bytes, bytes]] | None = None) -> list[Message]:
-    """What is sent for a POST when these messages come in."""
-    sent: list[Message] = []
-    scope = {"type": "http", "method": "POST", "path": "/", "raw_path": b"/", "headers": headers or []}
-    asyncio.run(Envelope(app)(scope, receive_from(messages), collect(sent)))
-    return sent
-
-
-def receive_from(messages: list[Message]) -> Receive:
-    async def receive() -> Message:
-        return messages.pop(0)
-
-    return receive
-
-
-def collect(sent: list[Message]) -> Send:
-    async def send(message: Message) -> None:
-        sent.append(message)
-
-    return send

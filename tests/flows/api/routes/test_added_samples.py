@@ -1,12 +1,9 @@
 """`POST /v1/models/{handle}/samples`: each row of the contract, in its order; all or none, nothing twice or lost."""
 
 import json
-import shutil
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
-from uuid import uuid4
 
 import httpx
 import pytest
@@ -22,33 +19,20 @@ from fakes.surface import (
     UNDISCOVERED,
     UNKNOWN,
     Surface,
+    list_all,
+    read_refusal,
 )
 from fakes.workspace import HANDLE
-from prefect.client.orchestration import get_client
-from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from engine.definitions.added_samples import MAX_TEXT_CHARACTERS
-from engine.definitions.outline import ADDED_FILE
 from engine.domain.model import digest_text
 from engine.domain.samples import make_id
 from engine.store.writers import lock_model
 from flows.api.middleware.body_limit import SAMPLES_LIMIT_BYTES
-from flows.runs.labels import name_tag
-from flows.runs.slot import Slot
-
-pytestmark = pytest.mark.slow
+from flows.api.routes.changes import ChangeLocks
 
 ONE = {"trait": "clarity", "text": "Press the button.", "quality": 1}
 AUTHORED = 6
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left(surface: Surface) -> Iterator[None]:
-    """No run is under way, and what was added or attached is gone again."""
-    yield
-    surface.end_runs()
-    for added in surface.door.workspace.folder.rglob(ADDED_FILE):
-        added.unlink()
 
 
 def add(client: httpx.Client, *samples: object, handle: str = HANDLE, **options: Any) -> httpx.Response:
@@ -63,19 +47,7 @@ def make(text: str, quality: object = 1.0, **fields: object) -> dict[str, object
 
 def list_added(surface: Surface, handle: str = HANDLE) -> list[dict[str, Any]]:
     """The samples after those that the workspace's author wrote."""
-    items: list[dict[str, Any]] = []
-    query = {"limit": "500"}
-    while query:
-        page = surface.author.get(f"/models/{handle}/samples", params=query).json()
-        items += page["items"]
-        query = {**query, "cursor": page["next_cursor"]} if page["next_cursor"] else {}
-    return items[AUTHORED:]
-
-
-def read_refusal(answer: httpx.Response) -> tuple[int, str]:
-    error = answer.json()["error"]
-    assert answer.headers["X-Request-Id"] == error["request_id"]
-    return answer.status_code, error["code"]
+    return list_all(surface.author, f"/models/{handle}/samples", limit=500)[AUTHORED:]
 
 
 def test_samples_are_added_in_order_and_listed_after_the_authors(surface: Surface) -> None:
@@ -85,30 +57,26 @@ def test_samples_are_added_in_order_and_listed_after_the_authors(surface: Surfac
         ONE,
         {"trait": "Safety", "text": text, "quality": 0.25, "source_url": url, "content_sha256": digest_text(text)},
     )
-    expected = [
-        ("clarity", "Press the button.", 1.0, None),
-        ("safety", "Actuate the control.", 0.25, url),
-    ]
     listed = list_added(surface)
     [clarity, safety] = surface.author.get(f"/models/{HANDLE}/traits").json()["traits"]
 
     assert 200 == answer.status_code, answer.text
-    assert {"ids": [make_id(HANDLE, trait, text) for trait, text, *_ in expected]} == answer.json()
-    assert expected == [tuple(item[name] for name in ("trait", "text", "quality", "source_url")) for item in listed]
+    assert {"ids": [item["id"] for item in listed]} == answer.json()
+    assert [
+        (make_id(HANDLE, "clarity", "Press the button."), "clarity", "Press the button.", 1.0, None),
+        (make_id(HANDLE, "safety", text.strip()), "safety", "Actuate the control.", 0.25, url),
+    ] == [tuple(item[name] for name in ("id", "trait", "text", "quality", "source_url")) for item in listed]
     assert {("authored", None)} == {(item["provenance"], item["created_at"]) for item in listed}
-    assert answer.json()["ids"] == [item["id"] for item in listed]
     assert [digest_text(item["text"]) for item in listed] == [item["content_sha256"] for item in listed]
     assert (AUTHORED + 1, 1) == (clarity["sample_count"], safety["sample_count"])
 
 
 def test_sample_that_is_there_answers_with_its_id(surface: Surface) -> None:
     own = surface.author.get(f"/models/{HANDLE}/samples").json()["items"][0]
-    run_id = attach_texts(surface.door.workspace.samples, SEEDED, ["Attached."])
+    attach_texts(surface.samples, SEEDED, ["Attached."])
     first = add(surface.author, make("Attached."), ONE, ONE, handle=SEEDED).json()["ids"]
     again = add(surface.author, ONE, make("Attached."), handle=SEEDED).json()["ids"]
     authored = add(surface.author, make(own["text"], own["quality"])).json()["ids"]
-    for folder in surface.door.workspace.samples.rglob(f"run={run_id}"):
-        shutil.rmtree(folder)
 
     assert [make_id(SEEDED, "clarity", text) for text in ("Attached.", "Press the button.")] == first[:2]
     assert (first[1], [first[1], first[0]]) == (first[2], again)
@@ -125,10 +93,8 @@ def test_sample_that_is_there_answers_with_its_id(surface: Surface) -> None:
         (make("x", -0.1), "quality"),
         (make("x", True), "quality"),
         (make("x", "good"), "quality"),
-        (make("x", None), "quality"),
         (make("x", 10**400), "quality"),
         ({"trait": "clarity", "text": "x"}, "quality"),
-        (make(""), "text"),
         (make(" \n"), "text"),
         (make("\ud800"), "text"),
         (make("x" * (MAX_TEXT_CHARACTERS + 1)), "text"),
@@ -145,9 +111,8 @@ def test_sample_that_is_there_answers_with_its_id(surface: Surface) -> None:
     ],
 )
 def test_one_bad_sample_refuses_all_with_its_index(surface: Surface, sample: object, field: str) -> None:
-    own = surface.author.get(f"/models/{HANDLE}/samples").json()["items"][0]["text"]
     if isinstance(sample, dict) and sample.get("text") == "Authored.":
-        sample = {**sample, "text": own}
+        sample = {**sample, "text": surface.author.get(f"/models/{HANDLE}/samples").json()["items"][0]["text"]}
     answer = add(surface.author, ONE, make("New."), sample)
 
     assert (422, "invalid_request") == read_refusal(answer)
@@ -156,7 +121,13 @@ def test_one_bad_sample_refuses_all_with_its_index(surface: Surface, sample: obj
     assert [] == list_added(surface)
 
 
-@pytest.mark.parametrize("samples", [None, [], [ONE] * 501, {"0": ONE}, "x"])
+def test_values_at_their_limits_are_taken(surface: Surface) -> None:
+    longest = make("x" * MAX_TEXT_CHARACTERS, 0, source_url="u" * 2048)
+
+    assert 200 == add(surface.author, longest, make("y", 1), make("z", 0.5, source_url=None)).status_code
+
+
+@pytest.mark.parametrize("samples", [None, [], [ONE] * 501, {"0": ONE}])
 def test_number_of_samples_is_from_1_to_500(surface: Surface, samples: object) -> None:
     assert (422, "invalid_request") == read_refusal(add(surface.author, json={"samples": samples}))
 
@@ -177,25 +148,38 @@ def test_what_is_not_read_is_named_and_what_stands_twice_is_refused(surface: Sur
     assert {"field": "quality", "index": 0} == twice.json()["error"]["details"]
 
 
-def test_refusals_come_in_the_order_of_the_contract(surface: Surface) -> None:
-    bad, large = {"json": {"samples": [make("x", 2)]}}, {"content": b"x" * (SAMPLES_LIMIT_BYTES + 1)}
-    good: dict[str, Any] = {"json": {"samples": [ONE]}}
+GOOD, BAD, LARGE = ({"json": {"samples": [ONE]}}, {"json": {"samples": [make("x", 2)]}}, SAMPLES_LIMIT_BYTES + 1)
 
-    assert (401, "unauthorized") == read_refusal(add(surface.nobody, handle="No", **large))
-    assert (413, "body_too_large") == read_refusal(add(surface.author, handle="No", **large))
-    assert (422, "invalid_handle") == read_refusal(add(surface.reader, handle="No", **bad))
-    for handle in (UNKNOWN, PRIVATE):
-        assert (404, "model_not_found") == read_refusal(add(surface.reader, handle=handle, **bad))
-    for client, handle in ((surface.reader, HANDLE), (surface.stranger, HANDLE), (surface.author, PUBLIC)):
-        assert (403, "forbidden") == read_refusal(add(client, handle=handle, **bad))
-    for content in (b"", b"{"):
-        assert (400, "invalid_json") == read_refusal(add(surface.author, handle=TRAINED, content=content))
-    assert (422, "invalid_request") == read_refusal(add(surface.author, handle=UNDISCOVERED, **bad))
-    assert (422, "no_traits") == read_refusal(add(surface.author, handle=UNDISCOVERED, **good))
-    assert (422, "invalid_request") == read_refusal(add(surface.author, handle=BROKEN, **good))
-    assert (422, "invalid_request") == read_refusal(add(surface.author, handle=TRAINED, **bad))
-    for handle in (TRAINED, ARCHIVED):
-        assert (409, "model_not_draft") == read_refusal(add(surface.author, handle=handle, **good))
+
+@pytest.mark.parametrize(
+    ("client", "handle", "sent", "status", "code"),
+    [
+        ("nobody", "No", {"content": b"x" * LARGE}, 401, "unauthorized"),
+        ("author", "No", {"content": b"x" * LARGE}, 413, "body_too_large"),
+        ("reader", "No", BAD, 422, "invalid_handle"),
+        ("reader", UNKNOWN, BAD, 404, "model_not_found"),
+        ("reader", PRIVATE, BAD, 404, "model_not_found"),
+        ("reader", HANDLE, BAD, 403, "forbidden"),
+        ("stranger", HANDLE, BAD, 403, "forbidden"),
+        ("author", PUBLIC, BAD, 403, "forbidden"),
+        ("author", TRAINED, {"content": b""}, 400, "invalid_json"),
+        ("author", TRAINED, {"content": b"{"}, 400, "invalid_json"),
+        ("author", UNDISCOVERED, BAD, 422, "invalid_request"),
+        ("author", UNDISCOVERED, GOOD, 422, "no_traits"),
+        ("author", BROKEN, GOOD, 422, "invalid_request"),
+        ("author", TRAINED, BAD, 422, "invalid_request"),
+        ("author", TRAINED, GOOD, 409, "model_not_draft"),
+        ("author", ARCHIVED, GOOD, 409, "model_not_draft"),
+        ("author", HANDLE, GOOD, 503, "orchestrator_unavailable"),
+    ],
+)
+def test_refusals_come_in_the_order_of_the_contract(
+    surface: Surface, client: str, handle: str, sent: dict[str, Any], status: int, code: str
+) -> None:
+    surface.orchestrator.away = True
+
+    assert (status, code) == read_refusal(add(getattr(surface, client), handle=handle, **sent))
+    assert [] == list_added(surface)
 
 
 def test_other_methods_are_told_what_there_is(surface: Surface) -> None:
@@ -207,43 +191,54 @@ def test_other_methods_are_told_what_there_is(surface: Surface) -> None:
 def test_run_at_work_is_named_and_the_slot_is_free_afterwards(surface: Surface) -> None:
     run_id = surface.synthesize(effort="low").json()["run_id"]
     queued = add(surface.author, ONE)
-    surface.set_state(run_id, "RUNNING")
+    surface.orchestrator.set_state(run_id, "RUNNING")
     running = add(surface.author, ONE)
-    surface.end_runs()
+    surface.orchestrator.end_runs()
     after = add(surface.author, ONE)
-    run = surface.synthesize(effort="low")
 
     for answer in (queued, running):
         assert (409, "model_busy") == read_refusal(answer)
         assert run_id == answer.headers["X-Run-Id"] == answer.json()["error"]["details"]["run_id"]
-    assert (200, 202) == (after.status_code, run.status_code)
+    assert (200, 202) == (after.status_code, surface.synthesize(effort="low").status_code)
+    assert {} == surface.orchestrator.slots
 
 
-def test_slot_that_another_holds_is_waited_for_and_then_told(surface: Surface) -> None:
-    with temporary_settings({PREFECT_API_URL: surface.site.url}), get_client(sync_client=True) as client:
-        slot = Slot(client, name_tag(HANDLE), uuid4())
-        assert slot.take()
-        soon = threading.Timer(1.0, slot.release)
-        soon.start()
-        waited = add(surface.author, ONE)
-        soon.join()
-        slot.take()
-        refused = add(surface.author, make("Another."))
-        slot.release()
+@pytest.mark.parametrize("holder", [None, "a-run"])
+def test_slot_that_another_holds_is_waited_for_and_then_told(surface: Surface, holder: str | None) -> None:
+    surface.orchestrator.slots[HANDLE] = None
+    soon = threading.Timer(0.3, surface.orchestrator.slots.pop, [HANDLE])
+    soon.start()
+    waited = add(surface.author, ONE)
+    soon.join()
+    surface.app.state.change_locks = ChangeLocks(wait_seconds=0.1)
+    surface.orchestrator.slots[HANDLE] = holder
+    refused = add(surface.author, make("Another."))
+    surface.app.state.change_locks = ChangeLocks()
 
     assert 200 == waited.status_code
     assert (409, "model_busy") == read_refusal(refused)
-    assert "X-Run-Id" not in refused.headers
+    assert holder == refused.headers.get("X-Run-Id")
+    assert 1 == len(list_added(surface))
+
+
+def test_orchestrator_that_goes_away_before_the_change_is_503(surface: Surface) -> None:
+    surface.app.state.change_locks = ChangeLocks(wait_seconds=0.1)
+    surface.orchestrator.slots_away = True
+    refused = add(surface.author, ONE)
+    surface.app.state.change_locks = ChangeLocks()
+
+    assert (503, "orchestrator_unavailable") == read_refusal(refused)
+    assert "10.0.0.1" not in refused.text
+    assert "Nothing was changed" in refused.json()["error"]["message"]
+    assert [] == list_added(surface)
 
 
 def test_text_that_a_run_of_another_prefect_server_attaches_meanwhile_is_seen(surface: Surface) -> None:
-    samples = surface.door.workspace.samples
-    model = samples / f"handle={BARE}"
+    model = surface.samples / f"handle={BARE}"
     with ThreadPoolExecutor(1) as pool, lock_model(str(model)):
         waiting = pool.submit(add, surface.author, make("Attached at this moment.", 0.0), handle=BARE)
         wait_for_waiting(model, waiting)
-        slip_in(samples, {"clarity": {"positive": ["Attached at this moment."], "negative": []}}, BARE, "train")
-    shutil.rmtree(model)
+        slip_in(surface.samples, {"clarity": {"positive": ["Attached at this moment."], "negative": []}}, BARE, "train")
 
     assert (422, "invalid_request") == read_refusal(waiting.result())
 
@@ -269,5 +264,4 @@ def test_added_samples_are_seeds_to_vary(surface: Surface) -> None:
     add(surface.author, *samples, handle=BARE)
 
     assert (422, "no_seed_samples") == read_refusal(before)
-    after = surface.synthesize(BARE, synth_type="diversify")
-    assert 202 == after.status_code, after.text
+    assert 202 == surface.synthesize(BARE, synth_type="diversify").status_code

@@ -1,43 +1,19 @@
 """`DELETE /v1/models/{handle}/samples/{sample_id}`: each row of the contract, in its order; each goes once."""
 
-import shutil
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
 import httpx
 import pytest
-from fakes.set_events import read_set_events
 from fakes.stored import attach_texts
-from fakes.surface import ARCHIVED, BROKEN, PRIVATE, PUBLIC, TRAINED, UNKNOWN, Surface
+from fakes.surface import ARCHIVED, BROKEN, PRIVATE, PUBLIC, TRAINED, UNKNOWN, Surface, list_all, read_refusal
 from fakes.workspace import HANDLE
-from prefect.client.orchestration import get_client
-from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from engine.definitions.outline import ADDED_FILE
 from engine.domain.samples import make_id
-from engine.store.store import find_set
 from engine.store.verify import StoreVerifier
-from flows.runs.labels import name_tag
-from flows.runs.slot import Slot
-
-pytestmark = pytest.mark.slow
+from flows.api.routes.changes import ChangeLocks
 
 TEXTS = ["One.", "Two.", "Three."]
-AUTHORED = 6
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left(surface: Surface) -> Iterator[None]:
-    """No run is under way, and what was attached and added is gone again."""
-    samples = surface.door.workspace.samples
-    before = {*samples.rglob("run=*")}
-    yield
-    surface.end_runs()
-    for folder in {*samples.rglob("run=*")} - before:
-        shutil.rmtree(folder)
-    for added in surface.door.workspace.folder.rglob(ADDED_FILE):
-        added.unlink()
 
 
 def delete(client: httpx.Client, sample_id: object, handle: str = HANDLE) -> httpx.Response:
@@ -47,19 +23,12 @@ def delete(client: httpx.Client, sample_id: object, handle: str = HANDLE) -> htt
 def attach(surface: Surface, handle: str = HANDLE) -> list[int]:
     """The ids of three samples of a run of their own."""
     texts = [f"{text} {uuid4()}" for text in TEXTS]
-    attach_texts(surface.door.workspace.samples, handle, texts)
+    attach_texts(surface.samples, handle, texts)
     return [make_id(handle, "clarity", text) for text in texts]
 
 
 def list_ids(surface: Surface) -> list[int]:
-    page = surface.author.get(f"/models/{HANDLE}/samples", params={"limit": "500"}).json()
-    return [item["id"] for item in page["items"]]
-
-
-def read_refusal(answer: httpx.Response) -> tuple[int, str]:
-    error = answer.json()["error"]
-    assert answer.headers["X-Request-Id"] == error["request_id"]
-    return answer.status_code, error["code"]
+    return [item["id"] for item in list_all(surface.author, f"/models/{HANDLE}/samples", limit=500)]
 
 
 def test_attached_sample_is_gone_and_the_page_after_it_goes_on(surface: Surface) -> None:
@@ -67,14 +36,12 @@ def test_attached_sample_is_gone_and_the_page_after_it_goes_on(surface: Surface)
     first = surface.author.get(f"/models/{HANDLE}/samples", params={"limit": str(list_ids(surface).index(ids[1]))})
     answer = delete(surface.author, ids[0])
     rest = surface.author.get(f"/models/{HANDLE}/samples", params={"cursor": first.json()["next_cursor"]}).json()
-    told = read_set_events(surface.site.url, surface.door.workspace.samples, 1)
 
     assert (200, {"handle": HANDLE, "deleted": True}) == (answer.status_code, answer.json())
-    assert ids[1:] == [item["id"] for item in rest["items"]][:2]
+    assert ids[1:] == [item["id"] for item in rest["items"]]
     assert ids[0] not in list_ids(surface)
     assert (404, "sample_not_found") == read_refusal(delete(surface.author, ids[0]))
-    assert ("exemplars.set.removed", 1) in [(event["event"], event["payload"]["removed"]) for event in told]
-    assert [] == list(StoreVerifier(str(surface.door.workspace.samples)).find_faults())
+    assert [] == list(StoreVerifier(str(surface.samples)).find_faults())
 
 
 def test_added_sample_is_gone_and_the_authors_own_is_named_with_its_file(surface: Surface) -> None:
@@ -91,27 +58,43 @@ def test_added_sample_is_gone_and_the_authors_own_is_named_with_its_file(surface
     assert own == list_ids(surface)[0]
 
 
-def test_refusals_come_in_the_order_of_the_contract(surface: Surface) -> None:
-    [one, *_] = attach(surface)
-    trained = {handle: attach(surface, handle)[0] for handle in (TRAINED, ARCHIVED, PRIVATE, PUBLIC)}
-    author = surface.author
+ATTACHED = "one that is attached"
 
-    assert (401, "unauthorized") == read_refusal(delete(surface.nobody, "x", "Bad"))
-    assert (422, "invalid_handle") == read_refusal(delete(author, "x", "Bad"))
-    assert (404, "model_not_found") == read_refusal(delete(author, "x", UNKNOWN))
-    assert (404, "model_not_found") == read_refusal(delete(author, trained[PRIVATE], PRIVATE))
-    assert (403, "forbidden") == read_refusal(delete(surface.reader, "x"))
-    assert (403, "forbidden") == read_refusal(delete(surface.stranger, one))
-    assert (403, "forbidden") == read_refusal(delete(author, trained[PUBLIC], PUBLIC))
-    for wrong in ("x", "1.0", "+1", "1_0", "%20", "0x1", "1" * 401):
-        assert (422, "invalid_request") == read_refusal(delete(author, wrong)), wrong
-    for nowhere in (0, -1, 2**53, 10**30, trained[TRAINED]):
-        assert (404, "sample_not_found") == read_refusal(delete(author, nowhere)), nowhere
-    assert (422, "invalid_request") == read_refusal(delete(author, 1, BROKEN))
-    for handle in (TRAINED, ARCHIVED):
-        assert (404, "sample_not_found") == read_refusal(delete(author, 1, handle))
-        assert (409, "model_not_draft") == read_refusal(delete(author, trained[handle], handle))
-    assert one in list_ids(surface)
+
+@pytest.mark.parametrize(
+    ("client", "handle", "sample_id", "status", "code"),
+    [
+        ("nobody", "Bad", "x", 401, "unauthorized"),
+        ("author", "Bad", "x", 422, "invalid_handle"),
+        ("author", UNKNOWN, "x", 404, "model_not_found"),
+        ("author", PRIVATE, ATTACHED, 404, "model_not_found"),
+        ("reader", HANDLE, "x", 403, "forbidden"),
+        ("stranger", HANDLE, ATTACHED, 403, "forbidden"),
+        ("author", PUBLIC, ATTACHED, 403, "forbidden"),
+        *(("author", HANDLE, wrong, 422, "invalid_request") for wrong in ("x", "1.0", "+1", "1_0", "%20", "1" * 401)),
+        *(("author", HANDLE, wrong, 404, "sample_not_found") for wrong in (0, -1, 2**53, 10**399)),
+        ("author", BROKEN, 1, 422, "invalid_request"),
+        ("author", TRAINED, 1, 404, "sample_not_found"),
+        ("author", TRAINED, ATTACHED, 409, "model_not_draft"),
+        ("author", ARCHIVED, ATTACHED, 409, "model_not_draft"),
+        ("author", HANDLE, ATTACHED, 503, "orchestrator_unavailable"),
+    ],
+)
+def test_refusals_come_in_the_order_of_the_contract(
+    surface: Surface, client: str, handle: str, sample_id: object, status: int, code: str
+) -> None:
+    [one, *_] = attach(surface, handle) if sample_id == ATTACHED else [sample_id]
+    before = list_ids(surface)
+    surface.orchestrator.away = True
+
+    assert (status, code) == read_refusal(delete(getattr(surface, client), one, handle))
+    assert before == list_ids(surface)
+
+
+def test_sample_of_another_model_is_not_found(surface: Surface) -> None:
+    [one, *_] = attach(surface, TRAINED)
+
+    assert (404, "sample_not_found") == read_refusal(delete(surface.author, one))
 
 
 def test_endpoint_beside_the_samples_is_no_sample(surface: Surface) -> None:
@@ -125,20 +108,15 @@ def test_run_at_work_is_named_and_a_slot_that_is_held_is_told(surface: Surface) 
     [one, *_] = attach(surface)
     run_id = surface.synthesize(effort="low").json()["run_id"]
     busy = delete(surface.author, one)
-    surface.end_runs()
+    surface.orchestrator.end_runs()
+    surface.app.state.change_locks = ChangeLocks(wait_seconds=0.1)
+    surface.orchestrator.slots[HANDLE] = None
+    held = delete(surface.author, one)
+    surface.app.state.change_locks = ChangeLocks()
+    del surface.orchestrator.slots[HANDLE]
 
-    assert (409, "model_busy") == read_refusal(busy)
+    assert (409, "model_busy") == read_refusal(busy) == read_refusal(held)
     assert run_id == busy.headers["X-Run-Id"] == busy.json()["error"]["details"]["run_id"]
-    with (
-        temporary_settings({PREFECT_API_URL: surface.site.url}),
-        get_client(sync_client=True) as client,
-    ):
-        slot = Slot(client, name_tag(HANDLE), uuid4())
-        assert slot.take()
-        try:
-            assert (409, "model_busy") == read_refusal(delete(surface.author, one))
-        finally:
-            slot.release()
     assert 200 == delete(surface.author, one).status_code
 
 
@@ -150,7 +128,4 @@ def test_requests_at_once_delete_each_sample_once(surface: Surface) -> None:
     for sample_id in range(3):
         assert [200, 404] == sorted(answer.status_code for answer in answers[sample_id::3])
     assert not set(ids) & set(list_ids(surface))
-    sets = list((surface.door.workspace.samples / f"handle={HANDLE}/pool=train").glob("run=*"))
-    for stored in (find_set(str(surface.door.workspace.samples), path.name.removeprefix("run=")) for path in sets):
-        assert stored is not None
-        assert "attached" == stored.status
+    assert [] == list(StoreVerifier(str(surface.samples)).find_faults())

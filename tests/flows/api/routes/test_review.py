@@ -12,9 +12,9 @@ from uuid import uuid4
 
 import pytest
 from fakes.builders import make_exemplar, make_level, make_stamp
-from fakes.surface import Surface
+from fakes.surface import ADDRESS, Surface, read_refusal
 from fakes.workspace import HANDLE
-from playwright.sync_api import Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 from engine.domain.model import POLES
 from engine.domain.samples import make_row
@@ -26,8 +26,10 @@ from engine.store.proposals import reject_proposal
 from engine.store.sample_set import SampleSet
 from engine.store.store import StoredSet, write_set
 from engine.store.verify import StoreVerifier
+from flows.runs.labels import SUSPENDED
 
-pytestmark = pytest.mark.slow
+# One browser for all that is shown in one.
+pytestmark = pytest.mark.xdist_group("review page")
 CHROMIUM = shutil.which("chromium")
 TEXTS = ("Press the button and <b>the door</b> opens.", "We send you a mail.", "The job </script> runs.", "Wait.")
 
@@ -52,11 +54,14 @@ def propose(store: Path, handle: str = HANDLE, wanted: int = 2) -> tuple[StoredS
 
 
 @pytest.fixture
-def proposed(surface: Surface) -> Iterator[tuple[StoredSet, list[int]]]:
-    found = propose(surface.site.workspace.samples)
-    yield found
-    if found[0].status == "proposed":
-        reject_proposal(found[0], "over", False, {})
+def proposed(surface: Surface) -> tuple[StoredSet, list[int]]:
+    return propose(surface.samples)
+
+
+@pytest.fixture
+def by_dialog(surface: Surface) -> dict[str, str]:
+    """The header that a browser sends by itself once a person has typed the key."""
+    return {"Authorization": f"Basic {base64.b64encode(f'me:{surface.secret}'.encode()).decode()}"}
 
 
 def test_decisions_are_kept_in_order_and_the_latest_counts(tmp_path: Path) -> None:
@@ -92,63 +97,91 @@ def test_page_has_all_texts_and_no_markup_of_theirs(tmp_path: Path) -> None:
     assert "https://" not in page
 
 
-def test_page_is_the_owners_in_a_browser(surface: Surface, proposed: tuple[StoredSet, list[int]]) -> None:
-    stored, _ = proposed
-    path = f"/runs/{stored.run_id}/review"
+def test_page_is_the_owners_in_a_browser(
+    surface: Surface, proposed: tuple[StoredSet, list[int]], by_dialog: dict[str, str]
+) -> None:
+    path = f"/runs/{proposed[0].run_id}/review"
     page, other = surface.author.get(path), surface.stranger.get(path)
-    challenge = surface.nobody.get(path)
-    password = base64.b64encode(f"me:{surface.author.headers['authorization'].split()[1]}".encode()).decode()
-    by_dialog = surface.nobody.get(path, headers={"Authorization": f"Basic {password}"})
+    challenge, typed = surface.nobody.get(path), surface.nobody.get(path, headers=by_dialog)
     gone = surface.author.get(f"/runs/{uuid4()}/review")
+    reject_proposal(proposed[0], "over", False, {})
+    over = surface.author.get(path)
 
-    assert (200, 404, 401, 200, 404) == tuple(item.status_code for item in (page, other, challenge, by_dialog, gone))
+    assert [200, 404, 401, 200, 404, 404] == [
+        answer.status_code for answer in (page, other, challenge, typed, gone, over)
+    ]
     assert "connect-src 'self'" in page.headers["content-security-policy"]
     assert challenge.headers["www-authenticate"].startswith("Basic")
     assert "text/html" in page.headers["content-type"]
 
 
 def test_decisions_need_scope_origin_and_a_sample_of_the_set(
-    surface: Surface, proposed: tuple[StoredSet, list[int]]
+    surface: Surface, proposed: tuple[StoredSet, list[int]], by_dialog: dict[str, str]
 ) -> None:
     stored, ids = proposed
     path, body = f"/runs/{stored.run_id}/review/decisions", {"sample_id": ids[0], "said": "refuse"}
-    password = base64.b64encode(f"me:{surface.author.headers['authorization'].split()[1]}".encode()).decode()
-    basic = {"Authorization": f"Basic {password}"}
-    own = str(surface.author.base_url).removesuffix("/").removesuffix("/v1")
     kept = surface.author.post(path, json=body)
-    behind_proxy = surface.author.post(path, json=body, headers={"Origin": own.replace("http://", "https://")})
-    by_browser = surface.nobody.post(path, json={**body, "sample_id": ids[1]}, headers={**basic, "Origin": own})
+    behind_proxy = surface.author.post(path, json=body, headers={"Origin": ADDRESS.replace("http:", "https:")})
+    by_browser = surface.nobody.post(path, json={**body, "sample_id": ids[1]}, headers=by_dialog | {"Origin": ADDRESS})
     refused = [
         surface.reader.post(path, json=body),
         surface.stranger.post(path, json=body),
         surface.author.post(path, json=body, headers={"Origin": "https://elsewhere.example"}),
-        surface.nobody.post(path, json=body, headers=basic),
+        surface.nobody.post(path, json=body, headers=by_dialog),
         surface.author.post(path, json={**body, "sample_id": 12}),
         surface.author.post(path, json={**body, "said": "perhaps"}),
+        surface.author.post(path, json={**body, "sample_id": 2**53}),
         surface.author.post(path, content=b"{", headers={"Content-Type": "application/json"}),
     ]
+    counted = sum_up(read_decisions(stored))
+    with closing_decisions(stored):
+        late = surface.author.post(path, json=body)
 
-    assert [200] * 3 == [item.status_code for item in (kept, by_browser, behind_proxy)], by_browser.text
-    assert {"sample_id": ids[0], "said": "refuse"} == kept.json()
-    assert [403, 404, 403, 403, 404, 422] == [answer.status_code for answer in refused[:6]]
-    assert refused[6].status_code in (400, 422)
-    assert {ids[0]: "refuse", ids[1]: "refuse"} == sum_up(read_decisions(stored))
+    assert [200] * 3 == [answer.status_code for answer in (kept, by_browser, behind_proxy)], by_browser.text
+    assert body == kept.json()
+    assert [
+        (403, "forbidden"),
+        (404, "not_found"),
+        (403, "forbidden"),
+        (403, "forbidden"),
+        (404, "sample_not_found"),
+        (422, "invalid_request"),
+        (422, "invalid_request"),
+        (400, "invalid_json"),
+    ] == [read_refusal(answer) for answer in refused]
+    assert {ids[0]: "refuse", ids[1]: "refuse"} == counted
+    assert (409, "model_busy") == read_refusal(late)
 
 
-def test_word_on_the_whole_is_a_run_of_the_deployment_where_none_is_suspended(
+@pytest.mark.parametrize("suspended", [True, False])
+def test_word_on_the_whole_goes_to_the_suspended_run_or_to_a_new_one(
+    surface: Surface, proposed: tuple[StoredSet, list[int]], suspended: bool
+) -> None:
+    run_id, runs = proposed[0].run_id, surface.orchestrator
+    path = f"/runs/{run_id}/review"
+    if suspended:
+        runs.runs[run_id] = runs.runs.pop(runs.add_run(handle=HANDLE)) | {"id": run_id}
+        runs.set_state(run_id, "PAUSED", name=SUSPENDED)
+    wrong = [surface.author.post(path, json=body) for body in ({}, {"why": "so"}, {"decision": "attach", "why": 1})]
+    refused = [client.post(path, json={"decision": "attach"}) for client in (surface.reader, surface.stranger)]
+    answer = surface.author.post(path, json={"decision": "attach", "why": "so"})
+    word = {"decision": "attach", "leave_out": [], "other_pole": [], "why": "so", "propose_again": False}
+
+    assert [(422, "invalid_request")] * 3 == [read_refusal(answer) for answer in wrong]
+    assert [(403, "forbidden"), (404, "not_found")] == [read_refusal(answer) for answer in refused]
+    assert (202, "resumed" if suspended else "enqueued") == (answer.status_code, answer.json()["state"]), answer.text
+    assert ({run_id: word} if suspended else {}) == runs.words
+    assert ([] if suspended else [{"run_id": run_id, **word}]) == list(runs.reviews.values())
+    assert (run_id if suspended else next(iter(runs.reviews))) == answer.json()["run_id"]
+
+
+def test_word_that_the_orchestrator_does_not_hear_is_503(
     surface: Surface, proposed: tuple[StoredSet, list[int]]
 ) -> None:
-    stored, ids = proposed
-    surface.author.post(f"/runs/{stored.run_id}/review/decisions", json={"sample_id": ids[2], "said": "other_pole"})
-    empty = [surface.author.post(f"/runs/{stored.run_id}/review", json=body) for body in ({}, {"why": "so"})]
-    answer = surface.author.post(f"/runs/{stored.run_id}/review", json={"decision": "attach", "why": "so"})
-    made = surface.site.ask("GET", f"/flow_runs/{answer.json()['run_id']}")
-    surface.end_runs()
+    surface.orchestrator.away = True
+    answer = surface.author.post(f"/runs/{proposed[0].run_id}/review", json={"decision": "reject"})
 
-    assert [422, 422] == [item.status_code for item in empty]
-    assert (202, "enqueued") == (answer.status_code, answer.json()["state"]), answer.text
-    wanted = {"run_id": stored.run_id, "decision": "attach", "leave_out": [], "other_pole": [], "why": "so"}
-    assert wanted == {name: made["parameters"][name] for name in wanted}
+    assert (503, "orchestrator_unavailable") == read_refusal(answer)
 
 
 class Door:
@@ -190,25 +223,32 @@ class Door:
         route.fulfill(json=said)
 
 
-@pytest.fixture
-def door(tmp_path: Path) -> Iterator[Door]:
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("needs the Debian package chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield Door(browser.new_page(viewport={"width": 900, "height": 600}), propose(tmp_path)[0])
+        yield browser
         browser.close()
 
 
+@pytest.fixture
+def door(browser: Browser, tmp_path: Path) -> Iterator[Door]:
+    page = browser.new_page(viewport={"width": 900, "height": 600})
+    yield Door(page, propose(tmp_path)[0])
+    page.close()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fail", "why"),
     [
         (lambda route: route.fulfill(status=409, json={"error": {"message": "It is over."}}), "It is over."),
-        (lambda route: route.fulfill(status=502, body="<h1>Bad gateway</h1>"), "the answer (502) is not the door's"),
         (lambda route: route.fulfill(status=200, body="<h1>Sign in</h1>"), "the answer (200) is not the door's"),
         (lambda route: route.abort(), "Failed to fetch"),
     ],
-    ids=["refused", "gateway", "sign-in", "away"],
+    ids=["refused", "sign-in", "away"],
 )
 def test_decision_that_was_not_kept_stays_in_sight_and_bars_the_attaching(
     door: Door, fail: Callable[[Route], None], why: str
@@ -237,6 +277,7 @@ def test_decision_that_was_not_kept_stays_in_sight_and_bars_the_attaching(
     assert ["accept", "accept", "refuse"] == [word for _, word in door.decided]
 
 
+@pytest.mark.slow
 def test_refusal_on_its_way_is_waited_for_and_none_comes_after_the_word(door: Door) -> None:
     door.answers.append(door.held.append)
     door.press("r")

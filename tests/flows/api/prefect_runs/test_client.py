@@ -1,0 +1,334 @@
+"""How the door asks Prefect: what it reads out of answers, what it sends again, and what it says where none comes."""
+
+import json
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from prefect.client.orchestration import PrefectClient
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+
+from engine.errors import OrchestratorError
+from flows.api.prefect_runs.client import ENDED_SHOWN, PAGE, PrefectOrchestrator
+from flows.api.prefect_runs.orchestrator import UnsureError
+from flows.runs.labels import DOOR_TAG, LIVE_TYPES, SUSPENDED, TAGS_AT_ONCE, name_tag
+
+HANDLE, OTHER = "u22a8.toolshed", "u22a8.other"
+RUN_ID = str(uuid4())
+NOW = datetime.now(UTC)
+# An answer, or what is raised in place of one.
+Fate = httpx.Response | Exception
+
+
+def be_busy(status: int = 503) -> httpx.Response:
+    """An answer after which Prefect's own client has no pause."""
+    return httpx.Response(status, headers={"Retry-After": "0"})
+
+
+def make_run(handle: str = HANDLE, state: str = "SCHEDULED", **fields: object) -> dict[str, Any]:
+    """A flow run as Prefect's API shows it."""
+    run = {"id": str(uuid4()), "parameters": {"handle": handle, "effort": "low"}, "state_type": state, "tags": []}
+    return {**run, "expected_start_time": NOW.isoformat(), "state": {"message": "Said."}, **fields}
+
+
+@dataclass
+class Server:
+    """Answers each path by what it was given, one after the other and then its last; ``asked`` are the requests."""
+
+    answers: dict[str, list[Fate | Callable[[Any], httpx.Response]]] = field(default_factory=dict)
+    asked: list[tuple[str, Any]] = field(default_factory=list)
+
+    def give(self, path: str, *fates: Any) -> None:
+        """Objects are answers of 200."""
+        known = (httpx.Response, Exception)
+        self.answers[f"/api{path}"] = [
+            fate if isinstance(fate, known) or callable(fate) else httpx.Response(200, json=fate) for fate in fates
+        ]
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/api/csrf-token":
+            return httpx.Response(404)
+        body = json.loads(request.content) if request.content else None
+        self.asked.append((request.url.path.removeprefix("/api"), body))
+        fates = self.answers.get(request.url.path, [httpx.Response(404)])
+        fate = fates.pop(0) if len(fates) > 1 else fates[0]
+        if isinstance(fate, Exception):
+            raise fate
+        return fate if isinstance(fate, httpx.Response) else fate(body)
+
+    def list_bodies(self, path: str) -> list[Any]:
+        """What was asked at a path."""
+        return [body for asked, body in self.asked if asked == path]
+
+
+@pytest.fixture
+def server() -> Server:
+    """A server with the deployment."""
+    made = Server()
+    made.give("/deployments/name/synthesize/on-demand", {"id": "d1"})
+    return made
+
+
+@pytest.fixture
+async def orchestrator(server: Server) -> AsyncIterator[PrefectOrchestrator]:
+    transport = httpx.MockTransport(server.answer)
+    with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
+        client = PrefectClient("http://10.0.0.1:4200/api", httpx_settings={"transport": transport})
+        async with client:
+            yield PrefectOrchestrator(client, retry_seconds=0.3)
+
+
+async def create(orchestrator: PrefectOrchestrator, key: str = "key") -> tuple[str, bool]:
+    made = await orchestrator.create_run(HANDLE, "from_traits", "low", key)
+    return made.run.run_id, made.new
+
+
+def echo_labels(body: Any) -> httpx.Response:
+    """The answer of a server that has created the run of this request, whatever its status says."""
+    return httpx.Response(200, json=make_run(id=RUN_ID, labels=body["labels"]))
+
+
+async def test_live_runs_are_grouped_by_model_and_found_by_tag_or_parameter(
+    server: Server, orchestrator: PrefectOrchestrator
+) -> None:
+    tagged = make_run("", "RUNNING", tags=[name_tag(HANDLE), DOOR_TAG])
+    later = make_run(expected_start_time=(NOW + timedelta(hours=1)).isoformat())
+    pressed, other = make_run(state="PENDING"), make_run("u22a8.third", "RUNNING")
+    suspended = make_run(OTHER, "PAUSED", state_name=SUSPENDED)
+    server.give("/flow_runs/filter", [tagged, pressed, later, suspended, other])
+    live = await orchestrator.list_live([HANDLE, OTHER])
+    [asked] = server.list_bodies("/flow_runs/filter")
+
+    assert {HANDLE: [tagged["id"], pressed["id"]], OTHER: []} == {
+        handle: [run.run_id for run in runs] for handle, runs in live.items()
+    }
+    assert {"any_": ["synthesize", "review"]} == asked["flows"]["name"]
+    assert {"any_": list(LIVE_TYPES)} == asked["flow_runs"]["state"]["type"]
+    assert datetime.fromisoformat(asked["flow_runs"]["expected_start_time"]["before_"]) > NOW
+    assert ("EXPECTED_START_TIME_DESC", PAGE) == (asked["sort"], asked["limit"])
+
+
+async def test_full_page_of_live_runs_is_followed_by_those_of_the_models_asked_for(
+    server: Server, orchestrator: PrefectOrchestrator
+) -> None:
+    handles = [f"u22a8.m{number}" for number in range(TAGS_AT_ONCE + 1)]
+    full, own = [make_run("u22a8.crowd", "RUNNING") for _ in range(PAGE)], make_run(handles[-1], "RUNNING")
+    server.give("/flow_runs/filter", full, [own], [own])
+    live = await orchestrator.list_live(handles)
+    [_, first, second] = server.list_bodies("/flow_runs/filter")
+
+    assert [own["id"]] == [run.run_id for run in live[handles[-1]]]
+    assert (TAGS_AT_ONCE, [name_tag(handles[-1])]) == (
+        len(first["flow_runs"]["tags"]["any_"]),
+        second["flow_runs"]["tags"]["any_"],
+    )
+
+
+async def test_ended_runs_are_found_behind_a_full_page_too(server: Server, orchestrator: PrefectOrchestrator) -> None:
+    many = [make_run(state="COMPLETED", tags=[name_tag(HANDLE)]) for _ in range(PAGE)]
+    old = make_run(OTHER, "FAILED", tags=[name_tag(OTHER)])
+    server.give("/flow_runs/filter", many, [old])
+    ended = await orchestrator.list_ended([HANDLE, OTHER])
+    first, second = server.list_bodies("/flow_runs/filter")
+
+    assert (PAGE, [old["id"]]) == (len(ended[HANDLE]), [run.run_id for run in ended[OTHER]])
+    assert ("END_TIME_DESC", {"any_": [name_tag(HANDLE), name_tag(OTHER)]}) == (
+        first["sort"],
+        first["flow_runs"]["tags"],
+    )
+    assert ({"all_": [name_tag(OTHER)]}, ENDED_SHOWN) == (second["flow_runs"]["tags"], second["limit"])
+    assert {"any_": ["synthesize"]} == second["flows"]["name"]
+
+
+async def test_nothing_is_asked_of_no_models_and_no_runs(server: Server, orchestrator: PrefectOrchestrator) -> None:
+    assert {} == await orchestrator.list_ended([])
+    assert {} == await orchestrator.read_progress([])
+    assert [] == server.asked
+
+
+async def test_newest_run_is_the_last_that_was_requested_over_http(
+    server: Server, orchestrator: PrefectOrchestrator
+) -> None:
+    run = make_run(state="COMPLETED")
+    server.give("/flow_runs/filter", [run], [])
+    found, none = await orchestrator.find_newest(HANDLE), await orchestrator.find_newest(HANDLE)
+    asked = server.list_bodies("/flow_runs/filter")[0]
+
+    assert found is not None
+    assert (run["id"], True, None) == (found.run_id, found.over, none)
+    assert ({"all_": [name_tag(HANDLE), DOOR_TAG]}, 1) == (asked["flow_runs"]["tags"], asked["limit"])
+    assert "state" not in asked["flow_runs"]
+
+
+async def test_run_is_found_by_its_id_or_unknown(server: Server, orchestrator: PrefectOrchestrator) -> None:
+    server.give(f"/flow_runs/{RUN_ID}", make_run(id=RUN_ID))
+    found, unknown = await orchestrator.find_run(RUN_ID), await orchestrator.find_run(str(uuid4()))
+
+    assert found is not None
+    assert (RUN_ID, None) == (found.run_id, unknown)
+
+
+async def test_last_progress_of_a_run_counts_whatever_anybody_wrote(
+    server: Server, orchestrator: PrefectOrchestrator
+) -> None:
+    told = {
+        "right": [37.5, 12],
+        "whole": [100],
+        "none": [0],
+        "over": [100.1],
+        "below": [-1],
+        "odd": ["x"],
+        "void": [None],
+    }
+    artifacts = [{"flow_run_id": run_id, "data": each} for run_id, data in told.items() for each in data]
+    server.give("/artifacts/filter", artifacts)
+
+    assert {"right": 0.375, "whole": 1.0, "none": 0.0} == await orchestrator.read_progress([*told])
+    [asked] = server.list_bodies("/artifacts/filter")
+    assert ([*told], "UPDATED_DESC") == (asked["artifacts"]["flow_run_id"]["any_"], asked["sort"])
+
+
+@pytest.mark.parametrize(
+    ("answer", "new"),
+    [
+        (httpx.Response(201, json=make_run(id=RUN_ID)), True),
+        (httpx.Response(200, json=make_run(id=RUN_ID)), False),
+        # Two requests of one instant are told 201 both.
+        (httpx.Response(201, json=make_run(id=RUN_ID, labels={"exemplars.request": "another's"})), False),
+        # The answer to the first of two was lost.
+        (echo_labels, True),
+    ],
+)
+async def test_run_of_a_key_is_new_for_whose_request_created_it(
+    server: Server, orchestrator: PrefectOrchestrator, answer: Any, new: bool
+) -> None:
+    server.give("/deployments/d1/create_flow_run", answer)
+    made = await create(orchestrator)
+    [sent] = server.list_bodies("/deployments/d1/create_flow_run")
+
+    assert (RUN_ID, new) == made
+    assert {
+        "handle": HANDLE,
+        "synth_type": "from_traits",
+        "effort": "low",
+        "only_lacking": False,
+        "review": False,
+    } == sent["parameters"]
+    assert ("key", f"{HANDLE} from_traits") == (sent["idempotency_key"], sent["name"])
+    assert [name_tag(HANDLE), DOOR_TAG] == sent["tags"]
+
+
+async def test_deployment_is_looked_up_once_and_again_when_it_was_made_anew(
+    server: Server, orchestrator: PrefectOrchestrator
+) -> None:
+    server.give("/deployments/d1/create_flow_run", make_run(), make_run(), httpx.Response(404))
+    server.give("/deployments/d2/create_flow_run", make_run(id=RUN_ID))
+    server.give("/deployments/name/synthesize/on-demand", {"id": "d1"}, {"id": "d2"})
+    for _ in range(2):
+        await create(orchestrator)
+    anew = await create(orchestrator)
+
+    assert RUN_ID == anew[0]
+    assert 2 == len(server.list_bodies("/deployments/name/synthesize/on-demand"))
+
+
+async def test_deployment_that_is_not_there_is_named_with_what_makes_it(orchestrator: PrefectOrchestrator) -> None:
+    with pytest.raises(OrchestratorError, match=r"no deployment review/on-demand\. 'make serve' makes it"):
+        await orchestrator.create_review({})
+
+
+@pytest.mark.parametrize("fate", [be_busy(503), be_busy(429), be_busy(502), httpx.ReadError("x")])
+async def test_request_is_sent_again_while_the_server_is_busy(
+    server: Server, orchestrator: PrefectOrchestrator, fate: Fate
+) -> None:
+    server.give("/deployments/d1/create_flow_run", fate, fate, make_run(id=RUN_ID))
+    server.give("/flow_runs/filter", fate, [])
+
+    assert RUN_ID == (await create(orchestrator))[0]
+    assert [] == (await orchestrator.list_live([HANDLE]))[HANDLE]
+    keys = [body["idempotency_key"] for body in server.list_bodies("/deployments/d1/create_flow_run")]
+    assert ["key"] * 3 == keys
+
+
+@pytest.mark.parametrize(
+    ("fate", "kind", "said", "again"),
+    [
+        (httpx.ConnectError("10.0.0.1"), OrchestratorError, "does not answer (ConnectError)", False),
+        (httpx.Response(500), OrchestratorError, "an unexpected 500", False),
+        (be_busy(), OrchestratorError, "does not answer (it is busy: 503)", True),
+        (httpx.ReadTimeout("10.0.0.1"), UnsureError, "is not known", True),
+        (httpx.RemoteProtocolError("10.0.0.1"), UnsureError, "is not known", True),
+    ],
+)
+async def test_run_that_could_not_be_created_says_whether_that_is_sure(
+    server: Server,
+    orchestrator: PrefectOrchestrator,
+    fate: Fate,
+    kind: type[OrchestratorError],
+    said: str,
+    again: bool,
+) -> None:
+    server.give("/deployments/d1/create_flow_run", fate)
+    with pytest.raises(OrchestratorError) as refused:
+        await create(orchestrator)
+
+    assert kind is type(refused.value)
+    assert said in str(refused.value)
+    assert "10.0.0.1" not in str(refused.value)
+    assert again == (len(server.list_bodies("/deployments/d1/create_flow_run")) > 1)
+
+
+async def test_reading_that_timed_out_is_not_asked_again(server: Server, orchestrator: PrefectOrchestrator) -> None:
+    server.give("/health", httpx.ReadTimeout("10.0.0.1"))
+    with pytest.raises(OrchestratorError, match=r"does not answer \(ReadTimeout\)") as refused:
+        await orchestrator.ping()
+
+    assert OrchestratorError is type(refused.value)
+    assert 1 == len(server.asked)
+
+
+SLEEPING, AWAKE, ENDED = (
+    {"state_name": SUSPENDED, "state_type": "PAUSED"},
+    {"state_name": "Running", "state_type": "RUNNING"},
+    {"state_name": "Completed", "state_type": "COMPLETED"},
+)
+
+
+@pytest.mark.parametrize(
+    ("states", "accepted", "resumed"),
+    [
+        ([SLEEPING], "ACCEPT", True),
+        ([AWAKE], "REJECT", False),
+        # The answer to the first of two requests was lost.
+        ([SLEEPING, AWAKE], "REJECT", True),
+        ([SLEEPING, ENDED], "REJECT", False),
+        ([SLEEPING, SLEEPING], "REJECT", False),
+    ],
+)
+async def test_suspended_run_goes_on_with_what_a_person_said(
+    server: Server, orchestrator: PrefectOrchestrator, states: list[Any], accepted: str, resumed: bool
+) -> None:
+    server.give(f"/flow_runs/{RUN_ID}", *states)
+    server.give(f"/flow_runs/{RUN_ID}/resume", {"status": accepted})
+
+    assert resumed == await orchestrator.resume(RUN_ID, {"decision": "attach"})
+    sent = server.list_bodies(f"/flow_runs/{RUN_ID}/resume")
+    assert ([] if states[0] is AWAKE else [{"run_input": {"decision": "attach"}}]) == sent
+
+
+async def test_run_that_prefect_does_not_know_cannot_be_resumed(orchestrator: PrefectOrchestrator) -> None:
+    assert not await orchestrator.resume(RUN_ID, {})
+
+
+async def test_review_is_a_run_of_its_deployment(server: Server, orchestrator: PrefectOrchestrator) -> None:
+    server.give("/deployments/name/review/on-demand", {"id": "r1"})
+    server.give("/deployments/r1/create_flow_run", be_busy(), {"id": RUN_ID})
+
+    assert RUN_ID == await orchestrator.create_review({"decision": "attach"})
+    first, again = server.list_bodies("/deployments/r1/create_flow_run")
+    assert first == again
+    assert {"decision": "attach"} == first["parameters"]
