@@ -1,16 +1,17 @@
-"""schemathesis in a process of its own, against a door that is open: what it did, and what it found."""
+"""schemathesis against the surface in this process: what it did, and what it found."""
 
 import json
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fakes import contradictions
-from fakes.surface import Surface
+import schemathesis
+from fakes import contradictions  # noqa: F401 (it is a hook)
+from fakes.surface import ADDRESS, Surface
+from schemathesis.config import SchemathesisConfig
+from schemathesis.engine import events, from_schema
 
 from flows.api.schemas import HANDLE_EXAMPLE, RUN_ID_EXAMPLE
 
@@ -34,14 +35,16 @@ CHECKS = (
 PHASES = ("examples", "coverage", "fuzzing", "stateful")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Fuzzed:
-    """``report`` is the tool's own; ``requests`` counts what the door answered, by method and status."""
+    """``failures`` are types and operations; ``requests`` counts what the door answered, by method and status."""
 
-    exit_code: int
-    output: str
-    report: Mapping[str, Any]
-    requests: Counter[tuple[str, int]]
+    phases: dict[str, str] = field(default_factory=dict)
+    operations: set[str] = field(default_factory=set)
+    failures: set[tuple[str, str]] = field(default_factory=set)
+    said: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    requests: Counter[tuple[str, int]] = field(default_factory=Counter)
 
 
 def read_document(surface: Surface, handles: Sequence[str], run_id: str) -> dict[str, Any]:
@@ -64,45 +67,49 @@ def fuzz(
     phases: Sequence[str] = PHASES,
 ) -> Fuzzed:
     """Runs it with all checks on, as the author; the stranger asks again for what the author was given."""
-    folder.mkdir()
-    (folder / "openapi.json").write_text(json.dumps(document))
-    (folder / "keys.json").write_text(json.dumps({"auth": _list_keys(surface)}))
-    (folder / "schemathesis.toml").write_text(_write_config(surface))
-    before = len(surface.door.read_log())
-    command = [
-        str(Path(sys.executable).with_name("schemathesis")),
-        *("--no-color", "--config-file", "schemathesis.toml", "run", "openapi.json"),
-        *("--checks", ",".join(CHECKS), "--phases", ",".join(phases)),
-        *("--seed", str(seed), "--max-examples", str(max_examples), "--generation-database", "none"),
-        # On a busy machine drawing a body takes longer than Hypothesis likes.
-        *("--suppress-health-check", "too_slow"),
-        *("--continue-on-failure", "--report", "json", "--report-json-path", "report.json"),
-    ]
-    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
-    report = json.loads((folder / "report.json").read_text())
-    return Fuzzed(ended.returncode, ended.stdout + ended.stderr, report, _count(surface.door.read_log()[before:]))
-
-
-def _list_keys(surface: Surface) -> list[dict[str, Any]]:
     clients = {"author": surface.author, "stranger": surface.stranger}
-    return [
+    keys = [
         {"name": name, "fixedHeaders": [{"name": "Authorization", "value": client.headers["Authorization"]}]}
         for name, client in clients.items()
     ]
+    (folder / "keys.json").write_text(json.dumps({"auth": keys}))
+    wfc = {"path": str(folder / "keys.json"), "user": "author", "peers": [*clients]}
+    config = SchemathesisConfig.from_dict(
+        {
+            "base-url": ADDRESS,
+            "seed": seed,
+            "continue-on-failure": True,
+            # On a busy machine drawing a body takes longer than Hypothesis likes.
+            "suppress-health-check": ["too_slow"],
+            "generation": {"max-examples": max_examples, "database": "none"},
+            "checks": {name: {"enabled": True} for name in CHECKS},
+            "phases": {name: {"enabled": name in phases} for name in PHASES},
+            "auth": {"wfc": wfc},
+        }
+    )
+    schema = schemathesis.openapi.from_dict(dict(document), config=config)
+    schema.app = surface.app
+    found = Fuzzed()
+    for event in from_schema(schema).execute():
+        _take(found, event)
+    return found
 
 
-def _write_config(surface: Surface) -> str:
-    return f"""
-hooks = {json.dumps(contradictions.__file__)}
-base-url = {json.dumps(surface.door.url.removesuffix("/v1"))}
-[auth.wfc]
-path = "keys.json"
-user = "author"
-peers = ["author", "stranger"]
-"""
-
-
-def _count(log: str) -> Counter[tuple[str, int]]:
-    """The door writes one line for a request: date, time, level, method, path, status and more."""
-    lines = (line.split() for line in log.splitlines())
-    return Counter((line[3], int(line[5])) for line in lines if line[2:3] == ["INFO"] and line[5].isdigit())
+def _take(found: Fuzzed, event: object) -> None:
+    if isinstance(event, events.PhaseFinished):
+        found.phases[event.phase.name.name.lower()] = event.status.value
+    if isinstance(event, events.NonFatalError | events.FatalError):
+        found.errors.append(str(getattr(event, "value", None) or getattr(event, "exception", None)))
+    if not isinstance(event, events.ScenarioFinished):
+        return
+    recorder = event.recorder
+    for case_id, interaction in recorder.interactions.items():
+        if interaction.response is not None:
+            found.requests[interaction.request.method, interaction.response.status_code] += 1
+        label = recorder.cases[case_id].value.operation.label
+        found.operations.add(label)
+        for check in recorder.checks.get(case_id, ()):
+            if check.failure_info is not None:
+                failure = check.failure_info.failure
+                found.failures.add((type(failure).__name__, label))
+                found.said.append(f"{label}: {failure}")

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
@@ -18,7 +17,6 @@ from fakes.surface import PUBLIC, SEEDED, TRAINED, Surface
 from fakes.workspace import HANDLE
 from schemathesis.checks import CHECKS as KNOWN_CHECKS
 
-from engine.definitions.outline import ADDED_FILE
 from engine.settings import Settings
 from flows.api.app import make_app
 from flows.api.errors import Code
@@ -28,15 +26,11 @@ DOCUMENT: dict[str, Any] = make_app(Settings()).openapi()
 OPERATIONS: dict[str, dict[str, Any]] = {
     operation["operationId"]: operation for item in DOCUMENT["paths"].values() for operation in item.values()
 }
-ANSWERS = [
-    pytest.param(operation, int(status), id=f"{name} {status}")
-    for name, operation in OPERATIONS.items()
-    for status in operation["responses"]
-]
-REFUSED = [each for each in ANSWERS if isinstance(each.values[1], int) and each.values[1] >= 400]
+EACH_OPERATION = pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
+MORE_HEADERS = {401: {"WWW-Authenticate"}, 409: {"X-Run-Id"}, 503: {"Retry-After"}}
 
-# Some 1,000 requests once. Another round: FUZZ_SEED=2.
-MAX_EXAMPLES = choose(once=12, at_length=2000)
+# Some hundreds of requests once. Another round: FUZZ_SEED=2.
+MAX_EXAMPLES = choose(once=2, at_length=2000)
 SEED = int(os.environ.get("FUZZ_SEED", "1"))
 
 
@@ -105,7 +99,7 @@ def test_operations_are_those_of_the_contract() -> None:
     )
 
 
-@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
+@EACH_OPERATION
 def test_operation_says_what_it_is_for(operation: dict[str, Any]) -> None:
     assert {"summary", "description", "tags"} <= set(operation)
     assert {tag["name"] for tag in DOCUMENT["tags"]} >= set(operation["tags"])
@@ -117,12 +111,10 @@ def test_operation_says_what_it_is_for(operation: dict[str, Any]) -> None:
             assert [] == find_problems(schema, example)
 
 
-@pytest.mark.parametrize("name", DOCUMENT["components"]["schemas"])
-def test_every_field_is_described(name: str) -> None:
-    schema = DOCUMENT["components"]["schemas"][name]
-
-    assert schema["description"]
-    assert [] == [key for key, field in schema["properties"].items() if not field.get("description")]
+def test_every_field_is_described() -> None:
+    for name, schema in DOCUMENT["components"]["schemas"].items():
+        assert schema["description"], name
+        assert [] == [key for key, field in schema["properties"].items() if not field.get("description")], name
 
 
 def test_key_is_asked_for_everywhere_but_for_health() -> None:
@@ -146,40 +138,33 @@ def test_body_has_examples_that_agree_with_its_schema(name: str, count: int) -> 
     ]
 
 
-@pytest.mark.parametrize(("operation", "status"), ANSWERS)
-def test_answer_has_examples_that_agree_with_its_schema(operation: dict[str, Any], status: int) -> None:
-    answer = operation["responses"][str(status)]
-
-    assert answer["description"]
-    for content in answer["content"].values():
-        assert list_examples(content)
-        for example in list_examples(content):
-            assert [] == find_problems(content["schema"], example)
-    for header in answer["headers"].values():
-        assert header["description"]
-        assert [] == find_problems(header["schema"], header["example"])
-
-
-@pytest.mark.parametrize(("operation", "status"), ANSWERS)
-def test_answer_names_its_headers(operation: dict[str, Any], status: int) -> None:
-    extra = {401: {"WWW-Authenticate"}, 409: {"X-Run-Id"}, 503: {"Retry-After"}}.get(status, set())
-    negotiated = {"Vary"} if (operation["operationId"], status) == ("read_model", 200) else set()
-
-    assert {"X-Request-Id", "X-Ignored-Fields"} | extra | negotiated == set(
-        operation["responses"][str(status)]["headers"]
-    )
+@EACH_OPERATION
+def test_answer_has_examples_and_headers_that_agree_with_their_schemas(operation: dict[str, Any]) -> None:
+    negotiated = {"Vary"} if operation["operationId"] == "read_model" else set()
+    for status, answer in operation["responses"].items():
+        extra = MORE_HEADERS.get(int(status), set()) | (negotiated if status == "200" else set())
+        assert answer["description"]
+        assert {"X-Request-Id", "X-Ignored-Fields"} | extra == set(answer["headers"])
+        for content in answer["content"].values():
+            assert list_examples(content)
+            for example in list_examples(content):
+                assert [] == find_problems(content["schema"], example)
+        for header in answer["headers"].values():
+            assert header["description"]
+            assert [] == find_problems(header["schema"], header["example"])
 
 
-@pytest.mark.parametrize(("operation", "status"), REFUSED)
-def test_refusal_is_the_envelope_with_a_code_of_its_status(operation: dict[str, Any], status: int) -> None:
-    answer = operation["responses"][str(status)]
-    [content] = answer["content"].values()
-    codes = content["schema"]["properties"]["error"]["properties"]["code"]["enum"]
-
-    assert "#/components/schemas/ErrorEnvelope" == content["schema"]["$ref"]
-    assert codes == [example["error"]["code"] for example in list_examples(content)]
-    assert [] == [code for code in codes if (status, code) not in REFUSALS]
-    assert codes == re.findall(r"`(\w+)`:", answer["description"])
+@EACH_OPERATION
+def test_refusal_is_the_envelope_with_a_code_of_its_status(operation: dict[str, Any]) -> None:
+    for status, answer in operation["responses"].items():
+        if int(status) < 400:
+            continue
+        [content] = answer["content"].values()
+        codes = content["schema"]["properties"]["error"]["properties"]["code"]["enum"]
+        assert "#/components/schemas/ErrorEnvelope" == content["schema"]["$ref"]
+        assert codes == [example["error"]["code"] for example in list_examples(content)]
+        assert [] == [code for code in codes if (int(status), code) not in REFUSALS]
+        assert codes == re.findall(r"`(\w+)`:", answer["description"])
 
 
 def test_no_other_code_is_documented() -> None:
@@ -191,16 +176,10 @@ def test_no_other_code_is_documented() -> None:
 
 
 @pytest.fixture
-def document(surface: Surface) -> Iterator[dict[str, Any]]:
-    """The door's document, about things that are there; runs that come of it are ended, sets and added samples gone."""
-    samples = surface.door.workspace.samples
-    run_id = attach_texts(samples, HANDLE, ["One.", "Two.", "Three."], "<p>Report</p>")
-    yield read_document(surface, (HANDLE, SEEDED, TRAINED, PUBLIC), run_id)
-    surface.end_runs()
-    for folder in samples.rglob(f"run={run_id}"):
-        shutil.rmtree(folder)
-    for added in surface.door.workspace.folder.rglob(ADDED_FILE):
-        added.unlink()
+def document(surface: Surface) -> dict[str, Any]:
+    """The door's document, about things that are there."""
+    run_id = attach_texts(surface.samples, HANDLE, ["One.", "Two.", "Three."], "<p>Report</p>")
+    return read_document(surface, (HANDLE, SEEDED, TRAINED, PUBLIC), run_id)
 
 
 def test_all_checks_are_on() -> None:
@@ -211,41 +190,34 @@ def test_all_checks_are_on() -> None:
 @pytest.mark.timeout(3600)
 @longer
 def test_door_does_what_the_document_says(surface: Surface, document: dict[str, Any], tmp_path: Path) -> None:
-    found = fuzz(surface, document, tmp_path / "fuzzed", MAX_EXAMPLES, SEED)
+    found = fuzz(surface, document, tmp_path, MAX_EXAMPLES, SEED)
     requests = sum(found.requests.values())
-    print(f"\n{requests} requests, {len(CHECKS)} checks, {found.report['running_time']:.0f} s, seed {SEED}")
-    print(
-        *re.findall(r"^Filtered: .*", found.output, re.MULTILINE),
-        found.report["test_cases"],
-        dict(sorted(found.requests.items())),
-        sep="\n",
-    )
+    print(f"\n{requests} requests, {len(CHECKS)} checks, seed {SEED}", dict(sorted(found.requests.items())), sep="\n")
 
-    assert 0 == found.exit_code, found.output
-    assert ([], []) == (found.report["failures"], found.report["errors"])
-    assert {"success"} == {phase["status"] for phase in found.report["phases"].values()}
-    assert len(OPERATIONS) == found.report["operations"]["tested"]
+    assert ([], []) == (found.said, found.errors)
+    assert {"success"} == set(found.phases.values())
+    assert len(OPERATIONS) == len(found.operations)
     assert requests > 10 * min(MAX_EXAMPLES, 100)
     # It got behind the first refusal.
-    assert {200, 202, 400, 401, 403, 404, 405, 409, 422} <= {status for _, status in found.requests}
+    assert {200, 202, 400, 401, 404, 405, 409, 422} <= {status for _, status in found.requests}
     assert not {500, 503} & {status for _, status in found.requests}
 
 
 @pytest.mark.slow
 def test_lies_in_the_document_are_found(surface: Surface, document: dict[str, Any], tmp_path: Path) -> None:
-    read, listed, traits = (
-        document["paths"][path]["get"]["responses"]
-        for path in ("/v1/models/{handle}", "/v1/models", "/v1/models/{handle}/traits")
-    )
+    paths = ("/v1/models/{handle}", "/v1/models", "/v1/models/{handle}/traits")
+    document["paths"] = {path: document["paths"][path] for path in paths}
+    read, listed, traits = (document["paths"][path]["get"]["responses"] for path in paths)
     read["203"] = read.pop("200")
     listed["200"]["headers"]["X-Nothing"] = {"required": True, "schema": {"type": "string"}}
     refusal = traits["401"]["content"]["application/json"]["schema"]["properties"]["error"]
     refusal["properties"]["code"]["enum"] = ["forbidden"]
-    found = fuzz(surface, document, tmp_path / "fuzzed", 1, phases=["examples", "coverage"])
+    for response in (*read.values(), *listed.values(), *traits.values()):
+        response.pop("links", None)
+    found = fuzz(surface, document, tmp_path, 1, phases=["examples", "coverage"])
 
-    assert 1 == found.exit_code
     assert {
         ("UndefinedStatusCode", "GET /v1/models/{handle}"),
         ("MissingHeaders", "GET /v1/models"),
         ("JsonSchemaError", "GET /v1/models/{handle}/traits"),
-    } == {(failure["type"], operation) for failure in found.report["failures"] for operation in failure["operations"]}
+    } == found.failures
