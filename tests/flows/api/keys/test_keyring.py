@@ -5,8 +5,6 @@ import json
 import logging
 import re
 import resource
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +12,6 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from fakes.workspace import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,17 +21,6 @@ from flows.api.keys.key import Key
 from flows.api.keys.keyring import KeyRing, issue_key, list_keys, revoke_key
 
 NOW = datetime(2026, 11, 25, 12, 30, tzinfo=UTC)
-WRITERS, KEYS_EACH = 4, 10
-WRITER = f"""
-import sys
-from datetime import UTC, datetime
-from pathlib import Path
-from flows.api.keys.keyring import issue_key
-
-for _ in range({KEYS_EACH}):
-    print(issue_key(Path(sys.argv[1]), ["acme"], "scoring", datetime.now(UTC))[1])
-"""
-
 Clock = Callable[[], float]
 
 
@@ -85,18 +71,13 @@ def test_digest_and_nothing_else_of_a_secret_is_kept(path: Path) -> None:
     ("namespaces", "scope", "label", "said"),
     [
         ([], "scoring", None, "A key owns at least one namespace. Name it with --namespace"),
-        ([""], "scoring", None, "'' is not a namespace."),
-        (["acme", "*"], "scoring", None, "'*' is not a namespace. A namespace is what a handle has before its '.'"),
-        (["Acme"], "scoring", None, "'Acme' is not a namespace"),
+        (["acme", "*"], "scoring", None, "'*' is not a namespace."),
         (["u22a8.technical-writing"], "scoring", None, "'u22a8.technical-writing' is not a namespace"),
-        (["../acme"], "scoring", None, "'../acme' is not a namespace"),
         (["acme\n"], "scoring", None, r"'acme\n' is not a namespace"),
         (["a" * 199], "scoring", None, "is not a namespace"),
         (["acme"], "admin", None, "'admin' is not a scope. There are: scoring (read), authoring (read and change)"),
-        (["acme"], "", None, "'' is not a scope."),
         (["acme"], "scoring", "two\nlines", r"80 printable characters, not 'two\nlines'"),
         (["acme"], "scoring", "x" * 81, "A label is one line of at most 80 printable characters, not 'xxx"),
-        (["acme"], "scoring", "\x1b[2J", "printable characters, not '\\x1b[2J'"),
         (["acme"], "scoring", "half \ud800", "printable characters, not 'half \\ud800'"),
     ],
 )
@@ -108,67 +89,35 @@ def test_bad_input_issues_nothing(path: Path, namespaces: list[str], scope: str,
     assert [] == list(path.parent.iterdir())
 
 
-def test_longest_namespace_and_label_are_issued(path: Path) -> None:
+def test_longest_namespace_and_label_are_issued_and_a_blank_label_is_none(path: Path) -> None:
     key, _ = issue_key(path, ["a" * 198], "scoring", NOW, f"  {'ü' * 80} ")
 
     assert ("ü" * 80, (key,)) == (key.label, list_keys(path))
-
-
-def test_blank_label_is_none(path: Path) -> None:
     assert None is issue_key(path, ["acme"], "scoring", NOW, " ")[0].label
 
 
-def test_issuing_at_once_from_several_processes_loses_no_key(path: Path) -> None:
-    writers = [
-        subprocess.Popen([sys.executable, "-c", WRITER, str(path)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
-        for _ in range(WRITERS)
-    ]
-    secrets = [secret for writer in writers for secret in writer.communicate(timeout=120)[0].split()]
-    ring = KeyRing(path)
-    found = [key.id for key in map(ring.find, secrets) if key is not None]
+def test_issuing_at_once_loses_no_key(path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        issued = list(pool.map(lambda _: issue(path)[0], range(40)))
 
-    assert [0] * WRITERS == [writer.returncode for writer in writers]
-    assert WRITERS * KEYS_EACH == len(set(found)) == len(secrets)
-    assert sorted(found) == sorted(key.id for key in list_keys(path))
+    assert sorted(key.id for key in issued) == sorted(key.id for key in list_keys(path))
 
 
-def test_secret_finds_its_key(path: Path) -> None:
-    issued = [issue(path), issue(path, "scoring")]
-    ring = KeyRing(path)
-
-    assert [key for key, _ in issued] == [ring.find(secret) for _, secret in issued]
-
-
-def test_any_other_character_in_a_secret_finds_nothing(path: Path) -> None:
-    _, secret = issue(path)
+def test_secret_finds_its_key_and_nothing_that_differs_from_one_does(path: Path) -> None:
+    (key, secret), (other, another) = issue(path), issue(path, "scoring")
     ring = KeyRing(path)
     wrong = [
-        secret[:place] + ("b" if letter == "a" else "a") + secret[place + 1 :] for place, letter in enumerate(secret)
+        *(
+            secret[:place] + ("b" if letter == "a" else "a") + secret[place + 1 :]
+            for place, letter in enumerate(secret)
+        ),
+        *("", key.id, key.sha256, secret[:-1], f"{secret} ", f" {secret}", f"{secret}\0", secret.upper(), secret[4:]),
+        f"exm_{key.id}_{another[17:]}",
+        f"exm_{'0' * 12}_{secret[17:]}",
     ]
 
+    assert (key, other) == (ring.find(secret), ring.find(another))
     assert [] == [text for text in wrong if ring.find(text) is not None]
-
-
-def test_secret_with_more_or_less_finds_nothing(path: Path) -> None:
-    key, secret = issue(path)
-    ring = KeyRing(path)
-    wrong = ["", key.id, key.sha256, secret[:-1], f"{secret} ", f" {secret}", f"{secret}\0", secret.upper(), secret[4:]]
-
-    assert [None] * len(wrong) == [ring.find(text) for text in wrong]
-
-
-def test_secret_of_another_key_does_not_open_one(path: Path) -> None:
-    (first, one), (_, two) = issue(path), issue(path)
-
-    assert None is KeyRing(path).find(f"exm_{first.id}_{two[17:]}")
-    assert first == KeyRing(path).find(one)
-
-
-def test_unknown_id_finds_nothing(path: Path) -> None:
-    _, secret = issue(path)
-    ring = KeyRing(path)
-
-    assert None is ring.find(f"exm_{'0' * 12}_{secret[17:]}")
 
 
 @pytest.fixture(scope="module")
@@ -193,20 +142,18 @@ def test_garbage_for_a_secret_finds_nothing_and_raises_nothing(shared_ring: tupl
 def test_live_ring_sees_each_change_at_once(path: Path, clock: Clock) -> None:
     ring = KeyRing(path, clock)
     before = ring.find("exm_")
-    key, secret = issue(path)
-    issued = ring.find(secret)
-    revoked = revoke_key(path, key.id)
-
-    assert (None, key, key, None) == (before, issued, revoked, ring.find(secret))
-    assert () == list_keys(path)
-
-
-def test_revoking_one_key_leaves_the_others(path: Path) -> None:
     issued = [issue(path) for _ in range(3)]
-    revoke_key(path, issued[1][0].id)
-    ring = KeyRing(path)
+    found = [ring.find(secret) for _, secret in issued]
+    revoked = revoke_key(path, issued[1][0].id)
+    left = [ring.find(secret) for _, secret in issued]
+    listed = list_keys(path)
+    path.unlink()
 
-    assert [issued[0][0], None, issued[2][0]] == [ring.find(secret) for _, secret in issued]
+    assert None is before
+    assert [key for key, _ in issued] == found
+    assert [issued[0][0], None, issued[2][0]] == left
+    assert (issued[0][0], issued[2][0]) == listed
+    assert (issued[1][0], None) == (revoked, ring.find(issued[0][1]))
 
 
 def test_changes_within_one_tick_of_the_disk_are_seen(path: Path) -> None:
@@ -215,25 +162,19 @@ def test_changes_within_one_tick_of_the_disk_are_seen(path: Path) -> None:
     allowed = path.read_bytes()
     refused = allowed.replace(key.id.encode(), b"0" * 12)
     seen = []
-    for _ in range(200):
+    for _ in range(50):
         path.write_bytes(refused)
         seen.append(ring.find(secret))
         path.write_bytes(allowed)
         seen.append(ring.find(secret))
 
-    assert [None, key] * 200 == seen
+    assert [None, key] * 50 == seen
 
 
-def test_revoking_what_is_not_there_says_so(path: Path) -> None:
-    key, _ = issue(path)
+def test_revoking_what_is_not_there_says_so_and_does_not_repeat_a_secret(path: Path) -> None:
+    key, secret = issue(path)
     with pytest.raises(InputError, match=rf"There is no key '000000000000' in {path}. 'keys list' shows all keys"):
         revoke_key(path, "0" * 12)
-
-    assert (key,) == list_keys(path)
-
-
-def test_revoking_by_a_secret_does_not_repeat_it(path: Path) -> None:
-    key, secret = issue(path)
     with pytest.raises(InputError, match=r"That is a secret, not an id\. The id is the 12 characters after") as caught:
         revoke_key(path, f"Bearer {secret}")
 
@@ -258,33 +199,16 @@ def test_file_that_breaks_lets_nobody_in_and_is_logged_once(
         seen += [ring.find(secret) for _ in range(3)]
         path.chmod(0o600)
         seen += [ring.find(secret)]
+        path.unlink()
+        path.mkdir()
+        seen += [ring.find(secret) for _ in range(3)]
 
-    assert [key, *[None] * 3, key, *[None] * 3, key] == seen
-    garbage, too_open = (record.getMessage() for record in caplog.records)
+    assert [key, *[None] * 3, key, *[None] * 3, key, *[None] * 3] == seen
+    garbage, too_open, unusable = (record.getMessage() for record in caplog.records)
     assert garbage.startswith(f"No key is accepted. {path} is not a file of keys (")
     assert too_open.startswith(f"No key is accepted. {path} is open to others than its owner (mode 644)")
+    assert unusable.startswith(f"No key is accepted. The keys in {path} cannot be used: Is a directory")
     assert secret not in caplog.text
-
-
-def test_file_that_cannot_be_read_lets_nobody_in_and_is_logged_once(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    (tmp_path / "file").touch()
-    ring = KeyRing(tmp_path / "file" / "keys.json")
-    found = [ring.find("exm_") for _ in range(3)]
-
-    assert [None] * 3 == found
-    [said] = (record.getMessage() for record in caplog.records)
-    assert "cannot be used: Not a directory. Free space or permit reading and writing" in said
-
-
-def test_file_that_goes_away_lets_nobody_in(path: Path) -> None:
-    key, secret = issue(path)
-    ring = KeyRing(path)
-    before = ring.find(secret)
-    path.unlink()
-
-    assert (key, None) == (before, ring.find(secret))
 
 
 def test_key_is_found_by_many_threads_while_others_are_issued_and_revoked(path: Path) -> None:

@@ -54,15 +54,8 @@ def command(path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Command]
     signal.signal(signal.SIGTERM, terminate)
 
 
-def run(*arguments: str) -> Ended:
-    """The command as it is typed."""
-    program = [sys.executable, "-m", "flows.api", *arguments]
-    done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
-    return Ended(done.returncode, done.stdout, done.stderr)
-
-
-def test_key_from_issue_to_revocation_as_it_is_typed(path: Path) -> None:
-    issued = run(*ISSUE, "--namespace", "beta", "--label", "nightly job")
+def test_key_from_issue_to_revocation(command: Command, path: Path) -> None:
+    issued = command(*ISSUE, "--namespace", "beta", "--label", "nightly job")
     secret = issued.stdout.strip()
     ring = KeyRing(path)
     key = ring.find(secret)
@@ -73,14 +66,14 @@ def test_key_from_issue_to_revocation_as_it_is_typed(path: Path) -> None:
     assert "it is not kept and not shown again" in issued.stderr
     assert secret not in issued.stderr
 
-    listed = run("keys", "list")
+    listed = command("keys", "list")
     assert (0, "") == (listed.code, listed.stderr)
     assert [
         ["id", "scope", "namespaces", "created", "label"],
         [key.id, "authoring", "acme, beta", f"{key.created_at:%Y-%m-%d %H:%M UTC}", "nightly job"],
     ] == [re.split("  +", line) for line in listed.stdout.splitlines()]
 
-    revoked = run("keys", "revoke", key.id)
+    revoked = command("keys", "revoke", key.id)
     assert (0, "", f"Key {key.id} is revoked: the door refuses it from now on\n") == (
         revoked.code,
         revoked.stdout,
@@ -106,16 +99,8 @@ def test_list_as_json_is_one_line_without_digests(command: Command, path: Path) 
         for key in keys
         if key is not None
     ] == json.loads(ended.stdout)
-
-
-@pytest.mark.parametrize("arguments", [("keys", "list"), ("keys", "list", "--json")])
-def test_list_shows_neither_secret_nor_digest(command: Command, path: Path, arguments: tuple[str, ...]) -> None:
-    secret = command(*ISSUE).stdout.strip()
-    [entry] = json.loads(path.read_text())["keys"]
-    said = str(command(*arguments))
-
-    assert entry["id"] in said
-    assert [] == [kept for kept in (secret, secret[17:], entry["sha256"]) if kept in said]
+    kept = [entry["sha256"] for entry in json.loads(path.read_text())["keys"]]
+    assert [] == [each for each in (*kept, *secrets) if each in f"{ended} {command('keys', 'list')}"]
 
 
 def test_list_of_no_keys_says_how_to_make_one(command: Command, path: Path) -> None:
@@ -126,20 +111,17 @@ def test_list_of_no_keys_says_how_to_make_one(command: Command, path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("scope", "namespace", "said"),
+    ("scope", "namespaces", "said"),
     [
-        ("scoring", "acme", ": reads acme; reads u22a8, live, bench like every key. "),
-        ("authoring", "u22a8", ": reads and changes u22a8; reads live, bench like every key. "),
+        ("scoring", ["acme"], ": reads acme; reads u22a8, live, bench like every key. "),
+        ("authoring", ["u22a8"], ": reads and changes u22a8; reads live, bench like every key. "),
+        ("scoring", ["u22a8", "live", "bench"], ": reads u22a8, live, bench. The line"),
     ],
 )
-def test_issuing_says_what_the_key_may_do(command: Command, scope: str, namespace: str, said: str) -> None:
-    assert said in command("keys", "issue", "--scope", scope, "--namespace", namespace).stderr
+def test_issuing_says_what_the_key_may_do(command: Command, scope: str, namespaces: list[str], said: str) -> None:
+    words = [word for namespace in namespaces for word in ("--namespace", namespace)]
 
-
-def test_key_that_owns_all_public_namespaces_is_told_of_no_others(command: Command) -> None:
-    names = [word for name in ("u22a8", "live", "bench") for word in ("--namespace", name)]
-
-    assert ": reads u22a8, live, bench. The line" in command("keys", "issue", "--scope", "scoring", *names).stderr
+    assert said in command("keys", "issue", "--scope", scope, *words).stderr
 
 
 @pytest.mark.parametrize(
@@ -149,14 +131,10 @@ def test_key_that_owns_all_public_namespaces_is_told_of_no_others(command: Comma
             ("keys", "issue", "--scope", "authoring"),
             "Missing option '--namespace'. '.venv/bin/python -m flows.api --help' shows",
         ),
-        (("keys", "issue", "--namespace", "acme"), "Missing option '--scope'."),
         ((*ISSUE[:-1], "admin"), "'admin' is not a scope. There are: scoring"),
-        ((*ISSUE, "--namespace", "../x"), "'../x' is not a namespace."),
         ((*ISSUE, "--label", "a\nb"), "A label is one line"),
-        (("keys", "revoke"), "Missing argument 'ID'"),
         (("keys", "revoke", "nobody"), "There is no key 'nobody' in"),
         (("keys", "revoke", "exm_0123456789ab_xyz"), "That is a secret, not an id."),
-        (("keys", "rotate"), "No such command 'rotate'"),
     ],
 )
 def test_bad_input_is_one_message(command: Command, path: Path, arguments: tuple[str, ...], said: str) -> None:
@@ -180,45 +158,17 @@ def test_file_that_cannot_be_used_is_one_message(command: Command, path: Path, a
     assert b"" == path.read_bytes()
 
 
-def test_folder_that_cannot_be_written_is_one_message(
-    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "file").touch()
-    monkeypatch.setenv("EXEMPLARS_KEYS_FILE", f"{tmp_path}/file/keys.json")
-    ended = command(*ISSUE)
-
-    assert (3, "", 1) == (ended.code, ended.stdout, ended.stderr.count("\n"))
-    assert f"exemplars: The keys in {tmp_path}/file/keys.json cannot be used: " in ended.stderr
-
-
-def test_secret_that_cannot_be_printed_takes_its_key_back(path: Path) -> None:
+def test_secret_that_cannot_be_printed_takes_its_key_back_and_no_import_is_waited_for(path: Path) -> None:
+    program = (
+        f"import sys; from flows.api.__main__ import main; code = main({ISSUE}); "
+        f"print([name for name in {SLOW_IMPORTS} if name in sys.modules], file=sys.stderr); sys.exit(code)"
+    )
+    command = [sys.executable, "-c", program]
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run(
-            [sys.executable, "-m", "flows.api", *ISSUE],
-            cwd=ROOT,
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        done = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
 
-    assert (3, "exemplars: The secret cannot be printed (No space left on device), so the key was revoked\n") == (
+    assert (3, "exemplars: The secret cannot be printed (No space left on device), so the key was revoked\n[]\n") == (
         done.returncode,
         done.stderr,
     )
     assert [] == json.loads(path.read_text())["keys"]
-
-
-def test_commands_of_keys_wait_for_no_slow_import() -> None:
-    program = f"import sys, flows.api.__main__; print([name for name in {SLOW_IMPORTS} if name in sys.modules])"
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-
-    assert "[]\n" == done.stdout
