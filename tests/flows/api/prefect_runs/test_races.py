@@ -1,61 +1,31 @@
-"""Races: however many ask at the same instant, one run is made, on SQLite and on PostgreSQL."""
+"""Races: however many ask at the same instant, one run is made; at length on Prefect's SQLite and PostgreSQL."""
 
 import asyncio
 import itertools
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import httpx
 import pytest
-from fakes.door import open_door
-from fakes.long import choose, longer
+from fakes.door import Served, open_door, open_served
+from fakes.long import long
 from fakes.postgres import serve_postgres
-from fakes.provider import Behaviour, Provider, serve_provider
-from fakes.surface import Surface, open_surface
-from fakes.waiting import wait_until
-from fakes.workspace import HANDLE, read_manifest
+from fakes.surface import ADDRESS, Surface, read_settings_of
+from fakes.workspace import HANDLE
+from starlette.testclient import TestClient
 
+from flows.api.app import make_app
+from flows.api.prefect_runs.creation_lock import RunCreationLock
 from flows.runs.flow_runs import ENDED_TYPES
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
-
-CALLERS = 20
-ROUNDS = choose(once=3, at_length=50)
+CALLERS, ROUNDS = 20, 50
 PATH = f"/models/{HANDLE}/samples/synthesize"
-
-
-@contextmanager
-def serve_database(name: str, folder: Path) -> Iterator[dict[str, str]]:
-    """Prefect's variables for a database; SQLite is what it takes by itself."""
-    if name == "sqlite":
-        yield {}
-    else:
-        with serve_postgres() as url:
-            yield {"PREFECT_SERVER_DATABASE_CONNECTION_URL": url}
-
-
-@pytest.fixture(scope="module")
-def provider() -> Iterator[Provider]:
-    with serve_provider() as served:
-        yield served
-
-
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def backend(
-    request: pytest.FixtureRequest, provider: Provider, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Surface]:
-    """The surface on either of Prefect's databases."""
-    folder = tmp_path_factory.mktemp(request.param)
-    with (
-        serve_database(request.param, folder) as variables,
-        open_surface(folder / "surface", provider, variables) as surface,
-    ):
-        yield surface
 
 
 @dataclass
@@ -66,65 +36,105 @@ class Round:
     conflicts: list[str] = field(default_factory=list)
     others: list[tuple[int, str]] = field(default_factory=list)
 
-
-def ask_at_once(surface: Surface, count: int = CALLERS, meanwhile: Any = None, others: Sequence[str] = ()) -> Round:
-    """Sends requests all at the same instant, over connections that are open already; to each door its share."""
-    urls = list(itertools.islice(itertools.cycle([surface.door.url, *others]), count))
-
-    async def ask_all() -> list[httpx.Response]:
-        headers = {"Authorization": f"Bearer {surface.door.secret}"}
-        limits = httpx.Limits(max_connections=count + 1)
-        async with httpx.AsyncClient(headers=headers, timeout=60, limits=limits) as client:
-            await asyncio.gather(*(client.get(f"{url}/models/{HANDLE}/traits") for url in urls))
-            asking = [client.post(f"{url}{PATH}", json={"effort": "low"}) for url in urls]
-            if meanwhile is not None:
-                asking.append(asyncio.to_thread(meanwhile))
-            return list(await asyncio.gather(*asking))[:count]
-
-    found = Round()
-    for answer in asyncio.run(ask_all()):
+    def take(self, answer: httpx.Response) -> None:
         if answer.status_code == 202:
-            found.new.append(answer.json()["run_id"])
+            self.new.append(answer.json()["run_id"])
         elif answer.status_code == 409:
-            found.conflicts.append(answer.headers["X-Run-Id"])
+            self.conflicts.append(answer.headers["X-Run-Id"])
             assert answer.headers["X-Run-Id"] == answer.json()["error"]["details"]["run_id"]
         else:
-            found.others.append((answer.status_code, answer.text))
+            self.others.append((answer.status_code, answer.text))
+
+
+@pytest.fixture
+def other_door(surface: Surface) -> Iterator[TestClient]:
+    """Another door to the same runs, with a lock of its own."""
+    orchestrator = replace(surface.orchestrator, creation_lock=RunCreationLock())
+    app = make_app(read_settings_of(surface.workspace), orchestrator=orchestrator)
+    with TestClient(app, f"{ADDRESS}/v1", headers={"Authorization": f"Bearer {surface.secret}"}) as client:
+        yield client
+
+
+def ask_in_threads(*clients: httpx.Client, meanwhile: Callable[[], object] = lambda: None) -> Round:
+    """Twenty requests at the same instant, to each client its share."""
+    found = Round()
+    with ThreadPoolExecutor(CALLERS + 1) as pool:
+        other = pool.submit(meanwhile)
+        asked = [*itertools.islice(itertools.cycle(clients), CALLERS)]
+        for answer in pool.map(lambda client: client.post(PATH, json={"effort": "low"}), asked):
+            found.take(answer)
+        other.result()
     return found
 
 
-def count_live(surface: Surface, run_ids: list[str]) -> int:
-    """How many of the runs are not over."""
-    return sum(surface.site.read_state(run_id)[0] not in ENDED_TYPES for run_id in run_ids)
+def test_of_requests_at_one_instant_one_makes_a_run(surface: Surface, other_door: TestClient) -> None:
+    for ended in ENDED_TYPES:
+        found = ask_in_threads(surface.author, other_door)
+        surface.orchestrator.end_runs(ended)
+
+        assert [] == found.others
+        assert (1, CALLERS - 1) == (len(found.new), len(found.conflicts))
+        assert {found.new[0]} == set(found.conflicts)
+    assert len(ENDED_TYPES) == len(surface.orchestrator.runs)
 
 
-def list_runs(surface: Surface) -> list[dict[str, Any]]:
+def test_run_that_ends_meanwhile_lets_one_successor_in(surface: Surface, other_door: TestClient) -> None:
+    runs = surface.orchestrator
+    made = [surface.synthesize(effort="low").json()["run_id"]]
+    for _ in range(10):
+        live = made[-1]
+        found = ask_in_threads(surface.author, other_door, meanwhile=partial(runs.set_state, live, "COMPLETED"))
+        made += found.new or [surface.synthesize(effort="low").json()["run_id"]]
+
+        assert [] == found.others
+        assert len(found.new) <= 1
+        assert set(found.conflicts) <= {live, *found.new}
+    assert made == list(runs.runs)
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def backend(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A door to either of Prefect's databases; SQLite is what it takes by itself."""
+    folder, variables = tmp_path_factory.mktemp(request.param), {}
+    with ExitStack() as opened:
+        if request.param == "postgresql":
+            url = opened.enter_context(serve_postgres(folder / "postgres"))
+            variables["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = url
+        yield opened.enter_context(open_served(folder / "served", None, variables))
+
+
+def ask_at_once(backend: Served, *urls: str, meanwhile: Callable[[], object] = lambda: None) -> Round:
+    """Twenty requests all at the same instant, over connections that are open already."""
+    asked = list(itertools.islice(itertools.cycle([backend.door.url, *urls]), CALLERS))
+
+    async def ask_all() -> list[Any]:
+        headers, limits = {"Authorization": f"Bearer {backend.door.secret}"}, httpx.Limits(max_connections=CALLERS + 1)
+        async with httpx.AsyncClient(headers=headers, timeout=60, limits=limits) as client:
+            await asyncio.gather(*(client.get(f"{url}/models/{HANDLE}/traits") for url in asked))
+            asking = [client.post(f"{url}{PATH}", json={"effort": "low"}) for url in asked]
+            return list(await asyncio.gather(*asking, asyncio.to_thread(meanwhile)))
+
+    found = Round()
+    for answer in asyncio.run(ask_all())[:CALLERS]:
+        found.take(answer)
+    return found
+
+
+def list_runs(backend: Served) -> list[dict[str, Any]]:
     """All runs of the model that Prefect has, the oldest first."""
     found: list[dict[str, Any]] = []
-    while page := surface.site.ask("POST", "/flow_runs/filter", offset=len(found), sort="EXPECTED_START_TIME_ASC"):
+    while page := backend.site.ask("POST", "/flow_runs/filter", offset=len(found), sort="EXPECTED_START_TIME_ASC"):
         found += page
     return found
 
 
-@longer
-def test_of_requests_at_one_instant_one_makes_a_run(backend: Surface) -> None:
-    backend.site.forget_runs()
-    for number in range(ROUNDS):
-        found = ask_at_once(backend)
-        assert [] == found.others
-        assert (1, CALLERS - 1) == (len(found.new), len(found.conflicts)), f"round {number}"
-        assert {found.new[0]} == set(found.conflicts)
-        backend.end_runs(random.Random(number).choice(ENDED_TYPES))
-
-    assert ROUNDS == len(list_runs(backend))
-
-
-@longer
-def test_of_requests_to_two_doors_one_makes_a_run(backend: Surface) -> None:
+@long
+@pytest.mark.timeout(3600)
+def test_of_requests_at_two_doors_one_makes_a_run(backend: Served) -> None:
     backend.site.forget_runs()
     with open_door(backend.door.workspace, backend.door.variables) as second:
         for number in range(ROUNDS):
-            found = ask_at_once(backend, others=[second.url])
+            found = ask_at_once(backend, second.url)
             assert [] == found.others
             assert (1, CALLERS - 1) == (len(found.new), len(found.conflicts)), f"round {number}"
             assert {found.new[0]} == set(found.conflicts)
@@ -133,11 +143,12 @@ def test_of_requests_to_two_doors_one_makes_a_run(backend: Surface) -> None:
     assert ROUNDS == len(list_runs(backend))
 
 
-@longer
-def test_run_that_ends_at_any_instant_lets_one_successor_in(backend: Surface) -> None:
+@long
+@pytest.mark.timeout(3600)
+def test_run_that_ends_at_any_instant_lets_one_successor_in(backend: Served) -> None:
     backend.site.forget_runs()
     instants = random.Random(7)
-    made: list[str] = list(ask_at_once(backend, 1).new)
+    made = [*ask_at_once(backend).new]
     for _ in range(ROUNDS):
         live, seconds = made[-1], instants.uniform(0, 1.2)
 
@@ -149,40 +160,9 @@ def test_run_that_ends_at_any_instant_lets_one_successor_in(backend: Surface) ->
         assert [] == found.others
         assert len(found.new) <= 1
         assert set(found.conflicts) <= {live, *found.new}
-        made += found.new or ask_at_once(backend, 1).new
+        made += found.new or ask_at_once(backend).new
     backend.end_runs()
     spans = [(run["created"], run["end_time"]) for run in list_runs(backend)]
 
     assert Counter(made) == Counter(run["id"] for run in list_runs(backend))
     assert [] == [(before, after) for before, after in itertools.pairwise(spans) if after[0] < before[1]]
-
-
-@longer
-def test_run_of_the_ui_at_the_same_instant_attaches_or_is_cancelled(backend: Surface, provider: Provider) -> None:
-    backend.site.forget_runs()
-    # The only worker: what the other tests ask for is done by nobody.
-    backend.site.start_worker(limit=4)
-    try:
-        for _ in range(choose(once=1, at_length=10)):
-            race_with_the_ui(backend, provider)
-    finally:
-        backend.site.kill("worker", "flows")
-
-
-def race_with_the_ui(surface: Surface, provider: Provider) -> None:
-    """Requests and a run of the form at one instant; the provider sits on its answers until all but one have ended."""
-    provider.behaviour = Behaviour(hold_after=0)
-    pressed: list[str] = []
-    before = len(surface.door.workspace.list_sets())
-    found = ask_at_once(surface, meanwhile=lambda: pressed.append(surface.site.start_run()))
-    runs = [*pressed, *found.new]
-    wait_until(lambda: count_live(surface, runs) <= 1 <= provider.in_flight, 120, "all but one have ended")
-    provider.behaviour = Behaviour()
-    wait_until(lambda: count_live(surface, runs) == 0, 120, "the last has ended")
-    states = {run_id: surface.site.read_state(run_id) for run_id in runs}
-    [attached] = surface.door.workspace.list_sets()[before:]
-    winner = read_manifest(attached)["run_id"]
-
-    assert [] == found.others
-    assert "COMPLETED" == states.pop(winner)[0]
-    assert {("CANCELLED", True)} >= {(state, winner in message) for state, message in states.values()}

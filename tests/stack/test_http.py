@@ -1,0 +1,222 @@
+"""The HTTP API on the real stack: a dozen of the contract's requests, callers at once, kills, and an agent's tools."""
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from fakes.agent import Agent, open_agent
+from fakes.provider import Behaviour
+from fakes.set_events import read_set_events
+from fakes.stack import Stack
+from fakes.surface import UNKNOWN, list_all, read_refusal, read_settings_of
+from fakes.waiting import wait_until
+from fakes.workspace import HANDLE, LEVEL
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from engine.store.layout import REPORT
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+QUOTA = int(str(LEVEL["exemplars_per_pole"]))
+CALLERS = 20
+WAIT_SECONDS = 300.0
+ONE = {"trait": "clarity", "text": "Hang the rake up with its teeth to the wall.", "quality": 1}
+
+
+def ask(client: httpx.Client, handle: str, **body: object) -> httpx.Response:
+    """Asks for a synthesis at low effort."""
+    return client.post(f"/models/{handle}/samples/synthesize", json={"effort": "low", **body})
+
+
+def begin(stack: Stack, handle: str) -> str:
+    """A run in mid-generation, whose provider sits on its calls."""
+    stack.provider.behaviour = Behaviour(hold_after=5)
+    answer = ask(stack.author, handle)
+    assert 202 == answer.status_code, answer.text
+    wait_until(lambda: stack.provider.in_flight, WAIT_SECONDS, "the run asks the provider")
+    return str(answer.json()["run_id"])
+
+
+def read_model(stack: Stack, handle: str) -> dict[str, Any]:
+    model: dict[str, Any] = stack.author.get(f"/models/{handle}").json()
+    return model
+
+
+def wait_until_over(stack: Stack, handle: str) -> list[dict[str, Any]]:
+    """What the model said of itself until it was free, the last word last."""
+    seen = [read_model(stack, handle)]
+
+    def is_free() -> bool:
+        seen.append(read_model(stack, handle))
+        return bool(seen[-1]["state"] != "busy")
+
+    wait_until(is_free, WAIT_SECONDS, "the model is free")
+    return seen
+
+
+def list_synthesized(stack: Stack, handle: str) -> list[dict[str, Any]]:
+    items = list_all(stack.author, f"/models/{handle}/samples", limit=5)
+    return [item for item in items if item["provenance"] == "synthesized"]
+
+
+def test_program_follows_its_run_and_lists_and_deletes_what_it_made(stack: Stack, handle: str) -> None:
+    run_id = begin(stack, handle)
+    again, other = ask(stack.author, handle), ask(stack.author, handle, effort="high")
+    added = stack.author.post(f"/models/{handle}/samples", json={"samples": [ONE]})
+    running = read_model(stack, handle)
+    stack.provider.behaviour = Behaviour()
+    seen = wait_until_over(stack, handle)
+    samples = list_synthesized(stack, handle)
+    deleted = stack.author.delete(f"/models/{handle}/samples/{samples[0]['id']}")
+    events = read_set_events(stack.site.url, stack.workspace.find_set(run_id), 2)
+
+    assert [(409, "already_running"), (409, "model_busy"), (409, "model_busy")] == [
+        read_refusal(answer) for answer in (again, other, added)
+    ]
+    assert {run_id} == {answer.headers["X-Run-Id"] for answer in (again, other, added)}
+    assert ("busy", run_id, "running") == (
+        running["state"],
+        running["last_operation"]["run_id"],
+        running["last_operation"]["status"],
+    )
+    assert ("draft", run_id, "succeeded", 1.0, None) == (
+        seen[-1]["state"],
+        *(seen[-1]["last_operation"][name] for name in ("run_id", "status", "progress", "error")),
+    )
+    shares = [model["last_operation"]["progress"] for model in seen]
+    assert sorted(shares) == shares
+    assert 4 * QUOTA == len({item["id"] for item in samples})
+    assert 200 == deleted.status_code
+    assert 4 * QUOTA - 1 == len(list_synthesized(stack, handle))
+    assert ["exemplars.set.attached", "exemplars.set.removed"] == [event["event"] for event in events]
+
+
+def test_failed_run_says_why_and_the_model_can_be_synthesized_again(stack: Stack, handle: str) -> None:
+    stack.provider.behaviour = Behaviour(status=401)
+    run_id = ask(stack.author, handle).json()["run_id"]
+    failed = wait_until_over(stack, handle)[-1]
+    stack.provider.behaviour = Behaviour()
+    answer = ask(stack.author, handle)
+    recovered = wait_until_over(stack, handle)[-1]
+    error = failed["last_operation"].pop("error")
+
+    assert ("failed", run_id, "failed") == (
+        failed["state"],
+        failed["last_operation"]["run_id"],
+        failed["last_operation"]["status"],
+    )
+    assert "key" in error
+    assert "sk-test" not in error
+    assert str(stack.workspace.folder) not in error
+    assert 202 == answer.status_code
+    assert ("draft", "succeeded") == (recovered["state"], recovered["last_operation"]["status"])
+
+
+def test_requests_are_refused_as_the_contract_has_it(stack: Stack) -> None:
+    nobody = stack.door.open_client("")
+    reader = stack.door.open_client(stack.door.issue("u22a8", scope="scoring"))
+    refused = [
+        nobody.get("/models"),
+        ask(reader, HANDLE),
+        ask(stack.stranger, HANDLE),
+        stack.author.get(f"/models/{UNKNOWN}"),
+        ask(stack.author, HANDLE, synth_type="enrich"),
+        stack.author.post(f"/models/{HANDLE}/samples/synthesize", content=b"{"),
+        stack.author.post(f"/models/{HANDLE}/samples/synthesize", content=b"x" * 70_000),
+        stack.author.get("/models/Technical%20Writing"),
+        stack.author.put(f"/models/{HANDLE}/samples"),
+    ]
+    document = nobody.get("/openapi.json").json()
+
+    assert [
+        (401, "unauthorized"),
+        (403, "forbidden"),
+        (403, "forbidden"),
+        (404, "model_not_found"),
+        (422, "invalid_request"),
+        (400, "invalid_json"),
+        (413, "body_too_large"),
+        (422, "invalid_handle"),
+        (405, "method_not_allowed"),
+    ] == [read_refusal(answer) for answer in refused]
+    assert ({"status": "ok"}, "3.1.0") == (nobody.get("/health").json(), document["openapi"])
+    assert {HANDLE} <= {model["handle"] for model in list_all(stack.author, "/models", limit=2)}
+    assert "text/html" in nobody.get("/docs").headers["Content-Type"]
+    assert stack.door.secret not in stack.door.read_log()
+
+
+def test_of_twenty_requests_at_one_instant_one_makes_a_run(stack: Stack, handle: str) -> None:
+    with ThreadPoolExecutor(CALLERS) as pool:
+        answers = list(pool.map(lambda _: ask(stack.author, handle), range(CALLERS)))
+    [made] = [answer.json()["run_id"] for answer in answers if answer.status_code == 202]
+    refused = [answer for answer in answers if answer.status_code != 202]
+    wait_until_over(stack, handle)
+
+    assert {(409, "already_running")} == {read_refusal(answer) for answer in refused}
+    assert {made} == {answer.headers["X-Run-Id"] for answer in refused}
+    assert [made] == stack.list_runs(handle)
+
+
+def test_run_outlives_the_door_and_a_run_that_is_killed_frees_its_model(stack: Stack, handle: str) -> None:
+    first = begin(stack, handle)
+    port = int(stack.door.url.removesuffix("/v1").rpartition(":")[2])
+    stack.door.stop(9)
+    stack.door.start(port)
+    between = read_model(stack, handle)
+    stack.site.kill("flows")
+    killed = stack.wait_for_end(first)
+    wait_until_over(stack, handle)
+    stack.provider.behaviour = Behaviour()
+    answer = ask(stack.author, handle)
+    last = wait_until_over(stack, handle)[-1]["last_operation"]
+
+    assert ("busy", first) == (between["state"], between["last_operation"]["run_id"])
+    assert "CRASHED" == killed[0]
+    assert 202 == answer.status_code, answer.text
+    assert (answer.json()["run_id"], "succeeded") == (last["run_id"], last["status"])
+    assert 4 * QUOTA == len(list_synthesized(stack, handle))
+
+
+async def test_agent_gets_the_samples_that_it_asked_for(stack: Stack, handle: str) -> None:
+    """By the tools, in a session of the SDK's own client."""
+    with temporary_settings({PREFECT_API_URL: stack.site.url}):
+        async with open_agent(read_settings_of(stack.workspace)) as agent:
+            listed = await agent.call("list_models", limit=250)
+            added = await agent.call("add_samples", handle=handle, samples=[{**ONE, "labels": ["x"]}])
+            begun = await agent.call("synthesize_samples", handle=handle, effort="low")
+            again = await agent.fail("synthesize_samples", handle=handle, effort="low")
+            run = await follow(agent, begun["run_id"])
+            model = await agent.call("get_model", handle=handle)
+            page = await agent.call("list_samples", handle=handle, limit=500)
+            deleted = await agent.call("delete_sample", handle=handle, sample_id=added["ids"][0])
+            unknown = await agent.fail("get_run", run_id=str(uuid4()))
+
+    assert handle in {item["handle"] for item in listed["items"]}
+    assert ["samples.labels"] == added["ignored_fields"]
+    assert ("busy", True) == (begun["state"], begun["run_id"] in begun["next"])
+    assert ("already_running", begun["run_id"]) == (again["code"], again["details"]["run_id"])
+    assert ("succeeded", "attached", 1.0) == (run["status"], run["outcome"], run["progress"]), run
+    assert {trait: {"positive": QUOTA, "negative": QUOTA} for trait in ("clarity", "safety")} == run["counts"]
+    assert str(stack.workspace.find_set(begun["run_id"]) / REPORT) == run["report"]
+    assert begun["run_id"] == model["last_operation"]["run_id"]
+    assert [ONE["text"]] == find_texts(page["items"], added["ids"])
+    assert {"handle": handle, "deleted": True} == deleted
+    assert "not_found" == unknown["code"]
+
+
+def find_texts(items: Sequence[dict[str, Any]], ids: Sequence[int]) -> list[str]:
+    return [item["text"] for item in items if item["id"] in ids]
+
+
+async def follow(agent: Agent, run_id: str) -> dict[str, Any]:
+    """What a run says of itself when it is over."""
+    async with asyncio.timeout(WAIT_SECONDS):
+        while True:
+            run: dict[str, Any] = await agent.call("get_run", run_id=run_id)
+            if run["status"] not in ("queued", "running"):
+                return run
+            await asyncio.sleep(0.4)
