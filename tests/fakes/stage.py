@@ -6,7 +6,6 @@ import signal
 import threading
 import time
 from dataclasses import dataclass, field
-from itertools import groupby
 from typing import Any
 
 import httpx
@@ -26,13 +25,13 @@ class Client:
 
     client: httpx.Client
     handle: str
-    seen: list[tuple[float, str]] = field(default_factory=list)
+    seen: list[str] = field(default_factory=list)
     stopping: threading.Event = field(default_factory=threading.Event)
 
     @property
     def last(self) -> str:
         """What it saw last."""
-        return self.seen[-1][1] if self.seen else ""
+        return self.seen[-1] if self.seen else ""
 
     def synthesize(self) -> str:
         """Asks for a run and returns its id."""
@@ -43,7 +42,7 @@ class Client:
     def poll(self) -> None:
         """Reads the model until it is told to stop."""
         while not self.stopping.wait(POLL_SECONDS):
-            self.seen.append((time.monotonic(), self.look()))
+            self.seen.append(self.look())
 
     def look(self) -> str:
         """The state of the model and of its last run, or why there is no answer."""
@@ -55,11 +54,6 @@ class Client:
             return f"{answer.status_code} {answer.json()['error']['code']}"
         model: dict[str, Any] = answer.json()
         return f"{model['state']}/{(model['last_operation'] or {}).get('status')}"
-
-    def tell(self) -> str:
-        """What it saw in one line, with how long each lasted."""
-        spans = [(what, [moment for moment, _ in group]) for what, group in groupby(self.seen, lambda item: item[1])]
-        return ", ".join(f"{what} {moments[-1] - moments[0] + POLL_SECONDS:.0f} s" for what, moments in spans)
 
 
 @dataclass
@@ -139,10 +133,9 @@ class Stage:
         """The door on the port that it had."""
         self.surface.door.start(int(self.surface.door.url.split(":")[2].split("/")[0]))
 
-    def wait_until_free(self, seconds: float) -> float:
-        """Waits until the client sees that the model is not busy; the seconds since the kill."""
+    def wait_until_free(self, seconds: float) -> None:
+        """Waits until the client sees that the model is not busy."""
         wait_until(lambda: self.client.last.startswith(("draft/", "failed/")), seconds, f"free: {self.client.last}")
-        return time.monotonic() - self.killed_at
 
     def list_runs(self) -> list[str]:
         """The runs of which the store has a set of the model."""
@@ -165,10 +158,3 @@ class Stage:
     def _read_run(self) -> dict[str, Any]:
         run: dict[str, Any] = self.surface.site.ask("GET", f"/flow_runs/{self.run_id}")
         return run
-
-    def say(self, case: str, free_seconds: float) -> None:
-        """The line of the closing note."""
-        print(
-            f"\n{case}: client saw {self.client.tell()}; run {self.surface.site.read_state(self.run_id)}; free "
-            f"{free_seconds:.0f} s after the kill; {self.provider.repeated} calls repeated"
-        )

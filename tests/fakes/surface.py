@@ -63,11 +63,11 @@ class Surface:
         return self.workspace.model.with_name(handle)
 
     def forget(self) -> None:
-        """Forgets all runs, sets and added samples, for the next test."""
+        """Forgets all runs, sets and added samples, for the next test; a file of added samples stays, empty."""
         vars(self.orchestrator).update(vars(FakeOrchestrator()))
         shutil.rmtree(self.samples, ignore_errors=True)
         for added in self.workspace.folder.rglob(ADDED_FILE):
-            added.unlink()
+            added.write_bytes(b"")
 
     def synthesize(self, handle: str = HANDLE, **body: Any) -> httpx.Response:
         """Asks for a synthesis with the author's key."""

@@ -72,7 +72,7 @@ def test_program_follows_its_run_and_lists_and_deletes_what_it_made(stack: Stack
     seen = wait_until_over(stack, handle)
     samples = list_synthesized(stack, handle)
     deleted = stack.author.delete(f"/models/{handle}/samples/{samples[0]['id']}")
-    events = read_set_events(stack.site.url, stack.workspace.find_set(run_id), 2)
+    events = read_set_events(stack.site.url, stack.workspace.samples / f"handle={handle}", 2)
 
     assert [(409, "already_running"), (409, "model_busy"), (409, "model_busy")] == [
         read_refusal(answer) for answer in (again, other, added)
@@ -179,6 +179,18 @@ def test_run_outlives_the_door_and_a_run_that_is_killed_frees_its_model(stack: S
     assert 202 == answer.status_code, answer.text
     assert (answer.json()["run_id"], "succeeded") == (last["run_id"], last["status"])
     assert 4 * QUOTA == len(list_synthesized(stack, handle))
+
+
+def test_run_that_is_cancelled_calls_nobody_any_more_and_frees_its_model(stack: Stack, handle: str) -> None:
+    run_id = begin(stack, handle)
+    stack.site.ask("POST", f"/flow_runs/{run_id}/set_state", state={"type": "CANCELLING"}, force=True)
+    wait_until(lambda: stack.provider.count_connections() == 0, WAIT_SECONDS, "its connections are closed")
+    ended = stack.wait_for_end(run_id)
+    last = wait_until_over(stack, handle)[-1]
+
+    assert "CANCELLED" == ended[0]
+    assert ("draft", "cancelled") == (last["state"], last["last_operation"]["status"])
+    assert [] == list_synthesized(stack, handle)
 
 
 async def test_agent_gets_the_samples_that_it_asked_for(stack: Stack, handle: str) -> None:

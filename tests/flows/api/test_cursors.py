@@ -57,13 +57,10 @@ def test_changed_cursor_is_refused(data: st.DataObject) -> None:
 @pytest.mark.parametrize(
     "place",
     [
-        ["s"],
         [],
         ["z", 1],
         ["a", 0, -5, 1, 0],
-        ["a", 0, 0, 1],
         ["s", -1, "run", 0],
-        ["s", "1", "run", 0],
         ["a", "0", 0, 1, 0],
     ],
 )

@@ -4,9 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
-from fakes.agent import read_settings_of
-from fakes.site import find_free_port
-from fakes.surface import fill_catalogue
+from fakes.surface import fill_catalogue, read_settings_of
 from fakes.workspace import Workspace, make_workspace
 from prefect.context import _temporary_global_settings_context, get_settings_context
 from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -25,7 +23,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 @pytest.fixture(autouse=True)
 def prefect_is_away() -> Iterator[None]:
     with (
-        temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{find_free_port()}/api"}),
+        temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}),
         # Also where the context is none of this fixture's.
         _temporary_global_settings_context(get_settings_context()),
     ):

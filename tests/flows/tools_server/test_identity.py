@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from fakes.agent import read_settings_of
+from fakes.surface import read_settings_of
 from fakes.workspace import Workspace
 
 from engine.errors import InputError, StoreError

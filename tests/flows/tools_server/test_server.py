@@ -4,8 +4,8 @@ from typing import Any
 
 import httpx
 import pytest
-from fakes.agent import open_agent, read_settings_of
-from fakes.surface import ARCHIVED, BARE, BROKEN, PRIVATE, PUBLIC, SEEDED, UNDISCOVERED, UNKNOWN
+from fakes.agent import open_agent
+from fakes.surface import ARCHIVED, BARE, BROKEN, PRIVATE, PUBLIC, SEEDED, UNDISCOVERED, UNKNOWN, read_settings_of
 from fakes.workspace import HANDLE, Workspace
 from jsonschema import Draft202012Validator
 from mcp.shared.exceptions import MCPError
@@ -31,33 +31,23 @@ ONE = {"trait": "clarity", "text": "Press the button.", "quality": 1}
 # A tool, its arguments, and how the door is asked the same.
 SAME_AS_THE_DOOR: list[tuple[str, dict[str, Any], tuple[str, str, Any]]] = [
     ("get_model", {"handle": UNKNOWN}, ("GET", f"/models/{UNKNOWN}", None)),
-    ("get_model", {"handle": "Not A Handle"}, ("GET", "/models/Not%20A%20Handle", None)),
     ("list_traits", {"handle": "u22a8/x"}, ("GET", "/models/u22a8%2Fx/traits", None)),
     ("list_traits", {"handle": ".."}, ("GET", "/models/%2E%2E/traits", None)),
-    ("list_traits", {"handle": BROKEN}, ("GET", f"/models/{BROKEN}/traits", None)),
     ("list_models", {"limit": 0}, ("GET", "/models?limit=0", None)),
-    ("list_models", {"limit": True}, ("GET", "/models?limit=true", None)),
-    ("list_models", {"state": "asleep"}, ("GET", "/models?state=asleep", None)),
     ("list_samples", {"handle": HANDLE, "trait": "x"}, ("GET", f"/models/{HANDLE}/samples?trait=x", None)),
-    ("list_samples", {"handle": HANDLE, "cursor": "x"}, ("GET", f"/models/{HANDLE}/samples?cursor=x", None)),
-    ("add_samples", {"handle": HANDLE}, ("POST", f"/models/{HANDLE}/samples", {})),
     (
         "add_samples",
         {"handle": HANDLE, "samples": [ONE, {**ONE, "quality": 2}]},
         ("POST", f"/models/{HANDLE}/samples", {"samples": [ONE, {**ONE, "quality": 2}]}),
     ),
-    ("delete_sample", {"handle": HANDLE, "sample_id": "x"}, ("DELETE", f"/models/{HANDLE}/samples/x", None)),
     ("delete_sample", {"handle": HANDLE, "sample_id": 5.0}, ("DELETE", f"/models/{HANDLE}/samples/5", None)),
     *(
         ("synthesize_samples", {"handle": handle, **body}, ("POST", f"/models/{handle}/samples/synthesize", body))
         for handle, body in (
             (HANDLE, {"effort": "huge"}),
-            (HANDLE, {"synth_type": "enrich"}),
             (HANDLE, {"synth_type": None}),
-            (HANDLE, {"effort": 3}),
             (BARE, {"synth_type": "diversify"}),
             (UNDISCOVERED, {}),
-            (ARCHIVED, {}),
             # Prefect's server is away.
             (HANDLE, {}),
         )
@@ -130,10 +120,8 @@ async def test_refusals_are_the_doors_to_the_letter(settings: Settings) -> None:
         ("synthesize_samples", {"handle": HANDLE, "efort": "low"}, "invalid_request", "has no argument 'efort'"),
         ("get_model", {}, "invalid_request", "handle is missing"),
         ("get_model", {"handle": ""}, "invalid_handle", "'' is not a handle"),
-        ("get_model", {"handle": ["u22a8"]}, "invalid_request", "handle is a list. Send a text"),
         ("list_samples", {"handle": HANDLE, "trait": {}}, "invalid_request", "trait is an object. Send a text"),
         ("get_run", {"run_id": "x"}, "not_found", "There is no run x"),
-        ("get_run", {"run_id": RUN_ID}, "orchestrator_unavailable", "does not answer"),
         ("plan_synthesis", {"handle": HANDLE, "effort": "huge"}, "invalid_request", "effort is 'huge'"),
         ("plan_synthesis", {"handle": ARCHIVED}, "model_not_draft", "is archived"),
     ],

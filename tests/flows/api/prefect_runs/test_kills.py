@@ -1,6 +1,6 @@
 """Kills: ``kill -9`` of each part in the middle of a run; the run ends once, and its model is free again.
 
-Each takes a minute and more. ``LONG=1 pytest tests/flows/api/prefect_runs/test_kills.py -s`` prints what clients saw.
+Each takes a minute and more, with LONG=1; ``tests/stack/test_http.py`` has a short one.
 """
 
 import json
@@ -109,10 +109,9 @@ def test_part_that_is_killed_leaves_one_set(
     if "door" in killed:
         stage.start_door()
     stage.go_on()
-    free = stage.wait_until_free(SECONDS if deploys or "flows" not in killed else AUTOMATION_SECONDS)
+    stage.wait_until_free(SECONDS if deploys or "flows" not in killed else AUTOMATION_SECONDS)
     state = stage.read_state()
     attached = finish(stage)
-    stage.say(" and ".join(killed), free)
 
     assert state in ended
     check_end(stage, attached)
@@ -124,11 +123,10 @@ def test_server_is_killed_and_away_while_the_run_ends(stage: Stage) -> None:
     stage.go_on()
     wait_until(lambda: stage.provider.in_flight == 0, 60, "all is answered")
     stage.surface.site.start_server()
-    free = stage.wait_until_free(AUTOMATION_SECONDS)
-    stage.say("server", free)
+    stage.wait_until_free(AUTOMATION_SECONDS)
 
     assert "COMPLETED" == stage.read_state()
-    assert {"503 orchestrator_unavailable"} <= {what for _, what in stage.client.seen}
+    assert {"503 orchestrator_unavailable"} <= {*stage.client.seen}
     check_end(stage, stage.run_id)
 
 
@@ -138,11 +136,10 @@ def test_server_is_away_for_longer_than_heartbeats_may_be(stage: Stage) -> None:
     stage.go_on()
     wait_until(lambda: time.monotonic() > stage.killed_at + 110, 120, "the server is away")
     stage.surface.site.start_server()
-    free = stage.wait_until_free(AUTOMATION_SECONDS)
+    stage.wait_until_free(AUTOMATION_SECONDS)
     wait_until(lambda: not list_flow_processes(stage.surface.door.workspace), 120, "the run's process has ended")
     ended, sets = stage.read_state(), stage.list_runs()
     attached = finish(stage)
-    stage.say("server away for 110 s", free)
 
     assert ("CRASHED", []) == (ended, sets)
     check_end(stage, attached)
@@ -178,12 +175,10 @@ def test_run_that_is_cancelled_in_the_ui_calls_nobody_any_more(stage: Stage, gon
         stage.surface.site.start_server()
     stage.cancel()
     wait_until(lambda: stage.provider.count_connections() == 0, STOP_SECONDS, "its connections are closed")
-    stopped = time.monotonic() - stage.killed_at
-    free = stage.wait_until_free(SECONDS)
+    stage.wait_until_free(SECONDS)
     ended, sets = stage.read_state(), stage.list_runs()
     if gone == "worker":
         stage.surface.site.start_worker()
-    stage.say(f"cancelled, {gone or 'nothing'} was away, connections closed after {stopped:.1f} s", free)
 
     assert ("CANCELLED", []) == (ended, sets)
     check_retry(stage)
@@ -214,24 +209,6 @@ def test_run_that_completed_is_retried_and_keeps_its_set(stage: Stage) -> None:
 
 
 @long
-def test_worker_is_stopped(stage: Stage) -> None:
-    worker = stage.surface.site.processes.pop("worker")
-    stage.killed_at = time.monotonic()
-    worker.terminate()
-    worker.wait(60)
-    # It kills its runs and says nothing of it; make serve tells Prefect itself (flows/serve.py).
-    free = stage.wait_until_free(AUTOMATION_SECONDS)
-    ended, sets = stage.read_state(), stage.list_runs()
-    stage.go_on()
-    stage.surface.site.start_worker()
-    attached = finish(stage)
-    stage.say("SIGTERM to the worker", free)
-
-    assert ("CRASHED", []) == (ended, sets)
-    check_end(stage, attached)
-
-
-@long
 def test_run_that_was_stopped_for_long_attaches_nothing_when_it_wakes(stage: Stage) -> None:
     site = stage.surface.site
     site.start_worker("second")
@@ -241,13 +218,12 @@ def test_run_that_was_stopped_for_long_attaches_nothing_when_it_wakes(stage: Sta
         os.kill(pid, signal.SIGSTOP)
     pressed = site.start_run(handle=stage.client.handle)
     wait_until(lambda: site.read_state(pressed)[0] == "CANCELLED", 90, "the run of the form gives way")
-    free = stage.wait_until_free(AUTOMATION_SECONDS)
+    stage.wait_until_free(AUTOMATION_SECONDS)
     stage.go_on()
     attached = finish(stage)
     for pid in sleeping:
         os.kill(pid, signal.SIGCONT)
     wait_until(lambda: sleeping.keys().isdisjoint(list_flow_processes(stage.surface.door.workspace)), 90, "it ends")
-    stage.say("SIGSTOP", free)
 
     assert "CRASHED" == stage.read_state()
     check_end(stage, attached)

@@ -8,34 +8,22 @@ from flows.api.routes.models import prefers_markdown
 
 
 @pytest.mark.parametrize(
-    "accept",
+    ("accept", "markdown"),
     [
-        "text/markdown",
-        "TEXT/Markdown; charset=utf-8",
-        "text/markdown, */*;q=0.1",
-        "text/markdown, */*",
-        "application/json;q=0.4, text/markdown;q=0.5",
+        ("TEXT/Markdown; charset=utf-8", True),
+        ("text/markdown, */*", True),
+        ("application/json;q=0.4, text/markdown;q=0.5", True),
+        ("*/*", False),
+        ("text/*", False),
+        ("", False),
+        ("application/json, text/markdown", False),
+        ("text/markdown;q=0", False),
+        ("text/markdown;q=0.2, */*", False),
+        ("text/markdown;q=good", False),
     ],
 )
-def test_markdown_is_preferred(accept: str) -> None:
-    assert prefers_markdown(accept)
-
-
-@pytest.mark.parametrize(
-    "accept",
-    [
-        "*/*",
-        "application/json",
-        "text/*",
-        "",
-        "application/json, text/markdown",
-        "text/markdown;q=0",
-        "text/markdown;q=0.2, */*",
-        "text/markdown;q=good",
-    ],
-)
-def test_json_is_preferred(accept: str) -> None:
-    assert not prefers_markdown(accept)
+def test_markdown_is_for_who_prefers_it(accept: str, markdown: bool) -> None:
+    assert markdown == prefers_markdown(accept)
 
 
 @given(accept=st.text())

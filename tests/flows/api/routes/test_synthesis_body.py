@@ -1,7 +1,6 @@
 """The body of a synthesis request: what is read, and each way in which it may be wrong."""
 
 import json
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -30,41 +29,25 @@ def test_both_fields_are_read(synth_type: str, effort: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    "body",
-    [
-        b"{}",
-        b'{"unknown": 1, "Effort": "low"}',
-        b'\xef\xbb\xbf{"effort": null}',
-        b'  {"other": {"synth_type": 1, "synth_type": 2}, "x": 1, "x": 2}\n',
-        b'{"huge": ' + b"9" * 5000 + b"}",
-        b'{"half": "\\ud800"}',
-    ],
-)
-def test_defaults_hold_and_unknown_fields_are_ignored(body: bytes) -> None:
-    assert SynthesisRequest() == replace(parse_body(body, JSON), ignored=())
-
-
-@pytest.mark.parametrize(
     ("body", "ignored"),
     [
-        (b'{"efort": "low"}', ("efort",)),
-        (b'{"Effort": "low", "effort": "low", "SYNTH_TYPE": 1}', ("Effort", "SYNTH_TYPE")),
-        (b'{"x": 1, "x": 2}', ("x",)),
-        (b'{"options": {"effort": "low", "efort": "low"}}', ("options",)),
-        (b'{"synth_type": "diversify", "effort": null}', ()),
+        (b"{}", ()),
+        (b'\xef\xbb\xbf{"effort": null}', ()),
+        (b'  {"other": {"synth_type": 1, "synth_type": 2}, "x": 1, "x": 2}\n', ("other", "x")),
+        (b'{"huge": ' + b"9" * 5000 + b"}", ("huge",)),
+        (b'{"half": "\\ud800"}', ("half",)),
+        (b'{"Effort": "low", "efort": "low", "SYNTH_TYPE": 1}', ("Effort", "efort", "SYNTH_TYPE")),
     ],
 )
-def test_ignored_fields_are_told_by_their_names(body: bytes, ignored: tuple[str, ...]) -> None:
-    assert ignored == parse_body(body, JSON).ignored
+def test_defaults_hold_and_unknown_fields_are_named(body: bytes, ignored: tuple[str, ...]) -> None:
+    assert SynthesisRequest(ignored=ignored) == parse_body(body, JSON)
 
 
 @pytest.mark.parametrize(
     ("body", "said"),
     [
         (b"", "There is no body"),
-        (b" \r\n", "There is no body"),
         (b"synth_type=diversify", "not JSON"),
-        (b'{"effort": }', "not JSON"),
         (b'{"effort": NaN}', "NaN is not a JSON number"),
         (b'{"effort": "low"} {}', "not JSON"),
         (b"[" * 60_000, "nested too deep"),
@@ -83,18 +66,13 @@ def test_what_is_not_json_is_400(body: bytes, said: str) -> None:
     ("body", "said"),
     [
         (b"[]", "must be a JSON object"),
-        (b"null", "must be a JSON object"),
-        (b'"from_traits"', "must be a JSON object"),
-        (b"7", "must be a JSON object"),
         (b'{"synth_type": null}', "synth_type is null. Use from_traits or diversify."),
         (b'{"synth_type": "enrich"}', "enrich is internal and not available over HTTP"),
         (b'{"synth_type": "From_Traits"}', "synth_type is 'From_Traits'"),
         (b'{"synth_type": ["diversify"]}', "synth_type is a list"),
         (b'{"synth_type": {"a": 1}}', "synth_type is an object"),
-        (b'{"synth_type": 1}', "synth_type is a number"),
         (b'{"effort": "highest"}', "effort is 'highest'. Use one of low, medium, high, xhigh, max"),
         (b'{"effort": true}', "effort is true or false"),
-        (b'{"effort": ""}', "effort is ''"),
         (b'{"effort": "\\ud800"}', r"effort is '\ud800'"),
         (b'{"effort": "low", "effort": "high"}', "effort twice"),
         (b'{"synth_type": "diversify", "effort": null, "synth_type": "diversify"}', "synth_type twice"),
